@@ -1,0 +1,172 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/hex"
+)
+
+// maxRanges bounds the ranges that a Mismatch lists.
+const maxRanges = 16
+
+// excerptSize is how many bytes of both sides a Mismatch shows.
+const excerptSize = 32
+
+// A Range is a run of sectors with wrong bytes in them that have one cause. It
+// begins at the first wrong byte and ends behind the last one.
+type Range struct {
+	Off   int64 `json:"offset"`
+	Len   int64 `json:"length"`
+	Bad   int64 `json:"bad"` // wrong bytes among them
+	Cause Cause `json:"cause"`
+}
+
+// End is the offset behind the range.
+func (r Range) End() int64 { return r.Off + r.Len }
+
+// A Mismatch is how data differ from a pattern.
+type Mismatch struct {
+	// Off is the absolute offset of the first wrong byte.
+	Off int64 `json:"offset"`
+	// Bad is the number of wrong bytes.
+	Bad int64 `json:"bad"`
+	// Ranges lists where they are, in ascending order, up to a limit; More is
+	// how many bad sectors are not listed.
+	Ranges []Range `json:"ranges"`
+	More   int64   `json:"more,omitempty"`
+	// Want and Got are some bytes of both sides from ExcerptOff on, which is a
+	// multiple of 16 at or before Off unless the data begin later.
+	ExcerptOff int64    `json:"excerpt_offset"`
+	Want       HexBytes `json:"want"`
+	Got        HexBytes `json:"got"`
+}
+
+// HexBytes are bytes that JSON shows in hexadecimal.
+type HexBytes []byte
+
+// MarshalText is the hexadecimal form.
+func (h HexBytes) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h), nil }
+
+// Cause is the likely cause of the whole mismatch: that of its ranges if it is
+// the same for all of them, and Mixed otherwise.
+func (m *Mismatch) Cause() Cause {
+	c := m.Ranges[0].Cause
+	for _, r := range m.Ranges[1:] {
+		if r.Cause != c {
+			return Cause{Class: Mixed}
+		}
+	}
+	return c
+}
+
+// Check compares p, which was found at absolute offset off, with what pat
+// wants there. It returns nil if all bytes are right, and then allocates
+// nothing.
+func Check(pat Pattern, p []byte, off int64) *Mismatch {
+	if m, ok := pat.(matcher); ok && m.match(p, off) {
+		return nil
+	}
+	buf := scratch.Get().(*[scratchSize]byte)
+	defer scratch.Put(buf)
+	var m *Mismatch
+	for len(p) > 0 {
+		want := buf[:min(len(p), scratchSize-int(off%Sector))]
+		got := p[:len(want)]
+		pat.Fill(want, off)
+		if !bytes.Equal(want, got) {
+			if m == nil {
+				m = newMismatch(want, got, off)
+			}
+			m.sectors(pat, want, got, off)
+		}
+		p, off = p[len(want):], off+int64(len(want))
+	}
+	return m
+}
+
+func newMismatch(want, got []byte, off int64) *Mismatch {
+	first, _, _ := differences(want, got)
+	from := max(0, first-int((off+int64(first))%16))
+	to := min(len(got), from+excerptSize)
+	return &Mismatch{
+		Off:        off + int64(first),
+		ExcerptOff: off + int64(from),
+		Want:       bytes.Clone(want[from:to]),
+		Got:        bytes.Clone(got[from:to]),
+	}
+}
+
+// sectors adds each sector of got that is wrong.
+func (m *Mismatch) sectors(pat Pattern, want, got []byte, off int64) {
+	for len(got) > 0 {
+		n := min(len(got), int(Sector-off%Sector))
+		if !bytes.Equal(want[:n], got[:n]) {
+			m.sector(pat, want[:n], got[:n], off)
+		}
+		want, got, off = want[n:], got[n:], off+int64(n)
+	}
+}
+
+func (m *Mismatch) sector(pat Pattern, want, got []byte, off int64) {
+	first, last, count := differences(want, got)
+	m.Bad += int64(count)
+	if m.More > 0 {
+		m.More++
+		return
+	}
+	r := Range{
+		Off: off + int64(first), Len: int64(last - first + 1), Bad: int64(count),
+		Cause: diagnose(pat, want, got, off, first, last, count),
+	}
+	m.add(r)
+}
+
+// add appends r, or joins it to the last range if they lie in neighbouring
+// sectors and have the same cause.
+func (m *Mismatch) add(r Range) {
+	if k := len(m.Ranges) - 1; k >= 0 {
+		last := &m.Ranges[k]
+		if last.Cause == r.Cause && r.Off/Sector <= (last.End()-1)/Sector+1 {
+			last.Len = r.End() - last.Off
+			last.Bad += r.Bad
+			return
+		}
+	}
+	if len(m.Ranges) == maxRanges {
+		m.More += (r.End()-1)/Sector - r.Off/Sector + 1
+		return
+	}
+	m.Ranges = append(m.Ranges, r)
+}
+
+// Join adds next, a mismatch at higher offsets, to m and returns the whole.
+// Either may be nil. It lets a long read be checked piece by piece.
+func (m *Mismatch) Join(next *Mismatch) *Mismatch {
+	if m == nil || next == nil {
+		if m == nil {
+			return next
+		}
+		return m
+	}
+	m.Bad += next.Bad
+	for _, r := range next.Ranges {
+		m.add(r)
+	}
+	m.More += next.More
+	return m
+}
+
+// differences finds the first and last byte that differ and how many do. The
+// slices have the same length and are not equal.
+func differences(want, got []byte) (first, last, count int) {
+	first = -1
+	for i, b := range got {
+		if want[i] != b {
+			if first < 0 {
+				first = i
+			}
+			last = i
+			count++
+		}
+	}
+	return first, last, count
+}

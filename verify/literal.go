@@ -1,0 +1,370 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MaxPattern is the length limit of a literal pattern in bytes, that of fio
+// since 3.34.
+const MaxPattern = 128 << 20
+
+// maxStamps is how many %o fio allows in one pattern.
+const maxStamps = 8
+
+// stampLen is the length of what %o stands for.
+const stampLen = 8
+
+// A literal is a pattern of given bytes. It starts anew at each multiple of
+// interval; within one the text repeats. At the stamps stands, as a
+// little-endian word, the offset of the interval.
+type literal struct {
+	text     string
+	unit     []byte
+	stamps   []int // offsets into unit, ascending
+	interval int64 // 0: the unit repeats from offset 0, and each is an interval
+}
+
+func (l *literal) String() string { return l.text }
+
+// period is the interval, or what stands for it.
+func (l *literal) period() int64 {
+	if l.interval > 0 {
+		return l.interval
+	}
+	return int64(len(l.unit))
+}
+
+// plain reports whether the unit repeats over the whole device unchanged.
+func (l *literal) plain() bool {
+	return len(l.stamps) == 0 && (l.interval == 0 || l.interval%int64(len(l.unit)) == 0)
+}
+
+func (l *literal) Fill(p []byte, off int64) {
+	if l.plain() {
+		fillPeriod(p, l.unit, int(off%int64(len(l.unit))))
+		return
+	}
+	period := l.period()
+	for len(p) > 0 {
+		in := off % period
+		n := int(min(int64(len(p)), period-in))
+		fillPeriod(p[:n], l.unit, int(in%int64(len(l.unit))))
+		l.stamp(p[:n], in, off-in)
+		p, off = p[n:], off+int64(n)
+	}
+}
+
+// stamp writes start over every %o that p contains, wholly or in part; p
+// begins at byte in of the interval.
+func (l *literal) stamp(p []byte, in, start int64) {
+	if len(l.stamps) == 0 {
+		return
+	}
+	var word [stampLen]byte
+	binary.LittleEndian.PutUint64(word[:], uint64(start))
+	unit := int64(len(l.unit))
+	for base := in - in%unit - in; base < int64(len(p)); base += unit {
+		for _, at := range l.stamps {
+			from := base + int64(at)
+			if from < 0 {
+				copy(p, word[min(-from, stampLen):])
+			} else if from < int64(len(p)) {
+				copy(p[from:], word[:])
+			}
+		}
+	}
+}
+
+func (l *literal) match(p []byte, off int64) bool {
+	if l.plain() {
+		return matchPeriod(p, l.unit, int(off%int64(len(l.unit))))
+	}
+	buf := scratch.Get().(*[scratchSize]byte)
+	defer scratch.Put(buf)
+	for len(p) > 0 {
+		want := buf[:min(len(p), scratchSize)]
+		l.Fill(want, off)
+		if !bytes.Equal(want, p[:len(want)]) {
+			return false
+		}
+		p, off = p[len(want):], off+int64(len(want))
+	}
+	return true
+}
+
+func (l *literal) locate(got []byte, off int64) (int64, bool) {
+	if len(l.stamps) > 0 {
+		return l.locateStamp(got, off)
+	}
+	const probe = 16
+	unit := int64(len(l.unit))
+	if l.interval > 0 || unit < 2*probe || len(got) < probe {
+		return 0, false
+	}
+	at := bytes.Index(l.unit, got[:probe])
+	if at < 0 {
+		return 0, false
+	}
+	home := off + (int64(at)-off%unit+unit)%unit
+	if home-off > unit/2 && home >= unit {
+		home -= unit
+	}
+	return home, true
+}
+
+// locateStamp reads the first whole %o of got as if got were not shifted
+// against the interval.
+func (l *literal) locateStamp(got []byte, off int64) (int64, bool) {
+	period := l.period()
+	in := off % period
+	unit := int64(len(l.unit))
+	for base := in - in%unit - in; base < int64(len(got)); base += unit {
+		from := base + int64(l.stamps[0])
+		if from < 0 || from+stampLen > int64(len(got)) || in+from+stampLen > period {
+			continue
+		}
+		start := binary.LittleEndian.Uint64(got[from:])
+		if start > math.MaxInt64-uint64(period) || int64(start)%period != 0 {
+			return 0, false
+		}
+		return int64(start) + in, true
+	}
+	return 0, false
+}
+
+// instance fills p with one interval of the pattern that starts at p[0], and
+// whose %o is start. It is how fio fills the buffer of one request.
+func (l *literal) instance(p []byte, start int64) {
+	fillPeriod(p, l.unit, 0)
+	l.stamp(p, 0, start)
+}
+
+// A Parser reads patterns. Its zero value reads everything but files.
+type Parser struct {
+	// ReadFile returns at most limit bytes of the file that a quoted name
+	// 'name' stands for; nil refuses such names.
+	ReadFile func(name string, limit int) ([]byte, error)
+	// Interval is where a literal pattern starts anew, in bytes: at each
+	// multiple. %o is the offset of the interval. 0 repeats the text from
+	// offset 0 on, and %o is the offset of the repetition.
+	Interval int64
+	// Limit is the greatest length of a literal in bytes; 0 is MaxPattern. fio
+	// up to 3.33 has 512. A file is cut there, anything else is refused.
+	Limit int
+}
+
+// ParsePattern reads a pattern with the zero Parser.
+func ParsePattern(s string) (Pattern, error) { return Parser{}.Parse(s) }
+
+// Parse reads a pattern:
+//
+//	zero                 zeroes
+//	random:SEED          pseudorandom bytes of the seed
+//	stamp or stamp:TAG   each sector's offset and the tag
+//
+// or a literal in the grammar of fio's verify_pattern (measured on fio 2.2 to
+// 3.42): a concatenation, without separators, of
+//
+//	"text"    the bytes between the quotes; there are no escapes
+//	0xHEX     bytes in the written order; of an odd number of digits the
+//	          first is a byte alone
+//	NUMBER    decimal, of 32 bits, little endian in as few bytes as it
+//	          needs; a negative number has four
+//	%o        the offset of the interval, 8 bytes, little endian
+//	'name'    the content of a file
+func (ps Parser) Parse(s string) (Pattern, error) {
+	if p, ok, err := parseNamed(s); ok {
+		return p, err
+	}
+	l, err := ps.literal(s)
+	if err != nil {
+		return nil, fmt.Errorf("pattern %s: %w", abbreviate(s), err)
+	}
+	if len(l.unit) == 1 {
+		return Byte(l.unit[0]), nil
+	}
+	return l, nil
+}
+
+// parseNamed reads the patterns that have a name; ok is false for others.
+func parseNamed(s string) (p Pattern, ok bool, err error) {
+	name, arg, has := strings.Cut(s, ":")
+	switch {
+	case name == "zero" && !has:
+		return Zero(), true, nil
+	case name == "stamp" && !has:
+		return Stamp(0), true, nil
+	case (name == "stamp" || name == "random") && has:
+		n, err := strconv.ParseUint(arg, 0, 64)
+		if err != nil {
+			return nil, true, fmt.Errorf("pattern %s: %q is no number of 64 bits", name, arg)
+		}
+		if name == "stamp" {
+			return Stamp(n), true, nil
+		}
+		return Random(n), true, nil
+	}
+	return nil, false, nil
+}
+
+func abbreviate(s string) string {
+	if len(s) > 40 {
+		s = s[:37] + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// literal reads a pattern of fio's grammar.
+func (ps Parser) literal(s string) (*literal, error) {
+	l := &literal{text: s, interval: ps.Interval}
+	if ps.Interval < 0 {
+		return nil, errors.New("negative interval")
+	}
+	limit := ps.Limit
+	if limit <= 0 {
+		limit = MaxPattern
+	}
+	for rest := s; rest != ""; {
+		var err error
+		switch {
+		case rest[0] == '"':
+			rest, err = l.quoted(rest)
+		case rest[0] == '\'':
+			rest, err = l.file(rest, ps.ReadFile, limit)
+		case rest[0] == '%':
+			rest, err = l.format(rest)
+		case isHex(rest):
+			rest, err = l.hex(rest)
+		default:
+			rest, err = l.decimal(rest)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(l.unit) > limit {
+			return nil, fmt.Errorf("longer than %d bytes", limit)
+		}
+	}
+	if len(l.unit) == 0 {
+		return nil, errors.New("empty")
+	}
+	return l, nil
+}
+
+// delimited cuts s after the second of the quotes that it begins with.
+func delimited(s string) (inner, rest string, err error) {
+	end := strings.IndexByte(s[1:], s[0])
+	if end < 0 {
+		return "", "", fmt.Errorf("quote %c is not closed", s[0])
+	}
+	return s[1 : 1+end], s[2+end:], nil
+}
+
+func (l *literal) quoted(s string) (string, error) {
+	text, rest, err := delimited(s)
+	l.unit = append(l.unit, text...)
+	return rest, err
+}
+
+func (l *literal) file(s string, read func(string, int) ([]byte, error), limit int) (string, error) {
+	name, rest, err := delimited(s)
+	if err != nil {
+		return "", err
+	}
+	if read == nil {
+		return "", errors.New("files are not allowed here")
+	}
+	room := limit - len(l.unit)
+	data, err := read(name, room)
+	if err != nil {
+		return "", err
+	}
+	l.unit = append(l.unit, data[:min(len(data), room)]...)
+	return rest, nil
+}
+
+func (l *literal) format(s string) (string, error) {
+	if !strings.HasPrefix(s, "%o") {
+		return "", errors.New("the only format is %o")
+	}
+	if len(l.stamps) == maxStamps {
+		return "", fmt.Errorf("more than %d times %%o", maxStamps)
+	}
+	l.stamps = append(l.stamps, len(l.unit))
+	l.unit = append(l.unit, make([]byte, stampLen)...)
+	return s[2:], nil
+}
+
+func isHex(s string) bool {
+	return len(s) >= 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X')
+}
+
+func (l *literal) hex(s string) (string, error) {
+	digits := s[2:]
+	end := 0
+	for end < len(digits) && nibble(digits[end]) >= 0 {
+		end++
+	}
+	// A run that an x follows has taken the 0 of the next number.
+	if end > 0 && end < len(digits) && digits[end-1] == '0' && digits[end]|0x20 == 'x' {
+		end--
+	}
+	if end == 0 {
+		return "", errors.New("no digits after 0x")
+	}
+	rest := digits[end:]
+	digits = digits[:end]
+	if len(digits)%2 != 0 {
+		l.unit = append(l.unit, byte(nibble(digits[0])))
+		digits = digits[1:]
+	}
+	l.unit = slices.Grow(l.unit, len(digits)/2)
+	for ; digits != ""; digits = digits[2:] {
+		l.unit = append(l.unit, byte(nibble(digits[0])<<4|nibble(digits[1])))
+	}
+	return rest, nil
+}
+
+// nibble is the value of a hexadecimal digit, -1 if c is none.
+func nibble(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+func (l *literal) decimal(s string) (string, error) {
+	digits := strings.TrimLeft(s, " \t\n\v\f\r")
+	start := 0
+	if digits != "" && (digits[0] == '-' || digits[0] == '+') {
+		start = 1
+	}
+	end := start
+	for end < len(digits) && '0' <= digits[end] && digits[end] <= '9' {
+		end++
+	}
+	// The 0 of a following 0x is not this number's.
+	if end > start+1 && end < len(digits) && digits[end-1] == '0' && digits[end]|0x20 == 'x' {
+		end--
+	}
+	n, err := strconv.ParseInt(digits[:end], 10, 32)
+	if err != nil {
+		return "", fmt.Errorf("%s is neither a number of 32 bits nor a quoted text", abbreviate(s))
+	}
+	word := binary.LittleEndian.AppendUint32(nil, uint32(n))
+	for len(word) > 1 && word[len(word)-1] == 0 {
+		word = word[:len(word)-1]
+	}
+	l.unit = append(l.unit, word...)
+	return digits[end:], nil
+}
