@@ -1,0 +1,183 @@
+package args
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Sector is the size in bytes of the unit s of the native grammar, on every device.
+const Sector = 512
+
+// Native is the shell's own grammar. It reads what [QEMU] reads, as the same number, and besides:
+//
+//	1_000_000 0xffff_0000    underscores between digits
+//	64KiB 1.5MiB             binary units spelled out, up to EiB, in any case
+//	8s 0x800s                sectors of 512 bytes
+//	8lba 0x800lba            logical blocks of env.Block bytes
+//	end end-64k end+1        the size of the image, and places before and after it
+//
+// Errors say what is wrong, at which part of the word, and what to type instead.
+func Native(word string, env Env) (Number, error) {
+	after, found := strings.CutPrefix(word, "end")
+	if !found {
+		return absolute(word, env)
+	}
+	if env.End < 0 {
+		return refuse(word, NonNumeric, "end has no meaning before an image is open")
+	}
+	if after == "" {
+		return Number{Value: env.End}, nil
+	}
+	if after[0] != '-' && after[0] != '+' {
+		return refuse(word, NonNumeric, `"%s" after "end" is not understood; write end, end-64k or end+64k`, after)
+	}
+	distance, err := absolute(after[1:], env)
+	switch {
+	case err != nil:
+		return Number{}, err
+	case after[0] == '-' && distance.Value > env.End:
+		return refuse(word, NonNumeric, "lies before the start; the image has %s, so end-%d is the farthest",
+			Size(float64(env.End)), env.End)
+	case after[0] == '-':
+		return Number{Value: env.End - distance.Value}, nil
+	case distance.Value > math.MaxInt64-env.End:
+		return Number{}, tooLarge(word)
+	default:
+		return Number{Value: env.End + distance.Value}, nil
+	}
+}
+
+// IsRange reports whether word is written as a range rather than as one number.
+func IsRange(word string) bool { return strings.Contains(word, "..") }
+
+// ParseRange reads START..END, both in the native grammar, END not included. A missing START is 0, a missing
+// END the end of the image. It returns the first byte and the number of bytes.
+func ParseRange(word string, env Env) (off, n int64, err error) {
+	from, to, found := strings.Cut(word, "..")
+	if !found {
+		_, err := refuse(word, NonNumeric, "not a range; write START..END, as in 64k..128k")
+		return 0, 0, err
+	}
+	if from == "" {
+		from = "0"
+	}
+	if to == "" {
+		to = "end"
+	}
+	start, err := Native(from, env)
+	if err != nil {
+		return 0, 0, err
+	}
+	end, err := Native(to, env)
+	if err != nil {
+		return 0, 0, err
+	}
+	if end.Value < start.Value {
+		_, err := refuse(word, NonNumeric, "ends before it starts (%d is after %d); write %s..%s if that is meant",
+			start.Value, end.Value, to, from)
+		return 0, 0, err
+	}
+	return start.Value, end.Value - start.Value, nil
+}
+
+func refuse(word string, kind Kind, why string, a ...any) (Number, error) {
+	return Number{}, &NumberError{Word: word, Kind: kind, Why: fmt.Sprintf(why, a...)}
+}
+
+// absolute reads a native number that does not start with end.
+func absolute(word string, env Env) (Number, error) {
+	plain, err := joinDigits(word)
+	if err != nil {
+		return Number{}, err
+	}
+	l := readLiteral(plain)
+	switch {
+	case l.whole == "" && l.fraction == "":
+		return refuse(word, NonNumeric, "not a number; write one such as 4096, 64k, 1.5MiB, 0x1000, 8s or end-64k")
+	case l.negative:
+		return refuse(word, NonNumeric, "a number cannot be negative; end-N counts back from the end")
+	}
+	digits := plain[:len(plain)-len(l.rest)]
+	switch unit := strings.ToLower(l.rest); {
+	case unit == "s":
+		return blocks(word, digits, l, "sectors", Sector)
+	case unit == "lba":
+		if env.Block <= 0 {
+			return refuse(word, NonNumeric, "the size of a logical block is not known before an image is open")
+		}
+		return blocks(word, digits, l, "logical blocks", env.Block)
+	case len(unit) == 3 && strings.HasSuffix(unit, "ib") && strings.IndexByte("kmgtpe", unit[0]) >= 0:
+		return bytesOf(word, digits, unit[:1], l)
+	default:
+		return bytesOf(word, digits, l.rest, l)
+	}
+}
+
+// blocks reads a whole number of units of size bytes.
+func blocks(word, digits string, l literal, units string, size int64) (Number, error) {
+	if l.dot {
+		return refuse(word, NonNumeric, "%s come whole; drop the fraction or write bytes", units)
+	}
+	n, err := QEMU(digits, Env{})
+	if err != nil || n.Value > math.MaxInt64/size {
+		return Number{}, tooLarge(word)
+	}
+	return Number{Value: n.Value * size}, nil
+}
+
+// bytesOf reads a number of bytes with at most one suffix letter, and explains what is wrong with others.
+func bytesOf(word, digits, letter string, l literal) (Number, error) {
+	shift, given, ok := suffix(letter)
+	switch {
+	case l.hex && l.dot:
+		return refuse(word, NonNumeric, "a hex number has no fraction")
+	case !ok:
+		return refuse(word, NonNumeric, "%q after %q is no unit; %s", letter, digits, unitHint(letter))
+	case l.hex && given:
+		return refuse(word, NonNumeric, "a hex number takes no %q; write it out, or in decimal as in 64k", letter)
+	}
+	n, err := QEMU(digits+letter, Env{})
+	if err == nil {
+		return n, nil
+	}
+	if shift == 0 && l.dot && err.(*NumberError).Kind == NonNumeric {
+		return refuse(word, NonNumeric, "not a whole number of bytes; a fraction needs a unit, as in 1.5k")
+	}
+	return Number{}, tooLarge(word)
+}
+
+// unitHint says what to type in place of a unit that is none.
+func unitHint(unit string) string {
+	if len(unit) == 2 && lower(unit[1]) == 'b' {
+		if at := strings.IndexByte("kmgtpe", lower(unit[0])); at >= 0 {
+			return fmt.Sprintf("write %ciB for 2^%d bytes", "KMGTPE"[at], 10*(at+1))
+		}
+	}
+	if strings.Trim(unit[1:], "+-0123456789") == "" && lower(unit[0]) == 'e' {
+		return "exponents are not read (e is the unit EiB); write the number out"
+	}
+	return "units are b, k, M, G, T, P, E (or KiB to EiB), s (sectors of 512 bytes) and lba (logical blocks)"
+}
+
+// joinDigits drops the underscores, each of which must stand between two digits.
+func joinDigits(word string) (string, error) {
+	if !strings.Contains(word, "_") {
+		return word, nil
+	}
+	digit := isDigit
+	if unsigned, _ := cutSign(word); hexStarts(unsigned) {
+		digit = isHexDigit
+	}
+	var joined strings.Builder
+	for i := range len(word) {
+		switch {
+		case word[i] != '_':
+			joined.WriteByte(word[i])
+		case i == 0 || i == len(word)-1 || !digit(word[i-1]) || !digit(word[i+1]):
+			_, err := refuse(word, NonNumeric, `the "_" at column %d must stand between two digits, as in 1_000`, i+1)
+			return "", err
+		}
+	}
+	return joined.String(), nil
+}
