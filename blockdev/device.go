@@ -1,0 +1,242 @@
+package blockdev
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// Device is an open disk: the top of one stack of nodes. It is the one place that checks bounds and permission, so that
+// no layer below needs to. Its methods may be called from many goroutines at once.
+type Device struct {
+	tree *tree
+	top  Node
+
+	mu           sync.Mutex
+	claim        Claim
+	writethrough atomic.Bool
+}
+
+var (
+	_ io.ReaderAt = (*Device)(nil)
+	_ io.WriterAt = (*Device)(nil)
+)
+
+// Top is the topmost node, for Find and for what concerns one driver. Data requests belong to the Device.
+func (d *Device) Top() Node { return d.top }
+
+// Length is the size in bytes, rounded up to whole sectors as QEMU does: a file of 1000 bytes is 1024 long and reads as zeroes
+// behind its end.
+func (d *Device) Length() int64 { return roundUp(d.top.Info().Size, SectorSize) }
+
+// Info is what the topmost node says about itself.
+func (d *Device) Info() Info { return d.top.Info() }
+
+// ReadOnly says whether the device was opened without permission to write.
+func (d *Device) ReadOnly() bool { return d.tree.root.mode.ReadOnly }
+
+// WriteThrough says whether each write is on stable storage before it returns.
+func (d *Device) WriteThrough() bool { return d.writethrough.Load() }
+
+// SetWriteThrough switches between writethrough and writeback.
+func (d *Device) SetWriteThrough(on bool) { d.writethrough.Store(on) }
+
+// NeedWrite makes sure that the device may be written to, or also resized, and extends its claim on the file to what is needed. The
+// error is ErrReadOnly or that of an image lock.
+func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
+	if d.ReadOnly() {
+		return ErrReadOnly
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	want := d.claim
+	want.Use |= PermWrite
+	if resize {
+		want.Use |= PermResize
+	}
+	if want == d.claim {
+		return nil
+	}
+	if err := ClaimOn(ctx, d.top, want); err != nil {
+		return err
+	}
+	d.claim = want
+	return nil
+}
+
+// checkRange refuses what is not wholly inside the device, with EIO as QEMU does.
+func (d *Device) checkRange(op string, off, n int64) error {
+	if n < 0 || off < 0 || off > math.MaxInt64-n || off+n > d.Length() {
+		return &Error{Op: op, Node: d.top.Info().Driver, Off: off, Len: n, Err: fmt.Errorf("outside the device of %d bytes: %w", d.Length(), syscall.EIO)}
+	}
+	return nil
+}
+
+func (d *Device) checkWrite(op string, off, n int64) error {
+	if d.ReadOnly() {
+		return &Error{Op: op, Node: d.top.Info().Driver, Off: off, Len: n, Err: fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)}
+	}
+	return d.checkRange(op, off, n)
+}
+
+func (d *Device) wrap(op string, off, n int64, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, Node: d.top.Info().Driver, Off: off, Len: n, Err: err}
+}
+
+// Read fills v from off. Any length is fine; it goes down in pieces of MaxRequest.
+func (d *Device) Read(ctx context.Context, v Vec, off int64, f Flags) error {
+	n := v.Len()
+	if err := d.checkRange("read", off, n); err != nil || n == 0 {
+		return err
+	}
+	for at, part := range v.Pieces(MaxRequest) {
+		if err := d.top.ReadVec(ctx, part, off+at, f); err != nil {
+			return d.wrap("read", off+at, part.Len(), err)
+		}
+	}
+	return nil
+}
+
+// Write writes v at off.
+func (d *Device) Write(ctx context.Context, v Vec, off int64, f Flags) error {
+	n := v.Len()
+	if err := d.checkWrite("write", off, n); err != nil || n == 0 {
+		return err
+	}
+	for at, part := range v.Pieces(MaxRequest) {
+		if err := d.top.WriteVec(ctx, part, off+at, d.durable(f)); err != nil {
+			return d.wrap("write", off+at, part.Len(), err)
+		}
+	}
+	return nil
+}
+
+// durable adds FUA when the device writes through.
+func (d *Device) durable(f Flags) Flags {
+	if d.writethrough.Load() {
+		f |= FUA
+	}
+	return f
+}
+
+// Zero makes n bytes from off read as zeroes.
+func (d *Device) Zero(ctx context.Context, off, n int64, f Flags) error {
+	if err := d.checkWrite("zero", off, n); err != nil || n == 0 {
+		return err
+	}
+	return d.wrap("zero", off, n, d.top.Zero(ctx, off, n, d.durable(f)))
+}
+
+// Discard says that n bytes from off are of no more use.
+func (d *Device) Discard(ctx context.Context, off, n int64) error {
+	if err := d.checkWrite("discard", off, n); err != nil || n == 0 {
+		return err
+	}
+	return d.wrap("discard", off, n, d.top.Discard(ctx, off, n, 0))
+}
+
+// Status describes the run at off, see Node.Status. Behind the end of the device it is empty.
+func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
+	if off < 0 || n < 0 {
+		return Extent{}, d.wrap("status", off, n, syscall.EINVAL)
+	}
+	n = min(n, d.Length()-off)
+	if n <= 0 {
+		return Extent{Off: off, HostOff: -1}, nil
+	}
+	e, err := d.top.Status(ctx, off, n)
+	return e, d.wrap("status", off, n, err)
+}
+
+// Truncate changes the length. What is added reads as zeroes.
+func (d *Device) Truncate(ctx context.Context, size int64, p Prealloc) error {
+	if d.ReadOnly() {
+		return d.wrap("truncate", size, 0, ErrReadOnly)
+	}
+	return d.wrap("truncate", size, 0, d.top.Truncate(ctx, size, p, 0))
+}
+
+// Flush puts everything written on stable storage.
+func (d *Device) Flush(ctx context.Context) error {
+	return d.wrap("flush", 0, 0, d.top.Flush(ctx))
+}
+
+// ReadVMState and WriteVMState reach the area for machine state of the first format that has one; ENOTSUP if none has.
+func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
+	s, ok := Find[VMStater](d.top)
+	if !ok {
+		return d.wrap("read", off, v.Len(), ErrNotSupported)
+	}
+	return d.wrap("read", off, v.Len(), s.ReadVMState(ctx, v, off))
+}
+
+// WriteVMState see ReadVMState.
+func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
+	s, ok := Find[VMStater](d.top)
+	if !ok {
+		return d.wrap("write", off, v.Len(), ErrNotSupported)
+	}
+	if d.ReadOnly() {
+		return d.wrap("write", off, v.Len(), ErrReadOnly)
+	}
+	return d.wrap("write", off, v.Len(), s.WriteVMState(ctx, v, off))
+}
+
+// Zoned is the zoned device below, ENOTSUP if there is none.
+func (d *Device) Zoned() (Zoned, error) {
+	z, ok := Find[Zoned](d.top)
+	if !ok {
+		return nil, ErrNotSupported
+	}
+	return z, nil
+}
+
+// ReadAt reads len(p) bytes from off. At the end of the device it reads what is there and returns io.EOF.
+func (d *Device) ReadAt(p []byte, off int64) (int, error) {
+	n, end := int64(len(p)), d.Length()
+	if off < 0 {
+		return 0, d.wrap("read", off, n, syscall.EINVAL)
+	}
+	if off >= end {
+		return 0, io.EOF
+	}
+	part := min(n, end-off)
+	if err := d.Read(context.Background(), Vec{p[:part]}, off, 0); err != nil {
+		return 0, err
+	}
+	if part < n {
+		return int(part), io.EOF
+	}
+	return int(n), nil
+}
+
+// WriteAt writes p at off.
+func (d *Device) WriteAt(p []byte, off int64) (int, error) {
+	if err := d.Write(context.Background(), Vec{p}, off, 0); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Close flushes the device and closes every node. The device is gone even if that fails.
+func (d *Device) Close() error {
+	var err error
+	if !d.ReadOnly() {
+		err = d.Flush(context.Background())
+	}
+	if cerr := d.tree.close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func roundUp(n, align int64) int64 { return (n + align - 1) / align * align }
+
+func roundDown(n, align int64) int64 { return n / align * align }

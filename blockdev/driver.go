@@ -1,0 +1,114 @@
+package blockdev
+
+import (
+	"context"
+	"io"
+)
+
+// Kind says which place in a stack a driver fills.
+type Kind int
+
+// The kinds of driver.
+const (
+	Protocol Kind = iota // where bytes live
+	Format               // where guest bytes are in a file
+	FilterKind
+)
+
+func (k Kind) String() string { return [...]string{"protocol", "format", "filter"}[k] }
+
+// Driver is one way to store bytes, whole: how it is named, what options it takes, and how it is opened. Drivers are
+// values in an explicit list; nothing registers itself.
+type Driver struct {
+	Name string
+	Doc  string // one line for people
+	Kind Kind
+	// Keys are the options the driver takes besides those of every node (node-name, read-only, cache.*, ...). What is in
+	// no list is refused before Open is called.
+	Keys []Key
+	// Schemes are the file name prefixes that choose this driver, without the colon: "nbd" for nbd:unix:/path. ParseName turns
+	// such a name, prefix included, into options.
+	Schemes   []string
+	ParseName func(name string, o *Options) error
+	// Probe scores the first bytes of a file from 0 (not mine) to 100, as QEMU's drivers do. It may also look at the name.
+	Probe func(head []byte, name string) int
+	// ProbePath scores a path for protocols that are chosen by the kind of a file (host_device). Others leave it nil.
+	ProbePath func(path string) int
+	Open      func(ctx context.Context, o *Opening) (Node, error)
+	// Create makes an empty image. CreateKeys are its options.
+	CreateKeys []Key
+	Create     func(ctx context.Context, c *Creating) error
+}
+
+// Role says what a child is to its parent, which decides what the child inherits.
+type Role int
+
+// The roles of a child.
+const (
+	// RoleFile is the storage of a format: opened as a protocol, never probed.
+	RoleFile Role = iota
+	// RoleFiltered is what a filter filters: opened as the filter itself was.
+	RoleFiltered
+	// RoleBacking is a backing file: read-only, and probed when no format is given.
+	RoleBacking
+)
+
+// Mode is how a node is opened, as settled from its options and its parent's.
+type Mode struct {
+	ReadOnly     bool
+	AutoReadOnly bool // fall back to read-only instead of failing
+	Direct       bool // O_DIRECT
+	NoFlush      bool // never sync
+	Unmap        bool // pass discards on
+	ForceShare   bool // take no image locks
+}
+
+// Opening is what a driver gets to open one node.
+type Opening struct {
+	Driver   *Driver
+	NodeName string
+	// Filename is the name of the file for a protocol, or what a format's file was called; it is for messages and
+	// for resolving relative backing files.
+	Filename string
+	Mode     Mode
+	// Values are the driver's Keys, parsed.
+	Values Values
+	// Probed: the format was guessed and not given.
+	Probed bool
+	// Notify reports what a person should see but no request returns, such as a breakpoint reached.
+	Notify func(Notice)
+
+	tree *tree
+	node *treeNode
+}
+
+// Creating is what a driver gets to make an image.
+type Creating struct {
+	// File is the opened storage, writable, resizable and empty.
+	File   Node
+	Size   int64 // guest bytes
+	Values Values
+	// Backing is the name of the backing file to record and BackingFormat its format, "" for none.
+	Backing, BackingFormat string
+	// Notes receives lines that a person should see.
+	Notes io.Writer
+}
+
+// Notice is a typed report from a driver that belongs to no request's outcome.
+type Notice interface{ notice() }
+
+// Suspended and Resumed say that a request stopped at, or left, the breakpoint Tag.
+type (
+	Suspended struct{ Tag string }
+	Resumed   struct{ Tag string }
+	// Warning is a line for stderr: a repair that was made, an image that is odd but usable. Prefixed warnings are
+	// printed behind the name of the program, as errors are.
+	Warning struct {
+		Text     string
+		Prefixed bool
+	}
+)
+
+func (Suspended) notice() {}
+func (Resumed) notice()   {}
+func (Warning) notice()   {}

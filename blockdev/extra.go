@@ -1,0 +1,99 @@
+package blockdev
+
+import "context"
+
+// These are the abilities that some drivers have besides Node. Each is found by Find from the top of a stack.
+
+// VMStater is a format with an area behind the guest's end for the state of a virtual machine. Offsets count from the start of that
+// area. It is no part of the guest's length.
+type VMStater interface {
+	ReadVMState(ctx context.Context, v Vec, off int64) error
+	WriteVMState(ctx context.Context, v Vec, off int64) error
+}
+
+// Breakpointer holds requests at debug events.
+type Breakpointer interface {
+	// Break holds the next request that reaches e, under a name. ENOENT if there is no such event.
+	Break(e EventName, tag string) error
+	// RemoveBreak removes the breakpoints called tag and lets go the requests held there. ENOENT if there was none.
+	RemoveBreak(tag string) error
+	// Resume lets go one request held at tag. ENOENT if none is.
+	Resume(tag string) error
+	// Suspended says whether a request is held at tag.
+	Suspended(tag string) bool
+	// WaitSuspended returns when a request is held at tag, or when ctx ends.
+	WaitSuspended(ctx context.Context, tag string) error
+}
+
+// Zone is a zone of a zoned device. Offsets and lengths are in bytes.
+type Zone struct {
+	Start, Length, Capacity, WritePointer int64
+	Type                                  uint8
+	Condition                             uint8
+}
+
+// ZoneOp is a management operation on a range of zones.
+type ZoneOp int
+
+// The zone operations.
+const (
+	ZoneOpen ZoneOp = iota
+	ZoneClose
+	ZoneFinish
+	ZoneReset
+)
+
+// Zoned is a zoned block device.
+type Zoned interface {
+	// ReportZones describes at most max zones from the one that holds off on.
+	ReportZones(ctx context.Context, off int64, max int) ([]Zone, error)
+	ManageZones(ctx context.Context, op ZoneOp, off, n int64) error
+	// AppendZone writes v at the write pointer of the zone at off and returns where that was.
+	AppendZone(ctx context.Context, v Vec, off int64) (int64, error)
+}
+
+// Detail is a line of what a format tells about itself: a scalar, or a group of further lines. A group whose members have no Key is
+// a list.
+type Detail struct {
+	Key   string
+	Value any // string, bool, int64; nil for a group
+	Sub   []Detail
+}
+
+// Describer is a node with more to tell than its limits.
+type Describer interface {
+	// Describe gives format-specific lines, in the order in which they are shown.
+	Describe() []Detail
+}
+
+// Reopener is a node whose options can change while it is open.
+type Reopener interface {
+	// Prepare checks the new mode and values and gets ready for them without changing what requests see. Exactly one of commit and
+	// abort is called afterwards; neither can fail.
+	Prepare(ctx context.Context, o *Opening) (commit, abort func(), err error)
+}
+
+// Checker is a format that can judge its metadata.
+type Checker interface {
+	Check(ctx context.Context, fix Fix) (CheckResult, error)
+}
+
+// Fix says what Check may repair.
+type Fix uint8
+
+// What Check may repair.
+const (
+	FixLeaks Fix = 1 << iota
+	FixErrors
+)
+
+// CheckResult counts what a check found, as qemu-img check does.
+type CheckResult struct {
+	Corruptions, Leaks, CheckErrors  int64
+	CorruptionsFixed, LeaksFixed     int64
+	ImageEnd                         int64 // offset behind the last cluster in use
+	TotalClusters, AllocatedClusters int64
+	FragmentedClusters               int64
+	CompressedClusters               int64
+	Messages                         []string // a line for each thing found or repaired
+}

@@ -1,0 +1,677 @@
+package blockdev
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+)
+
+// guard stands in front of each node, put there by the opener. It turns what may be asked of a node into what its Limits allow:
+// it splits, pads to the alignment by read-modify-write, emulates flags, writes zeroes where they cannot be had otherwise,
+// reads zeroes behind the end, fires the events of the generic layer, traces, and makes overlapping requests wait for each
+// other where one of them does read-modify-write.
+type guard struct {
+	node Node
+	sink EventSink // node, if it wants events
+	name string    // of the driver
+	top  bool      // no parent: nobody fires events at it
+
+	// State that Reopen changes.
+	readOnly, noFlush, unmap atomic.Bool
+	detectZeroes             atomic.Int32
+
+	trace func(TraceEvent)
+
+	tracker tracker
+
+	flushing           Mutex
+	written, flushedAt atomic.Int64 // generations, as in QEMU: a leaf with nothing new is not synced
+}
+
+var _ Node = (*guard)(nil)
+
+// What detect-zeroes does with a write of zeroes.
+const (
+	detectOff = iota
+	detectOn
+	detectUnmap
+)
+
+// bounceSize is the largest buffer that stands in for memory that a node cannot take, in bytes.
+const bounceSize = 1 << 20
+
+// TraceEvent is one request that passed a guard.
+type TraceEvent struct {
+	Node, Driver string
+	Op           string // read, write, zero, discard, flush, truncate
+	Off, Len     int64
+	Flags        Flags
+	Err          error // nil unless Done
+	Done         bool  // the request has ended
+}
+
+func newGuard(n Node, name string) *guard {
+	g := &guard{node: n, name: name}
+	g.sink, _ = n.(EventSink)
+	return g
+}
+
+func (g *guard) embedsDefault() {}
+
+// Info is the node's.
+func (g *guard) Info() Info { return g.node.Info() }
+
+// Primary is the guarded node.
+func (g *guard) Primary() Node { return g.node }
+
+// Close closes the guarded node.
+func (g *guard) Close() error { return g.node.Close() }
+
+func (g *guard) fire(ctx context.Context, e EventName) error {
+	if g.sink == nil {
+		return nil
+	}
+	return g.sink.OnEvent(ctx, e)
+}
+
+// begin traces the start of a request; the result is called with its outcome.
+func (g *guard) begin(op string, off, n int64, f Flags) func(error) {
+	if g.trace == nil {
+		return func(error) {}
+	}
+	ev := TraceEvent{Node: g.name, Driver: g.node.Info().Driver, Op: op, Off: off, Len: n, Flags: f}
+	g.trace(ev)
+	return func(err error) {
+		ev.Err, ev.Done = err, true
+		g.trace(ev)
+	}
+}
+
+// padding is how a request sticks out of its aligned range.
+type padding struct {
+	align      int64
+	head, tail int64 // bytes between the aligned range and the request, at either side
+	off, n     int64 // the aligned range
+	// oneBlock: head and tail lie in the same block, or all of the range is read at once.
+	oneBlock bool
+}
+
+func padTo(align, off, n int64) padding {
+	p := padding{align: align, off: roundDown(off, align)}
+	end := roundUp(off+n, align)
+	p.head, p.tail, p.n = off-p.off, end-(off+n), end-p.off
+	p.oneBlock = p.n == align || (p.n == 2*align && p.head > 0 && p.tail > 0)
+	return p
+}
+
+func (p padding) needed() bool { return p.head|p.tail != 0 }
+
+func (l Limits) requestAlign() int64 { return max(1, l.RequestAlign) }
+
+// maxTransfer is the longest aligned request, in bytes.
+func (l Limits) maxTransfer() int64 {
+	limit := int64(math.MaxInt32)
+	if l.MaxTransfer > 0 {
+		limit = min(limit, l.MaxTransfer)
+	}
+	return max(roundDown(limit, l.requestAlign()), l.requestAlign())
+}
+
+// memoryFits says whether the node can take v as it is.
+func (l Limits) memoryFits(v Vec) bool {
+	if l.MemAlign <= 1 {
+		return true
+	}
+	mask := uintptr(l.MemAlign - 1)
+	for _, p := range v {
+		if len(p) > 0 && (uintptr(unsafe.Pointer(&p[0]))|uintptr(len(p)))&mask != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// alignedBuffer is n bytes of fresh memory at a multiple of align.
+func alignedBuffer(n, align int64) []byte {
+	if align <= 1 {
+		return make([]byte, n)
+	}
+	b := make([]byte, n+align)
+	skip := int64(0)
+	if r := int64(uintptr(unsafe.Pointer(&b[0])) % uintptr(align)); r != 0 {
+		skip = align - r
+	}
+	return b[skip : skip+n : skip+n]
+}
+
+// ReadVec reads any range into any memory.
+func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err error) {
+	n := v.Len()
+	if n == 0 {
+		return nil
+	}
+	defer func(done func(error)) { done(err) }(g.begin("read", off, n, f))
+	lim := g.node.Info().Limits
+	p := padTo(lim.requestAlign(), off, n)
+	r := g.tracker.begin(off, n)
+	defer g.tracker.end(r)
+	if err := g.tracker.wait(ctx, r); err != nil {
+		return err
+	}
+	if p.needed() {
+		padded := make(Vec, 0, len(v)+2)
+		padded = append(padded, alignedBuffer(p.head, lim.MemAlign))
+		padded = append(padded, v...)
+		v = append(padded, alignedBuffer(p.tail, lim.MemAlign))
+	}
+	return g.readAligned(ctx, lim, v, p.off, f)
+}
+
+// readAligned reads an aligned range: in pieces, and zeroes behind the end.
+func (g *guard) readAligned(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+	inside := max(0, min(v.Len(), roundUp(lim.Size-off, lim.requestAlign())))
+	if rest := v.Len() - inside; rest > 0 {
+		v.Slice(inside, rest).Clear()
+		v = v.Slice(0, inside)
+	}
+	if inside == 0 {
+		return nil
+	}
+	if !lim.memoryFits(v) {
+		return g.readBounced(ctx, lim, v, off, f)
+	}
+	if inside <= lim.maxTransfer() {
+		return g.node.ReadVec(ctx, v, off, f)
+	}
+	for at, part := range v.Pieces(lim.maxTransfer()) {
+		if err := firstError(ctx.Err(), func() error { return g.node.ReadVec(ctx, part, off+at, f) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstError is err, or what do returns if there is none.
+func firstError(err error, do func() error) error {
+	if err != nil {
+		return err
+	}
+	return do()
+}
+
+func (g *guard) readBounced(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+	step := min(lim.maxTransfer(), max(bounceSize, lim.requestAlign()))
+	buf := alignedBuffer(min(step, v.Len()), lim.MemAlign)
+	for at, part := range v.Pieces(step) {
+		b := buf[:part.Len()]
+		if err := firstError(ctx.Err(), func() error { return g.node.ReadVec(ctx, Vec{b}, off+at, f) }); err != nil {
+			return err
+		}
+		part.CopyFrom(b)
+	}
+	return nil
+}
+
+// WriteVec writes any range from any memory.
+func (g *guard) WriteVec(ctx context.Context, v Vec, off int64, f Flags) (err error) {
+	n := v.Len()
+	if n == 0 {
+		return nil
+	}
+	if mode := g.detectZeroes.Load(); mode != detectOff && f&Compressed == 0 && isZero(v) {
+		zf := f
+		if mode == detectUnmap && g.unmap.Load() {
+			zf |= MayUnmap
+		}
+		return g.Zero(ctx, off, n, zf)
+	}
+	defer func(done func(error)) { done(err) }(g.begin("write", off, n, f))
+	lim := g.node.Info().Limits
+	p := padTo(lim.requestAlign(), off, n)
+	r := g.tracker.begin(off, n)
+	defer g.tracker.end(r)
+	if !p.needed() {
+		if err := g.tracker.wait(ctx, r); err != nil {
+			return err
+		}
+		return g.writeAligned(ctx, lim, v, off, f)
+	}
+	if err := g.tracker.serialise(ctx, r, p.align); err != nil {
+		return err
+	}
+	head, tail, err := g.readEdges(ctx, lim, p)
+	if err != nil {
+		return err
+	}
+	padded := make(Vec, 0, len(v)+2)
+	padded = append(padded, head[:p.head])
+	padded = append(padded, v...)
+	padded = append(padded, tail[int64(len(tail))-p.tail:])
+	return g.writeAligned(ctx, lim, padded, p.off, f)
+}
+
+// readEdges reads the blocks that a request covers in part. head is nil without a head, tail without a tail; in one block they
+// are the same memory.
+func (g *guard) readEdges(ctx context.Context, lim Limits, p padding) (head, tail []byte, err error) {
+	edge := func(off, n int64, isHead, isTail bool) ([]byte, error) {
+		fire := func(cond bool, e EventName) error {
+			if !cond {
+				return nil
+			}
+			return g.fire(ctx, e)
+		}
+		buf := alignedBuffer(n, lim.MemAlign)
+		if err := errors.Join(fire(isHead, EvPwritevRMWHead), fire(isTail, EvPwritevRMWTail)); err != nil {
+			return nil, err
+		}
+		if err := g.readAligned(ctx, lim, Vec{buf}, off, 0); err != nil {
+			return nil, err
+		}
+		return buf, errors.Join(fire(isHead, EvPwritevRMWAfterHead), fire(isTail, EvPwritevRMWAfterTail))
+	}
+	if p.oneBlock {
+		head, err = edge(p.off, p.n, p.head > 0, p.tail > 0)
+		return head, head, err
+	}
+	if p.head > 0 {
+		if head, err = edge(p.off, p.align, true, false); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p.tail > 0 {
+		tail, err = edge(p.off+p.n-p.align, p.align, false, true)
+	}
+	return head, tail, err
+}
+
+// writeAligned writes an aligned range within the limits, and flushes behind it where FUA cannot be had otherwise.
+func (g *guard) writeAligned(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+	g.written.Add(1)
+	if f&Compressed != 0 {
+		if lim.WriteTakes&Compressed == 0 {
+			return ErrNotSupported
+		}
+		return g.node.WriteVec(ctx, v, off, f)
+	}
+	if err := g.fire(ctx, EvPwritev); err != nil {
+		return err
+	}
+	err := g.writePieces(ctx, lim, v, off, f)
+	if derr := g.fire(ctx, EvPwritevDone); err == nil {
+		err = derr
+	}
+	return err
+}
+
+func (g *guard) writePieces(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+	flush := f&FUA != 0 && lim.WriteTakes&FUA == 0
+	f &= lim.WriteTakes
+	n := v.Len()
+	switch {
+	case !lim.memoryFits(v):
+		step := min(lim.maxTransfer(), max(bounceSize, lim.requestAlign()))
+		buf := alignedBuffer(min(step, n), lim.MemAlign)
+		for at, part := range v.Pieces(step) {
+			b := buf[:part.CopyTo(buf)]
+			if err := firstError(ctx.Err(), func() error { return g.node.WriteVec(ctx, Vec{b}, off+at, f) }); err != nil {
+				return err
+			}
+		}
+	case n <= lim.maxTransfer():
+		if err := g.node.WriteVec(ctx, v, off, f); err != nil {
+			return err
+		}
+	default:
+		for at, part := range v.Pieces(lim.maxTransfer()) {
+			if err := firstError(ctx.Err(), func() error { return g.node.WriteVec(ctx, part, off+at, f) }); err != nil {
+				return err
+			}
+		}
+	}
+	if flush {
+		return g.Flush(ctx)
+	}
+	return nil
+}
+
+// Zero makes any range read as zeroes: whole blocks by the node where it can, the edges by read-modify-write.
+func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
+	if n == 0 {
+		return nil
+	}
+	defer func(done func(error)) { done(err) }(g.begin("zero", off, n, f))
+	if !g.unmap.Load() {
+		f &^= MayUnmap
+	}
+	lim := g.node.Info().Limits
+	p := padTo(lim.requestAlign(), off, n)
+	r := g.tracker.begin(off, n)
+	defer g.tracker.end(r)
+	if !p.needed() {
+		if err := g.tracker.wait(ctx, r); err != nil {
+			return err
+		}
+		return g.zeroAligned(ctx, lim, off, n, f)
+	}
+	if err := g.tracker.serialise(ctx, r, p.align); err != nil {
+		return err
+	}
+	head, tail, err := g.readEdges(ctx, lim, p)
+	if err != nil {
+		return err
+	}
+	if p.oneBlock {
+		clear(head[p.head : p.n-p.tail])
+		return g.writeAligned(ctx, lim, Vec{head}, p.off, f)
+	}
+	if p.head > 0 {
+		clear(head[p.head:])
+		if err := g.writeAligned(ctx, lim, Vec{head}, p.off, f); err != nil {
+			return err
+		}
+	}
+	inner, end := roundUp(off, p.align), roundDown(off+n, p.align)
+	if inner < end {
+		if err := g.zeroAligned(ctx, lim, inner, end-inner, f); err != nil {
+			return err
+		}
+	}
+	if p.tail > 0 {
+		clear(tail[:p.align-p.tail])
+		return g.writeAligned(ctx, lim, Vec{tail}, end, f)
+	}
+	return nil
+}
+
+func (g *guard) zeroAligned(ctx context.Context, lim Limits, off, n int64, f Flags) error {
+	g.written.Add(1)
+	if err := g.fire(ctx, EvPwritevZero); err != nil {
+		return err
+	}
+	err := g.zeroPieces(ctx, lim, off, n, f)
+	if derr := g.fire(ctx, EvPwritevDone); err == nil {
+		err = derr
+	}
+	return err
+}
+
+// maxZeroWrite is how much is written at once where zeroes must be written out, in bytes.
+const maxZeroWrite = 1 << 20
+
+// zeroPieces cuts the range so that a piece is either within one unit of ZeroAlign or made of whole units.
+func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flags) error {
+	if f&NoFallback&^lim.ZeroTakes != 0 {
+		return ErrNotSupported
+	}
+	align := max(lim.ZeroAlign, lim.requestAlign())
+	most := int64(math.MaxInt64)
+	if lim.MaxZero > 0 {
+		most = lim.MaxZero
+	}
+	most = max(roundDown(most, align), align)
+	flush := false
+	var zeroes []byte
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		num := n
+		if head := off % align; head != 0 {
+			num = min(n, lim.maxTransfer(), align-head)
+		} else if tail := n % align; tail != 0 && num > align {
+			num -= tail
+		}
+		num = min(num, most)
+		err := g.node.Zero(ctx, off, num, f&lim.ZeroTakes)
+		if err == nil {
+			flush = flush || f&FUA&^lim.ZeroTakes != 0
+		} else if errors.Is(err, ErrNotSupported) && f&NoFallback == 0 {
+			num = min(num, lim.maxTransfer(), max(maxZeroWrite, lim.requestAlign()))
+			if int64(len(zeroes)) < num {
+				zeroes = alignedBuffer(num, lim.MemAlign)
+			}
+			err = g.node.WriteVec(ctx, Vec{zeroes[:num]}, off, f&lim.WriteTakes)
+			flush = flush || f&FUA&^lim.WriteTakes != 0
+		}
+		if err != nil {
+			return err
+		}
+		off, n = off+num, n-num
+	}
+	if flush {
+		return g.Flush(ctx)
+	}
+	return nil
+}
+
+// Discard passes on what the node can take of the range. It is advice: what cannot be discarded stays as it is.
+func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) {
+	if n == 0 || !g.unmap.Load() {
+		return nil
+	}
+	defer func(done func(error)) { done(err) }(g.begin("discard", off, n, f))
+	lim := g.node.Info().Limits
+	r := g.tracker.begin(off, n)
+	defer g.tracker.end(r)
+	if err := g.tracker.wait(ctx, r); err != nil {
+		return err
+	}
+	g.written.Add(1)
+	req := lim.requestAlign()
+	align := max(lim.DiscardAlign, req)
+	most := int64(math.MaxInt64)
+	if lim.MaxDiscard > 0 {
+		most = lim.MaxDiscard
+	}
+	most = max(roundDown(most, align), align)
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		num := min(discardPiece(off, n, align, req), most)
+		misaligned := off%align != 0 || num%align != 0
+		err := g.node.Discard(ctx, off, num, f)
+		switch {
+		case err == nil, errors.Is(err, ErrNotSupported):
+		case misaligned && errors.Is(err, syscall.EINVAL): // the device only takes whole units: skip the edge
+		default:
+			return err
+		}
+		off, n = off+num, n-num
+	}
+	return nil
+}
+
+// discardPiece is the length of the first piece of a discard: unaligned edges go down on their own, since a device may collect
+// them or refuse them, and parts of a block (req) again on their own.
+func discardPiece(off, n, align, req int64) int64 {
+	num := n
+	if head := off % align; head != 0 {
+		num = min(n, align-head)
+		if r := num % req; r != 0 {
+			num = r
+		}
+		return num
+	}
+	tail := (off + n) % align
+	if tail == 0 {
+		return num
+	}
+	if num > align {
+		return num - tail
+	}
+	if r := tail % req; r != 0 && tail > req {
+		return num - r
+	}
+	return num
+}
+
+// Status describes what is inside the node; behind its end all is zero.
+func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
+	lim := g.node.Info().Limits
+	if off >= lim.Size {
+		return Extent{Off: off, Len: n, Allocated: true, Zero: true, HostOff: -1}, nil
+	}
+	n = min(n, lim.Size-off)
+	p := padTo(lim.requestAlign(), off, n)
+	e, err := g.node.Status(ctx, p.off, p.n)
+	if err != nil {
+		return Extent{}, err
+	}
+	if e.HostOff >= 0 {
+		e.HostOff += p.head
+	}
+	e.Off, e.Len = off, min(e.Len-p.head, n)
+	return e, nil
+}
+
+// Truncate waits for what is going on in the part that is added, or in all behind the new end.
+func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (err error) {
+	if size < 0 {
+		return errors.New("Image size cannot be negative")
+	}
+	defer func(done func(error)) { done(err) }(g.begin("truncate", size, 0, f))
+	old := g.node.Info().Size
+	r := g.tracker.begin(min(old, size), max(old, size)-min(old, size))
+	defer g.tracker.end(r)
+	if err := g.tracker.serialise(ctx, r, 1); err != nil {
+		return err
+	}
+	g.written.Add(1)
+	return g.node.Truncate(ctx, size, p, f)
+}
+
+// Flush lets one flush through at a time. A protocol with nothing new is left alone, and so is one opened never to sync; a
+// format is always asked, for it must write its caches to its file.
+func (g *guard) Flush(ctx context.Context) (err error) {
+	if g.readOnly.Load() {
+		return nil
+	}
+	defer func(done func(error)) { done(err) }(g.begin("flush", 0, 0, 0))
+	if err := g.flushing.Lock(ctx); err != nil {
+		return err
+	}
+	defer g.flushing.Unlock()
+	gen := g.written.Load()
+	below := g.node.Primary()
+	stale := g.flushedAt.Load() != gen
+	if !g.top && stale && !g.noFlush.Load() {
+		if err := g.fire(ctx, EvFlushToDisk); err != nil {
+			return err
+		}
+	}
+	if below == nil {
+		if !stale || g.noFlush.Load() {
+			return nil
+		}
+	} else if err := Fire(ctx, below, EvFlushToOS); err != nil {
+		return err
+	}
+	if err := g.node.Flush(ctx); err != nil {
+		return err
+	}
+	g.flushedAt.Store(gen)
+	return nil
+}
+
+// isZero says whether all bytes are zero.
+func isZero(v Vec) bool {
+	for _, p := range v {
+		if !AllZero(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// tracker knows the requests that are under way at one node.
+type tracker struct {
+	mu   sync.Mutex
+	head *tracked // a list, newest first
+	free *tracked
+}
+
+type tracked struct {
+	off, end    int64 // what counts as overlapping, grown to whole blocks by serialise
+	serialising bool
+	waitingFor  *tracked
+	waiters     Waiters
+	prev, next  *tracked
+}
+
+func (t *tracker) begin(off, n int64) *tracked {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.free
+	if r == nil {
+		r = new(tracked)
+	} else {
+		t.free = r.next
+	}
+	*r = tracked{off: off, end: off + n, next: t.head}
+	if t.head != nil {
+		t.head.prev = r
+	}
+	t.head = r
+	return r
+}
+
+func (t *tracker) end(r *tracked) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r.prev != nil {
+		r.prev.next = r.next
+	} else {
+		t.head = r.next
+	}
+	if r.next != nil {
+		r.next.prev = r.prev
+	}
+	r.waiters.WakeAll()
+	r.prev, r.next, t.free = nil, t.free, r
+}
+
+// serialise makes r wait for every overlapping request, and every later one wait for r. The range grows to whole blocks.
+func (t *tracker) serialise(ctx context.Context, r *tracked, align int64) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r.off, r.end, r.serialising = roundDown(r.off, align), roundUp(r.end, align), true
+	return t.waitLocked(ctx, r)
+}
+
+// wait makes r wait for overlapping requests that serialise.
+func (t *tracker) wait(ctx context.Context, r *tracked) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.waitLocked(ctx, r)
+}
+
+func (t *tracker) waitLocked(ctx context.Context, r *tracked) error {
+	for {
+		c := t.conflict(r)
+		if c == nil {
+			return nil
+		}
+		r.waitingFor = c
+		err := c.waiters.Wait(ctx, &t.mu)
+		r.waitingFor = nil
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// conflict finds a request that r must wait for. One that itself waits is passed over: it waits for r, or will once it wakes
+// up, so waiting for it would be a circle.
+func (t *tracker) conflict(r *tracked) *tracked {
+	for c := t.head; c != nil; c = c.next {
+		if c != r && (c.serialising || r.serialising) && c.off < r.end && r.off < c.end && c.waitingFor == nil {
+			return c
+		}
+	}
+	return nil
+}

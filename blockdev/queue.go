@@ -1,0 +1,34 @@
+package blockdev
+
+// Queue carries a batch of block requests: many are staged, started together and reaped as they complete, without a
+// goroutine, a channel or an allocation a request. One goroutine owns it. Slots are numbered from 0 to Depth()-1, each
+// with its own memory and at most one request in flight. The package verify declares the same interface with the
+// same built-in types, so that neither imports the other.
+type Queue interface {
+	Depth() int
+	// Buffer is the slot's memory: page aligned, as long as was asked for. It is the owner's while no request is in flight.
+	Buffer(slot int) []byte
+	// Read and the others stage a request on a free slot. Nothing starts before Submit. Read and Write use the first n bytes of
+	// the slot's memory.
+	Read(slot int, off int64, n int)
+	Write(slot int, off int64, n int)
+	Zero(slot int, off, n int64)
+	Discard(slot int, off, n int64)
+	Flush(slot int)
+	// Submit starts everything staged.
+	Submit() error
+	// Reap waits until at least min requests have completed, fills done with the slots of those that have, and returns their
+	// number.
+	Reap(min int, done []int) (int, error)
+	// Err is the outcome of the slot's last request.
+	Err(slot int) error
+	// Close waits for what is in flight and gives the memory back.
+	Close() error
+}
+
+// Queuer is a node that has a batch queue of its own; a Device uses goroutines over the ones that have not. The queue is
+// never searched for down the stack, because a layer in between would be left out.
+type Queuer interface {
+	// NewQueue makes a queue of depth slots with size bytes of memory each.
+	NewQueue(depth, size int) (Queue, error)
+}

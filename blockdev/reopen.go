@@ -1,0 +1,177 @@
+package blockdev
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Reopen changes options of an open device as one transaction over its whole stack: every node prepares, then all commit
+// or all abort. Options that are not named keep their values. Children follow what they inherit.
+func (d *Device) Reopen(ctx context.Context, change *Options) error {
+	r := &reopening{tree: d.tree}
+	if err := r.plan(ctx, d.tree.root, change); err != nil {
+		return err
+	}
+	if err := r.prepare(ctx); err != nil {
+		r.abort()
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	claim := d.claim
+	if r.steps[len(r.steps)-1].mode.ReadOnly {
+		claim.Use &^= PermWrite | PermResize
+	} else {
+		claim.Use |= PermWrite
+	}
+	r.commit()
+	if err := ClaimOn(ctx, d.top, claim); err != nil {
+		return err
+	}
+	d.claim = claim
+	return nil
+}
+
+type reopening struct {
+	tree  *tree
+	steps []*reopenStep // children before parents
+}
+
+type reopenStep struct {
+	node          *treeNode
+	mode          Mode
+	options       *Options
+	values        Values
+	detectZeroes  string
+	commit, abort func()
+}
+
+// plan settles the new options of n and of all below it.
+func (r *reopening) plan(ctx context.Context, n *treeNode, change *Options) error {
+	opts := n.options.GivenOnly()
+	for _, key := range change.Keys() {
+		v, _ := change.Get(key)
+		if !n.knows(key) {
+			if old, ok := n.options.Get(key); ok && reflect.DeepEqual(old, v) {
+				continue
+			}
+			return fmt.Errorf("Cannot change the option '%s'", key)
+		}
+		opts.Set(key, v)
+	}
+	if err := n.unchangeable(opts); err != nil {
+		return err
+	}
+	if n.parent != nil && n.inherits() {
+		inheritMode(opts, childMode(r.modeOf(n.parent), n.role))
+	} else {
+		inheritMode(opts, n.mode)
+	}
+	mode, generic, err := settleMode(opts)
+	if err != nil {
+		return err
+	}
+	step := &reopenStep{node: n, mode: mode, options: opts, detectZeroes: generic.String("detect-zeroes")}
+	if step.values, err = ParseValues(n.driver.Keys, opts.Clone()); err != nil {
+		return err
+	}
+	r.steps = append(r.steps, step) // parents first here, so that modeOf finds them
+	for _, c := range n.children {
+		if err := r.plan(ctx, c, change.Sub(c.key+".")); err != nil {
+			return err
+		}
+	}
+	if n.parent == nil {
+		slices.Reverse(r.steps)
+	}
+	return nil
+}
+
+// modeOf is the mode that n will have.
+func (r *reopening) modeOf(n *treeNode) Mode {
+	for _, s := range r.steps {
+		if s.node == n {
+			return s.mode
+		}
+	}
+	return n.mode
+}
+
+// inherits is false for a child that was opened on its own and is only referred to by name.
+func (n *treeNode) inherits() bool { return n.key != "" }
+
+func (n *treeNode) knows(key string) bool {
+	return key == "driver" || declared(genericKeys, key) || declared(n.driver.Keys, key) || n.childTakes(key)
+}
+
+// unchangeable refuses a new driver or node name, and another child.
+func (n *treeNode) unchangeable(opts *Options) error {
+	if v, ok := opts.Get("driver"); ok && v != n.driver.Name {
+		return fmt.Errorf("Cannot change the option 'driver'")
+	}
+	if v, ok := opts.Get("node-name"); ok && v != n.name {
+		return fmt.Errorf("Cannot change the option 'node-name'")
+	}
+	for _, c := range n.children {
+		if v, ok := opts.Get(c.key); ok && v != c.name {
+			return fmt.Errorf("Cannot change the option '%s'", c.key)
+		}
+	}
+	return nil
+}
+
+// prepare asks every node, those below first. One that cannot be asked must not be given other values.
+func (r *reopening) prepare(ctx context.Context) error {
+	for _, s := range r.steps {
+		re, ok := s.node.guard.node.(Reopener)
+		if !ok {
+			if key := s.values.differs(s.node.values); key != "" {
+				return fmt.Errorf("Cannot change the option '%s'", key)
+			}
+			continue
+		}
+		o := r.tree.opening(s.node, false)
+		o.Mode, o.Values = s.mode, s.values
+		var err error
+		if s.commit, s.abort, err = re.Prepare(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differs names a key whose value is not the same in both, "" if there is none.
+func (v Values) differs(old Values) string {
+	for _, k := range v.keys {
+		if !reflect.DeepEqual(v.set[k.Name], old.set[k.Name]) {
+			return k.Name
+		}
+		a, b := v.rest[k.Name], old.rest[k.Name]
+		if a != nil && b != nil && strings.Join(a.Keys(), ",") != strings.Join(b.Keys(), ",") && a.Len() > 0 {
+			return k.Name
+		}
+	}
+	return ""
+}
+
+func (r *reopening) commit() {
+	for _, s := range r.steps {
+		if s.commit != nil {
+			s.commit()
+		}
+		s.node.mode, s.node.options, s.node.values = s.mode, s.options, s.values
+		s.node.guard.setMode(s.mode)
+		s.node.guard.setDetectZeroes(s.detectZeroes)
+	}
+}
+
+func (r *reopening) abort() {
+	for _, s := range r.steps {
+		if s.abort != nil {
+			s.abort()
+		}
+	}
+}
