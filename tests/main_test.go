@@ -1,0 +1,205 @@
+// Package tests tests the program from outside and the house as a whole.
+//
+//   - Golden scripts (testdata/<dialect>/*.txtar) hold what a qemu-io of that
+//     version answered, case by case; the program must answer the same.
+//   - testdata/wild.tsv lists invocations found in public projects; the program
+//     must take each as qemu-io does.
+//   - Step scripts must give the same bytes in every run.
+//   - Terminal tests talk to the program through a real pseudo terminal.
+//   - The layer table says which package may import which.
+//
+// The program is built once for all of them. -program tests another one in its
+// place:
+//
+//	go test ./tests -run Golden/qemu-7.2 -program /usr/bin/qemu-io
+//
+// fails in nothing but what exceptions call an accident of the original.
+// -record writes the goldens of the installed version anew:
+//
+//	go test ./tests -run Record -record
+//
+// Tests that need a peer skip with the name of its Debian package; with
+// BLKSH_TIER=2 they fail instead.
+package tests
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var programFlag = flag.String("program", "", "test this `file` in place of the program built from cmd/blksh")
+
+// patience is how long a run may last before it counts as hanging. Nothing
+// that is tested takes a fiftieth of it.
+const patience = 20 * time.Second
+
+// hangs is the status of a run that outlasted patience.
+const hangs = "hangs"
+
+// A program is an executable under the name by which it is started, and what
+// its environment holds besides the plain one.
+type program struct {
+	path string
+	env  []string
+}
+
+// The program under test under its two names; TestMain sets them.
+var asQemuIO, asBlksh program
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "blksh-tests.")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	built := filepath.Join(dir, "blksh")
+	if err := build(built); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	asBlksh = program{path: built}
+	asQemuIO = program{path: filepath.Join(dir, "qemu-io")}
+	if err := os.Symlink(built, asQemuIO.path); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// Cases that abort must not fill the disk with core files.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fixtures.dir = filepath.Join(dir, "fixtures")
+	return m.Run()
+}
+
+// build puts the program at path: the one of -program, or cmd/blksh, built
+// with the race detector when this test is. Recording needs none.
+func build(path string) error {
+	if *recordFlag {
+		return nil
+	}
+	if *programFlag != "" {
+		return os.Symlink(*programFlag, path)
+	}
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "../cmd/blksh")...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go build cmd/blksh: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// as returns the program speaking the dialect. The newest is what its name
+// stands for, so that one is chosen by the name alone.
+func (p program) as(dialect string) program {
+	if dialect != "qemu" {
+		p.env = append(p.env[:len(p.env):len(p.env)], "BLKSH_DIALECT="+dialect)
+	}
+	return p
+}
+
+// environ is the whole environment of a run. It has no home, so that nothing
+// of the person who runs the tests is read or written.
+func (p program) environ() []string {
+	env := []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=/nonexistent", "TERM=dumb"}
+	return append(env, p.env...)
+}
+
+// A run is one start of a program.
+type run struct {
+	dir    string // working directory
+	args   []string
+	stdin  string
+	merged bool // stdout and stderr are one pipe, read into stdout
+}
+
+// An answer is what a run left: how it ended ("exit N", "signal SIGNAME" or
+// hangs), what it said, and the files it was asked about afterwards.
+type answer struct {
+	status, stdout, stderr string
+	after                  []string
+}
+
+// run starts the program, waits for its end and returns its answer unfiltered.
+func (p program) run(r run) (answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p.path, r.args...)
+	cmd.Env, cmd.Dir = p.environ(), r.dir
+	cmd.Stdin = strings.NewReader(r.stdin)
+	var out, errs strings.Builder
+	cmd.Stdout = &out
+	cmd.Stderr = &errs
+	if r.merged {
+		cmd.Stderr = cmd.Stdout
+	}
+	err := cmd.Run()
+	a := answer{stdout: out.String(), stderr: errs.String(), status: hangs}
+	if ctx.Err() != nil {
+		return a, nil
+	}
+	a.status, err = statusOf(err)
+	return a, err
+}
+
+// statusOf puts the error of exec.Cmd's Wait into the words of answer.status.
+func statusOf(err error) (string, error) {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return "exit 0", nil
+	case errors.Is(err, io.ErrClosedPipe), errors.Is(err, syscall.EPIPE):
+		return "exit 0", nil // it ended well, without reading all its input
+	case !errors.As(err, &exit):
+		return "", err
+	}
+	if ws := exit.Sys().(syscall.WaitStatus); ws.Signaled() {
+		return "signal " + unix.SignalName(ws.Signal()), nil
+	}
+	return "exit " + strconv.Itoa(exit.ExitCode()), nil
+}
+
+// without skips the test for want of a Debian package, or fails it where the
+// packages are promised.
+func without(t *testing.T, debianPackage string) {
+	t.Helper()
+	if os.Getenv("BLKSH_TIER") >= "2" {
+		t.Fatalf("needs the Debian package %s", debianPackage)
+	}
+	t.Skipf("needs the Debian package %s", debianPackage)
+}
+
+// reference finds the real qemu-io: BLKSH_REFERENCE, or the one on PATH.
+func reference(t *testing.T) program {
+	t.Helper()
+	path := os.Getenv("BLKSH_REFERENCE")
+	if path == "" {
+		path, _ = exec.LookPath("qemu-io")
+	}
+	if path == "" {
+		without(t, "qemu-utils")
+	}
+	return program{path: path}
+}
