@@ -1,0 +1,118 @@
+// Package file is the protocol of regular files of the host.
+//
+// It reads and writes with plain positioned calls, gives space back by punching holes, tells holes from data by SEEK_HOLE and
+// SEEK_DATA, and takes QEMU's image locks.
+package file
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/hostfile"
+)
+
+// Driver opens regular files.
+var Driver = blockdev.Driver{
+	Name:      "file",
+	Doc:       "a regular file of the host",
+	Kind:      blockdev.Protocol,
+	Keys:      hostfile.Keys(),
+	Schemes:   []string{"file"},
+	ParseName: parseName,
+	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+		n, err := open(o, hostfile.Config{})
+		if err != nil {
+			return nil, err
+		}
+		return n, nil
+	},
+}
+
+// parseName takes "file:PATH". As in QEMU the rest is a path and not a URI.
+func parseName(name string, o *blockdev.Options) error {
+	o.Set("filename", strings.TrimPrefix(name, "file:"))
+	return nil
+}
+
+// node is an open regular file.
+type node struct {
+	*hostfile.File
+	zero ability // to zero a range in place
+	hole ability // to punch holes
+}
+
+var _ blockdev.Node = (*node)(nil)
+
+func open(o *blockdev.Opening, cfg hostfile.Config) (*node, error) {
+	cfg.Accept = func(st *unix.Stat_t) error {
+		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+			return fmt.Errorf("'%s' driver requires '%s' to be a regular file", o.Driver.Name, o.Values.String("filename"))
+		}
+		return nil
+	}
+	f, err := hostfile.Open(o, cfg)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{File: f}
+	if err := n.refreshSize(); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// refreshSize looks how long the file is; others may have changed it.
+func (n *node) refreshSize() error {
+	return n.With(func(fd int) error {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return hostfile.Refuse("Could not stat file", err)
+		}
+		n.SetSize(st.Size)
+		return nil
+	})
+}
+
+// Info adds what zeroing takes.
+func (n *node) Info() blockdev.Info {
+	i := n.File.Info()
+	i.ZeroTakes = blockdev.MayUnmap | blockdev.NoFallback
+	return i
+}
+
+// WriteVec also grows the file.
+func (n *node) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockdev.Flags) error {
+	if err := n.File.WriteVec(ctx, v, off, f); err != nil {
+		return err
+	}
+	n.Grow(off + v.Len())
+	return nil
+}
+
+// Status asks the file system for data and holes. All of a raw file counts as allocated.
+func (n *node) Status(ctx context.Context, off, size int64) (blockdev.Extent, error) {
+	e := blockdev.Extent{Off: off, Len: size, Allocated: true, Data: true, HostOff: off, Node: "file"}
+	err := n.With(func(fd int) error {
+		data, err := unix.Seek(fd, off, unix.SEEK_DATA)
+		switch {
+		case err == unix.ENXIO: // a hole up to the end
+			e.Data, e.Zero = false, true
+			return nil
+		case err != nil: // the file system does not say: data
+			return nil
+		case data > off:
+			e.Data, e.Zero, e.Len = false, true, min(size, data-off)
+			return nil
+		}
+		if hole, err := unix.Seek(fd, off, unix.SEEK_HOLE); err == nil && hole > off {
+			e.Len = min(size, hole-off)
+		}
+		return nil
+	})
+	return e, err
+}

@@ -1,0 +1,107 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/arena"
+	"github.com/blksh/blksh/blockdev/internal/hostfile"
+)
+
+// fillSize is how much of a file is written at once to preallocate it in full, in bytes.
+const fillSize = 1 << 20
+
+// Truncate sets the length, and gives what is added its space as p says. If that fails, the file is as long as before.
+func (n *node) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _ blockdev.Flags) error {
+	if err := n.refreshSize(); err != nil {
+		return err
+	}
+	old := n.Size()
+	if size < old && p != blockdev.PreallocOff {
+		return errors.New("Cannot use preallocation for shrinking files")
+	}
+	var err error
+	switch p {
+	case blockdev.PreallocOff:
+		err = n.setLength(size)
+	case blockdev.PreallocFalloc:
+		err = n.allocate(ctx, old, size)
+	case blockdev.PreallocFull:
+		err = n.fill(ctx, old, size)
+	default:
+		return fmt.Errorf("Unsupported preallocation mode: %s", p)
+	}
+	if err != nil {
+		return errors.Join(err, n.restore(old, size))
+	}
+	n.SetSize(size)
+	return nil
+}
+
+func (n *node) setLength(size int64) error {
+	err := n.With(func(fd int) error { return unix.Ftruncate(fd, size) })
+	if err != nil {
+		return hostfile.Refuse("Could not resize file", err)
+	}
+	return nil
+}
+
+// restore takes back what a failed growth has left.
+func (n *node) restore(old, size int64) error {
+	if size <= old {
+		return nil
+	}
+	if err := n.With(func(fd int) error { return unix.Ftruncate(fd, old) }); err != nil {
+		return hostfile.Refuse("Failed to restore old file length", err)
+	}
+	return nil
+}
+
+// allocate adds space that reads as zeroes without writing it. A file system that cannot is filled instead.
+func (n *node) allocate(ctx context.Context, old, size int64) error {
+	if size == old {
+		return nil
+	}
+	// In one call, since it must fail at once for a size that cannot be had.
+	err := n.With(func(fd int) error { return unix.Fallocate(fd, 0, old, size-old) })
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return n.fill(ctx, old, size)
+	}
+	if err != nil {
+		return hostfile.Refuse("Could not preallocate new data", err)
+	}
+	return nil
+}
+
+// fill writes zeroes and syncs them.
+func (n *node) fill(ctx context.Context, old, size int64) error {
+	if err := n.setLength(size); err != nil {
+		return err
+	}
+	mem, err := arena.New(1, fillSize)
+	if err != nil {
+		return err
+	}
+	defer mem.Free()
+	align := n.Info().RequestAlign
+	// The rest of a block in which the file ended is left to the file system: requests may be writing to that block.
+	for at := (old + align - 1) / align * align; at < size; at += fillSize {
+		piece := mem.Slot(0)[:min(fillSize, (size-at+align-1)/align*align)]
+		if err := n.File.WriteVec(ctx, blockdev.Vec{piece}, at, 0); err != nil {
+			return hostfile.Refuse("Could not write zeros for preallocation", err)
+		}
+	}
+	if size%align != 0 { // whole blocks were written
+		if err := n.setLength(size); err != nil {
+			return err
+		}
+	}
+	if err := n.Flush(ctx); err != nil {
+		return hostfile.Refuse("Could not flush file to disk", err)
+	}
+	return nil
+}

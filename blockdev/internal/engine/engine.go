@@ -1,0 +1,107 @@
+// Package engine moves bytes between memory and an open file descriptor.
+//
+// It has two halves. A Port is one way to hand a single transfer to the kernel (a plain system call, a ring) and may fall short
+// like the kernel does. Read and Write stand in front of any Port and keep the promise of a block node: the whole request is
+// done or an error says why.
+//
+//	node ─▶ Read, Write (whole requests) ─▶ Port (one transfer) ─▶ kernel
+//
+// So the rules about partial transfers exist once, and a faulty Port proves them for every engine.
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// A Port hands one transfer to the kernel and returns how many bytes it moved. It is given at most MaxPieces pieces and MaxBytes
+// bytes, may move fewer than asked for, may fail with EINTR or EAGAIN at whim, and may be used from many goroutines at once.
+type Port interface {
+	Readv(fd int, v blockdev.Vec, off int64) (int, error)
+	Writev(fd int, v blockdev.Vec, off int64) (int, error)
+	// Close waits for what is under way and gives back what the port holds.
+	Close() error
+}
+
+const (
+	// MaxPieces is the kernel's IOV_MAX.
+	MaxPieces = 1024
+	// MaxBytes is the most that one transfer moves. Between transfers the context is looked at, so a request stops
+	// soon after it is cancelled. It lies below Linux's own limit of 0x7ffff000.
+	MaxBytes = 16 << 20
+)
+
+// Read fills v from off. What lies behind the end of the file reads as zeroes.
+//
+// align is the unit in which the descriptor takes offsets and lengths (1 unless it was opened with O_DIRECT); the request is
+// aligned to it.
+func Read(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64) error {
+	done, err := transfer(ctx, v, off, align, func(part blockdev.Vec, at int64) (int, error) {
+		if len(part) > MaxPieces {
+			buf := bounce(part.Len(), align)
+			n, err := p.Readv(fd, blockdev.Vec{buf}, at)
+			if n > 0 {
+				part.CopyFrom(buf[:n])
+			}
+			return n, err
+		}
+		return p.Readv(fd, part, at)
+	})
+	if err == nil && done < v.Len() {
+		v.Slice(done, v.Len()-done).Clear()
+	}
+	return err
+}
+
+// Write writes v at off, see Read. A transfer that moves nothing and tells no reason means that the space is used up: ENOSPC.
+func Write(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64) error {
+	done, err := transfer(ctx, v, off, align, func(part blockdev.Vec, at int64) (int, error) {
+		if len(part) > MaxPieces {
+			buf := bounce(part.Len(), align)
+			part.CopyTo(buf)
+			part = blockdev.Vec{buf}
+		}
+		return p.Writev(fd, part, at)
+	})
+	if err == nil && done < v.Len() {
+		return syscall.ENOSPC
+	}
+	return err
+}
+
+// transfer repeats step until all is moved, and returns early without an error when a step makes no progress. A transfer that
+// ends inside a block is resumed at the start of that block, since the kernel would refuse to go on in its middle.
+func transfer(ctx context.Context, v blockdev.Vec, off, align int64, step func(part blockdev.Vec, at int64) (int, error)) (int64, error) {
+	total := v.Len()
+	var done int64
+	for done < total {
+		if err := ctx.Err(); err != nil {
+			return done, context.Cause(ctx)
+		}
+		from := done - done%align
+		n, err := step(v.Slice(from, min(total-from, MaxBytes)), off+from)
+		switch {
+		case errors.Is(err, syscall.EINTR), errors.Is(err, syscall.EAGAIN):
+			runtime.Gosched()
+			continue
+		case err != nil:
+			return done, err
+		case from+int64(n) <= done:
+			return done, nil
+		}
+		done = from + int64(n)
+	}
+	return done, nil
+}
+
+// bounce is memory in one piece for a request that has too many.
+func bounce(n, align int64) []byte {
+	buf := make([]byte, n+align)
+	skip := -int64(uintptr(unsafe.Pointer(&buf[0]))) & (align - 1)
+	return buf[skip : skip+n]
+}

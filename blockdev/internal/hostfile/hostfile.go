@@ -1,0 +1,408 @@
+// Package hostfile is what regular files and devices of the host have in common as block nodes: how they are opened and opened
+// again, how they are locked, in which units a descriptor takes requests, and how data gets in and out.
+//
+// The drivers file and hostdevice embed File and add what differs: sizes, zeroes, discards, status and truncation.
+package hostfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/engine"
+	"github.com/blksh/blksh/blockdev/internal/imagelock"
+)
+
+// The values of the options aio and locking.
+var (
+	aioModes     = []string{"threads", "native", "io_uring"}
+	lockingModes = []string{"auto", "on", "off"}
+)
+
+// Keys are the options that files and devices take alike. Enumerations are declared as strings because QEMU words their
+// errors differently here.
+func Keys() []blockdev.Key {
+	return []blockdev.Key{
+		{Name: "filename", Type: blockdev.String, Help: "path of the file or device"},
+		{Name: "aio", Type: blockdev.String, Enum: aioModes, Default: "threads", Help: "how requests reach the kernel"},
+		{Name: "aio-max-batch", Type: blockdev.Int, Default: "0", Help: "most requests handed to the kernel at once, 0 for no limit"},
+		{Name: "locking", Type: blockdev.String, Enum: lockingModes, Default: "auto", Help: "whether to take image locks"},
+		{Name: "drop-cache", Type: blockdev.Bool, Default: "on", Help: "taken for QEMU's sake: concerns live migration only"},
+		{Name: "x-check-cache-dropped", Type: blockdev.Bool, Default: "off", Help: "taken for QEMU's sake: concerns live migration only"},
+	}
+}
+
+// fixedKeys are the options that cannot change while a file is open.
+var fixedKeys = []string{"filename", "aio", "locking"}
+
+// Config is what a driver adds to an Opening.
+type Config struct {
+	// Accept refuses files of the wrong kind.
+	Accept func(st *unix.Stat_t) error
+	// Writable is asked before a descriptor for writing is used; nil agrees.
+	Writable func(fd int) error
+	// NonBlocking leaves O_NONBLOCK set, which lets drives without a medium be opened.
+	NonBlocking bool
+	// Port is used instead of the one that the option aio asks for.
+	Port engine.Port
+}
+
+// File is an open file or device of the host.
+type File struct {
+	blockdev.Leaf
+
+	driver string
+	name   string
+	cfg    Config
+	values blockdev.Values
+	locked bool // image locks are taken
+	shared bool // opened to force-share
+	port   engine.Port
+	lock   imagelock.Lock
+	size   atomic.Int64
+	broken atomic.Pointer[error] // why a sync failed, see Flush
+
+	mu  sync.Mutex
+	cur *descriptor
+}
+
+// descriptor is one open file descriptor with what depends on how it was opened. It is closed when its last user is done with it, so that
+// reopening need not wait for requests.
+type descriptor struct {
+	fd       int
+	users    int // guarded by File.mu
+	flags    int
+	readOnly bool
+	direct   bool
+	align    int64 // of offsets and lengths
+	memAlign int64
+	// whyReadOnly is why a file that was to be writable is not.
+	whyReadOnly error
+}
+
+var (
+	_ blockdev.Node     = (*File)(nil)
+	_ blockdev.Claimer  = (*File)(nil)
+	_ blockdev.Reopener = (*File)(nil)
+)
+
+// Open opens what o names. The caller sets the size.
+func Open(o *blockdev.Opening, cfg Config) (*File, error) {
+	name := o.Values.String("filename")
+	if name == "" {
+		return nil, fmt.Errorf("The '%s' block driver requires a file name", o.Driver.Name)
+	}
+	if err := checkValues(o); err != nil {
+		return nil, err
+	}
+	f := &File{driver: o.Driver.Name, name: name, cfg: cfg, values: o.Values, shared: o.Mode.ForceShare}
+	d, err := f.open(name, o)
+	if err != nil {
+		return nil, err
+	}
+	f.cur = d
+	locking := o.Values.String("locking")
+	if !f.shared && (locking == "on" || locking == "auto" && imagelock.Supported(d.fd)) {
+		f.locked = true
+		f.lock.Attach(d.fd, name)
+	}
+	f.port = cfg.Port
+	if f.port == nil {
+		f.port = newPort(o.Values.String("aio"))
+	}
+	return f, nil
+}
+
+// checkValues checks the enumerations and what they ask of each other.
+func checkValues(o *blockdev.Opening) error {
+	for _, k := range []struct {
+		name  string
+		known []string
+	}{{"aio", aioModes}, {"locking", lockingModes}} {
+		if v := o.Values.String(k.name); !slices.Contains(k.known, v) {
+			return fmt.Errorf("invalid parameter value: %s", v)
+		}
+	}
+	if o.Values.String("aio") == "native" && !o.Mode.Direct {
+		return errors.New("aio=native was specified, but it requires cache.direct=on, which was not specified.")
+	}
+	return nil
+}
+
+// newPort is the port that the option aio asks for. Native requests take the ring as well: both mean that the kernel holds the request and
+// not a thread.
+func newPort(string) engine.Port { return engine.Sync{} }
+
+// open opens path as o wants it, read-only if need be and allowed.
+func (f *File) open(path string, o *blockdev.Opening) (*descriptor, error) {
+	d, err := f.openAs(path, o.Mode)
+	if err == nil || o.Mode.ReadOnly || !o.Mode.AutoReadOnly || !isPermission(err) {
+		return d, err
+	}
+	mode := o.Mode
+	mode.ReadOnly = true
+	d, roErr := f.openAs(path, mode)
+	if roErr != nil {
+		return nil, err
+	}
+	d.whyReadOnly = err
+	o.SetReadOnly()
+	return d, nil
+}
+
+func isPermission(err error) bool {
+	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EPERM)
+}
+
+// openFlags are those of open(2). O_NONBLOCK keeps a pipe without a writer from holding the open up; it is cleared again once the file
+// is known to be of the right kind.
+func openFlags(m blockdev.Mode) int {
+	flags := unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_RDWR
+	if m.ReadOnly {
+		flags = unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_RDONLY
+	}
+	if m.Direct {
+		flags |= unix.O_DIRECT
+	}
+	return flags
+}
+
+func (f *File) openAs(path string, m blockdev.Mode) (*descriptor, error) {
+	flags := openFlags(m)
+	fd, err := retry(func() (int, error) { return unix.Open(path, flags, 0) })
+	if err != nil {
+		return nil, f.openError(path, flags, err)
+	}
+	d := &descriptor{fd: fd, users: 1, flags: flags, readOnly: m.ReadOnly, direct: m.Direct, align: 1, memAlign: 1}
+	if err := f.prepare(d); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return d, nil
+}
+
+// prepare judges a fresh descriptor and learns its alignment.
+func (f *File) prepare(d *descriptor) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(d.fd, &st); err != nil {
+		return Refuse("Could not stat file", err)
+	}
+	if err := f.cfg.Accept(&st); err != nil {
+		return err
+	}
+	if !f.cfg.NonBlocking {
+		if _, err := unix.FcntlInt(uintptr(d.fd), unix.F_SETFL, d.flags&^unix.O_NONBLOCK); err != nil {
+			return Refuse("Could not set up file", err)
+		}
+	}
+	if !d.readOnly && f.cfg.Writable != nil {
+		if err := f.cfg.Writable(d.fd); err != nil {
+			return err
+		}
+	}
+	if d.direct {
+		d.align, d.memAlign = alignment(d.fd)
+	}
+	return nil
+}
+
+// openError words a refused open, and finds out whether O_DIRECT alone is what the file system refuses.
+func (f *File) openError(path string, flags int, err error) error {
+	if errors.Is(err, unix.EINVAL) && flags&unix.O_DIRECT != 0 {
+		if fd, plain := retry(func() (int, error) { return unix.Open(path, flags&^unix.O_DIRECT, 0) }); plain == nil {
+			_ = unix.Close(fd)
+			return &blockdev.Refusal{Text: fmt.Sprintf("Could not open '%s': filesystem does not support O_DIRECT", f.name), Err: err}
+		}
+	}
+	return Refuse(fmt.Sprintf("Could not open '%s'", f.name), err)
+}
+
+// Refuse puts what was tried in front of a cause, which it words as the C library does.
+func Refuse(what string, err error) error {
+	cause := err.Error()
+	if no, ok := err.(unix.Errno); ok {
+		cause = blockdev.ErrnoText(no)
+	}
+	return &blockdev.Refusal{Text: what + ": " + cause, Err: err}
+}
+
+// retry repeats a call that a signal interrupted.
+func retry[T any](call func() (T, error)) (T, error) {
+	for {
+		v, err := call()
+		if !errors.Is(err, unix.EINTR) {
+			return v, err
+		}
+	}
+}
+
+// Name is the path as it was given.
+func (f *File) Name() string { return f.name }
+
+// Size is the length in bytes as last seen; SetSize and Grow keep it.
+func (f *File) Size() int64 { return f.size.Load() }
+
+// SetSize records a new length.
+func (f *File) SetSize(n int64) { f.size.Store(n) }
+
+// Grow records that the file reaches at least to n.
+func (f *File) Grow(n int64) {
+	for {
+		old := f.size.Load()
+		if old >= n || f.size.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
+// acquire pins the current descriptor until release.
+func (f *File) acquire() *descriptor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cur.users++
+	return f.cur
+}
+
+func (f *File) release(d *descriptor) {
+	f.mu.Lock()
+	d.users--
+	last := d.users == 0
+	f.mu.Unlock()
+	if last {
+		_ = unix.Close(d.fd) // data was synced before, or was not asked to be
+	}
+}
+
+// With calls do with the descriptor, which stays open meanwhile. Interrupted calls are repeated.
+func (f *File) With(do func(fd int) error) error {
+	d := f.acquire()
+	defer f.release(d)
+	for {
+		if err := do(d.fd); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// Info gives the driver's name, the size and what the descriptor asks for.
+func (f *File) Info() blockdev.Info {
+	f.mu.Lock()
+	align, memAlign := f.cur.align, f.cur.memAlign
+	f.mu.Unlock()
+	return blockdev.Info{Driver: f.driver, Limits: blockdev.Limits{
+		Size: f.size.Load(), RequestAlign: align, MemAlign: memAlign, MaxIOV: engine.MaxPieces,
+	}}
+}
+
+// ReadVec reads whole requests; behind the end there are zeroes.
+func (f *File) ReadVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+	d := f.acquire()
+	defer f.release(d)
+	return engine.Read(ctx, f.port, d.fd, v, off, d.align)
+}
+
+// WriteVec writes whole requests.
+func (f *File) WriteVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+	d := f.acquire()
+	defer f.release(d)
+	return engine.Write(ctx, f.port, d.fd, v, off, d.align)
+}
+
+// Flush is fdatasync(2). Once it failed, the kernel may have dropped pages that never reached the disk and would report the
+// next sync as fine; so without O_DIRECT the error stays.
+func (f *File) Flush(context.Context) error {
+	if err := f.broken.Load(); err != nil {
+		return *err
+	}
+	d := f.acquire()
+	defer f.release(d)
+	_, err := retry(func() (struct{}, error) { return struct{}{}, unix.Fdatasync(d.fd) })
+	if err != nil && !d.direct {
+		f.broken.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// Claim turns what is done with the image into image locks.
+func (f *File) Claim(_ context.Context, c blockdev.Claim) error {
+	d := f.acquire()
+	defer f.release(d)
+	if d.whyReadOnly != nil && c.Use&(blockdev.PermWrite|blockdev.PermResize) != 0 {
+		return d.whyReadOnly
+	}
+	return f.lock.Claim(c)
+}
+
+// Close closes the file once the last request is done, which also gives up its locks.
+func (f *File) Close() error {
+	err := f.port.Close()
+	f.release(f.cur)
+	return err
+}
+
+// Prepare opens the file once more in the new mode, if that differs, and takes its locks there too.
+func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
+	for _, key := range fixedKeys {
+		if o.Values.String(key) != f.values.String(key) {
+			return nil, nil, fmt.Errorf("Cannot change the option '%s'", key)
+		}
+	}
+	if o.Mode.ForceShare != f.shared {
+		return nil, nil, errors.New("Cannot change the option 'force-share'")
+	}
+	if err := checkValues(o); err != nil {
+		return nil, nil, err
+	}
+	f.mu.Lock()
+	old := f.cur
+	f.mu.Unlock()
+	if openFlags(o.Mode) == old.flags {
+		return func() {}, func() {}, nil
+	}
+	d, err := f.reopen(old, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.lock.CopyTo(d.fd); err != nil {
+		f.release(d)
+		return nil, nil, err
+	}
+	commit = func() {
+		if f.locked {
+			f.lock.Attach(d.fd, f.name)
+		}
+		f.mu.Lock()
+		f.cur = d
+		f.mu.Unlock()
+		f.release(old)
+	}
+	return commit, func() { f.release(d) }, nil
+}
+
+// reopen opens the file behind old in another mode. It goes by the descriptor and not by the name, which may mean another file by
+// now.
+func (f *File) reopen(old *descriptor, o *blockdev.Opening) (*descriptor, error) {
+	d, err := f.open(fmt.Sprintf("/proc/self/fd/%d", old.fd), o)
+	if errors.Is(err, unix.ENOENT) { // no /proc
+		d, err = f.open(f.name, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var was, is unix.Stat_t
+	if err := errors.Join(unix.Fstat(old.fd, &was), unix.Fstat(d.fd, &is)); err != nil {
+		f.release(d)
+		return nil, err
+	}
+	if was.Dev != is.Dev || was.Ino != is.Ino {
+		f.release(d)
+		return nil, fmt.Errorf("Could not reopen file: '%s' is another file now", f.name)
+	}
+	return d, nil
+}

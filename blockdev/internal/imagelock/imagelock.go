@@ -1,0 +1,201 @@
+// Package imagelock takes QEMU's locks on image files, so that two programs do not damage an image that neither expects the
+// other to use.
+//
+// A lock is a set of single bytes of the file, held by open-file-description read locks, which never conflict by themselves. Byte
+// 100+n says that permission n is in use, byte 200+n that its holder does not want others to use it. Who wants a permission first
+// takes its own bytes and then looks whether somebody holds the bytes that stand against them. (Measured with strace on
+// qemu-io 7.2.22.)
+package imagelock
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+const (
+	usedByte     = 100
+	unsharedByte = 200
+)
+
+var permNames = [...]string{"consistent read", "write", "write unchanged", "resize"}
+
+// Lock is the image lock of one open file. The zero value holds nothing and locks nothing until Attach. It may be used from several
+// goroutines.
+type Lock struct {
+	mu   sync.Mutex
+	fd   int
+	on   bool
+	name string
+	held byteSet
+}
+
+// byteSet is the bytes held, as permissions in use and permissions denied to others.
+type byteSet struct{ used, denied blockdev.Perm }
+
+func bytesOf(c blockdev.Claim) byteSet {
+	return byteSet{used: c.Use & blockdev.PermAll, denied: blockdev.PermAll &^ c.Share}
+}
+
+func (b byteSet) without(o byteSet) byteSet { return byteSet{b.used &^ o.used, b.denied &^ o.denied} }
+
+// Supported says whether the file behind fd knows open-file-description locks.
+func Supported(fd int) bool {
+	return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &unix.Flock_t{Type: unix.F_RDLCK}) == nil
+}
+
+// Attach makes the lock work on fd, which was opened by name.
+func (l *Lock) Attach(fd int, name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fd, l.name, l.on = fd, name, true
+}
+
+// Claim changes what is held from the claim before to c. Either all of it is had, or the error is an *InUseError or that of the
+// system and the claim before stays in force.
+func (l *Lock) Claim(c blockdev.Claim) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.on {
+		return nil
+	}
+	want := bytesOf(c)
+	extra := want.without(l.held)
+	if err := set(l.fd, extra, unix.F_RDLCK); err != nil {
+		_ = set(l.fd, extra, unix.F_UNLCK)
+		return err
+	}
+	if err := l.check(want); err != nil {
+		_ = set(l.fd, extra, unix.F_UNLCK)
+		return err
+	}
+	err := set(l.fd, l.held.without(want), unix.F_UNLCK)
+	l.held = want
+	return err
+}
+
+// CopyTo takes what is held on a second descriptor of the same file also. Read locks do not conflict, so nobody can come in between
+// while the image changes over from one descriptor to the other by Attach.
+func (l *Lock) CopyTo(fd int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.on {
+		return nil
+	}
+	if err := set(fd, l.held, unix.F_RDLCK); err != nil {
+		return fmt.Errorf("Could not take locks on new fd: %w", err)
+	}
+	return nil
+}
+
+// set locks (F_RDLCK) or unlocks (F_UNLCK) the bytes b.
+func set(fd int, b byteSet, kind int16) error {
+	for n := range permNames {
+		bit := blockdev.Perm(1) << n
+		if b.used&bit != 0 {
+			if err := setByte(fd, usedByte+int64(n), kind); err != nil {
+				return err
+			}
+		}
+		if b.denied&bit != 0 {
+			if err := setByte(fd, unsharedByte+int64(n), kind); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func setByte(fd int, at int64, kind int16) error {
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: kind, Start: at, Len: 1}); err != nil {
+		return &RefusedError{Byte: at, Err: err}
+	}
+	return nil
+}
+
+// check looks for bytes of others that stand against b.
+func (l *Lock) check(b byteSet) error {
+	for n, name := range permNames {
+		bit := blockdev.Perm(1) << n
+		if b.used&bit != 0 {
+			if err := l.probe(unsharedByte+int64(n), name, false); err != nil {
+				return err
+			}
+		}
+		if b.denied&bit != 0 {
+			if err := l.probe(usedByte+int64(n), name, true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Lock) probe(at int64, perm string, shared bool) error {
+	lk := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
+	if err := unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_GETLK, &lk); err != nil {
+		return &RefusedError{Byte: at, Err: err}
+	}
+	if lk.Type == unix.F_UNLCK {
+		return nil
+	}
+	e := &InUseError{Image: l.name, Perm: perm, Shared: shared, at: at}
+	var st unix.Stat_t
+	if unix.Fstat(l.fd, &st) == nil {
+		e.dev, e.ino = uint64(st.Dev), st.Ino
+	}
+	return e
+}
+
+// RefusedError is the system's refusal to lock a byte at all.
+type RefusedError struct {
+	Byte int64
+	Err  error
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("Failed to lock byte %d", e.Byte) }
+
+// Unwrap is the cause.
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// InUseError says that another program stands in the way. Its words are QEMU's.
+type InUseError struct {
+	Image string
+	Perm  string // "write" and the like
+	// Shared: the permission cannot be denied to others since somebody uses it already. Otherwise it cannot be had since
+	// somebody denies it.
+	Shared bool
+
+	dev, ino uint64
+	at       int64
+}
+
+var _ blockdev.Hinter = (*InUseError)(nil)
+
+func (e *InUseError) Error() string {
+	if e.Shared {
+		return fmt.Sprintf("Failed to get shared %q lock", e.Perm)
+	}
+	return fmt.Sprintf("Failed to get %q lock", e.Perm)
+}
+
+// Unwrap is EAGAIN, as a refused lock has it.
+func (e *InUseError) Unwrap() error { return unix.EAGAIN }
+
+// Hint says where to look.
+func (e *InUseError) Hint() string {
+	return fmt.Sprintf("Is another process using the image [%s]?\n", e.Image)
+}
+
+// Holder finds the process that stands in the way. The kernel names none for locks of this kind, so it is looked up in /proc, as
+// far as that may be read; the error says that nothing was found.
+func (e *InUseError) Holder() (Process, error) {
+	if e.ino == 0 {
+		return Process{}, errors.New("the image could not be identified")
+	}
+	return holder(e.dev, e.ino, e.at)
+}
