@@ -1,0 +1,209 @@
+package mem
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+func newDisk(t *testing.T, size int64) *disk {
+	t.Helper()
+	n, err := New(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.(*disk)
+}
+
+func (d *disk) pageCount() int {
+	n := 0
+	for i := range d.shards {
+		n += len(d.shards[i].pages)
+	}
+	return n
+}
+
+// TestModel compares random operations with a plain array of bytes, and what Status says with what is read.
+func TestModel(t *testing.T) {
+	const size = 5*pageSize + 1234
+	ctx := context.Background()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	d, model := newDisk(t, size), make([]byte, size)
+	got := make([]byte, size)
+	for range 3000 {
+		off := rnd.Int64N(size)
+		n := 1 + rnd.Int64N(min(size-off, 3*pageSize))
+		switch rnd.IntN(4) {
+		case 0, 1:
+			data := bytes.Repeat([]byte{byte(1 + rnd.IntN(255))}, int(n))
+			cut := rnd.Int64N(n)
+			if err := d.WriteVec(ctx, blockdev.Vec{data[:cut], nil, data[cut:]}, off, 0); err != nil {
+				t.Fatal(err)
+			}
+			copy(model[off:], data)
+		case 2:
+			if err := d.Zero(ctx, off, n, blockdev.MayUnmap); err != nil {
+				t.Fatal(err)
+			}
+			clear(model[off : off+n])
+		case 3:
+			if err := d.Discard(ctx, off, n, 0); err != nil {
+				t.Fatal(err)
+			}
+			clear(model[off : off+n])
+		}
+		if err := d.ReadVec(ctx, blockdev.Vec{got[off : off+n]}, off, 0); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got[off:off+n], model[off:off+n]) {
+			t.Fatalf("bytes differ within %d+%d", off, n)
+		}
+		for at := off; at < off+n; {
+			e, err := d.Status(ctx, at, off+n-at)
+			if err != nil || e.Off != at || e.Len <= 0 || e.End() > off+n || !e.Allocated || e.Data == e.Zero {
+				t.Fatalf("status of %d+%d: %+v, %v", at, off+n-at, e, err)
+			}
+			if e.Zero && !blockdev.AllZero(model[at:e.End()]) {
+				t.Fatalf("%+v is called zero and is not", e)
+			}
+			at = e.End()
+		}
+	}
+}
+
+func TestSparse(t *testing.T) {
+	const size = 1 << 40
+	ctx := context.Background()
+	d := newDisk(t, size)
+	if e, err := d.Status(ctx, 0, size); err != nil || e.Len != size || !e.Zero {
+		t.Fatalf("empty disk: %+v, %v", e, err)
+	}
+	last := int64(size - 512)
+	if err := d.WriteVec(ctx, blockdev.Vec{make([]byte, 512)}, last, 0); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.pageCount(); n != 1 {
+		t.Errorf("%d pages for one write, want 1", n)
+	}
+	if e, err := d.Status(ctx, 0, size); err != nil || e.Len != size-pageSize || !e.Zero {
+		t.Errorf("hole before the last page: %+v, %v", e, err)
+	}
+	if e, err := d.Status(ctx, last, 512); err != nil || e.Len != 512 || !e.Data {
+		t.Errorf("last page: %+v, %v", e, err)
+	}
+	if err := d.Discard(ctx, 0, size, 0); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.pageCount(); n != 0 {
+		t.Errorf("%d pages after discarding everything", n)
+	}
+}
+
+func TestTruncate(t *testing.T) {
+	ctx := context.Background()
+	d := newDisk(t, 3*pageSize)
+	full := bytes.Repeat([]byte{7}, 3*pageSize)
+	if err := d.WriteVec(ctx, blockdev.Vec{full}, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int64{pageSize + 100, 3 * pageSize} {
+		if err := d.Truncate(ctx, size, blockdev.PreallocOff, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := d.pageCount(); n != 2 {
+		t.Errorf("%d pages left, want 2", n)
+	}
+	got := make([]byte, len(full))
+	if err := d.ReadVec(ctx, blockdev.Vec{got}, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	clear(full[pageSize+100:])
+	if !bytes.Equal(got, full) {
+		t.Error("what was cut off came back")
+	}
+	if err := d.Truncate(ctx, maxSize+1, blockdev.PreallocOff, 0); !errors.Is(err, syscall.EFBIG) {
+		t.Errorf("too long: %v", err)
+	}
+	if err := d.Truncate(ctx, 0, blockdev.PreallocFull, 0); !errors.Is(err, syscall.ENOTSUP) {
+		t.Errorf("preallocation: %v", err)
+	}
+}
+
+func TestGrowth(t *testing.T) {
+	ctx := context.Background()
+	d := newDisk(t, 0)
+	if err := d.WriteVec(ctx, blockdev.Vec{{1, 2}}, 99, 0); err != nil || d.Info().Size != 101 {
+		t.Errorf("size %d, %v", d.Info().Size, err)
+	}
+	if err := d.Zero(ctx, maxSize-1, 2, 0); !errors.Is(err, syscall.EFBIG) || d.Info().Size != 101 {
+		t.Errorf("size %d, %v", d.Info().Size, err)
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	ctx := context.Background()
+	d := newDisk(t, 16*pageSize)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			buf := make([]byte, pageSize)
+			for j := range 100 {
+				off := int64((i*7+j)%15) * pageSize
+				var err error
+				switch j % 4 {
+				case 0:
+					err = d.Discard(ctx, off+5, pageSize, 0)
+				case 1:
+					err = d.ReadVec(ctx, blockdev.Vec{buf}, off+5, 0)
+				case 2:
+					_, err = d.Status(ctx, off, pageSize)
+				default:
+					err = d.WriteVec(ctx, blockdev.Vec{buf}, off+5, 0)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOpen(t *testing.T) {
+	cfg := blockdev.OpenConfig{Drivers: []blockdev.Driver{Driver}, Format: "mem"}
+	for _, c := range []struct {
+		name string
+		size int64
+		err  string
+	}{
+		{"mem:64M", 64 << 20, ""},
+		{"mem:1000", 1024, ""},
+		{"mem:1T", 1 << 40, ""},
+		{"mem:", 0, "a memory disk is named by its size, as in mem:64M, not 'mem:'"},
+		{"disk", 0, "a memory disk is named by its size, as in mem:64M, not 'disk'"},
+		{"mem:lots", 0, "Parameter 'size' expects a non-negative number below 2^64"},
+		{"mem:2E", 0, "mem: size 2305843009213693952 is not between 0 and 1152921504606846976: file too large"},
+		{"", 0, "Parameter 'size' is missing"},
+	} {
+		d, err := blockdev.Open(context.Background(), c.name, cfg)
+		if err != nil {
+			if err.Error() != c.err {
+				t.Errorf("%q: %v, want %s", c.name, err, c.err)
+			}
+			continue
+		}
+		if c.err != "" || d.Length() != c.size {
+			t.Errorf("%q: length %d, want %d %s", c.name, d.Length(), c.size, c.err)
+		}
+		if err := d.Close(); err != nil {
+			t.Errorf("%q: close: %v", c.name, err)
+		}
+	}
+}

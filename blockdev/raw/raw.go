@@ -1,0 +1,206 @@
+// Package raw is the format of images that are nothing but the guest's bytes, one after the other.
+//
+// With offset and size it is a window into its file: guest byte 0 is the file's byte offset, and a size makes the length fixed where it
+// otherwise follows the file. Everything else is passed on.
+//
+// A raw image that was found by probing is dangerous: a guest may write the header of another format into its first bytes, and the next
+// opener would believe it, along with the host files that such a header can name. Such an image therefore refuses to store what
+// probing would take for anything but raw.
+package raw
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Driver is the raw format.
+var Driver = blockdev.Driver{
+	Name: "raw",
+	Doc:  "plain bytes, all of a file or a window into it",
+	Kind: blockdev.Format,
+	Keys: []blockdev.Key{
+		{Name: "file", Type: blockdev.NodeRef, Help: "where the bytes are"},
+		{Name: "offset", Type: blockdev.Size, Default: "0", Help: "where the image starts in its file, in bytes"},
+		{Name: "size", Type: blockdev.Size, Help: "length of the image in bytes, a multiple of 512; to the end of the file if not given"},
+	},
+	// The least there is: raw is what nothing else is.
+	Probe: func([]byte, string) int { return 1 },
+	Open:  open,
+}
+
+// window is the part of the file that the image is. size is -1 where it ends with the file.
+type window struct{ offset, size int64 }
+
+type image struct {
+	blockdev.Filter // the file is all there is below, so the defaults of a filter fit
+	window          atomic.Pointer[window]
+	// probe names the format that the first bytes of an image look like. It is nil unless the image was probed.
+	probe func(head []byte) string
+}
+
+var (
+	_ blockdev.Node     = (*image)(nil)
+	_ blockdev.Reopener = (*image)(nil)
+)
+
+func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	file, err := o.Child(ctx, "file", blockdev.RoleFile)
+	if err != nil {
+		return nil, err
+	}
+	w, err := windowOf(o.Values, file.Info().Size)
+	if err != nil {
+		return nil, err
+	}
+	r := &image{Filter: blockdev.Filter{Next: file}}
+	r.window.Store(w)
+	if o.Probed {
+		r.probe = func(head []byte) string { return o.ProbeFormat(head, "") }
+	}
+	return r, nil
+}
+
+// windowOf reads the options and checks them against the length of the file, which counts in whole sectors. The texts are those of
+// qemu-io 7.2.22, two blanks included.
+func windowOf(v blockdev.Values, fileSize int64) (*window, error) {
+	w := &window{offset: v.Int("offset"), size: -1}
+	if v.Has("size") {
+		w.size = v.Int("size")
+	}
+	length := (fileSize + blockdev.SectorSize - 1) / blockdev.SectorSize * blockdev.SectorSize
+	switch {
+	case w.offset > length:
+		return nil, fmt.Errorf("Offset (%d) cannot be greater than size of the containing file (%d)", w.offset, length)
+	case w.size > length-w.offset:
+		return nil, fmt.Errorf(
+			"The sum of offset (%d) and size (%d) has to be smaller or equal to the  actual size of the containing file (%d)",
+			w.offset, w.size, length)
+	case w.size > 0 && w.size%blockdev.SectorSize != 0:
+		return nil, fmt.Errorf("Specified size is not multiple of %d", blockdev.SectorSize)
+	}
+	return w, nil
+}
+
+// Prepare lets offset and size change.
+func (r *image) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
+	w, err := windowOf(o.Values, r.Next.Info().Size)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() { r.window.Store(w) }, func() {}, nil
+}
+
+// Info passes on what the memory for a request must be like. Alignment and the units of zeroing and discarding stay with the file,
+// whose guard pads and fires its events there.
+func (r *image) Info() blockdev.Info {
+	below := r.Next.Info()
+	w := r.window.Load()
+	info := blockdev.Info{
+		Driver:        "raw",
+		NeedsZeroInit: below.NeedsZeroInit,
+		Limits: blockdev.Limits{
+			Size:        w.size,
+			MemAlign:    below.MemAlign,
+			MaxTransfer: below.MaxTransfer,
+			MaxIOV:      below.MaxIOV,
+			WriteTakes:  below.WriteTakes & blockdev.FUA,
+			ZeroTakes:   below.ZeroTakes & (blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback),
+		},
+	}
+	if w.size < 0 {
+		info.Size = max(0, below.Size-w.offset)
+	}
+	if r.probe != nil {
+		info.RequestAlign = blockdev.SectorSize // the first sector then is in one request, whole
+	}
+	return info
+}
+
+// at is where n bytes from off are in the file, none when it refuses them.
+func (r *image) at(off, n int64, past syscall.Errno) (int64, error) {
+	w := r.window.Load()
+	if off > math.MaxInt64-w.offset-n {
+		return 0, syscall.EINVAL
+	}
+	if w.size >= 0 && off+n > w.size {
+		return 0, past
+	}
+	return w.offset + off, nil
+}
+
+func (r *image) ReadVec(ctx context.Context, v blockdev.Vec, off int64, f blockdev.Flags) error {
+	at, err := r.at(off, v.Len(), syscall.EINVAL)
+	if err != nil {
+		return err
+	}
+	return r.Next.ReadVec(ctx, v, at, f)
+}
+
+func (r *image) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockdev.Flags) error {
+	at, err := r.at(off, v.Len(), syscall.ENOSPC)
+	if err != nil {
+		return err
+	}
+	if r.probe != nil && off < blockdev.SectorSize {
+		if err := r.checkHead(v, off); err != nil {
+			return err
+		}
+	}
+	return r.Next.WriteVec(ctx, v, at, f)
+}
+
+// checkHead refuses a first sector that would not be probed as raw.
+func (r *image) checkHead(v blockdev.Vec, off int64) error {
+	var head [blockdev.SectorSize]byte
+	if off != 0 || v.CopyTo(head[:]) < len(head) {
+		return syscall.EINVAL
+	}
+	if r.probe(head[:]) != Driver.Name {
+		return syscall.EPERM
+	}
+	return nil
+}
+
+func (r *image) Zero(ctx context.Context, off, n int64, f blockdev.Flags) error {
+	at, err := r.at(off, n, syscall.ENOSPC)
+	if err != nil {
+		return err
+	}
+	return r.Next.Zero(ctx, at, n, f)
+}
+
+func (r *image) Discard(ctx context.Context, off, n int64, f blockdev.Flags) error {
+	at, err := r.at(off, n, syscall.ENOSPC)
+	if err != nil {
+		return err
+	}
+	return r.Next.Discard(ctx, at, n, f)
+}
+
+// Status is that of the file, holes and all.
+func (r *image) Status(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+	at, err := r.at(off, n, syscall.EINVAL)
+	if err != nil {
+		return blockdev.Extent{}, err
+	}
+	e, err := r.Next.Status(ctx, at, n)
+	e.Off = off
+	return e, err
+}
+
+// Truncate changes the length of the file, unless the image has a size of its own.
+func (r *image) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, f blockdev.Flags) error {
+	w := r.window.Load()
+	if w.size >= 0 {
+		return &blockdev.Refusal{Text: "Cannot resize fixed-size raw disks", Err: syscall.ENOTSUP}
+	}
+	if size > math.MaxInt64-w.offset {
+		return &blockdev.Refusal{Text: "Disk size too large for the chosen offset", Err: syscall.EINVAL}
+	}
+	return r.Next.Truncate(ctx, w.offset+size, p, f)
+}

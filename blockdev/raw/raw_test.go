@@ -1,0 +1,255 @@
+package raw
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/mem"
+	"github.com/blksh/blksh/blockdev/null"
+)
+
+// magic is a format that knows itself by its first bytes; it only serves to be guessed.
+var magic = blockdev.Driver{
+	Name: "magic",
+	Kind: blockdev.Format,
+	Probe: func(head []byte, _ string) int {
+		if bytes.HasPrefix(head, []byte("MAGIC")) {
+			return 100
+		}
+		return 0
+	},
+}
+
+var testDrivers = []blockdev.Driver{magic, mem.Driver, null.Co, Driver}
+
+func options(given ...string) *blockdev.Options {
+	var o blockdev.Options
+	for i := 0; i < len(given); i += 2 {
+		o.Set(given[i], given[i+1])
+	}
+	return &o
+}
+
+// openMem opens a raw image in a memory disk.
+func openMem(t *testing.T, size string, given ...string) (*blockdev.Device, error) {
+	t.Helper()
+	given = append(given, "driver", "raw", "file.driver", "mem", "file.size", size)
+	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
+		Drivers: testDrivers, Options: options(given...), Mode: blockdev.Mode{Unmap: true},
+	})
+}
+
+func mustOpenMem(t *testing.T, size string, given ...string) *blockdev.Device {
+	t.Helper()
+	d, err := openMem(t, size, given...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// TestWindow has the answers of qemu-io 7.2.22 for files of 1 MiB and of 1000 bytes.
+func TestWindow(t *testing.T) {
+	for _, c := range []struct {
+		file, offset, size string
+		length             int64
+		err                string
+	}{
+		{"1M", "", "", 1 << 20, ""},
+		{"1M", "513", "", 1<<20 - 512, ""},
+		{"1M", "512", "", 1<<20 - 512, ""},
+		{"1M", "1000", "512", 512, ""},
+		{"1M", "1M", "", 0, ""},
+		{"1M", "0", "0", 0, ""},
+		{"1M", "2M", "", 0, "Offset (2097152) cannot be greater than size of the containing file (1048576)"},
+		{"1M", "2M", "0", 0, "Offset (2097152) cannot be greater than size of the containing file (1048576)"},
+		{"1M", "", "513", 0, "Specified size is not multiple of 512"},
+		{"1M", "", "2M", 0, "The sum of offset (0) and size (2097152) has to be smaller or equal to the  actual size of the containing file (1048576)"},
+		{"1M", "512", "1M", 0, "The sum of offset (512) and size (1048576) has to be smaller or equal to the  actual size of the containing file (1048576)"},
+		{"1M", "", "9223372036854775807", 0, "The sum of offset (0) and size (9223372036854775807) has to be smaller or equal to the  actual size of the containing file (1048576)"},
+		{"1M", "9223372036854775296", "512", 0, "Offset (9223372036854775296) cannot be greater than size of the containing file (1048576)"},
+		{"1M", "", "x", 0, "Parameter 'size' expects a non-negative number below 2^64"},
+		{"1000", "512", "", 512, ""},
+		{"1000", "1024", "", 0, ""},
+		{"1000", "", "1000", 0, "Specified size is not multiple of 512"},
+		{"1000", "", "1024", 1024, ""},
+	} {
+		var given []string
+		if c.offset != "" {
+			given = append(given, "offset", c.offset)
+		}
+		if c.size != "" {
+			given = append(given, "size", c.size)
+		}
+		d, err := openMem(t, c.file, given...)
+		if err != nil {
+			if err.Error() != c.err {
+				t.Errorf("%+v: %v", c, err)
+			}
+			continue
+		}
+		if c.err != "" || d.Length() != c.length {
+			t.Errorf("%+v: length %d", c, d.Length())
+		}
+	}
+}
+
+func TestShift(t *testing.T) {
+	ctx := context.Background()
+	d := mustOpenMem(t, "1M", "offset", "64k", "size", "64k")
+	file := d.Top().Primary().Primary()
+	if err := d.Write(ctx, blockdev.Vec{[]byte("hello")}, 1000, 0); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 5)
+	if err := file.ReadVec(ctx, blockdev.Vec{got}, 64<<10+1000, 0); err != nil || string(got) != "hello" {
+		t.Errorf("in the file: %q, %v", got, err)
+	}
+	if err := d.Read(ctx, blockdev.Vec{got}, 1000, 0); err != nil || string(got) != "hello" {
+		t.Errorf("in the image: %q, %v", got, err)
+	}
+	if e, err := d.Status(ctx, 512, 1024); err != nil || e.Off != 512 || e.HostOff != 64<<10+512 || !e.Data || !e.Allocated {
+		t.Errorf("status: %+v, %v", e, err)
+	}
+	if err := d.Zero(ctx, 1000, 2, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Discard(ctx, 1004, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.ReadVec(ctx, blockdev.Vec{got}, 64<<10+1000, 0); err != nil || string(got) != "\x00\x00ll\x00" {
+		t.Errorf("zeroed in the file: %q, %v", got, err)
+	}
+}
+
+// TestBounds asks the node itself, without the device in front, as a format above it may.
+func TestBounds(t *testing.T) {
+	ctx := context.Background()
+	d := mustOpenMem(t, "1M", "offset", "64k", "size", "64k")
+	n := d.Top().Primary().(*image)
+	const size = 64 << 10
+	buf := blockdev.Vec{make([]byte, 512)}
+	for _, off := range []int64{size - 511, size, 1 << 62} {
+		for op, c := range map[string]struct {
+			err  error
+			want syscall.Errno
+		}{
+			"read":    {n.ReadVec(ctx, buf, off, 0), syscall.EINVAL},
+			"write":   {n.WriteVec(ctx, buf, off, 0), syscall.ENOSPC},
+			"zero":    {n.Zero(ctx, off, 512, 0), syscall.ENOSPC},
+			"discard": {n.Discard(ctx, off, 512, 0), syscall.ENOSPC},
+		} {
+			if !errors.Is(c.err, c.want) {
+				t.Errorf("%s at %d: %v, want %v", op, off, c.err, c.want)
+			}
+		}
+	}
+	if err := n.WriteVec(ctx, buf, 1<<63-1000, 0); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("offset that overflows: %v", err)
+	}
+}
+
+func TestTruncate(t *testing.T) {
+	ctx := context.Background()
+	d := mustOpenMem(t, "1M", "offset", "64k")
+	if err := d.Truncate(ctx, 128<<10, blockdev.PreallocOff); err != nil || d.Length() != 128<<10 {
+		t.Errorf("length %d, %v", d.Length(), err)
+	}
+	if size := d.Top().Primary().Primary().Info().Size; size != 192<<10 {
+		t.Errorf("file is %d bytes", size)
+	}
+	fixed := mustOpenMem(t, "1M", "size", "64k")
+	err := fixed.Truncate(ctx, 64<<10, blockdev.PreallocOff)
+	var r *blockdev.Refusal
+	if !errors.As(err, &r) || r.Text != "Cannot resize fixed-size raw disks" || !errors.Is(err, syscall.ENOTSUP) {
+		t.Errorf("fixed size: %v", err)
+	}
+	image := d.Top().Primary()
+	if err := image.Truncate(ctx, 1<<63-1, blockdev.PreallocOff, 0); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("offset and size that overflow: %v", err)
+	}
+}
+
+func TestReopen(t *testing.T) {
+	ctx := context.Background()
+	d := mustOpenMem(t, "1M", "offset", "64k", "size", "64k")
+	for _, c := range []struct {
+		change []string
+		length int64
+		err    string
+	}{
+		{[]string{"size", "32k"}, 32 << 10, ""},
+		{[]string{"offset", "128k"}, 32 << 10, ""},
+		{[]string{"size", "513"}, 32 << 10, "Specified size is not multiple of 512"},
+		{[]string{"offset", "4M"}, 32 << 10, "Offset (4194304) cannot be greater than size of the containing file (1048576)"},
+		{[]string{"offset", "0", "size", "1M"}, 1 << 20, ""},
+	} {
+		err := d.Reopen(ctx, options(c.change...))
+		if fmt.Sprint(err) != c.err && (err != nil || c.err != "") {
+			t.Errorf("%v: %v, want %s", c.change, err, c.err)
+		}
+		if d.Length() != c.length {
+			t.Errorf("%v: length %d, want %d", c.change, d.Length(), c.length)
+		}
+	}
+}
+
+// TestProbed keeps a guest from turning an image that was guessed to be raw into one of another format.
+func TestProbed(t *testing.T) {
+	ctx := context.Background()
+	d, err := blockdev.Open(ctx, "mem:1M", blockdev.OpenConfig{Drivers: testDrivers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name := d.Info().Driver; name != "raw" {
+		t.Fatalf("probed %s", name)
+	}
+	evil := append([]byte("MAGIC"), make([]byte, 1019)...)
+	if err := d.Write(ctx, blockdev.Vec{evil}, 0, 0); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("whole header: %v", err)
+	}
+	// Piecemeal: the guard completes the sector, so the last piece is what is refused.
+	if err := d.Write(ctx, blockdev.Vec{[]byte("AGIC")}, 1, 0); err != nil {
+		t.Errorf("harmless part: %v", err)
+	}
+	if err := d.Write(ctx, blockdev.Vec{[]byte("M")}, 0, 0); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("last letter: %v", err)
+	}
+	if err := d.Write(ctx, blockdev.Vec{evil}, 512, 0); err != nil {
+		t.Errorf("elsewhere: %v", err)
+	}
+	got := make([]byte, 5)
+	if err := d.Read(ctx, blockdev.Vec{got}, 0, 0); err != nil || string(got) != "\x00AGIC" {
+		t.Errorf("head is %q, %v", got, err)
+	}
+
+	given := mustOpenMem(t, "1M")
+	if err := given.Write(ctx, blockdev.Vec{evil}, 0, 0); err != nil {
+		t.Errorf("format given: %v", err)
+	}
+}
+
+func TestStatusOfNull(t *testing.T) {
+	ctx := context.Background()
+	for zeroes, want := range map[string]bool{"on": true, "off": false} {
+		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
+			Drivers: testDrivers, Options: options("driver", "raw", "file.driver", "null-co", "file.read-zeroes", zeroes),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err := d.Status(ctx, 0, d.Length()); err != nil || e.Allocated != want {
+			t.Errorf("read-zeroes=%s: %+v, %v", zeroes, e, err)
+		}
+	}
+}
