@@ -436,7 +436,6 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	n.guard.trace = t.cfg.Trace
 	n.guard.setMode(n.mode)
 	t.nodes = append(t.nodes, n)
-	t.names[n.name] = n
 	if probed && n.driver.Name == "raw" && !n.mode.ReadOnly {
 		t.cfg.Notify(Warning{Text: probedRawWarning(n.filename)})
 	}
@@ -474,7 +473,8 @@ var nodeNamePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$`)
 func (t *tree) nameNode(n *treeNode, want string) error {
 	if want == "" {
 		t.fresh++
-		n.name = fmt.Sprintf("#block%03d", t.fresh)
+		want = fmt.Sprintf("#block%03d", t.fresh)
+		n.name, t.names[want] = want, n
 		return nil
 	}
 	if !nodeNamePattern.MatchString(want) || len(want) > 31 {
@@ -483,7 +483,7 @@ func (t *tree) nameNode(n *treeNode, want string) error {
 	if t.names[want] != nil {
 		return fmt.Errorf("Duplicate nodes with node-name='%s'", want)
 	}
-	n.name = want
+	n.name, t.names[want] = want, n
 	return nil
 }
 
@@ -499,7 +499,7 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 			return nil, errors.New("Cannot reference an existing block device with additional options or a new filename")
 		}
 		n := t.names[refName]
-		if n == nil {
+		if n == nil || n.guard == nil { // not there, or not open yet: a stack cannot refer to what it is part of
 			return nil, fmt.Errorf("Cannot find device='%s' nor node-name='%s'", refName, refName)
 		}
 		n.parent = parent

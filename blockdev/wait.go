@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Any wait of one request for another goes through Waiters, so that somebody outside can tell when every request has
@@ -73,11 +74,13 @@ func Fan(ctx context.Context, n int, do func(ctx context.Context, i int) error) 
 	m := MeterOf(ctx)
 	errs := make([]error, n)
 	var wg sync.WaitGroup
+	var left atomic.Int64
+	left.Store(int64(n))
 	m.Add(n - 1) // the caller stands still meanwhile and lends its own count
 	for i := range n {
 		wg.Go(func() {
 			errs[i] = do(ctx, i)
-			if i != 0 {
+			if left.Add(-1) > 0 { // the last one gives its count back to the caller
 				m.Add(-1)
 			}
 		})
