@@ -46,5 +46,9 @@ func ErrnoText(no syscall.Errno) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
+// Refuse is fmt.Errorf for an error that a person sees as it stands. Its text is part of the interface that scripts compare, so
+// it may begin with a capital, as QEMU's do.
+func Refuse(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
 // Hinter is an error with advice: what to do next, in whole lines that end in a newline.
 type Hinter interface{ Hint() string }

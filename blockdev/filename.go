@@ -22,23 +22,23 @@ type emptyGroup struct{}
 func ParseJSONName(name string) (*Options, error) {
 	text, err := doubleQuoted(strings.TrimPrefix(name, jsonPrefix))
 	if err != nil {
-		return nil, fmt.Errorf("Could not parse the JSON options: %w", err)
+		return nil, Refuse("Could not parse the JSON options: %w", err)
 	}
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
 	first, err := dec.Token()
 	if err != nil {
-		return nil, fmt.Errorf("Could not parse the JSON options: %w", jsonError(err))
+		return nil, Refuse("Could not parse the JSON options: %w", jsonError(err))
 	}
 	if first != json.Delim('{') {
-		return nil, errors.New("Invalid JSON object given")
+		return nil, Refuse("Invalid JSON object given")
 	}
 	var o Options
 	if err := flattenObject(dec, "", &o, 0); err != nil {
-		return nil, fmt.Errorf("Could not parse the JSON options: %w", jsonError(err))
+		return nil, Refuse("Could not parse the JSON options: %w", jsonError(err))
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("Could not parse the JSON options: something follows the object")
+		return nil, Refuse("Could not parse the JSON options: something follows the object")
 	}
 	return &o, nil
 }
@@ -179,7 +179,7 @@ func ParseOptionString(s, implied string) (*Options, error) {
 			}
 		}
 		if key == "" {
-			return nil, errors.New("Invalid parameter ''")
+			return nil, Refuse("Invalid parameter ''")
 		}
 		o.Set(key, value)
 	}

@@ -532,7 +532,7 @@ func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
 // Truncate waits for what is going on in the part that is added, or in all behind the new end.
 func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (err error) {
 	if size < 0 {
-		return errors.New("Image size cannot be negative")
+		return Refuse("Image size cannot be negative")
 	}
 	defer func(done func(error)) { done(err) }(g.begin("truncate", size, 0, f))
 	old := g.node.Info().Size

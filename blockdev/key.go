@@ -84,7 +84,7 @@ func (k Key) parse(raw any) (any, error) {
 			return nil, typeError(k.Name, "string")
 		}
 		if !slices.Contains(k.Enum, s) {
-			return nil, fmt.Errorf("Parameter '%s' does not accept value '%s'", k.Name, s)
+			return nil, Refuse("Parameter '%s' does not accept value '%s'", k.Name, s)
 		}
 		return s, nil
 	default:
@@ -97,7 +97,7 @@ func (k Key) parse(raw any) (any, error) {
 }
 
 func typeError(name, want string) error {
-	return fmt.Errorf("Invalid parameter type for '%s', expected: %s", name, want)
+	return Refuse("Invalid parameter type for '%s', expected: %s", name, want)
 }
 
 func parseBool(name string, raw any) (bool, error) {
@@ -111,7 +111,7 @@ func parseBool(name string, raw any) (bool, error) {
 		case "off", "no", "false", "n":
 			return false, nil
 		}
-		return false, fmt.Errorf("Parameter '%s' expects 'on' or 'off'", name)
+		return false, Refuse("Parameter '%s' expects 'on' or 'off'", name)
 	}
 	return false, typeError(name, "boolean")
 }
@@ -123,7 +123,7 @@ func parseInt(name string, raw any) (int64, error) {
 	case string:
 		n, err := strconv.ParseInt(v, 0, 64)
 		if err != nil {
-			return 0, fmt.Errorf("Parameter '%s' expects a number", name)
+			return 0, Refuse("Parameter '%s' expects a number", name)
 		}
 		return n, nil
 	}

@@ -69,13 +69,12 @@ type treeNode struct {
 	values   Values
 	protocol bool
 	children []*treeNode
-	backing  string // chain of image names above, for finding loops
 	depth    int
 }
 
 const defaultMaxDepth = 200
 
-var errTooDeep = errors.New("Backing file chain is too long or refers to itself")
+var errTooDeep = Refuse("Backing file chain is too long or refers to itself")
 
 // genericKeys are the options that every node takes.
 var genericKeys = []Key{
@@ -160,7 +159,6 @@ type spec struct {
 	protocol bool      // look for a protocol, never probe
 	reuse    *treeNode // the node that options refer to by name, opened before
 	depth    int
-	link     *Link // it is a file that an image names
 }
 
 // open opens one node with all below it. This is the walk of QEMU 7.2's bdrv_open: what it consults when, and the words of its
@@ -193,9 +191,9 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	n.guard.setDetectZeroes(generic.String("detect-zeroes"))
 	if left := n.unknownOption(); left != "" {
 		if s.protocol {
-			return nil, fmt.Errorf("Block protocol '%s' doesn't support the option '%s'", n.driver.Name, left)
+			return nil, Refuse("Block protocol '%s' doesn't support the option '%s'", n.driver.Name, left)
 		}
-		return nil, fmt.Errorf("Block format '%s' does not support the option '%s'", n.driver.Name, left)
+		return nil, Refuse("Block format '%s' does not support the option '%s'", n.driver.Name, left)
 	}
 	return n, nil
 }
@@ -213,14 +211,14 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 			return nil, typeError("driver", "string")
 		}
 		if drv = t.driver(name); drv == nil {
-			return nil, fmt.Errorf("Unknown driver '%s'", name)
+			return nil, Refuse("Unknown driver '%s'", name)
 		}
 		s.protocol = drv.Kind != Format && !drv.overFile()
 	}
 	parse := false
 	if s.protocol && s.name != "" {
 		if s.options.Has("filename") {
-			return nil, errors.New("Can't specify 'file' and 'filename' options at the same time")
+			return nil, Refuse("Can't specify 'file' and 'filename' options at the same time")
 		}
 		s.options.Set("filename", s.name)
 		parse = true
@@ -228,7 +226,7 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 	if drv == nil && s.protocol {
 		name := s.options.String("filename")
 		if name == "" {
-			return nil, errors.New("Must specify either driver or file")
+			return nil, Refuse("Must specify either driver or file")
 		}
 		var err error
 		if drv, err = t.findProtocol(name, parse); err != nil {
@@ -321,7 +319,7 @@ func (t *tree) findProtocol(name string, prefixes bool) (*Driver, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("Unknown protocol '%s'", scheme)
+	return nil, Refuse("Unknown protocol '%s'", scheme)
 }
 
 // protocolPrefix is what stands before the first colon, unless a slash comes earlier.
@@ -347,7 +345,7 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 	}
 	if file == nil {
 		if n.driver == nil {
-			return false, errors.New("Must specify either driver or file")
+			return false, Refuse("Must specify either driver or file")
 		}
 		return false, nil
 	}
@@ -374,13 +372,13 @@ func (t *tree) guess(ctx context.Context, file *treeNode) (*Driver, error) {
 	head := make([]byte, n)
 	if n > 0 {
 		if err := file.guard.ReadVec(ctx, Vec{head}, 0, 0); err != nil {
-			return nil, fmt.Errorf("Could not read image for determining its format: %w", spoken(err))
+			return nil, Refuse("Could not read image for determining its format: %w", spoken(err))
 		}
 	}
 	if d := t.probe(head, file.filename); d != nil {
 		return d, nil
 	}
-	return nil, errors.New("Could not determine image format: No compatible driver found")
+	return nil, Refuse("Could not determine image format: No compatible driver found")
 }
 
 func (t *tree) probe(head []byte, name string) *Driver {
@@ -426,7 +424,7 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 		return err
 	}
 	if n.protocol && n.filename == "" && n.driver.declares("filename") && !n.values.Has("filename") {
-		return fmt.Errorf("The '%s' block driver requires a file name", n.driver.Name)
+		return Refuse("The '%s' block driver requires a file name", n.driver.Name)
 	}
 	node, err := n.driver.Open(ctx, t.opening(n, probed))
 	if err != nil {
@@ -478,10 +476,10 @@ func (t *tree) nameNode(n *treeNode, want string) error {
 		return nil
 	}
 	if !nodeNamePattern.MatchString(want) || len(want) > 31 {
-		return fmt.Errorf("Invalid node-name: '%s'", want)
+		return Refuse("Invalid node-name: '%s'", want)
 	}
 	if t.names[want] != nil {
-		return fmt.Errorf("Duplicate nodes with node-name='%s'", want)
+		return Refuse("Duplicate nodes with node-name='%s'", want)
 	}
 	n.name, t.names[want] = want, n
 	return nil
@@ -496,11 +494,11 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 	refName, _ := ref.(string)
 	if refName != "" {
 		if opts.GivenOnly().Len() > 0 || name != "" {
-			return nil, errors.New("Cannot reference an existing block device with additional options or a new filename")
+			return nil, Refuse("Cannot reference an existing block device with additional options or a new filename")
 		}
 		n := t.names[refName]
 		if n == nil || n.guard == nil { // not there, or not open yet: a stack cannot refer to what it is part of
-			return nil, fmt.Errorf("Cannot find device='%s' nor node-name='%s'", refName, refName)
+			return nil, Refuse("Cannot find device='%s' nor node-name='%s'", refName, refName)
 		}
 		n.parent = parent
 		n.key = key
@@ -559,7 +557,7 @@ func settleMode(o *Options) (Mode, Values, error) {
 	case "unmap", "on":
 		m.Unmap = true
 	default:
-		return m, v, errors.New("Invalid discard option")
+		return m, v, Refuse("Invalid discard option")
 	}
 	if m.ForceShare && !m.ReadOnly {
 		return m, v, errors.New("force-share=on can only be used with read-only images")
@@ -635,7 +633,7 @@ func (o *Opening) ChildNamed(ctx context.Context, key, name string, role Role) (
 		return nil, err
 	}
 	if n == nil {
-		return nil, fmt.Errorf("A block device must be specified for \"%s\"", key)
+		return nil, Refuse("A block device must be specified for \"%s\"", key)
 	}
 	return n.guard, nil
 }
@@ -724,7 +722,7 @@ func (o *Opening) ProbeFormat(head []byte, name string) string {
 // Secret is the data of a secret object.
 func (o *Opening) Secret(id string) ([]byte, error) {
 	if o.tree.cfg.Secret == nil {
-		return nil, fmt.Errorf("No secret with id '%s'", id)
+		return nil, Refuse("No secret with id '%s'", id)
 	}
 	return o.tree.cfg.Secret(id)
 }

@@ -29,7 +29,6 @@ func memProto(t *testing.T, files map[string]*ram) Driver {
 type link struct {
 	Leaf
 	file, backing Node
-	prepared      func(o *Opening) error
 	mode          Mode
 }
 

@@ -2,7 +2,6 @@ package blockdev
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -58,7 +57,7 @@ func (r *reopening) plan(ctx context.Context, n *treeNode, change *Options) erro
 			if old, ok := n.options.Get(key); ok && reflect.DeepEqual(old, v) {
 				continue
 			}
-			return fmt.Errorf("Cannot change the option '%s'", key)
+			return Refuse("Cannot change the option '%s'", key)
 		}
 		opts.Set(key, v)
 	}
@@ -110,14 +109,14 @@ func (n *treeNode) knows(key string) bool {
 // unchangeable refuses a new driver or node name, and another child.
 func (n *treeNode) unchangeable(opts *Options) error {
 	if v, ok := opts.Get("driver"); ok && v != n.driver.Name {
-		return fmt.Errorf("Cannot change the option 'driver'")
+		return Refuse("Cannot change the option 'driver'")
 	}
 	if v, ok := opts.Get("node-name"); ok && v != n.name {
-		return fmt.Errorf("Cannot change the option 'node-name'")
+		return Refuse("Cannot change the option 'node-name'")
 	}
 	for _, c := range n.children {
 		if v, ok := opts.Get(c.key); ok && v != c.name {
-			return fmt.Errorf("Cannot change the option '%s'", c.key)
+			return Refuse("Cannot change the option '%s'", c.key)
 		}
 	}
 	return nil
@@ -129,7 +128,7 @@ func (r *reopening) prepare(ctx context.Context) error {
 		re, ok := s.node.guard.node.(Reopener)
 		if !ok {
 			if key := s.values.differs(s.node.values); key != "" {
-				return fmt.Errorf("Cannot change the option '%s'", key)
+				return Refuse("Cannot change the option '%s'", key)
 			}
 			continue
 		}
