@@ -1,145 +1,123 @@
 package tests
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// A terminal is a program that runs on a pseudo terminal of its own.
-type terminal struct {
-	keyboard *os.File // the master side: what is typed goes in, what is shown comes out
-	cmd      *exec.Cmd
-	shown    string // everything so far
-	seen     int    // how much of it expect has passed
-}
+// minutes is a device whose reads take ten of them.
+const minutes = "open -o driver=null-co,size=1M,latency-ns=600000000000"
 
-// openPty returns the two sides of a new pseudo terminal.
-func openPty() (master, slave *os.File, err error) {
-	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() {
-		if err != nil {
-			master.Close()
-		}
-	}()
-	raw, err := master.SyscallConn()
-	if err != nil {
-		return nil, nil, err
-	}
-	var number int
-	var unlocking, numbering error
-	err = raw.Control(func(fd uintptr) {
-		unlocking = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0)
-		number, numbering = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-	})
-	if err = errors.Join(err, unlocking, numbering); err != nil {
-		return nil, nil, err
-	}
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	return master, slave, err
-}
-
-// onTerminal starts the program in dir with a terminal as its controlling one.
-func (p program) onTerminal(t *testing.T, dir string, args ...string) *terminal {
+// shell starts the program on a terminal with raw.img open, and waits for its
+// prompt. Its history is in state.
+func shell(t *testing.T, p program, state string, args ...string) *terminal {
 	t.Helper()
-	master, slave, err := openPty()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer slave.Close()
-	cmd := exec.Command(p.path, args...)
-	cmd.Env, cmd.Dir = p.environ(), dir
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	tty := &terminal{keyboard: master, cmd: cmd}
-	t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			cmd.Process.Kill()
-			cmd.Wait()
-		}
-		master.Close()
-	})
-	if err := master.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
+	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+state)
+	tty := p.onTerminal(t, workDir(t, "raw.img"), args...)
+	tty.expect(t, "> ")
 	return tty
 }
 
-// read takes what is shown next.
-func (tty *terminal) read() error {
-	buf := make([]byte, 4096)
-	n, err := tty.keyboard.Read(buf)
-	tty.shown += string(buf[:n])
-	return err
+// bothShells runs a test with the program under each of its names.
+func bothShells(t *testing.T, test func(t *testing.T, p program)) {
+	for name, p := range map[string]program{"blksh": asBlksh, "qemu-io": asQemuIO} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, p)
+		})
+	}
 }
 
-// expect waits until text is shown, after what was expected before.
-func (tty *terminal) expect(t *testing.T, text string) {
-	t.Helper()
-	for {
-		if i := strings.Index(tty.shown[tty.seen:], text); i >= 0 {
-			tty.seen += i + len(text)
+func TestTerminalCompletion(t *testing.T) {
+	t.Parallel()
+	bothShells(t, func(t *testing.T, p program) {
+		tty := shell(t, p, t.TempDir())
+		tty.press(t, "op\t")
+		tty.expect(t, "open ")
+		tty.press(t, "ra\t")
+		tty.expect(t, "raw.img")
+		tty.press(t, "\r")
+		tty.expect(t, "> ")
+		tty.press(t, "leng\t")
+		tty.expect(t, "length")
+		tty.press(t, "\r")
+		tty.expect(t, "1 MiB")
+		tty.expect(t, "> ")
+		tty.press(t, "rea\t\t")
+		tty.expect(t, "readv")
+		tty.press(t, "\x15quit\r")
+		if status := tty.end(t); status != "exit 0" {
+			t.Errorf("quit: %s; shown: %q", status, tty.shown)
+		}
+	})
+}
+
+func TestTerminalHistory(t *testing.T) {
+	t.Parallel()
+	bothShells(t, func(t *testing.T, p program) {
+		state := t.TempDir()
+		tty := shell(t, p, state, "-f", "raw", "raw.img")
+		tty.press(t, "length\r")
+		tty.expect(t, "1 MiB")
+		tty.expect(t, "> ")
+		tty.press(t, "\x04")
+		if status := tty.end(t); status != "exit 0" {
+			t.Errorf("Ctrl-D: %s; shown: %q", status, tty.shown)
+		}
+
+		path := filepath.Join(state, "blksh", "history")
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", path, st.Mode())
+		}
+		if b, err := os.ReadFile(path); err != nil || !strings.Contains(string(b), "length\n") {
+			t.Errorf("%s holds %q, %v", path, b, err)
+		}
+
+		tty = shell(t, p, state, "-f", "raw", "raw.img")
+		tty.press(t, "\x1b[A")
+		tty.expect(t, "length")
+		tty.press(t, "\r")
+		tty.expect(t, "1 MiB")
+		tty.expect(t, "> ")
+		tty.press(t, "\x04")
+		if status := tty.end(t); status != "exit 0" {
+			t.Errorf("Ctrl-D: %s; shown: %q", status, tty.shown)
+		}
+	})
+}
+
+// TestTerminalInterrupt presses Ctrl-C in a read that does not end by itself:
+// the shell stops the command, the qemu dialects die as the original does.
+func TestTerminalInterrupt(t *testing.T) {
+	t.Parallel()
+	bothShells(t, func(t *testing.T, p program) {
+		tty := shell(t, p, t.TempDir())
+		tty.press(t, minutes+"\r")
+		tty.expect(t, "\n")
+		tty.expect(t, "> ")
+		tty.press(t, "read 0 512\r")
+		tty.expect(t, "\n")
+		tty.awaitSignalKeys(t)
+		tty.press(t, "\x03")
+		if p.path == asQemuIO.path {
+			if status := tty.end(t); status != "signal SIGINT" {
+				t.Errorf("Ctrl-C: %s; shown: %q", status, tty.shown)
+			}
 			return
 		}
-		if err := tty.read(); err != nil {
-			t.Fatalf("waiting for %q: %v; shown since: %q", text, err, tty.shown[tty.seen:])
+		tty.expect(t, "> ")
+		tty.press(t, "length\r")
+		tty.expect(t, "1 MiB")
+		tty.expect(t, "> ")
+		tty.press(t, "\x04")
+		if status := tty.end(t); !strings.HasPrefix(status, "exit ") {
+			t.Errorf("Ctrl-D: %s; shown: %q", status, tty.shown)
 		}
-	}
-}
-
-// press types keys.
-func (tty *terminal) press(t *testing.T, keys string) {
-	t.Helper()
-	if _, err := io.WriteString(tty.keyboard, keys); err != nil {
-		t.Fatalf("typing %q: %v", keys, err)
-	}
-}
-
-// end waits for the program to leave and returns its status.
-func (tty *terminal) end(t *testing.T) string {
-	t.Helper()
-	for {
-		err := tty.read()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return hangs
-		}
-		if err != nil {
-			break // EIO: nobody has the other side any more
-		}
-	}
-	status, err := statusOf(tty.cmd.Wait())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return status
-}
-
-// typed runs the program on a terminal and types keys, waiting for a new
-// prompt after each that ends a line. Only the status matters.
-func (p program) typed(t *testing.T, dir string, args, keys []string) (answer, error) {
-	t.Helper()
-	tty := p.onTerminal(t, dir, args...)
-	tty.expect(t, "qemu-io> ")
-	for _, k := range keys {
-		tty.press(t, k)
-		if strings.HasSuffix(k, "\r") && !strings.HasPrefix(k, "quit") {
-			tty.expect(t, "\n")
-			tty.expect(t, "qemu-io> ")
-		}
-	}
-	return answer{status: tty.end(t)}, nil
+	})
 }

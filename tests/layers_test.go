@@ -1,0 +1,102 @@
+package tests
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/blksh/blksh/"
+
+// layers says who may import whom of the house, tests aside. Folders are
+// patterns of path.Match, the first that matches a package holds; "X/..." is X
+// and all below it.
+var layers = []struct {
+	folder string
+	may    []string
+}{
+	{"cmd/blksh", []string{"repl", "commands/...", "blockdev", "blockdev/drivers", "verify"}},
+	{"repl", []string{"commands/session", "commands/print", "commands/event", "commands/args", "blockdev"}},
+	{"commands/dialect", []string{"commands", "commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "verify"}},
+	{"commands", []string{"commands/session", "commands/event", "commands/args", "blockdev", "verify"}},
+	{"commands/session", []string{"commands/event", "commands/args", "blockdev", "verify"}},
+	{"commands/print", []string{"commands/event", "blockdev", "verify"}},
+	{"commands/event", []string{"commands/args", "blockdev", "verify"}},
+	{"commands/args", []string{"verify"}},
+	{"verify", nil},
+	{"blockdev", []string{"blockdev/internal/..."}},
+	{"blockdev/drivers", []string{"blockdev/..."}},
+	{"blockdev/internal/*", []string{"blockdev", "blockdev/internal/..."}},
+	{"blockdev/*", []string{"blockdev", "blockdev/internal/..."}},
+	{"tests", nil},
+}
+
+// TestLayers holds every import of the house against the table.
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	files := 0
+	err := filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		files++
+		checkImports(t, file)
+		return nil
+	})
+	if err != nil || files == 0 {
+		t.Fatalf("%d files, %v", files, err)
+	}
+}
+
+// checkImports checks the imports of one file.
+func checkImports(t *testing.T, file string) {
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.ToSlash(filepath.Dir(strings.TrimPrefix(file, "../")))
+	may, known := importsOf(folder)
+	if !known {
+		t.Errorf("%s: the table does not name %s", file, folder)
+		return
+	}
+	for _, spec := range parsed.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, ok := strings.CutPrefix(name, module)
+		if ok && !allowed(may, ours) {
+			t.Errorf("%s: %s may not import %s", file, folder, ours)
+		}
+	}
+}
+
+func importsOf(folder string) (may []string, known bool) {
+	for _, l := range layers {
+		if ok, _ := path.Match(l.folder, folder); ok {
+			return l.may, true
+		}
+	}
+	return nil, false
+}
+
+func allowed(may []string, name string) bool {
+	for _, m := range may {
+		root, below := strings.CutSuffix(m, "/...")
+		if name == root || below && strings.HasPrefix(name, root+"/") {
+			return true
+		}
+	}
+	return false
+}
