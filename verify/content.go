@@ -1,0 +1,202 @@
+package verify
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// A filler is one of the ways in which fio made random content from a seed:
+// lanes of words, taken in turn, each word the one before times mul, shifted
+// right by shift.
+type filler struct {
+	lanes int
+	mul   uint64
+	shift uint
+}
+
+// laneFactors are what the seed is multiplied with to start each lane.
+var laneFactors = [4]uint64{1, 2, 3, 5}
+
+const (
+	fillMul    = 0x61c8864680b583eb
+	fillMulOld = 0x9e37fffffffc0001
+)
+
+// fillers lists them; the first two are the ones that are written.
+var fillers = []filler{
+	{4, fillMul, 0},    // since 3.32
+	{1, fillMulOld, 3}, // 2.2 to 2.9
+	{1, fillMul, 3},    // 2.10 to 3.30
+	{1, fillMul, 0},    // 3.31
+}
+
+// fill makes a whole request of random content.
+func (f *filler) fill(p []byte, seed uint64) {
+	if f.lanes == 4 {
+		seed, p = fillLanes(p, seed)
+	}
+	mul, shift := f.mul, f.shift
+	for len(p) >= 8 {
+		binary.LittleEndian.PutUint64(p, seed)
+		seed = seed * mul >> shift
+		p = p[8:]
+	}
+	f.fillTail(p, seed)
+}
+
+// fillLanes fills the part of p that is a multiple of 32 bytes and returns the
+// next word of the first lane, with which the rest goes on.
+func fillLanes(p []byte, seed uint64) (next uint64, rest []byte) {
+	a, b, c, d := seed, 2*seed, 3*seed, 5*seed
+	for len(p) >= 32 {
+		q := p[:32]
+		binary.LittleEndian.PutUint64(q[0:], a)
+		binary.LittleEndian.PutUint64(q[8:], b)
+		binary.LittleEndian.PutUint64(q[16:], c)
+		binary.LittleEndian.PutUint64(q[24:], d)
+		a *= fillMul
+		b *= fillMul
+		c *= fillMul
+		d *= fillMul
+		p = p[32:]
+	}
+	return a, p
+}
+
+// fillTail fills less than 8 bytes. With one lane fio takes steps of 4, 2 and
+// 1 bytes, and each step makes a new word.
+func (f *filler) fillTail(p []byte, seed uint64) {
+	var word [8]byte
+	for step := 4; len(p) > 0; step /= 2 {
+		if f.lanes == 1 && len(p) < step {
+			continue
+		}
+		binary.LittleEndian.PutUint64(word[:], seed)
+		n := len(p)
+		if f.lanes == 1 {
+			n = step
+		}
+		copy(p[:n], word[:])
+		p = p[n:]
+		seed = seed * f.mul >> f.shift
+	}
+}
+
+// seedAt solves for the seed of a request whose random content has the word w
+// at byte at; at is a multiple of 8. Fillers that shift lose bits and cannot be
+// solved.
+func (f *filler) seedAt(w uint64, at int64) (uint64, bool) {
+	if f.shift != 0 {
+		return 0, false
+	}
+	word := uint64(at / 8)
+	lane, steps := word%uint64(f.lanes), word/uint64(f.lanes)
+	factor := laneFactors[lane]
+	if factor == 2 {
+		return 0, false
+	}
+	return w * power(inverse(f.mul), steps) * inverse(factor), true
+}
+
+// power is a to the n modulo 2^64.
+func power(a, n uint64) uint64 {
+	x := uint64(1)
+	for ; n > 0; n >>= 1 {
+		if n&1 != 0 {
+			x *= a
+		}
+		a *= a
+	}
+	return x
+}
+
+// follows reports whether p looks like random content of the filler from any
+// seed: each word follows from the one a lane's turn before.
+func (f *filler) follows(p []byte) bool {
+	turn := 8 * f.lanes
+	if len(p) < 2*turn {
+		return false
+	}
+	for i := 0; i+turn+8 <= len(p); i += 8 {
+		w := binary.LittleEndian.Uint64(p[i:])
+		if w == 0 || binary.LittleEndian.Uint64(p[i+turn:]) != w*f.mul>>f.shift {
+			return false
+		}
+	}
+	return true
+}
+
+// content makes the data of requests. It is immutable.
+type content struct {
+	filler *filler
+	// pattern, if any, is the data, starting anew every patternInterval bytes
+	// of a request; 0 is once a request.
+	pattern         *literal
+	patternInterval int
+	// compress is the percentage of a request that is padding, which is zeroes
+	// or repetitions of the padding pattern.
+	compress int
+	padding  []byte
+	// alternate says that random data and padding, in equal parts, take turns:
+	// a quirk of fio before 3.13.
+	alternate bool
+}
+
+// fill makes the data of the request p at offset off.
+func (c *content) fill(p []byte, off int64, seed uint64) {
+	switch {
+	case c.pattern != nil && c.patternInterval > 0:
+		for start := 0; start < len(p); start += c.patternInterval {
+			end := min(start+c.patternInterval, len(p))
+			c.pattern.instance(p[start:end], off+int64(start))
+		}
+	case c.pattern != nil:
+		c.pattern.instance(p, off)
+	case c.compress > 0:
+		c.fillPadded(p, seed)
+	default:
+		c.filler.fill(p, seed)
+	}
+}
+
+func (c *content) pad(p []byte) {
+	if len(c.padding) > 0 {
+		fillPeriod(p, c.padding, 0)
+	} else {
+		clear(p)
+	}
+}
+
+func (c *content) fillPadded(p []byte, seed uint64) {
+	random := int(int64(len(p)) * int64(100-c.compress) / 100)
+	if random == 0 {
+		c.pad(p)
+		return
+	}
+	if !c.alternate {
+		c.filler.fill(p[:random], seed)
+		c.pad(p[random:])
+		return
+	}
+	for len(p) > 0 {
+		n := min(random, len(p))
+		c.filler.fill(p[:n], seed)
+		p = p[n:]
+		if n = min(random, len(p)); len(p)-n <= 8 {
+			n = len(p)
+		}
+		c.pad(p[:n])
+		p = p[n:]
+	}
+}
+
+// fillersFrom lists all fillers, first the one.
+func fillersFrom(first *filler) []*filler {
+	list := []*filler{first}
+	for i := range fillers {
+		if f := &fillers[i]; *f != *first {
+			list = append(list, f)
+		}
+	}
+	return slices.Clip(list)
+}

@@ -1,0 +1,344 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Options say what a job writes or verifies. The names in the comments are
+// those of fio's options, which [ParseJobFile] reads; [DefaultOptions] has the
+// defaults. Sizes and offsets are in bytes.
+type Options struct {
+	Name   string  // of the job
+	Fio    Release // which fio's blocks are written and expected
+	Thread int     // number of the job from 1: headers have it, seeds depend on it
+
+	// Which blocks, in which order.
+	Direction   Direction // rw
+	MinBlock    int       // bs, bsrange
+	MaxBlock    int       // bsrange; 0: MinBlock
+	BSUnaligned bool      // bs_unaligned: any length between the two
+	Offset      int64     // offset
+	Size        int64     // size, from Offset on
+	NoRandomMap bool      // norandommap: blocks may be written twice or never
+	Generator   string    // random_generator: tausworthe, tausworthe64, lfsr
+	MixRead     int       // rwmixread: percentage of reads in a mixed job
+
+	// What they look like.
+	Verify          string // verify; "" is what each header says
+	Interval        int    // verify_interval: one header each so many bytes
+	HeaderOffset    int    // verify_offset: where in the interval the header is
+	Pattern         string // verify_pattern, in the grammar of [Parser.Parse]
+	PatternInterval int    // verify_pattern_interval
+	Compress        int    // buffer_compress_percentage
+	Padding         string // buffer_pattern, where compressed
+	Generation      uint32 // in place of the clock, if not 0
+
+	// Where the random numbers come from.
+	RandSeed      uint64 // randseed
+	RandSeedGiven bool
+	RandRepeat    bool // randrepeat
+	AllRandRepeat bool // allrandrepeat
+
+	// How long.
+	Loops     int           // loops
+	TimeBased bool          // time_based: loops until Runtime is over
+	Runtime   time.Duration // runtime; 0: no limit
+	NumberIOs int64         // number_ios: so many writes at most; 0: no limit
+
+	// How.
+	IODepth    int     // iodepth: requests in flight
+	Workers    int     // verify_async: goroutines that fill and check; 0: one a CPU
+	MaxRequest int     // adjacent blocks are one request of up to so many bytes
+	DoVerify   bool    // do_verify: verify after writing
+	VerifyOnly bool    // verify_only: write nothing
+	Backlog    int64   // verify_backlog: verify each time so many blocks are written
+	Fsync      int64   // fsync, fdatasync: flush each time so many blocks are written
+	EndFsync   bool    // end_fsync
+	Content    Content // whether data are made again and compared
+	HeaderSeed bool    // verify_header_seed: headers must have the seed of this job
+	Sequence   bool    // verify_write_sequence: and the write's number
+
+	// Trimming: trim_percentage, trim_backlog, trim_backlog_batch,
+	// trim_verify_zero.
+	TrimPercent int
+	TrimBacklog int64
+	TrimBatch   int64
+	TrimZero    bool
+
+	// What ends it and what stays.
+	StopAtFirst bool   // verify_fatal
+	Dump        bool   // verify_dump
+	StateSave   bool   // verify_state_save
+	StateLoad   bool   // verify_state_load
+	Flushed     bool   // verify_policy=fsynced
+	AuxPath     string // aux-path
+
+	// The files; opening them is the caller's.
+	Filenames []string // filename
+	NrFiles   int      // nrfiles
+	NumJobs   int      // numjobs; see [Options.Clones]
+	Clone     int      // which of them, from 0
+
+	// ReadFile reads the files that patterns name, as [Parser] has it.
+	ReadFile func(name string, limit int) ([]byte, error)
+}
+
+// Direction says what a job does and in which order.
+type Direction uint8
+
+// The directions. The reads of a mixed job are load; only what it wrote is
+// verified.
+const (
+	Write Direction = iota
+	RandWrite
+	Read
+	RandRead
+	ReadWrite
+	RandReadWrite
+)
+
+var directionNames = [...]string{"write", "randwrite", "read", "randread", "rw", "randrw"}
+
+func (d Direction) String() string {
+	if int(d) >= len(directionNames) {
+		return fmt.Sprintf("direction-%d", uint8(d))
+	}
+	return directionNames[d]
+}
+
+// Random reports whether the blocks come in random order.
+func (d Direction) Random() bool { return d&1 != 0 }
+
+// Mixed reports whether the job reads between its writes.
+func (d Direction) Mixed() bool { return d >= ReadWrite }
+
+// Content says when the data of blocks are made again and compared.
+type Content uint8
+
+// The choices. ContentAuto believes good checksums, except of types that do not
+// see all damage.
+const (
+	ContentAuto Content = iota
+	ContentOn
+	ContentOff
+)
+
+// DefaultOptions are fio's defaults, except that a run goes on after the first
+// bad block and verifies with as many workers as there are CPUs.
+func DefaultOptions() Options {
+	return Options{
+		Name: "verify", Fio: Fio342, Thread: 1,
+		MinBlock: 4096, Generator: "tausworthe", MixRead: 50,
+		RandSeed: 0x89, RandRepeat: true, Loops: 1, IODepth: 16, MaxRequest: 256 << 10,
+		DoVerify: true, HeaderSeed: true, Sequence: true, TrimZero: true, StateSave: true,
+		NrFiles: 1, NumJobs: 1,
+	}
+}
+
+const (
+	maxBlockSize = 64 << 20
+	// maxMapBlocks bounds the memory of a random map to 128 MiB.
+	maxMapBlocks = 1 << 30
+)
+
+// A layout is what follows from Options for each block.
+type layout struct {
+	Options
+	// sum is nil for blocks without header, and for those whose header says
+	// what they are.
+	sum *sum
+	// headless: the data are the pattern or ordinary fill.
+	headless bool
+	content  content
+	// interval is the length of a block with one header; 0: that of the request.
+	interval int
+}
+
+// newLayout checks options and works out what they mean.
+func newLayout(o Options) (*layout, error) {
+	l := &layout{Options: o}
+	if l.MaxBlock == 0 {
+		l.MaxBlock = l.MinBlock
+	}
+	l.Thread = max(l.Thread, 1)
+	l.Loops = max(l.Loops, 1)
+	for _, check := range []func() error{l.checkSizes, l.checkCounts, l.setContent, l.setType, l.setInterval, l.checkHeader} {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func (l *layout) checkSizes() error {
+	switch {
+	case l.MinBlock < 1 || l.MaxBlock < l.MinBlock || l.MaxBlock > maxBlockSize:
+		return fmt.Errorf("block size %d-%d is not within 1 and %d", l.MinBlock, l.MaxBlock, maxBlockSize)
+	case l.Offset < 0 || l.Size < 0 || l.Offset > math.MaxInt64-l.Size-maxBlockSize:
+		return fmt.Errorf("offset %d and size %d are out of range", l.Offset, l.Size)
+	case l.Direction.Random() && !l.NoRandomMap && l.Generator != "lfsr" && l.Size/int64(l.MinBlock) > maxMapBlocks:
+		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap", l.Size/int64(l.MinBlock))
+	case l.Direction.Random() && l.NoRandomMap && l.BSUnaligned:
+		return errors.New("norandommap with bs_unaligned: blocks that overlap in part cannot be told apart")
+	case l.Fio == Fio22 && l.BSUnaligned:
+		return errors.New("fio 2.2 writes no sound blocks with bs_unaligned")
+	case l.Generator == "lfsr" && l.MinBlock != l.MaxBlock:
+		return errors.New("random_generator=lfsr needs blocks of one size")
+	}
+	return nil
+}
+
+func (l *layout) checkCounts() error {
+	percent := func(n int) bool { return n >= 0 && n <= 100 }
+	switch {
+	case !percent(l.Compress) || !percent(l.TrimPercent) || !percent(l.MixRead):
+		return errors.New("a percentage is not within 0 and 100")
+	case l.Generator != "tausworthe" && l.Generator != "tausworthe64" && l.Generator != "lfsr":
+		return fmt.Errorf("unknown random_generator %q (known: tausworthe, tausworthe64, lfsr)", l.Generator)
+	case l.TimeBased && l.Runtime <= 0:
+		return errors.New("time_based needs runtime")
+	case l.TrimPercent > 0 && l.TrimBacklog <= 0:
+		return errors.New("trim_percentage needs trim_backlog")
+	case l.Interval < 0 || l.HeaderOffset < 0 || l.PatternInterval < 0 || l.PatternInterval > maxBlockSize:
+		return errors.New("an interval is negative or too large")
+	case l.Backlog < 0 || l.Fsync < 0 || l.TrimBacklog < 0 || l.TrimBatch < 0 || l.NumberIOs < 0 || l.Runtime < 0:
+		return errors.New("a count is negative")
+	}
+	return nil
+}
+
+// oldPatternLimit is the longest pattern of fio up to 3.33, in bytes.
+const oldPatternLimit = 512
+
+func (l *layout) setContent() error {
+	l.content = content{filler: l.Fio.filler(), compress: l.Compress, alternate: l.Fio == Fio22}
+	limit := MaxPattern
+	if l.Fio < Fio342 {
+		limit = oldPatternLimit
+	}
+	ps := Parser{ReadFile: l.ReadFile, Limit: limit}
+	if l.Padding != "" {
+		pad, err := ps.literal(l.Padding)
+		if err != nil {
+			return fmt.Errorf("buffer_pattern %s: %w", abbreviate(l.Padding), err)
+		}
+		l.content.padding = pad.unit
+	}
+	if l.Pattern == "" {
+		return nil
+	}
+	pat, err := ps.literal(l.Pattern)
+	if err != nil {
+		return fmt.Errorf("verify_pattern %s: %w", abbreviate(l.Pattern), err)
+	}
+	l.content.pattern, l.content.patternInterval = pat, l.PatternInterval
+	return nil
+}
+
+func (l *layout) setType() (err error) {
+	switch {
+	case l.Verify == "" && l.Pattern != "":
+		l.Verify = "pattern_hdr"
+	case l.Verify == "":
+		return nil
+	case l.Verify == typePattern || l.Verify == typeNull:
+		l.headless = true
+	}
+	if l.Pattern == "" && strings.HasPrefix(l.Verify, typePattern) {
+		return fmt.Errorf("verify=%s needs a verify_pattern", l.Verify)
+	}
+	if !l.headless {
+		l.sum, err = findSum(l.Verify, l.Fio)
+	}
+	return err
+}
+
+// setInterval works out where headers are: fio takes the greatest common
+// divisor of the block sizes where the interval does not divide them.
+func (l *layout) setInterval() error {
+	lo, hi := l.MinBlock, l.MaxBlock
+	if l.BSUnaligned {
+		return nil
+	}
+	l.interval = l.Interval
+	if l.interval == 0 || l.interval > lo {
+		l.interval = lo
+	}
+	if lo%l.interval == 0 && hi%l.interval == 0 {
+		return nil
+	}
+	if l.Fio == Fio22 && l.Interval != 0 {
+		return fmt.Errorf("fio 2.2 writes no sound blocks with verify_interval %d in blocks of %d-%d", l.Interval, lo, hi)
+	}
+	l.interval = gcd(lo, hi)
+	return nil
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// headerSize is the length of the header with the checksum.
+func (l *layout) headerSize() int {
+	size := shortHeader
+	if l.Fio.long() {
+		size = longHeader
+	}
+	if l.sum != nil {
+		size += l.sum.size
+	}
+	return size
+}
+
+// checkHeader makes sure that headers fit into their blocks.
+func (l *layout) checkHeader() error {
+	if l.sum == nil {
+		return nil
+	}
+	least, size := l.interval, l.headerSize()
+	if least == 0 {
+		least = l.MinBlock
+	}
+	if least <= size {
+		return fmt.Errorf("blocks of %d bytes have no room for the %d bytes of a %s header", least, size, l.Verify)
+	}
+	if l.HeaderOffset != 0 && (l.HeaderOffset < size || l.HeaderOffset > least-size) {
+		return fmt.Errorf("verify_offset %d would lay a header of %d bytes over its own place or out of its block of %d (possible: %d to %d)",
+			l.HeaderOffset, size, least, size, least-size)
+	}
+	return nil
+}
+
+// compares reports whether the content of blocks is to be made again even if
+// the checksum is right.
+func (l *layout) compares(s *sum) bool {
+	switch l.Content {
+	case ContentOn:
+		return true
+	case ContentOff:
+		return false
+	}
+	return s != nil && s.blind
+}
+
+// Clones are the jobs that numjobs stands for, in the order of fio's names. The
+// first is thread 1, the rest are numbered backwards (measured on fio 3.33).
+func (o Options) Clones() []Options {
+	n := max(o.NumJobs, 1)
+	list := make([]Options, n)
+	for i := range list {
+		list[i] = o
+		list[i].NumJobs, list[i].Clone = 1, i
+		if i > 0 {
+			list[i].Thread = o.Thread + n - i
+		}
+	}
+	return list
+}

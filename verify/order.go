@@ -1,0 +1,226 @@
+package verify
+
+// A request is one write of a job.
+type request struct {
+	off    int64
+	n      int
+	seed   uint64
+	number uint64
+	// read says that a mixed job reads here instead.
+	read bool
+	// mark is the request's index among those to be trimmed, from 1; 0 if it
+	// is to stay.
+	mark int64
+}
+
+// An order makes the requests of a job again and again: the same options give
+// the same requests.
+type order struct {
+	l     *layout
+	seeds jobSeeds
+
+	sizes, blocks, verify, mix, trims generator
+
+	lfsr   *lfsr
+	taken  blockMap
+	nul    uint64 // the seed of all blocks of verify=null
+	pos    int64  // of the next sequential request, from 0
+	done   int64  // bytes of this loop
+	loop   int
+	number uint64
+	trim   trimmer
+}
+
+func newOrder(l *layout) (*order, error) {
+	p := &order{l: l, seeds: makeSeeds(&l.Options)}
+	for _, g := range []*generator{&p.sizes, &p.blocks, &p.verify, &p.mix} {
+		if l.Generator == "tausworthe64" {
+			*g = &taus258{short: l.Fio == Fio22}
+		} else {
+			*g = new(taus88)
+		}
+	}
+	p.trims = new(taus88)
+	p.seed()
+	p.trim = newTrimmer(l)
+	buffer := new(taus88)
+	buffer.reseed(p.seeds[l.Fio.streams().buffer])
+	p.nul = drawSeed(buffer)
+	return p, p.start()
+}
+
+// seed puts all generators at their beginning.
+func (p *order) seed() {
+	at := p.l.Fio.streams()
+	p.sizes.reseed(p.seeds[at.size])
+	p.blocks.reseed(p.seeds[at.order])
+	p.verify.reseed(p.seeds[at.verify])
+	p.mix.reseed(p.seeds[at.mix])
+	p.trims.reseed(p.seeds[at.trim])
+}
+
+// start begins a loop.
+func (p *order) start() (err error) {
+	p.pos, p.done = 0, 0
+	if !p.l.Direction.Random() {
+		return nil
+	}
+	n := p.l.Size / int64(p.l.MinBlock)
+	switch {
+	case p.l.Generator == "lfsr":
+		p.lfsr, err = newLFSR(n, p.seeds[p.l.Fio.streams().order])
+	case p.l.NoRandomMap:
+	case p.l.Fio == Fio22:
+		p.taken = newQuirkyMap(n)
+	default:
+		p.taken = newPlainMap(n)
+	}
+	return err
+}
+
+// next makes the next request; false if there is none.
+func (p *order) next(r *request) bool {
+	if p.l.NumberIOs > 0 && p.number >= uint64(p.l.NumberIOs) {
+		return false
+	}
+	off, n, ok := p.place()
+	if !ok {
+		p.loop++
+		if !p.l.TimeBased && p.loop >= p.l.Loops || p.done == 0 || p.start() != nil {
+			return false
+		}
+		if p.l.RandRepeat {
+			p.seed()
+		}
+		if off, n, ok = p.place(); !ok {
+			return false
+		}
+	}
+	p.pos = off + int64(n)
+	p.done += int64(n)
+	*r = request{off: p.l.Offset + off, n: n}
+	if p.l.Direction.Mixed() && below(p.mix, 100) < int64(p.l.MixRead) {
+		r.read = true
+		return true
+	}
+	r.number = p.number
+	p.number++
+	r.seed = p.contentSeed()
+	r.mark = p.trim.mark(p.trims)
+	return true
+}
+
+func (p *order) contentSeed() uint64 {
+	switch {
+	case p.l.content.pattern != nil:
+		return 0
+	case p.l.Verify == typeNull:
+		return p.nul
+	}
+	return drawSeed(p.verify)
+}
+
+// place finds the next offset, from the start of the range, and the length.
+func (p *order) place() (off int64, n int, ok bool) {
+	size, least := p.l.Size, int64(p.l.MinBlock)
+	if p.done >= size || size < least {
+		return 0, 0, false
+	}
+	off = p.pos
+	if p.l.Direction.Random() {
+		b := p.block(size / least)
+		if b < 0 {
+			return 0, 0, false
+		}
+		off = b * least
+	}
+	if off > size-least {
+		return 0, 0, false
+	}
+	n = p.length(size - off)
+	if p.taken != nil {
+		marked := p.taken.set(off/least, (n+p.l.MinBlock-1)/p.l.MinBlock)
+		n = min(n, marked*p.l.MinBlock)
+	}
+	return off, n, n > 0
+}
+
+// block draws the next of n blocks; -1 if there is none.
+func (p *order) block(n int64) int64 {
+	if p.lfsr != nil {
+		return p.lfsr.next()
+	}
+	b := below(p.blocks, float64(n))
+	if p.taken != nil && p.taken.isSet(b) {
+		return p.taken.nextFree(b)
+	}
+	return b
+}
+
+// length draws a length that fits into room, which is at least MinBlock.
+func (p *order) length(room int64) int {
+	lo, hi := p.l.MinBlock, p.l.MaxBlock
+	if lo == hi {
+		return lo
+	}
+	for {
+		if n := p.drawLength(lo, hi); int64(n) <= room {
+			return n
+		}
+	}
+}
+
+func (p *order) drawLength(lo, hi int) int {
+	n := int(below(p.sizes, float64(hi)))
+	if p.l.Fio == Fio22 {
+		n = max(n+1, lo)
+		if every := p.l.interval; p.l.DoVerify && every > 0 {
+			n = (n + every - 1) &^ (every - 1)
+		}
+		if lo&(lo-1) == 0 {
+			n &^= lo - 1
+		}
+		return n
+	}
+	n += lo
+	if !p.l.BSUnaligned {
+		n -= n % lo
+	}
+	return min(n, hi)
+}
+
+// A trimmer tells which requests of a job end up trimmed. fio marks each with a
+// chance, and after every backlog of writes trims a batch of the marked ones,
+// the oldest first; what is left at the end stays.
+type trimmer struct {
+	limit          uint64 // an output up to it marks the request
+	backlog, batch int64
+	marked         int64 // requests marked so far
+}
+
+func newTrimmer(l *layout) trimmer {
+	t := trimmer{limit: (1<<32 - 1) / 100 * uint64(l.TrimPercent), backlog: l.TrimBacklog, batch: l.TrimBatch}
+	if t.batch == 0 {
+		t.batch = t.backlog
+	}
+	return t
+}
+
+// mark draws for the next request. It returns its index among the marked ones
+// from 1, or 0.
+func (t *trimmer) mark(g generator) int64 {
+	if t.limit == 0 || g.next() > t.limit {
+		return 0
+	}
+	t.marked++
+	return t.marked
+}
+
+// due is how many of the marked requests are trimmed when number writes are
+// done and before were already.
+func (t *trimmer) due(number uint64, before int64) int64 {
+	if t.limit == 0 || number == 0 || number%uint64(t.backlog) != 0 {
+		return before
+	}
+	return min(before+t.batch, t.marked)
+}
