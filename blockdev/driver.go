@@ -1,9 +1,6 @@
 package blockdev
 
-import (
-	"context"
-	"io"
-)
+import "context"
 
 // Kind says which place in a stack a driver fills.
 type Kind int
@@ -35,7 +32,8 @@ type Driver struct {
 	// ProbePath scores a path for protocols that are chosen by the kind of a file (host_device). Others leave it nil.
 	ProbePath func(path string) int
 	Open      func(ctx context.Context, o *Opening) (Node, error)
-	// Create makes an empty image. CreateKeys are its options.
+	// Create makes an image. A protocol makes the file if it is not there, and leaves one alone that is: it is emptied once it
+	// is locked. A format fills an empty file. CreateKeys are its options. Nil where images cannot be made.
 	CreateKeys []Key
 	Create     func(ctx context.Context, c *Creating) error
 }
@@ -84,14 +82,15 @@ type Opening struct {
 
 // Creating is what a driver gets to make an image.
 type Creating struct {
-	// File is the opened storage, writable, resizable and empty.
-	File   Node
-	Size   int64 // guest bytes
+	// Name is the name of the file, for a protocol.
+	Name string
+	// File is the storage of a format: open, writable, resizable and empty.
+	File Node
+	Size int64 // guest bytes
+	// Values are the driver's CreateKeys, parsed.
 	Values Values
 	// Backing is the name of the backing file to record and BackingFormat its format, "" for none.
 	Backing, BackingFormat string
-	// Notes receives lines that a person should see.
-	Notes io.Writer
 }
 
 // Notice is a typed report from a driver that belongs to no request's outcome.
