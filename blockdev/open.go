@@ -25,6 +25,8 @@ type OpenConfig struct {
 	Claim Claim
 	// WriteThrough makes every write durable before it returns.
 	WriteThrough bool
+	// Snapshot sends writes to a temporary overlay, which is gone when the device is closed.
+	Snapshot bool
 	// CopyOnRead stores what is read from a backing file in the overlay.
 	CopyOnRead bool
 	// MaxDepth limits how many backing files may stand behind each other; 0 means 200.
@@ -107,11 +109,18 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	if cfg.Format != "" {
 		opts.Set("driver", cfg.Format)
 	}
-	inheritMode(opts, cfg.Mode)
+	mode := cfg.Mode
+	if cfg.Snapshot {
+		mode.ReadOnly = true
+	}
+	inheritMode(opts, mode)
 	t := &tree{cfg: cfg, names: map[string]*treeNode{}}
 	root, err := t.open(ctx, spec{name: name, options: opts})
+	if err == nil && cfg.Snapshot {
+		root, err = t.overlay(ctx, root)
+	}
 	if err == nil && cfg.CopyOnRead {
-		root, err = t.open(ctx, spec{options: filterOver(root), reuse: root})
+		root, err = t.open(ctx, spec{options: filterOver(root)})
 	}
 	if err != nil {
 		t.close() // the error of opening says enough
@@ -157,7 +166,6 @@ type spec struct {
 	key      string
 	role     Role
 	protocol bool      // look for a protocol, never probe
-	reuse    *treeNode // the node that options refer to by name, opened before
 	depth    int
 }
 
@@ -686,7 +694,11 @@ func (o *Opening) Backing(ctx context.Context, key string, l Link) (Node, error)
 
 func (t *tree) openBacking(ctx context.Context, parent *treeNode, key, name string, opts *Options) (*treeNode, error) {
 	if ref := parent.options.String(key); ref != "" {
-		return t.openChild(ctx, parent, key, "", RoleBacking, false)
+		n, err := t.openChild(ctx, parent, key, "", RoleBacking, false)
+		if err != nil {
+			return nil, err
+		}
+		return n, claimBacking(ctx, n)
 	}
 	inheritMode(opts, childMode(parent.mode, RoleBacking))
 	n, err := t.open(ctx, spec{
@@ -696,7 +708,12 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key, name stri
 		return nil, err
 	}
 	parent.children = append(parent.children, n)
-	return n, ClaimOn(ctx, n.guard, Claim{Use: PermRead, Share: PermAll})
+	return n, claimBacking(ctx, n)
+}
+
+// claimBacking lets others write to a backing file, as QEMU does: whether that is wise is theirs to know.
+func claimBacking(ctx context.Context, n *treeNode) error {
+	return ClaimOn(ctx, n.guard, Claim{Use: PermRead, Share: PermAll})
 }
 
 // resolveName joins a name in an image with the directory of that image, unless it is absolute or has a prefix.

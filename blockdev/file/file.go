@@ -41,8 +41,8 @@ func parseName(name string, o *blockdev.Options) error {
 // node is an open regular file.
 type node struct {
 	*hostfile.File
-	zero ability // to zero a range in place
-	hole ability // to punch holes
+	zero hostfile.Ability // to zero a range in place
+	hole hostfile.Ability // to punch holes
 }
 
 var _ blockdev.Node = (*node)(nil)
