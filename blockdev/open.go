@@ -165,7 +165,7 @@ type spec struct {
 	parent   *treeNode
 	key      string
 	role     Role
-	protocol bool      // look for a protocol, never probe
+	protocol bool // look for a protocol, never probe
 	depth    int
 }
 

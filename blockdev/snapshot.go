@@ -1,0 +1,37 @@
+package blockdev
+
+import (
+	"context"
+	"os"
+)
+
+// overlay puts a temporary qcow2 image over base, so that base is never written to. Its file has no name any more when overlay
+// returns: whatever happens to the program, nothing is left behind.
+func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
+	if t.driver("qcow2") == nil {
+		return nil, Refuse("A temporary snapshot needs the driver 'qcow2', which is not in the list of drivers")
+	}
+	dir := os.Getenv("TMPDIR")
+	if dir == "" {
+		dir = "/var/tmp" // not /tmp, which may be memory: an overlay can grow as large as the disk
+	}
+	f, err := os.CreateTemp(dir, "blksh.*.qcow2")
+	if err != nil {
+		return nil, &Refusal{"Could not get temporary filename: " + err.Error(), err}
+	}
+	defer os.Remove(f.Name())
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	size := roundUp(base.guard.Info().Size, SectorSize)
+	if err := Create(ctx, f.Name(), CreateConfig{Drivers: t.cfg.Drivers, Format: "qcow2", Size: size}); err != nil {
+		return nil, &Refusal{"Could not create temporary overlay '" + f.Name() + "': " + err.Error(), err}
+	}
+	var o Options
+	o.Set("driver", "qcow2")
+	o.Set("file.driver", "file")
+	o.Set("file.filename", f.Name())
+	o.Set("backing", base.name)
+	inheritMode(&o, Mode{NoFlush: true, Unmap: true})
+	return t.open(ctx, spec{options: &o})
+}
