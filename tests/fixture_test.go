@@ -26,11 +26,21 @@ type fixtureMaker struct {
 // errNoImager says that a fixture needs qemu-img and there is none.
 var errNoImager = errors.New("qemu-img is not installed")
 
-// plain are the fixtures that are a few bytes, extended with a hole to size.
-var plain = map[string]struct {
+// A plainFile is a few bytes, extended with a hole.
+type plainFile struct {
 	content string
 	size    int64 // 0: as long as the content
-}{
+}
+
+func (p plainFile) write(path string) error {
+	if err := os.WriteFile(path, []byte(p.content), 0o666); err != nil || p.size == 0 {
+		return err
+	}
+	return os.Truncate(path, p.size)
+}
+
+// plain are the fixtures that no tool is needed for.
+var plain = map[string]plainFile{
 	"raw.img":   {rawContent(), 1 << 20},
 	"disk.img":  {rawContent(), 64 << 20},
 	"odd.img":   {strings.Repeat("0123456789", 100), 0},
@@ -129,6 +139,12 @@ func (f *fixtureMaker) copyTo(dir string, names ...string) error {
 			return err
 		}
 		for _, file := range append([]string{name}, companions[name]...) {
+			if p, ok := plain[file]; ok {
+				if err := p.write(filepath.Join(dir, file)); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := copySparse(filepath.Join(f.dir, file), filepath.Join(dir, file)); err != nil {
 				return err
 			}
@@ -159,10 +175,7 @@ func (f *fixtureMaker) make(name string) error {
 func (f *fixtureMaker) makeOne(name string) error {
 	path := filepath.Join(f.dir, name)
 	if p, ok := plain[name]; ok {
-		if err := os.WriteFile(path, []byte(p.content), 0o666); err != nil || p.size == 0 {
-			return err
-		}
-		return os.Truncate(path, p.size)
+		return p.write(path)
 	}
 	if args, ok := imaged[name]; ok {
 		return f.imager(args...)
