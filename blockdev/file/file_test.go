@@ -18,7 +18,7 @@ import (
 func drivers() []blockdev.Driver { return []blockdev.Driver{file.Driver} }
 
 // temp makes a file of size bytes.
-func temp(t *testing.T, size int64) string {
+func temp(t testing.TB, size int64) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "disk.img")
 	if err := os.WriteFile(name, nil, 0o600); err != nil {

@@ -1,0 +1,146 @@
+package blockdevtest
+
+import (
+	"context"
+	"os"
+	"sync"
+	"unsafe"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// MemoryDriver is a protocol in memory that counts what reaches it. Formats and filters under test stand on it.
+var MemoryDriver = blockdev.Driver{
+	Name: "test-memory",
+	Doc:  "memory that records its requests",
+	Kind: blockdev.Protocol,
+	Keys: []blockdev.Key{
+		{Name: "size", Type: blockdev.Size, Help: "bytes"},
+		{Name: "store", Type: blockdev.String, Help: "the name of memory made by Keep, which outlives the node"},
+	},
+	Open: openMemory,
+}
+
+// Memory is an open node of MemoryDriver.
+type Memory struct {
+	blockdev.Leaf
+	*store
+}
+
+// store is the memory and its counts.
+type store struct {
+	mu     sync.Mutex
+	data   []byte
+	counts map[string]int
+}
+
+var _ blockdev.Node = (*Memory)(nil)
+
+// kept is the memory that options refer to by name.
+var kept sync.Map
+
+// Keep makes memory with the contents data that options refer to as store=NAME; it is there until the tests end.
+func Keep(name string, data []byte) { kept.Store(name, &store{data: data, counts: map[string]int{}}) }
+
+func openMemory(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	if s, ok := kept.Load(o.Values.String("store")); ok {
+		return &Memory{store: s.(*store)}, nil
+	}
+	return &Memory{store: &store{data: make([]byte, o.Values.Int("size")), counts: map[string]int{}}}, nil
+}
+
+// Count is how many requests of a kind have come: read, write, zero, discard, status, truncate or flush.
+func (m *Memory) Count(kind string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counts[kind]
+}
+
+// begin counts a request and holds the memory until the result is called.
+func (m *Memory) begin(kind string) (end func()) {
+	m.mu.Lock()
+	m.counts[kind]++
+	return m.mu.Unlock
+}
+
+// Info takes every flag.
+func (m *Memory) Info() blockdev.Info {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	flags := blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback
+	return blockdev.Info{Driver: MemoryDriver.Name, Limits: blockdev.Limits{Size: int64(len(m.data)), WriteTakes: blockdev.FUA, ZeroTakes: flags}}
+}
+
+// ReadVec copies out.
+func (m *Memory) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+	defer m.begin("read")()
+	n := 0
+	if off < int64(len(m.data)) {
+		n = v.CopyFrom(m.data[off:])
+	}
+	v.Slice(int64(n), v.Len()-int64(n)).Clear()
+	return nil
+}
+
+// WriteVec copies in and grows.
+func (m *Memory) WriteVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+	defer m.begin("write")()
+	m.reach(off + v.Len())
+	v.CopyTo(m.data[off:])
+	return nil
+}
+
+func (m *Memory) reach(end int64) {
+	if more := end - int64(len(m.data)); more > 0 {
+		m.data = append(m.data, make([]byte, more)...)
+	}
+}
+
+// Zero clears.
+func (m *Memory) Zero(_ context.Context, off, n int64, _ blockdev.Flags) error {
+	defer m.begin("zero")()
+	m.reach(off + n)
+	clear(m.data[off : off+n])
+	return nil
+}
+
+// Discard clears too.
+func (m *Memory) Discard(_ context.Context, off, n int64, _ blockdev.Flags) error {
+	defer m.begin("discard")()
+	end := min(off+n, int64(len(m.data)))
+	clear(m.data[min(off, end):end])
+	return nil
+}
+
+// Status tells zeroes from data, in blocks of 4 KiB.
+func (m *Memory) Status(_ context.Context, off, n int64) (blockdev.Extent, error) {
+	defer m.begin("status")()
+	const block = 4096
+	n = min(n, block-off%block)
+	zero := off >= int64(len(m.data)) || blockdev.AllZero(m.data[off:min(off+n, int64(len(m.data)))])
+	return blockdev.Extent{Off: off, Len: n, Allocated: true, Data: !zero, Zero: zero, Node: MemoryDriver.Name, HostOff: off}, nil
+}
+
+// Truncate sets the length.
+func (m *Memory) Truncate(_ context.Context, size int64, _ blockdev.Prealloc, _ blockdev.Flags) error {
+	defer m.begin("truncate")()
+	if size < int64(len(m.data)) {
+		m.data = m.data[:size:size]
+	}
+	m.reach(size)
+	return nil
+}
+
+// Flush only counts.
+func (m *Memory) Flush(context.Context) error {
+	m.begin("flush")()
+	return nil
+}
+
+// alignedPage is n bytes that start at a page.
+func alignedPage(n int) []byte {
+	page := os.Getpagesize()
+	b := make([]byte, n+page)
+	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (page - 1)
+	return b[skip : skip+n : skip+n]
+}

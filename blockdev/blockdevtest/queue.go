@@ -1,0 +1,88 @@
+package blockdevtest
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// testQueue fills a device by its batch queue, with more requests than slots, and reads it back in another order.
+func (s Subject) testQueue(t *testing.T) {
+	const depth, size, requests = 7, 6000, 60
+	d := s.fresh(t)
+	q, err := d.Queue(context.Background(), depth, size)
+	must(t, err)
+	defer func() { must(t, q.Close()) }()
+	if q.Depth() != depth || len(q.Buffer(depth-1)) != size {
+		t.Fatalf("%d slots of %d bytes", q.Depth(), len(q.Buffer(0)))
+	}
+	block := func(i int) []byte { return noise(uint64(i)+100, size) }
+	s.drive(t, q, requests, func(slot, i int) {
+		copy(q.Buffer(slot), block(i))
+		q.Write(slot, int64(i)*size, size)
+	}, func(int, int) {})
+	s.drive(t, q, requests, func(slot, i int) {
+		clear(q.Buffer(slot))
+		q.Read(slot, int64(requests-1-i)*size, size-1)
+	}, func(slot, i int) {
+		want := block(requests - 1 - i)
+		want[size-1] = 0
+		if !s.Volatile && !bytes.Equal(q.Buffer(slot), want) {
+			t.Error(firstDifference(int64(requests-1-i)*size, q.Buffer(slot), want))
+		}
+	})
+	q.Zero(0, 3, 40_000)
+	q.Discard(1, 100_000, 10_000)
+	q.Flush(2)
+	must(t, q.Submit())
+	done := make([]int, depth)
+	if n, err := q.Reap(3, done); n != 3 || err != nil {
+		t.Fatalf("reaped %d of 3: %v", n, err)
+	}
+	for slot := range 3 {
+		must(t, q.Err(slot))
+	}
+	s.expect(t, d, 3, make([]byte, 40_000))
+
+	q.Read(4, d.Length(), 512)
+	must(t, q.Submit())
+	if n, err := q.Reap(depth, done); n != 1 || err != nil || done[0] != 4 {
+		t.Fatalf("reaped %d: %v", n, err)
+	}
+	if q.Err(4) == nil {
+		t.Error("read behind the end")
+	}
+}
+
+// drive keeps all slots of q busy until n requests are done.
+func (s Subject) drive(t *testing.T, q blockdev.Queue, n int, start, check func(slot, i int)) {
+	t.Helper()
+	request := make([]int, q.Depth())
+	free := make([]int, 0, q.Depth())
+	for i := range q.Depth() {
+		free = append(free, i)
+	}
+	done := make([]int, q.Depth())
+	for started, ended := 0, 0; ended < n; {
+		for ; len(free) > 0 && started < n; started++ {
+			slot := free[len(free)-1]
+			free = free[:len(free)-1]
+			request[slot] = started
+			start(slot, started)
+		}
+		must(t, q.Submit())
+		got, err := q.Reap(1, done)
+		must(t, err)
+		if got == 0 {
+			t.Fatalf("nothing to reap, %d of %d requests done", ended, n)
+		}
+		for _, slot := range done[:got] {
+			must(t, q.Err(slot))
+			check(slot, request[slot])
+			free = append(free, slot)
+			ended++
+		}
+	}
+}

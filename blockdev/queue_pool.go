@@ -1,0 +1,223 @@
+package blockdev
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev/internal/arena"
+)
+
+// Queue makes a batch queue on the device: depth slots of size bytes each. Requests fail when ctx ends.
+func (d *Device) Queue(ctx context.Context, depth, size int) (Queue, error) {
+	return newPoolQueue(ctx, d, depth, size)
+}
+
+// poolQueue is the queue of what has none of its own: goroutines that make the requests as a caller would. Memory, slots and goroutines are
+// made once; what is handed over is a whole batch at a time.
+type poolQueue struct {
+	ctx   context.Context
+	dev   *Device
+	mem   *arena.Arena
+	meter *Meter
+	slots []poolSlot
+	// staged is the owner's: what Submit will start.
+	staged  []int
+	workers sync.WaitGroup
+
+	mu       sync.Mutex
+	todo     fifo
+	finished fifo
+	running  int // submitted and not yet finished
+	wanted   int // the owner waits for so many to be finished; 0 if it does not wait
+	closed   bool
+	work     sync.Cond // something in todo, or closed
+	reap     sync.Cond // wanted are finished
+}
+
+type poolSlot struct {
+	op  func(q *poolQueue, s *poolSlot) error
+	buf []byte
+	vec Vec // of one piece
+	off int64
+	n   int64
+	err error
+}
+
+// fifo is a queue of slot numbers in memory that is made once.
+type fifo struct {
+	ring       []int
+	head, size int
+}
+
+func (f *fifo) push(i int) {
+	f.ring[(f.head+f.size)%len(f.ring)] = i
+	f.size++
+}
+
+func (f *fifo) pop() int {
+	i := f.ring[f.head]
+	f.head = (f.head + 1) % len(f.ring)
+	f.size--
+	return i
+}
+
+// maxPoolWorkers limits the goroutines of one queue. More requests than that wait for their turn.
+const maxPoolWorkers = 128
+
+func newPoolQueue(ctx context.Context, d *Device, depth, size int) (*poolQueue, error) {
+	mem, err := arena.New(depth, size)
+	if err != nil {
+		return nil, err
+	}
+	q := &poolQueue{
+		ctx: ctx, dev: d, mem: mem, meter: MeterOf(ctx), slots: make([]poolSlot, depth), staged: make([]int, 0, depth),
+		todo: fifo{ring: make([]int, depth)}, finished: fifo{ring: make([]int, depth)},
+	}
+	q.work.L, q.reap.L = &q.mu, &q.mu
+	for i := range q.slots {
+		q.slots[i] = poolSlot{buf: mem.Slot(i), vec: make(Vec, 1)}
+	}
+	for range min(depth, maxPoolWorkers) {
+		q.workers.Go(q.serve)
+	}
+	return q, nil
+}
+
+// serve makes requests until the queue is closed.
+func (q *poolQueue) serve() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		for q.todo.size == 0 {
+			if q.closed {
+				return
+			}
+			q.work.Wait()
+		}
+		i := q.todo.pop()
+		q.mu.Unlock()
+		s := &q.slots[i]
+		s.err = s.op(q, s)
+		q.mu.Lock()
+		q.finish(i)
+	}
+}
+
+// finish is called with the lock held. An owner that it wakes counts as running before the worker stops counting.
+func (q *poolQueue) finish(i int) {
+	q.finished.push(i)
+	q.running--
+	if q.wanted > 0 && q.finished.size >= q.wanted {
+		q.wanted = 0
+		q.meter.Add(1)
+		q.reap.Signal()
+	}
+	q.meter.Add(-1)
+}
+
+// Depth is the number of slots.
+func (q *poolQueue) Depth() int { return len(q.slots) }
+
+// Buffer is the slot's memory.
+func (q *poolQueue) Buffer(slot int) []byte { return q.slots[slot].buf }
+
+func (q *poolQueue) stage(slot int, off, n int64, op func(*poolQueue, *poolSlot) error) {
+	s := &q.slots[slot]
+	s.op, s.off, s.n, s.err = op, off, n, nil
+	q.staged = append(q.staged, slot)
+}
+
+func (q *poolQueue) stageData(slot int, off int64, n int, op func(*poolQueue, *poolSlot) error) {
+	s := &q.slots[slot]
+	s.vec[0] = s.buf[:n:n]
+	q.stage(slot, off, int64(n), op)
+}
+
+// Read stages a read into the slot's memory.
+func (q *poolQueue) Read(slot int, off int64, n int) {
+	q.stageData(slot, off, n, func(q *poolQueue, s *poolSlot) error { return q.dev.Read(q.ctx, s.vec, s.off, 0) })
+}
+
+// Write stages a write from the slot's memory.
+func (q *poolQueue) Write(slot int, off int64, n int) {
+	q.stageData(slot, off, n, func(q *poolQueue, s *poolSlot) error { return q.dev.Write(q.ctx, s.vec, s.off, 0) })
+}
+
+// Zero stages a request that makes a range zero.
+func (q *poolQueue) Zero(slot int, off, n int64) {
+	q.stage(slot, off, n, func(q *poolQueue, s *poolSlot) error { return q.dev.Zero(q.ctx, s.off, s.n, 0) })
+}
+
+// Discard stages a discard.
+func (q *poolQueue) Discard(slot int, off, n int64) {
+	q.stage(slot, off, n, func(q *poolQueue, s *poolSlot) error { return q.dev.Discard(q.ctx, s.off, s.n) })
+}
+
+// Flush stages a flush. It covers what was finished before it is submitted.
+func (q *poolQueue) Flush(slot int) {
+	q.stage(slot, 0, 0, func(q *poolQueue, _ *poolSlot) error { return q.dev.Flush(q.ctx) })
+}
+
+// Submit hands everything staged to the goroutines.
+func (q *poolQueue) Submit() error {
+	if len(q.staged) == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return fmt.Errorf("submit to a queue that is closed: %w", syscall.EBADF)
+	}
+	for _, i := range q.staged {
+		q.todo.push(i)
+	}
+	q.running += len(q.staged)
+	q.meter.Add(len(q.staged))
+	if len(q.staged) == 1 {
+		q.work.Signal()
+	} else {
+		q.work.Broadcast()
+	}
+	q.staged = q.staged[:0]
+	return nil
+}
+
+// Reap collects what is finished. It never waits for more than is under way, nor for more than done can take.
+func (q *poolQueue) Reap(least int, done []int) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	least = min(least, len(done), q.running+q.finished.size)
+	if q.finished.size < least {
+		q.wanted = least
+		q.meter.Add(-1)
+		for q.wanted > 0 {
+			q.reap.Wait()
+		}
+	}
+	n := 0
+	for n < len(done) && q.finished.size > 0 {
+		done[n] = q.finished.pop()
+		n++
+	}
+	return n, nil
+}
+
+// Err is the outcome of the slot's last request.
+func (q *poolQueue) Err(slot int) error { return q.slots[slot].err }
+
+// Close waits for what was submitted, ends the goroutines and frees the memory.
+func (q *poolQueue) Close() error {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return nil
+	}
+	q.closed = true
+	q.work.Broadcast()
+	q.mu.Unlock()
+	q.workers.Wait() // they leave when nothing is left to do
+	q.mem.Free()
+	return nil
+}
