@@ -4,6 +4,9 @@ package drivers
 
 import (
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blkdebug"
+	"github.com/blksh/blksh/blockdev/file"
+	"github.com/blksh/blksh/blockdev/hostdevice"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/null"
 	"github.com/blksh/blksh/blockdev/raw"
@@ -12,6 +15,10 @@ import (
 // All is every driver, sorted by name.
 func All() []blockdev.Driver {
 	return []blockdev.Driver{
+		blkdebug.Driver,
+		file.Driver,
+		hostdevice.CDROM,
+		hostdevice.Driver,
 		mem.Driver,
 		null.Aio,
 		null.Co,

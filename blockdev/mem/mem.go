@@ -8,7 +8,6 @@ package mem
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -78,7 +77,7 @@ func parseName(name string, o *blockdev.Options) error {
 
 func open(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 	if !o.Values.Has("size") {
-		return nil, errors.New("Parameter 'size' is missing")
+		return nil, blockdev.Refuse("Parameter 'size' is missing")
 	}
 	return New(o.Values.Int("size"))
 }

@@ -6,7 +6,6 @@ package null
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -32,14 +31,14 @@ func driver(name string) blockdev.Driver {
 		Schemes: []string{name},
 		ParseName: func(given string, _ *blockdev.Options) error {
 			if only := name + "://"; given != only {
-				return fmt.Errorf("The only allowed filename for this driver is '%s'", only)
+				return blockdev.Refuse("The only allowed filename for this driver is '%s'", only)
 			}
 			return nil
 		},
 		Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 			latency := o.Values.Int("latency-ns")
 			if latency < 0 {
-				return nil, errors.New("latency-ns is invalid")
+				return nil, blockdev.Refuse("latency-ns is invalid")
 			}
 			return &device{
 				name:       name,

@@ -10,7 +10,6 @@ package raw
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"sync/atomic"
 	"syscall"
@@ -75,13 +74,13 @@ func windowOf(v blockdev.Values, fileSize int64) (*window, error) {
 	length := (fileSize + blockdev.SectorSize - 1) / blockdev.SectorSize * blockdev.SectorSize
 	switch {
 	case w.offset > length:
-		return nil, fmt.Errorf("Offset (%d) cannot be greater than size of the containing file (%d)", w.offset, length)
+		return nil, blockdev.Refuse("Offset (%d) cannot be greater than size of the containing file (%d)", w.offset, length)
 	case w.size > length-w.offset:
-		return nil, fmt.Errorf(
+		return nil, blockdev.Refuse(
 			"The sum of offset (%d) and size (%d) has to be smaller or equal to the  actual size of the containing file (%d)",
 			w.offset, w.size, length)
 	case w.size > 0 && w.size%blockdev.SectorSize != 0:
-		return nil, fmt.Errorf("Specified size is not multiple of %d", blockdev.SectorSize)
+		return nil, blockdev.Refuse("Specified size is not multiple of %d", blockdev.SectorSize)
 	}
 	return w, nil
 }

@@ -1,0 +1,240 @@
+// Package blkdebug is a filter that makes things go wrong on purpose: it injects errors, narrows what the node below seems capable
+// of, and holds requests at named steps. Tests of the layers above are written with it.
+//
+// Rules tie actions to events, the named steps that formats and the generic layer report (see blockdev.EventName). When an event
+// occurs, the rules for it whose state fits become active: an inject-error rule then fails the requests of its kind, at its sector,
+// until another event activates others; a set-state rule changes the state that rules ask for, so that a sequence of events can
+// be told apart. Rules come from options and from a file of sections:
+//
+//	[inject-error]
+//	event = "l2_update"
+//	errno = "28"
+//	once = "on"
+//
+// Breakpoints are set while the image is in use. A request that reaches one stands still until it is told to go on, and the
+// breakpoint is spent. See blockdev.Breakpointer.
+//
+// Names, defaults and messages are those of QEMU 7.2, measured with qemu-io 7.2.22.
+package blkdebug
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Driver is the filter. Its file names are blkdebug:CONFIG:IMAGE, where CONFIG may be empty.
+var Driver = blockdev.Driver{
+	Name: "blkdebug",
+	Doc:  "injects errors, narrows limits and holds requests, for tests",
+	Kind: blockdev.FilterKind,
+	Keys: []blockdev.Key{
+		{Name: "config", Type: blockdev.String, Help: "file with rules"},
+		{Name: "image", Type: blockdev.NodeRef, Help: "what is filtered"},
+		{Name: "x-image", Type: blockdev.String, Help: "file name of what is filtered"},
+		{Name: "inject-error", Type: blockdev.List, Help: "rules that fail requests: event, state, iotype, errno, sector, once, immediately"},
+		{Name: "set-state", Type: blockdev.List, Help: "rules that change the state: event, state, new_state"},
+		{Name: "align", Type: blockdev.Size, Default: "0", Help: "alignment of requests in bytes, a power of two"},
+		{Name: "max-transfer", Type: blockdev.Size, Default: "0", Help: "longest read or write in bytes"},
+		{Name: "opt-write-zero", Type: blockdev.Size, Default: "0", Help: "unit of zeroing in bytes"},
+		{Name: "max-write-zero", Type: blockdev.Size, Default: "0", Help: "longest zeroing in bytes"},
+		{Name: "opt-discard", Type: blockdev.Size, Default: "0", Help: "unit of discarding in bytes"},
+		{Name: "max-discard", Type: blockdev.Size, Default: "0", Help: "longest discard in bytes"},
+		{Name: "take-child-perms", Type: blockdev.List, Help: "permissions to take on the image besides those asked for"},
+		{Name: "unshare-child-perms", Type: blockdev.List, Help: "permissions on the image not to share"},
+	},
+	Schemes:   []string{"blkdebug"},
+	ParseName: parseName,
+	Open:      open,
+}
+
+// parseName takes blkdebug:CONFIG:IMAGE apart. A name without the prefix is that of the image.
+func parseName(name string, o *blockdev.Options) error {
+	image := name
+	if rest, ok := strings.CutPrefix(name, "blkdebug:"); ok {
+		var config string
+		if config, image, ok = strings.Cut(rest, ":"); !ok {
+			return blockdev.Refuse("blkdebug requires both config file and image path")
+		}
+		if config != "" {
+			o.Set("config", config)
+		}
+	}
+	o.Set("x-image", image)
+	return nil
+}
+
+// filter is the open node.
+type filter struct {
+	blockdev.Filter
+	breakpoints
+	rules         *rules
+	limits        blockdev.Limits // those asked for; zero where nothing was
+	take, unshare blockdev.Perm
+}
+
+var (
+	_ blockdev.Node         = (*filter)(nil)
+	_ blockdev.EventSink    = (*filter)(nil)
+	_ blockdev.Breakpointer = (*filter)(nil)
+	_ blockdev.Claimer      = (*filter)(nil)
+)
+
+func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	f := &filter{breakpoints: newBreakpoints(o.Notify)}
+	var err error
+	if f.rules, err = readRules(o.Values); err != nil {
+		return nil, err
+	}
+	if f.take, err = parsePerms(o.Values.Sub("take-child-perms")); err != nil {
+		return nil, err
+	}
+	if f.unshare, err = parsePerms(o.Values.Sub("unshare-child-perms")); err != nil {
+		return nil, err
+	}
+	name := o.Values.String("x-image")
+	if name == "" && o.Values.Has("x-image") {
+		return nil, blockdev.Refuse("The 'file' block driver requires a file name")
+	}
+	if f.Next, err = o.ChildNamed(ctx, "image", name, blockdev.RoleFiltered); err != nil {
+		return nil, err
+	}
+	if f.limits, err = parseLimits(o.Values, f.Next.Info().RequestAlign); err != nil {
+		return nil, err
+	}
+	return f, f.OnEvent(ctx, blockdev.EvNone)
+}
+
+// parseLimits reads the limits asked for. Each must be made of whole units of those before it, and of the image's alignment.
+func parseLimits(v blockdev.Values, imageAlign int64) (blockdev.Limits, error) {
+	var l blockdev.Limits
+	unit := max(v.Int("align"), imageAlign, 1)
+	if unit >= math.MaxInt32 || unit&(unit-1) != 0 {
+		return l, blockdev.Refuse("Cannot meet constraints with align %d", v.Int("align"))
+	}
+	l.RequestAlign = v.Int("align")
+	for _, c := range []struct {
+		key   string
+		limit *int64
+		unit  *int64 // a limit read before
+	}{
+		{"max-transfer", &l.MaxTransfer, &unit},
+		{"opt-write-zero", &l.ZeroAlign, &unit},
+		{"max-write-zero", &l.MaxZero, &l.ZeroAlign},
+		{"opt-discard", &l.DiscardAlign, &unit},
+		{"max-discard", &l.MaxDiscard, &l.DiscardAlign},
+	} {
+		*c.limit = v.Int(c.key)
+		if *c.limit >= math.MaxInt32 || *c.limit%max(*c.unit, unit) != 0 {
+			return l, blockdev.Refuse("Cannot meet constraints with %s %d", c.key, *c.limit)
+		}
+	}
+	return l, nil
+}
+
+// parsePerms reads a list of permission names.
+func parsePerms(o *blockdev.Options) (blockdev.Perm, error) {
+	var perms blockdev.Perm
+	count, i := o.Len(), 0
+	for ; ; i++ {
+		v, ok := o.Take(strconv.Itoa(i))
+		if !ok {
+			break
+		}
+		switch v {
+		case "consistent-read":
+			perms |= blockdev.PermRead
+		case "write":
+			perms |= blockdev.PermWrite
+		case "write-unchanged":
+			perms |= blockdev.PermWriteUnchanged
+		case "resize":
+			perms |= blockdev.PermResize
+		default:
+			return 0, blockdev.Refuse("Parameter 'null' does not accept value '%v'", v)
+		}
+	}
+	if i < count {
+		return 0, blockdev.Refuse("List indices are not contiguous, saw %d elements but %d largest index", count, count)
+	}
+	return perms, nil
+}
+
+// Claim adds and withholds what the options say.
+func (f *filter) Claim(ctx context.Context, c blockdev.Claim) error {
+	return blockdev.ClaimOn(ctx, f.Next, blockdev.Claim{Use: c.Use | f.take, Share: c.Share &^ f.unshare})
+}
+
+// Info is that of the image with the limits asked for. Alignments of the image stay with its own guard.
+func (f *filter) Info() blockdev.Info {
+	below := f.Next.Info()
+	info := below
+	info.Driver = "blkdebug"
+	info.Limits = f.limits
+	info.Size, info.Cluster = below.Size, below.Cluster
+	info.MemAlign, info.MaxIOV = below.MemAlign, below.MaxIOV
+	if info.MaxTransfer == 0 {
+		info.MaxTransfer = below.MaxTransfer
+	}
+	info.WriteTakes = below.WriteTakes & blockdev.FUA
+	info.ZeroTakes = below.ZeroTakes & (blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback)
+	return info
+}
+
+func (f *filter) ReadVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+	if err := f.rules.check(ioRead, off, v.Len()); err != nil {
+		return err
+	}
+	return f.Next.ReadVec(ctx, v, off, fl)
+}
+
+func (f *filter) WriteVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+	if err := f.rules.check(ioWrite, off, v.Len()); err != nil {
+		return err
+	}
+	return f.Next.WriteVec(ctx, v, off, fl)
+}
+
+// Zero leaves what is shorter than a unit to be written, so that the writing is tested too.
+func (f *filter) Zero(ctx context.Context, off, n int64, fl blockdev.Flags) error {
+	if n < max(f.limits.RequestAlign, f.limits.ZeroAlign) {
+		return blockdev.ErrNotSupported
+	}
+	if err := f.rules.check(ioWriteZeroes, off, n); err != nil {
+		return err
+	}
+	return f.Next.Zero(ctx, off, n, fl)
+}
+
+func (f *filter) Discard(ctx context.Context, off, n int64, fl blockdev.Flags) error {
+	if n < f.limits.RequestAlign {
+		return blockdev.ErrNotSupported
+	}
+	if err := f.rules.check(ioDiscard, off, n); err != nil {
+		return err
+	}
+	return f.Next.Discard(ctx, off, n, fl)
+}
+
+func (f *filter) Status(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+	if err := f.rules.check(ioBlockStatus, off, n); err != nil {
+		return blockdev.Extent{}, err
+	}
+	return f.Next.Status(ctx, off, n)
+}
+
+func (f *filter) Flush(ctx context.Context) error {
+	if err := f.rules.check(ioFlush, 0, 0); err != nil {
+		return err
+	}
+	return f.Next.Flush(ctx)
+}
+
+// OnEvent activates the rules for e, and holds the request at the breakpoints set there.
+func (f *filter) OnEvent(ctx context.Context, e blockdev.EventName) error {
+	f.rules.reach(e)
+	return f.breakpoints.reach(ctx, e)
+}

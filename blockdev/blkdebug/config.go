@@ -1,0 +1,173 @@
+package blkdebug
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+const (
+	// maxConfig is how long a config file may be, in bytes.
+	maxConfig = 1 << 20
+	// maxSettings is how many options a section may have. No rule has nearly as many.
+	maxSettings = 64
+)
+
+// readConfig reads a config file and gives the rules of each group.
+func readConfig(path string) (map[string][]blockdev.Values, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, blockdev.Refuse("Could not read blkdebug config file: %s", blockdev.ErrnoText(blockdev.Errno(err)))
+	}
+	defer f.Close()
+	return parseConfig(f)
+}
+
+// configParser reads sections line by line, in the grammar that QEMU reads with sscanf: a line that starts with # is a comment,
+// [group] or [group "id"] starts a section, and anything else is an option, a word followed by = and a value in double quotes. Whatever
+// stands behind that is ignored, and a value that is not there is empty.
+type configParser struct {
+	group, id string
+	options   *blockdev.Options // of the current section; nil before the first
+	ids       map[[2]string]bool
+	found     map[string][]blockdev.Values
+}
+
+func parseConfig(r io.Reader) (map[string][]blockdev.Values, error) {
+	p := &configParser{ids: map[[2]string]bool{}, found: map[string][]blockdev.Values{}}
+	limited := &io.LimitedReader{R: r, N: maxConfig + 1}
+	in := bufio.NewReader(limited)
+	for {
+		line, err := in.ReadString('\n')
+		if limited.N == 0 {
+			err = syscall.EFBIG
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, blockdev.Refuse("Cannot read config file: %s", blockdev.ErrnoText(blockdev.Errno(err)))
+		}
+		if perr := p.line(line); perr != nil {
+			return nil, perr
+		}
+		if err != nil {
+			return p.found, p.endSection()
+		}
+	}
+}
+
+func (p *configParser) line(line string) error {
+	if line == "" || line == "\n" || line[0] == '#' {
+		return nil
+	}
+	if group, id, ok := parseHeader(line); ok {
+		if err := p.endSection(); err != nil {
+			return err
+		}
+		p.group, p.id, p.options = group, id, &blockdev.Options{}
+		return nil
+	}
+	key, value := parseSetting(line)
+	switch {
+	case key == "":
+		return blockdev.Refuse("parse error")
+	case p.options == nil:
+		return blockdev.Refuse("no group defined")
+	case p.options.Len() == maxSettings:
+		return blockdev.Refuse("Invalid parameter '%s'", key)
+	}
+	p.options.Set(key, value)
+	return nil
+}
+
+// parseHeader reads [group] and [group "id"]. Neither the quote nor the bracket needs its partner.
+func parseHeader(line string) (group, id string, ok bool) {
+	rest, ok := strings.CutPrefix(line, "[")
+	if !ok {
+		return "", "", false
+	}
+	word, after := cutWord(rest)
+	if quoted, ok := strings.CutPrefix(trimSpace(after), `"`); ok {
+		if id, _, _ = strings.Cut(quoted, `"`); id != "" {
+			return word, id, true
+		}
+	}
+	group, _, _ = strings.Cut(rest, "]")
+	return group, "", group != ""
+}
+
+// parseSetting reads key = "value".
+func parseSetting(line string) (key, value string) {
+	key, rest := cutWord(line)
+	if rest, ok := strings.CutPrefix(trimSpace(rest), "="); ok {
+		if quoted, ok := strings.CutPrefix(trimSpace(rest), `"`); ok {
+			value, _, _ = strings.Cut(quoted, `"`)
+		}
+	}
+	return key, value
+}
+
+// blanks are what C's isspace takes for white space.
+const blanks = " \t\n\v\f\r"
+
+func trimSpace(s string) string { return strings.TrimLeft(s, blanks) }
+
+// cutWord splits off the first word.
+func cutWord(s string) (word, rest string) {
+	s = trimSpace(s)
+	if i := strings.IndexAny(s, blanks); i >= 0 {
+		return s[:i], s[i:]
+	}
+	return s, ""
+}
+
+// identifier is the shape of an id.
+var identifier = regexp.MustCompile(`^[A-Za-z][-A-Za-z0-9._]*$`)
+
+// idError is the refusal of an id, with advice.
+type idError struct{}
+
+func (idError) Error() string { return "Parameter 'id' expects an identifier" }
+
+// Hint says what an identifier is.
+func (idError) Hint() string {
+	return "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.\n"
+}
+
+// endSection turns the section that ends here into a rule.
+func (p *configParser) endSection() error {
+	if p.options == nil {
+		return nil
+	}
+	for _, g := range groups {
+		if g.name != p.group {
+			continue
+		}
+		if err := p.checkID(); err != nil {
+			return err
+		}
+		v, err := g.parse(p.options, "Invalid parameter '%s'%.0[2]s")
+		p.found[g.name] = append(p.found[g.name], v)
+		return err
+	}
+	return blockdev.Refuse("There is no option group '%s'", p.group)
+}
+
+func (p *configParser) checkID() error {
+	if p.id == "" {
+		return nil
+	}
+	if !identifier.MatchString(p.id) {
+		return idError{}
+	}
+	key := [2]string{p.group, p.id}
+	if p.ids[key] {
+		return blockdev.Refuse("Duplicate ID '%s' for %s", p.id, p.group)
+	}
+	p.ids[key] = true
+	return nil
+}

@@ -1,0 +1,22 @@
+package null
+
+import (
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
+)
+
+func TestSuite(t *testing.T) {
+	const refused = blockdevtest.Refused
+	blockdevtest.Run(t, blockdevtest.Subject{
+		Driver: Co,
+		Options: func(_ testing.TB, size int64) *blockdev.Options {
+			var o blockdev.Options
+			o.Set("size", size)
+			return &o
+		},
+		Row:      blockdevtest.Row{Zero: refused, Discard: refused, Truncate: refused},
+		Volatile: true,
+	})
+}
