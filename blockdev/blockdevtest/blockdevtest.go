@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
@@ -38,6 +39,8 @@ type Subject struct {
 	Row  Row
 	// Persistent: what was written is there when the same options are opened again.
 	Persistent bool
+	// Exact: a discard that is not made of whole sectors may be refused with EINVAL.
+	Exact bool
 	// Volatile: data is not kept at all (null devices), so nothing is compared.
 	Volatile bool
 }
@@ -45,7 +48,8 @@ type Subject struct {
 // Outcome is what a driver does with a kind of request.
 type Outcome int
 
-// The outcomes. A request that is passed reaches the child as the same kind of request.
+// The outcomes. A request that is passed reaches the child as the same kind of request. Refused means ENOTSUP, upon which the guard finds
+// another way; for truncate, which has none, it means any error.
 const (
 	Handled Outcome = iota
 	Passed
@@ -179,7 +183,7 @@ func (s Subject) testTable(t *testing.T) {
 			err := c.do()
 			switch c.want {
 			case Refused:
-				if !errors.Is(err, blockdev.ErrNotSupported) {
+				if !errors.Is(err, blockdev.ErrNotSupported) && (err == nil || c.name != "truncate") {
 					t.Errorf("got %v, want a refusal", err)
 				}
 				return
@@ -274,7 +278,7 @@ func (s Subject) testCancel(t *testing.T) {
 		"discard": d.Discard(ctx, 3, int64(len(p))),
 		"flush":   d.Flush(ctx),
 	} {
-		if err != nil && !errors.Is(err, context.Canceled) {
+		if err != nil && !errors.Is(err, context.Canceled) && !(s.Exact && errors.Is(err, syscall.EINVAL)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

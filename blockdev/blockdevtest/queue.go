@@ -10,7 +10,7 @@ import (
 
 // testQueue fills a device by its batch queue, with more requests than slots, and reads it back in another order.
 func (s Subject) testQueue(t *testing.T) {
-	const depth, size, requests = 7, 6000, 60
+	const depth, size, requests = 7, 6000, 40
 	d := s.fresh(t)
 	q, err := d.Queue(context.Background(), depth, size)
 	must(t, err)
@@ -34,7 +34,7 @@ func (s Subject) testQueue(t *testing.T) {
 		}
 	})
 	q.Zero(0, 3, 40_000)
-	q.Discard(1, 100_000, 10_000)
+	q.Discard(1, 98_304, 8192)
 	q.Flush(2)
 	must(t, q.Submit())
 	done := make([]int, depth)
