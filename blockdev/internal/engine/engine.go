@@ -74,13 +74,17 @@ func Write(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64
 	return err
 }
 
-// transfer repeats step until all is moved, and returns early without an error when a step makes no progress. A transfer that
-// ends inside a block is resumed at the start of that block, since the kernel would refuse to go on in its middle.
+// patience is how often a transfer may move something and yet not get beyond where an earlier one ended. It can happen in aligned
+// requests only, which start again at the block in which they ended; there it is also how the end of a file shows.
+const patience = 4
+
+// transfer repeats step until all is moved, and returns early without an error when no progress is made. A transfer that ends inside a
+// block is resumed at the start of that block, since the kernel would refuse to go on in its middle.
 func transfer(ctx context.Context, v blockdev.Vec, off, align int64, step func(part blockdev.Vec, at int64) (int, error)) (int64, error) {
 	total := v.Len()
 	var done int64
-	for done < total {
-		if err := ctx.Err(); err != nil {
+	for tries := 0; done < total && tries < patience; {
+		if ctx.Err() != nil {
 			return done, context.Cause(ctx)
 		}
 		from := done - done%align
@@ -91,10 +95,13 @@ func transfer(ctx context.Context, v blockdev.Vec, off, align int64, step func(p
 			continue
 		case err != nil:
 			return done, err
-		case from+int64(n) <= done:
+		case n == 0:
 			return done, nil
+		case from+int64(n) <= done:
+			tries++
+		default:
+			done, tries = from+int64(n), 0
 		}
-		done = from + int64(n)
 	}
 	return done, nil
 }

@@ -1,0 +1,226 @@
+package imagelock
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
+)
+
+const (
+	r  = blockdev.PermRead
+	w  = blockdev.PermWrite
+	rs = blockdev.PermResize
+)
+
+// opener gives locks on one file, each on a descriptor of its own as another program would have.
+func opener(t *testing.T) (open func() *Lock, name string) {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func() *Lock {
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		if !Supported(int(f.Fd())) {
+			t.Skip("the file system of temporary files has no OFD locks")
+		}
+		var l Lock
+		l.Attach(int(f.Fd()), "the image")
+		return &l
+	}, name
+}
+
+func TestConflicts(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		first, then blockdev.Claim
+		want        string
+	}{
+		{"both share all", blockdev.Claim{Use: r | w, Share: blockdev.PermAll}, blockdev.Claim{Use: r | w, Share: blockdev.PermAll}, ""},
+		{"a reader beside one who shares reading", blockdev.Claim{Use: r | w, Share: r}, blockdev.Claim{Use: r, Share: blockdev.PermAll}, ""},
+		{"two who want to write alone", blockdev.Claim{Use: r | w, Share: r}, blockdev.Claim{Use: r | w, Share: r}, `Failed to get "write" lock`},
+		{"a reader who shares only reading", blockdev.Claim{Use: r | w, Share: r}, blockdev.Claim{Use: r, Share: r}, `Failed to get shared "write" lock`},
+		{"resize", blockdev.Claim{Use: r, Share: blockdev.PermAll &^ rs}, blockdev.Claim{Use: rs, Share: blockdev.PermAll}, `Failed to get "resize" lock`},
+		{"nothing shared", blockdev.Claim{Use: r}, blockdev.Claim{Use: r, Share: blockdev.PermAll}, `Failed to get "consistent read" lock`},
+		{"nothing used", blockdev.Claim{}, blockdev.Claim{}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			open, _ := opener(t)
+			if err := open().Claim(c.first); err != nil {
+				t.Fatal(err)
+			}
+			err := open().Claim(c.then)
+			if got := text(err); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			var in *InUseError
+			if c.want != "" && (!errors.As(err, &in) || in.Hint() != "Is another process using the image [the image]?\n") {
+				t.Errorf("%#v", err)
+			}
+		})
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// A claim that is refused leaves the one before in force, and nothing more.
+func TestClaimIsTransaction(t *testing.T) {
+	open, _ := opener(t)
+	first, second := open(), open()
+	claim := func(l *Lock, use, share blockdev.Perm) error { return l.Claim(blockdev.Claim{Use: use, Share: share}) }
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(claim(first, r, blockdev.PermAll&^w))
+	must(claim(second, r, blockdev.PermAll))
+	if claim(second, r|w|rs, r) == nil {
+		t.Fatal("wrote beside one who does not share writing")
+	}
+	must(claim(first, r, blockdev.PermAll&^rs)) // would fail if second had kept its byte for resize
+	if claim(second, rs, blockdev.PermAll) == nil {
+		t.Fatal("resized beside one who does not share it")
+	}
+	must(claim(second, r|w, blockdev.PermAll)) // first gave that up
+	if claim(first, r, blockdev.PermAll&^w) == nil {
+		t.Fatal("denied writing to one who writes")
+	}
+	must(claim(second, 0, blockdev.PermAll))
+	must(claim(first, r|w, 0))
+}
+
+func TestCopyTo(t *testing.T) {
+	open, _ := opener(t)
+	old, fresh, other := open(), open(), open()
+	if err := old.Claim(blockdev.Claim{Use: r | w, Share: r}); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.CopyTo(fresh.fd); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Close(old.fd); err != nil {
+		t.Fatal(err)
+	}
+	if other.Claim(blockdev.Claim{Use: w, Share: blockdev.PermAll}) == nil {
+		t.Error("the lock went with the old descriptor")
+	}
+}
+
+func TestUnattached(t *testing.T) {
+	var l Lock
+	if err := l.Claim(blockdev.Claim{Use: blockdev.PermAll}); err != nil {
+		t.Error(err)
+	}
+}
+
+// The same process is named only when nobody else is there to be.
+func TestHolder(t *testing.T) {
+	open, _ := opener(t)
+	if err := open().Claim(blockdev.Claim{Use: r | w, Share: r}); err != nil {
+		t.Fatal(err)
+	}
+	err := open().Claim(blockdev.Claim{Use: w, Share: blockdev.PermAll})
+	var in *InUseError
+	if !errors.As(err, &in) {
+		t.Fatal(err)
+	}
+	p, err := in.Holder()
+	if err != nil || p.PID != os.Getpid() || p.Command == "" {
+		t.Errorf("got %+v, %v", p, err)
+	}
+}
+
+func TestHoldsLock(t *testing.T) {
+	const info = "pos:\t0\nflags:\t02100002\n" +
+		"lock:\t1: POSIX  ADVISORY  READ 44 fe:00:1234 100 100\n" +
+		"lock:\t2: OFDLCK ADVISORY  READ -1 fe:00:1234 100 101\n" +
+		"lock:\t3: OFDLCK ADVISORY  READ -1 fe:00:1234 300 EOF\n" +
+		"lock:\tx: OFDLCK ADVISORY  READ -1 fe:00:1234 x y\n"
+	for _, c := range []struct {
+		file string
+		at   int64
+		want bool
+	}{
+		{"fe:00:1234", 100, true},
+		{"fe:00:1234", 101, true},
+		{"fe:00:1234", 102, false},
+		{"fe:00:1234", 299, false},
+		{"fe:00:1234", 1 << 40, true},
+		{"fe:01:1234", 100, false},
+	} {
+		if got := holdsLock([]byte(info), c.file, c.at); got != c.want {
+			t.Errorf("%s at %d: %v", c.file, c.at, got)
+		}
+	}
+}
+
+// QEMU's own program and ours keep each other out, and qemu-io is the one named.
+func TestWithQEMU(t *testing.T) {
+	qemuIO := blockdevtest.Peer(t, "qemu-io", "qemu-utils")
+	qemuImg := blockdevtest.Peer(t, "qemu-img", "qemu-utils")
+	open, name := opener(t)
+	if out, err := exec.Command(qemuImg, "create", "-q", "-f", "qcow2", name, "1M").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	alone := blockdev.Claim{Use: r | w | rs, Share: blockdev.PermAll &^ (w | rs)}
+
+	mine := open()
+	if err := mine.Claim(alone); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(qemuIO, "-f", "qcow2", "-c", "quit", name).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `Failed to get "write" lock`) {
+		t.Errorf("qemu-io opened: %s", out)
+	}
+	if err := mine.Claim(blockdev.Claim{Share: blockdev.PermAll}); err != nil {
+		t.Fatal(err)
+	}
+
+	cmd := exec.Command(qemuIO, "-f", "qcow2", name)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := prompt.Read(make([]byte, 16)); err != nil { // it prompts once the image is open
+		t.Fatal(err)
+	}
+	var used *InUseError
+	if err := mine.Claim(alone); !errors.As(err, &used) {
+		t.Fatalf("got %v", err)
+	}
+	if p, err := used.Holder(); err != nil || p.PID != cmd.Process.Pid || p.Command != "qemu-io" {
+		t.Errorf("got %+v, %v; qemu-io is %d", p, err, cmd.Process.Pid)
+	}
+}
