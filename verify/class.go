@@ -21,12 +21,15 @@ const (
 	HeaderOnly               // the header is damaged, what it describes is not
 	PayloadOnly              // the header is right, the data are damaged
 	Unfaithful               // consistent in itself, but the data do not follow from the seed
+	Leftover                 // an older header shows through in the data
+	NotZero                  // a trimmed block that does not read as zeroes
 	classes
 )
 
 var classNames = [classes]string{
 	"other", "mixed", "filled", "zeroed", "one-bit", "shifted", "misdirected",
 	"stale", "torn", "foreign", "header-only", "payload-only", "unfaithful",
+	"leftover-header", "not-zero",
 }
 
 // String is the class's name, a stable lower-case word.
@@ -88,6 +91,10 @@ func (c Cause) String() string {
 		return "the data are damaged, the header is not"
 	case Unfaithful:
 		return "intact, but not what its seed makes"
+	case Leftover:
+		return "an older header shows through in the data"
+	case NotZero:
+		return "trimmed, but not zeroes"
 	}
 	return c.Class.String()
 }

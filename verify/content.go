@@ -142,8 +142,8 @@ type content struct {
 	alternate bool
 }
 
-// fill makes the data of the request p at offset off.
-func (c *content) fill(p []byte, off int64, seed uint64) {
+// fill makes the data of the request p at offset off with filler f.
+func (c *content) fill(p []byte, off int64, seed uint64, f *filler) {
 	switch {
 	case c.pattern != nil && c.patternInterval > 0:
 		for start := 0; start < len(p); start += c.patternInterval {
@@ -153,9 +153,9 @@ func (c *content) fill(p []byte, off int64, seed uint64) {
 	case c.pattern != nil:
 		c.pattern.instance(p, off)
 	case c.compress > 0:
-		c.fillPadded(p, seed)
+		c.fillPadded(p, seed, f)
 	default:
-		c.filler.fill(p, seed)
+		f.fill(p, seed)
 	}
 }
 
@@ -167,20 +167,20 @@ func (c *content) pad(p []byte) {
 	}
 }
 
-func (c *content) fillPadded(p []byte, seed uint64) {
+func (c *content) fillPadded(p []byte, seed uint64, f *filler) {
 	random := int(int64(len(p)) * int64(100-c.compress) / 100)
 	if random == 0 {
 		c.pad(p)
 		return
 	}
 	if !c.alternate {
-		c.filler.fill(p[:random], seed)
+		f.fill(p[:random], seed)
 		c.pad(p[random:])
 		return
 	}
 	for len(p) > 0 {
 		n := min(random, len(p))
-		c.filler.fill(p[:n], seed)
+		f.fill(p[:n], seed)
 		p = p[n:]
 		if n = min(random, len(p)); len(p)-n <= 8 {
 			n = len(p)

@@ -20,6 +20,7 @@ type Options struct {
 	Direction   Direction // rw
 	MinBlock    int       // bs, bsrange
 	MaxBlock    int       // bsrange; 0: MinBlock
+	Split       []Share   // bssplit: the sizes between the two that occur
 	BSUnaligned bool      // bs_unaligned: any length between the two
 	Offset      int64     // offset
 	Size        int64     // size, from Offset on
@@ -28,7 +29,7 @@ type Options struct {
 	MixRead     int       // rwmixread: percentage of reads in a mixed job
 
 	// What they look like.
-	Verify          string // verify; "" is what each header says
+	Verify          string // verify; "" is pattern_hdr with a pattern, else TypeAny
 	Interval        int    // verify_interval: one header each so many bytes
 	HeaderOffset    int    // verify_offset: where in the interval the header is
 	Pattern         string // verify_pattern, in the grammar of [Parser.Parse]
@@ -58,6 +59,7 @@ type Options struct {
 	Backlog    int64   // verify_backlog: verify each time so many blocks are written
 	Fsync      int64   // fsync, fdatasync: flush each time so many blocks are written
 	EndFsync   bool    // end_fsync
+	Holes      bool    // blocks of zeroes were never written; for scans
 	Content    Content // whether data are made again and compared
 	HeaderSeed bool    // verify_header_seed: headers must have the seed of this job
 	Sequence   bool    // verify_write_sequence: and the write's number
@@ -116,6 +118,11 @@ func (d Direction) Random() bool { return d&1 != 0 }
 // Mixed reports whether the job reads between its writes.
 func (d Direction) Mixed() bool { return d >= ReadWrite }
 
+// A Share is one of the block sizes of bssplit and how often it occurs.
+type Share struct {
+	Block, Percent int
+}
+
 // Content says when the data of blocks are made again and compared.
 type Content uint8
 
@@ -166,6 +173,10 @@ func newLayout(o Options) (*layout, error) {
 	}
 	l.Thread = max(l.Thread, 1)
 	l.Loops = max(l.Loops, 1)
+	if !l.RandRepeat && !l.RandSeedGiven {
+		l.HeaderSeed = false
+		l.Sequence = l.Sequence && !l.Direction.Random()
+	}
 	for _, check := range []func() error{l.checkSizes, l.checkCounts, l.setContent, l.setType, l.setInterval, l.checkHeader} {
 		if err := check(); err != nil {
 			return nil, err
@@ -186,6 +197,8 @@ func (l *layout) checkSizes() error {
 		return errors.New("norandommap with bs_unaligned: blocks that overlap in part cannot be told apart")
 	case l.Fio == Fio22 && l.BSUnaligned:
 		return errors.New("fio 2.2 writes no sound blocks with bs_unaligned")
+	case l.Split != nil && l.Fio == Fio22:
+		return errors.New("bssplit is not known to write the same blocks as fio 2.2")
 	case l.Generator == "lfsr" && l.MinBlock != l.MaxBlock:
 		return errors.New("random_generator=lfsr needs blocks of one size")
 	}
@@ -217,7 +230,7 @@ const oldPatternLimit = 512
 func (l *layout) setContent() error {
 	l.content = content{filler: l.Fio.filler(), compress: l.Compress, alternate: l.Fio == Fio22}
 	limit := MaxPattern
-	if l.Fio < Fio342 {
+	if l.Fio == Fio22 || l.Fio == Fio333 {
 		limit = oldPatternLimit
 	}
 	ps := Parser{ReadFile: l.ReadFile, Limit: limit}
@@ -241,6 +254,9 @@ func (l *layout) setContent() error {
 
 func (l *layout) setType() (err error) {
 	switch {
+	case l.Verify == TypeAny:
+		l.Verify = ""
+		return nil
 	case l.Verify == "" && l.Pattern != "":
 		l.Verify = "pattern_hdr"
 	case l.Verify == "":
@@ -283,6 +299,12 @@ func gcd(a, b int) int {
 		a, b = b, a%b
 	}
 	return a
+}
+
+// overlaps reports whether blocks may be written more than once, each time in
+// another order, so that a later write may have replaced an earlier one.
+func (l *layout) overlaps() bool {
+	return l.Direction.Random() && (l.NoRandomMap || !l.RandRepeat && (l.Loops > 1 || l.TimeBased))
 }
 
 // headerSize is the length of the header with the checksum.

@@ -5,12 +5,15 @@ type request struct {
 	off    int64
 	n      int
 	seed   uint64
-	number uint64
+	number uint64 // of the write; of the next one if this is a read
 	// read says that a mixed job reads here instead.
 	read bool
 	// mark is the request's index among those to be trimmed, from 1; 0 if it
 	// is to stay.
 	mark int64
+	// unsure says that the write may not have reached the device, covered that
+	// a later one over it may have, in part.
+	unsure, covered bool
 }
 
 // An order makes the requests of a job again and again: the same options give
@@ -98,12 +101,11 @@ func (p *order) next(r *request) bool {
 	}
 	p.pos = off + int64(n)
 	p.done += int64(n)
-	*r = request{off: p.l.Offset + off, n: n}
+	*r = request{off: p.l.Offset + off, n: n, number: p.number}
 	if p.l.Direction.Mixed() && below(p.mix, 100) < int64(p.l.MixRead) {
 		r.read = true
 		return true
 	}
-	r.number = p.number
 	p.number++
 	r.seed = p.contentSeed()
 	r.mark = p.trim.mark(p.trims)
@@ -171,6 +173,9 @@ func (p *order) length(room int64) int {
 }
 
 func (p *order) drawLength(lo, hi int) int {
+	if p.l.Split != nil {
+		return p.splitLength()
+	}
 	n := int(below(p.sizes, float64(hi)))
 	if p.l.Fio == Fio22 {
 		n = max(n+1, lo)
@@ -187,6 +192,19 @@ func (p *order) drawLength(lo, hi int) int {
 		n -= n % lo
 	}
 	return min(n, hi)
+}
+
+// splitLength draws one of the sizes of bssplit.
+func (p *order) splitLength() int {
+	r := float64(p.sizes.next()) * 100
+	percent := 0
+	for _, share := range p.l.Split {
+		percent += share.Percent
+		if r <= float64(percent)*(p.sizes.max()-1) {
+			return share.Block
+		}
+	}
+	return p.l.Split[len(p.l.Split)-1].Block
 }
 
 // A trimmer tells which requests of a job end up trimmed. fio marks each with a

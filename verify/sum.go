@@ -13,6 +13,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A sum is one way in which a block tells whether its data are right.
@@ -55,6 +56,9 @@ var sums = []sum{
 	{"pattern_hdr", 0, 13, 17, true, putNothing},
 }
 
+// TypeAny, in place of a verify type, is the one that each header names.
+const TypeAny = "any"
+
 // The types without a header in their blocks.
 const (
 	typePattern = "pattern" // the data are the pattern
@@ -63,7 +67,7 @@ const (
 
 // Types lists the names that Options.Verify takes.
 func Types() []string {
-	names := []string{"crc32c-intel", typePattern, typeNull}
+	names := []string{TypeAny, "crc32c-intel", typePattern, typeNull}
 	for _, s := range sums {
 		if s.name != "sha512-old" {
 			names = append(names, s.name)
@@ -122,6 +126,15 @@ func sumsOf(number uint8, long bool) []*sum {
 	}
 	return list
 }
+
+// sumsByNumber is sumsOf for every number, of short and of long headers.
+var sumsByNumber = sync.OnceValue(func() *[2][256][]*sum {
+	t := new([2][256][]*sum)
+	for n := range 256 {
+		t[0][n], t[1][n] = sumsOf(uint8(n), false), sumsOf(uint8(n), true)
+	}
+	return t
+})
 
 // A summer computes checksums without allocating. It belongs to one goroutine.
 type summer struct {

@@ -15,7 +15,7 @@ type taus88 struct{ s [3]uint32 }
 
 // tausStart is what the seeding begins with. It was meant as 2^31+2^17+2^7, but
 // in C the circumflex is an exclusive or.
-const tausStart = 2 ^ 31 + 2 ^ 17 + 2 ^ 7
+const tausStart = (2 ^ 31) + (2 ^ 17) + (2 ^ 7)
 
 // tausWarmup is how many outputs are thrown away after seeding.
 const tausWarmup = 6

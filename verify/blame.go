@@ -1,0 +1,416 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"strings"
+)
+
+// blame finds out what is wrong with a block that is not as it should be.
+func (c *checker) blame(p []byte, pos int64, x *expectation) *Bad {
+	b := &Bad{Off: pos, Len: int64(len(p)), Type: c.l.Verify, got: p}
+	if x.known {
+		b.Seed, b.Number = x.seed, x.number
+	}
+	if cause, ok := filledWith(p); ok {
+		b.Cause = cause
+		return b
+	}
+	h, ok := c.header(p)
+	if !ok {
+		c.blameHeaderless(b, x)
+		return b
+	}
+	b.Header = &h
+	c.blameHeader(b, &h, x)
+	return b
+}
+
+// blameHeader finds out what is wrong with a block whose header is intact.
+func (c *checker) blameHeader(b *Bad, h *Header, x *expectation) {
+	home := int64(h.Offset)
+	list := c.types(h)
+	b.Type = typeNames(list, c.l.Verify)
+	switch {
+	case home != b.Off:
+		b.Cause = Cause{Class: Misdirected, Delta: home - b.Off}
+	case int(h.Len) != len(b.got) || len(list) == 0:
+		b.Cause = stale(h)
+	default:
+		k, sound := c.sound(b.got, h)
+		if sound {
+			b.Type = k.userName()
+			if !c.current(h, x) {
+				b.Cause = stale(h)
+				return
+			}
+			c.blameContent(b, h, k, x)
+			return
+		}
+		c.blameData(b, h, c.nearest(b.got, h, list), x)
+	}
+}
+
+// nearest is the type whose checksum is wrong in the fewest bits.
+func (c *checker) nearest(p []byte, h *Header, list []*sum) *sum {
+	best, least := list[0], maxSum*8+1
+	for _, k := range list {
+		data := h.size() + k.size
+		if data > len(p) || len(list) == 1 || !c.restore(p, data) {
+			continue
+		}
+		stored, computed := p[h.size():data], make([]byte, k.size)
+		copy(computed, stored)
+		k.put(c.sums, computed, p[data:])
+		wrong := 0
+		for i := range stored {
+			wrong += bits.OnesCount8(stored[i] ^ computed[i])
+		}
+		if k.size > 0 && wrong < least {
+			best, least = k, wrong
+		}
+		c.restore(p, data)
+	}
+	return best
+}
+
+// stale is the cause of blocks that another job wrote, or an earlier loop.
+func stale(h *Header) Cause {
+	if gen, ok := h.Generation(); ok {
+		return Cause{Class: Stale, Generation: uint64(gen)}
+	}
+	return Cause{Class: Stale, Generation: h.Number}
+}
+
+func typeNames(list []*sum, fallback string) string {
+	if len(list) == 0 {
+		return fallback
+	}
+	var names []string
+	for _, k := range list {
+		if name := k.userName(); len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+// blameContent judges a block whose checksum is right while its content is not
+// what its seed makes.
+func (c *checker) blameContent(b *Bad, h *Header, k *sum, x *expectation) {
+	data := h.size() + k.size
+	want := c.origin(b.got, b.Off, h.Seed, data, x)
+	switch {
+	case want == nil && !x.known:
+		b.Cause = Cause{Class: Unfaithful}
+	case want == nil:
+		b.Cause = Cause{Class: PayloadOnly}
+	case !x.known && padded(want[data:], b.got[data:]):
+		b.Cause = Cause{Class: Unfaithful}
+	default:
+		c.compare(b, h, k, want)
+	}
+}
+
+// padded reports whether got is want up to a point, and zeroes from there on:
+// compressible content whose share nobody told.
+func padded(want, got []byte) bool {
+	first, _, _ := differences(want, got)
+	return first > 0 && IsZero(got[first:])
+}
+
+// blameData judges a block whose checksum is wrong while its header is right.
+func (c *checker) blameData(b *Bad, h *Header, k *sum, x *expectation) {
+	data := h.size() + k.size
+	b.Cause = Cause{Class: PayloadOnly}
+	if data > len(b.got) || !c.restore(b.got, data) {
+		return
+	}
+	if want := c.origin(b.got, b.Off, h.Seed, data, x); want != nil {
+		c.compare(b, h, k, want)
+		return
+	}
+	c.blameUnknown(b, data)
+}
+
+// blameUnknown looks for damage that shows without knowing the right content.
+func (c *checker) blameUnknown(b *Bad, data int) {
+	p := b.got
+	for at := firstSector(b.Off, data); at+Sector <= len(p); at += Sector {
+		if cause, ok := filledWith(p[at : at+Sector]); ok {
+			b.Cause = cause
+			b.Parts = append(b.Parts, Range{Off: b.Off + int64(at), Len: Sector, Bad: Sector, Cause: cause})
+			if len(b.Parts) == maxRanges {
+				return
+			}
+		}
+	}
+}
+
+// firstSector is the first index at or behind from that is on a sector's
+// beginning, in a block at off.
+func firstSector(off int64, from int) int {
+	return from + int(-(off+int64(from))&(Sector-1))
+}
+
+// compare judges a block by its right content, which it completes with header
+// and checksum.
+func (c *checker) compare(b *Bad, h *Header, k *sum, want []byte) {
+	data := h.size() + k.size
+	got := b.got
+	b.want = append([]byte(nil), want...)
+	copy(b.want, got[:h.size()])
+	k.put(c.sums, b.want[h.size():data], b.want[data:])
+	if bytes.Equal(b.want, got) {
+		b.Cause = Cause{Class: Other}
+		return
+	}
+	b.Cause, b.Parts = causeOf(b.want, got, b.Off)
+	if b.Cause.Class != OneBit && bytes.Equal(b.want[data:], got[data:]) {
+		b.Cause = Cause{Class: HeaderOnly}
+	}
+}
+
+// causeOf compares a block at off with what it should be. The parts are its
+// wrong sectors.
+func causeOf(want, got []byte, off int64) (Cause, []Range) {
+	first, last, count := differences(want, got)
+	parts := wrongSectors(want, got, off)
+	if count == 1 {
+		if diff := want[first] ^ got[first]; bits.OnesCount8(diff) == 1 {
+			return Cause{Class: OneBit, Bit: uint8(bits.TrailingZeros8(diff)), At: off + int64(first)}, parts
+		}
+	}
+	if _, ok := parseHeader(got[first:]); ok && first > 0 {
+		return Cause{Class: Leftover, At: off + int64(first)}, parts
+	}
+	if cause, ok := filledWith(got[first : last+1]); ok {
+		return cause, parts
+	}
+	if delta, ok := displacement(want, got, first, last); ok {
+		return Cause{Class: Shifted, Delta: delta}, parts
+	}
+	if cause, ok := filledParts(parts); ok {
+		return cause, parts
+	}
+	if torn(got, off, parts) {
+		return Cause{Class: Torn}, parts
+	}
+	return Cause{Class: PayloadOnly}, parts
+}
+
+// filledParts is the cause of all parts if that is the same and they are filled.
+func filledParts(parts []Range) (Cause, bool) {
+	cause := parts[0].Cause
+	for _, r := range parts {
+		if r.Cause != cause {
+			return cause, false
+		}
+	}
+	return cause, cause.Class == Zeroed || cause.Class == Filled
+}
+
+// wrongSectors lists runs of sectors that differ and have one cause.
+func wrongSectors(want, got []byte, off int64) []Range {
+	var m Mismatch
+	for at := 0; at < len(got); {
+		n := min(len(got)-at, int(Sector-(off+int64(at))%Sector))
+		if w, g := want[at:at+n], got[at:at+n]; !bytes.Equal(w, g) {
+			first, last, count := differences(w, g)
+			r := Range{Off: off + int64(at+first), Len: int64(last - first + 1), Bad: int64(count)}
+			r.Cause, _ = filledWith(g[first : last+1])
+			m.add(r)
+		}
+		at += n
+	}
+	return m.Ranges
+}
+
+// displacement looks for the data of got in want, moved by less than a block.
+func displacement(want, got []byte, first, last int) (delta int64, ok bool) {
+	const probe = 16
+	for _, at := range []int{first, (first + last) / 2, last - probe + 1} {
+		if at < 0 || at+probe > len(got) {
+			continue
+		}
+		home := bytes.Index(want, got[at:at+probe])
+		if _, dull := filledWith(got[at : at+probe]); home < 0 || home == at || dull {
+			continue
+		}
+		n := min(last+1-at, len(want)-home)
+		if n >= 2*probe && bytes.Equal(want[home:home+n], got[at:at+n]) {
+			return int64(home - at), true
+		}
+	}
+	return 0, false
+}
+
+// torn reports whether the wrong parts are whole sectors of another write's
+// random content, as when a write ended early.
+func torn(got []byte, off int64, parts []Range) bool {
+	for _, r := range parts {
+		from, to := int(r.Off-off+7&^7), int(r.End()-off)&^7
+		followed := false
+		for i := range fillers {
+			followed = followed || from < to && fillers[i].follows(got[from:to])
+		}
+		if !followed {
+			return false
+		}
+	}
+	return wholeSectors(parts, off, len(got))
+}
+
+// wholeSectors reports whether the wrong parts of a block of n bytes at off are
+// whole sectors and others are right. Nearly all bytes of random data differ,
+// so a run of sectors begins and ends within a few bytes of their bounds.
+func wholeSectors(parts []Range, off int64, n int) bool {
+	const slack = 8
+	wrong := int64(0)
+	for _, r := range parts {
+		if r.Off%Sector > slack && r.Off-off > slack {
+			return false
+		}
+		if -r.End()&(Sector-1) > slack && r.End() != off+int64(n) {
+			return false
+		}
+		wrong += r.Len
+	}
+	return wrong > 0 && wrong < int64(n)-Sector/2
+}
+
+// blameHeaderless judges a block that does not begin with a header.
+func (c *checker) blameHeaderless(b *Bad, x *expectation) {
+	p := b.got
+	at := min(c.l.HeaderOffset, len(p))
+	b.Cause = Cause{Class: Foreign}
+	if h, bit, ok := repairHeader(p[at:]); ok {
+		b.Header = &h
+		b.Type = typeNames(c.types(&h), c.l.Verify)
+		b.Cause = Cause{Class: OneBit, Bit: uint8(bit % 8), At: b.Off + int64(at+bit/8)}
+		b.want = append([]byte(nil), p...)
+		b.want[at+bit/8] ^= 1 << (bit % 8)
+		return
+	}
+	if h, found, ok := strayHeader(p); ok {
+		delta := int64(h.Offset) + int64(at) - (b.Off + int64(found))
+		b.Header = &h
+		b.Cause = Cause{Class: Misdirected, Delta: delta}
+		if -b.Len < delta && delta < b.Len {
+			b.Cause.Class = Shifted
+		}
+		return
+	}
+	c.blameLost(b, x)
+}
+
+// strayHeader looks for a header anywhere in p.
+func strayHeader(p []byte) (h Header, at int, ok bool) {
+	magic := []byte{headerMagic & 0xff, headerMagic >> 8}
+	for {
+		i := bytes.Index(p[at:], magic)
+		if i < 0 {
+			return h, 0, false
+		}
+		at += i
+		if h, ok = parseHeader(p[at:]); ok {
+			return h, at, true
+		}
+		at++
+	}
+}
+
+// blameLost judges a block of which no header is left: the data may still be
+// those of the job, or of some seed.
+func (c *checker) blameLost(b *Bad, x *expectation) {
+	p := b.got
+	damaged := likeHeader(p[min(c.l.HeaderOffset, len(p)):], b.Off, len(p))
+	k := c.l.sum
+	if k == nil {
+		k = &sums[0]
+	}
+	h := Header{Long: c.l.Fio.long()}
+	data := h.size() + k.size
+	if data >= len(p) || c.l.HeaderOffset != 0 {
+		if damaged {
+			b.Cause = Cause{Class: HeaderOnly}
+		}
+		return
+	}
+	for _, seed := range c.lostSeeds(p, b.Off, x) {
+		want := c.origin(p, b.Off, seed, data, x)
+		if want == nil {
+			continue
+		}
+		if bytes.Equal(want[data:], p[data:]) {
+			b.Cause = Cause{Class: HeaderOnly}
+			if cause, ok := filledWith(p[:shortHeader]); ok {
+				b.Cause = cause
+			}
+			return
+		}
+		b.want = append([]byte(nil), want...)
+		if cause, parts := causeOf(want, p, b.Off); len(parts) > 0 {
+			b.Cause, b.Parts = cause, parts
+			if cause.Class == PayloadOnly {
+				b.Cause = Cause{Class: Foreign}
+			}
+		}
+		return
+	}
+	if damaged {
+		b.Cause = Cause{Class: HeaderOnly}
+	}
+}
+
+// lostSeeds are the seeds that a block without header may have: the job's, the
+// one that the field of a damaged header has, and the one that its data give.
+func (c *checker) lostSeeds(p []byte, pos int64, x *expectation) (list []uint64) {
+	if x.known {
+		list = append(list, x.seed)
+	}
+	if len(p) >= shortHeader {
+		list = append(list, binary.LittleEndian.Uint64(p[8:]))
+	}
+	if seed, ok := solve(p, pos, x); ok {
+		list = append(list, seed)
+	}
+	return list
+}
+
+// blamePlain judges a request without headers.
+func (c *checker) blamePlain(p, want []byte, x *expectation) *Bad {
+	b := &Bad{Off: x.off, Len: int64(len(p)), Type: c.l.Verify, got: p, Seed: x.seed, Number: x.number}
+	b.want = append([]byte(nil), want...)
+	if cause, ok := filledWith(p); ok {
+		b.Cause = cause
+		return b
+	}
+	b.Cause, b.Parts = causeOf(want, p, x.off)
+	if b.Cause.Class == OneBit {
+		return b
+	}
+	if pat := c.l.content.pattern; pat != nil && len(pat.stamps) > 0 {
+		if start, ok := stampedStart(pat, p); ok && start != x.off {
+			b.Cause = Cause{Class: Misdirected, Delta: start - x.off}
+		}
+	}
+	return b
+}
+
+// stampedStart reads where a request whose data are the pattern belongs, if all
+// of it says so.
+func stampedStart(pat *literal, p []byte) (start int64, ok bool) {
+	at := pat.stamps[0]
+	if at+stampLen > len(p) {
+		return 0, false
+	}
+	v := binary.LittleEndian.Uint64(p[at:])
+	if v > 1<<62 {
+		return 0, false
+	}
+	want := make([]byte, len(p))
+	pat.instance(want, int64(v))
+	return int64(v), bytes.Equal(want, p)
+}

@@ -1,0 +1,275 @@
+package verify
+
+import (
+	"bytes"
+)
+
+// An expectation is what is known about a block before it is read.
+type expectation struct {
+	request
+	// known says that the request is that of the job, so seed and number count;
+	// otherwise only its place may be known, with n 0 if not even that.
+	known bool
+}
+
+// A checker checks blocks. It belongs to one goroutine.
+type checker struct {
+	l    *layout
+	sums *summer
+	swap [longHeader + maxSum]byte
+	// want is room for the content of a request; made says what is in it.
+	want []byte
+	made remade
+	// filler is the one that explained a block last.
+	filler *filler
+	// held is the type that a number turned out to mean in short headers.
+	held [256]*sum
+	// seen counts, and report gets the bad blocks.
+	seen   Result
+	report func(*Bad)
+	// history says which writes of the job were made; nil: all.
+	history *History
+}
+
+// remade says which content a checker has made.
+type remade struct {
+	off    int64
+	n      int
+	seed   uint64
+	filler *filler
+}
+
+func newChecker(l *layout, report func(*Bad)) *checker {
+	return &checker{l: l, sums: newSummer(), filler: l.content.filler, report: report}
+}
+
+// request checks the blocks of a request of the job that were read into p.
+func (c *checker) request(p []byte, r *request) {
+	x := expectation{request: *r, known: true}
+	c.seen.Checked += int64(len(p))
+	if c.l.headless {
+		c.plain(p, &x)
+		return
+	}
+	every := c.l.interval
+	if every == 0 {
+		every = len(p)
+	}
+	for at := 0; at < len(p); at += every {
+		c.block(p[at:min(at+every, len(p))], r.off+int64(at), &x)
+	}
+}
+
+// zeroes checks a request that was trimmed.
+func (c *checker) zeroes(p []byte, off int64) {
+	c.seen.Checked += int64(len(p))
+	c.seen.Blocks++
+	if !IsZero(p) {
+		c.report(&Bad{Off: off, Len: int64(len(p)), Cause: Cause{Class: NotZero}, got: p, want: make([]byte, len(p))})
+	}
+}
+
+// plain checks a request whose data have no header.
+func (c *checker) plain(p []byte, x *expectation) {
+	pat := c.l.content.pattern
+	switch {
+	case pat == nil && c.l.Content != ContentOn:
+		c.seen.Unchecked += int64(len(p))
+		return
+	case pat != nil && len(pat.stamps) == 0 && c.l.PatternInterval == 0 && matchPeriod(p, pat.unit, 0):
+		c.seen.Blocks++
+		return
+	}
+	c.seen.Blocks++
+	want := c.make(x.off, x.n, x.seed, c.filler)
+	if !bytes.Equal(want, p) {
+		c.report(c.blamePlain(p, want, x))
+	}
+}
+
+// make makes the content of a request, unless it is what was made last.
+func (c *checker) make(off int64, n int, seed uint64, f *filler) []byte {
+	if what := (remade{off, n, seed, f}); c.made != what {
+		if cap(c.want) < n {
+			c.want = make([]byte, n)
+		}
+		c.want = c.want[:n]
+		c.l.content.fill(c.want, off, seed, f)
+		c.made = what
+	}
+	return c.want
+}
+
+// block checks one block with a header at offset pos.
+func (c *checker) block(p []byte, pos int64, x *expectation) {
+	c.seen.Blocks++
+	h, ok := c.header(p)
+	if ok && int(h.Len) == len(p) && h.Offset == uint64(pos) && c.current(&h, x) {
+		k, sound := c.sound(p, &h)
+		if sound && (!c.l.compares(k) || c.faithful(p, pos, &h, k, x)) {
+			if gen, has := h.Generation(); has {
+				c.seen.generation(gen, 1)
+			}
+			if x.unsure {
+				c.seen.InFlight.New++
+			}
+			return
+		}
+	}
+	b := c.blame(p, pos, x)
+	if !x.unsure && !x.covered || !c.excused(b, x) {
+		c.report(b)
+	}
+}
+
+// excused reports whether a block may look like that because a write to it was
+// in flight when the power went. What was there before it may be anything, but
+// no damaged or misplaced version of what was written.
+func (c *checker) excused(b *Bad, x *expectation) bool {
+	partly := b.Parts != nil && wholeSectors(b.Parts, b.Off, int(b.Len))
+	switch b.Cause.Class {
+	case Torn:
+		partly = true
+	case Zeroed, Filled, PayloadOnly:
+	case Stale, Foreign, Unfaithful:
+		partly = false
+	default:
+		return false
+	}
+	switch {
+	case partly:
+		c.seen.InFlight.Torn++
+	case x.covered || b.Cause.Class == PayloadOnly:
+		return false
+	default:
+		c.seen.InFlight.Old++
+	}
+	return true
+}
+
+// header reads the header of a block, which verify_offset may have moved.
+func (c *checker) header(p []byte) (Header, bool) {
+	if c.l.HeaderOffset >= len(p) {
+		return Header{}, false
+	}
+	return parseHeader(p[c.l.HeaderOffset:])
+}
+
+// current reports whether a header is the one that the job wrote last there.
+func (c *checker) current(h *Header, x *expectation) bool {
+	if c.l.Generation != 0 {
+		if gen, ok := h.Generation(); !ok || gen != c.l.Generation {
+			return false
+		}
+	}
+	if !x.known {
+		return true
+	}
+	if c.l.Sequence && !h.numbered(x.number) {
+		return c.l.overlaps() && h.after(x.number)
+	}
+	return !c.l.HeaderSeed || h.Seed == x.seed
+}
+
+// numbered reports whether the header's write number is n, as far as the header
+// has it.
+func (h *Header) numbered(n uint64) bool {
+	if h.Long {
+		return h.Number == n
+	}
+	return h.Number == n&0xffff
+}
+
+// after reports whether the header's write came after write n: it may have
+// been written over. In short headers the number is taken to be near.
+func (h *Header) after(n uint64) bool {
+	if h.Long {
+		return h.Number > n
+	}
+	return int16(uint16(h.Number)-uint16(n)) > 0
+}
+
+// types lists what the type of a header may mean, given the type of the job.
+func (c *checker) types(h *Header) []*sum {
+	list := sumTable(h)
+	if c.l.Verify == "" {
+		return list
+	}
+	for i, k := range list {
+		if c.l.sum != nil && k.userName() == c.l.sum.userName() {
+			if k.name == "sha512" && i+1 < len(list) {
+				return list[i : i+2]
+			}
+			return list[i : i+1]
+		}
+	}
+	return nil
+}
+
+// sound reports whether the checksum of a block is right, and of which type it
+// is. It leaves the header at the beginning of p.
+func (c *checker) sound(p []byte, h *Header) (*sum, bool) {
+	list := c.types(h)
+	if k := c.held[h.Type]; k != nil && !h.Long && len(list) > 1 && c.holds(p, h, k) {
+		return k, true
+	}
+	for _, k := range list {
+		if c.holds(p, h, k) {
+			if !h.Long {
+				c.held[h.Type] = k
+			}
+			return k, true
+		}
+	}
+	return nil, false
+}
+
+// holds reports whether a block has the right checksum of type k. If so the
+// header is now at the beginning of p, where it was before verify_offset.
+func (c *checker) holds(p []byte, h *Header, k *sum) bool {
+	data := h.size() + k.size
+	if data > len(p) || !c.restore(p, data) {
+		return false
+	}
+	if c.sums.holds(k, p[h.size():data], p[data:]) {
+		return true
+	}
+	c.restore(p, data)
+	return false
+}
+
+// restore exchanges the header of n bytes and the data at its place; twice is
+// nothing. It reports whether that is possible.
+func (c *checker) restore(p []byte, n int) bool {
+	at := c.l.HeaderOffset
+	if at == 0 {
+		return true
+	}
+	if at < n || at+n > len(p) {
+		return false
+	}
+	exchange(p, at, n, c.swap[:])
+	return true
+}
+
+// faithful reports whether the data of a sound block, its header at the
+// beginning, are what its seed makes.
+func (c *checker) faithful(p []byte, pos int64, h *Header, k *sum, x *expectation) bool {
+	data := h.size() + k.size
+	if h.Seed == 0 && c.l.content.pattern == nil && !x.known {
+		return true // the content is a pattern that nobody told
+	}
+	if want := c.origin(p, pos, h.Seed, data, x); want != nil && bytes.Equal(want[data:], p[data:]) {
+		return true
+	}
+	c.restore(p, data)
+	return false
+}
+
+// sumTable is sumsOf without its work.
+func sumTable(h *Header) []*sum {
+	if h.Long {
+		return sumsByNumber()[1][h.Type]
+	}
+	return sumsByNumber()[0][h.Type]
+}

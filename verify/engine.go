@@ -1,0 +1,346 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+// batchBytes is how much data changes goroutines at once: enough that the
+// hand-over costs nothing, and little enough to stay in the cache.
+const batchBytes = 256 << 10
+
+// maxMerged is how many requests of a job one slot carries at most.
+const maxMerged = 512
+
+// A slot is what the engine knows about a slot of the queue.
+type slot struct {
+	kind slotKind
+	off  int64
+	n    int
+	// requests are those of the job that the slot carries, one behind the
+	// other; none when the headers say what is there.
+	requests []request
+}
+
+type slotKind uint8
+
+const (
+	slotRead  slotKind = iota // read and check
+	slotZero                  // read and check for zeroes
+	slotLoad                  // read only
+	slotWrite                 // build and write
+)
+
+// An engine moves slots between the queue and the workers. The goroutine that
+// runs it owns the queue; batches of slots go to the workers and back.
+type engine struct {
+	q     Queue
+	depth int // requests in flight at most
+	slots []slot
+	free  []int
+	// flying and working count the slots in the queue and with the workers.
+	flying, working int
+	done            []int // of Reap
+
+	workers []*worker
+	todo    chan []int
+	back    chan []int
+	spare   [][]int
+	wait    sync.WaitGroup
+
+	progress func()
+}
+
+// A worker builds and checks what is in slots.
+type worker struct {
+	builder *builder
+	checker *checker
+}
+
+// newEngine opens the queue and starts the workers.
+func newEngine(ctx context.Context, j *Job, open Opener, size int) (*engine, error) {
+	n := j.l.Workers
+	if n == 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	depth := max(j.l.IODepth, 1)
+	total := depth
+	if n > 1 {
+		total += 2 * n
+	}
+	q, err := open(ctx, total, size)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{q: q, depth: depth, slots: make([]slot, q.Depth()), done: make([]int, q.Depth()), progress: j.progress}
+	for i := range e.slots {
+		e.slots[i].requests = make([]request, 0, maxMerged)
+		e.free = append(e.free, i)
+	}
+	for range n {
+		e.workers = append(e.workers, j.newWorker())
+	}
+	if n > 1 {
+		e.todo, e.back = make(chan []int, len(e.slots)), make(chan []int, len(e.slots))
+		for range e.slots {
+			e.spare = append(e.spare, make([]int, 0, len(e.slots)))
+		}
+		for _, w := range e.workers {
+			e.wait.Go(func() {
+				for batch := range e.todo {
+					e.work(w, batch)
+					e.back <- batch
+				}
+			})
+		}
+	}
+	return e, nil
+}
+
+// close ends the workers and the queue.
+func (e *engine) close() error {
+	if e.todo != nil {
+		close(e.todo)
+		e.wait.Wait()
+	}
+	return e.q.Close()
+}
+
+func (e *engine) work(w *worker, batch []int) {
+	for _, i := range batch {
+		w.do(&e.slots[i], e.q.Buffer(i))
+	}
+}
+
+// do builds what is to be written and checks what was read.
+func (w *worker) do(s *slot, p []byte) {
+	p = p[:s.n]
+	switch {
+	case s.kind == slotLoad:
+	case s.kind == slotZero:
+		w.checker.zeroes(p, s.off)
+	case s.kind == slotRead && len(s.requests) == 0:
+		w.checker.scan(p, s.off)
+	default:
+		for i := range s.requests {
+			r := &s.requests[i]
+			at := r.off - s.off
+			if q := p[at : at+int64(r.n)]; s.kind == slotWrite {
+				w.builder.build(q, r)
+			} else {
+				w.checker.request(q, r)
+			}
+		}
+	}
+}
+
+// give hands slots to the workers, in batches of about the same size, or does
+// the work at once if there is but one. Worked slots arrive at then.
+func (e *engine) give(list []int, then func(slot int)) {
+	if len(e.workers) == 1 {
+		for i := range list {
+			e.work(e.workers[0], list[i:i+1])
+			then(list[i])
+		}
+		return
+	}
+	for len(list) > 0 {
+		n, size := 0, 0
+		for n < len(list) && (n == 0 || size < batchBytes) {
+			size += e.slots[list[n]].n
+			n++
+		}
+		last := len(e.spare) - 1
+		batch := append(e.spare[last][:0], list[:n]...)
+		e.spare = e.spare[:last]
+		e.working += n
+		e.todo <- batch
+		list = list[n:]
+	}
+}
+
+// take gets worked slots back and passes them to then; it waits for one batch
+// if wait is set.
+func (e *engine) take(wait bool, then func(slot int)) {
+	for e.working > 0 {
+		var batch []int
+		if wait {
+			batch = <-e.back
+		} else {
+			select {
+			case batch = <-e.back:
+			default:
+				return
+			}
+		}
+		wait = false
+		e.working -= len(batch)
+		for _, i := range batch {
+			then(i)
+		}
+		e.spare = append(e.spare, batch)
+	}
+}
+
+// submit starts what is staged.
+func (e *engine) submit(staged int) error {
+	if staged == 0 {
+		return nil
+	}
+	e.flying += staged
+	return e.q.Submit()
+}
+
+// A source fills slots: false when there is nothing more for now.
+type source func(s *slot) bool
+
+// read reads what src says and has it checked. failed gets slots that could not
+// be read.
+func (e *engine) read(ctx context.Context, src source, failed func(s *slot, err error)) error {
+	release := func(i int) { e.free = append(e.free, i) }
+	for ended := false; ; {
+		staged := 0
+		for !ended && len(e.free) > 0 && e.flying+staged < e.depth {
+			i := e.free[len(e.free)-1]
+			if ctx.Err() != nil || !src(&e.slots[i]) {
+				ended = true
+				break
+			}
+			e.free = e.free[:len(e.free)-1]
+			e.q.Read(i, e.slots[i].off, e.slots[i].n)
+			staged++
+		}
+		if err := e.submit(staged); err != nil {
+			return fmt.Errorf("submit reads: %w", err)
+		}
+		if e.flying == 0 && e.working == 0 && ended {
+			return ctx.Err()
+		}
+		if e.flying > 0 {
+			list, err := e.reap(failed, release)
+			if err != nil {
+				return fmt.Errorf("reap reads: %w", err)
+			}
+			e.give(list, release)
+		}
+		e.take(e.flying == 0 || len(e.free) == 0, release)
+		e.progress()
+	}
+}
+
+// reap waits for a completion and returns the slots that went well. The others
+// go to failed and are released.
+func (e *engine) reap(failed func(*slot, error), release func(int)) ([]int, error) {
+	n, err := e.q.Reap(1, e.done)
+	if err != nil {
+		return nil, err
+	}
+	e.flying -= n
+	return slices.DeleteFunc(e.done[:n], func(i int) bool {
+		if err := e.q.Err(i); err != nil {
+			failed(&e.slots[i], err)
+			release(i)
+			return true
+		}
+		return false
+	}), nil
+}
+
+// write builds what src says and writes it. issued is called before the built
+// writes of some slots start, done when one has ended well.
+func (e *engine) write(ctx context.Context, src source, issued func([]int) error, done func(*slot), failed func(*slot, error)) error {
+	var built, fresh []int
+	release := func(i int) { e.free = append(e.free, i) }
+	ready := func(i int) { built = append(built, i) }
+	for ended := false; ; {
+		fresh = fresh[:0]
+		for !ended && len(e.free) > 0 {
+			i := e.free[len(e.free)-1]
+			if ctx.Err() != nil || !src(&e.slots[i]) {
+				ended = true
+				break
+			}
+			e.free = e.free[:len(e.free)-1]
+			fresh = append(fresh, i)
+		}
+		e.give(fresh, ready)
+		e.take(e.flying == 0 && len(built) == 0, ready)
+		n := min(len(built), e.depth-e.flying)
+		if err := e.stage(built[:n], issued); err != nil {
+			return err
+		}
+		built = built[:copy(built, built[n:])]
+		if e.flying == 0 && e.working == 0 && ended {
+			return ctx.Err()
+		}
+		if e.flying > 0 {
+			list, err := e.reap(failed, release)
+			if err != nil {
+				return fmt.Errorf("reap writes: %w", err)
+			}
+			for _, i := range list {
+				done(&e.slots[i])
+				release(i)
+			}
+		}
+		e.progress()
+	}
+}
+
+// stage starts built writes, and the reads of a mixed job.
+func (e *engine) stage(list []int, issued func([]int) error) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if err := issued(list); err != nil {
+		return err
+	}
+	for _, i := range list {
+		if s := &e.slots[i]; s.kind == slotWrite {
+			e.q.Write(i, s.off, s.n)
+		} else {
+			e.q.Read(i, s.off, s.n)
+		}
+	}
+	if err := e.submit(len(list)); err != nil {
+		return fmt.Errorf("submit writes: %w", err)
+	}
+	return nil
+}
+
+// single does one request that carries no data, with nothing else in flight.
+func (e *engine) single(stage func(slot int)) error {
+	stage(0)
+	if err := e.submit(1); err != nil {
+		return err
+	}
+	for e.flying > 0 {
+		n, err := e.q.Reap(1, e.done)
+		if err != nil {
+			return err
+		}
+		e.flying -= n
+	}
+	return e.q.Err(0)
+}
+
+// A ticker calls a function at most once an interval.
+type ticker struct {
+	now  func() time.Time
+	last time.Time
+	call func()
+}
+
+// progressInterval is how often progress is reported at most.
+const progressInterval = 100 * time.Millisecond
+
+func (t *ticker) tick() {
+	if now := t.now(); now.Sub(t.last) >= progressInterval {
+		t.last = now
+		t.call()
+	}
+}

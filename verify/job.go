@@ -1,0 +1,199 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// Hooks are what a job tells while it runs, and what it keeps. All may be nil.
+type Hooks struct {
+	// Bad gets each bad block when it is found, one at a time, on any goroutine.
+	Bad func(*Bad)
+	// Progress gets the bytes that are done and all of them, now and then, on
+	// the goroutine that runs the job.
+	Progress func(Progress)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Journal gets the journal of a job that writes; see [ReadJournal].
+	Journal io.Writer
+	// Dump gets the bytes of bad blocks. kind is received, expected or diff;
+	// see [DumpDir].
+	Dump func(kind string, off int64, data []byte) error
+}
+
+// Progress is how far a job is.
+type Progress struct {
+	Phase string `json:"phase"` // write, verify or trim
+	Done  int64  `json:"done"`  // bytes
+	Total int64  `json:"total"` // bytes; 0 if not known
+	Bad   int64  `json:"bad"`   // blocks
+}
+
+// A Job writes blocks that tell whether they are intact, and verifies them.
+type Job struct {
+	// From is where a run goes on that ended early: the Position of its Result.
+	From int64
+	// History says what is known about a writing run that ended early, so that
+	// only what it wrote is verified; nil is a run that was completed.
+	History *History
+
+	l     *layout
+	hooks Hooks
+	tick  ticker
+	began time.Time
+
+	mu     sync.Mutex // guards result.bad and the hooks Bad and Dump
+	result Result
+	state  Progress
+	failed error // the first error of reading, writing or dumping
+}
+
+// NewJob checks options. The error names the option that is wrong.
+func NewJob(o Options, h Hooks) (*Job, error) {
+	l, err := newLayout(o)
+	if err != nil {
+		return nil, err
+	}
+	j := &Job{l: l, hooks: h}
+	now := h.Now
+	if now == nil {
+		now = time.Now
+	}
+	j.began = now()
+	j.tick = ticker{now: now, last: j.began, call: j.report}
+	return j, nil
+}
+
+// Options are the options of the job with all defaults filled in.
+func (j *Job) Options() Options { return j.l.Options }
+
+// Run does what the options say: it writes, verifies what it wrote, or both.
+func (j *Job) Run(ctx context.Context, open Opener) (*Result, error) {
+	if j.writes() {
+		r, err := j.Write(ctx, open)
+		if err != nil || !j.l.DoVerify {
+			return r, err
+		}
+	}
+	return j.Verify(ctx, open)
+}
+
+func (j *Job) writes() bool {
+	return !j.l.VerifyOnly && j.l.Direction != Read && j.l.Direction != RandRead
+}
+
+// errStop ends a run at the first bad block.
+var errStop = errors.New("stopped at the first bad block")
+
+func (j *Job) progress() {
+	if j.hooks.Progress != nil {
+		j.tick.tick()
+	}
+}
+
+func (j *Job) report() {
+	j.mu.Lock()
+	p := j.state
+	p.Bad = j.result.Bad
+	j.mu.Unlock()
+	j.hooks.Progress(p)
+}
+
+// bad takes a bad block from a checker.
+func (j *Job) bad(b *Bad) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.result.bad(b)
+	if j.hooks.Bad != nil {
+		j.hooks.Bad(b)
+	}
+	if j.hooks.Dump != nil && b.Cause.Class != Unfaithful {
+		j.fail(dump(b, j.hooks.Dump))
+	}
+}
+
+// fail remembers the first error; mu is held or nothing runs.
+func (j *Job) fail(err error) {
+	if j.failed == nil {
+		j.failed = err
+	}
+}
+
+// dump passes on both sides of a bad block, and their difference.
+func dump(b *Bad, put func(kind string, off int64, data []byte) error) error {
+	if err := put("received", b.Off, b.got); err != nil || b.want == nil {
+		return err
+	}
+	if err := put("expected", b.Off, b.want); err != nil {
+		return err
+	}
+	diff := make([]byte, len(b.got))
+	for i := range diff {
+		diff[i] = b.got[i] ^ b.want[i]
+	}
+	return put("diff", b.Off, diff)
+}
+
+func (j *Job) newWorker() *worker {
+	c := newChecker(j.l, j.bad)
+	c.history = j.History
+	return &worker{builder: newBuilder(j.l, j.l.jobClock(j.elapsed)), checker: c}
+}
+
+// elapsed is the time since the job began, for the clock of headers.
+func (j *Job) elapsed() (sec, nsec uint32) {
+	d := j.tick.now().Sub(j.began)
+	return uint32(d / time.Second), uint32(d % time.Second)
+}
+
+// slotSize is how much memory a slot needs for the requests of the job.
+func (j *Job) slotSize() int { return max(j.l.MaxRequest, j.l.MaxBlock) }
+
+// with runs do with an engine and adds up what its workers saw.
+func (j *Job) with(ctx context.Context, open Opener, size int, do func(*engine) error) (err error) {
+	e, err := newEngine(ctx, j, open, size)
+	if err != nil {
+		return err
+	}
+	err = do(e)
+	err = errors.Join(err, e.close())
+	for _, w := range e.workers {
+		j.result.merge(&w.checker.seen)
+	}
+	return err
+}
+
+// outcome is the result of a run that ended with err.
+func (j *Job) outcome(err error) (*Result, error) {
+	j.result.Fio = j.l.Fio
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	if err == nil {
+		err = j.failed
+	}
+	j.result.Done = err == nil && j.result.Done
+	if j.hooks.Progress != nil {
+		j.report()
+	}
+	return &j.result, err
+}
+
+// stops reports whether the run ends because of what was found.
+func (j *Job) stops() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.l.StopAtFirst && j.result.Bad > 0
+}
+
+// unreadable takes a slot that could not be read.
+func (j *Job) unreadable(s *slot, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.result.Unreadable += int64(s.n)
+	j.fail(fmt.Errorf("read %d bytes at %d: %w", s.n, s.off, err))
+}

@@ -1,0 +1,196 @@
+package verify
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A journal is a file that a writing job appends to: which writes were issued,
+// which were acknowledged, and when a flush began and ended. After a crash it
+// says what must be there. It lives where the crash does not reach it.
+//
+// It begins with a line that names it and a line with the job's options in
+// JSON. Records of 16 bytes follow, little endian: the number of the first
+// write (8), their count in the lower 30 bits and the kind in the upper two
+// (4), and the CRC-32C of these twelve bytes, continued from the record before
+// (4). A record whose crc is wrong ends the journal, for it was being written
+// when the writer died.
+type journal struct {
+	w   io.Writer
+	buf []byte
+	crc uint32
+}
+
+const (
+	journalName   = "blksh-journal 1\n"
+	journalRecord = 16
+	// maxJournalLine bounds the options.
+	maxJournalLine = 1 << 20
+)
+
+// The kinds of records. A flush that ended covers what was acknowledged before
+// it began.
+const (
+	journalIssue = iota
+	journalAck
+	journalFlushBegins
+	journalFlushed
+)
+
+// newJournal begins a journal; nil if w is.
+func newJournal(w io.Writer, o *Options) (*journal, error) {
+	if w == nil {
+		return nil, nil
+	}
+	line, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	j := &journal{w: w}
+	j.buf = append(append(append(j.buf, journalName...), line...), '\n')
+	return j, j.flush()
+}
+
+func (j *journal) add(kind uint32, number uint64, count int) {
+	if j == nil {
+		return
+	}
+	start := len(j.buf)
+	j.buf = binary.LittleEndian.AppendUint64(j.buf, number)
+	j.buf = binary.LittleEndian.AppendUint32(j.buf, uint32(count)|kind<<30)
+	j.crc = recordCRC(j.crc, j.buf[start:])
+	j.buf = binary.LittleEndian.AppendUint32(j.buf, j.crc)
+}
+
+// recordCRC continues the crc of the record before.
+func recordCRC(before uint32, record []byte) uint32 {
+	var p [journalRecord]byte
+	n := copy(p[:], record)
+	binary.LittleEndian.PutUint32(p[n:], before)
+	return crc32c(p[:n+4])
+}
+
+func (j *journal) issue(number uint64, count int)       { j.add(journalIssue, number, count) }
+func (j *journal) acknowledge(number uint64, count int) { j.add(journalAck, number, count) }
+func (j *journal) flushBegins()                         { j.add(journalFlushBegins, 0, 0) }
+func (j *journal) flushed()                             { j.add(journalFlushed, 0, 0) }
+
+// flush hands what was added to the writer, in one piece.
+func (j *journal) flush() error {
+	if j == nil || len(j.buf) == 0 {
+		return nil
+	}
+	_, err := j.w.Write(j.buf)
+	j.buf = j.buf[:0]
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// A Journal is what a journal says.
+type Journal struct {
+	// Options are those of the job that wrote.
+	Options Options
+	// Issued, Acknowledged and Flushed count writes.
+	Issued, Acknowledged, Flushed uint64
+
+	issued, acked, flushed rangeSet
+}
+
+// ReadJournal reads the journal of a job, as far as it goes.
+func ReadJournal(r io.Reader) (*Journal, error) {
+	b := bufio.NewReader(io.LimitReader(r, 1<<40))
+	name, err := readLine(b, len(journalName))
+	if err != nil || string(name) != journalName {
+		return nil, errors.New("not a journal of a verification job")
+	}
+	line, err := readLine(b, maxJournalLine)
+	if err != nil {
+		return nil, fmt.Errorf("journal: options: %w", err)
+	}
+	j := new(Journal)
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&j.Options); err != nil {
+		return nil, fmt.Errorf("journal: options: %w", err)
+	}
+	if _, err := newLayout(j.Options); err != nil {
+		return nil, fmt.Errorf("journal: options: %w", err)
+	}
+	j.records(b)
+	j.Issued, j.Acknowledged, j.Flushed = j.issued.count(), j.acked.count(), j.flushed.count()
+	return j, nil
+}
+
+// readLine reads up to and with a newline, at most limit bytes.
+func readLine(b *bufio.Reader, limit int) (line []byte, err error) {
+	for len(line) < limit {
+		c, err := b.ReadByte()
+		if err != nil {
+			return nil, io.ErrUnexpectedEOF
+		}
+		if line = append(line, c); c == '\n' {
+			return line, nil
+		}
+	}
+	return nil, errors.New("line too long")
+}
+
+// records reads records until the end or the first that is not whole.
+func (j *Journal) records(b *bufio.Reader) {
+	var p [journalRecord]byte
+	var before rangeSet // acknowledged when the running flush began
+	crc := uint32(0)
+	for {
+		if _, err := io.ReadFull(b, p[:]); err != nil {
+			return
+		}
+		crc = recordCRC(crc, p[:12])
+		if binary.LittleEndian.Uint32(p[12:]) != crc {
+			return
+		}
+		first := binary.LittleEndian.Uint64(p[:])
+		word := binary.LittleEndian.Uint32(p[8:])
+		end := first + uint64(word&(1<<30-1))
+		if end < first {
+			return
+		}
+		switch word >> 30 {
+		case journalIssue:
+			j.issued.add(first, end)
+		case journalAck:
+			j.acked.add(first, end)
+		case journalFlushBegins:
+			before = append(before[:0], j.acked...)
+		case journalFlushed:
+			j.flushed = append(j.flushed[:0], before...)
+		}
+	}
+}
+
+// History says which writes must have arrived: those that were flushed after
+// they were acknowledged or, if only the writing process died and not the
+// machine, all that were acknowledged.
+func (j *Journal) History(processOnly bool) *History {
+	arrived := j.flushed
+	if processOnly {
+		arrived = j.acked
+	}
+	h := new(History)
+	for _, r := range j.issued {
+		h.Issued = max(h.Issued, r[1])
+	}
+	at := uint64(0)
+	for _, r := range arrived {
+		h.unsure.add(at, min(r[0], h.Issued))
+		at = r[1]
+	}
+	h.unsure.add(at, h.Issued)
+	return h
+}

@@ -1,0 +1,110 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// maxSpan bounds how far before a block its request is looked for, in bytes.
+const maxSpan = 4 << 20
+
+// origin makes the content that a seed makes at the place of a block, as far as
+// possible the one that agrees with p from data on. The result is as long as p;
+// nil if no way of making content explains any of it.
+func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectation) []byte {
+	best, bestScore := remade{}, 0
+	for _, f := range fillersFrom(c.filler) {
+		for _, start := range c.starts(p, pos, seed, data, x, f) {
+			n := x.n
+			if n == 0 {
+				n = int(pos-start) + len(p)
+			}
+			want := c.make(start, n, seed, f)[pos-start:][:len(p)]
+			score := agreement(want[data:], p[data:])
+			if score == len(p)-data {
+				c.filler = f
+				return want
+			}
+			if score > bestScore {
+				best, bestScore = c.made, score
+			}
+		}
+		if c.l.content.pattern != nil {
+			break
+		}
+	}
+	if bestScore == 0 {
+		return nil
+	}
+	return c.make(best.off, best.n, best.seed, best.filler)[pos-best.off:][:len(p)]
+}
+
+// starts lists where the request of a block may begin: where the job says, or
+// at the block, or so far before it that a word of the content fits.
+func (c *checker) starts(p []byte, pos int64, seed uint64, data int, x *expectation, f *filler) []int64 {
+	if x.n > 0 {
+		return []int64{x.off}
+	}
+	list := []int64{pos}
+	if c.l.content.pattern != nil || f.seeded(p, data, 0, seed) {
+		return list
+	}
+	for back := int64(len(p)); back <= min(pos, maxSpan); back += int64(len(p)) {
+		if f.seeded(p, data, back, seed) {
+			return append(list, pos-back)
+		}
+	}
+	return list
+}
+
+// seeded reports whether a word of p behind data is what seed makes there, when
+// p begins at byte back of the request.
+func (f *filler) seeded(p []byte, data int, back int64, seed uint64) bool {
+	if back%8 != 0 {
+		return false
+	}
+	for at := (data + 31) &^ 31; at+8 <= len(p) && at < data+64; at += 8 {
+		if s, ok := f.seedAt(binary.LittleEndian.Uint64(p[at:]), back+int64(at)); ok {
+			return s == seed
+		}
+	}
+	return false
+}
+
+// agreement scores how much of got is want: all of it, or the bytes in aligned
+// words that agree.
+func agreement(want, got []byte) int {
+	if bytes.Equal(want, got) {
+		return len(got)
+	}
+	score := 0
+	for i := 0; i+8 <= len(got); i += 8 {
+		if w := binary.LittleEndian.Uint64(got[i:]); w != 0 && w == binary.LittleEndian.Uint64(want[i:]) {
+			score += 8
+		}
+	}
+	return min(score, len(got)-1)
+}
+
+// solve finds the seed of a block of random content whose header is lost, by
+// two words that give the same.
+func solve(p []byte, pos int64, x *expectation) (seed uint64, ok bool) {
+	start := pos
+	if x.n > 0 {
+		start = x.off
+	}
+	f := &fillers[0]
+	last, seen := uint64(0), false
+	for at := int64(len(p)) &^ 31; at >= 32; at -= 32 {
+		from := at - 32 // the first lane, whatever the tail
+		if (pos-start)%32 != 0 {
+			return 0, false
+		}
+		s, ok := f.seedAt(binary.LittleEndian.Uint64(p[from:]), pos-start+from)
+		if ok && s != 0 && seen && s == last {
+			return s, true
+		}
+		last, seen = s, ok
+	}
+	return 0, false
+}

@@ -1,0 +1,162 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+)
+
+// A shape is what headers tell about the blocks of a range.
+type shape struct {
+	length       int // of blocks
+	longest      int
+	headerOffset int
+	uneven       bool
+	long         bool     // 48-byte headers
+	headers      []Header // a sample
+}
+
+const (
+	// probeSize is how much of a place is looked at, probePlaces how many
+	// places are if the first has no headers.
+	probeSize   = 1 << 20
+	probePlaces = 64
+	// maxProbed bounds the sample of headers.
+	maxProbed = 1024
+)
+
+// release is the family of releases that wrote the sample. Those with short
+// headers differ in the seeds of their jobs.
+func (s *shape) release(l *layout) Release {
+	if s.long || len(s.headers) == 0 {
+		return Fio342
+	}
+	if s.predicted(l, Fio22) > s.predicted(l, Fio333) {
+		return Fio22
+	}
+	return Fio333
+}
+
+// predicted counts the headers whose seed is the one that the job would have
+// given to their write number.
+func (s *shape) predicted(l *layout, r Release) (n int) {
+	other := *l
+	other.setRelease(r)
+	o, err := newOrder(&other)
+	if err != nil {
+		return 0
+	}
+	seeds := map[uint64]uint64{}
+	for _, h := range s.headers {
+		seeds[h.Number] = h.Seed
+	}
+	var w request
+	for range 1 << 16 {
+		if !o.next(&w) {
+			break
+		}
+		if seed, ok := seeds[w.number]; ok && seed == w.seed {
+			n++
+		}
+	}
+	return n
+}
+
+// recognise finds out the release if the options leave it open.
+func (j *Job) recognise(ctx context.Context, open Opener) error {
+	if j.l.Fio != FioAny {
+		return nil
+	}
+	s, err := j.probe(ctx, open)
+	if err == nil {
+		j.l.setRelease(s.release(j.l))
+	}
+	return err
+}
+
+// probe looks for headers at the beginning of the range and then all over it.
+func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
+	s := shape{length: j.l.interval, headerOffset: j.l.HeaderOffset, uneven: j.l.BSUnaligned}
+	if j.l.headless || j.l.Size == 0 {
+		s.length = max(s.length, 1)
+		return s, nil
+	}
+	q, err := open(ctx, 1, probeSize)
+	if err != nil {
+		return s, err
+	}
+	defer q.Close()
+	e := &engine{q: q, done: make([]int, 1)}
+	stride := max(j.l.Size/probePlaces, probeSize) &^ (pageSize - 1)
+	for at := int64(0); at < j.l.Size && len(s.headers) == 0; at += stride {
+		if err := ctx.Err(); err != nil {
+			return s, err
+		}
+		n := int(min(probeSize, j.l.Size-at))
+		if err := e.single(func(i int) { q.Read(i, j.l.Offset+at, n) }); err != nil {
+			continue // it will be reported when it is its turn
+		}
+		s.sample(q.Buffer(0)[:n], j.l.Offset+at)
+	}
+	s.conclude(j.l)
+	return s, nil
+}
+
+// sample collects the headers of p.
+func (s *shape) sample(p []byte, off int64) {
+	for at := 0; len(s.headers) < maxProbed; {
+		h, i, ok := strayHeader(p[at:])
+		if !ok {
+			return
+		}
+		at += i
+		if home := int64(h.Offset) - off; home <= int64(at) && h.Len >= shortHeader && h.Len <= maxBlockSize && int64(at)-home < int64(h.Len) {
+			if len(s.headers) == 0 {
+				s.headerOffset = at - int(home)
+			}
+			s.headers = append(s.headers, h)
+		}
+		at += shortHeader
+	}
+}
+
+// conclude finds the length of blocks: that of most headers if all lengths are
+// multiples of one.
+func (s *shape) conclude(l *layout) {
+	count := map[uint32]int{}
+	for _, h := range s.headers {
+		count[h.Len]++
+		s.longest = max(s.longest, int(h.Len))
+		s.long = s.long || h.Long
+		if count[h.Len] > count[uint32(s.length)] {
+			s.length = int(h.Len)
+		}
+	}
+	if s.length == 0 {
+		s.length = l.MinBlock
+	}
+	if rare := len(s.headers) - count[uint32(s.length)]; rare*10 > len(s.headers) {
+		s.uneven = true
+	}
+}
+
+// Probe finds out from the headers of a range which fio wrote it and how, and
+// returns the options with what was found: Fio, MinBlock, HeaderOffset and, if
+// all headers agree, Verify.
+func Probe(ctx context.Context, o Options, open Opener) (Options, error) {
+	j, err := NewJob(o, Hooks{})
+	if err != nil {
+		return o, err
+	}
+	s, err := j.probe(ctx, open)
+	if err != nil {
+		return o, err
+	}
+	if len(s.headers) == 0 {
+		return o, fmt.Errorf("no verification header found in %d bytes at %d", o.Size, o.Offset)
+	}
+	o.HeaderOffset, o.Fio = s.headerOffset, s.release(j.l)
+	if !s.uneven {
+		o.Interval = s.length
+	}
+	return o, nil
+}

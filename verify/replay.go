@@ -1,0 +1,103 @@
+package verify
+
+import (
+	"fmt"
+	"time"
+)
+
+// A replay makes the requests of a job and merges neighbours into slots.
+type replay struct {
+	j     *Job
+	order *order
+	ahead request // made and not yet used, if more
+	more  bool
+	count int64  // requests used
+	until uint64 // write numbers from here on are for later
+	ends  time.Time
+}
+
+func (j *Job) newReplay() (*replay, error) {
+	o, err := newOrder(j.l)
+	if err != nil {
+		return nil, err
+	}
+	p := &replay{j: j, order: o, until: ^uint64(0)}
+	p.advance()
+	return p, nil
+}
+
+func (p *replay) advance() { p.more = p.order.next(&p.ahead) }
+
+// number is the number of the next write.
+func (p *replay) number() uint64 {
+	if p.more {
+		return p.ahead.number
+	}
+	return p.order.number
+}
+
+// skip uses up requests without doing anything.
+func (p *replay) skip(n int64) {
+	for ; n > 0 && p.more; n-- {
+		p.advance()
+		p.count++
+	}
+}
+
+// due reports whether the next request is for now.
+func (p *replay) due() bool {
+	if !p.more || p.ahead.number >= p.until {
+		return false
+	}
+	return p.ends.IsZero() || p.j.tick.now().Before(p.ends)
+}
+
+// fill takes requests that lie one behind the other into a slot, as long as
+// want agrees on what is to be done with them.
+func (p *replay) fill(s *slot, want func(*request) (slotKind, bool)) bool {
+	s.requests, s.n = s.requests[:0], 0
+	for p.due() {
+		kind, wanted := want(&p.ahead)
+		if !wanted {
+			if s.n > 0 {
+				return true
+			}
+			p.advance()
+			p.count++
+			continue
+		}
+		switch {
+		case s.n == 0:
+			s.kind, s.off = kind, p.ahead.off
+		case kind != s.kind || p.ahead.off != s.off+int64(s.n) || s.n+p.ahead.n > p.j.l.MaxRequest || len(s.requests) == cap(s.requests):
+			return true
+		}
+		s.requests = append(s.requests, p.ahead)
+		s.n += p.ahead.n
+		p.advance()
+		p.count++
+	}
+	return s.n > 0
+}
+
+// passLength is how many writes one loop of the job makes.
+func (j *Job) passLength() (n uint64, err error) {
+	l := *j.l
+	l.Loops, l.TimeBased, l.NumberIOs = 1, false, 0
+	o, err := newOrder(&l)
+	if err != nil {
+		return 0, err
+	}
+	var r request
+	for o.next(&r) {
+		if !r.read {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// writeError is the error of a slot that could not be written.
+func writeError(s *slot, err error) error {
+	return fmt.Errorf("write %d bytes at %d: %w", s.n, s.off, err)
+}

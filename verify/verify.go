@@ -1,0 +1,139 @@
+package verify
+
+import (
+	"context"
+	"errors"
+)
+
+// Verify reads what the job wrote, in the order of writing, and checks that it
+// is what the job wrote last. It never writes.
+func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
+	if j.l.Verify == "" {
+		return j.Scan(ctx, open)
+	}
+	if err := j.recognise(ctx, open); err != nil {
+		return j.outcome(err)
+	}
+	j.state = Progress{Phase: "verify", Total: j.total()}
+	p, err := j.newVerification()
+	if err != nil {
+		return j.outcome(err)
+	}
+	p.skip(j.From)
+	err = j.with(ctx, open, j.slotSize(), func(e *engine) error {
+		err := e.read(ctx, p.next, j.unreadable)
+		if err == nil && j.stops() {
+			err = errStop
+		}
+		j.result.Position = p.count
+		j.result.Done = err == nil
+		return err
+	})
+	return j.outcome(err)
+}
+
+// A verification is a replay that knows what became of each request.
+type verification struct {
+	*replay
+	history *History
+	// first is the number of the first write that nothing replaced.
+	first uint64
+	// trims is how many of the marked requests were trimmed.
+	trims int64
+}
+
+func (j *Job) newVerification() (*verification, error) {
+	p, err := j.newReplay()
+	if err != nil {
+		return nil, err
+	}
+	v := &verification{replay: p, history: j.History}
+	if j.l.TimeBased && j.History == nil {
+		return nil, errors.New("what a time_based job wrote is only known with its journal or state file")
+	}
+	if err := j.History.locate(j.l); err != nil {
+		return nil, err
+	}
+	if j.l.TrimPercent > 0 {
+		if v.trims, err = j.trimsOf(); err != nil {
+			return nil, err
+		}
+	}
+	return v, v.skipReplaced()
+}
+
+// rewrites reports whether blocks may be written more than once.
+func (l *layout) rewrites() bool {
+	return l.overlaps() || l.Loops > 1 || l.TimeBased
+}
+
+// skipReplaced finds out where the last write to each block is: in the last
+// pass, or if passes have different orders in the last two.
+func (v *verification) skipReplaced() error {
+	l := v.j.l
+	if l.Loops <= 1 && !l.TimeBased || l.NoRandomMap || l.Direction.Mixed() {
+		return nil
+	}
+	pass, err := v.j.passLength()
+	if err != nil {
+		return err
+	}
+	issued := pass * uint64(l.Loops)
+	if v.history != nil {
+		issued = v.history.Issued
+	}
+	if l.overlaps() {
+		pass *= 2
+	}
+	if h := v.history; h != nil {
+		// What a write that is not sure replaced may still be there.
+		for _, r := range h.unsure {
+			issued = min(issued, r[0]+1)
+		}
+	}
+	if issued > pass {
+		v.first = issued - pass
+	}
+	return nil
+}
+
+// trimsOf replays how many marked requests were trimmed.
+func (j *Job) trimsOf() (trims int64, err error) {
+	o, err := newOrder(j.l)
+	if err != nil {
+		return 0, err
+	}
+	var r request
+	for o.next(&r) {
+		if !r.read && j.History.of(&r) == never {
+			break
+		}
+		if !r.read {
+			trims = o.trim.due(r.number+1, trims)
+		}
+	}
+	return trims, nil
+}
+
+// next fills a slot with requests to verify.
+func (v *verification) next(s *slot) bool {
+	if v.j.stops() || !v.fill(s, v.kind) {
+		return false
+	}
+	v.j.state.Done += int64(s.n)
+	return true
+}
+
+// kind says how to verify a request, and marks those that may not be there.
+func (v *verification) kind(r *request) (slotKind, bool) {
+	if r.read || r.number < v.first {
+		return 0, false
+	}
+	standing := v.history.of(r)
+	r.unsure = standing == unsure
+	r.covered = v.history.covers(r, v.j.l)
+	if r.mark > 0 && r.mark <= v.trims {
+		return slotZero, standing == sure && v.j.l.TrimZero
+	}
+	return slotRead, standing != never
+}

@@ -1,0 +1,221 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// A writing is the state of a job that writes.
+type writing struct {
+	j        *Job
+	e        *engine
+	requests *replay
+	log      *journal
+	// written is the number of the next write: all before it have ended.
+	written uint64
+	// verified replays what a backlog has verified, trims what was trimmed.
+	verified, trims *replay
+	trimmed         int64
+	err             error
+}
+
+// Write writes the blocks of the job. If it is cancelled, Result.Position is
+// where Job.From may go on.
+func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
+	j.state = Progress{Phase: "write", Total: j.total()}
+	err := j.with(ctx, open, j.slotSize(), func(e *engine) error {
+		w, err := j.newWriting(e)
+		if err != nil {
+			return err
+		}
+		err = w.run(ctx)
+		j.result.Position = w.requests.count
+		j.result.Done = err == nil
+		j.result.Writes = w.written
+		return err
+	})
+	return j.outcome(err)
+}
+
+// total is how many bytes the job writes, 0 if time decides.
+func (j *Job) total() int64 {
+	if j.l.TimeBased {
+		return 0
+	}
+	return j.l.Size / int64(j.l.MinBlock) * int64(j.l.MinBlock) * int64(j.l.Loops)
+}
+
+func (j *Job) newWriting(e *engine) (w *writing, err error) {
+	w = &writing{j: j, e: e}
+	if w.requests, err = j.newReplay(); err != nil {
+		return nil, err
+	}
+	w.requests.skip(j.From)
+	w.written = w.requests.number()
+	if j.l.Runtime > 0 {
+		w.requests.ends = j.tick.now().Add(j.l.Runtime)
+	}
+	if j.l.Backlog > 0 {
+		if w.verified, err = j.newReplay(); err != nil {
+			return nil, err
+		}
+		w.verified.skip(j.From)
+	}
+	if j.l.TrimPercent > 0 {
+		if w.trims, err = j.newReplay(); err != nil {
+			return nil, err
+		}
+	}
+	w.log, err = newJournal(j.hooks.Journal, &j.l.Options)
+	return w, err
+}
+
+// run writes up to each point at which something else is due, and does that.
+func (w *writing) run(ctx context.Context) error {
+	l := &w.j.l.Options
+	for {
+		w.requests.until = nextMultiple(w.written, l.Fsync, l.Backlog, l.TrimBacklog)
+		err := w.e.write(ctx, w.next, w.issued, w.acknowledged, w.failed)
+		w.written = w.requests.number()
+		err = errors.Join(err, w.err)
+		more := err == nil && w.requests.more && w.written == w.requests.until
+		if err == nil {
+			err = w.pause(ctx, !more)
+		}
+		if err != nil || !more {
+			return errors.Join(err, w.log.flush())
+		}
+	}
+}
+
+// nextMultiple is the least multiple above n of any of the counts, of which 0
+// are none.
+func nextMultiple(n uint64, counts ...int64) uint64 {
+	next := ^uint64(0)
+	for _, c := range counts {
+		if c > 0 {
+			next = min(next, (n/uint64(c)+1)*uint64(c))
+		}
+	}
+	return next
+}
+
+func (w *writing) next(s *slot) bool {
+	if w.err != nil {
+		return false
+	}
+	return w.requests.fill(s, func(r *request) (slotKind, bool) {
+		if r.read {
+			return slotLoad, true
+		}
+		return slotWrite, true
+	})
+}
+
+// issued logs what is about to be written.
+func (w *writing) issued(list []int) error {
+	for _, i := range list {
+		if s := &w.e.slots[i]; s.kind == slotWrite {
+			w.log.issue(s.requests[0].number, len(s.requests))
+		}
+	}
+	return w.log.flush()
+}
+
+func (w *writing) acknowledged(s *slot) {
+	if s.kind != slotWrite {
+		return
+	}
+	w.log.acknowledge(s.requests[0].number, len(s.requests))
+	w.j.result.Written += int64(s.n)
+	w.j.state.Done += int64(s.n)
+}
+
+func (w *writing) failed(s *slot, err error) {
+	if s.kind == slotWrite && w.err == nil {
+		w.err = writeError(s, err)
+	}
+	if s.kind == slotLoad {
+		w.j.unreadable(s, err)
+	}
+}
+
+// pause does what is due between writes; last says that none follow.
+func (w *writing) pause(ctx context.Context, last bool) error {
+	l := &w.j.l.Options
+	at := func(every int64) bool { return every > 0 && w.written%uint64(every) == 0 && !last }
+	if at(l.Fsync) || last && l.EndFsync {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	if l.TrimPercent > 0 && w.written > 0 && w.written%uint64(l.TrimBacklog) == 0 {
+		if err := w.trim(); err != nil {
+			return err
+		}
+	}
+	if at(l.Backlog) {
+		return w.verifyBacklog(ctx)
+	}
+	return nil
+}
+
+func (w *writing) flush() error {
+	w.log.flushBegins()
+	if err := w.log.flush(); err != nil {
+		return err
+	}
+	if err := w.e.single(w.e.q.Flush); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	w.log.flushed()
+	return w.log.flush()
+}
+
+// trim discards the marked requests that are due.
+func (w *writing) trim() error {
+	due := w.requests.order.trim
+	if w.requests.more && w.requests.ahead.mark > 0 {
+		due.marked-- // the request ahead is not written yet
+	}
+	until := due.due(w.written, w.trimmed)
+	for w.trimmed < until && w.trims.more {
+		r := w.trims.ahead
+		w.trims.skip(1)
+		if r.read || r.mark == 0 {
+			continue
+		}
+		if err := w.e.single(func(i int) { w.e.q.Discard(i, r.off, int64(r.n)) }); err != nil {
+			return fmt.Errorf("discard %d bytes at %d: %w", r.n, r.off, err)
+		}
+		w.trimmed++
+		w.j.result.Trimmed += int64(r.n)
+	}
+	return nil
+}
+
+// verifyBacklog verifies what was written since the last time.
+func (w *writing) verifyBacklog(ctx context.Context) error {
+	w.verified.until = w.written
+	err := w.e.read(ctx, func(s *slot) bool {
+		return !w.j.stops() && w.verified.fill(s, func(r *request) (slotKind, bool) {
+			return w.kindOf(r)
+		})
+	}, w.j.unreadable)
+	if err == nil && w.j.stops() {
+		return errStop
+	}
+	return err
+}
+
+// kindOf says how to verify a request of the job while it runs.
+func (w *writing) kindOf(r *request) (slotKind, bool) {
+	switch {
+	case r.read:
+		return 0, false
+	case r.mark > 0 && r.mark <= w.trimmed:
+		return slotZero, w.j.l.TrimZero
+	}
+	return slotRead, true
+}
