@@ -5,6 +5,8 @@ package drivers
 import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blkdebug"
+	"github.com/blksh/blksh/blockdev/compress"
+	"github.com/blksh/blksh/blockdev/copyonread"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/hostdevice"
 	"github.com/blksh/blksh/blockdev/mem"
@@ -16,6 +18,8 @@ import (
 func All() []blockdev.Driver {
 	return []blockdev.Driver{
 		blkdebug.Driver,
+		compress.Driver,
+		copyonread.Driver,
 		file.Driver,
 		hostdevice.CDROM,
 		hostdevice.Driver,

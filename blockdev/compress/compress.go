@@ -1,0 +1,51 @@
+// Package compress is a filter that has everything written through it stored compressed, by a format below that can do that.
+//
+// Compression works on whole clusters, so the filter asks for requests of that alignment. A format may refuse to write over what
+// it has compressed already; the filter does not help with that.
+package compress
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Driver is the filter.
+var Driver = blockdev.Driver{
+	Name: "compress",
+	Doc:  "stores what is written compressed",
+	Kind: blockdev.FilterKind,
+	Keys: []blockdev.Key{
+		{Name: "file", Type: blockdev.NodeRef, Help: "an image of a format that can compress"},
+	},
+	Open: open,
+}
+
+type filter struct{ blockdev.Filter }
+
+var _ blockdev.Node = (*filter)(nil)
+
+func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	file, err := o.Child(ctx, "file", blockdev.RoleFiltered)
+	if err != nil {
+		return nil, err
+	}
+	if below := file.Info(); below.WriteTakes&blockdev.Compressed == 0 {
+		return nil, blockdev.Refuse("Compression is not supported for underlying format: %s", below.Driver)
+	}
+	return &filter{blockdev.Filter{Next: file}}, nil
+}
+
+// Info asks for whole clusters. It takes no flags for writes: asking for compression twice is refused, as in QEMU, and durability
+// is had by a flush.
+func (f *filter) Info() blockdev.Info {
+	info := f.Next.Info()
+	info.Driver = Driver.Name
+	info.RequestAlign = max(1, info.Cluster)
+	info.WriteTakes = 0
+	return info
+}
+
+func (f *filter) WriteVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+	return f.Next.WriteVec(ctx, v, off, fl|blockdev.Compressed)
+}
