@@ -2,7 +2,6 @@ package blkdebug
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/null"
 	"github.com/blksh/blksh/blockdev/raw"
@@ -181,19 +181,12 @@ func TestConfig(t *testing.T) {
 // qemuIO is the path of the program that the texts were measured on.
 func qemuIO(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath("qemu-io")
-	if err == nil {
-		version, _ := exec.Command(path, "--version").Output()
-		if strings.HasPrefix(string(version), "qemu-io version 7.2.") {
-			return path
-		}
-		err = errors.New("another version")
+	path := blockdevtest.Peer(t, "qemu-io", "qemu-utils")
+	version, _ := exec.Command(path, "--version").Output()
+	if !strings.HasPrefix(string(version), "qemu-io version 7.2.") {
+		blockdevtest.Need(t, "version 7.2 of qemu-io")
 	}
-	if os.Getenv("BLKSH_TIER") == "2" {
-		t.Fatalf("qemu-io 7.2 of the package qemu-utils: %v", err)
-	}
-	t.Skipf("needs qemu-io 7.2 of the package qemu-utils: %v", err)
-	return ""
+	return path
 }
 
 // TestPeer asks the original for the texts that the other tests compare with.

@@ -5,10 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/null"
 )
@@ -58,40 +63,47 @@ func mustOpenMem(t *testing.T, size string, given ...string) *blockdev.Device {
 	return d
 }
 
-// TestWindow has the answers of qemu-io 7.2.22 for files of 1 MiB and of 1000 bytes.
+// windowTests has the answers of qemu-io 7.2.22 for files of 1 MiB and of 1000 bytes.
+var windowTests = []struct {
+	file, offset, size string
+	length             int64
+	err                string
+}{
+	{"1M", "", "", 1 << 20, ""},
+	{"1M", "513", "", 1<<20 - 512, ""},
+	{"1M", "512", "", 1<<20 - 512, ""},
+	{"1M", "1000", "512", 512, ""},
+	{"1M", "1M", "", 0, ""},
+	{"1M", "0", "0", 0, ""},
+	{"1M", "2M", "", 0, "Offset (2097152) cannot be greater than size of the containing file (1048576)"},
+	{"1M", "2M", "0", 0, "Offset (2097152) cannot be greater than size of the containing file (1048576)"},
+	{"1M", "", "513", 0, "Specified size is not multiple of 512"},
+	{"1M", "", "2M", 0, "The sum of offset (0) and size (2097152) has to be smaller or equal to the  actual size of the containing file (1048576)"},
+	{"1M", "512", "1M", 0, "The sum of offset (512) and size (1048576) has to be smaller or equal to the  actual size of the containing file (1048576)"},
+	{"1M", "", "9223372036854775807", 0, "The sum of offset (0) and size (9223372036854775807) has to be smaller or equal to the  actual size of the containing file (1048576)"},
+	{"1M", "9223372036854775296", "512", 0, "Offset (9223372036854775296) cannot be greater than size of the containing file (1048576)"},
+	{"1M", "", "x", 0, "Parameter 'size' expects a non-negative number below 2^64"},
+	{"1000", "512", "", 512, ""},
+	{"1000", "1024", "", 0, ""},
+	{"1000", "", "1000", 0, "Specified size is not multiple of 512"},
+	{"1000", "", "1024", 1024, ""},
+}
+
+// windowOptions is the options offset and size, as far as they are given.
+func windowOptions(offset, size string) []string {
+	var given []string
+	if offset != "" {
+		given = append(given, "offset", offset)
+	}
+	if size != "" {
+		given = append(given, "size", size)
+	}
+	return given
+}
+
 func TestWindow(t *testing.T) {
-	for _, c := range []struct {
-		file, offset, size string
-		length             int64
-		err                string
-	}{
-		{"1M", "", "", 1 << 20, ""},
-		{"1M", "513", "", 1<<20 - 512, ""},
-		{"1M", "512", "", 1<<20 - 512, ""},
-		{"1M", "1000", "512", 512, ""},
-		{"1M", "1M", "", 0, ""},
-		{"1M", "0", "0", 0, ""},
-		{"1M", "2M", "", 0, "Offset (2097152) cannot be greater than size of the containing file (1048576)"},
-		{"1M", "2M", "0", 0, "Offset (2097152) cannot be greater than size of the containing file (1048576)"},
-		{"1M", "", "513", 0, "Specified size is not multiple of 512"},
-		{"1M", "", "2M", 0, "The sum of offset (0) and size (2097152) has to be smaller or equal to the  actual size of the containing file (1048576)"},
-		{"1M", "512", "1M", 0, "The sum of offset (512) and size (1048576) has to be smaller or equal to the  actual size of the containing file (1048576)"},
-		{"1M", "", "9223372036854775807", 0, "The sum of offset (0) and size (9223372036854775807) has to be smaller or equal to the  actual size of the containing file (1048576)"},
-		{"1M", "9223372036854775296", "512", 0, "Offset (9223372036854775296) cannot be greater than size of the containing file (1048576)"},
-		{"1M", "", "x", 0, "Parameter 'size' expects a non-negative number below 2^64"},
-		{"1000", "512", "", 512, ""},
-		{"1000", "1024", "", 0, ""},
-		{"1000", "", "1000", 0, "Specified size is not multiple of 512"},
-		{"1000", "", "1024", 1024, ""},
-	} {
-		var given []string
-		if c.offset != "" {
-			given = append(given, "offset", c.offset)
-		}
-		if c.size != "" {
-			given = append(given, "size", c.size)
-		}
-		d, err := openMem(t, c.file, given...)
+	for _, c := range windowTests {
+		d, err := openMem(t, c.file, windowOptions(c.offset, c.size)...)
 		if err != nil {
 			if err.Error() != c.err {
 				t.Errorf("%+v: %v", c, err)
@@ -100,6 +112,33 @@ func TestWindow(t *testing.T) {
 		}
 		if c.err != "" || d.Length() != c.length {
 			t.Errorf("%+v: length %d", c, d.Length())
+		}
+	}
+}
+
+// TestPeer asks the original for the texts that TestWindow compares with.
+func TestPeer(t *testing.T) {
+	peer := blockdevtest.Peer(t, "qemu-io", "qemu-utils")
+	dir := t.TempDir()
+	for name, size := range map[string]int64{"1M": 1 << 20, "1000": 1000} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range windowTests {
+		args := "driver=raw,file.driver=file,file.filename=" + filepath.Join(dir, c.file)
+		given := windowOptions(c.offset, c.size)
+		for i := 0; i < len(given); i += 2 {
+			args += "," + given[i] + "=" + given[i+1]
+		}
+		out, _ := exec.Command(peer, "-r", "--image-opts", args, "-c", "quit").CombinedOutput()
+		got, failed := strings.CutPrefix(string(out), "qemu-io: can't open: ")
+		if c.err == "" && failed || !strings.HasPrefix(got, c.err) {
+			t.Errorf("%+v: qemu-io says %q", c, out)
 		}
 	}
 }
