@@ -33,8 +33,20 @@ func (d *Device) Top() Node { return d.top }
 // behind its end.
 func (d *Device) Length() int64 { return roundUp(d.top.Info().Size, SectorSize) }
 
-// Info is what the topmost node says about itself.
-func (d *Device) Info() Info { return d.top.Info() }
+// Info is what the topmost node says about itself, under the name of the driver that was asked for.
+func (d *Device) Info() Info {
+	info := d.top.Info()
+	info.Driver = d.tree.root.driver.Name
+	return info
+}
+
+// Describe gives the lines that the driver has to tell of this image, nil if it has none.
+func (d *Device) Describe() []Detail {
+	if about, ok := d.tree.root.guard.node.(Describer); ok {
+		return about.Describe()
+	}
+	return nil
+}
 
 // ReadOnly says whether the device was opened without permission to write.
 func (d *Device) ReadOnly() bool { return d.tree.root.mode.ReadOnly }
@@ -71,14 +83,14 @@ func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
 // checkRange refuses what is not wholly inside the device, with EIO as QEMU does.
 func (d *Device) checkRange(op string, off, n int64) error {
 	if n < 0 || off < 0 || off > math.MaxInt64-n || off+n > d.Length() {
-		return &Error{Op: op, Node: d.top.Info().Driver, Off: off, Len: n, Err: fmt.Errorf("outside the device of %d bytes: %w", d.Length(), syscall.EIO)}
+		return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: fmt.Errorf("outside the device of %d bytes: %w", d.Length(), syscall.EIO)}
 	}
 	return nil
 }
 
 func (d *Device) checkWrite(op string, off, n int64) error {
 	if d.ReadOnly() {
-		return &Error{Op: op, Node: d.top.Info().Driver, Off: off, Len: n, Err: fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)}
+		return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)}
 	}
 	return d.checkRange(op, off, n)
 }
@@ -87,7 +99,7 @@ func (d *Device) wrap(op string, off, n int64, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Op: op, Node: d.top.Info().Driver, Off: off, Len: n, Err: err}
+	return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: err}
 }
 
 // Read fills v from off. Any length is fine; it goes down in pieces of MaxRequest.

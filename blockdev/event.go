@@ -28,8 +28,8 @@ const (
 	EvL2Load                EventName = "l2_load"
 	EvL2Update              EventName = "l2_update"
 	EvL2UpdateCompressed    EventName = "l2_update_compressed"
-	EvL2AllocCowRead        EventName = "l2_alloc.cow_read"
-	EvL2AllocWrite          EventName = "l2_alloc.write"
+	EvL2AllocCowRead        EventName = "l2_alloc_cow_read"
+	EvL2AllocWrite          EventName = "l2_alloc_write"
 	EvReadAIO               EventName = "read_aio"
 	EvReadBackingAIO        EventName = "read_backing_aio"
 	EvReadCompressed        EventName = "read_compressed"
@@ -46,13 +46,14 @@ const (
 	EvRefblockUpdate        EventName = "refblock_update"
 	EvRefblockUpdatePart    EventName = "refblock_update_part"
 	EvRefblockAlloc         EventName = "refblock_alloc"
-	EvRefblockAllocHookup   EventName = "refblock_alloc.hookup"
-	EvRefblockAllocWrite    EventName = "refblock_alloc.write"
-	EvRefblockAllocWriteBlk EventName = "refblock_alloc.write_blocks"
-	EvRefblockAllocWriteTab EventName = "refblock_alloc.write_table"
-	EvRefblockAllocSwitch   EventName = "refblock_alloc.switch_table"
+	EvRefblockAllocHookup   EventName = "refblock_alloc_hookup"
+	EvRefblockAllocWrite    EventName = "refblock_alloc_write"
+	EvRefblockAllocWriteBlk EventName = "refblock_alloc_write_blocks"
+	EvRefblockAllocWriteTab EventName = "refblock_alloc_write_table"
+	EvRefblockAllocSwitch   EventName = "refblock_alloc_switch_table"
 	EvClusterAlloc          EventName = "cluster_alloc"
 	EvClusterAllocBytes     EventName = "cluster_alloc_bytes"
+	EvClusterAllocSpace     EventName = "cluster_alloc_space"
 	EvClusterFree           EventName = "cluster_free"
 	EvEmptyImagePrepare     EventName = "empty_image_prepare"
 )
@@ -65,7 +66,7 @@ func Events() []EventName {
 		EvReadAIO, EvReadBackingAIO, EvReadCompressed, EvWriteAIO, EvWriteCompressed, EvVMStateLoad, EvVMStateSave,
 		EvCowRead, EvCowWrite, EvReftableLoad, EvReftableGrow, EvReftableUpdate, EvRefblockLoad, EvRefblockUpdate,
 		EvRefblockUpdatePart, EvRefblockAlloc, EvRefblockAllocHookup, EvRefblockAllocWrite, EvRefblockAllocWriteBlk,
-		EvRefblockAllocWriteTab, EvRefblockAllocSwitch, EvClusterAlloc, EvClusterAllocBytes, EvClusterFree,
+		EvRefblockAllocWriteTab, EvRefblockAllocSwitch, EvClusterAlloc, EvClusterAllocBytes, EvClusterAllocSpace, EvClusterFree,
 		EvFlushToOS, EvFlushToDisk, EvPwritevRMWHead, EvPwritevRMWAfterHead, EvPwritevRMWTail, EvPwritevRMWAfterTail,
 		EvPwritev, EvPwritevZero, EvPwritevDone, EvEmptyImagePrepare, EvL1ShrinkWriteTable, EvL1ShrinkFreeL2,
 		EvCorWrite, EvNone,

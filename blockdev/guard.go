@@ -542,7 +542,11 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 		return err
 	}
 	g.written.Add(1)
-	return g.node.Truncate(ctx, size, p, f)
+	err = g.node.Truncate(ctx, size, p, f)
+	if err == ErrNotSupported { // bare: the node has no words of its own
+		err = &Refusal{"Image format driver does not support resize", err}
+	}
+	return err
 }
 
 // Flush lets one flush through at a time. A protocol with nothing new is left alone, and so is one opened never to sync; a

@@ -51,7 +51,8 @@ type Link struct {
 // tree is an open stack of nodes with what is needed to open more of it and to reopen it.
 type tree struct {
 	cfg   OpenConfig
-	root  *treeNode
+	root  *treeNode   // what was asked for
+	top   *treeNode   // root, or a filter over it that nobody named
 	nodes []*treeNode // in the order of opening: children before parents
 	names map[string]*treeNode
 	fresh int
@@ -62,16 +63,21 @@ type treeNode struct {
 	driver   *Driver
 	name     string // node-name, made up if none was given
 	filename string
-	parent   *treeNode
-	key      string // what the parent calls this child
-	role     Role
 	guard    *guard
 	mode     Mode
 	options  *Options // all of them, those of children not yet opened included
 	values   Values
 	protocol bool
-	children []*treeNode
+	children []edge
 	depth    int
+}
+
+// edge leads from a node to a child.
+type edge struct {
+	*treeNode
+	key    string // what the parent calls the child
+	role   Role
+	opened bool // by the parent, from which it inherits; else it was there before and is referred to by name
 }
 
 const defaultMaxDepth = 200
@@ -119,16 +125,17 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	if err == nil && cfg.Snapshot {
 		root, err = t.overlay(ctx, root)
 	}
+	top := root
 	if err == nil && cfg.CopyOnRead {
-		root, err = t.open(ctx, spec{options: filterOver(root)})
+		top, err = t.copyOnRead(ctx, root)
 	}
 	if err != nil {
 		t.close() // the error of opening says enough
 		return nil, err
 	}
-	t.root = root
-	root.guard.top = true
-	d := &Device{tree: t, top: root.guard, claim: cfg.claim(root.mode)}
+	t.root, t.top = root, top
+	top.guard.top = true
+	d := &Device{tree: t, top: top.guard, claim: cfg.claim(root.mode)}
 	d.writethrough.Store(cfg.WriteThrough)
 	if err := ClaimOn(ctx, d.top, d.claim); err != nil {
 		t.close()
@@ -149,13 +156,16 @@ func (cfg OpenConfig) claim(m Mode) Claim {
 	return c
 }
 
-// filterOver is the options of a copy-on-read filter over n.
-func filterOver(n *treeNode) *Options {
+// copyOnRead puts a filter over n. It has no part in what the device is called, nor in reopening.
+func (t *tree) copyOnRead(ctx context.Context, n *treeNode) (*treeNode, error) {
+	if n.mode.ReadOnly {
+		return nil, Refuse("Can't use copy-on-read on read-only device")
+	}
 	var o Options
 	o.Set("driver", "copy-on-read")
 	o.Set("file", n.name)
 	inheritMode(&o, n.mode)
-	return &o
+	return t.open(ctx, spec{options: &o})
 }
 
 // spec is what is known of a node before it is opened.
@@ -181,8 +191,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 		return nil, err
 	}
 	n := &treeNode{
-		driver: drv, filename: s.name, parent: s.parent, key: s.key, role: s.role, mode: mode, options: s.options,
-		protocol: s.protocol, depth: s.depth,
+		driver: drv, filename: s.name, mode: mode, options: s.options, protocol: s.protocol, depth: s.depth,
 	}
 	if err := t.nameNode(n, generic.String("node-name")); err != nil {
 		return nil, err
@@ -508,22 +517,18 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 		if n == nil || n.guard == nil { // not there, or not open yet: a stack cannot refer to what it is part of
 			return nil, Refuse("Cannot find device='%s' nor node-name='%s'", refName, refName)
 		}
-		n.parent = parent
-		n.key = key
-		parent.children = append(parent.children, n)
+		parent.children = append(parent.children, edge{n, key, role, false})
 		return n, nil
 	}
 	if name == "" && opts.Len() == 0 || hasRef && ref == nil {
 		return nil, nil
 	}
 	inheritMode(opts, childMode(parent.mode, role))
-	n, err := t.open(ctx, spec{
-		name: name, options: opts, parent: parent, key: key, role: role, protocol: protocol, depth: parent.depth,
-	})
+	n, err := t.open(ctx, spec{name: name, options: opts, protocol: protocol, depth: parent.depth})
 	if err != nil {
 		return nil, err
 	}
-	parent.children = append(parent.children, n)
+	parent.children = append(parent.children, edge{n, key, role, true})
 	return n, nil
 }
 
@@ -701,13 +706,11 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key, name stri
 		return n, claimBacking(ctx, n)
 	}
 	inheritMode(opts, childMode(parent.mode, RoleBacking))
-	n, err := t.open(ctx, spec{
-		name: name, options: opts, parent: parent, key: key, role: RoleBacking, depth: parent.depth + 1,
-	})
+	n, err := t.open(ctx, spec{name: name, options: opts, depth: parent.depth + 1})
 	if err != nil {
 		return nil, err
 	}
-	parent.children = append(parent.children, n)
+	parent.children = append(parent.children, edge{n, key, RoleBacking, true})
 	return n, claimBacking(ctx, n)
 }
 

@@ -1,5 +1,7 @@
 package blockdev
 
+import "context"
+
 // Queue carries a batch of block requests: many are staged, started together and reaped as they complete, without a
 // goroutine, a channel or an allocation a request. One goroutine owns it. Slots are numbered from 0 to Depth()-1, each
 // with its own memory and at most one request in flight. The package verify declares the same interface with the
@@ -29,6 +31,7 @@ type Queue interface {
 // Queuer is a node that has a batch queue of its own; a Device uses goroutines over the ones that have not. The queue is
 // never searched for down the stack, because a layer in between would be left out.
 type Queuer interface {
-	// NewQueue makes a queue of depth slots with size bytes of memory each.
-	NewQueue(depth, size int) (Queue, error)
+	// NewQueue makes a queue of depth slots with size bytes of memory each. ENOTSUP means that there is none to be had after all. The
+	// caller's goroutine owns the queue, from here to Close, and may be locked to its thread meanwhile.
+	NewQueue(ctx context.Context, depth, size int) (Queue, error)
 }

@@ -3,7 +3,6 @@ package blockdev
 import (
 	"context"
 	"reflect"
-	"slices"
 	"strings"
 )
 
@@ -11,8 +10,12 @@ import (
 // or all abort. Options that are not named keep their values. Children follow what they inherit.
 func (d *Device) Reopen(ctx context.Context, change *Options) error {
 	r := &reopening{tree: d.tree}
-	if err := r.plan(ctx, d.tree.root, change); err != nil {
+	if err := r.plan(d.tree.root, change, d.tree.root.mode); err != nil {
 		return err
+	}
+	readOnly := r.steps[len(r.steps)-1].mode.ReadOnly
+	if readOnly && d.tree.top != d.tree.root {
+		return Refuse("Can't set node '%s' to r/o with copy-on-read enabled", d.tree.root.name)
 	}
 	if err := r.prepare(ctx); err != nil {
 		r.abort()
@@ -21,7 +24,7 @@ func (d *Device) Reopen(ctx context.Context, change *Options) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	claim := d.claim
-	if r.steps[len(r.steps)-1].mode.ReadOnly {
+	if readOnly {
 		claim.Use &^= PermWrite | PermResize
 	} else {
 		claim.Use |= PermWrite
@@ -48,8 +51,8 @@ type reopenStep struct {
 	commit, abort func()
 }
 
-// plan settles the new options of n and of all below it.
-func (r *reopening) plan(ctx context.Context, n *treeNode, change *Options) error {
+// plan settles the new options of n and of all below it. What they do not say of the mode is as in inherited.
+func (r *reopening) plan(n *treeNode, change *Options, inherited Mode) error {
 	opts := n.options.GivenOnly()
 	for _, key := range change.Keys() {
 		v, _ := change.Get(key)
@@ -64,11 +67,7 @@ func (r *reopening) plan(ctx context.Context, n *treeNode, change *Options) erro
 	if err := n.unchangeable(opts); err != nil {
 		return err
 	}
-	if n.parent != nil && n.inherits() {
-		inheritMode(opts, childMode(r.modeOf(n.parent), n.role))
-	} else {
-		inheritMode(opts, n.mode)
-	}
+	inheritMode(opts, inherited)
 	mode, generic, err := settleMode(opts)
 	if err != nil {
 		return err
@@ -77,30 +76,18 @@ func (r *reopening) plan(ctx context.Context, n *treeNode, change *Options) erro
 	if step.values, err = ParseValues(n.driver.Keys, opts.Clone()); err != nil {
 		return err
 	}
-	r.steps = append(r.steps, step) // parents first here, so that modeOf finds them
 	for _, c := range n.children {
-		if err := r.plan(ctx, c, change.Sub(c.key+".")); err != nil {
+		below := c.mode
+		if c.opened {
+			below = childMode(mode, c.role)
+		}
+		if err := r.plan(c.treeNode, change.Sub(c.key+"."), below); err != nil {
 			return err
 		}
 	}
-	if n.parent == nil {
-		slices.Reverse(r.steps)
-	}
+	r.steps = append(r.steps, step)
 	return nil
 }
-
-// modeOf is the mode that n will have.
-func (r *reopening) modeOf(n *treeNode) Mode {
-	for _, s := range r.steps {
-		if s.node == n {
-			return s.mode
-		}
-	}
-	return n.mode
-}
-
-// inherits is false for a child that was opened on its own and is only referred to by name.
-func (n *treeNode) inherits() bool { return n.key != "" }
 
 func (n *treeNode) knows(key string) bool {
 	return key == "driver" || declared(genericKeys, key) || declared(n.driver.Keys, key) || n.childTakes(key)
