@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+)
+
+// source gives one line after the other, without its newline. The error after the last one is io.EOF.
+type source interface {
+	Next() (string, error)
+}
+
+// commandLines is the lines that were given on the command line.
+type commandLines []string
+
+// Next is the next line.
+func (c *commandLines) Next() (string, error) {
+	if len(*c) == 0 {
+		return "", io.EOF
+	}
+	line := (*c)[0]
+	*c = (*c)[1:]
+	return line, nil
+}
+
+// longestLine bounds lines that no dialect bounds, in bytes.
+const longestLine = 1 << 20
+
+var errLongLine = errors.New("a line of the input is longer than 1 MiB")
+
+// inputLines is a stream of lines behind a prompt.
+type inputLines struct {
+	in     *bufio.Reader
+	limit  int // where a line is cut, the rest being the next one; 0: nowhere
+	prompt func()
+}
+
+// newInput reads lines from in. Before each of them, and before the end, prompt is called.
+func newInput(in io.Reader, limit int, prompt func()) *inputLines {
+	return &inputLines{in: bufio.NewReaderSize(in, 64<<10), limit: limit, prompt: prompt}
+}
+
+// Next prompts and reads a line. As in C, a NUL byte ends what is seen of it.
+func (l *inputLines) Next() (string, error) {
+	l.prompt()
+	line, err := l.read()
+	if err != nil {
+		return "", err
+	}
+	line, _, _ = strings.Cut(line, "\x00")
+	return line, nil
+}
+
+func (l *inputLines) read() (string, error) {
+	var b strings.Builder
+	for {
+		c, err := l.in.ReadByte()
+		switch {
+		case err != nil && b.Len() == 0:
+			return "", err
+		case err != nil || c == '\n':
+			return b.String(), nil
+		}
+		b.WriteByte(c)
+		switch {
+		case b.Len() == l.limit:
+			return b.String(), nil
+		case b.Len() > longestLine:
+			return "", errLongLine
+		}
+	}
+}

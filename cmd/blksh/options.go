@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/dialect"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+// qemuName is the name under which nothing but the original's options exist.
+const qemuName = "qemu-io"
+
+// options is what the words after the name of the program say.
+type options struct {
+	commands  []string
+	image     *session.Opening // nil if no file is named
+	imageOpts bool
+	misalign  bool
+	step      bool
+	secrets   map[string][]byte
+	trace     func(blockdev.TraceEvent)
+}
+
+// givenDialect is the value of --dialect, "" if there is none. What else is wrong with the words is found later.
+func givenDialect(words []string) string {
+	name := ""
+	native, _ := dialect.Find("native")
+	_, _ = args.GetoptLong("", native.Program.Letters, native.Program.Longs, words, func(_ byte, long, value string) error {
+		if long == "dialect" {
+			name = value
+		}
+		return nil
+	})
+	return name
+}
+
+// parse reads the words after the name. An error is an exit, or a failure to be shown.
+func (p *program) parse(argv []string) error {
+	o := session.Opening{Cache: session.Cache{WriteThrough: true}, Options: &blockdev.Options{}}
+	p.options.secrets = map[string][]byte{}
+	longs := p.dialect.Program.Longs
+	if p.name != qemuName && p.dialect.Specs != nil {
+		longs = append(longs[:len(longs):len(longs)], dialect.OwnOptions()...)
+	}
+	operands, err := args.GetoptLong(argv[0], p.dialect.Program.Letters, longs, argv[1:], func(letter byte, long, value string) error {
+		return p.option(&o, letter, long, value)
+	})
+	var bad *args.OptionError
+	if errors.As(err, &bad) {
+		fmt.Fprintln(p.errs, bad.Message)
+		return p.usage()
+	}
+	if err != nil {
+		return err
+	}
+	if len(operands) > 1 {
+		return p.usage()
+	}
+	if o.Format != "" && p.options.imageOpts {
+		return event.Fail(event.Report{Err: errors.New("--image-opts and -f are mutually exclusive")})
+	}
+	if len(operands) == 1 {
+		return p.operand(&o, operands[0])
+	}
+	return nil
+}
+
+// operand is the image.
+func (p *program) operand(o *session.Opening, word string) error {
+	p.options.image = o
+	if !p.options.imageOpts {
+		o.Name = word
+		return nil
+	}
+	o.Unnamed = true
+	warnings, err := session.MergeOptions(o.Options, word)
+	for _, w := range warnings {
+		p.printer.Print(event.Where{}, w)
+	}
+	return err
+}
+
+// usage ends a start that went wrong.
+func (p *program) usage() error {
+	_, _ = io.WriteString(p.out, p.dialect.Program.Usage(p.name))
+	return exit(max(1, p.dialect.Policy.Status(errors.New("usage"))))
+}
+
+// option takes one option. A later one wins over an earlier one.
+func (p *program) option(o *session.Opening, letter byte, long, value string) (err error) {
+	switch letter {
+	case 'h':
+		_, _ = io.WriteString(p.out, p.dialect.Program.Usage(p.name))
+		return exit(0)
+	case 'V':
+		_, _ = io.WriteString(p.out, p.dialect.Program.Version(p.name))
+		return exit(0)
+	case 'c':
+		p.options.commands = append(p.options.commands, value)
+	case 'f':
+		o.Format = value
+	case 'r':
+		o.ReadOnly = true
+	case 's':
+		o.Snapshot = true
+	case 'n':
+		o.Cache.Direct, o.Cache.WriteThrough = true, false
+	case 'C':
+		o.CopyOnRead = true
+	case 'm':
+		p.options.misalign = true
+	case 'k':
+		o.AIO = "native"
+	case 'i':
+		o.AIO, err = session.ParseAIO(value)
+	case 't':
+		o.Cache, err = session.ParseCache(value)
+	case 'd':
+		var unmap bool
+		unmap, err = session.ParseDiscard(value)
+		o.Unmap = &unmap
+	case 'T':
+		return p.traceOption(value)
+	case 'U':
+		o.ForceShare = true
+	default:
+		return p.longOption(long, value)
+	}
+	return err
+}
+
+// longOption takes an option that has no letter.
+func (p *program) longOption(long, value string) error {
+	switch long {
+	case "image-opts":
+		p.options.imageOpts = true
+	case "object":
+		return p.object(value)
+	case "step":
+		p.options.step = true
+	case "dialect": // chosen before
+	default: // a leftover that is parsed and nothing else
+		return p.usage()
+	}
+	return nil
+}

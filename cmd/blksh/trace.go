@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// traceNames are the events that can be traced, by the operation they tell of. The names are QEMU's.
+var traceNames = map[string]string{
+	"read":     "bdrv_co_preadv_part",
+	"write":    "bdrv_co_pwritev_part",
+	"zero":     "bdrv_co_pwrite_zeroes",
+	"discard":  "bdrv_co_pdiscard",
+	"flush":    "bdrv_co_flush",
+	"truncate": "bdrv_co_truncate",
+}
+
+// tracing is which operations are traced, and where to.
+type tracing struct {
+	mu  sync.Mutex
+	on  map[string]bool // by operation
+	out io.Writer
+}
+
+// traceOption takes the value of --trace: [[enable=]PATTERN][,events=FILE][,file=FILE].
+func (p *program) traceOption(value string) error {
+	t := &tracing{on: map[string]bool{}, out: p.errs}
+	if p.dialect.Program.TraceIsFile {
+		return p.traceFile(t, value, "")
+	}
+	opts, err := blockdev.ParseOptionString(value, "enable")
+	if err != nil {
+		return event.Fail(event.Report{Err: err})
+	}
+	if pattern := opts.String("enable"); pattern != "" && !t.enable(pattern) {
+		fmt.Fprintf(p.errs, "%s: warning: trace event '%s' does not exist\n", p.name, pattern)
+	}
+	if name := opts.String("events"); name != "" {
+		if err := p.traceFile(t, name, p.name+":"); err != nil {
+			return err
+		}
+	}
+	if name := opts.String("file"); name != "" {
+		if t.out, err = os.Create(name); err != nil {
+			return event.Fail(event.Report{Err: err})
+		}
+	}
+	p.options.trace = t.trace
+	return nil
+}
+
+// traceFile enables the events that a file lists, one a line. An error is shown behind prefix.
+func (p *program) traceFile(t *tracing, name, prefix string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		fmt.Fprintf(p.errs, "%s%s: %s\n", prefix, name, blockdev.ErrnoText(blockdev.Errno(err)))
+		return exit(1)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		pattern := strings.TrimSpace(lines.Text())
+		if pattern == "" || pattern[0] == '#' || t.enable(pattern) {
+			continue
+		}
+		fmt.Fprintf(p.errs, "%s%s:%d: warning: trace event '%s' does not exist\n", prefix, name, n, pattern)
+	}
+	p.options.trace = t.trace
+	return nil
+}
+
+// enable switches events on, or off if the pattern begins with '-'. It is false if the name of one event names none.
+func (t *tracing) enable(pattern string) bool {
+	name, off := strings.CutPrefix(pattern, "-")
+	found := strings.ContainsAny(name, "*?")
+	for op, event := range traceNames {
+		if ok, _ := path.Match(name, event); ok {
+			t.on[op] = !off
+			found = true
+		}
+	}
+	return found
+}
+
+// trace shows a request when it starts.
+func (t *tracing) trace(e blockdev.TraceEvent) {
+	if e.Done || !t.on[e.Op] {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.out, "%s bs %s(%s) offset %d bytes %d flags 0x%x\n", traceNames[e.Op], e.Node, e.Driver, e.Off, e.Len, e.Flags)
+}

@@ -1,0 +1,17 @@
+// Package commands is the commands of the shell, one family a file.
+//
+// A command is a value: its synopsis, its help, and a function that declares flags, operands and checks and returns what
+// to do with them. It asks the device and emits events; it formats nothing, and it does not know in which
+// dialect it runs. To add one, write it and name it in All.
+package commands
+
+import "github.com/blksh/blksh/commands/session"
+
+// All is every command there is.
+func All() []session.Command {
+	return []session.Command{
+		abort, aioDiscard, aioFlush, aioRead, aioWrite, alloc, breakCommand, closeCommand, discard, flush, help, info, length,
+		mapCommand, multiwrite, open, quit, read, readv, removeBreak, reopen, resume, sigraise, sleep, truncate, waitBreak, write,
+		writev, zoneAppend, zoneClose, zoneFinish, zoneOpen, zoneReport, zoneReset,
+	}
+}

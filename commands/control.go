@@ -1,0 +1,128 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var help = session.Command{
+	Name: "help", Alias: "?", Max: 1,
+	Args:  "[command]",
+	Short: "help for one or all commands",
+	Long: ` Example:
+ help read             what read does, and with which flags
+`,
+	New: func(f *session.Flags) session.Run {
+		var name string
+		f.OptWord("command", func(word string) error {
+			name = word
+			return nil
+		})
+		return func(_ context.Context, s *session.Session, _ *session.Image) error {
+			if name == "" {
+				for _, row := range s.Table.Rows() {
+					s.Emit(row.Synopsis(row.Name))
+				}
+				s.Emit(event.HelpList{})
+				return nil
+			}
+			row := s.Table.Find(name)
+			if row == nil {
+				return event.Fail(event.HelpUnknown{Name: name})
+			}
+			s.Emit(row.Synopsis(name))
+			s.Emit(event.HelpBody{Text: row.Long})
+			return nil
+		}
+	},
+}
+
+var quit = session.Command{
+	Name: "quit", Alias: "q", Max: -1,
+	Short: "exit the program",
+	Long: ` Example:
+ quit                  waits for requests in the background, closes the image and leaves
+`,
+	New: func(f *session.Flags) session.Run {
+		var ignored []string
+		f.Words(&ignored, "ignored", 0)
+		return func(_ context.Context, s *session.Session, _ *session.Image) error {
+			s.End()
+			return nil
+		}
+	},
+}
+
+var sleep = session.Command{
+	Name: "sleep", Min: 1, Max: 1,
+	Args:  "milliseconds",
+	Short: "waits for the given value in milliseconds",
+	Long: ` Example:
+ sleep 1500            waits a second and a half; requests in the background go on
+`,
+	New: func(f *session.Flags) session.Run {
+		var d time.Duration
+		f.Word("time", func(word string) (err error) {
+			if d, err = args.Milliseconds(word); err != nil {
+				return event.Fail(event.BadValue{Message: err.Error()})
+			}
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, _ *session.Image) error { return s.Sleep(ctx, d) }
+	},
+}
+
+var abort = session.Command{
+	Name:  "abort",
+	Short: "simulate a program crash using abort(3)",
+	Long: ` Example:
+ abort                 dies at once, without closing the image or writing out what is buffered
+`,
+	New: func(*session.Flags) session.Run {
+		return func(_ context.Context, s *session.Session, _ *session.Image) error {
+			s.Abort()
+			return nil
+		}
+	},
+}
+
+// lastSignal is the highest number that is tried, C's NSIG.
+const lastSignal = 65
+
+var sigraise = session.Command{
+	Name: "sigraise", Min: 1, Max: 1,
+	Args:  "signal",
+	Short: "raises a signal",
+	Long: ` Example:
+ sigraise 9            dies as if another program had sent SIGKILL
+`,
+	New: func(f *session.Flags) session.Run {
+		var signal int64
+		word := ""
+		f.Word("signal", func(w string) (err error) {
+			word = w
+			signal, err = f.Number("signal", w)
+			return err
+		})
+		f.Check("signal.limit", func() error {
+			if signal > lastSignal {
+				return event.Fail(event.BadValue{
+					Message: fmt.Sprintf("signal argument '%s' is too large to be a valid signal", word),
+				})
+			}
+			return nil
+		})
+		return func(_ context.Context, s *session.Session, _ *session.Image) error {
+			s.Printer.Flush()
+			if signal > 0 && signal <= lastSignal {
+				s.Raise(int(signal))
+			}
+			return nil
+		}
+	},
+}

@@ -1,0 +1,108 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+// breakpoint is what a command of this file does: to the layer that can hold requests, with its words.
+type breakpoint struct {
+	action     string // as failures name it
+	event, tag string
+	do         func(ctx context.Context, s *session.Session, b blockdev.Breakpointer, p *breakpoint) error
+}
+
+func (p *breakpoint) run(ctx context.Context, s *session.Session, im *session.Image) error {
+	holder, ok := blockdev.Find[blockdev.Breakpointer](im.Dev.Top())
+	err := error(blockdev.ErrNotSupported)
+	if ok {
+		err = p.do(ctx, s, holder, p)
+	}
+	if err != nil {
+		return event.Fail(event.BreakFailed{Action: p.action, Tag: p.tag, Err: err})
+	}
+	return nil
+}
+
+func (p *breakpoint) tagOperand(f *session.Flags) {
+	f.Word("tag", func(word string) error {
+		p.tag = word
+		return nil
+	})
+}
+
+var breakCommand = session.Command{
+	Name: "break", Min: 2, Max: 2, Needs: session.File,
+	Args:  "event tag",
+	Short: "sets a breakpoint on event and tags the stopped request as tag",
+	Long: ` Example:
+ break write_aio A     the next request that comes to write data stops there
+ aio_write 0 64k
+ wait_break A          it stands
+ resume A              and goes on
+
+ Needs a blkdebug layer, as in: open blkdebug::disk.qcow2
+`,
+	New: func(f *session.Flags) session.Run {
+		p := &breakpoint{action: "set", do: func(_ context.Context, _ *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
+			return b.Break(blockdev.EventName(p.event), p.tag)
+		}}
+		f.Word("event", func(word string) error {
+			p.event = word
+			return nil
+		})
+		p.tagOperand(f)
+		return p.run
+	},
+}
+
+var removeBreak = session.Command{
+	Name: "remove_break", Min: 1, Max: 1, Needs: session.File,
+	Args:  "tag",
+	Short: "remove a breakpoint by tag",
+	Long: ` Example:
+ remove_break A        requests no longer stop at A; those that stand there go on
+`,
+	New: func(f *session.Flags) session.Run {
+		p := &breakpoint{action: "remove", do: func(_ context.Context, _ *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
+			return b.RemoveBreak(p.tag)
+		}}
+		p.tagOperand(f)
+		return p.run
+	},
+}
+
+var resume = session.Command{
+	Name: "resume", Min: 1, Max: 1, Needs: session.File,
+	Args:  "tag",
+	Short: "resumes the request tagged as tag",
+	Long: ` Example:
+ resume A              lets the request go on that stands at A
+`,
+	New: func(f *session.Flags) session.Run {
+		p := &breakpoint{action: "resume", do: func(_ context.Context, _ *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
+			return b.Resume(p.tag)
+		}}
+		p.tagOperand(f)
+		return p.run
+	},
+}
+
+var waitBreak = session.Command{
+	Name: "wait_break", Min: 1, Max: 1, Needs: session.File,
+	Args:  "tag",
+	Short: "waits for the suspension of a request",
+	Long: ` Example:
+ wait_break A          returns when a request stands at A, and fails if none is on its way
+`,
+	New: func(f *session.Flags) session.Run {
+		p := &breakpoint{action: "wait", do: func(ctx context.Context, s *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
+			return s.Do(ctx, func(ctx context.Context) error { return b.WaitSuspended(ctx, p.tag) })
+		}}
+		p.tagOperand(f)
+		return p.run
+	},
+}

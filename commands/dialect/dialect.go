@@ -1,0 +1,78 @@
+// Package dialect says how each QEMU version's shell, and our own, differs from the others.
+//
+// Commands are native: what they declare is the union of everything. A dialect of QEMU is an allow list over that:
+// per command its synopsis, letters and checks. What it does not name does not exist there, so a new native thing touches no
+// dialect. The newest is written out; each older one is a patch on the next newer. Besides, a dialect has a printer, a policy and the
+// options of the program. Deleting a dialect is deleting its file and its line in All.
+package dialect
+
+import (
+	"io"
+	"maps"
+
+	"github.com/blksh/blksh/commands"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/print"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+// Dialect is one way to speak.
+type Dialect struct {
+	Name string
+	// Specs are the commands; nil is all of them with all they declare.
+	Specs  map[string]session.Spec
+	Policy session.Policy
+	// Printer makes the voice of a program of that name.
+	Printer func(out *print.Stdout, errs io.Writer, program string) session.Printer
+	Program Program
+}
+
+// Program is the options of the process.
+type Program struct {
+	// Letters and Longs are the options that exist.
+	Letters string
+	Longs   []args.LongOption
+	// Version and Usage are what --version and --help print for a program of that name.
+	Version func(program string) string
+	Usage   func(program string) string
+	// TraceIsFile: the value of --trace is a file of event names.
+	TraceIsFile bool
+}
+
+// All is every dialect, the native one first.
+func All() []Dialect {
+	return []Dialect{native(), qemu(), qemu72(), qemu24()}
+}
+
+// Find is the dialect of that name.
+func Find(name string) (Dialect, bool) {
+	for _, d := range All() {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Dialect{}, false
+}
+
+// Table is the commands as the dialect knows them.
+func (d Dialect) Table() (*session.Table, error) { return session.NewTable(commands.All(), d.Specs) }
+
+// patch is a copy of specs with some replaced and some removed.
+func patch(specs, replaced map[string]session.Spec, removed ...string) map[string]session.Spec {
+	specs = maps.Clone(specs)
+	maps.Copy(specs, replaced)
+	for _, name := range removed {
+		delete(specs, name)
+	}
+	return specs
+}
+
+// patternByte reads the patterns of the qemu dialects.
+func patternByte(word string) (verify.Pattern, error) {
+	b, err := args.PatternByte(word)
+	return verify.Byte(b), err
+}
+
+// splitSpaces splits the lines of the qemu dialects. It cannot fail.
+func splitSpaces(line string) ([]string, error) { return args.SplitSpaces(line), nil }

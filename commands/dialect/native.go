@@ -1,0 +1,69 @@
+package dialect
+
+import (
+	"errors"
+	"io"
+	"math"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/print"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+// native is the shell's own dialect: everything.
+func native() Dialect {
+	return Dialect{
+		Name: "native",
+		Policy: session.Policy{
+			Split:   func(line string) ([]string, error) { return args.SplitNative(line, false) },
+			Numbers: args.Native, Pattern: verify.ParsePattern,
+			MaxRequest:    math.MaxInt64,
+			AskPermission: true, Locks: true, OpenUnmaps: true,
+			StopAtFailure: true, BackgroundStatus: true,
+			Status: nativeStatus,
+		},
+		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {
+			return &print.QEMU{Out: out, Err: errs, Name: program, Times: args.ReportQEMU}
+		},
+		Program: programNative,
+	}
+}
+
+// The exit statuses of the native dialect.
+const (
+	statusData   = 1 // the data is not as expected
+	statusUsage  = 2
+	statusOpen   = 3 // an image cannot be opened
+	statusLocked = 4 // or is locked or in use
+	statusIO     = 5
+)
+
+// nativeStatus tells failures apart.
+func nativeStatus(err error) int {
+	var failure *event.Failure
+	if !errors.As(err, &failure) {
+		return statusIO
+	}
+	switch e := failure.Event.(type) {
+	case event.Mismatch:
+		return statusData
+	case event.OpenFailed:
+		if errors.Is(e.Err, syscall.EAGAIN) || errors.Is(e.Err, syscall.EBUSY) {
+			return statusLocked
+		}
+		return statusOpen
+	case event.Failed, event.BreakFailed, event.FileError:
+		return statusIO
+	case event.Report:
+		if errors.Is(e.Err, blockdev.ErrReadOnly) {
+			return statusUsage
+		}
+		return statusIO
+	default:
+		return statusUsage
+	}
+}

@@ -1,0 +1,141 @@
+package dialect
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/blksh/blksh/commands/args"
+)
+
+// Version is our own version.
+const Version = "0.1.0"
+
+// The options of the process in the order in which the originals list them, which shows when an abbreviation is ambiguous.
+var programQEMU = Program{
+	Letters: "hVc:d:f:rsnCmki:t:T:U",
+	Longs: []args.LongOption{
+		{Name: "help", Letter: 'h'},
+		{Name: "version", Letter: 'V'},
+		{Name: "cmd", HasArg: true, Letter: 'c'},
+		{Name: "format", HasArg: true, Letter: 'f'},
+		{Name: "read-only", Letter: 'r'},
+		{Name: "snapshot", Letter: 's'},
+		{Name: "nocache", Letter: 'n'},
+		{Name: "copy-on-read", Letter: 'C'},
+		{Name: "misalign", Letter: 'm'},
+		{Name: "native-aio", Letter: 'k'},
+		{Name: "aio", HasArg: true, Letter: 'i'},
+		{Name: "discard", HasArg: true, Letter: 'd'},
+		{Name: "cache", HasArg: true, Letter: 't'},
+		{Name: "trace", HasArg: true, Letter: 'T'},
+		{Name: "force-share", Letter: 'U'},
+		{Name: "object", HasArg: true},
+		{Name: "image-opts"},
+	},
+	Version: version("11.1.3"),
+	Usage:   usageQEMU,
+}
+
+// program24 has two leftovers that are parsed and then refused: -g and --offset.
+var program24 = Program{
+	Letters: "hVc:d:f:rsnmgkt:T:",
+	Longs: []args.LongOption{
+		{Name: "help", Letter: 'h'},
+		{Name: "version", Letter: 'V'},
+		{Name: "offset", HasArg: true},
+		{Name: "cmd", HasArg: true, Letter: 'c'},
+		{Name: "format", HasArg: true, Letter: 'f'},
+		{Name: "read-only", Letter: 'r'},
+		{Name: "snapshot", Letter: 's'},
+		{Name: "nocache", Letter: 'n'},
+		{Name: "misalign", Letter: 'm'},
+		{Name: "native-aio", Letter: 'k'},
+		{Name: "discard", HasArg: true, Letter: 'd'},
+		{Name: "cache", HasArg: true, Letter: 't'},
+		{Name: "trace", HasArg: true, Letter: 'T'},
+	},
+	TraceIsFile: true,
+	Version:     version("2.4.0"),
+	Usage:       usage24,
+}
+
+var programNative = Program{
+	Letters: programQEMU.Letters,
+	Longs:   append(append([]args.LongOption{}, programQEMU.Longs...), OwnOptions()...),
+	Version: version(Version),
+	Usage:   usageNative,
+}
+
+// OwnOptions are the options about the program itself. They exist unless it was started under the name of another.
+func OwnOptions() []args.LongOption {
+	return []args.LongOption{{Name: "dialect", HasArg: true}, {Name: "step"}}
+}
+
+// version makes the version line of a program that does as version v does.
+func version(v string) func(program string) string {
+	return func(program string) string { return fmt.Sprintf("%s version %s (blksh %s)\n", program, v, Version) }
+}
+
+// usageLine is one option with its help.
+type usageLine struct{ option, help string }
+
+func usage(first, title string, lines []usageLine) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\n\n", first, title)
+	for _, l := range lines {
+		fmt.Fprintf(&b, "  %-20s %s\n", l.option, l.help)
+	}
+	return b.String()
+}
+
+const usageTitle = "Reads, writes and examines disk images and block devices."
+
+func usageQEMU(program string) string {
+	return usage(fmt.Sprintf("Usage: %s [OPTIONS]... [-c STRING]... [file]", program), usageTitle, linesQEMU()) +
+		fmt.Sprintf("\nCommands are listed by '%s -c help'.\n", program)
+}
+
+func linesQEMU() []usageLine {
+	return []usageLine{
+		{"--object OBJECTDEF", "define an object, such as a secret that an image needs"},
+		{"--image-opts", "the file is described by key=value,... and not by a name"},
+		{"-c, --cmd STRING", "run this command; may be repeated"},
+		{"-f, --format FMT", "do not guess the format of the file"},
+		{"-r, --read-only", "open without permission to write"},
+		{"-s, --snapshot", "writes go to a temporary overlay"},
+		{"-n, --nocache", "bypass the page cache, as -t none"},
+		{"-C, --copy-on-read", "copy what is read from a backing file"},
+		{"-m, --misalign", "use buffers that begin 16 bytes behind a page"},
+		{"-k, --native-aio", "as -i native"},
+		{"-i, --aio=MODE", "how requests are made: threads, native, io_uring"},
+		{"-t, --cache=MODE", "none, writeback, writethrough, directsync, unsafe"},
+		{"-d, --discard=MODE", "whether discards are passed on: unmap, ignore"},
+		{"-T, --trace SPEC", "[[enable=]PATTERN][,events=FILE][,file=FILE]"},
+		{"-U, --force-share", "share the image with programs that write it"},
+		{"-h, --help", "show this and leave"},
+		{"-V, --version", "show the version and leave"},
+	}
+}
+
+func usage24(program string) string {
+	return usage(fmt.Sprintf("Usage: %s [-h] [-V] [-rsnm] [-f FMT] [-c STRING] ... [file]", program), usageTitle, []usageLine{
+		{"-c, --cmd STRING", "run this command; may be repeated"},
+		{"-f, --format FMT", "do not guess the format of the file"},
+		{"-r, --read-only", "open without permission to write"},
+		{"-s, --snapshot", "writes go to a temporary overlay"},
+		{"-n, --nocache", "bypass the page cache, as -t none"},
+		{"-m, --misalign", "use buffers that begin 16 bytes behind a page"},
+		{"-k, --native-aio", "hand requests to the kernel (with -n)"},
+		{"-t, --cache=MODE", "none, writeback, writethrough, directsync, unsafe"},
+		{"-T, --trace FILE", "trace the events that the file lists"},
+		{"-h, --help", "show this and leave"},
+		{"-V, --version", "show the version and leave"},
+	}) + fmt.Sprintf("\nCommands are listed by '%s -c help'.\n", program)
+}
+
+func usageNative(program string) string {
+	return usage(fmt.Sprintf("Usage: %s [OPTIONS]... [-c STRING]... [file]", program), usageTitle, append(linesQEMU(),
+		usageLine{"--dialect NAME", "speak as native, qemu, qemu-7.2 or qemu-2.4"},
+		usageLine{"--step", "a command ends when every request stands still"},
+	)) + fmt.Sprintf("\nExample: %s -c 'read -v 0 64' disk.img\nCommands are listed by '%s -c help'.\n", program, program)
+}

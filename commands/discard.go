@@ -1,0 +1,62 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var discard = session.Command{
+	Name: "discard", Alias: "d", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Args:  "[-Cq] off len",
+	Short: "discards a number of bytes at a specified offset",
+	Long: ` Example:
+ discard 1M 64k        says that 64 KiB from the second MiB on are of no more use
+
+ What is read there afterwards depends on the image; write -zu promises zeroes.
+ -q, -C      report nothing, or comma separated values
+`,
+	New: func(f *session.Flags) session.Run {
+		t := &transfer{op: "discard", verb: event.Discard}
+		t.common(f)
+		t.extent(f)
+		t.limit(f, 0, 0)
+		unit := int64(1)
+		f.Offer("whole-sectors", func() error {
+			unit = blockdev.SectorSize
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			return t.discard(unit).wait(ctx, s, im)
+		}
+	},
+}
+
+// discard makes the request, with offset and length rounded down to a unit in bytes. The report tells what was asked for.
+func (t *transfer) discard(unit int64) work {
+	return t.plain(func(ctx context.Context, d *blockdev.Device) error {
+		return d.Discard(ctx, t.off-t.off%unit, t.n-t.n%unit)
+	})
+}
+
+var aioDiscard = session.Command{
+	Name: "aio_discard", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Args:  "[-Cq] off len",
+	Short: "asynchronously discards a number of bytes",
+	Long: ` Example:
+ aio_discard 1M 64k    starts a discard
+ aio_flush             waits for it
+
+ -q, -C      report nothing, or comma separated values
+`,
+	New: func(f *session.Flags) session.Run {
+		t := &transfer{op: "aio_discard", verb: event.Discarded}
+		t.common(f)
+		t.extent(f)
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			return t.discard(1).start(ctx, s, im)
+		}
+	},
+}

@@ -1,0 +1,127 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var open = session.Command{
+	Name: "open", Alias: "o", Min: 1, Max: -1,
+	Args:  "[-rsCnkU] [-t cache] [-d discard] [-i aio] [-o options] [path]",
+	Short: "open the file specified by path",
+	Long: ` Example:
+ open -r disk.img                   opens a file for reading
+ open -o driver=raw,offset=1M disk  leaves out its first MiB
+
+ -r          read only
+ -s          writes go to a temporary overlay
+ -n          bypass the page cache, as -t none
+ -C          copy what is read from a backing file into the image
+ -U          share the image with programs that write it (with -r)
+ -k          as -i native
+ -t MODE     cache mode: none, writeback, writethrough, directsync, unsafe
+ -d MODE     discard mode: ignore, unmap
+ -i MODE     how requests are made: threads, native, io_uring
+ -o OPTIONS  key=value,... for the image and, below file., for what it lies in
+`,
+	New: func(f *session.Flags) session.Run {
+		o := session.Opening{Options: &blockdev.Options{}, Cache: session.Cache{WriteThrough: true}, Unnamed: true}
+		f.Bool(&o.Snapshot, 's', "snapshot", "writes go to a temporary overlay")
+		f.Flag('n', "nocache", "", "bypass the page cache", func(string) error {
+			o.Cache.Direct, o.Cache.WriteThrough = true, false
+			return nil
+		})
+		f.Bool(&o.CopyOnRead, 'C', "copy-on-read", "copy what is read from a backing file into the image")
+		f.Bool(&o.ReadOnly, 'r', "read-only", "open without permission to write")
+		f.Flag('o', "options", "OPTIONS", "key=value,... for the image", func(word string) error {
+			if f.ImageOpts() {
+				return event.Fail(event.Conflict{Message: "--image-opts and 'open -o' are mutually exclusive"})
+			}
+			return f.Options(o.Options, word)
+		})
+		f.Flag('k', "native-aio", "", "as -i native", func(string) error {
+			o.AIO = "native"
+			return nil
+		})
+		f.Flag('i', "aio", "MODE", "how requests are made", func(word string) (err error) {
+			o.AIO, err = session.ParseAIO(word)
+			return err
+		})
+		f.Flag('t', "cache", "MODE", "cache mode", func(word string) (err error) {
+			o.Cache, err = session.ParseCache(word)
+			return err
+		})
+		f.Flag('d', "discard", "MODE", "discard mode", func(word string) error {
+			unmap, err := session.ParseDiscard(word)
+			o.Unmap = &unmap
+			return err
+		})
+		f.Bool(&o.ForceShare, 'U', "force-share", "share the image with programs that write it")
+		f.Ignored('g', "", "accepted for old scripts")
+		f.OptWord("path", func(word string) error {
+			if f.ImageOpts() {
+				return f.Options(o.Options, word)
+			}
+			o.Name, o.Unnamed = word, false
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, _ *session.Image) error { return s.OpenCommand(ctx, o) }
+	},
+}
+
+var closeCommand = session.Command{
+	Name: "close", Alias: "c", Needs: session.File,
+	Short: "close the current open file",
+	Long: ` Example:
+ close                 waits for requests in the background and closes the image
+`,
+	New: func(*session.Flags) session.Run {
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			_ = s.Close(ctx, im) // what fails there is told by the layer that failed
+			return nil
+		}
+	},
+}
+
+var reopen = session.Command{
+	Name: "reopen", Max: -1, Needs: session.File,
+	Args:  "[(-r|-w)] [-c cache] [-o options]",
+	Short: "reopens an image with new options",
+	Long: ` Example:
+ reopen -w             allows writing to an image that was opened read-only
+ reopen -c none        bypasses the page cache from now on
+
+ -r, -w      without, with permission to write
+ -c MODE     cache mode: none, writeback, writethrough, directsync, unsafe
+ -o OPTIONS  key=value,... for the image and, below file., for what it lies in
+`,
+	New: func(f *session.Flags) session.Run {
+		r := session.Reopening{Options: &blockdev.Options{}}
+		access := func(readOnly bool) func(string) error {
+			return func(string) error {
+				if r.ReadOnly != nil {
+					return event.Fail(event.Report{Err: errors.New("Only one -r/-w option may be given")})
+				}
+				r.ReadOnly = &readOnly
+				return nil
+			}
+		}
+		f.Flag('c', "cache", "MODE", "cache mode", func(word string) error {
+			c, err := session.ParseCache(word)
+			r.CacheMode = &c
+			return err
+		})
+		f.Flag('o', "options", "OPTIONS", "key=value,... for the image", func(word string) error {
+			return f.Options(r.Options, word)
+		})
+		f.Flag('r', "read-only", "", "without permission to write", access(true))
+		f.Flag('w', "read-write", "", "with permission to write", access(false))
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			return s.Reopen(ctx, im, r)
+		}
+	},
+}

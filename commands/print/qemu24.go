@@ -1,0 +1,93 @@
+package print
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// QEMU24 speaks as qemu-io of QEMU 2.4.0 does: what it said otherwise than later versions, and a QEMU for the rest.
+type QEMU24 struct{ QEMU }
+
+// Print shows e.
+func (q *QEMU24) Print(at event.Where, e event.Event) bool {
+	switch e := e.(type) {
+	case event.Alloc:
+		q.say("%d/%d sectors allocated at offset %s\n", sectors(e.Allocated), sectors(e.Count), args.Size(float64(e.Off)))
+	case event.MapRun:
+		q.mapRun(e)
+	case event.MapEmpty:
+		q.warn("Unexpected end of image\n")
+	case event.Unaligned:
+		q.say("%s %d is not sector aligned\n", e.Operand, e.Value)
+	case event.VecTooLong:
+		q.say("too large length argument -- %s\n", e.Word)
+	case event.BadNumber:
+		q.say("non-numeric %s argument -- %s\n", operandWord(e), e.Word)
+	case event.FileOpen:
+		q.warn("file open already, try 'help close'\n")
+	case event.Failed:
+		q.failed(e)
+	case event.OpenFailed:
+		e.Err = wording24{e.Err}
+		return q.QEMU.Print(at, e)
+	case event.Report:
+		q.warn("%s\n", words(wording24{e.Err}))
+		q.hint(e.Err)
+	default:
+		return q.QEMU.Print(at, e)
+	}
+	return true
+}
+
+func sectors(n int64) int64 { return n / blockdev.SectorSize }
+
+// mapRun counts in sectors. Drivers that could not tell what is allocated, such as null, were taken to have everything.
+func (q *QEMU24) mapRun(e event.MapRun) {
+	yes := e.Allocated || strings.HasPrefix(e.Node, "null-")
+	state := 0
+	if yes {
+		state = 1
+	}
+	q.say("[% 24d] % 8d/% 8d sectors %s at offset %s (%d)\n",
+		e.Off, sectors(e.Len), sectors(e.Remaining), allocated(yes), args.Size(float64(e.Off)), state)
+}
+
+// operandWord is what a number was called that was none.
+func operandWord(e event.BadNumber) string {
+	switch {
+	case e.Command == "truncate":
+		return "truncate"
+	case e.Command == "sigraise":
+		return "signal number"
+	case (e.Command == "alloc" || e.Command == "multiwrite") && e.Operand == "off":
+		return "offset"
+	}
+	return "length"
+}
+
+func (q *QEMU24) failed(e event.Failed) {
+	if e.Op == "truncate" {
+		q.say("truncate: %s\n", errnoWords(e.Err))
+		return
+	}
+	q.QEMU.failed(e)
+}
+
+// wording24 is an error of the block layer in the words of 2.4.
+type wording24 struct{ error }
+
+func (w wording24) Unwrap() error { return w.error }
+
+func (w wording24) Error() string {
+	text := w.error.Error()
+	var no syscall.Errno
+	if errors.As(w.error, &no) && text == no.Error() {
+		return text
+	}
+	return strings.Replace(text, "' does not support the option '", "' used by device 'hda' doesn't support the option '", 1)
+}

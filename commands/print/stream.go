@@ -1,0 +1,52 @@
+// Package print turns events into bytes.
+//
+// A printer is the voice of one dialect. It is closed: an event that it has no case for prints nothing and makes Print say
+// so, which tests look for. The printers of older dialects are patches: a switch over the events that were worded
+// otherwise, and the newer printer for all others.
+package print
+
+import (
+	"bytes"
+	"io"
+)
+
+// stdioSize is the buffer of the C library's stdout, in bytes.
+const stdioSize = 4096
+
+// Stdout is a stream that is buffered as the C library buffers stdout: full blocks of 4096 bytes where it is no terminal, lines
+// where it is one. Which part of the output comes before what another stream says is visible when both end in one pipe, and a
+// program that dies by abort loses what is still buffered. Errors of writing are not noticed, as in qemu-io.
+type Stdout struct {
+	w     io.Writer
+	lines bool
+	buf   []byte
+}
+
+// NewStdout buffers w. lines is set for a terminal.
+func NewStdout(w io.Writer, lines bool) *Stdout {
+	return &Stdout{w: w, lines: lines, buf: make([]byte, 0, stdioSize)}
+}
+
+// Write buffers p. It never fails.
+func (s *Stdout) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		if len(s.buf) == cap(s.buf) {
+			s.Flush()
+		}
+		n := min(len(rest), cap(s.buf)-len(s.buf))
+		s.buf = append(s.buf, rest[:n]...)
+		rest = rest[n:]
+	}
+	if s.lines && bytes.IndexByte(p, '\n') >= 0 {
+		s.Flush()
+	}
+	return len(p), nil
+}
+
+// Flush writes out what is buffered.
+func (s *Stdout) Flush() {
+	if len(s.buf) > 0 {
+		_, _ = s.w.Write(s.buf)
+		s.buf = s.buf[:0]
+	}
+}

@@ -1,0 +1,237 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+var read = session.Command{
+	Name: "read", Alias: "r", Min: 2, Max: -1, Needs: session.File,
+	Args:  "[-bCqv] [-P pattern [-s off] [-l len]] off len",
+	Short: "reads a number of bytes at a specified offset",
+	Long: ` Example:
+ read -v 4k 64         shows 64 bytes from offset 4096
+ read -P 0xcd 0 1M     checks that the first MiB holds nothing but 0xcd
+
+ -P PATTERN  check what was read; -s and -l choose a part of it
+ -v          show the bytes
+ -b          read the area for machine state behind the guest's data
+ -q, -C      report nothing, or comma separated values
+`,
+	New: func(f *session.Flags) session.Run {
+		r := newReading("read")
+		var partOff, partLen int64
+		var hasOff, hasLen, machine, registered, positioned bool
+		f.Bool(&machine, 'b', "vmstate", "read the area for machine state")
+		r.common(f)
+		f.Size(&partLen, &hasLen, 'l', "length", "LEN", "check only so many bytes")
+		f.Bool(&positioned, 'p', "", "accepted for old scripts")
+		f.Pattern(&r.pattern, &r.check, 'P', "pattern", "PATTERN", "check what was read")
+		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
+		f.Size(&partOff, &hasOff, 's', "start", "OFF", "start checking so many bytes in")
+		f.Bool(&r.show, 'v', "verbose", "show the bytes")
+		f.OfferConflict("b-p", "-b and -p cannot be specified at the same time", func() bool { return machine && positioned })
+		r.extent(f)
+		r.limit(f, 0, 0)
+		f.Check("part-of-pattern", func() error {
+			if !r.check && (hasOff || hasLen) {
+				return session.WrongUsage()
+			}
+			return nil
+		})
+		f.Check("part", func() error {
+			if !hasLen {
+				partLen = r.n - partOff
+			}
+			if partLen < 0 || partOff > r.n || partLen > r.n-partOff {
+				return event.Fail(event.Conflict{Message: "pattern verification range exceeds end of read data"})
+			}
+			r.checkOff, r.checkLen = partOff, partLen
+			return nil
+		})
+		f.Check("machine-sectors", func() error {
+			if !machine {
+				return nil
+			}
+			return r.aligned()
+		})
+		f.OfferConflict("b-r", "I/O buffer registration is not supported when reading from vmstate", func() bool {
+			return machine && registered
+		})
+		f.Offer("sectors", func() error {
+			if positioned {
+				return nil
+			}
+			return r.aligned()
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			r.machine = machine
+			return r.work(s, im).wait(ctx, s, im)
+		}
+	},
+}
+
+var readv = session.Command{
+	Name: "readv", Min: 2, Max: -1, Needs: session.File,
+	Args:  "[-Cqv] [-P pattern] off len [len..]",
+	Short: "reads a number of bytes at a specified offset",
+	Long: ` Example:
+ readv -v 512 1k 1k    reads and shows 2 KiB, as one request with two buffers
+
+ -P PATTERN  check what was read
+ -v          show the bytes
+ -q, -C      report nothing, or comma separated values
+`,
+	New: func(f *session.Flags) session.Run {
+		r := newReading("readv")
+		r.vectorFlags(f)
+		r.vector(f, nil)
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			r.checkLen = r.n
+			return r.work(s, im).wait(ctx, s, im)
+		}
+	},
+}
+
+var aioRead = session.Command{
+	Name: "aio_read", Min: 2, Max: -1, Needs: session.File,
+	Args:  "[-Ciqv] [-P pattern] off len [len..]",
+	Short: "asynchronously reads a number of bytes",
+	Long: ` Example:
+ aio_read -P 1 0 64k   starts a read that is checked when it is done
+ aio_flush             waits for it
+
+ -P PATTERN  check what was read
+ -v          show the bytes
+ -i          count an invalid request instead of making one
+ -q, -C      report nothing, or comma separated values
+`,
+	New: func(f *session.Flags) session.Run {
+		r := newReading("readv") // qemu-io names it so as well
+		r.vectorFlags(f)
+		f.Instead('i', "invalid", "count an invalid request instead of making one", inject("read"))
+		r.vector(f, nil)
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			r.checkLen = r.n
+			return r.work(s, im).start(ctx, s, im)
+		}
+	},
+}
+
+// inject stands in for a request that is only counted.
+func inject(op string) session.Run {
+	return func(_ context.Context, s *session.Session, _ *session.Image) error {
+		s.Emit(event.Injected{Op: op})
+		return nil
+	}
+}
+
+// reading is a request for data, with what is to be done with them.
+type reading struct {
+	transfer
+	machine bool // from the area for machine state
+	show    bool
+
+	check              bool
+	pattern            verify.Pattern
+	checkOff, checkLen int64 // the part to check, from t.off on
+
+	buf      []byte
+	mismatch *verify.Mismatch
+}
+
+func newReading(op string) *reading {
+	return &reading{transfer: transfer{op: op, verb: event.Read}}
+}
+
+// vectorFlags declares the flags of the vectored reads.
+func (r *reading) vectorFlags(f *session.Flags) {
+	r.common(f)
+	f.Pattern(&r.pattern, &r.check, 'P', "pattern", "PATTERN", "check what was read")
+	f.Ignored('r', "", "accepted for scripts that register buffers")
+	f.Bool(&r.show, 'v', "verbose", "show the bytes")
+}
+
+// work makes the request.
+func (r *reading) work(s *session.Session, im *session.Image) work {
+	r.buf = r.buffer(s)
+	return work{
+		t: &r.transfer,
+		do: func(ctx context.Context, d *blockdev.Device) error {
+			return r.each(ctx, d, func(p []byte, off int64) { r.compare(p, off) })
+		},
+		done: func(s *session.Session) error { return r.conclude(s, im) },
+		free: func(s *session.Session) { s.Recycle(r.buf) },
+	}
+}
+
+// each reads the range and hands on its pieces.
+func (r *reading) each(ctx context.Context, d *blockdev.Device, then func(p []byte, off int64)) error {
+	return r.pieces(r.size(d), r.buf, func(v blockdev.Vec, off int64) error {
+		err := r.timed(func() error {
+			if r.machine {
+				return d.ReadVMState(ctx, v, off)
+			}
+			return d.Read(ctx, v, off, r.flags)
+		})
+		if err == nil {
+			then(r.buf[:v.Len()], off)
+		}
+		return err
+	})
+}
+
+// size is where reading ends.
+func (r *reading) size(d *blockdev.Device) int64 {
+	if r.machine {
+		return math.MaxInt64
+	}
+	return d.Length()
+}
+
+// compare checks the part of a piece that is to be checked.
+func (r *reading) compare(p []byte, off int64) {
+	if !r.check {
+		return
+	}
+	from := max(off, r.off+r.checkOff)
+	to := min(off+int64(len(p)), r.off+r.checkOff+r.checkLen)
+	if from < to {
+		r.mismatch = r.mismatch.Join(verify.Check(r.pattern, p[from-off:to-off], from))
+	}
+}
+
+// conclude shows what was read. Bytes that are no longer in memory are read again, since nothing of them may be shown before all of
+// them could be read.
+func (r *reading) conclude(s *session.Session, im *session.Image) error {
+	var outcome error
+	if r.mismatch != nil {
+		bad := event.Mismatch{Off: r.off + r.checkOff, Len: r.checkLen, Detail: r.mismatch}
+		s.Emit(bad)
+		outcome = session.Shown(event.Fail(bad))
+	}
+	if r.show && !r.quiet {
+		elapsed := r.elapsed
+		if err := r.dump(s, im); err != nil {
+			return errors.Join(outcome, r.failed(err))
+		}
+		r.elapsed = elapsed
+	}
+	r.report(s)
+	return outcome
+}
+
+func (r *reading) dump(s *session.Session, im *session.Image) error {
+	show := func(p []byte, off int64) { s.Emit(event.Dump{Off: off, Data: p}) }
+	if r.n <= int64(len(r.buf)) {
+		show(r.buf[:r.n], r.off)
+		return nil
+	}
+	return r.each(context.Background(), im.Dev, show)
+}

@@ -1,0 +1,38 @@
+package session
+
+import (
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/verify"
+)
+
+// Policy is what a dialect decides besides its table and its printer. The session, the opener and the parser of flags read it;
+// commands never do.
+type Policy struct {
+	// Split takes a line apart.
+	Split func(line string) ([]string, error)
+	// Numbers and Pattern read sizes and the value of -P.
+	Numbers args.Grammar
+	Pattern func(word string) (verify.Pattern, error)
+	// MaxRequest is the longest request that one command may make, in bytes.
+	MaxRequest int64
+	// MaxLine is where a line that comes from no terminal is cut, the rest being the next line; 0 is nowhere.
+	MaxLine int
+	// AskPermission: whether a command may write is settled before its flags are read, and not by the request.
+	AskPermission bool
+	// Status is what a failed command makes of the exit status, 0 if nothing. The status is the highest of all.
+	Status func(err error) int
+	// BackgroundStatus: the failure of a request in the background counts as the failure of a command.
+	BackgroundStatus bool
+	// StopAtFailure: no line is read after one that failed, unless a person types them.
+	StopAtFailure bool
+	// OpenFailureEnds: so it is after a failed open, but with the status as it was.
+	OpenFailureEnds bool
+	// StartWithout: an image of the command line that cannot be opened does not end the program.
+	StartWithout bool
+	// OpenUnmaps: an image of the command open gets its discards.
+	OpenUnmaps bool
+	// Locks: image locks are taken.
+	Locks bool
+	// AIOFallback: native AIO without O_DIRECT is no error but a reason for threads.
+	AIOFallback bool
+}

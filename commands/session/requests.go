@@ -1,0 +1,241 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// request is one call into the block layer on a goroutine of its own.
+type request struct {
+	id    int64
+	where event.Where
+	im    *Image
+	then  func(error) error // nil: somebody waits for it
+	err   error
+	over  bool // taken from the queue of finished ones
+}
+
+// patience is how long a request that somebody waits for may take before it is asked whether it ever can end. It affects
+// nothing but when a standstill is noticed.
+const patience = 20 * time.Millisecond
+
+// headStart is how long a background request may go before the next line is read. QEMU's requests run on the thread of the prompt
+// up to their first wait, so what they say until then comes before the next prompt.
+const headStart = time.Millisecond
+
+// start runs op on a goroutine, which the meter counts until the request is in the queue of finished ones.
+func (s *Session) start(ctx context.Context, r *request, op func(context.Context) error) {
+	s.lastID++
+	r.id = s.lastID
+	s.meter.Add(1)
+	ctx = blockdev.WithMeter(ctx, s.meter)
+	go func() {
+		r.err = op(ctx)
+		s.mu.Lock()
+		s.finished = append(s.finished, r)
+		s.mu.Unlock()
+		s.poke()
+		s.meter.Add(-1)
+	}()
+}
+
+func (s *Session) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Notify queues what a layer of the block stack has to say. Any goroutine may call it.
+func (s *Session) Notify(n blockdev.Notice) {
+	s.mu.Lock()
+	s.notices = append(s.notices, n)
+	s.mu.Unlock()
+	s.poke()
+}
+
+// Do runs one request and waits for it. Completions of others are delivered meanwhile. If nothing can make it end
+// any more, because it waits for a request that stands at a breakpoint, its context is cancelled with EDEADLK.
+func (s *Session) Do(ctx context.Context, op func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &request{}
+	s.start(ctx, r, op)
+	deliver := func() { s.collect(r) }
+	if !s.waitFor(ctx, deliver, func() bool { return r.over }) {
+		cancel(syscall.EDEADLK)
+		for !r.over {
+			<-s.wake
+			deliver()
+		}
+	}
+	return r.err
+}
+
+// Go starts a request in the background. Its completion, then, runs on the session goroutine when events are delivered;
+// the error that it returns is handled like that of a command.
+func (s *Session) Go(ctx context.Context, im *Image, op func(context.Context) error, then func(error) error) {
+	r := &request{im: im, where: s.where, then: then}
+	im.flying++
+	s.start(im.ctx, r, op)
+	r.where.ID = r.id
+	if s.Step {
+		return // settle waits without a limit
+	}
+	ctx, cancel := context.WithTimeout(ctx, headStart)
+	defer cancel()
+	_ = s.meter.Idle(ctx) // either way the line is over
+}
+
+// Drain waits until no request of im is in flight. It fails with EDEADLK if some of them stand still for ever.
+func (s *Session) Drain(ctx context.Context, im *Image) error {
+	if s.waitFor(ctx, func() { s.collect(nil) }, func() bool { return im.flying == 0 }) {
+		return nil
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return syscall.EDEADLK
+}
+
+// Sleep delivers events for a while.
+func (s *Session) Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		s.collect(nil)
+		select {
+		case <-timer.C:
+			s.collect(nil)
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.wake:
+		}
+	}
+}
+
+// Await delivers events until ready is closed.
+func (s *Session) Await(ready <-chan struct{}) {
+	for {
+		s.collect(nil)
+		select {
+		case <-ready:
+			s.collect(nil)
+			return
+		case <-s.wake:
+		}
+	}
+}
+
+// Busy says whether any request is in flight.
+func (s *Session) Busy() bool {
+	return slices.ContainsFunc(s.images, func(im *Image) bool { return im.flying > 0 })
+}
+
+// waitFor delivers events until over, or gives up when ctx ends or every request stands still.
+func (s *Session) waitFor(ctx context.Context, deliver func(), over func() bool) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	var still <-chan struct{}
+	for {
+		deliver()
+		if over() {
+			return true
+		}
+		select {
+		case <-s.wake:
+		case <-timer.C:
+			var stop func()
+			still, stop = s.standstill()
+			defer stop()
+		case <-still:
+			deliver()
+			return over()
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// standstill is closed when no request is running. stop ends the wait for it.
+func (s *Session) standstill() (still <-chan struct{}, stop func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	ch := make(chan struct{})
+	go func() {
+		if s.meter.Idle(ctx) == nil {
+			close(ch)
+		}
+	}()
+	return ch, stop
+}
+
+// settle ends a line in step mode.
+func (s *Session) settle(ctx context.Context) {
+	if s.meter.Idle(ctx) == nil {
+		s.collect(nil)
+	}
+}
+
+func (s *Session) deliverNotices() {
+	s.mu.Lock()
+	notices := s.notices
+	s.notices = nil
+	s.mu.Unlock()
+	for _, n := range notices {
+		s.Emit(event.Notice{Notice: n})
+	}
+}
+
+// collect delivers notices, and the completions up to that of until. In step mode completions that are found together come in the
+// order in which their requests were made.
+func (s *Session) collect(until *request) {
+	s.deliverNotices()
+	finished := s.takeFinished()
+	if s.Step {
+		slices.SortFunc(finished, func(a, b *request) int { return int(a.id - b.id) })
+	}
+	for i, r := range finished {
+		r.over = true
+		if r == until {
+			s.mu.Lock()
+			s.finished = append(finished[i+1:], s.finished...)
+			s.mu.Unlock()
+			return
+		}
+		s.complete(r)
+	}
+}
+
+func (s *Session) takeFinished() []*request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	finished := s.finished
+	s.finished = nil
+	return finished
+}
+
+func (s *Session) complete(r *request) {
+	r.im.flying--
+	before := s.where
+	s.where = r.where
+	if err := r.then(r.err); err != nil {
+		s.background(err)
+	}
+	s.where = before
+}
+
+// background shows the failure of a request that no command waits for.
+func (s *Session) background(err error) {
+	status := s.status
+	ended := s.ended
+	s.conclude(err)
+	if !s.Policy.BackgroundStatus {
+		s.status, s.ended = status, ended
+	}
+}

@@ -1,0 +1,196 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// Printer turns events into output.
+type Printer interface {
+	// Print shows an event, and says whether the dialect has words for it.
+	Print(at event.Where, e event.Event) bool
+	// Flush writes out what is buffered.
+	Flush()
+}
+
+// Config is what a session is made of. Streams, clock and signals are the caller's.
+type Config struct {
+	Table   *Table
+	Policy  Policy
+	Printer Printer
+	Drivers []blockdev.Driver
+	// Step: a command ends only when every request has finished or stands still, so that the same lines always give the
+	// same output.
+	Step bool
+	// Misalign: buffers begin 16 bytes behind a page.
+	Misalign bool
+	// ImageOpts: the operand of open is an option string.
+	ImageOpts bool
+	Now       func() time.Time
+	// Raise sends the process a signal as a C program would get it, Abort ends it with SIGABRT.
+	Raise func(signal int)
+	Abort func()
+	// Trace gets every request of every layer; nil traces nothing.
+	Trace func(blockdev.TraceEvent)
+}
+
+// Session runs lines. Its methods belong to one goroutine, but for Notify.
+type Session struct {
+	Config
+	images  []*Image
+	current *Image
+	secrets map[string][]byte
+	status  int
+	ended   bool
+	where   event.Where
+	spare   []byte // see Buffer
+
+	meter  *blockdev.Meter
+	lastID int64
+	wake   chan struct{} // holds a token when one of the queues may have got something
+
+	mu       sync.Mutex
+	notices  []blockdev.Notice
+	finished []*request
+}
+
+// shown is a failure that the command has told of itself.
+type shown struct{ error }
+
+func (s shown) Unwrap() error { return s.error }
+
+// Shown makes err the outcome of a command that has told of it.
+func Shown(err error) error { return shown{err} }
+
+// New makes a session without images.
+func New(cfg Config) *Session {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Session{Config: cfg, secrets: map[string][]byte{}, meter: &blockdev.Meter{}, wake: make(chan struct{}, 1)}
+}
+
+// Emit says something. It belongs to the command that is running or, in a completion, to its request.
+func (s *Session) Emit(e event.Event) { s.Printer.Print(s.where, e) }
+
+// Status is the exit status so far.
+func (s *Session) Status() int { return s.status }
+
+// Ended says that no more lines are wanted.
+func (s *Session) Ended() bool { return s.ended }
+
+// End makes the current line the last one.
+func (s *Session) End() { s.ended = true }
+
+// Run runs one line, and returns why it failed. Everything has been shown then.
+func (s *Session) Run(ctx context.Context, line string) error {
+	s.where = event.Where{Line: s.where.Line + 1}
+	err := s.run(ctx, line)
+	if s.Step {
+		s.settle(ctx)
+	} else {
+		s.deliverNotices()
+	}
+	return s.conclude(err)
+}
+
+// conclude shows the outcome of a command and notes what it does to the exit status.
+func (s *Session) conclude(err error) error {
+	if err == nil {
+		return nil
+	}
+	var said shown
+	var failure *event.Failure
+	switch {
+	case errors.As(err, &said):
+	case errors.As(err, &failure):
+		s.Emit(failure.Event)
+	default:
+		s.Emit(event.Report{Err: err})
+	}
+	s.status = max(s.status, s.Policy.Status(err))
+	if s.Policy.StopAtFailure {
+		s.ended = true
+	}
+	return err
+}
+
+func (s *Session) run(ctx context.Context, line string) error {
+	words, err := s.Policy.Split(line)
+	if err != nil {
+		return event.Fail(event.BadValue{Message: err.Error()})
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	row := s.Table.Find(words[0])
+	if row == nil {
+		return event.Fail(event.UnknownCommand{Name: words[0]})
+	}
+	im := s.current
+	if im != nil {
+		s.where.Image = im.Name
+	}
+	if err := s.admit(ctx, row, im, words); err != nil {
+		return err
+	}
+	run, err := s.parse(row, im, words)
+	if err != nil {
+		return err
+	}
+	return run(ctx, s, im)
+}
+
+// admit looks at what a command needs before its flags are read.
+func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string) error {
+	if row.Needs&File != 0 && im == nil {
+		return event.Fail(event.NoFile{})
+	}
+	if n := len(words) - 1; n < row.Min || row.Max >= 0 && n > row.Max {
+		return event.Fail(event.BadCount{Name: words[0], Given: n, Min: row.Min, Max: row.Max})
+	}
+	if row.Needs&Write == 0 || !s.Policy.AskPermission {
+		return nil
+	}
+	if err := im.Dev.NeedWrite(ctx, row.Needs&Resize != 0); err != nil {
+		return event.Fail(event.Report{Err: err})
+	}
+	return nil
+}
+
+func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
+	f := &Flags{command: row.Name, policy: &s.Policy, spec: row.spec, env: args.Env{End: -1}, imageOpts: s.ImageOpts}
+	if im != nil {
+		f.env = args.Env{End: im.Dev.Length(), Block: im.Dev.Info().RequestAlign}
+	}
+	run := row.New(f)
+	run, err := f.parse(words[0], words[1:], run)
+	for _, w := range f.warnings {
+		s.Emit(w)
+	}
+	var option *args.OptionError
+	if errors.As(err, &option) {
+		return nil, s.usage(row, option.Message)
+	}
+	if errors.Is(err, errUsage) {
+		return nil, s.usage(row, "")
+	}
+	return run, err
+}
+
+func (s *Session) usage(row *Row, option string) error {
+	of := s.Table.usageRow(row)
+	return event.Fail(event.Usage{Option: option, Synopsis: of.Synopsis(of.Name)})
+}
+
+// Fail shows the failure of something that is no command, such as an option of the program, and counts it as one.
+func (s *Session) Fail(err error) { s.conclude(err) }
+
+// SetSecret stores the data of a secret object for drivers that ask for it.
+func (s *Session) SetSecret(id string, data []byte) { s.secrets[id] = data }

@@ -1,0 +1,53 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var truncate = session.Command{
+	Name: "truncate", Alias: "t", Min: 1, Max: 3, Needs: session.File | session.Write | session.Resize,
+	Args:  "[-m prealloc_mode] off",
+	Short: "truncates the current file at the given offset",
+	Long: ` Example:
+ truncate 2G           makes the image 2 GiB long; what is added reads as zeroes
+ truncate -m full 2G   writes those zeroes as well
+
+ -m MODE     what to do with space that is added: off, metadata, falloc or full
+`,
+	New: func(f *session.Flags) session.Run {
+		var size int64
+		var mode blockdev.Prealloc
+		f.Flag('m', "preallocation", "MODE", "what to do with space that is added", func(word string) error {
+			var ok bool
+			if mode, ok = blockdev.ParsePrealloc(word); !ok {
+				return event.Fail(event.Report{Err: fmt.Errorf("Invalid preallocation mode '%s'", word)})
+			}
+			return nil
+		})
+		f.Operand(&size, "off")
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			return onDevice(ctx, s, im, "truncate", func(ctx context.Context, d *blockdev.Device) error {
+				return d.Truncate(ctx, size, mode)
+			})
+		}
+	},
+}
+
+var length = session.Command{
+	Name: "length", Alias: "l", Needs: session.File,
+	Short: "gets the length of the current file",
+	Long: ` Example:
+ length                shows how long the image is for its guest
+`,
+	New: func(*session.Flags) session.Run {
+		return func(_ context.Context, s *session.Session, im *session.Image) error {
+			s.Emit(event.Length{Bytes: im.Dev.Length()})
+			return nil
+		}
+	},
+}

@@ -1,0 +1,237 @@
+package commands
+
+import (
+	"context"
+	"math"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+// defaultByte is what is written when nobody says what.
+const defaultByte = 0xcd
+
+var write = session.Command{
+	Name: "write", Alias: "w", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Args:  "[-bcCfnquz] [-P pattern | -s source_file] off len",
+	Short: "writes a number of bytes at a specified offset",
+	Long: ` Example:
+ write -P 0xaa 4k 64k  fills 64 KiB from offset 4096 with 0xaa
+ write -zu 0 1M        makes the first MiB zeroes and gives its space back
+
+ -P PATTERN  what to write; without it every byte is 0xcd
+ -s FILE     write the contents of a file, again and again until the length is reached
+ -z          write zeroes; -u may give the space back, -n fails where that is not fast
+ -f          the data is on stable storage afterwards
+ -c          store compressed
+ -b          write the area for machine state behind the guest's data
+ -q, -C      report nothing, or comma separated values
+`,
+	New: func(f *session.Flags) session.Run {
+		w := newWriting("write")
+		var source string
+		var hasSource, positioned, registered bool
+		f.Bool(&w.machine, 'b', "vmstate", "write the area for machine state")
+		f.Bool(&w.compressed, 'c', "compress", "store the data compressed")
+		w.common(f)
+		w.mark(f, blockdev.FUA, 'f', "fua", "the data is on stable storage afterwards")
+		w.mark(f, blockdev.NoFallback, 'n', "no-fallback", "with -z: fail instead of writing zeroes byte by byte")
+		f.Bool(&positioned, 'p', "", "accepted for old scripts")
+		f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write")
+		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
+		f.Text(&source, &hasSource, 's', "source", "FILE", "write the contents of a file")
+		w.mark(f, blockdev.MayUnmap, 'u', "unmap", "with -z: the space may be given back")
+		f.Bool(&w.zero, 'z', "zero", "write zeroes")
+		w.combinations(f, &positioned, &hasSource)
+		w.extent(f)
+		w.limit(f, 'n', blockdev.NoFallback)
+		f.Check("special-sectors", func() error {
+			if !w.machine && !w.compressed {
+				return nil
+			}
+			return w.aligned()
+		})
+		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer", func() bool { return w.zero && registered })
+		f.Offer("sectors", func() error {
+			if positioned {
+				return nil
+			}
+			return w.aligned()
+		})
+		f.Offer("p-is-plain", func() error {
+			w.compressed = w.compressed && !positioned
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if hasSource {
+				src, err := openSource(source, w.n)
+				if err != nil {
+					return event.Fail(event.FileError{Name: source, Err: err})
+				}
+				defer src.Close()
+				w.fill = src.fill
+			}
+			return w.work(s).wait(ctx, s, im)
+		}
+	},
+}
+
+// combinations declares which flags of write do not go together.
+func (w *writing) combinations(f *session.Flags, positioned, hasSource *bool) {
+	has := func(bit blockdev.Flags) bool { return w.flags&bit != 0 }
+	f.OfferConflict("b-p-z", "-b, -p, or -z cannot be specified at the same time", func() bool {
+		return count(w.machine, *positioned, w.zero) > 1
+	})
+	f.OfferConflict("z-P", "-z and -P cannot be specified at the same time", func() bool { return w.zero && w.patterned })
+	f.Conflict("b-z", "-b and -z cannot be specified at the same time", func() bool { return w.machine && w.zero })
+	f.Conflict("f-bc", "-f and -b or -c cannot be specified at the same time", func() bool {
+		return has(blockdev.FUA) && (w.machine || w.compressed)
+	})
+	f.Conflict("n-z", "-n requires -z to be specified", func() bool { return has(blockdev.NoFallback) && !w.zero })
+	f.Conflict("u-z", "-u requires -z to be specified", func() bool { return has(blockdev.MayUnmap) && !w.zero })
+	f.Conflict("one-source", "Only one of -z, -P, and -s can be specified at the same time", func() bool {
+		return count(w.zero, w.patterned, *hasSource) > 1
+	})
+}
+
+func count(flags ...bool) int {
+	n := 0
+	for _, is := range flags {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+var writev = session.Command{
+	Name: "writev", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Args:  "[-Cfq] [-P pattern] off len [len..]",
+	Short: "writes a number of bytes at a specified offset",
+	Long: ` Example:
+ writev 512 1k 1k      writes 2 KiB at offset 512, as one request with two buffers
+
+ -P PATTERN  what to write; without it every byte is 0xcd
+ -f          the data is on stable storage afterwards
+ -q, -C      report nothing, or comma separated values
+`,
+	New: func(f *session.Flags) session.Run {
+		w := newWriting("writev")
+		w.vectorFlags(f)
+		w.vector(f, nil)
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			return w.work(s).wait(ctx, s, im)
+		}
+	},
+}
+
+var aioWrite = session.Command{
+	Name: "aio_write", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Args:  "[-Cfiquz] [-P pattern] off len [len..]",
+	Short: "asynchronously writes a number of bytes",
+	Long: ` Example:
+ aio_write -P 7 0 64k  starts a write
+ aio_flush             waits for it
+
+ -P PATTERN  what to write; without it every byte is 0xcd
+ -z          write zeroes; -u may give the space back
+ -f          the data is on stable storage afterwards
+ -i          count an invalid request instead of making one
+ -q, -C      report nothing, or comma separated values
+`,
+	New: func(f *session.Flags) session.Run {
+		w := newWriting("aio_write")
+		w.vectorFlags(f)
+		f.Instead('i', "invalid", "count an invalid request instead of making one", inject("write"))
+		w.mark(f, blockdev.MayUnmap, 'u', "unmap", "with -z: the space may be given back")
+		f.Bool(&w.zero, 'z', "zero", "write zeroes")
+		f.CheckOperands("z-single", func(operands int) error {
+			if w.zero && operands != 2 {
+				return event.Fail(event.Conflict{Message: "-z supports only a single length parameter"})
+			}
+			return nil
+		})
+		f.Conflict("u-z", "-u requires -z to be specified", func() bool { return w.flags&blockdev.MayUnmap != 0 && !w.zero })
+		w.vector(f, func() bool { return w.zero })
+		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer", func() bool { return w.zero && w.registered })
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			return w.work(s).start(ctx, s, im)
+		}
+	},
+}
+
+// writing is a request to store data.
+type writing struct {
+	transfer
+	machine    bool // to the area for machine state
+	compressed bool
+	zero       bool
+	registered bool
+
+	patterned bool
+	pattern   verify.Pattern
+	// fill makes the bytes that belong at an offset from the start of the request; nil: the pattern does.
+	fill func(p []byte, at int64) error
+}
+
+func newWriting(op string) *writing {
+	return &writing{transfer: transfer{op: op, verb: event.Wrote}, pattern: verify.Byte(defaultByte)}
+}
+
+// vectorFlags declares the flags of the vectored writes.
+func (w *writing) vectorFlags(f *session.Flags) {
+	w.common(f)
+	w.mark(f, blockdev.FUA, 'f', "fua", "the data is on stable storage afterwards")
+	f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write")
+	f.Bool(&w.registered, 'r', "", "accepted for scripts that register buffers")
+}
+
+// work makes the request. What of -b, -z and -c was given first in this order decides.
+func (w *writing) work(s *session.Session) work {
+	if w.zero && !w.machine {
+		return w.plain(func(ctx context.Context, d *blockdev.Device) error { return d.Zero(ctx, w.off, w.n, w.flags) })
+	}
+	buf := w.buffer(s)
+	return work{
+		t:  &w.transfer,
+		do: func(ctx context.Context, d *blockdev.Device) error { return w.store(ctx, d, buf) },
+		done: func(s *session.Session) error {
+			w.report(s)
+			return nil
+		},
+		free: func(s *session.Session) { s.Recycle(buf) },
+	}
+}
+
+func (w *writing) store(ctx context.Context, d *blockdev.Device, buf []byte) error {
+	size := d.Length()
+	flags := w.flags
+	if w.compressed {
+		flags |= blockdev.Compressed
+	}
+	if w.machine {
+		size = math.MaxInt64
+	}
+	return w.pieces(size, buf, func(v blockdev.Vec, off int64) error {
+		if err := w.make(buf[:v.Len()], off); err != nil {
+			return err
+		}
+		return w.timed(func() error {
+			if w.machine {
+				return d.WriteVMState(ctx, v, off)
+			}
+			return d.Write(ctx, v, off, flags)
+		})
+	})
+}
+
+// make puts into p what belongs at off.
+func (w *writing) make(p []byte, off int64) error {
+	if w.fill != nil {
+		return w.fill(p, off-w.off)
+	}
+	w.pattern.Fill(p, off)
+	return nil
+}

@@ -1,0 +1,122 @@
+package commands
+
+import (
+	"context"
+	"math"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+var zoneReport = session.Command{
+	Name: "zone_report", Alias: "zrp", Min: 2, Max: 2, Needs: session.File,
+	Args:  "offset number",
+	Short: "report zone information",
+	Long: ` Example:
+ zone_report 0 4       shows the first four zones, in sectors
+`,
+	New: func(f *session.Flags) session.Run {
+		var off, number int64
+		f.Operand(&off, "off")
+		f.Operand(&number, "number")
+		f.Check("number.limit", func() error {
+			if number > math.MaxUint32 {
+				return event.Fail(event.Conflict{Message: "Number of zones must be less than 2^32"})
+			}
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			var zones []blockdev.Zone
+			err := onZones(ctx, s, im, "zone report", func(ctx context.Context, z blockdev.Zoned) (err error) {
+				zones, err = z.ReportZones(ctx, off, int(number))
+				return err
+			})
+			for _, z := range zones {
+				s.Emit(event.Zone{Zone: z})
+			}
+			return err
+		}
+	},
+}
+
+// onZones makes a request to a zoned device.
+func onZones(
+	ctx context.Context, s *session.Session, im *session.Image, op string,
+	do func(ctx context.Context, z blockdev.Zoned) error,
+) error {
+	return onDevice(ctx, s, im, op, func(ctx context.Context, d *blockdev.Device) error {
+		z, err := d.Zoned()
+		if err != nil {
+			return err
+		}
+		return do(ctx, z)
+	})
+}
+
+// zoneCommand is a command that manages the zones of a range.
+func zoneCommand(name, alias, short, example string, op blockdev.ZoneOp) session.Command {
+	return session.Command{
+		Name: name, Alias: alias, Min: 2, Max: 2, Needs: session.File,
+		Args: "offset len", Short: short, Long: " Example:\n" + example,
+		New: func(f *session.Flags) session.Run {
+			var off, n int64
+			f.Operand(&off, "off")
+			f.Operand(&n, "len")
+			what := "zone " + name[len("zone_"):]
+			return func(ctx context.Context, s *session.Session, im *session.Image) error {
+				return onZones(ctx, s, im, what, func(ctx context.Context, z blockdev.Zoned) error {
+					return z.ManageZones(ctx, op, off, n)
+				})
+			}
+		},
+	}
+}
+
+var (
+	zoneOpen = zoneCommand("zone_open", "zo", "explicit open a range of zones in zone block device",
+		" zone_open 0 256M      opens the zones of the first 256 MiB for writing\n", blockdev.ZoneOpen)
+	zoneClose = zoneCommand("zone_close", "zc", "close a range of zones in zone block device",
+		" zone_close 0 256M     closes them again\n", blockdev.ZoneClose)
+	zoneFinish = zoneCommand("zone_finish", "zf", "finish a range of zones in zone block device",
+		" zone_finish 0 256M    makes them full\n", blockdev.ZoneFinish)
+	zoneReset = zoneCommand("zone_reset", "zrs", "reset a zone write pointer in zone block device",
+		" zone_reset 0 256M     makes them empty\n", blockdev.ZoneReset)
+)
+
+var zoneAppend = session.Command{
+	Name: "zone_append", Alias: "zap", Min: 3, Max: 4, Needs: session.File | session.Write,
+	Args:  "offset len [len..]",
+	Short: "append write a number of bytes at a specified offset",
+	Long: ` Example:
+ zone_append -p 0 4k   writes where the zone at offset 0 is to go on, and shows where that was
+
+ -p          show the sector
+`,
+	New: func(f *session.Flags) session.Run {
+		t := &transfer{op: "zone append"}
+		var show bool
+		f.Bool(&show, 'p', "print", "show the sector")
+		t.vector(f, nil)
+		f.Check("memory", func() error {
+			if t.n > blockdev.MaxRequest {
+				return event.Fail(event.VecTooLong{Limit: blockdev.MaxRequest})
+			}
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			var at int64
+			err := onZones(ctx, s, im, t.op, func(ctx context.Context, z blockdev.Zoned) (err error) {
+				buf := make([]byte, t.n)
+				verify.Byte(defaultByte).Fill(buf, t.off)
+				at, err = z.AppendZone(ctx, t.layout(buf), t.off)
+				return err
+			})
+			if err == nil && show {
+				s.Emit(event.Appended{Off: at})
+			}
+			return err
+		}
+	},
+}
