@@ -1,0 +1,235 @@
+package repl
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Completer knows the words that may be typed.
+type Completer interface {
+	// Commands are the names of all commands, sorted.
+	Commands() []string
+	// Flags are the flags of a command.
+	Flags(command string) []Choice
+	// Args are words that begin with prefix, for the operand of a command with n operands before it. One that ends in
+	// '/' is not the end of the word.
+	Args(command string, n int, prefix string) []string
+}
+
+// A Choice is a word that may stand where the cursor is. Help says what it does, in a few words or none.
+type Choice struct{ Word, Help string }
+
+// completion is what may stand in place of the last word of a text.
+type completion struct {
+	start   int // of that word, in bytes
+	typed   word
+	choices []Choice
+}
+
+// A word is one of a line as it is typed, quotes taken away. Quote is the byte it begins with, 0 if that is no quote.
+type word struct {
+	start int
+	text  string
+	quote byte
+}
+
+// complete finds what may stand in place of the last word of before.
+func complete(c Completer, before string) completion {
+	words := wordsOf(before)
+	last := words[len(words)-1]
+	found := completion{start: last.start, typed: last}
+	switch {
+	case len(words) == 1:
+		found.add(c.Commands()...)
+	case strings.HasPrefix(last.text, "-") && last.quote == 0:
+		for _, f := range c.Flags(words[0].text) {
+			if strings.HasPrefix(f.Word, last.text) {
+				found.choices = append(found.choices, f)
+			}
+		}
+	default:
+		operands := 0
+		for _, w := range words[1 : len(words)-1] {
+			if !strings.HasPrefix(w.text, "-") {
+				operands++
+			}
+		}
+		found.add(c.Args(words[0].text, operands, last.text)...)
+	}
+	return found
+}
+
+// add takes those of words that can be typed and continue the one that was.
+func (c *completion) add(words ...string) {
+	for _, w := range words {
+		if strings.HasPrefix(w, c.typed.text) && printable(w) {
+			c.choices = append(c.choices, Choice{Word: w})
+		}
+	}
+}
+
+// wordsOf splits a text as far as completion needs it. The last word is the one that is being typed, which may be empty.
+func wordsOf(text string) []word {
+	var words []word
+	for i := 0; ; i++ {
+		for i < len(text) && isBlank(text[i]) {
+			i++
+		}
+		w := word{start: i}
+		if i < len(text) && (text[i] == '"' || text[i] == '\'') {
+			w.quote = text[i]
+			i++
+		}
+		w.text, i = restOf(text, i, w.quote)
+		if words = append(words, w); i == len(text) {
+			return words
+		}
+	}
+}
+
+// restOf reads a word from i on and says where it ends.
+func restOf(text string, i int, quote byte) (string, int) {
+	var b strings.Builder
+	for ; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote == 0 && isBlank(c), quote != 0 && c == quote:
+			if quote != 0 {
+				i++
+			}
+			return b.String(), i
+		case quote == '"' && c == '\\' && i+1 < len(text):
+			i++
+			b.WriteByte(text[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), i
+}
+
+func isBlank(c byte) bool { return strings.IndexByte(blanks, c) >= 0 }
+
+// text is what is typed instead of the last word: all of a single choice, or what all choices begin with.
+func (c completion) text() string {
+	if len(c.choices) == 1 {
+		w := c.choices[0].Word
+		if strings.HasSuffix(w, "/") {
+			return quoted(w, c.typed.quote, false)
+		}
+		return quoted(w, c.typed.quote, true) + " "
+	}
+	common := c.choices[0].Word
+	for _, other := range c.choices[1:] {
+		common = commonPrefix(common, other.Word)
+	}
+	if len(common) <= len(c.typed.text) {
+		return ""
+	}
+	return quoted(common, c.typed.quote, false)
+}
+
+func commonPrefix(a, b string) string {
+	n := 0
+	for i, r := range a { // whole characters
+		if !strings.HasPrefix(b[min(i, len(b)):], string(r)) {
+			break
+		}
+		n = i + len(string(r))
+	}
+	return a[:n]
+}
+
+// quoted writes a word so that the shell reads it back: in quotes, which closed says are closed too, if it was begun so or
+// has bytes that would end it.
+func quoted(w string, quote byte, closed bool) string {
+	if quote == 0 {
+		if !strings.ContainsAny(w, blanks) && !strings.ContainsAny(w[:1], `'"#`) {
+			return w
+		}
+		quote = '\''
+	}
+	if strings.Contains(w, "'") {
+		quote = '"'
+	}
+	if quote == '"' {
+		w = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(w)
+	}
+	if closed {
+		return string(quote) + w + string(quote)
+	}
+	return string(quote) + w
+}
+
+// mostEntries is how many entries of a directory are looked at.
+const mostEntries = 10_000
+
+// FileNames are the names of files that begin with prefix, sorted; directories end in '/'. Names with characters that cannot be
+// typed are left out, and so are those that begin with a dot, unless it was typed.
+func FileNames(prefix string) []string {
+	dir, base := filepath.Split(prefix)
+	f, err := os.Open(cmp.Or(dir, "."))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	entries, _ := f.ReadDir(mostEntries) // what was read before an error is worth showing
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasPrefix(name, base) || base == "" && name[0] == '.' || !printable(name) {
+			continue
+		}
+		if isDirectory(filepath.Join(dir, name), e) {
+			name += "/"
+		}
+		names = append(names, dir+name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// isDirectory follows symbolic links.
+func isDirectory(path string, e fs.DirEntry) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.IsDir()
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// listing shows choices: in columns, or with what they do one a line. It ends in a newline.
+func listing(choices []Choice, width int) string {
+	widest, helped := 0, false
+	for _, c := range choices {
+		widest = max(widest, utf8.RuneCountInString(c.Word))
+		helped = helped || c.Help != ""
+	}
+	columns := max(1, width/(widest+2))
+	if helped {
+		columns = 1
+	}
+	var b strings.Builder
+	shown := choices[:min(len(choices), longestList*columns)]
+	for i, c := range shown {
+		pad := strings.Repeat(" ", widest-utf8.RuneCountInString(c.Word)+2)
+		last := i%columns == columns-1 || i == len(shown)-1
+		switch {
+		case c.Help != "":
+			b.WriteString(c.Word + pad + c.Help + "\n")
+		case last:
+			b.WriteString(c.Word + "\n")
+		default:
+			b.WriteString(c.Word + pad)
+		}
+	}
+	if more := len(choices) - len(shown); more > 0 {
+		fmt.Fprintf(&b, "and %d more\n", more)
+	}
+	return b.String()
+}

@@ -1,0 +1,176 @@
+package repl
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A key is what a person does to the line. Everything a terminal sends becomes one of them, or nothing: the line editor behind gets
+// only what it is known to survive.
+type key struct {
+	kind keyKind
+	text string // of keyText: what was typed or pasted; of keyEdit: what the editor knows the key as
+}
+
+type keyKind uint8
+
+const (
+	keyNone      keyKind = iota // to be ignored
+	keyText                     // one character, or several that came at once
+	keyEdit                     // moves the cursor, deletes, recalls: the editor's own business
+	keyEnter                    // the line is done
+	keyInterrupt                // Ctrl-C
+	keyEnd                      // Ctrl-D
+	keyDelete                   // the character under the cursor
+	keyTab                      // complete
+	keyRubWord                  // delete the word before the cursor
+	keySearch                   // an older line that contains what is typed
+	keySuspend                  // Ctrl-Z
+)
+
+// control are the keys that are one byte below blank. All others are ignored, those among them that the line editor would take:
+// NUL is the end of input to it, Ctrl-S a search that Ctrl-C panics in, Ctrl-Z a signal to the parent process.
+var control = map[byte]key{
+	'A' & 0x1f: {keyEdit, "\x01"},
+	'B' & 0x1f: {keyEdit, "\x02"},
+	'C' & 0x1f: {keyInterrupt, ""},
+	'D' & 0x1f: {keyEnd, ""},
+	'E' & 0x1f: {keyEdit, "\x05"},
+	'F' & 0x1f: {keyEdit, "\x06"},
+	'H' & 0x1f: {keyEdit, "\x08"},
+	'I' & 0x1f: {keyTab, ""},
+	'J' & 0x1f: {keyEnter, ""},
+	'K' & 0x1f: {keyEdit, "\x0b"},
+	'L' & 0x1f: {keyEdit, "\x0c"},
+	'M' & 0x1f: {keyEnter, ""},
+	'N' & 0x1f: {keyEdit, "\x0e"},
+	'P' & 0x1f: {keyEdit, "\x10"},
+	'R' & 0x1f: {keySearch, ""},
+	'T' & 0x1f: {keyEdit, "\x14"},
+	'U' & 0x1f: {keyEdit, "\x15"},
+	'W' & 0x1f: {keyRubWord, ""},
+	'Y' & 0x1f: {keyEdit, "\x19"},
+	'Z' & 0x1f: {keySuspend, ""},
+	0x7f:       {keyEdit, "\x7f"},
+}
+
+// sequences are the keys that come as ESC [ or ESC O and more, without those two.
+var sequences = map[string]key{
+	"A":    {keyEdit, "\x10"}, // up
+	"B":    {keyEdit, "\x0e"}, // down
+	"C":    {keyEdit, "\x06"}, // right
+	"D":    {keyEdit, "\x02"}, // left
+	"H":    {keyEdit, "\x01"}, // home
+	"1~":   {keyEdit, "\x01"},
+	"7~":   {keyEdit, "\x01"},
+	"F":    {keyEdit, "\x05"}, // end
+	"4~":   {keyEdit, "\x05"},
+	"8~":   {keyEdit, "\x05"},
+	"3~":   {keyDelete, ""},
+	"1;5C": {keyEdit, "\x1bf"}, // Ctrl with right and left: by words
+	"1;5D": {keyEdit, "\x1bb"},
+}
+
+// meta are the keys that come as ESC and a character.
+var meta = map[byte]key{
+	'b':  {keyEdit, "\x1bb"},
+	'f':  {keyEdit, "\x1bf"},
+	0x7f: {keyRubWord, ""},
+	0x08: {keyRubWord, ""},
+}
+
+const (
+	escape = 0x1b
+	// longestSequence is where an escape sequence that does not end is given up, in bytes.
+	longestSequence = 32
+)
+
+// nextKey takes the first key of what a terminal has sent and tells its length in bytes; 0 is a key that has not come
+// whole.
+func nextKey(sent []byte) (key, int) {
+	if len(sent) == 0 {
+		return key{}, 0
+	}
+	if sent[0] == escape {
+		return escapeKey(sent)
+	}
+	if n := textLen(sent); n > 0 {
+		return key{keyText, string(sent[:n])}, n
+	}
+	if k, ok := control[sent[0]]; ok {
+		return k, 1
+	}
+	if !utf8.FullRune(sent) {
+		return key{}, 0
+	}
+	_, n := utf8.DecodeRune(sent)
+	return key{}, n
+}
+
+// textLen is how many bytes of text sent begins with. A tab in the middle of text is text that was pasted.
+func textLen(sent []byte) int {
+	n := 0
+	for n < len(sent) {
+		r, size := utf8.DecodeRune(sent[n:])
+		if r == '\t' && n+1 < len(sent) && n > 0 {
+			if next, _ := utf8.DecodeRune(sent[n+1:]); visible(next) {
+				n++
+				continue
+			}
+		}
+		if !visible(r) {
+			break
+		}
+		n += size
+	}
+	return n
+}
+
+// visible characters may stand in a line.
+func visible(r rune) bool { return unicode.IsGraphic(r) && r != utf8.RuneError }
+
+// printable text does nothing to a terminal but to appear.
+func printable(s string) bool {
+	for _, r := range s {
+		if !visible(r) && r != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// harmless makes text printable.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if visible(r) {
+			return r
+		}
+		return '?'
+	}, s)
+}
+
+// escapeKey takes a key that begins with ESC.
+func escapeKey(sent []byte) (key, int) {
+	if len(sent) < 2 {
+		return key{}, 0
+	}
+	if k, ok := meta[sent[1]]; ok {
+		return k, 2
+	}
+	if sent[1] < 0x20 {
+		return key{}, 1
+	}
+	if sent[1] != '[' && sent[1] != 'O' {
+		return key{}, 2
+	}
+	for i := 2; i < len(sent); i++ {
+		switch c := sent[i]; {
+		case c >= 0x40 && c <= 0x7e:
+			return sequences[string(sent[2:i+1])], i + 1
+		case c < 0x20 || c > 0x7e, i == longestSequence:
+			return key{}, i
+		}
+	}
+	return key{}, 0
+}

@@ -1,0 +1,150 @@
+package repl
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+const (
+	// quick is how long work may take before it is worth a line.
+	quick = time.Second
+	// redraw is how often the line changes.
+	redraw = 250 * time.Millisecond
+)
+
+// Progress is a line that says how far a long command has come. It is shown on a terminal only, and taken away at the end.
+type Progress struct {
+	w     io.Writer
+	width func() int // nil: w is no terminal
+
+	mu    sync.Mutex
+	work  *work // nil if there is none
+	shown bool
+}
+
+// work is one command on its way.
+type work struct {
+	what  string
+	total int64 // bytes; 0 if nobody knows
+	begun time.Time
+	done  atomic.Int64
+}
+
+// NewProgress makes a progress line on w. width tells how many characters fit in a line of w; it is nil if w is no terminal.
+func NewProgress(w io.Writer, width func() int) *Progress {
+	return &Progress{w: w, width: width}
+}
+
+// Begin begins work on total bytes, 0 if their number is not known. add counts bytes that are done, from any goroutine; end
+// takes the line away. Of several works only the first is shown.
+func (p *Progress) Begin(what string, total int64) (add func(n int64), end func()) {
+	w := &work{what: what, total: total, begun: time.Now()}
+	add = func(n int64) { w.done.Add(n) }
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.work != nil {
+		return add, func() {}
+	}
+	p.work = w
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if p.width != nil {
+			p.draw(stop)
+		}
+	}()
+	return add, sync.OnceFunc(func() {
+		close(stop)
+		<-stopped
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.erase()
+		p.work = nil
+	})
+}
+
+// draw draws the line until stop.
+func (p *Progress) draw(stop <-chan struct{}) {
+	next := time.NewTimer(quick)
+	defer next.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case now := <-next.C:
+			p.mu.Lock()
+			line := p.work.line(now)
+			_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", line[:min(len(line), max(0, p.width()-1))])
+			p.shown = true
+			p.mu.Unlock()
+			next.Reset(redraw)
+		}
+	}
+}
+
+// erase takes the line away until it is drawn next.
+func (p *Progress) erase() {
+	if p.shown {
+		_, _ = io.WriteString(p.w, "\r\x1b[K")
+		p.shown = false
+	}
+}
+
+// Over makes a writer to the same terminal that takes the line away before it writes.
+func (p *Progress) Over(w io.Writer) io.Writer { return aboveProgress{p, w} }
+
+type aboveProgress struct {
+	p *Progress
+	w io.Writer
+}
+
+func (a aboveProgress) Write(b []byte) (int, error) {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	a.p.erase()
+	return a.w.Write(b)
+}
+
+// Print writes a line about now, terminal or not.
+func (p *Progress) Print() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	line := "nothing under way"
+	if p.work != nil {
+		line = p.work.line(time.Now())
+	}
+	_, _ = fmt.Fprintln(p.w, line)
+}
+
+// line is share, bytes, rate and time left, as far as they are known. It is ASCII, since what is the name of a command.
+func (w *work) line(now time.Time) string {
+	done := w.done.Load()
+	parts := []string{w.what}
+	if w.total > 0 {
+		share := float64(done) / float64(w.total)
+		parts = append(parts, fmt.Sprintf("%3.0f%%", 100*share),
+			humanize.IBytes(uint64(max(0, done)))+" of "+humanize.IBytes(uint64(w.total)))
+	} else {
+		parts = append(parts, humanize.IBytes(uint64(max(0, done))))
+	}
+	seconds := now.Sub(w.begun).Seconds()
+	if done <= 0 || seconds <= 0 {
+		return strings.Join(parts, "  ")
+	}
+	rate := float64(done) / seconds
+	parts = append(parts, humanize.IBytes(uint64(rate))+"/s")
+	if left := float64(w.total-done) / rate; left > 0 && left < maxLeft.Seconds() {
+		parts = append(parts, time.Duration(left*float64(time.Second)).Round(time.Second).String()+" left")
+	}
+	return strings.Join(parts, "  ")
+}
+
+// maxLeft is where a forecast says nothing any more.
+const maxLeft = 1000 * time.Hour

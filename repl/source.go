@@ -1,0 +1,279 @@
+// Package repl is where lines come from: strings of the command line, a pipe, a script, or a person at a terminal.
+//
+// All of them are a [Source]. A [Stack] lets a line bring in a script of its own, and [Run] hands line after line to
+// a [Runner] until one of them has enough:
+//
+//	Strings ──┐
+//	Reader  ──┤                Next                Run
+//	Script  ──┼─▶ Stack ───────────────▶ loop ───────────▶ session
+//	Prompt  ──┘     ▲                                         │
+//	                └──────────────── source FILE ────────────┘
+//
+// Whoever waits for a line may have other things to do meanwhile, such as showing what a request in the background
+// came to. So a source that has to wait reads on a goroutine, and leaves the one it was called on to a function,
+// Await, which returns when it is told to.
+//
+// A terminal is more than lines: an editor ([Terminal]), completion ([Completer]), [History], and a line of [Progress]
+// while a command runs.
+package repl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Expect says what a line is to come to.
+type Expect uint8
+
+// What a line may be expected to do.
+const (
+	Success Expect = iota // any failure is one
+	Failure               // it must fail: "!" before a line of a script
+	Either                // it may fail: "?"
+)
+
+// A Line is what one command is made from.
+type Line struct {
+	Text string
+	// Pos is where the line stands, as file:line; "" if it stands in no file.
+	Pos    string
+	Expect Expect
+	// Comments: a word that begins with '#' ends the line.
+	Comments bool
+}
+
+// Source gives lines one after the other.
+type Source interface {
+	// Next waits for the next line. The error is io.EOF after the last one, and the cause of ctx if that ends first;
+	// a line that was being waited for is not lost then but comes with a later call. Calls must not overlap.
+	Next(ctx context.Context) (Line, error)
+}
+
+// Await keeps a goroutine busy until ready is closed.
+type Await func(ready <-chan struct{})
+
+// ErrLineTooLong is the error of a line above 1 MiB.
+var ErrLineTooLong = errors.New("line is longer than 1 MiB")
+
+const (
+	longestLine = 1 << 20
+	firstBuffer = 32 << 10
+	// idleReads is how many reads in a row may give neither bytes nor an error.
+	idleReads = 100
+)
+
+// stringList is a source of lines that are there already.
+type stringList struct{ rest []string }
+
+// Strings is a source of the given lines.
+func Strings(lines ...string) Source { return &stringList{lines} }
+
+func (s *stringList) Next(ctx context.Context) (Line, error) {
+	if ctx.Err() != nil {
+		return Line{}, context.Cause(ctx)
+	}
+	if len(s.rest) == 0 {
+		return Line{}, io.EOF
+	}
+	text := s.rest[0]
+	s.rest = s.rest[1:]
+	return Line{Text: text}, nil
+}
+
+// ReaderConfig says how lines are taken from a stream.
+type ReaderConfig struct {
+	// Prompt is called before each line, and before the end of the stream is looked for; it may be nil.
+	Prompt func()
+	// Await is called for each line; it may be nil.
+	Await Await
+	// MaxLine cuts lines of more bytes: what is left of one is the next. It also makes a NUL end its line. Both are what
+	// the C library's fgets does to programs that give it a buffer of MaxLine+1 bytes. At 0 a line is what stands before
+	// a newline, at most 1 MiB.
+	MaxLine int
+	// Name makes Pos of each line; "" leaves it out.
+	Name     string
+	Comments bool
+}
+
+// Reader is a source of the lines of a stream. It reads ahead.
+type Reader struct {
+	ReaderConfig
+	in       io.Reader
+	buf      []byte // read and not taken is buf[start:end]; a read under way owns what follows
+	start    int
+	end      int
+	searched int // bytes from start on without a newline
+	number   int
+	prompted bool
+	idle     int
+	err      error    // what the stream ended with
+	reading  *reading // nil if none is under way
+}
+
+// A reading is a call of io.Reader.Read on a goroutine of its own. Its fields may be looked at when done is closed.
+type reading struct {
+	done chan struct{}
+	n    int
+	err  error
+}
+
+// NewReader makes a source of what can be read from in.
+func NewReader(in io.Reader, cfg ReaderConfig) *Reader {
+	return &Reader{ReaderConfig: cfg, in: in, buf: make([]byte, firstBuffer)}
+}
+
+// Next waits for a line.
+func (r *Reader) Next(ctx context.Context) (Line, error) {
+	if ctx.Err() != nil {
+		return Line{}, context.Cause(ctx)
+	}
+	if r.Prompt != nil && !r.prompted {
+		r.Prompt()
+	}
+	r.prompted = true
+	for {
+		text, ok, err := r.take()
+		if err != nil {
+			return Line{}, err
+		}
+		if ok {
+			r.prompted = false
+			if r.Await != nil {
+				r.Await(already)
+			}
+			return r.line(text), nil
+		}
+		if err := r.fill(ctx); err != nil {
+			return Line{}, err
+		}
+	}
+}
+
+// already is closed from the beginning.
+var already = func() <-chan struct{} {
+	ch := make(chan struct{})
+	close(ch)
+	return ch
+}()
+
+func (r *Reader) line(text []byte) Line {
+	r.number++
+	l := Line{Text: string(text), Comments: r.Comments}
+	if r.Name != "" {
+		l.Pos = fmt.Sprintf("%s:%d", r.Name, r.number)
+	}
+	return l
+}
+
+// take takes the next line out of the buffer; ok is false if it is not whole yet. The error is that of the end.
+func (r *Reader) take() (text []byte, ok bool, err error) {
+	limit := r.MaxLine
+	if limit == 0 {
+		limit = longestLine + 1
+	}
+	window := r.buf[r.start:min(r.end, r.start+limit)]
+	switch i := bytes.IndexByte(window[r.searched:], '\n'); {
+	case i >= 0:
+		line := window[:r.searched+i]
+		r.advance(len(line) + 1)
+		return r.cutNUL(line), true, nil
+	case len(window) == limit && r.MaxLine == 0:
+		return nil, false, r.at(ErrLineTooLong)
+	case len(window) == limit, r.err != nil && len(window) > 0:
+		r.advance(len(window))
+		return r.cutNUL(window), true, nil
+	case r.err != nil:
+		return nil, false, r.err
+	}
+	r.searched = len(window)
+	return nil, false, nil
+}
+
+func (r *Reader) advance(n int) {
+	r.start += n
+	r.searched = 0
+}
+
+func (r *Reader) cutNUL(text []byte) []byte {
+	if r.MaxLine > 0 {
+		text, _, _ = bytes.Cut(text, []byte{0})
+	}
+	return text
+}
+
+// fill waits for more bytes, or for the end.
+func (r *Reader) fill(ctx context.Context) error {
+	if r.reading == nil {
+		r.makeRoom()
+		r.reading = startReading(r.in, r.buf[r.end:])
+	}
+	if err := wait(ctx, r.reading.done, r.Await); err != nil {
+		return err
+	}
+	n, err := r.reading.n, r.reading.err
+	r.reading = nil
+	r.end += n
+	if r.idle++; n > 0 {
+		r.idle = 0
+	}
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		r.err = r.at(err)
+	case err != nil:
+		r.err = io.EOF
+	case r.idle == idleReads:
+		r.err = r.at(io.ErrNoProgress)
+	}
+	return nil
+}
+
+// at says where in the stream an error happened.
+func (r *Reader) at(err error) error {
+	if r.Name == "" {
+		return err
+	}
+	return fmt.Errorf("%s:%d: %w", r.Name, r.number+1, err)
+}
+
+// makeRoom leaves space behind what was not taken yet, the amount of which take bounds.
+func (r *Reader) makeRoom() {
+	left := r.buf[r.start:r.end]
+	if len(left) > len(r.buf)/2 {
+		r.buf = make([]byte, 2*len(r.buf))
+	}
+	r.start, r.end = 0, copy(r.buf, left)
+}
+
+func startReading(in io.Reader, space []byte) *reading {
+	r := &reading{done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.n, r.err = in.Read(space)
+	}()
+	return r
+}
+
+// wait returns when done is closed, or with the cause of ctx when that ends; await fills the time.
+func wait(ctx context.Context, done <-chan struct{}, await Await) error {
+	if await != nil {
+		either, stop := context.WithCancel(ctx)
+		defer stop()
+		go func() {
+			select {
+			case <-done:
+				stop()
+			case <-either.Done():
+			}
+		}()
+		await(either.Done())
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

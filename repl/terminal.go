@@ -1,0 +1,409 @@
+package repl
+
+import (
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/chzyer/readline"
+)
+
+// Editor lets a person type a line.
+type Editor interface {
+	// ReadLine shows the prompt and returns the line. The error is io.EOF for Ctrl-D or a terminal that is gone, and
+	// ErrInterrupted for Ctrl-C.
+	ReadLine(prompt string) (string, error)
+	// AddHistory makes a line come back with arrow up and Ctrl-R.
+	AddHistory(line string)
+	// Close leaves the terminal as it was found and ends a ReadLine under way.
+	Close() error
+}
+
+var _ Editor = (*Terminal)(nil)
+
+// ErrInterrupted is the error of a line that was ended by Ctrl-C.
+var ErrInterrupted = errors.New("interrupted")
+
+const (
+	// longestTyped is how many characters a line may have. Each key draws it anew.
+	longestTyped = 4095
+	// longestList is how many choices of a completion are shown, in lines.
+	longestList = 100
+)
+
+// editKey is what the line editor is told when Terminal changes the line itself. It is of no width, is never drawn, and
+// cannot be typed.
+const editKey = '\u0080'
+
+// Terminal is the line editor of github.com/chzyer/readline on a terminal, with its faults fenced off:
+//
+//   - It reads keys only while ReadLine asks for a line and one at a time, each when the one before was dealt with. So input
+//     for a running command stays with the terminal, nothing is drawn concurrently, and no key leads to where the library
+//     panics (search, selecting from completions) or ends for good (NUL, Ctrl-D while a command runs).
+//   - Pasted text is one key, since each draws the whole line.
+//   - Its Close, which waits for a key, is never called.
+//   - There is no handler of SIGWINCH; the width is looked at with each key.
+//
+// Completion, search, and deleting words are edits of this type, which the library is told by its listener.
+type Terminal struct {
+	lib      *readline.Instance
+	tty      *tty
+	out      *os.File
+	resized  func() // tells the library
+	width    int
+	complete Completer // nil while no commands are asked for
+	history  []string
+	prompt   string
+
+	asked  chan struct{} // ReadLine wants a line
+	dealt  chan struct{} // the library has dealt with a key
+	quiet  chan struct{} // holds a token while a key is waited for and nobody draws
+	closed chan struct{}
+	close  func() error
+
+	mu   sync.Mutex
+	over chan struct{} // closed when the line that is being edited is done; nil without one
+
+	// The goroutine of the library that reads owns these, from a key to the next.
+	sent    []byte // by the terminal, and not yet a key
+	wanted  bool   // a line
+	dealing bool   // the library was given a key
+	// These belong to whoever deals with a key.
+	typed  int // characters in the line
+	edit   edit
+	search search
+}
+
+// An edit changes a line and the place of the cursor.
+type edit func(line []rune, pos int) ([]rune, int)
+
+// NewTerminal starts a line editor on a terminal. Without a completer TAB does nothing. There can be one Terminal in a process
+// at a time.
+func NewTerminal(in, out *os.File, c Completer) (*Terminal, error) {
+	tty, err := newTTY(in)
+	if err != nil {
+		return nil, err
+	}
+	t := &Terminal{
+		tty: tty, out: out, complete: c, width: Width(out),
+		asked: make(chan struct{}, 1), dealt: make(chan struct{}, 1), quiet: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
+	t.close = sync.OnceValue(func() error {
+		close(t.closed)
+		return t.tty.stop()
+	})
+	t.lib, err = readline.NewEx(&readline.Config{
+		Stdin:                  &keyboard{t},
+		Stdout:                 out,
+		Stderr:                 out,
+		HistoryLimit:           remembered,
+		DisableAutoSaveHistory: true,
+		EOFPrompt:              "\n", // means: none
+		Listener:               readline.FuncListener(t.onChange),
+		Painter:                painter{},
+		FuncIsTerminal:         func() bool { return true },
+		FuncMakeRaw:            tty.raw,
+		FuncExitRaw:            tty.cook,
+		FuncGetWidth:           func() int { return t.width },
+		FuncOnWidthChanged:     func(resized func()) { t.resized = resized },
+	})
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// ReadLine lets a person type a line.
+func (t *Terminal) ReadLine(prompt string) (string, error) {
+	select {
+	case <-t.closed:
+		return "", io.EOF
+	default:
+	}
+	over := make(chan struct{})
+	t.mu.Lock()
+	t.over = over
+	t.mu.Unlock()
+	defer close(over)
+
+	t.prompt = harmless(prompt)
+	t.lib.SetPrompt(t.prompt)
+	if len(t.history) > 0 {
+		_ = t.lib.SaveHistory("") // arrow up begins at the last line again
+	}
+	t.asked <- struct{}{}
+	text, err := t.lib.Readline()
+	if errors.Is(err, readline.ErrInterrupt) {
+		return "", ErrInterrupted
+	}
+	return text, err
+}
+
+// Ask is ReadLine for an answer that is no command.
+func (t *Terminal) Ask(prompt string) (string, error) {
+	defer func(c Completer) { t.complete = c }(t.complete)
+	t.complete = nil
+	return t.ReadLine(prompt)
+}
+
+// AddHistory makes a line come back. It must not be called during ReadLine.
+func (t *Terminal) AddHistory(line string) {
+	t.history = append(t.history, line)
+	t.history = t.history[max(0, len(t.history)-remembered):]
+	_ = t.lib.SaveHistory(line) // it writes no file, so it cannot fail
+}
+
+// Close leaves the terminal as it was found. Lines end then.
+func (t *Terminal) Close() error { return t.close() }
+
+// Over makes a writer to the same terminal. While a line is being edited it is taken away, and drawn again below what was
+// written, which should be whole lines.
+func (t *Terminal) Over(w io.Writer) io.Writer { return overWriter{t, w} }
+
+type overWriter struct {
+	t *Terminal
+	w io.Writer
+}
+
+func (o overWriter) Write(p []byte) (n int, err error) {
+	o.t.mu.Lock()
+	over := o.t.over
+	o.t.mu.Unlock()
+	if over == nil {
+		return o.w.Write(p)
+	}
+	select {
+	case <-over:
+		return o.w.Write(p)
+	case <-o.t.quiet:
+		o.t.lib.Clean()
+		n, err = o.w.Write(p)
+		o.t.lib.Refresh()
+		o.t.quiet <- struct{}{}
+		return n, err
+	}
+}
+
+// painter leaves out what stands for an edit.
+type painter struct{}
+
+func (painter) Paint(line []rune, _ int) []rune {
+	if !slices.Contains(line, editKey) {
+		return line
+	}
+	return slices.DeleteFunc(slices.Clone(line), func(r rune) bool { return r == editKey })
+}
+
+// keyboard is what the library reads from.
+type keyboard struct{ *Terminal }
+
+// Close does nothing: the terminal is not the library's to close.
+func (k *keyboard) Close() error { return nil }
+
+// Read gives the library a key, when it has dealt with the one before and a line is wanted.
+func (k *keyboard) Read(p []byte) (int, error) {
+	for {
+		if !k.await() {
+			return 0, io.EOF
+		}
+		pressed, err := k.nextKey()
+		if err != nil {
+			_ = k.Terminal.Close() // there will be no more lines
+			return 0, io.EOF
+		}
+		if feed := k.feed(pressed); feed != "" {
+			k.dealing = true
+			return copy(p, feed), nil
+		}
+	}
+}
+
+// await returns when a key may be given; false is never.
+func (k *keyboard) await() bool {
+	if k.dealing {
+		select {
+		case <-k.dealt:
+			k.dealing = false
+		case <-k.closed:
+			return false
+		}
+	}
+	if k.wanted {
+		return true
+	}
+	select {
+	case <-k.asked:
+		k.wanted = true
+		k.typed = 0
+		return true
+	case <-k.closed:
+		return false
+	}
+}
+
+// nextKey waits for a key. Meanwhile others may draw.
+func (k *keyboard) nextKey() (key, error) {
+	for {
+		if pressed, n := nextKey(k.sent); n > 0 {
+			k.sent = k.sent[n:]
+			return pressed, nil
+		}
+		buf := make([]byte, 4096)
+		k.quiet <- struct{}{}
+		n, err := k.tty.read(buf)
+		<-k.quiet
+		if err != nil {
+			return key{}, err
+		}
+		k.sent = append(k.sent, buf[:n]...)
+	}
+}
+
+// feed is what the library is told of a key, "" if nothing.
+func (t *Terminal) feed(pressed key) string {
+	if pressed.kind != keySearch && pressed.kind != keyNone {
+		t.search = search{}
+	}
+	switch pressed.kind {
+	case keyEnter:
+		return t.done("\r")
+	case keyInterrupt:
+		return t.done("\x03")
+	case keyEnd:
+		if t.typed == 0 {
+			return t.done("\x04")
+		}
+		return "\x04"
+	case keyDelete: // to the library it is the same as Ctrl-D
+		if t.typed == 0 {
+			return ""
+		}
+		return "\x04"
+	case keyEdit:
+		return pressed.text
+	case keyText:
+		return t.doing(insert([]rune(pressed.text)))
+	case keyRubWord:
+		return t.doing(rubWord)
+	case keySearch:
+		return t.doing(t.recall)
+	case keyTab:
+		return t.doing(t.tab)
+	case keySuspend:
+		t.lib.Clean()
+		_ = t.tty.suspend() // without raw mode there will be lines all the same
+		t.lib.Refresh()
+	}
+	return ""
+}
+
+// done ends the line.
+func (t *Terminal) done(feed string) string {
+	t.wanted = false
+	return feed
+}
+
+// doing makes an edit.
+func (t *Terminal) doing(e edit) string {
+	t.edit = e
+	return string(editKey)
+}
+
+// onChange is called by the library when it has dealt with a key, and when a line begins.
+func (t *Terminal) onChange(line []rune, pos int, pressed rune) (newLine []rune, newPos int, ok bool) {
+	if pressed == 0 {
+		return nil, 0, false
+	}
+	if t.edit != nil {
+		at := slices.Index(line, editKey)
+		line, pos = t.edit(slices.Delete(line, at, at+1), at)
+		t.edit = nil
+		ok = true
+	}
+	t.typed = len(line)
+	if width := Width(t.out); width != t.width {
+		t.width = width
+		t.resized()
+	}
+	t.dealt <- struct{}{}
+	return line, pos, ok
+}
+
+// bell tells that a key did nothing.
+func (t *Terminal) bell() { _, _ = io.WriteString(t.out, "\a") }
+
+// insert puts text where the cursor is, as much as a line takes.
+func insert(text []rune) edit {
+	return func(line []rune, pos int) ([]rune, int) {
+		text = text[:min(len(text), max(0, longestTyped-len(line)))]
+		return slices.Insert(line, pos, text...), pos + len(text)
+	}
+}
+
+// rubWord deletes the word before the cursor.
+func rubWord(line []rune, pos int) ([]rune, int) {
+	start := pos
+	for start > 0 && unicode.IsSpace(line[start-1]) {
+		start--
+	}
+	for start > 0 && !unicode.IsSpace(line[start-1]) {
+		start--
+	}
+	return slices.Delete(line, start, pos), start
+}
+
+// A search is for the lines of the history that contain what was typed when it began.
+type search struct {
+	wanted string
+	before int // the line shown now, in the history
+	on     bool
+}
+
+// recall shows the next older line that contains what was typed.
+func (t *Terminal) recall(line []rune, pos int) ([]rune, int) {
+	if !t.search.on {
+		t.search = search{wanted: string(line), before: len(t.history), on: true}
+	}
+	for i := t.search.before - 1; i >= 0; i-- {
+		if old := t.history[i]; strings.Contains(old, t.search.wanted) && old != string(line) {
+			t.search.before = i
+			return []rune(old), len([]rune(old))
+		}
+	}
+	t.bell()
+	return line, pos
+}
+
+// tab completes the word before the cursor, or lists what it may be.
+func (t *Terminal) tab(line []rune, pos int) ([]rune, int) {
+	if t.complete == nil {
+		return line, pos
+	}
+	before := string(line[:pos])
+	found := complete(t.complete, before)
+	if len(found.choices) == 0 {
+		t.bell()
+		return line, pos
+	}
+	text := found.text()
+	if text == "" {
+		t.list(string(line), found.choices)
+		return line, pos
+	}
+	completed := []rune(before[:found.start] + text)
+	if len(completed)+len(line)-pos > longestTyped {
+		t.bell()
+		return line, pos
+	}
+	return append(completed, line[pos:]...), len(completed)
+}
+
+// list shows choices below the line. The library draws the line anew then.
+func (t *Terminal) list(line string, choices []Choice) {
+	t.lib.Clean()
+	_, _ = io.WriteString(t.out, t.prompt+line+"\n"+listing(choices, t.width))
+}

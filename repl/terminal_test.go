@@ -1,0 +1,359 @@
+package repl
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain keeps Ctrl-Z from stopping the tests.
+func TestMain(m *testing.M) {
+	signal.Ignore(unix.SIGTSTP)
+	os.Exit(m.Run())
+}
+
+// words is a small shell's worth of completion.
+type words struct{}
+
+func (words) Commands() []string { return []string{"length", "read", "readv", "remove_break", "write"} }
+
+func (words) Flags(command string) []Choice {
+	if command != "read" {
+		return nil
+	}
+	return []Choice{{"-P", "pattern to look for"}, {"-v", "dump the bytes"}}
+}
+
+func (words) Args(command string, n int, prefix string) []string {
+	return []string{fmt.Sprintf("%s%s-%d", prefix, command, n)}
+}
+
+// typed is the outcome of ReadLine.
+type typed struct {
+	line string
+	err  error
+}
+
+// ask calls ReadLine and returns when the prompt is shown, which is another one each time.
+func ask(s *screen, t *Terminal) <-chan typed {
+	s.Helper()
+	s.asked++
+	prompt := fmt.Sprintf("%d? ", s.asked)
+	answer := make(chan typed, 1)
+	go func() {
+		line, err := t.ReadLine(prompt)
+		answer <- typed{line, err}
+	}()
+	s.expect(prompt)
+	return answer
+}
+
+func newTerminal(s *screen) *Terminal {
+	s.Helper()
+	t, err := NewTerminal(s.slave, s.slave, words{})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() {
+		if err := t.Close(); err != nil {
+			s.Error(err)
+		}
+	})
+	return t
+}
+
+func TestTerminalKeys(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.resize(80)
+	term := newTerminal(s)
+	for _, line := range []string{"length", "read -P 1 0 512", "write 0 512"} {
+		term.AddHistory(line)
+	}
+	for _, c := range []struct {
+		name, keys string
+		want       typed
+	}{
+		{"plain", "read 0 512\r", typed{"read 0 512", nil}},
+		{"newline ends a line too", "length\n", typed{"length", nil}},
+		{"empty", "\r", typed{}},
+		{"cursor, home, end, delete", "ength\x1b[Hl\x1b[F!\x1b[D\x1b[3~\r", typed{"length", nil}},
+		{"application cursor keys", "bc\x1bOD\x1bODa\r", typed{"abc", nil}},
+		{"Ctrl-D deletes in a line", "ab\x01\x04\r", typed{"b", nil}},
+		{"Ctrl-D leaves", "\x04", typed{"", io.EOF}},
+		{"Ctrl-D after all was deleted", "a\x7f\x04", typed{"", io.EOF}},
+		{"delete leaves an empty line alone", "\x1b[3~x\r", typed{"x", nil}},
+		{"Ctrl-C", "abc\x03", typed{"", ErrInterrupted}},
+		{"Ctrl-W keeps what follows", "one two\x1b[D\x1b[D\x1b[D\x1b[D\x17\r", typed{" two", nil}},
+		{"Ctrl-W takes blanks along", "one two  \x17x\r", typed{"one x", nil}},
+		{"Ctrl-U and Ctrl-Y", "abc\x15\x19\x19\r", typed{"abcabc", nil}},
+		{"NUL and other control bytes are nothing", "a\x00b\x13\x11\x1c\x1d\x1fc\r", typed{"abc", nil}},
+		{"sequences that nobody knows are nothing", "a\x1b[200~b\x1b[201~\x1b[99;99Z\x1bOQ\x1bxc\r", typed{"abc", nil}},
+		{"bytes that are no text are nothing", "a\xff\xc3\x80b\r", typed{"aÀb", nil}},
+		{"other letters", "größe µ 漢\x7f\r", typed{"größe µ ", nil}},
+		{"a tab in pasted text", "read\t0\r", typed{"read\t0", nil}},
+		{"Ctrl-Z where nobody can resume", "a\x1ab\r", typed{"ab", nil}},
+		{"arrow up", "\x1b[A\r", typed{"write 0 512", nil}},
+		{"arrow up twice, down once", "\x1b[A\x1b[A\x1b[B!\r", typed{"write 0 512!", nil}},
+		{"arrow up begins anew", "\x1b[A\r", typed{"write 0 512", nil}},
+		{"Ctrl-R", "12\x12\x12\r", typed{"read -P 1 0 512", nil}},
+		{"Ctrl-R without a match", "xyz\x12\x12\x03", typed{"", ErrInterrupted}},
+		{"unique completion", "len\t\r", typed{"length ", nil}},
+		{"completion of what all begin with", "rea\t\r", typed{"read", nil}},
+		{"completion in the middle", "len 7\x1b[D\x1b[D\t\r", typed{"length  7", nil}},
+		{"completion of an operand", "open a x\t\r", typed{"open a xopen-1 ", nil}},
+		{"no completion", "zzz\t\r", typed{"zzz", nil}},
+	} {
+		answer := ask(s, term)
+		s.press(c.keys)
+		if got := <-answer; got.line != c.want.line || !errors.Is(got.err, c.want.err) {
+			t.Errorf("%s: %q gives %q, %v; want %q, %v", c.name, c.keys, got.line, got.err, c.want.line, c.want.err)
+		}
+	}
+}
+
+func TestTerminalLists(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.resize(40)
+	term := newTerminal(s)
+	answer := ask(s, term)
+	s.press("re\t")
+	s.expect("read          readv         \r\nremove_break\r\n")
+	s.expect("? re")
+	s.press("ad -\t")
+	s.expect("-P  pattern to look for\r\n-v  dump the bytes\r\n")
+	s.expect("? read -")
+	s.press("v\t0\r")
+	if got := <-answer; got.line != "read -v 0" && got.line != "read -v\t0" {
+		t.Errorf("%q, %v", got.line, got.err)
+	}
+}
+
+func TestTerminalAsksWithoutCompletion(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	term := newTerminal(s)
+	answer := make(chan string)
+	go func() {
+		line, _ := term.Ask("name? ")
+		answer <- line
+	}()
+	s.expect("name? ")
+	s.press("len\t\r")
+	if got := <-answer; got != "len" {
+		t.Errorf("%q", got)
+	}
+	next := ask(s, term)
+	s.press("len\t\r")
+	if got := <-next; got.line != "length " {
+		t.Errorf("%q", got.line)
+	}
+}
+
+// Between lines the terminal belongs to the command: Ctrl-C is a signal, and what is typed waits for the next line.
+func TestTerminalIsRawOnlyForALine(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	term := newTerminal(s)
+	if s.isRaw() {
+		t.Error("raw before the first line")
+	}
+	answer := ask(s, term)
+	s.press("a")
+	s.expect("a")
+	if !s.isRaw() {
+		t.Error("not raw during a line")
+	}
+	s.press("\r")
+	<-answer
+	if s.isRaw() {
+		t.Error("raw after a line")
+	}
+	s.press("ahead\n")
+	s.expect("ahead\r\n")
+	if got := <-ask(s, term); got.line != "ahead" {
+		t.Errorf("typed ahead: %q, %v", got.line, got.err)
+	}
+}
+
+// Ctrl-D typed ahead becomes a NUL when keys come one by one, which is the end of all input to the library.
+func TestTerminalOutlivesEndTypedAhead(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	term := newTerminal(s)
+	answer := ask(s, term)
+	s.press("one\r")
+	<-answer
+	s.press("\x04")
+	s.press("two\n")
+	s.expect("two\r\n")
+	if got := <-ask(s, term); got.line != "two" {
+		t.Errorf("%q, %v", got.line, got.err)
+	}
+	answer = ask(s, term)
+	s.press("three\r")
+	if got := <-answer; got.line != "three" {
+		t.Errorf("%q, %v", got.line, got.err)
+	}
+}
+
+// A paste is drawn as one key. One by one, its 4000 characters would be 8 MB of drawing.
+func TestTerminalPaste(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.resize(80)
+	term := newTerminal(s)
+	answer := ask(s, term)
+	paste := strings.Repeat("0123456789", 400)
+	s.press(paste)
+	s.expect("0123456789 \b") // the last row is full
+	s.press("more than fits" + strings.Repeat("x", 200))
+	s.expect("x")
+	s.press("\r")
+	got := <-answer
+	if !strings.HasPrefix(got.line, paste+"more") || len(got.line) != longestTyped {
+		t.Errorf("%d characters, %v", len(got.line), got.err)
+	}
+	s.expect("\n")
+	if len(s.shown) > 300_000 {
+		t.Errorf("%d bytes were drawn", len(s.shown))
+	}
+}
+
+func TestTerminalOutputOverALine(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	term := newTerminal(s)
+	out := term.Over(s.slave)
+	say := func(text string) {
+		if _, err := io.WriteString(out, text); err != nil {
+			t.Error(err)
+		}
+	}
+	say("before\n")
+	s.expect("before\r\n")
+	answer := ask(s, term)
+	s.press("len")
+	s.expect("len")
+	say("in between\n")
+	s.expect("in between\r\n? len")
+	s.press("gth\r")
+	if got := <-answer; got.line != "length" {
+		t.Errorf("%q, %v", got.line, got.err)
+	}
+	say("after\n")
+	s.expect("after\r\n")
+}
+
+func TestTerminalClose(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	term := newTerminal(s)
+	answer := ask(s, term)
+	s.press("half a line")
+	s.expect("line")
+	if err := term.Close(); err != nil {
+		t.Error(err)
+	}
+	<-answer
+	if s.isRaw() {
+		t.Error("the terminal is raw after Close")
+	}
+	if _, err := term.ReadLine("? "); !errors.Is(err, io.EOF) {
+		t.Errorf("ReadLine after Close: %v", err)
+	}
+}
+
+func TestTerminalHangsUp(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	term := newTerminal(s)
+	answer := ask(s, term)
+	s.master.Close()
+	if got := <-answer; !errors.Is(got.err, io.EOF) {
+		t.Errorf("%q, %v", got.line, got.err)
+	}
+	if _, err := term.ReadLine("? "); !errors.Is(err, io.EOF) {
+		t.Errorf("ReadLine after the end: %v", err)
+	}
+}
+
+func TestTerminalPromptIsHarmless(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	term := newTerminal(s)
+	go term.ReadLine("disk\x1b[2J\x1b> ")
+	s.expect("disk?[2J?> ")
+}
+
+// No keys make the line editor panic, hang or lose the terminal, on no width.
+func TestTerminalSurvivesAnything(t *testing.T) {
+	t.Parallel()
+	for _, width := range []uint16{0, 1, 7, 80} {
+		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			t.Parallel()
+			s := newScreen(t)
+			s.resize(width)
+			term := newTerminal(s)
+			rng := rand.New(rand.NewPCG(1, uint64(width)))
+			lines := make(chan int)
+			go func() {
+				n := 0
+				for ; ; n++ {
+					line, err := term.ReadLine("disk.img> ")
+					if line == "the end" {
+						break
+					}
+					if err == nil && line != "" {
+						term.AddHistory(line)
+					}
+				}
+				lines <- n
+			}()
+			s.expect("disk.img> ")
+			go io.Copy(io.Discard, s.master)
+			for range 300 {
+				s.press(randomKeys(rng))
+			}
+			// Where the keys stopped is anybody's guess: in an escape sequence, in a line.
+			s.press("\x03\x03")
+			for {
+				select {
+				case n := <-lines:
+					if n == 0 {
+						t.Error("no key ended a line")
+					}
+					return
+				default:
+					s.press("\x15\x0bthe end\r")
+				}
+			}
+		})
+	}
+}
+
+// randomKeys are a few keys, or bytes.
+func randomKeys(rng *rand.Rand) string {
+	keys := []string{
+		"\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F", "\x1b[3~", "\x1bb", "\x1bf", "\x1bd", "\x1b", "\x1b[", "\t", "\t\t", "\r",
+		"\n", "re", "漢字", "\u0301", "\x7f", "\x12", "\x13", "\x13\x03", "\x04", "\x03", "\x17", "\x15", "\x19", "\x14", "\x0b", "\x0c", "\x1a",
+		"\x00", "\x80", "\u0080", strings.Repeat("long ", 50),
+	}
+	var b strings.Builder
+	for range 1 + rng.IntN(8) {
+		if rng.IntN(8) == 0 {
+			b.WriteByte(byte(rng.IntN(256)))
+			continue
+		}
+		b.WriteString(keys[rng.IntN(len(keys))])
+	}
+	return b.String()
+}
