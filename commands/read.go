@@ -158,9 +158,13 @@ func (r *reading) vectorFlags(f *session.Flags) {
 	f.Bool(&r.show, 'v', "verbose", "show the bytes")
 }
 
+// untouched fills memory before a read, as in qemu-io: it shows where a driver stores nothing, as null does.
+var untouched = verify.Byte(0xab)
+
 // work makes the request.
 func (r *reading) work(s *session.Session, im *session.Image) work {
 	r.buf = r.buffer(s)
+	untouched.Fill(r.buf, 0)
 	return work{
 		t: &r.transfer,
 		do: func(ctx context.Context, d *blockdev.Device) error {

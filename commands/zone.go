@@ -86,7 +86,7 @@ var (
 )
 
 var zoneAppend = session.Command{
-	Name: "zone_append", Alias: "zap", Min: 3, Max: 4, Needs: session.File | session.Write,
+	Name: "zone_append", Alias: "zap", Min: 3, Max: 4, Needs: session.File,
 	Args:  "offset len [len..]",
 	Short: "append write a number of bytes at a specified offset",
 	Long: ` Example:

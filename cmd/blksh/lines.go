@@ -35,17 +35,28 @@ type inputLines struct {
 	in     *bufio.Reader
 	limit  int // where a line is cut, the rest being the next one; 0: nowhere
 	prompt func()
-}
-
-// newInput reads lines from in. Before each of them, and before the end, prompt is called.
-func newInput(in io.Reader, limit int, prompt func()) *inputLines {
-	return &inputLines{in: bufio.NewReaderSize(in, 64<<10), limit: limit, prompt: prompt}
+	// busy says whether anything can happen while a line is read.
+	busy func() bool
+	// await is called while a line is read, until ready is closed. Requests in the background complete meanwhile.
+	await func(ready <-chan struct{})
 }
 
 // Next prompts and reads a line. As in C, a NUL byte ends what is seen of it.
 func (l *inputLines) Next() (string, error) {
 	l.prompt()
-	line, err := l.read()
+	var line string
+	var err error
+	ready := make(chan struct{})
+	read := func() {
+		line, err = l.read()
+		close(ready)
+	}
+	if l.busy() {
+		go read()
+		l.await(ready)
+	} else {
+		read()
+	}
 	if err != nil {
 		return "", err
 	}

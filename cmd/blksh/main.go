@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -138,8 +139,12 @@ func (p *program) source() source {
 		lines := commandLines(p.options.commands)
 		return &lines
 	}
-	return newInput(p.stdin, p.dialect.Policy.MaxLine, func() {
-		_, _ = io.WriteString(p.out, p.name+"> ")
-		p.out.Flush()
-	})
+	return &inputLines{
+		in: bufio.NewReaderSize(p.stdin, 64<<10), limit: p.dialect.Policy.MaxLine,
+		busy: p.session.Busy, await: p.session.Await,
+		prompt: func() {
+			_, _ = io.WriteString(p.out, p.name+"> ")
+			p.out.Flush()
+		},
+	}
 }

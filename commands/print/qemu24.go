@@ -89,5 +89,8 @@ func (w wording24) Error() string {
 	if errors.As(w.error, &no) && text == no.Error() {
 		return text
 	}
+	if text == "The 'file' block driver requires a file name" {
+		return "Could not open image: No such file or directory"
+	}
 	return strings.Replace(text, "' does not support the option '", "' used by device 'hda' doesn't support the option '", 1)
 }

@@ -180,6 +180,10 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	if share {
 		opts.Set(optionShare, "on")
 	}
+	if o.Name == "" && !o.Unnamed { // a name, and an empty one: no reason to look at the options for another
+		opts.SetDefault("file.driver", "file")
+	}
+	s.setAIO(opts, o)
 	return blockdev.OpenConfig{
 		Drivers: s.Drivers,
 		Options: opts,
@@ -193,6 +197,20 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		Notify:       s.Notify,
 		Trace:        s.Trace,
 	}, nil
+}
+
+// setAIO asks the file below for a way to make requests.
+func (s *Session) setAIO(opts *blockdev.Options, o Opening) {
+	if o.AIO == "" || o.AIO == "threads" {
+		return
+	}
+	if o.AIO == "native" && !o.Cache.Direct && s.Policy.AIOFallback {
+		s.Notify(blockdev.Warning{Text: "WARNING: aio=native was specified for '" + o.Name +
+			"', but it requires cache.direct=on, which was not specified. Falling back to aio=threads.\n" +
+			"         This will become an error condition in future QEMU versions."})
+		return
+	}
+	opts.SetDefault("file.aio", o.AIO)
 }
 
 func (s *Session) secret(id string) ([]byte, error) {
