@@ -9,11 +9,6 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/arena"
 )
 
-// Queue makes a batch queue on the device: depth slots of size bytes each. Requests fail when ctx ends.
-func (d *Device) Queue(ctx context.Context, depth, size int) (Queue, error) {
-	return newPoolQueue(ctx, d, depth, size)
-}
-
 // poolQueue is the queue of what has none of its own: goroutines that make the requests as a caller would. Memory, slots and goroutines are
 // made once; what is handed over is a whole batch at a time.
 type poolQueue struct {

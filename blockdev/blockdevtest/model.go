@@ -90,7 +90,7 @@ func (s Subject) testModel(t *testing.T) {
 	if s.Volatile {
 		t.Skip("keeps nothing")
 	}
-	s.Size = min(s.Size, 256<<10)
+	s.Size = min(s.Size, 128<<10)
 	rapid.Check(t, func(rt *rapid.T) {
 		d := s.open(t, s.Options(t, s.Size))
 		defer func() {
@@ -98,7 +98,7 @@ func (s Subject) testModel(t *testing.T) {
 				rt.Fatalf("close: %v", err)
 			}
 		}()
-		m := &model{s: s, d: d, bytes: make([]byte, s.Size)}
+		m := &model{s: s, d: d, bytes: make([]byte, d.Length())}
 		rt.Repeat(map[string]func(*rapid.T){
 			"write":    m.write,
 			"zero":     m.zero,
@@ -176,7 +176,7 @@ func (m *model) truncate(rt *rapid.T) {
 	if m.s.Row.Truncate == Refused {
 		rt.Skip("has a fixed size")
 	}
-	size := rapid.Int64Range(1, 512).Draw(rt, "sectors") * blockdev.SectorSize
+	size := rapid.Int64Range(1, 300).Draw(rt, "sectors") * blockdev.SectorSize
 	m.ok(rt, m.d.Truncate(context.Background(), size, blockdev.PreallocOff))
 	if size < int64(len(m.bytes)) {
 		m.bytes = m.bytes[:size]

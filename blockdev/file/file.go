@@ -45,7 +45,11 @@ type node struct {
 	hole hostfile.Ability // to punch holes
 }
 
-var _ blockdev.Node = (*node)(nil)
+var (
+	_ blockdev.Node   = (*node)(nil)
+	_ blockdev.Queuer = (*node)(nil)
+	_ hostfile.Node   = (*node)(nil)
+)
 
 func open(o *blockdev.Opening, cfg hostfile.Config) (*node, error) {
 	cfg.Accept = func(st *unix.Stat_t) error {
@@ -92,6 +96,14 @@ func (n *node) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockd
 	}
 	n.Grow(off + v.Len())
 	return nil
+}
+
+// Wrote is told by the batch queue how far the file reaches now.
+func (n *node) Wrote(end int64) { n.Grow(end) }
+
+// NewQueue makes a ring.
+func (n *node) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, error) {
+	return n.RingQueue(ctx, n, depth, size)
 }
 
 // Status asks the file system for data and holes. All of a raw file counts as allocated.

@@ -61,7 +61,11 @@ type device struct {
 	zero, hole, discard hostfile.Ability
 }
 
-var _ blockdev.Node = (*device)(nil)
+var (
+	_ blockdev.Node   = (*device)(nil)
+	_ blockdev.Queuer = (*device)(nil)
+	_ hostfile.Node   = (*device)(nil)
+)
 
 func open(o *blockdev.Opening, cfg hostfile.Config, ctl ioctl) (blockdev.Node, error) {
 	d := &device{ioctl: ctl, sector: blockdev.SectorSize}
@@ -143,6 +147,14 @@ func (d *device) Info() blockdev.Info {
 	i.NeedsZeroInit = true
 	i.ZeroTakes = blockdev.MayUnmap | blockdev.NoFallback
 	return i
+}
+
+// Wrote has nothing to do: a device does not grow.
+func (*device) Wrote(int64) {}
+
+// NewQueue makes a ring.
+func (d *device) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, error) {
+	return d.RingQueue(ctx, d, depth, size)
 }
 
 // Status calls all of a device data.

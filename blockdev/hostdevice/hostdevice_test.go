@@ -57,7 +57,7 @@ func TestSuite(t *testing.T) {
 			blockdevtest.Run(t, blockdevtest.Subject{
 				Driver: hostdevice.Driver, Mode: blockdev.Mode{Direct: c.direct}, Size: size, Persistent: true, Exact: true,
 				Row: blockdevtest.Row{Truncate: blockdevtest.Refused},
-				Options: func(t testing.TB, size int64) *blockdev.Options {
+				Options: func(t testing.TB, _ int64) *blockdev.Options {
 					wipe(t, path, size)
 					return options(path)
 				},

@@ -30,7 +30,7 @@ var (
 func Keys() []blockdev.Key {
 	return []blockdev.Key{
 		{Name: "filename", Type: blockdev.String, Help: "path of the file or device"},
-		{Name: "aio", Type: blockdev.String, Enum: aioModes, Default: "threads", Help: "how requests reach the kernel"},
+		{Name: "aio", Type: blockdev.String, Enum: aioModes, Help: "how requests reach the kernel; if not given, plain calls for single requests and a ring for batches"},
 		{Name: "aio-max-batch", Type: blockdev.Int, Default: "0", Help: "most requests handed to the kernel at once, 0 for no limit"},
 		{Name: "locking", Type: blockdev.String, Enum: lockingModes, Default: "auto", Help: "whether to take image locks"},
 		{Name: "drop-cache", Type: blockdev.Bool, Default: "on", Help: "taken for QEMU's sake: concerns live migration only"},
@@ -125,7 +125,7 @@ func checkValues(o *blockdev.Opening) error {
 		name  string
 		known []string
 	}{{"aio", aioModes}, {"locking", lockingModes}} {
-		if v := o.Values.String(k.name); !slices.Contains(k.known, v) {
+		if v := o.Values.String(k.name); o.Values.Has(k.name) && !slices.Contains(k.known, v) {
 			return fmt.Errorf("invalid parameter value: %s", v)
 		}
 	}
@@ -136,8 +136,15 @@ func checkValues(o *blockdev.Opening) error {
 }
 
 // newPort is the port that the option aio asks for. Native requests take the ring as well: both mean that the kernel holds the request and
-// not a thread.
-func newPort(string) engine.Port { return engine.Sync{} }
+// not a thread. Where there is no ring, plain calls do the same, only slower.
+func newPort(aio string) engine.Port {
+	if aio == "native" || aio == "io_uring" {
+		if p, err := engine.NewRing(); err == nil {
+			return p
+		}
+	}
+	return engine.Sync{}
+}
 
 // open opens path as o wants it, read-only if need be and allowed.
 func (f *File) open(path string, o *blockdev.Opening) (*descriptor, error) {
