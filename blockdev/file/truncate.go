@@ -3,7 +3,6 @@ package file
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +21,7 @@ func (n *node) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _ 
 	}
 	old := n.Size()
 	if size < old && p != blockdev.PreallocOff {
-		return errors.New("Cannot use preallocation for shrinking files")
+		return blockdev.Refuse("Cannot use preallocation for shrinking files")
 	}
 	var err error
 	switch p {
@@ -33,7 +32,7 @@ func (n *node) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _ 
 	case blockdev.PreallocFull:
 		err = n.fill(ctx, old, size)
 	default:
-		return fmt.Errorf("Unsupported preallocation mode: %s", p)
+		return blockdev.Refuse("Unsupported preallocation mode: %s", p)
 	}
 	if err != nil {
 		return errors.Join(err, n.restore(old, size))

@@ -57,7 +57,7 @@ func (d *device) zoned(notify func(blockdev.Notice)) (*zonedDevice, error) {
 		return nil, nil // not zoned, or a kernel that knows no zones
 	}
 	if sectors&(sectors-1) != 0 {
-		return nil, fmt.Errorf("Zones of %d sectors: not a power of two", sectors)
+		return nil, blockdev.Refuse("Zones of %d sectors: not a power of two", sectors)
 	}
 	return &zonedDevice{device: d, zoneSize: int64(sectors) * blockdev.SectorSize, warn: notify}, nil
 }

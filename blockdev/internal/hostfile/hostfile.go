@@ -96,7 +96,7 @@ var (
 func Open(o *blockdev.Opening, cfg Config) (*File, error) {
 	name := o.Values.String("filename")
 	if name == "" {
-		return nil, fmt.Errorf("The '%s' block driver requires a file name", o.Driver.Name)
+		return nil, blockdev.Refuse("The '%s' block driver requires a file name", o.Driver.Name)
 	}
 	if err := checkValues(o); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func checkValues(o *blockdev.Opening) error {
 		}
 	}
 	if o.Values.String("aio") == "native" && !o.Mode.Direct {
-		return errors.New("aio=native was specified, but it requires cache.direct=on, which was not specified.")
+		return blockdev.Refuse("aio=native was specified, but it requires cache.direct=on, which was not specified.")
 	}
 	return nil
 }
@@ -357,11 +357,11 @@ func (f *File) Close() error {
 func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
 	for _, key := range fixedKeys {
 		if o.Values.String(key) != f.values.String(key) {
-			return nil, nil, fmt.Errorf("Cannot change the option '%s'", key)
+			return nil, nil, blockdev.Refuse("Cannot change the option '%s'", key)
 		}
 	}
 	if o.Mode.ForceShare != f.shared {
-		return nil, nil, errors.New("Cannot change the option 'force-share'")
+		return nil, nil, blockdev.Refuse("Cannot change the option 'force-share'")
 	}
 	if err := checkValues(o); err != nil {
 		return nil, nil, err
@@ -409,7 +409,7 @@ func (f *File) reopen(old *descriptor, o *blockdev.Opening) (*descriptor, error)
 	}
 	if was.Dev != is.Dev || was.Ino != is.Ino {
 		f.release(d)
-		return nil, fmt.Errorf("Could not reopen file: '%s' is another file now", f.name)
+		return nil, blockdev.Refuse("Could not reopen file: '%s' is another file now", f.name)
 	}
 	return d, nil
 }

@@ -87,7 +87,7 @@ func (l *Lock) CopyTo(fd int) error {
 		return nil
 	}
 	if err := set(fd, l.held, unix.F_RDLCK); err != nil {
-		return fmt.Errorf("Could not take locks on new fd: %w", err)
+		return blockdev.Refuse("Could not take locks on new fd: %w", err)
 	}
 	return nil
 }

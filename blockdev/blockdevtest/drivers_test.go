@@ -1,0 +1,100 @@
+package blockdevtest_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+	. "github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/drivers"
+)
+
+// over gives options with values for the driver under test, and memory of the size asked for as its child.
+func over(child string, kv ...any) func(testing.TB, int64) *blockdev.Options {
+	return func(_ testing.TB, size int64) *blockdev.Options {
+		var o blockdev.Options
+		o.Set(child+".driver", MemoryDriver.Name)
+		o.Set(child+".size", size)
+		for i := 0; i < len(kv); i += 2 {
+			o.Set(kv[i].(string), kv[i+1])
+		}
+		return &o
+	}
+}
+
+func sized(_ testing.TB, size int64) *blockdev.Options {
+	var o blockdev.Options
+	o.Set("size", size)
+	return &o
+}
+
+func sizedZeroes(t testing.TB, size int64) *blockdev.Options {
+	o := sized(t, size)
+	o.Set("read-zeroes", "on")
+	return o
+}
+
+func onDisk(t testing.TB, size int64) *blockdev.Options {
+	name := filepath.Join(t.TempDir(), "disk.img")
+	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var o blockdev.Options
+	o.Set("filename", name)
+	return &o
+}
+
+var (
+	passes    = Row{Read: Passed, Write: Passed, Zero: Passed, Discard: Passed, Status: Passed, Truncate: Passed, Flush: Passed}
+	stateless = Row{Zero: Refused, Discard: Refused, Truncate: Refused}
+	// shifted is a row of a driver that decides itself how long it is.
+	shifted = Row{Read: Passed, Write: Passed, Zero: Passed, Discard: Passed, Status: Passed, Truncate: Refused, Flush: Passed}
+)
+
+// table says what every driver does with every kind of request. A driver may stand in it several times.
+var table = []struct {
+	driver, variant string
+	subject         Subject
+}{
+	{"blkdebug", "", Subject{Options: over("image"), Row: passes}},
+	{"blkdebug", "limits", Subject{Options: over("image", "align", "4096", "max-transfer", "65536", "max-write-zero", "65536", "opt-discard", "8192"), Row: passes}},
+	{"copy-on-read", "", Subject{Options: over("file"), Row: passes}},
+	{"file", "", Subject{Options: onDisk, Persistent: true}},
+	{"mem", "", Subject{Options: sized}},
+	{"null-aio", "", Subject{Options: sizedZeroes, Volatile: true, Row: stateless}},
+	{"null-co", "", Subject{Options: sized, Volatile: true, Row: stateless}},
+	{"raw", "", Subject{Options: over("file"), Row: passes}},
+	{"raw", "window", Subject{Options: func(t testing.TB, size int64) *blockdev.Options {
+		return over("file", "offset", int64(4096+512), "size", size)(t, size+8192)
+	}, Row: shifted}},
+}
+
+// elsewhere are the drivers whose suite needs more than this package has.
+var elsewhere = map[string]string{
+	"compress":    "needs a format that compresses; package qcow2 runs it",
+	"host_cdrom":  "needs a drive; its refusals are tested in package hostdevice",
+	"host_device": "needs a loop device; package hostdevice runs it",
+}
+
+func TestDrivers(t *testing.T) {
+	listed := map[string]bool{}
+	for _, row := range table {
+		listed[row.driver] = true
+	}
+	for _, d := range drivers.All() {
+		if !listed[d.Name] && elsewhere[d.Name] == "" {
+			t.Errorf("driver %s is not in the table", d.Name)
+		}
+		for _, row := range table {
+			if row.driver != d.Name {
+				continue
+			}
+			t.Run(row.driver+row.variant, func(t *testing.T) {
+				s := row.subject
+				s.Driver = d
+				Run(t, s)
+			})
+		}
+	}
+}
