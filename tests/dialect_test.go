@@ -6,7 +6,9 @@ import (
 )
 
 // TestDialectChoice asks for a command that one dialect alone has: the name
-// chooses, the environment overrules the name, and --dialect both.
+// chooses, the environment overrules the name, and --dialect both. Under the
+// name of qemu-io the options are qemu-io's, so that none is abbreviated
+// otherwise there, and --dialect is not among them.
 func TestDialectChoice(t *testing.T) {
 	t.Parallel()
 	const (
@@ -24,14 +26,14 @@ func TestDialectChoice(t *testing.T) {
 		{"named qemu-io", asQemuIO, "", recent, true},
 		{"environment", asQemuIO.as("qemu-2.4"), "", ancient, true},
 		{"environment", asQemuIO.as("qemu-2.4"), "", recent, false},
-		{"option over environment", asQemuIO.as("qemu-2.4"), "qemu-7.2", ancient, false},
-		{"option over environment", asQemuIO.as("qemu-2.4"), "qemu-7.2", recent, false},
-		{"option over environment", asQemuIO.as("qemu-2.4"), "qemu", recent, true},
 		{"named blksh", asBlksh, "", ancient, true},
 		{"named blksh", asBlksh, "", recent, true},
 		{"blksh with option", asBlksh, "qemu-2.4", recent, false},
 		{"blksh with environment", asBlksh.as("qemu-2.4"), "", recent, false},
-		{"back to native", asQemuIO, "native", ancient, true},
+		{"option over environment", asBlksh.as("qemu-2.4"), "qemu", ancient, false},
+		{"option over environment", asBlksh.as("qemu-2.4"), "qemu", recent, true},
+		{"back to native", asBlksh.as("qemu-2.4"), "native", recent, true},
+		{"no such option", asQemuIO, "qemu-2.4", ancient, false},
 	}
 	for _, tt := range tests {
 		args := []string{"-c", "help " + tt.command}
@@ -48,7 +50,7 @@ func TestDialectChoice(t *testing.T) {
 	}
 }
 
-// TestUnknownDialect wants the names that are known.
+// TestUnknownDialect wants the name in the complaint.
 func TestUnknownDialect(t *testing.T) {
 	t.Parallel()
 	for _, p := range []program{asBlksh, asBlksh.as("qemu-0.1")} {
@@ -60,7 +62,7 @@ func TestUnknownDialect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.status == "exit 0" || !strings.Contains(got.stderr, "qemu-0.1") || !strings.Contains(got.stderr, "qemu-7.2") {
+		if got.status == "exit 0" || !strings.Contains(got.stderr, "qemu-0.1") {
 			t.Errorf("%q: %s, %q", p.env, got.status, got.stderr)
 		}
 	}

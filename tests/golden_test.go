@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/diff"
 )
 
 // missing is what the program cannot do yet: cases that need one of these are
 // skipped. Taking a word out enables them.
-var missing = []string{"qcow2", "luks", "aes", "zstd", "nbd"}
+var missing = []string{"qcow2", "luks", "aes", "zstd", "nbd", "vmdk", "blkverify", "quorum"}
 
 var dialects = []string{"qemu", "qemu-7.2", "qemu-2.4"}
 
@@ -138,9 +140,7 @@ func (a answer) diff(got answer) string {
 		{"stderr", a.stderr, got.stderr},
 		{"files", afterLines(a.after), afterLines(got.after)},
 	} {
-		if part.want != part.got {
-			fmt.Fprintf(&b, "--- %s, want\n%s--- %s, got\n%s", part.name, part.want, part.name, part.got)
-		}
+		b.Write(diff.Diff("want "+part.name, []byte(part.want), "got "+part.name, []byte(part.got)))
 	}
 	return b.String()
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,9 +14,9 @@ import (
 
 const module = "github.com/blksh/blksh/"
 
-// layers says who may import whom of the house, tests aside. Folders are
-// patterns of path.Match, the first that matches a package holds; "X/..." is X
-// and all below it.
+// layers says who may import whom of the house, tests aside. The first line
+// whose folder matches a package holds. "X/..." is X and all below it, and "X/*"
+// what is one below.
 var layers = []struct {
 	folder string
 	may    []string
@@ -25,13 +26,13 @@ var layers = []struct {
 	{"commands/dialect", []string{"commands", "commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "verify"}},
 	{"commands", []string{"commands/session", "commands/event", "commands/args", "blockdev", "verify"}},
 	{"commands/session", []string{"commands/event", "commands/args", "blockdev", "verify"}},
-	{"commands/print", []string{"commands/event", "blockdev", "verify"}},
+	{"commands/print", []string{"commands/event", "commands/args", "blockdev", "verify"}},
 	{"commands/event", []string{"commands/args", "blockdev", "verify"}},
 	{"commands/args", []string{"verify"}},
 	{"verify", nil},
 	{"blockdev", []string{"blockdev/internal/..."}},
 	{"blockdev/drivers", []string{"blockdev/..."}},
-	{"blockdev/internal/*", []string{"blockdev", "blockdev/internal/..."}},
+	{"blockdev/internal/...", []string{"blockdev", "blockdev/internal/..."}},
 	{"blockdev/*", []string{"blockdev", "blockdev/internal/..."}},
 	{"tests", nil},
 }
@@ -84,7 +85,7 @@ func checkImports(t *testing.T, file string) {
 
 func importsOf(folder string) (may []string, known bool) {
 	for _, l := range layers {
-		if ok, _ := path.Match(l.folder, folder); ok {
+		if matches(l.folder, folder) {
 			return l.may, true
 		}
 	}
@@ -92,11 +93,13 @@ func importsOf(folder string) (may []string, known bool) {
 }
 
 func allowed(may []string, name string) bool {
-	for _, m := range may {
-		root, below := strings.CutSuffix(m, "/...")
-		if name == root || below && strings.HasPrefix(name, root+"/") {
-			return true
-		}
+	return slices.ContainsFunc(may, func(m string) bool { return matches(m, name) })
+}
+
+func matches(pattern, name string) bool {
+	if root, below := strings.CutSuffix(pattern, "/..."); below {
+		return name == root || strings.HasPrefix(name, root+"/")
 	}
-	return false
+	ok, _ := path.Match(pattern, name)
+	return ok
 }

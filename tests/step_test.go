@@ -61,10 +61,10 @@ func TestStep(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			for i := range stepRuns() {
-				p := asQemuIO.as("qemu")
-				p.env = append(p.env, fmt.Sprintf("GOMAXPROCS=%d", []int{1, 2, 8}[i%3]))
-				if diff := s.want().diff(s.run(t, p, dir, "--step")); diff != "" {
-					t.Fatalf("run %d, %s:\n%s", i, p.env[len(p.env)-1], diff)
+				threads := fmt.Sprintf("GOMAXPROCS=%d", []int{1, 2, 8}[i%3])
+				p := program{path: asBlksh.path, env: []string{threads}}
+				if diff := s.want().diff(s.run(t, p, dir, "--dialect", "qemu", "--step")); diff != "" {
+					t.Fatalf("run %d, %s:\n%s", i, threads, diff)
 				}
 			}
 		})
@@ -102,9 +102,10 @@ func (s stepScript) run(t *testing.T, p program, dir string, args ...string) ans
 	return a
 }
 
-// lineSet sorts lines and takes the prompts out of them.
+// lineSet sorts lines and takes the prompts out of them, the last one included.
 func lineSet(s string) string {
-	lines := strings.SplitAfter(strings.ReplaceAll(s, "qemu-io> ", ""), "\n")
+	prompts := strings.NewReplacer("qemu-io> ", "", "blksh> ", "", noNewline, "")
+	lines := strings.SplitAfter(prompts.Replace(s), "\n")
 	lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" || l == "\n" })
 	slices.Sort(lines)
 	return strings.Join(lines, "")

@@ -100,8 +100,8 @@ func TestWild(t *testing.T) {
 				}
 			}
 			dialect := "qemu"
-			if strings.Contains(w.text(), "zrp ") {
-				dialect = spoken // zones came with 8.1
+			if w.drifts() {
+				dialect = spoken
 			}
 			want, got := w.answer(t, real), w.answer(t, asQemuIO.as(dialect))
 			if diff := want.diff(got); diff != "" {
@@ -109,6 +109,12 @@ func TestWild(t *testing.T) {
 			}
 		})
 	}
+}
+
+// drifts reports whether versions that are called current answer the row each
+// in its own way: it needs a zone command, or shows the letters of a flag list.
+func (w wildRow) drifts() bool {
+	return strings.Contains(w.text(), "zrp ") || strings.Contains(w.stdin, "help\n") || strings.Contains(w.text(), "write -f raw -d")
 }
 
 // dialectOf names the dialect that a version of qemu-io speaks.
