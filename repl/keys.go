@@ -30,7 +30,8 @@ const (
 )
 
 // control are the keys that are one byte below blank. All others are ignored, those among them that the line editor would take:
-// NUL is the end of input to it, Ctrl-S a search that Ctrl-C panics in, Ctrl-Z a signal to the parent process.
+// NUL is the end of input to it, Ctrl-S a search that Ctrl-C panics in, Ctrl-T on a line of one character puts the cursor behind
+// memory, Ctrl-Z signals the parent process too.
 var control = map[byte]key{
 	'A' & 0x1f: {keyEdit, "\x01"},
 	'B' & 0x1f: {keyEdit, "\x02"},
@@ -47,7 +48,6 @@ var control = map[byte]key{
 	'N' & 0x1f: {keyEdit, "\x0e"},
 	'P' & 0x1f: {keyEdit, "\x10"},
 	'R' & 0x1f: {keySearch, ""},
-	'T' & 0x1f: {keyEdit, "\x14"},
 	'U' & 0x1f: {keyEdit, "\x15"},
 	'W' & 0x1f: {keyRubWord, ""},
 	'Y' & 0x1f: {keyEdit, "\x19"},

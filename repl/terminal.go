@@ -31,6 +31,8 @@ var ErrInterrupted = errors.New("interrupted")
 const (
 	// longestTyped is how many characters a line may have. Each key draws it anew.
 	longestTyped = 4095
+	// narrowest is the least width that the library is told, since it needs the square of the rows of a line to draw it.
+	narrowest = 20
 	// longestList is how many choices of a completion are shown, in lines.
 	longestList = 100
 )
@@ -89,7 +91,7 @@ func NewTerminal(in, out *os.File, c Completer) (*Terminal, error) {
 		return nil, err
 	}
 	t := &Terminal{
-		tty: tty, out: out, complete: c, width: Width(out),
+		tty: tty, out: out, complete: c, width: max(narrowest, Width(out)),
 		asked: make(chan struct{}, 1), dealt: make(chan struct{}, 1), quiet: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	t.close = sync.OnceValue(func() error {
@@ -325,7 +327,7 @@ func (t *Terminal) onChange(line []rune, pos int, pressed rune) (newLine []rune,
 		ok = true
 	}
 	t.typed = len(line)
-	if width := Width(t.out); width != t.width {
+	if width := max(narrowest, Width(t.out)); width != t.width {
 		t.width = width
 		t.resized()
 	}
