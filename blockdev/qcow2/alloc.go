@@ -1,0 +1,196 @@
+package qcow2
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// findFree is the offset of n free clusters in a row, the first ones from where the last search ended; all within limit. Gaps that are
+// too small are passed over for good, until something is given back before them. It counts nothing.
+func (q *image) findFree(ctx context.Context, n, limit int64) (int64, error) {
+	if q.skipped >= 0 && !q.pins.cover(q.skipped<<q.clusterBits, q.cluster) {
+		q.nextFree, q.skipped = min(q.nextFree, q.skipped), -1
+	}
+	for found := int64(0); found < n; {
+		step, err := q.freeRun(ctx, n-found)
+		if err != nil {
+			return 0, err
+		}
+		found += step
+		if step == 0 { // the cluster at nextFree is in use
+			q.nextFree++
+			found = 0
+		} else {
+			q.nextFree += step
+		}
+	}
+	if q.nextFree-1 > limit>>q.clusterBits {
+		return 0, syscall.EFBIG
+	}
+	off := (q.nextFree - n) << q.clusterBits
+	return off, q.reusable(ctx, off, n<<q.clusterBits)
+}
+
+// freeRun is how many clusters are free from nextFree on, at most n, as far as one refcount block tells.
+func (q *image) freeRun(ctx context.Context, n int64) (int64, error) {
+	at, err := q.blockAt(ctx, q.nextFree)
+	if err != nil {
+		return 0, err
+	}
+	n = min(n, 1<<q.blockBits-q.inBlock(q.nextFree))
+	var block *table
+	if at != 0 {
+		if block, err = q.refs.get(ctx, at); err != nil {
+			return 0, err
+		}
+		defer q.refs.put(block)
+	}
+	for i := range n {
+		c := q.nextFree + i
+		if block != nil && q.refcount(block.data, q.inBlock(c)) != 0 {
+			return i, nil
+		}
+		if q.pinned(c) {
+			return i, nil
+		}
+	}
+	return n, nil
+}
+
+// pinned says whether a free cluster is still under I/O, and remembers that it was passed over.
+func (q *image) pinned(cluster int64) bool {
+	if !q.pins.cover(cluster<<q.clusterBits, q.cluster) {
+		return false
+	}
+	if q.skipped < 0 || cluster < q.skipped {
+		q.skipped = cluster
+	}
+	return true
+}
+
+// reusable makes sure that nothing in the file refers to free clusters any more.
+func (q *image) reusable(ctx context.Context, off, n int64) error {
+	if !q.released.cover(off, n) {
+		return nil
+	}
+	return q.barrier(ctx)
+}
+
+// allocate takes clusters for n bytes in a row and counts them.
+func (q *image) allocate(ctx context.Context, n int64) (int64, error) {
+	if err := q.fire(ctx, blockdev.EvClusterAlloc); err != nil {
+		return 0, err
+	}
+	for {
+		off, err := q.findFree(ctx, q.clustersIn(n), maxHostOffset)
+		if err != nil {
+			return 0, err
+		}
+		if err = q.adjust(ctx, off, n, oneMore, freeNever); !errors.Is(err, errSearchAgain) {
+			return off, err
+		}
+	}
+}
+
+// allocateAt takes at most n clusters that are free at exactly off, and returns how many.
+func (q *image) allocateAt(ctx context.Context, off, n int64) (int64, error) {
+	for {
+		var free int64
+		for ; free < n; free++ {
+			cluster := off>>q.clusterBits + free
+			count, err := q.refcountOf(ctx, cluster)
+			if err != nil {
+				return 0, err
+			}
+			if count != 0 || q.pinned(cluster) {
+				break
+			}
+		}
+		if free == 0 {
+			return 0, nil
+		}
+		if err := q.reusable(ctx, off, free<<q.clusterBits); err != nil {
+			return 0, err
+		}
+		if err := q.adjust(ctx, off, free<<q.clusterBits, oneMore, freeNever); !errors.Is(err, errSearchAgain) {
+			return free, err
+		}
+	}
+}
+
+// allocateBytes takes n bytes, at most a cluster, for a compressed cluster: behind the last ones if there is room, also over the end
+// of their cluster if the next is free.
+func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
+	if err := q.fire(ctx, blockdev.EvClusterAllocBytes); err != nil {
+		return 0, err
+	}
+	off := q.byteOff
+	if off != 0 {
+		count, err := q.refcountOf(ctx, off>>q.clusterBits)
+		if err != nil {
+			return 0, err
+		}
+		if count == 0 || count == q.refMax {
+			off = 0
+		}
+	}
+	room := q.cluster - q.within(off)
+	for {
+		if off == 0 || room < n {
+			fresh, err := q.findFree(ctx, 1, min(int64(1)<<q.csizeShift-1, maxHostOffset))
+			if err != nil {
+				return 0, err
+			}
+			if fresh == 0 {
+				return 0, q.corrupt(ctx, "Preventing invalid allocation of compressed cluster at offset 0")
+			}
+			if off == 0 || q.roundUp(off) != fresh {
+				off, room = fresh, q.cluster
+			} else {
+				room += q.cluster
+			}
+		}
+		err := q.adjust(ctx, off, n, oneMore, freeNever)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errSearchAgain) {
+			return 0, err
+		}
+		off = 0
+	}
+	q.byteOff = off + n
+	if q.within(q.byteOff) == 0 {
+		q.byteOff = 0
+	}
+	return off, nil
+}
+
+// free gives clusters back. That it cannot be done is reported; the clusters then leak, and that is all.
+func (q *image) free(ctx context.Context, off, n int64, why freeKind) {
+	err := q.fire(ctx, blockdev.EvClusterFree)
+	if err == nil {
+		err = q.adjust(ctx, off, n, oneLess, why)
+	}
+	if err != nil {
+		q.warn(false, "qcow2_free_clusters failed: %s", blockdev.ErrnoText(blockdev.Errno(err)))
+	}
+}
+
+// freeEntry gives back what an L2 entry refers to.
+func (q *image) freeEntry(ctx context.Context, e entry, why freeKind) {
+	switch q.clusterKind(e) {
+	case compressed:
+		off, n := q.compressedAt(e.desc)
+		q.free(ctx, off, n, why)
+	case normal, zeroHost:
+		if q.within(e.host()) != 0 {
+			q.corruptMildly(ctx, "Cannot free unaligned cluster %s", hex(e.host()))
+			return
+		}
+		q.free(ctx, e.host(), q.cluster, why)
+	}
+}

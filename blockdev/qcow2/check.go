@@ -1,0 +1,593 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// maxMessages bounds what a check remembers to say; the numbers are right in any case.
+const maxMessages = 10000
+
+// checker counts all references anew and compares them with the refcounts. Its words and numbers are qemu-img's.
+type checker struct {
+	q        *image
+	fix      blockdev.Fix
+	say      func(format string, args ...any)
+	res      blockdev.CheckResult
+	counts   counts
+	clusters int64 // of the file
+	rebuild  bool  // the refcounts cannot be put right one by one
+	highest  int64 // last cluster in use
+}
+
+// Check judges the metadata, and repairs what fix allows.
+func (q *image) Check(ctx context.Context, fix blockdev.Fix) (blockdev.CheckResult, error) {
+	if err := q.mu.Lock(ctx); err != nil {
+		return blockdev.CheckResult{}, err
+	}
+	defer q.mu.Unlock()
+	if q.readOnly && fix != 0 {
+		return blockdev.CheckResult{}, syscall.EROFS
+	}
+	if !q.readOnly {
+		if err := q.flushCaches(ctx); err != nil {
+			return blockdev.CheckResult{}, err
+		}
+		if err := q.barrier(ctx); err != nil {
+			return blockdev.CheckResult{}, err
+		}
+	}
+	var lines []string
+	res, err := q.check(ctx, fix, func(format string, args ...any) {
+		if len(lines) < maxMessages {
+			lines = append(lines, fmt.Sprintf(format, args...))
+		}
+	})
+	res.Messages = lines
+	return res, err
+}
+
+// repairDirty repairs an image that was not closed, saying what it does.
+func (q *image) repairDirty(ctx context.Context) error {
+	res, err := q.check(ctx, blockdev.FixErrors|blockdev.FixLeaks, func(format string, args ...any) { q.warn(false, format, args...) })
+	if err == nil && res.CheckErrors > 0 {
+		err = syscall.EIO
+	}
+	if err != nil {
+		return refuseWith(err, "Could not repair dirty image")
+	}
+	return nil
+}
+
+func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ...any)) (blockdev.CheckResult, error) {
+	c := &checker{q: q, fix: fix, say: say}
+	snapshots, err := c.snapshotTable(ctx)
+	if err != nil {
+		return c.res, err
+	}
+	if err := c.refcounts(ctx); err != nil {
+		c.res.Corruptions += snapshots
+		return c.res, err
+	}
+	c.res.CorruptionsFixed += snapshots // what was cut off the table is gone
+	if fix == 0 {
+		return c.res, nil
+	}
+	if err := q.flushCaches(ctx); err != nil {
+		return c.res, err
+	}
+	if c.res.CheckErrors > 0 || c.res.Corruptions > 0 {
+		return c.res, nil
+	}
+	if err := q.markClean(ctx); err != nil {
+		return c.res, err
+	}
+	if q.hdr.incompatible&featCorrupt != 0 {
+		return c.res, q.rewriteFeatures(ctx, q.hdr.incompatible&^featCorrupt)
+	}
+	return c.res, nil
+}
+
+// snapshotTable reads the snapshot table, which is not trusted before a check, and returns how many entries it had to cut off.
+func (c *checker) snapshotTable(ctx context.Context) (int64, error) {
+	q, h := c.q, c.q.hdr
+	cut := int64(0)
+	if h.snapshots > maxSnapshots && c.fix&blockdev.FixErrors != 0 {
+		cut = int64(h.snapshots) - maxSnapshots
+		c.say("Discarding %d overhanging snapshots", cut)
+	}
+	count := int64(h.snapshots) - cut
+	err := h.checkTable("snapshot table", h.snapshotsOff, uint64(count), snapshotFixed, maxSnapshotsBytes)
+	if err != nil {
+		c.say("ERROR %s", reason(err))
+	} else if q.snapshots, q.snapBytes, err = q.readSnapshots(ctx, int64(h.snapshotsOff), count); err != nil {
+		c.say("ERROR failed to read the snapshot table: %s", reason(err))
+	}
+	if err != nil {
+		c.res.CheckErrors++
+		return 0, err
+	}
+	if cut == 0 {
+		return 0, nil
+	}
+	if err := q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, uint32(count)), offSnapshots); err != nil {
+		c.res.CheckErrors++
+		return 0, err
+	}
+	h.snapshots = uint32(count)
+	return cut, nil
+}
+
+// refcounts compares all references with the refcounts, then the copied flags with both.
+func (c *checker) refcounts(ctx context.Context) error {
+	q := c.q
+	c.clusters = q.clustersIn(q.fileLength())
+	if c.clusters > math.MaxInt32 {
+		c.res.CheckErrors++
+		return syscall.EFBIG
+	}
+	c.res.TotalClusters = q.clustersIn(q.size.Load())
+	if err := c.countAll(ctx, c.fix); err != nil {
+		return err
+	}
+	before := c.res
+	c.compare(ctx, 0)
+	switch {
+	case c.rebuild && c.fix&blockdev.FixErrors != 0:
+		if err := c.rebuildAll(ctx); err != nil {
+			return err
+		}
+	case c.rebuild && c.fix != 0:
+		c.say("ERROR need to rebuild refcount structures")
+		c.res.CheckErrors++
+		return syscall.EIO
+	case c.fix != 0 && c.res.Leaks+c.res.Corruptions > 0:
+		c.res = before
+		c.compare(ctx, c.fix)
+	}
+	if err := c.copiedFlags(ctx); err != nil {
+		return err
+	}
+	c.res.ImageEnd = (c.highest + 1) << q.clusterBits
+	return nil
+}
+
+// countAll counts every reference there is.
+func (c *checker) countAll(ctx context.Context, fix blockdev.Fix) error {
+	q, h := c.q, c.q.hdr
+	c.count(0, q.cluster)
+	if err := c.l1Table(ctx, int64(h.l1Off), int64(len(q.l1)), fix, true); err != nil {
+		return err
+	}
+	for _, s := range q.snapshots {
+		if err := c.snapshot(ctx, s, fix); err != nil {
+			return err
+		}
+	}
+	c.count(int64(h.snapshotsOff), q.snapBytes)
+	c.count(int64(h.reftableOff), int64(len(q.reftable))*reftableEntrySize)
+	if err := c.bitmaps(ctx); err != nil {
+		return err
+	}
+	return c.refblocks(ctx, fix)
+}
+
+// count adds a reference to all clusters that a range touches. The last cluster of a file may be shorter than the others.
+func (c *checker) count(off, n int64) {
+	if n <= 0 {
+		return
+	}
+	q := c.q
+	if off+n-q.fileLength() >= q.cluster {
+		c.say("ERROR: counting reference for region exceeding the end of the file by one cluster or more: offset 0x%x size 0x%x", off, n)
+		c.res.Corruptions++
+		return
+	}
+	for at := q.startOf(off); at <= q.startOf(off+n-1); at += q.cluster {
+		cluster := at >> q.clusterBits
+		c.clusters = max(c.clusters, cluster+1)
+		count := c.counts.get(cluster)
+		if count == q.refMax {
+			c.say("ERROR: overflow cluster offset=0x%x", at)
+			c.say("Use qemu-img amend to increase the refcount entry width or qemu-img convert to create a clean copy if the image cannot be opened for writing")
+			c.res.Corruptions++
+			continue
+		}
+		c.counts.set(cluster, count+1)
+	}
+}
+
+func (c *checker) snapshot(ctx context.Context, s snapshot, fix blockdev.Fix) error {
+	what := ""
+	switch {
+	case c.q.within(s.l1Off) != 0 || s.l1Off < 0:
+		what = fmt.Sprintf("l1_offset=%s: L1 table is not cluster aligned", hex(uint64(s.l1Off)))
+	case s.l1Size > maxL1Bytes/l1EntrySize:
+		what = fmt.Sprintf("l1_size=%#x: L1 table is too large", s.l1Size)
+	default:
+		return c.l1Table(ctx, s.l1Off, int64(s.l1Size), fix, false)
+	}
+	id, name := c.q.names(ctx, s)
+	c.say("ERROR snapshot %s (%s) %s; snapshot table entry corrupted", id, name, what)
+	c.res.Corruptions++
+	return nil
+}
+
+// l1Table counts an L1 table and all that it leads to.
+func (c *checker) l1Table(ctx context.Context, off, n int64, fix blockdev.Fix, active bool) error {
+	q := c.q
+	if n == 0 {
+		return nil
+	}
+	c.count(off, n*l1EntrySize)
+	const piece = 8192 // entries
+	buf := make([]byte, q.cluster)
+	for done := int64(0); done < n; done += piece {
+		words, err := q.readTable(ctx, off+done*l1EntrySize, min(piece, n-done))
+		if err != nil {
+			c.say("ERROR: I/O error in check_refcounts_l1")
+			c.res.CheckErrors++
+			return err
+		}
+		for _, w := range words {
+			if w == 0 {
+				continue
+			}
+			if err := c.l1Entry(ctx, w, buf, fix, active); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) l1Entry(ctx context.Context, w uint64, buf []byte, fix blockdev.Fix, active bool) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if w&l1Reserved != 0 {
+		c.say("ERROR found L1 entry with reserved bits set: %x", w)
+		c.res.Corruptions++
+	}
+	at := int64(w & offsetMask)
+	c.count(at, c.q.cluster)
+	if c.q.within(at) != 0 {
+		c.say("ERROR l2_offset=%x: Table is not cluster aligned; L1 entry corrupted", at)
+		c.res.Corruptions++
+	}
+	if err := readAt(ctx, c.q.file, buf, at); err != nil {
+		c.say("ERROR: I/O error in check_refcounts_l2")
+		c.res.CheckErrors++
+		return err
+	}
+	return c.l2Table(ctx, at, buf, fix, active)
+}
+
+// l2Table counts what the entries of an L2 table refer to.
+func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix blockdev.Fix, active bool) error {
+	q := c.q
+	s := slice{&table{off: at, data: data}, &q.geometry, at}
+	next := int64(0) // where the cluster would be that continues the last one
+	for i := range s.slots() {
+		e := s.entry(i)
+		k := q.clusterKind(e)
+		if k != compressed && e.desc&l2Reserved != 0 {
+			c.say("ERROR found l2 entry with reserved bits set: %x", e.desc)
+			c.res.Corruptions++
+		}
+		switch k {
+		case compressed:
+			c.compressedEntry(i, e, active)
+		case normal, zeroHost:
+			if c.misaligned(e) && c.emptyPlace(e) && fix&blockdev.FixErrors != 0 {
+				lost, err := c.zeroEntry(ctx, s, i, active)
+				if lost {
+					return err
+				}
+				if err == nil {
+					continue
+				}
+			}
+			if active {
+				c.res.AllocatedClusters++
+				if next != 0 && e.host() != next {
+					c.res.FragmentedClusters++
+				}
+				next = e.host() + q.cluster
+			}
+			c.count(e.host(), q.cluster)
+		case unallocated:
+			if e.bitmap&allAlloc != 0 {
+				c.res.Corruptions++
+				c.say("ERROR: Unallocated cluster has non-zero subcluster allocation map")
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) compressedEntry(i int64, e entry, active bool) {
+	if e.desc&flagCopied != 0 {
+		off, _ := c.q.compressedAt(e.desc)
+		c.say("ERROR: coffset=0x%x: copied flag must never be set for compressed clusters", off)
+		c.res.Corruptions++
+		e.desc &^= flagCopied
+	}
+	if e.bitmap != 0 {
+		c.say("ERROR compressed cluster %d with non-zero subcluster allocation bitmap, entry=0x%x", i, e.desc)
+		c.res.Corruptions++
+		return
+	}
+	c.count(c.q.compressedAt(e.desc))
+	if active {
+		c.res.AllocatedClusters++
+		c.res.CompressedClusters++
+		c.res.FragmentedClusters++ // by nature
+	}
+}
+
+// misaligned reports an entry whose place or bitmap cannot be.
+func (c *checker) misaligned(e entry) bool {
+	if e.bitmap>>32&e.bitmap != 0 {
+		c.res.Corruptions++
+		c.say("ERROR offset=%x: Allocated cluster has corrupted subcluster allocation bitmap", e.host())
+	}
+	if c.q.within(e.host()) == 0 {
+		return false
+	}
+	c.res.Corruptions++
+	switch {
+	case !c.emptyPlace(e):
+		c.say("ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted.", e.host())
+	case c.fix&blockdev.FixErrors != 0:
+		c.say("Repairing offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
+	default:
+		c.say("ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
+	}
+	return true
+}
+
+// emptyPlace says whether no guest data is at the place that an entry gives.
+func (c *checker) emptyPlace(e entry) bool {
+	if c.q.extended {
+		return e.bitmap&allAlloc == 0
+	}
+	return e.desc&flagZero != 0
+}
+
+// zeroEntry makes an entry read as zeroes without a place. lost says that the table itself lies on other metadata.
+func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) (lost bool, err error) {
+	q := c.q
+	own := overInactiveL2
+	if active {
+		own = overL2
+	}
+	e := s.entry(i)
+	if q.extended {
+		e = entry{bitmap: (e.bitmap | e.bitmap<<32) & allZero}
+	} else {
+		e = entry{desc: flagZero}
+	}
+	s.set(i, e)
+	at := s.off + i*q.entrySize
+	if err := q.guardMetadata(ctx, own, at, q.entrySize); err != nil {
+		c.say("ERROR: Overlap check failed")
+		c.res.CheckErrors++
+		return true, err
+	}
+	if err := q.writeSync(ctx, s.data[i*q.entrySize:][:q.entrySize], at); err != nil {
+		c.say("ERROR: Failed to overwrite L2 table entry: %s", reason(err))
+		c.res.CheckErrors++
+		return false, err
+	}
+	c.res.Corruptions--
+	c.res.CorruptionsFixed++
+	return false, nil
+}
+
+// refblocks counts the refcount blocks themselves.
+func (c *checker) refblocks(ctx context.Context, fix blockdev.Fix) error {
+	q := c.q
+	for i, w := range q.reftable[:q.reftableEnd] {
+		at := int64(w & reftableMask)
+		switch {
+		case w&reftableReserved != 0:
+			c.say("ERROR refcount table entry %d has reserved bits set", i)
+		case at < 0 || q.within(at) != 0:
+			c.say("ERROR refcount block %d is not cluster aligned; refcount table entry corrupted", i)
+		case at>>q.clusterBits >= c.clusters:
+			c.res.Corruptions++
+			if fix&blockdev.FixErrors == 0 {
+				c.say("ERROR refcount block %d is outside image", i)
+			} else {
+				c.say("Repairing refcount block %d is outside image", i)
+				c.extendTo(ctx, at)
+			}
+			continue
+		case at == 0:
+			continue
+		default:
+			c.count(at, q.cluster)
+			n := c.counts.get(at >> q.clusterBits)
+			if n == 1 {
+				continue
+			}
+			c.say("ERROR refcount block %d refcount=%d", i, n)
+		}
+		c.res.Corruptions++
+		c.rebuild = true
+	}
+	return nil
+}
+
+// extendTo makes the file long enough for a refcount block at at.
+func (c *checker) extendTo(ctx context.Context, at int64) {
+	q := c.q
+	err := error(syscall.EINVAL)
+	if at <= maxHostOffset-q.cluster {
+		err = q.file.Truncate(ctx, at+q.cluster, blockdev.PreallocOff, 0)
+	}
+	if err != nil {
+		c.rebuild = true
+		c.say("ERROR could not resize image: %s", reason(err))
+		return
+	}
+	c.clusters = max(c.clusters, q.clustersIn(q.fileLength()))
+	c.res.Corruptions--
+	c.res.CorruptionsFixed++
+	c.count(at, q.cluster)
+}
+
+// compare sets the counts against the refcounts.
+func (c *checker) compare(ctx context.Context, fix blockdev.Fix) {
+	q := c.q
+	c.highest = 0
+	for i := int64(0); i < c.clusters; i++ {
+		if i%countPage == 0 && c.counts.unused(i) && c.uncounted(i) {
+			i += countPage - 1
+			continue
+		}
+		have, err := q.refcountOf(ctx, i)
+		if err != nil {
+			c.say("Can't get refcount for cluster %d: %s", i, reason(err))
+			c.res.CheckErrors++
+			continue
+		}
+		want := c.counts.get(i)
+		if have > 0 || want > 0 {
+			c.highest = i
+		}
+		if have != want {
+			c.mismatch(ctx, i, have, want, fix)
+		}
+	}
+}
+
+// uncounted says whether no refcount block covers the page of counts that begins with cluster.
+func (c *checker) uncounted(cluster int64) bool {
+	first, last := cluster>>c.q.blockBits, (cluster+countPage-1)>>c.q.blockBits
+	for i := first; i <= last && i < int64(c.q.reftableEnd); i++ {
+		if c.q.reftable[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *checker) mismatch(ctx context.Context, cluster int64, have, want uint64, fix blockdev.Fix) {
+	var fixed *int64
+	d := delta{by: want - have}
+	word := "ERROR"
+	if have > want {
+		d = delta{by: have - want, down: true}
+		word = "Leaked"
+	}
+	switch {
+	case have == 0:
+		c.rebuild = true
+	case have > want && fix&blockdev.FixLeaks != 0:
+		fixed, word = &c.res.LeaksFixed, "Repairing"
+	case have < want && fix&blockdev.FixErrors != 0:
+		fixed, word = &c.res.CorruptionsFixed, "Repairing"
+	}
+	c.say("%s cluster %d refcount=%d reference=%d", word, cluster, have, want)
+	if fixed != nil && c.q.adjust(ctx, cluster<<c.q.clusterBits, 1, d, freeAlways) == nil {
+		*fixed++
+		return
+	}
+	if have < want {
+		c.res.Corruptions++
+	} else {
+		c.res.Leaks++
+	}
+}
+
+// copiedFlags checks that the copied flags of the active tables say exactly which refcounts are one.
+func (c *checker) copiedFlags(ctx context.Context) error {
+	q := c.q
+	repair := c.fix&blockdev.FixErrors != 0 ||
+		c.fix != 0 && c.res.CheckErrors == 0 && c.res.Corruptions == 0 && c.res.Leaks == 0
+	word := "ERROR"
+	if repair {
+		word = "Repairing"
+	}
+	buf := make([]byte, q.cluster)
+	for i, w := range q.l1 {
+		at := int64(w & offsetMask)
+		if at == 0 {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		count, err := q.refcountOf(ctx, at>>q.clusterBits)
+		if err != nil {
+			continue // was reported when the counts were compared
+		}
+		if (count == 1) != (w&flagCopied != 0) {
+			c.say("%s OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d", word, i, w, count)
+			if !repair {
+				c.res.Corruptions++
+			} else {
+				q.l1[i] = w ^ flagCopied
+				if err := q.writeL1Entry(ctx, int64(i)); err != nil {
+					c.res.CheckErrors++
+					return err
+				}
+				c.res.CorruptionsFixed++
+			}
+		}
+		if err := c.copiedFlagsL2(ctx, at, buf, word, repair); err != nil {
+			c.res.CheckErrors++
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) copiedFlagsL2(ctx context.Context, at int64, buf []byte, word string, repair bool) error {
+	q := c.q
+	if err := readAt(ctx, q.file, buf, at); err != nil {
+		c.say("ERROR: Could not read L2 table: %s", reason(err))
+		return err
+	}
+	s := slice{&table{off: at, data: buf}, &q.geometry, at}
+	changed := int64(0)
+	for i := range s.slots() {
+		e := s.entry(i)
+		if k := q.clusterKind(e); k != normal && k != zeroHost {
+			continue
+		}
+		count, err := q.refcountOf(ctx, e.host()>>q.clusterBits)
+		if err != nil || (count == 1) == (e.desc&flagCopied != 0) {
+			continue
+		}
+		c.say("%s OFLAG_COPIED data cluster: l2_entry=%x refcount=%d", word, e.desc, count)
+		c.res.Corruptions++
+		if repair {
+			e.desc ^= flagCopied
+			s.set(i, e)
+			changed++
+		}
+	}
+	if changed == 0 {
+		return nil
+	}
+	if err := q.guardMetadata(ctx, overL2, at, q.cluster); err != nil {
+		c.say("ERROR: Could not write L2 table; metadata overlap check failed: %s", reason(err))
+		return err
+	}
+	if err := q.writeFile(ctx, buf, at); err != nil {
+		c.say("ERROR: Could not write L2 table: %s", reason(err))
+		return err
+	}
+	q.l2.forget(at, q.cluster) // read again as it is in the file now
+	c.res.Corruptions -= changed
+	c.res.CorruptionsFixed += changed
+	return nil
+}

@@ -1,0 +1,270 @@
+package qcow2
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"syscall"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// deflateWindow is the window that QEMU unpacks with, in bytes; longer distances would be refused by strict readers.
+const deflateWindow = 4096
+
+// zstdMaxWindow bounds the memory that a compressed cluster may ask for, in bytes.
+const zstdMaxWindow = 8 << 20
+
+// codec packs and unpacks clusters, by as many goroutines as come, and keeps what they used for the next ones.
+type codec struct {
+	buffers              sync.Pool // *[]byte
+	inflaters, deflaters sync.Pool
+	zstdReaders          sync.Pool
+	zstdOnce             sync.Once
+	zstdWriter           *zstd.Encoder
+}
+
+// buffer is n bytes of any contents.
+func (c *codec) buffer(n int64) *[]byte {
+	if b, _ := c.buffers.Get().(*[]byte); b != nil && int64(cap(*b)) >= n {
+		*b = (*b)[:n]
+		return b
+	}
+	b := make([]byte, n)
+	return &b
+}
+
+func (c *codec) recycle(buffers ...*[]byte) {
+	for _, b := range buffers {
+		c.buffers.Put(b)
+	}
+}
+
+// decompress fills out from packed, which may have bytes of no meaning at its end.
+func (c *codec) decompress(how compression, out, packed []byte) error {
+	var err error
+	if how == compressZstd {
+		err = c.unzstd(out, packed)
+	} else {
+		err = c.inflate(out, packed)
+	}
+	if err != nil {
+		return fmt.Errorf("unpacking a %s cluster: %w: %w", how, err, syscall.EIO)
+	}
+	return nil
+}
+
+func (c *codec) inflate(out, packed []byte) error {
+	r, _ := c.inflaters.Get().(io.ReadCloser)
+	src := bytes.NewReader(packed)
+	if r == nil {
+		r = flate.NewReader(src)
+	} else if err := r.(flate.Resetter).Reset(src, nil); err != nil {
+		return err
+	}
+	defer c.inflaters.Put(r)
+	_, err := io.ReadFull(r, out)
+	return err
+}
+
+func (c *codec) unzstd(out, packed []byte) error {
+	r, _ := c.zstdReaders.Get().(*zstd.Decoder)
+	if r == nil {
+		var err error
+		r, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdMaxWindow))
+		if err != nil {
+			return err
+		}
+	}
+	defer c.zstdReaders.Put(r)
+	if err := r.Reset(bytes.NewReader(packed)); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(r, out)
+	return err
+}
+
+// compress appends plain, packed, to out[:0]. It returns nil if the result would not be shorter.
+func (c *codec) compress(how compression, out, plain []byte) ([]byte, error) {
+	limit := len(plain) - 1
+	if how == compressZstd {
+		c.zstdOnce.Do(func() {
+			c.zstdWriter, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
+		})
+		if packed := c.zstdWriter.EncodeAll(plain, out[:0]); len(packed) <= limit {
+			return packed, nil
+		}
+		return nil, nil
+	}
+	w := &limitWriter{buf: out[:0], limit: limit}
+	f, _ := c.deflaters.Get().(*flate.Writer)
+	if f == nil {
+		var err error
+		if f, err = flate.NewWriterWindow(w, deflateWindow); err != nil {
+			return nil, err
+		}
+	} else {
+		f.Reset(w)
+	}
+	defer c.deflaters.Put(f)
+	_, err := f.Write(plain)
+	if err == nil {
+		err = f.Close()
+	}
+	if errors.Is(err, errTooLong) {
+		return nil, nil
+	}
+	return w.buf, err
+}
+
+var errTooLong = errors.New("packed data is longer than a cluster")
+
+// limitWriter collects at most limit bytes.
+type limitWriter struct {
+	buf   []byte
+	limit int
+}
+
+func (w *limitWriter) Write(p []byte) (int, error) {
+	if len(w.buf)+len(p) > w.limit {
+		return 0, errTooLong
+	}
+	w.buf = append(w.buf, p...)
+	return len(p), nil
+}
+
+// packing is a cluster on its way to be stored compressed.
+type packing struct {
+	v      blockdev.Vec
+	off    int64
+	buf    *[]byte // memory of packed
+	packed []byte  // nil: does not get shorter
+}
+
+// writeCompressed stores whole clusters compressed. They are packed at the same time and stored one after the other, so that their
+// place does not depend on chance. The last one may end with the image.
+func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) error {
+	n := v.Len()
+	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
+		return syscall.EINVAL
+	}
+	for done := int64(0); done < n; {
+		batch := make([]packing, 0, maxJobs)
+		for ; done < n && len(batch) < maxJobs; done += q.cluster {
+			batch = append(batch, packing{v: v.Slice(done, min(q.cluster, n-done)), off: off + done})
+		}
+		if err := blockdev.Fan(ctx, len(batch), func(_ context.Context, i int) error { return q.pack(&batch[i]) }); err != nil {
+			return err
+		}
+		for _, p := range batch {
+			if err := q.storePacked(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (q *image) pack(p *packing) (err error) {
+	plain := q.codec.buffer(q.cluster)
+	defer q.codec.recycle(plain)
+	clear((*plain)[p.v.CopyTo(*plain):])
+	p.buf = q.codec.buffer(q.cluster)
+	if p.packed, err = q.codec.compress(q.hdr.compression, *p.buf, *plain); err != nil {
+		return fmt.Errorf("packing a %s cluster: %w: %w", q.hdr.compression, err, syscall.EINVAL)
+	}
+	return nil
+}
+
+// storePacked writes a packed cluster and enters it into its L2 table.
+func (q *image) storePacked(ctx context.Context, p packing) error {
+	defer q.codec.recycle(p.buf)
+	if p.packed == nil {
+		return q.WriteVec(ctx, p.v, p.off, 0)
+	}
+	l, err := q.placePacked(ctx, p)
+	if err != nil {
+		return err
+	}
+	err = q.fire(ctx, blockdev.EvWriteCompressed)
+	if err == nil {
+		err = q.writeFile(ctx, p.packed, l.host)
+	}
+	ctx = steady(ctx)
+	if lockErr := q.mu.Lock(ctx); lockErr != nil {
+		return lockErr
+	}
+	defer q.mu.Unlock()
+	defer q.finish(l)
+	if err == nil {
+		err = q.linkPacked(ctx, l, int64(len(p.packed)))
+	}
+	if err != nil {
+		q.free(ctx, l.host, int64(len(p.packed)), freeNever)
+	}
+	return err
+}
+
+// placePacked takes bytes of the file for a packed cluster. Its guest cluster is held until finish. A cluster that has a place already is
+// not compressed over: EIO, as in QEMU.
+func (q *image) placePacked(ctx context.Context, p packing) (*link, error) {
+	if err := q.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer q.mu.Unlock()
+	if err := q.waitForLinks(ctx, p.off, q.cluster); err != nil {
+		return nil, err
+	}
+	ctx = steady(ctx)
+	if err := q.allowWrites(ctx); err != nil {
+		return nil, err
+	}
+	s, slot, err := q.writable(ctx, p.off)
+	if err != nil {
+		return nil, err
+	}
+	taken := s.entry(slot).host() != 0
+	q.l2.put(s.table)
+	if taken {
+		return nil, syscall.EIO
+	}
+	n := int64(len(p.packed))
+	host, err := q.allocateBytes(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.guardMetadata(ctx, 0, host, n); err != nil {
+		return nil, err
+	}
+	l := &link{guest: p.off, host: host, clusters: 1, tail: span{q.cluster, 0}}
+	q.links = append(q.links, l)
+	return l, nil
+}
+
+// linkPacked enters a packed cluster of n bytes.
+func (q *image) linkPacked(ctx context.Context, l *link, n int64) error {
+	if err := q.alive(); err != nil {
+		return err
+	}
+	if err := q.orderLink(ctx); err != nil {
+		return err
+	}
+	s, slot, err := q.writable(ctx, l.guest)
+	if err != nil {
+		return err
+	}
+	defer q.l2.put(s.table)
+	if err := q.fire(ctx, blockdev.EvL2UpdateCompressed); err != nil {
+		return err
+	}
+	sectors := (l.host+n-1)/csectorSize - l.host/csectorSize
+	s.set(slot, entry{desc: flagCompressed | uint64(sectors)<<q.csizeShift | uint64(l.host)})
+	q.l2.changed(s.table)
+	return nil
+}

@@ -1,0 +1,130 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"syscall"
+)
+
+// corrupt reports metadata that cannot be. Of a writable image it sets the corrupt bit and makes it unusable, for every further
+// write could make things worse. It returns EIO.
+func (q *image) corrupt(ctx context.Context, format string, args ...any) error {
+	q.report(ctx, !q.readOnly, fmt.Sprintf(format, args...))
+	return syscall.EIO
+}
+
+// corruptMildly reports what does no further harm.
+func (q *image) corruptMildly(ctx context.Context, format string, args ...any) {
+	q.report(ctx, false, fmt.Sprintf(format, args...))
+}
+
+func (q *image) report(ctx context.Context, fatal bool, text string) {
+	if q.signalled && (!fatal || q.hdr.incompatible&featCorrupt != 0) {
+		return
+	}
+	q.signalled = true
+	if !fatal {
+		q.warn(false, "qcow2: Image is corrupt: %s; further non-fatal corruption events will be suppressed", text)
+		return
+	}
+	q.warn(false, "qcow2: Marking image as corrupt: %s; further corruption events will be suppressed", text)
+	q.hdr.incompatible |= featCorrupt
+	_ = q.writeHeader(ctx) // the image is unusable in any case
+	q.dead.Store(true)
+}
+
+// hex prints a number as C's %#x does: zero has no prefix.
+func hex[T int | int64 | uint64](n T) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%#x", n)
+}
+
+// guardMetadata refuses a write that would hit metadata, but for the kinds in own. It does not rely on refcounts, which may be
+// what is wrong.
+func (q *image) guardMetadata(ctx context.Context, own overlap, off, n int64) error {
+	hit, err := q.overlaps(ctx, q.settings.check&^own, off, n)
+	if err != nil || hit == 0 {
+		return err
+	}
+	return q.corrupt(ctx, "Preventing invalid write on metadata (overlaps with %s)", hit)
+}
+
+// overlaps is the first kind of metadata in check that shares a cluster with the range, 0 for none.
+func (q *image) overlaps(ctx context.Context, check overlap, off, n int64) (overlap, error) {
+	if n == 0 || check == 0 {
+		return 0, nil
+	}
+	if check&overHeader != 0 && off < q.cluster {
+		return overHeader, nil
+	}
+	end := q.roundUp(off + n)
+	off = q.startOf(off)
+	touches := func(at, length int64) bool { return length > 0 && at < end && off < at+length }
+	h := q.hdr
+	switch {
+	case check&overL1 != 0 && touches(int64(h.l1Off), int64(len(q.l1))*l1EntrySize):
+		return overL1, nil
+	case check&overReftable != 0 && touches(int64(h.reftableOff), int64(len(q.reftable))*reftableEntrySize):
+		return overReftable, nil
+	case check&overSnapshots != 0 && touches(int64(h.snapshotsOff), q.snapBytes):
+		return overSnapshots, nil
+	case check&overBitmaps != 0 && h.bitmaps != nil && h.autoclear&autoBitmaps != 0 &&
+		touches(int64(h.bitmaps.dirOff), int64(h.bitmaps.dirSize)):
+		return overBitmaps, nil
+	}
+	if check&overInactiveL1 != 0 {
+		for _, s := range q.snapshots {
+			if touches(s.l1Off, int64(s.l1Size)*l1EntrySize) {
+				return overInactiveL1, nil
+			}
+		}
+	}
+	if check&overL2 != 0 && pointsInto(q.l1, offsetMask, off, end, q.cluster) {
+		return overL2, nil
+	}
+	if check&overRefblock != 0 && pointsInto(q.reftable[:q.reftableEnd], reftableMask, off, end, q.cluster) {
+		return overRefblock, nil
+	}
+	if check&overInactiveL2 != 0 {
+		return q.overlapsInactiveL2(ctx, off, end)
+	}
+	return 0, nil
+}
+
+// pointsInto says whether a table refers to a cluster in [off, end).
+func pointsInto(table []uint64, mask uint64, off, end, cluster int64) bool {
+	span := uint64(end - off + cluster - 1)
+	base := uint64(off - cluster + 1)
+	for _, e := range table {
+		if at := e & mask; at-base < span && at != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// overlapsInactiveL2 reads the L1 tables of all snapshots.
+func (q *image) overlapsInactiveL2(ctx context.Context, off, end int64) (overlap, error) {
+	buf := make([]byte, 64<<10)
+	for _, s := range q.snapshots {
+		total := int64(s.l1Size) * l1EntrySize
+		if total > maxL1Bytes || q.within(s.l1Off) != 0 {
+			return 0, syscall.EINVAL
+		}
+		for done := int64(0); done < total; done += int64(len(buf)) {
+			part := buf[:min(int64(len(buf)), total-done)]
+			if err := readAt(ctx, q.file, part, s.l1Off+done); err != nil {
+				return 0, err
+			}
+			for ; len(part) > 0; part = part[8:] {
+				if at := int64(binary.BigEndian.Uint64(part) & offsetMask); at != 0 && at < end && off < at+q.cluster {
+					return overInactiveL2, nil
+				}
+			}
+		}
+	}
+	return 0, nil
+}

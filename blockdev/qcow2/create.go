@@ -1,0 +1,158 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"math/bits"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+const defaultClusterSize = 65536
+
+// createKeys are the options of a new image.
+var createKeys = []blockdev.Key{
+	{Name: "compat", Type: blockdev.String, Default: "1.1", Help: "version of the format: 0.10 or v2, 1.1 or v3"},
+	{Name: "cluster_size", Type: blockdev.Size, Default: "65536", Help: "bytes in a cluster, from 512 to 2M"},
+	{Name: "extended_l2", Type: blockdev.Bool, Default: "off", Help: "divide clusters into 32 subclusters"},
+	{Name: "preallocation", Type: blockdev.Enum, Default: "off", Enum: []string{"off", "metadata", "falloc", "full"}, Help: "space to take at once"},
+	{Name: "lazy_refcounts", Type: blockdev.Bool, Default: "off", Help: "write refcounts late"},
+	{Name: "refcount_bits", Type: blockdev.Int, Default: "16", Help: "bits of a refcount, from 1 to 64"},
+	{Name: "compression_type", Type: blockdev.Enum, Default: "zlib", Enum: compressionNames, Help: "how compressed clusters are packed"},
+}
+
+// newHeader checks the options of a new image and makes its header, without any table yet. The order of checks is QEMU's.
+func newHeader(c *blockdev.Creating) (*header, error) {
+	v := c.Values
+	h := &header{version: 3, length: headerLenFull}
+	switch s := v.String("compat"); s {
+	case "0.10", "v2":
+		h.version = 2
+	case "1.1", "v3":
+	default:
+		return nil, refuse(syscall.EINVAL, "Invalid compatibility level: '%s'", s)
+	}
+	if v.Bool("extended_l2") {
+		if h.version < 3 {
+			return nil, refuse(syscall.EINVAL, "Extended L2 entries are only supported with compatibility level 1.1 and above (use version=v3 or greater)")
+		}
+		h.incompatible |= featExtendedL2
+	}
+	if err := h.setCluster(v.Int("cluster_size")); err != nil {
+		return nil, err
+	}
+	if err := h.setBacking(c); err != nil {
+		return nil, err
+	}
+	if v.Bool("lazy_refcounts") {
+		if h.version < 3 {
+			return nil, refuse(syscall.EINVAL, "Lazy refcounts only supported with compatibility level 1.1 and above (use version=v3 or greater)")
+		}
+		h.compatible |= compatLazyRefcounts
+	}
+	width := v.Int("refcount_bits")
+	if width <= 0 || width > 64 || width&(width-1) != 0 {
+		return nil, refuse(syscall.EINVAL, "Refcount width must be a power of two and may not exceed 64 bits")
+	}
+	if h.version < 3 && width != 16 {
+		return nil, refuse(syscall.EINVAL, "Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)")
+	}
+	h.refOrder = uint32(bits.TrailingZeros64(uint64(width)))
+	if v.String("compression_type") == compressZstd.String() {
+		if h.version < 3 {
+			return nil, refuse(syscall.EINVAL, "Non-zlib compression type is only supported with compatibility level 1.1 and above (use version=v3 or greater)")
+		}
+		h.compression = compressZstd
+		h.incompatible |= featCompression
+	}
+	return h, nil
+}
+
+func (h *header) setCluster(size int64) error {
+	if size < 1<<minClusterBits || size > 1<<maxClusterBits || size&(size-1) != 0 {
+		return refuse(syscall.EINVAL, "Cluster size must be a power of two between %d and %dk", 1<<minClusterBits, 1<<(maxClusterBits-10))
+	}
+	if least := int64(subclusters << minClusterBits); h.incompatible&featExtendedL2 != 0 && size < least {
+		return refuse(syscall.EINVAL, "Extended L2 entries are only supported with cluster sizes of at least %d bytes", least)
+	}
+	h.clusterBits = uint32(bits.TrailingZeros64(uint64(size)))
+	return nil
+}
+
+func (h *header) setBacking(c *blockdev.Creating) error {
+	switch {
+	case c.Backing == "" && c.BackingFormat != "":
+		return refuse(syscall.EINVAL, "Backing format cannot be used without backing file")
+	case c.Backing != "" && c.Values.String("preallocation") != "off" && h.incompatible&featExtendedL2 == 0:
+		return refuse(syscall.EINVAL, "Backing file and preallocation can only be used at the same time if extended_l2 is on")
+	case len(c.Backing) > maxBackingName || len(c.BackingFormat) >= maxFormatName:
+		return refuse(syscall.EINVAL, "Could not assign backing file '%s' with format '%s': Invalid argument", c.Backing, c.BackingFormat)
+	}
+	return nil
+}
+
+// create makes an image: a header, a refcount table with one block, then everything else by the means of an open image. All is
+// on stable storage when it returns.
+func create(ctx context.Context, c *blockdev.Creating) error {
+	h, err := newHeader(c)
+	if err != nil {
+		return err
+	}
+	cluster := int64(1) << h.clusterBits
+	h.reftableOff, h.reftableClusters = uint64(cluster), 1
+	first := make([]byte, 3*cluster)
+	head, err := h.marshal()
+	if err != nil {
+		return err
+	}
+	copy(first, head)
+	binary.BigEndian.PutUint64(first[cluster:], uint64(2*cluster))
+	if err := c.File.WriteVec(ctx, blockdev.Vec{first}, 0, 0); err != nil {
+		return refuseWith(err, "Could not write qcow2 header")
+	}
+	values, err := blockdev.ParseValues(keys, &blockdev.Options{})
+	if err != nil {
+		return err
+	}
+	q := &image{file: c.File, notify: func(blockdev.Notice) {}, values: values, skipped: -1}
+	if err := q.load(ctx, false); err != nil {
+		return err
+	}
+	if err := q.furnish(ctx, c); err != nil {
+		return err
+	}
+	if err := q.Close(); err != nil {
+		return err
+	}
+	return c.File.Flush(ctx)
+}
+
+// furnish counts the first clusters of a new image and gives it its size and backing file.
+func (q *image) furnish(ctx context.Context, c *blockdev.Creating) error {
+	if err := q.lock(ctx); err != nil {
+		return err
+	}
+	_, err := q.allocate(ctx, 3*q.cluster)
+	q.mu.Unlock()
+	if err != nil {
+		return refuseWith(err, "Could not allocate clusters for qcow2 header and refcount table")
+	}
+	size := (c.Size + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
+	p, _ := blockdev.ParsePrealloc(c.Values.String("preallocation"))
+	if err := q.Truncate(ctx, size, p, 0); err != nil {
+		return refuseWith(err, "Could not resize image")
+	}
+	if c.Backing == "" {
+		return nil
+	}
+	if err := q.lock(ctx); err != nil {
+		return err
+	}
+	defer q.mu.Unlock()
+	q.hdr.backing, q.hdr.backingFormat = c.Backing, c.BackingFormat
+	if err := q.writeHeader(ctx); err != nil {
+		return refuseWith(err, "Could not assign backing file '"+c.Backing+"' with format '"+c.BackingFormat+"'")
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package qcow2
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Discard gives clusters back; they read as zeroes afterwards. Parts of clusters stay, but for the last of the image. Version 2 cannot
+// hide a backing file that way and leaves everything as it is.
+func (q *image) Discard(ctx context.Context, off, n int64, _ blockdev.Flags) error {
+	if q.version < 3 && q.backing != nil {
+		return blockdev.ErrNotSupported
+	}
+	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
+		return blockdev.ErrNotSupported
+	}
+	if err := q.lock(ctx); err != nil {
+		return err
+	}
+	defer q.mu.Unlock()
+	if err := q.prepareChange(ctx, off, n); err != nil {
+		return err
+	}
+	return q.discardRange(ctx, off, n, freeRequest, false)
+}
+
+// discardRange gives all clusters of a range back. With fallThrough they are unallocated afterwards and show what is in the backing file.
+func (q *image) discardRange(ctx context.Context, off, n int64, why freeKind, fallThrough bool) error {
+	return q.eachSlice(ctx, off, n, func(ctx context.Context, s slice, slot, clusters int64) {
+		for i := slot; i < slot+clusters; i++ {
+			q.discardCluster(ctx, s, i, why, fallThrough)
+		}
+	})
+}
+
+func (q *image) discardCluster(ctx context.Context, s slice, slot int64, why freeKind, fallThrough bool) {
+	old := s.entry(slot)
+	k := q.clusterKind(old)
+	keep := q.settings.keepRefs && k != compressed && !fallThrough && why == freeRequest
+	e := q.discarded(old, keep)
+	if fallThrough {
+		e = entry{}
+	}
+	if e == old {
+		return
+	}
+	s.set(slot, e)
+	q.l2.changed(s.table)
+	if !keep {
+		q.freeEntry(ctx, old, why)
+	} else if k.placed() {
+		q.punchKept(ctx, old)
+	}
+}
+
+// discarded is the entry of a cluster after a discard. What reads as zeroes because nothing is there stays so.
+func (q *image) discarded(old entry, keep bool) entry {
+	k := q.clusterKind(old)
+	if q.backing == nil && k != compressed && !k.placed() {
+		return old
+	}
+	e := old
+	if !keep {
+		e.desc = 0
+	}
+	switch {
+	case q.extended:
+		e.bitmap = allZero
+	case q.version >= 3:
+		e.desc |= flagZero
+	}
+	return e
+}

@@ -1,0 +1,30 @@
+// Package qcow2 reads and writes QEMU's qcow2 images, versions 2 and 3.
+//
+// An image is a file cut into clusters. Two levels of tables say where the guest's clusters are: the L1 table (always in
+// memory) points to L2 tables, an entry of an L2 table points to a cluster of data. With extended L2 tables an entry also
+// has a bitmap that divides its cluster into 32 subclusters. A second pair of tables, the refcount table and its
+// refcount blocks, counts the references to every cluster of the file: 0 is free, more than 1 is shared with an internal
+// snapshot and must be copied before it is written.
+//
+//	guest offset ─▶ L1 entry ─▶ L2 entry ─▶ host cluster        read.go, status.go: where bytes are
+//	                                          ▲
+//	                       refcount block ────┘                 alloc.go: which clusters are free
+//
+// # Reading and writing
+//
+// lookup (l2.go) maps guest bytes to a run of alike host bytes. place (write.go) does the same for a write and takes clusters
+// where it must; what it took is a link, which is entered into the L2 table when the data is in the file. A link holds off every other
+// request for its clusters until then. Host ranges under I/O are pinned (pin.go): a cluster that is freed meanwhile is neither
+// taken again nor punched out before the I/O has ended. One lock guards all metadata; it is never held across guest data.
+//
+// # Order of writes
+//
+// A crash may leak clusters, and never more than that. The tables are cached (cache.go), and two rules keep the order in
+// which they reach the file. Taking: refcount, then data, then the L2 entry. Giving back: the L2 entry, then the refcount, then
+// the hole in the file, and only then may the cluster be taken again (release.go). Each "then" is a flush of the file, and many
+// requests share one. With lazy refcounts the dirty bit stands in for the first rule: it is on disk before, and whoever opens
+// a dirty image rebuilds its refcounts.
+//
+// Where clusters are placed, which events of blkdebug are raised where, and the words of errors follow QEMU 7.2, so
+// that both programs leave the same image behind. The format is specified in QEMU's docs/interop/qcow2.
+package qcow2

@@ -1,0 +1,210 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Header extensions lie between the header and the name of the backing file: a number, a length and bytes, padded to 8.
+const (
+	extEnd           = 0
+	extBackingFormat = 0xe2792aca
+	extFeatureNames  = 0x6803f857
+	extCrypto        = 0x0537be77
+	extBitmaps       = 0x23852875
+	extDataFile      = 0x44415441
+
+	maxFormatName   = 16
+	maxBitmaps      = 65535
+	maxBitmapDir    = 1024 * maxBitmaps
+	featureNameSize = 48 // kind, bit and 46 bytes of name
+)
+
+// extension is one that we keep as it is.
+type extension struct {
+	kind uint32
+	data []byte
+}
+
+// bitmapsExt says where the directory of dirty bitmaps is.
+type bitmapsExt struct {
+	count   uint32
+	dirSize uint64
+	dirOff  uint64
+}
+
+// featureNames are the features that QEMU 7.2 and later name in an image: kind (0 incompatible, 1 compatible, 2 autoclear), bit, name.
+var featureNames = []struct {
+	kind, bit byte
+	name      string
+}{
+	{0, 0, "dirty bit"},
+	{0, 1, "corrupt bit"},
+	{0, 2, "external data file"},
+	{0, 3, "compression type"},
+	{0, 4, "extended L2 entries"},
+	{1, 0, "lazy refcounts"},
+	{2, 0, "bitmaps"},
+	{2, 1, "raw external data"},
+}
+
+// readExtensions fills in the extensions of h from the first cluster. The names of features are only looked at to say what
+// is not supported.
+func (h *header) readExtensions(first []byte, names func([]byte)) error {
+	be := binary.BigEndian
+	end := int64(len(first))
+	if h.backingOff != 0 {
+		end = int64(h.backingOff)
+	}
+	for off := int64(h.length); off < end; {
+		if off+8 > int64(len(first)) {
+			return refuse(syscall.EINVAL, "Header extension too large")
+		}
+		kind, n := be.Uint32(first[off:]), int64(be.Uint32(first[off+4:]))
+		off += 8
+		if off > end || n > end-off {
+			return refuse(syscall.EINVAL, "Header extension too large")
+		}
+		if kind == extEnd {
+			return nil
+		}
+		if err := h.readExtension(kind, first[off:off+n], names); err != nil {
+			return err
+		}
+		off += (n + 7) &^ 7
+	}
+	return nil
+}
+
+func (h *header) readExtension(kind uint32, data []byte, names func([]byte)) error {
+	switch kind {
+	case extBackingFormat:
+		if len(data) >= maxFormatName {
+			return refuse(syscall.EINVAL, "ERROR: ext_backing_format: len=%d too large (>=%d)", len(data), maxFormatName)
+		}
+		h.backingFormat = cString(data)
+	case extFeatureNames:
+		if names != nil {
+			names(data)
+		}
+	case extCrypto:
+		if h.crypt != cryptLUKS {
+			return refuse(syscall.EINVAL, "CRYPTO header extension only expected with LUKS encryption method")
+		}
+	case extDataFile:
+		h.dataFile = cString(data)
+	case extBitmaps:
+		return h.readBitmapsExt(data)
+	default:
+		h.extensions = append(h.extensions, extension{kind, append([]byte(nil), data...)})
+	}
+	return nil
+}
+
+func (h *header) readBitmapsExt(data []byte) error {
+	be := binary.BigEndian
+	if len(data) != 24 {
+		return refuse(syscall.EINVAL, "bitmaps_ext: Invalid extension length")
+	}
+	if h.autoclear&autoBitmaps == 0 {
+		return nil // written to by a program that did not keep them; left out of the next header
+	}
+	x := bitmapsExt{count: be.Uint32(data), dirSize: be.Uint64(data[8:]), dirOff: be.Uint64(data[16:])}
+	switch {
+	case be.Uint32(data[4:]) != 0:
+		return refuse(syscall.EINVAL, "bitmaps_ext: Reserved field is not zero")
+	case x.count > maxBitmaps:
+		return refuse(syscall.EINVAL, "bitmaps_ext: Image has %d bitmaps, exceeding the QEMU supported maximum of %d", x.count, maxBitmaps)
+	case x.count == 0:
+		return refuse(syscall.EINVAL, "found bitmaps extension with zero bitmaps")
+	case x.dirOff&(1<<h.clusterBits-1) != 0 || x.dirOff > maxHostOffset:
+		return refuse(syscall.EINVAL, "bitmaps_ext: invalid bitmap directory offset")
+	case x.dirSize > maxBitmapDir:
+		return refuse(syscall.EINVAL, "bitmaps_ext: bitmap directory size (%d) exceeds the maximum supported size (%d)", x.dirSize, maxBitmapDir)
+	}
+	h.bitmaps = &x
+	return nil
+}
+
+// appendExtensions writes them in QEMU's order. Small clusters have no room for the names of features.
+func (h *header) appendExtensions(b []byte) []byte {
+	be := binary.BigEndian
+	add := func(kind uint32, data []byte) {
+		b = be.AppendUint32(b, kind)
+		b = be.AppendUint32(b, uint32(len(data)))
+		b = append(b, data...)
+		b = append(b, make([]byte, -len(data)&7)...)
+	}
+	if h.backingFormat != "" {
+		add(extBackingFormat, []byte(h.backingFormat))
+	}
+	if h.version >= 3 && h.clusterBits > 12 {
+		add(extFeatureNames, featureTable())
+	}
+	if x := h.bitmaps; x != nil {
+		data := be.AppendUint32(nil, x.count)
+		data = be.AppendUint32(data, 0)
+		data = be.AppendUint64(data, x.dirSize)
+		add(extBitmaps, be.AppendUint64(data, x.dirOff))
+	}
+	for _, x := range h.extensions {
+		add(x.kind, x.data)
+	}
+	add(extEnd, nil)
+	return b
+}
+
+func featureTable() []byte {
+	b := make([]byte, featureNameSize*len(featureNames))
+	for i, f := range featureNames {
+		row := b[i*featureNameSize:]
+		row[0], row[1] = f.kind, f.bit
+		copy(row[2:featureNameSize], f.name)
+	}
+	return b
+}
+
+// unsupported names the incompatible features in mask, as far as the image tells their names.
+func (h *header) unsupported(first []byte, mask uint64) error {
+	text := ""
+	add := func(s string) {
+		if text != "" {
+			text += ", "
+		}
+		text += s
+	}
+	_ = h.readExtensions(first, func(table []byte) { // a broken extension only means fewer names
+		for ; len(table) >= featureNameSize && table[2] != 0; table = table[featureNameSize:] {
+			if bit := uint64(1) << (table[1] & 63); table[0] == 0 && table[1] < 64 && mask&bit != 0 {
+				add(cString(table[2:featureNameSize]))
+				mask &^= bit
+			}
+		}
+	})
+	if mask != 0 {
+		add(fmt.Sprintf("Unknown incompatible feature: %x", mask))
+	}
+	return refuse(syscall.ENOTSUP, "Unsupported qcow2 feature(s): %s", text)
+}
+
+// cString is b up to its first zero byte.
+func cString(b []byte) string {
+	for i, c := range b {
+		if c == 0 {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}
+
+// readAt fills p from the image file.
+func readAt(ctx context.Context, n blockdev.Node, p []byte, off int64) error {
+	if len(p) == 0 {
+		return nil
+	}
+	return n.ReadVec(ctx, blockdev.Vec{p}, off, 0)
+}

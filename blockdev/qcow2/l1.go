@@ -1,0 +1,136 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// writeL1Entry writes one entry of the active L1 table, with its neighbours if the file takes only larger blocks.
+func (q *image) writeL1Entry(ctx context.Context, i int64) error {
+	n := max(l1EntrySize, min(q.file.Info().RequestAlign, q.cluster)) / l1EntrySize
+	first := i / n * n
+	buf := make([]byte, n*l1EntrySize)
+	for k := range min(n, int64(len(q.l1))-first) {
+		binary.BigEndian.PutUint64(buf[8*k:], q.l1[first+k])
+	}
+	at := int64(q.hdr.l1Off) + first*l1EntrySize
+	if err := q.guardMetadata(ctx, overL1, at, int64(len(buf))); err != nil {
+		return err
+	}
+	if err := q.fire(ctx, blockdev.EvL1Update); err != nil {
+		return err
+	}
+	return q.writeSync(ctx, buf, at)
+}
+
+// growL1 moves the L1 table to a larger place with at least min entries: exactly as many, or with room for more.
+func (q *image) growL1(ctx context.Context, least int64, exactly bool) (err error) {
+	old := int64(len(q.l1))
+	if least <= old {
+		return nil
+	}
+	if least > math.MaxInt32/l1EntrySize {
+		return syscall.EFBIG
+	}
+	n := least
+	if !exactly {
+		for n = max(old, 1); n < least; {
+			n = divUp(n*3, 2)
+		}
+	}
+	if n > maxL1Bytes/l1EntrySize {
+		return syscall.EFBIG
+	}
+	if err := q.fire(ctx, blockdev.EvL1GrowAllocTable); err != nil {
+		return err
+	}
+	at, err := q.allocate(ctx, n*l1EntrySize)
+	if err != nil {
+		return err
+	}
+	grown := make([]uint64, n)
+	copy(grown, q.l1)
+	if err := q.moveL1(ctx, grown, at); err != nil {
+		q.free(ctx, at, n*l1EntrySize, freeOther)
+		return err
+	}
+	oldAt := int64(q.hdr.l1Off)
+	q.l1, q.hdr.l1Off, q.hdr.l1Size = grown, uint64(at), uint32(n)
+	q.free(ctx, oldAt, old*l1EntrySize, freeOther)
+	return nil
+}
+
+// moveL1 writes the new table and then points the header to it, in one write.
+func (q *image) moveL1(ctx context.Context, table []uint64, at int64) error {
+	if err := q.refs.flush(ctx); err != nil {
+		return err
+	}
+	n := int64(len(table)) * l1EntrySize
+	if err := q.guardMetadata(ctx, 0, at, n); err != nil {
+		return err
+	}
+	if err := q.fire(ctx, blockdev.EvL1GrowWriteTable); err != nil {
+		return err
+	}
+	if err := q.writeWords(ctx, table, at); err != nil {
+		return err
+	}
+	if err := q.file.Flush(ctx); err != nil {
+		return err
+	}
+	if err := q.fire(ctx, blockdev.EvL1GrowActivateTable); err != nil {
+		return err
+	}
+	field := binary.BigEndian.AppendUint32(nil, uint32(len(table)))
+	return q.writeSync(ctx, binary.BigEndian.AppendUint64(field, uint64(at)), offL1Size)
+}
+
+// writeWords writes a table of big-endian words in pieces.
+func (q *image) writeWords(ctx context.Context, words []uint64, at int64) error {
+	const piece = 64 << 10
+	buf := make([]byte, 0, min(piece, 8*len(words)))
+	for i, w := range words {
+		buf = binary.BigEndian.AppendUint64(buf, w)
+		if len(buf) == cap(buf) || i == len(words)-1 {
+			if err := q.writeFile(ctx, buf, at); err != nil {
+				return err
+			}
+			at += int64(len(buf))
+			buf = buf[:0]
+		}
+	}
+	return nil
+}
+
+// shrinkL1 drops the L2 tables of all entries from n on. The table itself stays as long as it is.
+func (q *image) shrinkL1(ctx context.Context, n int64) error {
+	if n >= int64(len(q.l1)) {
+		return nil
+	}
+	if err := q.fire(ctx, blockdev.EvL1ShrinkWriteTable); err != nil {
+		return err
+	}
+	tail := q.l1[n:]
+	err := q.file.Zero(ctx, int64(q.hdr.l1Off)+n*l1EntrySize, int64(len(tail))*l1EntrySize, 0)
+	if err == nil {
+		err = q.file.Flush(ctx)
+	}
+	if err == nil {
+		err = q.fire(ctx, blockdev.EvL1ShrinkFreeL2)
+	}
+	if err != nil {
+		clear(tail) // the file may hold part of the zeroes: leak rather than free what is still in use
+		return err
+	}
+	for i := len(tail) - 1; i >= 0; i-- {
+		if at := int64(tail[i] & offsetMask); at != 0 {
+			q.free(ctx, at, q.cluster, freeAlways)
+		}
+		tail[i] = 0
+	}
+	return nil
+}

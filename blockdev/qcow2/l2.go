@@ -1,0 +1,320 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Bits of L1 and L2 entries.
+const (
+	flagCopied     = 1 << 63 // the refcount is exactly one: may be written in place
+	flagCompressed = 1 << 62
+	flagZero       = 1 // reads as zeroes; not with extended L2 tables
+	offsetMask     = 0x00fffffffffffe00
+
+	l1Reserved       = 0x7f000000000001ff
+	l2Reserved       = 0x3f000000000001fe
+	reftableReserved = 0x1ff
+	reftableMask     = ^uint64(reftableReserved)
+
+	allAlloc = 1<<32 - 1      // bitmap: all subclusters have data
+	allZero  = allAlloc << 32 // bitmap: all subclusters read as zeroes
+)
+
+// entry is an L2 entry: the descriptor and, with extended L2 tables, the bitmap. The low half of the bitmap says which subclusters
+// have data, the high half which read as zeroes.
+type entry struct{ desc, bitmap uint64 }
+
+// host is the offset of the host cluster, 0 if there is none.
+func (e entry) host() int64 { return int64(e.desc & offsetMask) }
+
+// kind is what a cluster or subcluster is.
+type kind uint8
+
+const (
+	unallocated     kind = iota // read from the backing file
+	unallocatedHost             // the same, but its cluster has a place in the file
+	zeroPlain                   // reads as zeroes
+	zeroHost                    // the same, and its cluster has a place in the file
+	normal                      // data at its place
+	compressed                  // data, compressed with its whole cluster
+	invalid                     // no such entry may be
+)
+
+// zero says whether the bytes are known to be zeroes.
+func (k kind) zero() bool { return k == zeroPlain || k == zeroHost }
+
+// absent says whether the bytes are the backing file's.
+func (k kind) absent() bool { return k == unallocated || k == unallocatedHost }
+
+// placed says whether the cluster has a place in the file that data can be written to.
+func (k kind) placed() bool { return k == normal || k == zeroHost || k == unallocatedHost }
+
+// clusterKind classifies a whole cluster. With extended L2 tables it is unallocated, normal or compressed.
+func (g *geometry) clusterKind(e entry) kind {
+	switch {
+	case e.desc&flagCompressed != 0:
+		return compressed
+	case e.desc&flagZero != 0 && !g.extended:
+		if e.host() != 0 {
+			return zeroHost
+		}
+		return zeroPlain
+	case e.host() == 0:
+		return unallocated
+	}
+	return normal
+}
+
+// subKind classifies one subcluster. The whole entry is invalid if any part of its bitmap is.
+func (g *geometry) subKind(e entry, sub int) kind {
+	k := g.clusterKind(e)
+	if !g.extended || k == compressed {
+		return k
+	}
+	alloc, zero := e.bitmap>>sub&1 != 0, e.bitmap>>(32+sub)&1 != 0
+	if k == normal {
+		switch {
+		case e.bitmap>>32&e.bitmap != 0:
+			return invalid
+		case zero:
+			return zeroHost
+		case alloc:
+			return normal
+		}
+		return unallocatedHost
+	}
+	switch {
+	case e.bitmap&allAlloc != 0:
+		return invalid
+	case zero:
+		return zeroPlain
+	}
+	return unallocated
+}
+
+// subRun is the kind of subcluster sub, and how many from there on in the cluster are of that kind.
+func (g *geometry) subRun(e entry, sub int) (kind, int) {
+	k := g.subKind(e, sub)
+	if !g.extended || k == compressed || k == invalid {
+		return k, g.subs - sub
+	}
+	alloc, zero := uint32(e.bitmap), uint32(e.bitmap>>32)
+	var same uint32
+	switch {
+	case k == normal:
+		same = alloc
+	case k.zero():
+		same = zero
+	default:
+		same = ^(alloc | zero)
+	}
+	return k, min(bits.TrailingZeros32(^(same >> sub)), subclusters-sub)
+}
+
+// run of subclusters [from, to) in the data half of a bitmap.
+func subMask(from, to int) uint64 { return 1<<to - 1<<from }
+
+// slice is a cached part of an L2 table.
+type slice struct {
+	*table
+	g       *geometry
+	tableAt int64 // host offset of the L2 table that it belongs to
+}
+
+// slots is the number of entries of the slice.
+func (s slice) slots() int64 { return int64(len(s.data)) / s.g.entrySize }
+
+func (s slice) entry(i int64) entry {
+	b := s.data[i*s.g.entrySize:]
+	e := entry{desc: binary.BigEndian.Uint64(b)}
+	if s.g.extended {
+		e.bitmap = binary.BigEndian.Uint64(b[8:])
+	}
+	return e
+}
+
+func (s slice) set(i int64, e entry) {
+	b := s.data[i*s.g.entrySize:]
+	binary.BigEndian.PutUint64(b, e.desc)
+	if s.g.extended {
+		binary.BigEndian.PutUint64(b[8:], e.bitmap)
+	}
+}
+
+// slotOf is the index of the entry for off in its slice.
+func (q *image) slotOf(off int64) int64 { return off >> q.clusterBits & (q.l2.unit/q.entrySize - 1) }
+
+// openSlice loads the part for off of the L2 table at tableAt.
+func (q *image) openSlice(ctx context.Context, off, tableAt int64) (slice, error) {
+	start := q.l2Index(off) * q.entrySize &^ (q.l2.unit - 1)
+	t, err := q.l2.get(ctx, tableAt+start)
+	return slice{t, &q.geometry, tableAt}, err
+}
+
+// mapping is a run of guest bytes that are alike.
+type mapping struct {
+	kind kind
+	n    int64 // bytes
+	// host is where the first of them is in the file; meaningful if the kind is placed.
+	host int64
+	desc uint64 // the L2 entry of a compressed cluster
+}
+
+// lookup maps at most n bytes from off. It needs the lock.
+func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
+	unit := q.l2.unit / q.entrySize
+	room := (unit-q.slotOf(off))<<q.clusterBits - q.within(off) // to the end of the slice
+	n = min(n, room)
+	m := mapping{kind: unallocated, n: n}
+	l1 := q.l1Index(off)
+	if l1 >= int64(len(q.l1)) {
+		return m, nil
+	}
+	tableAt := int64(q.l1[l1] & offsetMask)
+	if tableAt == 0 {
+		return m, nil
+	}
+	if q.within(tableAt) != 0 {
+		return m, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(tableAt), hex(l1))
+	}
+	s, err := q.openSlice(ctx, off, tableAt)
+	if err != nil {
+		return m, err
+	}
+	defer q.l2.put(s.table)
+	slot := q.slotOf(off)
+	e := s.entry(slot)
+	m.kind = q.subKind(e, q.subIndex(off))
+	if q.version < 3 && m.kind.zero() {
+		return m, q.corrupt(ctx, "Zero cluster entry found in pre-v3 image (L2 offset: %s, L2 index: %s)", hex(tableAt), hex(slot))
+	}
+	switch {
+	case m.kind == compressed:
+		m.desc = e.desc
+	case m.kind.placed():
+		m.host = e.host() + q.within(off)
+		if q.within(e.host()) != 0 {
+			return m, q.corrupt(ctx, "Cluster allocation offset %s unaligned (L2 offset: %s, L2 index: %s)", hex(e.host()), hex(tableAt), hex(slot))
+		}
+	}
+	run, bad := q.countAlike(s, slot, q.subIndex(off), q.clustersIn(n+q.within(off)))
+	if bad >= 0 {
+		return m, q.corrupt(ctx, "Invalid cluster entry found  (L2 offset: %s, L2 index: %s)", hex(tableAt), hex(bad))
+	}
+	m.n = min(n, run<<q.subBits-off&(q.sub-1))
+	return m, nil
+}
+
+// countAlike counts subclusters of one kind from slot on, over at most max clusters; where they have a place they must lie
+// one behind the other. bad is the slot of an invalid entry, or -1.
+func (q *image) countAlike(s slice, slot int64, sub int, clusters int64) (count, bad int64) {
+	var first kind
+	var host int64
+	for i := range clusters {
+		e := s.entry(slot + i)
+		k, n := q.subRun(e, sub)
+		switch {
+		case k == invalid:
+			return 0, slot + i
+		case i == 0:
+			if k == compressed {
+				return int64(n), -1
+			}
+			first, host = k, e.host()
+		case k != first, k.placed() && e.host() != host+i<<q.clusterBits:
+			return count, -1
+		}
+		count += int64(n)
+		if sub+n < q.subs {
+			break
+		}
+		sub = 0
+	}
+	return count, -1
+}
+
+// writable is the slice for off in an L2 table that only the active L1 table refers to. Tables that are missing or shared are made
+// or copied, the L1 table grows as needed.
+func (q *image) writable(ctx context.Context, off int64) (slice, int64, error) {
+	l1 := q.l1Index(off)
+	if l1 >= int64(len(q.l1)) {
+		if err := q.growL1(ctx, l1+1, false); err != nil {
+			return slice{}, 0, err
+		}
+	}
+	at := int64(q.l1[l1] & offsetMask)
+	if q.within(at) != 0 {
+		return slice{}, 0, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(at), hex(l1))
+	}
+	if q.l1[l1]&flagCopied == 0 {
+		if err := q.newL2(ctx, l1); err != nil {
+			return slice{}, 0, err
+		}
+		if at != 0 {
+			q.free(ctx, at, q.cluster, freeOther)
+		}
+		at = int64(q.l1[l1] & offsetMask)
+	}
+	s, err := q.openSlice(ctx, off, at)
+	return s, q.slotOf(off), err
+}
+
+// newL2 gives an L1 entry a table of its own: a copy of the one it has, or an empty one.
+func (q *image) newL2(ctx context.Context, l1 int64) (err error) {
+	old := q.l1[l1]
+	at, err := q.allocate(ctx, q.cluster)
+	if err != nil {
+		return err
+	}
+	if at == 0 {
+		return q.corrupt(ctx, "Preventing invalid allocation of L2 table at offset 0")
+	}
+	defer func() {
+		if err != nil {
+			q.l1[l1] = old
+			q.free(ctx, at, q.cluster, freeAlways)
+		}
+	}()
+	if err := q.refs.flush(ctx); err != nil {
+		return err
+	}
+	for part := int64(0); part < q.cluster; part += q.l2.unit {
+		if err := q.copySlice(ctx, int64(old&offsetMask), at, part); err != nil {
+			return err
+		}
+	}
+	if err := q.l2.flush(ctx); err != nil {
+		return err
+	}
+	q.l1[l1] = uint64(at) | flagCopied
+	return q.writeL1Entry(ctx, l1)
+}
+
+// copySlice fills one part of the new L2 table at to, from the one at from if that is not 0.
+func (q *image) copySlice(ctx context.Context, from, to, part int64) error {
+	t, err := q.l2.fresh(ctx, to+part)
+	if err != nil {
+		return err
+	}
+	defer q.l2.put(t)
+	if from != 0 {
+		if err := q.fire(ctx, blockdev.EvL2AllocCowRead); err != nil {
+			return err
+		}
+		old, err := q.l2.get(ctx, from+part)
+		if err != nil {
+			return err
+		}
+		copy(t.data, old.data)
+		q.l2.put(old)
+	}
+	if err := q.fire(ctx, blockdev.EvL2AllocWrite); err != nil {
+		return err
+	}
+	q.l2.changed(t)
+	return nil
+}

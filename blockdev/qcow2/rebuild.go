@@ -1,0 +1,152 @@
+package qcow2
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// rebuildAll makes new refcount blocks and a new refcount table out of the counts. The old ones leak and are given back if leaks are to be
+// repaired.
+func (c *checker) rebuildAll(ctx context.Context) error {
+	q := c.q
+	old := c.res
+	c.say("Rebuilding refcount structure")
+	r := &rebuilder{c: c}
+	if err := r.run(ctx); err != nil {
+		c.res.CheckErrors++
+		c.say("%s", reason(err))
+		return err
+	}
+	q.nextFree, q.byteOff = 0, 0
+	c.res.Corruptions, c.res.Leaks, c.rebuild, c.counts = 0, 0, false, counts{}
+	c.res.AllocatedClusters, c.res.FragmentedClusters, c.res.CompressedClusters = 0, 0, 0
+	if err := c.countAll(ctx, 0); err != nil {
+		return err
+	}
+	fresh := int64(0)
+	if c.fix&blockdev.FixLeaks != 0 {
+		saved := c.res
+		c.res = blockdev.CheckResult{}
+		c.compare(ctx, blockdev.FixLeaks)
+		if c.rebuild {
+			c.say("ERROR rebuilt refcount structure is still broken")
+		}
+		fresh, c.res = c.res.Leaks, saved
+	}
+	c.res.CorruptionsFixed += max(0, old.Corruptions-c.res.Corruptions)
+	c.res.LeaksFixed += max(0, old.Leaks-c.res.Leaks)
+	c.res.Leaks += fresh
+	return nil
+}
+
+// rebuilder writes refcounts from a checker's counts, in which it takes the clusters that it needs.
+type rebuilder struct {
+	c     *checker
+	table []uint64 // the new refcount table
+}
+
+func (r *rebuilder) run(ctx context.Context) error {
+	q := r.c.q
+	q.refs.empty()
+	q.refs.dirty, q.refs.first, q.refs.barrier = nil, nil, false
+	if q.l2.first == q.refs {
+		q.l2.first = nil
+	}
+	if _, err := r.blocks(ctx, 0, r.c.clusters); err != nil {
+		return refuseWith(err, "ERROR writing refblock")
+	}
+	var at int64
+	for grown := true; grown; {
+		// The table needs clusters, whose counts need blocks, which may make the table grow; then it needs a new place.
+		n := q.clustersIn(int64(len(r.table)) * reftableEntrySize)
+		from := int64(0)
+		at = r.take(n, &from)
+		var err error
+		if grown, err = r.blocks(ctx, at, at+n); err != nil {
+			return refuseWith(err, "ERROR writing refblock")
+		}
+	}
+	off := at << q.clusterBits
+	if err := q.guardMetadata(ctx, 0, off, int64(len(r.table))*reftableEntrySize); err != nil {
+		return refuseWith(err, "ERROR writing reftable")
+	}
+	if err := q.writeWords(ctx, r.table, off); err != nil {
+		return refuseWith(err, "ERROR writing reftable")
+	}
+	if err := q.file.Flush(ctx); err != nil {
+		return refuseWith(err, "ERROR writing reftable")
+	}
+	if err := q.pointToReftable(ctx, r.table, off); err != nil {
+		return refuseWith(err, "ERROR setting reftable")
+	}
+	return nil
+}
+
+// blocks writes the refcount blocks for all clusters from first to end that are in use, and says whether the table grew for them.
+func (r *rebuilder) blocks(ctx context.Context, first, end int64) (grown bool, err error) {
+	q := r.c.q
+	per := int64(1) << q.blockBits
+	free := int64(0)
+	for cluster := first; cluster < end; cluster++ {
+		if r.c.counts.get(cluster) == 0 {
+			continue
+		}
+		i := cluster >> q.blockBits
+		if i >= int64(len(r.table)) || r.table[i] == 0 {
+			free = max(free, i<<q.blockBits) // never into a block that is written already
+			at := r.take(1, &free)
+			end = max(end, at+1)
+			if i >= int64(len(r.table)) {
+				perCluster := q.cluster / reftableEntrySize
+				longer := make([]uint64, divUp(i+1, perCluster)*perCluster)
+				copy(longer, r.table)
+				r.table, grown = longer, true
+			}
+			r.table[i] = uint64(at << q.clusterBits)
+		}
+		if err := r.writeBlock(ctx, i); err != nil {
+			return grown, err
+		}
+		cluster = (i+1)*per - 1
+	}
+	return grown, nil
+}
+
+func (r *rebuilder) writeBlock(ctx context.Context, i int64) error {
+	q := r.c.q
+	buf := make([]byte, q.cluster)
+	for k := range int64(1) << q.blockBits {
+		if n := r.c.counts.get(i<<q.blockBits + k); n > 0 {
+			q.setRefcount(buf, k, n)
+		}
+	}
+	at := int64(r.table[i])
+	if err := q.guardMetadata(ctx, 0, at, q.cluster); err != nil {
+		return err
+	}
+	return q.writeFile(ctx, buf, at)
+}
+
+// take counts n free clusters in a row, the first ones from *from on or else at the end, and returns where they begin. *from moves to the
+// first gap that was found, even if it was too small.
+func (r *rebuilder) take(n int64, from *int64) int64 {
+	c := r.c
+	cluster, run, gap := *from, int64(0), false
+	for ; cluster < c.clusters && run < n; cluster++ {
+		if c.counts.get(cluster) != 0 {
+			run = 0
+			continue
+		}
+		run++
+		if !gap {
+			*from, gap = cluster, true
+		}
+	}
+	cluster -= run
+	c.clusters = max(c.clusters, cluster+n)
+	for i := range n {
+		c.counts.set(cluster+i, 1)
+	}
+	return cluster
+}

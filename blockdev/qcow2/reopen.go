@@ -1,0 +1,71 @@
+package qcow2
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Prepare reads the new options and writes all tables: the caches may change their size.
+func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
+	if err := q.mu.Lock(ctx); err != nil {
+		return nil, nil, err
+	}
+	ctx = steady(ctx)
+	defer q.mu.Unlock()
+	s, err := parseSettings(&q.geometry, o.Values, q.size.Load(), o.Mode.Unmap, q.hdr.compatible&compatLazyRefcounts != 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !q.readOnly && !q.dead.Load() {
+		if err := q.flushCaches(ctx); err != nil {
+			return nil, nil, err
+		}
+		if q.settings.lazy && !s.lazy || o.Mode.ReadOnly {
+			if err := q.markClean(ctx); err != nil {
+				return nil, nil, refuseWith(err, "Failed to disable lazy refcounts")
+			}
+		}
+	}
+	if q.readOnly && !o.Mode.ReadOnly && q.hdr.incompatible&featCorrupt != 0 {
+		return nil, nil, refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write")
+	}
+	commit = func() {
+		_ = q.mu.Lock(ctx) // its context never ends
+		q.readOnly, q.unmap, q.values = o.Mode.ReadOnly, o.Mode.Unmap, o.Values
+		q.install(s)
+		q.mu.Unlock()
+		q.stopCleaner()
+		q.startCleaner()
+	}
+	return commit, func() {}, nil
+}
+
+// flushCaches writes all tables, in QEMU's words if that fails.
+func (q *image) flushCaches(ctx context.Context) error {
+	for _, c := range []*cache{q.l2, q.refs} {
+		if err := c.flush(ctx); err != nil {
+			return refuseWith(err, "Failed to flush the "+c.name+" cache")
+		}
+	}
+	return nil
+}
+
+// adopt changes the settings of an image in use.
+func (q *image) adopt(ctx context.Context, s settings) error {
+	if err := q.flushCaches(ctx); err != nil {
+		return err
+	}
+	q.install(s)
+	return nil
+}
+
+// install takes settings whose caches may differ. All tables must be written.
+func (q *image) install(s settings) {
+	same := s.l2Unit == q.settings.l2Unit && s.l2Tables == q.settings.l2Tables && s.refBlocks == q.settings.refBlocks
+	q.settings = s
+	if !same {
+		q.makeCaches()
+	}
+}

@@ -1,0 +1,401 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Truncate changes the guest's length. What is added reads as zeroes, whatever a longer backing file has there.
+func (q *image) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _ blockdev.Flags) error {
+	if size%blockdev.SectorSize != 0 {
+		return refuse(syscall.EINVAL, "The new size must be a multiple of %d", blockdev.SectorSize)
+	}
+	if err := q.lock(ctx); err != nil {
+		return err
+	}
+	ctx = steady(ctx)
+	defer q.mu.Unlock()
+	if len(q.snapshots) > 0 && q.version < 3 {
+		return refuse(syscall.ENOTSUP, "Can't resize a v2 image which has snapshots")
+	}
+	if err := q.allowWrites(ctx); err != nil {
+		return err
+	}
+	old := q.size.Load()
+	var err error
+	if size < old {
+		err = q.shrink(ctx, old, size, p)
+	} else {
+		err = q.grow(ctx, old, size, p)
+	}
+	if err != nil {
+		return err
+	}
+	return q.setSize(ctx, size)
+}
+
+// setSize writes the new length into the header and adapts the caches to it.
+func (q *image) setSize(ctx context.Context, size int64) error {
+	q.size.Store(size)
+	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(size)), offSize); err != nil {
+		return refuseWith(err, "Failed to update the image size")
+	}
+	q.hdr.size = uint64(size)
+	q.vmState.Store(q.l1Entries(size) << q.l1Shift())
+	s, err := parseSettings(&q.geometry, q.values, size, q.unmap, q.hdr.compatible&compatLazyRefcounts != 0)
+	if err != nil {
+		return err
+	}
+	return q.adopt(ctx, s)
+}
+
+// shrink gives back what lies behind the new end, then what the tables need no more, then the end of the file.
+func (q *image) shrink(ctx context.Context, old, size int64, p blockdev.Prealloc) error {
+	if p != blockdev.PreallocOff {
+		return refuse(syscall.EINVAL, "Preallocation can't be used for shrinking an image")
+	}
+	from := q.roundUp(size)
+	if err := q.waitForLinks(ctx, from, old-from); err != nil {
+		return err
+	}
+	err := q.discardRange(ctx, from, old-from, freeAlways, true)
+	if err == nil {
+		err = q.dropState(ctx, int64(len(q.l1)))
+	}
+	if err != nil {
+		return refuseWith(err, "Failed to discard cropped clusters")
+	}
+	if err := q.shrinkL1(ctx, q.l1Entries(size)); err != nil {
+		return refuseWith(err, "Failed to reduce the number of L2 tables")
+	}
+	// No table in the file may refer to what the refcount table drops and the file loses.
+	if err := q.l2.flush(ctx); err != nil {
+		return refuseWith(err, "Failed to discard cropped clusters")
+	}
+	if err := q.shrinkReftable(ctx); err != nil {
+		return refuseWith(err, "Failed to discard unused refblocks")
+	}
+	if err := q.barrier(ctx); err != nil {
+		return refuseWith(err, "Failed to discard unused refblocks")
+	}
+	end := q.fileLength()
+	last, err := q.lastCluster(ctx, end)
+	if err != nil {
+		return refuseWith(err, "Failed to find the last cluster")
+	}
+	if keep := (last + 1) << q.clusterBits; keep < end {
+		if err := q.file.Truncate(ctx, keep, blockdev.PreallocOff, 0); err != nil {
+			q.warn(true, "warning: Failed to truncate the tail of the image: %s", reason(err))
+		}
+	}
+	return nil
+}
+
+// fileLength is the length of the file in whole sectors.
+func (q *image) fileLength() int64 {
+	return (q.file.Info().Size + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
+}
+
+// lastCluster is the last cluster in use of a file of n bytes.
+func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
+	for c := q.clustersIn(n) - 1; c >= 0; c-- {
+		count, err := q.refcountOf(ctx, c)
+		if err != nil {
+			q.warn(false, "Can't get refcount for cluster %d: %s", c, reason(err))
+			return 0, err
+		}
+		if count > 0 {
+			return c, nil
+		}
+	}
+	return 0, q.corrupt(ctx, "There are no references in the refcount table.")
+}
+
+// shrinkReftable drops refcount blocks that count nothing but themselves.
+func (q *image) shrinkReftable(ctx context.Context) error {
+	words := make([]uint64, len(q.reftable))
+	for i, w := range q.reftable[:q.reftableEnd] {
+		at, err := q.blockAt(ctx, int64(i)<<q.blockBits)
+		if err != nil {
+			return err
+		}
+		if at == 0 {
+			continue
+		}
+		t, err := q.refs.get(ctx, at)
+		if err != nil {
+			return err
+		}
+		if !q.countsNothing(t, int64(i)) {
+			words[i] = w
+		}
+		q.refs.put(t)
+	}
+	err := q.writeWords(ctx, words, int64(q.hdr.reftableOff))
+	if err == nil {
+		err = q.file.Flush(ctx)
+	}
+	for i, w := range q.reftable {
+		if w == 0 || words[i] != 0 {
+			continue
+		}
+		if err == nil {
+			err = q.dropBlock(ctx, int64(w&reftableMask))
+		}
+		q.reftable[i] = 0 // also if it failed: the file may have it or not
+	}
+	q.setReftable(q.reftable)
+	return err
+}
+
+// countsNothing says whether all counts of the i-th block are 0, but for its own.
+func (q *image) countsNothing(t *table, i int64) bool {
+	if t.off>>q.clusterBits>>q.blockBits != i {
+		return blockdev.AllZero(t.data)
+	}
+	own := q.inBlock(t.off >> q.clusterBits)
+	count := q.refcount(t.data, own)
+	q.setRefcount(t.data, own, 0)
+	defer q.setRefcount(t.data, own, count)
+	return blockdev.AllZero(t.data)
+}
+
+// dropBlock gives back a refcount block that the file's refcount table no longer has.
+func (q *image) dropBlock(ctx context.Context, at int64) error {
+	cluster := at >> q.clusterBits
+	holder, err := q.blockAt(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	if holder != 0 {
+		t, err := q.refs.get(ctx, holder)
+		if err != nil {
+			return err
+		}
+		q.setRefcount(t.data, q.inBlock(cluster), 0)
+		q.refs.changed(t)
+		q.refs.put(t)
+	}
+	q.nextFree = min(q.nextFree, cluster)
+	q.refs.forget(at, q.cluster)
+	q.release(ctx, at, freeAlways)
+	return nil
+}
+
+// grow makes room in the L1 table, places clusters if asked to, and hides what a longer backing file has in the part that is added.
+func (q *image) grow(ctx context.Context, old, size int64, p blockdev.Prealloc) error {
+	if err := q.growL1(ctx, q.l1Entries(size), true); err != nil {
+		return refuseWith(err, "Failed to grow the L1 table")
+	}
+	if err := q.dropState(ctx, q.l1Entries(size)); err != nil {
+		return refuseWith(err, "Failed to discard cropped clusters")
+	}
+	if err := q.zeroEdge(ctx, old, size); err != nil {
+		return refuseWith(err, "Failed to zero out the new area")
+	}
+	hide := size > old && q.backing != nil && q.backing.Info().Size > old
+	var err error
+	switch p {
+	case blockdev.PreallocMetadata:
+		err = q.preallocate(ctx, old, size)
+	case blockdev.PreallocFalloc, blockdev.PreallocFull:
+		err = q.preallocateData(ctx, old, size, p, hide)
+		hide = false
+	}
+	if err == nil && hide {
+		err = q.hide(ctx, old, size)
+	}
+	if err == nil && p != blockdev.PreallocOff {
+		if err = q.writeCaches(ctx); err != nil {
+			err = refuseWith(err, "Failed to flush the preallocated area to disk")
+		}
+	}
+	return err
+}
+
+// dropState gives back the machine state below the L1 entries before end. Without this it would become visible to the guest of a
+// grown image, and leak when an image is shrunk.
+func (q *image) dropState(ctx context.Context, end int64) error {
+	for i := q.vmState.Load() >> q.l1Shift(); i < end; i++ {
+		if q.l1[i]&offsetMask == 0 {
+			continue
+		}
+		if err := q.discardRange(ctx, i<<q.l1Shift(), 1<<q.l1Shift(), freeAlways, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hide makes the guest bytes from old to size read as zeroes.
+func (q *image) hide(ctx context.Context, old, size int64) error {
+	q.size.Store(size) // zeroes may end with the image, and data is only read inside it
+	defer q.size.Store(old)
+	start := (old + q.sub - 1) &^ (q.sub - 1)
+	if start < size {
+		if err := q.zeroRange(ctx, start, size-start, false); err != nil {
+			return refuseWith(err, "Failed to zero out new clusters")
+		}
+	}
+	if err := q.writeZeroes(ctx, old, min(start, size)-old); err != nil {
+		return refuseWith(err, "Failed to zero out the new area")
+	}
+	return nil
+}
+
+// zeroEdge clears what the last cluster holds behind the old end: whoever shrank the image may have left data there.
+func (q *image) zeroEdge(ctx context.Context, old, size int64) error {
+	edge := min(q.roundUp(old), size)
+	for off := old; off < edge; {
+		m, err := q.lookup(ctx, off, edge-off)
+		if err != nil {
+			return err
+		}
+		if m.kind == normal || m.kind == compressed {
+			if err := q.writeZeroes(ctx, off, m.n); err != nil {
+				return err
+			}
+		}
+		off += m.n
+	}
+	return nil
+}
+
+// writeZeroes writes n zeroes, less than a cluster, with the lock given up meanwhile.
+func (q *image) writeZeroes(ctx context.Context, off, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	q.mu.Unlock()
+	err := q.WriteVec(ctx, blockdev.Vec{make([]byte, n)}, off, 0)
+	if lockErr := q.mu.Lock(ctx); lockErr != nil {
+		return lockErr
+	}
+	return err
+}
+
+// preallocate gives the guest bytes from old to size places in the file that are not written.
+func (q *image) preallocate(ctx context.Context, old, size int64) error {
+	end := int64(0)
+	for off := old; off < size; {
+		p, err := q.place(ctx, off, min(size-off, blockdev.MaxRequest&^(q.cluster-1)))
+		if err != nil {
+			q.abandon(ctx, p.links)
+			return refuseWith(err, "Allocating clusters failed")
+		}
+		if err := q.linkEmpty(ctx, p); err != nil {
+			return refuseWith(err, "Mapping clusters failed")
+		}
+		off += p.n
+		end = max(end, p.host+p.n)
+	}
+	if end > q.fileLength() {
+		return q.file.Truncate(ctx, end, blockdev.PreallocOff, 0)
+	}
+	return nil
+}
+
+// linkEmpty makes links without data. Places that were used before are made zero first.
+func (q *image) linkEmpty(ctx context.Context, p placement) error {
+	links := p.links
+	for _, l := range links {
+		l.prealloc = true
+		err := q.zeroOld(ctx, l)
+		if err == nil {
+			q.mu.Unlock()
+			err = q.copyAround(ctx, l, nil)
+			if lockErr := q.mu.Lock(ctx); lockErr != nil {
+				return lockErr
+			}
+		}
+		if err == nil {
+			err = q.enterLink(ctx, l)
+		}
+		if err != nil {
+			q.abandon(ctx, links)
+			return err
+		}
+		q.finish(l)
+		links = links[1:]
+	}
+	return nil
+}
+
+// zeroOld clears what the file holds where a link without data is going to point to.
+func (q *image) zeroOld(ctx context.Context, l *link) error {
+	n := min(l.host+l.clusters<<q.clusterBits, q.fileLength()) - l.host
+	if q.extended || l.keep || n <= 0 {
+		return nil
+	}
+	return q.file.Zero(ctx, l.host, n, blockdev.MayUnmap)
+}
+
+// preallocateData puts the guest bytes from old to size in one run behind all that the file has, and has the file system allocate it.
+func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev.Prealloc, hide bool) error {
+	end := q.roundUp(q.fileLength())
+	if last, err := q.lastCluster(ctx, end); err == nil {
+		end = (last + 1) << q.clusterBits
+	}
+	clusters := (q.roundUp(size) - q.startOf(old)) >> q.clusterBits
+	tables := divUp(clusters, 1<<q.l2Bits) + 1
+	start, err := q.refcountArea(ctx, area{start: end, clusters: clusters + tables, exactly: true})
+	if err != nil {
+		return refuseWith(err, "Failed to resize refcount structures")
+	}
+	got, err := q.allocateAt(ctx, start, clusters)
+	if err == nil && got != clusters {
+		err = syscall.EIO
+	}
+	if err != nil {
+		return refuseWith(err, "Failed to allocate data clusters")
+	}
+	giveBack := func(from int64) { q.free(ctx, from, start+clusters<<q.clusterBits-from, freeOther) }
+	if err := q.extendFile(ctx, start, start+clusters<<q.clusterBits, p); err != nil {
+		giveBack(start)
+		return refuseWith(err, "Failed to resize underlying file")
+	}
+	for host, guest := start, old; clusters > 0; {
+		n := min(clusters, q.l2.unit/q.entrySize-q.slotOf(guest))
+		l := &link{
+			guest: q.startOf(guest), host: host, clusters: n, prealloc: !hide,
+			head: span{0, q.within(guest)}, tail: span{n << q.clusterBits, 0},
+		}
+		q.links = append(q.links, l)
+		if err := q.linkReserved(ctx, l); err != nil {
+			q.finish(l)
+			giveBack(host)
+			return refuseWith(err, "Failed to update L2 tables")
+		}
+		q.finish(l)
+		clusters -= n
+		host += n << q.clusterBits
+		guest = l.guest + n<<q.clusterBits
+	}
+	return nil
+}
+
+// linkReserved makes a link to clusters that read as zeroes, but for what must be copied.
+func (q *image) linkReserved(ctx context.Context, l *link) error {
+	q.mu.Unlock()
+	err := q.copyAround(ctx, l, nil)
+	if lockErr := q.mu.Lock(ctx); lockErr != nil {
+		return lockErr
+	}
+	if err != nil {
+		return err
+	}
+	return q.enterLink(ctx, l)
+}
+
+// extendFile makes the file end at end, and clears what it already had from start on.
+func (q *image) extendFile(ctx context.Context, start, end int64, p blockdev.Prealloc) error {
+	if old := min(q.fileLength(), end) - start; old > 0 {
+		if err := q.file.Zero(ctx, start, old, 0); err != nil {
+			return err
+		}
+	}
+	return q.file.Truncate(ctx, end, p, 0)
+}

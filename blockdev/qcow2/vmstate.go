@@ -1,0 +1,42 @@
+package qcow2
+
+import (
+	"context"
+	"math"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// vmStateAt is the guest offset of a byte of machine state, which lies behind all that the L1 table needs for the guest.
+func (q *image) vmStateAt(off, n int64) (int64, error) {
+	base := q.vmState.Load()
+	if off < 0 || off > math.MaxInt64-base-n {
+		return 0, syscall.EIO
+	}
+	return base + off, nil
+}
+
+// ReadVMState reads machine state; what was never written is zero.
+func (q *image) ReadVMState(ctx context.Context, v blockdev.Vec, off int64) error {
+	at, err := q.vmStateAt(off, v.Len())
+	if err != nil || v.Len() == 0 {
+		return err
+	}
+	if err := q.fire(ctx, blockdev.EvVMStateLoad); err != nil {
+		return err
+	}
+	return q.ReadVec(ctx, v, at, 0)
+}
+
+// WriteVMState writes machine state; the L1 table grows for it.
+func (q *image) WriteVMState(ctx context.Context, v blockdev.Vec, off int64) error {
+	at, err := q.vmStateAt(off, v.Len())
+	if err != nil || v.Len() == 0 {
+		return err
+	}
+	if err := q.fire(ctx, blockdev.EvVMStateSave); err != nil {
+		return err
+	}
+	return q.WriteVec(ctx, v, at, 0)
+}
