@@ -1,0 +1,88 @@
+package file_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// BenchmarkQueue reads 4 KiB at random from a file of 256 MiB by the batch queue: on a ring, and by goroutines.
+func BenchmarkQueue(b *testing.B) {
+	const block, blocks = 4096, 256 << 20 / 4096
+	name := temp(b, 0)
+	data := make([]byte, 1<<20)
+	for i := range data {
+		data[i] = byte(i * 7)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range blocks * block / len(data) {
+		if _, err := f.Write(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	f.Close()
+	for _, aio := range []string{"io_uring", "threads"} {
+		for _, direct := range []bool{false, true} {
+			for _, depth := range []int{1, 32, 128} {
+				b.Run(fmt.Sprintf("%s/direct=%v/depth=%d", aio, direct, depth), func(b *testing.B) {
+					d, err := blockdev.Open(b.Context(), "", blockdev.OpenConfig{
+						Drivers: drivers(), Mode: blockdev.Mode{ReadOnly: true, Direct: direct},
+						Options: options("driver", "file", "filename", name, "aio", aio),
+					})
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer d.Close()
+					q, err := d.Queue(b.Context(), depth, block)
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer q.Close()
+					readAtRandom(b, q, block, blocks)
+				})
+			}
+		}
+	}
+}
+
+func readAtRandom(b *testing.B, q blockdev.Queue, block, blocks int) {
+	r := rand.New(rand.NewPCG(1, 2))
+	free := make([]int, q.Depth())
+	for i := range free {
+		free[i] = i
+	}
+	done := make([]int, q.Depth())
+	b.SetBytes(int64(block))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for started, ended := 0, 0; ended < b.N; {
+		for ; len(free) > 0 && started < b.N; started++ {
+			slot := free[len(free)-1]
+			free = free[:len(free)-1]
+			q.Read(slot, int64(r.IntN(blocks)*block), block)
+		}
+		if err := q.Submit(); err != nil {
+			b.Fatal(err)
+		}
+		n, err := q.Reap(1, done)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, slot := range done[:n] {
+			if err := q.Err(slot); err != nil {
+				b.Fatal(err)
+			}
+			free = append(free, slot)
+		}
+		ended += n
+	}
+}
