@@ -14,6 +14,9 @@ const jsonPrefix = "json:"
 // maxJSONDepth is how deep a json: name may nest.
 const maxJSONDepth = 64
 
+// maxOptions is how many keys one name or option string may have.
+const maxOptions = 4096
+
 // emptyGroup is the value of a key that holds {} or [].
 type emptyGroup struct{}
 
@@ -129,6 +132,9 @@ func flattenValue(dec *json.Decoder, key string, o *Options, depth int) error {
 	if err != nil {
 		return err
 	}
+	if o.Len() >= maxOptions {
+		return fmt.Errorf("more than %d options", maxOptions)
+	}
 	if o.Has(key) {
 		return fmt.Errorf("duplicate key %q", key)
 	}
@@ -156,7 +162,8 @@ func flattenValue(dec *json.Decoder, key string, o *Options, depth int) error {
 
 // ParseOptionString reads "key=value,key=value", in which a comma that is part of a value is written twice. A first word
 // without a key is the value of implied, if that is not "". A later word without a value switches its key on, and off if it
-// begins with "no".
+// begins with "no". A key that nobody knows, the
+// empty one among them, is found when the image is opened.
 func ParseOptionString(s, implied string) (*Options, error) {
 	var o Options
 	for first := true; s != ""; first = false {
@@ -178,8 +185,8 @@ func ParseOptionString(s, implied string) (*Options, error) {
 				key, value = off, "off"
 			}
 		}
-		if key == "" {
-			return nil, Refuse("Invalid parameter ''")
+		if o.Len() >= maxOptions {
+			return nil, Refuse("More than %d options", maxOptions)
 		}
 		o.Set(key, value)
 	}

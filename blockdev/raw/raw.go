@@ -137,6 +137,9 @@ func (r *image) ReadVec(ctx context.Context, v blockdev.Vec, off int64, f blockd
 	if err != nil {
 		return err
 	}
+	if err := blockdev.Fire(ctx, r.Next, blockdev.EvReadAIO); err != nil {
+		return err
+	}
 	return r.Next.ReadVec(ctx, v, at, f)
 }
 
@@ -149,6 +152,9 @@ func (r *image) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f block
 		if err := r.checkHead(v, off); err != nil {
 			return err
 		}
+	}
+	if err := blockdev.Fire(ctx, r.Next, blockdev.EvWriteAIO); err != nil {
+		return err
 	}
 	return r.Next.WriteVec(ctx, v, at, f)
 }
