@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"syscall"
 	"testing"
 
@@ -200,5 +201,62 @@ func TestQueueWriteThrough(t *testing.T) {
 	var got [1]byte
 	if _, err := d.ReadAt(got[:], 4095); err != nil || got[0] != 9 {
 		t.Errorf("read %d, %v", got[0], err)
+	}
+}
+
+// A file that somebody makes shorter reads as zeroes behind its new end.
+func TestQueueShrunk(t *testing.T) {
+	for _, aio := range []string{"threads", "io_uring"} {
+		name := temp(t, 8192)
+		d := openDevice(t, blockdev.Mode{}, options("filename", name, "aio", aio))
+		q, err := d.Queue(t.Context(), 2, 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(name, 1000); err != nil {
+			t.Fatal(err)
+		}
+		for slot := range 2 {
+			fillSlot(q, slot, 0x5a)
+			q.Read(slot, int64(slot)*4096, 4096)
+		}
+		reapAll(t, q, 2)
+		for slot := range 2 {
+			if err := q.Err(slot); err != nil || !blockdev.AllZero(q.Buffer(slot)) {
+				t.Errorf("%s: slot %d: %v, or something else than zeroes", aio, slot, err)
+			}
+		}
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// However requests of a queue end, the meter counts the owner alone when nothing is under way.
+func TestQueueMeter(t *testing.T) {
+	for _, aio := range []string{"threads", "io_uring"} {
+		var m blockdev.Meter
+		ctx := blockdev.WithMeter(t.Context(), &m)
+		d := openDevice(t, blockdev.Mode{}, options("filename", temp(t, 8192), "aio", aio))
+		m.Add(1)
+		q, err := d.Queue(ctx, 4, 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			q.Write(0, 0, 4096)
+			q.Read(1, 1<<40, 512)
+			q.Read(2, 4096, 4096)
+			reapAll(t, q, 3)
+		}
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+		m.Add(-1)
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := m.Idle(over); err != nil {
+			t.Errorf("%s: somebody is still counted", aio)
+		}
 	}
 }
