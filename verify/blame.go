@@ -250,7 +250,7 @@ func displacement(want, got []byte, first, last int) (delta int64, ok bool) {
 // random content, as when a write ended early.
 func torn(got []byte, off int64, parts []Range) bool {
 	for _, r := range parts {
-		from, to := int(r.Off-off+7&^7), int(r.End()-off)&^7
+		from, to := int(r.Off-off+7)&^7, int(r.End()-off)&^7
 		followed := false
 		for i := range fillers {
 			followed = followed || from < to && fillers[i].follows(got[from:to])

@@ -73,7 +73,7 @@ func (c *checker) zeroes(p []byte, off int64) {
 func (c *checker) plain(p []byte, x *expectation) {
 	pat := c.l.content.pattern
 	switch {
-	case pat == nil && c.l.Content != ContentOn:
+	case c.l.Verify == typeNull && c.l.Content != ContentOn:
 		c.seen.Unchecked += int64(len(p))
 		return
 	case pat != nil && len(pat.stamps) == 0 && c.l.PatternInterval == 0 && matchPeriod(p, pat.unit, 0):
@@ -106,7 +106,7 @@ func (c *checker) block(p []byte, pos int64, x *expectation) {
 	h, ok := c.header(p)
 	if ok && int(h.Len) == len(p) && h.Offset == uint64(pos) && c.current(&h, x) {
 		k, sound := c.sound(p, &h)
-		if sound && (!c.l.compares(k) || c.faithful(p, pos, &h, k, x)) {
+		if sound && (!c.l.compares(k) || c.replaced(&h, x) || c.faithful(p, pos, &h, k, x)) {
 			if gen, has := h.Generation(); has {
 				c.seen.generation(gen, 1)
 			}
@@ -166,9 +166,15 @@ func (c *checker) current(h *Header, x *expectation) bool {
 		return true
 	}
 	if c.l.Sequence && !h.numbered(x.number) {
-		return c.l.overlaps() && h.after(x.number)
+		return c.replaced(h, x)
 	}
 	return !c.l.HeaderSeed || h.Seed == x.seed
+}
+
+// replaced reports whether a later write of the job is there, as may be. It is
+// judged when it is its turn.
+func (c *checker) replaced(h *Header, x *expectation) bool {
+	return x.known && c.l.overlaps() && h.after(x.number)
 }
 
 // numbered reports whether the header's write number is n, as far as the header

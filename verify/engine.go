@@ -24,6 +24,7 @@ type slot struct {
 	// requests are those of the job that the slot carries, one behind the
 	// other; none when the headers say what is there.
 	requests []request
+	busy     bool
 }
 
 type slotKind uint8
@@ -186,6 +187,33 @@ func (e *engine) take(wait bool, then func(slot int)) {
 	}
 }
 
+// acquire takes a free slot and has it filled.
+func (e *engine) acquire(src source) (i int, ok bool) {
+	last := len(e.free) - 1
+	i = e.free[last]
+	if !src(&e.slots[i]) {
+		return 0, false
+	}
+	e.free = e.free[:last]
+	e.slots[i].busy = true
+	return i, true
+}
+
+func (e *engine) release(i int) {
+	e.slots[i].busy = false
+	e.free = append(e.free, i)
+}
+
+// conflicts reports whether r overlaps what a busy slot has.
+func (e *engine) conflicts(r *request) bool {
+	for i := range e.slots {
+		if s := &e.slots[i]; s.busy && r.off < s.off+int64(s.n) && s.off < r.off+int64(r.n) {
+			return true
+		}
+	}
+	return false
+}
+
 // submit starts what is staged.
 func (e *engine) submit(staged int) error {
 	if staged == 0 {
@@ -201,16 +229,13 @@ type source func(s *slot) bool
 // read reads what src says and has it checked. failed gets slots that could not
 // be read.
 func (e *engine) read(ctx context.Context, src source, failed func(s *slot, err error)) error {
-	release := func(i int) { e.free = append(e.free, i) }
-	for ended := false; ; {
+	for ended := false; ; ended = ended || ctx.Err() != nil {
 		staged := 0
 		for !ended && len(e.free) > 0 && e.flying+staged < e.depth {
-			i := e.free[len(e.free)-1]
-			if ctx.Err() != nil || !src(&e.slots[i]) {
-				ended = true
+			i, ok := e.acquire(src)
+			if ended = !ok; ended {
 				break
 			}
-			e.free = e.free[:len(e.free)-1]
 			e.q.Read(i, e.slots[i].off, e.slots[i].n)
 			staged++
 		}
@@ -221,20 +246,20 @@ func (e *engine) read(ctx context.Context, src source, failed func(s *slot, err 
 			return ctx.Err()
 		}
 		if e.flying > 0 {
-			list, err := e.reap(failed, release)
+			list, err := e.reap(failed)
 			if err != nil {
 				return fmt.Errorf("reap reads: %w", err)
 			}
-			e.give(list, release)
+			e.give(list, e.release)
 		}
-		e.take(e.flying == 0 || len(e.free) == 0, release)
+		e.take(e.flying == 0 || len(e.free) == 0, e.release)
 		e.progress()
 	}
 }
 
 // reap waits for a completion and returns the slots that went well. The others
 // go to failed and are released.
-func (e *engine) reap(failed func(*slot, error), release func(int)) ([]int, error) {
+func (e *engine) reap(failed func(*slot, error)) ([]int, error) {
 	n, err := e.q.Reap(1, e.done)
 	if err != nil {
 		return nil, err
@@ -243,7 +268,7 @@ func (e *engine) reap(failed func(*slot, error), release func(int)) ([]int, erro
 	return slices.DeleteFunc(e.done[:n], func(i int) bool {
 		if err := e.q.Err(i); err != nil {
 			failed(&e.slots[i], err)
-			release(i)
+			e.release(i)
 			return true
 		}
 		return false
@@ -254,17 +279,14 @@ func (e *engine) reap(failed func(*slot, error), release func(int)) ([]int, erro
 // writes of some slots start, done when one has ended well.
 func (e *engine) write(ctx context.Context, src source, issued func([]int) error, done func(*slot), failed func(*slot, error)) error {
 	var built, fresh []int
-	release := func(i int) { e.free = append(e.free, i) }
 	ready := func(i int) { built = append(built, i) }
-	for ended := false; ; {
+	for ended := false; ; ended = ended || ctx.Err() != nil {
 		fresh = fresh[:0]
 		for !ended && len(e.free) > 0 {
-			i := e.free[len(e.free)-1]
-			if ctx.Err() != nil || !src(&e.slots[i]) {
-				ended = true
+			i, ok := e.acquire(src)
+			if ended = !ok; ended {
 				break
 			}
-			e.free = e.free[:len(e.free)-1]
 			fresh = append(fresh, i)
 		}
 		e.give(fresh, ready)
@@ -278,13 +300,13 @@ func (e *engine) write(ctx context.Context, src source, issued func([]int) error
 			return ctx.Err()
 		}
 		if e.flying > 0 {
-			list, err := e.reap(failed, release)
+			list, err := e.reap(failed)
 			if err != nil {
 				return fmt.Errorf("reap writes: %w", err)
 			}
 			for _, i := range list {
 				done(&e.slots[i])
-				release(i)
+				e.release(i)
 			}
 		}
 		e.progress()

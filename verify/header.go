@@ -50,8 +50,6 @@ const (
 	headerVersion = 0x81
 	shortHeader   = 40
 	longHeader    = 48
-	// minBlock is the least verify interval: two long headers.
-	minBlock = 2 * longHeader
 )
 
 // generationMark in the fraction of the clock says that the seconds are a

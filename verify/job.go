@@ -49,7 +49,12 @@ type Job struct {
 	mu     sync.Mutex // guards result.bad and the hooks Bad and Dump
 	result Result
 	state  Progress
-	failed error // the first error of reading, writing or dumping
+	failed error // the first error of reading or dumping
+
+	// flushed is the number of the first write that no flush covered, blocks the
+	// generator of offsets behind the last write; for the state file.
+	flushed uint64
+	blocks  generator
 }
 
 // NewJob checks options. The error names the option that is wrong.
@@ -150,8 +155,9 @@ func (j *Job) elapsed() (sec, nsec uint32) {
 	return uint32(d / time.Second), uint32(d % time.Second)
 }
 
-// slotSize is how much memory a slot needs for the requests of the job.
-func (j *Job) slotSize() int { return max(j.l.MaxRequest, j.l.MaxBlock) }
+// slotSize is how much memory a slot needs for the requests of the job: fio 2.2
+// rounds their lengths up to the interval.
+func (j *Job) slotSize() int { return max(j.l.MaxRequest, j.l.MaxBlock+j.l.interval) }
 
 // with runs do with an engine and adds up what its workers saw.
 func (j *Job) with(ctx context.Context, open Opener, size int, do func(*engine) error) (err error) {

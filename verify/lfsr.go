@@ -64,6 +64,9 @@ func newLFSR(n int64, seed uint64) (*lfsr, error) {
 		return nil, fmt.Errorf("random_generator=lfsr: %d blocks are too many", n)
 	}
 	l := &lfsr{n: n}
+	if n == 0 {
+		return l, nil
+	}
 	for _, tap := range lfsrTaps[width-lfsrMinWidth] {
 		l.feedback |= 1 << (tap - 1)
 	}

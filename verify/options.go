@@ -86,7 +86,7 @@ type Options struct {
 	Clone     int      // which of them, from 0
 
 	// ReadFile reads the files that patterns name, as [Parser] has it.
-	ReadFile func(name string, limit int) ([]byte, error)
+	ReadFile func(name string, limit int) ([]byte, error) `json:"-"`
 }
 
 // Direction says what a job does and in which order.
@@ -177,7 +177,7 @@ func newLayout(o Options) (*layout, error) {
 		l.HeaderSeed = false
 		l.Sequence = l.Sequence && !l.Direction.Random()
 	}
-	for _, check := range []func() error{l.checkSizes, l.checkCounts, l.setContent, l.setType, l.setInterval, l.checkHeader} {
+	for _, check := range []func() error{l.checkSizes, l.checkCounts, l.setContent, l.setType, l.setInterval, l.checkHeader, l.checkOrder} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -193,13 +193,15 @@ func (l *layout) checkSizes() error {
 		return fmt.Errorf("offset %d and size %d are out of range", l.Offset, l.Size)
 	case l.Direction.Random() && !l.NoRandomMap && l.Generator != "lfsr" && l.Size/int64(l.MinBlock) > maxMapBlocks:
 		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap", l.Size/int64(l.MinBlock))
-	case l.Direction.Random() && l.NoRandomMap && l.BSUnaligned:
-		return errors.New("norandommap with bs_unaligned: blocks that overlap in part cannot be told apart")
+	case l.BSUnaligned && l.overlaps():
+		return errors.New("bs_unaligned where blocks are written more than once: those that overlap in part cannot be told apart")
 	case l.Fio == Fio22 && l.BSUnaligned:
 		return errors.New("fio 2.2 writes no sound blocks with bs_unaligned")
+	case l.Fio == Fio22 && l.ranged() && l.MinBlock&(l.MinBlock-1) != 0:
+		return errors.New("fio 2.2 writes no sound blocks with bsrange unless the smaller size is a power of two")
 	case l.Split != nil && l.Fio == Fio22:
 		return errors.New("bssplit is not known to write the same blocks as fio 2.2")
-	case l.Generator == "lfsr" && l.MinBlock != l.MaxBlock:
+	case l.Generator == "lfsr" && l.ranged():
 		return errors.New("random_generator=lfsr needs blocks of one size")
 	}
 	return nil
@@ -214,6 +216,8 @@ func (l *layout) checkCounts() error {
 		return fmt.Errorf("unknown random_generator %q (known: tausworthe, tausworthe64, lfsr)", l.Generator)
 	case l.TimeBased && l.Runtime <= 0:
 		return errors.New("time_based needs runtime")
+	case l.TrimPercent > 0 && l.rewrites():
+		return errors.New("trim_percentage with loops, time_based or norandommap: what was trimmed may be written again")
 	case l.TrimPercent > 0 && l.TrimBacklog <= 0:
 		return errors.New("trim_percentage needs trim_backlog")
 	case l.Interval < 0 || l.HeaderOffset < 0 || l.PatternInterval < 0 || l.PatternInterval > maxBlockSize:
@@ -267,6 +271,9 @@ func (l *layout) setType() (err error) {
 	if l.Pattern == "" && strings.HasPrefix(l.Verify, typePattern) {
 		return fmt.Errorf("verify=%s needs a verify_pattern", l.Verify)
 	}
+	if l.headless && l.ranged() && l.overlaps() {
+		return fmt.Errorf("verify=%s where blocks of different lengths are written over each other: nothing tells them apart", l.Verify)
+	}
 	if !l.headless {
 		l.sum, err = findSum(l.Verify, l.Fio)
 	}
@@ -301,10 +308,25 @@ func gcd(a, b int) int {
 	return a
 }
 
-// overlaps reports whether blocks may be written more than once, each time in
-// another order, so that a later write may have replaced an earlier one.
+// passes reports whether the job goes over its range more than once.
+func (l *layout) passes() bool { return l.Loops > 1 || l.TimeBased }
+
+// ranged reports whether blocks have different lengths.
+func (l *layout) ranged() bool { return l.MinBlock != l.MaxBlock }
+
+// rewrites reports whether blocks may be written more than once. The map of fio
+// 2.2 does not keep those of different lengths apart.
+func (l *layout) rewrites() bool {
+	return l.passes() || l.Direction.Random() && (l.NoRandomMap || l.Fio == Fio22 && l.ranged())
+}
+
+// overlaps reports whether a later write may have replaced an earlier one, and
+// not by one pass following the other in the same order.
 func (l *layout) overlaps() bool {
-	return l.Direction.Random() && (l.NoRandomMap || !l.RandRepeat && (l.Loops > 1 || l.TimeBased))
+	if !l.RandRepeat && l.passes() && (l.Direction.Random() || l.ranged()) {
+		return true
+	}
+	return l.passes() && (l.Direction.Mixed() || l.Backlog > 0) || l.rewrites() && !l.passes() || l.NoRandomMap && l.Direction.Random()
 }
 
 // headerSize is the length of the header with the checksum.
@@ -348,6 +370,16 @@ func (l *layout) compares(s *sum) bool {
 		return false
 	}
 	return s != nil && s.blind
+}
+
+// checkOrder makes sure that there is an order of blocks.
+func (l *layout) checkOrder() error {
+	if l.Generator != "lfsr" || !l.Direction.Random() {
+		return nil
+	}
+	seeds := makeSeeds(&l.Options)
+	_, err := newLFSR(l.Size/int64(l.MinBlock), seeds[l.Fio.streams().order])
+	return err
 }
 
 // Clones are the jobs that numjobs stands for, in the order of fio's names. The

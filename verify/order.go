@@ -159,17 +159,21 @@ func (p *order) block(n int64) int64 {
 	return b
 }
 
+// maxDraws is how often a length is drawn that may fit.
+const maxDraws = 1 << 16
+
 // length draws a length that fits into room, which is at least MinBlock.
 func (p *order) length(room int64) int {
 	lo, hi := p.l.MinBlock, p.l.MaxBlock
 	if lo == hi {
 		return lo
 	}
-	for {
-		if n := p.drawLength(lo, hi); int64(n) <= room {
+	for range maxDraws {
+		if n := p.drawLength(lo, hi); n > 0 && int64(n) <= room {
 			return n
 		}
 	}
+	return lo
 }
 
 func (p *order) drawLength(lo, hi int) int {

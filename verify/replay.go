@@ -11,9 +11,15 @@ type replay struct {
 	order *order
 	ahead request // made and not yet used, if more
 	more  bool
-	count int64  // requests used
-	until uint64 // write numbers from here on are for later
-	ends  time.Time
+	count int64 // requests used
+	// before is the generator of offsets as it was before ahead was made.
+	before generator
+	// conflict reports whether a request must wait until others have ended, and
+	// blocked that one does.
+	conflict func(*request) bool
+	blocked  bool
+	until    uint64 // write numbers from here on are for later
+	ends     time.Time
 }
 
 func (j *Job) newReplay() (*replay, error) {
@@ -26,7 +32,10 @@ func (j *Job) newReplay() (*replay, error) {
 	return p, nil
 }
 
-func (p *replay) advance() { p.more = p.order.next(&p.ahead) }
+func (p *replay) advance() {
+	p.before = p.order.blocks.copyTo(p.before)
+	p.more = p.order.next(&p.ahead)
+}
 
 // number is the number of the next write.
 func (p *replay) number() uint64 {
@@ -57,6 +66,10 @@ func (p *replay) due() bool {
 func (p *replay) fill(s *slot, want func(*request) (slotKind, bool)) bool {
 	s.requests, s.n = s.requests[:0], 0
 	for p.due() {
+		if p.conflict != nil && p.conflict(&p.ahead) {
+			p.blocked = true
+			return s.n > 0
+		}
 		kind, wanted := want(&p.ahead)
 		if !wanted {
 			if s.n > 0 {

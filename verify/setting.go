@@ -24,25 +24,25 @@ var settings = map[string]func(o *Options, v string) error{
 	"size":                       size(func(o *Options) *int64 { return &o.Size }),
 	"norandommap":                flag(func(o *Options) *bool { return &o.NoRandomMap }),
 	"random_generator":           text(func(o *Options) *string { return &o.Generator }),
-	"rwmixread":                  number(func(o *Options) *int { return &o.MixRead }),
+	"rwmixread":                  count(func(o *Options) *int { return &o.MixRead }),
 	"rwmixwrite":                 setMixWrite,
 	"verify":                     text(func(o *Options) *string { return &o.Verify }),
-	"verify_interval":            number(func(o *Options) *int { return &o.Interval }),
-	"verify_offset":              number(func(o *Options) *int { return &o.HeaderOffset }),
+	"verify_interval":            count(func(o *Options) *int { return &o.Interval }),
+	"verify_offset":              count(func(o *Options) *int { return &o.HeaderOffset }),
 	"verify_pattern":             text(func(o *Options) *string { return &o.Pattern }),
-	"verify_pattern_interval":    number(func(o *Options) *int { return &o.PatternInterval }),
-	"buffer_compress_percentage": number(func(o *Options) *int { return &o.Compress }),
+	"verify_pattern_interval":    count(func(o *Options) *int { return &o.PatternInterval }),
+	"buffer_compress_percentage": count(func(o *Options) *int { return &o.Compress }),
 	"buffer_pattern":             text(func(o *Options) *string { return &o.Padding }),
 	"randseed":                   setRandSeed,
 	"randrepeat":                 flag(func(o *Options) *bool { return &o.RandRepeat }),
 	"allrandrepeat":              flag(func(o *Options) *bool { return &o.AllRandRepeat }),
-	"loops":                      number(func(o *Options) *int { return &o.Loops }),
+	"loops":                      count(func(o *Options) *int { return &o.Loops }),
 	"time_based":                 flag(func(o *Options) *bool { return &o.TimeBased }),
 	"runtime":                    setRuntime,
 	"timeout":                    setRuntime,
 	"number_ios":                 size(func(o *Options) *int64 { return &o.NumberIOs }),
-	"iodepth":                    number(func(o *Options) *int { return &o.IODepth }),
-	"verify_async":               number(func(o *Options) *int { return &o.Workers }),
+	"iodepth":                    count(func(o *Options) *int { return &o.IODepth }),
+	"verify_async":               count(func(o *Options) *int { return &o.Workers }),
 	"do_verify":                  flag(func(o *Options) *bool { return &o.DoVerify }),
 	"verify_only":                flag(func(o *Options) *bool { return &o.VerifyOnly }),
 	"verify_backlog":             size(func(o *Options) *int64 { return &o.Backlog }),
@@ -51,7 +51,7 @@ var settings = map[string]func(o *Options, v string) error{
 	"fsync":                      size(func(o *Options) *int64 { return &o.Fsync }),
 	"fdatasync":                  size(func(o *Options) *int64 { return &o.Fsync }),
 	"end_fsync":                  flag(func(o *Options) *bool { return &o.EndFsync }),
-	"trim_percentage":            number(func(o *Options) *int { return &o.TrimPercent }),
+	"trim_percentage":            count(func(o *Options) *int { return &o.TrimPercent }),
 	"trim_backlog":               size(func(o *Options) *int64 { return &o.TrimBacklog }),
 	"trim_backlog_batch":         size(func(o *Options) *int64 { return &o.TrimBatch }),
 	"trim_verify_zero":           flag(func(o *Options) *bool { return &o.TrimZero }),
@@ -62,10 +62,10 @@ var settings = map[string]func(o *Options, v string) error{
 	"verify_policy":              setPolicy,
 	"aux-path":                   text(func(o *Options) *string { return &o.AuxPath }),
 	"filename":                   setFilename,
-	"nrfiles":                    number(func(o *Options) *int { return &o.NrFiles }),
-	"numjobs":                    number(func(o *Options) *int { return &o.NumJobs }),
+	"nrfiles":                    count(func(o *Options) *int { return &o.NrFiles }),
+	"numjobs":                    count(func(o *Options) *int { return &o.NumJobs }),
 	"name":                       text(func(o *Options) *string { return &o.Name }),
-	"thread_number":              number(func(o *Options) *int { return &o.Thread }),
+	"thread_number":              count(func(o *Options) *int { return &o.Thread }),
 }
 
 // ignored are options of fio that change nothing about which blocks are
@@ -150,7 +150,7 @@ func size(field func(*Options) *int64) func(*Options, string) error {
 	}
 }
 
-func number(field func(*Options) *int) func(*Options, string) error {
+func count(field func(*Options) *int) func(*Options, string) error {
 	return func(o *Options, v string) error {
 		n, err := ParseSize(v)
 		if err != nil {

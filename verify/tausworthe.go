@@ -6,6 +6,8 @@ type generator interface {
 	next() uint64
 	max() float64
 	reseed(seed uint64)
+	// copyTo copies the generator over g, which is one of the same type or nil.
+	copyTo(g generator) generator
 }
 
 // taus88 is L'Ecuyer's combined Tausworthe generator of three 32-bit words
@@ -19,6 +21,14 @@ const tausStart = (2 ^ 31) + (2 ^ 17) + (2 ^ 7)
 
 // tausWarmup is how many outputs are thrown away after seeding.
 const tausWarmup = 6
+
+func (t *taus88) copyTo(g generator) generator {
+	if g == nil {
+		g = new(taus88)
+	}
+	*g.(*taus88) = *t
+	return g
+}
 
 func (t *taus88) max() float64 { return 1 << 32 }
 
@@ -50,6 +60,14 @@ func (t *taus88) next() uint64 {
 type taus258 struct {
 	s     [5]uint64
 	short bool // fio 2.2 cuts seeds to 32 bits
+}
+
+func (t *taus258) copyTo(g generator) generator {
+	if g == nil {
+		g = new(taus258)
+	}
+	*g.(*taus258) = *t
+	return g
 }
 
 func (t *taus258) max() float64 { return 1 << 64 }

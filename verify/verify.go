@@ -62,16 +62,12 @@ func (j *Job) newVerification() (*verification, error) {
 	return v, v.skipReplaced()
 }
 
-// rewrites reports whether blocks may be written more than once.
-func (l *layout) rewrites() bool {
-	return l.overlaps() || l.Loops > 1 || l.TimeBased
-}
-
 // skipReplaced finds out where the last write to each block is: in the last
-// pass, or if passes have different orders in the last two.
+// pass, if all are alike. Otherwise each write is looked at, and one that a
+// later one replaced shows by its number.
 func (v *verification) skipReplaced() error {
 	l := v.j.l
-	if l.Loops <= 1 && !l.TimeBased || l.NoRandomMap || l.Direction.Mixed() {
+	if !l.passes() || l.overlaps() {
 		return nil
 	}
 	pass, err := v.j.passLength()
@@ -79,16 +75,11 @@ func (v *verification) skipReplaced() error {
 		return err
 	}
 	issued := pass * uint64(l.Loops)
-	if v.history != nil {
-		issued = v.history.Issued
-	}
-	if l.overlaps() {
-		pass *= 2
-	}
 	if h := v.history; h != nil {
-		// What a write that is not sure replaced may still be there.
-		for _, r := range h.unsure {
-			issued = min(issued, r[0]+1)
+		issued = h.Issued
+		if len(h.unsure) > 0 {
+			// What a write that is not sure replaced may still be there.
+			issued = min(issued, h.unsure[0][0]+1)
 		}
 	}
 	if issued > pass {

@@ -17,6 +17,7 @@ type writing struct {
 	// verified replays what a backlog has verified, trims what was trimmed.
 	verified, trims *replay
 	trimmed         int64
+	trimmedAt       uint64 // written when the last batch was trimmed
 	err             error
 }
 
@@ -33,6 +34,7 @@ func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
 		j.result.Position = w.requests.count
 		j.result.Done = err == nil
 		j.result.Writes = w.written
+		j.blocks = w.requests.before
 		return err
 	})
 	return j.outcome(err)
@@ -67,6 +69,9 @@ func (j *Job) newWriting(e *engine) (w *writing, err error) {
 			return nil, err
 		}
 	}
+	if j.l.rewrites() {
+		w.requests.conflict = e.conflicts
+	}
 	w.log, err = newJournal(j.hooks.Journal, &j.l.Options)
 	return w, err
 }
@@ -79,6 +84,10 @@ func (w *writing) run(ctx context.Context) error {
 		err := w.e.write(ctx, w.next, w.issued, w.acknowledged, w.failed)
 		w.written = w.requests.number()
 		err = errors.Join(err, w.err)
+		if err == nil && w.requests.blocked {
+			w.requests.blocked = false
+			continue
+		}
 		more := err == nil && w.requests.more && w.written == w.requests.until
 		if err == nil {
 			err = w.pause(ctx, !more)
@@ -150,7 +159,8 @@ func (w *writing) pause(ctx context.Context, last bool) error {
 			return err
 		}
 	}
-	if l.TrimPercent > 0 && w.written > 0 && w.written%uint64(l.TrimBacklog) == 0 {
+	if l.TrimPercent > 0 && w.written != w.trimmedAt && w.written%uint64(l.TrimBacklog) == 0 {
+		w.trimmedAt = w.written
 		if err := w.trim(); err != nil {
 			return err
 		}
@@ -170,6 +180,7 @@ func (w *writing) flush() error {
 		return fmt.Errorf("flush: %w", err)
 	}
 	w.log.flushed()
+	w.j.flushed = w.written
 	return w.log.flush()
 }
 

@@ -1,0 +1,85 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// drawOptions makes options of any kind that a job can have.
+func drawOptions(t *rapid.T) Options {
+	o := DefaultOptions()
+	o.Fio = rapid.SampledFrom([]Release{Fio22, Fio333, Fio342}).Draw(t, "fio")
+	o.Direction = rapid.SampledFrom([]Direction{Write, RandWrite, ReadWrite, RandReadWrite}).Draw(t, "rw")
+	o.Verify = rapid.SampledFrom(Types()[1:]).Draw(t, "verify")
+	o.MinBlock = rapid.SampledFrom([]int{512, 520, 1000, 1024, 4096, 16384}).Draw(t, "bs")
+	if rapid.Bool().Draw(t, "range") {
+		o.MaxBlock = o.MinBlock * rapid.IntRange(1, 5).Draw(t, "times")
+	}
+	o.Interval = rapid.SampledFrom([]int{0, 0, 250, 256, 512, 1000}).Draw(t, "interval")
+	o.HeaderOffset = rapid.SampledFrom([]int{0, 0, 0, 200}).Draw(t, "offset")
+	o.Offset = rapid.Int64Range(0, 3).Draw(t, "start") * 4096
+	o.Size = rapid.Int64Range(0, 200000).Draw(t, "size")
+	o.Generator = rapid.SampledFrom([]string{"tausworthe", "tausworthe64", "lfsr"}).Draw(t, "generator")
+	o.NoRandomMap = rapid.Bool().Draw(t, "norandommap")
+	o.Thread = rapid.IntRange(1, 3).Draw(t, "thread")
+	if rapid.Bool().Draw(t, "pattern") {
+		o.Pattern = rapid.SampledFrom([]string{"0xdeadbeef", `%o"abc"`, "0x01"}).Draw(t, "verify_pattern")
+		o.PatternInterval = rapid.SampledFrom([]int{0, 512, 100}).Draw(t, "pattern_interval")
+	}
+	o.Compress = rapid.SampledFrom([]int{0, 0, 30, 100}).Draw(t, "compress")
+	o.RandSeed = rapid.Uint64().Draw(t, "randseed")
+	o.RandSeedGiven = true
+	o.RandRepeat = rapid.Bool().Draw(t, "randrepeat")
+	o.BSUnaligned = rapid.IntRange(0, 5).Draw(t, "unaligned") == 0
+	o.Loops = rapid.IntRange(1, 3).Draw(t, "loops")
+	o.IODepth = rapid.IntRange(1, 8).Draw(t, "depth")
+	o.Workers = rapid.IntRange(1, 3).Draw(t, "workers")
+	o.MaxRequest = rapid.SampledFrom([]int{0, 4096, 65536}).Draw(t, "request")
+	o.Fsync = rapid.SampledFrom([]int64{0, 0, 5}).Draw(t, "fsync")
+	o.Backlog = rapid.SampledFrom([]int64{0, 0, 7}).Draw(t, "backlog")
+	o.Generation = rapid.SampledFrom([]uint32{0, 77}).Draw(t, "generation")
+	if rapid.IntRange(0, 5).Draw(t, "trim") == 0 {
+		o.TrimPercent, o.TrimBacklog = 40, 8
+		o.TrimBatch = rapid.SampledFrom([]int64{0, 2}).Draw(t, "batch")
+	}
+	return o
+}
+
+func run(t rapid.TB, f *os.File, o Options, h Hooks, do func(*Job, context.Context, Opener) (*Result, error)) *Result {
+	j, err := NewJob(o, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := do(j, context.Background(), openFile(f))
+	if err != nil {
+		t.Fatalf("%+v: %v", o, err)
+	}
+	return r
+}
+
+// What a job wrote it finds intact, whatever its options.
+func TestWriteVerify(t *testing.T) {
+	f := tempFile(t, 0)
+	rapid.Check(t, func(t *rapid.T) {
+		o := drawOptions(t)
+		if _, err := NewJob(o, Hooks{}); err != nil {
+			t.Skip()
+		}
+		if err := errors.Join(f.Truncate(0), f.Truncate(1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		report := Hooks{Bad: func(b *Bad) { b.got, b.want = nil, nil; t.Errorf("%+v", b) }}
+		w := run(t, f, o, report, (*Job).Write)
+		r := run(t, f, o, report, (*Job).Verify)
+		if !w.Done || !r.Done || !w.Good() || !r.Good() {
+			t.Fatalf("written %+v, verified %+v", w, r)
+		}
+		if o.Direction == Write && o.Loops == 1 && o.TrimPercent == 0 && (w.Written == 0) != (o.Size < int64(o.MinBlock)) {
+			t.Fatalf("%d of %d bytes were written", w.Written, o.Size)
+		}
+	})
+}

@@ -1,0 +1,204 @@
+package verify
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A State is fio's verify state file: how far a writing job got. All numbers
+// in it are little endian. A header of version, payload size and CRC-32C of the
+// payload (without final inversion), 8 bytes each, is followed by
+//
+//	2 (2.2.9 to 2.8)   completions, depth, writes, index: 8 each
+//	3 (2.9 to 3.38)    completions 8, depth 4, files 4, writes 8, index 8
+//	4 (3.39 to 3.40)   completions 8, depth 4, completions a file 4, files 4,
+//	                   padding 4, writes 8, index 8
+//	5 (3.41 to 3.42)   depth 4, padding 4, writes 8, index 8
+//	6, 7 (later)       as 5
+//
+// and by the state of the generator of offsets (56), the job's name (64), and a
+// list: offsets (8) of the last completions in version 2, pairs of file and
+// offset (16) in 3 and 4, numbers of writes in flight (8, all ones for none)
+// since 5.
+type State struct {
+	Version uint64 `json:"version"`
+	Name    string `json:"name"`
+	// Index is that of the job, from 0.
+	Index uint64 `json:"index"`
+	// Depth is how many writes could be in flight.
+	Depth uint64 `json:"depth"`
+	// Writes is the number of the first write that was not made; in version 7
+	// with verify_policy=fsynced the first that was not flushed.
+	Writes uint64 `json:"writes"`
+	// InFlight are the writes that had not ended, since version 5.
+	InFlight []uint64 `json:"in_flight,omitempty"`
+	// Completed are the offsets of the last writes that had ended, before.
+	Completed []int64 `json:"completed,omitempty"`
+
+	rand [6]uint64
+}
+
+const (
+	stateHeader   = 24
+	stateRand     = 56
+	stateName     = 64
+	stateWritten  = 7 // the version that is written
+	stateNobody   = ^uint64(0)
+	maxStateBytes = 64 << 20
+	maxStateDepth = 1 << 20
+)
+
+// stateFields says how the payload of a version begins: the sizes of the
+// fields by name, in order.
+type stateField struct {
+	name string
+	size int
+}
+
+var stateFields = map[uint64][]stateField{
+	2: {{"completions", 8}, {"depth", 8}, {"writes", 8}, {"index", 8}},
+	3: {{"completions", 8}, {"depth", 4}, {"files", 4}, {"writes", 8}, {"index", 8}},
+	4: {{"completions", 8}, {"depth", 4}, {"", 4}, {"files", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
+	5: {{"depth", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
+	6: {{"depth", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
+	7: {{"depth", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
+}
+
+// ReadState reads a state file of any version from 2 to 7.
+func ReadState(p []byte) (*State, error) {
+	le := binary.LittleEndian
+	if len(p) < stateHeader || len(p) > maxStateBytes {
+		return nil, errors.New("state file: not of a possible size")
+	}
+	s := &State{Version: le.Uint64(p)}
+	fields, ok := stateFields[s.Version]
+	if !ok {
+		return nil, fmt.Errorf("state file: version %d is not supported", s.Version)
+	}
+	size, crc := le.Uint64(p[8:]), le.Uint64(p[16:])
+	p = p[stateHeader:]
+	if size > uint64(len(p)) {
+		return nil, fmt.Errorf("state file: cut off: %d of %d bytes", len(p), size)
+	}
+	p = p[:size]
+	if crc != uint64(crc32c(p)) {
+		return nil, errors.New("state file: the checksum is wrong")
+	}
+	values := map[string]uint64{}
+	for _, f := range fields {
+		if len(p) < f.size {
+			return nil, errors.New("state file: too short")
+		}
+		if f.size == 4 {
+			values[f.name] = uint64(le.Uint32(p))
+		} else {
+			values[f.name] = le.Uint64(p)
+		}
+		p = p[f.size:]
+	}
+	if len(p) < stateRand+stateName {
+		return nil, errors.New("state file: too short")
+	}
+	s.Depth, s.Writes, s.Index = values["depth"], values["writes"], values["index"]
+	if s.Depth > maxStateDepth {
+		return nil, fmt.Errorf("state file: a depth of %d is not possible", s.Depth)
+	}
+	s.Name, _, _ = strings.Cut(string(p[stateRand:stateRand+stateName]), "\x00")
+	s.list(p[stateRand+stateName:], values["completions"])
+	return s, nil
+}
+
+// list reads the list at the end.
+func (s *State) list(p []byte, completions uint64) {
+	le := binary.LittleEndian
+	switch {
+	case s.Version >= 5:
+		for ; len(p) >= 8; p = p[8:] {
+			if n := le.Uint64(p); n != stateNobody {
+				s.InFlight = append(s.InFlight, n)
+			}
+		}
+	case s.Version == 2:
+		for ; len(p) >= 8 && completions > 0; p, completions = p[8:], completions-1 {
+			s.Completed = append(s.Completed, int64(le.Uint64(p)))
+		}
+	default:
+		for ; len(p) >= 16; p = p[16:] {
+			s.Completed = append(s.Completed, int64(le.Uint64(p[8:])))
+		}
+	}
+}
+
+// Append appends the state file, of the newest version, to b.
+func (s *State) Append(b []byte) []byte {
+	le := binary.LittleEndian
+	var p []byte
+	depth := max(s.Depth, uint64(len(s.InFlight)))
+	p = le.AppendUint32(p, uint32(depth))
+	p = le.AppendUint32(p, 0)
+	p = le.AppendUint64(p, s.Writes)
+	p = le.AppendUint64(p, s.Index)
+	p = le.AppendUint64(p, 0) // a 32-bit generator
+	for _, word := range s.rand {
+		p = le.AppendUint64(p, word)
+	}
+	name := make([]byte, stateName)
+	copy(name[:stateName-1], s.Name)
+	p = append(p, name...)
+	for i := range depth {
+		n := stateNobody
+		if i < uint64(len(s.InFlight)) {
+			n = s.InFlight[i]
+		}
+		p = le.AppendUint64(p, n)
+	}
+	b = le.AppendUint64(b, stateWritten)
+	b = le.AppendUint64(b, uint64(len(p)))
+	b = le.AppendUint64(b, uint64(crc32c(p)))
+	return append(b, p...)
+}
+
+// History says which writes must have arrived.
+func (s *State) History() *History {
+	h := &History{Issued: s.Writes}
+	for _, n := range s.InFlight {
+		if n < s.Writes {
+			h.unsure.add(n, n+1)
+		}
+	}
+	if s.Version < 5 {
+		h.window = s.Depth
+		h.arrived = map[int64]bool{}
+		for _, off := range s.Completed {
+			h.arrived[off] = true
+		}
+	}
+	return h
+}
+
+// StateName is the name of the state file of a job.
+func StateName(o *Options) string {
+	name := "local-" + strings.ReplaceAll(o.Name, "/", ".") + "-" + strconv.Itoa(max(o.Thread, 1)-1) + "-verify.state"
+	if o.AuxPath != "" {
+		return strings.TrimSuffix(o.AuxPath, "/") + "/" + name
+	}
+	return name
+}
+
+// State is the state file of a job that has written, wholly or in part.
+func (j *Job) State() *State {
+	s := &State{
+		Version: stateWritten, Name: j.l.Name, Index: uint64(j.l.Thread - 1), Depth: uint64(max(j.l.IODepth, 1)),
+		Writes: j.result.Writes,
+	}
+	if j.l.Flushed {
+		s.Writes = j.flushed
+	}
+	if t, ok := j.blocks.(*taus88); ok && j.l.Direction.Random() {
+		s.rand = [6]uint64{uint64(t.s[0]) | uint64(t.s[1])<<32, uint64(t.s[2])}
+	}
+	return s
+}
