@@ -73,11 +73,11 @@ func open(o *blockdev.Opening, cfg hostfile.Config) (*node, error) {
 // refreshSize looks how long the file is; others may have changed it.
 func (n *node) refreshSize() error {
 	return n.With(func(fd int) error {
-		var st unix.Stat_t
-		if err := unix.Fstat(fd, &st); err != nil {
-			return hostfile.Refuse("Could not stat file", err)
+		size, err := unix.Seek(fd, 0, unix.SEEK_END)
+		if err != nil {
+			return hostfile.Refuse("Could not refresh total sector count", err)
 		}
-		n.SetSize(st.Size)
+		n.SetSize(size)
 		return nil
 	})
 }

@@ -77,6 +77,8 @@ func TestOpenRefusals(t *testing.T) {
 		{"aio", blockdev.Mode{}, options("filename", path("plain"), "aio", "bogus"), "invalid parameter value: bogus", nil},
 		{"locking", blockdev.Mode{}, options("filename", path("plain"), "locking", "bogus"), "invalid parameter value: bogus", nil},
 		{"native needs direct", blockdev.Mode{}, options("filename", path("plain"), "aio", "native"), "aio=native was specified, but it requires cache.direct=on, which was not specified.", nil},
+		{"no O_DIRECT", blockdev.Mode{ReadOnly: true, Direct: true}, options("filename", "/proc/version"), "Could not open '/proc/version': filesystem does not support O_DIRECT", syscall.EINVAL},
+		{"no length", blockdev.Mode{ReadOnly: true}, options("filename", "/proc/version"), "Could not refresh total sector count: Invalid argument", syscall.EINVAL},
 		{"unknown option", blockdev.Mode{}, options("filename", path("plain"), "nonsense", "1"), "Block protocol 'file' doesn't support the option 'nonsense'", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
