@@ -19,6 +19,7 @@ type Device struct {
 	mu           sync.Mutex
 	claim        Claim
 	writethrough atomic.Bool
+	strict       atomic.Bool
 }
 
 var (
@@ -57,6 +58,22 @@ func (d *Device) WriteThrough() bool { return d.writethrough.Load() }
 // SetWriteThrough switches between writethrough and writeback.
 func (d *Device) SetWriteThrough(on bool) { d.writethrough.Store(on) }
 
+// Strict says whether writes must be made of whole blocks, see OpenConfig.Strict.
+func (d *Device) Strict() bool { return d.strict.Load() }
+
+// SetStrict changes that.
+func (d *Device) SetStrict(on bool) { d.strict.Store(on) }
+
+// Block is the unit that the storage works in, in bytes: the logical block of a device, what O_DIRECT asks of a file, else a sector.
+func (d *Device) Block() int64 {
+	block := int64(SectorSize)
+	for n := d.top; n != nil; n = n.Primary() {
+		l := n.Info().Limits
+		block = max(block, l.RequestAlign, l.Block)
+	}
+	return block
+}
+
 // NeedWrite makes sure that the device may be written to, or also resized, and extends its claim on the file to what is needed. The
 // error is ErrReadOnly or that of an image lock.
 func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
@@ -83,7 +100,7 @@ func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
 // checkRange refuses what is not wholly inside the device, with EIO as QEMU does.
 func (d *Device) checkRange(op string, off, n int64) error {
 	if n < 0 || off < 0 || off > math.MaxInt64-n || off+n > d.Length() {
-		return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: fmt.Errorf("outside the device of %d bytes: %w", d.Length(), syscall.EIO)}
+		return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: &RangeError{d.Length()}}
 	}
 	return nil
 }
@@ -93,6 +110,17 @@ func (d *Device) checkWrite(op string, off, n int64) error {
 		return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)}
 	}
 	return d.checkRange(op, off, n)
+}
+
+// checkWhole refuses parts of blocks on a strict device.
+func (d *Device) checkWhole(op string, off, n int64) error {
+	if !d.strict.Load() {
+		return nil
+	}
+	if block := d.Block(); off%block != 0 || n%block != 0 {
+		return d.wrap(op, off, n, &AlignError{Block: block, Off: off, Len: n})
+	}
+	return nil
 }
 
 func (d *Device) wrap(op string, off, n int64, err error) error {
@@ -122,6 +150,9 @@ func (d *Device) Write(ctx context.Context, v Vec, off int64, f Flags) error {
 	if err := d.checkWrite("write", off, n); err != nil || n == 0 {
 		return err
 	}
+	if err := d.checkWhole("write", off, n); err != nil {
+		return err
+	}
 	for at, part := range v.Pieces(MaxRequest) {
 		if err := d.top.WriteVec(ctx, part, off+at, d.durable(f)); err != nil {
 			return d.wrap("write", off+at, part.Len(), err)
@@ -141,6 +172,9 @@ func (d *Device) durable(f Flags) Flags {
 // Zero makes n bytes from off read as zeroes.
 func (d *Device) Zero(ctx context.Context, off, n int64, f Flags) error {
 	if err := d.checkWrite("zero", off, n); err != nil || n == 0 {
+		return err
+	}
+	if err := d.checkWhole("zero", off, n); err != nil {
 		return err
 	}
 	return d.wrap("zero", off, n, d.top.Zero(ctx, off, n, d.durable(f)))

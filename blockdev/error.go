@@ -3,6 +3,7 @@ package blockdev
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"syscall"
 )
@@ -30,6 +31,48 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause, in the end a syscall.Errno where the system or a format refused.
 func (e *Error) Unwrap() error { return e.Err }
+
+// RangeError says that a request lies outside the device, which is Size bytes long. As in QEMU that is an I/O error.
+type RangeError struct{ Size int64 }
+
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("outside the device of %d bytes: %v", e.Size, syscall.EIO)
+}
+
+// Unwrap is EIO.
+func (*RangeError) Unwrap() error { return syscall.EIO }
+
+// AlignError says that a write is not made of whole blocks, on a device that was opened to insist on it.
+type AlignError struct{ Block, Off, Len int64 }
+
+func (e *AlignError) Error() string {
+	return fmt.Sprintf("%d bytes at %d are not made of whole blocks of %d bytes", e.Len, e.Off, e.Block)
+}
+
+// Unwrap is EINVAL, which the system answers to such a request.
+func (*AlignError) Unwrap() error { return syscall.EINVAL }
+
+// Nearest is the smallest range of whole blocks with the one that was asked for in it.
+func (e *AlignError) Nearest() (off, n int64) {
+	off = roundDown(e.Off, e.Block)
+	end := e.Off + e.Len
+	if e.Len <= math.MaxInt64-e.Off-e.Block {
+		end = roundUp(end, e.Block)
+	}
+	return off, end - off
+}
+
+// Process is a running program.
+type Process struct {
+	PID     int
+	Command string // its name, as in /proc/PID/comm
+}
+
+// Held is an error about something that another program holds.
+type Held interface {
+	// Holder finds that program, as far as it can be seen.
+	Holder() (Process, error)
+}
 
 // Errno finds the error number in err. What carries none is an I/O error.
 func Errno(err error) syscall.Errno {

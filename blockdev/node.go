@@ -123,6 +123,7 @@ type Limits struct {
 	DiscardAlign int64
 	MaxDiscard   int64
 	Cluster      int64 // unit of allocation of a format, 0 if it has none
+	Block        int64 // logical block of a device, 0 for what has none
 	WriteTakes   Flags // flags that WriteVec honours
 	ZeroTakes    Flags // flags that Zero honours
 }

@@ -33,6 +33,12 @@ type OpenConfig struct {
 	MaxDepth int
 	// Gate is asked before a file is opened that an image names; nil lets everything pass.
 	Gate func(Link) error
+	// Admit is asked before a block device of the host is opened, and before one that is open becomes writable. An error keeps
+	// it as it is. release, which may be nil, is called when the device is closed or no longer writable. nil asks nothing.
+	Admit func(path string, write bool) (release func(), err error)
+	// Strict refuses writes that are not made of whole blocks, see Device.Block. Without it the blocks around such a write are
+	// read, changed and written.
+	Strict bool
 	// Secret finds the data of a secret object; nil knows none.
 	Secret func(id string) ([]byte, error)
 	// Notify gets what concerns a person but no request. It may be called from any goroutine.
@@ -137,6 +143,7 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	top.guard.top = true
 	d := &Device{tree: t, top: top.guard, claim: cfg.claim(root.mode)}
 	d.writethrough.Store(cfg.WriteThrough)
+	d.strict.Store(cfg.Strict)
 	if err := ClaimOn(ctx, d.top, d.claim); err != nil {
 		t.close()
 		return nil, err
@@ -737,6 +744,19 @@ func (o *Opening) ProbeFormat(head []byte, name string) string {
 		return d.Name
 	}
 	return ""
+}
+
+// Admit asks whether a block device of the host may be opened in the mode of o, see OpenConfig.Admit. The result is never nil without
+// an error.
+func (o *Opening) Admit(path string) (release func(), err error) {
+	if o.tree.cfg.Admit == nil {
+		return func() {}, nil
+	}
+	release, err = o.tree.cfg.Admit(path, !o.Mode.ReadOnly)
+	if release == nil {
+		release = func() {}
+	}
+	return release, err
 }
 
 // Secret is the data of a secret object.

@@ -11,13 +11,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-)
 
-// Process is a running program.
-type Process struct {
-	PID     int
-	Command string // its name, as in /proc/PID/comm
-}
+	"github.com/blksh/blksh/blockdev"
+)
 
 // holder looks for the process that holds a lock on the byte at of the file dev, ino. Each descriptor with locks lists them in its
 // fdinfo, in the form
@@ -25,11 +21,11 @@ type Process struct {
 //	lock:	1: OFDLCK ADVISORY  READ -1 fe:00:12345 100 100
 //
 // with the device in hexadecimal, then the inode, the first and the last byte.
-func holder(dev, ino uint64, at int64) (Process, error) {
+func holder(dev, ino uint64, at int64) (blockdev.Process, error) {
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(dev), unix.Minor(dev), ino)
 	infos, err := filepath.Glob("/proc/[0-9]*/fdinfo/*")
 	if err != nil {
-		return Process{}, err
+		return blockdev.Process{}, err
 	}
 	self := os.Getpid()
 	own := false
@@ -51,12 +47,12 @@ func holder(dev, ino uint64, at int64) (Process, error) {
 	if own {
 		return process(self), nil
 	}
-	return Process{}, errors.New("no process that can be seen holds the lock")
+	return blockdev.Process{}, errors.New("no process that can be seen holds the lock")
 }
 
-func process(pid int) Process {
+func process(pid int) blockdev.Process {
 	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // without a name it is still one
-	return Process{PID: pid, Command: strings.TrimSpace(string(comm))}
+	return blockdev.Process{PID: pid, Command: strings.TrimSpace(string(comm))}
 }
 
 // holdsLock says whether an fdinfo lists an OFD lock of file that covers the byte at.

@@ -174,7 +174,10 @@ type InUseError struct {
 	at       int64
 }
 
-var _ blockdev.Hinter = (*InUseError)(nil)
+var (
+	_ blockdev.Hinter = (*InUseError)(nil)
+	_ blockdev.Held   = (*InUseError)(nil)
+)
 
 func (e *InUseError) Error() string {
 	if e.Shared {
@@ -193,9 +196,9 @@ func (e *InUseError) Hint() string {
 
 // Holder finds the process that stands in the way. The kernel names none for locks of this kind, so it is looked up in /proc, as
 // far as that may be read; the error says that nothing was found.
-func (e *InUseError) Holder() (Process, error) {
+func (e *InUseError) Holder() (blockdev.Process, error) {
 	if e.ino == 0 {
-		return Process{}, errors.New("the image could not be identified")
+		return blockdev.Process{}, errors.New("the image could not be identified")
 	}
 	return holder(e.dev, e.ino, e.at)
 }

@@ -1,0 +1,43 @@
+package blockdev
+
+// Layer is one image of a backing chain.
+type Layer struct {
+	Driver   string
+	Filename string // "" if options say everything
+	Size     int64  // of its contents, in bytes
+	ReadOnly bool
+}
+
+// Chain is the image and all that it stands on: the top first, then its backing file, then that one's. Filters are no images and
+// left out.
+func (d *Device) Chain() []Layer {
+	var chain []Layer
+	for n := d.tree.root; n != nil; {
+		if n.driver.Kind == FilterKind {
+			n = n.firstChild()
+			continue
+		}
+		chain = append(chain, Layer{
+			Driver: n.driver.Name, Filename: n.filename, Size: n.guard.Info().Size, ReadOnly: n.mode.ReadOnly,
+		})
+		n = n.child(RoleBacking)
+	}
+	return chain
+}
+
+// firstChild is what a filter filters.
+func (n *treeNode) firstChild() *treeNode {
+	if len(n.children) == 0 {
+		return nil
+	}
+	return n.children[0].treeNode
+}
+
+func (n *treeNode) child(r Role) *treeNode {
+	for _, c := range n.children {
+		if c.role == r {
+			return c.treeNode
+		}
+	}
+	return nil
+}
