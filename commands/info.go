@@ -21,9 +21,7 @@ var info = session.Command{
 			e := event.Info{Driver: told.Driver, Cluster: told.Cluster, VMState: told.VMStateOff}
 			e.Protocol = kindOf(s, told.Driver) == blockdev.Protocol
 			e.Known = tellsSizes(s, im.Dev.Top())
-			if d, ok := im.Dev.Top().(blockdev.Describer); ok {
-				e.FormatSpecific = d.Describe()
-			}
+			e.FormatSpecific = im.Dev.Describe()
 			s.Emit(e)
 			if !e.Known {
 				return session.Shown(event.Fail(event.Failed{Op: "info", Err: blockdev.ErrNotSupported}))

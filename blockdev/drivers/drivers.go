@@ -11,6 +11,7 @@ import (
 	"github.com/blksh/blksh/blockdev/hostdevice"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/null"
+	"github.com/blksh/blksh/blockdev/qcow2"
 	"github.com/blksh/blksh/blockdev/raw"
 )
 
@@ -26,6 +27,7 @@ func All() []blockdev.Driver {
 		mem.Driver,
 		null.Aio,
 		null.Co,
+		qcow2.Driver,
 		raw.Driver,
 	}
 }
