@@ -109,7 +109,7 @@ var sigraise = session.Command{
 			signal, err = f.Number("signal", w)
 			return err
 		})
-		f.Check("signal.limit", func() error {
+		f.Check("signal.limit", func(int) error {
 			if signal > lastSignal {
 				return event.Fail(event.BadValue{
 					Message: fmt.Sprintf("signal argument '%s' is too large to be a valid signal", word),

@@ -24,7 +24,7 @@ var discard = session.Command{
 		t.extent(f)
 		t.limit(f, 0, 0)
 		unit := int64(1)
-		f.Offer("whole-sectors", func() error {
+		f.Offer("whole-sectors", func(int) error {
 			unit = blockdev.SectorSize
 			return nil
 		})

@@ -21,8 +21,8 @@ var alloc = session.Command{
 		var off int64
 		n, unit := int64(blockdev.SectorSize), int64(1)
 		f.Operand(&off, "off")
-		f.Offer("off.sector", func() error { return wholeSectors("offset", off) })
-		f.Offer("in-sectors", func() error {
+		f.Offer("off.sector", func(int) error { return wholeSectors("offset", off) })
+		f.Offer("in-sectors", func(int) error {
 			n, unit = 1, blockdev.SectorSize
 			return nil
 		})
@@ -68,7 +68,7 @@ var mapCommand = session.Command{
 		same := func(a, b blockdev.Extent) bool {
 			return a.Allocated == b.Allocated && a.Data == b.Data && a.Zero == b.Zero && a.Depth == b.Depth
 		}
-		f.Offer("by-allocation", func() error {
+		f.Offer("by-allocation", func(int) error {
 			same = func(a, b blockdev.Extent) bool { return a.Allocated == b.Allocated }
 			return nil
 		})

@@ -39,13 +39,13 @@ var read = session.Command{
 		f.OfferConflict("b-p", "-b and -p cannot be specified at the same time", func() bool { return machine && positioned })
 		r.extent(f)
 		r.limit(f, 0, 0)
-		f.Check("part-of-pattern", func() error {
+		f.Check("part-of-pattern", func(int) error {
 			if !r.check && (hasOff || hasLen) {
 				return session.WrongUsage()
 			}
 			return nil
 		})
-		f.Check("part", func() error {
+		f.Check("part", func(int) error {
 			if !hasLen {
 				partLen = r.n - partOff
 			}
@@ -55,7 +55,7 @@ var read = session.Command{
 			r.checkOff, r.checkLen = partOff, partLen
 			return nil
 		})
-		f.Check("machine-sectors", func() error {
+		f.Check("machine-sectors", func(int) error {
 			if !machine {
 				return nil
 			}
@@ -64,7 +64,7 @@ var read = session.Command{
 		f.OfferConflict("b-r", "I/O buffer registration is not supported when reading from vmstate", func() bool {
 			return machine && registered
 		})
-		f.Offer("sectors", func() error {
+		f.Offer("sectors", func(int) error {
 			if positioned {
 				return nil
 			}

@@ -30,7 +30,6 @@ type transfer struct {
 	maxRequest int64 // longer ones fail
 	clock      func() time.Time
 	elapsed    time.Duration
-	began      time.Time
 }
 
 // common declares the flags of reports.
@@ -60,7 +59,7 @@ func (t *transfer) extent(f *session.Flags) {
 
 // limit offers the bound of a dialect on the length, which escape lifts if the letter is not 0.
 func (t *transfer) limit(f *session.Flags, letter byte, escape blockdev.Flags) {
-	f.Offer("limit", func() error {
+	f.Offer("limit", func(int) error {
 		if t.n <= t.maxRequest || t.flags&escape != 0 {
 			return nil
 		}
@@ -71,9 +70,9 @@ func (t *transfer) limit(f *session.Flags, letter byte, escape blockdev.Flags) {
 // vector declares an offset and one or more lengths. Lengths are not limited if unlimited says so.
 func (t *transfer) vector(f *session.Flags, unlimited func() bool) {
 	f.Operand(&t.off, "off")
-	f.Offer("off.sector", func() error { return wholeSectors("offset", t.off) })
+	f.Offer("off.sector", func(int) error { return wholeSectors("offset", t.off) })
 	f.Rest(&t.lens, "lens", lengthChecks(f, unlimited)...)
-	f.Check("sum", func() (err error) {
+	f.Check("sum", func(int) (err error) {
 		t.n, err = sum(t.lens)
 		return err
 	})
@@ -173,7 +172,7 @@ func (t *transfer) buffer(s *session.Session) []byte {
 }
 
 // begin gets ready for the request.
-func (t *transfer) begin(s *session.Session) { t.clock, t.began = s.Now, s.Now() }
+func (t *transfer) begin(s *session.Session) { t.clock = s.Now }
 
 // report says that the request succeeded.
 func (t *transfer) report(s *session.Session) {
@@ -222,8 +221,9 @@ func (w work) wait(ctx context.Context, s *session.Session, im *session.Image) e
 // start makes the request in the background. Its time counts until its completion is looked at.
 func (w work) start(ctx context.Context, s *session.Session, im *session.Image) error {
 	w.t.begin(s)
+	began := s.Now()
 	s.Go(ctx, im, func(ctx context.Context) error { return w.do(ctx, im.Dev) }, func(err error) error {
-		w.t.elapsed = s.Now().Sub(w.t.began)
+		w.t.elapsed = s.Now().Sub(began)
 		return w.end(s, err)
 	})
 	return nil

@@ -47,20 +47,20 @@ var write = session.Command{
 		w.combinations(f, &positioned, &hasSource)
 		w.extent(f)
 		w.limit(f, 'n', blockdev.NoFallback)
-		f.Check("special-sectors", func() error {
+		f.Check("special-sectors", func(int) error {
 			if !w.machine && !w.compressed {
 				return nil
 			}
 			return w.aligned()
 		})
 		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer", func() bool { return w.zero && registered })
-		f.Offer("sectors", func() error {
+		f.Offer("sectors", func(int) error {
 			if positioned {
 				return nil
 			}
 			return w.aligned()
 		})
-		f.Offer("p-is-plain", func() error {
+		f.Offer("p-is-plain", func(int) error {
 			w.compressed = w.compressed && !positioned
 			return nil
 		})
@@ -147,7 +147,7 @@ var aioWrite = session.Command{
 		f.Instead('i', "invalid", "count an invalid request instead of making one", inject("write"))
 		w.mark(f, blockdev.MayUnmap, 'u', "unmap", "with -z: the space may be given back")
 		f.Bool(&w.zero, 'z', "zero", "write zeroes")
-		f.CheckOperands("z-single", func(operands int) error {
+		f.Check("z-single", func(operands int) error {
 			if w.zero && operands != 2 {
 				return event.Fail(event.Conflict{Message: "-z supports only a single length parameter"})
 			}

@@ -21,7 +21,7 @@ var zoneReport = session.Command{
 		var off, number int64
 		f.Operand(&off, "off")
 		f.Operand(&number, "number")
-		f.Check("number.limit", func() error {
+		f.Check("number.limit", func(int) error {
 			if number > math.MaxUint32 {
 				return event.Fail(event.Conflict{Message: "Number of zones must be less than 2^32"})
 			}
@@ -99,7 +99,7 @@ var zoneAppend = session.Command{
 		var show bool
 		f.Bool(&show, 'p', "print", "show the sector")
 		t.vector(f, nil)
-		f.Check("memory", func() error {
+		f.Check("memory", func(int) error {
 			if t.n > blockdev.MaxRequest {
 				return event.Fail(event.VecTooLong{Limit: blockdev.MaxRequest})
 			}

@@ -33,7 +33,8 @@ var errLongLine = errors.New("a line of the input is longer than 1 MiB")
 // inputLines is a stream of lines behind a prompt.
 type inputLines struct {
 	in     *bufio.Reader
-	limit  int // where a line is cut, the rest being the next one; 0: nowhere
+	line   []byte // the one that is read
+	limit  int    // where a line is cut, the rest being the next one; 0: nowhere
 	prompt func()
 	// busy says whether anything can happen while a line is read.
 	busy func() bool
@@ -44,19 +45,7 @@ type inputLines struct {
 // Next prompts and reads a line. As in C, a NUL byte ends what is seen of it.
 func (l *inputLines) Next() (string, error) {
 	l.prompt()
-	var line string
-	var err error
-	ready := make(chan struct{})
-	read := func() {
-		line, err = l.read()
-		close(ready)
-	}
-	if l.busy() {
-		go read()
-		l.await(ready)
-	} else {
-		read()
-	}
+	line, err := l.attend()
 	if err != nil {
 		return "", err
 	}
@@ -64,21 +53,35 @@ func (l *inputLines) Next() (string, error) {
 	return line, nil
 }
 
+// attend reads a line while the session goes on.
+func (l *inputLines) attend() (line string, err error) {
+	if !l.busy() {
+		return l.read()
+	}
+	ready := make(chan struct{})
+	go func() {
+		line, err = l.read()
+		close(ready)
+	}()
+	l.await(ready)
+	return line, err
+}
+
 func (l *inputLines) read() (string, error) {
-	var b strings.Builder
+	l.line = l.line[:0]
 	for {
 		c, err := l.in.ReadByte()
 		switch {
-		case err != nil && b.Len() == 0:
+		case err != nil && len(l.line) == 0:
 			return "", err
 		case err != nil || c == '\n':
-			return b.String(), nil
+			return string(l.line), nil
 		}
-		b.WriteByte(c)
+		l.line = append(l.line, c)
 		switch {
-		case b.Len() == l.limit:
-			return b.String(), nil
-		case b.Len() > longestLine:
+		case len(l.line) == l.limit:
+			return string(l.line), nil
+		case len(l.line) > longestLine:
 			return "", errLongLine
 		}
 	}

@@ -92,7 +92,7 @@ const usageTitle = "Reads, writes and examines disk images and block devices."
 
 func usageQEMU(program string) string {
 	return usage(fmt.Sprintf("Usage: %s [OPTIONS]... [-c STRING]... [file]", program), usageTitle, linesQEMU()) +
-		fmt.Sprintf("\nCommands are listed by '%s -c help'.\n", program)
+		fmt.Sprintf("\n'%s -c help' lists the available commands.\n", program)
 }
 
 func linesQEMU() []usageLine {
@@ -130,12 +130,12 @@ func usage24(program string) string {
 		{"-T, --trace FILE", "trace the events that the file lists"},
 		{"-h, --help", "show this and leave"},
 		{"-V, --version", "show the version and leave"},
-	}) + fmt.Sprintf("\nCommands are listed by '%s -c help'.\n", program)
+	}) + fmt.Sprintf("\n'%s -c help' lists the available commands.\n", program)
 }
 
 func usageNative(program string) string {
 	return usage(fmt.Sprintf("Usage: %s [OPTIONS]... [-c STRING]... [file]", program), usageTitle, append(linesQEMU(),
 		usageLine{"--dialect NAME", "speak as native, qemu, qemu-7.2 or qemu-2.4"},
 		usageLine{"--step", "a command ends when every request stands still"},
-	)) + fmt.Sprintf("\nExample: %s -c 'read -v 0 64' disk.img\nCommands are listed by '%s -c help'.\n", program, program)
+	)) + fmt.Sprintf("\nExample: %s -c 'read -v 0 64' disk.img\n'%s -c help' lists the available commands.\n", program, program)
 }

@@ -48,7 +48,9 @@ func (n Notice) Kind() string {
 
 // Where says what an event belongs to.
 type Where struct {
-	Line  int    // of the input, from 1; 0 before the first
-	Image string // "" if there is none, or only one
-	ID    int64  // of the request in the background, 0 for what a command does itself
+	Line    int    // of the input, from 1; 0 before the first
+	Pos     string // of the line in a script, as file:line; "" if it stands in none
+	Command string // its first word
+	Image   string // "" if there is none, or only one
+	ID      int64  // of the request in the background, 0 for what a command does itself
 }

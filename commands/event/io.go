@@ -78,6 +78,9 @@ type Info struct {
 	Cluster        int64
 	VMState        int64
 	FormatSpecific []blockdev.Detail
+
+	Image
+	Block int64 // unit of requests of the storage, in bytes
 }
 
 // Zone is a zone of a zoned device.

@@ -4,8 +4,11 @@ import "github.com/blksh/blksh/commands/args"
 
 // The events of this file are complaints about what was typed, and help.
 
-// UnknownCommand is a first word that names no command.
-type UnknownCommand struct{ Name string }
+// UnknownCommand is a first word that names no command. Near are the names that may be meant.
+type UnknownCommand struct {
+	Name string
+	Near []string
+}
 
 // NoFile says that a command needs an open image.
 type NoFile struct{}
@@ -107,8 +110,11 @@ type HelpList struct{}
 // HelpBody is the text below a synopsis, lines that begin with a blank.
 type HelpBody struct{ Text string }
 
-// HelpUnknown says that there is no help on a name.
-type HelpUnknown struct{ Name string }
+// HelpUnknown says that there is no help on a name. Near are the names that may be meant.
+type HelpUnknown struct {
+	Name string
+	Near []string
+}
 
 // Kind of each event.
 func (UnknownCommand) Kind() string { return "unknown_command" }

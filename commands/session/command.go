@@ -70,7 +70,8 @@ type Spec struct {
 // Row is a command as the current dialect knows it.
 type Row struct {
 	Command
-	spec *Spec // nil: everything that the command declares
+	spec  *Spec // nil: everything that the command declares
+	order []int // of its operands and checks, once it was used
 }
 
 // Synopsis is the line that describes the command under the given name.
@@ -154,7 +155,7 @@ func (r *Row) checkSpec(t *Table) error {
 		}
 	}
 	for _, name := range strings.Fields(r.spec.Checks) {
-		if f.step(name) == nil && !f.offersEach(name) {
+		if f.step(name) < 0 && !f.offersEach(name) {
 			return fmt.Errorf("there is no operand or check called %s", name)
 		}
 	}

@@ -40,15 +40,61 @@ type option struct {
 	long   string
 	value  string // what its value is called in help, "" if it takes none
 	help   string
+	on     *bool // set by a flag without a value
 	set    func(word string) error
 }
 
-// step is an operand or a check.
+func (o *option) take(word string) error {
+	if o.on != nil {
+		*o.on = true
+		return nil
+	}
+	return o.set(word)
+}
+
+// step is an operand or a check: exactly one of number, set, all, check and bad is there.
 type step struct {
 	name    string
 	offered bool // made only where a dialect names it
-	each    []Each
-	do      func(operands []string) error
+
+	at       int // which operand it is, for number and set; where the rest begins, for all
+	optional bool
+	number   *int64
+	set      func(word string) error
+	all      func(rest []string) error
+	each     []Each
+
+	check   func(operands int) error
+	bad     func() bool // fails with message
+	message string
+}
+
+// take makes the step.
+func (f *Flags) take(s *step, operands []string) error {
+	switch {
+	case s.bad != nil:
+		if s.bad() {
+			return event.Fail(event.Conflict{Message: s.message})
+		}
+		return nil
+	case s.check != nil:
+		return s.check(len(operands))
+	case s.all != nil:
+		return s.all(operands[s.at:])
+	case s.at < len(operands):
+		return f.takeWord(s, operands[s.at])
+	case s.optional:
+		return nil
+	}
+	return f.badNumber(s.name, f.words[0], args.NonNumeric, nil) // only where the dialect is loose
+}
+
+func (f *Flags) takeWord(s *step, word string) (err error) {
+	if s.set != nil {
+		return s.set(word)
+	}
+	*s.number, err = f.Number(s.name, word)
+	return err
 }
 
 // Each is a check of each number of several operands. It is made only where a dialect names it.
@@ -65,15 +111,12 @@ func WrongUsage() error { return errUsage }
 
 // Flag declares -letter and --long (which may be "") with a value called value, or without one if that is "".
 func (f *Flags) Flag(letter byte, long, value, help string, set func(word string) error) {
-	f.options = append(f.options, option{letter, long, value, help, set})
+	f.options = append(f.options, option{letter: letter, long: long, value: value, help: help, set: set})
 }
 
 // Bool declares a flag that sets p.
 func (f *Flags) Bool(p *bool, letter byte, long, help string) {
-	f.Flag(letter, long, "", help, func(string) error {
-		*p = true
-		return nil
-	})
+	f.options = append(f.options, option{letter: letter, long: long, help: help, on: p})
 }
 
 // Ignored declares a flag that is accepted and changes nothing.
@@ -125,65 +168,51 @@ func (f *Flags) Instead(letter byte, long, help string, run Run) {
 var errInstead = errors.New("another run")
 
 // Operand declares a number that must be there.
-func (f *Flags) Operand(p *int64, name string) {
-	f.Word(name, func(word string) (err error) {
-		*p, err = f.Number(name, word)
-		return err
-	})
-}
+func (f *Flags) Operand(p *int64, name string) { f.operand(step{name: name, number: p}) }
 
 // OptOperand declares a number that may be missing; p keeps its value then.
 func (f *Flags) OptOperand(p *int64, name string) {
-	f.OptWord(name, func(word string) (err error) {
-		*p, err = f.Number(name, word)
-		return err
-	})
+	f.operand(step{name: name, number: p, optional: true})
 }
 
 // Word declares an operand that must be there.
-func (f *Flags) Word(name string, set func(word string) error) {
-	f.word(name, set, false)
-}
+func (f *Flags) Word(name string, set func(word string) error) { f.operand(step{name: name, set: set}) }
 
 // OptWord declares an operand that may be missing.
 func (f *Flags) OptWord(name string, set func(word string) error) {
-	f.optional++
-	f.word(name, set, true)
+	f.operand(step{name: name, set: set, optional: true})
 }
 
-func (f *Flags) word(name string, set func(word string) error, optional bool) {
-	at := f.operands
+func (f *Flags) operand(s step) {
+	s.at = f.operands
 	f.operands++
-	f.steps = append(f.steps, step{name: name, do: func(operands []string) error {
-		if at < len(operands) {
-			return set(operands[at])
-		}
-		if optional {
-			return nil
-		}
-		return f.badNumber(name, f.words[0], args.NonNumeric, nil) // only where the dialect is loose
-	}})
+	if s.optional {
+		f.optional++
+	}
+	f.steps = append(f.steps, s)
 }
 
 // Rest declares one or more numbers behind all other operands. Each of them is checked before the next is read.
 func (f *Flags) Rest(p *[]int64, name string, checks ...Each) {
-	at := f.operands
-	f.rest, f.least = true, 1
-	f.steps = append(f.steps, step{name: name, each: checks, do: func(operands []string) (err error) {
-		*p, err = f.Numbers(name, operands[at:], checks...)
+	f.tail(step{name: name, each: checks, all: func(rest []string) (err error) {
+		*p, err = f.Numbers(name, rest, checks...)
 		return err
-	}})
+	}}, 1)
 }
 
 // Words declares least or more words behind all other operands, read as they stand. The checks are those that Numbers is called with
 // later.
 func (f *Flags) Words(p *[]string, name string, least int, checks ...Each) {
-	at := f.operands
-	f.rest, f.least = true, least
-	f.steps = append(f.steps, step{name: name, each: checks, do: func(operands []string) error {
-		*p = operands[at:]
+	f.tail(step{name: name, each: checks, all: func(rest []string) error {
+		*p = rest
 		return nil
-	}})
+	}}, least)
+}
+
+func (f *Flags) tail(s step, least int) {
+	s.at = f.operands
+	f.rest, f.least = true, least
+	f.steps = append(f.steps, s)
 }
 
 // Numbers reads words as the dialect reads the operands called name, and checks each before it reads the next.
@@ -217,38 +246,24 @@ func (f *Flags) Options(o *blockdev.Options, text string) error {
 // ImageOpts says whether images are described by options alone.
 func (f *Flags) ImageOpts() bool { return f.imageOpts }
 
-// Check declares a check that every dialect makes that does not leave it out.
-func (f *Flags) Check(name string, do func() error) {
-	f.steps = append(f.steps, step{name: name, do: func([]string) error { return do() }})
-}
-
-// CheckOperands is Check for the number of operands.
-func (f *Flags) CheckOperands(name string, do func(operands int) error) {
-	f.steps = append(f.steps, step{name: name, do: func(operands []string) error { return do(len(operands)) }})
+// Check declares a check of the number of operands and whatever else is known, that every dialect makes that does not leave it out.
+func (f *Flags) Check(name string, check func(operands int) error) {
+	f.steps = append(f.steps, step{name: name, check: check})
 }
 
 // Offer declares a check that only a dialect makes that names it.
-func (f *Flags) Offer(name string, do func() error) {
-	f.steps = append(f.steps, step{name: name, offered: true, do: func([]string) error { return do() }})
+func (f *Flags) Offer(name string, check func(operands int) error) {
+	f.steps = append(f.steps, step{name: name, check: check, offered: true})
 }
 
 // Conflict is Check for flags that do not go together: it fails with a sentence when bad says so.
 func (f *Flags) Conflict(name, message string, bad func() bool) {
-	f.Check(name, conflict(message, bad))
+	f.steps = append(f.steps, step{name: name, message: message, bad: bad})
 }
 
 // OfferConflict is Offer for flags that do not go together.
 func (f *Flags) OfferConflict(name, message string, bad func() bool) {
-	f.Offer(name, conflict(message, bad))
-}
-
-func conflict(message string, bad func() bool) func() error {
-	return func() error {
-		if bad() {
-			return event.Fail(event.Conflict{Message: message})
-		}
-		return nil
-	}
+	f.steps = append(f.steps, step{name: name, message: message, bad: bad, offered: true})
 }
 
 // MaxRequest is the longest request of the dialect.
@@ -282,8 +297,16 @@ func (f *Flags) badNumber(operand, word string, problem args.Kind, err error) er
 
 func (s *Spec) names(check string) bool { return slices.Contains(strings.Fields(s.Checks), check) }
 
+// reset makes f ready for another command. It keeps the memory of its lists.
+func (f *Flags) reset(row *Row, env args.Env) {
+	*f = Flags{
+		command: row.Name, policy: f.policy, spec: row.spec, env: env, imageOpts: f.imageOpts,
+		options: f.options[:0], steps: f.steps[:0],
+	}
+}
+
 // parse reads the words after a name as it was typed, and says what to run.
-func (f *Flags) parse(typed string, words []string, run Run) (Run, error) {
+func (f *Flags) parse(typed string, words []string, run Run, order []int) (Run, error) {
 	f.words = words
 	operands, err := f.readOptions(typed, words)
 	if errors.Is(err, errInstead) {
@@ -296,8 +319,8 @@ func (f *Flags) parse(typed string, words []string, run Run) (Run, error) {
 	if !loose && (len(operands) < f.required() || !f.rest && len(operands) > f.operands) {
 		return nil, errUsage
 	}
-	for s := range f.sequence {
-		if err := s.do(operands); err != nil {
+	for _, i := range order {
+		if err := f.take(&f.steps[i], operands); err != nil {
 			return nil, err
 		}
 	}
@@ -307,27 +330,29 @@ func (f *Flags) parse(typed string, words []string, run Run) (Run, error) {
 // required is the least number of operands.
 func (f *Flags) required() int { return f.operands - f.optional + f.least }
 
-// sequence walks the steps in the order of this dialect.
-func (f *Flags) sequence(yield func(*step) bool) {
+// order is the steps in the order in which a dialect makes them.
+func (f *Flags) order() []int {
+	order := []int{}
 	if f.spec == nil {
 		for i := range f.steps {
-			if !f.steps[i].offered && !yield(&f.steps[i]) {
-				return
+			if !f.steps[i].offered {
+				order = append(order, i)
 			}
 		}
-		return
+		return order
 	}
 	for name := range strings.FieldsSeq(f.spec.Checks) {
-		if s := f.step(name); s != nil && !yield(s) {
-			return
+		if i := f.step(name); i >= 0 {
+			order = append(order, i)
 		}
 	}
+	return order
 }
 
 func (f *Flags) readOptions(typed string, words []string) ([]string, error) {
 	set := func(letter byte, long, word string) error {
 		if o := f.lookup(letter, long); o != nil {
-			return o.set(word)
+			return o.take(word)
 		}
 		return nil
 	}
@@ -376,13 +401,9 @@ func (f *Flags) lookup(letter byte, long string) *option {
 
 func (f *Flags) option(letter byte) *option { return f.lookup(letter, "") }
 
-func (f *Flags) step(name string) *step {
-	for i := range f.steps {
-		if f.steps[i].name == name {
-			return &f.steps[i]
-		}
-	}
-	return nil
+// step finds a step by its name, -1 if there is none.
+func (f *Flags) step(name string) int {
+	return slices.IndexFunc(f.steps, func(s step) bool { return s.name == name })
 }
 
 // offersEach says whether name is a check of each number of a Rest.
@@ -410,7 +431,7 @@ func (f *Flags) checkDeclarations() error {
 		}
 	}
 	for i, s := range f.steps {
-		if f.step(s.name) != &f.steps[i] {
+		if f.step(s.name) != i {
 			return fmt.Errorf("two operands or checks are called %s", s.name)
 		}
 	}

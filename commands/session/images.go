@@ -19,7 +19,8 @@ type Image struct {
 	Name string
 	Dev  *blockdev.Device
 
-	flying int // requests in the background, not yet delivered
+	flying int  // requests in the background, not yet delivered
+	holds  bool // a layer may hold requests
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
@@ -149,6 +150,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 		return event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
 	}
 	im := &Image{Dev: dev}
+	_, im.holds = blockdev.Find[blockdev.Breakpointer](dev.Top())
 	im.ctx, im.cancel = context.WithCancelCause(context.Background())
 	s.images = append(s.images, im)
 	s.current = im

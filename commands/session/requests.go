@@ -28,7 +28,7 @@ const patience = 20 * time.Millisecond
 // up to their first wait, so what they say until then comes before the next prompt.
 const headStart = time.Millisecond
 
-// start runs op on a goroutine, which the meter counts until the request is in the queue of finished ones.
+// start calls op on another goroutine. The meter counts it until the request is in the queue of finished ones.
 func (s *Session) start(ctx context.Context, r *request, op func(context.Context) error) {
 	s.lastID++
 	r.id = s.lastID
@@ -61,7 +61,17 @@ func (s *Session) Notify(n blockdev.Notice) {
 
 // Do runs one request and waits for it. Completions of others are delivered meanwhile. If nothing can make it end
 // any more, because it waits for a request that stands at a breakpoint, its context is cancelled with EDEADLK.
+//
+// With nothing else in flight and no layer that could hold it, a request can wait for nothing but the system. Then it needs no
+// goroutine of its own.
 func (s *Session) Do(ctx context.Context, op func(context.Context) error) error {
+	if s.alone() {
+		s.meter.Add(1)
+		defer s.meter.Add(-1)
+		err := op(blockdev.WithMeter(ctx, s.meter))
+		s.deliverNotices()
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := &request{}
@@ -133,6 +143,10 @@ func (s *Session) Await(ready <-chan struct{}) {
 	}
 }
 
+func (s *Session) alone() bool {
+	return !slices.ContainsFunc(s.images, func(im *Image) bool { return im.flying > 0 || im.holds })
+}
+
 // Busy says whether any request is in flight.
 func (s *Session) Busy() bool {
 	return slices.ContainsFunc(s.images, func(im *Image) bool { return im.flying > 0 })
@@ -140,8 +154,8 @@ func (s *Session) Busy() bool {
 
 // waitFor delivers events until over, or gives up when ctx ends or every request stands still.
 func (s *Session) waitFor(ctx context.Context, deliver func(), over func() bool) bool {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	s.timer.Reset(patience)
+	defer s.timer.Stop()
 	var still <-chan struct{}
 	for {
 		deliver()
@@ -150,7 +164,7 @@ func (s *Session) waitFor(ctx context.Context, deliver func(), over func() bool)
 		}
 		select {
 		case <-s.wake:
-		case <-timer.C:
+		case <-s.timer.C:
 			var stop func()
 			still, stop = s.standstill()
 			defer stop()

@@ -49,7 +49,9 @@ type Session struct {
 	status  int
 	ended   bool
 	where   event.Where
-	spare   []byte // see Buffer
+	spare   []byte      // see Buffer
+	flags   Flags       // of the line that is read
+	timer   *time.Timer // see waitFor; stopped in between
 
 	meter  *blockdev.Meter
 	lastID int64
@@ -73,7 +75,11 @@ func New(cfg Config) *Session {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Session{Config: cfg, secrets: map[string][]byte{}, meter: &blockdev.Meter{}, wake: make(chan struct{}, 1)}
+	s := &Session{Config: cfg, secrets: map[string][]byte{}, meter: &blockdev.Meter{}, wake: make(chan struct{}, 1)}
+	s.flags = Flags{policy: &s.Policy, imageOpts: s.ImageOpts}
+	s.timer = time.NewTimer(patience)
+	s.timer.Stop()
+	return s
 }
 
 // Emit says something. It belongs to the command that is running or, in a completion, to its request.
@@ -165,12 +171,17 @@ func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string
 }
 
 func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
-	f := &Flags{command: row.Name, policy: &s.Policy, spec: row.spec, env: args.Env{End: -1}, imageOpts: s.ImageOpts}
+	env := args.Env{End: -1}
 	if im != nil {
-		f.env = args.Env{End: im.Dev.Length(), Block: im.Dev.Info().RequestAlign}
+		env = args.Env{End: im.Dev.Length(), Block: im.Dev.Info().RequestAlign}
 	}
+	f := &s.flags
+	f.reset(row, env)
 	run := row.New(f)
-	run, err := f.parse(words[0], words[1:], run)
+	if row.order == nil {
+		row.order = f.order()
+	}
+	run, err := f.parse(words[0], words[1:], run, row.order)
 	for _, w := range f.warnings {
 		s.Emit(w)
 	}
