@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/blksh/blksh/blockdev"
 )
 
@@ -64,6 +66,8 @@ func readAtRandom(b *testing.B, q blockdev.Queue, block, blocks int) {
 	b.SetBytes(int64(block))
 	b.ReportAllocs()
 	b.ResetTimer()
+	before := cpuTime(b)
+	defer func() { b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op") }()
 	for started, ended := 0, 0; ended < b.N; {
 		for ; len(free) > 0 && started < b.N; started++ {
 			slot := free[len(free)-1]
@@ -85,4 +89,13 @@ func readAtRandom(b *testing.B, q blockdev.Queue, block, blocks int) {
 		}
 		ended += n
 	}
+}
+
+// cpuTime is what this process has used so far, in nanoseconds.
+func cpuTime(b *testing.B) int64 {
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
+	return r.Utime.Nano() + r.Stime.Nano()
 }
