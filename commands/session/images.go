@@ -194,6 +194,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 			ReadOnly: o.ReadOnly, Direct: o.Cache.Direct, NoFlush: o.Cache.NoFlush, Unmap: o.Unmap == nil || *o.Unmap, ForceShare: share,
 		},
 		WriteThrough: o.Cache.WriteThrough,
+		Snapshot:     o.Snapshot,
 		CopyOnRead:   o.CopyOnRead,
 		Secret:       s.secret,
 		Notify:       s.Notify,
