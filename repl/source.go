@@ -52,7 +52,7 @@ type Source interface {
 	Next(ctx context.Context) (Line, error)
 }
 
-// Await keeps a goroutine busy until ready is closed.
+// Await keeps a goroutine busy until ready is closed. It may return before, if there is nothing to do.
 type Await func(ready <-chan struct{})
 
 // ErrLineTooLong is the error of a line above 1 MiB.

@@ -75,9 +75,10 @@ type Terminal struct {
 	wanted  bool   // a line
 	dealing bool   // the library was given a key
 	// These belong to whoever deals with a key.
-	typed  int // characters in the line
-	edit   edit
-	search search
+	typed    int // characters in the line
+	measured int // the width now
+	edit     edit
+	search   search
 }
 
 // An edit changes a line and the place of the cursor.
@@ -219,6 +220,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 		}
 		if feed := k.feed(pressed); feed != "" {
 			k.dealing = true
+			k.measured = max(narrowest, Width(k.out))
 			return copy(p, feed), nil
 		}
 	}
@@ -327,8 +329,8 @@ func (t *Terminal) onChange(line []rune, pos int, pressed rune) (newLine []rune,
 		ok = true
 	}
 	t.typed = len(line)
-	if width := max(narrowest, Width(t.out)); width != t.width {
-		t.width = width
+	if t.measured != t.width {
+		t.width = t.measured
 		t.resized()
 	}
 	t.dealt <- struct{}{}

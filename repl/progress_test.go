@@ -1,0 +1,188 @@
+package repl
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// locked is a buffer that may be written and read concurrently.
+type locked struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// take returns what was written since.
+func (l *locked) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.buf.Reset()
+	return l.buf.String()
+}
+
+func columns(n int) func() int { return func() int { return n } }
+
+// pass lets time pass, and what is due happen.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+const gone = "\r\x1b[K"
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w locked
+		p := NewProgress(&w, columns(80))
+		add, end := p.Begin("read", 10<<30)
+		add(1 << 30)
+		pass(quick - time.Millisecond)
+		if got := w.take(); got != "" {
+			t.Errorf("before a second: %q", got)
+		}
+		pass(time.Millisecond)
+		if got, want := w.take(), gone+"read   10%  1.0 GiB of 10 GiB  1.0 GiB/s  9s left"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		pass(redraw - time.Millisecond)
+		if got := w.take(); got != "" {
+			t.Errorf("too soon: %q", got)
+		}
+		add(4 << 30)
+		pass(4*time.Second + time.Millisecond - redraw)
+		if got, want := w.take(), gone+"read   50%  5.0 GiB of 10 GiB  1.0 GiB/s  5s left"; !strings.HasSuffix(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		end()
+		end()
+		if got := w.take(); got != gone {
+			t.Errorf("the end: %q", got)
+		}
+		pass(time.Minute)
+		if got := w.take(); got != "" {
+			t.Errorf("after the end: %q", got)
+		}
+	})
+}
+
+func TestProgressOfQuickWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w locked
+		p := NewProgress(&w, columns(80))
+		_, end := p.Begin("read", 1)
+		pass(quick / 2)
+		end()
+		pass(time.Minute)
+		if got := w.take(); got != "" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func TestProgressWithoutTerminal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w locked
+		p := NewProgress(&w, nil)
+		add, end := p.Begin("iszero", 0)
+		add(3 << 20)
+		pass(3 * time.Second)
+		if got := w.take(); got != "" {
+			t.Errorf("unasked: %q", got)
+		}
+		p.Print()
+		if got, want := w.take(), "iszero  3.0 MiB  1.0 MiB/s\n"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		end()
+		p.Print()
+		if got, want := w.take(), "nothing under way\n"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+func TestProgressMakesRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w locked
+		p := NewProgress(&w, columns(10))
+		out := p.Over(&w)
+		_, end := p.Begin("read", 0)
+		defer end()
+		pass(quick)
+		if got, want := w.take(), gone+"read  0 B"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if _, err := out.Write([]byte("out\n")); err != nil {
+			t.Error(err)
+		}
+		if got, want := w.take(), gone+"out\n"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if _, err := out.Write([]byte("more\n")); err != nil {
+			t.Error(err)
+		}
+		if got, want := w.take(), "more\n"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+func TestProgressOfSeveral(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w locked
+		p := NewProgress(&w, columns(80))
+		_, endFirst := p.Begin("first", 0)
+		add, endSecond := p.Begin("second", 0)
+		add(1)
+		pass(quick)
+		endSecond()
+		if got, want := w.take(), gone+"first  0 B"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		endFirst()
+		_, endThird := p.Begin("third", 0)
+		defer endThird()
+		pass(quick)
+		if got, want := w.take(), gone+gone+"third  0 B"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+func TestProgressWords(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, c := range []struct {
+		total, done int64
+		after       time.Duration
+		want        string
+	}{
+		{100, 0, time.Second, "x    0%  0 B of 100 B"},
+		{100, 100, time.Second, "x  100%  100 B of 100 B  100 B/s"},
+		{100, 50, 0, "x   50%  50 B of 100 B"},
+		{100, 150, time.Second, "x  150%  150 B of 100 B  150 B/s"}, // it grew meanwhile
+		{1 << 60, 1, time.Second, "x    0%  1 B of 1.0 EiB  1 B/s"},
+		{7200, 1, time.Second, "x    0%  1 B of 7.0 KiB  1 B/s  1h59m59s left"},
+		{0, -1, time.Second, "x  0 B"},
+	} {
+		w := &work{what: "x", total: c.total, begun: now}
+		w.done.Store(c.done)
+		if got := w.line(now.Add(c.after)); got != c.want {
+			t.Errorf("%d of %d after %v: %q, want %q", c.done, c.total, c.after, got, c.want)
+		}
+	}
+}
