@@ -23,6 +23,7 @@ var Driver = blockdev.Driver{
 	Keys:      hostfile.Keys(),
 	Schemes:   []string{"file"},
 	ParseName: parseName,
+	Create:    create,
 	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 		n, err := open(o, hostfile.Config{})
 		if err != nil {
