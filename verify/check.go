@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 )
 
-// maxRanges bounds the ranges that a Mismatch lists.
+// maxRanges bounds the ranges that a Mismatch lists if nobody asks for more.
 const maxRanges = 16
 
 // excerptSize is how many bytes of both sides a Mismatch shows.
@@ -38,6 +38,8 @@ type Mismatch struct {
 	ExcerptOff int64    `json:"excerpt_offset"`
 	Want       HexBytes `json:"want"`
 	Got        HexBytes `json:"got"`
+
+	limit int // of Ranges
 }
 
 // HexBytes are bytes that JSON shows in hexadecimal.
@@ -62,6 +64,12 @@ func (m *Mismatch) Cause() Cause {
 // wants there. It returns nil if all bytes are right, and then allocates
 // nothing.
 func Check(pat Pattern, p []byte, off int64) *Mismatch {
+	return CheckUpTo(maxRanges, pat, p, off)
+}
+
+// CheckUpTo is Check with a limit on the ranges that are listed. Joining
+// mismatches keeps the limit of the first.
+func CheckUpTo(limit int, pat Pattern, p []byte, off int64) *Mismatch {
 	if m, ok := pat.(matcher); ok && m.match(p, off) {
 		return nil
 	}
@@ -74,7 +82,7 @@ func Check(pat Pattern, p []byte, off int64) *Mismatch {
 		pat.Fill(want, off)
 		if !bytes.Equal(want, got) {
 			if m == nil {
-				m = newMismatch(want, got, off)
+				m = newMismatch(limit, want, got, off)
 			}
 			m.sectors(pat, want, got, off)
 		}
@@ -83,7 +91,7 @@ func Check(pat Pattern, p []byte, off int64) *Mismatch {
 	return m
 }
 
-func newMismatch(want, got []byte, off int64) *Mismatch {
+func newMismatch(limit int, want, got []byte, off int64) *Mismatch {
 	first, _, _ := differences(want, got)
 	from := max(0, first-int((off+int64(first))%16))
 	to := min(len(got), from+excerptSize)
@@ -92,6 +100,7 @@ func newMismatch(want, got []byte, off int64) *Mismatch {
 		ExcerptOff: off + int64(from),
 		Want:       bytes.Clone(want[from:to]),
 		Got:        bytes.Clone(got[from:to]),
+		limit:      limit,
 	}
 }
 
@@ -131,7 +140,7 @@ func (m *Mismatch) add(r Range) {
 			return
 		}
 	}
-	if len(m.Ranges) == maxRanges {
+	if len(m.Ranges) >= m.limit {
 		m.More += (r.End()-1)/Sector - r.Off/Sector + 1
 		return
 	}

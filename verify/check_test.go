@@ -57,7 +57,7 @@ func TestCheckReports(t *testing.T) {
 	p[40000] = 0xab
 	m := Check(pat, p, 3)
 	want := &Mismatch{
-		Off: 1003, Bad: 29001,
+		Off: 1003, Bad: 29001, limit: maxRanges,
 		Ranges: []Range{
 			{Off: 1003, Len: 29000, Bad: 29000, Cause: Cause{Class: Zeroed}},
 			{Off: 40003, Len: 1, Bad: 1, Cause: Cause{Class: OneBit, At: 40003}},
