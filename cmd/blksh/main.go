@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -12,13 +11,12 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/blksh/blksh/blockdev/drivers"
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/repl"
 )
 
 func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
@@ -31,18 +29,24 @@ type program struct {
 	printer session.Printer
 	out     *print.Stdout
 	session *session.Session
-	stdin   io.Reader
-	errs    io.Writer
+	stdin   *os.File
+	errs    *stream
+
+	terminal   *repl.Terminal // nil if nobody types lines
+	interrupts *interrupts    // nil if Ctrl-C kills
 }
+
+// stream is standard error, which goes around the line editor once there is one.
+type stream struct{ io.Writer }
 
 // run is the whole program as a function of its arguments and streams.
 func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
-	p := &program{name: "blksh", stdin: stdin, errs: stderr}
+	p := &program{name: "blksh", stdin: stdin, errs: &stream{stderr}}
 	if len(argv) == 0 {
 		argv = []string{p.name}
 	}
 	p.name = filepath.Base(argv[0])
-	p.out = print.NewStdout(stdout, isTerminal(stdout))
+	p.out = print.NewStdout(stdout, repl.IsTerminal(stdout))
 	var ok bool
 	if p.dialect, ok = p.choose(argv[1:]); !ok {
 		return 2
@@ -51,9 +55,9 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	if p.dialect.Specs != nil {
 		signal.Ignore(syscall.SIGPIPE)
 	}
-	p.printer = p.dialect.Printer(p.out, stderr, p.name)
+	p.printer = p.dialect.Printer(p.out, p.errs, p.name)
 	defer p.printer.Flush()
-	if err := p.prepare(argv); err != nil {
+	if err := p.prepare(argv, stdout); err != nil {
 		var early exit
 		if errors.As(err, &early) {
 			return int(early)
@@ -64,6 +68,11 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 		}
 		return max(1, p.dialect.Policy.Status(err))
 	}
+	defer p.leaveTerminal()
+	if !p.dialect.Policy.InterruptKills {
+		p.interrupts = &interrupts{errs: p.errs, leave: p.leaveTerminal}
+		p.interrupts.watch()
+	}
 	return p.serve(context.Background())
 }
 
@@ -72,9 +81,10 @@ type exit int
 
 func (exit) Error() string { return "exit" }
 
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+func (p *program) leaveTerminal() {
+	if p.terminal != nil {
+		_ = p.terminal.Close()
+	}
 }
 
 // choose finds the dialect: by --dialect, by the environment, by the name of the program.
@@ -99,7 +109,7 @@ func (p *program) choose(words []string) (dialect.Dialect, bool) {
 }
 
 // prepare reads the options and makes the session.
-func (p *program) prepare(argv []string) error {
+func (p *program) prepare(argv []string, stdout *os.File) error {
 	if err := p.parse(argv); err != nil {
 		return err
 	}
@@ -107,9 +117,10 @@ func (p *program) prepare(argv []string) error {
 	if err != nil {
 		return event.Fail(event.Report{Err: err})
 	}
+	p.openTerminal(stdout)
 	p.session = session.New(session.Config{
 		Table: table, Policy: p.dialect.Policy, Printer: p.printer, Drivers: drivers.All(),
-		Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
+		Interactive: p.terminal != nil, Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
 		Raise: raise, Abort: func() { raise(int(syscall.SIGABRT)) }, Trace: p.options.trace,
 	})
 	for id, data := range p.options.secrets {
@@ -128,23 +139,7 @@ func (p *program) serve(ctx context.Context) int {
 			}
 		}
 	}
-	loop(ctx, p.session, p.source())
+	p.read(ctx)
 	p.session.Finish(ctx)
 	return p.session.Status()
-}
-
-// source is where lines come from.
-func (p *program) source() source {
-	if len(p.options.commands) > 0 {
-		lines := commandLines(p.options.commands)
-		return &lines
-	}
-	return &inputLines{
-		in: bufio.NewReaderSize(p.stdin, 64<<10), limit: p.dialect.Policy.MaxLine,
-		busy: p.session.Busy, await: p.session.Await,
-		prompt: func() {
-			_, _ = io.WriteString(p.out, p.name+"> ")
-			p.out.Flush()
-		},
-	}
 }

@@ -40,10 +40,15 @@ const (
 	statusOpen   = 3 // an image cannot be opened
 	statusLocked = 4 // or is locked or in use
 	statusIO     = 5
+
+	statusInterrupted = 130
 )
 
 // nativeStatus tells failures apart.
 func nativeStatus(err error) int {
+	if errors.Is(err, session.ErrInterrupted) {
+		return statusInterrupted
+	}
 	var failure *event.Failure
 	if !errors.As(err, &failure) {
 		return statusIO

@@ -27,6 +27,12 @@ func NewStdout(w io.Writer, lines bool) *Stdout {
 	return &Stdout{w: w, lines: lines, buf: make([]byte, 0, stdioSize)}
 }
 
+// SetWriter changes where the stream goes.
+func (s *Stdout) SetWriter(w io.Writer) {
+	s.Flush()
+	s.w = w
+}
+
 // Write buffers p. It never fails.
 func (s *Stdout) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {

@@ -23,8 +23,10 @@ type Policy struct {
 	Status func(err error) int
 	// BackgroundStatus: the failure of a request in the background counts as the failure of a command.
 	BackgroundStatus bool
-	// StopAtFailure: no line is read after one that failed, unless a person types them.
+	// StopAtFailure: no line is read after one that failed, unless Config.Interactive.
 	StopAtFailure bool
+	// InterruptKills: Ctrl-C ends the program and not only the command.
+	InterruptKills bool
 	// OpenFailureEnds: so it is after a failed open, but with the status as it was.
 	OpenFailureEnds bool
 	// StartWithout: an image of the command line that cannot be opened does not end the program.

@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
@@ -28,6 +30,8 @@ type Config struct {
 	// Step: a command ends only when every request has finished or stands still, so that the same lines always give the
 	// same output.
 	Step bool
+	// Interactive: a person types the lines.
+	Interactive bool
 	// Misalign: buffers begin 16 bytes behind a page.
 	Misalign bool
 	// ImageOpts: the operand of open is an option string.
@@ -61,6 +65,9 @@ type Session struct {
 	notices  []blockdev.Notice
 	finished []*request
 }
+
+// ErrInterrupted ends the context of a command that a person wants to end.
+var ErrInterrupted = fmt.Errorf("interrupted: %w", syscall.EINTR)
 
 // shown is a failure that the command has told of itself.
 type shown struct{ error }
@@ -121,7 +128,7 @@ func (s *Session) conclude(err error) error {
 		s.Emit(event.Report{Err: err})
 	}
 	s.status = max(s.status, s.Policy.Status(err))
-	if s.Policy.StopAtFailure {
+	if s.Policy.StopAtFailure && !s.Interactive {
 		s.ended = true
 	}
 	return err

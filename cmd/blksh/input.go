@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/repl"
+)
+
+// lines is where lines come from: the command line, a person at a terminal, or a stream.
+func (p *program) lines() repl.Source {
+	switch {
+	case len(p.options.commands) > 0:
+		return repl.Strings(p.options.commands...)
+	case p.terminal != nil:
+		return p.prompt()
+	}
+	return repl.NewReader(p.stdin, repl.ReaderConfig{
+		Prompt: func() {
+			_, _ = io.WriteString(p.out, p.promptText())
+			p.out.Flush()
+		},
+		Await:   p.session.Await,
+		MaxLine: p.dialect.Policy.MaxLine,
+	})
+}
+
+func (p *program) promptText() string { return p.name + "> " }
+
+// openTerminal gets a line editor if a person types the lines. Without one the terminal is a stream like any other.
+func (p *program) openTerminal(stdout *os.File) {
+	if len(p.options.commands) > 0 || !repl.IsTerminal(p.stdin) || !repl.IsTerminal(stdout) {
+		return
+	}
+	t, err := repl.NewTerminal(p.stdin, stdout, completer{p})
+	if err != nil {
+		return
+	}
+	p.terminal = t
+	p.out.SetWriter(t.Over(stdout))
+	p.errs.Writer = t.Over(p.errs.Writer)
+}
+
+// prompt asks the person at the terminal. A history that cannot be read or written is told of once.
+func (p *program) prompt() repl.Source {
+	complain := func(err error) { p.printer.Print(event.Where{}, event.Report{Err: err}) }
+	history, err := repl.OpenHistory(repl.HistoryPath(os.Getenv))
+	if err != nil {
+		complain(err)
+	}
+	return repl.NewPrompt(p.terminal, repl.PromptConfig{
+		Text: func() string {
+			p.out.Flush()
+			return p.promptText()
+		},
+		Await:           p.session.Await,
+		InterruptLeaves: p.dialect.Policy.InterruptKills,
+		History:         history,
+		Complain:        complain,
+	})
+}
+
+// runner runs lines in a session.
+type runner struct {
+	*session.Session
+	interrupts *interrupts
+}
+
+// Run runs one line. Ctrl-C ends it and not the program, where the dialect has it so.
+func (r runner) Run(ctx context.Context, line repl.Line) error {
+	ctx, done := r.interrupts.during(ctx)
+	defer done()
+	return line.Judge(r.Session.Run(ctx, line.Text))
+}
+
+// read runs all lines.
+func (p *program) read(ctx context.Context) {
+	r := runner{p.session, p.interrupts}
+	err := repl.Run(ctx, repl.NewStack(p.lines()), r, !p.dialect.Policy.StopAtFailure)
+	p.leaveTerminal()
+	switch {
+	case errors.Is(err, repl.ErrInterrupted):
+		p.printer.Flush()
+		raise(int(syscall.SIGINT))
+	case err != nil:
+		p.session.Fail(event.Fail(event.Report{Err: err}))
+	}
+}
+
+// completer knows what may be typed.
+type completer struct{ p *program }
+
+// Commands are the names of all commands.
+func (c completer) Commands() []string {
+	var names []string
+	for _, row := range c.p.session.Table.Rows() {
+		names = append(names, row.Name)
+	}
+	return names
+}
+
+// Flags are the flags of a command.
+func (c completer) Flags(command string) []repl.Choice {
+	row := c.p.session.Table.Find(command)
+	if row == nil {
+		return nil
+	}
+	var choices []repl.Choice
+	for _, o := range row.Options() {
+		word := "--" + o.Long
+		if o.Letter != 0 {
+			word = "-" + string(rune(o.Letter))
+		}
+		choices = append(choices, repl.Choice{Word: word, Help: o.Help})
+	}
+	return choices
+}
+
+// Args are the names of commands for help, and file names for open.
+func (c completer) Args(command string, _ int, prefix string) []string {
+	row := c.p.session.Table.Find(command)
+	switch {
+	case row == nil:
+		return nil
+	case row.Name == "help":
+		return c.Commands()
+	case row.Name == "open":
+		return repl.FileNames(prefix)
+	}
+	return nil
+}
