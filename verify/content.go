@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 )
@@ -30,8 +31,9 @@ var fillers = []filler{
 	{1, fillMul, 0},    // 3.31
 }
 
-// fill makes a whole request of random content.
-func (f *filler) fill(p []byte, seed uint64) {
+// fill makes a whole request of random content, or a piece of one that is a
+// multiple of 32 bytes long: the next piece begins with the seed next.
+func (f *filler) fill(p []byte, seed uint64) (next uint64) {
 	if f.lanes == 4 {
 		seed, p = fillLanes(p, seed)
 	}
@@ -42,6 +44,21 @@ func (f *filler) fill(p []byte, seed uint64) {
 		p = p[8:]
 	}
 	f.fillTail(p, seed)
+	return seed
+}
+
+// made reports whether p, from byte from on, is random content of the seed. buf
+// is for pieces of it that stay in the cache.
+func (f *filler) made(p []byte, from int, seed uint64, buf []byte) bool {
+	for len(p) > 0 {
+		n := min(len(p), len(buf)&^31)
+		seed = f.fill(buf[:n], seed)
+		if from < n && !bytes.Equal(p[from:n], buf[from:n]) {
+			return false
+		}
+		p, from = p[n:], max(0, from-n)
+	}
+	return true
 }
 
 // fillLanes fills the part of p that is a multiple of 32 bytes and returns the

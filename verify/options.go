@@ -232,6 +232,9 @@ func (l *layout) checkCounts() error {
 const oldPatternLimit = 512
 
 func (l *layout) setContent() error {
+	if l.Compress == 100 {
+		l.Compress = 0 // fio takes it for zero_buffers, which verification ignores
+	}
 	l.content = content{filler: l.Fio.filler(), compress: l.Compress, alternate: l.Fio == Fio22}
 	limit := MaxPattern
 	if l.Fio == Fio22 || l.Fio == Fio333 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -272,6 +273,8 @@ func setSplit(o *Options, v string) error {
 		o.MinBlock = min(o.MinBlock, shares[i].Block)
 		o.MaxBlock = max(o.MaxBlock, shares[i].Block)
 	}
+	// fio looks for the rarest size first.
+	slices.SortStableFunc(shares, func(a, b Share) int { return a.Percent - b.Percent })
 	o.Split = shares
 	return nil
 }

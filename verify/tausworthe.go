@@ -127,6 +127,7 @@ func makeSeeds(o *Options) (s jobSeeds) {
 		for i := range s {
 			s[i] = allRandSeed*thread + uint64(i)
 		}
+		overrideOrder(&s, o)
 		return s
 	}
 	x := o.RandSeed
@@ -140,9 +141,15 @@ func makeSeeds(o *Options) (s jobSeeds) {
 		}
 		x *= seedStep
 	}
-	override := o.Fio == Fio333 || o.Fio == Fio22 && !o.RandSeedGiven
-	if o.Direction.Random() && o.RandRepeat && override {
-		s[o.Fio.streams().order] = allRandSeed * thread
-	}
+	overrideOrder(&s, o)
 	return s
+}
+
+// overrideOrder gives the order of blocks the seed that releases before 3.35
+// gave it with randrepeat; fio 2.2 only if there is no randseed.
+func overrideOrder(s *jobSeeds, o *Options) {
+	overrides := o.Fio == Fio333 || o.Fio == Fio22 && !o.RandSeedGiven
+	if overrides && o.Direction.Random() && o.RandRepeat {
+		s[o.Fio.streams().order] = allRandSeed * uint64(o.Thread)
+	}
 }
