@@ -79,8 +79,12 @@ func Run(t *testing.T, s Subject) {
 	t.Run("cancel", s.testCancel)
 	t.Run("concurrent", s.testConcurrent)
 	t.Run("queue", s.testQueue)
-	t.Run("persist", s.testPersist)
-	t.Run("model", s.testModel)
+	if s.Persistent {
+		t.Run("persist", s.testPersist)
+	}
+	if !s.Volatile {
+		t.Run("model", s.testModel)
+	}
 }
 
 // open opens the subject's stack with options.
@@ -328,9 +332,6 @@ func (s Subject) testConcurrent(t *testing.T) {
 
 // testPersist closes and opens again.
 func (s Subject) testPersist(t *testing.T) {
-	if !s.Persistent {
-		t.Skip("does not outlive its device")
-	}
 	o := s.Options(t, s.Size)
 	d := s.open(t, o.Clone())
 	data := noise(4, 200_000)

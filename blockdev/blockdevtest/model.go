@@ -87,9 +87,6 @@ func (s Subject) testTruncate(t *testing.T) {
 
 // testModel makes random requests of the device and of an array of bytes.
 func (s Subject) testModel(t *testing.T) {
-	if s.Volatile {
-		t.Skip("keeps nothing")
-	}
 	s.Size = min(s.Size, 128<<10)
 	rapid.Check(t, func(rt *rapid.T) {
 		d := s.open(t, s.Options(t, s.Size))

@@ -22,7 +22,7 @@ func TestSuiteWithFaults(t *testing.T) {
 		}}})
 	}
 	blockdevtest.Run(t, blockdevtest.Subject{
-		Driver: faulty,
+		Driver: faulty, Mode: blockdev.Mode{NoFlush: true},
 		Options: func(t testing.TB, size int64) *blockdev.Options {
 			name := filepath.Join(t.TempDir(), "disk.img")
 			if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {

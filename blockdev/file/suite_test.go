@@ -15,9 +15,9 @@ func TestSuite(t *testing.T) {
 		aio  string
 	}{
 		{"buffered", blockdev.Mode{}, "threads"},
-		{"direct", blockdev.Mode{Direct: true}, "threads"},
-		{"direct native", blockdev.Mode{Direct: true}, "native"},
-		{"io_uring", blockdev.Mode{}, "io_uring"},
+		{"direct", blockdev.Mode{Direct: true, NoFlush: true}, "threads"},
+		{"direct native", blockdev.Mode{Direct: true, NoFlush: true}, "native"},
+		{"io_uring", blockdev.Mode{NoFlush: true}, "io_uring"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			blockdevtest.Run(t, blockdevtest.Subject{

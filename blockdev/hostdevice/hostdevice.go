@@ -25,6 +25,8 @@ var Driver = blockdev.Driver{
 	Schemes:   []string{"host_device"},
 	ParseName: stripPrefix("host_device:"),
 	ProbePath: probeDevice,
+	// An image may be made on a device that is there; none is made where there is none.
+	Create: func(context.Context, *blockdev.Creating) error { return nil },
 	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 		return open(o, hostfile.Config{}, control)
 	},
