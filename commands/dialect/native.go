@@ -22,6 +22,7 @@ func native() Dialect {
 			Split:   func(line string) ([]string, error) { return args.SplitNative(line, false) },
 			Numbers: args.Native, Pattern: verify.ParsePattern,
 			MaxRequest:    math.MaxInt64,
+			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,
 			StopAtFailure: true, BackgroundStatus: true,
 			Status: nativeStatus,

@@ -29,6 +29,7 @@ type Flags struct {
 	optional int // how many of them may be missing
 	rest     bool
 	least    int // number of words that rest must have
+	span     span
 	instead  Run
 	warnings []event.Event
 	words    []string // as typed, after the name
@@ -185,6 +186,7 @@ func (f *Flags) OptWord(name string, set func(word string) error) {
 
 func (f *Flags) operand(s step) {
 	s.at = f.operands
+	s.optional = s.optional || f.span.spares(s.at)
 	f.operands++
 	if s.optional {
 		f.optional++
@@ -313,6 +315,9 @@ func (f *Flags) parse(typed string, words []string, run Run, order []int) (Run, 
 		return f.instead, nil
 	}
 	if err != nil {
+		return nil, err
+	}
+	if operands, err = f.expandRange(operands); err != nil {
 		return nil, err
 	}
 	loose := f.spec != nil && f.spec.Loose

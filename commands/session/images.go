@@ -18,6 +18,8 @@ type Image struct {
 	// Name tells images apart. In the qemu dialects there is only one, called "".
 	Name string
 	Dev  *blockdev.Device
+	// Position is the offset behind what was read last without saying where.
+	Position int64
 
 	flying int  // requests in the background, not yet delivered
 	holds  bool // a layer may hold requests

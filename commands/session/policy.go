@@ -15,6 +15,8 @@ type Policy struct {
 	Pattern func(word string) (verify.Pattern, error)
 	// MaxRequest is the longest request that one command may make, in bytes.
 	MaxRequest int64
+	// Stream: long requests are made piece by piece, several at a time, and do not read what the image knows to be zero.
+	Stream bool
 	// MaxLine is where a line that comes from no terminal is cut, the rest being the next line; 0 is nowhere.
 	MaxLine int
 	// AskPermission: whether a command may write is settled before its flags are read, and not by the request.

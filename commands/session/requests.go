@@ -210,6 +210,7 @@ func (s *Session) deliverNotices() {
 // order in which their requests were made.
 func (s *Session) collect(until *request) {
 	s.deliverNotices()
+	s.deliverSaid()
 	finished := s.takeFinished()
 	if s.Step {
 		slices.SortFunc(finished, func(a, b *request) int { return int(a.id - b.id) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +43,13 @@ type Config struct {
 	Abort func()
 	// Trace gets every request of every layer; nil traces nothing.
 	Trace func(blockdev.TraceEvent)
+	// Stdin is for commands that take bytes from there, nil if lines come from it.
+	Stdin *os.File
+	// NoBytes: the output is made of objects, and bytes as they are have no place in it.
+	NoBytes bool
+	// Progress begins work that may take long, on so many bytes. add counts those that are done, from any goroutine; end ends it. It
+	// may be nil.
+	Progress func(what string, total int64) (add func(n int64), end func())
 }
 
 // Session runs lines. Its methods belong to one goroutine, but for Notify.
@@ -63,6 +71,7 @@ type Session struct {
 
 	mu       sync.Mutex
 	notices  []blockdev.Notice
+	said     []utterance
 	finished []*request
 }
 

@@ -10,9 +10,7 @@
 package stream
 
 import (
-	"fmt"
 	"math"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
 )
@@ -23,9 +21,7 @@ func inside(d *blockdev.Device, op string, off, n int64) error {
 	if off >= 0 && n >= 0 && off <= math.MaxInt64-n && off+n <= size {
 		return nil
 	}
-	return &blockdev.Error{
-		Op: op, Node: d.Info().Driver, Off: off, Len: n, Err: fmt.Errorf("outside the device of %d bytes: %w", size, syscall.EIO),
-	}
+	return &blockdev.Error{Op: op, Node: d.Info().Driver, Off: off, Len: n, Err: &blockdev.RangeError{Size: size}}
 }
 
 // boundary is the first multiple of unit behind off, end at most.

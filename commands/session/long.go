@@ -1,0 +1,98 @@
+package session
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// The methods of this file are for commands that take long: which range they work on, what they say meanwhile, how far they are.
+
+// span is where the two operands of a range are. The zero value is none.
+type span struct {
+	first   int // from 1; 0 without a range
+	missing int // how many of them may be missing
+}
+
+// spares says whether the operand at a position may be left out.
+func (s span) spares(at int) bool {
+	last := s.first // counted from 0
+	return s.first > 0 && at <= last && at > last-s.missing
+}
+
+// Range says that the two operands declared next are an offset and a length. Natively they may be written as one word, START..END, and the
+// last ones, so many as missing says, may be left out; what they are read into keeps its value then. Other dialects want both.
+func (f *Flags) Range(missing int) {
+	if f.spec == nil {
+		f.span = span{first: f.operands + 1, missing: missing}
+	}
+}
+
+// expandRange writes START..END as an offset and a length.
+func (f *Flags) expandRange(operands []string) ([]string, error) {
+	at := f.span.first - 1
+	if at < 0 || at >= len(operands) || !args.IsRange(operands[at]) {
+		return operands, nil
+	}
+	word := operands[at]
+	off, n, err := args.ParseRange(word, f.env)
+	if err != nil {
+		return nil, f.badNumber("range", word, args.NonNumeric, err)
+	}
+	expanded := make([]string, 0, len(operands)+1)
+	expanded = append(expanded, operands[:at]...)
+	expanded = append(expanded, strconv.FormatInt(off, 10), strconv.FormatInt(n, 10))
+	return append(expanded, operands[at+1:]...), nil
+}
+
+// End is the size of the image in bytes, -1 without one.
+func (f *Flags) End() int64 { return f.env.End }
+
+// Streams says whether long requests go in pieces, see Policy.
+func (f *Flags) Streams() bool { return f.policy.Stream }
+
+// utterance is an event that waits for the session goroutine. done is closed when it has been shown.
+type utterance struct {
+	event event.Event
+	done  chan struct{}
+}
+
+// Tell is Do for a request that has much to say before it ends: say shows an event and returns when what it holds may be reused. It
+// belongs to the goroutine that op is called on.
+func (s *Session) Tell(ctx context.Context, op func(ctx context.Context, say func(event.Event)) error) error {
+	say := s.say
+	if s.alone() { // Do will not leave this goroutine
+		say = s.Emit
+	}
+	return s.Do(ctx, func(ctx context.Context) error { return op(ctx, say) })
+}
+
+func (s *Session) say(e event.Event) {
+	u := utterance{e, make(chan struct{})}
+	s.mu.Lock()
+	s.said = append(s.said, u)
+	s.mu.Unlock()
+	s.poke()
+	<-u.done
+}
+
+func (s *Session) deliverSaid() {
+	s.mu.Lock()
+	said := s.said
+	s.said = nil
+	s.mu.Unlock()
+	for _, u := range said {
+		s.Emit(u.event)
+		close(u.done)
+	}
+}
+
+// Track begins work on so many bytes, see Config.Progress.
+func (s *Session) Track(what string, total int64) (add func(n int64), end func()) {
+	if s.Progress == nil {
+		return func(int64) {}, func() {}
+	}
+	return s.Progress(what, total)
+}
