@@ -1,0 +1,124 @@
+package print
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// advice is what a person wants to know next about a failure: the rule that was broken, who stands in the way, what to type instead.
+// Each is a line of its own.
+func advice(e event.Event) []string {
+	switch e := e.(type) {
+	case event.UnknownCommand:
+		return near(e.Near)
+	case event.HelpUnknown:
+		return near(e.Near)
+	case event.FileOpen:
+		return []string{"'open -a NAME FILE' opens another one beside it"}
+	case event.NoImage:
+		return []string{"'images' lists those that are open"}
+	case event.Usage:
+		return []string{"usage: " + strings.Join(strings.Fields(e.Name+" "+e.Args), " "), fmt.Sprintf("'help %s' says more", e.Name)}
+	case event.BadCount:
+		return []string{fmt.Sprintf("'help %s' says what it takes", e.Name)}
+	case event.OpenFailed:
+		return openAdvice(e)
+	case event.Report:
+		return errorAdvice(e.Err)
+	case event.Failed:
+		return append(detail(e.Err), errorAdvice(e.Err)...)
+	case event.NotConfirmed:
+		return []string{"the answer was another than its name; --yes answers beforehand"}
+	}
+	return nil
+}
+
+func near(names []string) []string {
+	if len(names) == 0 {
+		return []string{"'help' lists the commands"}
+	}
+	return []string{"did you mean " + strings.Join(names, " or ") + "?"}
+}
+
+// detail is what an error says beyond its error number.
+func detail(err error) []string {
+	text := words(err)
+	if text == errnoWords(err) || errors.As(err, new(*blockdev.RangeError)) || errors.As(err, new(*blockdev.AlignError)) ||
+		errors.Is(err, blockdev.ErrReadOnly) {
+		return nil
+	}
+	return []string{text}
+}
+
+func openAdvice(e event.OpenFailed) []string {
+	var lines []string
+	switch {
+	case errors.As(e.Err, new(blockdev.Held)):
+		return append(holder(e.Err), "-U shares it with programs that write it; with -r it is only looked at")
+	case errors.Is(e.Err, syscall.EACCES), errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EROFS):
+		lines = append(lines, "without permission to write, -r opens it for reading only")
+	case errors.Is(e.Err, fs.ErrNotExist) && !e.Unnamed:
+		lines = append(lines, fmt.Sprintf("'create -f FORMAT %s SIZE' makes an image", e.Name))
+	}
+	return append(lines, errorAdvice(e.Err)...)
+}
+
+// holder says who holds a lock.
+func holder(err error) []string {
+	var held blockdev.Held
+	if !errors.As(err, &held) {
+		return nil
+	}
+	p, err := held.Holder()
+	if err != nil {
+		return []string{"another process uses it, which cannot be seen from here"}
+	}
+	if p.Command == "" {
+		return []string{fmt.Sprintf("the process %d uses it", p.PID)}
+	}
+	return []string{fmt.Sprintf("%s (pid %d) uses it", p.Command, p.PID)}
+}
+
+// errorAdvice is about errors of the block layer.
+func errorAdvice(err error) []string {
+	var outside *blockdev.RangeError
+	var unaligned *blockdev.AlignError
+	var hint blockdev.Hinter
+	switch {
+	case errors.Is(err, blockdev.ErrReadOnly):
+		return []string{"it was opened without permission to write, which 'reopen -w' and the option -w give"}
+	case errors.As(err, &outside):
+		return []string{rangeWords(err, outside.Size)}
+	case errors.As(err, &unaligned):
+		off, n := unaligned.Nearest()
+		return []string{
+			fmt.Sprintf("offset and length must be multiples of %d here; the nearest request is %d bytes at %d", unaligned.Block, n, off),
+			"--rmw lets the blocks around it be read, changed and written",
+		}
+	case errors.As(err, new(blockdev.Held)):
+		return holder(err)
+	case errors.As(err, &hint):
+		return strings.Split(strings.TrimRight(hint.Hint(), "\n"), "\n")
+	}
+	return nil
+}
+
+// rangeWords says what may be asked for, and what of the request that failed was inside.
+func rangeWords(err error, size int64) string {
+	said := fmt.Sprintf("the image ends at %d", size)
+	if size >= 1024 {
+		said += " (" + args.Size(float64(size)) + ")"
+	}
+	var failed *blockdev.Error
+	if !errors.As(err, &failed) || failed.Off < 0 || failed.Off >= size {
+		return said
+	}
+	return fmt.Sprintf("%s; at %d there are %d bytes left", said, failed.Off, size-failed.Off)
+}

@@ -1,0 +1,272 @@
+package print
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// Native is the voice of the shell's own dialect: what qemu-io has no words for, more words for failures, and a QEMU for the rest.
+//
+// Results go to Out and failures to Err, in the order in which they happen even where both are one pipe. A failure is a line
+// and, below it, what to do about it. Where the command stands in a script the line begins with its place.
+type Native struct {
+	QEMU
+	// Greet: a person sees what was opened and how to get help.
+	Greet bool
+}
+
+// NewNative makes the voice of a program of that name.
+func NewNative(out *Stdout, errs io.Writer, program string) *Native {
+	return &Native{QEMU: QEMU{Out: out, Err: after{out, errs}, Name: program, Times: args.ReportQEMU}}
+}
+
+// after is a stream whose bytes come after all that was written to another before.
+type after struct {
+	out *Stdout
+	w   io.Writer
+}
+
+func (a after) Write(p []byte) (int, error) {
+	a.out.Flush()
+	return a.w.Write(p)
+}
+
+// Print shows e.
+func (n *Native) Print(at event.Where, e event.Event) bool {
+	if n.shell(e) {
+		return true
+	}
+	if _, isResult := e.(event.Mismatch); !isResult && isFailure(e) {
+		n.complain(at, e)
+		return true
+	}
+	switch e := e.(type) {
+	case event.Info:
+		n.info(e)
+	default:
+		return n.QEMU.Print(at, e)
+	}
+	return true
+}
+
+// complain shows why a command failed.
+func (n *Native) complain(at event.Where, e event.Event) {
+	said := reason(e)
+	switch {
+	case at.Pos != "" && at.Command != "":
+		said = at.Pos + ": " + at.Command + ": " + said
+	case at.Pos != "":
+		said = at.Pos + ": " + said
+	default:
+		said = n.Name + ": " + said
+	}
+	n.warn("%s\n", strings.ReplaceAll(said, "\n", "\n  "))
+	for _, line := range advice(e) {
+		n.warn("  %s\n", line)
+	}
+}
+
+// shell shows what qemu-io has no words for.
+func (n *Native) shell(e event.Event) bool {
+	switch e := e.(type) {
+	case event.AsJSON:
+		_, _ = n.Out.Write(appendEvent(nil, event.Where{}, e.Event))
+	case event.Opened:
+		if n.Greet {
+			n.opened(e)
+		}
+	case event.Listed:
+		n.listed(e)
+	case event.DeviceBusy:
+		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path, strings.Join(e.Uses, ", "))
+	case event.Created:
+		size := ""
+		if e.Size >= 0 {
+			size = ", " + sizeWords(e.Size)
+		}
+		n.say("created %s: %s%s\n", e.Path, e.Format, size)
+	case event.Checked:
+		n.checked(e)
+	case event.Version:
+		n.say("%s\n", versionWords(n.Name, e))
+	case event.Capabilities:
+		n.capabilities(e)
+	case event.Exit:
+	default:
+		return false
+	}
+	return true
+}
+
+// sizeWords is a size for people, and the exact one where that is another.
+func sizeWords(size int64) string {
+	short := args.Size(float64(size))
+	if size < 1024 {
+		return short
+	}
+	return fmt.Sprintf("%s (%d bytes)", short, size)
+}
+
+func accessWords(readOnly bool) string {
+	if readOnly {
+		return "read-only"
+	}
+	return "read-write"
+}
+
+// nameOf is what an image is called where there is a word for it only.
+func nameOf(im event.Image) string {
+	if im.Path == "" {
+		return im.Name
+	}
+	return im.Path
+}
+
+func (n *Native) opened(e event.Opened) {
+	n.say("%s: %s, %s\n", nameOf(e.Image), e.Format, sizeWords(e.Size))
+	access := accessWords(e.ReadOnly)
+	if e.ReadOnly {
+		access += ", 'reopen -w' allows writing"
+	}
+	backing := "no backing file"
+	if len(e.Backing) > 0 {
+		backing = "backing file " + layerWords(e.Backing[0])
+		if more := len(e.Backing) - 1; more > 0 {
+			backing += fmt.Sprintf(" and %d below it", more)
+		}
+	}
+	n.say("%s; %s\n", access, backing)
+	if e.First {
+		n.say("Type 'help' for the commands, 'help read' for one of them, and 'quit' to leave.\n")
+	}
+}
+
+func layerWords(l blockdev.Layer) string {
+	if l.Filename == "" {
+		return "(" + l.Driver + ")"
+	}
+	return l.Filename + " (" + l.Driver + ")"
+}
+
+func (n *Native) listed(e event.Listed) {
+	mark := " "
+	if e.Current {
+		mark = "*"
+	}
+	flying := ""
+	if e.InFlight > 0 {
+		flying = fmt.Sprintf(", %d requests in flight", e.InFlight)
+	}
+	n.say("%s %s: %s, %s, %s%s\n", mark, e.Name, e.Format, sizeWords(e.Size), accessWords(e.ReadOnly), flying)
+}
+
+// info adds to what qemu-io says what else a person wants to know.
+func (n *Native) info(e event.Info) {
+	n.QEMU.info(e)
+	if e.Path != "" {
+		n.say("file: %s\n", e.Path)
+	}
+	n.say("size: %s\naccess: %s\nblock size: %s\n", sizeWords(e.Size), accessWords(e.ReadOnly), args.Size(float64(e.Block)))
+	for _, l := range e.Backing {
+		n.say("backing file: %s, %s\n", layerWords(l), sizeWords(l.Size))
+	}
+}
+
+func (n *Native) checked(e event.Checked) {
+	for _, m := range e.Messages {
+		n.say("%s\n", m)
+	}
+	if e.CorruptionsFixed > 0 || e.LeaksFixed > 0 {
+		n.say("repaired: %d corruptions, %d leaked clusters\n", e.CorruptionsFixed, e.LeaksFixed)
+	}
+	if bad := e.Corruptions + e.Leaks + e.CheckErrors; bad == 0 {
+		n.say("no errors found\n")
+	} else {
+		n.say("found: %d corruptions, %d leaked clusters, %d places that could not be checked\n", e.Corruptions, e.Leaks, e.CheckErrors)
+	}
+	if e.TotalClusters > 0 {
+		share := func(part, whole int64) float64 { return 100 * float64(part) / float64(max(1, whole)) }
+		n.say("%d of %d clusters allocated (%.2f%%), %.2f%% of them fragmented, %.2f%% compressed; the image ends at %d\n",
+			e.AllocatedClusters, e.TotalClusters, share(e.AllocatedClusters, e.TotalClusters),
+			share(e.FragmentedClusters, e.AllocatedClusters), share(e.CompressedClusters, e.AllocatedClusters), e.ImageEnd)
+	}
+}
+
+func versionWords(program string, e event.Version) string {
+	built := e.Go + ", " + e.OS + "/" + e.Architecture
+	if e.Revision != "" {
+		built += ", revision " + e.Revision
+	}
+	return fmt.Sprintf("%s %s (%s)", program, e.Version, built)
+}
+
+func (n *Native) capabilities(e event.Capabilities) {
+	var commands, drivers []string
+	for _, c := range e.Commands {
+		commands = append(commands, c.Name)
+	}
+	for _, d := range e.Drivers {
+		drivers = append(drivers, d.Name)
+	}
+	for _, l := range []struct {
+		what  string
+		words []string
+	}{{"commands", commands}, {"drivers", drivers}, {"dialects", e.Dialects}, {"patterns", e.Patterns}} {
+		n.say("%s: %s\n", l.what, strings.Join(l.words, " "))
+	}
+}
+
+// reason says in one sentence why a command failed. Where qemu-io has a line it is that one, without the name of the program.
+func reason(e event.Event) string {
+	switch e := e.(type) {
+	case event.UnknownCommand, event.NoFile, event.FileOpen, event.OpenFailed, event.Report, event.FileError, event.Abandoned:
+		return firstLine(e)
+	case event.Failed:
+		return fmt.Sprintf("%s failed: %s", e.Op, errnoWords(e.Err))
+	case event.Usage:
+		if e.Option != "" {
+			return e.Option
+		}
+		return e.Name + ": called in a wrong way"
+	case event.BadNumber:
+		if e.Err != nil {
+			return e.Err.Error()
+		}
+		return firstLine(e)
+	case event.Mismatch:
+		return firstLine(e)
+	case event.NoImage:
+		return fmt.Sprintf("no image is called %s", e.Name)
+	case event.NotConfirmed:
+		return "nothing was done to " + e.Path
+	case event.Interrupted:
+		return "interrupted"
+	case event.Unexpected:
+		return "succeeded, but was expected to fail"
+	case event.ScriptFailed:
+		return words(e.Err)
+	case event.Checked:
+		return fmt.Sprintf("%d corruptions, %d leaks, %d errors while checking", e.Corruptions, e.Leaks, e.CheckErrors)
+	}
+	return firstLine(e)
+}
+
+// firstLine is the first line that qemu-io has for an event.
+func firstLine(e event.Event) string {
+	const name = "blksh"
+	var said bytes.Buffer
+	out := NewStdout(&said, true)
+	q := &QEMU{Out: out, Err: &said, Name: name, Times: args.ReportQEMU}
+	if !q.Print(event.Where{}, e) {
+		return e.Kind()
+	}
+	out.Flush()
+	line, _, _ := strings.Cut(said.String(), "\n")
+	return strings.TrimPrefix(line, name+": ")
+}

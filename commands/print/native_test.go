@@ -1,0 +1,151 @@
+package print
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// nativeOf prints events as text and returns what both streams had, stderr in brackets.
+func nativeOf(at event.Where, greet bool, events ...event.Event) string {
+	var b bytes.Buffer
+	n := NewNative(NewStdout(&b, false), bracketed{&b}, "blksh")
+	n.Greet = greet
+	for _, e := range events {
+		if !n.Print(at, e) {
+			fmt.Fprintf(&b, "no words for %T\n", e)
+		}
+	}
+	n.Flush()
+	return b.String()
+}
+
+// bracketed marks what a stream gets.
+type bracketed struct{ b *bytes.Buffer }
+
+func (b bracketed) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		fmt.Fprintf(b.b, "[%s]\n", bytes.TrimSuffix(line, []byte("\n")))
+	}
+	return len(p), nil
+}
+
+type held struct{ error }
+
+func (held) Holder() (blockdev.Process, error) {
+	return blockdev.Process{PID: 12, Command: "qemu"}, nil
+}
+
+func TestNative(t *testing.T) {
+	part := &blockdev.Error{Op: "write", Off: 1000, Len: 100, Err: &blockdev.AlignError{Block: 4096, Off: 1000, Len: 100}}
+	for _, c := range []struct {
+		name string
+		at   event.Where
+		e    event.Event
+		want string
+	}{
+		{
+			"a banner",
+			event.Where{},
+			event.Opened{Image: event.Image{Name: "d", Path: "d", Format: "qcow2", Size: 1 << 20, ReadOnly: true, Backing: []blockdev.Layer{{Driver: "raw", Filename: "b"}}}, First: true},
+			"d: qcow2, 1 MiB (1048576 bytes)\nread-only, 'reopen -w' allows writing; backing file b (raw)\n" +
+				"Type 'help' for the commands, 'help read' for one of them, and 'quit' to leave.\n",
+		},
+		{
+			"an unknown command",
+			event.Where{},
+			event.UnknownCommand{Name: "raed", Near: []string{"read", "readv"}},
+			"[blksh: command \"raed\" not found]\n[  did you mean read or readv?]\n",
+		},
+		{
+			"in a script",
+			event.Where{Pos: "a.blk:3", Command: "flush"},
+			event.Failed{Op: "flush", Err: syscall.ENOSPC},
+			"[a.blk:3: flush: flush failed: No space left on device]\n",
+		},
+		{
+			"unaligned",
+			event.Where{},
+			event.Failed{Op: "write", Err: part},
+			"[blksh: write failed: Invalid argument]\n" +
+				"[  offset and length must be multiples of 4096 here; the nearest request is 4096 bytes at 0]\n" +
+				"[  --rmw lets the blocks around it be read, changed and written]\n",
+		},
+		{
+			"outside",
+			event.Where{},
+			event.Failed{Op: "read", Err: &blockdev.Error{Op: "read", Off: 100, Len: 500, Err: &blockdev.RangeError{Size: 512}}},
+			"[blksh: read failed: Input/output error]\n[  the image ends at 512; at 100 there are 412 bytes left]\n",
+		},
+		{
+			"read-only",
+			event.Where{},
+			event.Report{Err: blockdev.ErrReadOnly},
+			"[blksh: Block node is read-only]\n[  it was opened without permission to write, which 'reopen -w' and the option -w give]\n",
+		},
+		{
+			"a lock",
+			event.Where{},
+			event.OpenFailed{Name: "d", Err: held{errors.New("locked")}},
+			"[blksh: can't open device d: locked]\n[  qemu (pid 12) uses it]\n[  -U shares it with programs that write it; with -r it is only looked at]\n",
+		},
+		{"a mismatch is a result", event.Where{}, event.Mismatch{Off: 0, Len: 512}, "Pattern verification failed at offset 0, 512 bytes\n"},
+		{
+			"usage",
+			event.Where{},
+			event.Usage{Option: "read: invalid option -- 'x'", Synopsis: event.Synopsis{Name: "read", Args: "[-v] off len", Short: "reads"}},
+			"[blksh: read: invalid option -- 'x']\n[  usage: read [-v] off len]\n[  'help read' says more]\n",
+		},
+		{"as JSON", event.Where{Line: 4}, event.AsJSON{Event: event.Length{Bytes: 1}}, "{\"kind\":\"length\",\"bytes\":1}\n"},
+		{"nothing at the end", event.Where{}, event.Exit{Status: 1}, ""},
+	} {
+		if got := nativeOf(c.at, true, c.e); got != c.want {
+			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, c.want)
+		}
+	}
+}
+
+// Both streams keep their order where they are one pipe.
+func TestNativeOrder(t *testing.T) {
+	got := nativeOf(event.Where{}, false, event.Length{Bytes: 512}, event.NoFile{}, event.Length{Bytes: 1024})
+	want := "512 bytes\n[blksh: no file open, try 'help open']\n1 KiB\n"
+	if got != want {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// Every kind of failure has words and a line on stderr alone.
+func TestNativeKnowsEveryEvent(t *testing.T) {
+	for _, e := range []event.Event{
+		event.NoFile{},
+		event.FileOpen{},
+		event.NoImage{Name: "x"},
+		event.BadCount{Name: "read", Min: 2, Max: -1},
+		event.Usage{},
+		event.BadNumber{Word: "x"},
+		event.BadValue{Message: "m"},
+		event.Conflict{Message: "m"},
+		event.Unaligned{Operand: "offset", Value: 1},
+		event.TooLong{Word: "1", Limit: 1},
+		event.VecTooLong{Limit: 1},
+		event.FileError{Name: "f", Err: syscall.ENOENT},
+		event.ScriptFailed{Err: errors.New("s:1: line is longer than 1 MiB")},
+		event.BreakFailed{Action: "set", Tag: "t", Err: syscall.ENOENT},
+		event.Abandoned{Requests: 2},
+		event.Interrupted{},
+		event.Unexpected{},
+		event.NotConfirmed{Path: "/dev/x"},
+		event.HelpUnknown{Name: "x"},
+	} {
+		got := nativeOf(event.Where{}, false, e)
+		if !strings.HasPrefix(got, "[blksh: ") || strings.Contains(got, "\n ") || strings.Contains(got, e.Kind()+"]") && e.Kind() != "interrupted" {
+			t.Errorf("%T: %q", e, got)
+		}
+	}
+}
