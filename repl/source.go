@@ -238,9 +238,13 @@ func (r *Reader) at(err error) error {
 	return fmt.Errorf("%s:%d: %w", r.Name, r.number+1, err)
 }
 
-// makeRoom leaves space behind what was not taken yet, the amount of which take bounds.
+// makeRoom leaves space behind what was not taken yet, the amount of which take bounds. It moves bytes only when a quarter of
+// the buffer or less is free, so that each is moved a few times at most however little comes at a time.
 func (r *Reader) makeRoom() {
 	left := r.buf[r.start:r.end]
+	if len(left) > 0 && len(r.buf)-r.end > len(r.buf)/4 {
+		return
+	}
 	if len(left) > len(r.buf)/2 {
 		r.buf = make([]byte, 2*len(r.buf))
 	}

@@ -71,9 +71,9 @@ func TestReader(t *testing.T) {
 		{"NUL in what is cut", 4, "ab\x00defgh\n", []string{"ab", "efgh", ""}},
 	} {
 		for name, in := range map[string]io.Reader{
-			"at once":      strings.NewReader(c.input),
-			"byte by byte": iotest.OneByteReader(strings.NewReader(c.input)),
-			"end at once":  iotest.DataErrReader(strings.NewReader(c.input)),
+			"at once":     strings.NewReader(c.input),
+			"in pieces":   &pieces{in: strings.NewReader(c.input), size: 1 + len(c.input)/5000},
+			"end at once": iotest.DataErrReader(strings.NewReader(c.input)),
 		} {
 			lines, err := all(t, NewReader(in, ReaderConfig{MaxLine: c.cut}))
 			if !slices.Equal(texts(lines), append([]string{}, c.want...)) || !errors.Is(err, io.EOF) {
@@ -82,6 +82,14 @@ func TestReader(t *testing.T) {
 		}
 	}
 }
+
+// pieces reads few bytes at a time, which is one at a time from what is short.
+type pieces struct {
+	in   io.Reader
+	size int
+}
+
+func (p *pieces) Read(b []byte) (int, error) { return p.in.Read(b[:min(len(b), p.size)]) }
 
 func TestReaderErrors(t *testing.T) {
 	t.Parallel()
