@@ -213,7 +213,7 @@ func filledParts(parts []Range) (Cause, bool) {
 
 // wrongSectors lists runs of sectors that differ and have one cause.
 func wrongSectors(want, got []byte, off int64) []Range {
-	var m Mismatch
+	m := Mismatch{limit: maxRanges}
 	for at := 0; at < len(got); {
 		n := min(len(got)-at, int(Sector-(off+int64(at))%Sector))
 		if w, g := want[at:at+n], got[at:at+n]; !bytes.Equal(w, g) {

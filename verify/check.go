@@ -51,6 +51,9 @@ func (h HexBytes) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h
 // Cause is the likely cause of the whole mismatch: that of its ranges if it is
 // the same for all of them, and Mixed otherwise.
 func (m *Mismatch) Cause() Cause {
+	if len(m.Ranges) == 0 {
+		return Cause{Class: Other}
+	}
 	c := m.Ranges[0].Cause
 	for _, r := range m.Ranges[1:] {
 		if r.Cause != c {

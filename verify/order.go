@@ -169,16 +169,16 @@ func (p *order) length(room int64) int {
 		return lo
 	}
 	for range maxDraws {
-		if n := p.drawLength(lo, hi); n > 0 && int64(n) <= room {
+		if n := p.drawLength(lo, hi, room); n > 0 && int64(n) <= room {
 			return n
 		}
 	}
 	return lo
 }
 
-func (p *order) drawLength(lo, hi int) int {
+func (p *order) drawLength(lo, hi int, room int64) int {
 	if p.l.Split != nil {
-		return p.splitLength()
+		return p.splitLength(room)
 	}
 	n := int(below(p.sizes, float64(hi)))
 	if p.l.Fio == Fio22 {
@@ -198,13 +198,14 @@ func (p *order) drawLength(lo, hi int) int {
 	return min(n, hi)
 }
 
-// splitLength draws one of the sizes of bssplit.
-func (p *order) splitLength() int {
+// splitLength draws one of the sizes of bssplit; one that does not fit into room
+// gives way to the next.
+func (p *order) splitLength(room int64) int {
 	r := float64(p.sizes.next()) * 100
 	percent := 0
 	for _, share := range p.l.Split {
 		percent += share.Percent
-		if r <= float64(percent)*(p.sizes.max()-1) {
+		if r <= float64(percent)*(p.sizes.max()-1) && int64(share.Block) <= room {
 			return share.Block
 		}
 	}
