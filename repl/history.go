@@ -30,14 +30,16 @@ type History struct {
 }
 
 // HistoryPath is where the history belongs: blksh/history in XDG_STATE_HOME, or in .local/state of the home directory.
-// It is "" without a home directory: whoever has none wants nothing stored.
+// It is "" if HOME is not set, or if it is needed and not there: whoever has none wants nothing stored.
 func HistoryPath(getenv func(string) string) string {
-	home := getenv("HOME")
-	if info, err := os.Stat(home); home == "" || err != nil || !info.IsDir() {
+	home, state := getenv("HOME"), getenv("XDG_STATE_HOME")
+	if home == "" {
 		return ""
 	}
-	state := getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(state) { // the XDG specification ignores relative ones
+		if info, err := os.Stat(home); err != nil || !info.IsDir() {
+			return ""
+		}
 		state = filepath.Join(home, ".local", "state")
 	}
 	return filepath.Join(state, "blksh", "history")

@@ -20,7 +20,8 @@ func TestHistoryPath(t *testing.T) {
 		{home, "relative", home + "/.local/state/blksh/history"},
 		{"", "", ""},
 		{"", "/state", ""},
-		{home + "/none", "/state", ""},
+		{home + "/none", "/state", "/state/blksh/history"},
+		{home + "/none", "", ""},
 		{"/dev/null", "", ""},
 	} {
 		env := map[string]string{"HOME": c.home, "XDG_STATE_HOME": c.state}
