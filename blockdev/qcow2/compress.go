@@ -148,7 +148,8 @@ type packing struct {
 }
 
 // writeCompressed stores whole clusters compressed. They are packed at the same time and stored one after the other, so that their
-// place does not depend on chance. The last one may end with the image.
+// place does not depend on chance. As in QEMU, one that cannot be stored does not keep those packed with it from it. The last one may
+// end with the image.
 func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) error {
 	n := v.Len()
 	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
@@ -162,10 +163,14 @@ func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) 
 		if err := blockdev.Fan(ctx, len(batch), func(_ context.Context, i int) error { return q.pack(&batch[i]) }); err != nil {
 			return err
 		}
+		var failed error
 		for _, p := range batch {
-			if err := q.storePacked(ctx, p); err != nil {
-				return err
+			if err := q.storePacked(ctx, p); err != nil && failed == nil {
+				failed = err
 			}
+		}
+		if failed != nil {
+			return failed
 		}
 	}
 	return nil

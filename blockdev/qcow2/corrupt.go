@@ -110,10 +110,10 @@ func pointsInto(table []uint64, mask uint64, off, end, cluster int64) bool {
 func (q *image) overlapsInactiveL2(ctx context.Context, off, end int64) (overlap, error) {
 	buf := make([]byte, 64<<10)
 	for _, s := range q.snapshots {
-		total := int64(s.l1Size) * l1EntrySize
-		if total > maxL1Bytes || q.within(s.l1Off) != 0 {
-			return 0, syscall.EINVAL
+		if err := q.hdr.checkTable("Snapshot L1 table", uint64(s.l1Off), uint64(s.l1Size), l1EntrySize, maxL1Bytes); err != nil {
+			return 0, err
 		}
+		total := int64(s.l1Size) * l1EntrySize
 		for done := int64(0); done < total; done += int64(len(buf)) {
 			part := buf[:min(int64(len(buf)), total-done)]
 			if err := readAt(ctx, q.file, part, s.l1Off+done); err != nil {

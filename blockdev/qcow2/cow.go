@@ -18,7 +18,7 @@ const maxPieces = 1024 - 2
 const evClusterAllocSpace blockdev.EventName = "cluster_alloc_space"
 
 // zeroAround makes new clusters zero at once, where what would be copied around the data reads as zeroes and the file can do that without
-// writing it out.
+// writing it out. In clusters that keep their place only what is around the data: the rest may hold what a crash must not lose.
 func (q *image) zeroAround(ctx context.Context, links []*link) error {
 	if q.file.Info().ZeroTakes&blockdev.NoFallback == 0 {
 		return nil
@@ -27,22 +27,38 @@ func (q *image) zeroAround(ctx context.Context, links []*link) error {
 		if !l.copies() || !q.readsZero(ctx, l.guest+l.head.off, l.head.n) || !q.readsZero(ctx, l.guest+l.tail.off, l.tail.n) {
 			continue
 		}
-		at, n := l.host+l.head.off, l.end()-l.start()
-		if err := q.guardData(ctx, at, n); err != nil {
-			return err
+		parts := []span{{l.head.off, l.tail.end() - l.head.off}}
+		if l.keep {
+			parts = []span{l.head, l.tail}
 		}
-		if err := q.fire(ctx, evClusterAllocSpace); err != nil {
-			return err
+		done := true
+		for _, p := range parts {
+			if p.n == 0 || !done {
+				continue
+			}
+			var err error
+			if done, err = q.zeroSpace(ctx, l.host+p.off, p.n); err != nil {
+				return err
+			}
 		}
-		err := q.file.Zero(ctx, at, n, blockdev.NoFallback)
-		switch {
-		case err == nil:
-			l.copied = true
-		case !errors.Is(err, blockdev.ErrNotSupported) && !errors.Is(err, syscall.EAGAIN):
-			return err
-		}
+		l.copied = done
 	}
 	return nil
+}
+
+// zeroSpace makes a part of the file zero, if that can be had without writing zeroes.
+func (q *image) zeroSpace(ctx context.Context, off, n int64) (done bool, err error) {
+	if err := q.guardData(ctx, off, n); err != nil {
+		return false, err
+	}
+	if err := q.fire(ctx, evClusterAllocSpace); err != nil {
+		return false, err
+	}
+	err = q.file.Zero(ctx, off, n, blockdev.NoFallback)
+	if errors.Is(err, blockdev.ErrNotSupported) || errors.Is(err, syscall.EAGAIN) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // guardData is guardMetadata for who has not got the lock.

@@ -115,7 +115,7 @@ func create(ctx context.Context, c *blockdev.Creating) error {
 	if err != nil {
 		return err
 	}
-	q := &image{file: c.File, notify: func(blockdev.Notice) {}, values: values, skipped: -1}
+	q := &image{file: c.File, notify: func(blockdev.Notice) {}, given: given{Values: values}, skipped: -1}
 	if err := q.load(ctx, false); err != nil {
 		return err
 	}

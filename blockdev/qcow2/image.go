@@ -50,7 +50,7 @@ type image struct {
 	mu          blockdev.Mutex // guards what follows
 	settings    settings
 	unmap       bool // discard=unmap, for settings that follow it
-	values      blockdev.Values
+	given       given
 	hdr         *header
 	l1          []uint64
 	reftable    []uint64
@@ -83,7 +83,7 @@ func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &image{file: file, notify: o.Notify, readOnly: o.Mode.ReadOnly, unmap: o.Mode.Unmap, values: o.Values, skipped: -1}
+	q := &image{file: file, notify: o.Notify, readOnly: o.Mode.ReadOnly, unmap: o.Mode.Unmap, given: given{Values: o.Values}, skipped: -1}
 	if err := q.Claim(ctx, blockdev.Claim{Use: blockdev.PermRead, Share: blockdev.PermAll}); err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (q *image) load(ctx context.Context, checking bool) error {
 	if err := q.loadL1(ctx); err != nil {
 		return err
 	}
-	if q.settings, err = parseSettings(&q.geometry, q.values, q.size.Load(), q.unmap, h.compatible&compatLazyRefcounts != 0); err != nil {
+	if q.settings, err = parseSettings(&q.geometry, q.given, q.size.Load(), q.unmap, h.compatible&compatLazyRefcounts != 0); err != nil {
 		return err
 	}
 	if err := h.checkEncryption(); err != nil {

@@ -102,8 +102,89 @@ type settings struct {
 	cleanAfter time.Duration
 }
 
+// given are the options of an image, less those that later ones have overruled.
+type given struct {
+	blockdev.Values
+	overruled map[string]bool
+}
+
+// Has says whether an option is set and still counts.
+func (v given) Has(name string) bool { return !v.overruled[name] && v.Values.Has(name) }
+
+// size is a Size option, 0 if it is not set.
+func (v given) size(name string) int64 {
+	if !v.Has(name) {
+		return 0
+	}
+	return v.Int(name)
+}
+
+// text is a String option, "" if it is not set.
+func (v given) text(name string) string {
+	if !v.Has(name) {
+		return ""
+	}
+	return v.String(name)
+}
+
+// boolOr is a Bool option.
+func (v given) boolOr(name string, otherwise bool) bool {
+	if v.Has(name) {
+		return v.Bool(name)
+	}
+	return otherwise
+}
+
+// with is v after a reopen that left next. What is new overrules what was said before about the same thing: a template all overlap
+// checks, a total size both parts, a part the total.
+func (v given) with(next blockdev.Values) given {
+	now := given{next, map[string]bool{}}
+	for name, gone := range v.overruled {
+		now.overruled[name] = gone && !v.changed(next, name)
+	}
+	overrule := func(names ...string) {
+		for _, name := range names {
+			now.overruled[name] = now.overruled[name] || !v.changed(next, name)
+		}
+	}
+	if v.changed(next, "overlap-check") || v.changed(next, "overlap-check.template") {
+		overrule("overlap-check", "overlap-check.template")
+		for _, o := range overlapKinds {
+			overrule("overlap-check." + o.option)
+		}
+	}
+	switch {
+	case v.changed(next, "cache-size"):
+		overrule("l2-cache-size", "refcount-cache-size")
+	case v.changed(next, "l2-cache-size"), v.changed(next, "refcount-cache-size"):
+		overrule("cache-size")
+	}
+	return now
+}
+
+// changed says whether next sets an option to something else than v.
+func (v given) changed(next blockdev.Values, name string) bool {
+	if !next.Has(name) || !v.Values.Has(name) {
+		return next.Has(name)
+	}
+	for _, k := range keys {
+		if k.Name != name {
+			continue
+		}
+		switch k.Type {
+		case blockdev.Bool:
+			return next.Bool(name) != v.Bool(name)
+		case blockdev.String:
+			return next.String(name) != v.String(name)
+		default:
+			return next.Int(name) != v.Int(name)
+		}
+	}
+	return false
+}
+
 // parseSettings reads v for an image of size bytes. compatLazy is what the image itself asks for. The order of its checks is QEMU's.
-func parseSettings(g *geometry, v blockdev.Values, size int64, unmap, compatLazy bool) (settings, error) {
+func parseSettings(g *geometry, v given, size int64, unmap, compatLazy bool) (settings, error) {
 	s, err := cacheSizes(g, v, size)
 	if err != nil {
 		return s, err
@@ -116,7 +197,7 @@ func parseSettings(g *geometry, v blockdev.Values, size int64, unmap, compatLazy
 		return s, refuse(syscall.EINVAL, "Cache clean interval too big")
 	}
 	s.cleanAfter = time.Duration(interval) * time.Second
-	s.lazy = boolOr(v, "lazy-refcounts", compatLazy)
+	s.lazy = v.boolOr("lazy-refcounts", compatLazy)
 	if s.lazy && g.version < 3 {
 		return s, refuse(syscall.EINVAL, "Lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level")
 	}
@@ -124,7 +205,7 @@ func parseSettings(g *geometry, v blockdev.Values, size int64, unmap, compatLazy
 		return s, err
 	}
 	s.punch = [freeKinds]bool{
-		freeAlways: true, freeRequest: boolOr(v, "pass-discard-request", unmap),
+		freeAlways: true, freeRequest: v.boolOr("pass-discard-request", unmap),
 		freeSnapshot: v.Bool("pass-discard-snapshot"), freeOther: v.Bool("pass-discard-other"),
 	}
 	s.keepRefs = v.Bool("discard-no-unref")
@@ -134,18 +215,11 @@ func parseSettings(g *geometry, v blockdev.Values, size int64, unmap, compatLazy
 	return s, nil
 }
 
-func boolOr(v blockdev.Values, name string, otherwise bool) bool {
-	if v.Has(name) {
-		return v.Bool(name)
-	}
-	return otherwise
-}
-
 // cacheSizes divides the memory between both caches.
-func cacheSizes(g *geometry, v blockdev.Values, size int64) (settings, error) {
+func cacheSizes(g *geometry, v given, size int64) (settings, error) {
 	var s settings
 	all := g.roundUp(divUp(size, g.cluster) * g.entrySize) // of all L2 tables
-	l2Max, refs, entry := int64(defaultL2Cache), v.Int("refcount-cache-size"), g.cluster
+	l2Max, refs, entry := int64(defaultL2Cache), v.size("refcount-cache-size"), g.cluster
 	if v.Has("l2-cache-size") {
 		l2Max = v.Int("l2-cache-size")
 	}
@@ -191,8 +265,8 @@ func cacheSizes(g *geometry, v blockdev.Values, size int64) (settings, error) {
 	return s, nil
 }
 
-func parseOverlap(v blockdev.Values) (overlap, error) {
-	name, template := v.String("overlap-check"), v.String("overlap-check.template")
+func parseOverlap(v given) (overlap, error) {
+	name, template := v.text("overlap-check"), v.text("overlap-check.template")
 	if v.Has("overlap-check") && v.Has("overlap-check.template") && name != template {
 		return 0, refuse(syscall.EINVAL, "Conflicting values for qcow2 options 'overlap-check' ('%s') and 'overlap-check.template' ('%s')", name, template)
 	}
@@ -208,7 +282,7 @@ func parseOverlap(v blockdev.Values) (overlap, error) {
 	}
 	for i, o := range overlapKinds {
 		bit := overlap(1) << i
-		if boolOr(v, "overlap-check."+o.option, set&bit != 0) {
+		if v.boolOr("overlap-check."+o.option, set&bit != 0) {
 			set |= bit
 		} else {
 			set &^= bit

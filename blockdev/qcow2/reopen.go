@@ -14,7 +14,8 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 	}
 	ctx = steady(ctx)
 	defer q.mu.Unlock()
-	s, err := parseSettings(&q.geometry, o.Values, q.size.Load(), o.Mode.Unmap, q.hdr.compatible&compatLazyRefcounts != 0)
+	now := q.given.with(o.Values)
+	s, err := parseSettings(&q.geometry, now, q.size.Load(), o.Mode.Unmap, q.hdr.compatible&compatLazyRefcounts != 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -33,7 +34,7 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 	}
 	commit = func() {
 		_ = q.mu.Lock(ctx) // its context never ends
-		q.readOnly, q.unmap, q.values = o.Mode.ReadOnly, o.Mode.Unmap, o.Values
+		q.readOnly, q.unmap, q.given = o.Mode.ReadOnly, o.Mode.Unmap, now
 		q.install(s)
 		q.mu.Unlock()
 		q.stopCleaner()

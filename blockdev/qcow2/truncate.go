@@ -45,7 +45,7 @@ func (q *image) setSize(ctx context.Context, size int64) error {
 	}
 	q.hdr.size = uint64(size)
 	q.vmState.Store(q.l1Entries(size) << q.l1Shift())
-	s, err := parseSettings(&q.geometry, q.values, size, q.unmap, q.hdr.compatible&compatLazyRefcounts != 0)
+	s, err := parseSettings(&q.geometry, q.given, size, q.unmap, q.hdr.compatible&compatLazyRefcounts != 0)
 	if err != nil {
 		return err
 	}
