@@ -20,8 +20,8 @@ type OpenConfig struct {
 	Format string
 	// Mode is what the top node inherits: options win over it.
 	Mode Mode
-	// Claim is what the device does with its storage and lets others do. The zero value asks to read, to write unless read-only, and
-	// shares everything.
+	// Claim is what the device does with its storage and lets others do. Without a Use it reads, and writes unless read-only; the zero
+	// value shares everything.
 	Claim Claim
 	// WriteThrough makes every write durable before it returns.
 	WriteThrough bool
@@ -153,12 +153,15 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 
 // claim is the one that was asked for, or the usual one.
 func (cfg OpenConfig) claim(m Mode) Claim {
-	if cfg.Claim != (Claim{}) {
-		return cfg.Claim
+	c := cfg.Claim
+	if c == (Claim{}) {
+		c.Share = PermAll
 	}
-	c := Claim{Use: PermRead, Share: PermAll}
-	if !m.ReadOnly {
-		c.Use |= PermWrite
+	if c.Use == 0 {
+		c.Use = PermRead
+		if !m.ReadOnly {
+			c.Use |= PermWrite
+		}
 	}
 	return c
 }
@@ -213,7 +216,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 		return nil, err
 	}
 	n.guard.setDetectZeroes(generic.String("detect-zeroes"))
-	if left := n.unknownOption(); left != "" {
+	if left, ok := n.unknownOption(); ok {
 		if s.protocol {
 			return nil, Refuse("Block protocol '%s' doesn't support the option '%s'", n.driver.Name, left)
 		}
@@ -585,15 +588,15 @@ func settleMode(o *Options) (Mode, Values, error) {
 	return m, v, nil
 }
 
-// unknownOption is the first option that neither the generic layer, the driver nor a child takes, "" if there is none.
-func (n *treeNode) unknownOption() string {
+// unknownOption is the first option that neither the generic layer, the driver nor a child takes.
+func (n *treeNode) unknownOption() (key string, found bool) {
 	for _, key := range n.options.Keys() {
 		if key == "driver" || declared(genericKeys, key) || declared(n.values.keys, key) && !n.values.leftover(key) || n.childTakes(key) {
 			continue
 		}
-		return key
+		return key, true
 	}
-	return ""
+	return "", false
 }
 
 func (n *treeNode) childTakes(key string) bool {
@@ -679,7 +682,7 @@ func (o *Opening) Backing(ctx context.Context, key string, l Link) (Node, error)
 	l.From = o.Filename
 	opts := n.options.Sub(key + ".")
 	name := l.Name
-	if opts.Has("driver") || opts.Has("file.filename") || opts.Has("file.driver") || opts.Has("filename") {
+	if opts.Has("file.filename") {
 		name = ""
 	}
 	if l.Format != "" && name != "" {
