@@ -23,8 +23,13 @@ type Image struct {
 
 	flying int  // requests in the background, not yet delivered
 	holds  bool // a layer may hold requests
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+
+	path      string // as it was given; "" if options say everything
+	admission *admission
+	strict    bool // writes must be made of whole blocks,
+	parts     bool // or may be made of parts of them
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
 }
 
 // Cache is a cache mode.
@@ -83,6 +88,12 @@ type Opening struct {
 	Unmap      *bool // nil: as usual
 	Cache      Cache
 	AIO        string // "" for the usual one
+
+	As     string // what the image is called; "" for the usual name
+	Write  bool   // block devices of the host may be written to,
+	InUse  bool   // also while others use them
+	Strict bool   // writes must be made of whole blocks
+	Parts  bool   // they need not, whatever the dialect has
 }
 
 // MergeOptions adds "key=value,..." to o. The warnings are about words without a value.
@@ -139,24 +150,44 @@ const optionShare = "force-share"
 
 // Open opens an image and makes it the current one. The error is an event.Failure.
 func (s *Session) Open(ctx context.Context, o Opening) error {
-	if s.current != nil {
-		return event.Fail(event.FileOpen{})
+	name, err := s.imageName(o)
+	if err != nil {
+		return err
 	}
 	cfg, err := s.config(o)
 	if err != nil {
 		return event.Fail(event.Report{Err: err})
 	}
-	dev, err := blockdev.Open(ctx, o.Name, cfg)
-	s.deliverNotices()
+	im := &Image{Name: name, path: o.Name, strict: o.Strict, parts: o.Parts}
+	im.admission = &admission{s: s, write: o.Write, inUse: o.InUse}
+	dev, err := s.open(ctx, o, cfg, im.admission)
 	if err != nil {
 		return event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
 	}
-	im := &Image{Dev: dev}
+	im.Dev = dev
 	_, im.holds = blockdev.Find[blockdev.Breakpointer](dev.Top())
 	im.ctx, im.cancel = context.WithCancelCause(context.Background())
 	s.images = append(s.images, im)
 	s.current = im
+	if s.Announce {
+		s.Emit(event.Opened{Image: im.Describe(), First: !s.opened})
+	}
+	s.opened = true
 	return nil
+}
+
+// open opens the stack of an image. Block devices that nobody asked to write to are opened for reading.
+func (s *Session) open(ctx context.Context, o Opening, cfg blockdev.OpenConfig, a *admission) (*blockdev.Device, error) {
+	if s.Policy.Careful {
+		cfg.Admit = a.admit
+	}
+	dev, err := blockdev.Open(ctx, o.Name, cfg)
+	if errors.Is(err, errDeviceNeedsAsking) {
+		cfg.Mode.ReadOnly = true
+		dev, err = blockdev.Open(ctx, o.Name, cfg)
+	}
+	s.deliverNotices()
+	return dev, err
 }
 
 // OpenCommand is Open for the command of that name.
@@ -177,7 +208,11 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	if o.Options != nil {
 		opts = o.Options.Clone()
 	}
-	share := o.ForceShare
+	share := o.ForceShare && (o.ReadOnly || !s.Policy.Alone)
+	var claim blockdev.Claim // shares everything
+	if s.Policy.Alone && !o.ForceShare {
+		claim.Share = blockdev.PermRead | blockdev.PermWriteUnchanged
+	}
 	if share && opts.Has(optionShare) && opts.String(optionShare) != "on" {
 		return blockdev.OpenConfig{}, errors.New("-U conflicts with image options")
 	}
@@ -187,15 +222,16 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	if o.Name == "" && !o.Unnamed { // a name, and an empty one: no reason to look at the options for another
 		opts.SetDefault("file.driver", "file")
 	}
-	s.setAIO(opts, o)
 	return blockdev.OpenConfig{
-		Drivers: s.Drivers,
+		Drivers: s.driversFor(o),
 		Options: opts,
 		Format:  o.Format,
 		Mode: blockdev.Mode{
 			ReadOnly: o.ReadOnly, Direct: o.Cache.Direct, NoFlush: o.Cache.NoFlush, Unmap: o.Unmap == nil || *o.Unmap, ForceShare: share,
 		},
+		Claim:        claim,
 		WriteThrough: o.Cache.WriteThrough,
+		Strict:       s.insists(o.Cache.Direct, o.Strict, o.Parts),
 		Snapshot:     o.Snapshot,
 		CopyOnRead:   o.CopyOnRead,
 		Secret:       s.secret,
@@ -204,18 +240,40 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	}, nil
 }
 
-// setAIO asks the file below for a way to make requests.
-func (s *Session) setAIO(opts *blockdev.Options, o Opening) {
-	if o.AIO == "" || o.AIO == "threads" {
-		return
+// driversFor is the drivers with the defaults that the dialect and the options of the program ask for. Options given for a node win over
+// them.
+func (s *Session) driversFor(o Opening) []blockdev.Driver {
+	drivers := s.Drivers
+	if !s.Policy.Locks {
+		drivers = withDefault(drivers, "locking", "off")
 	}
-	if o.AIO == "native" && !o.Cache.Direct && s.Policy.AIOFallback {
+	switch {
+	case o.AIO == "":
+	case o.AIO == "native" && !o.Cache.Direct && s.Policy.AIOFallback:
 		s.Notify(blockdev.Warning{Text: "WARNING: aio=native was specified for '" + o.Name +
 			"', but it requires cache.direct=on, which was not specified. Falling back to aio=threads.\n" +
 			"         This will become an error condition in future QEMU versions."})
-		return
+	default:
+		drivers = withDefault(drivers, "aio", o.AIO)
 	}
-	opts.SetDefault("file.aio", o.AIO)
+	return drivers
+}
+
+// withDefault is a copy of drivers in which the option key has another default.
+func withDefault(drivers []blockdev.Driver, key, value string) []blockdev.Driver {
+	drivers = slices.Clone(drivers)
+	for i := range drivers {
+		if k := slices.IndexFunc(drivers[i].Keys, func(k blockdev.Key) bool { return k.Name == key }); k >= 0 {
+			drivers[i].Keys = slices.Clone(drivers[i].Keys)
+			drivers[i].Keys[k].Default = value
+		}
+	}
+	return drivers
+}
+
+// insists says whether writes must be made of whole blocks.
+func (s *Session) insists(direct, strict, parts bool) bool {
+	return !parts && (strict || direct && s.Policy.WholeBlocks)
 }
 
 func (s *Session) secret(id string) ([]byte, error) {
@@ -230,6 +288,7 @@ type Reopening struct {
 	Options   *blockdev.Options
 	ReadOnly  *bool  // nil: as it is
 	CacheMode *Cache // nil: as it is
+	InUse     bool   // block devices of the host may be written to while others use them
 }
 
 // Reopen changes options of an open image.
@@ -253,12 +312,19 @@ func (s *Session) Reopen(ctx context.Context, im *Image, r Reopening) error {
 	if err := s.Drain(ctx, im); err != nil {
 		return err
 	}
+	if r.ReadOnly != nil && !*r.ReadOnly {
+		im.admission.write = true
+	}
+	im.admission.inUse = im.admission.inUse || r.InUse
 	err := im.Dev.Reopen(ctx, change)
 	s.deliverNotices()
 	if err != nil {
 		return err
 	}
 	im.Dev.SetWriteThrough(writeThrough)
+	if r.CacheMode != nil {
+		im.Dev.SetStrict(s.insists(r.CacheMode.Direct, im.strict, im.parts))
+	}
 	return nil
 }
 
@@ -273,6 +339,9 @@ func (s *Session) Close(ctx context.Context, im *Image) error {
 	s.images = slices.DeleteFunc(s.images, func(other *Image) bool { return other == im })
 	if s.current == im {
 		s.current = nil
+		if last := len(s.images) - 1; last >= 0 {
+			s.current = s.images[last]
+		}
 	}
 	return err
 }
