@@ -290,11 +290,11 @@ func (g *guard) readEdges(ctx context.Context, lim Limits, p padding) (head, tai
 
 // writeAligned writes an aligned range within the limits, and flushes behind it where FUA cannot be had otherwise.
 func (g *guard) writeAligned(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
-	g.written.Add(1)
 	if f&Compressed != 0 {
 		if lim.WriteTakes&Compressed == 0 {
 			return ErrNotSupported
 		}
+		defer g.written.Add(1)
 		return g.node.WriteVec(ctx, v, off, f)
 	}
 	if err := g.fire(ctx, EvPwritev); err != nil {
@@ -308,8 +308,15 @@ func (g *guard) writeAligned(ctx context.Context, lim Limits, v Vec, off int64, 
 }
 
 func (g *guard) writePieces(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
-	flush := f&FUA != 0 && lim.WriteTakes&FUA == 0
-	f &= lim.WriteTakes
+	err := g.writeData(ctx, lim, v, off, f&lim.WriteTakes)
+	g.written.Add(1) // only now: a flush that began earlier need not have covered it
+	if err == nil && f&FUA&^lim.WriteTakes != 0 {
+		err = g.Flush(ctx)
+	}
+	return err
+}
+
+func (g *guard) writeData(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
 	n := v.Len()
 	switch {
 	case !lim.memoryFits(v):
@@ -322,18 +329,13 @@ func (g *guard) writePieces(ctx context.Context, lim Limits, v Vec, off int64, f
 			}
 		}
 	case n <= lim.maxTransfer():
-		if err := g.node.WriteVec(ctx, v, off, f); err != nil {
-			return err
-		}
+		return g.node.WriteVec(ctx, v, off, f)
 	default:
 		for at, part := range v.Pieces(lim.maxTransfer()) {
 			if err := firstError(ctx.Err(), func() error { return g.node.WriteVec(ctx, part, off+at, f) }); err != nil {
 				return err
 			}
 		}
-	}
-	if flush {
-		return g.Flush(ctx)
 	}
 	return nil
 }
@@ -388,7 +390,6 @@ func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 }
 
 func (g *guard) zeroAligned(ctx context.Context, lim Limits, off, n int64, f Flags) error {
-	g.written.Add(1)
 	if err := g.fire(ctx, EvPwritevZero); err != nil {
 		return err
 	}
@@ -407,17 +408,26 @@ func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flag
 	if f&NoFallback&^lim.ZeroTakes != 0 {
 		return ErrNotSupported
 	}
+	flush, err := g.zeroData(ctx, lim, off, n, f)
+	g.written.Add(1)
+	if err == nil && flush {
+		err = g.Flush(ctx)
+	}
+	return err
+}
+
+// zeroData says whether FUA must be had by a flush behind it.
+func (g *guard) zeroData(ctx context.Context, lim Limits, off, n int64, f Flags) (flush bool, err error) {
 	align := max(lim.ZeroAlign, lim.requestAlign())
 	most := int64(math.MaxInt64)
 	if lim.MaxZero > 0 {
 		most = lim.MaxZero
 	}
 	most = max(roundDown(most, align), align)
-	flush := false
 	var zeroes []byte
 	for n > 0 {
 		if err := ctx.Err(); err != nil {
-			return err
+			return false, err
 		}
 		num := n
 		if head := off % align; head != 0 {
@@ -438,14 +448,11 @@ func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flag
 			flush = flush || f&FUA&^lim.WriteTakes != 0
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		off, n = off+num, n-num
 	}
-	if flush {
-		return g.Flush(ctx)
-	}
-	return nil
+	return flush, nil
 }
 
 // Discard passes on what the node can take of the range. It is advice: what cannot be discarded stays as it is.
@@ -460,7 +467,7 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 	if err := g.tracker.wait(ctx, r); err != nil {
 		return err
 	}
-	g.written.Add(1)
+	defer g.written.Add(1)
 	req := lim.requestAlign()
 	align := max(lim.DiscardAlign, req)
 	most := int64(math.MaxInt64)
@@ -541,7 +548,7 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 	if err := g.tracker.serialise(ctx, r, 1); err != nil {
 		return err
 	}
-	g.written.Add(1)
+	defer g.written.Add(1)
 	err = g.node.Truncate(ctx, size, p, f)
 	if err == ErrNotSupported { // bare: the node has no words of its own
 		err = &Refusal{"Image format driver does not support resize", err}

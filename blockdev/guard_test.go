@@ -372,3 +372,31 @@ func TestDiscardPieceEndsAndCovers(t *testing.T) {
 		}
 	}
 }
+
+// A write that a flush overtakes is covered by the next flush.
+func TestGuardFlushDuringWrite(t *testing.T) {
+	g, r := guarded(t, 4096, Limits{})
+	flush := func() {
+		t.Helper()
+		if err := g.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.WriteVec(t.Context(), Vec{{1}}, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.hold = func(_ context.Context, e EventName) error {
+		if e == EvPwritev {
+			flush()
+		}
+		return nil
+	}
+	if err := g.WriteVec(t.Context(), Vec{{2}}, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.log = nil
+	flush()
+	if !slices.Contains(r.log, "flush") {
+		t.Errorf("the second write is not flushed: %q", r.log)
+	}
+}
