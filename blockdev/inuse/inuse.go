@@ -27,6 +27,9 @@ type Use struct {
 
 func (u Use) String() string { return u.Device + " is " + u.How }
 
+// Exclusively is how a device is used that nobody else may have exclusively, when nothing else tells why.
+const Exclusively = "in use by the system"
+
 // Host is where to look. Its zero value is the running system.
 type Host struct {
 	Proc, Sys string
@@ -60,7 +63,7 @@ func (h Host) Of(path string) ([]Use, error) {
 		uses = append(uses, found...)
 	}
 	if len(uses) == 0 && h.Exclusive(path) {
-		uses = append(uses, Use{path, "in use by the system"})
+		uses = append(uses, Use{path, Exclusively})
 	}
 	return uses, nil
 }

@@ -22,7 +22,9 @@ func (p *program) lines() repl.Source {
 	}
 	return repl.NewReader(p.stdin, repl.ReaderConfig{
 		Prompt: func() {
-			_, _ = io.WriteString(p.out, p.promptText())
+			if p.dialect.Specs != nil { // the originals prompt programs too
+				_, _ = io.WriteString(p.out, p.promptText())
+			}
 			p.out.Flush()
 		},
 		Await:   p.session.Await,
@@ -75,7 +77,9 @@ type runner struct {
 func (r runner) Run(ctx context.Context, line repl.Line) error {
 	ctx, done := r.interrupts.during(ctx)
 	defer done()
-	return line.Judge(r.Session.Run(ctx, line.Text))
+	return line.Judge(r.Session.Run(ctx, session.Line{
+		Text: line.Text, Pos: line.Pos, Comments: line.Comments, MayFail: line.Expect != repl.Success,
+	}))
 }
 
 // read runs all lines.

@@ -19,8 +19,7 @@ func native() Dialect {
 	return Dialect{
 		Name: "native",
 		Policy: session.Policy{
-			Split:   func(line string) ([]string, error) { return args.SplitNative(line, false) },
-			Numbers: args.Native, Pattern: verify.ParsePattern,
+			Split: args.SplitNative, Numbers: args.Native, Pattern: verify.ParsePattern,
 			MaxRequest:    math.MaxInt64,
 			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,

@@ -27,9 +27,10 @@ type Needs uint8
 
 // What a command may need.
 const (
-	File   Needs = 1 << iota // an open image
-	Write                    // permission to write it
-	Resize                   // and to change its length
+	File    Needs = 1 << iota // an open image
+	Write                     // permission to write it
+	Resize                    // and to change its length
+	Changes                   // what is stored, by other means than those that need permission
 )
 
 // Command is one command of the shell, whole: how it is called, what helps a person to call it, and what it does.

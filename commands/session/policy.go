@@ -8,8 +8,8 @@ import (
 // Policy is what a dialect decides besides its table and its printer. The session, the opener and the parser of flags read it;
 // commands never do.
 type Policy struct {
-	// Split takes a line apart.
-	Split func(line string) ([]string, error)
+	// Split takes a line apart. With comments a word that begins with '#' may end it.
+	Split func(line string, comments bool) ([]string, error)
 	// Numbers and Pattern read sizes and the value of -P.
 	Numbers args.Grammar
 	Pattern func(word string) (verify.Pattern, error)
@@ -37,6 +37,14 @@ type Policy struct {
 	OpenUnmaps bool
 	// Locks: image locks are taken.
 	Locks bool
+	// Several: images have names, and more than one may be open.
+	Several bool
+	// Careful: block devices of the host are written to only if that is asked for, and not while others use them.
+	Careful bool
+	// Alone: images are not shared with programs that write them, unless that is asked for.
+	Alone bool
+	// WholeBlocks: with O_DIRECT, writes of parts of blocks are refused unless they are asked for.
+	WholeBlocks bool
 	// AIOFallback: native AIO without O_DIRECT is no error but a reason for threads.
 	AIOFallback bool
 }

@@ -247,10 +247,8 @@ func (s *Session) complete(r *request) {
 
 // background shows the failure of a request that no command waits for.
 func (s *Session) background(err error) {
-	status := s.status
-	ended := s.ended
-	s.conclude(err)
-	if !s.Policy.BackgroundStatus {
-		s.status, s.ended = status, ended
+	s.tell(err)
+	if s.Policy.BackgroundStatus {
+		s.count(err)
 	}
 }

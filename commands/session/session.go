@@ -47,6 +47,12 @@ type Config struct {
 	Stdin *os.File
 	// NoBytes: the output is made of objects, and bytes as they are have no place in it.
 	NoBytes bool
+	// Announce: what is opened is described.
+	Announce bool
+	// Confirm asks the person who types the lines. nil: nobody can be asked.
+	Confirm func(ctx context.Context, question string) (answer string, err error)
+	// Source puts the commands of a file before all lines that were to come. nil: nothing comes from elsewhere.
+	Source func(name string) error
 	// Progress begins work that may take long, on so many bytes. add counts those that are done, from any goroutine; end ends it. It
 	// may be nil.
 	Progress func(what string, total int64) (add func(n int64), end func())
@@ -64,6 +70,10 @@ type Session struct {
 	spare   []byte      // see Buffer
 	flags   Flags       // of the line that is read
 	timer   *time.Timer // see waitFor; stopped in between
+	opened  bool        // an image, ever
+
+	reserved  map[uint64]*reservation // by the numbers of devices
+	confirmed map[uint64]bool
 
 	meter  *blockdev.Meter
 	lastID int64
@@ -91,7 +101,10 @@ func New(cfg Config) *Session {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Session{Config: cfg, secrets: map[string][]byte{}, meter: &blockdev.Meter{}, wake: make(chan struct{}, 1)}
+	s := &Session{
+		Config: cfg, secrets: map[string][]byte{}, meter: &blockdev.Meter{}, wake: make(chan struct{}, 1),
+		reserved: map[uint64]*reservation{}, confirmed: map[uint64]bool{},
+	}
 	s.flags = Flags{policy: &s.Policy, imageOpts: s.ImageOpts}
 	s.timer = time.NewTimer(patience)
 	s.timer.Stop()
@@ -111,22 +124,25 @@ func (s *Session) Ended() bool { return s.ended }
 func (s *Session) End() { s.ended = true }
 
 // Run runs one line, and returns why it failed. Everything has been shown then.
-func (s *Session) Run(ctx context.Context, line string) error {
-	s.where = event.Where{Line: s.where.Line + 1}
+func (s *Session) Run(ctx context.Context, line Line) error {
+	s.where = event.Where{Line: s.where.Line + 1, Pos: line.Pos}
 	err := s.run(ctx, line)
 	if s.Step {
 		s.settle(ctx)
 	} else {
 		s.deliverNotices()
 	}
-	return s.conclude(err)
+	if err = s.outcome(ctx, err); err != nil {
+		s.tell(err)
+		if !line.MayFail || errors.Is(err, ErrInterrupted) {
+			s.count(err)
+		}
+	}
+	return err
 }
 
-// conclude shows the outcome of a command and notes what it does to the exit status.
-func (s *Session) conclude(err error) error {
-	if err == nil {
-		return nil
-	}
+// tell shows why something failed.
+func (s *Session) tell(err error) {
 	var said shown
 	var failure *event.Failure
 	switch {
@@ -136,24 +152,29 @@ func (s *Session) conclude(err error) error {
 	default:
 		s.Emit(event.Report{Err: err})
 	}
-	s.status = max(s.status, s.Policy.Status(err))
-	if s.Policy.StopAtFailure && !s.Interactive {
-		s.ended = true
-	}
-	return err
 }
 
-func (s *Session) run(ctx context.Context, line string) error {
-	words, err := s.Policy.Split(line)
-	if err != nil {
-		return event.Fail(event.BadValue{Message: err.Error()})
+// count notes what a failure does to the exit status and to the lines that were to come. A person who stops a command goes on.
+func (s *Session) count(err error) {
+	stopped := errors.Is(err, ErrInterrupted)
+	if s.Interactive && stopped {
+		return
 	}
-	if len(words) == 0 {
-		return nil
+	s.status = max(s.status, s.Policy.Status(err))
+	if !s.Interactive && (stopped || s.Policy.StopAtFailure) {
+		s.ended = true
 	}
+}
+
+func (s *Session) run(ctx context.Context, line Line) error {
+	words, err := s.words(line)
+	if err != nil || len(words) == 0 {
+		return err
+	}
+	s.where.Command = words[0]
 	row := s.Table.Find(words[0])
 	if row == nil {
-		return event.Fail(event.UnknownCommand{Name: words[0]})
+		return event.Fail(event.UnknownCommand{Name: words[0], Near: s.Table.Near(words[0])})
 	}
 	im := s.current
 	if im != nil {
@@ -165,6 +186,11 @@ func (s *Session) run(ctx context.Context, line string) error {
 	run, err := s.parse(row, im, words)
 	if err != nil {
 		return err
+	}
+	if line.Typed && row.Needs&(Write|Changes) != 0 {
+		if err := s.confirm(ctx, im); err != nil {
+			return err
+		}
 	}
 	return run(ctx, s, im)
 }
@@ -189,7 +215,7 @@ func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string
 func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
 	env := args.Env{End: -1}
 	if im != nil {
-		env = args.Env{End: im.Dev.Length(), Block: im.Dev.Info().RequestAlign}
+		env = args.Env{End: im.Dev.Length(), Block: im.Dev.Block()}
 	}
 	f := &s.flags
 	f.reset(row, env)
@@ -217,7 +243,10 @@ func (s *Session) usage(row *Row, option string) error {
 }
 
 // Fail shows the failure of something that is no command, such as an option of the program, and counts it as one.
-func (s *Session) Fail(err error) { s.conclude(err) }
+func (s *Session) Fail(err error) {
+	s.tell(err)
+	s.count(err)
+}
 
 // SetSecret stores the data of a secret object for drivers that ask for it.
 func (s *Session) SetSecret(id string, data []byte) { s.secrets[id] = data }

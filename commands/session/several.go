@@ -1,0 +1,75 @@
+package session
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/blksh/blksh/commands/event"
+)
+
+// The methods of this file are for sessions with more than one image.
+
+// Images are the open images, in the order of their opening.
+func (s *Session) Images() []*Image { return s.images }
+
+// Named is the image of that name, nil if there is none.
+func (s *Session) Named(name string) *Image {
+	if i := slices.IndexFunc(s.images, func(im *Image) bool { return im.Name == name }); i >= 0 {
+		return s.images[i]
+	}
+	return nil
+}
+
+// Use makes an image the current one.
+func (s *Session) Use(im *Image) { s.current = im }
+
+// InFlight is how many requests of the image are in the background.
+func (im *Image) InFlight() int { return im.flying }
+
+// Describe tells what the image is.
+func (im *Image) Describe() event.Image {
+	e := event.Image{
+		Name: im.Name, Path: im.path, Format: im.Dev.Info().Driver, Size: im.Dev.Length(), ReadOnly: im.Dev.ReadOnly(),
+	}
+	if chain := im.Dev.Chain(); len(chain) > 1 {
+		e.Backing = chain[1:]
+	}
+	return e
+}
+
+// imageName is what an image is called that is opened like this, "" where there can be only one.
+func (s *Session) imageName(o Opening) (string, error) {
+	switch {
+	case !s.Policy.Several && s.current == nil:
+		return "", nil
+	case s.current != nil && (o.As == "" || !s.Policy.Several):
+		return "", event.Fail(event.FileOpen{})
+	case o.As != "" && !nameable(o.As):
+		return "", event.Fail(event.Conflict{Message: "the name of an image is a word of letters, digits and signs"})
+	case s.Named(o.As) != nil:
+		return "", event.Fail(event.Conflict{Message: "another image is called " + o.As})
+	case o.As != "":
+		return o.As, nil
+	}
+	name := filepath.Base(o.Name)
+	if o.Unnamed || strings.ContainsAny(o.Name, "{:") || !nameable(name) {
+		name = "image"
+	}
+	for n := 2; s.Named(name) != nil; n++ {
+		base, _, _ := strings.Cut(name, "#")
+		name = fmt.Sprintf("%s#%d", base, n)
+	}
+	return name, nil
+}
+
+// longestName bounds the name of an image, in bytes: it is part of the prompt.
+const longestName = 64
+
+func nameable(name string) bool {
+	return name != "" && len(name) <= longestName && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
+}
