@@ -176,7 +176,7 @@ func (q *image) free(ctx context.Context, off, n int64, why freeKind) {
 		err = q.adjust(ctx, off, n, oneLess, why)
 	}
 	if err != nil {
-		q.warn(false, "qcow2_free_clusters failed: %s", blockdev.ErrnoText(blockdev.Errno(err)))
+		q.warn(false, "qcow2_free_clusters failed: %s", errnoText(err))
 	}
 }
 

@@ -381,7 +381,7 @@ func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) 
 		return true, err
 	}
 	if err := q.writeSync(ctx, s.data[i*q.entrySize:][:q.entrySize], at); err != nil {
-		c.say("ERROR: Failed to overwrite L2 table entry: %s", reason(err))
+		c.say("ERROR: Failed to overwrite L2 table entry: %s", errnoText(err))
 		c.res.CheckErrors++
 		return false, err
 	}
@@ -434,7 +434,7 @@ func (c *checker) extendTo(ctx context.Context, at int64) {
 	}
 	if err != nil {
 		c.rebuild = true
-		c.say("ERROR could not resize image: %s", reason(err))
+		c.say("ERROR could not resize image: %s", errnoText(err))
 		return
 	}
 	c.clusters = max(c.clusters, q.clustersIn(q.fileLength()))
@@ -454,7 +454,7 @@ func (c *checker) compare(ctx context.Context, fix blockdev.Fix) {
 		}
 		have, err := q.refcountOf(ctx, i)
 		if err != nil {
-			c.say("Can't get refcount for cluster %d: %s", i, reason(err))
+			c.say("Can't get refcount for cluster %d: %s", i, errnoText(err))
 			c.res.CheckErrors++
 			continue
 		}
@@ -553,7 +553,7 @@ func (c *checker) copiedFlags(ctx context.Context) error {
 func (c *checker) copiedFlagsL2(ctx context.Context, at int64, buf []byte, word string, repair bool) error {
 	q := c.q
 	if err := readAt(ctx, q.file, buf, at); err != nil {
-		c.say("ERROR: Could not read L2 table: %s", reason(err))
+		c.say("ERROR: Could not read L2 table: %s", errnoText(err))
 		return err
 	}
 	s := slice{&table{off: at, data: buf}, &q.geometry, at}
@@ -579,11 +579,11 @@ func (c *checker) copiedFlagsL2(ctx context.Context, at int64, buf []byte, word 
 		return nil
 	}
 	if err := q.guardMetadata(ctx, overL2, at, q.cluster); err != nil {
-		c.say("ERROR: Could not write L2 table; metadata overlap check failed: %s", reason(err))
+		c.say("ERROR: Could not write L2 table; metadata overlap check failed: %s", errnoText(err))
 		return err
 	}
 	if err := q.writeFile(ctx, buf, at); err != nil {
-		c.say("ERROR: Could not write L2 table: %s", reason(err))
+		c.say("ERROR: Could not write L2 table: %s", errnoText(err))
 		return err
 	}
 	q.l2.forget(at, q.cluster) // read again as it is in the file now

@@ -141,7 +141,7 @@ func (q *image) furnish(ctx context.Context, c *blockdev.Creating) error {
 	size := (c.Size + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
 	p, _ := blockdev.ParsePrealloc(c.Values.String("preallocation"))
 	if err := q.Truncate(ctx, size, p, 0); err != nil {
-		return refuseWith(err, "Could not resize image")
+		return prefix(err, "Could not resize image")
 	}
 	if c.Backing == "" {
 		return nil

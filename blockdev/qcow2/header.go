@@ -213,8 +213,16 @@ func refuse(no syscall.Errno, format string, args ...any) error {
 
 // refuseWith is text with the C library's words for what caused it.
 func refuseWith(err error, text string) error {
+	return &blockdev.Refusal{Text: text + ": " + errnoText(err), Err: err}
+}
+
+// prefix puts text before a refusal's own words.
+func prefix(err error, text string) error {
 	return &blockdev.Refusal{Text: text + ": " + reason(err), Err: err}
 }
+
+// errnoText is the C library's words for the number of an error.
+func errnoText(err error) string { return blockdev.ErrnoText(blockdev.Errno(err)) }
 
 // reason is a refusal's own words, or the C library's for an error number.
 func reason(err error) string {
@@ -222,5 +230,5 @@ func reason(err error) string {
 	if errors.As(err, &r) {
 		return r.Text
 	}
-	return blockdev.ErrnoText(blockdev.Errno(err))
+	return errnoText(err)
 }

@@ -464,7 +464,7 @@ func (q *image) Close() error {
 	var failed error
 	for _, c := range []*cache{q.l2, q.refs} {
 		if err := c.flush(ctx); err != nil {
-			q.warn(true, "Failed to flush the %s cache: %s", c.name, reason(err))
+			q.warn(true, "Failed to flush the %s cache: %s", c.name, errnoText(err))
 			failed = err
 		}
 	}

@@ -104,7 +104,7 @@ func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
 	for c := q.clustersIn(n) - 1; c >= 0; c-- {
 		count, err := q.refcountOf(ctx, c)
 		if err != nil {
-			q.warn(false, "Can't get refcount for cluster %d: %s", c, reason(err))
+			q.warn(false, "Can't get refcount for cluster %d: %s", c, errnoText(err))
 			return 0, err
 		}
 		if count > 0 {
@@ -355,7 +355,7 @@ func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev
 	giveBack := func(from int64) { q.free(ctx, from, start+clusters<<q.clusterBits-from, freeOther) }
 	if err := q.extendFile(ctx, start, start+clusters<<q.clusterBits, p); err != nil {
 		giveBack(start)
-		return refuseWith(err, "Failed to resize underlying file")
+		return prefix(err, "Failed to resize underlying file")
 	}
 	for host, guest := start, old; clusters > 0; {
 		n := min(clusters, q.l2.unit/q.entrySize-q.slotOf(guest))
