@@ -30,10 +30,15 @@ type Transfer struct {
 	Terse   bool // as comma separated values (-C)
 }
 
-// Dump shows bytes that were read. One dump may come in several events, all but the last of a multiple of 16 bytes.
+// Dump shows bytes that were read: Data, and then so many zeroes that are not in memory. One dump may come in several events, all but the
+// last of a multiple of 16 bytes.
 type Dump struct {
-	Off  int64
-	Data []byte
+	Off    int64
+	Data   []byte
+	Zeroes int64
+	Style  DumpStyle // "" is that of qemu-io
+	Fold   bool      // lines that repeat the one before are shown as a single *
+	Last   bool      // with Fold: the dump ends here
 }
 
 // Mismatch says that data are not what -P asked for. Off and Len are the range that was checked, Detail says what is wrong in it.
@@ -54,8 +59,9 @@ func (f Failed) Cause() error { return f.Err }
 // Injected says that a request was counted as invalid and not made (-i).
 type Injected struct{ Op string }
 
-// Alloc answers how many of Count bytes at Off are allocated.
-type Alloc struct{ Off, Count, Allocated int64 }
+// Alloc answers how many of Count bytes at Off are allocated, how many have storage behind them, here or in an image below, and how many
+// are known to read as zeroes.
+type Alloc struct{ Off, Count, Allocated, Data, Zero int64 }
 
 // MapRun is a run of bytes in one state. Remaining counts from its start to the end of the device.
 type MapRun struct {

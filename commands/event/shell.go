@@ -40,8 +40,17 @@ type DeviceBusy struct {
 // NotConfirmed says that nothing was done to a device, since the answer was not its name.
 type NotConfirmed struct{ Path string }
 
-// Interrupted says that a person stopped the command.
-type Interrupted struct{}
+// Interrupted says that a person stopped the command. Where that is known, Op is the command and Done the number of bytes that it had done,
+// from the start of the range on and without a gap.
+type Interrupted struct {
+	Op string
+	Range
+	Done int64
+	Err  error
+}
+
+// Cause is the error.
+func (i Interrupted) Cause() error { return i.Err }
 
 // Unexpected says that a command succeeded that had to fail.
 type Unexpected struct{}

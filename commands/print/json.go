@@ -33,7 +33,7 @@ func (j *JSON) Print(at event.Where, e event.Event) bool {
 	dump, ok := e.(event.Dump)
 	for ok && len(dump.Data) > dumpSize {
 		j.write(at, event.Dump{Off: dump.Off, Data: dump.Data[:dumpSize]})
-		dump = event.Dump{Off: dump.Off + dumpSize, Data: dump.Data[dumpSize:]}
+		dump = event.Dump{Off: dump.Off + dumpSize, Data: dump.Data[dumpSize:], Zeroes: dump.Zeroes}
 		e = dump
 	}
 	return j.write(at, e)

@@ -19,6 +19,9 @@ type Native struct {
 	QEMU
 	// Greet: a person sees what was opened and how to get help.
 	Greet bool
+
+	dumps   dumper
+	bytesOf event.Where // what bytes were written for last
 }
 
 // NewNative makes the voice of a program of that name.
@@ -39,10 +42,10 @@ func (a after) Write(p []byte) (int, error) {
 
 // Print shows e.
 func (n *Native) Print(at event.Where, e event.Event) bool {
-	if n.shell(e) {
+	if n.shell(e) || n.data(at, e) {
 		return true
 	}
-	if _, isResult := e.(event.Mismatch); !isResult && isFailure(e) {
+	if isFailure(e) {
 		n.complain(at, e)
 		return true
 	}
@@ -245,8 +248,8 @@ func reason(e event.Event) string {
 		return fmt.Sprintf("no image is called %s", e.Name)
 	case event.NotConfirmed:
 		return "nothing was done to " + e.Path
-	case event.Interrupted:
-		return "interrupted"
+	case event.NotZero, event.Different, event.NotFound, event.Interrupted:
+		return reasonOfData(e)
 	case event.Unexpected:
 		return "succeeded, but was expected to fail"
 	case event.ScriptFailed:

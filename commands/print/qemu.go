@@ -106,25 +106,28 @@ func (q *QEMU) transfer(e event.Transfer) {
 
 const hexDigits = "0123456789abcdef"
 
-// dump shows sixteen bytes a line: the offset, the bytes in hex, and those that are letters or digits.
+// dump shows sixteen bytes a line.
 func (q *QEMU) dump(e event.Dump) {
-	line := q.scratch
-	for at := 0; at < len(e.Data); at += 16 {
-		row := e.Data[at:min(at+16, len(e.Data))]
-		line = fmt.Appendf(line[:0], "%08x:  ", e.Off+int64(at))
-		for _, b := range row {
-			line = append(line, hexDigits[b>>4], hexDigits[b&15], ' ')
-		}
-		line = append(line, ' ')
-		for _, b := range row {
-			if !isAlnum(b) {
-				b = '.'
-			}
-			line = append(line, b)
-		}
-		_, _ = q.Out.Write(append(line, '\n'))
+	for at := 0; at < len(e.Data); at += dumpRow {
+		q.scratch = appendDump(q.scratch[:0], e.Data[at:min(at+dumpRow, len(e.Data))], e.Off+int64(at))
+		_, _ = q.Out.Write(q.scratch)
 	}
-	q.scratch = line
+}
+
+// appendDump is a line of a dump: the offset, the bytes in hex, and those that are letters or digits.
+func appendDump(line, row []byte, off int64) []byte {
+	line = fmt.Appendf(line, "%08x:  ", off)
+	for _, b := range row {
+		line = append(line, hexDigits[b>>4], hexDigits[b&15], ' ')
+	}
+	line = append(line, ' ')
+	for _, b := range row {
+		if !isAlnum(b) {
+			b = '.'
+		}
+		line = append(line, b)
+	}
+	return append(line, '\n')
 }
 
 func isAlnum(b byte) bool {
