@@ -121,9 +121,10 @@ func (p program) as(dialect string) program {
 }
 
 // environ is the whole environment of a run. It has no home, so that nothing
-// of the person who runs the tests is read or written.
+// of the person who runs the tests is read or written. A program with the race
+// detector would sleep for a second at its end.
 func (p program) environ() []string {
-	env := []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=/nonexistent", "TERM=dumb"}
+	env := []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=/nonexistent", "TERM=dumb", "GORACE=atexit_sleep_ms=0"}
 	return append(env, p.env...)
 }
 
@@ -140,6 +141,7 @@ type run struct {
 type answer struct {
 	status, stdout, stderr string
 	after                  []string
+	took                   time.Duration
 }
 
 // run starts the program, waits for its end and returns its answer unfiltered.
@@ -155,8 +157,9 @@ func (p program) run(r run) (answer, error) {
 	if r.merged {
 		cmd.Stderr = cmd.Stdout
 	}
+	start := time.Now()
 	err := cmd.Run()
-	a := answer{stdout: out.String(), stderr: errs.String(), status: hangs}
+	a := answer{stdout: out.String(), stderr: errs.String(), status: hangs, took: time.Since(start)}
 	if ctx.Err() != nil {
 		return a, nil
 	}

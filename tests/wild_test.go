@@ -67,7 +67,7 @@ func (w wildRow) text() string { return strings.Join(w.args, " ") + "\n" + w.std
 // needs are the drivers that the row names.
 func (w wildRow) needs() []string {
 	var needs []string
-	for _, driver := range []string{"qcow2", "vmdk", "blkverify", "quorum"} {
+	for _, driver := range []string{"qcow2", "data-file", "vmdk", "blkverify", "quorum"} {
 		if strings.Contains(w.text(), driver) {
 			needs = append(needs, driver)
 		}
