@@ -182,14 +182,14 @@ func causeOf(want, got []byte, off int64) (Cause, []Range) {
 			return Cause{Class: OneBit, Bit: uint8(bits.TrailingZeros8(diff)), At: off + int64(first)}, parts
 		}
 	}
-	if _, ok := parseHeader(got[first:]); ok && first > 0 {
-		return Cause{Class: Leftover, At: off + int64(first)}, parts
-	}
 	if cause, ok := filledWith(got[first : last+1]); ok {
 		return cause, parts
 	}
 	if delta, ok := displacement(want, got, first, last); ok {
 		return Cause{Class: Shifted, Delta: delta}, parts
+	}
+	if _, ok := parseHeader(got[first:]); ok && first > 0 {
+		return Cause{Class: Leftover, At: off + int64(first)}, parts
 	}
 	if cause, ok := filledParts(parts); ok {
 		return cause, parts
@@ -326,12 +326,10 @@ func strayHeader(p []byte) (h Header, at int, ok bool) {
 func (c *checker) blameLost(b *Bad, x *expectation) {
 	p := b.got
 	damaged := likeHeader(p[min(c.l.HeaderOffset, len(p)):], b.Off, len(p))
-	k := c.l.sum
-	if k == nil {
-		k = &sums[0]
+	data := c.l.headerSize()
+	if c.l.sum == nil {
+		data = longHeader + maxSum // whatever the type is
 	}
-	h := Header{Long: c.l.Fio.long()}
-	data := h.size() + k.size
 	if data >= len(p) || c.l.HeaderOffset != 0 {
 		if damaged {
 			b.Cause = Cause{Class: HeaderOnly}

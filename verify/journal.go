@@ -75,10 +75,22 @@ func recordCRC(before uint32, record []byte) uint32 {
 	return crc32c(p[:n+4])
 }
 
-func (j *journal) issue(number uint64, count int)       { j.add(journalIssue, number, count) }
-func (j *journal) acknowledge(number uint64, count int) { j.add(journalAck, number, count) }
-func (j *journal) flushBegins()                         { j.add(journalFlushBegins, 0, 0) }
-func (j *journal) flushed()                             { j.add(journalFlushed, 0, 0) }
+func (j *journal) issue(list []request)       { j.writes(journalIssue, list) }
+func (j *journal) acknowledge(list []request) { j.writes(journalAck, list) }
+func (j *journal) flushBegins()               { j.add(journalFlushBegins, 0, 0) }
+func (j *journal) flushed()                   { j.add(journalFlushed, 0, 0) }
+
+// writes adds a record for each run of numbers.
+func (j *journal) writes(kind uint32, list []request) {
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].number == list[0].number+uint64(n) {
+			n++
+		}
+		j.add(kind, list[0].number, n)
+		list = list[n:]
+	}
+}
 
 // flush hands what was added to the writer, in one piece.
 func (j *journal) flush() error {

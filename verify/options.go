@@ -84,6 +84,7 @@ type Options struct {
 	NrFiles   int      // nrfiles
 	NumJobs   int      // numjobs; see [Options.Clones]
 	Clone     int      // which of them, from 0
+	File      int      // which of the files this is, from 0; each has its part of Size
 
 	// ReadFile reads the files that patterns name, as [Parser] has it.
 	ReadFile func(name string, limit int) ([]byte, error) `json:"-"`
@@ -161,6 +162,9 @@ type layout struct {
 	// headless: the data are the pattern or ordinary fill.
 	headless bool
 	content  content
+	// files is how many files the job has, and part the size of each.
+	files int
+	part  int64
 	// interval is the length of a block with one header; 0: that of the request.
 	interval int
 }
@@ -173,6 +177,8 @@ func newLayout(o Options) (*layout, error) {
 	}
 	l.Thread = max(l.Thread, 1)
 	l.Loops = max(l.Loops, 1)
+	l.files = len(l.Files())
+	l.part = l.Size / int64(l.files)
 	if !l.RandRepeat && !l.RandSeedGiven {
 		l.HeaderSeed = false
 		l.Sequence = l.Sequence && !l.Direction.Random()
@@ -191,6 +197,8 @@ func (l *layout) checkSizes() error {
 		return fmt.Errorf("block size %d-%d is not within 1 and %d", l.MinBlock, l.MaxBlock, maxBlockSize)
 	case l.Offset < 0 || l.Size < 0 || l.Offset > math.MaxInt64-l.Size-maxBlockSize:
 		return fmt.Errorf("offset %d and size %d are out of range", l.Offset, l.Size)
+	case l.File < 0 || l.File >= l.files:
+		return fmt.Errorf("file %d of %d", l.File, l.files)
 	case l.Direction.Random() && !l.NoRandomMap && l.Generator != "lfsr" && l.Size/int64(l.MinBlock) > maxMapBlocks:
 		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap", l.Size/int64(l.MinBlock))
 	case l.BSUnaligned && l.overlaps():
@@ -381,7 +389,7 @@ func (l *layout) checkOrder() error {
 		return nil
 	}
 	seeds := makeSeeds(&l.Options)
-	_, err := newLFSR(l.Size/int64(l.MinBlock), seeds[l.Fio.streams().order])
+	_, err := newLFSR(l.part/int64(l.MinBlock), seeds[l.Fio.streams().order])
 	return err
 }
 

@@ -11,6 +11,7 @@ type request struct {
 	// mark is the request's index among those to be trimmed, from 1; 0 if it
 	// is to stay.
 	mark int64
+	file int
 	// unsure says that the write may not have reached the device, covered that
 	// a later one over it may have, in part.
 	unsure, covered bool
@@ -24,14 +25,20 @@ type order struct {
 
 	sizes, blocks, verify, mix, trims generator
 
-	lfsr   *lfsr
-	taken  blockMap
+	files  []place
+	turn   int    // the file of the next request
 	nul    uint64 // the seed of all blocks of verify=null
-	pos    int64  // of the next sequential request, from 0
-	done   int64  // bytes of this loop
+	done   int64  // bytes of this loop, in all files
 	loop   int
 	number uint64
 	trim   trimmer
+}
+
+// A place is where a job is in one of its files, which take turns.
+type place struct {
+	lfsr  *lfsr
+	taken blockMap
+	pos   int64 // of the next sequential request, from 0
 }
 
 func newOrder(l *layout) (*order, error) {
@@ -63,20 +70,30 @@ func (p *order) seed() {
 }
 
 // start begins a loop.
-func (p *order) start() (err error) {
-	p.pos, p.done = 0, 0
+func (p *order) start() error {
+	p.done, p.turn = 0, 0
+	p.files = make([]place, p.l.files)
+	for i := range p.files {
+		if err := p.startFile(&p.files[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *order) startFile(f *place) (err error) {
 	if !p.l.Direction.Random() {
 		return nil
 	}
-	n := p.l.Size / int64(p.l.MinBlock)
+	n := p.l.part / int64(p.l.MinBlock)
 	switch {
 	case p.l.Generator == "lfsr":
-		p.lfsr, err = newLFSR(n, p.seeds[p.l.Fio.streams().order])
+		f.lfsr, err = newLFSR(n, p.seeds[p.l.Fio.streams().order])
 	case p.l.NoRandomMap:
 	case p.l.Fio == Fio22:
-		p.taken = newQuirkyMap(n)
+		f.taken = newQuirkyMap(n)
 	default:
-		p.taken = newPlainMap(n)
+		f.taken = newPlainMap(n)
 	}
 	return err
 }
@@ -86,8 +103,8 @@ func (p *order) next(r *request) bool {
 	if p.l.NumberIOs > 0 && p.number >= uint64(p.l.NumberIOs) {
 		return false
 	}
-	off, n, ok := p.place()
-	if !ok {
+	file, off, n := p.place()
+	if n == 0 {
 		p.loop++
 		if !p.l.TimeBased && p.loop >= p.l.Loops || p.done == 0 || p.start() != nil {
 			return false
@@ -95,13 +112,11 @@ func (p *order) next(r *request) bool {
 		if p.l.RandRepeat {
 			p.seed()
 		}
-		if off, n, ok = p.place(); !ok {
+		if file, off, n = p.place(); n == 0 {
 			return false
 		}
 	}
-	p.pos = off + int64(n)
-	p.done += int64(n)
-	*r = request{off: p.l.Offset + off, n: n, number: p.number}
+	*r = request{off: p.l.Offset + off, n: n, number: p.number, file: file}
 	if p.l.Direction.Mixed() && below(p.mix, 100) < int64(p.l.MixRead) {
 		r.read = true
 		return true
@@ -122,39 +137,58 @@ func (p *order) contentSeed() uint64 {
 	return drawSeed(p.verify)
 }
 
-// place finds the next offset, from the start of the range, and the length.
-func (p *order) place() (off int64, n int, ok bool) {
-	size, least := p.l.Size, int64(p.l.MinBlock)
-	if p.done >= size || size < least {
-		return 0, 0, false
+// place finds the file of the next request, the offset from the start of the
+// range, and the length, which is 0 if there is none.
+func (p *order) place() (file int, off int64, n int) {
+	for range p.files {
+		if p.done >= p.l.Size {
+			break
+		}
+		file = p.turn
+		if p.turn++; p.turn == len(p.files) {
+			p.turn = 0
+		}
+		if off, n = p.placeIn(&p.files[file]); n > 0 {
+			p.files[file].pos = off + int64(n)
+			p.done += int64(n)
+			return file, off, n
+		}
 	}
-	off = p.pos
+	return 0, 0, 0
+}
+
+func (p *order) placeIn(f *place) (off int64, n int) {
+	size, least := p.l.part, int64(p.l.MinBlock)
+	if size < least {
+		return 0, 0
+	}
+	off = f.pos
 	if p.l.Direction.Random() {
-		b := p.block(size / least)
+		b := p.block(f, size/least)
 		if b < 0 {
-			return 0, 0, false
+			return 0, 0
 		}
 		off = b * least
 	}
 	if off > size-least {
-		return 0, 0, false
+		return 0, 0
 	}
 	n = p.length(size - off)
-	if p.taken != nil {
-		marked := p.taken.set(off/least, (n+p.l.MinBlock-1)/p.l.MinBlock)
+	if f.taken != nil {
+		marked := f.taken.set(off/least, (n+p.l.MinBlock-1)/p.l.MinBlock)
 		n = min(n, marked*p.l.MinBlock)
 	}
-	return off, n, n > 0
+	return off, n
 }
 
-// block draws the next of n blocks; -1 if there is none.
-func (p *order) block(n int64) int64 {
-	if p.lfsr != nil {
-		return p.lfsr.next()
+// block draws the next of n blocks of a file; -1 if there is none.
+func (p *order) block(f *place, n int64) int64 {
+	if f.lfsr != nil {
+		return f.lfsr.next()
 	}
 	b := below(p.blocks, float64(n))
-	if p.taken != nil && p.taken.isSet(b) {
-		return p.taken.nextFree(b)
+	if f.taken != nil && f.taken.isSet(b) {
+		return f.taken.nextFree(b)
 	}
 	return b
 }

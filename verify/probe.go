@@ -76,7 +76,7 @@ func (j *Job) recognise(ctx context.Context, open Opener) error {
 // probe looks for headers at the beginning of the range and then all over it.
 func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 	s := shape{length: j.l.interval, headerOffset: j.l.HeaderOffset, uneven: j.l.BSUnaligned}
-	if j.l.headless || j.l.Size == 0 {
+	if j.l.headless || j.l.part == 0 {
 		s.length = max(s.length, 1)
 		return s, nil
 	}
@@ -86,12 +86,12 @@ func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 	}
 	defer q.Close()
 	e := &engine{q: q, done: make([]int, 1)}
-	stride := max(j.l.Size/probePlaces, probeSize) &^ (pageSize - 1)
-	for at := int64(0); at < j.l.Size && len(s.headers) == 0; at += stride {
+	stride := max(j.l.part/probePlaces, probeSize) &^ (pageSize - 1)
+	for at := int64(0); at < j.l.part && len(s.headers) == 0; at += stride {
 		if err := ctx.Err(); err != nil {
 			return s, err
 		}
-		n := int(min(probeSize, j.l.Size-at))
+		n := int(min(probeSize, j.l.part-at))
 		if err := e.single(func(i int) { q.Read(i, j.l.Offset+at, n) }); err != nil {
 			continue // it will be reported when it is its turn
 		}

@@ -93,3 +93,33 @@ func tempFile(t testing.TB, n int64) *os.File {
 	}
 	return f
 }
+
+// memoryQueue does the requests on a slice.
+type memoryQueue struct {
+	fileQueue
+	p []byte
+}
+
+func openMemory(p []byte) Opener {
+	return func(ctx context.Context, depth, size int) (Queue, error) {
+		q, err := openFile(nil)(ctx, depth, size)
+		return &memoryQueue{*q.(*fileQueue), p}, err
+	}
+}
+
+func (q *memoryQueue) Read(slot int, off int64, n int) {
+	q.stage(slot, func() error {
+		if off+int64(n) > int64(len(q.p)) {
+			return io.ErrUnexpectedEOF
+		}
+		copy(q.buffers[slot][:n], q.p[off:])
+		return nil
+	})
+}
+
+func (q *memoryQueue) Write(slot int, off int64, n int) {
+	q.stage(slot, func() error {
+		copy(q.p[off:], q.buffers[slot][:n])
+		return nil
+	})
+}

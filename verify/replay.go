@@ -71,7 +71,7 @@ func (p *replay) fill(s *slot, want func(*request) (slotKind, bool)) bool {
 			return s.n > 0
 		}
 		kind, wanted := want(&p.ahead)
-		if !wanted {
+		if !wanted || p.ahead.file != p.j.l.File {
 			if s.n > 0 {
 				return true
 			}

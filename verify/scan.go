@@ -10,7 +10,7 @@ import (
 // about blocks is believed, what they leave out is found out from the headers:
 // the release, verify_offset and the length of blocks.
 func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
-	j.state = Progress{Phase: "verify", Total: j.l.Size}
+	j.state = Progress{Phase: "verify", Total: j.l.part}
 	shape, err := j.probe(ctx, open)
 	if err != nil {
 		return j.outcome(err)
@@ -40,7 +40,7 @@ func (j *Job) scanEven(ctx context.Context, open Opener) error {
 	step := int64(j.l.interval)
 	size := max(int64(j.l.MaxRequest)/step, 1) * step
 	pos := j.l.Offset + j.From
-	end := j.l.Offset + j.l.Size
+	end := j.l.Offset + j.l.part
 	return j.with(ctx, open, int(size), func(e *engine) error {
 		err := e.read(ctx, func(s *slot) bool {
 			if pos >= end || j.stops() {
@@ -117,7 +117,7 @@ const pageSize = 4096
 // more is its length.
 func (j *Job) walk(ctx context.Context, e *engine, size int) (more int, err error) {
 	c := e.workers[0].checker
-	end := j.l.Offset + j.l.Size
+	end := j.l.Offset + j.l.part
 	for pos := j.l.Offset + j.From; ; {
 		j.result.Position = pos - j.l.Offset
 		j.From = j.result.Position

@@ -45,7 +45,7 @@ func (j *Job) total() int64 {
 	if j.l.TimeBased {
 		return 0
 	}
-	return j.l.Size / int64(j.l.MinBlock) * int64(j.l.MinBlock) * int64(j.l.Loops)
+	return j.l.part / int64(j.l.MinBlock) * int64(j.l.MinBlock) * int64(j.l.Loops)
 }
 
 func (j *Job) newWriting(e *engine) (w *writing, err error) {
@@ -126,7 +126,7 @@ func (w *writing) next(s *slot) bool {
 func (w *writing) issued(list []int) error {
 	for _, i := range list {
 		if s := &w.e.slots[i]; s.kind == slotWrite {
-			w.log.issue(s.requests[0].number, len(s.requests))
+			w.log.issue(s.requests)
 		}
 	}
 	return w.log.flush()
@@ -136,7 +136,7 @@ func (w *writing) acknowledged(s *slot) {
 	if s.kind != slotWrite {
 		return
 	}
-	w.log.acknowledge(s.requests[0].number, len(s.requests))
+	w.log.acknowledge(s.requests)
 	w.j.result.Written += int64(s.n)
 	w.j.state.Done += int64(s.n)
 }
@@ -197,10 +197,13 @@ func (w *writing) trim() error {
 		if r.read || r.mark == 0 {
 			continue
 		}
+		w.trimmed++
+		if r.file != w.j.l.File {
+			continue
+		}
 		if err := w.e.single(func(i int) { w.e.q.Discard(i, r.off, int64(r.n)) }); err != nil {
 			return fmt.Errorf("discard %d bytes at %d: %w", r.n, r.off, err)
 		}
-		w.trimmed++
 		w.j.result.Trimmed += int64(r.n)
 	}
 	return nil
