@@ -3,6 +3,7 @@ package blockdev
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -540,6 +541,9 @@ func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
 func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (err error) {
 	if size < 0 {
 		return Refuse("Image size cannot be negative")
+	}
+	if size > maxLength {
+		return &Refusal{fmt.Sprintf("offset(%d) exceeds maximum(%d)", size, int64(maxLength)), syscall.EFBIG}
 	}
 	defer func(done func(error)) { done(err) }(g.begin("truncate", size, 0, f))
 	old := g.node.Info().Size

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -144,11 +145,33 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	d := &Device{tree: t, top: top.guard, claim: cfg.claim(root.mode)}
 	d.writethrough.Store(cfg.WriteThrough)
 	d.strict.Store(cfg.Strict)
-	if err := ClaimOn(ctx, d.top, d.claim); err != nil {
+	err = d.checkEnd()
+	if err == nil {
+		err = ClaimOn(ctx, d.top, d.claim)
+	}
+	if err != nil {
 		t.close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// checkEnd refuses to write to what ends inside a block: the last write would make it longer, for which nobody asked. A format
+// that stands on such a file manages its length itself.
+func (d *Device) checkEnd() error {
+	if d.claim.Use&PermWrite == 0 || d.claim.Use&PermResize != 0 {
+		return nil
+	}
+	for n := d.top; n != nil; n = n.Primary() {
+		lim := n.Info().Limits
+		if roundUp(lim.Size, SectorSize)%lim.requestAlign() != 0 {
+			return Refuse("Cannot get 'write' permission without 'resize': Image size is not a multiple of request alignment")
+		}
+		if _, ok := n.(Claimer); ok {
+			return nil
+		}
+	}
+	return nil
 }
 
 // claim is the one that was asked for, or the usual one.
@@ -390,6 +413,9 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 	return true, nil
 }
 
+// maxLength is the largest size of a node, in bytes. It leaves room to round up to any alignment without overflow.
+const maxLength = math.MaxInt64 &^ (1<<30 - 1)
+
 // probeSize is how much of a file format drivers may look at, in bytes.
 const probeSize = 2048
 
@@ -456,6 +482,9 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	node, err := n.driver.Open(ctx, t.opening(n, probed))
 	if err != nil {
 		return t.openError(n, err)
+	}
+	if node.Info().Size > maxLength {
+		return errors.Join(&Refusal{"Could not refresh total sector count: " + ErrnoText(syscall.EFBIG), syscall.EFBIG}, node.Close())
 	}
 	n.guard = newGuard(node, n.name)
 	n.guard.trace = t.cfg.Trace

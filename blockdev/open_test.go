@@ -256,3 +256,25 @@ func opts(t *testing.T, s string) *Options {
 	}
 	return o
 }
+
+// What ends inside a block cannot be written without growing, so it is refused unless growing was asked for.
+func TestOpenRefusesPartOfABlock(t *testing.T) {
+	odd := &ram{data: make([]byte, 512), lim: Limits{RequestAlign: 4096}}
+	cfg := testConfig(t, map[string]*ram{"odd": odd})
+	cfg.Format = "raw"
+	if _, err := Open(t.Context(), "odd", cfg); err == nil || !strings.Contains(err.Error(), "not a multiple of request alignment") {
+		t.Errorf("error %v", err)
+	}
+	cfg.Claim = Claim{Use: PermRead | PermWrite | PermResize, Share: PermAll}
+	if _, err := Open(t.Context(), "odd", cfg); err != nil {
+		t.Errorf("with permission to resize: %v", err)
+	}
+	cfg.Claim, cfg.Mode.ReadOnly = Claim{}, true
+	d, err := Open(t.Context(), "odd", cfg)
+	if err != nil {
+		t.Fatalf("read-only: %v", err)
+	}
+	if err := d.Top().Truncate(t.Context(), maxLength+1, PreallocOff, 0); Errno(err) != syscall.EFBIG {
+		t.Errorf("truncate beyond the largest size: %v", err)
+	}
+}
