@@ -61,7 +61,7 @@ func (p *Prompt) Next(ctx context.Context) (Line, error) {
 		switch {
 		case err == nil:
 			p.remember(text)
-			return Line{Text: text, Comments: p.Comments}, nil
+			return Line{Text: text, Comments: p.Comments, Typed: true}, nil
 		case !errors.Is(err, ErrInterrupted) || p.InterruptLeaves:
 			return Line{}, err
 		}

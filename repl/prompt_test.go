@@ -52,8 +52,8 @@ func TestPrompt(t *testing.T) {
 		if !slices.Equal(texts(got), want) || !errors.Is(err, wantErr) {
 			t.Errorf("%q, %v", texts(got), err)
 		}
-		if !got[0].Comments {
-			t.Error("no comments")
+		if !got[0].Comments || !got[0].Typed {
+			t.Errorf("%+v", got[0])
 		}
 		if e.history[0] != "earlier" || slices.Contains(e.history, "") {
 			t.Errorf("arrow up shows %q", e.history)

@@ -17,13 +17,13 @@ func TestScript(t *testing.T) {
 	t.Parallel()
 	lines, err := all(t, NewScript("f", strings.NewReader("# a comment\n\nlength\n  read 0 512 # more\r\n! write 0 1\n?discard 0 1\n\t!\tread\n#!x\n!\nquit")))
 	want := []Line{
-		{"length", "f:3", Success, true},
-		{"read 0 512 # more", "f:4", Success, true},
-		{"write 0 1", "f:5", Failure, true},
-		{"discard 0 1", "f:6", Either, true},
-		{"read", "f:7", Failure, true},
-		{"", "f:9", Failure, true},
-		{"quit", "f:10", Success, true},
+		{"length", "f:3", Success, true, false},
+		{"read 0 512 # more", "f:4", Success, true, false},
+		{"write 0 1", "f:5", Failure, true, false},
+		{"discard 0 1", "f:6", Either, true, false},
+		{"read", "f:7", Failure, true, false},
+		{"", "f:9", Failure, true, false},
+		{"quit", "f:10", Success, true, false},
 	}
 	if !slices.Equal(lines, want) || !errors.Is(err, io.EOF) {
 		t.Errorf("%v, %v", lines, err)

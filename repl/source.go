@@ -43,6 +43,8 @@ type Line struct {
 	Expect Expect
 	// Comments: a word that begins with '#' ends the line.
 	Comments bool
+	// Typed: a person has typed it and can be asked.
+	Typed bool
 }
 
 // Source gives lines one after the other.

@@ -44,7 +44,7 @@ func (p *program) openTerminal(stdout *os.File) {
 		return
 	}
 	p.terminal = t
-	p.out.SetWriter(t.Over(stdout))
+	p.out.SetWriter(p.around(stdout))
 	p.errs.Writer = t.Over(p.errs.Writer)
 }
 
@@ -62,6 +62,7 @@ func (p *program) prompt() repl.Source {
 		},
 		Await:           p.session.Await,
 		InterruptLeaves: p.dialect.Policy.InterruptKills,
+		Comments:        true,
 		History:         history,
 		Complain:        complain,
 	})
@@ -77,15 +78,19 @@ type runner struct {
 func (r runner) Run(ctx context.Context, line repl.Line) error {
 	ctx, done := r.interrupts.during(ctx)
 	defer done()
-	return line.Judge(r.Session.Run(ctx, session.Line{
-		Text: line.Text, Pos: line.Pos, Comments: line.Comments, MayFail: line.Expect != repl.Success,
+	err := line.Judge(r.Session.Run(ctx, session.Line{
+		Text: line.Text, Pos: line.Pos, Comments: line.Comments, MayFail: line.Expect != repl.Success, Typed: line.Typed,
 	}))
+	if errors.Is(err, repl.ErrUnexpectedSuccess) {
+		r.Fail(err)
+	}
+	return err
 }
 
 // read runs all lines.
 func (p *program) read(ctx context.Context) {
-	r := runner{p.session, p.interrupts}
-	err := repl.Run(ctx, repl.NewStack(p.lines()), r, !p.dialect.Policy.StopAtFailure)
+	p.stack = repl.NewStack(p.lines())
+	err := repl.Run(ctx, p.stack, runner{p.session, p.interrupts}, !p.dialect.Policy.StopAtFailure)
 	p.leaveTerminal()
 	switch {
 	case errors.Is(err, repl.ErrInterrupted):
@@ -94,6 +99,15 @@ func (p *program) read(ctx context.Context) {
 	case err != nil:
 		p.session.Fail(event.Fail(event.Report{Err: err}))
 	}
+}
+
+// source puts the commands of a file before all lines that were to come.
+func (p *program) source(name string) error { return p.stack.Source(name) }
+
+// confirm asks the person who types the lines.
+func (p *program) confirm(_ context.Context, question string) (string, error) {
+	p.printer.Flush()
+	return p.terminal.Ask(question)
 }
 
 // completer knows what may be typed.

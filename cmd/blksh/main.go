@@ -34,6 +34,7 @@ type program struct {
 
 	terminal   *repl.Terminal // nil if nobody types lines
 	interrupts *interrupts    // nil if Ctrl-C kills
+	stack      *repl.Stack
 }
 
 // stream is standard error, which goes around the line editor once there is one.
@@ -57,7 +58,7 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	}
 	p.printer = p.dialect.Printer(p.out, p.errs, p.name)
 	defer p.printer.Flush()
-	if err := p.prepare(argv, stdout); err != nil {
+	if err := p.prepare(argv, stdout, stderr); err != nil {
 		var early exit
 		if errors.As(err, &early) {
 			return int(early)
@@ -109,7 +110,7 @@ func (p *program) choose(words []string) (dialect.Dialect, bool) {
 }
 
 // prepare reads the options and makes the session.
-func (p *program) prepare(argv []string, stdout *os.File) error {
+func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 	if err := p.parse(argv); err != nil {
 		return err
 	}
@@ -118,11 +119,18 @@ func (p *program) prepare(argv []string, stdout *os.File) error {
 		return event.Fail(event.Report{Err: err})
 	}
 	p.openTerminal(stdout)
-	p.session = session.New(session.Config{
+	cfg := session.Config{
 		Table: table, Policy: p.dialect.Policy, Printer: p.printer, Drivers: drivers.All(),
 		Interactive: p.terminal != nil, Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
 		Raise: raise, Abort: func() { raise(int(syscall.SIGABRT)) }, Trace: p.options.trace,
-	})
+	}
+	if p.dialect.Specs == nil {
+		cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
+	}
+	if p.terminal != nil {
+		cfg.Confirm = p.confirm
+	}
+	p.session = session.New(cfg)
 	for id, data := range p.options.secrets {
 		p.session.SetSecret(id, data)
 	}

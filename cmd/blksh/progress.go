@@ -1,0 +1,42 @@
+package main
+
+import (
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/blksh/blksh/repl"
+)
+
+// progress shows on stderr how far long commands have come: by itself if that is a terminal, and a line for every SIGUSR1. What
+// is written to the same terminal goes around the line.
+func (p *program) progress(stdout, stderr *os.File) func(what string, total int64) (add func(n int64), end func()) {
+	var width func() int
+	if repl.IsTerminal(stderr) {
+		width = func() int { return repl.Width(stderr) }
+	}
+	progress := repl.NewProgress(stderr, width)
+	if width != nil {
+		p.errs.Writer = progress.Over(p.errs.Writer)
+		if repl.IsTerminal(stdout) {
+			p.out.SetWriter(progress.Over(p.around(stdout)))
+		}
+	}
+	wanted := make(chan os.Signal, 1)
+	signal.Notify(wanted, syscall.SIGUSR1)
+	go func() {
+		for range wanted {
+			progress.Print()
+		}
+	}()
+	return progress.Begin
+}
+
+// around is a terminal on which a line may be edited.
+func (p *program) around(f *os.File) io.Writer {
+	if p.terminal == nil {
+		return f
+	}
+	return p.terminal.Over(f)
+}
