@@ -91,33 +91,33 @@ func (d *disk) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.
 func (d *disk) WriteVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
 	p := make([]byte, v.Len())
 	v.CopyTo(p)
-	d.record(event{kind: evWrite, off: off, data: p})
-	return nil
+	return d.record(event{kind: evWrite, off: off, data: p})
 }
 
 func (d *disk) Zero(_ context.Context, off, n int64, _ blockdev.Flags) error {
-	d.record(event{kind: evWrite, off: off, data: make([]byte, n)})
-	return nil
+	if n > diskLimit {
+		return syscall.EFBIG
+	}
+	return d.record(event{kind: evWrite, off: off, data: make([]byte, n)})
 }
 
 func (d *disk) Discard(_ context.Context, off, n int64, _ blockdev.Flags) error {
 	d.mu.Lock()
 	n = min(n, int64(len(d.data))-off)
 	d.mu.Unlock()
-	if n > 0 {
-		d.record(event{kind: evWrite, off: off, data: make([]byte, n)})
+	if n <= 0 {
+		return nil
 	}
-	return nil
+	return d.record(event{kind: evWrite, off: off, data: make([]byte, n)})
 }
 
 func (d *disk) Truncate(_ context.Context, size int64, _ blockdev.Prealloc, _ blockdev.Flags) error {
-	d.record(event{kind: evTruncate, size: size})
-	return nil
+	return d.record(event{kind: evTruncate, size: size})
 }
 
 func (d *disk) Flush(context.Context) error {
 	if d.deaf == "" || !calledFrom(d.deaf) {
-		d.record(event{kind: evFlush})
+		return d.record(event{kind: evFlush})
 	}
 	return nil
 }
@@ -137,12 +137,19 @@ func calledFrom(name string) bool {
 	}
 }
 
-func (d *disk) record(e event) {
+// diskLimit is the longest disk, in bytes.
+const diskLimit = 16 << 20
+
+func (d *disk) record(e event) error {
+	if e.off < 0 || e.off > diskLimit-int64(len(e.data)) || e.size > diskLimit {
+		return syscall.EFBIG
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e.op = d.op
 	d.log = append(d.log, e)
 	d.data = e.apply(d.data, func(int64) bool { return true })
+	return nil
 }
 
 // apply makes the change to data, but only in the sectors that survive.

@@ -54,7 +54,7 @@ func options(pairs ...any) *blockdev.Options {
 func openImage(t fataler, path string, o *blockdev.Options) *blockdev.Device {
 	t.Helper()
 	d, err := blockdev.Open(context.Background(), path, blockdev.OpenConfig{
-		Drivers: testDrivers, Format: "qcow2", Options: o, Mode: blockdev.Mode{Unmap: true},
+		Drivers: testDrivers, Format: "qcow2", Options: o, Mode: blockdev.Mode{Unmap: true, NoFlush: true},
 		Notify: func(n blockdev.Notice) { t.Logf("notice: %+v", n) },
 	})
 	if err != nil {

@@ -1,0 +1,212 @@
+package qcow2_test
+
+import (
+	"context"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/file"
+	"github.com/blksh/blksh/blockdev/qcow2"
+)
+
+// seeds are small images of each feature, by name, made without any peer.
+func seeds(t testing.TB) map[string][]byte {
+	t.Helper()
+	dir := t.TempDir()
+	list := map[string][]byte{}
+	for name, o := range map[string]*blockdev.Options{
+		"v2":       options("compat", "0.10", "cluster_size", "512"),
+		"v3":       options("cluster_size", "512", "refcount_bits", "64"),
+		"bits":     options("cluster_size", "1024", "refcount_bits", "1"),
+		"extended": options("cluster_size", "16384", "extended_l2", "on"),
+		"zstd":     options("cluster_size", "4096", "compression_type", "zstd", "lazy_refcounts", "on"),
+	} {
+		path := filepath.Join(dir, name)
+		err := blockdev.Create(context.Background(), path, blockdev.CreateConfig{Drivers: testDrivers, Format: "qcow2", Options: o, Size: 200 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill(t, path)
+		if list[name], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
+}
+
+// fill puts every kind of cluster into an image.
+func fill(t testing.TB, path string) {
+	ctx := context.Background()
+	d := openImage(t, path, options())
+	c := d.Info().Cluster
+	data := make([]byte, c)
+	for i := range data {
+		data[i] = byte(i * i >> 3)
+	}
+	constant := make([]byte, c)
+	for i := range constant {
+		constant[i] = 7
+	}
+	for _, err := range []error{
+		d.Write(ctx, blockdev.Vec{data}, 0, 0),
+		d.Write(ctx, blockdev.Vec{constant}, 2*c, blockdev.Compressed),
+		d.Write(ctx, blockdev.Vec{constant}, 3*c, blockdev.Compressed),
+		d.Write(ctx, blockdev.Vec{data[:c/2]}, 4*c+c/4, 0),
+		d.Zero(ctx, 5*c, c, 0),
+		d.Zero(ctx, 4*c, c, blockdev.MayUnmap),
+		d.WriteVMState(ctx, blockdev.Vec{data}, 0),
+		d.Close(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// abuse opens an image that may hold anything and does everything with it. Nothing may panic, hang or take memory by the image's
+// word; all else is allowed.
+func abuse(name string, image []byte) {
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	for _, readOnly := range []bool{true, false} {
+		_, o := newDisk(name, image)
+		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
+			Drivers: []blockdev.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o,
+			Mode: blockdev.Mode{Unmap: true, ReadOnly: readOnly},
+			Gate: func(blockdev.Link) error { return os.ErrPermission },
+		})
+		if err != nil {
+			continue
+		}
+		use(ctx, d, readOnly)
+		_ = d.Close()
+	}
+	disks.Delete(name)
+}
+
+// use does one of each. Errors are no matter.
+func use(ctx context.Context, d *blockdev.Device, readOnly bool) {
+	n := min(d.Length(), 1<<20)
+	buf := make([]byte, n)
+	_ = d.Read(ctx, blockdev.Vec{buf}, 0, 0)
+	for off, i := int64(0), 0; off < d.Length() && i < 1000; i++ {
+		e, err := d.Status(ctx, off, d.Length()-off)
+		if err != nil || e.Len <= 0 {
+			break
+		}
+		off += e.Len
+	}
+	_ = d.ReadVMState(ctx, blockdev.Vec{buf[:min(n, 4096)]}, 100)
+	if s, ok := blockdev.Find[blockdev.Describer](d.Top()); ok {
+		s.Describe()
+	}
+	c, _ := blockdev.Find[blockdev.Checker](d.Top())
+	_, _ = c.Check(ctx, 0)
+	if readOnly {
+		return
+	}
+	_ = d.Write(ctx, blockdev.Vec{buf[:n/2]}, n/4, 0)
+	_ = d.Write(ctx, blockdev.Vec{buf[:min(n, d.Info().Cluster)]}, 0, blockdev.Compressed)
+	_ = d.Zero(ctx, 0, n, blockdev.MayUnmap)
+	_ = d.Discard(ctx, 0, n)
+	_ = d.WriteVMState(ctx, blockdev.Vec{buf[:min(n, 4096)]}, 0)
+	_, _ = c.Check(ctx, blockdev.FixErrors|blockdev.FixLeaks)
+	_ = d.Truncate(ctx, d.Length()/2&^511, blockdev.PreallocOff)
+	_ = d.Truncate(ctx, min(d.Length()+1<<20, 4<<20), blockdev.PreallocOff)
+}
+
+// FuzzImage changes images at random.
+func FuzzImage(f *testing.F) {
+	for _, b := range seeds(f) {
+		f.Add(b)
+	}
+	f.Fuzz(func(_ *testing.T, image []byte) { abuse("fuzz", image) })
+}
+
+// TestPlanted puts numbers that hurt into every word of the header and of the first entries of every table.
+func TestPlanted(t *testing.T) {
+	values := []uint64{1, 0xffffffff, 1 << 56, 1<<63 - 1, 1 << 63, ^uint64(0), 0x8000000000000200, 1 << 62, 512, 1 << 40}
+	for name, image := range seeds(t) {
+		t.Run(name, func(t *testing.T) {
+			cluster := 1 << binary.BigEndian.Uint32(image[20:])
+			places := []int{}
+			for at := 4; at < 120; at += 4 {
+				places = append(places, at)
+			}
+			for c := cluster; c < len(image)-16; c += cluster {
+				places = append(places, c, c+8)
+			}
+			for _, at := range places[:min(len(places), 60)] {
+				for _, v := range values {
+					b := append([]byte(nil), image...)
+					if at < 120 {
+						binary.BigEndian.PutUint32(b[at:], uint32(v>>32|v))
+					} else {
+						binary.BigEndian.PutUint64(b[at:], v)
+					}
+					abuse("planted", b)
+				}
+			}
+		})
+	}
+}
+
+// TestRefused asks for the words with which images are refused, as measured with qemu-io 7.2.22.
+func TestRefused(t *testing.T) {
+	base := seeds(t)["v3"]
+	put32 := func(at int, v uint32) func([]byte) { return func(b []byte) { binary.BigEndian.PutUint32(b[at:], v) } }
+	put64 := func(at int, v uint64) func([]byte) { return func(b []byte) { binary.BigEndian.PutUint64(b[at:], v) } }
+	for _, c := range []struct {
+		name   string
+		change func([]byte)
+		want   string
+	}{
+		{"magic", put32(0, 1), "Image is not in qcow2 format"},
+		{"version", put32(4, 9), "Unsupported qcow2 version 9"},
+		{"cluster bits", put32(20, 40), "Unsupported cluster size: 2^40"},
+		{"header length", put32(100, 80), "qcow2 header too short"},
+		{"long header", put32(100, 1<<20), "qcow2 header exceeds cluster size"},
+		{"backing offset", put64(8, 1<<30), "Invalid backing file offset"},
+		{"compression", func(b []byte) { b[104] = 7 }, "qcow2: unknown compression type: 7"},
+		{"compression bit", put64(72, 8), "qcow2: Compression type incompatible feature bit must not be set"},
+		{"feature", put64(72, 1<<40), "Unsupported qcow2 feature(s): Unknown incompatible feature: 10000000000"},
+		{"corrupt", put64(72, 2), "qcow2: Image is corrupt; cannot be opened read/write"},
+		{"subcluster", put64(72, 16), "Unsupported subcluster size: 16"},
+		{"refcount width", put32(96, 7), "Reference count entry width too large; may not exceed 64 bits"},
+		{"no refcounts", put32(56, 0), "Image does not contain a reference count table"},
+		{"refcount table", put32(56, 1<<31), "Reference count table too large"},
+		{"refcount offset", put64(48, 0x123), "Reference count table offset invalid"},
+		{"snapshots", put32(60, 1<<31), "Snapshot table too large"},
+		{"snapshot offset", func(b []byte) { put32(60, 1)(b); put64(64, 1)(b) }, "Snapshot table offset invalid"},
+		{"l1 size", put32(36, 1<<31), "Active L1 table too large"},
+		{"l1 offset", put64(40, 0x123), "Active L1 table offset invalid"},
+		{"big", put64(24, 1<<62), "Image is too big"},
+		{"short l1", put64(24, 1<<40), "L1 table is too small"},
+		{"encryption", put32(32, 2), "Parameter 'encrypt.key-secret' is required for cipher"},
+		{"other encryption", put32(32, 9), "Unsupported encryption method 9"},
+		{"extension", func(b []byte) { put32(112, 0x77)(b); put32(116, 1<<20)(b) }, "Header extension too large"},
+		{"backing name", func(b []byte) { put64(8, 200)(b); put32(16, 2000)(b); put32(112, 0)(b) }, "Backing file name too long"},
+		{"data file", put64(72, 4), "Unsupported qcow2 feature(s): "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := append([]byte(nil), base...)
+			c.change(b)
+			_, o := newDisk("refused", b)
+			d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
+				Drivers: []blockdev.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
+			})
+			if err == nil {
+				_ = d.Close()
+				t.Fatalf("opened; want %q", c.want)
+			}
+			if !strings.HasPrefix(err.Error(), c.want) {
+				t.Fatalf("%q, not %q", err, c.want)
+			}
+		})
+	}
+}
