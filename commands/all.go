@@ -10,8 +10,9 @@ import "github.com/blksh/blksh/commands/session"
 // All is every command there is.
 func All() []session.Command {
 	return []session.Command{
-		abort, aioDiscard, aioFlush, aioRead, aioWrite, alloc, breakCommand, closeCommand, discard, flush, help, info, length,
-		mapCommand, multiwrite, open, quit, read, readv, removeBreak, reopen, resume, sigraise, sleep, truncate, waitBreak, write,
-		writev, zoneAppend, zoneClose, zoneFinish, zoneOpen, zoneReport, zoneReset,
+		abort, aioDiscard, aioFlush, aioRead, aioWrite, alloc, breakCommand, capabilities, check, closeCommand, create,
+		discard, flush, help, images, info, length, mapCommand, multiwrite, open, quit, read, readv, removeBreak, reopen,
+		resume, sigraise, sleep, sourceCommand, truncate, use, version, waitBreak, write, writev, zoneAppend, zoneClose,
+		zoneFinish, zoneOpen, zoneReport, zoneReset,
 	}
 }

@@ -15,15 +15,21 @@ var info = session.Command{
 	Long: ` Example:
  info                  shows the format of the image and what is special about it
 `,
-	New: func(*session.Flags) session.Run {
+	New: func(f *session.Flags) session.Run {
+		sizes := false
+		f.Offer("sizes", func(int) error {
+			sizes = true
+			return nil
+		})
 		return func(_ context.Context, s *session.Session, im *session.Image) error {
 			told := im.Dev.Info()
 			e := event.Info{Driver: told.Driver, Cluster: told.Cluster, VMState: told.VMStateOff}
 			e.Protocol = kindOf(s, told.Driver) == blockdev.Protocol
 			e.Known = tellsSizes(s, im.Dev.Top())
 			e.FormatSpecific = im.Dev.Describe()
+			e.Image, e.Block = im.Describe(), im.Dev.Block()
 			s.Emit(e)
-			if !e.Known {
+			if sizes && !e.Known {
 				return session.Shown(event.Fail(event.Failed{Op: "info", Err: blockdev.ErrNotSupported}))
 			}
 			return nil

@@ -11,17 +11,20 @@ import (
 
 var open = session.Command{
 	Name: "open", Alias: "o", Min: 1, Max: -1,
-	Args:  "[-rsCnkU] [-t cache] [-d discard] [-i aio] [-o options] [path]",
+	Args:  "[-rwsCnkU] [-a name] [-t cache] [-d discard] [-i aio] [-o options] [path]",
 	Short: "open the file specified by path",
 	Long: ` Example:
  open -r disk.img                   opens a file for reading
  open -o driver=raw,offset=1M disk  leaves out its first MiB
 
  -r          read only
+ -w          block devices may be written to; --in-use: also while others use them
+ -a NAME     beside the images that are open, under this name
  -s          writes go to a temporary overlay
  -n          bypass the page cache, as -t none
  -C          copy what is read from a backing file into the image
- -U          share the image with programs that write it (with -r)
+ -U          share the image with programs that write it
+ --strict    refuse writes that are not made of whole blocks; --rmw: take them with -n too
  -k          as -i native
  -t MODE     cache mode: none, writeback, writethrough, directsync, unsafe
  -d MODE     discard mode: ignore, unmap
@@ -61,6 +64,11 @@ var open = session.Command{
 			return err
 		})
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the image with programs that write it")
+		f.Text(&o.As, nil, 'a', "as", "NAME", "beside the images that are open, under this name")
+		f.Bool(&o.Write, 'w', "write", "block devices may be written to")
+		f.Bool(&o.InUse, 0, "in-use", "block devices may be written to while others use them")
+		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
+		f.Bool(&o.Parts, 0, "rmw", "take writes that are not made of whole blocks")
 		f.Ignored('g', "", "accepted for old scripts")
 		f.OptWord("path", func(word string) error {
 			if f.ImageOpts() {
@@ -74,13 +82,23 @@ var open = session.Command{
 }
 
 var closeCommand = session.Command{
-	Name: "close", Alias: "c", Needs: session.File,
+	Name: "close", Alias: "c", Max: 1, Needs: session.File,
+	Args:  "[name]",
 	Short: "close the current open file",
 	Long: ` Example:
  close                 waits for requests in the background and closes the image
+ close old.img         closes another one
 `,
-	New: func(*session.Flags) session.Run {
+	New: func(f *session.Flags) session.Run {
+		var name string
+		f.OptWord("name", word(&name))
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if name != "" {
+				var err error
+				if im, err = named(s, name); err != nil {
+					return err
+				}
+			}
 			_ = s.Close(ctx, im) // what fails there is told by the layer that failed
 			return nil
 		}
@@ -95,7 +113,7 @@ var reopen = session.Command{
  reopen -w             allows writing to an image that was opened read-only
  reopen -c none        bypasses the page cache from now on
 
- -r, -w      without, with permission to write
+ -r, -w      without, with permission to write; --in-use: also to a device that others use
  -c MODE     cache mode: none, writeback, writethrough, directsync, unsafe
  -o OPTIONS  key=value,... for the image and, below file., for what it lies in
 `,
@@ -120,6 +138,7 @@ var reopen = session.Command{
 		})
 		f.Flag('r', "read-only", "", "without permission to write", access(true))
 		f.Flag('w', "read-write", "", "with permission to write", access(false))
+		f.Bool(&r.InUse, 0, "in-use", "block devices may be written to while others use them")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return s.Reopen(ctx, im, r)
 		}

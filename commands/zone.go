@@ -58,7 +58,7 @@ func onZones(
 // zoneCommand is a command that manages the zones of a range.
 func zoneCommand(name, alias, short, example string, op blockdev.ZoneOp) session.Command {
 	return session.Command{
-		Name: name, Alias: alias, Min: 2, Max: 2, Needs: session.File,
+		Name: name, Alias: alias, Min: 2, Max: 2, Needs: session.File | session.Changes,
 		Args: "offset len", Short: short, Long: " Example:\n" + example,
 		New: func(f *session.Flags) session.Run {
 			var off, n int64
@@ -86,7 +86,7 @@ var (
 )
 
 var zoneAppend = session.Command{
-	Name: "zone_append", Alias: "zap", Min: 3, Max: 4, Needs: session.File,
+	Name: "zone_append", Alias: "zap", Min: 3, Max: 4, Needs: session.File | session.Changes,
 	Args:  "offset len [len..]",
 	Short: "append write a number of bytes at a specified offset",
 	Long: ` Example:

@@ -160,6 +160,11 @@ type Parser struct {
 	Limit int
 }
 
+// PatternForms are the forms that a Parser reads, in the words of Parse.
+func PatternForms() []string {
+	return []string{"zero", "random:SEED", "stamp", "stamp:TAG", `"text"`, "0xHEX", "NUMBER", "%o", "'name'"}
+}
+
 // ParsePattern reads a pattern with the zero Parser.
 func ParsePattern(s string) (Pattern, error) { return Parser{}.Parse(s) }
 

@@ -23,11 +23,12 @@ func native() Dialect {
 			MaxRequest:    math.MaxInt64,
 			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,
+			Several: true, Careful: true, Alone: true, WholeBlocks: true,
 			StopAtFailure: true, BackgroundStatus: true,
 			Status: nativeStatus,
 		},
 		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {
-			return &print.QEMU{Out: out, Err: errs, Name: program, Times: args.ReportQEMU}
+			return print.NewNative(out, errs, program)
 		},
 		Program: programNative,
 	}
@@ -54,21 +55,32 @@ func nativeStatus(err error) int {
 		return statusIO
 	}
 	switch e := failure.Event.(type) {
-	case event.Mismatch:
+	case event.Mismatch, event.Checked, event.Unexpected:
 		return statusData
 	case event.OpenFailed:
-		if errors.Is(e.Err, syscall.EAGAIN) || errors.Is(e.Err, syscall.EBUSY) {
+		if locked(e.Err) {
 			return statusLocked
 		}
 		return statusOpen
-	case event.Failed, event.BreakFailed, event.FileError:
+	case event.Failed:
+		if errors.As(e.Err, new(*blockdev.AlignError)) {
+			return statusUsage
+		}
+		return statusIO
+	case event.BreakFailed, event.FileError:
 		return statusIO
 	case event.Report:
-		if errors.Is(e.Err, blockdev.ErrReadOnly) {
+		switch {
+		case errors.Is(e.Err, blockdev.ErrReadOnly):
 			return statusUsage
+		case locked(e.Err):
+			return statusLocked
 		}
 		return statusIO
 	default:
 		return statusUsage
 	}
 }
+
+// locked says whether others stand in the way.
+func locked(err error) bool { return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EBUSY) }

@@ -63,7 +63,7 @@ var specsQEMU = map[string]session.Spec{
 	},
 	"flush":  {Short: "flush all in-core file state to disk"},
 	"help":   {Args: "[command]", Short: "help for one or all commands", Max: 1, Checks: "command"},
-	"info":   {Short: "prints information about the current file"},
+	"info":   {Short: "prints information about the current file", Checks: "sizes"},
 	"length": {Short: "gets the length of the current file"},
 	"map":    {Args: " ", Short: "prints the allocated areas of a file", Checks: "by-allocation"},
 	"open": {

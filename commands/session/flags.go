@@ -32,6 +32,7 @@ type Flags struct {
 	span     span
 	instead  Run
 	warnings []event.Event
+	needs    Needs    // see Need
 	words    []string // as typed, after the name
 }
 
@@ -140,8 +141,12 @@ func (f *Flags) Text(p *string, given *bool, letter byte, long, value, help stri
 func (f *Flags) Size(p *int64, given *bool, letter byte, long, value, help string) {
 	f.Flag(letter, long, value, help, func(word string) error {
 		*given = true
+		name := long
+		if letter != 0 {
+			name = string(letter)
+		}
 		var err error
-		*p, err = f.Number(string(letter), word)
+		*p, err = f.Number(name, word)
 		return err
 	})
 }
@@ -257,6 +262,9 @@ func (f *Flags) Check(name string, check func(operands int) error) {
 func (f *Flags) Offer(name string, check func(operands int) error) {
 	f.steps = append(f.steps, step{name: name, check: check, offered: true})
 }
+
+// Need says that the words given so far make the command need more than others of its name.
+func (f *Flags) Need(n Needs) { f.needs |= n }
 
 // Conflict is Check for flags that do not go together: it fails with a sentence when bad says so.
 func (f *Flags) Conflict(name, message string, bad func() bool) {

@@ -38,6 +38,9 @@ type Config struct {
 	// ImageOpts: the operand of open is an option string.
 	ImageOpts bool
 	Now       func() time.Time
+	// About is which program this is, Dialects the names of those it speaks.
+	About    event.Version
+	Dialects []string
 	// Raise sends the process a signal as a C program would get it, Abort ends it with SIGABRT.
 	Raise func(signal int)
 	Abort func()
@@ -187,7 +190,10 @@ func (s *Session) run(ctx context.Context, line Line) error {
 	if err != nil {
 		return err
 	}
-	if line.Typed && row.Needs&(Write|Changes) != 0 {
+	if err := s.permit(ctx, im, s.flags.needs); err != nil {
+		return err
+	}
+	if line.Typed && (row.Needs|s.flags.needs)&(Write|Changes) != 0 {
 		if err := s.confirm(ctx, im); err != nil {
 			return err
 		}
@@ -203,10 +209,15 @@ func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string
 	if n := len(words) - 1; n < row.Min || row.Max >= 0 && n > row.Max {
 		return event.Fail(event.BadCount{Name: words[0], Given: n, Min: row.Min, Max: row.Max})
 	}
-	if row.Needs&Write == 0 || !s.Policy.AskPermission {
+	return s.permit(ctx, im, row.Needs)
+}
+
+// permit makes sure that the image may be written to if that is needed.
+func (s *Session) permit(ctx context.Context, im *Image, needs Needs) error {
+	if needs&Write == 0 || !s.Policy.AskPermission {
 		return nil
 	}
-	if err := im.Dev.NeedWrite(ctx, row.Needs&Resize != 0); err != nil {
+	if err := im.Dev.NeedWrite(ctx, needs&Resize != 0); err != nil {
 		return event.Fail(event.Report{Err: err})
 	}
 	return nil

@@ -1,0 +1,97 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+var version = session.Command{
+	Name: "version", Max: 1,
+	Args:  "[--json]",
+	Short: "shows which program this is",
+	Long: ` Example:
+ version --json        for programs
+
+ --json      as one object, whatever the other output is
+`,
+	New: func(f *session.Flags) session.Run {
+		return tellOf(f, func(s *session.Session) event.Event { return s.About })
+	},
+}
+
+var capabilities = session.Command{
+	Name: "capabilities", Max: 1,
+	Args:  "[--json]",
+	Short: "lists what this program can do",
+	Long: ` Example:
+ capabilities --json   commands with their flags, drivers, dialects and patterns, for programs
+
+ --json      as one object, whatever the other output is
+`,
+	New: func(f *session.Flags) session.Run {
+		return tellOf(f, func(s *session.Session) event.Event {
+			able := event.Capabilities{Dialects: s.Dialects, Patterns: verify.PatternForms()}
+			for _, row := range s.Table.Rows() {
+				able.Commands = append(able.Commands, event.CommandInfo{Name: row.Name, Alias: row.Alias, Flags: flagsOf(row)})
+			}
+			for _, d := range s.Drivers {
+				able.Drivers = append(able.Drivers, event.DriverInfo{Name: d.Name, Kind: d.Kind.String(), Creates: d.Create != nil})
+			}
+			return able
+		})
+	},
+}
+
+// tellOf is a command that says one thing, as JSON if that is asked for.
+func tellOf(f *session.Flags, what func(s *session.Session) event.Event) session.Run {
+	var asJSON bool
+	f.Bool(&asJSON, 0, "json", "as one object, whatever the other output is")
+	return func(_ context.Context, s *session.Session, _ *session.Image) error {
+		e := what(s)
+		if asJSON {
+			e = event.AsJSON{Event: e}
+		}
+		s.Emit(e)
+		return nil
+	}
+}
+
+func flagsOf(row *session.Row) []string {
+	var flags []string
+	for _, o := range row.Options() {
+		if o.Letter != 0 {
+			flags = append(flags, "-"+string(rune(o.Letter)))
+		}
+		if o.Long != "" {
+			flags = append(flags, "--"+o.Long)
+		}
+	}
+	return flags
+}
+
+var sourceCommand = session.Command{
+	Name: "source", Min: 1, Max: 1,
+	Args:  "file",
+	Short: "runs the commands of a file",
+	Long: ` Example:
+ source check.blk      stops at the first command that fails
+
+ Lines that begin with # are comments. Before a command, ! says that it must fail and ? that it may.
+`,
+	New: func(f *session.Flags) session.Run {
+		var name string
+		f.Word("file", word(&name))
+		return func(_ context.Context, s *session.Session, _ *session.Image) error {
+			if s.Source == nil {
+				return event.Fail(event.Conflict{Message: "scripts cannot be read here"})
+			}
+			if err := s.Source(name); err != nil {
+				return event.Fail(event.ScriptFailed{Err: err})
+			}
+			return nil
+		}
+	},
+}
