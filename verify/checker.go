@@ -141,7 +141,7 @@ func (c *checker) excused(b *Bad, x *expectation) bool {
 	switch {
 	case partly:
 		c.seen.InFlight.Torn++
-	case x.covered || b.Cause.Class == PayloadOnly:
+	case !x.unsure || b.Cause.Class == PayloadOnly:
 		return false
 	default:
 		c.seen.InFlight.Old++
@@ -176,7 +176,7 @@ func (c *checker) current(h *Header, x *expectation) bool {
 // replaced reports whether a later write of the job is there, as may be. It is
 // judged when it is its turn.
 func (c *checker) replaced(h *Header, x *expectation) bool {
-	return x.known && c.l.overlaps() && h.after(x.number)
+	return x.known && (x.covered || c.l.overlaps()) && h.after(x.number)
 }
 
 // numbered reports whether the header's write number is n, as far as the header

@@ -3,23 +3,20 @@ package verify
 // holePiece is how many zeroes of a hole are compared at a time.
 const holePiece = 64 << 10
 
-// CheckZeroes is [CheckUpTo] for n zero bytes at off that are not in memory,
-// because a device knows them to be a hole. Where the pattern is one byte that
-// takes no time.
-func CheckZeroes(limit int, pat Pattern, off, n int64) *Mismatch {
+// CheckZeroes is [CheckUpTo] for zero bytes at off that are not in memory,
+// because a device knows them to be a hole. It looks at the first of n bytes and
+// says at how many: at all of them where the pattern is one byte, which takes no
+// time, and otherwise at a piece of them, so that the caller can stop.
+func CheckZeroes(limit int, pat Pattern, off, n int64) (m *Mismatch, looked int64) {
 	b, plain := pat.(bytePattern)
 	if plain && b == 0 || n <= 0 {
-		return nil
+		return nil, max(0, n)
 	}
-	zeroes := bytePage(0)
-	m := CheckUpTo(limit, pat, zeroes[:min(n, holePiece)], off)
-	if plain && n > holePiece { // all of them are wrong, and for the same reason
-		m.Bad, m.More = n, 0
+	looked = min(n, holePiece)
+	m = CheckUpTo(limit, pat, bytePage(0)[:looked], off)
+	if plain && n > looked { // all of them are wrong, and for the same reason
+		m.Bad, m.More, looked = n, 0, n
 		m.Ranges = append(m.Ranges[:0], Range{Off: off, Len: n, Bad: n, Cause: Cause{Class: Zeroed}})
-		return m
 	}
-	for at := int64(holePiece); at < n; at += holePiece {
-		m = m.Join(CheckUpTo(limit, pat, zeroes[:min(n-at, holePiece)], off+at))
-	}
-	return m
+	return m, looked
 }

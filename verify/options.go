@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -111,6 +112,19 @@ func (d Direction) String() string {
 		return fmt.Sprintf("direction-%d", uint8(d))
 	}
 	return directionNames[d]
+}
+
+// MarshalText makes the name the value in JSON.
+func (d Direction) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (d *Direction) UnmarshalText(p []byte) error {
+	i := slices.Index(directionNames[:], string(p))
+	if i < 0 {
+		return fmt.Errorf("unknown direction %q (known: %s)", p, strings.Join(directionNames[:], ", "))
+	}
+	*d = Direction(i)
+	return nil
 }
 
 // Random reports whether the blocks come in random order.

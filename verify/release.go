@@ -26,6 +26,12 @@ func (r Release) String() string {
 // MarshalText makes the name the value in JSON.
 func (r Release) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+// UnmarshalText reads what MarshalText wrote.
+func (r *Release) UnmarshalText(p []byte) (err error) {
+	*r, err = ParseRelease(string(p))
+	return err
+}
+
 // ParseRelease reads 2.2, 3.33 or 3.42.
 func ParseRelease(s string) (Release, error) {
 	for i, name := range releaseNames {

@@ -200,13 +200,10 @@ func ParseSize(s string) (int64, error) {
 }
 
 func setDirection(o *Options, v string) error {
-	for i, name := range directionNames {
-		if v == name || name == "rw" && v == "readwrite" {
-			o.Direction = Direction(i)
-			return nil
-		}
+	if v == "readwrite" {
+		v = "rw"
 	}
-	return fmt.Errorf("known are %s", strings.Join(directionNames[:], ", "))
+	return o.Direction.UnmarshalText([]byte(v))
 }
 
 func setBlock(o *Options, v string) error {

@@ -1,0 +1,247 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// A crashQueue is a device with a volatile cache: what was written since the
+// last flush is lost sector by sector when the power goes, which it does after
+// a number of requests.
+type crashQueue struct {
+	memoryQueue
+	stable []byte
+	left   *int
+	rng    *rand.Rand
+}
+
+var errPower = errors.New("the power is gone")
+
+func openCrash(p, stable []byte, left *int, rng *rand.Rand) Opener {
+	return func(ctx context.Context, depth, size int) (Queue, error) {
+		q, err := openMemory(p)(ctx, depth, size)
+		return &crashQueue{*q.(*memoryQueue), stable, left, rng}, err
+	}
+}
+
+// spend uses up one request.
+func (q *crashQueue) spend() error {
+	if *q.left--; *q.left < 0 {
+		return errPower
+	}
+	return nil
+}
+
+func (q *crashQueue) Write(slot int, off int64, n int) {
+	q.stage(slot, func() error {
+		if err := q.spend(); err != nil {
+			if *q.left == -1 { // the one that was running gets there in part
+				for at := 0; at < n; at += Sector {
+					if q.rng.IntN(2) == 0 {
+						copy(q.p[off+int64(at):], q.buffers[slot][at:min(n, at+Sector)])
+					}
+				}
+			}
+			return err
+		}
+		copy(q.p[off:], q.buffers[slot][:n])
+		return nil
+	})
+}
+
+func (q *crashQueue) Flush(slot int) {
+	q.stage(slot, func() error {
+		if err := q.spend(); err != nil {
+			return err
+		}
+		copy(q.stable, q.p)
+		return nil
+	})
+}
+
+// lose is what the device holds when the power comes back.
+func lose(p, stable []byte, rng *rand.Rand) []byte {
+	after := bytes.Clone(stable)
+	for at := 0; at < len(p); at += Sector {
+		if rng.IntN(2) == 0 {
+			copy(after[at:], p[at:min(len(p), at+Sector)])
+		}
+	}
+	return after
+}
+
+// Whatever is lost at a power cut that was not flushed, the journal raises no
+// false alarm; and a flushed write that is missing is found.
+func TestJournalPowerCut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := DefaultOptions()
+		o.Direction = rapid.SampledFrom([]Direction{Write, RandWrite}).Draw(t, "rw")
+		o.Verify = rapid.SampledFrom([]string{"crc32c", "md5", "meta"}).Draw(t, "verify")
+		o.Fio = rapid.SampledFrom([]Release{Fio333, Fio342}).Draw(t, "fio")
+		o.Size = 128 << 10
+		o.MaxBlock = 4096 * rapid.IntRange(1, 2).Draw(t, "max")
+		o.NoRandomMap = rapid.Bool().Draw(t, "norandommap") && o.MaxBlock == 4096
+		o.Loops = rapid.IntRange(1, 2).Draw(t, "loops")
+		o.Fsync = int64(rapid.IntRange(1, 9).Draw(t, "fsync"))
+		o.MaxRequest = rapid.SampledFrom([]int{0, 16384}).Draw(t, "request")
+		o.Workers = 1
+		left := rapid.IntRange(0, 60).Draw(t, "requests")
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+
+		p, stable := make([]byte, o.Size), make([]byte, o.Size)
+		var log bytes.Buffer
+		j, err := NewJob(o, Hooks{Journal: &log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = j.Write(context.Background(), openCrash(p, stable, &left, rng))
+		if err != nil && !errors.Is(err, errPower) {
+			t.Fatal(err)
+		}
+		// The journal ends with a record that was being written.
+		log.Write(rapid.SliceOfN(rapid.Byte(), 0, journalRecord+3).Draw(t, "half a record"))
+		journal, err := ReadJournal(&log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(journal.Options, j.Options()) {
+			t.Fatalf("options became %+v", journal.Options)
+		}
+		after := lose(p, stable, rng)
+		verify := func() (*Result, *Bad) {
+			var bad *Bad
+			v, err := NewJob(journal.Options, Hooks{Bad: func(b *Bad) { bad = b }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.History = journal.History(false)
+			r, err := v.Verify(context.Background(), openMemory(after))
+			if err != nil || !r.Done {
+				t.Fatal(r, err)
+			}
+			return r, bad
+		}
+		if r, bad := verify(); !r.Good() {
+			t.Fatalf("false alarm: %+v at %d", bad.Cause, bad.Off)
+		}
+		if journal.Flushed == 0 || o.NoRandomMap || o.Loops > 1 {
+			return
+		}
+		lost := lostWrite(t, journal, after)
+		if r, bad := verify(); r.Bad != 1 || bad.Off != lost {
+			t.Fatalf("the lost write at %d was not found: %+v", lost, r)
+		}
+	})
+}
+
+// lostWrite undoes one flushed write and returns where its first block is.
+func lostWrite(t *rapid.T, journal *Journal, p []byte) int64 {
+	l, err := newLayout(journal.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := newOrder(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r request
+	for o.next(&r) {
+		if journal.flushed.has(r.number) {
+			clear(p[r.off : r.off+4096])
+			return r.off
+		}
+	}
+	t.Fatal("nothing was flushed")
+	return 0
+}
+
+func TestJournalRecords(t *testing.T) {
+	var log bytes.Buffer
+	o := DefaultOptions()
+	j, err := newJournal(&log, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writes := func(numbers ...uint64) (list []request) {
+		for _, n := range numbers {
+			list = append(list, request{number: n})
+		}
+		return list
+	}
+	j.issue(writes(0, 1, 2))
+	j.acknowledge(writes(0, 2))
+	j.flushBegins()
+	j.acknowledge(writes(1))
+	j.issue(writes(3, 4, 6))
+	j.flushed()
+	j.acknowledge(writes(4))
+	if err := j.flush(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadJournal(bytes.NewReader(log.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Issued != 6 || got.Acknowledged != 4 || got.Flushed != 2 {
+		t.Errorf("got %+v", got)
+	}
+	for n, want := range []standing{sure, unsure, sure, unsure, unsure, unsure, unsure, never} {
+		if s := got.History(false).of(&request{number: uint64(n)}); s != want {
+			t.Errorf("after a power cut write %d is %d, want %d", n, s, want)
+		}
+	}
+	for n, want := range []standing{sure, sure, sure, unsure, sure, unsure, unsure, never} {
+		if s := got.History(true).of(&request{number: uint64(n)}); s != want {
+			t.Errorf("after the end of the process write %d is %d, want %d", n, s, want)
+		}
+	}
+}
+
+func FuzzReadJournal(f *testing.F) {
+	line, _ := json.Marshal(DefaultOptions())
+	f.Add([]byte(journalName + string(line) + "\n"))
+	f.Add([]byte(journalName + "{}\n"))
+	f.Add([]byte("blksh-journal 2\n"))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		j, err := ReadJournal(bytes.NewReader(p))
+		if err == nil {
+			j.History(false)
+			j.History(true)
+		}
+	})
+}
+
+func TestRangeSet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s rangeSet
+		model := map[uint64]bool{}
+		for range rapid.IntRange(0, 20).Draw(t, "steps") {
+			lo := rapid.Uint64Range(0, 50).Draw(t, "lo")
+			hi := rapid.Uint64Range(0, 50).Draw(t, "hi")
+			s.add(lo, hi)
+			for n := lo; n < hi; n++ {
+				model[n] = true
+			}
+		}
+		if s.count() != uint64(len(model)) {
+			t.Fatalf("%v has %d numbers, want %d", s, s.count(), len(model))
+		}
+		for n := range uint64(51) {
+			if s.has(n) != model[n] {
+				t.Fatalf("%v has %d: %t", s, n, s.has(n))
+			}
+		}
+		for i := 1; i < len(s); i++ {
+			if s[i-1][1] >= s[i][0] {
+				t.Fatalf("%v touch", s)
+			}
+		}
+	})
+}
