@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,12 +33,12 @@ func newShell(t *testing.T, name string, changes ...func(*session.Config)) *shel
 		t.Fatal(err)
 	}
 	s := &shell{}
-	now := time.Unix(0, 0)
+	var clock atomic.Int64 // requests in the background look at it too
 	stdout := print.NewStdout(&s.out, false)
 	voice := d.Printer(stdout, &s.errs, "qemu-io")
 	cfg := session.Config{
 		Table: table, Policy: d.Policy, Printer: voice, Drivers: drivers.All(), Step: true,
-		Now:   func() time.Time { now = now.Add(time.Millisecond); return now },
+		Now:   func() time.Time { return time.UnixMilli(clock.Add(1)) },
 		Raise: func(int) {}, Abort: func() {},
 	}
 	for _, change := range changes {

@@ -37,6 +37,13 @@ func (p *program) traceOption(value string) error {
 		return p.traceFile(t, value, "")
 	}
 	opts, err := blockdev.ParseOptionString(value, "enable")
+	if err == nil {
+		for _, key := range opts.Keys() {
+			if key != "enable" && key != "events" && key != "file" {
+				err = fmt.Errorf("Invalid parameter '%s'", key)
+			}
+		}
+	}
 	if err != nil {
 		return event.Fail(event.Report{Err: err})
 	}
