@@ -12,34 +12,51 @@ import (
 
 var help = session.Command{
 	Name: "help", Alias: "?", Max: 1,
-	Args:  "[command]",
+	Args:  "[command | topic]",
 	Short: "help for one or all commands",
 	Long: ` Example:
  help read             what read does, and with which flags
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
-		f.OptWord("command", func(word string) error {
-			name = word
-			return nil
-		})
+		f.OptWord("command", word(&name))
 		return func(_ context.Context, s *session.Session, _ *session.Image) error {
 			if name == "" {
-				for _, row := range s.Table.Rows() {
-					s.Emit(row.Synopsis(row.Name))
-				}
-				s.Emit(event.HelpList{})
+				listHelp(s)
 				return nil
 			}
-			row := s.Table.Find(name)
-			if row == nil {
-				return event.Fail(event.HelpUnknown{Name: name})
-			}
-			s.Emit(row.Synopsis(name))
-			s.Emit(event.HelpBody{Text: row.Long})
-			return nil
+			return helpOn(s, name)
 		}
 	},
+}
+
+// listHelp shows what there is help on.
+func listHelp(s *session.Session) {
+	for _, row := range s.Table.Rows() {
+		s.Emit(row.Synopsis(row.Name))
+	}
+	var list event.HelpList
+	for _, topic := range s.Topics {
+		list.Topics = append(list.Topics, topic.Name)
+	}
+	s.Emit(list)
+}
+
+// helpOn shows the help on a command or a topic.
+func helpOn(s *session.Session, name string) error {
+	if row := s.Table.Find(name); row != nil {
+		s.Emit(row.Synopsis(name))
+		s.Emit(event.HelpBody{Text: row.Long})
+		return nil
+	}
+	for _, topic := range s.Topics {
+		if topic.Name == name {
+			s.Emit(event.Synopsis{Name: name, Short: topic.Short})
+			s.Emit(event.HelpBody{Text: topic.Text})
+			return nil
+		}
+	}
+	return event.Fail(event.HelpUnknown{Name: name, Near: s.Table.Near(name)})
 }
 
 var quit = session.Command{

@@ -26,6 +26,7 @@ var layers = []struct {
 	{"commands/dialect", []string{"commands", "commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "verify"}},
 	{"commands", []string{"commands/session", "commands/stream", "commands/event", "commands/args", "blockdev", "verify"}},
 	{"commands/session", []string{"commands/event", "commands/args", "blockdev", "blockdev/inuse", "verify"}},
+	{"commands/topics", []string{"commands/session"}},
 	{"commands/print", []string{"commands/event", "commands/args", "blockdev", "verify"}},
 	{"commands/stream", []string{"blockdev", "verify"}},
 	{"commands/event", []string{"commands/args", "blockdev", "verify"}},

@@ -139,16 +139,25 @@ func (c completer) Flags(command string) []repl.Choice {
 	return choices
 }
 
-// Args are the names of commands for help, and file names for open.
+// Args are the names of commands and topics for help, and file names for open.
 func (c completer) Args(command string, _ int, prefix string) []string {
 	row := c.p.session.Table.Find(command)
 	switch {
 	case row == nil:
 		return nil
 	case row.Name == "help":
-		return c.Commands()
+		return c.helped()
 	case row.Name == "open":
 		return repl.FileNames(prefix)
 	}
 	return nil
+}
+
+// helped is what there is help on.
+func (c completer) helped() []string {
+	names := c.Commands()
+	for _, topic := range c.p.session.Topics {
+		names = append(names, topic.Name)
+	}
+	return names
 }

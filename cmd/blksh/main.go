@@ -16,6 +16,7 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/topics"
 	"github.com/blksh/blksh/repl"
 )
 
@@ -126,6 +127,7 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 	}
 	if p.dialect.Specs == nil {
 		cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
+		cfg.Topics = topics.All()
 	}
 	if p.terminal != nil {
 		cfg.Confirm = p.confirm

@@ -104,8 +104,8 @@ type FileError struct {
 // Cause is the error.
 func (f FileError) Cause() error { return f.Err }
 
-// HelpList ends the list of all commands.
-type HelpList struct{}
+// HelpList ends the list of all commands. Topics are what else there is help on.
+type HelpList struct{ Topics []string }
 
 // HelpBody is the text below a synopsis, lines that begin with a blank.
 type HelpBody struct{ Text string }

@@ -51,6 +51,13 @@ type Command struct {
 // an event.Failure is shown; Shown is one that was shown already.
 type Run func(ctx context.Context, s *Session, im *Image) error
 
+// Topic is something other than a command that help tells about.
+type Topic struct {
+	// Name is a word, Short what the topic is about in a few words, Text what help shows: lines that begin with a blank, an
+	// example first.
+	Name, Short, Text string
+}
+
 // Spec is how a dialect knows a command. What it does not name does not exist there.
 type Spec struct {
 	// Args and Short are the synopsis. Args of one blank are an argument string that is there and empty.

@@ -37,10 +37,13 @@ type Config struct {
 	Misalign bool
 	// ImageOpts: the operand of open is an option string.
 	ImageOpts bool
-	Now       func() time.Time
+	// Now is the clock. Requests look at it on their own goroutines.
+	Now func() time.Time
 	// About is which program this is, Dialects the names of those it speaks.
 	About    event.Version
 	Dialects []string
+	// Topics are what help tells about besides commands, sorted by name.
+	Topics []Topic
 	// Raise sends the process a signal as a C program would get it, Abort ends it with SIGABRT.
 	Raise func(signal int)
 	Abort func()

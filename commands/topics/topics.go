@@ -1,0 +1,52 @@
+// Package topics is what help tells about besides commands: how sizes and patterns are written, what the exit status means, and
+// other things that belong to no single command.
+//
+// A topic is a text of its own, an example first. The shell shows it for "help NAME", the manual page has a section for it, and
+// completion knows its name. To add one, write the text and name it in All. The dialects of QEMU have no topics.
+package topics
+
+import (
+	_ "embed"
+
+	"github.com/blksh/blksh/commands/session"
+)
+
+// The texts, one file each.
+var (
+	//go:embed dialects.txt
+	dialects string
+	//go:embed engines.txt
+	engines string
+	//go:embed exit.txt
+	exit string
+	//go:embed json.txt
+	json string
+	//go:embed names.txt
+	names string
+	//go:embed patterns.txt
+	patterns string
+	//go:embed quoting.txt
+	quoting string
+	//go:embed safety.txt
+	safety string
+	//go:embed scripts.txt
+	scripts string
+	//go:embed sizes.txt
+	sizes string
+)
+
+// All is every topic, sorted by name.
+func All() []session.Topic {
+	return []session.Topic{
+		{Name: "dialects", Short: "the shells that this one can be", Text: dialects},
+		{Name: "engines", Short: "how requests reach the kernel, and what is cached", Text: engines},
+		{Name: "exit", Short: "what the exit status says", Text: exit},
+		{Name: "json", Short: "output for programs", Text: json},
+		{Name: "names", Short: "how images are named", Text: names},
+		{Name: "patterns", Short: "what -P writes and expects", Text: patterns},
+		{Name: "quoting", Short: "how a line becomes words", Text: quoting},
+		{Name: "safety", Short: "what is refused, and what lifts it", Text: safety},
+		{Name: "scripts", Short: "many commands in a file", Text: scripts},
+		{Name: "sizes", Short: "how offsets, lengths and ranges are written", Text: sizes},
+	}
+}
