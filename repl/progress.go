@@ -111,6 +111,13 @@ func (a aboveProgress) Write(b []byte) (int, error) {
 	return a.w.Write(b)
 }
 
+// Busy says whether there is work.
+func (p *Progress) Busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.work != nil
+}
+
 // Print writes a line about now, terminal or not.
 func (p *Progress) Print() {
 	p.mu.Lock()

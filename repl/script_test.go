@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -17,15 +18,15 @@ func TestScript(t *testing.T) {
 	t.Parallel()
 	lines, err := all(t, NewScript("f", strings.NewReader("# a comment\n\nlength\n  read 0 512 # more\r\n! write 0 1\n?discard 0 1\n\t!\tread\n#!x\n!\nquit")))
 	want := []Line{
-		{"length", "f:3", Success, true, false},
-		{"read 0 512 # more", "f:4", Success, true, false},
-		{"write 0 1", "f:5", Failure, true, false},
-		{"discard 0 1", "f:6", Either, true, false},
-		{"read", "f:7", Failure, true, false},
-		{"", "f:9", Failure, true, false},
-		{"quit", "f:10", Success, true, false},
+		{Text: "length", Pos: "f:3", Comments: true},
+		{Text: "read 0 512 # more", Pos: "f:4", Comments: true},
+		{Text: "write 0 1", Pos: "f:5", Expect: Failure, Comments: true},
+		{Text: "discard 0 1", Pos: "f:6", Expect: Either, Comments: true},
+		{Text: "read", Pos: "f:7", Expect: Failure, Comments: true},
+		{Text: "", Pos: "f:9", Expect: Failure, Comments: true},
+		{Text: "quit", Pos: "f:10", Comments: true},
 	}
-	if !slices.Equal(lines, want) || !errors.Is(err, io.EOF) {
+	if !reflect.DeepEqual(lines, want) || !errors.Is(err, io.EOF) {
 		t.Errorf("%v, %v", lines, err)
 	}
 }

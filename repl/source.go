@@ -38,6 +38,8 @@ const (
 // A Line is what one command is made from.
 type Line struct {
 	Text string
+	// Words are what the command is made of if somebody has split it already; Text is not looked at then.
+	Words []string
 	// Pos is where the line stands, as file:line; "" if it stands in no file.
 	Pos    string
 	Expect Expect
@@ -68,10 +70,19 @@ const (
 )
 
 // stringList is a source of lines that are there already.
-type stringList struct{ rest []string }
+type stringList struct{ rest []Line }
 
 // Strings is a source of the given lines.
-func Strings(lines ...string) Source { return &stringList{lines} }
+func Strings(lines ...string) Source {
+	list := &stringList{}
+	for _, text := range lines {
+		list.rest = append(list.rest, Line{Text: text})
+	}
+	return list
+}
+
+// Words is a source of one command that was split by somebody else.
+func Words(words ...string) Source { return &stringList{[]Line{{Words: words}}} }
 
 func (s *stringList) Next(ctx context.Context) (Line, error) {
 	if ctx.Err() != nil {
@@ -80,9 +91,9 @@ func (s *stringList) Next(ctx context.Context) (Line, error) {
 	if len(s.rest) == 0 {
 		return Line{}, io.EOF
 	}
-	text := s.rest[0]
+	line := s.rest[0]
 	s.rest = s.rest[1:]
-	return Line{Text: text}, nil
+	return line, nil
 }
 
 // ReaderConfig says how lines are taken from a stream.

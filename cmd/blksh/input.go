@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -13,12 +14,15 @@ import (
 )
 
 // lines is where lines come from: the command line, a person at a terminal, or a stream.
-func (p *program) lines() repl.Source {
+func (p *program) lines() (repl.Source, error) {
+	if src, err := p.nativeLines(); src != nil || err != nil {
+		return src, err
+	}
 	switch {
 	case len(p.options.commands) > 0:
-		return repl.Strings(p.options.commands...)
+		return repl.Strings(p.options.commands...), nil
 	case p.terminal != nil:
-		return p.prompt()
+		return p.prompt(), nil
 	}
 	return repl.NewReader(p.stdin, repl.ReaderConfig{
 		Prompt: func() {
@@ -29,14 +33,20 @@ func (p *program) lines() repl.Source {
 		},
 		Await:   p.session.Await,
 		MaxLine: p.dialect.Policy.MaxLine,
-	})
+	}), nil
 }
 
-func (p *program) promptText() string { return p.name + "> " }
+func (p *program) promptText() string {
+	if p.native() {
+		return p.nativePrompt()
+	}
+	return p.name + "> "
+}
 
 // openTerminal gets a line editor if a person types the lines. Without one the terminal is a stream like any other.
 func (p *program) openTerminal(stdout *os.File) {
-	if len(p.options.commands) > 0 || !repl.IsTerminal(p.stdin) || !repl.IsTerminal(stdout) {
+	n := &p.options.native
+	if len(p.options.commands) > 0 || len(n.words) > 0 || n.script != "" || n.json || !repl.IsTerminal(p.stdin) || !repl.IsTerminal(stdout) {
 		return
 	}
 	t, err := repl.NewTerminal(p.stdin, stdout, completer{p})
@@ -79,26 +89,36 @@ func (r runner) Run(ctx context.Context, line repl.Line) error {
 	ctx, done := r.interrupts.during(ctx)
 	defer done()
 	err := line.Judge(r.Session.Run(ctx, session.Line{
-		Text: line.Text, Pos: line.Pos, Comments: line.Comments, MayFail: line.Expect != repl.Success, Typed: line.Typed,
+		Text: line.Text, Words: line.Words, Pos: line.Pos, Comments: line.Comments, MayFail: line.Expect != repl.Success, Typed: line.Typed,
 	}))
 	if errors.Is(err, repl.ErrUnexpectedSuccess) {
-		r.Fail(err)
+		r.Session.Fail(event.Fail(event.Unexpected{}))
 	}
 	return err
 }
 
-// read runs all lines.
-func (p *program) read(ctx context.Context) {
-	p.stack = repl.NewStack(p.lines())
-	err := repl.Run(ctx, p.stack, runner{p.session, p.interrupts}, !p.dialect.Policy.StopAtFailure)
+// Fail shows that a script cannot be read.
+func (r runner) Fail(err error) { r.Session.Fail(event.Fail(event.ScriptFailed{Err: err})) }
+
+// read runs all lines. The error is about where they come from.
+func (p *program) read(ctx context.Context) error {
+	lines, err := p.lines()
+	if err != nil {
+		return err
+	}
+	p.stack = repl.NewStack(lines)
+	err = repl.Run(ctx, p.stack, runner{p.session, p.interrupts}, !p.dialect.Policy.StopAtFailure)
 	p.leaveTerminal()
 	switch {
 	case errors.Is(err, repl.ErrInterrupted):
 		p.printer.Flush()
 		raise(int(syscall.SIGINT))
+	case errors.Is(err, session.ErrInterrupted):
+		return fmt.Errorf("%w: %w", err, event.Fail(event.Interrupted{}))
 	case err != nil:
-		p.session.Fail(event.Fail(event.Report{Err: err}))
+		return event.Fail(event.Report{Err: err})
 	}
+	return nil
 }
 
 // source puts the commands of a file before all lines that were to come.

@@ -18,15 +18,18 @@ const statusInterrupted = 130
 // grace is how long an interrupted command may take to end before the person is told what it waits for.
 const grace = 2 * time.Second
 
-// interrupts turns Ctrl-C into the end of a command. A second one during the same command leaves the program, since a call that is
-// already in the kernel cannot be taken back. A nil one leaves Ctrl-C to the system, which kills the program.
+// interrupts turns Ctrl-C into the end of a command, and between commands into the end of the program. A second one leaves at once,
+// since a call that is already in the kernel cannot be taken back. A nil one leaves Ctrl-C to the system, which kills the program.
 type interrupts struct {
 	errs  io.Writer
-	leave func() // puts the terminal back
+	leave func()                  // puts the terminal back
+	stop  context.CancelCauseFunc // ends the program
+	tell  func()                  // says how far the command has come
 
 	mu     sync.Mutex
 	cancel context.CancelCauseFunc // of the running command, nil between commands
-	asked  bool                    // it was interrupted before
+	asked  bool                    // it was interrupted before,
+	over   bool                    // or the whole program was
 }
 
 // watch begins to listen.
@@ -43,11 +46,17 @@ func (i *interrupts) watch() {
 func (i *interrupts) interrupt() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.cancel == nil || i.asked {
+	if i.asked || i.over {
 		i.leave()
 		os.Exit(statusInterrupted)
 	}
+	if i.cancel == nil {
+		i.over = true
+		i.stop(session.ErrInterrupted)
+		return
+	}
 	i.asked = true
+	i.tell()
 	i.cancel(session.ErrInterrupted)
 	time.AfterFunc(grace, i.explain)
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/commands/topics"
 	"github.com/blksh/blksh/repl"
 )
 
@@ -36,6 +35,7 @@ type program struct {
 	terminal   *repl.Terminal // nil if nobody types lines
 	interrupts *interrupts    // nil if Ctrl-C kills
 	stack      *repl.Stack
+	bar        *repl.Progress
 }
 
 // stream is standard error, which goes around the line editor once there is one.
@@ -49,16 +49,25 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	}
 	p.name = filepath.Base(argv[0])
 	p.out = print.NewStdout(stdout, repl.IsTerminal(stdout))
-	var ok bool
-	if p.dialect, ok = p.choose(argv[1:]); !ok {
+	var ok, json bool
+	if p.dialect, json, ok = p.choose(argv[1:]); !ok {
 		return 2
 	}
 	// As in the originals, a reader that has gone away is not noticed.
 	if p.dialect.Specs != nil {
 		signal.Ignore(syscall.SIGPIPE)
 	}
-	p.printer = p.dialect.Printer(p.out, p.errs, p.name)
-	defer p.printer.Flush()
+	p.speak(json)
+	status := p.start(argv, stdout, stderr)
+	if p.native() {
+		p.printer.Print(event.Where{}, event.Exit{Status: status})
+	}
+	p.printer.Flush()
+	return status
+}
+
+// start does everything between the choice of a voice and its last word, and returns the exit status.
+func (p *program) start(argv []string, stdout, stderr *os.File) int {
 	if err := p.prepare(argv, stdout, stderr); err != nil {
 		var early exit
 		if errors.As(err, &early) {
@@ -71,11 +80,13 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 		return max(1, p.dialect.Policy.Status(err))
 	}
 	defer p.leaveTerminal()
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
 	if !p.dialect.Policy.InterruptKills {
-		p.interrupts = &interrupts{errs: p.errs, leave: p.leaveTerminal}
+		p.interrupts = &interrupts{errs: p.errs, leave: p.leaveTerminal, stop: stop, tell: p.tellProgress}
 		p.interrupts.watch()
 	}
-	return p.serve(context.Background())
+	return p.serve(ctx)
 }
 
 // exit is a status to leave with at once.
@@ -90,7 +101,8 @@ func (p *program) leaveTerminal() {
 }
 
 // choose finds the dialect: by --dialect, by the environment, by the name of the program.
-func (p *program) choose(words []string) (dialect.Dialect, bool) {
+// json: the output is to be JSON.
+func (p *program) choose(words []string) (d dialect.Dialect, json, ok bool) {
 	name := "native"
 	if p.name == qemuName {
 		name = "qemu"
@@ -99,15 +111,16 @@ func (p *program) choose(words []string) (dialect.Dialect, bool) {
 		name = env
 	}
 	if p.name != qemuName {
-		if given := givenDialect(words); given != "" {
+		var given string
+		if given, json = p.preview(words); given != "" {
 			name = given
 		}
 	}
-	d, ok := dialect.Find(name)
+	d, ok = dialect.Find(name)
 	if !ok {
 		_, _ = io.WriteString(p.errs, p.name+": there is no dialect "+name+"\n")
 	}
-	return d, ok
+	return d, json, ok
 }
 
 // prepare reads the options and makes the session.
@@ -125,12 +138,8 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 		Interactive: p.terminal != nil, Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
 		Raise: raise, Abort: func() { raise(int(syscall.SIGABRT)) }, Trace: p.options.trace,
 	}
-	if p.dialect.Specs == nil {
-		cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
-		cfg.Topics = topics.All()
-	}
-	if p.terminal != nil {
-		cfg.Confirm = p.confirm
+	if p.native() {
+		p.equip(&cfg, stdout, stderr)
 	}
 	p.session = session.New(cfg)
 	for id, data := range p.options.secrets {
@@ -149,7 +158,9 @@ func (p *program) serve(ctx context.Context) int {
 			}
 		}
 	}
-	p.read(ctx)
+	if err := p.read(ctx); err != nil {
+		p.session.Fail(err)
+	}
 	p.session.Finish(ctx)
 	return p.session.Status()
 }

@@ -24,19 +24,7 @@ type options struct {
 	step      bool
 	secrets   map[string][]byte
 	trace     func(blockdev.TraceEvent)
-}
-
-// givenDialect is the value of --dialect, "" if there is none. What else is wrong with the words is found later.
-func givenDialect(words []string) string {
-	name := ""
-	native, _ := dialect.Find("native")
-	_, _ = args.GetoptLong("", native.Program.Letters, native.Program.Longs, words, func(_ byte, long, value string) error {
-		if long == "dialect" {
-			name = value
-		}
-		return nil
-	})
-	return name
+	native    nativeOptions
 }
 
 // parse reads the words after the name. An error is an exit, or a failure to be shown.
@@ -47,24 +35,33 @@ func (p *program) parse(argv []string) error {
 	if p.name != qemuName && p.dialect.Specs != nil {
 		longs = append(longs[:len(longs):len(longs)], dialect.OwnOptions()...)
 	}
-	operands, err := args.GetoptLong(argv[0], p.dialect.Program.Letters, longs, argv[1:], func(letter byte, long, value string) error {
+	operands, err := p.each(argv, longs, func(letter byte, long, value string) error {
+		if p.native() && p.nativeOption(&o, letter, long, value) {
+			return nil
+		}
 		return p.option(&o, letter, long, value)
 	})
 	var bad *args.OptionError
-	if errors.As(err, &bad) {
+	switch {
+	case errors.As(err, &bad) && p.native():
+		return p.badOption(argv[0], bad.Message)
+	case errors.As(err, &bad):
 		fmt.Fprintln(p.errs, bad.Message)
 		return p.usage()
-	}
-	if err != nil {
+	case err != nil:
 		return err
-	}
-	if len(operands) > 1 {
+	case len(operands) > 1 && p.native():
+		p.options.native.words = operands[1:]
+	case len(operands) > 1:
 		return p.usage()
+	}
+	if err := p.settle(&o); err != nil {
+		return err
 	}
 	if o.Format != "" && p.options.imageOpts {
 		return event.Fail(event.Report{Err: errors.New("--image-opts and -f are mutually exclusive")})
 	}
-	if len(operands) == 1 {
+	if len(operands) > 0 {
 		return p.operand(&o, operands[0])
 	}
 	return nil
@@ -95,10 +92,10 @@ func (p *program) usage() error {
 func (p *program) option(o *session.Opening, letter byte, long, value string) (err error) {
 	switch letter {
 	case 'h':
-		_, _ = io.WriteString(p.out, p.dialect.Program.Usage(p.name))
+		p.tell(p.dialect.Program.Usage(p.name))
 		return exit(0)
 	case 'V':
-		_, _ = io.WriteString(p.out, p.dialect.Program.Version(p.name))
+		p.tellVersion()
 		return exit(0)
 	case 'c':
 		p.options.commands = append(p.options.commands, value)

@@ -17,6 +17,7 @@ func (p *program) progress(stdout, stderr *os.File) func(what string, total int6
 		width = func() int { return repl.Width(stderr) }
 	}
 	progress := repl.NewProgress(stderr, width)
+	p.bar = progress
 	if width != nil {
 		p.errs.Writer = progress.Over(p.errs.Writer)
 		if repl.IsTerminal(stdout) {
@@ -31,6 +32,13 @@ func (p *program) progress(stdout, stderr *os.File) func(what string, total int6
 		}
 	}()
 	return progress.Begin
+}
+
+// tellProgress says how far the command has come that is about to be stopped.
+func (p *program) tellProgress() {
+	if p.bar != nil && p.bar.Busy() {
+		p.bar.Print()
+	}
 }
 
 // around is a terminal on which a line may be edited.

@@ -59,13 +59,6 @@ var program24 = Program{
 	Usage:       usage24,
 }
 
-var programNative = Program{
-	Letters: programQEMU.Letters,
-	Longs:   append(append([]args.LongOption{}, programQEMU.Longs...), OwnOptions()...),
-	Version: version(Version),
-	Usage:   usageNative,
-}
-
 // OwnOptions are the options about the program itself. They exist unless it was started under the name of another.
 func OwnOptions() []args.LongOption {
 	return []args.LongOption{{Name: "dialect", HasArg: true}, {Name: "step"}}
@@ -131,11 +124,4 @@ func usage24(program string) string {
 		{"-h, --help", "show this and leave"},
 		{"-V, --version", "show the version and leave"},
 	}) + fmt.Sprintf("\n'%s -c help' lists the available commands.\n", program)
-}
-
-func usageNative(program string) string {
-	return usage(fmt.Sprintf("Usage: %s [OPTIONS]... [-c STRING]... [file]", program), usageTitle, append(linesQEMU(),
-		usageLine{"--dialect NAME", "speak as native, qemu, qemu-7.2 or qemu-2.4"},
-		usageLine{"--step", "a command ends when every request stands still"},
-	)) + fmt.Sprintf("\nExample: %s -c 'read -v 0 64' disk.img\n'%s -c help' lists the available commands.\n", program, program)
 }

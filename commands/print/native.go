@@ -81,9 +81,7 @@ func (n *Native) shell(e event.Event) bool {
 	case event.AsJSON:
 		_, _ = n.Out.Write(appendEvent(nil, event.Where{}, e.Event))
 	case event.Opened:
-		if n.Greet {
-			n.opened(e)
-		}
+		n.opened(e)
 	case event.Listed:
 		n.listed(e)
 	case event.DeviceBusy:

@@ -13,10 +13,9 @@ import (
 )
 
 // nativeOf prints events as text and returns what both streams had, stderr in brackets.
-func nativeOf(at event.Where, greet bool, events ...event.Event) string {
+func nativeOf(at event.Where, events ...event.Event) string {
 	var b bytes.Buffer
 	n := NewNative(NewStdout(&b, false), bracketed{&b}, "blksh")
-	n.Greet = greet
 	for _, e := range events {
 		if !n.Print(at, e) {
 			fmt.Fprintf(&b, "no words for %T\n", e)
@@ -105,7 +104,7 @@ func TestNative(t *testing.T) {
 		{"as JSON", event.Where{Line: 4}, event.AsJSON{Event: event.Length{Bytes: 1}}, "{\"kind\":\"length\",\"bytes\":1}\n"},
 		{"nothing at the end", event.Where{}, event.Exit{Status: 1}, ""},
 	} {
-		if got := nativeOf(c.at, true, c.e); got != c.want {
+		if got := nativeOf(c.at, c.e); got != c.want {
 			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, c.want)
 		}
 	}
@@ -113,7 +112,7 @@ func TestNative(t *testing.T) {
 
 // Both streams keep their order where they are one pipe.
 func TestNativeOrder(t *testing.T) {
-	got := nativeOf(event.Where{}, false, event.Length{Bytes: 512}, event.NoFile{}, event.Length{Bytes: 1024})
+	got := nativeOf(event.Where{}, event.Length{Bytes: 512}, event.NoFile{}, event.Length{Bytes: 1024})
 	want := "512 bytes\n[blksh: no file open, try 'help open']\n1 KiB\n"
 	if got != want {
 		t.Errorf("got %q\nwant %q", got, want)
@@ -143,7 +142,7 @@ func TestNativeKnowsEveryEvent(t *testing.T) {
 		event.NotConfirmed{Path: "/dev/x"},
 		event.HelpUnknown{Name: "x"},
 	} {
-		got := nativeOf(event.Where{}, false, e)
+		got := nativeOf(event.Where{}, e)
 		if !strings.HasPrefix(got, "[blksh: ") || strings.Contains(got, "\n ") || strings.Contains(got, e.Kind()+"]") && e.Kind() != "interrupted" {
 			t.Errorf("%T: %q", e, got)
 		}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/dialect"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/print"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/topics"
+	"github.com/blksh/blksh/repl"
+)
+
+// nativeOptions is what the options say that only the shell's own dialect has.
+type nativeOptions struct {
+	json      bool
+	yes       bool
+	keepGoing bool
+	script    string   // "" without one
+	words     []string // a command behind the name of the file
+}
+
+// native says whether the program speaks its own dialect.
+func (p *program) native() bool { return p.dialect.Specs == nil }
+
+// each calls take on every option among words and returns the operands: the file, and the words of a command behind it. Options end
+// where the command begins; between the file and the command there may be more of them.
+func (p *program) each(argv []string, longs []args.LongOption, take func(letter byte, long, value string) error) ([]string, error) {
+	read := func(words []string) ([]string, error) {
+		return args.GetoptLong(argv[0], p.dialect.Program.Letters, longs, words, take)
+	}
+	operands, err := read(argv[1:])
+	if err != nil || !p.native() || len(operands) < 2 || !strings.HasPrefix(operands[1], "-") {
+		return operands, err
+	}
+	words, err := read(operands[1:])
+	return append(operands[:1], words...), err
+}
+
+// nativeOption takes an option that only the shell's own dialect has; ok is false for any other.
+func (p *program) nativeOption(o *session.Opening, letter byte, long, value string) (ok bool) {
+	n := &p.options.native
+	switch {
+	case letter == 'w':
+		o.Write = true
+	case long == "in-use":
+		o.InUse = true
+	case long == "strict":
+		o.Strict = true
+	case long == "rmw":
+		o.Parts = true
+	case long == "yes":
+		n.yes = true
+	case long == "json":
+		n.json = true
+	case long == "script":
+		n.script = value
+	case long == "keep-going":
+		n.keepGoing = true
+	default:
+		return false
+	}
+	return true
+}
+
+// settle looks at what options mean together.
+func (p *program) settle(o *session.Opening) error {
+	n := &p.options.native
+	sources := 0
+	for _, given := range []bool{len(p.options.commands) > 0, len(n.words) > 0, n.script != ""} {
+		if given {
+			sources++
+		}
+	}
+	switch {
+	case sources > 1:
+		return wrongOptions("commands come from -c, from --script, or behind the name of the file, and from one of them only")
+	case o.ReadOnly && o.Write:
+		return wrongOptions("-r and -w contradict each other")
+	case o.Strict && o.Parts:
+		return wrongOptions("--strict and --rmw contradict each other")
+	}
+	if n.keepGoing {
+		p.dialect.Policy.StopAtFailure = false
+	}
+	return nil
+}
+
+func wrongOptions(why string) error { return event.Fail(event.Conflict{Message: why}) }
+
+// badOption words what getopt says of the words of the program.
+func (p *program) badOption(name, message string) error {
+	return event.Fail(event.BadValue{Message: strings.TrimPrefix(message, name+": ") + "; --help lists the options"})
+}
+
+// tell shows a text that was asked for.
+func (p *program) tell(text string) {
+	if p.options.native.json {
+		p.printer.Print(event.Where{}, event.HelpBody{Text: text})
+		return
+	}
+	_, _ = io.WriteString(p.out, text)
+}
+
+// tellVersion shows which program this is.
+func (p *program) tellVersion() {
+	if p.options.native.json {
+		p.printer.Print(event.Where{}, about())
+		return
+	}
+	_, _ = io.WriteString(p.out, p.dialect.Program.Version(p.name))
+}
+
+// about is which program this is.
+func about() event.Version {
+	v := event.Version{Version: dialect.Version, Go: runtime.Version(), OS: runtime.GOOS, Architecture: runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Revision = s.Value
+			}
+		}
+	}
+	return v
+}
+
+// nativeLines is where lines come from in the shell's own dialect alone; nil if they come from where they do in all.
+func (p *program) nativeLines() (repl.Source, error) {
+	n := &p.options.native
+	switch {
+	case len(n.words) > 0:
+		return repl.Words(n.words...), nil
+	case n.script != "":
+		script, err := repl.OpenScript(n.script)
+		if err != nil {
+			return nil, event.Fail(event.ScriptFailed{Err: err})
+		}
+		return script, nil
+	}
+	return nil, nil
+}
+
+// equip gives the session what only the shell's own dialect uses.
+func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
+	n := &p.options.native
+	cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
+	cfg.About, cfg.Topics = about(), topics.All()
+	for _, d := range dialect.All() {
+		cfg.Dialects = append(cfg.Dialects, d.Name)
+	}
+	cfg.NoBytes = n.json
+	cfg.Announce = n.json || p.terminal != nil
+	if p.terminal != nil && !n.yes {
+		cfg.Confirm = p.confirm
+	}
+	if len(p.options.commands) > 0 || len(n.words) > 0 || n.script != "" && n.script != "-" {
+		cfg.Stdin = p.stdin
+	}
+}
+
+// nativePrompt names the image that commands go to.
+func (p *program) nativePrompt() string {
+	im := p.session.Image()
+	if im == nil {
+		return p.name + "> "
+	}
+	access := "rw"
+	if im.Dev.ReadOnly() {
+		access = "ro"
+	}
+	return fmt.Sprintf("%s %s> ", im.Name, access)
+}
+
+// preview finds the options that decide how everything else is said. What is wrong with the words is found later.
+func (p *program) preview(words []string) (dialectName string, json bool) {
+	as, _ := dialect.Find("native")
+	early := &program{dialect: as}
+	_, _ = early.each(append([]string{p.name}, words...), as.Program.Longs, func(_ byte, long, value string) error {
+		switch long {
+		case "dialect":
+			dialectName = value
+		case "json":
+			json = true
+		}
+		return nil
+	})
+	return dialectName, json
+}
+
+// speak makes the printer.
+func (p *program) speak(json bool) {
+	if json && p.native() {
+		p.printer = &print.JSON{Out: p.out}
+		return
+	}
+	p.printer = p.dialect.Printer(p.out, p.errs, p.name)
+}

@@ -1,0 +1,53 @@
+package dialect
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/blksh/blksh/commands/args"
+)
+
+// programNative knows what qemu-io's newest knows, and more. Its options end at the first operand, the file, so that what stands
+// behind that one can be a command with flags of its own.
+var programNative = Program{
+	Letters: "+w" + programQEMU.Letters,
+	Longs:   slices.Concat(programQEMU.Longs, longsNative, OwnOptions()),
+	Version: version(Version),
+	Usage:   usageNative,
+}
+
+var longsNative = []args.LongOption{
+	{Name: "write", Letter: 'w'},
+	{Name: "share", Letter: 'U'},
+	{Name: "in-use"},
+	{Name: "strict"},
+	{Name: "rmw"},
+	{Name: "yes"},
+	{Name: "json"},
+	{Name: "script", HasArg: true},
+	{Name: "keep-going"},
+}
+
+func usageNative(program string) string {
+	return usage(fmt.Sprintf("Usage: %s [OPTIONS]... [FILE [COMMAND [WORD]...]]", program), usageTitle, slices.Concat(linesQEMU(), []usageLine{
+		{"-w, --write", "write to block devices, which are only read otherwise"},
+		{"--in-use", "with -w: also while a device is mounted or held"},
+		{"--share", "as -U: what others write may be opened, and they may write"},
+		{"--strict", "refuse writes that are not made of whole blocks, as with -n"},
+		{"--rmw", "take such writes: read, change and write whole blocks"},
+		{"--yes", "do not ask before a device is changed"},
+		{"--json", "an object for each event, a line each, and nothing else"},
+		{"--script FILE", "run the commands of a file, - for the standard input"},
+		{"--keep-going", "do not stop at the first command that fails"},
+		{"--dialect NAME", "speak as native, qemu, qemu-7.2 or qemu-2.4"},
+		{"--step", "a command ends when every request stands still"},
+	})) + fmt.Sprintf(`
+Examples:
+  %[1]s disk.img                     a prompt, with help for each command
+  %[1]s disk.img read -v 0 512       one command
+  %[1]s -r -c 'map' -c 'read -P 0 0 1M' disk.img
+
+Exit status: 0 fine, 1 the data is not as expected, 2 usage, 3 cannot open, 4 locked or in use, 5 I/O error, 130 interrupted.
+'%[1]s -c help' lists the available commands.
+`, program)
+}
