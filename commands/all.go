@@ -11,8 +11,8 @@ import "github.com/blksh/blksh/commands/session"
 func All() []session.Command {
 	return []session.Command{
 		abort, aioDiscard, aioFlush, aioRead, aioWrite, alloc, breakCommand, capabilities, check, closeCommand, create,
-		discard, flush, help, images, info, length, mapCommand, multiwrite, open, quit, read, readv, removeBreak, reopen,
-		resume, sigraise, sleep, sourceCommand, truncate, use, version, waitBreak, write, writev, zoneAppend, zoneClose,
+		discard, find, flush, help, images, info, isZero, length, mapCommand, multiwrite, open, quit, read, readv, removeBreak, reopen,
+		resume, sigraise, sleep, sourceCommand, sumCommand, truncate, use, version, waitBreak, write, writev, zoneAppend, zoneClose,
 		zoneFinish, zoneOpen, zoneReport, zoneReset,
 	}
 }

@@ -9,19 +9,25 @@ import (
 )
 
 var discard = session.Command{
-	Name: "discard", Alias: "d", Min: 2, Max: -1, Needs: session.File | session.Write,
-	Args:  "[-Cq] off len",
+	Name: "discard", Alias: "d", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Args:  "[-Cq] [--verify [--all]] off len",
 	Short: "discards a number of bytes at a specified offset",
 	Long: ` Example:
  discard 1M 64k        says that 64 KiB from the second MiB on are of no more use
+ discard --verify ..   discards everything, and fails if anything but zeroes can be read afterwards
 
  What is read there afterwards depends on the image; write -zu promises zeroes.
+ --verify    read everything back, and say how much of it still has storage
+ --all       with --verify: list all ranges that are not zero
  -q, -C      report nothing, or comma separated values
 `,
 	New: func(f *session.Flags) session.Run {
 		t := &transfer{op: "discard", verb: event.Discard}
+		var prove, all bool
 		t.common(f)
-		t.extent(f)
+		f.Bool(&prove, 0, "verify", "read everything back")
+		f.Bool(&all, 0, "all", "with --verify: list all ranges that are not zero")
+		t.extent(f, 0)
 		t.limit(f, 0, 0)
 		unit := int64(1)
 		f.Offer("whole-sectors", func(int) error {
@@ -29,7 +35,18 @@ var discard = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			return t.discard(unit).wait(ctx, s, im)
+			var err error
+			if t.streams && t.n > zeroPiece {
+				err = t.spreadRequests(ctx, s, im, func(ctx context.Context, d *blockdev.Device, off, n int64) error {
+					return d.Discard(ctx, off, n)
+				})
+			} else {
+				err = t.discard(unit).wait(ctx, s, im)
+			}
+			if err != nil || !prove {
+				return err
+			}
+			return scope{t.off, t.n}.proveZero(ctx, s, im, t.op, "trimmed", all)
 		}
 	},
 }
@@ -42,7 +59,7 @@ func (t *transfer) discard(unit int64) work {
 }
 
 var aioDiscard = session.Command{
-	Name: "aio_discard", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Name: "aio_discard", Min: 1, Max: -1, Needs: session.File | session.Write,
 	Args:  "[-Cq] off len",
 	Short: "asynchronously discards a number of bytes",
 	Long: ` Example:
@@ -54,7 +71,7 @@ var aioDiscard = session.Command{
 	New: func(f *session.Flags) session.Run {
 		t := &transfer{op: "aio_discard", verb: event.Discarded}
 		t.common(f)
-		t.extent(f)
+		t.extent(f, 0)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return t.discard(1).start(ctx, s, im)
 		}

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -8,36 +9,46 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/stream"
 	"github.com/blksh/blksh/verify"
 )
 
 var read = session.Command{
-	Name: "read", Alias: "r", Min: 2, Max: -1, Needs: session.File,
-	Args:  "[-bCqv] [-P pattern [-s off] [-l len]] off len",
+	Name: "read", Alias: "r", Max: -1, Needs: session.File,
+	Args:  "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--fold] [-o file] [off [len]]",
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
  read -v 4k 64         shows 64 bytes from offset 4096
+ read -v               shows the first 512 bytes, and then each time the next ones
  read -P 0xcd 0 1M     checks that the first MiB holds nothing but 0xcd
+ read -o boot.bin ..1M saves the first MiB
 
- -P PATTERN  check what was read; -s and -l choose a part of it
+ With -P and -o a range that is not given is all of the image.
+ -P PATTERN  check what was read; -s and -l choose a part of it, --all lists all ranges that are wrong
  -v          show the bytes
+ --style STYLE  how: qemu, xxd or c
+ --fold      show lines that repeat the one before as a single *
+ -o FILE     save the bytes in a file; - is standard output, to which nothing else goes then
  -b          read the area for machine state behind the guest's data
  -q, -C      report nothing, or comma separated values
 `,
 	New: func(f *session.Flags) session.Run {
 		r := newReading("read")
+		r.off, r.n = -1, -1
 		var partOff, partLen int64
 		var hasOff, hasLen, machine, registered, positioned bool
 		f.Bool(&machine, 'b', "vmstate", "read the area for machine state")
 		r.common(f)
 		f.Size(&partLen, &hasLen, 'l', "length", "LEN", "check only so many bytes")
 		f.Bool(&positioned, 'p', "", "accepted for old scripts")
-		f.Pattern(&r.pattern, &r.check, 'P', "pattern", "PATTERN", "check what was read")
+		f.Pattern(&r.checking.pattern, &r.check, 'P', "pattern", "PATTERN", "check what was read")
 		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
 		f.Size(&partOff, &hasOff, 's', "start", "OFF", "start checking so many bytes in")
 		f.Bool(&r.show, 'v', "verbose", "show the bytes")
+		r.nativeFlags(f)
 		f.OfferConflict("b-p", "-b and -p cannot be specified at the same time", func() bool { return machine && positioned })
-		r.extent(f)
+		r.extent(f, 2)
+		f.Check("where", func(int) error { return r.place(f.Position(), f.End()) })
 		r.limit(f, 0, 0)
 		f.Check("part-of-pattern", func(int) error {
 			if !r.check && (hasOff || hasLen) {
@@ -72,13 +83,13 @@ var read = session.Command{
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			r.machine = machine
-			return r.work(s, im).wait(ctx, s, im)
+			return r.run(ctx, s, im)
 		}
 	},
 }
 
 var readv = session.Command{
-	Name: "readv", Min: 2, Max: -1, Needs: session.File,
+	Name: "readv", Min: 1, Max: -1, Needs: session.File,
 	Args:  "[-Cqv] [-P pattern] off len [len..]",
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
@@ -94,13 +105,13 @@ var readv = session.Command{
 		r.vector(f, nil)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			r.checkLen = r.n
-			return r.work(s, im).wait(ctx, s, im)
+			return r.run(ctx, s, im)
 		}
 	},
 }
 
 var aioRead = session.Command{
-	Name: "aio_read", Min: 2, Max: -1, Needs: session.File,
+	Name: "aio_read", Min: 1, Max: -1, Needs: session.File,
 	Args:  "[-Ciqv] [-P pattern] off len [len..]",
 	Short: "asynchronously reads a number of bytes",
 	Long: ` Example:
@@ -135,15 +146,15 @@ func inject(op string) session.Run {
 // reading is a request for data, with what is to be done with them.
 type reading struct {
 	transfer
+	view
 	machine bool // from the area for machine state
-	show    bool
 
 	check              bool
-	pattern            verify.Pattern
 	checkOff, checkLen int64 // the part to check, from t.off on
+	checking           checking
+	all                bool // list all that is wrong
 
-	buf      []byte
-	mismatch *verify.Mismatch
+	buf []byte
 }
 
 func newReading(op string) *reading {
@@ -153,7 +164,7 @@ func newReading(op string) *reading {
 // vectorFlags declares the flags of the vectored reads.
 func (r *reading) vectorFlags(f *session.Flags) {
 	r.common(f)
-	f.Pattern(&r.pattern, &r.check, 'P', "pattern", "PATTERN", "check what was read")
+	f.Pattern(&r.checking.pattern, &r.check, 'P', "pattern", "PATTERN", "check what was read")
 	f.Ignored('r', "", "accepted for scripts that register buffers")
 	f.Bool(&r.show, 'v', "verbose", "show the bytes")
 }
@@ -165,6 +176,7 @@ var untouched = verify.Byte(0xab)
 func (r *reading) work(s *session.Session, im *session.Image) work {
 	r.buf = r.buffer(s)
 	untouched.Fill(r.buf, 0)
+	r.ready()
 	return work{
 		t: &r.transfer,
 		do: func(ctx context.Context, d *blockdev.Device) error {
@@ -201,28 +213,18 @@ func (r *reading) size(d *blockdev.Device) int64 {
 
 // compare checks the part of a piece that is to be checked.
 func (r *reading) compare(p []byte, off int64) {
-	if !r.check {
-		return
-	}
-	from := max(off, r.off+r.checkOff)
-	to := min(off+int64(len(p)), r.off+r.checkOff+r.checkLen)
-	if from < to {
-		r.mismatch = r.mismatch.Join(verify.Check(r.pattern, p[from-off:to-off], from))
+	if r.check {
+		r.checking.look(p, off)
 	}
 }
 
 // conclude shows what was read. Bytes that are no longer in memory are read again, since nothing of them may be shown before all of
 // them could be read.
 func (r *reading) conclude(s *session.Session, im *session.Image) error {
-	var outcome error
-	if r.mismatch != nil {
-		bad := event.Mismatch{Off: r.off + r.checkOff, Len: r.checkLen, Detail: r.mismatch}
-		s.Emit(bad)
-		outcome = session.Shown(event.Fail(bad))
-	}
-	if r.show && !r.quiet {
+	outcome := r.complain(s)
+	if r.wanted() {
 		elapsed := r.elapsed
-		if err := r.dump(s, im); err != nil {
+		if err := r.hand(s, im); err != nil {
 			return errors.Join(outcome, r.failed(err))
 		}
 		r.elapsed = elapsed
@@ -231,11 +233,28 @@ func (r *reading) conclude(s *session.Session, im *session.Image) error {
 	return outcome
 }
 
-func (r *reading) dump(s *session.Session, im *session.Image) error {
-	show := func(p []byte, off int64) { s.Emit(event.Dump{Off: off, Data: p}) }
-	if r.n <= int64(len(r.buf)) {
-		show(r.buf[:r.n], r.off)
+// complain shows what is wrong with what was read.
+func (r *reading) complain(s *session.Session) error {
+	err := r.checking.outcome()
+	var bad *event.Failure
+	if !errors.As(err, &bad) {
 		return nil
 	}
-	return r.each(context.Background(), im.Dev, show)
+	s.Emit(bad.Event)
+	return session.Shown(bad)
+}
+
+// hand shows or saves the bytes.
+func (r *reading) hand(s *session.Session, im *session.Image) error {
+	if r.n <= int64(len(r.buf)) {
+		return r.put(s.Emit, stream.Piece{Off: r.off, Len: r.n, Data: r.buf[:r.n]}, true)
+	}
+	var failed error
+	err := r.each(context.Background(), im.Dev, func(p []byte, off int64) {
+		n := int64(len(p))
+		if err := r.put(s.Emit, stream.Piece{Off: off, Len: n, Data: p}, off+n == r.off+r.n); err != nil && failed == nil {
+			failed = err
+		}
+	})
+	return cmp.Or(err, failed)
 }

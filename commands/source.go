@@ -24,18 +24,33 @@ var (
 	errLongSource  = errors.New("ends before the length is reached and is too long to be repeated, as it can be read only once")
 )
 
-// openSource opens a file to write n bytes from. Its errors are bare: the caller knows the name.
-func openSource(name string, n int64) (*source, error) {
+// openSource opens a file to write from; "-" is stdin, which must be there. Its errors are bare: the caller knows the name.
+func openSource(name string, stdin *os.File) (*source, error) {
+	if name == "-" {
+		return &source{file: stdin}, nil
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, bare(err)
 	}
-	src := &source{file: f}
-	if err := src.prepare(n); err != nil {
-		f.Close()
-		return nil, bare(err)
+	return &source{file: f}, nil
+}
+
+// length is the length of a regular file, -1 of anything else.
+func (s *source) length() int64 {
+	if info, err := s.file.Stat(); err == nil && info.Mode().IsRegular() {
+		return info.Size()
 	}
-	return src, nil
+	return -1
+}
+
+// toEnd reads what comes next, once, and gives io.EOF at the end.
+func (s *source) toEnd(p []byte) (int, error) {
+	n, err := io.ReadFull(s.file, p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // prepare finds out whether there is anything to read.

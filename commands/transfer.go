@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"math"
 	"syscall"
 	"time"
@@ -28,13 +29,14 @@ type transfer struct {
 	quiet, terse bool
 
 	maxRequest int64 // longer ones fail
+	streams    bool  // long ones go in pieces, several at a time
 	clock      func() time.Time
 	elapsed    time.Duration
 }
 
 // common declares the flags of reports.
 func (t *transfer) common(f *session.Flags) {
-	t.maxRequest = f.MaxRequest()
+	t.maxRequest, t.streams = f.MaxRequest(), f.Streams()
 	f.Bool(&t.terse, 'C', "csv", "report as comma separated values")
 	f.Bool(&t.quiet, 'q', "quiet", "report failures only")
 }
@@ -47,8 +49,9 @@ func (t *transfer) mark(f *session.Flags, bit blockdev.Flags, letter byte, long,
 	})
 }
 
-// extent declares an offset and a length.
-func (t *transfer) extent(f *session.Flags) {
+// extent declares an offset and a length, of which natively the last ones may be missing.
+func (t *transfer) extent(f *session.Flags, missing int) {
+	f.Range(missing)
 	f.Operand(&t.off, "off")
 	f.Word("len", func(word string) (err error) {
 		t.word = word
@@ -69,6 +72,7 @@ func (t *transfer) limit(f *session.Flags, letter byte, escape blockdev.Flags) {
 
 // vector declares an offset and one or more lengths. Lengths are not limited if unlimited says so.
 func (t *transfer) vector(f *session.Flags, unlimited func() bool) {
+	f.Range(0)
 	f.Operand(&t.off, "off")
 	f.Offer("off.sector", func(int) error { return wholeSectors("offset", t.off) })
 	f.Rest(&t.lens, "lens", lengthChecks(f, unlimited)...)
@@ -185,7 +189,13 @@ func (t *transfer) report(s *session.Session) {
 }
 
 // failed is the outcome of a request that failed.
-func (t *transfer) failed(err error) error { return event.Fail(event.Failed{Op: t.op, Err: err}) }
+func (t *transfer) failed(err error) error {
+	var told *event.Failure
+	if errors.As(err, &told) {
+		return told
+	}
+	return event.Fail(event.Failed{Op: t.op, Err: err})
+}
 
 // plain is a request without data: what to do and nothing to look at afterwards.
 func (t *transfer) plain(do func(ctx context.Context, d *blockdev.Device) error) work {
@@ -215,6 +225,9 @@ type work struct {
 func (w work) wait(ctx context.Context, s *session.Session, im *session.Image) error {
 	w.t.begin(s)
 	err := s.Do(ctx, func(ctx context.Context) error { return w.do(ctx, im.Dev) })
+	if err != nil && ctx.Err() != nil {
+		err = stopped(ctx, w.t.op, event.Range{Off: w.t.off, Len: w.t.n}, 0, err)
+	}
 	return w.end(s, err)
 }
 

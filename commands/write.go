@@ -14,15 +14,21 @@ import (
 const defaultByte = 0xcd
 
 var write = session.Command{
-	Name: "write", Alias: "w", Min: 2, Max: -1, Needs: session.File | session.Write,
-	Args:  "[-bcCfnquz] [-P pattern | -s source_file] off len",
+	Name: "write", Alias: "w", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Args:  "[-bcCfnquz] [-P pattern | -s source_file | --hex bytes | --text text] [--verify [--all]] off len",
 	Short: "writes a number of bytes at a specified offset",
 	Long: ` Example:
  write -P 0xaa 4k 64k  fills 64 KiB from offset 4096 with 0xaa
  write -zu 0 1M        makes the first MiB zeroes and gives its space back
+ write --hex 55aa 510  writes two bytes
+ write -s - 0          writes what comes from standard input (with -c)
 
+ What is written is repeated until the length is reached; without a length it is written once.
  -P PATTERN  what to write; without it every byte is 0xcd
- -s FILE     write the contents of a file, again and again until the length is reached
+ -s FILE     write the contents of a file; - is standard input
+ --hex BYTES  write these bytes, given as pairs of hex digits
+ --text TEXT  write this text
+ --verify    read back what was written, which cannot be done with -s; --all lists all that is wrong
  -z          write zeroes; -u may give the space back, -n fails where that is not fast
  -f          the data is on stable storage afterwards
  -c          store compressed
@@ -31,8 +37,10 @@ var write = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		w := newWriting("write")
-		var source string
+		w.n = -1
+		var name string
 		var hasSource, positioned, registered bool
+		var typed content
 		f.Bool(&w.machine, 'b', "vmstate", "write the area for machine state")
 		f.Bool(&w.compressed, 'c', "compress", "store the data compressed")
 		w.common(f)
@@ -41,11 +49,15 @@ var write = session.Command{
 		f.Bool(&positioned, 'p', "", "accepted for old scripts")
 		f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write")
 		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
-		f.Text(&source, &hasSource, 's', "source", "FILE", "write the contents of a file")
+		f.Text(&name, &hasSource, 's', "source", "FILE", "write the contents of a file")
+		typed.flags(f, "write")
+		f.Bool(&w.prove, 0, "verify", "read back what was written")
+		f.Bool(&w.all, 0, "all", "with --verify: list all that is wrong")
 		w.mark(f, blockdev.MayUnmap, 'u', "unmap", "with -z: the space may be given back")
 		f.Bool(&w.zero, 'z', "zero", "write zeroes")
 		w.combinations(f, &positioned, &hasSource)
-		w.extent(f)
+		w.extent(f, 1)
+		f.Check("content", func(int) error { return w.settle(typed, hasSource) })
 		w.limit(f, 'n', blockdev.NoFallback)
 		f.Check("special-sectors", func(int) error {
 			if !w.machine && !w.compressed {
@@ -66,16 +78,56 @@ var write = session.Command{
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if hasSource {
-				src, err := openSource(source, w.n)
+				src, err := w.from(s, name)
 				if err != nil {
-					return event.Fail(event.FileError{Name: source, Err: err})
+					return err
 				}
 				defer src.Close()
-				w.fill = src.fill
 			}
-			return w.work(s).wait(ctx, s, im)
+			return w.run(ctx, s, im)
 		}
 	},
+}
+
+// settle finds out what is written and how much of it.
+func (w *writing) settle(typed content, hasSource bool) error {
+	if typed.bytes != nil {
+		if hasSource || w.patterned || w.zero {
+			return event.Fail(event.Conflict{Message: "only one of -z, -P, -s, --hex and --text says what to write"})
+		}
+		w.pattern = repeated{typed.bytes, w.off}
+		if w.n < 0 {
+			w.n = int64(len(typed.bytes))
+		}
+	}
+	switch {
+	case w.n < 0 && (!hasSource || w.machine || w.compressed):
+		return session.WrongUsage()
+	case w.prove && (hasSource || w.machine):
+		return event.Fail(event.Conflict{Message: "--verify goes with neither -s nor -b; compare tells a file and an image apart"})
+	}
+	return nil
+}
+
+// from takes the content from a file. Without a length that of the file counts or, where it has none, all that comes.
+func (w *writing) from(s *session.Session, name string) (*source, error) {
+	if name == "-" && s.Stdin == nil {
+		return nil, event.Fail(event.Conflict{Message: "standard input is where the commands come from; with -c it can be written"})
+	}
+	src, err := openSource(name, s.Stdin)
+	if err == nil && w.n < 0 {
+		w.n = src.length()
+	}
+	if err == nil && w.n >= 0 {
+		err = src.prepare(w.n)
+		w.fill = src.fill
+	} else if err == nil {
+		w.more = src.toEnd
+	}
+	if err != nil {
+		return nil, event.Fail(event.FileError{Name: name, Err: bare(err)})
+	}
+	return src, nil
 }
 
 // combinations declares which flags of write do not go together.
@@ -107,7 +159,7 @@ func count(flags ...bool) int {
 }
 
 var writev = session.Command{
-	Name: "writev", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Name: "writev", Min: 1, Max: -1, Needs: session.File | session.Write,
 	Args:  "[-Cfq] [-P pattern] off len [len..]",
 	Short: "writes a number of bytes at a specified offset",
 	Long: ` Example:
@@ -128,7 +180,7 @@ var writev = session.Command{
 }
 
 var aioWrite = session.Command{
-	Name: "aio_write", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Name: "aio_write", Min: 1, Max: -1, Needs: session.File | session.Write,
 	Args:  "[-Cfiquz] [-P pattern] off len [len..]",
 	Short: "asynchronously writes a number of bytes",
 	Long: ` Example:
@@ -174,6 +226,10 @@ type writing struct {
 	pattern   verify.Pattern
 	// fill makes the bytes that belong at an offset from the start of the request; nil: the pattern does.
 	fill func(p []byte, at int64) error
+	// more gets the bytes that come next, for a request that is as long as they are.
+	more func(p []byte) (int, error)
+
+	prove, all bool // read back; list all that is wrong
 }
 
 func newWriting(op string) *writing {

@@ -30,6 +30,7 @@ type Flags struct {
 	rest     bool
 	least    int // number of words that rest must have
 	span     span
+	position int64
 	instead  Run
 	warnings []event.Event
 	needs    Needs    // see Need

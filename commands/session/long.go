@@ -50,6 +50,9 @@ func (f *Flags) expandRange(operands []string) ([]string, error) {
 // End is the size of the image in bytes, -1 without one.
 func (f *Flags) End() int64 { return f.env.End }
 
+// Position is that of the image: where the next bytes are for a command that is not told where.
+func (f *Flags) Position() int64 { return f.position }
+
 // Streams says whether long requests go in pieces, see Policy.
 func (f *Flags) Streams() bool { return f.policy.Stream }
 

@@ -233,6 +233,9 @@ func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
 	}
 	f := &s.flags
 	f.reset(row, env)
+	if im != nil {
+		f.position = im.Position
+	}
 	run := row.New(f)
 	if row.order == nil {
 		row.order = f.order()

@@ -1,0 +1,86 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/stream"
+)
+
+var isZero = session.Command{
+	Name: "iszero", Max: -1, Needs: session.File,
+	Args:  "[--all] [--first] [off [len]]",
+	Short: "says whether a range holds nothing but zeroes, and where it does not",
+	Long: ` Example:
+ iszero                looks at the whole image
+ iszero 1M..2M         looks at its second MiB
+ iszero --first 1G     stops at the first byte behind 1 GiB that is not zero
+
+ Holes that the image knows of are not read, so that a sparse terabyte takes no time. Whatever is not zero makes it fail.
+ --all       list all ranges that are not zero, and not only the first ones
+ --first     stop at the first of them
+`,
+	New: func(f *session.Flags) session.Run {
+		var c scope
+		var all, first bool
+		f.Bool(&all, 0, "all", "list all ranges that are not zero")
+		f.Bool(&first, 0, "first", "stop at the first of them")
+		c.operands(f)
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			found := newPlaces(all)
+			err := c.scan(ctx, s, im, "iszero", false, func(_ looking, p stream.Piece) error {
+				found.notZero(p.Data, p.Off)
+				if first && found.Count > 0 {
+					return enough
+				}
+				return nil
+			})
+			if err == nil {
+				err = c.zero("iszero", found)
+			}
+			if err == nil {
+				s.Emit(event.Zero{Range: event.Range(c)})
+			}
+			return err
+		}
+	},
+}
+
+// zero is the failure of a range in which something was found that is not zero, nil if nothing was.
+func (c scope) zero(op string, found *places) error {
+	if found.Count == 0 {
+		return nil
+	}
+	return event.Fail(event.NotZero{Op: op, Range: event.Range(c), Places: found.Ranges, Value: found.got})
+}
+
+// proveZero reads back what a command made zero. It believes nothing that the image says of itself. As is the word for what is there.
+func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Image, op, as string, all bool) error {
+	if err := settled(ctx, s, im, op); err != nil {
+		return err
+	}
+	found := newPlaces(all)
+	err := c.scan(ctx, s, im, op, true, func(_ looking, p stream.Piece) error {
+		found.notZero(p.Data, p.Off)
+		return nil
+	})
+	if err == nil {
+		err = c.zero(op, found)
+	}
+	if err != nil {
+		return err
+	}
+	answer := event.Alloc{Off: c.Off, Count: c.Len}
+	if err := s.Do(ctx, func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) }); err != nil {
+		return event.Fail(event.Failed{Op: op, Err: err})
+	}
+	s.Emit(event.Verified{Range: event.Range(c), As: as, Stored: answer.Data})
+	return nil
+}
+
+// settled puts what was written where it is kept, so that what is read back comes from there as far as that can be had.
+func settled(ctx context.Context, s *session.Session, im *session.Image, op string) error {
+	return onDevice(ctx, s, im, op, func(ctx context.Context, d *blockdev.Device) error { return d.Flush(ctx) })
+}

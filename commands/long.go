@@ -1,0 +1,122 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/stream"
+)
+
+// scope is the range that a command looks at: all of the image if nobody says otherwise, or from an offset to its end.
+type scope event.Range
+
+// operands declares [off [len]].
+func (c *scope) operands(f *session.Flags) {
+	c.Len = -1
+	f.Range(2)
+	f.Operand(&c.Off, "off")
+	f.Operand(&c.Len, "len")
+	f.Check("to-end", func(int) error {
+		if c.Len < 0 {
+			c.Len = max(0, f.End()-c.Off)
+		}
+		return nil
+	})
+}
+
+// looking is what a scan gives to the one who looks: how to say something, and how to count bytes of a piece that takes long.
+type looking struct {
+	ctx context.Context
+	say func(event.Event)
+}
+
+// scan reads the range piece by piece. What is known to be zero is read only if whole is set.
+func (c scope) scan(
+	ctx context.Context, s *session.Session, im *session.Image, op string, whole bool,
+	look func(l looking, p stream.Piece) error,
+) error {
+	add, end := s.Track(op, c.Len)
+	defer end()
+	var done int64
+	err := s.Tell(ctx, func(ctx context.Context, say func(event.Event)) (err error) {
+		l := looking{ctx, say}
+		done, err = stream.Each(ctx, im.Dev, c.Off, c.Len, whole, func(p stream.Piece) error {
+			defer add(p.Len)
+			return look(l, p)
+		})
+		return err
+	})
+	return stopped(ctx, op, event.Range(c), done, err)
+}
+
+// enough ends a scan that need not go on.
+var enough = errors.New("enough")
+
+// stopped is the outcome of a long command that failed with err, after done bytes of its range.
+func stopped(ctx context.Context, op string, r event.Range, done int64, err error) error {
+	var told *event.Failure
+	switch {
+	case err == nil || err == enough:
+		return nil
+	case ctx.Err() != nil:
+		return event.Fail(event.Interrupted{Op: op, Range: r, Done: done, Err: context.Cause(ctx)})
+	case errors.As(err, &told):
+		return told
+	}
+	return event.Fail(event.Failed{Op: op, Err: err})
+}
+
+// zeroPiece is the most that is made zero or discarded at once, in bytes: what has begun cannot be stopped.
+const zeroPiece = 64 << 20
+
+// spreaders is how many requests of a long transfer are under way.
+const spreaders = 4
+
+// spread makes a long transfer that changes something.
+func (t *transfer) spread(ctx context.Context, s *session.Session, im *session.Image, sp stream.Spread) error {
+	add, end := s.Track(t.op, max(0, t.n))
+	sp.Off, sp.Len, sp.Width, sp.Progress = t.off, t.n, spreaders, add
+	began := s.Now()
+	var done int64
+	err := s.Do(ctx, func(ctx context.Context) (err error) {
+		done, err = sp.Run(ctx, im.Dev)
+		return err
+	})
+	end()
+	t.elapsed = s.Now().Sub(began)
+	if t.n < 0 {
+		t.n = done
+	}
+	if err := stopped(ctx, t.op, event.Range{Off: t.off, Len: t.n}, done, err); err != nil {
+		return err
+	}
+	t.report(s)
+	return nil
+}
+
+// spreadRequests is spread for requests without data.
+func (t *transfer) spreadRequests(
+	ctx context.Context, s *session.Session, im *session.Image, do func(ctx context.Context, d *blockdev.Device, off, n int64) error,
+) error {
+	return t.spread(ctx, s, im, stream.Spread{Piece: zeroPiece, Do: func(ctx context.Context, _ int, off, n int64) error {
+		return do(ctx, im.Dev, off, n)
+	}})
+}
+
+// inParts calls do for parts of n bytes from off on, until ctx ends. It keeps work on zeroes that nobody read from taking for ever.
+func inParts(ctx context.Context, off, n, part int64, do func(off, n int64) error) error {
+	for n > 0 {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		some := min(n, part)
+		if err := do(off, some); err != nil {
+			return err
+		}
+		off, n = off+some, n-some
+	}
+	return nil
+}

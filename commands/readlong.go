@@ -1,0 +1,91 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/stream"
+)
+
+// nativeFlags declares the flags of read that qemu-io has not.
+func (r *reading) nativeFlags(f *session.Flags) {
+	f.Bool(&r.all, 0, "all", "with -P: list all ranges that are wrong")
+	r.view.declare(f)
+	f.Check("view", func(int) error { return r.settle(r.machine) })
+}
+
+// place finds out what to read where that is not given: all of the image with a check or a file to fill, and otherwise a sector, the
+// next one if nobody says which.
+func (r *reading) place(position, end int64) error {
+	whole := r.check || r.output != ""
+	if r.off < 0 {
+		r.off = 0
+		if !whole {
+			r.off = position
+		}
+		if r.off >= end && !whole {
+			return event.Fail(event.Conflict{Message: fmt.Sprintf("the image ends at %d; 'read -v 0' begins again", end)})
+		}
+	}
+	if r.n < 0 {
+		r.n = max(0, end-r.off)
+		if !whole {
+			r.n = max(1, min(r.n, blockdev.SectorSize))
+		}
+	}
+	return nil
+}
+
+// ready is what is left to do when the range is known.
+func (r *reading) ready() {
+	r.show = r.show && !r.quiet
+	r.checking.off, r.checking.n, r.checking.limit = r.off+r.checkOff, r.checkLen, limitOf(r.all)
+}
+
+// run reads, and does with the bytes what is wanted.
+func (r *reading) run(ctx context.Context, s *session.Session, im *session.Image) error {
+	if err := r.view.open(s); err != nil {
+		return err
+	}
+	r.quiet = r.quiet || r.output == stdout
+	var err error
+	if r.streams && r.n > pieceSize && !r.machine {
+		err = r.long(ctx, s, im)
+	} else {
+		err = r.work(s, im).wait(ctx, s, im)
+	}
+	if cerr := r.view.close(); err == nil {
+		err = cerr
+	}
+	if err == nil && r.streams && !r.check && r.output == "" {
+		im.Position = r.off + r.n
+	}
+	return err
+}
+
+// long reads piece by piece. The bytes are shown as they come.
+func (r *reading) long(ctx context.Context, s *session.Session, im *session.Image) error {
+	r.ready()
+	began := s.Now()
+	err := scope{r.off, r.n}.scan(ctx, s, im, r.op, false, func(l looking, p stream.Piece) error {
+		if r.check {
+			if err := r.checking.piece(l.ctx, p); err != nil {
+				return err
+			}
+		}
+		if !r.wanted() {
+			return nil
+		}
+		return r.put(l.say, p, p.Off+p.Len == r.off+r.n)
+	})
+	r.elapsed = s.Now().Sub(began)
+	if err != nil {
+		return err
+	}
+	outcome := r.complain(s)
+	r.report(s)
+	return outcome
+}

@@ -1,0 +1,85 @@
+package commands
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"slices"
+	"strings"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/stream"
+)
+
+// checksum is one way to sum up bytes.
+type checksum struct {
+	name string
+	make func() hash.Hash
+}
+
+// sums are those of the command sum, the usual one first.
+var sums = []checksum{
+	{"sha256", sha256.New},
+	{"sha512", sha512.New},
+	{"sha1", sha1.New},
+	{"md5", md5.New},
+	{"crc32", func() hash.Hash { return crc32.NewIEEE() }},
+	{"crc32c", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
+}
+
+func sumNames() string {
+	var names []string
+	for _, s := range sums {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+var sumCommand = session.Command{
+	Name: "sum", Max: -1, Needs: session.File,
+	Args:  "[-a algorithm] [off [len]]",
+	Short: "computes the checksum of a range",
+	Long: ` Example:
+ sum                   the SHA-256 of the whole image, as sha256sum computes it of a raw file
+ sum -a crc32c 0..1M   the CRC-32C of its first MiB
+
+ -a NAME     sha256, sha512, sha1, md5, crc32 or crc32c
+`,
+	New: func(f *session.Flags) session.Run {
+		var c scope
+		kind := sums[0]
+		f.Flag('a', "algorithm", "NAME", "which checksum", func(word string) error {
+			i := slices.IndexFunc(sums, func(k checksum) bool { return k.name == word })
+			if i < 0 {
+				return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no checksum '%s'; there are %s", word, sumNames())})
+			}
+			kind = sums[i]
+			return nil
+		})
+		c.operands(f)
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			h := kind.make()
+			err := c.scan(ctx, s, im, "sum", false, func(l looking, p stream.Piece) error {
+				h.Write(p.Data)
+				if p.Data != nil {
+					return nil
+				}
+				return inParts(l.ctx, p.Off, p.Len, int64(len(zeroes)), func(_, n int64) error {
+					h.Write(zeroes[:n])
+					return nil
+				})
+			})
+			if err != nil {
+				return err
+			}
+			s.Emit(event.Sum{Range: event.Range(c), Algorithm: kind.name, Sum: h.Sum(nil)})
+			return nil
+		}
+	},
+}

@@ -1,0 +1,219 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/stream"
+)
+
+// stdout is the name of the file that stands for standard output.
+const stdout = "-"
+
+// view is what is done with bytes that were read, besides checking them.
+type view struct {
+	show, fold bool
+	style      event.DumpStyle
+	output     string // the file they go to, "" if none
+
+	file  *output
+	begun []byte // the beginning of a line of a dump
+}
+
+func (v *view) declare(f *session.Flags) {
+	f.Bool(&v.fold, 0, "fold", "show lines that repeat the one before as a single *")
+	f.Flag(0, "style", "STYLE", "how bytes are shown: qemu, xxd or c", func(word string) error {
+		switch v.style = event.DumpStyle(word); v.style {
+		case event.StyleQEMU, event.StyleXXD, event.StyleC:
+			return nil
+		}
+		return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no style '%s'; there are qemu, xxd and c", word)})
+	})
+	f.Text(&v.output, nil, 'o', "output", "FILE", "save the bytes in a file; - is standard output")
+}
+
+// settle looks whether the flags go together.
+func (v *view) settle(machine bool) error {
+	v.show = v.show || v.fold || v.style != ""
+	switch {
+	case v.show && v.output == stdout:
+		return event.Fail(event.Conflict{Message: "-v and -o - both write to standard output"})
+	case v.output != "" && machine:
+		return event.Fail(event.Conflict{Message: "-o and -b cannot be specified at the same time"})
+	}
+	return nil
+}
+
+// wanted says whether anything is done with the bytes.
+func (v *view) wanted() bool { return v.show || v.output != "" }
+
+// open makes the file.
+func (v *view) open(s *session.Session) (err error) {
+	switch {
+	case v.output == stdout && s.NoBytes:
+		return event.Fail(event.Conflict{Message: "-o - and --json both write to standard output; with -v the bytes are part of the objects"})
+	case v.output == stdout || v.output == "":
+		return nil
+	}
+	if v.file, err = createOutput(v.output); err != nil {
+		return v.fileError(err)
+	}
+	return nil
+}
+
+// close ends the file.
+func (v *view) close() error {
+	if v.file == nil {
+		return nil
+	}
+	return v.fileError(v.file.close())
+}
+
+func (v *view) fileError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return event.Fail(event.FileError{Name: v.output, Err: bare(err)})
+}
+
+// put hands on a piece. What it says may be reused when it returns.
+func (v *view) put(say func(event.Event), p stream.Piece, last bool) error {
+	if v.show {
+		v.dump(say, p, last)
+	}
+	switch {
+	case v.file != nil:
+		return v.fileError(v.file.write(p))
+	case v.output == stdout:
+		say(event.Bytes{Data: p.Data, Zeroes: unread(p)})
+	}
+	return nil
+}
+
+// unread is how many zeroes of a piece are not in memory.
+func unread(p stream.Piece) int64 { return p.Len - int64(len(p.Data)) }
+
+// dumpLine is how many bytes a line of a dump shows.
+const dumpLine = 16
+
+// dump shows a piece in whole lines, and keeps what begins the next one.
+func (v *view) dump(say func(event.Event), p stream.Piece, last bool) {
+	if len(v.begun) > 0 {
+		n := min(p.Len, int64(dumpLine-len(v.begun)))
+		off := p.Off - int64(len(v.begun))
+		v.begun = appendPiece(v.begun, p, 0, n)
+		p = cut(p, n)
+		if last = last && p.Len == 0; len(v.begun) == dumpLine || last {
+			say(v.lines(stream.Piece{Off: off, Len: int64(len(v.begun)), Data: v.begun}, last))
+			v.begun = v.begun[:0]
+		}
+	}
+	whole := p.Len
+	if !last {
+		whole -= p.Len % dumpLine
+	}
+	if whole > 0 {
+		line := p
+		line.Len = whole
+		line.Data = p.Data[:min(int64(len(p.Data)), whole)]
+		say(v.lines(line, last))
+	}
+	if whole < p.Len {
+		v.begun = appendPiece(v.begun, p, whole, p.Len)
+	}
+}
+
+// cut leaves out the first n bytes of a piece.
+func cut(p stream.Piece, n int64) stream.Piece {
+	p.Off, p.Len = p.Off+n, p.Len-n
+	if p.Data != nil {
+		p.Data = p.Data[n:]
+	}
+	return p
+}
+
+func (v *view) lines(p stream.Piece, last bool) event.Dump {
+	return event.Dump{Off: p.Off, Data: p.Data, Zeroes: unread(p), Style: v.style, Fold: v.fold, Last: last}
+}
+
+// output is a file that is made of bytes that were read. What is known to be zero becomes a hole where there can be one.
+type output struct {
+	file    *os.File
+	regular bool
+	at      int64
+}
+
+var errOpenHere = errors.New("is open in this shell; nothing was written to it")
+
+// createOutput makes the file, or empties it. It refuses one that this program has open, which may be the image itself.
+func createOutput(name string) (*output, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		return &output{file: f}, nil
+	}
+	if err == nil && openTwice(info) {
+		err = errOpenHere
+	}
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &output{file: f, regular: true}, nil
+}
+
+// openTwice says whether more than one descriptor of this program is the file.
+func openTwice(info os.FileInfo) bool {
+	const descriptors = "/proc/self/fd"
+	list, err := os.ReadDir(descriptors)
+	if err != nil {
+		return false
+	}
+	same := 0
+	for _, d := range list {
+		if other, err := os.Stat(descriptors + "/" + d.Name()); err == nil && os.SameFile(info, other) {
+			same++
+		}
+	}
+	return same > 1
+}
+
+func (o *output) write(p stream.Piece) error {
+	if o.regular {
+		n := p.Len
+		if len(p.Data) > 0 {
+			if _, err := o.file.WriteAt(p.Data, o.at); err != nil {
+				return err
+			}
+		}
+		o.at += n
+		return nil
+	}
+	if _, err := o.file.Write(p.Data); err != nil {
+		return err
+	}
+	for left := unread(p); left > 0; left -= int64(len(zeroes)) {
+		if _, err := o.file.Write(zeroes[:min(left, int64(len(zeroes)))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close gives the file its length.
+func (o *output) close() error {
+	var err error
+	if o.regular {
+		err = o.file.Truncate(o.at)
+	}
+	return errors.Join(err, o.file.Close())
+}
