@@ -101,27 +101,6 @@ func (tty *terminal) expect(t *testing.T, text string) {
 	}
 }
 
-// awaitSignalKeys waits until the line editor has given the terminal back, so
-// that Ctrl-C is a signal to the command that runs.
-func (tty *terminal) awaitSignalKeys(t *testing.T) {
-	t.Helper()
-	raw, err := tty.keyboard.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for start := time.Now(); time.Since(start) < patience; time.Sleep(time.Millisecond) {
-		var mode *unix.Termios
-		var asking error
-		if err := raw.Control(func(fd uintptr) { mode, asking = unix.IoctlGetTermios(int(fd), unix.TCGETS) }); err != nil || asking != nil {
-			t.Fatal(errors.Join(err, asking))
-		}
-		if mode.Lflag&unix.ISIG != 0 {
-			return
-		}
-	}
-	t.Fatalf("the terminal never takes signal keys; shown: %q", tty.shown)
-}
-
 // press types keys.
 func (tty *terminal) press(t *testing.T, keys string) {
 	t.Helper()
