@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
@@ -11,7 +10,7 @@ import (
 
 var open = session.Command{
 	Name: "open", Alias: "o", Min: 1, Max: -1,
-	Args:  "[-rwsCnkU] [-a name] [-t cache] [-d discard] [-i aio] [-o options] [path]",
+	Args:  "[-rwsCnkU] [-a name] [-f format] [-t cache] [-d discard] [-i aio] [-o options] [path]",
 	Short: "open the file specified by path",
 	Long: ` Example:
  open -r disk.img                   opens a file for reading
@@ -19,6 +18,7 @@ var open = session.Command{
 
  -r          read only
  -w          block devices may be written to; --in-use: also while others use them
+ -f FORMAT   of the image; otherwise it is guessed
  -a NAME     beside the images that are open, under this name
  -s          writes go to a temporary overlay
  -n          bypass the page cache, as -t none
@@ -64,6 +64,7 @@ var open = session.Command{
 			return err
 		})
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the image with programs that write it")
+		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the image")
 		f.Text(&o.As, nil, 'a', "as", "NAME", "beside the images that are open, under this name")
 		f.Bool(&o.Write, 'w', "write", "block devices may be written to")
 		f.Bool(&o.InUse, 0, "in-use", "block devices may be written to while others use them")
@@ -122,7 +123,7 @@ var reopen = session.Command{
 		access := func(readOnly bool) func(string) error {
 			return func(string) error {
 				if r.ReadOnly != nil {
-					return event.Fail(event.Report{Err: errors.New("Only one -r/-w option may be given")})
+					return event.Fail(event.Report{Err: blockdev.Refuse("Only one -r/-w option may be given")})
 				}
 				r.ReadOnly = &readOnly
 				return nil

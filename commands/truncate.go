@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
@@ -25,7 +24,7 @@ var truncate = session.Command{
 		f.Flag('m', "preallocation", "MODE", "what to do with space that is added", func(word string) error {
 			var ok bool
 			if mode, ok = blockdev.ParsePrealloc(word); !ok {
-				return event.Fail(event.Report{Err: fmt.Errorf("Invalid preallocation mode '%s'", word)})
+				return event.Fail(event.Report{Err: blockdev.Refuse("Invalid preallocation mode '%s'", word)})
 			}
 			return nil
 		})

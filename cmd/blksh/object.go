@@ -28,14 +28,14 @@ func (p *program) object(value string) error {
 func (p *program) secret(opts *blockdev.Options) error {
 	kind, ok := opts.Take("qom-type")
 	if !ok {
-		return errors.New("Parameter 'qom-type' is missing")
+		return blockdev.Refuse("Parameter 'qom-type' is missing")
 	}
 	if kind != "secret" {
-		return fmt.Errorf("Parameter 'qom-type' does not accept value '%s'", kind)
+		return blockdev.Refuse("Parameter 'qom-type' does not accept value '%s'", kind)
 	}
 	id := opts.String("id")
 	if id == "" {
-		return errors.New("Parameter 'id' is missing")
+		return blockdev.Refuse("Parameter 'id' is missing")
 	}
 	if !objectID.MatchString(id) {
 		return badID{}
@@ -47,7 +47,7 @@ func (p *program) secret(opts *blockdev.Options) error {
 		switch key {
 		case "id", "data", "file", "format":
 		default:
-			return fmt.Errorf("Parameter '%s' is unexpected", key)
+			return blockdev.Refuse("Parameter '%s' is unexpected", key)
 		}
 	}
 	data, err := secretData(opts)
@@ -85,10 +85,10 @@ func secretData(opts *blockdev.Options) ([]byte, error) {
 			data, err = os.ReadFile(name)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("Unable to read %s: %w", name, err)
+			return nil, blockdev.Refuse("Unable to read %s: %w", name, err)
 		}
 	default:
-		return nil, errors.New("Either 'file' or 'data' must be provided")
+		return nil, blockdev.Refuse("Either 'file' or 'data' must be provided")
 	}
 	switch format := opts.String("format"); format {
 	case "", "raw":
@@ -96,6 +96,6 @@ func secretData(opts *blockdev.Options) ([]byte, error) {
 	case "base64":
 		return base64.StdEncoding.DecodeString(string(data))
 	default:
-		return nil, fmt.Errorf("Parameter 'format' does not accept value '%s'", format)
+		return nil, blockdev.Refuse("Parameter 'format' does not accept value '%s'", format)
 	}
 }

@@ -40,7 +40,7 @@ func (p *program) traceOption(value string) error {
 	if err == nil {
 		for _, key := range opts.Keys() {
 			if key != "enable" && key != "events" && key != "file" {
-				err = fmt.Errorf("Invalid parameter '%s'", key)
+				err = blockdev.Refuse("Invalid parameter '%s'", key)
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -72,7 +71,7 @@ func ParseAIO(name string) (string, error) {
 }
 
 func invalid(what, name string) error {
-	return event.Fail(event.Report{Err: fmt.Errorf("Invalid %s option: %s", what, name)})
+	return event.Fail(event.Report{Err: blockdev.Refuse("Invalid %s option: %s", what, name)})
 }
 
 // Opening is how an image is to be opened, as the options of the program or of the command open say it.
@@ -280,7 +279,7 @@ func (s *Session) secret(id string) ([]byte, error) {
 	if data, ok := s.secrets[id]; ok {
 		return data, nil
 	}
-	return nil, fmt.Errorf("No secret with id '%s'", id)
+	return nil, blockdev.Refuse("No secret with id '%s'", id)
 }
 
 // Reopening is what the command reopen changes.
@@ -296,14 +295,14 @@ func (s *Session) Reopen(ctx context.Context, im *Image, r Reopening) error {
 	change := r.Options.Clone()
 	if r.ReadOnly != nil {
 		if change.Has("read-only") {
-			return errors.New("Cannot set both -r/-w and 'read-only'")
+			return blockdev.Refuse("Cannot set both -r/-w and 'read-only'")
 		}
 		change.Set("read-only", *r.ReadOnly)
 	}
 	writeThrough := im.Dev.WriteThrough()
 	if c := r.CacheMode; c != nil {
 		if change.Has("cache.direct") || change.Has("cache.no-flush") {
-			return errors.New("Cannot set both -c and the cache options")
+			return blockdev.Refuse("Cannot set both -c and the cache options")
 		}
 		change.Set("cache.direct", c.Direct)
 		change.Set("cache.no-flush", c.NoFlush)
