@@ -393,14 +393,14 @@ func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) 
 // refblocks counts the refcount blocks themselves.
 func (c *checker) refblocks(ctx context.Context, fix blockdev.Fix) error {
 	q := c.q
-	for i, w := range q.reftable[:q.reftableEnd] {
+	for i, w := range q.reftable {
 		at := int64(w & reftableMask)
 		switch {
 		case w&reftableReserved != 0:
 			c.say("ERROR refcount table entry %d has reserved bits set", i)
-		case at < 0 || q.within(at) != 0:
+		case q.within(at) != 0:
 			c.say("ERROR refcount block %d is not cluster aligned; refcount table entry corrupted", i)
-		case at>>q.clusterBits >= c.clusters:
+		case at < 0 || at>>q.clusterBits >= c.clusters:
 			c.res.Corruptions++
 			if fix&blockdev.FixErrors == 0 {
 				c.say("ERROR refcount block %d is outside image", i)
@@ -429,7 +429,7 @@ func (c *checker) refblocks(ctx context.Context, fix blockdev.Fix) error {
 func (c *checker) extendTo(ctx context.Context, at int64) {
 	q := c.q
 	err := error(syscall.EINVAL)
-	if at <= maxHostOffset-q.cluster {
+	if at >= 0 && at <= maxHostOffset-q.cluster {
 		err = q.file.Truncate(ctx, at+q.cluster, blockdev.PreallocOff, 0)
 	}
 	if err != nil {

@@ -95,7 +95,8 @@ func (c *codec) compress(how compression, out, plain []byte) ([]byte, error) {
 	limit := len(plain) - 1
 	if how == compressZstd {
 		c.zstdOnce.Do(func() {
-			c.zstdWriter, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
+			c.zstdWriter, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
+				zstd.WithAllLitEntropyCompression(true))
 		})
 		if packed := c.zstdWriter.EncodeAll(plain, out[:0]); len(packed) <= limit {
 			return packed, nil

@@ -1,0 +1,154 @@
+package qcow2_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// verdict is what a check counts, as qemu-img prints it.
+type verdict struct {
+	Corruptions      int64 `json:"corruptions"`
+	Leaks            int64 `json:"leaks"`
+	CheckErrors      int64 `json:"check-errors"`
+	CorruptionsFixed int64 `json:"corruptions-fixed"`
+	LeaksFixed       int64 `json:"leaks-fixed"`
+	ImageEnd         int64 `json:"image-end-offset"`
+	Total            int64 `json:"total-clusters"`
+	Allocated        int64 `json:"allocated-clusters"`
+	Fragmented       int64 `json:"fragmented-clusters"`
+	Compressed       int64 `json:"compressed-clusters"`
+}
+
+// peerCheck has qemu-img check an image; ok is false if it could not. The lines are what it says on the way.
+func peerCheck(t *testing.T, path string, repair ...string) (v verdict, lines string, ok bool) {
+	t.Helper()
+	cmd := exec.Command("qemu-img", append(append([]string{"check", "--output=json"}, repair...), path)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, _ := cmd.Output()
+	if json.Unmarshal(out, &v) != nil {
+		return v, stderr.String(), false
+	}
+	return v, stderr.String(), true
+}
+
+// ourCheck does the same with an open image.
+func ourCheck(t *testing.T, path string, fix blockdev.Fix) (v verdict, lines string, ok bool) {
+	t.Helper()
+	d, err := blockdev.Open(context.Background(), path, blockdev.OpenConfig{
+		Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{Unmap: true, NoFlush: true, ReadOnly: fix == 0},
+	})
+	if err != nil {
+		return v, err.Error(), false
+	}
+	defer d.Close()
+	c, _ := blockdev.Find[blockdev.Checker](d.Top())
+	r, err := c.Check(context.Background(), fix)
+	v = verdict{
+		r.Corruptions, r.Leaks, r.CheckErrors, r.CorruptionsFixed, r.LeaksFixed, r.ImageEnd, r.TotalClusters,
+		r.AllocatedClusters, r.FragmentedClusters, r.CompressedClusters,
+	}
+	return v, strings.Join(r.Messages, "\n"), err == nil
+}
+
+// plant changes one entry of some table of an image.
+func plant(b []byte, rng *rand.Rand) {
+	be := binary.BigEndian
+	cluster := int(1) << be.Uint32(b[20:])
+	l1 := int(be.Uint64(b[40:]))
+	reftable := int(be.Uint64(b[48:]))
+	at := l1 + 8*rng.IntN(2)
+	switch rng.IntN(4) {
+	case 0: // an L2 entry
+		if l2 := int(be.Uint64(b[l1:]) &^ (1 << 63)); l2 > 0 && l2+cluster <= len(b) {
+			at = l2 + 8*rng.IntN(cluster/8)
+		}
+	case 1: // refcounts
+		if block := int(be.Uint64(b[reftable:])); block > 0 && block+cluster <= len(b) {
+			at = block + 8*rng.IntN(min(cluster/8, 1+len(b)/cluster/4))
+		}
+	case 2:
+		at = reftable + 8*rng.IntN(3)
+	}
+	old := be.Uint64(b[at:])
+	values := []uint64{0, 1, old ^ 1<<63, old + uint64(cluster), old + 512, old | 1<<20, old | 0x10, 1 << 62, uint64(cluster) * 3}
+	be.PutUint64(b[at:], values[rng.IntN(len(values))])
+}
+
+// TestCheckAgrees plants faults in images and compares what both checks count and say, then what both repairs leave.
+func TestCheckAgrees(t *testing.T) {
+	needPeers(t)
+	dir := t.TempDir()
+	rounds := 60
+	if os.Getenv("BLKSH_TIER") >= "2" {
+		rounds = 1000
+	}
+	for i := range rounds {
+		s := []shape{
+			{Version: 3, ClusterBits: 9, RefcountBits: 16, Compression: "zlib", Snapshot: true},
+			{Version: 3, ClusterBits: 12, RefcountBits: 8, Compression: "zstd"},
+			{Version: 2, ClusterBits: 10, RefcountBits: 16, Compression: "zlib"},
+		}[i%3]
+		rng := rand.New(rand.NewPCG(uint64(i), 5))
+		m := newModel(t, dir, s, uint64(i))
+		for range 20 {
+			m.step()
+		}
+		m.close()
+		b, err := os.ReadFile(m.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1 + rng.IntN(2) {
+			plant(b, rng)
+		}
+		if !compareChecks(t, dir, b) {
+			t.Fatalf("round %d", i)
+		}
+	}
+}
+
+func compareChecks(t *testing.T, dir string, image []byte) bool {
+	t.Helper()
+	theirs, ours := filepath.Join(dir, "theirs"), filepath.Join(dir, "ours")
+	for _, step := range []struct {
+		args []string
+		fix  blockdev.Fix
+	}{
+		{nil, 0},
+		{[]string{"-r", "leaks"}, blockdev.FixLeaks},
+		{[]string{"-r", "all"}, blockdev.FixLeaks | blockdev.FixErrors},
+	} {
+		for _, path := range []string{theirs, ours} {
+			if err := os.WriteFile(path, image, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, said, wantOK := peerCheck(t, theirs, step.args...)
+		got, lines, gotOK := ourCheck(t, ours, step.fix)
+		if step.fix == 0 && wantOK && got != want || wantOK && !gotOK && want.CheckErrors == 0 {
+			t.Errorf("check %v: ours %+v (%v), qemu-img's %+v\nours: %s\nqemu-img's: %s", step.args, got, gotOK, want, lines, said)
+			return false
+		}
+		if step.fix == 0 || !wantOK || !gotOK {
+			continue
+		}
+		a, _, _ := peerCheck(t, theirs)
+		o, said, _ := peerCheck(t, ours)
+		if a.Corruptions != o.Corruptions || a.Leaks != o.Leaks {
+			t.Errorf("after check %v: ours left %+v, qemu-img %+v\n%s\nours said: %s", step.args, o, a, said, lines)
+			return false
+		}
+	}
+	return true
+}
