@@ -16,9 +16,9 @@ type scope event.Range
 // operands declares [off [len]].
 func (c *scope) operands(f *session.Flags) {
 	c.Len = -1
-	f.Range(2)
-	f.Operand(&c.Off, "off")
-	f.Operand(&c.Len, "len")
+	f.Range(0)
+	f.OptOperand(&c.Off, "off")
+	f.OptOperand(&c.Len, "len")
 	f.Check("to-end", func(int) error {
 		if c.Len < 0 {
 			c.Len = max(0, f.End()-c.Off)

@@ -14,12 +14,15 @@ var alloc = session.Command{
 	Short: "counts the allocated bytes of a range",
 	Long: ` Example:
  alloc 1M 64k          how many of these 64 KiB the image holds itself
+ alloc 0..end          the same of all of them
 
- Without a length it looks at one sector. Bytes that come from a backing file do not count.
+ Without a length it looks at one sector. Bytes that come from a backing file are not allocated here, a hole of a raw image is.
+ Below stands how many bytes have storage behind them, wherever, and how many are known to be zero.
 `,
 	New: func(f *session.Flags) session.Run {
 		var off int64
 		n, unit := int64(blockdev.SectorSize), int64(1)
+		f.Range(0)
 		f.Operand(&off, "off")
 		f.Offer("off.sector", func(int) error { return wholeSectors("offset", off) })
 		f.Offer("in-sectors", func(int) error {
@@ -53,45 +56,110 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 		if e.Allocated {
 			a.Allocated += e.Len
 		}
+		if e.Data {
+			a.Data += e.Len
+		}
+		if e.Zero {
+			a.Zero += e.Len
+		}
 		at += e.Len
 	}
 	return nil
 }
 
 var mapCommand = session.Command{
-	Name: "map", Needs: session.File,
+	Name: "map", Max: -1, Needs: session.File,
+	Args:  "[--totals] [off [len]]",
 	Short: "prints the allocated areas of a file",
 	Long: ` Example:
- map                   shows every run of the image that is in one state
+ map                   shows every run of the image that is in one state, and where it lies in the file
+ map --totals 0..1G    adds up how much of the first GiB is data, zeroes and holes
+
+ --totals    show sums instead of runs
 `,
 	New: func(f *session.Flags) session.Run {
-		same := func(a, b blockdev.Extent) bool {
-			return a.Allocated == b.Allocated && a.Data == b.Data && a.Zero == b.Zero && a.Depth == b.Depth
-		}
+		var c scope
+		var totals bool
+		f.Bool(&totals, 0, "totals", "show sums instead of runs")
+		c.operands(f)
+		same := continues
 		f.Offer("by-allocation", func(int) error {
 			same = func(a, b blockdev.Extent) bool { return a.Allocated == b.Allocated }
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			size := im.Dev.Length()
+			if c.Len < 0 { // where a map is always one of everything
+				c.Len = size
+			}
+			c.Len = max(0, min(c.Len, size-c.Off))
 			if size == 0 {
 				s.Emit(event.MapEmpty{})
 			}
-			for off := int64(0); off < size; {
-				var run blockdev.Extent
-				err := s.Do(ctx, func(ctx context.Context) (err error) {
-					run, err = nextRun(ctx, im.Dev, off, size, same)
-					return err
-				})
-				if err != nil {
-					return event.Fail(event.Failed{Op: "map", Err: err})
+			sums := event.MapTotals{Range: event.Range(c)}
+			err := c.walk(ctx, s, im, same, func(run blockdev.Extent) {
+				if totals {
+					addRun(&sums, run)
+				} else {
+					s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off})
 				}
-				s.Emit(event.MapRun{Extent: run, Remaining: size - off})
-				off = run.End()
+			})
+			if err == nil && totals {
+				s.Emit(sums)
 			}
-			return nil
+			return err
 		}
 	},
+}
+
+// continues says whether b, which lies behind a, is in the same state and place.
+func continues(a, b blockdev.Extent) bool {
+	alike := a.Allocated == b.Allocated && a.Data == b.Data && a.Zero == b.Zero && a.Compressed == b.Compressed && a.Depth == b.Depth
+	return alike && (!a.Data || a.HostOff < 0 && b.HostOff < 0 || a.HostOff >= 0 && b.HostOff == a.HostOff+a.Len)
+}
+
+// walk calls then with one run after the other.
+func (c scope) walk(
+	ctx context.Context, s *session.Session, im *session.Image,
+	same func(a, b blockdev.Extent) bool, then func(run blockdev.Extent),
+) error {
+	end := c.Off + c.Len
+	for off := c.Off; off < end; {
+		var run blockdev.Extent
+		err := s.Do(ctx, func(ctx context.Context) (err error) {
+			run, err = nextRun(ctx, im.Dev, off, end, same)
+			return err
+		})
+		if err == nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return stopped(ctx, "map", event.Range(c), off-c.Off, err)
+		}
+		then(run)
+		off = run.End()
+	}
+	return nil
+}
+
+// addRun adds a run to the sums of a map.
+func addRun(sums *event.MapTotals, run blockdev.Extent) {
+	sums.Runs++
+	switch {
+	case run.Data && run.Zero:
+		sums.Zero += run.Len
+		return
+	case !run.Data:
+		sums.Hole += run.Len
+		return
+	}
+	sums.Data += run.Len
+	if run.Compressed {
+		sums.Compressed += run.Len
+	}
+	if run.Depth > 0 {
+		sums.Backing += run.Len
+	}
 }
 
 // nextRun is the longest run from off on that is the same throughout.

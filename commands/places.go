@@ -51,12 +51,21 @@ func (p *places) add(off, n int64) {
 	}
 }
 
-// notZero looks for bytes of b, which was found at off, that are not zero.
-func (p *places) notZero(b []byte, off int64) {
-	for len(b) > 0 {
-		n := min(len(b), len(zeroes))
-		p.compare(zeroes[:n], b[:n], off)
-		b, off = b[n:], off+int64(n)
+// notZero looks for bytes of got, which was found at off, that are not zero.
+func (p *places) notZero(got []byte, off int64) {
+	for len(got) > 0 {
+		n := min(len(got), len(zeroes))
+		p.compare(zeroes[:n], got[:n], off)
+		got, off = got[n:], off+int64(n)
+	}
+}
+
+// missing looks for bytes of want that are not zero, where nothing but zeroes was found.
+func (p *places) missing(want []byte, off int64) {
+	for len(want) > 0 {
+		n := min(len(want), len(zeroes))
+		p.compare(want[:n], zeroes[:n], off)
+		want, off = want[n:], off+int64(n)
 	}
 }
 

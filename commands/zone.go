@@ -58,10 +58,11 @@ func onZones(
 // zoneCommand is a command that manages the zones of a range.
 func zoneCommand(name, alias, short, example string, op blockdev.ZoneOp) session.Command {
 	return session.Command{
-		Name: name, Alias: alias, Min: 2, Max: 2, Needs: session.File | session.Changes,
+		Name: name, Alias: alias, Min: 1, Max: 2, Needs: session.File | session.Changes,
 		Args: "offset len", Short: short, Long: " Example:\n" + example,
 		New: func(f *session.Flags) session.Run {
 			var off, n int64
+			f.Range(0)
 			f.Operand(&off, "off")
 			f.Operand(&n, "len")
 			what := "zone " + name[len("zone_"):]

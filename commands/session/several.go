@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -26,6 +28,19 @@ func (s *Session) Named(name string) *Image {
 
 // Use makes an image the current one.
 func (s *Session) Use(im *Image) { s.current = im }
+
+// OpenBeside opens an image that no command goes to. The caller closes it. The error is an event.Failure.
+func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, error) {
+	cfg, err := s.config(o)
+	if err != nil {
+		return nil, event.Fail(event.Report{Err: err})
+	}
+	dev, err := s.open(ctx, o, cfg, &admission{s: s})
+	if err != nil {
+		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
+	}
+	return dev, nil
+}
 
 // InFlight is how many requests of the image are in the background.
 func (im *Image) InFlight() int { return im.flying }
