@@ -14,9 +14,6 @@ const mergeReads = 16 << 10
 // maxPieces is how many pieces of memory one system call takes, less two for what is copied around.
 const maxPieces = 1024 - 2
 
-// evClusterAllocSpace comes before new clusters are made zero as a whole.
-const evClusterAllocSpace blockdev.EventName = "cluster_alloc_space"
-
 // zeroAround makes new clusters zero at once, where what would be copied around the data reads as zeroes and the file can do that without
 // writing it out. In clusters that keep their place only what is around the data: the rest may hold what a crash must not lose.
 func (q *image) zeroAround(ctx context.Context, links []*link) error {
@@ -51,7 +48,7 @@ func (q *image) zeroSpace(ctx context.Context, off, n int64) (done bool, err err
 	if err := q.guardData(ctx, off, n); err != nil {
 		return false, err
 	}
-	if err := q.fire(ctx, evClusterAllocSpace); err != nil {
+	if err := q.fire(ctx, blockdev.EvClusterAllocSpace); err != nil {
 		return false, err
 	}
 	err = q.file.Zero(ctx, off, n, blockdev.NoFallback)

@@ -188,12 +188,11 @@ type ack struct {
 
 // crashRun is a workload with all that is needed to judge a crash at any moment of it.
 type crashRun struct {
-	disk   *disk
-	name   string
-	ops    []guestOp
-	acks   []ack
-	maybe  []bool // by op: sizes are changing, data is not judged
-	notice []string
+	disk  *disk
+	name  string
+	ops   []guestOp
+	acks  []ack
+	maybe []bool // by op: sizes are changing, data is not judged
 }
 
 // record runs a workload on an image of the given shape.

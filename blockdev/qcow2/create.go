@@ -9,8 +9,6 @@ import (
 	"github.com/blksh/blksh/blockdev"
 )
 
-const defaultClusterSize = 65536
-
 // createKeys are the options of a new image.
 var createKeys = []blockdev.Key{
 	{Name: "compat", Type: blockdev.String, Default: "1.1", Help: "version of the format: 0.10 or v2, 1.1 or v3"},

@@ -1,0 +1,182 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// load reads the header and all tables that stay in memory, and repairs a dirty image. A checker may load what could not be used.
+func (q *image) load(ctx context.Context, checking bool) error {
+	first, err := q.loadHeader(ctx, checking)
+	if err != nil {
+		return err
+	}
+	h := q.hdr
+	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder), h.incompatible&featExtendedL2 != 0)
+	if err := h.checkTables(checking); err != nil {
+		return err
+	}
+	if err := q.loadL1(ctx); err != nil {
+		return err
+	}
+	if q.settings, err = parseSettings(&q.geometry, q.given, q.size.Load(), q.unmap, h.compatible&compatLazyRefcounts != 0); err != nil {
+		return err
+	}
+	if err := h.checkEncryption(); err != nil {
+		return err
+	}
+	q.makeCaches()
+	if err := q.loadReftable(ctx); err != nil {
+		return refuseWith(err, "Could not initialize refcount handling")
+	}
+	if err := h.readExtensions(first, nil); err != nil {
+		return err
+	}
+	if h.incompatible&featDataFile != 0 {
+		return h.unsupported(first, featDataFile)
+	}
+	if err := h.readBackingName(first); err != nil {
+		return err
+	}
+	if !checking {
+		if err := q.loadSnapshots(ctx); err != nil {
+			return err
+		}
+	}
+	q.mayWrite = h.autoclear == 0
+	if !checking && !q.readOnly && h.incompatible&featDirty != 0 {
+		return q.repairDirty(ctx)
+	}
+	return nil
+}
+
+// loadHeader reads and checks the first cluster, which it returns, as far as geometry allows nothing else.
+func (q *image) loadHeader(ctx context.Context, checking bool) ([]byte, error) {
+	buf := make([]byte, headerLenFull)
+	if err := readAt(ctx, q.file, buf, 0); err != nil {
+		return nil, refuseWith(err, "Could not read qcow2 header")
+	}
+	h, err := parseHeader(buf)
+	if err != nil {
+		return nil, err
+	}
+	first := make([]byte, 1<<h.clusterBits)
+	if err := readAt(ctx, q.file, first, 0); err != nil {
+		return nil, refuseWith(err, "Could not read qcow2 header")
+	}
+	if h.length > headerLenFull {
+		h.unknown = append([]byte(nil), first[headerLenFull:h.length]...)
+	}
+	if err := h.checkCompression(); err != nil {
+		return nil, err
+	}
+	if mask := h.incompatible &^ knownIncompatible; mask != 0 {
+		return nil, h.unsupported(first, mask)
+	}
+	if h.incompatible&featCorrupt != 0 && !q.readOnly && !checking {
+		return nil, refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write")
+	}
+	if sub := int64(1) << h.clusterBits / subclusters; h.incompatible&featExtendedL2 != 0 && sub < 1<<minClusterBits {
+		return nil, refuse(syscall.EINVAL, "Unsupported subcluster size: %d", sub)
+	}
+	if h.refOrder > 6 {
+		return nil, refuse(syscall.EINVAL, "Reference count entry width too large; may not exceed 64 bits")
+	}
+	q.hdr = h
+	return first, nil
+}
+
+// checkEncryption refuses what we have no keys for.
+func (h *header) checkEncryption() error {
+	switch h.crypt {
+	case 0:
+		return nil
+	case cryptAES, cryptLUKS:
+		return refuse(syscall.EINVAL, "Parameter 'encrypt.key-secret' is required for cipher")
+	}
+	return refuse(syscall.EINVAL, "Unsupported encryption method %d", h.crypt)
+}
+
+// loadL1 reads the L1 table, whose size was checked.
+func (q *image) loadL1(ctx context.Context) error {
+	h := q.hdr
+	need := q.l1Entries(int64(h.size))
+	if need > 1<<31-1 {
+		return refuse(syscall.EFBIG, "Image is too big")
+	}
+	if int64(h.l1Size) < need {
+		return refuse(syscall.EINVAL, "L1 table is too small")
+	}
+	q.size.Store(int64(h.size) &^ (blockdev.SectorSize - 1))
+	q.vmState.Store(need << q.l1Shift())
+	var err error
+	if q.l1, err = q.readTable(ctx, int64(h.l1Off), int64(h.l1Size)); err != nil {
+		return refuseWith(err, "Could not read L1 table")
+	}
+	return nil
+}
+
+// readTable reads n big-endian words in pieces, so that a table takes its own memory only.
+func (q *image) readTable(ctx context.Context, off, n int64) ([]uint64, error) {
+	words := make([]uint64, n)
+	buf := make([]byte, min(8*n, 64<<10))
+	for done := int64(0); done < n; {
+		part := buf[:min(int64(len(buf)), 8*(n-done))]
+		if err := readAt(ctx, q.file, part, off+8*done); err != nil {
+			return nil, err
+		}
+		for ; len(part) > 0; part = part[8:] {
+			words[done] = binary.BigEndian.Uint64(part)
+			done++
+		}
+	}
+	return words, nil
+}
+
+// loadReftable reads the refcount table, whose size was checked.
+func (q *image) loadReftable(ctx context.Context) error {
+	entries := int64(q.hdr.reftableClusters) << (q.clusterBits - 3)
+	if entries == 0 {
+		return nil
+	}
+	if err := q.fire(ctx, blockdev.EvReftableLoad); err != nil {
+		return err
+	}
+	words, err := q.readTable(ctx, int64(q.hdr.reftableOff), entries)
+	if err != nil {
+		return err
+	}
+	q.setReftable(words)
+	return nil
+}
+
+func (q *image) makeCaches() {
+	s := q.settings
+	q.l2 = newCache(q, "L2 table", overL2, blockdev.EvL2Load, blockdev.EvL2Update, s.l2Unit, s.l2Tables)
+	q.refs = newCache(q, "refcount block", overRefblock, "", blockdev.EvRefblockUpdatePart, q.cluster, s.refBlocks)
+}
+
+// readBackingName takes the name of the backing file from the first cluster.
+func (h *header) readBackingName(first []byte) error {
+	if h.backingOff == 0 {
+		return nil
+	}
+	room := uint64(len(first)) - h.backingOff
+	if uint64(h.backingLen) > min(maxBackingName, room) {
+		return refuse(syscall.EINVAL, "Backing file name too long")
+	}
+	h.backing = cString(first[h.backingOff : h.backingOff+uint64(h.backingLen)])
+	return nil
+}
+
+// openBacking opens the backing file that the options or the image name.
+func (q *image) openBacking(ctx context.Context, o *blockdev.Opening) (err error) {
+	if o.NoChild("backing") || q.hdr.backing == "" && !o.HasChild("backing") {
+		return nil
+	}
+	q.backing, err = o.Backing(ctx, "backing", blockdev.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})
+	return err
+}
