@@ -29,7 +29,7 @@ var flush = session.Command{
 	Name: "flush", Alias: "f", Needs: session.File,
 	Short: "flush all in-core file state to disk",
 	Long: ` Example:
- flush                 what was written before is on stable storage when it returns
+ flush                 returns when what was written is on stable storage
 `,
 	New: func(*session.Flags) session.Run {
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {

@@ -15,12 +15,10 @@ var check = session.Command{
 	Long: ` Example:
  check                 counts what is wrong; nothing is changed
  check -r leaks        gives clusters back that nothing refers to
-
- -r WHAT     repair leaks, or all that can be repaired
 `,
 	New: func(f *session.Flags) session.Run {
 		var fix blockdev.Fix
-		f.Flag('r', "repair", "WHAT", "repair leaks or all", func(word string) error {
+		f.Flag('r', "repair", "WHAT", "repair leaks, or all that can be repaired", func(word string) error {
 			switch word {
 			case "leaks":
 				fix = blockdev.FixLeaks

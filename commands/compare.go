@@ -16,21 +16,19 @@ var compare = session.Command{
 	Args:  "[-f format] [-U] [--all] file [off [len]]",
 	Short: "compares the image with another",
 	Long: ` Example:
- compare backup.qcow2  says whether the two hold the same, and where they do not
- compare other 0..1M   compares the first MiB with that of an image that is open under this name
+ compare backup.qcow2  whether the two hold the same, and where not
+ compare other 0..1M   the first MiB with that of the open image other
 
- Behind the end of the shorter one are zeroes. What both know to be zero is not read.
- -f FORMAT   the format of the other image, which is guessed otherwise
- -U          share it with programs that write it
- --all       list all ranges that differ, and not only the first ones
+ Behind the end of the shorter one are zeroes. What both know to be zero is not
+ read.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
 		var all, ranged bool
-		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "the format of the other image")
+		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the other image, which is guessed otherwise")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the other image with programs that write it")
-		f.Bool(&all, 0, "all", "list all ranges that differ")
+		f.Bool(&all, 0, "all", "list all ranges that differ, not only the first ones")
 		f.Word("file", func(word string) error {
 			o.Name = word
 			return nil

@@ -46,7 +46,7 @@ func listHelp(s *session.Session) {
 func helpOn(s *session.Session, name string) error {
 	if row := s.Table.Find(name); row != nil {
 		s.Emit(row.Synopsis(name))
-		s.Emit(event.HelpBody{Text: row.Long})
+		s.Emit(event.HelpBody{Text: row.Help()})
 		return nil
 	}
 	for _, topic := range s.Topics {
@@ -63,7 +63,7 @@ var quit = session.Command{
 	Name: "quit", Alias: "q", Max: -1,
 	Short: "exit the program",
 	Long: ` Example:
- quit                  waits for requests in the background, closes the image and leaves
+ quit                  waits for requests in the background, and leaves
 `,
 	New: func(f *session.Flags) session.Run {
 		var ignored []string
@@ -80,7 +80,7 @@ var sleep = session.Command{
 	Args:  "milliseconds",
 	Short: "waits for the given value in milliseconds",
 	Long: ` Example:
- sleep 1500            waits a second and a half; requests in the background go on
+ sleep 1500            waits 1.5 seconds; requests in the background go on
 `,
 	New: func(f *session.Flags) session.Run {
 		var d time.Duration
@@ -98,7 +98,7 @@ var abort = session.Command{
 	Name:  "abort",
 	Short: "simulate a program crash using abort(3)",
 	Long: ` Example:
- abort                 dies at once, without closing the image or writing out what is buffered
+ abort                 dies at once and writes out nothing
 `,
 	New: func(*session.Flags) session.Run {
 		return func(_ context.Context, s *session.Session, _ *session.Image) error {

@@ -20,17 +20,12 @@ var create = session.Command{
  create disk.qcow2 10G
  create -b base.img -F raw overlay.qcow2     as long as its backing file
  create -f qcow2 -o cluster_size=2M disk 1T
-
- -f FORMAT   of the image; without it, what the name ends in if that is a format, else raw
- -o OPTIONS  key=value,... of the format
- -b FILE     backing file, relative to the image; -F is its format
- --force     also over a file that is there
 `,
 	New: func(f *session.Flags) session.Run {
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
 		var file string
 		var force bool
-		f.Text(&cfg.Format, nil, 'f', "format", "FORMAT", "format of the image")
+		f.Text(&cfg.Format, nil, 'f', "format", "FORMAT", "format of the image; without it what the name ends in, or raw")
 		f.Flag('o', "options", "OPTIONS", "key=value,... of the format", func(word string) error {
 			return f.Options(cfg.Options, word)
 		})

@@ -64,7 +64,7 @@ var removeBreak = session.Command{
 	Args:  "tag",
 	Short: "remove a breakpoint by tag",
 	Long: ` Example:
- remove_break A        requests no longer stop at A; those that stand there go on
+ remove_break A        nothing stops at A from now on; what stands goes on
 `,
 	New: func(f *session.Flags) session.Run {
 		p := &breakpoint{action: "remove", do: func(_ context.Context, _ *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
@@ -96,7 +96,7 @@ var waitBreak = session.Command{
 	Args:  "tag",
 	Short: "waits for the suspension of a request",
 	Long: ` Example:
- wait_break A          returns when a request stands at A, and fails if none is on its way
+ wait_break A          returns when a request stands at A; fails if none comes
 `,
 	New: func(f *session.Flags) session.Run {
 		p := &breakpoint{action: "wait", do: func(ctx context.Context, s *session.Session, b blockdev.Breakpointer, p *breakpoint) error {

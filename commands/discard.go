@@ -13,19 +13,16 @@ var discard = session.Command{
 	Args:  "[-Cq] [--verify [--all]] off len",
 	Short: "discards a number of bytes at a specified offset",
 	Long: ` Example:
- discard 1M 64k        says that 64 KiB from the second MiB on are of no more use
- discard --verify ..   discards everything, and fails if anything but zeroes can be read afterwards
+ discard 1M 64k        64 KiB from the second MiB on are of no more use
+ discard --verify ..   discards all, and fails unless zeroes can be read
 
  What is read there afterwards depends on the image; write -zu promises zeroes.
- --verify    read everything back, and say how much of it still has storage
- --all       with --verify: list all ranges that are not zero
- -q, -C      report nothing, or comma separated values
 `,
 	New: func(f *session.Flags) session.Run {
 		t := &transfer{op: "discard", verb: event.Discard}
 		var prove, all bool
 		t.common(f)
-		f.Bool(&prove, 0, "verify", "read everything back")
+		f.Bool(&prove, 0, "verify", "read everything back, and say how much of it still has storage")
 		f.Bool(&all, 0, "all", "with --verify: list all ranges that are not zero")
 		t.extent(f, 0)
 		t.limit(f, 0, 0)
@@ -65,8 +62,6 @@ var aioDiscard = session.Command{
 	Long: ` Example:
  aio_discard 1M 64k    starts a discard
  aio_flush             waits for it
-
- -q, -C      report nothing, or comma separated values
 `,
 	New: func(f *session.Flags) session.Run {
 		t := &transfer{op: "aio_discard", verb: event.Discarded}

@@ -23,9 +23,6 @@ var find = session.Command{
  find --text EFI 0..1M looks for three letters in the first MiB
 
  Matches do not overlap. It fails if there are none.
- --hex BYTES  the bytes as pairs of hex digits
- --text TEXT  the bytes as they are typed
- --max N      stop after N matches; without it after 1000
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
@@ -33,7 +30,7 @@ var find = session.Command{
 		most := int64(usualMatches)
 		var limited bool
 		what.flags(f, "look for")
-		f.Size(&most, &limited, 0, "max", "N", "stop after N matches")
+		f.Size(&most, &limited, 0, "max", "N", "stop after N matches; without it after 1000")
 		c.operands(f)
 		f.Check("content", func(int) error {
 			if what.bytes == nil {

@@ -13,7 +13,7 @@ var info = session.Command{
 	Name: "info", Alias: "i", Needs: session.File,
 	Short: "prints information about the current file",
 	Long: ` Example:
- info                  shows the format of the image and what is special about it
+ info                  the format of the image, and what is special about it
 `,
 	New: func(f *session.Flags) session.Run {
 		sizes := false

@@ -18,15 +18,14 @@ var isZero = session.Command{
  iszero 1M..2M         looks at its second MiB
  iszero --first 1G     stops at the first byte behind 1 GiB that is not zero
 
- Holes that the image knows of are not read, so that a sparse terabyte takes no time. Whatever is not zero makes it fail.
- --all       list all ranges that are not zero, and not only the first ones
- --first     stop at the first of them
+ Holes that the image knows of are not read, so that a sparse terabyte takes no
+ time. Whatever is not zero makes it fail.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		var all, first bool
-		f.Bool(&all, 0, "all", "list all ranges that are not zero")
-		f.Bool(&first, 0, "first", "stop at the first of them")
+		f.Bool(&all, 0, "all", "list all ranges that are not zero, not only the first ones")
+		f.Bool(&first, 0, "first", "stop at the first byte that is not zero")
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			found := newPlaces(all)

@@ -16,8 +16,9 @@ var alloc = session.Command{
  alloc 1M 64k          how many of these 64 KiB the image holds itself
  alloc 0..end          the same of all of them
 
- Without a length it looks at one sector. Bytes that come from a backing file are not allocated here, a hole of a raw image is.
- Below stands how many bytes have storage behind them, wherever, and how many are known to be zero.
+ Without a length it looks at one sector. Bytes that come from a backing file
+ are not allocated here, a hole of a raw image is. Below stands how many bytes
+ have storage behind them, wherever, and how many are known to be zero.
 `,
 	New: func(f *session.Flags) session.Run {
 		var off int64
@@ -72,10 +73,8 @@ var mapCommand = session.Command{
 	Args:  "[--totals] [off [len]]",
 	Short: "prints the allocated areas of a file",
 	Long: ` Example:
- map                   shows every run of the image that is in one state, and where it lies in the file
- map --totals 0..1G    adds up how much of the first GiB is data, zeroes and holes
-
- --totals    show sums instead of runs
+ map                   every run in one state, and where it lies in the file
+ map --totals 0..1G    how much of the first GiB is data, zeroes, holes
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope

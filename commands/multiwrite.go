@@ -18,14 +18,13 @@ var multiwrite = session.Command{
  multiwrite 512 1k 1k ; 4k 1k
      writes 2 KiB at 512 and 1 KiB at 4096
 
- The byte that is written grows by one for each request. Nothing is written if one of them cannot be understood.
- -P BYTE     the byte of the first request; without it 0xcd
- -q, -C      report nothing, or comma separated values
+ The byte that is written grows by one for each request. Nothing is written if
+ one of them cannot be understood.
 `,
 	New: func(f *session.Flags) session.Run {
 		m := &multiple{transfer: transfer{op: "aio_multiwrite", verb: event.Wrote}, first: defaultByte}
 		m.common(f)
-		f.Flag('P', "pattern", "BYTE", "the byte of the first request", m.setFirst)
+		f.Flag('P', "pattern", "BYTE", "the byte of the first request; without it 0xcd", m.setFirst)
 		var words []string
 		f.Words(&words, "requests", 2, append(lengthChecks(f, nil), offsetSector)...)
 		f.Check("split", func(int) error { return m.split(f, words) })

@@ -15,32 +15,17 @@ var open = session.Command{
 	Long: ` Example:
  open -r disk.img                   opens a file for reading
  open -o driver=raw,offset=1M disk  leaves out its first MiB
-
- -r          read only
- -w          block devices may be written to; --in-use: also while others use them
- -f FORMAT   of the image; otherwise it is guessed
- -a NAME     beside the images that are open, under this name
- -s          writes go to a temporary overlay
- -n          bypass the page cache, as -t none
- -C          copy what is read from a backing file into the image
- -U          share the image with programs that write it
- --strict    refuse writes that are not made of whole blocks; --rmw: take them with -n too
- -k          as -i native
- -t MODE     cache mode: none, writeback, writethrough, directsync, unsafe
- -d MODE     discard mode: ignore, unmap
- -i MODE     how requests are made: threads, native, io_uring
- -o OPTIONS  key=value,... for the image and, below file., for what it lies in
 `,
 	New: func(f *session.Flags) session.Run {
 		o := session.Opening{Options: &blockdev.Options{}, Cache: session.Cache{WriteThrough: true}, Unnamed: true}
 		f.Bool(&o.Snapshot, 's', "snapshot", "writes go to a temporary overlay")
-		f.Flag('n', "nocache", "", "bypass the page cache", func(string) error {
+		f.Flag('n', "nocache", "", "bypass the page cache, as -t none", func(string) error {
 			o.Cache.Direct, o.Cache.WriteThrough = true, false
 			return nil
 		})
 		f.Bool(&o.CopyOnRead, 'C', "copy-on-read", "copy what is read from a backing file into the image")
 		f.Bool(&o.ReadOnly, 'r', "read-only", "open without permission to write")
-		f.Flag('o', "options", "OPTIONS", "key=value,... for the image", func(word string) error {
+		f.Flag('o', "options", "OPTIONS", "key=value,... for the image and, below file., for what it lies in", func(word string) error {
 			if f.ImageOpts() {
 				return event.Fail(event.Conflict{Message: "--image-opts and 'open -o' are mutually exclusive"})
 			}
@@ -50,26 +35,26 @@ var open = session.Command{
 			o.AIO = "native"
 			return nil
 		})
-		f.Flag('i', "aio", "MODE", "how requests are made", func(word string) (err error) {
+		f.Flag('i', "aio", "MODE", "how requests are made: threads, native, io_uring", func(word string) (err error) {
 			o.AIO, err = session.ParseAIO(word)
 			return err
 		})
-		f.Flag('t', "cache", "MODE", "cache mode", func(word string) (err error) {
+		f.Flag('t', "cache", "MODE", "cache mode: none, writeback, writethrough, directsync, unsafe", func(word string) (err error) {
 			o.Cache, err = session.ParseCache(word)
 			return err
 		})
-		f.Flag('d', "discard", "MODE", "discard mode", func(word string) error {
+		f.Flag('d', "discard", "MODE", "discard mode: ignore, unmap", func(word string) error {
 			unmap, err := session.ParseDiscard(word)
 			o.Unmap = &unmap
 			return err
 		})
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the image with programs that write it")
-		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the image")
-		f.Text(&o.As, nil, 'a', "as", "NAME", "beside the images that are open, under this name")
-		f.Bool(&o.Write, 'w', "write", "block devices may be written to")
-		f.Bool(&o.InUse, 0, "in-use", "block devices may be written to while others use them")
+		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the image, which is guessed otherwise")
+		f.Text(&o.As, nil, 'a', "as", "NAME", "open it beside other images, under this name")
+		f.Bool(&o.Write, 'w', "write", "write to block devices, which are only read otherwise")
+		f.Bool(&o.InUse, 0, "in-use", "with -w: also while a device is mounted or held")
 		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
-		f.Bool(&o.Parts, 0, "rmw", "take writes that are not made of whole blocks")
+		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
 		f.Ignored('g', "", "accepted for old scripts")
 		f.OptWord("path", func(word string) error {
 			if f.ImageOpts() {
@@ -87,7 +72,7 @@ var closeCommand = session.Command{
 	Args:  "[name]",
 	Short: "close the current open file",
 	Long: ` Example:
- close                 waits for requests in the background and closes the image
+ close                 waits for requests in the background, and closes
  close old.img         closes another one
 `,
 	New: func(f *session.Flags) session.Run {
@@ -113,10 +98,6 @@ var reopen = session.Command{
 	Long: ` Example:
  reopen -w             allows writing to an image that was opened read-only
  reopen -c none        bypasses the page cache from now on
-
- -r, -w      without, with permission to write; --in-use: also to a device that others use
- -c MODE     cache mode: none, writeback, writethrough, directsync, unsafe
- -o OPTIONS  key=value,... for the image and, below file., for what it lies in
 `,
 	New: func(f *session.Flags) session.Run {
 		r := session.Reopening{Options: &blockdev.Options{}}
@@ -129,17 +110,17 @@ var reopen = session.Command{
 				return nil
 			}
 		}
-		f.Flag('c', "cache", "MODE", "cache mode", func(word string) error {
+		f.Flag('c', "cache", "MODE", "cache mode: none, writeback, writethrough, directsync, unsafe", func(word string) error {
 			c, err := session.ParseCache(word)
 			r.CacheMode = &c
 			return err
 		})
-		f.Flag('o', "options", "OPTIONS", "key=value,... for the image", func(word string) error {
+		f.Flag('o', "options", "OPTIONS", "key=value,... for the image and, below file., for what it lies in", func(word string) error {
 			return f.Options(r.Options, word)
 		})
 		f.Flag('r', "read-only", "", "without permission to write", access(true))
 		f.Flag('w', "read-write", "", "with permission to write", access(false))
-		f.Bool(&r.InUse, 0, "in-use", "block devices may be written to while others use them")
+		f.Bool(&r.InUse, 0, "in-use", "with -w: also while a device is mounted or held")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return s.Reopen(ctx, im, r)
 		}

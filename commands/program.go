@@ -14,8 +14,6 @@ var version = session.Command{
 	Short: "shows which program this is",
 	Long: ` Example:
  version --json        for programs
-
- --json      as one object, whatever the other output is
 `,
 	New: func(f *session.Flags) session.Run {
 		return tellOf(f, func(s *session.Session) event.Event { return s.About })
@@ -27,9 +25,7 @@ var capabilities = session.Command{
 	Args:  "[--json]",
 	Short: "lists what this program can do",
 	Long: ` Example:
- capabilities --json   commands with their flags, drivers, dialects and patterns, for programs
-
- --json      as one object, whatever the other output is
+ capabilities --json   commands with flags, drivers, dialects and patterns
 `,
 	New: func(f *session.Flags) session.Run {
 		return tellOf(f, func(s *session.Session) event.Event {
@@ -79,7 +75,8 @@ var sourceCommand = session.Command{
 	Long: ` Example:
  source check.blk      stops at the first command that fails
 
- Lines that begin with # are comments. Before a command, ! says that it must fail and ? that it may.
+ Lines that begin with # are comments. Before a command, ! says that it must
+ fail and ? that it may.
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string

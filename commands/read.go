@@ -19,31 +19,24 @@ var read = session.Command{
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
  read -v 4k 64         shows 64 bytes from offset 4096
- read -v               shows the first 512 bytes, and then each time the next ones
+ read -v               shows the first 512 bytes, then each time the next
  read -P 0xcd 0 1M     checks that the first MiB holds nothing but 0xcd
  read -o boot.bin ..1M saves the first MiB
 
  With -P and -o a range that is not given is all of the image.
- -P PATTERN  check what was read; -s and -l choose a part of it, --all lists all ranges that are wrong
- -v          show the bytes
- --style STYLE  how: qemu, xxd or c
- --fold      show lines that repeat the one before as a single *
- -o FILE     save the bytes in a file; - is standard output, to which nothing else goes then
- -b          read the area for machine state behind the guest's data
- -q, -C      report nothing, or comma separated values
 `,
 	New: func(f *session.Flags) session.Run {
 		r := newReading("read")
 		r.off, r.n = -1, -1
 		var partOff, partLen int64
 		var hasOff, hasLen, machine, registered, positioned bool
-		f.Bool(&machine, 'b', "vmstate", "read the area for machine state")
+		f.Bool(&machine, 'b', "vmstate", "read the area for machine state behind the guest's data")
 		r.common(f)
-		f.Size(&partLen, &hasLen, 'l', "length", "LEN", "check only so many bytes")
+		f.Size(&partLen, &hasLen, 'l', "length", "LEN", "with -P: check only so many bytes")
 		f.Bool(&positioned, 'p', "", "accepted for old scripts")
 		f.Pattern(&r.checking.pattern, &r.check, 'P', "pattern", "PATTERN", "check what was read")
 		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
-		f.Size(&partOff, &hasOff, 's', "start", "OFF", "start checking so many bytes in")
+		f.Size(&partOff, &hasOff, 's', "start", "OFF", "with -P: start checking so many bytes in")
 		f.Bool(&r.show, 'v', "verbose", "show the bytes")
 		r.nativeFlags(f)
 		f.OfferConflict("b-p", "-b and -p cannot be specified at the same time", func() bool { return machine && positioned })
@@ -94,10 +87,6 @@ var readv = session.Command{
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
  readv -v 512 1k 1k    reads and shows 2 KiB, as one request with two buffers
-
- -P PATTERN  check what was read
- -v          show the bytes
- -q, -C      report nothing, or comma separated values
 `,
 	New: func(f *session.Flags) session.Run {
 		r := newReading("readv")
@@ -117,11 +106,6 @@ var aioRead = session.Command{
 	Long: ` Example:
  aio_read -P 1 0 64k   starts a read that is checked when it is done
  aio_flush             waits for it
-
- -P PATTERN  check what was read
- -v          show the bytes
- -i          count an invalid request instead of making one
- -q, -C      report nothing, or comma separated values
 `,
 	New: func(f *session.Flags) session.Run {
 		r := newReading("readv") // qemu-io names it so as well

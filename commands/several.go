@@ -29,7 +29,7 @@ var use = session.Command{
 	Args:  "name",
 	Short: "makes another image the current one",
 	Long: ` Example:
- use old.img           commands go to old.img from now on; requests in flight go on where they began
+ use old.img           commands go to old.img; requests in flight go on
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string

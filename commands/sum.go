@@ -46,15 +46,13 @@ var sumCommand = session.Command{
 	Args:  "[-a algorithm] [off [len]]",
 	Short: "computes the checksum of a range",
 	Long: ` Example:
- sum                   the SHA-256 of the whole image, as sha256sum computes it of a raw file
+ sum                   the SHA-256 of all the image, as sha256sum has it
  sum -a crc32c 0..1M   the CRC-32C of its first MiB
-
- -a NAME     sha256, sha512, sha1, md5, crc32 or crc32c
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		kind := sums[0]
-		f.Flag('a', "algorithm", "NAME", "which checksum", func(word string) error {
+		f.Flag('a', "algorithm", "NAME", "which checksum: sha256, sha512, sha1, md5, crc32 or crc32c", func(word string) error {
 			i := slices.IndexFunc(sums, func(k checksum) bool { return k.name == word })
 			if i < 0 {
 				return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no checksum '%s'; there are %s", word, sumNames())})

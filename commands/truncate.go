@@ -13,15 +13,13 @@ var truncate = session.Command{
 	Args:  "[-m prealloc_mode] off",
 	Short: "truncates the current file at the given offset",
 	Long: ` Example:
- truncate 2G           makes the image 2 GiB long; what is added reads as zeroes
+ truncate 2G           makes it 2 GiB long; what is added reads as zeroes
  truncate -m full 2G   writes those zeroes as well
-
- -m MODE     what to do with space that is added: off, metadata, falloc or full
 `,
 	New: func(f *session.Flags) session.Run {
 		var size int64
 		var mode blockdev.Prealloc
-		f.Flag('m', "preallocation", "MODE", "what to do with space that is added", func(word string) error {
+		f.Flag('m', "preallocation", "MODE", "what to do with space that is added: off, metadata, falloc or full", func(word string) error {
 			var ok bool
 			if mode, ok = blockdev.ParsePrealloc(word); !ok {
 				return event.Fail(event.Report{Err: blockdev.Refuse("Invalid preallocation mode '%s'", word)})

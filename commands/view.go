@@ -32,7 +32,7 @@ func (v *view) declare(f *session.Flags) {
 		}
 		return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no style '%s'; there are qemu, xxd and c", word)})
 	})
-	f.Text(&v.output, nil, 'o', "output", "FILE", "save the bytes in a file; - is standard output")
+	f.Text(&v.output, nil, 'o', "output", "FILE", "save the bytes in a file; - is standard output, to which nothing else goes")
 }
 
 // settle looks whether the flags go together.

@@ -23,17 +23,8 @@ var write = session.Command{
  write --hex 55aa 510  writes two bytes
  write -s - 0          writes what comes from standard input (with -c)
 
- What is written is repeated until the length is reached; without a length it is written once.
- -P PATTERN  what to write; without it every byte is 0xcd
- -s FILE     write the contents of a file; - is standard input
- --hex BYTES  write these bytes, given as pairs of hex digits
- --text TEXT  write this text
- --verify    read back what was written, which cannot be done with -s; --all lists all that is wrong
- -z          write zeroes; -u may give the space back, -n fails where that is not fast
- -f          the data is on stable storage afterwards
- -c          store compressed
- -b          write the area for machine state behind the guest's data
- -q, -C      report nothing, or comma separated values
+ What is written is repeated until the length is reached; without a length it
+ is written once.
 `,
 	New: func(f *session.Flags) session.Run {
 		w := newWriting("write")
@@ -41,17 +32,17 @@ var write = session.Command{
 		var name string
 		var hasSource, positioned, registered bool
 		var typed content
-		f.Bool(&w.machine, 'b', "vmstate", "write the area for machine state")
+		f.Bool(&w.machine, 'b', "vmstate", "write the area for machine state behind the guest's data")
 		f.Bool(&w.compressed, 'c', "compress", "store the data compressed")
 		w.common(f)
 		w.mark(f, blockdev.FUA, 'f', "fua", "the data is on stable storage afterwards")
 		w.mark(f, blockdev.NoFallback, 'n', "no-fallback", "with -z: fail instead of writing zeroes byte by byte")
 		f.Bool(&positioned, 'p', "", "accepted for old scripts")
-		f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write")
+		f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write; without it every byte is 0xcd")
 		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
-		f.Text(&name, &hasSource, 's', "source", "FILE", "write the contents of a file")
+		f.Text(&name, &hasSource, 's', "source", "FILE", "write the contents of a file; - is standard input")
 		typed.flags(f, "write")
-		f.Bool(&w.prove, 0, "verify", "read back what was written")
+		f.Bool(&w.prove, 0, "verify", "read back what was written, which cannot be done with -s")
 		f.Bool(&w.all, 0, "all", "with --verify: list all that is wrong")
 		w.mark(f, blockdev.MayUnmap, 'u', "unmap", "with -z: the space may be given back")
 		f.Bool(&w.zero, 'z', "zero", "write zeroes")
@@ -163,11 +154,7 @@ var writev = session.Command{
 	Args:  "[-Cfq] [-P pattern] off len [len..]",
 	Short: "writes a number of bytes at a specified offset",
 	Long: ` Example:
- writev 512 1k 1k      writes 2 KiB at offset 512, as one request with two buffers
-
- -P PATTERN  what to write; without it every byte is 0xcd
- -f          the data is on stable storage afterwards
- -q, -C      report nothing, or comma separated values
+ writev 512 1k 1k      2 KiB at offset 512, as one request with two buffers
 `,
 	New: func(f *session.Flags) session.Run {
 		w := newWriting("writev")
@@ -186,12 +173,6 @@ var aioWrite = session.Command{
 	Long: ` Example:
  aio_write -P 7 0 64k  starts a write
  aio_flush             waits for it
-
- -P PATTERN  what to write; without it every byte is 0xcd
- -z          write zeroes; -u may give the space back
- -f          the data is on stable storage afterwards
- -i          count an invalid request instead of making one
- -q, -C      report nothing, or comma separated values
 `,
 	New: func(f *session.Flags) session.Run {
 		w := newWriting("aio_write")
@@ -240,7 +221,7 @@ func newWriting(op string) *writing {
 func (w *writing) vectorFlags(f *session.Flags) {
 	w.common(f)
 	w.mark(f, blockdev.FUA, 'f', "fua", "the data is on stable storage afterwards")
-	f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write")
+	f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write; without it every byte is 0xcd")
 	f.Bool(&w.registered, 'r', "", "accepted for scripts that register buffers")
 }
 

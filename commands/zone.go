@@ -91,14 +91,12 @@ var zoneAppend = session.Command{
 	Args:  "offset len [len..]",
 	Short: "append write a number of bytes at a specified offset",
 	Long: ` Example:
- zone_append -p 0 4k   writes where the zone at offset 0 is to go on, and shows where that was
-
- -p          show the sector
+ zone_append -p 0 4k   writes where the zone at 0 goes on, and says where
 `,
 	New: func(f *session.Flags) session.Run {
 		t := &transfer{op: "zone append"}
 		var show bool
-		f.Bool(&show, 'p', "print", "show the sector")
+		f.Bool(&show, 'p', "print", "show the sector that was written")
 		t.vector(f, nil)
 		f.Check("memory", func(int) error {
 			if t.n > blockdev.MaxRequest {

@@ -140,6 +140,11 @@ func (p *program) longOption(long, value string) error {
 		return p.object(value)
 	case "step":
 		p.options.step = true
+	case "completion":
+		return p.completion(value)
+	case "licenses":
+		p.tell(licenses)
+		return exit(0)
 	case "dialect": // chosen before
 	default: // a leftover that is parsed and nothing else
 		return p.usage()

@@ -37,7 +37,7 @@ const (
 type Command struct {
 	Name, Alias string
 	// Args is the synopsis of flags and operands, Short what it does in a few words, Long the text of its help: lines
-	// that begin with a blank, an example first.
+	// that begin with a blank, an example first. Flags are not part of it, since help lists them as they are declared.
 	Args, Short, Long string
 	// Min and Max bound the number of words after the name, flags included; a Max of -1 is no bound.
 	Min, Max int
@@ -50,13 +50,6 @@ type Command struct {
 // Run does what a command is for. The image is the one that was current when the line was read, nil if none was. An error that is
 // an event.Failure is shown; Shown is one that was shown already.
 type Run func(ctx context.Context, s *Session, im *Image) error
-
-// Topic is something other than a command that help tells about.
-type Topic struct {
-	// Name is a word, Short what the topic is about in a few words, Text what help shows: lines that begin with a blank, an
-	// example first.
-	Name, Short, Text string
-}
 
 // Spec is how a dialect knows a command. What it does not name does not exist there.
 type Spec struct {
@@ -136,13 +129,11 @@ func (t *Table) index() error {
 // Check looks at each row for what would only be found when the command is used. Tests call it.
 func (t *Table) Check() error {
 	for _, row := range t.rows {
-		if row.Name == "" || row.Short == "" || row.New == nil {
-			return fmt.Errorf("command %q: name, short help or New is missing", row.Name)
+		if row.Name == "" || row.New == nil {
+			return fmt.Errorf("command %q: name or New is missing", row.Name)
 		}
-		for line := range strings.Lines(row.Long) {
-			if !strings.HasPrefix(line, " ") && line != "\n" {
-				return fmt.Errorf("command %s: the help line %q does not begin with a blank", row.Name, line)
-			}
+		if err := row.checkHelp(); err != nil {
+			return fmt.Errorf("command %s: %w", row.Name, err)
 		}
 		if err := row.checkSpec(t); err != nil {
 			return fmt.Errorf("command %s: %w", row.Name, err)

@@ -451,24 +451,3 @@ func (f *Flags) checkDeclarations() error {
 	}
 	return nil
 }
-
-// Option describes a flag for help, completion and the manual.
-type Option struct {
-	Letter byte // 0 if it has none
-	Long   string
-	Value  string // "" if it takes none
-	Help   string
-}
-
-// Options lists the flags of a command that its dialect knows.
-func (r *Row) Options() []Option {
-	f := &Flags{command: r.Name, policy: &Policy{}}
-	r.New(f)
-	var list []Option
-	for _, o := range f.options {
-		if r.spec == nil || o.letter != 0 && strings.IndexByte(r.spec.Letters, o.letter) >= 0 {
-			list = append(list, Option{o.letter, o.long, o.value, o.help})
-		}
-	}
-	return list
-}

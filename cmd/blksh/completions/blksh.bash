@@ -1,0 +1,263 @@
+# Completion for blksh(1), computed from its table of commands.
+
+# Each of these finds out what may follow $prev: words, or names of files.
+_blksh_options() {
+	words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
+	case $prev in
+	--object) flags= words='' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-f | --format) flags= words='qcow2 raw' files= ;;
+	-i | --aio) flags= words='threads native io_uring' files= ;;
+	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
+	-d | --discard) flags= words='ignore unmap' files= ;;
+	-T | --trace) flags= words='' files= ;;
+	--script) flags= words='' files=yes ;;
+	--dialect) flags= words='native qemu qemu-7.2 qemu-2.4' files= ;;
+	--completion) flags= words='bash fish zsh' files= ;;
+	*) [[ $cur == -* ]] || words= files=yes ;;
+	esac
+}
+
+_blksh_operands() {
+	case $1 in
+	abort)
+		flags='' words='' files=
+		;;
+	aio_discard)
+		flags='-C --csv -q --quiet' words='' files=
+		;;
+	aio_flush)
+		flags='' words='' files=
+		;;
+	aio_read)
+		flags='-C --csv -i --invalid -P --pattern -q --quiet -r -v --verbose' words='' files=
+		case $prev in
+	-P | --pattern) flags= words='' files= ;;
+		esac
+		;;
+	aio_write)
+		flags='-C --csv -f --fua -i --invalid -P --pattern -q --quiet -r -u --unmap -z --zero' words='' files=
+		case $prev in
+	-P | --pattern) flags= words='' files= ;;
+		esac
+		;;
+	alloc | a)
+		flags='' words='' files=
+		;;
+	break)
+		flags='' words='' files=
+		;;
+	capabilities)
+		flags='--json' words='' files=
+		;;
+	check)
+		flags='-r --repair' words='' files=
+		case $prev in
+	-r | --repair) flags= words='' files= ;;
+		esac
+		;;
+	close | c)
+		flags='' words='' files=
+		;;
+	compare)
+		flags='-f --format -U --force-share --all' words='' files=yes
+		case $prev in
+	-f | --format) flags= words='qcow2 raw' files= ;;
+		esac
+		;;
+	create)
+		flags='-b --backing -F --backing-format -f --format -o --options --force' words='' files=yes
+		case $prev in
+	-b | --backing) flags= words='' files=yes ;;
+	-F | --backing-format) flags= words='qcow2 raw' files= ;;
+	-f | --format) flags= words='qcow2 raw' files= ;;
+	-o | --options) flags= words='' files= ;;
+		esac
+		;;
+	discard | d)
+		flags='-C --csv -q --quiet --all --verify' words='' files=
+		;;
+	find)
+		flags='--hex --max --text' words='' files=
+		case $prev in
+	--hex) flags= words='' files= ;;
+	--max) flags= words='' files= ;;
+	--text) flags= words='' files= ;;
+		esac
+		;;
+	flush | f)
+		flags='' words='' files=
+		;;
+	help | ?)
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
+		;;
+	images)
+		flags='' words='' files=
+		;;
+	info | i)
+		flags='' words='' files=
+		;;
+	iszero)
+		flags='--all --first' words='' files=
+		;;
+	length | l)
+		flags='' words='' files=
+		;;
+	map)
+		flags='--totals' words='' files=
+		;;
+	multiwrite)
+		flags='-C --csv -P --pattern -q --quiet' words='' files=
+		case $prev in
+	-P | --pattern) flags= words='' files= ;;
+		esac
+		;;
+	open | o)
+		flags='-a --as -C --copy-on-read -d --discard -f --format -g -i --aio -k --native-aio -n --nocache -o --options -r --read-only -s --snapshot -t --cache -U --force-share -w --write --in-use --rmw --strict' words='' files=yes
+		case $prev in
+	-a | --as) flags= words='' files= ;;
+	-d | --discard) flags= words='ignore unmap' files= ;;
+	-f | --format) flags= words='qcow2 raw' files= ;;
+	-i | --aio) flags= words='threads native io_uring' files= ;;
+	-o | --options) flags= words='' files= ;;
+	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
+		esac
+		;;
+	quit | q)
+		flags='' words='' files=
+		;;
+	read | r)
+		flags='-b --vmstate -C --csv -l --length -o --output -P --pattern -p -q --quiet -r -s --start -v --verbose --all --fold --style' words='' files=
+		case $prev in
+	-l | --length) flags= words='' files= ;;
+	-o | --output) flags= words='' files=yes ;;
+	-P | --pattern) flags= words='' files= ;;
+	-s | --start) flags= words='' files= ;;
+	--style) flags= words='' files= ;;
+		esac
+		;;
+	readv)
+		flags='-C --csv -P --pattern -q --quiet -r -v --verbose' words='' files=
+		case $prev in
+	-P | --pattern) flags= words='' files= ;;
+		esac
+		;;
+	remove_break)
+		flags='' words='' files=
+		;;
+	reopen)
+		flags='-c --cache -o --options -r --read-only -w --read-write --in-use' words='' files=
+		case $prev in
+	-c | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
+	-o | --options) flags= words='' files= ;;
+		esac
+		;;
+	resume)
+		flags='' words='' files=
+		;;
+	sigraise)
+		flags='' words='' files=
+		;;
+	sleep)
+		flags='' words='' files=
+		;;
+	source)
+		flags='' words='' files=yes
+		;;
+	sum)
+		flags='-a --algorithm' words='' files=
+		case $prev in
+	-a | --algorithm) flags= words='' files= ;;
+		esac
+		;;
+	truncate | t)
+		flags='-m --preallocation' words='' files=
+		case $prev in
+	-m | --preallocation) flags= words='off metadata falloc full' files= ;;
+		esac
+		;;
+	use)
+		flags='' words='' files=
+		;;
+	version)
+		flags='--json' words='' files=
+		;;
+	wait_break)
+		flags='' words='' files=
+		;;
+	write | w)
+		flags='-b --vmstate -C --csv -c --compress -f --fua -n --no-fallback -P --pattern -p -q --quiet -r -s --source -u --unmap -z --zero --all --hex --text --verify' words='' files=
+		case $prev in
+	-P | --pattern) flags= words='' files= ;;
+	-s | --source) flags= words='' files=yes ;;
+	--hex) flags= words='' files= ;;
+	--text) flags= words='' files= ;;
+		esac
+		;;
+	writev)
+		flags='-C --csv -f --fua -P --pattern -q --quiet -r' words='' files=
+		case $prev in
+	-P | --pattern) flags= words='' files= ;;
+		esac
+		;;
+	zone_append | zap)
+		flags='-p --print' words='' files=
+		;;
+	zone_close | zc)
+		flags='' words='' files=
+		;;
+	zone_finish | zf)
+		flags='' words='' files=
+		;;
+	zone_open | zo)
+		flags='' words='' files=
+		;;
+	zone_report | zrp)
+		flags='' words='' files=
+		;;
+	zone_reset | zrs)
+		flags='' words='' files=
+		;;
+	esac
+	[[ $cur == -* && $flags ]] && words=$flags files=
+}
+
+_blksh() {
+	local line=${COMP_LINE:0:COMP_POINT} typed cur prev i file= command= flags= words= files=
+	read -ra typed <<<"$line"
+	[[ $line == *[[:blank:]] ]] && typed+=('')
+	cur=${typed[-1]} prev=${typed[-2]}
+	for ((i = 1; i < ${#typed[@]} - 1; i++)); do
+		case ${typed[i]} in
+		--*=*) ;;
+		--object | -c | --cmd | -f | --format | -i | --aio | -t | --cache | -d | --discard | -T | --trace | --script | --dialect | --completion) ((i++)) ;;
+		-*) ;;
+		*)
+			if [[ $file ]]; then
+				command=${typed[i]}
+				break
+			fi
+			file=${typed[i]}
+			;;
+		esac
+	done
+	if [[ $cur == --*=* ]]; then
+		prev=${cur%%=*} cur=${cur#*=}
+	fi
+	if [[ $command ]]; then
+		_blksh_operands "$command"
+	elif [[ $file && $cur != -* && $prev != -* ]]; then
+		words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+	else
+		_blksh_options
+		[[ $file && $files && ! $words && $prev != -?* ]] && words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files=
+	fi
+	COMPREPLY=()
+	if [[ $files ]]; then
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	elif [[ $words ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	fi
+}
+complete -F _blksh blksh

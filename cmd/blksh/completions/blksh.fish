@@ -1,0 +1,305 @@
+# Completion for blksh(1), computed from its table of commands.
+
+# The image, and the command behind it, as far as they are typed.
+function __blksh_operands
+    set -l value no
+    set -l found
+    for word in (commandline -opc)[2..-1]
+        if test $value = yes
+            set value no
+            continue
+        end
+        switch $word
+            case '--*=*'
+            case --object -c --cmd -f --format -i --aio -t --cache -d --discard -T --trace --script --dialect --completion
+                set value yes
+            case '-*'
+            case '*'
+                set -a found $word
+                test (count $found) = 2; and break
+        end
+    end
+    string join -- \n $found
+end
+
+function __blksh_after_image
+    test (count (__blksh_operands)) = 1
+end
+
+# Whether the command is one of the words; without words, whether there is one.
+function __blksh_in
+    set -l found (__blksh_operands)
+    test (count $found) = 2; or return 1
+    test (count $argv) = 0; or contains -- $found[2] $argv
+end
+
+complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
+complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'qcow2 raw' -d 'do not guess the format of the file'
+complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
+complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
+complete -c blksh -n 'not __blksh_in' -s n -l nocache -d 'bypass the page cache, as -t none'
+complete -c blksh -n 'not __blksh_in' -s C -l copy-on-read -d 'copy what is read from a backing file'
+complete -c blksh -n 'not __blksh_in' -s m -l misalign -d 'use buffers that begin 16 bytes behind a page'
+complete -c blksh -n 'not __blksh_in' -s k -l native-aio -d 'as -i native'
+complete -c blksh -n 'not __blksh_in' -s i -l aio -x -a 'threads native io_uring' -d 'how requests are made: threads, native, io_uring'
+complete -c blksh -n 'not __blksh_in' -s t -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'none, writeback, writethrough, directsync, unsafe'
+complete -c blksh -n 'not __blksh_in' -s d -l discard -x -a 'ignore unmap' -d 'whether discards are passed on: unmap, ignore'
+complete -c blksh -n 'not __blksh_in' -s T -l trace -x -d '[[enable=]PATTERN][,events=FILE][,file=FILE]'
+complete -c blksh -n 'not __blksh_in' -s U -l force-share -d 'share the image with programs that write it'
+complete -c blksh -n 'not __blksh_in' -s h -l help -d 'show this and leave'
+complete -c blksh -n 'not __blksh_in' -s V -l version -d 'show the version and leave'
+complete -c blksh -n 'not __blksh_in' -s w -l write -d 'write to block devices, which are only read otherwise'
+complete -c blksh -n 'not __blksh_in' -l in-use -d 'with -w: also while a device is mounted or held'
+complete -c blksh -n 'not __blksh_in' -l share -d 'as -U: what others write may be opened, and they may write'
+complete -c blksh -n 'not __blksh_in' -l strict -d 'refuse writes that are not made of whole blocks, as with -n'
+complete -c blksh -n 'not __blksh_in' -l rmw -d 'take such writes: read, change and write whole blocks'
+complete -c blksh -n 'not __blksh_in' -l yes -d 'do not ask before a device is changed'
+complete -c blksh -n 'not __blksh_in' -l json -d 'an object for each event, a line each, and nothing else'
+complete -c blksh -n 'not __blksh_in' -l script -r -F -d 'run the commands of a file, - for the standard input'
+complete -c blksh -n 'not __blksh_in' -l keep-going -d 'do not stop at the first command that fails'
+complete -c blksh -n 'not __blksh_in' -l dialect -x -a 'native qemu qemu-7.2 qemu-2.4' -d 'speak as native, qemu, qemu-7.2 or qemu-2.4'
+complete -c blksh -n 'not __blksh_in' -l step -d 'a command ends when every request stands still'
+complete -c blksh -n 'not __blksh_in' -l completion -x -a 'bash fish zsh' -d 'print a script that completes words: bash, fish or zsh'
+complete -c blksh -n 'not __blksh_in' -l licenses -d 'print the notices of what the program is made of'
+
+complete -c blksh -n '__blksh_after_image' -f -a abort -d 'simulate a program crash using abort(3)'
+complete -c blksh -n '__blksh_after_image' -f -a aio_discard -d 'asynchronously discards a number of bytes'
+complete -c blksh -n '__blksh_after_image' -f -a aio_flush -d 'completes all outstanding aio requests'
+complete -c blksh -n '__blksh_after_image' -f -a aio_read -d 'asynchronously reads a number of bytes'
+complete -c blksh -n '__blksh_after_image' -f -a aio_write -d 'asynchronously writes a number of bytes'
+complete -c blksh -n '__blksh_after_image' -f -a alloc -d 'counts the allocated bytes of a range'
+complete -c blksh -n '__blksh_after_image' -f -a break -d 'sets a breakpoint on event and tags the stopped request as tag'
+complete -c blksh -n '__blksh_after_image' -f -a capabilities -d 'lists what this program can do'
+complete -c blksh -n '__blksh_after_image' -f -a check -d 'checks the metadata of the image'
+complete -c blksh -n '__blksh_after_image' -f -a close -d 'close the current open file'
+complete -c blksh -n '__blksh_after_image' -f -a compare -d 'compares the image with another'
+complete -c blksh -n '__blksh_after_image' -f -a create -d 'makes an image file'
+complete -c blksh -n '__blksh_after_image' -f -a discard -d 'discards a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a find -d 'looks for bytes and shows where they are'
+complete -c blksh -n '__blksh_after_image' -f -a flush -d 'flush all in-core file state to disk'
+complete -c blksh -n '__blksh_after_image' -f -a help -d 'help for one or all commands'
+complete -c blksh -n '__blksh_after_image' -f -a images -d 'lists the open images'
+complete -c blksh -n '__blksh_after_image' -f -a info -d 'prints information about the current file'
+complete -c blksh -n '__blksh_after_image' -f -a iszero -d 'says whether a range holds nothing but zeroes, and where it does not'
+complete -c blksh -n '__blksh_after_image' -f -a length -d 'gets the length of the current file'
+complete -c blksh -n '__blksh_after_image' -f -a map -d 'prints the allocated areas of a file'
+complete -c blksh -n '__blksh_after_image' -f -a multiwrite -d 'issues multiple write requests at once'
+complete -c blksh -n '__blksh_after_image' -f -a open -d 'open the file specified by path'
+complete -c blksh -n '__blksh_after_image' -f -a quit -d 'exit the program'
+complete -c blksh -n '__blksh_after_image' -f -a read -d 'reads a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a readv -d 'reads a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a remove_break -d 'remove a breakpoint by tag'
+complete -c blksh -n '__blksh_after_image' -f -a reopen -d 'reopens an image with new options'
+complete -c blksh -n '__blksh_after_image' -f -a resume -d 'resumes the request tagged as tag'
+complete -c blksh -n '__blksh_after_image' -f -a sigraise -d 'raises a signal'
+complete -c blksh -n '__blksh_after_image' -f -a sleep -d 'waits for the given value in milliseconds'
+complete -c blksh -n '__blksh_after_image' -f -a source -d 'runs the commands of a file'
+complete -c blksh -n '__blksh_after_image' -f -a sum -d 'computes the checksum of a range'
+complete -c blksh -n '__blksh_after_image' -f -a truncate -d 'truncates the current file at the given offset'
+complete -c blksh -n '__blksh_after_image' -f -a use -d 'makes another image the current one'
+complete -c blksh -n '__blksh_after_image' -f -a version -d 'shows which program this is'
+complete -c blksh -n '__blksh_after_image' -f -a wait_break -d 'waits for the suspension of a request'
+complete -c blksh -n '__blksh_after_image' -f -a write -d 'writes a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a writev -d 'writes a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a zone_append -d 'append write a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a zone_close -d 'close a range of zones in zone block device'
+complete -c blksh -n '__blksh_after_image' -f -a zone_finish -d 'finish a range of zones in zone block device'
+complete -c blksh -n '__blksh_after_image' -f -a zone_open -d 'explicit open a range of zones in zone block device'
+complete -c blksh -n '__blksh_after_image' -f -a zone_report -d 'report zone information'
+complete -c blksh -n '__blksh_after_image' -f -a zone_reset -d 'reset a zone write pointer in zone block device'
+
+complete -c blksh -n '__blksh_in abort' -f
+
+complete -c blksh -n '__blksh_in aio_discard' -f
+complete -c blksh -n '__blksh_in aio_discard' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in aio_discard' -s q -l quiet -d 'report failures only'
+
+complete -c blksh -n '__blksh_in aio_flush' -f
+
+complete -c blksh -n '__blksh_in aio_read' -f
+complete -c blksh -n '__blksh_in aio_read' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in aio_read' -s i -l invalid -d 'count an invalid request instead of making one'
+complete -c blksh -n '__blksh_in aio_read' -s P -l pattern -x -d 'check what was read'
+complete -c blksh -n '__blksh_in aio_read' -s q -l quiet -d 'report failures only'
+complete -c blksh -n '__blksh_in aio_read' -s r -d 'accepted for scripts that register buffers'
+complete -c blksh -n '__blksh_in aio_read' -s v -l verbose -d 'show the bytes'
+
+complete -c blksh -n '__blksh_in aio_write' -f
+complete -c blksh -n '__blksh_in aio_write' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in aio_write' -s f -l fua -d 'the data is on stable storage afterwards'
+complete -c blksh -n '__blksh_in aio_write' -s i -l invalid -d 'count an invalid request instead of making one'
+complete -c blksh -n '__blksh_in aio_write' -s P -l pattern -x -d 'what to write; without it every byte is 0xcd'
+complete -c blksh -n '__blksh_in aio_write' -s q -l quiet -d 'report failures only'
+complete -c blksh -n '__blksh_in aio_write' -s r -d 'accepted for scripts that register buffers'
+complete -c blksh -n '__blksh_in aio_write' -s u -l unmap -d 'with -z: the space may be given back'
+complete -c blksh -n '__blksh_in aio_write' -s z -l zero -d 'write zeroes'
+
+complete -c blksh -n '__blksh_in alloc a' -f
+
+complete -c blksh -n '__blksh_in break' -f
+
+complete -c blksh -n '__blksh_in capabilities' -f
+complete -c blksh -n '__blksh_in capabilities' -l json -d 'as one object, whatever the other output is'
+
+complete -c blksh -n '__blksh_in check' -f
+complete -c blksh -n '__blksh_in check' -s r -l repair -x -d 'repair leaks, or all that can be repaired'
+
+complete -c blksh -n '__blksh_in close c' -f
+
+complete -c blksh -n '__blksh_in compare' -r -F
+complete -c blksh -n '__blksh_in compare' -s f -l format -x -a 'qcow2 raw' -d 'format of the other image, which is guessed otherwise'
+complete -c blksh -n '__blksh_in compare' -s U -l force-share -d 'share the other image with programs that write it'
+complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ, not only the first ones'
+
+complete -c blksh -n '__blksh_in create' -r -F
+complete -c blksh -n '__blksh_in create' -s b -l backing -r -F -d 'backing file, relative to the image'
+complete -c blksh -n '__blksh_in create' -s F -l backing-format -x -a 'qcow2 raw' -d 'format of the backing file'
+complete -c blksh -n '__blksh_in create' -s f -l format -x -a 'qcow2 raw' -d 'format of the image; without it what the name ends in, or raw'
+complete -c blksh -n '__blksh_in create' -s o -l options -x -d 'key=value,... of the format'
+complete -c blksh -n '__blksh_in create' -l force -d 'also over a file that is there'
+
+complete -c blksh -n '__blksh_in discard d' -f
+complete -c blksh -n '__blksh_in discard d' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in discard d' -s q -l quiet -d 'report failures only'
+complete -c blksh -n '__blksh_in discard d' -l all -d 'with --verify: list all ranges that are not zero'
+complete -c blksh -n '__blksh_in discard d' -l verify -d 'read everything back, and say how much of it still has storage'
+
+complete -c blksh -n '__blksh_in find' -f
+complete -c blksh -n '__blksh_in find' -l hex -x -d 'look for bytes, written as pairs of hex digits'
+complete -c blksh -n '__blksh_in find' -l max -x -d 'stop after N matches; without it after 1000'
+complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a text'
+
+complete -c blksh -n '__blksh_in flush f' -f
+
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+
+complete -c blksh -n '__blksh_in images' -f
+
+complete -c blksh -n '__blksh_in info i' -f
+
+complete -c blksh -n '__blksh_in iszero' -f
+complete -c blksh -n '__blksh_in iszero' -l all -d 'list all ranges that are not zero, not only the first ones'
+complete -c blksh -n '__blksh_in iszero' -l first -d 'stop at the first byte that is not zero'
+
+complete -c blksh -n '__blksh_in length l' -f
+
+complete -c blksh -n '__blksh_in map' -f
+complete -c blksh -n '__blksh_in map' -l totals -d 'show sums instead of runs'
+
+complete -c blksh -n '__blksh_in multiwrite' -f
+complete -c blksh -n '__blksh_in multiwrite' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in multiwrite' -s P -l pattern -x -d 'the byte of the first request; without it 0xcd'
+complete -c blksh -n '__blksh_in multiwrite' -s q -l quiet -d 'report failures only'
+
+complete -c blksh -n '__blksh_in open o' -r -F
+complete -c blksh -n '__blksh_in open o' -s a -l as -x -d 'open it beside other images, under this name'
+complete -c blksh -n '__blksh_in open o' -s C -l copy-on-read -d 'copy what is read from a backing file into the image'
+complete -c blksh -n '__blksh_in open o' -s d -l discard -x -a 'ignore unmap' -d 'discard mode: ignore, unmap'
+complete -c blksh -n '__blksh_in open o' -s f -l format -x -a 'qcow2 raw' -d 'format of the image, which is guessed otherwise'
+complete -c blksh -n '__blksh_in open o' -s g -d 'accepted for old scripts'
+complete -c blksh -n '__blksh_in open o' -s i -l aio -x -a 'threads native io_uring' -d 'how requests are made: threads, native, io_uring'
+complete -c blksh -n '__blksh_in open o' -s k -l native-aio -d 'as -i native'
+complete -c blksh -n '__blksh_in open o' -s n -l nocache -d 'bypass the page cache, as -t none'
+complete -c blksh -n '__blksh_in open o' -s o -l options -x -d 'key=value,... for the image and, below file., for what it lies in'
+complete -c blksh -n '__blksh_in open o' -s r -l read-only -d 'open without permission to write'
+complete -c blksh -n '__blksh_in open o' -s s -l snapshot -d 'writes go to a temporary overlay'
+complete -c blksh -n '__blksh_in open o' -s t -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'cache mode: none, writeback, writethrough, directsync, unsafe'
+complete -c blksh -n '__blksh_in open o' -s U -l force-share -d 'share the image with programs that write it'
+complete -c blksh -n '__blksh_in open o' -s w -l write -d 'write to block devices, which are only read otherwise'
+complete -c blksh -n '__blksh_in open o' -l in-use -d 'with -w: also while a device is mounted or held'
+complete -c blksh -n '__blksh_in open o' -l rmw -d 'take such writes, with -n too'
+complete -c blksh -n '__blksh_in open o' -l strict -d 'refuse writes that are not made of whole blocks'
+
+complete -c blksh -n '__blksh_in quit q' -f
+
+complete -c blksh -n '__blksh_in read r' -f
+complete -c blksh -n '__blksh_in read r' -s b -l vmstate -d 'read the area for machine state behind the guest\'s data'
+complete -c blksh -n '__blksh_in read r' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in read r' -s l -l length -x -d 'with -P: check only so many bytes'
+complete -c blksh -n '__blksh_in read r' -s o -l output -r -F -d 'save the bytes in a file; - is standard output, to which nothing else goes'
+complete -c blksh -n '__blksh_in read r' -s P -l pattern -x -d 'check what was read'
+complete -c blksh -n '__blksh_in read r' -s p -d 'accepted for old scripts'
+complete -c blksh -n '__blksh_in read r' -s q -l quiet -d 'report failures only'
+complete -c blksh -n '__blksh_in read r' -s r -d 'accepted for scripts that register buffers'
+complete -c blksh -n '__blksh_in read r' -s s -l start -x -d 'with -P: start checking so many bytes in'
+complete -c blksh -n '__blksh_in read r' -s v -l verbose -d 'show the bytes'
+complete -c blksh -n '__blksh_in read r' -l all -d 'with -P: list all ranges that are wrong'
+complete -c blksh -n '__blksh_in read r' -l fold -d 'show lines that repeat the one before as a single *'
+complete -c blksh -n '__blksh_in read r' -l style -x -d 'how bytes are shown: qemu, xxd or c'
+
+complete -c blksh -n '__blksh_in readv' -f
+complete -c blksh -n '__blksh_in readv' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in readv' -s P -l pattern -x -d 'check what was read'
+complete -c blksh -n '__blksh_in readv' -s q -l quiet -d 'report failures only'
+complete -c blksh -n '__blksh_in readv' -s r -d 'accepted for scripts that register buffers'
+complete -c blksh -n '__blksh_in readv' -s v -l verbose -d 'show the bytes'
+
+complete -c blksh -n '__blksh_in remove_break' -f
+
+complete -c blksh -n '__blksh_in reopen' -f
+complete -c blksh -n '__blksh_in reopen' -s c -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'cache mode: none, writeback, writethrough, directsync, unsafe'
+complete -c blksh -n '__blksh_in reopen' -s o -l options -x -d 'key=value,... for the image and, below file., for what it lies in'
+complete -c blksh -n '__blksh_in reopen' -s r -l read-only -d 'without permission to write'
+complete -c blksh -n '__blksh_in reopen' -s w -l read-write -d 'with permission to write'
+complete -c blksh -n '__blksh_in reopen' -l in-use -d 'with -w: also while a device is mounted or held'
+
+complete -c blksh -n '__blksh_in resume' -f
+
+complete -c blksh -n '__blksh_in sigraise' -f
+
+complete -c blksh -n '__blksh_in sleep' -f
+
+complete -c blksh -n '__blksh_in source' -r -F
+
+complete -c blksh -n '__blksh_in sum' -f
+complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -d 'which checksum: sha256, sha512, sha1, md5, crc32 or crc32c'
+
+complete -c blksh -n '__blksh_in truncate t' -f
+complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added: off, metadata, falloc or full'
+
+complete -c blksh -n '__blksh_in use' -f
+
+complete -c blksh -n '__blksh_in version' -f
+complete -c blksh -n '__blksh_in version' -l json -d 'as one object, whatever the other output is'
+
+complete -c blksh -n '__blksh_in wait_break' -f
+
+complete -c blksh -n '__blksh_in write w' -f
+complete -c blksh -n '__blksh_in write w' -s b -l vmstate -d 'write the area for machine state behind the guest\'s data'
+complete -c blksh -n '__blksh_in write w' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in write w' -s c -l compress -d 'store the data compressed'
+complete -c blksh -n '__blksh_in write w' -s f -l fua -d 'the data is on stable storage afterwards'
+complete -c blksh -n '__blksh_in write w' -s n -l no-fallback -d 'with -z: fail instead of writing zeroes byte by byte'
+complete -c blksh -n '__blksh_in write w' -s P -l pattern -x -d 'what to write; without it every byte is 0xcd'
+complete -c blksh -n '__blksh_in write w' -s p -d 'accepted for old scripts'
+complete -c blksh -n '__blksh_in write w' -s q -l quiet -d 'report failures only'
+complete -c blksh -n '__blksh_in write w' -s r -d 'accepted for scripts that register buffers'
+complete -c blksh -n '__blksh_in write w' -s s -l source -r -F -d 'write the contents of a file; - is standard input'
+complete -c blksh -n '__blksh_in write w' -s u -l unmap -d 'with -z: the space may be given back'
+complete -c blksh -n '__blksh_in write w' -s z -l zero -d 'write zeroes'
+complete -c blksh -n '__blksh_in write w' -l all -d 'with --verify: list all that is wrong'
+complete -c blksh -n '__blksh_in write w' -l hex -x -d 'write bytes, written as pairs of hex digits'
+complete -c blksh -n '__blksh_in write w' -l text -x -d 'write the bytes of a text'
+complete -c blksh -n '__blksh_in write w' -l verify -d 'read back what was written, which cannot be done with -s'
+
+complete -c blksh -n '__blksh_in writev' -f
+complete -c blksh -n '__blksh_in writev' -s C -l csv -d 'report as comma separated values'
+complete -c blksh -n '__blksh_in writev' -s f -l fua -d 'the data is on stable storage afterwards'
+complete -c blksh -n '__blksh_in writev' -s P -l pattern -x -d 'what to write; without it every byte is 0xcd'
+complete -c blksh -n '__blksh_in writev' -s q -l quiet -d 'report failures only'
+complete -c blksh -n '__blksh_in writev' -s r -d 'accepted for scripts that register buffers'
+
+complete -c blksh -n '__blksh_in zone_append zap' -f
+complete -c blksh -n '__blksh_in zone_append zap' -s p -l print -d 'show the sector that was written'
+
+complete -c blksh -n '__blksh_in zone_close zc' -f
+
+complete -c blksh -n '__blksh_in zone_finish zf' -f
+
+complete -c blksh -n '__blksh_in zone_open zo' -f
+
+complete -c blksh -n '__blksh_in zone_report zrp' -f
+
+complete -c blksh -n '__blksh_in zone_reset zrs' -f

@@ -1,0 +1,103 @@
+package manual
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/blksh/blksh/commands/dialect"
+	"github.com/blksh/blksh/commands/session"
+)
+
+// Completions are the scripts that complete words of blksh in other shells, by the names of those.
+func (m *Manual) Completions() map[string][]byte {
+	return map[string][]byte{"bash": m.bash(), "zsh": m.zsh(), "fish": m.fish()}
+}
+
+// origin is the first line of every script.
+const origin = "# Completion for blksh(1), computed from its table of commands.\n"
+
+// Shells are the shells that there are completions for.
+func Shells() []string { return []string{"bash", "fish", "zsh"} }
+
+// candidates is what may be given as a value or an operand.
+type candidates struct {
+	words []string
+	files bool
+}
+
+// values is what the value of an option may be, as far as that is known.
+func (m *Manual) values(o session.Option) candidates {
+	switch o.Long {
+	case "format", "backing-format":
+		return candidates{words: m.Formats}
+	case "cache":
+		return candidates{words: []string{"none", "writeback", "writethrough", "directsync", "unsafe"}}
+	case "aio":
+		return candidates{words: []string{"threads", "native", "io_uring"}}
+	case "discard":
+		return candidates{words: []string{"ignore", "unmap"}}
+	case "preallocation":
+		return candidates{words: []string{"off", "metadata", "falloc", "full"}}
+	case "cmd":
+		return candidates{words: m.commands()}
+	case "completion":
+		return candidates{words: Shells()}
+	case "dialect":
+		var names []string
+		for _, d := range dialect.All() {
+			names = append(names, d.Name)
+		}
+		return candidates{words: names}
+	}
+	return candidates{files: o.Value == "FILE"}
+}
+
+// operands is what the operands of a command may be, as far as that is known.
+func (m *Manual) operands(row *session.Row) candidates {
+	switch row.Name {
+	case "help":
+		words := m.commands()
+		for _, topic := range m.Topics {
+			words = append(words, topic.Name)
+		}
+		return candidates{words: words}
+	case "open", "create", "source", "compare":
+		return candidates{files: true}
+	}
+	return candidates{}
+}
+
+// commands are the full names of all commands.
+func (m *Manual) commands() []string {
+	var names []string
+	for _, row := range m.Table.Rows() {
+		names = append(names, row.Name)
+	}
+	return names
+}
+
+// valued are the spellings of those options that take a value.
+func valued(options []session.Option) []string {
+	var words []string
+	for _, o := range options {
+		if o.Value != "" {
+			words = append(words, o.Spellings()...)
+		}
+	}
+	return words
+}
+
+func allSpellings(options []session.Option) []string {
+	var words []string
+	for _, o := range options {
+		words = append(words, o.Spellings()...)
+	}
+	return words
+}
+
+// lines writes a text whose %s are replaced; it is a script that never fails to be written.
+func lines(w io.Writer, format string, a ...any) { _, _ = fmt.Fprintf(w, format, a...) }
+
+// alternatives are the words of a pattern of "case".
+func alternatives(words []string) string { return strings.Join(words, " | ") }

@@ -1,0 +1,147 @@
+package session
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Topic is something other than a command that help tells about.
+type Topic struct {
+	// Name is a word, Short what the topic is about in a few words, Text what help shows: lines that begin with a blank, an
+	// example first.
+	Name, Short, Text string
+}
+
+// Option describes a flag for help, completion and the manual.
+type Option struct {
+	Letter byte   // 0 if it has none
+	Long   string // "" if it has none
+	Value  string // "" if it takes none
+	Help   string
+}
+
+// Options lists the flags of a command that its dialect knows, sorted by letter; those without one come last.
+func (r *Row) Options() []Option {
+	f := &Flags{command: r.Name, policy: &Policy{}}
+	r.New(f)
+	var list []Option
+	for _, o := range f.options {
+		switch {
+		case r.spec == nil:
+			list = append(list, Option{o.letter, o.long, o.value, o.help})
+		case o.letter != 0 && strings.IndexByte(r.spec.Letters, o.letter) >= 0:
+			list = append(list, Option{Letter: o.letter, Value: o.value, Help: o.help})
+		}
+	}
+	slices.SortFunc(list, func(a, b Option) int {
+		return cmp.Or(-cmp.Compare(min(a.Letter, 1), min(b.Letter, 1)),
+			cmp.Compare(unicode.ToLower(rune(a.Letter)), unicode.ToLower(rune(b.Letter))),
+			cmp.Compare(a.Letter, b.Letter), cmp.Compare(a.Long, b.Long))
+	})
+	return list
+}
+
+// Spelled is how the flag is written, "-P, --pattern PATTERN".
+func (o Option) Spelled() string {
+	said := strings.Join(o.Spellings(), ", ")
+	if o.Value != "" {
+		said += " " + o.Value
+	}
+	return said
+}
+
+// Spellings are the ways to write it, "-P" and "--pattern".
+func (o Option) Spellings() []string {
+	var words []string
+	if o.Letter != 0 {
+		words = append(words, "-"+string(rune(o.Letter)))
+	}
+	if o.Long != "" {
+		words = append(words, "--"+o.Long)
+	}
+	return words
+}
+
+// Help is the text of the help: that of the command, and below it its flags. A dialect with a spec has nothing of the text but those
+// examples that it understands.
+func (r *Row) Help() string {
+	text := r.Long
+	if r.spec != nil {
+		text = r.examples()
+	}
+	options := r.Options()
+	if len(options) == 0 {
+		return text
+	}
+	widest := 0
+	for _, o := range options {
+		widest = max(widest, len(o.Spelled()))
+	}
+	var b strings.Builder
+	b.WriteString(text + "\n")
+	for _, o := range options {
+		fmt.Fprintf(&b, " %-*s  %s\n", widest, o.Spelled(), o.Help)
+	}
+	return b.String()
+}
+
+// examples is the first paragraph of the text, without the lines that the spec does not allow.
+func (r *Row) examples() string {
+	var b strings.Builder
+	for line := range strings.Lines(r.Long) {
+		if line == "\n" {
+			break
+		}
+		call, _, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if words := strings.Fields(call); words[0] != r.Name || r.spec.allows(words[1:]) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// allows says whether the words may be given. It knows numbers of words and flags.
+func (s *Spec) allows(words []string) bool {
+	if len(words) < s.Min || s.Max >= 0 && len(words) > s.Max {
+		return false
+	}
+	for _, w := range words {
+		if strings.Contains(w, "..") {
+			return false
+		}
+		cluster, ok := strings.CutPrefix(w, "-")
+		for i := 0; ok && i < len(cluster); i++ {
+			at := strings.IndexByte(s.Letters, cluster[i])
+			if at < 0 {
+				return false
+			}
+			ok = !strings.HasPrefix(s.Letters[at+1:], ":") // what follows is its value
+		}
+	}
+	return true
+}
+
+// widestHelp is how long a line of Long may be, in characters.
+const widestHelp = 80
+
+// checkHelp looks at what is written for people.
+func (r *Row) checkHelp() error {
+	if r.Short == "" || !strings.HasPrefix(r.Long, " Example") || !strings.HasSuffix(r.Long, "\n") {
+		return fmt.Errorf("the short help, an example or the last newline is missing")
+	}
+	for line := range strings.Lines(r.Long) {
+		switch {
+		case line != "\n" && line[0] != ' ':
+			return fmt.Errorf("the help line %q does not begin with a blank", line)
+		case utf8.RuneCountInString(line) > widestHelp+1:
+			return fmt.Errorf("the help line %q is longer than %d", line, widestHelp)
+		case strings.HasPrefix(line, " -"):
+			return fmt.Errorf("the help line %q is about a flag; those are listed as they are declared", line)
+		}
+	}
+	return nil
+}

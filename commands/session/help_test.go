@@ -1,0 +1,83 @@
+package session
+
+import (
+	"strings"
+	"testing"
+)
+
+// described is a command with flags in every spelling.
+func described() Command {
+	return Command{
+		Name: "copy", Short: "copies", Min: 1, Max: -1,
+		Long: " Example:\n copy 0 1k   with two words\n copy -vP 1 0 1k   with flags\n copy --all   everything\n copy 0..1k\n open a; copy\n\n More.\n",
+		New: func(f *Flags) Run {
+			var verbose, all, sure bool
+			var pattern string
+			f.Bool(&all, 0, "all", "everything")
+			f.Bool(&verbose, 'v', "verbose", "say more")
+			f.Text(&pattern, nil, 'P', "pattern", "PATTERN", "what to look for")
+			f.Bool(&sure, 'V', "", "be sure")
+			return nil
+		},
+	}
+}
+
+func helpOf(t *testing.T, specs map[string]Spec) string {
+	t.Helper()
+	table, err := NewTable([]Command{described()}, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Check(); err != nil {
+		t.Fatal(err)
+	}
+	return table.Find("copy").Help()
+}
+
+func TestHelp(t *testing.T) {
+	want := described().Long + `
+ -P, --pattern PATTERN  what to look for
+ -V                     be sure
+ -v, --verbose          say more
+ --all                  everything
+`
+	if got := helpOf(t, nil); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestHelpOfDialect wants nothing to be told that the dialect does not have.
+func TestHelpOfDialect(t *testing.T) {
+	want := ` Example:
+ copy 0 1k   with two words
+ copy -vP 1 0 1k   with flags
+ open a; copy
+
+ -P PATTERN  what to look for
+ -v          say more
+`
+	if got := helpOf(t, map[string]Spec{"copy": {Short: "copies", Min: 2, Max: -1, Letters: "P:v"}}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestCheckHelp(t *testing.T) {
+	for name, long := range map[string]string{
+		"none":           "",
+		"no example":     " It copies.\n",
+		"no newline":     " Example:\n copy",
+		"no blank":       " Example:\ncopy\n",
+		"a flag by hand": " Example:\n copy\n\n -v  say more\n",
+		"too wide":       " Example:\n " + strings.Repeat("x", widestHelp) + "\n",
+	} {
+		c := described()
+		c.Long = long
+		table, err := NewTable([]Command{c}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if table.Check() == nil {
+			t.Errorf("%s: %q passes", name, long)
+		}
+	}
+}
