@@ -167,9 +167,26 @@ func (c *checker) compare(b *Bad, h *Header, k *sum, want []byte) {
 		return
 	}
 	b.Cause, b.Parts = causeOf(b.want, got, b.Off)
+	if b.Cause.Class == OneBit {
+		b.Cause.At = c.stored(b.Cause.At, b.Off, data)
+	}
 	if b.Cause.Class != OneBit && bytes.Equal(b.want[data:], got[data:]) {
 		b.Cause = Cause{Class: HeaderOnly}
 	}
+}
+
+// stored is where the byte at offset at is on the device, when the header of n
+// bytes of the block at off has been moved to its beginning.
+func (c *checker) stored(at, off int64, n int) int64 {
+	moved := int64(c.l.HeaderOffset)
+	switch in := at - off; {
+	case moved == 0:
+	case in < int64(n):
+		return at + moved
+	case in >= moved && in < moved+int64(n):
+		return at - moved
+	}
+	return at
 }
 
 // causeOf compares a block at off with what it should be. The parts are its

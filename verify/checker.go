@@ -20,6 +20,10 @@ type checker struct {
 	// want is room for the content of a request; made says what is in it.
 	want []byte
 	made remade
+	// spanSeed and spanOff are the seed and the offset of the request whose
+	// content was recognised last.
+	spanSeed uint64
+	spanOff  int64
 	// piece is room for a piece of content.
 	piece [scratchSize]byte
 	// filler is the one that explained a block last.

@@ -15,6 +15,9 @@ type filler struct {
 	shift uint
 }
 
+// laneRound is how many bytes one turn of all four lanes makes.
+const laneRound = 32
+
 // laneFactors are what the seed is multiplied with to start each lane.
 var laneFactors = [4]uint64{1, 2, 3, 5}
 
@@ -51,7 +54,7 @@ func (f *filler) fill(p []byte, seed uint64) (next uint64) {
 // is for pieces of it that stay in the cache.
 func (f *filler) made(p []byte, from int, seed uint64, buf []byte) bool {
 	for len(p) > 0 {
-		n := min(len(p), len(buf)&^31)
+		n := min(len(p), len(buf)&^(laneRound-1))
 		seed = f.fill(buf[:n], seed)
 		if from < n && !bytes.Equal(p[from:n], buf[from:n]) {
 			return false
@@ -65,8 +68,8 @@ func (f *filler) made(p []byte, from int, seed uint64, buf []byte) bool {
 // next word of the first lane, with which the rest goes on.
 func fillLanes(p []byte, seed uint64) (next uint64, rest []byte) {
 	a, b, c, d := seed, 2*seed, 3*seed, 5*seed
-	for len(p) >= 32 {
-		q := p[:32]
+	for len(p) >= laneRound {
+		q := p[:laneRound]
 		binary.LittleEndian.PutUint64(q[0:], a)
 		binary.LittleEndian.PutUint64(q[8:], b)
 		binary.LittleEndian.PutUint64(q[16:], c)
@@ -75,7 +78,7 @@ func fillLanes(p []byte, seed uint64) (next uint64, rest []byte) {
 		b *= fillMul
 		c *= fillMul
 		d *= fillMul
-		p = p[32:]
+		p = p[laneRound:]
 	}
 	return a, p
 }

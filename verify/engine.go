@@ -62,6 +62,9 @@ type worker struct {
 	checker *checker
 }
 
+// maxMemory bounds the memory of all slots, in bytes.
+const maxMemory = 256 << 20
+
 // newEngine opens the queue and starts the workers.
 func newEngine(ctx context.Context, j *Job, open Opener, size int) (*engine, error) {
 	n := j.l.Workers
@@ -73,6 +76,8 @@ func newEngine(ctx context.Context, j *Job, open Opener, size int) (*engine, err
 	if n > 1 {
 		total += 2 * n
 	}
+	total = max(1, min(total, maxMemory/size))
+	depth = min(depth, total)
 	q, err := open(ctx, total, size)
 	if err != nil {
 		return nil, err

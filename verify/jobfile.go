@@ -76,7 +76,11 @@ func ParseJobFile(r io.Reader, base Options) (jobs []Options, notes []Note, err 
 	if len(jobs) == 0 {
 		return nil, nil, errors.New("job file: no job")
 	}
-	return number(jobs), notes, nil
+	all := number(jobs)
+	if len(all) > maxJobs {
+		return nil, nil, fmt.Errorf("job file: more than %d jobs", maxJobs)
+	}
+	return all, notes, nil
 }
 
 // number gives the jobs and their clones the thread numbers that fio does, and
@@ -84,6 +88,9 @@ func ParseJobFile(r io.Reader, base Options) (jobs []Options, notes []Note, err 
 func number(jobs []Options) (all []Options) {
 	thread := 1
 	for _, o := range jobs {
+		if len(all) > maxJobs {
+			break
+		}
 		o.Thread = thread
 		clones := o.Clones()
 		thread += len(clones)

@@ -163,6 +163,7 @@ func DefaultOptions() Options {
 
 const (
 	maxBlockSize = 64 << 20
+	maxDepth     = 1 << 12
 	// maxMapBlocks bounds the memory of a random map to 128 MiB.
 	maxMapBlocks = 1 << 30
 )
@@ -244,6 +245,10 @@ func (l *layout) checkCounts() error {
 		return errors.New("trim_percentage needs trim_backlog")
 	case l.Interval < 0 || l.HeaderOffset < 0 || l.PatternInterval < 0 || l.PatternInterval > maxBlockSize:
 		return errors.New("an interval is negative or too large")
+	case l.IODepth > maxDepth || l.Workers > maxDepth || l.NumJobs > maxJobs || l.NrFiles > maxJobs || len(l.Filenames) > maxJobs:
+		return fmt.Errorf("more than %d jobs or files, or a depth above %d", maxJobs, maxDepth)
+	case l.MaxRequest < 0 || l.MaxRequest > maxBlockSize:
+		return fmt.Errorf("requests of %d bytes are not within 0 and %d", l.MaxRequest, maxBlockSize)
 	case l.Backlog < 0 || l.Fsync < 0 || l.TrimBacklog < 0 || l.TrimBatch < 0 || l.NumberIOs < 0 || l.Runtime < 0:
 		return errors.New("a count is negative")
 	}

@@ -14,15 +14,12 @@ const maxSpan = 4 << 20
 func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectation) []byte {
 	best, bestScore := remade{}, 0
 	for _, f := range fillersFrom(c.filler) {
-		for _, start := range c.starts(p, pos, seed, data, x, f) {
-			n := x.n
-			if n == 0 {
-				n = int(pos-start) + len(p)
-			}
-			want := c.make(start, n, seed, f)[pos-start:][:len(p)]
+		for _, span := range c.spans(p, pos, seed, data, x, f) {
+			want := c.make(span.off, span.n, seed, f)[pos-span.off:][:len(p)]
 			score := agreement(want[data:], p[data:])
 			if score == len(p)-data {
 				c.filler = f
+				c.spanSeed, c.spanOff = seed, span.off
 				return want
 			}
 			if score > bestScore {
@@ -39,19 +36,31 @@ func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectat
 	return c.make(best.off, best.n, best.seed, best.filler)[pos-best.off:][:len(p)]
 }
 
-// starts lists where the request of a block may begin: where the job says, or
-// at the block, or so far before it that a word of the content fits.
-func (c *checker) starts(p []byte, pos int64, seed uint64, data int, x *expectation, f *filler) []int64 {
+// spans lists what the request of a block may be: what the job says, the block
+// alone, or one that began before it, like the request of the block before it
+// or where a word of the content fits. It may end with the block or go on.
+func (c *checker) spans(p []byte, pos int64, seed uint64, data int, x *expectation, f *filler) (list []remade) {
 	if x.n > 0 {
-		return []int64{x.off}
+		return []remade{{off: x.off, n: x.n}}
 	}
-	list := []int64{pos}
+	add := func(start int64) {
+		n := int(pos-start) + len(p)
+		list = append(list, remade{off: start, n: n})
+		if n%laneRound != 0 {
+			list = append(list, remade{off: start, n: n + laneRound})
+		}
+	}
+	add(pos)
 	if c.l.content.pattern != nil || f.seeded(p, data, 0, seed) {
 		return list
 	}
-	for back := int64(len(p)); back <= min(pos, maxSpan); back += int64(len(p)) {
+	if c.spanSeed == seed && c.spanOff < pos && pos-c.spanOff <= maxSpan {
+		add(c.spanOff)
+	}
+	for back := int64(len(p)); f.shift == 0 && back <= min(pos, maxSpan); back += int64(len(p)) {
 		if f.seeded(p, data, back, seed) {
-			return append(list, pos-back)
+			add(pos - back)
+			break
 		}
 	}
 	return list
@@ -60,10 +69,8 @@ func (c *checker) starts(p []byte, pos int64, seed uint64, data int, x *expectat
 // seeded reports whether a word of p behind data is what seed makes there, when
 // p begins at byte back of the request.
 func (f *filler) seeded(p []byte, data int, back int64, seed uint64) bool {
-	if back%8 != 0 {
-		return false
-	}
-	for at := (data + 31) &^ 31; at+8 <= len(p) && at < data+64; at += 8 {
+	first := data + int(-(back+int64(data))&7)
+	for at := first; at+8 <= len(p) && at < first+laneRound; at += 8 {
 		if s, ok := f.seedAt(binary.LittleEndian.Uint64(p[at:]), back+int64(at)); ok {
 			return s == seed
 		}

@@ -95,21 +95,22 @@ func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 		if err := e.single(func(i int) { q.Read(i, j.l.Offset+at, n) }); err != nil {
 			continue // it will be reported when it is its turn
 		}
-		s.sample(q.Buffer(0)[:n], j.l.Offset+at)
+		s.sample(q.Buffer(0)[:n], j.l.Offset+at, uint32(min(j.l.part, maxBlockSize)))
 	}
 	s.conclude(j.l)
 	return s, nil
 }
 
-// sample collects the headers of p.
-func (s *shape) sample(p []byte, off int64) {
+// sample collects the headers of p, of blocks that are at most longest bytes
+// long.
+func (s *shape) sample(p []byte, off int64, longest uint32) {
 	for at := 0; len(s.headers) < maxProbed; {
 		h, i, ok := strayHeader(p[at:])
 		if !ok {
 			return
 		}
 		at += i
-		if home := int64(h.Offset) - off; home <= int64(at) && h.Len >= shortHeader && h.Len <= maxBlockSize && int64(at)-home < int64(h.Len) {
+		if home := int64(h.Offset) - off; home <= int64(at) && h.Len >= shortHeader && h.Len <= longest && int64(at)-home < int64(h.Len) {
 			if len(s.headers) == 0 {
 				s.headerOffset = at - int(home)
 			}

@@ -63,8 +63,8 @@ var settings = map[string]func(o *Options, v string) error{
 	"verify_policy":              setPolicy,
 	"aux-path":                   text(func(o *Options) *string { return &o.AuxPath }),
 	"filename":                   setFilename,
-	"nrfiles":                    count(func(o *Options) *int { return &o.NrFiles }),
-	"numjobs":                    count(func(o *Options) *int { return &o.NumJobs }),
+	"nrfiles":                    few(func(o *Options) *int { return &o.NrFiles }),
+	"numjobs":                    few(func(o *Options) *int { return &o.NumJobs }),
 	"name":                       text(func(o *Options) *string { return &o.Name }),
 	"thread_number":              count(func(o *Options) *int { return &o.Thread }),
 }
@@ -159,6 +159,18 @@ func count(field func(*Options) *int) func(*Options, string) error {
 		}
 		if n > math.MaxInt32 {
 			return errors.New("too large")
+		}
+		*field(o) = int(n)
+		return nil
+	}
+}
+
+// few is count for what takes memory.
+func few(field func(*Options) *int) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		n, err := ParseSize(v)
+		if err != nil || n < 1 || n > maxJobs {
+			return fmt.Errorf("a number within 1 and %d is wanted", maxJobs)
 		}
 		*field(o) = int(n)
 		return nil

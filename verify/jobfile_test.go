@@ -1,0 +1,173 @@
+package verify
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseJobFile(t *testing.T) {
+	const file = `
+; what both have
+[global]
+bs=4k
+ioengine=libaio
+verify=crc32c
+# a comment
+[first]
+rw=randwrite
+size=1m
+norandommap
+numjobs=3
+verify_pattern="a b"%o
+[second]
+readwrite=readwrite
+bsrange=512-64k
+filename=/dev/a\:b:c
+runtime=2m
+randseed=0x10
+verify=sha3-256
+`
+	base := DefaultOptions()
+	jobs, notes, err := ParseJobFile(strings.NewReader(file), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := base
+	first.Name, first.MinBlock, first.MaxBlock, first.Verify = "first", 4096, 4096, "crc32c"
+	first.Direction, first.Size, first.NoRandomMap, first.Pattern = RandWrite, 1<<20, true, `"a b"%o`
+	second := base
+	second.Name, second.MinBlock, second.MaxBlock, second.Verify = "second", 512, 65536, "sha3-256"
+	second.Direction, second.Filenames, second.Runtime = ReadWrite, []string{"/dev/a:b", "c"}, 2*time.Minute
+	second.RandSeed, second.RandSeedGiven, second.Thread = 16, true, 4
+	want := []Options{first, first, first, second}
+	for i, thread := range []int{1, 3, 2, 4} {
+		want[i].Thread = thread
+		if i < 3 {
+			want[i].Clone = i
+		}
+	}
+	if !reflect.DeepEqual(jobs, want) {
+		t.Errorf("got  %+v\nwant %+v", jobs, want)
+	}
+	if got := fmt.Sprint(notes); got != "[line 5: job global: ioengine is ignored: the engine is the device's]" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(jobs[1].Files(), jobs[3].Files()); got != "[first.1.0] [/dev/a:b c]" {
+		t.Error(got)
+	}
+}
+
+func TestParseJobFileErrors(t *testing.T) {
+	for _, c := range []struct{ file, want string }{
+		{"", "job file: no job"},
+		{"[global]\nbs=4k", "job file: no job"},
+		{"bs=4k", "job file, line 1: an option before the first section"},
+		{"[a", "job file, line 1: a section is [name]"},
+		{"[]", "job file, line 1: a section is [name]"},
+		{"[a]\nrate=1m", "job file, line 2: option rate is not supported in verification jobs"},
+		{"[a]\nbs=4x", `job file, line 2: bs=4x: "4x" is no size`},
+		{"[a]\nrw=trim", `job file, line 2: rw=trim: unknown direction "trim" (known: write, randwrite, read, randread, rw, randrw)`},
+		{"[a]\nend_fsync=2", "job file, line 2: end_fsync=2: 0 or 1 is wanted"},
+		{"[a]\nbssplit=4k/50:8k/20", "job file, line 2: bssplit=4k/50:8k/20: the percentages do not make 100"},
+		{"[a]\nverify", "job file, line 2: verify=: a value is missing"},
+	} {
+		_, _, err := ParseJobFile(strings.NewReader(c.file), DefaultOptions())
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%q: %v, want %s", c.file, err, c.want)
+		}
+	}
+}
+
+// Every option that is understood is either set or ignored, not both.
+func TestSettings(t *testing.T) {
+	for name := range ignored {
+		if _, ok := settings[name]; ok {
+			t.Errorf("%s is both", name)
+		}
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for s, want := range map[string]int64{
+		"0": 0, "512": 512, "4k": 4096, "4K": 4096, "4kb": 4096, "4KiB": 4096, "1m": 1 << 20, "2g": 2 << 30,
+		"1t": 1 << 40, "0x10": 16, "0x1k": 1024, "010": 10, "9223372036854775807": 1<<63 - 1,
+	} {
+		if got, err := ParseSize(s); err != nil || got != want {
+			t.Errorf("%s is %d, %v, want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "k", "-1", "4q", "1.5k", "0x", "9223372036854775808", "8192p"} {
+		if got, err := ParseSize(s); err == nil {
+			t.Errorf("%q is %d", s, got)
+		}
+	}
+}
+
+func TestNewJobRefuses(t *testing.T) {
+	for options, want := range map[string]string{
+		"bs=0":                                     "block size 0-0 is not within",
+		"verify=crc":                               `unknown verify type "crc"`,
+		"verify=pattern":                           "verify=pattern needs a verify_pattern",
+		"verify=sha512 bs=128":                     "no room",
+		"verify=md5 verify_offset=20":              "possible: 64 to 4032",
+		"verify_pattern=abc":                       "verify_pattern \"abc\"",
+		"rw=randwrite size=16t bs=512":             "random_generator=lfsr",
+		"time_based":                               "time_based needs runtime",
+		"trim_percentage=5":                        "trim_percentage needs trim_backlog",
+		"rwmixread=101":                            "percentage",
+		"random_generator=mersenne":                "unknown random_generator",
+		"rw=randwrite norandommap bs_unaligned":    "bs_unaligned",
+		"verify=crc32c bs=1000 offset=-1":          "no size",
+		"trim_percentage=5 trim_backlog=1 loops=2": "may be written again",
+	} {
+		o := DefaultOptions()
+		err := error(nil)
+		for _, word := range strings.Fields(options) {
+			name, value, _ := strings.Cut(word, "=")
+			if _, err = o.Set(name, value); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			_, err = NewJob(o, Hooks{})
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", options, err, want)
+		}
+	}
+}
+
+func FuzzParseJobFile(f *testing.F) {
+	f.Add("[global]\nbs=4k\n[a]\nrw=randwrite\nbssplit=4k/50:8k\nsize=64k\nverify_pattern=%o\nnumjobs=2")
+	f.Add("[a]\nrandom_generator=lfsr\nrw=randrw\nsize=1m\nbs_unaligned\nbsrange=1-5")
+	f.Add("[a]\nfilename=a:b\nverify=sha512\nverify_offset=200\nverify_interval=1k\nsize=10k")
+	f.Fuzz(func(t *testing.T, file string) {
+		jobs, _, err := ParseJobFile(strings.NewReader(file), DefaultOptions())
+		if err != nil {
+			return
+		}
+		for _, o := range jobs {
+			o.Size = min(o.Size, 1<<20)
+			l, err := newLayout(o)
+			if err != nil {
+				continue
+			}
+			order, err := newOrder(l)
+			if err != nil {
+				continue
+			}
+			var r request
+			for range 1000 {
+				if !order.next(&r) {
+					break
+				}
+				if r.off < o.Offset || r.n < 1 || r.off+int64(r.n) > o.Offset+o.Size {
+					t.Fatalf("%+v makes %+v", o, r)
+				}
+			}
+		}
+	})
+}

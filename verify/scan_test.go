@@ -1,0 +1,218 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"testing"
+)
+
+// anyBlocks are options that leave everything to the headers.
+func anyBlocks(size int64) Options {
+	o := DefaultOptions()
+	o.Verify, o.Fio, o.Size, o.Content = TypeAny, FioAny, size, ContentOn
+	return o
+}
+
+// Blocks are found by their headers, however they were written.
+func TestScanShapes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(*Options)
+	}{
+		{"plain", func(*Options) {}},
+		{"large", func(o *Options) { o.MinBlock = 1 << 20 }},
+		{"larger than a request", func(o *Options) { o.MinBlock, o.MaxRequest = 1<<20, 64<<10 }},
+		{"odd", func(o *Options) { o.MinBlock = 1000 }},
+		{"interval", func(o *Options) { o.Interval = 512 }},
+		{"odd interval", func(o *Options) { o.MinBlock, o.Interval, o.Size = 1000, 250, 3000000 }},
+		{"moved header", func(o *Options) { o.HeaderOffset = 700 }},
+		{"range", func(o *Options) { o.MinBlock, o.MaxBlock = 1024, 16384 }},
+		{"unaligned", func(o *Options) { o.MinBlock, o.MaxBlock, o.BSUnaligned = 1000, 20000, true }},
+		{"random", func(o *Options) { o.Direction = RandWrite }},
+		{"offset", func(o *Options) { o.Offset = 8192 }},
+		{"fio 2.2", func(o *Options) { o.Fio = Fio22 }},
+		{"fio 3.33", func(o *Options) { o.Fio, o.Verify = Fio333, "sha512" }},
+	} {
+		o := DefaultOptions()
+		o.Verify, o.Size = "sha3-256", 4<<20
+		c.set(&o)
+		if o.Fio == Fio22 {
+			o.Verify = "xxhash"
+		}
+		img := imageOf(t, o, noClock)
+		s := anyBlocks(o.Size)
+		s.Offset = o.Offset
+		r, bad := check(t, img, s, scanJob(t))
+		if !r.Good() || r.Unfaithful > 0 || r.Blocks == 0 || r.Checked+r.Unchecked < o.Size-int64(max(o.MinBlock, o.MaxBlock)) {
+			t.Errorf("%s: %+v %d bad", c.name, r, len(bad))
+			continue
+		}
+		at := o.Offset + o.Size/2
+		img[at] ^= 4
+		if r, bad = check(t, img, s, scanJob(t)); r.Bad != 1 || bad[0].Cause != (Cause{Class: OneBit, Bit: 2, At: at}) {
+			t.Errorf("%s, damaged: %+v", c.name, r)
+		}
+	}
+}
+
+// The type numbers 11 to 14 of short headers have two meanings; the checksum
+// decides, and a damaged block names both.
+func TestScanNumbersWithTwoMeanings(t *testing.T) {
+	for _, c := range []struct {
+		release Release
+		kind    string
+		both    string
+	}{
+		{Fio22, "xxhash", "sha3-224 or xxhash"},
+		{Fio333, "sha3-224", "sha3-224 or xxhash"},
+		{Fio22, "sha1", "sha3-256 or sha1"},
+		{Fio333, "sha3-256", "sha3-256 or sha1"},
+	} {
+		o := DefaultOptions()
+		o.Fio, o.Verify, o.Size = c.release, c.kind, 64<<10
+		img := imageOf(t, o, noClock)
+		s := anyBlocks(o.Size)
+		s.Content = ContentOff
+		if r, _ := check(t, img, s, scanJob(t)); !r.Good() {
+			t.Errorf("%v %s: %+v", c.release, c.kind, r)
+		}
+		Random(1).Fill(img[5000:6000], 0)
+		r, bad := check(t, img, s, scanJob(t))
+		if r.Bad != 1 || bad[0].Type != c.both {
+			t.Errorf("%v %s, damaged: %+v, type %q", c.release, c.kind, r, bad[0].Type)
+		}
+	}
+}
+
+// A stale block that is intact in itself shows by its generation.
+func TestGeneration(t *testing.T) {
+	o := DefaultOptions()
+	o.Verify, o.Size, o.Generation = "crc32c", 64<<10, 7
+	l, err := newLayout(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := imageOf(t, o, l.jobClock(nil))
+	o.Generation = 6
+	if l, err = newLayout(o); err != nil {
+		t.Fatal(err)
+	}
+	copy(img[8192:12288], imageOf(t, o, l.jobClock(nil))[8192:])
+	s := anyBlocks(o.Size)
+	r, _ := check(t, img, s, scanJob(t))
+	if !r.Good() || r.Generations[7] != 15 || r.Generations[6] != 1 {
+		t.Errorf("%+v", r)
+	}
+	s.Generation = 7
+	r, bad := check(t, img, s, scanJob(t))
+	if r.Bad != 1 || bad[0].Off != 8192 || bad[0].Cause != (Cause{Class: Stale, Generation: 6}) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A block whose checksum is right but whose content is not made from its seed
+// is told, and is no damage.
+func TestUnfaithful(t *testing.T) {
+	o := DefaultOptions()
+	o.Verify, o.Size = "crc32c", 64<<10
+	img := imageOf(t, o, noClock)
+	block := img[4096:8192]
+	Random(3).Fill(block[longHeader+4:], 0)
+	binary.LittleEndian.PutUint32(block[longHeader:], crc32c(block[longHeader+4:]))
+	if r, bad := check(t, img, anyBlocks(o.Size), scanJob(t)); !r.Good() || r.Unfaithful != 1 || bad[0].Cause.Class != Unfaithful {
+		t.Errorf("scanned: %+v", r)
+	}
+	o.Content = ContentOn
+	if r, _ := check(t, img, o, verifyJob(t)); r.Bad != 1 {
+		t.Errorf("with the job: %+v", r)
+	}
+}
+
+// A run that ended early goes on where it was.
+func TestResume(t *testing.T) {
+	o := DefaultOptions()
+	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest, o.IODepth = "crc32c", 1<<20, RandWrite, 1, 0, 1
+	img := imageOf(t, o, noClock)
+	for _, at := range []int{100, 500000, 1000000} {
+		img[at] ^= 1
+	}
+	for name, do := range map[string]func(*Job, context.Context, Opener) (*Result, error){
+		"verify": (*Job).Verify, "scan": (*Job).Scan,
+	} {
+		bad, position, runs := int64(0), int64(0), 0
+		for ; ; runs++ {
+			ctx, cancel := context.WithCancel(t.Context())
+			seen := 0
+			j, err := NewJob(o, Hooks{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.From = position
+			r, err := do(j, ctx, func(ctx context.Context, depth, size int) (Queue, error) {
+				q, err := openMemory(img)(ctx, depth, size)
+				return &countingQueue{q.(*memoryQueue), func() {
+					if seen++; seen == 40 {
+						cancel()
+					}
+				}}, err
+			})
+			cancel()
+			bad += r.Bad
+			if r.Done {
+				break
+			}
+			if err == nil || r.Position <= position && name == "verify" {
+				t.Fatalf("%s: %+v, %v after %d", name, r, err, position)
+			}
+			position = r.Position
+		}
+		if bad != 3 || runs == 0 {
+			t.Errorf("%s: %d bad in %d runs", name, bad, runs)
+		}
+	}
+}
+
+// A countingQueue calls a function at each request.
+type countingQueue struct {
+	*memoryQueue
+	call func()
+}
+
+func (q *countingQueue) Read(slot int, off int64, n int) {
+	q.call()
+	q.memoryQueue.Read(slot, off, n)
+}
+
+// Whatever a device holds, a scan ends and does not panic, and tells the same
+// with one worker and with many.
+func FuzzScan(f *testing.F) {
+	o := DefaultOptions()
+	o.Size = 8192
+	for _, r := range []Release{Fio22, Fio333, Fio342} {
+		for _, kind := range []string{"crc7", "sha512", "meta"} {
+			o.Fio, o.Verify = r, kind
+			f.Add(imageOf(f, o, noClock), kind, 0)
+		}
+	}
+	o.MinBlock, o.MaxBlock, o.BSUnaligned = 300, 2000, true
+	f.Add(imageOf(f, o, noClock), "any", 0)
+	f.Fuzz(func(t *testing.T, img []byte, kind string, headerOffset int) {
+		s := anyBlocks(int64(len(img)))
+		s.Verify, s.HeaderOffset, s.MaxRequest = kind, headerOffset, 4096
+		if _, err := NewJob(s, Hooks{}); err != nil {
+			return
+		}
+		before := bytes.Clone(img)
+		s.Workers = 1
+		one, _ := check(t, img, s, scanJob(t))
+		s.Workers = 3
+		many, _ := check(t, img, s, scanJob(t))
+		if !bytes.Equal(img, before) {
+			t.Fatal("the scan wrote")
+		}
+		if one.Bad != many.Bad || one.Blocks != many.Blocks || one.BadBytes != many.BadBytes {
+			t.Fatalf("%+v and %+v", one, many)
+		}
+	})
+}
