@@ -27,6 +27,12 @@ var truncate = session.Command{
 			return nil
 		})
 		f.Operand(&size, "off")
+		f.Offer("grow-only", func(int) error {
+			if d := f.Image().Dev; d.Info().Cluster > 0 && size < d.Length() {
+				return event.Fail(event.Failed{Op: "truncate", Err: errGrowOnly})
+			}
+			return nil
+		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return onDevice(ctx, s, im, "truncate", func(ctx context.Context, d *blockdev.Device) error {
 				return d.Truncate(ctx, size, mode)
@@ -34,6 +40,9 @@ var truncate = session.Command{
 		}
 	},
 }
+
+// errGrowOnly is what versions say that could not shrink images with clusters.
+var errGrowOnly = &blockdev.Refusal{Text: "qcow2 doesn't support shrinking images yet", Err: blockdev.ErrNotSupported}
 
 var length = session.Command{
 	Name: "length", Alias: "l", Needs: session.File,

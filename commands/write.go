@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"math"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
@@ -65,6 +66,12 @@ var write = session.Command{
 		})
 		f.Offer("p-is-plain", func(int) error {
 			w.compressed = w.compressed && !positioned
+			return nil
+		})
+		f.Offer("one-cluster", func(int) error {
+			if size := f.Image().Dev.Info().Cluster; w.compressed && size > 0 && w.n != size {
+				return event.Fail(event.Failed{Op: "write", Err: syscall.EINVAL})
+			}
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {

@@ -3,6 +3,7 @@ package dialect
 import (
 	"io"
 
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
@@ -20,12 +21,32 @@ func qemu24() Dialect {
 	d.Policy.OpenFailureEnds = true
 	d.Policy.StartWithout = true
 	d.Policy.AIOFallback = true
+	d.Policy.Understands = understands24
 	d.Policy.Status = func(error) int { return 0 }
 	d.Printer = func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 		return &print.QEMU24{QEMU: print.QEMU{Out: out, Err: errs, Name: program, Times: args.ReportQEMU24}}
 	}
 	d.Program = program24
 	return d
+}
+
+// understands24 refuses the features of qcow2 that came later, by what an image tells of itself.
+func understands24(d *blockdev.Device) error {
+	for _, detail := range d.Describe() {
+		feature := ""
+		switch {
+		case detail.Key == "extended l2" && detail.Value == true:
+			feature = "extended L2 entries"
+		case detail.Key == "compression type" && detail.Value == "zstd":
+			feature = "compression type"
+		case detail.Key == "data file":
+			feature = "external data file"
+		}
+		if feature != "" {
+			return blockdev.Refuse("Unsupported qcow2 feature(s): %s", feature)
+		}
+	}
+	return nil
 }
 
 const vector24 = "off off.sector lens lens.int lens.sector sum"
@@ -66,11 +87,11 @@ var specs24 = patch(specs72, map[string]session.Spec{
 	"sigraise": {Args: "signal", Short: "raises a signal", Min: 1, Max: 1, Checks: "signal", Narrow: "signal"},
 	"truncate": {
 		Args: "off", Short: "truncates the current file at the given offset",
-		Min: 1, Max: 1, Checks: "off",
+		Min: 1, Max: 1, Checks: "off grow-only",
 	},
 	"write": {
 		Args: "[-bcCpqz] [-P pattern ] off len", Short: "writes a number of bytes at a specified offset",
-		Min: 2, Max: any, Letters: "bcCpP:qz", Checks: "b-p-z z-P off len sectors p-is-plain", Narrow: "len",
+		Min: 2, Max: any, Letters: "bcCpP:qz", Checks: "b-p-z z-P off len sectors p-is-plain one-cluster", Narrow: "len",
 	},
 	"writev": {
 		Args: "[-Cq] [-P pattern ] off len [len..]", Short: "writes a number of bytes at a specified offset",

@@ -2,6 +2,7 @@ package print
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,6 +33,17 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 		q.warn("file open already, try 'help close'\n")
 	case event.Failed:
 		q.failed(e)
+	case event.Info:
+		e.FormatSpecific = slices.DeleteFunc(slices.Clone(e.FormatSpecific), func(d blockdev.Detail) bool {
+			return slices.Contains(laterDetails, d.Key)
+		})
+		return q.QEMU.Print(at, e)
+	case event.Notice:
+		if w, ok := e.Notice.(blockdev.Warning); ok {
+			w.Text = older(w.Text)
+			e.Notice = w
+		}
+		return q.QEMU.Print(at, e)
 	case event.OpenFailed:
 		e.Err = wording24{e.Err}
 		return q.QEMU.Print(at, e)
@@ -43,6 +55,9 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 	}
 	return true
 }
+
+// laterDetails are the lines of info that 2.4 did not have.
+var laterDetails = []string{"compression type", "bitmaps", "extended l2", "data file", "data file raw"}
 
 func sectors(n int64) int64 { return n / blockdev.SectorSize }
 
@@ -70,8 +85,15 @@ func operandWord(e event.BadNumber) string {
 	return "length"
 }
 
+// saidAbove are the refusals to truncate for which the driver has a line of its own, above that of the command.
+var saidAbove = []string{"qcow2 doesn't support shrinking images yet", "The new size must be a multiple of 512"}
+
 func (q *QEMU24) failed(e event.Failed) {
 	if e.Op == "truncate" {
+		var said *blockdev.Refusal
+		if errors.As(e.Err, &said) && slices.Contains(saidAbove, said.Text) {
+			q.warn("%s\n", said.Text)
+		}
 		q.say("truncate: %s\n", errnoWords(e.Err))
 		return
 	}
@@ -92,5 +114,18 @@ func (w wording24) Error() string {
 	if text == "The 'file' block driver requires a file name" {
 		return "Could not open image: No such file or directory"
 	}
-	return strings.Replace(text, "' does not support the option '", "' used by device 'hda' doesn't support the option '", 1)
+	return older(text)
 }
+
+// older puts a message into the words of 2.4.
+func older(text string) string { return olderWords.Replace(text) }
+
+var olderWords = strings.NewReplacer(
+	"' does not support the option '", "' used by device 'hda' doesn't support the option '",
+	"Unsupported qcow2 version ", unsupported24+"QCOW version ",
+	"Unsupported qcow2 feature(s): ", unsupported24,
+	"Active L1 table offset invalid", "Invalid L1 table offset",
+	"Cluster allocation offset ", "Data cluster offset ",
+)
+
+const unsupported24 = "'hda' uses a qcow2 feature which is not supported by this qemu version: "

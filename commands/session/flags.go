@@ -20,6 +20,7 @@ type Flags struct {
 	policy  *Policy
 	spec    *Spec
 	env     args.Env
+	image   *Image // nil if none is open
 	// imageOpts: images are described by options alone.
 	imageOpts bool
 
@@ -276,6 +277,9 @@ func (f *Flags) Conflict(name, message string, bad func() bool) {
 func (f *Flags) OfferConflict(name, message string, bad func() bool) {
 	f.steps = append(f.steps, step{name: name, message: message, bad: bad, offered: true})
 }
+
+// Image is the current image, nil if none is open. It is for checks that only make sense against one.
+func (f *Flags) Image() *Image { return f.image }
 
 // MaxRequest is the longest request of the dialect.
 func (f *Flags) MaxRequest() int64 { return f.policy.MaxRequest }

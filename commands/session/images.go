@@ -186,6 +186,11 @@ func (s *Session) open(ctx context.Context, o Opening, cfg blockdev.OpenConfig, 
 		dev, err = blockdev.Open(ctx, o.Name, cfg)
 	}
 	s.deliverNotices()
+	if err == nil && s.Policy.Understands != nil {
+		if err = s.Policy.Understands(dev); err != nil {
+			return nil, errors.Join(err, dev.Close())
+		}
+	}
 	return dev, err
 }
 

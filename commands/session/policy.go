@@ -1,6 +1,7 @@
 package session
 
 import (
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/verify"
 )
@@ -35,6 +36,8 @@ type Policy struct {
 	StartWithout bool
 	// OpenUnmaps: an image of the command open gets its discards.
 	OpenUnmaps bool
+	// Understands looks at an image that was opened and fails if that version could not have read it. Nil for every image.
+	Understands func(*blockdev.Device) error
 	// Locks: image locks are taken.
 	Locks bool
 	// Several: images have names, and more than one may be open.

@@ -234,7 +234,7 @@ func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
 	f := &s.flags
 	f.reset(row, env)
 	if im != nil {
-		f.position = im.Position
+		f.position, f.image = im.Position, im
 	}
 	run := row.New(f)
 	if row.order == nil {
