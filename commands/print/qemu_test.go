@@ -58,9 +58,9 @@ func TestQEMU(t *testing.T) {
 		{event.Info{Driver: "null-co", Protocol: true}, "format name: null-co\nformat name: null-co\n", "="},
 		{
 			event.Info{Driver: "x", Known: true, Cluster: 65536, FormatSpecific: []blockdev.Detail{
-				{Key: "compat", Value: "1.1"}, {Key: "bitmaps", Sub: []blockdev.Detail{{Sub: []blockdev.Detail{{Key: "n", Value: int64(1)}}}}},
+				{Key: "compat", Value: "1.1"}, {Key: "encrypt", Sub: []blockdev.Detail{{Sub: []blockdev.Detail{{Key: "n", Value: int64(1)}}}}},
 			}},
-			"format name: x\ncluster size: 64 KiB\nvm state offset: 0 bytes\nFormat specific information:\n    compat: 1.1\n    bitmaps:\n        [0]:\n            n: 1\n", "=",
+			"format name: x\ncluster size: 64 KiB\nvm state offset: 0 bytes\nFormat specific information:\n    compat: 1.1\n    encrypt:\n        [0]:\n            n: 1\n", "=",
 		},
 		{
 			event.Zone{Zone: blockdev.Zone{Start: 512, Length: 1024, Capacity: 1024, WritePointer: 1024, Type: 2, Condition: 1}},
