@@ -27,9 +27,6 @@ type Use struct {
 
 func (u Use) String() string { return u.Device + " is " + u.How }
 
-// Exclusively is how a device is used that nobody else may have exclusively, when nothing else tells why.
-const Exclusively = "in use by the system"
-
 // Host is where to look. Its zero value is the running system.
 type Host struct {
 	Proc, Sys string
@@ -41,8 +38,17 @@ type Host struct {
 
 // Of lists the uses of the block device at path; none for anything that is no block device.
 func Of(path string) ([]Use, error) {
-	return Host{Proc: "/proc", Sys: "/sys", Number: number, Exclusive: taken}.Of(path)
+	return system.Of(path)
 }
+
+// Known is Of for a device that the caller has for itself alone: it does not try to have it.
+func Known(path string) ([]Use, error) {
+	h := system
+	h.Exclusive = func(string) bool { return false }
+	return h.Of(path)
+}
+
+var system = Host{Proc: "/proc", Sys: "/sys", Number: number, Exclusive: taken}
 
 // Of is the function of the same name, for this host.
 func (h Host) Of(path string) ([]Use, error) {
@@ -62,8 +68,11 @@ func (h Host) Of(path string) ([]Use, error) {
 		}
 		uses = append(uses, found...)
 	}
-	if len(uses) == 0 && h.Exclusive(path) {
-		uses = append(uses, Use{path, Exclusively})
+	if len(uses) > 0 || !h.Exclusive(path) {
+		return uses, nil
+	}
+	if uses = h.openers(path, dev); len(uses) == 0 {
+		uses = append(uses, Use{path, "in use by the system"})
 	}
 	return uses, nil
 }

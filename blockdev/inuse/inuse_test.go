@@ -45,7 +45,8 @@ func TestOf(t *testing.T) {
 		"proc/self/mountinfo": "22 1 8:1 / /my\\040home rw - ext4 /dev/sda1 rw\n" +
 			"23 1 0:44 / /data rw shared:1 - btrfs /dev/sdd rw\n" +
 			"short line\n",
-		"proc/swaps": "Filename Type Size Used Priority\n/dev/sde partition 1 0 -2\n",
+		"proc/77/comm": "mdadm\n",
+		"proc/swaps":   "Filename Type Size Used Priority\n/dev/sde partition 1 0 -2\n",
 	})
 	links := map[string]string{"8:0": "sda", "8:1": "sda/sda1", "8:2": "sda/sda2", "8:16": "sdb", "8:32": "sdc"}
 	if err := os.MkdirAll(filepath.Join(root, "sys/dev/block"), 0o755); err != nil {
@@ -56,14 +57,21 @@ func TestOf(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(root, "proc/77/fd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fd := filepath.Join(root, "proc/77/fd/3")
+	if err := os.Symlink("/dev/sdg", fd); err != nil {
+		t.Fatal(err)
+	}
 	numbers := map[string]string{
 		"/dev/sda": "8:0", "/dev/sda1": "8:1", "/dev/sda2": "8:2", "/dev/sdb": "8:16", "/dev/sdc": "8:32", "/dev/sdd": "8:48",
-		"/dev/sde": "8:64", "/dev/sdf": "8:80",
+		"/dev/sde": "8:64", "/dev/sdf": "8:80", "/dev/sdg": "8:96", fd: "8:96",
 	}
 	h := Host{
 		Proc: filepath.Join(root, "proc"), Sys: filepath.Join(root, "sys"),
 		Number:    func(path string) (string, bool) { n, ok := numbers[path]; return n, ok },
-		Exclusive: func(path string) bool { return path == "/dev/sdf" },
+		Exclusive: func(path string) bool { return path == "/dev/sdf" || path == "/dev/sdg" },
 	}
 	for path, want := range map[string]string{
 		"/dev/sda":  "/dev/sda1 is mounted on /my home; /dev/sda2 is held by /dev/mapper/vg-home",
@@ -74,6 +82,7 @@ func TestOf(t *testing.T) {
 		"/dev/sdd":  "/dev/sdd is mounted on /data",
 		"/dev/sde":  "/dev/sde is swap",
 		"/dev/sdf":  "/dev/sdf is in use by the system",
+		"/dev/sdg":  "/dev/sdg is open in mdadm (pid 77)",
 		"disk.img":  "",
 	} {
 		uses, err := h.Of(path)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -82,11 +81,10 @@ func (a *admission) admit(path string, write bool) (release func(), err error) {
 
 // uses is who uses a device besides this session.
 func (s *Session) uses(path string) ([]inuse.Use, error) {
-	uses, err := inuse.Of(path)
 	if s.reserved[deviceNumber(path)] != nil {
-		uses = slices.DeleteFunc(uses, func(u inuse.Use) bool { return u.How == inuse.Exclusively })
+		return inuse.Known(path)
 	}
-	return uses, err
+	return inuse.Of(path)
 }
 
 // reservation keeps a device for this session, however often it is open here.
