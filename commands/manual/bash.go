@@ -12,23 +12,23 @@ import (
 func (m *Manual) bash() []byte {
 	var b bytes.Buffer
 	b.WriteString(origin + `
-# Each of these finds out what may follow $prev: words, or names of files.
-_blksh_options() {
-	words='` + strings.Join(allSpellings(m.Options), " ") + `'
+# What the value of the option $prev may be.
+_blksh_value() {
 	case $prev in
 `)
 	m.bashValues(&b, m.Options)
-	b.WriteString(`	*) [[ $cur == -* ]] || words= files=yes ;;
-	esac
+	b.WriteString(`	esac
 }
 
+# What may follow behind a command.
 _blksh_operands() {
 	case $1 in
 `)
 	for _, row := range m.Table.Rows() {
 		m.bashCommand(&b, row)
 	}
-	lines(&b, bashMain, strings.Join(m.commands(), " "), alternatives(valued(m.Options)))
+	lines(&b, bashMain, strings.Join(m.commands(), " "), alternatives(valued(m.Options)),
+		strings.Join(allSpellings(m.Options), " "))
 	return b.Bytes()
 }
 
@@ -67,14 +67,14 @@ const bashMain = `	esac
 }
 
 _blksh() {
-	local line=${COMP_LINE:0:COMP_POINT} typed cur prev i file= command= flags= words= files=
+	local line=${COMP_LINE:0:COMP_POINT} typed cur prev i value= file= command= flags= words= files=
 	read -ra typed <<<"$line"
 	[[ $line == *[[:blank:]] ]] && typed+=('')
 	cur=${typed[-1]} prev=${typed[-2]}
 	for ((i = 1; i < ${#typed[@]} - 1; i++)); do
 		case ${typed[i]} in
 		--*=*) ;;
-		%[2]s) ((i++)) ;;
+		%[2]s) ((++i == ${#typed[@]} - 1)) && value=yes ;;
 		-*) ;;
 		*)
 			if [[ $file ]]; then
@@ -86,15 +86,18 @@ _blksh() {
 		esac
 	done
 	if [[ $cur == --*=* ]]; then
-		prev=${cur%%%%=*} cur=${cur#*=}
+		prev=${cur%%%%=*} cur=${cur#*=} value=yes
 	fi
 	if [[ $command ]]; then
 		_blksh_operands "$command"
-	elif [[ $file && $cur != -* && $prev != -* ]]; then
+	elif [[ $value ]]; then
+		_blksh_value
+	elif [[ $cur == -* ]]; then
+		words='%[3]s'
+	elif [[ $file ]]; then
 		words='%[1]s'
 	else
-		_blksh_options
-		[[ $file && $files && ! $words && $prev != -?* ]] && words='%[1]s' files=
+		files=yes
 	fi
 	COMPREPLY=()
 	if [[ $files ]]; then

@@ -29,9 +29,9 @@ _blksh_command() {
 		m.zshFlags(&b, row.Options())
 		lines(&b, " \\\n\t\t\t%s\n\t\t;;\n", zshQuote("*: :"+zshAction(m.operands(row))))
 	}
-	b.WriteString("\tesac\n}\n\n_blksh() {\n\t_arguments -s")
+	b.WriteString("\tesac\n}\n\n_blksh() {\n\t_arguments -s -A '-*'")
 	m.zshFlags(&b, m.Options)
-	b.WriteString(" \\\n\t\t\t'1:image:_files' \\\n\t\t\t'*::command:_blksh_command'\n}\n\n_blksh \"$@\"\n")
+	b.WriteString(" \\\n\t\t\t'1:image:_files' \\\n\t\t\t'*:::command:_blksh_command'\n}\n\n_blksh \"$@\"\n")
 	return b.Bytes()
 }
 

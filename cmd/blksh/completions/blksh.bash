@@ -1,8 +1,7 @@
 # Completion for blksh(1), computed from its table of commands.
 
-# Each of these finds out what may follow $prev: words, or names of files.
-_blksh_options() {
-	words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
+# What the value of the option $prev may be.
+_blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
 	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
@@ -14,10 +13,10 @@ _blksh_options() {
 	--script) flags= words='' files=yes ;;
 	--dialect) flags= words='native qemu qemu-7.2 qemu-2.4' files= ;;
 	--completion) flags= words='bash fish zsh' files= ;;
-	*) [[ $cur == -* ]] || words= files=yes ;;
 	esac
 }
 
+# What may follow behind a command.
 _blksh_operands() {
 	case $1 in
 	abort)
@@ -223,14 +222,14 @@ _blksh_operands() {
 }
 
 _blksh() {
-	local line=${COMP_LINE:0:COMP_POINT} typed cur prev i file= command= flags= words= files=
+	local line=${COMP_LINE:0:COMP_POINT} typed cur prev i value= file= command= flags= words= files=
 	read -ra typed <<<"$line"
 	[[ $line == *[[:blank:]] ]] && typed+=('')
 	cur=${typed[-1]} prev=${typed[-2]}
 	for ((i = 1; i < ${#typed[@]} - 1; i++)); do
 		case ${typed[i]} in
 		--*=*) ;;
-		--object | -c | --cmd | -f | --format | -i | --aio | -t | --cache | -d | --discard | -T | --trace | --script | --dialect | --completion) ((i++)) ;;
+		--object | -c | --cmd | -f | --format | -i | --aio | -t | --cache | -d | --discard | -T | --trace | --script | --dialect | --completion) ((++i == ${#typed[@]} - 1)) && value=yes ;;
 		-*) ;;
 		*)
 			if [[ $file ]]; then
@@ -242,15 +241,18 @@ _blksh() {
 		esac
 	done
 	if [[ $cur == --*=* ]]; then
-		prev=${cur%%=*} cur=${cur#*=}
+		prev=${cur%%=*} cur=${cur#*=} value=yes
 	fi
 	if [[ $command ]]; then
 		_blksh_operands "$command"
-	elif [[ $file && $cur != -* && $prev != -* ]]; then
+	elif [[ $value ]]; then
+		_blksh_value
+	elif [[ $cur == -* ]]; then
+		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
+	elif [[ $file ]]; then
 		words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
-		_blksh_options
-		[[ $file && $files && ! $words && $prev != -?* ]] && words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files=
+		files=yes
 	fi
 	COMPREPLY=()
 	if [[ $files ]]; then
