@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
 	"github.com/blksh/blksh/verify"
 )
@@ -14,14 +15,6 @@ type checking struct {
 	off, n   int64 // the part that is looked at
 	limit    int   // of the ranges that are listed
 	mismatch *verify.Mismatch
-}
-
-// limitOf is how many ranges of a mismatch are listed.
-func limitOf(all bool) int {
-	if all {
-		return manyPlaces
-	}
-	return fewPlaces
 }
 
 // part is what of n bytes at off is to be looked at.
@@ -56,6 +49,17 @@ func (c *checking) lookAtZeroes(ctx context.Context, off, n int64) error {
 		from += looked
 	}
 	return nil
+}
+
+// image compares a range of an image, on several processors. The error is about what cannot be read.
+func (c *checking) image(ctx context.Context, s *session.Session, im *session.Image, r scope, op string, whole bool) error {
+	return gather(ctx, s, im, r, op, whole, func(ctx context.Context, found *checking, p stream.Piece) error {
+		found.pattern, found.off, found.n, found.limit = c.pattern, c.off, c.n, c.limit
+		return found.piece(ctx, p)
+	}, func(found *checking) error {
+		c.mismatch = c.mismatch.Join(found.mismatch)
+		return nil
+	})
 }
 
 // outcome is the failure if anything was wrong.

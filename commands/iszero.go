@@ -28,17 +28,7 @@ var isZero = session.Command{
 		f.Bool(&first, 0, "first", "stop at the first byte that is not zero")
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			found := newPlaces(all)
-			err := c.scan(ctx, s, im, "iszero", false, func(_ looking, p stream.Piece) error {
-				found.notZero(p.Data, p.Off)
-				if first && found.Count > 0 {
-					return enough
-				}
-				return nil
-			})
-			if err == nil {
-				err = c.zero("iszero", found)
-			}
+			err := c.zero(ctx, s, im, "iszero", false, newPlaces(all), first)
 			if err == nil {
 				s.Emit(event.Zero{Range: event.Range(c)})
 			}
@@ -47,10 +37,26 @@ var isZero = session.Command{
 	},
 }
 
-// zero is the failure of a range in which something was found that is not zero, nil if nothing was.
-func (c scope) zero(op string, found *places) error {
-	if found.Count == 0 {
+// zero looks whether all of the range is zero, and fails where it is not. first ends it at the first such place, if not sooner than the
+// part of the range that is looked at.
+func (c scope) zero(
+	ctx context.Context, s *session.Session, im *session.Image, op string, whole bool, found *places, first bool,
+) error {
+	err := gather(ctx, s, im, c, op, whole, func(_ context.Context, part *places, p stream.Piece) error {
+		part.limit = found.limit
+		if !first || part.Count == 0 {
+			part.notZero(p.Data, p.Off)
+		}
 		return nil
+	}, func(part *places) error {
+		found.join(part)
+		if first && found.Count > 0 {
+			return enough
+		}
+		return nil
+	})
+	if err != nil || found.Count == 0 {
+		return err
 	}
 	return event.Fail(event.NotZero{Op: op, Range: event.Range(c), Places: found.Ranges, Value: found.got})
 }
@@ -60,15 +66,7 @@ func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Im
 	if err := settled(ctx, s, im, op); err != nil {
 		return err
 	}
-	found := newPlaces(all)
-	err := c.scan(ctx, s, im, op, true, func(_ looking, p stream.Piece) error {
-		found.notZero(p.Data, p.Off)
-		return nil
-	})
-	if err == nil {
-		err = c.zero(op, found)
-	}
-	if err != nil {
+	if err := c.zero(ctx, s, im, op, true, newPlaces(all), false); err != nil {
 		return err
 	}
 	answer := event.Alloc{Off: c.Off, Count: c.Len}

@@ -52,6 +52,25 @@ func (c scope) scan(
 	return stopped(ctx, op, event.Range(c), done, err)
 }
 
+// gather is scan on several processors: look notes in found, which begins as a zero R, what it finds in a part of the range, and merge gets
+// one part after the other.
+func gather[R any](
+	ctx context.Context, s *session.Session, im *session.Image, c scope, op string, whole bool,
+	look func(ctx context.Context, found *R, p stream.Piece) error, merge func(found *R) error,
+) error {
+	add, end := s.Track(op, c.Len)
+	defer end()
+	var done int64
+	err := s.Do(ctx, func(ctx context.Context) (err error) {
+		done, err = stream.Scan(ctx, im.Dev, c.Off, c.Len, whole, func(ctx context.Context, found *R, p stream.Piece) error {
+			defer add(p.Len)
+			return look(ctx, found, p)
+		}, merge)
+		return err
+	})
+	return stopped(ctx, op, event.Range(c), done, err)
+}
+
 // enough ends a scan that need not go on.
 var enough = errors.New("enough")
 

@@ -25,11 +25,31 @@ type places struct {
 	want, got byte // at the first place
 }
 
-func newPlaces(all bool) *places {
+func newPlaces(all bool) *places { return &places{limit: limitOf(all)} }
+
+// limitOf is how many places are listed, with --all and without.
+func limitOf(all bool) int {
 	if all {
-		return &places{limit: manyPlaces}
+		return manyPlaces
 	}
-	return &places{limit: fewPlaces}
+	return fewPlaces
+}
+
+// join adds what was found behind everything that is in p.
+func (p *places) join(next *places) {
+	if p.Count == 0 {
+		p.want, p.got = next.want, next.got
+	}
+	listed := int64(0)
+	for _, r := range next.List {
+		p.add(r.Off, r.Len)
+		listed += r.Len
+	}
+	if more := next.Count - int64(len(next.List)); more > 0 {
+		p.Count += more
+		p.Bytes += next.Bytes - listed
+		p.last = next.last
+	}
 }
 
 // add notes n bytes at off, behind all that were noted before.

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
@@ -70,7 +71,12 @@ func (r *reading) run(ctx context.Context, s *session.Session, im *session.Image
 func (r *reading) long(ctx context.Context, s *session.Session, im *session.Image) error {
 	r.ready()
 	began := s.Now()
-	err := scope{r.off, r.n}.scan(ctx, s, im, r.op, false, func(l looking, p stream.Piece) error {
+	all := scope{r.off, r.n}
+	if r.check && !r.wanted() {
+		err := r.checking.image(ctx, s, im, all, r.op, false)
+		return r.concludeLong(s, s.Now().Sub(began), err)
+	}
+	err := all.scan(ctx, s, im, r.op, false, func(l looking, p stream.Piece) error {
 		if r.check {
 			if err := r.checking.piece(l.ctx, p); err != nil {
 				return err
@@ -81,10 +87,14 @@ func (r *reading) long(ctx context.Context, s *session.Session, im *session.Imag
 		}
 		return r.put(l.say, p, p.Off+p.Len == r.off+r.n)
 	})
-	r.elapsed = s.Now().Sub(began)
+	return r.concludeLong(s, s.Now().Sub(began), err)
+}
+
+func (r *reading) concludeLong(s *session.Session, elapsed time.Duration, err error) error {
 	if err != nil {
 		return err
 	}
+	r.elapsed = elapsed
 	outcome := r.complain(s)
 	r.report(s)
 	return outcome

@@ -68,10 +68,7 @@ func (w *writing) proveWritten(ctx context.Context, s *session.Session, im *sess
 		return err
 	}
 	c := checking{pattern: w.pattern, off: w.off, n: w.n, limit: limitOf(w.all)}
-	err := scope{w.off, w.n}.scan(ctx, s, im, w.op, true, func(_ looking, p stream.Piece) error {
-		c.look(p.Data, p.Off)
-		return nil
-	})
+	err := c.image(ctx, s, im, scope{w.off, w.n}, w.op, true)
 	if err == nil {
 		err = c.outcome()
 	}

@@ -13,11 +13,13 @@ const smallHole = 64 << 10
 type plan struct {
 	dev     *blockdev.Device
 	at, end int64
+	unit    int64           // data is cut at its multiples
 	whole   bool            // read zeroes as well
+	coarse  bool            // whoever gets a unit looks for zeroes in it: only those that are longer count
 	run     blockdev.Extent // the last answer of the device
 }
 
-// step is one piece of a plan. A run of zeroes is as long as it is known to be, data is at most a piece.
+// step is one part of a plan. A run of zeroes is as long as it is known to be, data is at most a unit.
 type step struct {
 	off, n int64
 	zero   bool
@@ -26,7 +28,7 @@ type step struct {
 // next is the next step. Its length is 0 at the end of the range.
 func (p *plan) next(ctx context.Context) (step, error) {
 	s := step{off: p.at}
-	limit := boundary(p.at, PieceSize, p.end)
+	limit := boundary(p.at, p.unit, p.end)
 	for p.at < limit {
 		if p.whole {
 			p.at = limit
@@ -36,15 +38,16 @@ func (p *plan) next(ctx context.Context) (step, error) {
 		if err != nil {
 			return step{}, err
 		}
-		if p.at == s.off {
-			s.zero = zero
-			if zero {
-				limit = p.end
-			}
-		} else if zero != s.zero {
-			break
+		switch {
+		case p.at > s.off && zero != s.zero:
+			s.n = p.at - s.off
+			return s, nil
+		case zero:
+			s.zero, limit = true, p.end
+		case p.coarse:
+			p.at = limit
 		}
-		p.at = min(limit, p.run.End())
+		p.at = max(p.at, min(limit, p.run.End()))
 	}
 	s.n = p.at - s.off
 	return s, nil
@@ -62,6 +65,9 @@ func (p *plan) zeroHere(ctx context.Context) (bool, error) {
 		}
 		p.run = run
 	}
-	left := p.run.End() - p.at
-	return p.run.Zero && (left >= smallHole || p.run.End() >= p.end), nil
+	least := int64(smallHole)
+	if p.coarse {
+		least = p.unit
+	}
+	return p.run.Zero && (p.run.End()-p.at >= least || p.run.End() >= p.end), nil
 }

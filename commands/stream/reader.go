@@ -7,16 +7,13 @@ import (
 	"github.com/blksh/blksh/blockdev"
 )
 
-const (
-	// PieceSize is the most that is read at once, in bytes. The pieces that are under way together fit the second level cache
-	// of a core, so that what the kernel has just copied is still there when it is looked at: with 256 KiB that takes a
-	// third less time than with 1 MiB.
-	PieceSize = 256 << 10
-	// depth is how many pieces are under way.
-	depth = 8
-	// ahead is how many steps of the plan may be taken before their turn.
-	ahead = 2 * depth
-)
+// PieceSize is the most that is read at once, in bytes. The pieces that are under way together fit the second level cache of a core, so
+// that what the kernel has just copied is still there when it is looked at: with 256 KiB that takes a third less time than with
+// 1 MiB.
+const PieceSize = 256 << 10
+
+// usualDepth is how many pieces are under way.
+const usualDepth = 8
 
 // Piece is a part of a range. Data is nil if all of it is zero and was not read.
 type Piece struct {
@@ -30,15 +27,16 @@ type Reader struct {
 	dev   *blockdev.Device
 	plan  plan
 	queue blockdev.Queue // nil before the first data
+	depth int
 
-	steps      [ahead]waiting
-	head, size int // of steps
+	steps      []waiting // a ring
+	head, size int       // of steps
 	ended      bool
 
 	free []int
 	held int // the slot of the piece that the owner has, -1 if none
-	over [depth]bool
-	done [depth]int
+	over []bool
+	done []int
 }
 
 // waiting is a step whose turn has not come. The slot of zeroes is -1.
@@ -53,7 +51,22 @@ func NewReader(ctx context.Context, d *blockdev.Device, off, n int64, whole bool
 	if err := inside(d, "read", off, n); err != nil {
 		return nil, err
 	}
-	return &Reader{ctx: ctx, dev: d, plan: plan{dev: d, at: off, end: off + n, whole: whole}, held: -1}, nil
+	r := newReader(ctx, d, usualDepth)
+	r.begin(off, n, whole)
+	return r, nil
+}
+
+func newReader(ctx context.Context, d *blockdev.Device, depth int) *Reader {
+	return &Reader{
+		ctx: ctx, dev: d, depth: depth, held: -1,
+		steps: make([]waiting, 2*depth), over: make([]bool, depth), done: make([]int, depth),
+	}
+}
+
+// begin goes to another range. The one before is at its end.
+func (r *Reader) begin(off, n int64, whole bool) {
+	r.plan = plan{dev: r.dev, at: off, end: off + n, unit: PieceSize, whole: whole}
+	r.ended = false
 }
 
 // Next is the next piece, in order and without gaps; io.EOF at the end. The memory of a piece is the owner's until the call after.
@@ -77,7 +90,7 @@ func (r *Reader) Next() (Piece, error) {
 		r.held = w.slot
 		p.Data = r.queue.Buffer(w.slot)[:w.n]
 	}
-	r.head = (r.head + 1) % ahead
+	r.head = (r.head + 1) % len(r.steps)
 	r.size--
 	return p, nil
 }
@@ -88,7 +101,7 @@ func (r *Reader) fill() error {
 	if r.ctx.Err() != nil {
 		return context.Cause(r.ctx)
 	}
-	for !r.ended && r.size < ahead && (r.queue == nil || len(r.free) > 0) {
+	for !r.ended && r.size < len(r.steps) && (r.queue == nil || len(r.free) > 0) {
 		s, err := r.plan.next(r.ctx)
 		if err != nil {
 			return err
@@ -103,7 +116,7 @@ func (r *Reader) fill() error {
 				return err
 			}
 		}
-		r.steps[(r.head+r.size)%ahead] = w
+		r.steps[(r.head+r.size)%len(r.steps)] = w
 		r.size++
 	}
 	return nil
@@ -112,10 +125,10 @@ func (r *Reader) fill() error {
 // read starts a request on a free slot.
 func (r *Reader) read(s step) (slot int, err error) {
 	if r.queue == nil {
-		if r.queue, err = r.dev.Queue(r.ctx, depth, PieceSize); err != nil {
+		if r.queue, err = r.dev.Queue(r.ctx, r.depth, PieceSize); err != nil {
 			return -1, err
 		}
-		for i := range depth {
+		for i := range r.depth {
 			r.free = append(r.free, i)
 		}
 	}
@@ -129,7 +142,7 @@ func (r *Reader) read(s step) (slot int, err error) {
 // await waits for a slot, and returns the outcome of its request.
 func (r *Reader) await(slot int) error {
 	for !r.over[slot] {
-		n, err := r.queue.Reap(1, r.done[:])
+		n, err := r.queue.Reap(1, r.done)
 		if err != nil {
 			return err
 		}
@@ -154,11 +167,12 @@ func Each(ctx context.Context, d *blockdev.Device, off, n int64, whole bool, the
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		if cerr := r.Close(); err == nil {
-			err = cerr
-		}
-	}()
+	defer r.closeInto(&err)
+	return r.each(then)
+}
+
+// each goes to the end of the range.
+func (r *Reader) each(then func(Piece) error) (done int64, err error) {
 	for {
 		p, err := r.Next()
 		if err == io.EOF {
@@ -171,5 +185,12 @@ func Each(ctx context.Context, d *blockdev.Device, off, n int64, whole bool, the
 			return done, err
 		}
 		done += p.Len
+	}
+}
+
+// closeInto closes, and keeps the first error.
+func (r *Reader) closeInto(err *error) {
+	if cerr := r.Close(); *err == nil {
+		*err = cerr
 	}
 }

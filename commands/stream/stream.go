@@ -4,6 +4,7 @@
 // several pieces are under way at a time.
 //
 //	Reader   pieces come in order, through a batch queue; what the device knows to be zero is not read
+//	Scan     the same on several processors, where only what was found must come in order
 //	Spread   requests that change something, in any order, on a few goroutines
 //
 // A command asks how far it came when it was stopped: both answer with the end of the part that is complete from the start on.

@@ -263,3 +263,83 @@ func BenchmarkReaderCheck(b *testing.B) {
 		}
 	}
 }
+
+// TestScan: however the parts are shared out, what was found comes in order and is all there is.
+func TestScan(t *testing.T) {
+	name, content := sparse(t, 200<<20, map[int64]int{0: 4096, 31 << 20: 3 << 20, 96<<20 - 512: 512, 120<<20 + 512: 512, 150 << 20: 40 << 20})
+	d := open(t, name)
+	type found struct {
+		off, end int64
+		sum      uint32
+		read     int64
+	}
+	for _, r := range []struct{ off, n int64 }{{0, 200 << 20}, {100, 65 << 20}, {32 << 20, 32 << 20}, {200 << 20, 0}} {
+		for _, whole := range []bool{false, true} {
+			at, read := r.off, int64(0)
+			done, err := Scan(t.Context(), d, r.off, r.n, whole, func(_ context.Context, f *found, p Piece) error {
+				if f.end == 0 {
+					f.off, f.end = p.Off, p.Off
+				}
+				if p.Off != f.end {
+					t.Errorf("%d bytes at %d behind %d", p.Len, p.Off, f.end)
+				}
+				want := content[p.Off : p.Off+p.Len]
+				if p.Data == nil && !verify.IsZero(want) || p.Data != nil && !bytes.Equal(p.Data, want) {
+					t.Errorf("%d bytes at %d are not as written", p.Len, p.Off)
+				}
+				f.end += p.Len
+				f.read += int64(len(p.Data))
+				return nil
+			}, func(f *found) error {
+				if f.off != at {
+					t.Errorf("a part at %d, want it at %d", f.off, at)
+				}
+				at, read = f.end, read+f.read
+				return nil
+			})
+			if err != nil || done != r.n || at != r.off+r.n {
+				t.Errorf("%d bytes at %d: %d done, up to %d, %v", r.n, r.off, done, at, err)
+			}
+			if whole && read != r.n || !whole && r.n == 200<<20 && read > 50<<20 {
+				t.Errorf("%d bytes at %d, all of them %v: %d read", r.n, r.off, whole, read)
+			}
+		}
+	}
+}
+
+// TestScanStops: the first part that fails decides, and no merge comes after it.
+func TestScanStops(t *testing.T) {
+	name, _ := sparse(t, 200<<20, nil)
+	d := open(t, name)
+	wrong := errors.New("wrong")
+	nothing := func(context.Context, *int, Piece) error { return nil }
+	calls := 0
+	done, err := Scan(t.Context(), d, 0, 200<<20, true, nothing, func(*int) error {
+		if calls++; calls == 2 {
+			return wrong
+		}
+		return nil
+	})
+	if err != wrong || done != 2*partSize || calls != 2 {
+		t.Errorf("a merge fails: %d bytes, %v, %d merges", done, err, calls)
+	}
+	done, err = Scan(t.Context(), d, 0, 200<<20, true, func(_ context.Context, _ *int, p Piece) error {
+		if p.Off >= 3*partSize {
+			return wrong
+		}
+		return nil
+	}, func(*int) error { return nil })
+	if err != wrong || done != 3*partSize {
+		t.Errorf("a part fails: %d bytes, %v", done, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, whole := range []bool{true, false} {
+		if done, err := Scan(ctx, d, 0, 200<<20, whole, nothing, func(*int) error { return nil }); !errors.Is(err, context.Canceled) || done != 0 {
+			t.Errorf("cancelled: %d bytes, %v", done, err)
+		}
+	}
+	if _, err := Scan(t.Context(), d, 1, 200<<20, true, nothing, func(*int) error { return nil }); !errors.Is(err, syscall.EIO) {
+		t.Errorf("outside: %v", err)
+	}
+}
