@@ -18,13 +18,15 @@ const statusInterrupted = 130
 // grace is how long an interrupted command may take to end before the person is told what it waits for.
 const grace = 2 * time.Second
 
-// interrupts turns Ctrl-C into the end of a command, and between commands into the end of the program. A second one leaves at once,
+// interrupts turns Ctrl-C into the end of a command, and between commands into the end of the program, unless a person types them: then
+// it came a moment too early for the command that was just entered, and ends nothing. A second one leaves at once,
 // since a call that is already in the kernel cannot be taken back. A nil one leaves Ctrl-C to the system, which kills the program.
 type interrupts struct {
 	errs  io.Writer
 	leave func()                  // puts the terminal back
 	stop  context.CancelCauseFunc // ends the program
 	tell  func()                  // says how far the command has come
+	typed func() bool             // a person types the commands
 
 	mu     sync.Mutex
 	cancel context.CancelCauseFunc // of the running command, nil between commands
@@ -49,6 +51,9 @@ func (i *interrupts) interrupt() {
 	if i.asked || i.over {
 		i.leave()
 		os.Exit(statusInterrupted)
+	}
+	if i.cancel == nil && i.typed() {
+		return
 	}
 	if i.cancel == nil {
 		i.over = true

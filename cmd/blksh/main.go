@@ -83,10 +83,27 @@ func (p *program) start(argv []string, stdout, stderr *os.File) int {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	if !p.dialect.Policy.InterruptKills {
-		p.interrupts = &interrupts{errs: p.errs, leave: p.leaveTerminal, stop: stop, tell: p.tellProgress}
+		p.interrupts = &interrupts{errs: p.errs, leave: p.leaveTerminal, stop: stop, tell: p.tellProgress, typed: p.interactive}
 		p.interrupts.watch()
 	}
+	if p.interactive() {
+		p.restoreBeforeDeath()
+	}
 	return p.serve(ctx)
+}
+
+// interactive: a person types the lines.
+func (p *program) interactive() bool { return p.terminal != nil }
+
+// restoreBeforeDeath puts the terminal back before a signal that ends the program does.
+func (p *program) restoreBeforeDeath() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		s := <-signals
+		p.leaveTerminal()
+		raise(int(s.(syscall.Signal)))
+	}()
 }
 
 // exit is a status to leave with at once.
@@ -135,7 +152,7 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 	p.openTerminal(stdout)
 	cfg := session.Config{
 		Table: table, Policy: p.dialect.Policy, Printer: p.printer, Drivers: drivers.All(),
-		Interactive: p.terminal != nil, Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
+		Interactive: p.interactive(), Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
 		Raise: raise, Abort: func() { raise(int(syscall.SIGABRT)) }, Trace: p.options.trace,
 	}
 	if p.native() {
