@@ -105,6 +105,8 @@ type (
 	Warning struct {
 		Text     string
 		Prefixed bool
+		// Short is the same in one sentence, for who need not speak as QEMU does; "" if Text is short enough.
+		Short string
 	}
 )
 

@@ -491,7 +491,10 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	n.guard.setMode(n.mode)
 	t.nodes = append(t.nodes, n)
 	if probed && n.driver.Name == "raw" && !n.mode.ReadOnly {
-		t.cfg.Notify(Warning{Text: probedRawWarning(n.filename)})
+		t.cfg.Notify(Warning{
+			Text:  probedRawWarning(n.filename),
+			Short: "format of '" + n.filename + "' taken for raw; without -f raw its first sector takes no header of another format",
+		})
 	}
 	return nil
 }

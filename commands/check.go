@@ -33,8 +33,10 @@ var check = session.Command{
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			checker, ok := blockdev.Find[blockdev.Checker](im.Dev.Top())
 			if !ok {
-				return event.Fail(event.Failed{Op: "check", Err: blockdev.Refuse(
-					"images of the format %s have no metadata that could be checked: %w", im.Dev.Info().Driver, blockdev.ErrNotSupported)})
+				return event.Fail(event.Failed{Op: "check", Err: &blockdev.Refusal{
+					Text: "images of the format " + im.Dev.Info().Driver + " have no metadata that could be checked",
+					Err:  blockdev.ErrNotSupported,
+				}})
 			}
 			if err := s.Drain(ctx, im); err != nil {
 				return event.Fail(event.Failed{Op: "check", Err: err})

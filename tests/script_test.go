@@ -146,8 +146,8 @@ func (c *goldenCase) parseLine(line string) error {
 	}
 	switch key {
 	case "$":
-		if words[0] != "qemu-io" {
-			return fmt.Errorf("not a qemu-io command line")
+		if words[0] != "qemu-io" && words[0] != "blksh" {
+			return fmt.Errorf("not a command line of ours")
 		}
 		c.args = words[1:]
 	case "images:":

@@ -30,6 +30,9 @@ var Driver = blockdev.Driver{
 	// The least there is: raw is what nothing else is.
 	Probe: func([]byte, string) int { return 1 },
 	Open:  open,
+
+	CreateKeys: createKeys,
+	Create:     create,
 }
 
 // window is the part of the file that the image is. size is -1 where it ends with the file.

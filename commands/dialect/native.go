@@ -71,7 +71,7 @@ func nativeStatus(err error) int {
 		return statusIO
 	case event.Report:
 		switch {
-		case errors.Is(e.Err, blockdev.ErrReadOnly):
+		case errors.Is(e.Err, blockdev.ErrReadOnly), !errors.As(e.Err, new(syscall.Errno)): // refused without asking the system
 			return statusUsage
 		case locked(e.Err):
 			return statusLocked

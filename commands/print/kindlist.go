@@ -1,6 +1,8 @@
 package print
 
 import (
+	"cmp"
+
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -129,10 +131,8 @@ func shellKinds() []kind {
 		of("suspended", "A request stopped at a breakpoint.", must("tag", Text, "of the breakpoint", noticeTag)),
 		of("resumed", "A request went on from a breakpoint.", must("tag", Text, "of the breakpoint", noticeTag)),
 		of("warning", "Something a person should see.", must("text", Text, "a sentence", func(e event.Notice) any {
-			if w, ok := e.Notice.(blockdev.Warning); ok {
-				return w.Text
-			}
-			return ""
+			w, _ := e.Notice.(blockdev.Warning)
+			return cmp.Or(w.Short, w.Text)
 		})),
 		of("device_busy", "A device is read while others use it, so that its data may move.",
 			must("path", Path, "of the device", func(e event.DeviceBusy) any { return e.Path }),

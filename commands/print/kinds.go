@@ -94,6 +94,9 @@ func requestOf(err error) *blockdev.Error {
 }
 
 func errnoName(err error) any {
+	if errors.Is(err, blockdev.ErrReadOnly) {
+		return "EPERM"
+	}
 	var no syscall.Errno
 	if !errors.As(err, &no) {
 		return nil
