@@ -51,6 +51,7 @@ const (
 
 	registerBuffers = 0
 	registerFiles   = 2
+	unregisterFiles = 3
 )
 
 // SQE is a submission entry.
@@ -105,6 +106,8 @@ type Ring struct {
 	cqHead, cqTail *uint32
 	cqMask         uint32
 	cqes           []CQE
+
+	holdsFile bool // see RegisterFile
 }
 
 // Mode says who uses a ring.
@@ -270,7 +273,9 @@ func (r *Ring) RegisterBuffers(bufs [][]byte) error {
 // RegisterFile makes one descriptor known, as index 0 for entries with FixedFile.
 func (r *Ring) RegisterFile(fd int) error {
 	fds := []int32{int32(fd)}
-	return r.register(registerFiles, unsafe.Pointer(unsafe.SliceData(fds)), 1)
+	err := r.register(registerFiles, unsafe.Pointer(unsafe.SliceData(fds)), 1)
+	r.holdsFile = err == nil
+	return err
 }
 
 func (r *Ring) register(op uintptr, arg unsafe.Pointer, n int) error {
@@ -281,9 +286,13 @@ func (r *Ring) register(op uintptr, arg unsafe.Pointer, n int) error {
 	return nil
 }
 
-// Close gives the ring back. The caller has seen the completion of everything that it submitted.
+// Close gives the ring back. The caller has seen the completion of everything that it submitted. A ring that still knew a file would
+// keep it open, and with it its locks, until the kernel gets round to freeing the ring: milliseconds after the end of the process.
 func (r *Ring) Close() error {
 	var errs []error
+	if r.holdsFile {
+		errs = append(errs, r.register(unregisterFiles, nil, 0))
+	}
 	for _, m := range [][]byte{r.rings, r.sqeMem} {
 		if m != nil {
 			errs = append(errs, unix.Munmap(m))
