@@ -282,6 +282,7 @@ func (f *File) release(d *descriptor) {
 	last := d.users == 0
 	f.mu.Unlock()
 	if last {
+		imagelock.Drop(d.fd)
 		_ = unix.Close(d.fd) // data was synced before, or was not asked to be
 	}
 }

@@ -78,6 +78,12 @@ func (l *Lock) Claim(c blockdev.Claim) error {
 	return err
 }
 
+// Drop gives up all locks of a descriptor that is about to be closed. Closing does that as well, but only when the kernel has let go of
+// the file, and an io_uring that knew it may take its time.
+func Drop(fd int) {
+	_ = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK}) // a length of 0 is all of the file
+}
+
 // CopyTo takes what is held on a second descriptor of the same file also. Read locks do not conflict, so nobody can come in between
 // while the image changes over from one descriptor to the other by Attach.
 func (l *Lock) CopyTo(fd int) error {
