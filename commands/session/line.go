@@ -43,6 +43,10 @@ func (s *Session) outcome(ctx context.Context, err error) error {
 	if err == nil || !errors.Is(context.Cause(ctx), ErrInterrupted) {
 		return err
 	}
+	var failure *event.Failure
+	if errors.As(err, &failure) && failure.Event.Kind() == (event.Interrupted{}).Kind() { // it says how far it came
+		return err
+	}
 	return fmt.Errorf("%w: %w", ErrInterrupted, event.Fail(event.Interrupted{}))
 }
 
