@@ -52,10 +52,10 @@ func nativeStatus(err error) int {
 	}
 	var failure *event.Failure
 	if !errors.As(err, &failure) {
-		return statusIO
+		return reportStatus(err)
 	}
 	switch e := failure.Event.(type) {
-	case event.Mismatch, event.Checked, event.Unexpected:
+	case event.Mismatch, event.NotZero, event.NotFound, event.Different, event.Checked, event.Unexpected:
 		return statusData
 	case event.OpenFailed:
 		if locked(e.Err) {
@@ -70,16 +70,21 @@ func nativeStatus(err error) int {
 	case event.BreakFailed, event.FileError:
 		return statusIO
 	case event.Report:
-		switch {
-		case errors.Is(e.Err, blockdev.ErrReadOnly), !errors.As(e.Err, new(syscall.Errno)): // refused without asking the system
-			return statusUsage
-		case locked(e.Err):
-			return statusLocked
-		}
-		return statusIO
+		return reportStatus(e.Err)
 	default:
 		return statusUsage
 	}
+}
+
+// reportStatus tells failures apart that belong to no request.
+func reportStatus(err error) int {
+	switch {
+	case errors.Is(err, blockdev.ErrReadOnly), !errors.As(err, new(syscall.Errno)): // refused without asking the system
+		return statusUsage
+	case locked(err):
+		return statusLocked
+	}
+	return statusIO
 }
 
 // locked says whether others stand in the way.
