@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // A fioImage is a file that some fio wrote, told by what made it: the options,
@@ -72,7 +74,7 @@ func (f fioImage) image(t testing.TB) []byte {
 }
 
 // imageOf makes the image that a job leaves on a file that held zeroes.
-func imageOf(t testing.TB, o Options, now clock) []byte {
+func imageOf(t rapid.TB, o Options, now clock) []byte {
 	l, err := newLayout(o)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +93,7 @@ func imageOf(t testing.TB, o Options, now clock) []byte {
 }
 
 // check verifies an image in memory and returns the verdict and the bad blocks.
-func check(t testing.TB, img []byte, o Options, do func(*Job, Opener) (*Result, error)) (*Result, []Bad) {
+func check(t rapid.TB, img []byte, o Options, do func(*Job, Opener) (*Result, error)) (*Result, []Bad) {
 	var bad []Bad
 	j, err := NewJob(o, Hooks{Bad: func(b *Bad) { bad = append(bad, *b) }})
 	if err != nil {

@@ -344,19 +344,23 @@ func (l *layout) passes() bool { return l.Loops > 1 || l.TimeBased }
 // ranged reports whether blocks have different lengths.
 func (l *layout) ranged() bool { return l.MinBlock != l.MaxBlock }
 
-// rewrites reports whether blocks may be written more than once. The map of fio
-// 2.2 does not keep those of different lengths apart.
-func (l *layout) rewrites() bool {
-	return l.passes() || l.Direction.Random() && (l.NoRandomMap || l.Fio == Fio22 && l.ranged())
+// collides reports whether blocks may be written more than once in one pass.
+// The map of fio 2.2 does not keep those of different lengths apart.
+func (l *layout) collides() bool {
+	return l.Direction.Random() && (l.NoRandomMap || l.Fio == Fio22 && l.ranged())
 }
+
+// rewrites reports whether blocks may be written more than once.
+func (l *layout) rewrites() bool { return l.passes() || l.collides() }
 
 // overlaps reports whether a later write may have replaced an earlier one, and
 // not by one pass following the other in the same order.
 func (l *layout) overlaps() bool {
-	if !l.RandRepeat && l.passes() && (l.Direction.Random() || l.ranged()) {
-		return true
+	if !l.passes() || l.collides() {
+		return l.collides()
 	}
-	return l.passes() && (l.Direction.Mixed() || l.Backlog > 0) || l.rewrites() && !l.passes() || l.NoRandomMap && l.Direction.Random()
+	shuffled := !l.RandRepeat && (l.Direction.Random() || l.ranged())
+	return shuffled || l.Direction.Mixed() || l.Backlog > 0
 }
 
 // headerSize is the length of the header with the checksum.

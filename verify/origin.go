@@ -16,7 +16,7 @@ func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectat
 	for _, f := range fillersFrom(c.filler) {
 		for _, span := range c.spans(p, pos, seed, data, x, f) {
 			want := c.make(span.off, span.n, seed, f)[pos-span.off:][:len(p)]
-			score := agreement(want[data:], p[data:])
+			score := agreement(want[data:], p[data:], x.known)
 			if score == len(p)-data {
 				c.filler = f
 				c.spanSeed, c.spanOff = seed, span.off
@@ -79,14 +79,14 @@ func (f *filler) seeded(p []byte, data int, back int64, seed uint64) bool {
 }
 
 // agreement scores how much of got is want: all of it, or the bytes in aligned
-// words that agree.
-func agreement(want, got []byte) int {
+// words that agree. Zeroes only count if so they should be.
+func agreement(want, got []byte, zeroes bool) int {
 	if bytes.Equal(want, got) {
 		return len(got)
 	}
 	score := 0
 	for i := 0; i+8 <= len(got); i += 8 {
-		if w := binary.LittleEndian.Uint64(got[i:]); w != 0 && w == binary.LittleEndian.Uint64(want[i:]) {
+		if w := binary.LittleEndian.Uint64(got[i:]); (w != 0 || zeroes) && w == binary.LittleEndian.Uint64(want[i:]) {
 			score += 8
 		}
 	}
