@@ -1,0 +1,135 @@
+package tests
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/blksh/blksh/commands/print"
+)
+
+// schemaFile describes the JSON for people.
+const schemaFile = "../commands/print/schema.md"
+
+func TestSchemaDocs(t *testing.T) { fresh(t, schemaFile, print.Reference()) }
+
+// jsonLines are lines for every command, with raw.img open and disk.img beside it.
+var jsonLines = map[string][]string{
+	"abort":        {"abort"},
+	"aio_discard":  {"aio_discard 0 64k"},
+	"aio_flush":    {"aio_read 0 512\naio_flush"},
+	"aio_read":     {"aio_read -P 9 0 512", "aio_read -v 0 20", "aio_read -i 0 512", "aio_read x 5"},
+	"aio_write":    {"aio_write -P 9 0 512", "aio_write -z -u 0 4k", "aio_write -z 0 4k 4k"},
+	"alloc":        {"alloc 0", "alloc 0 1M"},
+	"break":        {"break write_aio A"},
+	"capabilities": {"capabilities", "capabilities --json"},
+	"check":        {"check", "check -r nonsense"},
+	"close":        {"close", "close nothing"},
+	"compare":      {"compare disk.img", "open -a two -f raw disk.img\ncompare raw.img", "compare missing.img"},
+	"create":       {"create new.qcow2 1M\nopen -a new new.qcow2\ninfo\nmap\ncheck", "create -f nonsense x 1M"},
+	"discard":      {"discard 0 64k", "discard 1M 1"},
+	"find":         {"find --text Hello", "find --text nowhere"},
+	"flush":        {"flush"},
+	"help":         {"help", "help read", "help nothing", "help json"},
+	"images":       {"images"},
+	"info":         {"info"},
+	"iszero":       {"iszero", "iszero 8k 4k"},
+	"length":       {"length"},
+	"map":          {"map", "map --totals"},
+	"multiwrite":   {"multiwrite 0 512 ; 4k 1k"},
+	"open":         {"open disk.img", "open -a two disk.img", "open -a x missing.img", "open -t nonsense disk.img"},
+	"quit":         {"quit"},
+	"read":         {"read 0 512", "read -v 0 70k", "read -P 1 0 64k", "read -q 0 512", "read 1M 1", "read -o - 0 512", "read"},
+	"readv":        {"readv -v 0 16 16", "readv -P 1 0 512 512"},
+	"remove_break": {"remove_break A"},
+	"reopen":       {"reopen -r\nwrite 0 512", "reopen -r -w"},
+	"resume":       {"resume A"},
+	"sigraise":     {"sigraise 0", "sigraise 1000"},
+	"sleep":        {"sleep 1", "sleep x"},
+	"source":       {"source missing.blk"},
+	"sum":          {"sum", "sum 0 4k"},
+	"truncate":     {"truncate 2M", "truncate -m nonsense 2M"},
+	"use":          {"use raw.img", "use nothing"},
+	"version":      {"version", "version --json"},
+	"wait_break":   {"wait_break A"},
+	"write":        {"write 0 512", "write -z -u 0 64k", "write -P zero 0 512", "write -s missing 0 512", "write -n 0 512", "write -X"},
+	"writev":       {"writev 0 512 512"},
+	"zone_append":  {"zone_append 0 4k"},
+	"zone_close":   {"zone_close 0 4k"},
+	"zone_finish":  {"zone_finish 0 4k"},
+	"zone_open":    {"zone_open 0 4k"},
+	"zone_report":  {"zone_report 0 1"},
+	"zone_reset":   {"zone_reset 0 4k"},
+}
+
+// deadly are commands after which the program cannot say anything.
+var deadly = map[string]bool{"abort": true}
+
+// TestJSONOfEveryCommand holds everything that any command says against the schema.
+func TestJSONOfEveryCommand(t *testing.T) {
+	t.Parallel()
+	for name := range commandNames(t) {
+		lines, ok := jsonLines[name]
+		if !ok {
+			t.Errorf("no lines for the command %s: jsonLines wants some", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, script := range lines {
+				a, err := asBlksh.run(run{
+					dir: workDir(t, "raw.img", "disk.img"), stdin: script + "\n",
+					args: []string{"--json", "--step", "-f", "raw", "raw.img"},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a.stderr != "" {
+					t.Errorf("%s: stderr %q", script, a.stderr)
+				}
+				if !deadly[name] {
+					checkObjects(t, a)
+				}
+			}
+		})
+	}
+}
+
+// commandNames asks the program.
+func commandNames(t *testing.T) map[string]bool {
+	t.Helper()
+	a, err := asBlksh.run(run{dir: t.TempDir(), args: []string{"-c", "capabilities --json"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var able struct {
+		Commands []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(a.stdout), &able); err != nil {
+		t.Fatalf("%q: %v", a.stdout, err)
+	}
+	names := map[string]bool{}
+	for _, c := range able.Commands {
+		names[c.Name] = true
+	}
+	return names
+}
+
+// TestJSONPaths: names that are not UTF-8 come in base64 everywhere.
+func TestJSONPaths(t *testing.T) {
+	t.Parallel()
+	dir := workDir(t, "raw.img")
+	name := "bad\xff.img"
+	if err := os.Rename(filepath.Join(dir, "raw.img"), filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
+	a, err := asBlksh.run(run{dir: dir, args: []string{"--json", "-f", "raw", name, "-c", "info", "-c", "images", "-c", "create " + name + " 1M"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkObjects(t, a)
+	if got := strings.Count(a.stdout, `"path_b64":"YmFk/y5pbWc="`); got != 3 || strings.Contains(a.stdout, `"path":`) {
+		t.Errorf("%d names in base64: %s", got, a.stdout)
+	}
+}
