@@ -102,3 +102,21 @@ func BenchmarkReadCompressed(b *testing.B) {
 		b.Run(how, func(b *testing.B) { benchmark(b, d, 1<<20, false, false) })
 	}
 }
+
+func BenchmarkReadParallel(b *testing.B) {
+	d := benchImage(b, true, false)
+	const size = 4 << 10
+	b.SetBytes(size)
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		v := blockdev.Vec{make([]byte, size)}
+		rng := rand.New(rand.NewPCG(3, rand.Uint64()))
+		for pb.Next() {
+			if err := d.Read(context.Background(), v, rng.Int64N(benchSize/size)*size, 0); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}

@@ -28,6 +28,16 @@ type bitmap struct {
 	granularity uint
 }
 
+// staleBitmapsWarning is said of an image with bitmaps that are not valid any more.
+func staleBitmapsWarning(version uint32) string {
+	why := "a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent"
+	if version < 3 {
+		why = "This qcow2 v2 image contains bitmaps, but they may have been modified by a program without persistent bitmap support; " +
+			"so now they must all be considered inconsistent"
+	}
+	return "warning: " + why + "\nSome clusters may be leaked, run 'qemu-img check -r' on the image file to fix."
+}
+
 // eachBitmap walks the directory. It ends with EINVAL where the directory does not hold together.
 func (q *image) eachBitmap(ctx context.Context, do func(bitmap) error) error {
 	x := q.hdr.bitmaps

@@ -61,16 +61,12 @@ func (c *codec) decompress(how compression, out, packed []byte) error {
 }
 
 func (c *codec) inflate(out, packed []byte) error {
-	r, _ := c.inflaters.Get().(io.ReadCloser)
-	src := bytes.NewReader(packed)
-	if r == nil {
-		r = flate.NewReader(src)
-	} else if err := r.(flate.Resetter).Reset(src, nil); err != nil {
-		return err
+	f, _ := c.inflaters.Get().(*inflater)
+	if f == nil {
+		f = new(inflater)
 	}
-	defer c.inflaters.Put(r)
-	_, err := io.ReadFull(r, out)
-	return err
+	defer c.inflaters.Put(f)
+	return f.inflate(out, packed)
 }
 
 func (c *codec) unzstd(out, packed []byte) error {

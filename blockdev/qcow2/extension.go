@@ -111,7 +111,8 @@ func (h *header) readBitmapsExt(data []byte) error {
 		return refuse(syscall.EINVAL, "bitmaps_ext: Invalid extension length")
 	}
 	if h.autoclear&autoBitmaps == 0 {
-		return nil // written to by a program that did not keep them; left out of the next header
+		h.staleBitmaps = true // left out of the next header
+		return nil
 	}
 	x := bitmapsExt{count: be.Uint32(data), dirSize: be.Uint64(data[8:]), dirOff: be.Uint64(data[16:])}
 	switch {

@@ -85,6 +85,7 @@ type header struct {
 	unknown                             []byte // fields behind those we know
 	backing, backingFormat, dataFile    string
 	bitmaps                             *bitmapsExt
+	staleBitmaps                        bool        // somebody wrote to the image and did not keep them
 	extensions                          []extension // the ones we do not know
 }
 

@@ -35,6 +35,9 @@ func (q *image) load(ctx context.Context, checking bool) error {
 	if err := h.readExtensions(first, nil); err != nil {
 		return err
 	}
+	if h.staleBitmaps {
+		q.warn(true, "%s", staleBitmapsWarning(h.version))
+	}
 	if h.incompatible&featDataFile != 0 {
 		return h.unsupported(first, featDataFile)
 	}

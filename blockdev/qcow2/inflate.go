@@ -1,0 +1,397 @@
+package qcow2
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+)
+
+// A compressed cluster is a raw deflate stream (RFC 1951) whose whole input and output are in memory and whose output has a known
+// length. That allows a decoder without a window or a reader, which takes half the time of a streaming one.
+
+var errDeflate = errors.New("broken deflate data")
+
+// Limits of deflate.
+const (
+	maxCodeBits = 15
+	litBits     = 10 // index bits of the table for literals and lengths; longer codes take a second step
+	distBits    = 8
+	maxLitSyms  = 286
+	maxDistSyms = 30
+)
+
+// hop is what a code stands for. The low byte is the number of bits to take; 0 is no code. Then come the number of extra bits, and
+// the value: a literal, the base of a length or of a distance, or where a second table begins.
+type hop uint32
+
+const (
+	hopLiteral hop = 1 << 15
+	hopEnd     hop = 1 << 14
+	hopTable   hop = 1 << 13
+)
+
+func (h hop) bits() uint  { return uint(h & 0xff) }
+func (h hop) extra() uint { return uint(h>>8) & 0x1f }
+func (h hop) value() int  { return int(h >> 16) }
+
+// symbols gives each symbol of an alphabet its hop, without the bits of its code.
+var litHops, distHops = func() (lit [maxLitSyms]hop, dist [maxDistSyms]hop) {
+	for i := range 256 {
+		lit[i] = hop(i)<<16 | hopLiteral
+	}
+	lit[256] = hopEnd
+	base := 3
+	for i := 257; i < 285; i++ {
+		extra := max(0, (i-261)/4)
+		lit[i] = hop(base)<<16 | hop(extra)<<8
+		base += 1 << extra
+	}
+	lit[285] = 258 << 16
+	base = 1
+	for i := range dist {
+		extra := max(0, i/2-1)
+		dist[i] = hop(base)<<16 | hop(extra)<<8
+		base += 1 << extra
+	}
+	return lit, dist
+}()
+
+// codeOrder is the order in which the lengths of the code length codes are stored.
+var codeOrder = [19]int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+// inflater decodes one stream after the other.
+type inflater struct {
+	src  []byte
+	pos  int
+	acc  uint64 // bits not yet taken, the next one lowest
+	have uint   // how many
+
+	lit, dist []hop
+	lengths   [maxLitSyms + maxDistSyms + 16]uint8
+}
+
+// inflate fills out from packed. What follows the stream does not matter.
+func (f *inflater) inflate(out, packed []byte) error {
+	f.src, f.pos, f.acc, f.have = packed, 0, 0, 0
+	defer func() { f.src = nil }()
+	for done, last := 0, false; done < len(out); {
+		if last {
+			return errDeflate // ended early
+		}
+		head, err := f.take(3)
+		if err != nil {
+			return err
+		}
+		last = head&1 != 0
+		switch head >> 1 {
+		case 0:
+			done, err = f.stored(out, done)
+		case 1:
+			if err = f.fixed(); err == nil {
+				done, err = f.block(out, done)
+			}
+		case 2:
+			if err = f.dynamic(); err == nil {
+				done, err = f.block(out, done)
+			}
+		default:
+			err = errDeflate
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refill tops up the accumulator, with at least 48 bits unless the input ends.
+func (f *inflater) refill() {
+	if f.pos+8 <= len(f.src) {
+		f.acc |= binary.LittleEndian.Uint64(f.src[f.pos:]) << f.have
+		f.pos += int(63-f.have) >> 3
+		f.have |= 56
+		return
+	}
+	for f.have <= 56 && f.pos < len(f.src) {
+		f.acc |= uint64(f.src[f.pos]) << f.have
+		f.pos++
+		f.have += 8
+	}
+}
+
+// take is the next n bits, at most 16.
+func (f *inflater) take(n uint) (uint, error) {
+	f.refill()
+	if f.have < n {
+		return 0, errDeflate
+	}
+	v := uint(f.acc & (1<<n - 1))
+	f.acc >>= n
+	f.have -= n
+	return v, nil
+}
+
+// stored copies a block that is not compressed.
+func (f *inflater) stored(out []byte, done int) (int, error) {
+	if _, err := f.take(f.have & 7); err != nil {
+		return 0, err
+	}
+	n, err := f.take(16)
+	if err != nil {
+		return 0, err
+	}
+	check, err := f.take(16)
+	if err != nil || n != ^check&0xffff {
+		return 0, errDeflate
+	}
+	f.pos -= int(f.have >> 3) // whole bytes that were read ahead
+	f.acc, f.have = 0, 0
+	n = min(n, uint(len(out)-done))
+	if int(n) > len(f.src)-f.pos {
+		return 0, errDeflate
+	}
+	copy(out[done:], f.src[f.pos:f.pos+int(n)])
+	f.pos += int(n)
+	return done + int(n), nil
+}
+
+// fixed sets the codes that deflate itself names.
+func (f *inflater) fixed() error {
+	l := f.lengths[:288]
+	for i := range l {
+		switch {
+		case i < 144:
+			l[i] = 8
+		case i < 256:
+			l[i] = 9
+		case i < 280:
+			l[i] = 7
+		default:
+			l[i] = 8
+		}
+	}
+	var err error
+	if f.lit, err = build(f.lit, l, litHops[:], litBits); err != nil {
+		return err
+	}
+	for i := range l[:32] {
+		l[i] = 5
+	}
+	f.dist, err = build(f.dist, l[:32], distHops[:], distBits)
+	return err
+}
+
+// dynamic reads the codes of a block.
+func (f *inflater) dynamic() error {
+	counts, err := f.take(14)
+	if err != nil {
+		return err
+	}
+	lits, dists, codes := int(counts&31)+257, int(counts>>5&31)+1, int(counts>>10)+4
+	if lits > maxLitSyms || dists > maxDistSyms {
+		return errDeflate
+	}
+	var codeLengths [19]uint8
+	for _, i := range codeOrder[:codes] {
+		n, err := f.take(3)
+		if err != nil {
+			return err
+		}
+		codeLengths[i] = uint8(n)
+	}
+	var hops [19]hop
+	for i := range hops {
+		hops[i] = hop(i) << 16
+	}
+	if f.lit, err = build(f.lit, codeLengths[:], hops[:], litBits); err != nil {
+		return err
+	}
+	if err := f.readLengths(lits + dists); err != nil {
+		return err
+	}
+	if f.lit, err = build(f.lit, f.lengths[:lits], litHops[:], litBits); err != nil {
+		return err
+	}
+	f.dist, err = build(f.dist, f.lengths[lits:lits+dists], distHops[:], distBits)
+	return err
+}
+
+// readLengths reads n code lengths, which are themselves coded, by the table in lit.
+func (f *inflater) readLengths(n int) error {
+	for i := 0; i < n; {
+		f.refill()
+		h := f.lit[f.acc&(1<<litBits-1)]
+		if h == 0 || h.bits() > f.have {
+			return errDeflate
+		}
+		f.acc >>= h.bits()
+		f.have -= h.bits()
+		sym := h.value()
+		if sym < 16 {
+			f.lengths[i] = uint8(sym)
+			i++
+			continue
+		}
+		var value uint8
+		bits, base := uint(7), 11
+		switch sym {
+		case 16:
+			if i == 0 {
+				return errDeflate
+			}
+			value, bits, base = f.lengths[i-1], 2, 3
+		case 17:
+			bits, base = 3, 3
+		}
+		more, err := f.take(bits)
+		if err != nil {
+			return err
+		}
+		times := base + int(more)
+		if i+times > n {
+			return errDeflate
+		}
+		for range times {
+			f.lengths[i] = value
+			i++
+		}
+	}
+	return nil
+}
+
+// build makes the table for codes of the given lengths: index bits of the input lead to a hop, or to a second table for the rest.
+// A code with holes is broken, unless it is a single one of one bit.
+func build(table []hop, lengths []uint8, symbols []hop, index uint) ([]hop, error) {
+	var count [maxCodeBits + 1]int
+	for _, n := range lengths {
+		count[n]++
+	}
+	longest, left, codes := uint(0), 1, 0
+	for n := uint(1); n <= maxCodeBits; n++ {
+		left = left<<1 - count[n]
+		if left < 0 {
+			return table, errDeflate
+		}
+		if count[n] > 0 {
+			longest = n
+		}
+		codes += count[n]
+	}
+	if left > 0 && codes > 0 && longest != 1 {
+		return table, errDeflate
+	}
+	var next [maxCodeBits + 2]uint
+	for n := 1; n <= maxCodeBits; n++ {
+		next[n+1] = (next[n] + uint(count[n])) << 1
+	}
+	table = append(table[:0], make([]hop, 1<<index)...)
+	for sym, n := range lengths {
+		if n == 0 {
+			continue
+		}
+		code := uint(bits.Reverse16(uint16(next[n])) >> (16 - n))
+		next[n]++
+		if sym >= len(symbols) {
+			continue // has a code, but must not be used
+		}
+		h := symbols[sym]
+		if uint(n) <= index {
+			spread(table[:1<<index], code, uint(n), h|hop(n))
+			continue
+		}
+		root := code & (1<<index - 1)
+		if table[root] == 0 {
+			table[root] = hop(len(table))<<16 | hopTable | hop(index)
+			table = append(table, make([]hop, 1<<(maxCodeBits-index))...)
+		}
+		at := table[root].value()
+		spread(table[at:at+1<<(maxCodeBits-index)], code>>index, uint(n)-index, h|hop(uint(n)-index))
+	}
+	return table, nil
+}
+
+// spread enters h for every index that begins with a code of n bits.
+func spread(table []hop, code, n uint, h hop) {
+	for i := code; i < uint(len(table)); i += 1 << n {
+		table[i] = h
+	}
+}
+
+// block decodes a block of codes up to its end, or until out is full.
+func (f *inflater) block(out []byte, done int) (int, error) {
+	lit, dist := f.lit, f.dist
+	for done < len(out) {
+		if f.have < 48 {
+			f.refill()
+		}
+		h := lit[f.acc&(1<<litBits-1)]
+		if h&hopTable != 0 {
+			f.acc >>= litBits
+			f.have -= min(litBits, f.have)
+			h = lit[h.value()+int(f.acc&(1<<(maxCodeBits-litBits)-1))]
+		}
+		n := h.bits()
+		if n == 0 || n > f.have {
+			return 0, errDeflate
+		}
+		f.acc >>= n
+		f.have -= n
+		if h&hopLiteral != 0 {
+			out[done] = byte(h.value())
+			done++
+			continue
+		}
+		if h&hopEnd != 0 {
+			return done, nil
+		}
+		length, back, err := f.match(h, dist)
+		if err != nil || back > done {
+			return 0, errDeflate
+		}
+		length = min(length, len(out)-done)
+		repeat(out, done, back, length)
+		done += length
+	}
+	return done, nil
+}
+
+// match reads the rest of a length and the distance that follows.
+func (f *inflater) match(h hop, dist []hop) (length, back int, err error) {
+	x := h.extra()
+	length = h.value() + int(f.acc&(1<<x-1))
+	f.acc >>= x
+	used := x
+	d := dist[f.acc&(1<<distBits-1)]
+	if d&hopTable != 0 {
+		f.acc >>= distBits
+		used += distBits
+		d = dist[d.value()+int(f.acc&(1<<(maxCodeBits-distBits)-1))]
+	}
+	n := d.bits()
+	if n == 0 {
+		return 0, 0, errDeflate
+	}
+	f.acc >>= n
+	x = d.extra()
+	back = d.value() + int(f.acc&(1<<x-1))
+	f.acc >>= x
+	used += n + x
+	if used > f.have {
+		return 0, 0, errDeflate
+	}
+	f.have -= used
+	return length, back, nil
+}
+
+// repeat copies n bytes from back bytes before at, which may be bytes that it writes itself.
+func repeat(out []byte, at, back, n int) {
+	if back >= 8 && at+n+8 <= len(out) {
+		for end := at + n; at < end; at += 8 { // what is copied too much is written again
+			binary.LittleEndian.PutUint64(out[at:], binary.LittleEndian.Uint64(out[at-back:]))
+		}
+		return
+	}
+	for end := at + n; at < end; at++ {
+		out[at] = out[at-back]
+	}
+}
