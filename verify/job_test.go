@@ -84,8 +84,8 @@ func TestWriteVerify(t *testing.T) {
 	})
 }
 
-// Any single bit that flips is found, and named, in all types but null, whose
-// blocks say nothing; even that with the content compared.
+// Any single bit that flips is found and named, in blocks of type null if their
+// content is compared.
 func TestAnyBit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := drawOptions(t)
@@ -96,6 +96,9 @@ func TestAnyBit(t *testing.T) {
 		l, err := newLayout(o)
 		if err != nil || o.Size < int64(l.MaxBlock) || l.overlaps() || o.BSUnaligned && o.Direction.Random() {
 			t.Skip() // there are gaps between unaligned blocks, and some are written over
+		}
+		if l.sum != nil && l.sum.name == "sha512-old" && l.interval < 2*maxSum+shortHeader {
+			t.Skip() // of less than 128 bytes of data it leaves part of the checksum undefined
 		}
 		img := imageOf(t, o, l.jobClock(noTime))
 		// The rest of the range behind the last whole block is not written.
