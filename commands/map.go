@@ -91,7 +91,10 @@ var mapCommand = session.Command{
 			if c.Len < 0 { // where a map is always one of everything
 				c.Len = size
 			}
-			c.Len = max(0, min(c.Len, size-c.Off))
+			if c.Off > size {
+				return stopped(ctx, "map", event.Range(c), 0, im.Dev.Read(ctx, nil, c.Off, 0)) // the device has the words for it
+			}
+			c.Len = min(c.Len, size-c.Off)
 			if size == 0 {
 				s.Emit(event.MapEmpty{})
 			}
