@@ -35,11 +35,15 @@ func listHelp(s *session.Session) {
 	for _, row := range s.Table.Rows() {
 		s.Emit(row.Synopsis(row.Name))
 	}
-	var list event.HelpList
+	s.Emit(event.HelpList{Topics: topicNames(s)})
+}
+
+func topicNames(s *session.Session) []string {
+	var names []string
 	for _, topic := range s.Topics {
-		list.Topics = append(list.Topics, topic.Name)
+		names = append(names, topic.Name)
 	}
-	s.Emit(list)
+	return names
 }
 
 // helpOn shows the help on a command or a topic.
@@ -56,7 +60,7 @@ func helpOn(s *session.Session, name string) error {
 			return nil
 		}
 	}
-	return event.Fail(event.HelpUnknown{Name: name, Near: s.Table.Near(name)})
+	return event.Fail(event.HelpUnknown{Name: name, Near: s.Table.Near(name, topicNames(s)...)})
 }
 
 var quit = session.Command{

@@ -85,9 +85,11 @@ func TestDocs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := between(string(readme), "commands", "\n"+m.Reference()+"\n")
-		if err != nil {
-			t.Fatal(err)
+		want := string(readme)
+		for name, table := range map[string]string{"commands": m.Reference(), "drivers": m.DriverTable()} {
+			if want, err = between(want, name, "\n"+table+"\n"); err != nil {
+				t.Fatal(err)
+			}
 		}
 		fresh(t, readmeFile, []byte(want))
 	})

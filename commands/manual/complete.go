@@ -30,7 +30,7 @@ type candidates struct {
 func (m *Manual) values(o session.Option) candidates {
 	switch o.Long {
 	case "format", "backing-format":
-		return candidates{words: m.Formats}
+		return candidates{words: m.formats()}
 	case "cache":
 		return candidates{words: []string{"none", "writeback", "writethrough", "directsync", "unsafe"}}
 	case "aio":

@@ -25,7 +25,7 @@ type Manual struct {
 	Options []session.Option // of the process
 	Table   *session.Table
 	Topics  []session.Topic
-	Formats []string // that -f takes
+	Drivers []blockdev.Driver
 }
 
 // New collects it.
@@ -38,13 +38,18 @@ func New() (*Manual, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manual{Options: dialect.NativeOptions(), Table: table, Topics: topics.All()}
-	for _, driver := range drivers.All() {
-		if driver.Kind == blockdev.Format {
-			m.Formats = append(m.Formats, driver.Name)
+	return &Manual{Options: dialect.NativeOptions(), Table: table, Topics: topics.All(), Drivers: drivers.All()}, nil
+}
+
+// formats are the names that -f takes.
+func (m *Manual) formats() []string {
+	var names []string
+	for _, d := range m.Drivers {
+		if d.Kind == blockdev.Format {
+			names = append(names, d.Name)
 		}
 	}
-	return m, nil
+	return names
 }
 
 // called are the names of a command.

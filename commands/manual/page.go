@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -44,6 +45,12 @@ func (m *Manual) Page() []byte {
 			p.prose(topic.Text)
 		}
 	}
+	p.macro("SH", "DRIVERS")
+	p.prose(aboutDrivers)
+	p.keys("Options of every layer:", blockdev.GenericKeys())
+	for _, d := range m.Drivers {
+		p.driver(d)
+	}
 	p.macro("SH", "ENVIRONMENT")
 	p.terms(environment)
 	p.macro("SH", "FILES")
@@ -66,6 +73,14 @@ const description = ` Example:
 
  Started under the name qemu-io it is a drop-in for QEMU's program of that name: same options, commands, messages, streams
  and exit status.
+`
+
+const aboutDrivers = ` Example:
+ blksh --image-opts driver=raw,offset=1M,file.driver=file,file.filename=disk.img
+
+ An image is a stack of layers, each of which a driver makes. The options below are given as -o to open and reopen, in
+ json:{...} names and with --image-opts; those of a layer below stand behind the name that the layer above has for it and a
+ dot. LAYER is such a layer, or the node-name of one.
 `
 
 // A term is something with an explanation.

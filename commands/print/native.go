@@ -52,6 +52,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	switch e := e.(type) {
 	case event.Info:
 		n.info(e)
+	case event.HelpList:
+		n.say("\n'help COMMAND' says more about one, and there is help on: %s\n", strings.Join(e.Topics, ", "))
 	default:
 		return n.QEMU.Print(at, e)
 	}

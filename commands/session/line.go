@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,14 +51,14 @@ func (s *Session) outcome(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ErrInterrupted, event.Fail(event.Interrupted{}))
 }
 
-// Near are the names of commands that a word may stand for, the likeliest first and at most three.
-func (t *Table) Near(word string) []string {
+// Near are the names of commands, and those of more, that a word may stand for, the likeliest first and at most three.
+func (t *Table) Near(word string, more ...string) []string {
 	type candidate struct {
 		name string
 		far  int
 	}
 	var found []candidate
-	for name := range t.byName {
+	for _, name := range slices.AppendSeq(more, maps.Keys(t.byName)) {
 		far := distance(word, name)
 		if far <= max(1, min(len(word), len(name))/3) || len(word) > 1 && strings.HasPrefix(name, word) {
 			found = append(found, candidate{name, far})
