@@ -10,9 +10,9 @@ import "github.com/blksh/blksh/commands/session"
 // All is every command there is.
 func All() []session.Command {
 	return []session.Command{
-		abort, aioDiscard, aioFlush, aioRead, aioWrite, alloc, breakCommand, capabilities, check, closeCommand, compare, create,
+		abort, aioDiscard, aioFlush, aioRead, aioWrite, alloc, bench, breakCommand, capabilities, check, closeCommand, compare, create,
 		discard, find, flush, help, images, info, isZero, length, mapCommand, multiwrite, open, quit, read, readv, removeBreak, reopen,
-		resume, sigraise, sleep, sourceCommand, sumCommand, truncate, use, version, waitBreak, write, writev, zoneAppend, zoneClose,
+		resume, sigraise, sleep, sourceCommand, sumCommand, truncate, use, verifyJob, verifyRead, verifyWrite, version, waitBreak, write, writev, zoneAppend, zoneClose,
 		zoneFinish, zoneOpen, zoneReport, zoneReset,
 	}
 }

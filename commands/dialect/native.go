@@ -19,7 +19,7 @@ func native() Dialect {
 	return Dialect{
 		Name: "native",
 		Policy: session.Policy{
-			Split: args.SplitNative, Numbers: args.Native, Pattern: verify.ParsePattern,
+			Split: args.SplitNative, Numbers: args.Native, Pattern: verify.Parser{ReadFile: args.ReadFile}.Parse,
 			MaxRequest:    math.MaxInt64,
 			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,
@@ -55,7 +55,7 @@ func nativeStatus(err error) int {
 		return reportStatus(err)
 	}
 	switch e := failure.Event.(type) {
-	case event.Mismatch, event.NotZero, event.NotFound, event.Different, event.Checked, event.Unexpected:
+	case event.Mismatch, event.NotZero, event.NotFound, event.Different, event.Checked, event.Damaged, event.Unexpected:
 		return statusData
 	case event.OpenFailed:
 		if locked(e.Err) {

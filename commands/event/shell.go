@@ -46,7 +46,9 @@ type Interrupted struct {
 	Op string
 	Range
 	Done int64
-	Err  error
+	// Resume is where the command goes on if it is given as --resume; 0 if it does not.
+	Resume int64
+	Err    error
 }
 
 // Cause is the error.

@@ -34,6 +34,10 @@ func advice(e event.Event) []string {
 		return errorAdvice(e.Err)
 	case event.Failed:
 		return append(detail(e.Err), errorAdvice(e.Err)...)
+	case event.Interrupted:
+		if e.Resume > 0 {
+			return []string{fmt.Sprintf("with --resume %d it goes on there", e.Resume)}
+		}
 	case event.NotConfirmed:
 		return []string{"the answer was another than its name; --yes answers beforehand"}
 	}

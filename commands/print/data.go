@@ -36,7 +36,7 @@ func (n *Native) data(at event.Where, e event.Event) bool {
 	case event.Same:
 		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
 	default:
-		return n.finding(at, e)
+		return n.finding(at, e) || n.verification(e)
 	}
 	return true
 }

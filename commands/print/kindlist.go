@@ -235,6 +235,7 @@ func failureKinds() []kind {
 			may("offset", Int, "first byte of its range", func(e event.Interrupted) any { return known(e, e.Off) }),
 			may("length", Int, "bytes of its range", func(e event.Interrupted) any { return known(e, e.Len) }),
 			may("done", Int, "bytes that were done, from the first on and without a gap", func(e event.Interrupted) any { return known(e, e.Done) }),
+			may("resume", Int, "where --resume goes on", func(e event.Interrupted) any { return positive(e.Resume) }),
 		),
 		failure[event.Unexpected]("unexpected_success", "A command succeeded that had to fail."),
 		failure("not_confirmed", "Nothing was done to a device since the answer was not its name.",

@@ -145,7 +145,7 @@ func flag(is bool) any {
 // kinds is the table of all kinds of objects by their names. It is made when first needed: most runs write no JSON.
 var kinds = sync.OnceValue(func() map[string]kind {
 	table := map[string]kind{}
-	for _, list := range [][]kind{resultKinds(), dataKinds(), shellKinds(), failureKinds(), usageKinds()} {
+	for _, list := range [][]kind{resultKinds(), dataKinds(), verifyKinds(), shellKinds(), failureKinds(), usageKinds()} {
 		for _, k := range list {
 			table[k.Name] = k
 		}

@@ -256,6 +256,8 @@ func reason(e event.Event) string {
 		return "nothing was done to " + e.Path
 	case event.NotZero, event.Different, event.NotFound, event.Interrupted:
 		return reasonOfData(e)
+	case event.Damaged:
+		return damagedWords(e)
 	case event.Unexpected:
 		return "succeeded, but was expected to fail"
 	case event.ScriptFailed:

@@ -72,6 +72,7 @@ type Session struct {
 	secrets map[string][]byte
 	status  int
 	ended   bool
+	typed   bool // a person typed the line that runs
 	where   event.Where
 	spare   []byte      // see Buffer
 	flags   Flags       // of the line that is read
@@ -196,7 +197,8 @@ func (s *Session) run(ctx context.Context, line Line) error {
 	if err := s.permit(ctx, im, s.flags.needs); err != nil {
 		return err
 	}
-	if line.Typed && (row.Needs|s.flags.needs)&(Write|Changes) != 0 {
+	s.typed = line.Typed
+	if s.typed && (row.Needs|s.flags.needs)&(Write|Changes) != 0 {
 		if err := s.confirm(ctx, im); err != nil {
 			return err
 		}
@@ -213,6 +215,14 @@ func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string
 		return event.Fail(event.BadCount{Name: words[0], Given: n, Min: row.Min, Max: row.Max})
 	}
 	return s.permit(ctx, im, row.Needs)
+}
+
+// Claim makes sure that the command that runs may write to an image besides the one it was called on, as if it had been called on that.
+func (s *Session) Claim(ctx context.Context, im *Image) error {
+	if err := s.permit(ctx, im, Write); err != nil || !s.typed {
+		return err
+	}
+	return s.confirm(ctx, im)
 }
 
 // permit makes sure that the image may be written to if that is needed.

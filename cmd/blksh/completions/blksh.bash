@@ -4,7 +4,7 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='qcow2 raw' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -42,6 +42,17 @@ _blksh_operands() {
 		;;
 	alloc | a)
 		flags='' words='' files=
+		;;
+	bench)
+		flags='-b --block -d --depth -n --requests -P --pattern -t --time --flush --seed' words='' files=
+		case $prev in
+	-b | --block) flags= words='' files= ;;
+	-d | --depth) flags= words='' files= ;;
+	-n | --requests) flags= words='' files= ;;
+	-P | --pattern) flags= words='' files= ;;
+	-t | --time) flags= words='' files= ;;
+	--seed) flags= words='' files= ;;
+		esac
 		;;
 	break)
 		flags='' words='' files=
@@ -88,7 +99,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -178,6 +189,57 @@ _blksh_operands() {
 	use)
 		flags='' words='' files=
 		;;
+	verify_job)
+		flags='--all --dump --fio --read --resume --section --write' words='' files=
+		case $prev in
+	--dump) flags= words='' files= ;;
+	--fio) flags= words='' files= ;;
+	--resume) flags= words='' files= ;;
+	--section) flags= words='' files= ;;
+		esac
+		;;
+	verify_read)
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --dump --exact --fatal --fio --generation --header-offset --holes --interval --journal --order --pattern-interval --resume --seed --state' words='' files=
+		case $prev in
+	-b | --block) flags= words='' files= ;;
+	-d | --depth) flags= words='' files= ;;
+	-o | --option) flags= words='' files= ;;
+	-P | --pattern) flags= words='' files= ;;
+	-t | --type) flags= words='' files= ;;
+	--dump) flags= words='' files= ;;
+	--fio) flags= words='' files= ;;
+	--generation) flags= words='' files= ;;
+	--header-offset) flags= words='' files= ;;
+	--interval) flags= words='' files= ;;
+	--journal) flags= words='' files=yes ;;
+	--order) flags= words='' files= ;;
+	--pattern-interval) flags= words='' files= ;;
+	--resume) flags= words='' files= ;;
+	--seed) flags= words='' files= ;;
+	--state) flags= words='' files=yes ;;
+		esac
+		;;
+	verify_write)
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --all --check --dump --fio --generation --header-offset --interval --journal --order --pattern-interval --resume --seed --state' words='' files=
+		case $prev in
+	-b | --block) flags= words='' files= ;;
+	-d | --depth) flags= words='' files= ;;
+	-o | --option) flags= words='' files= ;;
+	-P | --pattern) flags= words='' files= ;;
+	-t | --type) flags= words='' files= ;;
+	--dump) flags= words='' files= ;;
+	--fio) flags= words='' files= ;;
+	--generation) flags= words='' files= ;;
+	--header-offset) flags= words='' files= ;;
+	--interval) flags= words='' files= ;;
+	--journal) flags= words='' files=yes ;;
+	--order) flags= words='' files= ;;
+	--pattern-interval) flags= words='' files= ;;
+	--resume) flags= words='' files= ;;
+	--seed) flags= words='' files= ;;
+	--state) flags= words='' files=yes ;;
+		esac
+		;;
 	version)
 		flags='--json' words='' files=
 		;;
@@ -250,7 +312,7 @@ _blksh() {
 	elif [[ $cur == -* ]]; then
 		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'qcow2 raw' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -70,6 +70,7 @@ complete -c blksh -n '__blksh_after_image' -f -a aio_flush -d 'completes all out
 complete -c blksh -n '__blksh_after_image' -f -a aio_read -d 'asynchronously reads a number of bytes'
 complete -c blksh -n '__blksh_after_image' -f -a aio_write -d 'asynchronously writes a number of bytes'
 complete -c blksh -n '__blksh_after_image' -f -a alloc -d 'counts the allocated bytes of a range'
+complete -c blksh -n '__blksh_after_image' -f -a bench -d 'puts the image under load and measures requests, bandwidth, latency and CPU time'
 complete -c blksh -n '__blksh_after_image' -f -a break -d 'sets a breakpoint on event and tags the stopped request as tag'
 complete -c blksh -n '__blksh_after_image' -f -a capabilities -d 'lists what this program can do'
 complete -c blksh -n '__blksh_after_image' -f -a check -d 'checks the metadata of the image'
@@ -99,6 +100,9 @@ complete -c blksh -n '__blksh_after_image' -f -a source -d 'runs the commands of
 complete -c blksh -n '__blksh_after_image' -f -a sum -d 'computes the checksum of a range'
 complete -c blksh -n '__blksh_after_image' -f -a truncate -d 'truncates the current file at the given offset'
 complete -c blksh -n '__blksh_after_image' -f -a use -d 'makes another image the current one'
+complete -c blksh -n '__blksh_after_image' -f -a verify_job -d 'runs the verification jobs of a file in the form of fio\'s job files'
+complete -c blksh -n '__blksh_after_image' -f -a verify_read -d 'checks blocks that tell whether they are intact, and says what happened to those that are not'
+complete -c blksh -n '__blksh_after_image' -f -a verify_write -d 'fills a range with blocks that tell whether they are intact'
 complete -c blksh -n '__blksh_after_image' -f -a version -d 'shows which program this is'
 complete -c blksh -n '__blksh_after_image' -f -a wait_break -d 'waits for the suspension of a request'
 complete -c blksh -n '__blksh_after_image' -f -a write -d 'writes a number of bytes at a specified offset'
@@ -138,6 +142,15 @@ complete -c blksh -n '__blksh_in aio_write' -s z -l zero -d 'write zeroes'
 
 complete -c blksh -n '__blksh_in alloc a' -f
 
+complete -c blksh -n '__blksh_in bench' -f
+complete -c blksh -n '__blksh_in bench' -s b -l block -x -d 'bytes of a request; without it 4k'
+complete -c blksh -n '__blksh_in bench' -s d -l depth -x -d 'requests under way; without it 32'
+complete -c blksh -n '__blksh_in bench' -s n -l requests -x -d 'end after so many requests'
+complete -c blksh -n '__blksh_in bench' -s P -l pattern -x -d 'what is written; without it random data'
+complete -c blksh -n '__blksh_in bench' -s t -l time -x -d 'end after so much time; without -n and -t 5'
+complete -c blksh -n '__blksh_in bench' -l flush -d 'end with a flush, whose time counts'
+complete -c blksh -n '__blksh_in bench' -l seed -x -d 'loads of one seed go to the same places; without it 1'
+
 complete -c blksh -n '__blksh_in break' -f
 
 complete -c blksh -n '__blksh_in capabilities' -f
@@ -173,7 +186,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -260,6 +273,59 @@ complete -c blksh -n '__blksh_in truncate t' -f
 complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added: off, metadata, falloc or full'
 
 complete -c blksh -n '__blksh_in use' -f
+
+complete -c blksh -n '__blksh_in verify_job' -f
+complete -c blksh -n '__blksh_in verify_job' -l all -d 'list all ranges of bad blocks'
+complete -c blksh -n '__blksh_in verify_job' -l dump -x -d 'put bad blocks there, what they should be, the difference'
+complete -c blksh -n '__blksh_in verify_job' -l fio -x -d 'which fio makes such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_job' -l read -d 'only verify; nothing is written'
+complete -c blksh -n '__blksh_in verify_job' -l resume -x -d 'go on where the only job was stopped in that phase'
+complete -c blksh -n '__blksh_in verify_job' -l section -x -d 'only the jobs of this name'
+complete -c blksh -n '__blksh_in verify_job' -l write -d 'only write'
+
+complete -c blksh -n '__blksh_in verify_read' -f
+complete -c blksh -n '__blksh_in verify_read' -s b -l block -x -d 'size of blocks, or two sizes as in 4k-64k; usually 4k'
+complete -c blksh -n '__blksh_in verify_read' -s d -l depth -x -d 'requests under way'
+complete -c blksh -n '__blksh_in verify_read' -s o -l option -x -d 'any other option of a fio job, such as norandommap=1'
+complete -c blksh -n '__blksh_in verify_read' -s P -l pattern -x -d 'content of blocks, in place of random data'
+complete -c blksh -n '__blksh_in verify_read' -s t -l type -x -d 'the checksum of blocks, such as crc32c or sha256'
+complete -c blksh -n '__blksh_in verify_read' -l acknowledged -d 'with --journal: writes count that no flush followed'
+complete -c blksh -n '__blksh_in verify_read' -l all -d 'list all ranges of bad blocks'
+complete -c blksh -n '__blksh_in verify_read' -l content -d 'make the content of all blocks again and compare it'
+complete -c blksh -n '__blksh_in verify_read' -l dump -x -d 'put bad blocks there, what they should be, the difference'
+complete -c blksh -n '__blksh_in verify_read' -l exact -d 'they must be those of the very job that the flags tell'
+complete -c blksh -n '__blksh_in verify_read' -l fatal -d 'stop at the first bad block'
+complete -c blksh -n '__blksh_in verify_read' -l fio -x -d 'which fio has such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_read' -l generation -x -d 'a number in each header that tells old blocks from new'
+complete -c blksh -n '__blksh_in verify_read' -l header-offset -x -d 'where in its block the header lies; usually 0'
+complete -c blksh -n '__blksh_in verify_read' -l holes -d 'blocks of zeroes were never written and are fine'
+complete -c blksh -n '__blksh_in verify_read' -l interval -x -d 'one header each so many bytes, and not one a block'
+complete -c blksh -n '__blksh_in verify_read' -l journal -r -F -d 'what verify_write noted there says what must be there'
+complete -c blksh -n '__blksh_in verify_read' -l order -x -d 'seq, or random: each block once, in the order of fio'
+complete -c blksh -n '__blksh_in verify_read' -l pattern-interval -x -d 'where the pattern begins anew'
+complete -c blksh -n '__blksh_in verify_read' -l resume -x -d 'go on where a run was stopped, as it said'
+complete -c blksh -n '__blksh_in verify_read' -l seed -x -d 'what content and order are made from; usually 137'
+complete -c blksh -n '__blksh_in verify_read' -l state -r -F -d 'as --exact, for a job that fio\'s state file tells of'
+
+complete -c blksh -n '__blksh_in verify_write' -f
+complete -c blksh -n '__blksh_in verify_write' -s b -l block -x -d 'size of blocks, or two sizes as in 4k-64k; usually 4k'
+complete -c blksh -n '__blksh_in verify_write' -s d -l depth -x -d 'requests under way'
+complete -c blksh -n '__blksh_in verify_write' -s o -l option -x -d 'any other option of a fio job, such as norandommap=1'
+complete -c blksh -n '__blksh_in verify_write' -s P -l pattern -x -d 'content of blocks, in place of random data'
+complete -c blksh -n '__blksh_in verify_write' -s t -l type -x -d 'the checksum of blocks, such as crc32c or sha256'
+complete -c blksh -n '__blksh_in verify_write' -l all -d 'list all ranges of bad blocks'
+complete -c blksh -n '__blksh_in verify_write' -l check -d 'read everything back afterwards, as verify_read does'
+complete -c blksh -n '__blksh_in verify_write' -l dump -x -d 'put bad blocks there, what they should be, the difference'
+complete -c blksh -n '__blksh_in verify_write' -l fio -x -d 'which fio has such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_write' -l generation -x -d 'a number in each header that tells old blocks from new'
+complete -c blksh -n '__blksh_in verify_write' -l header-offset -x -d 'where in its block the header lies; usually 0'
+complete -c blksh -n '__blksh_in verify_write' -l interval -x -d 'one header each so many bytes, and not one a block'
+complete -c blksh -n '__blksh_in verify_write' -l journal -r -F -d 'note there what was begun, written and flushed'
+complete -c blksh -n '__blksh_in verify_write' -l order -x -d 'seq, or random: each block once, in the order of fio'
+complete -c blksh -n '__blksh_in verify_write' -l pattern-interval -x -d 'where the pattern begins anew'
+complete -c blksh -n '__blksh_in verify_write' -l resume -x -d 'go on where a run was stopped, as it said'
+complete -c blksh -n '__blksh_in verify_write' -l seed -x -d 'what content and order are made from; usually 137'
+complete -c blksh -n '__blksh_in verify_write' -l state -r -F -d 'write there how far it came, as verify_state_save'
 
 complete -c blksh -n '__blksh_in version' -f
 complete -c blksh -n '__blksh_in version' -l json -d 'as one object, whatever the other output is'

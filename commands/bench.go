@@ -1,0 +1,149 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/load"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+const (
+	usualBlock = 4096
+	usualDepth = 32
+	usualTime  = 5 * time.Second
+	// deepest is the greatest depth, mostMemory how many bytes the requests under way may have together.
+	deepest    = 4096
+	mostMemory = 1 << 30
+)
+
+// loadModes are the loads in the order of fio's names for them.
+var loadModes = []string{"read", "write", "randread", "randwrite"}
+
+// percentiles are those that a load is described by.
+var percentiles = []float64{50, 90, 99, 99.9, 99.99}
+
+var bench = session.Command{
+	Name: "bench", Min: 1, Max: -1, Needs: session.File,
+	Args:  "[-b size] [-d depth] [-n requests] [-t seconds] [-P pattern] [--flush] [--seed n] read|write|randread|randwrite [off [len]]",
+	Short: "puts the image under load and measures requests, bandwidth, latency and CPU time",
+	Long: ` Example:
+ bench randread                  five seconds of 4 KiB reads all over the image,
+                                 32 at a time
+ bench -b 1M -d 4 -n 1024 read 0..1G
+                                 the first GiB, once, in requests of 1 MiB
+ bench -P random:7 randwrite     OVERWRITES the image with random data
+
+ How requests reach the kernel is said when the image is opened, see 'help
+ engines'. What is written is made once, so that making it takes no time from
+ the load. So many percent of the requests took no longer than the percentiles
+ say.
+`,
+	New: func(f *session.Flags) session.Run {
+		var c scope
+		mode := ""
+		b := &load.Job{Content: verify.Random(1), Seed: 1}
+		block, depth, seed := int64(usualBlock), int64(usualDepth), int64(1)
+		f.Size(&block, new(bool), 'b', "block", "SIZE", "bytes of a request; without it 4k")
+		f.Size(&depth, new(bool), 'd', "depth", "N", "requests under way; without it 32")
+		f.Size(&b.Requests, new(bool), 'n', "requests", "N", "end after so many requests")
+		f.Flag('t', "time", "SECONDS", "end after so much time; without -n and -t 5", func(word string) (err error) {
+			b.Time, err = seconds(word)
+			return err
+		})
+		f.Pattern(&b.Content, new(bool), 'P', "pattern", "PATTERN", "what is written; without it random data")
+		f.Bool(&b.Flush, 0, "flush", "end with a flush, whose time counts")
+		f.Size(&seed, new(bool), 0, "seed", "N", "loads of one seed go to the same places; without it 1")
+		f.Word("mode", func(word string) error {
+			if !slices.Contains(loadModes, word) {
+				return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no load '%s'; there are %s", word, strings.Join(loadModes, ", "))})
+			}
+			mode = word
+			b.Random, b.Write = strings.HasPrefix(word, "rand"), strings.HasSuffix(word, "write")
+			if b.Write {
+				f.Need(session.Write)
+			}
+			return nil
+		})
+		c.operands(f)
+		f.Check("bounds", func(int) error { return loadBounds(c, block, depth) })
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if b.Requests == 0 && b.Time == 0 {
+				b.Time = usualTime
+			}
+			b.Off, b.Len, b.Block, b.Depth, b.Seed = c.Off, c.Len, int(block), int(depth), uint64(seed)
+			return runLoad(ctx, s, im, mode, b)
+		}
+	},
+}
+
+// longestLoad is more than anybody waits for.
+const longestLoad = 1000 * time.Hour
+
+// seconds reads a time as a number of seconds, or with a unit.
+func seconds(word string) (time.Duration, error) {
+	d, err := time.ParseDuration(word)
+	if err != nil {
+		d, err = time.ParseDuration(word + "s")
+	}
+	if err != nil || d <= 0 || d > longestLoad {
+		return 0, event.Fail(event.BadValue{Message: fmt.Sprintf("'%s' is no time; write seconds, or 90s, 2m, 500ms", word)})
+	}
+	return d, nil
+}
+
+// loadBounds refuses loads that take too much memory or have no place.
+func loadBounds(c scope, block, depth int64) error {
+	switch {
+	case depth < 1 || depth > deepest:
+		return event.Fail(event.BadValue{Message: fmt.Sprintf("a depth of %d is not within 1 and %d", depth, deepest)})
+	case block < 1 || block > mostMemory/depth:
+		return event.Fail(event.BadValue{Message: fmt.Sprintf("%d requests of %d bytes are not within 1 byte and 1 GiB of memory", depth, block)})
+	case c.Len < block:
+		return event.Fail(event.BadValue{Message: fmt.Sprintf("no request of %d bytes fits in the range of %d", block, c.Len)})
+	}
+	return nil
+}
+
+// runLoad makes a load and tells of it, also if a person stopped it.
+func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode string, b *load.Job) error {
+	total := b.Requests * int64(b.Block)
+	if b.Time > 0 {
+		total = 0
+	}
+	add, end := s.Track(mode, total)
+	var result *load.Result
+	err := s.Do(ctx, func(ctx context.Context) (err error) {
+		patient, release := unhurried(ctx)
+		defer release()
+		b.Open, b.Now, b.Progress = opener(patient, im.Dev), s.Now, add
+		result, err = load.Run(ctx, *b)
+		return err
+	})
+	end()
+	r := event.Range{Off: b.Off, Len: b.Len}
+	if result != nil && result.Requests > 0 {
+		s.Emit(loadEvent(r, mode, b, result))
+	}
+	done := int64(0)
+	if result != nil {
+		done = result.Requests * int64(b.Block)
+	}
+	return stopped(ctx, "bench", r, done, err)
+}
+
+func loadEvent(at event.Range, mode string, b *load.Job, r *load.Result) event.Load {
+	e := event.Load{
+		Range: at, Mode: mode, Block: int64(b.Block), Depth: b.Depth, Requests: r.Requests, Elapsed: r.Elapsed, User: r.User, System: r.System,
+		Latency: event.Latency{Min: r.Latency.Min(), Mean: r.Latency.Mean(), Max: r.Latency.Max()},
+	}
+	for _, p := range percentiles {
+		e.Latency.Percentiles = append(e.Latency.Percentiles, event.Percentile{Percent: p, Time: r.Latency.Percentile(p)})
+	}
+	return e
+}

@@ -1,0 +1,169 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/drivers"
+	"github.com/blksh/blksh/verify"
+)
+
+// Every value lies in the bucket that claims it, and buckets leave no gap.
+func TestBuckets(t *testing.T) {
+	for i := range buckets - 1 {
+		top := highest(i)
+		if top > math.MaxInt64 {
+			break
+		}
+		if bucket(top) != i || bucket(top+1) != i+1 {
+			t.Fatalf("bucket %d ends at %d, which lies in %d, and the next value in %d", i, top, bucket(top), bucket(top+1))
+		}
+	}
+	if at := bucket(math.MaxInt64); at >= buckets {
+		t.Errorf("the largest duration lies in bucket %d of %d", at, buckets)
+	}
+}
+
+func TestHistogram(t *testing.T) {
+	var h Histogram
+	if h.Percentile(50) != 0 || h.Mean() != 0 {
+		t.Error("nothing has a duration")
+	}
+	for i := 1; i <= 10000; i++ {
+		h.Add(time.Duration(i) * time.Microsecond)
+	}
+	h.Add(-time.Second)
+	for _, c := range []struct {
+		percent float64
+		want    time.Duration
+	}{{50, 5000 * time.Microsecond}, {99, 9900 * time.Microsecond}, {99.99, 9999 * time.Microsecond}, {100, 10 * time.Millisecond}} {
+		got := h.Percentile(c.percent)
+		if wrong := math.Abs(float64(got-c.want)) / float64(c.want); wrong > 0.01 {
+			t.Errorf("%v%%: %v, want %v", c.percent, got, c.want)
+		}
+	}
+	if h.Min() != 0 || h.Max() != 10*time.Millisecond {
+		t.Errorf("from %v to %v", h.Min(), h.Max())
+	}
+}
+
+// device is an image in memory.
+func device(t *testing.T, options string) *blockdev.Device {
+	t.Helper()
+	o, err := blockdev.ParseOptionString(options, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: drivers.All(), Options: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func opener(d *blockdev.Device) verify.Opener {
+	return func(ctx context.Context, depth, size int) (verify.Queue, error) { return d.Queue(ctx, depth, size) }
+}
+
+// clock goes a microsecond at each look.
+func clock() func() time.Time {
+	var n atomic.Int64
+	return func() time.Time { return time.UnixMicro(n.Add(1)) }
+}
+
+func TestRun(t *testing.T) {
+	d := device(t, "driver=null-co,size=1M,read-zeroes=on")
+	for _, c := range []Job{
+		{Requests: 1000},
+		{Random: true, Requests: 1000},
+		{Write: true, Requests: 7, Flush: true},
+		{Write: true, Random: true, Time: 100 * time.Microsecond},
+	} {
+		c.Off, c.Len, c.Block, c.Depth, c.Now, c.Open, c.Content = 4096, 99999, 4096, 4, clock(), opener(d), verify.Byte(1)
+		bytes := int64(0)
+		c.Progress = func(n int64) { bytes += n }
+		r, err := Run(context.Background(), c)
+		if err != nil {
+			t.Fatalf("%+v: %v", c, err)
+		}
+		if c.Requests > 0 && r.Requests != c.Requests || r.Requests == 0 || bytes != 4096*r.Requests || r.Elapsed <= 0 || r.Latency.n != r.Requests {
+			t.Errorf("%+v: %d requests, %d bytes in %v", c, r.Requests, bytes, r.Elapsed)
+		}
+	}
+}
+
+// recorder is a queue that notes where requests go.
+type recorder struct {
+	verify.Queue
+	reads []int64
+}
+
+func (q *recorder) Read(slot int, off int64, n int) {
+	q.reads = append(q.reads, off)
+	q.Queue.Read(slot, off, n)
+}
+
+func recorded(t *testing.T, j Job) []int64 {
+	t.Helper()
+	d := device(t, "driver=null-co,size=1M,read-zeroes=on")
+	q := &recorder{}
+	j.Now, j.Depth, j.Block = clock(), 2, 512
+	j.Open = func(ctx context.Context, depth, size int) (_ verify.Queue, err error) {
+		q.Queue, err = d.Queue(ctx, depth, size)
+		return q, err
+	}
+	if _, err := Run(context.Background(), j); err != nil {
+		t.Fatal(err)
+	}
+	return q.reads
+}
+
+// Loads stay in their range, the same seed makes the same load, and another another.
+func TestPlaces(t *testing.T) {
+	if got := recorded(t, Job{Off: 512, Len: 3*512 + 100, Requests: 5}); !slices.Equal(got, []int64{512, 1024, 1536, 512, 1024}) {
+		t.Errorf("sequential: %v", got)
+	}
+	first := recorded(t, Job{Off: 1024, Len: 10 * 512, Random: true, Requests: 200, Seed: 1})
+	for _, off := range first {
+		if off < 1024 || off > 1024+9*512 || off%512 != 0 {
+			t.Errorf("a request at %d", off)
+		}
+	}
+	if !slices.Equal(first, recorded(t, Job{Off: 1024, Len: 10 * 512, Random: true, Requests: 200, Seed: 1})) {
+		t.Error("another load of the same seed")
+	}
+	if slices.Equal(first, recorded(t, Job{Off: 1024, Len: 10 * 512, Random: true, Requests: 200, Seed: 2})) {
+		t.Error("the same load of another seed")
+	}
+}
+
+func TestEnds(t *testing.T) {
+	d := device(t, "driver=null-co,size=1M,read-zeroes=on")
+	j := Job{Len: 1 << 20, Block: 512, Depth: 8, Now: clock(), Open: opener(d)}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := errors.New("stop")
+	j.Progress = func(int64) { cancel(stop) }
+	j.Open = func(_ context.Context, depth, size int) (verify.Queue, error) {
+		return d.Queue(context.Background(), depth, size)
+	}
+	if r, err := Run(ctx, j); !errors.Is(err, stop) || r.Requests == 0 {
+		t.Errorf("%+v, %v", r.Requests, err)
+	}
+	j.Len = 511
+	if _, err := Run(context.Background(), j); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("a range without a block: %v", err)
+	}
+	j.Off, j.Len, j.Requests = 1<<20-512, 1024, 4
+	j.Open = opener(d)
+	if _, err := Run(context.Background(), j); !errors.Is(err, syscall.EIO) {
+		t.Errorf("beyond the end: %v", err)
+	}
+}

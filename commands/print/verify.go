@@ -1,0 +1,224 @@
+package print
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/verify"
+)
+
+// verification shows what became of blocks that tell whether they are intact, and of load.
+func (n *Native) verification(e event.Event) bool {
+	switch e := e.(type) {
+	case event.BlocksWritten:
+		n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks), plural(int64(e.Writes), "request", "requests"), e.Fio, e.Seed)
+		n.say("  %s\n", rateWords(e.Bytes, e.Elapsed))
+		if e.Trimmed > 0 {
+			n.say("  %s of them trimmed again\n", sizeWords(e.Trimmed))
+		}
+	case event.BadRange:
+		n.say("%s\n", badWords(e))
+	case event.Verdict:
+		n.say("%s\n", verdictWords(e))
+		n.circumstances(e)
+	case event.Damaged:
+		n.say("%s\n", damagedWords(e))
+		n.damage(e)
+		n.circumstances(e.Verdict)
+	case event.JobNote:
+		n.warn("%s: %s\n", n.Name, noteWords(e.Note))
+	case event.Load:
+		n.load(e)
+	default:
+		return false
+	}
+	return true
+}
+
+func blocksWords(b event.Blocks) string {
+	said := fmt.Sprintf("%s at offset %d", sizeWords(b.Len), b.Off)
+	if b.Type != "" {
+		said += " in blocks of " + b.Type
+	}
+	if b.Job != "" {
+		said += ", job " + b.Job
+	}
+	return said
+}
+
+func rateWords(n int64, elapsed time.Duration) string {
+	return fmt.Sprintf("%s in %s, %s/s", args.Size(float64(n)), elapsed.Round(time.Millisecond), args.Size(float64(n)/max(elapsed, 1).Seconds()))
+}
+
+// noteWords says which option changes nothing, with its place if it stands in a file.
+func noteWords(note verify.Note) string {
+	why := note.Why
+	if why != "" {
+		why = ": " + why
+	}
+	if note.Line == 0 {
+		return note.Option + " is left out" + why
+	}
+	return fmt.Sprintf("line %d, job %s: %s is left out%s", note.Line, note.Job, note.Option, why)
+}
+
+func verdictWords(e event.Verdict) string {
+	if e.Result.Blocks == 0 {
+		return "nothing to verify: " + blocksWords(e.Blocks)
+	}
+	as := "verified"
+	if !e.Done {
+		as = "so far"
+	}
+	return fmt.Sprintf("%s: %s: %s intact", as, blocksWords(e.Blocks), plural(e.Result.Blocks, "block is", "blocks are"))
+}
+
+func damagedWords(e event.Damaged) string {
+	var classes []string
+	for _, c := range slices.Sorted(maps.Keys(e.Classes)) {
+		classes = append(classes, fmt.Sprintf("%d %s", e.Classes[c], c))
+	}
+	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad, plural(e.Result.Blocks, "block", "blocks"), strings.Join(classes, ", "))
+}
+
+// damage says how much there is of it, and what was not listed.
+func (n *Native) damage(e event.Damaged) {
+	said := "compared"
+	if !e.Done {
+		said = "compared so far"
+	}
+	n.say("  %s: %s; %s are bad\n", said, blocksWords(e.Blocks), sizeWords(e.BadBytes))
+	more := int64(len(e.Ranges) - e.Listed)
+	switch {
+	case more > 0 && e.More > 0:
+		n.say("  and %s more, which --all shows, and %s\n", plural(more, "range", "ranges"), plural(e.More, "block", "blocks"))
+	case more > 0:
+		n.say("  and %s more; --all shows them\n", plural(more, "range", "ranges"))
+	case e.More > 0:
+		n.say("  and %s more\n", plural(e.More, "block", "blocks"))
+	}
+}
+
+// circumstances says what else a person should know of a verification.
+func (n *Native) circumstances(e event.Verdict) {
+	if e.Unreadable > 0 {
+		n.say("  %s could not be read\n", sizeWords(e.Unreadable))
+	}
+	if e.Unchecked > 0 {
+		n.say("  of %s nothing is known\n", sizeWords(e.Unchecked))
+	}
+	if e.Unfaithful > 0 {
+		n.say("  %s intact, but not what its seed makes\n", plural(e.Unfaithful, "block is", "blocks are each"))
+	}
+	if f := e.InFlight; f != (verify.InFlight{}) {
+		n.say("  under way when the job ended, and any of it allowed: %d old, %d new, %d torn\n", f.Old, f.New, f.Torn)
+	}
+	for _, generation := range slices.Sorted(maps.Keys(e.Generations)) {
+		n.say("  generation %d: %s\n", generation, plural(e.Generations[generation], "block", "blocks"))
+	}
+}
+
+// badWords describes a range of bad blocks.
+func badWords(e event.BadRange) string {
+	said := fmt.Sprintf("%s: %s %s", placeWords(e.Off), sizeWords(e.Len), e.Cause.Class)
+	if how := causeWords(e); how != "" {
+		said += ": " + how
+	}
+	return said
+}
+
+// causeWords says what a class alone does not.
+func causeWords(e event.BadRange) string {
+	b := e.First
+	if b == nil {
+		b = &verify.Bad{}
+	}
+	var said []string
+	switch c := e.Cause; c.Class {
+	case verify.OneBit:
+		said = append(said, fmt.Sprintf("bit %d of the byte at %s", c.Bit, placeWords(c.At)))
+	case verify.Misdirected:
+		said = append(said, "what belongs at "+placeWords(e.Off+c.Delta))
+	case verify.Zeroed:
+	case verify.Filled, verify.Shifted, verify.Leftover:
+		said = append(said, c.String())
+	case verify.Stale:
+		said = append(said, staleWords(b, c))
+	}
+	if parts := partWords(b); parts != "" && e.Cause.Class != verify.OneBit {
+		said = append(said, parts)
+	}
+	return strings.Join(said, "; ")
+}
+
+// staleWords says what an old block is, as far as its header tells.
+func staleWords(b *verify.Bad, c verify.Cause) string {
+	h := b.Header
+	if h == nil {
+		return fmt.Sprintf("of another time (%d)", c.Generation)
+	}
+	generation, has := h.Generation()
+	switch {
+	case has:
+		return fmt.Sprintf("generation %d", generation)
+	case int64(h.Len) != b.Len:
+		return fmt.Sprintf("write %d of another job, with blocks of %s", h.Number, args.Size(float64(h.Len)))
+	case b.Number != h.Number && b.Seed != 0:
+		return fmt.Sprintf("write %d, and not write %d of this job", h.Number, b.Number)
+	}
+	return fmt.Sprintf("write %d of another job", h.Number)
+}
+
+// fewParts is how many parts of a block are listed.
+const fewParts = 4
+
+// partWords says which parts of the first block are wrong, unless all of it is.
+func partWords(b *verify.Bad) string {
+	var parts []string
+	for _, p := range b.Parts {
+		if p.Len == b.Len {
+			return ""
+		}
+		if len(parts) == fewParts {
+			parts = append(parts, "...")
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s at %s", plural(p.Len, "byte", "bytes"), placeWords(p.Off)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "wrong: " + strings.Join(parts, ", ")
+}
+
+// load shows a measurement.
+func (n *Native) load(e event.Load) {
+	seconds := max(e.Elapsed, 1).Seconds()
+	n.say("%s: requests of %s, %d at a time, over %s at offset %d\n", e.Mode, args.Size(float64(e.Block)), e.Depth, sizeWords(e.Len), e.Off)
+	n.say("  %s in %s: %.0f a second, %s/s\n", plural(e.Requests, "request", "requests"), e.Elapsed.Round(time.Millisecond),
+		float64(e.Requests)/seconds, args.Size(float64(e.Requests*e.Block)/seconds))
+	n.say("  latency: mean %s, least %s, most %s\n ", shortTime(e.Latency.Mean), shortTime(e.Latency.Min), shortTime(e.Latency.Max))
+	for _, p := range e.Latency.Percentiles {
+		n.say(" %g%% %s", p.Percent, shortTime(p.Time))
+	}
+	each := func(d time.Duration) string { return shortTime(d / time.Duration(max(1, e.Requests))) }
+	n.say("\n  processor time a request: %s (%s user, %s system)\n", each(e.User+e.System), each(e.User), each(e.System))
+}
+
+// shortTime is a duration with three digits or so.
+func shortTime(d time.Duration) string {
+	switch {
+	case d >= time.Second:
+		d = d.Round(10 * time.Millisecond)
+	case d >= time.Millisecond:
+		d = d.Round(10 * time.Microsecond)
+	case d >= 10*time.Microsecond:
+		d = d.Round(100 * time.Nanosecond)
+	}
+	return d.String()
+}

@@ -1,0 +1,305 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+// blockJob is a verification job on an image: blocks that tell whether they are intact, written or verified.
+type blockJob struct {
+	op      string // the command
+	section string // of a job file, "" without one
+	image   *session.Image
+	options verify.Options
+	from    int64           // where a run goes on that was stopped
+	history *verify.History // nil: the job was completed
+	// scan: each block is judged by its own header, not by the job.
+	scan bool
+	tell findings
+	// journal gets that of a run that writes, nil for none.
+	journal *os.File
+	// notes are on options that change nothing.
+	notes []verify.Note
+}
+
+// write writes the blocks and says so. The job is there unless its options are wrong.
+func (b *blockJob) write(ctx context.Context, s *session.Session) (*verify.Job, error) {
+	for _, n := range b.notes {
+		s.Emit(event.JobNote{Note: n})
+	}
+	began := s.Now()
+	run, err := b.prepare(s, "writing")
+	if err != nil {
+		return nil, err
+	}
+	result, err := run.do(ctx, s, func(ctx context.Context, open verify.Opener) (*verify.Result, error) {
+		return run.job.Write(ctx, open)
+	})
+	if err != nil {
+		return run.job, b.stopped(ctx, run, result, err)
+	}
+	s.Emit(event.BlocksWritten{
+		Blocks: b.blocks(run), Fio: run.job.Options().Fio, Bytes: result.Written, Writes: result.Writes, Trimmed: result.Trimmed,
+		Seed: run.job.Options().RandSeed, Elapsed: s.Now().Sub(began),
+	})
+	return run.job, nil
+}
+
+// verify reads the blocks and says what became of them. It fails if any is damaged, or could not be read.
+func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
+	began := s.Now()
+	run, err := b.prepare(s, "verifying")
+	if err != nil {
+		return err
+	}
+	result, err := run.do(ctx, s, func(ctx context.Context, open verify.Opener) (*verify.Result, error) {
+		if b.scan {
+			return run.job.Scan(ctx, readOnly(open))
+		}
+		return run.job.Verify(ctx, readOnly(open))
+	})
+	verdict := event.Verdict{Blocks: b.blocks(run), Result: *result, Elapsed: s.Now().Sub(began)}
+	damaged := event.Damaged{Verdict: verdict}
+	switch {
+	case !result.Good():
+		damaged.Listed = b.tell.emit(s, result)
+		s.Emit(damaged)
+	case err == nil || result.Blocks > 0:
+		s.Emit(verdict)
+	}
+	if err != nil {
+		return b.stopped(ctx, run, result, err)
+	}
+	if !result.Good() {
+		return session.Shown(event.Fail(damaged))
+	}
+	return nil
+}
+
+func (b *blockJob) blocks(run *blockRun) event.Blocks {
+	o := run.job.Options()
+	return event.Blocks{Range: event.Range{Off: o.Offset, Len: o.Size}, Job: b.section, Type: o.Verify}
+}
+
+// stopped is why a run ended early, and where it goes on.
+func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *verify.Result, err error) error {
+	if ctx.Err() == nil {
+		return event.Fail(event.Failed{Op: b.op, Err: err})
+	}
+	stop := event.Interrupted{Op: b.op, Range: b.blocks(run).Range, Done: run.progress.Done, Err: context.Cause(ctx)}
+	if r.Unreadable == 0 { // otherwise what was under way is not done
+		stop.Resume = r.Position
+	}
+	return event.Fail(stop)
+}
+
+// prepare makes the job. What is wrong with its options is a wrong use of the command.
+func (b *blockJob) prepare(s *session.Session, phase string) (*blockRun, error) {
+	o := b.options
+	if o.Offset < 0 || o.Size < 0 || o.Offset > b.image.Dev.Length()-o.Size {
+		return nil, event.Fail(event.Failed{Op: b.op, Err: &blockdev.Error{
+			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: o.Size, Err: &blockdev.RangeError{Size: b.image.Dev.Length()},
+		}})
+	}
+	run := &blockRun{blockJob: b, phase: phase}
+	hooks := verify.Hooks{Bad: b.tell.keep, Progress: run.note, Now: s.Now}
+	if b.journal != nil {
+		hooks.Journal = b.journal
+	}
+	if b.tell.dump != "" {
+		put, err := b.tell.dumper(b.image.Name)
+		if err != nil {
+			return nil, event.Fail(event.FileError{Name: b.tell.dump, Err: bare(err)})
+		}
+		hooks.Dump = put
+	}
+	job, err := verify.NewJob(o, hooks)
+	if err != nil {
+		return nil, event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
+	}
+	job.From, job.History = b.from, b.history
+	run.job = job
+	return run, nil
+}
+
+// blockRun is one pass of a job, writing or verifying.
+type blockRun struct {
+	*blockJob
+	job      *verify.Job
+	phase    string
+	progress verify.Progress
+	add      func(n int64)
+}
+
+// note passes progress on.
+func (r *blockRun) note(p verify.Progress) {
+	r.add(p.Done - r.progress.Done)
+	r.progress = p
+}
+
+// do runs a pass.
+func (r *blockRun) do(
+	ctx context.Context, s *session.Session, pass func(context.Context, verify.Opener) (*verify.Result, error),
+) (result *verify.Result, err error) {
+	total := r.options.Size
+	if r.options.TimeBased {
+		total = 0
+	}
+	var end func()
+	r.add, end = s.Track(r.phase, total)
+	defer end()
+	err = s.Do(ctx, func(ctx context.Context) (err error) {
+		patient, release := unhurried(ctx)
+		defer release()
+		result, err = pass(ctx, opener(patient, r.image.Dev))
+		return err
+	})
+	return result, err
+}
+
+// opener makes the batch queues of a device that a job asks for.
+func opener(ctx context.Context, d *blockdev.Device) verify.Opener {
+	return func(_ context.Context, depth, size int) (verify.Queue, error) { return d.Queue(ctx, depth, size) }
+}
+
+// lastWait is how long requests that are under way when a person stops a job may take to end by themselves.
+const lastWait = 2 * time.Second
+
+// unhurried is ctx for the requests of a job. When a person stops the job, those that are under way end by themselves, so that it is known
+// how far the job came. One that stands still for ever is given up after a while.
+func unhurried(ctx context.Context) (_ context.Context, release func()) {
+	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		cause := context.Cause(ctx)
+		if !errors.Is(cause, session.ErrInterrupted) {
+			cancel(cause)
+			return
+		}
+		timer := time.AfterFunc(lastWait, func() { cancel(cause) })
+		context.AfterFunc(requests, func() { timer.Stop() })
+	})
+	return requests, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// readOnly makes queues that cannot write: a verification must not change what it looks at, whatever it is asked to do.
+func readOnly(open verify.Opener) verify.Opener {
+	return func(ctx context.Context, depth, size int) (verify.Queue, error) {
+		q, err := open(ctx, depth, size)
+		if err != nil {
+			return nil, err
+		}
+		return &readingQueue{Queue: q}, nil
+	}
+}
+
+// readingQueue refuses everything but reads, and with it the whole batch.
+type readingQueue struct {
+	verify.Queue
+	refused error
+}
+
+func (q *readingQueue) refuse(op string, off, n int64) {
+	q.refused = fmt.Errorf("a verification was about to %s %d bytes at %d: %w", op, n, off, syscall.EROFS)
+}
+
+// Write and the others that change something are refused by Submit.
+func (q *readingQueue) Write(_ int, off int64, n int) { q.refuse("write", off, int64(n)) }
+
+// Zero is refused.
+func (q *readingQueue) Zero(_ int, off, n int64) { q.refuse("zero", off, n) }
+
+// Discard is refused.
+func (q *readingQueue) Discard(_ int, off, n int64) { q.refuse("discard", off, n) }
+
+// Submit starts what is staged, unless something was refused.
+func (q *readingQueue) Submit() error {
+	if q.refused != nil {
+		return q.refused
+	}
+	return q.Queue.Submit()
+}
+
+// jobFlags are the flags that stand for options of fio.
+var jobFlags = []struct {
+	letter                    byte
+	long, value, option, help string
+}{
+	{'t', "type", "TYPE", "verify", "the checksum of blocks, such as crc32c or sha256"},
+	{'b', "block", "SIZE", "bs", "size of blocks, or two sizes as in 4k-64k; usually 4k"},
+	{'P', "pattern", "PATTERN", "verify_pattern", "content of blocks, in place of random data"},
+	{0, "pattern-interval", "SIZE", "verify_pattern_interval", "where the pattern begins anew"},
+	{0, "interval", "SIZE", "verify_interval", "one header each so many bytes, and not one a block"},
+	{0, "header-offset", "SIZE", "verify_offset", "where in its block the header lies; usually 0"},
+	{0, "seed", "N", "randseed", "what content and order are made from; usually 137"},
+	{'d', "depth", "N", "iodepth", "requests under way"},
+}
+
+// flags declares what describes the blocks of a job.
+func (b *blockJob) flags(f *session.Flags) {
+	b.options.ReadFile = args.ReadFile
+	for _, j := range jobFlags {
+		f.Flag(j.letter, j.long, j.value, j.help, func(word string) error { return b.set(j.option, word) })
+	}
+	f.Flag(0, "order", "ORDER", "seq, or random: each block once, in the order of fio", func(word string) error {
+		direction, known := map[string]verify.Direction{"seq": verify.Write, "random": verify.RandWrite}[word]
+		if !known {
+			return event.Fail(event.BadValue{Message: "--order takes seq or random, not " + word})
+		}
+		b.options.Direction = direction
+		return nil
+	})
+	f.Flag(0, "fio", "VERSION", "which fio has such blocks: 2.2, 3.33 or 3.42", func(word string) (err error) {
+		if b.options.Fio, err = verify.ParseRelease(word); err != nil {
+			return event.Fail(event.BadValue{Message: err.Error()})
+		}
+		return nil
+	})
+	f.Flag(0, "generation", "N", "a number in each header that tells old blocks from new", func(word string) error {
+		n, err := f.Number("generation", word)
+		if err == nil && (n < 1 || n > 1<<32-1) {
+			err = event.Fail(event.BadValue{Message: "--generation takes a number from 1 to 4294967295"})
+		}
+		b.options.Generation = uint32(n)
+		return err
+	})
+	f.Flag('o', "option", "NAME=VALUE", "any other option of a fio job, such as norandommap=1", func(word string) error {
+		name, value, _ := strings.Cut(word, "=")
+		if elsewhere[name] {
+			return event.Fail(event.BadValue{Message: "-o " + name + " has a place in job files only"})
+		}
+		return b.set(name, value)
+	})
+	f.Size(&b.from, new(bool), 0, "resume", "N", "go on where a run was stopped, as it said")
+}
+
+// elsewhere are options that operands and flags stand for, or that are about several jobs.
+var elsewhere = map[string]bool{
+	"filename": true, "nrfiles": true, "numjobs": true, "offset": true, "size": true, "name": true, "verify_only": true,
+	"verify_dump": true, "verify_state_save": true, "verify_state_load": true, "aux-path": true,
+}
+
+// set sets an option by fio's name.
+func (b *blockJob) set(name, value string) error {
+	why, err := b.options.Set(name, value)
+	if err != nil {
+		return event.Fail(event.BadValue{Message: err.Error()})
+	}
+	if why != "" {
+		b.notes = append(b.notes, verify.Note{Job: b.op, Option: name, Why: why})
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package commands
+
+import (
+	"context"
+	"os"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+var verifyRead = session.Command{
+	Name: "verify_read", Max: -1, Needs: session.File,
+	Args:  "[-t type] [--exact] [--content] [--all] [--dump dir] [--journal file] [off [len]]",
+	Short: "checks blocks that tell whether they are intact, and says what happened to those that are not",
+	Long: ` Example:
+ verify_read                     what verify_write or fio wrote: each header
+                                 says what its block must be
+ verify_read --all --dump bad    all bad ranges, and their blocks as files
+ verify_read -t crc32c -b 8k --order random --exact
+                                 each block must be the one that this very job
+                                 wrote there, down to its seed and number
+
+ It never writes. It fails if any block is damaged, and says what happened:
+
+ zeroed, filled  zeroes, or another byte again and again
+ one-bit         a single bit is flipped, and which
+ shifted         the right data, some bytes away
+ misdirected     the block of another offset, and of which
+ stale           intact in itself, but not what should be there
+ torn            some sectors of one write and some of another, and which
+ foreign         nothing that a verification job wrote
+ header-only, payload-only
+                 the header or the data are damaged, and the rest is not
+
+ With --journal, what was flushed must be there, and what was under way may be
+ old or new; with --acknowledged only the program died and not the machine, so
+ that all writes that had ended must be there as well. The journal has the
+ options of the job: those of this line count for nothing.
+`,
+	New: func(f *session.Flags) session.Run {
+		var c scope
+		var exact, content, acknowledged bool
+		var journal, state string
+		b := &blockJob{op: "verify_read", options: verify.DefaultOptions()}
+		b.options.Verify, b.options.Fio = verify.TypeAny, verify.FioAny
+		b.flags(f)
+		b.tell.flags(f)
+		f.Bool(&exact, 0, "exact", "they must be those of the very job that the flags tell")
+		f.Bool(&content, 0, "content", "make the content of all blocks again and compare it")
+		f.Bool(&b.options.Holes, 0, "holes", "blocks of zeroes were never written and are fine")
+		f.Bool(&b.options.StopAtFirst, 0, "fatal", "stop at the first bad block")
+		f.Text(&journal, nil, 0, "journal", "FILE", "what verify_write noted there says what must be there")
+		f.Bool(&acknowledged, 0, "acknowledged", "with --journal: writes count that no flush followed")
+		f.Text(&state, nil, 0, "state", "FILE", "as --exact, for a job that fio's state file tells of")
+		c.operands(f)
+		f.Conflict("journal-state", "--journal and --state do not go together", func() bool { return journal != "" && state != "" })
+		f.Conflict("acknowledged-journal", "--acknowledged requires --journal to be specified", func() bool { return acknowledged && journal == "" })
+		f.Conflict("exact-type", "--exact and --state require -t to be specified", func() bool {
+			return (exact || state != "") && b.options.Verify == verify.TypeAny
+		})
+		f.Check("journal-range", func(operands int) error {
+			if journal != "" && operands > 0 {
+				return event.Fail(event.Conflict{Message: "--journal says which range it is about, so none can be given"})
+			}
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) (err error) {
+			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
+			b.scan = !exact
+			switch {
+			case journal != "":
+				err = b.readJournal(journal, acknowledged)
+			case state != "":
+				err = b.readState(state)
+			}
+			if err != nil {
+				return err
+			}
+			if content {
+				b.options.Content = verify.ContentOn
+			}
+			for _, n := range b.notes {
+				s.Emit(event.JobNote{Note: n})
+			}
+			return b.verify(ctx, s)
+		}
+	},
+}
+
+// readJournal makes the job the one of a journal.
+func (b *blockJob) readJournal(name string, acknowledged bool) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+	}
+	defer f.Close()
+	journal, err := verify.ReadJournal(f)
+	if err != nil {
+		return event.Fail(event.FileError{Name: name, Err: err})
+	}
+	asked := b.options
+	b.options = journal.Options
+	b.options.StopAtFirst = asked.StopAtFirst
+	b.history, b.scan = journal.History(acknowledged), false
+	return nil
+}
+
+// longestState bounds the state files that are read, in bytes.
+const longestState = 64 << 20
+
+// readState makes the job one that ended where a state file says.
+func (b *blockJob) readState(name string) error {
+	data, err := args.ReadFile(name, longestState)
+	if err != nil {
+		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+	}
+	state, err := verify.ReadState(data)
+	if err != nil {
+		return event.Fail(event.FileError{Name: name, Err: err})
+	}
+	b.history, b.scan = state.History(), false
+	return nil
+}

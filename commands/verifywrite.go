@@ -1,0 +1,99 @@
+package commands
+
+import (
+	"context"
+	"os"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+// usualType is the checksum of blocks if nobody says which.
+const usualType = "crc32c"
+
+var verifyWrite = session.Command{
+	Name: "verify_write", Max: -1, Needs: session.File | session.Write,
+	Args:  "[-t type] [-b size] [--fio version] [--check] [off [len]]",
+	Short: "fills a range with blocks that tell whether they are intact",
+	Long: ` Example:
+ verify_write                    the whole image, in 4 KiB blocks with a CRC-32C
+ verify_read                     later, or elsewhere: what became of them
+ verify_write -t sha256 -b 64k --order random 0..1G
+                                 as fio --verify=sha256 --bs=64k --rw=randwrite
+
+ The blocks are those of fio, byte for byte: fio --verify_only with the same
+ options finds them right, and verify_read finds right what fio wrote. Each has
+ its offset, a seed and a number in its header, so that blocks that are intact
+ in themselves are found as well if they are old or lie in the wrong place.
+
+ Types are null, meta, pattern, pattern_hdr, crc7, crc16, crc32, crc32c, crc64,
+ md5, sha1, sha256, sha512, sha3-224, sha3-256, sha3-384, sha3-512 and xxhash;
+ crc32c is the usual one. The seed is 137 if none is given, as in fio. After a
+ crash, verify_read can tell from the file of --journal what must be there. At
+ the end the image is flushed, unless -o end_fsync=0 is given.
+`,
+	New: func(f *session.Flags) session.Run {
+		var c scope
+		var check bool
+		var journal, state string
+		b := &blockJob{op: "verify_write", options: verify.DefaultOptions()}
+		b.options.Verify, b.options.EndFsync = usualType, true
+		b.flags(f)
+		b.tell.flags(f)
+		f.Bool(&check, 0, "check", "read everything back afterwards, as verify_read does")
+		f.Text(&journal, nil, 0, "journal", "FILE", "note there what was begun, written and flushed")
+		f.Text(&state, nil, 0, "state", "FILE", "write there how far it came, as verify_state_save")
+		c.operands(f)
+		f.Conflict("journal-resume", "--journal and --resume do not go together: a journal must tell of the whole job", func() bool {
+			return journal != "" && b.from > 0
+		})
+		f.Conflict("reads", "-o rw: verify_write takes write, randwrite, rw and randrw", func() bool {
+			return b.options.Direction == verify.Read || b.options.Direction == verify.RandRead
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
+			if err := b.writeNoted(ctx, s, journal, state); err != nil || !check {
+				return err
+			}
+			b.from, b.notes = 0, nil
+			return b.verify(ctx, s)
+		}
+	},
+}
+
+// writeNoted writes the blocks with a journal and a state file, if they are named.
+func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal, state string) (err error) {
+	if journal != "" {
+		if b.journal, err = os.Create(journal); err != nil {
+			return event.Fail(event.FileError{Name: journal, Err: bare(err)})
+		}
+		defer func() {
+			if cerr := b.journal.Close(); cerr != nil && err == nil {
+				err = event.Fail(event.FileError{Name: journal, Err: bare(cerr)})
+			}
+			b.journal = nil
+		}()
+	}
+	job, err := b.write(ctx, s)
+	if job == nil || state == "" {
+		return err
+	}
+	return firstError(err, saveState(job, state))
+}
+
+// saveState writes fio's state file of a job.
+func saveState(job *verify.Job, name string) error {
+	if err := os.WriteFile(name, job.State().Append(nil), 0o666); err != nil {
+		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+	}
+	return nil
+}
+
+// firstError is the first of two errors that is one.
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
