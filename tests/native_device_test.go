@@ -89,7 +89,18 @@ func TestDeviceHeldByOther(t *testing.T) {
 	if b := firstByte(t, dev); b != 9 {
 		t.Errorf("--in-use: %#x", b)
 	}
+	for _, args := range [][]string{{"--json", "-w", dev}, {"--json", dev, "length"}} {
+		checkObjects(t, on(t, args...))
+	}
 	on(t, "--json", "-w", dev).wants(t, "as an object", "exit 4", `"errno":"EBUSY"`, "")
+	on(t, "--json", dev).wants(t, "as an object", "exit 0", `{"kind":"device_busy","path":"`+dev+`"`, "")
+}
+
+// TestReadOnlyDevice says what opens it.
+func TestReadOnlyDevice(t *testing.T) {
+	dev := blockdevtest.Loop(t, 1<<20, 512, true)
+	on(t, "-w", dev).wants(t, "-w", "exit 3", "", "-r opens it for reading only")
+	on(t, dev, "read", "0", "512").wants(t, "without", "exit 0", "read 512/512", "")
 }
 
 // TestMountedDevice names where it is mounted.

@@ -23,6 +23,7 @@ var jsonLines = map[string][]string{
 	"aio_read":     {"aio_read -P 9 0 512", "aio_read -v 0 20", "aio_read -i 0 512", "aio_read x 5"},
 	"aio_write":    {"aio_write -P 9 0 512", "aio_write -z -u 0 4k", "aio_write -z 0 4k 4k"},
 	"alloc":        {"alloc 0", "alloc 0 1M"},
+	"bench":        {"bench -b 4k -n 8 read", "bench -b 4k -n 8 randwrite 0 64k", "bench"},
 	"break":        {"break write_aio A"},
 	"capabilities": {"capabilities", "capabilities --json"},
 	"check":        {"check", "check -r nonsense"},
@@ -52,6 +53,9 @@ var jsonLines = map[string][]string{
 	"sum":          {"sum", "sum 0 4k"},
 	"truncate":     {"truncate 2M", "truncate -m nonsense 2M"},
 	"use":          {"use raw.img", "use nothing"},
+	"verify_job":   {"verify_job missing.fio", "verify_job"},
+	"verify_read":  {"verify_write 0 64k\nverify_read 0 64k\nwrite -q 4k 512\nverify_read --all 0 64k", "verify_read -t nonsense"},
+	"verify_write": {"verify_write 0 64k", "verify_write -t sha256 -b 8k 0 64k", "verify_write 1 1"},
 	"version":      {"version", "version --json"},
 	"wait_break":   {"wait_break A"},
 	"write":        {"write 0 512", "write -z -u 0 64k", "write -P zero 0 512", "write -s missing 0 512", "write -n 0 512", "write -X"},
@@ -114,6 +118,20 @@ func commandNames(t *testing.T) map[string]bool {
 		names[c.Name] = true
 	}
 	return names
+}
+
+// TestJSONIsNative: no other dialect has it.
+func TestJSONIsNative(t *testing.T) {
+	t.Parallel()
+	for _, p := range []program{asQemuIO, asBlksh.as("qemu-2.4")} {
+		a, err := p.run(run{dir: t.TempDir(), args: []string{"--json", "-c", "help"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.status != "exit 1" || !strings.Contains(a.stderr, "unrecognized option '--json'") || strings.Contains(a.stdout, "{") {
+			t.Errorf("%s, %q, %q", a.status, a.stdout, a.stderr)
+		}
+	}
 }
 
 // TestJSONPaths: names that are not UTF-8 come in base64 everywhere.

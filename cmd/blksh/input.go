@@ -167,10 +167,21 @@ func (c completer) Args(command string, _ int, prefix string) []string {
 		return nil
 	case row.Name == "help":
 		return c.helped()
-	case row.Name == "open":
+	case row.Name == "open", row.Name == "create", row.Name == "source":
 		return repl.FileNames(prefix)
+	case row.Name == "use", row.Name == "close":
+		return c.images()
 	}
 	return nil
+}
+
+// images are the names of the open images.
+func (c completer) images() []string {
+	var names []string
+	for _, im := range c.p.session.Images() {
+		names = append(names, im.Name)
+	}
+	return names
 }
 
 // helped is what there is help on.

@@ -42,6 +42,9 @@ func (a after) Write(p []byte) (int, error) {
 
 // Print shows e.
 func (n *Native) Print(at event.Where, e event.Event) bool {
+	if at.ID > 0 { // nobody knows when the next line comes
+		defer n.Flush()
+	}
 	if n.shell(e) || n.data(at, e) {
 		return true
 	}

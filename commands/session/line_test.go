@@ -1,0 +1,98 @@
+package session
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/blksh/blksh/commands/event"
+)
+
+func TestNear(t *testing.T) {
+	table := &Table{byName: map[string]*Row{}}
+	for _, name := range []string{"read", "readv", "r", "write", "writev", "aio_read", "length", "l", "zone_report"} {
+		table.byName[name] = &Row{Command: Command{Name: name}}
+	}
+	for word, want := range map[string]string{
+		"raed":                   "read",
+		"rea":                    "read readv",
+		"wirte":                  "write",
+		"zone":                   "zone_report",
+		"lenght":                 "length",
+		"x":                      "",
+		"nonsense":               "",
+		"":                       "",
+		strings.Repeat("x", 999): "",
+	} {
+		if got := strings.Join(table.Near(word), " "); got != want {
+			t.Errorf("near %q: %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"abc", "xbc", 1}, {"kitten", "sitting", 3}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q to %q: %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func TestImageName(t *testing.T) {
+	s := &Session{Config: Config{Policy: Policy{Several: true}}}
+	open := func(o Opening) string {
+		t.Helper()
+		name, err := s.imageName(o)
+		if err != nil {
+			var failed *event.Failure
+			if !errors.As(err, &failed) {
+				t.Fatal(err)
+			}
+			return failed.Event.Kind()
+		}
+		im := &Image{Name: name}
+		s.images = append(s.images, im)
+		return name
+	}
+	for _, c := range []struct {
+		o       Opening
+		current bool
+		want    string
+	}{
+		{Opening{Name: "/tmp/disk.img"}, false, "disk.img"},
+		{Opening{Name: "other/disk.img"}, false, "disk.img#2"},
+		{Opening{Name: "disk.img"}, false, "disk.img#3"},
+		{Opening{Name: "nbd:localhost:1"}, false, "image"},
+		{Opening{Unnamed: true}, false, "image#2"},
+		{Opening{Name: "a b"}, false, "image#3"},
+		{Opening{Name: "bad\xff"}, false, "image#4"},
+		{Opening{Name: "x", As: "two"}, true, "two"},
+		{Opening{Name: "x", As: "two"}, true, "conflict"},
+		{Opening{Name: "x", As: "a b"}, true, "conflict"},
+		{Opening{Name: "x", As: strings.Repeat("x", 65)}, true, "conflict"},
+		{Opening{Name: "x"}, true, "file_open"},
+	} {
+		s.current = nil
+		if c.current {
+			s.current = s.images[0]
+		}
+		if got := open(c.o); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.o, got, c.want)
+		}
+	}
+	if !slices.ContainsFunc(s.images, func(im *Image) bool { return s.Named("two") == im }) {
+		t.Error("an image is not found by its name")
+	}
+	s = &Session{}
+	if got := open(Opening{Name: "disk.img"}); got != "" {
+		t.Errorf("where there is only one it is called %q", got)
+	}
+	s.current = s.images[0]
+	if got := open(Opening{Name: "disk.img", As: "two"}); got != "file_open" {
+		t.Errorf("a second one: %s", got)
+	}
+}
