@@ -84,6 +84,7 @@ func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ..
 	if c.res.CheckErrors > 0 || c.res.Corruptions > 0 {
 		return c.res, nil
 	}
+	q.unrepaired = false
 	if err := q.markClean(ctx); err != nil {
 		return c.res, err
 	}

@@ -145,32 +145,33 @@ type packing struct {
 }
 
 // writeCompressed stores whole clusters compressed. They are packed at the same time and stored one after the other, so that their
-// place does not depend on chance. As in QEMU, one that cannot be stored does not keep those packed with it from it. The last one may
-// end with the image.
+// place does not depend on chance. The last one may end with the image. As in QEMU, a cluster that cannot be stored does not keep the
+// next maxJobs from being stored.
 func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) error {
 	n := v.Len()
 	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
 		return syscall.EINVAL
 	}
-	for done := int64(0); done < n; {
+	var failed error
+	for done, end := int64(0), n; done < end; {
 		batch := make([]packing, 0, maxJobs)
-		for ; done < n && len(batch) < maxJobs; done += q.cluster {
+		for ; done < end && len(batch) < maxJobs; done += q.cluster {
 			batch = append(batch, packing{v: v.Slice(done, min(q.cluster, n-done)), off: off + done})
 		}
 		if err := blockdev.Fan(ctx, len(batch), func(_ context.Context, i int) error { return q.pack(&batch[i]) }); err != nil {
 			return err
 		}
-		var failed error
 		for _, p := range batch {
+			if p.off >= off+end {
+				break
+			}
 			if err := q.storePacked(ctx, p); err != nil && failed == nil {
 				failed = err
+				end = min(n, p.off-off+(maxJobs+1)*q.cluster)
 			}
 		}
-		if failed != nil {
-			return failed
-		}
 	}
-	return nil
+	return failed
 }
 
 func (q *image) pack(p *packing) (err error) {

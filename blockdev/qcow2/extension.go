@@ -16,7 +16,6 @@ const (
 	extFeatureNames  = 0x6803f857
 	extCrypto        = 0x0537be77
 	extBitmaps       = 0x23852875
-	extDataFile      = 0x44415441
 
 	maxFormatName   = 16
 	maxBitmaps      = 65535
@@ -95,8 +94,6 @@ func (h *header) readExtension(kind uint32, data []byte, names func([]byte)) err
 		if h.crypt != cryptLUKS {
 			return refuse(syscall.EINVAL, "CRYPTO header extension only expected with LUKS encryption method")
 		}
-	case extDataFile:
-		h.dataFile = cString(data)
 	case extBitmaps:
 		return h.readBitmapsExt(data)
 	default:

@@ -83,7 +83,7 @@ type header struct {
 	length                              uint32
 	compression                         compression
 	unknown                             []byte // fields behind those we know
-	backing, backingFormat, dataFile    string
+	backing, backingFormat              string
 	bitmaps                             *bitmapsExt
 	staleBitmaps                        bool        // somebody wrote to the image and did not keep them
 	extensions                          []extension // the ones we do not know

@@ -64,6 +64,7 @@ type image struct {
 	byteOff     int64 // where the next compressed cluster may start, 0: in a new cluster
 	signalled   bool  // a corruption was reported
 	mayWrite    bool  // autoclear bits that we do not keep are off in the file
+	unrepaired  bool  // the dirty bit was found and nothing could be done about it yet
 	cleaner     *time.Timer
 }
 
@@ -192,8 +193,14 @@ func (q *image) setFeatures(ctx context.Context, features uint64) error {
 	return nil
 }
 
-// allowWrites clears autoclear bits before the first change: it will leave behind bitmaps and what else we do not know out of date.
+// allowWrites prepares for the first change. It clears autoclear bits, for bitmaps and what else we do not know will be out of date, and
+// repairs a dirty image that was opened read-only and reopened for writing since.
 func (q *image) allowWrites(ctx context.Context) error {
+	if q.unrepaired {
+		if err := q.repairDirty(ctx); err != nil {
+			return err
+		}
+	}
 	if q.mayWrite {
 		return nil
 	}
@@ -221,7 +228,7 @@ func (q *image) accurate() bool { return q.hdr.incompatible&featDirty == 0 }
 
 // markClean writes all tables and takes the dirty bit away.
 func (q *image) markClean(ctx context.Context) error {
-	if q.hdr.incompatible&featDirty == 0 {
+	if q.hdr.incompatible&featDirty == 0 || q.unrepaired {
 		return nil
 	}
 	for _, c := range []*cache{q.l2, q.refs} {

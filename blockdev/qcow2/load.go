@@ -50,7 +50,8 @@ func (q *image) load(ctx context.Context, checking bool) error {
 		}
 	}
 	q.mayWrite = h.autoclear == 0
-	if !checking && !q.readOnly && h.incompatible&featDirty != 0 {
+	q.unrepaired = h.incompatible&featDirty != 0
+	if q.unrepaired && !checking && !q.readOnly {
 		return q.repairDirty(ctx)
 	}
 	return nil
