@@ -205,13 +205,19 @@ func (r *reading) compare(p []byte, off int64) {
 // conclude shows what was read. Bytes that are no longer in memory are read again, since nothing of them may be shown before all of
 // them could be read.
 func (r *reading) conclude(s *session.Session, im *session.Image) error {
-	outcome := r.complain(s)
+	var outcome error
+	if r.output != stdout { // nothing but the bytes goes there before they end
+		outcome = r.complain(s)
+	}
 	if r.wanted() {
 		elapsed := r.elapsed
 		if err := r.hand(s, im); err != nil {
 			return errors.Join(outcome, r.failed(err))
 		}
 		r.elapsed = elapsed
+	}
+	if r.output == stdout {
+		outcome = r.complain(s)
 	}
 	r.report(s)
 	return outcome

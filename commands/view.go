@@ -106,8 +106,8 @@ func (v *view) dump(say func(event.Event), p stream.Piece, last bool) {
 		off := p.Off - int64(len(v.begun))
 		v.begun = appendPiece(v.begun, p, 0, n)
 		p = cut(p, n)
-		if last = last && p.Len == 0; len(v.begun) == dumpLine || last {
-			say(v.lines(stream.Piece{Off: off, Len: int64(len(v.begun)), Data: v.begun}, last))
+		if ends := last && p.Len == 0; len(v.begun) == dumpLine || ends {
+			say(v.lines(stream.Piece{Off: off, Len: int64(len(v.begun)), Data: v.begun}, ends))
 			v.begun = v.begun[:0]
 		}
 	}

@@ -232,7 +232,8 @@ func TestSpreadSource(t *testing.T) {
 	}
 }
 
-func BenchmarkReaderCheck(b *testing.B) {
+// BenchmarkCheck compares a file in the page cache with a pattern, in order and on several processors.
+func BenchmarkCheck(b *testing.B) {
 	const size = 256 << 20
 	name := filepath.Join(b.TempDir(), "disk.img")
 	p := make([]byte, 1<<20)
@@ -249,19 +250,33 @@ func BenchmarkReaderCheck(b *testing.B) {
 	}
 	f.Close()
 	d := open(b, name)
-	b.SetBytes(size)
-	b.ReportAllocs()
-	for b.Loop() {
-		_, err := Each(b.Context(), d, 0, size, false, func(p Piece) error {
-			if verify.Check(pattern, p.Data, p.Off) != nil {
-				return errors.New("mismatch")
-			}
-			return nil
-		})
-		if err != nil {
-			b.Fatal(err)
+	wrong := errors.New("mismatch")
+	look := func(p Piece) error {
+		if verify.Check(pattern, p.Data, p.Off) != nil {
+			return wrong
 		}
+		return nil
 	}
+	run := func(name string, check func() error) {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := check(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("in order", func() error {
+		_, err := Each(b.Context(), d, 0, size, false, look)
+		return err
+	})
+	run("on several processors", func() error {
+		_, err := Scan(b.Context(), d, 0, size, false,
+			func(_ context.Context, _ *struct{}, p Piece) error { return look(p) }, func(*struct{}) error { return nil })
+		return err
+	})
 }
 
 // TestScan: however the parts are shared out, what was found comes in order and is all there is.

@@ -1,0 +1,152 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/stream"
+	"github.com/blksh/blksh/verify"
+)
+
+// cutUp is content in pieces at random places. Pieces of zeroes are some of them not in memory.
+func cutUp(r *rand.Rand, content []byte, base int64) []stream.Piece {
+	var pieces []stream.Piece
+	for at := 0; at < len(content); {
+		n := min(1+r.IntN(40), len(content)-at)
+		p := stream.Piece{Off: base + int64(at), Len: int64(n), Data: content[at : at+n]}
+		if verify.IsZero(p.Data) && r.IntN(4) > 0 {
+			p.Data = nil
+		}
+		pieces = append(pieces, p)
+		at += n
+	}
+	return pieces
+}
+
+// fewBytes is content with many repetitions and runs of zeroes.
+func fewBytes(r *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := 0; i < n; {
+		run := r.IntN(30)
+		zero := r.IntN(2) == 0
+		for ; run >= 0 && i < n; run, i = run-1, i+1 {
+			if !zero {
+				b[i] = byte(r.IntN(3))
+			}
+		}
+	}
+	return b
+}
+
+// TestHunt searches pieces of all sizes, and finds what bytes.Index finds in the whole.
+func TestHunt(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		content := fewBytes(r, 1+r.IntN(400))
+		needle := fewBytes(r, 1+r.IntN(6))
+		base := r.Int64N(1000)
+		var want []int64
+		for at := 0; ; {
+			i := bytes.Index(content[at:], needle)
+			if i < 0 {
+				break
+			}
+			want = append(want, base+int64(at+i))
+			at += i + len(needle)
+		}
+		var got []int64
+		h := &hunt{needle: needle, most: 1 << 40}
+		l := looking{t.Context(), func(e event.Event) { got = append(got, e.(event.Found).Off) }}
+		for _, p := range cutUp(r, content, base) {
+			if err := h.look(l, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%x in %x at %d: %v, want %v", needle, content, base, got, want)
+		}
+	}
+}
+
+// TestDumpLines cuts a dump into events: together they show all of it, each but the last in whole lines from the first byte on.
+func TestDumpLines(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 500 {
+		content := fewBytes(r, 1+r.IntN(300))
+		base := r.Int64N(1000)
+		var shown []byte
+		v := &view{show: true}
+		pieces := cutUp(r, content, base)
+		lasts := 0
+		for i, p := range pieces {
+			v.dump(func(e event.Event) {
+				d := e.(event.Dump)
+				if d.Off != base+int64(len(shown)) || len(shown)%dumpLine != 0 {
+					t.Fatalf("an event at %d after %d bytes from %d", d.Off, len(shown), base)
+				}
+				shown = append(append(shown, d.Data...), make([]byte, d.Zeroes)...)
+				if d.Last {
+					lasts++
+				}
+			}, p, i == len(pieces)-1)
+		}
+		if !bytes.Equal(shown, content) || lasts != 1 {
+			t.Fatalf("%x was shown as %x, with %d ends", content, shown, lasts)
+		}
+	}
+}
+
+// TestPlaces finds the same places whether the range is looked at as a whole or in parts, and never lists more than it may.
+func TestPlaces(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 300 {
+		b := make([]byte, 1+r.IntN(64<<10))
+		for range r.IntN(40) {
+			b[r.IntN(len(b))] = 7
+		}
+		off := r.Int64N(5000)
+		whole := &places{limit: 1 + r.IntN(8)}
+		whole.notZero(b, off)
+		inParts := &places{limit: whole.limit}
+		for at := 0; at < len(b); {
+			n := min(512*(1+r.IntN(20))-int(off+int64(at))%512, len(b)-at)
+			part := &places{limit: whole.limit}
+			part.notZero(b[at:at+n], off+int64(at))
+			inParts.join(part)
+			at += n
+		}
+		if whole.Count != inParts.Count || whole.Bytes != inParts.Bytes || !slices.Equal(whole.List, inParts.List) || whole.got != inParts.got {
+			t.Fatalf("whole %+v\nin parts %+v", whole, inParts)
+		}
+		if len(whole.List) > whole.limit || int64(len(whole.List)) != min(whole.Count, int64(whole.limit)) {
+			t.Fatalf("%d listed of %d, limit %d", len(whole.List), whole.Count, whole.limit)
+		}
+		first := bytes.IndexByte(b, 7)
+		if first < 0 != (whole.Count == 0) || first >= 0 && whole.First() != off+int64(first) {
+			t.Fatalf("the first is at %d, not in %+v", first, whole.Ranges)
+		}
+	}
+}
+
+// TestZeroesThatNobodyRead wants a search in them to stop when it is told to.
+func TestZeroesThatNobodyRead(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	found := 0
+	h := &hunt{needle: make([]byte, 1), most: 1 << 62}
+	err := h.look(looking{ctx, func(event.Event) {
+		if found++; found == 10 {
+			cancel()
+		}
+	}}, stream.Piece{Len: 1 << 60})
+	if err != context.Canceled || found != 10 {
+		t.Errorf("%d found, %v", found, err)
+	}
+	c := checking{pattern: verify.Random(1), n: 1 << 60, limit: fewPlaces}
+	if err := c.piece(ctx, stream.Piece{Len: 1 << 60}); err != context.Canceled {
+		t.Errorf("a check of a hole: %v", err)
+	}
+}

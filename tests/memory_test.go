@@ -1,0 +1,97 @@
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mostMemory is what the program may have taken at its peak, in KiB, however long the ranges are.
+const mostMemory = 64 << 10
+
+// TestMemory goes through all of a sparse image of 100 GiB in every way there is, and asks the kernel afterwards how much memory that took.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	if raceEnabled {
+		t.Skip("the race detector takes memory of its own")
+	}
+	dir := t.TempDir()
+	data := bytes.Repeat([]byte{0xcd}, 1<<20)
+	f, err := os.Create(filepath.Join(dir, "disk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range int64(48) {
+		if _, err := f.WriteAt(data, 30<<30+at<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Truncate(100 << 30); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	cmd := exec.Command(asBlksh.path, "-f", "raw", "--keep-going", "disk")
+	cmd.Env, cmd.Dir, cmd.Stderr = asBlksh.environ(), dir, io.Discard
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	lines := []string{
+		"read -q -P 0xcd 30G 48M", "read -q -P 0", "read -P 7 --all", "iszero", "map --totals", "sum -a crc32c 29G 2G", "find --text none",
+		"compare disk", "read -q -o saved", "write -q -P random:1 50G 40M", "read -q -P random:1 50G 40M", "write -q -s saved 60G 40M",
+		"write -q -z 0 100G", "discard -q 0..100G", "iszero",
+	}
+	if _, err := io.WriteString(in, strings.Join(lines, "\n")+"\nlength\n"); err != nil {
+		t.Fatal(err)
+	}
+	for r := bufio.NewReader(out); ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatalf("it ended before it had done everything: %v", err)
+		}
+		if strings.HasSuffix(line, "100 GiB\n") {
+			break
+		}
+	}
+	if peak := peakMemory(t, cmd.Process.Pid); peak > mostMemory {
+		t.Errorf("%d KiB at the peak, want at most %d", peak, mostMemory)
+	} else {
+		t.Logf("%d KiB at the peak", peak)
+	}
+}
+
+// peakMemory is the most memory that a process has taken, in KiB.
+func peakMemory(t *testing.T, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "VmHWM:" {
+			peak, err := strconv.Atoi(words[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return peak
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
