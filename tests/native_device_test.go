@@ -131,16 +131,23 @@ func TestDeviceIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.OpenFile(dev, os.O_RDONLY|os.O_EXCL, 0)
-	if !errors.Is(err, syscall.EBUSY) {
+	if err := exclusively(dev); !errors.Is(err, syscall.EBUSY) {
 		t.Errorf("taken from under it: %v", err)
 	}
 	on(t, "-w", dev).wants(t, "a second shell", "exit 4", "", "open in blksh (pid ")
 	release()
-	if f, err = os.OpenFile(dev, os.O_RDONLY|os.O_EXCL, 0); err != nil {
+	if err := exclusively(dev); err != nil {
 		t.Error(err)
 	}
-	f.Close()
+}
+
+// exclusively tries to have a device for this process alone.
+func exclusively(dev string) error {
+	f, err := os.OpenFile(dev, os.O_RDONLY|os.O_EXCL, 0)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // holdNative starts the program and returns when its image is open.
