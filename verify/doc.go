@@ -1,8 +1,62 @@
 // Package verify says whether data are what they should be, and if not, what
-// happened to them.
+// happened to them. It knows nothing of devices and commands: data come as
+// slices of bytes, or over a [Queue] that the caller provides.
 //
-// There are two ways to know what data should be:
+// There are two ways to know what data should be.
 //
 // A [Pattern] says what belongs at each offset, so any piece of a device can be
-// checked alone: [Check] compares, and tells which bytes are wrong and why.
+// checked alone: [Check] compares, and a [Mismatch] tells which bytes are wrong
+// and why. [Parser] reads patterns in the grammar of fio's verify_pattern, and
+// some of our own.
+//
+// A [Job] writes blocks that tell about themselves, and verifies them later.
+// The blocks are those of fio, byte for byte, so that either side verifies what
+// the other wrote: a [Header] with the block's place, length, type and seed, a
+// checksum, and content that the seed makes. [Options] are what fio's options
+// are, [ParseJobFile] reads its job files.
+//
+//   - [Job.Write] writes. With a journal ([Hooks.Journal]) it can be known after
+//     a crash what must be there: see [ReadJournal] and [History]. [Job.State]
+//     is fio's own state file.
+//   - [Job.Verify] replays the order of the job and knows what it wrote last to
+//     each block. It finds what no checksum can: an older block that is intact
+//     in itself.
+//   - [Job.Scan] needs nothing but the blocks: the headers of all releases are
+//     recognised, and the checksum decides where a type number has two meanings.
+//
+// Neither of the last two ever writes. A [Result] counts all bad blocks by
+// [Class] and lists them as ranges; [Hooks] get each one, with both sides, as it
+// is found. A [Cause] is a guess by rules: one bit, zeroes, data of another
+// place or moved by some bytes, an older generation, sectors of two of them,
+// and so on. The right content is made again from the seed to tell.
+//
+// What blocks of a type cannot tell without the job that wrote them:
+//
+//   - null: anything; its blocks are bare content
+//   - pattern, pattern_hdr: anything about the data, if the pattern is not given
+//   - all: that a block is an older one, except by its generation
+//     ([Options.Generation])
+//
+// meta and the sha512 of fio before 3.39 have no checksum of all data. For them
+// the content is made again and compared ([ContentAuto]); of compressible or
+// otherwise made content only the job knows.
+//
+// # How a job runs
+//
+// One goroutine owns the queue. It keeps slots in flight, and hands batches of
+// them to workers that fill or check; nothing is allocated for a block. Memory
+// is bounded whatever the size of the device, but for the map of random jobs:
+// a bit for each block.
+//
+// Adjacent blocks travel in one request of up to [Options.MaxRequest] bytes,
+// which changes nothing about the bytes; set it to 0 for requests of single
+// blocks. Requests in flight never overlap.
+//
+// # Files of a package
+//
+// pattern, literal, check, diagnose: patterns. sum, crc, xxh32: checksums.
+// header, content, tausworthe, order, blockmap, lfsr, build: blocks and their
+// order. checker, origin, blame, class, verdict: what is wrong with a block.
+// options, setting, jobfile, release: jobs. engine, job, write, replay, verify,
+// scan, probe: running them. journal, history, state, rangeset: crashes.
 package verify

@@ -88,10 +88,13 @@ func interopOptions(t *testing.T, line string) Options {
 	return o
 }
 
-func fio(t *testing.T, command, file, line, more string) {
-	args := append(strings.Fields(line+" "+more), "--name=job", "--filename="+file, "--thread", "--verify_state_save=0", "--ioengine=psync")
+func fio(t *testing.T, command, line, more string, files ...string) {
+	args := append(strings.Fields(line+" "+more), "--name=job", "--thread", "--verify_state_save=0", "--ioengine=psync")
+	for _, file := range files {
+		args = append(args, "--filename="+file)
+	}
 	cmd := exec.CommandContext(t.Context(), command, args...)
-	cmd.Dir = filepath.Dir(file)
+	cmd.Dir = filepath.Dir(files[0])
 	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "verify") && strings.Contains(string(out), "bad") {
 		t.Errorf("fio %s %s: %v\n%s", line, more, err, out)
 	}
@@ -106,7 +109,7 @@ func TestReadsFio(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			name := filepath.Join(t.TempDir(), "image")
-			fio(t, command, name, line+interopSize, "--do_verify=0")
+			fio(t, command, line+interopSize, "--do_verify=0", name)
 			f, err := os.Open(name) // not before: fio makes another file
 			if err != nil {
 				t.Fatal(err)
@@ -137,7 +140,29 @@ func TestWritesForFio(t *testing.T) {
 			if o.Loops > 1 {
 				line = strings.ReplaceAll(line, "--loops=2", "")
 			}
-			fio(t, command, f.Name(), line+interopSize, more)
+			fio(t, command, line+interopSize, more, f.Name())
 		})
+	}
+}
+
+// The files of one job take turns.
+func TestReadsFioFiles(t *testing.T) {
+	command := fioCommand(t)
+	dir := t.TempDir()
+	line := "--rw=randwrite --bs=4k --verify=md5" + interopSize
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	fio(t, command, line, "--do_verify=0", a, b)
+	o := interopOptions(t, line)
+	o.Filenames = []string{a, b}
+	for i, name := range o.Files() {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		o.File = i
+		if r := run(t, f, o, Hooks{}, (*Job).Verify); !r.Good() || r.Checked != o.Size/2 {
+			t.Errorf("%s: %+v", name, r)
+		}
 	}
 }

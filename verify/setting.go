@@ -328,11 +328,12 @@ func setPolicy(o *Options, v string) error {
 	return errors.New("known are completed and fsynced")
 }
 
+// setFilename adds to the files that were named before, as fio does.
 func setFilename(o *Options, v string) error {
 	if v == "" {
 		return errors.New("a name is missing")
 	}
-	o.Filenames = splitNames(v)
+	o.Filenames = slices.Concat(o.Filenames, splitNames(v))
 	return nil
 }
 

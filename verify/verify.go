@@ -6,9 +6,11 @@ import (
 )
 
 // Verify reads what the job wrote, in the order of writing, and checks that it
-// is what the job wrote last. It never writes.
+// is what the job wrote last. It never writes. A job that only reads, or that
+// does not say what it verifies, tells nothing about the order: it is scanned.
 func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
-	if j.l.Verify == "" {
+	reads := j.l.Direction == Read || j.l.Direction == RandRead
+	if j.l.Verify == "" || reads && !j.l.headless && j.History == nil {
 		return j.Scan(ctx, open)
 	}
 	if err := j.recognise(ctx, open); err != nil {
@@ -36,8 +38,10 @@ func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
 type verification struct {
 	*replay
 	history *History
-	// first is the number of the first write that nothing replaced.
-	first uint64
+	// pass is how many writes one pass has, if each pass replaces the one before
+	// it; issued how many were made, and first the number of the first that may
+	// still be there.
+	pass, issued, first uint64
 	// trims is how many of the marked requests were trimmed.
 	trims int64
 }
@@ -74,18 +78,35 @@ func (v *verification) skipReplaced() error {
 	if err != nil {
 		return err
 	}
-	issued := pass * uint64(l.Loops)
+	v.pass, v.issued = pass, pass*uint64(l.Loops)
+	last := v.issued // everything before it that another pass replaced is gone
 	if h := v.history; h != nil {
-		issued = h.Issued
+		v.issued = h.Issued
+		last = h.Issued
 		if len(h.unsure) > 0 {
-			// What a write that is not sure replaced may still be there.
-			issued = min(issued, h.unsure[0][0]+1)
+			last = min(last, h.unsure[0][0]+1)
 		}
 	}
-	if issued > pass {
-		v.first = issued - pass
+	if last > pass {
+		v.first = last - pass
 	}
 	return nil
+}
+
+// replaced reports whether a later pass wrote over r, for sure.
+func (v *verification) replaced(r *request) bool {
+	if r.number < v.first {
+		return true
+	}
+	if v.pass == 0 {
+		return false
+	}
+	for n := r.number + v.pass; n < v.issued; n += v.pass {
+		if v.history.of(&request{number: n, off: r.off}) == sure {
+			return true
+		}
+	}
+	return false
 }
 
 // trimsOf replays how many marked requests were trimmed.
@@ -117,7 +138,7 @@ func (v *verification) next(s *slot) bool {
 
 // kind says how to verify a request, and marks those that may not be there.
 func (v *verification) kind(r *request) (slotKind, bool) {
-	if r.read || r.number < v.first {
+	if r.read || v.replaced(r) {
 		return 0, false
 	}
 	standing := v.history.of(r)
