@@ -88,7 +88,7 @@ func TestLongWrites(t *testing.T) {
 	s := newShell(t, "native", func(c *session.Config) { c.Stdin = pipe })
 	got := s.dialogue(t, "open -o driver=raw "+name,
 		"write -q -P random:5 1 30M", "read -q -P random:5 1 30M", "write -q -s "+source+" 100 20M", "write -q -s - 32M",
-		"write -q -z 40M..60M", "discard -q 50M 14M", "write -q -P 1 60M 5M", "write -qf -P 7 0 64M", "read -q -P 7", "write -q -s "+source+" 3 20M")
+		"write -q -zu 40M..60M", "discard -q 50M 14M", "write -q -P 1 60M 5M", "write -qf -P 7 0 64M", "read -q -P 7", "write -q -s "+source+" 3 20M")
 	if want := "!qemu-io: write failed: Input/output error\n!  the image ends at 67108864 (64 MiB); at 62914560 there are 4194304 bytes left\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -172,7 +172,7 @@ func TestProgress(t *testing.T) {
 			}
 		}
 	})
-	s.dialogue(t, "open -o driver=raw "+name, "read -q -P 1 0 20M", "iszero", "sum", "compare disk", "write -q -P 1 0 20M", "write -q -z 0 80M")
+	s.dialogue(t, "open -o driver=raw "+name, "read -q -P 1 0 20M", "iszero", "sum", "compare disk", "write -q -P 1 0 20M", "write -q -zu 0 80M")
 	if len(all) != 6 {
 		t.Fatalf("%d works", len(all))
 	}
