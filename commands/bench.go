@@ -130,11 +130,13 @@ func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode st
 	if result != nil && result.Requests > 0 {
 		s.Emit(loadEvent(r, mode, b, result))
 	}
-	done := int64(0)
-	if result != nil {
-		done = result.Requests * int64(b.Block)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return event.Fail(event.Interrupted{Err: context.Cause(ctx)})
 	}
-	return stopped(ctx, "bench", r, done, err)
+	return event.Fail(event.Failed{Op: "bench", Err: err})
 }
 
 func loadEvent(at event.Range, mode string, b *load.Job, r *load.Result) event.Load {

@@ -1,0 +1,4 @@
+package commands
+
+// ReadOnly is readOnly for tests.
+var ReadOnly = readOnly
