@@ -19,8 +19,8 @@ var find = session.Command{
 	Args:  "(--hex bytes | --text text) [--max n] [off [len]]",
 	Short: "looks for bytes and shows where they are",
 	Long: ` Example:
- find --hex 55aa       shows every place with these two bytes
- find --text EFI 0..1M looks for three letters in the first MiB
+ find --hex 55aa        shows every place with these two bytes
+ find --text EFI 0..1M  looks for three letters in the first MiB
 
  Matches do not overlap. It fails if there are none.
 `,

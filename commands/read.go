@@ -18,10 +18,10 @@ var read = session.Command{
 	Args:  "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--fold] [-o file] [off [len]]",
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
- read -v 4k 64         shows 64 bytes from offset 4096
- read -v               shows the first 512 bytes, then each time the next
- read -P 0xcd 0 1M     checks that the first MiB holds nothing but 0xcd
- read -o boot.bin ..1M saves the first MiB
+ read -v 4k 64          shows 64 bytes from offset 4096
+ read -v                shows the first 512 bytes, then each time the next
+ read -P 0xcd 0 1M      checks that the first MiB holds nothing but 0xcd
+ read -o boot.bin ..1M  saves the first MiB
 
  With -P and -o a range that is not given is all of the image.
 `,

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,5 +37,60 @@ func TestHelpList(t *testing.T) {
 		if all := strings.Join(list(asQemuIO), "\n"); strings.Contains(all, topic.Short) {
 			t.Errorf("qemu-io knows the topic %s", topic.Name)
 		}
+	}
+}
+
+// examples are the calls among the example lines of a help text.
+func examples(text string, isCommand func(name string) bool) []string {
+	var calls []string
+	for line := range strings.Lines(text) {
+		if line == "\n" {
+			break
+		}
+		call, _, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if name, _, _ := strings.Cut(call, " "); isCommand(name) {
+			calls = append(calls, call)
+		}
+	}
+	return calls
+}
+
+// misused are the kinds of complaints about what was typed.
+var misused = regexp.MustCompile(`"kind":"(usage|unknown_command|bad_count|bad_number|bad_value|conflict|unaligned|too_long)"`)
+
+// TestExamples types the examples of all help texts. They need not succeed, but they must be understood.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	m, err := manual.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	isCommand := func(name string) bool {
+		row := m.Table.Find(name)
+		return row != nil && row.Name == name
+	}
+	try := func(of, text string, least int) {
+		calls := examples(text, isCommand)
+		if len(calls) < least {
+			t.Errorf("%s: no example", of)
+		}
+		for _, call := range calls {
+			t.Run(call, func(t *testing.T) {
+				t.Parallel()
+				got, err := asBlksh.run(run{dir: workDir(t, "raw.img"), args: []string{"--json", "-f", "raw", "-c", call, "raw.img"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if wrong := misused.FindString(got.stdout); wrong != "" || got.status == hangs {
+					t.Errorf("%s: %s", got.status, got.stdout)
+				}
+			})
+		}
+	}
+	for _, row := range m.Table.Rows() {
+		try(row.Name, row.Long, 1)
+	}
+	for _, topic := range m.Topics {
+		try(topic.Name, topic.Text, 0)
 	}
 }
