@@ -283,7 +283,7 @@ func TestJobFile(t *testing.T) {
 	if last := list[len(list)-1]; last.Kind != "verdict" || last.Job != "other" {
 		t.Errorf("the jobs behind a bad one: %+v", list)
 	}
-	if list = o.must(5, "verify_job "+dir); list[0].Kind != "file_error" {
+	if list = o.must(5, "verify_job "+file+"s"); list[0].Kind != "file_error" {
 		t.Errorf("%+v", list)
 	}
 }

@@ -71,7 +71,7 @@ func (j *jobFile) load(f *session.Flags) error {
 	defer file.Close()
 	jobs, notes, err := verify.ParseJobFile(file, j.options)
 	if err != nil {
-		return event.Fail(event.FileError{Name: j.name, Err: err})
+		return event.Fail(event.BadValue{Message: j.name + ": " + err.Error()})
 	}
 	j.notes = notes
 	for _, o := range jobs {

@@ -154,6 +154,7 @@ var changing = []struct {
 	with string
 }{
 	{regexp.MustCompile(`"elapsed_ns":\d+`), `"elapsed_ns":0`},
+	{regexp.MustCompile(`( in )[0-9.hmnsµ]+, [0-9.]+ [KMGT]iB/s`), `${1}<TIME>, <RATE>/s`},
 	{regexp.MustCompile(`"pid":\d+`), `"pid":1`},
 	{regexp.MustCompile(`\(pid \d+\)`), `(pid 1)`},
 	{regexp.MustCompile(`go1\.[\w.-]+`), `go1`},

@@ -146,7 +146,7 @@ func causeWords(e event.BadRange) string {
 		said = append(said, "what belongs at "+placeWords(e.Off+c.Delta))
 	case verify.Zeroed:
 	case verify.Filled, verify.Shifted, verify.Leftover:
-		said = append(said, c.String())
+		said = append(said, strings.TrimPrefix(c.String(), c.Class.String()+" "))
 	case verify.Stale:
 		said = append(said, staleWords(b, c))
 	}
