@@ -89,6 +89,9 @@ func (c *codec) unzstd(out, packed []byte) error {
 // compress appends plain, packed, to out[:0]. It returns nil if the result would not be shorter.
 func (c *codec) compress(how compression, out, plain []byte) ([]byte, error) {
 	limit := len(plain) - 1
+	if isRun(plain) {
+		return packRun(how, out[:0], plain[0], len(plain)), nil
+	}
 	if how == compressZstd {
 		c.zstdOnce.Do(func() {
 			c.zstdWriter, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
