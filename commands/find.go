@@ -131,7 +131,7 @@ func (h *hunt) match(l looking, off int64) error {
 	h.matches++
 	h.free = off + min(int64(len(h.needle)), math.MaxInt64-off)
 	if h.matches >= h.most {
-		return enough
+		return errEnough
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (c scope) zero(
 	}, func(part *places) error {
 		found.join(part)
 		if first && found.Count > 0 {
-			return enough
+			return errEnough
 		}
 		return nil
 	})

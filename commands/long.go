@@ -71,14 +71,14 @@ func gather[R any](
 	return stopped(ctx, op, event.Range(c), done, err)
 }
 
-// enough ends a scan that need not go on.
-var enough = errors.New("enough")
+// errEnough ends a scan that need not go on.
+var errEnough = errors.New("errEnough")
 
 // stopped is the outcome of a long command that failed with err, after done bytes of its range.
 func stopped(ctx context.Context, op string, r event.Range, done int64, err error) error {
 	var told *event.Failure
 	switch {
-	case err == nil || err == enough:
+	case err == nil || err == errEnough:
 		return nil
 	case ctx.Err() != nil:
 		return event.Fail(event.Interrupted{Op: op, Range: r, Done: done, Err: context.Cause(ctx)})
