@@ -11,7 +11,8 @@ import (
 
 // Hooks are what a job tells while it runs, and what it keeps. All may be nil.
 type Hooks struct {
-	// Bad gets each bad block when it is found, one at a time, on any goroutine.
+	// Bad gets each bad block when it is found, and each unfaithful one, one at a
+	// time, on any goroutine.
 	Bad func(*Bad)
 	// Progress gets the bytes that are done and all of them, now and then, on
 	// the goroutine that runs the job.

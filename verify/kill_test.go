@@ -65,7 +65,7 @@ func (q *tellingQueue) Write(slot int, off int64, n int) {
 // A writer that is killed at any point leaves what its journal says: all that
 // was acknowledged, since the machine lives on.
 func TestKill(t *testing.T) {
-	rounds := 5
+	rounds := 3
 	if os.Getenv("BLKSH_TIER") == "2" {
 		rounds = 200
 	}

@@ -180,6 +180,8 @@ type layout struct {
 	// files is how many files the job has, and part the size of each.
 	files int
 	part  int64
+	// spanned says that requests of several blocks were seen in a scan.
+	spanned bool
 	// interval is the length of a block with one header; 0: that of the request.
 	interval int
 }

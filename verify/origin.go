@@ -57,7 +57,7 @@ func (c *checker) spans(p []byte, pos int64, seed uint64, data int, x *expectati
 	if c.spanSeed == seed && c.spanOff < pos && pos-c.spanOff <= maxSpan {
 		add(c.spanOff)
 	}
-	for back := int64(len(p)); f.shift == 0 && back <= min(pos, maxSpan); back += int64(len(p)) {
+	for back := int64(len(p)); c.l.spanned && f.shift == 0 && back <= min(pos, maxSpan); back += int64(len(p)) {
 		if f.seeded(p, data, back, seed) {
 			add(pos - back)
 			break

@@ -120,11 +120,12 @@ func (s *shape) sample(p []byte, off int64, longest uint32) {
 	}
 }
 
-// conclude finds the length of blocks: that of most headers if all lengths are
-// multiples of one.
+// conclude finds the length of blocks: that of most headers. If too many are
+// different, all lengths have to be read from the headers.
 func (s *shape) conclude(l *layout) {
 	count := map[uint32]int{}
-	for _, h := range s.headers {
+	for i, h := range s.headers {
+		l.spanned = l.spanned || i > 0 && h.Seed != 0 && h.Seed == s.headers[i-1].Seed
 		count[h.Len]++
 		s.longest = max(s.longest, int(h.Len))
 		s.long = s.long || h.Long

@@ -25,7 +25,7 @@ func TestScanShapes(t *testing.T) {
 		{"larger than a request", func(o *Options) { o.MinBlock, o.MaxRequest = 1<<20, 64<<10 }},
 		{"odd", func(o *Options) { o.MinBlock = 1000 }},
 		{"interval", func(o *Options) { o.Interval = 512 }},
-		{"odd interval", func(o *Options) { o.MinBlock, o.Interval, o.Size = 1000, 250, 3000000 }},
+		{"odd interval", func(o *Options) { o.MinBlock, o.Interval, o.Size = 1000, 250, 2000000 }},
 		{"moved header", func(o *Options) { o.HeaderOffset = 700 }},
 		{"range", func(o *Options) { o.MinBlock, o.MaxBlock = 1024, 16384 }},
 		{"unaligned", func(o *Options) { o.MinBlock, o.MaxBlock, o.BSUnaligned = 1000, 20000, true }},
@@ -35,7 +35,7 @@ func TestScanShapes(t *testing.T) {
 		{"fio 3.33", func(o *Options) { o.Fio, o.Verify = Fio333, "sha512" }},
 	} {
 		o := DefaultOptions()
-		o.Verify, o.Size = "sha3-256", 4<<20
+		o.Verify, o.Size = "sha3-256", 2<<20
 		c.set(&o)
 		if o.Fio == Fio22 {
 			o.Verify = "xxhash"

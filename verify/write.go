@@ -24,6 +24,9 @@ type writing struct {
 // Write writes the blocks of the job. If it is cancelled, Result.Position is
 // where Job.From may go on.
 func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
+	if j.l.Fio == FioAny {
+		return j.outcome(errors.New("writing needs to know which fio's blocks are meant"))
+	}
 	j.state = Progress{Phase: "write", Total: j.total()}
 	err := j.with(ctx, open, j.slotSize(), func(e *engine) error {
 		w, err := j.newWriting(e)
