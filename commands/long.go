@@ -72,7 +72,7 @@ func gather[R any](
 }
 
 // errEnough ends a scan that need not go on.
-var errEnough = errors.New("errEnough")
+var errEnough = errors.New("enough")
 
 // stopped is the outcome of a long command that failed with err, after done bytes of its range.
 func stopped(ctx context.Context, op string, r event.Range, done int64, err error) error {
