@@ -86,6 +86,7 @@ func completions(t *testing.T, shell string, ask func(line string) *exec.Cmd) {
 		{"blksh disk.img read --pat", "--pattern", "--read-only --path"},
 		{"blksh disk.img help si", "sigraise sizes", "read"},
 		{"blksh disk.img open -t un", "unsafe", "none"},
+		{"blksh disk.img read --style ", "qemu xxd c", "read or"},
 		{"blksh disk.img source docs_t", "docs_test.go", "read"},
 	} {
 		out, err := ask(tt.line).CombinedOutput()

@@ -3,10 +3,12 @@ package manual
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
 )
 
 // Completions are the scripts that complete words of blksh in other shells, by the names of those.
@@ -16,9 +18,6 @@ func (m *Manual) Completions() map[string][]byte {
 
 // origin is the first line of every script.
 const origin = "# Completion for blksh(1), computed from its table of commands.\n"
-
-// Shells are the shells that there are completions for.
-func Shells() []string { return []string{"bash", "fish", "zsh"} }
 
 // candidates is what may be given as a value or an operand.
 type candidates struct {
@@ -31,26 +30,34 @@ func (m *Manual) values(o session.Option) candidates {
 	switch o.Long {
 	case "format", "backing-format":
 		return candidates{words: m.formats()}
-	case "cache":
-		return candidates{words: []string{"none", "writeback", "writethrough", "directsync", "unsafe"}}
-	case "aio":
-		return candidates{words: []string{"threads", "native", "io_uring"}}
-	case "discard":
-		return candidates{words: []string{"ignore", "unmap"}}
-	case "preallocation":
-		return candidates{words: []string{"off", "metadata", "falloc", "full"}}
 	case "cmd":
 		return candidates{words: m.commands()}
-	case "completion":
-		return candidates{words: Shells()}
 	case "dialect":
 		var names []string
 		for _, d := range dialect.All() {
 			names = append(names, d.Name)
 		}
 		return candidates{words: names}
+	case "type":
+		return candidates{words: verify.Types()}
 	}
-	return candidates{files: o.Value == "FILE"}
+	if o.Value == "FILE" || o.Value == "DIR" {
+		return candidates{files: true}
+	}
+	return candidates{words: listed(o.Help)}
+}
+
+// listed are the words that a help ends in, as in "how bytes are shown: qemu, xxd or c".
+func listed(help string) []string {
+	_, list, ok := strings.Cut(help, ": ")
+	if !ok {
+		list = help
+	}
+	words := strings.Split(strings.ReplaceAll(list, " or ", ", "), ", ")
+	if len(words) < 2 || slices.ContainsFunc(words, func(w string) bool { return strings.ContainsAny(w, " ;") }) {
+		return nil
+	}
+	return words
 }
 
 // operands is what the operands of a command may be, as far as that is known.
@@ -62,7 +69,7 @@ func (m *Manual) operands(row *session.Row) candidates {
 			words = append(words, topic.Name)
 		}
 		return candidates{words: words}
-	case "open", "create", "source", "compare":
+	case "open", "create", "source", "compare", "verify_job":
 		return candidates{files: true}
 	}
 	return candidates{}

@@ -8,7 +8,7 @@ _blksh_value() {
 	-f | --format) flags= words='qcow2 raw' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
-	-d | --discard) flags= words='ignore unmap' files= ;;
+	-d | --discard) flags= words='unmap ignore' files= ;;
 	-T | --trace) flags= words='' files= ;;
 	--script) flags= words='' files=yes ;;
 	--dialect) flags= words='native qemu qemu-7.2 qemu-2.4' files= ;;
@@ -143,7 +143,7 @@ _blksh_operands() {
 	-o | --output) flags= words='' files=yes ;;
 	-P | --pattern) flags= words='' files= ;;
 	-s | --start) flags= words='' files= ;;
-	--style) flags= words='' files= ;;
+	--style) flags= words='qemu xxd c' files= ;;
 		esac
 		;;
 	readv)
@@ -177,7 +177,7 @@ _blksh_operands() {
 	sum)
 		flags='-a --algorithm' words='' files=
 		case $prev in
-	-a | --algorithm) flags= words='' files= ;;
+	-a | --algorithm) flags= words='sha256 sha512 sha1 md5 crc32 crc32c' files= ;;
 		esac
 		;;
 	truncate | t)
@@ -190,10 +190,10 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	verify_job)
-		flags='--all --dump --fio --read --resume --section --write' words='' files=
+		flags='--all --dump --fio --read --resume --section --write' words='' files=yes
 		case $prev in
-	--dump) flags= words='' files= ;;
-	--fio) flags= words='' files= ;;
+	--dump) flags= words='' files=yes ;;
+	--fio) flags= words='2.2 3.33 3.42' files= ;;
 	--resume) flags= words='' files= ;;
 	--section) flags= words='' files= ;;
 		esac
@@ -205,9 +205,9 @@ _blksh_operands() {
 	-d | --depth) flags= words='' files= ;;
 	-o | --option) flags= words='' files= ;;
 	-P | --pattern) flags= words='' files= ;;
-	-t | --type) flags= words='' files= ;;
-	--dump) flags= words='' files= ;;
-	--fio) flags= words='' files= ;;
+	-t | --type) flags= words='any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' files= ;;
+	--dump) flags= words='' files=yes ;;
+	--fio) flags= words='2.2 3.33 3.42' files= ;;
 	--generation) flags= words='' files= ;;
 	--header-offset) flags= words='' files= ;;
 	--interval) flags= words='' files= ;;
@@ -226,9 +226,9 @@ _blksh_operands() {
 	-d | --depth) flags= words='' files= ;;
 	-o | --option) flags= words='' files= ;;
 	-P | --pattern) flags= words='' files= ;;
-	-t | --type) flags= words='' files= ;;
-	--dump) flags= words='' files= ;;
-	--fio) flags= words='' files= ;;
+	-t | --type) flags= words='any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' files= ;;
+	--dump) flags= words='' files=yes ;;
+	--fio) flags= words='2.2 3.33 3.42' files= ;;
 	--generation) flags= words='' files= ;;
 	--header-offset) flags= words='' files= ;;
 	--interval) flags= words='' files= ;;

@@ -45,7 +45,7 @@ complete -c blksh -n 'not __blksh_in' -s m -l misalign -d 'use buffers that begi
 complete -c blksh -n 'not __blksh_in' -s k -l native-aio -d 'as -i native'
 complete -c blksh -n 'not __blksh_in' -s i -l aio -x -a 'threads native io_uring' -d 'how requests are made: threads, native, io_uring'
 complete -c blksh -n 'not __blksh_in' -s t -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'none, writeback, writethrough, directsync, unsafe'
-complete -c blksh -n 'not __blksh_in' -s d -l discard -x -a 'ignore unmap' -d 'whether discards are passed on: unmap, ignore'
+complete -c blksh -n 'not __blksh_in' -s d -l discard -x -a 'unmap ignore' -d 'whether discards are passed on: unmap, ignore'
 complete -c blksh -n 'not __blksh_in' -s T -l trace -x -d '[[enable=]PATTERN][,events=FILE][,file=FILE]'
 complete -c blksh -n 'not __blksh_in' -s U -l force-share -d 'share the image with programs that write it'
 complete -c blksh -n 'not __blksh_in' -s h -l help -d 'show this and leave'
@@ -240,7 +240,7 @@ complete -c blksh -n '__blksh_in read r' -s s -l start -x -d 'with -P: start che
 complete -c blksh -n '__blksh_in read r' -s v -l verbose -d 'show the bytes'
 complete -c blksh -n '__blksh_in read r' -l all -d 'with -P: list all ranges that are wrong'
 complete -c blksh -n '__blksh_in read r' -l fold -d 'show lines that repeat the one before as a single *'
-complete -c blksh -n '__blksh_in read r' -l style -x -d 'how bytes are shown: qemu, xxd or c'
+complete -c blksh -n '__blksh_in read r' -l style -x -a 'qemu xxd c' -d 'how bytes are shown: qemu, xxd or c'
 
 complete -c blksh -n '__blksh_in readv' -f
 complete -c blksh -n '__blksh_in readv' -s C -l csv -d 'report as comma separated values'
@@ -267,17 +267,17 @@ complete -c blksh -n '__blksh_in sleep' -f
 complete -c blksh -n '__blksh_in source' -r -F
 
 complete -c blksh -n '__blksh_in sum' -f
-complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -d 'which checksum: sha256, sha512, sha1, md5, crc32 or crc32c'
+complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha1 md5 crc32 crc32c' -d 'which checksum: sha256, sha512, sha1, md5, crc32 or crc32c'
 
 complete -c blksh -n '__blksh_in truncate t' -f
 complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added: off, metadata, falloc or full'
 
 complete -c blksh -n '__blksh_in use' -f
 
-complete -c blksh -n '__blksh_in verify_job' -f
+complete -c blksh -n '__blksh_in verify_job' -r -F
 complete -c blksh -n '__blksh_in verify_job' -l all -d 'list all ranges of bad blocks'
-complete -c blksh -n '__blksh_in verify_job' -l dump -x -d 'put bad blocks there, what they should be, the difference'
-complete -c blksh -n '__blksh_in verify_job' -l fio -x -d 'which fio makes such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_job' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
+complete -c blksh -n '__blksh_in verify_job' -l fio -x -a '2.2 3.33 3.42' -d 'which fio makes such blocks: 2.2, 3.33 or 3.42'
 complete -c blksh -n '__blksh_in verify_job' -l read -d 'only verify; nothing is written'
 complete -c blksh -n '__blksh_in verify_job' -l resume -x -d 'go on where the only job was stopped in that phase'
 complete -c blksh -n '__blksh_in verify_job' -l section -x -d 'only the jobs of this name'
@@ -288,14 +288,14 @@ complete -c blksh -n '__blksh_in verify_read' -s b -l block -x -d 'size of block
 complete -c blksh -n '__blksh_in verify_read' -s d -l depth -x -d 'requests under way'
 complete -c blksh -n '__blksh_in verify_read' -s o -l option -x -d 'any other option of a fio job, such as norandommap=1'
 complete -c blksh -n '__blksh_in verify_read' -s P -l pattern -x -d 'content of blocks, in place of random data'
-complete -c blksh -n '__blksh_in verify_read' -s t -l type -x -d 'the checksum of blocks, such as crc32c or sha256'
+complete -c blksh -n '__blksh_in verify_read' -s t -l type -x -a 'any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' -d 'the checksum of blocks, such as crc32c or sha256'
 complete -c blksh -n '__blksh_in verify_read' -l acknowledged -d 'with --journal: writes count that no flush followed'
 complete -c blksh -n '__blksh_in verify_read' -l all -d 'list all ranges of bad blocks'
 complete -c blksh -n '__blksh_in verify_read' -l content -d 'make the content of all blocks again and compare it'
-complete -c blksh -n '__blksh_in verify_read' -l dump -x -d 'put bad blocks there, what they should be, the difference'
+complete -c blksh -n '__blksh_in verify_read' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
 complete -c blksh -n '__blksh_in verify_read' -l exact -d 'they must be those of the very job that the flags tell'
 complete -c blksh -n '__blksh_in verify_read' -l fatal -d 'stop at the first bad block'
-complete -c blksh -n '__blksh_in verify_read' -l fio -x -d 'which fio has such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_read' -l fio -x -a '2.2 3.33 3.42' -d 'which fio has such blocks: 2.2, 3.33 or 3.42'
 complete -c blksh -n '__blksh_in verify_read' -l generation -x -d 'a number in each header that tells old blocks from new'
 complete -c blksh -n '__blksh_in verify_read' -l header-offset -x -d 'where in its block the header lies; usually 0'
 complete -c blksh -n '__blksh_in verify_read' -l holes -d 'blocks of zeroes were never written and are fine'
@@ -312,11 +312,11 @@ complete -c blksh -n '__blksh_in verify_write' -s b -l block -x -d 'size of bloc
 complete -c blksh -n '__blksh_in verify_write' -s d -l depth -x -d 'requests under way'
 complete -c blksh -n '__blksh_in verify_write' -s o -l option -x -d 'any other option of a fio job, such as norandommap=1'
 complete -c blksh -n '__blksh_in verify_write' -s P -l pattern -x -d 'content of blocks, in place of random data'
-complete -c blksh -n '__blksh_in verify_write' -s t -l type -x -d 'the checksum of blocks, such as crc32c or sha256'
+complete -c blksh -n '__blksh_in verify_write' -s t -l type -x -a 'any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' -d 'the checksum of blocks, such as crc32c or sha256'
 complete -c blksh -n '__blksh_in verify_write' -l all -d 'list all ranges of bad blocks'
 complete -c blksh -n '__blksh_in verify_write' -l check -d 'read everything back afterwards, as verify_read does'
-complete -c blksh -n '__blksh_in verify_write' -l dump -x -d 'put bad blocks there, what they should be, the difference'
-complete -c blksh -n '__blksh_in verify_write' -l fio -x -d 'which fio has such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_write' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
+complete -c blksh -n '__blksh_in verify_write' -l fio -x -a '2.2 3.33 3.42' -d 'which fio has such blocks: 2.2, 3.33 or 3.42'
 complete -c blksh -n '__blksh_in verify_write' -l generation -x -d 'a number in each header that tells old blocks from new'
 complete -c blksh -n '__blksh_in verify_write' -l header-offset -x -d 'where in its block the header lies; usually 0'
 complete -c blksh -n '__blksh_in verify_write' -l interval -x -d 'one header each so many bytes, and not one a block'
