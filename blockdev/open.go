@@ -205,9 +205,6 @@ func (t *tree) copyOnRead(ctx context.Context, n *treeNode) (*treeNode, error) {
 type spec struct {
 	name     string
 	options  *Options
-	parent   *treeNode
-	key      string
-	role     Role
 	protocol bool // look for a protocol, never probe
 	depth    int
 }
