@@ -107,6 +107,9 @@ func TestMismatchJSON(t *testing.T) {
 }
 
 func TestCheckAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	for _, pat := range patterns() {
 		p := fill(pat, 1<<16, 5)
 		if n := testing.AllocsPerRun(10, func() { Check(pat, p, 5) }); n >= 1 {
