@@ -27,6 +27,8 @@ type Driver struct {
 	// such a name, prefix included, into options.
 	Schemes   []string
 	ParseName func(name string, o *Options) error
+	// Scratch: a protocol whose contents begin with being opened, so that there is no format to guess.
+	Scratch bool
 	// Probe scores the first bytes of a file from 0 (not mine) to 100, as QEMU's drivers do. It may also look at the name.
 	Probe func(head []byte, name string) int
 	// ProbePath scores a path for protocols that are chosen by the kind of a file (host_device). Others leave it nil.

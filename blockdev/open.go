@@ -403,6 +403,12 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 	if n.driver != nil {
 		return false, nil
 	}
+	if file.driver.Scratch {
+		if n.driver = t.driver("raw"); n.driver != nil {
+			n.options.Set("driver", n.driver.Name)
+			return false, nil
+		}
+	}
 	if n.driver, err = t.guess(ctx, file); err != nil {
 		return false, err
 	}

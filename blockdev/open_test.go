@@ -278,3 +278,19 @@ func TestOpenRefusesPartOfABlock(t *testing.T) {
 		t.Errorf("truncate beyond the largest size: %v", err)
 	}
 }
+
+// A scratch disk has no format to guess, and so no warning about it.
+func TestScratchIsRaw(t *testing.T) {
+	cfg := testConfig(t, map[string]*ram{"x": ramFile("Lbase\n")})
+	for i := range cfg.Drivers {
+		cfg.Drivers[i].Scratch = cfg.Drivers[i].Name == "ram"
+	}
+	cfg.Notify = func(n Notice) { t.Errorf("notice %v", n) }
+	d, err := Open(t.Context(), "ram:x", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Info().Driver; got != "raw" {
+		t.Errorf("driver %s", got)
+	}
+}

@@ -25,6 +25,7 @@ var Driver = blockdev.Driver{
 	Keys: []blockdev.Key{
 		{Name: "size", Type: blockdev.Size, Help: "length of the disk in bytes"},
 	},
+	Scratch:   true,
 	Schemes:   []string{"mem"},
 	ParseName: parseName,
 	Open:      open,
