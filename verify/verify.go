@@ -58,6 +58,9 @@ func (j *Job) newVerification() (*verification, error) {
 	if err := j.History.locate(j.l); err != nil {
 		return nil, err
 	}
+	if j.History != nil {
+		v.until = j.History.Issued // a job without an end has no more requests to look at
+	}
 	if j.l.TrimPercent > 0 {
 		if v.trims, err = j.trimsOf(); err != nil {
 			return nil, err
