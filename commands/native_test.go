@@ -193,3 +193,21 @@ func TestLocksAreGone(t *testing.T) {
 		}
 	}
 }
+
+// TestStandstillOfLongCommands: one of several requests stands at a breakpoint, and nobody will let it go.
+func TestStandstillOfLongCommands(t *testing.T) {
+	name := raw(t, 40<<20)
+	for _, test := range []struct{ event, line, want string }{
+		{"read_aio", "read -P 1 0 40M", "read failed"},
+		{"read_aio", "sum", "sum failed"},
+		{"pwritev", "write -q 0 40M", "write failed"},
+	} {
+		s := newShell(t, "native")
+		s.dialogue(t, "open -o driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename="+name, "break "+test.event+" A")
+		want := "blkdebug: Suspended request 'A'\n!qemu-io: " + test.want + ": Resource deadlock avoided\n"
+		if got := s.dialogue(t, test.line); got != want {
+			t.Errorf("%s: %q, want %q", test.line, got, want)
+		}
+		s.Finish(context.Background())
+	}
+}

@@ -29,7 +29,6 @@ func Scan[R any](
 		return 0, err
 	}
 	s := &scan[R]{look: look, merge: merge, plan: plan{dev: d, at: off, end: off + n, unit: partSize, whole: whole, coarse: true}}
-	s.turn.L = &s.mu
 	err = blockdev.Fan(ctx, min(runtime.GOMAXPROCS(0), mostScanners), func(ctx context.Context, _ int) (err error) {
 		r := newReader(ctx, d, partDepth)
 		defer r.closeInto(&err)
@@ -52,7 +51,7 @@ type scan[R any] struct {
 	plan   plan
 	taken  int // parts that somebody works on or has worked on
 	merged int // those that are done with
-	turn   sync.Cond
+	turns  blockdev.Waiters
 	done   int64
 	err    error // of the first part that failed
 }
@@ -70,7 +69,9 @@ func (s *scan[R]) part(ctx context.Context, r *Reader) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.merged != number {
-		s.turn.Wait()
+		if s.turns.Wait(ctx, &s.mu) != nil {
+			ctx = context.WithoutCancel(ctx) // the parts before end soon, too
+		}
 	}
 	if s.err == nil {
 		if s.err = err; err == nil {
@@ -79,7 +80,7 @@ func (s *scan[R]) part(ctx context.Context, r *Reader) bool {
 		}
 	}
 	s.merged++
-	s.turn.Broadcast()
+	s.turns.WakeAll()
 	return s.err == nil
 }
 
