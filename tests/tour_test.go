@@ -11,7 +11,7 @@ import (
 )
 
 // tourReport is the part of a report that depends on the machine.
-var tourReport = regexp.MustCompile(`(?m)( ops; ).* sec \(.*\)$`)
+var tourReport = regexp.MustCompile(`(?m)( ops; | in )\S+(?: sec \(.*\)|, \S+ \S+/s)$`)
 
 // A step is a command of the tour and what it prints, both streams together.
 type step struct {
