@@ -41,6 +41,7 @@ var layers = []struct {
 	{"blockdev/internal/...", []string{"blockdev", "blockdev/internal/..."}},
 	{"blockdev/*", []string{"blockdev", "blockdev/internal/..."}},
 	{"tests", nil},
+	{"tests/bench", nil},
 }
 
 // TestLayers holds every import of the house against the table.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -165,5 +168,31 @@ func TestEnds(t *testing.T) {
 	j.Open = opener(d)
 	if _, err := Run(context.Background(), j); !errors.Is(err, syscall.EIO) {
 		t.Errorf("beyond the end: %v", err)
+	}
+}
+
+// BenchmarkRandRead is what a request takes besides its system calls.
+func BenchmarkRandRead(b *testing.B) {
+	name := filepath.Join(b.TempDir(), "disk")
+	if err := os.WriteFile(name, make([]byte, 64<<20), 0o666); err != nil {
+		b.Fatal(err)
+	}
+	o := &blockdev.Options{}
+	o.Set("driver", "raw")
+	o.Set("file.driver", "file")
+	o.Set("file.filename", name)
+	o.Set("file.aio", "io_uring")
+	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: drivers.All(), Options: o})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	for _, depth := range []int{1, 32, 128} {
+		b.Run(strconv.Itoa(depth), func(b *testing.B) {
+			j := Job{Random: true, Len: 64 << 20, Block: 4096, Depth: depth, Requests: int64(b.N), Open: opener(d), Now: time.Now}
+			if _, err := Run(context.Background(), j); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }

@@ -1,0 +1,110 @@
+// Command bench measures the shell against fio and prints tables in Markdown.
+//
+//	go run ./tests/bench                 both tables, as the README has them
+//	go run ./tests/bench -rounds 3 -size 256 -types crc32c,sha256
+//
+// Every figure is the median of some rounds, in which the two programs take turns, so that what else the machine does meets both. Programs run
+// on one processor. Blocks that tell whether they are intact lie in a file in memory, and what counts is processor time, user and system,
+// of the whole process. Loads are measured by requests a second, on a file in the page cache and, with O_DIRECT, on a disk.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// bench is what all measurements share.
+type bench struct {
+	blksh, fio string // the programs
+	dir        string // in memory
+	disk       string // a directory on a disk
+	rounds     int
+	size       int64 // bytes of the file
+	cpu        string
+	seconds    int // of a load
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	b := &bench{}
+	flag.IntVar(&b.rounds, "rounds", 7, "how often each figure is measured")
+	flag.StringVar(&b.cpu, "cpu", "0", "the processor that programs run on")
+	flag.StringVar(&b.dir, "memory", "/dev/shm", "a directory in memory")
+	flag.StringVar(&b.disk, "disk", os.TempDir(), "a directory on a disk, for O_DIRECT")
+	flag.IntVar(&b.seconds, "seconds", 3, "how long a load lasts")
+	size := flag.Int64("size", 1024, "MiB of the file")
+	types := flag.String("types", "crc32c,crc32,crc64,crc16,crc7,xxhash,md5,sha1,sha256,sha512", "checksums to measure")
+	blocks := flag.String("blocks", "4k,1m", "block sizes to measure")
+	depths := flag.String("depths", "1,32,128", "depths of loads to measure")
+	only := flag.String("only", "", "verify or load: only that table")
+	flag.Parse()
+	b.size = *size << 20
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	defer os.RemoveAll(b.disk)
+	b.describe()
+	if *only != "load" {
+		if err := b.verification(split(*types), split(*blocks)); err != nil {
+			return err
+		}
+	}
+	if *only != "verify" {
+		return b.loads(split(*depths))
+	}
+	return nil
+}
+
+func split(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+}
+
+// prepare finds fio, builds the shell, and makes directories of its own.
+func (b *bench) prepare() (err error) {
+	if b.fio, err = exec.LookPath("fio"); err != nil {
+		return fmt.Errorf("%w: it is in the Debian package fio", err)
+	}
+	if b.dir, err = os.MkdirTemp(b.dir, "blksh-bench."); err != nil {
+		return err
+	}
+	if b.disk, err = os.MkdirTemp(b.disk, "blksh-bench."); err != nil {
+		return err
+	}
+	b.blksh = filepath.Join(b.disk, "blksh")
+	if out, err := exec.Command("go", "build", "-o", b.blksh, "./cmd/blksh").CombinedOutput(); err != nil {
+		return fmt.Errorf("go build ./cmd/blksh: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// describe says what was measured on.
+func (b *bench) describe() {
+	model := "unknown processor"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	load, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(load), " ")
+	version, _ := exec.Command(b.fio, "--version").Output()
+	fmt.Printf("%s, %d processors, Linux %s, %s, %s, %s; load at the beginning %s; medians of %d rounds.\n\n", model, runtime.NumCPU(),
+		strings.TrimSpace(string(kernel)), strings.TrimSpace(string(version)), runtime.Version(), time.Now().Format(time.DateOnly), first, b.rounds)
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+// usage is what a run of a program took.
+type usage struct {
+	cpu, wall time.Duration
+	out       []byte
+}
+
+// program runs one to its end on the processor of the measurements, or on as many as cpus says.
+func (b *bench) program(cpus string, argv ...string) (usage, error) {
+	cmd := exec.Command("taskset", append([]string{"-c", cpus}, argv...)...)
+	cmd.Dir = b.dir
+	cmd.Env = append(os.Environ(), "HOME=/nonexistent")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return usage{}, fmt.Errorf("%s: %w\n%s%s", strings.Join(argv, " "), err, out.Bytes(), errs.Bytes())
+	}
+	s := cmd.ProcessState
+	return usage{cpu: s.UserTime() + s.SystemTime(), wall: time.Since(start), out: out.Bytes()}, nil
+}
+
+// median is the middle one of some values, which it sorts.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+// contest has two measurements take turns, and returns their medians.
+func contest(rounds int, ours, theirs func() (float64, error)) (a, b float64, err error) {
+	var first, second []float64
+	for range rounds {
+		x, err := ours()
+		if err != nil {
+			return 0, 0, err
+		}
+		y, err := theirs()
+		if err != nil {
+			return 0, 0, err
+		}
+		first, second = append(first, x), append(second, y)
+	}
+	return median(first), median(second), nil
+}
