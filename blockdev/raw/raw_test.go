@@ -30,7 +30,14 @@ var magic = blockdev.Driver{
 	},
 }
 
-var testDrivers = []blockdev.Driver{magic, mem.Driver, null.Co, Driver}
+var testDrivers = []blockdev.Driver{magic, probedMemory(), null.Co, Driver}
+
+// probedMemory is memory whose format is guessed, as that of a file would be.
+func probedMemory() blockdev.Driver {
+	d := mem.Driver
+	d.Scratch = false
+	return d
+}
 
 func options(given ...string) *blockdev.Options {
 	var o blockdev.Options
