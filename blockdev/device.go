@@ -232,7 +232,11 @@ func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
 	if d.ReadOnly() {
 		return d.wrap("write", off, v.Len(), ErrReadOnly)
 	}
-	return d.wrap("write", off, v.Len(), s.WriteVMState(ctx, v, off))
+	err := s.WriteVMState(ctx, v, off)
+	if err == nil && d.writethrough.Load() {
+		err = d.top.Flush(ctx)
+	}
+	return d.wrap("write", off, v.Len(), err)
 }
 
 // Zoned is the zoned device below, ENOTSUP if there is none.

@@ -586,6 +586,9 @@ func (g *guard) Flush(ctx context.Context) (err error) {
 	} else if err := Fire(ctx, below, EvFlushToOS); err != nil {
 		return err
 	}
+	if _, filter := g.node.(interface{ keepsNothing() }); filter && !stale {
+		return below.Flush(ctx) // as in QEMU: a filter with nothing new is passed by, and so are the errors that it injects
+	}
 	if err := g.node.Flush(ctx); err != nil {
 		return err
 	}
