@@ -89,8 +89,11 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 
 func (b *blockJob) blocks(run *blockRun) event.Blocks {
 	o := run.job.Options()
-	return event.Blocks{Range: event.Range{Off: o.Offset, Len: o.Size}, Job: b.section, Type: o.Verify}
+	return event.Blocks{Range: event.Range{Off: o.Offset, Len: b.length()}, Job: b.section, Type: o.Verify}
 }
+
+// length is how many bytes of the image the job is about: each of its files has an equal part.
+func (b *blockJob) length() int64 { return b.options.Size / int64(len(b.options.Files())) }
 
 // stopped is why a run ended early, and where it goes on.
 func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *verify.Result, err error) error {
@@ -106,10 +109,10 @@ func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *verify.Result,
 
 // prepare makes the job. What is wrong with its options is a wrong use of the command.
 func (b *blockJob) prepare(s *session.Session, phase string) (*blockRun, error) {
-	o := b.options
-	if o.Offset < 0 || o.Size < 0 || o.Offset > b.image.Dev.Length()-o.Size {
+	o, n := b.options, b.length()
+	if o.Offset < 0 || n < 0 || o.Offset > b.image.Dev.Length()-n {
 		return nil, event.Fail(event.Failed{Op: b.op, Err: &blockdev.Error{
-			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: o.Size, Err: &blockdev.RangeError{Size: b.image.Dev.Length()},
+			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: n, Err: &blockdev.RangeError{Size: b.image.Dev.Length()},
 		}})
 	}
 	run := &blockRun{blockJob: b, phase: phase}
@@ -152,7 +155,7 @@ func (r *blockRun) note(p verify.Progress) {
 func (r *blockRun) do(
 	ctx context.Context, s *session.Session, pass func(context.Context, verify.Opener) (*verify.Result, error),
 ) (result *verify.Result, err error) {
-	total := r.options.Size
+	total := r.length()
 	if r.options.TimeBased {
 		total = 0
 	}

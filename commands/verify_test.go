@@ -283,6 +283,20 @@ func TestJobFile(t *testing.T) {
 	if last := list[len(list)-1]; last.Kind != "verdict" || last.Job != "other" {
 		t.Errorf("the jobs behind a bad one: %+v", list)
 	}
+	both := filepath.Join(dir, "both")
+	if err := os.WriteFile(both, []byte("[a]\nfilename=one:two\nverify=crc7\nrw=randwrite\nbs=1k\nverify_dump=1\naux-path="+dir), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if list := o.must(0, "verify_job "+both); len(list) != 4 || list[0].Length != 128<<10 || list[1].Blocks != 128 {
+		t.Errorf("a job on two files: %+v", list)
+	}
+	o.plant(1024, make([]byte, 1024))
+	if list := o.must(1, "verify_job --read "+both); list[0].Class != "zeroed" || list[2].Kind != "verdict" {
+		t.Errorf("a job on two files, the first damaged: %+v", list)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "one.1024.received")); err != nil {
+		t.Error(err)
+	}
 	if list = o.must(5, "verify_job "+file+"s"); list[0].Kind != "file_error" {
 		t.Errorf("%+v", list)
 	}
