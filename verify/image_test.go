@@ -254,3 +254,17 @@ func TestDamagesTogether(t *testing.T) {
 		}
 	}
 }
+
+// fio before 3.40 left the header of the request before in data that are a
+// pattern, where verify_offset had put it.
+func TestLeftoverHeader(t *testing.T) {
+	o := DefaultOptions()
+	o.Fio, o.Verify, o.Size = Fio333, "meta", 64<<10
+	o.Pattern, o.HeaderOffset = "0x0102030405060708", 128
+	img := imageOf(t, o, noClock)
+	if r, bad := check(t, img, o, verifyJob(t)); !r.Good() {
+		t.Fatalf("%+v %+v", r, bad)
+	}
+	copy(img[12288:], img[8192+128:8192+128+shortHeader])
+	expectClass(t, "leftover", img, o, verifyJob(t), Leftover)
+}

@@ -84,6 +84,7 @@ func (j *Job) Run(ctx context.Context, open Opener) (*Result, error) {
 		if err != nil || !j.l.DoVerify {
 			return r, err
 		}
+		j.From, j.History = 0, &History{Issued: r.Writes}
 	}
 	return j.Verify(ctx, open)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -137,6 +138,30 @@ func TestAnyBit(t *testing.T) {
 			t.Fatalf("%+v, want %+v", r, want)
 		}
 	})
+}
+
+// A job that goes by the clock verifies what it wrote, wherever that ended.
+func TestRunByTheClock(t *testing.T) {
+	for _, seconds := range []int{4, 7, 40} {
+		for _, direction := range []Direction{Write, RandWrite, RandReadWrite} {
+			o := DefaultOptions()
+			o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest = "crc32c", 64<<10, direction, 1, 0
+			o.TimeBased, o.Runtime = true, time.Duration(seconds)*time.Second
+			now := time.Unix(0, 0)
+			img := make([]byte, o.Size)
+			j, err := NewJob(o, Hooks{
+				Now: func() time.Time { now = now.Add(time.Second / 4); return now },
+				Bad: func(b *Bad) { t.Errorf("%d: %v", b.Off, b.Cause) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := j.Run(t.Context(), openMemory(img))
+			if err != nil || !r.Good() || !r.Done || r.Checked == 0 || r.Checked > r.Written {
+				t.Errorf("%v, %d s: %+v, %v", direction, seconds, r, err)
+			}
+		}
+	}
 }
 
 func noTime() (sec, nsec uint32) { return 0, 0 }
