@@ -7,8 +7,8 @@ import (
 
 // TestDialectChoice asks for a command that one dialect alone has: the name
 // chooses, the environment overrules the name, and --dialect both. Under the
-// name of qemu-io the options are qemu-io's, so that none is abbreviated
-// otherwise there, and --dialect is not among them.
+// name of qemu-io it must be written in full, so that no option of qemu-io is
+// abbreviated otherwise.
 func TestDialectChoice(t *testing.T) {
 	t.Parallel()
 	const (
@@ -33,7 +33,8 @@ func TestDialectChoice(t *testing.T) {
 		{"option over environment", asBlksh.as("qemu-2.4"), "qemu", ancient, false},
 		{"option over environment", asBlksh.as("qemu-2.4"), "qemu", recent, true},
 		{"back to native", asBlksh.as("qemu-2.4"), "native", recent, true},
-		{"no such option", asQemuIO, "qemu-2.4", ancient, false},
+		{"named qemu-io with option", asQemuIO, "qemu-2.4", ancient, true},
+		{"named qemu-io with both", asQemuIO.as("qemu-7.2"), "qemu-2.4", ancient, true},
 	}
 	for _, tt := range tests {
 		args := []string{"-c", "help " + tt.command}

@@ -24,6 +24,7 @@ func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 // program is one start of the shell.
 type program struct {
 	name    string // the last part of what it was started as
+	asked   string // the dialect that --dialect names, "" if it is not there
 	dialect dialect.Dialect
 	options options
 	printer session.Printer
@@ -49,6 +50,9 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	}
 	p.name = filepath.Base(argv[0])
 	p.out = print.NewStdout(stdout, repl.IsTerminal(stdout))
+	if p.name == qemuName {
+		argv = p.takeOwn(argv)
+	}
 	var ok, json bool
 	if p.dialect, json, ok = p.choose(argv[1:]); !ok {
 		return 2
@@ -128,10 +132,10 @@ func (p *program) choose(words []string) (d dialect.Dialect, json, ok bool) {
 		name = env
 	}
 	if p.name != qemuName {
-		var given string
-		if given, json = p.preview(words); given != "" {
-			name = given
-		}
+		p.asked, json = p.preview(words)
+	}
+	if p.asked != "" {
+		name = p.asked
 	}
 	d, ok = dialect.Find(name)
 	if !ok {

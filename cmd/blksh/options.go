@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
@@ -25,6 +26,29 @@ type options struct {
 	secrets   map[string][]byte
 	trace     func(blockdev.TraceEvent)
 	native    nativeOptions
+}
+
+// takeOwn takes --step and --dialect, written in full, out of the words of a program that is called qemu-io. They are not among its
+// options, or those of the original could no longer be abbreviated as before.
+func (p *program) takeOwn(argv []string) []string {
+	rest := argv[:1:1]
+	for i := 1; i < len(argv); i++ {
+		name, value, joined := strings.Cut(argv[i], "=")
+		switch {
+		case argv[i] == "--":
+			return append(rest, argv[i:]...)
+		case argv[i] == "--step":
+			p.options.step = true
+		case name == "--dialect" && joined:
+			p.asked = value
+		case name == "--dialect" && i+1 < len(argv):
+			i++
+			p.asked = argv[i]
+		default:
+			rest = append(rest, argv[i])
+		}
+	}
+	return rest
 }
 
 // parse reads the words after the name. An error is an exit, or a failure to be shown.

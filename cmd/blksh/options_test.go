@@ -97,7 +97,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestChoice wants the dialect by option, environment and name, in this order; under the name of another its options alone exist.
+// TestChoice wants the dialect by option, environment and name, in this order; under the name of another they must be
+// written in full.
 func TestChoice(t *testing.T) {
 	for _, test := range []struct {
 		env, args, want string
@@ -105,6 +106,7 @@ func TestChoice(t *testing.T) {
 	}{
 		{"", "blksh|--dialect|qemu-2.4|-c|reopen", "!command \"reopen\" not found\n", 0},
 		{"", "blksh|--dialect=qemu-7.2|-c|multiwrite", "!command \"multiwrite\" not found\n", 1},
+		{"", "qemu-io|--step|--dialect=qemu-2.4|-c|reopen", "!command \"reopen\" not found\n", 0},
 		{"qemu-2.4", "qemu-io|-c|reopen", "!command \"reopen\" not found\n", 0},
 		{"qemu-2.4", "blksh|--dialect|qemu|-c|multiwrite", "!command \"multiwrite\" not found\n", 1},
 		{"", "blksh|--dialect|nosuch", "!blksh: there is no dialect nosuch\n", 2},
@@ -115,7 +117,7 @@ func TestChoice(t *testing.T) {
 		}
 	}
 	t.Setenv("BLKSH_DIALECT", "")
-	for _, words := range []string{"qemu-io --dialect qemu", "qemu-io --step", "qemu-io --bogus"} {
+	for _, words := range []string{"qemu-io --dialec qemu", "qemu-io --ste", "qemu-io --bogus"} {
 		got, status := started(t, strings.Fields(words)...)
 		if !strings.HasPrefix(got, "Usage: qemu-io ") || !strings.Contains(got, "!qemu-io: unrecognized option '") || status != 1 {
 			t.Errorf("%s: status %d: %q", words, status, got)
