@@ -158,11 +158,11 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 	defer func(done func(error)) { done(err) }(g.begin("read", off, n, f))
 	lim := g.node.Info().Limits
 	p := padTo(lim.requestAlign(), off, n)
-	r := g.tracker.begin(off, n)
-	defer g.tracker.end(r)
-	if err := g.tracker.wait(ctx, r); err != nil {
+	r, err := g.tracker.enter(ctx, off, n)
+	if err != nil {
 		return err
 	}
+	defer g.tracker.end(r)
 	if p.needed() {
 		padded := make(Vec, 0, len(v)+2)
 		padded = append(padded, alignedBuffer(p.head, lim.MemAlign))
@@ -463,11 +463,11 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 	}
 	defer func(done func(error)) { done(err) }(g.begin("discard", off, n, f))
 	lim := g.node.Info().Limits
-	r := g.tracker.begin(off, n)
-	defer g.tracker.end(r)
-	if err := g.tracker.wait(ctx, r); err != nil {
+	r, err := g.tracker.enter(ctx, off, n)
+	if err != nil {
 		return err
 	}
+	defer g.tracker.end(r)
 	defer g.written.Add(1)
 	req := lim.requestAlign()
 	align := max(lim.DiscardAlign, req)
@@ -611,6 +611,8 @@ type tracker struct {
 	mu   sync.Mutex
 	head *tracked // a list, newest first
 	free *tracked
+	// serialising is how many of them do: while it is 0 there is no list to walk.
+	serialising int
 }
 
 type tracked struct {
@@ -624,6 +626,22 @@ type tracked struct {
 func (t *tracker) begin(off, n int64) *tracked {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.add(off, n)
+}
+
+// enter is begin and wait at once.
+func (t *tracker) enter(ctx context.Context, off, n int64) (*tracked, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.add(off, n)
+	if err := t.waitLocked(ctx, r); err != nil {
+		t.remove(r)
+		return nil, err
+	}
+	return r, nil
+}
+
+func (t *tracker) add(off, n int64) *tracked {
 	r := t.free
 	if r == nil {
 		r = new(tracked)
@@ -641,6 +659,10 @@ func (t *tracker) begin(off, n int64) *tracked {
 func (t *tracker) end(r *tracked) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.remove(r)
+}
+
+func (t *tracker) remove(r *tracked) {
 	if r.prev != nil {
 		r.prev.next = r.next
 	} else {
@@ -648,6 +670,9 @@ func (t *tracker) end(r *tracked) {
 	}
 	if r.next != nil {
 		r.next.prev = r.prev
+	}
+	if r.serialising {
+		t.serialising--
 	}
 	r.waiters.WakeAll()
 	r.prev, r.next, t.free = nil, t.free, r
@@ -657,6 +682,9 @@ func (t *tracker) end(r *tracked) {
 func (t *tracker) serialise(ctx context.Context, r *tracked, align int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !r.serialising {
+		t.serialising++
+	}
 	r.off, r.end, r.serialising = roundDown(r.off, align), roundUp(r.end, align), true
 	return t.waitLocked(ctx, r)
 }
@@ -686,6 +714,9 @@ func (t *tracker) waitLocked(ctx context.Context, r *tracked) error {
 // conflict finds a request that r must wait for. One that itself waits is passed over: it waits for r, or will once it wakes
 // up, so waiting for it would be a circle.
 func (t *tracker) conflict(r *tracked) *tracked {
+	if t.serialising == 0 {
+		return nil
+	}
 	for c := t.head; c != nil; c = c.next {
 		if c != r && (c.serialising || r.serialising) && c.off < r.end && r.off < c.end && c.waitingFor == nil {
 			return c

@@ -84,36 +84,40 @@ func (l Limits) fits(off, n int64) bool {
 	return off%l.requestAlign() == 0 && n%l.requestAlign() == 0 && n%max(1, l.MemAlign) == 0 && n <= l.maxTransfer()
 }
 
-// stage begins a request. At the top it is checked first, as the Device checks all others.
+// stage begins a request that goes the long way. At the top it is checked first, as the Device checks all others.
 func (q *directQueue) stage(slot int, op directOp, off, n int64) {
-	q.slots[slot] = directSlot{op: op, off: off, n: n}
+	q.slots[slot] = directSlot{op: op, off: off, n: n, err: q.check(op, off, n)}
+}
+
+func (q *directQueue) check(op directOp, off, n int64) error {
 	if q.dev == nil {
-		return
+		return nil
 	}
 	check := q.dev.checkWrite
 	if op == directRead || op == directFlush {
 		check = q.dev.checkRange
 	}
-	q.slots[slot].err = check(directNames[op], off, n)
+	return check(directNames[op], off, n)
 }
 
-// pass says whether a data request goes to the node's queue; otherwise it is set aside.
+// pass says whether a data request goes to the node's queue; otherwise it is set aside. A read that lies within the node needs no other
+// check.
 func (q *directQueue) pass(slot int, op directOp, off, n int64) bool {
-	q.stage(slot, op, off, n)
 	s := &q.slots[slot]
+	*s = directSlot{op: op, off: off, n: n}
 	lim := q.g.node.Info().Limits
-	if s.err != nil || n == 0 || !lim.fits(off, n) || off+n > lim.Size || op == directWrite && q.flags(op) != 0 {
-		q.setAside(slot)
-		return false
+	inside := off >= 0 && n > 0 && off <= lim.Size-n
+	if !inside || op == directWrite {
+		s.err = q.check(op, off, n)
 	}
-	s.tracked = q.g.tracker.begin(off, n)
-	if s.err = q.g.tracker.wait(q.ctx, s.tracked); s.err != nil {
-		q.g.tracker.end(s.tracked)
-		q.setAside(slot)
-		return false
+	if s.err == nil && inside && lim.fits(off, n) && (op != directWrite || q.flags(op) == 0) {
+		if s.tracked, s.err = q.g.tracker.enter(q.ctx, off, n); s.err == nil {
+			q.passed++
+			return true
+		}
 	}
-	q.passed++
-	return true
+	q.setAside(slot)
+	return false
 }
 
 // flags are those that the Device adds.
