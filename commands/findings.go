@@ -30,8 +30,11 @@ func (t *findings) flags(f *session.Flags) {
 	f.Text(&t.dump, nil, 0, "dump", "DIR", "put bad blocks there, what they should be, the difference")
 }
 
-// keep remembers a bad block without its bytes, which are gone when the call returns. A verification calls it for one block at a time.
+// keep remembers a damaged block without its bytes, which are gone when the call returns. A verification calls it for one block at a time.
 func (t *findings) keep(b *verify.Bad) {
+	if b.Cause.Class == verify.Unfaithful {
+		return
+	}
 	if t.first == nil {
 		t.first = map[int64]*verify.Bad{}
 	}

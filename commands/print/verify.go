@@ -150,6 +150,9 @@ func causeWords(e event.BadRange) string {
 	case verify.Stale:
 		said = append(said, staleWords(b, c))
 	}
+	if strings.Contains(b.Type, " or ") {
+		said = append(said, "its header names "+b.Type)
+	}
 	if parts := partWords(b); parts != "" && e.Cause.Class != verify.OneBit {
 		said = append(said, parts)
 	}
