@@ -95,3 +95,23 @@ func Refuse(format string, args ...any) error { return fmt.Errorf(format, args..
 
 // Hinter is an error with advice: what to do next, in whole lines that end in a newline.
 type Hinter interface{ Hint() string }
+
+// spoken words a bare error number as the C library does.
+func spoken(err error) error {
+	var no syscall.Errno
+	if errors.As(err, &no) && err.Error() == no.Error() {
+		return &Refusal{Text: ErrnoText(no), Err: err}
+	}
+	return err
+}
+
+// Refusal is an error with the words that a person is to read, around the one that programs look at.
+type Refusal struct {
+	Text string
+	Err  error
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Unwrap is the cause.
+func (r *Refusal) Unwrap() error { return r.Err }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -341,183 +340,6 @@ func (g *guard) writeData(ctx context.Context, lim Limits, v Vec, off int64, f F
 	return nil
 }
 
-// Zero makes any range read as zeroes: whole blocks by the node where it can, the edges by read-modify-write.
-func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
-	if n == 0 {
-		return nil
-	}
-	defer func(done func(error)) { done(err) }(g.begin("zero", off, n, f))
-	if !g.unmap.Load() {
-		f &^= MayUnmap
-	}
-	lim := g.node.Info().Limits
-	p := padTo(lim.requestAlign(), off, n)
-	r := g.tracker.begin(off, n)
-	defer g.tracker.end(r)
-	if !p.needed() {
-		if err := g.tracker.wait(ctx, r); err != nil {
-			return err
-		}
-		return g.zeroAligned(ctx, lim, off, n, f)
-	}
-	if err := g.tracker.serialise(ctx, r, p.align); err != nil {
-		return err
-	}
-	head, tail, err := g.readEdges(ctx, lim, p)
-	if err != nil {
-		return err
-	}
-	if p.oneBlock {
-		clear(head[p.head : p.n-p.tail])
-		return g.writeAligned(ctx, lim, Vec{head}, p.off, f)
-	}
-	if p.head > 0 {
-		clear(head[p.head:])
-		if err := g.writeAligned(ctx, lim, Vec{head}, p.off, f); err != nil {
-			return err
-		}
-	}
-	inner, end := roundUp(off, p.align), roundDown(off+n, p.align)
-	if inner < end {
-		if err := g.zeroAligned(ctx, lim, inner, end-inner, f); err != nil {
-			return err
-		}
-	}
-	if p.tail > 0 {
-		clear(tail[:p.align-p.tail])
-		return g.writeAligned(ctx, lim, Vec{tail}, end, f)
-	}
-	return nil
-}
-
-func (g *guard) zeroAligned(ctx context.Context, lim Limits, off, n int64, f Flags) error {
-	if err := g.fire(ctx, EvPwritevZero); err != nil {
-		return err
-	}
-	err := g.zeroPieces(ctx, lim, off, n, f)
-	if derr := g.fire(ctx, EvPwritevDone); err == nil {
-		err = derr
-	}
-	return err
-}
-
-// maxZeroWrite is how much is written at once where zeroes must be written out, in bytes.
-const maxZeroWrite = 1 << 20
-
-// zeroPieces cuts the range so that a piece is either within one unit of ZeroAlign or made of whole units.
-func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flags) error {
-	if f&NoFallback&^lim.ZeroTakes != 0 {
-		return ErrNotSupported
-	}
-	flush, err := g.zeroData(ctx, lim, off, n, f)
-	g.written.Add(1)
-	if err == nil && flush {
-		err = g.Flush(ctx)
-	}
-	return err
-}
-
-// zeroData says whether FUA must be had by a flush behind it.
-func (g *guard) zeroData(ctx context.Context, lim Limits, off, n int64, f Flags) (flush bool, err error) {
-	align := max(lim.ZeroAlign, lim.requestAlign())
-	most := int64(math.MaxInt64)
-	if lim.MaxZero > 0 {
-		most = lim.MaxZero
-	}
-	most = max(roundDown(most, align), align)
-	var zeroes []byte
-	for n > 0 {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
-		num := n
-		if head := off % align; head != 0 {
-			num = min(n, lim.maxTransfer(), align-head)
-		} else if tail := n % align; tail != 0 && num > align {
-			num -= tail
-		}
-		num = min(num, most)
-		err := g.node.Zero(ctx, off, num, f&lim.ZeroTakes)
-		if err == nil {
-			flush = flush || f&FUA&^lim.ZeroTakes != 0
-		} else if errors.Is(err, ErrNotSupported) && f&NoFallback == 0 {
-			num = min(num, lim.maxTransfer(), max(maxZeroWrite, lim.requestAlign()))
-			if int64(len(zeroes)) < num {
-				zeroes = alignedBuffer(num, lim.MemAlign)
-			}
-			err = g.node.WriteVec(ctx, Vec{zeroes[:num]}, off, f&lim.WriteTakes)
-			flush = flush || f&FUA&^lim.WriteTakes != 0
-		}
-		if err != nil {
-			return false, err
-		}
-		off, n = off+num, n-num
-	}
-	return flush, nil
-}
-
-// Discard passes on what the node can take of the range. It is advice: what cannot be discarded stays as it is.
-func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) {
-	if n == 0 || !g.unmap.Load() {
-		return nil
-	}
-	defer func(done func(error)) { done(err) }(g.begin("discard", off, n, f))
-	lim := g.node.Info().Limits
-	r, err := g.tracker.enter(ctx, off, n)
-	if err != nil {
-		return err
-	}
-	defer g.tracker.end(r)
-	defer g.written.Add(1)
-	req := lim.requestAlign()
-	align := max(lim.DiscardAlign, req)
-	most := int64(math.MaxInt64)
-	if lim.MaxDiscard > 0 {
-		most = lim.MaxDiscard
-	}
-	most = max(roundDown(most, align), align)
-	for n > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		num := min(discardPiece(off, n, align, req), most)
-		misaligned := off%align != 0 || num%align != 0
-		err := g.node.Discard(ctx, off, num, f)
-		switch {
-		case err == nil, errors.Is(err, ErrNotSupported):
-		case misaligned && errors.Is(err, syscall.EINVAL): // the device only takes whole units: skip the edge
-		default:
-			return err
-		}
-		off, n = off+num, n-num
-	}
-	return nil
-}
-
-// discardPiece is the length of the first piece of a discard: unaligned edges go down on their own, since a device may collect
-// them or refuse them, and parts of a block (req) again on their own.
-func discardPiece(off, n, align, req int64) int64 {
-	num := n
-	if head := off % align; head != 0 {
-		num = min(n, align-head)
-		if r := num % req; r != 0 {
-			num = r
-		}
-		return num
-	}
-	tail := (off + n) % align
-	if tail == 0 {
-		return num
-	}
-	if num > align {
-		return num - tail
-	}
-	if r := tail % req; r != 0 && tail > req {
-		return num - r
-	}
-	return num
-}
-
 // Status describes what is inside the node; behind its end all is zero.
 func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
 	lim := g.node.Info().Limits
@@ -606,29 +428,6 @@ func isZero(v Vec) bool {
 	return true
 }
 
-// tracker knows the requests that are under way at one node.
-type tracker struct {
-	mu   sync.Mutex
-	head *tracked // a list, newest first
-	free *tracked
-	// serialising is how many of them do: while it is 0 there is no list to walk.
-	serialising int
-}
-
-type tracked struct {
-	off, end    int64 // what counts as overlapping, grown to whole blocks by serialise
-	serialising bool
-	waitingFor  *tracked
-	waiters     Waiters
-	prev, next  *tracked
-}
-
-func (t *tracker) begin(off, n int64) *tracked {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.add(off, n)
-}
-
 // enter is begin and wait at once.
 func (t *tracker) enter(ctx context.Context, off, n int64) (*tracked, error) {
 	t.mu.Lock()
@@ -656,12 +455,6 @@ func (t *tracker) add(off, n int64) *tracked {
 	return r
 }
 
-func (t *tracker) end(r *tracked) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.remove(r)
-}
-
 func (t *tracker) remove(r *tracked) {
 	if r.prev != nil {
 		r.prev.next = r.next
@@ -676,51 +469,4 @@ func (t *tracker) remove(r *tracked) {
 	}
 	r.waiters.WakeAll()
 	r.prev, r.next, t.free = nil, t.free, r
-}
-
-// serialise makes r wait for every overlapping request, and every later one wait for r. The range grows to whole blocks.
-func (t *tracker) serialise(ctx context.Context, r *tracked, align int64) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !r.serialising {
-		t.serialising++
-	}
-	r.off, r.end, r.serialising = roundDown(r.off, align), roundUp(r.end, align), true
-	return t.waitLocked(ctx, r)
-}
-
-// wait makes r wait for overlapping requests that serialise.
-func (t *tracker) wait(ctx context.Context, r *tracked) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.waitLocked(ctx, r)
-}
-
-func (t *tracker) waitLocked(ctx context.Context, r *tracked) error {
-	for {
-		c := t.conflict(r)
-		if c == nil {
-			return nil
-		}
-		r.waitingFor = c
-		err := c.waiters.Wait(ctx, &t.mu)
-		r.waitingFor = nil
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// conflict finds a request that r must wait for. One that itself waits is passed over: it waits for r, or will once it wakes
-// up, so waiting for it would be a circle.
-func (t *tracker) conflict(r *tracked) *tracked {
-	if t.serialising == 0 {
-		return nil
-	}
-	for c := t.head; c != nil; c = c.next {
-		if c != r && (c.serialising || r.serialising) && c.off < r.end && r.off < c.end && c.waitingFor == nil {
-			return c
-		}
-	}
-	return nil
 }

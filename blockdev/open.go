@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -48,13 +47,6 @@ type OpenConfig struct {
 	Trace func(TraceEvent)
 }
 
-// Link is a file that an image names.
-type Link struct {
-	Name   string // as in the image: a path relative to it, or any other form of name
-	Format string // "" if the image does not say
-	From   string // the image that names it
-}
-
 // tree is an open stack of nodes with what is needed to open more of it and to reopen it.
 type tree struct {
 	cfg   OpenConfig
@@ -88,23 +80,6 @@ type edge struct {
 }
 
 const defaultMaxDepth = 200
-
-var errTooDeep = Refuse("Backing file chain is too long or refers to itself")
-
-// genericKeys are the options that every node takes.
-var genericKeys = []Key{
-	{Name: "node-name", Type: String, Help: "name of the node in this stack"},
-	{Name: "read-only", Type: Bool, Help: "open without permission to write"},
-	{Name: "auto-read-only", Type: Bool, Help: "fall back to read-only"},
-	{Name: "cache.direct", Type: Bool, Help: "bypass the page cache (O_DIRECT)"},
-	{Name: "cache.no-flush", Type: Bool, Help: "never wait for stable storage"},
-	{Name: "discard", Type: String, Help: "what to do with discards: ignore or unmap"},
-	{Name: "force-share", Type: Bool, Help: "take no image locks"},
-	{Name: "detect-zeroes", Type: Enum, Enum: []string{"off", "on", "unmap"}, Default: "off", Help: "turn writes of zeroes into zero requests"},
-}
-
-// GenericKeys are the options that every node takes, whatever its driver.
-func GenericKeys() []Key { return genericKeys }
 
 // Open opens an image and everything it stands on. The name is a path, driver:..., a URI or json:{...}; it may be "" when the
 // options say all.
@@ -245,139 +220,6 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	return n, nil
 }
 
-// resolve finds the driver that the options or the name ask for, as far as that can be told without looking into the file, and turns
-// the name of a protocol into options.
-func (t *tree) resolve(s *spec) (*Driver, error) {
-	if err := s.expandJSON(); err != nil {
-		return nil, err
-	}
-	var drv *Driver
-	if v, ok := s.options.Get("driver"); ok {
-		name, isText := v.(string)
-		if !isText {
-			return nil, typeError("driver", "string")
-		}
-		if drv = t.driver(name); drv == nil {
-			return nil, Refuse("Unknown driver '%s'", name)
-		}
-		s.protocol = drv.Kind != Format && !drv.overFile()
-	}
-	parse := false
-	if s.protocol && s.name != "" {
-		if s.options.Has("filename") {
-			return nil, Refuse("Can't specify 'file' and 'filename' options at the same time")
-		}
-		s.options.Set("filename", s.name)
-		parse = true
-	}
-	if drv == nil && s.protocol {
-		name := s.options.String("filename")
-		if name == "" {
-			return nil, Refuse("Must specify either driver or file")
-		}
-		var err error
-		if drv, err = t.findProtocol(name, parse); err != nil {
-			return nil, err
-		}
-		s.options.Set("driver", drv.Name)
-	}
-	if drv != nil && s.protocol {
-		if err := parseProtocolName(drv, s.options, parse); err != nil {
-			return nil, err
-		}
-		if name := s.options.String("filename"); name != "" {
-			s.name = name
-		}
-	}
-	return drv, nil
-}
-
-// parseProtocolName lets the driver take its file name apart.
-func parseProtocolName(drv *Driver, o *Options, parse bool) error {
-	if drv.ParseName == nil || !parse {
-		return nil
-	}
-	name, _ := o.Take("filename")
-	text, _ := name.(string)
-	return drv.ParseName(text, o)
-}
-
-func (d *Driver) overFile() bool { return d.Kind == FilterKind && d.declares("file") }
-
-func (d *Driver) declares(key string) bool {
-	for _, k := range d.Keys {
-		if k.Name == key {
-			return true
-		}
-	}
-	return false
-}
-
-// expandJSON turns a json: name into options, which those given win over.
-func (s *spec) expandJSON() error {
-	if !strings.HasPrefix(s.name, jsonPrefix) {
-		return nil
-	}
-	more, err := ParseJSONName(s.name)
-	if err != nil {
-		return err
-	}
-	for _, k := range more.Keys() {
-		v, _ := more.Get(k)
-		s.options.SetDefault(k, v)
-	}
-	s.name = ""
-	return nil
-}
-
-func (t *tree) driver(name string) *Driver {
-	for i := range t.cfg.Drivers {
-		if t.cfg.Drivers[i].Name == name {
-			return &t.cfg.Drivers[i]
-		}
-	}
-	return nil
-}
-
-// findProtocol chooses by the kind of file, then by the prefix of the name, then takes files.
-func (t *tree) findProtocol(name string, prefixes bool) (*Driver, error) {
-	var best *Driver
-	score := 0
-	for i := range t.cfg.Drivers {
-		d := &t.cfg.Drivers[i]
-		if d.ProbePath == nil {
-			continue
-		}
-		if n := d.ProbePath(name); n > score {
-			best, score = d, n
-		}
-	}
-	if best != nil {
-		return best, nil
-	}
-	scheme, ok := protocolPrefix(name)
-	if !ok || !prefixes {
-		scheme = "file"
-	}
-	for i := range t.cfg.Drivers {
-		for _, s := range t.cfg.Drivers[i].Schemes {
-			if s == scheme {
-				return &t.cfg.Drivers[i], nil
-			}
-		}
-	}
-	return nil, Refuse("Unknown protocol '%s'", scheme)
-}
-
-// protocolPrefix is what stands before the first colon, unless a slash comes earlier.
-func protocolPrefix(name string) (string, bool) {
-	i := strings.IndexAny(name, ":/")
-	if i <= 0 || name[i] != ':' {
-		return "", false
-	}
-	return name[:i], true
-}
-
 // openFile opens the storage of a format before the format itself, and guesses the format if none is known.
 func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, err error) {
 	// A copy-on-read or compress filter given by name filters a node whose format may be guessed; formats stand on protocols.
@@ -418,59 +260,6 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 
 // maxLength is the largest size of a node, in bytes. It leaves room to round up to any alignment without overflow.
 const maxLength = math.MaxInt64 &^ (1<<30 - 1)
-
-// probeSize is how much of a file format drivers may look at, in bytes.
-const probeSize = 2048
-
-// guess asks every format for its score on the head of the file.
-func (t *tree) guess(ctx context.Context, file *treeNode) (*Driver, error) {
-	n := min(probeSize, roundUp(file.guard.Info().Size, SectorSize))
-	head := make([]byte, n)
-	if n > 0 {
-		if err := file.guard.ReadVec(ctx, Vec{head}, 0, 0); err != nil {
-			return nil, Refuse("Could not read image for determining its format: %w", spoken(err))
-		}
-	}
-	if d := t.probe(head, file.filename); d != nil {
-		return d, nil
-	}
-	return nil, Refuse("Could not determine image format: No compatible driver found")
-}
-
-func (t *tree) probe(head []byte, name string) *Driver {
-	var best *Driver
-	score := 0
-	for i := range t.cfg.Drivers {
-		d := &t.cfg.Drivers[i]
-		if d.Probe == nil {
-			continue
-		}
-		if n := d.Probe(head, name); n > score {
-			best, score = d, n
-		}
-	}
-	return best
-}
-
-// spoken words a bare error number as the C library does.
-func spoken(err error) error {
-	var no syscall.Errno
-	if errors.As(err, &no) && err.Error() == no.Error() {
-		return &Refusal{Text: ErrnoText(no), Err: err}
-	}
-	return err
-}
-
-// Refusal is an error with the words that a person is to read, around the one that programs look at.
-type Refusal struct {
-	Text string
-	Err  error
-}
-
-func (r *Refusal) Error() string { return r.Text }
-
-// Unwrap is the cause.
-func (r *Refusal) Unwrap() error { return r.Err }
 
 // openDriver parses the driver's own options and opens it, with a guard in front.
 func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
@@ -577,52 +366,6 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 	return n, nil
 }
 
-// childMode is what a child inherits. Formats send flushes and honour the discard policy themselves, so discards always pass on
-// below; a backing file is read-only unless its own options say otherwise.
-func childMode(m Mode, role Role) Mode {
-	m.Unmap = true
-	if role == RoleBacking {
-		m.ReadOnly, m.AutoReadOnly = true, false
-	}
-	return m
-}
-
-func inheritMode(o *Options, m Mode) {
-	o.Inherit("read-only", m.ReadOnly)
-	o.Inherit("auto-read-only", m.AutoReadOnly)
-	o.Inherit("cache.direct", m.Direct)
-	o.Inherit("cache.no-flush", m.NoFlush)
-	o.Inherit("force-share", m.ForceShare)
-	discard := "ignore"
-	if m.Unmap {
-		discard = "unmap"
-	}
-	o.Inherit("discard", discard)
-}
-
-// settleMode reads the generic options of a node.
-func settleMode(o *Options) (Mode, Values, error) {
-	v, err := ParseValues(genericKeys, o.Clone())
-	if err != nil {
-		return Mode{}, v, err
-	}
-	m := Mode{
-		ReadOnly: v.Bool("read-only"), AutoReadOnly: v.Bool("auto-read-only"), Direct: v.Bool("cache.direct"),
-		NoFlush: v.Bool("cache.no-flush"), ForceShare: v.Bool("force-share"),
-	}
-	switch v.String("discard") {
-	case "ignore", "off":
-	case "unmap", "on":
-		m.Unmap = true
-	default:
-		return m, v, Refuse("Invalid discard option")
-	}
-	if m.ForceShare && !m.ReadOnly {
-		return m, v, errors.New("force-share=on can only be used with read-only images")
-	}
-	return m, v, nil
-}
-
 // unknownOption is the first option that neither the generic layer, the driver nor a child takes.
 func (n *treeNode) unknownOption() (key string, found bool) {
 	for _, key := range n.options.Keys() {
@@ -671,154 +414,6 @@ func (v Values) leftover(key string) bool {
 		}
 	}
 	return false
-}
-
-// Child opens the child that the driver calls key. That none is given is an error.
-func (o *Opening) Child(ctx context.Context, key string, role Role) (Node, error) {
-	return o.ChildNamed(ctx, key, "", role)
-}
-
-// ChildNamed is Child with a file name, for drivers whose own name holds that of the child.
-func (o *Opening) ChildNamed(ctx context.Context, key, name string, role Role) (Node, error) {
-	for _, c := range o.node.children { // the opener has already opened the file of a format
-		if c.key == key {
-			return c.guard, nil
-		}
-	}
-	protocol := role == RoleFile || role == RoleFiltered && o.node.protocol
-	n, err := o.tree.openChild(ctx, o.node, key, name, role, protocol)
-	if err != nil {
-		return nil, err
-	}
-	if n == nil {
-		return nil, Refuse("A block device must be specified for \"%s\"", key)
-	}
-	return n.guard, nil
-}
-
-// HasChild says whether anything was given for key.
-func (o *Opening) HasChild(key string) bool {
-	return o.node.options.Has(key) || o.node.options.Sub(key+".").GivenOnly().Len() > 0
-}
-
-// NoChild says that key was given as null (in a string option: empty), which means to go without.
-func (o *Opening) NoChild(key string) bool {
-	v, ok := o.node.options.Get(key)
-	return ok && (v == nil || v == "")
-}
-
-// Backing opens the file that an image names as its child key. Options given for that child win over what the image says; relative
-// names start from the directory of the image. A chain that is too long is refused, which also ends loops.
-func (o *Opening) Backing(ctx context.Context, key string, l Link) (Node, error) {
-	n := o.node
-	if n.depth+1 >= o.tree.cfg.MaxDepth {
-		return nil, errTooDeep
-	}
-	l.From = o.Filename
-	opts := n.options.Sub(key + ".")
-	name := l.Name
-	if opts.Has("file.filename") {
-		name = ""
-	}
-	if l.Format != "" && name != "" {
-		opts.SetDefault("driver", l.Format)
-	}
-	if name != "" {
-		if o.tree.cfg.Gate != nil {
-			if err := o.tree.cfg.Gate(l); err != nil {
-				return nil, err
-			}
-		}
-		name = resolveName(o.Filename, name)
-	}
-	if ref, _ := n.options.Get(key); ref != nil && ref != "" {
-		opts = &Options{}
-		name = ""
-	}
-	node, err := o.tree.openBacking(ctx, n, key, name, opts)
-	if err != nil {
-		return nil, &Refusal{"Could not open backing file: " + err.Error(), err}
-	}
-	return node.guard, nil
-}
-
-func (t *tree) openBacking(ctx context.Context, parent *treeNode, key, name string, opts *Options) (*treeNode, error) {
-	if ref := parent.options.String(key); ref != "" {
-		n, err := t.openChild(ctx, parent, key, "", RoleBacking, false)
-		if err != nil {
-			return nil, err
-		}
-		return n, claimBacking(ctx, n)
-	}
-	inheritMode(opts, childMode(parent.mode, RoleBacking))
-	n, err := t.open(ctx, spec{name: name, options: opts, depth: parent.depth + 1})
-	if err != nil {
-		return nil, err
-	}
-	parent.children = append(parent.children, edge{n, key, RoleBacking, true})
-	return n, claimBacking(ctx, n)
-}
-
-// claimBacking lets others write to a backing file, as QEMU does: whether that is wise is theirs to know.
-func claimBacking(ctx context.Context, n *treeNode) error {
-	return ClaimOn(ctx, n.guard, Claim{Use: PermRead, Share: PermAll})
-}
-
-// resolveName joins a name in an image with the directory of that image, unless it is absolute or has a prefix.
-func resolveName(image, name string) string {
-	if _, prefixed := protocolPrefix(name); prefixed || filepath.IsAbs(name) {
-		return name
-	}
-	if i := strings.LastIndexByte(image, '/'); i >= 0 {
-		return image[:i+1] + name
-	}
-	return name
-}
-
-// ProbeFormat names the format whose header head looks like, "" if none does. It lets raw keep a guest from turning a probed image
-// into one of another format.
-func (o *Opening) ProbeFormat(head []byte, name string) string {
-	if d := o.tree.probe(head, name); d != nil {
-		return d.Name
-	}
-	return ""
-}
-
-// Admit asks whether a block device of the host may be opened in the mode of o, see OpenConfig.Admit. The result is never nil without
-// an error.
-func (o *Opening) Admit(path string) (release func(), err error) {
-	if o.tree.cfg.Admit == nil {
-		return func() {}, nil
-	}
-	release, err = o.tree.cfg.Admit(path, !o.Mode.ReadOnly)
-	if release == nil {
-		release = func() {}
-	}
-	return release, err
-}
-
-// Secret is the data of a secret object.
-func (o *Opening) Secret(id string) ([]byte, error) {
-	if o.tree.cfg.Secret == nil {
-		return nil, Refuse("No secret with id '%s'", id)
-	}
-	return o.tree.cfg.Secret(id)
-}
-
-// SetReadOnly is called by a driver that was allowed to fall back (Mode.AutoReadOnly) and did.
-func (o *Opening) SetReadOnly() {
-	o.Mode.ReadOnly = true
-	o.node.mode.ReadOnly = true
-}
-
-func (g *guard) setMode(m Mode) {
-	g.readOnly.Store(m.ReadOnly)
-	g.noFlush.Store(m.NoFlush)
-	g.unmap.Store(m.Unmap)
-}
-
-func (g *guard) setDetectZeroes(s string) {
-	g.detectZeroes.Store(map[string]int32{"on": detectOn, "unmap": detectUnmap}[s])
 }
 
 // close closes all nodes, parents first, and returns the first error.

@@ -1,0 +1,185 @@
+package blockdev
+
+import (
+	"context"
+	"errors"
+	"math"
+	"syscall"
+)
+
+// Zero makes any range read as zeroes: whole blocks by the node where it can, the edges by read-modify-write.
+func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
+	if n == 0 {
+		return nil
+	}
+	defer func(done func(error)) { done(err) }(g.begin("zero", off, n, f))
+	if !g.unmap.Load() {
+		f &^= MayUnmap
+	}
+	lim := g.node.Info().Limits
+	p := padTo(lim.requestAlign(), off, n)
+	r := g.tracker.begin(off, n)
+	defer g.tracker.end(r)
+	if !p.needed() {
+		if err := g.tracker.wait(ctx, r); err != nil {
+			return err
+		}
+		return g.zeroAligned(ctx, lim, off, n, f)
+	}
+	if err := g.tracker.serialise(ctx, r, p.align); err != nil {
+		return err
+	}
+	head, tail, err := g.readEdges(ctx, lim, p)
+	if err != nil {
+		return err
+	}
+	if p.oneBlock {
+		clear(head[p.head : p.n-p.tail])
+		return g.writeAligned(ctx, lim, Vec{head}, p.off, f)
+	}
+	if p.head > 0 {
+		clear(head[p.head:])
+		if err := g.writeAligned(ctx, lim, Vec{head}, p.off, f); err != nil {
+			return err
+		}
+	}
+	inner, end := roundUp(off, p.align), roundDown(off+n, p.align)
+	if inner < end {
+		if err := g.zeroAligned(ctx, lim, inner, end-inner, f); err != nil {
+			return err
+		}
+	}
+	if p.tail > 0 {
+		clear(tail[:p.align-p.tail])
+		return g.writeAligned(ctx, lim, Vec{tail}, end, f)
+	}
+	return nil
+}
+
+func (g *guard) zeroAligned(ctx context.Context, lim Limits, off, n int64, f Flags) error {
+	if err := g.fire(ctx, EvPwritevZero); err != nil {
+		return err
+	}
+	err := g.zeroPieces(ctx, lim, off, n, f)
+	if derr := g.fire(ctx, EvPwritevDone); err == nil {
+		err = derr
+	}
+	return err
+}
+
+// maxZeroWrite is how much is written at once where zeroes must be written out, in bytes.
+const maxZeroWrite = 1 << 20
+
+// zeroPieces cuts the range so that a piece is either within one unit of ZeroAlign or made of whole units.
+func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flags) error {
+	if f&NoFallback&^lim.ZeroTakes != 0 {
+		return ErrNotSupported
+	}
+	flush, err := g.zeroData(ctx, lim, off, n, f)
+	g.written.Add(1)
+	if err == nil && flush {
+		err = g.Flush(ctx)
+	}
+	return err
+}
+
+// zeroData says whether FUA must be had by a flush behind it.
+func (g *guard) zeroData(ctx context.Context, lim Limits, off, n int64, f Flags) (flush bool, err error) {
+	align := max(lim.ZeroAlign, lim.requestAlign())
+	most := int64(math.MaxInt64)
+	if lim.MaxZero > 0 {
+		most = lim.MaxZero
+	}
+	most = max(roundDown(most, align), align)
+	var zeroes []byte
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		num := n
+		if head := off % align; head != 0 {
+			num = min(n, lim.maxTransfer(), align-head)
+		} else if tail := n % align; tail != 0 && num > align {
+			num -= tail
+		}
+		num = min(num, most)
+		err := g.node.Zero(ctx, off, num, f&lim.ZeroTakes)
+		if err == nil {
+			flush = flush || f&FUA&^lim.ZeroTakes != 0
+		} else if errors.Is(err, ErrNotSupported) && f&NoFallback == 0 {
+			num = min(num, lim.maxTransfer(), max(maxZeroWrite, lim.requestAlign()))
+			if int64(len(zeroes)) < num {
+				zeroes = alignedBuffer(num, lim.MemAlign)
+			}
+			err = g.node.WriteVec(ctx, Vec{zeroes[:num]}, off, f&lim.WriteTakes)
+			flush = flush || f&FUA&^lim.WriteTakes != 0
+		}
+		if err != nil {
+			return false, err
+		}
+		off, n = off+num, n-num
+	}
+	return flush, nil
+}
+
+// Discard passes on what the node can take of the range. It is advice: what cannot be discarded stays as it is.
+func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) {
+	if n == 0 || !g.unmap.Load() {
+		return nil
+	}
+	defer func(done func(error)) { done(err) }(g.begin("discard", off, n, f))
+	lim := g.node.Info().Limits
+	r, err := g.tracker.enter(ctx, off, n)
+	if err != nil {
+		return err
+	}
+	defer g.tracker.end(r)
+	defer g.written.Add(1)
+	req := lim.requestAlign()
+	align := max(lim.DiscardAlign, req)
+	most := int64(math.MaxInt64)
+	if lim.MaxDiscard > 0 {
+		most = lim.MaxDiscard
+	}
+	most = max(roundDown(most, align), align)
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		num := min(discardPiece(off, n, align, req), most)
+		misaligned := off%align != 0 || num%align != 0
+		err := g.node.Discard(ctx, off, num, f)
+		switch {
+		case err == nil, errors.Is(err, ErrNotSupported):
+		case misaligned && errors.Is(err, syscall.EINVAL): // the device only takes whole units: skip the edge
+		default:
+			return err
+		}
+		off, n = off+num, n-num
+	}
+	return nil
+}
+
+// discardPiece is the length of the first piece of a discard: unaligned edges go down on their own, since a device may collect
+// them or refuse them, and parts of a block (req) again on their own.
+func discardPiece(off, n, align, req int64) int64 {
+	num := n
+	if head := off % align; head != 0 {
+		num = min(n, align-head)
+		if r := num % req; r != 0 {
+			num = r
+		}
+		return num
+	}
+	tail := (off + n) % align
+	if tail == 0 {
+		return num
+	}
+	if num > align {
+		return num - tail
+	}
+	if r := tail % req; r != 0 && tail > req {
+		return num - r
+	}
+	return num
+}

@@ -1,0 +1,76 @@
+package blockdev
+
+import (
+	"errors"
+)
+
+// genericKeys are the options that every node takes.
+var genericKeys = []Key{
+	{Name: "node-name", Type: String, Help: "name of the node in this stack"},
+	{Name: "read-only", Type: Bool, Help: "open without permission to write"},
+	{Name: "auto-read-only", Type: Bool, Help: "fall back to read-only"},
+	{Name: "cache.direct", Type: Bool, Help: "bypass the page cache (O_DIRECT)"},
+	{Name: "cache.no-flush", Type: Bool, Help: "never wait for stable storage"},
+	{Name: "discard", Type: String, Help: "what to do with discards: ignore or unmap"},
+	{Name: "force-share", Type: Bool, Help: "take no image locks"},
+	{Name: "detect-zeroes", Type: Enum, Enum: []string{"off", "on", "unmap"}, Default: "off", Help: "turn writes of zeroes into zero requests"},
+}
+
+// GenericKeys are the options that every node takes, whatever its driver.
+func GenericKeys() []Key { return genericKeys }
+
+// childMode is what a child inherits. Formats send flushes and honour the discard policy themselves, so discards always pass on
+// below; a backing file is read-only unless its own options say otherwise.
+func childMode(m Mode, role Role) Mode {
+	m.Unmap = true
+	if role == RoleBacking {
+		m.ReadOnly, m.AutoReadOnly = true, false
+	}
+	return m
+}
+
+func inheritMode(o *Options, m Mode) {
+	o.Inherit("read-only", m.ReadOnly)
+	o.Inherit("auto-read-only", m.AutoReadOnly)
+	o.Inherit("cache.direct", m.Direct)
+	o.Inherit("cache.no-flush", m.NoFlush)
+	o.Inherit("force-share", m.ForceShare)
+	discard := "ignore"
+	if m.Unmap {
+		discard = "unmap"
+	}
+	o.Inherit("discard", discard)
+}
+
+// settleMode reads the generic options of a node.
+func settleMode(o *Options) (Mode, Values, error) {
+	v, err := ParseValues(genericKeys, o.Clone())
+	if err != nil {
+		return Mode{}, v, err
+	}
+	m := Mode{
+		ReadOnly: v.Bool("read-only"), AutoReadOnly: v.Bool("auto-read-only"), Direct: v.Bool("cache.direct"),
+		NoFlush: v.Bool("cache.no-flush"), ForceShare: v.Bool("force-share"),
+	}
+	switch v.String("discard") {
+	case "ignore", "off":
+	case "unmap", "on":
+		m.Unmap = true
+	default:
+		return m, v, Refuse("Invalid discard option")
+	}
+	if m.ForceShare && !m.ReadOnly {
+		return m, v, errors.New("force-share=on can only be used with read-only images")
+	}
+	return m, v, nil
+}
+
+func (g *guard) setMode(m Mode) {
+	g.readOnly.Store(m.ReadOnly)
+	g.noFlush.Store(m.NoFlush)
+	g.unmap.Store(m.Unmap)
+}
+
+func (g *guard) setDetectZeroes(s string) {
+	g.detectZeroes.Store(map[string]int32{"on": detectOn, "unmap": detectUnmap}[s])
+}
