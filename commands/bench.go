@@ -39,10 +39,10 @@ var bench = session.Command{
                                  the first GiB, once, in requests of 1 MiB
  bench -P random:7 randwrite     OVERWRITES the image with random data
 
- How requests reach the kernel is said when the image is opened, see 'help
- engines'. What is written is made once, so that making it takes no time from
- the load. So many percent of the requests took no longer than the percentiles
- say.
+ How requests reach the kernel, and whether each write waits for the disk (as it
+ does without -t), is said when the image is opened, see 'help engines'. What is
+ written is made once, so that making it takes no time from the load. So many
+ percent of the requests took no longer than the percentiles say.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope

@@ -31,7 +31,8 @@ var verifyWrite = session.Command{
  md5, sha1, sha256, sha512, sha3-224, sha3-256, sha3-384, sha3-512 and xxhash;
  crc32c is the usual one. The seed is 137 if none is given, as in fio. After a
  crash, verify_read can tell from the file of --journal what must be there. At
- the end the image is flushed, unless -o end_fsync=0 is given.
+ the end the image is flushed, unless -o end_fsync=0 is given. An image that was
+ opened without -t writeback or -t none waits for the disk at each write.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope

@@ -39,7 +39,7 @@ func (b *bench) ours(kind, block, phase string) (float64, error) {
 		command = fmt.Sprintf("verify_read --exact --fio 3.42 -t %s -b %s 0 %d", kind, block, b.size)
 	}
 	file := filepath.Join(b.dir, "ours")
-	return b.perGiB(b.program(b.cpu, b.blksh, "-f", "raw", "-c", "truncate "+fmt.Sprint(b.size), "-c", command, b.made(file)))
+	return b.perGiB(b.program(b.cpu, b.blksh, "-t", "writeback", "-f", "raw", "-c", "truncate "+fmt.Sprint(b.size), "-c", command, b.made(file)))
 }
 
 func (b *bench) theirs(kind, block, phase string) (float64, error) {
