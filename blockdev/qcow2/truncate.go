@@ -187,6 +187,10 @@ func (q *image) dropBlock(ctx context.Context, at int64) error {
 
 // grow makes room in the L1 table, places clusters if asked to, and hides what a longer backing file has in the part that is added.
 func (q *image) grow(ctx context.Context, old, size int64, p blockdev.Prealloc) error {
+	hide := size > old && q.backing != nil && q.backing.Info().Size > old
+	if hide && q.version < 3 && p <= blockdev.PreallocMetadata && q.firstNew(old) < size {
+		return refuseWith(blockdev.ErrNotSupported, "Failed to zero out new clusters") // before the machine state is given up for it
+	}
 	if err := q.growL1(ctx, q.l1Entries(size), true); err != nil {
 		return refuseWith(err, "Failed to grow the L1 table")
 	}
@@ -196,7 +200,6 @@ func (q *image) grow(ctx context.Context, old, size int64, p blockdev.Prealloc) 
 	if err := q.zeroEdge(ctx, old, size); err != nil {
 		return refuseWith(err, "Failed to zero out the new area")
 	}
-	hide := size > old && q.backing != nil && q.backing.Info().Size > old
 	var err error
 	switch p {
 	case blockdev.PreallocMetadata:
@@ -230,11 +233,14 @@ func (q *image) dropState(ctx context.Context, end int64) error {
 	return nil
 }
 
+// firstNew is where the first whole subcluster begins that an image of old bytes does not have.
+func (q *image) firstNew(old int64) int64 { return (old + q.sub - 1) &^ (q.sub - 1) }
+
 // hide makes the guest bytes from old to size read as zeroes.
 func (q *image) hide(ctx context.Context, old, size int64) error {
 	q.size.Store(size) // zeroes may end with the image, and data is only read inside it
 	defer q.size.Store(old)
-	start := (old + q.sub - 1) &^ (q.sub - 1)
+	start := q.firstNew(old)
 	if start < size {
 		if err := q.zeroRange(ctx, start, size-start, false); err != nil {
 			return refuseWith(err, "Failed to zero out new clusters")
