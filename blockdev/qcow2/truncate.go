@@ -403,5 +403,8 @@ func (q *image) extendFile(ctx context.Context, start, end int64, p blockdev.Pre
 			return err
 		}
 	}
+	if end <= q.file.Info().Size {
+		return nil // the clusters were free ones inside the file
+	}
 	return q.file.Truncate(ctx, end, p, 0)
 }
