@@ -406,7 +406,7 @@ func (c *checker) blamePlain(p, want []byte, x *expectation) *Bad {
 	if b.Cause.Class == OneBit {
 		return b
 	}
-	if pat := c.l.content.pattern; pat != nil && len(pat.stamps) > 0 {
+	if pat := c.l.content.pattern; pat != nil && len(pat.stamps) > 0 && !c.l.content.still {
 		if start, ok := stampedStart(pat, p); ok && start != x.off {
 			b.Cause = Cause{Class: Misdirected, Delta: start - x.off}
 		}

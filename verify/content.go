@@ -153,6 +153,8 @@ type content struct {
 	// of a request; 0 is once a request.
 	pattern         *literal
 	patternInterval int
+	// still says that the pattern of all requests is that of offset 0.
+	still bool
 	// compress is the percentage of a request that is padding, which is zeroes
 	// or repetitions of the padding pattern.
 	compress int
@@ -164,6 +166,9 @@ type content struct {
 
 // fill makes the data of the request p at offset off with filler f.
 func (c *content) fill(p []byte, off int64, seed uint64, f *filler) {
+	if c.still {
+		off = 0
+	}
 	switch {
 	case c.pattern != nil && c.patternInterval > 0:
 		for start := 0; start < len(p); start += c.patternInterval {

@@ -86,13 +86,17 @@ func (l *lfsr) next() int64 {
 	}
 	l.done++
 	for {
-		odd := l.state&1 != 0
-		l.state = l.state>>1 | l.top
-		if !odd {
-			l.state ^= l.feedback
-		}
-		if l.state < uint64(l.n) {
+		if l.step(); l.state < uint64(l.n) {
 			return int64(l.state)
 		}
+	}
+}
+
+// step goes on to the next state, which may be no block.
+func (l *lfsr) step() {
+	odd := l.state&1 != 0
+	l.state = l.state>>1 | l.top
+	if !odd {
+		l.state ^= l.feedback
 	}
 }

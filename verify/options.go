@@ -299,6 +299,7 @@ func (l *layout) setType() (err error) {
 		return nil
 	case l.Verify == typePattern || l.Verify == typeNull:
 		l.headless = true
+		l.content.still = l.Verify == typeNull // fio fills its buffer once
 	}
 	if l.Pattern == "" && strings.HasPrefix(l.Verify, typePattern) {
 		return fmt.Errorf("verify=%s needs a verify_pattern", l.Verify)

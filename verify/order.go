@@ -23,28 +23,31 @@ type order struct {
 	l     *layout
 	seeds jobSeeds
 
-	sizes, blocks, verify, mix, trims generator
+	sizes                      [2]generator // of writes and of reads
+	blocks, verify, mix, trims generator
 
-	files  []place
-	turn   int    // the file of the next request
-	nul    uint64 // the seed of all blocks of verify=null
-	done   int64  // bytes of this loop, in all files
-	loop   int
-	number uint64
-	trim   trimmer
+	mixture mixture
+	files   []place
+	turn    int    // the file of the next request
+	nul     uint64 // the seed of all blocks of verify=null
+	done    int64  // bytes of this loop, in all files
+	loop    int
+	number  uint64
+	trim    trimmer
 }
 
 // A place is where a job is in one of its files, which take turns.
 type place struct {
 	lfsr  *lfsr
 	taken blockMap
-	pos   int64 // of the next sequential request, from 0
+	// pos is where the next sequential request of each direction is, from 0.
+	pos [2]int64
 }
 
 func newOrder(l *layout) (*order, error) {
 	p := &order{l: l, seeds: makeSeeds(&l.Options)}
-	for _, g := range []*generator{&p.sizes, &p.blocks, &p.verify, &p.mix} {
-		if l.Generator == "tausworthe64" {
+	for _, g := range []*generator{&p.sizes[writes], &p.sizes[reads], &p.blocks, &p.verify, &p.mix} {
+		if l.Generator == "tausworthe64" && (g != &p.mix || l.Fio == Fio22) {
 			*g = &taus258{short: l.Fio == Fio22}
 		} else {
 			*g = new(taus88)
@@ -62,7 +65,9 @@ func newOrder(l *layout) (*order, error) {
 // seed puts all generators at their beginning.
 func (p *order) seed() {
 	at := p.l.Fio.streams()
-	p.sizes.reseed(p.seeds[at.size])
+	for _, g := range p.sizes {
+		g.reseed(p.seeds[at.size])
+	}
 	p.blocks.reseed(p.seeds[at.order])
 	p.verify.reseed(p.seeds[at.verify])
 	p.mix.reseed(p.seeds[at.mix])
@@ -71,7 +76,7 @@ func (p *order) seed() {
 
 // start begins a loop.
 func (p *order) start() error {
-	p.done, p.turn = 0, 0
+	p.done, p.turn, p.mixture.least = 0, 0, 0
 	p.files = make([]place, p.l.files)
 	for i := range p.files {
 		if err := p.startFile(&p.files[i]); err != nil {
@@ -89,6 +94,9 @@ func (p *order) startFile(f *place) (err error) {
 	switch {
 	case p.l.Generator == "lfsr":
 		f.lfsr, err = newLFSR(n, p.seeds[p.l.Fio.streams().order])
+		if err == nil && p.loop == 0 {
+			f.lfsr.step() // fio takes two steps for the first block of all
+		}
 	case p.l.NoRandomMap:
 	case p.l.Fio == Fio22:
 		f.taken = newQuirkyMap(n)
@@ -100,11 +108,10 @@ func (p *order) startFile(f *place) (err error) {
 
 // next makes the next request; false if there is none.
 func (p *order) next(r *request) bool {
-	if p.l.NumberIOs > 0 && p.number >= uint64(p.l.NumberIOs) {
+	if limit := p.l.NumberIOs; limit > 0 && (p.mixture.issued[writes]+p.mixture.issued[reads])/int64(p.l.Loops) >= limit {
 		return false
 	}
-	file, off, n := p.place()
-	if n == 0 {
+	if !p.place(r) {
 		p.loop++
 		if !p.l.TimeBased && p.loop >= p.l.Loops || p.done == 0 || p.start() != nil {
 			return false
@@ -112,13 +119,11 @@ func (p *order) next(r *request) bool {
 		if p.l.RandRepeat {
 			p.seed()
 		}
-		if file, off, n = p.place(); n == 0 {
+		if !p.place(r) {
 			return false
 		}
 	}
-	*r = request{off: p.l.Offset + off, n: n, number: p.number, file: file}
-	if p.l.Direction.Mixed() && below(p.mix, 100) < int64(p.l.MixRead) {
-		r.read = true
+	if r.read {
 		return true
 	}
 	p.number++
@@ -137,32 +142,40 @@ func (p *order) contentSeed() uint64 {
 	return drawSeed(p.verify)
 }
 
-// place finds the file of the next request, the offset from the start of the
-// range, and the length, which is 0 if there is none.
-func (p *order) place() (file int, off int64, n int) {
+// place makes a request that has its place and direction; false if there is
+// none.
+func (p *order) place(r *request) bool {
 	for range p.files {
 		if p.done >= p.l.Size {
 			break
 		}
-		file = p.turn
+		file := p.turn
 		if p.turn++; p.turn == len(p.files) {
 			p.turn = 0
 		}
-		if off, n = p.placeIn(&p.files[file]); n > 0 {
-			p.files[file].pos = off + int64(n)
+		way := writes
+		if p.l.Direction.Mixed() {
+			way = p.mixture.draw(p.mix, p.l.MixRead)
+		}
+		if off, n := p.placeIn(&p.files[file], way); n > 0 {
+			p.files[file].pos[way] = off + int64(n)
 			p.done += int64(n)
-			return file, off, n
+			p.mixture.issued[way]++
+			*r = request{off: p.l.Offset + off, n: n, number: p.number, file: file, read: way == reads}
+			return true
 		}
 	}
-	return 0, 0, 0
+	return false
 }
 
-func (p *order) placeIn(f *place) (off int64, n int) {
+// placeIn finds the offset of the next request from the start of the range, and
+// the length, which is 0 if there is none.
+func (p *order) placeIn(f *place, way way) (off int64, n int) {
 	size, least := p.l.part, int64(p.l.MinBlock)
 	if size < least {
 		return 0, 0
 	}
-	off = f.pos
+	off = f.pos[way]
 	if p.l.Direction.Random() {
 		b := p.block(f, size/least)
 		if b < 0 {
@@ -173,7 +186,7 @@ func (p *order) placeIn(f *place) (off int64, n int) {
 	if off > size-least {
 		return 0, 0
 	}
-	n = p.length(size - off)
+	n = p.length(p.sizes[way], size-off)
 	if f.taken != nil {
 		marked := f.taken.set(off/least, (n+p.l.MinBlock-1)/p.l.MinBlock)
 		n = min(n, marked*p.l.MinBlock)
@@ -197,24 +210,24 @@ func (p *order) block(f *place, n int64) int64 {
 const maxDraws = 1 << 16
 
 // length draws a length that fits into room, which is at least MinBlock.
-func (p *order) length(room int64) int {
+func (p *order) length(g generator, room int64) int {
 	lo, hi := p.l.MinBlock, p.l.MaxBlock
 	if lo == hi {
 		return lo
 	}
 	for range maxDraws {
-		if n := p.drawLength(lo, hi, room); n > 0 && int64(n) <= room {
+		if n := p.drawLength(g, lo, hi, room); n > 0 && int64(n) <= room {
 			return n
 		}
 	}
 	return lo
 }
 
-func (p *order) drawLength(lo, hi int, room int64) int {
+func (p *order) drawLength(g generator, lo, hi int, room int64) int {
 	if p.l.Split != nil {
-		return p.splitLength(room)
+		return p.splitLength(g, room)
 	}
-	n := int(below(p.sizes, float64(hi)))
+	n := int(below(g, float64(hi)))
 	if p.l.Fio == Fio22 {
 		n = max(n+1, lo)
 		if every := p.l.interval; p.l.DoVerify && every > 0 {
@@ -234,12 +247,12 @@ func (p *order) drawLength(lo, hi int, room int64) int {
 
 // splitLength draws one of the sizes of bssplit; one that does not fit into room
 // gives way to the next.
-func (p *order) splitLength(room int64) int {
-	r := float64(p.sizes.next()) * 100
+func (p *order) splitLength(g generator, room int64) int {
+	r := float64(g.next()) * 100
 	percent := 0
 	for _, share := range p.l.Split {
 		percent += share.Percent
-		if r <= float64(percent)*(p.sizes.max()-1) && int64(share.Block) <= room {
+		if r <= float64(percent)*(g.max()-1) && int64(share.Block) <= room {
 			return share.Block
 		}
 	}

@@ -94,20 +94,22 @@ func (p *replay) fill(s *slot, want func(*request) (slotKind, bool)) bool {
 }
 
 // passLength is how many writes one loop of the job makes.
-func (j *Job) passLength() (n uint64, err error) {
+func (j *Job) passLength() (uint64, error) {
 	l := *j.l
 	l.Loops, l.TimeBased, l.NumberIOs = 1, false, 0
-	o, err := newOrder(&l)
+	return l.countWrites()
+}
+
+// countWrites is how many writes a job with an end makes.
+func (l *layout) countWrites() (uint64, error) {
+	o, err := newOrder(l)
 	if err != nil {
 		return 0, err
 	}
 	var r request
 	for o.next(&r) {
-		if !r.read {
-			n++
-		}
 	}
-	return n, nil
+	return o.number, nil
 }
 
 // writeError is the error of a slot that could not be written.

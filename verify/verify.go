@@ -82,6 +82,11 @@ func (v *verification) skipReplaced() error {
 		return err
 	}
 	v.pass, v.issued = pass, pass*uint64(l.Loops)
+	if l.NumberIOs > 0 && !l.TimeBased {
+		if v.issued, err = l.countWrites(); err != nil {
+			return err
+		}
+	}
 	last := v.issued // everything before it that another pass replaced is gone
 	if h := v.history; h != nil {
 		v.issued = h.Issued
