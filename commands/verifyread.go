@@ -29,6 +29,8 @@ var verifyRead = session.Command{
  shifted         the right data, some bytes away
  misdirected     the block of another offset, and of which
  stale           intact in itself, but not what should be there
+ other-type      intact in itself, but not of the type that -t asks for
+ cut-off         longer than what is left of the range or of the image
  torn            some sectors of one write and some of another, and which
  foreign         nothing that a verification job wrote
  header-only, payload-only

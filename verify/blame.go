@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"strings"
 )
@@ -35,8 +36,12 @@ func (c *checker) blameHeader(b *Bad, h *Header, x *expectation) {
 	switch {
 	case home != b.Off:
 		b.Cause = Cause{Class: Misdirected, Delta: home - b.Off}
-	case int(h.Len) != len(b.got) || len(list) == 0:
+	case int(h.Len) > len(b.got) && !x.known && b.Off+b.Len == c.l.Offset+c.l.part:
+		b.Cause = Cause{Class: CutOff}
+	case int(h.Len) != len(b.got) || c.l.Generation != 0 && !c.current(h, x):
 		b.Cause = stale(h)
+	case len(list) == 0:
+		c.blameType(b, h, x)
 	default:
 		k, sound := c.sound(b.got, h)
 		if sound {
@@ -50,6 +55,23 @@ func (c *checker) blameHeader(b *Bad, h *Header, x *expectation) {
 		}
 		c.blameData(b, h, c.nearest(b.got, h, list), x)
 	}
+}
+
+// blameType judges a block of a type that was not asked for.
+func (c *checker) blameType(b *Bad, h *Header, x *expectation) {
+	b.Type, b.Cause = fmt.Sprintf("type %d", h.Type), Cause{Class: OtherType}
+	list := sumTable(h)
+	if len(list) == 0 {
+		return
+	}
+	b.Type = typeNames(list, "")
+	for _, k := range list {
+		if c.holds(b.got, h, k) {
+			b.Type = k.userName()
+			return
+		}
+	}
+	c.blameData(b, h, c.nearest(b.got, h, list), x)
 }
 
 // nearest is the type whose checksum is wrong in the fewest bits.

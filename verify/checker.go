@@ -31,7 +31,7 @@ type checker struct {
 	// held is the type that a number turned out to mean in short headers.
 	held [256]*sum
 	// seen counts, and report gets the bad blocks.
-	seen   Result
+	seen   *Result
 	report func(*Bad)
 	// history says which writes of the job were made; nil: all.
 	history *History
@@ -46,7 +46,7 @@ type remade struct {
 }
 
 func newChecker(l *layout, report func(*Bad)) *checker {
-	return &checker{l: l, sums: newSummer(), filler: l.content.filler, report: report}
+	return &checker{l: l, sums: newSummer(), filler: l.content.filler, seen: new(Result), report: report}
 }
 
 // request checks the blocks of a request of the job that were read into p.
@@ -77,20 +77,26 @@ func (c *checker) zeroes(p []byte, off int64) {
 
 // plain checks a request whose data have no header.
 func (c *checker) plain(p []byte, x *expectation) {
+	if !c.plainly(p, x) {
+		c.seen.Blocks++
+		c.report(c.blamePlain(p, c.make(x.off, x.n, x.seed, c.filler), x))
+	}
+}
+
+// plainly reports whether data without a header are right, and counts them if
+// so.
+func (c *checker) plainly(p []byte, x *expectation) bool {
 	pat := c.l.content.pattern
 	switch {
 	case c.l.Verify == typeNull && c.l.Content != ContentOn:
 		c.seen.Unchecked += int64(len(p))
-		return
+		return true
 	case pat != nil && len(pat.stamps) == 0 && c.l.PatternInterval == 0 && matchPeriod(p, pat.unit, 0):
-		c.seen.Blocks++
-		return
+	case !bytes.Equal(c.make(x.off, x.n, x.seed, c.filler), p):
+		return false
 	}
 	c.seen.Blocks++
-	want := c.make(x.off, x.n, x.seed, c.filler)
-	if !bytes.Equal(want, p) {
-		c.report(c.blamePlain(p, want, x))
-	}
+	return true
 }
 
 // make makes the content of a request, unless it is what was made last.
@@ -108,24 +114,34 @@ func (c *checker) make(off int64, n int, seed uint64, f *filler) []byte {
 
 // block checks one block with a header at offset pos.
 func (c *checker) block(p []byte, pos int64, x *expectation) {
-	c.seen.Blocks++
-	h, ok := c.header(p)
-	if ok && int(h.Len) == len(p) && h.Offset == uint64(pos) && c.current(&h, x) {
-		k, sound := c.sound(p, &h)
-		if sound && (!c.l.compares(k) || c.replaced(&h, x) || c.faithful(p, pos, &h, k, x)) {
-			if gen, has := h.Generation(); has {
-				c.seen.generation(gen, 1)
-			}
-			if x.unsure {
-				c.seen.InFlight.New++
-			}
-			return
-		}
+	if c.intact(p, pos, x) {
+		return
 	}
+	c.seen.Blocks++
 	b := c.blame(p, pos, x)
 	if !x.unsure && !x.covered || !c.excused(b, x) {
 		c.report(b)
 	}
+}
+
+// intact reports whether a block is as it should be, and counts it if so.
+func (c *checker) intact(p []byte, pos int64, x *expectation) bool {
+	h, ok := c.header(p)
+	if !ok || int(h.Len) != len(p) || h.Offset != uint64(pos) || !c.current(&h, x) {
+		return false
+	}
+	k, sound := c.sound(p, &h)
+	if !sound || c.l.compares(k) && !c.replaced(&h, x) && !c.faithful(p, pos, &h, k, x) {
+		return false
+	}
+	c.seen.Blocks++
+	if gen, has := h.Generation(); has {
+		c.seen.generation(gen, 1)
+	}
+	if x.unsure {
+		c.seen.InFlight.New++
+	}
+	return true
 }
 
 // excused reports whether a block may look like that because a write to it was
@@ -137,7 +153,7 @@ func (c *checker) excused(b *Bad, x *expectation) bool {
 	case Torn:
 		partly = true
 	case Zeroed, Filled, PayloadOnly:
-	case Stale, Foreign, Unfaithful:
+	case Stale, OtherType, Foreign, Unfaithful:
 		partly = false
 	default:
 		return false
@@ -253,7 +269,11 @@ func (c *checker) holds(p []byte, h *Header, k *sum) bool {
 // restore exchanges the header of n bytes and the data at its place; twice is
 // nothing. It reports whether that is possible.
 func (c *checker) restore(p []byte, n int) bool {
-	at := c.l.HeaderOffset
+	return c.restoreFrom(p, c.l.HeaderOffset, n)
+}
+
+// restoreFrom is restore for a header at at.
+func (c *checker) restoreFrom(p []byte, at, n int) bool {
 	if at == 0 {
 		return true
 	}

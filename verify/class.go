@@ -23,13 +23,15 @@ const (
 	Unfaithful               // consistent in itself, but the data do not follow from the seed
 	Leftover                 // an older header shows through in the data
 	NotZero                  // a trimmed block that does not read as zeroes
+	OtherType                // intact, and of another type than asked for
+	CutOff                   // longer than what is left of the range
 	classes
 )
 
 var classNames = [classes]string{
 	"other", "mixed", "filled", "zeroed", "one-bit", "shifted", "misdirected",
 	"stale", "torn", "foreign", "header-only", "payload-only", "unfaithful",
-	"leftover-header", "not-zero",
+	"leftover-header", "not-zero", "other-type", "cut-off",
 }
 
 // String is the class's name, a stable lower-case word.
@@ -95,6 +97,10 @@ func (c Cause) String() string {
 		return "an older header shows through in the data"
 	case NotZero:
 		return "trimmed, but not zeroes"
+	case OtherType:
+		return "intact, but of another type than asked for"
+	case CutOff:
+		return "the block goes on behind the end"
 	}
 	return c.Class.String()
 }

@@ -58,5 +58,5 @@
 // header, content, tausworthe, order, blockmap, lfsr, build: blocks and their
 // order. checker, origin, blame, class, verdict: what is wrong with a block.
 // options, setting, jobfile, release: jobs. engine, job, write, replay, verify,
-// scan, probe: running them. journal, history, state, rangeset: crashes.
+// scan, walk, probe: running them. journal, history, state, rangeset: crashes.
 package verify

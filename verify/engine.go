@@ -25,6 +25,12 @@ type slot struct {
 	// other; none when the headers say what is there.
 	requests []request
 	busy     bool
+	// trouble is the place of the first block of a scan that is not plainly
+	// good, -1 if all are; seen counts those before it. looked says that both
+	// are known, and that it is not yet the slot's turn.
+	trouble int
+	seen    Result
+	looked  bool
 }
 
 type slotKind uint8
@@ -53,6 +59,8 @@ type engine struct {
 	spare   [][]int
 	wait    sync.WaitGroup
 
+	// settle takes slots that were read, whatever became of them.
+	settle   func(slot int)
 	progress func()
 }
 
@@ -83,6 +91,7 @@ func newEngine(ctx context.Context, j *Job, open Opener, size int) (*engine, err
 		return nil, err
 	}
 	e := &engine{q: q, depth: depth, slots: make([]slot, q.Depth()), done: make([]int, q.Depth()), progress: j.progress}
+	e.settle = e.release
 	for i := range e.slots {
 		e.slots[i].requests = make([]request, 0, maxMerged)
 		e.free = append(e.free, i)
@@ -130,7 +139,7 @@ func (w *worker) do(s *slot, p []byte) {
 	case s.kind == slotZero:
 		w.checker.zeroes(p, s.off)
 	case s.kind == slotRead && len(s.requests) == 0:
-		w.checker.scan(p, s.off)
+		w.checker.look(s, p)
 	default:
 		for i := range s.requests {
 			r := &s.requests[i]
@@ -255,9 +264,9 @@ func (e *engine) read(ctx context.Context, src source, failed func(s *slot, err 
 			if err != nil {
 				return fmt.Errorf("reap reads: %w", err)
 			}
-			e.give(list, e.release)
+			e.give(list, e.settle)
 		}
-		e.take(e.flying == 0 || len(e.free) == 0, e.release)
+		e.take(e.flying == 0 || len(e.free) == 0, e.settle)
 		e.progress()
 	}
 }
@@ -273,7 +282,7 @@ func (e *engine) reap(failed func(*slot, error)) ([]int, error) {
 	return slices.DeleteFunc(e.done[:n], func(i int) bool {
 		if err := e.q.Err(i); err != nil {
 			failed(&e.slots[i], err)
-			e.release(i)
+			e.settle(i)
 			return true
 		}
 		return false

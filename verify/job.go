@@ -170,7 +170,7 @@ func (j *Job) with(ctx context.Context, open Opener, size int, do func(*engine) 
 	err = do(e)
 	err = errors.Join(err, e.close())
 	for _, w := range e.workers {
-		j.result.merge(&w.checker.seen)
+		j.result.merge(w.checker.seen)
 	}
 	return err
 }

@@ -57,6 +57,11 @@ func (c *checker) spans(p []byte, pos int64, seed uint64, data int, x *expectati
 	if c.spanSeed == seed && c.spanOff < pos && pos-c.spanOff <= maxSpan {
 		add(c.spanOff)
 	}
+	if c.l.spanned && f.shift != 0 {
+		if back, ok := f.search(p, data, seed, min(pos, maxSpan)); ok {
+			add(pos - back)
+		}
+	}
 	for back := int64(len(p)); c.l.spanned && f.shift == 0 && back <= min(pos, maxSpan); back += int64(len(p)) {
 		if f.seeded(p, data, back, seed) {
 			add(pos - back)
@@ -76,6 +81,29 @@ func (f *filler) seeded(p []byte, data int, back int64, seed uint64) bool {
 		}
 	}
 	return false
+}
+
+// search is seeded for fillers that cannot be solved: it makes the content of
+// the request up to most bytes, to find out how many are before p.
+func (f *filler) search(p []byte, data int, seed uint64, most int64) (back int64, ok bool) {
+	first := data + -data&7
+	if len(p)%8 != 0 || first+16 > len(p) {
+		return 0, false
+	}
+	a, b := binary.LittleEndian.Uint64(p[first:]), binary.LittleEndian.Uint64(p[first+8:])
+	if a == 0 || b != a*f.mul>>f.shift {
+		return 0, false
+	}
+	x, at := seed, int64(0)
+	for back = 0; back <= most; back += int64(len(p)) {
+		for ; at < back+int64(first); at += 8 {
+			x = x * f.mul >> f.shift
+		}
+		if x == a {
+			return back, true
+		}
+	}
+	return 0, false
 }
 
 // agreement scores how much of got is want: all of it, or the bytes in aligned

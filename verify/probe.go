@@ -13,6 +13,7 @@ type shape struct {
 	uneven       bool
 	long         bool     // 48-byte headers
 	headers      []Header // a sample
+	places       []int    // where in its block each header lies
 }
 
 const (
@@ -77,7 +78,9 @@ func (j *Job) recognise(ctx context.Context, open Opener) error {
 func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 	s := shape{length: j.l.interval, headerOffset: j.l.HeaderOffset, uneven: j.l.BSUnaligned}
 	if j.l.headless || j.l.part == 0 {
-		s.length = max(s.length, 1)
+		if s.uneven = false; s.length == 0 {
+			s.length = j.l.MinBlock
+		}
 		return s, nil
 	}
 	q, err := open(ctx, 1, probeSize)
@@ -111,20 +114,21 @@ func (s *shape) sample(p []byte, off int64, longest uint32) {
 		}
 		at += i
 		if home := int64(h.Offset) - off; home <= int64(at) && h.Len >= shortHeader && h.Len <= longest && int64(at)-home < int64(h.Len) {
-			if len(s.headers) == 0 {
-				s.headerOffset = at - int(home)
-			}
-			s.headers = append(s.headers, h)
+			s.headers, s.places = append(s.headers, h), append(s.places, at-int(home))
 		}
 		at += shortHeader
 	}
 }
 
-// conclude finds the length of blocks: that of most headers. If too many are
-// different, all lengths have to be read from the headers.
+// conclude finds the length of blocks, and the place of headers in them: those
+// of most headers. If too many are different, all lengths have to be read from
+// the headers.
 func (s *shape) conclude(l *layout) {
-	count := map[uint32]int{}
+	count, places := map[uint32]int{}, map[int]int{}
 	for i, h := range s.headers {
+		if places[s.places[i]]++; places[s.places[i]] > places[s.headerOffset] {
+			s.headerOffset = s.places[i]
+		}
 		l.spanned = l.spanned || i > 0 && h.Seed != 0 && h.Seed == s.headers[i-1].Seed
 		count[h.Len]++
 		s.longest = max(s.longest, int(h.Len))

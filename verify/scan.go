@@ -1,30 +1,29 @@
 package verify
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // Scan reads the range of the job in ascending order and checks each block by
 // what its header says; the job that wrote is not needed. What the options say
-// about blocks is believed, what they leave out is found out from the headers:
-// the release, verify_offset and the length of blocks.
+// about blocks is believed as long as the headers do not say something else:
+// the release, verify_offset and the length of blocks are found out from them,
+// also where they change in the midst of the range.
 func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 	j.state = Progress{Phase: "verify", Total: j.l.part}
 	shape, err := j.probe(ctx, open)
 	if err != nil {
 		return j.outcome(err)
 	}
-	j.l.HeaderOffset = shape.headerOffset
+	j.l.HeaderOffset, j.l.interval = shape.headerOffset, shape.length
 	if j.l.Fio == FioAny {
 		j.l.setRelease(shape.release(j.l))
 	}
-	if shape.uneven {
-		err = j.scanUneven(ctx, open, shape.longest)
-	} else {
-		j.l.interval = shape.length
-		err = j.scanEven(ctx, open)
+	s := &scanning{
+		j: j, open: open, pos: j.l.Offset + j.From, end: j.l.Offset + j.l.part,
+		longest: max(shape.longest, shape.length), uneven: shape.uneven, patience: leastRun, nothing: -1,
 	}
+	err = s.run(ctx)
+	j.result.Position = s.pos - j.l.Offset
+	j.result.Done = err == nil && s.pos >= s.end
 	return j.outcome(err)
 }
 
@@ -35,159 +34,219 @@ func (l *layout) setRelease(r Release) {
 	l.content.alternate = r == Fio22
 }
 
-// scanEven scans blocks of one length.
-func (j *Job) scanEven(ctx context.Context, open Opener) error {
-	step := int64(j.l.interval)
-	size := max(int64(j.l.MaxRequest)/step, 1) * step
-	pos := j.l.Offset + j.From
-	end := j.l.Offset + j.l.part
-	return j.with(ctx, open, int(size), func(e *engine) error {
-		err := e.read(ctx, func(s *slot) bool {
-			if pos >= end || j.stops() {
+// A scanning is the state of a scan. As long as blocks of one length lie one
+// behind the other, they are read in large pieces and checked by all workers.
+// Where that ends it walks from header to header, until they are even again.
+type scanning struct {
+	j    *Job
+	open Opener
+	// pos is how far the range up to end has been judged.
+	pos, end int64
+	// uneven says that blocks have to be walked until patience of them in a row
+	// are alike. The longest so far is longest bytes long, and the next may be
+	// need.
+	uneven        bool
+	longest, need int
+	patience      int
+
+	// judge checks what workers were not content with, in ascending order. It
+	// knows that no header begins before quiet.
+	judge *checker
+	quiet int64
+	// nothing is where a walk found that no block begins; doubts is how often
+	// one went to look whether a block does that could not be seen whole.
+	nothing int64
+	doubts  int
+	// broken says that blocks do not go on as they began.
+	broken bool
+}
+
+// leastRun is how many blocks in a row have to be alike before they are taken
+// to go on like that. It doubles each time they do not.
+const (
+	leastRun = 32
+	mostRun  = 1 << 16
+	// leastLook is how much is looked at together at least, in bytes: headers may
+	// lie anywhere in their blocks.
+	leastLook = 16 << 10
+	// maxDoubts bounds how often headers may lead a scan astray.
+	maxDoubts = 1 << 10
+)
+
+func (s *scanning) run(ctx context.Context) error {
+	for s.pos < s.end && !s.j.stops() {
+		pass := s.even
+		if s.uneven {
+			pass = s.walk
+		}
+		if err := pass(ctx); err != nil {
+			return err
+		}
+	}
+	if s.j.stops() {
+		return errStop
+	}
+	return nil
+}
+
+// even scans blocks of one length, until they are not.
+func (s *scanning) even(ctx context.Context) error {
+	step := int64(s.j.l.interval)
+	size := max(max(int64(s.j.l.MaxRequest), leastLook)/step, 1) * step
+	return s.j.with(ctx, s.open, int(size), func(e *engine) error {
+		s.judge, s.broken = newChecker(s.j.l, s.j.bad), false
+		e.settle = func(i int) { s.settle(e, i) }
+		next := s.pos
+		return e.read(ctx, func(sl *slot) bool {
+			if s.broken || next >= s.end || s.j.stops() {
 				return false
 			}
-			*s = slot{off: pos, n: int(min(size, end-pos)), requests: s.requests[:0]}
-			pos += int64(s.n)
-			j.state.Done = pos - j.l.Offset
+			sl.kind, sl.off, sl.n, sl.requests = slotRead, next, int(min(size, s.end-next)), sl.requests[:0]
+			next += int64(sl.n)
 			return true
-		}, j.unreadable)
-		if err == nil && j.stops() {
-			err = errStop
-		}
-		j.result.Position = pos - j.l.Offset
-		j.result.Done = err == nil
-		return err
+		}, s.unreadable)
 	})
 }
 
-// scan checks the blocks of one length that were read into p.
-func (c *checker) scan(p []byte, off int64) {
-	every := c.l.interval
-	for at := 0; at < len(p); at += every {
-		block := p[at:min(at+every, len(p))]
-		c.seen.Checked += int64(len(block))
-		if len(block) < every && (IsZero(block) || c.l.headless) {
-			c.seen.Unchecked += int64(len(block)) // fio leaves the rest of a range alone
-			continue
+// unreadable takes a slot that could not be read.
+func (s *scanning) unreadable(sl *slot, err error) {
+	sl.trouble, sl.seen = -1, Result{}
+	s.j.unreadable(sl, err)
+}
+
+// settle takes a slot that workers have looked at, and judges it when all
+// before it have been.
+func (s *scanning) settle(e *engine, i int) {
+	e.slots[i].looked = true
+	for i >= 0 {
+		i = -1
+		for k := range e.slots {
+			if sl := &e.slots[k]; sl.looked && (s.broken || sl.off == s.pos) {
+				i = k
+				sl.looked = false
+				s.verdict(sl, e.q.Buffer(k)[:sl.n])
+				e.release(k)
+			}
 		}
-		c.found(block, off+int64(at))
 	}
+}
+
+// verdict judges a slot, unless blocks before it were found to have ended.
+func (s *scanning) verdict(sl *slot, p []byte) {
+	if s.broken {
+		return
+	}
+	s.j.result.merge(&sl.seen)
+	end := sl.off + int64(sl.n)
+	if sl.trouble >= 0 {
+		end = s.troubled(p[sl.trouble:], sl.off+int64(sl.trouble))
+	}
+	s.pos = end
+	s.j.state.Done = s.pos - s.j.l.Offset
+}
+
+// troubled judges the blocks of p, of which the first is not plainly good. It
+// returns how far it came: where other blocks begin, if not to the end.
+func (s *scanning) troubled(p []byte, off int64) int64 {
+	c := s.judge
+	defer func() {
+		s.j.result.merge(c.seen)
+		*c.seen = Result{}
+	}()
+	for at := 0; at < len(p); at += c.l.interval {
+		n := min(c.l.interval, len(p)-at)
+		pos := off + int64(at)
+		switch {
+		case c.fine(p[at:at+n], pos):
+		case s.strange(p[at:], n, pos):
+			s.uneven, s.broken = true, true
+			return pos
+		default:
+			c.found(p[at:at+n], pos)
+		}
+	}
+	return off + int64(len(p))
+}
+
+// strange reports whether a block that is not the one of n bytes at the
+// beginning of p begins in there.
+func (s *scanning) strange(p []byte, n int, pos int64) bool {
+	c := s.judge
+	if c.l.headless || pos == s.nothing || IsZero(p[:n]) {
+		return false
+	}
+	if h, ok := c.header(p[:n]); ok && h.Offset == uint64(pos) && h.possible() {
+		return int(h.Len) != n
+	}
+	b, ok := c.locate(p, n, pos, &s.quiet)
+	if b.length > 0 && !ok && s.doubts < maxDoubts {
+		s.doubts++
+		return true
+	}
+	return ok
+}
+
+// look checks the blocks of one length in p, the memory of slot s, up to the
+// first that is not plainly good.
+func (c *checker) look(s *slot, p []byte) {
+	total := c.seen
+	clear(s.seen.Generations)
+	s.seen = Result{Generations: s.seen.Generations}
+	c.seen, s.trouble = &s.seen, -1
+	defer func() { c.seen = total }()
+	for at := 0; at < len(p); at += c.l.interval {
+		if !c.fine(p[at:min(at+c.l.interval, len(p))], s.off+int64(at)) {
+			s.trouble = at
+			return
+		}
+	}
+}
+
+// fine reports whether nothing is wrong with a block of which only the place is
+// known, and counts it if so.
+func (c *checker) fine(p []byte, pos int64) bool {
+	x := c.place(p, pos)
+	switch {
+	case c.blank(p):
+		c.seen.Unchecked += int64(len(p))
+	case c.l.headless && !c.plainly(p, &x), !c.l.headless && !c.intact(p, pos, &x):
+		return false
+	}
+	c.seen.Checked += int64(len(p))
+	return true
+}
+
+// blank reports whether p was never written: fio leaves the rest of a range
+// alone that is shorter than a block.
+func (c *checker) blank(p []byte) bool {
+	if len(p) < c.l.interval && (c.l.headless || IsZero(p)) {
+		return true
+	}
+	return c.l.Holes && !c.l.headless && IsZero(p)
+}
+
+// place is what is known about a block before it is read: if the requests of
+// the job were of one size and made of a pattern, which one it belongs to.
+func (c *checker) place(p []byte, pos int64) (x expectation) {
+	if c.l.headless {
+		x.off, x.n = pos, len(p)
+	} else if bs := int64(c.l.MinBlock); c.l.MinBlock == c.l.MaxBlock && c.l.content.pattern != nil && bs >= int64(len(p)) {
+		x.n = int(bs)
+		x.off = c.l.Offset + (pos-c.l.Offset)/bs*bs
+	}
+	return x
 }
 
 // found checks a block of which only the place is known.
 func (c *checker) found(p []byte, pos int64) {
-	x := expectation{}
-	if bs := int64(c.l.MinBlock); c.l.MinBlock == c.l.MaxBlock && c.l.content.pattern != nil && bs >= int64(len(p)) {
-		x.n = int(bs)
-		x.off = c.l.Offset + (pos-c.l.Offset)/bs*bs
-	}
-	if c.l.headless {
-		x.off, x.n = pos, len(p)
+	x := c.place(p, pos)
+	c.seen.Checked += int64(len(p))
+	switch {
+	case c.l.headless:
 		c.plain(p, &x)
-		return
-	}
-	if c.l.Holes && IsZero(p) {
+	case c.l.Holes && IsZero(p):
 		c.seen.Unchecked += int64(len(p))
-		return
+	default:
+		c.block(p, pos, &x)
 	}
-	c.block(p, pos, &x)
-}
-
-// scanUneven scans blocks of different lengths. Where one ends is only known
-// when its header was read, so there is one request at a time.
-func (j *Job) scanUneven(ctx context.Context, open Opener, longest int) error {
-	for {
-		size := max(j.l.MaxRequest, longest+pageSize)
-		more, err := 0, error(nil)
-		err = j.with(ctx, open, size, func(e *engine) error {
-			more, err = j.walk(ctx, e, size)
-			return err
-		})
-		if err != nil || more == 0 {
-			return err
-		}
-		longest = more
-	}
-}
-
-// pageSize is what reads of an uneven scan begin at.
-const pageSize = 4096
-
-// walk goes from header to header. A block that is longer than a slot ends it:
-// more is its length.
-func (j *Job) walk(ctx context.Context, e *engine, size int) (more int, err error) {
-	c := e.workers[0].checker
-	end := j.l.Offset + j.l.part
-	for pos := j.l.Offset + j.From; ; {
-		j.result.Position = pos - j.l.Offset
-		j.From = j.result.Position
-		if err := ctx.Err(); err != nil || pos >= end || j.stops() {
-			j.result.Done = pos >= end
-			return 0, err
-		}
-		start := pos &^ (pageSize - 1)
-		n := int(min(int64(size), end-start))
-		if err := e.single(func(i int) { e.q.Read(i, start, n) }); err != nil {
-			return 0, fmt.Errorf("read %d bytes at %d: %w", n, start, err)
-		}
-		p := e.q.Buffer(0)[pos-start : n]
-		used, longer := c.walk(p, pos, pos+int64(len(p)) == end)
-		if used == 0 {
-			return longer, nil
-		}
-		pos += int64(used)
-		j.state.Done = pos - j.l.Offset
-		e.progress()
-	}
-}
-
-// walk checks the whole blocks at the beginning of p and returns how many bytes
-// they have, or the length of the first if it does not fit. last says that p
-// goes to the end of the range.
-func (c *checker) walk(p []byte, off int64, last bool) (used, longer int) {
-	for used < len(p) {
-		rest := p[used:]
-		pos := off + int64(used)
-		n := c.span(rest, pos)
-		if n > len(rest) && !last {
-			if used == 0 {
-				longer = n
-			}
-			return used, longer
-		}
-		if n <= 0 || n > len(rest) {
-			n = len(rest)
-			if !last && used > 0 {
-				return used, 0
-			}
-		}
-		c.seen.Checked += int64(n)
-		if n == len(rest) && last && IsZero(rest) {
-			c.seen.Unchecked += int64(n) // fio leaves the rest of a range alone
-		} else {
-			c.found(rest[:n], pos)
-		}
-		used += n
-	}
-	return used, 0
-}
-
-// span is how long the block at the beginning of p is: what its header says,
-// or up to the next header, or 0 if there is none.
-func (c *checker) span(p []byte, pos int64) int {
-	if h, ok := c.header(p); ok && h.Len >= shortHeader && h.Len <= maxBlockSize {
-		return int(h.Len)
-	}
-	for from := 1; from < len(p); {
-		h, at, ok := strayHeader(p[from:])
-		if !ok {
-			return 0
-		}
-		next := from + at - c.l.HeaderOffset
-		if h.Offset == uint64(pos+int64(next)) && next > 0 {
-			return next
-		}
-		from += at + 1
-	}
-	return 0
 }

@@ -25,7 +25,7 @@ func verifyKinds() []kind {
 			must("offset", Int, "of the first", func(e event.BadRange) any { return e.Off }),
 			must("length", Int, "bytes of all of them", func(e event.BadRange) any { return e.Len }),
 			must("class", Text, "what happened: zeroed, filled, one-bit, shifted, misdirected, stale, torn, foreign, header-only, payload-only, "+
-				"leftover-header, not-zero, mixed or other", func(e event.BadRange) any { return e.Cause.Class.String() }),
+				"leftover-header, not-zero, other-type, cut-off, mixed or other", func(e event.BadRange) any { return e.Cause.Class.String() }),
 			may("from", Int, "where the data belong, if they are misdirected", func(e event.BadRange) any {
 				return only(e.Cause.Class == verify.Misdirected, e.Off+e.Cause.Delta)
 			}),

@@ -149,6 +149,12 @@ func causeWords(e event.BadRange) string {
 		said = append(said, strings.TrimPrefix(c.String(), c.Class.String()+" "))
 	case verify.Stale:
 		said = append(said, staleWords(b, c))
+	case verify.OtherType:
+		said = append(said, "an intact block of "+b.Type)
+	case verify.CutOff:
+		if b.Header != nil {
+			said = append(said, fmt.Sprintf("a block of %s ends behind it", sizeWords(int64(b.Header.Len))))
+		}
 	}
 	if strings.Contains(b.Type, " or ") {
 		said = append(said, "its header names "+b.Type)
