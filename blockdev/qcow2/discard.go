@@ -9,6 +9,9 @@ import (
 // Discard gives clusters back; they read as zeroes afterwards. Parts of clusters stay, but for the last of the image. Version 2 cannot
 // hide a backing file that way and leaves everything as it is.
 func (q *image) Discard(ctx context.Context, off, n int64, _ blockdev.Flags) error {
+	if err := q.alive(); err != nil {
+		return err
+	}
 	if q.version < 3 && q.backing != nil {
 		return blockdev.ErrNotSupported
 	}
