@@ -21,6 +21,7 @@ type cache struct {
 	unit  int64              // bytes in a table
 	limit int                // tables that are kept
 
+	memory memory
 	tables map[int64]*table
 	lru    table // ring: next is the table used last, prev the one not used for longest
 	dirty  []*table
@@ -40,7 +41,7 @@ type table struct {
 }
 
 func newCache(q *image, name string, own overlap, load, store blockdev.EventName, unit int64, limit int) *cache {
-	c := &cache{q: q, name: name, own: own, load: load, store: store, unit: unit, limit: limit, tables: map[int64]*table{}}
+	c := &cache{q: q, name: name, own: own, load: load, store: store, unit: unit, limit: limit, memory: memory{unit: unit}, tables: map[int64]*table{}}
 	c.lru.prev, c.lru.next = &c.lru, &c.lru
 	return c
 }
@@ -55,7 +56,9 @@ func (c *cache) get(ctx context.Context, off int64) (*table, error) {
 		err = c.q.fire(ctx, c.load)
 	}
 	if err == nil {
-		t.data = make([]byte, c.unit)
+		t.data, err = c.memory.take()
+	}
+	if err == nil {
 		err = readAt(ctx, c.q.file, t.data, off)
 	}
 	if err != nil {
@@ -73,10 +76,13 @@ func (c *cache) fresh(ctx context.Context, off int64) (*table, error) {
 		return nil, err
 	}
 	if t.data == nil {
-		t.data = make([]byte, c.unit)
-	} else {
-		clear(t.data)
+		if t.data, err = c.memory.take(); err != nil {
+			c.put(t)
+			c.remove(t)
+			return nil, err
+		}
 	}
+	clear(t.data)
 	return t, nil
 }
 
@@ -124,7 +130,11 @@ func (c *cache) put(t *table) {
 		return
 	}
 	t.users--
-	if t.users == 0 && t.next != nil {
+	switch {
+	case t.users > 0:
+	case t.next == nil: // it was removed while in use
+		c.discard(t)
+	default:
 		c.unlink(t)
 		c.link(t)
 	}
@@ -141,10 +151,19 @@ func (c *cache) unlink(t *table) {
 }
 
 func (c *cache) remove(t *table) {
-	if c.tables[t.off] == t {
-		delete(c.tables, t.off)
-		c.unlink(t)
+	if c.tables[t.off] != t {
+		return
 	}
+	delete(c.tables, t.off)
+	c.unlink(t)
+	if t.users == 0 {
+		c.discard(t)
+	}
+}
+
+func (c *cache) discard(t *table) {
+	c.memory.give(t.data)
+	t.data = nil
 }
 
 // changed notes that t must be written back.
@@ -251,7 +270,7 @@ func (c *cache) flush(ctx context.Context) error {
 	return c.q.file.Flush(ctx)
 }
 
-// clean drops tables that nobody asked for since it was called last.
+// clean drops tables that nobody asked for since it was called last. When none is left their memory goes as well.
 func (c *cache) clean() {
 	for t := c.lru.prev; t != &c.lru; {
 		older := t
@@ -261,11 +280,20 @@ func (c *cache) clean() {
 		}
 		older.idle = true
 	}
+	c.memory.trim()
 }
 
-// empty drops all tables. They must not be changed or in use.
+// empty drops all tables, with what was changed in them.
 func (c *cache) empty() {
 	for _, t := range c.tables {
 		c.remove(t)
 	}
+}
+
+// end drops all tables and gives the memory back.
+func (c *cache) end() {
+	c.memory.over = true
+	c.empty()
+	c.dirty = nil
+	c.memory.trim()
 }

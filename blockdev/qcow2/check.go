@@ -42,6 +42,10 @@ func (q *image) Check(ctx context.Context, fix blockdev.Fix) (blockdev.CheckResu
 			return blockdev.CheckResult{}, err
 		}
 	}
+	for _, c := range []*cache{q.l2, q.refs} { // counts need the memory, and tables are read past the caches
+		c.empty()
+		c.memory.trim()
+	}
 	var lines []string
 	res, err := q.check(ctx, fix, func(format string, args ...any) {
 		if len(lines) < maxMessages {

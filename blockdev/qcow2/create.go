@@ -114,6 +114,7 @@ func create(ctx context.Context, c *blockdev.Creating) error {
 		return err
 	}
 	q := &image{file: c.File, notify: func(blockdev.Notice) {}, given: given{Values: values}, skipped: -1}
+	defer q.endCaches()
 	if err := q.load(ctx, false); err != nil {
 		return err
 	}

@@ -78,12 +78,17 @@ var (
 )
 
 // open opens the image in its file child. Steps and errors come in QEMU's order.
-func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error) {
 	file, err := o.Child(ctx, "file", blockdev.RoleFile)
 	if err != nil {
 		return nil, err
 	}
 	q := &image{file: file, notify: o.Notify, readOnly: o.Mode.ReadOnly, unmap: o.Mode.Unmap, given: given{Values: o.Values}, skipped: -1}
+	defer func() {
+		if err != nil {
+			q.endCaches()
+		}
+	}()
 	if err := q.Claim(ctx, blockdev.Claim{Use: blockdev.PermRead, Share: blockdev.PermAll}); err != nil {
 		return nil, err
 	}
@@ -287,13 +292,14 @@ func (q *image) Flush(ctx context.Context) error {
 func (q *image) Close() error {
 	ctx := context.Background()
 	q.stopCleaner()
-	if q.readOnly || q.dead.Load() || q.l2 == nil {
-		return nil
-	}
 	if err := q.mu.Lock(ctx); err != nil {
 		return err
 	}
 	defer q.mu.Unlock()
+	defer q.endCaches()
+	if q.readOnly || q.dead.Load() || q.l2 == nil {
+		return nil
+	}
 	var failed error
 	for _, c := range []*cache{q.l2, q.refs} {
 		if err := c.flush(ctx); err != nil {

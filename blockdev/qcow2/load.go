@@ -158,9 +158,19 @@ func (q *image) loadReftable(ctx context.Context) error {
 }
 
 func (q *image) makeCaches() {
+	q.endCaches()
 	s := q.settings
 	q.l2 = newCache(q, "L2 table", overL2, blockdev.EvL2Load, blockdev.EvL2Update, s.l2Unit, s.l2Tables)
 	q.refs = newCache(q, "refcount block", overRefblock, "", blockdev.EvRefblockUpdatePart, q.cluster, s.refBlocks)
+}
+
+// endCaches gives the memory of both caches back.
+func (q *image) endCaches() {
+	for _, c := range []*cache{q.l2, q.refs} {
+		if c != nil {
+			c.end()
+		}
+	}
 }
 
 // readBackingName takes the name of the backing file from the first cluster.
