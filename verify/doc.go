@@ -55,8 +55,8 @@
 // # Files of a package
 //
 // pattern, literal, check, diagnose: patterns. sum, crc, xxh32: checksums.
-// header, content, tausworthe, order, blockmap, lfsr, build: blocks and their
-// order. checker, origin, blame, class, verdict: what is wrong with a block.
-// options, setting, jobfile, release: jobs. engine, job, write, replay, verify,
-// scan, walk, probe: running them. journal, history, state, rangeset: crashes.
+// header, content, tausworthe, order, mixture, blockmap, lfsr, build: blocks and
+// their order. checker, origin, blame, class, verdict: what is wrong with a block.
+// options, setting, jobfile, release: jobs. engine, crew, job, write, replay,
+// verify, scan, walk, probe: running them. journal, history, state, rangeset: crashes.
 package verify

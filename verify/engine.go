@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -59,8 +58,12 @@ type engine struct {
 	spare   [][]int
 	wait    sync.WaitGroup
 
-	// settle takes slots that were read, whatever became of them.
-	settle   func(slot int)
+	// window is how many reads are to be in flight, and staged those that are
+	// about to be.
+	window int
+	staged []int
+	crew   *crew
+
 	progress func()
 }
 
@@ -73,25 +76,24 @@ type worker struct {
 // maxMemory bounds the memory of all slots, in bytes.
 const maxMemory = 256 << 20
 
-// newEngine opens the queue and starts the workers.
-func newEngine(ctx context.Context, j *Job, open Opener, size int) (*engine, error) {
-	n := j.l.Workers
-	if n == 0 {
-		n = runtime.GOMAXPROCS(0)
-	}
-	depth := max(j.l.IODepth, 1)
+// newEngine opens the queue and starts the workers. It is one of share engines
+// that divide workers, requests in flight and memory among them.
+func newEngine(ctx context.Context, j *Job, open Opener, size, share int) (*engine, error) {
+	n := max(j.workers()/share, 1)
+	depth := max(j.l.IODepth/share, 1)
 	total := depth
 	if n > 1 {
 		total += 2 * n
 	}
-	total = max(1, min(total, maxMemory/size))
+	total = max(1, min(total, maxMemory/share/size))
 	depth = min(depth, total)
 	q, err := open(ctx, total, size)
 	if err != nil {
 		return nil, err
 	}
 	e := &engine{q: q, depth: depth, slots: make([]slot, q.Depth()), done: make([]int, q.Depth()), progress: j.progress}
-	e.settle = e.release
+	e.window = min(depth, leastWindow)
+	newCrew(releaseAtOnce).join(e)
 	for i := range e.slots {
 		e.slots[i].requests = make([]request, 0, maxMerged)
 		e.free = append(e.free, i)
@@ -216,6 +218,7 @@ func (e *engine) acquire(src source) (i int, ok bool) {
 func (e *engine) release(i int) {
 	e.slots[i].busy = false
 	e.free = append(e.free, i)
+	e.crew.freed.Broadcast()
 }
 
 // conflicts reports whether r overlaps what a busy slot has.
@@ -239,37 +242,6 @@ func (e *engine) submit(staged int) error {
 
 // A source fills slots: false when there is nothing more for now.
 type source func(s *slot) bool
-
-// read reads what src says and has it checked. failed gets slots that could not
-// be read.
-func (e *engine) read(ctx context.Context, src source, failed func(s *slot, err error)) error {
-	for ended := false; ; ended = ended || ctx.Err() != nil {
-		staged := 0
-		for !ended && len(e.free) > 0 && e.flying+staged < e.depth {
-			i, ok := e.acquire(src)
-			if ended = !ok; ended {
-				break
-			}
-			e.q.Read(i, e.slots[i].off, e.slots[i].n)
-			staged++
-		}
-		if err := e.submit(staged); err != nil {
-			return fmt.Errorf("submit reads: %w", err)
-		}
-		if e.flying == 0 && e.working == 0 && ended {
-			return ctx.Err()
-		}
-		if e.flying > 0 {
-			list, err := e.reap(failed)
-			if err != nil {
-				return fmt.Errorf("reap reads: %w", err)
-			}
-			e.give(list, e.settle)
-		}
-		e.take(e.flying == 0 || len(e.free) == 0, e.settle)
-		e.progress()
-	}
-}
 
 // reap waits for a completion and returns the slots that went well. The others
 // go to failed and are released.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -161,18 +162,45 @@ func (j *Job) elapsed() (sec, nsec uint32) {
 // rounds their lengths up to the interval.
 func (j *Job) slotSize() int { return max(j.l.MaxRequest, j.l.MaxBlock+j.l.interval) }
 
+// workers is how many goroutines build and check blocks.
+func (j *Job) workers() int {
+	if j.l.Workers > 0 {
+		return j.l.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
 // with runs do with an engine and adds up what its workers saw.
-func (j *Job) with(ctx context.Context, open Opener, size int, do func(*engine) error) (err error) {
-	e, err := newEngine(ctx, j, open, size)
+func (j *Job) with(ctx context.Context, open Opener, size int, do func(*engine) error) error {
+	return j.sharing(ctx, open, size, 1, do)
+}
+
+// sharing is with, for one of share engines.
+func (j *Job) sharing(ctx context.Context, open Opener, size, share int, do func(*engine) error) error {
+	e, err := newEngine(ctx, j, open, size, share)
 	if err != nil {
 		return err
 	}
 	err = do(e)
 	err = errors.Join(err, e.close())
 	for _, w := range e.workers {
-		j.result.merge(w.checker.seen)
+		j.count(w.checker.seen)
 	}
 	return err
+}
+
+// count adds what a worker saw to the result.
+func (j *Job) count(seen *Result) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.result.merge(seen)
+}
+
+// reached notes how far the job is.
+func (j *Job) reached(done int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.state.Done = done
 }
 
 // outcome is the result of a run that ended with err.

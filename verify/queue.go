@@ -27,5 +27,6 @@ type Queue interface {
 	Close() error
 }
 
-// An Opener makes a queue of depth slots with size bytes of memory each.
+// An Opener makes a queue of depth slots with size bytes of memory each, for the
+// goroutine that calls it. Several may do so at once.
 type Opener func(ctx context.Context, depth, size int) (Queue, error)

@@ -93,19 +93,16 @@ func (s *scanning) run(ctx context.Context) error {
 func (s *scanning) even(ctx context.Context) error {
 	step := int64(s.j.l.interval)
 	size := max(max(int64(s.j.l.MaxRequest), leastLook)/step, 1) * step
-	return s.j.with(ctx, s.open, int(size), func(e *engine) error {
-		s.judge, s.broken = newChecker(s.j.l, s.j.bad), false
-		e.settle = func(i int) { s.settle(e, i) }
-		next := s.pos
-		return e.read(ctx, func(sl *slot) bool {
-			if s.broken || next >= s.end || s.j.stops() {
-				return false
-			}
-			sl.kind, sl.off, sl.n, sl.requests = slotRead, next, int(min(size, s.end-next)), sl.requests[:0]
-			next += int64(sl.n)
-			return true
-		}, s.unreadable)
-	})
+	s.judge, s.broken = newChecker(s.j.l, s.j.bad), false
+	next := s.pos
+	return s.j.read(ctx, s.open, int(size), func(sl *slot) bool {
+		if s.broken || next >= s.end || s.j.stops() {
+			return false
+		}
+		sl.kind, sl.off, sl.n, sl.requests = slotRead, next, int(min(size, s.end-next)), sl.requests[:0]
+		next += int64(sl.n)
+		return true
+	}, s.settle, s.unreadable)
 }
 
 // unreadable takes a slot that could not be read.
@@ -117,18 +114,26 @@ func (s *scanning) unreadable(sl *slot, err error) {
 // settle takes a slot that workers have looked at, and judges it when all
 // before it have been.
 func (s *scanning) settle(e *engine, i int) {
+	c := e.crew
 	e.slots[i].looked = true
-	for i >= 0 {
-		i = -1
-		for k := range e.slots {
-			if sl := &e.slots[k]; sl.looked && (s.broken || sl.off == s.pos) {
-				i = k
-				sl.looked = false
-				s.verdict(sl, e.q.Buffer(k)[:sl.n])
-				e.release(k)
+	for e, i = s.due(c); e != nil; e, i = s.due(c) {
+		sl := &e.slots[i]
+		sl.looked = false
+		s.verdict(sl, e.q.Buffer(i)[:sl.n])
+		e.release(i)
+	}
+}
+
+// due finds a slot whose turn it is, in any engine; nil if there is none.
+func (s *scanning) due(c *crew) (*engine, int) {
+	for _, e := range c.engines {
+		for i := range e.slots {
+			if sl := &e.slots[i]; sl.looked && (s.broken || sl.off == s.pos) {
+				return e, i
 			}
 		}
 	}
+	return nil, 0
 }
 
 // verdict judges a slot, unless blocks before it were found to have ended.
@@ -136,13 +141,13 @@ func (s *scanning) verdict(sl *slot, p []byte) {
 	if s.broken {
 		return
 	}
-	s.j.result.merge(&sl.seen)
+	s.j.count(&sl.seen)
 	end := sl.off + int64(sl.n)
 	if sl.trouble >= 0 {
 		end = s.troubled(p[sl.trouble:], sl.off+int64(sl.trouble))
 	}
 	s.pos = end
-	s.j.state.Done = s.pos - s.j.l.Offset
+	s.j.reached(s.pos - s.j.l.Offset)
 }
 
 // troubled judges the blocks of p, of which the first is not plainly good. It
@@ -150,7 +155,7 @@ func (s *scanning) verdict(sl *slot, p []byte) {
 func (s *scanning) troubled(p []byte, off int64) int64 {
 	c := s.judge
 	defer func() {
-		s.j.result.merge(c.seen)
+		s.j.count(c.seen)
 		*c.seen = Result{}
 	}()
 	for at := 0; at < len(p); at += c.l.interval {

@@ -22,15 +22,12 @@ func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
 		return j.outcome(err)
 	}
 	p.skip(j.From)
-	err = j.with(ctx, open, j.slotSize(), func(e *engine) error {
-		err := e.read(ctx, p.next, j.unreadable)
-		if err == nil && j.stops() {
-			err = errStop
-		}
-		j.result.Position = p.count
-		j.result.Done = err == nil
-		return err
-	})
+	err = j.read(ctx, open, j.slotSize(), p.next, releaseAtOnce, j.unreadable)
+	if err == nil && j.stops() {
+		err = errStop
+	}
+	j.result.Position = p.count
+	j.result.Done = err == nil
 	return j.outcome(err)
 }
 
@@ -43,7 +40,8 @@ type verification struct {
 	// still be there.
 	pass, issued, first uint64
 	// trims is how many of the marked requests were trimmed.
-	trims int64
+	trims   int64
+	checked int64 // bytes
 }
 
 func (j *Job) newVerification() (*verification, error) {
@@ -140,7 +138,8 @@ func (v *verification) next(s *slot) bool {
 	if v.j.stops() || !v.fill(s, v.kind) {
 		return false
 	}
-	v.j.state.Done += int64(s.n)
+	v.checked += int64(s.n)
+	v.j.reached(v.checked)
 	return true
 }
 

@@ -53,7 +53,7 @@ func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 			s.nothing = s.pos
 		}
 		s.uneven = !t.settled && !t.lost
-		s.j.state.Done = s.pos - s.j.l.Offset
+		s.j.reached(s.pos - s.j.l.Offset)
 		e.progress()
 		if wide := s.need > s.longest; used == 0 || wide {
 			s.need = t.need

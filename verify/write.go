@@ -221,7 +221,10 @@ func (w *writing) verifyBacklog(ctx context.Context) error {
 		})
 	}, w.j.unreadable)
 	if err == nil && w.j.stops() {
-		return errStop
+		err = errStop
+	}
+	if err == nil {
+		err = ctx.Err()
 	}
 	return err
 }
