@@ -70,7 +70,7 @@ func (q *image) guardData(ctx context.Context, off, n int64) error {
 // readsZero says whether guest bytes are known to read as zeroes, without reading them. Unknown is false.
 func (q *image) readsZero(ctx context.Context, off, n int64) bool {
 	for n > 0 {
-		e, err := q.Status(ctx, off, n)
+		e, err := q.mapped(ctx, off, n)
 		if err != nil || !e.Zero {
 			return false
 		}
