@@ -161,8 +161,11 @@ func (d *Device) Write(ctx context.Context, v Vec, off int64, f Flags) error {
 	return nil
 }
 
-// durable adds FUA when the device writes through.
+// durable adds FUA when the device writes through, unless the caller sees to that.
 func (d *Device) durable(f Flags) Flags {
+	if f&Deferred != 0 {
+		return f &^ (Deferred | FUA)
+	}
 	if d.writethrough.Load() {
 		f |= FUA
 	}

@@ -40,6 +40,9 @@ const (
 	Compressed
 	// CopyOnRead asks that what is read from a backing file is also stored in the overlay.
 	CopyOnRead
+	// Deferred lets a write through a Device be durable only after a flush that the caller makes when it has written more, even if the
+	// device writes through. Nodes do not see it.
+	Deferred
 )
 
 // Prealloc says what Truncate does with space that it adds.

@@ -34,7 +34,7 @@ var discard = session.Command{
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var err error
 			if t.streams && t.n > zeroPiece {
-				err = t.spreadRequests(ctx, s, im, func(ctx context.Context, d *blockdev.Device, off, n int64) error {
+				err = t.spreadRequests(ctx, s, im, false, func(ctx context.Context, d *blockdev.Device, off, n int64) error {
 					return d.Discard(ctx, off, n)
 				})
 			} else {

@@ -118,9 +118,9 @@ func (t *transfer) spread(ctx context.Context, s *session.Session, im *session.I
 
 // spreadRequests is spread for requests without data.
 func (t *transfer) spreadRequests(
-	ctx context.Context, s *session.Session, im *session.Image, do func(ctx context.Context, d *blockdev.Device, off, n int64) error,
+	ctx context.Context, s *session.Session, im *session.Image, flush bool, do func(ctx context.Context, d *blockdev.Device, off, n int64) error,
 ) error {
-	return t.spread(ctx, s, im, stream.Spread{Piece: zeroPiece, Do: func(ctx context.Context, _ int, off, n int64) error {
+	return t.spread(ctx, s, im, stream.Spread{Piece: zeroPiece, Flush: flush, Do: func(ctx context.Context, _ int, off, n int64) error {
 		return do(ctx, im.Dev, off, n)
 	}})
 }

@@ -17,8 +17,9 @@ func (w *writing) run(ctx context.Context, s *session.Session, im *session.Image
 	var err error
 	switch {
 	case w.streams && w.zero && w.n > zeroPiece:
-		err = w.spreadRequests(ctx, s, im, func(ctx context.Context, d *blockdev.Device, off, n int64) error {
-			return d.Zero(ctx, off, n, w.flags)
+		flags, flush := w.deferred(im)
+		err = w.spreadRequests(ctx, s, im, flush, func(ctx context.Context, d *blockdev.Device, off, n int64) error {
+			return d.Zero(ctx, off, n, flags)
 		})
 	case w.more != nil, w.streams && !w.zero && !w.machine && w.n > pieceSize:
 		err = w.long(ctx, s, im)
@@ -34,16 +35,21 @@ func (w *writing) run(ctx context.Context, s *session.Session, im *session.Image
 	return w.proveWritten(ctx, s, im)
 }
 
+// deferred has one flush behind all pieces stand for many, where each would have to be durable.
+func (w *writing) deferred(im *session.Image) (flags blockdev.Flags, flush bool) {
+	return w.flags | blockdev.Deferred, im.Dev.WriteThrough() || w.flags&blockdev.FUA != 0
+}
+
 // long writes in pieces, several at a time.
 func (w *writing) long(ctx context.Context, s *session.Session, im *session.Image) error {
 	buf := s.Buffer(spreaders * writePiece)
 	defer s.Recycle(buf)
 	memory := func(worker int, n int64) []byte { return buf[worker*writePiece:][:n] }
-	flags := w.flags
+	flags, flush := w.deferred(im)
 	if w.compressed {
 		flags |= blockdev.Compressed
 	}
-	sp := stream.Spread{Piece: writePiece, Do: func(ctx context.Context, worker int, off, n int64) error {
+	sp := stream.Spread{Piece: writePiece, Flush: flush, Do: func(ctx context.Context, worker int, off, n int64) error {
 		p := memory(worker, n)
 		if w.fill == nil && w.more == nil {
 			w.pattern.Fill(p, off)

@@ -23,6 +23,8 @@ type Spread struct {
 	Make func(worker int, off, n int64) (int64, error)
 	// Do makes the request. It is called on several goroutines at once, with the number of the worker, below Width.
 	Do func(ctx context.Context, worker int, off, n int64) error
+	// Flush makes what was written durable at the end, also if a request failed.
+	Flush bool
 	// Progress is told of bytes that are done. It may be nil.
 	Progress func(n int64)
 }
@@ -58,6 +60,11 @@ func (s Spread) Run(ctx context.Context, d *blockdev.Device) (done int64, err er
 			r.finish(off, n, s.Do(ctx, worker, off, n))
 		}
 	})
+	if s.Flush {
+		if err := d.Flush(context.WithoutCancel(ctx)); r.err == nil {
+			r.err = err
+		}
+	}
 	return min(r.next, r.failed) - s.Off, r.err
 }
 

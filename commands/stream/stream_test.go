@@ -191,6 +191,23 @@ func TestSpreadStops(t *testing.T) {
 	}
 }
 
+// TestSpreadFlush: on a device that writes through, pieces leave durability to one flush at the end, which is also made after a failure.
+func TestSpreadFlush(t *testing.T) {
+	name, _ := sparse(t, 1<<20, nil)
+	d := open(t, `json:{"driver":"blkdebug","inject-error":[{"event":"none","iotype":"flush","errno":28}],"image":{"driver":"file","filename":"`+name+`"}}`)
+	d.SetWriteThrough(true)
+	p := make([]byte, 4096)
+	s := Spread{Len: 1 << 20, Piece: 4096, Width: 4, Flush: true, Do: func(ctx context.Context, _ int, off, n int64) error {
+		return d.Write(ctx, blockdev.Vec{p[:n]}, off, blockdev.Deferred|blockdev.FUA)
+	}}
+	if done, err := s.Run(t.Context(), d); !errors.Is(err, syscall.ENOSPC) || done != 1<<20 {
+		t.Errorf("%d bytes, %v", done, err)
+	}
+	if err := d.Write(t.Context(), blockdev.Vec{p}, 0, 0); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a write that is not deferred: %v", err)
+	}
+}
+
 // TestSpreadSource: a source may end the range, in the middle of a piece or between two, or fail.
 func TestSpreadSource(t *testing.T) {
 	name, _ := sparse(t, 1<<20, nil)
