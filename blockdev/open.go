@@ -271,10 +271,12 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	if n.protocol && n.filename == "" && n.driver.declares("filename") && !n.values.Has("filename") {
 		return Refuse("The '%s' block driver requires a file name", n.driver.Name)
 	}
-	node, err := n.driver.Open(ctx, t.opening(n, probed))
+	o := t.opening(n, probed)
+	node, err := n.driver.Open(ctx, o)
 	if err != nil {
 		return t.openError(n, err)
 	}
+	n.mode = o.Mode
 	if node.Info().Size > maxLength {
 		return errors.Join(&Refusal{"Could not refresh total sector count: " + ErrnoText(syscall.EFBIG), syscall.EFBIG}, node.Close())
 	}

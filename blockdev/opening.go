@@ -150,5 +150,4 @@ func (o *Opening) Secret(id string) ([]byte, error) {
 // SetReadOnly is called by a driver that was allowed to fall back (Mode.AutoReadOnly) and did.
 func (o *Opening) SetReadOnly() {
 	o.Mode.ReadOnly = true
-	o.node.mode.ReadOnly = true
 }

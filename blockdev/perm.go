@@ -22,7 +22,8 @@ type Claim struct{ Use, Share Perm }
 // Claimer is a node that turns its parent's claim into something else than the same claim on its primary child.
 type Claimer interface {
 	// Claim is called at open, reopen and when a Device learns that it must write or resize. On an error the old claim stays
-	// in force.
+	// in force. At a reopen it is called between Prepare and commit or abort: it is about the node as it is to be, and abort
+	// brings the claim before back.
 	Claim(ctx context.Context, c Claim) error
 }
 

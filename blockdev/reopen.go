@@ -6,33 +6,35 @@ import (
 	"strings"
 )
 
-// Reopen changes options of an open device as one transaction over its whole stack: every node prepares, then all commit
-// or all abort. Options that are not named keep their values. Children follow what they inherit.
+// Reopen changes options of an open device as one transaction over its whole stack: every node prepares, the new claim on the file is
+// made, then all commit. If any of that fails all abort, and the device is as it was. Options that are not named keep their values. Children
+// follow what they inherit.
 func (d *Device) Reopen(ctx context.Context, change *Options) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	r := &reopening{tree: d.tree}
 	if err := r.plan(d.tree.root, change, d.tree.root.mode); err != nil {
 		return err
 	}
-	readOnly := r.steps[len(r.steps)-1].mode.ReadOnly
-	if readOnly && d.tree.top != d.tree.root {
+	root := r.steps[len(r.steps)-1]
+	if root.mode.ReadOnly && d.tree.top != d.tree.root {
 		return Refuse("Can't set node '%s' to r/o with copy-on-read enabled", d.tree.root.name)
 	}
-	if err := r.prepare(ctx); err != nil {
+	err := r.prepare(ctx)
+	claim := d.claim
+	if err == nil {
+		if root.mode.ReadOnly {
+			claim.Use &^= PermWrite | PermResize
+		} else {
+			claim.Use |= PermWrite
+		}
+		err = ClaimOn(ctx, d.top, claim)
+	}
+	if err != nil {
 		r.abort()
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	claim := d.claim
-	if readOnly {
-		claim.Use &^= PermWrite | PermResize
-	} else {
-		claim.Use |= PermWrite
-	}
 	r.commit()
-	if err := ClaimOn(ctx, d.top, claim); err != nil {
-		return err
-	}
 	d.claim = claim
 	return nil
 }
@@ -125,6 +127,7 @@ func (r *reopening) prepare(ctx context.Context) error {
 		if s.commit, s.abort, err = re.Prepare(ctx, o); err != nil {
 			return err
 		}
+		s.mode = o.Mode // may have fallen back to read-only
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package file_test
 
 import (
+	"errors"
 	"os"
 	"testing"
 
@@ -90,4 +91,59 @@ func TestReopenKeepsLocks(t *testing.T) {
 		t.Fatalf("after close: %v", err)
 	}
 	d.Close()
+}
+
+// Somebody who does not share writing keeps a reader from becoming a writer, and the reader stays one in every respect.
+func TestReopenRefusedByLock(t *testing.T) {
+	ctx := t.Context()
+	name := temp(t, 4096)
+	open := func(readOnly bool, share blockdev.Perm) *blockdev.Device {
+		t.Helper()
+		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
+			Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: blockdev.Mode{ReadOnly: readOnly},
+			Claim: blockdev.Claim{Share: share},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := open(true, blockdev.PermAll)
+	defer d.Close()
+	other := open(true, blockdev.PermRead)
+	for range 2 { // the second time shows whether anything is left of the first
+		err := d.Reopen(ctx, options("read-only", "off", "cache.direct", "on"))
+		if err == nil || err.Error() != `Failed to get "write" lock` {
+			t.Fatalf("got %v", err)
+		}
+		if !d.ReadOnly() || d.Info().RequestAlign != 1 {
+			t.Errorf("read-only %v, aligned to %d", d.ReadOnly(), d.Info().RequestAlign)
+		}
+		if err := d.Write(ctx, blockdev.Vec{[]byte("x")}, 0, 0); !errors.Is(err, blockdev.ErrReadOnly) {
+			t.Errorf("a write: %v", err)
+		}
+		if err := d.Read(ctx, blockdev.Vec{make([]byte, 7)}, 0, 0); err != nil {
+			t.Error(err)
+		}
+		if err := other.Close(); err != nil {
+			t.Fatal(err)
+		}
+		other = open(true, blockdev.PermRead) // would fail if d had kept its claim to write
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Reopen(ctx, options("read-only", "off")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Write(ctx, blockdev.Vec{[]byte("x")}, 0, 0); err != nil {
+		t.Error(err)
+	}
+	_, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
+		Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: blockdev.Mode{ReadOnly: true},
+		Claim: blockdev.Claim{Share: blockdev.PermRead},
+	})
+	if err == nil || err.Error() != `Failed to get shared "write" lock` {
+		t.Errorf("beside a writer: %v", err)
+	}
 }

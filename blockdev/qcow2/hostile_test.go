@@ -73,6 +73,8 @@ func fill(t testing.TB, path string) {
 func abuse(name string, image []byte) {
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	defer stop()
+	hung := time.AfterFunc(2*time.Minute, func() { panic("an image keeps its user for minutes") })
+	defer hung.Stop()
 	for _, readOnly := range []bool{true, false} {
 		_, o := newDisk(name, image)
 		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{

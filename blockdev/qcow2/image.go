@@ -40,6 +40,7 @@ type image struct {
 	backing  blockdev.Node // nil without one
 	notify   func(blockdev.Notice)
 	readOnly bool
+	claims   bool // the claim on the file includes writing: not readOnly, and ahead of it while a reopen is prepared
 
 	size, vmState atomic.Int64 // guest bytes, and where the machine state begins
 	dead          atomic.Bool  // found corrupt while writable: every request fails
@@ -83,7 +84,7 @@ func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error)
 	if err != nil {
 		return nil, err
 	}
-	q := &image{file: file, notify: o.Notify, readOnly: o.Mode.ReadOnly, unmap: o.Mode.Unmap, given: given{Values: o.Values}, skipped: -1}
+	q := &image{file: file, notify: o.Notify, readOnly: o.Mode.ReadOnly, claims: !o.Mode.ReadOnly, unmap: o.Mode.Unmap, given: given{Values: o.Values}, skipped: -1}
 	defer func() {
 		if err != nil {
 			q.endCaches()
@@ -125,7 +126,7 @@ func (q *image) Primary() blockdev.Node { return q.file }
 // image may be written and resized at any time. A backing file is only read.
 func (q *image) Claim(ctx context.Context, c blockdev.Claim) error {
 	c.Use |= blockdev.PermRead
-	if !q.readOnly {
+	if q.claims {
 		c.Use |= blockdev.PermWrite | blockdev.PermResize
 	} else {
 		c.Use &^= blockdev.PermWrite | blockdev.PermResize

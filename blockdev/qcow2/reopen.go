@@ -32,6 +32,7 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 	if q.readOnly && !o.Mode.ReadOnly && q.hdr.incompatible&featCorrupt != 0 {
 		return nil, nil, refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write")
 	}
+	q.claims = !o.Mode.ReadOnly
 	commit = func() {
 		_ = q.mu.Lock(ctx) // its context never ends
 		q.readOnly, q.unmap, q.given = o.Mode.ReadOnly, o.Mode.Unmap, now
@@ -40,7 +41,7 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 		q.stopCleaner()
 		q.startCleaner()
 	}
-	return commit, func() {}, nil
+	return commit, func() { q.claims = !q.readOnly }, nil
 }
 
 // flushCaches writes all tables, in QEMU's words if that fails.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
@@ -94,5 +96,98 @@ func TestReopenOptions(t *testing.T) {
 		if err := dev.Write(ctx, blockdev.Vec{make([]byte, 3000)}, 5000, 0); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// lockedImage is an image in a file with contents, and a function that opens it.
+func lockedImage(t *testing.T, contents []byte) (path string, open func(readOnly bool) (*blockdev.Device, error)) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(path, contents, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, func(readOnly bool) (*blockdev.Device, error) {
+		return blockdev.Open(t.Context(), path, blockdev.OpenConfig{
+			Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{ReadOnly: readOnly, NoFlush: true},
+		})
+	}
+}
+
+// Who opens a dirty image while another has it must not repair it under the other's hands.
+func TestDirtyIsLockedBeforeRepair(t *testing.T) {
+	dirty := dirtyImage(t)
+	path, open := lockedImage(t, dirty)
+	first, err := open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := open(false); err == nil || err.Error() != `Failed to get "write" lock` {
+		t.Errorf("second opener: %v, %v", d, err)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, dirty) {
+		t.Errorf("the refused opener changed the image (%v)", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	repaired, err := open(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer repaired.Close()
+	if now, err := os.ReadFile(path); err != nil || now[79]&1 != 0 {
+		t.Errorf("the only opener did not repair (%v)", err)
+	}
+}
+
+// A reader that another reader keeps from writing stays a reader, and the image its own.
+func TestReopenRefusedByLock(t *testing.T) {
+	ctx := t.Context()
+	path, open := lockedImage(t, seeds(t)["v3"])
+	d, err := open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	other, err := open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func() error { return d.Write(ctx, blockdev.Vec{[]byte("x")}, 100000, 0) }
+	if err := d.Reopen(ctx, options("read-only", false)); err == nil || err.Error() != `Failed to get "write" lock` {
+		t.Fatalf("got %v", err)
+	}
+	if err := write(); !errors.Is(err, blockdev.ErrReadOnly) {
+		t.Errorf("wrote beside a reader: %v", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if other, err = open(true); err != nil {
+		t.Fatalf("a refused reopen keeps its claim: %v", err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, before) {
+		t.Errorf("the image changed (%v)", err)
+	}
+	if err := d.Reopen(ctx, options("read-only", false)); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(); err != nil {
+		t.Error(err)
+	}
+	if err := d.Reopen(ctx, options("read-only", true)); err != nil {
+		t.Fatal(err)
+	}
+	if other, err = open(true); err != nil {
+		t.Errorf("beside one who only reads again: %v", err)
+	} else if err := other.Close(); err != nil {
+		t.Error(err)
 	}
 }

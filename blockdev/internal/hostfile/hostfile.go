@@ -5,6 +5,7 @@
 package hostfile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,15 +62,15 @@ type File struct {
 	name   string
 	cfg    Config
 	values blockdev.Values
-	locked bool // image locks are taken
 	shared bool // opened to force-share
 	port   engine.Port
 	lock   imagelock.Lock
 	size   atomic.Int64
 	broken atomic.Pointer[error] // why a sync failed, see Flush
 
-	mu  sync.Mutex
-	cur *descriptor
+	mu   sync.Mutex
+	cur  *descriptor
+	next *descriptor // while a reopen is prepared, nil otherwise
 }
 
 // descriptor is one open file descriptor with what depends on how it was opened. It is closed when its last user is done with it, so that
@@ -109,7 +110,6 @@ func Open(o *blockdev.Opening, cfg Config) (*File, error) {
 	f.cur = d
 	locking := o.Values.String("locking")
 	if !f.shared && (locking == "on" || locking == "auto" && imagelock.Supported(d.fd)) {
-		f.locked = true
 		f.lock.Attach(d.fd, name)
 	}
 	f.port = cfg.Port
@@ -337,10 +337,11 @@ func (f *File) Flush(context.Context) error {
 	return err
 }
 
-// Claim turns what is done with the image into image locks.
+// Claim turns what is done with the image into image locks. While a reopen is prepared it is about the descriptor to come.
 func (f *File) Claim(_ context.Context, c blockdev.Claim) error {
-	d := f.acquire()
-	defer f.release(d)
+	f.mu.Lock()
+	d := cmp.Or(f.next, f.cur)
+	f.mu.Unlock()
 	if d.whyReadOnly != nil && c.Use&(blockdev.PermWrite|blockdev.PermResize) != 0 {
 		return d.whyReadOnly
 	}
@@ -354,7 +355,7 @@ func (f *File) Close() error {
 	return err
 }
 
-// Prepare opens the file once more in the new mode, if that differs, and takes its locks there too.
+// Prepare opens the file once more in the new mode, if that differs. Its locks are on both descriptors until commit or abort.
 func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
 	for _, key := range fixedKeys {
 		if o.Values.String(key) != f.values.String(key) {
@@ -377,20 +378,29 @@ func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort fu
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := f.lock.CopyTo(d.fd); err != nil {
+	if err := f.lock.Move(d.fd); err != nil {
 		f.release(d)
 		return nil, nil, err
 	}
+	f.install(old, d)
 	commit = func() {
-		if f.locked {
-			f.lock.Attach(d.fd, f.name)
-		}
-		f.mu.Lock()
-		f.cur = d
-		f.mu.Unlock()
+		f.lock.Moved()
+		f.install(d, nil)
 		f.release(old)
 	}
-	return commit, func() { f.release(d) }, nil
+	abort = func() {
+		f.lock.Stay()
+		f.install(old, nil)
+		f.release(d)
+	}
+	return commit, abort, nil
+}
+
+// install sets the current descriptor and the one to come, if any.
+func (f *File) install(cur, next *descriptor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cur, f.next = cur, next
 }
 
 // reopen opens the file behind old in another mode. It goes by the descriptor and not by the name, which may mean another file by

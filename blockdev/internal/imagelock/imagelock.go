@@ -32,6 +32,14 @@ type Lock struct {
 	on   bool
 	name string
 	held byteSet
+	move *move // nil unless Move was called
+}
+
+// move is a change of descriptors that is prepared.
+type move struct {
+	fd    int
+	held  byteSet // there
+	extra byteSet // what was taken on the old descriptor meanwhile
 }
 
 // byteSet is the bytes held, as permissions in use and permissions denied to others.
@@ -42,6 +50,8 @@ func bytesOf(c blockdev.Claim) byteSet {
 }
 
 func (b byteSet) without(o byteSet) byteSet { return byteSet{b.used &^ o.used, b.denied &^ o.denied} }
+
+func (b byteSet) with(o byteSet) byteSet { return byteSet{b.used | o.used, b.denied | o.denied} }
 
 // Supported says whether the file behind fd knows open-file-description locks.
 func Supported(fd int) bool {
@@ -64,18 +74,49 @@ func (l *Lock) Claim(c blockdev.Claim) error {
 		return nil
 	}
 	want := bytesOf(c)
-	extra := want.without(l.held)
-	if err := set(l.fd, extra, unix.F_RDLCK); err != nil {
-		_ = set(l.fd, extra, unix.F_UNLCK)
-		return err
+	if l.move != nil {
+		return l.claimMoving(want)
 	}
-	if err := l.check(want); err != nil {
-		_ = set(l.fd, extra, unix.F_UNLCK)
+	if _, err := l.take(want); err != nil {
 		return err
 	}
 	err := set(l.fd, l.held.without(want), unix.F_UNLCK)
 	l.held = want
 	return err
+}
+
+// take adds to what is held what want has more, and looks whether others stand against it. If it fails nothing is added.
+func (l *Lock) take(want byteSet) (extra byteSet, err error) {
+	extra = want.without(l.held)
+	if err = set(l.fd, extra, unix.F_RDLCK); err == nil {
+		err = l.check(want)
+	}
+	if err != nil {
+		_ = set(l.fd, extra, unix.F_UNLCK)
+		return byteSet{}, err
+	}
+	return extra, nil
+}
+
+// claimMoving takes want on the new descriptor. The old one holds what is taken as well and gives nothing up, so that nobody can come in
+// between; while others are looked for, the new one holds nothing, for it would look like one of them.
+func (l *Lock) claimMoving(want byteSet) error {
+	m := l.move
+	_ = set(m.fd, m.held, unix.F_UNLCK)
+	extra, err := l.take(want)
+	if err == nil {
+		if err = set(m.fd, want, unix.F_RDLCK); err != nil {
+			_ = set(m.fd, want, unix.F_UNLCK)
+			_ = set(l.fd, extra, unix.F_UNLCK)
+		}
+	}
+	if err != nil {
+		_ = set(m.fd, m.held, unix.F_RDLCK) // the old descriptor holds the same, which is what counts until Moved
+		return err
+	}
+	l.held = l.held.with(extra)
+	m.held, m.extra = want, m.extra.with(extra)
+	return nil
 }
 
 // Drop gives up all locks of a descriptor that is about to be closed. Closing does that as well, but only when the kernel has let go of
@@ -84,9 +125,9 @@ func Drop(fd int) {
 	_ = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK}) // a length of 0 is all of the file
 }
 
-// CopyTo takes what is held on a second descriptor of the same file also. Read locks do not conflict, so nobody can come in between
-// while the image changes over from one descriptor to the other by Attach.
-func (l *Lock) CopyTo(fd int) error {
+// Move begins to move what is held to fd, another descriptor of the same file. Claims are for fd from here on. Both descriptors hold their
+// locks until Moved or Stay is called, for the read locks that these are never conflict by themselves.
+func (l *Lock) Move(fd int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.on {
@@ -95,7 +136,27 @@ func (l *Lock) CopyTo(fd int) error {
 	if err := set(fd, l.held, unix.F_RDLCK); err != nil {
 		return blockdev.Refuse("Could not take locks on new fd: %w", err)
 	}
+	l.move = &move{fd: fd, held: l.held}
 	return nil
+}
+
+// Moved ends a Move: the new descriptor is the one that counts. What the old one holds goes with Drop.
+func (l *Lock) Moved() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.move; m != nil {
+		l.fd, l.held, l.move = m.fd, m.held, nil
+	}
+}
+
+// Stay undoes a Move and all claims since: the old descriptor holds what it held before. What the new one holds goes with Drop.
+func (l *Lock) Stay() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.move; m != nil {
+		_ = set(l.fd, m.extra, unix.F_UNLCK)
+		l.held, l.move = l.held.without(m.extra), nil
+	}
 }
 
 // set locks (F_RDLCK) or unlocks (F_UNLCK) the bytes b.

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
@@ -108,20 +106,72 @@ func TestClaimIsTransaction(t *testing.T) {
 	must(claim(first, r|w, 0))
 }
 
-func TestCopyTo(t *testing.T) {
+// What is held is on both descriptors until a move is over, and then on the one that stays.
+func TestMove(t *testing.T) {
 	open, _ := opener(t)
-	old, fresh, other := open(), open(), open()
-	if err := old.Claim(blockdev.Claim{Use: r | w, Share: r}); err != nil {
+	alone := blockdev.Claim{Use: r | w, Share: r}
+	for _, c := range []struct {
+		name  string
+		end   func(*Lock)
+		stays func(old, fresh int) (kept, gone int)
+		want  blockdev.Claim // in force afterwards
+	}{
+		{"moved", (*Lock).Moved, func(old, fresh int) (int, int) { return fresh, old }, blockdev.Claim{Use: r | w | rs, Share: r}},
+		{"stays", (*Lock).Stay, func(old, fresh int) (int, int) { return old, fresh }, alone},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lock, fresh, other := open(), open(), open()
+			if err := lock.Claim(alone); err != nil {
+				t.Fatal(err)
+			}
+			old := lock.fd
+			if err := lock.Move(fresh.fd); err != nil {
+				t.Fatal(err)
+			}
+			if err := lock.Claim(blockdev.Claim{Use: r | w | rs, Share: r}); err != nil {
+				t.Fatalf("its own locks stand in the way: %v", err)
+			}
+			c.end(lock)
+			kept, gone := c.stays(old, fresh.fd)
+			Drop(gone)
+			if lock.fd != kept || lock.held != bytesOf(c.want) {
+				t.Errorf("on descriptor %d, not %d: %+v", lock.fd, kept, lock.held)
+			}
+			if other.Claim(blockdev.Claim{Use: w, Share: blockdev.PermAll}) == nil {
+				t.Error("the locks went with the other descriptor")
+			}
+			err := other.Claim(blockdev.Claim{Share: blockdev.PermAll &^ rs})
+			if resizes := c.want.Use&rs != 0; (err != nil) != resizes {
+				t.Errorf("resizing is claimed: %v, but %v", resizes, err)
+			}
+			Drop(kept)
+		})
+	}
+}
+
+// A claim that is refused on the way leaves everything as it was.
+func TestMoveRefused(t *testing.T) {
+	open, _ := opener(t)
+	lock, fresh, other := open(), open(), open()
+	reads := blockdev.Claim{Use: r, Share: blockdev.PermAll &^ w}
+	for _, l := range []*Lock{lock, other} {
+		if err := l.Claim(reads); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := lock.Move(fresh.fd); err != nil {
 		t.Fatal(err)
 	}
-	if err := old.CopyTo(fresh.fd); err != nil {
-		t.Fatal(err)
+	if err := lock.Claim(blockdev.Claim{Use: r | w, Share: r}); text(err) != `Failed to get "write" lock` {
+		t.Fatalf("got %v", err)
 	}
-	if err := unix.Close(old.fd); err != nil {
-		t.Fatal(err)
+	lock.Stay()
+	Drop(fresh.fd)
+	if lock.held != bytesOf(reads) {
+		t.Errorf("holds %+v", lock.held)
 	}
-	if other.Claim(blockdev.Claim{Use: w, Share: blockdev.PermAll}) == nil {
-		t.Error("the lock went with the old descriptor")
+	if err := open().Claim(reads); err != nil {
+		t.Errorf("something is left: %v", err)
 	}
 }
 
