@@ -61,6 +61,9 @@ type Mode struct {
 	NoFlush      bool // never sync
 	Unmap        bool // pass discards on
 	ForceShare   bool // take no image locks
+	// Check opens an image for its Checker alone: a format then takes what it would refuse otherwise if a check may repair it, does not open
+	// backing files, and refuses all requests for data. What cannot be checked is opened as usual.
+	Check bool
 }
 
 // Opening is what a driver gets to open one node.

@@ -62,6 +62,19 @@ func (e *AlignError) Nearest() (off, n int64) {
 	return off, end - off
 }
 
+// DamagedError says that an image cannot be opened with its metadata as it is. A check of the image, opened with Mode.Check, may repair it.
+type DamagedError struct {
+	// Image is the name of its file, Backing that it stands behind the one that was to be opened. The opener fills them in.
+	Image   string
+	Backing bool
+	Err     error
+}
+
+func (e *DamagedError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *DamagedError) Unwrap() error { return e.Err }
+
 // Process is a running program.
 type Process struct {
 	PID     int

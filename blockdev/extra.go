@@ -75,6 +75,7 @@ type Reopener interface {
 
 // Checker is a format that can judge its metadata.
 type Checker interface {
+	// Check counts what is wrong, and repairs what fix allows. EROFS if that needs to write and may not.
 	Check(ctx context.Context, fix Fix) (CheckResult, error)
 }
 

@@ -24,7 +24,7 @@ func GenericKeys() []Key { return genericKeys }
 func childMode(m Mode, role Role) Mode {
 	m.Unmap = true
 	if role == RoleBacking {
-		m.ReadOnly, m.AutoReadOnly = true, false
+		m.ReadOnly, m.AutoReadOnly, m.Check = true, false, false
 	}
 	return m
 }

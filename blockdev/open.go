@@ -103,7 +103,7 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	}
 	inheritMode(opts, mode)
 	t := &tree{cfg: cfg, names: map[string]*treeNode{}}
-	root, err := t.open(ctx, spec{name: name, options: opts})
+	root, err := t.open(ctx, spec{name: name, options: opts, check: mode.Check})
 	if err == nil && cfg.Snapshot {
 		root, err = t.overlay(ctx, root)
 	}
@@ -181,6 +181,7 @@ type spec struct {
 	name     string
 	options  *Options
 	protocol bool // look for a protocol, never probe
+	check    bool // see Mode.Check, which no option stands for
 	depth    int
 }
 
@@ -195,6 +196,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	if err != nil {
 		return nil, err
 	}
+	mode.Check = s.check
 	n := &treeNode{
 		driver: drv, filename: s.name, mode: mode, options: s.options, protocol: s.protocol, depth: s.depth,
 	}
@@ -306,8 +308,12 @@ func probedRawWarning(name string) string {
 		"         Specify the 'raw' format explicitly to remove the restrictions."
 }
 
-// openError gives a bare error number the words around it.
+// openError gives a bare error number the words around it, and damage the name of the image.
 func (t *tree) openError(n *treeNode, err error) error {
+	var damaged *DamagedError
+	if errors.As(err, &damaged) && damaged.Image == "" {
+		damaged.Image, damaged.Backing = n.filename, n.depth > 0
+	}
 	var no syscall.Errno
 	if errors.As(err, &no) && err.Error() == no.Error() {
 		if n.filename != "" {
@@ -359,8 +365,9 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 	if name == "" && opts.Len() == 0 || hasRef && ref == nil {
 		return nil, nil
 	}
-	inheritMode(opts, childMode(parent.mode, role))
-	n, err := t.open(ctx, spec{name: name, options: opts, protocol: protocol, depth: parent.depth})
+	mode := childMode(parent.mode, role)
+	inheritMode(opts, mode)
+	n, err := t.open(ctx, spec{name: name, options: opts, protocol: protocol, check: mode.Check, depth: parent.depth})
 	if err != nil {
 		return nil, err
 	}

@@ -9,51 +9,141 @@ import (
 )
 
 var check = session.Command{
-	Name: "check", Max: -1, Needs: session.File,
-	Args:  "[-r leaks|all]",
-	Short: "checks the metadata of the image",
-	Long: ` Example:
+	Name: "check", Max: -1,
+	Args:  "[-r leaks|all] [-f format] [-U] [file]",
+	Short: "checks the metadata of an image",
+	Long: ` Examples:
  check                 counts what is wrong; nothing is changed
- check -r leaks        gives clusters back that nothing refers to
+ check -r all          repairs what can be repaired
+ check -r all disk     the same for an image that is not open
+
+ -r leaks only gives clusters back that nothing refers to.
+ An image that cannot be opened because it is damaged can be checked: no other
+ command works on it until check -r all has repaired it.
 `,
 	New: func(f *session.Flags) session.Run {
-		var fix blockdev.Fix
-		f.Flag('r', "repair", "WHAT", "repair leaks, or all that can be repaired", func(word string) error {
-			switch word {
-			case "leaks":
-				fix = blockdev.FixLeaks
-			case "all":
-				fix = blockdev.FixLeaks | blockdev.FixErrors
-			default:
-				return event.Fail(event.BadValue{Message: "-r takes leaks or all, not " + word})
+		var c checkup
+		o := session.Opening{Options: &blockdev.Options{}}
+		f.Flag('r', "repair", "WHAT", "repair leaks, or all that can be repaired", c.setFix)
+		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the file, which is guessed otherwise")
+		f.Bool(&o.ForceShare, 'U', "force-share", "share the file with programs that write it")
+		f.OptWord("file", word(&o.Name))
+		f.Conflict("file", "-f and -U are about a file that is named", func() bool {
+			return o.Name == "" && (o.Format != "" || o.ForceShare)
+		})
+		f.Check("write", func(int) error {
+			if c.fix != 0 && o.Name == "" && f.Image() != nil {
+				f.Need(session.Write)
 			}
-			f.Need(session.Write)
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			checker, ok := blockdev.Find[blockdev.Checker](im.Dev.Top())
-			if !ok {
-				return event.Fail(event.Failed{Op: "check", Err: &blockdev.Refusal{
-					Text: "images of the format " + im.Dev.Info().Driver + " have no metadata that could be checked",
-					Err:  blockdev.ErrNotSupported,
-				}})
+			switch {
+			case o.Name != "":
+				return c.named(ctx, s, o)
+			case im != nil:
+				return c.image(ctx, s, im)
 			}
-			if err := s.Drain(ctx, im); err != nil {
-				return event.Fail(event.Failed{Op: "check", Err: err})
-			}
-			found := event.Checked{Fix: fix}
-			err := s.Do(ctx, func(ctx context.Context) (err error) {
-				found.CheckResult, err = checker.Check(ctx, fix)
-				return err
-			})
-			if err != nil {
-				return event.Fail(event.Failed{Op: "check", Err: err})
-			}
-			s.Emit(found)
-			if found.Corruptions+found.Leaks+found.CheckErrors > 0 {
-				return session.Shown(event.Fail(found))
-			}
-			return nil
+			return c.damaged(ctx, s)
 		}
 	},
+}
+
+// checkup is a check with what it may repair.
+type checkup struct{ fix blockdev.Fix }
+
+func (c *checkup) setFix(word string) error {
+	switch word {
+	case "leaks":
+		c.fix = blockdev.FixLeaks
+	case "all":
+		c.fix = blockdev.FixLeaks | blockdev.FixErrors
+	default:
+		return event.Fail(event.BadValue{Message: "-r takes leaks or all, not " + word})
+	}
+	return nil
+}
+
+// named checks the image that is open under a name or, if none is, a file.
+func (c *checkup) named(ctx context.Context, s *session.Session, o session.Opening) error {
+	if im := s.Named(o.Name); im != nil {
+		if c.fix != 0 {
+			if err := s.Claim(ctx, im); err != nil {
+				return err
+			}
+		}
+		return c.image(ctx, s, im)
+	}
+	dev, err := s.OpenToCheck(ctx, o, c.fix != 0)
+	if err != nil {
+		return err
+	}
+	return c.only(ctx, s, dev)
+}
+
+// damaged checks the image that could not be opened, and opens it if nothing is wrong with it any more.
+func (c *checkup) damaged(ctx context.Context, s *session.Session) error {
+	dev, err := s.OpenDamaged(ctx, c.fix != 0)
+	if err != nil {
+		return err
+	}
+	if err := c.only(ctx, s, dev); err != nil || c.fix == 0 {
+		return err
+	}
+	return s.OpenRepaired(ctx)
+}
+
+// image checks an image between its requests.
+func (c *checkup) image(ctx context.Context, s *session.Session, im *session.Image) error {
+	if err := s.Drain(ctx, im); err != nil {
+		return event.Fail(event.Failed{Op: "check", Err: err})
+	}
+	return c.device(ctx, s, im.Dev)
+}
+
+// only checks a device that was opened for nothing else, and closes it.
+func (c *checkup) only(ctx context.Context, s *session.Session, dev *blockdev.Device) error {
+	err := c.device(ctx, s, dev)
+	if closed := dev.Close(); closed != nil && err == nil {
+		err = event.Fail(event.Failed{Op: "check", Err: closed})
+	}
+	return err
+}
+
+func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.Device) error {
+	checker, ok := blockdev.Find[blockdev.Checker](dev.Top())
+	if !ok {
+		return event.Fail(event.Failed{Op: "check", Err: &blockdev.Refusal{
+			Text: "images of the format " + dev.Info().Driver + " have no metadata that could be checked",
+			Err:  blockdev.ErrNotSupported,
+		}})
+	}
+	found := event.Checked{Fix: c.fix}
+	err := s.Do(ctx, func(ctx context.Context) (err error) {
+		found.CheckResult, err = repair(ctx, checker, c.fix)
+		return err
+	})
+	wrong := found.Corruptions+found.Leaks+found.CheckErrors > 0
+	if err == nil || wrong {
+		s.Emit(found)
+	}
+	switch {
+	case err != nil:
+		return event.Fail(event.Failed{Op: "check", Err: err})
+	case wrong:
+		return session.Shown(event.Fail(found))
+	}
+	return nil
+}
+
+// repair checks and, if anything was repaired, looks once more: what is left then is what is wrong, as with qemu-img.
+func repair(ctx context.Context, checker blockdev.Checker, fix blockdev.Fix) (blockdev.CheckResult, error) {
+	first, err := checker.Check(ctx, fix)
+	if err != nil || first.CorruptionsFixed+first.LeaksFixed == 0 {
+		return first, err
+	}
+	again, err := checker.Check(ctx, 0)
+	again.CorruptionsFixed, again.LeaksFixed = first.CorruptionsFixed, first.LeaksFixed
+	again.Messages = append(first.Messages, again.Messages...)
+	return again, err
 }

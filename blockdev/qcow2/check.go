@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"syscall"
@@ -70,15 +69,9 @@ func (q *image) repairDirty(ctx context.Context) error {
 
 func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ...any)) (blockdev.CheckResult, error) {
 	c := &checker{q: q, fix: fix, say: say}
-	snapshots, err := c.snapshotTable(ctx)
-	if err != nil {
+	if err := c.checkAll(ctx); err != nil {
 		return c.res, err
 	}
-	if err := c.refcounts(ctx); err != nil {
-		c.res.Corruptions += snapshots
-		return c.res, err
-	}
-	c.res.CorruptionsFixed += snapshots // what was cut off the table is gone
 	if fix == 0 {
 		return c.res, nil
 	}
@@ -98,34 +91,23 @@ func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ..
 	return c.res, nil
 }
 
-// snapshotTable reads the snapshot table, which is not trusted before a check, and returns how many entries it had to cut off.
-func (c *checker) snapshotTable(ctx context.Context) (int64, error) {
-	q, h := c.q, c.q.hdr
-	cut := int64(0)
-	if h.snapshots > maxSnapshots && c.fix&blockdev.FixErrors != 0 {
-		cut = int64(h.snapshots) - maxSnapshots
-		c.say("Discarding %d overhanging snapshots", cut)
-	}
-	count := int64(h.snapshots) - cut
-	err := h.checkTable("snapshot table", h.snapshotsOff, uint64(count), snapshotFixed, maxSnapshotsBytes)
+// checkAll checks the snapshot table first, on which the rest relies; it can be written anew only when the refcounts are right.
+func (c *checker) checkAll(ctx context.Context) error {
+	wrong, err := c.snapshotTable(ctx)
 	if err != nil {
-		c.say("ERROR %s", reason(err))
-	} else if q.snapshots, q.snapBytes, err = q.readSnapshots(ctx, int64(h.snapshotsOff), count); err != nil {
-		c.say("ERROR failed to read the snapshot table: %s", reason(err))
+		return err
 	}
-	if err != nil {
+	err = c.refcounts(ctx)
+	if err == nil && wrong > 0 && c.fix&blockdev.FixErrors != 0 {
+		if err = c.q.writeSnapshots(ctx); err == nil {
+			c.res.CorruptionsFixed += wrong
+			return nil
+		}
+		c.say("ERROR failed to update snapshot table: %s", errnoText(err))
 		c.res.CheckErrors++
-		return 0, err
 	}
-	if cut == 0 {
-		return 0, nil
-	}
-	if err := q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, uint32(count)), offSnapshots); err != nil {
-		c.res.CheckErrors++
-		return 0, err
-	}
-	h.snapshots = uint32(count)
-	return cut, nil
+	c.res.Corruptions += wrong
+	return err
 }
 
 // refcounts compares all references with the refcounts, then the copied flags with both.

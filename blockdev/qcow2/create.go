@@ -115,7 +115,7 @@ func create(ctx context.Context, c *blockdev.Creating) error {
 	}
 	q := &image{file: c.File, notify: func(blockdev.Notice) {}, given: given{Values: values}, skipped: -1}
 	defer q.endCaches()
-	if err := q.load(ctx, false); err != nil {
+	if err := q.load(ctx); err != nil {
 		return err
 	}
 	if err := q.furnish(ctx, c); err != nil {

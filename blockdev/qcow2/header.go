@@ -29,7 +29,7 @@ const (
 	maxBackingName    = 1023
 	cryptAES          = 1
 	cryptLUKS         = 2
-	maxSnapshotsBytes = 40 * maxSnapshots // of fixed parts of snapshot entries
+	maxSnapshotsBytes = snapshotFixed * maxSnapshots
 )
 
 // Incompatible features: who does not know one must not open the image.
@@ -146,11 +146,11 @@ func (h *header) checkCompression() error {
 func (h *header) checkTables(checking bool) error {
 	cluster := uint64(1) << h.clusterBits
 	if h.reftableClusters == 0 && !checking {
-		return refuse(syscall.EINVAL, "Image does not contain a reference count table")
+		return damaged(refuse(syscall.EINVAL, "Image does not contain a reference count table"))
 	}
 	err := h.checkTable("Reference count table", h.reftableOff, uint64(h.reftableClusters), cluster, maxReftableBytes)
 	if err == nil && !checking {
-		err = h.checkTable("Snapshot table", h.snapshotsOff, uint64(h.snapshots), 40, maxSnapshotsBytes)
+		err = damaged(h.checkTable("Snapshot table", h.snapshotsOff, uint64(h.snapshots), snapshotFixed, maxSnapshotsBytes))
 	}
 	if err == nil {
 		err = h.checkTable("Active L1 table", h.l1Off, uint64(h.l1Size), l1EntrySize, maxL1Bytes)

@@ -40,6 +40,7 @@ type image struct {
 	backing  blockdev.Node // nil without one
 	notify   func(blockdev.Notice)
 	readOnly bool
+	checking bool // opened with Mode.Check
 	claims   bool // the claim on the file includes writing: not readOnly, and ahead of it while a reopen is prepared
 
 	size, vmState atomic.Int64 // guest bytes, and where the machine state begins
@@ -84,7 +85,10 @@ func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error)
 	if err != nil {
 		return nil, err
 	}
-	q := &image{file: file, notify: o.Notify, readOnly: o.Mode.ReadOnly, claims: !o.Mode.ReadOnly, unmap: o.Mode.Unmap, given: given{Values: o.Values}, skipped: -1}
+	q := &image{
+		file: file, notify: o.Notify, readOnly: o.Mode.ReadOnly, checking: o.Mode.Check, claims: !o.Mode.ReadOnly,
+		unmap: o.Mode.Unmap, given: given{Values: o.Values}, skipped: -1,
+	}
 	defer func() {
 		if err != nil {
 			q.endCaches()
@@ -93,7 +97,7 @@ func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error)
 	if err := q.Claim(ctx, blockdev.Claim{Use: blockdev.PermRead, Share: blockdev.PermAll}); err != nil {
 		return nil, err
 	}
-	if err := q.load(ctx, false); err != nil {
+	if err := q.load(ctx); err != nil {
 		return nil, err
 	}
 	if err := q.openBacking(ctx, o); err != nil {
@@ -143,15 +147,20 @@ func steady(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// alive fails once the image was found corrupt.
+var errOnlyChecked = refuse(syscall.EBADF, "The image is open for a check only")
+
+// alive fails once the image was found corrupt, and where its tables were never looked at.
 func (q *image) alive() error {
-	if q.dead.Load() {
+	switch {
+	case q.dead.Load():
 		return syscall.ENOMEDIUM
+	case q.checking:
+		return errOnlyChecked
 	}
 	return nil
 }
 
-// lock takes the metadata lock of an image that is not known to be broken.
+// lock takes the metadata lock of an image for a request.
 func (q *image) lock(ctx context.Context) error {
 	if err := q.mu.Lock(ctx); err != nil {
 		return err
@@ -269,6 +278,9 @@ func (q *image) writeCaches(ctx context.Context) error {
 
 // Flush writes the tables and flushes the file. What was given back before may be taken again after it.
 func (q *image) Flush(ctx context.Context) error {
+	if q.checking { // a check leaves nothing in the caches
+		return q.file.Flush(ctx)
+	}
 	if err := q.lock(ctx); err != nil {
 		return err
 	}

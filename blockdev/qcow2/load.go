@@ -8,15 +8,16 @@ import (
 	"github.com/blksh/blksh/blockdev"
 )
 
-// load reads the header and all tables that stay in memory, and repairs a dirty image. A checker may load what could not be used.
-func (q *image) load(ctx context.Context, checking bool) error {
-	first, err := q.loadHeader(ctx, checking)
+// load reads the header and all tables that stay in memory, and repairs a dirty image. For a check it leaves out the snapshot table, which
+// the check reads, and takes what could not be used otherwise.
+func (q *image) load(ctx context.Context) error {
+	first, err := q.loadHeader(ctx)
 	if err != nil {
 		return err
 	}
 	h := q.hdr
 	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder), h.incompatible&featExtendedL2 != 0)
-	if err := h.checkTables(checking); err != nil {
+	if err := h.checkTables(q.checking); err != nil {
 		return err
 	}
 	if err := q.loadL1(ctx); err != nil {
@@ -44,21 +45,28 @@ func (q *image) load(ctx context.Context, checking bool) error {
 	if err := h.readBackingName(first); err != nil {
 		return err
 	}
-	if !checking {
-		if err := q.loadSnapshots(ctx); err != nil {
-			return err
-		}
-	}
 	q.mayWrite = h.autoclear == 0
 	q.unrepaired = h.incompatible&featDirty != 0
-	if q.unrepaired && !checking && !q.readOnly {
-		return q.repairDirty(ctx)
+	if q.checking {
+		return nil
 	}
-	return nil
+	err = q.loadSnapshots(ctx)
+	if err == nil && q.unrepaired && !q.readOnly {
+		err = q.repairDirty(ctx)
+	}
+	return damaged(err)
+}
+
+// damaged marks an error that a check may put right. nil stays nil.
+func damaged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &blockdev.DamagedError{Err: err}
 }
 
 // loadHeader reads and checks the first cluster, which it returns, as far as geometry allows nothing else.
-func (q *image) loadHeader(ctx context.Context, checking bool) ([]byte, error) {
+func (q *image) loadHeader(ctx context.Context) ([]byte, error) {
 	buf := make([]byte, headerLenFull)
 	if err := readAt(ctx, q.file, buf, 0); err != nil {
 		return nil, refuseWith(err, "Could not read qcow2 header")
@@ -80,8 +88,8 @@ func (q *image) loadHeader(ctx context.Context, checking bool) ([]byte, error) {
 	if mask := h.incompatible &^ knownIncompatible; mask != 0 {
 		return nil, h.unsupported(first, mask)
 	}
-	if h.incompatible&featCorrupt != 0 && !q.readOnly && !checking {
-		return nil, refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write")
+	if h.incompatible&featCorrupt != 0 && !q.readOnly && !q.checking {
+		return nil, damaged(refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write"))
 	}
 	if sub := int64(1) << h.clusterBits / subclusters; h.incompatible&featExtendedL2 != 0 && sub < 1<<minClusterBits {
 		return nil, refuse(syscall.EINVAL, "Unsupported subcluster size: %d", sub)
@@ -188,7 +196,7 @@ func (h *header) readBackingName(first []byte) error {
 
 // openBacking opens the backing file that the options or the image name.
 func (q *image) openBacking(ctx context.Context, o *blockdev.Opening) (err error) {
-	if o.NoChild("backing") || q.hdr.backing == "" && !o.HasChild("backing") {
+	if q.checking || o.NoChild("backing") || q.hdr.backing == "" && !o.HasChild("backing") {
 		return nil
 	}
 	q.backing, err = o.Backing(ctx, "backing", blockdev.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})

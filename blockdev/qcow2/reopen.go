@@ -14,6 +14,9 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 	}
 	ctx = steady(ctx)
 	defer q.mu.Unlock()
+	if q.checking {
+		return nil, nil, errOnlyChecked
+	}
 	now := q.given.with(o.Values)
 	s, err := parseSettings(&q.geometry, now, q.size.Load(), o.Mode.Unmap, q.hdr.compatible&compatLazyRefcounts != 0)
 	if err != nil {

@@ -3,26 +3,48 @@ package qcow2
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"syscall"
 )
 
 const (
-	snapshotFixed    = 40 // bytes of the fixed part of a snapshot's entry
-	maxSnapshotExtra = 1024
+	snapshotFixed    = 40   // bytes of the fixed part of a snapshot's entry
+	minSnapshotExtra = 16   // bytes of extra data that version 3 demands: size of the machine state, size of the disk
+	knownExtra       = 24   // those and the instruction count, which is what this package writes at least
+	maxSnapshotExtra = 1024 // bytes of extra data that are kept
 	maxSnapshotTable = 1024 * maxSnapshots
 )
 
 // snapshot is what must be known of an internal snapshot to leave it alone: where its L1 table is. Its name stays in the file.
 type snapshot struct {
-	l1Off  int64
-	l1Size uint32
-	at     int64 // of its entry in the file
+	l1Off          int64
+	l1Size         uint32
+	extra          uint32 // bytes of extra data, as the file has them
+	idLen, nameLen uint16
+	at             int64 // of its entry in the file
 }
+
+// parseSnapshot takes the fixed part of an entry at at apart.
+func parseSnapshot(b []byte, at int64) snapshot {
+	be := binary.BigEndian
+	return snapshot{
+		l1Off: int64(be.Uint64(b)), l1Size: be.Uint32(b[8:]), extra: be.Uint32(b[36:]),
+		idLen: be.Uint16(b[12:]), nameLen: be.Uint16(b[14:]), at: at,
+	}
+}
+
+// end is behind the entry in the file.
+func (s snapshot) end() int64 {
+	return s.at + snapshotFixed + int64(s.extra) + int64(s.idLen) + int64(s.nameLen)
+}
+
+// kept is the bytes of its extra data that are kept.
+func (s snapshot) kept() int64 { return min(int64(s.extra), maxSnapshotExtra) }
 
 // loadSnapshots reads the snapshot table.
 func (q *image) loadSnapshots(ctx context.Context) error {
-	list, n, err := q.readSnapshots(ctx, int64(q.hdr.snapshotsOff), int64(q.hdr.snapshots))
+	list, n, err := q.readSnapshots(ctx, int64(q.hdr.snapshotsOff), int64(q.hdr.snapshots), nil)
 	if err != nil {
 		return err
 	}
@@ -30,46 +52,125 @@ func (q *image) loadSnapshots(ctx context.Context) error {
 	return nil
 }
 
-// readSnapshots walks a snapshot table of count entries and returns them with the length of the table.
-func (q *image) readSnapshots(ctx context.Context, start, count int64) ([]snapshot, int64, error) {
-	be := binary.BigEndian
+// readSnapshots walks a snapshot table of count entries and returns them with the length of the table. It refuses what is too much. With
+// tooMuch it tells that what, and goes on: entries behind the longest table are left out, extra data may have any length.
+func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch func(string, ...any)) ([]snapshot, int64, error) {
 	list := make([]snapshot, 0, min(count, 64))
 	fixed := make([]byte, snapshotFixed)
-	off := start
+	end, kept := start, int64(0)
 	for i := range count {
-		off = (off + 7) &^ 7
-		if err := readAt(ctx, q.file, fixed, off); err != nil {
+		at := (end + 7) &^ 7
+		if err := readAt(ctx, q.file, fixed, at); err != nil {
 			return nil, 0, refuseWith(err, "Failed to read snapshot table")
 		}
-		extra := int64(be.Uint32(fixed[36:]))
-		if extra > maxSnapshotExtra {
-			return nil, 0, &hinted{
-				refuse(syscall.EFBIG, "Too much extra metadata in snapshot table entry %d", i),
-				"You can force-remove this extra metadata with qemu-img check -r all\n",
+		s := parseSnapshot(fixed, at)
+		if s.extra > maxSnapshotExtra {
+			if tooMuch == nil {
+				return nil, 0, &hinted{
+					refuse(syscall.EFBIG, "Too much extra metadata in snapshot table entry %d", i),
+					"You can force-remove this extra metadata with qemu-img check -r all\n",
+				}
 			}
+			tooMuch("Discarding too much extra metadata in snapshot table entry %d (%d > %d)", i, s.extra, maxSnapshotExtra)
 		}
-		list = append(list, snapshot{l1Off: int64(be.Uint64(fixed)), l1Size: be.Uint32(fixed[8:]), at: off})
-		off += snapshotFixed + extra + int64(be.Uint16(fixed[12:])) + int64(be.Uint16(fixed[14:]))
-		if off-start > maxSnapshotTable || off-start > math.MaxInt32 {
-			return nil, 0, refuse(syscall.EFBIG, "Snapshot table is too big")
+		kept = (kept+7)&^7 + snapshotFixed + s.kept() + int64(s.idLen) + int64(s.nameLen)
+		if kept > maxSnapshotTable || s.end()-start > math.MaxInt32 {
+			if tooMuch == nil {
+				return nil, 0, &hinted{
+					refuse(syscall.EFBIG, "Snapshot table is too big"),
+					fmt.Sprintf("You can force-remove all %d overhanging snapshots with qemu-img check -r all\n", count-i),
+				}
+			}
+			tooMuch("Discarding %d overhanging snapshots (snapshot table is too big)", count-i)
+			break
+		}
+		list = append(list, s)
+		end = s.end()
+	}
+	return list, end - start, nil
+}
+
+// writeSnapshots writes the snapshot table anew, to another place, with as much extra data as every entry must have and may have at most.
+func (q *image) writeSnapshots(ctx context.Context) error {
+	n := int64(0)
+	for _, s := range q.snapshots {
+		n = (n+7)&^7 + snapshotFixed + max(knownExtra, s.kept()) + int64(s.idLen) + int64(s.nameLen)
+	}
+	if n > maxSnapshotTable {
+		return syscall.EFBIG
+	}
+	at, err := q.allocate(ctx, n)
+	if err != nil {
+		return err
+	}
+	moved, err := q.copySnapshots(ctx, at, n)
+	if err != nil {
+		q.free(ctx, at, n, freeAlways)
+		return err
+	}
+	oldAt, oldLen := int64(q.hdr.snapshotsOff), q.snapBytes
+	q.snapshots, q.snapBytes, q.hdr.snapshotsOff = moved, n, uint64(at)
+	q.free(ctx, oldAt, oldLen, freeSnapshot)
+	return nil
+}
+
+// copySnapshots writes all entries to at, which has room for n bytes, and then points the header there.
+func (q *image) copySnapshots(ctx context.Context, at, n int64) ([]snapshot, error) {
+	if err := q.flushCaches(ctx); err != nil {
+		return nil, err
+	}
+	if err := q.guardMetadata(ctx, 0, at, n); err != nil {
+		return nil, err
+	}
+	moved := make([]snapshot, 0, len(q.snapshots))
+	next := at
+	for _, s := range q.snapshots {
+		entry, err := q.wholeSnapshot(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		next = (next + 7) &^ 7
+		if err := q.writeFile(ctx, entry, next); err != nil {
+			return nil, err
+		}
+		moved = append(moved, parseSnapshot(entry, next))
+		next += int64(len(entry))
+	}
+	if err := q.file.Flush(ctx); err != nil {
+		return nil, err
+	}
+	field := binary.BigEndian.AppendUint32(nil, uint32(len(moved)))
+	return moved, q.writeSync(ctx, binary.BigEndian.AppendUint64(field, uint64(at)), offSnapshots)
+}
+
+// wholeSnapshot reads an entry and brings its extra data to a length that is allowed. What is missing there is said to be as in an image
+// that knows only the fixed part: the machine state of 32 bits, the disk as long as it is now, no instruction count.
+func (q *image) wholeSnapshot(ctx context.Context, s snapshot) ([]byte, error) {
+	be := binary.BigEndian
+	extra := max(knownExtra, s.kept())
+	entry := make([]byte, snapshotFixed+extra+int64(s.idLen)+int64(s.nameLen))
+	if err := readAt(ctx, q.file, entry[:snapshotFixed+s.kept()], s.at); err != nil {
+		return nil, err
+	}
+	if err := readAt(ctx, q.file, entry[snapshotFixed+extra:], s.at+snapshotFixed+int64(s.extra)); err != nil {
+		return nil, err
+	}
+	be.PutUint32(entry[36:], uint32(extra))
+	for i, missing := range []uint64{uint64(be.Uint32(entry[32:])), uint64(q.size.Load()), ^uint64(0)} {
+		if end := int64(8 * (i + 1)); s.extra < uint32(end) {
+			be.PutUint64(entry[snapshotFixed+end-8:], missing)
 		}
 	}
-	return list, off - start, nil
+	return entry, nil
 }
 
 // names reads the id and the name of a snapshot.
 func (q *image) names(ctx context.Context, s snapshot) (id, name string) {
-	fixed := make([]byte, snapshotFixed)
-	if readAt(ctx, q.file, fixed, s.at) != nil {
+	text := make([]byte, int(s.idLen)+int(s.nameLen))
+	if readAt(ctx, q.file, text, s.at+snapshotFixed+int64(s.extra)) != nil {
 		return "", ""
 	}
-	extra := int64(min(binary.BigEndian.Uint32(fixed[36:]), maxSnapshotExtra))
-	idLen, nameLen := binary.BigEndian.Uint16(fixed[12:]), binary.BigEndian.Uint16(fixed[14:])
-	text := make([]byte, int(idLen)+int(nameLen))
-	if readAt(ctx, q.file, text, s.at+snapshotFixed+extra) != nil {
-		return "", ""
-	}
-	return string(text[:idLen]), string(text[idLen:])
+	return string(text[:s.idLen]), string(text[s.idLen:])
 }
 
 // hinted is an error with advice.

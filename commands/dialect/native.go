@@ -23,7 +23,7 @@ func native() Dialect {
 			MaxRequest:    math.MaxInt64,
 			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,
-			Several: true, Careful: true, Alone: true, WholeBlocks: true,
+			Several: true, Careful: true, Alone: true, WholeBlocks: true, Repairs: true,
 			StopAtFailure: true, BackgroundStatus: true,
 			Status: nativeStatus,
 		},

@@ -71,6 +71,10 @@ func openAdvice(e event.OpenFailed) []string {
 	case errors.Is(e.Err, fs.ErrNotExist) && !e.Unnamed:
 		lines = append(lines, fmt.Sprintf("'create -f FORMAT %s SIZE' makes an image", e.Name))
 	}
+	var damaged *blockdev.DamagedError
+	if errors.As(e.Err, &damaged) && damaged.Image != "" {
+		return append(lines, fmt.Sprintf("'check -r all %s' repairs what can be repaired", damaged.Image))
+	}
 	return append(lines, errorAdvice(e.Err)...)
 }
 

@@ -127,11 +127,11 @@ func deviceNumber(path string) uint64 {
 }
 
 // confirm asks the person who typed a command that changes a device for its name, once a device.
-func (s *Session) confirm(ctx context.Context, im *Image) error {
+func (s *Session) confirm(ctx context.Context, a *admission) error {
 	if s.Confirm == nil {
 		return nil
 	}
-	for _, path := range im.admission.paths {
+	for _, path := range a.paths {
 		number := deviceNumber(path)
 		if s.confirmed[number] {
 			continue

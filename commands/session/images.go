@@ -147,7 +147,8 @@ func untilComma(text string) (value, rest string) {
 // optionShare is the option that ForceShare stands for.
 const optionShare = "force-share"
 
-// Open opens an image and makes it the current one. The error is an event.Failure.
+// Open opens an image and makes it the current one. The error is an event.Failure. Where the dialect repairs, damage is no error yet, see
+// damaged.
 func (s *Session) Open(ctx context.Context, o Opening) error {
 	name, err := s.imageName(o)
 	if err != nil {
@@ -161,8 +162,13 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	im.admission = &admission{s: s, write: o.Write, inUse: o.InUse}
 	dev, err := s.open(ctx, o, cfg, im.admission)
 	if err != nil {
-		return event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
+		failure := event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
+		if s.postpones(o, err, failure) {
+			return nil
+		}
+		return failure
 	}
+	s.damaged = nil
 	im.Dev = dev
 	_, im.holds = blockdev.Find[blockdev.Breakpointer](dev.Top())
 	im.ctx, im.cancel = context.WithCancelCause(context.Background())
@@ -368,6 +374,7 @@ func (s *Session) Finish(ctx context.Context) {
 	for len(s.images) > 0 {
 		_ = s.Close(ctx, s.images[0])
 	}
+	s.failUntold()
 	s.Printer.Flush()
 }
 

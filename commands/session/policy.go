@@ -34,6 +34,8 @@ type Policy struct {
 	OpenFailureEnds bool
 	// StartWithout: an image of the command line that cannot be opened does not end the program.
 	StartWithout bool
+	// Repairs: an image that cannot be opened before it is repaired fails the first command that needs it, so that a check may be the first.
+	Repairs bool
 	// OpenUnmaps: an image of the command open gets its discards.
 	OpenUnmaps bool
 	// Understands looks at an image that was opened and fails if that version could not have read it. Nil for every image.

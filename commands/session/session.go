@@ -69,6 +69,7 @@ type Session struct {
 	Config
 	images  []*Image
 	current *Image
+	damaged *damaged // in its place, nil if there is none
 	secrets map[string][]byte
 	status  int
 	ended   bool
@@ -199,7 +200,7 @@ func (s *Session) run(ctx context.Context, line Line) error {
 	}
 	s.typed = line.Typed
 	if s.typed && (row.Needs|s.flags.needs)&(Write|Changes) != 0 {
-		if err := s.confirm(ctx, im); err != nil {
+		if err := s.confirm(ctx, im.admission); err != nil {
 			return err
 		}
 	}
@@ -209,7 +210,7 @@ func (s *Session) run(ctx context.Context, line Line) error {
 // admit looks at what a command needs before its flags are read.
 func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string) error {
 	if row.Needs&File != 0 && im == nil {
-		return event.Fail(event.NoFile{})
+		return s.noImage()
 	}
 	if n := len(words) - 1; n < row.Min || row.Max >= 0 && n > row.Max {
 		return event.Fail(event.BadCount{Name: words[0], Given: n, Min: row.Min, Max: row.Max})
@@ -222,7 +223,7 @@ func (s *Session) Claim(ctx context.Context, im *Image) error {
 	if err := s.permit(ctx, im, Write); err != nil || !s.typed {
 		return err
 	}
-	return s.confirm(ctx, im)
+	return s.confirm(ctx, im.admission)
 }
 
 // permit makes sure that the image may be written to if that is needed.
