@@ -148,6 +148,14 @@ func alignedBuffer(n, align int64) []byte {
 	return b[skip : skip+n : skip+n]
 }
 
+// reachable refuses what lies outside of every file. Broken metadata has such numbers, and everything below adds to them.
+func reachable(off, n int64) error {
+	if off < 0 || n < 0 || off > maxLength-n {
+		return syscall.EIO
+	}
+	return nil
+}
+
 // ReadVec reads any range into any memory.
 func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err error) {
 	n := v.Len()
@@ -155,6 +163,9 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 		return nil
 	}
 	defer func(done func(error)) { done(err) }(g.begin("read", off, n, f))
+	if err := reachable(off, n); err != nil {
+		return err
+	}
 	lim := g.node.Info().Limits
 	p := padTo(lim.requestAlign(), off, n)
 	r, err := g.tracker.enter(ctx, off, n)
@@ -230,6 +241,9 @@ func (g *guard) WriteVec(ctx context.Context, v Vec, off int64, f Flags) (err er
 		return g.Zero(ctx, off, n, zf)
 	}
 	defer func(done func(error)) { done(err) }(g.begin("write", off, n, f))
+	if err := reachable(off, n); err != nil {
+		return err
+	}
 	lim := g.node.Info().Limits
 	p := padTo(lim.requestAlign(), off, n)
 	r := g.tracker.begin(off, n)

@@ -13,6 +13,9 @@ func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 		return nil
 	}
 	defer func(done func(error)) { done(err) }(g.begin("zero", off, n, f))
+	if err := reachable(off, n); err != nil {
+		return err
+	}
 	if !g.unmap.Load() {
 		f &^= MayUnmap
 	}
@@ -128,6 +131,9 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 		return nil
 	}
 	defer func(done func(error)) { done(err) }(g.begin("discard", off, n, f))
+	if err := reachable(off, n); err != nil {
+		return err
+	}
 	lim := g.node.Info().Limits
 	r, err := g.tracker.enter(ctx, off, n)
 	if err != nil {

@@ -17,18 +17,17 @@ var check = session.Command{
  check -r all          repairs what can be repaired
  check -r all disk     the same for an image that is not open
 
- -r leaks only gives clusters back that nothing refers to.
- An image that cannot be opened because it is damaged can be checked: no other
- command works on it until check -r all has repaired it.
+ An image that cannot be opened because it is damaged can be checked all the
+ same. No other command works on it before it is repaired.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c checkup
 		o := session.Opening{Options: &blockdev.Options{}}
-		f.Flag('r', "repair", "WHAT", "repair leaks, or all that can be repaired", c.setFix)
+		f.Flag('r', "repair", "WHAT", "give back what nothing refers to, or repair all that can be", c.setFix)
 		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the file, which is guessed otherwise")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the file with programs that write it")
 		f.OptWord("file", word(&o.Name))
-		f.Conflict("file", "-f and -U are about a file that is named", func() bool {
+		f.Conflict("of-file", "-f and -U are about a file that is named", func() bool {
 			return o.Name == "" && (o.Format != "" || o.ForceShare)
 		})
 		f.Check("write", func(int) error {

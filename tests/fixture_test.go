@@ -104,6 +104,7 @@ var edited = map[string]edit{
 	"corrupt.qcow2":  {72, be64(2)},
 	"dirty.qcow2":    {72, be64(1)},
 	"l1far.qcow2":    {40, be64(0x123)},
+	"norefs.qcow2":   {56, be32(0)},
 }
 
 func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }

@@ -26,7 +26,7 @@ var jsonLines = map[string][]string{
 	"bench":        {"bench -b 4k -n 8 read", "bench -b 4k -n 8 randwrite 0 64k", "bench"},
 	"break":        {"break write_aio A"},
 	"capabilities": {"capabilities", "capabilities --json"},
-	"check":        {"check", "check -r nonsense"},
+	"check":        {"check", "check -r nonsense", "check disk.img", "check missing.img"},
 	"close":        {"close", "close nothing"},
 	"compare":      {"compare disk.img", "open -a two -f raw disk.img\ncompare raw.img", "compare missing.img"},
 	"create":       {"create new.qcow2 1M\nopen -a new new.qcow2\ninfo\nmap\ncheck", "create -f nonsense x 1M"},

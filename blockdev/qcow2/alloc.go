@@ -180,17 +180,25 @@ func (q *image) free(ctx context.Context, off, n int64, why freeKind) {
 	}
 }
 
-// freeEntry gives back what an L2 entry refers to.
-func (q *image) freeEntry(ctx context.Context, e entry, why freeKind) {
+// placeOf is what an L2 entry refers to, nothing if it has no place.
+func (q *image) placeOf(e entry) span {
 	switch q.clusterKind(e) {
 	case compressed:
 		off, n := q.compressedAt(e.desc)
-		q.free(ctx, off, n, why)
+		return span{off, n}
 	case normal, zeroHost:
-		if q.within(e.host()) != 0 {
-			q.corruptMildly(ctx, "Cannot free unaligned cluster %s", hex(e.host()))
-			return
-		}
-		q.free(ctx, e.host(), q.cluster, why)
+		return span{e.host(), q.cluster}
+	}
+	return span{}
+}
+
+// freeEntry gives back what an L2 entry refers to.
+func (q *image) freeEntry(ctx context.Context, e entry, why freeKind) {
+	if q.clusterKind(e) != compressed && q.within(e.host()) != 0 {
+		q.corruptMildly(ctx, "Cannot free unaligned cluster %s", hex(e.host()))
+		return
+	}
+	if place := q.placeOf(e); place.n > 0 {
+		q.free(ctx, place.off, place.n, why)
 	}
 }

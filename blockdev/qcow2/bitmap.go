@@ -104,22 +104,18 @@ func (c *checker) bitmaps(ctx context.Context) error {
 	c.count(int64(q.hdr.bitmaps.dirOff), int64(q.hdr.bitmaps.dirSize))
 	err := q.eachBitmap(ctx, func(b bitmap) error {
 		c.count(b.tableOff, b.tableSize*8)
-		const piece = 8192 // entries
-		for done := int64(0); done < b.tableSize; done += piece {
-			words, err := q.readTable(ctx, b.tableOff+done*8, min(piece, b.tableSize-done))
-			if err != nil {
+		return c.eachWord(ctx, b.tableOff, b.tableSize, func(w uint64, err error) error {
+			at := int64(w & bitmapTableMask)
+			switch {
+			case err != nil:
 				return err
+			case w&bitmapTableBad != 0, q.within(at) != 0, at != 0 && w&1 != 0:
+				c.res.Corruptions++
+			case at != 0:
+				c.count(at, q.cluster)
 			}
-			for _, w := range words {
-				at := int64(w & bitmapTableMask)
-				if w&bitmapTableBad != 0 || q.within(at) != 0 || at != 0 && w&1 != 0 {
-					c.res.Corruptions++
-				} else if at != 0 {
-					c.count(at, q.cluster)
-				}
-			}
-		}
-		return nil
+			return nil
+		})
 	})
 	if err != nil {
 		c.res.Corruptions++

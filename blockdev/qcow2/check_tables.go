@@ -13,20 +13,35 @@ func (c *checker) l1Table(ctx context.Context, off, n int64, fix blockdev.Fix, a
 		return nil
 	}
 	c.count(off, n*l1EntrySize)
-	const piece = 8192 // entries
 	buf := make([]byte, q.cluster)
-	for done := int64(0); done < n; done += piece {
-		words, err := q.readTable(ctx, off+done*l1EntrySize, min(piece, n-done))
-		if err != nil {
+	return c.eachWord(ctx, off, n, func(w uint64, err error) error {
+		switch {
+		case err != nil:
 			c.say("ERROR: I/O error in check_refcounts_l1")
 			c.res.CheckErrors++
 			return err
+		case w == 0:
+			return nil
+		}
+		return c.l1Entry(ctx, w, buf, fix, active)
+	})
+}
+
+// eachWord calls do for the words of a table of n, or for the error with which reading them failed. Those behind the end of the file, which
+// are zero, are left out: a table may claim to be far longer than the file is.
+func (c *checker) eachWord(ctx context.Context, off, n int64, do func(w uint64, err error) error) error {
+	const piece = 8192 // words
+	n = min(n, max(1, divUp(c.q.fileLength()-off, 8)))
+	for done := int64(0); done < n; done += piece {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		words, err := c.q.readTable(ctx, off+done*8, min(piece, n-done))
+		if err != nil {
+			return do(0, err)
 		}
 		for _, w := range words {
-			if w == 0 {
-				continue
-			}
-			if err := c.l1Entry(ctx, w, buf, fix, active); err != nil {
+			if err := do(w, nil); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -42,23 +43,35 @@ func peerCheck(t *testing.T, path string, repair ...string) (v verdict, lines st
 	return v, stderr.String(), true
 }
 
-// ourCheck does the same with an open image.
+// ourCheck does the same: it opens for a check alone, and looks again after a repair.
 func ourCheck(t *testing.T, path string, fix blockdev.Fix) (v verdict, lines string, ok bool) {
 	t.Helper()
-	d, err := blockdev.Open(context.Background(), path, blockdev.OpenConfig{
-		Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{Unmap: true, NoFlush: true, ReadOnly: fix == 0},
+	ctx := context.Background()
+	d, err := blockdev.Open(ctx, path, blockdev.OpenConfig{
+		Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{Unmap: true, NoFlush: true, ReadOnly: fix == 0, Check: true},
 	})
 	if err != nil {
 		return v, err.Error(), false
 	}
-	defer d.Close()
+	defer func() {
+		if err := d.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}()
 	c, _ := blockdev.Find[blockdev.Checker](d.Top())
-	r, err := c.Check(context.Background(), fix)
+	r, err := c.Check(ctx, fix)
+	lines = strings.Join(r.Messages, "\n")
+	if err == nil && r.CorruptionsFixed+r.LeaksFixed > 0 {
+		fixed := r
+		r, err = c.Check(ctx, 0)
+		r.CorruptionsFixed, r.LeaksFixed = fixed.CorruptionsFixed, fixed.LeaksFixed
+		lines += "\nagain:\n" + strings.Join(r.Messages, "\n")
+	}
 	v = verdict{
 		r.Corruptions, r.Leaks, r.CheckErrors, r.CorruptionsFixed, r.LeaksFixed, r.ImageEnd, r.TotalClusters,
 		r.AllocatedClusters, r.FragmentedClusters, r.CompressedClusters,
 	}
-	return v, strings.Join(r.Messages, "\n"), err == nil
+	return v, lines, err == nil
 }
 
 // plant changes one entry of some table of an image.
@@ -136,19 +149,35 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 		}
 		want, said, wantOK := peerCheck(t, theirs, step.args...)
 		got, lines, gotOK := ourCheck(t, ours, step.fix)
-		if step.fix == 0 && wantOK && got != want || wantOK && !gotOK && want.CheckErrors == 0 {
-			t.Errorf("check %v: ours %+v (%v), qemu-img's %+v\nours: %s\nqemu-img's: %s", step.args, got, gotOK, want, lines, said)
+		if wantOK != gotOK || wantOK && got != want {
+			t.Errorf("check %v: ours %+v (%v), qemu-img's %+v (%v)\nours: %s\nqemu-img's: %s", step.args, got, gotOK, want, wantOK, lines, said)
 			return false
 		}
-		if step.fix == 0 || !wantOK || !gotOK {
+		if step.fix == 0 || !wantOK {
 			continue
 		}
 		a, _, _ := peerCheck(t, theirs)
 		o, said, _ := peerCheck(t, ours)
-		if a.Corruptions != o.Corruptions || a.Leaks != o.Leaks {
+		if image[95]&1 != 0 { // qemu-img has written the bitmaps elsewhere
+			a.ImageEnd, o.ImageEnd = 0, 0
+		}
+		if a != o {
 			t.Errorf("after check %v: ours left %+v, qemu-img %+v\n%s\nours said: %s", step.args, o, a, said, lines)
 			return false
 		}
+		if a.Corruptions == 0 {
+			sameContents(t, theirs, ours)
+		}
 	}
 	return true
+}
+
+// sameContents has qemu-img compare two images. What it cannot read, in either of them, it passes over.
+func sameContents(t *testing.T, theirs, ours string) {
+	t.Helper()
+	out, err := exec.Command("qemu-img", "compare", "-f", "qcow2", "-F", "qcow2", theirs, ours).CombinedOutput()
+	const differ = 1
+	if status := new(exec.ExitError); errors.As(err, &status) && status.ExitCode() == differ {
+		t.Errorf("ours and qemu's: %s", out)
+	}
 }

@@ -21,7 +21,14 @@ func (q *image) zeroAround(ctx context.Context, links []*link) error {
 		return nil
 	}
 	for _, l := range links {
-		if !l.copies() || !q.readsZero(ctx, l.guest+l.head.off, l.head.n) || !q.readsZero(ctx, l.guest+l.tail.off, l.tail.n) {
+		if !l.copies() {
+			continue
+		}
+		zero, err := q.readsZero(ctx, span{l.guest + l.head.off, l.head.n}, span{l.guest + l.tail.off, l.tail.n})
+		if err != nil {
+			return err
+		}
+		if !zero {
 			continue
 		}
 		parts := []span{{l.head.off, l.tail.end() - l.head.off}}
@@ -68,15 +75,17 @@ func (q *image) guardData(ctx context.Context, off, n int64) error {
 }
 
 // readsZero says whether guest bytes are known to read as zeroes, without reading them. Unknown is false.
-func (q *image) readsZero(ctx context.Context, off, n int64) bool {
-	for n > 0 {
-		e, err := q.mapped(ctx, off, n)
-		if err != nil || !e.Zero {
-			return false
+func (q *image) readsZero(ctx context.Context, parts ...span) (bool, error) {
+	for _, p := range parts {
+		for p.n > 0 {
+			e, err := q.mapped(ctx, p.off, p.n)
+			if err != nil || !e.Zero {
+				return false, err
+			}
+			p.off, p.n = p.off+e.Len, p.n-e.Len
 		}
-		off, n = off+e.Len, n-e.Len
 	}
-	return true
+	return true, nil
 }
 
 // mergeable is the link whose data and copies make one write, nil if there is none.

@@ -273,6 +273,9 @@ func (q *image) newL2(ctx context.Context, l1 int64) (err error) {
 	if at == 0 {
 		return q.corrupt(ctx, "Preventing invalid allocation of L2 table at offset 0")
 	}
+	if at == int64(old&offsetMask) { // it is in use and counted as free
+		return q.corrupt(ctx, "Preventing invalid allocation of L2 table at offset %s (overlaps with itself)", hex(at))
+	}
 	defer func() {
 		if err != nil {
 			q.l1[l1] = old

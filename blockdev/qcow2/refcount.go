@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"math"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
@@ -66,7 +65,7 @@ func (q *image) blockAt(ctx context.Context, cluster int64) (int64, error) {
 		return 0, nil
 	}
 	at := q.reftable[i] & reftableMask
-	if at&uint64(q.cluster-1) != 0 || at > uint64(math.MaxInt64-q.cluster) {
+	if at&uint64(q.cluster-1) != 0 {
 		return 0, q.corrupt(ctx, "Refblock offset %s unaligned (reftable index: %s)", hex(at), hex(i))
 	}
 	return int64(at), nil

@@ -412,7 +412,8 @@ func (q *image) enterLink(ctx context.Context, l *link) error {
 	var old []entry
 	for i := range l.clusters {
 		e := s.entry(slot + i)
-		if !l.keep && e.desc != 0 {
+		place := q.placeOf(e)
+		if !l.keep && place.n > 0 && !place.overlaps(l.host, l.clusters<<q.clusterBits) { // else it was in use and counted as free
 			old = append(old, e)
 		}
 		e.desc = uint64(l.host+i<<q.clusterBits) | flagCopied

@@ -14,7 +14,14 @@ func (q *image) Zero(ctx context.Context, off, n int64, f blockdev.Flags) error 
 		tail = 0
 	}
 	if head|tail != 0 {
-		if head+n+tail > q.sub || !q.readsZero(ctx, off-head, head) || !q.readsZero(ctx, off+n, q.inside(off+n, tail)) {
+		if head+n+tail > q.sub {
+			return blockdev.ErrNotSupported
+		}
+		zero, err := q.readsZero(ctx, span{off - head, head}, span{off + n, q.inside(off+n, tail)})
+		if err != nil {
+			return err
+		}
+		if !zero {
 			return blockdev.ErrNotSupported
 		}
 		off, n = off-head, q.sub

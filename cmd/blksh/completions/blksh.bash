@@ -61,8 +61,9 @@ _blksh_operands() {
 		flags='--json' words='' files=
 		;;
 	check)
-		flags='-r --repair' words='' files=
+		flags='-f --format -r --repair -U --force-share' words='' files=
 		case $prev in
+	-f | --format) flags= words='qcow2 raw' files= ;;
 	-r | --repair) flags= words='' files= ;;
 		esac
 		;;

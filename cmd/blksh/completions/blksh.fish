@@ -73,7 +73,7 @@ complete -c blksh -n '__blksh_after_image' -f -a alloc -d 'counts the allocated 
 complete -c blksh -n '__blksh_after_image' -f -a bench -d 'puts the image under load and measures requests, bandwidth, latency and CPU time'
 complete -c blksh -n '__blksh_after_image' -f -a break -d 'sets a breakpoint on event and tags the stopped request as tag'
 complete -c blksh -n '__blksh_after_image' -f -a capabilities -d 'lists what this program can do'
-complete -c blksh -n '__blksh_after_image' -f -a check -d 'checks the metadata of the image'
+complete -c blksh -n '__blksh_after_image' -f -a check -d 'checks the metadata of an image'
 complete -c blksh -n '__blksh_after_image' -f -a close -d 'close the current open file'
 complete -c blksh -n '__blksh_after_image' -f -a compare -d 'compares the image with another'
 complete -c blksh -n '__blksh_after_image' -f -a create -d 'makes an image file'
@@ -157,7 +157,9 @@ complete -c blksh -n '__blksh_in capabilities' -f
 complete -c blksh -n '__blksh_in capabilities' -l json -d 'as one object, whatever the other output is'
 
 complete -c blksh -n '__blksh_in check' -f
-complete -c blksh -n '__blksh_in check' -s r -l repair -x -d 'repair leaks, or all that can be repaired'
+complete -c blksh -n '__blksh_in check' -s f -l format -x -a 'qcow2 raw' -d 'format of the file, which is guessed otherwise'
+complete -c blksh -n '__blksh_in check' -s r -l repair -x -d 'give back what nothing refers to, or repair all that can be'
+complete -c blksh -n '__blksh_in check' -s U -l force-share -d 'share the file with programs that write it'
 
 complete -c blksh -n '__blksh_in close c' -f
 
