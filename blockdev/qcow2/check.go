@@ -33,6 +33,9 @@ func (q *image) Check(ctx context.Context, fix blockdev.Fix) (blockdev.CheckResu
 	if q.readOnly && fix != 0 {
 		return blockdev.CheckResult{}, syscall.EROFS
 	}
+	if err := q.waitForLinks(ctx, 0, math.MaxInt64); err != nil { // what writes have taken looks like leaks until it is linked
+		return blockdev.CheckResult{}, err
+	}
 	if !q.readOnly {
 		if err := q.flushCaches(ctx); err != nil {
 			return blockdev.CheckResult{}, err
@@ -69,6 +72,11 @@ func (q *image) repairDirty(ctx context.Context) error {
 
 func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ...any)) (blockdev.CheckResult, error) {
 	c := &checker{q: q, fix: fix, say: say}
+	if fix != 0 {
+		if err := q.dropUnknownAutoclear(ctx); err != nil {
+			return c.res, err
+		}
+	}
 	if err := c.checkAll(ctx); err != nil {
 		return c.res, err
 	}
@@ -81,7 +89,7 @@ func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ..
 	if c.res.CheckErrors > 0 || c.res.Corruptions > 0 {
 		return c.res, nil
 	}
-	q.unrepaired = false
+	q.unrepaired, q.repairDue = false, false
 	if err := q.markClean(ctx); err != nil {
 		return c.res, err
 	}
@@ -199,7 +207,7 @@ func (c *checker) snapshot(ctx context.Context, s snapshot, fix blockdev.Fix) er
 	default:
 		return c.l1Table(ctx, s.l1Off, int64(s.l1Size), fix, false)
 	}
-	id, name := c.q.names(ctx, s)
+	id, name, _ := c.q.names(ctx, s) // it is told without them then
 	c.say("ERROR snapshot %s (%s) %s; snapshot table entry corrupted", id, name, what)
 	c.res.Corruptions++
 	return nil

@@ -16,25 +16,27 @@ func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 		c.say("Discarding %d overhanging snapshots", over)
 		count = maxSnapshots
 	}
+	var table snapshotTable
 	err = h.checkTable("snapshot table", h.snapshotsOff, uint64(count), snapshotFixed, maxSnapshotsBytes)
 	if err != nil {
 		c.say("ERROR %s", reason(err))
 		if over := count - maxSnapshots; over > 0 {
 			c.say("You can force-remove all %d overhanging snapshots with qemu-img check -r all", over)
 		}
-	} else if q.snapshots, q.snapBytes, err = q.readSnapshots(ctx, start, count, c.tooMuch()); err != nil {
+	} else if table, err = q.readSnapshots(ctx, start, count, c.tooMuch()); err != nil {
 		c.say("ERROR failed to read the snapshot table: %s", reason(err))
 	}
 	if err != nil {
 		c.res.CheckErrors++
 		return 0, err
 	}
+	q.snapshots, q.snapBytes = table.list, table.bytes
 	if err := c.cutSnapshots(ctx, int64(len(q.snapshots))); err != nil {
 		c.say("ERROR failed to update the snapshot count in the image header: %s", errnoText(err))
 		c.res.CheckErrors++
 		return 0, err
 	}
-	return c.wrongEntries(), nil
+	return table.oversized + c.incomplete(), nil
 }
 
 // tooMuch is what happens to a snapshot table that is too much for QEMU: nil refuses it, for repairs it says what will be dropped.
@@ -59,16 +61,13 @@ func (c *checker) cutSnapshots(ctx context.Context, count int64) error {
 	return nil
 }
 
-// wrongEntries counts entries with more extra data than is kept, and those without the sizes that version 3 demands.
-func (c *checker) wrongEntries() (wrong int64) {
+// incomplete counts the entries without the sizes that version 3 demands.
+func (c *checker) incomplete() (wrong int64) {
 	word := "ERROR"
 	if c.fix&blockdev.FixErrors != 0 {
 		word = "Repairing"
 	}
 	for i, s := range c.q.snapshots {
-		if s.extra > maxSnapshotExtra {
-			wrong++
-		}
 		if c.q.version >= 3 && s.extra < minSnapshotExtra {
 			c.say("%s snapshot table entry %d is incomplete", word, i)
 			wrong++

@@ -149,7 +149,17 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 		}
 		want, said, wantOK := peerCheck(t, theirs, step.args...)
 		got, lines, gotOK := ourCheck(t, ours, step.fix)
-		if wantOK != gotOK || wantOK && got != want {
+		left, _, judged := peerCheck(t, ours)
+		switch {
+		case wantOK == gotOK && (!wantOK || got == want):
+		case autoclear(image)&^bitmapsBit != 0 && step.fix != 0: // qemu-img clears such bits, and forgets the snapshots meanwhile
+			continue
+		case strings.Contains(said, "backing file"): // which a check of ours does not open
+			continue
+		case gotOK && step.fix != 0 && judged && left.Corruptions == got.Corruptions && left.Leaks == got.Leaks &&
+			(!wantOK || want.Corruptions+want.Leaks+want.CheckErrors > 0): // qemu-img cannot repair it
+			continue
+		default:
 			t.Errorf("check %v: ours %+v (%v), qemu-img's %+v (%v)\nours: %s\nqemu-img's: %s", step.args, got, gotOK, want, wantOK, lines, said)
 			return false
 		}
@@ -157,12 +167,8 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 			continue
 		}
 		a, _, _ := peerCheck(t, theirs)
-		o, said, _ := peerCheck(t, ours)
-		if image[95]&1 != 0 { // qemu-img has written the bitmaps elsewhere
-			a.ImageEnd, o.ImageEnd = 0, 0
-		}
-		if a != o {
-			t.Errorf("after check %v: ours left %+v, qemu-img %+v\n%s\nours said: %s", step.args, o, a, said, lines)
+		if a != left && autoclear(image)&bitmapsBit == 0 { // else qemu-img has written the bitmaps elsewhere
+			t.Errorf("after check %v: ours left %+v, qemu-img %+v\nours said: %s", step.args, left, a, lines)
 			return false
 		}
 		if a.Corruptions == 0 {
@@ -170,6 +176,16 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 		}
 	}
 	return true
+}
+
+const bitmapsBit = 1 // of the autoclear bits: bitmaps are valid
+
+// autoclear is the autoclear bits of an image.
+func autoclear(image []byte) uint64 {
+	if binary.BigEndian.Uint32(image[4:]) != 3 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(image[88:])
 }
 
 // sameContents has qemu-img compare two images. What it cannot read, in either of them, it passes over.

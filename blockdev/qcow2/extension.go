@@ -94,6 +94,7 @@ func (h *header) readExtension(kind uint32, data []byte, names func([]byte)) err
 		if h.crypt != cryptLUKS {
 			return refuse(syscall.EINVAL, "CRYPTO header extension only expected with LUKS encryption method")
 		}
+		h.cryptoHeader = true
 	case extBitmaps:
 		return h.readBitmapsExt(data)
 	default:

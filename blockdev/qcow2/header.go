@@ -84,6 +84,7 @@ type header struct {
 	compression                         compression
 	unknown                             []byte // fields behind those we know
 	backing, backingFormat              string
+	cryptoHeader                        bool // a LUKS header is somewhere
 	bitmaps                             *bitmapsExt
 	staleBitmaps                        bool        // somebody wrote to the image and did not keep them
 	extensions                          []extension // the ones we do not know

@@ -3,9 +3,12 @@ package qcow2_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,17 +78,23 @@ func abuse(name string, image []byte) {
 	defer stop()
 	hung := time.AfterFunc(2*time.Minute, func() { panic("an image keeps its user for minutes") })
 	defer hung.Stop()
-	for _, readOnly := range []bool{true, false} {
+	for _, mode := range []blockdev.Mode{{ReadOnly: true}, {}, {Check: true}} {
+		mode.Unmap = true
 		_, o := newDisk(name, image)
 		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
 			Drivers: []blockdev.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o,
-			Mode: blockdev.Mode{Unmap: true, ReadOnly: readOnly},
+			Mode: mode,
 			Gate: func(blockdev.Link) error { return os.ErrPermission },
 		})
 		if err != nil {
 			continue
 		}
-		use(ctx, d, readOnly)
+		if mode.Check {
+			c, _ := blockdev.Find[blockdev.Checker](d.Top())
+			_, _ = c.Check(ctx, blockdev.FixErrors|blockdev.FixLeaks)
+		} else {
+			use(ctx, d, mode.ReadOnly)
+		}
 		_ = d.Close()
 	}
 	disks.Delete(name)
@@ -188,9 +197,12 @@ func TestRefused(t *testing.T) {
 		{"l1 size", put32(36, 1<<31), "Active L1 table too large"},
 		{"l1 offset", put64(40, 0x123), "Active L1 table offset invalid"},
 		{"big", put64(24, 1<<62), "Image is too big"},
+		{"bigger", put64(24, 1<<64-1), "Image is too big"},
 		{"short l1", put64(24, 1<<40), "L1 table is too small"},
-		{"encryption", put32(32, 2), "Parameter 'encrypt.key-secret' is required for cipher"},
-		{"other encryption", put32(32, 9), "Unsupported encryption method 9"},
+		{"AES", put32(32, 1), "Parameter 'encrypt.key-secret' is required for cipher"},
+		{"LUKS", put32(32, 2), "Missing CRYPTO header for crypt method 2"},
+		{"other encryption", put32(32, 1<<32-1), "Unsupported encryption method -1"},
+		{"raw data file", put64(88, 2), "data-file-raw requires a data file"},
 		{"extension", func(b []byte) { put32(112, 0x77)(b); put32(116, 1<<20)(b) }, "Header extension too large"},
 		{"backing name", func(b []byte) { put64(8, 200)(b); put32(16, 2000)(b); put32(112, 0)(b) }, "Backing file name too long"},
 		{"data file", put64(72, 4), "Unsupported qcow2 feature(s): "},
@@ -208,6 +220,59 @@ func TestRefused(t *testing.T) {
 			}
 			if !strings.HasPrefix(err.Error(), c.want) {
 				t.Fatalf("%q, not %q", err, c.want)
+			}
+		})
+	}
+}
+
+// An image that is open for a check takes no other request: its tables may be anything.
+func TestCheckingRefusesRequests(t *testing.T) {
+	ctx := context.Background()
+	_, o := newDisk("checking", seeds(t)["v3"])
+	d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
+		Drivers: []blockdev.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o, Mode: blockdev.Mode{Check: true, Unmap: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	buf := blockdev.Vec{make([]byte, 512)}
+	_, status := d.Status(ctx, 0, 512)
+	for what, err := range map[string]error{
+		"read": d.Read(ctx, buf, 0, 0), "write": d.Write(ctx, buf, 0, 0), "zero": d.Zero(ctx, 0, 512, 0), "discard": d.Discard(ctx, 0, 512),
+		"compressed": d.Write(ctx, buf, 0, blockdev.Compressed), "truncate": d.Truncate(ctx, 1<<20, blockdev.PreallocOff), "status": status,
+		"machine state": d.ReadVMState(ctx, buf, 0), "reopen": d.Reopen(ctx, options("lazy-refcounts", "on")),
+	} {
+		if !errors.Is(err, syscall.EBADF) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := d.Flush(ctx); err != nil {
+		t.Errorf("flush: %v", err)
+	}
+}
+
+// Tables may claim to be far longer than the file. What they take is bounded by what the format allows for tables in memory, and by the file.
+func TestMemoryOfClaims(t *testing.T) {
+	image := seeds(t)["v3"]
+	l := newLayout(image)
+	for _, p := range []planted{
+		{"L1 size", 36, 4, 1 << 22},
+		{"reftable clusters", 56, 4, 1 << 14},
+		{"snapshots", 60, 4, 1 << 16},
+		{"size", 24, 8, 1 << 24},
+		{"L2 entry", l.l2, 8, 1<<62 - 1 + 1<<62},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			abuse("claims", p.put(image))
+			runtime.ReadMemStats(&after)
+			const limit = 1 << 30 // of all that was allocated at any time: a table of 32 MiB a few times over
+			if n := after.TotalAlloc - before.TotalAlloc; n > limit {
+				t.Errorf("%d MiB", n>>20)
+			} else {
+				t.Logf("%d MiB", n>>20)
 			}
 		})
 	}

@@ -66,7 +66,8 @@ type image struct {
 	byteOff     int64 // where the next compressed cluster may start, 0: in a new cluster
 	signalled   bool  // a corruption was reported
 	mayWrite    bool  // autoclear bits that we do not keep are off in the file
-	unrepaired  bool  // the dirty bit was found and nothing could be done about it yet
+	unrepaired  bool  // the dirty bit was found, and the image could not be repaired yet or not wholly: the bit stays
+	repairDue   bool  // it was found while nothing could be written, so the repair comes before the first write
 	cleaner     *time.Timer
 }
 
@@ -211,10 +212,11 @@ func (q *image) setFeatures(ctx context.Context, features uint64) error {
 // allowWrites prepares for the first change. It clears autoclear bits, for bitmaps and what else we do not know will be out of date, and
 // repairs a dirty image that was opened read-only and reopened for writing since.
 func (q *image) allowWrites(ctx context.Context) error {
-	if q.unrepaired {
+	if q.repairDue {
 		if err := q.repairDirty(ctx); err != nil {
 			return err
 		}
+		q.repairDue = false // once: later there are clusters that nothing refers to yet
 	}
 	if q.mayWrite {
 		return nil
@@ -228,6 +230,16 @@ func (q *image) allowWrites(ctx context.Context) error {
 	}
 	q.mayWrite = true
 	return nil
+}
+
+// dropUnknownAutoclear clears the autoclear bits that are not known before a repair, which guest data and bitmaps are none the worse for.
+func (q *image) dropUnknownAutoclear(ctx context.Context) error {
+	const known = autoBitmaps | autoRawData
+	if q.hdr.autoclear&^known == 0 {
+		return nil
+	}
+	q.hdr.autoclear &= known
+	return q.writeHeader(ctx)
 }
 
 // markDirty sets the dirty bit: from here on refcounts in the file may be too low.

@@ -250,7 +250,7 @@ func (q *image) writable(ctx context.Context, off int64) (slice, int64, error) {
 	if q.within(at) != 0 {
 		return slice{}, 0, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(at), hex(l1))
 	}
-	if q.l1[l1]&flagCopied == 0 {
+	if at == 0 || q.l1[l1]&flagCopied == 0 {
 		if err := q.newL2(ctx, l1); err != nil {
 			return slice{}, 0, err
 		}

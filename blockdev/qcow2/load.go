@@ -3,6 +3,7 @@ package qcow2
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
@@ -26,8 +27,8 @@ func (q *image) load(ctx context.Context) error {
 	if q.settings, err = parseSettings(&q.geometry, q.given, q.size.Load(), q.unmap, h.compatible&compatLazyRefcounts != 0); err != nil {
 		return err
 	}
-	if err := h.checkEncryption(); err != nil {
-		return err
+	if h.crypt > cryptLUKS {
+		return refuse(syscall.EINVAL, "Unsupported encryption method %d", int32(h.crypt))
 	}
 	q.makeCaches()
 	if err := q.loadReftable(ctx); err != nil {
@@ -39,8 +40,14 @@ func (q *image) load(ctx context.Context) error {
 	if h.staleBitmaps {
 		q.warn(true, "%s", staleBitmapsWarning(h.version))
 	}
-	if h.incompatible&featDataFile != 0 {
+	switch {
+	case h.incompatible&featDataFile != 0:
 		return h.unsupported(first, featDataFile)
+	case h.autoclear&autoRawData != 0:
+		return refuse(syscall.EINVAL, "data-file-raw requires a data file")
+	}
+	if err := h.checkEncryption(); err != nil {
+		return err
 	}
 	if err := h.readBackingName(first); err != nil {
 		return err
@@ -50,6 +57,7 @@ func (q *image) load(ctx context.Context) error {
 	if q.checking {
 		return nil
 	}
+	q.repairDue = q.unrepaired && q.readOnly
 	err = q.loadSnapshots(ctx)
 	if err == nil && q.unrepaired && !q.readOnly {
 		err = q.repairDirty(ctx)
@@ -103,20 +111,23 @@ func (q *image) loadHeader(ctx context.Context) ([]byte, error) {
 
 // checkEncryption refuses what we have no keys for.
 func (h *header) checkEncryption() error {
-	switch h.crypt {
-	case 0:
+	switch {
+	case h.crypt == 0:
 		return nil
-	case cryptAES, cryptLUKS:
-		return refuse(syscall.EINVAL, "Parameter 'encrypt.key-secret' is required for cipher")
+	case h.crypt == cryptLUKS && !h.cryptoHeader:
+		return refuse(syscall.EINVAL, "Missing CRYPTO header for crypt method %d", h.crypt)
 	}
-	return refuse(syscall.EINVAL, "Unsupported encryption method %d", h.crypt)
+	return refuse(syscall.EINVAL, "Parameter 'encrypt.key-secret' is required for cipher")
 }
 
 // loadL1 reads the L1 table, whose size was checked.
 func (q *image) loadL1(ctx context.Context) error {
 	h := q.hdr
+	if h.size > math.MaxInt64 {
+		return refuse(syscall.EFBIG, "Image is too big")
+	}
 	need := q.l1Entries(int64(h.size))
-	if need > 1<<31-1 {
+	if need > math.MaxInt32 {
 		return refuse(syscall.EFBIG, "Image is too big")
 	}
 	if int64(h.l1Size) < need {

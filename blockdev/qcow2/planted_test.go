@@ -6,12 +6,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
@@ -114,8 +116,11 @@ func (l *layout) plants() []planted {
 	add("L1 offset", 40, 8, places...)
 	add("reftable offset", 48, 8, places...)
 	add("reftable clusters", 56, 4, 0, 2, 1<<23/c, 1<<23/c+1, 1<<31, 1<<32-1)
-	add("snapshots", 60, 4, 0, 1, 2, 65536, 65537, 1<<32-1)
+	add("snapshots", 60, 4, 0, 1, 2, 1000)
 	add("snapshot offset", 64, 8, places...)
+	if l.snapshot != 0 && l.version == 2 { // qemu-img takes its time for these
+		add("snapshots", 60, 4, 65536, 65537, 1<<31-1)
+	}
 	if l.version == 3 {
 		add("incompatible", 72, 8, 1, 2, 3, 4, 8, 16, 32, 1<<63)
 		add("compatible", 80, 8, 1, 2, 1<<63)
@@ -406,6 +411,13 @@ func (c *contest) peer(path string, readOnly bool, commands []string) (answers [
 	return answers, ""
 }
 
+// ownWords are where this package says something else than qemu-io, by the words of the latter: sizes beyond 63 bits are no sizes, and data files
+// are not supported.
+var ownWords = map[string]string{
+	"Could not refresh total sector count: File too large": "Image is too big",
+	"'data-file' is required for this image":               "Unsupported qcow2 feature(s): ",
+}
+
 // sameRefusal compares why an image does not open, and says whether it opened for both. qemu-io loads dirty bitmaps, which this package does
 // not use.
 func (c *contest) sameRefusal(what string, err error, refused string) bool {
@@ -414,7 +426,10 @@ func (c *contest) sameRefusal(what string, err error, refused string) bool {
 	if err != nil {
 		got = err.Error()
 	}
-	if err == nil && strings.Contains(refused, "bitmap") {
+	if strings.Contains(strings.ToLower(refused), "bitmap") {
+		return false
+	}
+	if ours, ok := ownWords[refused]; ok && strings.HasPrefix(got, ours) {
 		return false
 	}
 	if got != refused {
@@ -533,7 +548,8 @@ func (c *contest) maps() {
 func (c *contest) writes() {
 	c.t.Helper()
 	before, _, sound := peerCheck(c.t, c.fresh("before"))
-	sound = sound && before.Corruptions+before.CheckErrors == 0
+	sound = sound && before.Corruptions+before.CheckErrors == 0 &&
+		autoclear(c.image)&bitmapsBit == 0 // else qemu-io guards their directory, also where there is none
 	theirs, ours := c.fresh("theirs"), c.fresh("ours")
 	d, err := c.open(ours, false)
 	var writes, reads []string
@@ -549,8 +565,8 @@ func (c *contest) writes() {
 	if !c.sameRefusal("write", err, refused) {
 		return
 	}
-	if len(want) != 2*len(spots) {
-		c.t.Fatalf("%d answers of qemu-io for %d writes and as many reads", len(want), len(spots))
+	if len(want) < 2*len(spots) { // an assertion has ended it
+		want, sound = make([]answer, 2*len(spots)), false
 	}
 	got := make([]answer, 2*len(spots))
 	ctx := context.Background()
@@ -562,8 +578,10 @@ func (c *contest) writes() {
 		got[len(spots)+i] = answerOf(p, d.Read(ctx, blockdev.Vec{p}, off, 0))
 	}
 	err = d.Close()
+	broken := false
 	for i, off := range spots {
 		mine, theirs, right := got[len(spots)+i], want[len(spots)+i], answerOf(pattern(i), nil)
+		broken = broken || got[i] != ""
 		if got[i] == "" && mine != right && !mine.failed() && theirs == right {
 			c.t.Errorf("wrote at %d, and read %.40s", off, mine)
 		}
@@ -574,7 +592,7 @@ func (c *contest) writes() {
 	if !sound {
 		return
 	}
-	if err != nil {
+	if err != nil && !broken && !errors.Is(err, syscall.ENOSPC) { // a header that has no room for itself
 		c.t.Errorf("close: %v", err)
 	}
 	a, _, okA := peerCheck(c.t, theirs)

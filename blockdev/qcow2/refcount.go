@@ -138,9 +138,15 @@ func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, 
 		cluster := *at >> q.clusterBits
 		if i := cluster >> q.blockBits; i != covered {
 			q.refs.put(block)
-			var err error
-			if block, err = q.blockFor(ctx, cluster); err != nil {
-				block = nil
+			block = nil
+			there, err := q.blockAt(ctx, cluster)
+			if err == nil && there == 0 && d.down {
+				err = syscall.EINVAL // what nobody counts cannot become less
+			}
+			if err == nil {
+				block, err = q.blockFor(ctx, cluster)
+			}
+			if err != nil {
 				return err
 			}
 			covered = i

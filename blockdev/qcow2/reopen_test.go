@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
@@ -189,5 +190,45 @@ func TestReopenRefusedByLock(t *testing.T) {
 		t.Errorf("beside one who only reads again: %v", err)
 	} else if err := other.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A dirty image that cannot be repaired wholly is repaired as far as it goes, once: a check between writes would take what they use for leaks.
+func TestDirtyAndDamaged(t *testing.T) {
+	ctx := context.Background()
+	image := dirtyImage(t)
+	be := binary.BigEndian
+	l2 := be.Uint64(image[be.Uint64(image[40:]):]) &^ (1 << 63)
+	entry := image[l2+8*(100000/4096):]
+	be.PutUint64(entry, be.Uint64(entry)|1<<1) // a reserved bit, which no repair takes away
+	_, o := newDisk("damaged", image)
+	told := 0
+	dev, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
+		Drivers: []blockdev.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
+		Notify: func(n blockdev.Notice) {
+			if w, ok := n.(blockdev.Warning); ok && strings.Contains(w.Text, "reserved bits") {
+				told++
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	atOpen := told
+	for i := range int64(3) {
+		data := bytes.Repeat([]byte{byte(i + 1)}, 5000)
+		got := make([]byte, len(data))
+		if err := errors.Join(dev.Write(ctx, blockdev.Vec{data}, 8192*i, 0), dev.Read(ctx, blockdev.Vec{got}, 8192*i, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, data) {
+			t.Errorf("write %d did not stay", i)
+		}
+	}
+	if atOpen == 0 || told > atOpen {
+		t.Errorf("told %d times at the open and %d times later", atOpen, told-atOpen)
+	}
+	if err := dev.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

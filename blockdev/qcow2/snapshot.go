@@ -42,41 +42,49 @@ func (s snapshot) end() int64 {
 // kept is the bytes of its extra data that are kept.
 func (s snapshot) kept() int64 { return min(int64(s.extra), maxSnapshotExtra) }
 
+// snapshotTable is a snapshot table as it was read.
+type snapshotTable struct {
+	list      []snapshot
+	bytes     int64
+	oversized int64 // entries with too much extra data, one that was left out included
+}
+
 // loadSnapshots reads the snapshot table.
 func (q *image) loadSnapshots(ctx context.Context) error {
-	list, n, err := q.readSnapshots(ctx, int64(q.hdr.snapshotsOff), int64(q.hdr.snapshots), nil)
+	t, err := q.readSnapshots(ctx, int64(q.hdr.snapshotsOff), int64(q.hdr.snapshots), nil)
 	if err != nil {
 		return err
 	}
-	q.snapshots, q.snapBytes = list, n
+	q.snapshots, q.snapBytes = t.list, t.bytes
 	return nil
 }
 
-// readSnapshots walks a snapshot table of count entries and returns them with the length of the table. It refuses what is too much. With
-// tooMuch it tells that what, and goes on: entries behind the longest table are left out, extra data may have any length.
-func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch func(string, ...any)) ([]snapshot, int64, error) {
-	list := make([]snapshot, 0, min(count, 64))
+// readSnapshots walks a snapshot table of count entries. It refuses what is too much. With tooMuch it tells of that instead, and goes on:
+// entries behind the longest table are left out, extra data may have any length.
+func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch func(string, ...any)) (snapshotTable, error) {
+	t := snapshotTable{list: make([]snapshot, 0, min(count, 64))}
 	fixed := make([]byte, snapshotFixed)
-	end, kept := start, int64(0)
+	kept := int64(0) // bytes of the table with what is kept of extra data
 	for i := range count {
-		at := (end + 7) &^ 7
+		at := (start + t.bytes + 7) &^ 7
 		if err := readAt(ctx, q.file, fixed, at); err != nil {
-			return nil, 0, refuseWith(err, "Failed to read snapshot table")
+			return t, refuseWith(err, "Failed to read snapshot table")
 		}
 		s := parseSnapshot(fixed, at)
 		if s.extra > maxSnapshotExtra {
 			if tooMuch == nil {
-				return nil, 0, &hinted{
+				return t, &hinted{
 					refuse(syscall.EFBIG, "Too much extra metadata in snapshot table entry %d", i),
 					"You can force-remove this extra metadata with qemu-img check -r all\n",
 				}
 			}
 			tooMuch("Discarding too much extra metadata in snapshot table entry %d (%d > %d)", i, s.extra, maxSnapshotExtra)
+			t.oversized++
 		}
 		kept = (kept+7)&^7 + snapshotFixed + s.kept() + int64(s.idLen) + int64(s.nameLen)
 		if kept > maxSnapshotTable || s.end()-start > math.MaxInt32 {
 			if tooMuch == nil {
-				return nil, 0, &hinted{
+				return t, &hinted{
 					refuse(syscall.EFBIG, "Snapshot table is too big"),
 					fmt.Sprintf("You can force-remove all %d overhanging snapshots with qemu-img check -r all\n", count-i),
 				}
@@ -84,17 +92,21 @@ func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch f
 			tooMuch("Discarding %d overhanging snapshots (snapshot table is too big)", count-i)
 			break
 		}
-		list = append(list, s)
-		end = s.end()
+		t.list = append(t.list, s)
+		t.bytes = s.end() - start
 	}
-	return list, end - start, nil
+	return t, nil
 }
 
 // writeSnapshots writes the snapshot table anew, to another place, with as much extra data as every entry must have and may have at most.
 func (q *image) writeSnapshots(ctx context.Context) error {
 	n := int64(0)
 	for _, s := range q.snapshots {
-		n = (n+7)&^7 + snapshotFixed + max(knownExtra, s.kept()) + int64(s.idLen) + int64(s.nameLen)
+		entry, err := q.wholeSnapshot(ctx, s)
+		if err != nil {
+			return err
+		}
+		n = (n+7)&^7 + int64(len(entry))
 	}
 	if n > maxSnapshotTable {
 		return syscall.EFBIG
@@ -144,33 +156,37 @@ func (q *image) copySnapshots(ctx context.Context, at, n int64) ([]snapshot, err
 }
 
 // wholeSnapshot reads an entry and brings its extra data to a length that is allowed. What is missing there is said to be as in an image
-// that knows only the fixed part: the machine state of 32 bits, the disk as long as it is now, no instruction count.
+// that knows only the fixed part: the machine state of 32 bits, the disk as long as it is now, no instruction count. Id and name end at a zero
+// byte, as they do for QEMU.
 func (q *image) wholeSnapshot(ctx context.Context, s snapshot) ([]byte, error) {
 	be := binary.BigEndian
 	extra := max(knownExtra, s.kept())
-	entry := make([]byte, snapshotFixed+extra+int64(s.idLen)+int64(s.nameLen))
+	entry := make([]byte, snapshotFixed+extra)
 	if err := readAt(ctx, q.file, entry[:snapshotFixed+s.kept()], s.at); err != nil {
 		return nil, err
 	}
-	if err := readAt(ctx, q.file, entry[snapshotFixed+extra:], s.at+snapshotFixed+int64(s.extra)); err != nil {
+	id, name, err := q.names(ctx, s)
+	if err != nil {
 		return nil, err
 	}
+	be.PutUint16(entry[12:], uint16(len(id)))
+	be.PutUint16(entry[14:], uint16(len(name)))
 	be.PutUint32(entry[36:], uint32(extra))
 	for i, missing := range []uint64{uint64(be.Uint32(entry[32:])), uint64(q.size.Load()), ^uint64(0)} {
-		if end := int64(8 * (i + 1)); s.extra < uint32(end) {
+		if end := int64(8 * (i + 1)); int64(s.extra) < end {
 			be.PutUint64(entry[snapshotFixed+end-8:], missing)
 		}
 	}
-	return entry, nil
+	return append(append(entry, id...), name...), nil
 }
 
 // names reads the id and the name of a snapshot.
-func (q *image) names(ctx context.Context, s snapshot) (id, name string) {
+func (q *image) names(ctx context.Context, s snapshot) (id, name string, err error) {
 	text := make([]byte, int(s.idLen)+int(s.nameLen))
-	if readAt(ctx, q.file, text, s.at+snapshotFixed+int64(s.extra)) != nil {
-		return "", ""
+	if err := readAt(ctx, q.file, text, s.at+snapshotFixed+int64(s.extra)); err != nil {
+		return "", "", err
 	}
-	return string(text[:s.idLen]), string(text[s.idLen:])
+	return cString(text[:s.idLen]), cString(text[s.idLen:]), nil
 }
 
 // hinted is an error with advice.
