@@ -102,7 +102,7 @@ func plant(b []byte, rng *rand.Rand) {
 func TestCheckAgrees(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
-	rounds := 60
+	rounds := 30
 	if os.Getenv("BLKSH_TIER") >= "2" {
 		rounds = 1000
 	}

@@ -303,7 +303,7 @@ func fillKinds(t *testing.T, d *blockdev.Device) {
 // TestPlantedAgrees compares with qemu-io and qemu-img.
 func TestPlantedAgrees(t *testing.T) {
 	needPeers(t)
-	stride := 61 // a slice of all of them
+	stride := 151 // a slice of all of them
 	if os.Getenv("BLKSH_TIER") >= "2" {
 		stride = 1
 	}
