@@ -114,11 +114,15 @@ func (l Limits) requestAlign() int64 { return max(1, l.RequestAlign) }
 
 // maxTransfer is the longest aligned request, in bytes.
 func (l Limits) maxTransfer() int64 {
-	limit := int64(math.MaxInt32)
+	return max(roundDown(l.longest(), l.requestAlign()), l.requestAlign())
+}
+
+// longest is the longest request, aligned or not.
+func (l Limits) longest() int64 {
 	if l.MaxTransfer > 0 {
-		limit = min(limit, l.MaxTransfer)
+		return min(math.MaxInt32, l.MaxTransfer)
 	}
-	return max(roundDown(limit, l.requestAlign()), l.requestAlign())
+	return math.MaxInt32
 }
 
 // memoryFits says whether the node can take v as it is.
@@ -446,6 +450,10 @@ func isZero(v Vec) bool {
 func (t *tracker) enter(ctx context.Context, off, n int64) (*tracked, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.enterLocked(ctx, off, n)
+}
+
+func (t *tracker) enterLocked(ctx context.Context, off, n int64) (*tracked, error) {
 	r := t.add(off, n)
 	if err := t.waitLocked(ctx, r); err != nil {
 		t.remove(r)

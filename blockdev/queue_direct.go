@@ -26,10 +26,14 @@ type directQueue struct {
 	dev   *Device // at the top: it checks bounds and permission; below nil
 	slots []directSlot
 
+	staged  []int // for the node's queue
 	aside   []int // staged, and not for the node's queue
 	ready   []int // complete, and not yet reaped
 	passed  int   // with the node's queue
 	drained []int // room for drain
+
+	limits  Limits // of the node, as long as current
+	current bool   // since the batch was begun
 }
 
 type directSlot struct {
@@ -75,13 +79,14 @@ func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue
 	}
 	return &directQueue{
 		Queue: q, ctx: ctx, g: g, dev: d, slots: make([]directSlot, depth),
-		aside: make([]int, 0, depth), ready: make([]int, 0, depth), drained: make([]int, depth),
+		staged: make([]int, 0, depth), aside: make([]int, 0, depth), ready: make([]int, 0, depth), drained: make([]int, depth),
 	}, nil
 }
 
 // fits says whether a node takes n bytes at off as they are, from memory that starts at a page.
 func (l Limits) fits(off, n int64) bool {
-	return off%l.requestAlign() == 0 && n%l.requestAlign() == 0 && n%max(1, l.MemAlign) == 0 && n <= l.maxTransfer()
+	align := l.requestAlign()
+	return (off|n)&(align-1)|n&(max(1, l.MemAlign)-1) == 0 && n <= l.longest()
 }
 
 // stage begins a request that goes the long way. At the top it is checked first, as the Device checks all others.
@@ -100,24 +105,48 @@ func (q *directQueue) check(op directOp, off, n int64) error {
 	return check(directNames[op], off, n)
 }
 
-// pass says whether a data request goes to the node's queue; otherwise it is set aside. A read that lies within the node needs no other
-// check.
-func (q *directQueue) pass(slot int, op directOp, off, n int64) bool {
+// stageData begins a read or a write. It goes to the node's queue if the node takes it as it is, and is set aside otherwise.
+func (q *directQueue) stageData(slot int, op directOp, off, n int64) {
 	s := &q.slots[slot]
-	*s = directSlot{op: op, off: off, n: n}
-	lim := q.g.node.Info().Limits
-	inside := off >= 0 && n > 0 && off <= lim.Size-n
+	s.op, s.off, s.n, s.aside, s.err = op, off, n, false, nil
+	if !q.current {
+		q.limits, q.current = q.g.node.Info().Limits, true
+	}
+	inside := off >= 0 && n > 0 && off <= q.limits.Size-n
 	if !inside || op == directWrite {
 		s.err = q.check(op, off, n)
 	}
-	if s.err == nil && inside && lim.fits(off, n) && (op != directWrite || q.flags(op) == 0) {
-		if s.tracked, s.err = q.g.tracker.enter(q.ctx, off, n); s.err == nil {
-			q.passed++
-			return true
-		}
+	if s.err == nil && inside && q.limits.fits(off, n) && q.flags(op) == 0 {
+		q.staged = append(q.staged, slot)
+		return
 	}
 	q.setAside(slot)
-	return false
+}
+
+// start tracks what was staged for the node's queue, and stages it there. What cannot be tracked because the context has ended is set aside
+// with that error.
+func (q *directQueue) start() {
+	t := &q.g.tracker
+	t.mu.Lock()
+	for _, slot := range q.staged {
+		s := &q.slots[slot]
+		s.tracked, s.err = t.enterLocked(q.ctx, s.off, s.n)
+	}
+	t.mu.Unlock()
+	for _, slot := range q.staged {
+		s := &q.slots[slot]
+		switch {
+		case s.err != nil:
+			q.setAside(slot)
+			continue
+		case s.op == directWrite:
+			q.Queue.Write(slot, s.off, int(s.n))
+		default:
+			q.Queue.Read(slot, s.off, int(s.n))
+		}
+		q.passed++
+	}
+	q.staged, q.current = q.staged[:0], false
 }
 
 // flags are those that the Device adds.
@@ -134,17 +163,11 @@ func (q *directQueue) setAside(slot int) {
 }
 
 // Read stages a read.
-func (q *directQueue) Read(slot int, off int64, n int) {
-	if q.pass(slot, directRead, off, int64(n)) {
-		q.Queue.Read(slot, off, n)
-	}
-}
+func (q *directQueue) Read(slot int, off int64, n int) { q.stageData(slot, directRead, off, int64(n)) }
 
 // Write stages a write.
 func (q *directQueue) Write(slot int, off int64, n int) {
-	if q.pass(slot, directWrite, off, int64(n)) {
-		q.Queue.Write(slot, off, n)
-	}
+	q.stageData(slot, directWrite, off, int64(n))
 }
 
 // Zero stages a zero request, which the guard makes: only it knows how where the node does not.
@@ -168,9 +191,15 @@ func (q *directQueue) Flush(slot int) {
 // Submit starts what the node takes, and makes the rest. That waits for everything under way first: it may overlap it, and would wait
 // for requests that only this goroutine can reap.
 func (q *directQueue) Submit() error {
-	if err := q.Queue.Submit(); err != nil || len(q.aside) == 0 {
+	q.start()
+	if err := q.Queue.Submit(); err != nil {
 		return err
 	}
+	return q.makeAside()
+}
+
+// makeAside makes what was set aside.
+func (q *directQueue) makeAside() error {
 	for _, slot := range q.aside {
 		s := &q.slots[slot]
 		if s.err == nil {
@@ -212,22 +241,30 @@ func (q *directQueue) drain() error {
 		if err != nil {
 			return err
 		}
-		for _, slot := range q.drained[:n] {
-			q.finish(slot)
-			q.ready = append(q.ready, slot)
-		}
+		q.finish(q.drained[:n])
+		q.ready = append(q.ready, q.drained[:n]...)
 	}
 	return nil
 }
 
-// finish ends the tracking of a request that has come back from the node's queue.
-func (q *directQueue) finish(slot int) {
-	s := &q.slots[slot]
-	q.passed--
-	if s.op == directWrite {
-		q.g.written.Add(1)
+// finish ends the tracking of requests that have come back from the node's queue.
+func (q *directQueue) finish(slots []int) {
+	writes := int64(0)
+	for _, slot := range slots {
+		if q.slots[slot].op == directWrite {
+			writes++
+		}
 	}
-	q.g.tracker.end(s.tracked)
+	if writes > 0 {
+		q.g.written.Add(writes)
+	}
+	t := &q.g.tracker
+	t.mu.Lock()
+	for _, slot := range slots {
+		t.remove(q.slots[slot].tracked)
+	}
+	t.mu.Unlock()
+	q.passed -= len(slots)
 }
 
 // Reap collects what is complete.
@@ -241,10 +278,22 @@ func (q *directQueue) Reap(least int, done []int) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	for _, slot := range done[n : n+m] {
-		q.finish(slot)
-	}
+	q.finish(done[n : n+m])
 	return n + m, nil
+}
+
+// SubmitAndReap leaves both to the node's queue where nothing else is to be done.
+func (q *directQueue) SubmitAndReap(least int, done []int) (int, error) {
+	q.start()
+	if len(q.aside) > 0 || len(q.ready) > 0 {
+		if err := q.Submit(); err != nil {
+			return 0, err
+		}
+		return q.Reap(least, done)
+	}
+	n, err := q.Queue.SubmitAndReap(least, done)
+	q.finish(done[:n])
+	return n, err
 }
 
 // Err is the outcome of the slot's last request. At the top it says which request that was.

@@ -199,6 +199,14 @@ func (q *poolQueue) Reap(least int, done []int) (int, error) {
 	return n, nil
 }
 
+// SubmitAndReap is both in turn.
+func (q *poolQueue) SubmitAndReap(least int, done []int) (int, error) {
+	if err := q.Submit(); err != nil {
+		return 0, err
+	}
+	return q.Reap(least, done)
+}
+
 // Err is the outcome of the slot's last request.
 func (q *poolQueue) Err(slot int) error { return q.slots[slot].err }
 

@@ -64,7 +64,7 @@ func (s Subject) testQueueOf(t *testing.T, size int) {
 	}
 }
 
-// drive keeps all slots of q busy until n requests are done.
+// drive keeps all slots of q busy until n requests are done. It submits and reaps now in two steps, now in one.
 func (s Subject) drive(t *testing.T, q blockdev.Queue, n int, start, check func(slot, i int)) {
 	t.Helper()
 	request := make([]int, q.Depth())
@@ -80,8 +80,14 @@ func (s Subject) drive(t *testing.T, q blockdev.Queue, n int, start, check func(
 			request[slot] = started
 			start(slot, started)
 		}
-		must(t, q.Submit())
-		got, err := q.Reap(1, done)
+		var got int
+		var err error
+		if started%2 == 0 {
+			must(t, q.Submit())
+			got, err = q.Reap(1, done)
+		} else {
+			got, err = q.SubmitAndReap(1, done)
+		}
 		must(t, err)
 		if got == 0 {
 			t.Fatalf("nothing to reap, %d of %d requests done", ended, n)

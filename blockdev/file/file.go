@@ -102,9 +102,9 @@ func (n *node) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockd
 // Wrote is told by the batch queue how far the file reaches now.
 func (n *node) Wrote(end int64) { n.Grow(end) }
 
-// NewQueue makes a ring.
+// NewQueue makes a batch queue.
 func (n *node) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, error) {
-	return n.RingQueue(ctx, n, depth, size)
+	return n.BatchQueue(ctx, n, depth, size)
 }
 
 // Status asks the file system for data and holes. All of a raw file counts as allocated.

@@ -4,23 +4,54 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/blksh/blksh/blockdev"
 )
 
-// overQueues runs a test on a queue of goroutines and on a ring, buffered and direct.
+// engines are the ways in which a batch queue makes its requests: by goroutines, on a ring, and by plain calls where the file is in memory.
+var engines = []string{"threads", "io_uring", "memory"}
+
+// queueFile makes a file of a test, and returns its name and the options to open it for an engine.
+func queueFile(t *testing.T, engine string, size int64) (string, *blockdev.Options) {
+	t.Helper()
+	if engine != "memory" {
+		name := temp(t, size)
+		return name, options("filename", name, "aio", engine)
+	}
+	fd, err := unix.MemfdCreate("disk.img", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	name := fmt.Sprintf("/proc/self/fd/%d", fd)
+	if err := os.Truncate(name, size); err != nil {
+		t.Fatal(err)
+	}
+	return name, options("filename", name)
+}
+
+// overQueues runs a test on queues of all engines, buffered and direct.
 func overQueues(t *testing.T, size int64, test func(t *testing.T, d *blockdev.Device, q blockdev.Queue)) {
-	for _, aio := range []string{"threads", "io_uring"} {
+	for _, engine := range engines {
 		for _, direct := range []bool{false, true} {
-			name := aio
+			name := engine
 			if direct {
 				name += " direct"
 			}
 			t.Run(name, func(t *testing.T) {
-				d := openDevice(t, blockdev.Mode{Direct: direct, Unmap: true}, options("filename", temp(t, size), "aio", aio))
+				file, o := queueFile(t, engine, size)
+				if fd, err := unix.Open(file, unix.O_RDWR|unix.O_DIRECT, 0); direct && engine == "memory" && err != nil {
+					t.Skip("O_DIRECT in memory, which comes with Linux 6.6: ", err)
+				} else if err == nil {
+					_ = unix.Close(fd)
+				}
+				d := openDevice(t, blockdev.Mode{Direct: direct, Unmap: true}, o)
 				q, err := d.Queue(t.Context(), 8, 4096)
 				if err != nil {
 					t.Fatal(err)
@@ -131,8 +162,9 @@ func TestQueueReadOnly(t *testing.T) {
 }
 
 func TestQueueCancelled(t *testing.T) {
-	for _, aio := range []string{"threads", "io_uring"} {
-		d := openDevice(t, blockdev.Mode{}, options("filename", temp(t, 8192), "aio", aio))
+	for _, engine := range engines {
+		_, o := queueFile(t, engine, 8192)
+		d := openDevice(t, blockdev.Mode{}, o)
 		ctx, cancel := context.WithCancel(t.Context())
 		q, err := d.Queue(ctx, 2, 4096)
 		if err != nil {
@@ -142,7 +174,7 @@ func TestQueueCancelled(t *testing.T) {
 		q.Read(0, 0, 4096)
 		reapAll(t, q, 1)
 		if !errors.Is(q.Err(0), context.Canceled) {
-			t.Errorf("%s: %v", aio, q.Err(0))
+			t.Errorf("%s: %v", engine, q.Err(0))
 		}
 		if err := q.Close(); err != nil {
 			t.Error(err)
@@ -206,9 +238,9 @@ func TestQueueWriteThrough(t *testing.T) {
 
 // A file that somebody makes shorter reads as zeroes behind its new end.
 func TestQueueShrunk(t *testing.T) {
-	for _, aio := range []string{"threads", "io_uring"} {
-		name := temp(t, 8192)
-		d := openDevice(t, blockdev.Mode{}, options("filename", name, "aio", aio))
+	for _, engine := range engines {
+		name, o := queueFile(t, engine, 8192)
+		d := openDevice(t, blockdev.Mode{}, o)
 		q, err := d.Queue(t.Context(), 2, 4096)
 		if err != nil {
 			t.Fatal(err)
@@ -223,7 +255,7 @@ func TestQueueShrunk(t *testing.T) {
 		reapAll(t, q, 2)
 		for slot := range 2 {
 			if err := q.Err(slot); err != nil || !blockdev.AllZero(q.Buffer(slot)) {
-				t.Errorf("%s: slot %d: %v, or something else than zeroes", aio, slot, err)
+				t.Errorf("%s: slot %d: %v, or something else than zeroes", engine, slot, err)
 			}
 		}
 		if err := q.Close(); err != nil {
@@ -234,10 +266,11 @@ func TestQueueShrunk(t *testing.T) {
 
 // However requests of a queue end, the meter counts the owner alone when nothing is under way.
 func TestQueueMeter(t *testing.T) {
-	for _, aio := range []string{"threads", "io_uring"} {
+	for _, engine := range engines {
 		var m blockdev.Meter
 		ctx := blockdev.WithMeter(t.Context(), &m)
-		d := openDevice(t, blockdev.Mode{}, options("filename", temp(t, 8192), "aio", aio))
+		_, o := queueFile(t, engine, 8192)
+		d := openDevice(t, blockdev.Mode{}, o)
 		m.Add(1)
 		q, err := d.Queue(ctx, 4, 4096)
 		if err != nil {
@@ -256,7 +289,73 @@ func TestQueueMeter(t *testing.T) {
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := m.Idle(over); err != nil {
-			t.Errorf("%s: somebody is still counted", aio)
+			t.Errorf("%s: somebody is still counted", engine)
 		}
 	}
+}
+
+// Submitting and reaping in one go does what the two do one after the other, also with requests that do not go to the ring.
+func TestQueueSubmitAndReap(t *testing.T) {
+	overQueues(t, 64<<10, func(t *testing.T, _ *blockdev.Device, q blockdev.Queue) {
+		done := make([]int, q.Depth())
+		for round := range 100 {
+			fillSlot(q, 0, byte(round))
+			fillSlot(q, 1, byte(round+1))
+			q.Write(0, 4096, 4096)
+			q.Write(1, 8192+100, 300) // set aside when direct
+			q.Read(2, 128<<10, 512)   // behind the end
+			for left := 3; left > 0; {
+				n, err := q.SubmitAndReap(1, done[:2])
+				if err != nil || n < 1 || n > 2 {
+					t.Fatalf("round %d: %d, %v", round, n, err)
+				}
+				left -= n
+			}
+			if err := errors.Join(q.Err(0), q.Err(1)); err != nil || q.Err(2) == nil {
+				t.Fatalf("round %d: %v, and behind the end %v", round, err, q.Err(2))
+			}
+			q.Read(3, 4096, 4096)
+			q.Read(4, 8192, 512)
+			for left := 2; left > 0; {
+				n, err := q.SubmitAndReap(left, done)
+				if err != nil || n != left {
+					t.Fatalf("round %d: %d of %d, %v", round, n, left, err)
+				}
+				left -= n
+			}
+			if q.Buffer(3)[4095] != byte(round) || q.Buffer(4)[99] != 0 || q.Buffer(4)[100] != byte(round+1) {
+				t.Fatalf("round %d: not what was written", round)
+			}
+		}
+		if n, err := q.SubmitAndReap(1, done); n != 0 || err != nil {
+			t.Errorf("nothing was staged: %d, %v", n, err)
+		}
+	})
+}
+
+// A request of a load takes no memory, whichever engine makes it.
+func TestQueueAllocations(t *testing.T) {
+	overQueues(t, 64<<10, func(t *testing.T, _ *blockdev.Device, q blockdev.Queue) {
+		done := make([]int, q.Depth())
+		turn := func() {
+			for slot := range q.Depth() {
+				if slot%2 == 0 {
+					q.Read(slot, int64(slot)*4096, 4096)
+				} else {
+					q.Write(slot, int64(slot)*4096, 4096)
+				}
+			}
+			for left := q.Depth(); left > 0; {
+				n, err := q.SubmitAndReap(1, done)
+				if err != nil {
+					t.Fatal(err)
+				}
+				left -= n
+			}
+		}
+		turn()
+		if n := testing.AllocsPerRun(50, turn); n > 0 {
+			t.Errorf("%v allocations for %d requests", n, q.Depth())
+		}
+	})
 }

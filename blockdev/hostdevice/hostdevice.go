@@ -210,9 +210,9 @@ func (d *device) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abor
 // Wrote has nothing to do: a device does not grow.
 func (*device) Wrote(int64) {}
 
-// NewQueue makes a ring.
+// NewQueue makes a batch queue.
 func (d *device) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, error) {
-	return d.RingQueue(ctx, d, depth, size)
+	return d.BatchQueue(ctx, d, depth, size)
 }
 
 // Status calls all of a device data.

@@ -1,7 +1,8 @@
 // Package load puts a device under load and measures what it does.
 //
 // One goroutine owns a batch queue and keeps it full: as soon as a request is done, its slot carries the next one. Nothing is
-// allocated a request, and the clock is looked at twice a batch, so that what is measured is the device and not the measuring.
+// allocated a request, and the clock is looked at once each time that something is done, which is when those requests end and the
+// next ones begin; so what is measured is the device and not the measuring.
 // Latencies go into a [Histogram] of fixed size.
 //
 // A random load draws each block anew, so that one may be chosen twice before another is chosen once.
@@ -37,12 +38,22 @@ type Job struct {
 	Seed uint64
 
 	// Open makes the queue.
-	Open verify.Opener
-	// Now is the clock.
-	Now func() time.Time
+	Open Opener
+	// Clock is the time since some moment in the past.
+	Clock func() time.Duration
 	// Progress is told of bytes that are done. It may be nil.
 	Progress func(n int64)
 }
+
+// Queue is a batch queue that submits and waits in one go, as one goroutine that does nothing else wants it.
+type Queue interface {
+	verify.Queue
+	// SubmitAndReap is Submit and then Reap.
+	SubmitAndReap(least int, done []int) (int, error)
+}
+
+// An Opener makes a queue of depth slots with size bytes of memory each.
+type Opener func(ctx context.Context, depth, size int) (Queue, error)
 
 // Result is what came of it.
 type Result struct {
@@ -58,15 +69,15 @@ const checkEvery = 32
 // running is a Job under way.
 type running struct {
 	Job
-	queue  verify.Queue
+	queue  Queue
 	ctx    context.Context
 	random *rand.PCG
 	blocks uint64 // in the range
 	next   uint64 // block of a sequential load
 	left   int64  // requests that may still be begun
 
-	start   time.Time
-	began   []time.Time // of each slot's request
+	start   time.Duration
+	began   []time.Duration // of each slot's request
 	staged  []int
 	done    []int
 	flying  int
@@ -86,7 +97,7 @@ func Run(ctx context.Context, j Job) (result *Result, err error) {
 	defer func() { err = errors.Join(err, q.Close()) }()
 	r := &running{
 		Job: j, queue: q, ctx: ctx, random: rand.NewPCG(j.Seed, 0), blocks: uint64(j.Len / int64(j.Block)), left: j.Requests,
-		began: make([]time.Time, j.Depth), staged: make([]int, 0, j.Depth), done: make([]int, j.Depth), result: &Result{},
+		began: make([]time.Duration, j.Depth), staged: make([]int, 0, j.Depth), done: make([]int, j.Depth), result: &Result{},
 	}
 	if j.Requests == 0 {
 		r.left = 1<<63 - 1
@@ -105,12 +116,12 @@ func (r *running) measure() error {
 	if err != nil {
 		return err
 	}
-	r.start = r.Now()
+	r.start = r.Clock()
 	err = r.run()
 	if err == nil && r.Flush {
 		err = r.flush()
 	}
-	r.result.Elapsed = r.Now().Sub(r.start)
+	r.result.Elapsed = r.Clock() - r.start
 	userNow, systemNow, cpuErr := cpu()
 	r.result.User, r.result.System = userNow-user, systemNow-system
 	return errors.Join(err, cpuErr)
@@ -123,17 +134,15 @@ func (r *running) run() error {
 	}
 	now := r.start
 	for {
-		if err := r.submit(now); err != nil {
-			return err
-		}
+		r.begin(now)
 		if r.flying == 0 {
 			return context.Cause(r.ctx)
 		}
-		n, err := r.queue.Reap(1, r.done)
+		n, err := r.queue.SubmitAndReap(1, r.done)
 		if err != nil {
 			return err
 		}
-		now = r.Now()
+		now = r.Clock()
 		if err := r.collect(r.done[:n], now); err != nil {
 			return err
 		}
@@ -167,26 +176,23 @@ func (r *running) stage(slot int) {
 	r.staged = append(r.staged, slot)
 }
 
-func (r *running) submit(now time.Time) error {
-	if len(r.staged) == 0 {
-		return nil
-	}
+// begin notes when the requests begin that were staged.
+func (r *running) begin(now time.Duration) {
 	for _, slot := range r.staged {
 		r.began[slot] = now
 	}
 	r.flying += len(r.staged)
 	r.staged = r.staged[:0]
-	return r.queue.Submit()
 }
 
 // collect notes requests that are done.
-func (r *running) collect(slots []int, now time.Time) error {
+func (r *running) collect(slots []int, now time.Duration) error {
 	r.flying -= len(slots)
 	for _, slot := range slots {
 		if err := r.queue.Err(slot); err != nil {
 			return err
 		}
-		r.result.Latency.Add(now.Sub(r.began[slot]))
+		r.result.Latency.Add(now - r.began[slot])
 	}
 	r.result.Requests += int64(len(slots))
 	if r.Progress != nil {
@@ -196,8 +202,8 @@ func (r *running) collect(slots []int, now time.Time) error {
 }
 
 // over says whether no further request is to be begun.
-func (r *running) over(n int, now time.Time) bool {
-	if r.Time > 0 && now.Sub(r.start) >= r.Time {
+func (r *running) over(n int, now time.Duration) bool {
+	if r.Time > 0 && now-r.start >= r.Time {
 		return true
 	}
 	if r.unaware += n; r.unaware < checkEvery {
@@ -209,10 +215,7 @@ func (r *running) over(n int, now time.Time) bool {
 
 func (r *running) flush() error {
 	r.queue.Flush(0)
-	if err := r.queue.Submit(); err != nil {
-		return err
-	}
-	if _, err := r.queue.Reap(1, r.done); err != nil {
+	if _, err := r.queue.SubmitAndReap(1, r.done); err != nil {
 		return err
 	}
 	return r.queue.Err(0)

@@ -72,14 +72,14 @@ func device(t *testing.T, options string) *blockdev.Device {
 	return d
 }
 
-func opener(d *blockdev.Device) verify.Opener {
-	return func(ctx context.Context, depth, size int) (verify.Queue, error) { return d.Queue(ctx, depth, size) }
+func opener(d *blockdev.Device) Opener {
+	return func(ctx context.Context, depth, size int) (Queue, error) { return d.Queue(ctx, depth, size) }
 }
 
 // clock goes a microsecond at each look.
-func clock() func() time.Time {
+func clock() func() time.Duration {
 	var n atomic.Int64
-	return func() time.Time { return time.UnixMicro(n.Add(1)) }
+	return func() time.Duration { return time.Duration(n.Add(1)) * time.Microsecond }
 }
 
 func TestRun(t *testing.T) {
@@ -90,7 +90,7 @@ func TestRun(t *testing.T) {
 		{Write: true, Requests: 7, Flush: true},
 		{Write: true, Random: true, Time: 100 * time.Microsecond},
 	} {
-		c.Off, c.Len, c.Block, c.Depth, c.Now, c.Open, c.Content = 4096, 99999, 4096, 4, clock(), opener(d), verify.Byte(1)
+		c.Off, c.Len, c.Block, c.Depth, c.Clock, c.Open, c.Content = 4096, 99999, 4096, 4, clock(), opener(d), verify.Byte(1)
 		bytes := int64(0)
 		c.Progress = func(n int64) { bytes += n }
 		r, err := Run(context.Background(), c)
@@ -105,7 +105,7 @@ func TestRun(t *testing.T) {
 
 // recorder is a queue that notes where requests go.
 type recorder struct {
-	verify.Queue
+	Queue
 	reads []int64
 }
 
@@ -118,8 +118,8 @@ func recorded(t *testing.T, j Job) []int64 {
 	t.Helper()
 	d := device(t, "driver=null-co,size=1M,read-zeroes=on")
 	q := &recorder{}
-	j.Now, j.Depth, j.Block = clock(), 2, 512
-	j.Open = func(ctx context.Context, depth, size int) (_ verify.Queue, err error) {
+	j.Clock, j.Depth, j.Block = clock(), 2, 512
+	j.Open = func(ctx context.Context, depth, size int) (_ Queue, err error) {
 		q.Queue, err = d.Queue(ctx, depth, size)
 		return q, err
 	}
@@ -150,11 +150,11 @@ func TestPlaces(t *testing.T) {
 
 func TestEnds(t *testing.T) {
 	d := device(t, "driver=null-co,size=1M,read-zeroes=on")
-	j := Job{Len: 1 << 20, Block: 512, Depth: 8, Now: clock(), Open: opener(d)}
+	j := Job{Len: 1 << 20, Block: 512, Depth: 8, Clock: clock(), Open: opener(d)}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := errors.New("stop")
 	j.Progress = func(int64) { cancel(stop) }
-	j.Open = func(_ context.Context, depth, size int) (verify.Queue, error) {
+	j.Open = func(_ context.Context, depth, size int) (Queue, error) {
 		return d.Queue(context.Background(), depth, size)
 	}
 	if r, err := Run(ctx, j); !errors.Is(err, stop) || r.Requests == 0 {
@@ -189,7 +189,11 @@ func BenchmarkRandRead(b *testing.B) {
 	defer d.Close()
 	for _, depth := range []int{1, 32, 128} {
 		b.Run(strconv.Itoa(depth), func(b *testing.B) {
-			j := Job{Random: true, Len: 64 << 20, Block: 4096, Depth: depth, Requests: int64(b.N), Open: opener(d), Now: time.Now}
+			start := time.Now()
+			j := Job{
+				Random: true, Len: 64 << 20, Block: 4096, Depth: depth, Requests: int64(b.N), Open: opener(d),
+				Clock: func() time.Duration { return time.Since(start) },
+			}
 			if _, err := Run(context.Background(), j); err != nil {
 				b.Fatal(err)
 			}

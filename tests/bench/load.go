@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,18 @@ func (b *bench) made(file string) string {
 	return file
 }
 
-// filled makes the file of loads, which is in the page cache then.
+// cached sees to it that a file is in the page cache: memory may have been short since it was last looked at.
+func cached(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, f)
+	return err
+}
+
+// filled makes the file of loads.
 func (b *bench) filled(file string) error {
 	if _, err := os.Stat(file); err == nil {
 		return nil
@@ -58,6 +70,8 @@ func (b *bench) ourLoad(file, depth string, direct bool, cpu *[]float64) (float6
 	cache := "writeback"
 	if direct {
 		cache = "none"
+	} else if err := cached(file); err != nil {
+		return 0, err
 	}
 	u, err := b.program(b.cpu, b.blksh, "--json", "-r", "-i", "io_uring", "-t", cache, "-f", "raw",
 		"-c", fmt.Sprintf("bench -d %s -t %d randread", depth, b.seconds), file)
@@ -91,9 +105,11 @@ func (b *bench) theirLoad(file, depth string, direct bool, cpu *[]float64) (floa
 	}
 	if direct {
 		argv = append(argv, "--direct=1")
-	}
-	if !direct {
+	} else {
 		argv = append(argv, "--invalidate=0")
+		if err := cached(file); err != nil {
+			return 0, err
+		}
 	}
 	u, err := b.program(b.cpu, argv...)
 	if err != nil {

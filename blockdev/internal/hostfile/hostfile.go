@@ -31,7 +31,7 @@ var (
 func Keys() []blockdev.Key {
 	return []blockdev.Key{
 		{Name: "filename", Type: blockdev.String, Help: "path of the file or device"},
-		{Name: "aio", Type: blockdev.String, Enum: aioModes, Help: "how requests reach the kernel; if not given, plain calls for single requests and a ring for batches"},
+		{Name: "aio", Type: blockdev.String, Enum: aioModes, Help: "how requests reach the kernel; if not given, a ring for batches, and plain calls for single requests and for files in memory"},
 		{Name: "aio-max-batch", Type: blockdev.Int, Default: "0", Help: "most requests handed to the kernel at once, 0 for no limit"},
 		{Name: "locking", Type: blockdev.String, Enum: lockingModes, Default: "auto", Help: "whether to take image locks"},
 		{Name: "drop-cache", Type: blockdev.Bool, Default: "on", Help: "taken for QEMU's sake: concerns live migration only"},
@@ -69,8 +69,8 @@ type File struct {
 	broken atomic.Pointer[error] // why a sync failed, see Flush
 
 	mu   sync.Mutex
-	cur  *descriptor
-	next *descriptor // while a reopen is prepared, nil otherwise
+	cur  atomic.Pointer[descriptor] // changed with mu held
+	next *descriptor                // while a reopen is prepared, nil otherwise
 }
 
 // descriptor is one open file descriptor with what depends on how it was opened. It is closed when its last user is done with it, so that
@@ -107,7 +107,7 @@ func Open(o *blockdev.Opening, cfg Config) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.cur = d
+	f.cur.Store(d)
 	locking := o.Values.String("locking")
 	if !f.shared && (locking == "on" || locking == "auto" && imagelock.Supported(d.fd)) {
 		f.lock.Attach(d.fd, name)
@@ -272,8 +272,9 @@ func (f *File) Grow(n int64) {
 func (f *File) acquire() *descriptor {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cur.users++
-	return f.cur
+	d := f.cur.Load()
+	d.users++
+	return d
 }
 
 func (f *File) release(d *descriptor) {
@@ -300,11 +301,9 @@ func (f *File) With(do func(fd int) error) error {
 
 // Info gives the driver's name, the size and what the descriptor asks for.
 func (f *File) Info() blockdev.Info {
-	f.mu.Lock()
-	align, memAlign := f.cur.align, f.cur.memAlign
-	f.mu.Unlock()
+	d := f.cur.Load()
 	return blockdev.Info{Driver: f.driver, Limits: blockdev.Limits{
-		Size: f.size.Load(), RequestAlign: align, MemAlign: memAlign, MaxIOV: engine.MaxPieces,
+		Size: f.size.Load(), RequestAlign: d.align, MemAlign: d.memAlign, MaxIOV: engine.MaxPieces,
 	}}
 }
 
@@ -340,7 +339,7 @@ func (f *File) Flush(context.Context) error {
 // Claim turns what is done with the image into image locks. While a reopen is prepared it is about the descriptor to come.
 func (f *File) Claim(_ context.Context, c blockdev.Claim) error {
 	f.mu.Lock()
-	d := cmp.Or(f.next, f.cur)
+	d := cmp.Or(f.next, f.cur.Load())
 	f.mu.Unlock()
 	if d.whyReadOnly != nil && c.Use&(blockdev.PermWrite|blockdev.PermResize) != 0 {
 		return d.whyReadOnly
@@ -351,7 +350,7 @@ func (f *File) Claim(_ context.Context, c blockdev.Claim) error {
 // Close closes the file once the last request is done, which also gives up its locks.
 func (f *File) Close() error {
 	err := f.port.Close()
-	f.release(f.cur)
+	f.release(f.cur.Load())
 	return err
 }
 
@@ -368,9 +367,7 @@ func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort fu
 	if err := checkValues(o); err != nil {
 		return nil, nil, err
 	}
-	f.mu.Lock()
-	old := f.cur
-	f.mu.Unlock()
+	old := f.cur.Load()
 	if openFlags(o.Mode) == old.flags {
 		return func() {}, func() {}, nil
 	}
@@ -400,7 +397,8 @@ func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort fu
 func (f *File) install(cur, next *descriptor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cur, f.next = cur, next
+	f.cur.Store(cur)
+	f.next = next
 }
 
 // reopen opens the file behind old in another mode. It goes by the descriptor and not by the name, which may mean another file by

@@ -1,8 +1,8 @@
 // Package uring is a thin binding to io_uring: set-up, submission, completion and registration, and nothing on top.
 //
-// A Ring is used like this: Next gives a free submission entry to fill in, Enter hands all filled entries to the kernel and may
-// wait for completions, Completion takes one off the ring. The memory that an entry points to must stay where it is, and be kept from
-// the garbage collector, until its completion was seen.
+// A Ring is used like this: Next gives a free submission entry to fill in, Submit hands all filled entries to the kernel, Wait waits for
+// completions, Turn does both in one system call, and Completion takes one completion off the ring. The memory that an entry points to
+// must stay where it is, and be kept from the garbage collector, until its completion was seen.
 //
 // Never more requests may be under way than Entries; then the completion ring, which has twice as many places, cannot overflow.
 //
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -42,8 +43,10 @@ const (
 
 	featSingleMmap = 1 << 0
 	featNoDrop     = 1 << 1
+	featExtArg     = 1 << 8
 
 	enterGetEvents = 1 << 0
+	enterExtArg    = 1 << 3
 
 	offSQRing = 0
 	offCQRing = 0x8000000
@@ -89,6 +92,17 @@ type params struct {
 	}
 }
 
+// waitArg is what a wait with enterExtArg is told: how long.
+type waitArg struct {
+	sigmask uint64
+	_       [2]uint32
+	ts      uint64 // address of time
+	time    struct{ seconds, nanos int64 }
+}
+
+// waitArgSize is the part of a waitArg that the kernel's struct io_uring_getevents_arg has.
+const waitArgSize = unsafe.Offsetof(waitArg{}.time)
+
 // Ring is one submission and one completion ring. It is not safe for use by several goroutines at once, except that one may be in Enter
 // while another fills entries, under the rules of its Mode.
 type Ring struct {
@@ -107,7 +121,8 @@ type Ring struct {
 	cqMask         uint32
 	cqes           []CQE
 
-	holdsFile bool // see RegisterFile
+	holdsFile bool     // see RegisterFile
+	brief     *waitArg // of Turn; nil where the kernel knows no such thing
 }
 
 // Mode says who uses a ring.
@@ -175,6 +190,11 @@ func (r *Ring) init(p *params) error {
 	r.cqHead, r.cqTail, r.cqMask = at(p.cq.head), at(p.cq.tail), *at(p.cq.mask)
 	r.sqes = unsafe.Slice((*SQE)(unsafe.Pointer(&r.sqeMem[0])), p.sqEntries)
 	r.cqes = unsafe.Slice((*CQE)(unsafe.Pointer(&r.rings[p.cq.cqes])), p.cqEntries)
+	if p.features&featExtArg != 0 {
+		r.brief = &waitArg{}
+		r.brief.time.nanos = patience.Nanoseconds()
+		r.brief.ts = uint64(uintptr(unsafe.Pointer(&r.brief.time)))
+	}
 	if hasArray { // place i always means entry i
 		for i := range unsafe.Slice(at(p.sq.array), p.sqEntries) {
 			*at(p.sq.array + 4*uint32(i)) = uint32(i)
@@ -226,7 +246,7 @@ func (r *Ring) Poll() error {
 
 // Wait returns when that many completions are there to be taken.
 func (r *Ring) Wait(least uint32) error {
-	for atomic.LoadUint32(r.cqTail)-*r.cqHead < least {
+	for r.waiting() < least {
 		if _, err := r.enter(0, least, enterGetEvents); err != nil {
 			return err
 		}
@@ -234,8 +254,47 @@ func (r *Ring) Wait(least uint32) error {
 	return nil
 }
 
-// enter is io_uring_enter(2). Interruptions, and a kernel that is short of something until completions are taken, are no errors:
-// then nothing was submitted.
+// waiting is how many completions are there to be taken.
+func (r *Ring) waiting() uint32 { return atomic.LoadUint32(r.cqTail) - *r.cqHead }
+
+// patience is for how long Turn keeps the processor from other goroutines: as long as the scheduler lets a goroutine compute. The timer must
+// not end before the kernel's own tick either, or a virtual machine pays 10 µs a request to have it set.
+const patience = 10 * time.Millisecond
+
+// Turn is Submit and Wait in one, for a goroutine that has nothing else to do and will be back at once. Prompt says that the requests are
+// likely to complete while they are submitted, as reads from the page cache do.
+//
+// A system call that the scheduler knows of loses its processor after 20 µs, to a thread that wakes up just to look, and has to get one
+// again at its end: for a disk that answers in 50 µs that is half as much work again as the request itself. So for some milliseconds
+// Turn waits unknown to the scheduler, like a goroutine that computes; when the scheduler wants the goroutine to pause, its signal ends
+// the wait. After that, Turn waits like any other call.
+func (r *Ring) Turn(least uint32, prompt bool) error {
+	if r.brief != nil {
+		atomic.StoreUint32(r.sqTail, r.tail)
+		if prompt && r.submitted != r.tail {
+			r.enterBriefly(0, 0)
+		}
+		if r.submitted != r.tail || r.waiting() < least {
+			r.enterBriefly(uintptr(least), enterGetEvents|enterExtArg)
+		}
+	}
+	if err := r.Submit(); err != nil {
+		return err
+	}
+	return r.Wait(least)
+}
+
+// enterBriefly submits, and waits for as long as brief says. What it does not achieve, for whatever reason, is left to do.
+func (r *Ring) enterBriefly(wait, flags uintptr) {
+	n, _, no := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.tail-r.submitted), wait, flags,
+		uintptr(unsafe.Pointer(r.brief)), waitArgSize)
+	if no == 0 {
+		r.submitted += uint32(n)
+	}
+}
+
+// enter is io_uring_enter(2), and returns how many entries the kernel took. Interruptions, and a kernel that is short of something until
+// completions are taken, are no errors: then nothing was submitted.
 func (r *Ring) enter(submit, wait, flags uint32) (int, error) {
 	n, _, no := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(wait), uintptr(flags), 0, 0)
 	switch no {

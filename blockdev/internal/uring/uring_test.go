@@ -2,6 +2,8 @@ package uring
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -37,9 +39,11 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// ring is a ring of the test, which is skipped where io_uring is forbidden.
+// ring is a ring of the test, which stays on its thread from now on, and is skipped where io_uring is forbidden.
 func ring(t *testing.T, entries int, m Mode) *Ring {
 	t.Helper()
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
 	r, err := New(entries, m)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
 		t.Skip("no io_uring here: ", err)
@@ -57,20 +61,24 @@ func ring(t *testing.T, entries int, m Mode) *Ring {
 
 // Every rung of the ladder gives a ring that works, since older kernels end up on the lower ones.
 func TestLadder(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	for m, flags := range ladders {
 		for i := range flags {
 			saved := ladders[m]
 			ladders[m] = flags[i:]
-			t.Run("", func(t *testing.T) { turnAround(t, ring(t, 5, m)) })
+			t.Run("", func(t *testing.T) {
+				turnAround(t, ring(t, 5, m), func(r *Ring) error { return errors.Join(r.Submit(), r.Wait(5)) })
+				if m == Owned {
+					turnAround(t, ring(t, 5, m), func(r *Ring) error { return r.Turn(5, false) })
+					turnAround(t, ring(t, 5, m), func(r *Ring) error { return r.Turn(5, true) })
+				}
+			})
 			ladders[m] = saved
 		}
 	}
 }
 
 // turnAround sends many times as many requests through a ring as it has places.
-func turnAround(t *testing.T, r *Ring) {
+func turnAround(t *testing.T, r *Ring, turn func(*Ring) error) {
 	next := uint64(0)
 	for range 50 {
 		for range 5 {
@@ -81,7 +89,7 @@ func turnAround(t *testing.T, r *Ring) {
 			e.Op, e.UserData = OpNop, next
 			next++
 		}
-		if err := errors.Join(r.Submit(), r.Wait(5)); err != nil {
+		if err := turn(r); err != nil {
 			t.Fatal(err)
 		}
 		for want := next - 5; want < next; want++ {
@@ -95,9 +103,55 @@ func turnAround(t *testing.T, r *Ring) {
 	}
 }
 
+// Turn ends with the completion that it waits for, whether that comes before its patience ends, after it, or the kernel has never heard of
+// patience.
+func TestTurnWaits(t *testing.T) {
+	for name, change := range map[string]func(r *Ring){
+		"patient":   func(*Ring) {},
+		"impatient": func(r *Ring) { r.brief.time.nanos = 1 },
+		"old":       func(r *Ring) { r.brief = nil },
+	} {
+		for _, prompt := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, prompt), func(t *testing.T) {
+				r := ring(t, 4, Owned)
+				if r.brief == nil {
+					t.Skip("no time to wait before Linux 5.11")
+				}
+				change(r)
+				var pipe [2]int
+				if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+					t.Fatal(err)
+				}
+				defer unix.Close(pipe[0])
+				defer unix.Close(pipe[1])
+				a, err := arena.New(1, 4096)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer a.Free()
+				for range 20 {
+					e := r.Next()
+					e.Op, e.FD, e.Len, e.Off = OpRead, int32(pipe[0]), 1, math.MaxUint64
+					e.Addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(a.Slot(0)))))
+					wrote := make(chan error)
+					go func() {
+						_, err := unix.Write(pipe[1], []byte("x"))
+						wrote <- err
+					}()
+					err := r.Turn(1, prompt)
+					if err := errors.Join(err, <-wrote); err != nil {
+						t.Fatal(err)
+					}
+					if c, ok := r.Completion(); !ok || c.Res != 1 {
+						t.Fatalf("%+v, %v", c, ok)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestFull(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	r := ring(t, 4, Owned)
 	n := 0
 	for ; r.Next() != nil; n++ {
@@ -120,8 +174,6 @@ func TestEntries(t *testing.T) {
 
 // Registered memory and files are named by index.
 func TestFixed(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	r := ring(t, 4, Owned)
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	if err != nil {

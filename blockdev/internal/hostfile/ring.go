@@ -1,0 +1,227 @@
+package hostfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/engine"
+	"github.com/blksh/blksh/blockdev/internal/uring"
+)
+
+// ringQueue is a batch queue on an io_uring of its own. Reads and writes go through the ring; the rest is rare, and made by plain calls
+// when it is submitted.
+type ringQueue struct {
+	*plainQueue
+	ring *uring.Ring
+	// fixedMem and fixedFile: the kernel knows the slots' memory, the descriptor.
+	fixedMem, fixedFile bool
+	maxBatch            int
+
+	staged   []int // for the ring
+	bytes    int64 // of what is staged for the ring
+	underWay int   // on the ring
+}
+
+var _ blockdev.Queue = (*ringQueue)(nil)
+
+// ringQueue makes a queue whose goroutine stays on one thread until it is closed: the fastest rings take requests from one thread only.
+func (f *File) ringQueue(ctx context.Context, n Node, depth, size int) (blockdev.Queue, error) {
+	runtime.LockOSThread()
+	ring, err := uring.New(depth, uring.Owned)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return nil, fmt.Errorf("%w: %w", blockdev.ErrNotSupported, err)
+	}
+	plain, err := f.plainQueue(ctx, n, depth, size)
+	if err != nil {
+		err = errors.Join(err, ring.Close())
+		runtime.UnlockOSThread()
+		return nil, err
+	}
+	q := &ringQueue{
+		plainQueue: plain, ring: ring, staged: make([]int, 0, depth),
+		maxBatch: int(min(max(0, f.values.Int("aio-max-batch")), maxDepth)),
+	}
+	q.register()
+	return q, nil
+}
+
+// register tells the kernel what it will be working with, which spares it work at each request. It may refuse: there is a limit to the
+// memory that a user may lock.
+func (q *ringQueue) register() {
+	bufs := make([][]byte, len(q.slots))
+	for i := range bufs {
+		bufs[i] = q.mem.Slot(i)
+	}
+	q.fixedMem = q.ring.RegisterBuffers(bufs) == nil
+	q.fixedFile = q.ring.RegisterFile(q.d.fd) == nil
+}
+
+// Read stages a read.
+func (q *ringQueue) Read(slot int, off int64, n int) { q.stageRing(slot, uring.OpRead, off, n) }
+
+// Write stages a write.
+func (q *ringQueue) Write(slot int, off int64, n int) { q.stageRing(slot, uring.OpWrite, off, n) }
+
+func (q *ringQueue) stageRing(slot int, op uint8, off int64, n int) {
+	s := &q.slots[slot]
+	s.op, s.off, s.n, s.err = op, off, int64(n), nil
+	q.staged = append(q.staged, slot)
+	q.bytes += s.n
+}
+
+// Submit puts what was staged on the ring, and makes the plain calls. Once the context has ended, nothing more is started.
+func (q *ringQueue) Submit() error {
+	if q.ctx.Err() != nil {
+		q.refuse(context.Cause(q.ctx))
+	}
+	if err := q.fill(); err != nil {
+		return err
+	}
+	if err := q.ring.Submit(); err != nil {
+		return err
+	}
+	q.launched()
+	return q.plainQueue.Submit()
+}
+
+// launched notes that the kernel has got what was staged for the ring.
+func (q *ringQueue) launched() {
+	q.underWay += len(q.staged)
+	q.staged, q.bytes = q.staged[:0], 0
+}
+
+// refuse completes with err what was staged for the ring.
+func (q *ringQueue) refuse(err error) {
+	for _, slot := range q.staged {
+		q.slots[slot].err = err
+		q.ready = append(q.ready, slot)
+	}
+	q.staged, q.bytes = q.staged[:0], 0
+}
+
+// fill puts what was staged on the ring, and submits whatever makes a full batch.
+func (q *ringQueue) fill() error {
+	for i, slot := range q.staged {
+		if i > 0 && q.maxBatch > 0 && i%q.maxBatch == 0 {
+			if err := q.ring.Submit(); err != nil {
+				return err
+			}
+		}
+		q.entry(q.ring.Next(), slot) // there is an entry for each slot
+	}
+	return nil
+}
+
+func (q *ringQueue) entry(e *uring.SQE, slot int) {
+	s := &q.slots[slot]
+	e.Op, e.FD, e.Off, e.Len, e.UserData = s.op, int32(q.d.fd), uint64(s.off), uint32(s.n), uint64(slot)
+	e.Addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(q.mem.Slot(slot)))))
+	if q.fixedFile {
+		e.FD, e.Flags = 0, uring.FixedFile
+	}
+	if q.fixedMem {
+		e.Op, e.BufIndex = fixedOp[s.op], uint16(slot)
+	}
+}
+
+var fixedOp = [...]uint8{uring.OpRead: uring.OpReadFixed, uring.OpWrite: uring.OpWriteFixed}
+
+// Reap collects completions, first those that are there without a system call.
+func (q *ringQueue) Reap(least int, done []int) (int, error) {
+	least = min(least, len(done), q.underWay+len(q.ready))
+	q.collect()
+	if len(q.ready) < least {
+		if err := q.ring.Wait(uint32(least - len(q.ready))); err != nil {
+			return 0, err
+		}
+		q.collect()
+	} else if least == 0 && q.underWay > 0 && len(q.ready) == 0 {
+		if err := q.ring.Poll(); err != nil {
+			return 0, err
+		}
+		q.collect()
+	}
+	return q.plainQueue.Reap(least, done)
+}
+
+// briefBytes is the most data in a batch that SubmitAndReap takes for quickly done, should all of it come out of the page cache.
+const briefBytes = 1 << 20
+
+// SubmitAndReap turns the ring round, unless there is more to be done than that.
+func (q *ringQueue) SubmitAndReap(least int, done []int) (int, error) {
+	if len(q.plain)+len(q.ready) > 0 || q.bytes > briefBytes || q.ctx.Err() != nil {
+		if err := q.Submit(); err != nil {
+			return 0, err
+		}
+		return q.Reap(least, done)
+	}
+	if err := q.fill(); err != nil {
+		return 0, err
+	}
+	if err := q.ring.Turn(uint32(min(least, len(done), q.underWay+len(q.staged))), !q.d.direct); err != nil {
+		return 0, err
+	}
+	q.launched()
+	q.collect()
+	return q.plainQueue.Reap(least, done)
+}
+
+func (q *ringQueue) collect() {
+	for {
+		c, ok := q.ring.Completion()
+		if !ok {
+			return
+		}
+		slot := int(c.UserData)
+		s := &q.slots[slot]
+		s.err = q.finish(s, q.mem.Slot(slot), c.Res)
+		q.underWay--
+		q.ready = append(q.ready, slot)
+	}
+}
+
+// finish turns the result of a transfer into the outcome of its request. One that was cut short is brought to its end by plain calls,
+// which know how.
+func (q *ringQueue) finish(s *queued, buf []byte, res int32) error {
+	moved := max(0, int64(res))
+	if no := unix.Errno(-res); res < 0 && no != unix.EINTR && no != unix.EAGAIN {
+		return no
+	}
+	if moved < s.n {
+		moved -= moved % q.d.align
+		rest := blockdev.Vec{buf[moved:s.n]}
+		transfer := engine.Read
+		if s.op == uring.OpWrite {
+			transfer = engine.Write
+		}
+		if err := transfer(q.ctx, engine.Sync{}, q.d.fd, rest, s.off+moved, q.d.align); err != nil {
+			return err
+		}
+	}
+	if s.op == uring.OpWrite {
+		q.node.Wrote(s.off + s.n)
+	}
+	return nil
+}
+
+// Close waits for what is on the ring, since the kernel works on memory that is freed here.
+func (q *ringQueue) Close() error {
+	var err error
+	for q.underWay > 0 && err == nil {
+		err = q.ring.Wait(1)
+		q.collect()
+	}
+	if err != nil {
+		return err // the memory is left alone: the kernel may still use it
+	}
+	err = errors.Join(q.ring.Close(), q.plainQueue.Close())
+	runtime.UnlockOSThread()
+	return err
+}
