@@ -32,7 +32,7 @@ func Keys() []blockdev.Key {
 	return []blockdev.Key{
 		{Name: "filename", Type: blockdev.String, Help: "path of the file or device"},
 		{Name: "aio", Type: blockdev.String, Enum: aioModes, Help: "how requests reach the kernel; if not given, a ring for batches, and plain calls for single requests and for files in memory"},
-		{Name: "aio-max-batch", Type: blockdev.Int, Default: "0", Help: "most requests handed to the kernel at once, 0 for no limit"},
+		{Name: "aio-max-batch", Type: blockdev.Int, Default: "0", Help: "most requests handed to the kernel at once, 0 for what suits the file"},
 		{Name: "locking", Type: blockdev.String, Enum: lockingModes, Default: "auto", Help: "whether to take image locks"},
 		{Name: "drop-cache", Type: blockdev.Bool, Default: "on", Help: "taken for QEMU's sake: concerns live migration only"},
 		{Name: "x-check-cache-dropped", Type: blockdev.Bool, Default: "off", Help: "taken for QEMU's sake: concerns live migration only"},

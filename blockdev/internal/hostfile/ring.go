@@ -21,11 +21,10 @@ type ringQueue struct {
 	ring *uring.Ring
 	// fixedMem and fixedFile: the kernel knows the slots' memory, the descriptor.
 	fixedMem, fixedFile bool
-	maxBatch            int
+	portion             int // requests handed over at once
 
-	staged   []int // for the ring
-	bytes    int64 // of what is staged for the ring
-	underWay int   // on the ring
+	staged []int // for the ring
+	bytes  int64 // of what is staged for the ring
 }
 
 var _ blockdev.Queue = (*ringQueue)(nil)
@@ -46,10 +45,26 @@ func (f *File) ringQueue(ctx context.Context, n Node, depth, size int) (blockdev
 	}
 	q := &ringQueue{
 		plainQueue: plain, ring: ring, staged: make([]int, 0, depth),
-		maxBatch: int(min(max(0, f.values.Int("aio-max-batch")), maxDepth)),
+		portion: portion(f.values.Int("aio-max-batch"), plain.d.direct),
 	}
 	q.register()
 	return q, nil
+}
+
+// diskPortion is how many requests a disk is given at once. It has nothing to do until it gets the first of a batch, and the processor has
+// nothing to do after the last. In fours, a disk did a fifth more reads of 4 KiB at depths of 32 and 64 than with all at once, and as many
+// at 128, for the same processor time (measured on virtio, Linux 6.18).
+const diskPortion = 4
+
+// portion is how many requests to hand over at once: what the user says, else all that are meant for the page cache.
+func portion(asked int64, direct bool) int {
+	switch {
+	case asked > 0:
+		return int(min(asked, maxDepth))
+	case direct:
+		return diskPortion
+	}
+	return maxDepth
 }
 
 // register tells the kernel what it will be working with, which spares it work at each request. It may refuse: there is a limit to the
@@ -81,20 +96,12 @@ func (q *ringQueue) Submit() error {
 	if q.ctx.Err() != nil {
 		q.refuse(context.Cause(q.ctx))
 	}
-	if err := q.fill(); err != nil {
-		return err
-	}
+	q.fill()
 	if err := q.ring.Submit(); err != nil {
 		return err
 	}
-	q.launched()
-	return q.plainQueue.Submit()
-}
-
-// launched notes that the kernel has got what was staged for the ring.
-func (q *ringQueue) launched() {
-	q.underWay += len(q.staged)
 	q.staged, q.bytes = q.staged[:0], 0
+	return q.plainQueue.Submit()
 }
 
 // refuse completes with err what was staged for the ring.
@@ -106,17 +113,14 @@ func (q *ringQueue) refuse(err error) {
 	q.staged, q.bytes = q.staged[:0], 0
 }
 
-// fill puts what was staged on the ring, and submits whatever makes a full batch.
-func (q *ringQueue) fill() error {
+// fill puts what was staged on the ring, and hands over each full portion.
+func (q *ringQueue) fill() {
 	for i, slot := range q.staged {
-		if i > 0 && q.maxBatch > 0 && i%q.maxBatch == 0 {
-			if err := q.ring.Submit(); err != nil {
-				return err
-			}
+		if i > 0 && i%q.portion == 0 {
+			q.ring.Push()
 		}
 		q.entry(q.ring.Next(), slot) // there is an entry for each slot
 	}
-	return nil
 }
 
 func (q *ringQueue) entry(e *uring.SQE, slot int) {
@@ -135,14 +139,14 @@ var fixedOp = [...]uint8{uring.OpRead: uring.OpReadFixed, uring.OpWrite: uring.O
 
 // Reap collects completions, first those that are there without a system call.
 func (q *ringQueue) Reap(least int, done []int) (int, error) {
-	least = min(least, len(done), q.underWay+len(q.ready))
+	least = min(least, len(done), q.ring.UnderWay()+len(q.ready))
 	q.collect()
 	if len(q.ready) < least {
 		if err := q.ring.Wait(uint32(least - len(q.ready))); err != nil {
 			return 0, err
 		}
 		q.collect()
-	} else if least == 0 && q.underWay > 0 && len(q.ready) == 0 {
+	} else if least == 0 && q.ring.UnderWay() > 0 && len(q.ready) == 0 {
 		if err := q.ring.Poll(); err != nil {
 			return 0, err
 		}
@@ -162,13 +166,12 @@ func (q *ringQueue) SubmitAndReap(least int, done []int) (int, error) {
 		}
 		return q.Reap(least, done)
 	}
-	if err := q.fill(); err != nil {
+	least = min(least, len(done), q.ring.UnderWay()+len(q.staged))
+	q.fill()
+	if err := q.ring.Turn(uint32(least), !q.d.direct); err != nil {
 		return 0, err
 	}
-	if err := q.ring.Turn(uint32(min(least, len(done), q.underWay+len(q.staged))), !q.d.direct); err != nil {
-		return 0, err
-	}
-	q.launched()
+	q.staged, q.bytes = q.staged[:0], 0
 	q.collect()
 	return q.plainQueue.Reap(least, done)
 }
@@ -182,7 +185,6 @@ func (q *ringQueue) collect() {
 		slot := int(c.UserData)
 		s := &q.slots[slot]
 		s.err = q.finish(s, q.mem.Slot(slot), c.Res)
-		q.underWay--
 		q.ready = append(q.ready, slot)
 	}
 }
@@ -214,7 +216,7 @@ func (q *ringQueue) finish(s *queued, buf []byte, res int32) error {
 // Close waits for what is on the ring, since the kernel works on memory that is freed here.
 func (q *ringQueue) Close() error {
 	var err error
-	for q.underWay > 0 && err == nil {
+	for q.ring.UnderWay() > 0 && err == nil {
 		err = q.ring.Wait(1)
 		q.collect()
 	}

@@ -254,6 +254,9 @@ func (r *Ring) Wait(least uint32) error {
 	return nil
 }
 
+// UnderWay is how many entries the kernel has got whose completions have not been taken yet.
+func (r *Ring) UnderWay() int { return int(r.submitted - *r.cqHead) }
+
 // waiting is how many completions are there to be taken.
 func (r *Ring) waiting() uint32 { return atomic.LoadUint32(r.cqTail) - *r.cqHead }
 
@@ -269,14 +272,11 @@ const patience = 10 * time.Millisecond
 // Turn waits unknown to the scheduler, like a goroutine that computes; when the scheduler wants the goroutine to pause, its signal ends
 // the wait. After that, Turn waits like any other call.
 func (r *Ring) Turn(least uint32, prompt bool) error {
-	if r.brief != nil {
-		atomic.StoreUint32(r.sqTail, r.tail)
-		if prompt && r.submitted != r.tail {
-			r.enterBriefly(0, 0)
-		}
-		if r.submitted != r.tail || r.waiting() < least {
-			r.enterBriefly(uintptr(least), enterGetEvents|enterExtArg)
-		}
+	if prompt {
+		r.Push()
+	}
+	if r.brief != nil && (r.submitted != r.tail || r.waiting() < least) {
+		r.enterBriefly(uintptr(least), enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(r.brief)), waitArgSize)
 	}
 	if err := r.Submit(); err != nil {
 		return err
@@ -284,10 +284,17 @@ func (r *Ring) Turn(least uint32, prompt bool) error {
 	return r.Wait(least)
 }
 
-// enterBriefly submits, and waits for as long as brief says. What it does not achieve, for whatever reason, is left to do.
-func (r *Ring) enterBriefly(wait, flags uintptr) {
-	n, _, no := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.tail-r.submitted), wait, flags,
-		uintptr(unsafe.Pointer(r.brief)), waitArgSize)
+// Push hands the entries filled in so far to the kernel, unknown to the scheduler like Turn: it is for a part of a batch whose rest follows
+// at once. What the kernel does not take is left to Submit or Turn.
+func (r *Ring) Push() {
+	if r.submitted != r.tail {
+		r.enterBriefly(0, 0, 0, 0)
+	}
+}
+
+func (r *Ring) enterBriefly(wait, flags, arg, argSize uintptr) {
+	atomic.StoreUint32(r.sqTail, r.tail)
+	n, _, no := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.tail-r.submitted), wait, flags, arg, argSize)
 	if no == 0 {
 		r.submitted += uint32(n)
 	}

@@ -97,8 +97,8 @@ func turnAround(t *testing.T, r *Ring, turn func(*Ring) error) {
 				t.Fatalf("got %+v, %v, want number %d", c, ok, want)
 			}
 		}
-		if _, ok := r.Completion(); ok {
-			t.Fatal("a completion too many")
+		if _, ok := r.Completion(); ok || r.UnderWay() != 0 {
+			t.Fatalf("a completion too many, or %d under way", r.UnderWay())
 		}
 	}
 }
