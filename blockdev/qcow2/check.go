@@ -19,6 +19,7 @@ type checker struct {
 	say      func(format string, args ...any)
 	res      blockdev.CheckResult
 	counts   counts
+	length   int64 // of the file, in bytes
 	clusters int64 // of the file
 	rebuild  bool  // the refcounts cannot be put right one by one
 	highest  int64 // last cluster in use
@@ -155,6 +156,7 @@ func (c *checker) refcounts(ctx context.Context) error {
 // countAll counts every reference there is.
 func (c *checker) countAll(ctx context.Context, fix blockdev.Fix) error {
 	q, h := c.q, c.q.hdr
+	c.length = q.fileLength()
 	c.count(0, q.cluster)
 	if err := c.l1Table(ctx, int64(h.l1Off), int64(len(q.l1)), fix, true); err != nil {
 		return err
@@ -178,7 +180,7 @@ func (c *checker) count(off, n int64) {
 		return
 	}
 	q := c.q
-	if off+n-q.fileLength() >= q.cluster {
+	if off+n-c.length >= q.cluster {
 		c.say("ERROR: counting reference for region exceeding the end of the file by one cluster or more: offset 0x%x size 0x%x", off, n)
 		c.res.Corruptions++
 		return
@@ -260,7 +262,8 @@ func (c *checker) extendTo(ctx context.Context, at int64) {
 		c.say("ERROR could not resize image: %s", errnoText(err))
 		return
 	}
-	c.clusters = max(c.clusters, q.clustersIn(q.fileLength()))
+	c.length = q.fileLength()
+	c.clusters = max(c.clusters, q.clustersIn(c.length))
 	c.res.Corruptions--
 	c.res.CorruptionsFixed++
 	c.count(at, q.cluster)
@@ -270,12 +273,14 @@ func (c *checker) extendTo(ctx context.Context, at int64) {
 func (c *checker) compare(ctx context.Context, fix blockdev.Fix) {
 	q := c.q
 	c.highest = 0
+	r := refcounts{q: q}
+	defer r.drop()
 	for i := int64(0); i < c.clusters; i++ {
 		if i%countPage == 0 && c.counts.unused(i) && c.uncounted(i) {
 			i += countPage - 1
 			continue
 		}
-		have, err := q.refcountOf(ctx, i)
+		have, err := r.of(ctx, i)
 		if err != nil {
 			c.say("Can't get refcount for cluster %d: %s", i, errnoText(err))
 			c.res.CheckErrors++
@@ -286,6 +291,7 @@ func (c *checker) compare(ctx context.Context, fix blockdev.Fix) {
 			c.highest = i
 		}
 		if have != want {
+			r.drop() // a repair may do away with the block
 			c.mismatch(ctx, i, have, want, fix)
 		}
 	}

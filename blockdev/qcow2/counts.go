@@ -8,10 +8,22 @@ const countPage = 1 << 16
 type counts struct {
 	pages map[int64]*[countPage]uint8
 	large map[int64]uint64 // counts from 255 on
+
+	last   *[countPage]uint8 // the page asked for last, which mostly is the next as well
+	lastAt int64
+}
+
+// page is the one that cluster is in, nil if there is none.
+func (c *counts) page(cluster int64) *[countPage]uint8 {
+	at := cluster / countPage
+	if c.last == nil || c.lastAt != at {
+		c.last, c.lastAt = c.pages[at], at
+	}
+	return c.last
 }
 
 func (c *counts) get(cluster int64) uint64 {
-	p := c.pages[cluster/countPage]
+	p := c.page(cluster)
 	if p == nil {
 		return 0
 	}
@@ -22,7 +34,7 @@ func (c *counts) get(cluster int64) uint64 {
 }
 
 func (c *counts) set(cluster int64, n uint64) {
-	p := c.pages[cluster/countPage]
+	p := c.page(cluster)
 	if p == nil {
 		if c.pages == nil {
 			c.pages, c.large = map[int64]*[countPage]uint8{}, map[int64]uint64{}
@@ -40,4 +52,4 @@ func (c *counts) set(cluster int64, n uint64) {
 }
 
 // unused says whether no cluster of the page that cluster is in was counted.
-func (c *counts) unused(cluster int64) bool { return c.pages[cluster/countPage] == nil }
+func (c *counts) unused(cluster int64) bool { return c.page(cluster) == nil }

@@ -73,16 +73,40 @@ func (q *image) blockAt(ctx context.Context, cluster int64) (int64, error) {
 
 // refcountOf is the refcount of a cluster, 0 where no block covers it.
 func (q *image) refcountOf(ctx context.Context, cluster int64) (uint64, error) {
-	at, err := q.blockAt(ctx, cluster)
-	if err != nil || at == 0 {
-		return 0, err
+	r := refcounts{q: q}
+	defer r.drop()
+	return r.of(ctx, cluster)
+}
+
+// refcounts looks up clusters one after the other. It holds the block that it used last, until drop.
+type refcounts struct {
+	q     *image
+	block *table // nil for none
+	index int64  // of the block in the refcount table
+}
+
+// of is the refcount of a cluster, 0 where no block covers it.
+func (r *refcounts) of(ctx context.Context, cluster int64) (uint64, error) {
+	q := r.q
+	if i := cluster >> q.blockBits; r.block == nil || i != r.index {
+		r.drop()
+		at, err := q.blockAt(ctx, cluster)
+		if err != nil || at == 0 {
+			return 0, err
+		}
+		if r.block, err = q.refs.get(ctx, at); err != nil {
+			r.block = nil
+			return 0, err
+		}
+		r.index = i
 	}
-	t, err := q.refs.get(ctx, at)
-	if err != nil {
-		return 0, err
-	}
-	defer q.refs.put(t)
-	return q.refcount(t.data, q.inBlock(cluster)), nil
+	return q.refcount(r.block.data, q.inBlock(cluster)), nil
+}
+
+func (r *refcounts) drop() {
+	q := r.q
+	q.refs.put(r.block)
+	r.block = nil
 }
 
 // delta is a change of refcounts.
