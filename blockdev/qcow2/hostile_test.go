@@ -1,6 +1,7 @@
 package qcow2_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -275,5 +276,31 @@ func TestMemoryOfClaims(t *testing.T) {
 				t.Logf("%d MiB", n>>20)
 			}
 		})
+	}
+}
+
+// Images that stand on themselves, or on each other, are refused and not opened for ever.
+func TestBackingLoop(t *testing.T) {
+	dir := t.TempDir()
+	image := seeds(t)["v2"]
+	for name, backing := range map[string]string{"self": "self", "one": "two", "two": "one"} {
+		const at = 300
+		b := bytes.Clone(image)
+		binary.BigEndian.PutUint64(b[8:], at)
+		binary.BigEndian.PutUint32(b[16:], uint32(copy(b[at:], backing)))
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"self", "one"} {
+		d, err := blockdev.Open(context.Background(), filepath.Join(dir, name), blockdev.OpenConfig{
+			Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{ReadOnly: true},
+		})
+		if err == nil {
+			_ = d.Close()
+		}
+		if err == nil || !strings.HasSuffix(err.Error(), "Backing file chain is too long or refers to itself") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
