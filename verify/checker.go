@@ -86,12 +86,11 @@ func (c *checker) plain(p []byte, x *expectation) {
 // plainly reports whether data without a header are right, and counts them if
 // so.
 func (c *checker) plainly(p []byte, x *expectation) bool {
-	pat := c.l.content.pattern
 	switch {
 	case c.l.Verify == typeNull && c.l.Content != ContentOn:
 		c.seen.Unchecked += int64(len(p))
 		return true
-	case pat != nil && len(pat.stamps) == 0 && c.l.PatternInterval == 0 && matchPeriod(p, pat.unit, 0):
+	case c.l.content.repeats(p, 0):
 	case !bytes.Equal(c.make(x.off, x.n, x.seed, c.filler), p):
 		return false
 	}
@@ -293,6 +292,13 @@ func (c *checker) faithful(p []byte, pos int64, h *Header, k *sum, x *expectatio
 	}
 	plain := c.l.content.pattern == nil && c.l.Compress == 0 && (x.n == 0 || x.n == len(p))
 	if plain && c.filler.made(p, data, h.Seed, c.piece[:]) {
+		return true
+	}
+	start := pos
+	if x.n > 0 {
+		start = x.off
+	}
+	if c.l.content.repeats(p[data:], pos+int64(data)-start) {
 		return true
 	}
 	if want := c.origin(p, pos, h.Seed, data, x); want != nil && bytes.Equal(want[data:], p[data:]) {

@@ -55,6 +55,16 @@ func (f *filler) fill(p []byte, seed uint64) (next uint64) {
 func (f *filler) made(p []byte, from int, seed uint64, buf []byte) bool {
 	for len(p) > 0 {
 		n := min(len(p), len(buf)&^(laneRound-1))
+		if f.lanes == 4 && from == 0 && len(p) >= laneRound {
+			var ok bool
+			if seed, p, ok = matchLanes(p, seed); !ok {
+				return false
+			}
+			continue
+		}
+		if f.lanes == 4 && from > 0 {
+			n = min(n, (from+laneRound-1)&^(laneRound-1))
+		}
 		seed = f.fill(buf[:n], seed)
 		if from < n && !bytes.Equal(p[from:n], buf[from:n]) {
 			return false
@@ -81,6 +91,26 @@ func fillLanes(p []byte, seed uint64) (next uint64, rest []byte) {
 		p = p[laneRound:]
 	}
 	return a, p
+}
+
+// matchLanes reports whether fillLanes would leave p as it is, and returns what
+// that does.
+func matchLanes(p []byte, seed uint64) (next uint64, rest []byte, ok bool) {
+	a, b, c, d := seed, 2*seed, 3*seed, 5*seed
+	for len(p) >= laneRound {
+		q := p[:laneRound]
+		wrong := (binary.LittleEndian.Uint64(q[0:]) ^ a) | (binary.LittleEndian.Uint64(q[8:]) ^ b) |
+			(binary.LittleEndian.Uint64(q[16:]) ^ c) | (binary.LittleEndian.Uint64(q[24:]) ^ d)
+		if wrong != 0 {
+			return 0, nil, false
+		}
+		a *= fillMul
+		b *= fillMul
+		c *= fillMul
+		d *= fillMul
+		p = p[laneRound:]
+	}
+	return a, p, true
 }
 
 // fillTail fills less than 8 bytes. With one lane fio takes steps of 4, 2 and
@@ -182,6 +212,13 @@ func (c *content) fill(p []byte, off int64, seed uint64, f *filler) {
 	default:
 		f.fill(p, seed)
 	}
+}
+
+// repeats reports whether the pattern is the same everywhere and p, from byte
+// from of a request on, consists of it.
+func (c *content) repeats(p []byte, from int64) bool {
+	pat := c.pattern
+	return pat != nil && len(pat.stamps) == 0 && c.patternInterval == 0 && matchPeriod(p, pat.unit, int(from%int64(len(pat.unit))))
 }
 
 func (c *content) pad(p []byte) {

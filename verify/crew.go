@@ -113,12 +113,10 @@ func (e *engine) read(ctx context.Context, src source, failed func(s *slot, err 
 			return nil
 		}
 		if e.flying > 0 {
-			flying := e.flying
 			list, err := e.reap(failed)
 			if err != nil {
 				return fmt.Errorf("reap reads: %w", err)
 			}
-			e.adapt(list, flying)
 			e.give(list, e.settle)
 		}
 		e.take(e.flying == 0 || e.full(), e.settle)
@@ -169,26 +167,4 @@ func (e *engine) full() bool {
 	e.crew.mu.Lock()
 	defer e.crew.mu.Unlock()
 	return len(e.free) == 0
-}
-
-// warmBytes is how much is read ahead at least, and at most from a device that
-// has it ready: what was read is to be checked before it leaves the cache.
-const warmBytes = 512 << 10
-
-// leastWindow lets a read be under way while another is checked.
-const leastWindow = 2
-
-// adapt sets how many requests are to be in flight, from what was reaped of
-// flying ones: more where checking waits for the device.
-func (e *engine) adapt(list []int, flying int) {
-	bytes := 0
-	for _, i := range list {
-		bytes += e.slots[i].n
-	}
-	switch {
-	case len(list) < flying || 2*bytes <= warmBytes:
-		e.window = min(2*e.window, e.depth)
-	case bytes > warmBytes:
-		e.window = max(e.window/2, min(leastWindow, e.depth))
-	}
 }

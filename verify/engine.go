@@ -46,6 +46,7 @@ const (
 type engine struct {
 	q     Queue
 	depth int // requests in flight at most
+	ahead int // slots that may be with the workers meanwhile
 	slots []slot
 	free  []int
 	// flying and working count the slots in the queue and with the workers.
@@ -58,7 +59,7 @@ type engine struct {
 	spare   [][]int
 	wait    sync.WaitGroup
 
-	// window is how many reads are to be in flight, and staged those that are
+	// window is how many requests are to be in flight, and staged those that are
 	// about to be.
 	window int
 	staged []int
@@ -81,18 +82,18 @@ const maxMemory = 256 << 20
 func newEngine(ctx context.Context, j *Job, open Opener, size, share int) (*engine, error) {
 	n := max(j.workers()/share, 1)
 	depth := max(j.l.IODepth/share, 1)
-	total := depth
+	ahead := 0
 	if n > 1 {
-		total += 2 * n
+		ahead = 2 * n
 	}
-	total = max(1, min(total, maxMemory/share/size))
+	total := max(1, min(depth+ahead, maxMemory/share/size))
 	depth = min(depth, total)
 	q, err := open(ctx, total, size)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{q: q, depth: depth, slots: make([]slot, q.Depth()), done: make([]int, q.Depth()), progress: j.progress}
-	e.window = min(depth, leastWindow)
+	e := &engine{q: q, depth: depth, ahead: ahead, slots: make([]slot, q.Depth()), done: make([]int, q.Depth()), progress: j.progress}
+	e.window = 1
 	newCrew(releaseAtOnce).join(e)
 	for i := range e.slots {
 		e.slots[i].requests = make([]request, 0, maxMerged)
@@ -246,7 +247,11 @@ type source func(s *slot) bool
 // reap waits for a completion and returns the slots that went well. The others
 // go to failed and are released.
 func (e *engine) reap(failed func(*slot, error)) ([]int, error) {
-	n, err := e.q.Reap(1, e.done)
+	n, err := e.q.Reap(0, e.done)
+	e.adapt(e.done[:n])
+	if err == nil && n == 0 {
+		n, err = e.q.Reap(1, e.done)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -261,6 +266,26 @@ func (e *engine) reap(failed func(*slot, error)) ([]int, error) {
 	}), nil
 }
 
+// warmBytes is how much is in flight at a device that has everything ready, or
+// one request: what was read is to be checked, and what was built to be written,
+// before it leaves the cache.
+const warmBytes = 512 << 10
+
+// adapt sets how many requests are to be in flight, from which of them were done
+// at once: few if all were, and more if not.
+func (e *engine) adapt(done []int) {
+	bytes := 0
+	for _, i := range done {
+		bytes += e.slots[i].n
+	}
+	switch {
+	case len(done) < e.flying || 2*bytes <= warmBytes:
+		e.window = min(2*e.window, e.depth)
+	case bytes > warmBytes:
+		e.window = max(e.window/2, 1)
+	}
+}
+
 // write builds what src says and writes it. issued is called before the built
 // writes of some slots start, done when one has ended well.
 func (e *engine) write(ctx context.Context, src source, issued func([]int) error, done func(*slot), failed func(*slot, error)) error {
@@ -268,7 +293,7 @@ func (e *engine) write(ctx context.Context, src source, issued func([]int) error
 	ready := func(i int) { built = append(built, i) }
 	for ended := false; ; ended = ended || ctx.Err() != nil {
 		fresh = fresh[:0]
-		for !ended && len(e.free) > 0 {
+		for !ended && len(e.free) > 0 && e.flying+e.working+len(built)+len(fresh) < e.window+e.ahead {
 			i, ok := e.acquire(src)
 			if ended = !ok; ended {
 				break

@@ -1,6 +1,6 @@
 // Command bench measures the shell against fio and prints tables in Markdown.
 //
-//	go run ./tests/bench                 both tables, as the README has them
+//	go run ./tests/bench                 all tables, as the README has them
 //	go run ./tests/bench -rounds 3 -size 256 -types crc32c,sha256
 //
 // Every figure is the median of some rounds, in which the two programs take turns, so that what else the machine does meets both. Programs run
@@ -46,10 +46,14 @@ func run() error {
 	flag.StringVar(&b.disk, "disk", os.TempDir(), "a directory on a disk, for O_DIRECT")
 	flag.IntVar(&b.seconds, "seconds", 3, "how long a load lasts")
 	size := flag.Int64("size", 1024, "MiB of the file")
-	types := flag.String("types", "crc32c,crc32,crc64,crc16,crc7,xxhash,md5,sha1,sha256,sha512", "checksums to measure")
+	types := flag.String("types",
+		"crc32c,crc32c-intel,crc32,crc64,crc16,crc7,xxhash,md5,sha1,sha256,sha512,sha3-224,sha3-256,sha3-384,sha3-512,meta,pattern,pattern_hdr,null",
+		"checksums to measure")
+	gaining := flag.String("gaining", "crc32,crc64,crc16,crc7,sha256", "checksums to measure on two processors")
 	blocks := flag.String("blocks", "4k,1m", "block sizes to measure")
 	depths := flag.String("depths", "1,32,128", "depths of loads to measure")
-	only := flag.String("only", "", "verify or load: only that table")
+	only := flag.String("only", "", "verify, gain or load: only that table")
+	flag.StringVar(&b.fio, "fio", "fio", "the fio to measure against")
 	flag.Parse()
 	b.size = *size << 20
 	if err := b.prepare(); err != nil {
@@ -58,13 +62,19 @@ func run() error {
 	defer os.RemoveAll(b.dir)
 	defer os.RemoveAll(b.disk)
 	b.describe()
-	if *only != "load" {
-		if err := b.verification(split(*types), split(*blocks)); err != nil {
-			return err
+	for _, table := range []struct {
+		name  string
+		print func() error
+	}{
+		{"verify", func() error { return b.verification(split(*types), split(*blocks)) }},
+		{"gain", func() error { return b.gains(split(*gaining), split(*blocks)) }},
+		{"load", func() error { return b.loads(split(*depths)) }},
+	} {
+		if *only == "" || *only == table.name {
+			if err := table.print(); err != nil {
+				return err
+			}
 		}
-	}
-	if *only != "verify" {
-		return b.loads(split(*depths))
 	}
 	return nil
 }
@@ -75,7 +85,7 @@ func split(list string) []string {
 
 // prepare finds fio, builds the shell, and makes directories of its own.
 func (b *bench) prepare() (err error) {
-	if b.fio, err = exec.LookPath("fio"); err != nil {
+	if b.fio, err = exec.LookPath(b.fio); err != nil {
 		return fmt.Errorf("%w: it is in the Debian package fio", err)
 	}
 	if b.dir, err = os.MkdirTemp(b.dir, "blksh-bench."); err != nil {
