@@ -82,6 +82,10 @@ var moreKinds = []string{
 	"--rw=rw --bsrange=1k-8k --rwmixread=60",
 	"--rw=randrw --bs=512 --rwmixread=50 --random_generator=lfsr",
 	"--rw=randrw --bs=1k --number_ios=100",
+	"--rw=rw --bs=4k --loops=2",
+	"--rw=write --bsrange=1k-8k --randseed=5 --loops=2",
+	"--rw=randwrite --bs=5k --norandommap --loops=2",
+	"--rw=randwrite --bs=4k --number_ios=30 --loops=2",
 }
 
 // kindsOf342 are kinds that only new releases have.

@@ -344,6 +344,10 @@ func gcd(a, b int) int {
 // passes reports whether the job goes over its range more than once.
 func (l *layout) passes() bool { return l.Loops > 1 || l.TimeBased }
 
+// reseeds reports whether the random numbers of a loop are those of the one
+// before.
+func (l *layout) reseeds() bool { return l.RandRepeat && !l.RandSeedGiven && !l.TimeBased }
+
 // ranged reports whether blocks have different lengths.
 func (l *layout) ranged() bool { return l.MinBlock != l.MaxBlock }
 
@@ -362,7 +366,7 @@ func (l *layout) overlaps() bool {
 	if !l.passes() || l.collides() {
 		return l.collides()
 	}
-	shuffled := !l.RandRepeat && (l.Direction.Random() || l.ranged())
+	shuffled := !l.reseeds() && (l.Direction.Random() || l.ranged())
 	return shuffled || l.Direction.Mixed() || l.Backlog > 0
 }
 

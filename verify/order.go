@@ -30,7 +30,8 @@ type order struct {
 	files   []place
 	turn    int    // the file of the next request
 	nul     uint64 // the seed of all blocks of verify=null
-	done    int64  // bytes of this loop, in all files
+	done    int64  // bytes of all loops, in all files
+	idle    bool   // nothing was made in this loop
 	loop    int
 	number  uint64
 	trim    trimmer
@@ -76,7 +77,7 @@ func (p *order) seed() {
 
 // start begins a loop.
 func (p *order) start() error {
-	p.done, p.turn, p.mixture.least = 0, 0, 0
+	p.idle, p.turn, p.mixture.least = true, 0, 0
 	p.files = make([]place, p.l.files)
 	for i := range p.files {
 		if err := p.startFile(&p.files[i]); err != nil {
@@ -106,17 +107,19 @@ func (p *order) startFile(f *place) (err error) {
 	return err
 }
 
-// next makes the next request; false if there is none.
+// next makes the next request; false if there is none. A loop ends when the
+// files are done. The job ends also with so many bytes, or requests, as its
+// loops may have in all: norandommap never ends a loop.
 func (p *order) next(r *request) bool {
-	if limit := p.l.NumberIOs; limit > 0 && (p.mixture.issued[writes]+p.mixture.issued[reads])/int64(p.l.Loops) >= limit {
+	if p.exceeds() {
 		return false
 	}
 	if !p.place(r) {
 		p.loop++
-		if !p.l.TimeBased && p.loop >= p.l.Loops || p.done == 0 || p.start() != nil {
+		if !p.l.TimeBased && p.loop >= p.l.Loops || p.idle || p.start() != nil {
 			return false
 		}
-		if p.l.RandRepeat {
+		if p.l.reseeds() {
 			p.seed()
 		}
 		if !p.place(r) {
@@ -130,6 +133,15 @@ func (p *order) next(r *request) bool {
 	r.seed = p.contentSeed()
 	r.mark = p.trim.mark(p.trims)
 	return true
+}
+
+// exceeds reports whether the job has made all that it may.
+func (p *order) exceeds() bool {
+	loops, made := int64(p.l.Loops), p.mixture.issued[writes]+p.mixture.issued[reads]
+	if p.l.NumberIOs > 0 && made/loops >= p.l.NumberIOs {
+		return true
+	}
+	return !p.l.TimeBased && p.done/loops >= p.l.Size
 }
 
 func (p *order) contentSeed() uint64 {
@@ -146,9 +158,6 @@ func (p *order) contentSeed() uint64 {
 // none.
 func (p *order) place(r *request) bool {
 	for range p.files {
-		if p.done >= p.l.Size {
-			break
-		}
 		file := p.turn
 		if p.turn++; p.turn == len(p.files) {
 			p.turn = 0
@@ -160,6 +169,7 @@ func (p *order) place(r *request) bool {
 		if off, n := p.placeIn(&p.files[file], way); n > 0 {
 			p.files[file].pos[way] = off + int64(n)
 			p.done += int64(n)
+			p.idle = false
 			p.mixture.issued[way]++
 			*r = request{off: p.l.Offset + off, n: n, number: p.number, file: file, read: way == reads}
 			return true
