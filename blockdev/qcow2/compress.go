@@ -1,7 +1,6 @@
 package qcow2
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,21 +68,72 @@ func (c *codec) inflate(out, packed []byte) error {
 	return f.inflate(out, packed)
 }
 
+// zstdRoom is the memory behind its output that lets the zstd decoder write without care, in bytes. That saves more than copying the
+// output costs.
+const zstdRoom = 64
+
+// unzstd unpacks frame after frame until out is full.
 func (c *codec) unzstd(out, packed []byte) error {
 	r, _ := c.zstdReaders.Get().(*zstd.Decoder)
 	if r == nil {
 		var err error
-		r, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdMaxWindow))
+		r, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdMaxWindow),
+			zstd.WithDecodeAllCapLimit(true))
 		if err != nil {
 			return err
 		}
 	}
 	defer c.zstdReaders.Put(r)
-	if err := r.Reset(bytes.NewReader(packed)); err != nil {
-		return err
+	buf := c.buffer(int64(len(out)) + zstdRoom)
+	defer c.recycle(buf)
+	done := (*buf)[:0]
+	for len(done) < len(out) {
+		n, err := zstdFrame(packed)
+		if err != nil {
+			return err
+		}
+		if done, err = r.DecodeAll(packed[:n], done); err != nil {
+			return err
+		}
+		packed = packed[n:]
 	}
-	_, err := io.ReadFull(r, out)
-	return err
+	if len(done) > len(out) {
+		return errTooLong
+	}
+	copy(out, done)
+	return nil
+}
+
+// zstdFrame is the length of the frame that packed begins with. What follows it may be anything, another cluster's frame for one.
+func zstdFrame(packed []byte) (int, error) {
+	var h zstd.Header
+	if err := h.Decode(packed); err != nil {
+		return 0, err
+	}
+	end := int64(h.HeaderSize)
+	if h.Skippable {
+		end += int64(h.SkippableSize)
+	}
+	for last := h.Skippable; !last; {
+		if end+3 > int64(len(packed)) {
+			return 0, io.ErrUnexpectedEOF
+		}
+		block := uint32(packed[end]) | uint32(packed[end+1])<<8 | uint32(packed[end+2])<<16
+		last = block&1 != 0
+		end += 3
+		if block>>1&3 == zstdRLE {
+			end++
+		} else {
+			end += int64(block >> 3)
+		}
+	}
+	if h.HasCheckSum {
+		end += 4
+	}
+	if end > int64(len(packed)) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return int(end), nil
 }
 
 // compress appends plain, packed, to out[:0]. It returns nil if the result would not be shorter.
@@ -123,7 +173,7 @@ func (c *codec) compress(how compression, out, plain []byte) ([]byte, error) {
 	return w.buf, err
 }
 
-var errTooLong = errors.New("packed data is longer than a cluster")
+var errTooLong = errors.New("longer than a cluster")
 
 // limitWriter collects at most limit bytes.
 type limitWriter struct {
@@ -248,6 +298,7 @@ func (q *image) placePacked(ctx context.Context, p packing) (*link, error) {
 	if err := q.guardMetadata(ctx, 0, host, n); err != nil {
 		return nil, err
 	}
+	q.recent.drop(host, n)
 	l := &link{guest: p.off, host: host, clusters: 1, tail: span{q.cluster, 0}}
 	q.links = append(q.links, l)
 	return l, nil

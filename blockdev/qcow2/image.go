@@ -47,6 +47,7 @@ type image struct {
 	dead          atomic.Bool  // found corrupt while writable: every request fails
 	pins          pins
 	codec         codec
+	recent        recent
 
 	mu          blockdev.Mutex // guards what follows
 	settings    settings

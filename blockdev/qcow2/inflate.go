@@ -11,28 +11,41 @@ import (
 
 var errDeflate = errors.New("broken deflate data")
 
-// Limits of deflate.
+// Limits of deflate, and how many bits of the input index the first table of each alphabet. Longer codes take a second step.
 const (
 	maxCodeBits = 15
-	litBits     = 10 // index bits of the table for literals and lengths; longer codes take a second step
-	distBits    = 8
+	litBits     = 11 // literals and lengths
+	distBits    = 9
+	lengthBits  = 7 // lengths of codes, none of which is longer
 	maxLitSyms  = 286
 	maxDistSyms = 30
+	maxMatch    = 258 // bytes that one length stands for
 )
 
-// hop is what a code stands for. The low byte is the number of bits to take; 0 is no code. Then come the number of extra bits, and
-// the value: a literal, the base of a length or of a distance, or where a second table begins.
+// hop is what bits of the input stand for. From the lowest bit on: how many bits to take, 0 where there is no code; at bit 8, how many of
+// them are the first code, for the rest is a number to add or a second literal; flags; and at bit 16 the value, which is one literal or
+// two, the base of a length or of a distance, or where a second table begins.
 type hop uint32
 
 const (
 	hopLiteral hop = 1 << 15
 	hopEnd     hop = 1 << 14
 	hopTable   hop = 1 << 13
+	hopPair    hop = 1 << 12 // two literals
 )
 
-func (h hop) bits() uint  { return uint(h & 0xff) }
-func (h hop) extra() uint { return uint(h>>8) & 0x1f }
-func (h hop) value() int  { return int(h >> 16) }
+func (h hop) bits() uint    { return uint(h) & 0x1f }
+func (h hop) code() uint    { return uint(h>>8) & 0xf }
+func (h hop) value() int    { return int(h >> 16) }
+func (h hop) literals() int { return 1 + int(h/hopPair&1) }
+
+// coded adds the length of a code.
+func (h hop) coded(n uint8) hop { return h + hop(n) + hop(n)<<8 }
+
+// number is the value with what input has to add to it.
+func (h hop) number(input uint64) int {
+	return h.value() + int(input&(1<<h.bits()-1)>>h.code())
+}
 
 // symbols gives each symbol of an alphabet its hop, without the bits of its code.
 var litHops, distHops = func() (lit [maxLitSyms]hop, dist [maxDistSyms]hop) {
@@ -43,14 +56,14 @@ var litHops, distHops = func() (lit [maxLitSyms]hop, dist [maxDistSyms]hop) {
 	base := 3
 	for i := 257; i < 285; i++ {
 		extra := max(0, (i-261)/4)
-		lit[i] = hop(base)<<16 | hop(extra)<<8
+		lit[i] = hop(base)<<16 | hop(extra)
 		base += 1 << extra
 	}
-	lit[285] = 258 << 16
+	lit[285] = maxMatch << 16
 	base = 1
 	for i := range dist {
 		extra := max(0, i/2-1)
-		dist[i] = hop(base)<<16 | hop(extra)<<8
+		dist[i] = hop(base)<<16 | hop(extra)
 		base += 1 << extra
 	}
 	return lit, dist
@@ -174,6 +187,7 @@ func (f *inflater) fixed() error {
 	if f.lit, err = build(f.lit, l, litHops[:], litBits); err != nil {
 		return err
 	}
+	pair(f.lit)
 	for i := range l[:32] {
 		l[i] = 5
 	}
@@ -203,7 +217,7 @@ func (f *inflater) dynamic() error {
 	for i := range hops {
 		hops[i] = hop(i) << 16
 	}
-	if f.lit, err = build(f.lit, codeLengths[:], hops[:], litBits); err != nil {
+	if f.lit, err = build(f.lit, codeLengths[:], hops[:], lengthBits); err != nil {
 		return err
 	}
 	if err := f.readLengths(lits + dists); err != nil {
@@ -212,6 +226,7 @@ func (f *inflater) dynamic() error {
 	if f.lit, err = build(f.lit, f.lengths[:lits], litHops[:], litBits); err != nil {
 		return err
 	}
+	pair(f.lit)
 	f.dist, err = build(f.dist, f.lengths[lits:lits+dists], distHops[:], distBits)
 	return err
 }
@@ -220,7 +235,7 @@ func (f *inflater) dynamic() error {
 func (f *inflater) readLengths(n int) error {
 	for i := 0; i < n; {
 		f.refill()
-		h := f.lit[f.acc&(1<<litBits-1)]
+		h := f.lit[f.acc&(1<<lengthBits-1)]
 		if h == 0 || h.bits() > f.have {
 			return errDeflate
 		}
@@ -296,7 +311,7 @@ func build(table []hop, lengths []uint8, symbols []hop, index uint) ([]hop, erro
 		}
 		h := symbols[sym]
 		if uint(n) <= index {
-			spread(table[:1<<index], code, uint(n), h|hop(n))
+			spread(table[:1<<index], code, uint(n), h.coded(n))
 			continue
 		}
 		root := code & (1<<index - 1)
@@ -305,7 +320,7 @@ func build(table []hop, lengths []uint8, symbols []hop, index uint) ([]hop, erro
 			table = append(table, make([]hop, 1<<(maxCodeBits-index))...)
 		}
 		at := table[root].value()
-		spread(table[at:at+1<<(maxCodeBits-index)], code>>index, uint(n)-index, h|hop(uint(n)-index))
+		spread(table[at:at+1<<(maxCodeBits-index)], code>>index, uint(n)-index, h.coded(n-uint8(index)))
 	}
 	return table, nil
 }
@@ -317,73 +332,157 @@ func spread(table []hop, code, n uint, h hop) {
 	}
 }
 
+// pair makes one hop of two literals where both codes fit into the index of the first table.
+func pair(table []hop) {
+	for i := 1<<litBits - 1; i >= 0; i-- { // downwards: what follows a code is at a lower index, or is the same
+		h := table[i]
+		next := table[i>>h.bits()]
+		if h&hopLiteral != 0 && next&hopLiteral != 0 && h.bits()+next.bits() <= litBits {
+			table[i] = h | hopPair | next>>16<<24 + hop(next.bits())
+		}
+	}
+}
+
 // block decodes a block of codes up to its end, or until out is full.
 func (f *inflater) block(out []byte, done int) (int, error) {
-	lit, dist := f.lit, f.dist
-	for done < len(out) {
+	done, ended, err := f.fast(out, done)
+	for !ended && err == nil && done < len(out) {
 		if f.have < 48 {
 			f.refill()
 		}
-		h := lit[f.acc&(1<<litBits-1)]
+		h := f.lit[f.acc&(1<<litBits-1)]
 		if h&hopTable != 0 {
-			f.acc >>= litBits
-			f.have -= min(litBits, f.have)
-			h = lit[h.value()+int(f.acc&(1<<(maxCodeBits-litBits)-1))]
+			f.drop(litBits)
+			h = f.lit[h.value()+int(f.acc&(1<<(maxCodeBits-litBits)-1))]
 		}
-		n := h.bits()
-		if n == 0 || n > f.have {
+		if h&hopPair != 0 && (h.bits() > f.have || done+1 == len(out)) {
+			h = h&^(hopPair|0x1f) | hop(h.code()) // only the first of them
+		}
+		if h.bits() == 0 || h.bits() > f.have {
 			return 0, errDeflate
 		}
-		f.acc >>= n
-		f.have -= n
+		input := f.acc
+		f.drop(h.bits())
+		switch {
+		case h&hopLiteral != 0:
+			for range h.literals() {
+				out[done] = byte(h >> 16)
+				h >>= 8
+				done++
+			}
+		case h&hopEnd != 0:
+			ended = true
+		default:
+			back, ok := f.distance()
+			if !ok || back > done {
+				return 0, errDeflate
+			}
+			n := min(h.number(input), len(out)-done)
+			repeat(out, done, back, n)
+			done += n
+		}
+	}
+	return done, err
+}
+
+// drop takes bits whose meaning is known.
+func (f *inflater) drop(n uint) {
+	f.acc >>= n
+	f.have -= min(n, f.have)
+}
+
+// distance reads how far back a match lies.
+func (f *inflater) distance() (back int, ok bool) {
+	h := f.dist[f.acc&(1<<distBits-1)]
+	if h&hopTable != 0 {
+		if f.have < distBits {
+			return 0, false
+		}
+		f.drop(distBits)
+		h = f.dist[h.value()+int(f.acc&(1<<(maxCodeBits-distBits)-1))]
+	}
+	back = h.number(f.acc)
+	ok = h.bits() != 0 && h.bits() <= f.have
+	f.drop(h.bits())
+	return back, ok
+}
+
+// Room that fast needs at the end of its input for two refills, and at the end of its output for what one turn may write: three times two
+// literals, and a match with what repeat writes too much.
+const (
+	fastInput  = 16
+	fastOutput = 6 + maxMatch + 8
+)
+
+// fast decodes as long as neither input nor output is near its end, which leaves nothing to be looked at on the way. It does what block
+// does, with all that changes in registers. A turn takes at most two literals or pairs of 11 bits and a length of 20 from what a
+// refill gives, at least 56 bits, and a distance of 28 from the next.
+func (f *inflater) fast(out []byte, done int) (_ int, ended bool, err error) {
+	src, pos, acc, have := f.src, f.pos, f.acc, f.have
+	lit, dist := f.lit, f.dist
+	near, nearDist := (*[1 << litBits]hop)(lit), (*[1 << distBits]hop)(dist)
+	for pos <= len(src)-fastInput && done <= len(out)-fastOutput {
+		acc |= binary.LittleEndian.Uint64(src[pos:]) << (have & 63)
+		pos += int(63-have) >> 3
+		have |= 56
+		h := near[acc&(1<<litBits-1)]
+		for range 2 {
+			if h&hopLiteral == 0 {
+				break
+			}
+			binary.LittleEndian.PutUint16(out[done:], uint16(h>>16))
+			done += h.literals()
+			acc >>= h.bits()
+			have -= h.bits()
+			h = near[acc&(1<<litBits-1)]
+		}
+		if h&hopTable != 0 {
+			acc >>= litBits
+			have -= litBits
+			h = lit[h.value()+int(acc&(1<<(maxCodeBits-litBits)-1))]
+		}
+		n := h.bits()
+		if n == 0 {
+			err = errDeflate
+			break
+		}
+		input := acc
+		acc >>= n
+		have -= n
 		if h&hopLiteral != 0 {
-			out[done] = byte(h.value())
-			done++
+			binary.LittleEndian.PutUint16(out[done:], uint16(h>>16))
+			done += h.literals()
 			continue
 		}
 		if h&hopEnd != 0 {
-			return done, nil
+			ended = true
+			break
 		}
-		length, back, err := f.match(h, dist)
-		if err != nil || back > done {
-			return 0, errDeflate
+		length := h.number(input)
+		acc |= binary.LittleEndian.Uint64(src[pos:]) << (have & 63)
+		pos += int(63-have) >> 3
+		have |= 56
+		h = nearDist[acc&(1<<distBits-1)]
+		if h&hopTable != 0 {
+			acc >>= distBits
+			have -= distBits
+			h = dist[h.value()+int(acc&(1<<(maxCodeBits-distBits)-1))]
 		}
-		length = min(length, len(out)-done)
+		back := h.number(acc)
+		acc >>= h.bits()
+		have -= h.bits()
+		if h.bits() == 0 || back > done {
+			err = errDeflate
+			break
+		}
 		repeat(out, done, back, length)
 		done += length
 	}
-	return done, nil
+	f.pos, f.acc, f.have = pos, acc, have
+	return done, ended, err
 }
 
-// match reads the rest of a length and the distance that follows.
-func (f *inflater) match(h hop, dist []hop) (length, back int, err error) {
-	x := h.extra()
-	length = h.value() + int(f.acc&(1<<x-1))
-	f.acc >>= x
-	used := x
-	d := dist[f.acc&(1<<distBits-1)]
-	if d&hopTable != 0 {
-		f.acc >>= distBits
-		used += distBits
-		d = dist[d.value()+int(f.acc&(1<<(maxCodeBits-distBits)-1))]
-	}
-	n := d.bits()
-	if n == 0 {
-		return 0, 0, errDeflate
-	}
-	f.acc >>= n
-	x = d.extra()
-	back = d.value() + int(f.acc&(1<<x-1))
-	f.acc >>= x
-	used += n + x
-	if used > f.have {
-		return 0, 0, errDeflate
-	}
-	f.have -= used
-	return length, back, nil
-}
-
-// repeat copies n bytes from back bytes before at, which may be bytes that it writes itself.
+// repeat copies n bytes from back bytes before at, which may be bytes that it writes itself. It may write up to 7 more.
 func repeat(out []byte, at, back, n int) {
 	if back >= 8 && at+n+8 <= len(out) {
 		for end := at + n; at < end; at += 8 { // what is copied too much is written again
@@ -391,7 +490,9 @@ func repeat(out []byte, at, back, n int) {
 		}
 		return
 	}
-	for end := at + n; at < end; at++ {
-		out[at] = out[at-back]
+	for ; n > back; back *= 2 { // what is repeated gets longer with each step
+		copy(out[at:at+back], out[at-back:at])
+		at, n = at+back, n-back
 	}
+	copy(out[at:at+n], out[at-back:])
 }

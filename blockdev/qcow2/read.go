@@ -2,6 +2,7 @@ package qcow2
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/blksh/blksh/blockdev"
 )
@@ -30,37 +31,76 @@ func (q *image) ReadVec(ctx context.Context, v blockdev.Vec, off int64, _ blockd
 	return q.readPieces(ctx, v, off, total, job)
 }
 
-// readPieces reads a request that lies in several places, some of them at a time. job is the first.
-func (q *image) readPieces(ctx context.Context, v blockdev.Vec, off, total int64, job readJob) error {
+// readPieces reads a request that lies in several places, some of them at a time. first is the first.
+func (q *image) readPieces(ctx context.Context, v blockdev.Vec, off, total int64, first readJob) error {
+	p := &pieces{q: q, v: v, off: off, total: total, done: first.m.n}
 	jobs := make([]readJob, 0, maxJobs)
-	run := func() error {
-		err := blockdev.Fan(ctx, len(jobs), func(ctx context.Context, i int) error { return q.runJob(ctx, jobs[i]) })
-		jobs = jobs[:0]
-		return err
+	if q.reads(first) {
+		jobs = append(jobs, first)
+	} else {
+		first.v.Clear()
 	}
-	for done := int64(0); ; {
-		done += job.m.n
-		if q.reads(job) {
-			jobs = append(jobs, job)
-		} else {
-			job.v.Clear()
-		}
-		if len(jobs) == maxJobs || done == total && len(jobs) > 0 {
-			if err := run(); err != nil {
-				return err
-			}
-		}
-		if done == total {
-			return nil
-		}
-		next, err := q.nextJob(ctx, v, off, done, total-done)
+	for len(jobs) < maxJobs {
+		job, more, err := p.next(ctx)
 		if err != nil {
 			for _, j := range jobs {
 				q.unpin(j)
 			}
 			return err
 		}
-		job = next
+		if !more {
+			break
+		}
+		jobs = append(jobs, job)
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	return blockdev.Fan(ctx, len(jobs), func(ctx context.Context, i int) error { return p.run(ctx, jobs[i]) })
+}
+
+// pieces is what is left of a request that several goroutines read.
+type pieces struct {
+	q          *image
+	v          blockdev.Vec
+	off, total int64
+
+	mu     blockdev.Mutex // guards done
+	done   int64          // bytes that somebody reads or has read
+	failed atomic.Bool    // nobody needs to read the rest
+}
+
+// next is the next piece that must be read. Those before it that are zeroes are made zero.
+func (p *pieces) next(ctx context.Context) (job readJob, more bool, err error) {
+	if err := p.mu.Lock(ctx); err != nil {
+		return job, false, err
+	}
+	defer p.mu.Unlock()
+	for p.done < p.total && !p.failed.Load() {
+		if job, err = p.q.nextJob(ctx, p.v, p.off, p.done, p.total-p.done); err != nil {
+			return job, false, err
+		}
+		p.done += job.m.n
+		if p.q.reads(job) {
+			return job, true, nil
+		}
+		job.v.Clear()
+	}
+	return job, false, nil
+}
+
+// run reads a piece and then what nobody else has begun. An error ends the request.
+func (p *pieces) run(ctx context.Context, job readJob) error {
+	for {
+		err := p.q.runJob(ctx, job)
+		if err != nil {
+			p.failed.Store(true)
+			return err
+		}
+		var more bool
+		if job, more, err = p.next(ctx); err != nil || !more {
+			return err
+		}
 	}
 }
 
@@ -123,20 +163,36 @@ func (q *image) readBacking(ctx context.Context, j readJob) error {
 	return q.backing.ReadVec(ctx, j.v, j.off, 0)
 }
 
-// readCompressed unpacks the cluster that a job lies in.
+// readCompressed unpacks the cluster that a job lies in: a whole one straight into its place.
 func (q *image) readCompressed(ctx context.Context, j readJob) error {
-	off, n := q.compressedAt(j.m.desc)
-	packed, plain := q.codec.buffer(n), q.codec.buffer(q.cluster)
-	defer q.codec.recycle(packed, plain)
 	if err := q.fire(ctx, blockdev.EvReadCompressed); err != nil {
 		return err
 	}
+	if j.m.n == q.cluster && len(j.v) == 1 {
+		return q.unpack(ctx, j.m.desc, j.v[0])
+	}
+	fill := func(plain []byte) error { return q.unpack(ctx, j.m.desc, plain) }
+	do := func(plain []byte) { j.v.CopyFrom(plain[q.within(j.off):]) }
+	if _, watched := q.file.Primary().(blockdev.EventSink); !watched && j.m.n < q.cluster {
+		off, n := q.compressedAt(j.m.desc)
+		return q.recent.use(ctx, j.m.desc, span{off, n}, q.cluster, fill, do)
+	}
+	plain := q.codec.buffer(q.cluster)
+	defer q.codec.recycle(plain)
+	if err := fill(*plain); err != nil {
+		return err
+	}
+	do(*plain)
+	return nil
+}
+
+// unpack reads a compressed cluster from the file and unpacks it.
+func (q *image) unpack(ctx context.Context, desc uint64, plain []byte) error {
+	off, n := q.compressedAt(desc)
+	packed := q.codec.buffer(n)
+	defer q.codec.recycle(packed)
 	if err := readAt(ctx, q.file, *packed, off); err != nil {
 		return err
 	}
-	if err := q.codec.decompress(q.hdr.compression, *plain, *packed); err != nil {
-		return err
-	}
-	j.v.CopyFrom((*plain)[q.within(j.off):])
-	return nil
+	return q.codec.decompress(q.hdr.compression, plain, *packed)
 }
