@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ type bench struct {
 	size       int64 // bytes of the file
 	cpu        string
 	seconds    int // of a load
+	rows       *regexp.Regexp
 }
 
 func main() {
@@ -52,16 +54,24 @@ func run() error {
 	gaining := flag.String("gaining", "crc32,crc64,crc16,crc7,sha256", "checksums to measure on two processors")
 	blocks := flag.String("blocks", "4k,1m", "block sizes to measure")
 	depths := flag.String("depths", "1,32,128", "depths of loads to measure")
-	only := flag.String("only", "", "verify, gain or load: only that table")
+	only := flag.String("only", "", "verify, gain, load or qcow2: only that table")
 	flag.StringVar(&b.fio, "fio", "fio", "the fio to measure against")
+	rows := flag.String("rows", "", "a regular expression: only rows of the table of qcow2 that match")
 	flag.Parse()
 	b.size = *size << 20
+	var err error
+	if b.rows, err = regexp.Compile(*rows); err != nil {
+		return err
+	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
 	defer os.RemoveAll(b.disk)
 	b.describe()
+	if *only == "qcow2" {
+		return b.qcow2(split(*depths))
+	}
 	for _, table := range []struct {
 		name  string
 		print func() error
