@@ -15,7 +15,7 @@ import (
 const benchSize = 256 << 20
 
 // benchImage makes an image, written over its whole length or empty.
-func benchImage(b *testing.B, full, compressed bool, pairs ...any) *blockdev.Device {
+func benchImage(b testing.TB, full, compressed bool, pairs ...any) *blockdev.Device {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "bench.qcow2")
 	err := blockdev.Create(context.Background(), path, blockdev.CreateConfig{

@@ -79,8 +79,10 @@ type inflater struct {
 	acc  uint64 // bits not yet taken, the next one lowest
 	have uint   // how many
 
-	lit, dist []hop
-	lengths   [maxLitSyms + maxDistSyms + 16]uint8
+	// The tables of both alphabets: what index bits lead to, and behind it room for a second table for each symbol.
+	lit     [1<<litBits + maxLitSyms<<(maxCodeBits-litBits)]hop
+	dist    [1<<distBits + maxDistSyms<<(maxCodeBits-distBits)]hop
+	lengths [maxLitSyms + maxDistSyms + 16]uint8
 }
 
 // inflate fills out from packed. What follows the stream does not matter.
@@ -183,16 +185,14 @@ func (f *inflater) fixed() error {
 			l[i] = 8
 		}
 	}
-	var err error
-	if f.lit, err = build(f.lit, l, litHops[:], litBits); err != nil {
+	if err := build(f.lit[:], l, litHops[:], litBits); err != nil {
 		return err
 	}
-	pair(f.lit)
+	f.pair()
 	for i := range l[:32] {
 		l[i] = 5
 	}
-	f.dist, err = build(f.dist, l[:32], distHops[:], distBits)
-	return err
+	return build(f.dist[:], l[:32], distHops[:], distBits)
 }
 
 // dynamic reads the codes of a block.
@@ -217,18 +217,17 @@ func (f *inflater) dynamic() error {
 	for i := range hops {
 		hops[i] = hop(i) << 16
 	}
-	if f.lit, err = build(f.lit, codeLengths[:], hops[:], lengthBits); err != nil {
+	if err := build(f.lit[:], codeLengths[:], hops[:], lengthBits); err != nil {
 		return err
 	}
 	if err := f.readLengths(lits + dists); err != nil {
 		return err
 	}
-	if f.lit, err = build(f.lit, f.lengths[:lits], litHops[:], litBits); err != nil {
+	if err := build(f.lit[:], f.lengths[:lits], litHops[:], litBits); err != nil {
 		return err
 	}
-	pair(f.lit)
-	f.dist, err = build(f.dist, f.lengths[lits:lits+dists], distHops[:], distBits)
-	return err
+	f.pair()
+	return build(f.dist[:], f.lengths[lits:lits+dists], distHops[:], distBits)
 }
 
 // readLengths reads n code lengths, which are themselves coded, by the table in lit.
@@ -276,7 +275,7 @@ func (f *inflater) readLengths(n int) error {
 
 // build makes the table for codes of the given lengths: index bits of the input lead to a hop, or to a second table for the rest.
 // A code with holes is broken, unless it is a single one of one bit.
-func build(table []hop, lengths []uint8, symbols []hop, index uint) ([]hop, error) {
+func build(table []hop, lengths []uint8, symbols []hop, index uint) error {
 	var count [maxCodeBits + 1]int
 	for _, n := range lengths {
 		count[n]++
@@ -285,7 +284,7 @@ func build(table []hop, lengths []uint8, symbols []hop, index uint) ([]hop, erro
 	for n := uint(1); n <= maxCodeBits; n++ {
 		left = left<<1 - count[n]
 		if left < 0 {
-			return table, errDeflate
+			return errDeflate
 		}
 		if count[n] > 0 {
 			longest = n
@@ -293,13 +292,14 @@ func build(table []hop, lengths []uint8, symbols []hop, index uint) ([]hop, erro
 		codes += count[n]
 	}
 	if left > 0 && codes > 0 && longest != 1 {
-		return table, errDeflate
+		return errDeflate
 	}
 	var next [maxCodeBits + 2]uint
 	for n := 1; n <= maxCodeBits; n++ {
 		next[n+1] = (next[n] + uint(count[n])) << 1
 	}
-	table = append(table[:0], make([]hop, 1<<index)...)
+	used := 1 << index
+	clear(table[:used])
 	for sym, n := range lengths {
 		if n == 0 {
 			continue
@@ -316,13 +316,14 @@ func build(table []hop, lengths []uint8, symbols []hop, index uint) ([]hop, erro
 		}
 		root := code & (1<<index - 1)
 		if table[root] == 0 {
-			table[root] = hop(len(table))<<16 | hopTable | hop(index)
-			table = append(table, make([]hop, 1<<(maxCodeBits-index))...)
+			table[root] = hop(used)<<16 | hopTable | hop(index)
+			clear(table[used : used+1<<(maxCodeBits-index)])
+			used += 1 << (maxCodeBits - index)
 		}
 		at := table[root].value()
 		spread(table[at:at+1<<(maxCodeBits-index)], code>>index, uint(n)-index, h.coded(n-uint8(index)))
 	}
-	return table, nil
+	return nil
 }
 
 // spread enters h for every index that begins with a code of n bits.
@@ -333,12 +334,12 @@ func spread(table []hop, code, n uint, h hop) {
 }
 
 // pair makes one hop of two literals where both codes fit into the index of the first table.
-func pair(table []hop) {
+func (f *inflater) pair() {
 	for i := 1<<litBits - 1; i >= 0; i-- { // downwards: what follows a code is at a lower index, or is the same
-		h := table[i]
-		next := table[i>>h.bits()]
+		h := f.lit[i]
+		next := f.lit[i>>h.bits()]
 		if h&hopLiteral != 0 && next&hopLiteral != 0 && h.bits()+next.bits() <= litBits {
-			table[i] = h | hopPair | next>>16<<24 + hop(next.bits())
+			f.lit[i] = h | hopPair | next>>16<<24 + hop(next.bits())
 		}
 	}
 }
@@ -411,44 +412,44 @@ func (f *inflater) distance() (back int, ok bool) {
 // literals, and a match with what repeat writes too much.
 const (
 	fastInput  = 16
-	fastOutput = 6 + maxMatch + 8
+	fastOutput = 6 + maxMatch + shortMatch
 )
+
+// shortMatch is how many bytes of a match are copied without a look at its length: most are shorter.
+const shortMatch = 24
 
 // fast decodes as long as neither input nor output is near its end, which leaves nothing to be looked at on the way. It does what block
 // does, with all that changes in registers. A turn takes at most two literals or pairs of 11 bits and a length of 20 from what a
 // refill gives, at least 56 bits, and a distance of 28 from the next.
 func (f *inflater) fast(out []byte, done int) (_ int, ended bool, err error) {
 	src, pos, acc, have := f.src, f.pos, f.acc, f.have
-	lit, dist := f.lit, f.dist
-	near, nearDist := (*[1 << litBits]hop)(lit), (*[1 << distBits]hop)(dist)
 	for pos <= len(src)-fastInput && done <= len(out)-fastOutput {
 		acc |= binary.LittleEndian.Uint64(src[pos:]) << (have & 63)
 		pos += int(63-have) >> 3
 		have |= 56
-		h := near[acc&(1<<litBits-1)]
-		for range 2 {
-			if h&hopLiteral == 0 {
-				break
-			}
+		h := f.lit[acc&(1<<litBits-1)]
+		if h&hopLiteral != 0 {
 			binary.LittleEndian.PutUint16(out[done:], uint16(h>>16))
 			done += h.literals()
 			acc >>= h.bits()
 			have -= h.bits()
-			h = near[acc&(1<<litBits-1)]
+			h = f.lit[acc&(1<<litBits-1)]
+			if h&hopLiteral != 0 {
+				binary.LittleEndian.PutUint16(out[done:], uint16(h>>16))
+				done += h.literals()
+				acc >>= h.bits()
+				have -= h.bits()
+				h = f.lit[acc&(1<<litBits-1)]
+			}
 		}
 		if h&hopTable != 0 {
 			acc >>= litBits
 			have -= litBits
-			h = lit[h.value()+int(acc&(1<<(maxCodeBits-litBits)-1))]
-		}
-		n := h.bits()
-		if n == 0 {
-			err = errDeflate
-			break
+			h = f.lit[h.value()+int(acc&(1<<(maxCodeBits-litBits)-1))]
 		}
 		input := acc
-		acc >>= n
-		have -= n
+		acc >>= h.bits()
+		have -= h.bits()
 		if h&hopLiteral != 0 {
 			binary.LittleEndian.PutUint16(out[done:], uint16(h>>16))
 			done += h.literals()
@@ -459,14 +460,18 @@ func (f *inflater) fast(out []byte, done int) (_ int, ended bool, err error) {
 			break
 		}
 		length := h.number(input)
+		if length == 0 {
+			err = errDeflate // no code
+			break
+		}
 		acc |= binary.LittleEndian.Uint64(src[pos:]) << (have & 63)
 		pos += int(63-have) >> 3
 		have |= 56
-		h = nearDist[acc&(1<<distBits-1)]
+		h = f.dist[acc&(1<<distBits-1)]
 		if h&hopTable != 0 {
 			acc >>= distBits
 			have -= distBits
-			h = dist[h.value()+int(acc&(1<<(maxCodeBits-distBits)-1))]
+			h = f.dist[h.value()+int(acc&(1<<(maxCodeBits-distBits)-1))]
 		}
 		back := h.number(acc)
 		acc >>= h.bits()
@@ -475,7 +480,18 @@ func (f *inflater) fast(out []byte, done int) (_ int, ended bool, err error) {
 			err = errDeflate
 			break
 		}
-		repeat(out, done, back, length)
+		if back < 8 {
+			repeat(out, done, back, length)
+			done += length
+			continue
+		}
+		to, from := (*[shortMatch]byte)(out[done:]), (*[shortMatch]byte)(out[done-back:])
+		binary.LittleEndian.PutUint64(to[0:], binary.LittleEndian.Uint64(from[0:]))
+		binary.LittleEndian.PutUint64(to[8:], binary.LittleEndian.Uint64(from[8:]))
+		binary.LittleEndian.PutUint64(to[16:], binary.LittleEndian.Uint64(from[16:]))
+		if length > shortMatch {
+			repeat(out, done+shortMatch, back, length-shortMatch)
+		}
 		done += length
 	}
 	f.pos, f.acc, f.have = pos, acc, have

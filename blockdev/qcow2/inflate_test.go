@@ -22,8 +22,13 @@ func deflated(t testing.TB) map[string][]byte {
 		text = append(text, noise[rng.IntN(100):][:rng.IntN(12)]...)
 	}
 	list := map[string][]byte{}
+	words := make([]byte, 0, 70000)
+	for often := rand.NewZipf(rng, 1.1, 4, 4000); len(words) < 65536; {
+		k := int(often.Uint64())
+		words = append(append(words, text[7*k:][:2+k%8]...), ' ')
+	}
 	for name, plain := range map[string][]byte{
-		"noise": noise, "text": text, "zeroes": make([]byte, 65536), "one byte": {7}, "empty": nil,
+		"noise": noise, "text": text, "words": words[:65536], "zeroes": make([]byte, 65536), "one byte": {7}, "empty": nil,
 		"mixed": append(append(append([]byte(nil), text[:9000]...), noise...), make([]byte, 3000)...),
 	} {
 		for _, level := range []int{flate.NoCompression, flate.HuffmanOnly, flate.BestSpeed, 6, flate.BestCompression} {
@@ -81,13 +86,17 @@ func FuzzInflate(f *testing.F) {
 }
 
 func BenchmarkInflate(b *testing.B) {
-	packed := deflated(b)["text8"]
-	out := make([]byte, 65536)
-	b.SetBytes(65536)
-	var f inflater
-	for b.Loop() {
-		if err := f.inflate(out, packed); err != nil {
-			b.Fatal(err)
-		}
+	for _, name := range []string{"text", "words", "zeroes"} {
+		packed := deflated(b)[name+"8"]
+		b.Run(name, func(b *testing.B) {
+			out := make([]byte, 65536)
+			b.SetBytes(65536)
+			var f inflater
+			for b.Loop() {
+				if err := f.inflate(out, packed); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
