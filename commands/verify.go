@@ -29,6 +29,8 @@ type blockJob struct {
 	tell findings
 	// journal gets that of a run that writes, nil for none.
 	journal *os.File
+	// before is the journal that it goes on with, nil for a new one.
+	before *verify.Journal
 	// notes are on options that change nothing.
 	notes []verify.Note
 }
@@ -98,6 +100,9 @@ func (b *blockJob) length() int64 { return b.options.Size / int64(len(b.options.
 // stopped is why a run ended early, and where it goes on.
 func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *verify.Result, err error) error {
 	if ctx.Err() == nil {
+		if refused(err) {
+			return event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
+		}
 		return event.Fail(event.Failed{Op: b.op, Err: err})
 	}
 	stop := event.Interrupted{Op: b.op, Range: b.blocks(run).Range, Done: run.progress.Done, Err: context.Cause(ctx)}
@@ -105,6 +110,13 @@ func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *verify.Result,
 		stop.Resume = r.Position
 	}
 	return event.Fail(stop)
+}
+
+// refused says whether a job ended because of what was asked, and not because of the device or of a file.
+func refused(err error) bool {
+	var device *blockdev.Error
+	var errno syscall.Errno
+	return !errors.As(err, &device) && !errors.As(err, &errno)
 }
 
 // prepare makes the job. What is wrong with its options is a wrong use of the command.
@@ -118,7 +130,7 @@ func (b *blockJob) prepare(s *session.Session, phase string) (*blockRun, error) 
 	run := &blockRun{blockJob: b, phase: phase}
 	hooks := verify.Hooks{Bad: b.tell.keep, Progress: run.note, Now: s.Now}
 	if b.journal != nil {
-		hooks.Journal = b.journal
+		hooks.Journal, hooks.Before = b.journal, b.before
 	}
 	if b.tell.dump != "" {
 		put, err := b.tell.dumper(b.image.Name)

@@ -358,6 +358,12 @@ func TestResume(t *testing.T) {
 	if rest[0].Writes != 256 {
 		t.Errorf("%+v", rest[0])
 	}
+	journal := " --journal " + filepath.Join(t.TempDir(), "journal")
+	_, at = stopped("verify_write" + job + journal)
+	o.must(0, fmt.Sprintf("verify_write%s%s --resume %d", job, journal, at))
+	if list := o.must(0, "verify_read"+journal); list[0].Blocks != 256 || list[0].InFlight != nil {
+		t.Errorf("%+v", list)
+	}
 	for _, reading := range []string{"verify_read -d 1", "verify_read --exact" + job} {
 		list, at := stopped(reading)
 		first := list[0].Blocks
@@ -388,8 +394,18 @@ func TestJournal(t *testing.T) {
 		}
 		o.must(2, "verify_read --journal "+journal+" 0..4k")
 		o.must(2, "verify_read --acknowledged")
-		o.must(2, "verify_write --resume 1 --journal "+journal)
+		list = o.must(2, "verify_write --order random --seed 4 --journal "+journal+" -o fsync=7 --resume 9 0..192k")
+		if !strings.Contains(list[len(list)-1].Message, "other options") {
+			t.Errorf("%+v", list)
+		}
 		o.must(5, "verify_read --journal "+journal+"s")
+
+		pattern := filepath.Join(t.TempDir(), "pattern")
+		if err := os.WriteFile(pattern, []byte("some text"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		o.must(0, fmt.Sprintf(`verify_write -t pattern_hdr -P "'%s'" --journal %s 0..192k`, pattern, journal))
+		o.must(0, "verify_read --journal "+journal)
 	})
 }
 

@@ -104,7 +104,7 @@ func (b *blockJob) readJournal(name string, acknowledged bool) error {
 	}
 	asked := b.options
 	b.options = journal.Options
-	b.options.StopAtFirst = asked.StopAtFirst
+	b.options.StopAtFirst, b.options.ReadFile = asked.StopAtFirst, asked.ReadFile
 	b.history, b.scan = journal.History(acknowledged), false
 	return nil
 }

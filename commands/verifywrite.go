@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"io"
 	"os"
 
 	"github.com/blksh/blksh/commands/event"
@@ -30,7 +31,8 @@ var verifyWrite = session.Command{
  Types are null, meta, pattern, pattern_hdr, crc7, crc16, crc32, crc32c, crc64,
  md5, sha1, sha256, sha512, sha3-224, sha3-256, sha3-384, sha3-512 and xxhash;
  crc32c is the usual one. The seed is 137 if none is given, as in fio. After a
- crash, verify_read can tell from the file of --journal what must be there. At
+ crash, verify_read can tell from the file of --journal what must be there; a
+ job that was stopped goes on with it when --resume says where. At
  the end the image is flushed, unless -o end_fsync=0 is given. An image that was
  opened without -t writeback or -t none waits for the disk at each write.
 `,
@@ -46,9 +48,6 @@ var verifyWrite = session.Command{
 		f.Text(&journal, nil, 0, "journal", "FILE", "note there what was begun, written and flushed")
 		f.Text(&state, nil, 0, "state", "FILE", "write there how far it came, as verify_state_save")
 		c.operands(f)
-		f.Conflict("journal-resume", "--journal and --resume do not go together: a journal must tell of the whole job", func() bool {
-			return journal != "" && b.from > 0
-		})
 		f.Conflict("reads", "-o rw: verify_write takes write, randwrite, rw and randrw", func() bool {
 			return b.options.Direction == verify.Read || b.options.Direction == verify.RandRead
 		})
@@ -66,14 +65,14 @@ var verifyWrite = session.Command{
 // writeNoted writes the blocks with a journal and a state file, if they are named.
 func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal, state string) (err error) {
 	if journal != "" {
-		if b.journal, err = os.Create(journal); err != nil {
-			return event.Fail(event.FileError{Name: journal, Err: bare(err)})
+		if err := b.openJournal(journal); err != nil {
+			return err
 		}
 		defer func() {
 			if cerr := b.journal.Close(); cerr != nil && err == nil {
 				err = event.Fail(event.FileError{Name: journal, Err: bare(cerr)})
 			}
-			b.journal = nil
+			b.journal, b.before = nil, nil
 		}()
 	}
 	job, err := b.write(ctx, s)
@@ -81,6 +80,37 @@ func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal, 
 		return err
 	}
 	return firstError(err, saveState(job, state))
+}
+
+// openJournal makes the file of a journal, or opens the one that a job goes on with which was stopped.
+func (b *blockJob) openJournal(name string) (err error) {
+	defer func() {
+		if err != nil {
+			err = event.Fail(event.FileError{Name: name, Err: bare(err)})
+		}
+	}()
+	if b.from == 0 {
+		b.journal, err = os.Create(name)
+		return err
+	}
+	file, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			file.Close()
+		}
+	}()
+	if b.before, err = verify.ReadJournal(file); err != nil {
+		return err
+	}
+	if err := file.Truncate(b.before.Size); err != nil {
+		return err
+	}
+	b.journal = file
+	_, err = file.Seek(b.before.Size, io.SeekStart)
+	return err
 }
 
 // saveState writes fio's state file of a job.

@@ -22,6 +22,9 @@ type Hooks struct {
 	Now func() time.Time
 	// Journal gets the journal of a job that writes; see [ReadJournal].
 	Journal io.Writer
+	// Before is the journal that Journal goes on with, of a run that ended early;
+	// nil for a new one. What [Job.From] leaves out must be flushed in it.
+	Before *Journal
 	// Dump gets the bytes of bad blocks. kind is received, expected or diff;
 	// see [DumpDir].
 	Dump func(kind string, off int64, data []byte) error

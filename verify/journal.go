@@ -42,8 +42,8 @@ const (
 	journalFlushed
 )
 
-// newJournal begins a journal; nil if w is.
-func newJournal(w io.Writer, o *Options) (*journal, error) {
+// newJournal begins a journal, or goes on with one that was read; nil if w is.
+func newJournal(w io.Writer, o *Options, before *Journal) (*journal, error) {
 	if w == nil {
 		return nil, nil
 	}
@@ -52,6 +52,13 @@ func newJournal(w io.Writer, o *Options) (*journal, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	j := &journal{w: w}
+	if before != nil {
+		if !bytes.Equal(line, before.line) {
+			return nil, errors.New("the journal is that of a job with other options")
+		}
+		j.crc = before.crc
+		return j, nil
+	}
 	j.buf = append(append(append(j.buf, journalName...), line...), '\n')
 	return j, j.flush()
 }
@@ -112,7 +119,12 @@ type Journal struct {
 	Options Options
 	// Issued, Acknowledged and Flushed count writes.
 	Issued, Acknowledged, Flushed uint64
+	// Size is how many bytes of it are whole. The rest was being written when the
+	// writer died, and has to go before more is appended.
+	Size int64
 
+	line                   []byte // the options
+	crc                    uint32 // of the last record
 	issued, acked, flushed rangeSet
 }
 
@@ -133,6 +145,7 @@ func ReadJournal(r io.Reader) (*Journal, error) {
 	if err := d.Decode(&j.Options); err != nil {
 		return nil, fmt.Errorf("journal: options: %w", err)
 	}
+	j.line, j.Size = bytes.TrimSuffix(line, []byte("\n")), int64(len(name)+len(line))
 	j.records(b)
 	j.Issued, j.Acknowledged, j.Flushed = j.issued.count(), j.acked.count(), j.flushed.count()
 	return j, nil
@@ -156,12 +169,11 @@ func readLine(b *bufio.Reader, limit int) (line []byte, err error) {
 func (j *Journal) records(b *bufio.Reader) {
 	var p [journalRecord]byte
 	var before rangeSet // acknowledged when the running flush began
-	crc := uint32(0)
 	for {
 		if _, err := io.ReadFull(b, p[:]); err != nil {
 			return
 		}
-		crc = recordCRC(crc, p[:12])
+		crc := recordCRC(j.crc, p[:12])
 		if binary.LittleEndian.Uint32(p[12:]) != crc {
 			return
 		}
@@ -181,7 +193,17 @@ func (j *Journal) records(b *bufio.Reader) {
 		case journalFlushed:
 			j.flushed = append(j.flushed[:0], before...)
 		}
+		j.crc, j.Size = crc, j.Size+journalRecord
 	}
+}
+
+// missing is the number of the first write that is not known to have been
+// flushed.
+func (j *Journal) missing() uint64 {
+	if len(j.flushed) == 0 || j.flushed[0][0] > 0 {
+		return 0
+	}
+	return j.flushed[0][1]
 }
 
 // History says which writes must have arrived: those that were flushed after

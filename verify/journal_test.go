@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -165,7 +167,7 @@ func lostWrite(t *rapid.T, journal *Journal, p []byte) int64 {
 func TestJournalRecords(t *testing.T) {
 	var log bytes.Buffer
 	o := DefaultOptions()
-	j, err := newJournal(&log, &o)
+	j, err := newJournal(&log, &o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,4 +246,92 @@ func TestRangeSet(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A job that was stopped goes on with its journal, which then tells of all of
+// it; but not behind a write that may be gone.
+func TestJournalGoesOn(t *testing.T) {
+	o := DefaultOptions()
+	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest, o.IODepth = "crc32c", 1<<20, RandWrite, 1, 0, 1
+	o.EndFsync = true
+	img := make([]byte, o.Size)
+	var log bytes.Buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	j, err := NewJob(o, Hooks{Journal: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := 100
+	r, err := j.Write(ctx, func(ctx context.Context, depth, size int) (Queue, error) {
+		q, err := openMemory(img)(ctx, depth, size)
+		return &cancellingQueue{q.(*memoryQueue), &left, cancel}, err
+	})
+	if !errors.Is(err, context.Canceled) || r.Done || r.Position == 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	whole := log.Len()
+	log.WriteString("half a record")
+	resume := func(o Options, from int64, into *bytes.Buffer) error {
+		before, err := ReadJournal(bytes.NewReader(log.Bytes()))
+		if err != nil || before.Size != int64(whole) {
+			t.Fatalf("%+v, %v", before, err)
+		}
+		into.Write(log.Bytes()[:before.Size])
+		j, err := NewJob(o, Hooks{Journal: into, Before: before})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.From = from
+		_, err = j.Write(t.Context(), openMemory(img))
+		return err
+	}
+	var all bytes.Buffer
+	if err := resume(o, r.Position, &all); err != nil {
+		t.Fatal(err)
+	}
+	journal, err := ReadJournal(&all)
+	if err != nil || journal.Issued != 256 || journal.Flushed != 256 {
+		t.Fatalf("%+v, %v", journal, err)
+	}
+	verdict := func() *Result {
+		j, err := NewJob(journal.Options, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.History = journal.History(false)
+		r, err := j.Verify(t.Context(), openMemory(img))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := verdict(); !r.Good() || r.Blocks != 256 || r.InFlight != (InFlight{}) {
+		t.Errorf("%+v", r)
+	}
+	clear(img[40960:45056])
+	if r := verdict(); r.Bad != 1 {
+		t.Errorf("a flushed write is gone: %+v", r)
+	}
+	if err := resume(o, r.Position+1, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("go on at %d", r.Position)) {
+		t.Errorf("behind a write that was not made: %v", err)
+	}
+	o.RandSeed = 7
+	if err := resume(o, r.Position, new(bytes.Buffer)); err == nil {
+		t.Error("goes on with the journal of another job")
+	}
+}
+
+// A cancellingQueue cancels after some writes.
+type cancellingQueue struct {
+	*memoryQueue
+	left   *int
+	cancel func()
+}
+
+func (q *cancellingQueue) Write(slot int, off int64, n int) {
+	if *q.left--; *q.left == 0 {
+		q.cancel()
+	}
+	q.memoryQueue.Write(slot, off, n)
 }

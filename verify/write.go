@@ -75,8 +75,27 @@ func (j *Job) newWriting(e *engine) (w *writing, err error) {
 	if j.l.rewrites() {
 		w.requests.conflict = e.conflicts
 	}
-	w.log, err = newJournal(j.hooks.Journal, &j.l.Options)
+	if w.log, err = newJournal(j.hooks.Journal, &j.l.Options, j.hooks.Before); err == nil && j.hooks.Before != nil {
+		err = w.follows(j.hooks.Before)
+	}
 	return w, err
+}
+
+// follows makes sure that a journal tells of all writes that a job which goes on
+// leaves out. One that was not flushed may be gone, so it has to be made again.
+func (w *writing) follows(before *Journal) error {
+	missing := before.missing()
+	if missing >= w.written {
+		return nil
+	}
+	p, err := w.j.newReplay()
+	if err != nil {
+		return err
+	}
+	for p.more && p.number() < missing {
+		p.skip(1)
+	}
+	return fmt.Errorf("the journal does not say that write %d was flushed; the job can go on at %d", missing, p.count)
 }
 
 // run writes up to each point at which something else is due, and does that.
@@ -94,6 +113,9 @@ func (w *writing) run(ctx context.Context) error {
 		more := err == nil && w.requests.more && w.written == w.requests.until
 		if err == nil {
 			err = w.pause(ctx, !more)
+		}
+		if err != nil && ctx.Err() != nil && w.log != nil {
+			err = errors.Join(err, w.flush()) // so that the job can go on from here
 		}
 		if err != nil || !more {
 			return errors.Join(err, w.log.flush())
