@@ -226,3 +226,53 @@ func TestInteropReadsFiles(t *testing.T) {
 		}
 	}
 }
+
+// loopDevice makes a block device of n zero bytes.
+func loopDevice(t *testing.T, n int64) string {
+	if os.Getuid() != 0 {
+		t.Skip("needs root for a loop device")
+	}
+	out, err := exec.CommandContext(t.Context(), "losetup", "--find", "--show", tempFile(t, n).Name()).CombinedOutput()
+	if err != nil {
+		if os.Getenv("BLKSH_TIER") >= "2" {
+			t.Fatalf("losetup of Debian's package mount: %v: %s", err, out)
+		}
+		t.Skipf("needs losetup of Debian's package mount and a loop device: %v: %s", err, out)
+	}
+	name := strings.TrimSpace(string(out))
+	t.Cleanup(func() {
+		if out, err := exec.Command("losetup", "--detach", name).CombinedOutput(); err != nil {
+			t.Errorf("losetup --detach %s: %v: %s", name, err, out)
+		}
+	})
+	return name
+}
+
+// What one side trims the other wants to be zeroes.
+func TestInteropTrims(t *testing.T) {
+	peer := findFio(t)
+	if peer.release < Fio342 {
+		t.Skip("fio 3.33 aborts where it trims what it verifies")
+	}
+	line := "--rw=randwrite --bs=4k --verify=crc32c --size=1m --trim_percentage=50 --trim_backlog=16"
+	name := loopDevice(t, 1<<20)
+	peer.run(t, line, "", name)
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if r := run(t, f, peer.options(t, line), Hooks{}, (*Job).Verify); !r.Good() || r.Blocks == 0 {
+		t.Errorf("%+v", r)
+	}
+	if _, err := f.WriteAt(make([]byte, 1<<20), 0); err != nil {
+		t.Fatal(err)
+	}
+	if r := run(t, f, peer.options(t, line), Hooks{}, (*Job).Write); r.Trimmed == 0 {
+		t.Errorf("%+v", r)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	peer.run(t, line, "--verify_only", name)
+}
