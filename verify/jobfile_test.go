@@ -90,6 +90,94 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// Each option of fio that has to do with verification is honoured, or ignored
+// with a word, or refused by its name; and so is any other.
+func TestFioOptions(t *testing.T) {
+	const honoured, ignored, refused = "honoured", "ignored", "refused"
+	for _, c := range []struct{ option, value, want string }{
+		{"rw", "randrw", honoured},
+		{"readwrite", "randwrite", honoured},
+		{"bs", "8k", honoured},
+		{"bsrange", "1k-8k", honoured},
+		{"bssplit", "1k/30:4k/70", honoured},
+		{"bs_unaligned", "", honoured},
+		{"bs", "4k,8k", refused},
+		{"size", "1g", honoured},
+		{"size", "50%", refused},
+		{"offset", "1m", honoured},
+		{"numjobs", "3", honoured},
+		{"iodepth", "4", honoured},
+		{"verify", "md5", honoured},
+		{"verify_only", "", honoured},
+		{"do_verify", "0", honoured},
+		{"verify_pattern", "0xff", honoured},
+		{"verify_pattern_interval", "512", honoured},
+		{"verify_interval", "512", honoured},
+		{"verify_offset", "512", honoured},
+		{"verify_fatal", "1", honoured},
+		{"verify_dump", "1", honoured},
+		{"verify_async", "4", honoured},
+		{"verify_async_cpus", "0-1", ignored},
+		{"verify_backlog", "100", honoured},
+		{"verify_backlog_batch", "10", ignored},
+		{"verify_header_seed", "0", honoured},
+		{"verify_write_sequence", "0", honoured},
+		{"verify_policy", "fsynced", honoured},
+		{"verify_policy", "perhaps", refused},
+		{"verify_state_save", "0", honoured},
+		{"verify_state_load", "1", honoured},
+		{"verify_mode", "compare", refused},
+		{"verifysort", "0", ignored},
+		{"verifysort_nr", "10", ignored},
+		{"experimental_verify", "1", ignored},
+		{"randseed", "5", honoured},
+		{"randrepeat", "0", honoured},
+		{"allrandrepeat", "1", honoured},
+		{"norandommap", "", honoured},
+		{"random_generator", "lfsr", honoured},
+		{"loops", "2", honoured},
+		{"time_based", "", honoured},
+		{"runtime", "90", honoured},
+		{"runtime", "soon", refused},
+		{"filename", "a:b", honoured},
+		{"nrfiles", "2", honoured},
+		{"rwmixread", "70", honoured},
+		{"rwmixwrite", "70", honoured},
+		{"fsync", "8", honoured},
+		{"fdatasync", "8", honoured},
+		{"end_fsync", "1", honoured},
+		{"buffer_compress_percentage", "30", honoured},
+		{"buffer_pattern", "0xcafe", honoured},
+		{"serialize_overlap", "1", ignored},
+		{"trim_percentage", "10", honoured},
+		{"trim_backlog", "16", honoured},
+		{"trim_backlog_batch", "8", honoured},
+		{"trim_verify_zero", "0", honoured},
+		{"continue_on_error", "verify", ignored},
+		{"ignore_error", "EIO", ignored},
+		{"aux-path", "/tmp", honoured},
+		{"description", "a job", ignored},
+		{"percentage_random", "50", refused},
+		{"zonemode", "zbd", refused},
+		{"no_such_option", "1", refused},
+	} {
+		o := DefaultOptions()
+		word, err := o.Set(c.option, c.value)
+		got := honoured
+		switch changed := !reflect.DeepEqual(o, DefaultOptions()); {
+		case err != nil && strings.Contains(err.Error(), c.option) && !changed:
+			got = refused
+		case err == nil && word != "" && !changed:
+			got = ignored
+		case err != nil || word != "" || !changed:
+			got = "neither"
+		}
+		if got != c.want {
+			t.Errorf("%s=%s is %s, want %s: %q, %v", c.option, c.value, got, c.want, word, err)
+		}
+	}
+}
+
 func TestParseSize(t *testing.T) {
 	for s, want := range map[string]int64{
 		"0": 0, "512": 512, "4k": 4096, "4K": 4096, "4kb": 4096, "4KiB": 4096, "1m": 1 << 20, "2g": 2 << 30,

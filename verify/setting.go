@@ -99,7 +99,7 @@ var ignored = map[string]string{
 	"overwrite":            "the caller opens the files",
 	"directory":            "the caller opens the files",
 	"unlink":               "files stay",
-	"description":          "",
+	"description":          "it is for people",
 	"readonly":             "verification never writes",
 }
 
