@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +46,7 @@ func (c *checker) blameHeader(b *Bad, h *Header, x *expectation) {
 		c.blameType(b, h, x)
 	default:
 		k, sound := c.sound(b.got, h)
-		if sound {
+		if sound && (k.size > 0 || len(list) == 1) { // otherwise nothing speaks for the type
 			b.Type = k.userName()
 			if !c.current(h, x) {
 				b.Cause = stale(h)
@@ -53,7 +55,7 @@ func (c *checker) blameHeader(b *Bad, h *Header, x *expectation) {
 			c.blameContent(b, h, k, x)
 			return
 		}
-		c.blameData(b, h, c.nearest(b.got, h, list), x)
+		c.blameData(b, h, c.nearest(b, h, list, x), x)
 	}
 }
 
@@ -71,30 +73,44 @@ func (c *checker) blameType(b *Bad, h *Header, x *expectation) {
 			return
 		}
 	}
-	c.blameData(b, h, c.nearest(b.got, h, list), x)
+	c.blameData(b, h, c.nearest(b, h, list, x), x)
 }
 
-// nearest is the type whose checksum is wrong in the fewest bits.
-func (c *checker) nearest(p []byte, h *Header, list []*sum) *sum {
-	best, least := list[0], maxSum*8+1
+// nearest is the type that leaves the least of a block wrong, where its number
+// has several meanings.
+func (c *checker) nearest(b *Bad, h *Header, list []*sum, x *expectation) *sum {
+	best, least := list[0], [2]int{math.MaxInt}
 	for _, k := range list {
 		data := h.size() + k.size
-		if data > len(p) || len(list) == 1 || !c.restore(p, data) {
+		if len(list) == 1 || data > len(b.got) || !c.restore(b.got, data) {
 			continue
 		}
-		stored, computed := p[h.size():data], make([]byte, k.size)
-		copy(computed, stored)
-		k.put(c.sums, computed, p[data:])
-		wrong := 0
-		for i := range stored {
-			wrong += bits.OnesCount8(stored[i] ^ computed[i])
-		}
-		if k.size > 0 && wrong < least {
+		if wrong := c.wrong(b, h, k, x); slices.Compare(wrong[:], least[:]) < 0 {
 			best, least = k, wrong
 		}
-		c.restore(p, data)
+		c.restore(b.got, data)
 	}
 	return best
+}
+
+// wrong says how wrong a block is if it is of type k: the bytes of its data that
+// are not what the seed makes count more than the bits of its checksum, whose
+// number decides if nothing else does.
+func (c *checker) wrong(b *Bad, h *Header, k *sum, x *expectation) [2]int {
+	const byteWeight, maxBits = 8, 16
+	n, data := 0, h.size()+k.size
+	if want := c.origin(b.got, b.Off, h.Seed, data, x); want != nil && !bytes.Equal(want[data:], b.got[data:]) {
+		_, _, count := differences(want[data:], b.got[data:])
+		n = count * byteWeight
+	}
+	stored, computed := b.got[h.size():data], make([]byte, k.size)
+	copy(computed, stored)
+	k.put(c.sums, computed, b.got[data:])
+	bitsWrong := 0
+	for i := range stored {
+		bitsWrong += bits.OnesCount8(stored[i] ^ computed[i])
+	}
+	return [2]int{n + min(bitsWrong, maxBits), bitsWrong}
 }
 
 // stale is the cause of blocks that another job wrote, or an earlier loop.

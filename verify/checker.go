@@ -28,8 +28,6 @@ type checker struct {
 	piece [scratchSize]byte
 	// filler is the one that explained a block last.
 	filler *filler
-	// held is the type that a number turned out to mean in short headers.
-	held [256]*sum
 	// seen counts, and report gets the bad blocks.
 	seen   *Result
 	report func(*Bad)
@@ -237,16 +235,18 @@ func (c *checker) types(h *Header) []*sum {
 // is. It leaves the header at the beginning of p.
 func (c *checker) sound(p []byte, h *Header) (*sum, bool) {
 	list := c.types(h)
-	if k := c.held[h.Type]; k != nil && !h.Long && len(list) > 1 && c.holds(p, h, k) {
-		return k, true
+	held := c.l.held[h.Type].Load()
+	if held != nil && !h.Long && len(list) > 1 && c.holds(p, h, held) {
+		return held, true
 	}
 	for _, k := range list {
-		if c.holds(p, h, k) {
-			if !h.Long {
-				c.held[h.Type] = k
-			}
-			return k, true
+		if k.size == 0 && len(list) > 1 && held != nil || !c.holds(p, h, k) {
+			continue // without a checksum it could be anything
 		}
+		if !h.Long && k.size > 0 && held != k {
+			c.l.held[h.Type].Store(k)
+		}
+		return k, true
 	}
 	return nil, false
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -180,6 +181,9 @@ type layout struct {
 	// files is how many files the job has, and part the size of each.
 	files int
 	part  int64
+	// held is the type with a checksum that a number turned out to mean in short
+	// headers.
+	held *[256]atomic.Pointer[sum]
 	// spanned says that requests of several blocks were seen in a scan.
 	spanned bool
 	// interval is the length of a block with one header; 0: that of the request.
@@ -188,7 +192,7 @@ type layout struct {
 
 // newLayout checks options and works out what they mean.
 func newLayout(o Options) (*layout, error) {
-	l := &layout{Options: o}
+	l := &layout{Options: o, held: new([256]atomic.Pointer[sum])}
 	if l.MaxBlock == 0 {
 		l.MaxBlock = l.MinBlock
 	}

@@ -85,6 +85,26 @@ func TestScanNumbersWithTwoMeanings(t *testing.T) {
 	}
 }
 
+// A damaged block whose number has two meanings is judged by the one that
+// explains it best, and casts no doubt on those behind it: 13 also means a
+// type without a checksum, which nothing contradicts.
+func TestScanBehindDamage(t *testing.T) {
+	for _, kind := range []string{"sha3-224", "sha3-256", "sha3-384", "sha3-512", "sha1", "xxhash"} {
+		for _, pattern := range []string{"", "0xdeadbeef"} {
+			o := DefaultOptions()
+			o.Fio, o.Verify, o.Size, o.Pattern = Fio333, kind, 64<<10, pattern
+			img := imageOf(t, o, noClock)
+			img[14000] ^= 2
+			s := anyBlocks(o.Size)
+			s.Content = ContentAuto
+			r, bad := check(t, img, s, scanJob(t))
+			if r.Bad != 1 || r.Unfaithful > 0 || bad[0].Off != 12288 || pattern == "" && bad[0].Cause.Class != OneBit {
+				t.Errorf("%s %s: %+v", kind, pattern, r)
+			}
+		}
+	}
+}
+
 // A stale block that is intact in itself shows by its generation.
 func TestGeneration(t *testing.T) {
 	o := DefaultOptions()
