@@ -155,15 +155,20 @@ func (q *poolQueue) Flush(slot int) {
 	q.stage(slot, 0, 0, func(q *poolQueue, _ *poolSlot) error { return q.dev.Flush(q.ctx) })
 }
 
+var errClosed = fmt.Errorf("submit to a queue that is closed: %w", syscall.EBADF)
+
 // Submit hands everything staged to the goroutines.
 func (q *poolQueue) Submit() error {
 	if len(q.staged) == 0 {
 		return nil
 	}
+	if len(q.slots) == 1 {
+		return q.submitAlone()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return fmt.Errorf("submit to a queue that is closed: %w", syscall.EBADF)
+		return errClosed
 	}
 	for _, i := range q.staged {
 		q.todo.push(i)
@@ -176,6 +181,23 @@ func (q *poolQueue) Submit() error {
 		q.work.Broadcast()
 	}
 	q.staged = q.staged[:0]
+	return nil
+}
+
+// submitAlone makes the request of a queue that has only one: its owner could do nothing but wait for it.
+func (q *poolQueue) submitAlone() error {
+	q.mu.Lock()
+	closed := q.closed
+	q.mu.Unlock()
+	if closed {
+		return errClosed
+	}
+	s := &q.slots[0]
+	s.err = s.op(q, s)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.staged = q.staged[:0]
+	q.finished.push(0)
 	return nil
 }
 
