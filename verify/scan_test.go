@@ -85,6 +85,18 @@ func TestScanNumbersWithTwoMeanings(t *testing.T) {
 	}
 }
 
+// Random content of the same kind that never had a header is not a block whose
+// header is damaged.
+func TestScanBareContent(t *testing.T) {
+	o := DefaultOptions()
+	o.Verify, o.Size = "crc32c", 64<<10
+	img := imageOf(t, o, noClock)
+	fillers[0].fill(img[8192:12288], 4711)
+	if r, _ := check(t, img, anyBlocks(o.Size), scanJob(t)); r.Bad != 1 || r.Classes["foreign"] != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A damaged block whose number has two meanings is judged by the one that
 // explains it best, and casts no doubt on those behind it: 13 also means a
 // type without a checksum, which nothing contradicts.
