@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -170,9 +171,14 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	return m.waiters.Wait(ctx, &m.mu) // woken means: handed over
 }
 
-// Unlock hands the mutex to the next in line.
+// Unlock hands the mutex to the next in line, and lets it run at once: until it does the lock is held for nothing, and everybody else
+// queues up behind it.
 func (m *Mutex) Unlock() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.held = m.waiters.Wake()
+	handed := m.waiters.Wake()
+	m.held = handed
+	m.mu.Unlock()
+	if handed {
+		runtime.Gosched()
+	}
 }
