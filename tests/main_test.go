@@ -32,6 +32,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -83,6 +84,10 @@ func buildAndRun(m *testing.M) int {
 	if err := os.Symlink(built, asQemuIO.path); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	// Below nohup a hangup would be ignored by cases that send one to themselves. A signal that is caught is not ignored by a child.
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	// Cases that abort must not fill the disk with core files.
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
