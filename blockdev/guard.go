@@ -245,31 +245,48 @@ func (g *guard) WriteVec(ctx context.Context, v Vec, off int64, f Flags) (err er
 		return g.Zero(ctx, off, n, zf)
 	}
 	defer func(done func(error)) { done(err) }(g.begin("write", off, n, f))
-	if err := reachable(off, n); err != nil {
-		return err
-	}
-	lim := g.node.Info().Limits
-	p := padTo(lim.requestAlign(), off, n)
-	r := g.tracker.begin(off, n)
-	defer g.tracker.end(r)
-	if !p.needed() {
-		if err := g.tracker.wait(ctx, r); err != nil {
-			return err
-		}
-		return g.writeAligned(ctx, lim, v, off, f)
-	}
-	if err := g.tracker.serialise(ctx, r, p.align); err != nil {
-		return err
-	}
-	head, tail, err := g.readEdges(ctx, lim, p)
+	c, err := g.change(ctx, off, n)
 	if err != nil {
 		return err
 	}
+	defer g.tracker.end(c.tracked)
+	if !c.needed() {
+		return g.writeAligned(ctx, c.lim, v, off, f)
+	}
 	padded := make(Vec, 0, len(v)+2)
-	padded = append(padded, head[:p.head])
+	padded = append(padded, c.headBlock[:c.head])
 	padded = append(padded, v...)
-	padded = append(padded, tail[int64(len(tail))-p.tail:])
-	return g.writeAligned(ctx, lim, padded, p.off, f)
+	padded = append(padded, c.tailBlock[int64(len(c.tailBlock))-c.tail:])
+	return g.writeAligned(ctx, c.lim, padded, c.off, f)
+}
+
+// change is a request to change any range whose turn has come.
+type change struct {
+	lim Limits
+	padding
+	tracked *tracked
+	// headBlock and tailBlock are what readEdges read.
+	headBlock, tailBlock []byte
+}
+
+// change waits for the requests that a change of the range must come behind, and reads the blocks that it covers in part. Who made the
+// change ends it in the tracker.
+func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) {
+	if err := reachable(off, n); err != nil {
+		return c, err
+	}
+	c.lim = g.node.Info().Limits
+	c.padding = padTo(c.lim.requestAlign(), off, n)
+	c.tracked = g.tracker.begin(off, n)
+	if !c.needed() {
+		err = g.tracker.wait(ctx, c.tracked)
+	} else if err = g.tracker.serialise(ctx, c.tracked, c.align); err == nil {
+		c.headBlock, c.tailBlock, err = g.readEdges(ctx, c.lim, c.padding)
+	}
+	if err != nil {
+		g.tracker.end(c.tracked)
+	}
+	return c, err
 }
 
 // readEdges reads the blocks that a request covers in part. head is nil without a head, tail without a tail; in one block they

@@ -13,48 +13,36 @@ func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 		return nil
 	}
 	defer func(done func(error)) { done(err) }(g.begin("zero", off, n, f))
-	if err := reachable(off, n); err != nil {
-		return err
-	}
 	if !g.unmap.Load() {
 		f &^= MayUnmap
 	}
-	lim := g.node.Info().Limits
-	p := padTo(lim.requestAlign(), off, n)
-	r := g.tracker.begin(off, n)
-	defer g.tracker.end(r)
-	if !p.needed() {
-		if err := g.tracker.wait(ctx, r); err != nil {
-			return err
-		}
-		return g.zeroAligned(ctx, lim, off, n, f)
-	}
-	if err := g.tracker.serialise(ctx, r, p.align); err != nil {
-		return err
-	}
-	head, tail, err := g.readEdges(ctx, lim, p)
+	c, err := g.change(ctx, off, n)
 	if err != nil {
 		return err
 	}
-	if p.oneBlock {
-		clear(head[p.head : p.n-p.tail])
-		return g.writeAligned(ctx, lim, Vec{head}, p.off, f)
+	defer g.tracker.end(c.tracked)
+	if !c.needed() {
+		return g.zeroAligned(ctx, c.lim, off, n, f)
 	}
-	if p.head > 0 {
-		clear(head[p.head:])
-		if err := g.writeAligned(ctx, lim, Vec{head}, p.off, f); err != nil {
+	if c.oneBlock {
+		clear(c.headBlock[c.head : c.n-c.tail])
+		return g.writeAligned(ctx, c.lim, Vec{c.headBlock}, c.off, f)
+	}
+	if c.head > 0 {
+		clear(c.headBlock[c.head:])
+		if err := g.writeAligned(ctx, c.lim, Vec{c.headBlock}, c.off, f); err != nil {
 			return err
 		}
 	}
-	inner, end := roundUp(off, p.align), roundDown(off+n, p.align)
+	inner, end := roundUp(off, c.align), roundDown(off+n, c.align)
 	if inner < end {
-		if err := g.zeroAligned(ctx, lim, inner, end-inner, f); err != nil {
+		if err := g.zeroAligned(ctx, c.lim, inner, end-inner, f); err != nil {
 			return err
 		}
 	}
-	if p.tail > 0 {
-		clear(tail[:p.align-p.tail])
-		return g.writeAligned(ctx, lim, Vec{tail}, end, f)
+	if c.tail > 0 {
+		clear(c.tailBlock[:c.align-c.tail])
+		return g.writeAligned(ctx, c.lim, Vec{c.tailBlock}, end, f)
 	}
 	return nil
 }
