@@ -101,17 +101,12 @@ func (t *tree) driver(name string) *Driver {
 
 // findProtocol chooses by the kind of file, then by the prefix of the name, then takes files.
 func (t *tree) findProtocol(name string, prefixes bool) (*Driver, error) {
-	var best *Driver
-	score := 0
-	for i := range t.cfg.Drivers {
-		d := &t.cfg.Drivers[i]
+	best := t.best(func(d *Driver) int {
 		if d.ProbePath == nil {
-			continue
+			return 0
 		}
-		if n := d.ProbePath(name); n > score {
-			best, score = d, n
-		}
-	}
+		return d.ProbePath(name)
+	})
 	if best != nil {
 		return best, nil
 	}
@@ -157,15 +152,21 @@ func (t *tree) guess(ctx context.Context, file *treeNode) (*Driver, error) {
 }
 
 func (t *tree) probe(head []byte, name string) *Driver {
-	var best *Driver
-	score := 0
+	return t.best(func(d *Driver) int {
+		if d.Probe == nil {
+			return 0
+		}
+		return d.Probe(head, name)
+	})
+}
+
+// best is the first of the drivers with the highest score above 0, nil if there is none.
+func (t *tree) best(score func(*Driver) int) (best *Driver) {
+	most := 0
 	for i := range t.cfg.Drivers {
 		d := &t.cfg.Drivers[i]
-		if d.Probe == nil {
-			continue
-		}
-		if n := d.Probe(head, name); n > score {
-			best, score = d, n
+		if n := score(d); n > most {
+			best, most = d, n
 		}
 	}
 	return best
