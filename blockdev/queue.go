@@ -17,7 +17,7 @@ type Queue interface {
 	Zero(slot int, off, n int64)
 	Discard(slot int, off, n int64)
 	Flush(slot int)
-	// Submit starts everything staged.
+	// Submit starts everything staged. With a single slot it may make the request before it returns.
 	Submit() error
 	// Reap waits until at least min requests have completed, fills done with the slots of those that have, and returns their
 	// number.

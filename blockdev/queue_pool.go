@@ -74,7 +74,7 @@ func newPoolQueue(ctx context.Context, d *Device, depth, size int) (*poolQueue, 
 	for i := range q.slots {
 		q.slots[i] = poolSlot{buf: mem.Slot(i), vec: make(Vec, 1)}
 	}
-	for range min(depth, maxPoolWorkers) {
+	for i := 0; depth > 1 && i < min(depth, maxPoolWorkers); i++ {
 		q.workers.Go(q.serve)
 	}
 	return q, nil
@@ -155,20 +155,20 @@ func (q *poolQueue) Flush(slot int) {
 	q.stage(slot, 0, 0, func(q *poolQueue, _ *poolSlot) error { return q.dev.Flush(q.ctx) })
 }
 
-var errClosed = fmt.Errorf("submit to a queue that is closed: %w", syscall.EBADF)
-
-// Submit hands everything staged to the goroutines.
+// Submit hands everything staged to the goroutines, if there are any.
 func (q *poolQueue) Submit() error {
 	if len(q.staged) == 0 {
 		return nil
 	}
-	if len(q.slots) == 1 {
-		return q.submitAlone()
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return errClosed
+		return fmt.Errorf("submit to a queue that is closed: %w", syscall.EBADF)
+	}
+	if len(q.slots) == 1 {
+		q.makeAlone()
+		q.staged = q.staged[:0]
+		return nil
 	}
 	for _, i := range q.staged {
 		q.todo.push(i)
@@ -184,21 +184,13 @@ func (q *poolQueue) Submit() error {
 	return nil
 }
 
-// submitAlone makes the request of a queue that has only one: its owner could do nothing but wait for it.
-func (q *poolQueue) submitAlone() error {
-	q.mu.Lock()
-	closed := q.closed
+// makeAlone makes the request of a queue that has only one: its owner could do nothing but wait for it. It is called with the lock held.
+func (q *poolQueue) makeAlone() {
 	q.mu.Unlock()
-	if closed {
-		return errClosed
-	}
 	s := &q.slots[0]
 	s.err = s.op(q, s)
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.staged = q.staged[:0]
 	q.finished.push(0)
-	return nil
 }
 
 // Reap collects what is finished. It never waits for more than is under way, nor for more than done can take.
