@@ -43,8 +43,10 @@
 //
 // # How a job runs
 //
-// One goroutine owns the queue. It keeps slots in flight, and hands batches of
-// them to workers that fill or check; nothing is allocated for a block. Memory
+// Writing, one goroutine owns the queue: it keeps slots in flight, and hands
+// batches of them to workers that fill (engine.go). Reading, each processor has a
+// goroutine with a queue of its own that checks what it read (crew.go); only the
+// places of the next blocks are shared. Nothing is allocated for a block. Memory
 // is bounded whatever the size of the device, but for the map of random jobs:
 // a bit for each block.
 //

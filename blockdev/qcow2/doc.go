@@ -17,9 +17,12 @@
 // request for its clusters until then. Host ranges under I/O are pinned (pin.go): a cluster that is freed meanwhile is neither
 // taken again nor punched out before the I/O has ended. One lock guards all metadata; it is never held across guest data.
 //
+// Compressed clusters (compress.go, inflate.go) are unpacked for each request; of those read in part the last ones are kept (recent.go).
+// check.go and its neighbours judge an image, rebuild.go makes its refcounts anew, corrupt.go ends the use of one found broken.
+//
 // # Order of writes
 //
-// A crash may leak clusters, and never more than that. The tables are cached (cache.go), and two rules keep the order in
+// A crash may leak clusters, and never more than that. The tables are cached (cache.go, memory.go), and two rules keep the order in
 // which they reach the file. Taking: refcount, then data, then the L2 entry. Giving back: the L2 entry, then the refcount, then
 // the hole in the file, and only then may the cluster be taken again (release.go). Each "then" is a flush of the file, and many
 // requests share one. With lazy refcounts the dirty bit stands in for the first rule: it is on disk before, and whoever opens
