@@ -258,10 +258,10 @@ func putCRC32(_ *summer, dst, data []byte) {
 	binary.LittleEndian.PutUint32(dst, crc32MSB(data))
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 // crc32c is CRC-32C without the final inversion.
-func crc32c(p []byte) uint32 { return ^crc32.Checksum(p, castagnoli) }
+func crc32c(p []byte) uint32 { return ^crc32.Checksum(p, castagnoli()) }
 
 func putCRC32C(_ *summer, dst, data []byte) {
 	binary.LittleEndian.PutUint32(dst, crc32c(data))

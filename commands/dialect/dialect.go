@@ -40,16 +40,49 @@ type Program struct {
 	TraceIsFile bool
 }
 
-// All is every dialect, the native one first.
+// named is a dialect that is not made yet. A program speaks one, and does not wait for the tables of
+// the others.
+type named struct {
+	name string
+	make func() Dialect
+}
+
+func (n named) dialect() Dialect {
+	d := n.make()
+	d.Name = n.name
+	return d
+}
+
+var dialects = []named{
+	{"native", native},
+	{"qemu", qemu},
+	{"qemu-7.2", qemu72},
+	{"qemu-2.4", qemu24},
+}
+
+// Names are the names of all dialects, the native one first.
+func Names() []string {
+	names := make([]string, len(dialects))
+	for i, d := range dialects {
+		names[i] = d.name
+	}
+	return names
+}
+
+// All is every dialect, in the order of Names.
 func All() []Dialect {
-	return []Dialect{native(), qemu(), qemu72(), qemu24()}
+	all := make([]Dialect, len(dialects))
+	for i, d := range dialects {
+		all[i] = d.dialect()
+	}
+	return all
 }
 
 // Find is the dialect of that name.
 func Find(name string) (Dialect, bool) {
-	for _, d := range All() {
-		if d.Name == name {
-			return d, true
+	for _, d := range dialects {
+		if d.name == name {
+			return d.dialect(), true
 		}
 	}
 	return Dialect{}, false

@@ -17,7 +17,6 @@ import (
 // native is the shell's own dialect: everything.
 func native() Dialect {
 	return Dialect{
-		Name: "native",
 		Policy: session.Policy{
 			Split: args.SplitNative, Numbers: args.Native, Pattern: verify.Parser{ReadFile: args.ReadFile}.Parse,
 			MaxRequest:    math.MaxInt64,

@@ -12,8 +12,7 @@ import (
 // qemu24 is qemu-io of QEMU 2.4.0: sectors, numbers as strtod reads them, no exit status, and an open that fails ends it.
 func qemu24() Dialect {
 	d := qemu72()
-	d.Name = "qemu-2.4"
-	d.Specs = specs24
+	d.Specs = specs24()
 	d.Policy.Numbers = args.QEMU24
 	d.Policy.AskPermission = false
 	d.Policy.Locks = false
@@ -51,50 +50,52 @@ func understands24(d *blockdev.Device) error {
 
 const vector24 = "off off.sector lens lens.int lens.sector sum"
 
-var specs24 = patch(specs72, map[string]session.Spec{
-	"aio_read": {
-		Args: "[-Cqv] [-P pattern ] off len [len..]", Short: "asynchronously reads a number of bytes",
-		Min: 2, Max: any, Letters: "CP:qv", Checks: vector24,
-	},
-	"aio_write": {
-		Args: "[-Cq] [-P pattern ] off len [len..]", Short: "asynchronously writes a number of bytes",
-		Min: 2, Max: any, Letters: "CqP:", Checks: vector24,
-	},
-	"alloc": {
-		Args: "off [sectors]", Short: "checks if a sector is present in the file",
-		Min: 1, Max: 2, Checks: "off off.sector in-sectors len", Narrow: "len",
-	},
-	"discard": {
-		Args: "[-Cq] off len", Short: "discards a number of bytes at a specified offset",
-		Min: 2, Max: any, Letters: "Cq", Checks: "off len whole-sectors", Narrow: "len",
-	},
-	"multiwrite": {
-		Args: "[-Cq] [-P pattern ] off len [len..] [; off len [len..]..]", Short: "issues multiple write requests at once",
-		Min: 2, Max: any, Letters: "CqP:", Checks: "requests split off.sector lens.int lens.sector", UsageOf: "writev",
-	},
-	"open": {
-		Args: "[-Crsn] [-o options] [path]", Short: "open the file specified by path",
-		Min: 1, Max: any, Letters: "snrgo:", Checks: "path",
-	},
-	"read": {
-		Args: "[-abCpqv] [-P pattern [-s off] [-l len]] off len", Short: "reads a number of bytes at a specified offset",
-		Min: 2, Max: any, Letters: "bCl:pP:qs:v", Checks: "b-p off len part-of-pattern part sectors", Narrow: "len l s",
-	},
-	"readv": {
-		Args: "[-Cqv] [-P pattern ] off len [len..]", Short: "reads a number of bytes at a specified offset",
-		Min: 2, Max: any, Letters: "CP:qv", Checks: vector24,
-	},
-	"sigraise": {Args: "signal", Short: "raises a signal", Min: 1, Max: 1, Checks: "signal", Narrow: "signal"},
-	"truncate": {
-		Args: "off", Short: "truncates the current file at the given offset",
-		Min: 1, Max: 1, Checks: "off grow-only",
-	},
-	"write": {
-		Args: "[-bcCpqz] [-P pattern ] off len", Short: "writes a number of bytes at a specified offset",
-		Min: 2, Max: any, Letters: "bcCpP:qz", Checks: "b-p-z z-P off len sectors p-is-plain one-cluster", Narrow: "len",
-	},
-	"writev": {
-		Args: "[-Cq] [-P pattern ] off len [len..]", Short: "writes a number of bytes at a specified offset",
-		Min: 2, Max: any, Letters: "CqP:", Checks: vector24,
-	},
-}, "reopen")
+func specs24() map[string]session.Spec {
+	return patch(specs72(), map[string]session.Spec{
+		"aio_read": {
+			Args: "[-Cqv] [-P pattern ] off len [len..]", Short: "asynchronously reads a number of bytes",
+			Min: 2, Max: any, Letters: "CP:qv", Checks: vector24,
+		},
+		"aio_write": {
+			Args: "[-Cq] [-P pattern ] off len [len..]", Short: "asynchronously writes a number of bytes",
+			Min: 2, Max: any, Letters: "CqP:", Checks: vector24,
+		},
+		"alloc": {
+			Args: "off [sectors]", Short: "checks if a sector is present in the file",
+			Min: 1, Max: 2, Checks: "off off.sector in-sectors len", Narrow: "len",
+		},
+		"discard": {
+			Args: "[-Cq] off len", Short: "discards a number of bytes at a specified offset",
+			Min: 2, Max: any, Letters: "Cq", Checks: "off len whole-sectors", Narrow: "len",
+		},
+		"multiwrite": {
+			Args: "[-Cq] [-P pattern ] off len [len..] [; off len [len..]..]", Short: "issues multiple write requests at once",
+			Min: 2, Max: any, Letters: "CqP:", Checks: "requests split off.sector lens.int lens.sector", UsageOf: "writev",
+		},
+		"open": {
+			Args: "[-Crsn] [-o options] [path]", Short: "open the file specified by path",
+			Min: 1, Max: any, Letters: "snrgo:", Checks: "path",
+		},
+		"read": {
+			Args: "[-abCpqv] [-P pattern [-s off] [-l len]] off len", Short: "reads a number of bytes at a specified offset",
+			Min: 2, Max: any, Letters: "bCl:pP:qs:v", Checks: "b-p off len part-of-pattern part sectors", Narrow: "len l s",
+		},
+		"readv": {
+			Args: "[-Cqv] [-P pattern ] off len [len..]", Short: "reads a number of bytes at a specified offset",
+			Min: 2, Max: any, Letters: "CP:qv", Checks: vector24,
+		},
+		"sigraise": {Args: "signal", Short: "raises a signal", Min: 1, Max: 1, Checks: "signal", Narrow: "signal"},
+		"truncate": {
+			Args: "off", Short: "truncates the current file at the given offset",
+			Min: 1, Max: 1, Checks: "off grow-only",
+		},
+		"write": {
+			Args: "[-bcCpqz] [-P pattern ] off len", Short: "writes a number of bytes at a specified offset",
+			Min: 2, Max: any, Letters: "bcCpP:qz", Checks: "b-p-z z-P off len sectors p-is-plain one-cluster", Narrow: "len",
+		},
+		"writev": {
+			Args: "[-Cq] [-P pattern ] off len [len..]", Short: "writes a number of bytes at a specified offset",
+			Min: 2, Max: any, Letters: "CqP:", Checks: vector24,
+		},
+	}, "reopen")
+}

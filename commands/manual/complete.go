@@ -33,11 +33,7 @@ func (m *Manual) values(o session.Option) candidates {
 	case "cmd":
 		return candidates{words: m.commands()}
 	case "dialect":
-		var names []string
-		for _, d := range dialect.All() {
-			names = append(names, d.Name)
-		}
-		return candidates{words: names}
+		return candidates{words: dialect.Names()}
 	case "type":
 		return candidates{words: verify.Types()}
 	}
