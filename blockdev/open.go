@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"syscall"
 )
@@ -324,8 +323,6 @@ func (t *tree) openError(n *treeNode, err error) error {
 	return err
 }
 
-var nodeNamePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$`)
-
 // nameNode gives n the name it asks for, or a free one that nobody can ask for.
 func (t *tree) nameNode(n *treeNode, want string) error {
 	if want == "" {
@@ -334,7 +331,7 @@ func (t *tree) nameNode(n *treeNode, want string) error {
 		n.name, t.names[want] = want, n
 		return nil
 	}
-	if !nodeNamePattern.MatchString(want) || len(want) > 31 {
+	if !IsIdentifier(want) || len(want) > 31 {
 		return Refuse("Invalid node-name: '%s'", want)
 	}
 	if t.names[want] != nil {

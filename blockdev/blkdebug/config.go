@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"syscall"
 
@@ -125,19 +124,6 @@ func cutWord(s string) (word, rest string) {
 	return s, ""
 }
 
-// identifier is the shape of an id.
-var identifier = regexp.MustCompile(`^[A-Za-z][-A-Za-z0-9._]*$`)
-
-// idError is the refusal of an id, with advice.
-type idError struct{}
-
-func (idError) Error() string { return "Parameter 'id' expects an identifier" }
-
-// Hint says what an identifier is.
-func (idError) Hint() string {
-	return "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.\n"
-}
-
 // endSection turns the section that ends here into a rule.
 func (p *configParser) endSection() error {
 	if p.options == nil {
@@ -161,8 +147,8 @@ func (p *configParser) checkID() error {
 	if p.id == "" {
 		return nil
 	}
-	if !identifier.MatchString(p.id) {
-		return idError{}
+	if !blockdev.IsIdentifier(p.id) {
+		return blockdev.IdentifierError{}
 	}
 	key := [2]string{p.group, p.id}
 	if p.ids[key] {

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 )
-
-var objectID = regexp.MustCompile(`^[A-Za-z][-A-Za-z0-9._]*$`)
 
 // object takes the value of --object: "secret,id=ID" and where its data comes from. The errors are QEMU's, measured on 7.2.22.
 func (p *program) object(value string) error {
@@ -37,8 +34,8 @@ func (p *program) secret(opts *blockdev.Options) error {
 	if id == "" {
 		return blockdev.Refuse("Parameter 'id' is missing")
 	}
-	if !objectID.MatchString(id) {
-		return badID{}
+	if !blockdev.IsIdentifier(id) {
+		return blockdev.IdentifierError{}
 	}
 	if _, ok := p.options.secrets[id]; ok {
 		return fmt.Errorf("attempt to add duplicate property '%s' to object (type 'container')", id)
@@ -53,16 +50,6 @@ func (p *program) secret(opts *blockdev.Options) error {
 	data, err := secretData(opts)
 	p.options.secrets[id] = data
 	return err
-}
-
-// badID is an id that is none, with advice.
-type badID struct{}
-
-func (badID) Error() string { return "Parameter 'id' expects an identifier" }
-
-// Hint says what an identifier is.
-func (badID) Hint() string {
-	return "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.\n"
 }
 
 // maxSecret bounds a file with a secret, in bytes.
