@@ -18,7 +18,7 @@ func (d *Device) Chain() []Layer {
 			continue
 		}
 		chain = append(chain, Layer{
-			Driver: n.driver.Name, Filename: n.filename, Size: n.guard.Info().Size, ReadOnly: n.mode.ReadOnly,
+			Driver: n.driver.Name, Filename: n.filename, Size: n.guard.Info().Size, ReadOnly: n.guard.readOnly.Load(),
 		})
 		n = n.child(RoleBacking)
 	}

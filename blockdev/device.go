@@ -2,9 +2,8 @@ package blockdev
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"math"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,10 +15,11 @@ type Device struct {
 	tree *tree
 	top  Node
 
-	mu           sync.Mutex
-	claim        Claim
+	state        atomic.Pointer[deviceState]
 	writethrough atomic.Bool
-	strict       atomic.Bool
+
+	mu    sync.Mutex
+	claim Claim
 }
 
 var (
@@ -50,7 +50,7 @@ func (d *Device) Describe() []Detail {
 }
 
 // ReadOnly says whether the device was opened without permission to write.
-func (d *Device) ReadOnly() bool { return d.tree.root.mode.ReadOnly }
+func (d *Device) ReadOnly() bool { return d.state.Load().readOnly }
 
 // WriteThrough says whether each write is on stable storage before it returns.
 func (d *Device) WriteThrough() bool { return d.writethrough.Load() }
@@ -59,10 +59,10 @@ func (d *Device) WriteThrough() bool { return d.writethrough.Load() }
 func (d *Device) SetWriteThrough(on bool) { d.writethrough.Store(on) }
 
 // Strict says whether writes must be made of whole blocks, see OpenConfig.Strict.
-func (d *Device) Strict() bool { return d.strict.Load() }
+func (d *Device) Strict() bool { return d.state.Load().strict }
 
 // SetStrict changes that.
-func (d *Device) SetStrict(on bool) { d.strict.Store(on) }
+func (d *Device) SetStrict(on bool) { d.change(func(s *deviceState) { s.strict = on }) }
 
 // Block is the unit that the storage works in, in bytes: the logical block of a device, what O_DIRECT asks of a file, else a sector.
 func (d *Device) Block() int64 {
@@ -77,11 +77,14 @@ func (d *Device) Block() int64 {
 // NeedWrite makes sure that the device may be written to, or also resized, and extends its claim on the file to what is needed. The
 // error is ErrReadOnly or that of an image lock.
 func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
-	if d.ReadOnly() {
-		return ErrReadOnly
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	switch state := d.state.Load(); {
+	case state.closed:
+		return os.ErrClosed
+	case state.readOnly:
+		return ErrReadOnly
+	}
 	want := d.claim
 	want.Use |= PermWrite
 	if resize {
@@ -97,48 +100,15 @@ func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
 	return nil
 }
 
-// checkRange refuses what is not wholly inside the device, with EIO as QEMU does.
-func (d *Device) checkRange(op string, off, n int64) error {
-	if n < 0 || off < 0 || off > math.MaxInt64-n || off+n > d.Length() {
-		return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: &RangeError{d.Length()}}
-	}
-	return nil
-}
-
-func (d *Device) checkWrite(op string, off, n int64) error {
-	if d.ReadOnly() {
-		return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)}
-	}
-	return d.checkRange(op, off, n)
-}
-
-// checkWhole refuses parts of blocks on a strict device.
-func (d *Device) checkWhole(op string, off, n int64) error {
-	if !d.strict.Load() {
-		return nil
-	}
-	if block := d.Block(); off%block != 0 || n%block != 0 {
-		return d.wrap(op, off, n, &AlignError{Block: block, Off: off, Len: n})
-	}
-	return nil
-}
-
-func (d *Device) wrap(op string, off, n int64, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &Error{Op: op, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: err}
-}
-
 // Read fills v from off. Any length is fine; it goes down in pieces of MaxRequest.
 func (d *Device) Read(ctx context.Context, v Vec, off int64, f Flags) error {
 	n := v.Len()
-	if err := d.checkRange("read", off, n); err != nil || n == 0 {
+	if err := d.enter(OpRead, off, n); err != nil || n == 0 {
 		return err
 	}
 	for at, part := range v.Pieces(MaxRequest) {
 		if err := d.top.ReadVec(ctx, part, off+at, f); err != nil {
-			return d.wrap("read", off+at, part.Len(), err)
+			return d.wrap(OpRead, off+at, part.Len(), err)
 		}
 	}
 	return nil
@@ -147,18 +117,23 @@ func (d *Device) Read(ctx context.Context, v Vec, off int64, f Flags) error {
 // Write writes v at off.
 func (d *Device) Write(ctx context.Context, v Vec, off int64, f Flags) error {
 	n := v.Len()
-	if err := d.checkWrite("write", off, n); err != nil || n == 0 {
-		return err
-	}
-	if err := d.checkWhole("write", off, n); err != nil {
+	if err := d.enter(OpWrite, off, n); err != nil || n == 0 {
 		return err
 	}
 	for at, part := range v.Pieces(MaxRequest) {
 		if err := d.top.WriteVec(ctx, part, off+at, d.durable(f)); err != nil {
-			return d.wrap("write", off+at, part.Len(), err)
+			return d.wrap(OpWrite, off+at, part.Len(), err)
 		}
 	}
 	return nil
+}
+
+// promised are the flags that a request goes down with.
+func (d *Device) promised(op Op, f Flags) Flags {
+	if op == OpWrite || op == OpZero {
+		return d.durable(f)
+	}
+	return f
 }
 
 // durable adds FUA when the device writes through, unless the caller sees to that.
@@ -174,72 +149,78 @@ func (d *Device) durable(f Flags) Flags {
 
 // Zero makes n bytes from off read as zeroes.
 func (d *Device) Zero(ctx context.Context, off, n int64, f Flags) error {
-	if err := d.checkWrite("zero", off, n); err != nil || n == 0 {
+	if err := d.enter(OpZero, off, n); err != nil || n == 0 {
 		return err
 	}
-	if err := d.checkWhole("zero", off, n); err != nil {
-		return err
-	}
-	return d.wrap("zero", off, n, d.top.Zero(ctx, off, n, d.durable(f)))
+	return d.wrap(OpZero, off, n, d.top.Zero(ctx, off, n, d.durable(f)))
 }
 
 // Discard says that n bytes from off are of no more use.
 func (d *Device) Discard(ctx context.Context, off, n int64) error {
-	if err := d.checkWrite("discard", off, n); err != nil || n == 0 {
+	if err := d.enter(OpDiscard, off, n); err != nil || n == 0 {
 		return err
 	}
-	return d.wrap("discard", off, n, d.top.Discard(ctx, off, n, 0))
+	return d.wrap(OpDiscard, off, n, d.top.Discard(ctx, off, n, 0))
 }
 
 // Status describes the run at off, see Node.Status. Behind the end of the device it is empty.
 func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
+	if err := d.enter(opStatus, off, n); err != nil {
+		return Extent{}, err
+	}
 	if off < 0 || n < 0 {
-		return Extent{}, d.wrap("status", off, n, syscall.EINVAL)
+		return Extent{}, d.wrap(opStatus, off, n, syscall.EINVAL)
 	}
 	n = min(n, d.Length()-off)
 	if n <= 0 {
 		return Extent{Off: off, HostOff: -1}, nil
 	}
 	e, err := d.top.Status(ctx, off, n)
-	return e, d.wrap("status", off, n, err)
+	return e, d.wrap(opStatus, off, n, err)
 }
 
 // Truncate changes the length. What is added reads as zeroes.
 func (d *Device) Truncate(ctx context.Context, size int64, p Prealloc) error {
-	if d.ReadOnly() {
-		return d.wrap("truncate", size, 0, ErrReadOnly)
+	if err := d.enter(opTruncate, size, 0); err != nil {
+		return err
 	}
-	return d.wrap("truncate", size, 0, d.top.Truncate(ctx, size, p, 0))
+	return d.wrap(opTruncate, size, 0, d.top.Truncate(ctx, size, p, 0))
 }
 
 // Flush puts everything written on stable storage.
 func (d *Device) Flush(ctx context.Context) error {
-	return d.wrap("flush", 0, 0, d.top.Flush(ctx))
+	if err := d.enter(OpFlush, 0, 0); err != nil {
+		return err
+	}
+	return d.wrap(OpFlush, 0, 0, d.top.Flush(ctx))
 }
 
 // ReadVMState and WriteVMState reach the area for machine state of the first format that has one; ENOTSUP if none has.
 func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
+	if err := d.enter(opReadState, off, v.Len()); err != nil {
+		return err
+	}
 	s, ok := Find[VMStater](d.top)
 	if !ok {
-		return d.wrap("read", off, v.Len(), ErrNotSupported)
+		return d.wrap(opReadState, off, v.Len(), ErrNotSupported)
 	}
-	return d.wrap("read", off, v.Len(), s.ReadVMState(ctx, v, off))
+	return d.wrap(opReadState, off, v.Len(), s.ReadVMState(ctx, v, off))
 }
 
 // WriteVMState see ReadVMState.
 func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
 	s, ok := Find[VMStater](d.top)
 	if !ok {
-		return d.wrap("write", off, v.Len(), ErrNotSupported)
+		return d.wrap(opWriteState, off, v.Len(), ErrNotSupported)
 	}
-	if d.ReadOnly() {
-		return d.wrap("write", off, v.Len(), ErrReadOnly)
+	if err := d.enter(opWriteState, off, v.Len()); err != nil {
+		return err
 	}
 	err := s.WriteVMState(ctx, v, off)
 	if err == nil && d.writethrough.Load() {
 		err = d.top.Flush(ctx)
 	}
-	return d.wrap("write", off, v.Len(), err)
+	return d.wrap(opWriteState, off, v.Len(), err)
 }
 
 // Zoned is the zoned device below, ENOTSUP if there is none.
@@ -255,7 +236,7 @@ func (d *Device) Zoned() (Zoned, error) {
 func (d *Device) ReadAt(p []byte, off int64) (int, error) {
 	n, end := int64(len(p)), d.Length()
 	if off < 0 {
-		return 0, d.wrap("read", off, n, syscall.EINVAL)
+		return 0, d.wrap(OpRead, off, n, syscall.EINVAL)
 	}
 	if off >= end {
 		return 0, io.EOF
@@ -278,11 +259,15 @@ func (d *Device) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// Close flushes the device and closes every node. The device is gone even if that fails.
+// Close flushes the device and closes every node. The device is gone even if that fails, and everything asked of it
+// afterwards fails with os.ErrClosed.
 func (d *Device) Close() error {
+	if !d.change(func(s *deviceState) { s.closed = true }) {
+		return os.ErrClosed
+	}
 	var err error
 	if !d.ReadOnly() {
-		err = d.Flush(context.Background())
+		err = d.wrap(OpFlush, 0, 0, d.top.Flush(context.Background()))
 	}
 	if cerr := d.tree.close(); err == nil {
 		err = cerr

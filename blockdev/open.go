@@ -117,8 +117,8 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	t.root, t.top = root, top
 	top.guard.top = true
 	d := &Device{tree: t, top: top.guard, claim: cfg.claim(root.mode)}
+	d.state.Store(&deviceState{readOnly: root.mode.ReadOnly, strict: cfg.Strict})
 	d.writethrough.Store(cfg.WriteThrough)
-	d.strict.Store(cfg.Strict)
 	err = d.checkEnd()
 	if err == nil {
 		err = ClaimOn(ctx, d.top, d.claim)

@@ -4,26 +4,23 @@ import "context"
 
 // Queue carries a batch of block requests: many are staged, started together and reaped as they complete, without a
 // goroutine, a channel or an allocation a request. One goroutine owns it. Slots are numbered from 0 to Depth()-1, each
-// with its own memory and at most one request in flight. The package verify declares the same interface with the
-// same built-in types, so that neither imports the other.
+// with its own memory and at most one request in flight. The package verify declares a smaller interface with the same
+// built-in types, so that neither imports the other.
 type Queue interface {
 	Depth() int
 	// Buffer is the slot's memory: page aligned, as long as was asked for. It is the owner's while no request is in flight.
 	Buffer(slot int) []byte
-	// Read and the others stage a request on a free slot. Nothing starts before Submit. Read and Write use the first n bytes of
-	// the slot's memory.
-	Read(slot int, off int64, n int)
-	Write(slot int, off int64, n int)
-	Zero(slot int, off, n int64)
-	Discard(slot int, off, n int64)
-	Flush(slot int)
+	// Stage puts a request on a free slot: op (OpRead, OpWrite, OpZero, OpDiscard or OpFlush) on n bytes from off, with
+	// the Flags in flags. Reads and writes use the first n bytes of the slot's memory; a flush ignores the range. Nothing
+	// starts before Submit. A request that must be refused is staged all the same, and Err tells when it is reaped.
+	Stage(slot int, op uint8, off, n int64, flags uint32)
 	// Submit starts everything staged. With a single slot it may make the request before it returns.
 	Submit() error
 	// Reap waits until at least min requests have completed, fills done with the slots of those that have, and returns their
 	// number.
 	Reap(min int, done []int) (int, error)
-	// SubmitAndReap is Submit and then Reap, with fewer system calls. It is for a load: an owner that has nothing to do until requests
-	// complete, and nobody beside it who wants the processor in the meantime.
+	// SubmitAndReap is Submit and then Reap, with fewer system calls. It is for a load: an owner that has nothing to do until
+	// requests complete, and nobody beside it who wants the processor in the meantime.
 	SubmitAndReap(min int, done []int) (int, error)
 	// Err is the outcome of the slot's last request.
 	Err(slot int) error
@@ -34,7 +31,7 @@ type Queue interface {
 // Queuer is a node that has a batch queue of its own; a Device uses goroutines over the ones that have not. The queue is
 // never searched for down the stack, because a layer in between would be left out.
 type Queuer interface {
-	// NewQueue makes a queue of depth slots with size bytes of memory each. ENOTSUP means that there is none to be had after all. The
-	// caller's goroutine owns the queue, from here to Close, and may be locked to its thread meanwhile.
+	// NewQueue makes a queue of depth slots with size bytes of memory each. ENOTSUP means that there is none to be had after
+	// all. The caller's goroutine owns the queue, from here to Close, and may be locked to its thread meanwhile.
 	NewQueue(ctx context.Context, depth, size int) (Queue, error)
 }

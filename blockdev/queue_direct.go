@@ -3,6 +3,8 @@ package blockdev
 import (
 	"context"
 	"errors"
+	"fmt"
+	"syscall"
 )
 
 // Queue makes a batch queue on the device: depth slots of size bytes each, owned by the goroutine that calls. Requests fail when ctx
@@ -37,24 +39,13 @@ type directQueue struct {
 }
 
 type directSlot struct {
-	op      directOp
+	op      Op
+	flags   Flags
 	off, n  int64
 	tracked *tracked // while the request is with the node's queue
 	aside   bool
 	err     error // of what was set aside
 }
-
-type directOp uint8
-
-const (
-	directRead directOp = iota
-	directWrite
-	directZero
-	directDiscard
-	directFlush
-)
-
-var directNames = [...]string{"read", "write", "zero", "discard", "flush"}
 
 var (
 	_ Queue  = (*directQueue)(nil)
@@ -89,38 +80,39 @@ func (l Limits) fits(off, n int64) bool {
 	return (off|n)&(align-1)|n&(max(1, l.MemAlign)-1) == 0 && n <= l.longest()
 }
 
-// stage begins a request that goes the long way. At the top it is checked first, as the Device checks all others.
-func (q *directQueue) stage(slot int, op directOp, off, n int64) {
-	q.slots[slot] = directSlot{op: op, off: off, n: n, err: q.check(op, off, n)}
-}
-
-func (q *directQueue) check(op directOp, off, n int64) error {
-	if q.dev == nil {
-		return nil
-	}
-	check := q.dev.checkWrite
-	if op == directRead || op == directFlush {
-		check = q.dev.checkRange
-	}
-	return check(directNames[op], off, n)
-}
-
-// stageData begins a read or a write. It goes to the node's queue if the node takes it as it is, and is set aside otherwise.
-func (q *directQueue) stageData(slot int, op directOp, off, n int64) {
+// Stage passes the gate of the Device, at the top. A read or a write then goes to the node's queue if the node takes it as
+// it is. The rest is set aside: only the guard knows how to make it.
+func (q *directQueue) Stage(slot int, op Op, off, n int64, flags uint32) {
 	s := &q.slots[slot]
-	s.op, s.off, s.n, s.aside, s.err = op, off, n, false, nil
-	if !q.current {
-		q.limits, q.current = q.g.node.Info().Limits, true
+	s.op, s.off, s.n, s.flags, s.aside = op, off, n, Flags(flags), false
+	if s.err = stageable(q.Queue, slot, op, n); s.err == nil && q.dev != nil {
+		s.err = q.dev.enter(op, off, n)
+		s.flags = q.dev.promised(op, s.flags)
 	}
-	inside := off >= 0 && n > 0 && off <= q.limits.Size-n
-	if !inside || op == directWrite {
-		s.err = q.check(op, off, n)
-	}
-	if s.err == nil && inside && q.limits.fits(off, n) && q.flags(op) == 0 {
+	if s.err == nil && s.flags == 0 && op <= OpWrite && q.passes(off, n) {
 		q.staged = append(q.staged, slot)
 		return
 	}
 	q.setAside(slot)
+}
+
+// stageable refuses what a slot cannot carry.
+func stageable(q Queue, slot int, op Op, n int64) error {
+	switch {
+	case op > OpFlush:
+		return fmt.Errorf("operation %d in a queue: %w", op, ErrNotSupported)
+	case op <= OpWrite && (n < 0 || n > int64(len(q.Buffer(slot)))):
+		return fmt.Errorf("%d bytes in a slot of %d: %w", n, len(q.Buffer(slot)), syscall.EINVAL)
+	}
+	return nil
+}
+
+// passes says whether the node takes a range as it is.
+func (q *directQueue) passes(off, n int64) bool {
+	if !q.current {
+		q.limits, q.current = q.g.node.Info().Limits, true
+	}
+	return off >= 0 && n > 0 && off <= q.limits.Size-n && q.limits.fits(off, n)
 }
 
 // start tracks what was staged for the node's queue, and stages it there. What cannot be tracked because the context has ended is set aside
@@ -135,57 +127,19 @@ func (q *directQueue) start() {
 	t.mu.Unlock()
 	for _, slot := range q.staged {
 		s := &q.slots[slot]
-		switch {
-		case s.err != nil:
+		if s.err != nil {
 			q.setAside(slot)
 			continue
-		case s.op == directWrite:
-			q.Queue.Write(slot, s.off, int(s.n))
-		default:
-			q.Queue.Read(slot, s.off, int(s.n))
 		}
+		q.Queue.Stage(slot, s.op, s.off, s.n, 0)
 		q.passed++
 	}
 	q.staged, q.current = q.staged[:0], false
 }
 
-// flags are those that the Device adds.
-func (q *directQueue) flags(op directOp) Flags {
-	if q.dev == nil || op != directWrite && op != directZero {
-		return 0
-	}
-	return q.dev.durable(0)
-}
-
 func (q *directQueue) setAside(slot int) {
 	q.slots[slot].aside = true
 	q.aside = append(q.aside, slot)
-}
-
-// Read stages a read.
-func (q *directQueue) Read(slot int, off int64, n int) { q.stageData(slot, directRead, off, int64(n)) }
-
-// Write stages a write.
-func (q *directQueue) Write(slot int, off int64, n int) {
-	q.stageData(slot, directWrite, off, int64(n))
-}
-
-// Zero stages a zero request, which the guard makes: only it knows how where the node does not.
-func (q *directQueue) Zero(slot int, off, n int64) {
-	q.stage(slot, directZero, off, n)
-	q.setAside(slot)
-}
-
-// Discard stages a discard, see Zero.
-func (q *directQueue) Discard(slot int, off, n int64) {
-	q.stage(slot, directDiscard, off, n)
-	q.setAside(slot)
-}
-
-// Flush stages a flush, see Zero.
-func (q *directQueue) Flush(slot int) {
-	q.stage(slot, directFlush, 0, 0)
-	q.setAside(slot)
 }
 
 // Submit starts what the node takes, and makes the rest. That waits for everything under way first: it may overlap it, and would wait
@@ -216,19 +170,18 @@ func (q *directQueue) makeAside() error {
 
 // make makes a request the long way.
 func (q *directQueue) make(slot int, s *directSlot) error {
-	if s.n == 0 && s.op != directFlush {
+	if s.n == 0 && s.op != OpFlush {
 		return nil
 	}
-	f := q.flags(s.op)
 	switch s.op {
-	case directRead:
-		return q.g.ReadVec(q.ctx, Vec{q.Buffer(slot)[:s.n]}, s.off, f)
-	case directWrite:
-		return q.g.WriteVec(q.ctx, Vec{q.Buffer(slot)[:s.n]}, s.off, f)
-	case directZero:
-		return q.g.Zero(q.ctx, s.off, s.n, f)
-	case directDiscard:
-		return q.g.Discard(q.ctx, s.off, s.n, f)
+	case OpRead:
+		return q.g.ReadVec(q.ctx, Vec{q.Buffer(slot)[:s.n]}, s.off, s.flags)
+	case OpWrite:
+		return q.g.WriteVec(q.ctx, Vec{q.Buffer(slot)[:s.n]}, s.off, s.flags)
+	case OpZero:
+		return q.g.Zero(q.ctx, s.off, s.n, s.flags)
+	case OpDiscard:
+		return q.g.Discard(q.ctx, s.off, s.n, s.flags)
 	default:
 		return q.g.Flush(q.ctx)
 	}
@@ -251,7 +204,7 @@ func (q *directQueue) drain() error {
 func (q *directQueue) finish(slots []int) {
 	writes := int64(0)
 	for _, slot := range slots {
-		if q.slots[slot].op == directWrite {
+		if q.slots[slot].op == OpWrite {
 			writes++
 		}
 	}
@@ -306,7 +259,7 @@ func (q *directQueue) Err(slot int) error {
 	if err == nil || q.dev == nil {
 		return err
 	}
-	return q.dev.wrap(directNames[s.op], s.off, s.n, err)
+	return q.dev.wrap(s.op, s.off, s.n, err)
 }
 
 // Close waits for what is under way, so that nobody goes on waiting for it, and closes the node's queue.

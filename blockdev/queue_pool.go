@@ -32,12 +32,13 @@ type poolQueue struct {
 }
 
 type poolSlot struct {
-	op  func(q *poolQueue, s *poolSlot) error
-	buf []byte
-	vec Vec // of one piece
-	off int64
-	n   int64
-	err error
+	op    Op
+	flags Flags
+	buf   []byte
+	vec   Vec // of one piece
+	off   int64
+	n     int64
+	err   error
 }
 
 // fifo is a queue of slot numbers in memory that is made once.
@@ -93,8 +94,7 @@ func (q *poolQueue) serve() {
 		}
 		i := q.todo.pop()
 		q.mu.Unlock()
-		s := &q.slots[i]
-		s.err = s.op(q, s)
+		q.make(&q.slots[i])
 		q.mu.Lock()
 		q.finish(i)
 	}
@@ -118,41 +118,33 @@ func (q *poolQueue) Depth() int { return len(q.slots) }
 // Buffer is the slot's memory.
 func (q *poolQueue) Buffer(slot int) []byte { return q.slots[slot].buf }
 
-func (q *poolQueue) stage(slot int, off, n int64, op func(*poolQueue, *poolSlot) error) {
+// Stage prepares the request. The Device checks it when it is made.
+func (q *poolQueue) Stage(slot int, op Op, off, n int64, flags uint32) {
 	s := &q.slots[slot]
-	s.op, s.off, s.n, s.err = op, off, n, nil
+	s.op, s.off, s.n, s.flags = op, off, n, Flags(flags)
+	if s.err = stageable(q, slot, op, n); s.err == nil && op <= OpWrite {
+		s.vec[0] = s.buf[:n:n]
+	}
 	q.staged = append(q.staged, slot)
 }
 
-func (q *poolQueue) stageData(slot int, off int64, n int, op func(*poolQueue, *poolSlot) error) {
-	s := &q.slots[slot]
-	s.vec[0] = s.buf[:n:n]
-	q.stage(slot, off, int64(n), op)
-}
-
-// Read stages a read into the slot's memory.
-func (q *poolQueue) Read(slot int, off int64, n int) {
-	q.stageData(slot, off, n, func(q *poolQueue, s *poolSlot) error { return q.dev.Read(q.ctx, s.vec, s.off, 0) })
-}
-
-// Write stages a write from the slot's memory.
-func (q *poolQueue) Write(slot int, off int64, n int) {
-	q.stageData(slot, off, n, func(q *poolQueue, s *poolSlot) error { return q.dev.Write(q.ctx, s.vec, s.off, 0) })
-}
-
-// Zero stages a request that makes a range zero.
-func (q *poolQueue) Zero(slot int, off, n int64) {
-	q.stage(slot, off, n, func(q *poolQueue, s *poolSlot) error { return q.dev.Zero(q.ctx, s.off, s.n, 0) })
-}
-
-// Discard stages a discard.
-func (q *poolQueue) Discard(slot int, off, n int64) {
-	q.stage(slot, off, n, func(q *poolQueue, s *poolSlot) error { return q.dev.Discard(q.ctx, s.off, s.n) })
-}
-
-// Flush stages a flush. It covers what was finished before it is submitted.
-func (q *poolQueue) Flush(slot int) {
-	q.stage(slot, 0, 0, func(q *poolQueue, _ *poolSlot) error { return q.dev.Flush(q.ctx) })
+// make makes the request of a slot, unless it was refused when it was staged.
+func (q *poolQueue) make(s *poolSlot) {
+	if s.err != nil {
+		return
+	}
+	switch s.op {
+	case OpRead:
+		s.err = q.dev.Read(q.ctx, s.vec, s.off, s.flags)
+	case OpWrite:
+		s.err = q.dev.Write(q.ctx, s.vec, s.off, s.flags)
+	case OpZero:
+		s.err = q.dev.Zero(q.ctx, s.off, s.n, s.flags)
+	case OpDiscard:
+		s.err = q.dev.Discard(q.ctx, s.off, s.n)
+	default:
+		s.err = q.dev.Flush(q.ctx)
+	}
 }
 
 // Submit hands everything staged to the goroutines, if there are any.
@@ -187,8 +179,7 @@ func (q *poolQueue) Submit() error {
 // makeAlone makes the request of a queue that has only one: its owner could do nothing but wait for it. It is called with the lock held.
 func (q *poolQueue) makeAlone() {
 	q.mu.Unlock()
-	s := &q.slots[0]
-	s.err = s.op(q, s)
+	q.make(&q.slots[0])
 	q.mu.Lock()
 	q.finished.push(0)
 }

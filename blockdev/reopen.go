@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"os"
 	"reflect"
 	"strings"
 )
@@ -12,6 +13,9 @@ import (
 func (d *Device) Reopen(ctx context.Context, change *Options) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.state.Load().closed {
+		return os.ErrClosed
+	}
 	r := &reopening{tree: d.tree}
 	if err := r.plan(d.tree.root, change, d.tree.root.mode); err != nil {
 		return err
@@ -35,6 +39,7 @@ func (d *Device) Reopen(ctx context.Context, change *Options) error {
 		return err
 	}
 	r.commit()
+	d.change(func(s *deviceState) { s.readOnly = root.mode.ReadOnly })
 	d.claim = claim
 	return nil
 }

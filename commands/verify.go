@@ -227,18 +227,14 @@ type readingQueue struct {
 	refused error
 }
 
-func (q *readingQueue) refuse(op string, off, n int64) {
-	q.refused = fmt.Errorf("a verification was about to %s %d bytes at %d: %w", op, n, off, syscall.EROFS)
+// Stage lets reads and flushes through. What changes something is refused by Submit.
+func (q *readingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	if op != verify.OpRead && op != verify.OpFlush {
+		q.refused = fmt.Errorf("a verification was about to change %d bytes at %d: %w", n, off, syscall.EROFS)
+		return
+	}
+	q.Queue.Stage(slot, op, off, n, flags)
 }
-
-// Write and the others that change something are refused by Submit.
-func (q *readingQueue) Write(_ int, off int64, n int) { q.refuse("write", off, int64(n)) }
-
-// Zero is refused.
-func (q *readingQueue) Zero(_ int, off, n int64) { q.refuse("zero", off, n) }
-
-// Discard is refused.
-func (q *readingQueue) Discard(_ int, off, n int64) { q.refuse("discard", off, n) }
 
 // Submit starts what is staged, unless something was refused.
 func (q *readingQueue) Submit() error {

@@ -518,15 +518,15 @@ func TestReadOnlyQueue(t *testing.T) {
 	var q recordingQueue
 	open := commands.ReadOnly(func(context.Context, int, int) (verify.Queue, error) { return &q, nil })
 	for name, change := range map[string]func(verify.Queue){
-		"write":   func(q verify.Queue) { q.Write(0, 0, 1) },
-		"zero":    func(q verify.Queue) { q.Zero(0, 0, 1) },
-		"discard": func(q verify.Queue) { q.Discard(0, 0, 1) },
+		"write":   func(q verify.Queue) { q.Stage(0, verify.OpWrite, 0, 1, 0) },
+		"zero":    func(q verify.Queue) { q.Stage(0, verify.OpZero, 0, 1, 0) },
+		"discard": func(q verify.Queue) { q.Stage(0, verify.OpDiscard, 0, 1, 0) },
 	} {
 		only, err := open(t.Context(), 1, 512)
 		if err != nil {
 			t.Fatal(err)
 		}
-		only.Read(0, 0, 512)
+		only.Stage(0, verify.OpRead, 0, 512, 0)
 		if err := only.Submit(); err != nil {
 			t.Error(err)
 		}
@@ -545,14 +545,21 @@ type recordingQueue []string
 
 func (q *recordingQueue) note(what string) { *q = append(*q, what) }
 
-func (q *recordingQueue) Depth() int                   { return 1 }
-func (q *recordingQueue) Buffer(int) []byte            { return nil }
-func (q *recordingQueue) Read(int, int64, int)         { q.note("read") }
-func (q *recordingQueue) Write(int, int64, int)        { q.note("write") }
-func (q *recordingQueue) Zero(int, int64, int64)       { q.note("zero") }
-func (q *recordingQueue) Discard(int, int64, int64)    { q.note("discard") }
-func (q *recordingQueue) Flush(int)                    { q.note("flush") }
+func (q *recordingQueue) Depth() int        { return 1 }
+func (q *recordingQueue) Buffer(int) []byte { return nil }
+func (q *recordingQueue) Stage(_ int, op uint8, _, _ int64, _ uint32) {
+	q.note([...]string{"read", "write", "zero", "discard", "flush"}[op])
+}
 func (q *recordingQueue) Submit() error                { q.note("submit"); return nil }
 func (q *recordingQueue) Reap(int, []int) (int, error) { return 0, nil }
 func (q *recordingQueue) Err(int) error                { return nil }
 func (q *recordingQueue) Close() error                 { return nil }
+
+// Package verify declares the operations of a queue anew; they must be those of the block layer.
+func TestQueueOperations(t *testing.T) {
+	ours := []uint8{verify.OpRead, verify.OpWrite, verify.OpZero, verify.OpDiscard, verify.OpFlush}
+	theirs := []uint8{blockdev.OpRead, blockdev.OpWrite, blockdev.OpZero, blockdev.OpDiscard, blockdev.OpFlush}
+	if !slices.Equal(ours, theirs) {
+		t.Errorf("%v, the block layer has %v", ours, theirs)
+	}
+}

@@ -103,7 +103,7 @@ func (e *engine) read(ctx context.Context, src source, failed func(s *slot, err 
 			ended = e.refill(src)
 		}
 		for _, i := range e.staged {
-			e.q.Read(i, e.slots[i].off, e.slots[i].n)
+			e.q.Stage(i, OpRead, e.slots[i].off, int64(e.slots[i].n), 0)
 		}
 		if err := e.submit(len(e.staged)); err != nil {
 			return fmt.Errorf("submit reads: %w", err)

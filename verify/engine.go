@@ -333,11 +333,11 @@ func (e *engine) stage(list []int, issued func([]int) error) error {
 		return err
 	}
 	for _, i := range list {
-		if s := &e.slots[i]; s.kind == slotWrite {
-			e.q.Write(i, s.off, s.n)
-		} else {
-			e.q.Read(i, s.off, s.n)
+		s, op := &e.slots[i], OpRead
+		if s.kind == slotWrite {
+			op = OpWrite
 		}
+		e.q.Stage(i, op, s.off, int64(s.n), 0)
 	}
 	if err := e.submit(len(list)); err != nil {
 		return fmt.Errorf("submit writes: %w", err)
@@ -345,9 +345,9 @@ func (e *engine) stage(list []int, issued func([]int) error) error {
 	return nil
 }
 
-// single does one request that carries no data, with nothing else in flight.
-func (e *engine) single(stage func(slot int)) error {
-	stage(0)
+// single does one request on slot 0, with nothing else in flight.
+func (e *engine) single(op uint8, off, n int64) error {
+	e.q.Stage(0, op, off, n, 0)
 	if err := e.submit(1); err != nil {
 		return err
 	}

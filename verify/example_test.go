@@ -77,26 +77,21 @@ func (d disk) open(_ context.Context, depth, size int) (verify.Queue, error) {
 func (q *diskQueue) Depth() int             { return len(q.buffers) }
 func (q *diskQueue) Buffer(slot int) []byte { return q.buffers[slot] }
 
-func (q *diskQueue) Read(slot int, off int64, n int) {
-	copy(q.buffers[slot][:n], q.disk[off:])
+func (q *diskQueue) Stage(slot int, op uint8, off, n int64, _ uint32) {
+	switch op {
+	case verify.OpRead:
+		copy(q.buffers[slot][:n], q.disk[off:])
+	case verify.OpWrite:
+		copy(q.disk[off:], q.buffers[slot][:n])
+	case verify.OpZero, verify.OpDiscard:
+		clear(q.disk[off : off+n])
+	}
 	q.done = append(q.done, slot)
 }
 
-func (q *diskQueue) Write(slot int, off int64, n int) {
-	copy(q.disk[off:], q.buffers[slot][:n])
-	q.done = append(q.done, slot)
-}
-
-func (q *diskQueue) Zero(slot int, off, n int64) {
-	clear(q.disk[off : off+n])
-	q.done = append(q.done, slot)
-}
-
-func (q *diskQueue) Discard(slot int, off, n int64) { q.Zero(slot, off, n) }
-func (q *diskQueue) Flush(slot int)                 { q.done = append(q.done, slot) }
-func (q *diskQueue) Submit() error                  { return nil }
-func (q *diskQueue) Err(int) error                  { return nil }
-func (q *diskQueue) Close() error                   { return nil }
+func (q *diskQueue) Submit() error { return nil }
+func (q *diskQueue) Err(int) error { return nil }
+func (q *diskQueue) Close() error  { return nil }
 
 func (q *diskQueue) Reap(_ int, done []int) (int, error) {
 	n := copy(done, q.done)

@@ -41,31 +41,37 @@ func (q *crashQueue) spend() error {
 	return nil
 }
 
-func (q *crashQueue) Write(slot int, off int64, n int) {
-	q.stage(slot, func() error {
-		if err := q.spend(); err != nil {
-			if *q.left == -1 { // the one that was running gets there in part
-				for at := 0; at < n; at += Sector {
-					if q.rng.IntN(2) == 0 {
-						copy(q.p[off+int64(at):], q.buffers[slot][at:min(n, at+Sector)])
-					}
-				}
+func (q *crashQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	switch op {
+	case OpWrite:
+		q.stage(slot, func() error { return q.write(off, q.buffers[slot][:n]) })
+	case OpFlush:
+		q.stage(slot, func() error {
+			if err := q.spend(); err != nil {
+				return err
 			}
-			return err
-		}
-		copy(q.p[off:], q.buffers[slot][:n])
-		return nil
-	})
+			copy(q.stable, q.p)
+			return nil
+		})
+	default:
+		q.memoryQueue.Stage(slot, op, off, n, flags)
+	}
 }
 
-func (q *crashQueue) Flush(slot int) {
-	q.stage(slot, func() error {
-		if err := q.spend(); err != nil {
-			return err
+// write stores p. What is running when the power goes gets there in part.
+func (q *crashQueue) write(off int64, p []byte) error {
+	err := q.spend()
+	if err == nil {
+		copy(q.p[off:], p)
+	}
+	if *q.left == -1 {
+		for at := 0; at < len(p); at += Sector {
+			if q.rng.IntN(2) == 0 {
+				copy(q.p[off+int64(at):], p[at:min(len(p), at+Sector)])
+			}
 		}
-		copy(q.stable, q.p)
-		return nil
-	})
+	}
+	return err
 }
 
 // lose is what the device holds when the power comes back.
@@ -329,9 +335,11 @@ type cancellingQueue struct {
 	cancel func()
 }
 
-func (q *cancellingQueue) Write(slot int, off int64, n int) {
-	if *q.left--; *q.left == 0 {
-		q.cancel()
+func (q *cancellingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	if op == OpWrite {
+		if *q.left--; *q.left == 0 {
+			q.cancel()
+		}
 	}
-	q.memoryQueue.Write(slot, off, n)
+	q.memoryQueue.Stage(slot, op, off, n, flags)
 }

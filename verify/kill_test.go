@@ -63,11 +63,13 @@ func endlessWriter(dir string) error {
 // A tellingQueue prints a line for each write that is staged.
 type tellingQueue struct{ *fileQueue }
 
-func (q *tellingQueue) Write(slot int, off int64, n int) {
-	if _, err := os.Stdout.WriteString("w\n"); err != nil {
-		os.Exit(1)
+func (q *tellingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	if op == OpWrite {
+		if _, err := os.Stdout.WriteString("w\n"); err != nil {
+			os.Exit(1)
+		}
 	}
-	q.fileQueue.Write(slot, off, n)
+	q.fileQueue.Stage(slot, op, off, n, flags)
 }
 
 // A writer that is killed at any point leaves what its journal says: all that

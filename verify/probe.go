@@ -95,7 +95,7 @@ func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 			return s, err
 		}
 		n := int(min(probeSize, j.l.part-at))
-		if err := e.single(func(i int) { q.Read(i, j.l.Offset+at, n) }); err != nil {
+		if err := e.single(OpRead, j.l.Offset+at, int64(n)); err != nil {
 			continue // it will be reported when it is its turn
 		}
 		s.sample(q.Buffer(0)[:n], j.l.Offset+at, uint32(min(j.l.part, maxBlockSize)))

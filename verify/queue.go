@@ -2,6 +2,15 @@ package verify
 
 import "context"
 
+// What a request of a Queue does. The numbers are those of the block layer.
+const (
+	OpRead uint8 = iota
+	OpWrite
+	OpZero
+	OpDiscard
+	OpFlush
+)
+
 // A Queue carries a batch of block requests. One goroutine owns it. Slots are
 // numbered from 0 to Depth()-1, and each has one request at a time.
 type Queue interface {
@@ -9,14 +18,11 @@ type Queue interface {
 	// Buffer is the slot's memory, as long as was asked for when the queue was
 	// made, and page aligned.
 	Buffer(slot int) []byte
-	// Read, Write, Zero, Discard and Flush stage a request on a slot that has
-	// none. It starts at Submit. Reads and writes use the first n bytes of the
-	// slot's memory; offsets and lengths are in bytes.
-	Read(slot int, off int64, n int)
-	Write(slot int, off int64, n int)
-	Zero(slot int, off, n int64)
-	Discard(slot int, off, n int64)
-	Flush(slot int)
+	// Stage puts a request on a slot that has none; it starts at Submit. op is
+	// one of OpRead to OpFlush, off and n are in bytes, flags change what the
+	// request promises and are 0 here. Reads and writes use the first n bytes of
+	// the slot's memory, a flush has no range. Err tells what was refused.
+	Stage(slot int, op uint8, off, n int64, flags uint32)
 	Submit() error
 	// Reap waits for at least least completions and stores the slots they were
 	// on in done.

@@ -41,35 +41,25 @@ func (q *fileQueue) stage(slot int, op func() error) {
 	q.waiting = append(q.waiting, slot)
 }
 
-func (q *fileQueue) Read(slot int, off int64, n int) {
-	q.stage(slot, func() error {
-		_, err := q.f.ReadAt(q.buffers[slot][:n], off)
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
+func (q *fileQueue) Stage(slot int, op uint8, off, n int64, _ uint32) {
+	q.stage(slot, func() (err error) {
+		switch op {
+		case OpRead:
+			if _, err = q.f.ReadAt(q.buffers[slot][:n], off); errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+		case OpWrite:
+			_, err = q.f.WriteAt(q.buffers[slot][:n], off)
+		case OpZero, OpDiscard:
+			_, err = q.f.WriteAt(make([]byte, n), off)
 		}
 		return err
 	})
 }
 
-func (q *fileQueue) Write(slot int, off int64, n int) {
-	q.stage(slot, func() error {
-		_, err := q.f.WriteAt(q.buffers[slot][:n], off)
-		return err
-	})
-}
-
-func (q *fileQueue) Zero(slot int, off, n int64) {
-	q.stage(slot, func() error {
-		_, err := q.f.WriteAt(make([]byte, n), off)
-		return err
-	})
-}
-
-func (q *fileQueue) Discard(slot int, off, n int64) { q.Zero(slot, off, n) }
-func (q *fileQueue) Flush(slot int)                 { q.stage(slot, func() error { return nil }) }
-func (q *fileQueue) Submit() error                  { return nil }
-func (q *fileQueue) Err(slot int) error             { return q.errs[slot] }
-func (q *fileQueue) Close() error                   { return nil }
+func (q *fileQueue) Submit() error      { return nil }
+func (q *fileQueue) Err(slot int) error { return q.errs[slot] }
+func (q *fileQueue) Close() error       { return nil }
 
 func (q *fileQueue) Reap(_ int, done []int) (int, error) {
 	n := copy(done, q.waiting)
@@ -107,19 +97,19 @@ func openMemory(p []byte) Opener {
 	}
 }
 
-func (q *memoryQueue) Read(slot int, off int64, n int) {
+func (q *memoryQueue) Stage(slot int, op uint8, off, n int64, _ uint32) {
 	q.stage(slot, func() error {
-		if off+int64(n) > int64(len(q.p)) {
-			return io.ErrUnexpectedEOF
+		switch op {
+		case OpRead:
+			if off+n > int64(len(q.p)) {
+				return io.ErrUnexpectedEOF
+			}
+			copy(q.buffers[slot][:n], q.p[off:])
+		case OpWrite:
+			copy(q.p[off:], q.buffers[slot][:n])
+		case OpZero, OpDiscard:
+			clear(q.p[off : off+n])
 		}
-		copy(q.buffers[slot][:n], q.p[off:])
-		return nil
-	})
-}
-
-func (q *memoryQueue) Write(slot int, off int64, n int) {
-	q.stage(slot, func() error {
-		copy(q.p[off:], q.buffers[slot][:n])
 		return nil
 	})
 }

@@ -211,9 +211,11 @@ type countingQueue struct {
 	call func()
 }
 
-func (q *countingQueue) Read(slot int, off int64, n int) {
-	q.call()
-	q.memoryQueue.Read(slot, off, n)
+func (q *countingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	if op == OpRead {
+		q.call()
+	}
+	q.memoryQueue.Stage(slot, op, off, n, flags)
 }
 
 // Whatever a device holds, a scan ends and does not panic, and tells the same

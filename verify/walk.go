@@ -37,7 +37,7 @@ func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 		}
 		start := s.pos &^ (pageSize - 1)
 		n := int(min(int64(size), s.end-start))
-		if err := e.single(func(i int) { e.q.Read(i, start, n) }); err != nil {
+		if err := e.single(OpRead, start, int64(n)); err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("read %d bytes at %d: %w", n, start, err)
 			}

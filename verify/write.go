@@ -201,7 +201,7 @@ func (w *writing) flush() error {
 	if err := w.log.flush(); err != nil {
 		return err
 	}
-	if err := w.e.single(w.e.q.Flush); err != nil {
+	if err := w.e.single(OpFlush, 0, 0); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	w.log.flushed()
@@ -226,7 +226,7 @@ func (w *writing) trim() error {
 		if r.file != w.j.l.File {
 			continue
 		}
-		if err := w.e.single(func(i int) { w.e.q.Discard(i, r.off, int64(r.n)) }); err != nil {
+		if err := w.e.single(OpDiscard, r.off, int64(r.n)); err != nil {
 			return fmt.Errorf("discard %d bytes at %d: %w", r.n, r.off, err)
 		}
 		w.j.result.Trimmed += int64(r.n)

@@ -79,6 +79,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("cancel", s.testCancel)
 	t.Run("concurrent", s.testConcurrent)
 	t.Run("queue", s.testQueue)
+	t.Run("strict", s.testStrict)
 	if s.Persistent {
 		t.Run("persist", s.testPersist)
 	}

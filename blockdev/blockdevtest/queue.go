@@ -30,11 +30,11 @@ func (s Subject) testQueueOf(t *testing.T, depth, size int) {
 	short := size - 512
 	s.drive(t, q, requests, func(slot, i int) {
 		copy(q.Buffer(slot), block(i))
-		q.Write(slot, int64(i*size), size)
+		q.Stage(slot, blockdev.OpWrite, int64(i*size), int64(size), 0)
 	}, func(int, int) {})
 	s.drive(t, q, requests, func(slot, i int) {
 		clear(q.Buffer(slot))
-		q.Read(slot, int64((requests-1-i)*size), short)
+		q.Stage(slot, blockdev.OpRead, int64((requests-1-i)*size), int64(short), 0)
 	}, func(slot, i int) {
 		want := block(requests - 1 - i)
 		clear(want[short:])
@@ -45,18 +45,18 @@ func (s Subject) testQueueOf(t *testing.T, depth, size int) {
 	s.drive(t, q, 3, func(slot, i int) {
 		switch i {
 		case 0:
-			q.Zero(slot, 3, 40_000)
+			q.Stage(slot, blockdev.OpZero, 3, 40_000, 0)
 		case 1:
-			q.Discard(slot, 98_304, 8192)
+			q.Stage(slot, blockdev.OpDiscard, 98_304, 8192, 0)
 		case 2:
-			q.Flush(slot)
+			q.Stage(slot, blockdev.OpFlush, 0, 0, 0)
 		}
 	}, func(int, int) {})
 	s.expect(t, d, 3, make([]byte, 40_000))
 
 	last := depth - 1
 	done := make([]int, depth)
-	q.Read(last, d.Length(), 512)
+	q.Stage(last, blockdev.OpRead, d.Length(), 512, 0)
 	must(t, q.Submit())
 	if n, err := q.Reap(depth, done); n != 1 || err != nil || done[0] != last {
 		t.Fatalf("reaped %d: %v", n, err)

@@ -72,7 +72,7 @@ func readAtRandom(b *testing.B, q blockdev.Queue, block, blocks int) {
 		for ; len(free) > 0 && started < b.N; started++ {
 			slot := free[len(free)-1]
 			free = free[:len(free)-1]
-			q.Read(slot, int64(r.IntN(blocks)*block), block)
+			q.Stage(slot, blockdev.OpRead, int64(r.IntN(blocks)*block), int64(block), 0)
 		}
 		if err := q.Submit(); err != nil {
 			b.Fatal(err)

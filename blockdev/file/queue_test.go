@@ -103,7 +103,7 @@ func TestQueueMixed(t *testing.T) {
 			off int64
 			n   int
 		}{{0, 4096}, {4096, 4096}, {8192 + 100, 200}, {16384, 4096}, {20480 + 511, 1000}, {32768, 512}, {65535, 1}, {40000, 0}} {
-			q.Write(slot, r.off, r.n)
+			q.Stage(slot, blockdev.OpWrite, r.off, int64(r.n), 0)
 			copy(want[r.off:r.off+int64(r.n)], q.Buffer(slot))
 		}
 		reapAll(t, q, 8)
@@ -126,13 +126,13 @@ func TestQueueMixed(t *testing.T) {
 func TestQueueAtEnd(t *testing.T) {
 	overQueues(t, 4096+1000, func(t *testing.T, d *blockdev.Device, q blockdev.Queue) {
 		fillSlot(q, 0, 7)
-		q.Write(0, 0, 4096)
+		q.Stage(0, blockdev.OpWrite, 0, 4096, 0)
 		reapAll(t, q, 1)
 		fillSlot(q, 1, 0x5a)
 		fillSlot(q, 2, 0x5a)
-		q.Read(1, 4096, 1024) // to the end of the device, behind that of the file
-		q.Read(2, 4095, 1025)
-		q.Read(3, 4096, 1025)
+		q.Stage(1, blockdev.OpRead, 4096, 1024, 0) // to the end of the device, behind that of the file
+		q.Stage(2, blockdev.OpRead, 4095, 1025, 0)
+		q.Stage(3, blockdev.OpRead, 4096, 1025, 0)
 		reapAll(t, q, 3)
 		if err := errors.Join(q.Err(1), q.Err(2)); err != nil {
 			t.Fatal(err)
@@ -153,8 +153,8 @@ func TestQueueReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	q.Write(0, 0, 4096)
-	q.Read(1, 0, 4096)
+	q.Stage(0, blockdev.OpWrite, 0, 4096, 0)
+	q.Stage(1, blockdev.OpRead, 0, 4096, 0)
 	reapAll(t, q, 2)
 	if !errors.Is(q.Err(0), syscall.EPERM) || q.Err(1) != nil {
 		t.Errorf("write: %v; read: %v", q.Err(0), q.Err(1))
@@ -171,7 +171,7 @@ func TestQueueCancelled(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		q.Read(0, 0, 4096)
+		q.Stage(0, blockdev.OpRead, 0, 4096, 0)
 		reapAll(t, q, 1)
 		if !errors.Is(q.Err(0), context.Canceled) {
 			t.Errorf("%s: %v", engine, q.Err(0))
@@ -195,10 +195,10 @@ func TestQueueBesideOthers(t *testing.T) {
 		}()
 		for i := range 200 {
 			fillSlot(q, 0, byte(i))
-			q.Write(0, 512, 512)
-			q.Write(1, 1024, 100)
+			q.Stage(0, blockdev.OpWrite, 512, 512, 0)
+			q.Stage(1, blockdev.OpWrite, 1024, 100, 0)
 			reapAll(t, q, 2)
-			q.Read(2, 512, 512)
+			q.Stage(2, blockdev.OpRead, 512, 512, 0)
 			reapAll(t, q, 1)
 			if err := errors.Join(q.Err(0), q.Err(1), q.Err(2)); err != nil {
 				t.Fatal(err)
@@ -224,8 +224,8 @@ func TestQueueWriteThrough(t *testing.T) {
 	defer q.Close()
 	d.SetWriteThrough(true)
 	fillSlot(q, 0, 9)
-	q.Write(0, 0, 4096)
-	q.Flush(1)
+	q.Stage(0, blockdev.OpWrite, 0, 4096, 0)
+	q.Stage(1, blockdev.OpFlush, 0, 0, 0)
 	reapAll(t, q, 2)
 	if err := errors.Join(q.Err(0), q.Err(1)); err != nil {
 		t.Fatal(err)
@@ -250,7 +250,7 @@ func TestQueueShrunk(t *testing.T) {
 		}
 		for slot := range 2 {
 			fillSlot(q, slot, 0x5a)
-			q.Read(slot, int64(slot)*4096, 4096)
+			q.Stage(slot, blockdev.OpRead, int64(slot)*4096, 4096, 0)
 		}
 		reapAll(t, q, 2)
 		for slot := range 2 {
@@ -277,9 +277,9 @@ func TestQueueMeter(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 100 {
-			q.Write(0, 0, 4096)
-			q.Read(1, 1<<40, 512)
-			q.Read(2, 4096, 4096)
+			q.Stage(0, blockdev.OpWrite, 0, 4096, 0)
+			q.Stage(1, blockdev.OpRead, 1<<40, 512, 0)
+			q.Stage(2, blockdev.OpRead, 4096, 4096, 0)
 			reapAll(t, q, 3)
 		}
 		if err := q.Close(); err != nil {
@@ -301,9 +301,9 @@ func TestQueueSubmitAndReap(t *testing.T) {
 		for round := range 100 {
 			fillSlot(q, 0, byte(round))
 			fillSlot(q, 1, byte(round+1))
-			q.Write(0, 4096, 4096)
-			q.Write(1, 8192+100, 300) // set aside when direct
-			q.Read(2, 128<<10, 512)   // behind the end
+			q.Stage(0, blockdev.OpWrite, 4096, 4096, 0)
+			q.Stage(1, blockdev.OpWrite, 8192+100, 300, 0) // set aside when direct
+			q.Stage(2, blockdev.OpRead, 128<<10, 512, 0)   // behind the end
 			for left := 3; left > 0; {
 				n, err := q.SubmitAndReap(1, done[:2])
 				if err != nil || n < 1 || n > 2 {
@@ -314,8 +314,8 @@ func TestQueueSubmitAndReap(t *testing.T) {
 			if err := errors.Join(q.Err(0), q.Err(1)); err != nil || q.Err(2) == nil {
 				t.Fatalf("round %d: %v, and behind the end %v", round, err, q.Err(2))
 			}
-			q.Read(3, 4096, 4096)
-			q.Read(4, 8192, 512)
+			q.Stage(3, blockdev.OpRead, 4096, 4096, 0)
+			q.Stage(4, blockdev.OpRead, 8192, 512, 0)
 			for left := 2; left > 0; {
 				n, err := q.SubmitAndReap(left, done)
 				if err != nil || n != left {
@@ -340,9 +340,9 @@ func TestQueueAllocations(t *testing.T) {
 		turn := func() {
 			for slot := range q.Depth() {
 				if slot%2 == 0 {
-					q.Read(slot, int64(slot)*4096, 4096)
+					q.Stage(slot, blockdev.OpRead, int64(slot)*4096, 4096, 0)
 				} else {
-					q.Write(slot, int64(slot)*4096, 4096)
+					q.Stage(slot, blockdev.OpWrite, int64(slot)*4096, 4096, 0)
 				}
 			}
 			for left := q.Depth(); left > 0; {

@@ -168,11 +168,11 @@ func (r *running) stage(slot int) {
 		r.next = 0
 	}
 	off := r.Off + int64(block)*int64(r.Block)
+	op := verify.OpRead
 	if r.Write {
-		r.queue.Write(slot, off, r.Block)
-	} else {
-		r.queue.Read(slot, off, r.Block)
+		op = verify.OpWrite
 	}
+	r.queue.Stage(slot, op, off, int64(r.Block), 0)
 	r.staged = append(r.staged, slot)
 }
 
@@ -214,7 +214,7 @@ func (r *running) over(n int, now time.Duration) bool {
 }
 
 func (r *running) flush() error {
-	r.queue.Flush(0)
+	r.queue.Stage(0, verify.OpFlush, 0, 0, 0)
 	if _, err := r.queue.SubmitAndReap(1, r.done); err != nil {
 		return err
 	}

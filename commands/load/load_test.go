@@ -109,9 +109,11 @@ type recorder struct {
 	reads []int64
 }
 
-func (q *recorder) Read(slot int, off int64, n int) {
-	q.reads = append(q.reads, off)
-	q.Queue.Read(slot, off, n)
+func (q *recorder) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	if op == verify.OpRead {
+		q.reads = append(q.reads, off)
+	}
+	q.Queue.Stage(slot, op, off, n, flags)
 }
 
 func recorded(t *testing.T, j Job) []int64 {

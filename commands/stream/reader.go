@@ -135,7 +135,7 @@ func (r *Reader) read(s step) (slot int, err error) {
 	slot = r.free[len(r.free)-1]
 	r.free = r.free[:len(r.free)-1]
 	r.over[slot] = false
-	r.queue.Read(slot, s.off, int(s.n))
+	r.queue.Stage(slot, blockdev.OpRead, s.off, s.n, 0)
 	return slot, r.queue.Submit()
 }
 

@@ -55,12 +55,12 @@ type plainQueue struct {
 
 // queued is the request of a slot.
 type queued struct {
-	do  func(q *plainQueue, s *queued) error
-	op  uint8        // of a ring, instead of do
-	vec blockdev.Vec // of data, in one piece
-	off int64
-	n   int64
-	err error
+	op    blockdev.Op
+	flags blockdev.Flags
+	vec   blockdev.Vec // of data, in one piece
+	off   int64
+	n     int64
+	err   error
 }
 
 var _ blockdev.Queue = (*plainQueue)(nil)
@@ -86,45 +86,33 @@ func (q *plainQueue) Depth() int { return len(q.slots) }
 // Buffer is the slot's memory.
 func (q *plainQueue) Buffer(slot int) []byte { return q.mem.Slot(slot) }
 
-func (q *plainQueue) stage(slot int, off, n int64, do func(*plainQueue, *queued) error) {
+// Stage prepares a request.
+func (q *plainQueue) Stage(slot int, op blockdev.Op, off, n int64, flags uint32) {
 	s := &q.slots[slot]
-	s.do, s.off, s.n, s.err = do, off, n, nil
+	s.op, s.off, s.n, s.flags, s.err = op, off, n, blockdev.Flags(flags), nil
 	q.plain = append(q.plain, slot)
 }
 
-// Read stages a read.
-func (q *plainQueue) Read(slot int, off int64, n int) {
-	q.slots[slot].vec[0] = q.mem.Slot(slot)[:n]
-	q.stage(slot, off, int64(n), func(q *plainQueue, s *queued) error {
+// make makes a request by a plain call.
+func (q *plainQueue) make(slot int, s *queued) error {
+	switch s.op {
+	case blockdev.OpRead:
+		s.vec[0] = q.mem.Slot(slot)[:s.n]
 		return engine.Read(q.ctx, q.file.port, q.d.fd, s.vec, s.off, q.d.align)
-	})
-}
-
-// Write stages a write.
-func (q *plainQueue) Write(slot int, off int64, n int) {
-	q.slots[slot].vec[0] = q.mem.Slot(slot)[:n]
-	q.stage(slot, off, int64(n), func(q *plainQueue, s *queued) error {
-		if err := engine.Write(q.ctx, q.file.port, q.d.fd, s.vec, s.off, q.d.align); err != nil {
-			return err
+	case blockdev.OpWrite:
+		s.vec[0] = q.mem.Slot(slot)[:s.n]
+		err := engine.Write(q.ctx, q.file.port, q.d.fd, s.vec, s.off, q.d.align)
+		if err == nil {
+			q.node.Wrote(s.off + s.n)
 		}
-		q.node.Wrote(s.off + s.n)
-		return nil
-	})
-}
-
-// Zero stages a zero request.
-func (q *plainQueue) Zero(slot int, off, n int64) {
-	q.stage(slot, off, n, func(q *plainQueue, s *queued) error { return q.node.Zero(q.ctx, s.off, s.n, 0) })
-}
-
-// Discard stages a discard.
-func (q *plainQueue) Discard(slot int, off, n int64) {
-	q.stage(slot, off, n, func(q *plainQueue, s *queued) error { return q.node.Discard(q.ctx, s.off, s.n, 0) })
-}
-
-// Flush stages a flush.
-func (q *plainQueue) Flush(slot int) {
-	q.stage(slot, 0, 0, func(q *plainQueue, _ *queued) error { return q.node.Flush(q.ctx) })
+		return err
+	case blockdev.OpZero:
+		return q.node.Zero(q.ctx, s.off, s.n, s.flags)
+	case blockdev.OpDiscard:
+		return q.node.Discard(q.ctx, s.off, s.n, s.flags)
+	default:
+		return q.node.Flush(q.ctx)
+	}
 }
 
 // Submit makes what was staged. Once the context has ended, nothing more is started.
@@ -134,7 +122,7 @@ func (q *plainQueue) Submit() error {
 		if q.ctx.Err() != nil {
 			s.err = context.Cause(q.ctx)
 		} else {
-			s.err = s.do(q, s)
+			s.err = q.make(slot, s)
 		}
 		q.ready = append(q.ready, slot)
 	}

@@ -78,15 +78,14 @@ func (q *ringQueue) register() {
 	q.fixedFile = q.ring.RegisterFile(q.d.fd) == nil
 }
 
-// Read stages a read.
-func (q *ringQueue) Read(slot int, off int64, n int) { q.stageRing(slot, uring.OpRead, off, n) }
-
-// Write stages a write.
-func (q *ringQueue) Write(slot int, off int64, n int) { q.stageRing(slot, uring.OpWrite, off, n) }
-
-func (q *ringQueue) stageRing(slot int, op uint8, off int64, n int) {
+// Stage prepares a request: for the ring what moves data, for a plain call the rest.
+func (q *ringQueue) Stage(slot int, op blockdev.Op, off, n int64, flags uint32) {
+	if op > blockdev.OpWrite {
+		q.plainQueue.Stage(slot, op, off, n, flags)
+		return
+	}
 	s := &q.slots[slot]
-	s.op, s.off, s.n, s.err = op, off, int64(n), nil
+	s.op, s.off, s.n, s.err = op, off, n, nil
 	q.staged = append(q.staged, slot)
 	q.bytes += s.n
 }
@@ -125,7 +124,7 @@ func (q *ringQueue) fill() {
 
 func (q *ringQueue) entry(e *uring.SQE, slot int) {
 	s := &q.slots[slot]
-	e.Op, e.FD, e.Off, e.Len, e.UserData = s.op, int32(q.d.fd), uint64(s.off), uint32(s.n), uint64(slot)
+	e.Op, e.FD, e.Off, e.Len, e.UserData = ringOp[s.op], int32(q.d.fd), uint64(s.off), uint32(s.n), uint64(slot)
 	e.Addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(q.mem.Slot(slot)))))
 	if q.fixedFile {
 		e.FD, e.Flags = 0, uring.FixedFile
@@ -135,7 +134,10 @@ func (q *ringQueue) entry(e *uring.SQE, slot int) {
 	}
 }
 
-var fixedOp = [...]uint8{uring.OpRead: uring.OpReadFixed, uring.OpWrite: uring.OpWriteFixed}
+var (
+	ringOp  = [...]uint8{blockdev.OpRead: uring.OpRead, blockdev.OpWrite: uring.OpWrite}
+	fixedOp = [...]uint8{blockdev.OpRead: uring.OpReadFixed, blockdev.OpWrite: uring.OpWriteFixed}
+)
 
 // Reap collects completions, first those that are there without a system call.
 func (q *ringQueue) Reap(least int, done []int) (int, error) {
@@ -200,14 +202,14 @@ func (q *ringQueue) finish(s *queued, buf []byte, res int32) error {
 		moved -= moved % q.d.align
 		rest := blockdev.Vec{buf[moved:s.n]}
 		transfer := engine.Read
-		if s.op == uring.OpWrite {
+		if s.op == blockdev.OpWrite {
 			transfer = engine.Write
 		}
 		if err := transfer(q.ctx, engine.Sync{}, q.d.fd, rest, s.off+moved, q.d.align); err != nil {
 			return err
 		}
 	}
-	if s.op == uring.OpWrite {
+	if s.op == blockdev.OpWrite {
 		q.node.Wrote(s.off + s.n)
 	}
 	return nil

@@ -1,0 +1,93 @@
+package blockdev
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"syscall"
+)
+
+// Op is what a request asks for. It is an alias, so that the interfaces of queues are made of built-in types.
+type Op = uint8
+
+// The operations of a Device. Those up to OpFlush can be staged in a Queue.
+const (
+	OpRead Op = iota
+	OpWrite
+	OpZero
+	OpDiscard
+	OpFlush
+	opTruncate
+	opStatus
+	opReadState  // of a virtual machine
+	opWriteState // of a virtual machine
+)
+
+// opRules says what the gate looks at, for each operation.
+var opRules = [...]struct {
+	name    string
+	changes bool // needs permission to write
+	inside  bool // must lie within the device
+	whole   bool // a strict device takes only whole blocks
+}{
+	OpRead:       {name: "read", inside: true},
+	OpWrite:      {name: "write", changes: true, inside: true, whole: true},
+	OpZero:       {name: "zero", changes: true, inside: true, whole: true},
+	OpDiscard:    {name: "discard", changes: true, inside: true},
+	OpFlush:      {name: "flush"},
+	opTruncate:   {name: "truncate", changes: true},
+	opStatus:     {name: "status"},
+	opReadState:  {name: "read"},
+	opWriteState: {name: "write", changes: true},
+}
+
+// deviceState is what decides whether a request may begin. It is replaced as a whole, so that a request sees one state.
+type deviceState struct {
+	readOnly bool
+	strict   bool // see OpenConfig.Strict
+	closed   bool
+}
+
+// change replaces the state by what edit makes of it. It reports whether the device was open, and leaves a closed one alone.
+func (d *Device) change(edit func(*deviceState)) bool {
+	for {
+		old := d.state.Load()
+		if old.closed {
+			return false
+		}
+		next := *old
+		edit(&next)
+		if d.state.CompareAndSwap(old, &next) {
+			return true
+		}
+	}
+}
+
+// enter is the gate: every method of a Device and every slot of its queues passes it with what is asked for. It refuses
+// everything on a closed device, changes on a read-only one, ranges that are not wholly inside (with EIO, as QEMU does),
+// and parts of blocks on a strict one.
+func (d *Device) enter(op Op, off, n int64) error {
+	state, rules := d.state.Load(), &opRules[op]
+	var err error
+	switch {
+	case state.closed:
+		err = os.ErrClosed
+	case rules.changes && state.readOnly:
+		err = fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)
+	case rules.inside && (n < 0 || off < 0 || off > math.MaxInt64-n || off+n > d.Length()):
+		err = &RangeError{d.Length()}
+	case rules.whole && state.strict && n > 0:
+		if block := d.Block(); off%block != 0 || n%block != 0 {
+			err = &AlignError{Block: block, Off: off, Len: n}
+		}
+	}
+	return d.wrap(op, off, n, err)
+}
+
+// wrap says which request failed.
+func (d *Device) wrap(op Op, off, n int64, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: opRules[op].name, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: err}
+}
