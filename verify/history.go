@@ -1,5 +1,7 @@
 package verify
 
+import "context"
+
 // A History is what is known about how far a writing job got.
 type History struct {
 	// Issued is the number of the first write that was never made.
@@ -40,12 +42,12 @@ func (h *History) of(r *request) standing {
 }
 
 // locate finds the blocks that writes which are not sure may have changed.
-func (h *History) locate(l *layout) error {
+func (h *History) locate(ctx context.Context, l *layout) error {
 	if h == nil || h.places != nil || !l.rewrites() {
 		return nil
 	}
 	h.places = map[int64]uint64{}
-	o, err := newOrder(l)
+	o, err := newOrder(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -58,7 +60,7 @@ func (h *History) locate(l *layout) error {
 			h.places[(r.off+at)/int64(l.MinBlock)] = r.number
 		}
 	}
-	return nil
+	return o.err
 }
 
 // covers reports whether a later write that is not sure may have changed what

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -79,7 +80,7 @@ func imageOf(t rapid.TB, o Options, now clock) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	jobs, err := newOrder(l)
+	jobs, err := newOrder(context.Background(), l)
 	if err != nil {
 		t.Fatal(err)
 	}

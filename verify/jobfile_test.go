@@ -243,7 +243,7 @@ func FuzzParseJobFile(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			order, err := newOrder(l)
+			order, err := newOrder(t.Context(), l)
 			if err != nil {
 				continue
 			}

@@ -155,7 +155,7 @@ func lostWrite(t *rapid.T, journal *Journal, p []byte) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := newOrder(l)
+	o, err := newOrder(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,7 @@
 package verify
 
+import "context"
+
 // A request is one write of a job.
 type request struct {
 	off    int64
@@ -22,6 +24,11 @@ type request struct {
 type order struct {
 	l     *layout
 	seeds jobSeeds
+	// ctx ends the order early, and err says so: a job may have more requests
+	// than anybody waits for.
+	ctx   context.Context
+	steps uint
+	err   error
 
 	sizes                      [2]generator // of writes and of reads
 	blocks, verify, mix, trims generator
@@ -45,8 +52,8 @@ type place struct {
 	pos [2]int64
 }
 
-func newOrder(l *layout) (*order, error) {
-	p := &order{l: l, seeds: makeSeeds(&l.Options)}
+func newOrder(ctx context.Context, l *layout) (*order, error) {
+	p := &order{ctx: ctx, l: l, seeds: makeSeeds(&l.Options)}
 	for _, g := range []*generator{&p.sizes[writes], &p.sizes[reads], &p.blocks, &p.verify, &p.mix} {
 		if l.Generator == "tausworthe64" && (g != &p.mix || l.Fio == Fio22) {
 			*g = &taus258{short: l.Fio == Fio22}
@@ -107,11 +114,22 @@ func (p *order) startFile(f *place) (err error) {
 	return err
 }
 
-// next makes the next request; false if there is none. A loop ends when the
-// files are done. The job ends also with so many bytes, or requests, as its
-// loops may have in all: norandommap never ends a loop.
+// lookEvery is how many requests are made between two looks at the context.
+const lookEvery = 1 << 12
+
+// cancelled notes from time to time whether the context has ended.
+func (p *order) cancelled() bool {
+	if p.steps++; p.steps%lookEvery == 0 && p.err == nil {
+		p.err = p.ctx.Err()
+	}
+	return p.err != nil
+}
+
+// next makes the next request; false if there is none, or with err set. A loop
+// ends when the files are done. The job ends also with so many bytes, or
+// requests, as its loops may have in all: norandommap never ends a loop.
 func (p *order) next(r *request) bool {
-	if p.exceeds() {
+	if p.cancelled() || p.exceeds() {
 		return false
 	}
 	if !p.place(r) {

@@ -49,7 +49,7 @@ func TestOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := newOrder(l)
+			p, err := newOrder(t.Context(), l)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestOrderOfSecondPass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newOrder(l)
+	p, err := newOrder(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,11 +27,11 @@ const (
 
 // release is the family of releases that wrote the sample. Those with short
 // headers differ in the seeds of their jobs.
-func (s *shape) release(l *layout) Release {
+func (s *shape) release(ctx context.Context, l *layout) Release {
 	if s.long || len(s.headers) == 0 {
 		return Fio342
 	}
-	if s.predicted(l, Fio22) > s.predicted(l, Fio333) {
+	if s.predicted(ctx, l, Fio22) > s.predicted(ctx, l, Fio333) {
 		return Fio22
 	}
 	return Fio333
@@ -39,10 +39,10 @@ func (s *shape) release(l *layout) Release {
 
 // predicted counts the headers whose seed is the one that the job would have
 // given to their write number.
-func (s *shape) predicted(l *layout, r Release) (n int) {
+func (s *shape) predicted(ctx context.Context, l *layout, r Release) (n int) {
 	other := *l
 	other.setRelease(r)
-	o, err := newOrder(&other)
+	o, err := newOrder(ctx, &other)
 	if err != nil {
 		return 0
 	}
@@ -69,7 +69,7 @@ func (j *Job) recognise(ctx context.Context, open Opener) error {
 	}
 	s, err := j.probe(ctx, open)
 	if err == nil {
-		j.l.setRelease(s.release(j.l))
+		j.l.setRelease(s.release(ctx, j.l))
 	}
 	return err
 }
@@ -160,7 +160,7 @@ func Probe(ctx context.Context, o Options, open Opener) (Options, error) {
 	if len(s.headers) == 0 {
 		return o, fmt.Errorf("no verification header found in %d bytes at %d", o.Size, o.Offset)
 	}
-	o.HeaderOffset, o.Fio = s.headerOffset, s.release(j.l)
+	o.HeaderOffset, o.Fio = s.headerOffset, s.release(ctx, j.l)
 	if !s.uneven {
 		o.Interval = s.length
 	}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -22,14 +23,23 @@ type replay struct {
 	ends     time.Time
 }
 
-func (j *Job) newReplay() (*replay, error) {
-	o, err := newOrder(j.l)
+func (j *Job) newReplay(ctx context.Context) (*replay, error) {
+	o, err := newOrder(ctx, j.l)
 	if err != nil {
 		return nil, err
 	}
 	p := &replay{j: j, order: o, until: ^uint64(0)}
 	p.advance()
 	return p, nil
+}
+
+// replayFrom is a replay behind the first n requests.
+func (j *Job) replayFrom(ctx context.Context, n int64) (*replay, error) {
+	p, err := j.newReplay(ctx)
+	if err == nil {
+		err = p.skip(n)
+	}
+	return p, err
 }
 
 func (p *replay) advance() {
@@ -46,11 +56,12 @@ func (p *replay) number() uint64 {
 }
 
 // skip uses up requests without doing anything.
-func (p *replay) skip(n int64) {
+func (p *replay) skip(n int64) error {
 	for ; n > 0 && p.more; n-- {
 		p.advance()
 		p.count++
 	}
+	return p.order.err
 }
 
 // due reports whether the next request is for now.
@@ -94,22 +105,22 @@ func (p *replay) fill(s *slot, want func(*request) (slotKind, bool)) bool {
 }
 
 // passLength is how many writes one loop of the job makes.
-func (j *Job) passLength() (uint64, error) {
+func (j *Job) passLength(ctx context.Context) (uint64, error) {
 	l := *j.l
 	l.Loops, l.TimeBased, l.NumberIOs = 1, false, 0
-	return l.countWrites()
+	return l.countWrites(ctx)
 }
 
 // countWrites is how many writes a job with an end makes.
-func (l *layout) countWrites() (uint64, error) {
-	o, err := newOrder(l)
+func (l *layout) countWrites(ctx context.Context) (uint64, error) {
+	o, err := newOrder(ctx, l)
 	if err != nil {
 		return 0, err
 	}
 	var r request
 	for o.next(&r) {
 	}
-	return o.number, nil
+	return o.number, o.err
 }
 
 // writeError is the error of a slot that could not be written.

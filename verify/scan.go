@@ -15,7 +15,7 @@ func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 	}
 	j.l.HeaderOffset, j.l.interval = shape.headerOffset, shape.length
 	if j.l.Fio == FioAny {
-		j.l.setRelease(shape.release(j.l))
+		j.l.setRelease(shape.release(ctx, j.l))
 	}
 	s := &scanning{
 		j: j, open: open, pos: j.l.Offset + j.From, end: j.l.Offset + j.l.part,

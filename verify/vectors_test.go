@@ -87,7 +87,7 @@ func TestVectorsPredicted(t *testing.T) {
 			t.Errorf("%s: %v", v.file, err)
 			continue
 		}
-		jobs, err := newOrder(l)
+		jobs, err := newOrder(t.Context(), l)
 		if err != nil {
 			t.Errorf("%s: %v", v.file, err)
 			continue

@@ -17,11 +17,13 @@ func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
 		return j.outcome(err)
 	}
 	j.state = Progress{Phase: "verify", Total: j.total()}
-	p, err := j.newVerification()
+	p, err := j.newVerification(ctx)
+	if err == nil {
+		err = p.skip(j.From)
+	}
 	if err != nil {
 		return j.outcome(err)
 	}
-	p.skip(j.From)
 	err = j.read(ctx, open, j.slotSize(), p.next, releaseAtOnce, j.unreadable)
 	if err == nil && j.stops() {
 		err = errStop
@@ -44,8 +46,8 @@ type verification struct {
 	checked int64 // bytes
 }
 
-func (j *Job) newVerification() (*verification, error) {
-	p, err := j.newReplay()
+func (j *Job) newVerification(ctx context.Context) (*verification, error) {
+	p, err := j.newReplay(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,35 +55,35 @@ func (j *Job) newVerification() (*verification, error) {
 	if j.l.TimeBased && j.History == nil {
 		return nil, errors.New("what a time_based job wrote is only known with its journal or state file")
 	}
-	if err := j.History.locate(j.l); err != nil {
+	if err := j.History.locate(ctx, j.l); err != nil {
 		return nil, err
 	}
 	if j.History != nil {
 		v.until = j.History.Issued // a job without an end has no more requests to look at
 	}
 	if j.l.TrimPercent > 0 {
-		if v.trims, err = j.trimsOf(); err != nil {
+		if v.trims, err = j.trimsOf(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return v, v.skipReplaced()
+	return v, v.skipReplaced(ctx)
 }
 
 // skipReplaced finds out where the last write to each block is: in the last
 // pass, if all are alike. Otherwise each write is looked at, and one that a
 // later one replaced shows by its number.
-func (v *verification) skipReplaced() error {
+func (v *verification) skipReplaced(ctx context.Context) error {
 	l := v.j.l
 	if !l.passes() || l.overlaps() {
 		return nil
 	}
-	pass, err := v.j.passLength()
+	pass, err := v.j.passLength(ctx)
 	if err != nil {
 		return err
 	}
 	v.pass, v.issued = pass, pass*uint64(l.Loops)
 	if l.NumberIOs > 0 && !l.TimeBased {
-		if v.issued, err = l.countWrites(); err != nil {
+		if v.issued, err = l.countWrites(ctx); err != nil {
 			return err
 		}
 	}
@@ -116,8 +118,8 @@ func (v *verification) replaced(r *request) bool {
 }
 
 // trimsOf replays how many marked requests were trimmed.
-func (j *Job) trimsOf() (trims int64, err error) {
-	o, err := newOrder(j.l)
+func (j *Job) trimsOf(ctx context.Context) (trims int64, err error) {
+	o, err := newOrder(ctx, j.l)
 	if err != nil {
 		return 0, err
 	}
@@ -130,7 +132,7 @@ func (j *Job) trimsOf() (trims int64, err error) {
 			trims = o.trim.due(r.number+1, trims)
 		}
 	}
-	return trims, nil
+	return trims, o.err
 }
 
 // next fills a slot with requests to verify.

@@ -29,7 +29,7 @@ func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
 	}
 	j.state = Progress{Phase: "write", Total: j.total()}
 	err := j.with(ctx, open, j.slotSize(), func(e *engine) error {
-		w, err := j.newWriting(e)
+		w, err := j.newWriting(ctx, e)
 		if err != nil {
 			return err
 		}
@@ -51,24 +51,22 @@ func (j *Job) total() int64 {
 	return j.l.part / int64(j.l.MinBlock) * int64(j.l.MinBlock) * int64(j.l.Loops)
 }
 
-func (j *Job) newWriting(e *engine) (w *writing, err error) {
+func (j *Job) newWriting(ctx context.Context, e *engine) (w *writing, err error) {
 	w = &writing{j: j, e: e}
-	if w.requests, err = j.newReplay(); err != nil {
+	if w.requests, err = j.replayFrom(ctx, j.From); err != nil {
 		return nil, err
 	}
-	w.requests.skip(j.From)
 	w.written = w.requests.number()
 	if j.l.Runtime > 0 {
 		w.requests.ends = j.tick.now().Add(j.l.Runtime)
 	}
 	if j.l.Backlog > 0 {
-		if w.verified, err = j.newReplay(); err != nil {
+		if w.verified, err = j.replayFrom(ctx, j.From); err != nil {
 			return nil, err
 		}
-		w.verified.skip(j.From)
 	}
 	if j.l.TrimPercent > 0 {
-		if w.trims, err = j.newReplay(); err != nil {
+		if w.trims, err = j.newReplay(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -76,24 +74,26 @@ func (j *Job) newWriting(e *engine) (w *writing, err error) {
 		w.requests.conflict = e.conflicts
 	}
 	if w.log, err = newJournal(j.hooks.Journal, &j.l.Options, j.hooks.Before); err == nil && j.hooks.Before != nil {
-		err = w.follows(j.hooks.Before)
+		err = w.follows(ctx, j.hooks.Before)
 	}
 	return w, err
 }
 
 // follows makes sure that a journal tells of all writes that a job which goes on
 // leaves out. One that was not flushed may be gone, so it has to be made again.
-func (w *writing) follows(before *Journal) error {
+func (w *writing) follows(ctx context.Context, before *Journal) error {
 	missing := before.missing()
 	if missing >= w.written {
 		return nil
 	}
-	p, err := w.j.newReplay()
+	p, err := w.j.newReplay(ctx)
 	if err != nil {
 		return err
 	}
 	for p.more && p.number() < missing {
-		p.skip(1)
+		if err := p.skip(1); err != nil {
+			return err
+		}
 	}
 	return fmt.Errorf("the journal does not say that write %d was flushed; the job can go on at %d", missing, p.count)
 }
@@ -218,7 +218,9 @@ func (w *writing) trim() error {
 	until := due.due(w.written, w.trimmed)
 	for w.trimmed < until && w.trims.more {
 		r := w.trims.ahead
-		w.trims.skip(1)
+		if err := w.trims.skip(1); err != nil {
+			return err
+		}
 		if r.read || r.mark == 0 {
 			continue
 		}
