@@ -23,6 +23,7 @@ type blockJob struct {
 	image   *session.Image
 	options verify.Options
 	from    int64           // where a run goes on that was stopped
+	merge   int64           // neighbouring requests are one of up to so many bytes; 0: they are not merged
 	history *verify.History // nil: the job was completed
 	// scan: each block is judged by its own header, not by the job.
 	scan bool
@@ -52,7 +53,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (*verify.Job, 
 		return run.job, b.stopped(ctx, run, result, err)
 	}
 	s.Emit(event.BlocksWritten{
-		Blocks: b.blocks(run), Fio: run.job.Options().Fio, Bytes: result.Written, Writes: result.Writes, Trimmed: result.Trimmed,
+		Blocks: b.blocks(run), Fio: run.job.Options().Fio, Bytes: result.Written, Writes: result.Writes, Requests: result.Requests, Trimmed: result.Trimmed,
 		Seed: run.job.Options().RandSeed, Elapsed: s.Now().Sub(began),
 	})
 	return run.job, nil
@@ -91,7 +92,7 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 
 func (b *blockJob) blocks(run *blockRun) event.Blocks {
 	o := run.job.Options()
-	return event.Blocks{Range: event.Range{Off: o.Offset, Len: b.length()}, Job: b.section, Type: o.Verify}
+	return event.Blocks{Range: event.Range{Off: o.Offset, Len: b.length()}, Job: b.section, Type: o.Verify, Merge: b.merge}
 }
 
 // length is how many bytes of the image the job is about: each of its files has an equal part.
@@ -122,6 +123,12 @@ func refused(err error) bool {
 // prepare makes the job. What is wrong with its options is a wrong use of the command.
 func (b *blockJob) prepare(s *session.Session, phase string) (*blockRun, error) {
 	o, n := b.options, b.length()
+	switch {
+	case b.merge > 0:
+		o.MaxRequest = int(b.merge)
+	case b.scan && o.MaxBlock == 0: // nobody asked for requests of a size
+		o.MaxRequest = verify.ScanRequest
+	}
 	if o.Offset < 0 || n < 0 || o.Offset > b.image.Dev.Length()-n {
 		return nil, event.Fail(event.Failed{Op: b.op, Err: &blockdev.Error{
 			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: n, Err: &blockdev.RangeError{Size: b.image.Dev.Length()},
@@ -294,7 +301,19 @@ func (b *blockJob) flags(f *session.Flags) {
 		}
 		return b.set(name, value)
 	})
+	mergeFlag(f, &b.merge)
 	f.Size(&b.from, new(bool), 0, "resume", "N", "go on where a run was stopped, as it said")
+}
+
+// mergeFlag declares the flag that allows a job to send other requests than those that it names.
+func mergeFlag(f *session.Flags, merge *int64) {
+	f.Flag(0, "merge", "SIZE", "send neighbouring requests as one of up to SIZE bytes", func(word string) (err error) {
+		*merge, err = f.Number("merge", word)
+		if err == nil && (*merge < 0 || *merge > verify.MaxMerge) {
+			err = event.Fail(event.BadValue{Message: "--merge takes up to " + args.Size(verify.MaxMerge)})
+		}
+		return err
+	})
 }
 
 // elsewhere are options that operands and flags stand for, or that are about several jobs.

@@ -27,7 +27,8 @@ var verifyJob = session.Command{
  for all. Options that have nothing to do with verification are named and left
  out where they change nothing, and refused where they would. A job without
  filename works on the current image; others need images of these names or paths
- to be open. Jobs run one after the other.
+ to be open. Jobs run one after the other. Requests are those that a job names;
+ with --merge neighbours are sent as one.
 `,
 	New: func(f *session.Flags) session.Run {
 		j := &jobFile{options: verify.DefaultOptions()}
@@ -41,6 +42,7 @@ var verifyJob = session.Command{
 			}
 			return nil
 		})
+		mergeFlag(f, &j.merge)
 		f.Size(&j.from, new(bool), 0, "resume", "N", "go on where the only job was stopped in that phase")
 		j.tell.flags(f)
 		f.Word("file", word(&j.name))
@@ -54,7 +56,7 @@ var verifyJob = session.Command{
 type jobFile struct {
 	name, section string
 	read, written bool // only that
-	from          int64
+	from, merge   int64
 	options       verify.Options // that jobs begin with
 	tell          findings
 
@@ -134,7 +136,7 @@ func (j *jobFile) one(ctx context.Context, s *session.Session, im *session.Image
 	if o.Size == 0 {
 		o.Size = max(0, im.Dev.Length()-o.Offset) * int64(files)
 	}
-	b := &blockJob{op: "verify_job", section: o.Name, image: im, options: o, from: j.from, tell: j.tell}
+	b := &blockJob{op: "verify_job", section: o.Name, image: im, options: o, from: j.from, merge: j.merge, tell: j.tell}
 	if o.Dump && b.tell.dump == "" {
 		if b.tell.dump = o.AuxPath; b.tell.dump == "" {
 			b.tell.dump = "."

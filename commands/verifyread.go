@@ -22,6 +22,9 @@ var verifyRead = session.Command{
                                  each block must be the one that this very job
                                  wrote there, down to its seed and number
 
+ It reads 256 KiB at once, or what -b or --merge say, or where the job is known
+ the requests of the job, and more where it has to look for blocks.
+
  It never writes. It fails if any block is damaged, and says what happened:
 
  zeroed, filled  zeroes, or another byte again and again

@@ -28,6 +28,9 @@ var verifyWrite = session.Command{
  its offset, a seed and a number in its header, so that blocks that are intact
  in themselves are found as well if they are old or lie in the wrong place.
 
+ Requests are those of the job: one a block, -d of them under way. With --merge
+ neighbours are sent as one, which is faster and no test of small requests.
+
  Types are null, meta, pattern, pattern_hdr, crc7, crc16, crc32, crc32c, crc64,
  md5, sha1, sha256, sha512, sha3-224, sha3-256, sha3-384, sha3-512 and xxhash;
  crc32c is the usual one. The seed is 137 if none is given, as in fio. After a

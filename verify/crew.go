@@ -55,7 +55,7 @@ func (c *crew) quit(err error) {
 // one engine at a time, failed by any.
 func (j *Job) read(ctx context.Context, open Opener, size int, src source, settle func(*engine, int), failed func(*slot, error)) error {
 	c := newCrew(settle)
-	share := max(1, min(j.workers(), j.l.IODepth, maxMemory/size))
+	share := max(1, min(j.workers(), j.l.IODepth, maxMemory/slotBytes(size, j.room(size))))
 	shared, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work := func(e *engine, progress func()) error {
@@ -69,9 +69,9 @@ func (j *Job) read(ctx context.Context, open Opener, size int, src source, settl
 		return err
 	}
 	var others sync.WaitGroup
-	help := func() {
+	help := func(turn int) {
 		joined := false
-		err := j.sharing(shared, open, size, share, func(e *engine) error {
+		err := j.equipped(shared, open, size, j.portion(size, share, turn), func(e *engine) error {
 			joined = true
 			return work(e, func() {})
 		})
@@ -79,9 +79,9 @@ func (j *Job) read(ctx context.Context, open Opener, size int, src source, settl
 			c.quit(err) // an engine that cannot be had is done without
 		}
 	}
-	err := j.sharing(shared, open, size, share, func(e *engine) error {
-		for range share - 1 {
-			others.Go(help)
+	err := j.equipped(shared, open, size, j.portion(size, share, 0), func(e *engine) error {
+		for turn := 1; turn < share; turn++ {
+			others.Go(func() { help(turn) })
 		}
 		return work(e, j.progress)
 	})
@@ -93,6 +93,17 @@ func (j *Job) read(ctx context.Context, open Opener, size int, src source, settl
 		err = ctx.Err()
 	}
 	return err
+}
+
+// portion is what the engine with number turn, from 0, of share has. Where it never
+// has a batch to hand over, it checks what it read itself.
+func (j *Job) portion(size, share, turn int) means {
+	depth := max(j.l.IODepth, 1)
+	m := means{depth*(turn+1)/share - depth*turn/share, max(j.workers()/share, 1), maxMemory / share}
+	if m.depth*size < batchBytes {
+		m.workers = 1
+	}
+	return m
 }
 
 // read reads what src says and has it checked, until there is no more or ctx

@@ -50,9 +50,10 @@
 // is bounded whatever the size of the device, but for the map of random jobs:
 // a bit for each block.
 //
-// Adjacent blocks travel in one request of up to [Options.MaxRequest] bytes,
-// which changes nothing about the bytes; set it to 0 for requests of single
-// blocks. Requests in flight never overlap.
+// Requests are those of the job, as many in flight as it says, as far as
+// 256 MiB hold them. With [Options.MaxRequest], adjacent ones travel as one of up
+// to so many bytes, which changes nothing about the bytes and makes less work.
+// Requests in flight never overlap.
 //
 // # Files of a package
 //

@@ -3,17 +3,25 @@ package verify
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
 )
 
-// batchBytes is how much data changes goroutines at once: enough that the
-// hand-over costs nothing, and little enough to stay in the cache.
-const batchBytes = 256 << 10
+// batchBytes is how much data changes goroutines at once, and batchSlots how many
+// slots: enough that the hand-over costs nothing, and little enough to stay in the
+// cache.
+const (
+	batchBytes = 256 << 10
+	batchSlots = 64
+)
 
 // maxMerged is how many requests of a job one slot carries at most.
 const maxMerged = 512
+
+// requestBytes is the memory that one of them takes.
+var requestBytes = int(reflect.TypeFor[request]().Size())
 
 // A slot is what the engine knows about a slot of the queue.
 type slot struct {
@@ -46,11 +54,12 @@ const (
 type engine struct {
 	q     Queue
 	depth int // requests in flight at most
-	ahead int // slots that may be with the workers meanwhile
+	ahead int // slots that may be built meanwhile, if not only one goroutine works
 	slots []slot
 	free  []int
 	// flying and working count the slots in the queue and with the workers.
 	flying, working int
+	sent            int64 // reads and writes so far
 	done            []int // of Reap
 
 	workers []*worker
@@ -77,46 +86,66 @@ type worker struct {
 // maxMemory bounds the memory of all slots, in bytes.
 const maxMemory = 256 << 20
 
-// newEngine opens the queue and starts the workers. It is one of share engines
-// that divide workers, requests in flight and memory among them.
-func newEngine(ctx context.Context, j *Job, open Opener, size, share int) (*engine, error) {
-	n := max(j.workers()/share, 1)
-	depth := max(j.l.IODepth/share, 1)
-	ahead := 0
-	if n > 1 {
-		ahead = 2 * n
+// means are what an engine has: requests in flight at most, workers, and bytes of
+// memory for its slots.
+type means struct {
+	depth, workers, memory int
+}
+
+// newEngine opens the queue and starts the workers.
+func newEngine(ctx context.Context, j *Job, open Opener, size int, m means) (*engine, error) {
+	e := &engine{depth: m.depth, progress: j.progress}
+	if m.workers > 1 {
+		e.ahead = m.workers * max(2, 2*batchBytes/size)
 	}
-	total := max(1, min(depth+ahead, maxMemory/share/size))
-	depth = min(depth, total)
-	q, err := open(ctx, total, size)
-	if err != nil {
+	room := j.room(size)
+	total := max(1, min(e.depth+e.ahead, m.memory/slotBytes(size, room)))
+	e.depth = min(e.depth, total)
+	var err error
+	if e.q, err = open(ctx, total, size); err != nil {
 		return nil, err
 	}
-	e := &engine{q: q, depth: depth, ahead: ahead, slots: make([]slot, q.Depth()), done: make([]int, q.Depth()), progress: j.progress}
-	e.window = 1
+	e.window = e.depth
+	e.slots, e.done = make([]slot, e.q.Depth()), make([]int, e.q.Depth())
 	newCrew(releaseAtOnce).join(e)
 	for i := range e.slots {
-		e.slots[i].requests = make([]request, 0, maxMerged)
+		e.slots[i].requests = make([]request, 0, room)
 		e.free = append(e.free, i)
 	}
+	e.employ(m.workers, j)
+	return e, nil
+}
+
+// room is how many requests of the job a slot of size bytes carries at most.
+func (j *Job) room(size int) int {
+	if j.l.MaxRequest <= j.l.MaxBlock {
+		return 1
+	}
+	return max(1, min(size/j.l.MinBlock, maxMerged))
+}
+
+// slotBytes is the memory of a slot for size bytes, which lie in pages, and for room requests.
+func slotBytes(size, room int) int {
+	return (size+pageSize-1)&^(pageSize-1) + room*requestBytes
+}
+
+// employ starts n workers. A single one works on the goroutine that runs the engine.
+func (e *engine) employ(n int, j *Job) {
 	for range n {
 		e.workers = append(e.workers, j.newWorker())
 	}
-	if n > 1 {
-		e.todo, e.back = make(chan []int, len(e.slots)), make(chan []int, len(e.slots))
-		for range e.slots {
-			e.spare = append(e.spare, make([]int, 0, len(e.slots)))
-		}
-		for _, w := range e.workers {
-			e.wait.Go(func() {
-				for batch := range e.todo {
-					e.work(w, batch)
-					e.back <- batch
-				}
-			})
-		}
+	if n == 1 {
+		return
 	}
-	return e, nil
+	e.todo, e.back = make(chan []int, len(e.slots)), make(chan []int, len(e.slots))
+	for _, w := range e.workers {
+		e.wait.Go(func() {
+			for batch := range e.todo {
+				e.work(w, batch)
+				e.back <- batch
+			}
+		})
+	}
 }
 
 // close ends the workers and the queue.
@@ -168,17 +197,26 @@ func (e *engine) give(list []int, then func(slot int)) {
 	}
 	for len(list) > 0 {
 		n, size := 0, 0
-		for n < len(list) && (n == 0 || size < batchBytes) {
+		for n < min(len(list), batchSlots) && (n == 0 || size < batchBytes) {
 			size += e.slots[list[n]].n
 			n++
 		}
-		last := len(e.spare) - 1
-		batch := append(e.spare[last][:0], list[:n]...)
-		e.spare = e.spare[:last]
+		batch := append(e.batch(), list[:n]...)
 		e.working += n
 		e.todo <- batch
 		list = list[n:]
 	}
+}
+
+// batch is an empty one.
+func (e *engine) batch() []int {
+	last := len(e.spare) - 1
+	if last < 0 {
+		return make([]int, 0, batchSlots)
+	}
+	b := e.spare[last]
+	e.spare = e.spare[:last]
+	return b[:0]
 }
 
 // take gets worked slots back and passes them to then; it waits for one batch
@@ -238,6 +276,7 @@ func (e *engine) submit(staged int) error {
 		return nil
 	}
 	e.flying += staged
+	e.sent += int64(staged)
 	return e.q.Submit()
 }
 
@@ -293,7 +332,7 @@ func (e *engine) write(ctx context.Context, src source, issued func([]int) error
 	ready := func(i int) { built = append(built, i) }
 	for ended := false; ; ended = ended || ctx.Err() != nil {
 		fresh = fresh[:0]
-		for !ended && len(e.free) > 0 && e.flying+e.working+len(built)+len(fresh) < e.window+e.ahead {
+		for lacking := e.lacking(len(built)); !ended && len(fresh) < lacking; {
 			i, ok := e.acquire(src)
 			if ended = !ok; ended {
 				break
@@ -302,7 +341,7 @@ func (e *engine) write(ctx context.Context, src source, issued func([]int) error
 		}
 		e.give(fresh, ready)
 		e.take(e.flying == 0 && len(built) == 0, ready)
-		n := min(len(built), e.depth-e.flying)
+		n := max(0, min(len(built), e.window-e.flying))
 		if err := e.stage(built[:n], issued); err != nil {
 			return err
 		}
@@ -322,6 +361,18 @@ func (e *engine) write(ctx context.Context, src source, issued func([]int) error
 		}
 		e.progress()
 	}
+}
+
+// lacking is how many slots are to be filled if so many are built. Where others
+// work, it is some batches at a time.
+func (e *engine) lacking(built int) int {
+	stock, want := built+e.working, e.window-e.flying
+	if e.todo != nil {
+		if want = e.ahead; stock > want/2 {
+			return 0
+		}
+	}
+	return min(len(e.free), want-stock)
 }
 
 // stage starts built writes, and the reads of a mixed job.
@@ -348,7 +399,8 @@ func (e *engine) stage(list []int, issued func([]int) error) error {
 // single does one request on slot 0, with nothing else in flight.
 func (e *engine) single(op uint8, off, n int64) error {
 	e.q.Stage(0, op, off, n, 0)
-	if err := e.submit(1); err != nil {
+	e.flying++
+	if err := e.q.Submit(); err != nil {
 		return err
 	}
 	for e.flying > 0 {

@@ -163,7 +163,13 @@ func (j *Job) elapsed() (sec, nsec uint32) {
 
 // slotSize is how much memory a slot needs for the requests of the job: fio 2.2
 // rounds their lengths up to the interval.
-func (j *Job) slotSize() int { return max(j.l.MaxRequest, j.l.MaxBlock+j.l.interval) }
+func (j *Job) slotSize() int {
+	longest := j.l.MaxBlock
+	if j.l.Fio == Fio22 && j.l.ranged() {
+		longest += j.l.interval
+	}
+	return max(j.l.MaxRequest, longest)
+}
 
 // workers is how many goroutines build and check blocks.
 func (j *Job) workers() int {
@@ -175,17 +181,18 @@ func (j *Job) workers() int {
 
 // with runs do with an engine and adds up what its workers saw.
 func (j *Job) with(ctx context.Context, open Opener, size int, do func(*engine) error) error {
-	return j.sharing(ctx, open, size, 1, do)
+	return j.equipped(ctx, open, size, means{max(j.l.IODepth, 1), j.workers(), maxMemory}, do)
 }
 
-// sharing is with, for one of share engines.
-func (j *Job) sharing(ctx context.Context, open Opener, size, share int, do func(*engine) error) error {
-	e, err := newEngine(ctx, j, open, size, share)
+// equipped is with, for an engine that has m.
+func (j *Job) equipped(ctx context.Context, open Opener, size int, m means, do func(*engine) error) error {
+	e, err := newEngine(ctx, j, open, size, m)
 	if err != nil {
 		return err
 	}
 	err = do(e)
 	err = errors.Join(err, e.close())
+	j.count(&Result{Requests: e.sent})
 	for _, w := range e.workers {
 		j.count(w.checker.seen)
 	}

@@ -55,7 +55,7 @@ type Options struct {
 	// How.
 	IODepth    int     // iodepth: requests in flight
 	Workers    int     // verify_async: goroutines that fill and check; 0: one a CPU
-	MaxRequest int     // adjacent blocks are one request of up to so many bytes
+	MaxRequest int     // adjacent blocks are one request of up to so many bytes; 0: each is one
 	DoVerify   bool    // do_verify: verify after writing
 	VerifyOnly bool    // verify_only: write nothing
 	Backlog    int64   // verify_backlog: verify each time so many blocks are written
@@ -156,11 +156,14 @@ func DefaultOptions() Options {
 	return Options{
 		Name: "verify", Fio: Fio342, Thread: 1,
 		MinBlock: 4096, Generator: "tausworthe", MixRead: 50,
-		RandSeed: 0x89, RandRepeat: true, Loops: 1, IODepth: 16, MaxRequest: 256 << 10,
+		RandSeed: 0x89, RandRepeat: true, Loops: 1, IODepth: 16,
 		DoVerify: true, HeaderSeed: true, Sequence: true, TrimZero: true, StateSave: true,
 		NrFiles: 1, NumJobs: 1,
 	}
 }
+
+// MaxMerge is the most that [Options.MaxRequest] may be, in bytes.
+const MaxMerge = maxBlockSize
 
 const (
 	maxBlockSize = 64 << 20
@@ -253,8 +256,8 @@ func (l *layout) checkCounts() error {
 		return errors.New("an interval is negative or too large")
 	case l.IODepth > maxDepth || l.Workers > maxDepth || l.NumJobs > maxJobs || l.NrFiles > maxJobs || len(l.Filenames) > maxJobs:
 		return fmt.Errorf("more than %d jobs or files, or a depth above %d", maxJobs, maxDepth)
-	case l.MaxRequest < 0 || l.MaxRequest > maxBlockSize:
-		return fmt.Errorf("requests of %d bytes are not within 0 and %d", l.MaxRequest, maxBlockSize)
+	case l.MaxRequest < 0 || l.MaxRequest > MaxMerge:
+		return fmt.Errorf("merged requests of %d bytes are not within 0 and %d", l.MaxRequest, MaxMerge)
 	case l.Backlog < 0 || l.Fsync < 0 || l.TrimBacklog < 0 || l.TrimBatch < 0 || l.NumberIOs < 0 || l.Runtime < 0:
 		return errors.New("a count is negative")
 	}

@@ -3,7 +3,9 @@ package verify
 import "context"
 
 // Scan reads the range of the job in ascending order and checks each block by
-// what its header says; the job that wrote is not needed. What the options say
+// what its header says; the job that wrote is not needed. It reads up to
+// [Options.MaxRequest] at once, or a block if that is 0, except where it has to
+// find out where blocks begin. What the options say
 // about blocks is believed as long as the headers do not say something else:
 // the release, verify_offset and the length of blocks are found out from them,
 // also where they change in the midst of the range.
@@ -59,7 +61,14 @@ type scanning struct {
 	doubts  int
 	// broken says that blocks do not go on as they began.
 	broken bool
+	// wide says that one was not plainly good, and that from there on so much is
+	// read at once that it can be told what is there.
+	wide bool
 }
+
+// ScanRequest is a good [Options.MaxRequest] for a scan that nobody asked to send
+// requests of a certain size.
+const ScanRequest = 256 << 10
 
 // leastRun is how many blocks in a row have to be alike before they are taken
 // to go on like that. It doubles each time they do not.
@@ -92,7 +101,7 @@ func (s *scanning) run(ctx context.Context) error {
 // even scans blocks of one length, until they are not.
 func (s *scanning) even(ctx context.Context) error {
 	step := int64(s.j.l.interval)
-	size := max(max(int64(s.j.l.MaxRequest), leastLook)/step, 1) * step
+	size := max(int64(s.request())/step, 1) * step
 	s.judge, s.broken = newChecker(s.j.l, s.j.bad), false
 	next := s.pos
 	return s.j.read(ctx, s.open, int(size), func(sl *slot) bool {
@@ -103,6 +112,15 @@ func (s *scanning) even(ctx context.Context) error {
 		next += int64(sl.n)
 		return true
 	}, s.settle, s.unreadable)
+}
+
+// request is how much is read at once where blocks are even, if that is not less
+// than a block.
+func (s *scanning) request() int {
+	if s.wide || s.j.l.MaxRequest > 0 {
+		return max(s.j.l.MaxRequest, leastLook)
+	}
+	return 0
 }
 
 // unreadable takes a slot that could not be read.
@@ -143,7 +161,11 @@ func (s *scanning) verdict(sl *slot, p []byte) {
 	}
 	s.j.count(&sl.seen)
 	end := sl.off + int64(sl.n)
-	if sl.trouble >= 0 {
+	switch {
+	case sl.trouble >= 0 && s.request() < leastLook && sl.n < leastLook && end < s.end:
+		s.wide, s.broken = true, true
+		end = sl.off + int64(sl.trouble)
+	case sl.trouble >= 0:
 		end = s.troubled(p[sl.trouble:], sl.off+int64(sl.trouble))
 	}
 	s.pos = end

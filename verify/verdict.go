@@ -42,6 +42,9 @@ type Result struct {
 	Written int64 `json:"written"`
 	Checked int64 `json:"checked"`
 	Trimmed int64 `json:"trimmed,omitempty"`
+	// Requests counts the reads and writes that were sent to the device, each of
+	// one request of the job or of several that were merged.
+	Requests int64 `json:"requests"`
 	// Blocks counts the blocks that were checked; Bad those that are damaged.
 	Blocks int64 `json:"blocks"`
 	Bad    int64 `json:"bad"`
@@ -144,6 +147,7 @@ func (r *Result) merge(other *Result) {
 	r.Written += other.Written
 	r.Checked += other.Checked
 	r.Trimmed += other.Trimmed
+	r.Requests += other.Requests
 	r.Blocks += other.Blocks
 	r.Unchecked += other.Unchecked
 	r.InFlight.Old += other.InFlight.Old

@@ -13,17 +13,21 @@ type Blocks struct {
 	Range
 	Job  string // section of a job file; "" without one
 	Type string // of their checksum, "any" if each header says it
+	// Merge is how long a request may be that takes neighbouring ones of the job with it, in bytes; 0: they are sent as they are.
+	Merge int64
 }
 
 // BlocksWritten says that a job wrote its blocks. Whoever makes a job of the same seed makes the same blocks.
 type BlocksWritten struct {
 	Blocks
-	Fio     verify.Release
-	Bytes   int64
-	Writes  uint64
-	Trimmed int64 // bytes
-	Seed    uint64
-	Elapsed time.Duration
+	Fio    verify.Release
+	Bytes  int64
+	Writes uint64
+	// Requests is how many reads and writes were sent to the image.
+	Requests int64
+	Trimmed  int64 // bytes
+	Seed     uint64
+	Elapsed  time.Duration
 }
 
 // BadRange is a run of damaged blocks with one cause. First is the first of them, nil if there was no room to keep it.

@@ -16,6 +16,7 @@ func verifyKinds() []kind {
 			must("fio", Text, "the release of fio that makes such blocks", func(e event.BlocksWritten) any { return e.Fio.String() }),
 			must("bytes", Int, "that were written", func(e event.BlocksWritten) any { return e.Bytes }),
 			must("writes", Int, "requests of the job", func(e event.BlocksWritten) any { return int64(e.Writes) }),
+			must("requests", Int, "that were sent to the image, reads of a mixed job too", func(e event.BlocksWritten) any { return e.Requests }),
 			may("trimmed", Int, "bytes that were discarded again", func(e event.BlocksWritten) any { return count(e.Trimmed) }),
 			must("seed", Text, "what content and order were made from, a number of 64 bits without sign",
 				func(e event.BlocksWritten) any { return unsigned(e.Seed) }),
@@ -84,6 +85,7 @@ func blocksOf[E event.Event](get func(e E) event.Blocks, more ...fieldOf[E]) []f
 	return append(append(rangeOf(func(e E) event.Range { return get(e).Range }),
 		may("job", Text, "section of the job file", func(e E) any { return text(get(e).Job) }),
 		may("type", Text, "of the checksum, if not each header says it", func(e E) any { return text(get(e).Type) }),
+		may("merge", Int, "bytes of the longest request that neighbours may be merged into, if they may", func(e E) any { return count(get(e).Merge) }),
 	), more...)
 }
 

@@ -48,6 +48,9 @@ func blocksWords(b event.Blocks) string {
 	if b.Job != "" {
 		said += ", job " + b.Job
 	}
+	if b.Merge > 0 {
+		said += ", merged up to " + args.Size(float64(b.Merge))
+	}
 	return said
 }
 

@@ -191,16 +191,17 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	verify_job)
-		flags='--all --dump --fio --read --resume --section --write' words='' files=yes
+		flags='--all --dump --fio --merge --read --resume --section --write' words='' files=yes
 		case $prev in
 	--dump) flags= words='' files=yes ;;
 	--fio) flags= words='2.2 3.33 3.42' files= ;;
+	--merge) flags= words='' files= ;;
 	--resume) flags= words='' files= ;;
 	--section) flags= words='' files= ;;
 		esac
 		;;
 	verify_read)
-		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --dump --exact --fatal --fio --generation --header-offset --holes --interval --journal --order --pattern-interval --resume --seed --state' words='' files=
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --dump --exact --fatal --fio --generation --header-offset --holes --interval --journal --merge --order --pattern-interval --resume --seed --state' words='' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -213,6 +214,7 @@ _blksh_operands() {
 	--header-offset) flags= words='' files= ;;
 	--interval) flags= words='' files= ;;
 	--journal) flags= words='' files=yes ;;
+	--merge) flags= words='' files= ;;
 	--order) flags= words='' files= ;;
 	--pattern-interval) flags= words='' files= ;;
 	--resume) flags= words='' files= ;;
@@ -221,7 +223,7 @@ _blksh_operands() {
 		esac
 		;;
 	verify_write)
-		flags='-b --block -d --depth -o --option -P --pattern -t --type --all --check --dump --fio --generation --header-offset --interval --journal --order --pattern-interval --resume --seed --state' words='' files=
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --all --check --dump --fio --generation --header-offset --interval --journal --merge --order --pattern-interval --resume --seed --state' words='' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -234,6 +236,7 @@ _blksh_operands() {
 	--header-offset) flags= words='' files= ;;
 	--interval) flags= words='' files= ;;
 	--journal) flags= words='' files=yes ;;
+	--merge) flags= words='' files= ;;
 	--order) flags= words='' files= ;;
 	--pattern-interval) flags= words='' files= ;;
 	--resume) flags= words='' files= ;;

@@ -1,0 +1,202 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// A sentRequest is one that a device got.
+type sentRequest struct {
+	write bool
+	off   int64
+	n     int
+}
+
+// A recorder notes the requests of all queues of a job, and how many were in
+// flight at most.
+type recorder struct {
+	mu           sync.Mutex
+	sent         []sentRequest
+	flying, most int
+}
+
+// A recordingQueue does one request at a time, so that the rest are in flight.
+type recordingQueue struct {
+	*memoryQueue
+	r *recorder
+}
+
+func openRecorded(p []byte, r *recorder) Opener {
+	return func(ctx context.Context, depth, size int) (Queue, error) {
+		q, err := openMemory(p)(ctx, depth, size)
+		return &recordingQueue{q.(*memoryQueue), r}, err
+	}
+}
+
+func (q *recordingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	q.r.mu.Lock()
+	if op == OpRead || op == OpWrite {
+		q.r.sent = append(q.r.sent, sentRequest{op == OpWrite, off, int(n)})
+	}
+	q.r.flying++
+	q.r.most = max(q.r.most, q.r.flying)
+	q.r.mu.Unlock()
+	q.memoryQueue.Stage(slot, op, off, n, flags)
+}
+
+func (q *recordingQueue) Reap(least int, done []int) (int, error) {
+	n, err := q.memoryQueue.Reap(least, done[:min(least, 1)])
+	q.r.mu.Lock()
+	defer q.r.mu.Unlock()
+	q.r.flying -= n
+	return n, err
+}
+
+// requestJobs are jobs whose requests differ in length, place and direction.
+var requestJobs = map[string]func(*Options){
+	"in order":      func(*Options) {},
+	"random":        func(o *Options) { o.Direction = RandWrite },
+	"small blocks":  func(o *Options) { o.MinBlock, o.Size = 512, 128<<10 },
+	"mixed":         func(o *Options) { o.Direction = RandReadWrite },
+	"bsrange":       func(o *Options) { o.Direction, o.MaxBlock = RandWrite, 16384 },
+	"bssplit":       func(o *Options) { _, _ = o.Set("bssplit", "4k/50:8k/30:32k/20") },
+	"bs_unaligned":  func(o *Options) { o.MinBlock, o.MaxBlock, o.BSUnaligned = 500, 9000, true },
+	"norandommap":   func(o *Options) { o.Direction, o.NoRandomMap, o.Generator = RandWrite, true, "lfsr" },
+	"bare content":  func(o *Options) { o.Verify = typeNull },
+	"pattern":       func(o *Options) { o.Verify, o.Pattern = typePattern, "0xdeadbeef" },
+	"a header each": func(o *Options) { o.Interval = 512 },
+}
+
+// Without merging a device gets the requests that the job names and no others,
+// as many at once as it says, when it writes and when it is verified.
+func TestRequestsAsAsked(t *testing.T) {
+	for name, change := range requestJobs {
+		for _, depth := range []int{1, 3, 16} {
+			for _, workers := range []int{1, 3} {
+				o := DefaultOptions()
+				o.Verify, o.Size, o.IODepth, o.Workers = "crc32c", 1<<20, depth, workers
+				change(&o)
+				t.Run(fmt.Sprintf("%s, depth %d, %d workers", name, depth, workers), func(t *testing.T) { checkRequests(t, o) })
+			}
+		}
+	}
+}
+
+func checkRequests(t *testing.T, o Options) {
+	l, err := newLayout(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, err := newOrder(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all, written []sentRequest
+	var r request
+	for order.next(&r) {
+		all = append(all, sentRequest{!r.read, r.off, r.n})
+		if !r.read {
+			written = append(written, sentRequest{false, r.off, r.n})
+		}
+	}
+	image := make([]byte, o.Size)
+	for _, phase := range []struct {
+		name string
+		do   func(*Job, context.Context, Opener) (*Result, error)
+		want []sentRequest
+	}{{"write", (*Job).Write, all}, {"verify", (*Job).Verify, written}} {
+		j, err := NewJob(o, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got recorder
+		result, err := phase.do(j, t.Context(), openRecorded(image, &got))
+		if err != nil || !result.Good() || !result.Done {
+			t.Fatalf("%s: %+v, %v", phase.name, result, err)
+		}
+		slices.SortFunc(got.sent, bySentPlace)
+		slices.SortFunc(phase.want, bySentPlace)
+		if !slices.Equal(got.sent, phase.want) {
+			t.Errorf("%s: the device got %d requests, %d were asked for: %v", phase.name, len(got.sent), len(phase.want), got.sent[:min(10, len(got.sent))])
+		}
+		if result.Requests != int64(len(phase.want)) {
+			t.Errorf("%s: %d requests are counted, not %d", phase.name, result.Requests, len(phase.want))
+		}
+		if got.most > o.IODepth || o.Workers == 1 && got.most < o.IODepth {
+			t.Errorf("%s: %d requests in flight, not %d", phase.name, got.most, o.IODepth)
+		}
+	}
+}
+
+func bySentPlace(a, b sentRequest) int {
+	switch {
+	case a.off != b.off:
+		return int(a.off - b.off)
+	case a.n != b.n:
+		return a.n - b.n
+	case a.write != b.write && a.write:
+		return 1
+	case a.write != b.write:
+		return -1
+	}
+	return 0
+}
+
+// Merged, neighbours travel together, up to the length that was allowed.
+func TestRequestsMerged(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		o := DefaultOptions()
+		o.Verify, o.Size, o.Workers, o.MaxRequest = "crc32c", 1<<20, workers, 64<<10
+		image := make([]byte, o.Size)
+		for _, do := range []func(*Job, context.Context, Opener) (*Result, error){(*Job).Write, (*Job).Verify} {
+			j, err := NewJob(o, Hooks{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got recorder
+			result, err := do(j, t.Context(), openRecorded(image, &got))
+			if err != nil || result.Requests != 16 || len(got.sent) != 16 {
+				t.Errorf("%d workers: %+v, %v, %v", workers, result, err, got.sent)
+			}
+		}
+	}
+}
+
+// A scan reads blocks of the length that was asked for, until one of them makes
+// it look around.
+func TestScanRequests(t *testing.T) {
+	o := DefaultOptions()
+	o.Verify, o.Size, o.Workers, o.MinBlock = "crc32c", 1<<20, 1, 4096
+	image := imageOf(t, o, noClock)
+	scan := func(change func(*Options)) (*Result, map[int]int) {
+		s := o
+		change(&s)
+		j, err := NewJob(s, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got recorder
+		result, err := j.Scan(t.Context(), openRecorded(image, &got))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes := map[int]int{}
+		for _, s := range got.sent[1:] { // the first looks what is there
+			sizes[s.n]++
+		}
+		return result, sizes
+	}
+	if r, sizes := scan(func(*Options) {}); !r.Good() || r.Requests != 256 || len(sizes) != 1 || sizes[4096] != 256 {
+		t.Errorf("%+v by reads of %v", r, sizes)
+	}
+	if r, sizes := scan(func(o *Options) { o.MaxRequest = ScanRequest }); !r.Good() || len(sizes) != 1 || sizes[ScanRequest] != 4 {
+		t.Errorf("in large pieces: %+v by reads of %v", r, sizes)
+	}
+	image[512<<10] ^= 0xff
+	if r, sizes := scan(func(*Options) {}); r.Bad != 1 || sizes[4096] < 128 || sizes[leastLook] != 32 {
+		t.Errorf("with a bad block in the middle: %+v by reads of %v", r, sizes)
+	}
+}
