@@ -32,9 +32,10 @@ type OpenConfig struct {
 	MaxDepth int
 	// Gate is asked before a file is opened that an image names; nil lets everything pass.
 	Gate func(Link) error
-	// Admit is asked before a block device of the host is opened, and before one that is open becomes writable. An error keeps
-	// it as it is. release, which may be nil, is called when the device is closed or no longer writable. nil asks nothing.
-	Admit func(path string, write bool) (release func(), err error)
+	// Admit is asked before a device of the host is opened, before a file of the host is opened for writing, and before one that
+	// is open becomes writable. An error keeps it as it is. release, which may be nil, is called when it is closed or no longer
+	// in that mode. nil asks nothing.
+	Admit func(f HostFile, write bool) (release func(), err error)
 	// Strict refuses writes that are not made of whole blocks, see Device.Block. Without it the blocks around such a write are
 	// read, changed and written.
 	Strict bool

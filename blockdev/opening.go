@@ -126,13 +126,21 @@ func (o *Opening) ProbeFormat(head []byte, name string) string {
 	return ""
 }
 
-// Admit asks whether a block device of the host may be opened in the mode of o, see OpenConfig.Admit. The result is never nil without
+// HostFile is a file or device of the host that was found by its name and is not opened yet.
+type HostFile struct {
+	Name string // as it was given
+	// FD is a descriptor of it, made with O_PATH: good for fstat(2), and for opening it by way of /proc/self/fd. It belongs to
+	// whoever asks to be admitted.
+	FD int
+}
+
+// Admit asks whether a file or device of the host may be opened in the mode of o, see OpenConfig.Admit. The result is never nil without
 // an error.
-func (o *Opening) Admit(path string) (release func(), err error) {
+func (o *Opening) Admit(f HostFile) (release func(), err error) {
 	if o.tree.cfg.Admit == nil {
 		return func() {}, nil
 	}
-	release, err = o.tree.cfg.Admit(path, !o.Mode.ReadOnly)
+	release, err = o.tree.cfg.Admit(f, !o.Mode.ReadOnly)
 	if release == nil {
 		release = func() {}
 	}

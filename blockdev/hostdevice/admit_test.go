@@ -18,9 +18,9 @@ func TestAdmit(t *testing.T) {
 	held := 0
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
 		Drivers: []blockdev.Driver{hostdevice.Driver}, Options: options(path), Format: "host_device", Mode: blockdev.Mode{ReadOnly: true},
-		Admit: func(name string, write bool) (func(), error) {
-			if name != path {
-				t.Errorf("asked about %s", name)
+		Admit: func(f blockdev.HostFile, write bool) (func(), error) {
+			if f.Name != path {
+				t.Errorf("asked about %s", f.Name)
 			}
 			asked = append(asked, write)
 			if refuse {

@@ -60,8 +60,6 @@ type device struct {
 	block  bool  // a block device and not a character device
 	sector int64 // bytes of a logical sector
 
-	release func() // what Admit gave: called when the device is closed or no longer writable
-
 	zero, hole, discard hostfile.Ability
 }
 
@@ -72,29 +70,7 @@ var (
 )
 
 func open(o *blockdev.Opening, cfg hostfile.Config, ctl ioctl) (blockdev.Node, error) {
-	path := o.Values.String("filename")
-	release := func() {}
-	if isBlock(path) {
-		var err error
-		if release, err = o.Admit(path); err != nil {
-			return nil, err
-		}
-	}
-	n, err := openAdmitted(o, cfg, ctl, release)
-	if err != nil {
-		release()
-		return nil, err
-	}
-	return n, nil
-}
-
-func isBlock(path string) bool {
-	var st unix.Stat_t
-	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFBLK
-}
-
-func openAdmitted(o *blockdev.Opening, cfg hostfile.Config, ctl ioctl, release func()) (blockdev.Node, error) {
-	d := &device{ioctl: ctl, sector: blockdev.SectorSize, release: release}
+	d := &device{ioctl: ctl, sector: blockdev.SectorSize}
 	cfg.Accept = func(st *unix.Stat_t) error {
 		if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFBLK && kind != unix.S_IFCHR {
 			return fmt.Errorf("'%s' driver requires '%s' to be either a character or block device", o.Driver.Name, o.Values.String("filename"))
@@ -174,37 +150,6 @@ func (d *device) Info() blockdev.Info {
 	i.ZeroTakes = blockdev.MayUnmap | blockdev.NoFallback
 	i.Block = d.sector
 	return i
-}
-
-// Close also ends what Admit began.
-func (d *device) Close() error {
-	defer d.release()
-	return d.File.Close()
-}
-
-// Prepare asks to be admitted anew where the permission to write changes.
-func (d *device) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
-	release := func() {}
-	if d.block {
-		if release, err = o.Admit(o.Values.String("filename")); err != nil {
-			return nil, nil, err
-		}
-	}
-	commitFile, abortFile, err := d.File.Prepare(ctx, o)
-	if err != nil {
-		release()
-		return nil, nil, err
-	}
-	commit = func() {
-		commitFile()
-		d.release()
-		d.release = release
-	}
-	abort = func() {
-		abortFile()
-		release()
-	}
-	return commit, abort, nil
 }
 
 // Wrote has nothing to do: a device does not grow.

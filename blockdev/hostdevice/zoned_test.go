@@ -99,7 +99,7 @@ func openFake(t *testing.T, f *fake) (*zonedDevice, *[]blockdev.Notice) {
 			return nil, err
 		}
 		file.SetSize(fakeSize)
-		d := &device{File: file, ioctl: f.ioctl, block: true, sector: 512, release: func() {}}
+		d := &device{File: file, ioctl: f.ioctl, block: true, sector: 512}
 		z, err = d.zoned(func(n blockdev.Notice) { notices = append(notices, n) })
 		return z, err
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // write makes the files of a host. A name that ends in a slash is a directory.
@@ -70,7 +72,8 @@ func TestOf(t *testing.T) {
 	}
 	h := Host{
 		Proc: filepath.Join(root, "proc"), Sys: filepath.Join(root, "sys"),
-		Number:    func(path string) (string, bool) { n, ok := numbers[path]; return n, ok },
+		Identify:  func(path string) (string, bool) { n, ok := numbers[path]; return n, ok },
+		Backing:   func(string) (string, bool) { return "", false },
 		Exclusive: func(path string) bool { return path == "/dev/sdf" || path == "/dev/sdg" },
 	}
 	for path, want := range map[string]string{
@@ -85,7 +88,7 @@ func TestOf(t *testing.T) {
 		"/dev/sdg":  "/dev/sdg is open in mdadm (pid 77)",
 		"disk.img":  "",
 	} {
-		uses, err := h.Of(path)
+		uses, err := h.Of(path, path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,14 +121,17 @@ func TestMountedLoopDevice(t *testing.T) {
 	need(err, "losetup")
 	dev := strings.TrimSpace(string(out))
 	t.Cleanup(func() { _ = exec.Command("losetup", "-d", dev).Run() })
-	if uses, err := Of(dev); err != nil || len(uses) != 0 {
+	fd, err := unix.Open(dev, unix.O_PATH|unix.O_CLOEXEC, 0)
+	need(err, "open")
+	defer unix.Close(fd)
+	if uses, err := Of(dev, fd); err != nil || len(uses) != 0 {
 		t.Fatalf("before the mount: %v, %v", uses, err)
 	}
 	at := filepath.Join(dir, "mnt")
 	need(os.Mkdir(at, 0o755), "mkdir")
 	need(exec.Command("mount", dev, at).Run(), "mount")
 	t.Cleanup(func() { _ = exec.Command("umount", at).Run() })
-	uses, err := Of(dev)
+	uses, err := Of(dev, fd)
 	if err != nil || len(uses) != 1 || uses[0] != (Use{dev, "mounted on " + at}) {
 		t.Fatalf("while mounted: %v, %v", uses, err)
 	}

@@ -20,7 +20,7 @@ func (h Host) openers(path, dev string) []Use {
 		if target, err := os.Readlink(fd); err != nil || !strings.HasPrefix(target, "/dev/") {
 			continue
 		}
-		if num, ok := h.Number(fd); ok && num == dev {
+		if num, ok := h.Identify(fd); ok && num == dev {
 			seen[pid] = true
 			comm, _ := os.ReadFile(filepath.Join(h.Proc, pid, "comm")) // without a name it is still one
 			uses = append(uses, Use{path, fmt.Sprintf("open in %s (pid %s)", strings.TrimSpace(string(comm)), pid)})

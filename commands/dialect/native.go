@@ -66,8 +66,10 @@ func nativeStatus(err error) int {
 			return statusUsage
 		}
 		return statusIO
-	case event.BreakFailed, event.FileError:
+	case event.BreakFailed:
 		return statusIO
+	case event.FileError:
+		return fileStatus(e.Err)
 	case event.Report:
 		return reportStatus(e.Err)
 	default:
@@ -82,6 +84,17 @@ func reportStatus(err error) int {
 		return statusUsage
 	case locked(err):
 		return statusLocked
+	}
+	return statusIO
+}
+
+// fileStatus is the status of a file beside the images that could not be read or written. What was refused is the caller's to change.
+func fileStatus(err error) int {
+	switch {
+	case locked(err):
+		return statusLocked
+	case errors.As(err, new(*session.RefusedError)):
+		return statusUsage
 	}
 	return statusIO
 }

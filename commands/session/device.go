@@ -9,30 +9,40 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/inuse"
 	"github.com/blksh/blksh/commands/event"
 )
 
-// admission decides about the block devices of the host that an image lies on: they are written to only if that was asked for, and not
-// while others use them.
+// admission decides about the files and devices of the host that an image lies on: devices are written to only if that was asked for, and
+// neither are written to while others use them.
 type admission struct {
 	s     *Session
-	write bool // was asked for
+	write bool // to devices was asked for
 	inUse bool // also while others use them
-	// paths are the devices that may be written to.
-	paths []string
+	// devices are those that may be written to.
+	devices []hostDevice
+}
+
+// hostDevice is a block or character device. The number tells devices apart, whatever path leads to them.
+type hostDevice struct {
+	path   string
+	number uint64
 }
 
 // errDeviceNeedsAsking says that a device would have been opened for writing though nobody asked for that.
-var errDeviceNeedsAsking = errors.New("block devices are written to only with -w")
+var errDeviceNeedsAsking = errors.New("devices are written to only with -w")
 
-// DeviceInUseError says who uses a device that was to be written to.
-type DeviceInUseError struct {
-	Path string
-	Uses []inuse.Use
+// InUseError says who uses a file or device that was to be written to.
+type InUseError struct {
+	Path   string
+	Uses   []inuse.Use
+	Advice string // a line without its end
 }
 
-func (e *DeviceInUseError) Error() string {
+func (e *InUseError) Error() string {
 	var uses []string
 	for _, u := range e.Uses {
 		uses = append(uses, u.String())
@@ -41,22 +51,30 @@ func (e *DeviceInUseError) Error() string {
 }
 
 // Unwrap is EBUSY, which the system answers to whoever wants such a device for itself.
-func (*DeviceInUseError) Unwrap() error { return syscall.EBUSY }
+func (*InUseError) Unwrap() error { return syscall.EBUSY }
 
 // Hint says what to do.
-func (*DeviceInUseError) Hint() string {
-	return "writing to it would damage what is there; without -w it is only read, --in-use writes all the same\n"
-}
+func (e *InUseError) Hint() string { return e.Advice + "\n" }
+
+// What to do about an image that others use, if it lies on a device or in a file.
+const (
+	adviceDevice = "writing to it would damage what is there; without -w it is only read, --in-use writes all the same"
+	adviceFile   = "writing to it would damage what is there; with -r it is only read, --in-use writes all the same"
+)
 
 // admit is blockdev.OpenConfig.Admit. It is called on the session goroutine.
-func (a *admission) admit(path string, write bool) (release func(), err error) {
-	if write && !a.write {
+func (a *admission) admit(f blockdev.HostFile, write bool) (release func(), err error) {
+	st, err := statOf(f)
+	if err != nil {
+		return nil, err
+	}
+	if write && isDevice(st) && !a.write {
 		return nil, errDeviceNeedsAsking
 	}
-	uses, err := a.s.uses(path)
+	uses, err := a.s.uses(f, st)
 	switch {
 	case !write && err == nil && len(uses) > 0:
-		busy := event.DeviceBusy{Path: path}
+		busy := event.DeviceBusy{Path: f.Name}
 		for _, u := range uses {
 			busy.Uses = append(busy.Uses, u.String())
 		}
@@ -65,26 +83,42 @@ func (a *admission) admit(path string, write bool) (release func(), err error) {
 	case !write:
 		return nil, nil // what cannot be found out does not keep anybody from reading
 	case a.inUse:
-		a.paths = append(a.paths, path)
-		return nil, nil
 	case err != nil:
 		return nil, err
+	case len(uses) > 0 && isDevice(st):
+		return nil, &InUseError{f.Name, uses, adviceDevice}
 	case len(uses) > 0:
-		return nil, &DeviceInUseError{path, uses}
+		return nil, &InUseError{f.Name, uses, adviceFile}
+	case st.Mode&unix.S_IFMT == unix.S_IFBLK:
+		if release, err = a.s.reserve(f, st.Rdev); err != nil {
+			return nil, err
+		}
 	}
-	if release, err = a.s.reserve(path); err != nil {
-		return nil, err
+	if isDevice(st) {
+		a.devices = append(a.devices, hostDevice{f.Name, st.Rdev})
 	}
-	a.paths = append(a.paths, path)
 	return release, nil
 }
 
-// uses is who uses a device besides this session.
-func (s *Session) uses(path string) ([]inuse.Use, error) {
-	if s.reserved[deviceNumber(path)] != nil {
-		return inuse.Known(path)
+func statOf(f blockdev.HostFile) (*unix.Stat_t, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(f.FD, &st); err != nil {
+		return nil, fmt.Errorf("look at %s: %w", f.Name, err)
 	}
-	return inuse.Of(path)
+	return &st, nil
+}
+
+func isDevice(st *unix.Stat_t) bool {
+	kind := st.Mode & unix.S_IFMT
+	return kind == unix.S_IFBLK || kind == unix.S_IFCHR
+}
+
+// uses is who uses a file or device besides this session.
+func (s *Session) uses(f blockdev.HostFile, st *unix.Stat_t) ([]inuse.Use, error) {
+	if isDevice(st) && s.reserved[st.Rdev] != nil {
+		return inuse.Known(f.Name, f.FD)
+	}
+	return inuse.Of(f.Name, f.FD)
 }
 
 // reservation keeps a device for this session, however often it is open here.
@@ -94,11 +128,10 @@ type reservation struct {
 }
 
 // reserve opens a device exclusively, which keeps the system from mounting it. It fails with EBUSY where that is so already.
-func (s *Session) reserve(path string) (release func(), err error) {
-	number := deviceNumber(path)
+func (s *Session) reserve(f blockdev.HostFile, number uint64) (release func(), err error) {
 	r := s.reserved[number]
 	if r == nil {
-		file, err := os.OpenFile(path, os.O_RDONLY|os.O_EXCL|syscall.O_NONBLOCK, 0)
+		file, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.FD), os.O_RDONLY|os.O_EXCL|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -114,33 +147,20 @@ func (s *Session) reserve(path string) (release func(), err error) {
 	}, nil
 }
 
-// deviceNumber tells devices apart, whatever path leads to them; 0 is none.
-func deviceNumber(path string) uint64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return st.Rdev
-	}
-	return 0
-}
-
 // confirm asks the person who typed a command that changes a device for its name, once a device.
 func (s *Session) confirm(ctx context.Context, a *admission) error {
 	if s.Confirm == nil {
 		return nil
 	}
-	for _, path := range a.paths {
-		number := deviceNumber(path)
-		if s.confirmed[number] {
+	for _, d := range a.devices {
+		if s.confirmed[d.number] {
 			continue
 		}
-		answer, err := s.Confirm(ctx, fmt.Sprintf("This changes %s. Type its name to go on: ", path))
-		if err != nil || answer != path && answer != filepath.Base(path) {
-			return event.Fail(event.NotConfirmed{Path: path})
+		answer, err := s.Confirm(ctx, fmt.Sprintf("This changes %s. Type its name to go on: ", d.path))
+		if err != nil || answer != d.path && answer != filepath.Base(d.path) {
+			return event.Fail(event.NotConfirmed{Path: d.path})
 		}
-		s.confirmed[number] = true
+		s.confirmed[d.number] = true
 	}
 	return nil
 }

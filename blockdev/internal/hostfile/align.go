@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev/internal/arena"
+	"github.com/blksh/blksh/blockdev/target"
 )
 
 // alignment finds the units in which a descriptor opened with O_DIRECT takes offsets and lengths, and memory: as the kernel says
@@ -35,7 +36,7 @@ func probeOffsetAlign(fd int, page int64) int64 {
 	}
 	defer a.Free()
 	for n := int64(512); n < page; n *= 2 {
-		_, err := retry(func() (int, error) { return unix.Pread(fd, a.Slot(0)[:n], 0) })
+		_, err := target.Retry(func() (int, error) { return unix.Pread(fd, a.Slot(0)[:n], 0) })
 		if !errors.Is(err, unix.EINVAL) {
 			return n
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/internal/engine"
 	"github.com/blksh/blksh/blockdev/internal/imagelock"
+	"github.com/blksh/blksh/blockdev/target"
 )
 
 // The values of the options aio and locking.
@@ -83,6 +84,8 @@ type descriptor struct {
 	direct   bool
 	align    int64 // of offsets and lengths
 	memAlign int64
+	// release ends what Admit began. It is called with the request to close or reopen the file, not when the last user is done.
+	release func()
 	// whyReadOnly is why a file that was to be writable is not.
 	whyReadOnly error
 }
@@ -148,18 +151,43 @@ func newPort(aio string) engine.Port {
 
 // open opens path as o wants it, read-only if need be and allowed.
 func (f *File) open(path string, o *blockdev.Opening) (*descriptor, error) {
-	d, err := f.openAs(path, o.Mode)
+	pin, err := target.Find(path)
+	if err != nil {
+		return nil, Refuse(fmt.Sprintf("Could not open '%s'", f.name), err)
+	}
+	defer pin.Close()
+	pin.Name = f.name
+	d, err := f.openAdmitted(pin, o)
 	if err == nil || o.Mode.ReadOnly || !o.Mode.AutoReadOnly || !isPermission(err) {
 		return d, err
 	}
-	mode := o.Mode
-	mode.ReadOnly = true
-	d, roErr := f.openAs(path, mode)
+	before := o.Mode
+	o.SetReadOnly()
+	d, roErr := f.openAdmitted(pin, o)
 	if roErr != nil {
+		o.Mode = before
 		return nil, err
 	}
 	d.whyReadOnly = err
-	o.SetReadOnly()
+	return d, nil
+}
+
+// openAdmitted opens what was found, if the opener's rule lets it. What it is asked about is what is opened.
+func (f *File) openAdmitted(pin *target.Pin, o *blockdev.Opening) (*descriptor, error) {
+	release := func() {}
+	kind := pin.Kind()
+	if device := kind == unix.S_IFBLK || kind == unix.S_IFCHR; device || kind == unix.S_IFREG && !o.Mode.ReadOnly {
+		var err error
+		if release, err = o.Admit(pin.HostFile); err != nil {
+			return nil, err
+		}
+	}
+	d, err := f.openAs(pin, o.Mode)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	d.release = release
 	return d, nil
 }
 
@@ -180,11 +208,11 @@ func openFlags(m blockdev.Mode) int {
 	return flags
 }
 
-func (f *File) openAs(path string, m blockdev.Mode) (*descriptor, error) {
+func (f *File) openAs(pin *target.Pin, m blockdev.Mode) (*descriptor, error) {
 	flags := openFlags(m)
-	fd, err := retry(func() (int, error) { return unix.Open(path, flags, 0) })
+	fd, err := pin.Open(flags)
 	if err != nil {
-		return nil, f.openError(path, flags, err)
+		return nil, f.openError(pin, flags, err)
 	}
 	d := &descriptor{fd: fd, users: 1, flags: flags, readOnly: m.ReadOnly, direct: m.Direct, align: 1, memAlign: 1}
 	if err := f.prepare(d); err != nil {
@@ -220,9 +248,9 @@ func (f *File) prepare(d *descriptor) error {
 }
 
 // openError words a refused open, and finds out whether O_DIRECT alone is what the file system refuses.
-func (f *File) openError(path string, flags int, err error) error {
+func (f *File) openError(pin *target.Pin, flags int, err error) error {
 	if errors.Is(err, unix.EINVAL) && flags&unix.O_DIRECT != 0 {
-		if fd, plain := retry(func() (int, error) { return unix.Open(path, flags&^unix.O_DIRECT, 0) }); plain == nil {
+		if fd, plain := pin.Open(flags &^ unix.O_DIRECT); plain == nil {
 			_ = unix.Close(fd)
 			return &blockdev.Refusal{Text: fmt.Sprintf("Could not open '%s': filesystem does not support O_DIRECT", f.name), Err: err}
 		}
@@ -237,16 +265,6 @@ func Refuse(what string, err error) error {
 		cause = blockdev.ErrnoText(no)
 	}
 	return &blockdev.Refusal{Text: what + ": " + cause, Err: err}
-}
-
-// retry repeats a call that a signal interrupted.
-func retry[T any](call func() (T, error)) (T, error) {
-	for {
-		v, err := call()
-		if !errors.Is(err, unix.EINTR) {
-			return v, err
-		}
-	}
 }
 
 // Name is the path as it was given.
@@ -329,7 +347,7 @@ func (f *File) Flush(context.Context) error {
 	}
 	d := f.acquire()
 	defer f.release(d)
-	_, err := retry(func() (struct{}, error) { return struct{}{}, unix.Fdatasync(d.fd) })
+	_, err := target.Retry(func() (struct{}, error) { return struct{}{}, unix.Fdatasync(d.fd) })
 	if err != nil && !d.direct {
 		f.broken.CompareAndSwap(nil, &err)
 	}
@@ -350,7 +368,9 @@ func (f *File) Claim(_ context.Context, c blockdev.Claim) error {
 // Close closes the file once the last request is done, which also gives up its locks.
 func (f *File) Close() error {
 	err := f.port.Close()
-	f.release(f.cur.Load())
+	d := f.cur.Load()
+	f.release(d)
+	d.release()
 	return err
 }
 
@@ -377,6 +397,7 @@ func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort fu
 	}
 	if err := f.lock.Move(d.fd); err != nil {
 		f.release(d)
+		d.release()
 		return nil, nil, err
 	}
 	f.install(old, d)
@@ -384,11 +405,13 @@ func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort fu
 		f.lock.Moved()
 		f.install(d, nil)
 		f.release(old)
+		old.release()
 	}
 	abort = func() {
 		f.lock.Stay()
 		f.install(old, nil)
 		f.release(d)
+		d.release()
 	}
 	return commit, abort, nil
 }
@@ -414,10 +437,12 @@ func (f *File) reopen(old *descriptor, o *blockdev.Opening) (*descriptor, error)
 	var was, is unix.Stat_t
 	if err := errors.Join(unix.Fstat(old.fd, &was), unix.Fstat(d.fd, &is)); err != nil {
 		f.release(d)
+		d.release()
 		return nil, err
 	}
 	if was.Dev != is.Dev || was.Ino != is.Ino {
 		f.release(d)
+		d.release()
 		return nil, blockdev.Refuse("Could not reopen file: '%s' is another file now", f.name)
 	}
 	return d, nil

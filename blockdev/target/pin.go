@@ -1,0 +1,97 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Pin is a file or device that a name led to, held fast but not opened: its driver does not know of it yet. What is judged through a
+// Pin is what Open opens, whatever becomes of the name meanwhile.
+type Pin struct {
+	blockdev.HostFile
+	Stat unix.Stat_t
+}
+
+// Find follows name, symbolic links included. The error is the system's number alone.
+func Find(name string) (*Pin, error) {
+	fd, err := Retry(func() (int, error) { return unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, err
+	}
+	p := &Pin{HostFile: blockdev.HostFile{Name: name, FD: fd}}
+	if err := unix.Fstat(fd, &p.Stat); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close lets the file go. Descriptors that Open made stay.
+func (p *Pin) Close() { _ = unix.Close(p.FD) } // nothing was written through it
+
+// Kind is the type of the file, such as unix.S_IFREG.
+func (p *Pin) Kind() uint32 { return p.Stat.Mode & unix.S_IFMT }
+
+// Open opens the file itself with flags of open(2). The error is the system's number alone.
+func (p *Pin) Open(flags int) (int, error) {
+	fd, err := Retry(func() (int, error) { return unix.Open(descriptorPath(p.FD), flags|unix.O_CLOEXEC, 0) })
+	if !errors.Is(err, unix.ENOENT) {
+		return fd, err
+	}
+	// There is no /proc. The name may lead elsewhere by now, which shows before anything is done to it.
+	fd, err = Retry(func() (int, error) { return unix.Open(p.Name, flags|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && !p.is(&st) {
+		err = unix.ESTALE
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// descriptorPath is a name of an open file, which cannot be made to mean another one.
+func descriptorPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
+
+// is says whether st is that of the pinned file.
+func (p *Pin) is(st *unix.Stat_t) bool { return st.Dev == p.Stat.Dev && st.Ino == p.Stat.Ino }
+
+// place is the path of a regular file that has but this one name, links resolved; "" if it has several, none that is known, or one that
+// is a mount of its own.
+func (p *Pin) place() string {
+	var stx unix.Statx_t
+	if err := unix.Statx(p.FD, "", unix.AT_EMPTY_PATH, unix.STATX_NLINK, &stx); err != nil || stx.Nlink != 1 {
+		return ""
+	}
+	if stx.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return ""
+	}
+	path, err := os.Readlink(descriptorPath(p.FD))
+	if err != nil {
+		return ""
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil || !p.is(&st) {
+		return ""
+	}
+	return path
+}
+
+// Retry repeats a call that a signal interrupted.
+func Retry[T any](call func() (T, error)) (T, error) {
+	for {
+		v, err := call()
+		if !errors.Is(err, unix.EINTR) {
+			return v, err
+		}
+	}
+}

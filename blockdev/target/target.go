@@ -1,0 +1,223 @@
+// Package target opens what a program is to write besides what it has open as an image: new images, saved data, journals.
+//
+// There is one rule for all of them, and nothing happens to a file before it was judged by it:
+//
+//   - the caller's Admit agrees, which knows what is in use and what was asked for;
+//   - nobody holds QEMU's image locks on it;
+//   - what is there may be replaced, if the caller restricts that.
+//
+// A name is followed once. What was judged is what is opened (see Pin), so that no link can be moved between the two.
+//
+// Replace makes a file beside the one that is there, which keeps its contents until Commit and for good if it is never called: by an
+// error, an interrupted command, or a program that was killed. Open changes the file itself, as a journal needs that must be there
+// when everything else is lost.
+package target
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/imagelock"
+)
+
+// Rule is what a caller demands of a file that is there.
+type Rule struct {
+	// Admit judges a file or device that is there. release, which may be nil, is called when it is written. nil admits all.
+	Admit func(f blockdev.HostFile) (release func(), err error)
+	// Over says why a regular file that begins with head must not be replaced. Empty files are not asked about. nil takes all.
+	Over func(head []byte) error
+	// Perm are the permissions of a new file, before umask.
+	Perm uint32
+}
+
+// headSize is how much of a file Rule.Over sees, in bytes.
+const headSize = 4096
+
+// File is a file or device that may be written. Commit or Close ends it.
+type File struct {
+	*os.File
+	// Regular: it has a length, and holes. Anything else is written from the beginning to the end.
+	Regular bool
+
+	made     *made    // the file that takes the place of another when it is whole; nil if the file itself is written
+	old      *os.File // whose place it takes, which holds the locks; nil if none is there
+	released func()
+	done     bool
+}
+
+// Open opens name to read and write it as it is, and makes it if it is not there. Commit has nothing to do but to close it.
+func Open(name string, r Rule) (*File, error) {
+	f, err := r.open(name)
+	if errors.Is(err, unix.ENOENT) {
+		if err = create(name, r.Perm); err == nil || errors.Is(err, unix.EEXIST) { // what turned up meanwhile is judged like all else
+			f, err = r.open(name)
+		}
+	}
+	return f, pathError(name, err)
+}
+
+// Create is Open with all contents removed.
+func Create(name string, r Rule) (*File, error) {
+	f, err := Open(name, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.empty(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Replace makes a new, empty file that gets the name at Commit. A file that is there keeps its owner and permissions. One that cannot be
+// replaced, such as one with several names, and what is no regular file is written itself.
+func Replace(name string, r Rule) (*File, error) {
+	old, err := r.open(name)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		f, err := makeFile(&made{path: destination(name)}, r.Perm)
+		return f, pathError(name, err)
+	case err != nil:
+		return nil, pathError(name, err)
+	case !old.Regular:
+		return old, nil
+	}
+	if f, err := old.successor(); err == nil {
+		return f, nil
+	}
+	if err := old.empty(); err != nil {
+		return nil, errors.Join(pathError(name, err), old.Close())
+	}
+	return old, nil
+}
+
+// open judges what is there and opens it. The error of what is not there is ENOENT.
+func (r Rule) open(name string) (*File, error) {
+	p, err := Find(name)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	if p.Kind() == unix.S_IFDIR {
+		return nil, unix.EISDIR
+	}
+	release := func() {}
+	if r.Admit != nil {
+		admitted, err := r.Admit(p.HostFile)
+		if err != nil {
+			return nil, err
+		}
+		if admitted != nil {
+			release = admitted
+		}
+	}
+	f := &File{Regular: p.Kind() == unix.S_IFREG, released: release}
+	if err := f.begin(p, r); err != nil {
+		release()
+		return nil, err
+	}
+	return f, nil
+}
+
+// begin opens the descriptor and looks at the contents and locks of a regular file.
+func (f *File) begin(p *Pin, r Rule) error {
+	lockable := f.Regular || p.Kind() == unix.S_IFBLK
+	flags := unix.O_WRONLY | unix.O_NOCTTY
+	if lockable {
+		flags = unix.O_RDWR
+	}
+	fd, err := p.Open(flags)
+	if err != nil {
+		return err
+	}
+	f.File = os.NewFile(uintptr(fd), p.Name)
+	if lockable {
+		err = f.lock()
+	}
+	if f.Regular && err == nil && r.Over != nil && p.Stat.Size > 0 {
+		err = f.over(r)
+	}
+	if err != nil {
+		_ = f.File.Close()
+	}
+	return err
+}
+
+// lock holds the image locks of a writer until the file is closed.
+func (f *File) lock() error {
+	fd := int(f.Fd())
+	if !imagelock.Supported(fd) {
+		return nil
+	}
+	var l imagelock.Lock
+	l.Attach(fd, f.Name())
+	return l.Claim(blockdev.Claim{Use: blockdev.PermWrite | blockdev.PermResize, Share: blockdev.PermRead})
+}
+
+func (f *File) over(r Rule) error {
+	head := make([]byte, headSize)
+	n, err := Retry(func() (int, error) { return unix.Pread(int(f.Fd()), head, 0) })
+	if err != nil {
+		return err
+	}
+	return r.Over(head[:n])
+}
+
+func (f *File) empty() error {
+	if !f.Regular {
+		return nil
+	}
+	return f.Truncate(0)
+}
+
+// Commit ends the file, which has its name and is on stable storage when it returns. Close after it does nothing.
+func (f *File) Commit() error {
+	if f.done {
+		return os.ErrClosed
+	}
+	var err error
+	if f.made != nil {
+		if err = f.Sync(); err == nil {
+			err = f.made.publish(f.File)
+		}
+	}
+	return errors.Join(err, f.end())
+}
+
+// Close gives the file up: what was there stays. A file that was written itself is left empty rather than half made.
+func (f *File) Close() error {
+	if f.done {
+		return nil
+	}
+	var err error
+	if f.made == nil {
+		err = f.empty()
+	}
+	return errors.Join(err, f.end())
+}
+
+// end closes all descriptors, which also gives up the locks.
+func (f *File) end() error {
+	f.done = true
+	err := f.File.Close()
+	if f.made != nil {
+		f.made.discard()
+	}
+	if f.old != nil {
+		_ = f.old.Close() // it was not written
+	}
+	if f.released != nil {
+		f.released()
+	}
+	return err
+}
+
+// pathError puts the name before the bare number of a system call. Other errors have words of their own.
+func pathError(name string, err error) error {
+	if no, ok := err.(unix.Errno); ok {
+		return &os.PathError{Op: "open", Path: name, Err: no}
+	}
+	return err
+}

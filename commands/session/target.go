@@ -1,0 +1,181 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/inuse"
+	"github.com/blksh/blksh/blockdev/target"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// Target is a file that a command writes besides images: bytes that were read, a journal, a state.
+//
+// A command opens it when all else about it is settled, by ReplaceFile, CreateFile or ChangeFile, and ends it with Commit or Close.
+type Target struct {
+	Name string
+	// Device: whoever calls asked for devices to be written to as well. Asking says how that is asked for, "" if it cannot be.
+	Device bool
+	Asking string
+	// Over says why an existing file that begins with head must not be replaced; nil: any file may be.
+	Over func(head []byte) error
+}
+
+// ReplaceFile makes a file that gets its name with Commit: until then, and after an error, what is there stays.
+func (s *Session) ReplaceFile(ctx context.Context, t Target) (*target.File, error) {
+	return s.openTarget(ctx, t, target.Replace)
+}
+
+// CreateFile makes a file, or empties the one that is there: for what must be found when the program has been killed.
+func (s *Session) CreateFile(ctx context.Context, t Target) (*target.File, error) {
+	return s.openTarget(ctx, t, target.Create)
+}
+
+// ChangeFile opens a file for reading and writing as it is, and makes it if it is not there.
+func (s *Session) ChangeFile(ctx context.Context, t Target) (*target.File, error) {
+	return s.openTarget(ctx, t, target.Open)
+}
+
+// openTarget opens what t names by the rule. The error is an event.Failure.
+func (s *Session) openTarget(ctx context.Context, t Target, open func(string, target.Rule) (*target.File, error)) (*target.File, error) {
+	f, err := open(t.Name, target.Rule{Perm: 0o666, Over: t.Over, Admit: func(f blockdev.HostFile) (func(), error) {
+		release, err := s.overwrite(ctx, f, t.Device)
+		if err == errDevice && t.Asking != "" {
+			err = &RefusedError{errDevice.Why, "with " + t.Asking + " it is written to, unless it is in use"}
+		}
+		return release, err
+	}})
+	var told *event.Failure
+	if err == nil || errors.As(err, &told) {
+		return f, err
+	}
+	return nil, event.Fail(event.FileError{Name: t.Name, Err: withoutPath(err)})
+}
+
+// withoutPath is the cause in an error that names the file.
+func withoutPath(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// overwrite is the one rule for all that a session writes besides the images that it has open, and for new images: never what is open
+// here, never what others use, and devices only if that was asked for.
+func (s *Session) overwrite(ctx context.Context, f blockdev.HostFile, device bool) (release func(), err error) {
+	st, err := statOf(f)
+	if err != nil {
+		return nil, err
+	}
+	if !isDevice(st) || !device || keepsNothing(st) {
+		return nil, AdmitFile(f)
+	}
+	if err := notHere(f); err != nil {
+		return nil, err
+	}
+	a := &admission{s: s, write: true}
+	release, err = a.admit(f, true)
+	var used *InUseError
+	if errors.As(err, &used) {
+		used.Advice = adviceTarget
+	}
+	if err != nil || !s.typed {
+		return release, err
+	}
+	if err = s.confirm(ctx, a); err != nil && release != nil {
+		release()
+	}
+	return release, err
+}
+
+const adviceTarget = "writing to it would damage what is there"
+
+// AdmitFile is the part of the rule that asks nobody: what is open here or in use is not overwritten, nor any device that keeps what is
+// written to it.
+func AdmitFile(f blockdev.HostFile) error {
+	st, err := statOf(f)
+	if err != nil {
+		return err
+	}
+	switch {
+	case keepsNothing(st):
+		return nil
+	case isDevice(st):
+		return errDevice
+	}
+	if err := notHere(f); err != nil {
+		return err
+	}
+	uses, err := inuse.Of(f.Name, f.FD)
+	if err == nil && len(uses) > 0 {
+		err = &InUseError{f.Name, uses, adviceTarget}
+	}
+	return err
+}
+
+// RefusedError says that something is not written to though the system would let it.
+type RefusedError struct {
+	Why    string
+	Advice string // a line without its end, "" if there is none
+}
+
+func (e *RefusedError) Error() string { return e.Why + "; nothing was written to it" }
+
+// Hint says what to do.
+func (e *RefusedError) Hint() string {
+	if e.Advice == "" {
+		return ""
+	}
+	return e.Advice + "\n"
+}
+
+// errDevice and errOpenHere are what AdmitFile refuses.
+var (
+	errDevice   = &RefusedError{"is a device", "this is written to files only"}
+	errOpenHere = &RefusedError{Why: "is open in this shell"}
+)
+
+func notHere(f blockdev.HostFile) error {
+	here, err := inuse.Here(f.FD)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look at %s: %w", f.Name, err)
+	case here:
+		return errOpenHere
+	}
+	return nil
+}
+
+// keepsNothing says whether what is written to a file is gone, or gone to somebody else: pipes, terminals, /dev/null and its like.
+func keepsNothing(st *unix.Stat_t) bool {
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFIFO, unix.S_IFSOCK:
+		return true
+	case unix.S_IFCHR:
+		major, minor := unix.Major(st.Rdev), unix.Minor(st.Rdev)
+		switch {
+		case major == memDevices:
+			return minor == minorNull || minor == minorZero || minor == minorFull
+		case major == ttyDevices, major >= firstPTS && major <= lastPTS:
+			return true
+		}
+	}
+	return false
+}
+
+// Device numbers of the kernel's admin-guide/devices.txt.
+const (
+	memDevices = 1
+	minorNull  = 3
+	minorZero  = 5
+	minorFull  = 7
+	ttyDevices = 5
+	firstPTS   = 136
+	lastPTS    = 143
+)
