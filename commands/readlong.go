@@ -48,7 +48,7 @@ func (r *reading) ready() {
 
 // run reads, and does with the bytes what is wanted.
 func (r *reading) run(ctx context.Context, s *session.Session, im *session.Image) error {
-	if err := r.view.open(s); err != nil {
+	if err := r.view.open(ctx, s); err != nil {
 		return err
 	}
 	r.quiet = r.quiet || r.output == stdout
@@ -58,9 +58,7 @@ func (r *reading) run(ctx context.Context, s *session.Session, im *session.Image
 	} else {
 		err = r.work(s, im).wait(ctx, s, im)
 	}
-	if cerr := r.view.close(); err == nil {
-		err = cerr
-	}
+	err = firstError(err, r.view.end(r.n))
 	if err == nil && r.streams && !r.check && r.output == "" {
 		im.Position = r.off + r.n
 	}

@@ -1,10 +1,10 @@
 package commands
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"os"
 
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
@@ -18,6 +18,7 @@ type view struct {
 	show, fold bool
 	style      event.DumpStyle
 	output     string // the file they go to, "" if none
+	force      bool   // also if that is a device
 
 	file  *output
 	begun []byte // the beginning of a line of a dump
@@ -33,6 +34,7 @@ func (v *view) declare(f *session.Flags) {
 		return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no style '%s'; there are qemu, xxd and c", word)})
 	})
 	f.Text(&v.output, nil, 'o', "output", "FILE", "save the bytes in a file; - is standard output, to which nothing else goes")
+	f.Bool(&v.force, 0, "force", "with -o: also onto a device that is not in use")
 }
 
 // settle looks whether the flags go together.
@@ -50,26 +52,31 @@ func (v *view) settle(machine bool) error {
 // wanted says whether anything is done with the bytes.
 func (v *view) wanted() bool { return v.show || v.output != "" }
 
-// open makes the file.
-func (v *view) open(s *session.Session) (err error) {
+// open makes the file, which gets its name with save.
+func (v *view) open(ctx context.Context, s *session.Session) error {
 	switch {
 	case v.output == stdout && s.NoBytes:
 		return event.Fail(event.Conflict{Message: "-o - and --json both write to standard output; with -v the bytes are part of the objects"})
 	case v.output == stdout || v.output == "":
 		return nil
 	}
-	if v.file, err = createOutput(v.output); err != nil {
-		return v.fileError(err)
+	file, err := s.ReplaceFile(ctx, session.Target{Name: v.output, Device: v.force, Asking: "--force"})
+	if err != nil {
+		return err
 	}
+	v.file = &output{file: file}
 	return nil
 }
 
-// close ends the file.
-func (v *view) close() error {
-	if v.file == nil {
+// end saves the file if all n bytes are in it, also those that are not as they should be. Otherwise what was there before stays.
+func (v *view) end(n int64) error {
+	switch {
+	case v.file == nil:
 		return nil
+	case v.file.at != n:
+		return v.fileError(v.file.file.Close())
 	}
-	return v.fileError(v.file.close())
+	return v.fileError(firstError(v.file.save(), v.file.file.Close()))
 }
 
 func (v *view) fileError(err error) error {
@@ -141,63 +148,26 @@ func (v *view) lines(p stream.Piece, last bool) event.Dump {
 
 // output is a file that is made of bytes that were read. What is known to be zero becomes a hole where there can be one.
 type output struct {
-	file    *os.File
-	regular bool
-	at      int64
-}
-
-var errOpenHere = errors.New("is open in this shell; nothing was written to it")
-
-// createOutput makes the file, or empties it. It refuses one that this program has open, which may be the image itself.
-func createOutput(name string) (*output, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		return &output{file: f}, nil
-	}
-	if err == nil && openTwice(info) {
-		err = errOpenHere
-	}
-	if err == nil {
-		err = f.Truncate(0)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &output{file: f, regular: true}, nil
-}
-
-// openTwice says whether more than one descriptor of this program is the file.
-func openTwice(info os.FileInfo) bool {
-	const descriptors = "/proc/self/fd"
-	list, err := os.ReadDir(descriptors)
-	if err != nil {
-		return false
-	}
-	same := 0
-	for _, d := range list {
-		if other, err := os.Stat(descriptors + "/" + d.Name()); err == nil && os.SameFile(info, other) {
-			same++
-		}
-	}
-	return same > 1
+	file *target.File
+	at   int64
 }
 
 func (o *output) write(p stream.Piece) error {
-	if o.regular {
-		n := p.Len
-		if len(p.Data) > 0 {
-			if _, err := o.file.WriteAt(p.Data, o.at); err != nil {
-				return err
-			}
-		}
-		o.at += n
-		return nil
+	var err error
+	switch {
+	case !o.file.Regular:
+		err = o.pour(p)
+	case len(p.Data) > 0:
+		_, err = o.file.WriteAt(p.Data, o.at)
 	}
+	if err == nil {
+		o.at += p.Len
+	}
+	return err
+}
+
+// pour writes a piece, zeroes included, to what takes bytes in their order.
+func (o *output) pour(p stream.Piece) error {
 	if _, err := o.file.Write(p.Data); err != nil {
 		return err
 	}
@@ -209,11 +179,12 @@ func (o *output) write(p stream.Piece) error {
 	return nil
 }
 
-// close gives the file its length.
-func (o *output) close() error {
-	var err error
-	if o.regular {
-		err = o.file.Truncate(o.at)
+// save gives the file its length and its name.
+func (o *output) save() error {
+	if o.file.Regular {
+		if err := o.file.Truncate(o.at); err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, o.file.Close())
+	return o.file.Commit()
 }

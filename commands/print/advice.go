@@ -32,6 +32,8 @@ func advice(e event.Event) []string {
 		return openAdvice(e)
 	case event.Report:
 		return errorAdvice(e.Err)
+	case event.FileError:
+		return errorAdvice(e.Err)
 	case event.Failed:
 		return append(detail(e.Err), errorAdvice(e.Err)...)
 	case event.Interrupted:
@@ -112,7 +114,7 @@ func errorAdvice(err error) []string {
 		}
 	case errors.As(err, new(blockdev.Held)):
 		return holder(err)
-	case errors.As(err, &hint):
+	case errors.As(err, &hint) && hint.Hint() != "":
 		return strings.Split(strings.TrimRight(hint.Hint(), "\n"), "\n")
 	}
 	return nil

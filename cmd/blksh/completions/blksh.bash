@@ -138,7 +138,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	read | r)
-		flags='-b --vmstate -C --csv -l --length -o --output -P --pattern -p -q --quiet -r -s --start -v --verbose --all --fold --style' words='' files=
+		flags='-b --vmstate -C --csv -l --length -o --output -P --pattern -p -q --quiet -r -s --start -v --verbose --all --fold --force --style' words='' files=
 		case $prev in
 	-l | --length) flags= words='' files= ;;
 	-o | --output) flags= words='' files=yes ;;

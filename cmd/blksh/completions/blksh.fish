@@ -242,6 +242,7 @@ complete -c blksh -n '__blksh_in read r' -s s -l start -x -d 'with -P: start che
 complete -c blksh -n '__blksh_in read r' -s v -l verbose -d 'show the bytes'
 complete -c blksh -n '__blksh_in read r' -l all -d 'with -P: list all ranges that are wrong'
 complete -c blksh -n '__blksh_in read r' -l fold -d 'show lines that repeat the one before as a single *'
+complete -c blksh -n '__blksh_in read r' -l force -d 'with -o: also onto a device that is not in use'
 complete -c blksh -n '__blksh_in read r' -l style -x -a 'qemu xxd c' -d 'how bytes are shown: qemu, xxd or c'
 
 complete -c blksh -n '__blksh_in readv' -f
