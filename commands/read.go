@@ -237,12 +237,12 @@ func (r *reading) complain(s *session.Session) error {
 // hand shows or saves the bytes.
 func (r *reading) hand(s *session.Session, im *session.Image) error {
 	if r.n <= int64(len(r.buf)) {
-		return r.put(s.Emit, stream.Piece{Off: r.off, Len: r.n, Data: r.buf[:r.n]}, true)
+		return r.put(context.Background(), s.Emit, stream.Piece{Off: r.off, Len: r.n, Data: r.buf[:r.n]}, true)
 	}
 	var failed error
 	err := r.each(context.Background(), im.Dev, func(p []byte, off int64) {
 		n := int64(len(p))
-		if err := r.put(s.Emit, stream.Piece{Off: off, Len: n, Data: p}, off+n == r.off+r.n); err != nil && failed == nil {
+		if err := r.put(context.Background(), s.Emit, stream.Piece{Off: off, Len: n, Data: p}, off+n == r.off+r.n); err != nil && failed == nil {
 			failed = err
 		}
 	})

@@ -53,7 +53,8 @@ func (r *reading) run(ctx context.Context, s *session.Session, im *session.Image
 	}
 	r.quiet = r.quiet || r.output == stdout
 	var err error
-	if r.streams && r.n > pieceSize && !r.machine {
+	// What is shown is shown as it comes, so that it can be stopped; what is checked too is told after the verdict where it is short.
+	if r.streams && !r.machine && (r.n > pieceSize || r.n > shownAtOnce && r.wanted() && !r.check) {
 		err = r.long(ctx, s, im)
 	} else {
 		err = r.work(s, im).wait(ctx, s, im)
@@ -83,7 +84,7 @@ func (r *reading) long(ctx context.Context, s *session.Session, im *session.Imag
 		if !r.wanted() {
 			return nil
 		}
-		return r.put(l.say, p, p.Off+p.Len == r.off+r.n)
+		return r.put(l.ctx, l.say, p, p.Off+p.Len == r.off+r.n)
 	})
 	return r.concludeLong(s, s.Now().Sub(began), err)
 }

@@ -20,8 +20,9 @@ type view struct {
 	output     string // the file they go to, "" if none
 	force      bool   // also if that is a device
 
-	file  *output
-	begun []byte // the beginning of a line of a dump
+	file    *output
+	begun   []byte // the beginning of a line of a dump
+	objects bool   // a dump is made of objects, in which zeroes are a number
 }
 
 func (v *view) declare(f *session.Flags) {
@@ -54,6 +55,7 @@ func (v *view) wanted() bool { return v.show || v.output != "" }
 
 // open makes the file, which gets its name with save.
 func (v *view) open(ctx context.Context, s *session.Session) error {
+	v.objects = s.NoBytes
 	switch {
 	case v.output == stdout && s.NoBytes:
 		return event.Fail(event.Conflict{Message: "-o - and --json both write to standard output; with -v the bytes are part of the objects"})
@@ -86,8 +88,30 @@ func (v *view) fileError(err error) error {
 	return event.Fail(event.FileError{Name: v.output, Err: bare(err)})
 }
 
-// put hands on a piece. What it says may be reused when it returns.
-func (v *view) put(say func(event.Event), p stream.Piece, last bool) error {
+// shownAtOnce is how many bytes are handed on before a person is asked for who may want no more.
+const shownAtOnce = 256 << 10
+
+// put hands on a piece, until ctx ends. What it says may be reused when it returns.
+func (v *view) put(ctx context.Context, say func(event.Event), p stream.Piece, last bool) error {
+	part := int64(shownAtOnce)
+	if p.Data == nil && v.skips() {
+		part = max(1, p.Len)
+	}
+	return inParts(ctx, p.Off, p.Len, part, func(off, n int64) error {
+		some := stream.Piece{Off: off, Len: n}
+		if p.Data != nil {
+			some.Data = p.Data[off-p.Off:][:n]
+		}
+		return v.hand(say, some, last && off+n == p.Off+p.Len)
+	})
+}
+
+// skips says that zeroes which are not in memory take no time, however many there are.
+func (v *view) skips() bool {
+	return v.output != stdout && (v.file == nil || v.file.file.Regular) && (!v.show || v.fold || v.objects)
+}
+
+func (v *view) hand(say func(event.Event), p stream.Piece, last bool) error {
 	if v.show {
 		v.dump(say, p, last)
 	}
