@@ -103,8 +103,8 @@ func (c *checkup) image(ctx context.Context, s *session.Session, im *session.Ima
 // only checks a device that was opened for nothing else, and closes it.
 func (c *checkup) only(ctx context.Context, s *session.Session, dev *blockdev.Device) error {
 	err := c.device(ctx, s, dev)
-	if closed := dev.Close(); closed != nil && err == nil {
-		err = event.Fail(event.Failed{Op: "check", Err: closed})
+	if closed := s.CloseBeside(dev); err == nil {
+		err = closed
 	}
 	return err
 }

@@ -38,12 +38,16 @@ var compare = session.Command{
 			ranged = operands > 1
 			return nil
 		})
-		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+		return func(ctx context.Context, s *session.Session, im *session.Image) (err error) {
 			other, free, err := beside(ctx, s, o)
 			if err != nil {
 				return err
 			}
-			defer free()
+			defer func() {
+				if closed := free(); err == nil {
+					err = closed
+				}
+			}()
 			if !ranged {
 				c.Len = max(im.Dev.Length(), other.Length())
 			}
@@ -62,16 +66,15 @@ var compare = session.Command{
 	},
 }
 
-// beside is the image that is open under a name or, if none is, another one.
-func beside(ctx context.Context, s *session.Session, o session.Opening) (*blockdev.Device, func(), error) {
+// beside is the image that is open under a name or, if none is, another one, which free closes.
+func beside(ctx context.Context, s *session.Session, o session.Opening) (dev *blockdev.Device, free func() error, err error) {
 	if im := s.Named(o.Name); im != nil {
-		return im.Dev, func() {}, nil
+		return im.Dev, func() error { return nil }, nil
 	}
-	dev, err := s.OpenBeside(ctx, o)
-	if err != nil {
+	if dev, err = s.OpenBeside(ctx, o); err != nil {
 		return nil, nil, err
 	}
-	return dev, func() { _ = dev.Close() }, nil
+	return dev, func() error { return s.CloseBeside(dev) }, nil
 }
 
 // compare notes where the range differs between the image and another device.

@@ -85,8 +85,7 @@ var closeCommand = session.Command{
 					return err
 				}
 			}
-			_ = s.Close(ctx, im) // what fails there is told by the layer that failed
-			return nil
+			return s.Close(ctx, im)
 		}
 	},
 }

@@ -75,6 +75,9 @@ var write = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if !hasSource && typed.bytes == nil {
+				w.note(s)
+			}
 			if hasSource {
 				src, err := w.from(s, name)
 				if err != nil {
@@ -168,6 +171,7 @@ var writev = session.Command{
 		w.vectorFlags(f)
 		w.vector(f, nil)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			w.note(s)
 			return w.work(s).wait(ctx, s, im)
 		}
 	},
@@ -197,9 +201,17 @@ var aioWrite = session.Command{
 		w.vector(f, func() bool { return w.zero })
 		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer", func() bool { return w.zero && w.registered })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			w.note(s)
 			return w.work(s).start(ctx, s, im)
 		}
 	},
+}
+
+// note tells the session if nobody said what to write.
+func (w *writing) note(s *session.Session) {
+	if !w.zero && !w.patterned {
+		s.Fill()
+	}
 }
 
 // writing is a request to store data.

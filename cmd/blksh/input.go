@@ -78,6 +78,9 @@ func (p *program) prompt() repl.Source {
 	})
 }
 
+// fails is what a failure is to the session, by what a script expects of the line.
+var fails = map[repl.Expect]session.Fails{repl.Success: session.MustNot, repl.Failure: session.Must, repl.Either: session.May}
+
 // runner runs lines in a session.
 type runner struct {
 	*session.Session
@@ -89,7 +92,7 @@ func (r runner) Run(ctx context.Context, line repl.Line) error {
 	ctx, done := r.interrupts.during(ctx)
 	defer done()
 	err := line.Judge(r.Session.Run(ctx, session.Line{
-		Text: line.Text, Words: line.Words, Pos: line.Pos, Comments: line.Comments, MayFail: line.Expect != repl.Success, Typed: line.Typed,
+		Text: line.Text, Words: line.Words, Pos: line.Pos, Comments: line.Comments, Fails: fails[line.Expect], Typed: line.Typed,
 	}))
 	if errors.Is(err, repl.ErrUnexpectedSuccess) {
 		r.Session.Fail(event.Fail(event.Unexpected{}))
@@ -115,6 +118,8 @@ func (p *program) read(ctx context.Context) error {
 		raise(int(syscall.SIGINT))
 	case errors.Is(err, session.ErrInterrupted):
 		return fmt.Errorf("%w: %w", err, event.Fail(event.Interrupted{}))
+	case errors.As(err, new(*session.OutputError)):
+		return err
 	case err != nil:
 		return event.Fail(event.Report{Err: err})
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/commands/session"
@@ -15,12 +16,16 @@ import (
 // statusInterrupted is the exit status of a program that was left by Ctrl-C.
 const statusInterrupted = 130
 
-// grace is how long an interrupted command may take to end before the person is told what it waits for.
+// statusSignal and the number of a signal are the exit status of a program that was ended by it.
+const statusSignal = 128
+
+// grace is how long an interrupted command may take to end before the person is told that it has not.
 const grace = 2 * time.Second
 
 // interrupts turns Ctrl-C into the end of a command, and between commands into the end of the program, unless a person types them: then
-// it came a moment too early for the command that was just entered, and ends nothing. A second one leaves at once,
-// since a call that is already in the kernel cannot be taken back. A nil one leaves Ctrl-C to the system, which kills the program.
+// it came a moment too early for the command that was just entered, and ends nothing. Other signals that ask a program to end do both: the
+// command is stopped, images are closed, and then the program dies of the signal. A second signal ends it at once,
+// since a call that is already in the kernel cannot be taken back. A nil one leaves all signals to the system.
 type interrupts struct {
 	errs  io.Writer
 	leave func()                  // puts the terminal back
@@ -32,45 +37,63 @@ type interrupts struct {
 	cancel context.CancelCauseFunc // of the running command, nil between commands
 	asked  bool                    // it was interrupted before,
 	over   bool                    // or the whole program was
+	fatal  syscall.Signal          // that asked the program to end, 0 if none did
 }
 
-// watch begins to listen.
+// watch begins to listen. Signals that were ignored when the program began stay so.
 func (i *interrupts) watch() {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt)
+	notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	go func() {
-		for range signals {
-			i.interrupt()
+		for s := range signals {
+			i.receive(s.(syscall.Signal))
 		}
 	}()
 }
 
-func (i *interrupts) interrupt() {
+// notify is signal.Notify for those signals that are not ignored.
+func notify(to chan<- os.Signal, signals ...os.Signal) {
+	for _, s := range signals {
+		if !signal.Ignored(s) {
+			signal.Notify(to, s)
+		}
+	}
+}
+
+func (i *interrupts) receive(s syscall.Signal) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.asked || i.over {
+	switch {
+	case i.over || i.asked && s == syscall.SIGINT:
 		i.leave()
+		if s != syscall.SIGINT {
+			raise(int(s))
+		}
 		os.Exit(statusInterrupted)
+	case s != syscall.SIGINT:
+		i.fatal = s
+		i.end()
+	case i.cancel != nil:
+		i.asked = true
+		i.tell()
+		i.cancel(session.ErrInterrupted)
+		time.AfterFunc(grace, i.explain)
+	case !i.typed():
+		i.end()
 	}
-	if i.cancel == nil && i.typed() {
-		return
-	}
-	if i.cancel == nil {
-		i.over = true
-		i.stop(session.ErrInterrupted)
-		return
-	}
-	i.asked = true
-	i.tell()
-	i.cancel(session.ErrInterrupted)
-	time.AfterFunc(grace, i.explain)
+}
+
+// end ends the program, and with it the command that runs.
+func (i *interrupts) end() {
+	i.over = true
+	i.stop(session.ErrInterrupted)
 }
 
 func (i *interrupts) explain() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.asked {
-		fmt.Fprintln(i.errs, "waiting for a request that the system has begun; Ctrl-C again leaves")
+		fmt.Fprintln(i.errs, "waiting for the command to end; Ctrl-C again leaves")
 	}
 }
 
@@ -89,4 +112,38 @@ func (i *interrupts) during(ctx context.Context) (_ context.Context, done func()
 		i.mu.Unlock()
 		cancel(nil)
 	}
+}
+
+// status is the exit status of a program that ends: that of the signal that ended it, if one did.
+func (i *interrupts) status(otherwise int) int {
+	if i == nil {
+		return otherwise
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.fatal != 0 {
+		return statusSignal + int(i.fatal)
+	}
+	return otherwise
+}
+
+// raise makes the program die of the signal that ended it.
+func (i *interrupts) raise() {
+	if status := i.status(0); status != 0 {
+		raise(status - statusSignal)
+	}
+}
+
+// dieBySignals lets signals do what they do to a C program: the Go runtime would print stacks at one of them, and a terminal must be put back.
+func (p *program) dieBySignals() {
+	signals := make(chan os.Signal, 1)
+	notify(signals, syscall.SIGQUIT)
+	if p.interactive() {
+		notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	}
+	go func() {
+		s := <-signals
+		p.leaveTerminal()
+		raise(int(s.(syscall.Signal)))
+	}()
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"syscall"
 
@@ -57,21 +56,17 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	if p.dialect, json, ok = p.choose(argv[1:]); !ok {
 		return 2
 	}
-	// As in the originals, a reader that has gone away is not noticed.
-	if p.dialect.Specs != nil {
-		signal.Ignore(syscall.SIGPIPE)
-	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	p.heedOutput(stop)
 	p.speak(json)
-	status := p.start(argv, stdout, stderr)
-	if p.native() {
-		p.printer.Print(event.Where{}, event.Exit{Status: status})
-	}
-	p.printer.Flush()
+	status := p.conclude(p.start(ctx, stop, argv, stdout, stderr))
+	p.interrupts.raise()
 	return status
 }
 
-// start does everything between the choice of a voice and its last word, and returns the exit status.
-func (p *program) start(argv []string, stdout, stderr *os.File) int {
+// start does everything between the choice of a voice and its last word, and returns the exit status. stop ends ctx.
+func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv []string, stdout, stderr *os.File) int {
 	if err := p.prepare(argv, stdout, stderr); err != nil {
 		var early exit
 		if errors.As(err, &early) {
@@ -84,31 +79,17 @@ func (p *program) start(argv []string, stdout, stderr *os.File) int {
 		return max(1, p.dialect.Policy.Status(err))
 	}
 	defer p.leaveTerminal()
-	ctx, stop := context.WithCancelCause(context.Background())
-	defer stop(nil)
-	if !p.dialect.Policy.InterruptKills {
+	if p.dialect.Policy.InterruptKills {
+		p.dieBySignals()
+	} else {
 		p.interrupts = &interrupts{errs: p.errs, leave: p.leaveTerminal, stop: stop, tell: p.tellProgress, typed: p.interactive}
 		p.interrupts.watch()
 	}
-	if p.interactive() {
-		p.restoreBeforeDeath()
-	}
-	return p.serve(ctx)
+	return p.interrupts.status(p.serve(ctx))
 }
 
 // interactive: a person types the lines.
 func (p *program) interactive() bool { return p.terminal != nil }
-
-// restoreBeforeDeath puts the terminal back before a signal that ends the program does.
-func (p *program) restoreBeforeDeath() {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		s := <-signals
-		p.leaveTerminal()
-		raise(int(s.(syscall.Signal)))
-	}()
-}
 
 // exit is a status to leave with at once.
 type exit int
@@ -182,6 +163,7 @@ func (p *program) serve(ctx context.Context) int {
 	if err := p.read(ctx); err != nil {
 		p.session.Fail(err)
 	}
+	p.warnOfInput()
 	p.session.Finish(ctx)
 	return p.session.Status()
 }

@@ -57,7 +57,8 @@ Examples:
   %[1]s disk.img read -v 0 512       one command
   %[1]s -r -c 'map' -c 'read -P 0 0 1M' disk.img
 
-Exit status: 0 fine, 1 the data is not as expected, 2 usage, 3 cannot open, 4 locked or in use, 5 I/O error, 130 interrupted.
+Exit status: 0 fine, 1 the data is not as expected, 2 usage, 3 cannot open, 4 locked or in use, 5 I/O error, 130 interrupted,
+141 standard output is not read to its end.
 '%[1]s -c help' lists the available commands.
 `, program)
 }

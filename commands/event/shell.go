@@ -54,6 +54,18 @@ type Interrupted struct {
 // Cause is the error.
 func (i Interrupted) Cause() error { return i.Err }
 
+// InputIgnored warns of bytes on standard input that no command read, although one wrote and was not told what.
+type InputIgnored struct{}
+
+// CloseFailed says that an image could not be closed properly, so that what was written last may not be in it.
+type CloseFailed struct {
+	Image
+	Err error
+}
+
+// Cause is the error.
+func (c CloseFailed) Cause() error { return c.Err }
+
 // Unexpected says that a command succeeded that had to fail.
 type Unexpected struct{}
 
@@ -115,6 +127,8 @@ func (NoImage) Kind() string      { return "no_image" }
 func (DeviceBusy) Kind() string   { return "device_busy" }
 func (NotConfirmed) Kind() string { return "not_confirmed" }
 func (Interrupted) Kind() string  { return "interrupted" }
+func (InputIgnored) Kind() string { return "input_ignored" }
+func (CloseFailed) Kind() string  { return "close_failed" }
 func (Unexpected) Kind() string   { return "unexpected_success" }
 func (ScriptFailed) Kind() string { return "script_failed" }
 func (Created) Kind() string      { return "created" }

@@ -138,6 +138,7 @@ func shellKinds() []kind {
 			must("path", Path, "of the device", func(e event.DeviceBusy) any { return e.Path }),
 			must("uses", Texts, "such as \"/dev/sda1 is mounted on /home\"", func(e event.DeviceBusy) any { return e.Uses }),
 		),
+		of[event.InputIgnored]("input_ignored", "Standard input has bytes that no command read, although one wrote and was not told what."),
 		of("version", "Which program this is.",
 			must("version", Text, "of the program", func(e event.Version) any { return e.Version }),
 			must("go", Text, "of the language it was built with", func(e event.Version) any { return e.Go }),
@@ -237,6 +238,9 @@ func failureKinds() []kind {
 			may("done", Int, "bytes that were done, from the first on and without a gap", func(e event.Interrupted) any { return known(e, e.Done) }),
 			may("resume", Int, "where --resume goes on", func(e event.Interrupted) any { return positive(e.Resume) }),
 		),
+		failure("close_failed", "An image could not be closed properly: what was written last may not be in it.", caused(
+			may("name", Text, "of the image in the shell", func(e event.CloseFailed) any { return text(e.Name) }),
+			may("path", Path, "of the image, as it was given", func(e event.CloseFailed) any { return text(e.Path) }))...),
 		failure[event.Unexpected]("unexpected_success", "A command succeeded that had to fail."),
 		failure("not_confirmed", "Nothing was done to a device since the answer was not its name.",
 			must("path", Path, "of the device", func(e event.NotConfirmed) any { return e.Path })),

@@ -97,6 +97,8 @@ func (n *Native) shell(e event.Event) bool {
 		n.warn("%s: %s\n", n.Name, w.Short)
 	case event.DeviceBusy:
 		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path, strings.Join(e.Uses, ", "))
+	case event.InputIgnored:
+		n.warn("%s: standard input was not read, and what was written is 0xcd; 'write -s -' writes what comes from there\n", n.Name)
 	case event.Created:
 		size := ""
 		if e.Size >= 0 {
@@ -237,7 +239,7 @@ func (n *Native) capabilities(e event.Capabilities) {
 // reason says in one sentence why a command failed. Where qemu-io has a line it is that one, without the name of the program.
 func reason(e event.Event) string {
 	switch e := e.(type) {
-	case event.UnknownCommand, event.NoFile, event.FileOpen, event.OpenFailed, event.Report, event.FileError, event.Abandoned:
+	case event.UnknownCommand, event.NoFile, event.FileOpen, event.OpenFailed, event.Report, event.FileError:
 		return firstLine(e)
 	case event.Failed:
 		return fmt.Sprintf("%s failed: %s", e.Op, errnoWords(e.Err))
@@ -261,6 +263,10 @@ func reason(e event.Event) string {
 		return reasonOfData(e)
 	case event.Damaged:
 		return damagedWords(e)
+	case event.CloseFailed:
+		return fmt.Sprintf("close of %s: what was written last may not be in it: %s", nameOf(e.Image), words(e.Err))
+	case event.Abandoned:
+		return fmt.Sprintf("%d requests in the background were given up", e.Requests)
 	case event.Unexpected:
 		return "succeeded, but was expected to fail"
 	case event.ScriptFailed:

@@ -138,6 +138,7 @@ func TestNativeKnowsEveryEvent(t *testing.T) {
 		event.BreakFailed{Action: "set", Tag: "t", Err: syscall.ENOENT},
 		event.Abandoned{Requests: 2},
 		event.Interrupted{},
+		event.CloseFailed{Image: event.Image{Path: "d"}, Err: syscall.EIO},
 		event.Unexpected{},
 		event.NotConfirmed{Path: "/dev/x"},
 		event.HelpUnknown{Name: "x"},

@@ -15,11 +15,16 @@ const stdioSize = 4096
 
 // Stdout is a stream that is buffered as the C library buffers stdout: full blocks of 4096 bytes where it is no terminal, lines
 // where it is one. Which part of the output comes before what another stream says is visible when both end in one pipe, and a
-// program that dies by abort loses what is still buffered. Errors of writing are not noticed, as in qemu-io.
+// program that dies by abort loses what is still buffered. An error of writing is kept, and fails nothing here: whether it counts is for the
+// dialect to say.
 type Stdout struct {
+	// Failed is told of the first error of writing; nothing more is written then. Nil tells nobody, and each write is tried, as qemu-io does.
+	Failed func(error)
+
 	w     io.Writer
 	lines bool
 	buf   []byte
+	err   error // the first one
 }
 
 // NewStdout buffers w. lines is set for a terminal.
@@ -51,8 +56,23 @@ func (s *Stdout) Write(p []byte) (int, error) {
 
 // Flush writes out what is buffered.
 func (s *Stdout) Flush() {
-	if len(s.buf) > 0 {
-		_, _ = s.w.Write(s.buf)
-		s.buf = s.buf[:0]
+	if len(s.buf) > 0 && (s.err == nil || s.Failed == nil) {
+		if _, err := s.w.Write(s.buf); err != nil {
+			s.fail(err)
+		}
+	}
+	s.buf = s.buf[:0]
+}
+
+func (s *Stdout) fail(err error) {
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	if s.Failed != nil {
+		s.Failed(err)
 	}
 }
+
+// Err is the first error of writing, nil if there was none.
+func (s *Stdout) Err() error { return s.err }

@@ -338,13 +338,15 @@ func (s *Session) Reopen(ctx context.Context, im *Image, r Reopening) error {
 	return nil
 }
 
-// Close waits for the requests of an image and closes it. Requests that nothing can wake any more are given up.
+// Close waits for the requests of an image and closes it. Requests that nothing can wake any more are given up. The error is an
+// event.Failure, and nil where the dialect leaves failures to the layer that failed.
 func (s *Session) Close(ctx context.Context, im *Image) error {
+	e := event.CloseFailed{Image: im.Describe()}
 	if err := s.Drain(ctx, im); err != nil {
 		s.abandon(im)
 	}
 	im.cancel(nil)
-	err := im.Dev.Close()
+	e.Err = im.Dev.Close()
 	s.deliverNotices()
 	s.images = slices.DeleteFunc(s.images, func(other *Image) bool { return other == im })
 	if s.current == im {
@@ -353,12 +355,27 @@ func (s *Session) Close(ctx context.Context, im *Image) error {
 			s.current = s.images[last]
 		}
 	}
-	return err
+	return s.closing(e)
+}
+
+// CloseBeside closes what OpenBeside or OpenToCheck opened. The error is as that of Close.
+func (s *Session) CloseBeside(dev *blockdev.Device) error {
+	e := event.CloseFailed{Image: event.Image{Path: dev.Chain()[0].Filename}}
+	e.Err = dev.Close()
+	s.deliverNotices()
+	return s.closing(e)
+}
+
+func (s *Session) closing(e event.CloseFailed) error {
+	if e.Err == nil || !s.Policy.CloseCounts {
+		return nil
+	}
+	return event.Fail(e)
 }
 
 // abandon ends the requests of an image that stand still, without a word from each.
 func (s *Session) abandon(im *Image) {
-	s.Emit(event.Abandoned{Requests: im.flying})
+	s.background(event.Fail(event.Abandoned{Requests: im.flying}))
 	im.cancel(syscall.ECANCELED)
 	for im.flying > 0 {
 		<-s.wake
@@ -369,10 +386,13 @@ func (s *Session) abandon(im *Image) {
 	}
 }
 
-// Finish closes everything. A failure to close belongs to no command and is told by the layer that failed.
+// Finish closes everything. What fails belongs to no line.
 func (s *Session) Finish(ctx context.Context) {
 	for len(s.images) > 0 {
-		_ = s.Close(ctx, s.images[0])
+		s.where = event.Where{Image: s.images[0].Name}
+		if err := s.Close(ctx, s.images[0]); err != nil {
+			s.Fail(err)
+		}
 	}
 	s.failUntold()
 	s.Printer.Flush()

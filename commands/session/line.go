@@ -21,11 +21,21 @@ type Line struct {
 	Pos string
 	// Comments: a word that begins with '#' ends it.
 	Comments bool
-	// MayFail: a failure is shown, but neither counts nor ends anything.
-	MayFail bool
+	// Fails says what a failure is to this line.
+	Fails Fails
 	// Typed: a person has typed it and can be asked.
 	Typed bool
 }
+
+// Fails says whether a line is to fail. A failure that is allowed neither counts nor ends anything.
+type Fails uint8
+
+// What may be wanted of a line.
+const (
+	MustNot Fails = iota
+	May           // a failure is shown,
+	Must          // and one that is wanted is not
+)
 
 // words splits the line.
 func (s *Session) words(l Line) ([]string, error) {
@@ -39,9 +49,14 @@ func (s *Session) words(l Line) ([]string, error) {
 	return words, nil
 }
 
-// outcome is err, or that a person stopped the command if that is why it failed.
+// outcome is err, or what ended the context of the command: output that takes no more, or a person who stopped it. Whoever stops a command that
+// no longer notices wants those behind it no more; at the prompt there are none.
 func (s *Session) outcome(ctx context.Context, err error) error {
-	if err == nil || !errors.Is(context.Cause(ctx), ErrInterrupted) {
+	cause := context.Cause(ctx)
+	if errors.As(cause, new(*OutputError)) {
+		return cause
+	}
+	if err == nil && s.Interactive || !errors.Is(cause, ErrInterrupted) {
 		return err
 	}
 	var failure *event.Failure

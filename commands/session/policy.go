@@ -26,6 +26,10 @@ type Policy struct {
 	Status func(err error) int
 	// BackgroundStatus: the failure of a request in the background counts as the failure of a command.
 	BackgroundStatus bool
+	// CloseCounts: an image that cannot be closed properly is a failure, of the command that closes it or of the program.
+	CloseCounts bool
+	// OutputCounts: standard output that cannot be written to is a failure, and ends everything.
+	OutputCounts bool
 	// StopAtFailure: no line is read after one that failed, unless Config.Interactive.
 	StopAtFailure bool
 	// InterruptKills: Ctrl-C ends the program and not only the command.

@@ -79,6 +79,7 @@ type Session struct {
 	flags   Flags       // of the line that is read
 	timer   *time.Timer // see waitFor; stopped in between
 	opened  bool        // an image, ever
+	filled  bool        // see Filled
 
 	reserved  map[uint64]*reservation // by the numbers of devices
 	confirmed map[uint64]bool
@@ -95,6 +96,16 @@ type Session struct {
 
 // ErrInterrupted ends the context of a command that a person wants to end.
 var ErrInterrupted = fmt.Errorf("interrupted: %w", syscall.EINTR)
+
+// OutputError ends everything: standard output takes no more.
+type OutputError struct{ Err error }
+
+func (o *OutputError) Error() string {
+	return "standard output: " + blockdev.ErrnoText(blockdev.Errno(o.Err))
+}
+
+// Unwrap is the error of writing.
+func (o *OutputError) Unwrap() error { return o.Err }
 
 // shown is a failure that the command has told of itself.
 type shown struct{ error }
@@ -125,6 +136,12 @@ func (s *Session) Emit(e event.Event) { s.Printer.Print(s.where, e) }
 // Status is the exit status so far.
 func (s *Session) Status() int { return s.status }
 
+// Fill notes that a command writes and was not told what.
+func (s *Session) Fill() { s.filled = true }
+
+// Filled says that a command wrote and was not told what.
+func (s *Session) Filled() bool { return s.filled }
+
 // Ended says that no more lines are wanted.
 func (s *Session) Ended() bool { return s.ended }
 
@@ -140,11 +157,15 @@ func (s *Session) Run(ctx context.Context, line Line) error {
 	} else {
 		s.deliverNotices()
 	}
-	if err = s.outcome(ctx, err); err != nil {
+	if err = s.outcome(ctx, err); err == nil {
+		return nil
+	}
+	ends := errors.Is(err, ErrInterrupted) || errors.As(err, new(*OutputError))
+	if ends || line.Fails != Must {
 		s.tell(err)
-		if !line.MayFail || errors.Is(err, ErrInterrupted) {
-			s.count(err)
-		}
+	}
+	if ends || line.Fails == MustNot {
+		s.count(err)
 	}
 	return err
 }
@@ -154,7 +175,7 @@ func (s *Session) tell(err error) {
 	var said shown
 	var failure *event.Failure
 	switch {
-	case errors.As(err, &said):
+	case errors.As(err, &said), errors.As(err, new(*OutputError)): // the latter is the program's to tell, when all is over
 	case errors.As(err, &failure):
 		s.Emit(failure.Event)
 	default:
@@ -164,12 +185,12 @@ func (s *Session) tell(err error) {
 
 // count notes what a failure does to the exit status and to the lines that were to come. A person who stops a command goes on.
 func (s *Session) count(err error) {
-	stopped := errors.Is(err, ErrInterrupted)
+	stopped, mute := errors.Is(err, ErrInterrupted), errors.As(err, new(*OutputError))
 	if s.Interactive && stopped {
 		return
 	}
 	s.status = max(s.status, s.Policy.Status(err))
-	if !s.Interactive && (stopped || s.Policy.StopAtFailure) {
+	if mute || !s.Interactive && (stopped || s.Policy.StopAtFailure) {
 		s.ended = true
 	}
 }
