@@ -27,6 +27,8 @@ type Driver struct {
 	// such a name, prefix included, into options.
 	Schemes   []string
 	ParseName func(name string, o *Options) error
+	// Device: a protocol that reaches devices of the host, of which an image may name none unless the user agrees.
+	Device bool
 	// Scratch: a protocol whose contents begin with being opened, so that there is no format to guess.
 	Scratch bool
 	// Probe scores the first bytes of a file from 0 (not mine) to 100, as QEMU's drivers do. It may also look at the name.
@@ -78,6 +80,8 @@ type Opening struct {
 	Values Values
 	// Probed: the format was guessed and not given.
 	Probed bool
+	// From is the image that names this node or what it belongs to, see Link; "" where the user does.
+	From string
 	// Notify reports what a person should see but no request returns, such as a breakpoint reached.
 	Notify func(Notice)
 
@@ -110,8 +114,6 @@ type (
 	Warning struct {
 		Text     string
 		Prefixed bool
-		// Short is the same in one sentence, for who need not speak as QEMU does; "" if Text is short enough.
-		Short string
 	}
 )
 

@@ -54,8 +54,8 @@ func ParseValues(keys []Key, o *Options) (Values, error) {
 			v.rest[k.Name] = o.TakeSub(k.Name + ".")
 			continue
 		}
-		raw, ok := o.Take(k.Name)
-		if !ok {
+		raw, _ := o.Take(k.Name)
+		if raw == nil { // not given, or null
 			if k.Default == "" {
 				continue
 			}
@@ -70,64 +70,74 @@ func ParseValues(keys []Key, o *Options) (Values, error) {
 	return v, nil
 }
 
+// parse reads a value that may have come as text or from JSON. As in QEMU the types of JSON do not matter, only what they look like:
+// true is "on", and 65536.0 is 65536.
 func (k Key) parse(raw any) (any, error) {
+	text, ok := optionText(raw)
+	if !ok {
+		return nil, typeError(k.Name, "string")
+	}
 	switch k.Type {
 	case Bool:
-		return parseBool(k.Name, raw)
+		return parseBool(k.Name, text)
 	case Int:
-		return parseInt(k.Name, raw)
+		n, err := strconv.ParseInt(text, 0, 64)
+		if err != nil {
+			return nil, Refuse("Parameter '%s' expects a number", k.Name)
+		}
+		return n, nil
 	case Size:
-		return parseSizeOption(k.Name, raw)
+		n, ok := parseSizeText(text)
+		if !ok {
+			return nil, &SizeError{k.Name}
+		}
+		return n, nil
 	case Enum:
-		s, ok := raw.(string)
-		if !ok {
-			return nil, typeError(k.Name, "string")
+		if !slices.Contains(k.Enum, text) {
+			return nil, Refuse("Parameter '%s' does not accept value '%s'", k.Name, text)
 		}
-		if !slices.Contains(k.Enum, s) {
-			return nil, Refuse("Parameter '%s' does not accept value '%s'", k.Name, s)
-		}
-		return s, nil
-	default:
-		s, ok := raw.(string)
-		if !ok {
-			return nil, typeError(k.Name, "string")
-		}
-		return s, nil
 	}
+	return text, nil
+}
+
+// optionText is an option's value as it would be typed; ok is false for {} and [].
+func optionText(value any) (text string, ok bool) {
+	switch v := value.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case bool:
+		if v {
+			return "on", true
+		}
+		return "off", true
+	case float64:
+		return strconv.FormatFloat(v, 'g', 17, 64), true
+	case int64, uint64:
+		return fmt.Sprint(v), true
+	}
+	return "", false
 }
 
 func typeError(name, want string) error {
 	return Refuse("Invalid parameter type for '%s', expected: %s", name, want)
 }
 
-func parseBool(name string, raw any) (bool, error) {
-	switch v := raw.(type) {
-	case bool:
-		return v, nil
-	case string:
-		switch v {
-		case "on", "yes", "true", "y":
-			return true, nil
-		case "off", "no", "false", "n":
-			return false, nil
-		}
-		return false, Refuse("Parameter '%s' expects 'on' or 'off'", name)
-	}
-	return false, typeError(name, "boolean")
-}
+// The words for yes and no.
+var (
+	boolTrue  = []string{"on", "yes", "true", "y"}
+	boolFalse = []string{"off", "no", "false", "n"}
+)
 
-func parseInt(name string, raw any) (int64, error) {
-	switch v := raw.(type) {
-	case int64:
-		return v, nil
-	case string:
-		n, err := strconv.ParseInt(v, 0, 64)
-		if err != nil {
-			return 0, Refuse("Parameter '%s' expects a number", name)
-		}
-		return n, nil
+func parseBool(name, text string) (bool, error) {
+	switch {
+	case slices.Contains(boolTrue, text):
+		return true, nil
+	case slices.Contains(boolFalse, text):
+		return false, nil
 	}
-	return 0, typeError(name, "integer")
+	return false, Refuse("Parameter '%s' expects 'on' or 'off'", name)
 }
 
 // SizeError is the refusal of a size option, with QEMU's advice on the lines after it.
@@ -142,21 +152,7 @@ func (e *SizeError) Hint() string {
 	return "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.\n"
 }
 
-func parseSizeOption(name string, raw any) (int64, error) {
-	switch v := raw.(type) {
-	case int64:
-		if v >= 0 {
-			return v, nil
-		}
-	case string:
-		if n, ok := parseSizeText(v); ok {
-			return n, nil
-		}
-	}
-	return 0, &SizeError{name}
-}
-
-func parseSizeText(s string) (int64, bool) {
+func parseSizeText(s string) (uint64, bool) {
 	shift := 0
 	digits := s
 	if s != "" {
@@ -164,21 +160,18 @@ func parseSizeText(s string) (int64, bool) {
 			shift, digits = 10*i, s[:len(s)-1]
 		}
 	}
-	if n, err := strconv.ParseUint(digits, prefixBase(digits), 63); err == nil {
-		if n > math.MaxInt64>>shift {
-			return 0, false
-		}
-		return int64(n) << shift, true
+	if n, err := strconv.ParseUint(digits, prefixBase(digits), 64); err == nil {
+		return n << shift, n <= math.MaxUint64>>shift
 	}
 	if strings.Trim(digits, "0123456789.") != "" {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(digits, 64)
 	f *= float64(int64(1) << shift)
-	if err != nil || f >= math.MaxInt64 || shift == 0 {
+	if err != nil || f >= math.MaxUint64 || shift == 0 {
 		return 0, false
 	}
-	return int64(f + 0.5), true
+	return uint64(f + 0.5), true
 }
 
 func prefixBase(s string) int {
@@ -211,9 +204,20 @@ func (v Values) Bool(name string) bool {
 	return b
 }
 
-// Int is the value of an Int or Size key, in bytes for the latter.
+// Int is the value of an Int or Size key, in bytes for the latter. A size that is too large for any file is the largest int64.
 func (v Values) Int(name string) int64 {
-	n, _ := v.get(name, Int, Size).(int64)
+	switch n := v.get(name, Int, Size).(type) {
+	case int64:
+		return n
+	case uint64:
+		return int64(min(n, math.MaxInt64))
+	}
+	return 0
+}
+
+// Uint is the value of a Size key, in bytes, however large.
+func (v Values) Uint(name string) uint64 {
+	n, _ := v.get(name, Size).(uint64)
 	return n
 }
 

@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"errors"
+	"slices"
 )
 
 // genericKeys are the options that every node takes.
@@ -13,8 +14,11 @@ var genericKeys = []Key{
 	{Name: "cache.no-flush", Type: Bool, Help: "never wait for stable storage"},
 	{Name: "discard", Type: String, Help: "what to do with discards: ignore or unmap"},
 	{Name: "force-share", Type: Bool, Help: "take no image locks"},
-	{Name: "detect-zeroes", Type: Enum, Enum: []string{"off", "on", "unmap"}, Default: "off", Help: "turn writes of zeroes into zero requests"},
+	{Name: "detect-zeroes", Type: String, Enum: detectModes, Default: "off", Help: "turn writes of zeroes into zero requests"},
 }
+
+// detectModes are the values of detect-zeroes.
+var detectModes = []string{"off", "on", "unmap"}
 
 // GenericKeys are the options that every node takes, whatever its driver.
 func GenericKeys() []Key { return genericKeys }
@@ -42,14 +46,14 @@ func inheritMode(o *Options, m Mode) {
 	o.Inherit("discard", discard)
 }
 
-// settleMode reads the generic options of a node.
-func settleMode(o *Options) (Mode, Values, error) {
+// settleMode reads the generic options of a node. sealed makes it read-only whatever they say.
+func settleMode(o *Options, sealed bool) (Mode, Values, error) {
 	v, err := ParseValues(genericKeys, o.Clone())
 	if err != nil {
 		return Mode{}, v, err
 	}
 	m := Mode{
-		ReadOnly: v.Bool("read-only"), AutoReadOnly: v.Bool("auto-read-only"), Direct: v.Bool("cache.direct"),
+		ReadOnly: v.Bool("read-only") || sealed, AutoReadOnly: v.Bool("auto-read-only"), Direct: v.Bool("cache.direct"),
 		NoFlush: v.Bool("cache.no-flush"), ForceShare: v.Bool("force-share"),
 	}
 	switch v.String("discard") {
@@ -62,7 +66,32 @@ func settleMode(o *Options) (Mode, Values, error) {
 	if m.ForceShare && !m.ReadOnly {
 		return m, v, errors.New("force-share=on can only be used with read-only images")
 	}
+	switch detect := v.String("detect-zeroes"); {
+	case !slices.Contains(detectModes, detect):
+		return m, v, Refuse("invalid parameter value: %s", detect)
+	case detect == "unmap" && !m.Unmap:
+		return m, v, Refuse("setting detect-zeroes to unmap is not allowed without setting discard operation to unmap")
+	}
 	return m, v, nil
+}
+
+// checkWritable refuses a claim to write to what n stands on where that is read-only. mode says how a node is, or is to be.
+func (n *treeNode) checkWritable(c Claim, mode func(*treeNode) Mode) error {
+	if c.Use&(PermWrite|PermResize) == 0 {
+		return nil
+	}
+	if mode(n).ReadOnly {
+		return &Refusal{"Block node is read-only", ErrReadOnly}
+	}
+	for _, child := range n.children {
+		if child.role == RoleBacking {
+			continue
+		}
+		if err := child.checkWritable(c, mode); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (g *guard) setMode(m Mode) {

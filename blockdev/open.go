@@ -17,7 +17,8 @@ type OpenConfig struct {
 	Options *Options
 	// Format names the driver of the top node; "" means to look for one.
 	Format string
-	// Mode is what the top node inherits: options win over it.
+	// Mode is what the top node inherits: options win over it, but for ReadOnly, which holds for everything below whatever options
+	// say, until Reopen allows writing.
 	Mode Mode
 	// Claim is what the device does with its storage and lets others do. Without a Use it reads, and writes unless read-only; the zero
 	// value shares everything.
@@ -28,9 +29,13 @@ type OpenConfig struct {
 	Snapshot bool
 	// CopyOnRead stores what is read from a backing file in the overlay.
 	CopyOnRead bool
+	// LikeQEMU does as QEMU does where more is known or better: a format is guessed by the first bytes alone, that it was guessed to be
+	// raw is said at once, and a node that options make read-only without Mode.ReadOnly is refused.
+	LikeQEMU bool
 	// MaxDepth limits how many backing files may stand behind each other; 0 means 200.
 	MaxDepth int
-	// Gate is asked before a file is opened that an image names; nil lets everything pass.
+	// Gate is asked before anything is opened that an image names, see Link. nil lets everything pass; it is opened read-only all
+	// the same, and gets no right that only its image asks for.
 	Gate func(Link) error
 	// Admit is asked before a device of the host is opened, before a file of the host is opened for writing, and before one that
 	// is open becomes writable. An error keeps it as it is. release, which may be nil, is called when it is closed or no longer
@@ -68,7 +73,10 @@ type treeNode struct {
 	values   Values
 	protocol bool
 	children []edge
+	over     *treeNode // the image that it stands behind, nil in front of all backing files; depth counts them
 	depth    int
+	sealed   bool   // read-only whatever the options say
+	from     string // the image that names it, or what it belongs to; "" where the user does
 }
 
 // edge leads from a node to a child.
@@ -101,9 +109,8 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	if cfg.Snapshot {
 		mode.ReadOnly = true
 	}
-	inheritMode(opts, mode)
 	t := &tree{cfg: cfg, names: map[string]*treeNode{}}
-	root, err := t.open(ctx, spec{name: name, options: opts, check: mode.Check})
+	root, err := t.open(ctx, spec{name: name, options: opts, inherits: mode, sealed: mode.ReadOnly})
 	if err == nil && cfg.Snapshot {
 		root, err = t.overlay(ctx, root)
 	}
@@ -121,6 +128,9 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	d.state.Store(&deviceState{readOnly: root.mode.ReadOnly, strict: cfg.Strict})
 	d.writethrough.Store(cfg.WriteThrough)
 	err = d.checkEnd()
+	if err == nil {
+		err = root.checkWritable(d.claim, func(n *treeNode) Mode { return n.mode })
+	}
 	if err == nil {
 		err = ClaimOn(ctx, d.top, d.claim)
 	}
@@ -155,11 +165,12 @@ func (cfg OpenConfig) claim(m Mode) Claim {
 	if c == (Claim{}) {
 		c.Share = PermAll
 	}
-	if c.Use == 0 {
-		c.Use = PermRead
-		if !m.ReadOnly {
-			c.Use |= PermWrite
-		}
+	if c.Use != 0 {
+		return c
+	}
+	c.Use = PermRead
+	if !m.ReadOnly || cfg.LikeQEMU && !cfg.Mode.ReadOnly {
+		c.Use |= PermWrite
 	}
 	return c
 }
@@ -172,16 +183,18 @@ func (t *tree) copyOnRead(ctx context.Context, n *treeNode) (*treeNode, error) {
 	var o Options
 	o.Set("driver", "copy-on-read")
 	o.Set("file", n.name)
-	inheritMode(&o, n.mode)
-	return t.open(ctx, spec{options: &o})
+	return t.open(ctx, spec{options: &o, inherits: n.mode})
 }
 
 // spec is what is known of a node before it is opened.
 type spec struct {
 	name     string
 	options  *Options
-	protocol bool // look for a protocol, never probe
-	check    bool // see Mode.Check, which no option stands for
+	inherits Mode   // what holds where neither options nor name say anything
+	sealed   bool   // read-only whatever they say
+	from     string // the image that names it, see treeNode
+	protocol bool   // look for a protocol, never probe
+	over     *treeNode
 	depth    int
 }
 
@@ -192,15 +205,16 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode, generic, err := settleMode(s.options)
+	mode, generic, err := settleMode(s.options, s.sealed)
 	if err != nil {
 		return nil, err
 	}
-	mode.Check = s.check
+	mode.Check = s.inherits.Check // no option stands for it
 	n := &treeNode{
 		driver: drv, filename: s.name, mode: mode, options: s.options, protocol: s.protocol, depth: s.depth,
+		sealed: s.sealed, from: s.from, over: s.over,
 	}
-	if err := t.nameNode(n, generic.String("node-name")); err != nil {
+	if err := t.nameNode(n, generic); err != nil {
 		return nil, err
 	}
 	probed := false
@@ -208,11 +222,17 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 		if probed, err = t.openFile(ctx, n, s); err != nil {
 			return nil, err
 		}
+		if err := t.checkChain(n); err != nil {
+			return nil, err
+		}
 	}
 	if err := t.openDriver(ctx, n, probed); err != nil {
 		return nil, err
 	}
 	n.guard.setDetectZeroes(generic.String("detect-zeroes"))
+	if err := n.noBacking(); err != nil {
+		return nil, err
+	}
 	if left, ok := n.unknownOption(); ok {
 		if s.protocol {
 			return nil, Refuse("Block protocol '%s' doesn't support the option '%s'", n.driver.Name, left)
@@ -253,7 +273,7 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 			return false, nil
 		}
 	}
-	if n.driver, err = t.guess(ctx, file); err != nil {
+	if n.driver, err = t.guess(ctx, n, file); err != nil {
 		return false, err
 	}
 	n.options.Set("driver", n.driver.Name)
@@ -286,18 +306,15 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	n.guard.trace = t.cfg.Trace
 	n.guard.setMode(n.mode)
 	t.nodes = append(t.nodes, n)
-	if probed && n.driver.Name == "raw" && !n.mode.ReadOnly {
-		t.cfg.Notify(Warning{
-			Text:  probedRawWarning(n.filename),
-			Short: "format of '" + n.filename + "' taken for raw; without -f raw its first sector takes no header of another format",
-		})
+	if t.cfg.LikeQEMU && probed && n.driver.Name == "raw" && !n.mode.ReadOnly {
+		t.cfg.Notify(Warning{Text: probedRawWarning(n.filename)})
 	}
 	return nil
 }
 
 func (t *tree) opening(n *treeNode, probed bool) *Opening {
 	return &Opening{
-		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Values: n.values, Probed: probed,
+		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Values: n.values, Probed: probed, From: n.from,
 		Notify: t.cfg.Notify, tree: t, node: n,
 	}
 }
@@ -325,8 +342,9 @@ func (t *tree) openError(n *treeNode, err error) error {
 }
 
 // nameNode gives n the name it asks for, or a free one that nobody can ask for.
-func (t *tree) nameNode(n *treeNode, want string) error {
-	if want == "" {
+func (t *tree) nameNode(n *treeNode, generic Values) error {
+	want := generic.String("node-name")
+	if !generic.Has("node-name") {
 		t.fresh++
 		want = fmt.Sprintf("#block%03d", t.fresh)
 		n.name, t.names[want] = want, n
@@ -348,8 +366,7 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 	opts := parent.options.TakeSub(key + ".")
 	parent.options.MergeAs(key+".", opts) // reopen looks at them again
 	ref, hasRef := parent.options.Get(key)
-	refName, _ := ref.(string)
-	if refName != "" {
+	if refName, isText := ref.(string); isText {
 		if opts.GivenOnly().Len() > 0 || name != "" {
 			return nil, Refuse("Cannot reference an existing block device with additional options or a new filename")
 		}
@@ -363,14 +380,27 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 	if name == "" && opts.Len() == 0 || hasRef && ref == nil {
 		return nil, nil
 	}
-	mode := childMode(parent.mode, role)
-	inheritMode(opts, mode)
-	n, err := t.open(ctx, spec{name: name, options: opts, protocol: protocol, check: mode.Check, depth: parent.depth})
+	n, err := t.open(ctx, spec{
+		name: name, options: opts, inherits: childMode(parent.mode, role), sealed: parent.sealed, from: parent.from,
+		protocol: protocol, over: parent.over, depth: parent.depth,
+	})
 	if err != nil {
 		return nil, err
 	}
 	parent.children = append(parent.children, edge{n, key, role, true})
 	return n, nil
+}
+
+// noBacking settles the option backing of a driver that has no backing files: it may be told to go without.
+func (n *treeNode) noBacking() error {
+	switch {
+	case n.driver.declares("backing"):
+	case n.options.String("backing") != "" || n.options.Sub("backing.").Len() > 0:
+		return Refuse("Driver doesn't support backing files")
+	case n.options.Has("backing"):
+		n.options.Take("backing")
+	}
+	return nil
 }
 
 // unknownOption is the first option that neither the generic layer, the driver nor a child takes.

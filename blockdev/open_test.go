@@ -46,7 +46,7 @@ func linkFormat() Driver {
 		Name: "link", Kind: Format,
 		Keys: []Key{{Name: "file", Type: NodeRef}, {Name: "backing", Type: NodeRef}, {Name: "stubborn", Type: Bool}},
 		Probe: func(head []byte, _ string) int {
-			if len(head) > 0 && head[0] == 'L' {
+			if len(head) > 1 && head[0] == 'L' && head[1] != 'U' { // LUKS is another
 				return 100
 			}
 			return 0
@@ -56,7 +56,7 @@ func linkFormat() Driver {
 			if err != nil {
 				return nil, err
 			}
-			head := make([]byte, 64)
+			head := make([]byte, 512)
 			if err := file.ReadVec(ctx, Vec{head}, 0, 0); err != nil {
 				return nil, err
 			}

@@ -6,15 +6,6 @@ import (
 	"strings"
 )
 
-// Link is a file that an image names.
-type Link struct {
-	Name   string // as in the image: a path relative to it, or any other form of name
-	Format string // "" if the image does not say
-	From   string // the image that names it
-}
-
-var errTooDeep = Refuse("Backing file chain is too long or refers to itself")
-
 // Child opens the child that the driver calls key. That none is given is an error.
 func (o *Opening) Child(ctx context.Context, key string, role Role) (Node, error) {
 	return o.ChildNamed(ctx, key, "", role)
@@ -50,41 +41,16 @@ func (o *Opening) NoChild(key string) bool {
 }
 
 // Backing opens the file that an image names as its child key. Options given for that child win over what the image says; relative
-// names start from the directory of the image. A chain that is too long is refused, which also ends loops.
+// names start from the directory of the image. A chain that refers to itself or is too long is refused.
 func (o *Opening) Backing(ctx context.Context, key string, l Link) (Node, error) {
-	n := o.node
-	if n.depth+1 >= o.tree.cfg.MaxDepth {
-		return nil, errTooDeep
-	}
-	l.From = o.Filename
-	opts := n.options.Sub(key + ".")
-	name := l.Name
-	if opts.Has("file.filename") {
-		name = ""
-	}
-	if l.Format != "" && name != "" {
-		opts.SetDefault("driver", l.Format)
-	}
-	if name != "" {
-		if o.tree.cfg.Gate != nil {
-			if err := o.tree.cfg.Gate(l); err != nil {
-				return nil, err
-			}
-		}
-		name = resolveName(o.Filename, name)
-	}
-	if ref, _ := n.options.Get(key); ref != nil && ref != "" {
-		opts = &Options{}
-		name = ""
-	}
-	node, err := o.tree.openBacking(ctx, n, key, name, opts)
+	node, err := o.tree.openBacking(ctx, o.node, key, l)
 	if err != nil {
-		return nil, &Refusal{"Could not open backing file: " + err.Error(), err}
+		return nil, backingError(err)
 	}
 	return node.guard, nil
 }
 
-func (t *tree) openBacking(ctx context.Context, parent *treeNode, key, name string, opts *Options) (*treeNode, error) {
+func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l Link) (*treeNode, error) {
 	if ref := parent.options.String(key); ref != "" {
 		n, err := t.openChild(ctx, parent, key, "", RoleBacking, false)
 		if err != nil {
@@ -92,8 +58,21 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key, name stri
 		}
 		return n, claimBacking(ctx, n)
 	}
-	inheritMode(opts, childMode(parent.mode, RoleBacking))
-	n, err := t.open(ctx, spec{name: name, options: opts, depth: parent.depth + 1})
+	s := spec{
+		name: l.Name, options: parent.options.Sub(key + "."), inherits: childMode(parent.mode, RoleBacking),
+		sealed: parent.sealed, from: parent.from, over: parent, depth: parent.depth + 1,
+	}
+	if s.options.Has("file.filename") {
+		s.name = ""
+	}
+	if s.name != "" {
+		s.from = parent.filename
+		if l.Format != "" {
+			s.options.SetDefault("driver", l.Format)
+		}
+		s.name = resolveName(parent.filename, s.name)
+	}
+	n, err := t.open(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -117,10 +96,13 @@ func resolveName(image, name string) string {
 	return name
 }
 
-// ProbeFormat names the format whose header head looks like, "" if none does. It lets raw keep a guest from turning a probed image
+// ProbeFormat names the format whose header head looks like, with a driver or without, "" if none does. It lets raw keep a guest from turning a probed image
 // into one of another format.
 func (o *Opening) ProbeFormat(head []byte, name string) string {
-	if d := o.tree.probe(head, name); d != nil {
+	switch d, f := o.tree.probe(head, name); {
+	case f != nil:
+		return f.name
+	case d != nil:
 		return d.Name
 	}
 	return ""
@@ -146,6 +128,9 @@ func (o *Opening) Admit(f HostFile) (release func(), err error) {
 	}
 	return release, err
 }
+
+// LikeQEMU is that of the OpenConfig.
+func (o *Opening) LikeQEMU() bool { return o.tree.cfg.LikeQEMU }
 
 // Secret is the data of a secret object.
 func (o *Opening) Secret(id string) ([]byte, error) {

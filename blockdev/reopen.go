@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -17,21 +18,30 @@ func (d *Device) Reopen(ctx context.Context, change *Options) error {
 		return os.ErrClosed
 	}
 	r := &reopening{tree: d.tree}
-	if err := r.plan(d.tree.root, change, d.tree.root.mode); err != nil {
+	top := d.tree.root
+	sealed := top.sealed
+	if v, ok := change.Get("read-only"); ok {
+		text, _ := optionText(v)
+		sealed = slices.Contains(boolTrue, text)
+	}
+	if err := r.plan(top, change, top.mode, sealed); err != nil {
 		return err
 	}
 	root := r.steps[len(r.steps)-1]
 	if root.mode.ReadOnly && d.tree.top != d.tree.root {
 		return Refuse("Can't set node '%s' to r/o with copy-on-read enabled", d.tree.root.name)
 	}
-	err := r.prepare(ctx)
 	claim := d.claim
+	if root.mode.ReadOnly {
+		claim.Use &^= PermWrite | PermResize
+	} else {
+		claim.Use |= PermWrite
+	}
+	err := top.checkWritable(claim, r.mode)
 	if err == nil {
-		if root.mode.ReadOnly {
-			claim.Use &^= PermWrite | PermResize
-		} else {
-			claim.Use |= PermWrite
-		}
+		err = r.prepare(ctx)
+	}
+	if err == nil {
 		err = ClaimOn(ctx, d.top, claim)
 	}
 	if err != nil {
@@ -52,14 +62,16 @@ type reopening struct {
 type reopenStep struct {
 	node          *treeNode
 	mode          Mode
+	sealed        bool
 	options       *Options
 	values        Values
 	detectZeroes  string
 	commit, abort func()
 }
 
-// plan settles the new options of n and of all below it. What they do not say of the mode is as in inherited.
-func (r *reopening) plan(n *treeNode, change *Options, inherited Mode) error {
+// plan settles the new options of n and of all below it. What they do not say of the mode is as in inherited, and sealed makes n
+// read-only whatever they say.
+func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bool) error {
 	opts := n.options.GivenOnly()
 	for _, key := range change.Keys() {
 		v, _ := change.Get(key)
@@ -75,25 +87,38 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode) error {
 		return err
 	}
 	inheritMode(opts, inherited)
-	mode, generic, err := settleMode(opts)
+	mode, generic, err := settleMode(opts, sealed)
 	if err != nil {
 		return err
 	}
-	step := &reopenStep{node: n, mode: mode, options: opts, detectZeroes: generic.String("detect-zeroes")}
+	step := &reopenStep{node: n, mode: mode, sealed: sealed, options: opts, detectZeroes: generic.String("detect-zeroes")}
 	if step.values, err = ParseValues(n.driver.Keys, opts.Clone()); err != nil {
 		return err
 	}
 	for _, c := range n.children {
-		below := c.mode
+		below, seal := c.mode, c.sealed
 		if c.opened {
 			below = childMode(mode, c.role)
 		}
-		if err := r.plan(c.treeNode, change.Sub(c.key+"."), below); err != nil {
+		if c.opened && c.role != RoleBacking { // a backing file stays as it was, whatever its overlay becomes
+			seal = sealed
+		}
+		if err := r.plan(c.treeNode, change.Sub(c.key+"."), below, seal); err != nil {
 			return err
 		}
 	}
 	r.steps = append(r.steps, step)
 	return nil
+}
+
+// mode is how n is to be.
+func (r *reopening) mode(n *treeNode) Mode {
+	for _, s := range r.steps {
+		if s.node == n {
+			return s.mode
+		}
+	}
+	return n.mode
 }
 
 func (n *treeNode) knows(key string) bool {
@@ -156,7 +181,7 @@ func (r *reopening) commit() {
 		if s.commit != nil {
 			s.commit()
 		}
-		s.node.mode, s.node.options, s.node.values = s.mode, s.options, s.values
+		s.node.mode, s.node.sealed, s.node.options, s.node.values = s.mode, s.sealed, s.options, s.values
 		s.node.guard.setMode(s.mode)
 		s.node.guard.setDetectZeroes(s.detectZeroes)
 	}

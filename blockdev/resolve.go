@@ -8,9 +8,10 @@ import (
 // resolve finds the driver that the options or the name ask for, as far as that can be told without looking into the file, and turns
 // the name of a protocol into options.
 func (t *tree) resolve(s *spec) (*Driver, error) {
-	if err := s.expandJSON(); err != nil {
+	if err := t.expandJSON(s); err != nil {
 		return nil, err
 	}
+	inheritMode(s.options, s.inherits)
 	var drv *Driver
 	if v, ok := s.options.Get("driver"); ok {
 		name, isText := v.(string)
@@ -49,7 +50,7 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 			s.name = name
 		}
 	}
-	return drv, nil
+	return drv, t.askGate(drv, s)
 }
 
 // parseProtocolName lets the driver take its file name apart.
@@ -74,13 +75,18 @@ func (d *Driver) declares(key string) bool {
 }
 
 // expandJSON turns a json: name into options, which those given win over.
-func (s *spec) expandJSON() error {
+func (t *tree) expandJSON(s *spec) error {
 	if !strings.HasPrefix(s.name, jsonPrefix) {
 		return nil
 	}
 	more, err := ParseJSONName(s.name)
 	if err != nil {
 		return err
+	}
+	if s.from != "" {
+		if err := t.restrain(more, s); err != nil {
+			return err
+		}
 	}
 	for _, k := range more.Keys() {
 		v, _ := more.Get(k)
@@ -134,30 +140,46 @@ func protocolPrefix(name string) (string, bool) {
 }
 
 // probeSize is how much of a file format drivers may look at, in bytes.
-const probeSize = 2048
+const probeSize = 512
 
-// guess asks every format for its score on the head of the file.
-func (t *tree) guess(ctx context.Context, file *treeNode) (*Driver, error) {
-	n := min(probeSize, roundUp(file.guard.Info().Size, SectorSize))
-	head := make([]byte, n)
-	if n > 0 {
+// anyScore is the score of a format that takes what no other does.
+const anyScore = 1
+
+// guess asks every format for its score on the head of the file that n stands on.
+func (t *tree) guess(ctx context.Context, n, file *treeNode) (*Driver, error) {
+	head := make([]byte, min(probeSize, roundUp(file.guard.Info().Size, SectorSize)))
+	if len(head) > 0 {
 		if err := file.guard.ReadVec(ctx, Vec{head}, 0, 0); err != nil {
 			return nil, Refuse("Could not read image for determining its format: %w", spoken(err))
 		}
 	}
-	if d := t.probe(head, file.filename); d != nil {
+	d, foreign := t.probe(head, file.filename)
+	if foreign == nil && (d == nil || d.Probe(head, file.filename) <= anyScore) {
+		foreign = t.foreignTail(ctx, file)
+	}
+	if foreign != nil {
+		return nil, &ForeignFormatError{Format: foreign.name, Words: foreign.words, Image: n.filename, Backing: n.depth > 0}
+	}
+	if d != nil {
 		return d, nil
 	}
 	return nil, Refuse("Could not determine image format: No compatible driver found")
 }
 
-func (t *tree) probe(head []byte, name string) *Driver {
-	return t.best(func(d *Driver) int {
+// probe is the driver whose format head looks like, unless it only takes what no other does and head is of a format without a driver.
+func (t *tree) probe(head []byte, name string) (*Driver, *foreignFormat) {
+	d := t.best(func(d *Driver) int {
 		if d.Probe == nil {
 			return 0
 		}
 		return d.Probe(head, name)
 	})
+	if d == nil || d.Probe(head, name) <= anyScore {
+		if f := t.foreignHead(head, name); f != nil {
+			return nil, f
+		}
+	}
+	return d, nil
 }
 
 // best is the first of the drivers with the highest score above 0, nil if there is none.

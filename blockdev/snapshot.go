@@ -32,6 +32,13 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	o.Set("file.driver", "file")
 	o.Set("file.filename", f.Name())
 	o.Set("backing", base.name)
-	inheritMode(&o, Mode{NoFlush: true, Unmap: true})
-	return t.open(ctx, spec{options: &o})
+	mode := Mode{ReadOnly: t.cfg.Mode.ReadOnly, NoFlush: true, Unmap: true}
+	if base.options.Given("read-only") { // which was said of the whole, and not of the base alone
+		said, _, err := settleMode(base.options, false)
+		if err != nil {
+			return nil, err
+		}
+		mode.ReadOnly = mode.ReadOnly || said.ReadOnly
+	}
+	return t.open(ctx, spec{options: &o, inherits: mode})
 }

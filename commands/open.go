@@ -53,6 +53,7 @@ var open = session.Command{
 		f.Text(&o.As, nil, 'a', "as", "NAME", "open it beside other images, under this name")
 		f.Bool(&o.Write, 'w', "write", "write to block devices, which are only read otherwise")
 		f.Bool(&o.InUse, 0, "in-use", "with -w: also while a device is mounted or held")
+		f.Bool(&o.BackingDevice, 0, "allow-backing-device", "let the image name a device as what it stands on, to be read")
 		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
 		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
 		f.Ignored('g', "", "accepted for old scripts")

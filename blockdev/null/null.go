@@ -7,6 +7,7 @@ package null
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
@@ -42,12 +43,18 @@ func driver(name string) blockdev.Driver {
 			}
 			return &device{
 				name:       name,
-				size:       o.Values.Int("size"),
+				size:       wholeSectors(o.Values.Int("size")),
 				latency:    time.Duration(latency),
 				readZeroes: o.Values.Bool("read-zeroes"),
 			}, nil
 		},
 	}
+}
+
+// wholeSectors rounds up: there is no end inside a sector where nothing is stored.
+func wholeSectors(n int64) int64 {
+	n = min(n, math.MaxInt64-blockdev.SectorSize+1)
+	return (n + blockdev.SectorSize - 1) / blockdev.SectorSize * blockdev.SectorSize
 }
 
 type device struct {

@@ -11,6 +11,7 @@ package raw
 import (
 	"context"
 	"math"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -43,6 +44,8 @@ type image struct {
 	window          atomic.Pointer[window]
 	// probe names the format that the first bytes of an image look like. It is nil unless the image was probed.
 	probe func(head []byte) string
+	// warn says, at the first write to the first sector, that it may be refused.
+	warn func()
 }
 
 var (
@@ -63,6 +66,12 @@ func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 	r.window.Store(w)
 	if o.Probed {
 		r.probe = func(head []byte) string { return o.ProbeFormat(head, "") }
+		r.warn = sync.OnceFunc(func() {
+			if !o.LikeQEMU() { // or it was said already
+				o.Notify(blockdev.Warning{Text: "format of '" + o.Filename +
+					"' taken for raw; without -f raw its first sector takes no header of another format", Prefixed: true})
+			}
+		})
 	}
 	return r, nil
 }
@@ -77,11 +86,11 @@ func windowOf(v blockdev.Values, fileSize int64) (*window, error) {
 	length := (fileSize + blockdev.SectorSize - 1) / blockdev.SectorSize * blockdev.SectorSize
 	switch {
 	case w.offset > length:
-		return nil, blockdev.Refuse("Offset (%d) cannot be greater than size of the containing file (%d)", w.offset, length)
+		return nil, blockdev.Refuse("Offset (%d) cannot be greater than size of the containing file (%d)", v.Uint("offset"), length)
 	case w.size > length-w.offset:
 		return nil, blockdev.Refuse(
 			"The sum of offset (%d) and size (%d) has to be smaller or equal to the  actual size of the containing file (%d)",
-			w.offset, w.size, length)
+			w.offset, v.Uint("size"), length)
 	case w.size > 0 && w.size%blockdev.SectorSize != 0:
 		return nil, blockdev.Refuse("Specified size is not multiple of %d", blockdev.SectorSize)
 	}
@@ -168,8 +177,9 @@ func (r *image) checkHead(v blockdev.Vec, off int64) error {
 	if off != 0 || v.CopyTo(head[:]) < len(head) {
 		return syscall.EINVAL
 	}
-	if r.probe(head[:]) != Driver.Name {
-		return syscall.EPERM
+	r.warn()
+	if format := r.probe(head[:]); format != Driver.Name {
+		return &blockdev.Refusal{Text: "the first sector would make it an image of format " + format, Err: syscall.EPERM}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -18,8 +19,18 @@ type Pin struct {
 }
 
 // Find follows name, symbolic links included. The error is the system's number alone.
-func Find(name string) (*Pin, error) {
-	fd, err := Retry(func() (int, error) { return unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0) })
+func Find(name string) (*Pin, error) { return find(name, 0) }
+
+// FindStored is Find for a name that a stranger chose: it is not followed to what some process has open, as /proc/self/fd/0 and
+// /dev/stdin would be. The error is then ELOOP.
+func FindStored(name string) (*Pin, error) { return find(name, unix.RESOLVE_NO_MAGICLINKS) }
+
+func find(name string, resolve uint64) (*Pin, error) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve}
+	fd, err := Retry(func() (int, error) { return unix.Openat2(unix.AT_FDCWD, name, &how) })
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // before Linux 5.6, or where a filter does not know the call
+		fd, err = Retry(func() (int, error) { return unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0) })
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +40,16 @@ func Find(name string) (*Pin, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// kernelFS are the file systems whose files are doors to the kernel and to other processes, by their magic numbers.
+var kernelFS = []int64{unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC}
+
+// Stored says whether the file holds what was stored in it, and is not made up by the kernel when it is read.
+func (p *Pin) Stored() bool {
+	var fs unix.Statfs_t
+	err := unix.Fstatfs(p.FD, &fs)
+	return err == nil && !slices.Contains(kernelFS, int64(fs.Type))
 }
 
 // Close lets the file go. Descriptors that Open made stay.

@@ -51,6 +51,8 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 		o.Write = true
 	case long == "in-use":
 		o.InUse = true
+	case long == "allow-backing-device":
+		o.BackingDevice = true
 	case long == "strict":
 		o.Strict = true
 	case long == "rmw":

@@ -22,6 +22,7 @@ var longsNative = []args.LongOption{
 	{Name: "write", Letter: 'w'},
 	{Name: "share", Letter: 'U'},
 	{Name: "in-use"},
+	{Name: "allow-backing-device"},
 	{Name: "strict"},
 	{Name: "rmw"},
 	{Name: "yes"},
@@ -36,6 +37,7 @@ func linesNative() []usageLine {
 	return slices.Concat(linesQEMU(), []usageLine{
 		{"-w, --write", "write to block devices, which are only read otherwise"},
 		{"--in-use", "with -w: also while a device is mounted or held"},
+		{"--allow-backing-device", "let the image name a device as what it stands on"},
 		{"--share", "as -U: what others write may be opened, and they may write"},
 		{"--strict", "refuse writes that are not made of whole blocks, as with -n"},
 		{"--rmw", "take such writes: read, change and write whole blocks"},

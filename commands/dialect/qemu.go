@@ -16,7 +16,7 @@ func qemu() Dialect {
 		Policy: session.Policy{
 			Split: splitSpaces, Numbers: args.QEMU, Pattern: patternByte,
 			MaxRequest: blockdev.MaxRequest, MaxLine: 1023,
-			AskPermission: true, InterruptKills: true, Locks: true, OpenUnmaps: true,
+			AskPermission: true, InterruptKills: true, Locks: true, OpenUnmaps: true, LikeQEMU: true,
 			Status: func(error) int { return 1 },
 		},
 		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {

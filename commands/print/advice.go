@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 
@@ -89,6 +90,9 @@ func holder(err error) []string {
 	p, err := held.Holder()
 	if err != nil {
 		return []string{"another process uses it, which cannot be seen from here"}
+	}
+	if p.PID == os.Getpid() {
+		return []string{"this program has it open already"}
 	}
 	if p.Command == "" {
 		return []string{fmt.Sprintf("the process %d uses it", p.PID)}

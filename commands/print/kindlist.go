@@ -1,8 +1,6 @@
 package print
 
 import (
-	"cmp"
-
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -132,7 +130,7 @@ func shellKinds() []kind {
 		of("resumed", "A request went on from a breakpoint.", must("tag", Text, "of the breakpoint", noticeTag)),
 		of("warning", "Something a person should see.", must("text", Text, "a sentence", func(e event.Notice) any {
 			w, _ := e.Notice.(blockdev.Warning)
-			return cmp.Or(w.Short, w.Text)
+			return w.Text
 		})),
 		of("device_busy", "A device is read while others use it, so that its data may move.",
 			must("path", Path, "of the device", func(e event.DeviceBusy) any { return e.Path }),

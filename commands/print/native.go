@@ -89,12 +89,6 @@ func (n *Native) shell(e event.Event) bool {
 		n.opened(e)
 	case event.Listed:
 		n.listed(e)
-	case event.Notice:
-		w, ok := e.Notice.(blockdev.Warning)
-		if !ok || w.Short == "" {
-			return false
-		}
-		n.warn("%s: %s\n", n.Name, w.Short)
 	case event.DeviceBusy:
 		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path, strings.Join(e.Uses, ", "))
 	case event.InputIgnored:

@@ -249,6 +249,9 @@ func (f *Flags) Numbers(name string, words []string, checks ...Each) ([]int64, e
 func (f *Flags) Options(o *blockdev.Options, text string) error {
 	warnings, err := MergeOptions(o, text)
 	f.warnings = append(f.warnings, warnings...)
+	if err == nil && o.Has("id") { // which QEMU keeps for groups of options that have names
+		err = event.Fail(event.Report{Err: blockdev.Refuse("Invalid parameter 'id'")})
+	}
 	return err
 }
 

@@ -93,6 +93,8 @@ type Opening struct {
 	InUse  bool   // also while others use them
 	Strict bool   // writes must be made of whole blocks
 	Parts  bool   // they need not, whatever the dialect has
+	// BackingDevice: an image may name a device of the host as what it stands on.
+	BackingDevice bool
 }
 
 // MergeOptions adds "key=value,..." to o. The warnings are about words without a value.
@@ -232,7 +234,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	if o.Name == "" && !o.Unnamed { // a name, and an empty one: no reason to look at the options for another
 		opts.SetDefault("file.driver", "file")
 	}
-	return blockdev.OpenConfig{
+	cfg := blockdev.OpenConfig{
 		Drivers: s.driversFor(o),
 		Options: opts,
 		Format:  o.Format,
@@ -240,6 +242,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 			ReadOnly: o.ReadOnly, Direct: o.Cache.Direct, NoFlush: o.Cache.NoFlush, Unmap: o.Unmap == nil || *o.Unmap, ForceShare: share,
 		},
 		Claim:        claim,
+		LikeQEMU:     s.Policy.LikeQEMU,
 		WriteThrough: o.Cache.WriteThrough,
 		Strict:       s.insists(o.Cache.Direct, o.Strict, o.Parts),
 		Snapshot:     o.Snapshot,
@@ -247,7 +250,11 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		Secret:       s.secret,
 		Notify:       s.Notify,
 		Trace:        s.Trace,
-	}, nil
+	}
+	if s.Policy.Careful {
+		cfg.Gate = o.gate
+	}
+	return cfg, nil
 }
 
 // driversFor is the drivers with the defaults that the dialect and the options of the program ask for. Options given for a node win over

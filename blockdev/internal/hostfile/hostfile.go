@@ -61,6 +61,7 @@ type File struct {
 
 	driver string
 	name   string
+	from   string // the image that names it, see blockdev.Link
 	cfg    Config
 	values blockdev.Values
 	shared bool // opened to force-share
@@ -105,7 +106,7 @@ func Open(o *blockdev.Opening, cfg Config) (*File, error) {
 	if err := checkValues(o); err != nil {
 		return nil, err
 	}
-	f := &File{driver: o.Driver.Name, name: name, cfg: cfg, values: o.Values, shared: o.Mode.ForceShare}
+	f := &File{driver: o.Driver.Name, name: name, from: o.From, cfg: cfg, values: o.Values, shared: o.Mode.ForceShare}
 	d, err := f.open(name, o)
 	if err != nil {
 		return nil, err
@@ -151,7 +152,7 @@ func newPort(aio string) engine.Port {
 
 // open opens path as o wants it, read-only if need be and allowed.
 func (f *File) open(path string, o *blockdev.Opening) (*descriptor, error) {
-	pin, err := target.Find(path)
+	pin, err := f.find(path)
 	if err != nil {
 		return nil, Refuse(fmt.Sprintf("Could not open '%s'", f.name), err)
 	}
@@ -265,6 +266,16 @@ func Refuse(what string, err error) error {
 		cause = blockdev.ErrnoText(no)
 	}
 	return &blockdev.Refusal{Text: what + ": " + cause, Err: err}
+}
+
+// Identity tells the file from any other.
+func (f *File) Identity() (device, inode uint64) {
+	var st unix.Stat_t
+	_ = f.With(func(fd int) error { return unix.Fstat(fd, &st) }) // a descriptor that is open has a status
+	if st.Mode&unix.S_IFMT == unix.S_IFBLK {
+		return st.Rdev, 0
+	}
+	return st.Dev, st.Ino
 }
 
 // Name is the path as it was given.

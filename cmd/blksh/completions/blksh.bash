@@ -124,7 +124,7 @@ _blksh_operands() {
 		esac
 		;;
 	open | o)
-		flags='-a --as -C --copy-on-read -d --discard -f --format -g -i --aio -k --native-aio -n --nocache -o --options -r --read-only -s --snapshot -t --cache -U --force-share -w --write --in-use --rmw --strict' words='' files=yes
+		flags='-a --as -C --copy-on-read -d --discard -f --format -g -i --aio -k --native-aio -n --nocache -o --options -r --read-only -s --snapshot -t --cache -U --force-share -w --write --allow-backing-device --in-use --rmw --strict' words='' files=yes
 		case $prev in
 	-a | --as) flags= words='' files= ;;
 	-d | --discard) flags= words='ignore unmap' files= ;;
@@ -314,7 +314,7 @@ _blksh() {
 	elif [[ $value ]]; then
 		_blksh_value
 	elif [[ $cur == -* ]]; then
-		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
+		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
 		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else

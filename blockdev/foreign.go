@@ -1,0 +1,161 @@
+package blockdev
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// foreignFormat is an image format that has no driver here. Its images are recognised all the same, so that none is taken for raw, where
+// one write would destroy it. A driver of the same name takes the place of its entry.
+type foreignFormat struct {
+	name, words string // QEMU's name, and where such images come from
+	// is looks at the first bytes of a file, as QEMU's own probing does. ext is the end of a name by which QEMU takes a file for one
+	// whatever its bytes are, "" for none.
+	is  func(head []byte) bool
+	ext string
+	// extra looks at what QEMU's probing does not: other versions, and the last bytes of a file. It may be nil.
+	extra func(head, tail []byte) bool
+}
+
+// foreignFormats is a table of what QEMU 7.2 knows by its first bytes and has no driver here.
+var foreignFormats = []foreignFormat{
+	{name: "bochs", words: "a growing image of Bochs", is: isBochs},
+	{name: "cloop", words: "a compressed loop image", is: startsWith("#!/bin/sh\n#V2.0 Format\nmodprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n")},
+	{name: "dmg", words: "a disk image of Mac OS", ext: ".dmg", extra: isDMG},
+	{name: "luks", words: "a LUKS encrypted volume", is: isLUKS(1), extra: func(head, _ []byte) bool { return isLUKS(2)(head) }},
+	{name: "parallels", words: "an image of Parallels", is: isParallels},
+	{name: "qcow", words: "an image of QEMU's format before qcow2", is: isQcow1},
+	{name: "qed", words: "an image of QEMU's enhanced disk format", is: startsWith("QED\x00")},
+	{name: "vdi", words: "an image of VirtualBox", is: isVDI},
+	{name: "vhdx", words: "an image of Hyper-V", is: startsWith("vhdxfile")},
+	{name: "vmdk", words: "an image of VMware", is: isVMDK, extra: func(head, _ []byte) bool { return isSESparse(head) || vmdkTitle.Match(head) }},
+	{name: "vpc", words: "a VHD image of Virtual PC or Hyper-V", is: startsWith("conectix"), extra: isFixedVHD},
+}
+
+func startsWith(magic string) func([]byte) bool {
+	return func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) }
+}
+
+// field is the n bytes of head at off, zeroes where it is shorter.
+func field(head []byte, off, n int) []byte {
+	f := make([]byte, n)
+	copy(f, head[min(off, len(head)):])
+	return f
+}
+
+func isBochs(head []byte) bool {
+	text := func(off, n int) string { return strings.TrimRight(string(field(head, off, n)), "\x00") }
+	version := binary.LittleEndian.Uint32(field(head, 64, 4))
+	return text(0, 32) == "Bochs Virtual HD Image" && text(32, 16) == "Redolog" && text(48, 16) == "Growing" &&
+		(version == 0x10000 || version == 0x20000)
+}
+
+func isLUKS(version uint16) func([]byte) bool {
+	magic := binary.BigEndian.AppendUint16([]byte("LUKS\xba\xbe"), version)
+	return startsWith(string(magic))
+}
+
+func isParallels(head []byte) bool {
+	magic := string(field(head, 0, 16))
+	return (magic == "WithoutFreeSpace" || magic == "WithouFreSpacExt") && binary.LittleEndian.Uint32(field(head, 16, 4)) == 2
+}
+
+func isQcow1(head []byte) bool {
+	return bytes.Equal(field(head, 0, 8), []byte("QFI\xfb\x00\x00\x00\x01"))
+}
+
+func isVDI(head []byte) bool { return binary.LittleEndian.Uint32(field(head, 64, 4)) == 0xbeda107f }
+
+// isVMDK knows sparse extents and, of descriptors, what QEMU does: comments and blank lines, then the version.
+func isVMDK(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("KDMV")) || bytes.HasPrefix(head, []byte("COWD")) || vmdkVersion.Match(head)
+}
+
+var (
+	vmdkVersion = regexp.MustCompile(`\A(#[^\n]*\n| +\r?\n)*version=[123]\r?\n`)
+	vmdkTitle   = regexp.MustCompile(`\A\s*#\s*Disk DescriptorFile`)
+)
+
+// isSESparse knows the extents of newer snapshots of ESX, which QEMU finds by way of their descriptor only.
+func isSESparse(head []byte) bool {
+	return binary.LittleEndian.Uint64(field(head, 0, 8)) == 0xcafebabe && binary.LittleEndian.Uint64(field(head, 8, 8)) == 0x200000001
+}
+
+// isDMG knows the trailer, which up to a sector of padding may follow.
+func isDMG(_, tail []byte) bool { return bytes.Contains(tail, []byte("koly")) }
+
+// isFixedVHD knows the footer that is all the metadata of a fixed image. It is 512 bytes long, and was 511 in the first versions.
+func isFixedVHD(_, tail []byte) bool {
+	const cookie = "conectix"
+	n := len(tail)
+	return n >= SectorSize && bytes.HasPrefix(tail[n-SectorSize:], []byte(cookie)) ||
+		n >= SectorSize-1 && bytes.HasPrefix(tail[n-SectorSize+1:], []byte(cookie))
+}
+
+// ForeignFormatError says that an image is in a format that nothing here can read.
+type ForeignFormatError struct {
+	Format string // as QEMU calls it
+	Words  string // where such images come from
+	Image  string
+	// Backing: it stands behind the image that was to be opened.
+	Backing bool
+}
+
+func (e *ForeignFormatError) Error() string {
+	return fmt.Sprintf("'%s' has the format %s (%s), which this program cannot read", e.Image, e.Format, e.Words)
+}
+
+// Hint says how to get at its bytes.
+func (e *ForeignFormatError) Hint() string {
+	if e.Backing {
+		return "the option backing.driver=raw takes its bytes as they are; qemu-img convert makes an image of a format that can be read\n"
+	}
+	return "-f raw opens its bytes as they are; qemu-img convert makes an image of a format that can be read\n"
+}
+
+// foreign is the first format without a driver that matches, nil if none does.
+func (t *tree) foreign(matches func(*foreignFormat) bool) *foreignFormat {
+	for i := range foreignFormats {
+		if f := &foreignFormats[i]; t.driver(f.name) == nil && matches(f) {
+			return f
+		}
+	}
+	return nil
+}
+
+// foreignHead is what the first bytes and the name tell.
+func (t *tree) foreignHead(head []byte, name string) *foreignFormat {
+	return t.foreign(func(f *foreignFormat) bool {
+		switch {
+		case f.is != nil && f.is(head):
+			return true
+		case t.cfg.LikeQEMU:
+			return f.ext != "" && strings.HasSuffix(name, f.ext)
+		}
+		return f.extra != nil && f.extra(head, nil)
+	})
+}
+
+// tailSize is how much of the end of a file is looked at, in bytes.
+const tailSize = 2 * SectorSize
+
+// foreignTail is what the last bytes tell. They are read from the protocol, past filters that count requests or refuse them. What cannot
+// be read tells nothing: nobody asked for it.
+func (t *tree) foreignTail(ctx context.Context, file *treeNode) *foreignFormat {
+	if t.cfg.LikeQEMU {
+		return nil
+	}
+	for file.driver.Kind != Protocol && file.firstChild() != nil {
+		file = file.firstChild()
+	}
+	size := file.guard.Info().Size
+	tail := make([]byte, min(tailSize, size))
+	if len(tail) == 0 || file.guard.ReadVec(ctx, Vec{tail}, size-int64(len(tail)), 0) != nil {
+		return nil
+	}
+	return t.foreign(func(f *foreignFormat) bool { return f.extra != nil && f.extra(nil, tail) })
+}

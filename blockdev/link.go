@@ -1,0 +1,132 @@
+package blockdev
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Link is something that an image names: its backing file, and whatever a json: name in it stands for. An image comes from somebody
+// else, so what it names gets no right that the user did not give: it is opened read-only, is never repaired, and takes no part in
+// the user's other nodes. Options that the user gives for such a node are the user's own and hold.
+//
+// OpenConfig.Gate is asked for each node, once its driver is known where it is not guessed, and for each json: name that asks for
+// rights.
+type Link struct {
+	From   string // the image that names it
+	Name   string // as in the image, or the file that a json: name comes to; "" if options say everything
+	Format string // the driver; "" if it is to be guessed
+	// Device: the driver reaches devices of the host.
+	Device bool
+	// Rights are the options in a json: name that ask for what only the user can give, as "file.read-only=off". They are without effect.
+	Rights []string
+}
+
+// askGate asks whether the node that s describes may be opened.
+func (t *tree) askGate(drv *Driver, s *spec) error {
+	if s.from == "" || t.cfg.Gate == nil {
+		return nil
+	}
+	l := Link{From: s.from, Name: s.name}
+	if drv != nil {
+		l.Format, l.Device = drv.Name, drv.Device
+	}
+	return t.cfg.Gate(l)
+}
+
+// restrain takes out of the options of a json: name in an image what only the user may ask for.
+func (t *tree) restrain(o *Options, s *spec) error {
+	var rights []string
+	for _, key := range o.Keys() {
+		value, _ := o.Get(key)
+		// What a node may do hangs on the last word of a key, however deep the node lies.
+		if text, _ := optionText(value); t.isRight(key[strings.LastIndexByte(key, '.')+1:], text) {
+			o.Take(key)
+			rights = append(rights, key+"="+text)
+		}
+	}
+	if len(rights) == 0 || t.cfg.Gate == nil {
+		return nil
+	}
+	return t.cfg.Gate(Link{From: s.from, Name: s.name, Rights: rights})
+}
+
+// isRight says whether an option gives a node more than reading its file under the usual locks: writing, sharing what others hold,
+// or a node that the user opened.
+func (t *tree) isRight(name, value string) bool {
+	if value == "" {
+		return false // null
+	}
+	switch name {
+	case "read-only":
+		return !slices.Contains(boolTrue, value)
+	case "force-share":
+		return !slices.Contains(boolFalse, value)
+	case "locking":
+		return value == "off"
+	}
+	return t.isChild(name)
+}
+
+// isChild says whether name is what some driver calls a child.
+func (t *tree) isChild(name string) bool {
+	for _, d := range t.cfg.Drivers {
+		for _, k := range d.Keys {
+			if k.Type == NodeRef && k.Name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// chainError refuses a backing chain as such. It is not told again at each image of the chain.
+type chainError struct{ text string }
+
+func (e *chainError) Error() string { return e.text }
+
+// backingError puts QEMU's words in front of why a backing file could not be opened.
+func backingError(err error) error {
+	const opening = "Could not open backing file: "
+	if errors.As(err, new(*chainError)) && strings.HasPrefix(err.Error(), opening) {
+		return err
+	}
+	return &Refusal{opening + err.Error(), err}
+}
+
+// Identified is a protocol that can tell the file or device that it has open from any other.
+type Identified interface {
+	Identity() (device, inode uint64)
+}
+
+// storage is the file that n's image is all of, false if it is a part of one or cannot be told from others.
+func (n *treeNode) storage() (id [2]uint64, ok bool) {
+	for _, c := range n.children {
+		if c.role != RoleFile || !c.protocol {
+			continue
+		}
+		if file, is := Find[Identified](c.guard); is {
+			id[0], id[1] = file.Identity()
+			return id, true
+		}
+	}
+	return id, false
+}
+
+// checkChain refuses n, whose file is open, where it is behind itself or has too many images over it.
+func (t *tree) checkChain(n *treeNode) error {
+	if n.depth >= t.cfg.MaxDepth {
+		return &chainError{fmt.Sprintf("the backing chain is longer than %d images, or refers to itself", t.cfg.MaxDepth)}
+	}
+	id, ok := n.storage()
+	if !ok || !n.driver.declares("backing") {
+		return nil
+	}
+	for over := n.over; over != nil; over = over.over {
+		if other, ok := over.storage(); ok && other == id {
+			return &chainError{"the backing chain refers to itself: '" + n.filename + "' stands behind itself"}
+		}
+	}
+	return nil
+}
