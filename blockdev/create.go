@@ -17,91 +17,208 @@ type CreateConfig struct {
 	// Backing is the backing file's name as the image is to record it, relative to the image unless absolute; BackingFormat is
 	// its format and must be given with it, since guessing it later would let a guest choose.
 	Backing, BackingFormat string
+	// Force makes the image also on a device, and in place of a file that is there and not empty.
+	Force bool
+	// Admit is OpenConfig.Admit, about what is there to be overwritten.
+	Admit func(f HostFile, write bool) (release func(), err error)
 }
 
-// Create makes the image file name, over one that is there.
+// CreateOptionError says that no image can be made as the configuration has it.
+type CreateOptionError struct{ Err error }
+
+func (e *CreateOptionError) Error() string { return e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *CreateOptionError) Unwrap() error { return e.Err }
+
+// Creation is an image that can be made: everything about it is decided, and what is there is as it was.
+type Creation struct {
+	format   *Driver
+	creating Creating
+	place    *Place
+	file     *Device
+}
+
+// Place is where a protocol has a new image made.
+type Place struct {
+	// Options open it. It is empty, or will be when it is truncated.
+	Options *Options
+	// Admitted: nobody need be asked before it is opened.
+	Admitted bool
+	// Publish gives the image its name when all of it is there and on stable storage, Discard leaves what was there before instead,
+	// as far as that can be. One of them is called, when the storage is closed.
+	Publish, Discard func() error
+}
+
+// Placing is what a protocol gets to find the place of an image.
+type Placing struct {
+	Options *Options // filename and what else the name says
+	Force   bool     // see CreateConfig
+	Admit   func(f HostFile) (release func(), err error)
+}
+
+// Create makes the image file name. It appears there when it is whole; until then, and for good if that fails, what was there
+// stays, but for devices and files with several names.
 func Create(ctx context.Context, name string, cfg CreateConfig) error {
+	c, err := PrepareCreate(ctx, name, cfg)
+	if err != nil {
+		return err
+	}
+	return c.Make(ctx)
+}
+
+// PrepareCreate decides all that can be decided before an image is made. Make or Discard ends it.
+func PrepareCreate(ctx context.Context, name string, cfg CreateConfig) (*Creation, error) {
 	t := &tree{cfg: OpenConfig{Drivers: cfg.Drivers}}
-	format := t.driver(cfg.Format)
+	c := &Creation{format: t.driver(cfg.Format)}
+	backing, err := cfg.openBacking(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if backing != nil {
+		defer backing.Close() // it was only read
+		if cfg.Size < 0 {
+			cfg.Size = backing.Length()
+		}
+	}
+	if c.creating, err = cfg.settle(c.format); err != nil {
+		return nil, &CreateOptionError{err}
+	}
+	placing := &Placing{Force: cfg.Force, Admit: func(f HostFile) (func(), error) { return cfg.admit(f, backing) }}
+	if c.place, err = t.placeFor(name, placing); err != nil {
+		return nil, err
+	}
+	open := OpenConfig{
+		Drivers: cfg.Drivers, Options: c.place.Options, Mode: Mode{Unmap: true},
+		Claim: Claim{Use: PermRead | PermWrite | PermResize, Share: PermRead},
+	}
+	if !c.place.Admitted {
+		open.Admit = func(f HostFile, _ bool) (func(), error) { return placing.Admit(f) }
+	}
+	if c.file, err = Open(ctx, "", open); err != nil {
+		return nil, errors.Join(err, c.place.Discard())
+	}
+	c.creating.File = c.file.top
+	return c, nil
+}
+
+// settle checks the options of the format and the size. Nothing is touched.
+func (cfg *CreateConfig) settle(format *Driver) (Creating, error) {
+	var c Creating
 	switch {
 	case format == nil:
-		return Refuse("Unknown file format '%s'", cfg.Format)
+		return c, Refuse("Unknown file format '%s'", cfg.Format)
 	case format.Kind != Format || format.Create == nil:
-		return Refuse("Format driver '%s' does not support image creation", cfg.Format)
+		return c, Refuse("Format driver '%s' does not support image creation", cfg.Format)
+	case cfg.Size < 0:
+		return c, Refuse("Image creation needs a size parameter")
+	case cfg.Size > maxLength:
+		return c, Refuse("Image size must be at most %d bytes", int64(maxLength))
 	}
-	options := cfg.Options
-	if options == nil {
-		options = &Options{}
+	options := &Options{}
+	if cfg.Options != nil {
+		options = cfg.Options.Clone()
 	}
-	options = options.Clone()
 	values, err := ParseValues(format.CreateKeys, options)
 	if err != nil {
-		return err
+		return c, err
 	}
 	if options.Len() > 0 {
-		return Refuse("Invalid parameter '%s'", options.Keys()[0])
+		return c, Refuse("Invalid parameter '%s'", options.Keys()[0])
 	}
-	if err := cfg.settleBacking(ctx, name); err != nil {
-		return err
+	c = Creating{Size: cfg.Size, Values: values, Backing: cfg.Backing, BackingFormat: cfg.BackingFormat}
+	if format.CheckCreate != nil {
+		err = format.CheckCreate(&c)
 	}
-	if cfg.Size < 0 {
-		return Refuse("Image creation needs a size parameter")
-	}
-	file, err := t.createFile(ctx, name)
-	if err != nil {
-		return err
-	}
-	err = format.Create(ctx, &Creating{
-		File: file.top, Size: cfg.Size, Values: values, Backing: cfg.Backing, BackingFormat: cfg.BackingFormat,
-	})
-	if err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
-	}
-	return errors.Join(err, file.Close())
+	return c, err
 }
 
-// settleBacking looks at the backing file, for its length and to see that it is there.
-func (cfg *CreateConfig) settleBacking(ctx context.Context, image string) error {
+// openBacking opens the backing file, to see that it is there and how long it is; nil if there is none.
+func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device, error) {
 	if cfg.Backing == "" {
-		return nil
+		return nil, nil
 	}
 	if cfg.BackingFormat == "" {
-		return Refuse("Backing file specified without backing format")
+		return nil, &CreateOptionError{Refuse("Backing file specified without backing format")}
 	}
 	d, err := Open(ctx, resolveName(image, cfg.Backing), OpenConfig{
 		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true},
 	})
 	if err != nil {
-		return &Refusal{fmt.Sprintf("Could not open '%s': %v", cfg.Backing, err), err}
-	}
-	defer d.Close()
-	if cfg.Size < 0 {
-		cfg.Size = d.Length()
-	}
-	return nil
-}
-
-// createFile makes the storage, opens it for itself alone, and empties it.
-func (t *tree) createFile(ctx context.Context, name string) (*Device, error) {
-	p, err := t.findProtocol(name, true)
-	if err != nil {
-		return nil, err
-	}
-	if p.Create == nil {
-		return nil, Refuse("Protocol driver '%s' does not support image creation", p.Name)
-	}
-	if err := p.Create(ctx, &Creating{Name: name}); err != nil {
-		return nil, err
-	}
-	d, err := Open(ctx, name, OpenConfig{
-		Drivers: t.cfg.Drivers, Format: p.Name, Mode: Mode{Unmap: true},
-		Claim: Claim{Use: PermRead | PermWrite | PermResize, Share: PermRead},
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := d.Truncate(ctx, 0, PreallocOff); err != nil && !errors.Is(err, ErrNotSupported) {
-		return nil, errors.Join(err, d.Close())
+		return nil, &Refusal{fmt.Sprintf("Backing file: %v", err), err}
 	}
 	return d, nil
 }
+
+// admit is the rule about what is there: never a part of the backing chain, and what the caller has against it.
+func (cfg *CreateConfig) admit(f HostFile, backing *Device) (release func(), err error) {
+	if backing != nil && backing.standsOn(f) {
+		return nil, &CreateOptionError{Refuse("An image cannot be part of its own backing chain")}
+	}
+	if cfg.Admit == nil {
+		return nil, nil
+	}
+	return cfg.Admit(f, true)
+}
+
+// Hosted is a node that is a file or device of the host.
+type Hosted interface {
+	// Is says whether it is f.
+	Is(f HostFile) bool
+}
+
+// standsOn says whether f is any layer of a device.
+func (d *Device) standsOn(f HostFile) bool {
+	for _, n := range d.tree.nodes {
+		if h, ok := n.guard.node.(Hosted); ok && h.Is(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// placeFor asks the protocol of a name, whatever form that has, for the place of an image.
+func (t *tree) placeFor(name string, p *Placing) (*Place, error) {
+	s := spec{name: name, options: &Options{}, protocol: true}
+	drv, err := t.resolve(&s)
+	if err != nil {
+		return nil, err
+	}
+	if drv == nil || drv.Kind != Protocol || drv.Place == nil {
+		what := "The name"
+		if drv != nil {
+			what = "Protocol driver '" + drv.Name + "'"
+		}
+		return nil, &CreateOptionError{Refuse("%s does not support image creation", what)}
+	}
+	p.Options = s.options
+	return drv.Place(p)
+}
+
+// Size is the length that the guest will see, in bytes.
+func (c *Creation) Size() int64 { return c.creating.Size }
+
+// Make makes the image.
+func (c *Creation) Make(ctx context.Context) error {
+	err := c.file.Truncate(ctx, 0, PreallocOff)
+	if errors.Is(err, ErrNotSupported) {
+		err = nil
+	}
+	if err == nil {
+		err = c.format.Create(ctx, &c.creating)
+	}
+	if err == nil {
+		err = c.file.Flush(ctx)
+	}
+	if err == nil {
+		err = ctx.Err() // whoever stopped this gets no image, though the last step went through
+	}
+	err = errors.Join(err, c.file.Close())
+	if err != nil {
+		return errors.Join(err, c.place.Discard())
+	}
+	return c.place.Publish()
+}
+
+// Discard ends a creation that is not to be made.
+func (c *Creation) Discard() error { return errors.Join(c.file.Close(), c.place.Discard()) }

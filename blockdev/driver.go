@@ -36,10 +36,13 @@ type Driver struct {
 	// ProbePath scores a path for protocols that are chosen by the kind of a file (host_device). Others leave it nil.
 	ProbePath func(path string) int
 	Open      func(ctx context.Context, o *Opening) (Node, error)
-	// Create makes an image. A protocol makes the file if it is not there, and leaves one alone that is: it is emptied once it
-	// is locked. A format fills an empty file. CreateKeys are its options. Nil where images cannot be made.
-	CreateKeys []Key
-	Create     func(ctx context.Context, c *Creating) error
+	// Place finds where a new image is made and touches nothing that is there, for a protocol; nil where none can be made.
+	Place func(p *Placing) (*Place, error)
+	// Create makes an image in an empty file, for a format; nil where none can be made. CreateKeys are its options, and CheckCreate
+	// says why no image can be made of them, before there is a file; nil leaves that to Create.
+	CreateKeys  []Key
+	CheckCreate func(c *Creating) error
+	Create      func(ctx context.Context, c *Creating) error
 }
 
 // Role says what a child is to its parent, which decides what the child inherits.
@@ -89,11 +92,9 @@ type Opening struct {
 	node *treeNode
 }
 
-// Creating is what a driver gets to make an image.
+// Creating is what a format gets to make an image.
 type Creating struct {
-	// Name is the name of the file, for a protocol.
-	Name string
-	// File is the storage of a format: open, writable, resizable and empty.
+	// File is its storage: open, writable, resizable and empty, or a device. CheckCreate has none.
 	File Node
 	Size int64 // guest bytes
 	// Values are the driver's CreateKeys, parsed.

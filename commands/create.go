@@ -2,9 +2,11 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
@@ -24,14 +26,13 @@ var create = session.Command{
 	New: func(f *session.Flags) session.Run {
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
 		var file string
-		var force bool
 		f.Text(&cfg.Format, nil, 'f', "format", "FORMAT", "format of the image; without it what the name ends in, or raw")
 		f.Flag('o', "options", "OPTIONS", "key=value,... of the format", func(word string) error {
 			return f.Options(cfg.Options, word)
 		})
 		f.Text(&cfg.Backing, nil, 'b', "backing", "FILE", "backing file, relative to the image")
 		f.Text(&cfg.BackingFormat, nil, 'F', "backing-format", "FORMAT", "format of the backing file")
-		f.Bool(&force, 0, "force", "also over a file that is there")
+		f.Bool(&cfg.Force, 0, "force", "also over a file that is there, or onto a device; never if that is in use")
 		f.Word("file", word(&file))
 		f.OptOperand(&cfg.Size, "size")
 		f.Conflict("b-F", "-b needs -F, the format of the backing file: guessing it would let its contents choose", func() bool {
@@ -40,34 +41,70 @@ var create = session.Command{
 		f.Conflict("size-or-b", "a size is needed unless there is a backing file", func() bool {
 			return cfg.Size < 0 && cfg.Backing == ""
 		})
-		f.Check("over", func(int) error {
-			if info, err := os.Stat(file); err == nil && info.Size() > 0 && !force {
-				return event.Fail(event.Conflict{Message: file + " is there already; --force makes it anew"})
-			}
-			return nil
-		})
 		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
-			cfg.Drivers = s.Drivers
 			if cfg.Format == "" {
-				cfg.Format = formatOf(s, file)
+				var err error
+				if cfg.Format, err = formatOf(s, file); err != nil {
+					return err
+				}
 			}
-			err := s.Do(ctx, func(ctx context.Context) error { return blockdev.Create(ctx, file, cfg) })
+			if formats := creatable(s); !slices.Contains(formats, cfg.Format) {
+				return event.Fail(event.BadValue{Message: fmt.Sprintf("create %s: Unknown file format '%s'; there can be %s", file, cfg.Format, strings.Join(formats, " or "))})
+			}
+			size, err := s.MakeImage(ctx, file, cfg)
 			if err != nil {
-				return event.Fail(event.Report{Err: fmt.Errorf("create %s: %w", file, err)})
+				return createFailed(file, err)
 			}
-			s.Emit(event.Created{Path: file, Format: cfg.Format, Size: cfg.Size})
+			s.Emit(event.Created{Path: file, Format: cfg.Format, Size: size})
 			return nil
 		}
 	},
 }
 
-// formatOf is the format that a file name ends in, raw for any other end.
-func formatOf(s *session.Session, file string) string {
-	suffix := strings.TrimPrefix(filepath.Ext(file), ".")
+// createFailed tells what a person can do about apart from what only the system can.
+func createFailed(file string, err error) error {
+	var told *event.Failure
+	var refused *blockdev.Refusal
+	var option *blockdev.CreateOptionError
+	switch {
+	case errors.As(err, &told):
+		return err
+	case errors.As(err, &option):
+		return event.Fail(event.BadValue{Message: fmt.Sprintf("create %s: %v", file, option)})
+	case errors.Is(err, fs.ErrExist) && errors.As(err, &refused):
+		return event.Fail(event.Conflict{Message: fmt.Sprintf("%s %v; --force overwrites it", file, refused)})
+	}
+	return event.Fail(event.Report{Err: fmt.Errorf("create %s: %w", file, err)})
+}
+
+// foreign is what the names of images in formats end in that cannot be made.
+var foreign = map[string]string{
+	"vmdk": "vmdk", "vdi": "vdi", "vhdx": "vhdx", "vhd": "vpc", "vpc": "vpc", "qed": "qed", "qcow": "qcow", "luks": "luks",
+	"parallels": "parallels", "hdd": "parallels", "hds": "parallels", "dmg": "dmg", "cloop": "cloop", "bochs": "bochs",
+}
+
+// formatOf is the format that a file name ends in, raw for an end that means none.
+func formatOf(s *session.Session, file string) (string, error) {
+	suffix := strings.ToLower(strings.TrimPrefix(filepath.Ext(file), "."))
+	formats := creatable(s)
+	if slices.Contains(formats, suffix) {
+		return suffix, nil
+	}
+	if format, ok := foreign[suffix]; ok {
+		return "", event.Fail(event.Conflict{Message: fmt.Sprintf("%s is named as a %s image, which cannot be made; -f says which format it is to have: %s",
+			file, format, strings.Join(formats, " or "))})
+	}
+	return "raw", nil
+}
+
+// creatable lists the formats of images that can be made.
+func creatable(s *session.Session) []string {
+	var names []string
 	for _, d := range s.Drivers {
-		if d.Name == suffix && d.Kind == blockdev.Format && d.Create != nil {
-			return d.Name
+		if d.Kind == blockdev.Format && d.Create != nil {
+			names = append(names, d.Name)
 		}
 	}
-	return "raw"
+	slices.Sort(names)
+	return names
 }

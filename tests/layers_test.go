@@ -39,6 +39,7 @@ var layers = []struct {
 	{"blockdev", []string{"blockdev/internal/..."}},
 	{"blockdev/drivers", []string{"blockdev/..."}},
 	{"blockdev/internal/...", []string{"blockdev", "blockdev/internal/...", "blockdev/target"}},
+	{"blockdev/file", []string{"blockdev", "blockdev/internal/...", "blockdev/target"}},
 	{"blockdev/*", []string{"blockdev", "blockdev/internal/..."}},
 	{"tests", nil},
 	{"tests/bench", nil},

@@ -1,19 +1,49 @@
 package file
 
 import (
-	"context"
-	"os"
-	"strings"
+	"fmt"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/target"
 )
 
-// create makes an empty file where there is none. One that is there is left alone: it may be in use, which shows only once its locks
-// are asked for.
-func create(_ context.Context, c *blockdev.Creating) error {
-	f, err := os.OpenFile(strings.TrimPrefix(c.Name, "file:"), os.O_RDWR|os.O_CREATE, 0o644)
+// place finds the place of a new image: a file without a name beside the one that is there, if there is one.
+func place(p *blockdev.Placing) (*blockdev.Place, error) {
+	name := p.Options.String("filename")
+	f, err := target.Replace(name, target.Rule{
+		Perm: 0o644,
+		Admit: func(f blockdev.HostFile) (func(), error) {
+			if err := mustBeRegular(f); err != nil {
+				return nil, err
+			}
+			return p.Admit(f)
+		},
+		Over: func([]byte) error {
+			if p.Force {
+				return nil
+			}
+			return &blockdev.Refusal{Text: "is there already", Err: unix.EEXIST}
+		},
+	})
 	if err != nil {
-		return &blockdev.Refusal{Text: "Could not create '" + c.Name + "': " + blockdev.ErrnoText(blockdev.Errno(err)), Err: err}
+		return nil, err
 	}
-	return f.Close()
+	var o blockdev.Options
+	o.Set("driver", driverName)
+	o.Set("filename", fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	o.Set("locking", "off") // f has the locks
+	return &blockdev.Place{Options: &o, Admitted: true, Publish: f.Commit, Discard: f.Close}, nil
+}
+
+func mustBeRegular(f blockdev.HostFile) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(f.FD, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return blockdev.Refuse("'%s' driver requires '%s' to be a regular file", driverName, f.Name)
+	}
+	return nil
 }

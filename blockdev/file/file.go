@@ -15,15 +15,17 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
+const driverName = "file"
+
 // Driver opens regular files.
 var Driver = blockdev.Driver{
-	Name:      "file",
+	Name:      driverName,
 	Doc:       "a regular file of the host",
 	Kind:      blockdev.Protocol,
 	Keys:      hostfile.Keys(),
 	Schemes:   []string{"file"},
 	ParseName: parseName,
-	Create:    create,
+	Place:     place,
 	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 		n, err := open(o, hostfile.Config{})
 		if err != nil {

@@ -126,26 +126,3 @@ func TestReadWrite(t *testing.T) {
 		t.Error("read something else than was written")
 	}
 }
-
-// Creating leaves alone what is there: it is emptied by whoever holds its lock.
-func TestCreate(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "new")
-	for _, prefix := range []string{"file:", ""} {
-		if err := file.Driver.Create(t.Context(), &blockdev.Creating{Name: prefix + name}); err != nil {
-			t.Fatal(err)
-		}
-		if prefix != "" {
-			if err := os.WriteFile(name, []byte("kept"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if got, err := os.ReadFile(name); err != nil || string(got) != "kept" {
-		t.Errorf("holds %q, %v", got, err)
-	}
-	err := file.Driver.Create(t.Context(), &blockdev.Creating{Name: dir + "/none/new"})
-	if want := "Could not create '" + dir + "/none/new': No such file or directory"; err == nil || err.Error() != want {
-		t.Errorf("got %v", err)
-	}
-}

@@ -16,18 +16,19 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
+const driverName = "host_device"
+
 // Driver opens devices. A path to one chooses it by itself.
 var Driver = blockdev.Driver{
-	Name:      "host_device",
+	Name:      driverName,
 	Doc:       "a block or character device of the host",
 	Kind:      blockdev.Protocol,
 	Device:    true,
 	Keys:      hostfile.Keys(),
-	Schemes:   []string{"host_device"},
-	ParseName: stripPrefix("host_device:"),
+	Schemes:   []string{driverName},
+	ParseName: stripPrefix(driverName + ":"),
 	ProbePath: probeDevice,
-	// An image may be made on a device that is there; none is made where there is none.
-	Create: func(context.Context, *blockdev.Creating) error { return nil },
+	Place:     place,
 	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 		return open(o, hostfile.Config{}, control)
 	},

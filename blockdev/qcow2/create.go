@@ -90,6 +90,19 @@ func (h *header) setBacking(c *blockdev.Creating) error {
 	return nil
 }
 
+// checkCreate decides whether there can be an image with these options and of this length.
+func checkCreate(c *blockdev.Creating) error {
+	h, err := newHeader(c)
+	if err != nil {
+		return err
+	}
+	g := newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder), h.incompatible&featExtendedL2 != 0)
+	if g.l1Entries(c.Size) > maxL1Bytes/l1EntrySize {
+		return refuse(syscall.EFBIG, "The image size is too large for file format 'qcow2' (try using a larger cluster size)")
+	}
+	return nil
+}
+
 // create makes an image: a header, a refcount table with one block, then everything else by the means of an open image. All is
 // on stable storage when it returns.
 func create(ctx context.Context, c *blockdev.Creating) error {
@@ -100,6 +113,9 @@ func create(ctx context.Context, c *blockdev.Creating) error {
 	cluster := int64(1) << h.clusterBits
 	h.reftableOff, h.reftableClusters = uint64(cluster), 1
 	first := make([]byte, 3*cluster)
+	if i := c.File.Info(); i.NeedsZeroInit && i.Size < int64(len(first)) { // a device, which does not grow
+		return refuse(syscall.ENOSPC, "A qcow2 image takes %d bytes at least", len(first))
+	}
 	head, err := h.marshal()
 	if err != nil {
 		return err

@@ -13,14 +13,15 @@ import (
 
 // Driver reads and writes qcow2 images.
 var Driver = blockdev.Driver{
-	Name:       "qcow2",
-	Doc:        "QEMU's copy-on-write format, versions 2 and 3",
-	Kind:       blockdev.Format,
-	Keys:       keys,
-	Probe:      probe,
-	Open:       open,
-	CreateKeys: createKeys,
-	Create:     create,
+	Name:        "qcow2",
+	Doc:         "QEMU's copy-on-write format, versions 2 and 3",
+	Kind:        blockdev.Format,
+	Keys:        keys,
+	Probe:       probe,
+	Open:        open,
+	CreateKeys:  createKeys,
+	CheckCreate: checkCreate,
+	Create:      create,
 }
 
 // probe knows an image by its magic number and a version that some qcow2 has or will have.

@@ -21,7 +21,7 @@ func TestCreate(t *testing.T) {
 			o.Set("preallocation", prealloc)
 		}
 		cfg := blockdev.CreateConfig{
-			Drivers: []blockdev.Driver{raw.Driver, file.Driver}, Format: "raw", Options: &o, Size: size, Backing: backing,
+			Drivers: []blockdev.Driver{raw.Driver, file.Driver}, Format: "raw", Options: &o, Size: size, Backing: backing, Force: true,
 		}
 		if backing != "" {
 			cfg.BackingFormat = "raw"

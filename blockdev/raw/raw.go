@@ -32,8 +32,9 @@ var Driver = blockdev.Driver{
 	Probe: func([]byte, string) int { return 1 },
 	Open:  open,
 
-	CreateKeys: createKeys,
-	Create:     create,
+	CreateKeys:  createKeys,
+	CheckCreate: checkCreate,
+	Create:      create,
 }
 
 // window is the part of the file that the image is. size is -1 where it ends with the file.

@@ -57,6 +57,18 @@ func (s *Session) openTarget(ctx context.Context, t Target, open func(string, ta
 	return nil, event.Fail(event.FileError{Name: t.Name, Err: withoutPath(err)})
 }
 
+// MakeImage makes an image by the same rule: cfg.Force stands for a device that is to be written to, and for a file that is to be
+// replaced. What failed leaves what was there. The result is the length of the image, in bytes.
+func (s *Session) MakeImage(ctx context.Context, name string, cfg blockdev.CreateConfig) (int64, error) {
+	cfg.Drivers = s.Drivers
+	cfg.Admit = func(f blockdev.HostFile, _ bool) (func(), error) { return s.overwrite(ctx, f, cfg.Force) }
+	c, err := blockdev.PrepareCreate(ctx, name, cfg)
+	if err != nil {
+		return 0, withoutPath(err)
+	}
+	return c.Size(), withoutPath(s.Do(ctx, c.Make))
+}
+
 // withoutPath is the cause in an error that names the file.
 func withoutPath(err error) error {
 	var path *os.PathError

@@ -95,6 +95,7 @@ var (
 	_ blockdev.Node     = (*File)(nil)
 	_ blockdev.Claimer  = (*File)(nil)
 	_ blockdev.Reopener = (*File)(nil)
+	_ blockdev.Hosted   = (*File)(nil)
 )
 
 // Open opens what o names. The caller sets the size.
@@ -280,6 +281,19 @@ func (f *File) Identity() (device, inode uint64) {
 
 // Name is the path as it was given.
 func (f *File) Name() string { return f.name }
+
+// Is says whether f leads to the open file.
+func (f *File) Is(other blockdev.HostFile) bool {
+	var own, st unix.Stat_t
+	err := f.With(func(fd int) error { return errors.Join(unix.Fstat(fd, &own), unix.Fstat(other.FD, &st)) })
+	if err != nil {
+		return false
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFBLK && own.Mode&unix.S_IFMT == unix.S_IFBLK {
+		return own.Rdev == st.Rdev
+	}
+	return own.Dev == st.Dev && own.Ino == st.Ino
+}
 
 // Size is the length in bytes as last seen; SetSize and Grow keep it.
 func (f *File) Size() int64 { return f.size.Load() }

@@ -174,7 +174,7 @@ complete -c blksh -n '__blksh_in create' -s b -l backing -r -F -d 'backing file,
 complete -c blksh -n '__blksh_in create' -s F -l backing-format -x -a 'qcow2 raw' -d 'format of the backing file'
 complete -c blksh -n '__blksh_in create' -s f -l format -x -a 'qcow2 raw' -d 'format of the image; without it what the name ends in, or raw'
 complete -c blksh -n '__blksh_in create' -s o -l options -x -d 'key=value,... of the format'
-complete -c blksh -n '__blksh_in create' -l force -d 'also over a file that is there'
+complete -c blksh -n '__blksh_in create' -l force -d 'also over a file that is there, or onto a device; never if that is in use'
 
 complete -c blksh -n '__blksh_in discard d' -f
 complete -c blksh -n '__blksh_in discard d' -s C -l csv -d 'report as comma separated values'
