@@ -138,25 +138,24 @@ func typeNames(list []*sum, fallback string) string {
 // what its seed makes.
 func (c *checker) blameContent(b *Bad, h *Header, k *sum, x *expectation) {
 	data := h.size() + k.size
-	want := c.origin(b.got, b.Off, h.Seed, data, x)
-	switch {
-	case want == nil && !x.known:
-		b.Cause = Cause{Class: Unfaithful}
-	case want == nil:
-		b.Cause = Cause{Class: PayloadOnly}
-	case !x.known && padded(want[data:], b.got[data:]):
-		b.Cause = Cause{Class: Unfaithful}
-	default:
-		c.compare(b, h, k, want)
+	b.blind = k.blind
+	if !x.known && (!k.blind || c.learned == unexplained) {
+		b.Cause = Cause{Class: Unfaithful} // whoever wrote it made its content in another way
+		return
 	}
+	want := c.origin(b.got, b.Off, h.Seed, data, x)
+	if want == nil && c.certain(x) {
+		want = c.presumed(b.got, b.Off, h.Seed, x)
+	}
+	if want == nil {
+		b.Cause = Cause{Class: Unfaithful}
+		return
+	}
+	c.compare(b, h, k, want)
 }
 
-// padded reports whether got is want up to a point, and zeroes from there on:
-// compressible content whose share nobody told.
-func padded(want, got []byte) bool {
-	first, _, _ := differences(want, got)
-	return first > 0 && IsZero(got[first:])
-}
+// certain reports whether it is known how the content of a block was made.
+func (c *checker) certain(x *expectation) bool { return x.known || c.learned == explained }
 
 // blameData judges a block whose checksum is wrong while its header is right.
 func (c *checker) blameData(b *Bad, h *Header, k *sum, x *expectation) {
@@ -165,11 +164,15 @@ func (c *checker) blameData(b *Bad, h *Header, k *sum, x *expectation) {
 	if data > len(b.got) || !c.restore(b.got, data) {
 		return
 	}
-	if want := c.origin(b.got, b.Off, h.Seed, data, x); want != nil {
-		c.compare(b, h, k, want)
+	want := c.origin(b.got, b.Off, h.Seed, data, x)
+	if want == nil && c.certain(x) && !c.untold(h, x) {
+		want = c.presumed(b.got, b.Off, h.Seed, x)
+	}
+	if want == nil {
+		c.blameUnknown(b, data)
 		return
 	}
-	c.blameUnknown(b, data)
+	c.compare(b, h, k, want)
 }
 
 // blameUnknown looks for damage that shows without knowing the right content.
@@ -349,15 +352,18 @@ func (c *checker) blameHeaderless(b *Bad, x *expectation) {
 		return
 	}
 	if h, found, ok := strayHeader(p); ok {
-		delta := int64(h.Offset) + int64(at) - (b.Off + int64(found))
-		b.Header = &h
-		b.Cause = Cause{Class: Misdirected, Delta: delta}
-		if -b.Len < delta && delta < b.Len {
-			b.Cause.Class = Shifted
-		}
-		return
+		if delta := int64(h.Offset) + int64(at) - (b.Off + int64(found)); delta != 0 {
+			b.Header = &h
+			b.Cause = Cause{Class: Misdirected, Delta: delta}
+			if -b.Len < delta && delta < b.Len {
+				b.Cause.Class = Shifted
+			}
+			return
+		} // otherwise it is at home: that of a smaller block within this one
 	}
-	c.blameLost(b, x)
+	if b.BigEndian = swappedHeader(p[at:]); !b.BigEndian {
+		c.blameLost(b, x)
+	}
 }
 
 // strayHeader looks for a header anywhere in p.
@@ -429,7 +435,12 @@ func (c *checker) lostSeeds(p []byte, pos int64, x *expectation) (list []uint64)
 	if len(p) >= shortHeader {
 		list = append(list, binary.LittleEndian.Uint64(p[8:]))
 	}
-	if seed, ok := solve(p, pos, x); ok {
+	if x.n > 0 {
+		if seed, ok := solve(p, pos, x.off); ok {
+			list = append(list, seed)
+		}
+	}
+	if seed, ok := solve(p, pos, pos); ok {
 		list = append(list, seed)
 	}
 	return list

@@ -18,7 +18,7 @@ func newBuilder(l *layout, now clock) *builder {
 // build makes the request r in p, which is as long as the request: the content
 // first, then the headers over it.
 func (b *builder) build(p []byte, r *request) {
-	b.l.content.fill(p, r.off, r.seed, b.l.content.filler)
+	b.l.content.fill(p, r.off, r.seed, &b.l.content.recipe)
 	if b.l.sum == nil {
 		return
 	}

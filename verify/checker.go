@@ -26,11 +26,19 @@ type checker struct {
 	spanOff  int64
 	// piece is room for a piece of content.
 	piece [scratchSize]byte
-	// filler is the one that explained a block last.
-	filler *filler
+	// recipe is the one that explained a block last. learned says that it explains most blocks
+	// around, so that data which do not follow from it are damaged.
+	recipe  recipe
+	learned learning
+	// ahead is what was read behind the block that is judged, as far as it is there.
+	ahead []byte
+	// searched is how many words of content were made to look for requests.
+	searched int64
 	// seen counts, and report gets the bad blocks.
 	seen   *Result
 	report func(*Bad)
+	// rewritten keeps count of blocks that the job writes more than once; nil if it does not.
+	rewritten *rewritten
 	// history says which writes of the job were made; nil: all.
 	history *History
 }
@@ -40,17 +48,21 @@ type remade struct {
 	off    int64
 	n      int
 	seed   uint64
-	filler *filler
+	recipe recipe
+}
+
+// covers reports whether the request has all of the n bytes at pos.
+func (r remade) covers(pos int64, n int) bool {
+	return r.off >= 0 && pos >= r.off && pos-r.off <= int64(r.n-n)
 }
 
 func newChecker(l *layout, report func(*Bad)) *checker {
-	return &checker{l: l, sums: newSummer(), filler: l.content.filler, seen: new(Result), report: report}
+	return &checker{l: l, sums: newSummer(), recipe: l.content.recipe, learned: l.learned, seen: new(Result), report: report}
 }
 
 // request checks the blocks of a request of the job that were read into p.
 func (c *checker) request(p []byte, r *request) {
 	x := expectation{request: *r, known: true}
-	c.seen.Checked += int64(len(p))
 	if c.l.headless {
 		c.plain(p, &x)
 		return
@@ -66,8 +78,7 @@ func (c *checker) request(p []byte, r *request) {
 
 // zeroes checks a request that was trimmed.
 func (c *checker) zeroes(p []byte, off int64) {
-	c.seen.Checked += int64(len(p))
-	c.seen.Blocks++
+	c.judged(off, len(p), true)
 	if !IsZero(p) {
 		c.report(&Bad{Off: off, Len: int64(len(p)), Cause: Cause{Class: NotZero}, got: p, want: make([]byte, len(p))})
 	}
@@ -75,9 +86,8 @@ func (c *checker) zeroes(p []byte, off int64) {
 
 // plain checks a request whose data have no header.
 func (c *checker) plain(p []byte, x *expectation) {
-	if !c.plainly(p, x) {
-		c.seen.Blocks++
-		c.report(c.blamePlain(p, c.make(x.off, x.n, x.seed, c.filler), x))
+	if !c.plainly(p, x) && c.judged(x.off, len(p), true) {
+		c.report(c.blamePlain(p, c.make(x.off, x.n, x.seed, c.recipe), x))
 	}
 }
 
@@ -86,24 +96,46 @@ func (c *checker) plain(p []byte, x *expectation) {
 func (c *checker) plainly(p []byte, x *expectation) bool {
 	switch {
 	case c.l.Verify == typeNull && c.l.Content != ContentOn:
-		c.seen.Unchecked += int64(len(p))
+		if c.first(x.off) {
+			c.seen.Unchecked += int64(len(p))
+		}
 		return true
 	case c.l.content.repeats(p, 0):
-	case !bytes.Equal(c.make(x.off, x.n, x.seed, c.filler), p):
+	case !bytes.Equal(c.make(x.off, x.n, x.seed, c.recipe), p):
+		return false
+	}
+	c.judged(x.off, len(p), true)
+	return true
+}
+
+// first reports whether the block at pos was not counted before: a job may write one more than once.
+func (c *checker) first(pos int64) bool {
+	return c.rewritten == nil || c.rewritten.judged.add(pos)
+}
+
+// judged counts a block of n bytes at pos, if it was not counted before, which it reports. proved
+// says that its data were checked, and not only its header.
+func (c *checker) judged(pos int64, n int, proved bool) (first bool) {
+	if !c.first(pos) {
 		return false
 	}
 	c.seen.Blocks++
+	if proved {
+		c.seen.Checked += int64(n)
+	} else {
+		c.seen.HeadersOnly += int64(n)
+	}
 	return true
 }
 
 // make makes the content of a request, unless it is what was made last.
-func (c *checker) make(off int64, n int, seed uint64, f *filler) []byte {
-	if what := (remade{off, n, seed, f}); c.made != what {
+func (c *checker) make(off int64, n int, seed uint64, by recipe) []byte {
+	if what := (remade{off, n, seed, by}); c.made != what {
 		if cap(c.want) < n {
 			c.want = make([]byte, n)
 		}
 		c.want = c.want[:n]
-		c.l.content.fill(c.want, off, seed, f)
+		c.l.content.fill(c.want, off, seed, &by)
 		c.made = what
 	}
 	return c.want
@@ -114,8 +146,10 @@ func (c *checker) block(p []byte, pos int64, x *expectation) {
 	if c.intact(p, pos, x) {
 		return
 	}
-	c.seen.Blocks++
 	b := c.blame(p, pos, x)
+	if !c.judged(pos, len(p), b.Cause.Class != Unfaithful || !b.blind) {
+		return
+	}
 	if !x.unsure && !x.covered || !c.excused(b, x) {
 		c.report(b)
 	}
@@ -127,11 +161,18 @@ func (c *checker) intact(p []byte, pos int64, x *expectation) bool {
 	if !ok || int(h.Len) != len(p) || h.Offset != uint64(pos) || !c.current(&h, x) {
 		return false
 	}
+	if c.replaced(&h, x) {
+		c.rewritten.replaced.add(pos)
+		return true
+	}
 	k, sound := c.sound(p, &h)
-	if !sound || c.l.compares(k) && !c.replaced(&h, x) && !c.faithful(p, pos, &h, k, x) {
+	proved := sound && (!k.blind || c.l.compares(k) && !c.untold(&h, x))
+	if !sound || proved && c.l.compares(k) && !c.faithful(p, pos, &h, k, x) {
 		return false
 	}
-	c.seen.Blocks++
+	if !c.judged(pos, len(p), proved) {
+		return true
+	}
 	if gen, has := h.Generation(); has {
 		c.seen.generation(gen, 1)
 	}
@@ -184,16 +225,26 @@ func (c *checker) current(h *Header, x *expectation) bool {
 	if !x.known {
 		return true
 	}
-	if c.l.Sequence && !h.numbered(x.number) {
+	if c.l.Sequence && !h.numbered(x.number) || c.l.HeaderSeed && h.Seed != x.seed {
 		return c.replaced(h, x)
 	}
-	return !c.l.HeaderSeed || h.Seed == x.seed
+	return true
 }
 
 // replaced reports whether a later write of the job is there, as may be. It is
 // judged when it is its turn.
 func (c *checker) replaced(h *Header, x *expectation) bool {
-	return x.known && (x.covered || c.l.overlaps()) && h.after(x.number)
+	if !x.known || c.rewritten == nil {
+		return false
+	}
+	vague := !c.l.Sequence || c.rewritten.many && !h.Long // the number does not tell
+	switch {
+	case c.l.Sequence && h.after(x.number):
+		return true
+	case c.l.Sequence && vague && !h.numbered(x.number):
+		return true
+	}
+	return vague && c.l.HeaderSeed && h.Seed != x.seed
 }
 
 // numbered reports whether the header's write number is n, as far as the header
@@ -287,11 +338,8 @@ func (c *checker) restoreFrom(p []byte, at, n int) bool {
 // beginning, are what its seed makes.
 func (c *checker) faithful(p []byte, pos int64, h *Header, k *sum, x *expectation) bool {
 	data := h.size() + k.size
-	if h.Seed == 0 && c.l.content.pattern == nil && !x.known {
-		return true // the content is a pattern that nobody told
-	}
-	plain := c.l.content.pattern == nil && c.l.Compress == 0 && (x.n == 0 || x.n == len(p))
-	if plain && c.filler.made(p, data, h.Seed, c.piece[:]) {
+	plain := c.l.content.pattern == nil && c.recipe.compress == 0 && (x.n == 0 || x.n == len(p))
+	if plain && c.recipe.filler.made(p, data, h.Seed, c.piece[:]) {
 		return true
 	}
 	start := pos
@@ -301,11 +349,22 @@ func (c *checker) faithful(p []byte, pos int64, h *Header, k *sum, x *expectatio
 	if c.l.content.repeats(p[data:], pos+int64(data)-start) {
 		return true
 	}
+	if want := c.presumed(p, pos, h.Seed, x); bytes.Equal(want[data:], p[data:]) {
+		return true
+	}
 	if want := c.origin(p, pos, h.Seed, data, x); want != nil && bytes.Equal(want[data:], p[data:]) {
+		return true
+	}
+	if !x.known && c.anotherShare(p, pos, h.Seed, data, x) {
 		return true
 	}
 	c.restore(p, data)
 	return false
+}
+
+// untold reports whether the content of a block is a pattern that nobody told.
+func (c *checker) untold(h *Header, x *expectation) bool {
+	return h.Seed == 0 && c.l.content.pattern == nil && !x.known
 }
 
 // sumTable is sumsOf without its work.

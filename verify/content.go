@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 )
 
 // A filler is one of the ways in which fio made random content from a seed:
@@ -176,26 +175,71 @@ func (f *filler) follows(p []byte) bool {
 	return true
 }
 
+// A recipe is how the random content of a request is made. Recipes are equal if they make the same.
+type recipe struct {
+	filler *filler
+	// compress is the percentage of a request that is padding, which is zeroes
+	// or repetitions of the padding pattern.
+	compress int
+	padding  string
+	// alternate says that random data and padding, in equal parts, take turns:
+	// a quirk of fio before 3.13.
+	alternate bool
+}
+
+// random is how many bytes of a request of n bytes come before its padding.
+func (r *recipe) random(n int) int { return int(int64(n) * int64(100-r.compress) / 100) }
+
+// fill makes a whole request of random content.
+func (r *recipe) fill(p []byte, seed uint64) {
+	random := r.random(len(p))
+	switch {
+	case r.compress == 0:
+		r.filler.fill(p, seed)
+		return
+	case random == 0:
+		r.pad(p)
+		return
+	case !r.alternate:
+		r.filler.fill(p[:random], seed)
+		r.pad(p[random:])
+		return
+	}
+	for len(p) > 0 {
+		n := min(random, len(p))
+		r.filler.fill(p[:n], seed)
+		p = p[n:]
+		if n = min(random, len(p)); len(p)-n <= 8 {
+			n = len(p)
+		}
+		r.pad(p[:n])
+		p = p[n:]
+	}
+}
+
+func (r *recipe) pad(p []byte) {
+	if r.padding == "" {
+		clear(p)
+		return
+	}
+	for len(p) > 0 {
+		p = p[copy(p, r.padding):]
+	}
+}
+
 // content makes the data of requests. It is immutable.
 type content struct {
-	filler *filler
+	recipe
 	// pattern, if any, is the data, starting anew every patternInterval bytes
 	// of a request; 0 is once a request.
 	pattern         *literal
 	patternInterval int
 	// still says that the pattern of all requests is that of offset 0.
 	still bool
-	// compress is the percentage of a request that is padding, which is zeroes
-	// or repetitions of the padding pattern.
-	compress int
-	padding  []byte
-	// alternate says that random data and padding, in equal parts, take turns:
-	// a quirk of fio before 3.13.
-	alternate bool
 }
 
-// fill makes the data of the request p at offset off with filler f.
-func (c *content) fill(p []byte, off int64, seed uint64, f *filler) {
+// fill makes the data of the request p at offset off, those that are random by a recipe.
+func (c *content) fill(p []byte, off int64, seed uint64, by *recipe) {
 	if c.still {
 		off = 0
 	}
@@ -207,10 +251,8 @@ func (c *content) fill(p []byte, off int64, seed uint64, f *filler) {
 		}
 	case c.pattern != nil:
 		c.pattern.instance(p, off)
-	case c.compress > 0:
-		c.fillPadded(p, seed, f)
 	default:
-		f.fill(p, seed)
+		by.fill(p, seed)
 	}
 }
 
@@ -221,44 +263,20 @@ func (c *content) repeats(p []byte, from int64) bool {
 	return pat != nil && len(pat.stamps) == 0 && c.patternInterval == 0 && matchPeriod(p, pat.unit, int(from%int64(len(pat.unit))))
 }
 
-func (c *content) pad(p []byte) {
-	if len(c.padding) > 0 {
-		fillPeriod(p, c.padding, 0)
-	} else {
-		clear(p)
-	}
-}
-
-func (c *content) fillPadded(p []byte, seed uint64, f *filler) {
-	random := int(int64(len(p)) * int64(100-c.compress) / 100)
-	if random == 0 {
-		c.pad(p)
-		return
-	}
-	if !c.alternate {
-		f.fill(p[:random], seed)
-		c.pad(p[random:])
-		return
-	}
-	for len(p) > 0 {
-		n := min(random, len(p))
-		f.fill(p[:n], seed)
-		p = p[n:]
-		if n = min(random, len(p)); len(p)-n <= 8 {
-			n = len(p)
-		}
-		c.pad(p[:n])
-		p = p[n:]
-	}
-}
-
-// fillersFrom lists all fillers, first the one.
-func fillersFrom(first *filler) []*filler {
-	list := []*filler{first}
+// recipesFrom lists the recipes that are tried if nobody told which it is: first the one, then
+// those of other fillers, and those without padding.
+func recipesFrom(first recipe) []recipe {
+	list := []recipe{first}
 	for i := range fillers {
-		if f := &fillers[i]; *f != *first {
-			list = append(list, f)
+		other := first
+		if other.filler = &fillers[i]; other != first {
+			list = append(list, other)
 		}
 	}
-	return slices.Clip(list)
+	if first.compress > 0 {
+		for i := range fillers {
+			list = append(list, recipe{filler: &fillers[i]})
+		}
+	}
+	return list
 }

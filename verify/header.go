@@ -135,6 +135,18 @@ func readHeader(p []byte, long bool) Header {
 	return h
 }
 
+// swappedHeader reports whether p begins with a header in big-endian byte order.
+func swappedHeader(p []byte) bool {
+	be, size := binary.BigEndian, shortHeader
+	if len(p) < longHeader || be.Uint16(p) != headerMagic {
+		return false
+	}
+	if p[2] == headerVersion {
+		size = longHeader
+	}
+	return be.Uint32(p[size-4:]) == crc32c(p[:size-4])
+}
+
 // repairHeader looks for the single bit whose flip makes p begin with a header.
 // It returns the bit's number, counted from the lowest of p[0].
 func repairHeader(p []byte) (h Header, bit int, ok bool) {

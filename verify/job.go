@@ -60,6 +60,9 @@ type Job struct {
 	// generator of offsets behind the last write; for the state file.
 	flushed uint64
 	blocks  generator
+
+	// rewritten is about a verification of blocks that are written more than once.
+	rewritten *rewritten
 }
 
 // NewJob checks options. The error names the option that is wrong.
@@ -151,7 +154,7 @@ func dump(b *Bad, put func(kind string, off int64, data []byte) error) error {
 
 func (j *Job) newWorker() *worker {
 	c := newChecker(j.l, j.bad)
-	c.history = j.History
+	c.history, c.rewritten = j.History, j.rewritten
 	return &worker{builder: newBuilder(j.l, j.l.jobClock(j.elapsed)), checker: c}
 }
 

@@ -187,8 +187,11 @@ type layout struct {
 	// held is the type with a checksum that a number turned out to mean in short
 	// headers.
 	held *[256]atomic.Pointer[sum]
-	// spanned says that requests of several blocks were seen in a scan.
+	// spanned says that requests of several blocks were seen in a scan, grid where requests seem
+	// to be, and learned whether their content is made as is presumed.
 	spanned bool
+	grid    grid
+	learned learning
 	// interval is the length of a block with one header; 0: that of the request.
 	interval int
 }
@@ -271,7 +274,7 @@ func (l *layout) setContent() error {
 	if l.Compress == 100 {
 		l.Compress = 0 // fio takes it for zero_buffers, which verification ignores
 	}
-	l.content = content{filler: l.Fio.filler(), compress: l.Compress, alternate: l.Fio == Fio22}
+	l.content = content{recipe: recipe{filler: l.Fio.filler(), compress: l.Compress, alternate: l.Fio == Fio22}}
 	limit := MaxPattern
 	if l.Fio == Fio22 || l.Fio == Fio333 {
 		limit = oldPatternLimit
@@ -282,7 +285,7 @@ func (l *layout) setContent() error {
 		if err != nil {
 			return fmt.Errorf("buffer_pattern %s: %w", abbreviate(l.Padding), err)
 		}
-		l.content.padding = pad.unit
+		l.content.padding = string(pad.unit)
 	}
 	if l.Pattern == "" {
 		return nil

@@ -3,22 +3,30 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
+	"math/bits"
+	"slices"
 )
 
-// maxSpan bounds how far before a block its request is looked for, in bytes.
-const maxSpan = 4 << 20
+const (
+	// maxSpan bounds how far before a block its request is looked for, in bytes.
+	maxSpan = 4 << 20
+	// maxSearch bounds how many words a checker makes to look for requests whose content cannot be
+	// solved for, so that a scan ends in time however much is damaged.
+	maxSearch = 1 << 30
+)
 
 // origin makes the content that a seed makes at the place of a block, as far as
 // possible the one that agrees with p from data on. The result is as long as p;
 // nil if no way of making content explains any of it.
 func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectation) []byte {
 	best, bestScore := remade{}, 0
-	for _, f := range fillersFrom(c.filler) {
-		for _, span := range c.spans(p, pos, seed, data, x, f) {
-			want := c.make(span.off, span.n, seed, f)[pos-span.off:][:len(p)]
+	for _, by := range recipesFrom(c.recipe) {
+		for span := range c.spans(p, pos, seed, data, x, by.filler) {
+			want := c.make(span.off, span.n, seed, by)[pos-span.off:][:len(p)]
 			score := agreement(want[data:], p[data:], x.known)
 			if score == len(p)-data {
-				c.filler = f
+				c.recipe = by
 				c.spanSeed, c.spanOff = seed, span.off
 				return want
 			}
@@ -33,77 +41,139 @@ func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectat
 	if bestScore == 0 {
 		return nil
 	}
-	return c.make(best.off, best.n, best.seed, best.filler)[pos-best.off:][:len(p)]
+	return c.make(best.off, best.n, best.seed, best.recipe)[pos-best.off:][:len(p)]
 }
 
-// spans lists what the request of a block may be: what the job says, the block
-// alone, or one that began before it, like the request of the block before it
-// or where a word of the content fits. It may end with the block or go on.
-func (c *checker) spans(p []byte, pos int64, seed uint64, data int, x *expectation, f *filler) (list []remade) {
-	if x.n > 0 {
-		return []remade{{off: x.off, n: x.n}}
+// presumed makes the content that a block should have if its request is where the job or the grid
+// says, and made as those before.
+func (c *checker) presumed(p []byte, pos int64, seed uint64, x *expectation) []byte {
+	span := remade{off: pos, n: len(p)}
+	if r := (remade{off: x.off, n: x.n}); x.n > 0 && r.covers(pos, len(p)) {
+		span = r
 	}
-	add := func(start int64) {
-		n := int(pos-start) + len(p)
-		list = append(list, remade{off: start, n: n})
-		if n%laneRound != 0 {
-			list = append(list, remade{off: start, n: n + laneRound})
-		}
-	}
-	add(pos)
-	if c.l.content.pattern != nil || f.seeded(p, data, 0, seed) {
-		return list
-	}
-	if c.spanSeed == seed && c.spanOff < pos && pos-c.spanOff <= maxSpan {
-		add(c.spanOff)
-	}
-	if c.l.spanned && f.shift != 0 {
-		if back, ok := f.search(p, data, seed, min(pos, maxSpan)); ok {
-			add(pos - back)
-		}
-	}
-	for back := int64(len(p)); c.l.spanned && f.shift == 0 && back <= min(pos, maxSpan); back += int64(len(p)) {
-		if f.seeded(p, data, back, seed) {
-			add(pos - back)
-			break
-		}
-	}
-	return list
+	return c.make(span.off, span.n, seed, c.recipe)[pos-span.off:][:len(p)]
 }
 
-// seeded reports whether a word of p behind data is what seed makes there, when
-// p begins at byte back of the request.
-func (f *filler) seeded(p []byte, data int, back int64, seed uint64) bool {
-	first := data + int(-(back+int64(data))&7)
+// spans lists what the request of a block may be: what the job or the grid says,
+// the block alone, or one that began before it, like the request of the block
+// before it or where words of the content fit. It may end with the block or go on.
+func (c *checker) spans(p []byte, pos int64, seed uint64, data int, x *expectation, f *filler) iter.Seq[remade] {
+	return func(yield func(remade) bool) {
+		from := func(start int64) bool {
+			n := int(pos-start) + len(p)
+			return yield(remade{off: start, n: n}) && (n%laneRound == 0 || yield(remade{off: start, n: n + laneRound}))
+		}
+		if r := (remade{off: x.off, n: x.n}); x.n > 0 && r.covers(pos, len(p)) && !yield(r) || x.known {
+			return
+		}
+		if !from(pos) || c.l.content.pattern != nil || f.seeded(p, data, seed) {
+			return
+		}
+		if c.spanSeed == seed && c.spanOff < pos && pos-c.spanOff <= maxSpan && !from(c.spanOff) {
+			return
+		}
+		for _, back := range c.starts(p, data, seed, min(pos, maxSpan), f) {
+			if !from(pos - back) {
+				return
+			}
+		}
+	}
+}
+
+// seeded reports whether the first word behind data is what seed makes there, in
+// a request that begins with p.
+func (f *filler) seeded(p []byte, data int, seed uint64) bool {
+	first := data + -data&7
 	for at := first; at+8 <= len(p) && at < first+laneRound; at += 8 {
-		if s, ok := f.seedAt(binary.LittleEndian.Uint64(p[at:]), back+int64(at)); ok {
+		if s, ok := f.seedAt(binary.LittleEndian.Uint64(p[at:]), int64(at)); ok {
 			return s == seed
 		}
 	}
 	return false
 }
 
-// search is seeded for fillers that cannot be solved: it makes the content of
-// the request up to most bytes, to find out how many are before p.
-func (f *filler) search(p []byte, data int, seed uint64, most int64) (back int64, ok bool) {
-	first := data + -data&7
-	if len(p)%8 != 0 || first+16 > len(p) {
-		return 0, false
-	}
-	a, b := binary.LittleEndian.Uint64(p[first:]), binary.LittleEndian.Uint64(p[first+8:])
-	if a == 0 || b != a*f.mul>>f.shift {
-		return 0, false
-	}
-	x, at := seed, int64(0)
-	for back = 0; back <= most; back += int64(len(p)) {
-		for ; at < back+int64(first); at += 8 {
-			x = x * f.mul >> f.shift
+// starts lists how many bytes, up to most, before the block p its request may
+// begin. Words in several places of the block tell, for any may be damaged.
+func (c *checker) starts(p []byte, data int, seed uint64, most int64, f *filler) (list []int64) {
+	if f.shift != 0 {
+		if !c.l.spanned || c.searched > maxSearch {
+			return nil
 		}
-		if x == a {
+		c.searched += most / 8
+		return f.search(p, data, seed, most)
+	}
+	const places = 5
+	for i := range places {
+		from := data + (len(p)-data)/places*i
+		for at := from; at < from+8 && at+8 <= len(p); at++ {
+			if back, ok := f.before(p, at, seed, most); ok {
+				if !slices.Contains(list, back) {
+					list = append(list, back)
+				}
+				break
+			}
+		}
+	}
+	return list
+}
+
+// before solves for how many bytes before p its request begins, if the word at
+// at is what seed makes there.
+func (f *filler) before(p []byte, at int, seed uint64, most int64) (back int64, ok bool) {
+	if len(p)%8 == 0 && at%8 != 0 {
+		return 0, false // the blocks before p are as long as it is
+	}
+	w := binary.LittleEndian.Uint64(p[at:])
+	for lane := range uint64(f.lanes) {
+		steps, ok := f.steps(seed*laneFactors[lane], w, uint64(most+int64(len(p))))
+		back = int64((steps*uint64(f.lanes)+lane)*8) - int64(at)
+		if ok && back > 0 && back <= most && back%int64(len(p)) == 0 {
 			return back, true
 		}
 	}
 	return 0, false
+}
+
+// steps solves from * mul^n = to for n, up to a limit. The powers of mul, which
+// is 3 modulo 8, are a cyclic group of 2^62 numbers, so n follows bit by bit.
+func (f *filler) steps(from, to, limit uint64) (n uint64, ok bool) {
+	even := bits.TrailingZeros64(from) // so many of the highest bits of n are lost
+	if from == 0 || to == 0 || bits.TrailingZeros64(to) != even {
+		return 0, false
+	}
+	rest, back := (to>>even)*inverse(from>>even), inverse(f.mul)
+	for bit := uint64(0); uint64(1)<<bit <= limit; bit++ {
+		if rest&(1<<(bit+3)-1) != 1 {
+			rest *= back
+			n |= 1 << bit
+		}
+		back *= back
+	}
+	return n, n <= limit && from*power(f.mul, n) == to
+}
+
+// search is starts for fillers that cannot be solved: it makes the content of
+// the request, to find out how many words are before those of p.
+func (f *filler) search(p []byte, data int, seed uint64, most int64) (list []int64) {
+	const places = 4
+	var words [places]uint64
+	var at [places]int64
+	if len(p)%8 != 0 || len(p)-data < 8*(places+1) {
+		return nil
+	}
+	for i := range words {
+		n := (data + (len(p)-data)/places*i + 7) &^ 7
+		words[i], at[i] = binary.LittleEndian.Uint64(p[n:]), int64(n)
+	}
+	for x, made := seed, int64(0); made <= most+at[places-1]; x, made = x*f.mul>>f.shift, made+8 {
+		for i, w := range words {
+			back := made - at[i]
+			if x == w && x != 0 && back > 0 && back <= most && back%int64(len(p)) == 0 {
+				return append(list, back)
+			}
+		}
+	}
+	return nil
 }
 
 // agreement scores how much of got is want: all of it, or the bytes in aligned
@@ -122,19 +192,15 @@ func agreement(want, got []byte, zeroes bool) int {
 }
 
 // solve finds the seed of a block of random content whose header is lost, by
-// two words that give the same.
-func solve(p []byte, pos int64, x *expectation) (seed uint64, ok bool) {
-	start := pos
-	if x.n > 0 {
-		start = x.off
-	}
+// two words that give the same; start is where its request begins.
+func solve(p []byte, pos, start int64) (seed uint64, ok bool) {
 	f := &fillers[0]
+	if start > pos || (pos-start)%laneRound != 0 {
+		return 0, false // the first lane is sought, whatever the tail
+	}
 	last, seen := uint64(0), false
 	for at := int64(len(p)) &^ 31; at >= 32; at -= 32 {
-		from := at - 32 // the first lane, whatever the tail
-		if (pos-start)%32 != 0 {
-			return 0, false
-		}
+		from := at - 32
 		s, ok := f.seedAt(binary.LittleEndian.Uint64(p[from:]), pos-start+from)
 		if ok && s != 0 && seen && s == last {
 			return s, true

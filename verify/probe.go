@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 )
@@ -14,6 +15,8 @@ type shape struct {
 	long         bool     // 48-byte headers
 	headers      []Header // a sample
 	places       []int    // where in its block each header lies
+	window       []byte   // what was read at offset at, where the sample is from
+	at           int64
 }
 
 const (
@@ -99,6 +102,9 @@ func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 			continue // it will be reported when it is its turn
 		}
 		s.sample(q.Buffer(0)[:n], j.l.Offset+at, uint32(min(j.l.part, maxBlockSize)))
+		if len(s.headers) > 0 {
+			s.window, s.at = bytes.Clone(q.Buffer(0)[:n]), j.l.Offset+at
+		}
 	}
 	s.conclude(j.l)
 	return s, nil

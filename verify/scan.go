@@ -19,6 +19,7 @@ func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 	if j.l.Fio == FioAny {
 		j.l.setRelease(shape.release(ctx, j.l))
 	}
+	j.learn(&shape)
 	s := &scanning{
 		j: j, open: open, pos: j.l.Offset + j.From, end: j.l.Offset + j.l.part,
 		longest: max(shape.longest, shape.length), uneven: shape.uneven, patience: leastRun, nothing: -1,
@@ -32,8 +33,7 @@ func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 // setRelease makes the release known whose content is expected first.
 func (l *layout) setRelease(r Release) {
 	l.Fio = r
-	l.content.filler = r.filler()
-	l.content.alternate = r == Fio22
+	l.content.filler, l.content.alternate = r.filler(), r == Fio22
 }
 
 // A scanning is the state of a scan. As long as blocks of one length lie one
@@ -178,11 +178,12 @@ func (s *scanning) troubled(p []byte, off int64) int64 {
 	c := s.judge
 	defer func() {
 		s.j.count(c.seen)
-		*c.seen = Result{}
+		*c.seen, c.ahead = Result{}, nil
 	}()
 	for at := 0; at < len(p); at += c.l.interval {
 		n := min(c.l.interval, len(p)-at)
 		pos := off + int64(at)
+		c.ahead = p[at+n:]
 		switch {
 		case c.fine(p[at:at+n], pos):
 		case s.strange(p[at:], n, pos):
@@ -236,10 +237,11 @@ func (c *checker) fine(p []byte, pos int64) bool {
 	switch {
 	case c.blank(p):
 		c.seen.Unchecked += int64(len(p))
-	case c.l.headless && !c.plainly(p, &x), !c.l.headless && !c.intact(p, pos, &x):
-		return false
+	case c.l.headless:
+		return c.plainly(p, &x)
+	default:
+		return c.intact(p, pos, &x)
 	}
-	c.seen.Checked += int64(len(p))
 	return true
 }
 
@@ -252,14 +254,16 @@ func (c *checker) blank(p []byte) bool {
 	return c.l.Holes && !c.l.headless && IsZero(p)
 }
 
-// place is what is known about a block before it is read: if the requests of
-// the job were of one size and made of a pattern, which one it belongs to.
+// place is what is known about a block before it is read: which request it belongs to, if those of
+// the job seem to be of one size.
 func (c *checker) place(p []byte, pos int64) (x expectation) {
-	if c.l.headless {
+	switch g := c.l.grid; {
+	case c.l.headless:
 		x.off, x.n = pos, len(p)
-	} else if bs := int64(c.l.MinBlock); c.l.MinBlock == c.l.MaxBlock && c.l.content.pattern != nil && bs >= int64(len(p)) {
-		x.n = int(bs)
-		x.off = c.l.Offset + (pos-c.l.Offset)/bs*bs
+	case g.size > 0:
+		if r := g.request(pos); r.covers(pos, len(p)) {
+			x.off, x.n = r.off, r.n
+		}
 	}
 	return x
 }
@@ -267,7 +271,6 @@ func (c *checker) place(p []byte, pos int64) (x expectation) {
 // found checks a block of which only the place is known.
 func (c *checker) found(p []byte, pos int64) {
 	x := c.place(p, pos)
-	c.seen.Checked += int64(len(p))
 	switch {
 	case c.l.headless:
 		c.plain(p, &x)

@@ -21,6 +21,10 @@ type Bad struct {
 	Number uint64 `json:"want_number,omitempty"`
 	// Parts are the wrong sectors, as far as the right content is known.
 	Parts []Range `json:"parts,omitempty"`
+	// BigEndian says that it begins with a header in the byte order of another machine.
+	BigEndian bool `json:"big_endian,omitempty"`
+	// blind says that its type has no checksum of all data.
+	blind bool
 	// got and want are both sides, valid during the call that reports the
 	// block; want is nil if it is not known.
 	got, want []byte
@@ -38,10 +42,16 @@ const maxVerdictRanges = 4096
 
 // A Result is the verdict on a job, or on what was done of it.
 type Result struct {
-	// Written, Checked and Trimmed count bytes.
-	Written int64 `json:"written"`
-	Checked int64 `json:"checked"`
-	Trimmed int64 `json:"trimmed,omitempty"`
+	// Written and Trimmed count bytes, and so do the following, which tell apart what was read:
+	// Checked is blocks whose data were compared, or proved by a checksum; HeadersOnly is blocks
+	// of which only the header could be checked; Unchecked is what nothing is known about: of
+	// type null, or never written; Unreadable could not be read.
+	Written     int64 `json:"written"`
+	Trimmed     int64 `json:"trimmed,omitempty"`
+	Checked     int64 `json:"checked"`
+	HeadersOnly int64 `json:"headers_only,omitempty"`
+	Unchecked   int64 `json:"unchecked,omitempty"`
+	Unreadable  int64 `json:"unreadable,omitempty"`
 	// Requests counts the reads and writes that were sent to the device, each of
 	// one request of the job or of several that were merged.
 	Requests int64 `json:"requests"`
@@ -57,24 +67,19 @@ type Result struct {
 	// More is how many blocks are not listed.
 	Ranges []Range `json:"ranges,omitempty"`
 	More   int64   `json:"more,omitempty"`
-	// Unreadable counts bytes that could not be read.
-	Unreadable int64 `json:"unreadable,omitempty"`
 	// Writes is the number of the first write that was not made.
 	Writes uint64 `json:"writes,omitempty"`
 	// Unfaithful are blocks whose checksum is right while their content does
 	// not follow from their seed. They count as good.
 	Unfaithful int64 `json:"unfaithful,omitempty"`
-	// Old, New and Mixed count the blocks that were in flight when the power
-	// went, by what is there now. They are good.
+	// InFlight counts the blocks that were in flight when the power went, by what
+	// is there now. They are good.
 	InFlight InFlight `json:"in_flight,omitzero"`
-	// Unchecked counts bytes of blocks that nothing is known about: of type
-	// null, or never written.
-	Unchecked int64 `json:"unchecked,omitempty"`
 	// Generations are the generations seen on blocks, with their numbers.
 	Generations map[uint32]int64 `json:"generations,omitempty"`
 	// Fio is the release whose blocks were found.
 	Fio Release `json:"fio"`
-	// Position is where a run that ended early goes on: see [Options.From].
+	// Position is where a run that ended early goes on: see [Job.From].
 	Position int64 `json:"position"`
 	// Done says that nothing is left to do.
 	Done bool `json:"done"`
@@ -149,6 +154,7 @@ func (r *Result) merge(other *Result) {
 	r.Trimmed += other.Trimmed
 	r.Requests += other.Requests
 	r.Blocks += other.Blocks
+	r.HeadersOnly += other.HeadersOnly
 	r.Unchecked += other.Unchecked
 	r.InFlight.Old += other.InFlight.Old
 	r.InFlight.New += other.InFlight.New

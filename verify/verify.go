@@ -24,13 +24,28 @@ func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
 	if err != nil {
 		return j.outcome(err)
 	}
+	if j.l.overlaps() || j.History != nil && j.l.rewrites() {
+		j.rewritten = newRewritten(j.l)
+	}
 	err = j.read(ctx, open, j.slotSize(), p.next, releaseAtOnce, j.unreadable)
 	if err == nil && j.stops() {
 		err = errStop
 	}
+	if err == nil && j.From == 0 && j.rewritten != nil {
+		j.leftOver(j.rewritten.left())
+	}
 	j.result.Position = p.count
 	j.result.Done = err == nil
 	return j.outcome(err)
+}
+
+// leftOver takes blocks whose headers have the number of a write that the job did not make there.
+func (j *Job) leftOver(list []int64) {
+	for _, off := range list {
+		n := min(int64(j.l.interval), j.l.Offset+j.l.part-off)
+		j.count(&Result{Blocks: 1, Checked: n})
+		j.bad(&Bad{Off: off, Len: n, Cause: Cause{Class: Stale}, Type: j.l.Verify})
+	}
 }
 
 // A verification is a replay that knows what became of each request.

@@ -95,8 +95,7 @@ func (t *steps) take(p []byte, off int64, last bool) (used int) {
 		n, known := t.span(rest, pos, last, &quiet)
 		switch {
 		case n == 0 && last && len(rest) < t.shortest && IsZero(rest):
-			t.seen.Checked += int64(len(rest)) // fio left the rest alone
-			t.seen.Unchecked += int64(len(rest))
+			t.seen.Unchecked += int64(len(rest)) // fio left the rest alone
 			return len(p)
 		case n > len(rest) && last:
 			n = len(rest) // the end of the range cuts it off
@@ -226,7 +225,7 @@ func (c *checker) claims(p []byte, h *Header, at int) bool {
 		}
 		sound := c.sums.holds(k, p[h.size():data], p[data:])
 		if sound && k.blind && at != c.l.HeaderOffset {
-			sound = c.filler.made(p, data, h.Seed, c.piece[:])
+			sound = c.recipe.filler.made(p, data, h.Seed, c.piece[:])
 		}
 		c.restoreFrom(p, at, data)
 		if sound {

@@ -1,0 +1,296 @@
+package verify
+
+import (
+	"bytes"
+	"slices"
+)
+
+// learning is what a scan found out about the content of blocks, before it looks at all of them.
+type learning uint8
+
+const (
+	unseen      learning = iota // no request was seen whole
+	explained                   // most content is made by the recipe that was found
+	unexplained                 // most is not made by any recipe that is known
+)
+
+const (
+	// maxLearned is how many requests are looked at to learn from.
+	maxLearned = 8
+	// maxPadding is the longest padding pattern that is recognised.
+	maxPadding = 512
+	// leastUnexplained is from how many requests on it counts that none is explained.
+	leastUnexplained = 4
+)
+
+// A grid is where requests of one size lie: n bytes each, one behind the other, off is the
+// beginning of one of them. None is known if size is 0.
+type grid struct {
+	off  int64
+	size int
+}
+
+// request is the one that has the byte at pos.
+func (g grid) request(pos int64) remade {
+	in := (pos - g.off) % int64(g.size)
+	if in < 0 {
+		in += int64(g.size)
+	}
+	return remade{off: pos - in, n: g.size}
+}
+
+// learn finds out from a sample of blocks how long requests are, and how their content is made.
+func (j *Job) learn(s *shape) {
+	l := j.l
+	runs := s.requests(l)
+	if l.grid = commonGrid(runs); l.grid.size == 0 && l.content.pattern != nil && l.MinBlock == l.MaxBlock {
+		l.grid = grid{l.Offset, l.MinBlock}
+	}
+	if l.content.pattern != nil {
+		return
+	}
+	c := newChecker(l, nil)
+	runs = slices.DeleteFunc(runs, func(r sampled) bool { return r.n > maxSpan || r.headers[0].Seed == 0 })
+	votes := map[recipe]int{}
+	asked := 0
+	for i := 0; i < len(runs); i += (len(runs) + maxLearned - 1) / maxLearned {
+		pieces, ok := c.pieces(s.window[runs[i].off-s.at:][:runs[i].n], &runs[i])
+		if !ok {
+			continue // damaged, or of a type that was not asked for
+		}
+		asked++
+		if by, ok := l.content.explain(pieces, runs[i].n, runs[i].headers[0].Seed); ok {
+			votes[by]++
+		}
+	}
+	best, most := mostVoted(votes)
+	switch {
+	case 2*most >= asked && most > 0:
+		l.content.recipe, l.learned = best, explained
+	case asked >= leastUnexplained:
+		l.learned = unexplained
+	}
+}
+
+// mostVoted is the recipe with most votes, of several with equally many the one with least padding.
+func mostVoted(votes map[recipe]int) (best recipe, most int) {
+	for by, n := range votes {
+		if n > most || n == most && by.compress < best.compress {
+			best, most = by, n
+		}
+	}
+	return best, most
+}
+
+// A sampled request is one that was seen whole, as the headers of its blocks tell.
+type sampled struct {
+	off     int64
+	n       int
+	headers []Header
+}
+
+// requests finds the requests whose beginning and end were seen: blocks of one write that lie one
+// behind the other, and other blocks or the bounds of the range before and behind.
+func (s *shape) requests(l *layout) (list []sampled) {
+	end := l.Offset + l.part
+	for i, k := 0, 0; i < len(s.headers); i = k {
+		first := s.headers[i]
+		run := sampled{off: int64(first.Offset), headers: s.headers[i : i+1]}
+		next := run.off + int64(first.Len)
+		for k = i + 1; k < len(s.headers) && s.headers[k].continues(&s.headers[k-1]) && s.headers[k].sameWrite(&first); k++ {
+			run.headers = s.headers[i : k+1]
+			next += int64(s.headers[k].Len)
+		}
+		run.n = int(next - run.off)
+		begins := run.off == l.Offset || i > 0 && first.continues(&s.headers[i-1])
+		ends := next == end || k < len(s.headers) && s.headers[k].continues(&s.headers[k-1])
+		if begins && ends && run.off >= s.at && next <= s.at+int64(len(s.window)) {
+			list = append(list, run)
+		}
+	}
+	return list
+}
+
+// continues reports whether the block begins where the one before it ends.
+func (h *Header) continues(before *Header) bool {
+	return h.Offset == before.Offset+uint64(before.Len)
+}
+
+// sameWrite reports whether both are of one request.
+func (h *Header) sameWrite(of *Header) bool {
+	return h.Seed == of.Seed && h.Number == of.Number && h.Thread == of.Thread && h.Len == of.Len
+}
+
+// commonGrid is the grid that most requests lie on.
+func commonGrid(list []sampled) grid {
+	votes := map[grid]int{}
+	for _, r := range list {
+		votes[grid{r.off % int64(r.n), r.n}]++
+	}
+	best, most := grid{}, 0
+	for g, n := range votes {
+		if n > most {
+			best, most = g, n
+		}
+	}
+	if 4*most < 3*len(list) {
+		return grid{}
+	}
+	return best
+}
+
+// A piece is data of a request that no header covers, from byte at of the request on.
+type piece struct {
+	at   int
+	data []byte
+}
+
+// pieces takes a request apart. It fails if any of its blocks is damaged.
+func (c *checker) pieces(p []byte, r *sampled) (list []piece, ok bool) {
+	at := 0
+	for _, h := range r.headers {
+		block := bytes.Clone(p[at : at+int(h.Len)])
+		k, sound := c.sound(block, &h)
+		if !sound || h.size()+k.size >= len(block) {
+			return nil, false
+		}
+		data := h.size() + k.size
+		list = append(list, piece{at + data, block[data:]})
+		at += len(block)
+	}
+	return list, true
+}
+
+// explain finds the recipe by which seed makes the pieces of a request of n bytes.
+func (c *content) explain(pieces []piece, n int, seed uint64) (by recipe, ok bool) {
+	if c.compress > 0 && c.makes(&c.recipe, pieces, n, seed) == n {
+		return c.recipe, true
+	}
+	var list []recipe
+	for i := range fillers {
+		by := recipe{filler: &fillers[i]}
+		agreed := c.makes(&by, pieces, n, seed)
+		if agreed == n {
+			return by, true
+		}
+		list = append(list, padded(by, pieces, n, agreed)...)
+	}
+	slices.SortStableFunc(list, func(a, b recipe) int { return len(a.padding) - len(b.padding) })
+	for _, by := range list {
+		if c.makes(&by, pieces, n, seed) == n {
+			return by, true
+		}
+	}
+	return by, false
+}
+
+// makes is how far a recipe makes the pieces of a request of n bytes: up to its first byte that
+// is another one; n if there is none.
+func (c *content) makes(by *recipe, pieces []piece, n int, seed uint64) int {
+	want := make([]byte, n)
+	by.fill(want, seed)
+	for _, p := range pieces {
+		if w := want[p.at:][:len(p.data)]; !bytes.Equal(w, p.data) {
+			first, _, _ := differences(w, p.data)
+			return p.at + first
+		}
+	}
+	return n
+}
+
+// padded lists the recipes with padding that may make a request of which by makes the first bytes
+// up to agreed. The last bytes before the padding are others than where content goes on.
+func padded(by recipe, pieces []piece, n, agreed int) (list []recipe) {
+	const chance = 8 // so many bytes may agree by chance
+	least := pieces[0].at
+	for _, p := range pieces {
+		if p.at+chance < agreed {
+			least = min(agreed, p.at+len(p.data)) - chance
+		}
+	}
+	for by.compress = 1; by.compress < 100; by.compress++ {
+		random := by.random(n)
+		if random > agreed+laneRound || random < least && random > pieces[0].at {
+			continue
+		}
+		for _, by.alternate = range []bool{true, false} {
+			end := n
+			if by.alternate {
+				end = 2 * random
+			}
+			if padding, ok := paddingOf(pieces, random, end); ok && end <= n && (padding == "" || agreed > pieces[0].at) {
+				by.padding = padding
+				list = append(list, by)
+			}
+		}
+	}
+	return list
+}
+
+// paddingOf is what is repeated between two places of a request, "" if that is a zero.
+func paddingOf(pieces []piece, from, to int) (string, bool) {
+	for _, p := range pieces {
+		first, last := max(from, p.at), min(to, p.at+len(p.data))
+		if first >= last {
+			continue
+		}
+		data := p.data[first-p.at : last-p.at]
+		if IsZero(data) {
+			return "", true
+		}
+		for n := 1; n <= min(maxPadding, len(data)/2); n++ {
+			if bytes.Equal(data[n:], data[:len(data)-n]) {
+				turn := n - (first-from)%n // it begins where the padding does
+				return string(data[turn%n:n]) + string(data[:turn%n]), true
+			}
+		}
+		return "", false
+	}
+	return "", from >= to
+}
+
+// anotherShare reports whether the data of a block follow from its seed with another share of
+// padding than those before, as in what another job wrote. Zeroes that begin with a sector, or are
+// all that there is, may be damage as well; then the block behind has to be alike.
+func (c *checker) anotherShare(p []byte, pos int64, seed uint64, data int, x *expectation) bool {
+	span := remade{off: pos, n: len(p)}
+	if x.n > 0 {
+		span = remade{off: x.off, n: x.n}
+	}
+	if c.l.content.pattern != nil || span.n > maxSpan {
+		return false
+	}
+	at := int(pos - span.off)
+	by, ok := c.l.content.explain([]piece{{at + data, p[data:]}}, span.n, seed)
+	if !ok || pos+int64(len(p)) == c.l.Offset+c.l.part {
+		return false
+	}
+	edge := span.off + int64(by.random(span.n))
+	if (edge%Sector == 0 || edge <= pos+int64(data)) && !c.aheadBy(by, span, pos+int64(len(p))) {
+		return false
+	}
+	c.recipe = by
+	return true
+}
+
+// aheadBy reports whether the block at pos, behind the one that is judged, is made by a recipe as
+// well, in a request of the same size.
+func (c *checker) aheadBy(by recipe, span remade, pos int64) bool {
+	h, ok := c.header(c.ahead)
+	if !ok || h.Offset != uint64(pos) || !h.possible() || int(h.Len) > len(c.ahead) {
+		return false
+	}
+	if pos >= span.off+int64(span.n) {
+		span.off += int64(span.n)
+	}
+	if !span.covers(pos, int(h.Len)) {
+		return false
+	}
+	block := bytes.Clone(c.ahead[:h.Len])
+	k, sound := c.sound(block, &h)
+	if !sound || h.size()+k.size >= len(block) {
+		return false
+	}
+	data, at := h.size()+k.size, int(pos-span.off)
+	return c.l.content.makes(&by, []piece{{at + data, block[data:]}}, span.n, h.Seed) == span.n
+}
