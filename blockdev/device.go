@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -163,22 +164,6 @@ func (d *Device) Discard(ctx context.Context, off, n int64) error {
 	return d.wrap(OpDiscard, off, n, d.top.Discard(ctx, off, n, 0))
 }
 
-// Status describes the run at off, see Node.Status. Behind the end of the device it is empty.
-func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
-	if err := d.enter(opStatus, off, n); err != nil {
-		return Extent{}, err
-	}
-	if off < 0 || n < 0 {
-		return Extent{}, d.wrap(opStatus, off, n, syscall.EINVAL)
-	}
-	n = min(n, d.Length()-off)
-	if n <= 0 {
-		return Extent{Off: off, HostOff: -1}, nil
-	}
-	e, err := d.top.Status(ctx, off, n)
-	return e, d.wrap(opStatus, off, n, err)
-}
-
 // Truncate changes the length. What is added reads as zeroes.
 func (d *Device) Truncate(ctx context.Context, size int64, p Prealloc) error {
 	if err := d.enter(opTruncate, size, 0); err != nil {
@@ -193,43 +178,6 @@ func (d *Device) Flush(ctx context.Context) error {
 		return err
 	}
 	return d.wrap(OpFlush, 0, 0, d.top.Flush(ctx))
-}
-
-// ReadVMState and WriteVMState reach the area for machine state of the first format that has one; ENOTSUP if none has.
-func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
-	if err := d.enter(opReadState, off, v.Len()); err != nil {
-		return err
-	}
-	s, ok := Find[VMStater](d.top)
-	if !ok {
-		return d.wrap(opReadState, off, v.Len(), ErrNotSupported)
-	}
-	return d.wrap(opReadState, off, v.Len(), s.ReadVMState(ctx, v, off))
-}
-
-// WriteVMState see ReadVMState.
-func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
-	s, ok := Find[VMStater](d.top)
-	if !ok {
-		return d.wrap(opWriteState, off, v.Len(), ErrNotSupported)
-	}
-	if err := d.enter(opWriteState, off, v.Len()); err != nil {
-		return err
-	}
-	err := s.WriteVMState(ctx, v, off)
-	if err == nil && d.writethrough.Load() {
-		err = d.top.Flush(ctx)
-	}
-	return d.wrap(opWriteState, off, v.Len(), err)
-}
-
-// Zoned is the zoned device below, ENOTSUP if there is none.
-func (d *Device) Zoned() (Zoned, error) {
-	z, ok := Find[Zoned](d.top)
-	if !ok {
-		return nil, ErrNotSupported
-	}
-	return z, nil
 }
 
 // ReadAt reads len(p) bytes from off. At the end of the device it reads what is there and returns io.EOF.
@@ -259,20 +207,26 @@ func (d *Device) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// Close flushes the device and closes every node. The device is gone even if that fails, and everything asked of it
-// afterwards fails with os.ErrClosed.
+// Close waits for what is under way, flushes the device and closes every node. The device is gone even if that fails, and
+// everything asked of it afterwards fails with os.ErrClosed. Requests in a batch queue are not waited for; the queue is
+// closed before, or fails what it is given afterwards.
 func (d *Device) Close() error {
 	if !d.change(func(s *deviceState) { s.closed = true }) {
 		return os.ErrClosed
 	}
-	var err error
-	if !d.ReadOnly() {
-		err = d.wrap(OpFlush, 0, 0, d.top.Flush(context.Background()))
+	d.mu.Lock() // let a reopen end
+	defer d.mu.Unlock()
+	ctx, top := context.Background(), d.tree.top.guard
+	r, err := top.tracker.holdToClose(ctx)
+	if err != nil {
+		return err
 	}
-	if cerr := d.tree.close(); err == nil {
-		err = cerr
+	defer top.tracker.end(r)
+	top.tracker.close()
+	if !top.idle() {
+		err = d.wrap(OpFlush, 0, 0, top.flush(ctx))
 	}
-	return err
+	return errors.Join(err, d.tree.close())
 }
 
 func roundUp(n, align int64) int64 { return (n + align - 1) / align * align }

@@ -21,6 +21,11 @@ const (
 	opStatus
 	opReadState  // of a virtual machine
 	opWriteState // of a virtual machine
+	opCheck
+	opReportZones
+	opManageZones
+	opAppendZone
+	opReopen
 )
 
 // opRules says what the gate looks at, for each operation.
@@ -30,15 +35,20 @@ var opRules = [...]struct {
 	inside  bool // must lie within the device
 	whole   bool // a strict device takes only whole blocks
 }{
-	OpRead:       {name: "read", inside: true},
-	OpWrite:      {name: "write", changes: true, inside: true, whole: true},
-	OpZero:       {name: "zero", changes: true, inside: true, whole: true},
-	OpDiscard:    {name: "discard", changes: true, inside: true},
-	OpFlush:      {name: "flush"},
-	opTruncate:   {name: "truncate", changes: true},
-	opStatus:     {name: "status"},
-	opReadState:  {name: "read"},
-	opWriteState: {name: "write", changes: true},
+	OpRead:        {name: "read", inside: true},
+	OpWrite:       {name: "write", changes: true, inside: true, whole: true},
+	OpZero:        {name: "zero", changes: true, inside: true, whole: true},
+	OpDiscard:     {name: "discard", changes: true, inside: true},
+	OpFlush:       {name: "flush"},
+	opTruncate:    {name: "truncate", changes: true},
+	opStatus:      {name: "status"},
+	opReadState:   {name: "read"},
+	opWriteState:  {name: "write", changes: true},
+	opCheck:       {name: "check"},
+	opReportZones: {name: "report zones"},
+	opManageZones: {name: "manage zones", changes: true, inside: true},
+	opAppendZone:  {name: "append", changes: true, inside: true},
+	opReopen:      {name: "reopen"},
 }
 
 // deviceState is what decides whether a request may begin. It is replaced as a whole, so that a request sees one state.
@@ -89,5 +99,6 @@ func (d *Device) wrap(op Op, off, n int64, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Op: opRules[op].name, Node: d.tree.root.driver.Name, Off: off, Len: n, Err: err}
+	root := d.tree.root
+	return &Error{Op: opRules[op].name, Node: root.driver.Name, File: root.filename, Off: off, Len: n, Err: err}
 }

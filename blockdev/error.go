@@ -18,15 +18,26 @@ var (
 
 // Error is a request that failed: what was asked of which node, where, and why.
 type Error struct {
-	Op   string // read, write, zero, discard, truncate, flush, status, open
+	Op   string // read, write, zero, discard, truncate, flush, status, check, ...
 	Node string // name of the driver
-	Off  int64
+	File string // name of the image, "" if options say everything
+	Off  int64  // for a truncate the new length
 	Len  int64
 	Err  error
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s: %s of %d bytes at %d: %v", e.Node, e.Op, e.Len, e.Off, e.Err)
+	where := e.Node
+	if e.File != "" {
+		where = e.File + " (" + e.Node + ")"
+	}
+	switch {
+	case e.Op == "truncate":
+		return fmt.Sprintf("%s: truncate to %d bytes: %v", where, e.Off, e.Err)
+	case e.Off == 0 && e.Len == 0:
+		return fmt.Sprintf("%s: %s: %v", where, e.Op, e.Err)
+	}
+	return fmt.Sprintf("%s: %s of %d bytes at %d: %v", where, e.Op, e.Len, e.Off, e.Err)
 }
 
 // Unwrap gives the cause, in the end a syscall.Errno where the system or a format refused.

@@ -18,7 +18,6 @@ type guard struct {
 	node Node
 	sink EventSink // node, if it wants events
 	name string    // of the driver
-	top  bool      // no parent: nobody fires events at it
 
 	// State that Reopen changes.
 	readOnly, noFlush, unmap atomic.Bool
@@ -329,8 +328,7 @@ func (g *guard) writeAligned(ctx context.Context, lim Limits, v Vec, off int64, 
 		if lim.WriteTakes&Compressed == 0 {
 			return ErrNotSupported
 		}
-		defer g.written.Add(1)
-		return g.node.WriteVec(ctx, v, off, f)
+		return g.writePieces(ctx, lim, v, off, f)
 	}
 	if err := g.fire(ctx, EvPwritev); err != nil {
 		return err
@@ -344,11 +342,7 @@ func (g *guard) writeAligned(ctx context.Context, lim Limits, v Vec, off int64, 
 
 func (g *guard) writePieces(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
 	err := g.writeData(ctx, lim, v, off, f&lim.WriteTakes)
-	g.written.Add(1) // only now: a flush that began earlier need not have covered it
-	if err == nil && f&FUA&^lim.WriteTakes != 0 {
-		err = g.Flush(ctx)
-	}
-	return err
+	return g.wrote(ctx, err, f&FUA&^lim.WriteTakes != 0)
 }
 
 func (g *guard) writeData(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
@@ -375,26 +369,7 @@ func (g *guard) writeData(ctx context.Context, lim Limits, v Vec, off int64, f F
 	return nil
 }
 
-// Status describes what is inside the node; behind its end all is zero.
-func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
-	lim := g.node.Info().Limits
-	if off >= lim.Size {
-		return Extent{Off: off, Len: n, Allocated: true, Zero: true, HostOff: -1}, nil
-	}
-	n = min(n, lim.Size-off)
-	p := padTo(lim.requestAlign(), off, n)
-	e, err := g.node.Status(ctx, p.off, p.n)
-	if err != nil {
-		return Extent{}, err
-	}
-	if e.HostOff >= 0 {
-		e.HostOff += p.head
-	}
-	e.Off, e.Len = off, min(e.Len-p.head, n)
-	return e, nil
-}
-
-// Truncate waits for what is going on in the part that is added, or in all behind the new end.
+// Truncate is alone on the node: it waits for all that is under way, and everything that comes waits for it.
 func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (err error) {
 	if size < 0 {
 		return Refuse("Image size cannot be negative")
@@ -403,54 +378,17 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 		return &Refusal{fmt.Sprintf("offset(%d) exceeds maximum(%d)", size, int64(maxLength)), syscall.EFBIG}
 	}
 	defer func(done func(error)) { done(err) }(g.begin("truncate", size, 0, f))
-	old := g.node.Info().Size
-	r := g.tracker.begin(min(old, size), max(old, size)-min(old, size))
-	defer g.tracker.end(r)
-	if err := g.tracker.serialise(ctx, r, 1); err != nil {
+	r, err := g.tracker.hold(ctx)
+	if err != nil {
 		return err
 	}
+	defer g.tracker.end(r)
 	defer g.written.Add(1)
 	err = g.node.Truncate(ctx, size, p, f)
 	if err == ErrNotSupported { // bare: the node has no words of its own
 		err = &Refusal{"Image format driver does not support resize", err}
 	}
 	return err
-}
-
-// Flush lets one flush through at a time. A protocol with nothing new is left alone, and so is one opened never to sync; a
-// format is always asked, for it must write its caches to its file.
-func (g *guard) Flush(ctx context.Context) (err error) {
-	if g.readOnly.Load() {
-		return nil
-	}
-	defer func(done func(error)) { done(err) }(g.begin("flush", 0, 0, 0))
-	if err := g.flushing.Lock(ctx); err != nil {
-		return err
-	}
-	defer g.flushing.Unlock()
-	gen := g.written.Load()
-	below := g.node.Primary()
-	stale := g.flushedAt.Load() != gen
-	if !g.top && stale && !g.noFlush.Load() {
-		if err := g.fire(ctx, EvFlushToDisk); err != nil {
-			return err
-		}
-	}
-	if below == nil {
-		if !stale || g.noFlush.Load() {
-			return nil
-		}
-	} else if err := Fire(ctx, below, EvFlushToOS); err != nil {
-		return err
-	}
-	if _, filter := g.node.(interface{ keepsNothing() }); filter && !stale {
-		return below.Flush(ctx) // as in QEMU: a filter with nothing new is passed by, and so are the errors that it injects
-	}
-	if err := g.node.Flush(ctx); err != nil {
-		return err
-	}
-	g.flushedAt.Store(gen)
-	return nil
 }
 
 // isZero says whether all bytes are zero.
@@ -461,51 +399,4 @@ func isZero(v Vec) bool {
 		}
 	}
 	return true
-}
-
-// enter is begin and wait at once.
-func (t *tracker) enter(ctx context.Context, off, n int64) (*tracked, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.enterLocked(ctx, off, n)
-}
-
-func (t *tracker) enterLocked(ctx context.Context, off, n int64) (*tracked, error) {
-	r := t.add(off, n)
-	if err := t.waitLocked(ctx, r); err != nil {
-		t.remove(r)
-		return nil, err
-	}
-	return r, nil
-}
-
-func (t *tracker) add(off, n int64) *tracked {
-	r := t.free
-	if r == nil {
-		r = new(tracked)
-	} else {
-		t.free = r.next
-	}
-	*r = tracked{off: off, end: off + n, next: t.head}
-	if t.head != nil {
-		t.head.prev = r
-	}
-	t.head = r
-	return r
-}
-
-func (t *tracker) remove(r *tracked) {
-	if r.prev != nil {
-		r.prev.next = r.next
-	} else {
-		t.head = r.next
-	}
-	if r.next != nil {
-		r.next.prev = r.prev
-	}
-	if r.serialising {
-		t.serialising--
-	}
-	r.waiters.WakeAll()
-	r.prev, r.next, t.free = nil, t.free, r
 }

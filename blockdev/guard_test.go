@@ -160,10 +160,10 @@ func TestGuardRequests(t *testing.T) {
 			"pwritev", "write 0+1024 0", "write 1024+1024 0", "write 2048+512 0", "pwritev_done",
 		}},
 		{"FUA that the node takes", Limits{WriteTakes: FUA}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 1", "pwritev_done"}},
-		{"FUA by flush", Limits{}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 0", "flush_to_disk", "flush", "pwritev_done"}},
+		{"FUA by flush", Limits{}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 0", "flush", "pwritev_done"}},
 		{"compressed where it cannot be", Limits{}, write(0, 512, Compressed), ErrNotSupported, nil},
 		{"zero", Limits{ZeroTakes: MayUnmap}, zero(0, 4096, MayUnmap|FUA), nil, []string{
-			"pwritev_zero", "zero 0+4096 2", "flush_to_disk", "flush", "pwritev_done",
+			"pwritev_zero", "zero 0+4096 2", "flush", "pwritev_done",
 		}},
 		{"zero in units", Limits{ZeroAlign: 1024}, zero(512, 3584-512, 0), nil, []string{
 			"pwritev_zero", "write 512+512 0", "zero 1024+2048 0", "write 3072+512 0", "pwritev_done",
@@ -228,7 +228,7 @@ func TestGuardFlushOnlyWhatIsNew(t *testing.T) {
 	}
 	flush()
 	flush()
-	if want := []string{"pwritev", "write 0+512 0", "pwritev_done", "flush_to_disk", "flush"}; !slices.Equal(r.log, want) {
+	if want := []string{"pwritev", "write 0+512 0", "pwritev_done", "flush"}; !slices.Equal(r.log, want) {
 		t.Errorf("requests %q, want %q", r.log, want)
 	}
 }

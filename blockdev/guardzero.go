@@ -16,6 +16,9 @@ func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 	if !g.unmap.Load() {
 		f &^= MayUnmap
 	}
+	if f&NoFallback != 0 && padTo(g.node.Info().requestAlign(), off, n).needed() {
+		return ErrNotSupported // the parts of blocks at its edges would be written
+	}
 	c, err := g.change(ctx, off, n)
 	if err != nil {
 		return err
@@ -67,11 +70,7 @@ func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flag
 		return ErrNotSupported
 	}
 	flush, err := g.zeroData(ctx, lim, off, n, f)
-	g.written.Add(1)
-	if err == nil && flush {
-		err = g.Flush(ctx)
-	}
-	return err
+	return g.wrote(ctx, err, flush)
 }
 
 // zeroData says whether FUA must be had by a flush behind it.

@@ -38,20 +38,22 @@ type Key struct {
 // Values are the options of one node, parsed and checked against its keys. Getters give a key's default when it was not
 // set; asking for a key that the driver does not declare panics, since only a programming error can do that.
 type Values struct {
-	keys []Key
-	set  map[string]any
-	rest map[string]*Options
+	keys  []Key
+	set   map[string]any
+	given map[string]*Options // of lists and groups
+	rest  map[string]*Options // what the driver has not taken out of given yet
 }
 
 // ParseValues takes the options that keys declare out of o. Its errors are QEMU's, to the letter.
 func ParseValues(keys []Key, o *Options) (Values, error) {
-	v := Values{keys: keys, set: map[string]any{}, rest: map[string]*Options{}}
+	v := Values{keys: keys, set: map[string]any{}, given: map[string]*Options{}, rest: map[string]*Options{}}
 	for _, k := range keys {
 		switch k.Type {
 		case NodeRef: // children are taken by Opening.Child
 			continue
 		case List, Prefix:
-			v.rest[k.Name] = o.TakeSub(k.Name + ".")
+			v.given[k.Name] = o.TakeSub(k.Name + ".")
+			v.rest[k.Name] = v.given[k.Name].Clone()
 			continue
 		}
 		raw, _ := o.Take(k.Name)

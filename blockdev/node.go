@@ -131,6 +131,13 @@ type Limits struct {
 	ZeroTakes    Flags // flags that Zero honours
 }
 
+// Inherited are the limits that a filter or a format over a node with the limits l has by default, as in QEMU: what the
+// memory for a request must be like, how long a request may be, and in which units discards bring anything. Alignment and
+// the unit of zeroing are the affair of the guard below.
+func (l Limits) Inherited() Limits {
+	return Limits{MemAlign: l.MemAlign, MaxTransfer: l.MaxTransfer, MaxIOV: l.MaxIOV, DiscardAlign: l.DiscardAlign}
+}
+
 // Extent is a run of bytes that are alike, as one node sees it.
 type Extent struct {
 	Off, Len int64

@@ -123,7 +123,6 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 		return nil, err
 	}
 	t.root, t.top = root, top
-	top.guard.top = true
 	d := &Device{tree: t, top: top.guard, claim: cfg.claim(root.mode)}
 	d.state.Store(&deviceState{readOnly: root.mode.ReadOnly, strict: cfg.Strict})
 	d.writethrough.Store(cfg.WriteThrough)

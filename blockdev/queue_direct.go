@@ -122,7 +122,9 @@ func (q *directQueue) start() {
 	t.mu.Lock()
 	for _, slot := range q.staged {
 		s := &q.slots[slot]
-		s.tracked, s.err = t.enterLocked(q.ctx, s.off, s.n)
+		if s.tracked, s.err = t.enterLocked(q.ctx, s.off, s.n); s.err == nil {
+			s.tracked.queued = true
+		}
 	}
 	t.mu.Unlock()
 	for _, slot := range q.staged {

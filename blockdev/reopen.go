@@ -2,21 +2,50 @@ package blockdev
 
 import (
 	"context"
-	"os"
 	"reflect"
 	"slices"
-	"strings"
 )
 
-// Reopen changes options of an open device as one transaction over its whole stack: every node prepares, the new claim on the file is
-// made, then all commit. If any of that fails all abort, and the device is as it was. Options that are not named keep their values. Children
-// follow what they inherit.
+// Reopen changes options of an open device as one transaction over its whole stack, with nothing else under way: every node
+// is flushed, every node prepares, the new claim on the file is made, then all commit. If any of that fails all abort, and
+// the device is as it was. Options that are not named keep their values. Children follow what they inherit.
 func (d *Device) Reopen(ctx context.Context, change *Options) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state.Load().closed {
-		return os.ErrClosed
+	if err := d.enter(opReopen, 0, 0); err != nil {
+		return err
 	}
+	tracker := &d.tree.top.guard.tracker
+	held, err := tracker.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer tracker.end(held)
+	if err := d.tree.flush(ctx); err != nil {
+		return &Refusal{"Error flushing drive: " + ErrnoText(Errno(err)), err}
+	}
+	return d.reopen(ctx, change)
+}
+
+// flush flushes every node, parents first. The caller holds the topmost one.
+func (t *tree) flush(ctx context.Context) error {
+	for _, n := range slices.Backward(t.nodes) {
+		do := n.guard.Flush
+		if n == t.top {
+			do = n.guard.flush
+		}
+		if n.guard.idle() {
+			continue
+		}
+		if err := do(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reopen is the transaction.
+func (d *Device) reopen(ctx context.Context, change *Options) error {
 	r := &reopening{tree: d.tree}
 	top := d.tree.root
 	sealed := top.sealed
@@ -162,15 +191,21 @@ func (r *reopening) prepare(ctx context.Context) error {
 	return nil
 }
 
-// differs names a key whose value is not the same in both, "" if there is none.
+// differs names an option whose value is not the same in both, "" if there is none. What only old has is kept.
 func (v Values) differs(old Values) string {
 	for _, k := range v.keys {
 		if !reflect.DeepEqual(v.set[k.Name], old.set[k.Name]) {
 			return k.Name
 		}
-		a, b := v.rest[k.Name], old.rest[k.Name]
-		if a != nil && b != nil && strings.Join(a.Keys(), ",") != strings.Join(b.Keys(), ",") && a.Len() > 0 {
-			return k.Name
+		given, before := v.given[k.Name], old.given[k.Name]
+		if given == nil {
+			continue
+		}
+		for _, key := range given.Keys() {
+			is, _ := given.Get(key)
+			if was, ok := before.Get(key); !ok || !reflect.DeepEqual(is, was) {
+				return k.Name + "." + key
+			}
 		}
 	}
 	return ""

@@ -110,16 +110,9 @@ func (c *checkup) only(ctx context.Context, s *session.Session, dev *blockdev.De
 }
 
 func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.Device) error {
-	checker, ok := blockdev.Find[blockdev.Checker](dev.Top())
-	if !ok {
-		return event.Fail(event.Failed{Op: "check", Err: &blockdev.Refusal{
-			Text: "images of the format " + dev.Info().Driver + " have no metadata that could be checked",
-			Err:  blockdev.ErrNotSupported,
-		}})
-	}
 	found := event.Checked{Fix: c.fix}
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
-		found.CheckResult, err = repair(ctx, checker, c.fix)
+		found.CheckResult, err = repair(ctx, dev, c.fix)
 		return err
 	})
 	wrong := found.Corruptions+found.Leaks+found.CheckErrors > 0
@@ -136,12 +129,12 @@ func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.
 }
 
 // repair checks and, if anything was repaired, looks once more: what is left then is what is wrong, as with qemu-img.
-func repair(ctx context.Context, checker blockdev.Checker, fix blockdev.Fix) (blockdev.CheckResult, error) {
-	first, err := checker.Check(ctx, fix)
+func repair(ctx context.Context, dev *blockdev.Device, fix blockdev.Fix) (blockdev.CheckResult, error) {
+	first, err := dev.Check(ctx, fix)
 	if err != nil || first.CorruptionsFixed+first.LeaksFixed == 0 {
 		return first, err
 	}
-	again, err := checker.Check(ctx, 0)
+	again, err := dev.Check(ctx, 0)
 	again.CorruptionsFixed, again.LeaksFixed = first.CorruptionsFixed, first.LeaksFixed
 	again.Messages = append(first.Messages, again.Messages...)
 	return again, err

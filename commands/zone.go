@@ -29,8 +29,8 @@ var zoneReport = session.Command{
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var zones []blockdev.Zone
-			err := onZones(ctx, s, im, "zone report", func(ctx context.Context, z blockdev.Zoned) (err error) {
-				zones, err = z.ReportZones(ctx, off, int(number))
+			err := onDevice(ctx, s, im, "zone report", func(ctx context.Context, d *blockdev.Device) (err error) {
+				zones, err = d.ReportZones(ctx, off, int(number))
 				return err
 			})
 			for _, z := range zones {
@@ -39,20 +39,6 @@ var zoneReport = session.Command{
 			return err
 		}
 	},
-}
-
-// onZones makes a request to a zoned device.
-func onZones(
-	ctx context.Context, s *session.Session, im *session.Image, op string,
-	do func(ctx context.Context, z blockdev.Zoned) error,
-) error {
-	return onDevice(ctx, s, im, op, func(ctx context.Context, d *blockdev.Device) error {
-		z, err := d.Zoned()
-		if err != nil {
-			return err
-		}
-		return do(ctx, z)
-	})
 }
 
 // zoneCommand is a command that manages the zones of a range.
@@ -67,8 +53,8 @@ func zoneCommand(name, alias, short, example string, op blockdev.ZoneOp) session
 			f.Operand(&n, "len")
 			what := "zone " + name[len("zone_"):]
 			return func(ctx context.Context, s *session.Session, im *session.Image) error {
-				return onZones(ctx, s, im, what, func(ctx context.Context, z blockdev.Zoned) error {
-					return z.ManageZones(ctx, op, off, n)
+				return onDevice(ctx, s, im, what, func(ctx context.Context, d *blockdev.Device) error {
+					return d.ManageZones(ctx, op, off, n)
 				})
 			}
 		},
@@ -106,10 +92,10 @@ var zoneAppend = session.Command{
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var at int64
-			err := onZones(ctx, s, im, t.op, func(ctx context.Context, z blockdev.Zoned) (err error) {
+			err := onDevice(ctx, s, im, t.op, func(ctx context.Context, d *blockdev.Device) (err error) {
 				buf := make([]byte, t.n)
 				verify.Byte(defaultByte).Fill(buf, t.off)
-				at, err = z.AppendZone(ctx, t.layout(buf), t.off)
+				at, err = d.AppendZone(ctx, t.layout(buf), t.off)
 				return err
 			})
 			if err == nil && show {

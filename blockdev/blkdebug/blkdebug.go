@@ -18,6 +18,7 @@
 package blkdebug
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"strconv"
@@ -173,12 +174,12 @@ func (f *filter) Info() blockdev.Info {
 	below := f.Next.Info()
 	info := below
 	info.Driver = "blkdebug"
-	info.Limits = f.limits
+	info.Limits = below.Inherited()
 	info.Size, info.Cluster = below.Size, below.Cluster
-	info.MemAlign, info.MaxIOV = below.MemAlign, below.MaxIOV
-	if info.MaxTransfer == 0 {
-		info.MaxTransfer = below.MaxTransfer
-	}
+	l := f.limits
+	info.RequestAlign, info.ZeroAlign, info.MaxZero, info.MaxDiscard = l.RequestAlign, l.ZeroAlign, l.MaxZero, l.MaxDiscard
+	info.MaxTransfer = cmp.Or(l.MaxTransfer, info.MaxTransfer)
+	info.DiscardAlign = cmp.Or(l.DiscardAlign, info.DiscardAlign)
 	info.WriteTakes = below.WriteTakes & blockdev.FUA
 	info.ZeroTakes = below.ZeroTakes & (blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback)
 	return info

@@ -83,14 +83,31 @@ func (f *fake) report(arg []byte) {
 	}
 }
 
+// flushed is a zoned device that counts how often it was flushed.
+type flushed struct {
+	*zonedDevice
+	flushes int
+}
+
+func (f *flushed) Flush(ctx context.Context) error {
+	f.flushes++
+	return f.zonedDevice.Flush(ctx)
+}
+
 // openFake is a zoned device whose data is kept in a regular file.
 func openFake(t *testing.T, f *fake) (*zonedDevice, *[]blockdev.Notice) {
+	t.Helper()
+	_, z, notices := openFakeDevice(t, f, blockdev.Mode{})
+	return z.zonedDevice, notices
+}
+
+func openFakeDevice(t *testing.T, f *fake, m blockdev.Mode) (*blockdev.Device, *flushed, *[]blockdev.Notice) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "zones")
 	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, fakeSize)); err != nil {
 		t.Fatal(err)
 	}
-	var z *zonedDevice
+	var z *flushed
 	var notices []blockdev.Notice
 	driver := Driver
 	driver.Open = func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
@@ -100,21 +117,59 @@ func openFake(t *testing.T, f *fake) (*zonedDevice, *[]blockdev.Notice) {
 		}
 		file.SetSize(fakeSize)
 		d := &device{File: file, ioctl: f.ioctl, block: true, sector: 512}
-		z, err = d.zoned(func(n blockdev.Notice) { notices = append(notices, n) })
+		zones, err := d.zoned(func(n blockdev.Notice) { notices = append(notices, n) })
+		z = &flushed{zonedDevice: zones}
 		return z, err
 	}
 	var o blockdev.Options
 	o.Set("filename", path)
-	dev, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{Drivers: []blockdev.Driver{driver}, Options: &o, Format: driver.Name})
+	dev, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
+		Drivers: []blockdev.Driver{driver}, Options: &o, Format: driver.Name, Mode: m,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dev.Close() })
-	if got, err := dev.Zoned(); err != nil || got != blockdev.Zoned(z) {
-		t.Fatalf("the device does not find its zones: %v", err)
-	}
 	f.calls = nil
-	return z, &notices
+	return dev, z, &notices
+}
+
+// A Device lets only those change zones who may write, only inside, and flushes what was appended.
+func TestDeviceZones(t *testing.T) {
+	ctx := t.Context()
+	d, _, _ := openFakeDevice(t, &fake{}, blockdev.Mode{ReadOnly: true})
+	if zones, err := d.ReportZones(ctx, 0, 2); err != nil || len(zones) != 2 {
+		t.Errorf("%d zones, %v", len(zones), err)
+	}
+	if _, err := d.ReportZones(ctx, -fakeZone, 2); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("zones before the first: %v", err)
+	}
+	data := blockdev.Vec{make([]byte, 4096)}
+	if err := d.ManageZones(ctx, blockdev.ZoneReset, 0, fakeZone); !errors.Is(err, blockdev.ErrReadOnly) {
+		t.Errorf("reset: %v", err)
+	}
+	if _, err := d.AppendZone(ctx, data, fakeZone); !errors.Is(err, blockdev.ErrReadOnly) {
+		t.Errorf("append: %v", err)
+	}
+
+	d, z, _ := openFakeDevice(t, &fake{}, blockdev.Mode{})
+	var outside *blockdev.RangeError
+	if err := d.ManageZones(ctx, blockdev.ZoneReset, fakeSize, fakeZone); !errors.As(err, &outside) {
+		t.Errorf("reset behind the end: %v", err)
+	}
+	if _, err := d.AppendZone(ctx, data, 1<<62); !errors.As(err, &outside) {
+		t.Errorf("append behind the end: %v", err)
+	}
+	if at, err := d.AppendZone(ctx, data, fakeZone); err != nil || at != fakeZone {
+		t.Errorf("append: at %d, %v", at, err)
+	}
+	if err := d.Flush(ctx); err != nil || z.flushes != 1 {
+		t.Errorf("flushed %d times, %v", z.flushes, err)
+	}
+	d.SetWriteThrough(true)
+	if _, err := d.AppendZone(ctx, data, 2*fakeZone); err != nil || z.flushes != 2 {
+		t.Errorf("writing through: flushed %d times, %v", z.flushes, err)
+	}
 }
 
 func TestReportZones(t *testing.T) {

@@ -290,29 +290,42 @@ func (q *image) writeCaches(ctx context.Context) error {
 	return q.refs.writeBack(ctx)
 }
 
-// Flush writes the tables and flushes the file. What was given back before may be taken again after it.
+// Flush writes the tables and flushes the file.
 func (q *image) Flush(ctx context.Context) error {
-	if q.checking { // a check leaves nothing in the caches
-		return q.file.Flush(ctx)
-	}
-	if err := q.lock(ctx); err != nil {
-		return err
-	}
-	err := q.writeCaches(ctx)
-	mark := q.released.mark()
-	q.mu.Unlock()
+	settle, err := q.WriteBack(ctx)
 	if err != nil {
 		return err
 	}
-	if err := q.file.Flush(ctx); err != nil || mark == 0 {
+	if err := q.file.Flush(ctx); err != nil || settle == nil {
 		return err
 	}
-	if err := q.mu.Lock(ctx); err != nil {
-		return err
+	return settle(ctx)
+}
+
+// WriteBack writes the tables. What was given back before may be taken again when the file was flushed behind it.
+func (q *image) WriteBack(ctx context.Context) (settle func(context.Context) error, err error) {
+	if q.checking { // a check leaves nothing in the caches
+		return nil, nil
+	}
+	if err := q.lock(ctx); err != nil {
+		return nil, err
 	}
 	defer q.mu.Unlock()
-	q.settleReleases(ctx, mark)
-	return nil
+	if err := q.writeCaches(ctx); err != nil {
+		return nil, err
+	}
+	mark := q.released.mark()
+	if mark == 0 {
+		return nil, nil
+	}
+	return func(ctx context.Context) error {
+		if err := q.mu.Lock(ctx); err != nil {
+			return err
+		}
+		defer q.mu.Unlock()
+		q.settleReleases(ctx, mark)
+		return nil
+	}, nil
 }
 
 // Close writes what is left. What cannot be written is reported, and the image stays as it is.

@@ -107,23 +107,19 @@ func (r *image) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort f
 	return func() { r.window.Store(w) }, func() {}, nil
 }
 
-// Info passes on what the memory for a request must be like. Alignment and the units of zeroing and discarding stay with the file,
-// whose guard pads and fires its events there.
+// Info takes over what a node does from the one below. Alignment and the unit of zeroing stay with the file, whose guard pads
+// and fires its events there.
 func (r *image) Info() blockdev.Info {
 	below := r.Next.Info()
 	w := r.window.Load()
 	info := blockdev.Info{
 		Driver:        "raw",
 		NeedsZeroInit: below.NeedsZeroInit,
-		Limits: blockdev.Limits{
-			Size:        w.size,
-			MemAlign:    below.MemAlign,
-			MaxTransfer: below.MaxTransfer,
-			MaxIOV:      below.MaxIOV,
-			WriteTakes:  below.WriteTakes & blockdev.FUA,
-			ZeroTakes:   below.ZeroTakes & (blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback),
-		},
+		Limits:        below.Inherited(),
 	}
+	info.Size = w.size
+	info.WriteTakes = below.WriteTakes & blockdev.FUA
+	info.ZeroTakes = below.ZeroTakes & (blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback)
 	if w.size < 0 {
 		info.Size = max(0, below.Size-w.offset)
 	}

@@ -1,0 +1,135 @@
+package blockdev
+
+import (
+	"context"
+	"syscall"
+)
+
+// control makes a request that is no transfer: while it goes on the length does not change, nor is the device reopened or
+// closed.
+func (d *Device) control(ctx context.Context, op Op, off, n int64, do func() error) error {
+	if err := d.enter(op, off, n); err != nil {
+		return err
+	}
+	tracker := &d.tree.top.guard.tracker
+	r, err := tracker.enterControl(ctx)
+	if err != nil {
+		return d.wrap(op, off, n, err)
+	}
+	defer tracker.end(r)
+	return d.wrap(op, off, n, do())
+}
+
+// written has the next flush go down to the storage. It is for changes that no guard sees.
+func (d *Device) written() {
+	for n := d.top; n != nil; n = n.Primary() {
+		if g, ok := n.(*guard); ok {
+			g.written.Add(1)
+		}
+	}
+}
+
+// Status describes the run at off, see Node.Status. Behind the end of the device it is empty.
+func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
+	if err := d.enter(opStatus, off, n); err != nil {
+		return Extent{}, err
+	}
+	if off < 0 || n < 0 {
+		return Extent{}, d.wrap(opStatus, off, n, syscall.EINVAL)
+	}
+	n = min(n, d.Length()-off)
+	if n <= 0 {
+		return Extent{Off: off, HostOff: -1}, nil
+	}
+	e, err := d.top.Status(ctx, off, n)
+	return e, d.wrap(opStatus, off, n, err)
+}
+
+// ReadVMState and WriteVMState reach the area for machine state of the first format that has one; ENOTSUP if none has.
+func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
+	return d.control(ctx, opReadState, off, v.Len(), func() error {
+		s, ok := Find[VMStater](d.top)
+		if !ok {
+			return ErrNotSupported
+		}
+		return s.ReadVMState(ctx, v, off)
+	})
+}
+
+// WriteVMState see ReadVMState.
+func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
+	s, ok := Find[VMStater](d.top)
+	if !ok {
+		return d.wrap(opWriteState, off, v.Len(), ErrNotSupported)
+	}
+	return d.control(ctx, opWriteState, off, v.Len(), func() error {
+		err := s.WriteVMState(ctx, v, off)
+		if err == nil && d.writethrough.Load() {
+			err = d.tree.top.guard.flush(ctx)
+		}
+		return err
+	})
+}
+
+// Check judges the metadata of the image and repairs what fix allows, see Checker. It is alone on the device. ENOTSUP if the
+// format has nothing to check.
+func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err error) {
+	if err := d.enter(opCheck, 0, 0); err != nil {
+		return result, err
+	}
+	checker, ok := Find[Checker](d.top)
+	if !ok {
+		return result, d.wrap(opCheck, 0, 0, &Refusal{
+			"images of the format " + d.tree.root.driver.Name + " have no metadata that could be checked", ErrNotSupported,
+		})
+	}
+	tracker := &d.tree.top.guard.tracker
+	r, err := tracker.hold(ctx)
+	if err != nil {
+		return result, d.wrap(opCheck, 0, 0, err)
+	}
+	defer tracker.end(r)
+	result, err = checker.Check(ctx, fix)
+	return result, d.wrap(opCheck, 0, 0, err)
+}
+
+// ReportZones describes at most limit zones of a zoned device, from the one that holds off on. ENOTSUP without zones.
+func (d *Device) ReportZones(ctx context.Context, off int64, limit int) (zones []Zone, err error) {
+	err = d.onZones(ctx, opReportZones, off, 0, func(z Zoned) error {
+		if off < 0 || limit < 0 {
+			return syscall.EINVAL
+		}
+		zones, err = z.ReportZones(ctx, off, limit)
+		return err
+	})
+	return zones, err
+}
+
+// ManageZones changes the state of the zones that make up a range.
+func (d *Device) ManageZones(ctx context.Context, op ZoneOp, off, n int64) error {
+	return d.onZones(ctx, opManageZones, off, n, func(z Zoned) error {
+		defer d.written()
+		return z.ManageZones(ctx, op, off, n)
+	})
+}
+
+// AppendZone writes v at the write pointer of the zone that starts at off, and returns where that was.
+func (d *Device) AppendZone(ctx context.Context, v Vec, off int64) (at int64, err error) {
+	err = d.onZones(ctx, opAppendZone, off, v.Len(), func(z Zoned) error {
+		at, err = z.AppendZone(ctx, v, off)
+		d.written()
+		if err == nil && d.writethrough.Load() {
+			err = d.tree.top.guard.flush(ctx)
+		}
+		return err
+	})
+	return at, err
+}
+
+func (d *Device) onZones(ctx context.Context, op Op, off, n int64, do func(Zoned) error) error {
+	z, ok := Find[Zoned](d.top)
+	if !ok {
+		return d.wrap(op, off, n, ErrNotSupported)
+	}
+	return d.control(ctx, op, off, n, func() error { return do(z) })
+}
