@@ -164,18 +164,22 @@ func addRun(sums *event.MapTotals, run blockdev.Extent) {
 	}
 }
 
-// nextRun is the longest run from off on that is the same throughout.
+// nextRun is the longest run from off on that is the same throughout. It ends where the device fails to tell more: asking for the next run
+// says why.
 func nextRun(ctx context.Context, d *blockdev.Device, off, size int64, same func(a, b blockdev.Extent) bool) (blockdev.Extent, error) {
 	run, err := d.Status(ctx, off, size-off)
-	for err == nil && run.End() < size {
-		var next blockdev.Extent
-		if next, err = d.Status(ctx, run.End(), size-run.End()); err != nil || next.Len == 0 || !same(run, next) {
+	if err != nil {
+		return run, err
+	}
+	for run.End() < size {
+		next, err := d.Status(ctx, run.End(), size-run.End())
+		if err != nil || next.Len == 0 || !same(run, next) {
 			break
 		}
 		run.Len += next.Len
 	}
-	if err == nil && run.Len == 0 {
+	if run.Len == 0 {
 		run.Len = size - off
 	}
-	return run, err
+	return run, nil
 }
