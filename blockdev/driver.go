@@ -111,7 +111,7 @@ type (
 	Suspended struct{ Tag string }
 	Resumed   struct{ Tag string }
 	// Warning is a line for stderr: a repair that was made, an image that is odd but usable. Prefixed warnings are
-	// printed behind the name of the program, as errors are.
+	// printed behind the name of the program, as errors are. Text is "" where QEMU says nothing.
 	Warning struct {
 		Text     string
 		Prefixed bool

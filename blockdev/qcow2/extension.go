@@ -20,6 +20,7 @@ const (
 	maxFormatName   = 16
 	maxBitmaps      = 65535
 	maxBitmapDir    = 1024 * maxBitmaps
+	bitmapsExtSize  = 24
 	featureNameSize = 48 // kind, bit and 46 bytes of name
 )
 
@@ -51,19 +52,31 @@ var featureNames = []struct {
 	{2, 1, "raw external data"},
 }
 
-// readExtensions fills in the extensions of h from the first cluster. The names of features are only looked at to say what
-// is not supported.
-func (h *header) readExtensions(first []byte, names func([]byte)) error {
+// firstCluster reads what lies behind the fields of a header, piece by piece: the rest of the cluster need not be readable.
+type firstCluster struct {
+	ctx  context.Context
+	file blockdev.Node
+	h    *header
+}
+
+func (c *firstCluster) size() int64 { return 1 << c.h.clusterBits }
+
+// extensions fills in the extensions of the header. The names of features are only looked at to say what is not supported.
+func (c *firstCluster) extensions(names func([]byte)) error {
 	be := binary.BigEndian
-	end := int64(len(first))
-	if h.backingOff != 0 {
-		end = int64(h.backingOff)
+	end := c.size()
+	if c.h.backingOff != 0 {
+		end = int64(c.h.backingOff)
 	}
-	for off := int64(h.length); off < end; {
-		if off+8 > int64(len(first)) {
+	head := make([]byte, 8)
+	for off := int64(c.h.length); off < end; {
+		if off+8 > c.size() {
 			return refuse(syscall.EINVAL, "Header extension too large")
 		}
-		kind, n := be.Uint32(first[off:]), int64(be.Uint32(first[off+4:]))
+		if err := readAt(c.ctx, c.file, head, off); err != nil {
+			return refuse(syscall.EINVAL, "qcow2_read_extension: ERROR: pread fail from offset %d", off)
+		}
+		kind, n := be.Uint32(head), int64(be.Uint32(head[4:]))
 		off += 8
 		if off > end || n > end-off {
 			return refuse(syscall.EINVAL, "Header extension too large")
@@ -71,7 +84,7 @@ func (h *header) readExtensions(first []byte, names func([]byte)) error {
 		if kind == extEnd {
 			return nil
 		}
-		if err := h.readExtension(kind, first[off:off+n], names); err != nil {
+		if err := c.extension(kind, span{off, n}, names); err != nil {
 			return err
 		}
 		off += (n + 7) &^ 7
@@ -79,38 +92,76 @@ func (h *header) readExtensions(first []byte, names func([]byte)) error {
 	return nil
 }
 
-func (h *header) readExtension(kind uint32, data []byte, names func([]byte)) error {
+// backingName reads the name of the backing file.
+func (c *firstCluster) backingName() error {
+	h := c.h
+	if h.backingOff == 0 {
+		return nil
+	}
+	room := uint64(c.size()) - h.backingOff
+	if uint64(h.backingLen) > min(maxBackingName, room) {
+		return refuse(syscall.EINVAL, "Backing file name too long")
+	}
+	name, err := c.read(span{int64(h.backingOff), int64(h.backingLen)}, "Could not read backing file name")
+	h.backing = cString(name)
+	return err
+}
+
+// extension takes what one extension says, and reads it only if that matters.
+func (c *firstCluster) extension(kind uint32, at span, names func([]byte)) error {
+	h := c.h
 	switch kind {
 	case extBackingFormat:
-		if len(data) >= maxFormatName {
-			return refuse(syscall.EINVAL, "ERROR: ext_backing_format: len=%d too large (>=%d)", len(data), maxFormatName)
+		if at.n >= maxFormatName {
+			return refuse(syscall.EINVAL, "ERROR: ext_backing_format: len=%d too large (>=%d)", at.n, maxFormatName)
 		}
-		h.backingFormat = cString(data)
+		name, err := c.read(at, "ERROR: ext_backing_format: Could not read format name")
+		h.backingFormat = cString(name)
+		return err
 	case extFeatureNames:
-		if names != nil {
-			names(data)
+		if names == nil {
+			return nil
 		}
+		table, err := c.read(at, "ERROR: ext_feature_table: Could not read table")
+		if err == nil {
+			names(table)
+		}
+		return err
 	case extCrypto:
 		if h.crypt != cryptLUKS {
 			return refuse(syscall.EINVAL, "CRYPTO header extension only expected with LUKS encryption method")
 		}
 		h.cryptoHeader = true
+		return nil
 	case extBitmaps:
-		return h.readBitmapsExt(data)
-	default:
-		h.extensions = append(h.extensions, extension{kind, append([]byte(nil), data...)})
+		return c.bitmaps(at)
 	}
-	return nil
+	data, err := c.read(at, "ERROR: unknown extension: Could not read data")
+	h.extensions = append(h.extensions, extension{kind, data})
+	return err
 }
 
-func (h *header) readBitmapsExt(data []byte) error {
-	be := binary.BigEndian
-	if len(data) != 24 {
+// read reads a part of the cluster. failed is for the error.
+func (c *firstCluster) read(at span, failed string) ([]byte, error) {
+	p := make([]byte, at.n)
+	if err := readAt(c.ctx, c.file, p, at.off); err != nil {
+		return nil, refuseWith(err, failed)
+	}
+	return p, nil
+}
+
+func (c *firstCluster) bitmaps(at span) error {
+	be, h := binary.BigEndian, c.h
+	if at.n != bitmapsExtSize {
 		return refuse(syscall.EINVAL, "bitmaps_ext: Invalid extension length")
 	}
 	if h.autoclear&autoBitmaps == 0 {
 		h.staleBitmaps = true // left out of the next header
 		return nil
+	}
+	data, err := c.read(at, "bitmaps_ext: Could not read ext header")
+	if err != nil {
+		return err
 	}
 	x := bitmapsExt{count: be.Uint32(data), dirSize: be.Uint64(data[8:]), dirOff: be.Uint64(data[16:])}
 	switch {
@@ -168,7 +219,7 @@ func featureTable() []byte {
 }
 
 // unsupported names the incompatible features in mask, as far as the image tells their names.
-func (h *header) unsupported(first []byte, mask uint64) error {
+func (c *firstCluster) unsupported(mask uint64) error {
 	text := ""
 	add := func(s string) {
 		if text != "" {
@@ -176,7 +227,7 @@ func (h *header) unsupported(first []byte, mask uint64) error {
 		}
 		text += s
 	}
-	_ = h.readExtensions(first, func(table []byte) { // a broken extension only means fewer names
+	_ = c.extensions(func(table []byte) { // a broken extension only means fewer names
 		for ; len(table) >= featureNameSize && table[2] != 0; table = table[featureNameSize:] {
 			if bit := uint64(1) << (table[1] & 63); table[0] == 0 && table[1] < 64 && mask&bit != 0 {
 				add(cString(table[2:featureNameSize]))

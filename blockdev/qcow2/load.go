@@ -12,11 +12,10 @@ import (
 // load reads the header and all tables that stay in memory, and repairs a dirty image. For a check it leaves out the snapshot table, which
 // the check reads, and takes what could not be used otherwise.
 func (q *image) load(ctx context.Context) error {
-	first, err := q.loadHeader(ctx)
-	if err != nil {
+	if err := q.loadHeader(ctx); err != nil {
 		return err
 	}
-	h := q.hdr
+	h, err := q.hdr, error(nil)
 	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder), h.incompatible&featExtendedL2 != 0)
 	if err := h.checkTables(q.checking); err != nil {
 		return err
@@ -34,7 +33,8 @@ func (q *image) load(ctx context.Context) error {
 	if err := q.loadReftable(ctx); err != nil {
 		return refuseWith(err, "Could not initialize refcount handling")
 	}
-	if err := h.readExtensions(first, nil); err != nil {
+	first := &firstCluster{ctx, q.file, h}
+	if err := first.extensions(nil); err != nil {
 		return err
 	}
 	if h.staleBitmaps {
@@ -42,14 +42,14 @@ func (q *image) load(ctx context.Context) error {
 	}
 	switch {
 	case h.incompatible&featDataFile != 0:
-		return h.unsupported(first, featDataFile)
+		return first.unsupported(featDataFile)
 	case h.autoclear&autoRawData != 0:
 		return refuse(syscall.EINVAL, "data-file-raw requires a data file")
 	}
 	if err := h.checkEncryption(); err != nil {
 		return err
 	}
-	if err := h.readBackingName(first); err != nil {
+	if err := first.backingName(); err != nil {
 		return err
 	}
 	q.mayWrite = h.autoclear == 0
@@ -73,40 +73,39 @@ func damaged(err error) error {
 	return &blockdev.DamagedError{Err: err}
 }
 
-// loadHeader reads and checks the first cluster, which it returns, as far as geometry allows nothing else.
-func (q *image) loadHeader(ctx context.Context) ([]byte, error) {
+// loadHeader reads and checks the header, as far as geometry allows nothing else.
+func (q *image) loadHeader(ctx context.Context) error {
 	buf := make([]byte, headerLenFull)
 	if err := readAt(ctx, q.file, buf, 0); err != nil {
-		return nil, refuseWith(err, "Could not read qcow2 header")
+		return refuseWith(err, "Could not read qcow2 header")
 	}
 	h, err := parseHeader(buf)
 	if err != nil {
-		return nil, err
-	}
-	first := make([]byte, 1<<h.clusterBits)
-	if err := readAt(ctx, q.file, first, 0); err != nil {
-		return nil, refuseWith(err, "Could not read qcow2 header")
+		return err
 	}
 	if h.length > headerLenFull {
-		h.unknown = append([]byte(nil), first[headerLenFull:h.length]...)
+		h.unknown = make([]byte, h.length-headerLenFull)
+		if err := readAt(ctx, q.file, h.unknown, headerLenFull); err != nil {
+			return refuseWith(err, "Could not read unknown qcow2 header fields")
+		}
 	}
 	if err := h.checkCompression(); err != nil {
-		return nil, err
+		return err
 	}
 	if mask := h.incompatible &^ knownIncompatible; mask != 0 {
-		return nil, h.unsupported(first, mask)
+		return (&firstCluster{ctx, q.file, h}).unsupported(mask)
 	}
 	if h.incompatible&featCorrupt != 0 && !q.readOnly && !q.checking {
-		return nil, damaged(refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write"))
+		return damaged(refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write"))
 	}
 	if sub := int64(1) << h.clusterBits / subclusters; h.incompatible&featExtendedL2 != 0 && sub < 1<<minClusterBits {
-		return nil, refuse(syscall.EINVAL, "Unsupported subcluster size: %d", sub)
+		return refuse(syscall.EINVAL, "Unsupported subcluster size: %d", sub)
 	}
 	if h.refOrder > 6 {
-		return nil, refuse(syscall.EINVAL, "Reference count entry width too large; may not exceed 64 bits")
+		return refuse(syscall.EINVAL, "Reference count entry width too large; may not exceed 64 bits")
 	}
 	q.hdr = h
-	return first, nil
+	return nil
 }
 
 // checkEncryption refuses what we have no keys for.
@@ -190,19 +189,6 @@ func (q *image) endCaches() {
 			c.end()
 		}
 	}
-}
-
-// readBackingName takes the name of the backing file from the first cluster.
-func (h *header) readBackingName(first []byte) error {
-	if h.backingOff == 0 {
-		return nil
-	}
-	room := uint64(len(first)) - h.backingOff
-	if uint64(h.backingLen) > min(maxBackingName, room) {
-		return refuse(syscall.EINVAL, "Backing file name too long")
-	}
-	h.backing = cString(first[h.backingOff : h.backingOff+uint64(h.backingLen)])
-	return nil
 }
 
 // openBacking opens the backing file that the options or the image name.

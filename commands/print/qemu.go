@@ -313,6 +313,9 @@ func (q *QEMU) notice(n blockdev.Notice) {
 	case blockdev.Resumed:
 		q.say("blkdebug: Resuming request '%s'\n", n.Tag)
 	case blockdev.Warning:
+		if n.Text == "" {
+			return
+		}
 		if n.Prefixed {
 			q.warn("%s: ", q.Name)
 		}
