@@ -111,13 +111,20 @@ type (
 	Suspended struct{ Tag string }
 	Resumed   struct{ Tag string }
 	// Warning is a line for stderr: a repair that was made, an image that is odd but usable. Prefixed warnings are
-	// printed behind the name of the program, as errors are. Text is "" where QEMU says nothing.
+	// printed behind the name of the program, as errors are.
 	Warning struct {
 		Text     string
 		Prefixed bool
 	}
+	// BitmapsRetired says that the first change of an image makes its persistent dirty bitmaps untrue, so that they were marked as
+	// in use. Err is why they were removed instead, nil if they were not.
+	BitmapsRetired struct {
+		Names []string
+		Err   error
+	}
 )
 
-func (Suspended) notice() {}
-func (Resumed) notice()   {}
-func (Warning) notice()   {}
+func (Suspended) notice()      {}
+func (Resumed) notice()        {}
+func (Warning) notice()        {}
+func (BitmapsRetired) notice() {}

@@ -14,50 +14,130 @@ func (q *image) findFree(ctx context.Context, n, limit int64) (int64, error) {
 	if q.skipped >= 0 && !q.pins.cover(q.skipped<<q.clusterBits, q.cluster) {
 		q.nextFree, q.skipped = min(q.nextFree, q.skipped), -1
 	}
-	for found := int64(0); found < n; {
-		step, err := q.freeRun(ctx, n-found)
-		if err != nil {
-			return 0, err
-		}
-		found += step
-		if step == 0 { // the cluster at nextFree is in use
-			q.nextFree++
-			found = 0
-		} else {
-			q.nextFree += step
-		}
-	}
-	if q.nextFree-1 > limit>>q.clusterBits {
-		return 0, syscall.EFBIG
+	s := search{q: q, want: n, last: limit >> q.clusterBits}
+	if err := s.run(ctx); err != nil {
+		return 0, err
 	}
 	off := (q.nextFree - n) << q.clusterBits
 	return off, q.reusable(ctx, off, n<<q.clusterBits)
 }
 
-// freeRun is how many clusters are free from nextFree on, at most n, as far as one refcount block tells.
-func (q *image) freeRun(ctx context.Context, n int64) (int64, error) {
+// search is one search for free clusters in a row. It reads a refcount block once at most, however often the refcount table of a damaged image
+// refers to it, and so it ends.
+type search struct {
+	q     *image
+	want  int64
+	last  int64          // cluster that may be taken
+	found int64          // free clusters right before q.nextFree
+	known map[int64]gaps // by host offset of their refcount blocks
+}
+
+// gaps sums up the free clusters of a refcount block: how many at its start, in its longest run and at its end.
+type gaps struct{ head, longest, tail int64 }
+
+// run moves q.nextFree behind the clusters that it finds. It fails with EFBIG if there are none.
+func (s *search) run(ctx context.Context) error {
+	q := s.q
+	for s.found < s.want {
+		if err := interrupted(ctx); err != nil {
+			q.nextFree -= s.found
+			return err
+		}
+		if q.nextFree > s.last {
+			return syscall.EFBIG
+		}
+		skipped, err := s.skip(ctx)
+		if err != nil {
+			return err
+		}
+		if skipped {
+			continue
+		}
+		if err := s.walk(ctx); err != nil {
+			return err
+		}
+	}
+	if q.nextFree-1 > s.last {
+		return syscall.EFBIG
+	}
+	return nil
+}
+
+// skip passes over a refcount block as a whole if the search reaches its first cluster and will not end in it.
+func (s *search) skip(ctx context.Context) (bool, error) {
+	q := s.q
+	at, err := q.blockAt(ctx, q.nextFree)
+	if err != nil || at == 0 || q.inBlock(q.nextFree) != 0 {
+		return false, err
+	}
+	g, ok := s.known[at]
+	if !ok {
+		block, err := q.refs.get(ctx, at)
+		if err != nil {
+			return false, err
+		}
+		g = q.gapsOf(block.data)
+		q.refs.put(block)
+		if s.known == nil {
+			s.known = map[int64]gaps{}
+		}
+		s.known[at] = g
+	}
+	size := int64(1) << q.blockBits
+	switch {
+	case s.found+g.head >= s.want, g.longest >= s.want:
+		return false, nil
+	case g.head == size:
+		s.found += size
+	default:
+		s.found = g.tail
+	}
+	q.nextFree += size
+	return true, nil
+}
+
+// gapsOf looks through a refcount block.
+func (q *image) gapsOf(block []byte) gaps {
+	var g gaps
+	size := int64(1) << q.blockBits
+	for i := range size {
+		if q.refcount(block, i) != 0 {
+			g.tail = 0
+			continue
+		}
+		g.tail++
+		g.longest = max(g.longest, g.tail)
+		if g.tail == i+1 {
+			g.head = g.tail
+		}
+	}
+	return g
+}
+
+// walk goes on cluster by cluster, until enough are found or the refcount block ends.
+func (s *search) walk(ctx context.Context) error {
+	q := s.q
 	at, err := q.blockAt(ctx, q.nextFree)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	n = min(n, 1<<q.blockBits-q.inBlock(q.nextFree))
 	var block *table
 	if at != 0 {
 		if block, err = q.refs.get(ctx, at); err != nil {
-			return 0, err
+			return err
 		}
 		defer q.refs.put(block)
 	}
-	for i := range n {
-		c := q.nextFree + i
-		if block != nil && q.refcount(block.data, q.inBlock(c)) != 0 {
-			return i, nil
+	for left := int64(1)<<q.blockBits - q.inBlock(q.nextFree); left > 0 && s.found < s.want; left-- {
+		used := block != nil && q.refcount(block.data, q.inBlock(q.nextFree)) != 0
+		if used || q.pinned(q.nextFree) {
+			s.found = 0
+		} else {
+			s.found++
 		}
-		if q.pinned(c) {
-			return i, nil
-		}
+		q.nextFree++
 	}
-	return n, nil
+	return nil
 }
 
 // pinned says whether a free cluster is still under I/O, and remembers that it was passed over.
@@ -100,6 +180,11 @@ func (q *image) allocateAt(ctx context.Context, off, n int64) (int64, error) {
 	for {
 		var free int64
 		for ; free < n; free++ {
+			if free&(countPage-1) == countPage-1 {
+				if err := interrupted(ctx); err != nil {
+					return 0, err
+				}
+			}
 			cluster := off>>q.clusterBits + free
 			count, err := q.refcountOf(ctx, cluster)
 			if err != nil {

@@ -3,30 +3,53 @@ package qcow2
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
 )
 
-// Dirty bitmaps are not kept up to date by this package: the first write clears the bit that says they are valid. Their directory
-// is read to show and to count them.
+// Dirty bitmaps are not kept up to date by this package: before the first change of the guest's data all valid ones are marked as in use, as a
+// program leaves them that was killed (retireBitmaps). From then on nobody takes them for true, and everybody still finds their clusters.
 const (
-	bitmapFixed     = 24 // bytes of the fixed part of a directory entry
-	bitmapInUse     = 1
-	bitmapAuto      = 2
-	maxBitmapTable  = 0x8000000
-	bitmapTableBad  = 0xff000000000001fe // reserved bits of an entry of a bitmap's table
-	bitmapTableMask = offsetMask
+	bitmapFixed       = 24 // bytes of the fixed part of a directory entry
+	bitmapFlagsAt     = 12 // in a directory entry
+	bitmapInUse       = 1
+	bitmapAuto        = 2
+	bitmapFlags       = bitmapInUse | bitmapAuto // all that there are
+	bitmapDirty       = 1                        // the only type
+	minGranularity    = 9                        // log2 of bytes
+	maxGranularity    = 31
+	maxBitmapName     = 1023
+	maxBitmapTable    = 0x8000000 // entries
+	maxBitmapBytes    = 0x20000000
+	bitmapTableBad    = 0xff000000000001fe // reserved bits of an entry of a bitmap's table
+	bitmapTableMask   = offsetMask
+	bitmapTableOnes   = 1 // without a cluster: all bits are set
+	bitmapBitsPerByte = 8
 )
 
 // bitmap is an entry of the bitmap directory.
 type bitmap struct {
+	at          int64 // of the entry in the file
 	name        string
 	tableOff    int64
 	tableSize   int64 // entries
 	flags       uint32
+	kind        uint8
 	granularity uint
+	nameLen     int64
+	extra       int64
 }
+
+// valid says whether the bitmap is true, or at least meant to be.
+func (b *bitmap) valid() bool { return b.flags&bitmapInUse == 0 }
+
+// next is the length of the entry in the directory.
+func (b *bitmap) length() int64 { return (bitmapFixed + b.extra + b.nameLen + 7) &^ 7 }
 
 // staleBitmapsWarning is said of an image with bitmaps that are not valid any more.
 func staleBitmapsWarning(version uint32) string {
@@ -38,50 +61,117 @@ func staleBitmapsWarning(version uint32) string {
 	return "warning: " + why + "\nSome clusters may be leaked, run 'qemu-img check -r' on the image file to fix."
 }
 
-// eachBitmap walks the directory. It ends with EINVAL where the directory does not hold together.
-func (q *image) eachBitmap(ctx context.Context, do func(bitmap) error) error {
-	x := q.hdr.bitmaps
-	if x == nil || q.hdr.autoclear&autoBitmaps == 0 {
+// hasBitmaps says whether there are bitmaps that count.
+func (q *image) hasBitmaps() bool { return q.hdr.bitmaps != nil && q.hdr.autoclear&autoBitmaps != 0 }
+
+// eachBitmap walks the directory. It ends with an error that broken knows where QEMU would not open the image.
+func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
+	if !q.hasBitmaps() {
 		return nil
 	}
-	be := binary.BigEndian
-	fixed := make([]byte, bitmapFixed)
+	x := q.hdr.bitmaps
+	if x.dirSize == 0 {
+		return refuse(syscall.EINVAL, "the bitmap directory is empty")
+	}
 	off, end := int64(x.dirOff), int64(x.dirOff+x.dirSize)
-	for range x.count {
-		if off+bitmapFixed > end {
-			return syscall.EINVAL
-		}
-		if err := readAt(ctx, q.file, fixed, off); err != nil {
+	seen := map[string]bool{}
+	for n := uint32(0); off < end; n++ {
+		if err := interrupted(ctx); err != nil {
 			return err
 		}
-		b := bitmap{
-			tableOff: int64(be.Uint64(fixed)), tableSize: int64(be.Uint32(fixed[8:])), flags: be.Uint32(fixed[12:]),
-			granularity: uint(fixed[17]),
+		if n == x.count {
+			return refuse(syscall.EINVAL, "the bitmap directory has more entries than the header tells of")
 		}
-		nameLen, extra := int64(be.Uint16(fixed[18:])), int64(be.Uint32(fixed[20:]))
-		name := make([]byte, nameLen)
-		if b.tableOff < 0 || q.within(b.tableOff) != 0 || b.tableSize > maxBitmapTable || b.granularity > 31 ||
-			off+bitmapFixed+extra+nameLen > end {
-			return syscall.EINVAL
-		}
-		if err := readAt(ctx, q.file, name, off+bitmapFixed+extra); err != nil {
+		b, err := q.readBitmap(ctx, off, end)
+		if err != nil {
 			return err
 		}
-		b.name = string(name)
+		if seen[b.name] {
+			return refuse(syscall.EINVAL, "there are two bitmaps %q", b.name)
+		}
+		seen[b.name] = true
 		if err := do(b); err != nil {
 			return err
 		}
-		off += (bitmapFixed + extra + nameLen + 7) &^ 7
+		off += b.length()
+	}
+	if len(seen) < int(x.count) {
+		return refuse(syscall.EINVAL, "the bitmap directory has fewer entries than the header tells of")
 	}
 	return nil
+}
+
+// broken says of an error of eachBitmap that it is about what the directory holds, and not about reading it.
+func broken(err error) bool {
+	var r *blockdev.Refusal
+	return errors.As(err, &r)
+}
+
+// readBitmap reads the entry at off of the directory that ends at end.
+func (q *image) readBitmap(ctx context.Context, off, end int64) (*bitmap, error) {
+	be := binary.BigEndian
+	fixed := make([]byte, bitmapFixed)
+	if off+bitmapFixed > end {
+		return nil, errBrokenDirectory
+	}
+	if err := readAt(ctx, q.file, fixed, off); err != nil {
+		return nil, err
+	}
+	b := &bitmap{
+		at: off, tableOff: int64(be.Uint64(fixed)), tableSize: int64(be.Uint32(fixed[8:])), flags: be.Uint32(fixed[bitmapFlagsAt:]),
+		kind: fixed[16], granularity: uint(fixed[17]), nameLen: int64(be.Uint16(fixed[18:])), extra: int64(be.Uint32(fixed[20:])),
+	}
+	if off+b.length() > end {
+		return nil, errBrokenDirectory
+	}
+	name := make([]byte, b.nameLen)
+	if err := readAt(ctx, q.file, name, off+bitmapFixed+b.extra); err != nil {
+		return nil, err
+	}
+	b.name = string(name)
+	return b, q.judgeBitmap(b)
+}
+
+var errBrokenDirectory = refuse(syscall.EINVAL, "the entries of the bitmap directory do not fit into it")
+
+// judgeBitmap refuses an entry that cannot be, by the limits that QEMU has.
+func (q *image) judgeBitmap(b *bitmap) error {
+	what := ""
+	switch {
+	case b.extra != 0:
+		what = "has extra data"
+	case b.tableOff <= 0 || q.within(b.tableOff) != 0:
+		what = fmt.Sprintf("has its table at %#x", uint64(b.tableOff))
+	case b.tableSize == 0 || b.tableSize > maxBitmapTable || b.tableSize<<q.clusterBits > maxBitmapBytes:
+		what = fmt.Sprintf("has a table of %d entries", b.tableSize)
+	case b.granularity < minGranularity || b.granularity > maxGranularity:
+		what = fmt.Sprintf("has a granularity of 2^%d", b.granularity)
+	case b.flags&^bitmapFlags != 0:
+		what = fmt.Sprintf("has reserved flags: %#x", b.flags)
+	case b.nameLen == 0 || b.nameLen > maxBitmapName:
+		what = fmt.Sprintf("has a name of %d bytes", b.nameLen)
+	case b.kind != bitmapDirty:
+		what = fmt.Sprintf("is of the unknown type %d", b.kind)
+	case b.valid() && q.size.Load() > b.tableSize<<q.clusterBits*bitmapBitsPerByte<<b.granularity:
+		what = fmt.Sprintf("has a table of %d entries, which is too short for the image", b.tableSize)
+	default:
+		return nil
+	}
+	return refuse(syscall.EINVAL, "the bitmap %q %s", b.name, what)
+}
+
+// fits says whether the table of a valid bitmap is as long as the image asks for.
+func (q *image) fits(b *bitmap) bool {
+	bits := divUp(q.size.Load(), 1<<b.granularity)
+	return b.tableSize == q.clustersIn(divUp(bits, bitmapBitsPerByte))
 }
 
 // bitmapDetails shows the bitmaps as QEMU does; nil if there are none. One that may be written to is in use.
 func (q *image) bitmapDetails(ctx context.Context) []blockdev.Detail {
 	var list []blockdev.Detail
-	_ = q.eachBitmap(ctx, func(b bitmap) error { // what cannot be read is not shown
+	_ = q.eachBitmap(ctx, func(b *bitmap) error { // what cannot be read is not shown
 		var flags []blockdev.Detail
-		if b.flags&bitmapInUse != 0 || !q.readOnly {
+		if !b.valid() || !q.readOnly {
 			flags = append(flags, blockdev.Detail{Value: "in-use"})
 		}
 		if b.flags&bitmapAuto != 0 {
@@ -95,30 +185,154 @@ func (q *image) bitmapDetails(ctx context.Context) []blockdev.Detail {
 	return list
 }
 
-// bitmaps counts the directory, the tables and the data of all bitmaps.
-func (c *checker) bitmaps(ctx context.Context) error {
+// retireBitmaps marks all valid bitmaps as in use, in the file, before they become untrue. It returns the autoclear bits that stay: none where the
+// directory does not hold together, so that no other program opens the image.
+func (q *image) retireBitmaps(ctx context.Context) (keep uint64, err error) {
+	if !q.hasBitmaps() {
+		return 0, nil
+	}
+	var valid []*bitmap
+	err = q.eachBitmap(ctx, func(b *bitmap) error {
+		if b.valid() {
+			valid = append(valid, b)
+		}
+		return nil
+	})
+	if err != nil && !broken(err) {
+		return 0, err
+	}
+	if err != nil {
+		q.notify(blockdev.BitmapsRetired{Err: err})
+		return 0, nil
+	}
+	if len(valid) == 0 {
+		return autoBitmaps, nil
+	}
+	names := make([]string, len(valid))
+	for i, b := range valid {
+		if err := q.markInUse(ctx, b); err != nil {
+			return 0, err
+		}
+		names[i] = b.name
+	}
+	if err := q.file.Flush(ctx); err != nil {
+		return 0, err
+	}
+	q.notify(blockdev.BitmapsRetired{Names: names})
+	return autoBitmaps, nil
+}
+
+// markInUse says in the file that a bitmap is not to be relied on.
+func (q *image) markInUse(ctx context.Context, b *bitmap) error {
+	b.flags |= bitmapInUse
+	return q.writeFile(ctx, binary.BigEndian.AppendUint32(nil, b.flags), b.at+bitmapFlagsAt)
+}
+
+// bitmaps counts the directory, the tables and the data of all bitmaps. QEMU does not open an image whose bitmaps are broken, so a repair gives
+// them up if that is the directory, and marks one in use whose table is.
+func (c *checker) bitmaps(ctx context.Context, fix blockdev.Fix) error {
 	q := c.q
-	if q.hdr.bitmaps == nil || q.hdr.autoclear&autoBitmaps == 0 {
+	if !q.hasBitmaps() {
 		return nil
 	}
-	c.count(int64(q.hdr.bitmaps.dirOff), int64(q.hdr.bitmaps.dirSize))
-	err := q.eachBitmap(ctx, func(b bitmap) error {
-		c.count(b.tableOff, b.tableSize*8)
-		return c.eachWord(ctx, b.tableOff, b.tableSize, func(w uint64, err error) error {
-			at := int64(w & bitmapTableMask)
-			switch {
-			case err != nil:
-				return err
-			case w&bitmapTableBad != 0, q.within(at) != 0, at != 0 && w&1 != 0:
-				c.res.Corruptions++
-			case at != 0:
-				c.count(at, q.cluster)
-			}
-			return nil
-		})
+	var list []*bitmap
+	err := q.eachBitmap(ctx, func(b *bitmap) error {
+		list = append(list, b)
+		return nil
 	})
 	if err != nil {
-		c.res.Corruptions++
+		return c.brokenBitmaps(ctx, err, fix)
 	}
-	return err
+	c.count(int64(q.hdr.bitmaps.dirOff), int64(q.hdr.bitmaps.dirSize))
+	tables := map[span][]*bitmap{}
+	for _, b := range list {
+		t := span{b.tableOff, b.tableSize}
+		tables[t] = append(tables[t], b)
+	}
+	for _, t := range slices.SortedFunc(maps.Keys(tables), func(a, b span) int { return int(a.off>>q.clusterBits - b.off>>q.clusterBits) }) {
+		users := tables[t]
+		if err := c.counting(int64(len(users)), func() error { return c.bitmapTable(ctx, t, users, fix) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// brokenBitmaps deals with a directory that does not hold together. Without it nobody knows which clusters are in use.
+func (c *checker) brokenBitmaps(ctx context.Context, cause error, fix blockdev.Fix) error {
+	q := c.q
+	if !broken(cause) {
+		c.say("ERROR: Failed to read the bitmap directory: %s", errnoText(cause))
+		c.res.CheckErrors++
+		return cause
+	}
+	if fix&blockdev.FixErrors == 0 {
+		c.wrong("ERROR broken bitmaps: %s", reason(cause))
+		return cause
+	}
+	c.say("Removing all bitmaps: %s", reason(cause))
+	if err := q.changeHeader(ctx, func(h *header) { h.clearAuto(^autoBitmaps) }); err != nil {
+		c.say("ERROR: Failed to remove the bitmaps: %s", errnoText(err))
+		c.res.CheckErrors++
+		return err
+	}
+	c.res.CorruptionsFixed++
+	return q.file.Flush(ctx)
+}
+
+// bitmapTable counts a table, which mostly is of one bitmap alone, and its data.
+func (c *checker) bitmapTable(ctx context.Context, t span, users []*bitmap, fix blockdev.Fix) error {
+	q := c.q
+	for _, b := range users {
+		if b.valid() && !q.fits(b) {
+			if err := c.repairBitmap(ctx, b, -1, fix, fmt.Sprintf("has a table of %d entries, which does not fit the image", b.tableSize)); err != nil {
+				return err
+			}
+		}
+	}
+	c.count(t.off, t.n*8)
+	return c.eachWord(ctx, t.off, t.n, func(i int64, w uint64, err error) error {
+		at := int64(w & bitmapTableMask)
+		switch {
+		case err != nil:
+			c.res.Corruptions++
+			return err
+		case w&bitmapTableBad != 0, q.within(at) != 0, at != 0 && w&bitmapTableOnes != 0:
+			for _, b := range users {
+				if err := c.repairBitmap(ctx, b, i, fix, fmt.Sprintf("has a table with the entry %#x", w)); err != nil {
+					return err
+				}
+			}
+		case at != 0:
+			c.count(at, q.cluster)
+		}
+		return nil
+	})
+}
+
+// repairBitmap marks a bitmap as in use and clears the i-th entry of its table, if i is not negative.
+func (c *checker) repairBitmap(ctx context.Context, b *bitmap, i int64, fix blockdev.Fix, what string) error {
+	q := c.q
+	if fix&blockdev.FixErrors == 0 {
+		c.say("ERROR the bitmap %q %s", b.name, what)
+		c.res.Corruptions++
+		return nil
+	}
+	c.say("Repairing the bitmap %q, which %s: it is not valid any more", b.name, what)
+	var err error
+	if b.valid() {
+		if err = q.markInUse(ctx, b); err == nil {
+			err = q.file.Flush(ctx)
+		}
+	}
+	if err == nil && i >= 0 {
+		err = q.writeFile(ctx, make([]byte, 8), b.tableOff+8*i)
+	}
+	if err != nil {
+		c.say("ERROR: Failed to repair a bitmap: %s", errnoText(err))
+		c.res.CheckErrors++
+		return err
+	}
+	c.res.CorruptionsFixed++
+	return nil
 }

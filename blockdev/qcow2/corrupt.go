@@ -115,6 +115,9 @@ func (q *image) overlapsInactiveL2(ctx context.Context, off, end int64) (overlap
 		}
 		total := int64(s.l1Size) * l1EntrySize
 		for done := int64(0); done < total; done += int64(len(buf)) {
+			if err := interrupted(ctx); err != nil {
+				return 0, err
+			}
 			part := buf[:min(int64(len(buf)), total-done)]
 			if err := readAt(ctx, q.file, part, s.l1Off+done); err != nil {
 				return 0, err

@@ -142,12 +142,36 @@ func (q *image) Claim(ctx context.Context, c blockdev.Claim) error {
 	return blockdev.ClaimOn(ctx, q.file, c)
 }
 
-// steady is ctx without its end: metadata that began to change is changed to the end.
+// steady is ctx without its end: metadata that began to change is changed to the end. interrupted still sees the end.
 func steady(ctx context.Context) context.Context {
 	if ctx.Done() == nil {
 		return ctx
 	}
-	return context.WithoutCancel(ctx)
+	return steadyContext{ctx}
+}
+
+// steadyContext is a context that does not end when the one in it does.
+type steadyContext struct{ context.Context }
+
+func (steadyContext) Done() <-chan struct{}       { return nil }
+func (steadyContext) Err() error                  { return nil }
+func (steadyContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// caller is the context of the request that ctx was made steady for.
+func caller(ctx context.Context) context.Context {
+	if s, ok := ctx.(steadyContext); ok {
+		return s.Context
+	}
+	return ctx
+}
+
+// interrupted is why the request of ctx is to end early, nil if it is not. Loops over tables ask it where what they have done is whole, be
+// their context steady or not.
+func interrupted(ctx context.Context) error {
+	if ctx = caller(ctx); ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 var errOnlyChecked = refuse(syscall.EBADF, "The image is open for a check only")
@@ -211,7 +235,7 @@ func (q *image) setFeatures(ctx context.Context, features uint64) error {
 	return nil
 }
 
-// allowWrites prepares for the first change. It clears autoclear bits, for bitmaps and what else we do not know will be out of date, and
+// allowWrites prepares for the first change. It makes bitmaps invalid and clears the autoclear bits of what else will be out of date, and
 // repairs a dirty image that was opened read-only and reopened for writing since.
 func (q *image) allowWrites(ctx context.Context) error {
 	if q.repairDue {
@@ -223,15 +247,25 @@ func (q *image) allowWrites(ctx context.Context) error {
 	if q.mayWrite {
 		return nil
 	}
-	q.hdr.autoclear = 0
-	if err := q.writeHeader(ctx); err != nil {
+	keep, err := q.retireBitmaps(ctx)
+	if err != nil {
 		return err
 	}
-	if err := q.file.Flush(ctx); err != nil {
-		return err
+	if q.hdr.autoclear&^keep != 0 {
+		err = q.changeHeader(ctx, func(h *header) { h.clearAuto(keep) })
+		if err == nil {
+			err = q.file.Flush(ctx)
+		}
 	}
-	q.mayWrite = true
-	return nil
+	q.mayWrite = err == nil
+	return err
+}
+
+// clearAuto leaves of the autoclear bits those in keep, and forgets bitmaps that do not count any more.
+func (h *header) clearAuto(keep uint64) {
+	if h.autoclear &= keep; h.autoclear&autoBitmaps == 0 {
+		h.bitmaps = nil
+	}
 }
 
 // dropUnknownAutoclear clears the autoclear bits that are not known before a repair, which guest data and bitmaps are none the worse for.
@@ -240,8 +274,7 @@ func (q *image) dropUnknownAutoclear(ctx context.Context) error {
 	if q.hdr.autoclear&^known == 0 {
 		return nil
 	}
-	q.hdr.autoclear &= known
-	return q.writeHeader(ctx)
+	return q.changeHeader(ctx, func(h *header) { h.clearAuto(known) })
 }
 
 // markDirty sets the dirty bit: from here on refcounts in the file may be too low.
@@ -270,11 +303,16 @@ func (q *image) markClean(ctx context.Context) error {
 
 // rewriteFeatures writes a new header with other incompatible features.
 func (q *image) rewriteFeatures(ctx context.Context, features uint64) error {
-	old := q.hdr.incompatible
-	q.hdr.incompatible = features
+	return q.changeHeader(ctx, func(h *header) { h.incompatible = features })
+}
+
+// changeHeader writes a new header, or leaves it as it was in memory.
+func (q *image) changeHeader(ctx context.Context, change func(*header)) error {
+	old := *q.hdr
+	change(q.hdr)
 	err := q.writeHeader(ctx)
 	if err != nil {
-		q.hdr.incompatible = old
+		*q.hdr = old
 	}
 	return err
 }

@@ -163,14 +163,8 @@ func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, 
 		if i := cluster >> q.blockBits; i != covered {
 			q.refs.put(block)
 			block = nil
-			there, err := q.blockAt(ctx, cluster)
-			if err == nil && there == 0 && d.down {
-				err = syscall.EINVAL // what nobody counts cannot become less
-			}
-			if err == nil {
-				block, err = q.blockFor(ctx, cluster)
-			}
-			if err != nil {
+			var err error
+			if block, err = q.blockToChange(ctx, cluster, d); err != nil {
 				return err
 			}
 			covered = i
@@ -200,6 +194,25 @@ func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, 
 		q.release(ctx, *at, why)
 	}
 	return nil
+}
+
+// blockToChange loads the refcount block for a cluster that changes by d. Only more references can be interrupted: what was to be given back
+// and is not leaks.
+func (q *image) blockToChange(ctx context.Context, cluster int64, d delta) (*table, error) {
+	if !d.down {
+		if err := interrupted(ctx); err != nil {
+			return nil, err
+		}
+		return q.blockFor(ctx, cluster)
+	}
+	at, err := q.blockAt(ctx, cluster)
+	if err == nil && at == 0 {
+		err = syscall.EINVAL // what nobody counts cannot become less
+	}
+	if err != nil {
+		return nil, err
+	}
+	return q.blockFor(ctx, cluster)
 }
 
 // blockFor loads the refcount block for a cluster. If there is none it makes one, in a larger refcount table if need be, and returns
@@ -335,6 +348,7 @@ func (q *image) refcountArea(ctx context.Context, a area) (int64, error) {
 		return 0, err
 	}
 	if err := q.fillArea(ctx, words[:blocks], firstBlock, a.start, end); err != nil {
+		q.refs.forget(a.start, end-a.start) // there are no such blocks, and others may take their clusters
 		return 0, err
 	}
 	if err := q.fire(ctx, blockdev.EvRefblockAllocWriteBlk); err != nil {
@@ -351,6 +365,9 @@ func (q *image) refcountArea(ctx context.Context, a area) (int64, error) {
 func (q *image) fillArea(ctx context.Context, words []uint64, firstBlock, start, end int64) error {
 	next := start
 	for i := firstBlock; i < int64(len(words)); i++ {
+		if err := interrupted(ctx); err != nil {
+			return err
+		}
 		var t *table
 		var err error
 		if words[i] != 0 {

@@ -66,6 +66,9 @@ func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch f
 	fixed := make([]byte, snapshotFixed)
 	kept := int64(0) // bytes of the table with what is kept of extra data
 	for i := range count {
+		if err := interrupted(ctx); err != nil {
+			return t, err
+		}
 		at := (start + t.bytes + 7) &^ 7
 		if err := readAt(ctx, q.file, fixed, at); err != nil {
 			return t, refuseWith(err, "Failed to read snapshot table")

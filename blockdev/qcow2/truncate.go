@@ -99,25 +99,50 @@ func (q *image) fileLength() int64 {
 	return (q.file.Info().Size + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
 }
 
-// lastCluster is the last cluster in use of a file of n bytes.
+// lastCluster is the last cluster in use of a file of n bytes, which may end in a hole far longer than all that is in use.
 func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
-	for c := q.clustersIn(n) - 1; c >= 0; c-- {
-		count, err := q.refcountOf(ctx, c)
+	for c := min(q.clustersIn(n), int64(q.reftableEnd)<<q.blockBits) - 1; c >= 0; {
+		if err := interrupted(ctx); err != nil {
+			return 0, err
+		}
+		count, err := q.lastInBlock(ctx, c)
 		if err != nil {
 			q.warn(false, "Can't get refcount for cluster %d: %s", c, errnoText(err))
 			return 0, err
 		}
-		if count > 0 {
-			return c, nil
+		if count >= 0 {
+			return c - q.inBlock(c) + count, nil
 		}
+		c -= q.inBlock(c) + 1
 	}
 	return 0, q.corrupt(ctx, "There are no references in the refcount table.")
+}
+
+// lastInBlock is the index of the last cluster in use, up to cluster, that its refcount block counts; -1 if there is none.
+func (q *image) lastInBlock(ctx context.Context, cluster int64) (int64, error) {
+	at, err := q.blockAt(ctx, cluster)
+	if err != nil || at == 0 {
+		return -1, err
+	}
+	block, err := q.refs.get(ctx, at)
+	if err != nil {
+		return -1, err
+	}
+	defer q.refs.put(block)
+	i := q.inBlock(cluster)
+	for i >= 0 && q.refcount(block.data, i) == 0 {
+		i--
+	}
+	return i, nil
 }
 
 // shrinkReftable drops refcount blocks that count nothing but themselves.
 func (q *image) shrinkReftable(ctx context.Context) error {
 	words := make([]uint64, len(q.reftable))
 	for i, w := range q.reftable[:q.reftableEnd] {
+		if err := interrupted(ctx); err != nil {
+			return err
+		}
 		at, err := q.blockAt(ctx, int64(i)<<q.blockBits)
 		if err != nil {
 			return err
@@ -287,6 +312,9 @@ func (q *image) writeZeroes(ctx context.Context, off, n int64) error {
 func (q *image) preallocate(ctx context.Context, old, size int64) error {
 	end := int64(0)
 	for off := old; off < size; {
+		if err := interrupted(ctx); err != nil {
+			return err
+		}
 		p, err := q.place(ctx, off, min(size-off, blockdev.MaxRequest&^(q.cluster-1)))
 		if err != nil {
 			q.abandon(ctx, p.links)
@@ -344,6 +372,8 @@ func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev
 	end := q.roundUp(q.fileLength())
 	if last, err := q.lastCluster(ctx, end); err == nil {
 		end = (last + 1) << q.clusterBits
+	} else if err := interrupted(ctx); err != nil {
+		return err
 	}
 	clusters := (q.roundUp(size) - q.startOf(old)) >> q.clusterBits
 	tables := divUp(clusters, 1<<q.l2Bits) + 1
@@ -359,7 +389,7 @@ func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev
 		return refuseWith(err, "Failed to allocate data clusters")
 	}
 	giveBack := func(from int64) { q.free(ctx, from, start+clusters<<q.clusterBits-from, freeOther) }
-	if err := q.extendFile(ctx, start, start+clusters<<q.clusterBits, p); err != nil {
+	if err := q.extendFile(caller(ctx), start, start+clusters<<q.clusterBits, p); err != nil {
 		giveBack(start)
 		return prefix(err, "Failed to resize underlying file")
 	}
@@ -370,7 +400,11 @@ func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev
 			head: span{0, q.within(guest)}, tail: span{n << q.clusterBits, 0},
 		}
 		q.links = append(q.links, l)
-		if err := q.linkReserved(ctx, l); err != nil {
+		err := interrupted(ctx)
+		if err == nil {
+			err = q.linkReserved(ctx, l)
+		}
+		if err != nil {
 			q.finish(l)
 			giveBack(host)
 			return refuseWith(err, "Failed to update L2 tables")
@@ -396,7 +430,7 @@ func (q *image) linkReserved(ctx context.Context, l *link) error {
 	return q.enterLink(ctx, l)
 }
 
-// extendFile makes the file end at end, and clears what it already had from start on.
+// extendFile makes the file end at end, and clears what it already had from start on. Nothing refers to that part yet.
 func (q *image) extendFile(ctx context.Context, start, end int64, p blockdev.Prealloc) error {
 	if old := min(q.fileLength(), end) - start; old > 0 {
 		if err := q.file.Zero(ctx, start, old, 0); err != nil {

@@ -85,8 +85,8 @@ func (q *image) zeroRange(ctx context.Context, off, n int64, unmap bool) error {
 // eachSlice calls do for every part of an L2 table that holds entries of a range of clusters. It ends between two of them when ctx does.
 func (q *image) eachSlice(ctx context.Context, off, n int64, do func(ctx context.Context, s slice, slot, clusters int64)) error {
 	for left := q.clustersIn(n); left > 0; {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
+		if err := interrupted(ctx); err != nil {
+			return err
 		}
 		s, slot, err := q.writable(steady(ctx), off)
 		if err != nil {

@@ -34,13 +34,15 @@ func Fail(e Event) error { return &Failure{e} }
 // Notice is something that a layer of the block stack reports by itself.
 type Notice struct{ Notice blockdev.Notice }
 
-// Kind is "suspended", "resumed" or "warning".
+// Kind is "suspended", "resumed", "bitmaps_retired" or "warning".
 func (n Notice) Kind() string {
 	switch n.Notice.(type) {
 	case blockdev.Suspended:
 		return "suspended"
 	case blockdev.Resumed:
 		return "resumed"
+	case blockdev.BitmapsRetired:
+		return "bitmaps_retired"
 	default:
 		return "warning"
 	}

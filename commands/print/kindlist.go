@@ -132,6 +132,15 @@ func shellKinds() []kind {
 			w, _ := e.Notice.(blockdev.Warning)
 			return w.Text
 		})),
+		of("bitmaps_retired", "The first change of an image makes its dirty bitmaps untrue, which are not kept up to date.",
+			must("names", Texts, "of the bitmaps that are marked as in use", func(e event.Notice) any { return append([]string{}, retired(e).Names...) }),
+			may("error", Text, "why all of them were removed instead", func(e event.Notice) any {
+				if err := retired(e).Err; err != nil {
+					return words(err)
+				}
+				return nil
+			}),
+		),
 		of("device_busy", "A device is read while others use it, so that its data may move.",
 			must("path", Path, "of the device", func(e event.DeviceBusy) any { return e.Path }),
 			must("uses", Texts, "such as \"/dev/sda1 is mounted on /home\"", func(e event.DeviceBusy) any { return e.Uses }),
@@ -174,6 +183,12 @@ func positive(n int64) any {
 	if n <= 0 {
 		return nil
 	}
+	return n
+}
+
+// retired is the notice of a "bitmaps_retired".
+func retired(e event.Notice) blockdev.BitmapsRetired {
+	n, _ := e.Notice.(blockdev.BitmapsRetired)
 	return n
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
@@ -89,6 +90,12 @@ func (n *Native) shell(e event.Event) bool {
 		n.opened(e)
 	case event.Listed:
 		n.listed(e)
+	case event.Notice:
+		b, ok := e.Notice.(blockdev.BitmapsRetired)
+		if !ok {
+			return false
+		}
+		n.warn("%s: %s\n", n.Name, retiredWords(b))
 	case event.DeviceBusy:
 		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path, strings.Join(e.Uses, ", "))
 	case event.InputIgnored:
@@ -110,6 +117,18 @@ func (n *Native) shell(e event.Event) bool {
 		return false
 	}
 	return true
+}
+
+// retiredWords says what became of dirty bitmaps.
+func retiredWords(b blockdev.BitmapsRetired) string {
+	if b.Err != nil {
+		return "the dirty bitmaps of the image are removed: " + words(b.Err)
+	}
+	names := make([]string, len(b.Names))
+	for i, name := range b.Names {
+		names[i] = strconv.Quote(name)
+	}
+	return "the dirty bitmaps of the image are not kept up to date and marked as in use, since it is written: " + strings.Join(names, ", ")
 }
 
 // sizeWords is a size for people, and the exact one where that is another.

@@ -313,9 +313,6 @@ func (q *QEMU) notice(n blockdev.Notice) {
 	case blockdev.Resumed:
 		q.say("blkdebug: Resuming request '%s'\n", n.Tag)
 	case blockdev.Warning:
-		if n.Text == "" {
-			return
-		}
 		if n.Prefixed {
 			q.warn("%s: ", q.Name)
 		}
