@@ -23,6 +23,7 @@ type checker struct {
 	clusters int64 // of the file
 	rebuild  bool  // the refcounts cannot be put right one by one
 	highest  int64 // last cluster in use
+	times    int64 // how often what is looked at is referred to: so often counts what is found in it
 }
 
 // Check judges the metadata, and repairs what fix allows.
@@ -55,6 +56,9 @@ func (q *image) Check(ctx context.Context, fix blockdev.Fix) (blockdev.CheckResu
 			lines = append(lines, fmt.Sprintf(format, args...))
 		}
 	})
+	if err == nil && fix != 0 {
+		err = q.file.Flush(ctx) // what is called repaired stays so
+	}
 	res.Messages = lines
 	return res, err
 }
@@ -72,7 +76,8 @@ func (q *image) repairDirty(ctx context.Context) error {
 }
 
 func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ...any)) (blockdev.CheckResult, error) {
-	c := &checker{q: q, fix: fix, say: say}
+	ctx = steady(ctx)
+	c := &checker{q: q, fix: fix, say: say, times: 1}
 	if fix != 0 {
 		if err := q.dropUnknownAutoclear(ctx); err != nil {
 			return c.res, err
@@ -132,7 +137,9 @@ func (c *checker) refcounts(ctx context.Context) error {
 		return err
 	}
 	before := c.res
-	c.compare(ctx, 0)
+	if err := c.compare(ctx, 0); err != nil {
+		return err
+	}
 	switch {
 	case c.rebuild && c.fix&blockdev.FixErrors != 0:
 		if err := c.rebuildAll(ctx); err != nil {
@@ -144,7 +151,9 @@ func (c *checker) refcounts(ctx context.Context) error {
 		return syscall.EIO
 	case c.fix != 0 && c.res.Leaks+c.res.Corruptions > 0:
 		c.res = before
-		c.compare(ctx, c.fix)
+		if err := c.compare(ctx, c.fix); err != nil {
+			return err
+		}
 	}
 	if err := c.copiedFlags(ctx); err != nil {
 		return err
@@ -158,17 +167,20 @@ func (c *checker) countAll(ctx context.Context, fix blockdev.Fix) error {
 	q, h := c.q, c.q.hdr
 	c.length = q.fileLength()
 	c.count(0, q.cluster)
-	if err := c.l1Table(ctx, int64(h.l1Off), int64(len(q.l1)), fix, true); err != nil {
+	var active, inactive l1Tables
+	active.add(int64(h.l1Off), int64(len(q.l1)))
+	if err := c.trees(ctx, active, fix, true); err != nil {
 		return err
 	}
 	for _, s := range q.snapshots {
-		if err := c.snapshot(ctx, s, fix); err != nil {
-			return err
-		}
+		c.snapshot(ctx, s, &inactive)
+	}
+	if err := c.trees(ctx, inactive, fix, false); err != nil {
+		return err
 	}
 	c.count(int64(h.snapshotsOff), q.snapBytes)
 	c.count(int64(h.reftableOff), int64(len(q.reftable))*reftableEntrySize)
-	if err := c.bitmaps(ctx); err != nil {
+	if err := c.bitmaps(ctx, fix); err != nil {
 		return err
 	}
 	return c.refblocks(ctx, fix)
@@ -180,26 +192,33 @@ func (c *checker) count(off, n int64) {
 		return
 	}
 	q := c.q
-	if off+n-c.length >= q.cluster {
-		c.say("ERROR: counting reference for region exceeding the end of the file by one cluster or more: offset 0x%x size 0x%x", off, n)
-		c.res.Corruptions++
+	if off >= c.length-n+q.cluster {
+		c.wrong("ERROR: counting reference for region exceeding the end of the file by one cluster or more: offset 0x%x size 0x%x", off, n)
 		return
 	}
 	for at := q.startOf(off); at <= q.startOf(off+n-1); at += q.cluster {
 		cluster := at >> q.clusterBits
 		c.clusters = max(c.clusters, cluster+1)
 		count := c.counts.get(cluster)
-		if count == q.refMax {
+		more := uint64(c.times)
+		if over := more - min(more, q.refMax-count); over > 0 {
 			c.say("ERROR: overflow cluster offset=0x%x", at)
 			c.say("Use qemu-img amend to increase the refcount entry width or qemu-img convert to create a clean copy if the image cannot be opened for writing")
-			c.res.Corruptions++
-			continue
+			c.res.Corruptions += int64(over)
+			more -= over
 		}
-		c.counts.set(cluster, count+1)
+		c.counts.set(cluster, count+more)
 	}
 }
 
-func (c *checker) snapshot(ctx context.Context, s snapshot, fix blockdev.Fix) error {
+// wrong tells of something that cannot be, and counts it.
+func (c *checker) wrong(format string, args ...any) {
+	c.say(format, args...)
+	c.res.Corruptions += c.times
+}
+
+// snapshot adds the L1 table of a snapshot to those in use, if it can be one.
+func (c *checker) snapshot(ctx context.Context, s snapshot, tables *l1Tables) {
 	what := ""
 	switch {
 	case c.q.within(s.l1Off) != 0 || s.l1Off < 0:
@@ -207,12 +226,11 @@ func (c *checker) snapshot(ctx context.Context, s snapshot, fix blockdev.Fix) er
 	case s.l1Size > maxL1Bytes/l1EntrySize:
 		what = fmt.Sprintf("l1_size=%#x: L1 table is too large", s.l1Size)
 	default:
-		return c.l1Table(ctx, s.l1Off, int64(s.l1Size), fix, false)
+		tables.add(s.l1Off, int64(s.l1Size))
+		return
 	}
 	id, name, _ := c.q.names(ctx, s) // it is told without them then
-	c.say("ERROR snapshot %s (%s) %s; snapshot table entry corrupted", id, name, what)
-	c.res.Corruptions++
-	return nil
+	c.wrong("ERROR snapshot %s (%s) %s; snapshot table entry corrupted", id, name, what)
 }
 
 // refblocks counts the refcount blocks themselves.
@@ -226,13 +244,12 @@ func (c *checker) refblocks(ctx context.Context, fix blockdev.Fix) error {
 		case q.within(at) != 0:
 			c.say("ERROR refcount block %d is not cluster aligned; refcount table entry corrupted", i)
 		case at < 0 || at>>q.clusterBits >= c.clusters:
-			c.res.Corruptions++
-			if fix&blockdev.FixErrors == 0 {
-				c.say("ERROR refcount block %d is outside image", i)
-			} else {
-				c.say("Repairing refcount block %d is outside image", i)
-				c.extendTo(ctx, at)
+			word := "ERROR"
+			if fix&blockdev.FixErrors != 0 { // what it counted is lost, and the file does not grow for an empty one however far it is
+				word = "Repairing"
+				c.rebuild = true
 			}
+			c.wrong("%s refcount block %d is outside image", word, i)
 			continue
 		case at == 0:
 			continue
@@ -250,35 +267,21 @@ func (c *checker) refblocks(ctx context.Context, fix blockdev.Fix) error {
 	return nil
 }
 
-// extendTo makes the file long enough for a refcount block at at.
-func (c *checker) extendTo(ctx context.Context, at int64) {
-	q := c.q
-	err := error(syscall.EINVAL)
-	if at >= 0 && at <= maxHostOffset-q.cluster {
-		err = q.file.Truncate(ctx, at+q.cluster, blockdev.PreallocOff, 0)
-	}
-	if err != nil {
-		c.rebuild = true
-		c.say("ERROR could not resize image: %s", errnoText(err))
-		return
-	}
-	c.length = q.fileLength()
-	c.clusters = max(c.clusters, q.clustersIn(c.length))
-	c.res.Corruptions--
-	c.res.CorruptionsFixed++
-	c.count(at, q.cluster)
-}
-
 // compare sets the counts against the refcounts.
-func (c *checker) compare(ctx context.Context, fix blockdev.Fix) {
+func (c *checker) compare(ctx context.Context, fix blockdev.Fix) error {
 	q := c.q
 	c.highest = 0
 	r := refcounts{q: q}
 	defer r.drop()
 	for i := int64(0); i < c.clusters; i++ {
-		if i%countPage == 0 && c.counts.unused(i) && c.uncounted(i) {
-			i += countPage - 1
-			continue
+		if i%countPage == 0 {
+			if err := interrupted(ctx); err != nil {
+				return err
+			}
+			if c.counts.unused(i) && c.uncounted(i) {
+				i += countPage - 1
+				continue
+			}
 		}
 		have, err := r.of(ctx, i)
 		if err != nil {
@@ -295,6 +298,7 @@ func (c *checker) compare(ctx context.Context, fix blockdev.Fix) {
 			c.mismatch(ctx, i, have, want, fix)
 		}
 	}
+	return nil
 }
 
 // uncounted says whether no refcount block covers the page of counts that begins with cluster.

@@ -2,19 +2,63 @@ package qcow2
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/blksh/blksh/blockdev"
 )
 
-// l1Table counts an L1 table and all that it leads to.
-func (c *checker) l1Table(ctx context.Context, off, n int64, fix blockdev.Fix, active bool) error {
-	q := c.q
-	if n == 0 {
+// maxReferences is how many L2 tables are noted before they are looked at.
+const maxReferences = 1 << 18
+
+// references says how often each L2 table is referred to, by its offset. Snapshots share most of their tables, and a damaged L1 table may
+// refer to few ones ever again: each is looked at once, and what is in it counts as often as it is referred to.
+type references map[int64]int64
+
+// l1Tables are L1 tables with how often each is in use.
+type l1Tables struct {
+	list  []span // in bytes
+	times map[span]int64
+}
+
+func (t *l1Tables) add(off, words int64) {
+	s := span{off, words * l1EntrySize}
+	if t.times == nil {
+		t.times = map[span]int64{}
+	}
+	if t.times[s] == 0 {
+		t.list = append(t.list, s)
+	}
+	t.times[s]++
+}
+
+// trees counts L1 tables and all that they lead to.
+func (c *checker) trees(ctx context.Context, tables l1Tables, fix blockdev.Fix, active bool) error {
+	refs := references{}
+	for _, t := range tables.list {
+		err := c.counting(tables.times[t], func() error { return c.l1Table(ctx, t, refs, fix, active) })
+		if err != nil {
+			return err
+		}
+	}
+	return c.l2Tables(ctx, refs, fix, active)
+}
+
+// counting has everything that do finds count so many times.
+func (c *checker) counting(times int64, do func() error) error {
+	old := c.times
+	c.times = times
+	defer func() { c.times = old }()
+	return do()
+}
+
+// l1Table counts an L1 table and notes the L2 tables that it refers to.
+func (c *checker) l1Table(ctx context.Context, t span, refs references, fix blockdev.Fix, active bool) error {
+	if t.n == 0 {
 		return nil
 	}
-	c.count(off, n*l1EntrySize)
-	buf := make([]byte, q.cluster)
-	return c.eachWord(ctx, off, n, func(w uint64, err error) error {
+	c.count(t.off, t.n)
+	return c.eachWord(ctx, t.off, t.n/l1EntrySize, func(_ int64, w uint64, err error) error {
 		switch {
 		case err != nil:
 			c.say("ERROR: I/O error in check_refcounts_l1")
@@ -23,25 +67,29 @@ func (c *checker) l1Table(ctx context.Context, off, n int64, fix blockdev.Fix, a
 		case w == 0:
 			return nil
 		}
-		return c.l1Entry(ctx, w, buf, fix, active)
+		c.l1Entry(w, refs)
+		if len(refs) < maxReferences {
+			return nil
+		}
+		return c.l2Tables(ctx, refs, fix, active)
 	})
 }
 
-// eachWord calls do for the words of a table of n, or for the error with which reading them failed. Those behind the end of the file, which
-// are zero, are left out: a table may claim to be far longer than the file is.
-func (c *checker) eachWord(ctx context.Context, off, n int64, do func(w uint64, err error) error) error {
+// eachWord calls do for the words of a table of n, with their indexes, or for the error with which reading them failed. Those behind the end
+// of the file, which are zero, are left out: a table may claim to be far longer than the file is.
+func (c *checker) eachWord(ctx context.Context, off, n int64, do func(i int64, w uint64, err error) error) error {
 	const piece = 8192 // words
 	n = min(n, max(1, divUp(c.q.fileLength()-off, 8)))
 	for done := int64(0); done < n; done += piece {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err := interrupted(ctx); err != nil {
+			return err
 		}
 		words, err := c.q.readTable(ctx, off+done*8, min(piece, n-done))
 		if err != nil {
-			return do(0, err)
+			return do(done, 0, err)
 		}
-		for _, w := range words {
-			if err := do(w, nil); err != nil {
+		for i, w := range words {
+			if err := do(done+int64(i), w, nil); err != nil {
 				return err
 			}
 		}
@@ -49,26 +97,38 @@ func (c *checker) eachWord(ctx context.Context, off, n int64, do func(w uint64, 
 	return nil
 }
 
-func (c *checker) l1Entry(ctx context.Context, w uint64, buf []byte, fix blockdev.Fix, active bool) error {
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
+func (c *checker) l1Entry(w uint64, refs references) {
 	if w&l1Reserved != 0 {
-		c.say("ERROR found L1 entry with reserved bits set: %x", w)
-		c.res.Corruptions++
+		c.wrong("ERROR found L1 entry with reserved bits set: %x", w)
 	}
 	at := int64(w & offsetMask)
 	c.count(at, c.q.cluster)
 	if c.q.within(at) != 0 {
-		c.say("ERROR l2_offset=%x: Table is not cluster aligned; L1 entry corrupted", at)
-		c.res.Corruptions++
+		c.wrong("ERROR l2_offset=%x: Table is not cluster aligned; L1 entry corrupted", at)
 	}
-	if err := readAt(ctx, c.q.file, buf, at); err != nil {
-		c.say("ERROR: I/O error in check_refcounts_l2")
-		c.res.CheckErrors++
-		return err
+	if at < c.length { // behind it all is zero
+		refs[at] += c.times
 	}
-	return c.l2Table(ctx, at, buf, fix, active)
+}
+
+// l2Tables counts what L2 tables refer to, in the order of their offsets, and empties refs.
+func (c *checker) l2Tables(ctx context.Context, refs references, fix blockdev.Fix, active bool) error {
+	buf := make([]byte, c.q.cluster)
+	for _, at := range slices.Sorted(maps.Keys(refs)) {
+		if err := interrupted(ctx); err != nil {
+			return err
+		}
+		if err := readAt(ctx, c.q.file, buf, at); err != nil {
+			c.say("ERROR: I/O error in check_refcounts_l2")
+			c.res.CheckErrors++
+			return err
+		}
+		if err := c.counting(refs[at], func() error { return c.l2Table(ctx, at, buf, fix, active) }); err != nil {
+			return err
+		}
+	}
+	clear(refs)
+	return nil
 }
 
 // l2Table counts what the entries of an L2 table refer to.
@@ -80,8 +140,7 @@ func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix blockd
 		e := s.entry(i)
 		k := q.clusterKind(e)
 		if k != compressed && e.desc&l2Reserved != 0 {
-			c.say("ERROR found l2 entry with reserved bits set: %x", e.desc)
-			c.res.Corruptions++
+			c.wrong("ERROR found l2 entry with reserved bits set: %x", e.desc)
 		}
 		switch k {
 		case compressed:
@@ -97,17 +156,16 @@ func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix blockd
 				}
 			}
 			if active {
-				c.res.AllocatedClusters++
+				c.res.AllocatedClusters += c.times
 				if next != 0 && e.host() != next {
-					c.res.FragmentedClusters++
+					c.res.FragmentedClusters += c.times
 				}
 				next = e.host() + q.cluster
 			}
 			c.count(e.host(), q.cluster)
 		case unallocated:
 			if e.bitmap&allAlloc != 0 {
-				c.res.Corruptions++
-				c.say("ERROR: Unallocated cluster has non-zero subcluster allocation map")
+				c.wrong("ERROR: Unallocated cluster has non-zero subcluster allocation map")
 			}
 		}
 	}
@@ -117,40 +175,36 @@ func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix blockd
 func (c *checker) compressedEntry(i int64, e entry, active bool) {
 	if e.desc&flagCopied != 0 {
 		off, _ := c.q.compressedAt(e.desc)
-		c.say("ERROR: coffset=0x%x: copied flag must never be set for compressed clusters", off)
-		c.res.Corruptions++
+		c.wrong("ERROR: coffset=0x%x: copied flag must never be set for compressed clusters", off)
 		e.desc &^= flagCopied
 	}
 	if e.bitmap != 0 {
-		c.say("ERROR compressed cluster %d with non-zero subcluster allocation bitmap, entry=0x%x", i, e.desc)
-		c.res.Corruptions++
+		c.wrong("ERROR compressed cluster %d with non-zero subcluster allocation bitmap, entry=0x%x", i, e.desc)
 		return
 	}
 	c.count(c.q.compressedAt(e.desc))
 	if active {
-		c.res.AllocatedClusters++
-		c.res.CompressedClusters++
-		c.res.FragmentedClusters++ // by nature
+		c.res.AllocatedClusters += c.times
+		c.res.CompressedClusters += c.times
+		c.res.FragmentedClusters += c.times // by nature
 	}
 }
 
 // misaligned reports an entry whose place or bitmap cannot be.
 func (c *checker) misaligned(e entry) bool {
 	if e.bitmap>>32&e.bitmap != 0 {
-		c.res.Corruptions++
-		c.say("ERROR offset=%x: Allocated cluster has corrupted subcluster allocation bitmap", e.host())
+		c.wrong("ERROR offset=%x: Allocated cluster has corrupted subcluster allocation bitmap", e.host())
 	}
 	if c.q.within(e.host()) == 0 {
 		return false
 	}
-	c.res.Corruptions++
 	switch {
 	case !c.emptyPlace(e):
-		c.say("ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted.", e.host())
+		c.wrong("ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted.", e.host())
 	case c.fix&blockdev.FixErrors != 0:
-		c.say("Repairing offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
+		c.wrong("Repairing offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
 	default:
-		c.say("ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
+		c.wrong("ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
 	}
 	return true
 }
@@ -188,7 +242,7 @@ func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) 
 		c.res.CheckErrors++
 		return false, err
 	}
-	c.res.Corruptions--
+	c.res.Corruptions -= c.times
 	c.res.CorruptionsFixed++
 	return false, nil
 }
@@ -196,54 +250,87 @@ func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) 
 // copiedFlags checks that the copied flags of the active tables say exactly which refcounts are one.
 func (c *checker) copiedFlags(ctx context.Context) error {
 	q := c.q
-	repair := c.fix&blockdev.FixErrors != 0 ||
-		c.fix != 0 && c.res.CheckErrors == 0 && c.res.Corruptions == 0 && c.res.Leaks == 0
-	word := "ERROR"
-	if repair {
-		word = "Repairing"
+	f := &flags{checker: c, word: "ERROR", repair: c.fix&blockdev.FixErrors != 0 ||
+		c.fix != 0 && c.res.CheckErrors == 0 && c.res.Corruptions == 0 && c.res.Leaks == 0}
+	if f.repair {
+		f.word = "Repairing"
 	}
-	buf := make([]byte, q.cluster)
+	refs := references{}
 	for i, w := range q.l1 {
 		at := int64(w & offsetMask)
 		if at == 0 {
 			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
 		}
 		count, err := q.refcountOf(ctx, at>>q.clusterBits)
 		if err != nil {
 			continue // was reported when the counts were compared
 		}
 		if (count == 1) != (w&flagCopied != 0) {
-			c.say("%s OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d", word, i, w, count)
-			if !repair {
-				c.res.Corruptions++
-			} else {
-				q.l1[i] = w ^ flagCopied
-				if err := q.writeL1Entry(ctx, int64(i)); err != nil {
-					c.res.CheckErrors++
-					return err
-				}
-				c.res.CorruptionsFixed++
+			if err := f.l1Entry(ctx, int64(i), count); err != nil {
+				return err
 			}
 		}
-		if err := c.copiedFlagsL2(ctx, at, buf, word, repair); err != nil {
-			c.res.CheckErrors++
-			return err
+		if at < c.length {
+			refs[at]++
+		}
+		if len(refs) >= maxReferences {
+			if err := f.l2Tables(ctx, refs); err != nil {
+				return err
+			}
 		}
 	}
+	return f.l2Tables(ctx, refs)
+}
+
+// flags judges copied flags, or repairs them.
+type flags struct {
+	*checker
+	repair bool
+	word   string // of what is told
+}
+
+// l1Entry deals with a wrong flag in the L1 table.
+func (f *flags) l1Entry(ctx context.Context, i int64, count uint64) error {
+	q := f.q
+	f.say("%s OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d", f.word, i, q.l1[i], count)
+	if !f.repair {
+		f.res.Corruptions++
+		return nil
+	}
+	q.l1[i] ^= flagCopied
+	if err := q.writeL1Entry(ctx, i); err != nil {
+		f.res.CheckErrors++
+		return err
+	}
+	f.res.CorruptionsFixed++
 	return nil
 }
 
-func (c *checker) copiedFlagsL2(ctx context.Context, at int64, buf []byte, word string, repair bool) error {
-	q := c.q
+// l2Tables looks at tables in the order of their offsets, and empties refs.
+func (f *flags) l2Tables(ctx context.Context, refs references) error {
+	buf := make([]byte, f.q.cluster)
+	for _, at := range slices.Sorted(maps.Keys(refs)) {
+		if err := interrupted(ctx); err != nil {
+			return err
+		}
+		if err := f.l2Table(ctx, at, buf, refs[at]); err != nil {
+			f.res.CheckErrors++
+			return err
+		}
+	}
+	clear(refs)
+	return nil
+}
+
+// l2Table looks at a table that is referred to so many times, with buf for its bytes.
+func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) error {
+	q := f.q
 	if err := readAt(ctx, q.file, buf, at); err != nil {
-		c.say("ERROR: Could not read L2 table: %s", errnoText(err))
+		f.say("ERROR: Could not read L2 table: %s", errnoText(err))
 		return err
 	}
 	s := slice{&table{off: at, data: buf}, &q.geometry, at}
-	changed := int64(0)
+	wrong := int64(0)
 	for i := range s.slots() {
 		e := s.entry(i)
 		if k := q.clusterKind(e); k != normal && k != zeroHost {
@@ -253,27 +340,25 @@ func (c *checker) copiedFlagsL2(ctx context.Context, at int64, buf []byte, word 
 		if err != nil || (count == 1) == (e.desc&flagCopied != 0) {
 			continue
 		}
-		c.say("%s OFLAG_COPIED data cluster: l2_entry=%x refcount=%d", word, e.desc, count)
-		c.res.Corruptions++
-		if repair {
-			e.desc ^= flagCopied
-			s.set(i, e)
-			changed++
-		}
+		f.say("%s OFLAG_COPIED data cluster: l2_entry=%x refcount=%d", f.word, e.desc, count)
+		wrong++
+		e.desc ^= flagCopied
+		s.set(i, e)
 	}
-	if changed == 0 {
+	f.res.Corruptions += wrong * times
+	if wrong == 0 || !f.repair {
 		return nil
 	}
 	if err := q.guardMetadata(ctx, overL2, at, q.cluster); err != nil {
-		c.say("ERROR: Could not write L2 table; metadata overlap check failed: %s", errnoText(err))
+		f.say("ERROR: Could not write L2 table; metadata overlap check failed: %s", errnoText(err))
 		return err
 	}
 	if err := q.writeFile(ctx, buf, at); err != nil {
-		c.say("ERROR: Could not write L2 table: %s", errnoText(err))
+		f.say("ERROR: Could not write L2 table: %s", errnoText(err))
 		return err
 	}
 	q.l2.forget(at, q.cluster) // read again as it is in the file now
-	c.res.Corruptions -= changed
-	c.res.CorruptionsFixed += changed
+	f.res.Corruptions -= wrong * times
+	f.res.CorruptionsFixed += wrong
 	return nil
 }

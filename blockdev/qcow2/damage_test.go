@@ -209,6 +209,7 @@ func (l *layout) plantBitmaps(add func(string, int, int, ...uint64), places []ui
 	add("bitmap granularity", at+17, 1, 0, 8, 9, 31, 32, 255)
 	add("bitmap name length", at+18, 2, 0, 1, 1023, 1024, 1<<16-1)
 	add("bitmap extra length", at+20, 4, 1, 8, 1<<31, 1<<32-1)
+	add("bitmap name", at+25, 1, '1', 0) // b1 is there already
 	for _, v := range append(places, 1, 2, 1<<56) {
 		add("bitmap table[0]", l.bitmapTable, 8, v)
 	}

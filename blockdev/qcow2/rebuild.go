@@ -28,7 +28,9 @@ func (c *checker) rebuildAll(ctx context.Context) error {
 	if c.fix&blockdev.FixLeaks != 0 {
 		saved := c.res
 		c.res = blockdev.CheckResult{}
-		c.compare(ctx, blockdev.FixLeaks)
+		if err := c.compare(ctx, blockdev.FixLeaks); err != nil {
+			return err
+		}
 		if c.rebuild {
 			c.say("ERROR rebuilt refcount structure is still broken")
 		}
@@ -89,6 +91,15 @@ func (r *rebuilder) blocks(ctx context.Context, first, end int64) (grown bool, e
 	per := int64(1) << q.blockBits
 	free := int64(0)
 	for cluster := first; cluster < end; cluster++ {
+		if cluster%countPage == 0 {
+			if err := interrupted(ctx); err != nil {
+				return grown, err
+			}
+			if r.c.counts.unused(cluster) {
+				cluster += countPage - 1
+				continue
+			}
+		}
 		if r.c.counts.get(cluster) == 0 {
 			continue
 		}
