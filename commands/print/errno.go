@@ -21,7 +21,7 @@ func words(err error) string {
 	if errors.Is(err, blockdev.ErrReadOnly) {
 		return "Block node is read-only"
 	}
-	text := err.Error()
+	text := errorText(err)
 	var no syscall.Errno
 	if errors.As(err, &no) {
 		if before, ok := strings.CutSuffix(text, no.Error()); ok {
@@ -29,4 +29,19 @@ func words(err error) string {
 		}
 	}
 	return text
+}
+
+// errorText is what err says, a line for each of several that were joined. Names from images are part of it.
+func errorText(err error) string {
+	text := err.Error()
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		var lines, shown []string
+		for _, e := range several.Unwrap() {
+			lines, shown = append(lines, e.Error()), append(shown, errorText(e))
+		}
+		if strings.Join(lines, "\n") == text {
+			return strings.Join(shown, "\n")
+		}
+	}
+	return visibleControls(text)
 }

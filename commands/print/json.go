@@ -3,8 +3,11 @@ package print
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/blksh/blksh/blockdev"
@@ -124,13 +127,31 @@ func appendValue(b []byte, v any) []byte {
 	if err != nil { // only for values that the table of kinds must not give
 		text = []byte("null")
 	}
-	return append(b, text...)
+	return appendVisible(b, text)
 }
 
 // appendText appends a JSON string. Bytes that are not UTF-8 become U+FFFD.
 func appendText(b []byte, s string) []byte {
 	text, _ := json.Marshal(s) // a string can always be encoded
-	return append(b, text...)
+	return appendVisible(b, text)
+}
+
+// appendVisible appends JSON with those characters escaped that encoding/json leaves and that do more to a terminal than appear.
+func appendVisible(b, text []byte) []byte {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case unicode.IsGraphic(r):
+			b = append(b, text[:n]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+		default:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		}
+		text = text[n:]
+	}
+	return b
 }
 
 // details turns what a format tells of itself into objects. The keys are those that people see, with '-' for blanks.

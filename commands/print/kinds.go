@@ -15,6 +15,7 @@ import (
 // kind is a row of the schema together with how its fields are had from an event.
 type kind struct {
 	Kind
+	sample  event.Event // the least event of the kind
 	getters []getter
 }
 
@@ -41,7 +42,8 @@ func may[E event.Event](name string, t Type, doc string, get func(e E) any) fiel
 
 // of is a kind of event, failure one that says why a command failed.
 func of[E event.Event](name, doc string, fields ...fieldOf[E]) kind {
-	k := kind{Kind: Kind{Name: name, Doc: doc}}
+	var sample E
+	k := kind{Kind: Kind{Name: name, Doc: doc}, sample: sample}
 	for _, f := range fields {
 		k.Fields = append(k.Fields, f.Field)
 		k.getters = append(k.getters, getter{f.Field, func(e event.Event) any {

@@ -27,7 +27,7 @@ type Native struct {
 
 // NewNative makes the voice of a program of that name.
 func NewNative(out *Stdout, errs io.Writer, program string) *Native {
-	return &Native{QEMU: QEMU{Out: out, Err: after{out, errs}, Name: program, Times: args.ReportQEMU}}
+	return &Native{QEMU: QEMU{Out: out, Err: after{out, errs}, Name: program, Times: args.ReportQEMU, Visible: true}}
 }
 
 // after is a stream whose bytes come after all that was written to another before.
@@ -75,7 +75,7 @@ func (n *Native) complain(at event.Where, e event.Event) {
 	default:
 		said = n.Name + ": " + said
 	}
-	n.warn("%s\n", strings.ReplaceAll(said, "\n", "\n  "))
+	n.warn("%s\n", prose(strings.ReplaceAll(said, "\n", "\n  ")))
 	for _, line := range advice(e) {
 		n.warn("  %s\n", line)
 	}

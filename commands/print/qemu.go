@@ -20,6 +20,8 @@ type QEMU struct {
 	Times args.Report
 	// HexWarning: a hex number with a multiplier is warned of.
 	HexWarning bool
+	// Visible: what is shown does nothing to a terminal but to appear.
+	Visible bool
 
 	scratch []byte
 }
@@ -32,9 +34,16 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	return q.result(e) || q.complaint(e) || q.help(e) || q.report(e)
 }
 
-func (q *QEMU) say(format string, a ...any) { fmt.Fprintf(q.Out, format, a...) }
+func (q *QEMU) say(format string, a ...any) { q.print(q.Out, format, a) }
 
-func (q *QEMU) warn(format string, a ...any) { fmt.Fprintf(q.Err, format, a...) }
+func (q *QEMU) warn(format string, a ...any) { q.print(q.Err, format, a) }
+
+func (q *QEMU) print(w io.Writer, format string, a []any) {
+	if q.Visible {
+		a = visibleArgs(a)
+	}
+	fmt.Fprintf(w, format, a...)
+}
 
 // result shows what requests brought.
 func (q *QEMU) result(e event.Event) bool {
@@ -101,7 +110,7 @@ func (q *QEMU) transfer(e event.Transfer) {
 	if e.Verb == event.Discarded {
 		verb += " " // 11.1 prints it with two blanks behind it
 	}
-	q.say("%s %d/%d bytes at offset %d\n%s\n", verb, e.Done, e.Count, e.Off, q.Times.Summary(e.Done, e.Ops, e.Elapsed))
+	q.say("%s %d/%d bytes at offset %d\n%s\n", verb, e.Done, e.Count, e.Off, prose(q.Times.Summary(e.Done, e.Ops, e.Elapsed)))
 }
 
 const hexDigits = "0123456789abcdef"
@@ -162,8 +171,16 @@ func (q *QEMU) details(list []blockdev.Detail, depth int) {
 			q.details(d.Sub, depth+1)
 			continue
 		}
-		q.say("%s%s: %v\n", indent, key, d.Value)
+		q.say("%s%s: %v\n", indent, key, detailText(d.Value))
 	}
+}
+
+// detailText makes a text that stands in an image visible.
+func detailText(value any) any {
+	if text, ok := value.(string); ok {
+		return visibleControls(text)
+	}
+	return value
 }
 
 func (q *QEMU) breakFailed(e event.BreakFailed) {
@@ -262,7 +279,7 @@ func (q *QEMU) help(e event.Event) bool {
 	case event.Synopsis:
 		q.synopsis(e)
 	case event.HelpBody:
-		q.say("\n%s\n", e.Text)
+		q.say("\n%s\n", prose(e.Text))
 	case event.HelpList:
 		q.say("\nUse 'help commandname' for extended help.\n")
 	case event.HelpUnknown:
@@ -316,7 +333,7 @@ func (q *QEMU) notice(n blockdev.Notice) {
 		if n.Prefixed {
 			q.warn("%s: ", q.Name)
 		}
-		q.warn("%s\n", n.Text)
+		q.warn("%s\n", prose(n.Text))
 	}
 }
 
@@ -324,6 +341,6 @@ func (q *QEMU) notice(n blockdev.Notice) {
 func (q *QEMU) hint(err error) {
 	var h blockdev.Hinter
 	if errors.As(err, &h) {
-		q.warn("%s", h.Hint())
+		q.warn("%s", prose(h.Hint()))
 	}
 }
