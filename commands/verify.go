@@ -96,7 +96,7 @@ func (b *blockJob) blocks(run *blockRun) event.Blocks {
 }
 
 // length is how many bytes of the image the job is about: each of its files has an equal part.
-func (b *blockJob) length() int64 { return b.options.Size / int64(len(b.options.Files())) }
+func (b *blockJob) length() int64 { return b.options.Size / int64(b.options.FileCount()) }
 
 // stopped is why a run ended early, and where it goes on.
 func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *verify.Result, err error) error {

@@ -41,8 +41,8 @@ var verifyRead = session.Command{
 
  With --journal, what was flushed must be there, and what was under way may be
  old or new; with --acknowledged only the program died and not the machine, so
- that all writes that had ended must be there as well. The journal has the
- options of the job: those of this line count for nothing.
+ that all writes that had ended must be there as well. The journal says what
+ the blocks are: what this line says of them counts for nothing.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
@@ -76,7 +76,7 @@ var verifyRead = session.Command{
 			b.scan = !exact
 			switch {
 			case journal != "":
-				err = b.readJournal(journal, acknowledged)
+				err = b.readJournal(ctx, journal, acknowledged)
 			case state != "":
 				err = b.readState(state)
 			}
@@ -95,19 +95,17 @@ var verifyRead = session.Command{
 }
 
 // readJournal makes the job the one of a journal.
-func (b *blockJob) readJournal(name string, acknowledged bool) error {
+func (b *blockJob) readJournal(ctx context.Context, name string, acknowledged bool) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: bare(err)})
 	}
 	defer f.Close()
-	journal, err := verify.ReadJournal(f)
+	journal, err := verify.ReadJournal(ctx, f)
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: err})
 	}
-	asked := b.options
-	b.options = journal.Options
-	b.options.StopAtFirst, b.options.ReadFile = asked.StopAtFirst, asked.ReadFile
+	b.options = journal.Job(b.options)
 	b.history, b.scan = journal.History(acknowledged), false
 	return nil
 }

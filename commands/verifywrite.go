@@ -68,7 +68,7 @@ var verifyWrite = session.Command{
 // writeNoted writes the blocks with a journal and a state file, if they are named.
 func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal, state string) (err error) {
 	if journal != "" {
-		if err := b.openJournal(journal); err != nil {
+		if err := b.openJournal(ctx, journal); err != nil {
 			return err
 		}
 		defer func() {
@@ -86,7 +86,7 @@ func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal, 
 }
 
 // openJournal makes the file of a journal, or opens the one that a job goes on with which was stopped.
-func (b *blockJob) openJournal(name string) (err error) {
+func (b *blockJob) openJournal(ctx context.Context, name string) (err error) {
 	defer func() {
 		if err != nil {
 			err = event.Fail(event.FileError{Name: name, Err: bare(err)})
@@ -105,7 +105,7 @@ func (b *blockJob) openJournal(name string) (err error) {
 			file.Close()
 		}
 	}()
-	if b.before, err = verify.ReadJournal(file); err != nil {
+	if b.before, err = verify.ReadJournal(ctx, file); err != nil {
 		return err
 	}
 	if err := file.Truncate(b.before.Size); err != nil {

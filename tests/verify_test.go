@@ -155,7 +155,7 @@ func TestKill(t *testing.T) {
 		if format == "raw" {
 			blksh(t, "exit 0", append(open, "-c", reading+" --acknowledged")...)
 		}
-		told, err := verify.ReadJournal(bytes.NewReader(noted))
+		told, err := verify.ReadJournal(t.Context(), bytes.NewReader(noted))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func TestTimeBased(t *testing.T) {
 		f := tempFile(t, o.Size)
 		hooks := Hooks{Journal: &journal, Now: func() time.Time { return time.UnixMilli(clock.Add(1)) }}
 		w := run(t, f, o, hooks, (*Job).Write)
-		noted, err := ReadJournal(bytes.NewReader(journal.Bytes()))
+		noted, err := ReadJournal(t.Context(), bytes.NewReader(journal.Bytes()))
 		if err != nil {
 			t.Fatal(err)
 		}

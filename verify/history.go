@@ -1,6 +1,9 @@
 package verify
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // A History is what is known about how far a writing job got.
 type History struct {
@@ -9,12 +12,9 @@ type History struct {
 	// unsure are writes that were made and may not have arrived.
 	unsure rangeSet
 	// window says that of the last writes before Issued only those at the
-	// offsets in arrived are sure, as old state files have it.
+	// offsets in arrived, which ascend, are sure, as old state files have it.
 	window  uint64
-	arrived map[int64]bool
-	// places are the blocks that a write which is not sure may have changed,
-	// for jobs that write blocks more than once.
-	places map[int64]uint64
+	arrived []int64
 }
 
 // standing is how sure a write is.
@@ -35,44 +35,130 @@ func (h *History) of(r *request) standing {
 		return never
 	case h.unsure.has(r.number):
 		return unsure
-	case h.window > 0 && r.number+h.window >= h.Issued && !h.arrived[r.off]:
+	case r.number >= h.sureUntil(r.off):
 		return unsure
 	}
 	return sure
 }
 
-// locate finds the blocks that writes which are not sure may have changed.
-func (h *History) locate(ctx context.Context, l *layout) error {
-	if h == nil || h.places != nil || !l.rewrites() {
-		return nil
+// sureUntil is the number of the first write at an offset that the window makes
+// unsure.
+func (h *History) sureUntil(off int64) uint64 {
+	if h.window == 0 {
+		return h.Issued
 	}
-	h.places = map[int64]uint64{}
-	o, err := newOrder(ctx, l)
-	if err != nil {
-		return err
+	if _, arrived := slices.BinarySearch(h.arrived, off); arrived {
+		return h.Issued
 	}
-	var r request
-	for o.next(&r) && r.number < h.Issued {
-		if r.read || h.of(&r) != unsure {
-			continue
-		}
-		for at := int64(0); at < int64(r.n); at += int64(l.MinBlock) {
-			h.places[(r.off+at)/int64(l.MinBlock)] = r.number
-		}
-	}
-	return o.err
+	return h.Issued - min(h.window, h.Issued)
 }
 
-// covers reports whether a later write that is not sure may have changed what
-// r wrote.
-func (h *History) covers(r *request, l *layout) bool {
-	if h == nil || len(h.places) == 0 {
-		return false
+// allSure is the number of the first write that is not sure, Issued if there is
+// none.
+func (h *History) allSure() uint64 {
+	n := h.Issued - min(h.window, h.Issued)
+	if len(h.unsure) > 0 {
+		n = min(n, h.unsure[0][0])
 	}
-	for at := int64(0); at < int64(r.n); at += int64(l.MinBlock) {
-		if n, ok := h.places[(r.off+at)/int64(l.MinBlock)]; ok && n > r.number {
-			return true
+	return n
+}
+
+// repeated says what is known about the writes that follow r in its place, one each
+// pass of so many: whether one is sure and, if none is, whether there are any.
+func (h *History) repeated(r *request, pass uint64) (anySure, anyUnsure bool) {
+	first := r.number + pass
+	if first >= h.Issued {
+		return false, false
+	}
+	from := func(n uint64) uint64 { return first + (n-first+pass-1)/pass*pass } // the first of them from n on
+	end := h.sureUntil(r.off)
+	anyUnsure = from(max(first, end)) < h.Issued
+	for i, n := h.unsure.from(first), first; n < end; i++ {
+		if i == len(h.unsure) || n < h.unsure[i][0] {
+			return true, anyUnsure
+		}
+		if n < h.unsure[i][1] {
+			anyUnsure = true
+			n = from(h.unsure[i][1])
 		}
 	}
-	return false
+	return false, anyUnsure
+}
+
+// A tally counts for each place of a range the writes to come that are not sure.
+// Its memory is bounded: places are longer where the range is, a count stops at
+// mostTallied, and such a place counts as one that may have been changed.
+type tally struct {
+	start, grain int64
+	pages        [][]byte // of two counts a byte, made as they are needed
+	next         uint64   // the first write that was not passed by yet
+}
+
+const (
+	tallyPage   = 32 << 10
+	mostTallied = 15
+	// maxTallied bounds the places, and with them the memory to 128 MiB.
+	maxTallied = 1 << 28
+)
+
+// newTally counts the writes of a job, behind its first requests, that h is not
+// sure of.
+func newTally(ctx context.Context, l *layout, h *History, from int64) (*tally, error) {
+	places := (l.part+int64(l.MaxBlock+l.interval))/int64(l.MinBlock) + 1
+	t := &tally{start: l.Offset, grain: int64(l.MinBlock) * (1 + places/maxTallied)}
+	t.pages = make([][]byte, places/(1+places/maxTallied)/(2*tallyPage)+1)
+	o, err := newOrder(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	var r request
+	for i := int64(0); o.next(&r) && r.number < h.Issued; i++ {
+		if i >= from && !r.read && r.file == l.File && h.of(&r) == unsure {
+			t.each(&r, func(n int) int { return min(n+1, mostTallied) })
+		}
+	}
+	return t, o.err
+}
+
+// pass takes note that the write r, which is not sure, is not one to come.
+func (t *tally) pass(r *request) {
+	if r.number < t.next {
+		return
+	}
+	t.next = r.number + 1
+	t.each(r, func(n int) int {
+		if n == mostTallied {
+			return n
+		}
+		return n - 1
+	})
+}
+
+// covers reports whether a write to come that is not sure may change what r wrote.
+func (t *tally) covers(r *request) (covered bool) {
+	t.each(r, func(n int) int {
+		covered = covered || n > 0
+		return n
+	})
+	return covered
+}
+
+// each changes the counts of the places that r writes.
+func (t *tally) each(r *request, change func(n int) int) {
+	for at := (r.off - t.start) / t.grain; at*t.grain < r.off-t.start+int64(r.n); at++ {
+		page := &t.pages[at/(2*tallyPage)]
+		i, shift := at/2%tallyPage, at%2*4
+		n := 0
+		if *page != nil {
+			n = int((*page)[i] >> shift & mostTallied)
+		}
+		m := change(n)
+		if m == n {
+			continue
+		}
+		if *page == nil {
+			*page = make([]byte, tallyPage)
+		}
+		(*page)[i] ^= byte(n^m) << shift
+	}
 }

@@ -244,5 +244,7 @@ func (j *Job) unreadable(s *slot, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.result.Unreadable += int64(s.n)
-	j.fail(fmt.Errorf("read %d bytes at %d: %w", s.n, s.off, err))
+	if j.failed == nil {
+		j.fail(fmt.Errorf("read %d bytes at %d: %w", s.n, s.off, err))
+	}
 }

@@ -99,6 +99,14 @@ func number(jobs []Options) (all []Options) {
 	return all
 }
 
+// FileCount is how many files the job has.
+func (o *Options) FileCount() int {
+	if len(o.Filenames) > 0 {
+		return len(o.Filenames)
+	}
+	return max(o.NrFiles, 1)
+}
+
 // Files are the names of the job's files: those given, or JOB.CLONE.FILE for
 // each of nrfiles.
 func (o *Options) Files() []string {

@@ -2,20 +2,21 @@ package verify
 
 import (
 	"bufio"
-	"bytes"
+	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 )
 
 // A journal is a file that a writing job appends to: which writes were issued,
 // which were acknowledged, and when a flush began and ended. After a crash it
 // says what must be there. It lives where the crash does not reach it.
 //
-// It begins with a line that names it and a line with the job's options in
-// JSON. Records of 16 bytes follow, little endian: the number of the first
+// It begins with a line that names it and its version, and a line that tells in
+// JSON what the blocks of the job depend on (journaljob.go). Records of 16 bytes follow, little endian: the number of the first
 // write (8), their count in the lower 30 bits and the kind in the upper two
 // (4), and the CRC-32C of these twelve bytes, continued from the record before
 // (4). A record whose crc is wrong ends the journal, for it was being written
@@ -27,10 +28,17 @@ type journal struct {
 }
 
 const (
-	journalName   = "blksh-journal 1\n"
-	journalRecord = 16
-	// maxJournalLine bounds the options.
+	journalName    = "blksh-journal "
+	journalVersion = 2 // that is written
+	journalRecord  = 16
+	// maxJournalName bounds the first line, maxJournalLine the options.
+	maxJournalName = 64
 	maxJournalLine = 1 << 20
+	// maxJournalRanges bounds the memory of what a journal tells. Writes end nearly
+	// in order: what is in flight makes gaps, and a run that failed.
+	maxJournalRanges = 1 << 16
+	// maxWrites is a number that no write of a job has.
+	maxWrites = 1 << 62
 )
 
 // The kinds of records. A flush that ended covers what was acknowledged before
@@ -47,19 +55,16 @@ func newJournal(w io.Writer, o *Options, before *Journal) (*journal, error) {
 	if w == nil {
 		return nil, nil
 	}
-	line, err := json.Marshal(o)
+	j := &journal{w: w}
+	if before != nil {
+		j.crc = before.crc
+		return j, before.continues(o)
+	}
+	line, err := writeBlockOptions(o)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &journal{w: w}
-	if before != nil {
-		if !bytes.Equal(line, before.line) {
-			return nil, errors.New("the journal is that of a job with other options")
-		}
-		j.crc = before.crc
-		return j, nil
-	}
-	j.buf = append(append(append(j.buf, journalName...), line...), '\n')
+	j.buf = fmt.Appendf(j.buf, "%s%d\n%s", journalName, journalVersion, line)
 	return j, j.flush()
 }
 
@@ -114,87 +119,127 @@ func (j *journal) flush() error {
 
 // A Journal is what a journal says.
 type Journal struct {
-	// Options are those of the job that wrote, unchecked. ReadFile is the
-	// caller's to set.
+	// Options are those of the job that wrote which its blocks depend on,
+	// unchecked; see [Journal.Job]. The others are as usual.
 	Options Options
+	// Version is that of the journal.
+	Version int
 	// Issued, Acknowledged and Flushed count writes.
 	Issued, Acknowledged, Flushed uint64
 	// Size is how many bytes of it are whole. The rest was being written when the
 	// writer died, and has to go before more is appended.
 	Size int64
 
-	line                   []byte // the options
 	crc                    uint32 // of the last record
 	issued, acked, flushed rangeSet
 }
 
-// ReadJournal reads the journal of a job, as far as it goes.
-func ReadJournal(r io.Reader) (*Journal, error) {
-	b := bufio.NewReader(io.LimitReader(r, 1<<40))
-	name, err := readLine(b, len(journalName))
-	if err != nil || string(name) != journalName {
+// ReadJournal reads the journal of a job, as far as it goes, of this version or an
+// older one.
+func ReadJournal(ctx context.Context, r io.Reader) (*Journal, error) {
+	b := bufio.NewReader(r)
+	name, err := readLine(b, maxJournalName)
+	if err != nil {
 		return nil, errors.New("not a journal of a verification job")
+	}
+	j := new(Journal)
+	if j.Version, err = versionOf(name); err != nil {
+		return nil, err
 	}
 	line, err := readLine(b, maxJournalLine)
 	if err != nil {
 		return nil, fmt.Errorf("journal: options: %w", err)
 	}
-	j := new(Journal)
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&j.Options); err != nil {
+	if j.Options, err = readBlockOptions(line, j.Version); err != nil {
 		return nil, fmt.Errorf("journal: options: %w", err)
 	}
-	j.line, j.Size = bytes.TrimSuffix(line, []byte("\n")), int64(len(name)+len(line))
-	j.records(b)
+	j.Size = int64(len(name) + len(line))
+	if err := j.records(ctx, b); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
 	j.Issued, j.Acknowledged, j.Flushed = j.issued.count(), j.acked.count(), j.flushed.count()
 	return j, nil
+}
+
+// versionOf is the version that the first line of a journal names.
+func versionOf(line []byte) (int, error) {
+	word, ok := strings.CutPrefix(strings.TrimSuffix(string(line), "\n"), journalName)
+	version, err := strconv.ParseUint(word, 10, 31)
+	switch {
+	case !ok || err != nil || version == 0:
+		return 0, errors.New("not a journal of a verification job")
+	case version > journalVersion:
+		return 0, fmt.Errorf("a journal of version %d: a newer version wrote it, and has to read it; this one knows those up to %d", version, journalVersion)
+	}
+	return int(version), nil
 }
 
 // readLine reads up to and with a newline, at most limit bytes.
 func readLine(b *bufio.Reader, limit int) (line []byte, err error) {
 	for len(line) < limit {
 		c, err := b.ReadByte()
-		if err != nil {
-			return nil, io.ErrUnexpectedEOF
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, errors.New("the line is cut off")
+		case err != nil:
+			return nil, err
 		}
 		if line = append(line, c); c == '\n' {
 			return line, nil
 		}
 	}
-	return nil, errors.New("line too long")
+	return nil, fmt.Errorf("the line is longer than %d bytes", limit)
 }
 
+// recordsBetweenLooks is how many records are read between two looks at the context.
+const recordsBetweenLooks = 1 << 14
+
 // records reads records until the end or the first that is not whole.
-func (j *Journal) records(b *bufio.Reader) {
+func (j *Journal) records(ctx context.Context, b *bufio.Reader) error {
 	var p [journalRecord]byte
 	var before rangeSet // acknowledged when the running flush began
-	for {
-		if _, err := io.ReadFull(b, p[:]); err != nil {
-			return
+	for n := 0; ; n++ {
+		if n%recordsBetweenLooks == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if _, err := io.ReadFull(b, p[:]); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		} else if err != nil {
+			return err
 		}
 		crc := recordCRC(j.crc, p[:12])
 		if binary.LittleEndian.Uint32(p[12:]) != crc {
-			return
+			return nil
 		}
-		first := binary.LittleEndian.Uint64(p[:])
-		word := binary.LittleEndian.Uint32(p[8:])
-		end := first + uint64(word&(1<<30-1))
-		if end < first {
-			return
-		}
-		switch word >> 30 {
-		case journalIssue:
-			j.issued.add(first, end)
-		case journalAck:
-			j.acked.add(first, end)
-		case journalFlushBegins:
-			before = append(before[:0], j.acked...)
-		case journalFlushed:
-			j.flushed = append(j.flushed[:0], before...)
+		if err := j.record(&p, &before); err != nil {
+			return fmt.Errorf("record %d: %w", n, err)
 		}
 		j.crc, j.Size = crc, j.Size+journalRecord
 	}
+}
+
+// record takes what a whole record tells.
+func (j *Journal) record(p *[journalRecord]byte, before *rangeSet) error {
+	first := binary.LittleEndian.Uint64(p[:])
+	word := binary.LittleEndian.Uint32(p[8:])
+	end := first + uint64(word&(1<<30-1))
+	if first > maxWrites || end > maxWrites {
+		return fmt.Errorf("no job has a write with number %d", first)
+	}
+	switch word >> 30 {
+	case journalIssue:
+		j.issued.add(first, end)
+	case journalAck:
+		j.acked.add(first, end)
+	case journalFlushBegins:
+		*before = append((*before)[:0], j.acked...)
+	case journalFlushed:
+		j.flushed = append(j.flushed[:0], *before...)
+	}
+	if len(j.issued) > maxJournalRanges || len(j.acked) > maxJournalRanges {
+		return errors.New("the writes are in no order in which a job makes them")
+	}
+	return nil
 }
 
 // missing is the number of the first write that is not known to have been

@@ -115,11 +115,11 @@ func TestJournalPowerCut(t *testing.T) {
 		}
 		// The journal ends with a record that was being written.
 		log.Write(rapid.SliceOfN(rapid.Byte(), 0, journalRecord+3).Draw(t, "half a record"))
-		journal, err := ReadJournal(&log)
+		journal, err := ReadJournal(t.Context(), &log)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(journal.Options, j.Options()) {
+		if want := j.Options(); !reflect.DeepEqual(journal.Options, blocksOf(&want)) {
 			t.Fatalf("options became %+v", journal.Options)
 		}
 		after := lose(p, stable, rng)
@@ -193,7 +193,7 @@ func TestJournalRecords(t *testing.T) {
 	if err := j.flush(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := ReadJournal(bytes.NewReader(log.Bytes()))
+	got, err := ReadJournal(t.Context(), bytes.NewReader(log.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func FuzzReadJournal(f *testing.F) {
 	f.Add([]byte(journalName + "{}\n"))
 	f.Add([]byte("blksh-journal 2\n"))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		j, err := ReadJournal(bytes.NewReader(p))
+		j, err := ReadJournal(t.Context(), bytes.NewReader(p))
 		if err == nil {
 			j.History(false)
 			j.History(true)
@@ -279,7 +279,7 @@ func TestJournalGoesOn(t *testing.T) {
 	whole := log.Len()
 	log.WriteString("half a record")
 	resume := func(o Options, from int64, into *bytes.Buffer) error {
-		before, err := ReadJournal(bytes.NewReader(log.Bytes()))
+		before, err := ReadJournal(t.Context(), bytes.NewReader(log.Bytes()))
 		if err != nil || before.Size != int64(whole) {
 			t.Fatalf("%+v, %v", before, err)
 		}
@@ -296,7 +296,7 @@ func TestJournalGoesOn(t *testing.T) {
 	if err := resume(o, r.Position, &all); err != nil {
 		t.Fatal(err)
 	}
-	journal, err := ReadJournal(&all)
+	journal, err := ReadJournal(t.Context(), &all)
 	if err != nil || journal.Issued != 256 || journal.Flushed != 256 {
 		t.Fatalf("%+v, %v", journal, err)
 	}

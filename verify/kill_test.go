@@ -117,7 +117,7 @@ func killOnce(t *testing.T, writes int) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	journal, err := ReadJournal(log)
+	journal, err := ReadJournal(t.Context(), log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -204,13 +204,13 @@ func newLayout(o Options) (*layout, error) {
 	}
 	l.Thread = max(l.Thread, 1)
 	l.Loops = max(l.Loops, 1)
-	l.files = len(l.Files())
+	l.files = l.FileCount()
 	l.part = l.Size / int64(l.files)
 	if !l.RandRepeat && !l.RandSeedGiven {
 		l.HeaderSeed = false
 		l.Sequence = l.Sequence && !l.Direction.Random()
 	}
-	for _, check := range []func() error{l.checkSizes, l.checkCounts, l.setContent, l.setType, l.setInterval, l.checkHeader, l.checkOrder} {
+	for _, check := range []func() error{l.checkSizes, l.checkSplit, l.checkCounts, l.setContent, l.setType, l.setInterval, l.checkHeader, l.checkOrder} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -238,6 +238,21 @@ func (l *layout) checkSizes() error {
 		return errors.New("bssplit is not known to write the same blocks as fio 2.2")
 	case l.Generator == "lfsr" && l.ranged():
 		return errors.New("random_generator=lfsr needs blocks of one size")
+	}
+	return nil
+}
+
+// maxShares is how many sizes bssplit may have, as in fio.
+const maxShares = 64
+
+func (l *layout) checkSplit() error {
+	if len(l.Split) > maxShares {
+		return fmt.Errorf("bssplit has %d sizes, more than %d", len(l.Split), maxShares)
+	}
+	for _, s := range l.Split {
+		if s.Block < l.MinBlock || s.Block > l.MaxBlock || s.Percent < 0 || s.Percent > 100 {
+			return fmt.Errorf("bssplit: %d/%d is no size within %d and %d with a percentage", s.Block, s.Percent, l.MinBlock, l.MaxBlock)
+		}
 	}
 	return nil
 }

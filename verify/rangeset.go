@@ -30,18 +30,21 @@ func (s *rangeSet) add(lo, hi uint64) {
 	*s = slices.Replace(*s, from, to, [2]uint64{lo, hi})
 }
 
+// from is the index of the first range that ends behind n.
+func (s rangeSet) from(n uint64) int {
+	i, _ := slices.BinarySearchFunc(s, n, func(r [2]uint64, n uint64) int {
+		if r[1] <= n {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
 // has reports whether n is in the set.
 func (s rangeSet) has(n uint64) bool {
-	_, found := slices.BinarySearchFunc(s, n, func(r [2]uint64, n uint64) int {
-		switch {
-		case r[1] <= n:
-			return -1
-		case r[0] > n:
-			return 1
-		}
-		return 0
-	})
-	return found
+	i := s.from(n)
+	return i < len(s) && s[i][0] <= n
 }
 
 // count is how many numbers are in the set.

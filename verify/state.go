@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -164,17 +165,14 @@ func (s *State) Append(b []byte) []byte {
 // History says which writes must have arrived.
 func (s *State) History() *History {
 	h := &History{Issued: s.Writes}
-	for _, n := range s.InFlight {
+	for _, n := range slices.Sorted(slices.Values(s.InFlight)) {
 		if n < s.Writes {
 			h.unsure.add(n, n+1)
 		}
 	}
 	if s.Version < 5 {
 		h.window = s.Depth
-		h.arrived = map[int64]bool{}
-		for _, off := range s.Completed {
-			h.arrived[off] = true
-		}
+		h.arrived = slices.Sorted(slices.Values(s.Completed))
 	}
 	return h
 }

@@ -18,9 +18,6 @@ func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
 	}
 	j.state = Progress{Phase: "verify", Total: j.total()}
 	p, err := j.newVerification(ctx)
-	if err == nil {
-		err = p.skip(j.From)
-	}
 	if err != nil {
 		return j.outcome(err)
 	}
@@ -56,13 +53,15 @@ type verification struct {
 	// it; issued how many were made, and first the number of the first that may
 	// still be there.
 	pass, issued, first uint64
+	// coming counts the writes that are not sure, if passes are not alike.
+	coming *tally
 	// trims is how many of the marked requests were trimmed.
 	trims   int64
 	checked int64 // bytes
 }
 
 func (j *Job) newVerification(ctx context.Context) (*verification, error) {
-	p, err := j.newReplay(ctx)
+	p, err := j.replayFrom(ctx, j.From)
 	if err != nil {
 		return nil, err
 	}
@@ -70,11 +69,13 @@ func (j *Job) newVerification(ctx context.Context) (*verification, error) {
 	if j.l.TimeBased && j.History == nil {
 		return nil, errors.New("what a time_based job wrote is only known with its journal or state file")
 	}
-	if err := j.History.locate(ctx, j.l); err != nil {
-		return nil, err
-	}
-	if j.History != nil {
-		v.until = j.History.Issued // a job without an end has no more requests to look at
+	if h := j.History; h != nil {
+		v.until = h.Issued // a job without an end has no more requests to look at
+		if j.l.overlaps() && h.allSure() < h.Issued {
+			if v.coming, err = newTally(ctx, j.l, h, j.From); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if j.l.TrimPercent > 0 {
 		if v.trims, err = j.trimsOf(ctx); err != nil {
@@ -105,10 +106,7 @@ func (v *verification) skipReplaced(ctx context.Context) error {
 	last := v.issued // everything before it that another pass replaced is gone
 	if h := v.history; h != nil {
 		v.issued = h.Issued
-		last = h.Issued
-		if len(h.unsure) > 0 {
-			last = min(last, h.unsure[0][0]+1)
-		}
+		last = h.allSure()
 	}
 	if last > pass {
 		v.first = last - pass
@@ -116,20 +114,21 @@ func (v *verification) skipReplaced(ctx context.Context) error {
 	return nil
 }
 
-// replaced reports whether a later pass wrote over r, for sure.
-func (v *verification) replaced(r *request) bool {
-	if r.number < v.first {
-		return true
-	}
-	if v.pass == 0 {
-		return false
-	}
-	for n := r.number + v.pass; n < v.issued; n += v.pass {
-		if v.history.of(&request{number: n, off: r.off}) == sure {
-			return true
+// over says what is known about later writes over r: whether one replaced it for
+// sure, and whether one that is not sure may have changed it.
+func (v *verification) over(r *request) (replaced, covered bool) {
+	switch {
+	case v.coming != nil:
+		if r.unsure {
+			v.coming.pass(r)
 		}
+		return false, v.coming.covers(r)
+	case v.pass == 0 || r.number < v.first:
+		return r.number < v.first, false
+	case v.history == nil:
+		return r.number+v.pass < v.issued, false
 	}
-	return false
+	return v.history.repeated(r, v.pass)
 }
 
 // trimsOf replays how many marked requests were trimmed.
@@ -162,12 +161,16 @@ func (v *verification) next(s *slot) bool {
 
 // kind says how to verify a request, and marks those that may not be there.
 func (v *verification) kind(r *request) (slotKind, bool) {
-	if r.read || v.replaced(r) {
+	if r.read || r.file != v.j.l.File {
 		return 0, false
 	}
 	standing := v.history.of(r)
 	r.unsure = standing == unsure
-	r.covered = v.history.covers(r, v.j.l)
+	replaced, covered := v.over(r)
+	if replaced {
+		return 0, false
+	}
+	r.covered = covered
 	if r.mark > 0 && r.mark <= v.trims {
 		return slotZero, standing == sure && v.j.l.TrimZero
 	}

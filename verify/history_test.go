@@ -1,0 +1,138 @@
+package verify
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// laterWrites says by looking at each one whether a later write over r is sure,
+// and whether one is not.
+func laterWrites(t rapid.TB, l *layout, h *History, r *request) (anySure, anyUnsure bool) {
+	o, err := newOrder(context.Background(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w request
+	for o.next(&w) && w.number < h.Issued {
+		if w.read || w.number <= r.number || w.off >= r.off+int64(r.n) || r.off >= w.off+int64(w.n) {
+			continue
+		}
+		switch h.of(&w) {
+		case sure:
+			anySure = true
+		case unsure:
+			anyUnsure = true
+		}
+	}
+	return anySure, anyUnsure
+}
+
+// drawHistory is one that tells of a job as a journal or an old state file does.
+func drawHistory(t *rapid.T, writes uint64) *History {
+	h := &History{Issued: rapid.Uint64Range(0, writes).Draw(t, "issued")}
+	for range rapid.IntRange(0, 4).Draw(t, "gaps") {
+		lo := rapid.Uint64Range(0, writes).Draw(t, "from")
+		h.unsure.add(lo, min(h.Issued, lo+rapid.Uint64Range(0, writes/3+1).Draw(t, "unsure")))
+	}
+	if rapid.Bool().Draw(t, "state") {
+		h.window = rapid.Uint64Range(0, 8).Draw(t, "window")
+		for off := range rapid.Int64Range(0, 15).Draw(t, "arrived") {
+			h.arrived = append(h.arrived, off*8192)
+		}
+	}
+	return h
+}
+
+// What is known of the writes that follow in the same place is the same as if
+// each had been looked at.
+func TestLaterWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := DefaultOptions()
+		o.Verify, o.Size, o.Offset = "crc32c", 64<<10, 8192
+		o.Loops = rapid.IntRange(1, 5).Draw(t, "loops")
+		o.Direction = rapid.SampledFrom([]Direction{Write, RandWrite, RandReadWrite}).Draw(t, "rw")
+		o.NoRandomMap = rapid.Bool().Draw(t, "norandommap")
+		o.MaxBlock = rapid.SampledFrom([]int{4096, 12288}).Draw(t, "bs")
+		j, err := NewJob(o, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		writes, err := j.l.countWrites(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.History = drawHistory(t, writes)
+		j.From = rapid.Int64Range(0, int64(writes)).Draw(t, "from")
+		v, err := j.newVerification(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; v.more && v.ahead.number < j.History.Issued; v.advance() {
+			r := v.ahead
+			if r.read {
+				continue
+			}
+			r.unsure = j.History.of(&r) == unsure
+			replaced, covered := v.over(&r)
+			anySure, anyUnsure := laterWrites(t, j.l, j.History, &r)
+			if v.pass > 0 && replaced != anySure {
+				t.Fatalf("write %d: replaced %t, %+v", r.number, replaced, j.History)
+			}
+			if !replaced && covered != anyUnsure {
+				t.Fatalf("write %d: covered %t, %+v", r.number, covered, j.History)
+			}
+		}
+	})
+}
+
+// A place that more writes change than are counted stays one that may have been.
+func TestTallyOfMany(t *testing.T) {
+	o := DefaultOptions()
+	o.Verify, o.Size, o.Direction, o.NoRandomMap, o.Loops = "crc32c", 8192, RandWrite, true, 50
+	l, err := newLayout(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &History{Issued: 100}
+	h.unsure.add(0, 100)
+	c, err := newTally(t.Context(), l, h, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint64(100) {
+		r := request{off: int64(n%2) * 4096, n: 4096, number: n}
+		c.pass(&r)
+		c.pass(&r) // a request that did not fit into a slot is looked at again
+		if !c.covers(&r) {
+			t.Fatalf("not covered after write %d", n)
+		}
+	}
+}
+
+// What a journal without a flush tells of a large device takes little memory.
+func TestHistoryMemory(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"passes alike": func(o *Options) { o.Loops = 2 },
+		"norandommap":  func(o *Options) { o.Direction, o.NoRandomMap = RandWrite, true },
+	} {
+		o := DefaultOptions()
+		o.Verify, o.Size, o.MinBlock = "crc32c", 16<<30, 512
+		change(&o)
+		j, err := NewJob(o, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.History = &History{Issued: 1 << 32}
+		j.History.unsure.add(0, 1<<32)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = j.newVerification(&limitedContext{t.Context(), 500}) // ends long before the job does
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+			t.Errorf("%s: %d MiB", name, used>>20)
+		}
+	}
+}
