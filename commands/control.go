@@ -79,6 +79,9 @@ var quit = session.Command{
 	},
 }
 
+// longestSleep is what a person can mean.
+const longestSleep = 24 * time.Hour
+
 var sleep = session.Command{
 	Name: "sleep", Min: 1, Max: 1,
 	Args:  "milliseconds",
@@ -91,6 +94,12 @@ var sleep = session.Command{
 		f.Word("time", func(word string) (err error) {
 			if d, err = args.Milliseconds(word); err != nil {
 				return event.Fail(event.BadValue{Message: err.Error()})
+			}
+			return nil
+		})
+		f.Check("longest", func(int) error {
+			if d > longestSleep {
+				return event.Fail(event.BadValue{Message: "sleep takes at most 86400000, which is a day"})
 			}
 			return nil
 		})

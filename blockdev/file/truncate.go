@@ -14,6 +14,9 @@ import (
 // fillSize is how much of a file is written at once to preallocate it in full, in bytes.
 const fillSize = 1 << 20
 
+// syncEvery is how much of it is written before it is synced, in bytes: a sync that has begun cannot be stopped.
+const syncEvery = 128 << 20
+
 // Truncate sets the length, and gives what is added its space as p says. If that fails, the file is as long as before.
 func (n *node) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _ blockdev.Flags) error {
 	if err := n.refreshSize(); err != nil {
@@ -88,10 +91,16 @@ func (n *node) fill(ctx context.Context, old, size int64) error {
 	defer mem.Free()
 	align := n.Info().RequestAlign
 	// The rest of a block in which the file ended is left to the file system: requests may be writing to that block.
-	for at := (old + align - 1) / align * align; at < size; at += fillSize {
+	for at, unsynced := (old+align-1)/align*align, 0; at < size; at += fillSize {
 		piece := mem.Slot(0)[:min(fillSize, (size-at+align-1)/align*align)]
 		if err := n.File.WriteVec(ctx, blockdev.Vec{piece}, at, 0); err != nil {
 			return hostfile.Refuse("Could not write zeros for preallocation", err)
+		}
+		if unsynced += len(piece); unsynced >= syncEvery {
+			if err := n.Flush(ctx); err != nil {
+				return hostfile.Refuse("Could not flush file to disk", err)
+			}
+			unsynced = 0
 		}
 	}
 	if size%align != 0 { // whole blocks were written

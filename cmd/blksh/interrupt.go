@@ -19,13 +19,13 @@ const statusInterrupted = 130
 // statusSignal and the number of a signal are the exit status of a program that was ended by it.
 const statusSignal = 128
 
-// grace is how long an interrupted command may take to end before the person is told that it has not.
+// grace is how long what was interrupted may take to end before the person is told that it has not.
 const grace = 2 * time.Second
 
-// interrupts turns Ctrl-C into the end of a command, and between commands into the end of the program, unless a person types them: then
-// it came a moment too early for the command that was just entered, and ends nothing. Other signals that ask a program to end do both: the
-// command is stopped, images are closed, and then the program dies of the signal. A second signal ends it at once,
-// since a call that is already in the kernel cannot be taken back. A nil one leaves all signals to the system.
+// interrupts turns Ctrl-C into the end of the program: the command that runs is stopped, requests in the background are given up, images are
+// closed. Where a person types the commands it is the end of the command alone, and between commands of nothing: it came a moment too early for
+// the one that was just entered. Other signals that ask a program to end do so everywhere, and it dies of them at last. A second signal ends it
+// at once, since a call that is already in the kernel cannot be taken back. A nil one leaves all signals to the system.
 type interrupts struct {
 	errs  io.Writer
 	leave func()                  // puts the terminal back
@@ -35,7 +35,7 @@ type interrupts struct {
 
 	mu     sync.Mutex
 	cancel context.CancelCauseFunc // of the running command, nil between commands
-	asked  bool                    // it was interrupted before,
+	asked  bool                    // it was interrupted,
 	over   bool                    // or the whole program was
 	fatal  syscall.Signal          // that asked the program to end, 0 if none did
 }
@@ -73,27 +73,31 @@ func (i *interrupts) receive(s syscall.Signal) {
 	case s != syscall.SIGINT:
 		i.fatal = s
 		i.end()
+	case !i.typed():
+		i.end()
 	case i.cancel != nil:
 		i.asked = true
 		i.tell()
 		i.cancel(session.ErrInterrupted)
 		time.AfterFunc(grace, i.explain)
-	case !i.typed():
-		i.end()
 	}
 }
 
 // end ends the program, and with it the command that runs.
 func (i *interrupts) end() {
 	i.over = true
+	if i.cancel != nil {
+		i.tell()
+	}
 	i.stop(session.ErrInterrupted)
+	time.AfterFunc(grace, i.explain)
 }
 
 func (i *interrupts) explain() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.asked {
-		fmt.Fprintln(i.errs, "waiting for the command to end; Ctrl-C again leaves")
+	if i.asked || i.over {
+		fmt.Fprintln(i.errs, "still at work; Ctrl-C again leaves")
 	}
 }
 
