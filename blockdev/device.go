@@ -33,7 +33,17 @@ func (d *Device) Top() Node { return d.top }
 
 // Length is the size in bytes, rounded up to whole sectors as QEMU does: a file of 1000 bytes is 1024 long and reads as zeroes
 // behind its end.
-func (d *Device) Length() int64 { return roundUp(d.top.Info().Size, SectorSize) }
+func (d *Device) Length() int64 { return wholeSectors(d.top.Info().Size) }
+
+func wholeSectors(size int64) int64 { return roundUp(size, SectorSize) }
+
+// Size is Length of a device that is of use: one that is open, and has not lost its medium since its image was found corrupt.
+func (d *Device) Size() (int64, error) {
+	if err := d.enter(opSize, 0, 0); err != nil {
+		return 0, err
+	}
+	return d.Length(), nil
+}
 
 // Info is what the topmost node says about itself, under the name of the driver that was asked for.
 func (d *Device) Info() Info {

@@ -26,6 +26,7 @@ const (
 	opManageZones
 	opAppendZone
 	opReopen
+	opSize
 )
 
 // opRules says what the gate looks at, for each operation.
@@ -49,6 +50,7 @@ var opRules = [...]struct {
 	opManageZones: {name: "manage zones", changes: true, inside: true},
 	opAppendZone:  {name: "append", changes: true, inside: true},
 	opReopen:      {name: "reopen"},
+	opSize:        {name: "length"},
 }
 
 // deviceState is what decides whether a request may begin. It is replaced as a whole, so that a request sees one state.
@@ -74,18 +76,23 @@ func (d *Device) change(edit func(*deviceState)) bool {
 }
 
 // enter is the gate: every method of a Device and every slot of its queues passes it with what is asked for. It refuses
-// everything on a closed device, changes on a read-only one, ranges that are not wholly inside (with EIO, as QEMU does),
-// and parts of blocks on a strict one.
+// everything on a closed device and one without a medium, changes on a read-only one, ranges that are not wholly inside
+// (with EIO, as QEMU does), and parts of blocks on a strict one.
 func (d *Device) enter(op Op, off, n int64) error {
-	state, rules := d.state.Load(), &opRules[op]
+	state, rules, info := d.state.Load(), &opRules[op], d.top.Info()
+	length := wholeSectors(info.Size)
 	var err error
 	switch {
 	case state.closed:
 		err = os.ErrClosed
+	case info.NoMedium && op == opTruncate:
+		err = errNoMedium
+	case info.NoMedium:
+		err = syscall.ENOMEDIUM
 	case rules.changes && state.readOnly:
 		err = fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)
-	case rules.inside && (n < 0 || off < 0 || off > math.MaxInt64-n || off+n > d.Length()):
-		err = &RangeError{d.Length()}
+	case rules.inside && (n < 0 || off < 0 || off > math.MaxInt64-n || off+n > length):
+		err = &RangeError{length}
 	case rules.whole && state.strict && n > 0:
 		if block := d.Block(); off%block != 0 || n%block != 0 {
 			err = &AlignError{Block: block, Off: off, Len: n}
@@ -93,6 +100,9 @@ func (d *Device) enter(op Op, off, n int64) error {
 	}
 	return d.wrap(op, off, n, err)
 }
+
+// errNoMedium is what QEMU says where it has words.
+var errNoMedium = &Refusal{"No medium inserted", syscall.ENOMEDIUM}
 
 // wrap says which request failed.
 func (d *Device) wrap(op Op, off, n int64, err error) error {

@@ -111,6 +111,8 @@ type Info struct {
 	VMStateOff int64
 	// NeedsZeroInit is true where fresh space does not read as zeroes (a block device).
 	NeedsZeroInit bool
+	// NoMedium is true of an image that was found corrupt while it was in use: every request fails with ENOMEDIUM.
+	NoMedium bool
 }
 
 // Limits describe the requests that a node takes, in bytes. Zero means no limit, for an alignment 1. Alignments

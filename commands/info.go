@@ -22,6 +22,9 @@ var info = session.Command{
 			return nil
 		})
 		return func(_ context.Context, s *session.Session, im *session.Image) error {
+			if _, err := im.Dev.Size(); err != nil {
+				return event.Fail(event.Failed{Op: "info", Err: err})
+			}
 			told := im.Dev.Info()
 			e := event.Info{Driver: told.Driver, Cluster: told.Cluster, VMState: told.VMStateOff}
 			e.Protocol = kindOf(s, told.Driver) == blockdev.Protocol

@@ -87,7 +87,10 @@ var mapCommand = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			size := im.Dev.Length()
+			size, err := im.Dev.Size()
+			if err != nil {
+				return event.Fail(event.Failed{Op: "map", Err: err})
+			}
 			if c.Len < 0 { // where a map is always one of everything
 				c.Len = size
 			}
@@ -99,7 +102,7 @@ var mapCommand = session.Command{
 				s.Emit(event.MapEmpty{})
 			}
 			sums := event.MapTotals{Range: event.Range(c)}
-			err := c.walk(ctx, s, im, same, func(run blockdev.Extent) {
+			err = c.walk(ctx, s, im, same, func(run blockdev.Extent) {
 				if totals {
 					addRun(&sums, run)
 				} else {

@@ -63,3 +63,24 @@ func TestMapBeforeDamage(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandsAfterCorruption wants no medium for what needs none of its bytes, in the words of each dialect.
+func TestCommandsAfterCorruption(t *testing.T) {
+	for _, c := range []struct{ dialect, line, want string }{
+		{"native", "length", "!qemu-io: length failed: No medium found\n"},
+		{"native", "info", "!qemu-io: info failed: No medium found\n"},
+		{"native", "map", "!qemu-io: map failed: No medium found\n"},
+		{"qemu-7.2", "length", "getlength: No medium found\n"},
+		{"qemu-7.2", "info", ""},
+		{"qemu-7.2", "map", "!qemu-io: Failed to query image length: No medium found\n"},
+		{"qemu-7.2", "truncate 1k", "!qemu-io: No medium inserted\n"},
+		{"qemu-7.2", "read 0 0", "read failed: No medium found\n"},
+		{"qemu-7.2", "write 2M 1k", "write failed: No medium found\n"},
+	} {
+		s := newShell(t, c.dialect)
+		s.dialogue(t, "open -o driver=qcow2 "+damagedTable(t), "write 320k 64k")
+		if got := s.dialogue(t, c.line); got != c.want {
+			t.Errorf("%s, %s: %q", c.dialect, c.line, got)
+		}
+	}
+}

@@ -52,7 +52,11 @@ var length = session.Command{
 `,
 	New: func(*session.Flags) session.Run {
 		return func(_ context.Context, s *session.Session, im *session.Image) error {
-			s.Emit(event.Length{Bytes: im.Dev.Length()})
+			size, err := im.Dev.Size()
+			if err != nil {
+				return event.Fail(event.Failed{Op: "length", Err: err})
+			}
+			s.Emit(event.Length{Bytes: size})
 			return nil
 		}
 	},

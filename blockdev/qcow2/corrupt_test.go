@@ -37,3 +37,46 @@ func TestDiscardFindsCorruption(t *testing.T) {
 		t.Error("the image is not marked as corrupt")
 	}
 }
+
+// After an image was found corrupt there is no medium any more, whatever is asked for: no length, no request of nothing or behind the end.
+func TestNoMediumAfterCorruption(t *testing.T) {
+	ctx := t.Context()
+	image := bytes.Clone(seeds(t)["v3"])
+	l1 := binary.BigEndian.Uint64(image[40:])
+	binary.BigEndian.PutUint64(image[l1:], 1<<63|0x200|1<<20|2) // an L2 table that lies nowhere
+	binary.BigEndian.PutUint64(image[binary.BigEndian.Uint64(image[48:]):], 0x2a01)
+	_, o := newDisk("no medium", image)
+	dev := openDisk(t, o, shape{})
+	defer dev.Close()
+	if _, err := dev.Size(); err != nil {
+		t.Fatal(err)
+	}
+	end := dev.Length()
+	if err := dev.Write(ctx, blockdev.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("a write that finds the corruption: %v", err)
+	}
+	some := blockdev.Vec{make([]byte, 512)}
+	_, size := dev.Size()
+	_, status := dev.Status(ctx, end+1<<20, 512)
+	_, check := dev.Check(ctx, 0)
+	for what, err := range map[string]error{
+		"size": size, "status": status, "check": check,
+		"read":               dev.Read(ctx, some, 0, 0),
+		"read of nothing":    dev.Read(ctx, nil, 0, 0),
+		"read behind":        dev.Read(ctx, some, end, 0),
+		"write":              dev.Write(ctx, some, 0, 0),
+		"write of nothing":   dev.Write(ctx, nil, 0, 0),
+		"write behind":       dev.Write(ctx, some, end, 0),
+		"compressed write":   dev.Write(ctx, some, 0, blockdev.Compressed),
+		"zero behind":        dev.Zero(ctx, end, 512, 0),
+		"discard behind":     dev.Discard(ctx, end, 512),
+		"truncate":           dev.Truncate(ctx, end/2, blockdev.PreallocOff),
+		"flush":              dev.Flush(ctx),
+		"read of the state":  dev.ReadVMState(ctx, some, 0),
+		"write of the state": dev.WriteVMState(ctx, some, 0),
+	} {
+		if !errors.Is(err, syscall.ENOMEDIUM) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

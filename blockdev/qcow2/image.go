@@ -115,6 +115,7 @@ func (q *image) Info() blockdev.Info {
 	i := blockdev.Info{
 		Driver:     "qcow2",
 		VMStateOff: q.vmState.Load(),
+		NoMedium:   q.dead.Load(),
 		Limits: blockdev.Limits{
 			Size: q.size.Load(), RequestAlign: 1, ZeroAlign: q.sub, DiscardAlign: q.cluster, Cluster: q.cluster,
 			WriteTakes: blockdev.Compressed,

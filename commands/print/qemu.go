@@ -84,11 +84,17 @@ func (q *QEMU) result(e event.Event) bool {
 // failed words a failure as the command does in whose name it is.
 func (q *QEMU) failed(e event.Failed) {
 	switch e.Op {
-	case "flush": // only the exit status tells
+	case "flush", "info": // only the exit status tells
+	case "length":
+		q.say("getlength: %s\n", errnoWords(e.Err))
 	case "truncate":
 		q.report(event.Report{Err: e.Err})
 	case "map":
-		q.warn("%s: Failed to get allocation status: %s\n", q.Name, errnoWords(e.Err))
+		what := "get allocation status"
+		if failed := new(blockdev.Error); errors.As(e.Err, &failed) && failed.Op == "length" {
+			what = "query image length"
+		}
+		q.warn("%s: Failed to %s: %s\n", q.Name, what, errnoWords(e.Err))
 	default:
 		q.say("%s failed: %s\n", e.Op, errnoWords(e.Err))
 	}
