@@ -21,6 +21,8 @@ type blockJob struct {
 	op      string // the command
 	section string // of a job file, "" without one
 	image   *session.Image
+	file    string // name of the image where there are several, otherwise ""
+	sized   bool   // the length of blocks was given
 	options verify.Options
 	from    int64           // where a run goes on that was stopped
 	merge   int64           // neighbouring requests are one of up to so many bytes; 0: they are not merged
@@ -52,11 +54,22 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (*verify.Job, 
 	if err != nil {
 		return run.job, b.stopped(ctx, run, result, err)
 	}
+	if result.Writes == 0 && b.from == 0 {
+		return run.job, event.Fail(event.BadValue{Message: b.op + ": nothing was written: " + b.whyNothing(run)})
+	}
 	s.Emit(event.BlocksWritten{
 		Blocks: b.blocks(run), Fio: run.job.Options().Fio, Bytes: result.Written, Writes: result.Writes, Requests: result.Requests, Trimmed: result.Trimmed,
 		Seed: run.job.Options().RandSeed, Elapsed: s.Now().Sub(began),
 	})
 	return run.job, nil
+}
+
+// whyNothing says why a job wrote nothing.
+func (b *blockJob) whyNothing(run *blockRun) string {
+	if block := int64(run.job.Options().MinBlock); b.length() < block {
+		return fmt.Sprintf("a range of %s has no room for a block of %s", args.Size(float64(b.length())), args.Size(float64(block)))
+	}
+	return "the job ended before its first write"
 }
 
 // verify reads the blocks and says what became of them. It fails if any is damaged, or could not be read.
@@ -72,27 +85,39 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 		}
 		return run.job.Verify(ctx, readOnly(open))
 	})
-	verdict := event.Verdict{Blocks: b.blocks(run), Result: *result, Elapsed: s.Now().Sub(began)}
-	damaged := event.Damaged{Verdict: verdict}
-	switch {
-	case !result.Good():
-		damaged.Listed = b.tell.emit(s, result)
-		s.Emit(damaged)
-	case err == nil || result.Blocks > 0:
-		s.Emit(verdict)
+	if b.sized && result.BlockLen > 0 {
+		s.Emit(event.JobNote{Note: verify.Note{Job: b.op, Option: "-b", Why: "the blocks have " + args.Size(float64(result.BlockLen))}})
 	}
+	verdict := event.Verdict{Blocks: b.blocks(run), Result: *result, Elapsed: s.Now().Sub(began)}
+	failed := b.judge(s, verdict, err == nil)
+	b.tell.emitDump(s)
 	if err != nil {
 		return b.stopped(ctx, run, result, err)
 	}
-	if !result.Good() {
-		return session.Shown(event.Fail(damaged))
+	return failed
+}
+
+// judge tells the verdict. It fails unless blocks were verified and all are good; a run that came to no end may have verified none.
+func (b *blockJob) judge(s *session.Session, v event.Verdict, ended bool) error {
+	var e event.Event
+	switch {
+	case !v.Good():
+		e = event.Damaged{Verdict: v, Listed: b.tell.emit(s, v)}
+	case v.Result.Blocks > 0:
+		s.Emit(v)
+		return nil
+	case !ended:
+		return nil
+	default:
+		e = event.NothingVerified{Verdict: v}
 	}
-	return nil
+	s.Emit(e)
+	return session.Shown(event.Fail(e))
 }
 
 func (b *blockJob) blocks(run *blockRun) event.Blocks {
 	o := run.job.Options()
-	return event.Blocks{Range: event.Range{Off: o.Offset, Len: b.length()}, Job: b.section, Type: o.Verify, Merge: b.merge}
+	return event.Blocks{Range: event.Range{Off: o.Offset, Len: b.length()}, File: b.file, Job: b.section, Type: o.Verify, Merge: b.merge}
 }
 
 // length is how many bytes of the image the job is about: each of its files has an equal part.
@@ -134,17 +159,19 @@ func (b *blockJob) prepare(s *session.Session, phase string) (*blockRun, error) 
 			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: n, Err: &blockdev.RangeError{Size: b.image.Dev.Length()},
 		}})
 	}
+	if len(s.Images()) > 1 {
+		b.file = b.image.Name
+	}
 	run := &blockRun{blockJob: b, phase: phase}
-	hooks := verify.Hooks{Bad: b.tell.keep, Progress: run.note, Now: s.Now}
+	hooks := verify.Hooks{Progress: run.note, Now: s.Now}
 	if b.journal != nil {
 		hooks.Journal, hooks.Before = b.journal, b.before
 	}
 	if b.tell.dump != "" {
-		put, err := b.tell.dumper(b.image.Name)
-		if err != nil {
+		if err := b.tell.openDump(b.image.Name); err != nil {
 			return nil, event.Fail(event.FileError{Name: b.tell.dump, Err: bare(err)})
 		}
-		hooks.Dump = put
+		hooks.Dump = b.tell.dumped.Put
 	}
 	job, err := verify.NewJob(o, hooks)
 	if err != nil {
@@ -270,7 +297,10 @@ var jobFlags = []struct {
 func (b *blockJob) flags(f *session.Flags) {
 	b.options.ReadFile = args.ReadFile
 	for _, j := range jobFlags {
-		f.Flag(j.letter, j.long, j.value, j.help, func(word string) error { return b.set(j.option, word) })
+		f.Flag(j.letter, j.long, j.value, j.help, func(word string) error {
+			b.sized = b.sized || j.option == "bs"
+			return b.set(j.option, word)
+		})
 	}
 	f.Flag(0, "order", "ORDER", "seq, or random: each block once, in the order of fio", func(word string) error {
 		direction, known := map[string]verify.Direction{"seq": verify.Write, "random": verify.RandWrite}[word]

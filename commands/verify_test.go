@@ -29,7 +29,9 @@ type told struct {
 	Kind, Class, Message, Option, Mode string
 	Offset, Length, From, Resume       int64
 	Blocks, Bad, Requests, Writes      int64
-	Fio, Type, Job                     string
+	Checked, Unchecked, Bytes          int64
+	HeadersOnly                        int64 `json:"headers_only"`
+	Fio, Type, Job, File, Dir, Prefix  string
 	Classes                            map[string]int64
 	InFlight                           map[string]int64 `json:"in_flight"`
 	First                              struct {
@@ -291,7 +293,7 @@ func TestJobFile(t *testing.T) {
 		t.Errorf("a job on two files: %+v", list)
 	}
 	o.plant(1024, make([]byte, 1024))
-	if list := o.must(1, "verify_job --read "+both); list[0].Class != "zeroed" || list[2].Kind != "verdict" {
+	if list := o.must(1, "verify_job --read "+both); list[0].Class != "zeroed" || list[2].Kind != "dumped" || list[3].Kind != "verdict" {
 		t.Errorf("a job on two files, the first damaged: %+v", list)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "one.1024.received")); err != nil {

@@ -125,16 +125,20 @@ func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image
 	return damaged
 }
 
-// isDamage says whether all of a job was done and some of its blocks are bad.
+// isDamage says whether all of a job was done and its blocks are not what they should be.
 func isDamage(err error) bool {
 	var told *event.Failure
-	return errors.As(err, &told) && told.Event.Kind() == event.Damaged{}.Kind()
+	if !errors.As(err, &told) {
+		return false
+	}
+	kind := told.Event.Kind()
+	return kind == event.Damaged{}.Kind() || kind == event.NothingVerified{}.Kind()
 }
 
 // one does what a job says, on one of its files.
 func (j *jobFile) one(ctx context.Context, s *session.Session, im *session.Image, o verify.Options, files int) error {
 	if o.Size == 0 {
-		o.Size = max(0, im.Dev.Length()-o.Offset) * int64(files)
+		o.Size = max(0, im.Dev.Info().Size-o.Offset) * int64(files)
 	}
 	b := &blockJob{op: "verify_job", section: o.Name, image: im, options: o, from: j.from, merge: j.merge, tell: j.tell}
 	if o.Dump && b.tell.dump == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -25,7 +26,8 @@ var verifyRead = session.Command{
  It reads 256 KiB at once, or what -b or --merge say, or where the job is known
  the requests of the job, and more where it has to look for blocks.
 
- It never writes. It fails if any block is damaged, and says what happened:
+ It never writes. It fails if any block is damaged, or if there was no block to
+ verify at all, and says what happened:
 
  zeroed, filled  zeroes, or another byte again and again
  one-bit         a single bit is flipped, and which
@@ -38,6 +40,10 @@ var verifyRead = session.Command{
  foreign         nothing that a verification job wrote
  header-only, payload-only
                  the header or the data are damaged, and the rest is not
+
+ Types without a checksum, meta and pattern_hdr, need to know what the data are:
+ content is made again from the seed in the header, or is what -P says. Where
+ neither tells, only headers are checked, and the verdict says so.
 
  With --journal, what was flushed must be there, and what was under way may be
  old or new; with --acknowledged only the program died and not the machine, so
@@ -72,7 +78,7 @@ var verifyRead = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) (err error) {
-			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
+			b.image, b.options.Offset, b.options.Size = im, c.Off, c.within(im.Dev)
 			b.scan = !exact
 			switch {
 			case journal != "":
@@ -92,6 +98,14 @@ var verifyRead = session.Command{
 			return b.verify(ctx, s)
 		}
 	},
+}
+
+// within is how much of the range a device has, whose last sector may end early.
+func (c scope) within(d *blockdev.Device) int64 {
+	if end := c.Off + c.Len; end == d.Length() {
+		return max(0, d.Info().Size-c.Off)
+	}
+	return c.Len
 }
 
 // readJournal makes the job the one of a journal.

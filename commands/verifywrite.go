@@ -51,6 +51,9 @@ var verifyWrite = session.Command{
 		f.Text(&journal, nil, 0, "journal", "FILE", "note there what was begun, written and flushed")
 		f.Text(&state, nil, 0, "state", "FILE", "write there how far it came, as verify_state_save")
 		c.operands(f)
+		f.Conflict("any", "-t any is for reading: what is written has one type, such as "+usualType, func() bool {
+			return b.options.Verify == verify.TypeAny
+		})
 		f.Conflict("reads", "-o rw: verify_write takes write, randwrite, rw and randrw", func() bool {
 			return b.options.Direction == verify.Read || b.options.Direction == verify.RandRead
 		})

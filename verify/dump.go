@@ -5,23 +5,39 @@ import (
 	"os"
 )
 
-// DumpDir makes a Hooks.Dump that writes files called NAME.OFFSET.KIND into a
-// directory, where kind is received, expected or diff (the exclusive or of
-// both), of at most limit blocks.
-func DumpDir(dir *os.Root, name string, limit int) func(kind string, off int64, data []byte) error {
-	last, count := int64(-1), 0
-	return func(kind string, off int64, data []byte) error {
-		if off != last {
-			last = off
-			count++
-		}
-		if count > limit {
-			return nil
-		}
-		file := fmt.Sprintf("%s.%d.%s", name, off, kind)
-		if err := dir.WriteFile(file, data, 0o644); err != nil {
-			return fmt.Errorf("dump block at %d: %w", off, err)
+// A Dump writes bad blocks into a directory, as files called NAME.OFFSET.KIND,
+// where kind is received, expected or diff (the exclusive or of both).
+type Dump struct {
+	dir   *os.Root
+	name  string
+	limit int
+	last  int64
+	// Blocks is how many blocks were written, Left how many were not because of
+	// the limit.
+	Blocks, Left int
+}
+
+// NewDump makes a dump of at most limit blocks.
+func NewDump(dir *os.Root, name string, limit int) *Dump {
+	return &Dump{dir: dir, name: name, limit: limit, last: -1}
+}
+
+// Put is for [Hooks.Dump].
+func (d *Dump) Put(kind string, off int64, data []byte) error {
+	another := off != d.last
+	d.last = off
+	switch {
+	case d.Left > 0 || another && d.Blocks == d.limit:
+		if another {
+			d.Left++
 		}
 		return nil
+	case another:
+		d.Blocks++
 	}
+	file := fmt.Sprintf("%s.%d.%s", d.name, off, kind)
+	if err := d.dir.WriteFile(file, data, 0o644); err != nil {
+		return fmt.Errorf("dump block at %d: %w", off, err)
+	}
+	return nil
 }

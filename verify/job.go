@@ -26,7 +26,7 @@ type Hooks struct {
 	// nil for a new one. What [Job.From] leaves out must be flushed in it.
 	Before *Journal
 	// Dump gets the bytes of bad blocks. kind is received, expected or diff;
-	// see [DumpDir].
+	// see [Dump].
 	Dump func(kind string, off int64, data []byte) error
 }
 

@@ -15,6 +15,9 @@ func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 	if err != nil {
 		return j.outcome(err)
 	}
+	if len(shape.headers) > 0 && !shape.uneven && shape.length != j.l.interval {
+		j.result.BlockLen = shape.length
+	}
 	j.l.HeaderOffset, j.l.interval = shape.headerOffset, shape.length
 	if j.l.Fio == FioAny {
 		j.l.setRelease(shape.release(ctx, j.l))

@@ -65,8 +65,8 @@ type Result struct {
 	// Ranges are the damaged blocks, in ascending order, neighbours with one
 	// cause merged; Range.Bad counts bytes of blocks. There is a limit, and
 	// More is how many blocks are not listed.
-	Ranges []Range `json:"ranges,omitempty"`
-	More   int64   `json:"more,omitempty"`
+	Ranges []BadRange `json:"ranges,omitempty"`
+	More   int64      `json:"more,omitempty"`
 	// Writes is the number of the first write that was not made.
 	Writes uint64 `json:"writes,omitempty"`
 	// Unfaithful are blocks whose checksum is right while their content does
@@ -77,12 +77,22 @@ type Result struct {
 	InFlight InFlight `json:"in_flight,omitzero"`
 	// Generations are the generations seen on blocks, with their numbers.
 	Generations map[uint32]int64 `json:"generations,omitempty"`
+	// BlockLen is how long most blocks are, in bytes, if a scan found them to be of
+	// another length than the options say.
+	BlockLen int `json:"block_length,omitempty"`
 	// Fio is the release whose blocks were found.
 	Fio Release `json:"fio"`
 	// Position is where a run that ended early goes on: see [Job.From].
 	Position int64 `json:"position"`
 	// Done says that nothing is left to do.
 	Done bool `json:"done"`
+}
+
+// A BadRange is a run of damaged blocks with one cause.
+type BadRange struct {
+	Range
+	// First is the first of them, without its bytes.
+	First *Bad `json:"first"`
 }
 
 // InFlight counts blocks that may be old or new.
@@ -107,12 +117,14 @@ func (r *Result) bad(b *Bad) {
 		r.Classes = map[string]int64{}
 	}
 	r.Classes[b.Cause.Class.String()]++
-	r.insert(Range{Off: b.Off, Len: b.Len, Bad: b.Len, Cause: b.Cause})
+	first := *b
+	first.got, first.want = nil, nil
+	r.insert(BadRange{Range{Off: b.Off, Len: b.Len, Bad: b.Len, Cause: b.Cause}, &first})
 }
 
 // insert keeps the ranges sorted, for blocks come in the order of writing.
-func (r *Result) insert(n Range) {
-	i, _ := slices.BinarySearchFunc(r.Ranges, n, func(a, b Range) int {
+func (r *Result) insert(n BadRange) {
+	i, _ := slices.BinarySearchFunc(r.Ranges, n, func(a, b BadRange) int {
 		switch {
 		case a.Off < b.Off:
 			return -1
@@ -121,7 +133,7 @@ func (r *Result) insert(n Range) {
 		}
 		return 0
 	})
-	if i > 0 && r.Ranges[i-1].joins(n) {
+	if i > 0 && r.Ranges[i-1].joins(n.Range) {
 		i--
 		r.Ranges[i].Len += n.Len
 		r.Ranges[i].Bad += n.Bad
@@ -132,7 +144,7 @@ func (r *Result) insert(n Range) {
 		}
 		r.Ranges = slices.Insert(r.Ranges, i, n)
 	}
-	if i+1 < len(r.Ranges) && r.Ranges[i].joins(r.Ranges[i+1]) {
+	if i+1 < len(r.Ranges) && r.Ranges[i].joins(r.Ranges[i+1].Range) {
 		r.Ranges[i].Len += r.Ranges[i+1].Len
 		r.Ranges[i].Bad += r.Ranges[i+1].Bad
 		r.Ranges = slices.Delete(r.Ranges, i+1, i+2)

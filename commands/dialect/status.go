@@ -49,13 +49,14 @@ func outputStatus(err error) int {
 
 // statuses is the exit status of each kind of event that a command may fail with, by the error that the event tells of.
 var statuses = map[string]func(cause error) int{
-	event.Checked{}.Kind():    always(statusData),
-	event.Damaged{}.Kind():    always(statusData),
-	event.Different{}.Kind():  always(statusData),
-	event.Mismatch{}.Kind():   always(statusData),
-	event.NotFound{}.Kind():   always(statusData),
-	event.NotZero{}.Kind():    always(statusData),
-	event.Unexpected{}.Kind(): always(statusData),
+	event.Checked{}.Kind():         always(statusData),
+	event.Damaged{}.Kind():         always(statusData),
+	event.Different{}.Kind():       always(statusData),
+	event.Mismatch{}.Kind():        always(statusData),
+	event.NotFound{}.Kind():        always(statusData),
+	event.NothingVerified{}.Kind(): always(statusData),
+	event.NotZero{}.Kind():         always(statusData),
+	event.Unexpected{}.Kind():      always(statusData),
 
 	event.BadCount{}.Kind():       always(statusUsage),
 	event.BadNumber{}.Kind():      always(statusUsage),

@@ -11,6 +11,7 @@ import (
 // Blocks says which blocks a verification job is about.
 type Blocks struct {
 	Range
+	File string // name of the image, where there are several; otherwise ""
 	Job  string // section of a job file; "" without one
 	Type string // of their checksum, "any" if each header says it
 	// Merge is how long a request may be that takes neighbouring ones of the job with it, in bytes; 0: they are sent as they are.
@@ -30,10 +31,10 @@ type BlocksWritten struct {
 	Elapsed  time.Duration
 }
 
-// BadRange is a run of damaged blocks with one cause. First is the first of them, nil if there was no room to keep it.
+// BadRange is a run of damaged blocks with one cause. File is as that of Blocks.
 type BadRange struct {
-	verify.Range
-	First *verify.Bad
+	verify.BadRange
+	File string
 }
 
 // Verdict says that no block is damaged.
@@ -47,6 +48,16 @@ type Verdict struct {
 type Damaged struct {
 	Verdict
 	Listed int
+}
+
+// NothingVerified is the verdict where no block was checked.
+type NothingVerified struct{ Verdict }
+
+// Dumped says what was kept of bad blocks: files in the directory Dir whose names begin with Prefix and the offset.
+type Dumped struct {
+	Dir, Prefix string
+	Blocks      int
+	Left        int // blocks that were too many
 }
 
 // JobNote says that an option of a job changes nothing.
@@ -78,9 +89,11 @@ type Percentile struct {
 }
 
 // Kind of each event.
-func (BlocksWritten) Kind() string { return "blocks_written" }
-func (BadRange) Kind() string      { return "bad_range" }
-func (Verdict) Kind() string       { return "verdict" }
-func (Damaged) Kind() string       { return "damaged" }
-func (JobNote) Kind() string       { return "job_note" }
-func (Load) Kind() string          { return "load" }
+func (BlocksWritten) Kind() string   { return "blocks_written" }
+func (BadRange) Kind() string        { return "bad_range" }
+func (Verdict) Kind() string         { return "verdict" }
+func (Damaged) Kind() string         { return "damaged" }
+func (NothingVerified) Kind() string { return "nothing_verified" }
+func (Dumped) Kind() string          { return "dumped" }
+func (JobNote) Kind() string         { return "job_note" }
+func (Load) Kind() string            { return "load" }

@@ -40,14 +40,10 @@ func verifyKinds() []kind {
 				return only(e.Cause.Class == verify.OneBit, int64(e.Cause.Bit))
 			}),
 			may("bit_offset", Int, "of its byte", func(e event.BadRange) any { return only(e.Cause.Class == verify.OneBit, e.Cause.At) }),
-			may("first", Object, "the first block: offset, length, cause, type, header (length, seed, offset, clock, thread, number), "+
+			may("file", Text, "name of the image, where there are several", func(e event.BadRange) any { return text(e.File) }),
+			must("first", Object, "the first block: offset, length, cause, type, header (length, seed, offset, clock, thread, number), big_endian, "+
 				"want_seed and want_number (what should be there), parts (which bytes are wrong: offset, length, bad, cause)",
-				func(e event.BadRange) any {
-					if e.First == nil {
-						return nil
-					}
-					return e.First
-				}),
+				func(e event.BadRange) any { return e.First }),
 		),
 		of("verdict", "A verification found nothing damaged.", verdictOf(func(e event.Verdict) event.Verdict { return e })...),
 		failure("damaged", "A verification found damage.", verdictOf(func(e event.Damaged) event.Verdict { return e.Verdict },
@@ -57,6 +53,14 @@ func verifyKinds() []kind {
 			must("ranges", Int, "ranges they make, as far as they were kept", func(e event.Damaged) any { return len(e.Ranges) }),
 			may("more", Int, "bad blocks in no range that was kept", func(e event.Damaged) any { return count(e.More) }),
 		)...),
+		failure("nothing_verified", "A verification checked no block.",
+			verdictOf(func(e event.NothingVerified) event.Verdict { return e.Verdict })...),
+		of("dumped", "Bad blocks were kept as files PREFIX.OFFSET.received, .expected and .diff, as far as that is known.",
+			must("dir", Path, "directory of the files", func(e event.Dumped) any { return e.Dir }),
+			must("prefix", Text, "with which their names begin", func(e event.Dumped) any { return e.Prefix }),
+			must("blocks", Int, "that were kept", func(e event.Dumped) any { return e.Blocks }),
+			may("left", Int, "bad blocks that were too many", func(e event.Dumped) any { return count(int64(e.Left)) }),
+		),
 		of("job_note", "An option of a job changes nothing.",
 			must("option", Text, "as fio calls it", func(e event.JobNote) any { return e.Option }),
 			may("why", Text, "the reason", func(e event.JobNote) any { return text(e.Why) }),
@@ -83,6 +87,7 @@ func verifyKinds() []kind {
 // blocksOf is the fields about the blocks of a job.
 func blocksOf[E event.Event](get func(e E) event.Blocks, more ...fieldOf[E]) []fieldOf[E] {
 	return append(append(rangeOf(func(e E) event.Range { return get(e).Range }),
+		may("file", Text, "name of the image, where there are several", func(e E) any { return text(get(e).File) }),
 		may("job", Text, "section of the job file", func(e E) any { return text(get(e).Job) }),
 		may("type", Text, "of the checksum, if not each header says it", func(e E) any { return text(get(e).Type) }),
 		may("merge", Int, "bytes of the longest request that neighbours may be merged into, if they may", func(e E) any { return count(get(e).Merge) }),
@@ -95,8 +100,10 @@ func verdictOf[E event.Event](get func(e E) event.Verdict, more ...fieldOf[E]) [
 		must("fio", Text, "the release of fio that makes such blocks, or any", func(e E) any { return get(e).Result.Fio.String() }),
 		must("done", Bool, "whether all of it was verified", func(e E) any { return get(e).Done }),
 		must("blocks", Int, "that were checked", func(e E) any { return get(e).Result.Blocks }),
-		must("checked", Int, "bytes that were compared", func(e E) any { return get(e).Checked }),
-		may("unchecked", Int, "bytes of which nothing is known", func(e E) any { return count(get(e).Unchecked) }),
+		may("block_length", Int, "bytes of most blocks, if they are not as long as was asked for", func(e E) any { return count(int64(get(e).BlockLen)) }),
+		must("checked", Int, "bytes of blocks whose data were compared, or proved by a checksum", func(e E) any { return get(e).Checked }),
+		may("headers_only", Int, "bytes of blocks whose data were not compared, only their headers", func(e E) any { return count(get(e).HeadersOnly) }),
+		may("unchecked", Int, "bytes that were read and of which nothing is known", func(e E) any { return count(get(e).Unchecked) }),
 		may("unreadable", Int, "bytes that could not be read", func(e E) any { return count(get(e).Unreadable) }),
 		may("unfaithful", Int, "blocks that are intact but not what their seed makes", func(e E) any { return count(get(e).Unfaithful) }),
 		may("in_flight", Object, "blocks that were under way when the job ended, by what is there: old, new, torn", func(e E) any {

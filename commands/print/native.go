@@ -276,6 +276,8 @@ func reason(e event.Event) string {
 		return reasonOfData(e)
 	case event.Damaged:
 		return damagedWords(e)
+	case event.NothingVerified:
+		return nothingWords(e)
 	case event.CloseFailed:
 		return fmt.Sprintf("close of %s: what was written last may not be in it: %s", nameOf(e.Image), words(e.Err))
 	case event.Abandoned:

@@ -16,7 +16,7 @@ import (
 func (n *Native) verification(e event.Event) bool {
 	switch e := e.(type) {
 	case event.BlocksWritten:
-		n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks), plural(int64(e.Writes), "request", "requests"), e.Fio, e.Seed)
+		n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes), plural(int64(e.Writes), "request", "requests"), e.Fio, e.Seed)
 		n.say("  %s\n", rateWords(e.Bytes, e.Elapsed))
 		if e.Trimmed > 0 {
 			n.say("  %s of them trimmed again\n", sizeWords(e.Trimmed))
@@ -27,9 +27,15 @@ func (n *Native) verification(e event.Event) bool {
 		n.say("%s\n", verdictWords(e))
 		n.circumstances(e)
 	case event.Damaged:
+		n.unlisted(e)
 		n.say("%s\n", damagedWords(e))
 		n.damage(e)
 		n.circumstances(e.Verdict)
+	case event.NothingVerified:
+		n.say("%s\n", nothingWords(e))
+		n.circumstances(e.Verdict)
+	case event.Dumped:
+		n.dumped(e)
 	case event.JobNote:
 		n.warn("%s: %s\n", n.Name, noteWords(e.Note))
 	case event.Load:
@@ -40,13 +46,23 @@ func (n *Native) verification(e event.Event) bool {
 	return true
 }
 
-func blocksWords(b event.Blocks) string {
+// blocksWords says of which blocks of a range something was done to done bytes.
+func blocksWords(b event.Blocks, done int64) string {
 	said := fmt.Sprintf("%s at offset %d", sizeWords(b.Len), b.Off)
+	switch {
+	case done < b.Len:
+		said = sizeWords(done) + " of " + said
+	case done > b.Len:
+		said = sizeWords(done) + " over " + said
+	}
 	if b.Type != "" {
 		said += " in blocks of " + b.Type
 	}
 	if b.Job != "" {
 		said += ", job " + b.Job
+	}
+	if b.File != "" {
+		said += ", in " + b.File
 	}
 	if b.Merge > 0 {
 		said += ", merged up to " + args.Size(float64(b.Merge))
@@ -71,14 +87,18 @@ func noteWords(note verify.Note) string {
 }
 
 func verdictWords(e event.Verdict) string {
-	if e.Result.Blocks == 0 {
-		return "nothing to verify: " + blocksWords(e.Blocks)
-	}
 	as := "verified"
 	if !e.Done {
 		as = "so far"
 	}
-	return fmt.Sprintf("%s: %s: %s intact", as, blocksWords(e.Blocks), plural(e.Result.Blocks, "block is", "blocks are"))
+	return fmt.Sprintf("%s: %s: %s intact", as, blocksWords(e.Blocks, judged(e)), plural(e.Result.Blocks, "block is", "blocks are"))
+}
+
+// judged is how many bytes the verdict is about.
+func judged(e event.Verdict) int64 { return e.Checked + e.HeadersOnly }
+
+func nothingWords(e event.NothingVerified) string {
+	return "nothing was verified: " + blocksWords(e.Blocks, e.Len)
 }
 
 func damagedWords(e event.Damaged) string {
@@ -89,26 +109,40 @@ func damagedWords(e event.Damaged) string {
 	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad, plural(e.Result.Blocks, "block", "blocks"), strings.Join(classes, ", "))
 }
 
-// damage says how much there is of it, and what was not listed.
+// unlisted ends the list of bad ranges with what was left out of it.
+func (n *Native) unlisted(e event.Damaged) {
+	if more := int64(len(e.Ranges) - e.Listed); more > 0 {
+		n.say("and %s more; --all shows them\n", plural(more, "range", "ranges"))
+	}
+	if e.More > 0 {
+		n.say("and %s more in ranges too many to remember\n", plural(e.More, "bad block", "bad blocks"))
+	}
+}
+
+// damage says how much there is of it.
 func (n *Native) damage(e event.Damaged) {
 	said := "compared"
 	if !e.Done {
 		said = "compared so far"
 	}
-	n.say("  %s: %s; %s are bad\n", said, blocksWords(e.Blocks), sizeWords(e.BadBytes))
-	more := int64(len(e.Ranges) - e.Listed)
-	switch {
-	case more > 0 && e.More > 0:
-		n.say("  and %s more, which --all shows, and %s\n", plural(more, "range", "ranges"), plural(e.More, "block", "blocks"))
-	case more > 0:
-		n.say("  and %s more; --all shows them\n", plural(more, "range", "ranges"))
-	case e.More > 0:
-		n.say("  and %s more\n", plural(e.More, "block", "blocks"))
+	n.say("  %s: %s; %s are bad\n", said, blocksWords(e.Blocks, judged(e.Verdict)), sizeWords(e.BadBytes))
+}
+
+// dumped says what files there are of bad blocks.
+func (n *Native) dumped(e event.Dumped) {
+	n.say("  dumped %s into %s: %s.OFFSET.received, with .expected and .diff where these are known", plural(int64(e.Blocks), "bad block", "bad blocks"), e.Dir, e.Prefix)
+	if e.Left > 0 {
+		n.say("; not %s", plural(int64(e.Left), "other", "others"))
 	}
+	n.say("\n")
 }
 
 // circumstances says what else a person should know of a verification.
 func (n *Native) circumstances(e event.Verdict) {
+	if e.HeadersOnly > 0 {
+		n.say("  %s not compared: only their headers were checked, for their type has no checksum of all data\n", sizeWords(e.HeadersOnly))
+		n.say("  and what they should hold is not known; if it is a pattern, -P tells it\n")
+	}
 	if e.Unreadable > 0 {
 		n.say("  %s could not be read\n", sizeWords(e.Unreadable))
 	}
@@ -138,9 +172,6 @@ func badWords(e event.BadRange) string {
 // causeWords says what a class alone does not.
 func causeWords(e event.BadRange) string {
 	b := e.First
-	if b == nil {
-		b = &verify.Bad{}
-	}
 	var said []string
 	switch c := e.Cause; c.Class {
 	case verify.OneBit:
@@ -151,13 +182,16 @@ func causeWords(e event.BadRange) string {
 	case verify.Filled, verify.Shifted, verify.Leftover:
 		said = append(said, strings.TrimPrefix(c.String(), c.Class.String()+" "))
 	case verify.Stale:
-		said = append(said, staleWords(b, c))
+		said = append(said, staleWords(b))
 	case verify.OtherType:
 		said = append(said, "an intact block of "+b.Type)
 	case verify.CutOff:
 		if b.Header != nil {
 			said = append(said, fmt.Sprintf("a block of %s ends behind it", sizeWords(int64(b.Header.Len))))
 		}
+	}
+	if b.BigEndian {
+		said = append(said, "a header in the byte order of a big-endian machine, which cannot be verified here")
 	}
 	if strings.Contains(b.Type, " or ") {
 		said = append(said, "its header names "+b.Type)
@@ -169,10 +203,10 @@ func causeWords(e event.BadRange) string {
 }
 
 // staleWords says what an old block is, as far as its header tells.
-func staleWords(b *verify.Bad, c verify.Cause) string {
+func staleWords(b *verify.Bad) string {
 	h := b.Header
 	if h == nil {
-		return fmt.Sprintf("of another time (%d)", c.Generation)
+		return "not of the last write that the job made there"
 	}
 	generation, has := h.Generation()
 	switch {
