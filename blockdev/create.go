@@ -21,6 +21,8 @@ type CreateConfig struct {
 	Force bool
 	// Admit is OpenConfig.Admit, about what is there to be overwritten.
 	Admit func(f HostFile, write bool) (release func(), err error)
+	// Gate is OpenConfig.Gate, about what stands behind the backing file.
+	Gate func(Link) error
 }
 
 // CreateOptionError says that no image can be made as the configuration has it.
@@ -142,7 +144,7 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 		return nil, &CreateOptionError{Refuse("Backing file specified without backing format")}
 	}
 	d, err := Open(ctx, resolveName(image, cfg.Backing), OpenConfig{
-		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true},
+		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate,
 	})
 	if err != nil {
 		return nil, &Refusal{fmt.Sprintf("Backing file: %v", err), err}

@@ -75,6 +75,13 @@ func settleMode(o *Options, sealed bool) (Mode, Values, error) {
 	return m, v, nil
 }
 
+// Direct says whether the device bypasses the page cache, whoever asked for that.
+func (d *Device) Direct() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tree.root.mode.Direct
+}
+
 // checkWritable refuses a claim to write to what n stands on where that is read-only. mode says how a node is, or is to be.
 func (n *treeNode) checkWritable(c Claim, mode func(*treeNode) Mode) error {
 	if c.Use&(PermWrite|PermResize) == 0 {

@@ -22,6 +22,8 @@ type nativeOptions struct {
 	json      bool
 	yes       bool
 	keepGoing bool
+	// backingDevices: images may name devices as what they stand on.
+	backingDevices bool
 	script    string   // "" without one
 	words     []string // a command behind the name of the file
 }
@@ -52,7 +54,7 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 	case long == "in-use":
 		o.InUse = true
 	case long == "allow-backing-device":
-		o.BackingDevice = true
+		n.backingDevices = true
 	case long == "strict":
 		o.Strict = true
 	case long == "rmw":
@@ -153,7 +155,7 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 	n := &p.options.native
 	cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
 	cfg.About, cfg.Topics, cfg.Dialects = about(), topics.All(), dialect.Names()
-	cfg.NoBytes = n.json
+	cfg.NoBytes, cfg.BackingDevices = n.json, n.backingDevices
 	cfg.Announce = n.json || p.terminal != nil
 	if p.terminal != nil && !n.yes {
 		cfg.Confirm = p.confirm

@@ -29,13 +29,18 @@ func (e *OverreachError) Hint() string {
 	return "what an image names is only read, under the usual locks; options that you give, as backing.driver=..., are obeyed\n"
 }
 
-// gate is blockdev.OpenConfig.Gate: an image gets no right that the user did not give.
-func (o *Opening) gate(l blockdev.Link) error {
-	switch {
-	case len(l.Rights) > 0:
-		return &OverreachError{Image: l.From, Rights: l.Rights}
-	case l.Device && !o.BackingDevice:
-		return &OverreachError{Image: l.From, Device: l.Name}
+// gate is blockdev.OpenConfig.Gate: an image gets no right that the user did not give. devices says that it may name devices.
+func (s *Session) gate(devices bool) func(blockdev.Link) error {
+	if !s.Policy.Careful {
+		return nil
 	}
-	return nil
+	return func(l blockdev.Link) error {
+		switch {
+		case len(l.Rights) > 0:
+			return &OverreachError{Image: l.From, Rights: l.Rights}
+		case l.Device && !devices && !s.BackingDevices:
+			return &OverreachError{Image: l.From, Device: l.Name}
+		}
+		return nil
+	}
 }

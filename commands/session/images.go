@@ -93,7 +93,7 @@ type Opening struct {
 	InUse  bool   // also while others use them
 	Strict bool   // writes must be made of whole blocks
 	Parts  bool   // they need not, whatever the dialect has
-	// BackingDevice: an image may name a device of the host as what it stands on.
+	// BackingDevice: the image may name a device of the host as what it stands on.
 	BackingDevice bool
 }
 
@@ -194,6 +194,9 @@ func (s *Session) open(ctx context.Context, o Opening, cfg blockdev.OpenConfig, 
 		dev, err = blockdev.Open(ctx, o.Name, cfg)
 	}
 	s.deliverNotices()
+	if err == nil {
+		dev.SetStrict(s.insists(dev.Direct(), o.Strict, o.Parts))
+	}
 	if err == nil && s.Policy.Understands != nil {
 		if err = s.Policy.Understands(dev); err != nil {
 			return nil, errors.Join(err, dev.Close())
@@ -234,7 +237,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	if o.Name == "" && !o.Unnamed { // a name, and an empty one: no reason to look at the options for another
 		opts.SetDefault("file.driver", "file")
 	}
-	cfg := blockdev.OpenConfig{
+	return blockdev.OpenConfig{
 		Drivers: s.driversFor(o),
 		Options: opts,
 		Format:  o.Format,
@@ -242,19 +245,15 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 			ReadOnly: o.ReadOnly, Direct: o.Cache.Direct, NoFlush: o.Cache.NoFlush, Unmap: o.Unmap == nil || *o.Unmap, ForceShare: share,
 		},
 		Claim:        claim,
+		Gate:         s.gate(o.BackingDevice),
 		LikeQEMU:     s.Policy.LikeQEMU,
 		WriteThrough: o.Cache.WriteThrough,
-		Strict:       s.insists(o.Cache.Direct, o.Strict, o.Parts),
 		Snapshot:     o.Snapshot,
 		CopyOnRead:   o.CopyOnRead,
 		Secret:       s.secret,
 		Notify:       s.Notify,
 		Trace:        s.Trace,
-	}
-	if s.Policy.Careful {
-		cfg.Gate = o.gate
-	}
-	return cfg, nil
+	}, nil
 }
 
 // driversFor is the drivers with the defaults that the dialect and the options of the program ask for. Options given for a node win over
@@ -339,9 +338,7 @@ func (s *Session) Reopen(ctx context.Context, im *Image, r Reopening) error {
 		return err
 	}
 	im.Dev.SetWriteThrough(writeThrough)
-	if r.CacheMode != nil {
-		im.Dev.SetStrict(s.insists(r.CacheMode.Direct, im.strict, im.parts))
-	}
+	im.Dev.SetStrict(s.insists(im.Dev.Direct(), im.strict, im.parts))
 	return nil
 }
 

@@ -53,6 +53,8 @@ type Config struct {
 	Stdin *os.File
 	// NoBytes: the output is made of objects, and bytes as they are have no place in it.
 	NoBytes bool
+	// BackingDevices: images may name devices of the host as what they stand on.
+	BackingDevices bool
 	// Announce: what is opened is described.
 	Announce bool
 	// Confirm asks the person who types the lines. nil: nobody can be asked.
