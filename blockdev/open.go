@@ -266,7 +266,7 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 	if n.driver != nil {
 		return false, nil
 	}
-	if file.driver.Scratch {
+	if file.driver.Scratch && !t.cfg.LikeQEMU {
 		if n.driver = t.driver("raw"); n.driver != nil {
 			n.options.Set("driver", n.driver.Name)
 			return false, nil

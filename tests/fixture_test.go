@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -217,6 +218,22 @@ func (f *fixtureMaker) imager(args ...string) error {
 		}
 	}
 	return fmt.Errorf("qemu-img %v: %w: %s", args, err, out)
+}
+
+// writeLinked writes an empty qcow2 image of 1 MiB that stands on what the name says and records no format of it.
+func writeLinked(t *testing.T, path, backing string) {
+	t.Helper()
+	const cluster = 1 << 16
+	b := make([]byte, 4*cluster)
+	header := slices.Concat([]byte("QFI\xfb"), be32(3), be64(512), be32(uint32(len(backing))), be32(16), be64(1<<20),
+		be32(0), be32(1), be64(3*cluster), be64(cluster), be32(1), make([]byte, 36), be32(4), be32(104), be64(0))
+	copy(b, header)
+	copy(b[512:], backing)
+	copy(b[cluster:], be64(2*cluster))
+	copy(b[2*cluster:], []byte{0, 1, 0, 1, 0, 1, 0, 1})
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // editCopy writes q.qcow2 to path with e applied.

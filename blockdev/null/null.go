@@ -29,6 +29,7 @@ func driver(name string) blockdev.Driver {
 			{Name: "latency-ns", Type: blockdev.Int, Default: "0", Help: "time that each read, write and flush takes, in nanoseconds"},
 			{Name: "read-zeroes", Type: blockdev.Bool, Default: "off", Help: "reads give zeroes instead of leaving the memory as it was"},
 		},
+		Scratch: true,
 		Schemes: []string{name},
 		ParseName: func(given string, _ *blockdev.Options) error {
 			if only := name + "://"; given != only {

@@ -24,8 +24,8 @@ type nativeOptions struct {
 	keepGoing bool
 	// backingDevices: images may name devices as what they stand on.
 	backingDevices bool
-	script    string   // "" without one
-	words     []string // a command behind the name of the file
+	script         string   // "" without one
+	words          []string // a command behind the name of the file
 }
 
 // native says whether the program speaks its own dialect.
