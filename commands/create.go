@@ -22,6 +22,10 @@ var create = session.Command{
  create disk.qcow2 10G
  create -b base.img -F raw overlay.qcow2     as long as its backing file
  create -f qcow2 -o cluster_size=2M disk 1T
+
+ The image appears when it is whole; if it cannot be made, what was there stays.
+ With --force it takes the place of a file, or the space of a device. Never is
+ that an image that is open, here or elsewhere, nor a device that is in use.
 `,
 	New: func(f *session.Flags) session.Run {
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}

@@ -1,7 +1,7 @@
 package commands
 
 import (
-	"fmt"
+	"context"
 	"os"
 
 	"github.com/blksh/blksh/commands/event"
@@ -43,19 +43,15 @@ func (t *findings) emit(s *session.Session, v event.Verdict) int {
 }
 
 // openDump makes what puts bad blocks into the directory. Their files begin with the name of the image.
-func (t *findings) openDump(image string) error {
+func (t *findings) openDump(ctx context.Context, s *session.Session, image string) error {
 	if err := os.MkdirAll(t.dump, 0o777); err != nil {
-		return fmt.Errorf("make the directory: %w", err)
-	}
-	dir, err := os.OpenRoot(t.dump)
-	if err != nil {
-		return fmt.Errorf("open the directory: %w", err)
+		return event.Fail(event.FileError{Name: t.dump, Err: bare(err)})
 	}
 	limit := fewDumps
 	if t.all {
 		limit = manyDumps
 	}
-	t.dumped, t.prefix = verify.NewDump(dir, image, limit), image
+	t.dumped, t.prefix = verify.NewDump(dumpInto(ctx, s, t.dump), image, limit), image
 	return nil
 }
 

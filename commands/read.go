@@ -23,7 +23,10 @@ var read = session.Command{
  read -P 0xcd 0 1M      checks that the first MiB holds nothing but 0xcd
  read -o boot.bin ..1M  saves the first MiB
 
- With -P and -o a range that is not given is all of the image.
+ With -P and -o a range that is not given is all of the image. The file of -o
+ appears when all bytes were read; until then, and if that fails, what was there
+ stays. Never is it an image that is open, here or elsewhere, nor a device that
+ is in use; any other device takes --force.
 `,
 	New: func(f *session.Flags) session.Run {
 		r := newReading("read")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +30,7 @@ type blockJob struct {
 	scan bool
 	tell findings
 	// journal gets that of a run that writes, nil for none.
-	journal *os.File
+	journal *journalFile
 	// before is the journal that it goes on with, nil for a new one.
 	before *verify.Journal
 	// notes are on options that change nothing.
@@ -44,7 +43,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (*verify.Job, 
 		s.Emit(event.JobNote{Note: n})
 	}
 	began := s.Now()
-	run, err := b.prepare(s, "writing")
+	run, err := b.prepare(ctx, s, "writing")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +74,7 @@ func (b *blockJob) whyNothing(run *blockRun) string {
 // verify reads the blocks and says what became of them. It fails if any is damaged, or could not be read.
 func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 	began := s.Now()
-	run, err := b.prepare(s, "verifying")
+	run, err := b.prepare(ctx, s, "verifying")
 	if err != nil {
 		return err
 	}
@@ -146,7 +145,7 @@ func refused(err error) bool {
 }
 
 // prepare makes the job. What is wrong with its options is a wrong use of the command.
-func (b *blockJob) prepare(s *session.Session, phase string) (*blockRun, error) {
+func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string) (*blockRun, error) {
 	o, n := b.options, b.length()
 	switch {
 	case b.merge > 0:
@@ -168,8 +167,8 @@ func (b *blockJob) prepare(s *session.Session, phase string) (*blockRun, error) 
 		hooks.Journal, hooks.Before = b.journal, b.before
 	}
 	if b.tell.dump != "" {
-		if err := b.tell.openDump(b.image.Name); err != nil {
-			return nil, event.Fail(event.FileError{Name: b.tell.dump, Err: bare(err)})
+		if err := b.tell.openDump(ctx, s, b.image.Name); err != nil {
+			return nil, err
 		}
 		hooks.Dump = b.tell.dumped.Put
 	}

@@ -157,7 +157,7 @@ func (j *jobFile) one(ctx context.Context, s *session.Session, im *session.Image
 		}
 		job, err := b.write(ctx, s)
 		if err != nil && job != nil && o.StateSave {
-			err = firstError(err, saveState(job, verify.StateName(&o)))
+			err = firstError(err, saveStateAs(ctx, s, job, verify.StateName(&o)))
 		}
 		if err != nil || !o.DoVerify {
 			return err

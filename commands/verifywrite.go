@@ -2,10 +2,8 @@ package commands
 
 import (
 	"context"
-	"io"
-	"os"
 
-	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify"
 )
@@ -35,9 +33,10 @@ var verifyWrite = session.Command{
  md5, sha1, sha256, sha512, sha3-224, sha3-256, sha3-384, sha3-512 and xxhash;
  crc32c is the usual one. The seed is 137 if none is given, as in fio. After a
  crash, verify_read can tell from the file of --journal what must be there; a
- job that was stopped goes on with it when --resume says where. At
- the end the image is flushed, unless -o end_fsync=0 is given. An image that was
- opened without -t writeback or -t none waits for the disk at each write.
+ job that was stopped goes on with it when --resume says where. A file that is
+ there is replaced only if it is a journal, or a state. At the end the image is
+ flushed, unless -o end_fsync=0 is given. An image waits for the disk at each
+ write unless it was opened with -t writeback or -t none.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
@@ -71,60 +70,26 @@ var verifyWrite = session.Command{
 // writeNoted writes the blocks with a journal and a state file, if they are named.
 func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal, state string) (err error) {
 	if journal != "" {
-		if err := b.openJournal(ctx, journal); err != nil {
+		if err := b.openJournal(ctx, s, journal); err != nil {
 			return err
 		}
 		defer func() {
-			if cerr := b.journal.Close(); cerr != nil && err == nil {
-				err = event.Fail(event.FileError{Name: journal, Err: bare(cerr)})
-			}
+			err = firstError(err, b.journal.end())
 			b.journal, b.before = nil, nil
 		}()
+	}
+	var saved *target.File
+	if state != "" {
+		if saved, err = openState(ctx, s, state); err != nil {
+			return err
+		}
+		defer saved.Close() // which does nothing to what was saved
 	}
 	job, err := b.write(ctx, s)
 	if job == nil || state == "" {
 		return err
 	}
-	return firstError(err, saveState(job, state))
-}
-
-// openJournal makes the file of a journal, or opens the one that a job goes on with which was stopped.
-func (b *blockJob) openJournal(ctx context.Context, name string) (err error) {
-	defer func() {
-		if err != nil {
-			err = event.Fail(event.FileError{Name: name, Err: bare(err)})
-		}
-	}()
-	if b.from == 0 {
-		b.journal, err = os.Create(name)
-		return err
-	}
-	file, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			file.Close()
-		}
-	}()
-	if b.before, err = verify.ReadJournal(ctx, file); err != nil {
-		return err
-	}
-	if err := file.Truncate(b.before.Size); err != nil {
-		return err
-	}
-	b.journal = file
-	_, err = file.Seek(b.before.Size, io.SeekStart)
-	return err
-}
-
-// saveState writes fio's state file of a job.
-func saveState(job *verify.Job, name string) error {
-	if err := os.WriteFile(name, job.State().Append(nil), 0o666); err != nil {
-		return event.Fail(event.FileError{Name: name, Err: bare(err)})
-	}
-	return nil
+	return firstError(err, saveState(job, saved))
 }
 
 // firstError is the first of two errors that is one.

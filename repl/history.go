@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/target"
 )
 
 const (
@@ -73,23 +75,30 @@ func OpenHistory(path string) (*History, error) {
 	return h, nil
 }
 
-// openHistory opens a regular file that nobody else may read. Anything else, such as a pipe that would block, is an error.
+// openHistory opens a regular file that nobody else may read, and makes it if flags say so. Anything else, such as a device or a pipe that
+// would block, is an error and is not opened.
 func openHistory(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case !info.Mode().IsRegular():
-		err = fmt.Errorf("%s is no regular file", path)
-	case info.Mode().Perm() != 0o600:
-		err = f.Chmod(0o600)
+	pin, err := target.Find(path)
+	if errors.Is(err, unix.ENOENT) && flags&os.O_CREATE != 0 {
+		return os.OpenFile(path, flags|os.O_EXCL|unix.O_CLOEXEC, 0o600)
 	}
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer pin.Close()
+	if pin.Kind() != unix.S_IFREG {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	fd, err := pin.Open(flags &^ os.O_CREATE)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), path)
+	if pin.Stat.Mode&0o777 != 0o600 {
+		if err := f.Chmod(0o600); err != nil {
+			f.Close()
+			return nil, err
+		}
 	}
 	return f, nil
 }

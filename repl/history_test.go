@@ -146,9 +146,16 @@ func TestHistoryFails(t *testing.T) {
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{fifo, dir} {
+	device := filepath.Join(dir, "device")
+	if err := os.Symlink("/dev/null", device); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{fifo, dir, device} {
 		if _, err := OpenHistory(path); err == nil {
 			t.Errorf("%s is read", path)
+		}
+		if h := (&History{path: path}); h.Add("one") == nil {
+			t.Errorf("%s is written", path)
 		}
 	}
 }

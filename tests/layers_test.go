@@ -21,8 +21,8 @@ var layers = []struct {
 	folder string
 	may    []string
 }{
-	{"cmd/blksh", []string{"repl", "commands/...", "blockdev", "blockdev/drivers", "verify"}},
-	{"repl", []string{"commands/session", "commands/print", "commands/event", "commands/args", "blockdev"}},
+	{"cmd/blksh", []string{"repl", "commands/...", "blockdev", "blockdev/drivers", "blockdev/target", "verify"}},
+	{"repl", []string{"commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "blockdev/target"}},
 	{"commands/dialect", []string{"commands", "commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "verify"}},
 	{"commands", []string{"commands/session", "commands/stream", "commands/load", "commands/event", "commands/args", "blockdev", "blockdev/target", "verify"}},
 	{"commands/session", []string{"commands/event", "commands/args", "blockdev", "blockdev/inuse", "blockdev/target", "verify"}},

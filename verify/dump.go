@@ -1,14 +1,11 @@
 package verify
 
-import (
-	"fmt"
-	"os"
-)
+import "fmt"
 
-// A Dump writes bad blocks into a directory, as files called NAME.OFFSET.KIND,
-// where kind is received, expected or diff (the exclusive or of both).
+// A Dump has bad blocks written to files called NAME.OFFSET.KIND, where kind is
+// received, expected or diff (the exclusive or of both).
 type Dump struct {
-	dir   *os.Root
+	write func(file string, data []byte) error
 	name  string
 	limit int
 	last  int64
@@ -17,9 +14,9 @@ type Dump struct {
 	Blocks, Left int
 }
 
-// NewDump makes a dump of at most limit blocks.
-func NewDump(dir *os.Root, name string, limit int) *Dump {
-	return &Dump{dir: dir, name: name, limit: limit, last: -1}
+// NewDump makes a dump of at most limit blocks. write makes a file.
+func NewDump(write func(file string, data []byte) error, name string, limit int) *Dump {
+	return &Dump{write: write, name: name, limit: limit, last: -1}
 }
 
 // Put is for [Hooks.Dump].
@@ -36,7 +33,7 @@ func (d *Dump) Put(kind string, off int64, data []byte) error {
 		d.Blocks++
 	}
 	file := fmt.Sprintf("%s.%d.%s", d.name, off, kind)
-	if err := d.dir.WriteFile(file, data, 0o644); err != nil {
+	if err := d.write(file, data); err != nil {
 		return fmt.Errorf("dump block at %d: %w", off, err)
 	}
 	return nil

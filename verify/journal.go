@@ -41,6 +41,11 @@ const (
 	maxWrites = 1 << 62
 )
 
+// IsJournal says whether a file that begins with head is a journal, of whatever version.
+func IsJournal(head []byte) bool {
+	return strings.HasPrefix(string(head), journalName)
+}
+
 // The kinds of records. A flush that ended covers what was acknowledged before
 // it began.
 const (

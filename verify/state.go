@@ -68,6 +68,16 @@ var stateFields = map[uint64][]stateField{
 	7: {{"depth", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
 }
 
+// IsState says whether a file of size bytes that begins with head is a state file.
+func IsState(head []byte, size int64) bool {
+	if len(head) < stateHeader {
+		return false
+	}
+	le := binary.LittleEndian
+	_, known := stateFields[le.Uint64(head)]
+	return known && le.Uint64(head[8:]) == uint64(size-stateHeader)
+}
+
 // ReadState reads a state file of any version from 2 to 7.
 func ReadState(p []byte) (*State, error) {
 	le := binary.LittleEndian

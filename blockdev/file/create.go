@@ -13,14 +13,14 @@ import (
 func place(p *blockdev.Placing) (*blockdev.Place, error) {
 	name := p.Options.String("filename")
 	f, err := target.Replace(name, target.Rule{
-		Perm: 0o644,
+		Perm: 0o644, Durable: true,
 		Admit: func(f blockdev.HostFile) (func(), error) {
 			if err := mustBeRegular(f); err != nil {
 				return nil, err
 			}
 			return p.Admit(f)
 		},
-		Over: func([]byte) error {
+		Over: func([]byte, int64) error {
 			if p.Force {
 				return nil
 			}

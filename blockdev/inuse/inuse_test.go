@@ -2,12 +2,13 @@ package inuse
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // write makes the files of a host. A name that ends in a slash is a directory.
@@ -27,6 +28,24 @@ func write(t *testing.T, files map[string]string) string {
 		}
 	}
 	return root
+}
+
+// checkUses wants uses of paths, in words.
+func checkUses(t *testing.T, h Host, want map[string]string) {
+	t.Helper()
+	for path, want := range want {
+		uses, err := h.Of(path, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, u := range uses {
+			got = append(got, u.String())
+		}
+		if s := strings.Join(got, "; "); s != want {
+			t.Errorf("%s: %q, want %q", path, s, want)
+		}
+	}
 }
 
 func TestOf(t *testing.T) {
@@ -76,7 +95,7 @@ func TestOf(t *testing.T) {
 		Backing:   func(string) (string, bool) { return "", false },
 		Exclusive: func(path string) bool { return path == "/dev/sdf" || path == "/dev/sdg" },
 	}
-	for path, want := range map[string]string{
+	checkUses(t, h, map[string]string{
 		"/dev/sda":  "/dev/sda1 is mounted on /my home; /dev/sda2 is held by /dev/mapper/vg-home",
 		"/dev/sda1": "/dev/sda1 is mounted on /my home",
 		"/dev/sda2": "/dev/sda2 is held by /dev/mapper/vg-home",
@@ -87,52 +106,23 @@ func TestOf(t *testing.T) {
 		"/dev/sdf":  "/dev/sdf is in use by the system",
 		"/dev/sdg":  "/dev/sdg is open in mdadm (pid 77)",
 		"disk.img":  "",
-	} {
-		uses, err := h.Of(path, path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, u := range uses {
-			got = append(got, u.String())
-		}
-		if s := strings.Join(got, "; "); s != want {
-			t.Errorf("%s: %q, want %q", path, s, want)
-		}
-	}
+	})
 }
 
 // The running system: a file system on a loop device that this test made.
 func TestMountedLoopDevice(t *testing.T) {
-	need := func(err error, what string) {
-		t.Helper()
-		if err == nil {
-			return
-		}
-		if os.Getenv("BLKSH_TIER") >= "2" {
-			t.Fatalf("%s: %v", what, err)
-		}
-		t.Skipf("%s: %v (needs root, util-linux and e2fsprogs)", what, err)
+	device := blockdevtest.Loop(t, 8<<20, 512, false)
+	fd, err := unix.Open(device, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	image := filepath.Join(dir, "fs.img")
-	need(exec.Command("mkfs.ext4", "-q", image, "8M").Run(), "mkfs.ext4")
-	out, err := exec.Command("losetup", "--show", "-f", image).Output()
-	need(err, "losetup")
-	dev := strings.TrimSpace(string(out))
-	t.Cleanup(func() { _ = exec.Command("losetup", "-d", dev).Run() })
-	fd, err := unix.Open(dev, unix.O_PATH|unix.O_CLOEXEC, 0)
-	need(err, "open")
 	defer unix.Close(fd)
-	if uses, err := Of(dev, fd); err != nil || len(uses) != 0 {
+	if uses, err := Of(device, fd); err != nil || len(uses) != 0 {
 		t.Fatalf("before the mount: %v, %v", uses, err)
 	}
-	at := filepath.Join(dir, "mnt")
-	need(os.Mkdir(at, 0o755), "mkdir")
-	need(exec.Command("mount", dev, at).Run(), "mount")
-	t.Cleanup(func() { _ = exec.Command("umount", at).Run() })
-	uses, err := Of(dev, fd)
-	if err != nil || len(uses) != 1 || uses[0] != (Use{dev, "mounted on " + at}) {
+	folder := blockdevtest.Mount(t, device)
+	uses, err := Of(device, fd)
+	if err != nil || len(uses) != 1 || uses[0] != (Use{device, "mounted on " + folder}) {
 		t.Fatalf("while mounted: %v, %v", uses, err)
 	}
 }

@@ -14,6 +14,8 @@ type made struct {
 	path string // the name to come, links resolved
 	temp string // the name it has meanwhile; "" for none, so that the system removes it when the program ends in any way
 	over *Pin   // what has the name now; nil: nothing may have it
+	// durable: it is on stable storage before and after it gets its name.
+	durable bool
 }
 
 // maxLinks is how many links that lead nowhere are followed, as the kernel does.
@@ -51,7 +53,7 @@ func (f *File) successor() (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &made{path: p.place(), over: p}
+	m := &made{path: p.place(), over: p, durable: true}
 	if m.path == "" {
 		p.Close()
 		return nil, unix.EMLINK
@@ -109,12 +111,24 @@ func (m *made) tempName() string {
 	return dir + "." + base[:min(len(base), 200)] + ".blksh-" + rand.Text()
 }
 
-// publish gives the file its name, in one step that either happens or not, and makes that durable.
+// publish gives the file its name, in one step that either happens or not.
 func (m *made) publish(f *os.File) error {
-	err := m.name(f)
-	if err != nil {
+	if m.durable {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	if err := m.name(f); err != nil {
 		return &os.PathError{Op: "name", Path: m.path, Err: err}
 	}
+	if m.durable {
+		return m.syncFolder()
+	}
+	return nil
+}
+
+// syncFolder makes the name durable.
+func (m *made) syncFolder() error {
 	dir, err := os.Open(filepath.Dir(m.path))
 	if err != nil {
 		return err

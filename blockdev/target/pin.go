@@ -19,17 +19,21 @@ type Pin struct {
 }
 
 // Find follows name, symbolic links included. The error is the system's number alone.
-func Find(name string) (*Pin, error) { return find(name, 0) }
+func Find(name string) (*Pin, error) { return find(name, 0, 0) }
+
+// findItself is Find that finds a symbolic link and not what it leads to.
+func findItself(name string) (*Pin, error) { return find(name, unix.O_NOFOLLOW, 0) }
 
 // FindStored is Find for a name that a stranger chose: it is not followed to what some process has open, as /proc/self/fd/0 and
 // /dev/stdin would be. The error is then ELOOP.
-func FindStored(name string) (*Pin, error) { return find(name, unix.RESOLVE_NO_MAGICLINKS) }
+func FindStored(name string) (*Pin, error) { return find(name, 0, unix.RESOLVE_NO_MAGICLINKS) }
 
-func find(name string, resolve uint64) (*Pin, error) {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve}
+func find(name string, flags int, resolve uint64) (*Pin, error) {
+	flags |= unix.O_PATH | unix.O_CLOEXEC
+	how := unix.OpenHow{Flags: uint64(flags), Resolve: resolve}
 	fd, err := Retry(func() (int, error) { return unix.Openat2(unix.AT_FDCWD, name, &how) })
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // before Linux 5.6, or where a filter does not know the call
-		fd, err = Retry(func() (int, error) { return unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0) })
+		fd, err = Retry(func() (int, error) { return unix.Open(name, flags, 0) })
 	}
 	if err != nil {
 		return nil, err

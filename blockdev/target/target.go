@@ -27,8 +27,13 @@ import (
 type Rule struct {
 	// Admit judges a file or device that is there. release, which may be nil, is called when it is written. nil admits all.
 	Admit func(f blockdev.HostFile) (release func(), err error)
-	// Over says why a regular file that begins with head must not be replaced. Empty files are not asked about. nil takes all.
-	Over func(head []byte) error
+	// Over says why a regular file of size bytes that begins with head must not be replaced. Empty files are not asked about. nil
+	// takes all.
+	Over func(head []byte, size int64) error
+	// Existing: Open makes no file where there is none. NoLinks: a name that is a symbolic link leads nowhere.
+	Existing, NoLinks bool
+	// Durable: Commit waits until a new file is on stable storage. For one that replaces another it does so always.
+	Durable bool
 	// Perm are the permissions of a new file, before umask.
 	Perm uint32
 }
@@ -42,18 +47,25 @@ type File struct {
 	// Regular: it has a length, and holes. Anything else is written from the beginning to the end.
 	Regular bool
 
+	cut      bool     // its contents were removed
+	created  bool     // by Open
 	made     *made    // the file that takes the place of another when it is whole; nil if the file itself is written
 	old      *os.File // whose place it takes, which holds the locks; nil if none is there
 	released func()
 	done     bool
 }
 
-// Open opens name to read and write it as it is, and makes it if it is not there. Commit has nothing to do but to close it.
+// Open opens name to read and write it as it is, and makes it if it is not there. Commit has nothing to do but to close it; Close removes
+// it again if it was made.
 func Open(name string, r Rule) (*File, error) {
 	f, err := r.open(name)
-	if errors.Is(err, unix.ENOENT) {
-		if err = create(name, r.Perm); err == nil || errors.Is(err, unix.EEXIST) { // what turned up meanwhile is judged like all else
+	if errors.Is(err, unix.ENOENT) && !r.Existing {
+		made := create(name, r.Perm)
+		if err = made; err == nil || errors.Is(err, unix.EEXIST) { // what turned up meanwhile is judged like all else
 			f, err = r.open(name)
+		}
+		if err == nil {
+			f.created = made == nil
 		}
 	}
 	return f, pathError(name, err)
@@ -77,7 +89,7 @@ func Replace(name string, r Rule) (*File, error) {
 	old, err := r.open(name)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		f, err := makeFile(&made{path: destination(name)}, r.Perm)
+		f, err := makeFile(&made{path: destination(name), durable: r.Durable}, r.Perm)
 		return f, pathError(name, err)
 	case err != nil:
 		return nil, pathError(name, err)
@@ -95,13 +107,20 @@ func Replace(name string, r Rule) (*File, error) {
 
 // open judges what is there and opens it. The error of what is not there is ENOENT.
 func (r Rule) open(name string) (*File, error) {
-	p, err := Find(name)
+	find := Find
+	if r.NoLinks {
+		find = findItself
+	}
+	p, err := find(name)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	if p.Kind() == unix.S_IFDIR {
+	switch p.Kind() {
+	case unix.S_IFDIR:
 		return nil, unix.EISDIR
+	case unix.S_IFLNK:
+		return nil, unix.ELOOP
 	}
 	release := func() {}
 	if r.Admit != nil {
@@ -137,7 +156,7 @@ func (f *File) begin(p *Pin, r Rule) error {
 		err = f.lock()
 	}
 	if f.Regular && err == nil && r.Over != nil && p.Stat.Size > 0 {
-		err = f.over(r)
+		err = f.over(r, p.Stat.Size)
 	}
 	if err != nil {
 		_ = f.File.Close()
@@ -156,46 +175,62 @@ func (f *File) lock() error {
 	return l.Claim(blockdev.Claim{Use: blockdev.PermWrite | blockdev.PermResize, Share: blockdev.PermRead})
 }
 
-func (f *File) over(r Rule) error {
+func (f *File) over(r Rule, size int64) error {
 	head := make([]byte, headSize)
 	n, err := Retry(func() (int, error) { return unix.Pread(int(f.Fd()), head, 0) })
 	if err != nil {
 		return err
 	}
-	return r.Over(head[:n])
+	return r.Over(head[:n], size)
 }
 
 func (f *File) empty() error {
 	if !f.Regular {
 		return nil
 	}
+	f.cut = true
 	return f.Truncate(0)
 }
 
-// Commit ends the file, which has its name and is on stable storage when it returns. Close after it does nothing.
+// Commit ends the file, which has its name when it returns. Close after it does nothing.
 func (f *File) Commit() error {
 	if f.done {
 		return os.ErrClosed
 	}
 	var err error
 	if f.made != nil {
-		if err = f.Sync(); err == nil {
-			err = f.made.publish(f.File)
-		}
+		err = f.made.publish(f.File)
 	}
 	return errors.Join(err, f.end())
 }
 
-// Close gives the file up: what was there stays. A file that was written itself is left empty rather than half made.
+// Close gives the file up: what was there stays. A file that was emptied itself is left empty rather than half made.
 func (f *File) Close() error {
 	if f.done {
 		return nil
 	}
 	var err error
-	if f.made == nil {
+	switch {
+	case f.created:
+		err = f.remove()
+	case f.cut:
 		err = f.empty()
 	}
 	return errors.Join(err, f.end())
+}
+
+// remove removes a file that Open made, if its name still means it.
+func (f *File) remove() error {
+	p, err := Find(descriptorPath(int(f.Fd())))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	path := p.place()
+	if path == "" {
+		return nil
+	}
+	return unix.Unlink(path)
 }
 
 // end closes all descriptors, which also gives up the locks.

@@ -180,7 +180,7 @@ func TestRefusedStays(t *testing.T) {
 	refused := errors.New("refused")
 	rules := map[string]target.Rule{
 		"admit": {Admit: func(blockdev.HostFile) (func(), error) { return nil, refused }},
-		"over":  {Over: func([]byte) error { return refused }},
+		"over":  {Over: func([]byte, int64) error { return refused }},
 	}
 	ways := map[string]func(string, target.Rule) (*target.File, error){
 		"open": target.Open, "create": target.Create, "replace": target.Replace,
@@ -239,4 +239,36 @@ func TestJudgedIsOpened(t *testing.T) {
 	}
 	holds(t, other, []byte("other"))
 	holds(t, filepath.Join(dir, "judged"), []byte(""))
+}
+
+// What is opened as it is stays so; what was made for that is gone again if it was not wanted, and else kept.
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
+	put(t, old, "before", 0o600)
+	if _, err := target.Open(fresh, target.Rule{Existing: true}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("not there: %v", err)
+	}
+	for _, commit := range []bool{false, true} {
+		for _, name := range []string{old, fresh} {
+			f, err := target.Open(name, target.Rule{Perm: 0o600})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if commit {
+				err = f.Commit()
+			} else {
+				err = f.Close()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		holds(t, old, []byte("before"))
+		if commit {
+			holds(t, fresh, []byte(""))
+		} else {
+			holds(t, fresh, nil)
+		}
+	}
 }

@@ -97,6 +97,41 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// TestTraceFile: a trace takes the place of text, and of nothing that could be an image, also before any image is open.
+func TestTraceFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name, before string
+		taken        bool
+	}{
+		{"new", "", true},
+		{"text", "an older trace\n", true},
+		{"image", string(make([]byte, 4096)), false},
+		{"device", "", false},
+	} {
+		name := filepath.Join(dir, c.name)
+		switch {
+		case c.name == "device":
+			name = "/dev/random"
+		case c.name != "new":
+			if err := os.WriteFile(name, []byte(c.before), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, status := started(t, "qemu-io", "-T", "enable=bdrv_co_p*,file="+name, "--image-opts", "-c", "read -q 0 512", "driver=null-co,size=1M")
+		if c.taken != (status == 0) || c.taken != (got == "") {
+			t.Errorf("%s: status %d, %q", c.name, status, got)
+		}
+		if c.name == "device" {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil || c.taken != strings.HasPrefix(string(text), "bdrv_co_preadv_part") || !c.taken && string(text) != c.before {
+			t.Errorf("%s: it holds %d bytes, %v", c.name, len(text), err)
+		}
+	}
+}
+
 // TestChoice wants the dialect by option, environment and name, in this order; under the name of another they must be
 // written in full.
 func TestChoice(t *testing.T) {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,7 +12,9 @@ import (
 	"sync"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
 )
 
 // traceNames are the events that can be traced, by the operation they tell of. The names are QEMU's.
@@ -56,12 +60,31 @@ func (p *program) traceOption(value string) error {
 		}
 	}
 	if name := opts.String("file"); name != "" {
-		if t.out, err = os.Create(name); err != nil {
+		if t.out, err = createTrace(name); err != nil {
 			return event.Fail(event.Report{Err: err})
 		}
 	}
 	p.options.trace = t.trace
 	return nil
+}
+
+// createTrace makes the file that a trace goes to, in place of another trace or any text, but of nothing that could be an image.
+func createTrace(name string) (*target.File, error) {
+	f, err := target.Create(name, target.Rule{
+		Perm:  0o666,
+		Admit: func(f blockdev.HostFile) (func(), error) { return nil, session.AdmitFile(f) },
+		Over: func(head []byte, _ int64) error {
+			if bytes.IndexByte(head, 0) < 0 {
+				return nil
+			}
+			return &session.RefusedError{Why: "is there already and no text", Advice: "choose a file that is not there"}
+		},
+	})
+	var path *os.PathError
+	if err != nil && !errors.As(err, &path) {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return f, err
 }
 
 // traceFile enables the events that a file lists, one a line. An error is shown behind prefix.

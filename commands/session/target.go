@@ -16,14 +16,23 @@ import (
 
 // Target is a file that a command writes besides images: bytes that were read, a journal, a state.
 //
-// A command opens it when all else about it is settled, by ReplaceFile, CreateFile or ChangeFile, and ends it with Commit or Close.
+// A command opens it when all else about it is settled, by ReplaceFile or ChangeFile, and ends it with Commit or Close.
 type Target struct {
 	Name string
 	// Device: whoever calls asked for devices to be written to as well. Asking says how that is asked for, "" if it cannot be.
 	Device bool
 	Asking string
-	// Over says why an existing file that begins with head must not be replaced; nil: any file may be.
-	Over func(head []byte) error
+	// Over says why an existing file of size bytes that begins with head must not be replaced; nil: any file may be.
+	Over func(head []byte, size int64) error
+	// Existing: ChangeFile makes no file where there is none. NoLinks: the name is not followed if it is a symbolic link.
+	Existing, NoLinks bool
+	// Durable: what is new is on stable storage after Commit.
+	Durable bool
+}
+
+// rule is the rule about files for t.
+func (t *Target) rule(admit func(blockdev.HostFile) (func(), error)) target.Rule {
+	return target.Rule{Perm: 0o666, Admit: admit, Over: t.Over, Existing: t.Existing, NoLinks: t.NoLinks, Durable: t.Durable}
 }
 
 // ReplaceFile makes a file that gets its name with Commit: until then, and after an error, what is there stays.
@@ -31,25 +40,20 @@ func (s *Session) ReplaceFile(ctx context.Context, t Target) (*target.File, erro
 	return s.openTarget(ctx, t, target.Replace)
 }
 
-// CreateFile makes a file, or empties the one that is there: for what must be found when the program has been killed.
-func (s *Session) CreateFile(ctx context.Context, t Target) (*target.File, error) {
-	return s.openTarget(ctx, t, target.Create)
-}
-
-// ChangeFile opens a file for reading and writing as it is, and makes it if it is not there.
+// ChangeFile opens a file for reading and writing as it is, and makes it if it is not there; Close removes it then.
 func (s *Session) ChangeFile(ctx context.Context, t Target) (*target.File, error) {
 	return s.openTarget(ctx, t, target.Open)
 }
 
 // openTarget opens what t names by the rule. The error is an event.Failure.
 func (s *Session) openTarget(ctx context.Context, t Target, open func(string, target.Rule) (*target.File, error)) (*target.File, error) {
-	f, err := open(t.Name, target.Rule{Perm: 0o666, Over: t.Over, Admit: func(f blockdev.HostFile) (func(), error) {
+	f, err := open(t.Name, t.rule(func(f blockdev.HostFile) (func(), error) {
 		release, err := s.overwrite(ctx, f, t.Device)
 		if err == errDevice && t.Asking != "" {
 			err = &RefusedError{errDevice.Why, "with " + t.Asking + " it is written to, unless it is in use"}
 		}
 		return release, err
-	}})
+	}))
 	var told *event.Failure
 	if err == nil || errors.As(err, &told) {
 		return f, err
