@@ -40,17 +40,28 @@ func median(values []float64) float64 {
 
 // contest has two measurements take turns, and returns their medians.
 func contest(rounds int, ours, theirs func() (float64, error)) (a, b float64, err error) {
-	var first, second []float64
-	for range rounds {
-		x, err := ours()
-		if err != nil {
-			return 0, 0, err
-		}
-		y, err := theirs()
-		if err != nil {
-			return 0, 0, err
-		}
-		first, second = append(first, x), append(second, y)
+	m, err := medians(rounds, ours, theirs)
+	if err != nil {
+		return 0, 0, err
 	}
-	return median(first), median(second), nil
+	return m[0], m[1], nil
+}
+
+// medians has measurements take turns, and returns the median of each.
+func medians(rounds int, turns ...func() (float64, error)) ([]float64, error) {
+	figures := make([][]float64, len(turns))
+	for range rounds {
+		for i, measure := range turns {
+			x, err := measure()
+			if err != nil {
+				return nil, err
+			}
+			figures[i] = append(figures[i], x)
+		}
+	}
+	list := make([]float64, len(turns))
+	for i := range turns {
+		list[i] = median(figures[i])
+	}
+	return list, nil
 }
