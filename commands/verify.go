@@ -277,6 +277,14 @@ func (q *readingQueue) Submit() error {
 	return q.Queue.Submit()
 }
 
+// SubmitAndReap is Submit and then Reap.
+func (q *readingQueue) SubmitAndReap(least int, done []int) (int, error) {
+	if q.refused != nil {
+		return 0, q.refused
+	}
+	return q.Queue.SubmitAndReap(least, done)
+}
+
 // jobFlags are the flags that stand for options of fio.
 var jobFlags = []struct {
 	letter                    byte

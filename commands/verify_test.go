@@ -536,6 +536,9 @@ func TestReadOnlyQueue(t *testing.T) {
 		if err := only.Submit(); !errors.Is(err, syscall.EROFS) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if _, err := only.SubmitAndReap(1, nil); !errors.Is(err, syscall.EROFS) {
+			t.Errorf("%s, waiting for it: %v", name, err)
+		}
 	}
 	if !slices.Equal(q, recordingQueue{"read", "submit", "read", "submit", "read", "submit"}) {
 		t.Errorf("%v", q)
@@ -555,7 +558,10 @@ func (q *recordingQueue) Stage(_ int, op uint8, _, _ int64, _ uint32) {
 func (q *recordingQueue) Submit() error                { q.note("submit"); return nil }
 func (q *recordingQueue) Reap(int, []int) (int, error) { return 0, nil }
 func (q *recordingQueue) Err(int) error                { return nil }
-func (q *recordingQueue) Close() error                 { return nil }
+
+func (q *recordingQueue) SubmitAndReap(int, []int) (int, error) { return 0, q.Submit() }
+
+func (q *recordingQueue) Close() error { return nil }
 
 // Package verify declares the operations of a queue anew; they must be those of the block layer.
 func TestQueueOperations(t *testing.T) {

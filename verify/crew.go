@@ -116,20 +116,15 @@ func (e *engine) read(ctx context.Context, src source, failed func(s *slot, err 
 		for _, i := range e.staged {
 			e.q.Stage(i, OpRead, e.slots[i].off, int64(e.slots[i].n), 0)
 		}
-		if err := e.submit(len(e.staged)); err != nil {
-			return fmt.Errorf("submit reads: %w", err)
-		}
-		e.staged = e.staged[:0]
-		if e.flying == 0 && e.working == 0 && e.idle(ended) {
+		if len(e.staged) == 0 && e.flying == 0 && e.working == 0 && e.idle(ended) {
 			return nil
 		}
-		if e.flying > 0 {
-			list, err := e.reap(failed)
-			if err != nil {
-				return fmt.Errorf("reap reads: %w", err)
-			}
-			e.give(list, e.settle)
+		list, err := e.turn(len(e.staged), failed)
+		if err != nil {
+			return fmt.Errorf("send reads: %w", err)
 		}
+		e.staged = e.staged[:0]
+		e.give(list, e.settle)
 		e.take(e.flying == 0 || e.full(), e.settle)
 		e.progress()
 	}

@@ -270,30 +270,22 @@ func (e *engine) conflicts(r *request) bool {
 	return false
 }
 
-// submit starts what is staged.
-func (e *engine) submit(staged int) error {
-	if staged == 0 {
-		return nil
-	}
-	e.flying += staged
-	e.sent += int64(staged)
-	return e.q.Submit()
-}
-
 // A source fills slots: false when there is nothing more for now.
 type source func(s *slot) bool
 
-// reap waits for a completion and returns the slots that went well. The others
-// go to failed and are released.
-func (e *engine) reap(failed func(*slot, error)) ([]int, error) {
-	n, err := e.q.Reap(0, e.done)
-	e.adapt(e.done[:n])
-	if err == nil && n == 0 {
-		n, err = e.q.Reap(1, e.done)
+// turn starts what is staged, waits for a completion and returns the slots that
+// went well. The others go to failed and are released.
+func (e *engine) turn(staged int, failed func(*slot, error)) ([]int, error) {
+	e.flying += staged
+	e.sent += int64(staged)
+	if e.flying == 0 {
+		return nil, nil
 	}
+	n, err := e.start()
 	if err != nil {
 		return nil, err
 	}
+	e.adapt(e.done[:n])
 	e.flying -= n
 	return slices.DeleteFunc(e.done[:n], func(i int) bool {
 		if err := e.q.Err(i); err != nil {
@@ -305,13 +297,25 @@ func (e *engine) reap(failed func(*slot, error)) ([]int, error) {
 	}), nil
 }
 
+// start starts what is staged and waits for a completion. The short way is for who
+// has nothing else to do meanwhile: it keeps the processor from workers.
+func (e *engine) start() (done int, err error) {
+	if e.todo == nil {
+		return e.q.SubmitAndReap(1, e.done)
+	}
+	if err := e.q.Submit(); err != nil {
+		return 0, err
+	}
+	return e.q.Reap(1, e.done)
+}
+
 // warmBytes is how much is in flight at a device that has everything ready, or
 // one request: what was read is to be checked, and what was built to be written,
 // before it leaves the cache.
 const warmBytes = 512 << 10
 
 // adapt sets how many requests are to be in flight, from which of them were done
-// at once: few if all were, and more if not.
+// when the first was: few if all were, and more if not.
 func (e *engine) adapt(done []int) {
 	bytes := 0
 	for _, i := range done {
@@ -346,18 +350,16 @@ func (e *engine) write(ctx context.Context, src source, issued func([]int) error
 			return err
 		}
 		built = built[:copy(built, built[n:])]
-		if e.flying == 0 && e.working == 0 && ended {
+		if n == 0 && e.flying == 0 && e.working == 0 && ended {
 			return ctx.Err()
 		}
-		if e.flying > 0 {
-			list, err := e.reap(failed)
-			if err != nil {
-				return fmt.Errorf("reap writes: %w", err)
-			}
-			for _, i := range list {
-				done(&e.slots[i])
-				e.release(i)
-			}
+		list, err := e.turn(n, failed)
+		if err != nil {
+			return fmt.Errorf("send writes: %w", err)
+		}
+		for _, i := range list {
+			done(&e.slots[i])
+			e.release(i)
 		}
 		e.progress()
 	}
@@ -375,7 +377,7 @@ func (e *engine) lacking(built int) int {
 	return min(len(e.free), want-stock)
 }
 
-// stage starts built writes, and the reads of a mixed job.
+// stage stages built writes, and the reads of a mixed job.
 func (e *engine) stage(list []int, issued func([]int) error) error {
 	if len(list) == 0 {
 		return nil
@@ -389,9 +391,6 @@ func (e *engine) stage(list []int, issued func([]int) error) error {
 			op = OpWrite
 		}
 		e.q.Stage(i, op, s.off, int64(s.n), 0)
-	}
-	if err := e.submit(len(list)); err != nil {
-		return fmt.Errorf("submit writes: %w", err)
 	}
 	return nil
 }

@@ -27,6 +27,8 @@ type Queue interface {
 	// Reap waits for at least least completions and stores the slots they were
 	// on in done.
 	Reap(least int, done []int) (int, error)
+	// SubmitAndReap is both, for an owner that has nothing else to do meanwhile.
+	SubmitAndReap(least int, done []int) (int, error)
 	// Err is the outcome of the slot's last request.
 	Err(slot int) error
 	// Close waits for what is in flight.

@@ -57,7 +57,10 @@ func (q *fileQueue) Stage(slot int, op uint8, off, n int64, _ uint32) {
 	})
 }
 
-func (q *fileQueue) Submit() error      { return nil }
+func (q *fileQueue) Submit() error { return nil }
+
+func (q *fileQueue) SubmitAndReap(least int, done []int) (int, error) { return q.Reap(least, done) }
+
 func (q *fileQueue) Err(slot int) error { return q.errs[slot] }
 func (q *fileQueue) Close() error       { return nil }
 

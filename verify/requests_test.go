@@ -55,6 +55,10 @@ func (q *recordingQueue) Reap(least int, done []int) (int, error) {
 	return n, err
 }
 
+func (q *recordingQueue) SubmitAndReap(least int, done []int) (int, error) {
+	return q.Reap(least, done)
+}
+
 // requestJobs are jobs whose requests differ in length, place and direction.
 var requestJobs = map[string]func(*Options){
 	"in order":      func(*Options) {},
