@@ -111,9 +111,17 @@ func (c *checker) checkAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.refcounts(ctx)
-	if err == nil && wrong > 0 && c.fix&blockdev.FixErrors != 0 {
-		if err = c.q.writeSnapshots(ctx); err == nil {
+	rewrite := wrong > 0 && c.fix&blockdev.FixErrors != 0
+	var entries [][]byte
+	var n int64
+	if rewrite { // now: where the table cannot be in the file as a whole, the place of its beginning may be given back
+		entries, n, err = c.q.wholeSnapshots(ctx)
+	}
+	if err == nil {
+		err = c.refcounts(ctx)
+	}
+	if err == nil && rewrite {
+		if err = c.rewriteSnapshots(ctx, entries, n); err == nil {
 			c.res.CorruptionsFixed += wrong
 			return nil
 		}
@@ -122,6 +130,19 @@ func (c *checker) checkAll(ctx context.Context) error {
 	}
 	c.res.Corruptions += wrong
 	return err
+}
+
+// rewriteSnapshots gives the snapshot table another place. The old one is given back if it was counted.
+func (c *checker) rewriteSnapshots(ctx context.Context, entries [][]byte, n int64) error {
+	q := c.q
+	oldAt, oldLen := int64(q.hdr.snapshotsOff), q.snapBytes
+	if err := q.writeSnapshots(ctx, entries, n); err != nil {
+		return err
+	}
+	if !c.tooLong(oldAt, oldLen) {
+		q.free(ctx, oldAt, oldLen, freeSnapshot)
+	}
+	return nil
 }
 
 // refcounts compares all references with the refcounts, then the copied flags with both.
@@ -192,7 +213,7 @@ func (c *checker) count(off, n int64) {
 		return
 	}
 	q := c.q
-	if off >= c.length-n+q.cluster {
+	if c.tooLong(off, n) {
 		c.wrong("ERROR: counting reference for region exceeding the end of the file by one cluster or more: offset 0x%x size 0x%x", off, n)
 		return
 	}
@@ -210,6 +231,9 @@ func (c *checker) count(off, n int64) {
 		c.counts.set(cluster, count+more)
 	}
 }
+
+// tooLong says that a range ends a whole cluster or more behind the file. It is not counted.
+func (c *checker) tooLong(off, n int64) bool { return off >= c.length-n+c.q.cluster }
 
 // wrong tells of something that cannot be, and counts it.
 func (c *checker) wrong(format string, args ...any) {

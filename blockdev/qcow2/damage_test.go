@@ -181,7 +181,7 @@ func (l *layout) plantSnapshots(add func(string, int, int, ...uint64), places []
 	add("snapshot id length", at+12, 2, 0, 1, 2, 1<<16-1)
 	add("snapshot name length", at+14, 2, 0, 1, 100, 1<<16-1)
 	add("snapshot state size", at+32, 4, 1, 1<<32-1)
-	add("snapshot extra length", at+36, 4, 0, 1, 8, 15, 16, 17, 23, 25, 1024, 1025, 1<<31, 1<<32-1)
+	add("snapshot extra length", at+36, 4, 0, 1, 8, 15, 16, 17, 23, 25, 1024, 1025, 1<<22, 1<<31, 1<<32-1)
 	l1 := l.ref(at)
 	for i, v := range append(places, 1<<63|1<<62, 1, 1<<56) {
 		add(fmt.Sprintf("snapshot L1[0] %d", i), l1, 8, v)

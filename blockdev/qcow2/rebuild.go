@@ -63,14 +63,16 @@ func (r *rebuilder) run(ctx context.Context) error {
 		// The table needs clusters, whose counts need blocks, which may make the table grow; then it needs a new place.
 		n := q.clustersIn(int64(len(r.table)) * reftableEntrySize)
 		from := int64(0)
-		at = r.take(n, &from)
 		var err error
+		if at, err = r.take(ctx, n, &from); err != nil {
+			return err
+		}
 		if grown, err = r.blocks(ctx, at, at+n); err != nil {
 			return refuseWith(err, "ERROR writing refblock")
 		}
 	}
 	off := at << q.clusterBits
-	if err := q.guardMetadata(ctx, 0, off, int64(len(r.table))*reftableEntrySize); err != nil {
+	if err := q.guardMetadata(ctx, overRefblock, off, int64(len(r.table))*reftableEntrySize); err != nil {
 		return refuseWith(err, "ERROR writing reftable")
 	}
 	if err := q.writeWords(ctx, r.table, off); err != nil {
@@ -106,7 +108,10 @@ func (r *rebuilder) blocks(ctx context.Context, first, end int64) (grown bool, e
 		i := cluster >> q.blockBits
 		if i >= int64(len(r.table)) || r.table[i] == 0 {
 			free = max(free, i<<q.blockBits) // never into a block that is written already
-			at := r.take(1, &free)
+			at, err := r.take(ctx, 1, &free)
+			if err != nil {
+				return grown, err
+			}
 			end = max(end, at+1)
 			if i >= int64(len(r.table)) {
 				perCluster := q.cluster / reftableEntrySize
@@ -133,7 +138,7 @@ func (r *rebuilder) writeBlock(ctx context.Context, i int64) error {
 		}
 	}
 	at := int64(r.table[i])
-	if err := q.guardMetadata(ctx, 0, at, q.cluster); err != nil {
+	if err := q.guardMetadata(ctx, overRefblock, at, q.cluster); err != nil {
 		return err
 	}
 	return q.writeFile(ctx, buf, at)
@@ -141,11 +146,15 @@ func (r *rebuilder) writeBlock(ctx context.Context, i int64) error {
 
 // take counts n free clusters in a row, the first ones from *from on or else at the end, and returns where they begin. *from moves to the
 // first gap that was found, even if it was too small.
-func (r *rebuilder) take(n int64, from *int64) int64 {
+func (r *rebuilder) take(ctx context.Context, n int64, from *int64) (int64, error) {
 	c := r.c
 	cluster, run, gap := *from, int64(0), false
-	for ; cluster < c.clusters && run < n; cluster++ {
-		if c.counts.get(cluster) != 0 {
+	for ; run < n; cluster++ {
+		free, err := r.free(ctx, cluster)
+		if err != nil {
+			return 0, err
+		}
+		if !free {
 			run = 0
 			continue
 		}
@@ -159,5 +168,21 @@ func (r *rebuilder) take(n int64, from *int64) int64 {
 	for i := range n {
 		c.counts.set(cluster+i, 1)
 	}
-	return cluster
+	return cluster, nil
+}
+
+// free says whether nothing refers to a cluster. Tables that are said to end behind the file were not counted and are in use all the same;
+// the refcount blocks of old are either counted or none.
+func (r *rebuilder) free(ctx context.Context, cluster int64) (bool, error) {
+	if cluster%countPage == 0 {
+		if err := interrupted(ctx); err != nil {
+			return false, err
+		}
+	}
+	if r.c.counts.get(cluster) != 0 {
+		return false, nil
+	}
+	q := r.c.q
+	hit, err := q.overlaps(ctx, q.settings.check&^overRefblock, cluster<<q.clusterBits, q.cluster)
+	return hit == 0, err
 }

@@ -101,49 +101,50 @@ func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch f
 	return t, nil
 }
 
-// writeSnapshots writes the snapshot table anew, to another place, with as much extra data as every entry must have and may have at most.
-func (q *image) writeSnapshots(ctx context.Context) error {
-	n := int64(0)
+// wholeSnapshots reads all entries as wholeSnapshot does. n is how long a table of them is.
+func (q *image) wholeSnapshots(ctx context.Context) (entries [][]byte, n int64, err error) {
 	for _, s := range q.snapshots {
+		if err := interrupted(ctx); err != nil {
+			return nil, 0, err
+		}
 		entry, err := q.wholeSnapshot(ctx, s)
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
-		n = (n+7)&^7 + int64(len(entry))
+		if n = (n+7)&^7 + int64(len(entry)); n > maxSnapshotTable {
+			return nil, 0, syscall.EFBIG
+		}
+		entries = append(entries, entry)
 	}
-	if n > maxSnapshotTable {
-		return syscall.EFBIG
-	}
+	return entries, n, nil
+}
+
+// writeSnapshots writes a snapshot table of n bytes to a new place, and points the header there.
+func (q *image) writeSnapshots(ctx context.Context, entries [][]byte, n int64) error {
 	at, err := q.allocate(ctx, n)
 	if err != nil {
 		return err
 	}
-	moved, err := q.copySnapshots(ctx, at, n)
+	moved, err := q.storeSnapshots(ctx, entries, at, n)
 	if err != nil {
 		q.free(ctx, at, n, freeAlways)
 		return err
 	}
-	oldAt, oldLen := int64(q.hdr.snapshotsOff), q.snapBytes
 	q.snapshots, q.snapBytes, q.hdr.snapshotsOff = moved, n, uint64(at)
-	q.free(ctx, oldAt, oldLen, freeSnapshot)
 	return nil
 }
 
-// copySnapshots writes all entries to at, which has room for n bytes, and then points the header there.
-func (q *image) copySnapshots(ctx context.Context, at, n int64) ([]snapshot, error) {
+// storeSnapshots writes all entries to at, which has room for n bytes, and then points the header there.
+func (q *image) storeSnapshots(ctx context.Context, entries [][]byte, at, n int64) ([]snapshot, error) {
 	if err := q.flushCaches(ctx); err != nil {
 		return nil, err
 	}
 	if err := q.guardMetadata(ctx, 0, at, n); err != nil {
 		return nil, err
 	}
-	moved := make([]snapshot, 0, len(q.snapshots))
+	moved := make([]snapshot, 0, len(entries))
 	next := at
-	for _, s := range q.snapshots {
-		entry, err := q.wholeSnapshot(ctx, s)
-		if err != nil {
-			return nil, err
-		}
+	for _, entry := range entries {
 		next = (next + 7) &^ 7
 		if err := q.writeFile(ctx, entry, next); err != nil {
 			return nil, err
