@@ -6,12 +6,13 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // findFree is the offset of n free clusters in a row, the first ones from where the last search ended; all within limit. Gaps that are
 // too small are passed over for good, until something is given back before them. It counts nothing.
 func (q *image) findFree(ctx context.Context, n, limit int64) (int64, error) {
-	if q.skipped >= 0 && !q.pins.cover(q.skipped<<q.clusterBits, q.cluster) {
+	if q.skipped >= 0 && !q.Pins.Cover(q.skipped<<q.clusterBits, q.cluster) {
 		q.nextFree, q.skipped = min(q.nextFree, q.skipped), -1
 	}
 	s := search{q: q, want: n, last: limit >> q.clusterBits}
@@ -39,7 +40,7 @@ type gaps struct{ head, longest, tail int64 }
 func (s *search) run(ctx context.Context) error {
 	q := s.q
 	for s.found < s.want {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			q.nextFree -= s.found
 			return err
 		}
@@ -72,12 +73,12 @@ func (s *search) skip(ctx context.Context) (bool, error) {
 	}
 	g, ok := s.known[at]
 	if !ok {
-		block, err := q.refs.get(ctx, at)
+		block, err := q.refs.Get(ctx, at)
 		if err != nil {
 			return false, err
 		}
-		g = q.gapsOf(block.data)
-		q.refs.put(block)
+		g = q.gapsOf(block.Data)
+		q.refs.Put(block)
 		if s.known == nil {
 			s.known = map[int64]gaps{}
 		}
@@ -121,15 +122,15 @@ func (s *search) walk(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var block *table
+	var block *format.Table
 	if at != 0 {
-		if block, err = q.refs.get(ctx, at); err != nil {
+		if block, err = q.refs.Get(ctx, at); err != nil {
 			return err
 		}
-		defer q.refs.put(block)
+		defer q.refs.Put(block)
 	}
 	for left := int64(1)<<q.blockBits - q.inBlock(q.nextFree); left > 0 && s.found < s.want; left-- {
-		used := block != nil && q.refcount(block.data, q.inBlock(q.nextFree)) != 0
+		used := block != nil && q.refcount(block.Data, q.inBlock(q.nextFree)) != 0
 		if used || q.pinned(q.nextFree) {
 			s.found = 0
 		} else {
@@ -142,7 +143,7 @@ func (s *search) walk(ctx context.Context) error {
 
 // pinned says whether a free cluster is still under I/O, and remembers that it was passed over.
 func (q *image) pinned(cluster int64) bool {
-	if !q.pins.cover(cluster<<q.clusterBits, q.cluster) {
+	if !q.Pins.Cover(cluster<<q.clusterBits, q.cluster) {
 		return false
 	}
 	if q.skipped < 0 || cluster < q.skipped {
@@ -153,7 +154,7 @@ func (q *image) pinned(cluster int64) bool {
 
 // reusable makes sure that nothing in the file refers to free clusters any more.
 func (q *image) reusable(ctx context.Context, off, n int64) error {
-	if !q.released.cover(off, n) {
+	if !q.deferred.Cover(off, n) {
 		return nil
 	}
 	return q.barrier(ctx)
@@ -161,7 +162,7 @@ func (q *image) reusable(ctx context.Context, off, n int64) error {
 
 // allocate takes clusters for n bytes in a row and counts them.
 func (q *image) allocate(ctx context.Context, n int64) (int64, error) {
-	if err := q.fire(ctx, blockdev.EvClusterAlloc); err != nil {
+	if err := q.Fire(ctx, blockdev.EvClusterAlloc); err != nil {
 		return 0, err
 	}
 	for {
@@ -181,7 +182,7 @@ func (q *image) allocateAt(ctx context.Context, off, n int64) (int64, error) {
 		var free int64
 		for ; free < n; free++ {
 			if free&(countPage-1) == countPage-1 {
-				if err := interrupted(ctx); err != nil {
+				if err := format.Interrupted(ctx); err != nil {
 					return 0, err
 				}
 			}
@@ -209,7 +210,7 @@ func (q *image) allocateAt(ctx context.Context, off, n int64) (int64, error) {
 // allocateBytes takes n bytes, at most a cluster, for a compressed cluster: behind the last ones if there is room, also over the end
 // of their cluster if the next is free.
 func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
-	if err := q.fire(ctx, blockdev.EvClusterAllocBytes); err != nil {
+	if err := q.Fire(ctx, blockdev.EvClusterAllocBytes); err != nil {
 		return 0, err
 	}
 	off := q.byteOff
@@ -256,7 +257,7 @@ func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 
 // free gives clusters back. That it cannot be done is reported; the clusters then leak, and that is all.
 func (q *image) free(ctx context.Context, off, n int64, why freeKind) {
-	err := q.fire(ctx, blockdev.EvClusterFree)
+	err := q.Fire(ctx, blockdev.EvClusterFree)
 	if err == nil {
 		err = q.adjust(ctx, off, n, oneLess, why)
 	}
@@ -266,15 +267,15 @@ func (q *image) free(ctx context.Context, off, n int64, why freeKind) {
 }
 
 // placeOf is what an L2 entry refers to, nothing if it has no place.
-func (q *image) placeOf(e entry) span {
+func (q *image) placeOf(e entry) format.Span {
 	switch q.clusterKind(e) {
 	case compressed:
 		off, n := q.compressedAt(e.desc)
-		return span{off, n}
+		return format.Span{Off: off, Len: n}
 	case normal, zeroHost:
-		return span{e.host(), q.cluster}
+		return format.Span{Off: e.host(), Len: q.cluster}
 	}
-	return span{}
+	return format.Span{}
 }
 
 // freeEntry gives back what an L2 entry refers to.
@@ -283,7 +284,7 @@ func (q *image) freeEntry(ctx context.Context, e entry, why freeKind) {
 		q.corruptMildly(ctx, "Cannot free unaligned cluster %s", hex(e.host()))
 		return
 	}
-	if place := q.placeOf(e); place.n > 0 {
-		q.free(ctx, place.off, place.n, why)
+	if place := q.placeOf(e); place.Len > 0 {
+		q.free(ctx, place.Off, place.Len, why)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Dirty bitmaps are not kept up to date by this package: before the first change of the guest's data all valid ones are marked as in use, as a
@@ -76,7 +77,7 @@ func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
 	off, end := int64(x.dirOff), int64(x.dirOff+x.dirSize)
 	seen := map[string]bool{}
 	for n := uint32(0); off < end; n++ {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
 		if n == x.count {
@@ -244,12 +245,12 @@ func (c *checker) bitmaps(ctx context.Context, fix blockdev.Fix) error {
 		return c.brokenBitmaps(ctx, err, fix)
 	}
 	c.count(int64(q.hdr.bitmaps.dirOff), int64(q.hdr.bitmaps.dirSize))
-	tables := map[span][]*bitmap{}
+	tables := map[format.Span][]*bitmap{}
 	for _, b := range list {
-		t := span{b.tableOff, b.tableSize}
+		t := format.Span{Off: b.tableOff, Len: b.tableSize}
 		tables[t] = append(tables[t], b)
 	}
-	for _, t := range slices.SortedFunc(maps.Keys(tables), func(a, b span) int { return int(a.off>>q.clusterBits - b.off>>q.clusterBits) }) {
+	for _, t := range slices.SortedFunc(maps.Keys(tables), func(a, b format.Span) int { return int(a.Off>>q.clusterBits - b.Off>>q.clusterBits) }) {
 		users := tables[t]
 		if err := c.counting(int64(len(users)), func() error { return c.bitmapTable(ctx, t, users, fix) }); err != nil {
 			return err
@@ -281,7 +282,7 @@ func (c *checker) brokenBitmaps(ctx context.Context, cause error, fix blockdev.F
 }
 
 // bitmapTable counts a table, which mostly is of one bitmap alone, and its data.
-func (c *checker) bitmapTable(ctx context.Context, t span, users []*bitmap, fix blockdev.Fix) error {
+func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitmap, fix blockdev.Fix) error {
 	q := c.q
 	for _, b := range users {
 		if b.valid() && !q.fits(b) {
@@ -290,8 +291,8 @@ func (c *checker) bitmapTable(ctx context.Context, t span, users []*bitmap, fix 
 			}
 		}
 	}
-	c.count(t.off, t.n*8)
-	return c.eachWord(ctx, t.off, t.n, func(i int64, w uint64, err error) error {
+	c.count(t.Off, t.Len*8)
+	return c.eachWord(ctx, t.Off, t.Len, func(i int64, w uint64, err error) error {
 		at := int64(w & bitmapTableMask)
 		switch {
 		case err != nil:

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // maxMessages bounds what a check remembers to say; the numbers are right in any case.
@@ -28,14 +29,14 @@ type checker struct {
 
 // Check judges the metadata, and repairs what fix allows.
 func (q *image) Check(ctx context.Context, fix blockdev.Fix) (blockdev.CheckResult, error) {
-	if err := q.mu.Lock(ctx); err != nil {
+	if err := q.LockAnyway(ctx); err != nil {
 		return blockdev.CheckResult{}, err
 	}
-	defer q.mu.Unlock()
+	defer q.Unlock()
 	if q.readOnly && fix != 0 {
 		return blockdev.CheckResult{}, syscall.EROFS
 	}
-	if err := q.waitForLinks(ctx, 0, math.MaxInt64); err != nil { // what writes have taken looks like leaks until it is linked
+	if err := q.WaitIdle(ctx, 0, math.MaxInt64); err != nil { // what writes have taken looks like leaks until it is linked
 		return blockdev.CheckResult{}, err
 	}
 	if !q.readOnly {
@@ -46,9 +47,8 @@ func (q *image) Check(ctx context.Context, fix blockdev.Fix) (blockdev.CheckResu
 			return blockdev.CheckResult{}, err
 		}
 	}
-	for _, c := range []*cache{q.l2, q.refs} { // counts need the memory, and tables are read past the caches
-		c.empty()
-		c.memory.trim()
+	for _, c := range []*format.Tables{q.l2, q.refs} { // counts need the memory, and tables are read past the caches
+		c.Empty()
 	}
 	var lines []string
 	res, err := q.check(ctx, fix, func(format string, args ...any) {
@@ -76,7 +76,7 @@ func (q *image) repairDirty(ctx context.Context) error {
 }
 
 func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ...any)) (blockdev.CheckResult, error) {
-	ctx = steady(ctx)
+	ctx = format.Uncancelled(ctx)
 	c := &checker{q: q, fix: fix, say: say, times: 1}
 	if fix != 0 {
 		if err := q.dropUnknownAutoclear(ctx); err != nil {
@@ -299,7 +299,7 @@ func (c *checker) compare(ctx context.Context, fix blockdev.Fix) error {
 	defer r.drop()
 	for i := int64(0); i < c.clusters; i++ {
 		if i%countPage == 0 {
-			if err := interrupted(ctx); err != nil {
+			if err := format.Interrupted(ctx); err != nil {
 				return err
 			}
 			if c.counts.unused(i) && c.uncounted(i) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // maxReferences is how many L2 tables are noted before they are looked at.
@@ -17,14 +18,14 @@ type references map[int64]int64
 
 // l1Tables are L1 tables with how often each is in use.
 type l1Tables struct {
-	list  []span // in bytes
-	times map[span]int64
+	list  []format.Span // in bytes
+	times map[format.Span]int64
 }
 
 func (t *l1Tables) add(off, words int64) {
-	s := span{off, words * l1EntrySize}
+	s := format.Span{Off: off, Len: words * l1EntrySize}
 	if t.times == nil {
-		t.times = map[span]int64{}
+		t.times = map[format.Span]int64{}
 	}
 	if t.times[s] == 0 {
 		t.list = append(t.list, s)
@@ -53,12 +54,12 @@ func (c *checker) counting(times int64, do func() error) error {
 }
 
 // l1Table counts an L1 table and notes the L2 tables that it refers to.
-func (c *checker) l1Table(ctx context.Context, t span, refs references, fix blockdev.Fix, active bool) error {
-	if t.n == 0 {
+func (c *checker) l1Table(ctx context.Context, t format.Span, refs references, fix blockdev.Fix, active bool) error {
+	if t.Len == 0 {
 		return nil
 	}
-	c.count(t.off, t.n)
-	return c.eachWord(ctx, t.off, t.n/l1EntrySize, func(_ int64, w uint64, err error) error {
+	c.count(t.Off, t.Len)
+	return c.eachWord(ctx, t.Off, t.Len/l1EntrySize, func(_ int64, w uint64, err error) error {
 		switch {
 		case err != nil:
 			c.say("ERROR: I/O error in check_refcounts_l1")
@@ -81,7 +82,7 @@ func (c *checker) eachWord(ctx context.Context, off, n int64, do func(i int64, w
 	const piece = 8192 // words
 	n = min(n, max(1, divUp(c.q.fileLength()-off, 8)))
 	for done := int64(0); done < n; done += piece {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
 		words, err := c.q.readTable(ctx, off+done*8, min(piece, n-done))
@@ -115,7 +116,7 @@ func (c *checker) l1Entry(w uint64, refs references) {
 func (c *checker) l2Tables(ctx context.Context, refs references, fix blockdev.Fix, active bool) error {
 	buf := make([]byte, c.q.cluster)
 	for _, at := range slices.Sorted(maps.Keys(refs)) {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
 		if err := readAt(ctx, c.q.file, buf, at); err != nil {
@@ -134,7 +135,7 @@ func (c *checker) l2Tables(ctx context.Context, refs references, fix blockdev.Fi
 // l2Table counts what the entries of an L2 table refer to.
 func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix blockdev.Fix, active bool) error {
 	q := c.q
-	s := slice{&table{off: at, data: data}, &q.geometry, at}
+	s := slice{&format.Table{Off: at, Data: data}, &q.geometry, at}
 	next := int64(0) // where the cluster would be that continues the last one
 	for i := range s.slots() {
 		e := s.entry(i)
@@ -231,13 +232,13 @@ func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) 
 		e = entry{desc: flagZero}
 	}
 	s.set(i, e)
-	at := s.off + i*q.entrySize
+	at := s.Off + i*q.entrySize
 	if err := q.guardMetadata(ctx, own, at, q.entrySize); err != nil {
 		c.say("ERROR: Overlap check failed")
 		c.res.CheckErrors++
 		return true, err
 	}
-	if err := q.writeSync(ctx, s.data[i*q.entrySize:][:q.entrySize], at); err != nil {
+	if err := q.writeSync(ctx, s.Data[i*q.entrySize:][:q.entrySize], at); err != nil {
 		c.say("ERROR: Failed to overwrite L2 table entry: %s", errnoText(err))
 		c.res.CheckErrors++
 		return false, err
@@ -310,7 +311,7 @@ func (f *flags) l1Entry(ctx context.Context, i int64, count uint64) error {
 func (f *flags) l2Tables(ctx context.Context, refs references) error {
 	buf := make([]byte, f.q.cluster)
 	for _, at := range slices.Sorted(maps.Keys(refs)) {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
 		if err := f.l2Table(ctx, at, buf, refs[at]); err != nil {
@@ -329,7 +330,7 @@ func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) 
 		f.say("ERROR: Could not read L2 table: %s", errnoText(err))
 		return err
 	}
-	s := slice{&table{off: at, data: buf}, &q.geometry, at}
+	s := slice{&format.Table{Off: at, Data: buf}, &q.geometry, at}
 	wrong := int64(0)
 	for i := range s.slots() {
 		e := s.entry(i)
@@ -357,7 +358,7 @@ func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) 
 		f.say("ERROR: Could not write L2 table: %s", errnoText(err))
 		return err
 	}
-	q.l2.forget(at, q.cluster) // read again as it is in the file now
+	q.l2.Forget(at, q.cluster) // read again as it is in the file now
 	f.res.Corruptions -= wrong * times
 	f.res.CorruptionsFixed += wrong
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // deflateWindow is the window that QEMU unpacks with, in bytes; longer distances would be refused by strict readers.
@@ -22,27 +23,11 @@ const zstdMaxWindow = 8 << 20
 
 // codec packs and unpacks clusters, by as many goroutines as come, and keeps what they used for the next ones.
 type codec struct {
-	buffers              sync.Pool // *[]byte
+	buffers              format.Buffers
 	inflaters, deflaters sync.Pool
 	zstdReaders          sync.Pool
 	zstdOnce             sync.Once
 	zstdWriter           *zstd.Encoder
-}
-
-// buffer is n bytes of any contents.
-func (c *codec) buffer(n int64) *[]byte {
-	if b, _ := c.buffers.Get().(*[]byte); b != nil && int64(cap(*b)) >= n {
-		*b = (*b)[:n]
-		return b
-	}
-	b := make([]byte, n)
-	return &b
-}
-
-func (c *codec) recycle(buffers ...*[]byte) {
-	for _, b := range buffers {
-		c.buffers.Put(b)
-	}
 }
 
 // decompress fills out from packed, which may have bytes of no meaning at its end.
@@ -84,8 +69,8 @@ func (c *codec) unzstd(out, packed []byte) error {
 		}
 	}
 	defer c.zstdReaders.Put(r)
-	buf := c.buffer(int64(len(out)) + zstdRoom)
-	defer c.recycle(buf)
+	buf := c.buffers.Get(int64(len(out)) + zstdRoom)
+	defer c.buffers.Put(buf)
 	done := (*buf)[:0]
 	for len(done) < len(out) {
 		n, err := zstdFrame(packed)
@@ -199,7 +184,7 @@ type packing struct {
 
 // writeCompressed stores whole clusters compressed. They are packed at the same time and stored one after the other, so that their
 // place does not depend on chance. The last one may end with the image. As in QEMU, a cluster that cannot be stored does not keep the
-// next maxJobs from being stored.
+// next format.MaxParallel from being stored.
 func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) error {
 	n := v.Len()
 	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
@@ -207,8 +192,8 @@ func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) 
 	}
 	var failed error
 	for done, end := int64(0), n; done < end; {
-		batch := make([]packing, 0, maxJobs)
-		for ; done < end && len(batch) < maxJobs; done += q.cluster {
+		batch := make([]packing, 0, format.MaxParallel)
+		for ; done < end && len(batch) < format.MaxParallel; done += q.cluster {
 			batch = append(batch, packing{v: v.Slice(done, min(q.cluster, n-done)), off: off + done})
 		}
 		if err := blockdev.Fan(ctx, len(batch), func(_ context.Context, i int) error { return q.pack(&batch[i]) }); err != nil {
@@ -220,7 +205,7 @@ func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) 
 			}
 			if err := q.storePacked(ctx, p); err != nil && failed == nil {
 				failed = err
-				end = min(n, p.off-off+(maxJobs+1)*q.cluster)
+				end = min(n, p.off-off+(format.MaxParallel+1)*q.cluster)
 			}
 		}
 	}
@@ -228,10 +213,10 @@ func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) 
 }
 
 func (q *image) pack(p *packing) (err error) {
-	plain := q.codec.buffer(q.cluster)
-	defer q.codec.recycle(plain)
+	plain := q.Buffers.Get(q.cluster)
+	defer q.Buffers.Put(plain)
 	clear((*plain)[p.v.CopyTo(*plain):])
-	p.buf = q.codec.buffer(q.cluster)
+	p.buf = q.Buffers.Get(q.cluster)
 	if p.packed, err = q.codec.compress(q.hdr.compression, *p.buf, *plain); err != nil {
 		return fmt.Errorf("packing a %s cluster: %w: %w", q.hdr.compression, err, syscall.EINVAL)
 	}
@@ -240,45 +225,45 @@ func (q *image) pack(p *packing) (err error) {
 
 // storePacked writes a packed cluster and enters it into its L2 table.
 func (q *image) storePacked(ctx context.Context, p packing) error {
-	defer q.codec.recycle(p.buf)
+	defer q.Buffers.Put(p.buf)
 	if p.packed == nil {
 		return q.WriteVec(ctx, p.v, p.off, 0)
 	}
-	l, err := q.placePacked(ctx, p)
+	a, err := q.placePacked(ctx, p)
 	if err != nil {
 		return err
 	}
-	err = q.fire(ctx, blockdev.EvWriteCompressed)
+	err = q.Fire(ctx, blockdev.EvWriteCompressed)
 	if err == nil {
-		err = q.writeFile(ctx, p.packed, l.host)
+		err = q.writeFile(ctx, p.packed, a.Host)
 	}
-	ctx = steady(ctx)
-	if lockErr := q.mu.Lock(ctx); lockErr != nil {
+	ctx = format.Uncancelled(ctx)
+	if lockErr := q.LockAnyway(ctx); lockErr != nil {
 		return lockErr
 	}
-	defer q.mu.Unlock()
-	defer q.finish(l)
+	defer q.Unlock()
+	defer q.Finish(a)
 	if err == nil {
-		err = q.linkPacked(ctx, l, int64(len(p.packed)))
+		err = q.commitPacked(ctx, a, int64(len(p.packed)))
 	}
 	if err != nil {
-		q.free(ctx, l.host, int64(len(p.packed)), freeNever)
+		q.free(ctx, a.Host, int64(len(p.packed)), freeNever)
 	}
 	return err
 }
 
 // placePacked takes bytes of the file for a packed cluster. Its guest cluster is held until finish. A cluster that has a place already is
 // not compressed over: EIO, as in QEMU.
-func (q *image) placePacked(ctx context.Context, p packing) (*link, error) {
-	if err := q.lock(ctx); err != nil {
+func (q *image) placePacked(ctx context.Context, p packing) (*format.Allocation, error) {
+	if err := q.Lock(ctx); err != nil {
 		return nil, err
 	}
-	defer q.mu.Unlock()
-	if err := q.waitForLinks(ctx, p.off, q.cluster); err != nil {
+	defer q.Unlock()
+	if err := q.WaitIdle(ctx, p.off, q.cluster); err != nil {
 		return nil, err
 	}
-	ctx = steady(ctx)
-	if err := q.allowWrites(ctx); err != nil {
+	ctx = format.Uncancelled(ctx)
+	if err := q.BeginChange(ctx); err != nil {
 		return nil, err
 	}
 	s, slot, err := q.writable(ctx, p.off)
@@ -286,7 +271,7 @@ func (q *image) placePacked(ctx context.Context, p packing) (*link, error) {
 		return nil, err
 	}
 	taken := s.entry(slot).host() != 0
-	q.l2.put(s.table)
+	q.l2.Put(s.Table)
 	if taken {
 		return nil, syscall.EIO
 	}
@@ -298,30 +283,30 @@ func (q *image) placePacked(ctx context.Context, p packing) (*link, error) {
 	if err := q.guardMetadata(ctx, 0, host, n); err != nil {
 		return nil, err
 	}
-	q.recent.drop(host, n)
-	l := &link{guest: p.off, host: host, clusters: 1, tail: span{q.cluster, 0}}
-	q.links = append(q.links, l)
-	return l, nil
+	q.Recent.Drop(host, n)
+	a := &format.Allocation{Guest: p.off, Host: host, Len: q.cluster, Tail: format.Span{Off: q.cluster}}
+	q.Begin(a)
+	return a, nil
 }
 
-// linkPacked enters a packed cluster of n bytes.
-func (q *image) linkPacked(ctx context.Context, l *link, n int64) error {
-	if err := q.alive(); err != nil {
+// commitPacked enters a packed cluster of n bytes.
+func (q *image) commitPacked(ctx context.Context, a *format.Allocation, n int64) error {
+	if err := q.usable(); err != nil {
 		return err
 	}
-	if err := q.orderLink(ctx); err != nil {
+	if err := q.orderCommit(ctx); err != nil {
 		return err
 	}
-	s, slot, err := q.writable(ctx, l.guest)
+	s, slot, err := q.writable(ctx, a.Guest)
 	if err != nil {
 		return err
 	}
-	defer q.l2.put(s.table)
-	if err := q.fire(ctx, blockdev.EvL2UpdateCompressed); err != nil {
+	defer q.l2.Put(s.Table)
+	if err := q.Fire(ctx, blockdev.EvL2UpdateCompressed); err != nil {
 		return err
 	}
-	sectors := (l.host+n-1)/csectorSize - l.host/csectorSize
-	s.set(slot, entry{desc: flagCompressed | uint64(sectors)<<q.csizeShift | uint64(l.host)})
-	q.l2.changed(s.table)
+	sectors := (a.Host+n-1)/csectorSize - a.Host/csectorSize
+	s.set(slot, entry{desc: flagCompressed | uint64(sectors)<<q.csizeShift | uint64(a.Host)})
+	q.l2.Changed(s.Table)
 	return nil
 }

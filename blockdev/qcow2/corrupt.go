@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // corrupt reports metadata that cannot be. Of a writable image it sets the corrupt bit and makes it unusable, for every further
@@ -115,7 +117,7 @@ func (q *image) overlapsInactiveL2(ctx context.Context, off, end int64) (overlap
 		}
 		total := int64(s.l1Size) * l1EntrySize
 		for done := int64(0); done < total; done += int64(len(buf)) {
-			if err := interrupted(ctx); err != nil {
+			if err := format.Interrupted(ctx); err != nil {
 				return 0, err
 			}
 			part := buf[:min(int64(len(buf)), total-done)]

@@ -451,8 +451,8 @@ func TestCrashJudgement(t *testing.T) {
 		barrier string
 		shapes  []int
 	}{
-		{"(*cache).settle", []int{0, 1}},  // refcounts before L2 tables, and the other way round
-		{"(*cache).write", []int{2, 5}},   // data before L2 tables
+		{"(*Tables).settle", []int{0, 1}}, // refcounts before L2 tables, and the other way round
+		{"(*Tables).write", []int{2, 5}},  // data before L2 tables
 		{"(*image).newL2", []int{0, 4}},   // L2 table before L1 entry
 		{"(*image).barrier", []int{1, 6}}, // L2 entry before its old cluster is taken again
 		{"(*image).makeBlock", []int{1}},  // refcount block before the refcount table

@@ -129,7 +129,7 @@ func create(ctx context.Context, c *blockdev.Creating) error {
 	if err != nil {
 		return err
 	}
-	q := &image{file: c.File, notify: func(blockdev.Notice) {}, given: given{Values: values}, skipped: -1}
+	q := newImage(c.File, values, func(blockdev.Notice) {})
 	defer q.endCaches()
 	if err := q.load(ctx); err != nil {
 		return err
@@ -145,11 +145,11 @@ func create(ctx context.Context, c *blockdev.Creating) error {
 
 // furnish counts the first clusters of a new image and gives it its size and backing file.
 func (q *image) furnish(ctx context.Context, c *blockdev.Creating) error {
-	if err := q.lock(ctx); err != nil {
+	if err := q.Lock(ctx); err != nil {
 		return err
 	}
 	_, err := q.allocate(ctx, 3*q.cluster)
-	q.mu.Unlock()
+	q.Unlock()
 	if err != nil {
 		return refuseWith(err, "Could not allocate clusters for qcow2 header and refcount table")
 	}
@@ -161,10 +161,10 @@ func (q *image) furnish(ctx context.Context, c *blockdev.Creating) error {
 	if c.Backing == "" {
 		return nil
 	}
-	if err := q.lock(ctx); err != nil {
+	if err := q.Lock(ctx); err != nil {
 		return err
 	}
-	defer q.mu.Unlock()
+	defer q.Unlock()
 	q.hdr.backing, q.hdr.backingFormat = c.Backing, c.BackingFormat
 	if err := q.writeHeader(ctx); err != nil {
 		return refuseWith(err, "Could not assign backing file '"+c.Backing+"' with format '"+c.BackingFormat+"'")

@@ -9,10 +9,10 @@ import (
 // Describe tells what QEMU's info shows of an image, in its order.
 func (q *image) Describe() []blockdev.Detail {
 	ctx := context.Background()
-	if q.mu.Lock(ctx) != nil {
+	if q.LockAnyway(ctx) != nil {
 		return nil
 	}
-	defer q.mu.Unlock()
+	defer q.Unlock()
 	h := q.hdr
 	if q.version == 2 {
 		return []blockdev.Detail{

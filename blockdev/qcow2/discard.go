@@ -8,23 +8,18 @@ import (
 
 // Discard gives clusters back; they read as zeroes afterwards. Parts of clusters stay, but for the last of the image. Version 2 cannot
 // hide a backing file that way and leaves everything as it is.
-func (q *image) Discard(ctx context.Context, off, n int64, _ blockdev.Flags) error {
-	if err := q.alive(); err != nil {
+func (q *image) Discard(ctx context.Context, off, n int64, f blockdev.Flags) error {
+	if err := q.usable(); err != nil {
 		return err
 	}
-	if q.version < 3 && q.backing != nil {
+	if q.version < 3 && q.Backing != nil {
 		return blockdev.ErrNotSupported
 	}
-	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
-		return blockdev.ErrNotSupported
-	}
-	if err := q.lock(ctx); err != nil {
-		return err
-	}
-	defer q.mu.Unlock()
-	if err := q.prepareChange(ctx, off, n); err != nil {
-		return err
-	}
+	return q.Image.Discard(ctx, off, n, f)
+}
+
+// Unmap gives whole clusters back.
+func (q *image) Unmap(ctx context.Context, off, n int64) error {
 	return q.discardRange(ctx, off, n, freeRequest, false)
 }
 
@@ -49,7 +44,7 @@ func (q *image) discardCluster(ctx context.Context, s slice, slot int64, why fre
 		return
 	}
 	s.set(slot, e)
-	q.l2.changed(s.table)
+	q.l2.Changed(s.Table)
 	if !keep {
 		q.freeEntry(ctx, old, why)
 	} else if k.placed() {
@@ -60,7 +55,7 @@ func (q *image) discardCluster(ctx context.Context, s slice, slot int64, why fre
 // discarded is the entry of a cluster after a discard. What reads as zeroes because nothing is there stays so.
 func (q *image) discarded(old entry, keep bool) entry {
 	k := q.clusterKind(old)
-	if q.backing == nil && k != compressed && !k.placed() {
+	if q.Backing == nil && k != compressed && !k.placed() {
 		return old
 	}
 	e := old

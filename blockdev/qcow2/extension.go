@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Header extensions lie between the header and the name of the backing file: a number, a length and bytes, padded to 8.
@@ -84,7 +85,7 @@ func (c *firstCluster) extensions(names func([]byte)) error {
 		if kind == extEnd {
 			return nil
 		}
-		if err := c.extension(kind, span{off, n}, names); err != nil {
+		if err := c.extension(kind, format.Span{Off: off, Len: n}, names); err != nil {
 			return err
 		}
 		off += (n + 7) &^ 7
@@ -102,18 +103,18 @@ func (c *firstCluster) backingName() error {
 	if uint64(h.backingLen) > min(maxBackingName, room) {
 		return refuse(syscall.EINVAL, "Backing file name too long")
 	}
-	name, err := c.read(span{int64(h.backingOff), int64(h.backingLen)}, "Could not read backing file name")
+	name, err := c.read(format.Span{Off: int64(h.backingOff), Len: int64(h.backingLen)}, "Could not read backing file name")
 	h.backing = cString(name)
 	return err
 }
 
 // extension takes what one extension says, and reads it only if that matters.
-func (c *firstCluster) extension(kind uint32, at span, names func([]byte)) error {
+func (c *firstCluster) extension(kind uint32, at format.Span, names func([]byte)) error {
 	h := c.h
 	switch kind {
 	case extBackingFormat:
-		if at.n >= maxFormatName {
-			return refuse(syscall.EINVAL, "ERROR: ext_backing_format: len=%d too large (>=%d)", at.n, maxFormatName)
+		if at.Len >= maxFormatName {
+			return refuse(syscall.EINVAL, "ERROR: ext_backing_format: len=%d too large (>=%d)", at.Len, maxFormatName)
 		}
 		name, err := c.read(at, "ERROR: ext_backing_format: Could not read format name")
 		h.backingFormat = cString(name)
@@ -142,17 +143,17 @@ func (c *firstCluster) extension(kind uint32, at span, names func([]byte)) error
 }
 
 // read reads a part of the cluster. failed is for the error.
-func (c *firstCluster) read(at span, failed string) ([]byte, error) {
-	p := make([]byte, at.n)
-	if err := readAt(c.ctx, c.file, p, at.off); err != nil {
+func (c *firstCluster) read(at format.Span, failed string) ([]byte, error) {
+	p := make([]byte, at.Len)
+	if err := readAt(c.ctx, c.file, p, at.Off); err != nil {
 		return nil, refuseWith(err, failed)
 	}
 	return p, nil
 }
 
-func (c *firstCluster) bitmaps(at span) error {
+func (c *firstCluster) bitmaps(at format.Span) error {
 	be, h := binary.BigEndian, c.h
-	if at.n != bitmapsExtSize {
+	if at.Len != bitmapsExtSize {
 		return refuse(syscall.EINVAL, "bitmaps_ext: Invalid extension length")
 	}
 	if h.autoclear&autoBitmaps == 0 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Driver reads and writes qcow2 images.
@@ -35,10 +36,9 @@ func probe(head []byte, _ string) int {
 
 // image is an open qcow2 image.
 type image struct {
-	blockdev.Leaf
+	format.Image
 	geometry
-	file     blockdev.Node // the image file
-	backing  blockdev.Node // nil without one
+	file     blockdev.Node // the image file, where all metadata is
 	notify   func(blockdev.Notice)
 	readOnly bool
 	checking bool // opened with Mode.Check
@@ -46,11 +46,9 @@ type image struct {
 
 	size, vmState atomic.Int64 // guest bytes, and where the machine state begins
 	dead          atomic.Bool  // found corrupt while writable: every request fails
-	pins          pins
 	codec         codec
-	recent        recent
 
-	mu          blockdev.Mutex // guards what follows
+	// The lock of Image guards what follows.
 	settings    settings
 	unmap       bool // discard=unmap, for settings that follow it
 	given       given
@@ -58,11 +56,10 @@ type image struct {
 	l1          []uint64
 	reftable    []uint64
 	reftableEnd int // behind the last entry in use
-	l2, refs    *cache
+	l2, refs    *format.Tables
 	snapshots   []snapshot
 	snapBytes   int64 // length of the snapshot table
-	links       []*link
-	released    releases
+	deferred    format.DeferredFrees
 	nextFree    int64 // cluster at which the search for free ones goes on
 	skipped     int64 // lowest cluster passed over because it was pinned, -1 if none
 	byteOff     int64 // where the next compressed cluster may start, 0: in a new cluster
@@ -88,10 +85,8 @@ func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error)
 	if err != nil {
 		return nil, err
 	}
-	q := &image{
-		file: file, notify: o.Notify, readOnly: o.Mode.ReadOnly, checking: o.Mode.Check, claims: !o.Mode.ReadOnly,
-		unmap: o.Mode.Unmap, given: given{Values: o.Values}, skipped: -1,
-	}
+	q := newImage(file, o.Values, o.Notify)
+	q.readOnly, q.checking, q.claims, q.unmap = o.Mode.ReadOnly, o.Mode.Check, !o.Mode.ReadOnly, o.Mode.Unmap
 	defer func() {
 		if err != nil {
 			q.endCaches()
@@ -108,6 +103,15 @@ func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error)
 	}
 	q.startCleaner()
 	return q, nil
+}
+
+// newImage is an image in file whose header has not been read.
+func newImage(file blockdev.Node, values blockdev.Values, notify func(blockdev.Notice)) *image {
+	q := &image{file: file, notify: notify, given: given{Values: values}, skipped: -1}
+	q.Config = format.Config{
+		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load, Usable: q.usable,
+	}
+	return q
 }
 
 // Info describes the image. Any byte may be read or written: what is no whole cluster is merged here.
@@ -133,52 +137,13 @@ func (q *image) Primary() blockdev.Node { return q.file }
 // Claim takes what the parent asks for of the file, and besides what metadata needs: nobody else may write or resize, and a writable
 // image may be written and resized at any time. A backing file is only read.
 func (q *image) Claim(ctx context.Context, c blockdev.Claim) error {
-	c.Use |= blockdev.PermRead
-	if q.claims {
-		c.Use |= blockdev.PermWrite | blockdev.PermResize
-	} else {
-		c.Use &^= blockdev.PermWrite | blockdev.PermResize
-	}
-	c.Share &^= blockdev.PermWrite | blockdev.PermResize
-	return blockdev.ClaimOn(ctx, q.file, c)
-}
-
-// steady is ctx without its end: metadata that began to change is changed to the end. interrupted still sees the end.
-func steady(ctx context.Context) context.Context {
-	if ctx.Done() == nil {
-		return ctx
-	}
-	return steadyContext{ctx}
-}
-
-// steadyContext is a context that does not end when the one in it does.
-type steadyContext struct{ context.Context }
-
-func (steadyContext) Done() <-chan struct{}       { return nil }
-func (steadyContext) Err() error                  { return nil }
-func (steadyContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-
-// caller is the context of the request that ctx was made steady for.
-func caller(ctx context.Context) context.Context {
-	if s, ok := ctx.(steadyContext); ok {
-		return s.Context
-	}
-	return ctx
-}
-
-// interrupted is why the request of ctx is to end early, nil if it is not. Loops over tables ask it where what they have done is whole, be
-// their context steady or not.
-func interrupted(ctx context.Context) error {
-	if ctx = caller(ctx); ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
+	return format.Claim(ctx, q.file, c, q.claims)
 }
 
 var errOnlyChecked = refuse(syscall.EBADF, "The image is open for a check only")
 
-// alive fails once the image was found corrupt, and where its tables were never looked at.
-func (q *image) alive() error {
+// usable fails once the image was found corrupt, and where its tables were never looked at.
+func (q *image) usable() error {
 	switch {
 	case q.dead.Load():
 		return syscall.ENOMEDIUM
@@ -186,23 +151,6 @@ func (q *image) alive() error {
 		return errOnlyChecked
 	}
 	return nil
-}
-
-// lock takes the metadata lock of an image for a request.
-func (q *image) lock(ctx context.Context) error {
-	if err := q.mu.Lock(ctx); err != nil {
-		return err
-	}
-	err := q.alive()
-	if err != nil {
-		q.mu.Unlock()
-	}
-	return err
-}
-
-// fire tells blkdebug below of a step.
-func (q *image) fire(ctx context.Context, e blockdev.EventName) error {
-	return blockdev.Fire(ctx, q.file, e)
 }
 
 // writeFile writes p into the image file.
@@ -236,9 +184,9 @@ func (q *image) setFeatures(ctx context.Context, features uint64) error {
 	return nil
 }
 
-// allowWrites prepares for the first change. It makes bitmaps invalid and clears the autoclear bits of what else will be out of date, and
+// BeginChange prepares for the first change. It makes bitmaps invalid and clears the autoclear bits of what else will be out of date, and
 // repairs a dirty image that was opened read-only and reopened for writing since.
-func (q *image) allowWrites(ctx context.Context) error {
+func (q *image) BeginChange(ctx context.Context) error {
 	if q.repairDue {
 		if err := q.repairDirty(ctx); err != nil {
 			return err
@@ -294,8 +242,8 @@ func (q *image) markClean(ctx context.Context) error {
 	if q.hdr.incompatible&featDirty == 0 || q.unrepaired {
 		return nil
 	}
-	for _, c := range []*cache{q.l2, q.refs} {
-		if err := c.flush(ctx); err != nil {
+	for _, c := range []*format.Tables{q.l2, q.refs} {
+		if err := c.Flush(ctx); err != nil {
 			return err
 		}
 	}
@@ -320,13 +268,13 @@ func (q *image) changeHeader(ctx context.Context, change func(*header)) error {
 
 // writeCaches brings all changed tables to the file. Of a dirty image the refcounts can wait.
 func (q *image) writeCaches(ctx context.Context) error {
-	if err := q.l2.writeBack(ctx); err != nil {
+	if err := q.l2.WriteBack(ctx); err != nil {
 		return err
 	}
 	if !q.accurate() {
 		return nil
 	}
-	return q.refs.writeBack(ctx)
+	return q.refs.WriteBack(ctx)
 }
 
 // Flush writes the tables and flushes the file.
@@ -346,23 +294,23 @@ func (q *image) WriteBack(ctx context.Context) (settle func(context.Context) err
 	if q.checking { // a check leaves nothing in the caches
 		return nil, nil
 	}
-	if err := q.lock(ctx); err != nil {
+	if err := q.Lock(ctx); err != nil {
 		return nil, err
 	}
-	defer q.mu.Unlock()
+	defer q.Unlock()
 	if err := q.writeCaches(ctx); err != nil {
 		return nil, err
 	}
-	mark := q.released.mark()
+	mark := q.deferred.Mark()
 	if mark == 0 {
 		return nil, nil
 	}
 	return func(ctx context.Context) error {
-		if err := q.mu.Lock(ctx); err != nil {
+		if err := q.LockAnyway(ctx); err != nil {
 			return err
 		}
-		defer q.mu.Unlock()
-		q.settleReleases(ctx, mark)
+		defer q.Unlock()
+		q.settleFrees(ctx, mark)
 		return nil
 	}, nil
 }
@@ -371,23 +319,23 @@ func (q *image) WriteBack(ctx context.Context) (settle func(context.Context) err
 func (q *image) Close() error {
 	ctx := context.Background()
 	q.stopCleaner()
-	if err := q.mu.Lock(ctx); err != nil {
+	if err := q.LockAnyway(ctx); err != nil {
 		return err
 	}
-	defer q.mu.Unlock()
+	defer q.Unlock()
 	defer q.endCaches()
 	if q.readOnly || q.dead.Load() || q.l2 == nil {
 		return nil
 	}
 	var failed error
-	for _, c := range []*cache{q.l2, q.refs} {
-		if err := c.flush(ctx); err != nil {
-			q.warn(true, "Failed to flush the %s cache: %s", c.name, errnoText(err))
+	for _, c := range []*format.Tables{q.l2, q.refs} {
+		if err := c.Flush(ctx); err != nil {
+			q.warn(true, "Failed to flush the %s cache: %s", c.Name, errnoText(err))
 			failed = err
 		}
 	}
 	if failed == nil {
-		q.settleReleases(ctx, q.released.mark())
+		q.settleFrees(ctx, q.deferred.Mark())
 		failed = q.markClean(ctx)
 	}
 	return failed
@@ -406,24 +354,24 @@ func (q *image) startCleaner() {
 	}
 	q.cleaner = time.AfterFunc(after, func() {
 		ctx := context.Background()
-		if q.mu.Lock(ctx) != nil {
+		if q.LockAnyway(ctx) != nil {
 			return
 		}
-		defer q.mu.Unlock()
+		defer q.Unlock()
 		if q.cleaner == nil {
 			return
 		}
-		q.l2.clean()
-		q.refs.clean()
+		q.l2.Clean()
+		q.refs.Clean()
 		q.cleaner.Reset(after)
 	})
 }
 
 func (q *image) stopCleaner() {
-	if q.mu.Lock(context.Background()) != nil {
+	if q.LockAnyway(context.Background()) != nil {
 		return
 	}
-	defer q.mu.Unlock()
+	defer q.Unlock()
 	if q.cleaner != nil {
 		q.cleaner.Stop()
 		q.cleaner = nil

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Bits of L1 and L2 entries.
@@ -120,16 +121,16 @@ func subMask(from, to int) uint64 { return 1<<to - 1<<from }
 
 // slice is a cached part of an L2 table.
 type slice struct {
-	*table
+	*format.Table
 	g       *geometry
 	tableAt int64 // host offset of the L2 table that it belongs to
 }
 
 // slots is the number of entries of the slice.
-func (s slice) slots() int64 { return int64(len(s.data)) / s.g.entrySize }
+func (s slice) slots() int64 { return int64(len(s.Data)) / s.g.entrySize }
 
 func (s slice) entry(i int64) entry {
-	b := s.data[i*s.g.entrySize:]
+	b := s.Data[i*s.g.entrySize:]
 	e := entry{desc: binary.BigEndian.Uint64(b)}
 	if s.g.extended {
 		e.bitmap = binary.BigEndian.Uint64(b[8:])
@@ -138,7 +139,7 @@ func (s slice) entry(i int64) entry {
 }
 
 func (s slice) set(i int64, e entry) {
-	b := s.data[i*s.g.entrySize:]
+	b := s.Data[i*s.g.entrySize:]
 	binary.BigEndian.PutUint64(b, e.desc)
 	if s.g.extended {
 		binary.BigEndian.PutUint64(b[8:], e.bitmap)
@@ -146,12 +147,12 @@ func (s slice) set(i int64, e entry) {
 }
 
 // slotOf is the index of the entry for off in its slice.
-func (q *image) slotOf(off int64) int64 { return off >> q.clusterBits & (q.l2.unit/q.entrySize - 1) }
+func (q *image) slotOf(off int64) int64 { return off >> q.clusterBits & (q.l2.Unit/q.entrySize - 1) }
 
 // openSlice loads the part for off of the L2 table at tableAt.
 func (q *image) openSlice(ctx context.Context, off, tableAt int64) (slice, error) {
-	start := q.l2Index(off) * q.entrySize &^ (q.l2.unit - 1)
-	t, err := q.l2.get(ctx, tableAt+start)
+	start := q.l2Index(off) * q.entrySize &^ (q.l2.Unit - 1)
+	t, err := q.l2.Get(ctx, tableAt+start)
 	return slice{t, &q.geometry, tableAt}, err
 }
 
@@ -166,7 +167,7 @@ type mapping struct {
 
 // lookup maps at most n bytes from off. It needs the lock.
 func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
-	unit := q.l2.unit / q.entrySize
+	unit := q.l2.Unit / q.entrySize
 	room := (unit-q.slotOf(off))<<q.clusterBits - q.within(off) // to the end of the slice
 	n = min(n, room)
 	m := mapping{kind: unallocated, n: n}
@@ -185,7 +186,7 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 	if err != nil {
 		return m, err
 	}
-	defer q.l2.put(s.table)
+	defer q.l2.Put(s.Table)
 	slot := q.slotOf(off)
 	e := s.entry(slot)
 	m.kind = q.subKind(e, q.subIndex(off))
@@ -282,15 +283,15 @@ func (q *image) newL2(ctx context.Context, l1 int64) (err error) {
 			q.free(ctx, at, q.cluster, freeAlways)
 		}
 	}()
-	if err := q.refs.flush(ctx); err != nil {
+	if err := q.refs.Flush(ctx); err != nil {
 		return err
 	}
-	for part := int64(0); part < q.cluster; part += q.l2.unit {
+	for part := int64(0); part < q.cluster; part += q.l2.Unit {
 		if err := q.copySlice(ctx, int64(old&offsetMask), at, part); err != nil {
 			return err
 		}
 	}
-	if err := q.l2.flush(ctx); err != nil {
+	if err := q.l2.Flush(ctx); err != nil {
 		return err
 	}
 	q.l1[l1] = uint64(at) | flagCopied
@@ -299,25 +300,25 @@ func (q *image) newL2(ctx context.Context, l1 int64) (err error) {
 
 // copySlice fills one part of the new L2 table at to, from the one at from if that is not 0.
 func (q *image) copySlice(ctx context.Context, from, to, part int64) error {
-	t, err := q.l2.fresh(ctx, to+part)
+	t, err := q.l2.Fresh(ctx, to+part)
 	if err != nil {
 		return err
 	}
-	defer q.l2.put(t)
+	defer q.l2.Put(t)
 	if from != 0 {
-		if err := q.fire(ctx, blockdev.EvL2AllocCowRead); err != nil {
+		if err := q.Fire(ctx, blockdev.EvL2AllocCowRead); err != nil {
 			return err
 		}
-		old, err := q.l2.get(ctx, from+part)
+		old, err := q.l2.Get(ctx, from+part)
 		if err != nil {
 			return err
 		}
-		copy(t.data, old.data)
-		q.l2.put(old)
+		copy(t.Data, old.Data)
+		q.l2.Put(old)
 	}
-	if err := q.fire(ctx, blockdev.EvL2AllocWrite); err != nil {
+	if err := q.Fire(ctx, blockdev.EvL2AllocWrite); err != nil {
 		return err
 	}
-	q.l2.changed(t)
+	q.l2.Changed(t)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // load reads the header and all tables that stay in memory, and repairs a dirty image. For a check it leaves out the snapshot table, which
@@ -17,6 +18,7 @@ func (q *image) load(ctx context.Context) error {
 	}
 	h, err := q.hdr, error(nil)
 	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder), h.incompatible&featExtendedL2 != 0)
+	q.Cluster, q.Unit = q.cluster, q.sub
 	if err := h.checkTables(q.checking); err != nil {
 		return err
 	}
@@ -164,7 +166,7 @@ func (q *image) loadReftable(ctx context.Context) error {
 	if entries == 0 {
 		return nil
 	}
-	if err := q.fire(ctx, blockdev.EvReftableLoad); err != nil {
+	if err := q.Fire(ctx, blockdev.EvReftableLoad); err != nil {
 		return err
 	}
 	words, err := q.readTable(ctx, int64(q.hdr.reftableOff), entries)
@@ -178,15 +180,29 @@ func (q *image) loadReftable(ctx context.Context) error {
 func (q *image) makeCaches() {
 	q.endCaches()
 	s := q.settings
-	q.l2 = newCache(q, "L2 table", overL2, blockdev.EvL2Load, blockdev.EvL2Update, s.l2Unit, s.l2Tables)
-	q.refs = newCache(q, "refcount block", overRefblock, "", blockdev.EvRefblockUpdatePart, q.cluster, s.refBlocks)
+	q.l2 = q.newTables(overL2, format.TablesConfig{
+		Name: "L2 table", Unit: s.l2Unit, Limit: s.l2Tables, Load: blockdev.EvL2Load, Store: blockdev.EvL2Update,
+	})
+	q.refs = q.newTables(overRefblock, format.TablesConfig{
+		Name: "refcount block", Unit: q.cluster, Limit: s.refBlocks, Store: blockdev.EvRefblockUpdatePart,
+	})
+}
+
+// newTables makes a cache of tables, which may be written to what own says and to no other metadata.
+func (q *image) newTables(own overlap, c format.TablesConfig) *format.Tables {
+	c.File = q.file
+	c.Guard = func(ctx context.Context, off, n int64) error { return q.guardMetadata(ctx, own, off, n) }
+	c.Unaligned = func(ctx context.Context, off int64) error {
+		return q.corrupt(ctx, "Cannot get entry from %s cache: Offset %s is unaligned", c.Name, hex(off))
+	}
+	return format.NewTables(c)
 }
 
 // endCaches gives the memory of both caches back.
 func (q *image) endCaches() {
-	for _, c := range []*cache{q.l2, q.refs} {
+	for _, c := range []*format.Tables{q.l2, q.refs} {
 		if c != nil {
-			c.end()
+			c.End()
 		}
 	}
 }
@@ -196,6 +212,6 @@ func (q *image) openBacking(ctx context.Context, o *blockdev.Opening) (err error
 	if q.checking || o.NoChild("backing") || q.hdr.backing == "" && !o.HasChild("backing") {
 		return nil
 	}
-	q.backing, err = o.Backing(ctx, "backing", blockdev.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})
+	q.Backing, err = o.Backing(ctx, "backing", blockdev.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // rebuildAll makes new refcount blocks and a new refcount table out of the counts. The old ones leak and are given back if leaks are to be
@@ -50,11 +51,8 @@ type rebuilder struct {
 
 func (r *rebuilder) run(ctx context.Context) error {
 	q := r.c.q
-	q.refs.empty()
-	q.refs.dirty, q.refs.first, q.refs.barrier = nil, nil, false
-	if q.l2.first == q.refs {
-		q.l2.first = nil
-	}
+	q.refs.Reset()
+	q.l2.Release(q.refs)
 	if _, err := r.blocks(ctx, 0, r.c.clusters); err != nil {
 		return refuseWith(err, "ERROR writing refblock")
 	}
@@ -94,7 +92,7 @@ func (r *rebuilder) blocks(ctx context.Context, first, end int64) (grown bool, e
 	free := int64(0)
 	for cluster := first; cluster < end; cluster++ {
 		if cluster%countPage == 0 {
-			if err := interrupted(ctx); err != nil {
+			if err := format.Interrupted(ctx); err != nil {
 				return grown, err
 			}
 			if r.c.counts.unused(cluster) {

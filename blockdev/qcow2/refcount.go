@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // errSearchAgain says that clusters were taken for refcount metadata, perhaps the very ones that the caller had found.
@@ -81,8 +82,8 @@ func (q *image) refcountOf(ctx context.Context, cluster int64) (uint64, error) {
 // refcounts looks up clusters one after the other. It holds the block that it used last, until drop.
 type refcounts struct {
 	q     *image
-	block *table // nil for none
-	index int64  // of the block in the refcount table
+	block *format.Table // nil for none
+	index int64         // of the block in the refcount table
 }
 
 // of is the refcount of a cluster, 0 where no block covers it.
@@ -94,18 +95,18 @@ func (r *refcounts) of(ctx context.Context, cluster int64) (uint64, error) {
 		if err != nil || at == 0 {
 			return 0, err
 		}
-		if r.block, err = q.refs.get(ctx, at); err != nil {
+		if r.block, err = q.refs.Get(ctx, at); err != nil {
 			r.block = nil
 			return 0, err
 		}
 		r.index = i
 	}
-	return q.refcount(r.block.data, q.inBlock(cluster)), nil
+	return q.refcount(r.block.Data, q.inBlock(cluster)), nil
 }
 
 func (r *refcounts) drop() {
 	q := r.q
-	q.refs.put(r.block)
+	q.refs.Put(r.block)
 	r.block = nil
 }
 
@@ -137,7 +138,7 @@ func (q *image) adjust(ctx context.Context, off, n int64, d delta, why freeKind)
 		return nil
 	}
 	if d.down {
-		if err := q.refs.after(ctx, q.l2); err != nil {
+		if err := q.refs.After(ctx, q.l2); err != nil {
 			return err
 		}
 	}
@@ -155,13 +156,13 @@ func (q *image) adjust(ctx context.Context, off, n int64, d delta, why freeKind)
 
 // adjustFrom changes clusters from *at to last; *at is left at the one that failed.
 func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, why freeKind) error {
-	var block *table
-	defer func() { q.refs.put(block) }()
+	var block *format.Table
+	defer func() { q.refs.Put(block) }()
 	covered := int64(-1)
 	for ; *at <= last; *at += q.cluster {
 		cluster := *at >> q.clusterBits
 		if i := cluster >> q.blockBits; i != covered {
-			q.refs.put(block)
+			q.refs.Put(block)
 			block = nil
 			var err error
 			if block, err = q.blockToChange(ctx, cluster, d); err != nil {
@@ -170,15 +171,15 @@ func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, 
 			covered = i
 		}
 		i := q.inBlock(cluster)
-		count, ok := d.apply(q.refcount(block.data, i), q.refMax)
+		count, ok := d.apply(q.refcount(block.Data, i), q.refMax)
 		if !ok {
 			return syscall.EINVAL
 		}
-		q.refs.changed(block)
-		q.setRefcount(block.data, i, count)
+		q.refs.Changed(block)
+		q.setRefcount(block.Data, i, count)
 		if count > 0 {
 			if count == d.by && !d.down {
-				q.released.drop(*at, q.cluster) // a change that is undone
+				q.deferred.Drop(*at, q.cluster) // a change that is undone
 			}
 			continue
 		}
@@ -186,11 +187,11 @@ func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, 
 		if q.startOf(q.byteOff) == *at {
 			q.byteOff = 0
 		}
-		q.l2.forget(*at, q.cluster)
-		if block.off == *at { // the block counted itself
+		q.l2.Forget(*at, q.cluster)
+		if block.Off == *at { // the block counted itself
 			covered = -1
 		}
-		q.refs.forget(*at, q.cluster)
+		q.refs.Forget(*at, q.cluster)
 		q.release(ctx, *at, why)
 	}
 	return nil
@@ -198,9 +199,9 @@ func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, 
 
 // blockToChange loads the refcount block for a cluster that changes by d. Only more references can be interrupted: what was to be given back
 // and is not leaks.
-func (q *image) blockToChange(ctx context.Context, cluster int64, d delta) (*table, error) {
+func (q *image) blockToChange(ctx context.Context, cluster int64, d delta) (*format.Table, error) {
 	if !d.down {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return nil, err
 		}
 		return q.blockFor(ctx, cluster)
@@ -217,8 +218,8 @@ func (q *image) blockToChange(ctx context.Context, cluster int64, d delta) (*tab
 
 // blockFor loads the refcount block for a cluster. If there is none it makes one, in a larger refcount table if need be, and returns
 // errSearchAgain.
-func (q *image) blockFor(ctx context.Context, cluster int64) (*table, error) {
-	if err := q.fire(ctx, blockdev.EvRefblockAlloc); err != nil {
+func (q *image) blockFor(ctx context.Context, cluster int64) (*format.Table, error) {
+	if err := q.Fire(ctx, blockdev.EvRefblockAlloc); err != nil {
 		return nil, err
 	}
 	at, err := q.blockAt(ctx, cluster)
@@ -226,12 +227,12 @@ func (q *image) blockFor(ctx context.Context, cluster int64) (*table, error) {
 		return nil, err
 	}
 	if at != 0 {
-		if err := q.fire(ctx, blockdev.EvRefblockLoad); err != nil {
+		if err := q.Fire(ctx, blockdev.EvRefblockLoad); err != nil {
 			return nil, err
 		}
-		return q.refs.get(ctx, at)
+		return q.refs.Get(ctx, at)
 	}
-	if err := q.l2.flush(ctx); err != nil {
+	if err := q.l2.Flush(ctx); err != nil {
 		return nil, err
 	}
 	if at, err = q.makeBlock(ctx, cluster); err != nil {
@@ -257,28 +258,28 @@ func (q *image) makeBlock(ctx context.Context, cluster int64) (int64, error) {
 		if err := q.adjust(ctx, at, q.cluster, oneMore, freeNever); err != nil {
 			return 0, err
 		}
-		if err := q.refs.flush(ctx); err != nil {
+		if err := q.refs.Flush(ctx); err != nil {
 			return 0, err
 		}
 	}
-	t, err := q.refs.fresh(ctx, at)
+	t, err := q.refs.Fresh(ctx, at)
 	if err != nil {
 		return 0, err
 	}
-	defer q.refs.put(t)
+	defer q.refs.Put(t)
 	if own {
-		q.setRefcount(t.data, q.inBlock(at>>q.clusterBits), 1)
+		q.setRefcount(t.Data, q.inBlock(at>>q.clusterBits), 1)
 	}
-	if err := q.fire(ctx, blockdev.EvRefblockAllocWrite); err != nil {
+	if err := q.Fire(ctx, blockdev.EvRefblockAllocWrite); err != nil {
 		return 0, err
 	}
-	q.refs.changed(t)
-	return at, q.refs.flush(ctx)
+	q.refs.Changed(t)
+	return at, q.refs.Flush(ctx)
 }
 
 // hookBlock enters a new block into the refcount table.
 func (q *image) hookBlock(ctx context.Context, i, at int64) error {
-	if err := q.fire(ctx, blockdev.EvRefblockAllocHookup); err != nil {
+	if err := q.Fire(ctx, blockdev.EvRefblockAllocHookup); err != nil {
 		return err
 	}
 	entry := binary.BigEndian.AppendUint64(nil, uint64(at))
@@ -293,7 +294,7 @@ func (q *image) hookBlock(ctx context.Context, i, at int64) error {
 // growReftable makes a larger refcount table that holds the block at newBlock for cluster. It is placed behind everything, with refcount
 // blocks that count it and themselves, so that one write of the header switches to all of it.
 func (q *image) growReftable(ctx context.Context, cluster, newBlock int64) error {
-	if err := q.fire(ctx, blockdev.EvReftableGrow); err != nil {
+	if err := q.Fire(ctx, blockdev.EvReftableGrow); err != nil {
 		return err
 	}
 	used := divUp(max(cluster, newBlock>>q.clusterBits)+1, 1<<q.blockBits)
@@ -348,13 +349,13 @@ func (q *image) refcountArea(ctx context.Context, a area) (int64, error) {
 		return 0, err
 	}
 	if err := q.fillArea(ctx, words[:blocks], firstBlock, a.start, end); err != nil {
-		q.refs.forget(a.start, end-a.start) // there are no such blocks, and others may take their clusters
+		q.refs.Forget(a.start, end-a.start) // there are no such blocks, and others may take their clusters
 		return 0, err
 	}
-	if err := q.fire(ctx, blockdev.EvRefblockAllocWriteBlk); err != nil {
+	if err := q.Fire(ctx, blockdev.EvRefblockAllocWriteBlk); err != nil {
 		return 0, err
 	}
-	if err := q.refs.flush(ctx); err != nil {
+	if err := q.refs.Flush(ctx); err != nil {
 		return 0, err
 	}
 	return end, q.switchReftable(ctx, words, tableAt)
@@ -365,15 +366,15 @@ func (q *image) refcountArea(ctx context.Context, a area) (int64, error) {
 func (q *image) fillArea(ctx context.Context, words []uint64, firstBlock, start, end int64) error {
 	next := start
 	for i := firstBlock; i < int64(len(words)); i++ {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		var t *table
+		var t *format.Table
 		var err error
 		if words[i] != 0 {
-			t, err = q.refs.get(ctx, int64(words[i]&reftableMask))
+			t, err = q.refs.Get(ctx, int64(words[i]&reftableMask))
 		} else {
-			t, err = q.refs.fresh(ctx, next)
+			t, err = q.refs.Fresh(ctx, next)
 		}
 		if err != nil {
 			return err
@@ -382,19 +383,19 @@ func (q *image) fillArea(ctx context.Context, words []uint64, firstBlock, start,
 			words[i] = uint64(next)
 			next += q.cluster
 		}
-		q.refs.changed(t)
+		q.refs.Changed(t)
 		base := i << q.blockBits
 		for c := max(base, start>>q.clusterBits); c < min(base+1<<q.blockBits, end>>q.clusterBits); c++ {
-			q.setRefcount(t.data, q.inBlock(c), 1)
+			q.setRefcount(t.Data, q.inBlock(c), 1)
 		}
-		q.refs.put(t)
+		q.refs.Put(t)
 	}
 	return nil
 }
 
 // switchReftable writes a new refcount table, points the header to it, and gives the old one back.
 func (q *image) switchReftable(ctx context.Context, words []uint64, at int64) error {
-	if err := q.fire(ctx, blockdev.EvRefblockAllocWriteTab); err != nil {
+	if err := q.Fire(ctx, blockdev.EvRefblockAllocWriteTab); err != nil {
 		return err
 	}
 	if err := q.writeWords(ctx, words, at); err != nil {
@@ -403,7 +404,7 @@ func (q *image) switchReftable(ctx context.Context, words []uint64, at int64) er
 	if err := q.file.Flush(ctx); err != nil {
 		return err
 	}
-	if err := q.fire(ctx, blockdev.EvRefblockAllocSwitch); err != nil {
+	if err := q.Fire(ctx, blockdev.EvRefblockAllocSwitch); err != nil {
 		return err
 	}
 	oldAt, oldLen := int64(q.hdr.reftableOff), int64(len(q.reftable))*reftableEntrySize

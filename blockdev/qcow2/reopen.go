@@ -5,15 +5,16 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Prepare reads the new options and writes all tables: the caches may change their size.
 func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
-	if err := q.mu.Lock(ctx); err != nil {
+	if err := q.LockAnyway(ctx); err != nil {
 		return nil, nil, err
 	}
-	ctx = steady(ctx)
-	defer q.mu.Unlock()
+	ctx = format.Uncancelled(ctx)
+	defer q.Unlock()
 	if q.checking {
 		return nil, nil, errOnlyChecked
 	}
@@ -37,10 +38,10 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 	}
 	q.claims = !o.Mode.ReadOnly
 	commit = func() {
-		_ = q.mu.Lock(ctx) // its context never ends
+		_ = q.LockAnyway(ctx) // its context never ends
 		q.readOnly, q.unmap, q.given = o.Mode.ReadOnly, o.Mode.Unmap, now
 		q.install(s)
-		q.mu.Unlock()
+		q.Unlock()
 		q.stopCleaner()
 		q.startCleaner()
 	}
@@ -49,9 +50,9 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 
 // flushCaches writes all tables, in QEMU's words if that fails.
 func (q *image) flushCaches(ctx context.Context) error {
-	for _, c := range []*cache{q.l2, q.refs} {
-		if err := c.flush(ctx); err != nil {
-			return refuseWith(err, "Failed to flush the "+c.name+" cache")
+	for _, c := range []*format.Tables{q.l2, q.refs} {
+		if err := c.Flush(ctx); err != nil {
+			return refuseWith(err, "Failed to flush the "+c.Name+" cache")
 		}
 	}
 	return nil

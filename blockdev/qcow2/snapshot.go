@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 const (
@@ -66,7 +68,7 @@ func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch f
 	fixed := make([]byte, snapshotFixed)
 	kept := int64(0) // bytes of the table with what is kept of extra data
 	for i := range count {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return t, err
 		}
 		at := (start + t.bytes + 7) &^ 7

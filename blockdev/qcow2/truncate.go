@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Truncate changes the guest's length. What is added reads as zeroes, whatever a longer backing file has there.
@@ -13,15 +14,15 @@ func (q *image) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _
 	if size%blockdev.SectorSize != 0 {
 		return refuse(syscall.EINVAL, "The new size must be a multiple of %d", blockdev.SectorSize)
 	}
-	if err := q.lock(ctx); err != nil {
+	if err := q.Lock(ctx); err != nil {
 		return err
 	}
-	ctx = steady(ctx)
-	defer q.mu.Unlock()
+	ctx = format.Uncancelled(ctx)
+	defer q.Unlock()
 	if len(q.snapshots) > 0 && q.version < 3 {
 		return refuse(syscall.ENOTSUP, "Can't resize a v2 image which has snapshots")
 	}
-	if err := q.allowWrites(ctx); err != nil {
+	if err := q.BeginChange(ctx); err != nil {
 		return err
 	}
 	old := q.size.Load()
@@ -58,7 +59,7 @@ func (q *image) shrink(ctx context.Context, old, size int64, p blockdev.Prealloc
 		return refuse(syscall.EINVAL, "Preallocation can't be used for shrinking an image")
 	}
 	from := q.roundUp(size)
-	if err := q.waitForLinks(ctx, from, old-from); err != nil {
+	if err := q.WaitIdle(ctx, from, old-from); err != nil {
 		return err
 	}
 	err := q.discardRange(ctx, from, old-from, freeAlways, true)
@@ -72,7 +73,7 @@ func (q *image) shrink(ctx context.Context, old, size int64, p blockdev.Prealloc
 		return refuseWith(err, "Failed to reduce the number of L2 tables")
 	}
 	// No table in the file may refer to what the refcount table drops and the file loses.
-	if err := q.l2.flush(ctx); err != nil {
+	if err := q.l2.Flush(ctx); err != nil {
 		return refuseWith(err, "Failed to discard cropped clusters")
 	}
 	if err := q.shrinkReftable(ctx); err != nil {
@@ -102,7 +103,7 @@ func (q *image) fileLength() int64 {
 // lastCluster is the last cluster in use of a file of n bytes, which may end in a hole far longer than all that is in use.
 func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
 	for c := min(q.clustersIn(n), int64(q.reftableEnd)<<q.blockBits) - 1; c >= 0; {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return 0, err
 		}
 		count, err := q.lastInBlock(ctx, c)
@@ -124,13 +125,13 @@ func (q *image) lastInBlock(ctx context.Context, cluster int64) (int64, error) {
 	if err != nil || at == 0 {
 		return -1, err
 	}
-	block, err := q.refs.get(ctx, at)
+	block, err := q.refs.Get(ctx, at)
 	if err != nil {
 		return -1, err
 	}
-	defer q.refs.put(block)
+	defer q.refs.Put(block)
 	i := q.inBlock(cluster)
-	for i >= 0 && q.refcount(block.data, i) == 0 {
+	for i >= 0 && q.refcount(block.Data, i) == 0 {
 		i--
 	}
 	return i, nil
@@ -140,7 +141,7 @@ func (q *image) lastInBlock(ctx context.Context, cluster int64) (int64, error) {
 func (q *image) shrinkReftable(ctx context.Context) error {
 	words := make([]uint64, len(q.reftable))
 	for i, w := range q.reftable[:q.reftableEnd] {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
 		at, err := q.blockAt(ctx, int64(i)<<q.blockBits)
@@ -150,14 +151,14 @@ func (q *image) shrinkReftable(ctx context.Context) error {
 		if at == 0 {
 			continue
 		}
-		t, err := q.refs.get(ctx, at)
+		t, err := q.refs.Get(ctx, at)
 		if err != nil {
 			return err
 		}
 		if !q.countsNothing(t, int64(i)) {
 			words[i] = w
 		}
-		q.refs.put(t)
+		q.refs.Put(t)
 	}
 	err := q.writeWords(ctx, words, int64(q.hdr.reftableOff))
 	if err == nil {
@@ -177,15 +178,15 @@ func (q *image) shrinkReftable(ctx context.Context) error {
 }
 
 // countsNothing says whether all counts of the i-th block are 0, but for its own.
-func (q *image) countsNothing(t *table, i int64) bool {
-	if t.off>>q.clusterBits>>q.blockBits != i {
-		return blockdev.AllZero(t.data)
+func (q *image) countsNothing(t *format.Table, i int64) bool {
+	if t.Off>>q.clusterBits>>q.blockBits != i {
+		return blockdev.AllZero(t.Data)
 	}
-	own := q.inBlock(t.off >> q.clusterBits)
-	count := q.refcount(t.data, own)
-	q.setRefcount(t.data, own, 0)
-	defer q.setRefcount(t.data, own, count)
-	return blockdev.AllZero(t.data)
+	own := q.inBlock(t.Off >> q.clusterBits)
+	count := q.refcount(t.Data, own)
+	q.setRefcount(t.Data, own, 0)
+	defer q.setRefcount(t.Data, own, count)
+	return blockdev.AllZero(t.Data)
 }
 
 // dropBlock gives back a refcount block that the file's refcount table no longer has.
@@ -196,23 +197,23 @@ func (q *image) dropBlock(ctx context.Context, at int64) error {
 		return err
 	}
 	if holder != 0 {
-		t, err := q.refs.get(ctx, holder)
+		t, err := q.refs.Get(ctx, holder)
 		if err != nil {
 			return err
 		}
-		q.setRefcount(t.data, q.inBlock(cluster), 0)
-		q.refs.changed(t)
-		q.refs.put(t)
+		q.setRefcount(t.Data, q.inBlock(cluster), 0)
+		q.refs.Changed(t)
+		q.refs.Put(t)
 	}
 	q.nextFree = min(q.nextFree, cluster)
-	q.refs.forget(at, q.cluster)
+	q.refs.Forget(at, q.cluster)
 	q.release(ctx, at, freeAlways)
 	return nil
 }
 
 // grow makes room in the L1 table, places clusters if asked to, and hides what a longer backing file has in the part that is added.
 func (q *image) grow(ctx context.Context, old, size int64, p blockdev.Prealloc) error {
-	hide := size > old && q.backing != nil && q.backing.Info().Size > old
+	hide := size > old && q.Backing != nil && q.Backing.Info().Size > old
 	if hide && q.version < 3 && p <= blockdev.PreallocMetadata && q.firstNew(old) < size {
 		return refuseWith(blockdev.ErrNotSupported, "Failed to zero out new clusters") // before the machine state is given up for it
 	}
@@ -267,7 +268,7 @@ func (q *image) hide(ctx context.Context, old, size int64) error {
 	defer q.size.Store(old)
 	start := q.firstNew(old)
 	if start < size {
-		if err := q.zeroRange(ctx, start, size-start, false); err != nil {
+		if err := q.ZeroMap(ctx, start, size-start, false); err != nil {
 			return refuseWith(err, "Failed to zero out new clusters")
 		}
 	}
@@ -300,9 +301,9 @@ func (q *image) writeZeroes(ctx context.Context, off, n int64) error {
 	if n == 0 {
 		return nil
 	}
-	q.mu.Unlock()
+	q.Unlock()
 	err := q.WriteVec(ctx, blockdev.Vec{make([]byte, n)}, off, 0)
-	if lockErr := q.mu.Lock(ctx); lockErr != nil {
+	if lockErr := q.LockAnyway(ctx); lockErr != nil {
 		return lockErr
 	}
 	return err
@@ -312,19 +313,19 @@ func (q *image) writeZeroes(ctx context.Context, off, n int64) error {
 func (q *image) preallocate(ctx context.Context, old, size int64) error {
 	end := int64(0)
 	for off := old; off < size; {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		p, err := q.place(ctx, off, min(size-off, blockdev.MaxRequest&^(q.cluster-1)))
+		p, err := q.Place(ctx, off, min(size-off, blockdev.MaxRequest&^(q.cluster-1)))
 		if err != nil {
-			q.abandon(ctx, p.links)
+			q.Abandon(ctx, p.Allocations)
 			return refuseWith(err, "Allocating clusters failed")
 		}
-		if err := q.linkEmpty(ctx, p); err != nil {
+		if err := q.commitEmpty(ctx, p); err != nil {
 			return refuseWith(err, "Mapping clusters failed")
 		}
-		off += p.n
-		end = max(end, p.host+p.n)
+		off += p.Len
+		end = max(end, p.Host+p.Len)
 	}
 	if end > q.fileLength() {
 		return q.file.Truncate(ctx, end, blockdev.PreallocOff, 0)
@@ -332,39 +333,39 @@ func (q *image) preallocate(ctx context.Context, old, size int64) error {
 	return nil
 }
 
-// linkEmpty makes links without data. Places that were used before are made zero first.
-func (q *image) linkEmpty(ctx context.Context, p placement) error {
-	links := p.links
-	for _, l := range links {
-		l.prealloc = true
-		err := q.zeroOld(ctx, l)
+// commitEmpty commits allocations without data. Places that were used before are made zero first.
+func (q *image) commitEmpty(ctx context.Context, p format.Placement) error {
+	left := p.Allocations
+	for _, a := range left {
+		a.Empty = true
+		err := q.zeroOld(ctx, a)
 		if err == nil {
-			q.mu.Unlock()
-			err = q.copyAround(ctx, l, nil)
-			if lockErr := q.mu.Lock(ctx); lockErr != nil {
+			q.Unlock()
+			err = q.CopyAround(ctx, a, nil)
+			if lockErr := q.LockAnyway(ctx); lockErr != nil {
 				return lockErr
 			}
 		}
 		if err == nil {
-			err = q.enterLink(ctx, l)
+			err = q.Commit(ctx, a)
 		}
 		if err != nil {
-			q.abandon(ctx, links)
+			q.Abandon(ctx, left)
 			return err
 		}
-		q.finish(l)
-		links = links[1:]
+		q.Finish(a)
+		left = left[1:]
 	}
 	return nil
 }
 
-// zeroOld clears what the file holds where a link without data is going to point to.
-func (q *image) zeroOld(ctx context.Context, l *link) error {
-	n := min(l.host+l.clusters<<q.clusterBits, q.fileLength()) - l.host
-	if q.extended || l.keep || n <= 0 {
+// zeroOld clears what the file holds where an allocation without data lies.
+func (q *image) zeroOld(ctx context.Context, a *format.Allocation) error {
+	n := min(a.Host+a.Len, q.fileLength()) - a.Host
+	if q.extended || a.InPlace || n <= 0 {
 		return nil
 	}
-	return q.file.Zero(ctx, l.host, n, blockdev.MayUnmap)
+	return q.file.Zero(ctx, a.Host, n, blockdev.MayUnmap)
 }
 
 // preallocateData puts the guest bytes from old to size in one run behind all that the file has, and has the file system allocate it.
@@ -372,7 +373,7 @@ func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev
 	end := q.roundUp(q.fileLength())
 	if last, err := q.lastCluster(ctx, end); err == nil {
 		end = (last + 1) << q.clusterBits
-	} else if err := interrupted(ctx); err != nil {
+	} else if err := format.Interrupted(ctx); err != nil {
 		return err
 	}
 	clusters := (q.roundUp(size) - q.startOf(old)) >> q.clusterBits
@@ -389,45 +390,45 @@ func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev
 		return refuseWith(err, "Failed to allocate data clusters")
 	}
 	giveBack := func(from int64) { q.free(ctx, from, start+clusters<<q.clusterBits-from, freeOther) }
-	if err := q.extendFile(caller(ctx), start, start+clusters<<q.clusterBits, p); err != nil {
+	if err := q.extendFile(format.Caller(ctx), start, start+clusters<<q.clusterBits, p); err != nil {
 		giveBack(start)
 		return prefix(err, "Failed to resize underlying file")
 	}
 	for host, guest := start, old; clusters > 0; {
-		n := min(clusters, q.l2.unit/q.entrySize-q.slotOf(guest))
-		l := &link{
-			guest: q.startOf(guest), host: host, clusters: n, prealloc: !hide,
-			head: span{0, q.within(guest)}, tail: span{n << q.clusterBits, 0},
+		n := min(clusters, q.l2.Unit/q.entrySize-q.slotOf(guest))
+		a := &format.Allocation{
+			Guest: q.startOf(guest), Host: host, Len: n << q.clusterBits, Empty: !hide,
+			Head: format.Span{Len: q.within(guest)}, Tail: format.Span{Off: n << q.clusterBits},
 		}
-		q.links = append(q.links, l)
-		err := interrupted(ctx)
+		q.Begin(a)
+		err := format.Interrupted(ctx)
 		if err == nil {
-			err = q.linkReserved(ctx, l)
+			err = q.commitReserved(ctx, a)
 		}
 		if err != nil {
-			q.finish(l)
+			q.Finish(a)
 			giveBack(host)
 			return refuseWith(err, "Failed to update L2 tables")
 		}
-		q.finish(l)
+		q.Finish(a)
 		clusters -= n
 		host += n << q.clusterBits
-		guest = l.guest + n<<q.clusterBits
+		guest = a.Guest + n<<q.clusterBits
 	}
 	return nil
 }
 
-// linkReserved makes a link to clusters that read as zeroes, but for what must be copied.
-func (q *image) linkReserved(ctx context.Context, l *link) error {
-	q.mu.Unlock()
-	err := q.copyAround(ctx, l, nil)
-	if lockErr := q.mu.Lock(ctx); lockErr != nil {
+// commitReserved commits an allocation whose clusters read as zeroes, but for what must be copied.
+func (q *image) commitReserved(ctx context.Context, a *format.Allocation) error {
+	q.Unlock()
+	err := q.CopyAround(ctx, a, nil)
+	if lockErr := q.LockAnyway(ctx); lockErr != nil {
 		return lockErr
 	}
 	if err != nil {
 		return err
 	}
-	return q.enterLink(ctx, l)
+	return q.Commit(ctx, a)
 }
 
 // extendFile makes the file end at end, and clears what it already had from start on. Nothing refers to that part yet.

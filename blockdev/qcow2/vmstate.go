@@ -23,7 +23,7 @@ func (q *image) ReadVMState(ctx context.Context, v blockdev.Vec, off int64) erro
 	if err != nil || v.Len() == 0 {
 		return err
 	}
-	if err := q.fire(ctx, blockdev.EvVMStateLoad); err != nil {
+	if err := q.Fire(ctx, blockdev.EvVMStateLoad); err != nil {
 		return err
 	}
 	return q.ReadVec(ctx, v, at, 0)
@@ -35,7 +35,7 @@ func (q *image) WriteVMState(ctx context.Context, v blockdev.Vec, off int64) err
 	if err != nil || v.Len() == 0 {
 		return err
 	}
-	if err := q.fire(ctx, blockdev.EvVMStateSave); err != nil {
+	if err := q.Fire(ctx, blockdev.EvVMStateSave); err != nil {
 		return err
 	}
 	return q.WriteVec(ctx, v, at, 0)

@@ -4,62 +4,13 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// Zero makes guest bytes read as zeroes by their L2 entries alone. The edges of a subcluster are only possible where the rest of it
-// reads as zeroes already.
-func (q *image) Zero(ctx context.Context, off, n int64, f blockdev.Flags) error {
-	head, tail := off&(q.sub-1), -(off+n)&(q.sub-1)
-	if off+n == q.size.Load() {
-		tail = 0
-	}
-	if head|tail != 0 {
-		if head+n+tail > q.sub {
-			return blockdev.ErrNotSupported
-		}
-		zero, err := q.readsZero(ctx, span{off - head, head}, span{off + n, q.inside(off+n, tail)})
-		if err != nil {
-			return err
-		}
-		if !zero {
-			return blockdev.ErrNotSupported
-		}
-		off, n = off-head, q.sub
-	}
-	if err := q.lock(ctx); err != nil {
-		return err
-	}
-	defer q.mu.Unlock()
-	if err := q.prepareChange(ctx, off, n); err != nil {
-		return err
-	}
-	if head|tail != 0 { // somebody may have written there meanwhile
-		m, err := q.lookup(ctx, off, n)
-		if err != nil {
-			return err
-		}
-		if !m.kind.zero() && !m.kind.absent() {
-			return blockdev.ErrNotSupported
-		}
-	}
-	return q.zeroRange(ctx, off, n, f&blockdev.MayUnmap != 0)
-}
-
-// inside is how many of n bytes from off lie within the image.
-func (q *image) inside(off, n int64) int64 { return max(0, min(n, q.size.Load()-off)) }
-
-// prepareChange waits for writes under way in a range, and makes the image writable for a change without data.
-func (q *image) prepareChange(ctx context.Context, off, n int64) error {
-	if err := q.waitForLinks(ctx, q.startOf(off), q.within(off)+n); err != nil {
-		return err
-	}
-	return q.allowWrites(steady(ctx))
-}
-
-// zeroRange marks subclusters as zeroes. The range is aligned to them, or ends with the image.
-func (q *image) zeroRange(ctx context.Context, off, n int64, unmap bool) error {
+// ZeroMap marks subclusters as zeroes. The range is aligned to them, or ends with the image.
+func (q *image) ZeroMap(ctx context.Context, off, n int64, unmap bool) error {
 	if q.version < 3 {
-		if q.backing != nil {
+		if q.Backing != nil {
 			return blockdev.ErrNotSupported
 		}
 		return q.discardRange(ctx, off, n, freeRequest, false)
@@ -70,7 +21,7 @@ func (q *image) zeroRange(ctx context.Context, off, n int64, unmap bool) error {
 	if end >= q.size.Load() {
 		last = end
 	}
-	if err := q.zeroSubclusters(steady(ctx), off, first); err != nil {
+	if err := q.zeroSubclusters(format.Uncancelled(ctx), off, first); err != nil {
 		return err
 	}
 	err := q.eachSlice(ctx, first, last-first, func(ctx context.Context, s slice, slot, clusters int64) {
@@ -79,22 +30,22 @@ func (q *image) zeroRange(ctx context.Context, off, n int64, unmap bool) error {
 	if err != nil {
 		return err
 	}
-	return q.zeroSubclusters(steady(ctx), last, end)
+	return q.zeroSubclusters(format.Uncancelled(ctx), last, end)
 }
 
 // eachSlice calls do for every part of an L2 table that holds entries of a range of clusters. It ends between two of them when ctx does.
 func (q *image) eachSlice(ctx context.Context, off, n int64, do func(ctx context.Context, s slice, slot, clusters int64)) error {
 	for left := q.clustersIn(n); left > 0; {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		s, slot, err := q.writable(steady(ctx), off)
+		s, slot, err := q.writable(format.Uncancelled(ctx), off)
 		if err != nil {
 			return err
 		}
 		clusters := min(left, s.slots()-slot)
-		do(steady(ctx), s, slot, clusters)
-		q.l2.put(s.table)
+		do(format.Uncancelled(ctx), s, slot, clusters)
+		q.l2.Put(s.Table)
 		left -= clusters
 		off += clusters << q.clusterBits
 	}
@@ -121,7 +72,7 @@ func (q *image) zeroClusters(ctx context.Context, s slice, slot, clusters int64,
 			continue
 		}
 		s.set(i, e)
-		q.l2.changed(s.table)
+		q.l2.Changed(s.Table)
 		switch {
 		case drop && keep:
 			q.punchKept(ctx, old)
@@ -133,7 +84,7 @@ func (q *image) zeroClusters(ctx context.Context, s slice, slot, clusters int64,
 
 // punchKept punches out a cluster that keeps its place although its contents are gone, unless a snapshot has it too.
 func (q *image) punchKept(ctx context.Context, e entry) {
-	if q.settings.punch[freeRequest] && e.desc&flagCopied != 0 && q.within(e.host()) == 0 && !q.pins.cover(e.host(), q.cluster) {
+	if q.settings.punch[freeRequest] && e.desc&flagCopied != 0 && q.within(e.host()) == 0 && !q.Pins.Cover(e.host(), q.cluster) {
 		_ = q.file.Discard(ctx, e.host(), q.cluster, 0) // a hole saves space, nothing depends on it
 	}
 }
@@ -147,7 +98,7 @@ func (q *image) zeroSubclusters(ctx context.Context, from, to int64) error {
 	if err != nil {
 		return err
 	}
-	defer q.l2.put(s.table)
+	defer q.l2.Put(s.Table)
 	e := s.entry(slot)
 	if q.clusterKind(e) == compressed {
 		return blockdev.ErrNotSupported
@@ -155,7 +106,7 @@ func (q *image) zeroSubclusters(ctx context.Context, from, to int64) error {
 	mask := subMask(q.subIndex(from), q.subIndex(to-1)+1)
 	if changed := e.bitmap&^mask | mask<<32; changed != e.bitmap {
 		s.set(slot, entry{e.desc, changed})
-		q.l2.changed(s.table)
+		q.l2.Changed(s.Table)
 	}
 	return nil
 }

@@ -1,13 +1,14 @@
-package qcow2
+package format
 
 import "github.com/blksh/blksh/blockdev/internal/arena"
 
 // chunk is how much memory is asked for at a time. The system gives it when it is written to.
 const chunk = 1 << 20
 
-// memory has the buffers of a cache. The garbage collector lets a heap grow to twice what is in use before it looks; a cache that is
-// full for good would take its size twice. So they are not in the heap, and buffers that are given back are taken again.
-type memory struct {
+// tableMemory has the buffers of a cache. The garbage collector lets a heap grow to twice what is in use
+// before it looks; a cache that is full for good would take its size twice. So they are not in the heap, and
+// buffers that are given back are taken again.
+type tableMemory struct {
 	unit   int64 // bytes in a buffer
 	chunks []*arena.Arena
 	free   [][]byte
@@ -16,7 +17,7 @@ type memory struct {
 }
 
 // take is a buffer with anything in it.
-func (m *memory) take() ([]byte, error) {
+func (m *tableMemory) take() ([]byte, error) {
 	if len(m.free) == 0 {
 		if err := m.grow(); err != nil {
 			return nil, err
@@ -29,7 +30,7 @@ func (m *memory) take() ([]byte, error) {
 	return b, nil
 }
 
-func (m *memory) grow() error {
+func (m *tableMemory) grow() error {
 	n := max(chunk/m.unit, 1)
 	a, err := arena.New(1, int(n*m.unit))
 	if err != nil {
@@ -43,7 +44,7 @@ func (m *memory) grow() error {
 }
 
 // give takes a buffer back, which may be nil.
-func (m *memory) give(b []byte) {
+func (m *tableMemory) give(b []byte) {
 	if b == nil {
 		return
 	}
@@ -55,7 +56,7 @@ func (m *memory) give(b []byte) {
 }
 
 // trim gives everything to the system if nothing is in use.
-func (m *memory) trim() {
+func (m *tableMemory) trim() {
 	if m.lent > 0 {
 		return
 	}

@@ -1,0 +1,62 @@
+package format
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Status tells where guest bytes are. What is not in this image is looked up in the backing file, one layer
+// deeper. Clusters whose places are in a hole of the file from end to end, as preallocation makes them, read
+// as zeroes.
+func (i *Image) Status(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+	e, err := i.mapped(ctx, off, n)
+	if err != nil || !e.Data || e.Zero || e.HostOff < 0 || e.Depth > 0 {
+		return e, err
+	}
+	below, err := i.Data.Status(ctx, e.HostOff, e.Len)
+	if err != nil || below.Len <= 0 || below.Len >= e.Len {
+		e.Zero = err == nil && below.Len > 0 && below.Zero // else it may be anything
+		return e, nil
+	}
+	end := off + below.Len
+	if whole := i.startOf(end); below.Zero && whole > off {
+		e.Zero, e.Len = true, whole-off
+		return e, nil
+	}
+	e.Len = min(i.roundUp(end)-off, e.Len)
+	return e, nil
+}
+
+// mapped is Status by the word of the tables.
+func (i *Image) mapped(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+	if err := i.Lock(ctx); err != nil {
+		return blockdev.Extent{}, err
+	}
+	m, err := i.Lookup(ctx, off, n)
+	i.Unlock()
+	if err != nil {
+		return blockdev.Extent{}, err
+	}
+	e := blockdev.Extent{Off: off, Len: m.Len, HostOff: m.Host, Node: i.Name, Allocated: true}
+	switch m.Kind {
+	case Absent:
+		e.HostOff = -1
+		if i.Backing != nil && off < i.Size() {
+			return i.backingStatus(ctx, off, m.Len)
+		}
+		e.Allocated, e.Zero = !i.Overlay, true
+	case Packed:
+		e.Data, e.Compressed, e.HostOff = true, true, -1
+	default:
+		e.Data, e.Zero = m.Kind == Data, m.Kind == Zero
+	}
+	return e, nil
+}
+
+func (i *Image) backingStatus(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+	e, err := i.Backing.Status(ctx, off, n)
+	e.Allocated = false
+	e.Depth++
+	return e, err
+}

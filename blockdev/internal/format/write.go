@@ -1,0 +1,101 @@
+package format
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// WriteVec writes guest bytes: in place where it can, else to new clusters.
+func (i *Image) WriteVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+	total := v.Len()
+	for done := int64(0); done < total; {
+		p, pin, err := i.placePinned(ctx, off+done, total-done)
+		if err != nil {
+			return err
+		}
+		err = i.writePlaced(ctx, v.Slice(done, p.Len), off+done, p)
+		i.Pins.Remove(pin)
+		if err != nil {
+			return err
+		}
+		done += p.Len
+	}
+	return nil
+}
+
+// placePinned finds a place for as many bytes as lie in a row, and pins it.
+func (i *Image) placePinned(ctx context.Context, off, n int64) (p Placement, pin int, err error) {
+	if err := i.Lock(ctx); err != nil {
+		return p, 0, err
+	}
+	defer i.Unlock()
+	if err := i.BeginChange(Uncancelled(ctx)); err != nil {
+		return p, 0, err
+	}
+	p, err = i.Place(ctx, off, n)
+	if err == nil {
+		err = i.Guard(Uncancelled(ctx), p.Host, p.Len)
+	}
+	if err != nil {
+		i.Abandon(Uncancelled(ctx), p.Allocations)
+		return p, 0, err
+	}
+	return p, i.Pins.Add(p.Host, p.Len), nil
+}
+
+// writePlaced writes data to its place and commits the allocations.
+func (i *Image) writePlaced(ctx context.Context, v blockdev.Vec, off int64, p Placement) error {
+	if len(p.Allocations) == 0 {
+		return i.writeData(ctx, v, p.Host)
+	}
+	err := i.zeroAround(ctx, p.Allocations)
+	merged := mergeable(p.Allocations, off, v)
+	if err == nil && merged == nil {
+		err = i.writeData(ctx, v, p.Host)
+	}
+	left := p.Allocations
+	for err == nil && len(left) > 0 {
+		data := blockdev.Vec(nil)
+		if left[0] == merged {
+			data = v
+		}
+		if err = i.CopyAround(ctx, left[0], data); err == nil {
+			err = i.commit(ctx, left[0])
+		}
+		if err == nil {
+			left = left[1:]
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	ctx = Uncancelled(ctx)
+	if lockErr := i.LockAnyway(ctx); lockErr != nil {
+		return lockErr
+	}
+	defer i.Unlock()
+	i.Abandon(ctx, left)
+	return err
+}
+
+func (i *Image) writeData(ctx context.Context, v blockdev.Vec, host int64) error {
+	if err := i.Fire(ctx, blockdev.EvWriteAIO); err != nil {
+		return err
+	}
+	return i.Data.WriteVec(ctx, v, host, 0)
+}
+
+// commit enters an allocation into the tables.
+func (i *Image) commit(ctx context.Context, a *Allocation) error {
+	ctx = Uncancelled(ctx)
+	if err := i.Lock(ctx); err != nil {
+		return err
+	}
+	defer i.Unlock()
+	if err := i.Commit(ctx, a); err != nil {
+		return err
+	}
+	i.Finish(a)
+	return nil
+}
