@@ -13,6 +13,7 @@ import (
 	"github.com/blksh/blksh/blockdev/null"
 	"github.com/blksh/blksh/blockdev/qcow2"
 	"github.com/blksh/blksh/blockdev/raw"
+	"github.com/blksh/blksh/blockdev/vdi"
 )
 
 // All is every driver, sorted by name.
@@ -29,5 +30,6 @@ func All() []blockdev.Driver {
 		null.Co,
 		qcow2.Driver,
 		raw.Driver,
+		vdi.Driver,
 	}
 }

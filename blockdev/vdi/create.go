@@ -1,0 +1,98 @@
+package vdi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
+)
+
+// createKeys are the options of an image to be made.
+var createKeys = []blockdev.Key{
+	{Name: "static", Type: blockdev.Bool, Default: "off", Help: "give every block its place at once"},
+}
+
+// create writes the header and a map of nothing, or of everything.
+func create(ctx context.Context, c *blockdev.Creating) error {
+	switch {
+	case c.Backing != "":
+		return blockdev.Refuse("Backing file not supported for file format 'vdi'")
+	case c.Size > maxSize:
+		return format.Refuse(syscall.ENOTSUP, "Unsupported VDI image size (size is 0x%x, max supported is 0x%x)", c.Size, maxSize)
+	}
+	blocks := (c.Size + blockSize - 1) / blockSize
+	mapLen := (blocks*entrySize + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
+	static := c.Values.Bool("static")
+	h, err := newHeader(c.Size, uint32(blocks), uint32(headerLen+mapLen), static)
+	if err == nil {
+		err = c.File.WriteVec(ctx, blockdev.Vec{h}, 0, 0)
+	}
+	if err == nil {
+		err = writeMap(ctx, c.File, blocks, mapLen, static)
+	}
+	if err == nil && static {
+		err = c.File.Truncate(ctx, headerLen+mapLen+blocks*blockSize, blockdev.PreallocOff, 0)
+	}
+	if err != nil {
+		return err
+	}
+	return c.File.Flush(ctx)
+}
+
+func newHeader(size int64, blocks, dataOff uint32, static bool) ([]byte, error) {
+	h := make([]byte, headerLen)
+	copy(h, "<<< blksh VM Virtual Disk Image >>>\n")
+	kind, allocated := uint32(typeDynamic), uint32(0)
+	if static {
+		kind, allocated = typeStatic, blocks
+	}
+	for off, word := range map[int]uint32{
+		offSignature: signature, offVersion: version, offHeaderSize: offUUID - offHeaderSize + 4*uuidLen, offType: kind,
+		offMap: headerLen, offData: dataOff, offSectorSize: blockdev.SectorSize, offBlockSize: blockSize,
+		offBlocks: blocks, offAllocated: allocated,
+	} {
+		binary.LittleEndian.PutUint32(h[off:], word)
+	}
+	binary.LittleEndian.PutUint64(h[offDiskSize:], uint64(size))
+	for i := range 2 { // of the image and of its last snapshot
+		if err := newUUID(h[offUUID+i*uuidLen:][:uuidLen]); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// newUUID fills u with a random one (version 4), its first three fields in little-endian order.
+func newUUID(u []byte) error {
+	_, err := rand.Read(u)
+	u[7], u[8] = u[7]&0x0f|0x40, u[8]&0x3f|0x80
+	return err
+}
+
+// writeMap writes a map in which no block has a place, or each its own.
+func writeMap(ctx context.Context, file blockdev.Node, blocks, length int64, static bool) error {
+	const piece = 64 << 10
+	for done := int64(0); done < length; done += piece {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		b := make([]byte, min(piece, length-done))
+		for at := int64(0); at < int64(len(b)); at += entrySize {
+			e := uint32(noBlock)
+			switch i := (done + at) / entrySize; {
+			case i >= blocks:
+				e = 0 // room behind the map
+			case static:
+				e = uint32(i)
+			}
+			binary.LittleEndian.PutUint32(b[at:], e)
+		}
+		if err := file.WriteVec(ctx, blockdev.Vec{b}, headerLen+done, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+// Package vdi reads and writes VirtualBox's disk images of version 1.1, as QEMU does.
+//
+// An image is a header, a map with a 32-bit entry for each block of the guest, and the blocks of 1 MiB, in
+// the order in which they were first written. An entry is the number of the block in the file, or says that
+// there is none yet.
+//
+//	guest offset ─▶ map entry ─▶ data offset + number × 1 MiB
+//
+// Reading and writing are format.BlockMap's; here are the header, the making of images and their check. Sizes
+// and messages are those of QEMU 7.2.22.
+package vdi
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
+)
+
+// Driver reads and writes VDI images.
+var Driver = blockdev.Driver{
+	Name: "vdi",
+	Doc:  "VirtualBox's disk images",
+	Kind: blockdev.Format,
+	Keys: []blockdev.Key{
+		{Name: "file", Type: blockdev.NodeRef, Help: "where the image is stored"},
+	},
+	Probe:      probe,
+	Open:       open,
+	CreateKeys: createKeys,
+	Create:     create,
+}
+
+const (
+	blockSize = 1 << 20
+	entrySize = 4
+	noBlock   = 0xffffffff // never written
+	zeroBlock = 0xfffffffe // written and discarded
+)
+
+// image is an open VDI image.
+type image struct {
+	*format.BlockMap
+	header
+	file blockdev.Node
+}
+
+var (
+	_ blockdev.Node    = (*image)(nil)
+	_ blockdev.Checker = (*image)(nil)
+)
+
+func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	file, err := o.Child(ctx, "file", blockdev.RoleFile)
+	if err != nil {
+		return nil, err
+	}
+	err = format.Claim(ctx, file, blockdev.Claim{Use: blockdev.PermRead, Share: blockdev.PermAll}, !o.Mode.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	v := &image{file: file}
+	if v.header, err = readHeader(ctx, file); err != nil {
+		return nil, err
+	}
+	v.BlockMap = format.NewBlockMap(format.BlockMapConfig{
+		Name: "vdi", File: file, ReadOnly: o.Mode.ReadOnly,
+		Off: int64(v.mapOff), Blocks: v.blocks, Block: blockSize, Data: int64(v.dataOff), Size: v.guestSize(),
+		None: noBlock, Zero: zeroBlock, Count: v.count,
+	})
+	return v, nil
+}
+
+// count writes the number of blocks in the file into the header, if it grew.
+func (v *image) count(ctx context.Context, n uint32) error {
+	if n <= v.allocated {
+		return nil
+	}
+	err := writeAllocated(ctx, v.file, n)
+	if err == nil {
+		v.allocated = n
+	}
+	return err
+}
+
+// maxMessages bounds what a check remembers to say; the numbers are right in any case.
+const maxMessages = 1000
+
+// Check looks for blocks that two entries share or that cannot be, and counts them. There is nothing that it
+// could repair without losing data. The lines are QEMU's.
+func (v *image) Check(ctx context.Context, fix blockdev.Fix) (res blockdev.CheckResult, err error) {
+	if fix != 0 {
+		return res, blockdev.ErrNotSupported
+	}
+	if err := v.Lock(ctx); err != nil {
+		return res, err
+	}
+	defer v.Unlock()
+	if err := v.WaitIdle(ctx, 0, math.MaxInt64); err != nil {
+		return res, err
+	}
+	say := func(text string, args ...any) {
+		res.Corruptions++
+		if len(res.Messages) < maxMessages {
+			res.Messages = append(res.Messages, fmt.Sprintf("ERROR: "+text, args...))
+		}
+	}
+	taken := make([]uint64, (int64(v.blocks)+63)/64)
+	count := uint32(0)
+	err = v.EachEntry(ctx, func(block, e uint32) {
+		switch {
+		case e >= zeroBlock:
+			return
+		case e >= v.blocks:
+			say("block index %d too large, is %d", block, e)
+			return
+		case taken[e/64]>>(e%64)&1 != 0:
+			say("block index %d also used by %d", e, e)
+		}
+		count++
+		taken[e/64] |= 1 << (e % 64)
+		res.ImageEnd = max(res.ImageEnd, int64(v.dataOff)+int64(e+1)*blockSize)
+	})
+	if err == nil && count != v.allocated {
+		say("allocated blocks mismatch, is %d, should be %d", count, v.allocated)
+	}
+	if err != nil {
+		res.CheckErrors++
+		err = fmt.Errorf("read the block map: %w", err)
+	}
+	return res, err
+}
