@@ -5,7 +5,7 @@ _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
 	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
-	-f | --format) flags= words='qcow2 raw' files= ;;
+	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
 	-d | --discard) flags= words='unmap ignore' files= ;;
@@ -63,7 +63,7 @@ _blksh_operands() {
 	check)
 		flags='-f --format -r --repair -U --force-share' words='' files=
 		case $prev in
-	-f | --format) flags= words='qcow2 raw' files= ;;
+	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 	-r | --repair) flags= words='' files= ;;
 		esac
 		;;
@@ -73,15 +73,15 @@ _blksh_operands() {
 	compare)
 		flags='-f --format -U --force-share --all' words='' files=yes
 		case $prev in
-	-f | --format) flags= words='qcow2 raw' files= ;;
+	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 		esac
 		;;
 	create)
 		flags='-b --backing -F --backing-format -f --format -o --options --force' words='' files=yes
 		case $prev in
 	-b | --backing) flags= words='' files=yes ;;
-	-F | --backing-format) flags= words='qcow2 raw' files= ;;
-	-f | --format) flags= words='qcow2 raw' files= ;;
+	-F | --backing-format) flags= words='qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 	-o | --options) flags= words='' files= ;;
 		esac
 		;;
@@ -128,7 +128,7 @@ _blksh_operands() {
 		case $prev in
 	-a | --as) flags= words='' files= ;;
 	-d | --discard) flags= words='ignore unmap' files= ;;
-	-f | --format) flags= words='qcow2 raw' files= ;;
+	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-o | --options) flags= words='' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
