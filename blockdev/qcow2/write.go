@@ -30,6 +30,29 @@ func (q *image) Target(ctx context.Context, off, n, after int64) (format.Target,
 	return t, err
 }
 
+// InPlace finds clusters in a row that are ours alone and hold data in all that is written.
+func (q *image) InPlace(ctx context.Context, off, n int64) (host int64, ok bool, err error) {
+	l1 := q.l1Index(off)
+	if !q.mayWrite || q.repairDue || l1 >= int64(len(q.l1)) || q.l1[l1]&flagCopied == 0 {
+		return 0, false, nil
+	}
+	m, err := q.lookup(ctx, off, n)
+	if err != nil || m.kind != normal || m.n < n {
+		return 0, false, err
+	}
+	s, err := q.openSlice(ctx, off, int64(q.l1[l1]&offsetMask))
+	if err != nil {
+		return 0, false, err
+	}
+	defer q.l2.Put(s.Table)
+	for slot, left := q.slotOf(off), q.clustersIn(q.within(off)+n); left > 0; slot, left = slot+1, left-1 {
+		if s.entry(slot).desc&flagCopied == 0 {
+			return 0, false, nil
+		}
+	}
+	return m.host, true, nil
+}
+
 // inPlace is Target for clusters that are ours alone. fresh: the first cluster needs a new place.
 func (q *image) inPlace(ctx context.Context, off, n, after int64) (t format.Target, fresh bool, err error) {
 	s, slot, err := q.writable(ctx, off)

@@ -187,6 +187,12 @@ func (m *BlockMap) Target(ctx context.Context, off, n, after int64) (Target, err
 	return t, nil
 }
 
+// InPlace finds blocks that lie one behind the other.
+func (m *BlockMap) InPlace(ctx context.Context, off, n int64) (host int64, ok bool, err error) {
+	run, err := m.Lookup(ctx, off, n)
+	return run.Host, err == nil && run.Kind == Data && run.Len == n, err
+}
+
 // lowestFree is the lowest number that no entry has.
 func (m *BlockMap) lowestFree() (uint32, error) {
 	for ; m.freeFrom < len(m.used); m.freeFrom++ {

@@ -57,6 +57,8 @@ type Mapper interface {
 	// Target finds where bytes from off are to be written, at most n: where they are, or in clusters that it
 	// takes. They lie in a row, and at after unless that is -1.
 	Target(ctx context.Context, off, n, after int64) (Target, error)
+	// InPlace is where all of n bytes from off can be written with no change to any table; ok is false if they cannot.
+	InPlace(ctx context.Context, off, n int64) (host int64, ok bool, err error)
 	// Guard refuses a write of guest bytes to the file where metadata is.
 	Guard(ctx context.Context, off, n int64) error
 	// Commit enters an allocation whose data is in the file. It gives back what was there before.
