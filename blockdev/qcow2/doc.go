@@ -12,21 +12,21 @@
 //
 // # Reading and writing
 //
-// lookup (l2.go) maps guest bytes to a run of alike host bytes. place (write.go) does the same for a write and takes clusters
-// where it must; what it took is a link, which is entered into the L2 table when the data is in the file. A link holds off every other
-// request for its clusters until then. Host ranges under I/O are pinned (pin.go): a cluster that is freed meanwhile is neither
-// taken again nor punched out before the I/O has ended. One lock guards all metadata; it is never held across guest data.
+// What is the same for all formats is internal/format's: the walk over runs, allocations in flight and the copies around them,
+// pins, the cache of tables and its order, deferred frees. lookup (l2.go) maps guest bytes to a run of alike host bytes for it,
+// Target (write.go) finds a place for a write and takes clusters where it must, Commit enters what was taken into the L2 table when
+// the data is in the file. One lock guards all metadata; it is never held across guest data.
 //
-// Compressed clusters (compress.go, inflate.go) are unpacked for each request; of those read in part the last ones are kept (recent.go).
+// Compressed clusters (compress.go, inflate.go) are unpacked for each request; of those read in part the last ones are kept.
 // check.go and its neighbours judge an image, rebuild.go makes its refcounts anew, corrupt.go ends the use of one found broken.
 //
 // # Order of writes
 //
-// A crash may leak clusters, and never more than that. The tables are cached (cache.go, memory.go), and two rules keep the order in
-// which they reach the file. Taking: refcount, then data, then the L2 entry. Giving back: the L2 entry, then the refcount, then
-// the hole in the file, and only then may the cluster be taken again (release.go). Each "then" is a flush of the file, and many
-// requests share one. With lazy refcounts the dirty bit stands in for the first rule: it is on disk before, and whoever opens
-// a dirty image rebuilds its refcounts.
+// A crash may leak clusters, and never more than that. The tables are cached, and two rules keep the order in which they reach the
+// file. Taking: refcount, then data, then the L2 entry. Giving back: the L2 entry, then the refcount, then the hole in the file, and
+// only then may the cluster be taken again (deferredfree.go). Each "then" is a flush of the file, and many requests share one. With
+// lazy refcounts the dirty bit stands in for the first rule: it is on disk before, and whoever opens a dirty image rebuilds its
+// refcounts.
 //
 // Where clusters are placed, which events of blkdebug are raised where, and the words of errors follow QEMU 7.2, so
 // that both programs leave the same image behind. The format is specified in QEMU's docs/interop/qcow2.

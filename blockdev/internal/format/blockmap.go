@@ -53,6 +53,8 @@ var (
 	_ blockdev.Claimer  = (*BlockMap)(nil)
 	_ blockdev.Reopener = (*BlockMap)(nil)
 	_ Mapper            = (*BlockMap)(nil)
+
+	_ blockdev.WriteBacker = (*BlockMap)(nil)
 )
 
 // NewBlockMap makes the image that c describes. Nothing is read yet.
@@ -272,15 +274,19 @@ func (m *BlockMap) EachEntry(ctx context.Context, do func(block, e uint32)) erro
 
 // Flush writes the map and flushes the file.
 func (m *BlockMap) Flush(ctx context.Context) error {
-	if err := m.Lock(ctx); err != nil {
-		return err
-	}
-	err := m.entries.WriteBack(ctx)
-	m.Unlock()
-	if err != nil {
+	if _, err := m.WriteBack(ctx); err != nil {
 		return err
 	}
 	return m.cfg.File.Flush(ctx)
+}
+
+// WriteBack writes the map.
+func (m *BlockMap) WriteBack(ctx context.Context) (settle func(context.Context) error, err error) {
+	if err := m.Lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.Unlock()
+	return nil, m.entries.WriteBack(ctx)
 }
 
 // Close writes what is left of the map.
