@@ -173,7 +173,7 @@ func (r *rebuilder) take(ctx context.Context, n int64, from *int64) (int64, erro
 // the refcount blocks of old are either counted or none.
 func (r *rebuilder) free(ctx context.Context, cluster int64) (bool, error) {
 	if cluster%countPage == 0 {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return false, err
 		}
 	}

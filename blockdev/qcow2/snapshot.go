@@ -106,7 +106,7 @@ func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch f
 // wholeSnapshots reads all entries as wholeSnapshot does. n is how long a table of them is.
 func (q *image) wholeSnapshots(ctx context.Context) (entries [][]byte, n int64, err error) {
 	for _, s := range q.snapshots {
-		if err := interrupted(ctx); err != nil {
+		if err := format.Interrupted(ctx); err != nil {
 			return nil, 0, err
 		}
 		entry, err := q.wholeSnapshot(ctx, s)
