@@ -9,24 +9,27 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
+	"github.com/blksh/blksh/verify"
 )
 
 var compare = session.Command{
 	Name: "compare", Min: 1, Max: -1, Needs: session.File,
-	Args:  "[-f format] [-U] [--all] file [off [len]]",
+	Args:  "[-f format] [-s] [-U] [--all] file [off [len]]",
 	Short: "compares the image with another",
 	Long: ` Example:
  compare backup.qcow2  whether the two hold the same, and where not
  compare other 0..1M   the first MiB with that of the open image other
 
- Behind the end of the shorter one are zeroes. What both know to be zero is not
- read.
+ Where one is shorter there is a word on it, and what the longer one has behind
+ that end is compared with zeroes; with --strict the length is a difference too.
+ What both know to be zero is not read.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
-		var all, ranged bool
+		var all, ranged, strict bool
 		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the other image, which is guessed otherwise")
+		f.Bool(&strict, 's', "strict", "images of different lengths differ")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the other image with programs that write it")
 		f.Bool(&all, 0, "all", "list all ranges that differ, not only the first ones")
 		f.Word("file", func(word string) error {
@@ -51,14 +54,21 @@ var compare = session.Command{
 			if !ranged {
 				c.Len = max(im.Dev.Length(), other.Length())
 			}
-			found := newPlaces(all)
+			found := verify.NewDiff(limitOf(all))
 			if err := c.compare(ctx, s, im, other, found); err != nil {
 				return err
 			}
+			lengths := event.Lengths{Name: o.Name, Here: im.Dev.Info().Size, There: other.Info().Size}
+			lengths.Zero = found.End() <= min(lengths.Here, lengths.There)
+			uneven := !ranged && lengths.Here != lengths.There
+			if uneven && strict && found.Count == 0 {
+				return event.Fail(event.OtherLength{Lengths: lengths})
+			}
+			if uneven {
+				s.Emit(lengths)
+			}
 			if found.Count > 0 {
-				return event.Fail(event.Different{
-					Range: event.Range(c), Name: o.Name, Places: found.Ranges, Want: found.want, Got: found.got,
-				})
+				return event.Fail(event.Different{Range: event.Range(c), Name: o.Name, Places: *found})
 			}
 			s.Emit(event.Same{Range: event.Range(c), Name: o.Name})
 			return nil
@@ -78,7 +88,7 @@ func beside(ctx context.Context, s *session.Session, o session.Opening) (dev *bl
 }
 
 // compare notes where the range differs between the image and another device.
-func (c scope) compare(ctx context.Context, s *session.Session, im *session.Image, other *blockdev.Device, found *places) error {
+func (c scope) compare(ctx context.Context, s *session.Session, im *session.Image, other *blockdev.Device, found *verify.Diff) error {
 	const op = "compare"
 	add, end := s.Track(op, c.Len)
 	defer end()
@@ -99,26 +109,15 @@ func (c scope) compare(ctx context.Context, s *session.Session, im *session.Imag
 				return err
 			}
 			n := min(here.piece.Len, there.piece.Len)
-			compareParts(found, here.take(n), there.take(n))
+			if a, b := here.take(n), there.take(n); a.Data != nil || b.Data != nil {
+				found.Compare(a.Data, b.Data, a.Off)
+			}
 			done += n
 			add(n)
 		}
 		return nil
 	})
 	return stopped(ctx, op, event.Range(c), done, err)
-}
-
-// compareParts compares two pieces of one range.
-func compareParts(found *places, here, there stream.Piece) {
-	switch {
-	case here.Data == nil && there.Data == nil:
-	case here.Data == nil:
-		found.notZero(there.Data, there.Off)
-	case there.Data == nil:
-		found.missing(here.Data, here.Off)
-	default:
-		found.compare(here.Data, there.Data, here.Off)
-	}
 }
 
 // side is one of two images that are compared.

@@ -10,10 +10,21 @@ import (
 )
 
 const (
+	// fewPlaces and manyPlaces are how many places are listed, without and with --all.
+	fewPlaces  = 16
+	manyPlaces = 1 << 16
 	// fewDumps and manyDumps are how many bad blocks are dumped, without and with --all.
 	fewDumps  = 64
 	manyDumps = 4096
 )
+
+// limitOf is how many places are listed, with --all and without.
+func limitOf(all bool) int {
+	if all {
+		return manyPlaces
+	}
+	return fewPlaces
+}
 
 // findings is what a verification has to say about bad blocks.
 type findings struct {

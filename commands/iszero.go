@@ -7,6 +7,7 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
+	"github.com/blksh/blksh/verify"
 )
 
 var isZero = session.Command{
@@ -28,7 +29,7 @@ var isZero = session.Command{
 		f.Bool(&first, 0, "first", "stop at the first byte that is not zero")
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			err := c.zero(ctx, s, im, "iszero", false, newPlaces(all), first)
+			err := c.zero(ctx, s, im, "iszero", false, verify.NewDiff(limitOf(all)), first)
 			if err == nil {
 				s.Emit(event.Zero{Range: event.Range(c)})
 			}
@@ -40,16 +41,20 @@ var isZero = session.Command{
 // zero looks whether all of the range is zero, and fails where it is not. first ends it at the first such place, if not sooner than the
 // part of the range that is looked at.
 func (c scope) zero(
-	ctx context.Context, s *session.Session, im *session.Image, op string, whole bool, found *places, first bool,
+	ctx context.Context, s *session.Session, im *session.Image, op string, whole bool, found *verify.Diff, first bool,
 ) error {
-	err := gather(ctx, s, im, c, op, whole, func(_ context.Context, part *places, p stream.Piece) error {
-		part.limit = found.limit
-		if !first || part.Count == 0 {
-			part.notZero(p.Data, p.Off)
+	err := gather(ctx, s, im, c, op, whole, func(_ context.Context, part **verify.Diff, p stream.Piece) error {
+		if *part == nil {
+			*part = found.Part()
+		}
+		if !first || (*part).Count == 0 {
+			(*part).Compare(nil, p.Data, p.Off)
 		}
 		return nil
-	}, func(part *places) error {
-		found.join(part)
+	}, func(part **verify.Diff) error {
+		if *part != nil {
+			found.Join(*part)
+		}
 		if first && found.Count > 0 {
 			return errEnough
 		}
@@ -58,7 +63,7 @@ func (c scope) zero(
 	if err != nil || found.Count == 0 {
 		return err
 	}
-	return event.Fail(event.NotZero{Op: op, Range: event.Range(c), Places: found.Ranges, Value: found.got})
+	return event.Fail(event.NotZero{Op: op, Range: event.Range(c), Places: *found})
 }
 
 // proveZero reads back what a command made zero. It believes nothing that the image says of itself. As is the word for what is there.
@@ -66,14 +71,14 @@ func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Im
 	if err := settled(ctx, s, im, op); err != nil {
 		return err
 	}
-	if err := c.zero(ctx, s, im, op, true, newPlaces(all), false); err != nil {
+	if err := c.zero(ctx, s, im, op, true, verify.NewDiff(limitOf(all)), false); err != nil {
 		return err
 	}
 	answer := event.Alloc{Off: c.Off, Count: c.Len}
 	if err := s.Do(ctx, func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) }); err != nil {
 		return event.Fail(event.Failed{Op: op, Err: err})
 	}
-	s.Emit(event.Verified{Range: event.Range(c), As: as, Stored: answer.Data})
+	s.Emit(event.Verified{Range: event.Range(c), As: as, Stored: answer.Data - answer.Untold, Untold: answer.Untold})
 	return nil
 }
 

@@ -43,6 +43,11 @@ var alloc = session.Command{
 	},
 }
 
+// untold says whether an extent is data only because a device does not tell what of it has storage.
+func untold(e blockdev.Extent) bool {
+	return e.Data && !e.Zero && (e.Node == "host_device" || e.Node == "host_cdrom")
+}
+
 // countAllocated walks the range of a and cuts it at the end of the device.
 func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) error {
 	for at := int64(0); at < a.Count; {
@@ -59,6 +64,9 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 		}
 		if e.Data {
 			a.Data += e.Len
+		}
+		if untold(e) {
+			a.Untold += e.Len
 		}
 		if e.Zero {
 			a.Zero += e.Len
@@ -106,7 +114,7 @@ var mapCommand = session.Command{
 				if totals {
 					addRun(&sums, run)
 				} else {
-					s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off})
+					s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off, Untold: untold(run)})
 				}
 			})
 			if err == nil && totals {
@@ -164,6 +172,9 @@ func addRun(sums *event.MapTotals, run blockdev.Extent) {
 	}
 	if run.Depth > 0 {
 		sums.Backing += run.Len
+	}
+	if untold(run) {
+		sums.Untold += run.Len
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/stream"
 	"github.com/blksh/blksh/verify"
@@ -100,38 +101,6 @@ func TestDumpLines(t *testing.T) {
 	}
 }
 
-// TestPlaces finds the same places whether the range is looked at as a whole or in parts, and never lists more than it may.
-func TestPlaces(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	for range 300 {
-		b := make([]byte, 1+r.IntN(64<<10))
-		for range r.IntN(40) {
-			b[r.IntN(len(b))] = 7
-		}
-		off := r.Int64N(5000)
-		whole := &places{limit: 1 + r.IntN(8)}
-		whole.notZero(b, off)
-		inParts := &places{limit: whole.limit}
-		for at := 0; at < len(b); {
-			n := min(512*(1+r.IntN(20))-int(off+int64(at))%512, len(b)-at)
-			part := &places{limit: whole.limit}
-			part.notZero(b[at:at+n], off+int64(at))
-			inParts.join(part)
-			at += n
-		}
-		if whole.Count != inParts.Count || whole.Bytes != inParts.Bytes || !slices.Equal(whole.List, inParts.List) || whole.got != inParts.got {
-			t.Fatalf("whole %+v\nin parts %+v", whole, inParts)
-		}
-		if len(whole.List) > whole.limit || int64(len(whole.List)) != min(whole.Count, int64(whole.limit)) {
-			t.Fatalf("%d listed of %d, limit %d", len(whole.List), whole.Count, whole.limit)
-		}
-		first := bytes.IndexByte(b, 7)
-		if first < 0 != (whole.Count == 0) || first >= 0 && whole.First() != off+int64(first) {
-			t.Fatalf("the first is at %d, not in %+v", first, whole.Ranges)
-		}
-	}
-}
-
 // TestZeroesThatNobodyRead wants a search in them to stop when it is told to.
 func TestZeroesThatNobodyRead(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -148,5 +117,25 @@ func TestZeroesThatNobodyRead(t *testing.T) {
 	c := checking{pattern: verify.Random(1), n: 1 << 60, limit: fewPlaces}
 	if err := c.piece(ctx, stream.Piece{Len: 1 << 60}); err != context.Canceled {
 		t.Errorf("a check of a hole: %v", err)
+	}
+}
+
+// TestUntold wants nothing to be claimed of storage that a device does not tell of.
+func TestUntold(t *testing.T) {
+	for _, c := range []struct {
+		extent blockdev.Extent
+		want   bool
+	}{
+		{blockdev.Extent{Len: 512, Data: true, Node: "host_device"}, true},
+		{blockdev.Extent{Len: 512, Data: true, Node: "host_cdrom"}, true},
+		{blockdev.Extent{Len: 512, Data: true, Node: "file"}, false},
+		{blockdev.Extent{Len: 512, Zero: true, Node: "host_device"}, false},
+		{blockdev.Extent{Len: 512, Data: true, Node: "qcow2"}, false},
+	} {
+		var sums event.MapTotals
+		addRun(&sums, c.extent)
+		if untold(c.extent) != c.want || sums.Untold > 0 != c.want {
+			t.Errorf("%+v: %v", c.extent, sums)
+		}
 	}
 }

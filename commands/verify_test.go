@@ -31,13 +31,28 @@ type told struct {
 	Blocks, Bad, Requests, Writes      int64
 	Checked, Unchecked, Bytes          int64
 	HeadersOnly                        int64 `json:"headers_only"`
+	Here, There                        int64
+	Zero                               bool
+	Ranges                             json.RawMessage
+	Count                              int64 `json:"range_count"`
 	Fio, Type, Job, File, Dir, Prefix  string
 	Classes                            map[string]int64
 	InFlight                           map[string]int64 `json:"in_flight"`
-	First                              struct {
-		Header struct{ Offset, Number uint64 }
-		Parts  []event.Range
+	First                              firstBlock
+}
+
+// firstBlock is the first block of a bad range. Other events have a number of that name.
+type firstBlock struct {
+	Header struct{ Offset, Number uint64 }
+	Parts  []event.Range
+}
+
+func (b *firstBlock) UnmarshalJSON(p []byte) error {
+	type plain firstBlock
+	if p[0] != '{' {
+		return nil
 	}
+	return json.Unmarshal(p, (*plain)(b))
 }
 
 // objects is a native shell that speaks JSON.

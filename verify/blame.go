@@ -234,7 +234,7 @@ func (c *checker) stored(at, off int64, n int) int64 {
 // wrong sectors.
 func causeOf(want, got []byte, off int64) (Cause, []Range) {
 	first, last, count := differences(want, got)
-	parts := wrongSectors(want, got, off)
+	parts := wrongRanges(want, got, off)
 	if count == 1 {
 		if diff := want[first] ^ got[first]; bits.OnesCount8(diff) == 1 {
 			return Cause{Class: OneBit, Bit: uint8(bits.TrailingZeros8(diff)), At: off + int64(first)}, parts
@@ -269,18 +269,13 @@ func filledParts(parts []Range) (Cause, bool) {
 	return cause, cause.Class == Zeroed || cause.Class == Filled
 }
 
-// wrongSectors lists runs of sectors that differ and have one cause.
-func wrongSectors(want, got []byte, off int64) []Range {
+// wrongRanges lists runs of sectors that differ and have one cause.
+func wrongRanges(want, got []byte, off int64) []Range {
 	m := Mismatch{limit: maxRanges}
-	for at := 0; at < len(got); {
-		n := min(len(got)-at, int(Sector-(off+int64(at))%Sector))
-		if w, g := want[at:at+n], got[at:at+n]; !bytes.Equal(w, g) {
-			first, last, count := differences(w, g)
-			r := Range{Off: off + int64(at+first), Len: int64(last - first + 1), Bad: int64(count)}
-			r.Cause, _ = filledWith(g[first : last+1])
-			m.add(r)
-		}
-		at += n
+	for at, s := range wrongSectors(want, got, off) {
+		r := Range{Off: off + int64(at+s.first), Len: int64(s.last - s.first + 1), Bad: int64(s.count)}
+		r.Cause, _ = filledWith(got[at+s.first : at+s.last+1])
+		m.add(r)
 	}
 	return m.Ranges
 }

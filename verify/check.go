@@ -87,7 +87,9 @@ func CheckUpTo(limit int, pat Pattern, p []byte, off int64) *Mismatch {
 			if m == nil {
 				m = newMismatch(limit, want, got, off)
 			}
-			m.sectors(pat, want, got, off)
+			for at, s := range wrongSectors(want, got, off) {
+				m.sector(pat, want[at:at+s.n], got[at:at+s.n], off+int64(at), s)
+			}
 		}
 		p, off = p[len(want):], off+int64(len(want))
 	}
@@ -107,29 +109,17 @@ func newMismatch(limit int, want, got []byte, off int64) *Mismatch {
 	}
 }
 
-// sectors adds each sector of got that is wrong.
-func (m *Mismatch) sectors(pat Pattern, want, got []byte, off int64) {
-	for len(got) > 0 {
-		n := min(len(got), int(Sector-off%Sector))
-		if !bytes.Equal(want[:n], got[:n]) {
-			m.sector(pat, want[:n], got[:n], off)
-		}
-		want, got, off = want[n:], got[n:], off+int64(n)
-	}
-}
-
-func (m *Mismatch) sector(pat Pattern, want, got []byte, off int64) {
-	first, last, count := differences(want, got)
-	m.Bad += int64(count)
+// sector adds a sector of got that is wrong.
+func (m *Mismatch) sector(pat Pattern, want, got []byte, off int64, s wrongSector) {
+	m.Bad += int64(s.count)
 	if m.More > 0 {
 		m.More++
 		return
 	}
-	r := Range{
-		Off: off + int64(first), Len: int64(last - first + 1), Bad: int64(count),
-		Cause: diagnose(pat, want, got, off, first, last, count),
-	}
-	m.add(r)
+	m.add(Range{
+		Off: off + int64(s.first), Len: int64(s.last - s.first + 1), Bad: int64(s.count),
+		Cause: diagnose(pat, want, got, off, s.first, s.last, s.count),
+	})
 }
 
 // add appends r, or joins it to the last range if they lie in neighbouring
@@ -137,7 +127,7 @@ func (m *Mismatch) sector(pat Pattern, want, got []byte, off int64) {
 func (m *Mismatch) add(r Range) {
 	if k := len(m.Ranges) - 1; k >= 0 {
 		last := &m.Ranges[k]
-		if last.Cause == r.Cause && r.Off/Sector <= (last.End()-1)/Sector+1 {
+		if last.Cause == r.Cause && adjoins(last.End(), r.Off) {
 			last.Len = r.End() - last.Off
 			last.Bad += r.Bad
 			return
@@ -165,20 +155,4 @@ func (m *Mismatch) Join(next *Mismatch) *Mismatch {
 	}
 	m.More += next.More
 	return m
-}
-
-// differences finds the first and last byte that differ and how many do. The
-// slices have the same length and are not equal.
-func differences(want, got []byte) (first, last, count int) {
-	first = -1
-	for i, b := range got {
-		if want[i] != b {
-			if first < 0 {
-				first = i
-			}
-			last = i
-			count++
-		}
-	}
-	return first, last, count
 }

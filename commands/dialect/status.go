@@ -56,6 +56,7 @@ var statuses = map[string]func(cause error) int{
 	event.NotFound{}.Kind():        always(statusData),
 	event.NothingVerified{}.Kind(): always(statusData),
 	event.NotZero{}.Kind():         always(statusData),
+	event.OtherLength{}.Kind():     always(statusData),
 	event.Unexpected{}.Kind():      always(statusData),
 
 	event.BadCount{}.Kind():       always(statusUsage),

@@ -13,16 +13,6 @@ type Range struct {
 // End is the offset behind the range.
 func (r Range) End() int64 { return r.Off + r.Len }
 
-// Ranges lists places in ascending order, up to a limit.
-type Ranges struct {
-	List  []Range
-	Count int64 // how many there are, those that are not listed included
-	Bytes int64 // in all of them
-}
-
-// First is the offset of the first place; there must be one.
-func (r Ranges) First() int64 { return r.List[0].Off }
-
 // DumpStyle is how bytes are shown.
 type DumpStyle string
 
@@ -46,16 +36,15 @@ type Zero struct{ Range }
 type NotZero struct {
 	Op string
 	Range
-	Places Ranges
-	Value  byte // the first that is not zero
+	Places verify.Diff
 }
 
 // Verified says that what a command did to a range was read back and is right. As is what is there now: "zero", "trimmed" or
-// "written". Stored is how many bytes of the range still have storage behind them.
+// "written". Stored is how many bytes of the range still have storage behind them; of Untold bytes a device does not tell.
 type Verified struct {
 	Range
-	As     string
-	Stored int64
+	As             string
+	Stored, Untold int64
 }
 
 // Sum is the checksum of a range.
@@ -88,10 +77,18 @@ type Same struct {
 type Different struct {
 	Range
 	Name   string
-	Places Ranges
-	// Want is the first byte that differs as the current image has it, Got that of the other.
-	Want, Got byte
+	Places verify.Diff // Want is of the current image, Got of the other
 }
+
+// Lengths says that two images that are compared are not of one length, in bytes.
+type Lengths struct {
+	Name        string // of the other
+	Here, There int64
+	Zero        bool // nothing but zeroes lies behind the end of the shorter one
+}
+
+// OtherLength is Lengths where that is a difference.
+type OtherLength struct{ Lengths }
 
 // MapTotals adds up the runs of a map, in bytes.
 type MapTotals struct {
@@ -101,17 +98,20 @@ type MapTotals struct {
 	Data, Zero, Hole int64
 	Compressed       int64 // of Data
 	Backing          int64 // of Data: held by images below
+	Untold           int64 // of Data: a device does not tell whether it has storage
 }
 
 // Kind of each event.
-func (Bytes) Kind() string     { return "bytes" }
-func (Zero) Kind() string      { return "zero" }
-func (NotZero) Kind() string   { return "not_zero" }
-func (Verified) Kind() string  { return "verified" }
-func (Sum) Kind() string       { return "sum" }
-func (Found) Kind() string     { return "found" }
-func (Searched) Kind() string  { return "searched" }
-func (NotFound) Kind() string  { return "not_found" }
-func (Same) Kind() string      { return "same" }
-func (Different) Kind() string { return "different" }
-func (MapTotals) Kind() string { return "map_totals" }
+func (Bytes) Kind() string       { return "bytes" }
+func (Zero) Kind() string        { return "zero" }
+func (NotZero) Kind() string     { return "not_zero" }
+func (Verified) Kind() string    { return "verified" }
+func (Sum) Kind() string         { return "sum" }
+func (Found) Kind() string       { return "found" }
+func (Searched) Kind() string    { return "searched" }
+func (NotFound) Kind() string    { return "not_found" }
+func (Same) Kind() string        { return "same" }
+func (Different) Kind() string   { return "different" }
+func (Lengths) Kind() string     { return "lengths" }
+func (OtherLength) Kind() string { return "other_length" }
+func (MapTotals) Kind() string   { return "map_totals" }

@@ -61,12 +61,16 @@ type Injected struct{ Op string }
 
 // Alloc answers how many of Count bytes at Off are allocated, how many have storage behind them, here or in an image below, and how many
 // are known to read as zeroes.
-type Alloc struct{ Off, Count, Allocated, Data, Zero int64 }
+type Alloc struct {
+	Off, Count, Allocated, Data, Zero int64
+	Untold                            int64 // of Data: a device does not tell whether it has storage
+}
 
 // MapRun is a run of bytes in one state. Remaining counts from its start to the end of the device.
 type MapRun struct {
 	blockdev.Extent
 	Remaining int64
+	Untold    bool // a device does not tell whether there is storage
 }
 
 // MapEmpty says that there is nothing to map.

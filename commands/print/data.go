@@ -18,7 +18,8 @@ func (n *Native) data(at event.Where, e event.Event) bool {
 		n.bytes(e)
 	case event.Alloc:
 		n.QEMU.Print(at, e)
-		n.say("  %s with storage, %s known to be zero\n", sizeWords(e.Data), sizeWords(e.Zero))
+		n.say("  %s with storage, %s known to be zero\n", sizeWords(e.Data-e.Untold), sizeWords(e.Zero))
+		n.untold(e.Untold)
 	case event.MapRun:
 		n.mapRun(e)
 	case event.MapTotals:
@@ -35,6 +36,8 @@ func (n *Native) data(at event.Where, e event.Event) bool {
 		n.searched(e)
 	case event.Same:
 		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
+	case event.Lengths:
+		n.say("%s\n", lengthWords(e))
 	default:
 		return n.finding(at, e) || n.verification(e)
 	}
@@ -54,12 +57,12 @@ func (n *Native) finding(at event.Where, e event.Event) bool {
 			mismatch(say, e)
 		}
 	case event.NotZero:
-		say("%s\n  it is 0x%02x; %s\n", reasonOfData(e), e.Value, placesWords(e.Places))
+		say("%s\n  it is 0x%02x; %s\n", reasonOfData(e), e.Places.Got, placesWords(e.Places))
 		places(say, e.Places)
 	case event.Different:
-		say("%s\n  0x%02x here, 0x%02x in %s; %s\n", reasonOfData(e), e.Want, e.Got, e.Name, placesWords(e.Places))
+		say("%s\n  0x%02x here, 0x%02x in %s; %s\n", reasonOfData(e), e.Places.Want, e.Places.Got, e.Name, placesWords(e.Places))
 		places(say, e.Places)
-	case event.NotFound:
+	case event.NotFound, event.OtherLength:
 		say("%s\n", reasonOfData(e))
 	default:
 		return false
@@ -71,9 +74,11 @@ func (n *Native) finding(at event.Where, e event.Event) bool {
 func reasonOfData(e event.Event) string {
 	switch e := e.(type) {
 	case event.NotZero:
-		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.First()))
+		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.List[0].Off))
 	case event.Different:
-		return "different at " + placeWords(e.Places.First())
+		return "different at " + placeWords(e.Places.List[0].Off)
+	case event.OtherLength:
+		return lengthWords(e.Lengths)
 	case event.NotFound:
 		return fmt.Sprintf("not found in %s at offset %d", sizeWords(e.Len), e.Off)
 	case event.Interrupted:
@@ -95,13 +100,27 @@ func plural(n int64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-func placesWords(p event.Ranges) string {
+// lengthWords says how long two images are.
+func lengthWords(e event.Lengths) string {
+	behind := "only zeroes"
+	if !e.Zero {
+		behind = "not only zeroes"
+	}
+	return fmt.Sprintf("different lengths: %s here, %s in %s; behind the end of the shorter one are %s",
+		sizeWords(e.Here), sizeWords(e.There), e.Name, behind)
+}
+
+func placesWords(p verify.Diff) string {
 	return plural(p.Bytes, "byte", "bytes") + " in " + plural(p.Count, "range", "ranges")
 }
 
-func places(say func(string, ...any), p event.Ranges) {
+func places(say func(string, ...any), p verify.Diff) {
 	for _, r := range p.List {
-		say("  %s: %s\n", placeWords(r.Off), plural(r.Len, "byte", "bytes"))
+		if r.Bad < r.Len {
+			say("  %s: %d of %s\n", placeWords(r.Off), r.Bad, plural(r.Len, "byte", "bytes"))
+		} else {
+			say("  %s: %s\n", placeWords(r.Off), plural(r.Len, "byte", "bytes"))
+		}
 	}
 	if more := p.Count - int64(len(p.List)); more > 0 {
 		say("  and %s more; --all shows them\n", plural(more, "range", "ranges"))
@@ -169,6 +188,8 @@ func stateWords(e event.MapRun) string {
 		return "compressed data"
 	case e.Data && e.Zero:
 		return "zeroes with storage"
+	case e.Untold:
+		return "data or hole, a device does not tell"
 	case e.Data:
 		return "data"
 	case e.Zero:
@@ -189,15 +210,26 @@ func (n *Native) mapTotals(e event.MapTotals) {
 	if e.Backing > 0 {
 		n.say("  of the data %s are in images below\n", sizeWords(e.Backing))
 	}
+	n.untold(e.Untold)
 }
 
 func (n *Native) verified(e event.Verified) {
 	as := map[string]string{"zero": "as zeroes", "trimmed": "as zeroes", "written": "as written"}[e.As]
 	n.say("verified: %s at offset %d read back %s", sizeWords(e.Len), e.Off, as)
-	if e.As == "trimmed" {
+	if e.As == "trimmed" && e.Untold < e.Len {
 		n.say(", %s of them still have storage", sizeWords(e.Stored))
 	}
 	n.say("\n")
+	if e.As == "trimmed" {
+		n.untold(e.Untold)
+	}
+}
+
+// untold says of how much nobody knows whether it has storage.
+func (n *Native) untold(bytes int64) {
+	if bytes > 0 {
+		n.say("  whether %s have storage a device does not tell\n", sizeWords(bytes))
+	}
 }
 
 func (n *Native) searched(e event.Searched) {

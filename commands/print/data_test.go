@@ -89,7 +89,7 @@ func TestDataWords(t *testing.T) {
 	}{
 		{event.Zero{Range: r}, "1 MiB (1048576 bytes) at offset 4096 are zero\n"},
 		{
-			event.NotZero{Op: "iszero", Range: r, Value: 7, Places: event.Ranges{List: []event.Range{{Off: 8192, Len: 1}}, Count: 3, Bytes: 900}},
+			event.NotZero{Op: "iszero", Range: r, Places: verify.Diff{Got: 7, List: []verify.DiffRange{{Off: 8192, Len: 1, Bad: 1}}, Count: 3, Bytes: 900}},
 			"iszero: not zero at 8192 (0x2000)\n  it is 0x07; 900 bytes in 3 ranges\n  8192 (0x2000): 1 byte\n  and 2 ranges more; --all shows them\n",
 		},
 		{event.Verified{Range: r, As: "zero"}, "verified: 1 MiB (1048576 bytes) at offset 4096 read back as zeroes\n"},
@@ -100,7 +100,7 @@ func TestDataWords(t *testing.T) {
 		{event.NotFound{Range: r}, "not found in 1 MiB (1048576 bytes) at offset 4096\n"},
 		{event.Same{Range: r, Name: "x"}, "the same: 1 MiB (1048576 bytes) at offset 4096\n"},
 		{
-			event.Different{Range: r, Name: "x", Want: 1, Got: 2, Places: event.Ranges{List: []event.Range{{Off: 8192, Len: 5}}, Count: 1, Bytes: 5}},
+			event.Different{Range: r, Name: "x", Places: verify.Diff{Want: 1, Got: 2, List: []verify.DiffRange{{Off: 8192, Len: 5, Bad: 5}}, Count: 1, Bytes: 5}},
 			"different at 8192 (0x2000)\n  0x01 here, 0x02 in x; 5 bytes in 1 range\n  8192 (0x2000): 5 bytes\n",
 		},
 		{

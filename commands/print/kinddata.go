@@ -1,6 +1,9 @@
 package print
 
-import "github.com/blksh/blksh/commands/event"
+import (
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/verify"
+)
 
 // dataKinds is about what ranges hold.
 func dataKinds() []kind {
@@ -11,14 +14,15 @@ func dataKinds() []kind {
 		),
 		of("zero", "A range holds nothing but zeroes.", rangeOf(func(e event.Zero) event.Range { return e.Range })...),
 		failure("not_zero", "A range that should be zero is not.", append(rangeOf(func(e event.NotZero) event.Range { return e.Range }),
-			append(placesOf(func(e event.NotZero) event.Ranges { return e.Places }),
+			append(placesOf(func(e event.NotZero) verify.Diff { return e.Places }),
 				must("op", Text, "the command", func(e event.NotZero) any { return e.Op }),
-				must("value", Int, "the first byte that is not zero", func(e event.NotZero) any { return int(e.Value) }),
+				must("value", Int, "the first byte that is not zero", func(e event.NotZero) any { return int(e.Places.Got) }),
 			)...)...),
 		of("verified", "What a command did was read back and is right.", append(
 			rangeOf(func(e event.Verified) event.Range { return e.Range }),
 			must("as", Text, "zero, trimmed (which is zero as well) or written", func(e event.Verified) any { return e.As }),
 			must("stored", Int, "bytes of the range that have storage behind them", func(e event.Verified) any { return e.Stored }),
+			may("untold", Int, "bytes of which a device does not tell whether they have", func(e event.Verified) any { return count(e.Untold) }),
 		)...),
 		of("sum", "The checksum of a range.", append(
 			rangeOf(func(e event.Sum) event.Range { return e.Range }),
@@ -39,11 +43,14 @@ func dataKinds() []kind {
 			must("name", Path, "the other image", func(e event.Same) any { return e.Name }),
 		)...),
 		failure("different", "Two images do not agree.", append(rangeOf(func(e event.Different) event.Range { return e.Range }),
-			append(placesOf(func(e event.Different) event.Ranges { return e.Places }),
+			append(placesOf(func(e event.Different) verify.Diff { return e.Places }),
 				must("name", Path, "the other image", func(e event.Different) any { return e.Name }),
-				must("here", Int, "the first byte that differs, in the current image", func(e event.Different) any { return int(e.Want) }),
-				must("there", Int, "the same in the other", func(e event.Different) any { return int(e.Got) }),
+				must("here", Int, "the first byte that differs, in the current image", func(e event.Different) any { return int(e.Places.Want) }),
+				must("there", Int, "the same in the other", func(e event.Different) any { return int(e.Places.Got) }),
 			)...)...),
+		of("lengths", "Two images that are compared are not of one length.", lengthsOf(func(e event.Lengths) event.Lengths { return e })...),
+		failure("other_length", "Two images agree, and are not of one length.",
+			lengthsOf(func(e event.OtherLength) event.Lengths { return e.Lengths })...),
 		of("map_totals", "The runs of a map added up, in bytes.", append(
 			rangeOf(func(e event.MapTotals) event.Range { return e.Range }),
 			must("runs", Int, "number of runs", func(e event.MapTotals) any { return e.Runs }),
@@ -52,6 +59,8 @@ func dataKinds() []kind {
 			must("hole", Int, "without storage", func(e event.MapTotals) any { return e.Hole }),
 			must("compressed", Int, "of the data: compressed", func(e event.MapTotals) any { return e.Compressed }),
 			must("backing", Int, "of the data: held by images below", func(e event.MapTotals) any { return e.Backing }),
+			may("untold", Int, "of the data: bytes of which a device does not tell whether they have storage",
+				func(e event.MapTotals) any { return count(e.Untold) }),
 		)...),
 	}
 }
@@ -64,13 +73,23 @@ func rangeOf[E event.Event](get func(e E) event.Range) []fieldOf[E] {
 	}
 }
 
-// placesOf is the fields about places in it.
-func placesOf[E event.Event](get func(e E) event.Ranges) []fieldOf[E] {
+// lengthsOf is the fields about two lengths.
+func lengthsOf[E event.Event](get func(e E) event.Lengths) []fieldOf[E] {
 	return []fieldOf[E]{
-		must("first", Int, "offset of the first byte that is wrong", func(e E) any { return get(e).First() }),
-		must("ranges", List, "where wrong bytes are: offset and length, up to a limit", func(e E) any { return get(e).List }),
+		must("name", Path, "the other image", func(e E) any { return get(e).Name }),
+		must("here", Int, "bytes of the current image", func(e E) any { return get(e).Here }),
+		must("there", Int, "bytes of the other", func(e E) any { return get(e).There }),
+		must("zero", Bool, "whether nothing but zeroes lies behind the end of the shorter one", func(e E) any { return get(e).Zero }),
+	}
+}
+
+// placesOf is the fields about places in it.
+func placesOf[E event.Event](get func(e E) verify.Diff) []fieldOf[E] {
+	return []fieldOf[E]{
+		must("first", Int, "offset of the first byte that is wrong", func(e E) any { return get(e).List[0].Off }),
+		must("ranges", List, "where wrong bytes are: offset and length of a run of sectors with such, and bad, how many there are; up to a limit", func(e E) any { return get(e).List }),
 		must("range_count", Int, "how many ranges there are", func(e E) any { return get(e).Count }),
-		must("bytes", Int, "bytes in all of them", func(e E) any { return get(e).Bytes }),
+		must("bytes", Int, "bytes that are wrong in all of them", func(e E) any { return get(e).Bytes }),
 	}
 }
 

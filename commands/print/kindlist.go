@@ -40,6 +40,8 @@ func resultKinds() []kind {
 			must("allocated", Int, "bytes of them that the image holds itself", func(e event.Alloc) any { return e.Allocated }),
 			must("data", Int, "bytes of them that have storage, here or in an image below", func(e event.Alloc) any { return e.Data }),
 			must("zero", Int, "bytes of them that are known to read as zeroes", func(e event.Alloc) any { return e.Zero }),
+			may("untold", Int, "of the data: bytes of which a device does not tell whether they have storage",
+				func(e event.Alloc) any { return count(e.Untold) }),
 		),
 		of("map", "A run of bytes in one state.",
 			must("offset", Int, "first byte", func(e event.MapRun) any { return e.Extent.Off }),
@@ -47,6 +49,7 @@ func resultKinds() []kind {
 			must("allocated", Bool, "whether the image holds them itself", func(e event.MapRun) any { return e.Allocated }),
 			must("data", Bool, "whether there is storage behind them", func(e event.MapRun) any { return e.Data }),
 			must("zero", Bool, "whether they are known to read as zeroes", func(e event.MapRun) any { return e.Zero }),
+			may("untold", Bool, "whether a device does not tell if there is storage", func(e event.MapRun) any { return flag(e.Untold) }),
 			may("compressed", Bool, "whether they are compressed", func(e event.MapRun) any { return flag(e.Compressed) }),
 			must("depth", Int, "which image of the backing chain holds them, 0 for the top", func(e event.MapRun) any { return e.Depth }),
 			may("host_offset", Int, "where they are in the file", func(e event.MapRun) any {

@@ -272,7 +272,7 @@ func reason(e event.Event) string {
 		return fmt.Sprintf("no image is called %s", e.Name)
 	case event.NotConfirmed:
 		return "nothing was done to " + e.Path
-	case event.NotZero, event.Different, event.NotFound, event.Interrupted:
+	case event.NotZero, event.Different, event.OtherLength, event.NotFound, event.Interrupted:
 		return reasonOfData(e)
 	case event.Damaged:
 		return damagedWords(e)

@@ -71,7 +71,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	compare)
-		flags='-f --format -U --force-share --all' words='' files=yes
+		flags='-f --format -s --strict -U --force-share --all' words='' files=yes
 		case $prev in
 	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 		esac

@@ -166,6 +166,7 @@ complete -c blksh -n '__blksh_in close c' -f
 
 complete -c blksh -n '__blksh_in compare' -r -F
 complete -c blksh -n '__blksh_in compare' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the other image, which is guessed otherwise'
+complete -c blksh -n '__blksh_in compare' -s s -l strict -d 'images of different lengths differ'
 complete -c blksh -n '__blksh_in compare' -s U -l force-share -d 'share the other image with programs that write it'
 complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ, not only the first ones'
 
