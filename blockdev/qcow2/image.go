@@ -1,8 +1,10 @@
 package qcow2
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"syscall"
@@ -160,10 +162,29 @@ func (q *image) writeFile(ctx context.Context, p []byte, off int64) error {
 
 // writeSync is writeFile with the file flushed behind it.
 func (q *image) writeSync(ctx context.Context, p []byte, off int64) error {
-	if err := q.writeFile(ctx, p, off); err != nil {
-		return err
+	err := q.writeFile(ctx, p, off)
+	if err == nil {
+		err = q.file.Flush(ctx)
 	}
-	return q.file.Flush(ctx)
+	if err != nil && q.mayHold(ctx, p, off) {
+		return &unsettledError{err}
+	}
+	return err
+}
+
+// unsettledError is the error of a write, or of the sync behind it, that may have reached the file all the same. What was written refers to
+// something: that must not be freed.
+type unsettledError struct{ error }
+
+func (u *unsettledError) Unwrap() error { return u.error }
+
+// unsettled says whether a write that failed with err may have reached the file.
+func unsettled(err error) bool { return errors.As(err, new(*unsettledError)) }
+
+// mayHold says whether the file has p at off, as far as can be seen.
+func (q *image) mayHold(ctx context.Context, p []byte, off int64) bool {
+	there := make([]byte, len(p))
+	return q.file.ReadVec(ctx, blockdev.Vec{there}, off, 0) != nil || bytes.Equal(there, p)
 }
 
 // writeHeader writes the first cluster anew.

@@ -54,14 +54,16 @@ func (q *image) growL1(ctx context.Context, least int64, exactly bool) (err erro
 	}
 	grown := make([]uint64, n)
 	copy(grown, q.l1)
-	if err := q.moveL1(ctx, grown, at); err != nil {
+	if err = q.moveL1(ctx, grown, at); err != nil && !unsettled(err) {
 		q.free(ctx, at, n*l1EntrySize, freeOther)
 		return err
 	}
 	oldAt := int64(q.hdr.l1Off)
 	q.l1, q.hdr.l1Off, q.hdr.l1Size = grown, uint64(at), uint32(n)
-	q.free(ctx, oldAt, old*l1EntrySize, freeOther)
-	return nil
+	if err == nil { // else the header may have either table, of which the new one is seen
+		q.free(ctx, oldAt, old*l1EntrySize, freeOther)
+	}
+	return err
 }
 
 // moveL1 writes the new table and then points the header to it, in one write.

@@ -278,8 +278,11 @@ func (q *image) newL2(ctx context.Context, l1 int64) (err error) {
 		return q.corrupt(ctx, "Preventing invalid allocation of L2 table at offset %s (overlaps with itself)", hex(at))
 	}
 	defer func() {
-		if err != nil {
-			q.l1[l1] = old
+		if err == nil {
+			return
+		}
+		q.l1[l1] = old
+		if !unsettled(err) {
 			q.free(ctx, at, q.cluster, freeAlways)
 		}
 	}()

@@ -419,10 +419,10 @@ func (q *image) switchReftable(ctx context.Context, words []uint64, at int64) er
 func (q *image) pointToReftable(ctx context.Context, words []uint64, at int64) error {
 	clusters := uint32(int64(len(words)) * reftableEntrySize >> q.clusterBits)
 	field := binary.BigEndian.AppendUint64(nil, uint64(at))
-	if err := q.writeSync(ctx, binary.BigEndian.AppendUint32(field, clusters), offReftable); err != nil {
-		return err
+	err := q.writeSync(ctx, binary.BigEndian.AppendUint32(field, clusters), offReftable)
+	if err == nil || unsettled(err) { // then the new table is seen, and the caller frees neither
+		q.hdr.reftableOff, q.hdr.reftableClusters = uint64(at), clusters
+		q.setReftable(words)
 	}
-	q.hdr.reftableOff, q.hdr.reftableClusters = uint64(at), clusters
-	q.setReftable(words)
-	return nil
+	return err
 }

@@ -40,10 +40,10 @@ func (q *image) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _
 
 // setSize writes the new length into the header and adapts the caches to it.
 func (q *image) setSize(ctx context.Context, size int64) error {
-	q.size.Store(size)
 	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(size)), offSize); err != nil {
 		return refuseWith(err, "Failed to update the image size")
 	}
+	q.size.Store(size)
 	q.hdr.size = uint64(size)
 	q.vmState.Store(q.l1Entries(size) << q.l1Shift())
 	s, err := parseSettings(&q.geometry, q.given, size, q.unmap, q.hdr.compatible&compatLazyRefcounts != 0)
@@ -310,9 +310,14 @@ func (q *image) writeZeroes(ctx context.Context, off, n int64) error {
 }
 
 // preallocate gives the guest bytes from old to size places in the file that are not written.
-func (q *image) preallocate(ctx context.Context, old, size int64) error {
-	end := int64(0)
-	for off := old; off < size; {
+func (q *image) preallocate(ctx context.Context, old, size int64) (err error) {
+	end, off := int64(0), old
+	defer func() {
+		if err != nil {
+			q.takeBack(ctx, old, off)
+		}
+	}()
+	for off < size {
 		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
@@ -331,6 +336,14 @@ func (q *image) preallocate(ctx context.Context, old, size int64) error {
 		return q.file.Truncate(ctx, end, blockdev.PreallocOff, 0)
 	}
 	return nil
+}
+
+// takeBack makes the guest bytes from old to end, which lie behind the end of the image, unallocated once more. Else their places, of which some
+// may lie behind the end of the file, would show when the image grows again. What cannot be taken back leaks.
+func (q *image) takeBack(ctx context.Context, old, end int64) {
+	if from := q.roundUp(old); from < end {
+		_ = q.discardRange(context.WithoutCancel(ctx), from, q.roundUp(end)-from, freeAlways, true)
+	}
 }
 
 // commitEmpty commits allocations without data. Places that were used before are made zero first.
@@ -408,6 +421,7 @@ func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev
 		if err != nil {
 			q.Finish(a)
 			giveBack(host)
+			q.takeBack(ctx, old, a.Guest)
 			return refuseWith(err, "Failed to update L2 tables")
 		}
 		q.Finish(a)
