@@ -1,6 +1,7 @@
 package blockdev
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -89,11 +90,7 @@ func (k Key) parse(raw any) (any, error) {
 		}
 		return n, nil
 	case Size:
-		n, ok := parseSizeText(text)
-		if !ok {
-			return nil, &SizeError{k.Name}
-		}
-		return n, nil
+		return parseSize(k.Name, text)
 	case Enum:
 		if !slices.Contains(k.Enum, text) {
 			return nil, Refuse("Parameter '%s' does not accept value '%s'", k.Name, text)
@@ -154,7 +151,7 @@ func (e *SizeError) Hint() string {
 	return "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.\n"
 }
 
-func parseSizeText(s string) (uint64, bool) {
+func parseSize(name, s string) (uint64, error) {
 	shift := 0
 	digits := s
 	if s != "" {
@@ -162,18 +159,22 @@ func parseSizeText(s string) (uint64, bool) {
 			shift, digits = 10*i, s[:len(s)-1]
 		}
 	}
-	if n, err := strconv.ParseUint(digits, prefixBase(digits), 64); err == nil {
-		return n << shift, n <= math.MaxUint64>>shift
+	n, err := strconv.ParseUint(digits, prefixBase(digits), 64)
+	if errors.Is(err, strconv.ErrRange) || err == nil && n > math.MaxUint64>>shift {
+		return 0, Refuse("Value '%s' is out of range for parameter '%s'", s, name)
 	}
-	if strings.Trim(digits, "0123456789.") != "" {
-		return 0, false
+	if err == nil {
+		return n << shift, nil
 	}
 	f, err := strconv.ParseFloat(digits, 64)
 	f *= float64(int64(1) << shift)
-	if err != nil || f >= math.MaxUint64 || shift == 0 {
-		return 0, false
+	if err != nil || strings.Trim(digits, "0123456789.") != "" || digits[0] == '.' || shift == 0 && f != math.Trunc(f) {
+		return 0, &SizeError{name}
 	}
-	return uint64(f + 0.5), true
+	if f >= math.MaxUint64 {
+		return 0, Refuse("Value '%s' is out of range for parameter '%s'", s, name)
+	}
+	return uint64(f + 0.5), nil
 }
 
 func prefixBase(s string) int {

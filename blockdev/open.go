@@ -349,11 +349,13 @@ func (t *tree) nameNode(n *treeNode, generic Values) error {
 		n.name, t.names[want] = want, n
 		return nil
 	}
-	if !IsIdentifier(want) || len(want) > 31 {
+	switch {
+	case !IsIdentifier(want):
 		return Refuse("Invalid node-name: '%s'", want)
-	}
-	if t.names[want] != nil {
+	case t.names[want] != nil:
 		return Refuse("Duplicate nodes with node-name='%s'", want)
+	case len(want) > 31:
+		return Refuse("Node name too long")
 	}
 	n.name, t.names[want] = want, n
 	return nil

@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 )
@@ -61,12 +62,16 @@ func (d *Device) reopen(ctx context.Context, change *Options) error {
 		return Refuse("Can't set node '%s' to r/o with copy-on-read enabled", d.tree.root.name)
 	}
 	claim := d.claim
-	if root.mode.ReadOnly {
-		claim.Use &^= PermWrite | PermResize
-	} else {
+	switch {
+	case !root.mode.ReadOnly:
 		claim.Use |= PermWrite
+	case !d.tree.cfg.LikeQEMU || change.String("read-only") == "": // the option in words, unlike the flag, gives up no permission there
+		claim.Use &^= PermWrite | PermResize
 	}
 	err := top.checkWritable(claim, r.mode)
+	if errors.Is(err, ErrReadOnly) {
+		err = Refuse("Read-only block node '%s' cannot support read-write users", top.name)
+	}
 	if err == nil {
 		err = r.prepare(ctx)
 	}
@@ -104,6 +109,9 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 	opts := n.options.GivenOnly()
 	for _, key := range change.Keys() {
 		v, _ := change.Get(key)
+		if err := r.checkFixed(n, key, v); err != nil {
+			return err
+		}
 		if !n.knows(key) {
 			if old, ok := n.options.Get(key); ok && reflect.DeepEqual(old, v) {
 				continue
@@ -137,6 +145,28 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 		}
 	}
 	r.steps = append(r.steps, step)
+	return nil
+}
+
+// checkFixed refuses another child, and another word on whether n shares what others hold.
+func (r *reopening) checkFixed(n *treeNode, key string, value any) error {
+	switch key {
+	case "file", "backing":
+		name, _ := value.(string)
+		switch other := r.tree.names[name]; {
+		case other == nil:
+			return Refuse("Cannot find device='' nor node-name='%s'", name)
+		case !slices.ContainsFunc(n.children, func(c edge) bool { return c.key == key && c.treeNode == other }):
+			return Refuse("Cannot change the option '%s'", key)
+		}
+	case "force-share":
+		if _, err := (Key{Name: key, Type: Bool}).parse(value); err != nil {
+			return err
+		}
+		if old, _ := n.options.Get(key); !n.options.Given(key) || !reflect.DeepEqual(old, value) {
+			return Refuse("Cannot change the option '%s'", key)
+		}
+	}
 	return nil
 }
 
