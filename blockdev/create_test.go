@@ -139,6 +139,41 @@ func TestCreateNeedsForce(t *testing.T) {
 	}
 }
 
+// While an image is made there is nothing to be seen of it, so that a program that is killed leaves nothing.
+func TestCreateIsNotSeenBefore(t *testing.T) {
+	for _, there := range []bool{false, true} {
+		dir := t.TempDir()
+		image := filepath.Join(dir, "image")
+		if there {
+			if err := os.WriteFile(image, []byte(before), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		looked := false
+		format := blockdev.Driver{Name: "looking", Kind: blockdev.Format, Create: func(ctx context.Context, c *blockdev.Creating) error {
+			looked = true
+			if err := c.File.WriteVec(ctx, blockdev.Vec{make([]byte, 4096)}, 0, 0); err != nil {
+				return err
+			}
+			got, err := os.ReadFile(image)
+			if there && (err != nil || string(got) != before) || !there && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("there %v, amid it: %d bytes, %v", there, len(got), err)
+			}
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != len(got)/len(before) {
+				t.Errorf("there %v, amid it: %v, %v", there, entries, err)
+			}
+			return nil
+		}}
+		err := blockdev.Create(t.Context(), image, blockdev.CreateConfig{Drivers: append(drivers.All(), format), Format: format.Name, Force: true})
+		if err != nil || !looked {
+			t.Fatalf("%v, looked %v", err, looked)
+		}
+		if got, err := os.ReadFile(image); err != nil || len(got) != 4096 {
+			t.Errorf("afterwards: %d bytes, %v", len(got), err)
+		}
+	}
+}
+
 // An image is never made over a layer of its own backing chain, by whatever name.
 func TestCreateOnItself(t *testing.T) {
 	dir := t.TempDir()

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ var foreign = map[string]string{
 
 // formatOf is the format that a file name ends in, raw for an end that means none.
 func formatOf(s *session.Session, file string) (string, error) {
-	suffix := strings.ToLower(strings.TrimPrefix(filepath.Ext(file), "."))
+	suffix := strings.ToLower(strings.TrimPrefix(filepath.Ext(pathIn(file)), "."))
 	formats := creatable(s)
 	if slices.Contains(formats, suffix) {
 		return suffix, nil
@@ -99,6 +100,18 @@ func formatOf(s *session.Session, file string) (string, error) {
 			file, format, strings.Join(formats, " or "))})
 	}
 	return "raw", nil
+}
+
+// pathIn is the path in a name of any form.
+func pathIn(name string) string {
+	if !strings.HasPrefix(name, "json:") {
+		return name
+	}
+	o, err := blockdev.ParseJSONName(name)
+	if err != nil {
+		return name // which is refused when it is opened
+	}
+	return cmp.Or(o.String("filename"), o.String("file.filename"))
 }
 
 // creatable lists the formats of images that can be made.

@@ -52,7 +52,7 @@ var open = session.Command{
 		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the image, which is guessed otherwise")
 		f.Text(&o.As, nil, 'a', "as", "NAME", "open it beside other images, under this name")
 		f.Bool(&o.Write, 'w', "write", "write to block devices, which are only read otherwise")
-		f.Bool(&o.InUse, 0, "in-use", "with -w: also while a device is mounted or held")
+		f.Bool(&o.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")
 		f.Bool(&o.BackingDevice, 0, "allow-backing-device", "let the image name a device as what it stands on, to be read")
 		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
 		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
@@ -120,7 +120,7 @@ var reopen = session.Command{
 		})
 		f.Flag('r', "read-only", "", "without permission to write", access(true))
 		f.Flag('w', "read-write", "", "with permission to write", access(false))
-		f.Bool(&r.InUse, 0, "in-use", "with -w: also while a device is mounted or held")
+		f.Bool(&r.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return s.Reopen(ctx, im, r)
 		}

@@ -36,7 +36,7 @@ var longsNative = []args.LongOption{
 func linesNative() []usageLine {
 	return slices.Concat(linesQEMU(), []usageLine{
 		{"-w, --write", "write to block devices, which are only read otherwise"},
-		{"--in-use", "with -w: also while a device is mounted or held"},
+		{"--in-use", "write to what others use as well, such as a mounted device"},
 		{"--allow-backing-device", "let the image name a device as what it stands on"},
 		{"--share", "as -U: what others write may be opened, and they may write"},
 		{"--strict", "refuse writes that are not made of whole blocks, as with -n"},

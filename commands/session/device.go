@@ -83,7 +83,7 @@ func (a *admission) admit(f blockdev.HostFile, write bool) (release func(), err 
 	case !write:
 		return nil, nil // what cannot be found out does not keep anybody from reading
 	case a.inUse:
-	case err != nil:
+	case err != nil && isDevice(st): // a file is written to as ever where the tables of the system may not be read
 		return nil, err
 	case len(uses) > 0 && isDevice(st):
 		return nil, &InUseError{f.Name, uses, adviceDevice}

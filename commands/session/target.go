@@ -128,11 +128,10 @@ func AdmitFile(f blockdev.HostFile) error {
 	if err := notHere(f); err != nil {
 		return err
 	}
-	uses, err := inuse.Of(f.Name, f.FD)
-	if err == nil && len(uses) > 0 {
-		err = &InUseError{f.Name, uses, adviceTarget}
+	if uses, err := inuse.Of(f.Name, f.FD); err == nil && len(uses) > 0 { // as for images, what may not be read keeps nobody
+		return &InUseError{f.Name, uses, adviceTarget}
 	}
-	return err
+	return nil
 }
 
 // RefusedError says that something is not written to though the system would let it.

@@ -51,7 +51,7 @@ complete -c blksh -n 'not __blksh_in' -s U -l force-share -d 'share the image wi
 complete -c blksh -n 'not __blksh_in' -s h -l help -d 'show this and leave'
 complete -c blksh -n 'not __blksh_in' -s V -l version -d 'show the version and leave'
 complete -c blksh -n 'not __blksh_in' -s w -l write -d 'write to block devices, which are only read otherwise'
-complete -c blksh -n 'not __blksh_in' -l in-use -d 'with -w: also while a device is mounted or held'
+complete -c blksh -n 'not __blksh_in' -l in-use -d 'write to what others use as well, such as a mounted device'
 complete -c blksh -n 'not __blksh_in' -l allow-backing-device -d 'let the image name a device as what it stands on'
 complete -c blksh -n 'not __blksh_in' -l share -d 'as -U: what others write may be opened, and they may write'
 complete -c blksh -n 'not __blksh_in' -l strict -d 'refuse writes that are not made of whole blocks, as with -n'
@@ -226,7 +226,7 @@ complete -c blksh -n '__blksh_in open o' -s t -l cache -x -a 'none writeback wri
 complete -c blksh -n '__blksh_in open o' -s U -l force-share -d 'share the image with programs that write it'
 complete -c blksh -n '__blksh_in open o' -s w -l write -d 'write to block devices, which are only read otherwise'
 complete -c blksh -n '__blksh_in open o' -l allow-backing-device -d 'let the image name a device as what it stands on, to be read'
-complete -c blksh -n '__blksh_in open o' -l in-use -d 'with -w: also while a device is mounted or held'
+complete -c blksh -n '__blksh_in open o' -l in-use -d 'write to what others use as well, such as a mounted device'
 complete -c blksh -n '__blksh_in open o' -l rmw -d 'take such writes, with -n too'
 complete -c blksh -n '__blksh_in open o' -l strict -d 'refuse writes that are not made of whole blocks'
 
@@ -262,7 +262,7 @@ complete -c blksh -n '__blksh_in reopen' -s c -l cache -x -a 'none writeback wri
 complete -c blksh -n '__blksh_in reopen' -s o -l options -x -d 'key=value,... for the image and, below file., for what it lies in'
 complete -c blksh -n '__blksh_in reopen' -s r -l read-only -d 'without permission to write'
 complete -c blksh -n '__blksh_in reopen' -s w -l read-write -d 'with permission to write'
-complete -c blksh -n '__blksh_in reopen' -l in-use -d 'with -w: also while a device is mounted or held'
+complete -c blksh -n '__blksh_in reopen' -l in-use -d 'write to what others use as well, such as a mounted device'
 
 complete -c blksh -n '__blksh_in resume' -f
 

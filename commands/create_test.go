@@ -1,0 +1,83 @@
+package commands_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestCreateFormats: the format is that of the name, raw for a name that means none, and never raw for the name of another format.
+func TestCreateFormats(t *testing.T) {
+	for name, want := range map[string]string{
+		"disk": "raw", "disk.img": "raw", "disk.raw": "raw", "disk.qcow2": "qcow2", "DISK.QCOW2": "qcow2", "disk.vmdk.bak": "raw",
+		"disk.vmdk": "", "disk.VMDK": "", "disk.vdi": "", "disk.vhd": "", "disk.vpc": "", "disk.vhdx": "", "disk.qed": "", "disk.qcow": "", "disk.luks": "",
+		"disk.hdd": "", "disk.parallels": "", "disk.dmg": "", "disk.cloop": "", "disk.bochs": "",
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		for _, form := range []string{path, "file:" + path, "json:{'driver':'file','filename':'" + path + "'}"} {
+			s := newShell(t, "native")
+			said := s.dialogue(t, "create "+form+" 1M")
+			_, err := os.Stat(path)
+			switch {
+			case want != "" && (!strings.Contains(said, ": "+want+",") || err != nil):
+				t.Errorf("%s: %q, %v; want %s", form, said, err, want)
+			case want == "" && (!strings.Contains(said, "qcow2 or raw") || err == nil || s.Status() != 2):
+				t.Errorf("%s: %q, status %d, %v; want a refusal", form, said, s.Status(), err)
+			}
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want == "" {
+			if said := newShell(t, "native").dialogue(t, "create -f raw "+path+" 1M"); !strings.HasPrefix(said, "created") {
+				t.Errorf("-f raw %s: %q", path, said)
+			}
+		}
+	}
+}
+
+// TestCreateStatus: what the caller can mend is a wrong use, what only the system can is not; each names the file once.
+func TestCreateStatus(t *testing.T) {
+	dir := t.TempDir()
+	there := filepath.Join(dir, "there")
+	if err := os.WriteFile(there, []byte("there"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, status := range map[string]int{
+		"create -f vmdk %s 1M":                                      2,
+		"create -f qcow2 -o cluster_size=3 %s 1M":                   2,
+		"create -f qcow2 -o nothing=3 %s 1M":                        2,
+		"create -f qcow2 -o preallocation=some %s 1M":               2,
+		"create -f raw -o preallocation=metadata %s 1M":             2,
+		"create -f qcow2 -o compat=0.10,extended_l2=on %s 1M":       2,
+		"create -f qcow2 %s 9223372036854775807":                    2,
+		"create -f raw %s 9223372036854775296":                      2,
+		"create -f qcow2 -b " + there + " -F raw --force " + there:  2,
+		"create " + there + " 1M":                                   2,
+		"create --force " + dir + " 1M":                             5,
+		"create " + filepath.Join(dir, "none", "new") + " 1M":       5,
+		"create -f qcow2 -b none -F raw " + filepath.Join(dir, "x"): 5,
+	} {
+		s := newShell(t, "native")
+		line = strings.ReplaceAll(line, "%s", filepath.Join(dir, "new"))
+		said := s.dialogue(t, line)
+		file := strings.Fields(line)[len(strings.Fields(line))-1]
+		if s.Status() != status || strings.Count(said, "!") != 1 || strings.Count(said, file) > 1 {
+			t.Errorf("%s: status %d, want %d: %q", line, s.Status(), status, said)
+		}
+	}
+}
+
+// TestCharacterDevices are not opened for writing without -w either.
+func TestCharacterDevices(t *testing.T) {
+	s := newShell(t, "native")
+	if said := s.dialogue(t, "open /dev/zero", "write -q 0 512"); !strings.Contains(said, "-w") {
+		t.Errorf("%q", said)
+	}
+	s.dialogue(t, "close", "open -f raw -w /dev/zero")
+	if im := s.Image(); im == nil || im.Dev.ReadOnly() {
+		t.Errorf("with -w: %v", im)
+	}
+}
