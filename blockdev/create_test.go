@@ -47,6 +47,8 @@ func TestCreateRefusedLeavesNothing(t *testing.T) {
 		"size of raw":       {cfg: blockdev.CreateConfig{Format: "raw", Size: math.MaxInt64}},
 		"size of qcow2":     {cfg: blockdev.CreateConfig{Format: "qcow2", Size: math.MaxInt64 - 511}},
 		"size of tables":    {cfg: blockdev.CreateConfig{Format: "qcow2", Size: 1 << 40, Options: createOptions("cluster_size", "512")}},
+		"size of vdi":       {cfg: blockdev.CreateConfig{Format: "vdi", Size: 1 << 60}},
+		"backing of vdi":    {cfg: blockdev.CreateConfig{Format: "vdi", Size: 1 << 20, Backing: "base", BackingFormat: "raw"}},
 		"backing of raw":    {cfg: blockdev.CreateConfig{Format: "raw", Size: 1 << 20, Backing: "base", BackingFormat: "raw"}},
 		"no backing file":   {cfg: blockdev.CreateConfig{Format: "qcow2", Size: 1 << 20, Backing: "none", BackingFormat: "raw"}},
 		"backing not qcow2": {cfg: blockdev.CreateConfig{Format: "qcow2", Size: 1 << 20, Backing: "base", BackingFormat: "qcow2"}},
@@ -96,7 +98,7 @@ func TestCreateRefusedLeavesNothing(t *testing.T) {
 
 // A file that is there and not empty is overwritten only by Force, however it is named.
 func TestCreateNeedsForce(t *testing.T) {
-	for _, format := range []string{"raw", "qcow2"} {
+	for _, format := range []string{"raw", "qcow2", "vdi"} {
 		dir := t.TempDir()
 		image, link, hard := filepath.Join(dir, "image"), filepath.Join(dir, "link"), filepath.Join(dir, "hard")
 		if err := os.Symlink(image, link); err != nil {
@@ -228,6 +230,7 @@ func TestCreateSizes(t *testing.T) {
 	}
 	for format, options := range map[string][]*blockdev.Options{
 		"raw":   {nil},
+		"vdi":   {nil},
 		"qcow2": {createOptions("cluster_size", "4k"), nil, createOptions("cluster_size", "2M", "extended_l2", "on")},
 	} {
 		for i, o := range options {
@@ -255,7 +258,7 @@ func TestCreateSizes(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if made < 3*3 {
+			if made < 2*3 {
 				t.Errorf("%s %d: only %d of %d sizes could be made", format, i, made, len(sizes))
 			}
 		}

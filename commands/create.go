@@ -84,7 +84,7 @@ func createFailed(file string, err error) error {
 
 // foreign is what the names of images in formats end in that cannot be made.
 var foreign = map[string]string{
-	"vmdk": "vmdk", "vdi": "vdi", "vhdx": "vhdx", "vhd": "vpc", "vpc": "vpc", "qed": "qed", "qcow": "qcow", "luks": "luks",
+	"vmdk": "vmdk", "vhdx": "vhdx", "vhd": "vpc", "vpc": "vpc", "qed": "qed", "qcow": "qcow", "luks": "luks",
 	"parallels": "parallels", "hdd": "parallels", "hds": "parallels", "dmg": "dmg", "cloop": "cloop", "bochs": "bochs",
 }
 

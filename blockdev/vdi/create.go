@@ -15,14 +15,19 @@ var createKeys = []blockdev.Key{
 	{Name: "static", Type: blockdev.Bool, Default: "off", Help: "give every block its place at once"},
 }
 
-// create writes the header and a map of nothing, or of everything.
-func create(ctx context.Context, c *blockdev.Creating) error {
+// checkCreate refuses what a VDI image cannot record.
+func checkCreate(c *blockdev.Creating) error {
 	switch {
 	case c.Backing != "":
 		return blockdev.Refuse("Backing file not supported for file format 'vdi'")
 	case c.Size > maxSize:
 		return format.Refuse(syscall.ENOTSUP, "Unsupported VDI image size (size is 0x%x, max supported is 0x%x)", c.Size, maxSize)
 	}
+	return nil
+}
+
+// create writes the header and a map of nothing, or of everything.
+func create(ctx context.Context, c *blockdev.Creating) error {
 	blocks := (c.Size + blockSize - 1) / blockSize
 	mapLen := (blocks*entrySize + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
 	static := c.Values.Bool("static")

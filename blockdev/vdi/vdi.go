@@ -27,10 +27,11 @@ var Driver = blockdev.Driver{
 	Keys: []blockdev.Key{
 		{Name: "file", Type: blockdev.NodeRef, Help: "where the image is stored"},
 	},
-	Probe:      probe,
-	Open:       open,
-	CreateKeys: createKeys,
-	Create:     create,
+	Probe:       probe,
+	Open:        open,
+	CreateKeys:  createKeys,
+	CheckCreate: checkCreate,
+	Create:      create,
 }
 
 const (
