@@ -151,6 +151,14 @@ func alignedBuffer(n, align int64) []byte {
 	return b[skip : skip+n : skip+n]
 }
 
+// checkLost refuses what touches a part that is gone.
+func (l Limits) checkLost(off, n int64) error {
+	if off >= l.LostEnd || off+n <= l.LostOff {
+		return nil
+	}
+	return fmt.Errorf("bytes %d to %d are gone: the file has become shorter while it was open: %w", l.LostOff, l.LostEnd-1, syscall.EIO)
+}
+
 // reachable refuses what lies outside of every file. Broken metadata has such numbers, and everything below adds to them.
 func reachable(off, n int64) error {
 	if off < 0 || n < 0 || off > maxLength-n {
@@ -169,13 +177,16 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 	if err := reachable(off, n); err != nil {
 		return err
 	}
-	lim := g.node.Info().Limits
-	p := padTo(lim.requestAlign(), off, n)
 	r, err := g.tracker.enter(ctx, off, n)
 	if err != nil {
 		return err
 	}
 	defer g.tracker.end(r)
+	lim := g.node.Info().Limits
+	if err := lim.checkLost(off, n); err != nil {
+		return err
+	}
+	p := padTo(lim.requestAlign(), off, n)
 	if p.needed() {
 		padded := make(Vec, 0, len(v)+2)
 		padded = append(padded, alignedBuffer(p.head, lim.MemAlign))
@@ -279,7 +290,14 @@ func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) 
 	c.tracked = g.tracker.begin(off, n)
 	if !c.needed() {
 		err = g.tracker.wait(ctx, c.tracked)
-	} else if err = g.tracker.serialise(ctx, c.tracked, c.align); err == nil {
+	} else {
+		err = g.tracker.serialise(ctx, c.tracked, c.align)
+	}
+	if err == nil {
+		c.lim = g.node.Info().Limits // a change of the length may have come before
+		err = c.lim.checkLost(off, n)
+	}
+	if err == nil && c.needed() {
 		c.headBlock, c.tailBlock, err = g.readEdges(ctx, c.lim, c.padding)
 	}
 	if err != nil {

@@ -12,6 +12,9 @@ func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
 		return Extent{}, err
 	}
 	lim := g.node.Info().Limits
+	if err := lim.checkLost(off, 1); err != nil && n > 0 {
+		return Extent{}, err
+	}
 	if off >= lim.Size {
 		return Extent{Off: off, Len: n, Allocated: true, Zero: true, HostOff: -1}, nil
 	}

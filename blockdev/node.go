@@ -131,13 +131,19 @@ type Limits struct {
 	Block        int64 // logical block of a device, 0 for what has none
 	WriteTakes   Flags // flags that WriteVec honours
 	ZeroTakes    Flags // flags that Zero honours
+	// LostOff to LostEnd was there and is gone, because somebody else made the file shorter while it is open. The guard fails
+	// what touches it.
+	LostOff, LostEnd int64
 }
 
 // Inherited are the limits that a filter or a format over a node with the limits l has by default, as in QEMU: what the
-// memory for a request must be like, how long a request may be, and in which units discards bring anything. Alignment and
-// the unit of zeroing are the affair of the guard below.
+// memory for a request must be like, how long a request may be, in which units discards bring anything, and what is lost.
+// Alignment and the unit of zeroing are the affair of the guard below.
 func (l Limits) Inherited() Limits {
-	return Limits{MemAlign: l.MemAlign, MaxTransfer: l.MaxTransfer, MaxIOV: l.MaxIOV, DiscardAlign: l.DiscardAlign}
+	return Limits{
+		MemAlign: l.MemAlign, MaxTransfer: l.MaxTransfer, MaxIOV: l.MaxIOV, DiscardAlign: l.DiscardAlign,
+		LostOff: l.LostOff, LostEnd: l.LostEnd,
+	}
 }
 
 // Extent is a run of bytes that are alike, as one node sees it.

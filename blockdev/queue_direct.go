@@ -112,7 +112,7 @@ func (q *directQueue) passes(off, n int64) bool {
 	if !q.current {
 		q.limits, q.current = q.g.node.Info().Limits, true
 	}
-	return off >= 0 && n > 0 && off <= q.limits.Size-n && q.limits.fits(off, n)
+	return off >= 0 && n > 0 && off <= q.limits.Size-n && q.limits.fits(off, n) && q.limits.LostEnd == 0
 }
 
 // start tracks what was staged for the node's queue, and stages it there. What cannot be tracked because the context has ended is set aside

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -46,6 +47,9 @@ type node struct {
 	*hostfile.File
 	zero hostfile.Ability // to zero a range in place
 	hole hostfile.Ability // to punch holes
+	// length is held shared by writes behind the end, and alone by what sets the length: set to less than a write has reached
+	// meanwhile, it would cut that off.
+	length sync.RWMutex
 }
 
 var (
@@ -66,23 +70,11 @@ func open(o *blockdev.Opening, cfg hostfile.Config) (*node, error) {
 		return nil, err
 	}
 	n := &node{File: f}
-	if err := n.refreshSize(); err != nil {
+	if err := n.Measure(); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
 	return n, nil
-}
-
-// refreshSize looks how long the file is; others may have changed it.
-func (n *node) refreshSize() error {
-	return n.With(func(fd int) error {
-		size, err := unix.Seek(fd, 0, unix.SEEK_END)
-		if err != nil {
-			return hostfile.Refuse("Could not refresh total sector count", err)
-		}
-		n.SetSize(size)
-		return nil
-	})
 }
 
 // Info adds what zeroing takes.
@@ -94,10 +86,15 @@ func (n *node) Info() blockdev.Info {
 
 // WriteVec also grows the file.
 func (n *node) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockdev.Flags) error {
+	end := off + v.Len()
+	if end > n.Size() {
+		n.length.RLock()
+		defer n.length.RUnlock()
+	}
 	if err := n.File.WriteVec(ctx, v, off, f); err != nil {
 		return err
 	}
-	n.Grow(off + v.Len())
+	n.Grow(end)
 	return nil
 }
 
@@ -115,9 +112,9 @@ func (n *node) Status(ctx context.Context, off, size int64) (blockdev.Extent, er
 	err := n.With(func(fd int) error {
 		data, err := unix.Seek(fd, off, unix.SEEK_DATA)
 		switch {
-		case err == unix.ENXIO: // a hole up to the end
+		case err == unix.ENXIO: // a hole up to the end, wherever that is now
 			e.Data, e.Zero = false, true
-			return nil
+			return n.Measure()
 		case err != nil: // the file system does not say: data
 			return nil
 		case data > off:

@@ -13,6 +13,10 @@ import (
 // Zero gives the space back if it may, else zeroes it in place, else by a hole that is filled again; behind the end of the file it
 // is enough to allocate. Which way is taken is what QEMU 7.2 does.
 func (n *node) Zero(ctx context.Context, off, size int64, f blockdev.Flags) error {
+	if off+size > n.Size() {
+		n.length.Lock()
+		defer n.length.Unlock()
+	}
 	err := blockdev.ErrNotSupported
 	if f&blockdev.MayUnmap != 0 {
 		err = n.zeroByHole(ctx, off, size)
@@ -32,13 +36,16 @@ func (n *node) Zero(ctx context.Context, off, size int64, f blockdev.Flags) erro
 	return err
 }
 
-// zeroByHole punches a hole, and lengthens a file that ends before it.
+// zeroByHole punches a hole, and lengthens a file that ends before it, for which the caller holds the length.
 func (n *node) zeroByHole(ctx context.Context, off, size int64) error {
 	if err := n.hole.Try(func() error { return n.Fallocate(ctx, hostfile.Punch, off, size) }); err != nil {
 		return err
 	}
 	if off+size <= n.Size() {
 		return nil
+	}
+	if err := n.Measure(); err != nil || off+size <= n.Size() {
+		return err
 	}
 	return n.With(func(fd int) error { return unix.Ftruncate(fd, off+size) })
 }

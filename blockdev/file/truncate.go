@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +20,9 @@ const syncEvery = 128 << 20
 
 // Truncate sets the length, and gives what is added its space as p says. If that fails, the file is as long as before.
 func (n *node) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _ blockdev.Flags) error {
-	if err := n.refreshSize(); err != nil {
+	n.length.Lock()
+	defer n.length.Unlock()
+	if err := n.Measure(); err != nil {
 		return err
 	}
 	old := n.Size()
@@ -68,13 +71,31 @@ func (n *node) allocate(ctx context.Context, old, size int64) error {
 	if size == old {
 		return nil
 	}
-	// In one call, since it must fail at once for a size that cannot be had.
-	err := n.With(func(fd int) error { return unix.Fallocate(fd, 0, old, size-old) })
+	err := n.With(func(fd int) error { return mayHold(fd, old, size) })
+	if err == nil {
+		err = n.Fallocate(ctx, 0, old, size-old)
+	}
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return n.fill(ctx, old, size)
 	}
 	if err != nil {
 		return hostfile.Refuse("Could not preallocate new data", err)
+	}
+	return nil
+}
+
+// mayHold refuses at once to make a file longer than any, or by more than the whole file system holds. What is allocated in
+// pieces would show it only when the disk is full.
+func mayHold(fd int, old, size int64) error {
+	if err := unix.Fallocate(fd, 0, size-1, 1); err != nil {
+		return err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return err
+	}
+	if unit := int64(st.Bsize); unit > 0 && st.Blocks > 0 && (size-old)/unit > int64(min(st.Blocks, math.MaxInt64)) {
+		return unix.ENOSPC
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func open(o *blockdev.Opening, cfg hostfile.Config, ctl ioctl) (blockdev.Node, e
 		}
 		return nil
 	}
-	cfg.Writable = d.writable
+	cfg.Writable, cfg.Size = d.writable, d.sizeOf
 	f, err := hostfile.Open(o, cfg)
 	if err != nil {
 		return nil, err
@@ -122,17 +122,8 @@ func (d *device) learn(removable bool) error {
 		if removable && !mediumPresent(fd) {
 			return nil
 		}
-		return d.refreshSize(fd)
+		return d.Measure()
 	})
-}
-
-func (d *device) refreshSize(fd int) error {
-	size, err := d.sizeOf(fd)
-	if err != nil {
-		return hostfile.Refuse("Could not refresh total sector count", err)
-	}
-	d.SetSize(size)
-	return nil
 }
 
 func (d *device) sizeOf(fd int) (int64, error) {
@@ -208,7 +199,7 @@ func (d *device) Truncate(_ context.Context, size int64, p blockdev.Prealloc, _ 
 			Err:  blockdev.ErrNotSupported,
 		}
 	}
-	if err := d.With(d.refreshSize); err != nil {
+	if err := d.Measure(); err != nil {
 		return err
 	}
 	if size > d.Size() {

@@ -118,6 +118,7 @@ func (r *image) Info() blockdev.Info {
 		Limits:        below.Inherited(),
 	}
 	info.Size = w.size
+	info.LostOff, info.LostEnd = max(0, below.LostOff-w.offset), max(0, below.LostEnd-w.offset)
 	info.WriteTakes = below.WriteTakes & blockdev.FUA
 	info.ZeroTakes = below.ZeroTakes & (blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback)
 	if w.size < 0 {

@@ -36,12 +36,12 @@ const (
 	MaxBytes = 16 << 20
 )
 
-// Read fills v from off. What lies behind the end of the file reads as zeroes.
+// Read fills v from off and returns how many bytes there were: fewer than asked for mean the end of the file.
 //
 // align is the unit in which the descriptor takes offsets and lengths (1 unless it was opened with O_DIRECT); the request is
 // aligned to it.
-func Read(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64) error {
-	done, err := transfer(ctx, v, off, align, func(part blockdev.Vec, at int64) (int, error) {
+func Read(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64) (int64, error) {
+	return transfer(ctx, v, off, align, func(part blockdev.Vec, at int64) (int, error) {
 		if len(part) > MaxPieces {
 			buf := bounce(part.Len(), align)
 			n, err := p.Readv(fd, blockdev.Vec{buf}, at)
@@ -52,10 +52,6 @@ func Read(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64)
 		}
 		return p.Readv(fd, part, at)
 	})
-	if err == nil && done < v.Len() {
-		v.Slice(done, v.Len()-done).Clear()
-	}
-	return err
 }
 
 // Write writes v at off, see Read. A transfer that moves nothing and tells no reason means that the space is used up: ENOSPC.

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"unsafe"
@@ -22,6 +24,8 @@ type Ring struct {
 	slots   [ringSlots]ringSlot
 	free    chan int // slots
 	watcher sync.WaitGroup
+	over    chan struct{} // closed when err says why no transfer will complete any more
+	err     error
 
 	mu sync.Mutex // around filling and submitting entries
 }
@@ -44,7 +48,7 @@ func NewRing() (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Ring{ring: r, free: make(chan int, ringSlots)}
+	p := &Ring{ring: r, free: make(chan int, ringSlots), over: make(chan struct{})}
 	for i := range p.slots {
 		p.slots[i].done = make(chan int32, 1)
 		p.free <- i
@@ -57,7 +61,7 @@ func NewRing() (*Ring, error) {
 func (p *Ring) watch() {
 	for {
 		if err := p.ring.Wait(1); err != nil {
-			p.abandon(err)
+			p.abandon(fmt.Errorf("lost the ring: %w", err))
 			return
 		}
 		for {
@@ -73,9 +77,25 @@ func (p *Ring) watch() {
 	}
 }
 
-// abandon ends the program: transfers are under way whose memory the kernel will go on to use, and nothing can be learned about them. It
-// takes a programming error to get here, such as somebody closing a descriptor that is not theirs.
-func (p *Ring) abandon(err error) { panic("engine: lost the ring: " + err.Error()) }
+// abandoned keeps rings that were lost, and with them the memory that the kernel may still work on.
+var abandoned struct {
+	sync.Mutex
+	rings []*Ring
+}
+
+// abandon fails the transfers under way, about which nothing can be learned any more, and all that follow. It takes a
+// programming error elsewhere to get here, such as somebody closing a descriptor that is not theirs.
+func (p *Ring) abandon(err error) {
+	abandoned.Lock()
+	defer abandoned.Unlock()
+	abandoned.rings = append(abandoned.rings, p)
+	p.end(err)
+}
+
+func (p *Ring) end(err error) {
+	p.err = err
+	close(p.over)
+}
 
 // Readv is IORING_OP_READV.
 func (p *Ring) Readv(fd int, v blockdev.Vec, off int64) (int, error) {
@@ -88,8 +108,12 @@ func (p *Ring) Writev(fd int, v blockdev.Vec, off int64) (int, error) {
 }
 
 func (p *Ring) transfer(op uint8, fd int, v blockdev.Vec, off int64) (int, error) {
-	i := <-p.free
-	defer func() { p.free <- i }()
+	var i int
+	select {
+	case i = <-p.free:
+	case <-p.over:
+		return 0, p.err
+	}
 	s := &p.slots[i]
 	s.data, s.vecs = v, s.vecs[:0]
 	for _, b := range v {
@@ -103,11 +127,18 @@ func (p *Ring) transfer(op uint8, fd int, v blockdev.Vec, off int64) (int, error
 		Op: op, FD: int32(fd), Off: uint64(off), UserData: uint64(i),
 		Addr: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s.vecs)))), Len: uint32(len(s.vecs)),
 	}); err != nil {
+		p.free <- i
 		return 0, err
 	}
-	res := <-s.done
+	var res int32
+	select {
+	case res = <-s.done:
+	case <-p.over:
+		return 0, p.err // the slot goes on to hold the memory
+	}
 	runtime.KeepAlive(v)
 	s.data = nil
+	p.free <- i
 	if res < 0 {
 		return 0, unix.Errno(-res)
 	}
@@ -117,6 +148,11 @@ func (p *Ring) transfer(op uint8, fd int, v blockdev.Vec, off int64) (int, error
 func (p *Ring) submit(e uring.SQE) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	select {
+	case <-p.over:
+		return p.err
+	default:
+	}
 	*p.ring.Next() = e // there is a place for each slot
 	return p.ring.Submit()
 }
@@ -124,11 +160,16 @@ func (p *Ring) submit(e uring.SQE) error {
 // Close waits for transfers under way and then gives the ring back.
 func (p *Ring) Close() error {
 	for range ringSlots {
-		<-p.free
+		select {
+		case <-p.free:
+		case <-p.over:
+			return p.err
+		}
 	}
 	if err := p.submit(uring.SQE{Op: uring.OpNop, UserData: stopWatching}); err != nil {
 		return err
 	}
 	p.watcher.Wait()
+	p.end(os.ErrClosed)
 	return p.ring.Close()
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,8 @@ type Config struct {
 	Writable func(fd int) error
 	// NonBlocking leaves O_NONBLOCK set, which lets drives without a medium be opened.
 	NonBlocking bool
+	// Size is the length of an open file; nil stands for the offset of its end.
+	Size func(fd int) (int64, error)
 	// Port is used instead of the one that the option aio asks for.
 	Port engine.Port
 }
@@ -68,11 +71,13 @@ type File struct {
 	port   engine.Port
 	lock   imagelock.Lock
 	size   atomic.Int64
+	lost   atomic.Pointer[span]  // what others have cut off, see checkEnd
 	broken atomic.Pointer[error] // why a sync failed, see Flush
 
-	mu   sync.Mutex
-	cur  atomic.Pointer[descriptor] // changed with mu held
-	next *descriptor                // while a reopen is prepared, nil otherwise
+	mu     sync.Mutex
+	cur    atomic.Pointer[descriptor] // changed with mu held
+	next   *descriptor                // while a reopen is prepared, nil otherwise
+	closed bool
 }
 
 // descriptor is one open file descriptor with what depends on how it was opened. It is closed when its last user is done with it, so that
@@ -98,7 +103,7 @@ var (
 	_ blockdev.Hosted   = (*File)(nil)
 )
 
-// Open opens what o names. The caller sets the size.
+// Open opens what o names. The caller measures it.
 func Open(o *blockdev.Opening, cfg Config) (*File, error) {
 	name := o.Values.String("filename")
 	if name == "" {
@@ -106,6 +111,9 @@ func Open(o *blockdev.Opening, cfg Config) (*File, error) {
 	}
 	if err := checkValues(o); err != nil {
 		return nil, err
+	}
+	if cfg.Size == nil {
+		cfg.Size = func(fd int) (int64, error) { return unix.Seek(fd, 0, unix.SEEK_END) }
 	}
 	f := &File{driver: o.Driver.Name, name: name, from: o.From, cfg: cfg, values: o.Values, shared: o.Mode.ForceShare}
 	d, err := f.open(name, o)
@@ -295,45 +303,40 @@ func (f *File) Is(other blockdev.HostFile) bool {
 	return own.Dev == st.Dev && own.Ino == st.Ino
 }
 
-// Size is the length in bytes as last seen; SetSize and Grow keep it.
-func (f *File) Size() int64 { return f.size.Load() }
-
-// SetSize records a new length.
-func (f *File) SetSize(n int64) { f.size.Store(n) }
-
-// Grow records that the file reaches at least to n.
-func (f *File) Grow(n int64) {
-	for {
-		old := f.size.Load()
-		if old >= n || f.size.CompareAndSwap(old, n) {
-			return
-		}
-	}
-}
-
-// acquire pins the current descriptor until release.
-func (f *File) acquire() *descriptor {
+// acquire pins the current descriptor until release. After Close there is none.
+func (f *File) acquire() (*descriptor, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed {
+		return nil, os.ErrClosed
+	}
 	d := f.cur.Load()
 	d.users++
-	return d
+	return d, nil
 }
 
-func (f *File) release(d *descriptor) {
+// release gives d up. The last one closes it, and learns what the system has to say then.
+func (f *File) release(d *descriptor) error {
 	f.mu.Lock()
 	d.users--
 	last := d.users == 0
 	f.mu.Unlock()
-	if last {
-		imagelock.Drop(d.fd)
-		_ = unix.Close(d.fd) // data was synced before, or was not asked to be
+	if !last {
+		return nil
 	}
+	imagelock.Drop(d.fd)
+	if err := unix.Close(d.fd); err != nil && err != unix.EINTR { // interrupted, it is closed all the same
+		return fmt.Errorf("close %s: %w", f.name, err)
+	}
+	return nil
 }
 
 // With calls do with the descriptor, which stays open meanwhile. Interrupted calls are repeated.
 func (f *File) With(do func(fd int) error) error {
-	d := f.acquire()
+	d, err := f.acquire()
+	if err != nil {
+		return err
+	}
 	defer f.release(d)
 	for {
 		if err := do(d.fd); !errors.Is(err, unix.EINTR) {
@@ -345,35 +348,56 @@ func (f *File) With(do func(fd int) error) error {
 // Info gives the driver's name, the size and what the descriptor asks for.
 func (f *File) Info() blockdev.Info {
 	d := f.cur.Load()
-	return blockdev.Info{Driver: f.driver, Limits: blockdev.Limits{
+	i := blockdev.Info{Driver: f.driver, Limits: blockdev.Limits{
 		Size: f.size.Load(), RequestAlign: d.align, MemAlign: d.memAlign, MaxIOV: engine.MaxPieces,
 	}}
+	if l := f.lost.Load(); l != nil {
+		i.LostOff, i.LostEnd = l.off, l.end
+	}
+	return i
 }
 
 // ReadVec reads whole requests; behind the end there are zeroes.
 func (f *File) ReadVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
-	d := f.acquire()
+	d, err := f.acquire()
+	if err != nil {
+		return err
+	}
 	defer f.release(d)
-	return engine.Read(ctx, f.port, d.fd, v, off, d.align)
+	return f.read(ctx, f.port, d, v, off)
+}
+
+// read reads by a port.
+func (f *File) read(ctx context.Context, p engine.Port, d *descriptor, v blockdev.Vec, off int64) error {
+	done, err := engine.Read(ctx, p, d.fd, v, off, d.align)
+	if err != nil || done == v.Len() {
+		return err
+	}
+	if err := f.checkEnd(d.fd, off+done); err != nil {
+		return err
+	}
+	v.Slice(done, v.Len()-done).Clear()
+	return nil
 }
 
 // WriteVec writes whole requests.
 func (f *File) WriteVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
-	d := f.acquire()
+	d, err := f.acquire()
+	if err != nil {
+		return err
+	}
 	defer f.release(d)
 	return engine.Write(ctx, f.port, d.fd, v, off, d.align)
 }
 
-// Flush is fdatasync(2). Once it failed, the kernel may have dropped pages that never reached the disk and would report the
-// next sync as fine; so without O_DIRECT the error stays.
+// Flush is fdatasync(2). Once it failed, the system may have dropped what never reached the disk, and would report the next
+// sync as fine. So the error stays until the file is closed.
 func (f *File) Flush(context.Context) error {
 	if err := f.broken.Load(); err != nil {
 		return *err
 	}
-	d := f.acquire()
-	defer f.release(d)
-	_, err := target.Retry(func() (struct{}, error) { return struct{}{}, unix.Fdatasync(d.fd) })
-	if err != nil && !d.direct {
+	err := f.With(unix.Fdatasync)
+	if err != nil && !errors.Is(err, os.ErrClosed) {
 		f.broken.CompareAndSwap(nil, &err)
 	}
 	return err
@@ -392,9 +416,14 @@ func (f *File) Claim(_ context.Context, c blockdev.Claim) error {
 
 // Close closes the file once the last request is done, which also gives up its locks.
 func (f *File) Close() error {
-	err := f.port.Close()
-	d := f.cur.Load()
-	f.release(d)
+	f.mu.Lock()
+	d, closed := f.cur.Load(), f.closed
+	f.closed = true
+	f.mu.Unlock()
+	if closed {
+		return os.ErrClosed
+	}
+	err := errors.Join(f.port.Close(), f.release(d))
 	d.release()
 	return err
 }
@@ -421,7 +450,7 @@ func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort fu
 		return nil, nil, err
 	}
 	if err := f.lock.Move(d.fd); err != nil {
-		f.release(d)
+		_ = f.release(d) // nothing was written by it
 		d.release()
 		return nil, nil, err
 	}
@@ -429,13 +458,13 @@ func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort fu
 	commit = func() {
 		f.lock.Moved()
 		f.install(d, nil)
-		f.release(old)
+		_ = f.release(old) // what was written by it has been synced
 		old.release()
 	}
 	abort = func() {
 		f.lock.Stay()
 		f.install(old, nil)
-		f.release(d)
+		_ = f.release(d) // nothing was written by it
 		d.release()
 	}
 	return commit, abort, nil
@@ -461,12 +490,12 @@ func (f *File) reopen(old *descriptor, o *blockdev.Opening) (*descriptor, error)
 	}
 	var was, is unix.Stat_t
 	if err := errors.Join(unix.Fstat(old.fd, &was), unix.Fstat(d.fd, &is)); err != nil {
-		f.release(d)
+		_ = f.release(d) // nothing was written by it
 		d.release()
 		return nil, err
 	}
 	if was.Dev != is.Dev || was.Ino != is.Ino {
-		f.release(d)
+		_ = f.release(d) // nothing was written by it
 		d.release()
 		return nil, blockdev.Refuse("Could not reopen file: '%s' is another file now", f.name)
 	}

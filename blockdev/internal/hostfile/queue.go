@@ -66,12 +66,17 @@ type queued struct {
 var _ blockdev.Queue = (*plainQueue)(nil)
 
 func (f *File) plainQueue(ctx context.Context, n Node, depth, size int) (*plainQueue, error) {
-	mem, err := arena.New(depth, size)
+	d, err := f.acquire()
 	if err != nil {
 		return nil, err
 	}
+	mem, err := arena.New(depth, size)
+	if err != nil {
+		_ = f.release(d) // nothing was written by it
+		return nil, err
+	}
 	q := &plainQueue{
-		ctx: ctx, node: n, file: f, d: f.acquire(), mem: mem, slots: make([]queued, depth),
+		ctx: ctx, node: n, file: f, d: d, mem: mem, slots: make([]queued, depth),
 		plain: make([]int, 0, depth), ready: make([]int, 0, depth),
 	}
 	for i := range q.slots {
@@ -98,7 +103,7 @@ func (q *plainQueue) make(slot int, s *queued) error {
 	switch s.op {
 	case blockdev.OpRead:
 		s.vec[0] = q.mem.Slot(slot)[:s.n]
-		return engine.Read(q.ctx, q.file.port, q.d.fd, s.vec, s.off, q.d.align)
+		return q.file.read(q.ctx, q.file.port, q.d, s.vec, s.off)
 	case blockdev.OpWrite:
 		s.vec[0] = q.mem.Slot(slot)[:s.n]
 		err := engine.Write(q.ctx, q.file.port, q.d.fd, s.vec, s.off, q.d.align)
@@ -151,6 +156,5 @@ func (q *plainQueue) Err(slot int) error { return q.slots[slot].err }
 // Close gives the memory back.
 func (q *plainQueue) Close() error {
 	q.mem.Free()
-	q.file.release(q.d)
-	return nil
+	return q.file.release(q.d)
 }

@@ -201,11 +201,7 @@ func (q *ringQueue) finish(s *queued, buf []byte, res int32) error {
 	if moved < s.n {
 		moved -= moved % q.d.align
 		rest := blockdev.Vec{buf[moved:s.n]}
-		transfer := engine.Read
-		if s.op == blockdev.OpWrite {
-			transfer = engine.Write
-		}
-		if err := transfer(q.ctx, engine.Sync{}, q.d.fd, rest, s.off+moved, q.d.align); err != nil {
+		if err := q.finishShort(s, rest, s.off+moved); err != nil {
 			return err
 		}
 	}
@@ -213,6 +209,14 @@ func (q *ringQueue) finish(s *queued, buf []byte, res int32) error {
 		q.node.Wrote(s.off + s.n)
 	}
 	return nil
+}
+
+// finishShort transfers what is left of a request by plain calls.
+func (q *ringQueue) finishShort(s *queued, rest blockdev.Vec, off int64) error {
+	if s.op == blockdev.OpWrite {
+		return engine.Write(q.ctx, engine.Sync{}, q.d.fd, rest, off, q.d.align)
+	}
+	return q.file.read(q.ctx, engine.Sync{}, q.d, rest, off)
 }
 
 // Close waits for what is on the ring, since the kernel works on memory that is freed here.
