@@ -1,7 +1,6 @@
 package blockdev
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"syscall"
@@ -78,8 +77,11 @@ func (d *Device) change(edit func(*deviceState)) bool {
 // enter is the gate: every method of a Device and every slot of its queues passes it with what is asked for. It refuses
 // everything on a closed device and one without a medium, changes on a read-only one, ranges that are not wholly inside
 // (with EIO, as QEMU does), and parts of blocks on a strict one.
-func (d *Device) enter(op Op, off, n int64) error {
-	state, rules, info := d.state.Load(), &opRules[op], d.top.Info()
+func (d *Device) enter(op Op, off, n int64) error { return d.enterAs(d.top.Info(), op, off, n) }
+
+// enterAs is enter for who has asked what the topmost node is like.
+func (d *Device) enterAs(info Info, op Op, off, n int64) error {
+	state, rules := d.state.Load(), &opRules[op]
 	length := wholeSectors(info.Size)
 	var err error
 	switch {
@@ -90,7 +92,7 @@ func (d *Device) enter(op Op, off, n int64) error {
 	case info.NoMedium:
 		err = syscall.ENOMEDIUM
 	case rules.changes && state.readOnly:
-		err = fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)
+		err = errWriteProtected
 	case rules.inside && (n < 0 || off < 0 || off > math.MaxInt64-n || off+n > length):
 		err = &RangeError{length}
 	case rules.whole && state.strict && n > 0:

@@ -14,6 +14,8 @@ var (
 	ErrNotSupported error = syscall.ENOTSUP
 	// ErrReadOnly is the answer of a Device without permission to write.
 	ErrReadOnly = errors.New("block node is read-only")
+
+	errWriteProtected = fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)
 )
 
 // Error is a request that failed: what was asked of which node, where, and why.

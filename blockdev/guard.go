@@ -270,6 +270,14 @@ func (g *guard) WriteVec(ctx context.Context, v Vec, off int64, f Flags) (err er
 	return g.writeAligned(ctx, c.lim, padded, c.off, f)
 }
 
+// checkWritable refuses a change whose turn came after a reopen without permission to write.
+func (g *guard) checkWritable() error {
+	if g.readOnly.Load() {
+		return errWriteProtected
+	}
+	return nil
+}
+
 // change is a request to change any range whose turn has come.
 type change struct {
 	lim Limits
@@ -292,6 +300,9 @@ func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) 
 		err = g.tracker.wait(ctx, c.tracked)
 	} else {
 		err = g.tracker.serialise(ctx, c.tracked, c.align)
+	}
+	if err == nil {
+		err = g.checkWritable()
 	}
 	if err == nil {
 		c.lim = g.node.Info().Limits // a change of the length may have come before
@@ -401,6 +412,9 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 		return err
 	}
 	defer g.tracker.end(r)
+	if err := g.checkWritable(); err != nil {
+		return err
+	}
 	defer g.written.Add(1)
 	err = g.node.Truncate(ctx, size, p, f)
 	if err == ErrNotSupported { // bare: the node has no words of its own

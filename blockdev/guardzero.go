@@ -127,6 +127,9 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 		return err
 	}
 	defer g.tracker.end(r)
+	if err := g.checkWritable(); err != nil {
+		return err
+	}
 	defer g.written.Add(1)
 	req := lim.requestAlign()
 	align := max(lim.DiscardAlign, req)

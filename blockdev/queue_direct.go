@@ -34,8 +34,8 @@ type directQueue struct {
 	passed  int   // with the node's queue
 	drained []int // room for drain
 
-	limits  Limits // of the node, as long as current
-	current bool   // since the batch was begun
+	info    Info // of the node, as long as current
+	current bool // since the batch was begun
 }
 
 type directSlot struct {
@@ -83,10 +83,13 @@ func (l Limits) fits(off, n int64) bool {
 // Stage passes the gate of the Device, at the top. A read or a write then goes to the node's queue if the node takes it as
 // it is. The rest is set aside: only the guard knows how to make it.
 func (q *directQueue) Stage(slot int, op Op, off, n int64, flags uint32) {
+	if !q.current {
+		q.info, q.current = q.g.node.Info(), true
+	}
 	s := &q.slots[slot]
 	s.op, s.off, s.n, s.flags, s.aside = op, off, n, Flags(flags), false
 	if s.err = stageable(q.Queue, slot, op, n); s.err == nil && q.dev != nil {
-		s.err = q.dev.enter(op, off, n)
+		s.err = q.dev.enterAs(q.info, op, off, n)
 		s.flags = q.dev.promised(op, s.flags)
 	}
 	if s.err == nil && s.flags == 0 && op <= OpWrite && q.passes(off, n) {
@@ -109,10 +112,7 @@ func stageable(q Queue, slot int, op Op, n int64) error {
 
 // passes says whether the node takes a range as it is.
 func (q *directQueue) passes(off, n int64) bool {
-	if !q.current {
-		q.limits, q.current = q.g.node.Info().Limits, true
-	}
-	return off >= 0 && n > 0 && off <= q.limits.Size-n && q.limits.fits(off, n) && q.limits.LostEnd == 0
+	return off >= 0 && n > 0 && off <= q.info.Size-n && q.info.fits(off, n) && q.info.LostEnd == 0
 }
 
 // start tracks what was staged for the node's queue, and stages it there. What cannot be tracked because the context has ended is set aside
@@ -121,10 +121,7 @@ func (q *directQueue) start() {
 	t := &q.g.tracker
 	t.mu.Lock()
 	for _, slot := range q.staged {
-		s := &q.slots[slot]
-		if s.tracked, s.err = t.enterLocked(q.ctx, s.off, s.n); s.err == nil {
-			s.tracked.queued = true
-		}
+		q.track(&q.slots[slot])
 	}
 	t.mu.Unlock()
 	for _, slot := range q.staged {
@@ -137,6 +134,21 @@ func (q *directQueue) start() {
 		q.passed++
 	}
 	q.staged, q.current = q.staged[:0], false
+}
+
+// track is called with the lock of the tracker held.
+func (q *directQueue) track(s *directSlot) {
+	t := &q.g.tracker
+	if s.tracked, s.err = t.enterLocked(q.ctx, s.off, s.n); s.err != nil {
+		return
+	}
+	s.tracked.queued = true
+	if s.op != OpWrite {
+		return
+	}
+	if s.err = q.g.checkWritable(); s.err != nil {
+		t.remove(s.tracked)
+	}
 }
 
 func (q *directQueue) setAside(slot int) {

@@ -34,6 +34,8 @@ type Subject struct {
 	// one after the other when Persistent is set.
 	Options func(t testing.TB, size int64) *blockdev.Options
 	Mode    blockdev.Mode
+	// Child is the option that names what the driver stands on, "" if it stands on nothing. Faults are put in there.
+	Child string
 	// Size is what Options are asked for, in bytes; 0 means 1 MiB.
 	Size int64
 	Row  Row
@@ -80,6 +82,13 @@ func Run(t *testing.T, s Subject) {
 	t.Run("concurrent", s.testConcurrent)
 	t.Run("queue", s.testQueue)
 	t.Run("strict", s.testStrict)
+	t.Run("reopen", s.testReopen)
+	t.Run("reopen-busy", s.testReopenBusy)
+	t.Run("closed", s.testClosed)
+	t.Run("close-busy", s.testCloseBusy)
+	t.Run("truncate-busy", s.testTruncateBusy)
+	t.Run("flush-fails", s.testFlushFails)
+	t.Run("open-fails", s.testOpenFails)
 	if s.Persistent {
 		t.Run("persist", s.testPersist)
 	}
@@ -91,15 +100,19 @@ func Run(t *testing.T, s Subject) {
 // open opens the subject's stack with options.
 func (s Subject) open(t testing.TB, o *blockdev.Options) *blockdev.Device {
 	t.Helper()
-	all := append([]blockdev.Driver{s.Driver, MemoryDriver}, s.More...)
-	o.SetDefault("driver", s.Driver.Name)
-	mode := s.Mode
-	mode.Unmap = true
-	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: all, Options: o, Mode: mode})
+	d, err := s.tryOpen(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+func (s Subject) tryOpen(o *blockdev.Options) (*blockdev.Device, error) {
+	all := append([]blockdev.Driver{s.Driver, MemoryDriver}, s.More...)
+	o.SetDefault("driver", s.Driver.Name)
+	mode := s.Mode
+	mode.Unmap = true
+	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: all, Options: o, Mode: mode})
 }
 
 // fresh is a new device that is closed with the test.

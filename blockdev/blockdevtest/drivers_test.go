@@ -76,18 +76,18 @@ var table = []struct {
 	driver, variant string
 	subject         Subject
 }{
-	{"blkdebug", "", Subject{Options: over("image"), Row: passes}},
-	{"blkdebug", "limits", Subject{Options: over("image", "align", "4096", "max-transfer", "65536", "max-write-zero", "65536", "opt-discard", "8192"), Row: passes}},
-	{"copy-on-read", "", Subject{Options: over("file"), Row: passes}},
+	{"blkdebug", "", Subject{Options: over("image"), Child: "image", Row: passes}},
+	{"blkdebug", "limits", Subject{Options: over("image", "align", "4096", "max-transfer", "65536", "max-write-zero", "65536", "opt-discard", "8192"), Child: "image", Row: passes}},
+	{"copy-on-read", "", Subject{Options: over("file"), Child: "file", Row: passes}},
 	{"file", "", Subject{Options: onDisk, Mode: quick, Persistent: true}},
 	{"mem", "", Subject{Options: sized}},
 	{"null-aio", "", Subject{Options: sizedZeroes, Volatile: true, Row: stateless}},
 	{"null-co", "", Subject{Options: sized, Volatile: true, Row: stateless}},
-	{"qcow2", "", Subject{Options: inFormat("qcow2"), Mode: quick, More: drivers.All(), Persistent: true}},
-	{"raw", "", Subject{Options: over("file"), Row: passes}},
+	{"qcow2", "", Subject{Options: inFormat("qcow2"), Mode: quick, More: drivers.All(), Child: "file", Persistent: true}},
+	{"raw", "", Subject{Options: over("file"), Child: "file", Row: passes}},
 	{"raw", "window", Subject{Options: func(t testing.TB, size int64) *blockdev.Options {
 		return over("file", "offset", int64(4096+512), "size", size)(t, size+8192)
-	}, Row: shifted}},
+	}, Child: "file", Row: shifted}},
 }
 
 // elsewhere are the drivers whose suite needs more than this package has.
