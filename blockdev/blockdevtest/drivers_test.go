@@ -88,6 +88,7 @@ var table = []struct {
 	{"raw", "window", Subject{Options: func(t testing.TB, size int64) *blockdev.Options {
 		return over("file", "offset", int64(4096+512), "size", size)(t, size+8192)
 	}, Child: "file", Row: shifted}},
+	{"vdi", "", Subject{Options: inFormat("vdi"), Mode: quick, More: drivers.All(), Child: "file", Persistent: true, Row: stateless}},
 }
 
 // elsewhere are the drivers whose suite needs more than this package has.
