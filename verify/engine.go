@@ -32,6 +32,7 @@ type slot struct {
 	// other; none when the headers say what is there.
 	requests []request
 	busy     bool
+	built    bool // and ready to be written
 	// trouble is the place of the first block of a scan that is not plainly
 	// good, -1 if all are; seen counts those before it. looked says that both
 	// are known, and that it is not yet the slot's turn.
@@ -329,28 +330,30 @@ func (e *engine) adapt(done []int) {
 	}
 }
 
-// write builds what src says and writes it. issued is called before the built
-// writes of some slots start, done when one has ended well.
+// write builds what src says and writes it, in that order. issued is called before
+// the built writes of some slots start, done when one has ended well.
 func (e *engine) write(ctx context.Context, src source, issued func([]int) error, done func(*slot), failed func(*slot, error)) error {
-	var built, fresh []int
-	ready := func(i int) { built = append(built, i) }
+	var line, fresh []int // slots that are to be written, and those of them that are to be built
+	ready := func(i int) { e.slots[i].built = true }
 	for ended := false; ; ended = ended || ctx.Err() != nil {
 		fresh = fresh[:0]
-		for lacking := e.lacking(len(built)); !ended && len(fresh) < lacking; {
+		for lacking := e.lacking(len(line)); !ended && len(fresh) < lacking; {
 			i, ok := e.acquire(src)
 			if ended = !ok; ended {
 				break
 			}
+			e.slots[i].built = false
 			fresh = append(fresh, i)
 		}
+		line = append(line, fresh...)
 		e.give(fresh, ready)
-		e.take(e.flying == 0 && len(built) == 0, ready)
-		n := max(0, min(len(built), e.window-e.flying))
-		if err := e.stage(built[:n], issued); err != nil {
+		e.take(e.flying == 0 && e.built(line) == 0, ready)
+		n := min(e.built(line), max(0, e.window-e.flying))
+		if err := e.stage(line[:n], issued); err != nil {
 			return err
 		}
-		built = built[:copy(built, built[n:])]
-		if n == 0 && e.flying == 0 && e.working == 0 && ended {
+		line = line[:copy(line, line[n:])]
+		if n == 0 && e.flying == 0 && len(line) == 0 && ended {
 			return ctx.Err()
 		}
 		list, err := e.turn(n, failed)
@@ -365,16 +368,25 @@ func (e *engine) write(ctx context.Context, src source, issued func([]int) error
 	}
 }
 
-// lacking is how many slots are to be filled if so many are built. Where others
-// work, it is some batches at a time.
-func (e *engine) lacking(built int) int {
-	stock, want := built+e.working, e.window-e.flying
+// lacking is how many slots are to be filled if so many stand in line to be
+// written. Where others build them, it is some batches at a time.
+func (e *engine) lacking(line int) int {
+	want := e.window - e.flying
 	if e.todo != nil {
-		if want = e.ahead; stock > want/2 {
+		if want = e.ahead; line > want/2 {
 			return 0
 		}
 	}
-	return min(len(e.free), want-stock)
+	return min(len(e.free), want-line)
+}
+
+// built is how many slots at the head of a line are built.
+func (e *engine) built(line []int) int {
+	n := 0
+	for n < len(line) && n < e.depth && e.slots[line[n]].built {
+		n++
+	}
+	return n
 }
 
 // stage stages built writes, and the reads of a mixed job.

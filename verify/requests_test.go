@@ -74,8 +74,8 @@ var requestJobs = map[string]func(*Options){
 	"a header each": func(o *Options) { o.Interval = 512 },
 }
 
-// Without merging a device gets the requests that the job names and no others,
-// as many at once as it says, when it writes and when it is verified.
+// Without merging a device gets the requests that the job names and no others, in
+// its order, as many at once as it says, when it writes and when it is verified.
 func TestRequestsAsAsked(t *testing.T) {
 	for name, change := range requestJobs {
 		for _, depth := range []int{1, 3, 16} {
@@ -121,8 +121,10 @@ func checkRequests(t *testing.T, o Options) {
 		if err != nil || !result.Good() || !result.Done {
 			t.Fatalf("%s: %+v, %v", phase.name, result, err)
 		}
-		slices.SortFunc(got.sent, bySentPlace)
-		slices.SortFunc(phase.want, bySentPlace)
+		if phase.name == "verify" && o.Workers > 1 { // each reads what is next
+			slices.SortFunc(got.sent, bySentPlace)
+			slices.SortFunc(phase.want, bySentPlace)
+		}
 		if !slices.Equal(got.sent, phase.want) {
 			t.Errorf("%s: the device got %d requests, %d were asked for: %v", phase.name, len(got.sent), len(phase.want), got.sent[:min(10, len(got.sent))])
 		}
