@@ -32,7 +32,10 @@ type slot struct {
 	// other; none when the headers say what is there.
 	requests []request
 	busy     bool
-	built    bool // and ready to be written
+	// built says that it is ready to be written, and behind is how far the job is
+	// with that.
+	built  bool
+	behind milestone
 	// trouble is the place of the first block of a scan that is not plainly
 	// good, -1 if all are; seen counts those before it. looked says that both
 	// are known, and that it is not yet the slot's turn.
@@ -330,15 +333,29 @@ func (e *engine) adapt(done []int) {
 	}
 }
 
-// write builds what src says and writes it, in that order. issued is called before
-// the built writes of some slots start, done when one has ended well.
-func (e *engine) write(ctx context.Context, src source, issued func([]int) error, done func(*slot), failed func(*slot, error)) error {
+// An author says what is written, and hears what became of it.
+type author interface {
+	// next fills a slot: false when there is nothing more for now.
+	next(s *slot) bool
+	// issue is told of built slots before they start.
+	issue(slots []int) error
+	// done and failed are told of those that have ended.
+	done(s *slot)
+	failed(s *slot, err error)
+	// halted reports whether no more is to be started.
+	halted() bool
+}
+
+// write builds what the author says and writes it, in that order. When ctx ends
+// or the author halts, what is in flight ends, and what was not started is left.
+func (e *engine) write(ctx context.Context, by author) error {
 	var line, fresh []int // slots that are to be written, and those of them that are to be built
 	ready := func(i int) { e.slots[i].built = true }
-	for ended := false; ; ended = ended || ctx.Err() != nil {
+	for ended := false; ; {
+		halted := ctx.Err() != nil || by.halted()
 		fresh = fresh[:0]
-		for lacking := e.lacking(len(line)); !ended && len(fresh) < lacking; {
-			i, ok := e.acquire(src)
+		for lacking := e.lacking(len(line)); !ended && !halted && len(fresh) < lacking; {
+			i, ok := e.acquire(by.next)
 			if ended = !ok; ended {
 				break
 			}
@@ -347,25 +364,39 @@ func (e *engine) write(ctx context.Context, src source, issued func([]int) error
 		}
 		line = append(line, fresh...)
 		e.give(fresh, ready)
-		e.take(e.flying == 0 && e.built(line) == 0, ready)
-		n := min(e.built(line), max(0, e.window-e.flying))
-		if err := e.stage(line[:n], issued); err != nil {
+		e.take(e.flying == 0 && (halted || e.built(line) == 0), ready)
+		if halted && e.working == 0 {
+			line = e.drop(line)
+		}
+		n := 0
+		if !halted {
+			n = min(e.built(line), max(0, e.window-e.flying))
+		}
+		if n == 0 && e.flying == 0 && len(line) == 0 && (ended || halted) {
+			return ctx.Err()
+		}
+		if err := e.stage(line[:n], by); err != nil {
 			return err
 		}
 		line = line[:copy(line, line[n:])]
-		if n == 0 && e.flying == 0 && len(line) == 0 && ended {
-			return ctx.Err()
-		}
-		list, err := e.turn(n, failed)
+		list, err := e.turn(n, by.failed)
 		if err != nil {
 			return fmt.Errorf("send writes: %w", err)
 		}
 		for _, i := range list {
-			done(&e.slots[i])
+			by.done(&e.slots[i])
 			e.release(i)
 		}
 		e.progress()
 	}
+}
+
+// drop gives back slots that are not to be written after all.
+func (e *engine) drop(line []int) []int {
+	for _, i := range line {
+		e.release(i)
+	}
+	return line[:0]
 }
 
 // lacking is how many slots are to be filled if so many stand in line to be
@@ -390,11 +421,11 @@ func (e *engine) built(line []int) int {
 }
 
 // stage stages built writes, and the reads of a mixed job.
-func (e *engine) stage(list []int, issued func([]int) error) error {
+func (e *engine) stage(list []int, by author) error {
 	if len(list) == 0 {
 		return nil
 	}
-	if err := issued(list); err != nil {
+	if err := by.issue(list); err != nil {
 		return err
 	}
 	for _, i := range list {

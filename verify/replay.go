@@ -23,6 +23,18 @@ type replay struct {
 	ends     time.Time
 }
 
+// A milestone is how far a job is: behind some of its requests.
+type milestone struct {
+	count  int64     // of them
+	number uint64    // of the next write
+	blocks generator // of offsets
+}
+
+// reached makes m how far the replay is.
+func (p *replay) reached(m *milestone) {
+	m.count, m.number, m.blocks = p.count, p.number(), p.before.copyTo(m.blocks)
+}
+
 func (j *Job) newReplay(ctx context.Context) (*replay, error) {
 	o, err := newOrder(ctx, j.l)
 	if err != nil {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -37,14 +38,19 @@ func openRecorded(p []byte, r *recorder) Opener {
 }
 
 func (q *recordingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	q.note(op, off, n)
+	q.memoryQueue.Stage(slot, op, off, n, flags)
+}
+
+// note counts a request as sent.
+func (q *recordingQueue) note(op uint8, off, n int64) {
 	q.r.mu.Lock()
+	defer q.r.mu.Unlock()
 	if op == OpRead || op == OpWrite {
 		q.r.sent = append(q.r.sent, sentRequest{op == OpWrite, off, int(n)})
 	}
 	q.r.flying++
 	q.r.most = max(q.r.most, q.r.flying)
-	q.r.mu.Unlock()
-	q.memoryQueue.Stage(slot, op, off, n, flags)
 }
 
 func (q *recordingQueue) Reap(least int, done []int) (int, error) {
@@ -204,5 +210,88 @@ func TestScanRequests(t *testing.T) {
 	image[512<<10] ^= 0xff
 	if r, sizes := scan(func(*Options) {}); r.Bad != 1 || sizes[4096] < 128 || sizes[leastLook] != 32 {
 		t.Errorf("with a bad block in the middle: %+v by reads of %v", r, sizes)
+	}
+}
+
+// A stoppingQueue calls stop at a write, and fails that one with its error.
+type stoppingQueue struct {
+	*recordingQueue
+	left *int
+	stop func() error
+}
+
+func (q *stoppingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
+	if op == OpWrite {
+		*q.left--
+	}
+	if op != OpWrite || *q.left != 0 {
+		q.recordingQueue.Stage(slot, op, off, n, flags)
+		return
+	}
+	err := q.stop()
+	if err == nil {
+		q.recordingQueue.Stage(slot, op, off, n, flags)
+		return
+	}
+	q.note(op, off, n)
+	q.stage(slot, func() error { return err })
+}
+
+// When a job is stopped, or a write fails, what is in flight ends and nothing
+// more is started, however much was built; and it goes on where that was.
+func TestStopLeavesWhatIsBuilt(t *testing.T) {
+	errBroken := errors.New("broken")
+	for _, workers := range []int{1, 3} {
+		for _, direction := range []Direction{Write, RandReadWrite} {
+			for _, want := range []error{context.Canceled, errBroken} {
+				o := DefaultOptions()
+				o.Verify, o.Size, o.Workers, o.IODepth, o.Direction = "crc32c", 1<<20, workers, 2, direction
+				image := make([]byte, o.Size)
+				ctx, cancel := context.WithCancel(t.Context())
+				j, err := NewJob(o, Hooks{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				left, stopped := 20, 0
+				var first, rest recorder
+				r, err := j.Write(ctx, func(ctx context.Context, depth, size int) (Queue, error) {
+					q, err := openRecorded(image, &first)(ctx, depth, size)
+					return &stoppingQueue{q.(*recordingQueue), &left, func() error {
+						stopped = len(first.sent) + 1
+						if want == errBroken {
+							return errBroken
+						}
+						cancel()
+						return nil
+					}}, err
+				})
+				cancel()
+				if !errors.Is(err, want) || r.Done || stopped == 0 || len(first.sent) > stopped+1 || r.Position != int64(len(first.sent)) {
+					t.Fatalf("%v with %d workers: %+v, %v after %d requests", direction, workers, r, err, len(first.sent))
+				}
+				if want == errBroken {
+					continue
+				}
+				again, err := NewJob(o, Hooks{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				again.From = r.Position
+				if r, err = again.Write(t.Context(), openRecorded(image, &rest)); err != nil || !r.Done {
+					t.Fatalf("%+v, %v", r, err)
+				}
+				whole, err := NewJob(o, Hooks{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var all recorder
+				if _, err := whole.Write(t.Context(), openRecorded(make([]byte, o.Size), &all)); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(slices.Concat(first.sent, rest.sent), all.sent) {
+					t.Errorf("%v with %d workers: %d and %d requests, not the %d of one run", direction, workers, len(first.sent), len(rest.sent), len(all.sent))
+				}
+			}
+		}
 	}
 }

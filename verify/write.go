@@ -12,8 +12,10 @@ type writing struct {
 	e        *engine
 	requests *replay
 	log      *journal
-	// written is the number of the next write: all before it have ended.
+	// written is the number of the next write: all before it have ended. at is how
+	// far the job is with that.
 	written uint64
+	at      milestone
 	// verified replays what a backlog has verified, trims what was trimmed.
 	verified, trims *replay
 	trimmed         int64
@@ -34,10 +36,10 @@ func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
 			return err
 		}
 		err = w.run(ctx)
-		j.result.Position = w.requests.count
+		j.result.Position = w.at.count
 		j.result.Done = err == nil
 		j.result.Writes = w.written
-		j.blocks = w.requests.before
+		j.blocks = w.at.blocks
 		return err
 	})
 	return j.outcome(err)
@@ -56,7 +58,8 @@ func (j *Job) newWriting(ctx context.Context, e *engine) (w *writing, err error)
 	if w.requests, err = j.replayFrom(ctx, j.From); err != nil {
 		return nil, err
 	}
-	w.written = w.requests.number()
+	w.requests.reached(&w.at)
+	w.written = w.at.number
 	if j.l.Runtime > 0 {
 		w.requests.ends = j.tick.now().Add(j.l.Runtime)
 	}
@@ -103,8 +106,11 @@ func (w *writing) run(ctx context.Context) error {
 	l := &w.j.l.Options
 	for {
 		w.requests.until = nextMultiple(w.written, l.Fsync, l.Backlog, l.TrimBacklog)
-		err := w.e.write(ctx, w.next, w.issued, w.acknowledged, w.failed)
-		w.written = w.requests.number()
+		err := w.e.write(ctx, w)
+		if err == nil && w.err == nil { // all that was made was written
+			w.requests.reached(&w.at)
+		}
+		w.written = w.at.number
 		err = errors.Join(err, w.err)
 		if err == nil && w.requests.blocked {
 			w.requests.blocked = false
@@ -135,29 +141,35 @@ func nextMultiple(n uint64, counts ...int64) uint64 {
 	return next
 }
 
+// next fills a slot with requests to write, and those that a mixed job reads.
 func (w *writing) next(s *slot) bool {
-	if w.err != nil {
-		return false
-	}
-	return w.requests.fill(s, func(r *request) (slotKind, bool) {
+	filled := w.requests.fill(s, func(r *request) (slotKind, bool) {
 		if r.read {
 			return slotLoad, true
 		}
 		return slotWrite, true
 	})
+	w.requests.reached(&s.behind)
+	return filled
 }
 
-// issued logs what is about to be written.
-func (w *writing) issued(list []int) error {
+// halted reports whether no more is to be written: a write failed.
+func (w *writing) halted() bool { return w.err != nil }
+
+// issue logs what is about to be written.
+func (w *writing) issue(list []int) error {
 	for _, i := range list {
 		if s := &w.e.slots[i]; s.kind == slotWrite {
 			w.log.issue(s.requests)
 		}
 	}
+	last := &w.e.slots[list[len(list)-1]].behind
+	w.at.count, w.at.number, w.at.blocks = last.count, last.number, last.blocks.copyTo(w.at.blocks)
 	return w.log.flush()
 }
 
-func (w *writing) acknowledged(s *slot) {
+// done takes a slot that was written.
+func (w *writing) done(s *slot) {
 	if s.kind != slotWrite {
 		return
 	}
