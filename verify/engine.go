@@ -100,7 +100,7 @@ type means struct {
 func newEngine(ctx context.Context, j *Job, open Opener, size int, m means) (*engine, error) {
 	e := &engine{depth: m.depth, progress: j.progress}
 	if m.workers > 1 {
-		e.ahead = m.workers * max(2, 2*batchBytes/size)
+		e.ahead = m.workers * max(2, min(2*batchSlots, 2*batchBytes/size))
 	}
 	room := j.room(size)
 	total := max(1, min(e.depth+e.ahead, m.memory/slotBytes(size, room)))

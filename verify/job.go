@@ -174,12 +174,18 @@ func (j *Job) slotSize() int {
 	return max(j.l.MaxRequest, longest)
 }
 
-// workers is how many goroutines build and check blocks.
+// maxWorkers bounds the goroutines that build and check blocks: each engine of
+// theirs has a queue of its own.
+const maxWorkers = 64
+
+// workers is how many goroutines build and check blocks. Each may have to make a
+// block again.
 func (j *Job) workers() int {
-	if j.l.Workers > 0 {
-		return j.l.Workers
+	n := j.l.Workers
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
 	}
-	return runtime.GOMAXPROCS(0)
+	return max(1, min(n, maxWorkers, maxMemory/j.l.MaxBlock))
 }
 
 // with runs do with an engine and adds up what its workers saw.

@@ -48,8 +48,8 @@ const (
 	stateName     = 64
 	stateWritten  = 7 // the version that is written
 	stateNobody   = ^uint64(0)
-	maxStateBytes = 64 << 20
 	maxStateDepth = 1 << 20
+	maxStateBytes = 16*maxStateDepth + 1<<10 // its list has no more entries
 )
 
 // stateFields says how the payload of a version begins: the sizes of the
@@ -114,8 +114,8 @@ func ReadState(p []byte) (*State, error) {
 		return nil, errors.New("state file: too short")
 	}
 	s.Depth, s.Writes, s.Index = values["depth"], values["writes"], values["index"]
-	if s.Depth > maxStateDepth {
-		return nil, fmt.Errorf("state file: a depth of %d is not possible", s.Depth)
+	if s.Depth > maxStateDepth || s.Writes > maxWrites {
+		return nil, fmt.Errorf("state file: a depth of %d and %d writes are not possible", s.Depth, s.Writes)
 	}
 	s.Name, _, _ = strings.Cut(string(p[stateRand:stateRand+stateName]), "\x00")
 	s.list(p[stateRand+stateName:], values["completions"])
