@@ -35,6 +35,8 @@ type blockJob struct {
 	before *verify.Journal
 	// notes are on options that change nothing.
 	notes []verify.Note
+	// others are jobs that wrote to the image as well; see verify.Job.Against.
+	others []verify.Options
 }
 
 // write writes the blocks and says so. The job is there unless its options are wrong.
@@ -60,6 +62,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (*verify.Job, 
 		Blocks: b.blocks(run), Fio: run.job.Options().Fio, Bytes: result.Written, Writes: result.Writes, Requests: result.Requests, Trimmed: result.Trimmed,
 		Seed: run.job.Options().RandSeed, Elapsed: s.Now().Sub(began),
 	})
+	b.history = run.job.Written()
 	return run.job, nil
 }
 
@@ -77,6 +80,9 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 	run, err := b.prepare(ctx, s, "verifying")
 	if err != nil {
 		return err
+	}
+	if err := run.job.Against(b.others); err != nil {
+		return event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
 	}
 	result, err := run.do(ctx, s, func(ctx context.Context, open verify.Opener) (*verify.Result, error) {
 		if b.scan {
@@ -102,7 +108,7 @@ func (b *blockJob) judge(s *session.Session, v event.Verdict, ended bool) error 
 	switch {
 	case !v.Good():
 		e = event.Damaged{Verdict: v, Listed: b.tell.emit(s, v)}
-	case v.Result.Blocks > 0:
+	case v.Result.Blocks > 0 || v.Others > 0:
 		s.Emit(v)
 		return nil
 	case !ended:
@@ -120,7 +126,12 @@ func (b *blockJob) blocks(run *blockRun) event.Blocks {
 }
 
 // length is how many bytes of the image the job is about: each of its files has an equal part.
-func (b *blockJob) length() int64 { return b.options.Size / int64(b.options.FileCount()) }
+func (b *blockJob) length() int64 {
+	if b.options.Part > 0 {
+		return b.options.Part
+	}
+	return b.options.Size / int64(b.options.FileCount())
+}
 
 // stopped is why a run ended early, and where it goes on.
 func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *verify.Result, err error) error {
@@ -357,13 +368,22 @@ func mergeFlag(f *session.Flags, merge *int64) {
 var elsewhere = map[string]bool{
 	"filename": true, "nrfiles": true, "numjobs": true, "offset": true, "size": true, "name": true, "verify_only": true,
 	"verify_dump": true, "verify_state_save": true, "verify_state_load": true, "aux-path": true,
+	"directory": true, "filename_format": true, "nr_files": true, "openfiles": true, "file_service_type": true, "stonewall": true,
+	"wait_for_previous": true, "filesize": true, "fill_device": true, "fill_fs": true, "fileoffset": true, "offset_align": true,
+	"offset_increment": true, "kb_base": true,
 }
+
+// caching are options that say how a job file's files are opened.
+var caching = map[string]bool{"direct": true, "odirect": true, "buffered": true, "atomic": true, "sync": true}
 
 // set sets an option by fio's name.
 func (b *blockJob) set(name, value string) error {
 	why, err := b.options.Set(name, value)
 	if err != nil {
 		return event.Fail(event.BadValue{Message: err.Error()})
+	}
+	if caching[name] {
+		why = "caching is the image's; -t and -n say how it is opened"
 	}
 	if why != "" {
 		b.notes = append(b.notes, verify.Note{Job: b.op, Option: name, Why: why})

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
 
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
@@ -14,7 +17,7 @@ import (
 )
 
 var verifyJob = session.Command{
-	Name: "verify_job", Min: 1, Max: -1, Needs: session.File,
+	Name: "verify_job", Min: 1, Max: -1,
 	Args:  "[--section name] [--read | --write] [--fio version] [--all] [--dump dir] file",
 	Short: "runs the verification jobs of a file in the form of fio's job files",
 	Long: ` Example:
@@ -24,22 +27,34 @@ var verifyJob = session.Command{
                                  ran it
 
  The file is that of fio: sections in brackets, options as name=value, [global]
- for all. Options that have nothing to do with verification are named and left
- out where they change nothing, and refused where they would. A job without
- filename works on the current image; others need images of these names or paths
- to be open. Jobs run one after the other. Requests are those that a job names;
- with --merge neighbours are sent as one.
+ for all. Options that change no block are named and left out; what would make
+ other blocks than fio does is refused. A section without verify= is written and
+ not verified.
+
+ A job works on the images that are open under the names of its files, or on the
+ current one if it names none. Other files it opens itself, and makes those that
+ it is to write; devices have to be open before. Jobs run one after the other. A
+ block that another job wrote after, or may have written at the same time as fio
+ runs them, is judged as that job's. Requests are those that a job names, unless
+ neighbours are merged.
+
+ What is only verified says itself which fio wrote it. The version can be any
+ from 2.2 on; blocks are written as 3.42 does if none is given. What a job with
+ time_based wrote is only known to the run itself, or from the state file that
+ it left, with verify_state_load=1.
 `,
 	New: func(f *session.Flags) session.Run {
 		j := &jobFile{options: verify.DefaultOptions()}
 		j.options.ReadFile = args.ReadFile
+		j.options.IODepth = 1 // as fio has it
 		f.Text(&j.section, nil, 0, "section", "NAME", "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")
 		f.Bool(&j.written, 0, "write", "only write")
-		f.Flag(0, "fio", "VERSION", "which fio makes such blocks: 2.2, 3.33 or 3.42", func(word string) (err error) {
+		f.Flag(0, "fio", "VERSION", "which fio makes such blocks, such as 3.33", func(word string) (err error) {
 			if j.options.Fio, err = verify.ParseRelease(word); err != nil {
 				return event.Fail(event.BadValue{Message: err.Error()})
 			}
+			j.given = true
 			return nil
 		})
 		mergeFlag(f, &j.merge)
@@ -47,7 +62,7 @@ var verifyJob = session.Command{
 		j.tell.flags(f)
 		f.Word("file", word(&j.name))
 		f.Conflict("read-write", "--read and --write do not go together", func() bool { return j.read && j.written })
-		f.Check("jobs", func(int) error { return j.load(f) })
+		f.Check("jobs", func(int) error { return j.load() })
 		return j.run
 	},
 }
@@ -56,41 +71,41 @@ var verifyJob = session.Command{
 type jobFile struct {
 	name, section string
 	read, written bool // only that
+	given         bool // somebody said which fio
 	from, merge   int64
 	options       verify.Options // that jobs begin with
 	tell          findings
 
 	jobs  []verify.Options
 	notes []verify.Note
+	files jobFiles
 }
 
-// load reads the file, whose jobs say whether the command is going to write.
-func (j *jobFile) load(f *session.Flags) error {
+// load reads the file.
+func (j *jobFile) load() error {
 	file, err := os.Open(j.name)
 	if err != nil {
 		return event.Fail(event.FileError{Name: j.name, Err: bare(err)})
 	}
 	defer file.Close()
-	jobs, notes, err := verify.ParseJobFile(file, j.options)
+	j.jobs, j.notes, err = verify.ParseJobFile(file, j.options, verify.Surroundings{
+		Include: j.include, Getenv: os.Getenv, Keywords: keywords(),
+	})
 	if err != nil {
 		return event.Fail(event.BadValue{Message: j.name + ": " + err.Error()})
 	}
-	j.notes = notes
-	for _, o := range jobs {
-		if j.section != "" && o.Name != j.section {
-			continue
-		}
-		o.VerifyOnly = o.VerifyOnly || j.read
+	chosen, files := 0, 0
+	for i := range j.jobs {
+		o := &j.jobs[i]
 		o.DoVerify = o.DoVerify && !j.written
-		if writes(&o) {
-			f.Need(session.Write)
+		if j.chooses(o) {
+			chosen, files = chosen+1, len(o.Files())
 		}
-		j.jobs = append(j.jobs, o)
 	}
 	switch {
-	case len(j.jobs) == 0:
+	case chosen == 0:
 		return event.Fail(event.BadValue{Message: fmt.Sprintf("%s: no section is called %s", j.name, j.section)})
-	case j.from > 0 && (len(j.jobs) > 1 || j.jobs[0].NrFiles > 1):
+	case j.from > 0 && (chosen > 1 || files > 1):
 		return event.Fail(event.BadValue{Message: "--resume is for one job on one file; --section chooses one"})
 	case j.from > 0 && !j.read && !j.written:
 		return event.Fail(event.BadValue{Message: "--resume requires --read or --write, as what was stopped was the one or the other"})
@@ -98,31 +113,123 @@ func (j *jobFile) load(f *session.Flags) error {
 	return nil
 }
 
-// writes says whether a job writes at all.
-func writes(o *verify.Options) bool {
-	return !o.VerifyOnly && o.Direction != verify.Read && o.Direction != verify.RandRead
+// include reads a file that the job file includes: relative to the folder of the job file, if it is not here.
+func (j *jobFile) include(name string, limit int) ([]byte, error) {
+	text, err := args.ReadFile(name, limit)
+	if errors.Is(err, os.ErrNotExist) && !filepath.IsAbs(name) {
+		text, err = args.ReadFile(filepath.Join(filepath.Dir(j.name), name), limit)
+	}
+	return text, bare(err)
 }
 
-func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image) error {
-	for _, n := range j.notes {
-		s.Emit(event.JobNote{Note: n})
+// keywords are what fio puts into job files for some words.
+func keywords() map[string]string {
+	list := map[string]string{"$pagesize": strconv.Itoa(os.Getpagesize()), "$ncpus": strconv.Itoa(runtime.NumCPU())}
+	var host syscall.Sysinfo_t
+	if syscall.Sysinfo(&host) == nil {
+		list["$mb_memory"] = strconv.FormatUint(uint64(host.Totalram)*uint64(host.Unit)>>20, 10)
+	}
+	return list
+}
+
+// chooses says whether a job is one of those that are to be run.
+func (j *jobFile) chooses(o *verify.Options) bool { return j.section == "" || o.Name == j.section }
+
+// writes says whether a job is going to write.
+func (j *jobFile) writes(o *verify.Options) bool {
+	return !j.read && !o.VerifyOnly && o.Direction.Writes()
+}
+
+// verifies says whether a job says how it is verified.
+func verifies(o *verify.Options) bool { return o.Verify != "" || o.Pattern != "" }
+
+func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image) (err error) {
+	if len(j.notes) > 0 {
+		s.Emit(event.JobNotes{Notes: j.notes})
+	}
+	j.files = jobFiles{s: s, current: im}
+	defer func() { err = firstError(err, j.files.close(ctx)) }()
+	jobs, err := j.place(ctx)
+	if err != nil {
+		return err
 	}
 	var damaged error
-	for _, o := range j.jobs {
-		images, err := imagesOf(&o, s, im)
-		if err != nil {
+	idle := true
+	for i := range jobs {
+		job := &jobs[i]
+		if !j.chooses(&job.options) {
+			continue
+		}
+		if !verifies(&job.options) {
+			s.Emit(event.NotVerified{Job: job.options.Name, Written: job.writes})
+		}
+		idle = idle && !verifies(&job.options) && !job.writes
+		err := j.one(ctx, s, job, jobs)
+		if err != nil && !isDamage(err) {
 			return err
 		}
-		for i, of := range images {
-			o.File = i
-			err := j.one(ctx, s, of, o, len(images))
-			if err != nil && !isDamage(err) {
-				return err
-			}
-			damaged = firstError(damaged, err)
-		}
+		damaged = firstError(damaged, err)
+	}
+	if idle {
+		return event.Fail(event.BadValue{Message: j.name + ": no job says with verify= what to verify, and none writes"})
 	}
 	return damaged
+}
+
+// A placedJob is a job of which it is known where its blocks lie.
+type placedJob struct {
+	options verify.Options
+	writes  bool
+	images  []*session.Image // nil if it is not to be run
+}
+
+// place finds the files of all jobs. Those that are not to be run count as far as they are on the files of others.
+func (j *jobFile) place(ctx context.Context) ([]placedJob, error) {
+	jobs := make([]placedJob, len(j.jobs))
+	for i, o := range j.jobs {
+		job := &jobs[i]
+		job.options, job.writes = o, j.writes(&o)
+		if !j.chooses(&o) {
+			j.files.find(job, j.alone(&o))
+		} else if err := j.files.open(ctx, job, j.alone(&o)); err != nil {
+			return nil, err
+		}
+		if job.images == nil {
+			continue
+		}
+		var err error
+		job.options, err = placed(&job.options, job.images)
+		switch {
+		case err != nil && j.chooses(&o):
+			return nil, err
+		case err != nil:
+			job.images = nil // fio does not run it either
+		}
+	}
+	return jobs, nil
+}
+
+// alone says whether a job has no clones, whose files would be others.
+func (j *jobFile) alone(o *verify.Options) bool {
+	for i := range j.jobs {
+		if other := &j.jobs[i]; other.Name == o.Name && other.Clone != o.Clone {
+			return false
+		}
+	}
+	return true
+}
+
+// placed is a job on the images.
+func placed(o *verify.Options, images []*session.Image) (verify.Options, error) {
+	var lengths []int64
+	for _, im := range images {
+		lengths = append(lengths, im.Dev.Top().Info().Size)
+	}
+	on, err := o.On(lengths)
+	if err != nil {
+		return on, event.Fail(event.BadValue{Message: "verify_job: " + err.Error()})
+	}
+	return on, nil
 }
 
 // isDamage says whether all of a job was done and its blocks are not what they should be.
@@ -135,10 +242,45 @@ func isDamage(err error) bool {
 	return kind == event.Damaged{}.Kind() || kind == event.NothingVerified{}.Kind()
 }
 
-// one does what a job says, on one of its files.
-func (j *jobFile) one(ctx context.Context, s *session.Session, im *session.Image, o verify.Options, files int) error {
-	if o.Size == 0 {
-		o.Size = max(0, im.Dev.Info().Size-o.Offset) * int64(files)
+// one does what a job says, on each of its files.
+func (j *jobFile) one(ctx context.Context, s *session.Session, job *placedJob, all []placedJob) error {
+	var damaged error
+	for i, im := range job.images {
+		o := job.options
+		o.File = i
+		err := j.onFile(ctx, s, im, o, job.writes, others(all, job, im))
+		if err != nil && !isDamage(err) {
+			return err
+		}
+		damaged = firstError(damaged, err)
+	}
+	return damaged
+}
+
+// others are the other jobs on an image.
+func others(all []placedJob, job *placedJob, im *session.Image) (list []verify.Options) {
+	for i := range all {
+		other := &all[i]
+		if other == job {
+			continue
+		}
+		for file, on := range other.images {
+			if on == im {
+				o := other.options
+				o.File = file
+				list = append(list, o)
+			}
+		}
+	}
+	return list
+}
+
+// onFile does what a job says, on one of its files. others wrote there as well, if nothing is written now.
+func (j *jobFile) onFile(
+	ctx context.Context, s *session.Session, im *session.Image, o verify.Options, write bool, others []verify.Options,
+) error {
+	if !write && !j.given {
+		o.Fio = verify.FioAny
 	}
 	b := &blockJob{op: "verify_job", section: o.Name, image: im, options: o, from: j.from, merge: j.merge, tell: j.tell}
 	if o.Dump && b.tell.dump == "" {
@@ -151,34 +293,32 @@ func (j *jobFile) one(ctx context.Context, s *session.Session, im *session.Image
 			return err
 		}
 	}
-	if writes(&o) {
-		if err := s.Claim(ctx, im); err != nil {
+	if write {
+		if err := j.write(ctx, s, b); err != nil || !o.DoVerify {
 			return err
 		}
-		job, err := b.write(ctx, s)
-		if err != nil && job != nil && o.StateSave {
-			err = firstError(err, saveStateAs(ctx, s, job, verify.StateName(&o)))
-		}
-		if err != nil || !o.DoVerify {
-			return err
-		}
+	} else {
+		b.others = others
+	}
+	if !verifies(&o) {
+		return nil
 	}
 	return b.verify(ctx, s)
 }
 
-// imagesOf finds the images that a job works on.
-func imagesOf(o *verify.Options, s *session.Session, current *session.Image) ([]*session.Image, error) {
-	var list []*session.Image
-	for _, name := range o.Files() {
-		at := slices.IndexFunc(s.Images(), func(im *session.Image) bool { return im.Name == name || im.Describe().Path == name })
-		switch {
-		case at >= 0:
-			list = append(list, s.Images()[at])
-		case len(o.Filenames) == 0 && o.NrFiles <= 1:
-			list = append(list, current)
-		default:
-			return nil, event.Fail(event.NoImage{Name: name})
-		}
+// write writes the blocks of a job with the caching that it asks for, and leaves the state that says so.
+func (j *jobFile) write(ctx context.Context, s *session.Session, b *blockJob) (err error) {
+	if err := j.files.mayWrite(b.image); err != nil {
+		return err
 	}
-	return list, nil
+	if err := s.Claim(ctx, b.image); err != nil {
+		return err
+	}
+	restore := j.files.cache(b.image, &b.options)
+	defer func() { err = firstError(err, restore(ctx)) }()
+	job, err := b.write(ctx, s)
+	if job != nil && b.options.StateSave && verifies(&b.options) {
+		err = firstError(err, saveStateAs(ctx, s, job, verify.StateName(&b.options)))
+	}
+	return err
 }

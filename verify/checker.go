@@ -41,6 +41,8 @@ type checker struct {
 	rewritten *rewritten
 	// history says which writes of the job were made; nil: all.
 	history *History
+	// rivals are other jobs whose blocks may be there.
+	rivals []rival
 }
 
 // remade says which content a checker has made.
@@ -143,6 +145,12 @@ func (c *checker) make(off int64, n int, seed uint64, by recipe) []byte {
 
 // block checks one block with a header at offset pos.
 func (c *checker) block(p []byte, pos int64, x *expectation) {
+	if c.others(p, pos) {
+		if c.first(pos) {
+			c.seen.Others += int64(len(p))
+		}
+		return
+	}
 	if c.intact(p, pos, x) {
 		return
 	}

@@ -9,6 +9,9 @@ import (
 type History struct {
 	// Issued is the number of the first write that was never made.
 	Issued uint64
+	// own says that it is the run itself that tells, or its journal, so that all
+	// that it drew is known.
+	own bool
 	// unsure are writes that were made and may not have arrived.
 	unsure rangeSet
 	// window says that of the last writes before Issued only those at the

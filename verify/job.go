@@ -63,6 +63,11 @@ type Job struct {
 
 	// rewritten is about a verification of blocks that are written more than once.
 	rewritten *rewritten
+
+	// rivals are jobs whose blocks may be there as well, replaced what later ones
+	// wrote over; see [Job.Against].
+	rivals   []*layout
+	replaced []span
 }
 
 // NewJob checks options. The error names the option that is wrong.
@@ -91,13 +96,25 @@ func (j *Job) Run(ctx context.Context, open Opener) (*Result, error) {
 		if err != nil || !j.l.DoVerify {
 			return r, err
 		}
-		j.From, j.History = 0, &History{Issued: r.Writes}
+		j.From, j.History = 0, j.Written()
 	}
 	return j.Verify(ctx, open)
 }
 
+// Written says what a job that has written wrote, for the job that verifies it.
+func (j *Job) Written() *History {
+	return &History{Issued: j.result.Writes, own: true}
+}
+
+// others counts bytes that are left to other jobs.
+func (j *Job) others(n int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.result.Others += n
+}
+
 func (j *Job) writes() bool {
-	return !j.l.VerifyOnly && j.l.Direction != Read && j.l.Direction != RandRead
+	return !j.l.VerifyOnly && j.l.Direction.Writes()
 }
 
 // errStop ends a run at the first bad block.
@@ -154,7 +171,7 @@ func dump(b *Bad, put func(kind string, off int64, data []byte) error) error {
 
 func (j *Job) newWorker() *worker {
 	c := newChecker(j.l, j.bad)
-	c.history, c.rewritten = j.History, j.rewritten
+	c.history, c.rewritten, c.rivals = j.History, j.rewritten, j.newRivals()
 	return &worker{builder: newBuilder(j.l, j.l.jobClock(j.elapsed)), checker: c}
 }
 

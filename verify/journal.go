@@ -264,7 +264,7 @@ func (j *Journal) History(processOnly bool) *History {
 	if processOnly {
 		arrived = j.acked
 	}
-	h := new(History)
+	h := &History{own: true}
 	for _, r := range j.issued {
 		h.Issued = max(h.Issued, r[1])
 	}

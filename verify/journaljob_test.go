@@ -20,7 +20,9 @@ import (
 // runOptions are those that change nothing about blocks: a journal does not have
 // them.
 var runOptions = strings.Fields(`Name Runtime IODepth Workers MaxRequest VerifyOnly Fsync EndFsync Holes Content HeaderSeed
-	Sequence TrimZero StopAtFirst Dump StateSave StateLoad Flushed AuxPath Filenames NumJobs Clone ReadFile`)
+	Sequence TrimZero StopAtFirst Dump StateSave StateLoad Flushed AuxPath Filenames NumJobs Clone ReadFile
+	SizePercent IOSizePercent OffsetPercent OffsetAlign OffsetIncrement OffsetIncrementPercent FileSize FillDevice
+	Directory FilenameFormat OpenFiles Direct Sync Stonewall Group KBBase RangeGiven`)
 
 // Whoever adds an option has to say whether blocks depend on it.
 func TestJournalKnowsOptions(t *testing.T) {
@@ -192,6 +194,19 @@ func TestHostileJournal(t *testing.T) {
 		"Verify": {"", "any", "no such", "pattern", "null", "sha3-512"}, "Generator": {"", "lfsr", "tausworthe64"},
 		"Direction": {"randwrite", "randread", "read", "rw", "randrw"}, "Fio": {"2.2", "3.33", "any"},
 		"Pattern": {"0x", "'/dev/zero'", "%o", strings.Repeat("%o", 1<<16)}, "Padding": {"", "'/dev/zero'", strings.Repeat("0xff", 1<<16)},
+		"Reads":      {Sizes{Min: 1, Max: 1 << 40}, Sizes{Min: 1 << 20, Max: 1}, Sizes{Min: -1}, Sizes{Min: 512, Max: 4096, Split: []Share{{1 << 30, 100}}}},
+		"Sequential": {[]int{-1, 0}, []int{100, 100}, []int{1 << 40, 7}},
+		"Distribution": {
+			Distribution{Kind: "zipf", Value: 1.2},
+			Distribution{Kind: "zipf", Value: -5},
+			Distribution{Kind: "pareto", Value: 1e300},
+			Distribution{Kind: "normal", Value: 99, Center: 7, Centered: true},
+			Distribution{Kind: "zoned"},
+			Distribution{Kind: "even"},
+			Distribution{Kind: "zoned", Zones: []Zone{{100, -7}}},
+			Distribution{Zones: []Zone{{1, 1}}},
+			Distribution{Kind: "zipf", Value: 2, Names: []string{}},
+		},
 	}
 	for _, option := range blockOptions {
 		list := values[option.name]

@@ -148,3 +148,21 @@ func TestScanLies(t *testing.T) {
 		}
 	}
 }
+
+// Every version is one of the releases whose blocks it has.
+func TestParseRelease(t *testing.T) {
+	for text, want := range map[string]Release{
+		"any": FioAny, "2.2": Fio22, "2.2.10": Fio22, "2.16": Fio22, "2.98": Fio22, "2.99": Fio333, "3.1": Fio333, "3.28": Fio333,
+		"3.33": Fio333, "fio-3.33": Fio333, "3.34": Fio333, "3.35": Fio340, "3.36": Fio340, "3.40": Fio340, "3.41": Fio342,
+		"3.42": Fio342, "3.42-135-gf534": Fio342, "4.0": Fio342,
+	} {
+		if got, err := ParseRelease(text); got != want || err != nil {
+			t.Errorf("%s is %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "3", "x.y", "3.x", "2.1", "1.59", "-3.1", "3.99999999"} {
+		if r, err := ParseRelease(text); err == nil {
+			t.Errorf("%q is %v", text, r)
+		}
+	}
+}

@@ -219,11 +219,13 @@ func parseNamed(s string) (p Pattern, ok bool, err error) {
 	return nil, false, nil
 }
 
-func abbreviate(s string) string {
+func abbreviate(s string) string { return strconv.Quote(brief(s)) }
+
+func brief(s string) string {
 	if len(s) > 40 {
 		s = s[:37] + "..."
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 // literal reads a pattern of fio's grammar.

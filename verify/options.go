@@ -23,12 +23,40 @@ type Options struct {
 	MinBlock    int       // bs, bsrange
 	MaxBlock    int       // bsrange; 0: MinBlock
 	Split       []Share   // bssplit: the sizes between the two that occur
+	Reads       Sizes     // those of reads, if not the same
 	BSUnaligned bool      // bs_unaligned: any length between the two
 	Offset      int64     // offset
-	Size        int64     // size, from Offset on
+	Size        int64     // size, from Offset on, of all files together
+	IOSize      int64     // io_size: how much is moved; 0: Size
+	Part        int64     // of one file; 0: an equal share of Size
+	FileLength  int64     // how long a file is; 0: it ends with its part
 	NoRandomMap bool      // norandommap: blocks may be written twice or never
 	Generator   string    // random_generator: tausworthe, tausworthe64, lfsr
 	MixRead     int       // rwmixread: percentage of reads in a mixed job
+	// Step is what a sequential job leaves out between two requests: rw=write:8k.
+	Step int64
+	// Run is of how many requests of a random job one is random, the others
+	// follow it: rw=randwrite:8. 0 is 1.
+	Run int
+	// Sequential is which percentage of random requests follows the one before,
+	// of reads and of writes: 100 less percentage_random.
+	Sequential [2]int
+	// Distribution is random_distribution; the zero value is a uniform one.
+	Distribution Distribution
+	// zonemode=strided: after ZoneSize bytes the job goes on behind the ZoneRange
+	// that it was in and ZoneSkip bytes more.
+	ZoneSize, ZoneRange, ZoneSkip int64
+
+	// What [Options.On] makes Offset, Size and Part of, when it is known how long
+	// the files are.
+	SizePercent            int   // size=N%
+	IOSizePercent          int   // io_size=N%
+	OffsetPercent          int   // offset=N%
+	OffsetAlign            int64 // offset_align
+	OffsetIncrement        int64 // offset_increment
+	OffsetIncrementPercent int
+	FileSize               int64 // filesize
+	FillDevice             bool  // fill_device
 
 	// What they look like.
 	Verify          string // verify; "" is pattern_hdr with a pattern, else TypeAny
@@ -54,6 +82,7 @@ type Options struct {
 
 	// How.
 	IODepth    int     // iodepth: requests in flight
+	Async      bool    // an ioengine that queues: where fio begins a loop anew depends on it
 	Workers    int     // verify_async: goroutines that fill and check; 0: one a CPU
 	MaxRequest int     // adjacent blocks are one request of up to so many bytes; 0: each is one
 	DoVerify   bool    // do_verify: verify after writing
@@ -82,11 +111,29 @@ type Options struct {
 	AuxPath     string // aux-path
 
 	// The files; opening them is the caller's.
-	Filenames []string // filename
-	NrFiles   int      // nrfiles
-	NumJobs   int      // numjobs; see [Options.Clones]
-	Clone     int      // which of them, from 0
-	File      int      // which of the files this is, from 0; each has its part of Size
+	Filenames      []string // filename
+	Directory      string   // directory
+	FilenameFormat string   // filename_format
+	NrFiles        int      // nrfiles
+	OpenFiles      int      // openfiles; 0: all
+	FileTurn       int      // file_service_type: requests to one file before the next; 0: 1
+	NumJobs        int      // numjobs; see [Options.Clones]
+	Clone          int      // which of them, from 0
+	File           int      // which of the files this is, from 0; each has its part of Size
+	Direct         bool     // direct
+	Sync           bool     // sync
+
+	// Stonewall is stonewall: the job begins when all before it have ended. Group
+	// counts such jobs: fio runs those of one group at the same time.
+	Stonewall bool
+	Group     int
+
+	// KBBase is kb_base: what units mean, see [Options.Set]. 0: k, kb, ki and kib
+	// are all 1024.
+	KBBase int
+	// RangeGiven says that bsrange or bssplit have set the sizes of reads, of writes:
+	// bs changes them no more.
+	RangeGiven [2]bool
 
 	// ReadFile reads the files that patterns name, as [Parser] has it.
 	ReadFile func(name string, limit int) ([]byte, error) `json:"-"`
@@ -131,12 +178,22 @@ func (d *Direction) UnmarshalText(p []byte) error {
 // Random reports whether the blocks come in random order.
 func (d Direction) Random() bool { return d&1 != 0 }
 
+// Writes reports whether the job writes at all.
+func (d Direction) Writes() bool { return d != Read && d != RandRead }
+
 // Mixed reports whether the job reads between its writes.
 func (d Direction) Mixed() bool { return d >= ReadWrite }
 
 // A Share is one of the block sizes of bssplit and how often it occurs.
 type Share struct {
 	Block, Percent int
+}
+
+// Sizes are the sizes of blocks: the least, the largest, and if only some between
+// them occur, which. The zero value stands for those of writes.
+type Sizes struct {
+	Min, Max int
+	Split    []Share
 }
 
 // Content says when the data of blocks are made again and compared.
@@ -158,7 +215,7 @@ func DefaultOptions() Options {
 		MinBlock: 4096, Generator: "tausworthe", MixRead: 50,
 		RandSeed: 0x89, RandRepeat: true, Loops: 1, IODepth: 16,
 		DoVerify: true, HeaderSeed: true, Sequence: true, TrimZero: true, StateSave: true,
-		NrFiles: 1, NumJobs: 1,
+		NrFiles: 1, NumJobs: 1, FileTurn: 1, Run: 1,
 	}
 }
 
@@ -181,9 +238,10 @@ type layout struct {
 	// headless: the data are the pattern or ordinary fill.
 	headless bool
 	content  content
-	// files is how many files the job has, and part the size of each.
-	files int
-	part  int64
+	// files is how many files the job has. The range of each has part bytes, and
+	// the file goes on for length bytes from its beginning.
+	files        int
+	part, length int64
 	// held is the type with a checksum that a number turned out to mean in short
 	// headers.
 	held *[256]atomic.Pointer[sum]
@@ -205,12 +263,27 @@ func newLayout(o Options) (*layout, error) {
 	l.Thread = max(l.Thread, 1)
 	l.Loops = max(l.Loops, 1)
 	l.files = l.FileCount()
-	l.part = l.Size / int64(l.files)
+	l.FileTurn = max(l.FileTurn, 1)
+	if l.Distribution.Kind != "" && l.Distribution.Names == nil {
+		l.Distribution.Names = l.Files()
+	}
+	if l.part = l.Part; l.part == 0 {
+		l.part = l.Size / int64(l.files)
+	}
+	if l.length = l.FileLength - l.Offset; l.FileLength == 0 {
+		l.length = l.part
+	}
+	switch r := l.Reads; {
+	case r.Min == l.MinBlock && r.Max == l.MaxBlock && slices.Equal(r.Split, l.Split):
+		l.Reads = Sizes{}
+	case r.Min > 0 && (l.Direction == Read || l.Direction == RandRead):
+		l.MinBlock, l.MaxBlock, l.Split = r.Min, r.Max, r.Split
+	}
 	if !l.RandRepeat && !l.RandSeedGiven {
 		l.HeaderSeed = false
 		l.Sequence = l.Sequence && !l.Direction.Random()
 	}
-	for _, check := range []func() error{l.checkSizes, l.checkSplit, l.checkCounts, l.setContent, l.setType, l.setInterval, l.checkHeader, l.checkOrder} {
+	for _, check := range []func() error{l.checkSizes, l.checkSplit, l.checkCounts, l.checkPlaces, l.setContent, l.setType, l.setInterval, l.checkHeader, l.checkOrder} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -222,12 +295,14 @@ func (l *layout) checkSizes() error {
 	switch {
 	case l.MinBlock < 1 || l.MaxBlock < l.MinBlock || l.MaxBlock > maxBlockSize:
 		return fmt.Errorf("block size %d-%d is not within 1 and %d", l.MinBlock, l.MaxBlock, maxBlockSize)
-	case l.Offset < 0 || l.Size < 0 || l.Offset > math.MaxInt64-l.Size-maxBlockSize:
-		return fmt.Errorf("offset %d and size %d are out of range", l.Offset, l.Size)
+	case l.Reads.Min < 0 || l.Reads.Max < l.Reads.Min || l.Reads.Max > maxBlockSize:
+		return fmt.Errorf("block size %d-%d of reads is not within 1 and %d", l.Reads.Min, l.Reads.Max, maxBlockSize)
+	case l.Offset < 0 || l.Size < 0 || l.part < 0 || l.IOSize < 0 || l.Offset > math.MaxInt64-max(l.Size, l.part)-maxBlockSize:
+		return fmt.Errorf("offset %d and size %d are out of range", l.Offset, max(l.Size, l.part))
 	case l.File < 0 || l.File >= l.files:
 		return fmt.Errorf("file %d of %d", l.File, l.files)
-	case l.Direction.Random() && !l.NoRandomMap && l.Generator != "lfsr" && l.Size/int64(l.MinBlock) > maxMapBlocks:
-		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap", l.Size/int64(l.MinBlock))
+	case l.Direction.Random() && !l.mapless() && l.Generator != "lfsr" && l.part/int64(l.least()) > maxMapBlocks/int64(l.files):
+		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap", l.part/int64(l.least())*int64(l.files))
 	case l.BSUnaligned && l.overlaps():
 		return errors.New("bs_unaligned where blocks are written more than once: those that overlap in part cannot be told apart")
 	case l.Fio == Fio22 && l.BSUnaligned:
@@ -242,12 +317,14 @@ func (l *layout) checkSizes() error {
 	return nil
 }
 
-// maxShares is how many sizes bssplit may have, as in fio.
-const maxShares = 64
-
 func (l *layout) checkSplit() error {
 	if len(l.Split) > maxShares {
 		return fmt.Errorf("bssplit has %d sizes, more than %d", len(l.Split), maxShares)
+	}
+	for _, s := range l.Reads.Split {
+		if s.Block < l.Reads.Min || s.Block > l.Reads.Max || s.Percent < 0 || s.Percent > 100 || len(l.Reads.Split) > maxShares {
+			return fmt.Errorf("bssplit of reads: %d/%d is no size within %d and %d with a percentage", s.Block, s.Percent, l.Reads.Min, l.Reads.Max)
+		}
 	}
 	for _, s := range l.Split {
 		if s.Block < l.MinBlock || s.Block > l.MaxBlock || s.Percent < 0 || s.Percent > 100 {
@@ -257,10 +334,43 @@ func (l *layout) checkSplit() error {
 	return nil
 }
 
+// checkPlaces refuses what is not known of the order of requests.
+func (l *layout) checkPlaces() error {
+	if err := l.Distribution.check(); err != nil {
+		return fmt.Errorf("random_distribution: %w", err)
+	}
+	moves := l.Step != 0 || l.ZoneSize > 0 || l.Run > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != ""
+	switch {
+	case l.Distribution.Names != nil && len(l.Distribution.Names) != l.files:
+		return fmt.Errorf("random_distribution for %d files of %d", len(l.Distribution.Names), l.files)
+	case l.Run < 0 || l.FileTurn < 0 || l.FileLength < 0 || l.Part < 0 || l.OffsetAlign < 0:
+		return errors.New("a count or size is negative")
+	case moves && l.Fio == Fio22:
+		return errors.New("of fio 2.2 only plain sequential and random orders are known")
+	case moves && l.TrimPercent > 0:
+		return errors.New("trim_percentage where blocks are written more than once: what was trimmed may be written again")
+	case l.Step%int64(l.MinBlock) != 0 || l.Step != 0 && l.ranged():
+		return fmt.Errorf("rw=%v:%d: blocks that leave out no whole blocks may overlap in part and cannot be told apart", l.Direction, l.Step)
+	case l.ZoneSize < 0 || l.ZoneRange < 0 || l.ZoneSkip < 0 || max(l.ZoneSize, l.ZoneRange, l.ZoneSkip) > math.MaxInt64/4:
+		return errors.New("a size of zones is out of range")
+	case l.ZoneSize > 0 && (l.ZoneSize%int64(l.MinBlock) != 0 || l.zoneRange()%int64(l.MinBlock) != 0 || l.ZoneSkip%int64(l.MinBlock) != 0 || l.ranged()):
+		return errors.New("zones that are no whole blocks of one size: blocks may overlap in part and cannot be told apart")
+	case l.ZoneSize > 0 && (l.files > 1 || l.Generator == "lfsr"):
+		return errors.New("zonemode=strided works on one file, and not with random_generator=lfsr")
+	case l.ZoneSize == 0 && (l.ZoneRange > 0 || l.ZoneSkip > 0):
+		return errors.New("zonerange and zoneskip need zonesize")
+	case l.Generator == "lfsr" && (l.Run > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != "" || l.Reads.Min > 0):
+		return errors.New("random_generator=lfsr is for requests that are all random and of one size")
+	case l.OpenFiles > 0 && l.OpenFiles < l.files && l.FileTurn < math.MaxInt:
+		return errors.New("openfiles below the number of files: the order of files is not known")
+	}
+	return nil
+}
+
 func (l *layout) checkCounts() error {
 	percent := func(n int) bool { return n >= 0 && n <= 100 }
 	switch {
-	case !percent(l.Compress) || !percent(l.TrimPercent) || !percent(l.MixRead):
+	case !percent(l.Compress) || !percent(l.TrimPercent) || !percent(l.MixRead) || !percent(l.Sequential[reads]) || !percent(l.Sequential[writes]):
 		return errors.New("a percentage is not within 0 and 100")
 	case l.Generator != "tausworthe" && l.Generator != "tausworthe64" && l.Generator != "lfsr":
 		return fmt.Errorf("unknown random_generator %q (known: tausworthe, tausworthe64, lfsr)", l.Generator)
@@ -345,9 +455,11 @@ func (l *layout) setInterval() error {
 	if l.BSUnaligned {
 		return nil
 	}
-	l.interval = l.Interval
-	if l.interval == 0 || l.interval > lo {
+	switch l.interval = l.Interval; {
+	case l.interval == 0 || l.interval > lo:
 		l.interval = lo
+	case l.Direction.Mixed() && l.Reads.Min > 0:
+		l.interval = min(l.interval, l.Reads.Min)
 	}
 	if lo%l.interval == 0 && hi%l.interval == 0 {
 		return nil
@@ -371,15 +483,31 @@ func (l *layout) passes() bool { return l.Loops > 1 || l.TimeBased }
 
 // reseeds reports whether the random numbers of a loop are those of the one
 // before.
-func (l *layout) reseeds() bool { return l.RandRepeat && !l.RandSeedGiven && !l.TimeBased }
+func (l *layout) reseeds() bool {
+	return l.RandRepeat && !l.RandSeedGiven && (!l.TimeBased || l.Async)
+}
 
 // ranged reports whether blocks have different lengths.
 func (l *layout) ranged() bool { return l.MinBlock != l.MaxBlock }
 
+// mapless reports whether a random job does not remember which blocks it did.
+func (l *layout) mapless() bool { return l.NoRandomMap || l.Distribution.Kind != "" }
+
 // collides reports whether blocks may be written more than once in one pass.
 // The map of fio 2.2 does not keep those of different lengths apart.
 func (l *layout) collides() bool {
-	return l.Direction.Random() && (l.NoRandomMap || l.Fio == Fio22 && l.ranged())
+	if l.Step != 0 || l.ZoneSize > 0 {
+		return true
+	}
+	return l.Direction.Random() && (l.mapless() || l.Run > 1 || l.Sequential[writes] > 0 || l.Fio == Fio22 && l.ranged())
+}
+
+// sizes are those of the blocks of one direction.
+func (l *layout) sizes(w way) Sizes {
+	if w == reads && l.Reads.Min > 0 {
+		return l.Reads
+	}
+	return Sizes{Min: l.MinBlock, Max: l.MaxBlock, Split: l.Split}
 }
 
 // rewrites reports whether blocks may be written more than once.

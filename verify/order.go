@@ -30,30 +30,41 @@ type order struct {
 	steps uint
 	err   error
 
-	sizes                      [2]generator // of writes and of reads
-	blocks, verify, mix, trims generator
+	sizes                             [2]generator // of writes and of reads
+	blocks, verify, mix, trims, zones generator
+	// follows decides which random requests follow the one before.
+	follows [2]generator
 
 	mixture mixture
 	files   []place
 	turn    int    // the file of the next request
+	stays   int    // requests that it has before the next file's turn
 	nul     uint64 // the seed of all blocks of verify=null
 	done    int64  // bytes of all loops, in all files
-	idle    bool   // nothing was made in this loop
+	inLoop  int64  // bytes of this loop
 	loop    int
 	number  uint64
 	trim    trimmer
+	// run counts down to the next random request, see [Options.Run].
+	run int
+	// inZone is how many bytes were moved in the zone of zonemode=strided.
+	inZone int64
 }
 
 // A place is where a job is in one of its files, which take turns.
 type place struct {
-	lfsr  *lfsr
-	taken blockMap
-	// pos is where the next sequential request of each direction is, from 0.
-	pos [2]int64
+	lfsr   *lfsr
+	taken  blockMap
+	spread *spread
+	// base is where the zone begins, and pos where the next sequential request of
+	// each direction is, from the beginning of the range.
+	base int64
+	pos  [2]int64
+	done bool
 }
 
 func newOrder(ctx context.Context, l *layout) (*order, error) {
-	p := &order{ctx: ctx, l: l, seeds: makeSeeds(&l.Options)}
+	p := &order{ctx: ctx, l: l, seeds: makeSeeds(&l.Options), run: max(l.Run, 1)}
 	for _, g := range []*generator{&p.sizes[writes], &p.sizes[reads], &p.blocks, &p.verify, &p.mix} {
 		if l.Generator == "tausworthe64" && (g != &p.mix || l.Fio == Fio22) {
 			*g = &taus258{short: l.Fio == Fio22}
@@ -61,13 +72,33 @@ func newOrder(ctx context.Context, l *layout) (*order, error) {
 			*g = new(taus88)
 		}
 	}
-	p.trims = new(taus88)
+	p.trims, p.zones = new(taus88), new(taus88)
+	p.follows = [2]generator{new(taus88), new(taus88)}
 	p.seed()
 	p.trim = newTrimmer(l)
 	buffer := new(taus88)
 	buffer.reseed(p.seeds[l.Fio.streams().buffer])
 	p.nul = drawSeed(buffer)
+	p.files = make([]place, l.files)
+	for i := range p.files {
+		p.files[i].spread = p.newSpread(i)
+	}
 	return p, p.start()
+}
+
+// newSpread is what draws the blocks of file i if they are not distributed
+// evenly. fio seeds it from the name.
+func (p *order) newSpread(i int) *spread {
+	if p.l.Distribution.Kind == "" {
+		return nil
+	}
+	least := int64(p.l.least())
+	n := uint64((p.l.part + least - 1) / least)
+	seed := uint64(nameHash(p.l.Distribution.Names[i]) * uint32(p.l.Thread))
+	if !p.l.RandRepeat || p.l.RandSeedGiven {
+		seed = p.seeds[p.l.Fio.streams().order]
+	}
+	return newSpread(&p.l.Distribution, n, seed)
 }
 
 // seed puts all generators at their beginning.
@@ -80,12 +111,15 @@ func (p *order) seed() {
 	p.verify.reseed(p.seeds[at.verify])
 	p.mix.reseed(p.seeds[at.mix])
 	p.trims.reseed(p.seeds[at.trim])
+	p.zones.reseed(p.seeds[at.zone])
+	for _, g := range p.follows {
+		g.reseed(p.seeds[at.follow])
+	}
 }
 
 // start begins a loop.
 func (p *order) start() error {
-	p.idle, p.turn, p.mixture.least = true, 0, 0
-	p.files = make([]place, p.l.files)
+	p.inLoop, p.turn, p.stays, p.mixture.least, p.inZone = 0, 0, p.l.FileTurn, 0, 0
 	for i := range p.files {
 		if err := p.startFile(&p.files[i]); err != nil {
 			return err
@@ -95,23 +129,31 @@ func (p *order) start() error {
 }
 
 func (p *order) startFile(f *place) (err error) {
+	*f = place{spread: f.spread}
 	if !p.l.Direction.Random() {
 		return nil
 	}
-	n := p.l.part / int64(p.l.MinBlock)
-	switch {
-	case p.l.Generator == "lfsr":
-		f.lfsr, err = newLFSR(n, p.seeds[p.l.Fio.streams().order])
+	if p.l.Generator == "lfsr" {
+		f.lfsr, err = newLFSR(p.l.part/int64(p.l.MinBlock), p.seeds[p.l.Fio.streams().order])
 		if err == nil && p.loop == 0 {
 			f.lfsr.step() // fio takes two steps for the first block of all
 		}
-	case p.l.NoRandomMap:
-	case p.l.Fio == Fio22:
-		f.taken = newQuirkyMap(n)
-	default:
-		f.taken = newPlainMap(n)
+		return err
 	}
-	return err
+	f.taken = p.newMap()
+	return nil
+}
+
+// newMap is a map of the blocks of a file; nil if none is kept.
+func (p *order) newMap() blockMap {
+	n := p.l.part / int64(p.l.least())
+	switch {
+	case p.l.mapless():
+		return nil
+	case p.l.Fio == Fio22:
+		return newQuirkyMap(n)
+	}
+	return newPlainMap(n)
 }
 
 // lookEvery is how many requests are made between two looks at the context.
@@ -126,15 +168,14 @@ func (p *order) cancelled() bool {
 }
 
 // next makes the next request; false if there is none, or with err set. A loop
-// ends when the files are done. The job ends also with so many bytes, or
-// requests, as its loops may have in all: norandommap never ends a loop.
+// ends when the files are done, or as many bytes were moved as it may have. The
+// job ends when its loops are done; io_size may add loops.
 func (p *order) next(r *request) bool {
 	if p.cancelled() || p.exceeds() {
 		return false
 	}
-	if !p.place(r) {
-		p.loop++
-		if !p.l.TimeBased && p.loop >= p.l.Loops || p.idle || p.start() != nil {
+	if p.loopExceeds() || !p.place(r) {
+		if p.loop++; p.inLoop == 0 || !p.goesOn() || p.start() != nil {
 			return false
 		}
 		if p.l.reseeds() {
@@ -159,7 +200,40 @@ func (p *order) exceeds() bool {
 	if p.l.NumberIOs > 0 && made/loops >= p.l.NumberIOs {
 		return true
 	}
-	return !p.l.TimeBased && p.done/loops >= p.l.Size
+	return !p.l.TimeBased && p.done/loops >= p.l.limit()
+}
+
+// limit is how many bytes the job moves in a loop, if its files have as many.
+func (l *layout) limit() int64 {
+	if l.IOSize > 0 {
+		return l.IOSize
+	}
+	return l.Size
+}
+
+// loopExceeds reports whether the loop has made all that it may, and the next
+// begins. With engines that do not queue fio goes on until the files are done.
+func (p *order) loopExceeds() bool {
+	if !p.l.Async {
+		return false
+	}
+	size := p.l.Size
+	if p.l.Direction.Random() && p.l.mapless() {
+		size = max(size, p.l.IOSize)
+	}
+	return p.inLoop > 0 && p.inLoop >= size
+}
+
+// goesOn reports whether another loop follows.
+func (p *order) goesOn() bool {
+	if p.l.TimeBased || p.loop < p.l.Loops {
+		return true
+	}
+	moved := p.done
+	if p.l.DoVerify && !p.l.Direction.Mixed() {
+		moved *= 2 // fio counts what it has read to verify
+	}
+	return p.l.IOSize-moved >= int64(max(p.l.MaxBlock, p.l.Reads.Max)) && p.l.NumberIOs == 0
 }
 
 func (p *order) contentSeed() uint64 {
@@ -177,21 +251,30 @@ func (p *order) contentSeed() uint64 {
 func (p *order) place(r *request) bool {
 	for range p.files {
 		file := p.turn
-		if p.turn++; p.turn == len(p.files) {
-			p.turn = 0
+		f := &p.files[file]
+		if p.stays--; p.stays <= 0 || f.done {
+			p.stays = p.l.FileTurn
+			p.turn = (p.turn + 1) % len(p.files)
+		}
+		if f.done {
+			continue
 		}
 		way := writes
 		if p.l.Direction.Mixed() {
 			way = p.mixture.draw(p.mix, p.l.MixRead)
 		}
-		if off, n := p.placeIn(&p.files[file], way); n > 0 {
-			p.files[file].pos[way] = off + int64(n)
-			p.done += int64(n)
-			p.idle = false
-			p.mixture.issued[way]++
-			*r = request{off: p.l.Offset + off, n: n, number: p.number, file: file, read: way == reads}
-			return true
+		off, n := p.placeIn(f, way)
+		if n == 0 {
+			f.done = true
+			continue
 		}
+		f.pos[way] = off + int64(n)
+		p.done += int64(n)
+		p.inLoop += int64(n)
+		p.inZone += int64(n)
+		p.mixture.issued[way]++
+		*r = request{off: p.l.Offset + off, n: n, number: p.number, file: file, read: way == reads}
+		return true
 	}
 	return false
 }
@@ -199,61 +282,177 @@ func (p *order) place(r *request) bool {
 // placeIn finds the offset of the next request from the start of the range, and
 // the length, which is 0 if there is none.
 func (p *order) placeIn(f *place, way way) (off int64, n int) {
-	size, least := p.l.part, int64(p.l.MinBlock)
-	if size < least {
+	p.enterZone(f, way)
+	sizes := p.l.sizes(way)
+	off, marks := p.position(f, way, sizes)
+	if off < 0 || off >= p.l.part {
 		return 0, 0
 	}
-	off = f.pos[way]
-	if p.l.Direction.Random() {
-		b := p.block(f, size/least)
-		if b < 0 {
-			return 0, 0
-		}
-		off = b * least
-	}
-	if off > size-least {
+	off += f.base
+	n = p.length(p.sizes[way], sizes, p.l.part-off)
+	if n == 0 || off > p.l.length-int64(n) {
 		return 0, 0
 	}
-	n = p.length(p.sizes[way], size-off)
-	if f.taken != nil {
-		marked := f.taken.set(off/least, (n+p.l.MinBlock-1)/p.l.MinBlock)
-		n = min(n, marked*p.l.MinBlock)
+	if marks {
+		marked := f.taken.set((off-f.base)/int64(sizes.Min), (n+sizes.Min-1)/sizes.Min)
+		n = min(n, marked*sizes.Min)
 	}
 	return off, n
 }
 
-// block draws the next of n blocks of a file; -1 if there is none.
-func (p *order) block(f *place, n int64) int64 {
+// enterZone moves on to the next zone of zonemode=strided if this one is done,
+// and to the beginning of the zone if its end is reached.
+func (p *order) enterZone(f *place, way way) {
+	if p.l.ZoneSize == 0 {
+		return
+	}
+	extent := p.l.zoneRange()
+	if p.inZone >= p.l.ZoneSize {
+		p.inZone = 0
+		if f.base += extent + p.l.ZoneSkip; f.base >= p.l.length {
+			f.base = 0
+		}
+		f.pos[way] = f.base
+	}
+	if f.pos[way] >= f.base+extent {
+		f.pos[way] = f.base
+	}
+	if p.inZone%extent == 0 {
+		f.pos = [2]int64{f.base, f.base}
+		if f.taken != nil {
+			f.taken = p.newMap()
+		}
+	}
+}
+
+// zoneRange is how much of the file a zone has.
+func (l *layout) zoneRange() int64 {
+	if l.ZoneRange > 0 {
+		return l.ZoneRange
+	}
+	return l.ZoneSize
+}
+
+// position finds where the next request is, from the beginning of the zone; -1
+// if there is none. marks says that its blocks are to be marked as taken.
+func (p *order) position(f *place, way way, sizes Sizes) (off int64, marks bool) {
+	if !p.l.Direction.Random() {
+		return p.sequential(f, way), false
+	}
+	p.run--
+	follows := p.run > 0
+	if !follows {
+		p.run = max(p.l.Run, 1)
+		if percent := p.l.Sequential[way]; percent > 0 {
+			follows = 1+below(p.follows[way], 100) > int64(100-percent)
+		}
+	}
+	if follows {
+		if off = p.sequential(f, way); off >= 0 {
+			return off, false
+		}
+	}
+	b := p.block(f, sizes)
+	if b < 0 {
+		return -1, false
+	}
+	return b * int64(sizes.Min), f.taken != nil
+}
+
+// sequential is where the next sequential request is, which the job's step may
+// have moved: behind the last, and from the start again behind the end.
+func (p *order) sequential(f *place, way way) int64 {
+	last := f.pos[way]
+	if last >= p.l.length {
+		return -1
+	}
+	if p.l.Step < 0 && last == f.base && p.l.Offset > 0 {
+		last = min(p.l.part, p.l.Offset+p.l.length) - p.l.Offset
+	}
+	pos := last - f.base
+	if pos == 0 || p.l.Step == 0 {
+		return pos
+	}
+	end := p.l.Offset + p.l.length
+	switch pos += p.l.Step; {
+	case pos >= 0 && pos < end:
+	case p.l.Step > 0:
+		pos = p.l.Offset
+	default:
+		pos = min(p.l.part, end) + p.l.Step
+	}
+	return pos
+}
+
+// block draws the next block of a file; -1 if there is none.
+func (p *order) block(f *place, sizes Sizes) int64 {
+	n := p.l.part
+	if p.l.ZoneSize > 0 {
+		n = min(n, p.l.zoneRange())
+	}
+	n /= int64(sizes.Min)
+	if n == 0 {
+		return -1
+	}
 	if f.lfsr != nil {
 		return f.lfsr.next()
 	}
-	b := below(p.blocks, float64(n))
-	if f.taken != nil && f.taken.isSet(b) {
-		return f.taken.nextFree(b)
+	first := int64(0)
+	if p.l.Distribution.Zones != nil {
+		first, n = p.zoneOf(n)
 	}
-	return b
+	b := int64(0)
+	if f.spread != nil {
+		b = int64(f.spread.next())
+	} else {
+		b = below(p.blocks, float64(n))
+	}
+	if f.taken != nil && f.taken.isSet(b) {
+		if b = f.taken.nextFree(b); b < 0 {
+			return b
+		}
+	}
+	return first + b
+}
+
+// zoneOf draws in which part of n blocks the next one is.
+func (p *order) zoneOf(n int64) (first, size int64) {
+	v := 1 + below(p.zones, 100)
+	requests, from := 0, 0
+	for _, z := range p.l.Distribution.Zones {
+		if requests += z.Requests; v <= int64(requests) {
+			return int64(from) * n / 100, n * int64(z.Range) / 100
+		}
+		from += z.Range
+	}
+	return 0, n
 }
 
 // maxDraws is how often a length is drawn that may fit.
 const maxDraws = 1 << 16
 
-// length draws a length that fits into room, which is at least MinBlock.
-func (p *order) length(g generator, room int64) int {
-	lo, hi := p.l.MinBlock, p.l.MaxBlock
+// length draws a length that fits into room; 0 if not even the least does. Blocks
+// of one size may go on behind the range, if not behind the file.
+func (p *order) length(g generator, s Sizes, room int64) int {
+	lo, hi := s.Min, s.Max
 	if lo == hi {
 		return lo
 	}
+	if int64(lo) > room {
+		return 0
+	}
 	for range maxDraws {
-		if n := p.drawLength(g, lo, hi, room); n > 0 && int64(n) <= room {
+		if n := p.drawLength(g, s, room); n > 0 && int64(n) <= room {
 			return n
 		}
 	}
 	return lo
 }
 
-func (p *order) drawLength(g generator, lo, hi int, room int64) int {
-	if p.l.Split != nil {
-		return p.splitLength(g, room)
+func (p *order) drawLength(g generator, s Sizes, room int64) int {
+	lo, hi := s.Min, s.Max
+	if s.Split != nil {
+		return splitLength(g, s.Split, room)
 	}
 	n := int(below(g, float64(hi)))
 	if p.l.Fio == Fio22 {
@@ -275,16 +474,16 @@ func (p *order) drawLength(g generator, lo, hi int, room int64) int {
 
 // splitLength draws one of the sizes of bssplit; one that does not fit into room
 // gives way to the next.
-func (p *order) splitLength(g generator, room int64) int {
+func splitLength(g generator, shares []Share, room int64) int {
 	r := float64(g.next()) * 100
 	percent := 0
-	for _, share := range p.l.Split {
+	for _, share := range shares {
 		percent += share.Percent
 		if r <= float64(percent)*(g.max()-1) && int64(share.Block) <= room {
 			return share.Block
 		}
 	}
-	return p.l.Split[len(p.l.Split)-1].Block
+	return shares[len(shares)-1].Block
 }
 
 // A trimmer tells which requests of a job end up trimmed. fio marks each with a

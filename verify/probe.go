@@ -34,14 +34,17 @@ func (s *shape) release(ctx context.Context, l *layout) Release {
 	if s.long || len(s.headers) == 0 {
 		return Fio342
 	}
-	if s.predicted(ctx, l, Fio22) > s.predicted(ctx, l, Fio333) {
-		return Fio22
+	best, most := Fio333, s.predicted(ctx, l, Fio333)
+	for _, r := range []Release{Fio340, Fio22} {
+		if n := s.predicted(ctx, l, r); n > most {
+			best, most = r, n
+		}
 	}
-	return Fio333
+	return best
 }
 
-// predicted counts the headers whose seed is the one that the job would have
-// given to their write number.
+// predicted counts the headers whose seed and place are those that the job would
+// have given to their write number.
 func (s *shape) predicted(ctx context.Context, l *layout, r Release) (n int) {
 	other := *l
 	other.setRelease(r)
@@ -49,17 +52,20 @@ func (s *shape) predicted(ctx context.Context, l *layout, r Release) (n int) {
 	if err != nil {
 		return 0
 	}
-	seeds := map[uint64]uint64{}
-	for _, h := range s.headers {
-		seeds[h.Number] = h.Seed
+	headers := map[uint64][]*Header{}
+	for i := range s.headers {
+		h := &s.headers[i]
+		headers[h.Number] = append(headers[h.Number], h)
 	}
 	var w request
 	for range 1 << 16 {
 		if !o.next(&w) {
 			break
 		}
-		if seed, ok := seeds[w.number]; ok && seed == w.seed {
-			n++
+		for _, h := range headers[w.number] {
+			if h.Seed == w.seed && h.Offset >= uint64(w.off) && h.Offset < uint64(w.off)+uint64(w.n) {
+				n++
+			}
 		}
 	}
 	return n

@@ -1,6 +1,10 @@
 package verify
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // A Release is a family of fio versions that write the same blocks.
 type Release uint8
@@ -9,12 +13,16 @@ type Release uint8
 // them, and of those in between.
 const (
 	FioAny Release = iota // for reading only: find out
-	Fio22                 // 2.2 to 2.8: 40-byte headers, old type numbers, one-lane fill
-	Fio333                // 3.32 to 3.34: 40-byte headers, four-lane fill, the old sha512
+	Fio22                 // 2.2 to 2.98: 40-byte headers, old type numbers, one-lane fill
+	Fio333                // to 3.34: 40-byte headers, four-lane fill, the old sha512
+	Fio340                // to 3.40: 40-byte headers, the new sha512, randseed moves the order too
 	Fio342                // 3.41 and later: 48-byte headers
 )
 
-var releaseNames = [...]string{"any", "2.2", "3.33", "3.42"}
+var releaseNames = [...]string{"any", "2.2", "3.33", "3.40", "3.42"}
+
+// oldest is the first version of each release, and of none that is known.
+var oldest = [...]struct{ major, minor int }{Fio22: {2, 2}, Fio333: {2, 99}, Fio340: {3, 35}, Fio342: {3, 41}}
 
 func (r Release) String() string {
 	if int(r) >= len(releaseNames) {
@@ -32,14 +40,26 @@ func (r *Release) UnmarshalText(p []byte) (err error) {
 	return err
 }
 
-// ParseRelease reads 2.2, 3.33 or 3.42.
+// ParseRelease finds the release whose blocks a version such as 3.36 has, or
+// fio-3.36. any is FioAny.
 func ParseRelease(s string) (Release, error) {
-	for i, name := range releaseNames {
-		if name == s {
-			return Release(i), nil
+	if s == releaseNames[FioAny] {
+		return FioAny, nil
+	}
+	first, rest, _ := strings.Cut(strings.TrimPrefix(s, "fio-"), ".")
+	second, _, _ := strings.Cut(rest, ".")
+	second, _, _ = strings.Cut(second, "-") // as in 3.33-g4bed
+	major, err := strconv.ParseUint(first, 10, 16)
+	minor, err2 := strconv.ParseUint(second, 10, 16)
+	if err != nil || err2 != nil {
+		return 0, fmt.Errorf("%q is no version of fio such as 3.36, nor any", brief(s))
+	}
+	for r := Fio342; r > FioAny; r-- {
+		if v := oldest[r]; int(major) > v.major || int(major) == v.major && int(minor) >= v.minor {
+			return r, nil
 		}
 	}
-	return 0, fmt.Errorf("unknown release of fio %q (known: 2.2, 3.33, 3.42, any)", s)
+	return 0, fmt.Errorf("fio %s is older than 2.2, which is the first whose blocks are known", brief(s))
 }
 
 // long reports whether the release has headers of 48 bytes.
@@ -54,11 +74,11 @@ func (r Release) filler() *filler {
 }
 
 // streams are the indices of the seeds that the generators of a job take.
-type streams struct{ size, order, verify, mix, trim, buffer int }
+type streams struct{ size, order, verify, mix, trim, buffer, follow, zone int }
 
 func (r Release) streams() streams {
 	if r == Fio22 {
-		return streams{size: 0, verify: 1, mix: 2, order: 4, trim: 6, buffer: 7}
+		return streams{size: 0, verify: 1, mix: 2, order: 4, trim: 6, buffer: 7, follow: 8, zone: 12}
 	}
-	return streams{size: 0, verify: 3, mix: 4, order: 6, trim: 8, buffer: 9}
+	return streams{size: 0, verify: 3, mix: 4, order: 6, trim: 8, buffer: 9, follow: 10, zone: 16}
 }

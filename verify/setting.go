@@ -10,116 +10,6 @@ import (
 	"time"
 )
 
-// settings are the options that are understood.
-var settings = map[string]func(o *Options, v string) error{
-	"rw":                         setDirection,
-	"readwrite":                  setDirection,
-	"bs":                         setBlock,
-	"blocksize":                  setBlock,
-	"bsrange":                    setBlock,
-	"blocksize_range":            setBlock,
-	"bssplit":                    setSplit,
-	"bs_unaligned":               flag(func(o *Options) *bool { return &o.BSUnaligned }),
-	"blocksize_unaligned":        flag(func(o *Options) *bool { return &o.BSUnaligned }),
-	"offset":                     size(func(o *Options) *int64 { return &o.Offset }),
-	"size":                       size(func(o *Options) *int64 { return &o.Size }),
-	"norandommap":                flag(func(o *Options) *bool { return &o.NoRandomMap }),
-	"random_generator":           text(func(o *Options) *string { return &o.Generator }),
-	"rwmixread":                  count(func(o *Options) *int { return &o.MixRead }),
-	"rwmixwrite":                 setMixWrite,
-	"verify":                     text(func(o *Options) *string { return &o.Verify }),
-	"verify_interval":            count(func(o *Options) *int { return &o.Interval }),
-	"verify_offset":              count(func(o *Options) *int { return &o.HeaderOffset }),
-	"verify_pattern":             text(func(o *Options) *string { return &o.Pattern }),
-	"verify_pattern_interval":    count(func(o *Options) *int { return &o.PatternInterval }),
-	"buffer_compress_percentage": count(func(o *Options) *int { return &o.Compress }),
-	"buffer_pattern":             text(func(o *Options) *string { return &o.Padding }),
-	"randseed":                   setRandSeed,
-	"randrepeat":                 flag(func(o *Options) *bool { return &o.RandRepeat }),
-	"allrandrepeat":              flag(func(o *Options) *bool { return &o.AllRandRepeat }),
-	"loops":                      count(func(o *Options) *int { return &o.Loops }),
-	"time_based":                 flag(func(o *Options) *bool { return &o.TimeBased }),
-	"runtime":                    setRuntime,
-	"timeout":                    setRuntime,
-	"number_ios":                 size(func(o *Options) *int64 { return &o.NumberIOs }),
-	"iodepth":                    count(func(o *Options) *int { return &o.IODepth }),
-	"verify_async":               count(func(o *Options) *int { return &o.Workers }),
-	"do_verify":                  flag(func(o *Options) *bool { return &o.DoVerify }),
-	"verify_only":                flag(func(o *Options) *bool { return &o.VerifyOnly }),
-	"verify_backlog":             size(func(o *Options) *int64 { return &o.Backlog }),
-	"verify_header_seed":         flag(func(o *Options) *bool { return &o.HeaderSeed }),
-	"verify_write_sequence":      flag(func(o *Options) *bool { return &o.Sequence }),
-	"fsync":                      size(func(o *Options) *int64 { return &o.Fsync }),
-	"fdatasync":                  size(func(o *Options) *int64 { return &o.Fsync }),
-	"end_fsync":                  flag(func(o *Options) *bool { return &o.EndFsync }),
-	"trim_percentage":            count(func(o *Options) *int { return &o.TrimPercent }),
-	"trim_backlog":               size(func(o *Options) *int64 { return &o.TrimBacklog }),
-	"trim_backlog_batch":         size(func(o *Options) *int64 { return &o.TrimBatch }),
-	"trim_verify_zero":           flag(func(o *Options) *bool { return &o.TrimZero }),
-	"verify_fatal":               flag(func(o *Options) *bool { return &o.StopAtFirst }),
-	"verify_dump":                flag(func(o *Options) *bool { return &o.Dump }),
-	"verify_state_save":          flag(func(o *Options) *bool { return &o.StateSave }),
-	"verify_state_load":          flag(func(o *Options) *bool { return &o.StateLoad }),
-	"verify_policy":              setPolicy,
-	"aux-path":                   text(func(o *Options) *string { return &o.AuxPath }),
-	"filename":                   setFilename,
-	"nrfiles":                    few(func(o *Options) *int { return &o.NrFiles }),
-	"numjobs":                    few(func(o *Options) *int { return &o.NumJobs }),
-	"name":                       text(func(o *Options) *string { return &o.Name }),
-	"thread_number":              count(func(o *Options) *int { return &o.Thread }),
-}
-
-// ignored are options of fio that change nothing about which blocks are
-// written and how they are verified here, and why.
-var ignored = map[string]string{
-	"continue_on_error":    "a run always goes on",
-	"ignore_error":         "verification errors are never ignored",
-	"experimental_verify":  "verification always replays the job",
-	"serialize_overlap":    "requests in flight never overlap",
-	"verify_backlog_batch": "a backlog is verified whole",
-	"verify_async_cpus":    "workers are not bound to CPUs",
-	"verifysort":           "blocks are verified in the order of writing",
-	"verifysort_nr":        "blocks are verified in the order of writing",
-	"ioengine":             "the engine is the device's",
-	"direct":               "caching is the device's",
-	"buffered":             "caching is the device's",
-	"sync":                 "caching is the device's",
-	"thread":               "jobs are goroutines",
-	"group_reporting":      "each job reports for itself",
-	"refill_buffers":       "verification always makes new data",
-	"zero_buffers":         "verification always makes its data",
-	"scramble_buffers":     "verification always makes its data",
-	"dedupe_percentage":    "verification always makes its data",
-	"invalidate":           "caching is the device's",
-	"stonewall":            "jobs run one after the other",
-	"wait_for_previous":    "jobs run one after the other",
-	"allow_file_create":    "the caller opens the files",
-	"create_on_open":       "the caller opens the files",
-	"fallocate":            "the caller opens the files",
-	"overwrite":            "the caller opens the files",
-	"directory":            "the caller opens the files",
-	"unlink":               "files stay",
-	"description":          "it is for people",
-	"readonly":             "verification never writes",
-}
-
-// Set sets an option by fio's name. The value of a flag may be empty, which is
-// 1. word says why a known option changes nothing, and is empty for others.
-func (o *Options) Set(name, value string) (word string, err error) {
-	value = strings.TrimSpace(value)
-	set, ok := settings[name]
-	if !ok {
-		if why, known := ignored[name]; known {
-			return why, nil
-		}
-		return "", fmt.Errorf("option %s is not supported in verification jobs", name)
-	}
-	if err := set(o, value); err != nil {
-		return "", fmt.Errorf("%s=%s: %w", name, value, err)
-	}
-	return "", nil
-}
-
 func text(field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, v string) error {
 		if v == "" {
@@ -144,16 +34,58 @@ func flag(field func(*Options) *bool) func(*Options, string) error {
 	}
 }
 
-func size(field func(*Options) *int64) func(*Options, string) error {
-	return func(o *Options, v string) (err error) {
-		*field(o), err = ParseSize(v)
+// not is flag for an option that says the opposite.
+func not(field func(*Options) *bool) func(*Options, string) error {
+	set := flag(field)
+	return func(o *Options, v string) error {
+		err := set(o, v)
+		if err == nil {
+			*field(o) = !*field(o)
+		}
 		return err
+	}
+}
+
+// unsupported is for an option of which only the usual value is possible.
+func unsupported(usual, why string) func(*Options, string) error {
+	return func(_ *Options, v string) error {
+		if v != usual {
+			return errors.New(why)
+		}
+		return nil
+	}
+}
+
+func size(field func(*Options) *int64) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		n, err := o.size(v)
+		if err == nil {
+			*field(o) = n
+		}
+		return err
+	}
+}
+
+// share is size for what may be a percentage of a file.
+func share(fields func(*Options) (bytes *int64, percents *int)) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		bytes, percents := fields(o)
+		if n, ok := percent(v); ok {
+			*bytes, *percents = 0, n
+			return nil
+		}
+		n, err := o.size(v)
+		if err != nil {
+			return err
+		}
+		*bytes, *percents = n, 0
+		return nil
 	}
 }
 
 func count(field func(*Options) *int) func(*Options, string) error {
 	return func(o *Options, v string) error {
-		n, err := ParseSize(v)
+		n, err := o.size(v)
 		if err != nil {
 			return err
 		}
@@ -168,7 +100,7 @@ func count(field func(*Options) *int) func(*Options, string) error {
 // few is count for what takes memory.
 func few(field func(*Options) *int) func(*Options, string) error {
 	return func(o *Options, v string) error {
-		n, err := ParseSize(v)
+		n, err := o.size(v)
 		if err != nil || n < 1 || n > maxJobs {
 			return fmt.Errorf("a number within 1 and %d is wanted", maxJobs)
 		}
@@ -177,88 +109,165 @@ func few(field func(*Options) *int) func(*Options, string) error {
 	}
 }
 
-// sizeUnits are fio's suffixes with their default base of 1024.
-var sizeUnits = map[string]int64{
-	"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "kib": 1 << 10,
-	"m": 1 << 20, "mb": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gb": 1 << 30, "gib": 1 << 30,
-	"t": 1 << 40, "tb": 1 << 40, "tib": 1 << 40, "p": 1 << 50, "pb": 1 << 50, "pib": 1 << 50,
-}
-
-// ParseSize reads a size in bytes as fio does: decimal, or hexadecimal after
-// 0x, with a binary unit k, m, g, t or p.
-func ParseSize(s string) (int64, error) {
-	s = strings.ToLower(s)
-	digits := "0123456789"
-	end := 0
-	if isHex(s) {
-		digits, end = "0123456789abcdef", 2
-	}
-	for end < len(s) && strings.IndexByte(digits, s[end]) >= 0 {
-		end++
-	}
-	unit, ok := sizeUnits[s[end:]]
-	if !ok && end > 2 && isHex(s) && s[end-1] == 'b' {
-		end--
-		unit, ok = sizeUnits[s[end:]]
-	}
-	n, err := strconv.ParseInt(s[:end], 0, 64)
-	if base10 := !isHex(s); base10 {
-		n, err = strconv.ParseInt(s[:end], 10, 64)
-	}
-	if err != nil || !ok || n > math.MaxInt64/unit {
-		return 0, fmt.Errorf("%q is no size", s)
-	}
-	return n * unit, nil
-}
-
+// setDirection reads a direction. What follows a colon says by how much a
+// sequential request leaves a gap, or how many there are for each random one.
 func setDirection(o *Options, v string) error {
+	v, postfix, has := strings.Cut(v, ":")
 	if v == "readwrite" {
 		v = "rw"
 	}
-	return o.Direction.UnmarshalText([]byte(v))
+	var d Direction
+	if err := d.UnmarshalText([]byte(v)); err != nil {
+		return err
+	}
+	step, run := int64(0), 1
+	switch {
+	case !has:
+	case d.Random():
+		n, err := strconv.ParseUint(postfix, 10, 31)
+		if err != nil || n == 0 {
+			return errors.New("a number of requests is wanted behind the colon")
+		}
+		run = int(n)
+	default:
+		text, back := strings.CutPrefix(postfix, "-")
+		n, err := o.size(text)
+		if err != nil {
+			return err
+		}
+		if step = n; back {
+			step = -n
+		}
+	}
+	o.Direction, o.Step, o.Run = d, step, run
+	return nil
+}
+
+func setVerify(o *Options, v string) error {
+	switch v {
+	case "":
+		return errors.New("a value is missing")
+	case "0", "none":
+		o.Verify, o.Pattern = "", ""
+	default:
+		o.Verify = v
+	}
+	return nil
+}
+
+// byWay reads what options say of reads, writes and trims, separated by commas:
+// what holds for reads only if nothing is said of writes holds for both. set gets
+// what there is to say of either.
+func byWay(v string, set func(way way, v string) error) error {
+	parts := strings.Split(v, ",")
+	if len(parts) > 3 {
+		return errors.New("there are at most three values: for reads, writes and trims")
+	}
+	read := strings.TrimSpace(parts[0])
+	write := read
+	if len(parts) > 1 {
+		write = strings.TrimSpace(parts[1])
+	}
+	for way, part := range map[way]string{reads: read, writes: write} {
+		if part == "" {
+			continue // as it was
+		}
+		if err := set(way, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setSizes sets the block sizes of one direction.
+func (o *Options) setSizes(w way, s Sizes) {
+	switch {
+	case w == writes:
+		o.MinBlock, o.MaxBlock, o.Split = s.Min, s.Max, s.Split
+	default:
+		o.Reads = s
+	}
+}
+
+// block reads the size of a block.
+func (o *Options) block(v string) (int, error) {
+	n, err := o.size(v)
+	if err != nil {
+		return 0, err
+	}
+	if n < 1 || n > maxBlockSize {
+		return 0, fmt.Errorf("block size %d is not within 1 and %d", n, maxBlockSize)
+	}
+	return int(n), nil
 }
 
 func setBlock(o *Options, v string) error {
-	if strings.Contains(v, ",") {
-		return errors.New("different sizes for reads and writes are not supported")
-	}
+	return byWay(v, func(w way, v string) error {
+		if strings.ContainsAny(v, "-:") {
+			return o.setRange(w, v)
+		}
+		n, err := o.block(v)
+		if err == nil && !o.RangeGiven[w] {
+			o.setSizes(w, Sizes{Min: n, Max: n})
+		}
+		return err
+	})
+}
+
+// setBlockRange sets sizes that no bs changes, wherever it stands, as in fio.
+func setBlockRange(o *Options, v string) error {
+	return byWay(v, func(w way, v string) error {
+		o.RangeGiven[w] = true
+		return o.setRange(w, v)
+	})
+}
+
+// setRange reads MIN-MAX or MIN:MAX; a single size is both.
+func (o *Options) setRange(w way, v string) error {
 	lo, hi, has := strings.Cut(v, "-")
+	if !has {
+		lo, hi, has = strings.Cut(v, ":")
+	}
 	if !has {
 		hi = lo
 	}
-	least, err := ParseSize(lo)
+	least, err := o.block(lo)
 	if err != nil {
 		return err
 	}
-	most, err := ParseSize(hi)
+	most, err := o.block(hi)
 	if err != nil {
 		return err
 	}
-	if least > maxBlockSize || most > maxBlockSize {
-		return fmt.Errorf("larger than %d", maxBlockSize)
-	}
-	o.MinBlock, o.MaxBlock = int(least), int(most)
+	o.setSizes(w, Sizes{Min: min(least, most), Max: max(least, most)})
 	return nil
 }
+
+// maxShares is how many sizes bssplit may have.
+const maxShares = 64
 
 // setSplit reads SIZE/PERCENT:SIZE/PERCENT...; sizes without a percentage share
 // what the others leave.
 func setSplit(o *Options, v string) error {
-	if strings.Contains(v, ",") {
-		return errors.New("different sizes for reads and writes are not supported")
+	return byWay(v, func(w way, v string) error {
+		o.RangeGiven[w] = true
+		return o.setShares(w, v)
+	})
+}
+
+func (o *Options) setShares(w way, v string) error {
+	if strings.Count(v, ":") >= maxShares {
+		return fmt.Errorf("more than %d sizes", maxShares)
 	}
 	var shares []Share
 	left, open := 100, 0
 	for part := range strings.SplitSeq(v, ":") {
 		text, percent, has := strings.Cut(part, "/")
-		block, err := ParseSize(text)
+		block, err := o.block(text)
 		if err != nil {
 			return err
 		}
-		if block < 1 || block > maxBlockSize {
-			return fmt.Errorf("%d is not within 1 and %d", block, maxBlockSize)
-		}
-		share := Share{Block: int(block), Percent: -1}
+		share := Share{Block: block, Percent: -1}
 		if has && percent != "" {
 			n, err := strconv.ParseUint(percent, 10, 7)
 			if err != nil {
@@ -274,22 +283,52 @@ func setSplit(o *Options, v string) error {
 	if left < 0 || left > 0 && open == 0 {
 		return errors.New("the percentages do not make 100")
 	}
-	o.MinBlock, o.MaxBlock = shares[0].Block, shares[0].Block
+	s := Sizes{Min: shares[0].Block, Max: shares[0].Block, Split: shares}
 	for i := range shares {
 		if shares[i].Percent < 0 {
 			shares[i].Percent = left / open
 		}
-		o.MinBlock = min(o.MinBlock, shares[i].Block)
-		o.MaxBlock = max(o.MaxBlock, shares[i].Block)
+		s.Min = min(s.Min, shares[i].Block)
+		s.Max = max(s.Max, shares[i].Block)
 	}
 	// fio looks for the rarest size first.
 	slices.SortStableFunc(shares, func(a, b Share) int { return a.Percent - b.Percent })
-	o.Split = shares
+	o.setSizes(w, s)
+	return nil
+}
+
+// setBlockAlign takes the alignment that blocks have anyhow: with any other they
+// overlap in part.
+func setBlockAlign(o *Options, v string) error {
+	return byWay(v, func(w way, v string) error {
+		n, err := o.block(v)
+		if err == nil && n != o.MinBlock && n != o.Reads.Min {
+			err = errors.New("blocks that are not aligned to their size may overlap in part and cannot be told apart")
+		}
+		return err
+	})
+}
+
+func setFileSize(o *Options, v string) error {
+	lo, hi, has := strings.Cut(v, "-")
+	if !has {
+		lo, hi, has = strings.Cut(v, ":")
+	}
+	least, err := o.size(lo)
+	if err != nil {
+		return err
+	}
+	if has {
+		if most, err := o.size(hi); err != nil || most != least {
+			return errors.New("files of random sizes are not supported; one size is")
+		}
+	}
+	o.FileSize = least
 	return nil
 }
 
 func setMixWrite(o *Options, v string) error {
-	n, err := ParseSize(v)
+	n, err := strconv.ParseUint(v, 10, 7)
 	if err != nil || n > 100 {
 		return errors.New("a percentage is wanted")
 	}
@@ -326,6 +365,81 @@ func setPolicy(o *Options, v string) error {
 		return nil
 	}
 	return errors.New("known are completed and fsynced")
+}
+
+func setSync(o *Options, v string) error {
+	switch v {
+	case "", "1", "sync", "dsync":
+		o.Sync = true
+	case "0", "none":
+		o.Sync = false
+	default:
+		return errors.New("known are none, sync and dsync")
+	}
+	return nil
+}
+
+// queueingEngines are those of fio that do not wait for each request.
+var queueingEngines = []string{
+	"libaio", "io_uring", "io_uring_cmd", "posixaio", "solarisaio", "windowsaio", "sg", "rbd", "rados", "nbd", "xnvme",
+	"libblkio", "libiscsi", "gfapi_async", "spdk", "spdk_bdev", "guasi", "syslet-rw",
+}
+
+func setEngine(o *Options, v string) error {
+	o.Async = slices.Contains(queueingEngines, v)
+	return nil
+}
+
+func setKBBase(o *Options, v string) error {
+	switch v {
+	case "1000", "1024":
+		o.KBBase, _ = strconv.Atoi(v)
+		return nil
+	}
+	return errors.New("known are 1000 and 1024")
+}
+
+func setZoneMode(o *Options, v string) error {
+	switch v {
+	case "none":
+		o.ZoneSize, o.ZoneRange, o.ZoneSkip = 0, 0, 0
+		return nil
+	case "strided":
+		return nil
+	}
+	return errors.New("known are none and strided; what a zoned device does with writes is not the job's to say")
+}
+
+func setPercentRandom(o *Options, v string) error {
+	return byWay(v, func(w way, v string) error {
+		n, err := strconv.ParseUint(v, 10, 7)
+		if err != nil || n > 100 {
+			return errors.New("a percentage is wanted")
+		}
+		o.Sequential[w] = 100 - int(n)
+		return nil
+	})
+}
+
+func setFileService(o *Options, v string) error {
+	kind, postfix, has := strings.Cut(v, ":")
+	turn := 1
+	if has {
+		n, err := strconv.ParseUint(postfix, 10, 31)
+		if err != nil || n == 0 {
+			return errors.New("a number of requests is wanted behind the colon")
+		}
+		turn = int(n)
+	}
+	switch kind {
+	case "roundrobin":
+	case "sequential":
+		turn = math.MaxInt
+	default:
+		return errors.New("known are roundrobin and sequential; of others the order of files is not known")
+	}
+	o.FileTurn = turn
+	return nil
 }
 
 // setFilename adds to the files that were named before, as fio does.

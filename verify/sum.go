@@ -83,7 +83,7 @@ func findSum(name string, r Release) (*sum, error) {
 	switch {
 	case name == "crc32c-intel":
 		name = "crc32c"
-	case name == "sha512" && r < Fio342:
+	case name == "sha512" && r < Fio340:
 		name = "sha512-old"
 	}
 	for i := range sums {

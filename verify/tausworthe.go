@@ -111,7 +111,7 @@ func below(g generator, n float64) int64 {
 }
 
 // jobSeeds are the seeds of a job's generators.
-type jobSeeds [16]uint64
+type jobSeeds [20]uint64
 
 // allRandSeed is what fio up to 3.34 seeds everything from with allrandrepeat,
 // and the order of blocks with randrepeat.
@@ -123,7 +123,7 @@ const seedStep = 0x9e370001
 // makeSeeds derives the generators' seeds from randseed and the job's number.
 func makeSeeds(o *Options) (s jobSeeds) {
 	thread := uint64(o.Thread)
-	if o.AllRandRepeat && o.Fio != Fio342 {
+	if o.AllRandRepeat && o.Fio < Fio340 {
 		for i := range s {
 			s[i] = allRandSeed*thread + uint64(i)
 		}

@@ -75,6 +75,9 @@ type Result struct {
 	// InFlight counts the blocks that were in flight when the power went, by what
 	// is there now. They are good.
 	InFlight InFlight `json:"in_flight,omitzero"`
+	// Others counts bytes of blocks that other jobs of a job file wrote after this
+	// one: they are judged when it is their turn. See [Job.Against].
+	Others int64 `json:"others,omitempty"`
 	// Generations are the generations seen on blocks, with their numbers.
 	Generations map[uint32]int64 `json:"generations,omitempty"`
 	// BlockLen is how long most blocks are, in bytes, if a scan found them to be of
@@ -168,6 +171,7 @@ func (r *Result) merge(other *Result) {
 	r.Blocks += other.Blocks
 	r.HeadersOnly += other.HeadersOnly
 	r.Unchecked += other.Unchecked
+	r.Others += other.Others
 	r.InFlight.Old += other.InFlight.Old
 	r.InFlight.New += other.InFlight.New
 	r.InFlight.Torn += other.InFlight.Torn

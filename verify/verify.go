@@ -9,11 +9,10 @@ import (
 // is what the job wrote last. It never writes. A job that only reads, or that
 // does not say what it verifies, tells nothing about the order: it is scanned.
 func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
-	reads := j.l.Direction == Read || j.l.Direction == RandRead
-	if j.l.Verify == "" || reads && !j.l.headless && j.History == nil {
+	if j.l.Verify == "" || !j.l.Direction.Writes() && !j.l.headless && j.History == nil {
 		return j.Scan(ctx, open)
 	}
-	if err := j.recognise(ctx, open); err != nil {
+	if err := j.findOut(ctx, open); err != nil {
 		return j.outcome(err)
 	}
 	j.state = Progress{Phase: "verify", Total: j.total()}
@@ -45,6 +44,33 @@ func (j *Job) leftOver(list []int64) {
 	}
 }
 
+// findOut finds out what the job does not know of the run that wrote.
+func (j *Job) findOut(ctx context.Context, open Opener) error {
+	if err := j.recognise(ctx, open); err != nil {
+		return err
+	}
+	for _, r := range j.rivals {
+		r.setRelease(j.l.Fio)
+	}
+	l := j.l
+	own := j.History != nil && j.History.own
+	if !own && l.Backlog > 0 && l.DoVerify {
+		l.HeaderSeed = false // fio draws seeds to verify as well, more or fewer as writes end
+	}
+	switch {
+	case !own && !l.RandRepeat && !l.RandSeedGiven && !l.AllRandRepeat && (l.Direction.Random() || l.Direction.Mixed() || l.ranged()):
+		return errors.New("randrepeat=0: only the run that wrote knew the order of its blocks; a scan (verify_read) checks them one by one")
+	case j.History != nil:
+	case l.TimeBased:
+		return errors.New("what a time_based job wrote is only known with its journal or state file")
+	case l.Runtime > 0 && l.rewrites():
+		return errors.New("how much of its blocks a job with a runtime wrote more than once is only known with its journal or state file")
+	case l.Runtime > 0:
+		return j.findEnd(ctx, open)
+	}
+	return nil
+}
+
 // A verification is a replay that knows what became of each request.
 type verification struct {
 	*replay
@@ -66,9 +92,6 @@ func (j *Job) newVerification(ctx context.Context) (*verification, error) {
 		return nil, err
 	}
 	v := &verification{replay: p, history: j.History}
-	if j.l.TimeBased && j.History == nil {
-		return nil, errors.New("what a time_based job wrote is only known with its journal or state file")
-	}
 	if h := j.History; h != nil {
 		v.until = h.Issued // a job without an end has no more requests to look at
 		if j.l.overlaps() && h.allSure() < h.Issued {
@@ -162,6 +185,10 @@ func (v *verification) next(s *slot) bool {
 // kind says how to verify a request, and marks those that may not be there.
 func (v *verification) kind(r *request) (slotKind, bool) {
 	if r.read || r.file != v.j.l.File {
+		return 0, false
+	}
+	if v.j.isReplaced(r) {
+		v.j.others(int64(r.n))
 		return 0, false
 	}
 	standing := v.history.of(r)

@@ -63,6 +63,15 @@ type Dumped struct {
 // JobNote says that an option of a job changes nothing.
 type JobNote struct{ verify.Note }
 
+// JobNotes says that of options of a job file.
+type JobNotes struct{ Notes []verify.Note }
+
+// NotVerified says that a job of a job file is not verified, because it does not say how. Written: it is written.
+type NotVerified struct {
+	Job     string
+	Written bool
+}
+
 // Load is what a device did under load.
 type Load struct {
 	Range
@@ -97,3 +106,5 @@ func (NothingVerified) Kind() string { return "nothing_verified" }
 func (Dumped) Kind() string          { return "dumped" }
 func (JobNote) Kind() string         { return "job_note" }
 func (Load) Kind() string            { return "load" }
+func (JobNotes) Kind() string        { return "job_notes" }
+func (NotVerified) Kind() string     { return "not_verified" }

@@ -38,6 +38,10 @@ func (n *Native) verification(e event.Event) bool {
 		n.dumped(e)
 	case event.JobNote:
 		n.warn("%s: %s\n", n.Name, noteWords(e.Note))
+	case event.JobNotes:
+		n.warn("%s: left out, as it changes no block: %s\n", n.Name, notesWords(e.Notes))
+	case event.NotVerified:
+		n.say("%s\n", notVerifiedWords(e))
 	case event.Load:
 		n.load(e)
 	default:
@@ -86,7 +90,35 @@ func noteWords(note verify.Note) string {
 	return fmt.Sprintf("line %d, job %s: %s is left out%s", note.Line, note.Job, note.Option, why)
 }
 
+// notesWords lists options by the reason why they change nothing.
+func notesWords(notes []verify.Note) string {
+	var reasons []string
+	options := map[string][]string{}
+	for _, note := range notes {
+		if options[note.Why] == nil {
+			reasons = append(reasons, note.Why)
+		}
+		if !slices.Contains(options[note.Why], note.Option) {
+			options[note.Why] = append(options[note.Why], note.Option)
+		}
+	}
+	for i, why := range reasons {
+		reasons[i] = strings.Join(options[why], ", ") + " (" + why + ")"
+	}
+	return strings.Join(reasons, ", ")
+}
+
+func notVerifiedWords(e event.NotVerified) string {
+	if e.Written {
+		return fmt.Sprintf("job %s has no verify=: it is written and not verified", e.Job)
+	}
+	return fmt.Sprintf("job %s has no verify=: nothing of it is verified", e.Job)
+}
+
 func verdictWords(e event.Verdict) string {
+	if e.Result.Blocks == 0 && e.Others > 0 {
+		return "left to the jobs that wrote it last: " + blocksWords(e.Blocks, e.Len)
+	}
 	as := "verified"
 	if !e.Done {
 		as = "so far"
@@ -145,6 +177,9 @@ func (n *Native) circumstances(e event.Verdict) {
 	}
 	if e.Unreadable > 0 {
 		n.say("  %s could not be read\n", sizeWords(e.Unreadable))
+	}
+	if e.Others > 0 && e.Result.Blocks > 0 {
+		n.say("  %s were written by other jobs, which say what became of them\n", sizeWords(e.Others))
 	}
 	if e.Unchecked > 0 {
 		n.say("  of %s nothing is known\n", sizeWords(e.Unchecked))

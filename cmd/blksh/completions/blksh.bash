@@ -194,7 +194,7 @@ _blksh_operands() {
 		flags='--all --dump --fio --merge --read --resume --section --write' words='' files=yes
 		case $prev in
 	--dump) flags= words='' files=yes ;;
-	--fio) flags= words='2.2 3.33 3.42' files= ;;
+	--fio) flags= words='' files= ;;
 	--merge) flags= words='' files= ;;
 	--resume) flags= words='' files= ;;
 	--section) flags= words='' files= ;;

@@ -283,7 +283,7 @@ complete -c blksh -n '__blksh_in use' -f
 complete -c blksh -n '__blksh_in verify_job' -r -F
 complete -c blksh -n '__blksh_in verify_job' -l all -d 'list all ranges of bad blocks'
 complete -c blksh -n '__blksh_in verify_job' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
-complete -c blksh -n '__blksh_in verify_job' -l fio -x -a '2.2 3.33 3.42' -d 'which fio makes such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_job' -l fio -x -d 'which fio makes such blocks, such as 3.33'
 complete -c blksh -n '__blksh_in verify_job' -l merge -x -d 'send neighbouring requests as one of up to SIZE bytes'
 complete -c blksh -n '__blksh_in verify_job' -l read -d 'only verify; nothing is written'
 complete -c blksh -n '__blksh_in verify_job' -l resume -x -d 'go on where the only job was stopped in that phase'
