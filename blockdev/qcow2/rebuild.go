@@ -2,6 +2,7 @@ package qcow2
 
 import (
 	"context"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/internal/format"
@@ -42,6 +43,10 @@ func (c *checker) rebuildAll(ctx context.Context) error {
 	c.res.Leaks += fresh
 	return nil
 }
+
+// maxRebuildGap is how far behind the end of the file new refcounts may begin, in bytes: as long as the L1 table may be, which may be said to lie
+// there.
+const maxRebuildGap = maxL1Bytes
 
 // rebuilder writes refcounts from a checker's counts, in which it takes the clusters that it needs.
 type rebuilder struct {
@@ -147,7 +152,10 @@ func (r *rebuilder) writeBlock(ctx context.Context, i int64) error {
 func (r *rebuilder) take(ctx context.Context, n int64, from *int64) (int64, error) {
 	c := r.c
 	cluster, run, gap := *from, int64(0), false
-	for ; run < n; cluster++ {
+	for last := max(*from, c.clusters) + c.q.clustersIn(maxRebuildGap); run < n; cluster++ {
+		if run == 0 && cluster > last {
+			return 0, syscall.EFBIG
+		}
 		free, err := r.free(ctx, cluster)
 		if err != nil {
 			return 0, err
