@@ -28,6 +28,7 @@ type codec struct {
 	zstdReaders          sync.Pool
 	zstdOnce             sync.Once
 	zstdWriter           *zstd.Encoder
+	zstdErr              error // why there is none
 }
 
 // decompress fills out from packed, which may have bytes of no meaning at its end.
@@ -129,9 +130,12 @@ func (c *codec) compress(how compression, out, plain []byte) ([]byte, error) {
 	}
 	if how == compressZstd {
 		c.zstdOnce.Do(func() {
-			c.zstdWriter, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
+			c.zstdWriter, c.zstdErr = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
 				zstd.WithAllLitEntropyCompression(true))
 		})
+		if c.zstdErr != nil {
+			return nil, c.zstdErr
+		}
 		if packed := c.zstdWriter.EncodeAll(plain, out[:0]); len(packed) <= limit {
 			return packed, nil
 		}
