@@ -30,7 +30,7 @@ func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 		c.res.CheckErrors++
 		return 0, err
 	}
-	q.snapshots, q.snapBytes = table.list, table.bytes
+	q.setSnapshots(table.list, table.bytes)
 	if err := c.cutSnapshots(ctx, int64(len(q.snapshots))); err != nil {
 		c.say("ERROR failed to update the snapshot count in the image header: %s", errnoText(err))
 		c.res.CheckErrors++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sort"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/internal/format"
@@ -78,10 +79,9 @@ func (q *image) overlaps(ctx context.Context, check overlap, off, n int64) (over
 		return overBitmaps, nil
 	}
 	if check&overInactiveL1 != 0 {
-		for _, s := range q.snapshots {
-			if touches(s.l1Off, int64(s.l1Size)*l1EntrySize) {
-				return overInactiveL1, nil
-			}
+		i := sort.Search(len(q.inactiveL1), func(i int) bool { return q.inactiveL1[i].End() > off })
+		if i < len(q.inactiveL1) && q.inactiveL1[i].Off < end {
+			return overInactiveL1, nil
 		}
 	}
 	if check&overL2 != 0 && pointsInto(q.l1, offsetMask, off, end, q.cluster) {

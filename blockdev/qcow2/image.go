@@ -60,7 +60,8 @@ type image struct {
 	reftableEnd int // behind the last entry in use
 	l2, refs    *format.Tables
 	snapshots   []snapshot
-	snapBytes   int64 // length of the snapshot table
+	snapBytes   int64         // length of the snapshot table
+	inactiveL1  []format.Span // where the L1 tables of snapshots are, sorted and apart from each other
 	deferred    format.DeferredFrees
 	nextFree    int64 // cluster at which the search for free ones goes on
 	skipped     int64 // lowest cluster passed over because it was pinned, -1 if none

@@ -1,10 +1,12 @@
 package qcow2
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/internal/format"
@@ -57,8 +59,34 @@ func (q *image) loadSnapshots(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q.snapshots, q.snapBytes = t.list, t.bytes
+	q.setSnapshots(t.list, t.bytes)
 	return nil
+}
+
+// setSnapshots installs a snapshot table of n bytes.
+func (q *image) setSnapshots(list []snapshot, n int64) {
+	q.snapshots, q.snapBytes = list, n
+	q.inactiveL1 = q.inactiveL1[:0]
+	for _, s := range list {
+		if at := (format.Span{Off: s.l1Off, Len: int64(s.l1Size) * l1EntrySize}); at.Len > 0 && at.Off >= 0 && at.End() > at.Off {
+			q.inactiveL1 = append(q.inactiveL1, at)
+		}
+	}
+	q.inactiveL1 = joined(q.inactiveL1)
+}
+
+// joined sorts ranges and makes one of those that touch.
+func joined(list []format.Span) []format.Span {
+	slices.SortFunc(list, func(a, b format.Span) int { return cmp.Compare(a.Off, b.Off) })
+	out := list[:0]
+	for _, s := range list {
+		if k := len(out) - 1; k >= 0 && s.Off <= out[k].End() {
+			out[k].Len = max(out[k].End(), s.End()) - out[k].Off
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // readSnapshots walks a snapshot table of count entries. It refuses what is too much. With tooMuch it tells of that instead, and goes on:
@@ -132,7 +160,8 @@ func (q *image) writeSnapshots(ctx context.Context, entries [][]byte, n int64) e
 		q.free(ctx, at, n, freeAlways)
 		return err
 	}
-	q.snapshots, q.snapBytes, q.hdr.snapshotsOff = moved, n, uint64(at)
+	q.hdr.snapshotsOff = uint64(at)
+	q.setSnapshots(moved, n)
 	return nil
 }
 
@@ -144,15 +173,24 @@ func (q *image) storeSnapshots(ctx context.Context, entries [][]byte, at, n int6
 	if err := q.guardMetadata(ctx, 0, at, n); err != nil {
 		return nil, err
 	}
+	const piece = 64 << 10
 	moved := make([]snapshot, 0, len(entries))
-	next := at
-	for _, entry := range entries {
-		next = (next + 7) &^ 7
-		if err := q.writeFile(ctx, entry, next); err != nil {
-			return nil, err
+	next := at // of what is in buf
+	var buf []byte
+	for i, entry := range entries {
+		moved = append(moved, parseSnapshot(entry, next+int64(len(buf))))
+		buf = append(buf, entry...)
+		last := i == len(entries)-1
+		if !last {
+			buf = append(buf, make([]byte, -len(buf)&7)...)
 		}
-		moved = append(moved, parseSnapshot(entry, next))
-		next += int64(len(entry))
+		if last || len(buf) >= piece {
+			if err := q.writeFile(ctx, buf, next); err != nil {
+				return nil, err
+			}
+			next += int64(len(buf))
+			buf = buf[:0]
+		}
 	}
 	if err := q.file.Flush(ctx); err != nil {
 		return nil, err
