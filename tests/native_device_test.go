@@ -121,7 +121,7 @@ func TestMountedDevice(t *testing.T) {
 		}
 	})
 	on(t, dev, "read", "0", "512").wants(t, "read", "exit 0", "read 512/512", dev+" is mounted on "+where)
-	on(t, "-w", dev, "write", "0", "512").wants(t, "write", "exit 4", "", dev+" is mounted on "+where)
+	on(t, "-w", dev, "write", "0", "512").wants(t, "write", "exit 4", "", "it is mounted on "+where)
 }
 
 // TestDeviceIsKept for the shell alone while it may write to it.

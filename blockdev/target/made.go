@@ -90,9 +90,7 @@ func inherit(f *os.File, st *unix.Stat_t) error {
 // makeFile makes the file in the folder where it is to be: without a name where the file system can, otherwise with one that says what
 // made it.
 func makeFile(m *made, perm uint32) (*File, error) {
-	fd, err := Retry(func() (int, error) {
-		return unix.Open(filepath.Dir(m.path), unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, perm)
-	})
+	fd, err := Retry(func() (int, error) { return openUnnamed(filepath.Dir(m.path), perm) })
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) {
 		m.temp = m.tempName()
 		fd, err = Retry(func() (int, error) {
@@ -103,6 +101,11 @@ func makeFile(m *made, perm uint32) (*File, error) {
 		return nil, err
 	}
 	return &File{File: os.NewFile(uintptr(fd), m.path), Regular: true, made: m}, nil
+}
+
+// openUnnamed makes a file without a name. It is replaced in tests, for file systems that cannot.
+var openUnnamed = func(dir string, perm uint32) (int, error) {
+	return unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, perm)
 }
 
 // tempName is a hidden name beside the one to come, such as ".disk.qcow2.blksh-5RV2KJ...".

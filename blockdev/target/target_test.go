@@ -98,6 +98,55 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// Where a file cannot be without a name, its first one is hidden, says what made it, and does not stay.
+func TestReplaceWithTemporaryName(t *testing.T) {
+	target.NameAll(t)
+	for _, before := range []string{"", "before"} {
+		for _, end := range []string{"commit", "close", "lost race"} {
+			dir := t.TempDir()
+			name := filepath.Join(dir, "file")
+			if before != "" {
+				put(t, name, before, 0o600)
+			}
+			f, err := target.Replace(name, target.Rule{Perm: 0o600})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteString("after"); err != nil {
+				t.Fatal(err)
+			}
+			if temp, err := filepath.Glob(filepath.Join(dir, ".file.blksh-*")); err != nil || len(temp) != 1 {
+				t.Errorf("temporary: %v, %v", temp, err)
+			}
+			want := before
+			switch end {
+			case "commit":
+				want = "after"
+				err = f.Commit()
+			case "close":
+				err = f.Close()
+			default:
+				want = "theirs"
+				_ = os.Remove(name)
+				put(t, name, want, 0o600)
+				if f.Commit() == nil {
+					t.Error("what somebody else made is overwritten")
+				}
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			if want == "" {
+				holds(t, name, nil)
+				alone(t, dir)
+				continue
+			}
+			holds(t, name, []byte(want))
+			alone(t, dir, "file")
+		}
+	}
+}
+
 // A link leads to the file that is replaced, or to the one that is made; it stays a link.
 func TestReplaceThroughLinks(t *testing.T) {
 	dir := t.TempDir()

@@ -45,6 +45,9 @@ type InUseError struct {
 func (e *InUseError) Error() string {
 	var uses []string
 	for _, u := range e.Uses {
+		if u.Device == e.Path { // whoever shows this names it
+			u.Device = "it"
+		}
 		uses = append(uses, u.String())
 	}
 	return strings.Join(uses, ", ")
