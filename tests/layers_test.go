@@ -48,6 +48,12 @@ var layers = []struct {
 // TestLayers holds every import of the house against the table.
 func TestLayers(t *testing.T) {
 	t.Parallel()
+	eachSource(t, func(file string) { checkImports(t, file) })
+}
+
+// eachSource calls do with every source file of the house, tests aside.
+func eachSource(t *testing.T, do func(file string)) {
+	t.Helper()
 	files := 0
 	err := filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
 		switch {
@@ -59,7 +65,7 @@ func TestLayers(t *testing.T) {
 			return nil
 		}
 		files++
-		checkImports(t, file)
+		do(file)
 		return nil
 	})
 	if err != nil || files == 0 {

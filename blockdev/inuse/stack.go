@@ -14,22 +14,30 @@ import (
 // loop is a loop device with what it stands on.
 type loop struct{ name, id, backing string }
 
-// loops lists the loop devices of this host.
+// loops lists the loop devices of this host that stand on something.
 func (h Host) loops() ([]loop, error) {
-	dirs, err := filepath.Glob(filepath.Join(h.Sys, "block/loop*/loop"))
-	if err != nil {
+	block := filepath.Join(h.Sys, "block")
+	entries, err := os.ReadDir(block)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var list []loop
-	for _, dir := range dirs {
-		number, err := os.ReadFile(filepath.Join(dir, "../dev"))
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "loop") {
+			continue
+		}
+		dir := block + "/" + e.Name()
+		if err := unix.Access(dir+"/loop", unix.F_OK); err != nil {
+			continue // not set up
+		}
+		number, err := os.ReadFile(dir + "/dev")
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone meanwhile
 		}
 		if err != nil {
 			return nil, err
 		}
-		l := loop{name: "/dev/" + filepath.Base(filepath.Dir(dir)), id: strings.TrimSpace(string(number))}
+		l := loop{name: "/dev/" + e.Name(), id: strings.TrimSpace(string(number))}
 		if l.backing, err = h.backing(l.name, dir); err != nil {
 			return nil, err
 		}
@@ -44,7 +52,7 @@ func (h Host) backing(device, dir string) (string, error) {
 	if id, ok := h.Backing(device); ok {
 		return id, nil
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "backing_file"))
+	text, err := os.ReadFile(filepath.Join(dir, "loop/backing_file"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
