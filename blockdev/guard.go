@@ -23,7 +23,8 @@ type guard struct {
 	readOnly, noFlush, unmap atomic.Bool
 	detectZeroes             atomic.Int32
 
-	trace func(TraceEvent)
+	trace        func(TraceEvent)
+	exactDiscard bool // see OpenConfig.ExactDiscard
 
 	tracker tracker
 

@@ -147,7 +147,7 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 		err := g.node.Discard(ctx, off, num, f)
 		switch {
 		case err == nil, errors.Is(err, ErrNotSupported):
-		case misaligned && errors.Is(err, syscall.EINVAL): // the device only takes whole units: skip the edge
+		case misaligned && !g.exactDiscard && errors.Is(err, syscall.EINVAL): // the device only takes whole units: skip the edge
 		default:
 			return err
 		}

@@ -32,6 +32,8 @@ type OpenConfig struct {
 	// LikeQEMU does as QEMU does where more is known or better: a format is guessed by the first bytes alone, that it was guessed to be
 	// raw is said at once, and a node that options make read-only without Mode.ReadOnly is refused.
 	LikeQEMU bool
+	// ExactDiscard fails a discard with an edge that the device refuses since it is no whole unit. Without it the edge is left alone.
+	ExactDiscard bool
 	// MaxDepth limits how many backing files may stand behind each other; 0 means 200.
 	MaxDepth int
 	// Gate is asked before anything is opened that an image names, see Link. nil lets everything pass; it is opened read-only all
@@ -302,7 +304,7 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 		return errors.Join(&Refusal{"Could not refresh total sector count: " + ErrnoText(syscall.EFBIG), syscall.EFBIG}, node.Close())
 	}
 	n.guard = newGuard(node, n.name)
-	n.guard.trace = t.cfg.Trace
+	n.guard.trace, n.guard.exactDiscard = t.cfg.Trace, t.cfg.ExactDiscard
 	n.guard.setMode(n.mode)
 	t.nodes = append(t.nodes, n)
 	if t.cfg.LikeQEMU && probed && n.driver.Name == "raw" && !n.mode.ReadOnly {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // optionWays are the ways in which an option reaches a node. set says OPTION=VALUE there, for the stack that the driver names.
@@ -152,5 +154,37 @@ func compareOption(t *testing.T, original program, s optionStack, way, what stri
 	want, got := optionRun(t, original, s, args), optionRun(t, asQemuIO.as("qemu-7.2"), s, args)
 	if (want != got) != meant {
 		t.Errorf("%s, %s: %q\n%swant (%v)\n%s", way, what, args, got, !meant, want)
+	}
+}
+
+// TestDiscardEdges: what becomes of the edge of a discard that is no whole block of a device is as in the release that is spoken: 7.2
+// fails, newer ones leave the edge alone.
+func TestDiscardEdges(t *testing.T) {
+	original := reference(t)
+	for _, sector := range []int{512, 4096} {
+		dev := blockdevtest.Loop(t, 1<<20, sector, false)
+		for _, length := range []string{"100", "4k", "4196", "8k"} {
+			args := []string{"-n", "-f", "raw", "-c", "discard -q 4096 " + length, "-c", "discard -q 512 " + length, dev}
+			want, err := original.run(run{args: args})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := asQemuIO.as("qemu-7.2").run(run{args: args})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.status != want.status || got.stdout != want.stdout {
+				t.Errorf("sectors of %d, %s: %s, %q, want %s, %q", sector, length, got.status, got.stdout, want.status, want.stdout)
+			}
+			for _, p := range []program{asQemuIO, asBlksh} {
+				newer := args
+				if p.path == asBlksh.path {
+					newer = append([]string{"-w"}, args...)
+				}
+				if got, err = p.run(run{args: newer}); err != nil || got.status != "exit 0" {
+					t.Errorf("sectors of %d, %s by %s: %s, %q, %v", sector, length, p.path, got.status, got.stdout+got.stderr, err)
+				}
+			}
+		}
 	}
 }

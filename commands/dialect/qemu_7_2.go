@@ -13,6 +13,7 @@ func qemu72() Dialect {
 	d := qemu()
 	d.Specs = specs72()
 	d.Policy.Numbers = args.QEMU72
+	d.Policy.ExactDiscard = true
 	d.Printer = func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 		return &print.QEMU{Out: out, Err: errs, Name: program, Times: args.ReportQEMU, HexWarning: true}
 	}

@@ -247,6 +247,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		Claim:        claim,
 		Gate:         s.gate(o.BackingDevice),
 		LikeQEMU:     s.Policy.LikeQEMU,
+		ExactDiscard: s.Policy.ExactDiscard,
 		WriteThrough: o.Cache.WriteThrough,
 		Snapshot:     o.Snapshot,
 		CopyOnRead:   o.CopyOnRead,

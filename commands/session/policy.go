@@ -51,8 +51,8 @@ type Policy struct {
 	// Careful: block devices of the host are written to only if that is asked for, and not while others use them. What an image asks
 	// for that is the user's to give is refused.
 	Careful bool
-	// LikeQEMU: see blockdev.OpenConfig.
-	LikeQEMU bool
+	// LikeQEMU, ExactDiscard: see blockdev.OpenConfig.
+	LikeQEMU, ExactDiscard bool
 	// Alone: images are not shared with programs that write them, unless that is asked for.
 	Alone bool
 	// WholeBlocks: with O_DIRECT, writes of parts of blocks are refused unless they are asked for.
