@@ -68,7 +68,7 @@ var aioDiscard = session.Command{
 		t.common(f)
 		t.extent(f, 0)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			return t.discard(1).start(ctx, s, im)
+			return t.start(ctx, s, im, 0, func() work { return t.discard(1) })
 		}
 	},
 }

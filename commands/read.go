@@ -117,7 +117,7 @@ var aioRead = session.Command{
 		r.vector(f, nil)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			r.checkLen = r.n
-			return r.work(s, im).start(ctx, s, im)
+			return r.start(ctx, s, im, r.memory(), func() work { return r.work(s, im) })
 		}
 	},
 }

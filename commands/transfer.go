@@ -171,9 +171,10 @@ func (t *transfer) layout(buf []byte) blockdev.Vec {
 }
 
 // buffer is the memory that the transfer goes through.
-func (t *transfer) buffer(s *session.Session) []byte {
-	return s.Buffer(int(min(t.n, pieceSize)))
-}
+func (t *transfer) buffer(s *session.Session) []byte { return s.Buffer(int(t.memory())) }
+
+// memory is how long that is, in bytes.
+func (t *transfer) memory() int64 { return min(t.n, pieceSize) }
 
 // begin gets ready for the request.
 func (t *transfer) begin(s *session.Session) { t.clock = s.Now }
@@ -231,11 +232,16 @@ func (w work) wait(ctx context.Context, s *session.Session, im *session.Image) e
 	return w.end(s, err)
 }
 
-// start makes the request in the background. Its time counts until its completion is looked at.
-func (w work) start(ctx context.Context, s *session.Session, im *session.Image) error {
+// start makes a request in the background, when those that are under way leave room for its memory. Its time counts until its completion is
+// looked at.
+func (t *transfer) start(ctx context.Context, s *session.Session, im *session.Image, memory int64, prepare func() work) error {
+	if err := s.Room(ctx, memory); err != nil {
+		return t.failed(err)
+	}
+	w := prepare()
 	w.t.begin(s)
 	began := s.Now()
-	s.Go(ctx, im, func(ctx context.Context) error { return w.do(ctx, im.Dev) }, func(err error) error {
+	s.Go(ctx, im, memory, func(ctx context.Context) error { return w.do(ctx, im.Dev) }, func(err error) error {
 		w.t.elapsed = s.Now().Sub(began)
 		return w.end(s, err)
 	})

@@ -202,7 +202,7 @@ var aioWrite = session.Command{
 		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer", func() bool { return w.zero && w.registered })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			w.note(s)
-			return w.work(s).start(ctx, s, im)
+			return w.start(ctx, s, im, w.memory(), func() work { return w.work(s) })
 		}
 	},
 }

@@ -24,6 +24,7 @@ var Driver = blockdev.Driver{
 	Kind: blockdev.Protocol,
 	Keys: []blockdev.Key{
 		{Name: "size", Type: blockdev.Size, Help: "length of the disk in bytes"},
+		{Name: "limit", Type: blockdev.Size, Help: "most memory that it takes, in bytes; without it all such disks share half of what there is"},
 	},
 	Scratch:   true,
 	Schemes:   []string{"mem"},
@@ -49,6 +50,8 @@ type shard struct {
 type disk struct {
 	blockdev.Leaf
 	size   atomic.Int64
+	limit  int64        // bytes of memory that it may take; 0: see allowed
+	taken  atomic.Int64 // bytes of memory that it takes
 	shards [shards]shard
 }
 
@@ -56,6 +59,14 @@ var _ blockdev.Node = (*disk)(nil)
 
 // New is an empty disk of size bytes, for use without an opener.
 func New(size int64) (blockdev.Node, error) {
+	d, err := newDisk(size)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func newDisk(size int64) (*disk, error) {
 	if size < 0 || size > maxSize {
 		return nil, fmt.Errorf("mem: size %d is not between 0 and %d: %w", size, int64(maxSize), syscall.EFBIG)
 	}
@@ -80,7 +91,16 @@ func open(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 	if !o.Values.Has("size") {
 		return nil, blockdev.Refuse("Parameter 'size' is missing")
 	}
-	return New(o.Values.Int("size"))
+	d, err := newDisk(o.Values.Int("size"))
+	if err != nil {
+		return nil, err
+	}
+	if o.Values.Has("limit") {
+		if d.limit = o.Values.Int("limit"); d.limit < pageSize {
+			return nil, blockdev.Refuse("Parameter 'limit' must be %d at least", int64(pageSize))
+		}
+	}
+	return d, nil
 }
 
 func (d *disk) Info() blockdev.Info {
@@ -123,17 +143,29 @@ func (d *disk) WriteVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev
 	if err := d.grow(off, v.Len()); err != nil {
 		return err
 	}
+	var full error
 	inPages(v, off, func(p, in int64, piece []byte) {
-		s := d.shard(p)
-		s.Lock()
-		defer s.Unlock()
-		pg := s.pages[p]
-		if pg == nil {
-			pg = new(page)
-			s.pages[p] = pg
+		if full == nil {
+			full = d.writePage(p, in, piece)
 		}
-		copy(pg[in:], piece)
 	})
+	return full
+}
+
+// writePage writes a part of a page, from byte in on.
+func (d *disk) writePage(p, in int64, piece []byte) error {
+	s := d.shard(p)
+	s.Lock()
+	defer s.Unlock()
+	pg := s.pages[p]
+	if pg == nil {
+		if err := d.take(); err != nil {
+			return err
+		}
+		pg = new(page)
+		s.pages[p] = pg
+	}
+	copy(pg[in:], piece)
 	return nil
 }
 
@@ -177,7 +209,7 @@ func (d *disk) free(off, end int64) {
 		d.clear(last, 0, in)
 	}
 	for i := range d.shards {
-		d.shards[i].drop(int64(i), first, last)
+		d.giveBack(d.shards[i].drop(int64(i), first, last))
 	}
 }
 
@@ -190,22 +222,25 @@ func (d *disk) clear(p, from, to int64) {
 	}
 }
 
-// drop gives back the pages from first to before last. It takes the shorter way: number by number, or through all there are.
-func (s *shard) drop(index, first, last int64) {
+// drop forgets the pages from first to before last, and returns how many there were. It takes the shorter way: number by number, or through all
+// there are.
+func (s *shard) drop(index, first, last int64) int64 {
 	s.Lock()
 	defer s.Unlock()
+	before := len(s.pages)
 	if (last-first)/shards > int64(len(s.pages)) {
 		for p := range s.pages {
 			if first <= p && p < last {
 				delete(s.pages, p)
 			}
 		}
-		return
+		return int64(before - len(s.pages))
 	}
 	start := first + (index-first%shards+shards)%shards
 	for p := start; p < last; p += shards {
 		delete(s.pages, p)
 	}
+	return int64(before - len(s.pages))
 }
 
 func (d *disk) has(p int64) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -12,13 +13,13 @@ import (
 	"github.com/blksh/blksh/blockdev"
 )
 
-func newDisk(t *testing.T, size int64) *disk {
+func testDisk(t *testing.T, size int64) *disk {
 	t.Helper()
-	n, err := New(size)
+	d, err := newDisk(size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n.(*disk)
+	return d
 }
 
 func (d *disk) pageCount() int {
@@ -34,7 +35,7 @@ func TestModel(t *testing.T) {
 	const size = 5*pageSize + 1234
 	ctx := context.Background()
 	rnd := rand.New(rand.NewPCG(1, 2))
-	d, model := newDisk(t, size), make([]byte, size)
+	d, model := testDisk(t, size), make([]byte, size)
 	got := make([]byte, size)
 	for range 3000 {
 		off := rnd.Int64N(size)
@@ -80,7 +81,7 @@ func TestModel(t *testing.T) {
 func TestSparse(t *testing.T) {
 	const size = 1 << 40
 	ctx := context.Background()
-	d := newDisk(t, size)
+	d := testDisk(t, size)
 	if e, err := d.Status(ctx, 0, size); err != nil || e.Len != size || !e.Zero {
 		t.Fatalf("empty disk: %+v, %v", e, err)
 	}
@@ -107,7 +108,7 @@ func TestSparse(t *testing.T) {
 
 func TestTruncate(t *testing.T) {
 	ctx := context.Background()
-	d := newDisk(t, 3*pageSize)
+	d := testDisk(t, 3*pageSize)
 	full := bytes.Repeat([]byte{7}, 3*pageSize)
 	if err := d.WriteVec(ctx, blockdev.Vec{full}, 0, 0); err != nil {
 		t.Fatal(err)
@@ -138,7 +139,7 @@ func TestTruncate(t *testing.T) {
 
 func TestGrowth(t *testing.T) {
 	ctx := context.Background()
-	d := newDisk(t, 0)
+	d := testDisk(t, 0)
 	if err := d.WriteVec(ctx, blockdev.Vec{{1, 2}}, 99, 0); err != nil || d.Info().Size != 101 {
 		t.Errorf("size %d, %v", d.Info().Size, err)
 	}
@@ -149,7 +150,7 @@ func TestGrowth(t *testing.T) {
 
 func TestConcurrent(t *testing.T) {
 	ctx := context.Background()
-	d := newDisk(t, 16*pageSize)
+	d := testDisk(t, 16*pageSize)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -205,5 +206,55 @@ func TestOpen(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Errorf("%q: close: %v", c.name, err)
 		}
+	}
+}
+
+// TestLimit refuses the page behind the last that is allowed, in words, and gives each page back once.
+func TestLimit(t *testing.T) {
+	ctx := t.Context()
+	before := inUse.Load()
+	d := testDisk(t, 1<<40)
+	d.limit = 3 * pageSize
+	buf := blockdev.Vec{make([]byte, pageSize)}
+	for i := range int64(3) {
+		if err := d.WriteVec(ctx, buf, i<<30, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := d.WriteVec(ctx, buf, 4<<30, 0)
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "may take 196608 bytes of memory") {
+		t.Errorf("got %v", err)
+	}
+	if err := d.WriteVec(ctx, buf, 1<<30, 0); err != nil {
+		t.Errorf("a page that is there: %v", err)
+	}
+	if err := errors.Join(d.Discard(ctx, 0, 1<<40, 0), d.WriteVec(ctx, buf, 4<<30, 0), d.Close()); err != nil {
+		t.Error(err)
+	}
+	if got := inUse.Load() - before; got != 0 || d.taken.Load() != 0 {
+		t.Errorf("%d bytes were not given back, %d by the disk", got, d.taken.Load())
+	}
+	if allowed() < 1<<20 {
+		t.Errorf("only %d bytes are allowed", allowed())
+	}
+}
+
+// TestSharedLimit counts the pages of all disks that have no limit of their own.
+func TestSharedLimit(t *testing.T) {
+	old := allowed
+	defer func() { allowed = old }()
+	top := inUse.Load() + 2*pageSize
+	allowed = func() int64 { return top }
+	buf := blockdev.Vec{make([]byte, pageSize)}
+	one, two := testDisk(t, 1<<30), testDisk(t, 1<<30)
+	err := errors.Join(one.WriteVec(t.Context(), buf, 0, 0), two.WriteVec(t.Context(), buf, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := two.WriteVec(t.Context(), buf, pageSize, 0); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	if err := errors.Join(one.Close(), two.WriteVec(t.Context(), buf, pageSize, 0), two.Close()); err != nil {
+		t.Error(err)
 	}
 }

@@ -174,8 +174,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	im.Dev = dev
 	_, im.holds = blockdev.Find[blockdev.Breakpointer](dev.Top())
 	im.ctx, im.cancel = context.WithCancelCause(context.Background())
-	s.images = append(s.images, im)
-	s.current = im
+	s.enlist(im)
 	if s.Announce {
 		s.Emit(event.Opened{Image: im.Describe(), First: !s.opened})
 	}
@@ -346,6 +345,13 @@ func (s *Session) Reopen(ctx context.Context, im *Image, r Reopening) error {
 // Close waits for the requests of an image and closes it. Requests that nothing can wake any more are given up. The error is an
 // event.Failure, and nil where the dialect leaves failures to the layer that failed.
 func (s *Session) Close(ctx context.Context, im *Image) error {
+	err := s.shut(ctx, im)
+	s.delist(im)
+	return err
+}
+
+// shut is Close without a look at the list of images.
+func (s *Session) shut(ctx context.Context, im *Image) error {
 	e := event.CloseFailed{Image: im.Describe()}
 	if err := s.Drain(ctx, im); err != nil {
 		s.abandon(im)
@@ -353,13 +359,6 @@ func (s *Session) Close(ctx context.Context, im *Image) error {
 	im.cancel(nil)
 	e.Err = im.Dev.Close()
 	s.deliverNotices()
-	s.images = slices.DeleteFunc(s.images, func(other *Image) bool { return other == im })
-	if s.current == im {
-		s.current = nil
-		if last := len(s.images) - 1; last >= 0 {
-			s.current = s.images[last]
-		}
-	}
 	return s.closing(e)
 }
 
@@ -386,19 +385,24 @@ func (s *Session) abandon(im *Image) {
 		<-s.wake
 		s.deliverNotices()
 		for _, r := range s.takeFinished() {
-			r.im.flying--
+			if r.im == im {
+				s.land(r)
+			} else {
+				s.complete(r)
+			}
 		}
 	}
 }
 
 // Finish closes everything. What fails belongs to no line.
 func (s *Session) Finish(ctx context.Context) {
-	for len(s.images) > 0 {
-		s.where = event.Where{Image: s.images[0].Name}
-		if err := s.Close(ctx, s.images[0]); err != nil {
+	for _, im := range s.images {
+		s.where = event.Where{Image: im.Name}
+		if err := s.shut(ctx, im); err != nil {
 			s.Fail(err)
 		}
 	}
+	s.images, s.current = nil, nil
 	s.failUntold()
 	s.Printer.Flush()
 }

@@ -43,7 +43,7 @@ func TestDistance(t *testing.T) {
 }
 
 func TestImageName(t *testing.T) {
-	s := &Session{Config: Config{Policy: Policy{Several: true}}}
+	s := New(Config{Policy: Policy{Several: true}})
 	open := func(o Opening) string {
 		t.Helper()
 		name, err := s.imageName(o)
@@ -54,8 +54,7 @@ func TestImageName(t *testing.T) {
 			}
 			return failed.Event.Kind()
 		}
-		im := &Image{Name: name}
-		s.images = append(s.images, im)
+		s.enlist(&Image{Name: name})
 		return name
 	}
 	for _, c := range []struct {
@@ -87,7 +86,7 @@ func TestImageName(t *testing.T) {
 	if !slices.ContainsFunc(s.images, func(im *Image) bool { return s.Named("two") == im }) {
 		t.Error("an image is not found by its name")
 	}
-	s = &Session{}
+	s = New(Config{})
 	if got := open(Opening{Name: "disk.img"}); got != "" {
 		t.Errorf("where there is only one it is called %q", got)
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ type request struct {
 	where event.Where
 	im    *Image
 	then  func(error) error // nil: somebody waits for it
+	held  int64             // memory, in bytes
 	err   error
 	over  bool // taken from the queue of finished ones
 }
@@ -87,11 +89,31 @@ func (s *Session) Do(ctx context.Context, op func(context.Context) error) error 
 	return r.err
 }
 
-// Go starts a request in the background. Its completion, then, runs on the session goroutine when events are delivered;
-// the error that it returns is handled like that of a command.
-func (s *Session) Go(ctx context.Context, im *Image, op func(context.Context) error, then func(error) error) {
-	r := &request{im: im, where: s.where, then: then}
+// mostHeld is how much memory requests in the background may hold, in bytes.
+const mostHeld = 512 << 20
+
+// Room waits until requests in the background leave room for one more that holds n bytes. It fails if they stand still for ever.
+func (s *Session) Room(ctx context.Context, n int64) error {
+	roomy := func() bool { return s.held == 0 || s.held <= mostHeld-n }
+	if roomy() || s.waitFor(ctx, func() { s.collect(nil) }, roomy) {
+		return nil
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return &blockdev.Refusal{
+		Text: fmt.Sprintf("requests in the background that stand still hold %d bytes, of %d that all may hold", s.held, int64(mostHeld)),
+		Err:  syscall.ENOMEM,
+	}
+}
+
+// Go starts a request in the background that holds so many bytes, for which Room has made room. Its completion, then, runs on the session
+// goroutine when events are delivered; the error that it returns is handled like that of a command.
+func (s *Session) Go(ctx context.Context, im *Image, held int64, op func(context.Context) error, then func(error) error) {
+	r := &request{im: im, where: s.where, then: then, held: held}
 	im.flying++
+	s.flying++
+	s.held += held
 	s.start(im.ctx, r, op)
 	r.where.ID = r.id
 	if s.Step {
@@ -151,12 +173,12 @@ func (s *Session) Await(ready <-chan struct{}) {
 }
 
 func (s *Session) alone() bool {
-	return !slices.ContainsFunc(s.images, func(im *Image) bool { return im.flying > 0 || im.holds })
+	return s.flying == 0 && s.holding == 0
 }
 
 // Busy says whether any request is in flight.
 func (s *Session) Busy() bool {
-	return slices.ContainsFunc(s.images, func(im *Image) bool { return im.flying > 0 })
+	return s.flying > 0
 }
 
 // waitFor delivers events until over, or gives up when ctx ends or every request stands still.
@@ -261,13 +283,20 @@ func (s *Session) takeFinished() []*request {
 }
 
 func (s *Session) complete(r *request) {
-	r.im.flying--
+	s.land(r)
 	before := s.where
 	s.where = r.where
 	if err := r.then(r.err); err != nil {
 		s.background(err)
 	}
 	s.where = before
+}
+
+// land counts a request that has ended.
+func (s *Session) land(r *request) {
+	r.im.flying--
+	s.flying--
+	s.held -= r.held
 }
 
 // background shows the failure of a request that no command waits for.

@@ -70,7 +70,11 @@ type Config struct {
 type Session struct {
 	Config
 	images  []*Image
+	byName  map[string]*Image
 	current *Image
+	flying  int      // requests in the background, of all images,
+	held    int64    // and how much memory they hold, in bytes
+	holding int      // images of which a layer may hold requests
 	damaged *damaged // in its place, nil if there is none
 	secrets map[string][]byte
 	status  int
@@ -123,7 +127,7 @@ func New(cfg Config) *Session {
 		cfg.Now = time.Now
 	}
 	s := &Session{
-		Config: cfg, secrets: map[string][]byte{}, meter: &blockdev.Meter{}, wake: make(chan struct{}, 1),
+		Config: cfg, byName: map[string]*Image{}, secrets: map[string][]byte{}, meter: &blockdev.Meter{}, wake: make(chan struct{}, 1),
 		reserved: map[uint64]*reservation{}, confirmed: map[uint64]bool{},
 	}
 	s.flags = Flags{policy: &s.Policy, imageOpts: s.ImageOpts}

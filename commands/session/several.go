@@ -19,11 +19,33 @@ import (
 func (s *Session) Images() []*Image { return s.images }
 
 // Named is the image of that name, nil if there is none.
-func (s *Session) Named(name string) *Image {
-	if i := slices.IndexFunc(s.images, func(im *Image) bool { return im.Name == name }); i >= 0 {
-		return s.images[i]
+func (s *Session) Named(name string) *Image { return s.byName[name] }
+
+// enlist adds an image that was opened, which is the current one from then on.
+func (s *Session) enlist(im *Image) {
+	s.images = append(s.images, im)
+	s.byName[im.Name] = im
+	if im.holds {
+		s.holding++
 	}
-	return nil
+	s.current = im
+}
+
+// delist takes out an image that was closed. If it was the current one, that which was opened last is.
+func (s *Session) delist(im *Image) {
+	at := slices.Index(s.images, im)
+	s.images = slices.Delete(s.images, at, at+1)
+	delete(s.byName, im.Name)
+	if im.holds {
+		s.holding--
+	}
+	if s.current != im {
+		return
+	}
+	s.current = nil
+	if last := len(s.images) - 1; last >= 0 {
+		s.current = s.images[last]
+	}
 }
 
 // Use makes an image the current one.

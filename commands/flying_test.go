@@ -1,0 +1,65 @@
+package commands_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/blksh/blksh/commands/session"
+)
+
+// TestRoom: one request more waits until those that are under way leave room for its memory, and is refused if they cannot.
+func TestRoom(t *testing.T) {
+	const much = 1 << 40
+	ctx := t.Context()
+	s := newShell(t, "native", func(c *session.Config) { c.Step = false })
+	s.dialogue(t, "open -o driver=raw,file.driver=blkdebug,file.image.driver=mem,file.image.size=1M")
+	if s.Image() == nil {
+		t.Fatal(s.errs.String())
+	}
+	if err := s.Room(ctx, much); err != nil {
+		t.Errorf("nothing is under way: %v", err)
+	}
+	ended, leave := 0, make(chan struct{})
+	s.Go(ctx, s.Image(), much, func(context.Context) error { <-leave; return nil }, func(err error) error {
+		ended++
+		return err
+	})
+	close(leave)
+	if err := s.Room(ctx, 1); err != nil || ended != 1 {
+		t.Errorf("%v, %d requests ended", err, ended)
+	}
+	s.dialogue(t, "break read_aio A", "aio_read 0 512")
+	if err := s.Room(ctx, much); !errors.Is(err, syscall.ENOMEM) {
+		t.Errorf("behind a breakpoint: %v", err)
+	}
+	stopped, stop := context.WithCancelCause(ctx)
+	stop(session.ErrInterrupted)
+	if err := s.Room(stopped, much); !errors.Is(err, session.ErrInterrupted) {
+		t.Errorf("interrupted: %v", err)
+	}
+	s.dialogue(t, "resume A", "aio_flush")
+	if err := s.Room(ctx, much); err != nil {
+		t.Errorf("all have ended: %v", err)
+	}
+}
+
+// TestImagesByName opens and closes images beside each other.
+func TestImagesByName(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "disk")
+	if err := errors.Join(os.WriteFile(name, nil, 0o666), os.Truncate(name, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	s := newShell(t, "native")
+	s.dialogue(t, "open -r -f raw -a first "+name, "open -a second mem:2M", "open -a third mem:3M", "close second", "open -a second mem:4M", "use third", "close first")
+	if got := s.dialogue(t, "images"); strings.Count(got, "\n") != 2 || !strings.Contains(got, "* third") || !strings.Contains(got, "second: raw, 4 MiB") {
+		t.Errorf("%s", got)
+	}
+	if got := s.dialogue(t, "close", "length", "close"); got != "4 MiB\n" || s.Image() != nil || s.Status() != 0 {
+		t.Errorf("%q, status %d", got, s.Status())
+	}
+}
