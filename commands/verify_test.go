@@ -31,6 +31,7 @@ type told struct {
 	Blocks, Bad, Requests, Writes      int64
 	Checked, Unchecked, Bytes          int64
 	HeadersOnly                        int64 `json:"headers_only"`
+	Merge                              int64
 	Here, There                        int64
 	Zero                               bool
 	Ranges                             json.RawMessage
@@ -136,6 +137,48 @@ func onFormats(t *testing.T, size string, test func(t *testing.T, o *objects)) {
 			test(t, o)
 		})
 	}
+}
+
+// Requests are those of the job. They are merged only if that is asked for, and then each report says so.
+func TestMerge(t *testing.T) {
+	onFormats(t, "1M", func(t *testing.T, o *objects) {
+		file := filepath.Join(t.TempDir(), "job")
+		if err := os.WriteFile(file, []byte("[j]\nrw=write\nverify=crc32c\nbs=4k\nsize=1M\nverify_state_save=0\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			line            string
+			requests, merge int64
+		}{
+			{"verify_write", 256, 0},
+			{"verify_write --merge 0", 256, 0},
+			{"verify_write -b 8k -d 1", 128, 0},
+			{"verify_write --order random", 256, 0},
+			{"verify_write --merge 64k", 16, 64 << 10},
+			{"verify_write --check --merge 3k", 256, 3 << 10},
+			{"verify_job " + file, 256, 0},
+			{"verify_job --merge 1M " + file, 1, 1 << 20},
+			{"verify_read", 0, 0},
+			{"verify_read -b 4k", 0, 0},
+			{"verify_read --exact -t crc32c --fio 3.42 --merge 256k", 0, 256 << 10},
+		} {
+			told := 0
+			for _, e := range o.must(0, c.line) {
+				if e.Kind != "blocks_written" && e.Kind != "verdict" {
+					continue
+				}
+				told++
+				if e.Merge != c.merge || e.Kind == "blocks_written" && e.Requests != c.requests {
+					t.Errorf("%s: %+v", c.line, e)
+				}
+			}
+			if told == 0 {
+				t.Errorf("%s: no report", c.line)
+			}
+		}
+		o.must(2, "verify_write --merge 65M")
+		o.must(2, "verify_read --merge -1")
+	})
 }
 
 // The images of damages are of blocks of 4 KiB; each damage has a place of its own, three blocks apart.

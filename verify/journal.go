@@ -144,8 +144,10 @@ type Journal struct {
 func ReadJournal(ctx context.Context, r io.Reader) (*Journal, error) {
 	b := bufio.NewReader(r)
 	name, err := readLine(b, maxJournalName)
-	if err != nil {
-		return nil, errors.New("not a journal of a verification job")
+	if errors.Is(err, errLine) {
+		return nil, errNoJournal
+	} else if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
 	}
 	j := new(Journal)
 	if j.Version, err = versionOf(name); err != nil {
@@ -172,12 +174,18 @@ func versionOf(line []byte) (int, error) {
 	version, err := strconv.ParseUint(word, 10, 31)
 	switch {
 	case !ok || err != nil || version == 0:
-		return 0, errors.New("not a journal of a verification job")
+		return 0, errNoJournal
 	case version > journalVersion:
 		return 0, fmt.Errorf("a journal of version %d: a newer version wrote it, and has to read it; this one knows those up to %d", version, journalVersion)
 	}
 	return int(version), nil
 }
+
+// What is wrong with a file that is no journal, or a line of one.
+var (
+	errNoJournal = errors.New("not a journal of a verification job")
+	errLine      = errors.New("the line of text")
+)
 
 // readLine reads up to and with a newline, at most limit bytes.
 func readLine(b *bufio.Reader, limit int) (line []byte, err error) {
@@ -185,7 +193,7 @@ func readLine(b *bufio.Reader, limit int) (line []byte, err error) {
 		c, err := b.ReadByte()
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil, errors.New("the line is cut off")
+			return nil, fmt.Errorf("%w is cut off", errLine)
 		case err != nil:
 			return nil, err
 		}
@@ -193,7 +201,7 @@ func readLine(b *bufio.Reader, limit int) (line []byte, err error) {
 			return line, nil
 		}
 	}
-	return nil, fmt.Errorf("the line is longer than %d bytes", limit)
+	return nil, fmt.Errorf("%w is longer than %d bytes", errLine, limit)
 }
 
 // recordsBetweenLooks is how many records are read between two looks at the context.

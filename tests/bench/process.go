@@ -16,7 +16,7 @@ type usage struct {
 	out       []byte
 }
 
-// program runs one to its end on the processor of the measurements, or on as many as cpus says.
+// program runs one to its end, which fails if its status is not 0, on the processor of the measurements, or on as many as cpus says.
 func (b *bench) program(cpus string, argv ...string) (usage, error) {
 	cmd := exec.Command("taskset", append([]string{"-c", cpus}, argv...)...)
 	cmd.Dir = b.dir
@@ -24,11 +24,15 @@ func (b *bench) program(cpus string, argv ...string) (usage, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	start := time.Now()
-	if err := cmd.Run(); err != nil {
-		return usage{}, fmt.Errorf("%s: %w\n%s%s", strings.Join(argv, " "), err, out.Bytes(), errs.Bytes())
+	err := cmd.Run()
+	u := usage{wall: time.Since(start), out: out.Bytes()}
+	if s := cmd.ProcessState; s != nil {
+		u.cpu = s.UserTime() + s.SystemTime()
 	}
-	s := cmd.ProcessState
-	return usage{cpu: s.UserTime() + s.SystemTime(), wall: time.Since(start), out: out.Bytes()}, nil
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s%s", strings.Join(argv, " "), err, out.Bytes(), errs.Bytes())
+	}
+	return u, err
 }
 
 // median is the middle one of some values, which it sorts.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -159,7 +161,12 @@ func (b *bench) ours(r blocksRun) (usage, error) {
 		argv = []string{b.blksh, "-t", "none", "-i", "io_uring", "-f", "raw"}
 		file = filepath.Join(b.disk, "ours")
 	}
-	return b.program(r.cpus, append(argv, "-c", "truncate "+fmt.Sprint(r.size), "-c", command, b.made(file))...)
+	u, err := b.program(r.cpus, append(argv, "-c", "truncate "+fmt.Sprint(r.size), "-c", command, b.made(file))...)
+	var exit *exec.ExitError
+	if r.kind == "null" && r.phase == "verify" && errors.As(err, &exit) && exit.ExitCode() == 1 {
+		err = nil // all was read, but nothing tells whether it is right
+	}
+	return u, err
 }
 
 func (b *bench) theirs(r blocksRun) (usage, error) {
