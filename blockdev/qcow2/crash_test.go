@@ -180,7 +180,7 @@ type guestOp struct {
 	data   []byte // nil: zeroes
 }
 
-// ack is a moment at which the guest knew that everything was safe.
+// ack is a moment at which the guest knew that everything in model was safe, and of the requests behind the op-th nothing.
 type ack struct {
 	event, op int
 	model     []byte
@@ -190,13 +190,14 @@ type ack struct {
 type crashRun struct {
 	disk  *disk
 	name  string
+	fua   bool // some requests ask to be safe
 	ops   []guestOp
 	acks  []ack
 	maybe []bool // by op: sizes are changing, data is not judged
 }
 
-// record runs a workload on an image of the given shape.
-func record(t fataler, dir string, s shape, seed uint64, steps int, deaf string) *crashRun {
+// record runs a workload on an image of the given shape. With fua some requests ask to be safe when they return.
+func record(t fataler, dir string, s shape, seed uint64, steps int, deaf string, fua bool) *crashRun {
 	m := &model{t: t, shape: s, rng: rand.New(rand.NewPCG(seed, 2)), state: make([]byte, stateSize)}
 	m.path = filepath.Join(dir, fmt.Sprintf("crash-%d.qcow2", modelFiles.Add(1)))
 	size := (20 + m.rng.Int64N(60)) * s.cluster()
@@ -214,7 +215,7 @@ func record(t fataler, dir string, s shape, seed uint64, steps int, deaf string)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	r := &crashRun{name: filepath.Base(m.path)}
+	r := &crashRun{name: filepath.Base(m.path), fua: fua}
 	var o *blockdev.Options
 	r.disk, o = newDisk(r.name, contents)
 	r.disk.deaf = deaf
@@ -256,26 +257,31 @@ func (r *crashRun) step(t fataler, m *model) {
 	c := m.shape.cluster()
 	off := m.rng.Int64N(size/sector) * sector
 	n := min(size-off, (1+m.rng.Int64N(4*c/sector))*sector)
+	fua := blockdev.Flags(0)
+	k := m.rng.IntN(20)
+	if r.fua && k < 14 && m.rng.IntN(5) == 0 {
+		fua = blockdev.FUA
+	}
 	var err error
-	switch k := m.rng.IntN(20); {
+	switch {
 	case k < 8:
 		b := m.bytes(n)
 		r.begin(guestOp{off, n, b}, false)
-		err = m.dev.Write(ctx, blockdev.Vec{b}, off, 0)
+		err = m.dev.Write(ctx, blockdev.Vec{b}, off, fua)
 		copy(m.data[off:], b)
 	case k < 11:
 		off, n = off/c*c, c
 		n = min(n, size-off)
 		b := bytes.Repeat([]byte{byte(m.rng.Uint32())}, int(n))
 		r.begin(guestOp{off, n, b}, false)
-		if err = m.dev.Write(ctx, blockdev.Vec{b}, off, blockdev.Compressed); err == nil {
+		if err = m.dev.Write(ctx, blockdev.Vec{b}, off, blockdev.Compressed|fua); err == nil {
 			copy(m.data[off:], b)
 		} else if blockdev.Errno(err) == syscall.EIO {
-			err = nil // there was something already
+			err, fua = nil, 0 // there was something already
 		}
 	case k < 14:
 		r.begin(guestOp{off, n, nil}, false)
-		err = m.dev.Zero(ctx, off, n, blockdev.Flags(m.rng.IntN(2))*blockdev.MayUnmap)
+		err = m.dev.Zero(ctx, off, n, blockdev.Flags(m.rng.IntN(2))*blockdev.MayUnmap|fua)
 		clear(m.data[off : off+n])
 	case k < 16:
 		off, n = off/c*c, min(c*(1+m.rng.Int64N(3)), size-off/c*c)
@@ -295,8 +301,23 @@ func (r *crashRun) step(t fataler, m *model) {
 	if err != nil {
 		t.Fatalf("crash workload: %v", err)
 	}
+	if fua != 0 {
+		r.acknowledge(r.ops[len(r.ops)-1])
+	}
 }
 
+// acknowledge makes one request safe, which asked for it.
+func (r *crashRun) acknowledge(op guestOp) {
+	r.disk.mu.Lock()
+	defer r.disk.mu.Unlock()
+	last := r.acks[len(r.acks)-1]
+	safe := bytes.Clone(last.model)
+	clear(safe[op.off : op.off+op.n])
+	copy(safe[op.off:], op.data)
+	r.acks = append(r.acks, ack{event: len(r.disk.log), op: last.op, model: safe})
+}
+
+// flush makes everything safe.
 func (r *crashRun) flush(m *model) error {
 	err := m.dev.Flush(context.Background())
 	r.disk.mu.Lock()
@@ -427,7 +448,7 @@ func TestCrash(t *testing.T) {
 	}
 	for i := range workloads {
 		s := crashShapes[i%len(crashShapes)]
-		r := record(t, dir, s, uint64(i), 60, "")
+		r := record(t, dir, s, uint64(i), 60, "", true)
 		rng := rand.New(rand.NewPCG(uint64(i), 3))
 		r.crashes(rng, 1, func(image []byte, cut int) bool {
 			if wrong := r.judge(image, cut, s); wrong != "" {
@@ -447,6 +468,7 @@ func TestCrash(t *testing.T) {
 func TestCrashJudgement(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
+	const durable = "(*guard).wrote"
 	for _, c := range []struct {
 		barrier string
 		shapes  []int
@@ -457,12 +479,13 @@ func TestCrashJudgement(t *testing.T) {
 		{"(*image).barrier", []int{1, 6}}, // L2 entry before its old cluster is taken again
 		{"(*image).makeBlock", []int{1}},  // refcount block before the refcount table
 		{"(*image).markDirty", []int{3}},  // dirty bit before what it excuses
+		{durable, []int{0, 2}},            // everything before the end of a request that asked for it
 		{"(*image).shrink", []int{0, 1}},  // tables before the end of the file is cut off
 	} {
 		t.Run(c.barrier, func(t *testing.T) {
 			for seed := range uint64(200) {
 				s := crashShapes[c.shapes[seed%uint64(len(c.shapes))]]
-				r := record(t, dir, s, 1000+seed, 60, c.barrier)
+				r := record(t, dir, s, 1000+seed, 60, c.barrier, c.barrier == durable)
 				rng := rand.New(rand.NewPCG(seed, 4))
 				sound := r.crashes(rng, 2, func(image []byte, cut int) bool { return r.judge(image, cut, s) == "" })
 				disks.Delete(r.name)
