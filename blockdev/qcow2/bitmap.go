@@ -13,8 +13,8 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// Dirty bitmaps are not kept up to date by this package: before the first change of the guest's data all valid ones are marked as in use, as a
-// program leaves them that was killed (retireBitmaps). From then on nobody takes them for true, and everybody still finds their clusters.
+// Dirty bitmaps say which parts of the guest's data have changed, for backups that take no more than that. bitmaptrack.go keeps them
+// true; here is what the file says of them, and its check.
 const (
 	bitmapFixed       = 24 // bytes of the fixed part of a directory entry
 	bitmapFlagsAt     = 12 // in a directory entry
@@ -186,43 +186,6 @@ func (q *image) bitmapDetails(ctx context.Context) []blockdev.Detail {
 	return list
 }
 
-// retireBitmaps marks all valid bitmaps as in use, in the file, before they become untrue. It returns the autoclear bits that stay: none where the
-// directory does not hold together, so that no other program opens the image.
-func (q *image) retireBitmaps(ctx context.Context) (keep uint64, err error) {
-	if !q.hasBitmaps() {
-		return 0, nil
-	}
-	var valid []*bitmap
-	err = q.eachBitmap(ctx, func(b *bitmap) error {
-		if b.valid() {
-			valid = append(valid, b)
-		}
-		return nil
-	})
-	if err != nil && !broken(err) {
-		return 0, err
-	}
-	if err != nil {
-		q.notify(blockdev.BitmapsRetired{Err: err})
-		return 0, nil
-	}
-	if len(valid) == 0 {
-		return autoBitmaps, nil
-	}
-	names := make([]string, len(valid))
-	for i, b := range valid {
-		if err := q.markInUse(ctx, b); err != nil {
-			return 0, err
-		}
-		names[i] = b.name
-	}
-	if err := q.file.Flush(ctx); err != nil {
-		return 0, err
-	}
-	q.notify(blockdev.BitmapsRetired{Names: names})
-	return autoBitmaps, nil
-}
-
 // markInUse says in the file that a bitmap is not to be relied on.
 func (q *image) markInUse(ctx context.Context, b *bitmap) error {
 	b.flags |= bitmapInUse
@@ -298,7 +261,7 @@ func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitma
 		case err != nil:
 			c.res.Corruptions++
 			return err
-		case w&bitmapTableBad != 0, q.within(at) != 0, at != 0 && w&bitmapTableOnes != 0:
+		case q.badBitmapEntry(w):
 			for _, b := range users {
 				if err := c.repairBitmap(ctx, b, i, fix, fmt.Sprintf("has a table with the entry %#x", w)); err != nil {
 					return err

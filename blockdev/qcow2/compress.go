@@ -267,7 +267,7 @@ func (q *image) placePacked(ctx context.Context, p packing) (*format.Allocation,
 		return nil, err
 	}
 	ctx = format.Uncancelled(ctx)
-	if err := q.BeginChange(ctx); err != nil {
+	if err := q.BeginChange(ctx, p.off, q.cluster); err != nil {
 		return nil, err
 	}
 	s, slot, err := q.writable(ctx, p.off)

@@ -51,26 +51,28 @@ type image struct {
 	codec         codec
 
 	// The lock of Image guards what follows.
-	settings    settings
-	unmap       bool // discard=unmap, for settings that follow it
-	given       given
-	hdr         *header
-	l1          []uint64
-	reftable    []uint64
-	reftableEnd int // behind the last entry in use
-	l2, refs    *format.Tables
-	snapshots   []snapshot
-	snapBytes   int64         // length of the snapshot table
-	inactiveL1  []format.Span // where the L1 tables of snapshots are, sorted and apart from each other
-	deferred    format.DeferredFrees
-	nextFree    int64 // cluster at which the search for free ones goes on
-	skipped     int64 // lowest cluster passed over because it was pinned, -1 if none
-	byteOff     int64 // where the next compressed cluster may start, 0: in a new cluster
-	signalled   bool  // a corruption was reported
-	mayWrite    bool  // autoclear bits that we do not keep are off in the file
-	unrepaired  bool  // the dirty bit was found, and the image could not be repaired yet or not wholly: the bit stays
-	repairDue   bool  // it was found while nothing could be written, so the repair comes before the first write
-	cleaner     *time.Timer
+	settings     settings
+	unmap        bool // discard=unmap, for settings that follow it
+	given        given
+	hdr          *header
+	l1           []uint64
+	reftable     []uint64
+	reftableEnd  int // behind the last entry in use
+	l2, refs     *format.Tables
+	snapshots    []snapshot
+	snapBytes    int64         // length of the snapshot table
+	inactiveL1   []format.Span // where the L1 tables of snapshots are, sorted and apart from each other
+	deferred     format.DeferredFrees
+	tracked      []*trackedBitmap
+	trackedBytes int64 // of bits in memory
+	nextFree     int64 // cluster at which the search for free ones goes on
+	skipped      int64 // lowest cluster passed over because it was pinned, -1 if none
+	byteOff      int64 // where the next compressed cluster may start, 0: in a new cluster
+	signalled    bool  // a corruption was reported
+	mayWrite     bool  // autoclear bits that we do not keep are off in the file
+	unrepaired   bool  // the dirty bit was found, and the image could not be repaired yet or not wholly: the bit stays
+	repairDue    bool  // it was found while nothing could be written, so the repair comes before the first write
+	cleaner      *time.Timer
 }
 
 var (
@@ -206,9 +208,18 @@ func (q *image) setFeatures(ctx context.Context, features uint64) error {
 	return nil
 }
 
-// BeginChange prepares for the first change. It makes bitmaps invalid and clears the autoclear bits of what else will be out of date, and
+// BeginChange prepares for the first change, and records each in the dirty bitmaps.
+func (q *image) BeginChange(ctx context.Context, off, n int64) error {
+	if err := q.beginChanges(ctx); err != nil {
+		return err
+	}
+	q.recordChange(ctx, off, n)
+	return nil
+}
+
+// beginChanges prepares for the first change. It begins to track bitmaps and clears the autoclear bits of what will be out of date, and
 // repairs a dirty image that was opened read-only and reopened for writing since.
-func (q *image) BeginChange(ctx context.Context) error {
+func (q *image) beginChanges(ctx context.Context) error {
 	if q.repairDue {
 		if err := q.repairDirty(ctx); err != nil {
 			return err
@@ -218,7 +229,7 @@ func (q *image) BeginChange(ctx context.Context) error {
 	if q.mayWrite {
 		return nil
 	}
-	keep, err := q.retireBitmaps(ctx)
+	keep, err := q.trackBitmaps(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -349,7 +360,7 @@ func (q *image) Close() error {
 	if q.readOnly || q.dead.Load() || q.l2 == nil {
 		return nil
 	}
-	var failed error
+	failed := q.storeBitmaps(ctx)
 	for _, c := range []*format.Tables{q.l2, q.refs} {
 		if err := c.Flush(ctx); err != nil {
 			q.warn(true, "Failed to flush the %s cache: %s", c.Name, errnoText(err))

@@ -27,6 +27,12 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 		if err := q.flushCaches(ctx); err != nil {
 			return nil, nil, err
 		}
+		if o.Mode.ReadOnly {
+			if err := q.storeBitmaps(ctx); err != nil {
+				return nil, nil, err
+			}
+			q.mayWrite = false // they are tracked again before the next change
+		}
 		if q.settings.lazy && !s.lazy || o.Mode.ReadOnly {
 			if err := q.markClean(ctx); err != nil {
 				return nil, nil, refuseWith(err, "Failed to disable lazy refcounts")

@@ -22,7 +22,10 @@ func (q *image) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _
 	if len(q.snapshots) > 0 && q.version < 3 {
 		return refuse(syscall.ENOTSUP, "Can't resize a v2 image which has snapshots")
 	}
-	if err := q.BeginChange(ctx); err != nil {
+	if err := q.beginChanges(ctx); err != nil {
+		return err
+	}
+	if _, err := q.trackBitmaps(ctx, true); err != nil {
 		return err
 	}
 	old := q.size.Load()
@@ -35,7 +38,11 @@ func (q *image) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _
 	if err != nil {
 		return err
 	}
-	return q.setSize(ctx, size)
+	if err := q.setSize(ctx, size); err != nil {
+		return err
+	}
+	q.resizeBitmaps(ctx, size)
+	return nil
 }
 
 // setSize writes the new length into the header and adapts the caches to it.

@@ -33,7 +33,7 @@ func (q *image) Target(ctx context.Context, off, n, after int64) (format.Target,
 // InPlace finds clusters in a row that are ours alone and hold data in all that is written.
 func (q *image) InPlace(ctx context.Context, off, n int64) (host int64, ok bool, err error) {
 	l1 := q.l1Index(off)
-	if !q.mayWrite || q.repairDue || l1 >= int64(len(q.l1)) || q.l1[l1]&flagCopied == 0 {
+	if l1 >= int64(len(q.l1)) || q.l1[l1]&flagCopied == 0 {
 		return 0, false, nil
 	}
 	m, err := q.lookup(ctx, off, n)

@@ -142,7 +142,7 @@ func (m *BlockMap) Lookup(ctx context.Context, off, n int64) (Mapping, error) {
 }
 
 // BeginChange finds out which blocks of the file are in use, at the first change.
-func (m *BlockMap) BeginChange(ctx context.Context) error {
+func (m *BlockMap) BeginChange(ctx context.Context, _, _ int64) error {
 	if m.used != nil {
 		return nil
 	}

@@ -52,8 +52,8 @@ type Target struct {
 type Mapper interface {
 	// Lookup describes the bytes from off that are alike, at least one and at most n.
 	Lookup(ctx context.Context, off, n int64) (Mapping, error)
-	// BeginChange comes before every change.
-	BeginChange(ctx context.Context) error
+	// BeginChange comes before every change of n guest bytes from off.
+	BeginChange(ctx context.Context, off, n int64) error
 	// Target finds where bytes from off are to be written, at most n: where they are, or in clusters that it
 	// takes. They lie in a row, and at after unless that is -1.
 	Target(ctx context.Context, off, n, after int64) (Target, error)

@@ -92,6 +92,9 @@ func (i *Image) placeWhole(ctx context.Context, op blockdev.Op, off, n int64) (M
 }
 
 func (i *Image) placeWrite(ctx context.Context, off, n int64) (Mapping, error) {
+	if err := i.BeginChange(Uncancelled(ctx), off, n); err != nil {
+		return Mapping{}, err
+	}
 	if free, _ := i.untilBusy(off, n); free < n {
 		return Mapping{}, nil
 	}

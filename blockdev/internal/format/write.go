@@ -30,7 +30,7 @@ func (i *Image) placePinned(ctx context.Context, off, n int64) (p Placement, pin
 		return p, 0, err
 	}
 	defer i.Unlock()
-	if err := i.BeginChange(Uncancelled(ctx)); err != nil {
+	if err := i.BeginChange(Uncancelled(ctx), off, n); err != nil {
 		return p, 0, err
 	}
 	p, err = i.Place(ctx, off, n)

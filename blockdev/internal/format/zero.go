@@ -68,5 +68,5 @@ func (i *Image) prepareChange(ctx context.Context, off, n int64) error {
 	if err := i.WaitIdle(ctx, i.startOf(off), i.within(off)+n); err != nil {
 		return err
 	}
-	return i.BeginChange(Uncancelled(ctx))
+	return i.BeginChange(Uncancelled(ctx), off, n)
 }
