@@ -44,6 +44,8 @@ func (v *view) settle(machine bool) error {
 	switch {
 	case v.show && v.output == stdout:
 		return event.Fail(event.Conflict{Message: "-v and -o - both write to standard output"})
+	case v.force && (v.output == "" || v.output == stdout):
+		return event.Fail(event.Conflict{Message: "--force requires -o FILE to be specified"})
 	case v.output != "" && machine:
 		return event.Fail(event.Conflict{Message: "-o and -b cannot be specified at the same time"})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -90,14 +91,17 @@ func descriptorPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) 
 // is says whether st is that of the pinned file.
 func (p *Pin) is(st *unix.Stat_t) bool { return st.Dev == p.Stat.Dev && st.Ino == p.Stat.Ino }
 
-// place is the path of a regular file that has but this one name, links resolved; "" if it has several, none that is known, or one that
-// is a mount of its own.
+// place is the path of a regular file whose place another can take, links resolved; "" if it has several names, none that is known, one
+// that is a mount of its own, or attributes such as access lists that the other would not have.
 func (p *Pin) place() string {
 	var stx unix.Statx_t
 	if err := unix.Statx(p.FD, "", unix.AT_EMPTY_PATH, unix.STATX_NLINK, &stx); err != nil || stx.Nlink != 1 {
 		return ""
 	}
 	if stx.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return ""
+	}
+	if hasAttributes(descriptorPath(p.FD)) {
 		return ""
 	}
 	path, err := os.Readlink(descriptorPath(p.FD))
@@ -109,6 +113,25 @@ func (p *Pin) place() string {
 		return ""
 	}
 	return path
+}
+
+// hasAttributes says whether a file has extended attributes, but for the label that the system gives every file.
+func hasAttributes(path string) bool {
+	const most = 4096 // a longer list has others for sure
+	list := make([]byte, most)
+	n, err := unix.Listxattr(path, list)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return false
+	}
+	if err != nil {
+		return true
+	}
+	for name := range strings.SplitSeq(string(list[:n]), "\x00") {
+		if name != "" && name != "security.selinux" {
+			return true
+		}
+	}
+	return false
 }
 
 // Retry repeats a call that a signal interrupted.

@@ -173,34 +173,44 @@ func TestReplaceThroughLinks(t *testing.T) {
 	}
 }
 
-// A file with two names is written itself, so that both mean the same afterwards; given up, it is empty and not half made.
-func TestReplaceHardLink(t *testing.T) {
-	for _, commit := range []bool{false, true} {
-		dir := t.TempDir()
-		one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
-		put(t, one, "before", 0o600)
-		if err := os.Link(one, two); err != nil {
-			t.Fatal(err)
+// A file whose place no other can take is written itself: one with two names, so that both mean the same afterwards, and one with
+// attributes, which it keeps. Given up, it is empty and not half made.
+func TestReplaceInPlace(t *testing.T) {
+	for what, keep := range map[string]func(name string) error{
+		"two names": func(name string) error { return os.Link(name, name+"2") },
+		"attribute": func(name string) error { return unix.Setxattr(name, "user.blksh", []byte("x"), 0) },
+	} {
+		for _, commit := range []bool{false, true} {
+			name := filepath.Join(t.TempDir(), "file")
+			put(t, name, "before", 0o600)
+			if err := keep(name); errors.Is(err, unix.EOPNOTSUPP) {
+				continue
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			was, _ := inode(t, name)
+			f, err := target.Replace(name, target.Rule{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteString("after"); err != nil {
+				t.Fatal(err)
+			}
+			want := ""
+			if commit {
+				want = "after"
+				err = f.Commit()
+			} else {
+				err = f.Close()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			holds(t, name, []byte(want))
+			if is, _ := inode(t, name); is != was {
+				t.Errorf("%s: it is another file now", what)
+			}
 		}
-		f, err := target.Replace(one, target.Rule{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.WriteString("after"); err != nil {
-			t.Fatal(err)
-		}
-		want := ""
-		if commit {
-			want = "after"
-			err = f.Commit()
-		} else {
-			err = f.Close()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		holds(t, one, []byte(want))
-		holds(t, two, []byte(want))
 	}
 }
 
