@@ -1,6 +1,7 @@
 package hostfile
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -103,5 +104,86 @@ func TestAlignment(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// openPlain opens a file as the driver does.
+func openPlain(t *testing.T, name string) *File {
+	t.Helper()
+	var f *File
+	driver := blockdev.Driver{
+		Name: "plain", Kind: blockdev.Protocol, Keys: Keys(),
+		Open: func(_ context.Context, o *blockdev.Opening) (_ blockdev.Node, err error) {
+			f, err = Open(o, Config{Accept: func(*unix.Stat_t) error { return nil }})
+			return f, err
+		},
+	}
+	var o blockdev.Options
+	o.Set("filename", name)
+	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{Drivers: []blockdev.Driver{driver}, Options: &o, Format: "plain"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() }) // some tests close the file below it
+	return f
+}
+
+// A closed file leaves descriptors of others alone, however often it is closed.
+func TestClosed(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"own", "other"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := openPlain(t, filepath.Join(dir, "own"))
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.Open(filepath.Join(dir, "other")) // gets the number that is free now
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	p := make([]byte, 3)
+	for name, err := range map[string]error{
+		"read":  f.ReadVec(t.Context(), blockdev.Vec{p}, 0, 0),
+		"write": f.WriteVec(t.Context(), blockdev.Vec{p}, 0, 0),
+		"flush": f.Flush(t.Context()),
+		"close": f.Close(),
+		"size":  f.Measure(),
+	} {
+		if !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := other.ReadAt(p, 0); err != nil || string(p) != "oth" {
+		t.Errorf("the other file: %q, %v", p, err)
+	}
+}
+
+// A sync that failed stays failed, with O_DIRECT and without.
+func TestFailedSyncStays(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	for _, direct := range []bool{false, true} {
+		name := filepath.Join(t.TempDir(), "disk")
+		if err := os.WriteFile(name, make([]byte, 512), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f := openPlain(t, name)
+		good := f.cur.Load()
+		bad := *good
+		bad.fd, bad.direct = int(w.Fd()), direct // a pipe cannot be synced
+		f.cur.Store(&bad)
+		first := f.Flush(t.Context())
+		f.cur.Store(good)
+		if second := f.Flush(t.Context()); first == nil || !errors.Is(second, first) {
+			t.Errorf("direct %t: %v, then %v", direct, first, second)
+		}
 	}
 }
