@@ -100,7 +100,9 @@ type telling struct {
 	answer func(off, n int64) Extent
 }
 
-func (r *telling) Status(_ context.Context, off, n int64) (Extent, error) { return r.answer(off, n), nil }
+func (r *telling) Status(_ context.Context, off, n int64) (Extent, error) {
+	return r.answer(off, n), nil
+}
 
 // Runs that are shorter than the alignment of the node above are looked over up to the one that was asked about.
 func TestGuardStatusOfShortRuns(t *testing.T) {
