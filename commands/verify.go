@@ -59,7 +59,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (*verify.Job, 
 		return run.job, event.Fail(event.BadValue{Message: b.op + ": nothing was written: " + b.whyNothing(run)})
 	}
 	s.Emit(event.BlocksWritten{
-		Blocks: b.blocks(run), Fio: run.job.Options().Fio, Bytes: result.Written, Writes: result.Writes, Requests: result.Requests, Trimmed: result.Trimmed,
+		Blocks: b.blocks(run), Fio: run.job.Options().Fio, Bytes: result.Written, Writes: result.Made, Requests: result.Requests, Trimmed: result.Trimmed,
 		Seed: run.job.Options().RandSeed, Elapsed: s.Now().Sub(began),
 	})
 	b.history = run.job.Written()

@@ -417,7 +417,7 @@ func TestResume(t *testing.T) {
 	const job = " -d 1 --order random -t crc32c"
 	_, at := stopped("verify_write" + job)
 	rest := o.must(0, fmt.Sprintf("verify_write%s --resume %d", job, at))
-	if rest[0].Writes != 256 {
+	if at == 0 || rest[0].Writes != 256-at || rest[0].Bytes != (256-at)*4096 {
 		t.Errorf("%+v", rest[0])
 	}
 	journal := " --journal " + filepath.Join(t.TempDir(), "journal")

@@ -67,6 +67,8 @@ type Result struct {
 	// More is how many blocks are not listed.
 	Ranges []BadRange `json:"ranges,omitempty"`
 	More   int64      `json:"more,omitempty"`
+	// Made counts the writes of the job that this run made and that ended well.
+	Made int64 `json:"made,omitempty"`
 	// Writes is the number of the first write that was not made.
 	Writes uint64 `json:"writes,omitempty"`
 	// Unfaithful are blocks whose checksum is right while their content does

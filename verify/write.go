@@ -175,6 +175,7 @@ func (w *writing) done(s *slot) {
 	}
 	w.log.acknowledge(s.requests)
 	w.j.result.Written += int64(s.n)
+	w.j.result.Made += int64(len(s.requests))
 	w.j.state.Done += int64(s.n)
 }
 

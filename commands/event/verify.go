@@ -23,7 +23,7 @@ type BlocksWritten struct {
 	Blocks
 	Fio    verify.Release
 	Bytes  int64
-	Writes uint64
+	Writes int64
 	// Requests is how many reads and writes were sent to the image.
 	Requests int64
 	Trimmed  int64 // bytes

@@ -15,7 +15,7 @@ func verifyKinds() []kind {
 		of("blocks_written", "A job wrote blocks that can be verified.", blocksOf(func(e event.BlocksWritten) event.Blocks { return e.Blocks },
 			must("fio", Text, "the release of fio that makes such blocks", func(e event.BlocksWritten) any { return e.Fio.String() }),
 			must("bytes", Int, "that were written", func(e event.BlocksWritten) any { return e.Bytes }),
-			must("writes", Int, "requests of the job", func(e event.BlocksWritten) any { return int64(e.Writes) }),
+			must("writes", Int, "requests of the job that were made", func(e event.BlocksWritten) any { return e.Writes }),
 			must("requests", Int, "that were sent to the image, reads of a mixed job too", func(e event.BlocksWritten) any { return e.Requests }),
 			may("trimmed", Int, "bytes that were discarded again", func(e event.BlocksWritten) any { return count(e.Trimmed) }),
 			must("seed", Text, "what content and order were made from, a number of 64 bits without sign",

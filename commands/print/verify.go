@@ -16,7 +16,7 @@ import (
 func (n *Native) verification(e event.Event) bool {
 	switch e := e.(type) {
 	case event.BlocksWritten:
-		n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes), plural(int64(e.Writes), "request", "requests"), e.Fio, e.Seed)
+		n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes), plural(e.Writes, "request", "requests"), e.Fio, e.Seed)
 		n.say("  %s\n", rateWords(e.Bytes, e.Elapsed))
 		if e.Trimmed > 0 {
 			n.say("  %s of them trimmed again\n", sizeWords(e.Trimmed))
