@@ -101,8 +101,8 @@ type ForeignFormatError struct {
 	Format string // as QEMU calls it
 	Words  string // where such images come from
 	Image  string
-	// Backing: it stands behind the image that was to be opened.
-	Backing bool
+	// Depth is how many images it stands behind.
+	Depth int
 }
 
 func (e *ForeignFormatError) Error() string {
@@ -111,10 +111,11 @@ func (e *ForeignFormatError) Error() string {
 
 // Hint says how to get at its bytes.
 func (e *ForeignFormatError) Hint() string {
-	if e.Backing {
-		return "the option backing.driver=raw takes its bytes as they are; qemu-img convert makes an image of a format that can be read\n"
+	way := "-f raw opens"
+	if e.Depth > 0 {
+		way = "open -o " + strings.Repeat("backing.", e.Depth) + "driver=raw takes"
 	}
-	return "-f raw opens its bytes as they are; qemu-img convert makes an image of a format that can be read\n"
+	return way + " its bytes as they are; qemu-img convert makes an image that can be read\n"
 }
 
 // foreign is the first format without a driver that matches, nil if none does.

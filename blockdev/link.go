@@ -86,13 +86,19 @@ type chainError struct{ text string }
 
 func (e *chainError) Error() string { return e.text }
 
-// backingError puts QEMU's words in front of why a backing file could not be opened.
+// BackingError says, in QEMU's words, why a backing file could not be opened.
+type BackingError struct{ Err error }
+
+func (e *BackingError) Error() string { return "Could not open backing file: " + e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *BackingError) Unwrap() error { return e.Err }
+
 func backingError(err error) error {
-	const opening = "Could not open backing file: "
-	if errors.As(err, new(*chainError)) && strings.HasPrefix(err.Error(), opening) {
+	if errors.As(err, new(*chainError)) && errors.As(err, new(*BackingError)) {
 		return err
 	}
-	return &Refusal{opening + err.Error(), err}
+	return &BackingError{err}
 }
 
 // Identified is a protocol that can tell the file or device that it has open from any other.

@@ -15,8 +15,10 @@ type OpenConfig struct {
 	Drivers []Driver
 	// Options are given for the top node and, below "file." and the like, for its children. They win over what the name says.
 	Options *Options
-	// Format names the driver of the top node; "" means to look for one.
-	Format string
+	// Format names the driver of the top node; "" means to look for one. CheckFormat looks all the same, and refuses a file that is of
+	// another format.
+	Format      string
+	CheckFormat bool
 	// Mode is what the top node inherits: options win over it, but for ReadOnly, which holds for everything below whatever options
 	// say, until Reopen allows writing.
 	Mode Mode
@@ -266,6 +268,9 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 		n.filename = file.filename
 	}
 	if n.driver != nil {
+		if t.cfg.CheckFormat && n.depth == 0 {
+			return false, t.checkFormat(ctx, n, file)
+		}
 		return false, nil
 	}
 	if file.driver.Scratch && !t.cfg.LikeQEMU {

@@ -158,12 +158,21 @@ func (t *tree) guess(ctx context.Context, n, file *treeNode) (*Driver, error) {
 		foreign = t.foreignTail(ctx, file)
 	}
 	if foreign != nil {
-		return nil, &ForeignFormatError{Format: foreign.name, Words: foreign.words, Image: n.filename, Backing: n.depth > 0}
+		return nil, &ForeignFormatError{Format: foreign.name, Words: foreign.words, Image: n.filename, Depth: n.depth}
 	}
 	if d != nil {
 		return d, nil
 	}
 	return nil, Refuse("Could not determine image format: No compatible driver found")
+}
+
+// checkFormat refuses a file that is not of n's format.
+func (t *tree) checkFormat(ctx context.Context, n, file *treeNode) error {
+	d, err := t.guess(ctx, n, file)
+	if err == nil && d != n.driver {
+		err = Refuse("'%s' is an image of the format %s, and not %s", n.filename, d.Name, n.driver.Name)
+	}
+	return err
 }
 
 // probe is the driver whose format head looks like, unless it only takes what no other does and head is of a format without a driver.

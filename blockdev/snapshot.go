@@ -17,7 +17,7 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	}
 	f, err := os.CreateTemp(dir, "blksh.*.qcow2")
 	if err != nil {
-		return nil, &Refusal{"Could not get temporary filename: " + err.Error(), err}
+		return nil, Refuse("Could not get temporary filename: %v", err) // not wrapped: it is not the image that is not there
 	}
 	defer os.Remove(f.Name())
 	if err := f.Close(); err != nil {

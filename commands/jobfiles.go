@@ -93,7 +93,7 @@ func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob, n 
 		path = "./" + path // what stands before a colon is no protocol
 	}
 	err := f.s.Open(ctx, session.Opening{
-		Name: path, As: name, Format: "raw", ReadOnly: readOnly, Cache: session.Cache{Direct: o.Direct, WriteThrough: o.Sync},
+		Name: path, As: name, Format: "raw", Certain: true, ReadOnly: readOnly, Cache: session.Cache{Direct: o.Direct, WriteThrough: o.Sync},
 	})
 	if err != nil {
 		return nil, err

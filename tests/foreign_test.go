@@ -21,7 +21,6 @@ var foreignImages = []struct {
 	{"flat.vmdk", "vmdk", []string{"-o", "subformat=monolithicFlat"}, false},
 	{"dynamic.vhd", "vpc", nil, false},
 	{"fixed.vhd", "vpc", []string{"-o", "subformat=fixed"}, true},
-	{"i.vdi", "vdi", nil, false},
 	{"i.vhdx", "vhdx", nil, false},
 	{"i.qed", "qed", nil, false},
 	{"i.parallels", "parallels", nil, false},
@@ -117,6 +116,32 @@ func TestTakenForRaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.wants(t, "a header of others", "exit 5", "", "the first sector would make it an image of format vmdk")
+}
+
+// TestJobSparesImages: a file that a job names is written byte by byte, and refused where it is an image.
+func TestJobSparesImages(t *testing.T) {
+	t.Parallel()
+	dir := workDir(t, "q.qcow2")
+	for name, text := range map[string]string{
+		"x.vmdk": "KDMV" + strings.Repeat("\x00", 65532), "job": "[j]\nrw=write\nverify=crc32c\nsize=64k\nfilename=${F}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := sums(t, dir)
+	for name, format := range map[string]string{"x.vmdk": "the format vmdk", "q.qcow2": "the format qcow2"} {
+		p := asBlksh
+		p.env = []string{"F=" + name}
+		a, err := p.run(run{dir: dir, args: []string{"-c", "verify_job job"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.wants(t, name, "exit 3", "", format)
+	}
+	if after := sums(t, dir); after != before {
+		t.Errorf("files changed: %s, were %s", after, before)
+	}
 }
 
 func qemuImg(dir string, args ...string) error {

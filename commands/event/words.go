@@ -81,9 +81,10 @@ type VecTooLong struct {
 
 // OpenFailed says that an image could not be opened. Unnamed: it was described by options alone.
 type OpenFailed struct {
-	Name    string
-	Unnamed bool
-	Err     error
+	Name     string
+	Unnamed  bool
+	ReadOnly bool // no permission to write was asked for
+	Err      error
 }
 
 // Cause is the error.

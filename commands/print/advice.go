@@ -66,10 +66,14 @@ func detail(err error) []string {
 
 func openAdvice(e event.OpenFailed) []string {
 	var lines []string
+	backing := errors.As(e.Err, new(*blockdev.BackingError))
 	switch {
 	case errors.As(e.Err, new(blockdev.Held)):
 		return append(holder(e.Err), "-U shares it with programs that write it; with -r it is only looked at")
-	case errors.Is(e.Err, syscall.EACCES), errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EROFS):
+	case errors.Is(e.Err, blockdev.ErrReadOnly):
+		return []string{"an option makes a part of it read-only; -r opens all of it for reading only"}
+	case backing: // what to do about the image itself does not help
+	case errors.Is(e.Err, syscall.EACCES) && !e.ReadOnly, errors.Is(e.Err, syscall.EPERM) && !e.ReadOnly, errors.Is(e.Err, syscall.EROFS):
 		lines = append(lines, "without permission to write, -r opens it for reading only")
 	case errors.Is(e.Err, fs.ErrNotExist) && !e.Unnamed:
 		lines = append(lines, fmt.Sprintf("'create -f FORMAT %s SIZE' makes an image", e.Name))

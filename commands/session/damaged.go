@@ -74,7 +74,7 @@ func (s *Session) OpenToCheck(ctx context.Context, o Opening, repair bool) (*blo
 	a := &admission{s: s, write: o.Write, inUse: o.InUse}
 	dev, err := s.open(ctx, o, cfg, a)
 	if err != nil {
-		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
+		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
 	}
 	switch {
 	case repair && dev.ReadOnly(): // a device that nobody asked to write to

@@ -80,6 +80,7 @@ type Opening struct {
 	Unnamed    bool   // Options say everything
 	Options    *blockdev.Options
 	Format     string
+	Certain    bool // a file of another format than Format is refused
 	ReadOnly   bool
 	Snapshot   bool
 	CopyOnRead bool
@@ -164,7 +165,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	im.admission = &admission{s: s, write: o.Write, inUse: o.InUse}
 	dev, err := s.open(ctx, o, cfg, im.admission)
 	if err != nil {
-		failure := event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
+		failure := event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
 		if s.postpones(o, err, failure) {
 			return nil
 		}
@@ -239,7 +240,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	return blockdev.OpenConfig{
 		Drivers: s.driversFor(o),
 		Options: opts,
-		Format:  o.Format,
+		Format:  o.Format, CheckFormat: o.Certain,
 		Mode: blockdev.Mode{
 			ReadOnly: o.ReadOnly, Direct: o.Cache.Direct, NoFlush: o.Cache.NoFlush, Unmap: o.Unmap == nil || *o.Unmap, ForceShare: share,
 		},

@@ -59,7 +59,7 @@ func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, 
 	}
 	dev, err := s.open(ctx, o, cfg, &admission{s: s})
 	if err != nil {
-		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
+		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
 	}
 	return dev, nil
 }
