@@ -284,6 +284,31 @@ func TestOnlyRecordsAreReplaced(t *testing.T) {
 	}
 }
 
+// TestStateOfJobIsNoOther: the state that a job file asks for takes the place of a state only, which is seen before anything is written.
+func TestStateOfJobIsNoOther(t *testing.T) {
+	dir := t.TempDir()
+	name, job, state := raw(t, 64<<10), filepath.Join(dir, "job.fio"), filepath.Join(dir, "local-a-0-verify.state")
+	text := "[a]\naux-path=" + dir + "\nrw=write\nbs=4k\nsize=16k\nverify=crc32c\nverify_state_save=1\n"
+	if err := errors.Join(os.WriteFile(job, []byte(text), 0o600), os.WriteFile(state, []byte("other"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s := newShell(t, "native")
+	defer s.Finish(context.Background())
+	s.dialogue(t, "open -f raw "+name)
+	before := sumOf(t, name)
+	if said := s.dialogue(t, "verify_job "+job); !strings.Contains(said, "no state file") || sumOf(t, name) != before {
+		t.Errorf("%q, image changed %v", said, sumOf(t, name) != before)
+	}
+	if err := os.Remove(state); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time over the state of the first
+		if said := s.dialogue(t, "verify_job "+job); strings.Contains(said, "!") {
+			t.Errorf("%q", said)
+		}
+	}
+}
+
 // TestDumpsFollowNoLinks: a link in the folder of dumps leads nowhere.
 func TestDumpsFollowNoLinks(t *testing.T) {
 	name := raw(t, 64<<10)

@@ -99,16 +99,6 @@ func saveState(job *verify.Job, file *target.File) error {
 	return nil
 }
 
-// saveStateAs is saveState where nothing is there to be decided before a job begins.
-func saveStateAs(ctx context.Context, s *session.Session, job *verify.Job, name string) error {
-	file, err := openState(ctx, s, name)
-	if err != nil {
-		return err
-	}
-	defer file.Close() // which does nothing to what was saved
-	return saveState(job, file)
-}
-
 // dumpInto makes the files of bad blocks in a directory.
 func dumpInto(ctx context.Context, s *session.Session, dir string) func(file string, data []byte) error {
 	return func(name string, data []byte) error {

@@ -314,11 +314,11 @@ func (j *jobFile) write(ctx context.Context, s *session.Session, b *blockJob) (e
 	if err := s.Claim(ctx, b.image); err != nil {
 		return err
 	}
+	state := ""
+	if b.options.StateSave && verifies(&b.options) {
+		state = verify.StateName(&b.options)
+	}
 	restore := j.files.cache(b.image, &b.options)
 	defer func() { err = firstError(err, restore(ctx)) }()
-	job, err := b.write(ctx, s)
-	if job != nil && b.options.StateSave && verifies(&b.options) {
-		err = firstError(err, saveStateAs(ctx, s, job, verify.StateName(&b.options)))
-	}
-	return err
+	return b.writeNoted(ctx, s, "", state)
 }
