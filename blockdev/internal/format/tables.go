@@ -32,12 +32,16 @@ type Tables struct {
 	TablesConfig
 	memory tableMemory
 	tables map[int64]*Table
-	lru    Table // ring: next is the table used last, prev the one not used for longest
+	inPart map[int64]int // how many of them are in each part of the file of partBytes; by its number
+	lru    Table         // ring: next is the table used last, prev the one not used for longest
 	dirty  []*Table
 
 	first   *Tables // must be in the file, flushed, before any table of this cache is written
 	barrier bool    // the file must be flushed before any table of this cache is written
 }
+
+// partBytes is the length of the parts of the file that Forget passes over if they have no table in memory.
+const partBytes = 2 << 20
 
 // Table is a cached part of the file. A user holds it until Put, and it stays in memory until then.
 type Table struct {
@@ -51,7 +55,7 @@ type Table struct {
 
 // NewTables makes an empty cache.
 func NewTables(c TablesConfig) *Tables {
-	t := &Tables{TablesConfig: c, memory: tableMemory{unit: c.Unit}, tables: map[int64]*Table{}}
+	t := &Tables{TablesConfig: c, memory: tableMemory{unit: c.Unit}, tables: map[int64]*Table{}, inPart: map[int64]int{}}
 	t.lru.prev, t.lru.next = &t.lru, &t.lru
 	return t
 }
@@ -127,6 +131,7 @@ func (c *Tables) claim(ctx context.Context, off int64) (*Table, error) {
 	}
 	t := &Table{Off: off, users: 1}
 	c.tables[off] = t
+	c.inPart[off/partBytes]++
 	c.link(t)
 	return t, nil
 }
@@ -181,6 +186,11 @@ func (c *Tables) remove(t *Table) {
 		return
 	}
 	delete(c.tables, t.Off)
+	if part := t.Off / partBytes; c.inPart[part] > 1 {
+		c.inPart[part]--
+	} else {
+		delete(c.inPart, part)
+	}
 	c.unlink(t)
 	if t.users == 0 {
 		c.discard(t)
@@ -203,6 +213,10 @@ func (c *Tables) Changed(t *Table) {
 // Forget drops the tables in a range of the file that is no longer theirs, with their changes.
 func (c *Tables) Forget(off, n int64) {
 	for at := off; at < off+n; at += c.Unit {
+		if c.inPart[at/partBytes] == 0 {
+			at = (at/partBytes+1)*partBytes - c.Unit
+			continue
+		}
 		t := c.tables[at]
 		if t == nil {
 			continue
