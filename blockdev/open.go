@@ -220,6 +220,9 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	if err := t.nameNode(n, generic); err != nil {
 		return nil, err
 	}
+	if v, _ := n.options.Get("backing"); v == "" && t.cfg.LikeQEMU {
+		t.cfg.Notify(Warning{Text: NoBackingWarning, Prefixed: true})
+	}
 	probed := false
 	if !s.protocol {
 		if probed, err = t.openFile(ctx, n, s); err != nil {
@@ -398,6 +401,9 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 	parent.children = append(parent.children, edge{n, key, role, true})
 	return n, nil
 }
+
+// NoBackingWarning is what QEMU says, since release 4, of an option string that leaves a backing file out.
+const NoBackingWarning = `warning: Use of "backing": "" is deprecated; use "backing": null instead`
 
 // noBacking settles the option backing of a driver that has no backing files: it may be told to go without.
 func (n *treeNode) noBacking() error {

@@ -76,7 +76,7 @@ var nodeOptions = map[string][]string{
 	"detect-zeroes":         {"on", "off", "unmap", "x", "true"},
 	"force-share":           {"on", "off", "x"},
 	"node-name":             {"n", "1", "#block1", "very-long-name-of-more-than-31-bytes"},
-	"backing":               {"x", "null"},
+	"backing":               {"x", "null", ""},
 	"file":                  {"x"},
 	"copy-on-read":          {"on"},
 	"locking":               {"on", "off", "auto", "x"},

@@ -40,6 +40,9 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 		return q.QEMU.Print(at, e)
 	case event.Notice:
 		if w, ok := e.Notice.(blockdev.Warning); ok {
+			if w.Text == blockdev.NoBackingWarning {
+				return true
+			}
 			w.Text = older(w.Text)
 			e.Notice = w
 		}
