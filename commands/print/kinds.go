@@ -89,7 +89,7 @@ func caused[E interface {
 // requestOf is the request that failed, nil if the error knows none.
 func requestOf(err error) *blockdev.Error {
 	var at *blockdev.Error
-	if !errors.As(err, &at) || at.Op == "flush" || at.Op == "check" || at.Op == "report zones" {
+	if !errors.As(err, &at) || at.Op == "flush" || at.Op == "check" {
 		return nil
 	}
 	return at
