@@ -87,6 +87,7 @@ func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob, n 
 		if err := f.create(ctx, name, o, n); err != nil {
 			return nil, err
 		}
+		job.made = true
 	}
 	path := name
 	if !filepath.IsAbs(path) {
@@ -130,7 +131,7 @@ func (f *jobFiles) extend(ctx context.Context, job *placedJob) error {
 	if !job.writes {
 		return nil
 	}
-	on, err := placed(&job.options, job.images)
+	on, err := job.placed()
 	if err != nil {
 		return err
 	}

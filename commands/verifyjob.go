@@ -181,6 +181,7 @@ type placedJob struct {
 	options verify.Options
 	writes  bool
 	images  []*session.Image // nil if it is not to be run
+	made    bool             // its files were not there before
 }
 
 // place finds the files of all jobs. Those that are not to be run count as far as they are on the files of others.
@@ -198,7 +199,7 @@ func (j *jobFile) place(ctx context.Context) ([]placedJob, error) {
 			continue
 		}
 		var err error
-		job.options, err = placed(&job.options, job.images)
+		job.options, err = job.placed()
 		switch {
 		case err != nil && j.chooses(&o):
 			return nil, err
@@ -219,13 +220,17 @@ func (j *jobFile) alone(o *verify.Options) bool {
 	return true
 }
 
-// placed is a job on the images.
-func placed(o *verify.Options, images []*session.Image) (verify.Options, error) {
+// placed is the job on its images.
+func (job *placedJob) placed() (verify.Options, error) {
 	var lengths []int64
-	for _, im := range images {
-		lengths = append(lengths, im.Dev.Top().Info().Size)
+	for _, im := range job.images {
+		n := im.Dev.Top().Info().Size
+		if job.made {
+			n = -1
+		}
+		lengths = append(lengths, n)
 	}
-	on, err := o.On(lengths)
+	on, err := job.options.On(lengths)
 	if err != nil {
 		return on, event.Fail(event.BadValue{Message: "verify_job: " + err.Error()})
 	}

@@ -88,6 +88,39 @@ var moreKinds = []string{
 	"--rw=randwrite --bs=4k --number_ios=30 --loops=2",
 }
 
+// orderKinds differ in the order of their requests.
+var orderKinds = []string{
+	"--rw=write:4k --bs=4k",
+	"--rw=write:8k --bs=4k --offset=8k",
+	"--rw=write:-8k --bs=4k",
+	"--rw=randwrite:4 --bs=4k",
+	"--rw=randrw:3 --bs=2k",
+	"--rw=randwrite --bs=4k --percentage_random=60",
+	"--rw=randrw --bs=1k --percentage_random=100,50",
+	"--rw=write --bs=4k --zonemode=strided --zonesize=16k --zoneskip=16k",
+	"--rw=write --bs=4k --zonemode=strided --zonesize=32k --zonerange=16k --zoneskip=8k",
+	"--rw=randwrite --bs=1k --random_distribution=zipf",
+	"--rw=randwrite --bs=1k --random_distribution=zipf:1.3",
+	"--rw=randwrite --bs=1k --random_distribution=zipf:0.7:0.3",
+	"--rw=randwrite --bs=1k --random_distribution=pareto:0.3",
+	"--rw=randwrite --bs=1k --random_distribution=normal:20",
+	"--rw=randwrite --bs=1k --random_distribution=normal:10:0.8",
+	"--rw=randwrite --bs=1k --random_distribution=zoned:60/10:30/20:10/70",
+	"--rw=randrw --bs=1k --random_distribution=zipf --loops=2",
+	"--rw=write --bs=4k --io_size=64k",
+	"--rw=randwrite --bs=4k --io_size=64k",
+	"--rw=randwrite --bs=4k --io_size=500k",
+	"--rw=write --bs=4k --io_size=500k",
+	"--rw=randwrite --bs=4k --norandommap --io_size=500k",
+	"--rw=randrw --bs=4k,8k",
+	"--rw=randrw --bs=8k,2k",
+	"--rw=rw --bs=2k,8k",
+	"--rw=randwrite --bs=4k,8k",
+	"--rw=randrw --bsrange=1k-4k,2k-8k",
+	"--rw=randrw --bssplit=1k/50:4k/50,2k/20:8k/80",
+	"--rw=randrw --bs=4k,8k --verify_interval=1k",
+}
+
 // kindsOf342 are kinds that only new releases have.
 var kindsOf342 = []string{
 	"--rw=write --bs=8k --verify_pattern=%o0xab --verify_pattern_interval=1k",
@@ -116,6 +149,11 @@ func (f fioPeer) cases() (list []string) {
 				kind += " --verify_pattern=0xdeadbeef"
 			}
 			list = append(list, kind+" --verify="+name)
+		}
+	}
+	for i, kind := range orderKinds {
+		if !short || i%slice == 1 {
+			list = append(list, kind+" --verify=crc32c")
 		}
 	}
 	for i, kind := range moreKinds {
@@ -176,7 +214,7 @@ func TestInteropReads(t *testing.T) {
 			}
 			defer f.Close()
 			o := peer.options(t, line+interopSize)
-			o.Content = ContentOn
+			o.Content, o.Filenames, o.DoVerify = ContentOn, []string{name}, false
 			var bad string
 			r := run(t, f, o, Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify)
 			if !r.Good() || !r.Done || r.Blocks == 0 || r.Unfaithful > 0 {
@@ -198,6 +236,7 @@ func TestInteropWrites(t *testing.T) {
 			o := peer.options(t, line+interopSize)
 			o.DoVerify = false
 			f := tempFile(t, o.Offset+o.Size)
+			o.Filenames = []string{f.Name()}
 			run(t, f, o, Hooks{}, (*Job).Write)
 			once := strings.ReplaceAll(line, "--loops=2", "")
 			peer.run(t, once+interopSize, peer.verification(line), f.Name())

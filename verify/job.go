@@ -184,7 +184,7 @@ func (j *Job) elapsed() (sec, nsec uint32) {
 // slotSize is how much memory a slot needs for the requests of the job: fio 2.2
 // rounds their lengths up to the interval.
 func (j *Job) slotSize() int {
-	longest := j.l.MaxBlock
+	longest := max(j.l.MaxBlock, j.l.Reads.Max)
 	if j.l.Fio == Fio22 && j.l.ranged() {
 		longest += j.l.interval
 	}

@@ -76,7 +76,7 @@ func TestParseJobFileErrors(t *testing.T) {
 		{"[a]\nopendir=/", "job file, line 2: option opendir is not supported in verification jobs: which files a directory has is not the job's to say"},
 		{"[a]\nrats=1m", "job file, line 2: option rats is not supported in verification jobs: fio 3.33 to 3.42 has none of that name"},
 		{"[a]\nbs=4x", `job file, line 2: bs=4x: "4x" is no size`},
-		{"[a]\nrw=trim", `job file, line 2: rw=trim: unknown direction "trim" (known: write, randwrite, read, randread, rw, randrw)`},
+		{"[a]\nrw=trim", `job file, line 2: rw=trim: jobs that trim before they write are not supported; trim_percentage is`},
 		{"[a]\nend_fsync=2", "job file, line 2: end_fsync=2: 0 or 1 is wanted"},
 		{"[a]\nbssplit=4k/50:8k/20", "job file, line 2: bssplit=4k/50:8k/20: the percentages do not make 100"},
 		{"[a]\nverify", "job file, line 2: verify=: a value is missing"},

@@ -41,6 +41,7 @@ var blockOptions = []blockOption{
 	{"Run", func(o *Options) any { return &o.Run }},
 	{"Sequential", func(o *Options) any { return &o.Sequential }},
 	{"Distribution", func(o *Options) any { return &o.Distribution }},
+	{"Strided", func(o *Options) any { return &o.Strided }},
 	{"ZoneSize", func(o *Options) any { return &o.ZoneSize }},
 	{"ZoneRange", func(o *Options) any { return &o.ZoneRange }},
 	{"ZoneSkip", func(o *Options) any { return &o.ZoneSkip }},

@@ -43,8 +43,9 @@ type Options struct {
 	Sequential [2]int
 	// Distribution is random_distribution; the zero value is a uniform one.
 	Distribution Distribution
-	// zonemode=strided: after ZoneSize bytes the job goes on behind the ZoneRange
-	// that it was in and ZoneSkip bytes more.
+	// Strided is zonemode=strided: after ZoneSize bytes the job goes on behind the
+	// ZoneRange that it was in and ZoneSkip bytes more.
+	Strided                       bool
 	ZoneSize, ZoneRange, ZoneSkip int64
 
 	// What [Options.On] makes Offset, Size and Part of, when it is known how long
@@ -357,8 +358,10 @@ func (l *layout) checkPlaces() error {
 		return errors.New("zones that are no whole blocks of one size: blocks may overlap in part and cannot be told apart")
 	case l.ZoneSize > 0 && (l.files > 1 || l.Generator == "lfsr"):
 		return errors.New("zonemode=strided works on one file, and not with random_generator=lfsr")
-	case l.ZoneSize == 0 && (l.ZoneRange > 0 || l.ZoneSkip > 0):
-		return errors.New("zonerange and zoneskip need zonesize")
+	case l.ZoneSize > 0 && !l.Strided:
+		return errors.New("zonesize needs zonemode=strided")
+	case l.ZoneSize == 0 && (l.Strided || l.ZoneRange > 0 || l.ZoneSkip > 0):
+		return errors.New("zonemode=strided, zonerange and zoneskip need zonesize")
 	case l.Generator == "lfsr" && (l.Run > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != "" || l.Reads.Min > 0):
 		return errors.New("random_generator=lfsr is for requests that are all random and of one size")
 	case l.OpenFiles > 0 && l.OpenFiles < l.files && l.FileTurn < math.MaxInt:
@@ -455,10 +458,11 @@ func (l *layout) setInterval() error {
 	if l.BSUnaligned {
 		return nil
 	}
-	switch l.interval = l.Interval; {
-	case l.interval == 0 || l.interval > lo:
+	l.interval = l.Interval
+	if l.interval == 0 || l.interval > lo {
 		l.interval = lo
-	case l.Direction.Mixed() && l.Reads.Min > 0:
+	}
+	if within := l.Interval > 0 && l.Interval <= lo || l.Interval == 0 && l.ranged(); within && l.Direction.Mixed() && l.Reads.Min > 0 {
 		l.interval = min(l.interval, l.Reads.Min)
 	}
 	if lo%l.interval == 0 && hi%l.interval == 0 {
@@ -490,13 +494,19 @@ func (l *layout) reseeds() bool {
 // ranged reports whether blocks have different lengths.
 func (l *layout) ranged() bool { return l.MinBlock != l.MaxBlock }
 
+// repeats reports whether the job may go over its range again because it has not
+// moved as much as it is to.
+func (l *layout) repeats() bool {
+	return l.DoVerify && (l.IOSize > l.Size || l.Reads.Min > 0)
+}
+
 // mapless reports whether a random job does not remember which blocks it did.
 func (l *layout) mapless() bool { return l.NoRandomMap || l.Distribution.Kind != "" }
 
 // collides reports whether blocks may be written more than once in one pass.
 // The map of fio 2.2 does not keep those of different lengths apart.
 func (l *layout) collides() bool {
-	if l.Step != 0 || l.ZoneSize > 0 {
+	if l.Step != 0 || l.ZoneSize > 0 || l.repeats() {
 		return true
 	}
 	return l.Direction.Random() && (l.mapless() || l.Run > 1 || l.Sequential[writes] > 0 || l.Fio == Fio22 && l.ranged())

@@ -41,6 +41,7 @@ type order struct {
 	stays   int    // requests that it has before the next file's turn
 	nul     uint64 // the seed of all blocks of verify=null
 	done    int64  // bytes of all loops, in all files
+	wrote   int64  // those of writes
 	inLoop  int64  // bytes of this loop
 	loop    int
 	number  uint64
@@ -64,7 +65,7 @@ type place struct {
 }
 
 func newOrder(ctx context.Context, l *layout) (*order, error) {
-	p := &order{ctx: ctx, l: l, seeds: makeSeeds(&l.Options), run: max(l.Run, 1)}
+	p := &order{ctx: ctx, l: l, seeds: makeSeeds(&l.Options), run: 1}
 	for _, g := range []*generator{&p.sizes[writes], &p.sizes[reads], &p.blocks, &p.verify, &p.mix} {
 		if l.Generator == "tausworthe64" && (g != &p.mix || l.Fio == Fio22) {
 			*g = &taus258{short: l.Fio == Fio22}
@@ -169,7 +170,7 @@ func (p *order) cancelled() bool {
 
 // next makes the next request; false if there is none, or with err set. A loop
 // ends when the files are done, or as many bytes were moved as it may have. The
-// job ends when its loops are done; io_size may add loops.
+// job ends when its loops are done.
 func (p *order) next(r *request) bool {
 	if p.cancelled() || p.exceeds() {
 		return false
@@ -229,11 +230,8 @@ func (p *order) goesOn() bool {
 	if p.l.TimeBased || p.loop < p.l.Loops {
 		return true
 	}
-	moved := p.done
-	if p.l.DoVerify && !p.l.Direction.Mixed() {
-		moved *= 2 // fio counts what it has read to verify
-	}
-	return p.l.IOSize-moved >= int64(max(p.l.MaxBlock, p.l.Reads.Max)) && p.l.NumberIOs == 0
+	// fio counts what it has read to verify, and goes on while a block is missing.
+	return p.l.repeats() && p.l.limit()-p.done-p.wrote >= int64(max(p.l.MaxBlock, p.l.Reads.Max))
 }
 
 func (p *order) contentSeed() uint64 {
@@ -252,6 +250,14 @@ func (p *order) place(r *request) bool {
 	for range p.files {
 		file := p.turn
 		f := &p.files[file]
+		way, off, n := writes, int64(0), 0
+		if !f.done {
+			if p.l.Direction.Mixed() {
+				way = p.mixture.draw(p.mix, p.l.MixRead)
+			}
+			off, n = p.placeIn(f, way)
+			f.done = n == 0
+		}
 		if p.stays--; p.stays <= 0 || f.done {
 			p.stays = p.l.FileTurn
 			p.turn = (p.turn + 1) % len(p.files)
@@ -259,19 +265,13 @@ func (p *order) place(r *request) bool {
 		if f.done {
 			continue
 		}
-		way := writes
-		if p.l.Direction.Mixed() {
-			way = p.mixture.draw(p.mix, p.l.MixRead)
-		}
-		off, n := p.placeIn(f, way)
-		if n == 0 {
-			f.done = true
-			continue
-		}
 		f.pos[way] = off + int64(n)
 		p.done += int64(n)
 		p.inLoop += int64(n)
 		p.inZone += int64(n)
+		if way == writes {
+			p.wrote += int64(n)
+		}
 		p.mixture.issued[way]++
 		*r = request{off: p.l.Offset + off, n: n, number: p.number, file: file, read: way == reads}
 		return true
@@ -356,7 +356,7 @@ func (p *order) position(f *place, way way, sizes Sizes) (off int64, marks bool)
 	if b < 0 {
 		return -1, false
 	}
-	return b * int64(sizes.Min), f.taken != nil
+	return b * int64(sizes.Min), f.taken != nil && !follows // fio marks none that was to follow
 }
 
 // sequential is where the next sequential request is, which the job's step may

@@ -116,6 +116,9 @@ func setDirection(o *Options, v string) error {
 	if v == "readwrite" {
 		v = "rw"
 	}
+	if strings.Contains(v, "trim") {
+		return errors.New("jobs that trim before they write are not supported; trim_percentage is")
+	}
 	var d Direction
 	if err := d.UnmarshalText([]byte(v)); err != nil {
 		return err
@@ -401,10 +404,8 @@ func setKBBase(o *Options, v string) error {
 
 func setZoneMode(o *Options, v string) error {
 	switch v {
-	case "none":
-		o.ZoneSize, o.ZoneRange, o.ZoneSkip = 0, 0, 0
-		return nil
-	case "strided":
+	case "none", "strided":
+		o.Strided = v == "strided"
 		return nil
 	}
 	return errors.New("known are none and strided; what a zoned device does with writes is not the job's to say")

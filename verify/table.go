@@ -48,7 +48,7 @@ var options = tabulate(
 	// What they look like, and where the random numbers come from.
 	obeyed("verify", setVerify),
 	obeyed("verify_interval", count(func(o *Options) *int { return &o.Interval })),
-	obeyed("verify_offset header_offset", count(func(o *Options) *int { return &o.HeaderOffset })),
+	obeyed("verify_offset", count(func(o *Options) *int { return &o.HeaderOffset })),
 	obeyed("verify_pattern", text(func(o *Options) *string { return &o.Pattern })),
 	obeyed("verify_pattern_interval", count(func(o *Options) *int { return &o.PatternInterval })),
 	obeyed("buffer_compress_percentage", count(func(o *Options) *int { return &o.Compress })),

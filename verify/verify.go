@@ -60,6 +60,8 @@ func (j *Job) findOut(ctx context.Context, open Opener) error {
 	switch {
 	case !own && !l.RandRepeat && !l.RandSeedGiven && !l.AllRandRepeat && (l.Direction.Random() || l.Direction.Mixed() || l.ranged()):
 		return errors.New("randrepeat=0: only the run that wrote knew the order of its blocks; a scan (verify_read) checks them one by one")
+	case !own && l.ZoneSize > 0 && l.Direction.Random():
+		return errors.New("zonemode=strided: in which order a random job goes through its zones only the run itself knows")
 	case j.History != nil:
 	case l.TimeBased:
 		return errors.New("what a time_based job wrote is only known with its journal or state file")
