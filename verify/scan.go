@@ -24,7 +24,7 @@ func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 	}
 	j.learn(&shape)
 	s := &scanning{
-		j: j, open: open, pos: j.l.Offset + j.From, end: j.l.Offset + j.l.part,
+		j: j, open: open, pos: j.l.Offset + min(j.From, j.l.part), end: j.l.Offset + j.l.part,
 		longest: max(shape.longest, shape.length), uneven: shape.uneven, patience: leastRun, nothing: -1,
 	}
 	err = s.run(ctx)
