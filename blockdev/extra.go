@@ -1,6 +1,10 @@
 package blockdev
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"syscall"
+)
 
 // These are the abilities that some drivers have besides Node. Each is found by Find from the top of a stack.
 
@@ -11,11 +15,15 @@ type VMStater interface {
 	WriteVMState(ctx context.Context, v Vec, off int64) error
 }
 
+// ErrBreakSpent says that a breakpoint that was removed had been reached, and was none any more. It is ENOENT.
+var ErrBreakSpent = fmt.Errorf("the breakpoint was reached before: %w", syscall.ENOENT)
+
 // Breakpointer holds requests at debug events.
 type Breakpointer interface {
 	// Break holds the next request that reaches e, under a name. ENOENT if there is no such event.
 	Break(e EventName, tag string) error
-	// RemoveBreak removes the breakpoints called tag and lets go the requests held there. ENOENT if there was none.
+	// RemoveBreak removes the breakpoints called tag and lets go the requests held there. ENOENT if there was none, which is ErrBreakSpent if
+	// requests were let go.
 	RemoveBreak(tag string) error
 	// Resume lets go one request held at tag. ENOENT if none is.
 	Resume(tag string) error

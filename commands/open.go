@@ -18,6 +18,7 @@ var open = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		o := session.Opening{Options: &blockdev.Options{}, Cache: session.Cache{WriteThrough: true}, Unnamed: true}
+		var leftover bool
 		f.Bool(&o.Snapshot, 's', "snapshot", "writes go to a temporary overlay")
 		f.Flag('n', "nocache", "", "bypass the page cache, as -t none", func(string) error {
 			o.Cache.Direct, o.Cache.WriteThrough = true, false
@@ -56,7 +57,13 @@ var open = session.Command{
 		f.Bool(&o.BackingDevice, 0, "allow-backing-device", "let the image name a device as what it stands on, to be read")
 		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
 		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
-		f.Ignored('g', "", "accepted for old scripts")
+		f.Bool(&leftover, 'g', "", "accepted for old scripts")
+		f.Offer("g-is-none", func(int) error {
+			if leftover {
+				return session.WrongUsage()
+			}
+			return nil
+		})
 		f.OptWord("path", func(word string) error {
 			if f.ImageOpts() {
 				return f.Options(o.Options, word)

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
@@ -27,6 +28,12 @@ var truncate = session.Command{
 			return nil
 		})
 		f.Operand(&size, "off")
+		f.Offer("writable", func(int) error {
+			if f.Image().Dev.ReadOnly() {
+				return event.Fail(event.Failed{Op: "truncate", Err: syscall.EACCES})
+			}
+			return nil
+		})
 		f.Offer("grow-only", func(int) error {
 			if d := f.Image().Dev; d.Info().Cluster > 0 && size < d.Length() {
 				return event.Fail(event.Failed{Op: "truncate", Err: errGrowOnly})

@@ -68,6 +68,12 @@ var write = session.Command{
 			w.compressed = w.compressed && !positioned
 			return nil
 		})
+		f.Offer("compresses", func(int) error { // asked before permission
+			if w.compressed && f.Image().Dev.Info().WriteTakes&blockdev.Compressed == 0 {
+				return event.Fail(event.Failed{Op: "write", Err: blockdev.ErrNotSupported})
+			}
+			return nil
+		})
 		f.Offer("one-cluster", func(int) error {
 			if size := f.Image().Dev.Info().Cluster; w.compressed && size > 0 && w.n != size {
 				return event.Fail(event.Failed{Op: "write", Err: syscall.EINVAL})

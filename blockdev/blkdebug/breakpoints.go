@@ -101,10 +101,13 @@ func (b *breakpoints) Resume(tag string) error {
 }
 
 // RemoveBreak removes the breakpoints called tag and lets go all requests held there. A breakpoint that was reached is spent: with
-// none but such ones the answer is ENOENT even though requests go on, as it is in QEMU 7.2 and later.
+// none but such ones the answer is ErrBreakSpent even though requests go on, as it is in QEMU 7.2 and later.
 func (b *breakpoints) RemoveBreak(tag string) error {
 	err := b.unset(tag)
 	for b.Resume(tag) == nil {
+		if err != nil {
+			err = blockdev.ErrBreakSpent
+		}
 	}
 	return err
 }

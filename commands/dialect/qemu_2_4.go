@@ -74,7 +74,7 @@ func specs24() map[string]session.Spec {
 		},
 		"open": {
 			Args: "[-Crsn] [-o options] [path]", Short: "open the file specified by path",
-			Min: 1, Max: any, Letters: "snrgo:", Checks: "path",
+			Min: 1, Max: any, Letters: "snrgo:", Checks: "g-is-none path",
 		},
 		"read": {
 			Args: "[-abCpqv] [-P pattern [-s off] [-l len]] off len", Short: "reads a number of bytes at a specified offset",
@@ -87,11 +87,11 @@ func specs24() map[string]session.Spec {
 		"sigraise": {Args: "signal", Short: "raises a signal", Min: 1, Max: 1, Checks: "signal", Narrow: "signal"},
 		"truncate": {
 			Args: "off", Short: "truncates the current file at the given offset",
-			Min: 1, Max: 1, Checks: "off grow-only",
+			Min: 1, Max: 1, Checks: "off writable grow-only",
 		},
 		"write": {
 			Args: "[-bcCpqz] [-P pattern ] off len", Short: "writes a number of bytes at a specified offset",
-			Min: 2, Max: any, Letters: "bcCpP:qz", Checks: "b-p-z z-P off len sectors p-is-plain one-cluster", Narrow: "len",
+			Min: 2, Max: any, Letters: "bcCpP:qz", Checks: "b-p-z z-P off len sectors p-is-plain compresses one-cluster", Narrow: "len",
 		},
 		"writev": {
 			Args: "[-Cq] [-P pattern ] off len [len..]", Short: "writes a number of bytes at a specified offset",

@@ -31,6 +31,10 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 		q.say("non-numeric %s argument -- %s\n", operandWord(e), e.Word)
 	case event.FileOpen:
 		q.warn("file open already, try 'help close'\n")
+	case event.BreakFailed:
+		if !errors.Is(e.Err, blockdev.ErrBreakSpent) { // what let requests go was no failure then
+			q.breakFailed(e)
+		}
 	case event.Failed:
 		q.failed(e)
 	case event.Info:
