@@ -143,6 +143,7 @@ func (c *checker) blameContent(b *Bad, h *Header, k *sum, x *expectation) {
 		b.Cause = Cause{Class: Unfaithful} // whoever wrote it made its content in another way
 		return
 	}
+	c.locateRequest(h, b.Off, x)
 	want := c.origin(b.got, b.Off, h.Seed, data, x)
 	if want == nil && c.certain(x) {
 		want = c.presumed(b.got, b.Off, h.Seed, x)
@@ -164,6 +165,7 @@ func (c *checker) blameData(b *Bad, h *Header, k *sum, x *expectation) {
 	if data > len(b.got) || !c.restore(b.got, data) {
 		return
 	}
+	c.locateRequest(h, b.Off, x)
 	want := c.origin(b.got, b.Off, h.Seed, data, x)
 	if want == nil && c.certain(x) && !c.untold(h, x) {
 		want = c.presumed(b.got, b.Off, h.Seed, x)

@@ -30,8 +30,8 @@ type checker struct {
 	// around, so that data which do not follow from it are damaged.
 	recipe  recipe
 	learned learning
-	// ahead is what was read behind the block that is judged, as far as it is there.
-	ahead []byte
+	// around is what was read with the block that is judged, for its neighbours.
+	around view
 	// searched is how many words of content were made to look for requests.
 	searched int64
 	// seen counts, and report gets the bad blocks.
@@ -174,9 +174,16 @@ func (c *checker) intact(p []byte, pos int64, x *expectation) bool {
 		return true
 	}
 	k, sound := c.sound(p, &h)
-	proved := sound && (!k.blind || c.l.compares(k) && !c.untold(&h, x))
-	if !sound || proved && c.l.compares(k) && !c.faithful(p, pos, &h, k, x) {
+	if !sound {
 		return false
+	}
+	proved := !k.blind
+	if c.l.compares(k) && !c.untold(&h, x) {
+		follows, known := c.faithful(p, pos, &h, k, x)
+		if known && !follows {
+			return false
+		}
+		proved = proved || known
 	}
 	if !c.judged(pos, len(p), proved) {
 		return true
@@ -343,31 +350,39 @@ func (c *checker) restoreFrom(p []byte, at, n int) bool {
 }
 
 // faithful reports whether the data of a sound block, its header at the
-// beginning, are what its seed makes.
-func (c *checker) faithful(p []byte, pos int64, h *Header, k *sum, x *expectation) bool {
+// beginning, are what its seed makes, if that is known.
+func (c *checker) faithful(p []byte, pos int64, h *Header, k *sum, x *expectation) (follows, known bool) {
 	data := h.size() + k.size
 	plain := c.l.content.pattern == nil && c.recipe.compress == 0 && (x.n == 0 || x.n == len(p))
 	if plain && c.recipe.filler.made(p, data, h.Seed, c.piece[:]) {
-		return true
+		return true, true
 	}
 	start := pos
 	if x.n > 0 {
 		start = x.off
 	}
-	if c.l.content.repeats(p[data:], pos+int64(data)-start) {
-		return true
+	if c.l.content.repeats(p[data:], pos+int64(data)-start) || c.asPresumed(p, pos, h.Seed, data, x) {
+		return true, true
 	}
-	if want := c.presumed(p, pos, h.Seed, x); bytes.Equal(want[data:], p[data:]) {
-		return true
+	if c.locateRequest(h, pos, x) && c.asPresumed(p, pos, h.Seed, data, x) {
+		return true, true
 	}
 	if want := c.origin(p, pos, h.Seed, data, x); want != nil && bytes.Equal(want[data:], p[data:]) {
-		return true
+		return true, true
 	}
 	if !x.known && c.anotherShare(p, pos, h.Seed, data, x) {
-		return true
+		return true, true
 	}
-	c.restore(p, data)
-	return false
+	known = x.n > 0 || !c.recipe.mayMake(p[data:])
+	if known {
+		c.restore(p, data)
+	}
+	return false, known
+}
+
+// asPresumed reports whether the data of a block are those that are presumed.
+func (c *checker) asPresumed(p []byte, pos int64, seed uint64, data int, x *expectation) bool {
+	return bytes.Equal(c.presumed(p, pos, seed, x)[data:], p[data:])
 }
 
 // untold reports whether the content of a block is a pattern that nobody told.

@@ -76,9 +76,9 @@ func (c Cause) String() string {
 		return fmt.Sprintf("bit %d of the byte at %d is flipped", c.Bit, c.At)
 	case Shifted:
 		if c.Delta > 0 {
-			return fmt.Sprintf("shifted towards the start by %d bytes", c.Delta)
+			return "shifted towards the start by " + byteWords(c.Delta)
 		}
-		return fmt.Sprintf("shifted towards the end by %d bytes", -c.Delta)
+		return "shifted towards the end by " + byteWords(-c.Delta)
 	case Misdirected:
 		return fmt.Sprintf("data of another offset (%+d)", c.Delta)
 	case Stale:
@@ -103,4 +103,11 @@ func (c Cause) String() string {
 		return "the block goes on behind the end"
 	}
 	return c.Class.String()
+}
+
+func byteWords(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
 }

@@ -167,8 +167,7 @@ func (f *filler) follows(p []byte) bool {
 		return false
 	}
 	for i := 0; i+turn+8 <= len(p); i += 8 {
-		w := binary.LittleEndian.Uint64(p[i:])
-		if w == 0 || binary.LittleEndian.Uint64(p[i+turn:]) != w*f.mul>>f.shift {
+		if !f.followed(p, i) {
 			return false
 		}
 	}
@@ -215,6 +214,26 @@ func (r *recipe) fill(p []byte, seed uint64) {
 		r.pad(p[:n])
 		p = p[n:]
 	}
+}
+
+// mayMake reports whether p may be a piece of a request of which neither the beginning nor the end
+// is known, for all that can be said of its padding.
+func (r *recipe) mayMake(p []byte) bool {
+	switch {
+	case r.compress == 0:
+		return false
+	case r.alternate:
+		return true
+	case r.padding == "":
+		return IsZero(p)
+	}
+	unit := []byte(r.padding)
+	for phase := range unit {
+		if matchPeriod(p, unit, phase) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *recipe) pad(p []byte) {

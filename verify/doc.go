@@ -38,8 +38,10 @@
 //     ([Options.Generation])
 //
 // meta and the sha512 of fio before 3.39 have no checksum of all data. For them
-// the content is made again and compared ([ContentAuto]); of compressible or
-// otherwise made content only the job knows.
+// the content is made again and compared ([ContentAuto]). How it is made, of which
+// share of padding, and where requests begin and end, a scan learns from those it
+// sees first. Blocks whose data nothing proves are counted apart
+// ([Result.HeadersOnly]).
 //
 // # How a job runs
 //
@@ -57,9 +59,10 @@
 //
 // # Files of a package
 //
-// pattern, literal, check, diagnose: patterns. sum, crc, xxh32: checksums.
+// pattern, literal, check, diagnose, diff: patterns. sum, crc, xxh32: checksums.
 // header, content, tausworthe, order, mixture, blockmap, lfsr, build: blocks and
-// their order. checker, origin, blame, class, verdict: what is wrong with a block.
+// their order. checker, learn, neighbours, origin, rewritten, blame, class,
+// verdict, dump: what is wrong with a block.
 // options, setting, jobfile, release: jobs. engine, crew, job, write, replay,
 // verify, scan, walk, probe: running them. journal, history, state, rangeset: crashes.
 package verify

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 )
 
@@ -16,7 +17,7 @@ const (
 
 const (
 	// maxLearned is how many requests are looked at to learn from.
-	maxLearned = 8
+	maxLearned = 16
 	// maxPadding is the longest padding pattern that is recognised.
 	maxPadding = 512
 	// leastUnexplained is from how many requests on it counts that none is explained.
@@ -49,37 +50,76 @@ func (j *Job) learn(s *shape) {
 	if l.content.pattern != nil {
 		return
 	}
-	c := newChecker(l, nil)
 	runs = slices.DeleteFunc(runs, func(r sampled) bool { return r.n > maxSpan || r.headers[0].Seed == 0 })
-	votes := map[recipe]int{}
-	asked := 0
-	for i := 0; i < len(runs); i += (len(runs) + maxLearned - 1) / maxLearned {
-		pieces, ok := c.pieces(s.window[runs[i].off-s.at:][:runs[i].n], &runs[i])
-		if !ok {
-			continue // damaged, or of a type that was not asked for
-		}
-		asked++
-		if by, ok := l.content.explain(pieces, runs[i].n, runs[i].headers[0].Seed); ok {
-			votes[by]++
-		}
+	whole := newChecker(l, nil).wholeRequests(s, runs)
+	best, most, all := recipe{}, 0, 0
+	for _, r := range whole {
+		all += len(r.pieces)
 	}
-	best, most := mostVoted(votes)
-	switch {
-	case 2*most >= asked && most > 0:
-		l.content.recipe, l.learned = best, explained
-	case asked >= leastUnexplained:
-		l.learned = unexplained
-	}
-}
-
-// mostVoted is the recipe with most votes, of several with equally many the one with least padding.
-func mostVoted(votes map[recipe]int) (best recipe, most int) {
-	for by, n := range votes {
+	for _, by := range l.content.recipes(whole) {
+		n := 0
+		for _, r := range whole {
+			n += l.content.countMade(&by, r.pieces, r.n, r.headers[0].Seed)
+		}
 		if n > most || n == most && by.compress < best.compress {
 			best, most = by, n
 		}
 	}
-	return best, most
+	switch {
+	case 4*most >= all && most > 0: // no recipe makes the same by chance
+		l.content.recipe, l.learned = best, explained
+	case len(whole) >= leastUnexplained:
+		l.learned = unexplained
+	}
+}
+
+// wholeRequests takes some requests apart that are not damaged, as far as their headers tell. It
+// leaves out what is all alike and no padding that is known, for that may be made by any recipe.
+func (c *checker) wholeRequests(s *shape, runs []sampled) (list []sampled) {
+	for i := range scattered(len(runs)) {
+		r := runs[i]
+		pieces, ok := c.pieces(s.window[r.off-s.at:][:r.n], &r)
+		if !ok {
+			continue
+		}
+		if _, alike := paddingOf(pieces, 0, r.n); alike {
+			_, ok = c.l.content.explain(pieces, r.n, r.headers[0].Seed)
+		}
+		if ok {
+			r.pieces = pieces
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// recipes lists those that explain some request, or a part of it, each once.
+func (c *content) recipes(list []sampled) (found []recipe) {
+	for _, r := range list {
+		by, ok := c.explain(r.pieces, r.n, r.headers[0].Seed)
+		for i := 0; i < len(r.pieces) && !ok; i++ { // others may be damaged
+			by, ok = c.explain(r.pieces[i:i+1], r.n, r.headers[0].Seed)
+		}
+		if ok && !slices.Contains(found, by) {
+			found = append(found, by)
+		}
+	}
+	return found
+}
+
+// scattered yields some of n numbers from 0 on, each once, in no step that data may have as well.
+func scattered(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for k := range min(n, maxLearned) {
+			i := k
+			if n > maxLearned {
+				i = int(uint64(n) * (uint64(k) * golden >> 32) >> 32)
+			}
+			if !yield(i) {
+				return
+			}
+		}
+	}
 }
 
 // A sampled request is one that was seen whole, as the headers of its blocks tell.
@@ -87,6 +127,7 @@ type sampled struct {
 	off     int64
 	n       int
 	headers []Header
+	pieces  []piece // its data, if they were taken apart
 }
 
 // requests finds the requests whose beginning and end were seen: blocks of one write that lie one
@@ -184,6 +225,18 @@ func (c *content) explain(pieces []piece, n int, seed uint64) (by recipe, ok boo
 	return by, false
 }
 
+// countMade is how many of the pieces of a request of n bytes a recipe makes.
+func (c *content) countMade(by *recipe, pieces []piece, n int, seed uint64) (count int) {
+	want := make([]byte, n)
+	by.fill(want, seed)
+	for _, p := range pieces {
+		if bytes.Equal(want[p.at:][:len(p.data)], p.data) {
+			count++
+		}
+	}
+	return count
+}
+
 // makes is how far a recipe makes the pieces of a request of n bytes: up to its first byte that
 // is another one; n if there is none.
 func (c *content) makes(by *recipe, pieces []piece, n int, seed uint64) int {
@@ -213,7 +266,7 @@ func padded(by recipe, pieces []piece, n, agreed int) (list []recipe) {
 		if random > agreed+laneRound || random < least && random > pieces[0].at {
 			continue
 		}
-		for _, by.alternate = range []bool{true, false} {
+		for _, by.alternate = range []bool{false, true} {
 			end := n
 			if by.alternate {
 				end = 2 * random
@@ -261,7 +314,11 @@ func (c *checker) anotherShare(p []byte, pos int64, seed uint64, data int, x *ex
 		return false
 	}
 	at := int(pos - span.off)
-	by, ok := c.l.content.explain([]piece{{at + data, p[data:]}}, span.n, seed)
+	pieces := []piece{{at + data, p[data:]}}
+	if _, padding := paddingOf(pieces, 0, span.n); !padding && !plausible(p, data) {
+		return false
+	}
+	by, ok := c.l.content.explain(pieces, span.n, seed)
 	if !ok || pos+int64(len(p)) == c.l.Offset+c.l.part {
 		return false
 	}
@@ -276,8 +333,8 @@ func (c *checker) anotherShare(p []byte, pos int64, seed uint64, data int, x *ex
 // aheadBy reports whether the block at pos, behind the one that is judged, is made by a recipe as
 // well, in a request of the same size.
 func (c *checker) aheadBy(by recipe, span remade, pos int64) bool {
-	h, ok := c.header(c.ahead)
-	if !ok || h.Offset != uint64(pos) || !h.possible() || int(h.Len) > len(c.ahead) {
+	h, ok := c.neighbour(pos)
+	if !ok {
 		return false
 	}
 	if pos >= span.off+int64(span.n) {
@@ -286,7 +343,7 @@ func (c *checker) aheadBy(by recipe, span remade, pos int64) bool {
 	if !span.covers(pos, int(h.Len)) {
 		return false
 	}
-	block := bytes.Clone(c.ahead[:h.Len])
+	block := bytes.Clone(c.around.p[pos-c.around.off:][:h.Len])
 	k, sound := c.sound(block, &h)
 	if !sound || h.size()+k.size >= len(block) {
 		return false

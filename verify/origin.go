@@ -20,15 +20,21 @@ const (
 // possible the one that agrees with p from data on. The result is as long as p;
 // nil if no way of making content explains any of it.
 func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectation) []byte {
+	if c.l.content.pattern == nil && !plausible(p, data) {
+		return nil
+	}
 	best, bestScore := remade{}, 0
 	for _, by := range recipesFrom(c.recipe) {
-		for span := range c.spans(p, pos, seed, data, x, by.filler) {
-			want := c.make(span.off, span.n, seed, by)[pos-span.off:][:len(p)]
+		for span := range c.spans(p, pos, data, x, remade{seed: seed, recipe: by}) {
+			want := c.make(span.off, span.n, seed, span.recipe)[pos-span.off:][:len(p)]
 			score := agreement(want[data:], p[data:], x.known)
 			if score == len(p)-data {
 				c.recipe = by
 				c.spanSeed, c.spanOff = seed, span.off
 				return want
+			}
+			if 2*score > len(p)-data && (x.n > 0 || by.compress == 0) {
+				return want // nothing else can agree with as much
 			}
 			if score > bestScore {
 				best, bestScore = c.made, score
@@ -44,6 +50,37 @@ func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectat
 	return c.make(best.off, best.n, best.seed, best.recipe)[pos-best.off:][:len(p)]
 }
 
+// plausible reports whether any of the random data of a block from data on, where it is looked at,
+// may come from a filler: each word of a lane follows from the one before.
+func plausible(p []byte, data int) bool {
+	const places = 16
+	step := 1
+	if len(p)%8 == 0 {
+		step = 8 // words begin where the block does, whatever part of a request it is
+	}
+	for i := range places {
+		from := (data + (len(p)-data)/places*i + step - 1) / step * step
+		for at := from; at < from+8; at += step {
+			for k := range fillers {
+				if fillers[k].followed(p, at) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// followed reports whether the word at at is not zero, and the next one of its lane follows from it.
+func (f *filler) followed(p []byte, at int) bool {
+	next := at + 8*f.lanes
+	if next+8 > len(p) {
+		return false
+	}
+	w := binary.LittleEndian.Uint64(p[at:])
+	return w != 0 && binary.LittleEndian.Uint64(p[next:]) == w*f.mul>>f.shift
+}
+
 // presumed makes the content that a block should have if its request is where the job or the grid
 // says, and made as those before.
 func (c *checker) presumed(p []byte, pos int64, seed uint64, x *expectation) []byte {
@@ -54,30 +91,72 @@ func (c *checker) presumed(p []byte, pos int64, seed uint64, x *expectation) []b
 	return c.make(span.off, span.n, seed, c.recipe)[pos-span.off:][:len(p)]
 }
 
-// spans lists what the request of a block may be: what the job or the grid says,
-// the block alone, or one that began before it, like the request of the block
-// before it or where words of the content fit. It may end with the block or go on.
-func (c *checker) spans(p []byte, pos int64, seed uint64, data int, x *expectation, f *filler) iter.Seq[remade] {
+// spans lists what the request of a block may be, as seed and recipe of like make it: what the job
+// or the grid says, the block alone, or one that began before it, like the request of the block
+// before it or where words of the content fit.
+func (c *checker) spans(p []byte, pos int64, data int, x *expectation, like remade) iter.Seq[remade] {
 	return func(yield func(remade) bool) {
+		f := like.recipe.filler
 		from := func(start int64) bool {
-			n := int(pos-start) + len(p)
-			return yield(remade{off: start, n: n}) && (n%laneRound == 0 || yield(remade{off: start, n: n + laneRound}))
+			like.off = start
+			for _, r := range c.ends(p, pos, data, like) {
+				if !yield(r) {
+					return false
+				}
+			}
+			return true
 		}
-		if r := (remade{off: x.off, n: x.n}); x.n > 0 && r.covers(pos, len(p)) && !yield(r) || x.known {
+		if r := like; x.n > 0 {
+			r.off, r.n = x.off, x.n
+			if r.covers(pos, len(p)) && !yield(r) {
+				return
+			}
+		}
+		if x.known || !from(pos) || c.l.content.pattern != nil || f.seeded(p, data, like.seed) {
 			return
 		}
-		if !from(pos) || c.l.content.pattern != nil || f.seeded(p, data, seed) {
+		if c.spanSeed == like.seed && c.spanOff < pos && pos-c.spanOff <= maxSpan && !from(c.spanOff) {
 			return
 		}
-		if c.spanSeed == seed && c.spanOff < pos && pos-c.spanOff <= maxSpan && !from(c.spanOff) {
-			return
-		}
-		for _, back := range c.starts(p, data, seed, min(pos, maxSpan), f) {
+		for _, back := range c.starts(p, data, like.seed, min(pos, maxSpan), f) {
 			if !from(pos - back) {
 				return
 			}
 		}
 	}
+}
+
+// ends lists how long a request may be of which only the beginning is known: it ends with the block
+// or goes on, with as much padding as what is seen of it tells.
+func (c *checker) ends(p []byte, pos int64, data int, r remade) (list []remade) {
+	least := int(pos-r.off) + len(p)
+	r.n = least
+	list = append(list, r)
+	if r.n%laneRound != 0 {
+		r.n += laneRound
+		list = append(list, r)
+	}
+	if r.recipe.compress == 0 || c.l.content.pattern != nil {
+		return list
+	}
+	plain := remade{r.off, least + laneRound, r.seed, recipe{filler: r.recipe.filler}}
+	want := c.make(plain.off, plain.n, plain.seed, plain.recipe)[pos-r.off:][:len(p)]
+	if bytes.Equal(want[data:], p[data:]) {
+		return append(list, plain) // the padding begins behind the block
+	}
+	first, _, _ := differences(want[data:], p[data:])
+	random := int(pos-r.off) + data + first
+	about := (random - laneRound) * 100 / (100 - r.recipe.compress)
+	for n := least + max(0, about-least)/len(p)*len(p); n <= maxSpan; n += len(p) {
+		switch from := r.recipe.random(n); {
+		case from > random+laneRound:
+			return list
+		case from >= random-laneRound:
+			r.n = n
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // seeded reports whether the first word behind data is what seed makes there, in

@@ -169,6 +169,7 @@ func (s *scanning) verdict(sl *slot, p []byte) {
 		s.wide, s.broken = true, true
 		end = sl.off + int64(sl.trouble)
 	case sl.trouble >= 0:
+		s.judge.around = view{p, sl.off}
 		end = s.troubled(p[sl.trouble:], sl.off+int64(sl.trouble))
 	}
 	s.pos = end
@@ -181,12 +182,11 @@ func (s *scanning) troubled(p []byte, off int64) int64 {
 	c := s.judge
 	defer func() {
 		s.j.count(c.seen)
-		*c.seen, c.ahead = Result{}, nil
+		*c.seen, c.around = Result{}, view{}
 	}()
 	for at := 0; at < len(p); at += c.l.interval {
 		n := min(c.l.interval, len(p)-at)
 		pos := off + int64(at)
-		c.ahead = p[at+n:]
 		switch {
 		case c.fine(p[at:at+n], pos):
 		case s.strange(p[at:], n, pos):
@@ -224,7 +224,8 @@ func (c *checker) look(s *slot, p []byte) {
 	clear(s.seen.Generations)
 	s.seen = Result{Generations: s.seen.Generations}
 	c.seen, s.trouble = &s.seen, -1
-	defer func() { c.seen = total }()
+	c.around = view{p, s.off}
+	defer func() { c.seen, c.around = total, view{} }()
 	for at := 0; at < len(p); at += c.l.interval {
 		if !c.fine(p[at:min(at+c.l.interval, len(p))], s.off+int64(at)) {
 			s.trouble = at

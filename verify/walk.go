@@ -89,6 +89,7 @@ type steps struct {
 func (t *steps) take(p []byte, off int64, last bool) (used int) {
 	quiet := int64(0)
 	t.need = 0
+	t.around = view{p, off}
 	for used < len(p) && !t.settled {
 		rest := p[used:]
 		pos := off + int64(used)
