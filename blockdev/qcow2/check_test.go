@@ -152,6 +152,9 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 		left, _, judged := peerCheck(t, ours)
 		if strings.Contains(said, "Repairing refcount block") { // qemu-img makes the file longer for it, and then mends more
 			got.CorruptionsFixed, got.LeaksFixed = want.CorruptionsFixed, want.LeaksFixed
+			if strings.Contains(lines, "exceeding the end of the file") { // and what else lay behind its end is in it then
+				continue
+			}
 		}
 		if step.fix != 0 && got.ImageEnd < want.ImageEnd { // qemu-img counts what it need not, far behind the image
 			got.ImageEnd = want.ImageEnd
