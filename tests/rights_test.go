@@ -117,6 +117,7 @@ func TestImageNamesNoFile(t *testing.T) {
 		"fifo": "regular file", "/proc/self/fd/0": "has open", "/dev/stdin": "has open", "link": "has open", "/proc/self/mem": "makes up",
 		"/sys/kernel/notes": "makes up", "/proc/version": "makes up", "/dev/zero": "--allow-backing-device", "host_device:/dev/null": "--allow-backing-device",
 		`json:{"driver":"host_device","filename":"/dev/zero"}`: "--allow-backing-device",
+		"blkdebug:fifo:over": "regular file", "blkdebug:/dev/zero:over": "regular file",
 	} {
 		writeLinked(t, filepath.Join(dir, "over"), name)
 		a, err := asBlksh.run(run{dir: dir, args: []string{"-r", "over", "read", "0", "512"}})

@@ -87,6 +87,9 @@ var (
 func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 	f := &filter{breakpoints: newBreakpoints(o.Notify)}
 	var err error
+	if err := checkConfig(o); err != nil {
+		return nil, err
+	}
 	if f.rules, err = readRules(o.Values); err != nil {
 		return nil, err
 	}

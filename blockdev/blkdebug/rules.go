@@ -2,6 +2,7 @@ package blkdebug
 
 import (
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -112,6 +113,19 @@ type rules struct {
 	transitions map[blockdev.EventName][]transition
 	state       int64
 	active      []*injection
+}
+
+// checkConfig refuses rules that an image names and that are no file: a pipe would be waited for, and a device is not the image's to
+// read.
+func checkConfig(o *blockdev.Opening) error {
+	path := o.Values.String("config")
+	if o.From == "" || path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return blockdev.Refuse("'%s' names rules in '%s', which is no regular file", o.From, path)
+	}
+	return nil
 }
 
 // readRules reads the rules of the config file and then those of the options.
