@@ -29,13 +29,17 @@ func (d *Device) written() {
 	}
 }
 
-// Status describes the run at off, see Node.Status. Behind the end of the device it is empty.
+// Status describes the run at off, see Node.Status. Behind the end of the device it is empty. What others cut off while it is
+// open is an error.
 func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
 	if err := d.enter(opStatus, off, n); err != nil {
 		return Extent{}, err
 	}
 	if off < 0 || n < 0 {
 		return Extent{}, d.wrap(opStatus, off, n, syscall.EINVAL)
+	}
+	if err := d.top.Info().checkLost(off, min(n, 1)); err != nil {
+		return Extent{}, d.wrap(opStatus, off, n, err)
 	}
 	n = min(n, d.Length()-off)
 	if n <= 0 {

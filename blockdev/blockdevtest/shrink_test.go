@@ -101,7 +101,10 @@ func TestShrunkHole(t *testing.T) {
 	if e, err := d.Status(ctx, 0, 4<<20); err != nil || e.Len != 1<<20 || d.Length() != 1<<20 {
 		t.Errorf("%+v, %v, %d bytes long", e, err, d.Length())
 	}
-	if _, err := d.Status(ctx, 2<<20, 512); err != nil {
-		t.Errorf("behind the end: %v", err)
+	if _, err := d.Status(ctx, 2<<20, 512); !errors.Is(err, syscall.EIO) {
+		t.Errorf("what is gone: %v", err)
+	}
+	if e, err := d.Status(ctx, 4<<20, 512); err != nil || e.Len != 0 {
+		t.Errorf("behind the end: %+v, %v", e, err)
 	}
 }
