@@ -59,10 +59,11 @@
 //
 // # Files of a package
 //
-// pattern, literal, check, diagnose, diff: patterns. sum, crc, xxh32: checksums.
-// header, content, tausworthe, order, mixture, blockmap, lfsr, build: blocks and
-// their order. checker, learn, neighbours, origin, rewritten, blame, class,
-// verdict, dump: what is wrong with a block.
-// options, setting, jobfile, release: jobs. engine, crew, job, write, replay,
-// verify, scan, walk, probe: running them. journal, history, state, rangeset: crashes.
+// pattern, literal, check, diff, hole, diagnose: patterns. sum, crc, xxh32: checksums.
+// header, content, tausworthe, order, distribution, mixture, blockmap, lfsr, build:
+// blocks and their order. checker, learn, neighbours, origin, rewritten, blame, class,
+// verdict, dump: what is wrong with a block. table, options, setting, units, calculate,
+// jobfile, files, rival, release: jobs. queue, engine, crew, job, write, replay, verify,
+// scan, walk, probe: running them. journal, journaljob, history, ended, state, rangeset:
+// how far they came.
 package verify
