@@ -99,6 +99,27 @@ func TestNothingIsNoSuccess(t *testing.T) {
 	find(t, o.must(2, "verify_job --read "+name), "bad_value")
 }
 
+// What is to be written must have a type, however the job is told.
+func TestAnyTypeIsForReading(t *testing.T) {
+	o := newObjects(t)
+	o.must(0, "open mem:64k")
+	name := filepath.Join(t.TempDir(), "any.fio")
+	if err := os.WriteFile(name, []byte("[a]\nrw=write\nverify=any\nverify_state_save=0\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"verify_write -t any", "verify_write -o verify=any", "verify_job " + name} {
+		o.must(2, line)
+	}
+	for i, b := range o.content() {
+		if b != 0 {
+			t.Fatalf("something was written at %d", i)
+		}
+	}
+	o.must(0, "verify_write")
+	o.must(0, "verify_read -t any")
+	o.must(0, "verify_job --read "+name)
+}
+
 // The length of blocks that was asked for is not passed over in silence where they have another.
 func TestOtherBlockLength(t *testing.T) {
 	o := newObjects(t)

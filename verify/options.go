@@ -236,6 +236,8 @@ type layout struct {
 	// sum is nil for blocks without header, and for those whose header says
 	// what they are.
 	sum *sum
+	// anyType: each header says what its block is, so none can be written.
+	anyType bool
 	// headless: the data are the pattern or ordinary fill.
 	headless bool
 	content  content
@@ -429,7 +431,7 @@ func (l *layout) setContent() error {
 func (l *layout) setType() (err error) {
 	switch {
 	case l.Verify == TypeAny:
-		l.Verify = ""
+		l.Verify, l.anyType = "", true
 		return nil
 	case l.Verify == "" && l.Pattern != "":
 		l.Verify = "pattern_hdr"

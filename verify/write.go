@@ -29,6 +29,9 @@ func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
 	if j.l.Fio == FioAny {
 		return j.outcome(errors.New("writing needs to know which fio's blocks are meant"))
 	}
+	if j.l.anyType {
+		return j.outcome(errors.New("verify=any is for reading: what is written has one type, such as crc32c"))
+	}
 	j.state = Progress{Phase: "write", Total: j.total()}
 	err := j.with(ctx, open, j.slotSize(), func(e *engine) error {
 		w, err := j.newWriting(ctx, e)
