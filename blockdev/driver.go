@@ -116,8 +116,8 @@ type (
 		Text     string
 		Prefixed bool
 	}
-	// BitmapsRetired says that the first change of an image makes its persistent dirty bitmaps untrue, so that they were marked as
-	// in use. Err is why they were removed instead, nil if they were not.
+	// BitmapsRetired says that persistent dirty bitmaps of an image could not be kept true while it changed, so that they stay marked
+	// as in use. Err is why they were removed instead, nil if they were not.
 	BitmapsRetired struct {
 		Names []string
 		Err   error

@@ -135,7 +135,7 @@ func shellKinds() []kind {
 			w, _ := e.Notice.(blockdev.Warning)
 			return w.Text
 		})),
-		of("bitmaps_retired", "The first change of an image makes its dirty bitmaps untrue, which are not kept up to date.",
+		of("bitmaps_retired", "Dirty bitmaps of an image could not be kept up to date while it changed.",
 			must("names", Texts, "of the bitmaps that are marked as in use", func(e event.Notice) any { return append([]string{}, retired(e).Names...) }),
 			may("error", Text, "why all of them were removed instead", func(e event.Notice) any {
 				if err := retired(e).Err; err != nil {

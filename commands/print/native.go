@@ -128,7 +128,7 @@ func retiredWords(b blockdev.BitmapsRetired) string {
 	for i, name := range b.Names {
 		names[i] = strconv.Quote(name)
 	}
-	return "the dirty bitmaps of the image are not kept up to date and marked as in use, since it is written: " + strings.Join(names, ", ")
+	return "these dirty bitmaps of the image could not be kept up to date and stay marked as in use: " + strings.Join(names, ", ")
 }
 
 // sizeWords is a size for people, and the exact one where that is another.
