@@ -631,3 +631,45 @@ func TestQueueOperations(t *testing.T) {
 		t.Errorf("%v, the block layer has %v", ours, theirs)
 	}
 }
+
+// A job makes the file that it names and leaves its state; while an image is open for reading only, nothing else is written.
+func TestJobMakesItsFile(t *testing.T) {
+	o := newObjects(t)
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"w.fio":     "[a]\nfilename=new.img\nsize=64k\nrw=randwrite\nbs=4k\nverify=crc32c\ndo_verify=0\n",
+		"r.fio":     "[a]\nfilename=new.img\nsize=64k\nrw=randwrite\nbs=4k\nverify=crc32c\nverify_only=1\nverify_state_load=1\n",
+		"other.fio": "[a]\nfilename=other.img\nsize=64k\nrw=write\nverify=crc32c\n",
+		"none.fio":  "[a]\nfilename=new.img\nsize=64k\nrw=write\n[b]\nstonewall\nfilename=new.img\nsize=32k\nrw=write\nverify=md5\n",
+		"taken.fio": "[taken]\nfilename=new.img\nsize=64k\nrw=write\nverify=crc32c\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.must(0, "verify_job w.fio")
+	if st, err := os.Stat("new.img"); err != nil || st.Size() != 64<<10 {
+		t.Errorf("%v, %v", st, err)
+	}
+	if list := o.must(0, "verify_job r.fio"); list[len(list)-1].Blocks != 16 {
+		t.Errorf("%+v", list)
+	}
+	if list := o.must(0, "verify_job none.fio"); list[0].Kind != "not_verified" || list[len(list)-1].Blocks != 8 {
+		t.Errorf("%+v", list)
+	}
+	o.must(1, "verify_job r.fio")
+	if err := os.WriteFile("local-taken-0-verify.state", []byte("what somebody needs"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if list := o.must(2, "verify_job taken.fio"); list[len(list)-1].Kind != "file_error" {
+		t.Errorf("%+v", list)
+	}
+	o.must(0, "open -r -o driver=raw new.img")
+	if list := o.must(3, "verify_job other.fio"); list[0].Kind != "open_failed" {
+		t.Errorf("%+v", list)
+	}
+	if _, err := os.Stat("other.img"); err == nil {
+		t.Error("other.img was made")
+	}
+	o.must(0, "verify_job --read none.fio")
+}
