@@ -41,6 +41,7 @@ type killOp struct {
 	size     int64
 	flush    bool // what came before is durable
 	through  *bool
+	late     bool // a discard is advice, which only a flush makes durable
 }
 
 func newKillModel() *killModel {
@@ -65,7 +66,7 @@ func (m *killModel) draw(rnd *rand.Rand) killOp {
 	case k < 10:
 		return killOp{line: "write -q -z -u " + at, first: first, n: n}
 	case k < 12:
-		return killOp{line: "discard -q " + at, first: first, n: n}
+		return killOp{line: "discard -q " + at, first: first, n: n, late: true}
 	case k < 14 && m.packed < killedPacked:
 		m.packed++
 		block := killedPlain + m.packed - 1
@@ -106,7 +107,7 @@ func (m *killModel) done(op killOp) {
 	}
 	for i := range m.may {
 		touched := op.first <= i && i < op.first+op.n
-		if op.flush || m.durable && touched {
+		if op.flush || m.durable && touched && !op.late {
 			m.may[i] = m.may[i][len(m.may[i])-1:]
 		}
 	}
