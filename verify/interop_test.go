@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -181,7 +182,7 @@ func (f fioPeer) options(t *testing.T, line string) Options {
 
 // disowns says why fio takes even its own blocks for bad ones, if it does.
 func (f fioPeer) disowns(line string) string {
-	mixed := strings.Contains(line, "randrw")
+	again := strings.Contains(line, "randrw") || strings.Contains(line, "loops") // blocks are verified that a later write has changed
 	for what, why := range map[string]string{
 		"lfsr":                "the register takes another step when it is replayed",
 		"random_distribution": "seeds are compared of blocks that were written again",
@@ -189,7 +190,7 @@ func (f fioPeer) disowns(line string) string {
 		"randrw:":             "seeds are compared of blocks that were written again",
 		"norandommap":         "seeds are compared of blocks that were written again",
 	} {
-		if f.release == Fio333 && mixed && strings.Contains(line, what) {
+		if f.release == Fio333 && again && strings.Contains(line, what) {
 			return "fio 3.33 takes its own blocks for bad ones: " + why
 		}
 	}
@@ -236,10 +237,10 @@ func TestInteropDraws(t *testing.T) {
 		}
 		defer f.Close()
 		bad := ""
-		if r := run(rt, f, o, Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify); !r.Good() || r.Blocks == 0 {
+		if r := run(rt, f, o, Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify); !r.Good() || r.Blocks == 0 && !empty(rt, f) {
 			rt.Fatalf("%s: %+v: %s", line, r, bad)
 		}
-		if more != "" {
+		if more != "" || empty(rt, f) {
 			return
 		}
 		g, err := os.Create(ours)
@@ -254,6 +255,15 @@ func TestInteropDraws(t *testing.T) {
 		run(rt, g, o, Hooks{}, (*Job).Write)
 		peer.run(t, strings.ReplaceAll(line, "--loops=2", ""), "--verify_only", ours)
 	})
+}
+
+// empty says whether nothing was written: fio makes no request of some jobs whose reads and writes differ in size.
+func empty(t *rapid.T, f *os.File) bool {
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(bytes.Trim(b, "\x00")) == 0
 }
 
 // verification are the options to verify what was written here: with all checks
