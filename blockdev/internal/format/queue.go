@@ -6,6 +6,10 @@ import (
 	"github.com/blksh/blksh/blockdev"
 )
 
+// maxQueuedBytes is the longest request that a queue by mapping is made for. What a longer one costs is copying,
+// for which goroutines have all processors; a queue has its owner's.
+const maxQueuedBytes = 32 << 10
+
 // mapQueue is an image's part in the batch queue of its data file. A request whose place is known goes there,
 // pinned. The others, which need tables, a backing file or unpacking, are made together when they are
 // submitted, each on a goroutine, while those in the file's queue go on.
@@ -16,6 +20,7 @@ type mapQueue struct {
 	slots          []mapSlot
 	aside          []int // staged, and not for the file's queue
 	ready          []int // complete, and not yet reaped
+	batch          []int // room for makeAside
 }
 
 type mapSlot struct {
@@ -32,10 +37,11 @@ var (
 	_ blockdev.Queuer = (*Image)(nil)
 )
 
-// NewQueue makes a queue on that of the data file.
+// NewQueue makes a queue on that of the data file. There is none of a single slot, whose owner makes its
+// requests by plain calls, and none for long requests.
 func (i *Image) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, error) {
 	file, ok := i.Data.(blockdev.Queuer)
-	if !ok {
+	if !ok || depth == 1 || size > maxQueuedBytes {
 		return nil, blockdev.ErrNotSupported
 	}
 	q, err := file.NewQueue(ctx, depth, size)
@@ -44,6 +50,7 @@ func (i *Image) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, 
 	}
 	return &mapQueue{
 		Queue: q, ctx: ctx, image: i, slots: make([]mapSlot, depth), aside: make([]int, 0, depth), ready: make([]int, 0, depth),
+		batch: make([]int, 0, depth),
 	}, nil
 }
 
@@ -51,21 +58,27 @@ func (i *Image) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, 
 func (q *mapQueue) Stage(slot int, op blockdev.Op, off, n int64, flags uint32) {
 	s := &q.slots[slot]
 	*s = mapSlot{op: op, off: off, n: n}
-	var m Mapping
-	switch {
-	case flags != 0 || op > blockdev.OpWrite:
+	if flags != 0 || op > blockdev.OpWrite {
 		s.err = blockdev.ErrNotSupported
-	default:
-		m, s.err = q.image.placeWhole(q.ctx, op, off, n)
+		q.ready = append(q.ready, slot)
+		return
 	}
+	q.place(slot)
+}
+
+// place gives a request to the file's queue, answers it, or sets it aside.
+func (q *mapQueue) place(slot int) {
+	s := &q.slots[slot]
+	var m Mapping
+	m, s.err = q.image.placeWhole(q.ctx, s.op, s.off, s.n)
 	switch {
 	case s.err != nil:
 		q.ready = append(q.ready, slot)
 	case m.Kind == Data:
-		s.passed, s.held, s.pin = true, true, q.image.Pins.Add(m.Host, n)
-		q.Queue.Stage(slot, op, m.Host, n, 0)
+		s.passed, s.held, s.pin = true, true, q.image.Pins.Add(m.Host, s.n)
+		q.Queue.Stage(slot, s.op, m.Host, s.n, 0)
 	case m.Kind == Zero:
-		clear(q.Buffer(slot)[:n])
+		clear(q.Buffer(slot)[:s.n])
 		q.ready = append(q.ready, slot)
 	default:
 		q.aside = append(q.aside, slot)
@@ -107,14 +120,28 @@ func (i *Image) placeWrite(ctx context.Context, off, n int64) (Mapping, error) {
 
 // Submit starts what is staged, and makes the rest.
 func (q *mapQueue) Submit() error {
-	if err := q.Queue.Submit(); err != nil {
-		return err
+	for {
+		if err := q.Queue.Submit(); err != nil || len(q.aside) == 0 {
+			return err
+		}
+		q.makeAside()
 	}
-	if len(q.aside) == 0 {
-		return nil
+}
+
+// makeAside makes requests that were set aside, of each cluster only the first: when that has its place the
+// others may go to the file's queue after all.
+func (q *mapQueue) makeAside() {
+	q.batch = q.batch[:0]
+	later := q.aside[:0]
+	for _, slot := range q.aside {
+		if q.sharesCluster(slot) {
+			later = append(later, slot)
+		} else {
+			q.batch = append(q.batch, slot)
+		}
 	}
-	_ = blockdev.Fan(q.ctx, len(q.aside), func(ctx context.Context, k int) error {
-		slot := q.aside[k]
+	_ = blockdev.Fan(q.ctx, len(q.batch), func(ctx context.Context, k int) error {
+		slot := q.batch[k]
 		s := &q.slots[slot]
 		v := blockdev.Vec{q.Buffer(slot)[:s.n]}
 		if s.op == blockdev.OpWrite {
@@ -124,9 +151,28 @@ func (q *mapQueue) Submit() error {
 		}
 		return nil
 	})
-	q.ready = append(q.ready, q.aside...)
+	q.ready = append(q.ready, q.batch...)
+	q.batch = append(q.batch[:0], later...)
 	q.aside = q.aside[:0]
-	return nil
+	for _, slot := range q.batch {
+		q.place(slot)
+	}
+}
+
+// sharesCluster says whether a write touches a cluster that one in the batch does.
+func (q *mapQueue) sharesCluster(slot int) bool {
+	s := &q.slots[slot]
+	if s.op != blockdev.OpWrite {
+		return false
+	}
+	for _, other := range q.batch {
+		o := &q.slots[other]
+		clusters := Span{q.image.startOf(o.off), q.image.roundUp(o.off+o.n) - q.image.startOf(o.off)}
+		if o.op == blockdev.OpWrite && clusters.Overlaps(s.off, s.n) {
+			return true
+		}
+	}
+	return false
 }
 
 // Reap collects what is complete.
