@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // foreignFormat is an image format that has no driver here. Its images are recognised all the same, so that none is taken for raw, where
@@ -32,7 +33,7 @@ var foreignFormats = []foreignFormat{
 	{name: "qed", words: "an image of QEMU's enhanced disk format", is: startsWith("QED\x00")},
 	{name: "vdi", words: "an image of VirtualBox", is: isVDI},
 	{name: "vhdx", words: "an image of Hyper-V", is: startsWith("vhdxfile")},
-	{name: "vmdk", words: "an image of VMware", is: isVMDK, extra: func(head, _ []byte) bool { return isSESparse(head) || vmdkTitle.Match(head) }},
+	{name: "vmdk", words: "an image of VMware", is: isVMDK, extra: func(head, _ []byte) bool { return isSESparse(head) || vmdkTitle().Match(head) }},
 	{name: "vpc", words: "a VHD image of Virtual PC or Hyper-V", is: startsWith("conectix"), extra: isFixedVHD},
 }
 
@@ -72,13 +73,18 @@ func isVDI(head []byte) bool { return binary.LittleEndian.Uint32(field(head, 64,
 
 // isVMDK knows sparse extents and, of descriptors, what QEMU does: comments and blank lines, then the version.
 func isVMDK(head []byte) bool {
-	return bytes.HasPrefix(head, []byte("KDMV")) || bytes.HasPrefix(head, []byte("COWD")) || vmdkVersion.Match(head)
+	return bytes.HasPrefix(head, []byte("KDMV")) || bytes.HasPrefix(head, []byte("COWD")) || vmdkVersion().Match(head)
 }
 
 var (
-	vmdkVersion = regexp.MustCompile(`\A(#[^\n]*\n| +\r?\n)*version=[123]\r?\n`)
-	vmdkTitle   = regexp.MustCompile(`\A\s*#\s*Disk DescriptorFile`)
+	vmdkVersion = lazily(`\A(#[^\n]*\n| +\r?\n)*version=[123]\r?\n`)
+	vmdkTitle   = lazily(`\A\s*#\s*Disk DescriptorFile`)
 )
+
+// lazily compiles an expression when it is asked for: few programs meet a file that needs it.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // isSESparse knows the extents of newer snapshots of ESX, which QEMU finds by way of their descriptor only.
 func isSESparse(head []byte) bool {

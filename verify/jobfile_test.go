@@ -109,7 +109,7 @@ func TestTableIsComplete(t *testing.T) {
 	}
 	for _, line := range lines {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if _, ok := options[strings.TrimSuffix(name, ":")]; !ok {
+		if _, ok := options()[strings.TrimSuffix(name, ":")]; !ok {
 			t.Errorf("%s has no row", name)
 		}
 	}
