@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -201,10 +200,15 @@ func (f fioPeer) disowns(line string) string {
 func drawLine(t *rapid.T) string {
 	pick := func(name string, list ...string) string { return rapid.SampledFrom(list).Draw(t, name) }
 	rw := pick("rw", "write", "randwrite", "rw", "randrw")
-	line := "--rw=" + rw + pick("sizes", " --bs=4k", " --bs=1k", " --bs=512", " --bsrange=1k-8k", " --bssplit=1k/30:4k/50:8k/20", " --bs=2k,8k") +
+	sizes := []string{" --bs=4k", " --bs=1k", " --bs=512", " --bsrange=1k-8k", " --bssplit=1k/30:4k/50:8k/20"}
+	random := strings.HasPrefix(rw, "rand")
+	if !random { // fio draws places in units of one size and makes requests of the other, and loses itself when it replays them
+		sizes = append(sizes, " --bs=2k,8k")
+	}
+	line := "--rw=" + rw + pick("sizes", sizes...) +
 		pick("verify", " --verify=crc32c", " --verify=md5", " --verify=crc64", " --verify=xxhash", " --verify=sha1") +
 		pick("more", "", "", " --loops=2", " --number_ios=23", " --io_size=100k", " --verify_backlog=8", " --randseed=77", " --offset=16k")
-	if strings.HasPrefix(rw, "rand") {
+	if random {
 		line += pick("order", "", "", " --percentage_random=70", " --random_distribution=zipf:1.2", " --random_distribution=normal:25", " --norandommap")
 	}
 	return line
@@ -237,10 +241,10 @@ func TestInteropDraws(t *testing.T) {
 		}
 		defer f.Close()
 		bad := ""
-		if r := run(rt, f, o, Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify); !r.Good() || r.Blocks == 0 && !empty(rt, f) {
+		if r := run(rt, f, o, Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify); !r.Good() || r.Blocks == 0 {
 			rt.Fatalf("%s: %+v: %s", line, r, bad)
 		}
-		if more != "" || empty(rt, f) {
+		if more != "" {
 			return
 		}
 		g, err := os.Create(ours)
@@ -255,15 +259,6 @@ func TestInteropDraws(t *testing.T) {
 		run(rt, g, o, Hooks{}, (*Job).Write)
 		peer.run(t, strings.ReplaceAll(line, "--loops=2", ""), "--verify_only", ours)
 	})
-}
-
-// empty says whether nothing was written: fio makes no request of some jobs whose reads and writes differ in size.
-func empty(t *rapid.T, f *os.File) bool {
-	b, err := os.ReadFile(f.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(bytes.Trim(b, "\x00")) == 0
 }
 
 // verification are the options to verify what was written here: with all checks
