@@ -181,16 +181,21 @@ func (f fioPeer) options(t *testing.T, line string) Options {
 
 // disowns says why fio takes even its own blocks for bad ones, if it does.
 func (f fioPeer) disowns(line string) string {
-	again := strings.Contains(line, "randrw") || strings.Contains(line, "loops") // blocks are verified that a later write has changed
-	for what, why := range map[string]string{
-		"lfsr":                "the register takes another step when it is replayed",
-		"random_distribution": "seeds are compared of blocks that were written again",
-		"percentage_random":   "seeds are compared of blocks that were written again",
-		"randrw:":             "seeds are compared of blocks that were written again",
-		"norandommap":         "seeds are compared of blocks that were written again",
+	mixed := strings.Contains(line, "randrw")
+	for _, d := range []struct {
+		what  string
+		mixed bool // only of jobs that read as well
+		why   string
+	}{
+		{"lfsr", true, "the register takes another step when it is replayed"},
+		{"verify_backlog", true, "reads of a backlog take from the draws of the job"},
+		{"randrw:", true, "seeds are compared of blocks that were written again"},
+		{"random_distribution", true, "seeds are compared of blocks that were written again"},
+		{"percentage_random", false, "seeds are compared of blocks that were written again"},
+		{"norandommap", true, "seeds are compared of blocks that were written again"},
 	} {
-		if f.release == Fio333 && again && strings.Contains(line, what) {
-			return "fio 3.33 takes its own blocks for bad ones: " + why
+		if f.release == Fio333 && (mixed || !d.mixed) && strings.Contains(line, d.what) {
+			return "fio 3.33 takes its own blocks for bad ones: " + d.why
 		}
 	}
 	return ""
