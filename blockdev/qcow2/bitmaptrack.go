@@ -211,16 +211,17 @@ func (q *image) storeBitmaps(ctx context.Context) error {
 	if !q.hasBitmaps() { // a repair removed them
 		return nil
 	}
+	var failed error
 	for _, t := range list {
 		if t.size != q.size.Load() { // a truncate failed on its way
 			q.lose(t)
 			continue
 		}
-		if err := q.storeBitmap(ctx, t); err != nil {
-			return refuseWith(err, "Failed to store the bitmap '"+t.name+"'")
+		if err := q.storeBitmap(ctx, t); err != nil && failed == nil {
+			failed = refuseWith(err, "Failed to store the bitmap '"+t.name+"'")
 		}
 	}
-	return nil
+	return failed
 }
 
 // storeBitmap writes bits, table and entry, each behind a flush of what it refers to. Nobody believes in any of it before the

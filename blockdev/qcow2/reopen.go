@@ -24,14 +24,14 @@ func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort
 		return nil, nil, err
 	}
 	if !q.readOnly && !q.dead.Load() {
-		if err := q.flushCaches(ctx); err != nil {
-			return nil, nil, err
-		}
 		if o.Mode.ReadOnly {
+			q.mayWrite = false // bitmaps are tracked again before the next change
 			if err := q.storeBitmaps(ctx); err != nil {
 				return nil, nil, err
 			}
-			q.mayWrite = false // they are tracked again before the next change
+		}
+		if err := q.flushCaches(ctx); err != nil {
+			return nil, nil, err
 		}
 		if q.settings.lazy && !s.lazy || o.Mode.ReadOnly {
 			if err := q.markClean(ctx); err != nil {
