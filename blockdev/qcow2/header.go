@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 const magic = 0x514649fb // "QFI\xfb"
@@ -209,9 +210,7 @@ func (h *header) marshal() ([]byte, error) {
 }
 
 // refuse is an error in QEMU's words around an error number.
-func refuse(no syscall.Errno, format string, args ...any) error {
-	return &blockdev.Refusal{Text: fmt.Sprintf(format, args...), Err: no}
-}
+func refuse(no syscall.Errno, text string, args ...any) error { return format.Refuse(no, text, args...) }
 
 // refuseWith is text with the C library's words for what caused it.
 func refuseWith(err error, text string) error {
