@@ -210,7 +210,9 @@ func (h *header) marshal() ([]byte, error) {
 }
 
 // refuse is an error in QEMU's words around an error number.
-func refuse(no syscall.Errno, text string, args ...any) error { return format.Refuse(no, text, args...) }
+func refuse(no syscall.Errno, text string, args ...any) error {
+	return format.Refuse(no, text, args...)
+}
 
 // refuseWith is text with the C library's words for what caused it.
 func refuseWith(err error, text string) error {
