@@ -26,6 +26,7 @@ const (
 	pageFile     = "../cmd/blksh/blksh.1"
 	licensesFile = "../cmd/blksh/licenses.txt"
 	readmeFile   = "../README.md"
+	pagesFolder  = "../cmd/blksh/pages/"
 )
 
 // fresh holds a file against what it should be, or writes it.
@@ -68,6 +69,20 @@ func between(text, name, inside string) (string, error) {
 	return head + begin + inside + end + tail, nil
 }
 
+// freshTable holds the table that stands between two marks of a page against what it should be.
+func freshTable(t *testing.T, path, name, table string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := between(string(text), name, "\n"+table+"\n")
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	fresh(t, path, []byte(want))
+}
+
 // TestDocs holds the documentation that is computed against what it is computed from.
 func TestDocs(t *testing.T) {
 	m, err := manual.New()
@@ -80,18 +95,9 @@ func TestDocs(t *testing.T) {
 			fresh(t, completionFiles[shell], script)
 		}
 	})
-	t.Run("readme", func(t *testing.T) {
-		readme, err := os.ReadFile(readmeFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := string(readme)
-		for name, table := range map[string]string{"commands": m.Reference(), "drivers": m.DriverTable()} {
-			if want, err = between(want, name, "\n"+table+"\n"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		fresh(t, readmeFile, []byte(want))
+	t.Run("tables", func(t *testing.T) {
+		freshTable(t, pagesFolder+"commands.md", "commands", m.Reference())
+		freshTable(t, pagesFolder+"formats.md", "drivers", m.DriverTable())
 	})
 	t.Run("licenses", func(t *testing.T) {
 		notices, err := notices()

@@ -7,8 +7,8 @@
 //   - Step scripts must give the same bytes in every run.
 //   - Terminal tests talk to the program through a real pseudo terminal.
 //   - The layer table says which package may import which.
-//   - What is computed from the table of commands must be fresh, README's tour
-//     must run as printed, and the examples of help must be understood.
+//   - What is computed from the table of commands must be fresh, the sessions of README and
+//     its pages must run as printed, and the examples of help must be understood.
 //
 // The program is built once for all of them. -program tests another one in its
 // place:

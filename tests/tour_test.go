@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,35 +14,36 @@ import (
 // tourReport is the part of a report that depends on the machine.
 var tourReport = regexp.MustCompile(`(?m)( ops; | in )\S+(?: sec \(.*\)|, \S+ \S+/s)$`)
 
-// A step is a command of the tour and what it prints, both streams together.
+// A step is a command of a session and what it prints, both streams together.
 type step struct {
-	line          int // in the README
+	where         string // file and line
 	command, want string
 }
 
-// tour reads the shell sessions between the README's marks. A command stands behind "$ ", its further lines behind "> ".
-func tour(t *testing.T) []step {
+// sessions reads the shell sessions of a page that stand between two marks. A command stands behind
+// "$ ", its further lines behind "> ".
+func sessions(t *testing.T, path, mark string) []step {
 	t.Helper()
-	readme, err := os.ReadFile(readmeFile)
+	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var steps []step
-	inTour, inSession := false, false
+	marked, inSession := false, false
 	line := 0
-	for text := range strings.Lines(string(readme)) {
+	for text := range strings.Lines(string(page)) {
 		line++
 		command, isCommand := strings.CutPrefix(text, "$ ")
 		more, isMore := strings.CutPrefix(text, "> ")
 		last := len(steps) - 1
 		switch {
-		case strings.HasPrefix(text, "<!-- tour:"):
-			inTour = strings.HasPrefix(text, "<!-- tour:begin")
+		case strings.HasPrefix(text, "<!-- "+mark+":"):
+			marked = strings.HasPrefix(text, "<!-- "+mark+":begin")
 		case strings.HasPrefix(text, "```"):
-			inSession = inTour && !inSession
+			inSession = marked && !inSession
 		case !inSession:
 		case isCommand:
-			steps = append(steps, step{line: line, command: command})
+			steps = append(steps, step{where: fmt.Sprintf("%s:%d", path, line), command: command})
 		case isMore && steps[last].want == "":
 			steps[last].command += more
 		default:
@@ -49,26 +51,90 @@ func tour(t *testing.T) []step {
 		}
 	}
 	if len(steps) == 0 {
-		t.Fatal("there is no tour")
+		t.Fatalf("%s has no session between marks of %s", path, mark)
 	}
 	return steps
 }
 
-// TestTour runs the README's tour as printed, in an empty directory.
+// inShell runs a command with the program on the path, and gives both streams together.
+func inShell(dir, command string) (string, error) {
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Dir = dir
+	cmd.Env = append(asBlksh.environ(), "PATH="+filepath.Dir(asBlksh.path)+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// runSession wants each step to print what the page says.
+func runSession(t *testing.T, dir string, steps []step) {
+	t.Helper()
+	blank := func(s string) string { return tourReport.ReplaceAllString(s, "${1}<TIME>") }
+	for _, s := range steps {
+		got, err := inShell(dir, s.command)
+		if err != nil {
+			t.Errorf("%s: %s: %v", s.where, s.command, err)
+		}
+		if blank(got) != blank(s.want) {
+			t.Errorf("%s: %s\ngot\n%s\nwant\n%s", s.where, s.command, got, s.want)
+		}
+	}
+}
+
+// TestTour runs the sessions of README and of the tour as printed, in an empty directory each.
 func TestTour(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	blank := func(s string) string { return tourReport.ReplaceAllString(s, "${1}<TIME>") }
-	for _, s := range tour(t) {
-		cmd := exec.Command("sh", "-c", s.command)
-		cmd.Dir = dir
-		cmd.Env = append(asBlksh.environ(), "PATH="+filepath.Dir(asBlksh.path)+":"+os.Getenv("PATH"))
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Errorf("%s:%d: %s: %v", readmeFile, s.line, s.command, err)
+	for _, path := range []string{readmeFile, pagesFolder + "tour.md"} {
+		runSession(t, t.TempDir(), sessions(t, path, "tour"))
+	}
+}
+
+// TestReadmePeers damages a disk as README tells and has its three programs look at it. The words of
+// fio are those of 3.33, which wrote the page's.
+func TestReadmePeers(t *testing.T) {
+	t.Parallel()
+	for _, peer := range []struct{ program, debian string }{{"qemu-io", "qemu-utils"}, {"fio", "fio"}} {
+		if _, err := exec.LookPath(peer.program); err != nil {
+			without(t, peer.debian)
 		}
-		if got := string(out); blank(got) != blank(s.want) {
-			t.Errorf("%s:%d: %s\ngot\n%s\nwant\n%s", readmeFile, s.line, s.command, got, s.want)
+	}
+	if version, err := exec.Command("fio", "--version").Output(); string(version) != "fio-3.33\n" {
+		t.Skipf("another fio words it in another way: %s %v", version, err)
+	}
+	dir := t.TempDir()
+	for _, command := range []string{
+		"blksh -c 'create -f raw disk.img 8M'",
+		"blksh -f raw -t writeback disk.img verify_write --fio 3.33",
+		"blksh -f raw disk.img -c 'read -q -o block 1M 4k' -c 'write -q -s block 3M 4k' -c 'write -q -z 5M 4k'",
+		`printf '\001' | blksh -f raw disk.img write -s - 6292956 1`,
+	} {
+		if out, err := inShell(dir, command); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	runSession(t, dir, sessions(t, readmeFile, "peers"))
+}
+
+// mostReadmeLines keep README a first page.
+const mostReadmeLines = 150
+
+// TestReadmeIsShort wants README to leave to the pages what is not for a first reader, and every
+// page that it names to be there.
+func TestReadmeIsShort(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(readmeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(readme), "\n"); n > mostReadmeLines {
+		t.Errorf("README has %d lines, more than %d", n, mostReadmeLines)
+	}
+	links := regexp.MustCompile(`\]\(([^)#]+)\)`).FindAllStringSubmatch(string(readme), -1)
+	if len(links) == 0 {
+		t.Error("README names no page")
+	}
+	for _, link := range links {
+		if _, err := os.Stat(filepath.Join("..", link[1])); err != nil {
+			t.Errorf("README names what is not there: %v", err)
 		}
 	}
 }

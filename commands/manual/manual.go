@@ -1,8 +1,8 @@
-// Package manual computes what is written about the shell from what declares it: the manual page, the command reference of the
-// README, and the completions of other shells.
+// Package manual computes what is written about the shell from what declares it: the manual page, the command reference of
+// the pages, and the completions of other shells.
 //
 //	commands, flags  ─┐                ┌─▶ blksh.1
-//	options, topics  ─┼─▶ Manual ──────┼─▶ README.md, between two marks
+//	options, topics  ─┼─▶ Manual ──────┼─▶ pages, between two marks
 //	drivers          ─┘                └─▶ completions for bash, zsh and fish
 //
 // The results are files of the repository, so that nobody needs this package but the test that writes them, and that fails
