@@ -41,24 +41,6 @@ type Creation struct {
 	file     *Device
 }
 
-// Place is where a protocol has a new image made.
-type Place struct {
-	// Options open it. It is empty, or will be when it is truncated.
-	Options *Options
-	// Admitted: nobody need be asked before it is opened.
-	Admitted bool
-	// Publish gives the image its name when all of it is there and on stable storage, Discard leaves what was there before instead,
-	// as far as that can be. One of them is called, when the storage is closed.
-	Publish, Discard func() error
-}
-
-// Placing is what a protocol gets to find the place of an image.
-type Placing struct {
-	Options *Options // filename and what else the name says
-	Force   bool     // see CreateConfig
-	Admit   func(f HostFile) (release func(), err error)
-}
-
 // Create makes the image file name. It appears there when it is whole; until then, and for good if that fails, what was there
 // stays, but for devices and files with several names.
 func Create(ctx context.Context, name string, cfg CreateConfig) error {
@@ -161,12 +143,6 @@ func (cfg *CreateConfig) admit(f HostFile, backing *Device) (release func(), err
 		return nil, nil
 	}
 	return cfg.Admit(f, true)
-}
-
-// Hosted is a node that is a file or device of the host.
-type Hosted interface {
-	// Is says whether it is f.
-	Is(f HostFile) bool
 }
 
 // standsOn says whether f is any layer of a device.

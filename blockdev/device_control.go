@@ -38,7 +38,7 @@ func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
 	if off < 0 || n < 0 {
 		return Extent{}, d.wrap(opStatus, off, n, syscall.EINVAL)
 	}
-	if err := d.top.Info().checkLost(off, min(n, 1)); err != nil {
+	if err := checkLost(d.top.Info().Limits, off, min(n, 1)); err != nil {
 		return Extent{}, d.wrap(opStatus, off, n, err)
 	}
 	n = min(n, d.Length()-off)

@@ -6,17 +6,9 @@ import (
 	"syscall"
 )
 
-// Op is what a request asks for. It is an alias, so that the interfaces of queues are made of built-in types.
-type Op = uint8
-
-// The operations of a Device. Those up to OpFlush can be staged in a Queue.
+// The operations of a Device that cannot be staged in a Queue.
 const (
-	OpRead Op = iota
-	OpWrite
-	OpZero
-	OpDiscard
-	OpFlush
-	opTruncate
+	opTruncate Op = OpFlush + 1 + iota
 	opStatus
 	opReadState  // of a virtual machine
 	opWriteState // of a virtual machine

@@ -45,6 +45,16 @@ type Driver struct {
 	Create      func(ctx context.Context, c *Creating) error
 }
 
+// Declares says whether a driver has an option called key.
+func (d *Driver) Declares(key string) bool {
+	for _, k := range d.Keys {
+		if k.Name == key {
+			return true
+		}
+	}
+	return false
+}
+
 // Role says what a child is to its parent, which decides what the child inherits.
 type Role int
 
@@ -71,36 +81,20 @@ type Mode struct {
 	Check bool
 }
 
-// Opening is what a driver gets to open one node.
-type Opening struct {
-	Driver   *Driver
-	NodeName string
-	// Filename is the name of the file for a protocol, or what a format's file was called; it is for messages and
-	// for resolving relative backing files.
-	Filename string
-	Mode     Mode
-	// Values are the driver's Keys, parsed.
-	Values Values
-	// Probed: the format was guessed and not given.
-	Probed bool
-	// From is the image that names this node or what it belongs to, see Link; "" where the user does.
-	From string
-	// Notify reports what a person should see but no request returns, such as a breakpoint reached.
-	Notify func(Notice)
-
-	tree *tree
-	node *treeNode
-}
-
-// Creating is what a format gets to make an image.
-type Creating struct {
-	// File is its storage: open, writable, resizable and empty, or a device. CheckCreate has none.
-	File Node
-	Size int64 // guest bytes
-	// Values are the driver's CreateKeys, parsed.
-	Values Values
-	// Backing is the name of the backing file to record and BackingFormat its format, "" for none.
-	Backing, BackingFormat string
+// Link is something that an image names: its backing file, and whatever a json: name in it stands for. An image comes from somebody
+// else, so what it names gets no right that the user did not give: it is opened read-only, is never repaired, and takes no part in
+// the user's other nodes. Options that the user gives for such a node are the user's own and hold.
+//
+// OpenConfig.Gate is asked for each node, once its driver is known where it is not guessed, and for each json: name that asks for
+// rights.
+type Link struct {
+	From   string // the image that names it
+	Name   string // as in the image, or the file that a json: name comes to; "" if options say everything
+	Format string // the driver; "" if it is to be guessed
+	// Device: the driver reaches devices of the host.
+	Device bool
+	// Rights are the options in a json: name that ask for what only the user can give, as "file.read-only=off". They are without effect.
+	Rights []string
 }
 
 // Notice is a typed report from a driver that belongs to no request's outcome.

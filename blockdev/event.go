@@ -81,12 +81,6 @@ type EventSink interface {
 
 // Fire tells the driver of exactly this node (behind its guard, if it has one) that a request reached the step e.
 func Fire(ctx context.Context, n Node, e EventName) error {
-	if g, ok := n.(*guard); ok {
-		if g.sink == nil {
-			return nil
-		}
-		return g.sink.OnEvent(ctx, e)
-	}
 	if s, ok := n.(EventSink); ok {
 		return s.OnEvent(ctx, e)
 	}

@@ -106,3 +106,16 @@ type CheckResult struct {
 	CompressedClusters               int64
 	Messages                         []string // a line for each thing found or repaired
 }
+
+// WriteBacker is a node with caches of its own over a node below. Its guard makes a flush of it in steps: it has the caches
+// written back, fires the event that tells of the flush to come, flushes the layer below and has the node settle. The
+// node's own Flush does the same without the event.
+type WriteBacker interface {
+	// WriteBack brings what is cached to the layer below. settle, which may be nil, is called when that layer was flushed.
+	WriteBack(ctx context.Context) (settle func(context.Context) error, err error)
+}
+
+// Identified is a protocol that can tell the file or device that it has open from any other.
+type Identified interface {
+	Identity() (device, inode uint64)
+}

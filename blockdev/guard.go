@@ -15,6 +15,7 @@ import (
 // reads zeroes behind the end, fires the events of the generic layer, traces, and makes overlapping requests wait for each
 // other where one of them does read-modify-write.
 type guard struct {
+	Leaf // its methods are all replaced
 	node Node
 	sink EventSink // node, if it wants events
 	name string    // of the driver
@@ -23,6 +24,7 @@ type guard struct {
 	readOnly, noFlush, unmap atomic.Bool
 	detectZeroes             atomic.Int32
 
+	filter       bool // node keeps nothing that a flush would have to bring down
 	trace        func(TraceEvent)
 	exactDiscard bool // see OpenConfig.ExactDiscard
 
@@ -32,7 +34,10 @@ type guard struct {
 	written, flushedAt atomic.Int64 // generations, as in QEMU: a leaf with nothing new is not synced
 }
 
-var _ Node = (*guard)(nil)
+var (
+	_ Node      = (*guard)(nil)
+	_ EventSink = (*guard)(nil)
+)
 
 // What detect-zeroes does with a write of zeroes.
 const (
@@ -60,8 +65,6 @@ func newGuard(n Node, name string) *guard {
 	return g
 }
 
-func (g *guard) embedsDefault() {}
-
 // Info is the node's.
 func (g *guard) Info() Info { return g.node.Info() }
 
@@ -71,7 +74,8 @@ func (g *guard) Primary() Node { return g.node }
 // Close closes the guarded node.
 func (g *guard) Close() error { return g.node.Close() }
 
-func (g *guard) fire(ctx context.Context, e EventName) error {
+// OnEvent tells the guarded node.
+func (g *guard) OnEvent(ctx context.Context, e EventName) error {
 	if g.sink == nil {
 		return nil
 	}
@@ -110,15 +114,15 @@ func padTo(align, off, n int64) padding {
 
 func (p padding) needed() bool { return p.head|p.tail != 0 }
 
-func (l Limits) requestAlign() int64 { return max(1, l.RequestAlign) }
+func requestAlign(l Limits) int64 { return max(1, l.RequestAlign) }
 
 // maxTransfer is the longest aligned request, in bytes.
-func (l Limits) maxTransfer() int64 {
-	return max(roundDown(l.longest(), l.requestAlign()), l.requestAlign())
+func maxTransfer(l Limits) int64 {
+	return max(roundDown(longest(l), requestAlign(l)), requestAlign(l))
 }
 
 // longest is the longest request, aligned or not.
-func (l Limits) longest() int64 {
+func longest(l Limits) int64 {
 	if l.MaxTransfer > 0 {
 		return min(math.MaxInt32, l.MaxTransfer)
 	}
@@ -126,7 +130,7 @@ func (l Limits) longest() int64 {
 }
 
 // memoryFits says whether the node can take v as it is.
-func (l Limits) memoryFits(v Vec) bool {
+func memoryFits(l Limits, v Vec) bool {
 	if l.MemAlign <= 1 {
 		return true
 	}
@@ -153,7 +157,7 @@ func alignedBuffer(n, align int64) []byte {
 }
 
 // checkLost refuses what touches a part that is gone.
-func (l Limits) checkLost(off, n int64) error {
+func checkLost(l Limits, off, n int64) error {
 	if off >= l.LostEnd || off+n <= l.LostOff {
 		return nil
 	}
@@ -184,10 +188,10 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 	}
 	defer g.tracker.end(r)
 	lim := g.node.Info().Limits
-	if err := lim.checkLost(off, n); err != nil {
+	if err := checkLost(lim, off, n); err != nil {
 		return err
 	}
-	p := padTo(lim.requestAlign(), off, n)
+	p := padTo(requestAlign(lim), off, n)
 	if p.needed() {
 		padded := make(Vec, 0, len(v)+2)
 		padded = append(padded, alignedBuffer(p.head, lim.MemAlign))
@@ -199,7 +203,7 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 
 // readAligned reads an aligned range: in pieces, and zeroes behind the end.
 func (g *guard) readAligned(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
-	inside := max(0, min(v.Len(), roundUp(lim.Size-off, lim.requestAlign())))
+	inside := max(0, min(v.Len(), roundUp(lim.Size-off, requestAlign(lim))))
 	if rest := v.Len() - inside; rest > 0 {
 		v.Slice(inside, rest).Clear()
 		v = v.Slice(0, inside)
@@ -207,13 +211,13 @@ func (g *guard) readAligned(ctx context.Context, lim Limits, v Vec, off int64, f
 	if inside == 0 {
 		return nil
 	}
-	if !lim.memoryFits(v) {
+	if !memoryFits(lim, v) {
 		return g.readBounced(ctx, lim, v, off, f)
 	}
-	if inside <= lim.maxTransfer() {
+	if inside <= maxTransfer(lim) {
 		return g.node.ReadVec(ctx, v, off, f)
 	}
-	for at, part := range v.Pieces(lim.maxTransfer()) {
+	for at, part := range v.Pieces(maxTransfer(lim)) {
 		if err := firstError(ctx.Err(), func() error { return g.node.ReadVec(ctx, part, off+at, f) }); err != nil {
 			return err
 		}
@@ -230,7 +234,7 @@ func firstError(err error, do func() error) error {
 }
 
 func (g *guard) readBounced(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
-	step := min(lim.maxTransfer(), max(bounceSize, lim.requestAlign()))
+	step := min(maxTransfer(lim), max(bounceSize, requestAlign(lim)))
 	buf := alignedBuffer(min(step, v.Len()), lim.MemAlign)
 	for at, part := range v.Pieces(step) {
 		b := buf[:part.Len()]
@@ -295,7 +299,7 @@ func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) 
 		return c, err
 	}
 	c.lim = g.node.Info().Limits
-	c.padding = padTo(c.lim.requestAlign(), off, n)
+	c.padding = padTo(requestAlign(c.lim), off, n)
 	c.tracked = g.tracker.begin(off, n)
 	if !c.needed() {
 		err = g.tracker.wait(ctx, c.tracked)
@@ -307,7 +311,7 @@ func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) 
 	}
 	if err == nil {
 		c.lim = g.node.Info().Limits // a change of the length may have come before
-		err = c.lim.checkLost(off, n)
+		err = checkLost(c.lim, off, n)
 	}
 	if err == nil && c.needed() {
 		c.headBlock, c.tailBlock, err = g.readEdges(ctx, c.lim, c.padding)
@@ -322,20 +326,20 @@ func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) 
 // are the same memory.
 func (g *guard) readEdges(ctx context.Context, lim Limits, p padding) (head, tail []byte, err error) {
 	edge := func(off, n int64, isHead, isTail bool) ([]byte, error) {
-		fire := func(cond bool, e EventName) error {
+		fireIf := func(cond bool, e EventName) error {
 			if !cond {
 				return nil
 			}
-			return g.fire(ctx, e)
+			return g.OnEvent(ctx, e)
 		}
 		buf := alignedBuffer(n, lim.MemAlign)
-		if err := errors.Join(fire(isHead, EvPwritevRMWHead), fire(isTail, EvPwritevRMWTail)); err != nil {
+		if err := errors.Join(fireIf(isHead, EvPwritevRMWHead), fireIf(isTail, EvPwritevRMWTail)); err != nil {
 			return nil, err
 		}
 		if err := g.readAligned(ctx, lim, Vec{buf}, off, 0); err != nil {
 			return nil, err
 		}
-		return buf, errors.Join(fire(isHead, EvPwritevRMWAfterHead), fire(isTail, EvPwritevRMWAfterTail))
+		return buf, errors.Join(fireIf(isHead, EvPwritevRMWAfterHead), fireIf(isTail, EvPwritevRMWAfterTail))
 	}
 	if p.oneBlock {
 		head, err = edge(p.off, p.n, p.head > 0, p.tail > 0)
@@ -360,11 +364,11 @@ func (g *guard) writeAligned(ctx context.Context, lim Limits, v Vec, off int64, 
 		}
 		return g.writePieces(ctx, lim, v, off, f)
 	}
-	if err := g.fire(ctx, EvPwritev); err != nil {
+	if err := g.OnEvent(ctx, EvPwritev); err != nil {
 		return err
 	}
 	err := g.writePieces(ctx, lim, v, off, f)
-	if derr := g.fire(ctx, EvPwritevDone); err == nil {
+	if derr := g.OnEvent(ctx, EvPwritevDone); err == nil {
 		err = derr
 	}
 	return err
@@ -378,8 +382,8 @@ func (g *guard) writePieces(ctx context.Context, lim Limits, v Vec, off int64, f
 func (g *guard) writeData(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
 	n := v.Len()
 	switch {
-	case !lim.memoryFits(v):
-		step := min(lim.maxTransfer(), max(bounceSize, lim.requestAlign()))
+	case !memoryFits(lim, v):
+		step := min(maxTransfer(lim), max(bounceSize, requestAlign(lim)))
 		buf := alignedBuffer(min(step, n), lim.MemAlign)
 		for at, part := range v.Pieces(step) {
 			b := buf[:part.CopyTo(buf)]
@@ -387,10 +391,10 @@ func (g *guard) writeData(ctx context.Context, lim Limits, v Vec, off int64, f F
 				return err
 			}
 		}
-	case n <= lim.maxTransfer():
+	case n <= maxTransfer(lim):
 		return g.node.WriteVec(ctx, v, off, f)
 	default:
-		for at, part := range v.Pieces(lim.maxTransfer()) {
+		for at, part := range v.Pieces(maxTransfer(lim)) {
 			if err := firstError(ctx.Err(), func() error { return g.node.WriteVec(ctx, part, off+at, f) }); err != nil {
 				return err
 			}

@@ -37,8 +37,8 @@ func (r *ram) note(op string, off, n int64, f Flags) {
 }
 
 func (r *ram) check(op string, off, n int64) {
-	a := r.lim.requestAlign()
-	if off%a != 0 || n%a != 0 || n <= 0 || n > r.lim.maxTransfer() {
+	a := requestAlign(r.lim)
+	if off%a != 0 || n%a != 0 || n <= 0 || n > maxTransfer(r.lim) {
 		r.t.Errorf("%s %d+%d reached a node of alignment %d and largest transfer %d", op, off, n, a, r.lim.MaxTransfer)
 	}
 }
@@ -47,7 +47,7 @@ func (r *ram) ReadVec(_ context.Context, v Vec, off int64, f Flags) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.check("read", off, v.Len())
-	if !r.lim.memoryFits(v) {
+	if !memoryFits(r.lim, v) {
 		r.t.Error("memory that the node cannot take")
 	}
 	r.note("read", off, v.Len(), f)
@@ -62,7 +62,7 @@ func (r *ram) WriteVec(_ context.Context, v Vec, off int64, f Flags) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.check("write", off, v.Len())
-	if !r.lim.memoryFits(v) {
+	if !memoryFits(r.lim, v) {
 		r.t.Error("memory that the node cannot take")
 	}
 	r.note("write", off, v.Len(), f)

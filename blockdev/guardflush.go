@@ -2,14 +2,6 @@ package blockdev
 
 import "context"
 
-// WriteBacker is a node with caches of its own over a node below. Its guard makes a flush of it in steps: it has the caches
-// written back, fires the event that tells of the flush to come, flushes the layer below and has the node settle. The
-// node's own Flush does the same without the event.
-type WriteBacker interface {
-	// WriteBack brings what is cached to the layer below. settle, which may be nil, is called when that layer was flushed.
-	WriteBack(ctx context.Context) (settle func(context.Context) error, err error)
-}
-
 // Flush puts all that was written on stable storage. It waits for a change of the length, and no change begins meanwhile.
 func (g *guard) Flush(ctx context.Context) error {
 	if g.idle() {
@@ -84,9 +76,8 @@ func (g *guard) flushOver(ctx context.Context, below Node, toDisk bool) error {
 			return err
 		}
 	}
-	_, filter := g.node.(interface{ keepsNothing() })
 	next := g.node
-	if isCached || filter && !toDisk {
+	if isCached || g.filter && !toDisk {
 		next = below
 	}
 	if err := next.Flush(ctx); err != nil || settle == nil {

@@ -12,7 +12,7 @@ func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
 		return Extent{}, err
 	}
 	lim := g.node.Info().Limits
-	if err := lim.checkLost(off, 1); err != nil && n > 0 {
+	if err := checkLost(lim, off, 1); err != nil && n > 0 {
 		return Extent{}, err
 	}
 	if off >= lim.Size {
@@ -27,7 +27,7 @@ func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
 		return Extent{}, err
 	}
 	defer g.tracker.end(r)
-	e, err := g.statusAt(ctx, padTo(lim.requestAlign(), off, n), off)
+	e, err := g.statusAt(ctx, padTo(requestAlign(lim), off, n), off)
 	if err != nil {
 		return Extent{}, err
 	}

@@ -16,7 +16,7 @@ func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 	if !g.unmap.Load() {
 		f &^= MayUnmap
 	}
-	if f&NoFallback != 0 && padTo(g.node.Info().requestAlign(), off, n).needed() {
+	if f&NoFallback != 0 && padTo(requestAlign(g.node.Info().Limits), off, n).needed() {
 		return ErrNotSupported // the parts of blocks at its edges would be written
 	}
 	c, err := g.change(ctx, off, n)
@@ -51,11 +51,11 @@ func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 }
 
 func (g *guard) zeroAligned(ctx context.Context, lim Limits, off, n int64, f Flags) error {
-	if err := g.fire(ctx, EvPwritevZero); err != nil {
+	if err := g.OnEvent(ctx, EvPwritevZero); err != nil {
 		return err
 	}
 	err := g.zeroPieces(ctx, lim, off, n, f)
-	if derr := g.fire(ctx, EvPwritevDone); err == nil {
+	if derr := g.OnEvent(ctx, EvPwritevDone); err == nil {
 		err = derr
 	}
 	return err
@@ -75,7 +75,7 @@ func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flag
 
 // zeroData says whether FUA must be had by a flush behind it.
 func (g *guard) zeroData(ctx context.Context, lim Limits, off, n int64, f Flags) (flush bool, err error) {
-	align := max(lim.ZeroAlign, lim.requestAlign())
+	align := max(lim.ZeroAlign, requestAlign(lim))
 	most := int64(math.MaxInt64)
 	if lim.MaxZero > 0 {
 		most = lim.MaxZero
@@ -88,7 +88,7 @@ func (g *guard) zeroData(ctx context.Context, lim Limits, off, n int64, f Flags)
 		}
 		num := n
 		if head := off % align; head != 0 {
-			num = min(n, lim.maxTransfer(), align-head)
+			num = min(n, maxTransfer(lim), align-head)
 		} else if tail := n % align; tail != 0 && num > align {
 			num -= tail
 		}
@@ -97,7 +97,7 @@ func (g *guard) zeroData(ctx context.Context, lim Limits, off, n int64, f Flags)
 		if err == nil {
 			flush = flush || f&FUA&^lim.ZeroTakes != 0
 		} else if errors.Is(err, ErrNotSupported) && f&NoFallback == 0 {
-			num = min(num, lim.maxTransfer(), max(maxZeroWrite, lim.requestAlign()))
+			num = min(num, maxTransfer(lim), max(maxZeroWrite, requestAlign(lim)))
 			if int64(len(zeroes)) < num {
 				zeroes = alignedBuffer(num, lim.MemAlign)
 			}
@@ -131,7 +131,7 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 		return err
 	}
 	defer g.written.Add(1)
-	req := lim.requestAlign()
+	req := requestAlign(lim)
 	align := max(lim.DiscardAlign, req)
 	most := int64(math.MaxInt64)
 	if lim.MaxDiscard > 0 {

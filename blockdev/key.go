@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,7 +65,7 @@ func ParseValues(keys []Key, o *Options) (Values, error) {
 			}
 			raw = k.Default
 		}
-		parsed, err := k.parse(raw)
+		parsed, err := k.Parse(raw)
 		if err != nil {
 			return Values{}, err
 		}
@@ -73,12 +74,12 @@ func ParseValues(keys []Key, o *Options) (Values, error) {
 	return v, nil
 }
 
-// parse reads a value that may have come as text or from JSON. As in QEMU the types of JSON do not matter, only what they look like:
+// Parse reads a value that may have come as text or from JSON. As in QEMU the types of JSON do not matter, only what they look like:
 // true is "on", and 65536.0 is 65536.
-func (k Key) parse(raw any) (any, error) {
-	text, ok := optionText(raw)
+func (k Key) Parse(raw any) (any, error) {
+	text, ok := Text(raw)
 	if !ok {
-		return nil, typeError(k.Name, "string")
+		return nil, Refuse("Invalid parameter type for '%s', expected: string", k.Name)
 	}
 	switch k.Type {
 	case Bool:
@@ -99,8 +100,8 @@ func (k Key) parse(raw any) (any, error) {
 	return text, nil
 }
 
-// optionText is an option's value as it would be typed; ok is false for {} and [].
-func optionText(value any) (text string, ok bool) {
+// Text is an option's value as it would be typed; ok is false for {} and [].
+func Text(value any) (text string, ok bool) {
 	switch v := value.(type) {
 	case nil:
 		return "", true
@@ -119,24 +120,23 @@ func optionText(value any) (text string, ok bool) {
 	return "", false
 }
 
-func typeError(name, want string) error {
-	return Refuse("Invalid parameter type for '%s', expected: %s", name, want)
+// Truth reads the words for yes and no; ok is false for any other.
+func Truth(text string) (yes, ok bool) {
+	switch text {
+	case "on", "yes", "true", "y":
+		return true, true
+	case "off", "no", "false", "n":
+		return false, true
+	}
+	return false, false
 }
 
-// The words for yes and no.
-var (
-	boolTrue  = []string{"on", "yes", "true", "y"}
-	boolFalse = []string{"off", "no", "false", "n"}
-)
-
 func parseBool(name, text string) (bool, error) {
-	switch {
-	case slices.Contains(boolTrue, text):
-		return true, nil
-	case slices.Contains(boolFalse, text):
-		return false, nil
+	yes, ok := Truth(text)
+	if !ok {
+		return false, Refuse("Parameter '%s' expects 'on' or 'off'", name)
 	}
-	return false, Refuse("Parameter '%s' expects 'on' or 'off'", name)
+	return yes, nil
 }
 
 // SizeError is the refusal of a size option, with QEMU's advice on the lines after it.
@@ -226,3 +226,54 @@ func (v Values) Uint(name string) uint64 {
 
 // Sub is everything below a List or Prefix key. What the driver does not take out of it is refused as unknown.
 func (v Values) Sub(name string) *Options { return v.rest[name] }
+
+// Declared says whether keys take an option called name.
+func Declared(keys []Key, name string) bool {
+	for _, k := range keys {
+		switch k.Type {
+		case NodeRef:
+			if name == k.Name || strings.HasPrefix(name, k.Name+".") {
+				return true
+			}
+		case List, Prefix:
+			if strings.HasPrefix(name, k.Name+".") {
+				return true
+			}
+		default:
+			if name == k.Name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Leftover says whether key lies in a list or group from which the driver did not take it.
+func (v Values) Leftover(key string) bool {
+	for name, rest := range v.rest {
+		if sub, ok := strings.CutPrefix(key, name+"."); ok && rest.Has(sub) {
+			return true
+		}
+	}
+	return false
+}
+
+// Differs names an option whose value is not the same in both, "" if there is none. What only old has is kept.
+func (v Values) Differs(old Values) string {
+	for _, k := range v.keys {
+		if !reflect.DeepEqual(v.set[k.Name], old.set[k.Name]) {
+			return k.Name
+		}
+		given, before := v.given[k.Name], old.given[k.Name]
+		if given == nil {
+			continue
+		}
+		for _, key := range given.Keys() {
+			is, _ := given.Get(key)
+			if was, ok := before.Get(key); !ok || !reflect.DeepEqual(is, was) {
+				return k.Name + "." + key
+			}
+		}
+	}
+	return ""
+}

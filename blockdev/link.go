@@ -3,25 +3,8 @@ package blockdev
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
-
-// Link is something that an image names: its backing file, and whatever a json: name in it stands for. An image comes from somebody
-// else, so what it names gets no right that the user did not give: it is opened read-only, is never repaired, and takes no part in
-// the user's other nodes. Options that the user gives for such a node are the user's own and hold.
-//
-// OpenConfig.Gate is asked for each node, once its driver is known where it is not guessed, and for each json: name that asks for
-// rights.
-type Link struct {
-	From   string // the image that names it
-	Name   string // as in the image, or the file that a json: name comes to; "" if options say everything
-	Format string // the driver; "" if it is to be guessed
-	// Device: the driver reaches devices of the host.
-	Device bool
-	// Rights are the options in a json: name that ask for what only the user can give, as "file.read-only=off". They are without effect.
-	Rights []string
-}
 
 // askGate asks whether the node that s describes may be opened.
 func (t *tree) askGate(drv *Driver, s *spec) error {
@@ -41,7 +24,7 @@ func (t *tree) restrain(o *Options, s *spec) error {
 	for _, key := range o.Keys() {
 		value, _ := o.Get(key)
 		// What a node may do hangs on the last word of a key, however deep the node lies.
-		if text, _ := optionText(value); t.isRight(key[strings.LastIndexByte(key, '.')+1:], text) {
+		if text, _ := Text(value); t.isRight(key[strings.LastIndexByte(key, '.')+1:], text) {
 			o.Take(key)
 			rights = append(rights, key+"="+text)
 		}
@@ -60,9 +43,11 @@ func (t *tree) isRight(name, value string) bool {
 	}
 	switch name {
 	case "read-only":
-		return !slices.Contains(boolTrue, value)
+		yes, ok := Truth(value)
+		return !ok || !yes
 	case "force-share":
-		return !slices.Contains(boolFalse, value)
+		yes, ok := Truth(value)
+		return !ok || yes
 	case "locking":
 		return value == "off"
 	}
@@ -101,11 +86,6 @@ func backingError(err error) error {
 	return &BackingError{err}
 }
 
-// Identified is a protocol that can tell the file or device that it has open from any other.
-type Identified interface {
-	Identity() (device, inode uint64)
-}
-
 // storage is the file that n's image is all of, false if it is a part of one or cannot be told from others.
 func (n *treeNode) storage() (id [2]uint64, ok bool) {
 	for _, c := range n.children {
@@ -126,7 +106,7 @@ func (t *tree) checkChain(n *treeNode) error {
 		return &chainError{fmt.Sprintf("the backing chain is longer than %d images, or refers to itself", t.cfg.MaxDepth)}
 	}
 	id, ok := n.storage()
-	if !ok || !n.driver.declares("backing") {
+	if !ok || !n.driver.Declares("backing") {
 		return nil
 	}
 	for over := n.over; over != nil; over = over.over {

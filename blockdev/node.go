@@ -218,9 +218,6 @@ type Filter struct{ Next Node }
 
 func (Filter) embedsDefault() {}
 
-// keepsNothing says that a flush has only the layer below to flush.
-func (Filter) keepsNothing() {}
-
 // Info is that of the next node; a filter puts its own driver name over it.
 func (f Filter) Info() Info { return f.Next.Info() }
 

@@ -152,7 +152,7 @@ func (d *Device) checkEnd() error {
 	}
 	for n := d.top; n != nil; n = n.Primary() {
 		lim := n.Info().Limits
-		if roundUp(lim.Size, SectorSize)%lim.requestAlign() != 0 {
+		if roundUp(lim.Size, SectorSize)%requestAlign(lim) != 0 {
 			return Refuse("Cannot get 'write' permission without 'resize': Image size is not a multiple of request alignment")
 		}
 		if _, ok := n.(Claimer); ok {
@@ -299,7 +299,7 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	if n.values, err = ParseValues(n.driver.Keys, rest); err != nil {
 		return err
 	}
-	if n.protocol && n.filename == "" && n.driver.declares("filename") && !n.values.Has("filename") {
+	if n.protocol && n.filename == "" && n.driver.Declares("filename") && !n.values.Has("filename") {
 		return Refuse("The '%s' block driver requires a file name", n.driver.Name)
 	}
 	o := t.opening(n, probed)
@@ -312,6 +312,7 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 		return errors.Join(&Refusal{"Could not refresh total sector count: " + ErrnoText(syscall.EFBIG), syscall.EFBIG}, node.Close())
 	}
 	n.guard = newGuard(node, n.name)
+	n.guard.filter = n.driver.Kind == FilterKind
 	n.guard.trace, n.guard.exactDiscard = t.cfg.Trace, t.cfg.ExactDiscard
 	n.guard.setMode(n.mode)
 	t.nodes = append(t.nodes, n)
@@ -324,7 +325,7 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 func (t *tree) opening(n *treeNode, probed bool) *Opening {
 	return &Opening{
 		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Values: n.values, Probed: probed, From: n.from,
-		Notify: t.cfg.Notify, tree: t, node: n,
+		Notify: t.cfg.Notify, Opener: opener{t, n},
 	}
 }
 
@@ -408,7 +409,7 @@ const NoBackingWarning = `warning: Use of "backing": "" is deprecated; use "back
 // noBacking settles the option backing of a driver that has no backing files: it may be told to go without.
 func (n *treeNode) noBacking() error {
 	switch {
-	case n.driver.declares("backing"):
+	case n.driver.Declares("backing"):
 	case n.options.String("backing") != "" || n.options.Sub("backing.").Len() > 0:
 		return Refuse("Driver doesn't support backing files")
 	case n.options.Has("backing"):
@@ -420,7 +421,7 @@ func (n *treeNode) noBacking() error {
 // unknownOption is the first option that neither the generic layer, the driver nor a child takes.
 func (n *treeNode) unknownOption() (key string, found bool) {
 	for _, key := range n.options.Keys() {
-		if key == "driver" || declared(genericKeys, key) || declared(n.values.keys, key) && !n.values.leftover(key) || n.childTakes(key) {
+		if key == "driver" || Declared(genericKeys, key) || Declared(n.driver.Keys, key) && !n.values.Leftover(key) || n.childTakes(key) {
 			continue
 		}
 		return key, true
@@ -431,36 +432,6 @@ func (n *treeNode) unknownOption() (key string, found bool) {
 func (n *treeNode) childTakes(key string) bool {
 	for _, c := range n.children {
 		if key == c.key || strings.HasPrefix(key, c.key+".") {
-			return true
-		}
-	}
-	return false
-}
-
-func declared(keys []Key, name string) bool {
-	for _, k := range keys {
-		switch k.Type {
-		case NodeRef:
-			if name == k.Name || strings.HasPrefix(name, k.Name+".") {
-				return true
-			}
-		case List, Prefix:
-			if strings.HasPrefix(name, k.Name+".") {
-				return true
-			}
-		default:
-			if name == k.Name {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// leftover says whether key lies in a list or group from which the driver did not take it.
-func (v Values) leftover(key string) bool {
-	for name, rest := range v.rest {
-		if sub, ok := strings.CutPrefix(key, name+"."); ok && rest.Has(sub) {
 			return true
 		}
 	}

@@ -6,13 +6,16 @@ import (
 	"strings"
 )
 
-// Child opens the child that the driver calls key. That none is given is an error.
-func (o *Opening) Child(ctx context.Context, key string, role Role) (Node, error) {
-	return o.ChildNamed(ctx, key, "", role)
+// opener serves the Opening of one node.
+type opener struct {
+	tree *tree
+	node *treeNode
 }
 
-// ChildNamed is Child with a file name, for drivers whose own name holds that of the child.
-func (o *Opening) ChildNamed(ctx context.Context, key, name string, role Role) (Node, error) {
+var _ Opener = opener{}
+
+// OpenChild opens a child, nil if nothing asks for one.
+func (o opener) OpenChild(ctx context.Context, key, name string, role Role) (Node, error) {
 	for _, c := range o.node.children { // the opener has already opened the file of a format
 		if c.key == key {
 			return c.guard, nil
@@ -20,29 +23,20 @@ func (o *Opening) ChildNamed(ctx context.Context, key, name string, role Role) (
 	}
 	protocol := role == RoleFile || role == RoleFiltered && o.node.protocol
 	n, err := o.tree.openChild(ctx, o.node, key, name, role, protocol)
-	if err != nil {
+	if err != nil || n == nil {
 		return nil, err
-	}
-	if n == nil {
-		return nil, Refuse("A block device must be specified for \"%s\"", key)
 	}
 	return n.guard, nil
 }
 
-// HasChild says whether anything was given for key.
-func (o *Opening) HasChild(key string) bool {
-	return o.node.options.Has(key) || o.node.options.Sub(key+".").GivenOnly().Len() > 0
+// GivenFor gives what was said of a child.
+func (o opener) GivenFor(key string) (value any, is, below bool) {
+	value, is = o.node.options.Get(key)
+	return value, is, o.node.options.Sub(key+".").GivenOnly().Len() > 0
 }
 
-// NoChild says that key was given as null (in a string option: empty), which means to go without.
-func (o *Opening) NoChild(key string) bool {
-	v, ok := o.node.options.Get(key)
-	return ok && (v == nil || v == "")
-}
-
-// Backing opens the file that an image names as its child key. Options given for that child win over what the image says; relative
-// names start from the directory of the image. A chain that refers to itself or is too long is refused.
-func (o *Opening) Backing(ctx context.Context, key string, l Link) (Node, error) {
+// OpenBacking opens a backing file.
+func (o opener) OpenBacking(ctx context.Context, key string, l Link) (Node, error) {
 	node, err := o.tree.openBacking(ctx, o.node, key, l)
 	if err != nil {
 		return nil, backingError(err)
@@ -96,9 +90,8 @@ func resolveName(image, name string) string {
 	return name
 }
 
-// ProbeFormat names the format whose header head looks like, with a driver or without, "" if none does. It lets raw keep a guest from turning a probed image
-// into one of another format.
-func (o *Opening) ProbeFormat(head []byte, name string) string {
+// ProbeFormat names the format that head looks like, with a driver or without.
+func (o opener) ProbeFormat(head []byte, name string) string {
 	switch d, f := o.tree.probe(head, name); {
 	case f != nil:
 		return f.name
@@ -108,21 +101,11 @@ func (o *Opening) ProbeFormat(head []byte, name string) string {
 	return ""
 }
 
-// HostFile is a file or device of the host that was found by its name and is not opened yet.
-type HostFile struct {
-	Name string // as it was given
-	// FD is a descriptor of it, made with O_PATH: good for fstat(2), and for opening it by way of /proc/self/fd. It belongs to
-	// whoever asks to be admitted.
-	FD int
-}
-
-// Admit asks whether a file or device of the host may be opened in the mode of o, see OpenConfig.Admit. The result is never nil without
-// an error.
-func (o *Opening) Admit(f HostFile) (release func(), err error) {
-	if o.tree.cfg.Admit == nil {
-		return func() {}, nil
+// Admit asks OpenConfig.Admit.
+func (o opener) Admit(f HostFile, write bool) (release func(), err error) {
+	if o.tree.cfg.Admit != nil {
+		release, err = o.tree.cfg.Admit(f, write)
 	}
-	release, err = o.tree.cfg.Admit(f, !o.Mode.ReadOnly)
 	if release == nil {
 		release = func() {}
 	}
@@ -130,17 +113,12 @@ func (o *Opening) Admit(f HostFile) (release func(), err error) {
 }
 
 // LikeQEMU is that of the OpenConfig.
-func (o *Opening) LikeQEMU() bool { return o.tree.cfg.LikeQEMU }
+func (o opener) LikeQEMU() bool { return o.tree.cfg.LikeQEMU }
 
-// Secret is the data of a secret object.
-func (o *Opening) Secret(id string) ([]byte, error) {
+// Secret asks OpenConfig.Secret.
+func (o opener) Secret(id string) ([]byte, error) {
 	if o.tree.cfg.Secret == nil {
 		return nil, Refuse("No secret with id '%s'", id)
 	}
 	return o.tree.cfg.Secret(id)
-}
-
-// SetReadOnly is called by a driver that was allowed to fall back (Mode.AutoReadOnly) and did.
-func (o *Opening) SetReadOnly() {
-	o.Mode.ReadOnly = true
 }

@@ -2,6 +2,18 @@ package blockdev
 
 import "context"
 
+// Op is what a request asks for. It is an alias, so that the interfaces of queues are made of built-in types.
+type Op = uint8
+
+// The operations that can be staged in a Queue.
+const (
+	OpRead Op = iota
+	OpWrite
+	OpZero
+	OpDiscard
+	OpFlush
+)
+
 // Queue carries a batch of block requests: many are staged, started together and reaped as they complete, without a
 // goroutine, a channel or an allocation a request. One goroutine owns it. Slots are numbered from 0 to Depth()-1, each
 // with its own memory and at most one request in flight. The package verify declares a smaller interface with the same

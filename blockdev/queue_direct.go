@@ -61,7 +61,7 @@ func (g *guard) NewQueue(ctx context.Context, depth, size int) (Queue, error) {
 // zeroes. Slots that do not fit the alignment would all be set aside, which goroutines do better.
 func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue, error) {
 	own, ok := g.node.(Queuer)
-	if !ok || g.trace != nil || g.sink != nil || g.detectZeroes.Load() != detectOff || !g.node.Info().fits(0, int64(size)) {
+	if !ok || g.trace != nil || g.sink != nil || g.detectZeroes.Load() != detectOff || !fits(g.node.Info().Limits, 0, int64(size)) {
 		return nil, ErrNotSupported
 	}
 	q, err := own.NewQueue(ctx, depth, size)
@@ -75,9 +75,9 @@ func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue
 }
 
 // fits says whether a node takes n bytes at off as they are, from memory that starts at a page.
-func (l Limits) fits(off, n int64) bool {
-	align := l.requestAlign()
-	return (off|n)&(align-1)|n&(max(1, l.MemAlign)-1) == 0 && n <= l.longest()
+func fits(l Limits, off, n int64) bool {
+	align := requestAlign(l)
+	return (off|n)&(align-1)|n&(max(1, l.MemAlign)-1) == 0 && n <= longest(l)
 }
 
 // Stage passes the gate of the Device, at the top. A read or a write then goes to the node's queue if the node takes it as
@@ -112,7 +112,7 @@ func stageable(q Queue, slot int, op Op, n int64) error {
 
 // passes says whether the node takes a range as it is.
 func (q *directQueue) passes(off, n int64) bool {
-	return off >= 0 && n > 0 && off <= q.info.Size-n && q.info.fits(off, n) && q.info.LostEnd == 0
+	return off >= 0 && n > 0 && off <= q.info.Size-n && fits(q.info.Limits, off, n) && q.info.LostEnd == 0
 }
 
 // start tracks what was staged for the node's queue, and stages it there. What cannot be tracked because the context has ended is set aside

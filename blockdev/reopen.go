@@ -51,8 +51,8 @@ func (d *Device) reopen(ctx context.Context, change *Options) error {
 	top := d.tree.root
 	sealed := top.sealed
 	if v, ok := change.Get("read-only"); ok {
-		text, _ := optionText(v)
-		sealed = slices.Contains(boolTrue, text)
+		text, _ := Text(v)
+		sealed, _ = Truth(text)
 	}
 	if err := r.plan(top, change, top.mode, sealed); err != nil {
 		return err
@@ -160,7 +160,7 @@ func (r *reopening) checkFixed(n *treeNode, key string, value any) error {
 			return Refuse("Cannot change the option '%s'", key)
 		}
 	case "force-share":
-		if _, err := (Key{Name: key, Type: Bool}).parse(value); err != nil {
+		if _, err := (Key{Name: key, Type: Bool}).Parse(value); err != nil {
 			return err
 		}
 		if old, _ := n.options.Get(key); !n.options.Given(key) || !reflect.DeepEqual(old, value) {
@@ -181,7 +181,7 @@ func (r *reopening) mode(n *treeNode) Mode {
 }
 
 func (n *treeNode) knows(key string) bool {
-	return key == "driver" || declared(genericKeys, key) || declared(n.driver.Keys, key) || n.childTakes(key)
+	return key == "driver" || Declared(genericKeys, key) || Declared(n.driver.Keys, key) || n.childTakes(key)
 }
 
 // unchangeable refuses a new driver or node name, and another child.
@@ -205,7 +205,7 @@ func (r *reopening) prepare(ctx context.Context) error {
 	for _, s := range r.steps {
 		re, ok := s.node.guard.node.(Reopener)
 		if !ok {
-			if key := s.values.differs(s.node.values); key != "" {
+			if key := s.values.Differs(s.node.values); key != "" {
 				return Refuse("Cannot change the option '%s'", key)
 			}
 			continue
@@ -219,26 +219,6 @@ func (r *reopening) prepare(ctx context.Context) error {
 		s.mode = o.Mode // may have fallen back to read-only
 	}
 	return nil
-}
-
-// differs names an option whose value is not the same in both, "" if there is none. What only old has is kept.
-func (v Values) differs(old Values) string {
-	for _, k := range v.keys {
-		if !reflect.DeepEqual(v.set[k.Name], old.set[k.Name]) {
-			return k.Name
-		}
-		given, before := v.given[k.Name], old.given[k.Name]
-		if given == nil {
-			continue
-		}
-		for _, key := range given.Keys() {
-			is, _ := given.Get(key)
-			if was, ok := before.Get(key); !ok || !reflect.DeepEqual(is, was) {
-				return k.Name + "." + key
-			}
-		}
-	}
-	return ""
 }
 
 func (r *reopening) commit() {

@@ -16,12 +16,12 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 	if v, ok := s.options.Get("driver"); ok {
 		name, isText := v.(string)
 		if !isText {
-			return nil, typeError("driver", "string")
+			return nil, Refuse("Invalid parameter type for 'driver', expected: string")
 		}
 		if drv = t.driver(name); drv == nil {
 			return nil, Refuse("Unknown driver '%s'", name)
 		}
-		s.protocol = drv.Kind != Format && !drv.overFile()
+		s.protocol = drv.Kind != Format && !overFile(drv)
 	}
 	parse := false
 	if s.protocol && s.name != "" {
@@ -63,16 +63,8 @@ func parseProtocolName(drv *Driver, o *Options, parse bool) error {
 	return drv.ParseName(text, o)
 }
 
-func (d *Driver) overFile() bool { return d.Kind == FilterKind && d.declares("file") }
-
-func (d *Driver) declares(key string) bool {
-	for _, k := range d.Keys {
-		if k.Name == key {
-			return true
-		}
-	}
-	return false
-}
+// overFile says whether a name stands for the file under a filter.
+func overFile(d *Driver) bool { return d.Kind == FilterKind && d.Declares("file") }
 
 // expandJSON turns a json: name into options, which those given win over.
 func (t *tree) expandJSON(s *spec) error {
