@@ -1,5 +1,9 @@
 package blockdev
 
+import (
+	"github.com/blksh/blksh/blockdev/driver"
+)
+
 // Layer is one image of a backing chain.
 type Layer struct {
 	Driver   string
@@ -13,14 +17,14 @@ type Layer struct {
 func (d *Device) Chain() []Layer {
 	var chain []Layer
 	for n := d.tree.root; n != nil; {
-		if n.driver.Kind == FilterKind {
+		if n.driver.Kind == driver.FilterKind {
 			n = n.firstChild()
 			continue
 		}
 		chain = append(chain, Layer{
 			Driver: n.driver.Name, Filename: n.filename, Size: n.guard.Info().Size, ReadOnly: n.guard.readOnly.Load(),
 		})
-		n = n.child(RoleBacking)
+		n = n.child(driver.RoleBacking)
 	}
 	return chain
 }
@@ -33,7 +37,7 @@ func (n *treeNode) firstChild() *treeNode {
 	return n.children[0].treeNode
 }
 
-func (n *treeNode) child(r Role) *treeNode {
+func (n *treeNode) child(r driver.Role) *treeNode {
 	for _, c := range n.children {
 		if c.role == r {
 			return c.treeNode

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // CreateConfig says what image to make.
@@ -36,8 +38,8 @@ func (e *CreateOptionError) Unwrap() error { return e.Err }
 // Creation is an image that can be made: everything about it is decided, and what is there is as it was.
 type Creation struct {
 	format   *Driver
-	creating Creating
-	place    *Place
+	creating driver.Creating
+	place    *driver.Place
 	file     *Device
 }
 
@@ -68,13 +70,13 @@ func PrepareCreate(ctx context.Context, name string, cfg CreateConfig) (*Creatio
 	if c.creating, err = cfg.settle(c.format); err != nil {
 		return nil, &CreateOptionError{err}
 	}
-	placing := &Placing{Force: cfg.Force, Admit: func(f HostFile) (func(), error) { return cfg.admit(f, backing) }}
+	placing := &driver.Placing{Force: cfg.Force, Admit: func(f HostFile) (func(), error) { return cfg.admit(f, backing) }}
 	if c.place, err = t.placeFor(name, placing); err != nil {
 		return nil, err
 	}
 	open := OpenConfig{
 		Drivers: cfg.Drivers, Options: c.place.Options, Mode: Mode{Unmap: true},
-		Claim: Claim{Use: PermRead | PermWrite | PermResize, Share: PermRead},
+		Claim: driver.Claim{Use: driver.PermRead | driver.PermWrite | driver.PermResize, Share: driver.PermRead},
 	}
 	if !c.place.Admitted {
 		open.Admit = func(f HostFile, _ bool) (func(), error) { return placing.Admit(f) }
@@ -87,30 +89,30 @@ func PrepareCreate(ctx context.Context, name string, cfg CreateConfig) (*Creatio
 }
 
 // settle checks the options of the format and the size. Nothing is touched.
-func (cfg *CreateConfig) settle(format *Driver) (Creating, error) {
-	var c Creating
+func (cfg *CreateConfig) settle(format *Driver) (driver.Creating, error) {
+	var c driver.Creating
 	switch {
 	case format == nil:
-		return c, Refuse("Unknown file format '%s'", cfg.Format)
-	case format.Kind != Format || format.Create == nil:
-		return c, Refuse("Format driver '%s' does not support image creation", cfg.Format)
+		return c, driver.Refuse("Unknown file format '%s'", cfg.Format)
+	case format.Kind != driver.Format || format.Create == nil:
+		return c, driver.Refuse("Format driver '%s' does not support image creation", cfg.Format)
 	case cfg.Size < 0:
-		return c, Refuse("Image creation needs a size parameter")
+		return c, driver.Refuse("Image creation needs a size parameter")
 	case cfg.Size > maxLength:
-		return c, Refuse("Image size must be at most %d bytes", int64(maxLength))
+		return c, driver.Refuse("Image size must be at most %d bytes", int64(maxLength))
 	}
 	options := &Options{}
 	if cfg.Options != nil {
 		options = cfg.Options.Clone()
 	}
-	values, err := ParseValues(format.CreateKeys, options)
+	values, err := driver.ParseValues(format.CreateKeys, options)
 	if err != nil {
 		return c, err
 	}
 	if options.Len() > 0 {
-		return c, Refuse("Invalid parameter '%s'", options.Keys()[0])
+		return c, driver.Refuse("Invalid parameter '%s'", options.Keys()[0])
 	}
-	c = Creating{Size: cfg.Size, Values: values, Backing: cfg.Backing, BackingFormat: cfg.BackingFormat}
+	c = driver.Creating{Size: cfg.Size, Values: values, Backing: cfg.Backing, BackingFormat: cfg.BackingFormat}
 	if format.CheckCreate != nil {
 		err = format.CheckCreate(&c)
 	}
@@ -123,13 +125,13 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 		return nil, nil
 	}
 	if cfg.BackingFormat == "" {
-		return nil, &CreateOptionError{Refuse("Backing file specified without backing format")}
+		return nil, &CreateOptionError{driver.Refuse("Backing file specified without backing format")}
 	}
 	d, err := Open(ctx, resolveName(image, cfg.Backing), OpenConfig{
 		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate,
 	})
 	if err != nil {
-		return nil, &Refusal{fmt.Sprintf("Backing file: %v", err), err}
+		return nil, &driver.Refusal{Text: fmt.Sprintf("Backing file: %v", err), Err: err}
 	}
 	return d, nil
 }
@@ -137,7 +139,7 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 // admit is the rule about what is there: never a part of the backing chain, and what the caller has against it.
 func (cfg *CreateConfig) admit(f HostFile, backing *Device) (release func(), err error) {
 	if backing != nil && backing.standsOn(f) {
-		return nil, &CreateOptionError{Refuse("An image cannot be part of its own backing chain")}
+		return nil, &CreateOptionError{driver.Refuse("An image cannot be part of its own backing chain")}
 	}
 	if cfg.Admit == nil {
 		return nil, nil
@@ -148,7 +150,7 @@ func (cfg *CreateConfig) admit(f HostFile, backing *Device) (release func(), err
 // standsOn says whether f is any layer of a device.
 func (d *Device) standsOn(f HostFile) bool {
 	for _, n := range d.tree.nodes {
-		if h, ok := n.guard.node.(Hosted); ok && h.Is(f) {
+		if h, ok := n.guard.node.(driver.Hosted); ok && h.Is(f) {
 			return true
 		}
 	}
@@ -156,18 +158,18 @@ func (d *Device) standsOn(f HostFile) bool {
 }
 
 // placeFor asks the protocol of a name, whatever form that has, for the place of an image.
-func (t *tree) placeFor(name string, p *Placing) (*Place, error) {
+func (t *tree) placeFor(name string, p *driver.Placing) (*driver.Place, error) {
 	s := spec{name: name, options: &Options{}, protocol: true}
 	drv, err := t.resolve(&s)
 	if err != nil {
 		return nil, err
 	}
-	if drv == nil || drv.Kind != Protocol || drv.Place == nil {
+	if drv == nil || drv.Kind != driver.Protocol || drv.Place == nil {
 		what := "The name"
 		if drv != nil {
 			what = "Protocol driver '" + drv.Name + "'"
 		}
-		return nil, &CreateOptionError{Refuse("%s does not support image creation", what)}
+		return nil, &CreateOptionError{driver.Refuse("%s does not support image creation", what)}
 	}
 	p.Options = s.options
 	return drv.Place(p)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/drivers"
 )
 
@@ -152,7 +153,7 @@ func TestCreateIsNotSeenBefore(t *testing.T) {
 			}
 		}
 		looked := false
-		format := blockdev.Driver{Name: "looking", Kind: blockdev.Format, Create: func(ctx context.Context, c *blockdev.Creating) error {
+		format := blockdev.Driver{Name: "looking", Kind: driver.Format, Create: func(ctx context.Context, c *driver.Creating) error {
 			looked = true
 			if err := c.File.WriteVec(ctx, blockdev.Vec{make([]byte, 4096)}, 0, 0); err != nil {
 				return err

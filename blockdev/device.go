@@ -8,19 +8,21 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Device is an open disk: the top of one stack of nodes. It is the one place that checks bounds and permission, so that
 // no layer below needs to. Its methods may be called from many goroutines at once.
 type Device struct {
 	tree *tree
-	top  Node
+	top  driver.Node
 
 	state        atomic.Pointer[deviceState]
 	writethrough atomic.Bool
 
 	mu    sync.Mutex
-	claim Claim
+	claim driver.Claim
 }
 
 var (
@@ -29,7 +31,7 @@ var (
 )
 
 // Top is the topmost node, for Find and for what concerns one driver. Data requests belong to the Device.
-func (d *Device) Top() Node { return d.top }
+func (d *Device) Top() driver.Node { return d.top }
 
 // Length is the size in bytes, rounded up to whole sectors as QEMU does: a file of 1000 bytes is 1024 long and reads as zeroes
 // behind its end.
@@ -54,7 +56,7 @@ func (d *Device) Info() Info {
 
 // Describe gives the lines that the driver has to tell of this image, nil if it has none.
 func (d *Device) Describe() []Detail {
-	if about, ok := d.tree.root.guard.node.(Describer); ok {
+	if about, ok := d.tree.root.guard.node.(driver.Describer); ok {
 		return about.Describe()
 	}
 	return nil
@@ -97,14 +99,14 @@ func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
 		return ErrReadOnly
 	}
 	want := d.claim
-	want.Use |= PermWrite
+	want.Use |= driver.PermWrite
 	if resize {
-		want.Use |= PermResize
+		want.Use |= driver.PermResize
 	}
 	if want == d.claim {
 		return nil
 	}
-	if err := ClaimOn(ctx, d.top, want); err != nil {
+	if err := driver.ClaimOn(ctx, d.top, want); err != nil {
 		return err
 	}
 	d.claim = want

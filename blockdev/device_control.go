@@ -3,6 +3,8 @@ package blockdev
 import (
 	"context"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // control makes a request that is no transfer: while it goes on the length does not change, nor is the device reopened or
@@ -52,7 +54,7 @@ func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
 // ReadVMState and WriteVMState reach the area for machine state of the first format that has one; ENOTSUP if none has.
 func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
 	return d.control(ctx, opReadState, off, v.Len(), func() error {
-		s, ok := Find[VMStater](d.top)
+		s, ok := driver.Find[driver.VMStater](d.top)
 		if !ok {
 			return ErrNotSupported
 		}
@@ -62,7 +64,7 @@ func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
 
 // WriteVMState see ReadVMState.
 func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
-	s, ok := Find[VMStater](d.top)
+	s, ok := driver.Find[driver.VMStater](d.top)
 	if !ok {
 		return d.wrap(opWriteState, off, v.Len(), ErrNotSupported)
 	}
@@ -81,10 +83,10 @@ func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err er
 	if err := d.enter(opCheck, 0, 0); err != nil {
 		return result, err
 	}
-	checker, ok := Find[Checker](d.top)
+	checker, ok := driver.Find[driver.Checker](d.top)
 	if !ok {
-		return result, d.wrap(opCheck, 0, 0, &Refusal{
-			"images of the format " + d.tree.root.driver.Name + " have no metadata that could be checked", ErrNotSupported,
+		return result, d.wrap(opCheck, 0, 0, &driver.Refusal{
+			Text: "images of the format " + d.tree.root.driver.Name + " have no metadata that could be checked", Err: ErrNotSupported,
 		})
 	}
 	tracker := &d.tree.top.guard.tracker
@@ -99,7 +101,7 @@ func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err er
 
 // ReportZones describes at most limit zones of a zoned device, from the one that holds off on. ENOTSUP without zones.
 func (d *Device) ReportZones(ctx context.Context, off int64, limit int) (zones []Zone, err error) {
-	err = d.onZones(ctx, opReportZones, off, 0, func(z Zoned) error {
+	err = d.onZones(ctx, opReportZones, off, 0, func(z driver.Zoned) error {
 		if off < 0 || limit < 0 {
 			return syscall.EINVAL
 		}
@@ -111,7 +113,7 @@ func (d *Device) ReportZones(ctx context.Context, off int64, limit int) (zones [
 
 // ManageZones changes the state of the zones that make up a range.
 func (d *Device) ManageZones(ctx context.Context, op ZoneOp, off, n int64) error {
-	return d.onZones(ctx, opManageZones, off, n, func(z Zoned) error {
+	return d.onZones(ctx, opManageZones, off, n, func(z driver.Zoned) error {
 		defer d.written()
 		return z.ManageZones(ctx, op, off, n)
 	})
@@ -119,7 +121,7 @@ func (d *Device) ManageZones(ctx context.Context, op ZoneOp, off, n int64) error
 
 // AppendZone writes v at the write pointer of the zone that starts at off, and returns where that was.
 func (d *Device) AppendZone(ctx context.Context, v Vec, off int64) (at int64, err error) {
-	err = d.onZones(ctx, opAppendZone, off, v.Len(), func(z Zoned) error {
+	err = d.onZones(ctx, opAppendZone, off, v.Len(), func(z driver.Zoned) error {
 		at, err = z.AppendZone(ctx, v, off)
 		d.written()
 		if err == nil && d.writethrough.Load() {
@@ -130,8 +132,8 @@ func (d *Device) AppendZone(ctx context.Context, v Vec, off int64) (at int64, er
 	return at, err
 }
 
-func (d *Device) onZones(ctx context.Context, op Op, off, n int64, do func(Zoned) error) error {
-	z, ok := Find[Zoned](d.top)
+func (d *Device) onZones(ctx context.Context, op Op, off, n int64, do func(driver.Zoned) error) error {
+	z, ok := driver.Find[driver.Zoned](d.top)
 	if !ok {
 		return d.wrap(op, off, n, ErrNotSupported)
 	}

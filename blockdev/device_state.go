@@ -4,6 +4,8 @@ import (
 	"math"
 	"os"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // The operations of a Device that cannot be staged in a Queue.
@@ -86,7 +88,7 @@ func (d *Device) enterAs(info Info, op Op, off, n int64) error {
 	case rules.changes && state.readOnly:
 		err = errWriteProtected
 	case rules.inside && (n < 0 || off < 0 || off > math.MaxInt64-n || off+n > length):
-		err = &RangeError{length}
+		err = &RangeError{Size: length}
 	case rules.whole && state.strict && n > 0:
 		if block := d.Block(); off%block != 0 || n%block != 0 {
 			err = &AlignError{Block: block, Off: off, Len: n}
@@ -96,7 +98,7 @@ func (d *Device) enterAs(info Info, op Op, off, n int64) error {
 }
 
 // errNoMedium is what QEMU says where it has words.
-var errNoMedium = &Refusal{"No medium inserted", syscall.ENOMEDIUM}
+var errNoMedium = &driver.Refusal{Text: "No medium inserted", Err: syscall.ENOMEDIUM}
 
 // wrap says which request failed.
 func (d *Device) wrap(op Op, off, n int64, err error) error {

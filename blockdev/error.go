@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 var errWriteProtected = fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)
@@ -60,7 +62,7 @@ func (e *AlignError) Nearest() (off, n int64) {
 func spoken(err error) error {
 	var no syscall.Errno
 	if errors.As(err, &no) && err.Error() == no.Error() {
-		return &Refusal{Text: ErrnoText(no), Err: err}
+		return &driver.Refusal{Text: driver.ErrnoText(no), Err: err}
 	}
 	return err
 }

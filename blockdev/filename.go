@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 const jsonPrefix = "json:"
@@ -25,23 +27,23 @@ type emptyGroup struct{}
 func ParseJSONName(name string) (*Options, error) {
 	text, err := doubleQuoted(strings.TrimPrefix(name, jsonPrefix))
 	if err != nil {
-		return nil, Refuse("Could not parse the JSON options: %w", err)
+		return nil, driver.Refuse("Could not parse the JSON options: %w", err)
 	}
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
 	first, err := dec.Token()
 	if err != nil {
-		return nil, Refuse("Could not parse the JSON options: %w", jsonError(err))
+		return nil, driver.Refuse("Could not parse the JSON options: %w", jsonError(err))
 	}
 	if first != json.Delim('{') {
-		return nil, Refuse("Invalid JSON object given")
+		return nil, driver.Refuse("Invalid JSON object given")
 	}
 	var o Options
 	if err := flattenObject(dec, "", &o, 0); err != nil {
-		return nil, Refuse("Could not parse the JSON options: %w", jsonError(err))
+		return nil, driver.Refuse("Could not parse the JSON options: %w", jsonError(err))
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, Refuse("Could not parse the JSON options: something follows the object")
+		return nil, driver.Refuse("Could not parse the JSON options: something follows the object")
 	}
 	return &o, nil
 }
@@ -186,7 +188,7 @@ func ParseOptionString(s, implied string) (*Options, error) {
 			}
 		}
 		if o.Len() >= maxOptions {
-			return nil, Refuse("More than %d options", maxOptions)
+			return nil, driver.Refuse("More than %d options", maxOptions)
 		}
 		o.Set(key, value)
 	}

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // foreignFormat is an image format that has no driver here. Its images are recognised all the same, so that none is taken for raw, where
@@ -156,7 +158,7 @@ func (t *tree) foreignTail(ctx context.Context, file *treeNode) *foreignFormat {
 	if t.cfg.LikeQEMU {
 		return nil
 	}
-	for file.driver.Kind != Protocol && file.firstChild() != nil {
+	for file.driver.Kind != driver.Protocol && file.firstChild() != nil {
 		file = file.firstChild()
 	}
 	size := file.guard.Info().Size

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // foreignHeads begin files of each format of others: all of a magic and nothing behind it.
@@ -123,15 +125,15 @@ func TestForeignFooters(t *testing.T) {
 	}
 	cfg := testConfig(t, files)
 	open := cfg.Drivers[1].Open
-	cfg.Drivers[1].Open = func(ctx context.Context, o *Opening) (Node, error) {
+	cfg.Drivers[1].Open = func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 		n, err := open(ctx, o)
-		return badEnd{Filter{n}}, err
+		return badEnd{driver.Filter{Next: n}}, err
 	}
 	mustBeForeign(t, cfg, "fixed", "")
 }
 
 // badEnd cannot be read behind its first sector.
-type badEnd struct{ Filter }
+type badEnd struct{ driver.Filter }
 
 func (n badEnd) ReadVec(ctx context.Context, v Vec, off int64, f Flags) error {
 	if off > 0 {

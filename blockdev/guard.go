@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"unsafe"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // guard stands in front of each node, put there by the opener. It turns what may be asked of a node into what its Limits allow:
@@ -15,10 +18,10 @@ import (
 // reads zeroes behind the end, fires the events of the generic layer, traces, and makes overlapping requests wait for each
 // other where one of them does read-modify-write.
 type guard struct {
-	Leaf // its methods are all replaced
-	node Node
-	sink EventSink // node, if it wants events
-	name string    // of the driver
+	driver.Leaf // its methods are all replaced
+	node        driver.Node
+	sink        driver.EventSink // node, if it wants events
+	name        string           // of the driver
 
 	// State that Reopen changes.
 	readOnly, noFlush, unmap atomic.Bool
@@ -30,13 +33,13 @@ type guard struct {
 
 	tracker tracker
 
-	flushing           Mutex
+	flushing           wait.Mutex
 	written, flushedAt atomic.Int64 // generations, as in QEMU: a leaf with nothing new is not synced
 }
 
 var (
-	_ Node      = (*guard)(nil)
-	_ EventSink = (*guard)(nil)
+	_ driver.Node      = (*guard)(nil)
+	_ driver.EventSink = (*guard)(nil)
 )
 
 // What detect-zeroes does with a write of zeroes.
@@ -59,9 +62,9 @@ type TraceEvent struct {
 	Done         bool  // the request has ended
 }
 
-func newGuard(n Node, name string) *guard {
+func newGuard(n driver.Node, name string) *guard {
 	g := &guard{node: n, name: name}
-	g.sink, _ = n.(EventSink)
+	g.sink, _ = n.(driver.EventSink)
 	return g
 }
 
@@ -69,13 +72,13 @@ func newGuard(n Node, name string) *guard {
 func (g *guard) Info() Info { return g.node.Info() }
 
 // Primary is the guarded node.
-func (g *guard) Primary() Node { return g.node }
+func (g *guard) Primary() driver.Node { return g.node }
 
 // Close closes the guarded node.
 func (g *guard) Close() error { return g.node.Close() }
 
 // OnEvent tells the guarded node.
-func (g *guard) OnEvent(ctx context.Context, e EventName) error {
+func (g *guard) OnEvent(ctx context.Context, e driver.EventName) error {
 	if g.sink == nil {
 		return nil
 	}
@@ -114,15 +117,15 @@ func padTo(align, off, n int64) padding {
 
 func (p padding) needed() bool { return p.head|p.tail != 0 }
 
-func requestAlign(l Limits) int64 { return max(1, l.RequestAlign) }
+func requestAlign(l driver.Limits) int64 { return max(1, l.RequestAlign) }
 
 // maxTransfer is the longest aligned request, in bytes.
-func maxTransfer(l Limits) int64 {
+func maxTransfer(l driver.Limits) int64 {
 	return max(roundDown(longest(l), requestAlign(l)), requestAlign(l))
 }
 
 // longest is the longest request, aligned or not.
-func longest(l Limits) int64 {
+func longest(l driver.Limits) int64 {
 	if l.MaxTransfer > 0 {
 		return min(math.MaxInt32, l.MaxTransfer)
 	}
@@ -130,7 +133,7 @@ func longest(l Limits) int64 {
 }
 
 // memoryFits says whether the node can take v as it is.
-func memoryFits(l Limits, v Vec) bool {
+func memoryFits(l driver.Limits, v Vec) bool {
 	if l.MemAlign <= 1 {
 		return true
 	}
@@ -157,7 +160,7 @@ func alignedBuffer(n, align int64) []byte {
 }
 
 // checkLost refuses what touches a part that is gone.
-func checkLost(l Limits, off, n int64) error {
+func checkLost(l driver.Limits, off, n int64) error {
 	if off >= l.LostEnd || off+n <= l.LostOff {
 		return nil
 	}
@@ -202,7 +205,7 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 }
 
 // readAligned reads an aligned range: in pieces, and zeroes behind the end.
-func (g *guard) readAligned(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+func (g *guard) readAligned(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
 	inside := max(0, min(v.Len(), roundUp(lim.Size-off, requestAlign(lim))))
 	if rest := v.Len() - inside; rest > 0 {
 		v.Slice(inside, rest).Clear()
@@ -233,7 +236,7 @@ func firstError(err error, do func() error) error {
 	return do()
 }
 
-func (g *guard) readBounced(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+func (g *guard) readBounced(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
 	step := min(maxTransfer(lim), max(bounceSize, requestAlign(lim)))
 	buf := alignedBuffer(min(step, v.Len()), lim.MemAlign)
 	for at, part := range v.Pieces(step) {
@@ -285,7 +288,7 @@ func (g *guard) checkWritable() error {
 
 // change is a request to change any range whose turn has come.
 type change struct {
-	lim Limits
+	lim driver.Limits
 	padding
 	tracked *tracked
 	// headBlock and tailBlock are what readEdges read.
@@ -324,22 +327,22 @@ func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) 
 
 // readEdges reads the blocks that a request covers in part. head is nil without a head, tail without a tail; in one block they
 // are the same memory.
-func (g *guard) readEdges(ctx context.Context, lim Limits, p padding) (head, tail []byte, err error) {
+func (g *guard) readEdges(ctx context.Context, lim driver.Limits, p padding) (head, tail []byte, err error) {
 	edge := func(off, n int64, isHead, isTail bool) ([]byte, error) {
-		fireIf := func(cond bool, e EventName) error {
+		fireIf := func(cond bool, e driver.EventName) error {
 			if !cond {
 				return nil
 			}
 			return g.OnEvent(ctx, e)
 		}
 		buf := alignedBuffer(n, lim.MemAlign)
-		if err := errors.Join(fireIf(isHead, EvPwritevRMWHead), fireIf(isTail, EvPwritevRMWTail)); err != nil {
+		if err := errors.Join(fireIf(isHead, driver.EvPwritevRMWHead), fireIf(isTail, driver.EvPwritevRMWTail)); err != nil {
 			return nil, err
 		}
 		if err := g.readAligned(ctx, lim, Vec{buf}, off, 0); err != nil {
 			return nil, err
 		}
-		return buf, errors.Join(fireIf(isHead, EvPwritevRMWAfterHead), fireIf(isTail, EvPwritevRMWAfterTail))
+		return buf, errors.Join(fireIf(isHead, driver.EvPwritevRMWAfterHead), fireIf(isTail, driver.EvPwritevRMWAfterTail))
 	}
 	if p.oneBlock {
 		head, err = edge(p.off, p.n, p.head > 0, p.tail > 0)
@@ -357,29 +360,29 @@ func (g *guard) readEdges(ctx context.Context, lim Limits, p padding) (head, tai
 }
 
 // writeAligned writes an aligned range within the limits, and flushes behind it where FUA cannot be had otherwise.
-func (g *guard) writeAligned(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+func (g *guard) writeAligned(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
 	if f&Compressed != 0 {
 		if lim.WriteTakes&Compressed == 0 {
 			return ErrNotSupported
 		}
 		return g.writePieces(ctx, lim, v, off, f)
 	}
-	if err := g.OnEvent(ctx, EvPwritev); err != nil {
+	if err := g.OnEvent(ctx, driver.EvPwritev); err != nil {
 		return err
 	}
 	err := g.writePieces(ctx, lim, v, off, f)
-	if derr := g.OnEvent(ctx, EvPwritevDone); err == nil {
+	if derr := g.OnEvent(ctx, driver.EvPwritevDone); err == nil {
 		err = derr
 	}
 	return err
 }
 
-func (g *guard) writePieces(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+func (g *guard) writePieces(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
 	err := g.writeData(ctx, lim, v, off, f&lim.WriteTakes)
 	return g.wrote(ctx, err, f&FUA&^lim.WriteTakes != 0)
 }
 
-func (g *guard) writeData(ctx context.Context, lim Limits, v Vec, off int64, f Flags) error {
+func (g *guard) writeData(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
 	n := v.Len()
 	switch {
 	case !memoryFits(lim, v):
@@ -406,10 +409,10 @@ func (g *guard) writeData(ctx context.Context, lim Limits, v Vec, off int64, f F
 // Truncate is alone on the node: it waits for all that is under way, and everything that comes waits for it.
 func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (err error) {
 	if size < 0 {
-		return Refuse("Image size cannot be negative")
+		return driver.Refuse("Image size cannot be negative")
 	}
 	if size > maxLength {
-		return &Refusal{fmt.Sprintf("offset(%d) exceeds maximum(%d)", size, int64(maxLength)), syscall.EFBIG}
+		return &driver.Refusal{Text: fmt.Sprintf("offset(%d) exceeds maximum(%d)", size, int64(maxLength)), Err: syscall.EFBIG}
 	}
 	defer func(done func(error)) { done(err) }(g.begin("truncate", size, 0, f))
 	r, err := g.tracker.hold(ctx)
@@ -423,7 +426,7 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 	defer g.written.Add(1)
 	err = g.node.Truncate(ctx, size, p, f)
 	if err == ErrNotSupported { // bare: the node has no words of its own
-		err = &Refusal{"Image format driver does not support resize", err}
+		err = &driver.Refusal{Text: "Image format driver does not support resize", Err: err}
 	}
 	return err
 }
@@ -431,7 +434,7 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 // isZero says whether all bytes are zero.
 func isZero(v Vec) bool {
 	for _, p := range v {
-		if !AllZero(p) {
+		if !driver.AllZero(p) {
 			return false
 		}
 	}

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // resized is a node whose changes of length stop in the middle, until somebody takes them on.
@@ -27,12 +30,12 @@ func (r *resized) Truncate(_ context.Context, size int64, _ Prealloc, _ Flags) e
 
 // While one changes the length, everything else on the node waits, wherever it is.
 func TestGuardTruncatesAlone(t *testing.T) {
-	_, r := guarded(t, 8192, Limits{})
+	_, r := guarded(t, 8192, driver.Limits{})
 	g := newGuard(&resized{r, make(chan struct{}), make(chan struct{})}, "ram")
 	node := g.node.(*resized)
 	g.unmap.Store(true)
-	var m Meter
-	ctx := WithMeter(t.Context(), &m)
+	var m wait.Meter
+	ctx := wait.WithMeter(t.Context(), &m)
 	errs := make(chan error)
 	start := func(do func() error) {
 		m.Add(1)
@@ -106,7 +109,7 @@ func (r *telling) Status(_ context.Context, off, n int64) (Extent, error) {
 
 // Runs that are shorter than the alignment of the node above are looked over up to the one that was asked about.
 func TestGuardStatusOfShortRuns(t *testing.T) {
-	_, r := guarded(t, 16384, Limits{RequestAlign: 4096})
+	_, r := guarded(t, 16384, driver.Limits{RequestAlign: 4096})
 	g := newGuard(&telling{r, func(off, n int64) Extent {
 		run := 512 - off%512
 		return Extent{Off: off, Len: min(run, n), Data: off/512%2 == 0, HostOff: off}
@@ -122,7 +125,7 @@ func TestGuardStatusOfShortRuns(t *testing.T) {
 
 // An answer that cannot be is an error, and no loop runs on it.
 func TestGuardStatusOfNonsense(t *testing.T) {
-	_, r := guarded(t, 8192, Limits{RequestAlign: 512})
+	_, r := guarded(t, 8192, driver.Limits{RequestAlign: 512})
 	for _, e := range []Extent{
 		{Off: 512, Len: 0}, {Off: 512, Len: -512}, {Off: 0, Len: 4096}, {Off: 1024, Len: 512}, {Off: 512, Len: 1 << 62}, {Off: 512, Len: 1024 + 512},
 	} {
@@ -135,7 +138,7 @@ func TestGuardStatusOfNonsense(t *testing.T) {
 
 // A zero request that must not write is refused before anything is read or written for it.
 func TestGuardNoFallbackOfParts(t *testing.T) {
-	g, r := guarded(t, 8192, Limits{RequestAlign: 512, ZeroTakes: NoFallback})
+	g, r := guarded(t, 8192, driver.Limits{RequestAlign: 512, ZeroTakes: NoFallback})
 	for _, c := range []struct{ off, n int64 }{{100, 100}, {0, 100}, {512, 1000}, {100, 4096}, {100, 412}} {
 		if err := g.Zero(t.Context(), c.off, c.n, NoFallback); !errors.Is(err, ErrNotSupported) {
 			t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
@@ -151,7 +154,7 @@ func TestGuardNoFallbackOfParts(t *testing.T) {
 
 // Compressed data is durable when it was asked to be.
 func TestGuardFlushesCompressed(t *testing.T) {
-	g, r := guarded(t, 8192, Limits{WriteTakes: Compressed})
+	g, r := guarded(t, 8192, driver.Limits{WriteTakes: Compressed})
 	if err := g.WriteVec(t.Context(), Vec{make([]byte, 4096)}, 0, Compressed|FUA); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +165,7 @@ func TestGuardFlushesCompressed(t *testing.T) {
 
 // What others cut off stays an error, for requests of each kind.
 func TestGuardLost(t *testing.T) {
-	g, r := guarded(t, 4096, Limits{LostOff: 4096, LostEnd: 8192})
+	g, r := guarded(t, 4096, driver.Limits{LostOff: 4096, LostEnd: 8192})
 	ctx := t.Context()
 	for name, err := range map[string]error{
 		"read":   g.ReadVec(ctx, Vec{make([]byte, 512)}, 8191, 0),
@@ -198,11 +201,11 @@ func TestTrackerCloses(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr.close()
-	var m Meter
+	var m wait.Meter
 	m.Add(1)
 	late := make(chan error)
 	go func() {
-		_, err := tr.enterControl(WithMeter(context.Background(), &m))
+		_, err := tr.enterControl(wait.WithMeter(context.Background(), &m))
 		m.Add(-1)
 		late <- err
 	}()

@@ -10,18 +10,21 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // ram is a node in memory that refuses whatever its limits do not allow, so that a guard that lets something through is found.
 type ram struct {
-	Leaf
+	driver.Leaf
 	t      *testing.T
 	mu     sync.Mutex
 	data   []byte
-	lim    Limits
+	lim    driver.Limits
 	noZero bool
 	log    []string
-	hold   func(ctx context.Context, e EventName) error
+	hold   func(ctx context.Context, e driver.EventName) error
 }
 
 func (r *ram) Info() Info {
@@ -101,7 +104,7 @@ func (r *ram) Flush(context.Context) error {
 	return nil
 }
 
-func (r *ram) OnEvent(ctx context.Context, e EventName) error {
+func (r *ram) OnEvent(ctx context.Context, e driver.EventName) error {
 	r.mu.Lock()
 	r.log = append(r.log, string(e))
 	hold := r.hold
@@ -112,7 +115,7 @@ func (r *ram) OnEvent(ctx context.Context, e EventName) error {
 	return hold(ctx, e)
 }
 
-func guarded(t *testing.T, size int, lim Limits) (*guard, *ram) {
+func guarded(t *testing.T, size int, lim driver.Limits) (*guard, *ram) {
 	t.Helper()
 	r := &ram{t: t, data: make([]byte, size), lim: lim}
 	for i := range r.data {
@@ -137,52 +140,52 @@ func TestGuardRequests(t *testing.T) {
 	}
 	tests := []struct {
 		name string
-		lim  Limits
+		lim  driver.Limits
 		do   func(*guard) error
 		err  error
 		want []string
 	}{
-		{"aligned write", Limits{RequestAlign: 512}, write(512, 512, 0), nil, []string{"pwritev", "write 512+512 0", "pwritev_done"}},
-		{"write inside one block", Limits{RequestAlign: 512}, write(600, 10, 0), nil, []string{
+		{"aligned write", driver.Limits{RequestAlign: 512}, write(512, 512, 0), nil, []string{"pwritev", "write 512+512 0", "pwritev_done"}},
+		{"write inside one block", driver.Limits{RequestAlign: 512}, write(600, 10, 0), nil, []string{
 			"pwritev_rmw_head", "pwritev_rmw_tail", "read 512+512 0", "pwritev_rmw_after_head", "pwritev_rmw_after_tail",
 			"pwritev", "write 512+512 0", "pwritev_done",
 		}},
-		{"write over both edges", Limits{RequestAlign: 512}, write(100, 1600, 0), nil, []string{
+		{"write over both edges", driver.Limits{RequestAlign: 512}, write(100, 1600, 0), nil, []string{
 			"pwritev_rmw_head", "read 0+512 0", "pwritev_rmw_after_head",
 			"pwritev_rmw_tail", "read 1536+512 0", "pwritev_rmw_after_tail",
 			"pwritev", "write 0+2048 0", "pwritev_done",
 		}},
-		{"two blocks are read at once", Limits{RequestAlign: 512}, write(100, 800, 0), nil, []string{
+		{"two blocks are read at once", driver.Limits{RequestAlign: 512}, write(100, 800, 0), nil, []string{
 			"pwritev_rmw_head", "pwritev_rmw_tail", "read 0+1024 0", "pwritev_rmw_after_head", "pwritev_rmw_after_tail",
 			"pwritev", "write 0+1024 0", "pwritev_done",
 		}},
-		{"split", Limits{RequestAlign: 512, MaxTransfer: 1024}, write(0, 2560, 0), nil, []string{
+		{"split", driver.Limits{RequestAlign: 512, MaxTransfer: 1024}, write(0, 2560, 0), nil, []string{
 			"pwritev", "write 0+1024 0", "write 1024+1024 0", "write 2048+512 0", "pwritev_done",
 		}},
-		{"FUA that the node takes", Limits{WriteTakes: FUA}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 1", "pwritev_done"}},
-		{"FUA by flush", Limits{}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 0", "flush", "pwritev_done"}},
-		{"compressed where it cannot be", Limits{}, write(0, 512, Compressed), ErrNotSupported, nil},
-		{"zero", Limits{ZeroTakes: MayUnmap}, zero(0, 4096, MayUnmap|FUA), nil, []string{
+		{"FUA that the node takes", driver.Limits{WriteTakes: FUA}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 1", "pwritev_done"}},
+		{"FUA by flush", driver.Limits{}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 0", "flush", "pwritev_done"}},
+		{"compressed where it cannot be", driver.Limits{}, write(0, 512, Compressed), ErrNotSupported, nil},
+		{"zero", driver.Limits{ZeroTakes: MayUnmap}, zero(0, 4096, MayUnmap|FUA), nil, []string{
 			"pwritev_zero", "zero 0+4096 2", "flush", "pwritev_done",
 		}},
-		{"zero in units", Limits{ZeroAlign: 1024}, zero(512, 3584-512, 0), nil, []string{
+		{"zero in units", driver.Limits{ZeroAlign: 1024}, zero(512, 3584-512, 0), nil, []string{
 			"pwritev_zero", "write 512+512 0", "zero 1024+2048 0", "write 3072+512 0", "pwritev_done",
 		}},
-		{"zero no longer than the node likes", Limits{MaxZero: 1024}, zero(0, 2048, 0), nil, []string{
+		{"zero no longer than the node likes", driver.Limits{MaxZero: 1024}, zero(0, 2048, 0), nil, []string{
 			"pwritev_zero", "zero 0+1024 0", "zero 1024+1024 0", "pwritev_done",
 		}},
-		{"zero without fallback", Limits{}, zero(0, 512, NoFallback), ErrNotSupported, []string{"pwritev_zero", "pwritev_done"}},
-		{"zero with edges", Limits{RequestAlign: 512}, zero(100, 1400, 0), nil, []string{
+		{"zero without fallback", driver.Limits{}, zero(0, 512, NoFallback), ErrNotSupported, []string{"pwritev_zero", "pwritev_done"}},
+		{"zero with edges", driver.Limits{RequestAlign: 512}, zero(100, 1400, 0), nil, []string{
 			"pwritev_rmw_head", "read 0+512 0", "pwritev_rmw_after_head",
 			"pwritev_rmw_tail", "read 1024+512 0", "pwritev_rmw_after_tail",
 			"pwritev", "write 0+512 0", "pwritev_done",
 			"pwritev_zero", "zero 512+512 0", "pwritev_done",
 			"pwritev", "write 1024+512 0", "pwritev_done",
 		}},
-		{"discard in units, refused edges skipped", Limits{RequestAlign: 512, DiscardAlign: 2048}, discard(1024, 6144), nil, []string{
+		{"discard in units, refused edges skipped", driver.Limits{RequestAlign: 512, DiscardAlign: 2048}, discard(1024, 6144), nil, []string{
 			"discard 1024+1024 0", "discard 2048+4096 0", "discard 6144+1024 0",
 		}},
-		{"discard no longer than the node likes", Limits{MaxDiscard: 1024}, discard(0, 2500), nil, []string{
+		{"discard no longer than the node likes", driver.Limits{MaxDiscard: 1024}, discard(0, 2500), nil, []string{
 			"discard 0+1024 0", "discard 1024+1024 0", "discard 2048+452 0",
 		}},
 	}
@@ -204,7 +207,7 @@ func TestGuardRequests(t *testing.T) {
 }
 
 func TestGuardUnmapOff(t *testing.T) {
-	g, r := guarded(t, 4096, Limits{ZeroTakes: MayUnmap})
+	g, r := guarded(t, 4096, driver.Limits{ZeroTakes: MayUnmap})
 	g.unmap.Store(false)
 	if err := errors.Join(g.Discard(t.Context(), 0, 512, 0), g.Zero(t.Context(), 0, 512, MayUnmap)); err != nil {
 		t.Fatal(err)
@@ -215,7 +218,7 @@ func TestGuardUnmapOff(t *testing.T) {
 }
 
 func TestGuardFlushOnlyWhatIsNew(t *testing.T) {
-	g, r := guarded(t, 4096, Limits{})
+	g, r := guarded(t, 4096, driver.Limits{})
 	flush := func() {
 		t.Helper()
 		if err := g.Flush(t.Context()); err != nil {
@@ -235,7 +238,7 @@ func TestGuardFlushOnlyWhatIsNew(t *testing.T) {
 
 // Random requests through guards of all kinds leave what they would leave in an array.
 func TestGuardModel(t *testing.T) {
-	for _, lim := range []Limits{
+	for _, lim := range []driver.Limits{
 		{},
 		{RequestAlign: 512},
 		{RequestAlign: 4096, MemAlign: 4096},
@@ -283,28 +286,28 @@ func TestGuardModel(t *testing.T) {
 }
 
 func TestGuardReadsZeroesBehindTheEnd(t *testing.T) {
-	g, _ := guarded(t, 1000, Limits{RequestAlign: 1})
+	g, _ := guarded(t, 1000, driver.Limits{RequestAlign: 1})
 	p := bytes.Repeat([]byte{0xee}, 100)
 	if err := g.ReadVec(t.Context(), Vec{p}, 950, 0); err != nil {
 		t.Fatal(err)
 	}
-	if p[49] == 0 || !AllZero(p[50:]) {
+	if p[49] == 0 || !driver.AllZero(p[50:]) {
 		t.Errorf("read %x around the end of a node of 1000 bytes", p)
 	}
 }
 
 // A write held inside its read-modify-write makes overlapping requests wait and lets others pass.
 func TestGuardSerialises(t *testing.T) {
-	g, r := guarded(t, 8192, Limits{RequestAlign: 4096})
-	m := new(Meter)
-	ctx := WithMeter(t.Context(), m)
+	g, r := guarded(t, 8192, driver.Limits{RequestAlign: 4096})
+	m := new(wait.Meter)
+	ctx := wait.WithMeter(t.Context(), m)
 	var gate struct {
 		sync.Mutex
-		waiters Waiters
+		waiters wait.Waiters
 		held    bool
 	}
-	r.hold = func(ctx context.Context, e EventName) error {
-		if e != EvPwritevRMWAfterHead || gate.held {
+	r.hold = func(ctx context.Context, e driver.EventName) error {
+		if e != driver.EvPwritevRMWAfterHead || gate.held {
 			return nil
 		}
 		gate.Lock()
@@ -375,7 +378,7 @@ func TestDiscardPieceEndsAndCovers(t *testing.T) {
 
 // A write that a flush overtakes is covered by the next flush.
 func TestGuardFlushDuringWrite(t *testing.T) {
-	g, r := guarded(t, 4096, Limits{})
+	g, r := guarded(t, 4096, driver.Limits{})
 	flush := func() {
 		t.Helper()
 		if err := g.Flush(t.Context()); err != nil {
@@ -385,8 +388,8 @@ func TestGuardFlushDuringWrite(t *testing.T) {
 	if err := g.WriteVec(t.Context(), Vec{{1}}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	r.hold = func(_ context.Context, e EventName) error {
-		if e == EvPwritev {
+	r.hold = func(_ context.Context, e driver.EventName) error {
+		if e == driver.EvPwritev {
 			flush()
 		}
 		return nil

@@ -1,6 +1,10 @@
 package blockdev
 
-import "context"
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev/driver"
+)
 
 // Flush puts all that was written on stable storage. It waits for a change of the length, and no change begins meanwhile.
 func (g *guard) Flush(ctx context.Context) error {
@@ -59,12 +63,12 @@ func (g *guard) flush(ctx context.Context) (err error) {
 }
 
 // flushOver flushes a node that stands on another one.
-func (g *guard) flushOver(ctx context.Context, below Node, toDisk bool) error {
-	if err := Fire(ctx, below, EvFlushToOS); err != nil {
+func (g *guard) flushOver(ctx context.Context, below driver.Node, toDisk bool) error {
+	if err := driver.Fire(ctx, below, driver.EvFlushToOS); err != nil {
 		return err
 	}
 	var settle func(context.Context) error
-	cached, isCached := g.node.(WriteBacker)
+	cached, isCached := g.node.(driver.WriteBacker)
 	if isCached {
 		var err error
 		if settle, err = cached.WriteBack(ctx); err != nil {
@@ -72,7 +76,7 @@ func (g *guard) flushOver(ctx context.Context, below Node, toDisk bool) error {
 		}
 	}
 	if toDisk {
-		if err := Fire(ctx, below, EvFlushToDisk); err != nil {
+		if err := driver.Fire(ctx, below, driver.EvFlushToDisk); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Zero makes any range read as zeroes: whole blocks by the node where it can, the edges by read-modify-write.
@@ -50,12 +52,12 @@ func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 	return nil
 }
 
-func (g *guard) zeroAligned(ctx context.Context, lim Limits, off, n int64, f Flags) error {
-	if err := g.OnEvent(ctx, EvPwritevZero); err != nil {
+func (g *guard) zeroAligned(ctx context.Context, lim driver.Limits, off, n int64, f Flags) error {
+	if err := g.OnEvent(ctx, driver.EvPwritevZero); err != nil {
 		return err
 	}
 	err := g.zeroPieces(ctx, lim, off, n, f)
-	if derr := g.OnEvent(ctx, EvPwritevDone); err == nil {
+	if derr := g.OnEvent(ctx, driver.EvPwritevDone); err == nil {
 		err = derr
 	}
 	return err
@@ -65,7 +67,7 @@ func (g *guard) zeroAligned(ctx context.Context, lim Limits, off, n int64, f Fla
 const maxZeroWrite = 1 << 20
 
 // zeroPieces cuts the range so that a piece is either within one unit of ZeroAlign or made of whole units.
-func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flags) error {
+func (g *guard) zeroPieces(ctx context.Context, lim driver.Limits, off, n int64, f Flags) error {
 	if f&NoFallback&^lim.ZeroTakes != 0 {
 		return ErrNotSupported
 	}
@@ -74,7 +76,7 @@ func (g *guard) zeroPieces(ctx context.Context, lim Limits, off, n int64, f Flag
 }
 
 // zeroData says whether FUA must be had by a flush behind it.
-func (g *guard) zeroData(ctx context.Context, lim Limits, off, n int64, f Flags) (flush bool, err error) {
+func (g *guard) zeroData(ctx context.Context, lim driver.Limits, off, n int64, f Flags) (flush bool, err error) {
 	align := max(lim.ZeroAlign, requestAlign(lim))
 	most := int64(math.MaxInt64)
 	if lim.MaxZero > 0 {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // askGate asks whether the node that s describes may be opened.
@@ -24,7 +26,7 @@ func (t *tree) restrain(o *Options, s *spec) error {
 	for _, key := range o.Keys() {
 		value, _ := o.Get(key)
 		// What a node may do hangs on the last word of a key, however deep the node lies.
-		if text, _ := Text(value); t.isRight(key[strings.LastIndexByte(key, '.')+1:], text) {
+		if text, _ := driver.Text(value); t.isRight(key[strings.LastIndexByte(key, '.')+1:], text) {
 			o.Take(key)
 			rights = append(rights, key+"="+text)
 		}
@@ -43,10 +45,10 @@ func (t *tree) isRight(name, value string) bool {
 	}
 	switch name {
 	case "read-only":
-		yes, ok := Truth(value)
+		yes, ok := driver.Truth(value)
 		return !ok || !yes
 	case "force-share":
-		yes, ok := Truth(value)
+		yes, ok := driver.Truth(value)
 		return !ok || yes
 	case "locking":
 		return value == "off"
@@ -58,7 +60,7 @@ func (t *tree) isRight(name, value string) bool {
 func (t *tree) isChild(name string) bool {
 	for _, d := range t.cfg.Drivers {
 		for _, k := range d.Keys {
-			if k.Type == NodeRef && k.Name == name {
+			if k.Type == driver.NodeRef && k.Name == name {
 				return true
 			}
 		}
@@ -89,10 +91,10 @@ func backingError(err error) error {
 // storage is the file that n's image is all of, false if it is a part of one or cannot be told from others.
 func (n *treeNode) storage() (id [2]uint64, ok bool) {
 	for _, c := range n.children {
-		if c.role != RoleFile || !c.protocol {
+		if c.role != driver.RoleFile || !c.protocol {
 			continue
 		}
-		if file, is := Find[Identified](c.guard); is {
+		if file, is := driver.Find[driver.Identified](c.guard); is {
 			id[0], id[1] = file.Identity()
 			return id, true
 		}

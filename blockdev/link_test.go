@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // openedModes opens name and notes the mode of each protocol node, by its file.
@@ -14,7 +16,7 @@ func openedModes(t *testing.T, name string, files map[string]*ram, cfg OpenConfi
 	modes := map[string]Mode{}
 	proto := memProto(t, files)
 	open := proto.Open
-	proto.Open = func(ctx context.Context, o *Opening) (Node, error) {
+	proto.Open = func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 		modes[o.Filename] = o.Mode
 		return open(ctx, o)
 	}

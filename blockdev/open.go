@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // OpenConfig is everything that Open needs besides the name.
@@ -24,7 +26,7 @@ type OpenConfig struct {
 	Mode Mode
 	// Claim is what the device does with its storage and lets others do. Without a Use it reads, and writes unless read-only; the zero
 	// value shares everything.
-	Claim Claim
+	Claim driver.Claim
 	// WriteThrough makes every write durable before it returns.
 	WriteThrough bool
 	// Snapshot sends writes to a temporary overlay, which is gone when the device is closed.
@@ -74,7 +76,7 @@ type treeNode struct {
 	guard    *guard
 	mode     Mode
 	options  *Options // all of them, those of children not yet opened included
-	values   Values
+	values   driver.Values
 	protocol bool
 	children []edge
 	over     *treeNode // the image that it stands behind, nil in front of all backing files; depth counts them
@@ -87,7 +89,7 @@ type treeNode struct {
 type edge struct {
 	*treeNode
 	key    string // what the parent calls the child
-	role   Role
+	role   driver.Role
 	opened bool // by the parent, from which it inherits; else it was there before and is referred to by name
 }
 
@@ -135,7 +137,7 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 		err = root.checkWritable(d.claim, func(n *treeNode) Mode { return n.mode })
 	}
 	if err == nil {
-		err = ClaimOn(ctx, d.top, d.claim)
+		err = driver.ClaimOn(ctx, d.top, d.claim)
 	}
 	if err != nil {
 		t.close()
@@ -147,15 +149,15 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 // checkEnd refuses to write to what ends inside a block: the last write would make it longer, for which nobody asked. A format
 // that stands on such a file manages its length itself.
 func (d *Device) checkEnd() error {
-	if d.claim.Use&PermWrite == 0 || d.claim.Use&PermResize != 0 {
+	if d.claim.Use&driver.PermWrite == 0 || d.claim.Use&driver.PermResize != 0 {
 		return nil
 	}
 	for n := d.top; n != nil; n = n.Primary() {
 		lim := n.Info().Limits
 		if roundUp(lim.Size, SectorSize)%requestAlign(lim) != 0 {
-			return Refuse("Cannot get 'write' permission without 'resize': Image size is not a multiple of request alignment")
+			return driver.Refuse("Cannot get 'write' permission without 'resize': Image size is not a multiple of request alignment")
 		}
-		if _, ok := n.(Claimer); ok {
+		if _, ok := n.(driver.Claimer); ok {
 			return nil
 		}
 	}
@@ -163,17 +165,17 @@ func (d *Device) checkEnd() error {
 }
 
 // claim is the one that was asked for, or the usual one.
-func (cfg OpenConfig) claim(m Mode) Claim {
+func (cfg OpenConfig) claim(m Mode) driver.Claim {
 	c := cfg.Claim
-	if c == (Claim{}) {
-		c.Share = PermAll
+	if c == (driver.Claim{}) {
+		c.Share = driver.PermAll
 	}
 	if c.Use != 0 {
 		return c
 	}
-	c.Use = PermRead
+	c.Use = driver.PermRead
 	if !m.ReadOnly || cfg.LikeQEMU && !cfg.Mode.ReadOnly {
-		c.Use |= PermWrite
+		c.Use |= driver.PermWrite
 	}
 	return c
 }
@@ -181,7 +183,7 @@ func (cfg OpenConfig) claim(m Mode) Claim {
 // copyOnRead puts a filter over n. It has no part in what the device is called, nor in reopening.
 func (t *tree) copyOnRead(ctx context.Context, n *treeNode) (*treeNode, error) {
 	if n.mode.ReadOnly {
-		return nil, Refuse("Can't use copy-on-read on read-only device")
+		return nil, driver.Refuse("Can't use copy-on-read on read-only device")
 	}
 	var o Options
 	o.Set("driver", "copy-on-read")
@@ -221,7 +223,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 		return nil, err
 	}
 	if v, _ := n.options.Get("backing"); v == "" && t.cfg.LikeQEMU {
-		t.cfg.Notify(Warning{Text: NoBackingWarning, Prefixed: true})
+		t.cfg.Notify(driver.Warning{Text: NoBackingWarning, Prefixed: true})
 	}
 	probed := false
 	if !s.protocol {
@@ -241,9 +243,9 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	}
 	if left, ok := n.unknownOption(); ok {
 		if s.protocol {
-			return nil, Refuse("Block protocol '%s' doesn't support the option '%s'", n.driver.Name, left)
+			return nil, driver.Refuse("Block protocol '%s' doesn't support the option '%s'", n.driver.Name, left)
 		}
-		return nil, Refuse("Block format '%s' does not support the option '%s'", n.driver.Name, left)
+		return nil, driver.Refuse("Block format '%s' does not support the option '%s'", n.driver.Name, left)
 	}
 	return n, nil
 }
@@ -251,10 +253,10 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 // openFile opens the storage of a format before the format itself, and guesses the format if none is known.
 func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, err error) {
 	// A copy-on-read or compress filter given by name filters a node whose format may be guessed; formats stand on protocols.
-	protocol := n.driver == nil || n.driver.Kind == Format
-	role := RoleFile
+	protocol := n.driver == nil || n.driver.Kind == driver.Format
+	role := driver.RoleFile
 	if !protocol {
-		role = RoleFiltered
+		role = driver.RoleFiltered
 	}
 	file, err := t.openChild(ctx, n, "file", s.name, role, protocol)
 	if err != nil {
@@ -262,7 +264,7 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 	}
 	if file == nil {
 		if n.driver == nil {
-			return false, Refuse("Must specify either driver or file")
+			return false, driver.Refuse("Must specify either driver or file")
 		}
 		return false, nil
 	}
@@ -296,11 +298,11 @@ const maxLength = math.MaxInt64 &^ (1<<30 - 1)
 func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	rest := n.options.Clone()
 	var err error
-	if n.values, err = ParseValues(n.driver.Keys, rest); err != nil {
+	if n.values, err = driver.ParseValues(n.driver.Keys, rest); err != nil {
 		return err
 	}
 	if n.protocol && n.filename == "" && n.driver.Declares("filename") && !n.values.Has("filename") {
-		return Refuse("The '%s' block driver requires a file name", n.driver.Name)
+		return driver.Refuse("The '%s' block driver requires a file name", n.driver.Name)
 	}
 	o := t.opening(n, probed)
 	node, err := n.driver.Open(ctx, o)
@@ -309,21 +311,21 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	}
 	n.mode = o.Mode
 	if node.Info().Size > maxLength {
-		return errors.Join(&Refusal{"Could not refresh total sector count: " + ErrnoText(syscall.EFBIG), syscall.EFBIG}, node.Close())
+		return errors.Join(&driver.Refusal{Text: "Could not refresh total sector count: " + driver.ErrnoText(syscall.EFBIG), Err: syscall.EFBIG}, node.Close())
 	}
 	n.guard = newGuard(node, n.name)
-	n.guard.filter = n.driver.Kind == FilterKind
+	n.guard.filter = n.driver.Kind == driver.FilterKind
 	n.guard.trace, n.guard.exactDiscard = t.cfg.Trace, t.cfg.ExactDiscard
 	n.guard.setMode(n.mode)
 	t.nodes = append(t.nodes, n)
 	if t.cfg.LikeQEMU && probed && n.driver.Name == "raw" && !n.mode.ReadOnly {
-		t.cfg.Notify(Warning{Text: probedRawWarning(n.filename)})
+		t.cfg.Notify(driver.Warning{Text: probedRawWarning(n.filename)})
 	}
 	return nil
 }
 
-func (t *tree) opening(n *treeNode, probed bool) *Opening {
-	return &Opening{
+func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
+	return &driver.Opening{
 		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Values: n.values, Probed: probed, From: n.from,
 		Notify: t.cfg.Notify, Opener: opener{t, n},
 	}
@@ -344,15 +346,15 @@ func (t *tree) openError(n *treeNode, err error) error {
 	var no syscall.Errno
 	if errors.As(err, &no) && err.Error() == no.Error() {
 		if n.filename != "" {
-			return &Refusal{fmt.Sprintf("Could not open '%s': %s", n.filename, ErrnoText(no)), err}
+			return &driver.Refusal{Text: fmt.Sprintf("Could not open '%s': %s", n.filename, driver.ErrnoText(no)), Err: err}
 		}
-		return &Refusal{"Could not open image: " + ErrnoText(no), err}
+		return &driver.Refusal{Text: "Could not open image: " + driver.ErrnoText(no), Err: err}
 	}
 	return err
 }
 
 // nameNode gives n the name it asks for, or a free one that nobody can ask for.
-func (t *tree) nameNode(n *treeNode, generic Values) error {
+func (t *tree) nameNode(n *treeNode, generic driver.Values) error {
 	want := generic.String("node-name")
 	if !generic.Has("node-name") {
 		t.fresh++
@@ -361,12 +363,12 @@ func (t *tree) nameNode(n *treeNode, generic Values) error {
 		return nil
 	}
 	switch {
-	case !IsIdentifier(want):
-		return Refuse("Invalid node-name: '%s'", want)
+	case !driver.IsIdentifier(want):
+		return driver.Refuse("Invalid node-name: '%s'", want)
 	case t.names[want] != nil:
-		return Refuse("Duplicate nodes with node-name='%s'", want)
+		return driver.Refuse("Duplicate nodes with node-name='%s'", want)
 	case len(want) > 31:
-		return Refuse("Node name too long")
+		return driver.Refuse("Node name too long")
 	}
 	n.name, t.names[want] = want, n
 	return nil
@@ -374,17 +376,17 @@ func (t *tree) nameNode(n *treeNode, generic Values) error {
 
 // openChild opens the child that parent calls key, from its options KEY.*, from the name of a node that is open, or from a file
 // name. It returns nil if nothing asks for one.
-func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string, role Role, protocol bool) (*treeNode, error) {
+func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string, role driver.Role, protocol bool) (*treeNode, error) {
 	opts := parent.options.TakeSub(key + ".")
 	parent.options.MergeAs(key+".", opts) // reopen looks at them again
 	ref, hasRef := parent.options.Get(key)
 	if refName, isText := ref.(string); isText {
 		if opts.GivenOnly().Len() > 0 || name != "" {
-			return nil, Refuse("Cannot reference an existing block device with additional options or a new filename")
+			return nil, driver.Refuse("Cannot reference an existing block device with additional options or a new filename")
 		}
 		n := t.names[refName]
 		if n == nil || n.guard == nil { // not there, or not open yet: a stack cannot refer to what it is part of
-			return nil, Refuse("Cannot find device='%s' nor node-name='%s'", refName, refName)
+			return nil, driver.Refuse("Cannot find device='%s' nor node-name='%s'", refName, refName)
 		}
 		parent.children = append(parent.children, edge{n, key, role, false})
 		return n, nil
@@ -411,7 +413,7 @@ func (n *treeNode) noBacking() error {
 	switch {
 	case n.driver.Declares("backing"):
 	case n.options.String("backing") != "" || n.options.Sub("backing.").Len() > 0:
-		return Refuse("Driver doesn't support backing files")
+		return driver.Refuse("Driver doesn't support backing files")
 	case n.options.Has("backing"):
 		n.options.Take("backing")
 	}
@@ -421,7 +423,7 @@ func (n *treeNode) noBacking() error {
 // unknownOption is the first option that neither the generic layer, the driver nor a child takes.
 func (n *treeNode) unknownOption() (key string, found bool) {
 	for _, key := range n.options.Keys() {
-		if key == "driver" || Declared(genericKeys, key) || Declared(n.driver.Keys, key) && !n.values.Leftover(key) || n.childTakes(key) {
+		if key == "driver" || driver.Declared(genericKeys, key) || driver.Declared(n.driver.Keys, key) && !n.values.Leftover(key) || n.childTakes(key) {
 			continue
 		}
 		return key, true

@@ -6,14 +6,16 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // memProto is a protocol whose file names are "ram:NAME"; the names in files exist.
 func memProto(t *testing.T, files map[string]*ram) Driver {
 	return Driver{
-		Name: "ram", Kind: Protocol, Schemes: []string{"ram", "file"},
-		Keys: []Key{{Name: "filename", Type: String}, {Name: "speed", Type: Size}},
-		Open: func(_ context.Context, o *Opening) (Node, error) {
+		Name: "ram", Kind: driver.Protocol, Schemes: []string{"ram", "file"},
+		Keys: []driver.Key{{Name: "filename", Type: driver.String}, {Name: "speed", Type: driver.Size}},
+		Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
 			name := strings.TrimPrefix(o.Values.String("filename"), "ram:")
 			r := files[name]
 			if r == nil {
@@ -27,14 +29,16 @@ func memProto(t *testing.T, files map[string]*ram) Driver {
 
 // link is a format whose first byte is 'L' and whose rest up to a newline names a backing file.
 type link struct {
-	Leaf
-	file, backing Node
+	driver.Leaf
+	file, backing driver.Node
 	mode          Mode
 }
 
-func (l *link) Info() Info    { return Info{Driver: "link", Limits: Limits{Size: l.file.Info().Size}} }
-func (l *link) Primary() Node { return l.file }
-func (l *link) Prepare(_ context.Context, o *Opening) (commit, abort func(), err error) {
+func (l *link) Info() Info {
+	return Info{Driver: "link", Limits: driver.Limits{Size: l.file.Info().Size}}
+}
+func (l *link) Primary() driver.Node { return l.file }
+func (l *link) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
 	if o.Values.Bool("stubborn") {
 		return nil, nil, errors.New("link will not")
 	}
@@ -43,16 +47,16 @@ func (l *link) Prepare(_ context.Context, o *Opening) (commit, abort func(), err
 
 func linkFormat() Driver {
 	return Driver{
-		Name: "link", Kind: Format,
-		Keys: []Key{{Name: "file", Type: NodeRef}, {Name: "backing", Type: NodeRef}, {Name: "stubborn", Type: Bool}},
+		Name: "link", Kind: driver.Format,
+		Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}, {Name: "backing", Type: driver.NodeRef}, {Name: "stubborn", Type: driver.Bool}},
 		Probe: func(head []byte, _ string) int {
 			if len(head) > 1 && head[0] == 'L' && head[1] != 'U' { // LUKS is another
 				return 100
 			}
 			return 0
 		},
-		Open: func(ctx context.Context, o *Opening) (Node, error) {
-			file, err := o.Child(ctx, "file", RoleFile)
+		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+			file, err := o.Child(ctx, "file", driver.RoleFile)
 			if err != nil {
 				return nil, err
 			}
@@ -72,21 +76,19 @@ func linkFormat() Driver {
 
 func plainFormat() Driver {
 	return Driver{
-		Name: "raw", Kind: Format, Keys: []Key{{Name: "file", Type: NodeRef}},
+		Name: "raw", Kind: driver.Format, Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}},
 		Probe: func([]byte, string) int { return 1 },
-		Open: func(ctx context.Context, o *Opening) (Node, error) {
-			file, err := o.Child(ctx, "file", RoleFile)
-			return Filter{file}.named("raw"), err
+		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+			file, err := o.Child(ctx, "file", driver.RoleFile)
+			return namedFilter{driver.Filter{Next: file}, "raw"}, err
 		},
 	}
 }
 
 type namedFilter struct {
-	Filter
+	driver.Filter
 	name string
 }
-
-func (f Filter) named(name string) Node { return namedFilter{f, name} }
 
 func (f namedFilter) Info() Info {
 	i := f.Next.Info()
@@ -239,7 +241,7 @@ func TestReopen(t *testing.T) {
 	if err := d.Reopen(t.Context(), opts(t, "read-only=on")); err != nil || !d.ReadOnly() {
 		t.Errorf("reopen read-only: %v", err)
 	}
-	top, _ := Find[*link](d.Top())
+	top, _ := driver.Find[*link](d.Top())
 	if !top.mode.ReadOnly {
 		t.Error("the node was not told")
 	}
@@ -259,17 +261,17 @@ func opts(t *testing.T, s string) *Options {
 
 // What ends inside a block cannot be written without growing, so it is refused unless growing was asked for.
 func TestOpenRefusesPartOfABlock(t *testing.T) {
-	odd := &ram{data: make([]byte, 512), lim: Limits{RequestAlign: 4096}}
+	odd := &ram{data: make([]byte, 512), lim: driver.Limits{RequestAlign: 4096}}
 	cfg := testConfig(t, map[string]*ram{"odd": odd})
 	cfg.Format = "raw"
 	if _, err := Open(t.Context(), "odd", cfg); err == nil || !strings.Contains(err.Error(), "not a multiple of request alignment") {
 		t.Errorf("error %v", err)
 	}
-	cfg.Claim = Claim{Use: PermRead | PermWrite | PermResize, Share: PermAll}
+	cfg.Claim = driver.Claim{Use: driver.PermRead | driver.PermWrite | driver.PermResize, Share: driver.PermAll}
 	if _, err := Open(t.Context(), "odd", cfg); err != nil {
 		t.Errorf("with permission to resize: %v", err)
 	}
-	cfg.Claim, cfg.Mode.ReadOnly = Claim{}, true
+	cfg.Claim, cfg.Mode.ReadOnly = driver.Claim{}, true
 	d, err := Open(t.Context(), "odd", cfg)
 	if err != nil {
 		t.Fatalf("read-only: %v", err)

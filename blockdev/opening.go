@@ -4,6 +4,8 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // opener serves the Opening of one node.
@@ -12,16 +14,16 @@ type opener struct {
 	node *treeNode
 }
 
-var _ Opener = opener{}
+var _ driver.Opener = opener{}
 
 // OpenChild opens a child, nil if nothing asks for one.
-func (o opener) OpenChild(ctx context.Context, key, name string, role Role) (Node, error) {
+func (o opener) OpenChild(ctx context.Context, key, name string, role driver.Role) (driver.Node, error) {
 	for _, c := range o.node.children { // the opener has already opened the file of a format
 		if c.key == key {
 			return c.guard, nil
 		}
 	}
-	protocol := role == RoleFile || role == RoleFiltered && o.node.protocol
+	protocol := role == driver.RoleFile || role == driver.RoleFiltered && o.node.protocol
 	n, err := o.tree.openChild(ctx, o.node, key, name, role, protocol)
 	if err != nil || n == nil {
 		return nil, err
@@ -36,7 +38,7 @@ func (o opener) GivenFor(key string) (value any, is, below bool) {
 }
 
 // OpenBacking opens a backing file.
-func (o opener) OpenBacking(ctx context.Context, key string, l Link) (Node, error) {
+func (o opener) OpenBacking(ctx context.Context, key string, l Link) (driver.Node, error) {
 	node, err := o.tree.openBacking(ctx, o.node, key, l)
 	if err != nil {
 		return nil, backingError(err)
@@ -46,14 +48,14 @@ func (o opener) OpenBacking(ctx context.Context, key string, l Link) (Node, erro
 
 func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l Link) (*treeNode, error) {
 	if ref := parent.options.String(key); ref != "" {
-		n, err := t.openChild(ctx, parent, key, "", RoleBacking, false)
+		n, err := t.openChild(ctx, parent, key, "", driver.RoleBacking, false)
 		if err != nil {
 			return nil, err
 		}
 		return n, claimBacking(ctx, n)
 	}
 	s := spec{
-		name: l.Name, options: parent.options.Sub(key + "."), inherits: childMode(parent.mode, RoleBacking),
+		name: l.Name, options: parent.options.Sub(key + "."), inherits: childMode(parent.mode, driver.RoleBacking),
 		sealed: parent.sealed, from: parent.from, over: parent, depth: parent.depth + 1,
 	}
 	if s.options.Has("file.filename") {
@@ -70,13 +72,13 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l 
 	if err != nil {
 		return nil, err
 	}
-	parent.children = append(parent.children, edge{n, key, RoleBacking, true})
+	parent.children = append(parent.children, edge{n, key, driver.RoleBacking, true})
 	return n, claimBacking(ctx, n)
 }
 
 // claimBacking lets others write to a backing file, as QEMU does: whether that is wise is theirs to know.
 func claimBacking(ctx context.Context, n *treeNode) error {
-	return ClaimOn(ctx, n.guard, Claim{Use: PermRead, Share: PermAll})
+	return driver.ClaimOn(ctx, n.guard, driver.Claim{Use: driver.PermRead, Share: driver.PermAll})
 }
 
 // resolveName joins a name in an image with the directory of that image, unless it is absolute or has a prefix.
@@ -118,7 +120,7 @@ func (o opener) LikeQEMU() bool { return o.tree.cfg.LikeQEMU }
 // Secret asks OpenConfig.Secret.
 func (o opener) Secret(id string) ([]byte, error) {
 	if o.tree.cfg.Secret == nil {
-		return nil, Refuse("No secret with id '%s'", id)
+		return nil, driver.Refuse("No secret with id '%s'", id)
 	}
 	return o.tree.cfg.Secret(id)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Queue makes a batch queue on the device: depth slots of size bytes each, owned by the goroutine that calls. Requests fail when ctx
@@ -48,8 +50,8 @@ type directSlot struct {
 }
 
 var (
-	_ Queue  = (*directQueue)(nil)
-	_ Queuer = (*guard)(nil)
+	_ Queue         = (*directQueue)(nil)
+	_ driver.Queuer = (*guard)(nil)
 )
 
 // NewQueue is the guard as the child of a node that maps its queue.
@@ -60,7 +62,7 @@ func (g *guard) NewQueue(ctx context.Context, depth, size int) (Queue, error) {
 // newQueue refuses with ErrNotSupported where requests have to be looked at one by one: to trace them, to fire events, to find
 // zeroes. Slots that do not fit the alignment would all be set aside, which goroutines do better.
 func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue, error) {
-	own, ok := g.node.(Queuer)
+	own, ok := g.node.(driver.Queuer)
 	if !ok || g.trace != nil || g.sink != nil || g.detectZeroes.Load() != detectOff || !fits(g.node.Info().Limits, 0, int64(size)) {
 		return nil, ErrNotSupported
 	}
@@ -75,7 +77,7 @@ func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue
 }
 
 // fits says whether a node takes n bytes at off as they are, from memory that starts at a page.
-func fits(l Limits, off, n int64) bool {
+func fits(l driver.Limits, off, n int64) bool {
 	align := requestAlign(l)
 	return (off|n)&(align-1)|n&(max(1, l.MemAlign)-1) == 0 && n <= longest(l)
 }

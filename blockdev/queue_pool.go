@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/internal/arena"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // poolQueue is the queue of what has none of its own: goroutines that make the requests as a caller would. Memory, slots and goroutines are
@@ -15,7 +16,7 @@ type poolQueue struct {
 	ctx   context.Context
 	dev   *Device
 	mem   *arena.Arena
-	meter *Meter
+	meter *wait.Meter
 	slots []poolSlot
 	// staged is the owner's: what Submit will start.
 	staged  []int
@@ -68,7 +69,7 @@ func newPoolQueue(ctx context.Context, d *Device, depth, size int) (*poolQueue, 
 		return nil, err
 	}
 	q := &poolQueue{
-		ctx: ctx, dev: d, mem: mem, meter: MeterOf(ctx), slots: make([]poolSlot, depth), staged: make([]int, 0, depth),
+		ctx: ctx, dev: d, mem: mem, meter: wait.MeterOf(ctx), slots: make([]poolSlot, depth), staged: make([]int, 0, depth),
 		todo: fifo{ring: make([]int, depth)}, finished: fifo{ring: make([]int, depth)},
 	}
 	q.work.L, q.reap.L = &q.mu, &q.mu

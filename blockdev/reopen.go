@@ -5,6 +5,8 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Reopen changes options of an open device as one transaction over its whole stack, with nothing else under way: every node
@@ -23,7 +25,7 @@ func (d *Device) Reopen(ctx context.Context, change *Options) error {
 	}
 	defer tracker.end(held)
 	if err := d.tree.flush(ctx); err != nil {
-		return &Refusal{"Error flushing drive: " + ErrnoText(Errno(err)), err}
+		return &driver.Refusal{Text: "Error flushing drive: " + driver.ErrnoText(Errno(err)), Err: err}
 	}
 	return d.reopen(ctx, change)
 }
@@ -51,32 +53,32 @@ func (d *Device) reopen(ctx context.Context, change *Options) error {
 	top := d.tree.root
 	sealed := top.sealed
 	if v, ok := change.Get("read-only"); ok {
-		text, _ := Text(v)
-		sealed, _ = Truth(text)
+		text, _ := driver.Text(v)
+		sealed, _ = driver.Truth(text)
 	}
 	if err := r.plan(top, change, top.mode, sealed); err != nil {
 		return err
 	}
 	root := r.steps[len(r.steps)-1]
 	if root.mode.ReadOnly && d.tree.top != d.tree.root {
-		return Refuse("Can't set node '%s' to r/o with copy-on-read enabled", d.tree.root.name)
+		return driver.Refuse("Can't set node '%s' to r/o with copy-on-read enabled", d.tree.root.name)
 	}
 	claim := d.claim
 	switch {
 	case !root.mode.ReadOnly:
-		claim.Use |= PermWrite
+		claim.Use |= driver.PermWrite
 	case !d.tree.cfg.LikeQEMU || change.String("read-only") == "": // the option in words, unlike the flag, gives up no permission there
-		claim.Use &^= PermWrite | PermResize
+		claim.Use &^= driver.PermWrite | driver.PermResize
 	}
 	err := top.checkWritable(claim, r.mode)
 	if errors.Is(err, ErrReadOnly) {
-		err = Refuse("Read-only block node '%s' cannot support read-write users", top.name)
+		err = driver.Refuse("Read-only block node '%s' cannot support read-write users", top.name)
 	}
 	if err == nil {
 		err = r.prepare(ctx)
 	}
 	if err == nil {
-		err = ClaimOn(ctx, d.top, claim)
+		err = driver.ClaimOn(ctx, d.top, claim)
 	}
 	if err != nil {
 		r.abort()
@@ -98,7 +100,7 @@ type reopenStep struct {
 	mode          Mode
 	sealed        bool
 	options       *Options
-	values        Values
+	values        driver.Values
 	detectZeroes  string
 	commit, abort func()
 }
@@ -116,7 +118,7 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 			if old, ok := n.options.Get(key); ok && reflect.DeepEqual(old, v) {
 				continue
 			}
-			return Refuse("Cannot change the option '%s'", key)
+			return driver.Refuse("Cannot change the option '%s'", key)
 		}
 		opts.Set(key, v)
 	}
@@ -129,7 +131,7 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 		return err
 	}
 	step := &reopenStep{node: n, mode: mode, sealed: sealed, options: opts, detectZeroes: generic.String("detect-zeroes")}
-	if step.values, err = ParseValues(n.driver.Keys, opts.Clone()); err != nil {
+	if step.values, err = driver.ParseValues(n.driver.Keys, opts.Clone()); err != nil {
 		return err
 	}
 	for _, c := range n.children {
@@ -137,7 +139,7 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 		if c.opened {
 			below = childMode(mode, c.role)
 		}
-		if c.opened && c.role != RoleBacking { // a backing file stays as it was, whatever its overlay becomes
+		if c.opened && c.role != driver.RoleBacking { // a backing file stays as it was, whatever its overlay becomes
 			seal = sealed
 		}
 		if err := r.plan(c.treeNode, change.Sub(c.key+"."), below, seal); err != nil {
@@ -155,16 +157,16 @@ func (r *reopening) checkFixed(n *treeNode, key string, value any) error {
 		name, _ := value.(string)
 		switch other := r.tree.names[name]; {
 		case other == nil:
-			return Refuse("Cannot find device='' nor node-name='%s'", name)
+			return driver.Refuse("Cannot find device='' nor node-name='%s'", name)
 		case !slices.ContainsFunc(n.children, func(c edge) bool { return c.key == key && c.treeNode == other }):
-			return Refuse("Cannot change the option '%s'", key)
+			return driver.Refuse("Cannot change the option '%s'", key)
 		}
 	case "force-share":
-		if _, err := (Key{Name: key, Type: Bool}).Parse(value); err != nil {
+		if _, err := (driver.Key{Name: key, Type: driver.Bool}).Parse(value); err != nil {
 			return err
 		}
 		if old, _ := n.options.Get(key); !n.options.Given(key) || !reflect.DeepEqual(old, value) {
-			return Refuse("Cannot change the option '%s'", key)
+			return driver.Refuse("Cannot change the option '%s'", key)
 		}
 	}
 	return nil
@@ -181,20 +183,20 @@ func (r *reopening) mode(n *treeNode) Mode {
 }
 
 func (n *treeNode) knows(key string) bool {
-	return key == "driver" || Declared(genericKeys, key) || Declared(n.driver.Keys, key) || n.childTakes(key)
+	return key == "driver" || driver.Declared(genericKeys, key) || driver.Declared(n.driver.Keys, key) || n.childTakes(key)
 }
 
 // unchangeable refuses a new driver or node name, and another child.
 func (n *treeNode) unchangeable(opts *Options) error {
 	if v, ok := opts.Get("driver"); ok && v != n.driver.Name {
-		return Refuse("Cannot change the option 'driver'")
+		return driver.Refuse("Cannot change the option 'driver'")
 	}
 	if v, ok := opts.Get("node-name"); ok && v != n.name {
-		return Refuse("Cannot change the option 'node-name'")
+		return driver.Refuse("Cannot change the option 'node-name'")
 	}
 	for _, c := range n.children {
 		if v, ok := opts.Get(c.key); ok && v != c.name {
-			return Refuse("Cannot change the option '%s'", c.key)
+			return driver.Refuse("Cannot change the option '%s'", c.key)
 		}
 	}
 	return nil
@@ -203,10 +205,10 @@ func (n *treeNode) unchangeable(opts *Options) error {
 // prepare asks every node, those below first. One that cannot be asked must not be given other values.
 func (r *reopening) prepare(ctx context.Context) error {
 	for _, s := range r.steps {
-		re, ok := s.node.guard.node.(Reopener)
+		re, ok := s.node.guard.node.(driver.Reopener)
 		if !ok {
 			if key := s.values.Differs(s.node.values); key != "" {
-				return Refuse("Cannot change the option '%s'", key)
+				return driver.Refuse("Cannot change the option '%s'", key)
 			}
 			continue
 		}

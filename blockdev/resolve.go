@@ -3,6 +3,8 @@ package blockdev
 import (
 	"context"
 	"strings"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // resolve finds the driver that the options or the name ask for, as far as that can be told without looking into the file, and turns
@@ -16,17 +18,17 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 	if v, ok := s.options.Get("driver"); ok {
 		name, isText := v.(string)
 		if !isText {
-			return nil, Refuse("Invalid parameter type for 'driver', expected: string")
+			return nil, driver.Refuse("Invalid parameter type for 'driver', expected: string")
 		}
 		if drv = t.driver(name); drv == nil {
-			return nil, Refuse("Unknown driver '%s'", name)
+			return nil, driver.Refuse("Unknown driver '%s'", name)
 		}
-		s.protocol = drv.Kind != Format && !overFile(drv)
+		s.protocol = drv.Kind != driver.Format && !overFile(drv)
 	}
 	parse := false
 	if s.protocol && s.name != "" {
 		if s.options.Has("filename") {
-			return nil, Refuse("Can't specify 'file' and 'filename' options at the same time")
+			return nil, driver.Refuse("Can't specify 'file' and 'filename' options at the same time")
 		}
 		s.options.Set("filename", s.name)
 		parse = true
@@ -34,7 +36,7 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 	if drv == nil && s.protocol {
 		name := s.options.String("filename")
 		if name == "" {
-			return nil, Refuse("Must specify either driver or file")
+			return nil, driver.Refuse("Must specify either driver or file")
 		}
 		var err error
 		if drv, err = t.findProtocol(name, parse); err != nil {
@@ -64,7 +66,7 @@ func parseProtocolName(drv *Driver, o *Options, parse bool) error {
 }
 
 // overFile says whether a name stands for the file under a filter.
-func overFile(d *Driver) bool { return d.Kind == FilterKind && d.Declares("file") }
+func overFile(d *Driver) bool { return d.Kind == driver.FilterKind && d.Declares("file") }
 
 // expandJSON turns a json: name into options, which those given win over.
 func (t *tree) expandJSON(s *spec) error {
@@ -119,7 +121,7 @@ func (t *tree) findProtocol(name string, prefixes bool) (*Driver, error) {
 			}
 		}
 	}
-	return nil, Refuse("Unknown protocol '%s'", scheme)
+	return nil, driver.Refuse("Unknown protocol '%s'", scheme)
 }
 
 // protocolPrefix is what stands before the first colon, unless a slash comes earlier.
@@ -142,7 +144,7 @@ func (t *tree) guess(ctx context.Context, n, file *treeNode) (*Driver, error) {
 	head := make([]byte, min(probeSize, roundUp(file.guard.Info().Size, SectorSize)))
 	if len(head) > 0 {
 		if err := file.guard.ReadVec(ctx, Vec{head}, 0, 0); err != nil {
-			return nil, Refuse("Could not read image for determining its format: %w", spoken(err))
+			return nil, driver.Refuse("Could not read image for determining its format: %w", spoken(err))
 		}
 	}
 	d, foreign := t.probe(head, file.filename)
@@ -155,14 +157,14 @@ func (t *tree) guess(ctx context.Context, n, file *treeNode) (*Driver, error) {
 	if d != nil {
 		return d, nil
 	}
-	return nil, Refuse("Could not determine image format: No compatible driver found")
+	return nil, driver.Refuse("Could not determine image format: No compatible driver found")
 }
 
 // checkFormat refuses a file that is not of n's format.
 func (t *tree) checkFormat(ctx context.Context, n, file *treeNode) error {
 	d, err := t.guess(ctx, n, file)
 	if err == nil && d != n.driver {
-		err = Refuse("'%s' is an image of the format %s, and not %s", n.filename, d.Name, n.driver.Name)
+		err = driver.Refuse("'%s' is an image of the format %s, and not %s", n.filename, d.Name, n.driver.Name)
 	}
 	return err
 }

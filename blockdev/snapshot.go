@@ -3,13 +3,15 @@ package blockdev
 import (
 	"context"
 	"os"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // overlay puts a temporary qcow2 image over base, so that base is never written to. Its file has no name any more when overlay
 // returns: whatever happens to the program, nothing is left behind.
 func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	if t.driver("qcow2") == nil {
-		return nil, Refuse("A temporary snapshot needs the driver 'qcow2', which is not in the list of drivers")
+		return nil, driver.Refuse("A temporary snapshot needs the driver 'qcow2', which is not in the list of drivers")
 	}
 	dir := os.Getenv("TMPDIR")
 	if dir == "" {
@@ -17,7 +19,7 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	}
 	f, err := os.CreateTemp(dir, "blksh.*.qcow2")
 	if err != nil {
-		return nil, Refuse("Could not get temporary filename: %v", err) // not wrapped: it is not the image that is not there
+		return nil, driver.Refuse("Could not get temporary filename: %v", err) // not wrapped: it is not the image that is not there
 	}
 	defer os.Remove(f.Name())
 	if err := f.Close(); err != nil {
@@ -25,7 +27,7 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	}
 	size := roundUp(base.guard.Info().Size, SectorSize)
 	if err := Create(ctx, f.Name(), CreateConfig{Drivers: t.cfg.Drivers, Format: "qcow2", Size: size}); err != nil {
-		return nil, &Refusal{"Could not create temporary overlay '" + f.Name() + "': " + err.Error(), err}
+		return nil, &driver.Refusal{Text: "Could not create temporary overlay '" + f.Name() + "': " + err.Error(), Err: err}
 	}
 	var o Options
 	o.Set("driver", "qcow2")

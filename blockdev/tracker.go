@@ -5,6 +5,8 @@ import (
 	"math"
 	"os"
 	"sync"
+
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // tracker knows the requests that are under way at one node.
@@ -23,7 +25,7 @@ type tracked struct {
 	queued      bool // in a batch queue: it stays until the owner of the queue reaps it
 	closing     bool // passes by what is queued
 	waitingFor  *tracked
-	waiters     Waiters
+	waiters     wait.Waiters
 	prev, next  *tracked
 }
 

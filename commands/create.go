@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -69,7 +70,7 @@ var create = session.Command{
 // createFailed tells what a person can do about apart from what only the system can.
 func createFailed(file string, err error) error {
 	var told *event.Failure
-	var refused *blockdev.Refusal
+	var refused *driver.Refusal
 	var option *blockdev.CreateOptionError
 	switch {
 	case errors.As(err, &told):
@@ -118,7 +119,7 @@ func pathIn(name string) string {
 func creatable(s *session.Session) []string {
 	var names []string
 	for _, d := range s.Drivers {
-		if d.Kind == blockdev.Format && d.Create != nil {
+		if d.Kind == driver.Format && d.Create != nil {
 			names = append(names, d.Name)
 		}
 	}

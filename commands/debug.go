@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -12,11 +13,11 @@ import (
 type breakpoint struct {
 	action     string // as failures name it
 	event, tag string
-	do         func(ctx context.Context, s *session.Session, b blockdev.Breakpointer, p *breakpoint) error
+	do         func(ctx context.Context, s *session.Session, b driver.Breakpointer, p *breakpoint) error
 }
 
 func (p *breakpoint) run(ctx context.Context, s *session.Session, im *session.Image) error {
-	holder, ok := blockdev.Find[blockdev.Breakpointer](im.Dev.Top())
+	holder, ok := driver.Find[driver.Breakpointer](im.Dev.Top())
 	err := error(blockdev.ErrNotSupported)
 	if ok {
 		err = p.do(ctx, s, holder, p)
@@ -47,8 +48,8 @@ var breakCommand = session.Command{
  Needs a blkdebug layer, as in: open blkdebug::disk.qcow2
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{action: "set", do: func(_ context.Context, _ *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
-			return b.Break(blockdev.EventName(p.event), p.tag)
+		p := &breakpoint{action: "set", do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
+			return b.Break(driver.EventName(p.event), p.tag)
 		}}
 		f.Word("event", func(word string) error {
 			p.event = word
@@ -67,7 +68,7 @@ var removeBreak = session.Command{
  remove_break A        nothing stops at A from now on; what stands goes on
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{action: "remove", do: func(_ context.Context, _ *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
+		p := &breakpoint{action: "remove", do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
 			return b.RemoveBreak(p.tag)
 		}}
 		p.tagOperand(f)
@@ -83,7 +84,7 @@ var resume = session.Command{
  resume A              lets the request go on that stands at A
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{action: "resume", do: func(_ context.Context, _ *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
+		p := &breakpoint{action: "resume", do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
 			return b.Resume(p.tag)
 		}}
 		p.tagOperand(f)
@@ -99,7 +100,7 @@ var waitBreak = session.Command{
  wait_break A          returns when a request stands at A; fails if none comes
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{action: "wait", do: func(ctx context.Context, s *session.Session, b blockdev.Breakpointer, p *breakpoint) error {
+		p := &breakpoint{action: "wait", do: func(ctx context.Context, s *session.Session, b driver.Breakpointer, p *breakpoint) error {
 			return s.Do(ctx, func(ctx context.Context) error { return b.WaitSuspended(ctx, p.tag) })
 		}}
 		p.tagOperand(f)

@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/drivers"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -126,7 +126,7 @@ func sound(t *testing.T, image, name string) error {
 		return fmt.Errorf("what was there is lost: %s", said)
 	}
 	dev := s.Image().Dev
-	checker, _ := blockdev.Find[blockdev.Checker](dev.Top())
+	checker, _ := driver.Find[driver.Checker](dev.Top())
 	res, err := checker.Check(t.Context(), 0)
 	s.Finish(t.Context())
 	if err != nil || res.Corruptions+res.CheckErrors > 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -27,7 +28,7 @@ var info = session.Command{
 			}
 			told := im.Dev.Info()
 			e := event.Info{Driver: told.Driver, Cluster: told.Cluster, VMState: told.VMStateOff}
-			e.Protocol = kindOf(s, told.Driver) == blockdev.Protocol
+			e.Protocol = kindOf(s, told.Driver) == driver.Protocol
 			e.Known = tellsSizes(s, im.Dev.Top())
 			e.FormatSpecific = im.Dev.Describe()
 			e.Image, e.Block = im.Describe(), im.Dev.Block()
@@ -41,22 +42,22 @@ var info = session.Command{
 }
 
 // kindOf is the kind of the driver of that name.
-func kindOf(s *session.Session, name string) blockdev.Kind {
+func kindOf(s *session.Session, name string) driver.Kind {
 	if i := slices.IndexFunc(s.Drivers, func(d blockdev.Driver) bool { return d.Name == name }); i >= 0 {
 		return s.Drivers[i].Kind
 	}
-	return blockdev.Protocol
+	return driver.Protocol
 }
 
 // tellsSizes says whether the sizes of clusters and of the area for machine state are known. Formats know them; raw and filters know
 // what the layer below knows, and of the protocols those that stand on a file of the host.
-func tellsSizes(s *session.Session, n blockdev.Node) bool {
+func tellsSizes(s *session.Session, n driver.Node) bool {
 	for ; n != nil; n = n.Primary() {
 		name := n.Info().Driver
 		switch {
-		case kindOf(s, name) == blockdev.Format && name != "raw":
+		case kindOf(s, name) == driver.Format && name != "raw":
 			return true
-		case kindOf(s, name) == blockdev.Protocol:
+		case kindOf(s, name) == driver.Protocol:
 			return slices.Contains([]string{"file", "host_device", "host_cdrom"}, name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -111,7 +112,7 @@ var reopen = session.Command{
 		access := func(readOnly bool) func(string) error {
 			return func(string) error {
 				if r.ReadOnly != nil {
-					return event.Fail(event.Report{Err: blockdev.Refuse("Only one -r/-w option may be given")})
+					return event.Fail(event.Report{Err: driver.Refuse("Only one -r/-w option may be given")})
 				}
 				r.ReadOnly = &readOnly
 				return nil

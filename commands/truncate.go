@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -22,8 +23,8 @@ var truncate = session.Command{
 		var mode blockdev.Prealloc
 		f.Flag('m', "preallocation", "MODE", "what to do with space that is added: off, metadata, falloc or full", func(word string) error {
 			var ok bool
-			if mode, ok = blockdev.ParsePrealloc(word); !ok {
-				return event.Fail(event.Report{Err: blockdev.Refuse("Invalid preallocation mode '%s'", word)})
+			if mode, ok = driver.ParsePrealloc(word); !ok {
+				return event.Fail(event.Report{Err: driver.Refuse("Invalid preallocation mode '%s'", word)})
 			}
 			return nil
 		})
@@ -49,7 +50,7 @@ var truncate = session.Command{
 }
 
 // errGrowOnly is what versions say that could not shrink images with clusters.
-var errGrowOnly = &blockdev.Refusal{Text: "qcow2 doesn't support shrinking images yet", Err: blockdev.ErrNotSupported}
+var errGrowOnly = &driver.Refusal{Text: "qcow2 doesn't support shrinking images yet", Err: blockdev.ErrNotSupported}
 
 var length = session.Command{
 	Name: "length", Alias: "l", Needs: session.File,

@@ -24,28 +24,28 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Driver is the filter. Its file names are blkdebug:CONFIG:IMAGE, where CONFIG may be empty.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name: "blkdebug",
 	Doc:  "injects errors, narrows limits and holds requests, for tests",
-	Kind: blockdev.FilterKind,
-	Keys: []blockdev.Key{
-		{Name: "config", Type: blockdev.String, Help: "file with rules"},
-		{Name: "image", Type: blockdev.NodeRef, Help: "what is filtered"},
-		{Name: "x-image", Type: blockdev.String, Help: "file name of what is filtered"},
-		{Name: "inject-error", Type: blockdev.List, Help: "rules that fail requests: event, state, iotype, errno, sector, once, immediately"},
-		{Name: "set-state", Type: blockdev.List, Help: "rules that change the state: event, state, new_state"},
-		{Name: "align", Type: blockdev.Size, Default: "0", Help: "alignment of requests in bytes, a power of two"},
-		{Name: "max-transfer", Type: blockdev.Size, Default: "0", Help: "longest read or write in bytes"},
-		{Name: "opt-write-zero", Type: blockdev.Size, Default: "0", Help: "unit of zeroing in bytes"},
-		{Name: "max-write-zero", Type: blockdev.Size, Default: "0", Help: "longest zeroing in bytes"},
-		{Name: "opt-discard", Type: blockdev.Size, Default: "0", Help: "unit of discarding in bytes"},
-		{Name: "max-discard", Type: blockdev.Size, Default: "0", Help: "longest discard in bytes"},
-		{Name: "take-child-perms", Type: blockdev.List, Help: "permissions to take on the image besides those asked for"},
-		{Name: "unshare-child-perms", Type: blockdev.List, Help: "permissions on the image not to share"},
+	Kind: driver.FilterKind,
+	Keys: []driver.Key{
+		{Name: "config", Type: driver.String, Help: "file with rules"},
+		{Name: "image", Type: driver.NodeRef, Help: "what is filtered"},
+		{Name: "x-image", Type: driver.String, Help: "file name of what is filtered"},
+		{Name: "inject-error", Type: driver.List, Help: "rules that fail requests: event, state, iotype, errno, sector, once, immediately"},
+		{Name: "set-state", Type: driver.List, Help: "rules that change the state: event, state, new_state"},
+		{Name: "align", Type: driver.Size, Default: "0", Help: "alignment of requests in bytes, a power of two"},
+		{Name: "max-transfer", Type: driver.Size, Default: "0", Help: "longest read or write in bytes"},
+		{Name: "opt-write-zero", Type: driver.Size, Default: "0", Help: "unit of zeroing in bytes"},
+		{Name: "max-write-zero", Type: driver.Size, Default: "0", Help: "longest zeroing in bytes"},
+		{Name: "opt-discard", Type: driver.Size, Default: "0", Help: "unit of discarding in bytes"},
+		{Name: "max-discard", Type: driver.Size, Default: "0", Help: "longest discard in bytes"},
+		{Name: "take-child-perms", Type: driver.List, Help: "permissions to take on the image besides those asked for"},
+		{Name: "unshare-child-perms", Type: driver.List, Help: "permissions on the image not to share"},
 	},
 	Schemes:   []string{"blkdebug"},
 	ParseName: parseName,
@@ -53,12 +53,12 @@ var Driver = blockdev.Driver{
 }
 
 // parseName takes blkdebug:CONFIG:IMAGE apart. A name without the prefix is that of the image.
-func parseName(name string, o *blockdev.Options) error {
+func parseName(name string, o *driver.Options) error {
 	image := name
 	if rest, ok := strings.CutPrefix(name, "blkdebug:"); ok {
 		var config string
 		if config, image, ok = strings.Cut(rest, ":"); !ok {
-			return blockdev.Refuse("blkdebug requires both config file and image path")
+			return driver.Refuse("blkdebug requires both config file and image path")
 		}
 		if config != "" {
 			o.Set("config", config)
@@ -70,21 +70,21 @@ func parseName(name string, o *blockdev.Options) error {
 
 // filter is the open node.
 type filter struct {
-	blockdev.Filter
+	driver.Filter
 	breakpoints
 	rules         *rules
-	limits        blockdev.Limits // those asked for; zero where nothing was
-	take, unshare blockdev.Perm
+	limits        driver.Limits // those asked for; zero where nothing was
+	take, unshare driver.Perm
 }
 
 var (
-	_ blockdev.Node         = (*filter)(nil)
-	_ blockdev.EventSink    = (*filter)(nil)
-	_ blockdev.Breakpointer = (*filter)(nil)
-	_ blockdev.Claimer      = (*filter)(nil)
+	_ driver.Node         = (*filter)(nil)
+	_ driver.EventSink    = (*filter)(nil)
+	_ driver.Breakpointer = (*filter)(nil)
+	_ driver.Claimer      = (*filter)(nil)
 )
 
-func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	f := &filter{breakpoints: newBreakpoints(o.Notify)}
 	var err error
 	if err := checkConfig(o); err != nil {
@@ -101,23 +101,23 @@ func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 	}
 	name := o.Values.String("x-image")
 	if name == "" && o.Values.Has("x-image") {
-		return nil, blockdev.Refuse("The 'file' block driver requires a file name")
+		return nil, driver.Refuse("The 'file' block driver requires a file name")
 	}
-	if f.Next, err = o.ChildNamed(ctx, "image", name, blockdev.RoleFiltered); err != nil {
+	if f.Next, err = o.ChildNamed(ctx, "image", name, driver.RoleFiltered); err != nil {
 		return nil, err
 	}
 	if f.limits, err = parseLimits(o.Values, f.Next.Info().RequestAlign); err != nil {
 		return nil, err
 	}
-	return f, f.OnEvent(ctx, blockdev.EvNone)
+	return f, f.OnEvent(ctx, driver.EvNone)
 }
 
 // parseLimits reads the limits asked for. Each must be made of whole units of those before it, and of the image's alignment.
-func parseLimits(v blockdev.Values, imageAlign int64) (blockdev.Limits, error) {
-	var l blockdev.Limits
+func parseLimits(v driver.Values, imageAlign int64) (driver.Limits, error) {
+	var l driver.Limits
 	unit := max(v.Int("align"), imageAlign, 1)
 	if unit >= math.MaxInt32 || unit&(unit-1) != 0 {
-		return l, blockdev.Refuse("Cannot meet constraints with align %d", v.Int("align"))
+		return l, driver.Refuse("Cannot meet constraints with align %d", v.Int("align"))
 	}
 	l.RequestAlign = v.Int("align")
 	for _, c := range []struct {
@@ -133,15 +133,15 @@ func parseLimits(v blockdev.Values, imageAlign int64) (blockdev.Limits, error) {
 	} {
 		*c.limit = v.Int(c.key)
 		if *c.limit >= math.MaxInt32 || *c.limit%max(*c.unit, unit) != 0 {
-			return l, blockdev.Refuse("Cannot meet constraints with %s %d", c.key, *c.limit)
+			return l, driver.Refuse("Cannot meet constraints with %s %d", c.key, *c.limit)
 		}
 	}
 	return l, nil
 }
 
 // parsePerms reads a list of permission names.
-func parsePerms(o *blockdev.Options) (blockdev.Perm, error) {
-	var perms blockdev.Perm
+func parsePerms(o *driver.Options) (driver.Perm, error) {
+	var perms driver.Perm
 	count, i := o.Len(), 0
 	for ; ; i++ {
 		v, ok := o.Take(strconv.Itoa(i))
@@ -150,30 +150,30 @@ func parsePerms(o *blockdev.Options) (blockdev.Perm, error) {
 		}
 		switch v {
 		case "consistent-read":
-			perms |= blockdev.PermRead
+			perms |= driver.PermRead
 		case "write":
-			perms |= blockdev.PermWrite
+			perms |= driver.PermWrite
 		case "write-unchanged":
-			perms |= blockdev.PermWriteUnchanged
+			perms |= driver.PermWriteUnchanged
 		case "resize":
-			perms |= blockdev.PermResize
+			perms |= driver.PermResize
 		default:
-			return 0, blockdev.Refuse("Parameter 'null' does not accept value '%v'", v)
+			return 0, driver.Refuse("Parameter 'null' does not accept value '%v'", v)
 		}
 	}
 	if i < count {
-		return 0, blockdev.Refuse("List indices are not contiguous, saw %d elements but %d largest index", count, count)
+		return 0, driver.Refuse("List indices are not contiguous, saw %d elements but %d largest index", count, count)
 	}
 	return perms, nil
 }
 
 // Claim adds and withholds what the options say.
-func (f *filter) Claim(ctx context.Context, c blockdev.Claim) error {
-	return blockdev.ClaimOn(ctx, f.Next, blockdev.Claim{Use: c.Use | f.take, Share: c.Share &^ f.unshare})
+func (f *filter) Claim(ctx context.Context, c driver.Claim) error {
+	return driver.ClaimOn(ctx, f.Next, driver.Claim{Use: c.Use | f.take, Share: c.Share &^ f.unshare})
 }
 
 // Info is that of the image with the limits asked for. Alignments of the image stay with its own guard.
-func (f *filter) Info() blockdev.Info {
+func (f *filter) Info() driver.Info {
 	below := f.Next.Info()
 	info := below
 	info.Driver = "blkdebug"
@@ -183,19 +183,19 @@ func (f *filter) Info() blockdev.Info {
 	info.RequestAlign, info.ZeroAlign, info.MaxZero, info.MaxDiscard = l.RequestAlign, l.ZeroAlign, l.MaxZero, l.MaxDiscard
 	info.MaxTransfer = cmp.Or(l.MaxTransfer, info.MaxTransfer)
 	info.DiscardAlign = cmp.Or(l.DiscardAlign, info.DiscardAlign)
-	info.WriteTakes = below.WriteTakes & blockdev.FUA
-	info.ZeroTakes = below.ZeroTakes & (blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback)
+	info.WriteTakes = below.WriteTakes & driver.FUA
+	info.ZeroTakes = below.ZeroTakes & (driver.FUA | driver.MayUnmap | driver.NoFallback)
 	return info
 }
 
-func (f *filter) ReadVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+func (f *filter) ReadVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	if err := f.rules.check(ioRead, off, v.Len()); err != nil {
 		return err
 	}
 	return f.Next.ReadVec(ctx, v, off, fl)
 }
 
-func (f *filter) WriteVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+func (f *filter) WriteVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	if err := f.rules.check(ioWrite, off, v.Len()); err != nil {
 		return err
 	}
@@ -203,9 +203,9 @@ func (f *filter) WriteVec(ctx context.Context, v blockdev.Vec, off int64, fl blo
 }
 
 // Zero leaves what is shorter than a unit to be written, so that the writing is tested too.
-func (f *filter) Zero(ctx context.Context, off, n int64, fl blockdev.Flags) error {
+func (f *filter) Zero(ctx context.Context, off, n int64, fl driver.Flags) error {
 	if n < max(f.limits.RequestAlign, f.limits.ZeroAlign) {
-		return blockdev.ErrNotSupported
+		return driver.ErrNotSupported
 	}
 	if err := f.rules.check(ioWriteZeroes, off, n); err != nil {
 		return err
@@ -213,9 +213,9 @@ func (f *filter) Zero(ctx context.Context, off, n int64, fl blockdev.Flags) erro
 	return f.Next.Zero(ctx, off, n, fl)
 }
 
-func (f *filter) Discard(ctx context.Context, off, n int64, fl blockdev.Flags) error {
+func (f *filter) Discard(ctx context.Context, off, n int64, fl driver.Flags) error {
 	if n < f.limits.RequestAlign {
-		return blockdev.ErrNotSupported
+		return driver.ErrNotSupported
 	}
 	if err := f.rules.check(ioDiscard, off, n); err != nil {
 		return err
@@ -223,9 +223,9 @@ func (f *filter) Discard(ctx context.Context, off, n int64, fl blockdev.Flags) e
 	return f.Next.Discard(ctx, off, n, fl)
 }
 
-func (f *filter) Status(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+func (f *filter) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	if err := f.rules.check(ioBlockStatus, off, n); err != nil {
-		return blockdev.Extent{}, err
+		return driver.Extent{}, err
 	}
 	return f.Next.Status(ctx, off, n)
 }
@@ -238,7 +238,7 @@ func (f *filter) Flush(ctx context.Context) error {
 }
 
 // OnEvent activates the rules for e, and holds the request at the breakpoints set there.
-func (f *filter) OnEvent(ctx context.Context, e blockdev.EventName) error {
+func (f *filter) OnEvent(ctx context.Context, e driver.EventName) error {
 	f.rules.reach(e)
 	return f.breakpoints.reach(ctx, e)
 }

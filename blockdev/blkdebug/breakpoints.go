@@ -6,7 +6,8 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // breakpoints are the places where requests are to be held, and the requests that are.
@@ -14,12 +15,12 @@ import (
 // A notice goes out before what it tells of can be acted on: Suspended before the request can be resumed, Resumed before it goes on. No
 // lock is held meanwhile, so that whoever gets the notice may call back.
 type breakpoints struct {
-	notify func(blockdev.Notice)
+	notify func(driver.Notice)
 
 	mu       sync.Mutex
-	tags     map[blockdev.EventName][]string // breakpoints that wait for a request, the newest first
-	held     []hold                          // the newest first
-	arrivals blockdev.Waiters                // those who wait for a request to be held
+	tags     map[driver.EventName][]string // breakpoints that wait for a request, the newest first
+	held     []hold                        // the newest first
+	arrivals wait.Waiters                  // those who wait for a request to be held
 }
 
 // hold is one reason for a request to stand still.
@@ -31,16 +32,16 @@ type hold struct {
 // request is one that stands still. If it met several breakpoints at once it goes on when all of them are resumed.
 type request struct {
 	holds int
-	turn  blockdev.Waiters
+	turn  wait.Waiters
 }
 
-func newBreakpoints(notify func(blockdev.Notice)) breakpoints {
-	return breakpoints{notify: notify, tags: map[blockdev.EventName][]string{}}
+func newBreakpoints(notify func(driver.Notice)) breakpoints {
+	return breakpoints{notify: notify, tags: map[driver.EventName][]string{}}
 }
 
 // Break sets a breakpoint at e. ENOENT if there is no such event.
-func (b *breakpoints) Break(e blockdev.EventName, tag string) error {
-	if !slices.Contains(blockdev.Events(), e) {
+func (b *breakpoints) Break(e driver.EventName, tag string) error {
+	if !slices.Contains(driver.Events(), e) {
 		return syscall.ENOENT
 	}
 	b.mu.Lock()
@@ -50,7 +51,7 @@ func (b *breakpoints) Break(e blockdev.EventName, tag string) error {
 }
 
 // reach holds the caller at the breakpoints for e, which are spent by that. It returns an error only if ctx ends first.
-func (b *breakpoints) reach(ctx context.Context, e blockdev.EventName) error {
+func (b *breakpoints) reach(ctx context.Context, e driver.EventName) error {
 	b.mu.Lock()
 	tags := b.tags[e]
 	delete(b.tags, e)
@@ -59,7 +60,7 @@ func (b *breakpoints) reach(ctx context.Context, e blockdev.EventName) error {
 		return nil
 	}
 	for _, tag := range tags {
-		b.notify(blockdev.Suspended{Tag: tag})
+		b.notify(driver.Suspended{Tag: tag})
 	}
 
 	b.mu.Lock()
@@ -90,7 +91,7 @@ func (b *breakpoints) Resume(tag string) error {
 	b.held = slices.Delete(b.held, i, i+1)
 	b.mu.Unlock()
 
-	b.notify(blockdev.Resumed{Tag: tag})
+	b.notify(driver.Resumed{Tag: tag})
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,7 +107,7 @@ func (b *breakpoints) RemoveBreak(tag string) error {
 	err := b.unset(tag)
 	for b.Resume(tag) == nil {
 		if err != nil {
-			err = blockdev.ErrBreakSpent
+			err = driver.ErrBreakSpent
 		}
 	}
 	return err

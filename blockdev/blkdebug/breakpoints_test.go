@@ -9,7 +9,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // stage is a set of breakpoints with the requests that run into them, and a record of what happens.
@@ -17,7 +18,7 @@ type stage struct {
 	t *testing.T
 	b breakpoints
 	// meter counts the requests, so that the stage is at rest when all have ended or stand still.
-	meter blockdev.Meter
+	meter wait.Meter
 	ctx   context.Context
 	// requests are those that have not ended.
 	requests sync.WaitGroup
@@ -28,12 +29,12 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	s := &stage{t: t}
-	s.ctx = blockdev.WithMeter(context.Background(), &s.meter)
-	s.b = newBreakpoints(func(n blockdev.Notice) {
+	s.ctx = wait.WithMeter(context.Background(), &s.meter)
+	s.b = newBreakpoints(func(n driver.Notice) {
 		switch n := n.(type) {
-		case blockdev.Suspended:
+		case driver.Suspended:
 			s.record("suspended " + n.Tag)
-		case blockdev.Resumed:
+		case driver.Resumed:
 			s.record("resumed " + n.Tag)
 		}
 	})
@@ -47,7 +48,7 @@ func (s *stage) record(what string) {
 }
 
 // start lets a request called name reach e, and returns when it has passed or stands still.
-func (s *stage) start(ctx context.Context, name string, e blockdev.EventName) {
+func (s *stage) start(ctx context.Context, name string, e driver.EventName) {
 	s.t.Helper()
 	s.meter.Add(1)
 	s.requests.Go(func() {
@@ -90,16 +91,16 @@ func (s *stage) expect(want ...string) {
 func TestBreakAndResume(t *testing.T) {
 	s := newStage(t)
 	s.must(s.b.Break("no_such_event", "A"), syscall.ENOENT)
-	s.must(s.b.Break(blockdev.EvPwritev, "A"), 0)
+	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
 	s.must(s.b.Resume("A"), syscall.ENOENT)
-	s.start(s.ctx, "other", blockdev.EvPwritevDone)
+	s.start(s.ctx, "other", driver.EvPwritevDone)
 	s.expect("other done")
-	s.start(s.ctx, "one", blockdev.EvPwritev)
+	s.start(s.ctx, "one", driver.EvPwritev)
 	s.expect("suspended A")
 	if !s.b.Suspended("A") || s.b.Suspended("B") {
 		t.Error("A should be held, B not")
 	}
-	s.start(s.ctx, "two", blockdev.EvPwritev) // the breakpoint is spent
+	s.start(s.ctx, "two", driver.EvPwritev) // the breakpoint is spent
 	s.expect("two done")
 	s.must(s.b.Resume("A"), 0)
 	s.expect("resumed A", "one done")
@@ -110,9 +111,9 @@ func TestBreakAndResume(t *testing.T) {
 // its breakpoints is resumed.
 func TestSeveralBreakpoints(t *testing.T) {
 	s := newStage(t)
-	s.must(s.b.Break(blockdev.EvPwritev, "A"), 0)
-	s.must(s.b.Break(blockdev.EvPwritev, "B"), 0)
-	s.start(s.ctx, "one", blockdev.EvPwritev)
+	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
+	s.must(s.b.Break(driver.EvPwritev, "B"), 0)
+	s.start(s.ctx, "one", driver.EvPwritev)
 	s.expect("suspended B", "suspended A")
 	s.must(s.b.Resume("A"), 0)
 	s.expect("resumed A")
@@ -124,8 +125,8 @@ func TestSeveralBreakpoints(t *testing.T) {
 func TestOneTag(t *testing.T) {
 	s := newStage(t)
 	for _, name := range []string{"one", "two"} {
-		s.must(s.b.Break(blockdev.EvPwritev, "A"), 0)
-		s.start(s.ctx, name, blockdev.EvPwritev)
+		s.must(s.b.Break(driver.EvPwritev, "A"), 0)
+		s.start(s.ctx, name, driver.EvPwritev)
 	}
 	s.expect("suspended A", "suspended A")
 	s.must(s.b.Resume("A"), 0)
@@ -137,29 +138,29 @@ func TestOneTag(t *testing.T) {
 func TestRemoveBreak(t *testing.T) {
 	s := newStage(t)
 	s.must(s.b.RemoveBreak("A"), syscall.ENOENT)
-	s.must(s.b.Break(blockdev.EvPwritev, "A"), 0)
+	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
 	s.must(s.b.RemoveBreak("A"), 0)
-	s.start(s.ctx, "free", blockdev.EvPwritev)
+	s.start(s.ctx, "free", driver.EvPwritev)
 	s.expect("free done")
 
-	s.must(s.b.Break(blockdev.EvPwritev, "A"), 0)
-	s.start(s.ctx, "one", blockdev.EvPwritev)
+	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
+	s.start(s.ctx, "one", driver.EvPwritev)
 	s.must(s.b.RemoveBreak("A"), syscall.ENOENT) // spent, and yet it lets go
 	s.expect("suspended A", "resumed A", "one done")
 
-	s.must(s.b.Break(blockdev.EvPwritev, "A"), 0)
-	s.start(s.ctx, "two", blockdev.EvPwritev)
-	s.must(s.b.Break(blockdev.EvPwritevDone, "A"), 0)
+	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
+	s.start(s.ctx, "two", driver.EvPwritev)
+	s.must(s.b.Break(driver.EvPwritevDone, "A"), 0)
 	s.must(s.b.RemoveBreak("A"), 0)
 	s.expect("suspended A", "resumed A", "two done")
 }
 
 func TestCancelHeld(t *testing.T) {
 	s := newStage(t)
-	s.must(s.b.Break(blockdev.EvPwritev, "A"), 0)
-	s.must(s.b.Break(blockdev.EvPwritev, "B"), 0)
+	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
+	s.must(s.b.Break(driver.EvPwritev, "B"), 0)
 	ctx, cancel := context.WithCancelCause(s.ctx)
-	s.start(ctx, "one", blockdev.EvPwritev)
+	s.start(ctx, "one", driver.EvPwritev)
 	s.must(s.b.Resume("B"), 0)
 	s.expect("suspended B", "suspended A", "resumed B")
 	cancel(errors.New("interrupted"))
@@ -179,10 +180,10 @@ func TestWaitSuspended(t *testing.T) {
 	if err := s.b.WaitSuspended(cancelled(), "A"); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled wait: %v", err)
 	}
-	s.must(s.b.Break(blockdev.EvPwritev, "A"), 0)
+	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
 	waited := make(chan error)
 	go func() { waited <- s.b.WaitSuspended(context.Background(), "A") }()
-	s.start(s.ctx, "one", blockdev.EvPwritev)
+	s.start(s.ctx, "one", driver.EvPwritev)
 	if err := <-waited; err != nil {
 		t.Error(err)
 	}
@@ -193,25 +194,25 @@ func TestWaitSuspended(t *testing.T) {
 
 // TestHeldInReadModifyWrite holds a request in the middle of a read-modify-write while another one overlaps it.
 func TestHeldInReadModifyWrite(t *testing.T) {
-	var meter blockdev.Meter
-	d, err := open1M(t, "test-image=mem,align=4k", func(blockdev.Notice) {})
+	var meter wait.Meter
+	d, err := open1M(t, "test-image=mem,align=4k", func(driver.Notice) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bp, ok := blockdev.Find[blockdev.Breakpointer](d.Top())
+	bp, ok := driver.Find[driver.Breakpointer](d.Top())
 	if !ok {
 		t.Fatal("no breakpoints")
 	}
-	if err := bp.Break(blockdev.EvPwritevRMWAfterHead, "A"); err != nil {
+	if err := bp.Break(driver.EvPwritevRMWAfterHead, "A"); err != nil {
 		t.Fatal(err)
 	}
-	ctx := blockdev.WithMeter(context.Background(), &meter)
+	ctx := wait.WithMeter(context.Background(), &meter)
 	var wg sync.WaitGroup
 	write := func(text string, off int64) {
 		meter.Add(1)
 		wg.Go(func() {
 			defer meter.Add(-1)
-			if err := d.Write(ctx, blockdev.Vec{[]byte(text)}, off, 0); err != nil {
+			if err := d.Write(ctx, driver.Vec{[]byte(text)}, off, 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -229,7 +230,7 @@ func TestHeldInReadModifyWrite(t *testing.T) {
 	}
 	wg.Wait()
 	got := make([]byte, 6)
-	if err := d.Read(ctx, blockdev.Vec{got}, 100, 0); err != nil || string(got) != "onetwo" {
+	if err := d.Read(ctx, driver.Vec{got}, 100, 0); err != nil || string(got) != "onetwo" {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 const (
@@ -19,10 +19,10 @@ const (
 )
 
 // readConfig reads a config file and gives the rules of each group.
-func readConfig(path string) (map[string][]blockdev.Values, error) {
+func readConfig(path string) (map[string][]driver.Values, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, blockdev.Refuse("Could not read blkdebug config file: %s", blockdev.ErrnoText(blockdev.Errno(err)))
+		return nil, driver.Refuse("Could not read blkdebug config file: %s", driver.ErrnoText(driver.Errno(err)))
 	}
 	defer f.Close()
 	return parseConfig(f)
@@ -33,13 +33,13 @@ func readConfig(path string) (map[string][]blockdev.Values, error) {
 // stands behind that is ignored, and a value that is not there is empty.
 type configParser struct {
 	group, id string
-	options   *blockdev.Options // of the current section; nil before the first
+	options   *driver.Options // of the current section; nil before the first
 	ids       map[[2]string]bool
-	found     map[string][]blockdev.Values
+	found     map[string][]driver.Values
 }
 
-func parseConfig(r io.Reader) (map[string][]blockdev.Values, error) {
-	p := &configParser{ids: map[[2]string]bool{}, found: map[string][]blockdev.Values{}}
+func parseConfig(r io.Reader) (map[string][]driver.Values, error) {
+	p := &configParser{ids: map[[2]string]bool{}, found: map[string][]driver.Values{}}
 	limited := &io.LimitedReader{R: r, N: maxConfig + 1}
 	in := bufio.NewReader(limited)
 	for {
@@ -48,7 +48,7 @@ func parseConfig(r io.Reader) (map[string][]blockdev.Values, error) {
 			err = syscall.EFBIG
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, blockdev.Refuse("Cannot read config file: %s", blockdev.ErrnoText(blockdev.Errno(err)))
+			return nil, driver.Refuse("Cannot read config file: %s", driver.ErrnoText(driver.Errno(err)))
 		}
 		if perr := p.line(line); perr != nil {
 			return nil, perr
@@ -67,17 +67,17 @@ func (p *configParser) line(line string) error {
 		if err := p.endSection(); err != nil {
 			return err
 		}
-		p.group, p.id, p.options = group, id, &blockdev.Options{}
+		p.group, p.id, p.options = group, id, &driver.Options{}
 		return nil
 	}
 	key, value := parseSetting(line)
 	switch {
 	case key == "":
-		return blockdev.Refuse("parse error")
+		return driver.Refuse("parse error")
 	case p.options == nil:
-		return blockdev.Refuse("no group defined")
+		return driver.Refuse("no group defined")
 	case p.options.Len() == maxSettings:
-		return blockdev.Refuse("Invalid parameter '%s'", key)
+		return driver.Refuse("Invalid parameter '%s'", key)
 	}
 	p.options.Set(key, value)
 	return nil
@@ -140,19 +140,19 @@ func (p *configParser) endSection() error {
 		p.found[g.name] = append(p.found[g.name], v)
 		return err
 	}
-	return blockdev.Refuse("There is no option group '%s'", p.group)
+	return driver.Refuse("There is no option group '%s'", p.group)
 }
 
 func (p *configParser) checkID() error {
 	if p.id == "" {
 		return nil
 	}
-	if !blockdev.IsIdentifier(p.id) {
-		return blockdev.IdentifierError{}
+	if !driver.IsIdentifier(p.id) {
+		return driver.IdentifierError{}
 	}
 	key := [2]string{p.group, p.id}
 	if p.ids[key] {
-		return blockdev.Refuse("Duplicate ID '%s' for %s", p.id, p.group)
+		return driver.Refuse("Duplicate ID '%s' for %s", p.id, p.group)
 	}
 	p.ids[key] = true
 	return nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/raw"
 )
@@ -21,7 +22,7 @@ func openOnFile(t *testing.T, event, iotype string, through, noFlush bool) *bloc
 	if err := os.WriteFile(name, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var o blockdev.Options
+	var o driver.Options
 	for key, value := range map[string]string{
 		"driver": "raw", "file.driver": "blkdebug", "file.image.driver": "file", "file.image.filename": name,
 		"file.inject-error.0.event": event, "file.inject-error.0.iotype": iotype, "file.inject-error.0.errno": "5",
@@ -29,8 +30,8 @@ func openOnFile(t *testing.T, event, iotype string, through, noFlush bool) *bloc
 		o.Set(key, value)
 	}
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{Driver, raw.Driver, file.Driver}, Options: &o, WriteThrough: through,
-		Mode: blockdev.Mode{Unmap: true, NoFlush: noFlush},
+		Drivers: []driver.Driver{Driver, raw.Driver, file.Driver}, Options: &o, WriteThrough: through,
+		Mode: driver.Mode{Unmap: true, NoFlush: noFlush},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -42,16 +43,16 @@ func openOnFile(t *testing.T, event, iotype string, through, noFlush bool) *bloc
 // Which flush reaches the rules, and which fires the event, was measured with qemu-io 7.2.22: the one that stands in for FUA
 // fires none, and none reaches anything in a device opened never to sync.
 func TestWhichFlushFails(t *testing.T) {
-	write := func(ctx context.Context, d *blockdev.Device, f blockdev.Flags) error {
-		return d.Write(ctx, blockdev.Vec{make([]byte, 4096)}, 0, f)
+	write := func(ctx context.Context, d *blockdev.Device, f driver.Flags) error {
+		return d.Write(ctx, driver.Vec{make([]byte, 4096)}, 0, f)
 	}
 	flushed := func(ctx context.Context, d *blockdev.Device) error {
 		return errors.Join(write(ctx, d, 0), d.Flush(ctx))
 	}
 	ways := map[string]func(context.Context, *blockdev.Device) error{
 		"write": func(ctx context.Context, d *blockdev.Device) error { return write(ctx, d, 0) },
-		"fua":   func(ctx context.Context, d *blockdev.Device) error { return write(ctx, d, blockdev.FUA) },
-		"zero":  func(ctx context.Context, d *blockdev.Device) error { return d.Zero(ctx, 0, 65536, blockdev.FUA) },
+		"fua":   func(ctx context.Context, d *blockdev.Device) error { return write(ctx, d, driver.FUA) },
+		"zero":  func(ctx context.Context, d *blockdev.Device) error { return d.Zero(ctx, 0, 65536, driver.FUA) },
 		"flush": flushed,
 	}
 	for _, c := range []struct {
@@ -87,7 +88,7 @@ func TestWhichFlushFails(t *testing.T) {
 func TestReopenWithRules(t *testing.T) {
 	ctx := t.Context()
 	reopen := func(d *blockdev.Device, key, value string) error {
-		var o blockdev.Options
+		var o driver.Options
 		o.Set(key, value)
 		return d.Reopen(ctx, &o)
 	}
@@ -106,12 +107,12 @@ func TestReopenWithRules(t *testing.T) {
 			t.Errorf("read-only=%s: %v", readOnly, err)
 		}
 	}
-	if err := d.Write(ctx, blockdev.Vec{{1}}, 0, 0); !errors.Is(err, syscall.EIO) {
+	if err := d.Write(ctx, driver.Vec{{1}}, 0, 0); !errors.Is(err, syscall.EIO) {
 		t.Errorf("the rule is gone: %v", err)
 	}
 
 	d = openOnFile(t, "none", "flush", false, false)
-	if err := d.Write(ctx, blockdev.Vec{{1}}, 0, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{{1}}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := reopen(d, "read-only", "on"); err == nil || err.Error() != "Error flushing drive: Input/output error" || d.ReadOnly() {
@@ -121,13 +122,13 @@ func TestReopenWithRules(t *testing.T) {
 
 // What a filter leaves open of the limits is that of the image, so that a discard is cut where the clusters are.
 func TestInheritedLimits(t *testing.T) {
-	below := blockdev.Info{Limits: blockdev.Limits{DiscardAlign: 4096, MaxTransfer: 1 << 20, MemAlign: 512, LostOff: 7, LostEnd: 9}}
-	f := &filter{Filter: blockdev.Filter{Next: limited{info: below}}, limits: blockdev.Limits{MaxDiscard: 16384}}
+	below := driver.Info{Limits: driver.Limits{DiscardAlign: 4096, MaxTransfer: 1 << 20, MemAlign: 512, LostOff: 7, LostEnd: 9}}
+	f := &filter{Filter: driver.Filter{Next: limited{info: below}}, limits: driver.Limits{MaxDiscard: 16384}}
 	got := f.Info()
 	if got.DiscardAlign != 4096 || got.MaxTransfer != 1<<20 || got.MemAlign != 512 || got.LostEnd != 9 || got.MaxDiscard != 16384 {
 		t.Errorf("%+v", got.Limits)
 	}
-	f.limits = blockdev.Limits{DiscardAlign: 8192, MaxTransfer: 4096}
+	f.limits = driver.Limits{DiscardAlign: 8192, MaxTransfer: 4096}
 	if got := f.Info(); got.DiscardAlign != 8192 || got.MaxTransfer != 4096 {
 		t.Errorf("those asked for: %+v", got.Limits)
 	}
@@ -135,8 +136,8 @@ func TestInheritedLimits(t *testing.T) {
 
 // limited is a node that only has limits.
 type limited struct {
-	blockdev.Leaf
-	info blockdev.Info
+	driver.Leaf
+	info driver.Info
 }
 
-func (l limited) Info() blockdev.Info { return l.info }
+func (l limited) Info() driver.Info { return l.info }

@@ -10,17 +10,18 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/null"
 	"github.com/blksh/blksh/blockdev/raw"
 )
 
-var testDrivers = []blockdev.Driver{Driver, mem.Driver, null.Co, raw.Driver}
+var testDrivers = []driver.Driver{Driver, mem.Driver, null.Co, raw.Driver}
 
 // open1M opens blkdebug over an empty disk of 1 MiB. given is a comma-separated list of options.
-func open1M(t *testing.T, given string, notify func(blockdev.Notice)) (*blockdev.Device, error) {
+func open1M(t *testing.T, given string, notify func(driver.Notice)) (*blockdev.Device, error) {
 	t.Helper()
-	var o blockdev.Options
+	var o driver.Options
 	for _, option := range strings.Split("driver=blkdebug,image.driver=null-co,image.size=1M,image.read-zeroes=on,"+given, ",") {
 		key, value, _ := strings.Cut(option, "=")
 		if key != "" {
@@ -34,7 +35,7 @@ func open1M(t *testing.T, given string, notify func(blockdev.Notice)) (*blockdev
 		o.Set("image.size", "1M")
 	}
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: testDrivers, Options: &o, Mode: blockdev.Mode{Unmap: true}, Notify: notify,
+		Drivers: testDrivers, Options: &o, Mode: driver.Mode{Unmap: true}, Notify: notify,
 	})
 	if err == nil {
 		t.Cleanup(func() { d.Close() })

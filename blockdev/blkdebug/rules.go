@@ -8,7 +8,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // ioType is a set of kinds of request.
@@ -38,32 +38,32 @@ var ioTypes = map[string]ioType{
 // group is a kind of rule: the name of its sections and options, and what a rule consists of.
 type group struct {
 	name string
-	keys []blockdev.Key
-	add  func(r *rules, t trigger, v blockdev.Values) error
+	keys []driver.Key
+	add  func(r *rules, t trigger, v driver.Values) error
 }
 
 var injectError = group{
 	name: "inject-error",
-	keys: []blockdev.Key{
-		{Name: "event", Type: blockdev.String},
-		{Name: "state", Type: blockdev.Int, Default: "0"},
-		{Name: "iotype", Type: blockdev.String},
-		{Name: "errno", Type: blockdev.Int, Default: strconv.Itoa(int(syscall.EIO))},
-		{Name: "sector", Type: blockdev.Int, Default: "-1"},
-		{Name: "once", Type: blockdev.Bool, Default: "off"},
+	keys: []driver.Key{
+		{Name: "event", Type: driver.String},
+		{Name: "state", Type: driver.Int, Default: "0"},
+		{Name: "iotype", Type: driver.String},
+		{Name: "errno", Type: driver.Int, Default: strconv.Itoa(int(syscall.EIO))},
+		{Name: "sector", Type: driver.Int, Default: "-1"},
+		{Name: "once", Type: driver.Bool, Default: "off"},
 		// In QEMU this decides whether the error comes before or after the caller has gone to sleep. Here a request is a call, and
 		// returns its error either way.
-		{Name: "immediately", Type: blockdev.Bool, Default: "off"},
+		{Name: "immediately", Type: driver.Bool, Default: "off"},
 	},
 	add: (*rules).addInjection,
 }
 
 var setState = group{
 	name: "set-state",
-	keys: []blockdev.Key{
-		{Name: "event", Type: blockdev.String},
-		{Name: "state", Type: blockdev.Int, Default: "0"},
-		{Name: "new_state", Type: blockdev.Int, Default: "0"},
+	keys: []driver.Key{
+		{Name: "event", Type: driver.String},
+		{Name: "state", Type: driver.Int, Default: "0"},
+		{Name: "new_state", Type: driver.Int, Default: "0"},
 	},
 	add: (*rules).addTransition,
 }
@@ -73,7 +73,7 @@ var groups = [...]*group{&injectError, &setState}
 
 // trigger says when a rule applies.
 type trigger struct {
-	event blockdev.EventName
+	event driver.EventName
 	state int64 // 0 fits every state
 }
 
@@ -93,10 +93,10 @@ func (i *injection) fits(t ioType, off, n int64) bool {
 	if i.sector == -1 {
 		return true
 	}
-	if i.sector < 0 || i.sector > math.MaxInt64/blockdev.SectorSize {
+	if i.sector < 0 || i.sector > math.MaxInt64/driver.SectorSize {
 		return false
 	}
-	at := i.sector * blockdev.SectorSize
+	at := i.sector * driver.SectorSize
 	return off <= at && at-off < n
 }
 
@@ -109,28 +109,28 @@ type transition struct {
 // rules are all rules, each list in the order in which they were given, and the state they work in.
 type rules struct {
 	mu          sync.Mutex
-	injections  map[blockdev.EventName][]*injection
-	transitions map[blockdev.EventName][]transition
+	injections  map[driver.EventName][]*injection
+	transitions map[driver.EventName][]transition
 	state       int64
 	active      []*injection
 }
 
 // checkConfig refuses rules that an image names and that are no file: a pipe would be waited for, and a device is not the image's to
 // read.
-func checkConfig(o *blockdev.Opening) error {
+func checkConfig(o *driver.Opening) error {
 	path := o.Values.String("config")
 	if o.From == "" || path == "" {
 		return nil
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return blockdev.Refuse("'%s' names rules in '%s', which is no regular file", o.From, path)
+		return driver.Refuse("'%s' names rules in '%s', which is no regular file", o.From, path)
 	}
 	return nil
 }
 
 // readRules reads the rules of the config file and then those of the options.
-func readRules(v blockdev.Values) (*rules, error) {
-	var found [len(groups)][]blockdev.Values
+func readRules(v driver.Values) (*rules, error) {
+	var found [len(groups)][]driver.Values
 	if v.Has("config") {
 		sections, err := readConfig(v.String("config"))
 		if err != nil {
@@ -148,8 +148,8 @@ func readRules(v blockdev.Values) (*rules, error) {
 		found[i] = append(found[i], more...)
 	}
 	r := &rules{
-		injections:  map[blockdev.EventName][]*injection{},
-		transitions: map[blockdev.EventName][]transition{},
+		injections:  map[driver.EventName][]*injection{},
+		transitions: map[driver.EventName][]transition{},
 		state:       1,
 	}
 	for i, g := range groups {
@@ -163,12 +163,12 @@ func readRules(v blockdev.Values) (*rules, error) {
 }
 
 // fromOptions reads the rules below KEY. in the options: a single one as KEY.event, or several as KEY.0.event and so on.
-func (g *group) fromOptions(o *blockdev.Options) ([]blockdev.Values, error) {
-	if slices.ContainsFunc(g.keys, func(k blockdev.Key) bool { return o.Has(k.Name) }) {
+func (g *group) fromOptions(o *driver.Options) ([]driver.Values, error) {
+	if slices.ContainsFunc(g.keys, func(k driver.Key) bool { return o.Has(k.Name) }) {
 		v, err := g.parse(o, "Unknown option '%s' for [%s]")
-		return []blockdev.Values{v}, err
+		return []driver.Values{v}, err
 	}
-	var list []*blockdev.Options // nil for a value that is no group
+	var list []*driver.Options // nil for a value that is no group
 	for i := 0; ; i++ {
 		index := strconv.Itoa(i)
 		sub := o.TakeSub(index + ".")
@@ -180,12 +180,12 @@ func (g *group) fromOptions(o *blockdev.Options) ([]blockdev.Values, error) {
 		list = append(list, sub)
 	}
 	if o.Len() > 0 {
-		return nil, blockdev.Refuse("Unused option '%s' for [%s]", o.Keys()[0], g.name)
+		return nil, driver.Refuse("Unused option '%s' for [%s]", o.Keys()[0], g.name)
 	}
-	var found []blockdev.Values
+	var found []driver.Values
 	for i, sub := range list {
 		if sub == nil {
-			return nil, blockdev.Refuse("[%s] section (index %d) does not consist of keys", g.name, i)
+			return nil, driver.Refuse("[%s] section (index %d) does not consist of keys", g.name, i)
 		}
 		v, err := g.parse(sub, "[%[2]s] section doesn't support the option '%[1]s'")
 		if err != nil {
@@ -197,28 +197,28 @@ func (g *group) fromOptions(o *blockdev.Options) ([]blockdev.Values, error) {
 }
 
 // parse reads one rule. What is left over is refused; in the words for that, the option comes first and the group second.
-func (g *group) parse(o *blockdev.Options, unknown string) (blockdev.Values, error) {
-	v, err := blockdev.ParseValues(g.keys, o)
+func (g *group) parse(o *driver.Options, unknown string) (driver.Values, error) {
+	v, err := driver.ParseValues(g.keys, o)
 	if err == nil && o.Len() > 0 {
-		err = blockdev.Refuse(unknown, o.Keys()[0], g.name)
+		err = driver.Refuse(unknown, o.Keys()[0], g.name)
 	}
 	return v, err
 }
 
-func (r *rules) addRule(g *group, v blockdev.Values) error {
+func (r *rules) addRule(g *group, v driver.Values) error {
 	if !v.Has("event") {
-		return blockdev.Refuse("Missing event name for rule")
+		return driver.Refuse("Missing event name for rule")
 	}
-	t := trigger{blockdev.EventName(v.String("event")), v.Int("state")}
-	if !slices.Contains(blockdev.Events(), t.event) {
+	t := trigger{driver.EventName(v.String("event")), v.Int("state")}
+	if !slices.Contains(driver.Events(), t.event) {
 		return unknownValue(v.String("event"))
 	}
 	return g.add(r, t, v)
 }
 
-func unknownValue(s string) error { return blockdev.Refuse("invalid parameter value: %s", s) }
+func unknownValue(s string) error { return driver.Refuse("invalid parameter value: %s", s) }
 
-func (r *rules) addInjection(t trigger, v blockdev.Values) error {
+func (r *rules) addInjection(t trigger, v driver.Values) error {
 	i := &injection{
 		trigger: t,
 		types:   ioDefault,
@@ -235,14 +235,14 @@ func (r *rules) addInjection(t trigger, v blockdev.Values) error {
 	return nil
 }
 
-func (r *rules) addTransition(t trigger, v blockdev.Values) error {
+func (r *rules) addTransition(t trigger, v driver.Values) error {
 	r.transitions[t.event] = append(r.transitions[t.event], transition{t, v.Int("new_state")})
 	return nil
 }
 
 // reach activates the injections for e in place of those that are active, if there are any, and changes the state. Of
 // several transitions that fit, the first counts.
-func (r *rules) reach(e blockdev.EventName) {
+func (r *rules) reach(e driver.EventName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := false

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // TestInjection runs little scripts against rules. Each word is a request or an event, and the error it is to end with.
@@ -47,7 +48,7 @@ func TestInjection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, _ := blockdev.Find[*filter](d.Top())
+			f, _ := driver.Find[*filter](d.Top())
 			for _, step := range strings.Fields(c.script) {
 				what, want, _ := strings.Cut(step, "=")
 				if got := perform(t, f, what); got != want {
@@ -68,7 +69,7 @@ func perform(t *testing.T, f *filter, what string) string {
 		off = off*10 + int64(digit-'0')
 	}
 	const n = 512
-	buf := blockdev.Vec{make([]byte, n)}
+	buf := driver.Vec{make([]byte, n)}
 	var err error
 	switch what {
 	case "read":
@@ -84,12 +85,12 @@ func perform(t *testing.T, f *filter, what string) string {
 	case "status":
 		_, err = f.Status(ctx, off, n)
 	default:
-		err = f.OnEvent(ctx, blockdev.EventName(what))
+		err = f.OnEvent(ctx, driver.EventName(what))
 	}
 	if err == nil {
 		return ""
 	}
-	no := int(blockdev.Errno(err))
+	no := int(driver.Errno(err))
 	return strings.TrimLeft(strings.Join([]string{string(rune('0' + no/10)), string(rune('0' + no%10))}, ""), "0")
 }
 
@@ -98,7 +99,7 @@ func TestErrorReachesTheDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Write(context.Background(), blockdev.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.ENOSPC) {
+	if err := d.Write(context.Background(), driver.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("write: %v", err)
 	}
 }
@@ -109,45 +110,45 @@ func TestLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, _ := blockdev.Find[*filter](d.Top())
+	f, _ := driver.Find[*filter](d.Top())
 	got := f.Info().Limits
-	want := blockdev.Limits{
+	want := driver.Limits{
 		Size: 1 << 20, RequestAlign: 512, MaxTransfer: 4 << 10, ZeroAlign: 1 << 10, MaxZero: 8 << 10,
-		DiscardAlign: 2 << 10, MaxDiscard: 16 << 10, WriteTakes: blockdev.FUA,
+		DiscardAlign: 2 << 10, MaxDiscard: 16 << 10, WriteTakes: driver.FUA,
 	}
 	if got != want {
 		t.Errorf("limits\n%+v, want\n%+v", got, want)
 	}
 	ctx := context.Background()
-	if err := f.Zero(ctx, 0, 512, 0); !errors.Is(err, blockdev.ErrNotSupported) {
+	if err := f.Zero(ctx, 0, 512, 0); !errors.Is(err, driver.ErrNotSupported) {
 		t.Errorf("less than a unit: %v", err)
 	}
-	if err := f.Discard(ctx, 0, 511, 0); !errors.Is(err, blockdev.ErrNotSupported) {
+	if err := f.Discard(ctx, 0, 511, 0); !errors.Is(err, driver.ErrNotSupported) {
 		t.Errorf("less than a block: %v", err)
 	}
 }
 
 // holder records the claim that reaches it.
 type holder struct {
-	blockdev.Leaf
-	claims []blockdev.Claim
+	driver.Leaf
+	claims []driver.Claim
 }
 
-func (h *holder) Info() blockdev.Info { return blockdev.Info{Driver: "holder"} }
+func (h *holder) Info() driver.Info { return driver.Info{Driver: "holder"} }
 
-func (h *holder) Claim(_ context.Context, c blockdev.Claim) error {
+func (h *holder) Claim(_ context.Context, c driver.Claim) error {
 	h.claims = append(h.claims, c)
 	return nil
 }
 
 func TestClaim(t *testing.T) {
 	h := &holder{}
-	drivers := append(testDrivers[:len(testDrivers):len(testDrivers)], blockdev.Driver{
+	drivers := append(testDrivers[:len(testDrivers):len(testDrivers)], driver.Driver{
 		Name: "holder",
-		Kind: blockdev.Protocol,
-		Open: func(context.Context, *blockdev.Opening) (blockdev.Node, error) { return h, nil },
+		Kind: driver.Protocol,
+		Open: func(context.Context, *driver.Opening) (driver.Node, error) { return h, nil },
 	})
-	var o blockdev.Options
+	var o driver.Options
 	for _, kv := range [][2]string{
 		{"driver", "blkdebug"},
 		{"image.driver", "holder"},
@@ -158,14 +159,14 @@ func TestClaim(t *testing.T) {
 		o.Set(kv[0], kv[1])
 	}
 	_, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: drivers, Options: &o, Claim: blockdev.Claim{Use: blockdev.PermRead, Share: blockdev.PermAll},
+		Drivers: drivers, Options: &o, Claim: driver.Claim{Use: driver.PermRead, Share: driver.PermAll},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := blockdev.Claim{
-		Use:   blockdev.PermRead | blockdev.PermResize | blockdev.PermWriteUnchanged,
-		Share: blockdev.PermAll &^ blockdev.PermRead,
+	want := driver.Claim{
+		Use:   driver.PermRead | driver.PermResize | driver.PermWriteUnchanged,
+		Share: driver.PermAll &^ driver.PermRead,
 	}
 	if len(h.claims) == 0 || h.claims[len(h.claims)-1] != want {
 		t.Errorf("claims %+v, want %+v", h.claims, want)

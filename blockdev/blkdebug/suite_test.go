@@ -3,8 +3,8 @@ package blkdebug
 import (
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/raw"
 )
 
@@ -28,9 +28,9 @@ func TestSuite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			blockdevtest.Run(t, blockdevtest.Subject{
 				Driver: Driver,
-				More:   []blockdev.Driver{raw.Driver},
-				Options: func(_ testing.TB, size int64) *blockdev.Options {
-					var o blockdev.Options
+				More:   []driver.Driver{raw.Driver},
+				Options: func(_ testing.TB, size int64) *driver.Options {
+					var o driver.Options
 					o.Set("image."+c.image+"driver", blockdevtest.MemoryDriver.Name)
 					o.Set("image."+c.image+"size", size)
 					if c.image != "" {

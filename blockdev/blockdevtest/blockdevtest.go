@@ -23,17 +23,18 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Subject is a driver under test.
 type Subject struct {
-	Driver blockdev.Driver
+	Driver driver.Driver
 	// More are the other drivers that Options name, besides Memory's.
-	More []blockdev.Driver
+	More []driver.Driver
 	// Options describe a stack with Driver on top: fresh, of the given size and all zeroes. They are used for one device, or for several
 	// one after the other when Persistent is set.
-	Options func(t testing.TB, size int64) *blockdev.Options
-	Mode    blockdev.Mode
+	Options func(t testing.TB, size int64) *driver.Options
+	Mode    driver.Mode
 	// Child is the option that names what the driver stands on, "" if it stands on nothing. Faults are put in there.
 	Child string
 	// Size is what Options are asked for, in bytes; 0 means 1 MiB.
@@ -98,7 +99,7 @@ func Run(t *testing.T, s Subject) {
 }
 
 // open opens the subject's stack with options.
-func (s Subject) open(t testing.TB, o *blockdev.Options) *blockdev.Device {
+func (s Subject) open(t testing.TB, o *driver.Options) *blockdev.Device {
 	t.Helper()
 	d, err := s.tryOpen(o)
 	if err != nil {
@@ -107,8 +108,8 @@ func (s Subject) open(t testing.TB, o *blockdev.Options) *blockdev.Device {
 	return d
 }
 
-func (s Subject) tryOpen(o *blockdev.Options) (*blockdev.Device, error) {
-	all := append([]blockdev.Driver{s.Driver, MemoryDriver}, s.More...)
+func (s Subject) tryOpen(o *driver.Options) (*blockdev.Device, error) {
+	all := append([]driver.Driver{s.Driver, MemoryDriver}, s.More...)
 	o.SetDefault("driver", s.Driver.Name)
 	mode := s.Mode
 	mode.Unmap = true
@@ -142,7 +143,7 @@ func noise(seed uint64, n int64) []byte {
 func (s Subject) expect(t testing.TB, d *blockdev.Device, off int64, want []byte) {
 	t.Helper()
 	got := bytes.Repeat([]byte{0x5a}, len(want))
-	if err := d.Read(context.Background(), blockdev.Vec{got}, off, 0); err != nil {
+	if err := d.Read(context.Background(), driver.Vec{got}, off, 0); err != nil {
 		t.Fatalf("read of %d bytes at %d: %v", len(want), off, err)
 	}
 	if !s.Volatile && !bytes.Equal(got, want) {
@@ -184,16 +185,16 @@ func (s Subject) testTable(t *testing.T) {
 		want Outcome
 		do   func() error
 	}{
-		{"read", s.Row.Read, func() error { return n.ReadVec(ctx, blockdev.Vec{buf}, 0, 0) }},
-		{"write", s.Row.Write, func() error { return n.WriteVec(ctx, blockdev.Vec{buf}, 0, 0) }},
+		{"read", s.Row.Read, func() error { return n.ReadVec(ctx, driver.Vec{buf}, 0, 0) }},
+		{"write", s.Row.Write, func() error { return n.WriteVec(ctx, driver.Vec{buf}, 0, 0) }},
 		{"zero", s.Row.Zero, func() error { return n.Zero(ctx, 0, unit, 0) }},
 		{"discard", s.Row.Discard, func() error { return n.Discard(ctx, 0, unit, 0) }},
 		{"status", s.Row.Status, func() error { _, err := n.Status(ctx, 0, unit); return err }},
 		{"flush", s.Row.Flush, func() error { return n.Flush(ctx) }},
-		{"truncate", s.Row.Truncate, func() error { return n.Truncate(ctx, 2*s.Size, blockdev.PreallocOff, 0) }},
+		{"truncate", s.Row.Truncate, func() error { return n.Truncate(ctx, 2*s.Size, driver.PreallocOff, 0) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			child, hasChild := blockdev.Find[*Memory](n)
+			child, hasChild := driver.Find[*Memory](n)
 			before := 0
 			if hasChild {
 				before = child.Count(c.name)
@@ -201,7 +202,7 @@ func (s Subject) testTable(t *testing.T) {
 			err := c.do()
 			switch c.want {
 			case Refused:
-				if !errors.Is(err, blockdev.ErrNotSupported) && (err == nil || c.name != "truncate") {
+				if !errors.Is(err, driver.ErrNotSupported) && (err == nil || c.name != "truncate") {
 					t.Errorf("got %v, want a refusal", err)
 				}
 				return
@@ -226,13 +227,13 @@ func (s Subject) testEdges(t *testing.T) {
 	d := s.fresh(t)
 	end := d.Length()
 	for _, off := range []int64{0, 1, 511, 512, 4095, end - 513, end - 1} {
-		must(t, d.Write(ctx, blockdev.Vec{{byte(off) | 1}}, off, 0))
+		must(t, d.Write(ctx, driver.Vec{{byte(off) | 1}}, off, 0))
 		s.expect(t, d, off, []byte{byte(off) | 1})
 	}
-	must(t, d.Write(ctx, blockdev.Vec{{}}, end, 0))
+	must(t, d.Write(ctx, driver.Vec{{}}, end, 0))
 	for _, c := range []struct{ off, n int64 }{{end, 1}, {end - 1, 2}, {-1, 1}, {1 << 62, 512}} {
 		p := make([]byte, c.n)
-		if d.Write(ctx, blockdev.Vec{p}, c.off, 0) == nil || d.Read(ctx, blockdev.Vec{p}, c.off, 0) == nil {
+		if d.Write(ctx, driver.Vec{p}, c.off, 0) == nil || d.Read(ctx, driver.Vec{p}, c.off, 0) == nil {
 			t.Errorf("%d bytes at %d: not refused on a device of %d", c.n, c.off, end)
 		}
 	}
@@ -243,14 +244,14 @@ func (s Subject) testPieces(t *testing.T) {
 	ctx := context.Background()
 	d := s.fresh(t)
 	data := noise(1, 3000*7)
-	cut := func(p []byte, n int) blockdev.Vec {
-		v := blockdev.Vec{{}}
+	cut := func(p []byte, n int) driver.Vec {
+		v := driver.Vec{{}}
 		for ; len(p) > n; p = p[n:] {
 			v = append(v, p[:n:n])
 		}
 		return append(v, p)
 	}
-	must(t, d.Write(ctx, cut(bytes.Clone(data), 7), 1001, blockdev.FUA))
+	must(t, d.Write(ctx, cut(bytes.Clone(data), 7), 1001, driver.FUA))
 	got := make([]byte, len(data)+1)
 	must(t, d.Read(ctx, cut(got[1:], 11), 1001, 0))
 	if !s.Volatile && !bytes.Equal(got[1:], data) {
@@ -261,11 +262,11 @@ func (s Subject) testPieces(t *testing.T) {
 // testZero zeroes with each flag inside data.
 func (s Subject) testZero(t *testing.T) {
 	ctx := context.Background()
-	for _, f := range []blockdev.Flags{0, blockdev.MayUnmap, blockdev.FUA, blockdev.FUA | blockdev.MayUnmap} {
+	for _, f := range []driver.Flags{0, driver.MayUnmap, driver.FUA, driver.FUA | driver.MayUnmap} {
 		for _, r := range []struct{ off, n int64 }{{0, 512}, {100, 200}, {300, 130_000}, {65536, 131072}, {s.Size - 4096, 4096}, {0, s.Size}} {
 			d := s.fresh(t)
 			want := noise(2, s.Size)
-			must(t, d.Write(ctx, blockdev.Vec{bytes.Clone(want)}, 0, 0))
+			must(t, d.Write(ctx, driver.Vec{bytes.Clone(want)}, 0, 0))
 			if err := d.Zero(ctx, r.off, r.n, f); err != nil {
 				t.Fatalf("zero %d bytes at %d, flags %d: %v", r.n, r.off, f, err)
 			}
@@ -278,8 +279,8 @@ func (s Subject) testZero(t *testing.T) {
 // testEvents fires every event at the node: those that do not concern it must pass.
 func (s Subject) testEvents(t *testing.T) {
 	d := s.fresh(t)
-	for _, e := range blockdev.Events() {
-		must(t, blockdev.Fire(context.Background(), d.Top(), e))
+	for _, e := range driver.Events() {
+		must(t, driver.Fire(context.Background(), d.Top(), e))
 	}
 }
 
@@ -290,8 +291,8 @@ func (s Subject) testCancel(t *testing.T) {
 	cancel()
 	p := make([]byte, 70_001)
 	for name, err := range map[string]error{
-		"read":    d.Read(ctx, blockdev.Vec{p}, 3, 0),
-		"write":   d.Write(ctx, blockdev.Vec{p}, 3, 0),
+		"read":    d.Read(ctx, driver.Vec{p}, 3, 0),
+		"write":   d.Write(ctx, driver.Vec{p}, 3, 0),
 		"zero":    d.Zero(ctx, 3, int64(len(p)), 0),
 		"discard": d.Discard(ctx, 3, int64(len(p))),
 		"flush":   d.Flush(ctx),
@@ -301,7 +302,7 @@ func (s Subject) testCancel(t *testing.T) {
 		}
 	}
 	data := noise(3, int64(len(p)))
-	must(t, d.Write(context.Background(), blockdev.Vec{bytes.Clone(data)}, 3, 0))
+	must(t, d.Write(context.Background(), driver.Vec{bytes.Clone(data)}, 3, 0))
 	s.expect(t, d, 3, data)
 }
 
@@ -321,13 +322,13 @@ func (s Subject) testConcurrent(t *testing.T) {
 				data := noise(uint64(w*rounds+round), span)
 				if round%3 == 2 {
 					clear(data)
-					errs[w] = d.Zero(ctx, off, span, blockdev.MayUnmap)
+					errs[w] = d.Zero(ctx, off, span, driver.MayUnmap)
 				} else {
-					errs[w] = d.Write(ctx, blockdev.Vec{bytes.Clone(data)}, off, 0)
+					errs[w] = d.Write(ctx, driver.Vec{bytes.Clone(data)}, off, 0)
 				}
 				got := make([]byte, span)
 				if errs[w] == nil {
-					errs[w] = d.Read(ctx, blockdev.Vec{got}, off, 0)
+					errs[w] = d.Read(ctx, driver.Vec{got}, off, 0)
 				}
 				if errs[w] == nil && !s.Volatile && !bytes.Equal(got, data) {
 					errs[w] = errors.New(firstDifference(off, got, data))
@@ -349,7 +350,7 @@ func (s Subject) testPersist(t *testing.T) {
 	o := s.Options(t, s.Size)
 	d := s.open(t, o.Clone())
 	data := noise(4, 200_000)
-	must(t, d.Write(context.Background(), blockdev.Vec{bytes.Clone(data)}, 777, 0))
+	must(t, d.Write(context.Background(), driver.Vec{bytes.Clone(data)}, 777, 0))
 	must(t, d.Close())
 	d = s.open(t, o.Clone())
 	s.expect(t, d, 777, data)

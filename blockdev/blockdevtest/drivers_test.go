@@ -8,13 +8,14 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	. "github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/drivers"
 )
 
 // over gives options with values for the driver under test, and memory of the size asked for as its child.
-func over(child string, kv ...any) func(testing.TB, int64) *blockdev.Options {
-	return func(_ testing.TB, size int64) *blockdev.Options {
-		var o blockdev.Options
+func over(child string, kv ...any) func(testing.TB, int64) *driver.Options {
+	return func(_ testing.TB, size int64) *driver.Options {
+		var o driver.Options
 		o.Set(child+".driver", MemoryDriver.Name)
 		o.Set(child+".size", size)
 		for i := 0; i < len(kv); i += 2 {
@@ -24,37 +25,37 @@ func over(child string, kv ...any) func(testing.TB, int64) *blockdev.Options {
 	}
 }
 
-func sized(_ testing.TB, size int64) *blockdev.Options {
-	var o blockdev.Options
+func sized(_ testing.TB, size int64) *driver.Options {
+	var o driver.Options
 	o.Set("size", size)
 	return &o
 }
 
-func sizedZeroes(t testing.TB, size int64) *blockdev.Options {
+func sizedZeroes(t testing.TB, size int64) *driver.Options {
 	o := sized(t, size)
 	o.Set("read-zeroes", "on")
 	return o
 }
 
-func onDisk(t testing.TB, size int64) *blockdev.Options {
+func onDisk(t testing.TB, size int64) *driver.Options {
 	name := filepath.Join(t.TempDir(), "disk.img")
 	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var o blockdev.Options
+	var o driver.Options
 	o.Set("filename", name)
 	return &o
 }
 
 // inFormat is an image of a format in a file.
-func inFormat(format string) func(testing.TB, int64) *blockdev.Options {
-	return func(t testing.TB, size int64) *blockdev.Options {
+func inFormat(format string) func(testing.TB, int64) *driver.Options {
+	return func(t testing.TB, size int64) *driver.Options {
 		name := filepath.Join(t.TempDir(), "image")
 		err := blockdev.Create(context.Background(), name, blockdev.CreateConfig{Drivers: drivers.All(), Format: format, Size: size})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var o blockdev.Options
+		var o driver.Options
 		o.Set("file.driver", "file")
 		o.Set("file.filename", name)
 		return &o
@@ -69,7 +70,7 @@ var (
 )
 
 // quick spares the disk the many syncs of the suite, which prove nothing to it.
-var quick = blockdev.Mode{NoFlush: true}
+var quick = driver.Mode{NoFlush: true}
 
 // table says what every driver does with every kind of request. A driver may stand in it several times.
 var table = []struct {
@@ -85,7 +86,7 @@ var table = []struct {
 	{"null-co", "", Subject{Options: sized, Volatile: true, Row: stateless}},
 	{"qcow2", "", Subject{Options: inFormat("qcow2"), Mode: quick, More: drivers.All(), Child: "file", Persistent: true}},
 	{"raw", "", Subject{Options: over("file"), Child: "file", Row: passes}},
-	{"raw", "window", Subject{Options: func(t testing.TB, size int64) *blockdev.Options {
+	{"raw", "window", Subject{Options: func(t testing.TB, size int64) *driver.Options {
 		return over("file", "offset", int64(4096+512), "size", size)(t, size+8192)
 	}, Child: "file", Row: shifted}},
 	{"vdi", "", Subject{Options: inFormat("vdi"), Mode: quick, More: drivers.All(), Child: "file", Persistent: true, Row: stateless}},

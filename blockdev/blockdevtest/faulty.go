@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Request is what reaches a faulty node.
@@ -21,18 +21,18 @@ const FaultyName = "test-faulty"
 // Faulty is the driver of a filter that asks fail about each request and fails it with the error that it gets. Requests
 // that pass, with nil, go on to the node below. An error made by Torn lets a part of a write through before it fails.
 // fail may be called from many goroutines at once.
-func Faulty(fail func(Request) error) blockdev.Driver {
-	return blockdev.Driver{
+func Faulty(fail func(Request) error) driver.Driver {
+	return driver.Driver{
 		Name: FaultyName,
 		Doc:  "fails the requests that a test chooses",
-		Kind: blockdev.FilterKind,
-		Keys: []blockdev.Key{{Name: "file", Type: blockdev.NodeRef, Help: "what is filtered"}},
-		Open: func(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
-			next, err := o.Child(ctx, "file", blockdev.RoleFiltered)
+		Kind: driver.FilterKind,
+		Keys: []driver.Key{{Name: "file", Type: driver.NodeRef, Help: "what is filtered"}},
+		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+			next, err := o.Child(ctx, "file", driver.RoleFiltered)
 			if err != nil {
 				return nil, err
 			}
-			return &faulty{blockdev.Filter{Next: next}, fail}, nil
+			return &faulty{driver.Filter{Next: next}, fail}, nil
 		},
 	}
 }
@@ -82,26 +82,26 @@ func (f *Fault) Seen() int64 { return f.seen.Load() }
 
 // faulty is the open node.
 type faulty struct {
-	blockdev.Filter
+	driver.Filter
 	fail func(Request) error
 }
 
-var _ blockdev.Node = (*faulty)(nil)
+var _ driver.Node = (*faulty)(nil)
 
-func (f *faulty) Info() blockdev.Info {
+func (f *faulty) Info() driver.Info {
 	i := f.Next.Info()
 	i.Driver = FaultyName
 	return i
 }
 
-func (f *faulty) ReadVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+func (f *faulty) ReadVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	if err := f.fail(Request{"read", off, v.Len()}); err != nil {
 		return err
 	}
 	return f.Next.ReadVec(ctx, v, off, fl)
 }
 
-func (f *faulty) WriteVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+func (f *faulty) WriteVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	err := f.fail(Request{"write", off, v.Len()})
 	var part *torn
 	if errors.As(err, &part) {
@@ -113,28 +113,28 @@ func (f *faulty) WriteVec(ctx context.Context, v blockdev.Vec, off int64, fl blo
 	return f.Next.WriteVec(ctx, v, off, fl)
 }
 
-func (f *faulty) Zero(ctx context.Context, off, n int64, fl blockdev.Flags) error {
+func (f *faulty) Zero(ctx context.Context, off, n int64, fl driver.Flags) error {
 	if err := f.fail(Request{"zero", off, n}); err != nil {
 		return err
 	}
 	return f.Next.Zero(ctx, off, n, fl)
 }
 
-func (f *faulty) Discard(ctx context.Context, off, n int64, fl blockdev.Flags) error {
+func (f *faulty) Discard(ctx context.Context, off, n int64, fl driver.Flags) error {
 	if err := f.fail(Request{"discard", off, n}); err != nil {
 		return err
 	}
 	return f.Next.Discard(ctx, off, n, fl)
 }
 
-func (f *faulty) Status(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+func (f *faulty) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	if err := f.fail(Request{"status", off, n}); err != nil {
-		return blockdev.Extent{}, err
+		return driver.Extent{}, err
 	}
 	return f.Next.Status(ctx, off, n)
 }
 
-func (f *faulty) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, fl blockdev.Flags) error {
+func (f *faulty) Truncate(ctx context.Context, size int64, p driver.Prealloc, fl driver.Flags) error {
 	if err := f.fail(Request{"truncate", size, 0}); err != nil {
 		return err
 	}

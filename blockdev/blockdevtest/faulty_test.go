@@ -8,6 +8,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	. "github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // openFaulty opens a faulty node over memory of 64 KiB.
@@ -16,7 +17,7 @@ func openFaulty(t *testing.T, fail func(Request) error) *blockdev.Device {
 	o := over("file")(t, 64<<10)
 	o.Set("driver", FaultyName)
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{Faulty(fail), MemoryDriver}, Options: o, Mode: blockdev.Mode{Unmap: true},
+		Drivers: []driver.Driver{Faulty(fail), MemoryDriver}, Options: o, Mode: driver.Mode{Unmap: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -29,11 +30,11 @@ func TestFault(t *testing.T) {
 	ctx := t.Context()
 	run := func(d *blockdev.Device) error {
 		return errors.Join(
-			d.Read(ctx, blockdev.Vec{make([]byte, 512)}, 0, 0),
-			d.Write(ctx, blockdev.Vec{bytes.Repeat([]byte{1}, 1024)}, 0, 0),
+			d.Read(ctx, driver.Vec{make([]byte, 512)}, 0, 0),
+			d.Write(ctx, driver.Vec{bytes.Repeat([]byte{1}, 1024)}, 0, 0),
 			d.Zero(ctx, 4096, 512, 0),
 			d.Discard(ctx, 8192, 512),
-			d.Truncate(ctx, 32<<10, blockdev.PreallocOff),
+			d.Truncate(ctx, 32<<10, driver.PreallocOff),
 			d.Flush(ctx),
 		)
 	}
@@ -60,7 +61,7 @@ func TestFault(t *testing.T) {
 // A torn write leaves its first part.
 func TestTorn(t *testing.T) {
 	d := openFaulty(t, (&Fault{Err: Torn(512, syscall.EIO)}).Fail)
-	if err := d.Write(t.Context(), blockdev.Vec{bytes.Repeat([]byte{1}, 1024)}, 0, 0); !errors.Is(err, syscall.EIO) {
+	if err := d.Write(t.Context(), driver.Vec{bytes.Repeat([]byte{1}, 1024)}, 0, 0); !errors.Is(err, syscall.EIO) {
 		t.Fatal(err)
 	}
 	got := make([]byte, 1024)

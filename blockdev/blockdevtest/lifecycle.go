@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // reopenAs reopens d with or without permission to write.
 func reopenAs(d *blockdev.Device, readOnly string) error {
-	var o blockdev.Options
+	var o driver.Options
 	o.Set("read-only", readOnly)
 	return d.Reopen(context.Background(), &o)
 }
@@ -25,8 +26,8 @@ func (s Subject) testReopen(t *testing.T) {
 	ctx := context.Background()
 	d := s.fresh(t)
 	data := noise(8, 70_000)
-	must(t, d.Write(ctx, blockdev.Vec{bytes.Clone(data)}, 100, 0))
-	memory, onMemory := blockdev.Find[*Memory](d.Top())
+	must(t, d.Write(ctx, driver.Vec{bytes.Clone(data)}, 100, 0))
+	memory, onMemory := driver.Find[*Memory](d.Top())
 	flushes := 0
 	if onMemory {
 		flushes = memory.Count("flush")
@@ -35,14 +36,14 @@ func (s Subject) testReopen(t *testing.T) {
 	if onMemory && !s.Mode.NoFlush && memory.Count("flush") == flushes {
 		t.Error("not flushed")
 	}
-	if err := d.Write(ctx, blockdev.Vec{{1}}, 0, 0); !d.ReadOnly() || !errors.Is(err, blockdev.ErrReadOnly) {
+	if err := d.Write(ctx, driver.Vec{{1}}, 0, 0); !d.ReadOnly() || !errors.Is(err, driver.ErrReadOnly) {
 		t.Errorf("read-only: %v", err)
 	}
 	s.expect(t, d, 100, data)
 	must(t, d.Flush(ctx))
 	must(t, reopenAs(d, "off"))
 	data[0] ^= 1
-	must(t, d.Write(ctx, blockdev.Vec{data[:1]}, 100, 0))
+	must(t, d.Write(ctx, driver.Vec{data[:1]}, 100, 0))
 	s.expect(t, d, 100, data)
 	must(t, reopenAs(d, "off"))
 }
@@ -71,8 +72,8 @@ func (s Subject) testReopenBusy(t *testing.T) {
 func (s Subject) use(d *blockdev.Device, off int64, data []byte) error {
 	ctx := context.Background()
 	_, _, _ = d.ReadOnly(), d.Chain(), d.Info()
-	err := d.Write(ctx, blockdev.Vec{bytes.Clone(data)}, off, 0)
-	if errors.Is(err, blockdev.ErrReadOnly) {
+	err := d.Write(ctx, driver.Vec{bytes.Clone(data)}, off, 0)
+	if errors.Is(err, driver.ErrReadOnly) {
 		return nil
 	}
 	if err == nil {
@@ -80,7 +81,7 @@ func (s Subject) use(d *blockdev.Device, off int64, data []byte) error {
 	}
 	got := make([]byte, len(data))
 	if err == nil {
-		err = d.Read(ctx, blockdev.Vec{got}, off, 0)
+		err = d.Read(ctx, driver.Vec{got}, off, 0)
 	}
 	if err == nil && !s.Volatile && !bytes.Equal(got, data) {
 		err = errors.New(firstDifference(off, got, data))
@@ -92,14 +93,14 @@ func (s Subject) use(d *blockdev.Device, off int64, data []byte) error {
 func (s Subject) testClosed(t *testing.T) {
 	ctx := context.Background()
 	d := s.open(t, s.Options(t, s.Size))
-	var queues []blockdev.Queue
+	var queues []driver.Queue
 	for _, depth := range []int{1, 3} {
 		q, err := d.Queue(ctx, depth, 4096)
 		must(t, err)
 		queues = append(queues, q)
 	}
 	must(t, d.Close())
-	v := blockdev.Vec{make([]byte, 512)}
+	v := driver.Vec{make([]byte, 512)}
 	for what, err := range map[string]error{
 		"close":    d.Close(),
 		"read":     d.Read(ctx, v, 0, 0),
@@ -107,7 +108,7 @@ func (s Subject) testClosed(t *testing.T) {
 		"zero":     d.Zero(ctx, 0, 512, 0),
 		"discard":  d.Discard(ctx, 0, 512),
 		"flush":    d.Flush(ctx),
-		"truncate": d.Truncate(ctx, 512, blockdev.PreallocOff),
+		"truncate": d.Truncate(ctx, 512, driver.PreallocOff),
 		"status":   second(d.Status(ctx, 0, 512)),
 		"check":    second(d.Check(ctx, 0)),
 		"permit":   d.NeedWrite(ctx, false),
@@ -120,7 +121,7 @@ func (s Subject) testClosed(t *testing.T) {
 		}
 	}
 	for _, q := range queues {
-		for op := blockdev.OpRead; op <= blockdev.OpFlush; op++ {
+		for op := driver.OpRead; op <= driver.OpFlush; op++ {
 			q.Stage(0, op, 0, 512, 0)
 			must(t, q.Submit())
 			if n, err := q.Reap(1, make([]int, q.Depth())); n != 1 || err != nil {
@@ -182,7 +183,7 @@ func (s Subject) testTruncateBusy(t *testing.T) {
 		errs := make([]error, len(sizes))
 		var wg sync.WaitGroup
 		for i, size := range sizes {
-			wg.Go(func() { errs[i] = d.Truncate(ctx, size, blockdev.PreallocOff) })
+			wg.Go(func() { errs[i] = d.Truncate(ctx, size, driver.PreallocOff) })
 		}
 		wg.Wait()
 		must(t, errors.Join(errs...))
@@ -194,13 +195,13 @@ func (s Subject) testTruncateBusy(t *testing.T) {
 		if !slices.Contains(sizes, length) || d.Length() != length {
 			t.Fatalf("%d bytes long, and %d when opened again", length, d.Length())
 		}
-		must(t, d.Read(ctx, blockdev.Vec{make([]byte, length)}, 0, 0))
+		must(t, d.Read(ctx, driver.Vec{make([]byte, length)}, 0, 0))
 	}
 	must(t, d.Close())
 }
 
 // faulty puts a faulty node below the driver.
-func (s Subject) faulty(o *blockdev.Options) *blockdev.Options {
+func (s Subject) faulty(o *driver.Options) *driver.Options {
 	below := o.TakeSub(s.Child + ".")
 	o.Set(s.Child+".driver", FaultyName)
 	o.MergeAs(s.Child+".file.", below)
@@ -233,7 +234,7 @@ func (s Subject) testFlushFails(t *testing.T) {
 				return f.Fail(r)
 			}))
 			d := faulty.open(t, s.faulty(s.Options(t, s.Size)))
-			must(t, d.Write(ctx, blockdev.Vec{noise(9, 5000)}, 0, 0))
+			must(t, d.Write(ctx, driver.Vec{noise(9, 5000)}, 0, 0))
 			f = &Fault{At: at, Err: syscall.EIO, Kinds: []string{"flush"}}
 			err := c.do(d)
 			failed := f.Seen() > at

@@ -6,24 +6,24 @@ import (
 	"sync"
 	"unsafe"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // MemoryDriver is a protocol in memory that counts what reaches it. Formats and filters under test stand on it.
-var MemoryDriver = blockdev.Driver{
+var MemoryDriver = driver.Driver{
 	Name: "test-memory",
 	Doc:  "memory that records its requests",
-	Kind: blockdev.Protocol,
-	Keys: []blockdev.Key{
-		{Name: "size", Type: blockdev.Size, Help: "bytes"},
-		{Name: "store", Type: blockdev.String, Help: "the name of memory made by Keep, which outlives the node"},
+	Kind: driver.Protocol,
+	Keys: []driver.Key{
+		{Name: "size", Type: driver.Size, Help: "bytes"},
+		{Name: "store", Type: driver.String, Help: "the name of memory made by Keep, which outlives the node"},
 	},
 	Open: openMemory,
 }
 
 // Memory is an open node of MemoryDriver.
 type Memory struct {
-	blockdev.Leaf
+	driver.Leaf
 	*store
 }
 
@@ -34,7 +34,7 @@ type store struct {
 	counts map[string]int
 }
 
-var _ blockdev.Node = (*Memory)(nil)
+var _ driver.Node = (*Memory)(nil)
 
 // kept is the memory that options refer to by name.
 var kept sync.Map
@@ -42,7 +42,7 @@ var kept sync.Map
 // Keep makes memory with the contents data that options refer to as store=NAME; it is there until the tests end.
 func Keep(name string, data []byte) { kept.Store(name, &store{data: data, counts: map[string]int{}}) }
 
-func openMemory(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+func openMemory(_ context.Context, o *driver.Opening) (driver.Node, error) {
 	if s, ok := kept.Load(o.Values.String("store")); ok {
 		return &Memory{store: s.(*store)}, nil
 	}
@@ -64,15 +64,15 @@ func (m *Memory) begin(kind string) (end func()) {
 }
 
 // Info takes every flag.
-func (m *Memory) Info() blockdev.Info {
+func (m *Memory) Info() driver.Info {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	flags := blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback
-	return blockdev.Info{Driver: MemoryDriver.Name, Limits: blockdev.Limits{Size: int64(len(m.data)), WriteTakes: blockdev.FUA, ZeroTakes: flags}}
+	flags := driver.FUA | driver.MayUnmap | driver.NoFallback
+	return driver.Info{Driver: MemoryDriver.Name, Limits: driver.Limits{Size: int64(len(m.data)), WriteTakes: driver.FUA, ZeroTakes: flags}}
 }
 
 // ReadVec copies out.
-func (m *Memory) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (m *Memory) ReadVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	defer m.begin("read")()
 	n := 0
 	if off < int64(len(m.data)) {
@@ -83,7 +83,7 @@ func (m *Memory) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockde
 }
 
 // WriteVec copies in and grows.
-func (m *Memory) WriteVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (m *Memory) WriteVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	defer m.begin("write")()
 	m.reach(off + v.Len())
 	v.CopyTo(m.data[off:])
@@ -97,7 +97,7 @@ func (m *Memory) reach(end int64) {
 }
 
 // Zero clears.
-func (m *Memory) Zero(_ context.Context, off, n int64, _ blockdev.Flags) error {
+func (m *Memory) Zero(_ context.Context, off, n int64, _ driver.Flags) error {
 	defer m.begin("zero")()
 	m.reach(off + n)
 	clear(m.data[off : off+n])
@@ -105,7 +105,7 @@ func (m *Memory) Zero(_ context.Context, off, n int64, _ blockdev.Flags) error {
 }
 
 // Discard clears too.
-func (m *Memory) Discard(_ context.Context, off, n int64, _ blockdev.Flags) error {
+func (m *Memory) Discard(_ context.Context, off, n int64, _ driver.Flags) error {
 	defer m.begin("discard")()
 	end := min(off+n, int64(len(m.data)))
 	clear(m.data[min(off, end):end])
@@ -113,16 +113,16 @@ func (m *Memory) Discard(_ context.Context, off, n int64, _ blockdev.Flags) erro
 }
 
 // Status tells zeroes from data, in blocks of 4 KiB.
-func (m *Memory) Status(_ context.Context, off, n int64) (blockdev.Extent, error) {
+func (m *Memory) Status(_ context.Context, off, n int64) (driver.Extent, error) {
 	defer m.begin("status")()
 	const block = 4096
 	n = min(n, block-off%block)
-	zero := off >= int64(len(m.data)) || blockdev.AllZero(m.data[off:min(off+n, int64(len(m.data)))])
-	return blockdev.Extent{Off: off, Len: n, Allocated: true, Data: !zero, Zero: zero, Node: MemoryDriver.Name, HostOff: off}, nil
+	zero := off >= int64(len(m.data)) || driver.AllZero(m.data[off:min(off+n, int64(len(m.data)))])
+	return driver.Extent{Off: off, Len: n, Allocated: true, Data: !zero, Zero: zero, Node: MemoryDriver.Name, HostOff: off}, nil
 }
 
 // Truncate sets the length.
-func (m *Memory) Truncate(_ context.Context, size int64, _ blockdev.Prealloc, _ blockdev.Flags) error {
+func (m *Memory) Truncate(_ context.Context, size int64, _ driver.Prealloc, _ driver.Flags) error {
 	defer m.begin("truncate")()
 	if size < int64(len(m.data)) {
 		m.data = m.data[:size:size]

@@ -10,15 +10,16 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // testStatus walks the extents of a device with data, zeroes and holes, and checks that they cover it and do not lie.
 func (s Subject) testStatus(t *testing.T) {
 	ctx := context.Background()
 	d := s.fresh(t)
-	must(t, d.Write(ctx, blockdev.Vec{noise(5, 100_000)}, 70_000, 0))
+	must(t, d.Write(ctx, driver.Vec{noise(5, 100_000)}, 70_000, 0))
 	must(t, d.Zero(ctx, 90_000, 8192, 0))
-	must(t, d.Zero(ctx, 131072, 16384, blockdev.MayUnmap))
+	must(t, d.Zero(ctx, 131072, 16384, driver.MayUnmap))
 	must(t, d.Discard(ctx, 0, 65536))
 	s.checkStatus(t, d)
 }
@@ -46,10 +47,10 @@ func (s Subject) checkStatus(t failer, d *blockdev.Device) {
 		}
 		if e.Zero {
 			p := make([]byte, e.Len)
-			if err := d.Read(ctx, blockdev.Vec{p}, off, 0); err != nil {
+			if err := d.Read(ctx, driver.Vec{p}, off, 0); err != nil {
 				t.Fatalf("read at %d: %v", off, err)
 			}
-			if !s.Volatile && !blockdev.AllZero(p) {
+			if !s.Volatile && !driver.AllZero(p) {
 				t.Fatalf("status calls %d bytes at %d zero, but they are not", e.Len, off)
 			}
 		}
@@ -62,7 +63,7 @@ func (s Subject) testTruncate(t *testing.T) {
 	ctx := context.Background()
 	d := s.fresh(t)
 	if s.Row.Truncate == Refused {
-		if err := d.Truncate(ctx, s.Size+4096, blockdev.PreallocOff); err == nil {
+		if err := d.Truncate(ctx, s.Size+4096, driver.PreallocOff); err == nil {
 			t.Error("grew")
 		}
 		if d.Length() != s.Size {
@@ -71,9 +72,9 @@ func (s Subject) testTruncate(t *testing.T) {
 		return
 	}
 	data := noise(6, s.Size)
-	must(t, d.Write(ctx, blockdev.Vec{bytes.Clone(data)}, 0, 0))
+	must(t, d.Write(ctx, driver.Vec{bytes.Clone(data)}, 0, 0))
 	for _, size := range []int64{s.Size + 65536, s.Size - 65536, s.Size + 512, s.Size} {
-		must(t, d.Truncate(ctx, size, blockdev.PreallocOff))
+		must(t, d.Truncate(ctx, size, driver.PreallocOff))
 		if d.Length() != size {
 			t.Fatalf("%d bytes long, want %d", d.Length(), size)
 		}
@@ -140,14 +141,14 @@ func (m *model) write(rt *rapid.T) {
 	m.seed++
 	data := noise(m.seed, n)
 	copy(m.bytes[off:], data)
-	f := rapid.SampledFrom([]blockdev.Flags{0, blockdev.FUA}).Draw(rt, "flags")
+	f := rapid.SampledFrom([]driver.Flags{0, driver.FUA}).Draw(rt, "flags")
 	half := rapid.Int64Range(0, n).Draw(rt, "cut")
-	m.ok(rt, m.d.Write(context.Background(), blockdev.Vec{data[:half], data[half:]}, off, f))
+	m.ok(rt, m.d.Write(context.Background(), driver.Vec{data[:half], data[half:]}, off, f))
 }
 
 func (m *model) zero(rt *rapid.T) {
 	off, n := m.span(rt)
-	f := rapid.SampledFrom([]blockdev.Flags{0, blockdev.MayUnmap}).Draw(rt, "flags")
+	f := rapid.SampledFrom([]driver.Flags{0, driver.MayUnmap}).Draw(rt, "flags")
 	m.ok(rt, m.d.Zero(context.Background(), off, n, f))
 	clear(m.bytes[off : off+n])
 }
@@ -160,7 +161,7 @@ func (m *model) discard(rt *rapid.T) {
 		rt.Fatalf("%v", err)
 	}
 	got := make([]byte, n)
-	m.ok(rt, m.d.Read(context.Background(), blockdev.Vec{got}, off, 0))
+	m.ok(rt, m.d.Read(context.Background(), driver.Vec{got}, off, 0))
 	for i, b := range got {
 		if b != 0 && b != m.bytes[off+int64(i)] {
 			rt.Fatalf("byte %d is %#02x after a discard: neither zero nor what it was", off+int64(i), b)
@@ -173,9 +174,9 @@ func (m *model) truncate(rt *rapid.T) {
 	if m.s.Row.Truncate == Refused {
 		rt.Skip("has a fixed size")
 	}
-	unit := max(blockdev.SectorSize, m.d.Info().RequestAlign) // a device that ends inside a block may grow to its end
+	unit := max(driver.SectorSize, m.d.Info().RequestAlign) // a device that ends inside a block may grow to its end
 	size := rapid.Int64Range(1, 150_000/unit).Draw(rt, "units") * unit
-	m.ok(rt, m.d.Truncate(context.Background(), size, blockdev.PreallocOff))
+	m.ok(rt, m.d.Truncate(context.Background(), size, driver.PreallocOff))
 	if size < int64(len(m.bytes)) {
 		m.bytes = m.bytes[:size]
 	}
@@ -187,7 +188,7 @@ func (m *model) compare(rt *rapid.T) {
 		rt.Fatalf("%d bytes long, want %d", m.d.Length(), len(m.bytes))
 	}
 	got := make([]byte, len(m.bytes))
-	m.ok(rt, m.d.Read(context.Background(), blockdev.Vec{got}, 0, 0))
+	m.ok(rt, m.d.Read(context.Background(), driver.Vec{got}, 0, 0))
 	if !bytes.Equal(got, m.bytes) {
 		rt.Fatalf("%s", firstDifference(0, got, m.bytes))
 	}

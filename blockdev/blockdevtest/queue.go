@@ -5,7 +5,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // testQueue fills a device by its batch queue, with more requests than slots, and reads it back in another order. One size of slots fits
@@ -30,11 +30,11 @@ func (s Subject) testQueueOf(t *testing.T, depth, size int) {
 	short := size - 512
 	s.drive(t, q, requests, func(slot, i int) {
 		copy(q.Buffer(slot), block(i))
-		q.Stage(slot, blockdev.OpWrite, int64(i*size), int64(size), 0)
+		q.Stage(slot, driver.OpWrite, int64(i*size), int64(size), 0)
 	}, func(int, int) {})
 	s.drive(t, q, requests, func(slot, i int) {
 		clear(q.Buffer(slot))
-		q.Stage(slot, blockdev.OpRead, int64((requests-1-i)*size), int64(short), 0)
+		q.Stage(slot, driver.OpRead, int64((requests-1-i)*size), int64(short), 0)
 	}, func(slot, i int) {
 		want := block(requests - 1 - i)
 		clear(want[short:])
@@ -45,18 +45,18 @@ func (s Subject) testQueueOf(t *testing.T, depth, size int) {
 	s.drive(t, q, 3, func(slot, i int) {
 		switch i {
 		case 0:
-			q.Stage(slot, blockdev.OpZero, 3, 40_000, 0)
+			q.Stage(slot, driver.OpZero, 3, 40_000, 0)
 		case 1:
-			q.Stage(slot, blockdev.OpDiscard, 98_304, 8192, 0)
+			q.Stage(slot, driver.OpDiscard, 98_304, 8192, 0)
 		case 2:
-			q.Stage(slot, blockdev.OpFlush, 0, 0, 0)
+			q.Stage(slot, driver.OpFlush, 0, 0, 0)
 		}
 	}, func(int, int) {})
 	s.expect(t, d, 3, make([]byte, 40_000))
 
 	last := depth - 1
 	done := make([]int, depth)
-	q.Stage(last, blockdev.OpRead, d.Length(), 512, 0)
+	q.Stage(last, driver.OpRead, d.Length(), 512, 0)
 	must(t, q.Submit())
 	if n, err := q.Reap(depth, done); n != 1 || err != nil || done[0] != last {
 		t.Fatalf("reaped %d: %v", n, err)
@@ -67,7 +67,7 @@ func (s Subject) testQueueOf(t *testing.T, depth, size int) {
 }
 
 // drive keeps all slots of q busy until n requests are done. It submits and reaps now in two steps, now in one.
-func (s Subject) drive(t *testing.T, q blockdev.Queue, n int, start, check func(slot, i int)) {
+func (s Subject) drive(t *testing.T, q driver.Queue, n int, start, check func(slot, i int)) {
 	t.Helper()
 	request := make([]int, q.Depth())
 	free := make([]int, 0, q.Depth())

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/drivers"
 )
 
@@ -36,7 +37,7 @@ func TestShrunkFile(t *testing.T) {
 			if err := blockdev.Create(ctx, path, cfg); err != nil {
 				t.Fatal(err)
 			}
-			var o blockdev.Options
+			var o driver.Options
 			for key, value := range stack {
 				if value == "@" {
 					value = path
@@ -50,7 +51,7 @@ func TestShrunkFile(t *testing.T) {
 			defer d.Close() // may fail: the file is damaged
 			length := d.Length()
 			data := bytes.Repeat([]byte{7}, int(length))
-			if err := errors.Join(d.Write(ctx, blockdev.Vec{data}, 0, 0), d.Flush(ctx)); err != nil {
+			if err := errors.Join(d.Write(ctx, driver.Vec{data}, 0, 0), d.Flush(ctx)); err != nil {
 				t.Fatal(err)
 			}
 			st, err := os.Stat(path)
@@ -63,12 +64,12 @@ func TestShrunkFile(t *testing.T) {
 			p := make([]byte, 4096)
 			for _, again := range []string{"at once", "again"} {
 				for _, off := range []int64{length - 4096, length - (1 << 20)} {
-					if err := d.Read(ctx, blockdev.Vec{p}, off, 0); !errors.Is(err, syscall.EIO) {
+					if err := d.Read(ctx, driver.Vec{p}, off, 0); !errors.Is(err, syscall.EIO) {
 						t.Errorf("%s, at %d: %v", again, off, err)
 					}
 				}
 			}
-			if err := d.Read(ctx, blockdev.Vec{p}, 0, 0); err != nil || !bytes.Equal(p, data[:4096]) {
+			if err := d.Read(ctx, driver.Vec{p}, 0, 0); err != nil || !bytes.Equal(p, data[:4096]) {
 				t.Errorf("what is left: %v", err)
 			}
 			if format == "raw" && d.Length() != length-(2<<20) {
@@ -85,7 +86,7 @@ func TestShrunkHole(t *testing.T) {
 	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 4<<20)); err != nil {
 		t.Fatal(err)
 	}
-	var o blockdev.Options
+	var o driver.Options
 	o.Set("filename", path)
 	d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{Drivers: drivers.All(), Options: &o, Format: "file"})
 	if err != nil {

@@ -7,38 +7,38 @@ package compress
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Driver is the filter.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name: "compress",
 	Doc:  "stores what is written compressed",
-	Kind: blockdev.FilterKind,
-	Keys: []blockdev.Key{
-		{Name: "file", Type: blockdev.NodeRef, Help: "an image of a format that can compress"},
+	Kind: driver.FilterKind,
+	Keys: []driver.Key{
+		{Name: "file", Type: driver.NodeRef, Help: "an image of a format that can compress"},
 	},
 	Open: open,
 }
 
-type filter struct{ blockdev.Filter }
+type filter struct{ driver.Filter }
 
-var _ blockdev.Node = (*filter)(nil)
+var _ driver.Node = (*filter)(nil)
 
-func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
-	file, err := o.Child(ctx, "file", blockdev.RoleFiltered)
+func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+	file, err := o.Child(ctx, "file", driver.RoleFiltered)
 	if err != nil {
 		return nil, err
 	}
-	if below := file.Info(); below.WriteTakes&blockdev.Compressed == 0 {
-		return nil, blockdev.Refuse("Compression is not supported for underlying format: %s", below.Driver)
+	if below := file.Info(); below.WriteTakes&driver.Compressed == 0 {
+		return nil, driver.Refuse("Compression is not supported for underlying format: %s", below.Driver)
 	}
-	return &filter{blockdev.Filter{Next: file}}, nil
+	return &filter{driver.Filter{Next: file}}, nil
 }
 
 // Info asks for whole clusters. It takes no flags for writes: asking for compression twice is refused, as in QEMU, and durability
 // is had by a flush.
-func (f *filter) Info() blockdev.Info {
+func (f *filter) Info() driver.Info {
 	info := f.Next.Info()
 	info.Driver = Driver.Name
 	info.RequestAlign = max(1, info.Cluster)
@@ -46,6 +46,6 @@ func (f *filter) Info() blockdev.Info {
 	return info
 }
 
-func (f *filter) WriteVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
-	return f.Next.WriteVec(ctx, v, off, fl|blockdev.Compressed)
+func (f *filter) WriteVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
+	return f.Next.WriteVec(ctx, v, off, fl|driver.Compressed)
 }

@@ -10,16 +10,17 @@ import (
 	"context"
 	"math"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // Driver is the filter.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name: "copy-on-read",
 	Doc:  "stores in an overlay what is read from its backing file",
-	Kind: blockdev.FilterKind,
-	Keys: []blockdev.Key{
-		{Name: "file", Type: blockdev.NodeRef, Help: "the overlay"},
+	Kind: driver.FilterKind,
+	Keys: []driver.Key{
+		{Name: "file", Type: driver.NodeRef, Help: "the overlay"},
 	},
 	Open: open,
 }
@@ -28,34 +29,34 @@ var Driver = blockdev.Driver{
 const maxCopy = 16 << 20
 
 type filter struct {
-	blockdev.Filter
-	ranges blockdev.RangeLock
+	driver.Filter
+	ranges wait.RangeLock
 }
 
 var (
-	_ blockdev.Node    = (*filter)(nil)
-	_ blockdev.Claimer = (*filter)(nil)
+	_ driver.Node    = (*filter)(nil)
+	_ driver.Claimer = (*filter)(nil)
 )
 
-func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
-	file, err := o.Child(ctx, "file", blockdev.RoleFiltered)
+func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+	file, err := o.Child(ctx, "file", driver.RoleFiltered)
 	if err != nil {
 		return nil, err
 	}
 	if o.Mode.ReadOnly {
-		return nil, &blockdev.Refusal{Text: "Block node is read-only", Err: blockdev.ErrReadOnly}
+		return nil, &driver.Refusal{Text: "Block node is read-only", Err: driver.ErrReadOnly}
 	}
-	return &filter{Filter: blockdev.Filter{Next: file}}, nil
+	return &filter{Filter: driver.Filter{Next: file}}, nil
 }
 
 // Claim adds the right to store what the overlay reads as anyway.
-func (f *filter) Claim(ctx context.Context, c blockdev.Claim) error {
-	c.Use |= blockdev.PermWriteUnchanged
-	return blockdev.ClaimOn(ctx, f.Next, c)
+func (f *filter) Claim(ctx context.Context, c driver.Claim) error {
+	c.Use |= driver.PermWriteUnchanged
+	return driver.ClaimOn(ctx, f.Next, c)
 }
 
 // Info is that of the overlay, but for the alignment, which its own guard sees to.
-func (f *filter) Info() blockdev.Info {
+func (f *filter) Info() driver.Info {
 	info := f.Next.Info()
 	info.Driver = Driver.Name
 	info.RequestAlign = 1
@@ -63,7 +64,7 @@ func (f *filter) Info() blockdev.Info {
 }
 
 // ReadVec reads the clusters that the request touches, run by run, and stores those that the overlay does not have.
-func (f *filter) ReadVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+func (f *filter) ReadVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	info := f.Next.Info()
 	cluster := max(1, info.Cluster)
 	start := off / cluster * cluster
@@ -92,15 +93,15 @@ func (f *filter) ReadVec(ctx context.Context, v blockdev.Vec, off int64, fl bloc
 	return nil
 }
 
-func (f *filter) WriteVec(ctx context.Context, v blockdev.Vec, off int64, fl blockdev.Flags) error {
+func (f *filter) WriteVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	return f.shared(ctx, off, v.Len(), func() error { return f.Next.WriteVec(ctx, v, off, fl) })
 }
 
-func (f *filter) Zero(ctx context.Context, off, n int64, fl blockdev.Flags) error {
+func (f *filter) Zero(ctx context.Context, off, n int64, fl driver.Flags) error {
 	return f.shared(ctx, off, n, func() error { return f.Next.Zero(ctx, off, n, fl) })
 }
 
-func (f *filter) Discard(ctx context.Context, off, n int64, fl blockdev.Flags) error {
+func (f *filter) Discard(ctx context.Context, off, n int64, fl driver.Flags) error {
 	return f.shared(ctx, off, n, func() error { return f.Next.Discard(ctx, off, n, fl) })
 }
 
@@ -115,7 +116,7 @@ func (f *filter) shared(ctx context.Context, off, n int64, do func() error) erro
 }
 
 // Truncate waits for all that goes on, and all waits for it.
-func (f *filter) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, fl blockdev.Flags) error {
+func (f *filter) Truncate(ctx context.Context, size int64, p driver.Prealloc, fl driver.Flags) error {
 	hold, err := f.ranges.Lock(ctx, 0, math.MaxInt64)
 	if err != nil {
 		return err
@@ -126,22 +127,22 @@ func (f *filter) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, 
 
 // copier is one read on its way.
 type copier struct {
-	next   blockdev.Node
-	v      blockdev.Vec
+	next   driver.Node
+	v      driver.Vec
 	off    int64 // where v belongs
-	flags  blockdev.Flags
+	flags  driver.Flags
 	most   int64 // longest piece to copy, in bytes
 	buffer []byte
 }
 
 // runAt is the longest run from at to end that the overlay has, or that can be copied at once. What cannot be told apart is copied:
 // reading it will show what is wrong.
-func (c *copier) runAt(ctx context.Context, at, end int64) blockdev.Extent {
-	run := blockdev.Extent{Off: at}
+func (c *copier) runAt(ctx context.Context, at, end int64) driver.Extent {
+	run := driver.Extent{Off: at}
 	for run.End() < end {
 		e, err := c.next.Status(ctx, run.End(), end-run.End())
 		if err != nil {
-			e = blockdev.Extent{Len: end - run.End()}
+			e = driver.Extent{Len: end - run.End()}
 		}
 		if run.Len == 0 {
 			run.Allocated, run.Zero = e.Allocated, e.Zero && !e.Allocated
@@ -158,7 +159,7 @@ func (c *copier) runAt(ctx context.Context, at, end int64) blockdev.Extent {
 }
 
 // wanted is the part of v that lies within e, and where it begins; empty if none does.
-func (c *copier) wanted(e blockdev.Extent) (part blockdev.Vec, at int64) {
+func (c *copier) wanted(e driver.Extent) (part driver.Vec, at int64) {
 	at = max(e.Off, c.off)
 	n := min(e.End(), c.off+c.v.Len()) - at
 	if n <= 0 {
@@ -168,7 +169,7 @@ func (c *copier) wanted(e blockdev.Extent) (part blockdev.Vec, at int64) {
 }
 
 // pass reads what the overlay has.
-func (c *copier) pass(ctx context.Context, e blockdev.Extent) error {
+func (c *copier) pass(ctx context.Context, e driver.Extent) error {
 	part, at := c.wanted(e)
 	if part == nil {
 		return nil
@@ -177,7 +178,7 @@ func (c *copier) pass(ctx context.Context, e blockdev.Extent) error {
 }
 
 // copy stores e in the overlay, and gives what of it is wanted. Zeroes that are known as such are not read.
-func (c *copier) copy(ctx context.Context, e blockdev.Extent) error {
+func (c *copier) copy(ctx context.Context, e driver.Extent) error {
 	part, at := c.wanted(e)
 	zero := e.Zero
 	if zero {
@@ -187,19 +188,19 @@ func (c *copier) copy(ctx context.Context, e blockdev.Extent) error {
 			c.buffer = make([]byte, e.Len)
 		}
 		b := c.buffer[:e.Len]
-		if err := c.next.ReadVec(ctx, blockdev.Vec{b}, e.Off, 0); err != nil {
+		if err := c.next.ReadVec(ctx, driver.Vec{b}, e.Off, 0); err != nil {
 			return err
 		}
 		if part != nil {
 			part.CopyFrom(b[at-e.Off:])
 		}
-		zero = blockdev.AllZero(b)
+		zero = driver.AllZero(b)
 	}
-	if err := blockdev.Fire(ctx, c.next, blockdev.EvCorWrite); err != nil {
+	if err := driver.Fire(ctx, c.next, driver.EvCorWrite); err != nil {
 		return err
 	}
 	if zero {
 		return c.next.Zero(ctx, e.Off, e.Len, 0)
 	}
-	return c.next.WriteVec(ctx, blockdev.Vec{c.buffer[:e.Len]}, e.Off, 0)
+	return c.next.WriteVec(ctx, driver.Vec{c.buffer[:e.Len]}, e.Off, 0)
 }

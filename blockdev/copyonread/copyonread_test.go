@@ -14,13 +14,15 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blkdebug"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 const cluster = 4096
 
 // overlay is a format in memory: clusters that it has not allocated are those of its backing bytes.
 type overlay struct {
-	blockdev.Leaf
+	driver.Leaf
 	mu        sync.Mutex
 	data      []byte // what is read, from whichever layer
 	allocated []bool // by cluster
@@ -34,8 +36,8 @@ func newOverlay(backing []byte) *overlay {
 	return o
 }
 
-func (o *overlay) Info() blockdev.Info {
-	return blockdev.Info{Driver: "overlay", Limits: blockdev.Limits{Size: int64(len(o.data)), Cluster: cluster}}
+func (o *overlay) Info() driver.Info {
+	return driver.Info{Driver: "overlay", Limits: driver.Limits{Size: int64(len(o.data)), Cluster: cluster}}
 }
 
 func (o *overlay) begin(op string, off, n int64) (end func()) {
@@ -50,27 +52,27 @@ func (o *overlay) allocate(off, n int64) {
 	}
 }
 
-func (o *overlay) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (o *overlay) ReadVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	defer o.begin("read", off, v.Len())()
 	v.CopyFrom(o.data[off:])
 	return nil
 }
 
-func (o *overlay) WriteVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (o *overlay) WriteVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	defer o.begin("write", off, v.Len())()
 	o.allocate(off, v.Len())
 	v.CopyTo(o.data[off:])
 	return nil
 }
 
-func (o *overlay) Zero(_ context.Context, off, n int64, _ blockdev.Flags) error {
+func (o *overlay) Zero(_ context.Context, off, n int64, _ driver.Flags) error {
 	defer o.begin("zero", off, n)()
 	o.allocate(off, n)
 	clear(o.data[off : off+n])
 	return nil
 }
 
-func (o *overlay) Status(_ context.Context, off, n int64) (blockdev.Extent, error) {
+func (o *overlay) Status(_ context.Context, off, n int64) (driver.Extent, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	i := off / cluster
@@ -78,7 +80,7 @@ func (o *overlay) Status(_ context.Context, off, n int64) (blockdev.Extent, erro
 	for last*cluster < off+n && o.allocated[last] == o.allocated[i] && o.holes[last] == o.holes[i] {
 		last++
 	}
-	e := blockdev.Extent{Off: off, Len: min(last*cluster-off, n), Allocated: o.allocated[i], Data: o.allocated[i]}
+	e := driver.Extent{Off: off, Len: min(last*cluster-off, n), Allocated: o.allocated[i], Data: o.allocated[i]}
 	if !e.Allocated {
 		e.Depth, e.Zero = 1, o.holes[i]
 	}
@@ -88,7 +90,7 @@ func (o *overlay) Status(_ context.Context, off, n int64) (blockdev.Extent, erro
 // over opens the filter, and more in between if asked to, over o.
 func over(t *testing.T, o *overlay, given ...string) *blockdev.Device {
 	t.Helper()
-	var options blockdev.Options
+	var options driver.Options
 	options.Set("driver", "copy-on-read")
 	options.Set("file.driver", "overlay")
 	for i := 0; i < len(given); i += 2 {
@@ -96,10 +98,10 @@ func over(t *testing.T, o *overlay, given ...string) *blockdev.Device {
 	}
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
 		Options: &options,
-		Drivers: []blockdev.Driver{Driver, blkdebug.Driver, {
+		Drivers: []driver.Driver{Driver, blkdebug.Driver, {
 			Name: "overlay",
-			Kind: blockdev.Protocol,
-			Open: func(context.Context, *blockdev.Opening) (blockdev.Node, error) { return o, nil },
+			Kind: driver.Protocol,
+			Open: func(context.Context, *driver.Opening) (driver.Node, error) { return o, nil },
 		}},
 	})
 	if err != nil {
@@ -137,7 +139,7 @@ func TestCopies(t *testing.T) {
 			}
 			d := over(t, o)
 			got := bytes.Repeat([]byte{0xff}, int(c.n))
-			if err := d.Read(context.Background(), blockdev.Vec{got[:c.n/2], got[c.n/2:]}, c.off, 0); err != nil {
+			if err := d.Read(context.Background(), driver.Vec{got[:c.n/2], got[c.n/2:]}, c.off, 0); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, backing[c.off:c.off+c.n]) {
@@ -150,7 +152,7 @@ func TestCopies(t *testing.T) {
 				t.Error("the copy changed what is read")
 			}
 			o.log = nil
-			if err := d.Read(context.Background(), blockdev.Vec{got}, c.off, 0); err != nil {
+			if err := d.Read(context.Background(), driver.Vec{got}, c.off, 0); err != nil {
 				t.Fatal(err)
 			}
 			if want := fmt.Sprintf("read %d+%d", c.off, c.n); !slices.Equal(o.log, []string{want}) {
@@ -166,7 +168,7 @@ func TestLongRead(t *testing.T) {
 	o := newOverlay(backing)
 	d := over(t, o)
 	got := make([]byte, len(backing)-1)
-	if err := d.Read(context.Background(), blockdev.Vec{got}, 1, 0); err != nil {
+	if err := d.Read(context.Background(), driver.Vec{got}, 1, 0); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -185,11 +187,11 @@ func TestEvent(t *testing.T) {
 	d := over(t, o, "file.driver", "blkdebug", "file.image.driver", "overlay",
 		"file.inject-error.event", "cor_write", "file.inject-error.sector", "8", "file.inject-error.errno", "28")
 	buf := make([]byte, 2*cluster)
-	if err := d.Read(context.Background(), blockdev.Vec{buf}, cluster, 0); err != nil {
+	if err := d.Read(context.Background(), driver.Vec{buf}, cluster, 0); err != nil {
 		t.Errorf("sector 8 was read but not written, and yet: %v", err)
 	}
 	o.allocated[1] = false
-	if err := d.Read(context.Background(), blockdev.Vec{buf}, cluster, 0); !errors.Is(err, syscall.ENOSPC) {
+	if err := d.Read(context.Background(), driver.Vec{buf}, cluster, 0); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("copy that fails: %v", err)
 	}
 }
@@ -198,12 +200,12 @@ func TestEvent(t *testing.T) {
 func TestWriteWhileCopying(t *testing.T) {
 	o := newOverlay(bytes.Repeat([]byte{1}, 2*cluster))
 	d := over(t, o, "file.driver", "blkdebug", "file.image.driver", "overlay")
-	bp, _ := blockdev.Find[blockdev.Breakpointer](d.Top())
-	if err := bp.Break(blockdev.EvCorWrite, "A"); err != nil {
+	bp, _ := driver.Find[driver.Breakpointer](d.Top())
+	if err := bp.Break(driver.EvCorWrite, "A"); err != nil {
 		t.Fatal(err)
 	}
-	var meter blockdev.Meter
-	ctx := blockdev.WithMeter(context.Background(), &meter)
+	var meter wait.Meter
+	ctx := wait.WithMeter(context.Background(), &meter)
 	var wg sync.WaitGroup
 	start := func(do func() error) {
 		t.Helper()
@@ -218,9 +220,9 @@ func TestWriteWhileCopying(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	start(func() error { return d.Read(ctx, blockdev.Vec{make([]byte, 10)}, 0, 0) })
-	start(func() error { return d.Write(ctx, blockdev.Vec{{2, 2}}, 100, 0) })
-	start(func() error { return d.Write(ctx, blockdev.Vec{{3}}, cluster, 0) })
+	start(func() error { return d.Read(ctx, driver.Vec{make([]byte, 10)}, 0, 0) })
+	start(func() error { return d.Write(ctx, driver.Vec{{2, 2}}, 100, 0) })
+	start(func() error { return d.Write(ctx, driver.Vec{{3}}, cluster, 0) })
 	if !slices.Equal(o.log, []string{"read 0+4096", "write 4096+1"}) {
 		t.Errorf("while the copy is held: %q", o.log)
 	}
@@ -251,11 +253,11 @@ func TestModel(t *testing.T) {
 				off := rnd.Int64N(clusters)*cluster + int64(w)*span
 				if i%2 == 0 {
 					fill := bytes.Repeat([]byte{byte(i)}, span)
-					errs[w] = d.Write(ctx, blockdev.Vec{fill}, off, 0)
+					errs[w] = d.Write(ctx, driver.Vec{fill}, off, 0)
 					copy(want[off:], fill)
 				} else {
 					got := make([]byte, span)
-					errs[w] = d.Read(ctx, blockdev.Vec{got}, off, 0)
+					errs[w] = d.Read(ctx, driver.Vec{got}, off, 0)
 					if errs[w] == nil && !bytes.Equal(got, want[off:off+span]) {
 						errs[w] = fmt.Errorf("bytes at %d differ", off)
 					}
@@ -276,14 +278,14 @@ func TestModel(t *testing.T) {
 }
 
 func TestReadOnly(t *testing.T) {
-	var options blockdev.Options
+	var options driver.Options
 	options.Set("file.driver", blockdevtest.MemoryDriver.Name)
 	options.Set("file.size", "1M")
 	options.Set("read-only", "on")
 	_, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{Driver, blockdevtest.MemoryDriver}, Options: &options, Format: "copy-on-read",
+		Drivers: []driver.Driver{Driver, blockdevtest.MemoryDriver}, Options: &options, Format: "copy-on-read",
 	})
-	if err == nil || err.Error() != "Block node is read-only" || !errors.Is(err, blockdev.ErrReadOnly) {
+	if err == nil || err.Error() != "Block node is read-only" || !errors.Is(err, driver.ErrReadOnly) {
 		t.Errorf("read-only: %v", err)
 	}
 }
@@ -292,8 +294,8 @@ func TestSuite(t *testing.T) {
 	const passed = blockdevtest.Passed
 	blockdevtest.Run(t, blockdevtest.Subject{
 		Driver: Driver,
-		Options: func(_ testing.TB, size int64) *blockdev.Options {
-			var o blockdev.Options
+		Options: func(_ testing.TB, size int64) *driver.Options {
+			var o driver.Options
 			o.Set("file.driver", blockdevtest.MemoryDriver.Name)
 			o.Set("file.size", size)
 			return &o

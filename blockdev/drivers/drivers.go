@@ -3,10 +3,10 @@
 package drivers
 
 import (
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blkdebug"
 	"github.com/blksh/blksh/blockdev/compress"
 	"github.com/blksh/blksh/blockdev/copyonread"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/hostdevice"
 	"github.com/blksh/blksh/blockdev/mem"
@@ -17,8 +17,8 @@ import (
 )
 
 // All is every driver, sorted by name.
-func All() []blockdev.Driver {
-	return []blockdev.Driver{
+func All() []driver.Driver {
+	return []driver.Driver{
 		blkdebug.Driver,
 		compress.Driver,
 		copyonread.Driver,

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // BenchmarkQueue reads 4 KiB at random from a file of 256 MiB by the batch queue: on a ring, and by goroutines.
@@ -37,7 +38,7 @@ func BenchmarkQueue(b *testing.B) {
 			for _, depth := range []int{1, 32, 128} {
 				b.Run(fmt.Sprintf("%s/direct=%v/depth=%d", aio, direct, depth), func(b *testing.B) {
 					d, err := blockdev.Open(b.Context(), "", blockdev.OpenConfig{
-						Drivers: drivers(), Mode: blockdev.Mode{ReadOnly: true, Direct: direct},
+						Drivers: drivers(), Mode: driver.Mode{ReadOnly: true, Direct: direct},
 						Options: options("driver", "file", "filename", name, "aio", aio),
 					})
 					if err != nil {
@@ -56,7 +57,7 @@ func BenchmarkQueue(b *testing.B) {
 	}
 }
 
-func readAtRandom(b *testing.B, q blockdev.Queue, block, blocks int) {
+func readAtRandom(b *testing.B, q driver.Queue, block, blocks int) {
 	r := rand.New(rand.NewPCG(1, 2))
 	free := make([]int, q.Depth())
 	for i := range free {
@@ -72,7 +73,7 @@ func readAtRandom(b *testing.B, q blockdev.Queue, block, blocks int) {
 		for ; len(free) > 0 && started < b.N; started++ {
 			slot := free[len(free)-1]
 			free = free[:len(free)-1]
-			q.Stage(slot, blockdev.OpRead, int64(r.IntN(blocks)*block), int64(block), 0)
+			q.Stage(slot, driver.OpRead, int64(r.IntN(blocks)*block), int64(block), 0)
 		}
 		if err := q.Submit(); err != nil {
 			b.Fatal(err)

@@ -7,14 +7,14 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Preallocation ends with its context, and takes back what it has added.
 func TestPreallocationCancelled(t *testing.T) {
-	for _, p := range []blockdev.Prealloc{blockdev.PreallocFalloc, blockdev.PreallocFull} {
+	for _, p := range []driver.Prealloc{driver.PreallocFalloc, driver.PreallocFull} {
 		name := temp(t, 4096)
-		d := openDevice(t, blockdev.Mode{}, options("filename", name))
+		d := openDevice(t, driver.Mode{}, options("filename", name))
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		// The gate lets it through: nothing else is under way that it would have to wait for.
@@ -31,8 +31,8 @@ func TestPreallocationCancelled(t *testing.T) {
 // More than the file system holds is refused before it is full.
 func TestPreallocationTooLong(t *testing.T) {
 	name := temp(t, 4096)
-	d := openDevice(t, blockdev.Mode{}, options("filename", name))
-	err := d.Truncate(t.Context(), 1<<62, blockdev.PreallocFalloc)
+	d := openDevice(t, driver.Mode{}, options("filename", name))
+	err := d.Truncate(t.Context(), 1<<62, driver.PreallocFalloc)
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EFBIG) {
 		t.Errorf("got %v", err)
 	}

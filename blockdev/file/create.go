@@ -5,16 +5,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/target"
 )
 
 // place finds the place of a new image: a file without a name beside the one that is there, if there is one.
-func place(p *blockdev.Placing) (*blockdev.Place, error) {
+func place(p *driver.Placing) (*driver.Place, error) {
 	name := p.Options.String("filename")
 	f, err := target.Replace(name, target.Rule{
 		Perm: 0o644, Durable: true,
-		Admit: func(f blockdev.HostFile) (func(), error) {
+		Admit: func(f driver.HostFile) (func(), error) {
 			if err := mustBeRegular(f); err != nil {
 				return nil, err
 			}
@@ -24,26 +24,26 @@ func place(p *blockdev.Placing) (*blockdev.Place, error) {
 			if p.Force {
 				return nil
 			}
-			return &blockdev.Refusal{Text: "is there already", Err: unix.EEXIST}
+			return &driver.Refusal{Text: "is there already", Err: unix.EEXIST}
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	var o blockdev.Options
+	var o driver.Options
 	o.Set("driver", driverName)
 	o.Set("filename", fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	o.Set("locking", "off") // f has the locks
-	return &blockdev.Place{Options: &o, Admitted: true, Publish: f.Commit, Discard: f.Close}, nil
+	return &driver.Place{Options: &o, Admitted: true, Publish: f.Commit, Discard: f.Close}, nil
 }
 
-func mustBeRegular(f blockdev.HostFile) error {
+func mustBeRegular(f driver.HostFile) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(f.FD, &st); err != nil {
 		return err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return blockdev.Refuse("'%s' driver requires '%s' to be a regular file", driverName, f.Name)
+		return driver.Refuse("'%s' driver requires '%s' to be a regular file", driverName, f.Name)
 	}
 	return nil
 }

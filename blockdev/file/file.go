@@ -12,22 +12,22 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
 const driverName = "file"
 
 // Driver opens regular files.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name:      driverName,
 	Doc:       "a regular file of the host",
-	Kind:      blockdev.Protocol,
+	Kind:      driver.Protocol,
 	Keys:      hostfile.Keys(),
 	Schemes:   []string{"file"},
 	ParseName: parseName,
 	Place:     place,
-	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
 		n, err := open(o, hostfile.Config{})
 		if err != nil {
 			return nil, err
@@ -37,7 +37,7 @@ var Driver = blockdev.Driver{
 }
 
 // parseName takes "file:PATH". As in QEMU the rest is a path and not a URI.
-func parseName(name string, o *blockdev.Options) error {
+func parseName(name string, o *driver.Options) error {
 	o.Set("filename", strings.TrimPrefix(name, "file:"))
 	return nil
 }
@@ -53,12 +53,12 @@ type node struct {
 }
 
 var (
-	_ blockdev.Node   = (*node)(nil)
-	_ blockdev.Queuer = (*node)(nil)
-	_ hostfile.Node   = (*node)(nil)
+	_ driver.Node   = (*node)(nil)
+	_ driver.Queuer = (*node)(nil)
+	_ hostfile.Node = (*node)(nil)
 )
 
-func open(o *blockdev.Opening, cfg hostfile.Config) (*node, error) {
+func open(o *driver.Opening, cfg hostfile.Config) (*node, error) {
 	cfg.Accept = func(st *unix.Stat_t) error {
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {
 			return fmt.Errorf("'%s' driver requires '%s' to be a regular file", o.Driver.Name, o.Values.String("filename"))
@@ -78,14 +78,14 @@ func open(o *blockdev.Opening, cfg hostfile.Config) (*node, error) {
 }
 
 // Info adds what zeroing takes.
-func (n *node) Info() blockdev.Info {
+func (n *node) Info() driver.Info {
 	i := n.File.Info()
-	i.ZeroTakes = blockdev.MayUnmap | blockdev.NoFallback
+	i.ZeroTakes = driver.MayUnmap | driver.NoFallback
 	return i
 }
 
 // WriteVec also grows the file.
-func (n *node) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockdev.Flags) error {
+func (n *node) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
 	end := off + v.Len()
 	if end > n.Size() {
 		n.length.RLock()
@@ -102,13 +102,13 @@ func (n *node) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockd
 func (n *node) Wrote(end int64) { n.Grow(end) }
 
 // NewQueue makes a batch queue.
-func (n *node) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, error) {
+func (n *node) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
 	return n.BatchQueue(ctx, n, depth, size)
 }
 
 // Status asks the file system for data and holes. All of a raw file counts as allocated.
-func (n *node) Status(ctx context.Context, off, size int64) (blockdev.Extent, error) {
-	e := blockdev.Extent{Off: off, Len: size, Allocated: true, Data: true, HostOff: off, Node: "file"}
+func (n *node) Status(ctx context.Context, off, size int64) (driver.Extent, error) {
+	e := driver.Extent{Off: off, Len: size, Allocated: true, Data: true, HostOff: off, Node: "file"}
 	err := n.With(func(fd int) error {
 		data, err := unix.Seek(fd, off, unix.SEEK_DATA)
 		switch {

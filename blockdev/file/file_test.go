@@ -12,10 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 )
 
-func drivers() []blockdev.Driver { return []blockdev.Driver{file.Driver} }
+func drivers() []driver.Driver { return []driver.Driver{file.Driver} }
 
 // temp makes a file of size bytes.
 func temp(t testing.TB, size int64) string {
@@ -30,15 +31,15 @@ func temp(t testing.TB, size int64) string {
 	return name
 }
 
-func options(kv ...any) *blockdev.Options {
-	var o blockdev.Options
+func options(kv ...any) *driver.Options {
+	var o driver.Options
 	for i := 0; i < len(kv); i += 2 {
 		o.Set(kv[i].(string), kv[i+1])
 	}
 	return &o
 }
 
-func openDevice(t *testing.T, mode blockdev.Mode, o *blockdev.Options) *blockdev.Device {
+func openDevice(t *testing.T, mode driver.Mode, o *driver.Options) *blockdev.Device {
 	t.Helper()
 	o.SetDefault("driver", "file")
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{Drivers: drivers(), Options: o, Mode: mode})
@@ -61,25 +62,25 @@ func TestOpenRefusals(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name string
-		mode blockdev.Mode
-		opts *blockdev.Options
+		mode driver.Mode
+		opts *driver.Options
 		want string
 		is   error
 	}{
-		{"no name", blockdev.Mode{}, options(), "The 'file' block driver requires a file name", nil},
-		{"missing", blockdev.Mode{}, options("filename", path("none")), "Could not open '" + path("none") + "': No such file or directory", syscall.ENOENT},
-		{"directory", blockdev.Mode{}, options("filename", dir), "Could not open '" + dir + "': Is a directory", syscall.EISDIR},
-		{"directory, read-only", blockdev.Mode{ReadOnly: true}, options("filename", dir), "'file' driver requires '" + dir + "' to be a regular file", nil},
-		{"pipe", blockdev.Mode{}, options("filename", path("fifo")), "'file' driver requires '" + path("fifo") + "' to be a regular file", nil},
-		{"pipe, read-only", blockdev.Mode{ReadOnly: true}, options("filename", path("fifo")), "'file' driver requires '" + path("fifo") + "' to be a regular file", nil},
-		{"device", blockdev.Mode{}, options("filename", "/dev/null"), "'file' driver requires '/dev/null' to be a regular file", nil},
-		{"prefix in the option", blockdev.Mode{}, options("filename", "file:x"), "Could not open 'file:x': No such file or directory", syscall.ENOENT},
-		{"aio", blockdev.Mode{}, options("filename", path("plain"), "aio", "bogus"), "invalid parameter value: bogus", nil},
-		{"locking", blockdev.Mode{}, options("filename", path("plain"), "locking", "bogus"), "invalid parameter value: bogus", nil},
-		{"native needs direct", blockdev.Mode{}, options("filename", path("plain"), "aio", "native"), "aio=native was specified, but it requires cache.direct=on, which was not specified.", nil},
-		{"no O_DIRECT", blockdev.Mode{ReadOnly: true, Direct: true}, options("filename", "/proc/version"), "Could not open '/proc/version': filesystem does not support O_DIRECT", syscall.EINVAL},
-		{"no length", blockdev.Mode{ReadOnly: true}, options("filename", "/proc/version"), "Could not refresh total sector count: Invalid argument", syscall.EINVAL},
-		{"unknown option", blockdev.Mode{}, options("filename", path("plain"), "nonsense", "1"), "Block protocol 'file' doesn't support the option 'nonsense'", nil},
+		{"no name", driver.Mode{}, options(), "The 'file' block driver requires a file name", nil},
+		{"missing", driver.Mode{}, options("filename", path("none")), "Could not open '" + path("none") + "': No such file or directory", syscall.ENOENT},
+		{"directory", driver.Mode{}, options("filename", dir), "Could not open '" + dir + "': Is a directory", syscall.EISDIR},
+		{"directory, read-only", driver.Mode{ReadOnly: true}, options("filename", dir), "'file' driver requires '" + dir + "' to be a regular file", nil},
+		{"pipe", driver.Mode{}, options("filename", path("fifo")), "'file' driver requires '" + path("fifo") + "' to be a regular file", nil},
+		{"pipe, read-only", driver.Mode{ReadOnly: true}, options("filename", path("fifo")), "'file' driver requires '" + path("fifo") + "' to be a regular file", nil},
+		{"device", driver.Mode{}, options("filename", "/dev/null"), "'file' driver requires '/dev/null' to be a regular file", nil},
+		{"prefix in the option", driver.Mode{}, options("filename", "file:x"), "Could not open 'file:x': No such file or directory", syscall.ENOENT},
+		{"aio", driver.Mode{}, options("filename", path("plain"), "aio", "bogus"), "invalid parameter value: bogus", nil},
+		{"locking", driver.Mode{}, options("filename", path("plain"), "locking", "bogus"), "invalid parameter value: bogus", nil},
+		{"native needs direct", driver.Mode{}, options("filename", path("plain"), "aio", "native"), "aio=native was specified, but it requires cache.direct=on, which was not specified.", nil},
+		{"no O_DIRECT", driver.Mode{ReadOnly: true, Direct: true}, options("filename", "/proc/version"), "Could not open '/proc/version': filesystem does not support O_DIRECT", syscall.EINVAL},
+		{"no length", driver.Mode{ReadOnly: true}, options("filename", "/proc/version"), "Could not refresh total sector count: Invalid argument", syscall.EINVAL},
+		{"unknown option", driver.Mode{}, options("filename", path("plain"), "nonsense", "1"), "Block protocol 'file' doesn't support the option 'nonsense'", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.opts.Set("driver", "file")
@@ -105,7 +106,7 @@ func TestNamePrefix(t *testing.T) {
 		if err := file.Driver.ParseName(prefix+name, opts); err != nil {
 			t.Fatal(err)
 		}
-		if d := openDevice(t, blockdev.Mode{}, opts); d.Length() != 1024 {
+		if d := openDevice(t, driver.Mode{}, opts); d.Length() != 1024 {
 			t.Errorf("%s: length %d", prefix, d.Length())
 		}
 	}
@@ -113,13 +114,13 @@ func TestNamePrefix(t *testing.T) {
 
 func TestReadWrite(t *testing.T) {
 	ctx := context.Background()
-	d := openDevice(t, blockdev.Mode{Unmap: true}, options("filename", temp(t, 1<<20)))
+	d := openDevice(t, driver.Mode{Unmap: true}, options("filename", temp(t, 1<<20)))
 	data := bytes.Repeat([]byte{0xab}, 5000)
-	if err := d.Write(ctx, blockdev.Vec{data[:1000], data[1000:]}, 4000, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{data[:1000], data[1000:]}, 4000, 0); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, 5002)
-	if err := d.Read(ctx, blockdev.Vec{got}, 3999, 0); err != nil {
+	if err := d.Read(ctx, driver.Vec{got}, 3999, 0); err != nil {
 		t.Fatal(err)
 	}
 	if want := append(append([]byte{0}, data...), 0); !bytes.Equal(got, want) {

@@ -12,13 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // engines are the ways in which a batch queue makes its requests: by goroutines, on a ring, and by plain calls where the file is in memory.
 var engines = []string{"threads", "io_uring", "memory"}
 
 // queueFile makes a file of a test, and returns its name and the options to open it for an engine.
-func queueFile(t *testing.T, engine string, size int64) (string, *blockdev.Options) {
+func queueFile(t *testing.T, engine string, size int64) (string, *driver.Options) {
 	t.Helper()
 	if engine != "memory" {
 		name := temp(t, size)
@@ -37,7 +39,7 @@ func queueFile(t *testing.T, engine string, size int64) (string, *blockdev.Optio
 }
 
 // overQueues runs a test on queues of all engines, buffered and direct.
-func overQueues(t *testing.T, size int64, test func(t *testing.T, d *blockdev.Device, q blockdev.Queue)) {
+func overQueues(t *testing.T, size int64, test func(t *testing.T, d *blockdev.Device, q driver.Queue)) {
 	for _, engine := range engines {
 		for _, direct := range []bool{false, true} {
 			name := engine
@@ -51,7 +53,7 @@ func overQueues(t *testing.T, size int64, test func(t *testing.T, d *blockdev.De
 				} else if err == nil {
 					_ = unix.Close(fd)
 				}
-				d := openDevice(t, blockdev.Mode{Direct: direct, Unmap: true}, o)
+				d := openDevice(t, driver.Mode{Direct: direct, Unmap: true}, o)
 				q, err := d.Queue(t.Context(), 8, 4096)
 				if err != nil {
 					t.Fatal(err)
@@ -68,7 +70,7 @@ func overQueues(t *testing.T, size int64, test func(t *testing.T, d *blockdev.De
 }
 
 // reapAll submits and waits for n requests.
-func reapAll(t *testing.T, q blockdev.Queue, n int) {
+func reapAll(t *testing.T, q driver.Queue, n int) {
 	t.Helper()
 	if err := q.Submit(); err != nil {
 		t.Fatal(err)
@@ -86,7 +88,7 @@ func reapAll(t *testing.T, q blockdev.Queue, n int) {
 	}
 }
 
-func fillSlot(q blockdev.Queue, slot int, b byte) {
+func fillSlot(q driver.Queue, slot int, b byte) {
 	for i := range q.Buffer(slot) {
 		q.Buffer(slot)[i] = b
 	}
@@ -94,7 +96,7 @@ func fillSlot(q blockdev.Queue, slot int, b byte) {
 
 // One batch holds requests that the ring takes and others, which need read-modify-write and overlap those before.
 func TestQueueMixed(t *testing.T) {
-	overQueues(t, 64<<10, func(t *testing.T, d *blockdev.Device, q blockdev.Queue) {
+	overQueues(t, 64<<10, func(t *testing.T, d *blockdev.Device, q driver.Queue) {
 		for slot := range 8 {
 			fillSlot(q, slot, byte(slot+1))
 		}
@@ -103,7 +105,7 @@ func TestQueueMixed(t *testing.T) {
 			off int64
 			n   int
 		}{{0, 4096}, {4096, 4096}, {8192 + 100, 200}, {16384, 4096}, {20480 + 511, 1000}, {32768, 512}, {65535, 1}, {40000, 0}} {
-			q.Stage(slot, blockdev.OpWrite, r.off, int64(r.n), 0)
+			q.Stage(slot, driver.OpWrite, r.off, int64(r.n), 0)
 			copy(want[r.off:r.off+int64(r.n)], q.Buffer(slot))
 		}
 		reapAll(t, q, 8)
@@ -113,7 +115,7 @@ func TestQueueMixed(t *testing.T) {
 			}
 		}
 		got := make([]byte, len(want))
-		if err := d.Read(t.Context(), blockdev.Vec{got}, 0, 0); err != nil {
+		if err := d.Read(t.Context(), driver.Vec{got}, 0, 0); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
@@ -124,20 +126,20 @@ func TestQueueMixed(t *testing.T) {
 
 // The end of a file that is no whole number of blocks long.
 func TestQueueAtEnd(t *testing.T) {
-	overQueues(t, 4096+1000, func(t *testing.T, d *blockdev.Device, q blockdev.Queue) {
+	overQueues(t, 4096+1000, func(t *testing.T, d *blockdev.Device, q driver.Queue) {
 		fillSlot(q, 0, 7)
-		q.Stage(0, blockdev.OpWrite, 0, 4096, 0)
+		q.Stage(0, driver.OpWrite, 0, 4096, 0)
 		reapAll(t, q, 1)
 		fillSlot(q, 1, 0x5a)
 		fillSlot(q, 2, 0x5a)
-		q.Stage(1, blockdev.OpRead, 4096, 1024, 0) // to the end of the device, behind that of the file
-		q.Stage(2, blockdev.OpRead, 4095, 1025, 0)
-		q.Stage(3, blockdev.OpRead, 4096, 1025, 0)
+		q.Stage(1, driver.OpRead, 4096, 1024, 0) // to the end of the device, behind that of the file
+		q.Stage(2, driver.OpRead, 4095, 1025, 0)
+		q.Stage(3, driver.OpRead, 4096, 1025, 0)
 		reapAll(t, q, 3)
 		if err := errors.Join(q.Err(1), q.Err(2)); err != nil {
 			t.Fatal(err)
 		}
-		if !blockdev.AllZero(q.Buffer(1)[:1024]) || q.Buffer(2)[0] != 7 || !blockdev.AllZero(q.Buffer(2)[1:1025]) {
+		if !driver.AllZero(q.Buffer(1)[:1024]) || q.Buffer(2)[0] != 7 || !driver.AllZero(q.Buffer(2)[1:1025]) {
 			t.Error("something else than the rest of the file and zeroes")
 		}
 		if !errors.Is(q.Err(3), syscall.EIO) {
@@ -147,14 +149,14 @@ func TestQueueAtEnd(t *testing.T) {
 }
 
 func TestQueueReadOnly(t *testing.T) {
-	d := openDevice(t, blockdev.Mode{ReadOnly: true}, options("filename", temp(t, 8192)))
+	d := openDevice(t, driver.Mode{ReadOnly: true}, options("filename", temp(t, 8192)))
 	q, err := d.Queue(t.Context(), 2, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	q.Stage(0, blockdev.OpWrite, 0, 4096, 0)
-	q.Stage(1, blockdev.OpRead, 0, 4096, 0)
+	q.Stage(0, driver.OpWrite, 0, 4096, 0)
+	q.Stage(1, driver.OpRead, 0, 4096, 0)
 	reapAll(t, q, 2)
 	if !errors.Is(q.Err(0), syscall.EPERM) || q.Err(1) != nil {
 		t.Errorf("write: %v; read: %v", q.Err(0), q.Err(1))
@@ -164,14 +166,14 @@ func TestQueueReadOnly(t *testing.T) {
 func TestQueueCancelled(t *testing.T) {
 	for _, engine := range engines {
 		_, o := queueFile(t, engine, 8192)
-		d := openDevice(t, blockdev.Mode{}, o)
+		d := openDevice(t, driver.Mode{}, o)
 		ctx, cancel := context.WithCancel(t.Context())
 		q, err := d.Queue(ctx, 2, 4096)
 		if err != nil {
 			t.Fatal(err)
 		}
 		cancel()
-		q.Stage(0, blockdev.OpRead, 0, 4096, 0)
+		q.Stage(0, driver.OpRead, 0, 4096, 0)
 		reapAll(t, q, 1)
 		if !errors.Is(q.Err(0), context.Canceled) {
 			t.Errorf("%s: %v", engine, q.Err(0))
@@ -184,21 +186,21 @@ func TestQueueCancelled(t *testing.T) {
 
 // Requests outside the queue wait for those of it, and the other way round.
 func TestQueueBesideOthers(t *testing.T) {
-	overQueues(t, 4096, func(t *testing.T, d *blockdev.Device, q blockdev.Queue) {
+	overQueues(t, 4096, func(t *testing.T, d *blockdev.Device, q driver.Queue) {
 		var err error
 		other := make(chan struct{})
 		go func() {
 			defer close(other)
 			for i := 0; i < 200 && err == nil; i++ {
-				err = d.Write(t.Context(), blockdev.Vec{{byte(i)}}, 700, 0)
+				err = d.Write(t.Context(), driver.Vec{{byte(i)}}, 700, 0)
 			}
 		}()
 		for i := range 200 {
 			fillSlot(q, 0, byte(i))
-			q.Stage(0, blockdev.OpWrite, 512, 512, 0)
-			q.Stage(1, blockdev.OpWrite, 1024, 100, 0)
+			q.Stage(0, driver.OpWrite, 512, 512, 0)
+			q.Stage(1, driver.OpWrite, 1024, 100, 0)
 			reapAll(t, q, 2)
-			q.Stage(2, blockdev.OpRead, 512, 512, 0)
+			q.Stage(2, driver.OpRead, 512, 512, 0)
 			reapAll(t, q, 1)
 			if err := errors.Join(q.Err(0), q.Err(1), q.Err(2)); err != nil {
 				t.Fatal(err)
@@ -216,7 +218,7 @@ func TestQueueBesideOthers(t *testing.T) {
 
 // A device that writes through syncs each write of a queue too; the guard behind it counts what is unsynced.
 func TestQueueWriteThrough(t *testing.T) {
-	d := openDevice(t, blockdev.Mode{}, options("filename", temp(t, 8192)))
+	d := openDevice(t, driver.Mode{}, options("filename", temp(t, 8192)))
 	q, err := d.Queue(t.Context(), 2, 4096)
 	if err != nil {
 		t.Fatal(err)
@@ -224,8 +226,8 @@ func TestQueueWriteThrough(t *testing.T) {
 	defer q.Close()
 	d.SetWriteThrough(true)
 	fillSlot(q, 0, 9)
-	q.Stage(0, blockdev.OpWrite, 0, 4096, 0)
-	q.Stage(1, blockdev.OpFlush, 0, 0, 0)
+	q.Stage(0, driver.OpWrite, 0, 4096, 0)
+	q.Stage(1, driver.OpFlush, 0, 0, 0)
 	reapAll(t, q, 2)
 	if err := errors.Join(q.Err(0), q.Err(1)); err != nil {
 		t.Fatal(err)
@@ -240,7 +242,7 @@ func TestQueueWriteThrough(t *testing.T) {
 func TestQueueShrunk(t *testing.T) {
 	for _, engine := range engines {
 		name, o := queueFile(t, engine, 8192)
-		d := openDevice(t, blockdev.Mode{}, o)
+		d := openDevice(t, driver.Mode{}, o)
 		q, err := d.Queue(t.Context(), 2, 4096)
 		if err != nil {
 			t.Fatal(err)
@@ -248,8 +250,8 @@ func TestQueueShrunk(t *testing.T) {
 		if err := os.Truncate(name, 1000); err != nil {
 			t.Fatal(err)
 		}
-		q.Stage(0, blockdev.OpRead, 0, 512, 0)
-		q.Stage(1, blockdev.OpRead, 4096, 4096, 0)
+		q.Stage(0, driver.OpRead, 0, 512, 0)
+		q.Stage(1, driver.OpRead, 4096, 4096, 0)
 		reapAll(t, q, 2)
 		if err := q.Err(0); err != nil {
 			t.Errorf("%s: what is left: %v", engine, err)
@@ -269,19 +271,19 @@ func TestQueueShrunk(t *testing.T) {
 // However requests of a queue end, the meter counts the owner alone when nothing is under way.
 func TestQueueMeter(t *testing.T) {
 	for _, engine := range engines {
-		var m blockdev.Meter
-		ctx := blockdev.WithMeter(t.Context(), &m)
+		var m wait.Meter
+		ctx := wait.WithMeter(t.Context(), &m)
 		_, o := queueFile(t, engine, 8192)
-		d := openDevice(t, blockdev.Mode{}, o)
+		d := openDevice(t, driver.Mode{}, o)
 		m.Add(1)
 		q, err := d.Queue(ctx, 4, 4096)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 100 {
-			q.Stage(0, blockdev.OpWrite, 0, 4096, 0)
-			q.Stage(1, blockdev.OpRead, 1<<40, 512, 0)
-			q.Stage(2, blockdev.OpRead, 4096, 4096, 0)
+			q.Stage(0, driver.OpWrite, 0, 4096, 0)
+			q.Stage(1, driver.OpRead, 1<<40, 512, 0)
+			q.Stage(2, driver.OpRead, 4096, 4096, 0)
 			reapAll(t, q, 3)
 		}
 		if err := q.Close(); err != nil {
@@ -298,14 +300,14 @@ func TestQueueMeter(t *testing.T) {
 
 // Submitting and reaping in one go does what the two do one after the other, also with requests that do not go to the ring.
 func TestQueueSubmitAndReap(t *testing.T) {
-	overQueues(t, 64<<10, func(t *testing.T, _ *blockdev.Device, q blockdev.Queue) {
+	overQueues(t, 64<<10, func(t *testing.T, _ *blockdev.Device, q driver.Queue) {
 		done := make([]int, q.Depth())
 		for round := range 100 {
 			fillSlot(q, 0, byte(round))
 			fillSlot(q, 1, byte(round+1))
-			q.Stage(0, blockdev.OpWrite, 4096, 4096, 0)
-			q.Stage(1, blockdev.OpWrite, 8192+100, 300, 0) // set aside when direct
-			q.Stage(2, blockdev.OpRead, 128<<10, 512, 0)   // behind the end
+			q.Stage(0, driver.OpWrite, 4096, 4096, 0)
+			q.Stage(1, driver.OpWrite, 8192+100, 300, 0) // set aside when direct
+			q.Stage(2, driver.OpRead, 128<<10, 512, 0)   // behind the end
 			for left := 3; left > 0; {
 				n, err := q.SubmitAndReap(1, done[:2])
 				if err != nil || n < 1 || n > 2 {
@@ -316,8 +318,8 @@ func TestQueueSubmitAndReap(t *testing.T) {
 			if err := errors.Join(q.Err(0), q.Err(1)); err != nil || q.Err(2) == nil {
 				t.Fatalf("round %d: %v, and behind the end %v", round, err, q.Err(2))
 			}
-			q.Stage(3, blockdev.OpRead, 4096, 4096, 0)
-			q.Stage(4, blockdev.OpRead, 8192, 512, 0)
+			q.Stage(3, driver.OpRead, 4096, 4096, 0)
+			q.Stage(4, driver.OpRead, 8192, 512, 0)
 			for left := 2; left > 0; {
 				n, err := q.SubmitAndReap(left, done)
 				if err != nil || n != left {
@@ -337,14 +339,14 @@ func TestQueueSubmitAndReap(t *testing.T) {
 
 // A request of a load takes no memory, whichever engine makes it.
 func TestQueueAllocations(t *testing.T) {
-	overQueues(t, 64<<10, func(t *testing.T, _ *blockdev.Device, q blockdev.Queue) {
+	overQueues(t, 64<<10, func(t *testing.T, _ *blockdev.Device, q driver.Queue) {
 		done := make([]int, q.Depth())
 		turn := func() {
 			for slot := range q.Depth() {
 				if slot%2 == 0 {
-					q.Stage(slot, blockdev.OpRead, int64(slot)*4096, 4096, 0)
+					q.Stage(slot, driver.OpRead, int64(slot)*4096, 4096, 0)
 				} else {
-					q.Stage(slot, blockdev.OpWrite, int64(slot)*4096, 4096, 0)
+					q.Stage(slot, driver.OpWrite, int64(slot)*4096, 4096, 0)
 				}
 			}
 			for left := q.Depth(); left > 0; {

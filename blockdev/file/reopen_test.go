@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 func TestReopen(t *testing.T) {
 	ctx := t.Context()
 	name := temp(t, 4096)
-	d := openDevice(t, blockdev.Mode{}, options("filename", name))
-	write := func() error { return d.Write(ctx, blockdev.Vec{[]byte("x")}, 5, 0) }
+	d := openDevice(t, driver.Mode{}, options("filename", name))
+	write := func() error { return d.Write(ctx, driver.Vec{[]byte("x")}, 5, 0) }
 	if err := write(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestReopen(t *testing.T) {
 		t.Errorf("buffered, and aligned to %d", d.Info().RequestAlign)
 	}
 	got := make([]byte, 7)
-	if err := d.Read(ctx, blockdev.Vec{got}, 4, 0); err != nil || string(got) != "\x00x\x00\x00\x00\x00\x00" {
+	if err := d.Read(ctx, driver.Vec{got}, 4, 0); err != nil || string(got) != "\x00x\x00\x00\x00\x00\x00" {
 		t.Errorf("read %q, %v", got, err)
 	}
 	for _, c := range []struct{ key, value, want string }{
@@ -65,8 +66,8 @@ func TestReopen(t *testing.T) {
 // The locks go over to the new descriptor.
 func TestReopenKeepsLocks(t *testing.T) {
 	name := temp(t, 4096)
-	alone := blockdev.Claim{Use: blockdev.PermRead | blockdev.PermWrite, Share: blockdev.PermRead}
-	open := func(c blockdev.Claim) (*blockdev.Device, error) {
+	alone := driver.Claim{Use: driver.PermRead | driver.PermWrite, Share: driver.PermRead}
+	open := func(c driver.Claim) (*blockdev.Device, error) {
 		return blockdev.Open(t.Context(), "", blockdev.OpenConfig{
 			Drivers: drivers(), Options: options("driver", "file", "filename", name), Claim: c,
 		})
@@ -79,7 +80,7 @@ func TestReopenKeepsLocks(t *testing.T) {
 		if err := d.Reopen(t.Context(), options("cache.direct", direct)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := open(blockdev.Claim{}); err == nil || err.Error() != `Failed to get "write" lock` {
+		if _, err := open(driver.Claim{}); err == nil || err.Error() != `Failed to get "write" lock` {
 			t.Errorf("second opener: %v", err)
 		}
 	}
@@ -97,20 +98,20 @@ func TestReopenKeepsLocks(t *testing.T) {
 func TestReopenRefusedByLock(t *testing.T) {
 	ctx := t.Context()
 	name := temp(t, 4096)
-	open := func(readOnly bool, share blockdev.Perm) *blockdev.Device {
+	open := func(readOnly bool, share driver.Perm) *blockdev.Device {
 		t.Helper()
 		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-			Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: blockdev.Mode{ReadOnly: readOnly},
-			Claim: blockdev.Claim{Share: share},
+			Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: driver.Mode{ReadOnly: readOnly},
+			Claim: driver.Claim{Share: share},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return d
 	}
-	d := open(true, blockdev.PermAll)
+	d := open(true, driver.PermAll)
 	defer d.Close()
-	other := open(true, blockdev.PermRead)
+	other := open(true, driver.PermRead)
 	for range 2 { // the second time shows whether anything is left of the first
 		err := d.Reopen(ctx, options("read-only", "off", "cache.direct", "on"))
 		if err == nil || err.Error() != `Failed to get "write" lock` {
@@ -119,16 +120,16 @@ func TestReopenRefusedByLock(t *testing.T) {
 		if !d.ReadOnly() || d.Info().RequestAlign != 1 {
 			t.Errorf("read-only %v, aligned to %d", d.ReadOnly(), d.Info().RequestAlign)
 		}
-		if err := d.Write(ctx, blockdev.Vec{[]byte("x")}, 0, 0); !errors.Is(err, blockdev.ErrReadOnly) {
+		if err := d.Write(ctx, driver.Vec{[]byte("x")}, 0, 0); !errors.Is(err, driver.ErrReadOnly) {
 			t.Errorf("a write: %v", err)
 		}
-		if err := d.Read(ctx, blockdev.Vec{make([]byte, 7)}, 0, 0); err != nil {
+		if err := d.Read(ctx, driver.Vec{make([]byte, 7)}, 0, 0); err != nil {
 			t.Error(err)
 		}
 		if err := other.Close(); err != nil {
 			t.Fatal(err)
 		}
-		other = open(true, blockdev.PermRead) // would fail if d had kept its claim to write
+		other = open(true, driver.PermRead) // would fail if d had kept its claim to write
 	}
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
@@ -136,12 +137,12 @@ func TestReopenRefusedByLock(t *testing.T) {
 	if err := d.Reopen(ctx, options("read-only", "off")); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Write(ctx, blockdev.Vec{[]byte("x")}, 0, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{[]byte("x")}, 0, 0); err != nil {
 		t.Error(err)
 	}
 	_, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-		Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: blockdev.Mode{ReadOnly: true},
-		Claim: blockdev.Claim{Share: blockdev.PermRead},
+		Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: driver.Mode{ReadOnly: true},
+		Claim: driver.Claim{Share: driver.PermRead},
 	})
 	if err == nil || err.Error() != `Failed to get shared "write" lock` {
 		t.Errorf("beside a writer: %v", err)

@@ -6,28 +6,28 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
 // Zero gives the space back if it may, else zeroes it in place, else by a hole that is filled again; behind the end of the file it
 // is enough to allocate. Which way is taken is what QEMU 7.2 does.
-func (n *node) Zero(ctx context.Context, off, size int64, f blockdev.Flags) error {
+func (n *node) Zero(ctx context.Context, off, size int64, f driver.Flags) error {
 	if off+size > n.Size() {
 		n.length.Lock()
 		defer n.length.Unlock()
 	}
-	err := blockdev.ErrNotSupported
-	if f&blockdev.MayUnmap != 0 {
+	err := driver.ErrNotSupported
+	if f&driver.MayUnmap != 0 {
 		err = n.zeroByHole(ctx, off, size)
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBUSY) {
-			err = blockdev.ErrNotSupported
+			err = driver.ErrNotSupported
 		}
 	}
-	if errors.Is(err, blockdev.ErrNotSupported) {
+	if errors.Is(err, driver.ErrNotSupported) {
 		err = n.zero.Try(func() error { return n.Fallocate(ctx, unix.FALLOC_FL_ZERO_RANGE, off, size) })
 	}
-	if errors.Is(err, blockdev.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
+	if errors.Is(err, driver.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
 		err = n.zeroByRefill(ctx, off, size)
 	}
 	if err == nil {
@@ -62,6 +62,6 @@ func (n *node) zeroByRefill(ctx context.Context, off, size int64) error {
 }
 
 // Discard punches a hole.
-func (n *node) Discard(ctx context.Context, off, size int64, _ blockdev.Flags) error {
+func (n *node) Discard(ctx context.Context, off, size int64, _ driver.Flags) error {
 	return n.hole.Try(func() error { return n.Fallocate(ctx, hostfile.Punch, off, size) })
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // used is how many bytes of space a file takes.
@@ -31,25 +32,25 @@ func TestTruncate(t *testing.T) {
 	const mib = 1 << 20
 	for _, c := range []struct {
 		size int64
-		p    blockdev.Prealloc
+		p    driver.Prealloc
 		want string
 		full bool // what is added has its space
 	}{
-		{2 * mib, blockdev.PreallocOff, "", false},
-		{2 * mib, blockdev.PreallocFalloc, "", true},
-		{2*mib + 1000, blockdev.PreallocFull, "", true},
-		{mib + 100, blockdev.PreallocFalloc, "", false},
-		{mib / 2, blockdev.PreallocOff, "", false},
-		{mib / 2, blockdev.PreallocFalloc, "Cannot use preallocation for shrinking files", false},
-		{mib / 2, blockdev.PreallocMetadata, "Cannot use preallocation for shrinking files", false},
-		{2 * mib, blockdev.PreallocMetadata, "Unsupported preallocation mode: metadata", false},
-		{7 << 60, blockdev.PreallocOff, "Could not resize file: File too large", false},
-		{7 << 60, blockdev.PreallocFalloc, "Could not preallocate new data: File too large", false},
-		{7 << 60, blockdev.PreallocFull, "Could not resize file: File too large", false},
+		{2 * mib, driver.PreallocOff, "", false},
+		{2 * mib, driver.PreallocFalloc, "", true},
+		{2*mib + 1000, driver.PreallocFull, "", true},
+		{mib + 100, driver.PreallocFalloc, "", false},
+		{mib / 2, driver.PreallocOff, "", false},
+		{mib / 2, driver.PreallocFalloc, "Cannot use preallocation for shrinking files", false},
+		{mib / 2, driver.PreallocMetadata, "Cannot use preallocation for shrinking files", false},
+		{2 * mib, driver.PreallocMetadata, "Unsupported preallocation mode: metadata", false},
+		{7 << 60, driver.PreallocOff, "Could not resize file: File too large", false},
+		{7 << 60, driver.PreallocFalloc, "Could not preallocate new data: File too large", false},
+		{7 << 60, driver.PreallocFull, "Could not resize file: File too large", false},
 	} {
 		for _, direct := range []bool{false, true} {
 			name := temp(t, mib+100)
-			d := openDevice(t, blockdev.Mode{Direct: direct}, options("filename", name))
+			d := openDevice(t, driver.Mode{Direct: direct}, options("filename", name))
 			err := d.Top().Truncate(t.Context(), c.size, c.p, 0)
 			size := c.size
 			if c.want != "" {
@@ -75,9 +76,9 @@ func TestSpace(t *testing.T) {
 	ctx := context.Background()
 	const size = 1 << 20
 	name := temp(t, 0)
-	d := openDevice(t, blockdev.Mode{Unmap: true}, options("filename", name))
+	d := openDevice(t, driver.Mode{Unmap: true}, options("filename", name))
 	fill := func() {
-		if err := d.Top().WriteVec(ctx, blockdev.Vec{bytes.Repeat([]byte{1}, size)}, 0, 0); err != nil {
+		if err := d.Top().WriteVec(ctx, driver.Vec{bytes.Repeat([]byte{1}, size)}, 0, 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Flush(ctx); err != nil {
@@ -90,7 +91,7 @@ func TestSpace(t *testing.T) {
 		frees bool
 	}{
 		{"zero", func() error { return d.Zero(ctx, 0, size, 0) }, false},
-		{"zero and unmap", func() error { return d.Zero(ctx, 0, size, blockdev.MayUnmap) }, true},
+		{"zero and unmap", func() error { return d.Zero(ctx, 0, size, driver.MayUnmap) }, true},
 		{"discard", func() error { return d.Discard(ctx, 0, size) }, true},
 	} {
 		fill()
@@ -110,10 +111,10 @@ func TestSpace(t *testing.T) {
 // Zeroing behind the end of a file makes it longer, in whatever way it is zeroed.
 func TestZeroGrows(t *testing.T) {
 	ctx := context.Background()
-	for _, f := range []blockdev.Flags{0, blockdev.MayUnmap} {
+	for _, f := range []driver.Flags{0, driver.MayUnmap} {
 		for _, old := range []int64{0, 1000, 70_000, 200_000} {
 			name := temp(t, old)
-			d := openDevice(t, blockdev.Mode{Unmap: true}, options("filename", name))
+			d := openDevice(t, driver.Mode{Unmap: true}, options("filename", name))
 			if err := d.Top().Zero(ctx, 65536, 65536, f); err != nil {
 				t.Fatal(err)
 			}
@@ -127,11 +128,11 @@ func TestZeroGrows(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	ctx := context.Background()
-	d := openDevice(t, blockdev.Mode{Unmap: true}, options("filename", temp(t, 1<<20)))
-	if err := d.Write(ctx, blockdev.Vec{bytes.Repeat([]byte{1}, 65536)}, 131072, 0); err != nil {
+	d := openDevice(t, driver.Mode{Unmap: true}, options("filename", temp(t, 1<<20)))
+	if err := d.Write(ctx, driver.Vec{bytes.Repeat([]byte{1}, 65536)}, 131072, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []blockdev.Extent{
+	for _, want := range []driver.Extent{
 		{Off: 0, Len: 131072, Zero: true},
 		{Off: 131072, Len: 65536, Data: true},
 		{Off: 196608, Len: 1<<20 - 196608, Zero: true},
@@ -158,8 +159,8 @@ func TestNoSpace(t *testing.T) {
 	if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Truncate(name, 1<<20)); err != nil {
 		t.Fatal(err)
 	}
-	d := openDevice(t, blockdev.Mode{}, options("filename", name))
-	if err := d.Write(t.Context(), blockdev.Vec{make([]byte, 1<<20)}, 0, 0); !errors.Is(err, syscall.ENOSPC) {
+	d := openDevice(t, driver.Mode{}, options("filename", name))
+	if err := d.Write(t.Context(), driver.Vec{make([]byte, 1<<20)}, 0, 0); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
 	// This file system cannot zero a range in place; that it must be done otherwise is found out once.
@@ -176,14 +177,14 @@ func TestSyncs(t *testing.T) {
 	if name := os.Getenv("FILE_TEST_SYNC"); name != "" {
 		mode, through, _ := strings.Cut(os.Getenv("FILE_TEST_MODE"), " ")
 		d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-			Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: blockdev.Mode{NoFlush: mode == "unsafe"},
+			Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: driver.Mode{NoFlush: mode == "unsafe"},
 			WriteThrough: through == "through",
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for off := range int64(2) {
-			if err := d.Write(t.Context(), blockdev.Vec{make([]byte, 512)}, off*512, 0); err != nil {
+			if err := d.Write(t.Context(), driver.Vec{make([]byte, 512)}, off*512, 0); err != nil {
 				t.Fatal(err)
 			}
 		}

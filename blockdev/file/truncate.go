@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/arena"
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
@@ -19,26 +19,26 @@ const fillSize = 1 << 20
 const syncEvery = 128 << 20
 
 // Truncate sets the length, and gives what is added its space as p says. If that fails, the file is as long as before.
-func (n *node) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _ blockdev.Flags) error {
+func (n *node) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
 	n.length.Lock()
 	defer n.length.Unlock()
 	if err := n.Measure(); err != nil {
 		return err
 	}
 	old := n.Size()
-	if size < old && p != blockdev.PreallocOff {
-		return blockdev.Refuse("Cannot use preallocation for shrinking files")
+	if size < old && p != driver.PreallocOff {
+		return driver.Refuse("Cannot use preallocation for shrinking files")
 	}
 	var err error
 	switch p {
-	case blockdev.PreallocOff:
+	case driver.PreallocOff:
 		err = n.setLength(size)
-	case blockdev.PreallocFalloc:
+	case driver.PreallocFalloc:
 		err = n.allocate(ctx, old, size)
-	case blockdev.PreallocFull:
+	case driver.PreallocFull:
 		err = n.fill(ctx, old, size)
 	default:
-		return blockdev.Refuse("Unsupported preallocation mode: %s", p)
+		return driver.Refuse("Unsupported preallocation mode: %s", p)
 	}
 	if err != nil {
 		return errors.Join(err, n.restore(old, size))
@@ -114,7 +114,7 @@ func (n *node) fill(ctx context.Context, old, size int64) error {
 	// The rest of a block in which the file ended is left to the file system: requests may be writing to that block.
 	for at, unsynced := (old+align-1)/align*align, 0; at < size; at += fillSize {
 		piece := mem.Slot(0)[:min(fillSize, (size-at+align-1)/align*align)]
-		if err := n.File.WriteVec(ctx, blockdev.Vec{piece}, at, 0); err != nil {
+		if err := n.File.WriteVec(ctx, driver.Vec{piece}, at, 0); err != nil {
 			return hostfile.Refuse("Could not write zeros for preallocation", err)
 		}
 		if unsynced += len(piece); unsynced >= syncEvery {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/hostdevice"
 )
 
@@ -17,8 +18,8 @@ func TestAdmit(t *testing.T) {
 	var asked []bool
 	held := 0
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{hostdevice.Driver}, Options: options(path), Format: "host_device", Mode: blockdev.Mode{ReadOnly: true},
-		Admit: func(f blockdev.HostFile, write bool) (func(), error) {
+		Drivers: []driver.Driver{hostdevice.Driver}, Options: options(path), Format: "host_device", Mode: driver.Mode{ReadOnly: true},
+		Admit: func(f driver.HostFile, write bool) (func(), error) {
 			if f.Name != path {
 				t.Errorf("asked about %s", f.Name)
 			}
@@ -34,7 +35,7 @@ func TestAdmit(t *testing.T) {
 		t.Fatal(err)
 	}
 	reopen := func(readOnly bool) error {
-		var change blockdev.Options
+		var change driver.Options
 		change.Set("read-only", readOnly)
 		return d.Reopen(t.Context(), &change)
 	}

@@ -3,16 +3,16 @@ package hostdevice
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // place has an image made on a device that is there, if that was asked for. Whatever fails there leaves what it has written.
-func place(p *blockdev.Placing) (*blockdev.Place, error) {
+func place(p *driver.Placing) (*driver.Place, error) {
 	if !p.Force {
-		return nil, &blockdev.Refusal{Text: "is a device", Err: unix.EEXIST}
+		return nil, &driver.Refusal{Text: "is a device", Err: unix.EEXIST}
 	}
 	o := p.Options.Clone()
 	o.Set("driver", driverName)
 	nothing := func() error { return nil }
-	return &blockdev.Place{Options: o, Publish: nothing, Discard: nothing}, nil
+	return &driver.Place{Options: o, Publish: nothing, Discard: nothing}, nil
 }

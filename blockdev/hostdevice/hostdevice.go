@@ -12,45 +12,45 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
 const driverName = "host_device"
 
 // Driver opens devices. A path to one chooses it by itself.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name:      driverName,
 	Doc:       "a block or character device of the host",
-	Kind:      blockdev.Protocol,
+	Kind:      driver.Protocol,
 	Device:    true,
 	Keys:      hostfile.Keys(),
 	Schemes:   []string{driverName},
 	ParseName: stripPrefix(driverName + ":"),
 	ProbePath: probeDevice,
 	Place:     place,
-	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
 		return open(o, hostfile.Config{}, control)
 	},
 }
 
 // CDROM opens drives that may be empty.
-var CDROM = blockdev.Driver{
+var CDROM = driver.Driver{
 	Name:      "host_cdrom",
 	Doc:       "a CD or DVD drive of the host",
-	Kind:      blockdev.Protocol,
+	Kind:      driver.Protocol,
 	Device:    true,
 	Keys:      hostfile.Keys(),
 	Schemes:   []string{"host_cdrom"},
 	ParseName: stripPrefix("host_cdrom:"),
 	ProbePath: probeCDROM,
-	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
 		return open(o, hostfile.Config{NonBlocking: true}, control)
 	},
 }
 
-func stripPrefix(prefix string) func(string, *blockdev.Options) error {
-	return func(name string, o *blockdev.Options) error {
+func stripPrefix(prefix string) func(string, *driver.Options) error {
+	return func(name string, o *driver.Options) error {
 		o.Set("filename", strings.TrimPrefix(name, prefix))
 		return nil
 	}
@@ -67,13 +67,13 @@ type device struct {
 }
 
 var (
-	_ blockdev.Node   = (*device)(nil)
-	_ blockdev.Queuer = (*device)(nil)
-	_ hostfile.Node   = (*device)(nil)
+	_ driver.Node   = (*device)(nil)
+	_ driver.Queuer = (*device)(nil)
+	_ hostfile.Node = (*device)(nil)
 )
 
-func open(o *blockdev.Opening, cfg hostfile.Config, ctl ioctl) (blockdev.Node, error) {
-	d := &device{ioctl: ctl, sector: blockdev.SectorSize}
+func open(o *driver.Opening, cfg hostfile.Config, ctl ioctl) (driver.Node, error) {
+	d := &device{ioctl: ctl, sector: driver.SectorSize}
 	cfg.Accept = func(st *unix.Stat_t) error {
 		if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFBLK && kind != unix.S_IFCHR {
 			return fmt.Errorf("'%s' driver requires '%s' to be either a character or block device", o.Driver.Name, o.Values.String("filename"))
@@ -116,7 +116,7 @@ func (d *device) learn(removable bool) error {
 		}
 		d.block = st.Mode&unix.S_IFMT == unix.S_IFBLK
 		sector, err := d.ioctl.uint32(fd, unix.BLKSSZGET)
-		if err == nil && sector >= blockdev.SectorSize && sector&(sector-1) == 0 {
+		if err == nil && sector >= driver.SectorSize && sector&(sector-1) == 0 {
 			d.sector = int64(sector)
 		}
 		if removable && !mediumPresent(fd) {
@@ -138,10 +138,10 @@ func (d *device) sizeOf(fd int) (int64, error) {
 }
 
 // Info adds that fresh space of a device holds whatever was there before.
-func (d *device) Info() blockdev.Info {
+func (d *device) Info() driver.Info {
 	i := d.File.Info()
 	i.NeedsZeroInit = true
-	i.ZeroTakes = blockdev.MayUnmap | blockdev.NoFallback
+	i.ZeroTakes = driver.MayUnmap | driver.NoFallback
 	i.Block = d.sector
 	return i
 }
@@ -150,37 +150,37 @@ func (d *device) Info() blockdev.Info {
 func (*device) Wrote(int64) {}
 
 // NewQueue makes a batch queue.
-func (d *device) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, error) {
+func (d *device) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
 	return d.BatchQueue(ctx, d, depth, size)
 }
 
 // Status calls all of a device data.
-func (d *device) Status(_ context.Context, off, n int64) (blockdev.Extent, error) {
-	return blockdev.Extent{Off: off, Len: n, Allocated: true, Data: true, Node: d.File.Info().Driver, HostOff: off}, nil
+func (d *device) Status(_ context.Context, off, n int64) (driver.Extent, error) {
+	return driver.Extent{Off: off, Len: n, Allocated: true, Data: true, Node: d.File.Info().Driver, HostOff: off}, nil
 }
 
 // Zero gives the space back if it may, in the way that promises zeroes afterwards; otherwise it has the device zeroed. Whether that
 // writes zeroes one by one the kernel does not say, so NoFallback rules it out.
-func (d *device) Zero(ctx context.Context, off, n int64, f blockdev.Flags) error {
+func (d *device) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
 	if !d.block || (off|n)%d.sector != 0 {
-		return blockdev.ErrNotSupported
+		return driver.ErrNotSupported
 	}
-	if f&blockdev.MayUnmap != 0 {
+	if f&driver.MayUnmap != 0 {
 		err := d.hole.Try(func() error { return d.Fallocate(ctx, hostfile.Punch, off, n) })
-		if !errors.Is(err, blockdev.ErrNotSupported) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EBUSY) {
+		if !errors.Is(err, driver.ErrNotSupported) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EBUSY) {
 			return err
 		}
 	}
-	if f&blockdev.NoFallback != 0 {
-		return blockdev.ErrNotSupported
+	if f&driver.NoFallback != 0 {
+		return driver.ErrNotSupported
 	}
 	return d.zero.Try(func() error { return d.rangeIoctl(ctx, unix.BLKZEROOUT, off, n) })
 }
 
 // Discard tells the device that the range is of no more use.
-func (d *device) Discard(ctx context.Context, off, n int64, _ blockdev.Flags) error {
+func (d *device) Discard(ctx context.Context, off, n int64, _ driver.Flags) error {
 	if !d.block {
-		return blockdev.ErrNotSupported
+		return driver.ErrNotSupported
 	}
 	return d.discard.Try(func() error { return d.rangeIoctl(ctx, unix.BLKDISCARD, off, n) })
 }
@@ -192,18 +192,18 @@ func (d *device) rangeIoctl(ctx context.Context, req uint, off, n int64) error {
 }
 
 // Truncate cannot change a device. Asking for less than there is counts as done, as it does in QEMU.
-func (d *device) Truncate(_ context.Context, size int64, p blockdev.Prealloc, _ blockdev.Flags) error {
-	if p != blockdev.PreallocOff {
-		return &blockdev.Refusal{
+func (d *device) Truncate(_ context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
+	if p != driver.PreallocOff {
+		return &driver.Refusal{
 			Text: fmt.Sprintf("Preallocation mode '%s' unsupported for this non-regular file", p),
-			Err:  blockdev.ErrNotSupported,
+			Err:  driver.ErrNotSupported,
 		}
 	}
 	if err := d.Measure(); err != nil {
 		return err
 	}
 	if size > d.Size() {
-		return &blockdev.Refusal{Text: "Cannot grow device files", Err: unix.EINVAL}
+		return &driver.Refusal{Text: "Cannot grow device files", Err: unix.EINVAL}
 	}
 	return nil
 }

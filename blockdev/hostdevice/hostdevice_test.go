@@ -12,19 +12,20 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/hostdevice"
 )
 
-func options(path string) *blockdev.Options {
-	var o blockdev.Options
+func options(path string) *driver.Options {
+	var o driver.Options
 	o.Set("filename", path)
 	return &o
 }
 
-func open(t *testing.T, driver, path string, m blockdev.Mode) (*blockdev.Device, error) {
+func open(t *testing.T, name, path string, m driver.Mode) (*blockdev.Device, error) {
 	t.Helper()
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{hostdevice.Driver, hostdevice.CDROM}, Options: options(path), Format: driver, Mode: m,
+		Drivers: []driver.Driver{hostdevice.Driver, hostdevice.CDROM}, Options: options(path), Format: name, Mode: m,
 	})
 	if err == nil {
 		t.Cleanup(func() { d.Close() })
@@ -35,12 +36,12 @@ func open(t *testing.T, driver, path string, m blockdev.Mode) (*blockdev.Device,
 var sectors = []int{512, 4096}
 
 // overLoops runs a test for each size of sectors, buffered and direct.
-func overLoops(t *testing.T, test func(t *testing.T, path string, m blockdev.Mode)) {
+func overLoops(t *testing.T, test func(t *testing.T, path string, m driver.Mode)) {
 	for _, sector := range sectors {
 		for _, direct := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d direct=%v", sector, direct), func(t *testing.T) {
 				path := blockdevtest.Loop(t, 1<<20, sector, false)
-				test(t, path, blockdev.Mode{Direct: direct, Unmap: true})
+				test(t, path, driver.Mode{Direct: direct, Unmap: true})
 			})
 		}
 	}
@@ -55,9 +56,9 @@ func TestSuite(t *testing.T) {
 		t.Run(fmt.Sprintf("%d direct=%v", c.sector, c.direct), func(t *testing.T) {
 			path := blockdevtest.Loop(t, size, c.sector, false)
 			blockdevtest.Run(t, blockdevtest.Subject{
-				Driver: hostdevice.Driver, Mode: blockdev.Mode{Direct: c.direct}, Size: size, Persistent: true, Exact: true,
+				Driver: hostdevice.Driver, Mode: driver.Mode{Direct: c.direct}, Size: size, Persistent: true, Exact: true,
 				Row: blockdevtest.Row{Truncate: blockdevtest.Refused},
-				Options: func(t testing.TB, _ int64) *blockdev.Options {
+				Options: func(t testing.TB, _ int64) *driver.Options {
 					wipe(t, path, size)
 					return options(path)
 				},
@@ -77,7 +78,7 @@ func wipe(t testing.TB, path string, size int64) {
 func TestAlignment(t *testing.T) {
 	for _, sector := range sectors {
 		path := blockdevtest.Loop(t, 1<<20, sector, false)
-		d, err := open(t, "host_device", path, blockdev.Mode{Direct: true})
+		d, err := open(t, "host_device", path, driver.Mode{Direct: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +94,7 @@ func TestAlignment(t *testing.T) {
 // Zeroing and discarding reach the device: the file behind it loses its blocks or reads as zeroes.
 func TestZeroAndDiscard(t *testing.T) {
 	ctx := context.Background()
-	overLoops(t, func(t *testing.T, path string, m blockdev.Mode) {
+	overLoops(t, func(t *testing.T, path string, m driver.Mode) {
 		d, err := open(t, "host_device", path, m)
 		if err != nil {
 			t.Fatal(err)
@@ -106,19 +107,19 @@ func TestZeroAndDiscard(t *testing.T) {
 			}
 			clear(data[off : off+n])
 			got := make([]byte, len(data))
-			if err := d.Read(ctx, blockdev.Vec{got}, 0, 0); err != nil {
+			if err := d.Read(ctx, driver.Vec{got}, 0, 0); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, data) {
 				t.Errorf("%s: something else than %d zeroes at %d", what, n, off)
 			}
 		}
-		check("write", d.Write(ctx, blockdev.Vec{data}, 0, 0), 0, 0)
+		check("write", d.Write(ctx, driver.Vec{data}, 0, 0), 0, 0)
 		check("zero", d.Zero(ctx, 8192, 65536, 0), 8192, 65536)
-		check("zero and unmap", d.Zero(ctx, 131072, 65536, blockdev.MayUnmap), 131072, 65536)
+		check("zero and unmap", d.Zero(ctx, 131072, 65536, driver.MayUnmap), 131072, 65536)
 		check("zero parts of sectors", d.Zero(ctx, 300_001, 4099, 0), 300_001, 4099)
 		check("discard", d.Discard(ctx, 262144, 8192), 262144, 8192)
-		if err := d.Top().Zero(ctx, 0, 4096, blockdev.NoFallback); !errors.Is(err, blockdev.ErrNotSupported) {
+		if err := d.Top().Zero(ctx, 0, 4096, driver.NoFallback); !errors.Is(err, driver.ErrNotSupported) {
 			t.Errorf("zero without a fallback: %v", err)
 		}
 	})
@@ -126,19 +127,19 @@ func TestZeroAndDiscard(t *testing.T) {
 
 // The words are those of qemu-io 7.2.22.
 func TestTruncate(t *testing.T) {
-	d, err := open(t, "host_device", blockdevtest.Loop(t, 1<<20, 512, false), blockdev.Mode{})
+	d, err := open(t, "host_device", blockdevtest.Loop(t, 1<<20, 512, false), driver.Mode{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		size int64
-		p    blockdev.Prealloc
+		p    driver.Prealloc
 		want string
 	}{
-		{1 << 20, blockdev.PreallocOff, ""},
-		{1 << 19, blockdev.PreallocOff, ""},
-		{1 << 21, blockdev.PreallocOff, "Cannot grow device files"},
-		{1 << 21, blockdev.PreallocFull, "Preallocation mode 'full' unsupported for this non-regular file"},
+		{1 << 20, driver.PreallocOff, ""},
+		{1 << 19, driver.PreallocOff, ""},
+		{1 << 21, driver.PreallocOff, "Cannot grow device files"},
+		{1 << 21, driver.PreallocFull, "Preallocation mode 'full' unsupported for this non-regular file"},
 	} {
 		err := d.Top().Truncate(t.Context(), c.size, c.p, 0)
 		if got := text(err); got != c.want {
@@ -159,17 +160,17 @@ func text(err error) string {
 
 func TestReadOnlyDevice(t *testing.T) {
 	path := blockdevtest.Loop(t, 1<<20, 512, true)
-	if _, err := open(t, "host_device", path, blockdev.Mode{}); text(err) != "The device is not writable: Permission denied" || !errors.Is(err, syscall.EACCES) {
+	if _, err := open(t, "host_device", path, driver.Mode{}); text(err) != "The device is not writable: Permission denied" || !errors.Is(err, syscall.EACCES) {
 		t.Errorf("opened for writing: %v", err)
 	}
-	d, err := open(t, "host_device", path, blockdev.Mode{ReadOnly: true})
+	d, err := open(t, "host_device", path, driver.Mode{ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Read(t.Context(), blockdev.Vec{make([]byte, 512)}, 0, 0); err != nil {
+	if err := d.Read(t.Context(), driver.Vec{make([]byte, 512)}, 0, 0); err != nil {
 		t.Error(err)
 	}
-	d, err = open(t, "host_device", path, blockdev.Mode{AutoReadOnly: true})
+	d, err = open(t, "host_device", path, driver.Mode{AutoReadOnly: true})
 	if err == nil && !d.ReadOnly() {
 		t.Error("thinks that it may write")
 	}
@@ -178,12 +179,12 @@ func TestReadOnlyDevice(t *testing.T) {
 // A second opener that does not share writing is kept out, as with files.
 func TestLock(t *testing.T) {
 	path := blockdevtest.Loop(t, 1<<20, 512, false)
-	if _, err := open(t, "host_device", path, blockdev.Mode{}); err != nil {
+	if _, err := open(t, "host_device", path, driver.Mode{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{hostdevice.Driver}, Options: options(path), Format: "host_device",
-		Claim: blockdev.Claim{Use: blockdev.PermRead, Share: blockdev.PermRead},
+		Drivers: []driver.Driver{hostdevice.Driver}, Options: options(path), Format: "host_device",
+		Claim: driver.Claim{Use: driver.PermRead, Share: driver.PermRead},
 	})
 	if text(err) != `Failed to get shared "write" lock` {
 		t.Errorf("got %v", err)
@@ -197,22 +198,22 @@ func TestRefusals(t *testing.T) {
 	if err := os.WriteFile(plain, make([]byte, 512), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, driver := range []string{"host_device", "host_cdrom"} {
+	for _, name := range []string{"host_device", "host_cdrom"} {
 		for _, c := range []struct {
 			path string
-			mode blockdev.Mode
+			mode driver.Mode
 			want string
 		}{
-			{plain, blockdev.Mode{}, fmt.Sprintf("'%s' driver requires '%s' to be either a character or block device", driver, plain)},
-			{dir, blockdev.Mode{ReadOnly: true}, fmt.Sprintf("'%s' driver requires '%s' to be either a character or block device", driver, dir)},
-			{dir, blockdev.Mode{}, fmt.Sprintf("Could not open '%s': Is a directory", dir)},
-			{dir + "/none", blockdev.Mode{}, fmt.Sprintf("Could not open '%s/none': No such file or directory", dir)},
-			{"", blockdev.Mode{}, fmt.Sprintf("The '%s' block driver requires a file name", driver)},
-			{"/dev/null", blockdev.Mode{}, ""},
+			{plain, driver.Mode{}, fmt.Sprintf("'%s' driver requires '%s' to be either a character or block device", name, plain)},
+			{dir, driver.Mode{ReadOnly: true}, fmt.Sprintf("'%s' driver requires '%s' to be either a character or block device", name, dir)},
+			{dir, driver.Mode{}, fmt.Sprintf("Could not open '%s': Is a directory", dir)},
+			{dir + "/none", driver.Mode{}, fmt.Sprintf("Could not open '%s/none': No such file or directory", dir)},
+			{"", driver.Mode{}, fmt.Sprintf("The '%s' block driver requires a file name", name)},
+			{"/dev/null", driver.Mode{}, ""},
 		} {
-			d, err := open(t, driver, c.path, c.mode)
+			d, err := open(t, name, c.path, c.mode)
 			if text(err) != c.want {
-				t.Errorf("%s: got %q, want %q", driver, text(err), c.want)
+				t.Errorf("%s: got %q, want %q", name, text(err), c.want)
 			}
 			if err == nil && d.Length() != 0 {
 				t.Errorf("%s is %d bytes long", c.path, d.Length())

@@ -7,7 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // Requests of <linux/blkzoned.h>, in the encoding of most architectures.
@@ -37,14 +38,14 @@ const conventional = 1
 type zonedDevice struct {
 	*device
 	zoneSize int64 // bytes, a power of two
-	appends  blockdev.Mutex
-	warn     func(blockdev.Notice)
+	appends  wait.Mutex
+	warn     func(driver.Notice)
 }
 
-var _ blockdev.Zoned = (*zonedDevice)(nil)
+var _ driver.Zoned = (*zonedDevice)(nil)
 
 // zoned is d with zones, nil if it has none.
-func (d *device) zoned(notify func(blockdev.Notice)) (*zonedDevice, error) {
+func (d *device) zoned(notify func(driver.Notice)) (*zonedDevice, error) {
 	if !d.block {
 		return nil, nil
 	}
@@ -57,14 +58,14 @@ func (d *device) zoned(notify func(blockdev.Notice)) (*zonedDevice, error) {
 		return nil, nil // not zoned, or a kernel that knows no zones
 	}
 	if sectors&(sectors-1) != 0 {
-		return nil, blockdev.Refuse("Zones of %d sectors: not a power of two", sectors)
+		return nil, driver.Refuse("Zones of %d sectors: not a power of two", sectors)
 	}
-	return &zonedDevice{device: d, zoneSize: int64(sectors) * blockdev.SectorSize, warn: notify}, nil
+	return &zonedDevice{device: d, zoneSize: int64(sectors) * driver.SectorSize, warn: notify}, nil
 }
 
 // ReportZones asks the device in portions.
-func (z *zonedDevice) ReportZones(ctx context.Context, off int64, limit int) ([]blockdev.Zone, error) {
-	var zones []blockdev.Zone
+func (z *zonedDevice) ReportZones(ctx context.Context, off int64, limit int) ([]driver.Zone, error) {
+	var zones []driver.Zone
 	for len(zones) < limit && off < z.Size() {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -87,9 +88,9 @@ func (z *zonedDevice) ReportZones(ctx context.Context, off int64, limit int) ([]
 }
 
 // report is one BLKREPORTZONE.
-func (z *zonedDevice) report(off int64, n int) ([]blockdev.Zone, error) {
+func (z *zonedDevice) report(off int64, n int) ([]driver.Zone, error) {
 	arg := make([]byte, reportHeader+n*reportedZone)
-	binary.NativeEndian.PutUint64(arg[0:], uint64(off/blockdev.SectorSize))
+	binary.NativeEndian.PutUint64(arg[0:], uint64(off/driver.SectorSize))
 	binary.NativeEndian.PutUint32(arg[8:], uint32(n))
 	if err := z.With(func(fd int) error { return z.ioctl(fd, blkReportZone, arg) }); err != nil {
 		return nil, fmt.Errorf("report zones from %d: %w", off, err)
@@ -99,7 +100,7 @@ func (z *zonedDevice) report(off int64, n int) ([]blockdev.Zone, error) {
 		return nil, fmt.Errorf("zone report of %d zones where %d fit: %w", got, n, unix.EIO)
 	}
 	hasCapacity := binary.NativeEndian.Uint32(arg[12:])&reportCapacity != 0
-	zones := make([]blockdev.Zone, got)
+	zones := make([]driver.Zone, got)
 	for i := range zones {
 		at := reportHeader + i*reportedZone
 		zones[i] = decodeZone(arg[at:at+reportedZone], hasCapacity)
@@ -108,9 +109,9 @@ func (z *zonedDevice) report(off int64, n int) ([]blockdev.Zone, error) {
 }
 
 // decodeZone reads a struct blk_zone. Its numbers count sectors of 512 bytes. Without a capacity all of a zone can be used.
-func decodeZone(b []byte, hasCapacity bool) blockdev.Zone {
-	bytes := func(at int) int64 { return int64(binary.NativeEndian.Uint64(b[at:])) * blockdev.SectorSize }
-	zone := blockdev.Zone{
+func decodeZone(b []byte, hasCapacity bool) driver.Zone {
+	bytes := func(at int) int64 { return int64(binary.NativeEndian.Uint64(b[at:])) * driver.SectorSize }
+	zone := driver.Zone{
 		Start: bytes(0), Length: bytes(8), WritePointer: bytes(16), Type: b[24], Condition: b[25], Capacity: bytes(8),
 	}
 	if hasCapacity {
@@ -119,18 +120,18 @@ func decodeZone(b []byte, hasCapacity bool) blockdev.Zone {
 	return zone
 }
 
-var zoneRequests = map[blockdev.ZoneOp]struct {
+var zoneRequests = map[driver.ZoneOp]struct {
 	req  uint
 	name string
 }{
-	blockdev.ZoneOpen:   {blkOpenZone, "BLKOPENZONE"},
-	blockdev.ZoneClose:  {blkCloseZone, "BLKCLOSEZONE"},
-	blockdev.ZoneFinish: {blkFinishZone, "BLKFINISHZONE"},
-	blockdev.ZoneReset:  {blkResetZone, "BLKRESETZONE"},
+	driver.ZoneOpen:   {blkOpenZone, "BLKOPENZONE"},
+	driver.ZoneClose:  {blkCloseZone, "BLKCLOSEZONE"},
+	driver.ZoneFinish: {blkFinishZone, "BLKFINISHZONE"},
+	driver.ZoneReset:  {blkResetZone, "BLKRESETZONE"},
 }
 
 // ManageZones changes the state of whole zones; the last one may be short.
-func (z *zonedDevice) ManageZones(_ context.Context, op blockdev.ZoneOp, off, n int64) error {
+func (z *zonedDevice) ManageZones(_ context.Context, op driver.ZoneOp, off, n int64) error {
 	if off%z.zoneSize != 0 {
 		return z.misaligned("sector offset", off)
 	}
@@ -138,7 +139,7 @@ func (z *zonedDevice) ManageZones(_ context.Context, op blockdev.ZoneOp, off, n 
 		return z.misaligned("number of sectors", n)
 	}
 	r := zoneRequests[op]
-	arg := pair(uint64(off/blockdev.SectorSize), uint64(n/blockdev.SectorSize))
+	arg := pair(uint64(off/driver.SectorSize), uint64(n/driver.SectorSize))
 	if err := z.With(func(fd int) error { return z.ioctl(fd, r.req, arg) }); err != nil {
 		return fmt.Errorf("%s: %w", r.name, err)
 	}
@@ -147,8 +148,8 @@ func (z *zonedDevice) ManageZones(_ context.Context, op blockdev.ZoneOp, off, n 
 
 // misaligned refuses what is not made of whole zones, in QEMU's words, which go to the person and not into the error.
 func (z *zonedDevice) misaligned(what string, n int64) error {
-	z.warn(blockdev.Warning{
-		Text:     fmt.Sprintf("%s %d is not aligned to zone size %d", what, n/blockdev.SectorSize, z.zoneSize/blockdev.SectorSize),
+	z.warn(driver.Warning{
+		Text:     fmt.Sprintf("%s %d is not aligned to zone size %d", what, n/driver.SectorSize, z.zoneSize/driver.SectorSize),
 		Prefixed: true,
 	})
 	return unix.EINVAL
@@ -156,7 +157,7 @@ func (z *zonedDevice) misaligned(what string, n int64) error {
 
 // AppendZone writes at the write pointer of the zone that starts at off, which the device is asked for each time so that it is right
 // whoever wrote there before. One append at a time.
-func (z *zonedDevice) AppendZone(ctx context.Context, v blockdev.Vec, off int64) (int64, error) {
+func (z *zonedDevice) AppendZone(ctx context.Context, v driver.Vec, off int64) (int64, error) {
 	if off%z.zoneSize != 0 {
 		return 0, z.misaligned("sector offset", off)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
@@ -95,36 +96,36 @@ func (f *flushed) Flush(ctx context.Context) error {
 }
 
 // openFake is a zoned device whose data is kept in a regular file.
-func openFake(t *testing.T, f *fake) (*zonedDevice, *[]blockdev.Notice) {
+func openFake(t *testing.T, f *fake) (*zonedDevice, *[]driver.Notice) {
 	t.Helper()
-	_, z, notices := openFakeDevice(t, f, blockdev.Mode{})
+	_, z, notices := openFakeDevice(t, f, driver.Mode{})
 	return z.zonedDevice, notices
 }
 
-func openFakeDevice(t *testing.T, f *fake, m blockdev.Mode) (*blockdev.Device, *flushed, *[]blockdev.Notice) {
+func openFakeDevice(t *testing.T, f *fake, m driver.Mode) (*blockdev.Device, *flushed, *[]driver.Notice) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "zones")
 	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, fakeSize)); err != nil {
 		t.Fatal(err)
 	}
 	var z *flushed
-	var notices []blockdev.Notice
-	driver := Driver
-	driver.Open = func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+	var notices []driver.Notice
+	faked := Driver
+	faked.Open = func(_ context.Context, o *driver.Opening) (driver.Node, error) {
 		file, err := hostfile.Open(o, hostfile.Config{Accept: func(*unix.Stat_t) error { return nil }})
 		if err != nil {
 			return nil, err
 		}
 		file.SetSize(fakeSize)
 		d := &device{File: file, ioctl: f.ioctl, block: true, sector: 512}
-		zones, err := d.zoned(func(n blockdev.Notice) { notices = append(notices, n) })
+		zones, err := d.zoned(func(n driver.Notice) { notices = append(notices, n) })
 		z = &flushed{zonedDevice: zones}
 		return z, err
 	}
-	var o blockdev.Options
+	var o driver.Options
 	o.Set("filename", path)
 	dev, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{driver}, Options: &o, Format: driver.Name, Mode: m,
+		Drivers: []driver.Driver{faked}, Options: &o, Format: faked.Name, Mode: m,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -137,24 +138,24 @@ func openFakeDevice(t *testing.T, f *fake, m blockdev.Mode) (*blockdev.Device, *
 // A Device lets only those change zones who may write, only inside, and flushes what was appended.
 func TestDeviceZones(t *testing.T) {
 	ctx := t.Context()
-	d, _, _ := openFakeDevice(t, &fake{}, blockdev.Mode{ReadOnly: true})
+	d, _, _ := openFakeDevice(t, &fake{}, driver.Mode{ReadOnly: true})
 	if zones, err := d.ReportZones(ctx, 0, 2); err != nil || len(zones) != 2 {
 		t.Errorf("%d zones, %v", len(zones), err)
 	}
 	if _, err := d.ReportZones(ctx, -fakeZone, 2); !errors.Is(err, unix.EINVAL) {
 		t.Errorf("zones before the first: %v", err)
 	}
-	data := blockdev.Vec{make([]byte, 4096)}
-	if err := d.ManageZones(ctx, blockdev.ZoneReset, 0, fakeZone); !errors.Is(err, blockdev.ErrReadOnly) {
+	data := driver.Vec{make([]byte, 4096)}
+	if err := d.ManageZones(ctx, driver.ZoneReset, 0, fakeZone); !errors.Is(err, driver.ErrReadOnly) {
 		t.Errorf("reset: %v", err)
 	}
-	if _, err := d.AppendZone(ctx, data, fakeZone); !errors.Is(err, blockdev.ErrReadOnly) {
+	if _, err := d.AppendZone(ctx, data, fakeZone); !errors.Is(err, driver.ErrReadOnly) {
 		t.Errorf("append: %v", err)
 	}
 
-	d, z, _ := openFakeDevice(t, &fake{}, blockdev.Mode{})
-	var outside *blockdev.RangeError
-	if err := d.ManageZones(ctx, blockdev.ZoneReset, fakeSize, fakeZone); !errors.As(err, &outside) {
+	d, z, _ := openFakeDevice(t, &fake{}, driver.Mode{})
+	var outside *driver.RangeError
+	if err := d.ManageZones(ctx, driver.ZoneReset, fakeSize, fakeZone); !errors.As(err, &outside) {
 		t.Errorf("reset behind the end: %v", err)
 	}
 	if _, err := d.AppendZone(ctx, data, 1<<62); !errors.As(err, &outside) {
@@ -179,7 +180,7 @@ func TestReportZones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []blockdev.Zone{
+	want := []driver.Zone{
 		{Start: 1 << 20, Length: fakeZone, Capacity: fakeCapacity, WritePointer: 1<<20 + 8192, Type: 2, Condition: 1},
 		{Start: 2 << 20, Length: fakeZone, Capacity: fakeCapacity, WritePointer: 2 << 20, Type: 2, Condition: 1},
 		{Start: 3 << 20, Length: fakeZone, Capacity: fakeCapacity, WritePointer: 3 << 20, Type: 2, Condition: 1},
@@ -222,8 +223,8 @@ func TestReportNonsense(t *testing.T) {
 }
 
 func TestManageZones(t *testing.T) {
-	for op, req := range map[blockdev.ZoneOp]uint{
-		blockdev.ZoneReset: 0x40101283, blockdev.ZoneOpen: 0x40101286, blockdev.ZoneClose: 0x40101287, blockdev.ZoneFinish: 0x40101288,
+	for op, req := range map[driver.ZoneOp]uint{
+		driver.ZoneReset: 0x40101283, driver.ZoneOpen: 0x40101286, driver.ZoneClose: 0x40101287, driver.ZoneFinish: 0x40101288,
 	} {
 		f := &fake{}
 		z, _ := openFake(t, f)
@@ -251,14 +252,14 @@ func TestManageZonesRange(t *testing.T) {
 	} {
 		f := &fake{}
 		z, notices := openFake(t, f)
-		err := z.ManageZones(t.Context(), blockdev.ZoneOpen, c.off, c.n)
+		err := z.ManageZones(t.Context(), driver.ZoneOpen, c.off, c.n)
 		if c.want == "" {
 			if err != nil || len(f.calls) != 1 {
 				t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
 			}
 			continue
 		}
-		want := []blockdev.Notice{blockdev.Warning{Text: c.want, Prefixed: true}}
+		want := []driver.Notice{driver.Warning{Text: c.want, Prefixed: true}}
 		if !errors.Is(err, unix.EINVAL) || len(f.calls) != 0 || !slices.Equal(*notices, want) {
 			t.Errorf("%d bytes at %d: %v, %v, %d calls", c.n, c.off, err, *notices, len(f.calls))
 		}
@@ -269,12 +270,12 @@ func TestAppendZone(t *testing.T) {
 	f := &fake{wp: [fakeZones]uint64{2: 16}}
 	z, _ := openFake(t, f)
 	data := bytes.Repeat([]byte{0xa5}, 1024)
-	at, err := z.AppendZone(t.Context(), blockdev.Vec{data[:512], data[512:]}, 2<<20)
+	at, err := z.AppendZone(t.Context(), driver.Vec{data[:512], data[512:]}, 2<<20)
 	if err != nil || at != 2<<20+8192 {
 		t.Fatalf("at %d: %v", at, err)
 	}
 	got := make([]byte, 1026)
-	if err := z.ReadVec(t.Context(), blockdev.Vec{got}, at-1, 0); err != nil {
+	if err := z.ReadVec(t.Context(), driver.Vec{got}, at-1, 0); err != nil {
 		t.Fatal(err)
 	}
 	if want := slices.Concat([]byte{0}, data, []byte{0}); !bytes.Equal(got, want) {
@@ -291,7 +292,7 @@ func TestAppendZone(t *testing.T) {
 		"more than fits":      {2 << 20, fakeCapacity, unix.EIO},
 		"a zone that is none": {fakeSize * 16, 512, unix.EINVAL},
 	} {
-		if _, err := z.AppendZone(t.Context(), blockdev.Vec{make([]byte, c.n)}, c.off); !errors.Is(err, c.is) {
+		if _, err := z.AppendZone(t.Context(), driver.Vec{make([]byte, c.n)}, c.off); !errors.Is(err, c.is) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -14,17 +14,17 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Driver is the memory disk. Its file names are mem:SIZE.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name: "mem",
 	Doc:  "a sparse scratch disk in memory",
-	Kind: blockdev.Protocol,
-	Keys: []blockdev.Key{
-		{Name: "size", Type: blockdev.Size, Help: "length of the disk in bytes"},
-		{Name: "limit", Type: blockdev.Size, Help: "most memory that it takes, in bytes; without it all such disks share half of what there is"},
+	Kind: driver.Protocol,
+	Keys: []driver.Key{
+		{Name: "size", Type: driver.Size, Help: "length of the disk in bytes"},
+		{Name: "limit", Type: driver.Size, Help: "most memory that it takes, in bytes; without it all such disks share half of what there is"},
 	},
 	Scratch:   true,
 	Schemes:   []string{"mem"},
@@ -48,17 +48,17 @@ type shard struct {
 }
 
 type disk struct {
-	blockdev.Leaf
+	driver.Leaf
 	size   atomic.Int64
 	limit  int64        // bytes of memory that it may take; 0: see allowed
 	taken  atomic.Int64 // bytes of memory that it takes
 	shards [shards]shard
 }
 
-var _ blockdev.Node = (*disk)(nil)
+var _ driver.Node = (*disk)(nil)
 
 // New is an empty disk of size bytes, for use without an opener.
-func New(size int64) (blockdev.Node, error) {
+func New(size int64) (driver.Node, error) {
 	d, err := newDisk(size)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func newDisk(size int64) (*disk, error) {
 	return d, nil
 }
 
-func parseName(name string, o *blockdev.Options) error {
+func parseName(name string, o *driver.Options) error {
 	size, ok := strings.CutPrefix(name, "mem:")
 	if !ok || size == "" {
 		return fmt.Errorf("a memory disk is named by its size, as in mem:64M, not '%s'", name)
@@ -87,9 +87,9 @@ func parseName(name string, o *blockdev.Options) error {
 	return nil
 }
 
-func open(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+func open(_ context.Context, o *driver.Opening) (driver.Node, error) {
 	if !o.Values.Has("size") {
-		return nil, blockdev.Refuse("Parameter 'size' is missing")
+		return nil, driver.Refuse("Parameter 'size' is missing")
 	}
 	d, err := newDisk(o.Values.Int("size"))
 	if err != nil {
@@ -97,24 +97,24 @@ func open(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 	}
 	if o.Values.Has("limit") {
 		if d.limit = o.Values.Int("limit"); d.limit < pageSize {
-			return nil, blockdev.Refuse("Parameter 'limit' must be %d at least", int64(pageSize))
+			return nil, driver.Refuse("Parameter 'limit' must be %d at least", int64(pageSize))
 		}
 	}
 	return d, nil
 }
 
-func (d *disk) Info() blockdev.Info {
-	return blockdev.Info{Driver: "mem", Limits: blockdev.Limits{
+func (d *disk) Info() driver.Info {
+	return driver.Info{Driver: "mem", Limits: driver.Limits{
 		Size:       d.size.Load(),
-		WriteTakes: blockdev.FUA,
-		ZeroTakes:  blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback,
+		WriteTakes: driver.FUA,
+		ZeroTakes:  driver.FUA | driver.MayUnmap | driver.NoFallback,
 	}}
 }
 
 func (d *disk) shard(p int64) *shard { return &d.shards[p%shards] }
 
 // inPages walks the n bytes of v from off on, page by page: number of the page, first byte in it, and the memory for it.
-func inPages(v blockdev.Vec, off int64, do func(p, in int64, piece []byte)) {
+func inPages(v driver.Vec, off int64, do func(p, in int64, piece []byte)) {
 	for _, piece := range v {
 		for len(piece) > 0 {
 			in := off % pageSize
@@ -125,7 +125,7 @@ func inPages(v blockdev.Vec, off int64, do func(p, in int64, piece []byte)) {
 	}
 }
 
-func (d *disk) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (d *disk) ReadVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	inPages(v, off, func(p, in int64, piece []byte) {
 		s := d.shard(p)
 		s.RLock()
@@ -139,7 +139,7 @@ func (d *disk) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.
 	return nil
 }
 
-func (d *disk) WriteVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (d *disk) WriteVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	if err := d.grow(off, v.Len()); err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (d *disk) grow(off, n int64) error {
 	}
 }
 
-func (d *disk) Zero(_ context.Context, off, n int64, _ blockdev.Flags) error {
+func (d *disk) Zero(_ context.Context, off, n int64, _ driver.Flags) error {
 	if err := d.grow(off, n); err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (d *disk) Zero(_ context.Context, off, n int64, _ blockdev.Flags) error {
 	return nil
 }
 
-func (d *disk) Discard(_ context.Context, off, n int64, _ blockdev.Flags) error {
+func (d *disk) Discard(_ context.Context, off, n int64, _ driver.Flags) error {
 	d.free(off, off+n)
 	return nil
 }
@@ -254,7 +254,7 @@ func (d *disk) has(p int64) bool {
 const statusPages = 1024
 
 // Status tells pages from holes.
-func (d *disk) Status(_ context.Context, off, n int64) (blockdev.Extent, error) {
+func (d *disk) Status(_ context.Context, off, n int64) (driver.Extent, error) {
 	first, end := off/pageSize, off+n
 	data := d.has(first)
 	p, stop := first+1, min(first+statusPages, (end+pageSize-1)/pageSize)
@@ -267,7 +267,7 @@ func (d *disk) Status(_ context.Context, off, n int64) (blockdev.Extent, error) 
 	if p < (end+pageSize-1)/pageSize {
 		end = p * pageSize
 	}
-	return blockdev.Extent{Off: off, Len: end - off, Allocated: true, Data: data, Zero: !data, Node: "mem", HostOff: off}, nil
+	return driver.Extent{Off: off, Len: end - off, Allocated: true, Data: data, Zero: !data, Node: "mem", HostOff: off}, nil
 }
 
 // nextPage is the number of the first page at p or behind it, or one behind the longest disk.
@@ -286,12 +286,12 @@ func (d *disk) nextPage(p int64) int64 {
 	return next
 }
 
-func (d *disk) Truncate(_ context.Context, size int64, p blockdev.Prealloc, _ blockdev.Flags) error {
-	if p != blockdev.PreallocOff {
-		return &blockdev.Refusal{Text: fmt.Sprintf("Unsupported preallocation mode '%s'", p), Err: syscall.ENOTSUP}
+func (d *disk) Truncate(_ context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
+	if p != driver.PreallocOff {
+		return &driver.Refusal{Text: fmt.Sprintf("Unsupported preallocation mode '%s'", p), Err: syscall.ENOTSUP}
 	}
 	if size > maxSize {
-		return &blockdev.Refusal{Text: "Could not resize file: File too large", Err: syscall.EFBIG}
+		return &driver.Refusal{Text: "Could not resize file: File too large", Err: syscall.EFBIG}
 	}
 	if old := d.size.Swap(size); size < old {
 		d.free(size, old)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 func testDisk(t *testing.T, size int64) *disk {
@@ -44,12 +45,12 @@ func TestModel(t *testing.T) {
 		case 0, 1:
 			data := bytes.Repeat([]byte{byte(1 + rnd.IntN(255))}, int(n))
 			cut := rnd.Int64N(n)
-			if err := d.WriteVec(ctx, blockdev.Vec{data[:cut], nil, data[cut:]}, off, 0); err != nil {
+			if err := d.WriteVec(ctx, driver.Vec{data[:cut], nil, data[cut:]}, off, 0); err != nil {
 				t.Fatal(err)
 			}
 			copy(model[off:], data)
 		case 2:
-			if err := d.Zero(ctx, off, n, blockdev.MayUnmap); err != nil {
+			if err := d.Zero(ctx, off, n, driver.MayUnmap); err != nil {
 				t.Fatal(err)
 			}
 			clear(model[off : off+n])
@@ -59,7 +60,7 @@ func TestModel(t *testing.T) {
 			}
 			clear(model[off : off+n])
 		}
-		if err := d.ReadVec(ctx, blockdev.Vec{got[off : off+n]}, off, 0); err != nil {
+		if err := d.ReadVec(ctx, driver.Vec{got[off : off+n]}, off, 0); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got[off:off+n], model[off:off+n]) {
@@ -70,7 +71,7 @@ func TestModel(t *testing.T) {
 			if err != nil || e.Off != at || e.Len <= 0 || e.End() > off+n || !e.Allocated || e.Data == e.Zero {
 				t.Fatalf("status of %d+%d: %+v, %v", at, off+n-at, e, err)
 			}
-			if e.Zero && !blockdev.AllZero(model[at:e.End()]) {
+			if e.Zero && !driver.AllZero(model[at:e.End()]) {
 				t.Fatalf("%+v is called zero and is not", e)
 			}
 			at = e.End()
@@ -86,7 +87,7 @@ func TestSparse(t *testing.T) {
 		t.Fatalf("empty disk: %+v, %v", e, err)
 	}
 	last := int64(size - 512)
-	if err := d.WriteVec(ctx, blockdev.Vec{make([]byte, 512)}, last, 0); err != nil {
+	if err := d.WriteVec(ctx, driver.Vec{make([]byte, 512)}, last, 0); err != nil {
 		t.Fatal(err)
 	}
 	if n := d.pageCount(); n != 1 {
@@ -110,11 +111,11 @@ func TestTruncate(t *testing.T) {
 	ctx := context.Background()
 	d := testDisk(t, 3*pageSize)
 	full := bytes.Repeat([]byte{7}, 3*pageSize)
-	if err := d.WriteVec(ctx, blockdev.Vec{full}, 0, 0); err != nil {
+	if err := d.WriteVec(ctx, driver.Vec{full}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, size := range []int64{pageSize + 100, 3 * pageSize} {
-		if err := d.Truncate(ctx, size, blockdev.PreallocOff, 0); err != nil {
+		if err := d.Truncate(ctx, size, driver.PreallocOff, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,17 +123,17 @@ func TestTruncate(t *testing.T) {
 		t.Errorf("%d pages left, want 2", n)
 	}
 	got := make([]byte, len(full))
-	if err := d.ReadVec(ctx, blockdev.Vec{got}, 0, 0); err != nil {
+	if err := d.ReadVec(ctx, driver.Vec{got}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	clear(full[pageSize+100:])
 	if !bytes.Equal(got, full) {
 		t.Error("what was cut off came back")
 	}
-	if err := d.Truncate(ctx, maxSize+1, blockdev.PreallocOff, 0); !errors.Is(err, syscall.EFBIG) {
+	if err := d.Truncate(ctx, maxSize+1, driver.PreallocOff, 0); !errors.Is(err, syscall.EFBIG) {
 		t.Errorf("too long: %v", err)
 	}
-	if err := d.Truncate(ctx, 0, blockdev.PreallocFull, 0); !errors.Is(err, syscall.ENOTSUP) {
+	if err := d.Truncate(ctx, 0, driver.PreallocFull, 0); !errors.Is(err, syscall.ENOTSUP) {
 		t.Errorf("preallocation: %v", err)
 	}
 }
@@ -140,7 +141,7 @@ func TestTruncate(t *testing.T) {
 func TestGrowth(t *testing.T) {
 	ctx := context.Background()
 	d := testDisk(t, 0)
-	if err := d.WriteVec(ctx, blockdev.Vec{{1, 2}}, 99, 0); err != nil || d.Info().Size != 101 {
+	if err := d.WriteVec(ctx, driver.Vec{{1, 2}}, 99, 0); err != nil || d.Info().Size != 101 {
 		t.Errorf("size %d, %v", d.Info().Size, err)
 	}
 	if err := d.Zero(ctx, maxSize-1, 2, 0); !errors.Is(err, syscall.EFBIG) || d.Info().Size != 101 {
@@ -162,11 +163,11 @@ func TestConcurrent(t *testing.T) {
 				case 0:
 					err = d.Discard(ctx, off+5, pageSize, 0)
 				case 1:
-					err = d.ReadVec(ctx, blockdev.Vec{buf}, off+5, 0)
+					err = d.ReadVec(ctx, driver.Vec{buf}, off+5, 0)
 				case 2:
 					_, err = d.Status(ctx, off, pageSize)
 				default:
-					err = d.WriteVec(ctx, blockdev.Vec{buf}, off+5, 0)
+					err = d.WriteVec(ctx, driver.Vec{buf}, off+5, 0)
 				}
 				if err != nil {
 					t.Error(err)
@@ -178,7 +179,7 @@ func TestConcurrent(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	cfg := blockdev.OpenConfig{Drivers: []blockdev.Driver{Driver}, Format: "mem"}
+	cfg := blockdev.OpenConfig{Drivers: []driver.Driver{Driver}, Format: "mem"}
 	for _, c := range []struct {
 		name string
 		size int64
@@ -215,7 +216,7 @@ func TestLimit(t *testing.T) {
 	before := inUse.Load()
 	d := testDisk(t, 1<<40)
 	d.limit = 3 * pageSize
-	buf := blockdev.Vec{make([]byte, pageSize)}
+	buf := driver.Vec{make([]byte, pageSize)}
 	for i := range int64(3) {
 		if err := d.WriteVec(ctx, buf, i<<30, 0); err != nil {
 			t.Fatal(err)
@@ -245,7 +246,7 @@ func TestSharedLimit(t *testing.T) {
 	defer func() { allowed = old }()
 	top := inUse.Load() + 2*pageSize
 	allowed = func() int64 { return top }
-	buf := blockdev.Vec{make([]byte, pageSize)}
+	buf := driver.Vec{make([]byte, pageSize)}
 	one, two := testDisk(t, 1<<30), testDisk(t, 1<<30)
 	err := errors.Join(one.WriteVec(t.Context(), buf, 0, 0), two.WriteVec(t.Context(), buf, 0, 0))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // inUse is how many bytes the pages of all disks of the process take.
@@ -49,7 +49,7 @@ func (d *disk) take() error {
 }
 
 func full(what string, limit int64) error {
-	return &blockdev.Refusal{
+	return &driver.Refusal{
 		Text: fmt.Sprintf("%s may take %d bytes of memory, which are in use; the option limit allows another number", what, limit),
 		Err:  syscall.ENOSPC,
 	}

@@ -10,37 +10,37 @@ import (
 	"math"
 	"time"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Co and Aio are the driver under its two names.
 var (
-	Co  = driver("null-co")
-	Aio = driver("null-aio")
+	Co  = named("null-co")
+	Aio = named("null-aio")
 )
 
-func driver(name string) blockdev.Driver {
-	return blockdev.Driver{
+func named(name string) driver.Driver {
+	return driver.Driver{
 		Name: name,
 		Doc:  "a device that stores nothing and answers at once or late",
-		Kind: blockdev.Protocol,
-		Keys: []blockdev.Key{
-			{Name: "size", Type: blockdev.Size, Default: "1G", Help: "length of the device in bytes"},
-			{Name: "latency-ns", Type: blockdev.Int, Default: "0", Help: "time that each read, write and flush takes, in nanoseconds"},
-			{Name: "read-zeroes", Type: blockdev.Bool, Default: "off", Help: "reads give zeroes instead of leaving the memory as it was"},
+		Kind: driver.Protocol,
+		Keys: []driver.Key{
+			{Name: "size", Type: driver.Size, Default: "1G", Help: "length of the device in bytes"},
+			{Name: "latency-ns", Type: driver.Int, Default: "0", Help: "time that each read, write and flush takes, in nanoseconds"},
+			{Name: "read-zeroes", Type: driver.Bool, Default: "off", Help: "reads give zeroes instead of leaving the memory as it was"},
 		},
 		Scratch: true,
 		Schemes: []string{name},
-		ParseName: func(given string, _ *blockdev.Options) error {
+		ParseName: func(given string, _ *driver.Options) error {
 			if only := name + "://"; given != only {
-				return blockdev.Refuse("The only allowed filename for this driver is '%s'", only)
+				return driver.Refuse("The only allowed filename for this driver is '%s'", only)
 			}
 			return nil
 		},
-		Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+		Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
 			latency := o.Values.Int("latency-ns")
 			if latency < 0 {
-				return nil, blockdev.Refuse("latency-ns is invalid")
+				return nil, driver.Refuse("latency-ns is invalid")
 			}
 			return &device{
 				name:       name,
@@ -54,22 +54,22 @@ func driver(name string) blockdev.Driver {
 
 // wholeSectors rounds up: there is no end inside a sector where nothing is stored.
 func wholeSectors(n int64) int64 {
-	n = min(n, math.MaxInt64-blockdev.SectorSize+1)
-	return (n + blockdev.SectorSize - 1) / blockdev.SectorSize * blockdev.SectorSize
+	n = min(n, math.MaxInt64-driver.SectorSize+1)
+	return (n + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
 }
 
 type device struct {
-	blockdev.Leaf
+	driver.Leaf
 	name       string
 	size       int64
 	latency    time.Duration
 	readZeroes bool
 }
 
-var _ blockdev.Node = (*device)(nil)
+var _ driver.Node = (*device)(nil)
 
-func (d *device) Info() blockdev.Info {
-	return blockdev.Info{Driver: d.name, Limits: blockdev.Limits{Size: d.size, WriteTakes: blockdev.FUA}}
+func (d *device) Info() driver.Info {
+	return driver.Info{Driver: d.name, Limits: driver.Limits{Size: d.size, WriteTakes: driver.FUA}}
 }
 
 // pass takes the latency, or fails when ctx ends first.
@@ -87,7 +87,7 @@ func (d *device) pass(ctx context.Context) error {
 	}
 }
 
-func (d *device) ReadVec(ctx context.Context, v blockdev.Vec, _ int64, _ blockdev.Flags) error {
+func (d *device) ReadVec(ctx context.Context, v driver.Vec, _ int64, _ driver.Flags) error {
 	if err := d.pass(ctx); err != nil {
 		return err
 	}
@@ -97,13 +97,13 @@ func (d *device) ReadVec(ctx context.Context, v blockdev.Vec, _ int64, _ blockde
 	return nil
 }
 
-func (d *device) WriteVec(ctx context.Context, _ blockdev.Vec, _ int64, _ blockdev.Flags) error {
+func (d *device) WriteVec(ctx context.Context, _ driver.Vec, _ int64, _ driver.Flags) error {
 	return d.pass(ctx)
 }
 
 func (d *device) Flush(ctx context.Context) error { return d.pass(ctx) }
 
 // Status knows of zeroes with read-zeroes=on, and otherwise of nothing at all: not even that the range is allocated.
-func (d *device) Status(_ context.Context, off, n int64) (blockdev.Extent, error) {
-	return blockdev.Extent{Off: off, Len: n, Allocated: d.readZeroes, Zero: d.readZeroes, Node: d.name, HostOff: off}, nil
+func (d *device) Status(_ context.Context, off, n int64) (driver.Extent, error) {
+	return driver.Extent{Off: off, Len: n, Allocated: d.readZeroes, Zero: d.readZeroes, Node: d.name, HostOff: off}, nil
 }

@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 func open(t *testing.T, name string, given map[string]any) (*blockdev.Device, error) {
 	t.Helper()
-	var o blockdev.Options
+	var o driver.Options
 	for k, v := range given {
 		o.Set(k, v)
 	}
-	return blockdev.Open(context.Background(), name, blockdev.OpenConfig{Drivers: []blockdev.Driver{Aio, Co}, Options: &o})
+	return blockdev.Open(context.Background(), name, blockdev.OpenConfig{Drivers: []driver.Driver{Aio, Co}, Options: &o})
 }
 
 func TestOpen(t *testing.T) {
@@ -58,13 +59,13 @@ func TestRead(t *testing.T) {
 		}
 		buf := []byte{1, 2, 3}
 		want := map[bool][]byte{false: {1, 2, 3}, true: {0, 0, 0}}[zeroes]
-		if err := d.Read(ctx, blockdev.Vec{buf}, 5, 0); err != nil || !bytes.Equal(buf, want) {
+		if err := d.Read(ctx, driver.Vec{buf}, 5, 0); err != nil || !bytes.Equal(buf, want) {
 			t.Errorf("read-zeroes %v: %v, %v", zeroes, buf, err)
 		}
 		if e, err := d.Status(ctx, 0, d.Length()); err != nil || e.Allocated != zeroes || e.Zero != zeroes || e.Data || e.Len != d.Length() {
 			t.Errorf("read-zeroes %v: %+v, %v", zeroes, e, err)
 		}
-		if err := d.Zero(ctx, 0, 512, blockdev.NoFallback); !errors.Is(err, blockdev.ErrNotSupported) {
+		if err := d.Zero(ctx, 0, 512, driver.NoFallback); !errors.Is(err, driver.ErrNotSupported) {
 			t.Errorf("zeroes without fallback: %v", err)
 		}
 		if err := d.Zero(ctx, 0, 512, 0); err != nil {
@@ -86,11 +87,11 @@ func TestLatency(t *testing.T) {
 			start = time.Now()
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		do(ctx, "read", d.ReadVec(ctx, blockdev.Vec{{0}}, 0, 0), latency)
-		do(ctx, "write", d.WriteVec(ctx, blockdev.Vec{{0}}, 0, 0), latency)
+		do(ctx, "read", d.ReadVec(ctx, driver.Vec{{0}}, 0, 0), latency)
+		do(ctx, "write", d.WriteVec(ctx, driver.Vec{{0}}, 0, 0), latency)
 		do(ctx, "flush", d.Flush(ctx), latency)
 		time.AfterFunc(time.Second, cancel)
-		err := d.ReadVec(ctx, blockdev.Vec{{0}}, 0, 0)
+		err := d.ReadVec(ctx, driver.Vec{{0}}, 0, 0)
 		do(ctx, "cancelled read", err, time.Second)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled read: %v", err)

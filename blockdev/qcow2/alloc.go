@@ -5,7 +5,7 @@ import (
 	"errors"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -162,7 +162,7 @@ func (q *image) reusable(ctx context.Context, off, n int64) error {
 
 // allocate takes clusters for n bytes in a row and counts them.
 func (q *image) allocate(ctx context.Context, n int64) (int64, error) {
-	if err := q.Fire(ctx, blockdev.EvClusterAlloc); err != nil {
+	if err := q.Fire(ctx, driver.EvClusterAlloc); err != nil {
 		return 0, err
 	}
 	for {
@@ -210,7 +210,7 @@ func (q *image) allocateAt(ctx context.Context, off, n int64) (int64, error) {
 // allocateBytes takes n bytes, at most a cluster, for a compressed cluster: behind the last ones if there is room, also over the end
 // of their cluster if the next is free.
 func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
-	if err := q.Fire(ctx, blockdev.EvClusterAllocBytes); err != nil {
+	if err := q.Fire(ctx, driver.EvClusterAllocBytes); err != nil {
 		return 0, err
 	}
 	off := q.byteOff
@@ -257,7 +257,7 @@ func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 
 // free gives clusters back. That it cannot be done is reported; the clusters then leak, and that is all.
 func (q *image) free(ctx context.Context, off, n int64, why freeKind) {
-	err := q.Fire(ctx, blockdev.EvClusterFree)
+	err := q.Fire(ctx, driver.EvClusterFree)
 	if err == nil {
 		err = q.adjust(ctx, off, n, oneLess, why)
 	}

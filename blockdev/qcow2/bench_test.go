@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Set beside qemu-img bench on the same image: qemu-img bench -f qcow2 -t writeback -d 1 -s SIZE [-w] IMAGE.
@@ -31,12 +32,12 @@ func benchImage(b testing.TB, full, compressed bool, pairs ...any) *blockdev.Dev
 	for i := range buf {
 		buf[i] = byte(rng.Uint32()) & 15
 	}
-	var f blockdev.Flags
+	var f driver.Flags
 	if compressed {
-		f = blockdev.Compressed
+		f = driver.Compressed
 	}
 	for off := int64(0); full && off < benchSize; off += int64(len(buf)) {
-		if err := d.Write(context.Background(), blockdev.Vec{buf}, off, f); err != nil {
+		if err := d.Write(context.Background(), driver.Vec{buf}, off, f); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -46,7 +47,7 @@ func benchImage(b testing.TB, full, compressed bool, pairs ...any) *blockdev.Dev
 func benchmark(b *testing.B, d *blockdev.Device, size int64, random, write bool) {
 	b.Helper()
 	ctx := context.Background()
-	v := blockdev.Vec{make([]byte, size)}
+	v := driver.Vec{make([]byte, size)}
 	v[0][0] = 1
 	rng := rand.New(rand.NewPCG(2, 2))
 	slots := benchSize / size
@@ -110,7 +111,7 @@ func BenchmarkReadParallel(b *testing.B) {
 	b.ReportAllocs()
 	b.SetParallelism(16)
 	b.RunParallel(func(pb *testing.PB) {
-		v := blockdev.Vec{make([]byte, size)}
+		v := driver.Vec{make([]byte, size)}
 		rng := rand.New(rand.NewPCG(3, rand.Uint64()))
 		for pb.Next() {
 			if err := d.Read(context.Background(), v, rng.Int64N(benchSize/size)*size, 0); err != nil {

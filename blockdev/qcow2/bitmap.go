@@ -9,7 +9,7 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -104,7 +104,7 @@ func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
 
 // broken says of an error of eachBitmap that it is about what the directory holds, and not about reading it.
 func broken(err error) bool {
-	var r *blockdev.Refusal
+	var r *driver.Refusal
 	return errors.As(err, &r)
 }
 
@@ -168,17 +168,17 @@ func (q *image) fits(b *bitmap) bool {
 }
 
 // bitmapDetails shows the bitmaps as QEMU does; nil if there are none. One that may be written to is in use.
-func (q *image) bitmapDetails(ctx context.Context) []blockdev.Detail {
-	var list []blockdev.Detail
+func (q *image) bitmapDetails(ctx context.Context) []driver.Detail {
+	var list []driver.Detail
 	_ = q.eachBitmap(ctx, func(b *bitmap) error { // what cannot be read is not shown
-		var flags []blockdev.Detail
+		var flags []driver.Detail
 		if !b.valid() || !q.readOnly {
-			flags = append(flags, blockdev.Detail{Value: "in-use"})
+			flags = append(flags, driver.Detail{Value: "in-use"})
 		}
 		if b.flags&bitmapAuto != 0 {
-			flags = append(flags, blockdev.Detail{Value: "auto"})
+			flags = append(flags, driver.Detail{Value: "auto"})
 		}
-		list = append(list, blockdev.Detail{Sub: []blockdev.Detail{
+		list = append(list, driver.Detail{Sub: []driver.Detail{
 			{Key: "flags", Sub: flags}, {Key: "name", Value: b.name}, {Key: "granularity", Value: int64(1) << b.granularity},
 		}})
 		return nil
@@ -194,7 +194,7 @@ func (q *image) markInUse(ctx context.Context, b *bitmap) error {
 
 // bitmaps counts the directory, the tables and the data of all bitmaps. QEMU does not open an image whose bitmaps are broken, so a repair gives
 // them up if that is the directory, and marks one in use whose table is.
-func (c *checker) bitmaps(ctx context.Context, fix blockdev.Fix) error {
+func (c *checker) bitmaps(ctx context.Context, fix driver.Fix) error {
 	q := c.q
 	if !q.hasBitmaps() {
 		return nil
@@ -223,14 +223,14 @@ func (c *checker) bitmaps(ctx context.Context, fix blockdev.Fix) error {
 }
 
 // brokenBitmaps deals with a directory that does not hold together. Without it nobody knows which clusters are in use.
-func (c *checker) brokenBitmaps(ctx context.Context, cause error, fix blockdev.Fix) error {
+func (c *checker) brokenBitmaps(ctx context.Context, cause error, fix driver.Fix) error {
 	q := c.q
 	if !broken(cause) {
 		c.say("ERROR: Failed to read the bitmap directory: %s", errnoText(cause))
 		c.res.CheckErrors++
 		return cause
 	}
-	if fix&blockdev.FixErrors == 0 {
+	if fix&driver.FixErrors == 0 {
 		c.wrong("ERROR broken bitmaps: %s", reason(cause))
 		return cause
 	}
@@ -245,7 +245,7 @@ func (c *checker) brokenBitmaps(ctx context.Context, cause error, fix blockdev.F
 }
 
 // bitmapTable counts a table, which mostly is of one bitmap alone, and its data.
-func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitmap, fix blockdev.Fix) error {
+func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitmap, fix driver.Fix) error {
 	q := c.q
 	for _, b := range users {
 		if b.valid() && !q.fits(b) {
@@ -275,9 +275,9 @@ func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitma
 }
 
 // repairBitmap marks a bitmap as in use and clears the i-th entry of its table, if i is not negative.
-func (c *checker) repairBitmap(ctx context.Context, b *bitmap, i int64, fix blockdev.Fix, what string) error {
+func (c *checker) repairBitmap(ctx context.Context, b *bitmap, i int64, fix driver.Fix, what string) error {
 	q := c.q
-	if fix&blockdev.FixErrors == 0 {
+	if fix&driver.FixErrors == 0 {
 		c.say("ERROR the bitmap %q %s", b.name, what)
 		c.res.Corruptions++
 		return nil

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
@@ -25,7 +26,7 @@ func withBitmaps(t *testing.T) []byte {
 	path := filepath.Join(t.TempDir(), "bitmaps")
 	qemuImg(t, "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", path, "1M")
 	d := openImage(t, path, options())
-	if err := d.Write(context.Background(), blockdev.Vec{bytes.Repeat([]byte{1}, 512<<10)}, 0, 0); err != nil {
+	if err := d.Write(context.Background(), driver.Vec{bytes.Repeat([]byte{1}, 512<<10)}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Close(); err != nil {
@@ -44,21 +45,21 @@ func withBitmaps(t *testing.T) []byte {
 // changes are the ways to change what the guest has.
 var changes = map[string]func(context.Context, *blockdev.Device) error{
 	"write": func(ctx context.Context, d *blockdev.Device) error {
-		return d.Write(ctx, blockdev.Vec{make([]byte, 512)}, 0, 0)
+		return d.Write(ctx, driver.Vec{make([]byte, 512)}, 0, 0)
 	},
 	"compressed write": func(ctx context.Context, d *blockdev.Device) error {
-		return d.Write(ctx, blockdev.Vec{make([]byte, 4096)}, 768<<10, blockdev.Compressed)
+		return d.Write(ctx, driver.Vec{make([]byte, 4096)}, 768<<10, driver.Compressed)
 	},
 	"zero":    func(ctx context.Context, d *blockdev.Device) error { return d.Zero(ctx, 0, 8192, 0) },
 	"discard": func(ctx context.Context, d *blockdev.Device) error { return d.Discard(ctx, 0, 8192) },
 	"grow": func(ctx context.Context, d *blockdev.Device) error {
-		return d.Truncate(ctx, 2<<20, blockdev.PreallocOff)
+		return d.Truncate(ctx, 2<<20, driver.PreallocOff)
 	},
 	"shrink": func(ctx context.Context, d *blockdev.Device) error {
-		return d.Truncate(ctx, 256<<10, blockdev.PreallocOff)
+		return d.Truncate(ctx, 256<<10, driver.PreallocOff)
 	},
 	"machine state": func(ctx context.Context, d *blockdev.Device) error {
-		return d.WriteVMState(ctx, blockdev.Vec{make([]byte, 512)}, 0)
+		return d.WriteVMState(ctx, driver.Vec{make([]byte, 512)}, 0)
 	},
 }
 
@@ -81,7 +82,7 @@ func TestBitmaps(t *testing.T) {
 					t.Fatal(err)
 				}
 				if round == 0 { // they are stored by the reopen, and nothing is left for the close
-					o := &blockdev.Options{}
+					o := &driver.Options{}
 					o.Set("read-only", true)
 					if err := d.Reopen(ctx, o); err != nil {
 						t.Fatal(err)
@@ -122,7 +123,7 @@ func TestBitmapsOfRandomChanges(t *testing.T) {
 			n := min(rng.Int64N(100<<10)&^511+512, 1<<20-off)
 			if rng.IntN(3) == 0 {
 				for _, ro := range []bool{true, false} {
-					o := &blockdev.Options{}
+					o := &driver.Options{}
 					o.Set("read-only", ro)
 					if err := d.Reopen(ctx, o); err != nil {
 						t.Fatal(err)
@@ -132,9 +133,9 @@ func TestBitmapsOfRandomChanges(t *testing.T) {
 			var err error
 			switch rng.IntN(3) {
 			case 0:
-				err = d.Write(ctx, blockdev.Vec{bytes.Repeat([]byte{7}, int(n))}, off, 0)
+				err = d.Write(ctx, driver.Vec{bytes.Repeat([]byte{7}, int(n))}, off, 0)
 			case 1:
-				err = d.Zero(ctx, off, n, blockdev.MayUnmap)
+				err = d.Zero(ctx, off, n, driver.MayUnmap)
 			default: // parts of clusters stay as they are
 				const cluster = 4 << 10
 				end := (off + n) &^ (cluster - 1)
@@ -272,14 +273,14 @@ func unrecorded(image, before []byte, b storedBitmap) string {
 	_, o := newDisk("bitmaps-crashed", image)
 	defer disks.Delete("bitmaps-crashed")
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o, Mode: blockdev.Mode{ReadOnly: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{ReadOnly: true},
 	})
 	if err != nil {
 		return err.Error()
 	}
 	defer d.Close()
 	got := make([]byte, len(before))
-	if err := d.Read(context.Background(), blockdev.Vec{got}, 0, 0); err != nil {
+	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil {
 		return err.Error()
 	}
 	for i := range got {
@@ -295,10 +296,10 @@ func TestBitmapsMovedByReopen(t *testing.T) {
 	ctx := context.Background()
 	path := store(t, withBitmaps(t))
 	d := openImage(t, path, options())
-	if err := d.Truncate(ctx, 300<<20, blockdev.PreallocOff); err != nil {
+	if err := d.Truncate(ctx, 300<<20, driver.PreallocOff); err != nil {
 		t.Fatal(err)
 	}
-	o := &blockdev.Options{}
+	o := &driver.Options{}
 	o.Set("read-only", true)
 	if err := errors.Join(d.Reopen(ctx, o), d.Close()); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // maxTrackedBytes bounds the bits of all bitmaps that are in memory, in bytes.
@@ -42,7 +42,7 @@ func (q *image) trackBitmaps(ctx context.Context, all bool) (keep uint64, err er
 	})
 	switch {
 	case err != nil && broken(err):
-		q.notify(blockdev.BitmapsRetired{Err: err})
+		q.notify(driver.BitmapsRetired{Err: err})
 		return 0, nil
 	case err != nil || len(list) == 0:
 		return autoBitmaps, err
@@ -89,7 +89,7 @@ func (q *image) badBitmapEntry(e uint64) bool {
 }
 
 // lose tells of a bitmap that cannot be kept true. It stays marked as in use.
-func (q *image) lose(t *trackedBitmap) { q.notify(blockdev.BitmapsRetired{Names: []string{t.name}}) }
+func (q *image) lose(t *trackedBitmap) { q.notify(driver.BitmapsRetired{Names: []string{t.name}}) }
 
 // recordChange sets the bits for n guest bytes from off in all tracked bitmaps.
 func (q *image) recordChange(ctx context.Context, off, n int64) {
@@ -265,7 +265,7 @@ func (q *image) storeBitmap(ctx context.Context, t *trackedBitmap) error {
 // storePart writes a cluster of bits: where it was, or to a new place, or nowhere if none is set.
 func (q *image) storePart(ctx context.Context, t *trackedBitmap, i int, p []byte) error {
 	at := int64(t.table[i] & bitmapTableMask)
-	if blockdev.AllZero(p) {
+	if driver.AllZero(p) {
 		if at != 0 {
 			t.freed = append(t.freed, at)
 		}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -16,9 +16,9 @@ const maxMessages = 10000
 // checker counts all references anew and compares them with the refcounts. Its words and numbers are qemu-img's.
 type checker struct {
 	q        *image
-	fix      blockdev.Fix
+	fix      driver.Fix
 	say      func(format string, args ...any)
-	res      blockdev.CheckResult
+	res      driver.CheckResult
 	counts   counts
 	length   int64 // of the file, in bytes
 	clusters int64 // of the file
@@ -28,23 +28,23 @@ type checker struct {
 }
 
 // Check judges the metadata, and repairs what fix allows.
-func (q *image) Check(ctx context.Context, fix blockdev.Fix) (blockdev.CheckResult, error) {
+func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, error) {
 	if err := q.LockAnyway(ctx); err != nil {
-		return blockdev.CheckResult{}, err
+		return driver.CheckResult{}, err
 	}
 	defer q.Unlock()
 	if q.readOnly && fix != 0 {
-		return blockdev.CheckResult{}, syscall.EROFS
+		return driver.CheckResult{}, syscall.EROFS
 	}
 	if err := q.WaitIdle(ctx, 0, math.MaxInt64); err != nil { // what writes have taken looks like leaks until it is linked
-		return blockdev.CheckResult{}, err
+		return driver.CheckResult{}, err
 	}
 	if !q.readOnly {
 		if err := q.flushCaches(ctx); err != nil {
-			return blockdev.CheckResult{}, err
+			return driver.CheckResult{}, err
 		}
 		if err := q.barrier(ctx); err != nil {
-			return blockdev.CheckResult{}, err
+			return driver.CheckResult{}, err
 		}
 	}
 	for _, c := range []*format.Tables{q.l2, q.refs} { // counts need the memory, and tables are read past the caches
@@ -65,7 +65,7 @@ func (q *image) Check(ctx context.Context, fix blockdev.Fix) (blockdev.CheckResu
 
 // repairDirty repairs an image that was not closed, saying what it does.
 func (q *image) repairDirty(ctx context.Context) error {
-	res, err := q.check(ctx, blockdev.FixErrors|blockdev.FixLeaks, func(format string, args ...any) { q.warn(false, format, args...) })
+	res, err := q.check(ctx, driver.FixErrors|driver.FixLeaks, func(format string, args ...any) { q.warn(false, format, args...) })
 	if err == nil && res.CheckErrors > 0 {
 		err = syscall.EIO
 	}
@@ -75,7 +75,7 @@ func (q *image) repairDirty(ctx context.Context) error {
 	return nil
 }
 
-func (q *image) check(ctx context.Context, fix blockdev.Fix, say func(string, ...any)) (blockdev.CheckResult, error) {
+func (q *image) check(ctx context.Context, fix driver.Fix, say func(string, ...any)) (driver.CheckResult, error) {
 	ctx = format.Uncancelled(ctx)
 	c := &checker{q: q, fix: fix, say: say, times: 1}
 	if fix != 0 {
@@ -111,7 +111,7 @@ func (c *checker) checkAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rewrite := wrong > 0 && c.fix&blockdev.FixErrors != 0
+	rewrite := wrong > 0 && c.fix&driver.FixErrors != 0
 	var entries [][]byte
 	var n int64
 	if rewrite { // now: where the table cannot be in the file as a whole, the place of its beginning may be given back
@@ -162,7 +162,7 @@ func (c *checker) refcounts(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case c.rebuild && c.fix&blockdev.FixErrors != 0:
+	case c.rebuild && c.fix&driver.FixErrors != 0:
 		if err := c.rebuildAll(ctx); err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func (c *checker) refcounts(ctx context.Context) error {
 }
 
 // countAll counts every reference there is.
-func (c *checker) countAll(ctx context.Context, fix blockdev.Fix) error {
+func (c *checker) countAll(ctx context.Context, fix driver.Fix) error {
 	q, h := c.q, c.q.hdr
 	c.length = q.fileLength()
 	c.count(0, q.cluster)
@@ -258,7 +258,7 @@ func (c *checker) snapshot(ctx context.Context, s snapshot, tables *l1Tables) {
 }
 
 // refblocks counts the refcount blocks themselves.
-func (c *checker) refblocks(ctx context.Context, fix blockdev.Fix) error {
+func (c *checker) refblocks(ctx context.Context, fix driver.Fix) error {
 	q := c.q
 	for i, w := range q.reftable {
 		at := int64(w & reftableMask)
@@ -269,7 +269,7 @@ func (c *checker) refblocks(ctx context.Context, fix blockdev.Fix) error {
 			c.say("ERROR refcount block %d is not cluster aligned; refcount table entry corrupted", i)
 		case at < 0 || at>>q.clusterBits >= c.clusters:
 			word := "ERROR"
-			if fix&blockdev.FixErrors != 0 { // what it counted is lost, and the file does not grow for an empty one however far it is
+			if fix&driver.FixErrors != 0 { // what it counted is lost, and the file does not grow for an empty one however far it is
 				word = "Repairing"
 				c.rebuild = true
 			}
@@ -292,7 +292,7 @@ func (c *checker) refblocks(ctx context.Context, fix blockdev.Fix) error {
 }
 
 // compare sets the counts against the refcounts.
-func (c *checker) compare(ctx context.Context, fix blockdev.Fix) error {
+func (c *checker) compare(ctx context.Context, fix driver.Fix) error {
 	q := c.q
 	c.highest = 0
 	r := refcounts{q: q}
@@ -336,7 +336,7 @@ func (c *checker) uncounted(cluster int64) bool {
 	return true
 }
 
-func (c *checker) mismatch(ctx context.Context, cluster int64, have, want uint64, fix blockdev.Fix) {
+func (c *checker) mismatch(ctx context.Context, cluster int64, have, want uint64, fix driver.Fix) {
 	var fixed *int64
 	d := delta{by: want - have}
 	word := "ERROR"
@@ -347,9 +347,9 @@ func (c *checker) mismatch(ctx context.Context, cluster int64, have, want uint64
 	switch {
 	case have == 0:
 		c.rebuild = true
-	case have > want && fix&blockdev.FixLeaks != 0:
+	case have > want && fix&driver.FixLeaks != 0:
 		fixed, word = &c.res.LeaksFixed, "Repairing"
-	case have < want && fix&blockdev.FixErrors != 0:
+	case have < want && fix&driver.FixErrors != 0:
 		fixed, word = &c.res.CorruptionsFixed, "Repairing"
 	}
 	c.say("%s cluster %d refcount=%d reference=%d", word, cluster, have, want)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // snapshotTable reads the snapshot table, which is not trusted before a check, cuts off what is too much of it, and returns how many entries
@@ -12,7 +12,7 @@ import (
 func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 	q, h := c.q, c.q.hdr
 	count, start := int64(h.snapshots), int64(h.snapshotsOff)
-	if over := count - maxSnapshots; over > 0 && c.fix&blockdev.FixErrors != 0 {
+	if over := count - maxSnapshots; over > 0 && c.fix&driver.FixErrors != 0 {
 		c.say("Discarding %d overhanging snapshots", over)
 		count = maxSnapshots
 	}
@@ -41,7 +41,7 @@ func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 
 // tooMuch is what happens to a snapshot table that is too much for QEMU: nil refuses it, for repairs it says what will be dropped.
 func (c *checker) tooMuch() func(format string, args ...any) {
-	if c.fix&blockdev.FixErrors == 0 {
+	if c.fix&driver.FixErrors == 0 {
 		return nil
 	}
 	return c.say
@@ -64,7 +64,7 @@ func (c *checker) cutSnapshots(ctx context.Context, count int64) error {
 // incomplete counts the entries without the sizes that version 3 demands.
 func (c *checker) incomplete() (wrong int64) {
 	word := "ERROR"
-	if c.fix&blockdev.FixErrors != 0 {
+	if c.fix&driver.FixErrors != 0 {
 		word = "Repairing"
 	}
 	for i, s := range c.q.snapshots {

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -34,7 +34,7 @@ func (t *l1Tables) add(off, words int64) {
 }
 
 // trees counts L1 tables and all that they lead to.
-func (c *checker) trees(ctx context.Context, tables l1Tables, fix blockdev.Fix, active bool) error {
+func (c *checker) trees(ctx context.Context, tables l1Tables, fix driver.Fix, active bool) error {
 	refs := references{}
 	for _, t := range tables.list {
 		err := c.counting(tables.times[t], func() error { return c.l1Table(ctx, t, refs, fix, active) })
@@ -54,7 +54,7 @@ func (c *checker) counting(times int64, do func() error) error {
 }
 
 // l1Table counts an L1 table and notes the L2 tables that it refers to.
-func (c *checker) l1Table(ctx context.Context, t format.Span, refs references, fix blockdev.Fix, active bool) error {
+func (c *checker) l1Table(ctx context.Context, t format.Span, refs references, fix driver.Fix, active bool) error {
 	if t.Len == 0 {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (c *checker) l1Entry(w uint64, refs references) {
 }
 
 // l2Tables counts what L2 tables refer to, in the order of their offsets, and empties refs.
-func (c *checker) l2Tables(ctx context.Context, refs references, fix blockdev.Fix, active bool) error {
+func (c *checker) l2Tables(ctx context.Context, refs references, fix driver.Fix, active bool) error {
 	buf := make([]byte, c.q.cluster)
 	for _, at := range slices.Sorted(maps.Keys(refs)) {
 		if err := format.Interrupted(ctx); err != nil {
@@ -133,7 +133,7 @@ func (c *checker) l2Tables(ctx context.Context, refs references, fix blockdev.Fi
 }
 
 // l2Table counts what the entries of an L2 table refer to.
-func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix blockdev.Fix, active bool) error {
+func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix driver.Fix, active bool) error {
 	q := c.q
 	s := slice{&format.Table{Off: at, Data: data}, &q.geometry, at}
 	next := int64(0) // where the cluster would be that continues the last one
@@ -147,7 +147,7 @@ func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix blockd
 		case compressed:
 			c.compressedEntry(i, e, active)
 		case normal, zeroHost:
-			if c.misaligned(e) && c.emptyPlace(e) && fix&blockdev.FixErrors != 0 {
+			if c.misaligned(e) && c.emptyPlace(e) && fix&driver.FixErrors != 0 {
 				lost, err := c.zeroEntry(ctx, s, i, active)
 				if lost {
 					return err
@@ -202,7 +202,7 @@ func (c *checker) misaligned(e entry) bool {
 	switch {
 	case !c.emptyPlace(e):
 		c.wrong("ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted.", e.host())
-	case c.fix&blockdev.FixErrors != 0:
+	case c.fix&driver.FixErrors != 0:
 		c.wrong("Repairing offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
 	default:
 		c.wrong("ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
@@ -251,7 +251,7 @@ func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) 
 // copiedFlags checks that the copied flags of the active tables say exactly which refcounts are one.
 func (c *checker) copiedFlags(ctx context.Context) error {
 	q := c.q
-	f := &flags{checker: c, word: "ERROR", repair: c.fix&blockdev.FixErrors != 0 ||
+	f := &flags{checker: c, word: "ERROR", repair: c.fix&driver.FixErrors != 0 ||
 		c.fix != 0 && c.res.CheckErrors == 0 && c.res.Corruptions == 0 && c.res.Leaks == 0}
 	if f.repair {
 		f.word = "Repairing"

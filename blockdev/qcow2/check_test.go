@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // verdict is what a check counts, as qemu-img prints it.
@@ -44,11 +45,11 @@ func peerCheck(t *testing.T, path string, repair ...string) (v verdict, lines st
 }
 
 // ourCheck does the same: it opens for a check alone, and looks again after a repair.
-func ourCheck(t *testing.T, path string, fix blockdev.Fix) (v verdict, lines string, ok bool) {
+func ourCheck(t *testing.T, path string, fix driver.Fix) (v verdict, lines string, ok bool) {
 	t.Helper()
 	ctx := context.Background()
 	d, err := blockdev.Open(ctx, path, blockdev.OpenConfig{
-		Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{Unmap: true, NoFlush: true, ReadOnly: fix == 0, Check: true},
+		Drivers: testDrivers, Format: "qcow2", Mode: driver.Mode{Unmap: true, NoFlush: true, ReadOnly: fix == 0, Check: true},
 	})
 	if err != nil {
 		return v, err.Error(), false
@@ -58,7 +59,7 @@ func ourCheck(t *testing.T, path string, fix blockdev.Fix) (v verdict, lines str
 			t.Errorf("close: %v", err)
 		}
 	}()
-	c, _ := blockdev.Find[blockdev.Checker](d.Top())
+	c, _ := driver.Find[driver.Checker](d.Top())
 	r, err := c.Check(ctx, fix)
 	lines = strings.Join(r.Messages, "\n")
 	if err == nil && r.CorruptionsFixed+r.LeaksFixed > 0 {
@@ -136,11 +137,11 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 	theirs, ours := filepath.Join(dir, "theirs"), filepath.Join(dir, "ours")
 	for _, step := range []struct {
 		args []string
-		fix  blockdev.Fix
+		fix  driver.Fix
 	}{
 		{nil, 0},
-		{[]string{"-r", "leaks"}, blockdev.FixLeaks},
-		{[]string{"-r", "all"}, blockdev.FixLeaks | blockdev.FixErrors},
+		{[]string{"-r", "leaks"}, driver.FixLeaks},
+		{[]string{"-r", "all"}, driver.FixLeaks | driver.FixErrors},
 	} {
 		for _, path := range []string{theirs, ours} {
 			if err := os.WriteFile(path, image, 0o600); err != nil {
@@ -159,7 +160,7 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 		if step.fix != 0 && got.ImageEnd < want.ImageEnd { // qemu-img counts what it need not, far behind the image
 			got.ImageEnd = want.ImageEnd
 		}
-		if gotOK && step.fix&blockdev.FixErrors != 0 && got.Corruptions+got.CheckErrors == 0 && !judged &&
+		if gotOK && step.fix&driver.FixErrors != 0 && got.Corruptions+got.CheckErrors == 0 && !judged &&
 			(wantOK || autoclear(image)&bitmapsBit != 0) {
 			t.Errorf("check %v: called repaired, and qemu-img cannot open it\nours: %s", step.args, lines)
 			return false

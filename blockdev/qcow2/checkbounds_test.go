@@ -14,6 +14,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // An L1 table may refer to one L2 table all the time, and many snapshots to one L1 table. A check reads each once and counts all.
@@ -42,7 +43,7 @@ func TestCheckReadsTablesOnce(t *testing.T) {
 	be.PutUint64(image[64:], uint64(table))
 
 	reads := 0
-	d := openWatched(t, store(t, image), blockdev.Mode{ReadOnly: true, Check: true}, func(r blockdevtest.Request) error {
+	d := openWatched(t, store(t, image), driver.Mode{ReadOnly: true, Check: true}, func(r blockdevtest.Request) error {
 		if r.Kind == "read" {
 			reads++
 		}
@@ -88,14 +89,14 @@ func TestRepairKeepsFileShort(t *testing.T) {
 			table := binary.BigEndian.Uint64(image[48:])
 			binary.BigEndian.PutUint64(image[table+8:], at)
 			path := store(t, image)
-			d := openWatched(t, path, blockdev.Mode{Check: true}, func(r blockdevtest.Request) error {
+			d := openWatched(t, path, driver.Mode{Check: true}, func(r blockdevtest.Request) error {
 				if r.Kind != "read" && r.Off > int64(4*len(image)) {
 					t.Errorf("%s, block at %#x: %+v", name, at, r)
 					return errors.New("far behind the end of the file")
 				}
 				return nil
 			})
-			res, err := checkDevice(context.Background(), d, blockdev.FixErrors|blockdev.FixLeaks)
+			res, err := checkDevice(context.Background(), d, driver.FixErrors|driver.FixLeaks)
 			if closed := d.Close(); closed != nil {
 				t.Errorf("%s, block at %#x: %v", name, at, closed)
 			}
@@ -120,8 +121,8 @@ func TestRepairIsFlushed(t *testing.T) {
 	image := bytes.Clone(seeds(t)["v3"])
 	binary.BigEndian.PutUint64(image[72:], 3) // dirty and corrupt
 	run := func(watch func(blockdevtest.Request) error) error {
-		d := openWatched(t, store(t, image), blockdev.Mode{Check: true}, watch)
-		_, err := checkDevice(context.Background(), d, blockdev.FixErrors|blockdev.FixLeaks)
+		d := openWatched(t, store(t, image), driver.Mode{Check: true}, watch)
+		_, err := checkDevice(context.Background(), d, driver.FixErrors|driver.FixLeaks)
 		watch(blockdevtest.Request{Kind: "returned"})
 		_ = d.Close()
 		return err
@@ -166,7 +167,7 @@ func TestOpenReadsWhatItNeeds(t *testing.T) {
 	for range 40 {
 		bad := int64(1+rng.IntN(cluster/512-1)) * 512
 		for _, check := range []bool{false, true} {
-			d := openWatched(t, path, blockdev.Mode{ReadOnly: true, Check: check}, func(r blockdevtest.Request) error {
+			d := openWatched(t, path, driver.Mode{ReadOnly: true, Check: check}, func(r blockdevtest.Request) error {
 				if r.Kind == "read" && r.Off < bad+512 && r.Off+r.Len > bad {
 					return syscall.EIO
 				}
@@ -175,7 +176,7 @@ func TestOpenReadsWhatItNeeds(t *testing.T) {
 			if check {
 				_, err = checkDevice(context.Background(), d, 0)
 			} else {
-				err = d.Read(context.Background(), blockdev.Vec{make([]byte, 1<<20)}, 0, 0)
+				err = d.Read(context.Background(), driver.Vec{make([]byte, 1<<20)}, 0, 0)
 			}
 			if err != nil {
 				t.Errorf("bad sector at %d, check %v: %v", bad, check, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // What Close cannot write or sync it tells: each write and each flush that it makes fails once here.
@@ -17,18 +18,18 @@ func TestCloseTellsWhatFails(t *testing.T) {
 	images := seeds(t)
 	for name, change := range map[string]func(d *blockdev.Device) error{
 		"write": func(d *blockdev.Device) error {
-			return d.Write(ctx, blockdev.Vec{bytes.Repeat([]byte{1}, 40<<10)}, 100<<10, 0)
+			return d.Write(ctx, driver.Vec{bytes.Repeat([]byte{1}, 40<<10)}, 100<<10, 0)
 		},
 		"compressed": func(d *blockdev.Device) error {
-			return d.Write(ctx, blockdev.Vec{make([]byte, d.Info().Cluster)}, 128<<10, blockdev.Compressed)
+			return d.Write(ctx, driver.Vec{make([]byte, d.Info().Cluster)}, 128<<10, driver.Compressed)
 		},
-		"zero":    func(d *blockdev.Device) error { return d.Zero(ctx, 0, 16<<10, blockdev.MayUnmap) },
+		"zero":    func(d *blockdev.Device) error { return d.Zero(ctx, 0, 16<<10, driver.MayUnmap) },
 		"discard": func(d *blockdev.Device) error { return d.Discard(ctx, 0, 16<<10) },
 	} {
 		for shape, image := range images {
 			run := func(fault *blockdevtest.Fault) error {
 				closing := false
-				d := openWatched(t, store(t, image), blockdev.Mode{}, func(r blockdevtest.Request) error {
+				d := openWatched(t, store(t, image), driver.Mode{}, func(r blockdevtest.Request) error {
 					if !closing {
 						return nil
 					}

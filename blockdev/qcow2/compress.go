@@ -11,8 +11,9 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // deflateWindow is the window that QEMU unpacks with, in bytes; longer distances would be refused by strict readers.
@@ -180,7 +181,7 @@ func (w *limitWriter) Write(p []byte) (int, error) {
 
 // packing is a cluster on its way to be stored compressed.
 type packing struct {
-	v      blockdev.Vec
+	v      driver.Vec
 	off    int64
 	buf    *[]byte // memory of packed
 	packed []byte  // nil: does not get shorter
@@ -189,7 +190,7 @@ type packing struct {
 // writeCompressed stores whole clusters compressed. They are packed at the same time and stored one after the other, so that their
 // place does not depend on chance. The last one may end with the image. As in QEMU, a cluster that cannot be stored does not keep the
 // next format.MaxParallel from being stored.
-func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) error {
+func (q *image) writeCompressed(ctx context.Context, v driver.Vec, off int64) error {
 	n := v.Len()
 	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
 		return syscall.EINVAL
@@ -200,7 +201,7 @@ func (q *image) writeCompressed(ctx context.Context, v blockdev.Vec, off int64) 
 		for ; done < end && len(batch) < format.MaxParallel; done += q.cluster {
 			batch = append(batch, packing{v: v.Slice(done, min(q.cluster, n-done)), off: off + done})
 		}
-		if err := blockdev.Fan(ctx, len(batch), func(_ context.Context, i int) error { return q.pack(&batch[i]) }); err != nil {
+		if err := wait.Fan(ctx, len(batch), func(_ context.Context, i int) error { return q.pack(&batch[i]) }); err != nil {
 			return err
 		}
 		for _, p := range batch {
@@ -237,7 +238,7 @@ func (q *image) storePacked(ctx context.Context, p packing) error {
 	if err != nil {
 		return err
 	}
-	err = q.Fire(ctx, blockdev.EvWriteCompressed)
+	err = q.Fire(ctx, driver.EvWriteCompressed)
 	if err == nil {
 		err = q.writeFile(ctx, p.packed, a.Host)
 	}
@@ -306,7 +307,7 @@ func (q *image) commitPacked(ctx context.Context, a *format.Allocation, n int64)
 		return err
 	}
 	defer q.l2.Put(s.Table)
-	if err := q.Fire(ctx, blockdev.EvL2UpdateCompressed); err != nil {
+	if err := q.Fire(ctx, driver.EvL2UpdateCompressed); err != nil {
 		return err
 	}
 	sectors := (a.Host+n-1)/csectorSize - a.Host/csectorSize

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Giving a cluster back finds a refcount block that cannot be. The rest of the same discard, though it is part of a cluster and would
@@ -16,7 +16,7 @@ func TestDiscardFindsCorruption(t *testing.T) {
 	ctx := t.Context()
 	d, o := newDisk("unaligned refblock", bytes.Clone(seeds(t)["bits"]))
 	dev := openDisk(t, o, shape{})
-	if err := dev.Write(ctx, blockdev.Vec{make([]byte, 128<<10)}, 0, 0); err != nil {
+	if err := dev.Write(ctx, driver.Vec{make([]byte, 128<<10)}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := dev.Close(); err != nil {
@@ -30,7 +30,7 @@ func TestDiscardFindsCorruption(t *testing.T) {
 	if err := dev.Discard(ctx, 0, 64<<10+1); !errors.Is(err, syscall.ENOMEDIUM) {
 		t.Errorf("discard: %v", err)
 	}
-	if err := dev.Write(ctx, blockdev.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.ENOMEDIUM) {
+	if err := dev.Write(ctx, driver.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.ENOMEDIUM) {
 		t.Errorf("write: %v", err)
 	}
 	if incompatible := binary.BigEndian.Uint64(d.data[72:]); incompatible&2 == 0 {
@@ -52,10 +52,10 @@ func TestNoMediumAfterCorruption(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := dev.Length()
-	if err := dev.Write(ctx, blockdev.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.EIO) {
+	if err := dev.Write(ctx, driver.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.EIO) {
 		t.Fatalf("a write that finds the corruption: %v", err)
 	}
-	some := blockdev.Vec{make([]byte, 512)}
+	some := driver.Vec{make([]byte, 512)}
 	_, size := dev.Size()
 	_, status := dev.Status(ctx, end+1<<20, 512)
 	_, check := dev.Check(ctx, 0)
@@ -67,10 +67,10 @@ func TestNoMediumAfterCorruption(t *testing.T) {
 		"write":              dev.Write(ctx, some, 0, 0),
 		"write of nothing":   dev.Write(ctx, nil, 0, 0),
 		"write behind":       dev.Write(ctx, some, end, 0),
-		"compressed write":   dev.Write(ctx, some, 0, blockdev.Compressed),
+		"compressed write":   dev.Write(ctx, some, 0, driver.Compressed),
 		"zero behind":        dev.Zero(ctx, end, 512, 0),
 		"discard behind":     dev.Discard(ctx, end, 512),
-		"truncate":           dev.Truncate(ctx, end/2, blockdev.PreallocOff),
+		"truncate":           dev.Truncate(ctx, end/2, driver.PreallocOff),
 		"flush":              dev.Flush(ctx),
 		"read of the state":  dev.ReadVMState(ctx, some, 0),
 		"write of the state": dev.WriteVMState(ctx, some, 0),

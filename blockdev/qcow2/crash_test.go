@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
@@ -26,7 +27,7 @@ const sector = 512
 
 // disk is a protocol in memory that records what changes it.
 type disk struct {
-	blockdev.Leaf
+	driver.Leaf
 	mu   sync.Mutex
 	data []byte
 	base []byte // before all events
@@ -54,31 +55,31 @@ const (
 
 var disks sync.Map // by name
 
-var diskDriver = blockdev.Driver{
-	Name: "test-disk", Doc: "memory that records its changes", Kind: blockdev.Protocol,
-	Keys: []blockdev.Key{{Name: "name", Type: blockdev.String}},
-	Open: func(_ context.Context, o *blockdev.Opening) (blockdev.Node, error) {
+var diskDriver = driver.Driver{
+	Name: "test-disk", Doc: "memory that records its changes", Kind: driver.Protocol,
+	Keys: []driver.Key{{Name: "name", Type: driver.String}},
+	Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
 		d, _ := disks.Load(o.Values.String("name"))
 		return d.(*disk), nil
 	},
 }
 
 // newDisk makes a disk with contents and returns the options of an image on it.
-func newDisk(name string, contents []byte) (*disk, *blockdev.Options) {
+func newDisk(name string, contents []byte) (*disk, *driver.Options) {
 	d := &disk{data: bytes.Clone(contents), base: contents}
 	disks.Store(name, d)
 	return d, options("file.driver", "test-disk", "file.name", name)
 }
 
-func (d *disk) Info() blockdev.Info {
+func (d *disk) Info() driver.Info {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return blockdev.Info{Driver: "test-disk", Limits: blockdev.Limits{
-		Size: int64(len(d.data)), ZeroTakes: blockdev.MayUnmap | blockdev.NoFallback,
+	return driver.Info{Driver: "test-disk", Limits: driver.Limits{
+		Size: int64(len(d.data)), ZeroTakes: driver.MayUnmap | driver.NoFallback,
 	}}
 }
 
-func (d *disk) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (d *disk) ReadVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	v.Clear()
@@ -88,20 +89,20 @@ func (d *disk) ReadVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.
 	return nil
 }
 
-func (d *disk) WriteVec(_ context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (d *disk) WriteVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	p := make([]byte, v.Len())
 	v.CopyTo(p)
 	return d.record(event{kind: evWrite, off: off, data: p})
 }
 
-func (d *disk) Zero(_ context.Context, off, n int64, _ blockdev.Flags) error {
+func (d *disk) Zero(_ context.Context, off, n int64, _ driver.Flags) error {
 	if n > diskLimit {
 		return syscall.EFBIG
 	}
 	return d.record(event{kind: evWrite, off: off, data: make([]byte, n)})
 }
 
-func (d *disk) Discard(_ context.Context, off, n int64, _ blockdev.Flags) error {
+func (d *disk) Discard(_ context.Context, off, n int64, _ driver.Flags) error {
 	d.mu.Lock()
 	n = min(n, int64(len(d.data))-off)
 	d.mu.Unlock()
@@ -111,7 +112,7 @@ func (d *disk) Discard(_ context.Context, off, n int64, _ blockdev.Flags) error 
 	return d.record(event{kind: evWrite, off: off, data: make([]byte, n)})
 }
 
-func (d *disk) Truncate(_ context.Context, size int64, _ blockdev.Prealloc, _ blockdev.Flags) error {
+func (d *disk) Truncate(_ context.Context, size int64, _ driver.Prealloc, _ driver.Flags) error {
 	return d.record(event{kind: evTruncate, size: size})
 }
 
@@ -216,7 +217,7 @@ func record(t fataler, dir string, s shape, seed uint64, steps int, deaf string,
 		t.Fatalf("%v", err)
 	}
 	r := &crashRun{name: filepath.Base(m.path), fua: fua}
-	var o *blockdev.Options
+	var o *driver.Options
 	r.disk, o = newDisk(r.name, contents)
 	r.disk.deaf = deaf
 	m.dev = openDisk(t, o, s)
@@ -228,13 +229,13 @@ func record(t fataler, dir string, s shape, seed uint64, steps int, deaf string,
 	return r
 }
 
-func openDisk(t fataler, o *blockdev.Options, s shape) *blockdev.Device {
+func openDisk(t fataler, o *driver.Options, s shape) *blockdev.Device {
 	o = o.Clone()
 	if s.SmallCaches {
 		o.Merge(s.openOptions())
 	}
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o, Mode: blockdev.Mode{Unmap: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{Unmap: true},
 	})
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -257,31 +258,31 @@ func (r *crashRun) step(t fataler, m *model) {
 	c := m.shape.cluster()
 	off := m.rng.Int64N(size/sector) * sector
 	n := min(size-off, (1+m.rng.Int64N(4*c/sector))*sector)
-	fua := blockdev.Flags(0)
+	fua := driver.Flags(0)
 	k := m.rng.IntN(20)
 	if r.fua && k < 14 && m.rng.IntN(5) == 0 {
-		fua = blockdev.FUA
+		fua = driver.FUA
 	}
 	var err error
 	switch {
 	case k < 8:
 		b := m.bytes(n)
 		r.begin(guestOp{off, n, b}, false)
-		err = m.dev.Write(ctx, blockdev.Vec{b}, off, fua)
+		err = m.dev.Write(ctx, driver.Vec{b}, off, fua)
 		copy(m.data[off:], b)
 	case k < 11:
 		off, n = off/c*c, c
 		n = min(n, size-off)
 		b := bytes.Repeat([]byte{byte(m.rng.Uint32())}, int(n))
 		r.begin(guestOp{off, n, b}, false)
-		if err = m.dev.Write(ctx, blockdev.Vec{b}, off, blockdev.Compressed|fua); err == nil {
+		if err = m.dev.Write(ctx, driver.Vec{b}, off, driver.Compressed|fua); err == nil {
 			copy(m.data[off:], b)
-		} else if blockdev.Errno(err) == syscall.EIO {
+		} else if driver.Errno(err) == syscall.EIO {
 			err, fua = nil, 0 // there was something already
 		}
 	case k < 14:
 		r.begin(guestOp{off, n, nil}, false)
-		err = m.dev.Zero(ctx, off, n, blockdev.Flags(m.rng.IntN(2))*blockdev.MayUnmap|fua)
+		err = m.dev.Zero(ctx, off, n, driver.Flags(m.rng.IntN(2))*driver.MayUnmap|fua)
 		clear(m.data[off : off+n])
 	case k < 16:
 		off, n = off/c*c, min(c*(1+m.rng.Int64N(3)), size-off/c*c)
@@ -291,7 +292,7 @@ func (r *crashRun) step(t fataler, m *model) {
 	case k == 16 && !(m.shape.Version == 2 && m.shape.Snapshot):
 		size = (20 + m.rng.Int64N(60)) * c
 		r.begin(guestOp{}, true)
-		if err = m.dev.Truncate(ctx, size, blockdev.Prealloc(0)); err == nil {
+		if err = m.dev.Truncate(ctx, size, driver.Prealloc(0)); err == nil {
 			m.data = resize(m.data, size)
 			err = r.flush(m)
 		}
@@ -367,7 +368,7 @@ func (r *crashRun) judge(image []byte, cut int, s shape) (wrong string) {
 	defer disks.Delete(name)
 	d := openDisk(panicker{}, o, shape{})
 	defer d.Close()
-	c, _ := blockdev.Find[blockdev.Checker](d.Top())
+	c, _ := driver.Find[driver.Checker](d.Top())
 	res, err := c.Check(context.Background(), 0)
 	if err != nil || res.Corruptions > 0 || res.CheckErrors > 0 {
 		return fmt.Sprintf("check: %v %+v", err, res)
@@ -391,7 +392,7 @@ func (r *crashRun) judgeData(d *blockdev.Device, cut, op int) string {
 	if d.Length() != int64(len(got)) {
 		return fmt.Sprintf("length %d, not %d", d.Length(), len(got))
 	}
-	if err := d.Read(context.Background(), blockdev.Vec{got}, 0, 0); err != nil {
+	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil {
 		return fmt.Sprintf("read: %v", err)
 	}
 	zeroes := make([]byte, sector)

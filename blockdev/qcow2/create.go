@@ -6,22 +6,22 @@ import (
 	"math/bits"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // createKeys are the options of a new image.
-var createKeys = []blockdev.Key{
-	{Name: "compat", Type: blockdev.String, Default: "1.1", Help: "version of the format: 0.10 or v2, 1.1 or v3"},
-	{Name: "cluster_size", Type: blockdev.Size, Default: "65536", Help: "bytes in a cluster, from 512 to 2M"},
-	{Name: "extended_l2", Type: blockdev.Bool, Default: "off", Help: "divide clusters into 32 subclusters"},
-	{Name: "preallocation", Type: blockdev.Enum, Default: "off", Enum: []string{"off", "metadata", "falloc", "full"}, Help: "space to take at once"},
-	{Name: "lazy_refcounts", Type: blockdev.Bool, Default: "off", Help: "write refcounts late"},
-	{Name: "refcount_bits", Type: blockdev.Int, Default: "16", Help: "bits of a refcount, from 1 to 64"},
-	{Name: "compression_type", Type: blockdev.Enum, Default: "zlib", Enum: compressionNames, Help: "how compressed clusters are packed"},
+var createKeys = []driver.Key{
+	{Name: "compat", Type: driver.String, Default: "1.1", Help: "version of the format: 0.10 or v2, 1.1 or v3"},
+	{Name: "cluster_size", Type: driver.Size, Default: "65536", Help: "bytes in a cluster, from 512 to 2M"},
+	{Name: "extended_l2", Type: driver.Bool, Default: "off", Help: "divide clusters into 32 subclusters"},
+	{Name: "preallocation", Type: driver.Enum, Default: "off", Enum: []string{"off", "metadata", "falloc", "full"}, Help: "space to take at once"},
+	{Name: "lazy_refcounts", Type: driver.Bool, Default: "off", Help: "write refcounts late"},
+	{Name: "refcount_bits", Type: driver.Int, Default: "16", Help: "bits of a refcount, from 1 to 64"},
+	{Name: "compression_type", Type: driver.Enum, Default: "zlib", Enum: compressionNames, Help: "how compressed clusters are packed"},
 }
 
 // newHeader checks the options of a new image and makes its header, without any table yet. The order of checks is QEMU's.
-func newHeader(c *blockdev.Creating) (*header, error) {
+func newHeader(c *driver.Creating) (*header, error) {
 	v := c.Values
 	h := &header{version: 3, length: headerLenFull}
 	switch s := v.String("compat"); s {
@@ -78,7 +78,7 @@ func (h *header) setCluster(size int64) error {
 	return nil
 }
 
-func (h *header) setBacking(c *blockdev.Creating) error {
+func (h *header) setBacking(c *driver.Creating) error {
 	switch {
 	case c.Backing == "" && c.BackingFormat != "":
 		return refuse(syscall.EINVAL, "Backing format cannot be used without backing file")
@@ -91,7 +91,7 @@ func (h *header) setBacking(c *blockdev.Creating) error {
 }
 
 // checkCreate decides whether there can be an image with these options and of this length.
-func checkCreate(c *blockdev.Creating) error {
+func checkCreate(c *driver.Creating) error {
 	h, err := newHeader(c)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func checkCreate(c *blockdev.Creating) error {
 
 // create makes an image: a header, a refcount table with one block, then everything else by the means of an open image. All is
 // on stable storage when it returns.
-func create(ctx context.Context, c *blockdev.Creating) error {
+func create(ctx context.Context, c *driver.Creating) error {
 	h, err := newHeader(c)
 	if err != nil {
 		return err
@@ -122,14 +122,14 @@ func create(ctx context.Context, c *blockdev.Creating) error {
 	}
 	copy(first, head)
 	binary.BigEndian.PutUint64(first[cluster:], uint64(2*cluster))
-	if err := c.File.WriteVec(ctx, blockdev.Vec{first}, 0, 0); err != nil {
+	if err := c.File.WriteVec(ctx, driver.Vec{first}, 0, 0); err != nil {
 		return refuseWith(err, "Could not write qcow2 header")
 	}
-	values, err := blockdev.ParseValues(keys, &blockdev.Options{})
+	values, err := driver.ParseValues(keys, &driver.Options{})
 	if err != nil {
 		return err
 	}
-	q := newImage(c.File, values, func(blockdev.Notice) {})
+	q := newImage(c.File, values, func(driver.Notice) {})
 	defer q.endCaches()
 	if err := q.load(ctx); err != nil {
 		return err
@@ -144,7 +144,7 @@ func create(ctx context.Context, c *blockdev.Creating) error {
 }
 
 // furnish counts the first clusters of a new image and gives it its size and backing file.
-func (q *image) furnish(ctx context.Context, c *blockdev.Creating) error {
+func (q *image) furnish(ctx context.Context, c *driver.Creating) error {
 	if err := q.Lock(ctx); err != nil {
 		return err
 	}
@@ -153,8 +153,8 @@ func (q *image) furnish(ctx context.Context, c *blockdev.Creating) error {
 	if err != nil {
 		return refuseWith(err, "Could not allocate clusters for qcow2 header and refcount table")
 	}
-	size := (c.Size + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
-	p, _ := blockdev.ParsePrealloc(c.Values.String("preallocation"))
+	size := (c.Size + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
+	p, _ := driver.ParsePrealloc(c.Values.String("preallocation"))
 	if err := q.Truncate(ctx, size, p, 0); err != nil {
 		return prefix(err, "Could not resize image")
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // TestCreateAgrees makes images by both programs: all bytes are alike.
@@ -79,7 +80,7 @@ func TestCreateAgrees(t *testing.T) {
 // TestCreateRefused asks for the words with which options are refused.
 func TestCreateRefused(t *testing.T) {
 	for _, c := range []struct {
-		options *blockdev.Options
+		options *driver.Options
 		want    string
 	}{
 		{options("compat", "9"), "Invalid compatibility level: '9'"},

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // layout is where the tables of an image are in its file.
@@ -267,22 +268,22 @@ func fillKinds(t *testing.T, d *blockdev.Device) {
 	t.Helper()
 	ctx := context.Background()
 	c := d.Info().Cluster
-	data := func(seed byte) blockdev.Vec {
+	data := func(seed byte) driver.Vec {
 		p := make([]byte, c)
 		for i := range p {
 			p[i] = byte(i*i>>3) + seed
 		}
-		return blockdev.Vec{p}
+		return driver.Vec{p}
 	}
 	for _, err := range []error{
 		d.Write(ctx, data(1), 0, 0),
 		d.Write(ctx, data(2), c, 0),
-		d.Write(ctx, data(3), 2*c, blockdev.Compressed),
-		d.Write(ctx, data(4), 3*c, blockdev.Compressed),
+		d.Write(ctx, data(3), 2*c, driver.Compressed),
+		d.Write(ctx, data(4), 3*c, driver.Compressed),
 		d.Zero(ctx, 4*c, c, 0),
 		d.Write(ctx, data(5), 5*c, 0),
 		d.Zero(ctx, 5*c, c/2, 0),
-		d.Write(ctx, blockdev.Vec{data(6)[0][:c/2]}, 7*c+c/4, 0),
+		d.Write(ctx, driver.Vec{data(6)[0][:c/2]}, 7*c+c/4, 0),
 		d.Close(),
 	} {
 		if err != nil {

@@ -3,11 +3,11 @@ package qcow2
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Describe tells what QEMU's info shows of an image, in its order.
-func (q *image) Describe() []blockdev.Detail {
+func (q *image) Describe() []driver.Detail {
 	ctx := context.Background()
 	if q.LockAnyway(ctx) != nil {
 		return nil
@@ -15,23 +15,23 @@ func (q *image) Describe() []blockdev.Detail {
 	defer q.Unlock()
 	h := q.hdr
 	if q.version == 2 {
-		return []blockdev.Detail{
+		return []driver.Detail{
 			{Key: "compat", Value: "0.10"},
 			{Key: "compression type", Value: h.compression.String()},
 			{Key: "refcount bits", Value: int64(1) << q.refOrder},
 		}
 	}
-	d := []blockdev.Detail{
+	d := []driver.Detail{
 		{Key: "compat", Value: "1.1"},
 		{Key: "compression type", Value: h.compression.String()},
 		{Key: "lazy refcounts", Value: h.compatible&compatLazyRefcounts != 0},
 	}
 	if list := q.bitmapDetails(ctx); list != nil {
-		d = append(d, blockdev.Detail{Key: "bitmaps", Sub: list})
+		d = append(d, driver.Detail{Key: "bitmaps", Sub: list})
 	}
 	return append(d,
-		blockdev.Detail{Key: "refcount bits", Value: int64(1) << q.refOrder},
-		blockdev.Detail{Key: "corrupt", Value: h.incompatible&featCorrupt != 0},
-		blockdev.Detail{Key: "extended l2", Value: q.extended},
+		driver.Detail{Key: "refcount bits", Value: int64(1) << q.refOrder},
+		driver.Detail{Key: "corrupt", Value: h.incompatible&featCorrupt != 0},
+		driver.Detail{Key: "extended l2", Value: q.extended},
 	)
 }

@@ -3,17 +3,17 @@ package qcow2
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Discard gives clusters back; they read as zeroes afterwards. Parts of clusters stay, but for the last of the image. Version 2 cannot
 // hide a backing file that way and leaves everything as it is.
-func (q *image) Discard(ctx context.Context, off, n int64, f blockdev.Flags) error {
+func (q *image) Discard(ctx context.Context, off, n int64, f driver.Flags) error {
 	if err := q.usable(); err != nil {
 		return err
 	}
 	if q.version < 3 && q.Backing != nil {
-		return blockdev.ErrNotSupported
+		return driver.ErrNotSupported
 	}
 	return q.Image.Discard(ctx, off, n, f)
 }

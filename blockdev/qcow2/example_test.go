@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
@@ -21,7 +22,7 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 	name := filepath.Join(dir, "disk.qcow2")
-	drivers := []blockdev.Driver{file.Driver, qcow2.Driver}
+	drivers := []driver.Driver{file.Driver, qcow2.Driver}
 
 	if err := blockdev.Create(ctx, name, blockdev.CreateConfig{Drivers: drivers, Format: "qcow2", Size: 1 << 30}); err != nil {
 		log.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -56,7 +56,7 @@ var featureNames = []struct {
 // firstCluster reads what lies behind the fields of a header, piece by piece: the rest of the cluster need not be readable.
 type firstCluster struct {
 	ctx  context.Context
-	file blockdev.Node
+	file driver.Node
 	h    *header
 }
 
@@ -253,9 +253,9 @@ func cString(b []byte) string {
 }
 
 // readAt fills p from the image file.
-func readAt(ctx context.Context, n blockdev.Node, p []byte, off int64) error {
+func readAt(ctx context.Context, n driver.Node, p []byte, off int64) error {
 	if len(p) == 0 {
 		return nil
 	}
-	return n.ReadVec(ctx, blockdev.Vec{p}, off, 0)
+	return n.ReadVec(ctx, driver.Vec{p}, off, 0)
 }

@@ -7,7 +7,7 @@ import (
 	"math"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -216,20 +216,20 @@ func refuse(no syscall.Errno, text string, args ...any) error {
 
 // refuseWith is text with the C library's words for what caused it.
 func refuseWith(err error, text string) error {
-	return &blockdev.Refusal{Text: text + ": " + errnoText(err), Err: err}
+	return &driver.Refusal{Text: text + ": " + errnoText(err), Err: err}
 }
 
 // prefix puts text before a refusal's own words.
 func prefix(err error, text string) error {
-	return &blockdev.Refusal{Text: text + ": " + reason(err), Err: err}
+	return &driver.Refusal{Text: text + ": " + reason(err), Err: err}
 }
 
 // errnoText is the C library's words for the number of an error.
-func errnoText(err error) string { return blockdev.ErrnoText(blockdev.Errno(err)) }
+func errnoText(err error) string { return driver.ErrnoText(driver.Errno(err)) }
 
 // reason is a refusal's own words, or the C library's for an error number.
 func reason(err error) string {
-	var r *blockdev.Refusal
+	var r *driver.Refusal
 	if errors.As(err, &r) {
 		return r.Text
 	}

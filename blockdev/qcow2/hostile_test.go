@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
@@ -23,7 +24,7 @@ func seeds(t testing.TB) map[string][]byte {
 	t.Helper()
 	dir := t.TempDir()
 	list := map[string][]byte{}
-	for name, o := range map[string]*blockdev.Options{
+	for name, o := range map[string]*driver.Options{
 		"v2":       options("compat", "0.10", "cluster_size", "512"),
 		"v3":       options("cluster_size", "512", "refcount_bits", "64"),
 		"bits":     options("cluster_size", "1024", "refcount_bits", "1"),
@@ -57,13 +58,13 @@ func fill(t testing.TB, path string) {
 		constant[i] = 7
 	}
 	for _, err := range []error{
-		d.Write(ctx, blockdev.Vec{data}, 0, 0),
-		d.Write(ctx, blockdev.Vec{constant}, 2*c, blockdev.Compressed),
-		d.Write(ctx, blockdev.Vec{constant}, 3*c, blockdev.Compressed),
-		d.Write(ctx, blockdev.Vec{data[:c/2]}, 4*c+c/4, 0),
+		d.Write(ctx, driver.Vec{data}, 0, 0),
+		d.Write(ctx, driver.Vec{constant}, 2*c, driver.Compressed),
+		d.Write(ctx, driver.Vec{constant}, 3*c, driver.Compressed),
+		d.Write(ctx, driver.Vec{data[:c/2]}, 4*c+c/4, 0),
 		d.Zero(ctx, 5*c, c, 0),
-		d.Zero(ctx, 4*c, c, blockdev.MayUnmap),
-		d.WriteVMState(ctx, blockdev.Vec{data}, 0),
+		d.Zero(ctx, 4*c, c, driver.MayUnmap),
+		d.WriteVMState(ctx, driver.Vec{data}, 0),
 		d.Close(),
 	} {
 		if err != nil {
@@ -79,20 +80,20 @@ func abuse(name string, image []byte) {
 	defer stop()
 	hung := time.AfterFunc(2*time.Minute, func() { panic("an image keeps its user for minutes") })
 	defer hung.Stop()
-	for _, mode := range []blockdev.Mode{{ReadOnly: true}, {}, {Check: true}} {
+	for _, mode := range []driver.Mode{{ReadOnly: true}, {}, {Check: true}} {
 		mode.Unmap = true
 		_, o := newDisk(name, image)
 		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-			Drivers: []blockdev.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o,
+			Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o,
 			Mode: mode,
-			Gate: func(blockdev.Link) error { return os.ErrPermission },
+			Gate: func(driver.Link) error { return os.ErrPermission },
 		})
 		if err != nil {
 			continue
 		}
 		if mode.Check {
-			c, _ := blockdev.Find[blockdev.Checker](d.Top())
-			_, _ = c.Check(ctx, blockdev.FixErrors|blockdev.FixLeaks)
+			c, _ := driver.Find[driver.Checker](d.Top())
+			_, _ = c.Check(ctx, driver.FixErrors|driver.FixLeaks)
 		} else {
 			use(ctx, d, mode.ReadOnly)
 		}
@@ -105,7 +106,7 @@ func abuse(name string, image []byte) {
 func use(ctx context.Context, d *blockdev.Device, readOnly bool) {
 	n := min(d.Length(), 1<<20)
 	buf := make([]byte, n)
-	_ = d.Read(ctx, blockdev.Vec{buf}, 0, 0)
+	_ = d.Read(ctx, driver.Vec{buf}, 0, 0)
 	for off, i := int64(0), 0; off < d.Length() && i < 1000; i++ {
 		e, err := d.Status(ctx, off, d.Length()-off)
 		if err != nil || e.Len <= 0 {
@@ -113,23 +114,23 @@ func use(ctx context.Context, d *blockdev.Device, readOnly bool) {
 		}
 		off += e.Len
 	}
-	_ = d.ReadVMState(ctx, blockdev.Vec{buf[:min(n, 4096)]}, 100)
-	if s, ok := blockdev.Find[blockdev.Describer](d.Top()); ok {
+	_ = d.ReadVMState(ctx, driver.Vec{buf[:min(n, 4096)]}, 100)
+	if s, ok := driver.Find[driver.Describer](d.Top()); ok {
 		s.Describe()
 	}
-	c, _ := blockdev.Find[blockdev.Checker](d.Top())
+	c, _ := driver.Find[driver.Checker](d.Top())
 	_, _ = c.Check(ctx, 0)
 	if readOnly {
 		return
 	}
-	_ = d.Write(ctx, blockdev.Vec{buf[:n/2]}, n/4, 0)
-	_ = d.Write(ctx, blockdev.Vec{buf[:min(n, d.Info().Cluster)]}, 0, blockdev.Compressed)
-	_ = d.Zero(ctx, 0, n, blockdev.MayUnmap)
+	_ = d.Write(ctx, driver.Vec{buf[:n/2]}, n/4, 0)
+	_ = d.Write(ctx, driver.Vec{buf[:min(n, d.Info().Cluster)]}, 0, driver.Compressed)
+	_ = d.Zero(ctx, 0, n, driver.MayUnmap)
 	_ = d.Discard(ctx, 0, n)
-	_ = d.WriteVMState(ctx, blockdev.Vec{buf[:min(n, 4096)]}, 0)
-	_, _ = c.Check(ctx, blockdev.FixErrors|blockdev.FixLeaks)
-	_ = d.Truncate(ctx, d.Length()/2&^511, blockdev.PreallocOff)
-	_ = d.Truncate(ctx, min(d.Length()+1<<20, 4<<20), blockdev.PreallocOff)
+	_ = d.WriteVMState(ctx, driver.Vec{buf[:min(n, 4096)]}, 0)
+	_, _ = c.Check(ctx, driver.FixErrors|driver.FixLeaks)
+	_ = d.Truncate(ctx, d.Length()/2&^511, driver.PreallocOff)
+	_ = d.Truncate(ctx, min(d.Length()+1<<20, 4<<20), driver.PreallocOff)
 }
 
 // FuzzImage changes images at random.
@@ -213,7 +214,7 @@ func TestRefused(t *testing.T) {
 			c.change(b)
 			_, o := newDisk("refused", b)
 			d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-				Drivers: []blockdev.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
+				Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
 			})
 			if err == nil {
 				_ = d.Close()
@@ -231,17 +232,17 @@ func TestCheckingRefusesRequests(t *testing.T) {
 	ctx := context.Background()
 	_, o := newDisk("checking", seeds(t)["v3"])
 	d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o, Mode: blockdev.Mode{Check: true, Unmap: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{Check: true, Unmap: true},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	buf := blockdev.Vec{make([]byte, 512)}
+	buf := driver.Vec{make([]byte, 512)}
 	_, status := d.Status(ctx, 0, 512)
 	for what, err := range map[string]error{
 		"read": d.Read(ctx, buf, 0, 0), "write": d.Write(ctx, buf, 0, 0), "zero": d.Zero(ctx, 0, 512, 0), "discard": d.Discard(ctx, 0, 512),
-		"compressed": d.Write(ctx, buf, 0, blockdev.Compressed), "truncate": d.Truncate(ctx, 1<<20, blockdev.PreallocOff), "status": status,
+		"compressed": d.Write(ctx, buf, 0, driver.Compressed), "truncate": d.Truncate(ctx, 1<<20, driver.PreallocOff), "status": status,
 		"machine state": d.ReadVMState(ctx, buf, 0), "reopen": d.Reopen(ctx, options("lazy-refcounts", "on")),
 	} {
 		if !errors.Is(err, syscall.EBADF) {
@@ -294,7 +295,7 @@ func TestBackingLoop(t *testing.T) {
 	}
 	for _, name := range []string{"self", "one"} {
 		d, err := blockdev.Open(context.Background(), filepath.Join(dir, name), blockdev.OpenConfig{
-			Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{ReadOnly: true},
+			Drivers: testDrivers, Format: "qcow2", Mode: driver.Mode{ReadOnly: true},
 		})
 		if err == nil {
 			_ = d.Close()

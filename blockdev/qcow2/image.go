@@ -10,15 +10,15 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Driver reads and writes qcow2 images.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name:        "qcow2",
 	Doc:         "QEMU's copy-on-write format, versions 2 and 3",
-	Kind:        blockdev.Format,
+	Kind:        driver.Format,
 	Keys:        keys,
 	Probe:       probe,
 	Open:        open,
@@ -40,8 +40,8 @@ func probe(head []byte, _ string) int {
 type image struct {
 	format.Image
 	geometry
-	file     blockdev.Node // the image file, where all metadata is
-	notify   func(blockdev.Notice)
+	file     driver.Node // the image file, where all metadata is
+	notify   func(driver.Notice)
 	readOnly bool
 	checking bool // opened with Mode.Check
 	claims   bool // the claim on the file includes writing: not readOnly, and ahead of it while a reopen is prepared
@@ -76,17 +76,17 @@ type image struct {
 }
 
 var (
-	_ blockdev.Node      = (*image)(nil)
-	_ blockdev.Claimer   = (*image)(nil)
-	_ blockdev.VMStater  = (*image)(nil)
-	_ blockdev.Describer = (*image)(nil)
-	_ blockdev.Reopener  = (*image)(nil)
-	_ blockdev.Checker   = (*image)(nil)
+	_ driver.Node      = (*image)(nil)
+	_ driver.Claimer   = (*image)(nil)
+	_ driver.VMStater  = (*image)(nil)
+	_ driver.Describer = (*image)(nil)
+	_ driver.Reopener  = (*image)(nil)
+	_ driver.Checker   = (*image)(nil)
 )
 
 // open opens the image in its file child. Steps and errors come in QEMU's order.
-func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error) {
-	file, err := o.Child(ctx, "file", blockdev.RoleFile)
+func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
+	file, err := o.Child(ctx, "file", driver.RoleFile)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error)
 			q.endCaches()
 		}
 	}()
-	if err := q.Claim(ctx, blockdev.Claim{Use: blockdev.PermRead, Share: blockdev.PermAll}); err != nil {
+	if err := q.Claim(ctx, driver.Claim{Use: driver.PermRead, Share: driver.PermAll}); err != nil {
 		return nil, err
 	}
 	if err := q.load(ctx); err != nil {
@@ -111,7 +111,7 @@ func open(ctx context.Context, o *blockdev.Opening) (_ blockdev.Node, err error)
 }
 
 // newImage is an image in file whose header has not been read.
-func newImage(file blockdev.Node, values blockdev.Values, notify func(blockdev.Notice)) *image {
+func newImage(file driver.Node, values driver.Values, notify func(driver.Notice)) *image {
 	q := &image{file: file, notify: notify, given: given{Values: values}, skipped: -1}
 	q.Config = format.Config{
 		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load, Usable: q.usable,
@@ -120,28 +120,28 @@ func newImage(file blockdev.Node, values blockdev.Values, notify func(blockdev.N
 }
 
 // Info describes the image. Any byte may be read or written: what is no whole cluster is merged here.
-func (q *image) Info() blockdev.Info {
-	i := blockdev.Info{
+func (q *image) Info() driver.Info {
+	i := driver.Info{
 		Driver:     "qcow2",
 		VMStateOff: q.vmState.Load(),
 		NoMedium:   q.dead.Load(),
-		Limits: blockdev.Limits{
+		Limits: driver.Limits{
 			Size: q.size.Load(), RequestAlign: 1, ZeroAlign: q.sub, DiscardAlign: q.cluster, Cluster: q.cluster,
-			WriteTakes: blockdev.Compressed,
+			WriteTakes: driver.Compressed,
 		},
 	}
 	if q.version >= 3 {
-		i.ZeroTakes = blockdev.MayUnmap | blockdev.NoFallback
+		i.ZeroTakes = driver.MayUnmap | driver.NoFallback
 	}
 	return i
 }
 
 // Primary is the image file.
-func (q *image) Primary() blockdev.Node { return q.file }
+func (q *image) Primary() driver.Node { return q.file }
 
 // Claim takes what the parent asks for of the file, and besides what metadata needs: nobody else may write or resize, and a writable
 // image may be written and resized at any time. A backing file is only read.
-func (q *image) Claim(ctx context.Context, c blockdev.Claim) error {
+func (q *image) Claim(ctx context.Context, c driver.Claim) error {
 	return format.Claim(ctx, q.file, c, q.claims)
 }
 
@@ -160,7 +160,7 @@ func (q *image) usable() error {
 
 // writeFile writes p into the image file.
 func (q *image) writeFile(ctx context.Context, p []byte, off int64) error {
-	return q.file.WriteVec(ctx, blockdev.Vec{p}, off, 0)
+	return q.file.WriteVec(ctx, driver.Vec{p}, off, 0)
 }
 
 // writeSync is writeFile with the file flushed behind it.
@@ -187,7 +187,7 @@ func unsettled(err error) bool { return errors.As(err, new(*unsettledError)) }
 // mayHold says whether the file has p at off, as far as can be seen.
 func (q *image) mayHold(ctx context.Context, p []byte, off int64) bool {
 	there := make([]byte, len(p))
-	return q.file.ReadVec(ctx, blockdev.Vec{there}, off, 0) != nil || bytes.Equal(there, p)
+	return q.file.ReadVec(ctx, driver.Vec{there}, off, 0) != nil || bytes.Equal(there, p)
 }
 
 // writeHeader writes the first cluster anew.
@@ -376,7 +376,7 @@ func (q *image) Close() error {
 
 // warn tells a person; prefixed lines stand behind the name of the program.
 func (q *image) warn(prefixed bool, format string, args ...any) {
-	q.notify(blockdev.Warning{Text: fmt.Sprintf(format, args...), Prefixed: prefixed})
+	q.notify(driver.Warning{Text: fmt.Sprintf(format, args...), Prefixed: prefixed})
 }
 
 // startCleaner drops metadata that is not used for a while, again and again.

@@ -13,16 +13,17 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
 
 // openWatched opens the image in a file, with watch asked about each request for the file.
-func openWatched(t *testing.T, path string, mode blockdev.Mode, watch func(blockdevtest.Request) error) *blockdev.Device {
+func openWatched(t *testing.T, path string, mode driver.Mode, watch func(blockdevtest.Request) error) *blockdev.Device {
 	t.Helper()
 	mode.Unmap = true
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{qcow2.Driver, blockdevtest.Faulty(watch), file.Driver}, Format: "qcow2", Mode: mode,
+		Drivers: []driver.Driver{qcow2.Driver, blockdevtest.Faulty(watch), file.Driver}, Format: "qcow2", Mode: mode,
 		Options: options("file.driver", blockdevtest.FaultyName, "file.file.driver", "file", "file.file.filename", path),
 	})
 	if err != nil {
@@ -41,8 +42,8 @@ func store(t *testing.T, image []byte) string {
 	return path
 }
 
-func checkDevice(ctx context.Context, d *blockdev.Device, fix blockdev.Fix) (blockdev.CheckResult, error) {
-	c, _ := blockdev.Find[blockdev.Checker](d.Top())
+func checkDevice(ctx context.Context, d *blockdev.Device, fix driver.Fix) (driver.CheckResult, error) {
+	c, _ := driver.Find[driver.Checker](d.Top())
 	return c.Check(ctx, fix)
 }
 
@@ -59,7 +60,7 @@ func scattered(t *testing.T) []byte {
 	}
 	ctx := context.Background()
 	d := openImage(t, path, options())
-	if err := d.Write(ctx, blockdev.Vec{bytes.Repeat([]byte{1}, 2<<20)}, 0, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{bytes.Repeat([]byte{1}, 2<<20)}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	for off := int64(0); off < 2<<20; off += 1024 {
@@ -82,28 +83,28 @@ func TestInterrupted(t *testing.T) {
 	sound := scattered(t)
 	uncounted := bytes.Clone(sound) // its refcounts must be rebuilt
 	binary.BigEndian.PutUint64(uncounted[binary.BigEndian.Uint64(uncounted[48:])+8:], 0)
-	truncate := func(size int64, p blockdev.Prealloc) func(context.Context, *blockdev.Device) error {
+	truncate := func(size int64, p driver.Prealloc) func(context.Context, *blockdev.Device) error {
 		return func(ctx context.Context, d *blockdev.Device) error { return d.Truncate(ctx, size, p) }
 	}
-	repair := blockdev.FixErrors | blockdev.FixLeaks
+	repair := driver.FixErrors | driver.FixLeaks
 	for _, c := range []struct {
 		name  string
 		image []byte
-		mode  blockdev.Mode
+		mode  driver.Mode
 		do    func(context.Context, *blockdev.Device) error
 	}{
-		{"search", sound, blockdev.Mode{}, func(ctx context.Context, d *blockdev.Device) error {
-			return d.Write(ctx, blockdev.Vec{make([]byte, 64<<10)}, 3<<20, 0)
+		{"search", sound, driver.Mode{}, func(ctx context.Context, d *blockdev.Device) error {
+			return d.Write(ctx, driver.Vec{make([]byte, 64<<10)}, 3<<20, 0)
 		}},
-		{"preallocation=metadata", sound, blockdev.Mode{}, truncate(16<<20, blockdev.PreallocMetadata)},
-		{"preallocation=falloc", sound, blockdev.Mode{}, truncate(16<<20, blockdev.PreallocFalloc)},
-		{"preallocation=full", sound, blockdev.Mode{}, truncate(16<<20, blockdev.PreallocFull)},
-		{"shrink", sound, blockdev.Mode{}, truncate(1<<20, blockdev.PreallocOff)},
-		{"check", sound, blockdev.Mode{}, func(ctx context.Context, d *blockdev.Device) error {
+		{"preallocation=metadata", sound, driver.Mode{}, truncate(16<<20, driver.PreallocMetadata)},
+		{"preallocation=falloc", sound, driver.Mode{}, truncate(16<<20, driver.PreallocFalloc)},
+		{"preallocation=full", sound, driver.Mode{}, truncate(16<<20, driver.PreallocFull)},
+		{"shrink", sound, driver.Mode{}, truncate(1<<20, driver.PreallocOff)},
+		{"check", sound, driver.Mode{}, func(ctx context.Context, d *blockdev.Device) error {
 			_, err := checkDevice(ctx, d, 0)
 			return err
 		}},
-		{"rebuild", uncounted, blockdev.Mode{Check: true}, func(ctx context.Context, d *blockdev.Device) error {
+		{"rebuild", uncounted, driver.Mode{Check: true}, func(ctx context.Context, d *blockdev.Device) error {
 			_, err := checkDevice(ctx, d, repair)
 			return err
 		}},
@@ -155,11 +156,11 @@ func TestInterrupted(t *testing.T) {
 // soundButLeaks looks at an image that may leak clusters. One whose repair was cut short may need it once more.
 func soundButLeaks(t *testing.T, path, when string, again bool) {
 	t.Helper()
-	d := openWatched(t, path, blockdev.Mode{Check: true}, func(blockdevtest.Request) error { return nil })
+	d := openWatched(t, path, driver.Mode{Check: true}, func(blockdevtest.Request) error { return nil })
 	defer d.Close()
-	fix := blockdev.FixLeaks
+	fix := driver.FixLeaks
 	if again {
-		fix |= blockdev.FixErrors
+		fix |= driver.FixErrors
 	}
 	res, err := checkDevice(context.Background(), d, fix)
 	if err != nil || res.Corruptions+res.CheckErrors > 0 {
@@ -212,7 +213,7 @@ func TestNoFreeCluster(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			reads := 0
-			d := openWatched(t, store(t, fullTable(c.pattern)), blockdev.Mode{}, func(r blockdevtest.Request) error {
+			d := openWatched(t, store(t, fullTable(c.pattern)), driver.Mode{}, func(r blockdevtest.Request) error {
 				if r.Kind == "read" {
 					reads++
 				}
@@ -221,7 +222,7 @@ func TestNoFreeCluster(t *testing.T) {
 			defer d.Close()
 			reads = 0
 			// An L2 table is needed first, which takes a single cluster if there is one.
-			err := d.Write(context.Background(), blockdev.Vec{make([]byte, c.n)}, 0, 0)
+			err := d.Write(context.Background(), driver.Vec{make([]byte, c.n)}, 0, 0)
 			if !errors.Is(err, syscall.EFBIG) {
 				t.Errorf("%v, not EFBIG", err)
 			}
@@ -235,15 +236,15 @@ func TestNoFreeCluster(t *testing.T) {
 // A file that ends in a hole of an exabyte is cut like any other.
 func TestHoleBehindImage(t *testing.T) {
 	ctx := context.Background()
-	for _, p := range []blockdev.Prealloc{blockdev.PreallocOff, blockdev.PreallocFalloc} {
+	for _, p := range []driver.Prealloc{driver.PreallocOff, driver.PreallocFalloc} {
 		path := store(t, seeds(t)["v3"])
 		size := int64(1) << 60
 		for os.Truncate(path, size) != nil { // as much as the file system takes
 			size >>= 1
 		}
-		d := openWatched(t, path, blockdev.Mode{}, func(blockdevtest.Request) error { return nil })
+		d := openWatched(t, path, driver.Mode{}, func(blockdevtest.Request) error { return nil })
 		to := d.Length() / 2
-		if p != blockdev.PreallocOff {
+		if p != driver.PreallocOff {
 			to = d.Length() * 2
 		}
 		if err := errors.Join(d.Truncate(ctx, to, p), d.Close()); err != nil {

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // killImage names the image for the process that is going to be killed, which is this test program again.
@@ -37,7 +37,7 @@ func TestKilledWriter(t *testing.T) {
 			for n := uint64(1); ; n++ {
 				binary.LittleEndian.PutUint64(buf, n)
 				at := w*part + int64(n*7919%uint64(part/int64(len(buf))))*int64(len(buf))
-				if err := d.Write(ctx, blockdev.Vec{buf}, at, 0); err != nil {
+				if err := d.Write(ctx, driver.Vec{buf}, at, 0); err != nil {
 					t.Error(err)
 					return
 				}
@@ -107,7 +107,7 @@ func judgeKilled(t *testing.T, path string, flushed [killWriters]uint64) {
 	for w, last := range flushed {
 		for n := uint64(1); n <= last; n++ {
 			at := int64(w)*part + int64(n*7919%uint64(part/int64(len(buf))))*int64(len(buf))
-			if err := d.Read(context.Background(), blockdev.Vec{buf}, at, 0); err != nil {
+			if err := d.Read(context.Background(), driver.Vec{buf}, at, 0); err != nil {
 				t.Fatal(err)
 			}
 			got := binary.LittleEndian.Uint64(buf)

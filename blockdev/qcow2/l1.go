@@ -6,7 +6,7 @@ import (
 	"math"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // writeL1Entry writes one entry of the active L1 table, with its neighbours if the file takes only larger blocks.
@@ -21,7 +21,7 @@ func (q *image) writeL1Entry(ctx context.Context, i int64) error {
 	if err := q.guardMetadata(ctx, overL1, at, int64(len(buf))); err != nil {
 		return err
 	}
-	if err := q.Fire(ctx, blockdev.EvL1Update); err != nil {
+	if err := q.Fire(ctx, driver.EvL1Update); err != nil {
 		return err
 	}
 	return q.writeSync(ctx, buf, at)
@@ -45,7 +45,7 @@ func (q *image) growL1(ctx context.Context, least int64, exactly bool) (err erro
 	if n > maxL1Bytes/l1EntrySize {
 		return syscall.EFBIG
 	}
-	if err := q.Fire(ctx, blockdev.EvL1GrowAllocTable); err != nil {
+	if err := q.Fire(ctx, driver.EvL1GrowAllocTable); err != nil {
 		return err
 	}
 	at, err := q.allocate(ctx, n*l1EntrySize)
@@ -75,7 +75,7 @@ func (q *image) moveL1(ctx context.Context, table []uint64, at int64) error {
 	if err := q.guardMetadata(ctx, 0, at, n); err != nil {
 		return err
 	}
-	if err := q.Fire(ctx, blockdev.EvL1GrowWriteTable); err != nil {
+	if err := q.Fire(ctx, driver.EvL1GrowWriteTable); err != nil {
 		return err
 	}
 	if err := q.writeWords(ctx, table, at); err != nil {
@@ -84,7 +84,7 @@ func (q *image) moveL1(ctx context.Context, table []uint64, at int64) error {
 	if err := q.file.Flush(ctx); err != nil {
 		return err
 	}
-	if err := q.Fire(ctx, blockdev.EvL1GrowActivateTable); err != nil {
+	if err := q.Fire(ctx, driver.EvL1GrowActivateTable); err != nil {
 		return err
 	}
 	field := binary.BigEndian.AppendUint32(nil, uint32(len(table)))
@@ -113,7 +113,7 @@ func (q *image) shrinkL1(ctx context.Context, n int64) error {
 	if n >= int64(len(q.l1)) {
 		return nil
 	}
-	if err := q.Fire(ctx, blockdev.EvL1ShrinkWriteTable); err != nil {
+	if err := q.Fire(ctx, driver.EvL1ShrinkWriteTable); err != nil {
 		return err
 	}
 	tail := q.l1[n:]
@@ -122,7 +122,7 @@ func (q *image) shrinkL1(ctx context.Context, n int64) error {
 		err = q.file.Flush(ctx)
 	}
 	if err == nil {
-		err = q.Fire(ctx, blockdev.EvL1ShrinkFreeL2)
+		err = q.Fire(ctx, driver.EvL1ShrinkFreeL2)
 	}
 	if err != nil {
 		clear(tail) // the file may hold part of the zeroes: leak rather than free what is still in use

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -309,7 +309,7 @@ func (q *image) copySlice(ctx context.Context, from, to, part int64) error {
 	}
 	defer q.l2.Put(t)
 	if from != 0 {
-		if err := q.Fire(ctx, blockdev.EvL2AllocCowRead); err != nil {
+		if err := q.Fire(ctx, driver.EvL2AllocCowRead); err != nil {
 			return err
 		}
 		old, err := q.l2.Get(ctx, from+part)
@@ -319,7 +319,7 @@ func (q *image) copySlice(ctx context.Context, from, to, part int64) error {
 		copy(t.Data, old.Data)
 		q.l2.Put(old)
 	}
-	if err := q.Fire(ctx, blockdev.EvL2AllocWrite); err != nil {
+	if err := q.Fire(ctx, driver.EvL2AllocWrite); err != nil {
 		return err
 	}
 	q.l2.Changed(t)

@@ -6,7 +6,7 @@ import (
 	"math"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -72,7 +72,7 @@ func damaged(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &blockdev.DamagedError{Err: err}
+	return &driver.DamagedError{Err: err}
 }
 
 // loadHeader reads and checks the header, as far as geometry allows nothing else.
@@ -134,7 +134,7 @@ func (q *image) loadL1(ctx context.Context) error {
 	if int64(h.l1Size) < need {
 		return refuse(syscall.EINVAL, "L1 table is too small")
 	}
-	q.size.Store(int64(h.size) &^ (blockdev.SectorSize - 1))
+	q.size.Store(int64(h.size) &^ (driver.SectorSize - 1))
 	q.vmState.Store(need << q.l1Shift())
 	var err error
 	if q.l1, err = q.readTable(ctx, int64(h.l1Off), int64(h.l1Size)); err != nil {
@@ -166,7 +166,7 @@ func (q *image) loadReftable(ctx context.Context) error {
 	if entries == 0 {
 		return nil
 	}
-	if err := q.Fire(ctx, blockdev.EvReftableLoad); err != nil {
+	if err := q.Fire(ctx, driver.EvReftableLoad); err != nil {
 		return err
 	}
 	words, err := q.readTable(ctx, int64(q.hdr.reftableOff), entries)
@@ -181,10 +181,10 @@ func (q *image) makeCaches() {
 	q.endCaches()
 	s := q.settings
 	q.l2 = q.newTables(overL2, format.TablesConfig{
-		Name: "L2 table", Unit: s.l2Unit, Limit: s.l2Tables, Load: blockdev.EvL2Load, Store: blockdev.EvL2Update,
+		Name: "L2 table", Unit: s.l2Unit, Limit: s.l2Tables, Load: driver.EvL2Load, Store: driver.EvL2Update,
 	})
 	q.refs = q.newTables(overRefblock, format.TablesConfig{
-		Name: "refcount block", Unit: q.cluster, Limit: s.refBlocks, Store: blockdev.EvRefblockUpdatePart,
+		Name: "refcount block", Unit: q.cluster, Limit: s.refBlocks, Store: driver.EvRefblockUpdatePart,
 	})
 }
 
@@ -208,10 +208,10 @@ func (q *image) endCaches() {
 }
 
 // openBacking opens the backing file that the options or the image name.
-func (q *image) openBacking(ctx context.Context, o *blockdev.Opening) (err error) {
+func (q *image) openBacking(ctx context.Context, o *driver.Opening) (err error) {
 	if q.checking || o.NoChild("backing") || q.hdr.backing == "" && !o.HasChild("backing") {
 		return nil
 	}
-	q.Backing, err = o.Backing(ctx, "backing", blockdev.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})
+	q.Backing, err = o.Backing(ctx, "backing", driver.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})
 	return err
 }

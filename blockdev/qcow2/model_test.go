@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 var modelOps = flag.Int("model-ops", 0, "operations of the model test; 0: as the tier has it")
@@ -78,7 +79,7 @@ func onOff(b bool) string {
 	return "off"
 }
 
-func (s shape) openOptions() *blockdev.Options {
+func (s shape) openOptions() *driver.Options {
 	o := options()
 	if s.SmallCaches {
 		o.Set("l2-cache-size", "1k")
@@ -193,7 +194,7 @@ func (m *model) write() {
 	b := m.bytes(n)
 	m.t.Logf("write %d+%d", off, n)
 	cut := m.rng.Int64N(n + 1)
-	if err := m.dev.Write(context.Background(), blockdev.Vec{b[:cut], nil, b[cut:]}, off, 0); err != nil {
+	if err := m.dev.Write(context.Background(), driver.Vec{b[:cut], nil, b[cut:]}, off, 0); err != nil {
 		m.fail("write", off, n, err)
 	}
 	copy(m.data[off:], b)
@@ -206,7 +207,7 @@ func (m *model) writeCompressed() {
 	n := min((1+m.rng.Int64N(3))*c, size-off)
 	b := m.bytes(n)
 	m.t.Logf("write -c %d+%d", off, n)
-	err := m.dev.Write(context.Background(), blockdev.Vec{b}, off, blockdev.Compressed)
+	err := m.dev.Write(context.Background(), driver.Vec{b}, off, driver.Compressed)
 	if err != nil && !errors.Is(err, syscall.EIO) {
 		m.fail("write -c", off, n, err)
 	}
@@ -215,7 +216,7 @@ func (m *model) writeCompressed() {
 		return
 	}
 	got := make([]byte, n) // some clusters had a place: what was stored before is kept
-	if err := m.dev.Read(context.Background(), blockdev.Vec{got}, off, 0); err != nil {
+	if err := m.dev.Read(context.Background(), driver.Vec{got}, off, 0); err != nil {
 		m.fail("read", off, n, err)
 	}
 	for at := int64(0); at < n; at += c {
@@ -226,7 +227,7 @@ func (m *model) writeCompressed() {
 	}
 }
 
-func (m *model) zero(f blockdev.Flags) {
+func (m *model) zero(f driver.Flags) {
 	off, n := m.span()
 	m.t.Logf("zero %d+%d flags %d", off, n, f)
 	if err := m.dev.Zero(context.Background(), off, n, f); err != nil {
@@ -259,13 +260,13 @@ func (m *model) truncate() {
 		return
 	}
 	size := m.size()
-	p := blockdev.PreallocOff
+	p := driver.PreallocOff
 	if size > int64(len(m.data)) {
-		p = blockdev.Prealloc(m.rng.IntN(4))
+		p = driver.Prealloc(m.rng.IntN(4))
 	}
 	m.t.Logf("truncate to %d, preallocation %s", size, p)
 	err := m.dev.Truncate(context.Background(), size, p)
-	if m.shape.Version == 2 && m.shape.Depth > 0 && errors.Is(err, blockdev.ErrNotSupported) {
+	if m.shape.Version == 2 && m.shape.Depth > 0 && errors.Is(err, driver.ErrNotSupported) {
 		return // version 2 cannot hide what a longer backing file has there
 	}
 	if err != nil {
@@ -273,7 +274,7 @@ func (m *model) truncate() {
 	}
 	m.data = resize(m.data, size)
 	m.state = m.bytes(stateSize) // its place may have moved
-	if err := m.dev.WriteVMState(context.Background(), blockdev.Vec{m.state}, 0); err != nil {
+	if err := m.dev.WriteVMState(context.Background(), driver.Vec{m.state}, 0); err != nil {
 		m.fail("write -b", 0, stateSize, err)
 	}
 }
@@ -284,13 +285,13 @@ func (m *model) vmState() {
 	if m.rng.IntN(2) == 0 {
 		m.t.Logf("write -b %d+%d", off, n)
 		b := m.bytes(n)
-		if err := m.dev.WriteVMState(context.Background(), blockdev.Vec{b}, off); err != nil {
+		if err := m.dev.WriteVMState(context.Background(), driver.Vec{b}, off); err != nil {
 			m.fail("write -b", off, n, err)
 		}
 		copy(m.state[off:], b)
 	}
 	b := make([]byte, n)
-	if err := m.dev.ReadVMState(context.Background(), blockdev.Vec{b}, off); err != nil {
+	if err := m.dev.ReadVMState(context.Background(), driver.Vec{b}, off); err != nil {
 		m.fail("read -b", off, n, err)
 	}
 	if !bytes.Equal(b, m.state[off:off+n]) {
@@ -300,7 +301,7 @@ func (m *model) vmState() {
 
 func (m *model) read(off, n int64) {
 	b := make([]byte, n)
-	if err := m.dev.Read(context.Background(), blockdev.Vec{b}, off, 0); err != nil {
+	if err := m.dev.Read(context.Background(), driver.Vec{b}, off, 0); err != nil {
 		m.fail("read", off, n, err)
 	}
 	for i := range b {
@@ -326,9 +327,9 @@ func (m *model) parallel() {
 		wg.Go(func() {
 			switch kind {
 			case 0:
-				errs[i] = m.dev.Zero(context.Background(), off, part, blockdev.MayUnmap)
+				errs[i] = m.dev.Zero(context.Background(), off, part, driver.MayUnmap)
 			default:
-				errs[i] = m.dev.Write(context.Background(), blockdev.Vec{b}, off, 0)
+				errs[i] = m.dev.Write(context.Background(), driver.Vec{b}, off, 0)
 			}
 		})
 		if kind == 0 {
@@ -352,7 +353,7 @@ func (m *model) step() {
 	case 7, 8:
 		m.zero(0)
 	case 9:
-		m.zero(blockdev.MayUnmap)
+		m.zero(driver.MayUnmap)
 	case 10, 11:
 		m.discard()
 	case 12:

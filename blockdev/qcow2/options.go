@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Cache sizes, as QEMU 7.2 has them on Linux.
@@ -55,25 +55,25 @@ func (o overlap) String() string { return overlapKinds[bits.TrailingZeros(uint(o
 var overlapTemplates = map[string]overlap{"none": 0, "constant": overConstant, "cached": overCached, "all": overAll}
 
 // keys are the options of an open image.
-var keys = func() []blockdev.Key {
-	k := []blockdev.Key{
-		{Name: "file", Type: blockdev.NodeRef, Help: "where the image is stored"},
-		{Name: "backing", Type: blockdev.NodeRef, Help: "backing file, instead of the one that the image names"},
-		{Name: "lazy-refcounts", Type: blockdev.Bool, Help: "write refcounts late; a crash makes a repair at the next open"},
-		{Name: "pass-discard-request", Type: blockdev.Bool, Help: "punch out what a discard frees (default: as discard=)"},
-		{Name: "pass-discard-snapshot", Type: blockdev.Bool, Default: "on", Help: "punch out what deleting a snapshot frees"},
-		{Name: "pass-discard-other", Type: blockdev.Bool, Default: "off", Help: "punch out what else is freed"},
-		{Name: "discard-no-unref", Type: blockdev.Bool, Default: "off", Help: "keep clusters that are discarded"},
-		{Name: "overlap-check", Type: blockdev.String, Help: "metadata to guard against wrong writes: none, constant, cached (default) or all"},
-		{Name: "overlap-check.template", Type: blockdev.String, Help: "the same as overlap-check"},
-		{Name: "cache-size", Type: blockdev.Size, Help: "most memory for metadata"},
-		{Name: "l2-cache-size", Type: blockdev.Size, Help: "most memory for L2 tables"},
-		{Name: "l2-cache-entry-size", Type: blockdev.Size, Help: "bytes of an L2 table that are read at once"},
-		{Name: "refcount-cache-size", Type: blockdev.Size, Help: "most memory for refcount blocks"},
-		{Name: "cache-clean-interval", Type: blockdev.Int, Help: "seconds after which unused metadata is dropped; 0 keeps it"},
+var keys = func() []driver.Key {
+	k := []driver.Key{
+		{Name: "file", Type: driver.NodeRef, Help: "where the image is stored"},
+		{Name: "backing", Type: driver.NodeRef, Help: "backing file, instead of the one that the image names"},
+		{Name: "lazy-refcounts", Type: driver.Bool, Help: "write refcounts late; a crash makes a repair at the next open"},
+		{Name: "pass-discard-request", Type: driver.Bool, Help: "punch out what a discard frees (default: as discard=)"},
+		{Name: "pass-discard-snapshot", Type: driver.Bool, Default: "on", Help: "punch out what deleting a snapshot frees"},
+		{Name: "pass-discard-other", Type: driver.Bool, Default: "off", Help: "punch out what else is freed"},
+		{Name: "discard-no-unref", Type: driver.Bool, Default: "off", Help: "keep clusters that are discarded"},
+		{Name: "overlap-check", Type: driver.String, Help: "metadata to guard against wrong writes: none, constant, cached (default) or all"},
+		{Name: "overlap-check.template", Type: driver.String, Help: "the same as overlap-check"},
+		{Name: "cache-size", Type: driver.Size, Help: "most memory for metadata"},
+		{Name: "l2-cache-size", Type: driver.Size, Help: "most memory for L2 tables"},
+		{Name: "l2-cache-entry-size", Type: driver.Size, Help: "bytes of an L2 table that are read at once"},
+		{Name: "refcount-cache-size", Type: driver.Size, Help: "most memory for refcount blocks"},
+		{Name: "cache-clean-interval", Type: driver.Int, Help: "seconds after which unused metadata is dropped; 0 keeps it"},
 	}
 	for _, o := range overlapKinds {
-		k = append(k, blockdev.Key{Name: "overlap-check." + o.option, Type: blockdev.Bool, Help: "guard " + o.help})
+		k = append(k, driver.Key{Name: "overlap-check." + o.option, Type: driver.Bool, Help: "guard " + o.help})
 	}
 	return k
 }()
@@ -104,7 +104,7 @@ type settings struct {
 
 // given are the options of an image, less those that later ones have overruled.
 type given struct {
-	blockdev.Values
+	driver.Values
 	overruled map[string]bool
 }
 
@@ -137,7 +137,7 @@ func (v given) boolOr(name string, otherwise bool) bool {
 
 // with is v after a reopen that left next. What is new overrules what was said before about the same thing: a template all overlap
 // checks, a total size both parts, a part the total.
-func (v given) with(next blockdev.Values) given {
+func (v given) with(next driver.Values) given {
 	now := given{next, map[string]bool{}}
 	for name, gone := range v.overruled {
 		now.overruled[name] = gone && !v.changed(next, name)
@@ -163,7 +163,7 @@ func (v given) with(next blockdev.Values) given {
 }
 
 // changed says whether next sets an option to something else than v.
-func (v given) changed(next blockdev.Values, name string) bool {
+func (v given) changed(next driver.Values, name string) bool {
 	if !next.Has(name) || !v.Values.Has(name) {
 		return next.Has(name)
 	}
@@ -172,9 +172,9 @@ func (v given) changed(next blockdev.Values, name string) bool {
 			continue
 		}
 		switch k.Type {
-		case blockdev.Bool:
+		case driver.Bool:
 			return next.Bool(name) != v.Bool(name)
-		case blockdev.String:
+		case driver.String:
 			return next.String(name) != v.String(name)
 		default:
 			return next.Int(name) != v.Int(name)

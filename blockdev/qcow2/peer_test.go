@@ -8,13 +8,14 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/qcow2"
 	"github.com/blksh/blksh/blockdev/raw"
 )
 
-var testDrivers = []blockdev.Driver{file.Driver, mem.Driver, qcow2.Driver, raw.Driver}
+var testDrivers = []driver.Driver{file.Driver, mem.Driver, qcow2.Driver, raw.Driver}
 
 // fataler is a testing.TB or a rapid.T.
 type fataler interface {
@@ -42,8 +43,8 @@ func qemuImg(t fataler, args ...string) string {
 }
 
 // options makes options of pairs of key and value.
-func options(pairs ...any) *blockdev.Options {
-	var o blockdev.Options
+func options(pairs ...any) *driver.Options {
+	var o driver.Options
 	for i := 0; i < len(pairs); i += 2 {
 		o.Set(pairs[i].(string), pairs[i+1])
 	}
@@ -51,11 +52,11 @@ func options(pairs ...any) *blockdev.Options {
 }
 
 // openImage opens an image for writing.
-func openImage(t fataler, path string, o *blockdev.Options) *blockdev.Device {
+func openImage(t fataler, path string, o *driver.Options) *blockdev.Device {
 	t.Helper()
 	d, err := blockdev.Open(context.Background(), path, blockdev.OpenConfig{
-		Drivers: testDrivers, Format: "qcow2", Options: o, Mode: blockdev.Mode{Unmap: true, NoFlush: true},
-		Notify: func(n blockdev.Notice) { t.Logf("notice: %+v", n) },
+		Drivers: testDrivers, Format: "qcow2", Options: o, Mode: driver.Mode{Unmap: true, NoFlush: true},
+		Notify: func(n driver.Notice) { t.Logf("notice: %+v", n) },
 	})
 	if err != nil {
 		t.Fatalf("open %s: %v", path, err)

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // These tests put one wrong value into one field of an image, for every field of every table, and ask both qemu-io and this package: who
@@ -100,7 +101,7 @@ func (c *contest) fresh(name string) string {
 
 func (c *contest) open(path string, readOnly bool) (*blockdev.Device, error) {
 	return blockdev.Open(context.Background(), path, blockdev.OpenConfig{
-		Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{NoFlush: true, ReadOnly: readOnly},
+		Drivers: testDrivers, Format: "qcow2", Mode: driver.Mode{NoFlush: true, ReadOnly: readOnly},
 	})
 }
 
@@ -109,7 +110,7 @@ type answer string
 
 func answerOf(data []byte, err error) answer {
 	if err != nil {
-		return answer(blockdev.ErrnoText(blockdev.Errno(err)))
+		return answer(driver.ErrnoText(driver.Errno(err)))
 	}
 	return answer(hex.EncodeToString(data))
 }
@@ -237,7 +238,7 @@ func (c *contest) reads() {
 	}
 	for i, off := range spots {
 		p := make([]byte, 512)
-		if got := answerOf(p, d.Read(context.Background(), blockdev.Vec{p}, off, 0)); got != want[i] {
+		if got := answerOf(p, d.Read(context.Background(), driver.Vec{p}, off, 0)); got != want[i] {
 			c.t.Errorf("read at %d: %.80s, qemu-io: %.80s", off, got, want[i])
 		}
 	}
@@ -297,9 +298,9 @@ func (c *contest) maps() {
 }
 
 // readsZero says whether an extent reads as zeroes.
-func readsZero(d *blockdev.Device, e blockdev.Extent) bool {
+func readsZero(d *blockdev.Device, e driver.Extent) bool {
 	p := make([]byte, e.Len)
-	return d.Read(context.Background(), blockdev.Vec{p}, e.Off, 0) == nil && !bytes.ContainsFunc(p, func(r rune) bool { return r != 0 })
+	return d.Read(context.Background(), driver.Vec{p}, e.Off, 0) == nil && !bytes.ContainsFunc(p, func(r rune) bool { return r != 0 })
 }
 
 // writes does the same writes with both. Of an image that was sound both must say and leave the same; in a damaged one, where the damage shows
@@ -330,11 +331,11 @@ func (c *contest) writes() {
 	got := make([]answer, 2*len(spots))
 	ctx := context.Background()
 	for i, off := range spots {
-		got[i] = answerOf(nil, d.Write(ctx, blockdev.Vec{pattern(i)}, off, 0))
+		got[i] = answerOf(nil, d.Write(ctx, driver.Vec{pattern(i)}, off, 0))
 	}
 	for i, off := range spots {
 		p := make([]byte, 512)
-		got[len(spots)+i] = answerOf(p, d.Read(ctx, blockdev.Vec{p}, off, 0))
+		got[len(spots)+i] = answerOf(p, d.Read(ctx, driver.Vec{p}, off, 0))
 	}
 	err = d.Close()
 	broken := false

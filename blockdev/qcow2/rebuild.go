@@ -4,7 +4,7 @@ import (
 	"context"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -27,10 +27,10 @@ func (c *checker) rebuildAll(ctx context.Context) error {
 		return err
 	}
 	fresh := int64(0)
-	if c.fix&blockdev.FixLeaks != 0 {
+	if c.fix&driver.FixLeaks != 0 {
 		saved := c.res
-		c.res = blockdev.CheckResult{}
-		if err := c.compare(ctx, blockdev.FixLeaks); err != nil {
+		c.res = driver.CheckResult{}
+		if err := c.compare(ctx, driver.FixLeaks); err != nil {
 			return err
 		}
 		if c.rebuild {

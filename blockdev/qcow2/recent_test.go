@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // words is n bytes that compress.
@@ -30,7 +30,7 @@ func TestRecent(t *testing.T) {
 			d := benchImage(t, false, false, "compression_type", how)
 			for generation := range uint64(4) {
 				plain := words(generation, cluster*clusters)
-				if err := d.Write(ctx, blockdev.Vec{plain}, 0, blockdev.Compressed); err != nil {
+				if err := d.Write(ctx, driver.Vec{plain}, 0, driver.Compressed); err != nil {
 					t.Fatal(err)
 				}
 				var wg sync.WaitGroup
@@ -38,7 +38,7 @@ func TestRecent(t *testing.T) {
 					wg.Go(func() {
 						p := make([]byte, part)
 						for off := int64(0); off < cluster*clusters; off += part {
-							if err := d.Read(ctx, blockdev.Vec{p}, off, 0); err != nil {
+							if err := d.Read(ctx, driver.Vec{p}, off, 0); err != nil {
 								t.Error(err)
 								return
 							}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -219,7 +219,7 @@ func (q *image) blockToChange(ctx context.Context, cluster int64, d delta) (*for
 // blockFor loads the refcount block for a cluster. If there is none it makes one, in a larger refcount table if need be, and returns
 // errSearchAgain.
 func (q *image) blockFor(ctx context.Context, cluster int64) (*format.Table, error) {
-	if err := q.Fire(ctx, blockdev.EvRefblockAlloc); err != nil {
+	if err := q.Fire(ctx, driver.EvRefblockAlloc); err != nil {
 		return nil, err
 	}
 	at, err := q.blockAt(ctx, cluster)
@@ -227,7 +227,7 @@ func (q *image) blockFor(ctx context.Context, cluster int64) (*format.Table, err
 		return nil, err
 	}
 	if at != 0 {
-		if err := q.Fire(ctx, blockdev.EvRefblockLoad); err != nil {
+		if err := q.Fire(ctx, driver.EvRefblockLoad); err != nil {
 			return nil, err
 		}
 		return q.refs.Get(ctx, at)
@@ -270,7 +270,7 @@ func (q *image) makeBlock(ctx context.Context, cluster int64) (int64, error) {
 	if own {
 		q.setRefcount(t.Data, q.inBlock(at>>q.clusterBits), 1)
 	}
-	if err := q.Fire(ctx, blockdev.EvRefblockAllocWrite); err != nil {
+	if err := q.Fire(ctx, driver.EvRefblockAllocWrite); err != nil {
 		return 0, err
 	}
 	q.refs.Changed(t)
@@ -279,7 +279,7 @@ func (q *image) makeBlock(ctx context.Context, cluster int64) (int64, error) {
 
 // hookBlock enters a new block into the refcount table.
 func (q *image) hookBlock(ctx context.Context, i, at int64) error {
-	if err := q.Fire(ctx, blockdev.EvRefblockAllocHookup); err != nil {
+	if err := q.Fire(ctx, driver.EvRefblockAllocHookup); err != nil {
 		return err
 	}
 	entry := binary.BigEndian.AppendUint64(nil, uint64(at))
@@ -294,7 +294,7 @@ func (q *image) hookBlock(ctx context.Context, i, at int64) error {
 // growReftable makes a larger refcount table that holds the block at newBlock for cluster. It is placed behind everything, with refcount
 // blocks that count it and themselves, so that one write of the header switches to all of it.
 func (q *image) growReftable(ctx context.Context, cluster, newBlock int64) error {
-	if err := q.Fire(ctx, blockdev.EvReftableGrow); err != nil {
+	if err := q.Fire(ctx, driver.EvReftableGrow); err != nil {
 		return err
 	}
 	used := divUp(max(cluster, newBlock>>q.clusterBits)+1, 1<<q.blockBits)
@@ -352,7 +352,7 @@ func (q *image) refcountArea(ctx context.Context, a area) (int64, error) {
 		q.refs.Forget(a.start, end-a.start) // there are no such blocks, and others may take their clusters
 		return 0, err
 	}
-	if err := q.Fire(ctx, blockdev.EvRefblockAllocWriteBlk); err != nil {
+	if err := q.Fire(ctx, driver.EvRefblockAllocWriteBlk); err != nil {
 		return 0, err
 	}
 	if err := q.refs.Flush(ctx); err != nil {
@@ -395,7 +395,7 @@ func (q *image) fillArea(ctx context.Context, words []uint64, firstBlock, start,
 
 // switchReftable writes a new refcount table, points the header to it, and gives the old one back.
 func (q *image) switchReftable(ctx context.Context, words []uint64, at int64) error {
-	if err := q.Fire(ctx, blockdev.EvRefblockAllocWriteTab); err != nil {
+	if err := q.Fire(ctx, driver.EvRefblockAllocWriteTab); err != nil {
 		return err
 	}
 	if err := q.writeWords(ctx, words, at); err != nil {
@@ -404,7 +404,7 @@ func (q *image) switchReftable(ctx context.Context, words []uint64, at int64) er
 	if err := q.file.Flush(ctx); err != nil {
 		return err
 	}
-	if err := q.Fire(ctx, blockdev.EvRefblockAllocSwitch); err != nil {
+	if err := q.Fire(ctx, driver.EvRefblockAllocSwitch); err != nil {
 		return err
 	}
 	oldAt, oldLen := int64(q.hdr.reftableOff), int64(len(q.reftable))*reftableEntrySize

@@ -4,12 +4,12 @@ import (
 	"context"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Prepare reads the new options and writes all tables: the caches may change their size.
-func (q *image) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
+func (q *image) Prepare(ctx context.Context, o *driver.Opening) (commit, abort func(), err error) {
 	if err := q.LockAnyway(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
 
@@ -21,7 +22,7 @@ func dirtyImage(t *testing.T) []byte {
 	d, o := newDisk("dirty", seeds(t)["zstd"])
 	dev := openDisk(t, o, shape{})
 	data := bytes.Repeat([]byte{0x5a}, 30000)
-	if err := errors.Join(dev.Write(ctx, blockdev.Vec{data}, 100000, 0), dev.Flush(ctx)); err != nil {
+	if err := errors.Join(dev.Write(ctx, driver.Vec{data}, 100000, 0), dev.Flush(ctx)); err != nil {
 		t.Fatal(err)
 	}
 	return bytes.Clone(d.data)
@@ -33,7 +34,7 @@ func TestReopenDirty(t *testing.T) {
 	ctx := context.Background()
 	d, o := newDisk("reopened", dirtyImage(t))
 	dev, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o, Mode: blockdev.Mode{ReadOnly: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{ReadOnly: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -41,11 +42,11 @@ func TestReopenDirty(t *testing.T) {
 	if err := dev.Reopen(ctx, options("read-only", false)); err != nil {
 		t.Fatal(err)
 	}
-	if err := dev.Write(ctx, blockdev.Vec{bytes.Repeat([]byte{1}, 50000)}, 0, 0); err != nil {
+	if err := dev.Write(ctx, driver.Vec{bytes.Repeat([]byte{1}, 50000)}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, 30000)
-	if err := dev.Read(ctx, blockdev.Vec{got}, 100000, 0); err != nil {
+	if err := dev.Read(ctx, driver.Vec{got}, 100000, 0); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, bytes.Repeat([]byte{0x5a}, 30000)) {
@@ -59,7 +60,7 @@ func TestReopenDirty(t *testing.T) {
 	}
 	again := openDisk(t, options("file.driver", "test-disk", "file.name", "reopened"), shape{})
 	defer again.Close()
-	c, _ := blockdev.Find[blockdev.Checker](again.Top())
+	c, _ := driver.Find[driver.Checker](again.Top())
 	if r, err := c.Check(ctx, 0); err != nil || r.Corruptions+r.Leaks > 0 {
 		t.Errorf("%v %+v", err, r)
 	}
@@ -94,7 +95,7 @@ func TestReopenOptions(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s=%s: %q, not %q", c.key, c.value, got, c.want)
 		}
-		if err := dev.Write(ctx, blockdev.Vec{make([]byte, 3000)}, 5000, 0); err != nil {
+		if err := dev.Write(ctx, driver.Vec{make([]byte, 3000)}, 5000, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,7 +110,7 @@ func lockedImage(t *testing.T, contents []byte) (path string, open func(readOnly
 	}
 	return path, func(readOnly bool) (*blockdev.Device, error) {
 		return blockdev.Open(t.Context(), path, blockdev.OpenConfig{
-			Drivers: testDrivers, Format: "qcow2", Mode: blockdev.Mode{ReadOnly: readOnly, NoFlush: true},
+			Drivers: testDrivers, Format: "qcow2", Mode: driver.Mode{ReadOnly: readOnly, NoFlush: true},
 		})
 	}
 }
@@ -158,11 +159,11 @@ func TestReopenRefusedByLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func() error { return d.Write(ctx, blockdev.Vec{[]byte("x")}, 100000, 0) }
+	write := func() error { return d.Write(ctx, driver.Vec{[]byte("x")}, 100000, 0) }
 	if err := d.Reopen(ctx, options("read-only", false)); err == nil || err.Error() != `Failed to get "write" lock` {
 		t.Fatalf("got %v", err)
 	}
-	if err := write(); !errors.Is(err, blockdev.ErrReadOnly) {
+	if err := write(); !errors.Is(err, driver.ErrReadOnly) {
 		t.Errorf("wrote beside a reader: %v", err)
 	}
 	if err := other.Close(); err != nil {
@@ -204,9 +205,9 @@ func TestDirtyAndDamaged(t *testing.T) {
 	_, o := newDisk("damaged", image)
 	told := 0
 	dev, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-		Drivers: []blockdev.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
-		Notify: func(n blockdev.Notice) {
-			if w, ok := n.(blockdev.Warning); ok && strings.Contains(w.Text, "reserved bits") {
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
+		Notify: func(n driver.Notice) {
+			if w, ok := n.(driver.Warning); ok && strings.Contains(w.Text, "reserved bits") {
 				told++
 			}
 		},
@@ -218,7 +219,7 @@ func TestDirtyAndDamaged(t *testing.T) {
 	for i := range int64(3) {
 		data := bytes.Repeat([]byte{byte(i + 1)}, 5000)
 		got := make([]byte, len(data))
-		if err := errors.Join(dev.Write(ctx, blockdev.Vec{data}, 8192*i, 0), dev.Read(ctx, blockdev.Vec{got}, 8192*i, 0)); err != nil {
+		if err := errors.Join(dev.Write(ctx, driver.Vec{data}, 8192*i, 0), dev.Read(ctx, driver.Vec{got}, 8192*i, 0)); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, data) {

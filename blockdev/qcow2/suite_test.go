@@ -7,12 +7,13 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
 
 func TestSuite(t *testing.T) {
-	for name, o := range map[string]*blockdev.Options{
+	for name, o := range map[string]*driver.Options{
 		"v3":             options(),
 		"small clusters": options("cluster_size", "512"),
 		"v2":             options("compat", "0.10", "cluster_size", "4k"),
@@ -21,9 +22,9 @@ func TestSuite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			blockdevtest.Run(t, blockdevtest.Subject{
-				Driver: qcow2.Driver, More: []blockdev.Driver{file.Driver}, Persistent: true, Exact: true,
-				Mode: blockdev.Mode{Unmap: true, NoFlush: true},
-				Options: func(t testing.TB, size int64) *blockdev.Options {
+				Driver: qcow2.Driver, More: []driver.Driver{file.Driver}, Persistent: true, Exact: true,
+				Mode: driver.Mode{Unmap: true, NoFlush: true},
+				Options: func(t testing.TB, size int64) *driver.Options {
 					path := filepath.Join(t.TempDir(), "image.qcow2")
 					err := blockdev.Create(context.Background(), path, blockdev.CreateConfig{
 						Drivers: testDrivers, Format: "qcow2", Options: o, Size: size,

@@ -5,14 +5,14 @@ import (
 	"encoding/binary"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Truncate changes the guest's length. What is added reads as zeroes, whatever a longer backing file has there.
-func (q *image) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, _ blockdev.Flags) error {
-	if size%blockdev.SectorSize != 0 {
-		return refuse(syscall.EINVAL, "The new size must be a multiple of %d", blockdev.SectorSize)
+func (q *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
+	if size%driver.SectorSize != 0 {
+		return refuse(syscall.EINVAL, "The new size must be a multiple of %d", driver.SectorSize)
 	}
 	if err := q.Lock(ctx); err != nil {
 		return err
@@ -61,8 +61,8 @@ func (q *image) setSize(ctx context.Context, size int64) error {
 }
 
 // shrink gives back what lies behind the new end, then what the tables need no more, then the end of the file.
-func (q *image) shrink(ctx context.Context, old, size int64, p blockdev.Prealloc) error {
-	if p != blockdev.PreallocOff {
+func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) error {
+	if p != driver.PreallocOff {
 		return refuse(syscall.EINVAL, "Preallocation can't be used for shrinking an image")
 	}
 	from := q.roundUp(size)
@@ -95,7 +95,7 @@ func (q *image) shrink(ctx context.Context, old, size int64, p blockdev.Prealloc
 		return refuseWith(err, "Failed to find the last cluster")
 	}
 	if keep := (last + 1) << q.clusterBits; keep < end {
-		if err := q.file.Truncate(ctx, keep, blockdev.PreallocOff, 0); err != nil {
+		if err := q.file.Truncate(ctx, keep, driver.PreallocOff, 0); err != nil {
 			q.warn(true, "warning: Failed to truncate the tail of the image: %s", reason(err))
 		}
 	}
@@ -104,7 +104,7 @@ func (q *image) shrink(ctx context.Context, old, size int64, p blockdev.Prealloc
 
 // fileLength is the length of the file in whole sectors.
 func (q *image) fileLength() int64 {
-	return (q.file.Info().Size + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
+	return (q.file.Info().Size + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
 }
 
 // lastCluster is the last cluster in use of a file of n bytes, which may end in a hole far longer than all that is in use.
@@ -187,13 +187,13 @@ func (q *image) shrinkReftable(ctx context.Context) error {
 // countsNothing says whether all counts of the i-th block are 0, but for its own.
 func (q *image) countsNothing(t *format.Table, i int64) bool {
 	if t.Off>>q.clusterBits>>q.blockBits != i {
-		return blockdev.AllZero(t.Data)
+		return driver.AllZero(t.Data)
 	}
 	own := q.inBlock(t.Off >> q.clusterBits)
 	count := q.refcount(t.Data, own)
 	q.setRefcount(t.Data, own, 0)
 	defer q.setRefcount(t.Data, own, count)
-	return blockdev.AllZero(t.Data)
+	return driver.AllZero(t.Data)
 }
 
 // dropBlock gives back a refcount block that the file's refcount table no longer has.
@@ -219,10 +219,10 @@ func (q *image) dropBlock(ctx context.Context, at int64) error {
 }
 
 // grow makes room in the L1 table, places clusters if asked to, and hides what a longer backing file has in the part that is added.
-func (q *image) grow(ctx context.Context, old, size int64, p blockdev.Prealloc) error {
+func (q *image) grow(ctx context.Context, old, size int64, p driver.Prealloc) error {
 	hide := size > old && q.Backing != nil && q.Backing.Info().Size > old
-	if hide && q.version < 3 && p <= blockdev.PreallocMetadata && q.firstNew(old) < size {
-		return refuseWith(blockdev.ErrNotSupported, "Failed to zero out new clusters") // before the machine state is given up for it
+	if hide && q.version < 3 && p <= driver.PreallocMetadata && q.firstNew(old) < size {
+		return refuseWith(driver.ErrNotSupported, "Failed to zero out new clusters") // before the machine state is given up for it
 	}
 	if err := q.growL1(ctx, q.l1Entries(size), true); err != nil {
 		return refuseWith(err, "Failed to grow the L1 table")
@@ -235,16 +235,16 @@ func (q *image) grow(ctx context.Context, old, size int64, p blockdev.Prealloc) 
 	}
 	var err error
 	switch p {
-	case blockdev.PreallocMetadata:
+	case driver.PreallocMetadata:
 		err = q.preallocate(ctx, old, size)
-	case blockdev.PreallocFalloc, blockdev.PreallocFull:
+	case driver.PreallocFalloc, driver.PreallocFull:
 		err = q.preallocateData(ctx, old, size, p, hide)
 		hide = false
 	}
 	if err == nil && hide {
 		err = q.hide(ctx, old, size)
 	}
-	if err == nil && p != blockdev.PreallocOff {
+	if err == nil && p != driver.PreallocOff {
 		if err = q.writeCaches(ctx); err != nil {
 			err = refuseWith(err, "Failed to flush the preallocated area to disk")
 		}
@@ -309,7 +309,7 @@ func (q *image) writeZeroes(ctx context.Context, off, n int64) error {
 		return nil
 	}
 	q.Unlock()
-	err := q.WriteVec(ctx, blockdev.Vec{make([]byte, n)}, off, 0)
+	err := q.WriteVec(ctx, driver.Vec{make([]byte, n)}, off, 0)
 	if lockErr := q.LockAnyway(ctx); lockErr != nil {
 		return lockErr
 	}
@@ -328,7 +328,7 @@ func (q *image) preallocate(ctx context.Context, old, size int64) (err error) {
 		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		p, err := q.Place(ctx, off, min(size-off, blockdev.MaxRequest&^(q.cluster-1)))
+		p, err := q.Place(ctx, off, min(size-off, driver.MaxRequest&^(q.cluster-1)))
 		if err != nil {
 			q.Abandon(ctx, p.Allocations)
 			return refuseWith(err, "Allocating clusters failed")
@@ -340,7 +340,7 @@ func (q *image) preallocate(ctx context.Context, old, size int64) (err error) {
 		end = max(end, p.Host+p.Len)
 	}
 	if end > q.fileLength() {
-		return q.file.Truncate(ctx, end, blockdev.PreallocOff, 0)
+		return q.file.Truncate(ctx, end, driver.PreallocOff, 0)
 	}
 	return nil
 }
@@ -385,11 +385,11 @@ func (q *image) zeroOld(ctx context.Context, a *format.Allocation) error {
 	if q.extended || a.InPlace || n <= 0 {
 		return nil
 	}
-	return q.file.Zero(ctx, a.Host, n, blockdev.MayUnmap)
+	return q.file.Zero(ctx, a.Host, n, driver.MayUnmap)
 }
 
 // preallocateData puts the guest bytes from old to size in one run behind all that the file has, and has the file system allocate it.
-func (q *image) preallocateData(ctx context.Context, old, size int64, p blockdev.Prealloc, hide bool) error {
+func (q *image) preallocateData(ctx context.Context, old, size int64, p driver.Prealloc, hide bool) error {
 	end := q.roundUp(q.fileLength())
 	if last, err := q.lastCluster(ctx, end); err == nil {
 		end = (last + 1) << q.clusterBits
@@ -453,7 +453,7 @@ func (q *image) commitReserved(ctx context.Context, a *format.Allocation) error 
 }
 
 // extendFile makes the file end at end, and clears what it already had from start on. Nothing refers to that part yet.
-func (q *image) extendFile(ctx context.Context, start, end int64, p blockdev.Prealloc) error {
+func (q *image) extendFile(ctx context.Context, start, end int64, p driver.Prealloc) error {
 	if old := min(q.fileLength(), end) - start; old > 0 {
 		if err := q.file.Zero(ctx, start, old, 0); err != nil {
 			return err

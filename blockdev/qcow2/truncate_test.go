@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // A version 2 image cannot hide what a longer backing file has behind its end. Refusing to grow must not cost it its machine state.
@@ -32,17 +33,17 @@ func TestRefusedGrowthKeepsMachineState(t *testing.T) {
 	}
 	defer d.Close()
 	want := bytes.Repeat([]byte("state"), 2000)
-	if err := d.WriteVMState(ctx, blockdev.Vec{want}, 0); err != nil {
+	if err := d.WriteVMState(ctx, driver.Vec{want}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.NeedWrite(ctx, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Truncate(ctx, 128<<10, blockdev.PreallocOff); !errors.Is(err, blockdev.ErrNotSupported) {
+	if err := d.Truncate(ctx, 128<<10, driver.PreallocOff); !errors.Is(err, driver.ErrNotSupported) {
 		t.Fatalf("truncate: %v", err)
 	}
 	got := make([]byte, len(want))
-	if err := d.ReadVMState(ctx, blockdev.Vec{got}, 0); err != nil {
+	if err := d.ReadVMState(ctx, driver.Vec{got}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {

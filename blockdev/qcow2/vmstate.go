@@ -5,7 +5,7 @@ import (
 	"math"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // vmStateAt is the guest offset of a byte of machine state, which lies behind all that the L1 table needs for the guest.
@@ -18,24 +18,24 @@ func (q *image) vmStateAt(off, n int64) (int64, error) {
 }
 
 // ReadVMState reads machine state; what was never written is zero.
-func (q *image) ReadVMState(ctx context.Context, v blockdev.Vec, off int64) error {
+func (q *image) ReadVMState(ctx context.Context, v driver.Vec, off int64) error {
 	at, err := q.vmStateAt(off, v.Len())
 	if err != nil || v.Len() == 0 {
 		return err
 	}
-	if err := q.Fire(ctx, blockdev.EvVMStateLoad); err != nil {
+	if err := q.Fire(ctx, driver.EvVMStateLoad); err != nil {
 		return err
 	}
 	return q.ReadVec(ctx, v, at, 0)
 }
 
 // WriteVMState writes machine state; the L1 table grows for it.
-func (q *image) WriteVMState(ctx context.Context, v blockdev.Vec, off int64) error {
+func (q *image) WriteVMState(ctx context.Context, v driver.Vec, off int64) error {
 	at, err := q.vmStateAt(off, v.Len())
 	if err != nil || v.Len() == 0 {
 		return err
 	}
-	if err := q.Fire(ctx, blockdev.EvVMStateSave); err != nil {
+	if err := q.Fire(ctx, driver.EvVMStateSave); err != nil {
 		return err
 	}
 	return q.WriteVec(ctx, v, at, 0)

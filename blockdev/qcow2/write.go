@@ -4,13 +4,13 @@ import (
 	"context"
 	"math/bits"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // WriteVec writes guest bytes, compressed if the flag says so.
-func (q *image) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockdev.Flags) error {
-	if f&blockdev.Compressed != 0 {
+func (q *image) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
+	if f&driver.Compressed != 0 {
 		return q.writeCompressed(ctx, v, off)
 	}
 	return q.Image.WriteVec(ctx, v, off, f)

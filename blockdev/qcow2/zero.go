@@ -3,7 +3,7 @@ package qcow2
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -11,7 +11,7 @@ import (
 func (q *image) ZeroMap(ctx context.Context, off, n int64, unmap bool) error {
 	if q.version < 3 {
 		if q.Backing != nil {
-			return blockdev.ErrNotSupported
+			return driver.ErrNotSupported
 		}
 		return q.discardRange(ctx, off, n, freeRequest, false)
 	}
@@ -101,7 +101,7 @@ func (q *image) zeroSubclusters(ctx context.Context, from, to int64) error {
 	defer q.l2.Put(s.Table)
 	e := s.entry(slot)
 	if q.clusterKind(e) == compressed {
-		return blockdev.ErrNotSupported
+		return driver.ErrNotSupported
 	}
 	mask := subMask(q.subIndex(from), q.subIndex(to-1)+1)
 	if changed := e.bitmap&^mask | mask<<32; changed != e.bitmap {

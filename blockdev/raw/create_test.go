@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/raw"
 )
@@ -16,12 +17,12 @@ func TestCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := func(size int64, backing, prealloc string) error {
-		var o blockdev.Options
+		var o driver.Options
 		if prealloc != "" {
 			o.Set("preallocation", prealloc)
 		}
 		cfg := blockdev.CreateConfig{
-			Drivers: []blockdev.Driver{raw.Driver, file.Driver}, Format: "raw", Options: &o, Size: size, Backing: backing, Force: true,
+			Drivers: []driver.Driver{raw.Driver, file.Driver}, Format: "raw", Options: &o, Size: size, Backing: backing, Force: true,
 		}
 		if backing != "" {
 			cfg.BackingFormat = "raw"

@@ -15,18 +15,18 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Driver is the raw format.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name: "raw",
 	Doc:  "plain bytes, all of a file or a window into it",
-	Kind: blockdev.Format,
-	Keys: []blockdev.Key{
-		{Name: "file", Type: blockdev.NodeRef, Help: "where the bytes are"},
-		{Name: "offset", Type: blockdev.Size, Default: "0", Help: "where the image starts in its file, in bytes"},
-		{Name: "size", Type: blockdev.Size, Help: "length of the image in bytes, a multiple of 512; to the end of the file if not given"},
+	Kind: driver.Format,
+	Keys: []driver.Key{
+		{Name: "file", Type: driver.NodeRef, Help: "where the bytes are"},
+		{Name: "offset", Type: driver.Size, Default: "0", Help: "where the image starts in its file, in bytes"},
+		{Name: "size", Type: driver.Size, Help: "length of the image in bytes, a multiple of 512; to the end of the file if not given"},
 	},
 	// The least there is: raw is what nothing else is.
 	Probe: func([]byte, string) int { return 1 },
@@ -41,8 +41,8 @@ var Driver = blockdev.Driver{
 type window struct{ offset, size int64 }
 
 type image struct {
-	blockdev.Filter // the file is all there is below, so the defaults of a filter fit
-	window          atomic.Pointer[window]
+	driver.Filter // the file is all there is below, so the defaults of a filter fit
+	window        atomic.Pointer[window]
 	// probe names the format that the first bytes of an image look like. It is nil unless the image was probed.
 	probe func(head []byte) string
 	// warn says, at the first write to the first sector, that it may be refused.
@@ -50,12 +50,12 @@ type image struct {
 }
 
 var (
-	_ blockdev.Node     = (*image)(nil)
-	_ blockdev.Reopener = (*image)(nil)
+	_ driver.Node     = (*image)(nil)
+	_ driver.Reopener = (*image)(nil)
 )
 
-func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
-	file, err := o.Child(ctx, "file", blockdev.RoleFile)
+func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+	file, err := o.Child(ctx, "file", driver.RoleFile)
 	if err != nil {
 		return nil, err
 	}
@@ -63,13 +63,13 @@ func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &image{Filter: blockdev.Filter{Next: file}}
+	r := &image{Filter: driver.Filter{Next: file}}
 	r.window.Store(w)
 	if o.Probed {
 		r.probe = func(head []byte) string { return o.ProbeFormat(head, "") }
 		r.warn = sync.OnceFunc(func() {
 			if !o.LikeQEMU() { // or it was said already
-				o.Notify(blockdev.Warning{Text: "format of '" + o.Filename +
+				o.Notify(driver.Warning{Text: "format of '" + o.Filename +
 					"' taken for raw; without -f raw its first sector takes no header of another format", Prefixed: true})
 			}
 		})
@@ -79,27 +79,27 @@ func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
 
 // windowOf reads the options and checks them against the length of the file, which counts in whole sectors. The texts are those of
 // qemu-io 7.2.22, two blanks included.
-func windowOf(v blockdev.Values, fileSize int64) (*window, error) {
+func windowOf(v driver.Values, fileSize int64) (*window, error) {
 	w := &window{offset: v.Int("offset"), size: -1}
 	if v.Has("size") {
 		w.size = v.Int("size")
 	}
-	length := (fileSize + blockdev.SectorSize - 1) / blockdev.SectorSize * blockdev.SectorSize
+	length := (fileSize + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
 	switch {
 	case w.offset > length:
-		return nil, blockdev.Refuse("Offset (%d) cannot be greater than size of the containing file (%d)", v.Uint("offset"), length)
+		return nil, driver.Refuse("Offset (%d) cannot be greater than size of the containing file (%d)", v.Uint("offset"), length)
 	case w.size > length-w.offset:
-		return nil, blockdev.Refuse(
+		return nil, driver.Refuse(
 			"The sum of offset (%d) and size (%d) has to be smaller or equal to the  actual size of the containing file (%d)",
 			w.offset, v.Uint("size"), length)
-	case w.size > 0 && w.size%blockdev.SectorSize != 0:
-		return nil, blockdev.Refuse("Specified size is not multiple of %d", blockdev.SectorSize)
+	case w.size > 0 && w.size%driver.SectorSize != 0:
+		return nil, driver.Refuse("Specified size is not multiple of %d", driver.SectorSize)
 	}
 	return w, nil
 }
 
 // Prepare lets offset and size change.
-func (r *image) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
+func (r *image) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
 	w, err := windowOf(o.Values, r.Next.Info().Size)
 	if err != nil {
 		return nil, nil, err
@@ -109,23 +109,23 @@ func (r *image) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort f
 
 // Info takes over what a node does from the one below. Alignment and the unit of zeroing stay with the file, whose guard pads
 // and fires its events there.
-func (r *image) Info() blockdev.Info {
+func (r *image) Info() driver.Info {
 	below := r.Next.Info()
 	w := r.window.Load()
-	info := blockdev.Info{
+	info := driver.Info{
 		Driver:        "raw",
 		NeedsZeroInit: below.NeedsZeroInit,
 		Limits:        below.Inherited(),
 	}
 	info.Size = w.size
 	info.LostOff, info.LostEnd = max(0, below.LostOff-w.offset), max(0, below.LostEnd-w.offset)
-	info.WriteTakes = below.WriteTakes & blockdev.FUA
-	info.ZeroTakes = below.ZeroTakes & (blockdev.FUA | blockdev.MayUnmap | blockdev.NoFallback)
+	info.WriteTakes = below.WriteTakes & driver.FUA
+	info.ZeroTakes = below.ZeroTakes & (driver.FUA | driver.MayUnmap | driver.NoFallback)
 	if w.size < 0 {
 		info.Size = max(0, below.Size-w.offset)
 	}
 	if r.probe != nil {
-		info.RequestAlign = blockdev.SectorSize // the first sector then is in one request, whole
+		info.RequestAlign = driver.SectorSize // the first sector then is in one request, whole
 	}
 	return info
 }
@@ -142,47 +142,47 @@ func (r *image) at(off, n int64, past syscall.Errno) (int64, error) {
 	return w.offset + off, nil
 }
 
-func (r *image) ReadVec(ctx context.Context, v blockdev.Vec, off int64, f blockdev.Flags) error {
+func (r *image) ReadVec(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
 	at, err := r.at(off, v.Len(), syscall.EINVAL)
 	if err != nil {
 		return err
 	}
-	if err := blockdev.Fire(ctx, r.Next, blockdev.EvReadAIO); err != nil {
+	if err := driver.Fire(ctx, r.Next, driver.EvReadAIO); err != nil {
 		return err
 	}
 	return r.Next.ReadVec(ctx, v, at, f)
 }
 
-func (r *image) WriteVec(ctx context.Context, v blockdev.Vec, off int64, f blockdev.Flags) error {
+func (r *image) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
 	at, err := r.at(off, v.Len(), syscall.ENOSPC)
 	if err != nil {
 		return err
 	}
-	if r.probe != nil && off < blockdev.SectorSize {
+	if r.probe != nil && off < driver.SectorSize {
 		if err := r.checkHead(v, off); err != nil {
 			return err
 		}
 	}
-	if err := blockdev.Fire(ctx, r.Next, blockdev.EvWriteAIO); err != nil {
+	if err := driver.Fire(ctx, r.Next, driver.EvWriteAIO); err != nil {
 		return err
 	}
 	return r.Next.WriteVec(ctx, v, at, f)
 }
 
 // checkHead refuses a first sector that would not be probed as raw.
-func (r *image) checkHead(v blockdev.Vec, off int64) error {
-	var head [blockdev.SectorSize]byte
+func (r *image) checkHead(v driver.Vec, off int64) error {
+	var head [driver.SectorSize]byte
 	if off != 0 || v.CopyTo(head[:]) < len(head) {
 		return syscall.EINVAL
 	}
 	r.warn()
 	if format := r.probe(head[:]); format != Driver.Name {
-		return &blockdev.Refusal{Text: "the first sector would make it an image of format " + format, Err: syscall.EPERM}
+		return &driver.Refusal{Text: "the first sector would make it an image of format " + format, Err: syscall.EPERM}
 	}
 	return nil
 }
 
-func (r *image) Zero(ctx context.Context, off, n int64, f blockdev.Flags) error {
+func (r *image) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
 	at, err := r.at(off, n, syscall.ENOSPC)
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (r *image) Zero(ctx context.Context, off, n int64, f blockdev.Flags) error 
 	return r.Next.Zero(ctx, at, n, f)
 }
 
-func (r *image) Discard(ctx context.Context, off, n int64, f blockdev.Flags) error {
+func (r *image) Discard(ctx context.Context, off, n int64, f driver.Flags) error {
 	at, err := r.at(off, n, syscall.ENOSPC)
 	if err != nil {
 		return err
@@ -199,10 +199,10 @@ func (r *image) Discard(ctx context.Context, off, n int64, f blockdev.Flags) err
 }
 
 // Status is that of the file, holes and all.
-func (r *image) Status(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+func (r *image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	at, err := r.at(off, n, syscall.EINVAL)
 	if err != nil {
-		return blockdev.Extent{}, err
+		return driver.Extent{}, err
 	}
 	e, err := r.Next.Status(ctx, at, n)
 	e.Off = off
@@ -210,13 +210,13 @@ func (r *image) Status(ctx context.Context, off, n int64) (blockdev.Extent, erro
 }
 
 // Truncate changes the length of the file, unless the image has a size of its own.
-func (r *image) Truncate(ctx context.Context, size int64, p blockdev.Prealloc, f blockdev.Flags) error {
+func (r *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, f driver.Flags) error {
 	w := r.window.Load()
 	if w.size >= 0 {
-		return &blockdev.Refusal{Text: "Cannot resize fixed-size raw disks", Err: syscall.ENOTSUP}
+		return &driver.Refusal{Text: "Cannot resize fixed-size raw disks", Err: syscall.ENOTSUP}
 	}
 	if size > math.MaxInt64-w.offset {
-		return &blockdev.Refusal{Text: "Disk size too large for the chosen offset", Err: syscall.EINVAL}
+		return &driver.Refusal{Text: "Disk size too large for the chosen offset", Err: syscall.EINVAL}
 	}
 	return r.Next.Truncate(ctx, w.offset+size, p, f)
 }

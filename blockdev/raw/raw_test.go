@@ -14,14 +14,15 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/null"
 )
 
 // magic is a format that knows itself by its first bytes; it only serves to be guessed.
-var magic = blockdev.Driver{
+var magic = driver.Driver{
 	Name: "magic",
-	Kind: blockdev.Format,
+	Kind: driver.Format,
 	Probe: func(head []byte, _ string) int {
 		if bytes.HasPrefix(head, []byte("MAGIC")) {
 			return 100
@@ -30,17 +31,17 @@ var magic = blockdev.Driver{
 	},
 }
 
-var testDrivers = []blockdev.Driver{magic, probedMemory(), null.Co, Driver}
+var testDrivers = []driver.Driver{magic, probedMemory(), null.Co, Driver}
 
 // probedMemory is memory whose format is guessed, as that of a file would be.
-func probedMemory() blockdev.Driver {
+func probedMemory() driver.Driver {
 	d := mem.Driver
 	d.Scratch = false
 	return d
 }
 
-func options(given ...string) *blockdev.Options {
-	var o blockdev.Options
+func options(given ...string) *driver.Options {
+	var o driver.Options
 	for i := 0; i < len(given); i += 2 {
 		o.Set(given[i], given[i+1])
 	}
@@ -52,7 +53,7 @@ func openMem(t *testing.T, size string, given ...string) (*blockdev.Device, erro
 	t.Helper()
 	given = append(given, "driver", "raw", "file.driver", "mem", "file.size", size)
 	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: testDrivers, Options: options(given...), Mode: blockdev.Mode{Unmap: true},
+		Drivers: testDrivers, Options: options(given...), Mode: driver.Mode{Unmap: true},
 	})
 }
 
@@ -154,14 +155,14 @@ func TestShift(t *testing.T) {
 	ctx := context.Background()
 	d := mustOpenMem(t, "1M", "offset", "64k", "size", "64k")
 	file := d.Top().Primary().Primary()
-	if err := d.Write(ctx, blockdev.Vec{[]byte("hello")}, 1000, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{[]byte("hello")}, 1000, 0); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, 5)
-	if err := file.ReadVec(ctx, blockdev.Vec{got}, 64<<10+1000, 0); err != nil || string(got) != "hello" {
+	if err := file.ReadVec(ctx, driver.Vec{got}, 64<<10+1000, 0); err != nil || string(got) != "hello" {
 		t.Errorf("in the file: %q, %v", got, err)
 	}
-	if err := d.Read(ctx, blockdev.Vec{got}, 1000, 0); err != nil || string(got) != "hello" {
+	if err := d.Read(ctx, driver.Vec{got}, 1000, 0); err != nil || string(got) != "hello" {
 		t.Errorf("in the image: %q, %v", got, err)
 	}
 	if e, err := d.Status(ctx, 512, 1024); err != nil || e.Off != 512 || e.HostOff != 64<<10+512 || !e.Data || !e.Allocated {
@@ -173,7 +174,7 @@ func TestShift(t *testing.T) {
 	if err := d.Discard(ctx, 1004, 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := file.ReadVec(ctx, blockdev.Vec{got}, 64<<10+1000, 0); err != nil || string(got) != "\x00\x00ll\x00" {
+	if err := file.ReadVec(ctx, driver.Vec{got}, 64<<10+1000, 0); err != nil || string(got) != "\x00\x00ll\x00" {
 		t.Errorf("zeroed in the file: %q, %v", got, err)
 	}
 }
@@ -184,7 +185,7 @@ func TestBounds(t *testing.T) {
 	d := mustOpenMem(t, "1M", "offset", "64k", "size", "64k")
 	n := d.Top().Primary().(*image)
 	const size = 64 << 10
-	buf := blockdev.Vec{make([]byte, 512)}
+	buf := driver.Vec{make([]byte, 512)}
 	for _, off := range []int64{size - 511, size, 1 << 62} {
 		for op, c := range map[string]struct {
 			err  error
@@ -208,20 +209,20 @@ func TestBounds(t *testing.T) {
 func TestTruncate(t *testing.T) {
 	ctx := context.Background()
 	d := mustOpenMem(t, "1M", "offset", "64k")
-	if err := d.Truncate(ctx, 128<<10, blockdev.PreallocOff); err != nil || d.Length() != 128<<10 {
+	if err := d.Truncate(ctx, 128<<10, driver.PreallocOff); err != nil || d.Length() != 128<<10 {
 		t.Errorf("length %d, %v", d.Length(), err)
 	}
 	if size := d.Top().Primary().Primary().Info().Size; size != 192<<10 {
 		t.Errorf("file is %d bytes", size)
 	}
 	fixed := mustOpenMem(t, "1M", "size", "64k")
-	err := fixed.Truncate(ctx, 64<<10, blockdev.PreallocOff)
-	var r *blockdev.Refusal
+	err := fixed.Truncate(ctx, 64<<10, driver.PreallocOff)
+	var r *driver.Refusal
 	if !errors.As(err, &r) || r.Text != "Cannot resize fixed-size raw disks" || !errors.Is(err, syscall.ENOTSUP) {
 		t.Errorf("fixed size: %v", err)
 	}
 	image := d.Top().Primary()
-	if err := image.Truncate(ctx, 1<<63-1, blockdev.PreallocOff, 0); !errors.Is(err, syscall.EINVAL) {
+	if err := image.Truncate(ctx, 1<<63-1, driver.PreallocOff, 0); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("offset and size that overflow: %v", err)
 	}
 }
@@ -261,26 +262,26 @@ func TestProbed(t *testing.T) {
 		t.Fatalf("probed %s", name)
 	}
 	evil := append([]byte("MAGIC"), make([]byte, 1019)...)
-	if err := d.Write(ctx, blockdev.Vec{evil}, 0, 0); !errors.Is(err, syscall.EPERM) {
+	if err := d.Write(ctx, driver.Vec{evil}, 0, 0); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("whole header: %v", err)
 	}
 	// Piecemeal: the guard completes the sector, so the last piece is what is refused.
-	if err := d.Write(ctx, blockdev.Vec{[]byte("AGIC")}, 1, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{[]byte("AGIC")}, 1, 0); err != nil {
 		t.Errorf("harmless part: %v", err)
 	}
-	if err := d.Write(ctx, blockdev.Vec{[]byte("M")}, 0, 0); !errors.Is(err, syscall.EPERM) {
+	if err := d.Write(ctx, driver.Vec{[]byte("M")}, 0, 0); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("last letter: %v", err)
 	}
-	if err := d.Write(ctx, blockdev.Vec{evil}, 512, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{evil}, 512, 0); err != nil {
 		t.Errorf("elsewhere: %v", err)
 	}
 	got := make([]byte, 5)
-	if err := d.Read(ctx, blockdev.Vec{got}, 0, 0); err != nil || string(got) != "\x00AGIC" {
+	if err := d.Read(ctx, driver.Vec{got}, 0, 0); err != nil || string(got) != "\x00AGIC" {
 		t.Errorf("head is %q, %v", got, err)
 	}
 
 	given := mustOpenMem(t, "1M")
-	if err := given.Write(ctx, blockdev.Vec{evil}, 0, 0); err != nil {
+	if err := given.Write(ctx, driver.Vec{evil}, 0, 0); err != nil {
 		t.Errorf("format given: %v", err)
 	}
 }

@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Pin is a file or device that a name led to, held fast but not opened: its driver does not know of it yet. What is judged through a
 // Pin is what Open opens, whatever becomes of the name meanwhile.
 type Pin struct {
-	blockdev.HostFile
+	driver.HostFile
 	Stat unix.Stat_t
 }
 
@@ -39,7 +39,7 @@ func find(name string, flags int, resolve uint64) (*Pin, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pin{HostFile: blockdev.HostFile{Name: name, FD: fd}}
+	p := &Pin{HostFile: driver.HostFile{Name: name, FD: fd}}
 	if err := unix.Fstat(fd, &p.Stat); err != nil {
 		p.Close()
 		return nil, err

@@ -19,14 +19,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/imagelock"
 )
 
 // Rule is what a caller demands of a file that is there.
 type Rule struct {
 	// Admit judges a file or device that is there. release, which may be nil, is called when it is written. nil admits all.
-	Admit func(f blockdev.HostFile) (release func(), err error)
+	Admit func(f driver.HostFile) (release func(), err error)
 	// Over says why a regular file of size bytes that begins with head must not be replaced. Empty files are not asked about. nil
 	// takes all.
 	Over func(head []byte, size int64) error
@@ -172,7 +172,7 @@ func (f *File) lock() error {
 	}
 	var l imagelock.Lock
 	l.Attach(fd, f.Name())
-	return l.Claim(blockdev.Claim{Use: blockdev.PermWrite | blockdev.PermResize, Share: blockdev.PermRead})
+	return l.Claim(driver.Claim{Use: driver.PermWrite | driver.PermResize, Share: driver.PermRead})
 }
 
 func (f *File) over(r Rule, size int64) error {

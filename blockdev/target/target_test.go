@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/target"
 )
 
@@ -238,7 +238,7 @@ func TestReplaceLosesARace(t *testing.T) {
 func TestRefusedStays(t *testing.T) {
 	refused := errors.New("refused")
 	rules := map[string]target.Rule{
-		"admit": {Admit: func(blockdev.HostFile) (func(), error) { return nil, refused }},
+		"admit": {Admit: func(driver.HostFile) (func(), error) { return nil, refused }},
 		"over":  {Over: func([]byte, int64) error { return refused }},
 	}
 	ways := map[string]func(string, target.Rule) (*target.File, error){
@@ -271,7 +271,7 @@ func TestImageLocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, open := range []func(string, target.Rule) (*target.File, error){target.Open, target.Create, target.Replace} {
-		if _, err := open(name, target.Rule{}); !errors.As(err, new(blockdev.Held)) {
+		if _, err := open(name, target.Rule{}); !errors.As(err, new(driver.Held)) {
 			t.Errorf("error %v", err)
 		}
 		holds(t, name, []byte("before"))
@@ -287,7 +287,7 @@ func TestJudgedIsOpened(t *testing.T) {
 	if err := os.Symlink("judged", name); err != nil {
 		t.Fatal(err)
 	}
-	f, err := target.Create(name, target.Rule{Admit: func(blockdev.HostFile) (func(), error) {
+	f, err := target.Create(name, target.Rule{Admit: func(driver.HostFile) (func(), error) {
 		return nil, errors.Join(os.Remove(name), os.Symlink("other", name))
 	}})
 	if err != nil {

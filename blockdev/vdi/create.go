@@ -6,20 +6,20 @@ import (
 	"encoding/binary"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // createKeys are the options of an image to be made.
-var createKeys = []blockdev.Key{
-	{Name: "static", Type: blockdev.Bool, Default: "off", Help: "give every block its place at once"},
+var createKeys = []driver.Key{
+	{Name: "static", Type: driver.Bool, Default: "off", Help: "give every block its place at once"},
 }
 
 // checkCreate refuses what a VDI image cannot record.
-func checkCreate(c *blockdev.Creating) error {
+func checkCreate(c *driver.Creating) error {
 	switch {
 	case c.Backing != "":
-		return blockdev.Refuse("Backing file not supported for file format 'vdi'")
+		return driver.Refuse("Backing file not supported for file format 'vdi'")
 	case c.Size > maxSize:
 		return format.Refuse(syscall.ENOTSUP, "Unsupported VDI image size (size is 0x%x, max supported is 0x%x)", c.Size, maxSize)
 	}
@@ -27,19 +27,19 @@ func checkCreate(c *blockdev.Creating) error {
 }
 
 // create writes the header and a map of nothing, or of everything.
-func create(ctx context.Context, c *blockdev.Creating) error {
+func create(ctx context.Context, c *driver.Creating) error {
 	blocks := (c.Size + blockSize - 1) / blockSize
-	mapLen := (blocks*entrySize + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
+	mapLen := (blocks*entrySize + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
 	static := c.Values.Bool("static")
 	h, err := newHeader(c.Size, uint32(blocks), uint32(headerLen+mapLen), static)
 	if err == nil {
-		err = c.File.WriteVec(ctx, blockdev.Vec{h}, 0, 0)
+		err = c.File.WriteVec(ctx, driver.Vec{h}, 0, 0)
 	}
 	if err == nil {
 		err = writeMap(ctx, c.File, blocks, mapLen, static)
 	}
 	if err == nil && static {
-		err = c.File.Truncate(ctx, headerLen+mapLen+blocks*blockSize, blockdev.PreallocOff, 0)
+		err = c.File.Truncate(ctx, headerLen+mapLen+blocks*blockSize, driver.PreallocOff, 0)
 	}
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func newHeader(size int64, blocks, dataOff uint32, static bool) ([]byte, error) 
 	}
 	for off, word := range map[int]uint32{
 		offSignature: signature, offVersion: version, offHeaderSize: offUUID - offHeaderSize + 4*uuidLen, offType: kind,
-		offMap: headerLen, offData: dataOff, offSectorSize: blockdev.SectorSize, offBlockSize: blockSize,
+		offMap: headerLen, offData: dataOff, offSectorSize: driver.SectorSize, offBlockSize: blockSize,
 		offBlocks: blocks, offAllocated: allocated,
 	} {
 		binary.LittleEndian.PutUint32(h[off:], word)
@@ -78,7 +78,7 @@ func newUUID(u []byte) error {
 }
 
 // writeMap writes a map in which no block has a place, or each its own.
-func writeMap(ctx context.Context, file blockdev.Node, blocks, length int64, static bool) error {
+func writeMap(ctx context.Context, file driver.Node, blocks, length int64, static bool) error {
 	const piece = 64 << 10
 	for done := int64(0); done < length; done += piece {
 		if err := ctx.Err(); err != nil {
@@ -95,7 +95,7 @@ func writeMap(ctx context.Context, file blockdev.Node, blocks, length int64, sta
 			}
 			binary.LittleEndian.PutUint32(b[at:], e)
 		}
-		if err := file.WriteVec(ctx, blockdev.Vec{b}, headerLen+done, 0); err != nil {
+		if err := file.WriteVec(ctx, driver.Vec{b}, headerLen+done, 0); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -46,7 +46,7 @@ type header struct {
 
 // guestSize is the length that the guest sees: whole sectors.
 func (h header) guestSize() int64 {
-	return (int64(h.diskSize) + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1)
+	return (int64(h.diskSize) + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
 }
 
 // probe knows an image by its signature.
@@ -58,9 +58,9 @@ func probe(head []byte, _ string) int {
 }
 
 // readHeader reads the header and refuses what QEMU does, in its order and words.
-func readHeader(ctx context.Context, file blockdev.Node) (h header, err error) {
+func readHeader(ctx context.Context, file driver.Node) (h header, err error) {
 	b := make([]byte, headerLen)
-	if err := file.ReadVec(ctx, blockdev.Vec{b}, 0, 0); err != nil {
+	if err := file.ReadVec(ctx, driver.Vec{b}, 0, 0); err != nil {
 		return h, err
 	}
 	word := func(off int) uint32 { return binary.LittleEndian.Uint32(b[off:]) }
@@ -76,19 +76,19 @@ func readHeader(ctx context.Context, file blockdev.Node) (h header, err error) {
 		return h, format.Refuse(syscall.EINVAL, "Image not in VDI format (bad signature %08x)", word(offSignature))
 	case word(offVersion) != version:
 		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(version %d.%d)", word(offVersion)>>16, word(offVersion)&0xffff)
-	case h.mapOff%blockdev.SectorSize != 0:
+	case h.mapOff%driver.SectorSize != 0:
 		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(unaligned block map offset 0x%x)", h.mapOff)
-	case h.dataOff%blockdev.SectorSize != 0:
+	case h.dataOff%driver.SectorSize != 0:
 		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(unaligned data offset 0x%x)", h.dataOff)
-	case word(offSectorSize) != blockdev.SectorSize:
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(sector size %d is not %d)", word(offSectorSize), blockdev.SectorSize)
+	case word(offSectorSize) != driver.SectorSize:
+		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(sector size %d is not %d)", word(offSectorSize), driver.SectorSize)
 	case word(offBlockSize) != blockSize:
 		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(block size %d is not %d)", word(offBlockSize), blockSize)
 	case h.guestSize() > int64(h.blocks)*blockSize:
 		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(disk size %d, image bitmap has room for %d)", h.guestSize(), uint64(h.blocks)*blockSize)
-	case !blockdev.AllZero(b[offUUID+2*uuidLen:][:uuidLen]):
+	case !driver.AllZero(b[offUUID+2*uuidLen:][:uuidLen]):
 		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(non-NULL link UUID)")
-	case !blockdev.AllZero(b[offUUID+3*uuidLen:][:uuidLen]):
+	case !driver.AllZero(b[offUUID+3*uuidLen:][:uuidLen]):
 		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(non-NULL parent UUID)")
 	case h.blocks > maxBlocks:
 		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(too many blocks %d, max is %d)", h.blocks, maxBlocks)
@@ -99,6 +99,6 @@ func readHeader(ctx context.Context, file blockdev.Node) (h header, err error) {
 }
 
 // writeAllocated changes the number of blocks in the header.
-func writeAllocated(ctx context.Context, file blockdev.Node, n uint32) error {
-	return file.WriteVec(ctx, blockdev.Vec{binary.LittleEndian.AppendUint32(nil, n)}, offAllocated, 0)
+func writeAllocated(ctx context.Context, file driver.Node, n uint32) error {
+	return file.WriteVec(ctx, driver.Vec{binary.LittleEndian.AppendUint32(nil, n)}, offAllocated, 0)
 }

@@ -15,17 +15,17 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // Driver reads and writes VDI images.
-var Driver = blockdev.Driver{
+var Driver = driver.Driver{
 	Name: "vdi",
 	Doc:  "VirtualBox's disk images",
-	Kind: blockdev.Format,
-	Keys: []blockdev.Key{
-		{Name: "file", Type: blockdev.NodeRef, Help: "where the image is stored"},
+	Kind: driver.Format,
+	Keys: []driver.Key{
+		{Name: "file", Type: driver.NodeRef, Help: "where the image is stored"},
 	},
 	Probe:       probe,
 	Open:        open,
@@ -45,20 +45,20 @@ const (
 type image struct {
 	*format.BlockMap
 	header
-	file blockdev.Node
+	file driver.Node
 }
 
 var (
-	_ blockdev.Node    = (*image)(nil)
-	_ blockdev.Checker = (*image)(nil)
+	_ driver.Node    = (*image)(nil)
+	_ driver.Checker = (*image)(nil)
 )
 
-func open(ctx context.Context, o *blockdev.Opening) (blockdev.Node, error) {
-	file, err := o.Child(ctx, "file", blockdev.RoleFile)
+func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+	file, err := o.Child(ctx, "file", driver.RoleFile)
 	if err != nil {
 		return nil, err
 	}
-	err = format.Claim(ctx, file, blockdev.Claim{Use: blockdev.PermRead, Share: blockdev.PermAll}, !o.Mode.ReadOnly)
+	err = format.Claim(ctx, file, driver.Claim{Use: driver.PermRead, Share: driver.PermAll}, !o.Mode.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +91,9 @@ const maxMessages = 1000
 
 // Check looks for blocks that two entries share or that cannot be, and counts them. There is nothing that it
 // could repair without losing data. The lines are QEMU's.
-func (v *image) Check(ctx context.Context, fix blockdev.Fix) (res blockdev.CheckResult, err error) {
+func (v *image) Check(ctx context.Context, fix driver.Fix) (res driver.CheckResult, err error) {
 	if fix != 0 {
-		return res, blockdev.ErrNotSupported
+		return res, driver.ErrNotSupported
 	}
 	if err := v.Lock(ctx); err != nil {
 		return res, err

@@ -11,18 +11,19 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/raw"
 	"github.com/blksh/blksh/blockdev/vdi"
 )
 
-var drivers = []blockdev.Driver{file.Driver, raw.Driver, vdi.Driver}
+var drivers = []driver.Driver{file.Driver, raw.Driver, vdi.Driver}
 
 // newImage makes an image of size bytes.
 func newImage(t testing.TB, size int64, options ...any) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image.vdi")
-	o := &blockdev.Options{}
+	o := &driver.Options{}
 	for i := 0; i < len(options); i += 2 {
 		o.Set(options[i].(string), options[i+1])
 	}
@@ -48,12 +49,12 @@ func TestSuite(t *testing.T) {
 	for name, static := range map[string]bool{"dynamic": false, "static": true} {
 		t.Run(name, func(t *testing.T) {
 			blockdevtest.Run(t, blockdevtest.Subject{
-				Driver: vdi.Driver, More: []blockdev.Driver{file.Driver}, Persistent: true, Exact: true,
+				Driver: vdi.Driver, More: []driver.Driver{file.Driver}, Persistent: true, Exact: true,
 				Size: 5 << 20,
 				Row:  blockdevtest.Row{Zero: blockdevtest.Refused, Discard: blockdevtest.Refused, Truncate: blockdevtest.Refused},
-				Mode: blockdev.Mode{Unmap: true, NoFlush: true},
-				Options: func(t testing.TB, size int64) *blockdev.Options {
-					o := &blockdev.Options{}
+				Mode: driver.Mode{Unmap: true, NoFlush: true},
+				Options: func(t testing.TB, size int64) *driver.Options {
+					o := &driver.Options{}
 					o.Set("file.driver", "file")
 					o.Set("file.filename", newImage(t, size, "static", static))
 					return o
@@ -86,7 +87,7 @@ func TestPeer(t *testing.T) {
 	for i, at := range []int64{39 << 20, 5<<20 + 100, 5<<20 + 90000, 7<<20 - 3, 40 << 20, 0, 12<<20 + 1} {
 		p := []byte(strings.Repeat(string(rune('a'+i)), 512))
 		copy(want[at:], p)
-		if err := d.Write(ctx, blockdev.Vec{p[:min(512, len(want)-int(at))]}, at, 0); err != nil {
+		if err := d.Write(ctx, driver.Vec{p[:min(512, len(want)-int(at))]}, at, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,7 +111,7 @@ func TestDamage(t *testing.T) {
 	sound := newImage(t, 5<<20)
 	d := openImage(t, sound)
 	for _, at := range []int64{1 << 20, 3 << 20} {
-		if err := d.Write(ctx, blockdev.Vec{[]byte("data")}, at, 0); err != nil {
+		if err := d.Write(ctx, driver.Vec{[]byte("data")}, at, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,7 +155,7 @@ func TestDamage(t *testing.T) {
 			}
 			out, _ := qemuImg(t, "check", "-f", "vdi", path)
 			d, err := blockdev.Open(ctx, path, blockdev.OpenConfig{
-				Drivers: drivers, Format: "vdi", Mode: blockdev.Mode{ReadOnly: true},
+				Drivers: drivers, Format: "vdi", Mode: driver.Mode{ReadOnly: true},
 			})
 			if err != nil {
 				if !strings.Contains(out, err.Error()) {
@@ -163,7 +164,7 @@ func TestDamage(t *testing.T) {
 				return
 			}
 			defer d.Close()
-			c, _ := blockdev.Find[blockdev.Checker](d.Top())
+			c, _ := driver.Find[driver.Checker](d.Top())
 			res, err := c.Check(ctx, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -185,7 +186,7 @@ func TestSharedCount(t *testing.T) {
 	ctx := context.Background()
 	path := newImage(t, 4<<20)
 	d := openImage(t, path)
-	if err := d.Write(ctx, blockdev.Vec{[]byte("first")}, 0, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{[]byte("first")}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Close(); err != nil {
@@ -200,11 +201,11 @@ func TestSharedCount(t *testing.T) {
 	}
 	f.Close()
 	d = openImage(t, path)
-	if err := d.Write(ctx, blockdev.Vec{[]byte("other")}, 2<<20, 0); err != nil {
+	if err := d.Write(ctx, driver.Vec{[]byte("other")}, 2<<20, 0); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, 5)
-	if err := d.Read(ctx, blockdev.Vec{got}, 0, 0); err != nil || string(got) != "first" {
+	if err := d.Read(ctx, driver.Vec{got}, 0, 0); err != nil || string(got) != "first" {
 		t.Errorf("read %q, %v", got, err)
 	}
 	if err := d.Close(); err != nil {
@@ -224,7 +225,7 @@ func FuzzHeader(f *testing.F) {
 			t.Fatal(err)
 		}
 		ctx := context.Background()
-		d, err := blockdev.Open(ctx, path, blockdev.OpenConfig{Drivers: drivers, Format: "vdi", Mode: blockdev.Mode{NoFlush: true}})
+		d, err := blockdev.Open(ctx, path, blockdev.OpenConfig{Drivers: drivers, Format: "vdi", Mode: driver.Mode{NoFlush: true}})
 		if err != nil {
 			return
 		}
@@ -232,7 +233,7 @@ func FuzzHeader(f *testing.F) {
 		p := make([]byte, 3)
 		for _, at := range []int64{0, 1 << 20, d.Length() - 3} {
 			if at >= 0 && at <= d.Length()-3 {
-				_ = d.Read(ctx, blockdev.Vec{p}, at, 0)
+				_ = d.Read(ctx, driver.Vec{p}, at, 0)
 				_, _ = d.Status(ctx, at, 1<<30)
 			}
 		}

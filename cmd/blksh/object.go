@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -25,17 +26,17 @@ func (p *program) object(value string) error {
 func (p *program) secret(opts *blockdev.Options) error {
 	kind, ok := opts.Take("qom-type")
 	if !ok {
-		return blockdev.Refuse("Parameter 'qom-type' is missing")
+		return driver.Refuse("Parameter 'qom-type' is missing")
 	}
 	if kind != "secret" {
-		return blockdev.Refuse("Parameter 'qom-type' does not accept value '%s'", kind)
+		return driver.Refuse("Parameter 'qom-type' does not accept value '%s'", kind)
 	}
 	id := opts.String("id")
 	if id == "" {
-		return blockdev.Refuse("Parameter 'id' is missing")
+		return driver.Refuse("Parameter 'id' is missing")
 	}
-	if !blockdev.IsIdentifier(id) {
-		return blockdev.IdentifierError{}
+	if !driver.IsIdentifier(id) {
+		return driver.IdentifierError{}
 	}
 	if _, ok := p.options.secrets[id]; ok {
 		return fmt.Errorf("attempt to add duplicate property '%s' to object (type 'container')", id)
@@ -44,7 +45,7 @@ func (p *program) secret(opts *blockdev.Options) error {
 		switch key {
 		case "id", "data", "file", "format":
 		default:
-			return blockdev.Refuse("Parameter '%s' is unexpected", key)
+			return driver.Refuse("Parameter '%s' is unexpected", key)
 		}
 	}
 	data, err := secretData(opts)
@@ -72,10 +73,10 @@ func secretData(opts *blockdev.Options) ([]byte, error) {
 			data, err = os.ReadFile(name)
 		}
 		if err != nil {
-			return nil, blockdev.Refuse("Unable to read %s: %w", name, err)
+			return nil, driver.Refuse("Unable to read %s: %w", name, err)
 		}
 	default:
-		return nil, blockdev.Refuse("Either 'file' or 'data' must be provided")
+		return nil, driver.Refuse("Either 'file' or 'data' must be provided")
 	}
 	switch format := opts.String("format"); format {
 	case "", "raw":
@@ -83,6 +84,6 @@ func secretData(opts *blockdev.Options) ([]byte, error) {
 	case "base64":
 		return base64.StdEncoding.DecodeString(string(data))
 	default:
-		return nil, blockdev.Refuse("Parameter 'format' does not accept value '%s'", format)
+		return nil, driver.Refuse("Parameter 'format' does not accept value '%s'", format)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -44,7 +45,7 @@ func (p *program) traceOption(value string) error {
 	if err == nil {
 		for _, key := range opts.Keys() {
 			if key != "enable" && key != "events" && key != "file" {
-				err = blockdev.Refuse("Invalid parameter '%s'", key)
+				err = driver.Refuse("Invalid parameter '%s'", key)
 			}
 		}
 	}
@@ -91,7 +92,7 @@ func createTrace(name string) (*target.File, error) {
 func (p *program) traceFile(t *tracing, name, prefix string) error {
 	f, err := os.Open(name)
 	if err != nil {
-		fmt.Fprintf(p.errs, "%s%s: %s\n", prefix, name, blockdev.ErrnoText(blockdev.Errno(err)))
+		fmt.Fprintf(p.errs, "%s%s: %s\n", prefix, name, driver.ErrnoText(blockdev.Errno(err)))
 		return exit(1)
 	}
 	defer f.Close()

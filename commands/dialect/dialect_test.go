@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
@@ -118,9 +119,9 @@ func events() []event.Event {
 		event.HelpList{},
 		event.HelpBody{Text: " x\n"},
 		event.HelpUnknown{Name: "x"},
-		event.Notice{Notice: blockdev.Suspended{Tag: "A"}},
-		event.Notice{Notice: blockdev.Resumed{Tag: "A"}},
-		event.Notice{Notice: blockdev.Warning{Text: "x"}},
+		event.Notice{Notice: driver.Suspended{Tag: "A"}},
+		event.Notice{Notice: driver.Resumed{Tag: "A"}},
+		event.Notice{Notice: driver.Warning{Text: "x"}},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
@@ -42,7 +43,7 @@ func understands24(d *blockdev.Device) error {
 			feature = "external data file"
 		}
 		if feature != "" {
-			return blockdev.Refuse("Unsupported qcow2 feature(s): %s", feature)
+			return driver.Refuse("Unsupported qcow2 feature(s): %s", feature)
 		}
 	}
 	return nil

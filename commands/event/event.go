@@ -10,6 +10,7 @@ package event
 
 import (
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Event is one thing that happened. Kind names its type and is stable: programs that read JSON rely on it.
@@ -37,11 +38,11 @@ type Notice struct{ Notice blockdev.Notice }
 // Kind is "suspended", "resumed", "bitmaps_retired" or "warning".
 func (n Notice) Kind() string {
 	switch n.Notice.(type) {
-	case blockdev.Suspended:
+	case driver.Suspended:
 		return "suspended"
-	case blockdev.Resumed:
+	case driver.Resumed:
 		return "resumed"
-	case blockdev.BitmapsRetired:
+	case driver.BitmapsRetired:
 		return "bitmaps_retired"
 	default:
 		return "warning"

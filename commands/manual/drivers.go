@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // DriverTable is the table of drivers in Markdown.
@@ -13,7 +14,7 @@ func (m *Manual) DriverTable() string {
 	b.WriteString("| driver | kind | what it is |\n| --- | --- | --- |\n")
 	for _, d := range m.Drivers {
 		made := ""
-		if d.Kind == blockdev.Format && d.Create != nil {
+		if d.Kind == driver.Format && d.Create != nil {
 			made = "; `create` makes it"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s%s |\n", d.Name, d.Kind, d.Doc, made)
@@ -30,7 +31,7 @@ func (p *page) driver(d blockdev.Driver) {
 }
 
 // keys writes a list of options.
-func (p *page) keys(title string, keys []blockdev.Key) {
+func (p *page) keys(title string, keys []driver.Key) {
 	if len(keys) == 0 {
 		return
 	}
@@ -48,21 +49,21 @@ func (p *page) keys(title string, keys []blockdev.Key) {
 }
 
 // valueOf says what the value of an option is.
-func valueOf(k blockdev.Key) string {
+func valueOf(k driver.Key) string {
 	switch k.Type {
-	case blockdev.Bool:
+	case driver.Bool:
 		return "on|off"
-	case blockdev.Int:
+	case driver.Int:
 		return "NUMBER"
-	case blockdev.Size:
+	case driver.Size:
 		return "SIZE"
-	case blockdev.Enum:
+	case driver.Enum:
 		return strings.Join(k.Enum, "|")
-	case blockdev.NodeRef:
+	case driver.NodeRef:
 		return "LAYER"
-	case blockdev.List:
+	case driver.List:
 		return "LIST"
-	case blockdev.Prefix:
+	case driver.Prefix:
 		return "OPTIONS"
 	}
 	return "TEXT"

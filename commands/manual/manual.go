@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/drivers"
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/session"
@@ -45,7 +46,7 @@ func New() (*Manual, error) {
 func (m *Manual) formats() []string {
 	var names []string
 	for _, d := range m.Drivers {
-		if d.Kind == blockdev.Format {
+		if d.Kind == driver.Format {
 			names = append(names, d.Name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -68,7 +69,7 @@ func openAdvice(e event.OpenFailed) []string {
 	var lines []string
 	backing := errors.As(e.Err, new(*blockdev.BackingError))
 	switch {
-	case errors.As(e.Err, new(blockdev.Held)):
+	case errors.As(e.Err, new(driver.Held)):
 		return append(holder(e.Err), "-U shares it with programs that write it; with -r it is only looked at")
 	case errors.Is(e.Err, blockdev.ErrReadOnly):
 		return []string{"an option makes a part of it read-only; -r opens all of it for reading only"}
@@ -87,7 +88,7 @@ func openAdvice(e event.OpenFailed) []string {
 
 // holder says who holds a lock.
 func holder(err error) []string {
-	var held blockdev.Held
+	var held driver.Held
 	if !errors.As(err, &held) {
 		return nil
 	}
@@ -108,7 +109,7 @@ func holder(err error) []string {
 func errorAdvice(err error) []string {
 	var outside *blockdev.RangeError
 	var unaligned *blockdev.AlignError
-	var hint blockdev.Hinter
+	var hint driver.Hinter
 	switch {
 	case errors.Is(err, blockdev.ErrReadOnly):
 		return []string{"it was opened without permission to write, which 'reopen -w' and the option -w give"}
@@ -120,7 +121,7 @@ func errorAdvice(err error) []string {
 			fmt.Sprintf("offset and length must be multiples of %d here; the nearest request is %d bytes at %d", unaligned.Block, n, off),
 			"--rmw lets the blocks around it be read, changed and written",
 		}
-	case errors.As(err, new(blockdev.Held)):
+	case errors.As(err, new(driver.Held)):
 		return holder(err)
 	case errors.As(err, &hint) && hint.Hint() != "":
 		return strings.Split(strings.TrimRight(hint.Hint(), "\n"), "\n")

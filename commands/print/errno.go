@@ -6,10 +6,11 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // errnoWords is what the C library says of the error number in err.
-func errnoWords(err error) string { return blockdev.ErrnoText(blockdev.Errno(err)) }
+func errnoWords(err error) string { return driver.ErrnoText(blockdev.Errno(err)) }
 
 // words is what a person reads of an error of the block layer: its own sentence where it has one, without what the Device put
 // around it, and error numbers in the words of the C library.
@@ -25,7 +26,7 @@ func words(err error) string {
 	var no syscall.Errno
 	if errors.As(err, &no) {
 		if before, ok := strings.CutSuffix(text, no.Error()); ok {
-			return before + blockdev.ErrnoText(no)
+			return before + driver.ErrnoText(no)
 		}
 	}
 	return text

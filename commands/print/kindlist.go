@@ -1,7 +1,7 @@
 package print
 
 import (
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -132,7 +132,7 @@ func shellKinds() []kind {
 		of("suspended", "A request stopped at a breakpoint.", must("tag", Text, "of the breakpoint", noticeTag)),
 		of("resumed", "A request went on from a breakpoint.", must("tag", Text, "of the breakpoint", noticeTag)),
 		of("warning", "Something a person should see.", must("text", Text, "a sentence", func(e event.Notice) any {
-			w, _ := e.Notice.(blockdev.Warning)
+			w, _ := e.Notice.(driver.Warning)
 			return w.Text
 		})),
 		of("bitmaps_retired", "Dirty bitmaps of an image could not be kept up to date while it changed.",
@@ -190,16 +190,16 @@ func positive(n int64) any {
 }
 
 // retired is the notice of a "bitmaps_retired".
-func retired(e event.Notice) blockdev.BitmapsRetired {
-	n, _ := e.Notice.(blockdev.BitmapsRetired)
+func retired(e event.Notice) driver.BitmapsRetired {
+	n, _ := e.Notice.(driver.BitmapsRetired)
 	return n
 }
 
 func noticeTag(e event.Notice) any {
 	switch n := e.Notice.(type) {
-	case blockdev.Suspended:
+	case driver.Suspended:
 		return n.Tag
-	case blockdev.Resumed:
+	case driver.Resumed:
 		return n.Tag
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -110,7 +111,7 @@ func errnoName(err error) any {
 }
 
 func holderOf(err error) any {
-	var held blockdev.Held
+	var held driver.Held
 	if !errors.As(err, &held) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -91,7 +92,7 @@ func (n *Native) shell(e event.Event) bool {
 	case event.Listed:
 		n.listed(e)
 	case event.Notice:
-		b, ok := e.Notice.(blockdev.BitmapsRetired)
+		b, ok := e.Notice.(driver.BitmapsRetired)
 		if !ok {
 			return false
 		}
@@ -120,7 +121,7 @@ func (n *Native) shell(e event.Event) bool {
 }
 
 // retiredWords says what became of dirty bitmaps.
-func retiredWords(b blockdev.BitmapsRetired) string {
+func retiredWords(b driver.BitmapsRetired) string {
 	if b.Err != nil {
 		return "the dirty bitmaps of the image are removed: " + words(b.Err)
 	}

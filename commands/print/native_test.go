@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -37,8 +38,8 @@ func (b bracketed) Write(p []byte) (int, error) {
 
 type held struct{ error }
 
-func (held) Holder() (blockdev.Process, error) {
-	return blockdev.Process{PID: 12, Command: "qemu"}, nil
+func (held) Holder() (driver.Process, error) {
+	return driver.Process{PID: 12, Command: "qemu"}, nil
 }
 
 func TestNative(t *testing.T) {

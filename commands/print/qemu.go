@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -331,11 +332,11 @@ func (q *QEMU) report(e event.Event) bool {
 
 func (q *QEMU) notice(n blockdev.Notice) {
 	switch n := n.(type) {
-	case blockdev.Suspended:
+	case driver.Suspended:
 		q.say("blkdebug: Suspended request '%s'\n", n.Tag)
-	case blockdev.Resumed:
+	case driver.Resumed:
 		q.say("blkdebug: Resuming request '%s'\n", n.Tag)
-	case blockdev.Warning:
+	case driver.Warning:
 		if n.Prefixed {
 			q.warn("%s: ", q.Name)
 		}
@@ -345,7 +346,7 @@ func (q *QEMU) notice(n blockdev.Notice) {
 
 // hint shows the advice that an error carries.
 func (q *QEMU) hint(err error) {
-	var h blockdev.Hinter
+	var h driver.Hinter
 	if errors.As(err, &h) {
 		q.warn("%s", prose(h.Hint()))
 	}

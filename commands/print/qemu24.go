@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -32,7 +33,7 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 	case event.FileOpen:
 		q.warn("file open already, try 'help close'\n")
 	case event.BreakFailed:
-		if !errors.Is(e.Err, blockdev.ErrBreakSpent) { // what let requests go was no failure then
+		if !errors.Is(e.Err, driver.ErrBreakSpent) { // what let requests go was no failure then
 			q.breakFailed(e)
 		}
 	case event.Failed:
@@ -43,7 +44,7 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 		})
 		return q.QEMU.Print(at, e)
 	case event.Notice:
-		if w, ok := e.Notice.(blockdev.Warning); ok {
+		if w, ok := e.Notice.(driver.Warning); ok {
 			if w.Text == blockdev.NoBackingWarning {
 				return true
 			}
@@ -97,7 +98,7 @@ var saidAbove = []string{"qcow2 doesn't support shrinking images yet", "The new 
 
 func (q *QEMU24) failed(e event.Failed) {
 	if e.Op == "truncate" {
-		var said *blockdev.Refusal
+		var said *driver.Refusal
 		if errors.As(e.Err, &said) && slices.Contains(saidAbove, said.Text) {
 			q.warn("%s\n", said.Text)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -44,7 +45,7 @@ func TestQEMU(t *testing.T) {
 		{event.Failed{Op: "write", Err: readOnly}, "write failed: Operation not permitted\n", "="},
 		{event.Failed{Op: "flush", Err: syscall.EIO}, "", "="},
 		{
-			event.Failed{Op: "truncate", Err: &blockdev.Refusal{Text: "Could not resize file: File too large", Err: syscall.EFBIG}},
+			event.Failed{Op: "truncate", Err: &driver.Refusal{Text: "Could not resize file: File too large", Err: syscall.EFBIG}},
 			"!qemu-io: Could not resize file: File too large\n", "truncate: File too large\n",
 		},
 		{event.Alloc{Off: 512, Count: 131072, Allocated: 65536}, "65536/131072 bytes allocated at offset 512 bytes\n", "128/256 sectors allocated at offset 512 bytes\n"},
@@ -97,11 +98,11 @@ func TestQEMU(t *testing.T) {
 		},
 		{event.OpenFailed{Unnamed: true, Err: errors.New("Unknown driver 'x'")}, "!qemu-io: can't open: Unknown driver 'x'\n", "="},
 		{event.Report{Err: blockdev.ErrReadOnly}, "!qemu-io: Block node is read-only\n", "!Block node is read-only\n"},
-		{event.Report{Err: &blockdev.SizeError{Key: "size"}}, "!qemu-io: Parameter 'size' expects a non-negative number below 2^64\n" +
+		{event.Report{Err: &driver.SizeError{Key: "size"}}, "!qemu-io: Parameter 'size' expects a non-negative number below 2^64\n" +
 			"Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.\n", ""},
 		{event.FileError{Name: "x", Err: syscall.ENOENT}, "!x: No such file or directory\n", "="},
-		{event.Notice{Notice: blockdev.Suspended{Tag: "A"}}, "blkdebug: Suspended request 'A'\n", "="},
-		{event.Notice{Notice: blockdev.Warning{Text: "odd", Prefixed: true}}, "!qemu-io: odd\n", "="},
+		{event.Notice{Notice: driver.Suspended{Tag: "A"}}, "blkdebug: Suspended request 'A'\n", "="},
+		{event.Notice{Notice: driver.Warning{Text: "odd", Prefixed: true}}, "!qemu-io: odd\n", "="},
 	} {
 		now := said(t, test.e, func(q QEMU) printer { return &q })
 		if now != test.now {

@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -63,7 +63,7 @@ func fill(v reflect.Value, depth int) {
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(v.Elem(), depth-1)
 	case reflect.Interface:
-		for _, filling := range []any{errors.New(hostile), blockdev.Warning{Text: hostile}, hostile} {
+		for _, filling := range []any{errors.New(hostile), driver.Warning{Text: hostile}, hostile} {
 			if reflect.TypeOf(filling).Implements(v.Type()) {
 				v.Set(reflect.ValueOf(filling))
 				return

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/verify"
@@ -250,7 +251,7 @@ func (f *Flags) Options(o *blockdev.Options, text string) error {
 	warnings, err := MergeOptions(o, text)
 	f.warnings = append(f.warnings, warnings...)
 	if err == nil && o.Has("id") { // which QEMU keeps for groups of options that have names
-		err = event.Fail(event.Report{Err: blockdev.Refuse("Invalid parameter 'id'")})
+		err = event.Fail(event.Report{Err: driver.Refuse("Invalid parameter 'id'")})
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -71,7 +72,7 @@ func ParseAIO(name string) (string, error) {
 }
 
 func invalid(what, name string) error {
-	return event.Fail(event.Report{Err: blockdev.Refuse("Invalid %s option: %s", what, name)})
+	return event.Fail(event.Report{Err: driver.Refuse("Invalid %s option: %s", what, name)})
 }
 
 // Opening is how an image is to be opened, as the options of the program or of the command open say it.
@@ -173,7 +174,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	}
 	s.damaged = nil
 	im.Dev = dev
-	_, im.holds = blockdev.Find[blockdev.Breakpointer](dev.Top())
+	_, im.holds = driver.Find[driver.Breakpointer](dev.Top())
 	im.ctx, im.cancel = context.WithCancelCause(context.Background())
 	s.enlist(im)
 	if s.Announce {
@@ -224,9 +225,9 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		opts = o.Options.Clone()
 	}
 	share := o.ForceShare && (o.ReadOnly || !s.Policy.Alone)
-	var claim blockdev.Claim // shares everything
+	var claim driver.Claim // shares everything
 	if s.Policy.Alone && !o.ForceShare {
-		claim.Share = blockdev.PermRead | blockdev.PermWriteUnchanged
+		claim.Share = driver.PermRead | driver.PermWriteUnchanged
 	}
 	if share && opts.Has(optionShare) && opts.String(optionShare) != "on" {
 		return blockdev.OpenConfig{}, errors.New("-U conflicts with image options")
@@ -267,7 +268,7 @@ func (s *Session) driversFor(o Opening) []blockdev.Driver {
 	switch {
 	case o.AIO == "":
 	case o.AIO == "native" && !o.Cache.Direct && s.Policy.AIOFallback:
-		s.Notify(blockdev.Warning{Text: "WARNING: aio=native was specified for '" + o.Name +
+		s.Notify(driver.Warning{Text: "WARNING: aio=native was specified for '" + o.Name +
 			"', but it requires cache.direct=on, which was not specified. Falling back to aio=threads.\n" +
 			"         This will become an error condition in future QEMU versions."})
 	default:
@@ -280,7 +281,7 @@ func (s *Session) driversFor(o Opening) []blockdev.Driver {
 func withDefault(drivers []blockdev.Driver, key, value string) []blockdev.Driver {
 	drivers = slices.Clone(drivers)
 	for i := range drivers {
-		if k := slices.IndexFunc(drivers[i].Keys, func(k blockdev.Key) bool { return k.Name == key }); k >= 0 {
+		if k := slices.IndexFunc(drivers[i].Keys, func(k driver.Key) bool { return k.Name == key }); k >= 0 {
 			drivers[i].Keys = slices.Clone(drivers[i].Keys)
 			drivers[i].Keys[k].Default = value
 		}
@@ -297,7 +298,7 @@ func (s *Session) secret(id string) ([]byte, error) {
 	if data, ok := s.secrets[id]; ok {
 		return data, nil
 	}
-	return nil, blockdev.Refuse("No secret with id '%s'", id)
+	return nil, driver.Refuse("No secret with id '%s'", id)
 }
 
 // Reopening is what the command reopen changes.
@@ -313,14 +314,14 @@ func (s *Session) Reopen(ctx context.Context, im *Image, r Reopening) error {
 	change := r.Options.Clone()
 	if r.ReadOnly != nil {
 		if change.Has("read-only") {
-			return blockdev.Refuse("Cannot set both -r/-w and 'read-only'")
+			return driver.Refuse("Cannot set both -r/-w and 'read-only'")
 		}
 		change.Set("read-only", *r.ReadOnly)
 	}
 	writeThrough := im.Dev.WriteThrough()
 	if c := r.CacheMode; c != nil {
 		if change.Has("cache.direct") || change.Has("cache.no-flush") {
-			return blockdev.Refuse("Cannot set both -c and the cache options")
+			return driver.Refuse("Cannot set both -c and the cache options")
 		}
 		change.Set("cache.direct", c.Direct)
 		change.Set("cache.no-flush", c.NoFlush)

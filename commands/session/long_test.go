@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/wait"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -88,7 +88,7 @@ func TestTell(t *testing.T) {
 			for i := range 3 {
 				say(event.Length{Bytes: int64(i)})
 			}
-			if blockdev.MeterOf(ctx) == nil {
+			if wait.MeterOf(ctx) == nil {
 				t.Error("nobody counts the request")
 			}
 			return wrong

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -35,7 +37,7 @@ func (s *Session) start(ctx context.Context, r *request, op func(context.Context
 	s.lastID++
 	r.id = s.lastID
 	s.meter.Add(1)
-	ctx = blockdev.WithMeter(ctx, s.meter)
+	ctx = wait.WithMeter(ctx, s.meter)
 	go func() {
 		r.err = op(ctx)
 		s.mu.Lock()
@@ -70,7 +72,7 @@ func (s *Session) Do(ctx context.Context, op func(context.Context) error) error 
 	if s.alone() {
 		s.meter.Add(1)
 		defer s.meter.Add(-1)
-		err := op(blockdev.WithMeter(ctx, s.meter))
+		err := op(wait.WithMeter(ctx, s.meter))
 		s.deliverNotices()
 		return err
 	}
@@ -101,7 +103,7 @@ func (s *Session) Room(ctx context.Context, n int64) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	return &blockdev.Refusal{
+	return &driver.Refusal{
 		Text: fmt.Sprintf("requests in the background that stand still hold %d bytes, of %d that all may hold", s.held, int64(mostHeld)),
 		Err:  syscall.ENOMEM,
 	}

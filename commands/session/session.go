@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -90,7 +92,7 @@ type Session struct {
 	reserved  map[uint64]*reservation // by the numbers of devices
 	confirmed map[uint64]bool
 
-	meter  *blockdev.Meter
+	meter  *wait.Meter
 	lastID int64
 	wake   chan struct{} // holds a token when one of the queues may have got something
 
@@ -107,7 +109,7 @@ var ErrInterrupted = fmt.Errorf("interrupted: %w", syscall.EINTR)
 type OutputError struct{ Err error }
 
 func (o *OutputError) Error() string {
-	return "standard output: " + blockdev.ErrnoText(blockdev.Errno(o.Err))
+	return "standard output: " + driver.ErrnoText(blockdev.Errno(o.Err))
 }
 
 // Unwrap is the error of writing.
@@ -127,7 +129,7 @@ func New(cfg Config) *Session {
 		cfg.Now = time.Now
 	}
 	s := &Session{
-		Config: cfg, byName: map[string]*Image{}, secrets: map[string][]byte{}, meter: &blockdev.Meter{}, wake: make(chan struct{}, 1),
+		Config: cfg, byName: map[string]*Image{}, secrets: map[string][]byte{}, meter: &wait.Meter{}, wake: make(chan struct{}, 1),
 		reserved: map[uint64]*reservation{}, confirmed: map[uint64]bool{},
 	}
 	s.flags = Flags{policy: &s.Policy, imageOpts: s.ImageOpts}

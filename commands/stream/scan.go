@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 const (
@@ -29,7 +30,7 @@ func Scan[R any](
 		return 0, err
 	}
 	s := &scan[R]{look: look, merge: merge, plan: plan{dev: d, at: off, end: off + n, unit: partSize, whole: whole, coarse: true}}
-	err = blockdev.Fan(ctx, min(runtime.GOMAXPROCS(0), mostScanners), func(ctx context.Context, _ int) (err error) {
+	err = wait.Fan(ctx, min(runtime.GOMAXPROCS(0), mostScanners), func(ctx context.Context, _ int) (err error) {
 		r := newReader(ctx, d, partDepth)
 		defer r.closeInto(&err)
 		for s.part(ctx, r) {
@@ -51,7 +52,7 @@ type scan[R any] struct {
 	plan   plan
 	taken  int // parts that somebody works on or has worked on
 	merged int // those that are done with
-	turns  blockdev.Waiters
+	turns  wait.Waiters
 	done   int64
 	err    error // of the first part that failed
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // Spread makes requests for the pieces of a range on a few goroutines. Unlike those of a batch queue they may carry flags and be of any
@@ -51,7 +52,7 @@ func (s Spread) Run(ctx context.Context, d *blockdev.Device) (done int64, err er
 	if err := inside(d, "write", s.Off, s.Len); err != nil {
 		return 0, err
 	}
-	_ = blockdev.Fan(ctx, max(1, s.Width), func(ctx context.Context, worker int) error { // the error is in r
+	_ = wait.Fan(ctx, max(1, s.Width), func(ctx context.Context, worker int) error { // the error is in r
 		for {
 			off, n := r.take(ctx, worker)
 			if n == 0 {

@@ -16,14 +16,14 @@ import (
 	"syscall"
 	"unsafe"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // A Port hands one transfer to the kernel and returns how many bytes it moved. It is given at most MaxPieces pieces and MaxBytes
 // bytes, may move fewer than asked for, may fail with EINTR or EAGAIN at whim, and may be used from many goroutines at once.
 type Port interface {
-	Readv(fd int, v blockdev.Vec, off int64) (int, error)
-	Writev(fd int, v blockdev.Vec, off int64) (int, error)
+	Readv(fd int, v driver.Vec, off int64) (int, error)
+	Writev(fd int, v driver.Vec, off int64) (int, error)
 	// Close waits for what is under way and gives back what the port holds.
 	Close() error
 }
@@ -40,11 +40,11 @@ const (
 //
 // align is the unit in which the descriptor takes offsets and lengths (1 unless it was opened with O_DIRECT); the request is
 // aligned to it.
-func Read(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64) (int64, error) {
-	return transfer(ctx, v, off, align, func(part blockdev.Vec, at int64) (int, error) {
+func Read(ctx context.Context, p Port, fd int, v driver.Vec, off, align int64) (int64, error) {
+	return transfer(ctx, v, off, align, func(part driver.Vec, at int64) (int, error) {
 		if len(part) > MaxPieces {
 			buf := bounce(part.Len(), align)
-			n, err := p.Readv(fd, blockdev.Vec{buf}, at)
+			n, err := p.Readv(fd, driver.Vec{buf}, at)
 			if n > 0 {
 				part.CopyFrom(buf[:n])
 			}
@@ -55,12 +55,12 @@ func Read(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64)
 }
 
 // Write writes v at off, see Read. A transfer that moves nothing and tells no reason means that the space is used up: ENOSPC.
-func Write(ctx context.Context, p Port, fd int, v blockdev.Vec, off, align int64) error {
-	done, err := transfer(ctx, v, off, align, func(part blockdev.Vec, at int64) (int, error) {
+func Write(ctx context.Context, p Port, fd int, v driver.Vec, off, align int64) error {
+	done, err := transfer(ctx, v, off, align, func(part driver.Vec, at int64) (int, error) {
 		if len(part) > MaxPieces {
 			buf := bounce(part.Len(), align)
 			part.CopyTo(buf)
-			part = blockdev.Vec{buf}
+			part = driver.Vec{buf}
 		}
 		return p.Writev(fd, part, at)
 	})
@@ -76,7 +76,7 @@ const patience = 4
 
 // transfer repeats step until all is moved, and returns early without an error when no progress is made. A transfer that ends inside a
 // block is resumed at the start of that block, since the kernel would refuse to go on in its middle.
-func transfer(ctx context.Context, v blockdev.Vec, off, align int64, step func(part blockdev.Vec, at int64) (int, error)) (int64, error) {
+func transfer(ctx context.Context, v driver.Vec, off, align int64, step func(part driver.Vec, at int64) (int, error)) (int64, error) {
 	total := v.Len()
 	var done int64
 	for tries := 0; done < total && tries < patience; {

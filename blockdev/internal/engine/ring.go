@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/uring"
 )
 
@@ -32,7 +32,7 @@ type Ring struct {
 
 // ringSlot is a transfer under way. It keeps the memory that the kernel works on from being collected.
 type ringSlot struct {
-	data blockdev.Vec
+	data driver.Vec
 	vecs []unix.Iovec
 	done chan int32 // the result
 }
@@ -98,16 +98,16 @@ func (p *Ring) end(err error) {
 }
 
 // Readv is IORING_OP_READV.
-func (p *Ring) Readv(fd int, v blockdev.Vec, off int64) (int, error) {
+func (p *Ring) Readv(fd int, v driver.Vec, off int64) (int, error) {
 	return p.transfer(uring.OpReadv, fd, v, off)
 }
 
 // Writev is IORING_OP_WRITEV.
-func (p *Ring) Writev(fd int, v blockdev.Vec, off int64) (int, error) {
+func (p *Ring) Writev(fd int, v driver.Vec, off int64) (int, error) {
 	return p.transfer(uring.OpWritev, fd, v, off)
 }
 
-func (p *Ring) transfer(op uint8, fd int, v blockdev.Vec, off int64) (int, error) {
+func (p *Ring) transfer(op uint8, fd int, v driver.Vec, off int64) (int, error) {
 	var i int
 	select {
 	case i = <-p.free:

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // A ring that is lost fails what is under way and what follows; nobody waits for ever, and nothing panics.
@@ -26,7 +26,7 @@ func TestLostRing(t *testing.T) {
 	}
 	read := make(chan error)
 	go func() {
-		_, err := p.Readv(int(r.Fd()), blockdev.Vec{make([]byte, 512)}, 0)
+		_, err := p.Readv(int(r.Fd()), driver.Vec{make([]byte, 512)}, 0)
 		read <- err
 	}()
 	for len(p.free) == ringSlots { // until the transfer has its slot
@@ -37,7 +37,7 @@ func TestLostRing(t *testing.T) {
 	if err := <-read; !errors.Is(err, lost) {
 		t.Errorf("a transfer under way: %v", err)
 	}
-	if _, err := p.Writev(int(w.Fd()), blockdev.Vec{make([]byte, 1)}, 0); !errors.Is(err, lost) {
+	if _, err := p.Writev(int(w.Fd()), driver.Vec{make([]byte, 1)}, 0); !errors.Is(err, lost) {
 		t.Errorf("the next one: %v", err)
 	}
 	if err := p.Close(); !errors.Is(err, lost) {
@@ -60,7 +60,7 @@ func TestClosedRing(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Readv(0, blockdev.Vec{make([]byte, 1)}, 0); !errors.Is(err, os.ErrClosed) {
+	if _, err := p.Readv(0, driver.Vec{make([]byte, 1)}, 0); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }

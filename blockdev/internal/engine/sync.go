@@ -3,7 +3,7 @@ package engine
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Sync is the port of plain system calls, made on the goroutine of the request. Background requests have goroutines of their own,
@@ -13,7 +13,7 @@ type Sync struct{}
 var _ Port = Sync{}
 
 // Readv is preadv(2).
-func (Sync) Readv(fd int, v blockdev.Vec, off int64) (int, error) {
+func (Sync) Readv(fd int, v driver.Vec, off int64) (int, error) {
 	if len(v) == 1 {
 		return unix.Pread(fd, v[0], off)
 	}
@@ -21,7 +21,7 @@ func (Sync) Readv(fd int, v blockdev.Vec, off int64) (int, error) {
 }
 
 // Writev is pwritev(2).
-func (Sync) Writev(fd int, v blockdev.Vec, off int64) (int, error) {
+func (Sync) Writev(fd int, v driver.Vec, off int64) (int, error) {
 	if len(v) == 1 {
 		return unix.Pwrite(fd, v[0], off)
 	}

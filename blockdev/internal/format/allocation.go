@@ -3,7 +3,7 @@ package format
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // Allocation is a run of clusters with data on its way, which will be entered into the format's tables when
@@ -22,7 +22,7 @@ type Allocation struct {
 	Head, Tail Span
 
 	copied  bool // head and tail read as zeroes already
-	waiters blockdev.Waiters
+	waiters wait.Waiters
 }
 
 // start and end bound what the allocation writes, what it copies included.

@@ -6,7 +6,7 @@ import (
 	"math/bits"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 const (
@@ -19,8 +19,8 @@ const (
 // BlockMapConfig describes a map of one level: a 32-bit little-endian entry for each block of the guest, which
 // is the number of the block in the file or says that there is none.
 type BlockMapConfig struct {
-	Name     string        // of the driver
-	File     blockdev.Node // where map and blocks are
+	Name     string      // of the driver
+	File     driver.Node // where map and blocks are
 	ReadOnly bool
 	Off      int64  // of the map, a multiple of 512
 	Blocks   uint32 // entries
@@ -49,12 +49,12 @@ type BlockMap struct {
 }
 
 var (
-	_ blockdev.Node     = (*BlockMap)(nil)
-	_ blockdev.Claimer  = (*BlockMap)(nil)
-	_ blockdev.Reopener = (*BlockMap)(nil)
-	_ Mapper            = (*BlockMap)(nil)
+	_ driver.Node     = (*BlockMap)(nil)
+	_ driver.Claimer  = (*BlockMap)(nil)
+	_ driver.Reopener = (*BlockMap)(nil)
+	_ Mapper          = (*BlockMap)(nil)
 
-	_ blockdev.WriteBacker = (*BlockMap)(nil)
+	_ driver.WriteBacker = (*BlockMap)(nil)
 )
 
 // NewBlockMap makes the image that c describes. Nothing is read yet.
@@ -68,18 +68,18 @@ func NewBlockMap(c BlockMapConfig) *BlockMap {
 }
 
 // Info describes the image.
-func (m *BlockMap) Info() blockdev.Info {
-	return blockdev.Info{
+func (m *BlockMap) Info() driver.Info {
+	return driver.Info{
 		Driver: m.cfg.Name,
-		Limits: blockdev.Limits{Size: m.cfg.Size, RequestAlign: 1, Cluster: m.cfg.Block},
+		Limits: driver.Limits{Size: m.cfg.Size, RequestAlign: 1, Cluster: m.cfg.Block},
 	}
 }
 
 // Primary is the image file.
-func (m *BlockMap) Primary() blockdev.Node { return m.cfg.File }
+func (m *BlockMap) Primary() driver.Node { return m.cfg.File }
 
 // Claim takes what the parent asks for of the file, and besides what metadata needs.
-func (m *BlockMap) Claim(ctx context.Context, c blockdev.Claim) error {
+func (m *BlockMap) Claim(ctx context.Context, c driver.Claim) error {
 	return Claim(ctx, m.cfg.File, c, m.claims)
 }
 
@@ -239,14 +239,14 @@ func (m *BlockMap) Abort(_ context.Context, a *Allocation) {
 
 // ZeroMap leaves zeroes to be written, as QEMU does in formats with such maps.
 func (m *BlockMap) ZeroMap(context.Context, int64, int64, bool) error {
-	return blockdev.ErrNotSupported
+	return driver.ErrNotSupported
 }
 
 // Unmap keeps the blocks, as QEMU does.
-func (m *BlockMap) Unmap(context.Context, int64, int64) error { return blockdev.ErrNotSupported }
+func (m *BlockMap) Unmap(context.Context, int64, int64) error { return driver.ErrNotSupported }
 
 // Unpack is never asked for: no block is compressed.
-func (m *BlockMap) Unpack(context.Context, Mapping, []byte) error { return blockdev.ErrNotSupported }
+func (m *BlockMap) Unpack(context.Context, Mapping, []byte) error { return driver.ErrNotSupported }
 
 // EachEntry calls do for each block of the guest with its entry, once all that was changed is in the file.
 // It needs the lock.
@@ -262,7 +262,7 @@ func (m *BlockMap) EachEntry(ctx context.Context, do func(block, e uint32)) erro
 			return context.Cause(ctx)
 		}
 		b := buf[:min(piece, length-done)]
-		if err := m.cfg.File.ReadVec(ctx, blockdev.Vec{b}, m.cfg.Off+done, 0); err != nil {
+		if err := m.cfg.File.ReadVec(ctx, driver.Vec{b}, m.cfg.Off+done, 0); err != nil {
 			return err
 		}
 		for at := int64(0); at < int64(len(b)); at += blockEntry {
@@ -304,7 +304,7 @@ func (m *BlockMap) Close() error {
 }
 
 // Prepare writes the map, which somebody else may change once the image is read-only.
-func (m *BlockMap) Prepare(ctx context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
+func (m *BlockMap) Prepare(ctx context.Context, o *driver.Opening) (commit, abort func(), err error) {
 	if !m.cfg.ReadOnly {
 		if err := m.Flush(ctx); err != nil {
 			return nil, nil, err

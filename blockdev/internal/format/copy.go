@@ -5,7 +5,7 @@ import (
 	"errors"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // mergeReads is the length of data up to which what is before and behind it is read in one go, in bytes.
@@ -18,7 +18,7 @@ const maxPieces = 1024 - 2
 // the file can do that without writing it out. In clusters that keep their place only what is around the data:
 // the rest may hold what a crash must not lose.
 func (i *Image) zeroAround(ctx context.Context, list []*Allocation) error {
-	if i.Data.Info().ZeroTakes&blockdev.NoFallback == 0 {
+	if i.Data.Info().ZeroTakes&driver.NoFallback == 0 {
 		return nil
 	}
 	for _, a := range list {
@@ -56,11 +56,11 @@ func (i *Image) zeroSpace(ctx context.Context, off, n int64) (done bool, err err
 	if err := i.guardData(ctx, off, n); err != nil {
 		return false, err
 	}
-	if err := i.Fire(ctx, blockdev.EvClusterAllocSpace); err != nil {
+	if err := i.Fire(ctx, driver.EvClusterAllocSpace); err != nil {
 		return false, err
 	}
-	err = i.Data.Zero(ctx, off, n, blockdev.NoFallback)
-	if errors.Is(err, blockdev.ErrNotSupported) || errors.Is(err, syscall.EAGAIN) {
+	err = i.Data.Zero(ctx, off, n, driver.NoFallback)
+	if errors.Is(err, driver.ErrNotSupported) || errors.Is(err, syscall.EAGAIN) {
 		return false, nil
 	}
 	return err == nil, err
@@ -90,7 +90,7 @@ func (i *Image) readsZero(ctx context.Context, parts ...Span) (bool, error) {
 }
 
 // mergeable is the allocation whose data and copies make one write, nil if there is none.
-func mergeable(list []*Allocation, off int64, v blockdev.Vec) *Allocation {
+func mergeable(list []*Allocation, off int64, v driver.Vec) *Allocation {
 	for _, a := range list {
 		if a.copies() && a.Guest+a.Head.End() == off && a.Guest+a.Tail.Off == off+v.Len() && len(v) <= maxPieces {
 			return a
@@ -101,7 +101,7 @@ func mergeable(list []*Allocation, off int64, v blockdev.Vec) *Allocation {
 
 // CopyAround copies what an allocation must keep of the old contents, together with its data if that was not
 // written yet.
-func (i *Image) CopyAround(ctx context.Context, a *Allocation, data blockdev.Vec) error {
+func (i *Image) CopyAround(ctx context.Context, a *Allocation, data driver.Vec) error {
 	if !a.copies() {
 		return nil
 	}
@@ -124,14 +124,14 @@ func (i *Image) CopyAround(ctx context.Context, a *Allocation, data blockdev.Vec
 		return err
 	}
 	if data == nil {
-		if err := i.writeCopy(ctx, blockdev.Vec{head}, a.Host+a.Head.Off); err != nil {
+		if err := i.writeCopy(ctx, driver.Vec{head}, a.Host+a.Head.Off); err != nil {
 			return err
 		}
-		return i.writeCopy(ctx, blockdev.Vec{tail}, a.Host+a.Tail.Off)
+		return i.writeCopy(ctx, driver.Vec{tail}, a.Host+a.Tail.Off)
 	}
-	all := make(blockdev.Vec, 0, len(data)+2)
+	all := make(driver.Vec, 0, len(data)+2)
 	all = append(append(append(all, head), data...), tail)
-	if err := i.Fire(ctx, blockdev.EvWriteAIO); err != nil {
+	if err := i.Fire(ctx, driver.EvWriteAIO); err != nil {
 		return err
 	}
 	return i.writeCopy(ctx, all, a.Host+a.Head.Off)
@@ -141,13 +141,13 @@ func (i *Image) readOld(ctx context.Context, p []byte, off int64) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if err := i.Fire(ctx, blockdev.EvCowRead); err != nil {
+	if err := i.Fire(ctx, driver.EvCowRead); err != nil {
 		return err
 	}
-	return i.ReadVec(ctx, blockdev.Vec{p}, off, 0)
+	return i.ReadVec(ctx, driver.Vec{p}, off, 0)
 }
 
-func (i *Image) writeCopy(ctx context.Context, v blockdev.Vec, off int64) error {
+func (i *Image) writeCopy(ctx context.Context, v driver.Vec, off int64) error {
 	n := v.Len()
 	if n == 0 {
 		return nil
@@ -155,7 +155,7 @@ func (i *Image) writeCopy(ctx context.Context, v blockdev.Vec, off int64) error 
 	if err := i.guardData(ctx, off, n); err != nil {
 		return err
 	}
-	if err := i.Fire(ctx, blockdev.EvCowWrite); err != nil {
+	if err := i.Fire(ctx, driver.EvCowWrite); err != nil {
 		return err
 	}
 	return i.Data.WriteVec(ctx, v, off, 0)

@@ -4,7 +4,8 @@ import (
 	"context"
 	"sync"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // Kind is what a run of guest bytes is.
@@ -77,13 +78,13 @@ type Mapper interface {
 // Config is what an Image works on. It may be changed while nothing is under way.
 type Config struct {
 	Mapper
-	Name    string        // of the driver
-	Data    blockdev.Node // where guest data lives
-	Backing blockdev.Node // nil without one
+	Name    string      // of the driver
+	Data    driver.Node // where guest data lives
+	Backing driver.Node // nil without one
 	// Overlay: the format has backing files. What is absent is then not allocated, and zeroes otherwise.
 	Overlay bool
 	// Events is the node whose driver is told of each step, as QEMU's blkdebug has it; nil tells nobody.
-	Events blockdev.Node
+	Events driver.Node
 	// Cluster is the unit of allocation and Unit that of ZeroMap, a cluster or a part of one: powers of two, in bytes.
 	Cluster, Unit int64
 	// Size is the length that the guest sees.
@@ -95,13 +96,13 @@ type Config struct {
 // Image does for a format what is the same for all: requests for guest bytes. A format embeds it and adds
 // what is left of a Node: Info, Truncate, Flush, Close, Primary.
 type Image struct {
-	blockdev.Leaf
+	driver.Leaf
 	Config
 	Buffers Buffers
 	Pins    Pins
 	Recent  UnpackCache
 
-	mu          blockdev.Mutex // guards what follows, and what the format knows
+	mu          wait.Mutex // guards what follows, and what the format knows
 	allocations []*Allocation
 }
 
@@ -131,11 +132,11 @@ func (i *Image) usable() error {
 }
 
 // Fire tells the driver that watches of a step.
-func (i *Image) Fire(ctx context.Context, e blockdev.EventName) error {
+func (i *Image) Fire(ctx context.Context, e driver.EventName) error {
 	if i.Events == nil {
 		return nil
 	}
-	return blockdev.Fire(ctx, i.Events, e)
+	return driver.Fire(ctx, i.Events, e)
 }
 
 // within is the part of off that is inside its cluster.

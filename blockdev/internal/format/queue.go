@@ -3,7 +3,8 @@ package format
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // maxQueuedBytes is the longest request that a queue by mapping is made for. What a longer one costs is copying,
@@ -14,17 +15,17 @@ const maxQueuedBytes = 32 << 10
 // pinned. The others, which need tables, a backing file or unpacking, are made together when they are
 // submitted, each on a goroutine, while those in the file's queue go on.
 type mapQueue struct {
-	blockdev.Queue // of the data file
-	ctx            context.Context
-	image          *Image
-	slots          []mapSlot
-	aside          []int // staged, and not for the file's queue
-	ready          []int // complete, and not yet reaped
-	batch          []int // room for makeAside
+	driver.Queue // of the data file
+	ctx          context.Context
+	image        *Image
+	slots        []mapSlot
+	aside        []int // staged, and not for the file's queue
+	ready        []int // complete, and not yet reaped
+	batch        []int // room for makeAside
 }
 
 type mapSlot struct {
-	op     blockdev.Op
+	op     driver.Op
 	off, n int64
 	passed bool // to the file's queue
 	held   bool // pin is in force
@@ -33,16 +34,16 @@ type mapSlot struct {
 }
 
 var (
-	_ blockdev.Queue  = (*mapQueue)(nil)
-	_ blockdev.Queuer = (*Image)(nil)
+	_ driver.Queue  = (*mapQueue)(nil)
+	_ driver.Queuer = (*Image)(nil)
 )
 
 // NewQueue makes a queue on that of the data file. There is none of a single slot, whose owner makes its
 // requests by plain calls, and none for long requests.
-func (i *Image) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, error) {
-	file, ok := i.Data.(blockdev.Queuer)
+func (i *Image) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
+	file, ok := i.Data.(driver.Queuer)
 	if !ok || depth == 1 || size > maxQueuedBytes {
-		return nil, blockdev.ErrNotSupported
+		return nil, driver.ErrNotSupported
 	}
 	q, err := file.NewQueue(ctx, depth, size)
 	if err != nil {
@@ -55,11 +56,11 @@ func (i *Image) NewQueue(ctx context.Context, depth, size int) (blockdev.Queue, 
 }
 
 // Stage finds the place of a read or a write.
-func (q *mapQueue) Stage(slot int, op blockdev.Op, off, n int64, flags uint32) {
+func (q *mapQueue) Stage(slot int, op driver.Op, off, n int64, flags uint32) {
 	s := &q.slots[slot]
 	*s = mapSlot{op: op, off: off, n: n}
-	if flags != 0 || op > blockdev.OpWrite {
-		s.err = blockdev.ErrNotSupported
+	if flags != 0 || op > driver.OpWrite {
+		s.err = driver.ErrNotSupported
 		q.ready = append(q.ready, slot)
 		return
 	}
@@ -86,12 +87,12 @@ func (q *mapQueue) place(slot int) {
 }
 
 // placeWhole maps a request to one place of the data file (Data) or to zeroes; Absent says that it takes more.
-func (i *Image) placeWhole(ctx context.Context, op blockdev.Op, off, n int64) (Mapping, error) {
+func (i *Image) placeWhole(ctx context.Context, op driver.Op, off, n int64) (Mapping, error) {
 	if err := i.Lock(ctx); err != nil {
 		return Mapping{}, err
 	}
 	defer i.Unlock()
-	if op == blockdev.OpWrite {
+	if op == driver.OpWrite {
 		return i.placeWrite(ctx, off, n)
 	}
 	m, err := i.Lookup(ctx, off, n)
@@ -140,11 +141,11 @@ func (q *mapQueue) makeAside() {
 			q.batch = append(q.batch, slot)
 		}
 	}
-	_ = blockdev.Fan(q.ctx, len(q.batch), func(ctx context.Context, k int) error {
+	_ = wait.Fan(q.ctx, len(q.batch), func(ctx context.Context, k int) error {
 		slot := q.batch[k]
 		s := &q.slots[slot]
-		v := blockdev.Vec{q.Buffer(slot)[:s.n]}
-		if s.op == blockdev.OpWrite {
+		v := driver.Vec{q.Buffer(slot)[:s.n]}
+		if s.op == driver.OpWrite {
 			s.err = q.image.WriteVec(ctx, v, s.off, 0)
 		} else {
 			s.err = q.image.ReadVec(ctx, v, s.off, 0)
@@ -162,13 +163,13 @@ func (q *mapQueue) makeAside() {
 // sharesCluster says whether a write touches a cluster that one in the batch does.
 func (q *mapQueue) sharesCluster(slot int) bool {
 	s := &q.slots[slot]
-	if s.op != blockdev.OpWrite {
+	if s.op != driver.OpWrite {
 		return false
 	}
 	for _, other := range q.batch {
 		o := &q.slots[other]
 		clusters := Span{q.image.startOf(o.off), q.image.roundUp(o.off+o.n) - q.image.startOf(o.off)}
-		if o.op == blockdev.OpWrite && clusters.Overlaps(s.off, s.n) {
+		if o.op == driver.OpWrite && clusters.Overlaps(s.off, s.n) {
 			return true
 		}
 	}

@@ -4,7 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // MaxParallel is how many pieces of one request are worked on at the same time.
@@ -13,13 +14,13 @@ const MaxParallel = 8
 // piece is a part of a request that one read of one node answers.
 type piece struct {
 	Mapping
-	v   blockdev.Vec
+	v   driver.Vec
 	off int64 // guest offset
 	pin int   // if it has one
 }
 
 // ReadVec reads guest bytes.
-func (i *Image) ReadVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (i *Image) ReadVec(ctx context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	total := v.Len()
 	first, err := i.mapPiece(ctx, v, off, 0, total)
 	if err != nil {
@@ -32,7 +33,7 @@ func (i *Image) ReadVec(ctx context.Context, v blockdev.Vec, off int64, _ blockd
 }
 
 // readPieces reads a request that lies in several places, some of them at a time. first is the first.
-func (i *Image) readPieces(ctx context.Context, v blockdev.Vec, off, total int64, first piece) error {
+func (i *Image) readPieces(ctx context.Context, v driver.Vec, off, total int64, first piece) error {
 	r := &reading{image: i, v: v, off: off, total: total, done: first.Len}
 	begun := make([]piece, 0, MaxParallel)
 	if i.needsRead(first) {
@@ -56,18 +57,18 @@ func (i *Image) readPieces(ctx context.Context, v blockdev.Vec, off, total int64
 	if len(begun) == 0 {
 		return nil
 	}
-	return blockdev.Fan(ctx, len(begun), func(ctx context.Context, k int) error { return r.run(ctx, begun[k]) })
+	return wait.Fan(ctx, len(begun), func(ctx context.Context, k int) error { return r.run(ctx, begun[k]) })
 }
 
 // reading is what is left of a request that several goroutines read.
 type reading struct {
 	image      *Image
-	v          blockdev.Vec
+	v          driver.Vec
 	off, total int64
 
-	mu     blockdev.Mutex // guards done
-	done   int64          // bytes that somebody reads or has read
-	failed atomic.Bool    // nobody needs to read the rest
+	mu     wait.Mutex  // guards done
+	done   int64       // bytes that somebody reads or has read
+	failed atomic.Bool // nobody needs to read the rest
 }
 
 // next is the next piece that must be read. Those before it that are zeroes are made zero.
@@ -105,7 +106,7 @@ func (r *reading) run(ctx context.Context, p piece) error {
 }
 
 // mapPiece maps what starts done bytes into a request, and pins it.
-func (i *Image) mapPiece(ctx context.Context, v blockdev.Vec, off, done, n int64) (piece, error) {
+func (i *Image) mapPiece(ctx context.Context, v driver.Vec, off, done, n int64) (piece, error) {
 	if err := i.Lock(ctx); err != nil {
 		return piece{}, err
 	}
@@ -147,14 +148,14 @@ func (i *Image) readPiece(ctx context.Context, p piece) error {
 	if p.Kind == Packed {
 		return i.readPacked(ctx, p)
 	}
-	if err := i.Fire(ctx, blockdev.EvReadAIO); err != nil {
+	if err := i.Fire(ctx, driver.EvReadAIO); err != nil {
 		return err
 	}
 	return i.Data.ReadVec(ctx, p.v, p.Host, 0)
 }
 
 func (i *Image) readBacking(ctx context.Context, p piece) error {
-	if err := i.Fire(ctx, blockdev.EvReadBackingAIO); err != nil {
+	if err := i.Fire(ctx, driver.EvReadBackingAIO); err != nil {
 		return err
 	}
 	return i.Backing.ReadVec(ctx, p.v, p.off, 0)
@@ -162,7 +163,7 @@ func (i *Image) readBacking(ctx context.Context, p piece) error {
 
 // readPacked unpacks the cluster that a piece lies in: a whole one straight into its place.
 func (i *Image) readPacked(ctx context.Context, p piece) error {
-	if err := i.Fire(ctx, blockdev.EvReadCompressed); err != nil {
+	if err := i.Fire(ctx, driver.EvReadCompressed); err != nil {
 		return err
 	}
 	if p.Len == i.Cluster && len(p.v) == 1 {
@@ -187,6 +188,6 @@ func (i *Image) watched() bool {
 	if i.Events == nil {
 		return false
 	}
-	_, is := i.Events.Primary().(blockdev.EventSink)
+	_, is := i.Events.Primary().(driver.EventSink)
 	return is
 }

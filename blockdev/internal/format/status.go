@@ -3,13 +3,13 @@ package format
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Status tells where guest bytes are. What is not in this image is looked up in the backing file, one layer
 // deeper. Clusters whose places are in a hole of the file from end to end, as preallocation makes them, read
 // as zeroes.
-func (i *Image) Status(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+func (i *Image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	e, err := i.mapped(ctx, off, n)
 	if err != nil || !e.Data || e.Zero || e.HostOff < 0 || e.Depth > 0 {
 		return e, err
@@ -29,16 +29,16 @@ func (i *Image) Status(ctx context.Context, off, n int64) (blockdev.Extent, erro
 }
 
 // mapped is Status by the word of the tables.
-func (i *Image) mapped(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+func (i *Image) mapped(ctx context.Context, off, n int64) (driver.Extent, error) {
 	if err := i.Lock(ctx); err != nil {
-		return blockdev.Extent{}, err
+		return driver.Extent{}, err
 	}
 	m, err := i.Lookup(ctx, off, n)
 	i.Unlock()
 	if err != nil {
-		return blockdev.Extent{}, err
+		return driver.Extent{}, err
 	}
-	e := blockdev.Extent{Off: off, Len: m.Len, HostOff: m.Host, Node: i.Name, Allocated: true}
+	e := driver.Extent{Off: off, Len: m.Len, HostOff: m.Host, Node: i.Name, Allocated: true}
 	switch m.Kind {
 	case Absent:
 		e.HostOff = -1
@@ -54,7 +54,7 @@ func (i *Image) mapped(ctx context.Context, off, n int64) (blockdev.Extent, erro
 	return e, nil
 }
 
-func (i *Image) backingStatus(ctx context.Context, off, n int64) (blockdev.Extent, error) {
+func (i *Image) backingStatus(ctx context.Context, off, n int64) (driver.Extent, error) {
 	e, err := i.Backing.Status(ctx, off, n)
 	e.Allocated = false
 	e.Depth++

@@ -7,18 +7,18 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // TablesConfig says what a cache of tables is for.
 type TablesConfig struct {
-	File blockdev.Node // where the tables are
-	Name string        // of one table, for messages
-	Unit int64         // bytes in a table, a power of two; tables begin at multiples of it
+	File driver.Node // where the tables are
+	Name string      // of one table, for messages
+	Unit int64       // bytes in a table, a power of two; tables begin at multiples of it
 	// Limit is how many tables are kept in memory, but for those in use.
 	Limit int
 	// Load and Store are the events that are raised at File before a table is read or written; "" for none.
-	Load, Store blockdev.EventName
+	Load, Store driver.EventName
 	// Guard refuses to write n bytes at off where no table of this kind may be; nil lets everything pass.
 	Guard func(ctx context.Context, off, n int64) error
 	// Unaligned is the error for a table that does not begin at a multiple of Unit.
@@ -83,13 +83,13 @@ func (c *Tables) Get(ctx context.Context, off int64) (*Table, error) {
 		return t, err
 	}
 	if c.Load != "" {
-		err = blockdev.Fire(ctx, c.File, c.Load)
+		err = driver.Fire(ctx, c.File, c.Load)
 	}
 	if err == nil {
 		t.Data, err = c.memory.take()
 	}
 	if err == nil {
-		err = c.File.ReadVec(ctx, blockdev.Vec{t.Data}, off, 0)
+		err = c.File.ReadVec(ctx, driver.Vec{t.Data}, off, 0)
 	}
 	if err != nil {
 		c.Put(t)
@@ -276,11 +276,11 @@ func (c *Tables) write(ctx context.Context, t *Table) error {
 		}
 	}
 	if c.Store != "" {
-		if err := blockdev.Fire(ctx, c.File, c.Store); err != nil {
+		if err := driver.Fire(ctx, c.File, c.Store); err != nil {
 			return err
 		}
 	}
-	if err := c.File.WriteVec(ctx, blockdev.Vec{t.Data}, t.Off, 0); err != nil {
+	if err := c.File.WriteVec(ctx, driver.Vec{t.Data}, t.Off, 0); err != nil {
 		return err
 	}
 	t.dirty = false

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // unpackCacheBytes is about how much of the clusters unpacked last is kept.
@@ -27,7 +27,7 @@ type unpacked struct {
 	filled bool // guarded by filling
 	plain  []byte
 
-	filling blockdev.Mutex
+	filling wait.Mutex
 }
 
 // Use calls do with the contents of the cluster that the format calls key, which fill unpacks if need be.

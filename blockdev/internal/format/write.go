@@ -3,11 +3,11 @@ package format
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // WriteVec writes guest bytes: in place where it can, else to new clusters.
-func (i *Image) WriteVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (i *Image) WriteVec(ctx context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	total := v.Len()
 	for done := int64(0); done < total; {
 		p, pin, err := i.placePinned(ctx, off+done, total-done)
@@ -45,7 +45,7 @@ func (i *Image) placePinned(ctx context.Context, off, n int64) (p Placement, pin
 }
 
 // writePlaced writes data to its place and commits the allocations.
-func (i *Image) writePlaced(ctx context.Context, v blockdev.Vec, off int64, p Placement) error {
+func (i *Image) writePlaced(ctx context.Context, v driver.Vec, off int64, p Placement) error {
 	if len(p.Allocations) == 0 {
 		return i.writeData(ctx, v, p.Host)
 	}
@@ -56,7 +56,7 @@ func (i *Image) writePlaced(ctx context.Context, v blockdev.Vec, off int64, p Pl
 	}
 	left := p.Allocations
 	for err == nil && len(left) > 0 {
-		data := blockdev.Vec(nil)
+		data := driver.Vec(nil)
 		if left[0] == merged {
 			data = v
 		}
@@ -79,8 +79,8 @@ func (i *Image) writePlaced(ctx context.Context, v blockdev.Vec, off int64, p Pl
 	return err
 }
 
-func (i *Image) writeData(ctx context.Context, v blockdev.Vec, host int64) error {
-	if err := i.Fire(ctx, blockdev.EvWriteAIO); err != nil {
+func (i *Image) writeData(ctx context.Context, v driver.Vec, host int64) error {
+	if err := i.Fire(ctx, driver.EvWriteAIO); err != nil {
 		return err
 	}
 	return i.Data.WriteVec(ctx, v, host, 0)

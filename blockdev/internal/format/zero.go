@@ -3,26 +3,26 @@ package format
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Zero makes guest bytes read as zeroes by the tables alone. The edges of a unit are only possible where the
 // rest of it reads as zeroes already.
-func (i *Image) Zero(ctx context.Context, off, n int64, f blockdev.Flags) error {
+func (i *Image) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
 	head, tail := off&(i.Unit-1), -(off+n)&(i.Unit-1)
 	if off+n == i.Size() {
 		tail = 0
 	}
 	if head|tail != 0 {
 		if head+n+tail > i.Unit {
-			return blockdev.ErrNotSupported
+			return driver.ErrNotSupported
 		}
 		zero, err := i.readsZero(ctx, Span{off - head, head}, Span{off + n, i.inside(off+n, tail)})
 		if err != nil {
 			return err
 		}
 		if !zero {
-			return blockdev.ErrNotSupported
+			return driver.ErrNotSupported
 		}
 		off, n = off-head, i.Unit
 	}
@@ -39,19 +39,19 @@ func (i *Image) Zero(ctx context.Context, off, n int64, f blockdev.Flags) error 
 			return err
 		}
 		if m.Kind != Zero && m.Kind != Absent {
-			return blockdev.ErrNotSupported
+			return driver.ErrNotSupported
 		}
 	}
-	return i.ZeroMap(ctx, off, n, f&blockdev.MayUnmap != 0)
+	return i.ZeroMap(ctx, off, n, f&driver.MayUnmap != 0)
 }
 
 // inside is how many of n bytes from off lie within the image.
 func (i *Image) inside(off, n int64) int64 { return max(0, min(n, i.Size()-off)) }
 
 // Discard gives whole clusters back, and the last one of the image also in part. Parts of others are refused.
-func (i *Image) Discard(ctx context.Context, off, n int64, _ blockdev.Flags) error {
+func (i *Image) Discard(ctx context.Context, off, n int64, _ driver.Flags) error {
 	if i.within(off) != 0 || i.within(n) != 0 && off+n != i.Size() {
-		return blockdev.ErrNotSupported
+		return driver.ErrNotSupported
 	}
 	if err := i.Lock(ctx); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/engine"
 	"github.com/blksh/blksh/blockdev/internal/imagelock"
 	"github.com/blksh/blksh/blockdev/target"
@@ -30,14 +30,14 @@ var (
 
 // Keys are the options that files and devices take alike. Enumerations are declared as strings because QEMU words their
 // errors differently here.
-func Keys() []blockdev.Key {
-	return []blockdev.Key{
-		{Name: "filename", Type: blockdev.String, Help: "path of the file or device"},
-		{Name: "aio", Type: blockdev.String, Enum: aioModes, Help: "how requests reach the kernel; if not given, a ring for batches, and plain calls for single requests and for files in memory"},
-		{Name: "aio-max-batch", Type: blockdev.Int, Default: "0", Help: "most requests handed to the kernel at once, 0 for what suits the file"},
-		{Name: "locking", Type: blockdev.String, Enum: lockingModes, Default: "auto", Help: "whether to take image locks"},
-		{Name: "drop-cache", Type: blockdev.Bool, Default: "on", Help: "taken for QEMU's sake: concerns live migration only"},
-		{Name: "x-check-cache-dropped", Type: blockdev.Bool, Default: "off", Help: "taken for QEMU's sake: concerns live migration only"},
+func Keys() []driver.Key {
+	return []driver.Key{
+		{Name: "filename", Type: driver.String, Help: "path of the file or device"},
+		{Name: "aio", Type: driver.String, Enum: aioModes, Help: "how requests reach the kernel; if not given, a ring for batches, and plain calls for single requests and for files in memory"},
+		{Name: "aio-max-batch", Type: driver.Int, Default: "0", Help: "most requests handed to the kernel at once, 0 for what suits the file"},
+		{Name: "locking", Type: driver.String, Enum: lockingModes, Default: "auto", Help: "whether to take image locks"},
+		{Name: "drop-cache", Type: driver.Bool, Default: "on", Help: "taken for QEMU's sake: concerns live migration only"},
+		{Name: "x-check-cache-dropped", Type: driver.Bool, Default: "off", Help: "taken for QEMU's sake: concerns live migration only"},
 	}
 }
 
@@ -60,13 +60,13 @@ type Config struct {
 
 // File is an open file or device of the host.
 type File struct {
-	blockdev.Leaf
+	driver.Leaf
 
 	driver string
 	name   string
 	from   string // the image that names it, see blockdev.Link
 	cfg    Config
-	values blockdev.Values
+	values driver.Values
 	shared bool // opened to force-share
 	port   engine.Port
 	lock   imagelock.Lock
@@ -97,17 +97,17 @@ type descriptor struct {
 }
 
 var (
-	_ blockdev.Node     = (*File)(nil)
-	_ blockdev.Claimer  = (*File)(nil)
-	_ blockdev.Reopener = (*File)(nil)
-	_ blockdev.Hosted   = (*File)(nil)
+	_ driver.Node     = (*File)(nil)
+	_ driver.Claimer  = (*File)(nil)
+	_ driver.Reopener = (*File)(nil)
+	_ driver.Hosted   = (*File)(nil)
 )
 
 // Open opens what o names. The caller measures it.
-func Open(o *blockdev.Opening, cfg Config) (*File, error) {
+func Open(o *driver.Opening, cfg Config) (*File, error) {
 	name := o.Values.String("filename")
 	if name == "" {
-		return nil, blockdev.Refuse("The '%s' block driver requires a file name", o.Driver.Name)
+		return nil, driver.Refuse("The '%s' block driver requires a file name", o.Driver.Name)
 	}
 	if err := checkValues(o); err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func Open(o *blockdev.Opening, cfg Config) (*File, error) {
 }
 
 // checkValues checks the enumerations and what they ask of each other.
-func checkValues(o *blockdev.Opening) error {
+func checkValues(o *driver.Opening) error {
 	for _, k := range []struct {
 		name  string
 		known []string
@@ -143,7 +143,7 @@ func checkValues(o *blockdev.Opening) error {
 		}
 	}
 	if o.Values.String("aio") == "native" && !o.Mode.Direct {
-		return blockdev.Refuse("aio=native was specified, but it requires cache.direct=on, which was not specified.")
+		return driver.Refuse("aio=native was specified, but it requires cache.direct=on, which was not specified.")
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func newPort(aio string) engine.Port {
 }
 
 // open opens path as o wants it, read-only if need be and allowed.
-func (f *File) open(path string, o *blockdev.Opening) (*descriptor, error) {
+func (f *File) open(path string, o *driver.Opening) (*descriptor, error) {
 	pin, err := f.find(path)
 	if err != nil {
 		return nil, Refuse(fmt.Sprintf("Could not open '%s'", f.name), err)
@@ -183,7 +183,7 @@ func (f *File) open(path string, o *blockdev.Opening) (*descriptor, error) {
 }
 
 // openAdmitted opens what was found, if the opener's rule lets it. What it is asked about is what is opened.
-func (f *File) openAdmitted(pin *target.Pin, o *blockdev.Opening) (*descriptor, error) {
+func (f *File) openAdmitted(pin *target.Pin, o *driver.Opening) (*descriptor, error) {
 	release := func() {}
 	kind := pin.Kind()
 	if device := kind == unix.S_IFBLK || kind == unix.S_IFCHR; device || kind == unix.S_IFREG && !o.Mode.ReadOnly {
@@ -207,7 +207,7 @@ func isPermission(err error) bool {
 
 // openFlags are those of open(2). O_NONBLOCK keeps a pipe without a writer from holding the open up; it is cleared again once the file
 // is known to be of the right kind.
-func openFlags(m blockdev.Mode) int {
+func openFlags(m driver.Mode) int {
 	flags := unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_RDWR
 	if m.ReadOnly {
 		flags = unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_RDONLY
@@ -218,7 +218,7 @@ func openFlags(m blockdev.Mode) int {
 	return flags
 }
 
-func (f *File) openAs(pin *target.Pin, m blockdev.Mode) (*descriptor, error) {
+func (f *File) openAs(pin *target.Pin, m driver.Mode) (*descriptor, error) {
 	flags := openFlags(m)
 	fd, err := pin.Open(flags)
 	if err != nil {
@@ -262,7 +262,7 @@ func (f *File) openError(pin *target.Pin, flags int, err error) error {
 	if errors.Is(err, unix.EINVAL) && flags&unix.O_DIRECT != 0 {
 		if fd, plain := pin.Open(flags &^ unix.O_DIRECT); plain == nil {
 			_ = unix.Close(fd)
-			return &blockdev.Refusal{Text: fmt.Sprintf("Could not open '%s': filesystem does not support O_DIRECT", f.name), Err: err}
+			return &driver.Refusal{Text: fmt.Sprintf("Could not open '%s': filesystem does not support O_DIRECT", f.name), Err: err}
 		}
 	}
 	return Refuse(fmt.Sprintf("Could not open '%s'", f.name), err)
@@ -272,9 +272,9 @@ func (f *File) openError(pin *target.Pin, flags int, err error) error {
 func Refuse(what string, err error) error {
 	cause := err.Error()
 	if no, ok := err.(unix.Errno); ok {
-		cause = blockdev.ErrnoText(no)
+		cause = driver.ErrnoText(no)
 	}
-	return &blockdev.Refusal{Text: what + ": " + cause, Err: err}
+	return &driver.Refusal{Text: what + ": " + cause, Err: err}
 }
 
 // Identity tells the file from any other.
@@ -291,7 +291,7 @@ func (f *File) Identity() (device, inode uint64) {
 func (f *File) Name() string { return f.name }
 
 // Is says whether f leads to the open file.
-func (f *File) Is(other blockdev.HostFile) bool {
+func (f *File) Is(other driver.HostFile) bool {
 	var own, st unix.Stat_t
 	err := f.With(func(fd int) error { return errors.Join(unix.Fstat(fd, &own), unix.Fstat(other.FD, &st)) })
 	if err != nil {
@@ -346,9 +346,9 @@ func (f *File) With(do func(fd int) error) error {
 }
 
 // Info gives the driver's name, the size and what the descriptor asks for.
-func (f *File) Info() blockdev.Info {
+func (f *File) Info() driver.Info {
 	d := f.cur.Load()
-	i := blockdev.Info{Driver: f.driver, Limits: blockdev.Limits{
+	i := driver.Info{Driver: f.driver, Limits: driver.Limits{
 		Size: f.size.Load(), RequestAlign: d.align, MemAlign: d.memAlign, MaxIOV: engine.MaxPieces,
 	}}
 	if l := f.lost.Load(); l != nil {
@@ -358,7 +358,7 @@ func (f *File) Info() blockdev.Info {
 }
 
 // ReadVec reads whole requests; behind the end there are zeroes.
-func (f *File) ReadVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (f *File) ReadVec(ctx context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	d, err := f.acquire()
 	if err != nil {
 		return err
@@ -368,7 +368,7 @@ func (f *File) ReadVec(ctx context.Context, v blockdev.Vec, off int64, _ blockde
 }
 
 // read reads by a port.
-func (f *File) read(ctx context.Context, p engine.Port, d *descriptor, v blockdev.Vec, off int64) error {
+func (f *File) read(ctx context.Context, p engine.Port, d *descriptor, v driver.Vec, off int64) error {
 	done, err := engine.Read(ctx, p, d.fd, v, off, d.align)
 	if err != nil || done == v.Len() {
 		return err
@@ -381,7 +381,7 @@ func (f *File) read(ctx context.Context, p engine.Port, d *descriptor, v blockde
 }
 
 // WriteVec writes whole requests.
-func (f *File) WriteVec(ctx context.Context, v blockdev.Vec, off int64, _ blockdev.Flags) error {
+func (f *File) WriteVec(ctx context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	d, err := f.acquire()
 	if err != nil {
 		return err
@@ -404,11 +404,11 @@ func (f *File) Flush(context.Context) error {
 }
 
 // Claim turns what is done with the image into image locks. While a reopen is prepared it is about the descriptor to come.
-func (f *File) Claim(_ context.Context, c blockdev.Claim) error {
+func (f *File) Claim(_ context.Context, c driver.Claim) error {
 	f.mu.Lock()
 	d := cmp.Or(f.next, f.cur.Load())
 	f.mu.Unlock()
-	if d.whyReadOnly != nil && c.Use&(blockdev.PermWrite|blockdev.PermResize) != 0 {
+	if d.whyReadOnly != nil && c.Use&(driver.PermWrite|driver.PermResize) != 0 {
 		return d.whyReadOnly
 	}
 	return f.lock.Claim(c)
@@ -429,14 +429,14 @@ func (f *File) Close() error {
 }
 
 // Prepare opens the file once more in the new mode, if that differs. Its locks are on both descriptors until commit or abort.
-func (f *File) Prepare(_ context.Context, o *blockdev.Opening) (commit, abort func(), err error) {
+func (f *File) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
 	for _, key := range fixedKeys {
 		if o.Values.String(key) != f.values.String(key) {
-			return nil, nil, blockdev.Refuse("Cannot change the option '%s'", key)
+			return nil, nil, driver.Refuse("Cannot change the option '%s'", key)
 		}
 	}
 	if o.Mode.ForceShare != f.shared {
-		return nil, nil, blockdev.Refuse("Cannot change the option 'force-share'")
+		return nil, nil, driver.Refuse("Cannot change the option 'force-share'")
 	}
 	if err := checkValues(o); err != nil {
 		return nil, nil, err
@@ -480,7 +480,7 @@ func (f *File) install(cur, next *descriptor) {
 
 // reopen opens the file behind old in another mode. It goes by the descriptor and not by the name, which may mean another file by
 // now.
-func (f *File) reopen(old *descriptor, o *blockdev.Opening) (*descriptor, error) {
+func (f *File) reopen(old *descriptor, o *driver.Opening) (*descriptor, error) {
 	d, err := f.open(fmt.Sprintf("/proc/self/fd/%d", old.fd), o)
 	if errors.Is(err, unix.ENOENT) { // no /proc
 		d, err = f.open(f.name, o)
@@ -497,7 +497,7 @@ func (f *File) reopen(old *descriptor, o *blockdev.Opening) (*descriptor, error)
 	if was.Dev != is.Dev || was.Ino != is.Ino {
 		_ = f.release(d) // nothing was written by it
 		d.release()
-		return nil, blockdev.Refuse("Could not reopen file: '%s' is another file now", f.name)
+		return nil, driver.Refuse("Could not reopen file: '%s' is another file now", f.name)
 	}
 	return d, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Only what says "not supported" is remembered as missing.
@@ -23,10 +24,10 @@ func TestAbility(t *testing.T) {
 		{nil, nil, false},
 		{unix.EIO, unix.EIO, false},
 		{unix.EINVAL, unix.EINVAL, false},
-		{unix.EOPNOTSUPP, blockdev.ErrNotSupported, true},
-		{unix.ENOSYS, blockdev.ErrNotSupported, true},
-		{unix.ENODEV, blockdev.ErrNotSupported, true},
-		{unix.ENOTTY, blockdev.ErrNotSupported, true},
+		{unix.EOPNOTSUPP, driver.ErrNotSupported, true},
+		{unix.ENOSYS, driver.ErrNotSupported, true},
+		{unix.ENODEV, driver.ErrNotSupported, true},
+		{unix.ENOTTY, driver.ErrNotSupported, true},
 	} {
 		var a Ability
 		calls := 0
@@ -111,16 +112,16 @@ func TestAlignment(t *testing.T) {
 func openPlain(t *testing.T, name string) *File {
 	t.Helper()
 	var f *File
-	driver := blockdev.Driver{
-		Name: "plain", Kind: blockdev.Protocol, Keys: Keys(),
-		Open: func(_ context.Context, o *blockdev.Opening) (_ blockdev.Node, err error) {
+	plain := driver.Driver{
+		Name: "plain", Kind: driver.Protocol, Keys: Keys(),
+		Open: func(_ context.Context, o *driver.Opening) (_ driver.Node, err error) {
 			f, err = Open(o, Config{Accept: func(*unix.Stat_t) error { return nil }})
 			return f, err
 		},
 	}
-	var o blockdev.Options
+	var o driver.Options
 	o.Set("filename", name)
-	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{Drivers: []blockdev.Driver{driver}, Options: &o, Format: "plain"})
+	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{Drivers: []driver.Driver{plain}, Options: &o, Format: "plain"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,8 +148,8 @@ func TestClosed(t *testing.T) {
 	defer other.Close()
 	p := make([]byte, 3)
 	for name, err := range map[string]error{
-		"read":  f.ReadVec(t.Context(), blockdev.Vec{p}, 0, 0),
-		"write": f.WriteVec(t.Context(), blockdev.Vec{p}, 0, 0),
+		"read":  f.ReadVec(t.Context(), driver.Vec{p}, 0, 0),
+		"write": f.WriteVec(t.Context(), driver.Vec{p}, 0, 0),
 		"flush": f.Flush(t.Context()),
 		"close": f.Close(),
 		"size":  f.Measure(),

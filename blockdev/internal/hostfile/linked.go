@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/target"
 )
 
@@ -17,12 +17,12 @@ func (f *File) find(path string) (*target.Pin, error) {
 	pin, err := target.FindStored(path)
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, blockdev.Refuse("'%s' names it, and an image may not name what a process has open", f.from)
+		return nil, driver.Refuse("'%s' names it, and an image may not name what a process has open", f.from)
 	case err != nil:
 		return nil, err
 	case !pin.Stored():
 		pin.Close()
-		return nil, blockdev.Refuse("'%s' names it, and an image may not name what the kernel makes up", f.from)
+		return nil, driver.Refuse("'%s' names it, and an image may not name what the kernel makes up", f.from)
 	}
 	return pin, nil
 }

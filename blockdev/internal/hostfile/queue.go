@@ -5,14 +5,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/arena"
 	"github.com/blksh/blksh/blockdev/internal/engine"
 )
 
 // Node is the driver on top of a File. A queue leaves to it what is not plain reading and writing.
 type Node interface {
-	blockdev.Node
+	driver.Node
 	// Wrote is told of each write that was done past the node's own methods.
 	Wrote(end int64)
 }
@@ -21,10 +21,10 @@ type Node interface {
 // the kernel gives each request of a ring to a thread of its own, for such files cannot promise that they will not wait: at a depth of 1 that
 // is half as many reads of 4 KiB a second, and at any depth twice the processor time (measured on tmpfs, Linux 6.18). Who asks for a ring
 // by name gets it even so. ENOTSUP leaves the requests to goroutines: there is no ring to be had, or threads were asked for.
-func (f *File) BatchQueue(ctx context.Context, n Node, depth, size int) (blockdev.Queue, error) {
+func (f *File) BatchQueue(ctx context.Context, n Node, depth, size int) (driver.Queue, error) {
 	switch {
 	case depth > maxDepth || f.values.String("aio") == "threads":
-		return nil, blockdev.ErrNotSupported
+		return nil, driver.ErrNotSupported
 	case !f.values.Has("aio") && f.inMemory():
 		return f.plainQueue(ctx, n, depth, size)
 	}
@@ -55,15 +55,15 @@ type plainQueue struct {
 
 // queued is the request of a slot.
 type queued struct {
-	op    blockdev.Op
-	flags blockdev.Flags
-	vec   blockdev.Vec // of data, in one piece
+	op    driver.Op
+	flags driver.Flags
+	vec   driver.Vec // of data, in one piece
 	off   int64
 	n     int64
 	err   error
 }
 
-var _ blockdev.Queue = (*plainQueue)(nil)
+var _ driver.Queue = (*plainQueue)(nil)
 
 func (f *File) plainQueue(ctx context.Context, n Node, depth, size int) (*plainQueue, error) {
 	d, err := f.acquire()
@@ -80,7 +80,7 @@ func (f *File) plainQueue(ctx context.Context, n Node, depth, size int) (*plainQ
 		plain: make([]int, 0, depth), ready: make([]int, 0, depth),
 	}
 	for i := range q.slots {
-		q.slots[i].vec = make(blockdev.Vec, 1)
+		q.slots[i].vec = make(driver.Vec, 1)
 	}
 	return q, nil
 }
@@ -92,28 +92,28 @@ func (q *plainQueue) Depth() int { return len(q.slots) }
 func (q *plainQueue) Buffer(slot int) []byte { return q.mem.Slot(slot) }
 
 // Stage prepares a request.
-func (q *plainQueue) Stage(slot int, op blockdev.Op, off, n int64, flags uint32) {
+func (q *plainQueue) Stage(slot int, op driver.Op, off, n int64, flags uint32) {
 	s := &q.slots[slot]
-	s.op, s.off, s.n, s.flags, s.err = op, off, n, blockdev.Flags(flags), nil
+	s.op, s.off, s.n, s.flags, s.err = op, off, n, driver.Flags(flags), nil
 	q.plain = append(q.plain, slot)
 }
 
 // make makes a request by a plain call.
 func (q *plainQueue) make(slot int, s *queued) error {
 	switch s.op {
-	case blockdev.OpRead:
+	case driver.OpRead:
 		s.vec[0] = q.mem.Slot(slot)[:s.n]
 		return q.file.read(q.ctx, q.file.port, q.d, s.vec, s.off)
-	case blockdev.OpWrite:
+	case driver.OpWrite:
 		s.vec[0] = q.mem.Slot(slot)[:s.n]
 		err := engine.Write(q.ctx, q.file.port, q.d.fd, s.vec, s.off, q.d.align)
 		if err == nil {
 			q.node.Wrote(s.off + s.n)
 		}
 		return err
-	case blockdev.OpZero:
+	case driver.OpZero:
 		return q.node.Zero(q.ctx, s.off, s.n, s.flags)
-	case blockdev.OpDiscard:
+	case driver.OpDiscard:
 		return q.node.Discard(q.ctx, s.off, s.n, s.flags)
 	default:
 		return q.node.Flush(q.ctx)

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/engine"
 	"github.com/blksh/blksh/blockdev/internal/uring"
 )
@@ -27,15 +27,15 @@ type ringQueue struct {
 	bytes  int64 // of what is staged for the ring
 }
 
-var _ blockdev.Queue = (*ringQueue)(nil)
+var _ driver.Queue = (*ringQueue)(nil)
 
 // ringQueue makes a queue whose goroutine stays on one thread until it is closed: the fastest rings take requests from one thread only.
-func (f *File) ringQueue(ctx context.Context, n Node, depth, size int) (blockdev.Queue, error) {
+func (f *File) ringQueue(ctx context.Context, n Node, depth, size int) (driver.Queue, error) {
 	runtime.LockOSThread()
 	ring, err := uring.New(depth, uring.Owned)
 	if err != nil {
 		runtime.UnlockOSThread()
-		return nil, fmt.Errorf("%w: %w", blockdev.ErrNotSupported, err)
+		return nil, fmt.Errorf("%w: %w", driver.ErrNotSupported, err)
 	}
 	plain, err := f.plainQueue(ctx, n, depth, size)
 	if err != nil {
@@ -79,8 +79,8 @@ func (q *ringQueue) register() {
 }
 
 // Stage prepares a request: for the ring what moves data, for a plain call the rest.
-func (q *ringQueue) Stage(slot int, op blockdev.Op, off, n int64, flags uint32) {
-	if op > blockdev.OpWrite {
+func (q *ringQueue) Stage(slot int, op driver.Op, off, n int64, flags uint32) {
+	if op > driver.OpWrite {
 		q.plainQueue.Stage(slot, op, off, n, flags)
 		return
 	}
@@ -135,8 +135,8 @@ func (q *ringQueue) entry(e *uring.SQE, slot int) {
 }
 
 var (
-	ringOp  = [...]uint8{blockdev.OpRead: uring.OpRead, blockdev.OpWrite: uring.OpWrite}
-	fixedOp = [...]uint8{blockdev.OpRead: uring.OpReadFixed, blockdev.OpWrite: uring.OpWriteFixed}
+	ringOp  = [...]uint8{driver.OpRead: uring.OpRead, driver.OpWrite: uring.OpWrite}
+	fixedOp = [...]uint8{driver.OpRead: uring.OpReadFixed, driver.OpWrite: uring.OpWriteFixed}
 )
 
 // Reap collects completions, first those that are there without a system call.
@@ -200,20 +200,20 @@ func (q *ringQueue) finish(s *queued, buf []byte, res int32) error {
 	}
 	if moved < s.n {
 		moved -= moved % q.d.align
-		rest := blockdev.Vec{buf[moved:s.n]}
+		rest := driver.Vec{buf[moved:s.n]}
 		if err := q.finishShort(s, rest, s.off+moved); err != nil {
 			return err
 		}
 	}
-	if s.op == blockdev.OpWrite {
+	if s.op == driver.OpWrite {
 		q.node.Wrote(s.off + s.n)
 	}
 	return nil
 }
 
 // finishShort transfers what is left of a request by plain calls.
-func (q *ringQueue) finishShort(s *queued, rest blockdev.Vec, off int64) error {
-	if s.op == blockdev.OpWrite {
+func (q *ringQueue) finishShort(s *queued, rest driver.Vec, off int64) error {
+	if s.op == driver.OpWrite {
 		return engine.Write(q.ctx, engine.Sync{}, q.d.fd, rest, off, q.d.align)
 	}
 	return q.file.read(q.ctx, engine.Sync{}, q.d, rest, off)

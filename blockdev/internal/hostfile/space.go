@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Ability is an operation that a file system or a device may lack. What it refuses once as not supported is not tried again.
@@ -17,13 +17,13 @@ type Ability struct{ missing atomic.Bool }
 // ErrNotSupported and is remembered; other errors are errors.
 func (a *Ability) Try(do func() error) error {
 	if a.missing.Load() {
-		return blockdev.ErrNotSupported
+		return driver.ErrNotSupported
 	}
 	err := do()
 	for _, no := range []unix.Errno{unix.EOPNOTSUPP, unix.ENOSYS, unix.ENODEV, unix.ENOTTY} {
 		if errors.Is(err, no) {
 			a.missing.Store(true)
-			return blockdev.ErrNotSupported
+			return driver.ErrNotSupported
 		}
 	}
 	return err

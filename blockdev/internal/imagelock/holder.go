@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // holder looks for the process that holds a lock on the byte at of the file dev, ino. Each descriptor with locks lists them in its
@@ -21,11 +21,11 @@ import (
 //	lock:	1: OFDLCK ADVISORY  READ -1 fe:00:12345 100 100
 //
 // with the device in hexadecimal, then the inode, the first and the last byte.
-func holder(dev, ino uint64, at int64) (blockdev.Process, error) {
+func holder(dev, ino uint64, at int64) (driver.Process, error) {
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(dev), unix.Minor(dev), ino)
 	infos, err := filepath.Glob("/proc/[0-9]*/fdinfo/*")
 	if err != nil {
-		return blockdev.Process{}, err
+		return driver.Process{}, err
 	}
 	self := os.Getpid()
 	own := false
@@ -47,12 +47,12 @@ func holder(dev, ino uint64, at int64) (blockdev.Process, error) {
 	if own {
 		return process(self), nil
 	}
-	return blockdev.Process{}, errors.New("no process that can be seen holds the lock")
+	return driver.Process{}, errors.New("no process that can be seen holds the lock")
 }
 
-func process(pid int) blockdev.Process {
+func process(pid int) driver.Process {
 	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // without a name it is still one
-	return blockdev.Process{PID: pid, Command: strings.TrimSpace(string(comm))}
+	return driver.Process{PID: pid, Command: strings.TrimSpace(string(comm))}
 }
 
 // holdsLock says whether an fdinfo lists an OFD lock of file that covers the byte at.

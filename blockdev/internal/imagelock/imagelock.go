@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 const (
@@ -43,10 +43,10 @@ type move struct {
 }
 
 // byteSet is the bytes held, as permissions in use and permissions denied to others.
-type byteSet struct{ used, denied blockdev.Perm }
+type byteSet struct{ used, denied driver.Perm }
 
-func bytesOf(c blockdev.Claim) byteSet {
-	return byteSet{used: c.Use & blockdev.PermAll, denied: blockdev.PermAll &^ c.Share}
+func bytesOf(c driver.Claim) byteSet {
+	return byteSet{used: c.Use & driver.PermAll, denied: driver.PermAll &^ c.Share}
 }
 
 func (b byteSet) without(o byteSet) byteSet { return byteSet{b.used &^ o.used, b.denied &^ o.denied} }
@@ -67,7 +67,7 @@ func (l *Lock) Attach(fd int, name string) {
 
 // Claim changes what is held from the claim before to c. Either all of it is had, or the error is an *InUseError or that of the
 // system and the claim before stays in force.
-func (l *Lock) Claim(c blockdev.Claim) error {
+func (l *Lock) Claim(c driver.Claim) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.on {
@@ -134,7 +134,7 @@ func (l *Lock) Move(fd int) error {
 		return nil
 	}
 	if err := set(fd, l.held, unix.F_RDLCK); err != nil {
-		return blockdev.Refuse("Could not take locks on new fd: %w", err)
+		return driver.Refuse("Could not take locks on new fd: %w", err)
 	}
 	l.move = &move{fd: fd, held: l.held}
 	return nil
@@ -162,7 +162,7 @@ func (l *Lock) Stay() {
 // set locks (F_RDLCK) or unlocks (F_UNLCK) the bytes b.
 func set(fd int, b byteSet, kind int16) error {
 	for n := range permNames {
-		bit := blockdev.Perm(1) << n
+		bit := driver.Perm(1) << n
 		if b.used&bit != 0 {
 			if err := setByte(fd, usedByte+int64(n), kind); err != nil {
 				return err
@@ -187,7 +187,7 @@ func setByte(fd int, at int64, kind int16) error {
 // check looks for bytes of others that stand against b.
 func (l *Lock) check(b byteSet) error {
 	for n, name := range permNames {
-		bit := blockdev.Perm(1) << n
+		bit := driver.Perm(1) << n
 		if b.used&bit != 0 {
 			if err := l.probe(unsharedByte+int64(n), name, false); err != nil {
 				return err
@@ -242,8 +242,8 @@ type InUseError struct {
 }
 
 var (
-	_ blockdev.Hinter = (*InUseError)(nil)
-	_ blockdev.Held   = (*InUseError)(nil)
+	_ driver.Hinter = (*InUseError)(nil)
+	_ driver.Held   = (*InUseError)(nil)
 )
 
 func (e *InUseError) Error() string {
@@ -263,9 +263,9 @@ func (e *InUseError) Hint() string {
 
 // Holder finds the process that stands in the way. The kernel names none for locks of this kind, so it is looked up in /proc, as
 // far as that may be read; the error says that nothing was found.
-func (e *InUseError) Holder() (blockdev.Process, error) {
+func (e *InUseError) Holder() (driver.Process, error) {
 	if e.ino == 0 {
-		return blockdev.Process{}, errors.New("the image could not be identified")
+		return driver.Process{}, errors.New("the image could not be identified")
 	}
 	return holder(e.dev, e.ino, e.at)
 }

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 const (
-	r  = blockdev.PermRead
-	w  = blockdev.PermWrite
-	rs = blockdev.PermResize
+	r  = driver.PermRead
+	w  = driver.PermWrite
+	rs = driver.PermResize
 )
 
 // opener gives locks on one file, each on a descriptor of its own as another program would have.
@@ -43,16 +43,16 @@ func opener(t *testing.T) (open func() *Lock, name string) {
 func TestConflicts(t *testing.T) {
 	for _, c := range []struct {
 		name        string
-		first, then blockdev.Claim
+		first, then driver.Claim
 		want        string
 	}{
-		{"both share all", blockdev.Claim{Use: r | w, Share: blockdev.PermAll}, blockdev.Claim{Use: r | w, Share: blockdev.PermAll}, ""},
-		{"a reader beside one who shares reading", blockdev.Claim{Use: r | w, Share: r}, blockdev.Claim{Use: r, Share: blockdev.PermAll}, ""},
-		{"two who want to write alone", blockdev.Claim{Use: r | w, Share: r}, blockdev.Claim{Use: r | w, Share: r}, `Failed to get "write" lock`},
-		{"a reader who shares only reading", blockdev.Claim{Use: r | w, Share: r}, blockdev.Claim{Use: r, Share: r}, `Failed to get shared "write" lock`},
-		{"resize", blockdev.Claim{Use: r, Share: blockdev.PermAll &^ rs}, blockdev.Claim{Use: rs, Share: blockdev.PermAll}, `Failed to get "resize" lock`},
-		{"nothing shared", blockdev.Claim{Use: r}, blockdev.Claim{Use: r, Share: blockdev.PermAll}, `Failed to get "consistent read" lock`},
-		{"nothing used", blockdev.Claim{}, blockdev.Claim{}, ""},
+		{"both share all", driver.Claim{Use: r | w, Share: driver.PermAll}, driver.Claim{Use: r | w, Share: driver.PermAll}, ""},
+		{"a reader beside one who shares reading", driver.Claim{Use: r | w, Share: r}, driver.Claim{Use: r, Share: driver.PermAll}, ""},
+		{"two who want to write alone", driver.Claim{Use: r | w, Share: r}, driver.Claim{Use: r | w, Share: r}, `Failed to get "write" lock`},
+		{"a reader who shares only reading", driver.Claim{Use: r | w, Share: r}, driver.Claim{Use: r, Share: r}, `Failed to get shared "write" lock`},
+		{"resize", driver.Claim{Use: r, Share: driver.PermAll &^ rs}, driver.Claim{Use: rs, Share: driver.PermAll}, `Failed to get "resize" lock`},
+		{"nothing shared", driver.Claim{Use: r}, driver.Claim{Use: r, Share: driver.PermAll}, `Failed to get "consistent read" lock`},
+		{"nothing used", driver.Claim{}, driver.Claim{}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			open, _ := opener(t)
@@ -82,41 +82,41 @@ func text(err error) string {
 func TestClaimIsTransaction(t *testing.T) {
 	open, _ := opener(t)
 	first, second := open(), open()
-	claim := func(l *Lock, use, share blockdev.Perm) error { return l.Claim(blockdev.Claim{Use: use, Share: share}) }
+	claim := func(l *Lock, use, share driver.Perm) error { return l.Claim(driver.Claim{Use: use, Share: share}) }
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	must(claim(first, r, blockdev.PermAll&^w))
-	must(claim(second, r, blockdev.PermAll))
+	must(claim(first, r, driver.PermAll&^w))
+	must(claim(second, r, driver.PermAll))
 	if claim(second, r|w|rs, r) == nil {
 		t.Fatal("wrote beside one who does not share writing")
 	}
-	must(claim(first, r, blockdev.PermAll&^rs)) // would fail if second had kept its byte for resize
-	if claim(second, rs, blockdev.PermAll) == nil {
+	must(claim(first, r, driver.PermAll&^rs)) // would fail if second had kept its byte for resize
+	if claim(second, rs, driver.PermAll) == nil {
 		t.Fatal("resized beside one who does not share it")
 	}
-	must(claim(second, r|w, blockdev.PermAll)) // first gave that up
-	if claim(first, r, blockdev.PermAll&^w) == nil {
+	must(claim(second, r|w, driver.PermAll)) // first gave that up
+	if claim(first, r, driver.PermAll&^w) == nil {
 		t.Fatal("denied writing to one who writes")
 	}
-	must(claim(second, 0, blockdev.PermAll))
+	must(claim(second, 0, driver.PermAll))
 	must(claim(first, r|w, 0))
 }
 
 // What is held is on both descriptors until a move is over, and then on the one that stays.
 func TestMove(t *testing.T) {
 	open, _ := opener(t)
-	alone := blockdev.Claim{Use: r | w, Share: r}
+	alone := driver.Claim{Use: r | w, Share: r}
 	for _, c := range []struct {
 		name  string
 		end   func(*Lock)
 		stays func(old, fresh int) (kept, gone int)
-		want  blockdev.Claim // in force afterwards
+		want  driver.Claim // in force afterwards
 	}{
-		{"moved", (*Lock).Moved, func(old, fresh int) (int, int) { return fresh, old }, blockdev.Claim{Use: r | w | rs, Share: r}},
+		{"moved", (*Lock).Moved, func(old, fresh int) (int, int) { return fresh, old }, driver.Claim{Use: r | w | rs, Share: r}},
 		{"stays", (*Lock).Stay, func(old, fresh int) (int, int) { return old, fresh }, alone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestMove(t *testing.T) {
 			if err := lock.Move(fresh.fd); err != nil {
 				t.Fatal(err)
 			}
-			if err := lock.Claim(blockdev.Claim{Use: r | w | rs, Share: r}); err != nil {
+			if err := lock.Claim(driver.Claim{Use: r | w | rs, Share: r}); err != nil {
 				t.Fatalf("its own locks stand in the way: %v", err)
 			}
 			c.end(lock)
@@ -137,10 +137,10 @@ func TestMove(t *testing.T) {
 			if lock.fd != kept || lock.held != bytesOf(c.want) {
 				t.Errorf("on descriptor %d, not %d: %+v", lock.fd, kept, lock.held)
 			}
-			if other.Claim(blockdev.Claim{Use: w, Share: blockdev.PermAll}) == nil {
+			if other.Claim(driver.Claim{Use: w, Share: driver.PermAll}) == nil {
 				t.Error("the locks went with the other descriptor")
 			}
-			err := other.Claim(blockdev.Claim{Share: blockdev.PermAll &^ rs})
+			err := other.Claim(driver.Claim{Share: driver.PermAll &^ rs})
 			if resizes := c.want.Use&rs != 0; (err != nil) != resizes {
 				t.Errorf("resizing is claimed: %v, but %v", resizes, err)
 			}
@@ -153,7 +153,7 @@ func TestMove(t *testing.T) {
 func TestMoveRefused(t *testing.T) {
 	open, _ := opener(t)
 	lock, fresh, other := open(), open(), open()
-	reads := blockdev.Claim{Use: r, Share: blockdev.PermAll &^ w}
+	reads := driver.Claim{Use: r, Share: driver.PermAll &^ w}
 	for _, l := range []*Lock{lock, other} {
 		if err := l.Claim(reads); err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func TestMoveRefused(t *testing.T) {
 	if err := lock.Move(fresh.fd); err != nil {
 		t.Fatal(err)
 	}
-	if err := lock.Claim(blockdev.Claim{Use: r | w, Share: r}); text(err) != `Failed to get "write" lock` {
+	if err := lock.Claim(driver.Claim{Use: r | w, Share: r}); text(err) != `Failed to get "write" lock` {
 		t.Fatalf("got %v", err)
 	}
 	lock.Stay()
@@ -177,7 +177,7 @@ func TestMoveRefused(t *testing.T) {
 
 func TestUnattached(t *testing.T) {
 	var l Lock
-	if err := l.Claim(blockdev.Claim{Use: blockdev.PermAll}); err != nil {
+	if err := l.Claim(driver.Claim{Use: driver.PermAll}); err != nil {
 		t.Error(err)
 	}
 }
@@ -185,10 +185,10 @@ func TestUnattached(t *testing.T) {
 // The same process is named only when nobody else is there to be.
 func TestHolder(t *testing.T) {
 	open, _ := opener(t)
-	if err := open().Claim(blockdev.Claim{Use: r | w, Share: r}); err != nil {
+	if err := open().Claim(driver.Claim{Use: r | w, Share: r}); err != nil {
 		t.Fatal(err)
 	}
-	err := open().Claim(blockdev.Claim{Use: w, Share: blockdev.PermAll})
+	err := open().Claim(driver.Claim{Use: w, Share: driver.PermAll})
 	var in *InUseError
 	if !errors.As(err, &in) {
 		t.Fatal(err)
@@ -231,7 +231,7 @@ func TestWithQEMU(t *testing.T) {
 	if out, err := exec.Command(qemuImg, "create", "-q", "-f", "qcow2", name, "1M").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	alone := blockdev.Claim{Use: r | w | rs, Share: blockdev.PermAll &^ (w | rs)}
+	alone := driver.Claim{Use: r | w | rs, Share: driver.PermAll &^ (w | rs)}
 
 	mine := open()
 	if err := mine.Claim(alone); err != nil {
@@ -241,7 +241,7 @@ func TestWithQEMU(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), `Failed to get "write" lock`) {
 		t.Errorf("qemu-io opened: %s", out)
 	}
-	if err := mine.Claim(blockdev.Claim{Share: blockdev.PermAll}); err != nil {
+	if err := mine.Claim(driver.Claim{Share: driver.PermAll}); err != nil {
 		t.Fatal(err)
 	}
 

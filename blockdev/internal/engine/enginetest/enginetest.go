@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/engine"
 )
 
@@ -41,7 +41,7 @@ type Faulty struct {
 
 var _ engine.Port = (*Faulty)(nil)
 
-func (f *Faulty) transfer(v blockdev.Vec, write bool, do func(blockdev.Vec) (int, error)) (int, error) {
+func (f *Faulty) transfer(v driver.Vec, write bool, do func(driver.Vec) (int, error)) (int, error) {
 	n := v.Len()
 	switch f.Plan[(f.next.Add(1)-1)%int64(len(f.Plan))] {
 	case Short:
@@ -69,13 +69,13 @@ func (f *Faulty) transfer(v blockdev.Vec, write bool, do func(blockdev.Vec) (int
 }
 
 // Readv reads with faults.
-func (f *Faulty) Readv(fd int, v blockdev.Vec, off int64) (int, error) {
-	return f.transfer(v, false, func(v blockdev.Vec) (int, error) { return f.Port.Readv(fd, v, off) })
+func (f *Faulty) Readv(fd int, v driver.Vec, off int64) (int, error) {
+	return f.transfer(v, false, func(v driver.Vec) (int, error) { return f.Port.Readv(fd, v, off) })
 }
 
 // Writev writes with faults.
-func (f *Faulty) Writev(fd int, v blockdev.Vec, off int64) (int, error) {
-	return f.transfer(v, true, func(v blockdev.Vec) (int, error) { return f.Port.Writev(fd, v, off) })
+func (f *Faulty) Writev(fd int, v driver.Vec, off int64) (int, error) {
+	return f.transfer(v, true, func(v driver.Vec) (int, error) { return f.Port.Writev(fd, v, off) })
 }
 
 // Run runs the suite on the port that open gives.
@@ -114,8 +114,8 @@ func noise(seed byte, n int) []byte {
 }
 
 // cut makes pieces of n bytes out of p, with an empty one in front.
-func cut(p []byte, n int) blockdev.Vec {
-	v := blockdev.Vec{{}}
+func cut(p []byte, n int) driver.Vec {
+	v := driver.Vec{{}}
 	for ; len(p) > n; p = p[n:] {
 		v = append(v, p[:n:n])
 	}
@@ -152,7 +152,7 @@ func testEnd(t *testing.T, p engine.Port, f *os.File) {
 		for _, off := range []int64{0, 512, 1024, 1 << 40} {
 			got := bytes.Repeat([]byte{0x5a}, 2048)
 			want := data[min(off, 1000):]
-			n, err := engine.Read(context.Background(), p, int(f.Fd()), blockdev.Vec{got[:700], got[700:]}, off, align)
+			n, err := engine.Read(context.Background(), p, int(f.Fd()), driver.Vec{got[:700], got[700:]}, off, align)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +195,7 @@ func testFaults(t *testing.T, p engine.Port, f *os.File) {
 func testNoSpace(t *testing.T, p engine.Port, f *os.File) {
 	for _, fault := range []Fault{Full, NoSpace} {
 		faulty := &Faulty{Port: p, Plan: []Fault{Short, fault}}
-		err := engine.Write(context.Background(), faulty, int(f.Fd()), blockdev.Vec{make([]byte, 4096)}, 0, 1)
+		err := engine.Write(context.Background(), faulty, int(f.Fd()), driver.Vec{make([]byte, 4096)}, 0, 1)
 		if !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("fault %d: got %v", fault, err)
 		}
@@ -205,7 +205,7 @@ func testNoSpace(t *testing.T, p engine.Port, f *os.File) {
 func testErrors(t *testing.T, p engine.Port, f *os.File) {
 	ctx := context.Background()
 	faulty := &Faulty{Port: p, Plan: []Fault{Short, Broken}}
-	v := blockdev.Vec{make([]byte, 4096)}
+	v := driver.Vec{make([]byte, 4096)}
 	if err := engine.Write(ctx, faulty, int(f.Fd()), v, 0, 1); !errors.Is(err, syscall.EIO) {
 		t.Errorf("write: got %v", err)
 	}
@@ -227,7 +227,7 @@ func testCancel(t *testing.T, p engine.Port, f *os.File) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("enough")
 	c := &counting{Port: p, then: func() { cancel(why) }}
-	err := engine.Write(ctx, c, int(f.Fd()), blockdev.Vec{make([]byte, 2*engine.MaxBytes)}, 0, 1)
+	err := engine.Write(ctx, c, int(f.Fd()), driver.Vec{make([]byte, 2*engine.MaxBytes)}, 0, 1)
 	if !errors.Is(err, why) || c.n != 1 {
 		t.Errorf("got %v after %d transfers", err, c.n)
 	}
@@ -239,7 +239,7 @@ type counting struct {
 	then func()
 }
 
-func (c *counting) Writev(fd int, v blockdev.Vec, off int64) (int, error) {
+func (c *counting) Writev(fd int, v driver.Vec, off int64) (int, error) {
 	c.n++
 	c.then()
 	return c.Port.Writev(fd, v, off)
@@ -256,7 +256,7 @@ func testConcurrent(t *testing.T, p engine.Port, f *os.File) {
 			for round := range rounds {
 				data := noise(byte(w+round), size)
 				got := make([]byte, size)
-				err := engine.Write(ctx, p, fd, blockdev.Vec{data}, off, 1)
+				err := engine.Write(ctx, p, fd, driver.Vec{data}, off, 1)
 				if err == nil {
 					_, err = engine.Read(ctx, p, fd, cut(got, 900), off, 1)
 				}

@@ -1,4 +1,4 @@
-package blockdev
+package driver
 
 // HostFile is a file or device of the host that was found by its name and is not opened yet.
 type HostFile struct {

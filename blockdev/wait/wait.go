@@ -1,4 +1,15 @@
-package blockdev
+// Package wait lets requests wait for each other in a way that can be seen from outside.
+//
+// Any wait of one request for another goes through Waiters, so that somebody else can tell when every
+// request has either finished or stands still. That somebody holds a Meter, which counts goroutines at
+// work: in step mode a command of the shell ends when its meter is idle, and the order of completions
+// then belongs to the script and not to the scheduler. The rule that makes it true: whoever wakes a
+// goroutine counts it as running before it wakes it.
+//
+// Mutex and RangeLock are locks made of Waiters. They may be held across I/O and debug events, where a
+// sync.Mutex would hide that its owner stands still. Fan splits one request over several goroutines and
+// counts them.
+package wait
 
 import (
 	"context"
@@ -7,10 +18,6 @@ import (
 	"sync"
 	"sync/atomic"
 )
-
-// Any wait of one request for another goes through Waiters, so that somebody outside can tell when every request has
-// either finished or stands still. That somebody holds a Meter: in step mode a command of the shell ends when its meter is
-// idle, and the order of completions then belongs to the script and not to the scheduler.
 
 // Meter counts goroutines that work on requests. Parked ones do not count.
 type Meter struct {

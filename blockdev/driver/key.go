@@ -1,4 +1,4 @@
-package blockdev
+package driver
 
 import (
 	"errors"
@@ -187,7 +187,7 @@ func prefixBase(s string) int {
 func (v Values) get(name string, t ...Type) any {
 	i := slices.IndexFunc(v.keys, func(k Key) bool { return k.Name == name })
 	if i < 0 || !slices.Contains(t, v.keys[i].Type) {
-		panic("blockdev: option " + name + " is not declared with the type asked for")
+		panic("driver: option " + name + " is not declared with the type asked for")
 	}
 	return v.set[name]
 }

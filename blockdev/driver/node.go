@@ -1,21 +1,25 @@
-// Package blockdev is the block layer: disks as stacks of small nodes.
+// Package driver is what a driver of package blockdev is made of.
 //
-// A Node is one layer. Protocols hold bytes (a file, a device, memory), formats say where the guest's bytes
-// are inside another node (raw, qcow2), and filters pass requests on and change something on the way
-// (blkdebug, copy-on-read). A Device is what a program holds: the top of one stack, with bounds and
-// permissions checked once.
+// A Node is one layer of a disk. Protocols hold bytes (a file, a device, memory), formats say where the
+// guest's bytes are inside another node (raw, qcow2), and filters pass requests on and change something
+// on the way (blkdebug, copy-on-read). A Driver is a value that declares all about one of them: its name,
+// the options it takes, how an image is recognised, opened and made.
 //
-//	Device ─▶ guard ─▶ filter ─▶ guard ─▶ format ─▶ guard ─▶ protocol ─▶ kernel
+//	var Driver = driver.Driver{Name: "raw", Kind: driver.Format, Keys: ..., Probe: ..., Open: ...}
 //
-// A driver is straight-line code. It sees only whole, aligned requests within its limits, because a guard
-// stands in front of each node: it splits, pads to the alignment (read-modify-write), emulates flags the
-// node does not take, traces, fires debug events and orders overlapping requests. A background request is the
-// same blocking call on another goroutine.
+// A node is straight-line code. It sees only whole, aligned requests within its limits, because a guard
+// stands in front of each node, put there by the opener: it splits, pads to the alignment
+// (read-modify-write), emulates flags the node does not take, traces, fires debug events and orders
+// overlapping requests. A background request is the same blocking call on another goroutine.
 //
-// Everything a layer wants from its opener comes in one value, Opening; everything it declares about itself is one
-// value, Driver. Limits are asked for by Info at each request instead of being pushed on every change: the
-// driver is then the only place that knows them, and nothing can be stale.
-package blockdev
+// A node embeds Leaf or Filter and writes only what it changes. What a driver wants from its opener
+// comes in one value, Opening: its options, its children, secrets, a place for notices. Limits are asked
+// for by Info at each request instead of being pushed on every change: the driver is then the only place
+// that knows them, and nothing can be stale. Abilities that only some nodes have (breakpoints, zones, a
+// check of metadata) are small interfaces, which Find finds from the top of a stack.
+//
+// Requests that wait for each other do so by way of package wait.
+package driver
 
 import "context"
 

@@ -1,9 +1,10 @@
-package blockdev
+package wait
 
 import (
 	"context"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,11 +113,11 @@ func TestFan(t *testing.T) {
 		defer mu.Unlock()
 		sum += i
 		if i == 3 || i == 7 {
-			return ErrNotSupported
+			return syscall.EIO
 		}
 		return nil
 	})
-	if err != ErrNotSupported || sum != 45 || meter.running != 1 {
+	if err != syscall.EIO || sum != 45 || meter.running != 1 {
 		t.Errorf("error %v, sum %d, running %d", err, sum, meter.running)
 	}
 }
