@@ -43,7 +43,8 @@ func (p *program) promptText() string {
 	return p.name + "> "
 }
 
-// openTerminal gets a line editor if a person types the lines. Without one the terminal is a stream like any other.
+// openTerminal gets a line editor if a person types the lines. Without one the terminal is a stream
+// like any other.
 func (p *program) openTerminal(stdout *os.File) {
 	n := &p.options.native
 	if len(p.options.commands) > 0 || len(n.words) > 0 || n.script != "" || n.json || !repl.IsTerminal(p.stdin) || !repl.IsTerminal(stdout) {

@@ -22,11 +22,15 @@ const statusSignal = 128
 // grace is how long what was interrupted may take to end before the person is told that it has not.
 const grace = 2 * time.Second
 
-// interrupts turns Ctrl-C into the end of the program: the command that runs is stopped, requests in the background are given up, images are
-// closed. Where a person types the commands it is the end of the command alone, and between commands of nothing: it came a moment too early for
-// the one that was just entered. Other signals that ask a program to end do so everywhere, and it dies of them at last. A second signal ends it
-// at once, since a call that is already in the kernel cannot be taken back. A nil one leaves all signals to the system.
+// interrupts turns Ctrl-C into the end of the program: the command that runs is stopped, requests
+// in the background are given up, images are closed. Where a person types the commands it is the
+// end of the command alone, and between commands of nothing: it came a moment too early for the one
+// that was just entered. Other signals that ask a program to end do so everywhere, and it dies of
+// them at last. A second signal ends it at once, since a call that is already in the kernel cannot
+// be taken back. A nil one leaves all signals to the system.
 type interrupts struct {
+	listening chan struct{} // closed when a signal comes here and does not kill
+
 	errs  io.Writer
 	leave func()                  // puts the terminal back
 	stop  context.CancelCauseFunc // ends the program
@@ -40,15 +44,25 @@ type interrupts struct {
 	fatal  syscall.Signal          // that asked the program to end, 0 if none did
 }
 
-// watch begins to listen. Signals that were ignored when the program began stay so.
+// watch begins to listen. Signals that were ignored when the program began stay so. It does not
+// wait until it listens: to ask the runtime for a signal takes two changes of threads, and a
+// program that has nothing to lose may as well be killed. Who has something to lose awaits it.
 func (i *interrupts) watch() {
-	signals := make(chan os.Signal, 1)
-	notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	go func() {
+		signals := make(chan os.Signal, 1)
+		notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+		close(i.listening)
 		for s := range signals {
 			i.receive(s.(syscall.Signal))
 		}
 	}()
+}
+
+// await waits until signals are listened to.
+func (i *interrupts) await() {
+	if i != nil {
+		<-i.listening
+	}
 }
 
 // notify is signal.Notify for those signals that are not ignored.
@@ -138,13 +152,15 @@ func (i *interrupts) raise() {
 	}
 }
 
-// dieBySignals lets signals do what they do to a C program: the Go runtime would print stacks at one of them, and a terminal must be put back.
+// dieBySignals lets signals do what they do to a C program: the Go runtime would print stacks at
+// one of them, and a terminal must be put back.
 func (p *program) dieBySignals() {
-	signals := make(chan os.Signal, 1)
-	notify(signals, syscall.SIGQUIT)
-	if p.interactive() {
-		notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	if !p.interactive() {
+		act(syscall.SIGQUIT, byDefault)
+		return
 	}
+	signals := make(chan os.Signal, 1)
+	notify(signals, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		s := <-signals
 		p.leaveTerminal()

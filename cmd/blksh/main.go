@@ -1,5 +1,6 @@
-// Command blksh is an interactive shell for block devices and disk images, in the manner of qemu-io. Started under the name
-// qemu-io it takes the same options and commands and prints the same bytes.
+// Command blksh is an interactive shell for block devices and disk images, in the manner of
+// qemu-io. Started under the name qemu-io it takes the same options and commands and prints the
+// same bytes.
 package main
 
 import (
@@ -43,12 +44,13 @@ type stream struct{ io.Writer }
 
 // run is the whole program as a function of its arguments and streams.
 func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
-	p := &program{name: "blksh", stdin: stdin, errs: &stream{stderr}}
+	p := &program{name: "blksh", stdin: stdin, errs: &stream{}}
+	p.errs.Writer = standard{p, stderr}
 	if len(argv) == 0 {
 		argv = []string{p.name}
 	}
 	p.name = filepath.Base(argv[0])
-	p.out = print.NewStdout(stdout, repl.IsTerminal(stdout))
+	p.out = print.NewStdout(standard{p, stdout}, repl.IsTerminal(stdout))
 	if p.name == qemuName {
 		argv = p.takeOwn(argv)
 	}
@@ -65,7 +67,8 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	return status
 }
 
-// start does everything between the choice of a voice and its last word, and returns the exit status. stop ends ctx.
+// start does everything between the choice of a voice and its last word, and returns the exit
+// status. stop ends ctx.
 func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv []string, stdout, stderr *os.File) int {
 	if err := p.prepare(argv, stdout, stderr); err != nil {
 		var early exit
@@ -82,7 +85,7 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 	if p.dialect.Policy.InterruptKills {
 		p.dieBySignals()
 	} else {
-		p.interrupts = &interrupts{errs: p.errs, leave: p.leaveTerminal, stop: stop, tell: p.tellProgress, typed: p.interactive}
+		p.interrupts = &interrupts{listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop, tell: p.tellProgress, typed: p.interactive}
 		p.interrupts.watch()
 	}
 	return p.interrupts.status(p.serve(ctx))
@@ -138,7 +141,7 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 	cfg := session.Config{
 		Table: table, Policy: p.dialect.Policy, Printer: p.printer, Drivers: drivers.All(),
 		Interactive: p.interactive(), Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
-		Raise: raise, Abort: func() { raise(int(syscall.SIGABRT)) }, Trace: p.options.trace,
+		Raise: raise, Abort: func() { raise(int(syscall.SIGABRT)) }, Ready: func() { p.interrupts.await() }, Trace: p.options.trace,
 	}
 	if p.native() {
 		p.equip(&cfg, stdout, stderr)

@@ -31,8 +31,9 @@ type nativeOptions struct {
 // native says whether the program speaks its own dialect.
 func (p *program) native() bool { return p.dialect.Specs == nil }
 
-// each calls take on every option among words and returns the operands: the file, and the words of a command behind it. Options end
-// where the command begins; between the file and the command there may be more of them.
+// each calls take on every option among words and returns the operands: the file, and the words of
+// a command behind it. Options end where the command begins; between the file and the command there
+// may be more of them.
 func (p *program) each(argv []string, longs []args.LongOption, take func(letter byte, long, value string) error) ([]string, error) {
 	read := func(words []string) ([]string, error) {
 		return args.GetoptLong(argv[0], p.dialect.Program.Letters, longs, words, take)
@@ -134,7 +135,8 @@ func about() event.Version {
 	return v
 }
 
-// nativeLines is where lines come from in the shell's own dialect alone; nil if they come from where they do in all.
+// nativeLines is where lines come from in the shell's own dialect alone; nil if they come from
+// where they do in all.
 func (p *program) nativeLines() (repl.Source, error) {
 	n := &p.options.native
 	switch {
@@ -178,7 +180,8 @@ func (p *program) nativePrompt() string {
 	return fmt.Sprintf("%s %s> ", im.Name, access)
 }
 
-// preview finds the options that decide how everything else is said. What is wrong with the words is found later.
+// preview finds the options that decide how everything else is said. What is wrong with the words
+// is found later.
 func (p *program) preview(words []string) (dialectName string, json bool) {
 	as, _ := dialect.Find("native")
 	early := &program{dialect: as}

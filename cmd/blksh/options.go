@@ -28,8 +28,9 @@ type options struct {
 	native    nativeOptions
 }
 
-// takeOwn takes --step and --dialect, written in full, out of the words of a program that is called qemu-io. They are not among its
-// options, or those of the original could no longer be abbreviated as before.
+// takeOwn takes --step and --dialect, written in full, out of the words of a program that is called
+// qemu-io. They are not among its options, or those of the original could no longer be abbreviated
+// as before.
 func (p *program) takeOwn(argv []string) []string {
 	rest := argv[:1:1]
 	for i := 1; i < len(argv); i++ {

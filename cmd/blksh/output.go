@@ -5,21 +5,50 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
 
-// heedOutput says what becomes of standard output that cannot be written to: nothing in the originals, which do not notice a reader that has
-// gone away either. Where it counts it ends what runs, and images are closed all the same.
+// standard is standard output or standard error. Where the reader of a pipe has gone Write returns
+// EPIPE: that of an os.File would end the program, unless os/signal knows of SIGPIPE, and to tell
+// it of a signal costs a program that starts two changes of threads.
+type standard struct {
+	program *program
+	file    *os.File
+}
+
+// Write waits until signals are listened to: whoever has seen the program say something may send it
+// one.
+func (s standard) Write(b []byte) (n int, err error) {
+	s.program.interrupts.await()
+	conn, err := s.file.SyscallConn()
+	for n < len(b) && err == nil {
+		var wrote int
+		var failed error
+		err = conn.Write(func(fd uintptr) (done bool) {
+			wrote, failed = unix.Write(int(fd), b[n:])
+			return failed != unix.EAGAIN
+		})
+		n += max(0, wrote)
+		if err == nil && failed != unix.EINTR {
+			err = failed
+		}
+	}
+	return n, err
+}
+
+// heedOutput says what becomes of standard output that cannot be written to: nothing in the
+// originals, which do not notice a reader that has gone away either. Where it counts it ends what
+// runs, and images are closed all the same.
 func (p *program) heedOutput(stop context.CancelCauseFunc) {
 	if !p.dialect.Policy.OutputCounts {
-		signal.Ignore(syscall.SIGPIPE)
+		act(syscall.SIGPIPE, ignored) // as the originals do, and for the command sigraise
 		return
 	}
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // not ignored, so that the command sigraise can raise it
 	p.out.Failed = func(err error) { stop(&session.OutputError{Err: err}) }
 }
 

@@ -9,14 +9,14 @@ import (
 	"github.com/blksh/blksh/repl"
 )
 
-// progress shows on stderr how far long commands have come: by itself if that is a terminal, and a line for every SIGUSR1. What
-// is written to the same terminal goes around the line.
+// progress shows on stderr how far long commands have come: by itself if that is a terminal, and a
+// line for every SIGUSR1. What is written to the same terminal goes around the line.
 func (p *program) progress(stdout, stderr *os.File) func(what string, total int64) (add func(n int64), end func()) {
 	var width func() int
 	if repl.IsTerminal(stderr) {
 		width = func() int { return repl.Width(stderr) }
 	}
-	progress := repl.NewProgress(stderr, width)
+	progress := repl.NewProgress(standard{p, stderr}, width)
 	p.bar = progress
 	if width != nil {
 		p.errs.Writer = progress.Over(p.errs.Writer)
@@ -24,9 +24,9 @@ func (p *program) progress(stdout, stderr *os.File) func(what string, total int6
 			p.out.SetWriter(progress.Over(p.around(stdout)))
 		}
 	}
-	wanted := make(chan os.Signal, 1)
-	signal.Notify(wanted, syscall.SIGUSR1)
 	go func() {
+		wanted := make(chan os.Signal, 1)
+		signal.Notify(wanted, syscall.SIGUSR1)
 		for range wanted {
 			progress.Print()
 		}
@@ -44,7 +44,7 @@ func (p *program) tellProgress() {
 // around is a terminal on which a line may be edited.
 func (p *program) around(f *os.File) io.Writer {
 	if p.terminal == nil {
-		return f
+		return standard{p, f}
 	}
-	return p.terminal.Over(f)
+	return p.terminal.Over(standard{p, f})
 }

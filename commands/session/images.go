@@ -186,6 +186,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 
 // open opens the stack of an image. Block devices that nobody asked to write to are opened for reading.
 func (s *Session) open(ctx context.Context, o Opening, cfg blockdev.OpenConfig, a *admission) (*blockdev.Device, error) {
+	s.Ready()
 	if s.Policy.Careful {
 		cfg.Admit = a.admit
 	}

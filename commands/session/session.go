@@ -49,6 +49,9 @@ type Config struct {
 	// Raise sends the process a signal as a C program would get it, Abort ends it with SIGABRT.
 	Raise func(signal int)
 	Abort func()
+	// Ready returns when a signal would end the session in order. It is called before a file is opened or made; nil if there is
+	// nothing to wait for.
+	Ready func()
 	// Trace gets every request of every layer; nil traces nothing.
 	Trace func(blockdev.TraceEvent)
 	// Stdin is for commands that take bytes from there, nil if lines come from it.
@@ -127,6 +130,9 @@ func Shown(err error) error { return shown{err} }
 func New(cfg Config) *Session {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func() {}
 	}
 	s := &Session{
 		Config: cfg, byName: map[string]*Image{}, secrets: map[string][]byte{}, meter: &wait.Meter{}, wake: make(chan struct{}, 1),

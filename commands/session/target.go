@@ -47,6 +47,7 @@ func (s *Session) ChangeFile(ctx context.Context, t Target) (*target.File, error
 
 // openTarget opens what t names by the rule. The error is an event.Failure.
 func (s *Session) openTarget(ctx context.Context, t Target, open func(string, target.Rule) (*target.File, error)) (*target.File, error) {
+	s.Ready()
 	f, err := open(t.Name, t.rule(func(f blockdev.HostFile) (func(), error) {
 		release, err := s.overwrite(ctx, f, t.Device)
 		if err == errDevice && t.Asking != "" {
@@ -64,6 +65,7 @@ func (s *Session) openTarget(ctx context.Context, t Target, open func(string, ta
 // MakeImage makes an image by the same rule: cfg.Force stands for a device that is to be written to, and for a file that is to be
 // replaced. What failed leaves what was there. The result is the length of the image, in bytes.
 func (s *Session) MakeImage(ctx context.Context, name string, cfg blockdev.CreateConfig) (int64, error) {
+	s.Ready()
 	cfg.Drivers, cfg.Gate = s.Drivers, s.gate(false)
 	cfg.Admit = func(f blockdev.HostFile, _ bool) (func(), error) { return s.overwrite(ctx, f, cfg.Force) }
 	c, err := blockdev.PrepareCreate(ctx, name, cfg)
