@@ -113,13 +113,14 @@ func (p *program) tell(text string) {
 	_, _ = io.WriteString(p.out, text)
 }
 
-// tellVersion shows which program this is.
+// tellVersion shows which program this is: in a line of the original's, or as the command version
+// does, which knows the commit too.
 func (p *program) tellVersion() {
-	if p.options.native.json {
-		p.printer.Print(event.Where{}, about())
+	if line := p.dialect.Program.Version; line != nil && !p.options.native.json {
+		_, _ = io.WriteString(p.out, line(p.name))
 		return
 	}
-	_, _ = io.WriteString(p.out, p.dialect.Program.Version(p.name))
+	p.printer.Print(event.Where{}, about())
 }
 
 // about is which program this is.

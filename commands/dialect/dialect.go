@@ -33,7 +33,8 @@ type Program struct {
 	// Letters and Longs are the options that exist.
 	Letters string
 	Longs   []args.LongOption
-	// Version and Usage are what --version and --help print for a program of that name.
+	// Version and Usage are what --version and --help print for a program of that name. A dialect
+	// without a version line of its own says what the command version says.
 	Version func(program string) string
 	Usage   func(program string) string
 	// TraceIsFile: the value of --trace is a file of event names.

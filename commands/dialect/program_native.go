@@ -14,7 +14,6 @@ import (
 var programNative = Program{
 	Letters: "+w" + programQEMU.Letters,
 	Longs:   slices.Concat(programQEMU.Longs, longsNative, OwnOptions()),
-	Version: version(Version),
 	Usage:   usageNative,
 }
 
