@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -25,6 +27,8 @@ type CreateConfig struct {
 	Admit func(f HostFile, write bool) (release func(), err error)
 	// Gate is OpenConfig.Gate, about what stands behind the backing file.
 	Gate func(Link) error
+	// Object is OpenConfig.Object.
+	Object func(id string) any
 }
 
 // CreateOptionError says that no image can be made as the configuration has it.
@@ -37,10 +41,18 @@ func (e *CreateOptionError) Unwrap() error { return e.Err }
 
 // Creation is an image that can be made: everything about it is decided, and what is there is as it was.
 type Creation struct {
+	cfg      CreateConfig
+	backing  *Device // nil if there is none
 	format   *Driver
 	creating driver.Creating
-	place    *driver.Place
-	file     *Device
+	files    []newFile // the image, then what its format made besides
+}
+
+// newFile is a file that an image is made of.
+type newFile struct {
+	name  string // as it was given
+	place *driver.Place
+	dev   *Device
 }
 
 // Create makes the image file name. It appears there when it is whole; until then, and for good if that fails, what was there
@@ -55,68 +67,128 @@ func Create(ctx context.Context, name string, cfg CreateConfig) error {
 
 // PrepareCreate decides all that can be decided before an image is made. Make or Discard ends it.
 func PrepareCreate(ctx context.Context, name string, cfg CreateConfig) (*Creation, error) {
-	t := &tree{cfg: OpenConfig{Drivers: cfg.Drivers}}
-	c := &Creation{format: t.driver(cfg.Format)}
-	backing, err := cfg.openBacking(ctx, name)
+	c := &Creation{cfg: cfg}
+	var err error
+	if c.backing, err = cfg.openBacking(ctx, name); err != nil {
+		return nil, err
+	}
+	if c.backing != nil && cfg.Size < 0 {
+		c.cfg.Size = c.backing.Length()
+	}
+	err = c.settle()
+	if err == nil {
+		c.creating.Filename = name
+		c.creating.File, err = c.newFile(ctx, name)
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, c.closeBacking())
 	}
-	if backing != nil {
-		defer backing.Close() // it was only read
-		if cfg.Size < 0 {
-			cfg.Size = backing.Length()
-		}
-	}
-	if c.creating, err = cfg.settle(c.format); err != nil {
-		return nil, &CreateOptionError{err}
-	}
-	placing := &driver.Placing{Force: cfg.Force, Admit: func(f HostFile) (func(), error) { return cfg.admit(f, backing) }}
-	if c.place, err = t.placeFor(name, placing); err != nil {
-		return nil, err
-	}
-	open := OpenConfig{
-		Drivers: cfg.Drivers, Options: c.place.Options, Mode: Mode{Unmap: true},
-		Claim: driver.Claim{Use: driver.PermRead | driver.PermWrite | driver.PermResize, Share: driver.PermRead},
-	}
-	if !c.place.Admitted {
-		open.Admit = func(f HostFile, _ bool) (func(), error) { return placing.Admit(f) }
-	}
-	if c.file, err = Open(ctx, "", open); err != nil {
-		return nil, errors.Join(err, c.place.Discard())
-	}
-	c.creating.File = c.file.top
 	return c, nil
 }
 
-// settle checks the options of the format and the size. Nothing is touched.
-func (cfg *CreateConfig) settle(format *Driver) (driver.Creating, error) {
-	var c driver.Creating
-	switch {
-	case format == nil:
-		return c, driver.Refuse("Unknown file format '%s'", cfg.Format)
-	case format.Kind != driver.Format || format.Create == nil:
-		return c, driver.Refuse("Format driver '%s' does not support image creation", cfg.Format)
-	case cfg.Size < 0:
-		return c, driver.Refuse("Image creation needs a size parameter")
-	case cfg.Size > maxLength:
-		return c, driver.Refuse("Image size must be at most %d bytes", int64(maxLength))
+// newFile finds the place of a file of the image and opens it.
+func (c *Creation) newFile(ctx context.Context, name string) (driver.Node, error) {
+	if err := c.checkNew(name); err != nil {
+		return nil, err
 	}
-	options := &Options{}
-	if cfg.Options != nil {
-		options = cfg.Options.Clone()
-	}
-	values, err := driver.ParseValues(format.CreateKeys, options)
+	placing := &driver.Placing{Force: c.cfg.Force, Admit: c.admit}
+	place, err := c.tree().placeFor(name, placing)
 	if err != nil {
-		return c, err
+		return nil, err
+	}
+	open := OpenConfig{
+		Drivers: c.cfg.Drivers, Options: place.Options, Mode: Mode{Unmap: true},
+		Claim: driver.Claim{Use: driver.PermRead | driver.PermWrite | driver.PermResize, Share: driver.PermRead},
+	}
+	if !place.Admitted {
+		open.Admit = func(f HostFile, _ bool) (func(), error) { return placing.Admit(f) }
+	}
+	dev, err := Open(ctx, "", open)
+	if err != nil {
+		return nil, errors.Join(err, place.Discard())
+	}
+	c.files = append(c.files, newFile{name, place, dev})
+	return dev.top, nil
+}
+
+// checkNew refuses a second file of the same name.
+func (c *Creation) checkNew(name string) error {
+	for _, f := range c.files {
+		if samePath(f.name, name) {
+			return &CreateOptionError{driver.Refuse("'%s' cannot be two files of an image at once", name)}
+		}
+	}
+	return nil
+}
+
+// samePath says whether two names come to the same, links aside.
+func samePath(a, b string) bool {
+	absA, errA := filepath.Abs(a)
+	absB, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absA == absB
+}
+
+// NewFile makes a further file for the format.
+func (c *Creation) NewFile(ctx context.Context, name string) (driver.Node, error) {
+	node, err := c.newFile(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return node, empty(ctx, c.files[len(c.files)-1].dev)
+}
+
+// Object asks CreateConfig.Object.
+func (c *Creation) Object(id string) any {
+	if c.cfg.Object == nil {
+		return nil
+	}
+	return c.cfg.Object(id)
+}
+
+func (c *Creation) tree() *tree { return &tree{cfg: OpenConfig{Drivers: c.cfg.Drivers}} }
+
+// settle checks the options of the format and the size. Nothing is touched.
+func (c *Creation) settle() error {
+	cfg := &c.cfg
+	c.format = c.tree().driver(cfg.Format)
+	var err error
+	switch {
+	case c.format == nil:
+		err = driver.Refuse("Unknown file format '%s'", cfg.Format)
+	case c.format.Kind != driver.Format || c.format.Create == nil:
+		err = driver.Refuse("Format driver '%s' does not support image creation", cfg.Format)
+	case cfg.Size < 0:
+		err = driver.Refuse("Image creation needs a size parameter")
+	case cfg.Size > maxLength:
+		err = driver.Refuse("Image size must be at most %d bytes", int64(maxLength))
+	default:
+		err = c.settleOptions()
+	}
+	if err != nil {
+		return &CreateOptionError{err}
+	}
+	return nil
+}
+
+func (c *Creation) settleOptions() error {
+	options := &Options{}
+	if c.cfg.Options != nil {
+		options = c.cfg.Options.Clone()
+	}
+	values, err := driver.ParseValues(c.format.CreateKeys, options)
+	if err != nil {
+		return err
 	}
 	if options.Len() > 0 {
-		return c, driver.Refuse("Invalid parameter '%s'", options.Keys()[0])
+		return driver.Refuse("Invalid parameter '%s'", options.Keys()[0])
 	}
-	c = driver.Creating{Size: cfg.Size, Values: values, Backing: cfg.Backing, BackingFormat: cfg.BackingFormat}
-	if format.CheckCreate != nil {
-		err = format.CheckCreate(&c)
+	c.creating = driver.Creating{
+		Size: c.cfg.Size, Values: values, Backing: c.cfg.Backing, BackingFormat: c.cfg.BackingFormat, Creator: c,
 	}
-	return c, err
+	if c.format.CheckCreate == nil {
+		return nil
+	}
+	return c.format.CheckCreate(&c.creating)
 }
 
 // openBacking opens the backing file, to see that it is there and how long it is; nil if there is none.
@@ -127,8 +199,8 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 	if cfg.BackingFormat == "" {
 		return nil, &CreateOptionError{driver.Refuse("Backing file specified without backing format")}
 	}
-	d, err := Open(ctx, resolveName(image, cfg.Backing), OpenConfig{
-		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate,
+	d, err := Open(ctx, driver.Beside(image, cfg.Backing), OpenConfig{
+		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate, Object: cfg.Object,
 	})
 	if err != nil {
 		return nil, &driver.Refusal{Text: fmt.Sprintf("Backing file: %v", err), Err: err}
@@ -136,15 +208,20 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 	return d, nil
 }
 
-// admit is the rule about what is there: never a part of the backing chain, and what the caller has against it.
-func (cfg *CreateConfig) admit(f HostFile, backing *Device) (release func(), err error) {
-	if backing != nil && backing.standsOn(f) {
+// admit is the rule about what is there: never a part of the backing chain or of the new image, and what the caller has against it.
+func (c *Creation) admit(f HostFile) (release func(), err error) {
+	if c.backing != nil && c.backing.standsOn(f) {
 		return nil, &CreateOptionError{driver.Refuse("An image cannot be part of its own backing chain")}
 	}
-	if cfg.Admit == nil {
+	for _, other := range c.files {
+		if other.dev.standsOn(f) {
+			return nil, &CreateOptionError{driver.Refuse("'%s' cannot be two files of an image at once", f.Name)}
+		}
+	}
+	if c.cfg.Admit == nil {
 		return nil, nil
 	}
-	return cfg.Admit(f, true)
+	return c.cfg.Admit(f, true)
 }
 
 // standsOn says whether f is any layer of a device.
@@ -180,25 +257,64 @@ func (c *Creation) Size() int64 { return c.creating.Size }
 
 // Make makes the image.
 func (c *Creation) Make(ctx context.Context) error {
-	err := c.file.Truncate(ctx, 0, PreallocOff)
-	if errors.Is(err, ErrNotSupported) {
-		err = nil
-	}
+	err := empty(ctx, c.files[0].dev)
 	if err == nil {
 		err = c.format.Create(ctx, &c.creating)
 	}
-	if err == nil {
-		err = c.file.Flush(ctx)
+	for _, f := range c.files {
+		if err == nil {
+			err = f.dev.Flush(ctx)
+		}
 	}
 	if err == nil {
 		err = ctx.Err() // whoever stopped this gets no image, though the last step went through
 	}
-	err = errors.Join(err, c.file.Close())
-	if err != nil {
-		return errors.Join(err, c.place.Discard())
+	if err = errors.Join(err, c.close()); err != nil {
+		return errors.Join(err, c.discard())
 	}
-	return c.place.Publish()
+	// The image comes last: it names the others.
+	for i, f := range slices.Backward(c.files) {
+		if err := f.place.Publish(); err != nil {
+			c.files = c.files[:i]
+			return errors.Join(err, c.discard())
+		}
+	}
+	return nil
+}
+
+// empty cuts off whatever is there. What cannot be cut, such as a device, stays.
+func empty(ctx context.Context, d *Device) error {
+	err := d.Truncate(ctx, 0, PreallocOff)
+	if errors.Is(err, ErrNotSupported) {
+		return nil
+	}
+	return err
 }
 
 // Discard ends a creation that is not to be made.
-func (c *Creation) Discard() error { return errors.Join(c.file.Close(), c.place.Discard()) }
+func (c *Creation) Discard() error { return errors.Join(c.close(), c.discard()) }
+
+func (c *Creation) close() error {
+	err := c.closeBacking()
+	for _, f := range c.files {
+		err = errors.Join(err, f.dev.Close())
+	}
+	return err
+}
+
+// closeBacking closes what was only read.
+func (c *Creation) closeBacking() error {
+	if c.backing == nil {
+		return nil
+	}
+	return c.backing.Close()
+}
+
+// discard leaves what was there before.
+func (c *Creation) discard() error {
+	var err error
+	for _, f := range c.files {
+		err = errors.Join(err, f.place.Discard())
+	}
+	return err
+}

@@ -13,7 +13,7 @@ func (t *tree) askGate(drv *Driver, s *spec) error {
 	if s.from == "" || t.cfg.Gate == nil {
 		return nil
 	}
-	l := Link{From: s.from, Name: s.name}
+	l := Link{From: s.from, Name: s.name, Part: s.part}
 	if drv != nil {
 		l.Format, l.Device = drv.Name, drv.Device
 	}

@@ -50,12 +50,20 @@ type OpenConfig struct {
 	// Strict refuses writes that are not made of whole blocks, see Device.Block. Without it the blocks around such a write are
 	// read, changed and written.
 	Strict bool
-	// Secret finds the data of a secret object; nil knows none.
-	Secret func(id string) ([]byte, error)
+	// Object finds what options refer to by an id: a driver.Secret, or a type that some driver knows. It returns nil for an id that
+	// nothing has; nil knows none.
+	Object func(id string) any
 	// Notify gets what concerns a person but no request. It may be called from any goroutine.
 	Notify func(Notice)
 	// Trace gets every request at every guard, at its start and at its end.
 	Trace func(TraceEvent)
+}
+
+func (cfg *OpenConfig) object(id string) any {
+	if cfg.Object == nil {
+		return nil
+	}
+	return cfg.Object(id)
 }
 
 // tree is an open stack of nodes with what is needed to open more of it and to reopen it.
@@ -198,6 +206,7 @@ type spec struct {
 	inherits Mode   // what holds where neither options nor name say anything
 	sealed   bool   // read-only whatever they say
 	from     string // the image that names it, see treeNode
+	part     bool   // a part of the image from
 	protocol bool   // look for a protocol, never probe
 	over     *treeNode
 	depth    int

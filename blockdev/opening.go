@@ -2,8 +2,6 @@ package blockdev
 
 import (
 	"context"
-	"path/filepath"
-	"strings"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -46,6 +44,25 @@ func (o opener) OpenBacking(ctx context.Context, key string, l Link) (driver.Nod
 	return node.guard, nil
 }
 
+// OpenNamed opens a part of an image by the name that the image has for it.
+func (o opener) OpenNamed(ctx context.Context, key string, l Link, role driver.Role) (driver.Node, error) {
+	if given, err := o.OpenChild(ctx, key, "", role); given != nil || err != nil {
+		return given, err
+	}
+	parent := o.node
+	s := spec{
+		options: &Options{}, inherits: childMode(parent.mode, role), sealed: parent.sealed, from: parent.filename,
+		part: true, protocol: true, over: parent.over, depth: parent.depth,
+	}
+	s.options.Set("filename", l.Name) // an option, unlike a name, is not taken apart
+	n, err := o.tree.open(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	parent.children = append(parent.children, edge{n, key, role, true})
+	return n.guard, nil
+}
+
 func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l Link) (*treeNode, error) {
 	if ref := parent.options.String(key); ref != "" {
 		n, err := t.openChild(ctx, parent, key, "", driver.RoleBacking, false)
@@ -66,7 +83,7 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l 
 		if l.Format != "" {
 			s.options.SetDefault("driver", l.Format)
 		}
-		s.name = resolveName(parent.filename, s.name)
+		s.name = driver.Beside(parent.filename, s.name)
 	}
 	n, err := t.open(ctx, s)
 	if err != nil {
@@ -79,17 +96,6 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l 
 // claimBacking lets others write to a backing file, as QEMU does: whether that is wise is theirs to know.
 func claimBacking(ctx context.Context, n *treeNode) error {
 	return driver.ClaimOn(ctx, n.guard, driver.Claim{Use: driver.PermRead, Share: driver.PermAll})
-}
-
-// resolveName joins a name in an image with the directory of that image, unless it is absolute or has a prefix.
-func resolveName(image, name string) string {
-	if _, prefixed := protocolPrefix(name); prefixed || filepath.IsAbs(name) {
-		return name
-	}
-	if i := strings.LastIndexByte(image, '/'); i >= 0 {
-		return image[:i+1] + name
-	}
-	return name
 }
 
 // ProbeFormat names the format that head looks like, with a driver or without.
@@ -117,10 +123,5 @@ func (o opener) Admit(f HostFile, write bool) (release func(), err error) {
 // LikeQEMU is that of the OpenConfig.
 func (o opener) LikeQEMU() bool { return o.tree.cfg.LikeQEMU }
 
-// Secret asks OpenConfig.Secret.
-func (o opener) Secret(id string) ([]byte, error) {
-	if o.tree.cfg.Secret == nil {
-		return nil, driver.Refuse("No secret with id '%s'", id)
-	}
-	return o.tree.cfg.Secret(id)
-}
+// Object asks OpenConfig.Object.
+func (o opener) Object(id string) any { return o.tree.cfg.object(id) }

@@ -110,7 +110,7 @@ func (t *tree) findProtocol(name string, prefixes bool) (*Driver, error) {
 	if best != nil {
 		return best, nil
 	}
-	scheme, ok := protocolPrefix(name)
+	scheme, ok := driver.SplitPrefix(name)
 	if !ok || !prefixes {
 		scheme = "file"
 	}
@@ -122,15 +122,6 @@ func (t *tree) findProtocol(name string, prefixes bool) (*Driver, error) {
 		}
 	}
 	return nil, driver.Refuse("Unknown protocol '%s'", scheme)
-}
-
-// protocolPrefix is what stands before the first colon, unless a slash comes earlier.
-func protocolPrefix(name string) (string, bool) {
-	i := strings.IndexAny(name, ":/")
-	if i <= 0 || name[i] != ':' {
-		return "", false
-	}
-	return name[:i], true
 }
 
 // probeSize is how much of a file format drivers may look at, in bytes.

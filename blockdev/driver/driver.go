@@ -93,6 +93,8 @@ type Link struct {
 	Format string // the driver; "" if it is to be guessed
 	// Device: the driver reaches devices of the host.
 	Device bool
+	// Part: it is a part of the image, such as the file with its data, and is opened as the image is, for writing too.
+	Part bool
 	// Rights are the options in a json: name that ask for what only the user can give, as "file.read-only=off". They are without effect.
 	Rights []string
 }

@@ -29,10 +29,12 @@ type Opener interface {
 	// GivenFor gives the value of the option key, whether there is one, and whether there are options below it that nobody inherited.
 	GivenFor(key string) (value any, is, below bool)
 	OpenBacking(ctx context.Context, key string, l Link) (Node, error)
+	OpenNamed(ctx context.Context, key string, l Link, role Role) (Node, error)
 	ProbeFormat(head []byte, name string) string
 	Admit(f HostFile, write bool) (release func(), err error)
 	LikeQEMU() bool
-	Secret(id string) ([]byte, error)
+	// Object gives nil where no object has the id.
+	Object(id string) any
 }
 
 // Child opens the child that the driver calls key. That none is given is an error.
@@ -67,6 +69,17 @@ func (o *Opening) Backing(ctx context.Context, key string, l Link) (Node, error)
 	return o.Opener.OpenBacking(ctx, key, l)
 }
 
+// Named opens a file that an image names and that is part of it, such as the file with its data, as the child key. It is opened as
+// the image is, for writing too, once the gate agrees. A child that the user gives for key takes its place. l.Name is the plain name of a
+// file: no prefix and no json: in it means anything. A relative one starts from the working directory; Beside makes it start from
+// the image's.
+func (o *Opening) Named(ctx context.Context, key string, l Link, role Role) (Node, error) {
+	return o.Opener.OpenNamed(ctx, key, l, role)
+}
+
+// Beside is the name of a file that an image names by where it lies from the image.
+func (o *Opening) Beside(name string) string { return Beside(o.Filename, name) }
+
 // ProbeFormat names the format whose header head looks like, with a driver or without, "" if none does. It lets raw keep a guest from turning a probed image
 // into one of another format.
 func (o *Opening) ProbeFormat(head []byte, name string) string {
@@ -81,8 +94,11 @@ func (o *Opening) Admit(f HostFile) (release func(), err error) {
 // LikeQEMU says to do as QEMU does where more is known or better.
 func (o *Opening) LikeQEMU() bool { return o.Opener.LikeQEMU() }
 
-// Secret is the data of a secret object.
-func (o *Opening) Secret(id string) ([]byte, error) { return o.Opener.Secret(id) }
+// Object is what the user made under an id for options to refer to: a Secret, or a type that the driver knows. nil if there is none.
+func (o *Opening) Object(id string) any { return o.Opener.Object(id) }
+
+// Secret is a copy of the data of a secret object.
+func (o *Opening) Secret(id string) (Secret, error) { return secretOf(o.Opener.Object(id), id) }
 
 // SetReadOnly is called by a driver that was allowed to fall back (Mode.AutoReadOnly) and did.
 func (o *Opening) SetReadOnly() {
@@ -91,6 +107,8 @@ func (o *Opening) SetReadOnly() {
 
 // Creating is what a format gets to make an image.
 type Creating struct {
+	// Filename is what the image will be called.
+	Filename string
 	// File is its storage: open, writable, resizable and empty, or a device. CheckCreate has none.
 	File Node
 	Size int64 // guest bytes
@@ -98,4 +116,29 @@ type Creating struct {
 	Values Values
 	// Backing is the name of the backing file to record and BackingFormat its format, "" for none.
 	Backing, BackingFormat string
+	// Creator does what the methods promise.
+	Creator Creator
 }
+
+// Creator is the part of the maker of images that serves one Creating. Drivers call the methods of Creating, which say what each does.
+type Creator interface {
+	NewFile(ctx context.Context, name string) (Node, error)
+	// Object gives nil where no object has the id.
+	Object(id string) any
+}
+
+// NewFile makes a further file of the image: open, writable, resizable and empty. It is made by the rules for the image itself (what is there
+// is not overwritten unasked) and gets its name with it, when all is whole. A relative name starts from the working directory;
+// Beside makes it start from the image's. CheckCreate must not ask for one.
+func (c *Creating) NewFile(ctx context.Context, name string) (Node, error) {
+	return c.Creator.NewFile(ctx, name)
+}
+
+// Beside is the name of a file by where it lies from the image.
+func (c *Creating) Beside(name string) string { return Beside(c.Filename, name) }
+
+// Object is what the user made under an id for options to refer to, nil if there is none.
+func (c *Creating) Object(id string) any { return c.Creator.Object(id) }
+
+// Secret is a copy of the data of a secret object.
+func (c *Creating) Secret(id string) (Secret, error) { return secretOf(c.Creator.Object(id), id) }

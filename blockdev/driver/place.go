@@ -1,5 +1,30 @@
 package driver
 
+import (
+	"path/filepath"
+	"strings"
+)
+
+// Beside joins a name with the directory of an image, unless it is absolute or has the prefix of a protocol.
+func Beside(image, name string) string {
+	if _, prefixed := SplitPrefix(name); prefixed || filepath.IsAbs(name) {
+		return name
+	}
+	if i := strings.LastIndexByte(image, '/'); i >= 0 {
+		return image[:i+1] + name
+	}
+	return name
+}
+
+// SplitPrefix is what stands before the first colon of a name, the prefix of a protocol, unless a slash comes earlier.
+func SplitPrefix(name string) (prefix string, ok bool) {
+	i := strings.IndexAny(name, ":/")
+	if i <= 0 || name[i] != ':' {
+		return "", false
+	}
+	return name[:i], true
+}
+
 // HostFile is a file or device of the host that was found by its name and is not opened yet.
 type HostFile struct {
 	Name string // as it was given

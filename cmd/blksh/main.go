@@ -147,8 +147,8 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 		p.equip(&cfg, stdout, stderr)
 	}
 	p.session = session.New(cfg)
-	for id, data := range p.options.secrets {
-		p.session.SetSecret(id, data)
+	for id, object := range p.options.objects {
+		p.session.SetObject(id, object)
 	}
 	return nil
 }

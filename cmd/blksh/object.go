@@ -38,7 +38,7 @@ func (p *program) secret(opts *blockdev.Options) error {
 	if !driver.IsIdentifier(id) {
 		return driver.IdentifierError{}
 	}
-	if _, ok := p.options.secrets[id]; ok {
+	if _, ok := p.options.objects[id]; ok {
 		return fmt.Errorf("attempt to add duplicate property '%s' to object (type 'container')", id)
 	}
 	for _, key := range opts.Keys() {
@@ -49,7 +49,7 @@ func (p *program) secret(opts *blockdev.Options) error {
 		}
 	}
 	data, err := secretData(opts)
-	p.options.secrets[id] = data
+	p.options.objects[id] = driver.Secret(data)
 	return err
 }
 

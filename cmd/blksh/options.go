@@ -23,7 +23,7 @@ type options struct {
 	imageOpts bool
 	misalign  bool
 	step      bool
-	secrets   map[string][]byte
+	objects   map[string]any
 	trace     func(blockdev.TraceEvent)
 	native    nativeOptions
 }
@@ -55,7 +55,7 @@ func (p *program) takeOwn(argv []string) []string {
 // parse reads the words after the name. An error is an exit, or a failure to be shown.
 func (p *program) parse(argv []string) error {
 	o := session.Opening{Cache: session.Cache{WriteThrough: true}, Options: &blockdev.Options{}}
-	p.options.secrets = map[string][]byte{}
+	p.options.objects = map[string]any{}
 	longs := p.dialect.Program.Longs
 	if p.name != qemuName && p.dialect.Specs != nil {
 		longs = append(longs[:len(longs):len(longs)], dialect.OwnOptions()...)

@@ -253,7 +253,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		WriteThrough: o.Cache.WriteThrough,
 		Snapshot:     o.Snapshot,
 		CopyOnRead:   o.CopyOnRead,
-		Secret:       s.secret,
+		Object:       s.object,
 		Notify:       s.Notify,
 		Trace:        s.Trace,
 	}, nil
@@ -295,12 +295,7 @@ func (s *Session) insists(direct, strict, parts bool) bool {
 	return !parts && (strict || direct && s.Policy.WholeBlocks)
 }
 
-func (s *Session) secret(id string) ([]byte, error) {
-	if data, ok := s.secrets[id]; ok {
-		return data, nil
-	}
-	return nil, driver.Refuse("No secret with id '%s'", id)
-}
+func (s *Session) object(id string) any { return s.objects[id] }
 
 // Reopening is what the command reopen changes.
 type Reopening struct {

@@ -81,7 +81,7 @@ type Session struct {
 	held    int64    // and how much memory they hold, in bytes
 	holding int      // images of which a layer may hold requests
 	damaged *damaged // in its place, nil if there is none
-	secrets map[string][]byte
+	objects map[string]any
 	status  int
 	ended   bool
 	typed   bool // a person typed the line that runs
@@ -135,7 +135,7 @@ func New(cfg Config) *Session {
 		cfg.Ready = func() {}
 	}
 	s := &Session{
-		Config: cfg, byName: map[string]*Image{}, secrets: map[string][]byte{}, meter: &wait.Meter{}, wake: make(chan struct{}, 1),
+		Config: cfg, byName: map[string]*Image{}, objects: map[string]any{}, meter: &wait.Meter{}, wake: make(chan struct{}, 1),
 		reserved: map[uint64]*reservation{}, confirmed: map[uint64]bool{},
 	}
 	s.flags = Flags{policy: &s.Policy, imageOpts: s.ImageOpts}
@@ -311,5 +311,5 @@ func (s *Session) Fail(err error) {
 	s.count(err)
 }
 
-// SetSecret stores the data of a secret object for drivers that ask for it.
-func (s *Session) SetSecret(id string, data []byte) { s.secrets[id] = data }
+// SetObject gives an id to what options of drivers refer to by it, such as a driver.Secret.
+func (s *Session) SetObject(id string, object any) { s.objects[id] = object }
