@@ -115,15 +115,14 @@ func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.
 		found.CheckResult, err = repair(ctx, dev, c.fix)
 		return err
 	})
-	wrong := found.Corruptions+found.Leaks+found.CheckErrors > 0
-	if err == nil || wrong {
+	if err == nil || found.Wrong() {
 		s.Emit(found)
 	}
 	switch {
 	case err != nil:
 		return event.Fail(event.Failed{Op: "check", Err: err})
-	case wrong:
-		return session.Shown(event.Fail(found))
+	case found.Wrong():
+		return session.Shown(event.Fail(event.Unsound{Checked: found}))
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 
 // judge tells the verdict. It fails unless blocks were verified and all are good; a run that came to no end may have verified none.
 func (b *blockJob) judge(s *session.Session, v event.Verdict, ended bool) error {
-	var e event.Event
+	var e event.Reason
 	switch {
 	case !v.Good():
 		e = event.Damaged{Verdict: v, Listed: b.tell.emit(s, v)}

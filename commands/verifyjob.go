@@ -240,11 +240,7 @@ func (job *placedJob) placed() (verify.Options, error) {
 // isDamage says whether all of a job was done and its blocks are not what they should be.
 func isDamage(err error) bool {
 	var told *event.Failure
-	if !errors.As(err, &told) {
-		return false
-	}
-	kind := told.Event.Kind()
-	return kind == event.Damaged{}.Kind() || kind == event.NothingVerified{}.Kind()
+	return errors.As(err, &told) && told.Event.Class() == event.ClassData
 }
 
 // one does what a job says, on each of its files.

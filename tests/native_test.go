@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
 )
 
@@ -194,7 +195,7 @@ func checkObjects(t *testing.T, a answer) {
 	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil {
 		t.Error(err)
 	}
-	if got := fmt.Sprintf("exit %d", last.Status); last.Kind != "exit" || got != a.status || last.Schema != print.SchemaVersion {
+	if got := fmt.Sprintf("exit %d", last.Status); last.Kind != "exit" || got != a.status || last.Schema != event.SchemaVersion {
 		t.Errorf("the last object is %s, the program's %s", lines[len(lines)-1], a.status)
 	}
 }

@@ -119,9 +119,9 @@ func events() []event.Event {
 		event.HelpList{},
 		event.HelpBody{Text: " x\n"},
 		event.HelpUnknown{Name: "x"},
-		event.Notice{Notice: driver.Suspended{Tag: "A"}},
-		event.Notice{Notice: driver.Resumed{Tag: "A"}},
-		event.Notice{Notice: driver.Warning{Text: "x"}},
+		event.Suspended{Tag: "A"},
+		event.Resumed{Tag: "A"},
+		event.Warning{Notice: driver.Warning{Text: "x"}},
 	}
 }
 
@@ -133,7 +133,7 @@ func TestPrintersAreClosed(t *testing.T) {
 			p := d.Printer(print.NewStdout(&out, false), &errs, "qemu-io")
 			for _, e := range events() {
 				if !p.Print(event.Where{}, e) {
-					t.Errorf("no words for %s", e.Kind())
+					t.Errorf("no words for %T", e)
 				}
 			}
 		})

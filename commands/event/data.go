@@ -4,15 +4,6 @@ import "github.com/blksh/blksh/verify"
 
 // The events of this file are about content: what a range holds, how it differs, and bytes as they are.
 
-// Range is a run of bytes.
-type Range struct {
-	Off int64 `json:"offset"`
-	Len int64 `json:"length"`
-}
-
-// End is the offset behind the range.
-func (r Range) End() int64 { return r.Off + r.Len }
-
 // DumpStyle is how bytes are shown.
 type DumpStyle string
 
@@ -25,12 +16,18 @@ const (
 
 // Bytes is content for stdout, as it is: Data, and then so many zeroes that are not in memory.
 type Bytes struct {
-	Data   []byte
-	Zeroes int64
+	Data   []byte `json:"data" doc:"the bytes"`
+	Zeroes int64  `json:"zeroes,omitempty" unit:"bytes" doc:"how many zeroes follow them that were not read"`
 }
+
+// Kind of the event.
+func (Bytes) Kind() Kind { return Kind{"bytes", "Content as it is."} }
 
 // Zero says that a range holds nothing but zeroes.
 type Zero struct{ Range }
+
+// Kind of the event.
+func (Zero) Kind() Kind { return Kind{"zero", "A range holds nothing but zeroes."} }
 
 // NotZero says where a range is not zero, whatever was asked of it: Op is the command.
 type NotZero struct {
@@ -39,79 +36,166 @@ type NotZero struct {
 	Places verify.Diff
 }
 
-// Verified says that what a command did to a range was read back and is right. As is what is there now: "zero", "trimmed" or
-// "written". Stored is how many bytes of the range still have storage behind them; of Untold bytes a device does not tell.
+// Kind of the event.
+func (NotZero) Kind() Kind { return Kind{"not_zero", "A range that should be zero is not."} }
+
+// Class of the failure.
+func (NotZero) Class() Class { return ClassData }
+
+type notZero struct {
+	Range
+	places
+	Op    string `json:"op" doc:"the command"`
+	Value byte   `json:"value" doc:"the first byte that is not zero"`
+}
+
+// Told is where and what it is.
+func (n NotZero) Told() any { return notZero{n.Range, placesOf(n.Places), n.Op, n.Places.Got} }
+
+// places is a verify.Diff that has something.
+type places struct {
+	First  int64              `json:"first" unit:"bytes" doc:"offset of the first byte that is wrong"`
+	Ranges []verify.DiffRange `json:"ranges" doc:"where wrong bytes are: offset and length of a run of sectors with such, and bad, how many there are; up to a limit"`
+	Count  int64              `json:"range_count" doc:"how many ranges there are"`
+	Bytes  int64              `json:"bytes" unit:"bytes" doc:"what is wrong in all of them"`
+}
+
+func placesOf(d verify.Diff) places {
+	p := places{Ranges: d.List, Count: d.Count, Bytes: d.Bytes}
+	if len(d.List) > 0 {
+		p.First = d.List[0].Off
+	}
+	return p
+}
+
+// Verified says that what a command did to a range was read back and is right. As is what is there now:
+// "zero", "trimmed" or "written".
 type Verified struct {
 	Range
-	As             string
-	Stored, Untold int64
+	As     string `json:"as" doc:"zero, trimmed (which is zero as well) or written"`
+	Stored int64  `json:"stored" unit:"bytes" doc:"how much of the range has storage behind it"`
+	Untold int64  `json:"untold,omitempty" unit:"bytes" doc:"of how much a device does not tell whether it has"`
+}
+
+// Kind of the event.
+func (Verified) Kind() Kind {
+	return Kind{"verified", "What a command did was read back and is right."}
 }
 
 // Sum is the checksum of a range.
 type Sum struct {
 	Range
-	Algorithm string
-	Sum       verify.HexBytes
+	Algorithm string          `json:"algorithm" doc:"its name"`
+	Sum       verify.HexBytes `json:"sum" doc:"the checksum in hex"`
 }
 
-// Found is a place where bytes were found that were looked for.
-type Found struct{ Off int64 }
+// Kind of the event.
+func (Sum) Kind() Kind { return Kind{"sum", "The checksum of a range."} }
 
-// Searched ends a search that found something. More: it ended before the range did.
+// Found is a place where bytes were found that were looked for.
+type Found struct {
+	Off int64 `json:"offset" unit:"bytes" doc:"of the first of them"`
+}
+
+// Kind of the event.
+func (Found) Kind() Kind {
+	return Kind{"found", "A place where the bytes are that were looked for."}
+}
+
+// Searched ends a search that found something.
 type Searched struct {
 	Range
-	Matches int64
-	More    bool
+	Matches int64 `json:"matches" doc:"places that were found"`
+	More    bool  `json:"more,omitempty" doc:"the search ended before the range did"`
+}
+
+// Kind of the event.
+func (Searched) Kind() Kind {
+	return Kind{"searched", "The end of a search that found something."}
 }
 
 // NotFound says that a range does not contain what was looked for.
 type NotFound struct{ Range }
 
+// Kind of the event.
+func (NotFound) Kind() Kind {
+	return Kind{"not_found", "A range does not contain what was looked for."}
+}
+
+// Class of the failure.
+func (NotFound) Class() Class { return ClassData }
+
 // Same says that two images agree over a range.
 type Same struct {
 	Range
-	Name string // of the other
+	Name string `json:"name" type:"path" doc:"the other image"`
 }
 
-// Different says where two images do not agree. Behind the end of the shorter one there is nothing but zeroes.
+// Kind of the event.
+func (Same) Kind() Kind { return Kind{"same", "Two images agree over a range."} }
+
+// Different says where two images do not agree. Behind the end of the shorter one there is nothing but
+// zeroes.
 type Different struct {
 	Range
 	Name   string
 	Places verify.Diff // Want is of the current image, Got of the other
 }
 
-// Lengths says that two images that are compared are not of one length, in bytes.
+// Kind of the event.
+func (Different) Kind() Kind { return Kind{"different", "Two images do not agree."} }
+
+// Class of the failure.
+func (Different) Class() Class { return ClassData }
+
+type different struct {
+	Range
+	places
+	Name  string `json:"name" type:"path" doc:"the other image"`
+	Here  byte   `json:"here" doc:"the first byte that differs, in the current image"`
+	There byte   `json:"there" doc:"the same in the other"`
+}
+
+// Told is where, and what it is on both sides.
+func (d Different) Told() any {
+	return different{d.Range, placesOf(d.Places), d.Name, d.Places.Want, d.Places.Got}
+}
+
+// Lengths says that two images that are compared are not of one length.
 type Lengths struct {
-	Name        string // of the other
-	Here, There int64
-	Zero        bool // nothing but zeroes lies behind the end of the shorter one
+	Name  string `json:"name" type:"path" doc:"the other image"`
+	Here  int64  `json:"here" unit:"bytes" doc:"of the current image"`
+	There int64  `json:"there" unit:"bytes" doc:"of the other"`
+	Zero  bool   `json:"zero" doc:"whether nothing but zeroes lies behind the end of the shorter one"`
+}
+
+// Kind of the event.
+func (Lengths) Kind() Kind {
+	return Kind{"lengths", "Two images that are compared are not of one length."}
 }
 
 // OtherLength is Lengths where that is a difference.
 type OtherLength struct{ Lengths }
 
-// MapTotals adds up the runs of a map, in bytes.
-type MapTotals struct {
-	Range
-	Runs int64
-	// Data has storage and is not known to be zero; Zero has storage and reads as zeroes; Hole has none.
-	Data, Zero, Hole int64
-	Compressed       int64 // of Data
-	Backing          int64 // of Data: held by images below
-	Untold           int64 // of Data: a device does not tell whether it has storage
+// Kind of the event.
+func (OtherLength) Kind() Kind {
+	return Kind{"other_length", "Two images agree, and are not of one length."}
 }
 
-// Kind of each event.
-func (Bytes) Kind() string       { return "bytes" }
-func (Zero) Kind() string        { return "zero" }
-func (NotZero) Kind() string     { return "not_zero" }
-func (Verified) Kind() string    { return "verified" }
-func (Sum) Kind() string         { return "sum" }
-func (Found) Kind() string       { return "found" }
-func (Searched) Kind() string    { return "searched" }
-func (NotFound) Kind() string    { return "not_found" }
-func (Same) Kind() string        { return "same" }
-func (Different) Kind() string   { return "different" }
-func (Lengths) Kind() string     { return "lengths" }
-func (OtherLength) Kind() string { return "other_length" }
-func (MapTotals) Kind() string   { return "map_totals" }
+// Class of the failure.
+func (OtherLength) Class() Class { return ClassData }
+
+// MapTotals adds up the runs of a map.
+type MapTotals struct {
+	Range
+	Runs       int64 `json:"runs" doc:"number of runs"`
+	Data       int64 `json:"data" unit:"bytes" doc:"with storage, and not known to be zero"`
+	Zero       int64 `json:"zero" unit:"bytes" doc:"with storage, and known to be zero"`
+	Hole       int64 `json:"hole" unit:"bytes" doc:"without storage"`
+	Compressed int64 `json:"compressed" unit:"bytes" doc:"of the data: compressed"`
+	Backing    int64 `json:"backing" unit:"bytes" doc:"of the data: held by images below"`
+	Untold     int64 `json:"untold,omitempty" unit:"bytes" doc:"of the data: how much of it a device does not tell whether it has storage"`
+}
+
+// Kind of the event.
+func (MapTotals) Kind() Kind { return Kind{"map_totals", "The runs of a map added up, in bytes."} }

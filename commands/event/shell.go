@@ -4,82 +4,176 @@ import "github.com/blksh/blksh/blockdev"
 
 // The events of this file are about the shell itself: what is open in it, and how it ends.
 
-// Image is an image that is open, or was just opened.
+// Image is an image that is open, or was just opened. Name is "" where there can be only one, Path if
+// options say everything.
 type Image struct {
-	Name     string // in the shell; "" where there can be only one
-	Path     string // as it was given; "" if options say everything
-	Format   string
-	Size     int64 // bytes
-	ReadOnly bool
-	// Backing are the images below it, the nearest first.
-	Backing []blockdev.Layer
+	Name     string           `json:"name,omitempty" doc:"of the image in the shell"`
+	Path     string           `json:"path,omitempty" type:"path" doc:"of the image, as it was given"`
+	Format   string           `json:"format" doc:"name of the driver"`
+	Size     int64            `json:"size" unit:"bytes" doc:"of its content"`
+	ReadOnly bool             `json:"read_only" doc:"whether it was opened without permission to write"`
+	Backing  []blockdev.Layer `json:"backing,omitempty" doc:"the backing files, the nearest first: path, format, size, read_only"`
 }
 
 // Opened says that an image was opened. First: it is the first one of this run.
 type Opened struct {
 	Image
-	First bool
+	First bool `json:"-"`
 }
+
+// Kind of the event.
+func (Opened) Kind() Kind { return Kind{"opened", "An image was opened."} }
 
 // Listed is one of the open images.
 type Listed struct {
 	Image
-	Current  bool // commands go to it
-	InFlight int  // requests in the background
+	Current  bool `json:"current" doc:"whether commands go to it"`
+	InFlight int  `json:"in_flight" doc:"requests in the background"`
 }
 
-// NoImage says that no image has that name.
-type NoImage struct{ Name string }
+// Kind of the event.
+func (Listed) Kind() Kind { return Kind{"image", "One of the open images."} }
 
-// DeviceBusy warns of a device that is read while others use it. Uses are such as "/dev/sda1 is mounted on /home".
+// NoImage says that no image has that name.
+type NoImage struct {
+	Name string `json:"name" doc:"as typed"`
+}
+
+// Kind of the event.
+func (NoImage) Kind() Kind { return Kind{"no_image", "No image has that name."} }
+
+// Class of the failure.
+func (NoImage) Class() Class { return ClassUsage }
+
+// DeviceBusy warns of a device that is read while others use it.
 type DeviceBusy struct {
-	Path string
-	Uses []string
+	Path string   `json:"path" type:"path" doc:"of the device"`
+	Uses []string `json:"uses" doc:"such as \"/dev/sda1 is mounted on /home\""`
+}
+
+// Kind of the event.
+func (DeviceBusy) Kind() Kind {
+	return Kind{"device_busy", "A device is read while others use it, so that its data may move."}
 }
 
 // NotConfirmed says that nothing was done to a device, since the answer was not its name.
-type NotConfirmed struct{ Path string }
+type NotConfirmed struct {
+	Path string `json:"path" type:"path" doc:"of the device"`
+}
 
-// Interrupted says that a person stopped the command. Where that is known, Op is the command and Done the number of bytes that it had done,
-// from the start of the range on and without a gap.
+// Kind of the event.
+func (NotConfirmed) Kind() Kind {
+	return Kind{"not_confirmed", "Nothing was done to a device since the answer was not its name."}
+}
+
+// Class of the failure.
+func (NotConfirmed) Class() Class { return ClassUsage }
+
+// Interrupted says that a person stopped the command. Where that is known, Op is the command and Done
+// the number of bytes that it had done, from the start of the range on and without a gap. Resume is
+// where the command goes on if it is given as --resume; 0 if it does not.
 type Interrupted struct {
 	Op string
 	Range
-	Done int64
-	// Resume is where the command goes on if it is given as --resume; 0 if it does not.
+	Done   int64
 	Resume int64
 	Err    error
 }
 
+// Kind of the event.
+func (Interrupted) Kind() Kind { return Kind{"interrupted", "A person stopped the command."} }
+
+// Class of the failure.
+func (Interrupted) Class() Class { return ClassInterrupted }
+
 // Cause is the error.
 func (i Interrupted) Cause() error { return i.Err }
 
-// InputIgnored warns of bytes on standard input that no command read, although one wrote and was not told what.
+type interrupted struct {
+	Op     string `json:"op,omitempty" doc:"the command"`
+	Off    *int64 `json:"offset,omitempty" unit:"bytes" doc:"first byte of its range"`
+	Len    *int64 `json:"length,omitempty" unit:"bytes" doc:"of its range"`
+	Done   *int64 `json:"done,omitempty" unit:"bytes" doc:"what was done, from the first byte on and without a gap"`
+	Resume int64  `json:"resume,omitempty" unit:"bytes" doc:"where --resume goes on"`
+}
+
+// Told leaves out what nobody noted.
+func (i Interrupted) Told() any {
+	told := interrupted{Op: i.Op, Resume: i.Resume}
+	if i.Op != "" {
+		told.Off, told.Len, told.Done = &i.Off, &i.Len, &i.Done
+	}
+	return told
+}
+
+// InputIgnored warns of bytes on standard input that no command read.
 type InputIgnored struct{}
 
-// CloseFailed says that an image could not be closed properly, so that what was written last may not be in it.
+// Kind of the event.
+func (InputIgnored) Kind() Kind {
+	return Kind{"input_ignored", "Standard input has bytes that no command read, although one wrote and was not told what."}
+}
+
+// CloseFailed says that an image could not be closed properly.
 type CloseFailed struct {
 	Image
 	Err error
 }
 
+// Kind of the event.
+func (CloseFailed) Kind() Kind {
+	return Kind{"close_failed", "An image could not be closed properly: what was written last may not be in it."}
+}
+
+// Class of the failure.
+func (CloseFailed) Class() Class { return ClassIO }
+
 // Cause is the error.
 func (c CloseFailed) Cause() error { return c.Err }
+
+type closeFailed struct {
+	Name string `json:"name,omitempty" doc:"of the image in the shell"`
+	Path string `json:"path,omitempty" type:"path" doc:"of the image, as it was given"`
+	Err  error  `json:",cause"`
+}
+
+// Told names the image and does not describe it.
+func (c CloseFailed) Told() any { return closeFailed{c.Name, c.Path, c.Err} }
 
 // Unexpected says that a command succeeded that had to fail.
 type Unexpected struct{}
 
+// Kind of the event.
+func (Unexpected) Kind() Kind {
+	return Kind{"unexpected_success", "A command succeeded that had to fail."}
+}
+
+// Class of the failure.
+func (Unexpected) Class() Class { return ClassData }
+
 // ScriptFailed says that a script could not be read.
-type ScriptFailed struct{ Err error }
+type ScriptFailed struct {
+	Err error `json:",cause"`
+}
+
+// Kind of the event.
+func (ScriptFailed) Kind() Kind { return Kind{"script_failed", "A script could not be read."} }
+
+// Class of the failure.
+func (ScriptFailed) Class() Class { return ClassUsage }
 
 // Cause is the error.
 func (s ScriptFailed) Cause() error { return s.Err }
 
 // Created says that an image file was made.
 type Created struct {
-	Path, Format string
-	Size         int64 // bytes; -1 for that of the backing file
+	Path   string `json:"path" type:"path" doc:"its name"`
+	Format string `json:"format" doc:"its format"`
+	Size   int64  `json:"size,omitnegative" unit:"bytes" doc:"of its content, unless it is that of the backing file"`
 }
+
+// Kind of the event.
+func (Created) Kind() Kind { return Kind{"created", "An image file was made."} }
 
 // Checked says what a check found out about an image.
 type Checked struct {
@@ -87,52 +181,79 @@ type Checked struct {
 	Fix blockdev.Fix // what was to be repaired
 }
 
+// Kind of the event.
+func (Checked) Kind() Kind { return Kind{"checked", "What a check found in the metadata of an image."} }
+
+// Wrong says whether anything is wrong with the image.
+func (c Checked) Wrong() bool { return c.Corruptions+c.Leaks+c.CheckErrors > 0 }
+
+type checked struct {
+	Corruptions        int64    `json:"corruptions" doc:"errors that are left"`
+	Leaks              int64    `json:"leaks" doc:"clusters that nothing refers to, left"`
+	CheckErrors        int64    `json:"check_errors" doc:"places that could not be checked"`
+	CorruptionsFixed   int64    `json:"corruptions_fixed" doc:"errors that were repaired"`
+	LeaksFixed         int64    `json:"leaks_fixed" doc:"leaks that were repaired"`
+	ImageEnd           int64    `json:"image_end" unit:"bytes" doc:"offset behind the last cluster in use"`
+	TotalClusters      int64    `json:"clusters" doc:"of the guest's length"`
+	AllocatedClusters  int64    `json:"allocated_clusters" doc:"of them"`
+	FragmentedClusters int64    `json:"fragmented_clusters" doc:"of those"`
+	CompressedClusters int64    `json:"compressed_clusters" doc:"of those"`
+	Messages           []string `json:"messages,omitempty" doc:"what was found or repaired, a line each"`
+}
+
+// Told is the result.
+func (c Checked) Told() any { return checked(c.CheckResult) }
+
+// Unsound is the outcome of a check that found something wrong, and told of it as Checked.
+type Unsound struct{ Checked }
+
+// Class of the failure.
+func (Unsound) Class() Class { return ClassData }
+
 // Version is which program this is.
 type Version struct {
-	Version, Go      string
-	Revision         string // of the source, "" if nobody knows
-	OS, Architecture string
+	Version      string `json:"version" doc:"of the program"`
+	Go           string `json:"go" doc:"of the language it was built with"`
+	Revision     string `json:"revision,omitempty" doc:"of the source"`
+	OS           string `json:"os" doc:"it was built for"`
+	Architecture string `json:"arch" doc:"it was built for"`
+	Schema       Schema `json:"schema" doc:"version of this JSON"`
 }
+
+// Kind of the event.
+func (Version) Kind() Kind { return Kind{"version", "Which program this is."} }
 
 // Capabilities is what this program can do.
 type Capabilities struct {
-	Commands []CommandInfo
-	Drivers  []DriverInfo
-	Dialects []string
-	Patterns []string
+	Commands []CommandInfo `json:"commands" doc:"name, alias and flags of each"`
+	Drivers  []DriverInfo  `json:"drivers" doc:"name, kind and whether it creates images"`
+	Dialects []string      `json:"dialects" doc:"values of --dialect"`
+	Patterns []string      `json:"patterns" doc:"forms of -P"`
+	Schema   Schema        `json:"schema" doc:"version of this JSON"`
 }
+
+// Kind of the event.
+func (Capabilities) Kind() Kind { return Kind{"capabilities", "What this program can do."} }
 
 // CommandInfo is a command with the flags that it takes, such as "-v" and "--verbose".
 type CommandInfo struct {
-	Name, Alias string
-	Flags       []string
+	Name  string   `json:"name"`
+	Alias string   `json:"alias,omitempty"`
+	Flags []string `json:"flags"`
 }
 
 // DriverInfo is a block driver. Creates: it can make images.
 type DriverInfo struct {
-	Name, Kind string
-	Creates    bool
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Creates bool   `json:"creates"`
 }
 
-// AsJSON is an event that is wanted as JSON wherever it is shown.
-type AsJSON struct{ Event }
-
 // Exit is the last event of a run.
-type Exit struct{ Status int }
+type Exit struct {
+	Status int    `json:"status" doc:"exit status"`
+	Schema Schema `json:"schema" doc:"version of this JSON"`
+}
 
-// Kind of each event.
-func (Opened) Kind() string       { return "opened" }
-func (Listed) Kind() string       { return "image" }
-func (NoImage) Kind() string      { return "no_image" }
-func (DeviceBusy) Kind() string   { return "device_busy" }
-func (NotConfirmed) Kind() string { return "not_confirmed" }
-func (Interrupted) Kind() string  { return "interrupted" }
-func (InputIgnored) Kind() string { return "input_ignored" }
-func (CloseFailed) Kind() string  { return "close_failed" }
-func (Unexpected) Kind() string   { return "unexpected_success" }
-func (ScriptFailed) Kind() string { return "script_failed" }
-func (Created) Kind() string      { return "created" }
-func (Checked) Kind() string      { return "checked" }
-func (Version) Kind() string      { return "version" }
-func (Capabilities) Kind() string { return "capabilities" }
-func (Exit) Kind() string         { return "exit" }
+// Kind of the event.
+func (Exit) Kind() Kind { return Kind{"exit", "The end of a run, always the last object."} }

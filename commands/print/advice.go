@@ -14,36 +14,37 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// advice is what a person wants to know next about a failure: the rule that was broken, who stands in the way, what to type instead.
-// Each is a line of its own.
-func advice(e event.Event) []string {
-	switch e := e.(type) {
-	case event.UnknownCommand:
-		return near(e.Near)
-	case event.HelpUnknown:
-		return near(e.Near)
-	case event.FileOpen:
-		return []string{"'open -a NAME FILE' opens another one beside it"}
-	case event.NoImage:
-		return []string{"'images' lists those that are open"}
-	case event.Usage:
-		return []string{"usage: " + strings.Join(strings.Fields(e.Name+" "+e.Args), " "), fmt.Sprintf("'help %s' says more", e.Name)}
+// advice is what a person wants to know next about a failure: the rule that was broken, who stands in the
+// way, what to type instead. Each is a line of its own.
+func advice(r event.Reason) []string {
+	switch e := r.(type) {
 	case event.BadCount:
 		return []string{fmt.Sprintf("'help %s' says what it takes", e.Name)}
-	case event.OpenFailed:
-		return openAdvice(e)
-	case event.Report:
-		return errorAdvice(e.Err)
-	case event.FileError:
-		return errorAdvice(e.Err)
 	case event.Failed:
 		return append(detail(e.Err), errorAdvice(e.Err)...)
+	case event.FileError:
+		return errorAdvice(e.Err)
+	case event.FileOpen:
+		return []string{"'open -a NAME FILE' opens another one beside it"}
+	case event.HelpUnknown:
+		return near(e.Near)
 	case event.Interrupted:
 		if e.Resume > 0 {
 			return []string{fmt.Sprintf("with --resume %d it goes on there", e.Resume)}
 		}
+	case event.NoImage:
+		return []string{"'images' lists those that are open"}
 	case event.NotConfirmed:
 		return []string{"the answer was another than its name; --yes answers beforehand"}
+	case event.OpenFailed:
+		return openAdvice(e)
+	case event.Report:
+		return errorAdvice(e.Err)
+	case event.UnknownCommand:
+		return near(e.Near)
+	case event.Usage:
+		call := strings.Join(strings.Fields(e.Name+" "+e.Args), " ")
+		return []string{"usage: " + call, fmt.Sprintf("'help %s' says more", e.Name)}
 	}
 	return nil
 }
@@ -70,7 +71,7 @@ func openAdvice(e event.OpenFailed) []string {
 	backing := errors.As(e.Err, new(*blockdev.BackingError))
 	switch {
 	case errors.As(e.Err, new(driver.Held)):
-		return append(holder(e.Err), "-U shares it with programs that write it; with -r it is only looked at")
+		return append(holderWords(e.Err), "-U shares it with programs that write it; with -r it is only looked at")
 	case errors.Is(e.Err, blockdev.ErrReadOnly):
 		return []string{"an option makes a part of it read-only; -r opens all of it for reading only"}
 	case backing: // what to do about the image itself does not help
@@ -86,8 +87,8 @@ func openAdvice(e event.OpenFailed) []string {
 	return append(lines, errorAdvice(e.Err)...)
 }
 
-// holder says who holds a lock.
-func holder(err error) []string {
+// holderWords says who holds a lock.
+func holderWords(err error) []string {
 	var held driver.Held
 	if !errors.As(err, &held) {
 		return nil
@@ -122,7 +123,7 @@ func errorAdvice(err error) []string {
 			"--rmw lets the blocks around it be read, changed and written",
 		}
 	case errors.As(err, new(driver.Held)):
-		return holder(err)
+		return holderWords(err)
 	case errors.As(err, &hint) && hint.Hint() != "":
 		return strings.Split(strings.TrimRight(hint.Hint(), "\n"), "\n")
 	}

@@ -8,86 +8,33 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// data shows what a range holds, and what of it is not as expected. That is a result even where it makes the command fail.
-func (n *Native) data(at event.Where, e event.Event) bool {
-	switch e := e.(type) {
-	case event.Dump:
-		n.dump(e)
-	case event.Bytes:
-		n.bytesOf = at
-		n.bytes(e)
-	case event.Alloc:
-		n.QEMU.Print(at, e)
-		n.say("  %s with storage, %s known to be zero\n", sizeWords(e.Data-e.Untold), sizeWords(e.Zero))
-		n.untold(e.Untold)
-	case event.MapRun:
-		n.mapRun(e)
-	case event.MapTotals:
-		n.mapTotals(e)
-	case event.Zero:
-		n.say("%s at offset %d are zero\n", sizeWords(e.Len), e.Off)
-	case event.Verified:
-		n.verified(e)
-	case event.Sum:
-		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
-	case event.Found:
-		n.say("%s\n", placeWords(e.Off))
-	case event.Searched:
-		n.searched(e)
-	case event.Same:
-		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
-	case event.Lengths:
-		n.say("%s\n", lengthWords(e))
-	default:
-		return n.finding(at, e) || n.verification(e)
-	}
-	return true
+// What a range holds, and what of it is not as expected, is a result even where it makes the command fail.
+
+// alloc adds to qemu-io's line what is behind the bytes.
+func (n *Native) alloc(e event.Alloc) {
+	n.QEMU.Print(event.Where{}, e)
+	n.say("  %s with storage, %s known to be zero\n", sizeWords(e.Data-e.Untold), sizeWords(e.Zero))
+	n.untold(e.Untold)
 }
 
-// finding shows what is not as expected. It is kept out of a stream of bytes.
-func (n *Native) finding(at event.Where, e event.Event) bool {
-	say := n.say
+// finding is how it is said that data are not as expected: apart from a stream of bytes.
+func (n *Native) finding(at event.Where) func(format string, a ...any) {
 	if at.Line > 0 && n.bytesOf == at {
-		say = n.warn
+		return n.warn
 	}
-	switch e := e.(type) {
-	case event.Mismatch:
-		say("%s\n", firstLine(e))
-		if e.Detail != nil {
-			mismatch(say, e)
-		}
-	case event.NotZero:
-		say("%s\n  it is 0x%02x; %s\n", reasonOfData(e), e.Places.Got, placesWords(e.Places))
-		places(say, e.Places)
-	case event.Different:
-		say("%s\n  0x%02x here, 0x%02x in %s; %s\n", reasonOfData(e), e.Places.Want, e.Places.Got, e.Name, placesWords(e.Places))
-		places(say, e.Places)
-	case event.NotFound, event.OtherLength:
-		say("%s\n", reasonOfData(e))
-	default:
-		return false
-	}
-	return true
+	return n.say
 }
 
-// reasonOfData says in a sentence what is wrong with data, "" for other events.
-func reasonOfData(e event.Event) string {
-	switch e := e.(type) {
-	case event.NotZero:
-		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.List[0].Off))
-	case event.Different:
-		return "different at " + placeWords(e.Places.List[0].Off)
-	case event.OtherLength:
-		return lengthWords(e.Lengths)
-	case event.NotFound:
-		return fmt.Sprintf("not found in %s at offset %d", sizeWords(e.Len), e.Off)
-	case event.Interrupted:
-		if e.Op == "" {
-			return "interrupted"
-		}
-		return fmt.Sprintf("interrupted: %s stopped at %d, %s of %s done", e.Op, e.Off+e.Done, args.Size(float64(e.Done)), args.Size(float64(e.Len)))
-	}
-	return ""
+func (n *Native) notZero(at event.Where, e event.NotZero) {
+	say := n.finding(at)
+	say("%s\n  it is 0x%02x; %s\n", reason(e), e.Places.Got, placesWords(e.Places))
+	places(say, e.Places)
+}
+
+func (n *Native) different(at event.Where, e event.Different) {
+	say := n.finding(at)
+	say("%s\n  0x%02x here, 0x%02x in %s; %s\n", reason(e), e.Places.Want, e.Places.Got, e.Name, placesWords(e.Places))
+	places(say, e.Places)
 }
 
 // placeWords is an offset in both notations.
@@ -128,8 +75,12 @@ func places(say func(string, ...any), p verify.Diff) {
 }
 
 // mismatch says which bytes differ from a pattern, how, and what may have happened to them.
-func mismatch(say func(string, ...any), e event.Mismatch) {
-	m := e.Detail
+func (n *Native) mismatch(at event.Where, e event.Mismatch) {
+	say, m := n.finding(at), e.Detail
+	say("%s\n", reason(e))
+	if m == nil {
+		return
+	}
 	in := plural(int64(len(m.Ranges)), "range", "ranges")
 	if m.More > 0 {
 		in = "more than " + in
@@ -162,7 +113,8 @@ func rangeWordsOf(r verify.Range) string {
 }
 
 // bytes writes content as it is.
-func (n *Native) bytes(e event.Bytes) {
+func (n *Native) bytes(at event.Where, e event.Bytes) {
+	n.bytesOf = at
 	_, _ = n.Out.Write(e.Data)
 	for left := e.Zeroes; left > 0; left -= int64(len(noBytes)) {
 		_, _ = n.Out.Write(noBytes[:min(left, int64(len(noBytes)))])

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode"
@@ -14,15 +15,16 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// JSON shows each event as one object on a line of its own, as [Schema] says. Whatever happens goes to one stream; the last object is
-// an [event.Exit].
+// JSON shows each event as one object on a line of its own, as [Schema] says. Whatever happens goes to one
+// stream; the last object is an [event.Exit].
 type JSON struct {
 	Out *Stdout
 
 	scratch []byte
 }
 
-// dumpSize is how many bytes of a dump one object holds. It is a multiple of three, so that the base64 of several can be joined.
+// dumpSize is how many bytes of a dump one object holds. It is a multiple of three, so that the base64 of
+// several can be joined.
 const dumpSize = 48 << 10
 
 // pathSuffix is behind the name of a field with a path that is not UTF-8.
@@ -54,80 +56,71 @@ func (j *JSON) write(at event.Where, e event.Event) bool {
 // Flush writes out what is buffered.
 func (j *JSON) Flush() { j.Out.Flush() }
 
-// appendEvent appends the line of an event, nothing for one that the schema does not know.
+// appendEvent appends the line of an event.
 func appendEvent(b []byte, at event.Where, e event.Event) []byte {
-	k, ok := kinds()[e.Kind()]
-	if !ok {
-		return b
-	}
 	b = append(b, `{"kind":`...)
-	b = appendText(b, k.Name)
-	b = envelope(b, at)
-	for _, f := range k.getters {
-		if v := f.get(e); v != nil || f.Always {
-			b = appendField(b, f.Field, v)
-		}
-	}
-	if k.Failure {
-		b = append(b, `,"error":true`...)
-		b = appendField(b, Field{Name: "message", Type: Text}, reason(e))
-		if lines := advice(e); len(lines) > 0 {
-			b = appendField(b, Field{Name: "hint", Type: Text}, strings.Join(lines, "; "))
-		}
+	b = appendText(b, e.Kind().Name)
+	b = appendStruct(b, place{at.Line, at.Pos, at.Image, at.ID})
+	b = appendStruct(b, told(e))
+	if r, ok := e.(event.Reason); ok {
+		b = appendStruct(b, outcome{true, reason(r), strings.Join(advice(r), "; ")})
 	}
 	return append(b, '}', '\n')
 }
 
-func envelope(b []byte, at event.Where) []byte {
-	if at.Line > 0 {
-		b = appendField(b, Field{Name: "line", Type: Int}, at.Line)
-	}
-	if at.Pos != "" {
-		b = appendField(b, Field{Name: "pos", Type: Text}, at.Pos)
-	}
-	if at.Image != "" {
-		b = appendField(b, Field{Name: "image", Type: Text}, at.Image)
-	}
-	if at.ID > 0 {
-		b = appendField(b, Field{Name: "id", Type: Int}, at.ID)
+// appendStruct appends the fields of a struct, each behind a comma.
+func appendStruct(b []byte, s any) []byte {
+	v := reflect.ValueOf(s)
+	return planOf(v.Type()).append(b, v)
+}
+
+func (p plan) append(b []byte, v reflect.Value) []byte {
+	for i := range p {
+		c := &p[i]
+		f := v.Field(c.index)
+		switch {
+		case c.inline != nil:
+			b = c.inline.append(b, c.inner(f))
+		case c.skips(f):
+		case c.Type == Path && !utf8.ValidString(f.String()):
+			b = append(b, `,"`+c.Name+pathSuffix+`":`...)
+			b = appendBase64(b, []byte(f.String()))
+		default:
+			b = c.append(append(b, c.head...), f)
+		}
 	}
 	return b
 }
 
-func appendField(b []byte, f Field, v any) []byte {
-	name := f.Name
-	text, isText := v.(string)
-	if f.Type == Path && !utf8.ValidString(text) {
-		name += pathSuffix
-		v, isText = []byte(text), false
+func appendBool(b []byte, v reflect.Value) []byte { return strconv.AppendBool(b, v.Bool()) }
+
+func appendInt(b []byte, v reflect.Value) []byte { return strconv.AppendInt(b, v.Int(), 10) }
+
+func appendUint(b []byte, v reflect.Value) []byte { return strconv.AppendUint(b, v.Uint(), 10) }
+
+// appendSlice appends a list, which is there even where it has no elements.
+func appendSlice(b []byte, v reflect.Value) []byte {
+	if v.Len() == 0 {
+		return append(b, "[]"...)
 	}
-	b = append(b, ',', '"')
-	b = append(b, name...)
-	b = append(b, '"', ':')
-	if isText {
-		return appendText(b, text)
-	}
-	return appendValue(b, v)
+	return appendOther(b, v)
 }
 
-func appendValue(b []byte, v any) []byte {
-	switch v := v.(type) {
-	case int64:
-		return strconv.AppendInt(b, v, 10)
-	case int:
-		return strconv.AppendInt(b, int64(v), 10)
-	case bool:
-		return strconv.AppendBool(b, v)
-	case []byte:
-		b = append(b, '"')
-		b = base64.StdEncoding.AppendEncode(b, v)
-		return append(b, '"')
-	}
+// appendOther appends a value as encoding/json has it.
+func appendOther(b []byte, v reflect.Value) []byte { return appendMarshaled(b, v.Interface()) }
+
+func appendMarshaled(b []byte, v any) []byte {
 	text, err := json.Marshal(v)
-	if err != nil { // only for values that the table of kinds must not give
+	if err != nil { // only for types that no event has
 		text = []byte("null")
 	}
 	return appendVisible(b, text)
+}
+
+func appendBase64(b, data []byte) []byte {
+	b = append(b, '"')
+	b = base64.StdEncoding.AppendEncode(b, data)
+	return append(b, '"')
 }
 
 // appendText appends a JSON string. Bytes that are not UTF-8 become U+FFFD.
@@ -136,7 +129,8 @@ func appendText(b []byte, s string) []byte {
 	return appendVisible(b, text)
 }
 
-// appendVisible appends JSON with those characters escaped that encoding/json leaves and that do more to a terminal than appear.
+// appendVisible appends JSON with those characters escaped that encoding/json leaves and that do more to a
+// terminal than appear.
 func appendVisible(b, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
@@ -154,7 +148,13 @@ func appendVisible(b, text []byte) []byte {
 	return b
 }
 
-// details turns what a format tells of itself into objects. The keys are those that people see, with '-' for blanks.
+// appendDetails appends what a format tells of itself.
+func appendDetails(b []byte, v reflect.Value) []byte {
+	return appendMarshaled(b, details(v.Interface().([]blockdev.Detail)))
+}
+
+// details turns what a format tells of itself into objects. The keys are those that people see, with '-'
+// for blanks.
 func details(list []blockdev.Detail) map[string]any {
 	if len(list) == 0 {
 		return nil
@@ -180,25 +180,30 @@ func detailValue(d blockdev.Detail) any {
 	return members
 }
 
-// layers describes the images of a backing chain.
-func layers(chain []blockdev.Layer) any {
-	if len(chain) == 0 {
-		return nil
-	}
-	type layer struct {
-		Path     string `json:"path,omitempty"`
-		PathB64  []byte `json:"path_b64,omitempty"`
-		Format   string `json:"format"`
-		Size     int64  `json:"size"`
-		ReadOnly bool   `json:"read_only"`
-	}
-	list := make([]layer, 0, len(chain))
-	for _, l := range chain {
+// layer is an image of a backing chain.
+type layer struct {
+	Path     string `json:"path,omitempty"`
+	PathB64  []byte `json:"path_b64,omitempty"`
+	Format   string `json:"format"`
+	Size     int64  `json:"size"`
+	ReadOnly bool   `json:"read_only"`
+}
+
+// appendLayers appends the images of a backing chain.
+func appendLayers(b []byte, v reflect.Value) []byte {
+	var list []layer
+	for _, l := range v.Interface().([]blockdev.Layer) {
 		told := layer{Path: l.Filename, Format: l.Driver, Size: l.Size, ReadOnly: l.ReadOnly}
 		if !utf8.ValidString(l.Filename) {
 			told.Path, told.PathB64 = "", []byte(l.Filename)
 		}
 		list = append(list, told)
 	}
-	return list
+	return appendMarshaled(b, list)
+}
+
+// appendNotice appends the words for what a layer reports.
+func appendNotice(b []byte, v reflect.Value) []byte {
+	text, _ := noticeWords(v.Interface().(blockdev.Notice))
+	return appendText(b, text)
 }

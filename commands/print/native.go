@@ -1,14 +1,12 @@
 package print
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
-	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -47,18 +45,90 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	if at.ID > 0 { // nobody knows when the next line comes
 		defer n.Flush()
 	}
-	if n.shell(e) || n.data(at, e) {
-		return true
-	}
-	if isFailure(e) {
-		n.complain(at, e)
-		return true
-	}
 	switch e := e.(type) {
-	case event.Info:
-		n.info(e)
+	case event.Alloc:
+		n.alloc(e)
+	case event.AsJSON:
+		_, _ = n.Out.Write(appendEvent(nil, event.Where{}, e.Event))
+	case event.BadRange:
+		n.say("%s\n", badWords(e))
+	case event.BitmapsRetired:
+		n.warn("%s: %s\n", n.Name, retiredWords(e))
+	case event.BlocksWritten:
+		n.blocksWritten(e)
+	case event.Bytes:
+		n.bytes(at, e)
+	case event.Capabilities:
+		n.capabilities(e)
+	case event.Checked:
+		n.checked(e)
+	case event.Created:
+		n.created(e)
+	case event.Damaged:
+		n.damaged(e)
+	case event.DeviceBusy:
+		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path, strings.Join(e.Uses, ", "))
+	case event.Different:
+		n.different(at, e)
+	case event.Dump:
+		n.dump(e)
+	case event.Dumped:
+		n.dumped(e)
+	case event.Exit: // the status says it
+	case event.Found:
+		n.say("%s\n", placeWords(e.Off))
 	case event.HelpList:
 		n.say("\n'help COMMAND' says more about one, and there is help on: %s\n", strings.Join(e.Topics, ", "))
+	case event.Info:
+		n.info(e)
+	case event.InputIgnored:
+		n.warn("%s: standard input was not read, and what was written is 0xcd; 'write -s -' writes what comes from there\n", n.Name)
+	case event.JobNote:
+		n.warn("%s: %s\n", n.Name, noteWords(e.Note))
+	case event.JobNotes:
+		n.warn("%s: left out, as it changes no block: %s\n", n.Name, notesWords(e.Notes))
+	case event.Lengths:
+		n.say("%s\n", lengthWords(e))
+	case event.Listed:
+		n.listed(e)
+	case event.Load:
+		n.load(e)
+	case event.MapRun:
+		n.mapRun(e)
+	case event.MapTotals:
+		n.mapTotals(e)
+	case event.Mismatch:
+		n.mismatch(at, e)
+	case event.NotFound:
+		n.finding(at)("%s\n", reason(e))
+	case event.NotVerified:
+		n.say("%s\n", notVerifiedWords(e))
+	case event.NotZero:
+		n.notZero(at, e)
+	case event.NothingVerified:
+		n.say("%s\n", reason(e))
+		n.circumstances(e.Verdict)
+	case event.Opened:
+		n.opened(e)
+	case event.OtherLength:
+		n.finding(at)("%s\n", reason(e))
+	case event.Same:
+		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
+	case event.Searched:
+		n.searched(e)
+	case event.Sum:
+		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+	case event.Verdict:
+		n.say("%s\n", verdictWords(e))
+		n.circumstances(e)
+	case event.Verified:
+		n.verified(e)
+	case event.Version:
+		n.say("%s\n", versionWords(n.Name, e))
+	case event.Zero:
+		n.say("%s at offset %d are zero\n", sizeWords(e.Len), e.Off)
+	case event.Reason:
+		n.complain(at, e)
 	default:
 		return n.QEMU.Print(at, e)
 	}
@@ -66,8 +136,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 }
 
 // complain shows why a command failed.
-func (n *Native) complain(at event.Where, e event.Event) {
-	said := reason(e)
+func (n *Native) complain(at event.Where, r event.Reason) {
+	said := reason(r)
 	switch {
 	case at.Pos != "" && at.Command != "":
 		said = at.Pos + ": " + at.Command + ": " + said
@@ -77,51 +147,13 @@ func (n *Native) complain(at event.Where, e event.Event) {
 		said = n.Name + ": " + said
 	}
 	n.warn("%s\n", prose(strings.ReplaceAll(said, "\n", "\n  ")))
-	for _, line := range advice(e) {
+	for _, line := range advice(r) {
 		n.warn("  %s\n", line)
 	}
 }
 
-// shell shows what qemu-io has no words for.
-func (n *Native) shell(e event.Event) bool {
-	switch e := e.(type) {
-	case event.AsJSON:
-		_, _ = n.Out.Write(appendEvent(nil, event.Where{}, e.Event))
-	case event.Opened:
-		n.opened(e)
-	case event.Listed:
-		n.listed(e)
-	case event.Notice:
-		b, ok := e.Notice.(driver.BitmapsRetired)
-		if !ok {
-			return false
-		}
-		n.warn("%s: %s\n", n.Name, retiredWords(b))
-	case event.DeviceBusy:
-		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path, strings.Join(e.Uses, ", "))
-	case event.InputIgnored:
-		n.warn("%s: standard input was not read, and what was written is 0xcd; 'write -s -' writes what comes from there\n", n.Name)
-	case event.Created:
-		size := ""
-		if e.Size >= 0 {
-			size = ", " + sizeWords(e.Size)
-		}
-		n.say("created %s: %s%s\n", e.Path, e.Format, size)
-	case event.Checked:
-		n.checked(e)
-	case event.Version:
-		n.say("%s\n", versionWords(n.Name, e))
-	case event.Capabilities:
-		n.capabilities(e)
-	case event.Exit:
-	default:
-		return false
-	}
-	return true
-}
-
 // retiredWords says what became of dirty bitmaps.
-func retiredWords(b driver.BitmapsRetired) string {
+func retiredWords(b event.BitmapsRetired) string {
 	if b.Err != nil {
 		return "the dirty bitmaps of the image are removed: " + words(b.Err)
 	}
@@ -206,6 +238,14 @@ func (n *Native) info(e event.Info) {
 	}
 }
 
+func (n *Native) created(e event.Created) {
+	size := ""
+	if e.Size >= 0 {
+		size = ", " + sizeWords(e.Size)
+	}
+	n.say("created %s: %s%s\n", e.Path, e.Format, size)
+}
+
 func (n *Native) checked(e event.Checked) {
 	for _, m := range e.Messages {
 		n.say("%s\n", m)
@@ -248,61 +288,4 @@ func (n *Native) capabilities(e event.Capabilities) {
 	}{{"commands", commands}, {"drivers", drivers}, {"dialects", e.Dialects}, {"patterns", e.Patterns}} {
 		n.say("%s: %s\n", l.what, strings.Join(l.words, " "))
 	}
-}
-
-// reason says in one sentence why a command failed. Where qemu-io has a line it is that one, without the name of the program.
-func reason(e event.Event) string {
-	switch e := e.(type) {
-	case event.UnknownCommand, event.NoFile, event.FileOpen, event.OpenFailed, event.Report, event.FileError:
-		return firstLine(e)
-	case event.Failed:
-		return fmt.Sprintf("%s failed: %s", e.Op, errnoWords(e.Err))
-	case event.Usage:
-		if e.Option != "" {
-			return e.Option
-		}
-		return e.Name + ": called in a wrong way"
-	case event.BadNumber:
-		if e.Err != nil {
-			return e.Err.Error()
-		}
-		return firstLine(e)
-	case event.Mismatch:
-		return firstLine(e)
-	case event.NoImage:
-		return fmt.Sprintf("no image is called %s", e.Name)
-	case event.NotConfirmed:
-		return "nothing was done to " + e.Path
-	case event.NotZero, event.Different, event.OtherLength, event.NotFound, event.Interrupted:
-		return reasonOfData(e)
-	case event.Damaged:
-		return damagedWords(e)
-	case event.NothingVerified:
-		return nothingWords(e)
-	case event.CloseFailed:
-		return fmt.Sprintf("close of %s: what was written last may not be in it: %s", nameOf(e.Image), words(e.Err))
-	case event.Abandoned:
-		return fmt.Sprintf("%d requests in the background were given up", e.Requests)
-	case event.Unexpected:
-		return "succeeded, but was expected to fail"
-	case event.ScriptFailed:
-		return words(e.Err)
-	case event.Checked:
-		return fmt.Sprintf("%d corruptions, %d leaks, %d errors while checking", e.Corruptions, e.Leaks, e.CheckErrors)
-	}
-	return firstLine(e)
-}
-
-// firstLine is the first line that qemu-io has for an event.
-func firstLine(e event.Event) string {
-	const name = "blksh"
-	var said bytes.Buffer
-	out := NewStdout(&said, true)
-	q := &QEMU{Out: out, Err: &said, Name: name, Times: args.ReportQEMU}
-	if !q.Print(event.Where{}, e) {
-		return e.Kind()
-	}
-	out.Flush()
-	line, _, _ := strings.Cut(said.String(), "\n")
-	return strings.TrimPrefix(line, name+": ")
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -117,36 +116,5 @@ func TestNativeOrder(t *testing.T) {
 	want := "512 bytes\n[blksh: no file open, try 'help open']\n1 KiB\n"
 	if got != want {
 		t.Errorf("got %q\nwant %q", got, want)
-	}
-}
-
-// Every kind of failure has words and a line on stderr alone.
-func TestNativeKnowsEveryEvent(t *testing.T) {
-	for _, e := range []event.Event{
-		event.NoFile{},
-		event.FileOpen{},
-		event.NoImage{Name: "x"},
-		event.BadCount{Name: "read", Min: 2, Max: -1},
-		event.Usage{},
-		event.BadNumber{Word: "x"},
-		event.BadValue{Message: "m"},
-		event.Conflict{Message: "m"},
-		event.Unaligned{Operand: "offset", Value: 1},
-		event.TooLong{Word: "1", Limit: 1},
-		event.VecTooLong{Limit: 1},
-		event.FileError{Name: "f", Err: syscall.ENOENT},
-		event.ScriptFailed{Err: errors.New("s:1: line is longer than 1 MiB")},
-		event.BreakFailed{Action: "set", Tag: "t", Err: syscall.ENOENT},
-		event.Abandoned{Requests: 2},
-		event.Interrupted{},
-		event.CloseFailed{Image: event.Image{Path: "d"}, Err: syscall.EIO},
-		event.Unexpected{},
-		event.NotConfirmed{Path: "/dev/x"},
-		event.HelpUnknown{Name: "x"},
-	} {
-		got := nativeOf(event.Where{}, e)
-		if !strings.HasPrefix(got, "[blksh: ") || strings.Contains(got, "\n ") || strings.Contains(got, e.Kind()+"]") && e.Kind() != "interrupted" {
-			t.Errorf("%T: %q", e, got)
-		}
 	}
 }

@@ -32,7 +32,87 @@ func (q *QEMU) Flush() { q.Out.Flush() }
 
 // Print shows e.
 func (q *QEMU) Print(_ event.Where, e event.Event) bool {
-	return q.result(e) || q.complaint(e) || q.help(e) || q.report(e)
+	switch e := e.(type) {
+	case event.Abandoned:
+		q.warn("%s: %d requests stood still for ever and were given up\n", q.Name, e.Requests)
+	case event.Alloc:
+		q.say("%d/%d bytes allocated at offset %s\n", e.Allocated, e.Count, args.Size(float64(e.Off)))
+	case event.Appended:
+		q.say("After zap done, the append sector is 0x%x\n", e.Off/blockdev.SectorSize)
+	case event.BadCount:
+		q.warn("%s\n", badCountWords(e))
+	case event.BadNumber:
+		q.say("%s\n", badNumberWords(e))
+	case event.BadValue:
+		q.say("%s\n", e.Message)
+	case event.BitmapsRetired: // not a word
+	case event.BreakFailed:
+		q.say("%s\n", breakFailedWords(e))
+	case event.Conflict:
+		q.say("%s\n", e.Message)
+	case event.Dump:
+		q.dump(e)
+	case event.Failed:
+		q.failed(e)
+	case event.FileError:
+		q.warn("%s\n", fileErrorWords(e))
+	case event.FileOpen:
+		q.warn("%s: %s\n", q.Name, fileOpenWords)
+	case event.HelpBody:
+		q.say("\n%s\n", prose(e.Text))
+	case event.HelpList:
+		q.say("\nUse 'help commandname' for extended help.\n")
+	case event.HelpUnknown:
+		q.say("%s\n", helpUnknownWords(e))
+	case event.HexSuffix:
+		return q.hexSuffix(e)
+	case event.Info:
+		q.info(e)
+	case event.Injected:
+		q.say("injecting invalid %s request\n", e.Op)
+	case event.Length:
+		q.say("%s\n", args.Size(float64(e.Bytes)))
+	case event.MapEmpty: // not a word
+	case event.MapRun:
+		q.mapRun(e)
+	case event.Mismatch:
+		q.say("%s\n", mismatchWords(e))
+	case event.NoFile:
+		q.warn("%s\n", noFileWords)
+	case event.OpenFailed:
+		q.warn("%s: %s\n", q.Name, openFailedWords(e))
+		q.hint(e.Err)
+	case event.Report:
+		q.warn("%s: %s\n", q.Name, words(e.Err))
+		q.hint(e.Err)
+	case event.Resumed:
+		q.say("blkdebug: Resuming request '%s'\n", e.Tag)
+	case event.ShortOption:
+		q.shortOption(e)
+	case event.Suspended:
+		q.say("blkdebug: Suspended request '%s'\n", e.Tag)
+	case event.Synopsis:
+		q.synopsis(e)
+	case event.TooLong:
+		q.say("%s\n", tooLongWords(e))
+	case event.Transfer:
+		q.transfer(e)
+	case event.Unaligned:
+		q.say("%s\n", unalignedWords(e))
+	case event.UnknownCommand:
+		q.warn("%s\n", unknownCommandWords(e))
+	case event.Usage:
+		q.usage(e)
+	case event.VecTooLong:
+		q.say("%s\n", vecTooLongWords(e))
+	case event.Warning:
+		q.warning(noticeWords(e.Notice))
+	case event.Zone:
+		q.zone(e)
+	default:
+		return false
+	}
+	return true
 }
 
 func (q *QEMU) say(format string, a ...any) { q.print(q.Out, format, a) }
@@ -46,42 +126,6 @@ func (q *QEMU) print(w io.Writer, format string, a []any) {
 	fmt.Fprintf(w, format, a...)
 }
 
-// result shows what requests brought.
-func (q *QEMU) result(e event.Event) bool {
-	switch e := e.(type) {
-	case event.Transfer:
-		q.transfer(e)
-	case event.Dump:
-		q.dump(e)
-	case event.Mismatch:
-		q.say("Pattern verification failed at offset %d, %d bytes\n", e.Off, e.Len)
-	case event.Failed:
-		q.failed(e)
-	case event.Injected:
-		q.say("injecting invalid %s request\n", e.Op)
-	case event.Alloc:
-		q.say("%d/%d bytes allocated at offset %s\n", e.Allocated, e.Count, args.Size(float64(e.Off)))
-	case event.MapRun:
-		q.say("%s (0x%x) bytes %s at offset %s (0x%x)\n", args.Size(float64(e.Len)), e.Len, allocated(e.Allocated), args.Size(float64(e.Off)), e.Off)
-	case event.MapEmpty:
-	case event.Length:
-		q.say("%s\n", args.Size(float64(e.Bytes)))
-	case event.Info:
-		q.info(e)
-	case event.Zone:
-		const sector = blockdev.SectorSize
-		q.say("start: 0x%x, len 0x%x, cap 0x%x, wptr 0x%x, zcond:%d, [type: %d]\n",
-			e.Start/sector, e.Length/sector, e.Capacity/sector, e.WritePointer/sector, e.Condition, e.Type)
-	case event.Appended:
-		q.say("After zap done, the append sector is 0x%x\n", e.Off/blockdev.SectorSize)
-	case event.BreakFailed:
-		q.breakFailed(e)
-	default:
-		return false
-	}
-	return true
-}
-
 // failed words a failure as the command does in whose name it is.
 func (q *QEMU) failed(e event.Failed) {
 	switch e.Op {
@@ -89,7 +133,7 @@ func (q *QEMU) failed(e event.Failed) {
 	case "length":
 		q.say("getlength: %s\n", errnoWords(e.Err))
 	case "truncate":
-		q.report(event.Report{Err: e.Err})
+		q.Print(event.Where{}, event.Report{Err: e.Err})
 	case "map":
 		what := "get allocation status"
 		if failed := new(blockdev.Error); errors.As(e.Err, &failed) && failed.Op == "length" {
@@ -190,111 +234,37 @@ func detailText(value any) any {
 	return value
 }
 
-func (q *QEMU) breakFailed(e event.BreakFailed) {
-	why := errnoWords(e.Err)
-	switch e.Action {
-	case "set":
-		q.say("Could not set breakpoint: %s\n", why)
-	case "remove":
-		q.say("Could not remove breakpoint %s: %s\n", e.Tag, why)
-	case "resume":
-		q.say("Could not resume request: %s\n", why)
-	default:
-		q.say("No request can reach breakpoint %s: %s\n", e.Tag, why)
-	}
+func (q *QEMU) mapRun(e event.MapRun) {
+	q.say("%s (0x%x) bytes %s at offset %s (0x%x)\n",
+		args.Size(float64(e.Len)), e.Len, allocated(e.Allocated), args.Size(float64(e.Off)), e.Off)
 }
 
-// complaint shows what is wrong with a line.
-func (q *QEMU) complaint(e event.Event) bool {
-	switch e := e.(type) {
-	case event.UnknownCommand:
-		q.warn("command \"%s\" not found\n", e.Name)
-	case event.NoFile:
-		q.warn("no file open, try 'help open'\n")
-	case event.FileOpen:
-		q.warn("%s: file open already, try 'help close'\n", q.Name)
-	case event.BadCount:
-		q.badCount(e)
-	case event.Usage:
-		if e.Option != "" {
-			q.warn("%s\n", e.Option)
-		}
-		q.synopsis(e.Synopsis)
-	case event.BadNumber:
-		q.badNumber(e)
-	case event.BadValue:
-		q.say("%s\n", e.Message)
-	case event.Conflict:
-		q.say("%s\n", e.Message)
-	case event.Unaligned:
-		q.say("%d is not a sector-aligned value for '%s'\n", e.Value, e.Operand)
-	case event.TooLong:
-		if e.Escape != 0 {
-			q.say("length cannot exceed %d without -%c, given %s\n", e.Limit, e.Escape, e.Word)
-		} else {
-			q.say("length cannot exceed %d, given %s\n", e.Limit, e.Word)
-		}
-	case event.VecTooLong:
-		if e.Word != "" {
-			q.say("Argument '%s' exceeds maximum size %d\n", e.Word, e.Limit)
-		} else {
-			q.say("The total number of bytes exceed the maximum size %d\n", e.Limit)
-		}
-	case event.HexSuffix:
-		if !q.HexWarning {
-			return false
-		}
+func (q *QEMU) zone(e event.Zone) {
+	const sector = blockdev.SectorSize
+	q.say("start: 0x%x, len 0x%x, cap 0x%x, wptr 0x%x, zcond:%d, [type: %d]\n",
+		e.Start/sector, e.Length/sector, e.Capacity/sector, e.WritePointer/sector, e.Condition, e.Type)
+}
+
+func (q *QEMU) hexSuffix(e event.HexSuffix) bool {
+	if q.HexWarning {
 		q.warn("%s: warning: Using a multiplier suffix on hex numbers is deprecated: %s\n", q.Name, e.Word)
-	case event.ShortOption:
-		value := "on"
-		if e.Off {
-			value = "off"
-		}
-		q.warn("%s: warning: short-form boolean option '%s' deprecated\nPlease use %s=%s instead\n", q.Name, e.Word, e.Key, value)
-	default:
-		return false
 	}
-	return true
+	return q.HexWarning
 }
 
-func (q *QEMU) badCount(e event.BadCount) {
-	expected := fmt.Sprintf("between %d and %d", e.Min, e.Max)
-	switch e.Max {
-	case -1:
-		expected = fmt.Sprintf("at least %d", e.Min)
-	case e.Min:
-		expected = fmt.Sprint(e.Min)
+func (q *QEMU) shortOption(e event.ShortOption) {
+	value := "on"
+	if e.Off {
+		value = "off"
 	}
-	q.warn("bad argument count %d to %s, expected %s arguments\n", e.Given, e.Name, expected)
+	q.warn("%s: warning: short-form boolean option '%s' deprecated\nPlease use %s=%s instead\n", q.Name, e.Word, e.Key, value)
 }
 
-func (q *QEMU) badNumber(e event.BadNumber) {
-	word := e.Word
-	if e.Command == "truncate" {
-		word = e.First // also where that is a flag: measured on 7.2 to 11.1
+func (q *QEMU) usage(e event.Usage) {
+	if e.Option != "" {
+		q.warn("%s\n", e.Option)
 	}
-	if e.Problem == args.TooLarge {
-		q.say("Parsing error: argument too large -- %s\n", word)
-		return
-	}
-	q.say("Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- %s\n", word)
-}
-
-// help shows synopses and what stands below them.
-func (q *QEMU) help(e event.Event) bool {
-	switch e := e.(type) {
-	case event.Synopsis:
-		q.synopsis(e)
-	case event.HelpBody:
-		q.say("\n%s\n", prose(e.Text))
-	case event.HelpList:
-		q.say("\nUse 'help commandname' for extended help.\n")
-	case event.HelpUnknown:
-		q.say("command %s not found\n", e.Name)
-	default:
-		return false
-	}
-	return true
+	q.synopsis(e.Synopsis)
 }
 
 func (q *QEMU) synopsis(e event.Synopsis) {
@@ -305,43 +275,12 @@ func (q *QEMU) synopsis(e event.Synopsis) {
 	q.say("%s %s-- %s\n", e.Name, words, e.Short)
 }
 
-// report shows what comes from the block layer itself.
-func (q *QEMU) report(e event.Event) bool {
-	switch e := e.(type) {
-	case event.OpenFailed:
-		name := " device " + e.Name
-		if e.Unnamed {
-			name = ""
-		}
-		q.warn("%s: can't open%s: %s\n", q.Name, name, words(e.Err))
-		q.hint(e.Err)
-	case event.Report:
-		q.warn("%s: %s\n", q.Name, words(e.Err))
-		q.hint(e.Err)
-	case event.FileError:
-		q.warn("%s: %s\n", e.Name, words(e.Err))
-	case event.Abandoned:
-		q.warn("%s: %d requests stood still for ever and were given up\n", q.Name, e.Requests)
-	case event.Notice:
-		q.notice(e.Notice)
-	default:
-		return false
+// warning shows what a layer reports; prefixed lines stand behind the name of the program.
+func (q *QEMU) warning(text string, prefixed bool) {
+	if prefixed {
+		q.warn("%s: ", q.Name)
 	}
-	return true
-}
-
-func (q *QEMU) notice(n blockdev.Notice) {
-	switch n := n.(type) {
-	case driver.Suspended:
-		q.say("blkdebug: Suspended request '%s'\n", n.Tag)
-	case driver.Resumed:
-		q.say("blkdebug: Resuming request '%s'\n", n.Tag)
-	case driver.Warning:
-		if n.Prefixed {
-			q.warn("%s: ", q.Name)
-		}
-		q.warn("%s\n", prose(n.Text))
-	}
+	q.warn("%s\n", prose(text))
 }
 
 // hint shows the advice that an error carries.

@@ -20,44 +20,39 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 	switch e := e.(type) {
 	case event.Alloc:
 		q.say("%d/%d sectors allocated at offset %s\n", sectors(e.Allocated), sectors(e.Count), args.Size(float64(e.Off)))
-	case event.MapRun:
-		q.mapRun(e)
-	case event.MapEmpty:
-		q.warn("Unexpected end of image\n")
-	case event.Unaligned:
-		q.say("%s %d is not sector aligned\n", e.Operand, e.Value)
-	case event.VecTooLong:
-		q.say("too large length argument -- %s\n", e.Word)
 	case event.BadNumber:
 		q.say("non-numeric %s argument -- %s\n", operandWord(e), e.Word)
-	case event.FileOpen:
-		q.warn("file open already, try 'help close'\n")
 	case event.BreakFailed:
 		if !errors.Is(e.Err, driver.ErrBreakSpent) { // what let requests go was no failure then
-			q.breakFailed(e)
+			return q.QEMU.Print(at, e)
 		}
 	case event.Failed:
 		q.failed(e)
+	case event.FileOpen:
+		q.warn("%s\n", fileOpenWords)
 	case event.Info:
 		e.FormatSpecific = slices.DeleteFunc(slices.Clone(e.FormatSpecific), func(d blockdev.Detail) bool {
 			return slices.Contains(laterDetails, d.Key)
 		})
 		return q.QEMU.Print(at, e)
-	case event.Notice:
-		if w, ok := e.Notice.(driver.Warning); ok {
-			if w.Text == blockdev.NoBackingWarning {
-				return true
-			}
-			w.Text = older(w.Text)
-			e.Notice = w
-		}
-		return q.QEMU.Print(at, e)
+	case event.MapEmpty:
+		q.warn("Unexpected end of image\n")
+	case event.MapRun:
+		q.mapRun(e)
 	case event.OpenFailed:
 		e.Err = wording24{e.Err}
 		return q.QEMU.Print(at, e)
 	case event.Report:
 		q.warn("%s\n", words(wording24{e.Err}))
 		q.hint(e.Err)
+	case event.Unaligned:
+		q.say("%s %d is not sector aligned\n", e.Operand, e.Value)
+	case event.VecTooLong:
+		q.say("too large length argument -- %s\n", e.Word)
+	case event.Warning:
+		if text, prefixed := noticeWords(e.Notice); text != blockdev.NoBackingWarning {
+			q.warning(older(text), prefixed)
+		}
 	default:
 		return q.QEMU.Print(at, e)
 	}

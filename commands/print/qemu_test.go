@@ -101,8 +101,8 @@ func TestQEMU(t *testing.T) {
 		{event.Report{Err: &driver.SizeError{Key: "size"}}, "!qemu-io: Parameter 'size' expects a non-negative number below 2^64\n" +
 			"Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.\n", ""},
 		{event.FileError{Name: "x", Err: syscall.ENOENT}, "!x: No such file or directory\n", "="},
-		{event.Notice{Notice: driver.Suspended{Tag: "A"}}, "blkdebug: Suspended request 'A'\n", "="},
-		{event.Notice{Notice: driver.Warning{Text: "odd", Prefixed: true}}, "!qemu-io: odd\n", "="},
+		{event.Suspended{Tag: "A"}, "blkdebug: Suspended request 'A'\n", "="},
+		{event.Warning{Notice: driver.Warning{Text: "odd", Prefixed: true}}, "!qemu-io: odd\n", "="},
 	} {
 		now := said(t, test.e, func(q QEMU) printer { return &q })
 		if now != test.now {

@@ -1,18 +1,17 @@
 package print
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
+	"cmp"
+	"encoding"
 	"fmt"
-	"io"
+	"reflect"
 	"slices"
-)
+	"strings"
+	"sync"
 
-// SchemaVersion is the version of the JSON that [JSON] writes. New kinds and new fields leave it as it is; it grows when something that
-// was there changes or goes.
-const SchemaVersion = 1
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+)
 
 // Type is what the value of a field is.
 type Type string
@@ -26,7 +25,8 @@ const (
 	Texts  Type = "array of strings"
 	Object Type = "object"
 	List   Type = "array of objects"
-	// Path is a file name. One that is not UTF-8 comes in base64, as a field whose name has "_b64" behind it.
+	// Path is a file name. One that is not UTF-8 comes in base64, as a field whose name has "_b64" behind
+	// it.
 	Path Type = "path"
 )
 
@@ -34,131 +34,203 @@ const (
 type Field struct {
 	Name   string
 	Type   Type
-	Always bool // otherwise it is left out where it says nothing
+	Unit   string // of a number: bytes or ns
+	Always bool   // otherwise it is left out where it says nothing
 	Doc    string
 }
 
 // Kind is one kind of object.
 type Kind struct {
-	Name, Doc string
-	Fields    []Field // besides those of Envelope
-	// Failure: it says why a command failed. Such an object has the fields "error", which is true, "message" and perhaps "hint".
+	event.Kind
+	Fields []Field // besides those of Envelope
+	// Failure: it says why a command failed. Such an object has the fields "error", which is true,
+	// "message" and perhaps "hint".
 	Failure bool
 }
 
+// The fields that an object of any kind may have: where it belongs, before those of its kind, and behind
+// them what a failure is.
+type (
+	place struct {
+		Line  int    `json:"line,omitempty" doc:"number of the input line it belongs to, from 1; lines of scripts count on"`
+		Pos   string `json:"pos,omitempty" doc:"where that line stands in a script, as file:line"`
+		Image string `json:"image,omitempty" doc:"name of the image it belongs to"`
+		ID    int64  `json:"id,omitempty" doc:"number of the request in the background it belongs to"`
+	}
+	outcome struct {
+		Error   bool   `json:"error,omitempty" doc:"true: the command failed for this"`
+		Message string `json:"message,omitempty" doc:"a failure in a sentence"`
+		Hint    string `json:"hint,omitempty" doc:"what to do about it"`
+	}
+)
+
 // Envelope is the fields that an object of any kind may have.
 func Envelope() []Field {
-	return []Field{
-		{"kind", Text, true, "what the object tells of"},
-		{"line", Int, false, "number of the input line it belongs to, from 1; lines of scripts count on"},
-		{"pos", Text, false, "where that line stands in a script, as file:line"},
-		{"image", Text, false, "name of the image it belongs to"},
-		{"id", Int, false, "number of the request in the background it belongs to"},
-		{"error", Bool, false, "true: the command failed for this"},
-		{"message", Text, false, "a failure in a sentence"},
-		{"hint", Text, false, "what to do about it"},
-	}
+	list := []Field{{Name: "kind", Type: Text, Always: true, Doc: "what the object tells of"}}
+	return planOf(reflect.TypeFor[outcome]()).fields(planOf(reflect.TypeFor[place]()).fields(list))
 }
 
-// Schema is every kind of object, sorted by name. It is what JSON encodes by, so it cannot be stale.
+// Schema is every kind of object, sorted by name. It is computed from the events, as is what JSON
+// encodes by, so it cannot be stale.
 func Schema() []Kind {
-	list := make([]Kind, 0, len(kinds()))
-	for _, k := range kinds() {
-		list = append(list, k.Kind)
+	var list []Kind
+	for _, e := range event.All() {
+		_, failure := e.(event.Reason)
+		list = append(list, Kind{e.Kind(), planOf(reflect.TypeOf(told(e))).fields(nil), failure})
 	}
-	slices.SortFunc(list, func(a, b Kind) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
+	slices.SortFunc(list, func(a, b Kind) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
 
-// Validate holds one line of output against the schema.
-func Validate(line []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.UseNumber()
-	var object map[string]any
-	if err := dec.Decode(&object); err != nil {
-		return err
+// told is the struct that JSON has for an event.
+func told(e event.Event) any {
+	if t, ok := e.(event.Teller); ok {
+		return t.Told()
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one object in a line")
-	}
-	name, _ := object["kind"].(string)
-	k, ok := kinds()[name]
-	if !ok {
-		return fmt.Errorf("unknown kind %q", name)
-	}
-	fields := append(Envelope(), k.Fields...)
-	for key, value := range object {
-		if err := checkField(fields, key, value); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return missing(name, k.Kind, fields, object)
+	return e
 }
 
-func checkField(fields []Field, key string, value any) error {
-	for _, f := range fields {
-		switch {
-		case f.Type == Path && key == f.Name+pathSuffix:
-			return checkType(Base64, key, value)
-		case key == f.Name:
-			return checkType(f.Type, key, value)
-		}
-	}
-	return fmt.Errorf("unknown field %q", key)
+// plan is how the fields of a struct are told, in their order.
+type plan []column
+
+// column is one field of a struct: either one field of the object, or several that stand among the
+// others.
+type column struct {
+	Field
+	index  int
+	head   string // `,"name":`
+	skips  func(v reflect.Value) bool
+	append func(b []byte, v reflect.Value) []byte
+
+	inline plan
+	inner  func(v reflect.Value) reflect.Value // the struct that inline is about
 }
 
-func checkType(t Type, key string, value any) error {
-	ok := false
-	switch t {
-	case Text, Path:
-		_, ok = value.(string)
-	case Bool:
-		_, ok = value.(bool)
-	case Int:
-		if n, isNumber := value.(json.Number); isNumber {
-			_, err := n.Int64()
-			ok = err == nil
-		}
-	case Base64:
-		if s, isText := value.(string); isText {
-			_, err := base64.StdEncoding.DecodeString(s)
-			ok = err == nil
-		}
-	case Object:
-		_, ok = value.(map[string]any)
-	case Texts:
-		ok = allAre[string](value)
-	case List:
-		ok = allAre[map[string]any](value)
+// plans has the plan of each struct that was told so far. Most runs write no JSON and make none.
+var plans sync.Map // reflect.Type: plan
+
+func planOf(t reflect.Type) plan {
+	if p, ok := plans.Load(t); ok {
+		return p.(plan)
 	}
-	if !ok {
-		return fmt.Errorf("field %q is no %s: %v", key, t, value)
+	var p plan
+	for i := range t.NumField() {
+		if c, ok := columnOf(t.Field(i), i); ok {
+			p = append(p, c)
+		}
 	}
-	return nil
+	plans.Store(t, p)
+	return p
 }
 
-func allAre[T any](value any) bool {
-	list, ok := value.([]any)
-	return ok && !slices.ContainsFunc(list, func(v any) bool {
-		_, is := v.(T)
-		return !is
-	})
+// columnOf reads the tags of a field, see package event.
+func columnOf(f reflect.StructField, index int) (column, bool) {
+	name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+	switch {
+	case options == "cause":
+		return column{index: index, inline: planOf(reflect.TypeFor[cause]()), inner: causeIn}, true
+	case f.Anonymous && name == "":
+		self := func(v reflect.Value) reflect.Value { return v }
+		return column{index: index, inline: planOf(f.Type), inner: self}, true
+	case name == "" || name == "-":
+		return column{}, false
+	}
+	c := column{index: index, head: `,"` + name + `":`, skips: skipped(options)}
+	c.Field = Field{Name: name, Unit: f.Tag.Get("unit"), Always: options == "" || options == "string", Doc: docOf(f)}
+	c.Type, c.append = encoderOf(f.Type)
+	switch {
+	case f.Tag.Get("type") == "path":
+		c.Type = Path
+	case options == "string":
+		number := c.append
+		c.Type = Text
+		c.append = func(b []byte, v reflect.Value) []byte { return append(number(append(b, '"'), v), '"') }
+	}
+	return c, true
 }
 
-// missing finds what an object must have and has not.
-func missing(name string, k Kind, fields []Field, object map[string]any) error {
-	for _, f := range fields {
-		_, has := object[f.Name]
-		if !has && f.Type == Path {
-			_, has = object[f.Name+pathSuffix]
+// docOf is what a field says, with its values where the type knows all of them.
+func docOf(f reflect.StructField) string {
+	doc := f.Tag.Get("doc")
+	if known, ok := reflect.Zero(f.Type).Interface().(interface{ Values() []string }); ok {
+		values := known.Values()
+		last := len(values) - 1
+		doc += ": " + strings.Join(values[:last], ", ") + " or " + values[last]
+	}
+	return doc
+}
+
+// skipped says which values are left out.
+func skipped(options string) func(v reflect.Value) bool {
+	switch options {
+	case "omitempty":
+		return func(v reflect.Value) bool {
+			if k := v.Kind(); k == reflect.Slice || k == reflect.Map {
+				return v.Len() == 0
+			}
+			return v.IsZero()
 		}
-		if f.Always && !has {
-			return fmt.Errorf("%s: no field %q", name, f.Name)
+	case "omitnegative":
+		return func(v reflect.Value) bool { return v.Int() < 0 }
+	}
+	return func(reflect.Value) bool { return false }
+}
+
+// fields appends the fields that the plan makes.
+func (p plan) fields(list []Field) []Field {
+	for _, c := range p {
+		if c.inline != nil {
+			list = c.inline.fields(list)
+		} else {
+			list = append(list, c.Field)
 		}
 	}
-	_, failed := object["error"]
-	if _, said := object["message"]; k.Failure && (!failed || !said) {
-		return fmt.Errorf("%s: a failure without error and message", name)
+	return list
+}
+
+// encoderOf is what values of a Go type are in JSON.
+func encoderOf(t reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
+	switch {
+	case t == reflect.TypeFor[error]():
+		return Text, func(b []byte, v reflect.Value) []byte { return appendText(b, words(v.Interface().(error))) }
+	case t == reflect.TypeFor[blockdev.Notice]():
+		return Text, appendNotice
+	case t == reflect.TypeFor[event.Schema]():
+		return Int, func(b []byte, _ reflect.Value) []byte { return fmt.Append(b, event.SchemaVersion) }
+	case t == reflect.TypeFor[[]blockdev.Detail]():
+		return Object, appendDetails
+	case t == reflect.TypeFor[[]blockdev.Layer]():
+		return List, appendLayers
+	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		return Text, appendOther
 	}
-	return nil
+	switch t.Kind() {
+	case reflect.Bool:
+		return Bool, appendBool
+	case reflect.Int, reflect.Int64:
+		return Int, appendInt
+	case reflect.Uint8, reflect.Uint64:
+		return Int, appendUint
+	case reflect.String:
+		return Text, func(b []byte, v reflect.Value) []byte { return appendText(b, v.String()) }
+	case reflect.Pointer:
+		if t.Elem().Kind() == reflect.Struct {
+			break
+		}
+		is, inner := encoderOf(t.Elem())
+		return is, func(b []byte, v reflect.Value) []byte { return inner(b, v.Elem()) }
+	case reflect.Slice:
+		return sliceOf(t.Elem())
+	}
+	return Object, appendOther
+}
+
+func sliceOf(elem reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
+	switch elem.Kind() {
+	case reflect.Uint8:
+		return Base64, func(b []byte, v reflect.Value) []byte { return appendBase64(b, v.Bytes()) }
+	case reflect.String:
+		return Texts, appendSlice
+	}
+	return List, appendSlice
 }

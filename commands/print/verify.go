@@ -12,42 +12,21 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// verification shows what became of blocks that tell whether they are intact, and of load.
-func (n *Native) verification(e event.Event) bool {
-	switch e := e.(type) {
-	case event.BlocksWritten:
-		n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes), plural(e.Writes, "request", "requests"), e.Fio, e.Seed)
-		n.say("  %s\n", rateWords(e.Bytes, e.Elapsed))
-		if e.Trimmed > 0 {
-			n.say("  %s of them trimmed again\n", sizeWords(e.Trimmed))
-		}
-	case event.BadRange:
-		n.say("%s\n", badWords(e))
-	case event.Verdict:
-		n.say("%s\n", verdictWords(e))
-		n.circumstances(e)
-	case event.Damaged:
-		n.unlisted(e)
-		n.say("%s\n", damagedWords(e))
-		n.damage(e)
-		n.circumstances(e.Verdict)
-	case event.NothingVerified:
-		n.say("%s\n", nothingWords(e))
-		n.circumstances(e.Verdict)
-	case event.Dumped:
-		n.dumped(e)
-	case event.JobNote:
-		n.warn("%s: %s\n", n.Name, noteWords(e.Note))
-	case event.JobNotes:
-		n.warn("%s: left out, as it changes no block: %s\n", n.Name, notesWords(e.Notes))
-	case event.NotVerified:
-		n.say("%s\n", notVerifiedWords(e))
-	case event.Load:
-		n.load(e)
-	default:
-		return false
+// blocksWritten says what a job wrote, and how fast.
+func (n *Native) blocksWritten(e event.BlocksWritten) {
+	n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes), plural(e.Writes, "request", "requests"), e.Fio, e.Seed)
+	n.say("  %s\n", rateWords(e.Bytes, e.Elapsed))
+	if e.Trimmed > 0 {
+		n.say("  %s of them trimmed again\n", sizeWords(e.Trimmed))
 	}
-	return true
+}
+
+// damaged ends the list of bad ranges.
+func (n *Native) damaged(e event.Damaged) {
+	n.unlisted(e)
+	n.say("%s\n", reason(e))
+	n.damage(e)
+	n.circumstances(e.Verdict)
 }
 
 // blocksWords says of which blocks of a range something was done to done bytes.
@@ -128,10 +107,6 @@ func verdictWords(e event.Verdict) string {
 
 // judged is how many bytes the verdict is about.
 func judged(e event.Verdict) int64 { return e.Checked + e.HeadersOnly }
-
-func nothingWords(e event.NothingVerified) string {
-	return "nothing was verified: " + blocksWords(e.Blocks, e.Len)
-}
 
 func damagedWords(e event.Damaged) string {
 	var classes []string

@@ -40,7 +40,8 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-// fill puts hostile into every text that v can hold, down to a depth: a tree of details may go on for ever.
+// fill puts hostile into every text that v can hold, down to a depth: a tree of details may go on for
+// ever.
 func fill(v reflect.Value, depth int) {
 	if depth == 0 {
 		return
@@ -72,11 +73,11 @@ func fill(v reflect.Value, depth int) {
 	}
 }
 
-// Whatever an event holds, the shell shows nothing that does more to a terminal than appear, as text or as JSON. What is new in an
-// event is part of this by itself.
+// Whatever an event holds, the shell shows nothing that does more to a terminal than appear, as text or as
+// JSON. What is new in an event is part of this by itself.
 func TestEventsAreVisible(t *testing.T) {
-	for name, k := range kinds() {
-		e := reflect.New(reflect.TypeOf(k.sample)).Elem()
+	for _, sample := range event.All() {
+		e := reflect.New(reflect.TypeOf(sample)).Elem()
 		fill(e, 6)
 		var b bytes.Buffer
 		out := NewStdout(&b, false)
@@ -89,7 +90,7 @@ func TestEventsAreVisible(t *testing.T) {
 			for i, r := range b.String() {
 				_, n := utf8.DecodeRuneInString(b.String()[i:])
 				if !unicode.IsGraphic(r) && r != '\n' && r != '\t' || r == utf8.RuneError && n == 1 {
-					t.Errorf("%s by %T: %q", name, p, b.String())
+					t.Errorf("%T by %T: %q", sample, p, b.String())
 					break
 				}
 			}

@@ -60,7 +60,7 @@ func (s *Session) outcome(ctx context.Context, err error) error {
 		return err
 	}
 	var failure *event.Failure
-	if errors.As(err, &failure) && failure.Event.Kind() == (event.Interrupted{}).Kind() { // it says how far it came
+	if errors.As(err, &failure) && failure.Event.Class() == event.ClassInterrupted { // it says how far it came
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrInterrupted, event.Fail(event.Interrupted{}))

@@ -52,7 +52,7 @@ func TestImageName(t *testing.T) {
 			if !errors.As(err, &failed) {
 				t.Fatal(err)
 			}
-			return failed.Event.Kind()
+			return failed.Event.Kind().Name
 		}
 		s.enlist(&Image{Name: name})
 		return name

@@ -233,7 +233,7 @@ func (s *Session) deliverNotices() {
 	s.notices = nil
 	s.mu.Unlock()
 	for _, n := range notices {
-		s.Emit(event.Notice{Notice: n})
+		s.Emit(event.OfNotice(n))
 	}
 }
 

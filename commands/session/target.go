@@ -144,6 +144,9 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return e.Why + "; nothing was written to it" }
 
+// Class says that it is the caller's to ask otherwise.
+func (*RefusedError) Class() event.Class { return event.ClassUsage }
+
 // Hint says what to do.
 func (e *RefusedError) Hint() string {
 	if e.Advice == "" {

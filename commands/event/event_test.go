@@ -1,0 +1,87 @@
+package event
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every type of event has its word in All, which is sorted, and a kind of its own.
+func TestAll(t *testing.T) {
+	var listed []string
+	kinds := map[string]string{} // kind: type
+	for _, e := range All() {
+		name := reflect.TypeOf(e).Name()
+		listed = append(listed, name)
+		kind := e.Kind().Name
+		if kinds[kind] != "" {
+			t.Errorf("%s and %s are both of kind %q", kinds[kind], name, kind)
+		}
+		kinds[kind] = name
+	}
+	if !slices.IsSorted(listed) {
+		t.Errorf("All is not sorted: %v", listed)
+	}
+	for _, name := range declared(t) {
+		if !slices.Contains(listed, name) {
+			t.Errorf("All wants a word for %s", name)
+		}
+	}
+}
+
+// declared are the types that have a method Kind of their own.
+func declared(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob("*.go")
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	var names []string
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Name.Name != "Kind" {
+				continue
+			}
+			names = append(names, f.Recv.List[0].Type.(*ast.Ident).Name)
+		}
+	}
+	return names
+}
+
+// Each field says what it is in JSON, or that it is not there.
+func TestFieldsHaveTags(t *testing.T) {
+	for _, e := range All() {
+		told := any(e)
+		if teller, ok := e.(Teller); ok {
+			told = teller.Told()
+		}
+		checkTags(t, reflect.TypeOf(told))
+	}
+}
+
+func checkTags(t *testing.T, s reflect.Type) {
+	for i := range s.NumField() {
+		f := s.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			checkTags(t, f.Type)
+		case options == "cause" || name == "-":
+		case name == "":
+			t.Errorf("%s.%s wants a tag json", s, f.Name)
+		}
+		if unit := f.Tag.Get("unit"); unit != "" && unit != "bytes" && unit != "ns" {
+			t.Errorf("%s.%s: unknown unit %q", s, f.Name, unit)
+		}
+	}
+}

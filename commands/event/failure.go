@@ -1,0 +1,75 @@
+package event
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+)
+
+// Class is what sort of failure an event tells of. The exit status follows from it.
+type Class uint8
+
+// The classes.
+const (
+	ClassData        Class = iota + 1 // the data is not as expected
+	ClassUsage                        // the command was called in a wrong way, or asked for what is refused
+	ClassOpen                         // an image cannot be opened
+	ClassLocked                       // something is locked or in use
+	ClassIO                           // the system failed
+	ClassInterrupted                  // a person stopped it
+)
+
+// Reason is an event that says why a command failed.
+type Reason interface {
+	Event
+	Class() Class
+}
+
+// Failure is a Reason as an error, so that a command returns what it has to say.
+type Failure struct{ Event Reason }
+
+func (f *Failure) Error() string { return f.Event.Kind().Name }
+
+// Unwrap is the error that the event tells of, nil if it tells of none.
+func (f *Failure) Unwrap() error {
+	if c, ok := f.Event.(interface{ Cause() error }); ok {
+		return c.Cause()
+	}
+	return nil
+}
+
+// Fail makes an event the outcome of a command.
+func Fail(r Reason) error { return &Failure{r} }
+
+// ClassOf is the class of an error that belongs to no request and to no file. What was refused without
+// asking the system is the caller's to change.
+func ClassOf(err error) Class {
+	switch {
+	case errors.Is(err, blockdev.ErrReadOnly), !errors.As(err, new(syscall.Errno)):
+		return ClassUsage
+	case locked(err):
+		return ClassLocked
+	}
+	return ClassIO
+}
+
+// classed is an error that knows its class.
+type classed interface{ Class() Class }
+
+// classOfFile is the class of an error of a file beside the images.
+func classOfFile(err error) Class {
+	var c classed
+	switch {
+	case locked(err):
+		return ClassLocked
+	case errors.As(err, &c):
+		return c.Class()
+	}
+	return ClassIO
+}
+
+// locked says whether others stand in the way.
+func locked(err error) bool {
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EBUSY)
+}

@@ -1,0 +1,266 @@
+package event
+
+import "github.com/blksh/blksh/commands/args"
+
+// The events of this file are complaints about what was typed, and help.
+
+// UnknownCommand is a first word that names no command. Near are the names that may be meant.
+type UnknownCommand struct {
+	Name string   `json:"name" doc:"as typed"`
+	Near []string `json:"near,omitempty" doc:"commands that may be meant"`
+}
+
+// Kind of the event.
+func (UnknownCommand) Kind() Kind { return Kind{"unknown_command", "There is no such command."} }
+
+// Class of the failure.
+func (UnknownCommand) Class() Class { return ClassUsage }
+
+// NoFile says that a command needs an open image.
+type NoFile struct{}
+
+// Kind of the event.
+func (NoFile) Kind() Kind { return Kind{"no_file", "The command needs an open image."} }
+
+// Class of the failure.
+func (NoFile) Class() Class { return ClassUsage }
+
+// FileOpen says that an image is open already.
+type FileOpen struct{}
+
+// Kind of the event.
+func (FileOpen) Kind() Kind { return Kind{"file_open", "An image is open already."} }
+
+// Class of the failure.
+func (FileOpen) Class() Class { return ClassUsage }
+
+// BadCount is a wrong number of words after the name. Max is -1 for no limit.
+type BadCount struct {
+	Name  string `json:"name" doc:"of the command, as typed"`
+	Given int    `json:"given" doc:"words after the name"`
+	Min   int    `json:"min" doc:"fewest"`
+	Max   int    `json:"max" doc:"most, -1 for no limit"`
+}
+
+// Kind of the event.
+func (BadCount) Kind() Kind { return Kind{"bad_count", "Too many or too few words."} }
+
+// Class of the failure.
+func (BadCount) Class() Class { return ClassUsage }
+
+// Synopsis is the line that describes a command.
+type Synopsis struct {
+	Name  string `json:"name" doc:"of the command"`
+	Args  string `json:"args,omitempty" doc:"flags and operands"`
+	Short string `json:"short" doc:"what it does"`
+}
+
+// Kind of the event.
+func (Synopsis) Kind() Kind { return Kind{"synopsis", "How a command is called."} }
+
+// Usage is shown instead of running a command that was called in a wrong way. Option is what getopt had
+// to say before.
+type Usage struct {
+	Option string
+	Synopsis
+}
+
+// Kind of the event.
+func (Usage) Kind() Kind { return Kind{"usage", "The command was called in a wrong way."} }
+
+// Class of the failure.
+func (Usage) Class() Class { return ClassUsage }
+
+type usage struct {
+	Name string `json:"name" doc:"of the command"`
+	Args string `json:"args,omitempty" doc:"flags and operands"`
+}
+
+// Told is how the command is called; what it does is no news.
+func (u Usage) Told() any { return usage{u.Name, u.Args} }
+
+// BadNumber is an operand that is no number.
+type BadNumber struct {
+	Command string    `json:"command" doc:"its name"`
+	Operand string    `json:"operand" doc:"what the number is for"` // "off", "len"; for a flag its letter
+	Word    string    `json:"word" doc:"as typed"`
+	First   string    `json:"-"` // the first word after the name of the command
+	Problem args.Kind `json:"-"`
+	Err     error     `json:"-"`
+}
+
+// Kind of the event.
+func (BadNumber) Kind() Kind { return Kind{"bad_number", "An operand is no number."} }
+
+// Class of the failure.
+func (BadNumber) Class() Class { return ClassUsage }
+
+// Cause is the error.
+func (b BadNumber) Cause() error { return b.Err }
+
+// BadValue is an operand or the value of a flag that makes no sense, in a sentence.
+type BadValue struct {
+	Message string `json:"-"`
+}
+
+// Kind of the event.
+func (BadValue) Kind() Kind { return Kind{"bad_value", "A value makes no sense."} }
+
+// Class of the failure.
+func (BadValue) Class() Class { return ClassUsage }
+
+// HexSuffix warns of a hex number with a multiplier.
+type HexSuffix struct {
+	Word string `json:"word" doc:"as typed"`
+}
+
+// Kind of the event.
+func (HexSuffix) Kind() Kind { return Kind{"hex_suffix", "A hex number has a multiplier."} }
+
+// ShortOption warns of an option without a value, which stands for on, or with "no" in front of its key
+// for off.
+type ShortOption struct {
+	Word string `json:"word" doc:"as typed"`
+	Key  string `json:"-"`
+	Off  bool   `json:"-"`
+}
+
+// Kind of the event.
+func (ShortOption) Kind() Kind {
+	return Kind{"short_option", "An option stands without a value, which means on, or with \"no\" in front for off."}
+}
+
+// Conflict says which flags do not go together, or which one wants another, in a sentence.
+type Conflict struct {
+	Message string `json:"-"`
+}
+
+// Kind of the event.
+func (Conflict) Kind() Kind {
+	return Kind{"conflict", "Flags do not go together, or one wants another."}
+}
+
+// Class of the failure.
+func (Conflict) Class() Class { return ClassUsage }
+
+// Unaligned is a number that is no multiple of a sector. Operand is what it is for.
+type Unaligned struct {
+	Operand string `json:"operand" doc:"what it is for"`
+	Value   int64  `json:"value" doc:"the number"`
+}
+
+// Kind of the event.
+func (Unaligned) Kind() Kind { return Kind{"unaligned", "A number is no multiple of a sector."} }
+
+// Class of the failure.
+func (Unaligned) Class() Class { return ClassUsage }
+
+// TooLong is a length above the largest request. Escape is the flag that lifts the limit, 0 if none
+// does.
+type TooLong struct {
+	Word   string `json:"-"`
+	Limit  int64  `json:"limit" unit:"bytes" doc:"the longest"`
+	Escape byte   `json:"-"`
+}
+
+// Kind of the event.
+func (TooLong) Kind() Kind { return Kind{"too_long", "A length is above the largest request."} }
+
+// Class of the failure.
+func (TooLong) Class() Class { return ClassUsage }
+
+// VecTooLong is a length of several that is above the limit by itself, or, without a Word, with those
+// before it.
+type VecTooLong struct {
+	Word  string `json:"-"`
+	Limit int64  `json:"limit" unit:"bytes" doc:"the longest"`
+}
+
+// Kind of the event.
+func (VecTooLong) Kind() Kind { return Kind{"vec_too_long", "A length of several is too large."} }
+
+// Class of the failure.
+func (VecTooLong) Class() Class { return ClassUsage }
+
+// OpenFailed says that an image could not be opened. Unnamed: it was described by options alone.
+type OpenFailed struct {
+	Name     string `json:"path,omitempty" type:"path" doc:"as it was given"`
+	Unnamed  bool   `json:"-"`
+	ReadOnly bool   `json:"-"` // no permission to write was asked for
+	Err      error  `json:",cause"`
+}
+
+// Kind of the event.
+func (OpenFailed) Kind() Kind { return Kind{"open_failed", "An image could not be opened."} }
+
+// Class tells images that others use from those that cannot be opened at all.
+func (o OpenFailed) Class() Class {
+	if locked(o.Err) {
+		return ClassLocked
+	}
+	return ClassOpen
+}
+
+// Cause is the error.
+func (o OpenFailed) Cause() error { return o.Err }
+
+// Report is an error of the block layer that belongs to no request.
+type Report struct {
+	Err error `json:",cause"`
+}
+
+// Kind of the event.
+func (Report) Kind() Kind {
+	return Kind{"report", "The block layer refused something that is no request."}
+}
+
+// Class is that of the error.
+func (r Report) Class() Class { return ClassOf(r.Err) }
+
+// Cause is the error.
+func (r Report) Cause() error { return r.Err }
+
+// FileError is about a file that is no image, such as the source of a write.
+type FileError struct {
+	Name string `json:"path" type:"path" doc:"of the file"`
+	Err  error  `json:",cause"`
+}
+
+// Kind of the event.
+func (FileError) Kind() Kind {
+	return Kind{"file_error", "A file that is no image could not be used."}
+}
+
+// Class is that of the error.
+func (f FileError) Class() Class { return classOfFile(f.Err) }
+
+// Cause is the error.
+func (f FileError) Cause() error { return f.Err }
+
+// HelpList ends the list of all commands. Topics are what else there is help on.
+type HelpList struct {
+	Topics []string `json:"topics,omitempty" doc:"what else there is help on"`
+}
+
+// Kind of the event.
+func (HelpList) Kind() Kind { return Kind{"help_list", "The list of commands is complete."} }
+
+// HelpBody is the text below a synopsis, lines that begin with a blank.
+type HelpBody struct {
+	Text string `json:"text" doc:"several lines"`
+}
+
+// Kind of the event.
+func (HelpBody) Kind() Kind { return Kind{"help", "Help on a command or a topic."} }
+
+// HelpUnknown says that there is no help on a name. Near are the names that may be meant.
+type HelpUnknown struct {
+	Name string   `json:"name" doc:"as typed"`
+	Near []string `json:"near,omitempty" doc:"commands that may be meant"`
+}
+
+// Kind of the event.
+func (HelpUnknown) Kind() Kind { return Kind{"help_unknown", "There is no help on that."} }
+
+// Class of the failure.
+func (HelpUnknown) Class() Class { return ClassUsage }

@@ -1,0 +1,109 @@
+package print
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// reason says in one sentence why a command failed. Where qemu-io has a line it is that one, without the
+// name of the program.
+func reason(r event.Reason) string {
+	switch e := r.(type) {
+	case event.Abandoned:
+		return fmt.Sprintf("%d requests in the background were given up", e.Requests)
+	case event.BadCount:
+		return badCountWords(e)
+	case event.BadNumber:
+		return badNumberReason(e)
+	case event.BadValue:
+		return firstLine(e.Message)
+	case event.BreakFailed:
+		return breakFailedWords(e)
+	case event.CloseFailed:
+		return fmt.Sprintf("close of %s: what was written last may not be in it: %s", nameOf(e.Image), words(e.Err))
+	case event.Conflict:
+		return firstLine(e.Message)
+	case event.Damaged:
+		return damagedWords(e)
+	case event.Different:
+		return "different at " + placeWords(e.Places.List[0].Off)
+	case event.Failed:
+		return fmt.Sprintf("%s failed: %s", e.Op, errnoWords(e.Err))
+	case event.FileError:
+		return firstLine(fileErrorWords(e))
+	case event.FileOpen:
+		return fileOpenWords
+	case event.HelpUnknown:
+		return helpUnknownWords(e)
+	case event.Interrupted:
+		return interruptedWords(e)
+	case event.Mismatch:
+		return mismatchWords(e)
+	case event.NoFile:
+		return noFileWords
+	case event.NoImage:
+		return fmt.Sprintf("no image is called %s", e.Name)
+	case event.NotConfirmed:
+		return "nothing was done to " + e.Path
+	case event.NotFound:
+		return fmt.Sprintf("not found in %s at offset %d", sizeWords(e.Len), e.Off)
+	case event.NotZero:
+		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.List[0].Off))
+	case event.NothingVerified:
+		return "nothing was verified: " + blocksWords(e.Blocks, e.Len)
+	case event.OpenFailed:
+		return firstLine(openFailedWords(e))
+	case event.OtherLength:
+		return lengthWords(e.Lengths)
+	case event.Report:
+		return firstLine(words(e.Err))
+	case event.ScriptFailed:
+		return words(e.Err)
+	case event.TooLong:
+		return tooLongWords(e)
+	case event.Unaligned:
+		return unalignedWords(e)
+	case event.Unexpected:
+		return "succeeded, but was expected to fail"
+	case event.UnknownCommand:
+		return unknownCommandWords(e)
+	case event.Unsound:
+		return fmt.Sprintf("%d corruptions, %d leaks, %d errors while checking", e.Corruptions, e.Leaks, e.CheckErrors)
+	case event.Usage:
+		return usageWords(e)
+	case event.VecTooLong:
+		return vecTooLongWords(e)
+	}
+	return r.Kind().Doc
+}
+
+// firstLine is the first line of what the block layer or a command has to say.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+func badNumberReason(e event.BadNumber) string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return badNumberWords(e)
+}
+
+func interruptedWords(e event.Interrupted) string {
+	if e.Op == "" {
+		return "interrupted"
+	}
+	return fmt.Sprintf("interrupted: %s stopped at %d, %s of %s done",
+		e.Op, e.Off+e.Done, args.Size(float64(e.Done)), args.Size(float64(e.Len)))
+}
+
+func usageWords(e event.Usage) string {
+	if e.Option != "" {
+		return e.Option
+	}
+	return e.Name + ": called in a wrong way"
+}
