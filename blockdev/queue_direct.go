@@ -21,7 +21,7 @@ func (d *Device) Queue(ctx context.Context, depth, size int) (Queue, error) {
 	return newPoolQueue(ctx, d, depth, size)
 }
 
-// directQueue is a guard's part in the batch queue of its node. What the node can take as it is passes through, tracked like any other
+// directQueue is a guard's part in the batch queue of its node. What that queue can carry passes through, tracked like any other
 // request. The rest is set aside and made by the guard itself when it is submitted, alone.
 type directQueue struct {
 	Queue // the node's
@@ -29,6 +29,8 @@ type directQueue struct {
 	g     *guard
 	dev   *Device // at the top: it checks bounds and permission; below nil
 	slots []directSlot
+	// carrier is the node's queue if it takes more than plain reads and writes.
+	carrier driver.Carrier
 
 	staged  []int // for the node's queue
 	aside   []int // staged, and not for the node's queue
@@ -45,6 +47,7 @@ type directSlot struct {
 	flags   Flags
 	off, n  int64
 	tracked *tracked // while the request is with the node's queue
+	flushes int64    // the generation that a flush covers
 	aside   bool
 	err     error // of what was set aside
 }
@@ -70,8 +73,9 @@ func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue
 	if err != nil {
 		return nil, err
 	}
+	carrier, _ := q.(driver.Carrier)
 	return &directQueue{
-		Queue: q, ctx: ctx, g: g, dev: d, slots: make([]directSlot, depth),
+		Queue: q, carrier: carrier, ctx: ctx, g: g, dev: d, slots: make([]directSlot, depth),
 		staged: make([]int, 0, depth), aside: make([]int, 0, depth), ready: make([]int, 0, depth), drained: make([]int, depth),
 	}, nil
 }
@@ -82,8 +86,8 @@ func fits(l driver.Limits, off, n int64) bool {
 	return (off|n)&(align-1)|n&(max(1, l.MemAlign)-1) == 0 && n <= longest(l)
 }
 
-// Stage passes the gate of the Device, at the top. A read or a write then goes to the node's queue if the node takes it as
-// it is. The rest is set aside: only the guard knows how to make it.
+// Stage passes the gate of the Device, at the top. What the node's queue takes as it is goes there. The rest is set
+// aside: only the guard knows how to make it.
 func (q *directQueue) Stage(slot int, op Op, off, n int64, flags uint32) {
 	if !q.current {
 		q.info, q.current = q.g.node.Info(), true
@@ -94,7 +98,8 @@ func (q *directQueue) Stage(slot int, op Op, off, n int64, flags uint32) {
 		s.err = q.dev.enterAs(q.info, op, off, n)
 		s.flags = q.dev.promised(op, s.flags)
 	}
-	if s.err == nil && s.flags == 0 && op <= OpWrite && q.passes(off, n) {
+	if f, ok := q.carried(s); ok && s.err == nil {
+		s.flags = f
 		q.staged = append(q.staged, slot)
 		return
 	}
@@ -112,9 +117,43 @@ func stageable(q Queue, slot int, op Op, n int64) error {
 	return nil
 }
 
-// passes says whether the node takes a range as it is.
+// carried says whether the node's queue takes a request as it is, and with which flags.
+func (q *directQueue) carried(s *directSlot) (f Flags, ok bool) {
+	f = s.flags
+	switch s.op {
+	case OpRead, OpWrite:
+		ok = q.passes(s.off, s.n) && f&^q.info.WriteTakes == 0
+		if f == 0 {
+			return f, ok
+		}
+	case OpZero:
+		if !q.g.unmap.Load() {
+			f &^= MayUnmap
+		}
+		ok = inUnits(q.info.Limits, s.off, s.n, q.info.ZeroAlign, q.info.MaxZero) && f&^(q.info.ZeroTakes|MayUnmap) == 0
+		f &= q.info.ZeroTakes
+	case OpDiscard:
+		ok = q.g.unmap.Load() && inUnits(q.info.Limits, s.off, s.n, q.info.DiscardAlign, q.info.MaxDiscard)
+	case OpFlush:
+		ok = q.g.node.Primary() == nil && !q.g.noFlush.Load()
+	}
+	return f, ok && q.carrier != nil && q.carrier.Carries(s.op, f)
+}
+
+// passes says whether the node takes a range of data as it is.
 func (q *directQueue) passes(off, n int64) bool {
-	return off >= 0 && n > 0 && off <= q.info.Size-n && fits(q.info.Limits, off, n) && q.info.LostEnd == 0
+	return inside(q.info.Limits, off, n) && fits(q.info.Limits, off, n)
+}
+
+// inUnits says whether a range without data is made of whole units of align and at most limit bytes long.
+func inUnits(l driver.Limits, off, n, align, limit int64) bool {
+	align = max(align, requestAlign(l))
+	return inside(l, off, n) && off%align == 0 && n%align == 0 && (limit == 0 || n <= limit)
+}
+
+// inside says whether a range is within the node, no part of which is lost.
+func inside(l driver.Limits, off, n int64) bool {
+	return off >= 0 && n > 0 && off <= l.Size-n && l.LostEnd == 0
 }
 
 // start tracks what was staged for the node's queue, and stages it there. What cannot be tracked because the context has ended is set aside
@@ -132,7 +171,7 @@ func (q *directQueue) start() {
 			q.setAside(slot)
 			continue
 		}
-		q.Queue.Stage(slot, s.op, s.off, s.n, 0)
+		q.Queue.Stage(slot, s.op, s.off, s.n, uint32(s.flags))
 		q.passed++
 	}
 	q.staged, q.current = q.staged[:0], false
@@ -141,11 +180,16 @@ func (q *directQueue) start() {
 // track is called with the lock of the tracker held.
 func (q *directQueue) track(s *directSlot) {
 	t := &q.g.tracker
-	if s.tracked, s.err = t.enterLocked(q.ctx, s.off, s.n); s.err != nil {
+	off, n := s.off, s.n
+	if s.op == OpFlush {
+		off, n = controlOff, controlEnd-controlOff
+		s.flushes = q.g.written.Load()
+	}
+	if s.tracked, s.err = t.enterLocked(q.ctx, off, n); s.err != nil {
 		return
 	}
 	s.tracked.queued = true
-	if s.op != OpWrite {
+	if !opRules[s.op].changes {
 		return
 	}
 	if s.err = q.g.checkWritable(); s.err != nil {
@@ -220,8 +264,11 @@ func (q *directQueue) drain() error {
 func (q *directQueue) finish(slots []int) {
 	writes := int64(0)
 	for _, slot := range slots {
-		if q.slots[slot].op == OpWrite {
+		switch s := &q.slots[slot]; {
+		case opRules[s.op].changes:
 			writes++
+		case s.op == OpFlush && q.Queue.Err(slot) == nil:
+			q.g.flushedAt.Store(max(s.flushes, q.g.flushedAt.Load()))
 		}
 	}
 	if writes > 0 {

@@ -47,3 +47,13 @@ type Queuer interface {
 	// all. The caller's goroutine owns the queue, from here to Close, and may be locked to its thread meanwhile.
 	NewQueue(ctx context.Context, depth, size int) (Queue, error)
 }
+
+// Carrier is the queue of a node that takes more than plain reads and writes. What it does not take is made
+// by the guard, one request at a time, when all that is under way has ended.
+type Carrier interface {
+	// Carries says whether Stage takes op with the flags f. They are within the WriteTakes or ZeroTakes of
+	// the node. Zeroes and discards come in whole units of its limits and not longer than those allow. A node that carries
+	// them may answer ErrNotSupported to a Zero with NoFallback only. A flush covers what was reaped
+	// before it was staged. Nodes with one below them are never given a flush.
+	Carries(op Op, f Flags) bool
+}
