@@ -15,10 +15,10 @@ const mergeReads = 16 << 10
 const maxPieces = 1024 - 2
 
 // zeroAround makes new clusters zero at once, where what would be copied around the data reads as zeroes and
-// the file can do that without writing it out. In clusters that keep their place only what is around the data:
+// the file can do that without writing it out; zeroes that a Transform changed are none. In clusters that keep their place only what is around the data:
 // the rest may hold what a crash must not lose.
 func (i *Image) zeroAround(ctx context.Context, list []*Allocation) error {
-	if i.Data.Info().ZeroTakes&driver.NoFallback == 0 {
+	if i.Transform != nil || i.Data.Info().ZeroTakes&driver.NoFallback == 0 {
 		return nil
 	}
 	for _, a := range list {
@@ -124,17 +124,17 @@ func (i *Image) CopyAround(ctx context.Context, a *Allocation, data driver.Vec) 
 		return err
 	}
 	if data == nil {
-		if err := i.writeCopy(ctx, driver.Vec{head}, a.Host+a.Head.Off); err != nil {
+		if err := i.writeCopy(ctx, driver.Vec{head}, a, a.Head.Off); err != nil {
 			return err
 		}
-		return i.writeCopy(ctx, driver.Vec{tail}, a.Host+a.Tail.Off)
+		return i.writeCopy(ctx, driver.Vec{tail}, a, a.Tail.Off)
 	}
 	all := make(driver.Vec, 0, len(data)+2)
 	all = append(append(append(all, head), data...), tail)
 	if err := i.Fire(ctx, driver.EvWriteAIO); err != nil {
 		return err
 	}
-	return i.writeCopy(ctx, all, a.Host+a.Head.Off)
+	return i.writeCopy(ctx, all, a, a.Head.Off)
 }
 
 func (i *Image) readOld(ctx context.Context, p []byte, off int64) error {
@@ -147,16 +147,17 @@ func (i *Image) readOld(ctx context.Context, p []byte, off int64) error {
 	return i.ReadVec(ctx, driver.Vec{p}, off, 0)
 }
 
-func (i *Image) writeCopy(ctx context.Context, v driver.Vec, off int64) error {
+// writeCopy writes guest bytes to the clusters of an allocation, off bytes into the first.
+func (i *Image) writeCopy(ctx context.Context, v driver.Vec, a *Allocation, off int64) error {
 	n := v.Len()
 	if n == 0 {
 		return nil
 	}
-	if err := i.guardData(ctx, off, n); err != nil {
+	if err := i.guardData(ctx, a.Host+off, n); err != nil {
 		return err
 	}
 	if err := i.Fire(ctx, driver.EvCowWrite); err != nil {
 		return err
 	}
-	return i.Data.WriteVec(ctx, v, off, 0)
+	return i.store(ctx, v, a.Guest+off, a.Host+off)
 }

@@ -81,6 +81,9 @@ type Config struct {
 	Name    string      // of the driver
 	Data    driver.Node // where guest data lives
 	Backing driver.Node // nil without one
+	// Transform is what guest data passes between the guest and Data, nil for none. With one, requests
+	// are whole sectors.
+	Transform Transform
 	// Overlay: the format has backing files. What is absent is then not allocated, and zeroes otherwise.
 	Overlay bool
 	// Events is the node whose driver is told of each step, as QEMU's blkdebug has it; nil tells nobody.

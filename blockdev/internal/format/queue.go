@@ -39,10 +39,11 @@ var (
 )
 
 // NewQueue makes a queue on that of the data file. There is none of a single slot, whose owner makes its
-// requests by plain calls, and none for long requests.
+// requests by plain calls, none for long requests, and none where data passes a Transform, whose work is
+// for all processors.
 func (i *Image) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
 	file, ok := i.Data.(driver.Queuer)
-	if !ok || depth == 1 || size > maxQueuedBytes {
+	if !ok || depth == 1 || size > maxQueuedBytes || i.Transform != nil {
 		return nil, driver.ErrNotSupported
 	}
 	q, err := file.NewQueue(ctx, depth, size)

@@ -151,7 +151,7 @@ func (i *Image) readPiece(ctx context.Context, p piece) error {
 	if err := i.Fire(ctx, driver.EvReadAIO); err != nil {
 		return err
 	}
-	return i.Data.ReadVec(ctx, p.v, p.Host, 0)
+	return i.fetch(ctx, p.v, p.off, p.Host)
 }
 
 func (i *Image) readBacking(ctx context.Context, p piece) error {

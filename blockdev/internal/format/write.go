@@ -47,12 +47,12 @@ func (i *Image) placePinned(ctx context.Context, off, n int64) (p Placement, pin
 // writePlaced writes data to its place and commits the allocations.
 func (i *Image) writePlaced(ctx context.Context, v driver.Vec, off int64, p Placement) error {
 	if len(p.Allocations) == 0 {
-		return i.writeData(ctx, v, p.Host)
+		return i.writeData(ctx, v, off, p.Host)
 	}
 	err := i.zeroAround(ctx, p.Allocations)
 	merged := mergeable(p.Allocations, off, v)
 	if err == nil && merged == nil {
-		err = i.writeData(ctx, v, p.Host)
+		err = i.writeData(ctx, v, off, p.Host)
 	}
 	left := p.Allocations
 	for err == nil && len(left) > 0 {
@@ -79,11 +79,11 @@ func (i *Image) writePlaced(ctx context.Context, v driver.Vec, off int64, p Plac
 	return err
 }
 
-func (i *Image) writeData(ctx context.Context, v driver.Vec, host int64) error {
+func (i *Image) writeData(ctx context.Context, v driver.Vec, off, host int64) error {
 	if err := i.Fire(ctx, driver.EvWriteAIO); err != nil {
 		return err
 	}
-	return i.Data.WriteVec(ctx, v, host, 0)
+	return i.store(ctx, v, off, host)
 }
 
 // commit enters an allocation into the tables.
