@@ -25,6 +25,7 @@ type (
 	Prealloc     = driver.Prealloc
 	Queue        = driver.Queue
 	RangeError   = driver.RangeError
+	Snapshot     = driver.Snapshot
 	Vec          = driver.Vec
 	Zone         = driver.Zone
 	ZoneOp       = driver.ZoneOp

@@ -3,6 +3,7 @@ package blockdev
 import (
 	"context"
 	"syscall"
+	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -97,6 +98,74 @@ func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err er
 	defer tracker.end(r)
 	result, err = checker.Check(ctx, fix)
 	return result, d.wrap(opCheck, 0, 0, err)
+}
+
+// Snapshots lists the snapshots inside the image, in its order. ENOTSUP if the
+// format has none.
+func (d *Device) Snapshots(ctx context.Context) (list []Snapshot, err error) {
+	s, err := d.snapshotter(opSnapshots)
+	if err != nil {
+		return nil, err
+	}
+	err = d.control(ctx, opSnapshots, 0, 0, func() error {
+		list, err = s.Snapshots(ctx)
+		return err
+	})
+	return list, err
+}
+
+// CreateSnapshot keeps what the guest sees now.
+func (d *Device) CreateSnapshot(ctx context.Context, name string, now time.Time) (made Snapshot, err error) {
+	err = d.changeSnapshots(ctx, opCreateSnapshot, func(s driver.Snapshotter) error {
+		made, err = s.CreateSnapshot(ctx, name, now)
+		return err
+	})
+	return made, err
+}
+
+// ApplySnapshot gives the guest what it saw when the snapshot was made; what it sees now is lost.
+func (d *Device) ApplySnapshot(ctx context.Context, which string) (applied Snapshot, err error) {
+	err = d.changeSnapshots(ctx, opApplySnapshot, func(s driver.Snapshotter) error {
+		applied, err = s.ApplySnapshot(ctx, which)
+		return err
+	})
+	return applied, err
+}
+
+// DeleteSnapshot gives up a snapshot and the space that only it took.
+func (d *Device) DeleteSnapshot(ctx context.Context, which string) (deleted Snapshot, err error) {
+	err = d.changeSnapshots(ctx, opDeleteSnapshot, func(s driver.Snapshotter) error {
+		deleted, err = s.DeleteSnapshot(ctx, which)
+		return err
+	})
+	return deleted, err
+}
+
+// changeSnapshots makes a request that is alone on the device. What it did is on stable storage.
+func (d *Device) changeSnapshots(ctx context.Context, op Op, do func(driver.Snapshotter) error) error {
+	if err := d.enter(op, 0, 0); err != nil {
+		return err
+	}
+	s, err := d.snapshotter(op)
+	if err != nil {
+		return err
+	}
+	tracker := &d.tree.top.guard.tracker
+	r, err := tracker.hold(ctx)
+	if err != nil {
+		return d.wrap(op, 0, 0, err)
+	}
+	defer tracker.end(r)
+	return d.wrap(op, 0, 0, do(s))
+}
+
+// snapshotter is the format that has snapshots.
+func (d *Device) snapshotter(op Op) (driver.Snapshotter, error) {
+	if s, ok := driver.Find[driver.Snapshotter](d.top); ok {
+		return s, nil
+	}
+	text := "images of the format " + d.tree.root.driver.Name + " have no snapshots"
+	return nil, d.wrap(op, 0, 0, &driver.Refusal{Text: text, Err: driver.ErrNotSupported})
 }
 
 // ReportZones describes at most limit zones of a zoned device, from the one that holds off on. ENOTSUP without zones.

@@ -18,6 +18,10 @@ const (
 	opReportZones
 	opManageZones
 	opAppendZone
+	opSnapshots
+	opCreateSnapshot
+	opApplySnapshot
+	opDeleteSnapshot
 	opReopen
 	opSize
 )
@@ -29,21 +33,25 @@ var opRules = [...]struct {
 	inside  bool // must lie within the device
 	whole   bool // a strict device takes only whole blocks
 }{
-	OpRead:        {name: "read", inside: true},
-	OpWrite:       {name: "write", changes: true, inside: true, whole: true},
-	OpZero:        {name: "zero", changes: true, inside: true, whole: true},
-	OpDiscard:     {name: "discard", changes: true, inside: true},
-	OpFlush:       {name: "flush"},
-	opTruncate:    {name: "truncate", changes: true},
-	opStatus:      {name: "status"},
-	opReadState:   {name: "read"},
-	opWriteState:  {name: "write", changes: true},
-	opCheck:       {name: "check"},
-	opReportZones: {name: "report zones"},
-	opManageZones: {name: "manage zones", changes: true, inside: true},
-	opAppendZone:  {name: "append", changes: true, inside: true},
-	opReopen:      {name: "reopen"},
-	opSize:        {name: "length"},
+	OpRead:           {name: "read", inside: true},
+	OpWrite:          {name: "write", changes: true, inside: true, whole: true},
+	OpZero:           {name: "zero", changes: true, inside: true, whole: true},
+	OpDiscard:        {name: "discard", changes: true, inside: true},
+	OpFlush:          {name: "flush"},
+	opTruncate:       {name: "truncate", changes: true},
+	opStatus:         {name: "status"},
+	opReadState:      {name: "read"},
+	opWriteState:     {name: "write", changes: true},
+	opCheck:          {name: "check"},
+	opReportZones:    {name: "report zones"},
+	opManageZones:    {name: "manage zones", changes: true, inside: true},
+	opAppendZone:     {name: "append", changes: true, inside: true},
+	opReopen:         {name: "reopen"},
+	opSnapshots:      {name: "list snapshots"},
+	opCreateSnapshot: {name: "create snapshot", changes: true},
+	opApplySnapshot:  {name: "apply snapshot", changes: true},
+	opDeleteSnapshot: {name: "delete snapshot", changes: true},
+	opSize:           {name: "length"},
 }
 
 // deviceState is what decides whether a request may begin. It is replaced as a whole, so that a request sees one state.

@@ -29,6 +29,8 @@ type OpenConfig struct {
 	Claim driver.Claim
 	// WriteThrough makes every write durable before it returns.
 	WriteThrough bool
+	// LoadSnapshot opens a snapshot inside the image, read-only; "" opens what the guest sees now.
+	LoadSnapshot string
 	// Snapshot sends writes to a temporary overlay, which is gone when the device is closed.
 	Snapshot bool
 	// CopyOnRead stores what is read from a backing file in the overlay.
@@ -120,11 +122,14 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 		opts.Set("driver", cfg.Format)
 	}
 	mode := cfg.Mode
-	if cfg.Snapshot {
+	if cfg.Snapshot || cfg.LoadSnapshot != "" {
 		mode.ReadOnly = true
 	}
 	t := &tree{cfg: cfg, names: map[string]*treeNode{}}
 	root, err := t.open(ctx, spec{name: name, options: opts, inherits: mode, sealed: mode.ReadOnly})
+	if err == nil && cfg.LoadSnapshot != "" {
+		err = root.loadSnapshot(ctx, cfg.LoadSnapshot)
+	}
 	if err == nil && cfg.Snapshot {
 		root, err = t.overlay(ctx, root)
 	}

@@ -44,3 +44,14 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	}
 	return t.open(ctx, spec{options: &o, inherits: mode})
 }
+
+// loadSnapshot shows a snapshot inside an image.
+func (n *treeNode) loadSnapshot(ctx context.Context, which string) error {
+	s, ok := driver.Find[driver.Snapshotter](n.guard)
+	if !ok {
+		text := "images of the format " + n.driver.Name + " have no snapshots"
+		return &driver.Refusal{Text: text, Err: driver.ErrNotSupported}
+	}
+	_, err := s.LoadSnapshot(ctx, which)
+	return err
+}

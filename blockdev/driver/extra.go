@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"syscall"
+	"time"
 )
 
 // These are the abilities that some drivers have besides Node. Each is found by Find from the top of a stack.
@@ -13,6 +14,30 @@ import (
 type VMStater interface {
 	ReadVMState(ctx context.Context, v Vec, off int64) error
 	WriteVMState(ctx context.Context, v Vec, off int64) error
+}
+
+// Snapshot is a snapshot inside an image.
+type Snapshot struct {
+	ID, Name    string
+	Size        int64 // of the disk, in bytes
+	VMStateSize int64 // of the machine state saved with it, in bytes
+	Time        time.Time
+	VMClock     time.Duration // how long the machine had run
+	ICount      int64         // instructions that it had executed, -1 if that is not known
+}
+
+// Snapshotter is a format with snapshots inside its images. A snapshot is named by its id or, if none has
+// that, by its name; ENOENT if there is none. Nothing else may go on in the image meanwhile, but for Snapshots.
+type Snapshotter interface {
+	// Snapshots lists them in the order of the image.
+	Snapshots(ctx context.Context) ([]Snapshot, error)
+	// CreateSnapshot keeps what the guest sees, under a name and with the date now.
+	CreateSnapshot(ctx context.Context, name string, now time.Time) (Snapshot, error)
+	// ApplySnapshot gives the guest what it saw then; what it sees now is lost.
+	ApplySnapshot(ctx context.Context, which string) (Snapshot, error)
+	DeleteSnapshot(ctx context.Context, which string) (Snapshot, error)
+	// LoadSnapshot shows a snapshot instead of the active disk of an image that is read-only.
+	LoadSnapshot(ctx context.Context, which string) (Snapshot, error)
 }
 
 // ErrBreakSpent says that a breakpoint that was removed had been reached, and was none any more. It is ENOENT.

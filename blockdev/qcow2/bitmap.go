@@ -63,7 +63,9 @@ func staleBitmapsWarning(version uint32) string {
 }
 
 // hasBitmaps says whether there are bitmaps that count.
-func (q *image) hasBitmaps() bool { return q.hdr.bitmaps != nil && q.hdr.autoclear&autoBitmaps != 0 }
+func (q *image) hasBitmaps() bool {
+	return q.hdr.bitmaps != nil && q.hdr.autoclear&autoBitmaps != 0 && !q.loaded
+}
 
 // eachBitmap walks the directory. It ends with an error that broken knows where QEMU would not open the image.
 func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {

@@ -33,6 +33,9 @@ func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, 
 		return driver.CheckResult{}, err
 	}
 	defer q.Unlock()
+	if q.loaded {
+		return driver.CheckResult{}, refuse(syscall.EBUSY, "A snapshot of the image is open; the image is checked without it")
+	}
 	if q.readOnly && fix != 0 {
 		return driver.CheckResult{}, syscall.EROFS
 	}

@@ -22,7 +22,7 @@ const (
 
 // Places of header fields that are written on their own.
 const (
-	offSize           = 24
+	offSize           = 24 // encryption, length and offset of the L1 table follow
 	offL1Size         = 36 // the L1 offset follows
 	offReftable       = 48 // its length in clusters follows
 	offSnapshots      = 60 // their number, the offset follows

@@ -44,6 +44,7 @@ type image struct {
 	notify   func(driver.Notice)
 	readOnly bool
 	checking bool // opened with Mode.Check
+	loaded   bool // a snapshot is shown, see LoadSnapshot
 	claims   bool // the claim on the file includes writing: not readOnly, and ahead of it while a reopen is prepared
 
 	size, vmState atomic.Int64 // guest bytes, and where the machine state begins
@@ -82,6 +83,8 @@ var (
 	_ driver.Describer = (*image)(nil)
 	_ driver.Reopener  = (*image)(nil)
 	_ driver.Checker   = (*image)(nil)
+
+	_ driver.Snapshotter = (*image)(nil)
 )
 
 // open opens the image in its file child. Steps and errors come in QEMU's order.
@@ -157,6 +160,9 @@ func (q *image) usable() error {
 	}
 	return nil
 }
+
+// external says whether guest data lies in a file of its own.
+func (q *image) external() bool { return q.hdr.incompatible&featDataFile != 0 }
 
 // writeFile writes p into the image file.
 func (q *image) writeFile(ctx context.Context, p []byte, off int64) error {

@@ -112,11 +112,12 @@ func (r *refcounts) drop() {
 
 // delta is a change of refcounts.
 type delta struct {
-	by   uint64
-	down bool
+	by      uint64
+	down    bool
+	counted bool // only of clusters whose refcount is not 0
 }
 
-func (d delta) inverse() delta { return delta{d.by, !d.down} }
+func (d delta) inverse() delta { return delta{by: d.by, down: !d.down} }
 
 // apply is n changed by d, and whether that is a number that fits.
 func (d delta) apply(n, limit uint64) (uint64, bool) {
@@ -127,8 +128,9 @@ func (d delta) apply(n, limit uint64) (uint64, bool) {
 }
 
 var (
-	oneMore = delta{by: 1}
-	oneLess = delta{by: 1, down: true}
+	oneMore     = delta{by: 1}
+	oneMoreUser = delta{by: 1, counted: true}
+	oneLess     = delta{by: 1, down: true}
 )
 
 // adjust changes the refcounts of all clusters that a range touches: all of them, or none if it fails. It may take clusters for
@@ -171,8 +173,12 @@ func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, 
 			covered = i
 		}
 		i := q.inBlock(cluster)
-		count, ok := d.apply(q.refcount(block.Data, i), q.refMax)
-		if !ok {
+		old := q.refcount(block.Data, i)
+		count, ok := d.apply(old, q.refMax)
+		switch {
+		case d.counted && old == 0:
+			return errUncounted
+		case !ok:
 			return syscall.EINVAL
 		}
 		q.refs.Changed(block)
@@ -204,10 +210,16 @@ func (q *image) blockToChange(ctx context.Context, cluster int64, d delta) (*for
 		if err := format.Interrupted(ctx); err != nil {
 			return nil, err
 		}
-		return q.blockFor(ctx, cluster)
+		if !d.counted {
+			return q.blockFor(ctx, cluster)
+		}
 	}
 	at, err := q.blockAt(ctx, cluster)
-	if err == nil && at == 0 {
+	switch {
+	case err != nil || at != 0:
+	case d.counted:
+		err = errUncounted
+	default:
 		err = syscall.EINVAL // what nobody counts cannot become less
 	}
 	if err != nil {

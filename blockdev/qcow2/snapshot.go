@@ -8,7 +8,9 @@ import (
 	"math"
 	"slices"
 	"syscall"
+	"time"
 
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -151,18 +153,37 @@ func (q *image) wholeSnapshots(ctx context.Context) (entries [][]byte, n int64, 
 
 // writeSnapshots writes a snapshot table of n bytes to a new place, and points the header there.
 func (q *image) writeSnapshots(ctx context.Context, entries [][]byte, n int64) error {
-	at, err := q.allocate(ctx, n)
-	if err != nil {
-		return err
+	at := int64(0) // of a table without entries
+	if n > 0 {
+		var err error
+		if at, err = q.allocate(ctx, n); err != nil {
+			return err
+		}
 	}
 	moved, err := q.storeSnapshots(ctx, entries, at, n)
-	if err != nil {
+	if err != nil && !unsettled(err) {
 		q.free(ctx, at, n, freeAlways)
 		return err
 	}
-	q.hdr.snapshotsOff = uint64(at)
+	q.hdr.snapshotsOff, q.hdr.snapshots = uint64(at), uint32(len(moved))
 	q.setSnapshots(moved, n)
-	return nil
+	return err
+}
+
+// replaceSnapshots writes another snapshot table, and gives the old one back.
+func (q *image) replaceSnapshots(ctx context.Context, entries [][]byte) error {
+	n := int64(0)
+	for _, entry := range entries {
+		if n = (n+7)&^7 + int64(len(entry)); n > maxSnapshotTable {
+			return refuse(syscall.EFBIG, "Snapshot table is too big")
+		}
+	}
+	oldAt, oldLen := int64(q.hdr.snapshotsOff), q.snapBytes
+	err := q.writeSnapshots(ctx, entries, n)
+	if err == nil {
+		q.free(ctx, oldAt, oldLen, freeSnapshot)
+	}
+	return err
 }
 
 // storeSnapshots writes all entries to at, which has room for n bytes, and then points the header there.
@@ -197,6 +218,50 @@ func (q *image) storeSnapshots(ctx context.Context, entries [][]byte, at, n int6
 	}
 	field := binary.BigEndian.AppendUint32(nil, uint32(len(moved)))
 	return moved, q.writeSync(ctx, binary.BigEndian.AppendUint64(field, uint64(at)), offSnapshots)
+}
+
+// marshalSnapshot is the entry of a new snapshot with an L1 table of so many entries.
+func marshalSnapshot(s driver.Snapshot, l1Off int64, l1Entries int) []byte {
+	be := binary.BigEndian
+	b := be.AppendUint64(nil, uint64(l1Off))
+	b = be.AppendUint32(b, uint32(l1Entries))
+	b = be.AppendUint16(b, uint16(len(s.ID)))
+	b = be.AppendUint16(b, uint16(len(s.Name)))
+	b = be.AppendUint32(b, uint32(s.Time.Unix()))
+	b = be.AppendUint32(b, uint32(s.Time.Nanosecond()))
+	b = be.AppendUint64(b, uint64(s.VMClock))
+	b = be.AppendUint32(b, 0) // machine state of 32 bits
+	b = be.AppendUint32(b, knownExtra)
+	b = be.AppendUint64(b, uint64(s.VMStateSize))
+	b = be.AppendUint64(b, uint64(s.Size))
+	b = be.AppendUint64(b, uint64(s.ICount))
+	return append(append(b, s.ID...), s.Name...)
+}
+
+// describeSnapshot reads what an entry says.
+func (q *image) describeSnapshot(ctx context.Context, at snapshot) (s driver.Snapshot, err error) {
+	if s.ID, s.Name, err = q.names(ctx, at); err != nil {
+		return s, err
+	}
+	b := make([]byte, snapshotFixed+knownExtra)
+	known := min(int64(at.extra), knownExtra)
+	if err := readAt(ctx, q.file, b[:snapshotFixed+known], at.at); err != nil {
+		return s, err
+	}
+	be, extra := binary.BigEndian, b[snapshotFixed:]
+	s.Time = time.Unix(int64(be.Uint32(b[16:])), int64(be.Uint32(b[20:])))
+	s.VMClock = time.Duration(be.Uint64(b[24:]))
+	s.VMStateSize, s.Size, s.ICount = int64(be.Uint32(b[32:])), q.size.Load(), -1
+	if known >= 8 {
+		s.VMStateSize = int64(be.Uint64(extra))
+	}
+	if known >= 16 {
+		s.Size = int64(be.Uint64(extra[8:]))
+	}
+	if known >= 24 {
+		s.ICount = int64(be.Uint64(extra[16:]))
+	}
+	return s, nil
 }
 
 // wholeSnapshot reads an entry and brings its extra data to a length that is allowed. What is missing there is said to be as in an image

@@ -20,7 +20,7 @@ func (q *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ d
 	ctx = format.Uncancelled(ctx)
 	defer q.Unlock()
 	if len(q.snapshots) > 0 && q.version < 3 {
-		return refuse(syscall.ENOTSUP, "Can't resize a v2 image which has snapshots")
+		return errResizeV2
 	}
 	if err := q.beginChanges(ctx); err != nil {
 		return err
@@ -45,13 +45,21 @@ func (q *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ d
 	return nil
 }
 
-// setSize writes the new length into the header and adapts the caches to it.
+// errResizeV2 is because a snapshot of version 2 need not know how long its disk was.
+var errResizeV2 = refuse(syscall.ENOTSUP, "Can't resize a v2 image which has snapshots")
+
+// setSize writes the new length into the header and takes it over.
 func (q *image) setSize(ctx context.Context, size int64) error {
 	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(size)), offSize); err != nil {
 		return refuseWith(err, "Failed to update the image size")
 	}
-	q.size.Store(size)
 	q.hdr.size = uint64(size)
+	return q.installSize(ctx, size)
+}
+
+// installSize takes a new length over, and adapts the caches to it.
+func (q *image) installSize(ctx context.Context, size int64) error {
+	q.size.Store(size)
 	q.vmState.Store(q.l1Entries(size) << q.l1Shift())
 	s, err := parseSettings(&q.geometry, q.given, size, q.unmap, q.hdr.compatible&compatLazyRefcounts != 0)
 	if err != nil {
