@@ -137,6 +137,6 @@ func (b *blockJob) readState(name string) error {
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: err})
 	}
-	b.history, b.scan = state.History(), false
+	b.history, b.scan = verify.StateHistory(state), false
 	return nil
 }

@@ -62,7 +62,7 @@ func (c *checker) blameHeader(b *Bad, h *Header, x *expectation) {
 // blameType judges a block of a type that was not asked for.
 func (c *checker) blameType(b *Bad, h *Header, x *expectation) {
 	b.Type, b.Cause = fmt.Sprintf("type %d", h.Type), Cause{Class: OtherType}
-	list := sumTable(h)
+	list := h.sums()
 	if len(list) == 0 {
 		return
 	}
@@ -271,17 +271,6 @@ func filledParts(parts []Range) (Cause, bool) {
 	return cause, cause.Class == Zeroed || cause.Class == Filled
 }
 
-// wrongRanges lists runs of sectors that differ and have one cause.
-func wrongRanges(want, got []byte, off int64) []Range {
-	m := Mismatch{limit: maxRanges}
-	for at, s := range wrongSectors(want, got, off) {
-		r := Range{Off: off + int64(at+s.first), Len: int64(s.last - s.first + 1), Bad: int64(s.count)}
-		r.Cause, _ = filledWith(got[at+s.first : at+s.last+1])
-		m.add(r)
-	}
-	return m.Ranges
-}
-
 // displacement looks for the data of got in want, moved by less than a block.
 func displacement(want, got []byte, first, last int) (delta int64, ok bool) {
 	const probe = 16
@@ -348,7 +337,7 @@ func (c *checker) blameHeaderless(b *Bad, x *expectation) {
 		b.want[at+bit/8] ^= 1 << (bit % 8)
 		return
 	}
-	if h, found, ok := strayHeader(p); ok {
+	if h, found, ok := findHeader(p); ok {
 		if delta := int64(h.Offset) + int64(at) - (b.Off + int64(found)); delta != 0 {
 			b.Header = &h
 			b.Cause = Cause{Class: Misdirected, Delta: delta}
@@ -360,22 +349,6 @@ func (c *checker) blameHeaderless(b *Bad, x *expectation) {
 	}
 	if b.BigEndian = swappedHeader(p[at:]); !b.BigEndian {
 		c.blameLost(b, x)
-	}
-}
-
-// strayHeader looks for a header anywhere in p.
-func strayHeader(p []byte) (h Header, at int, ok bool) {
-	magic := []byte{headerMagic & 0xff, headerMagic >> 8}
-	for {
-		i := bytes.Index(p[at:], magic)
-		if i < 0 {
-			return h, 0, false
-		}
-		at += i
-		if h, ok = parseHeader(p[at:]); ok {
-			return h, at, true
-		}
-		at++
 	}
 }
 
@@ -455,26 +428,10 @@ func (c *checker) blamePlain(p, want []byte, x *expectation) *Bad {
 	if b.Cause.Class == OneBit {
 		return b
 	}
-	if pat := c.l.content.pattern; pat != nil && len(pat.stamps) > 0 && !c.l.content.still {
-		if start, ok := stampedStart(pat, p); ok && start != x.off {
+	if pat := c.l.content.pattern; pat != nil && !c.l.content.still {
+		if start, ok := pat.start(p); ok && start != x.off {
 			b.Cause = Cause{Class: Misdirected, Delta: start - x.off}
 		}
 	}
 	return b
-}
-
-// stampedStart reads where a request whose data are the pattern belongs, if all
-// of it says so.
-func stampedStart(pat *literal, p []byte) (start int64, ok bool) {
-	at := pat.stamps[0]
-	if at+stampLen > len(p) {
-		return 0, false
-	}
-	v := binary.LittleEndian.Uint64(p[at:])
-	if v > 1<<62 {
-		return 0, false
-	}
-	want := make([]byte, len(p))
-	pat.instance(want, int64(v))
-	return int64(v), bytes.Equal(want, p)
 }

@@ -156,3 +156,14 @@ func (m *Mismatch) Join(next *Mismatch) *Mismatch {
 	m.More += next.More
 	return m
 }
+
+// wrongRanges lists runs of sectors that differ and have one cause.
+func wrongRanges(want, got []byte, off int64) []Range {
+	m := Mismatch{limit: maxRanges}
+	for at, s := range wrongSectors(want, got, off) {
+		r := Range{Off: off + int64(at+s.first), Len: int64(s.last - s.first + 1), Bad: int64(s.count)}
+		r.Cause, _ = filledWith(got[at+s.first : at+s.last+1])
+		m.add(r)
+	}
+	return m.Ranges
+}

@@ -14,9 +14,10 @@ type expectation struct {
 
 // A checker checks blocks. It belongs to one goroutine.
 type checker struct {
-	l    *layout
-	sums *summer
-	swap [longHeader + maxSum]byte
+	l     *layout
+	known *knowledge
+	sums  *summer
+	swap  [longHeader + maxSum]byte
 	// want is room for the content of a request; made says what is in it.
 	want []byte
 	made remade
@@ -58,8 +59,10 @@ func (r remade) covers(pos int64, n int) bool {
 	return r.off >= 0 && pos >= r.off && pos-r.off <= int64(r.n-n)
 }
 
-func newChecker(l *layout, report func(*Bad)) *checker {
-	return &checker{l: l, sums: newSummer(), recipe: l.content.recipe, learned: l.learned, seen: new(Result), report: report}
+func newChecker(l *layout, known *knowledge, report func(*Bad)) *checker {
+	return &checker{
+		l: l, known: known, sums: newSummer(), recipe: l.content.recipe, learned: known.content, seen: new(Result), report: report,
+	}
 }
 
 // request checks the blocks of a request of the job that were read into p.
@@ -262,27 +265,9 @@ func (c *checker) replaced(h *Header, x *expectation) bool {
 	return vague && c.l.HeaderSeed && h.Seed != x.seed
 }
 
-// numbered reports whether the header's write number is n, as far as the header
-// has it.
-func (h *Header) numbered(n uint64) bool {
-	if h.Long {
-		return h.Number == n
-	}
-	return h.Number == n&0xffff
-}
-
-// after reports whether the header's write came after write n: it may have
-// been written over. In short headers the number is taken to be near.
-func (h *Header) after(n uint64) bool {
-	if h.Long {
-		return h.Number > n
-	}
-	return int16(uint16(h.Number)-uint16(n)) > 0
-}
-
 // types lists what the type of a header may mean, given the type of the job.
 func (c *checker) types(h *Header) []*sum {
-	list := sumTable(h)
+	list := h.sums()
 	if c.l.Verify == "" {
 		return list
 	}
@@ -301,7 +286,7 @@ func (c *checker) types(h *Header) []*sum {
 // is. It leaves the header at the beginning of p.
 func (c *checker) sound(p []byte, h *Header) (*sum, bool) {
 	list := c.types(h)
-	held := c.l.held[h.Type].Load()
+	held := c.known.types[h.Type].Load()
 	if held != nil && !h.Long && len(list) > 1 && c.holds(p, h, held) {
 		return held, true
 	}
@@ -310,7 +295,7 @@ func (c *checker) sound(p []byte, h *Header) (*sum, bool) {
 			continue // without a checksum it could be anything
 		}
 		if !h.Long && k.size > 0 && held != k {
-			c.l.held[h.Type].Store(k)
+			c.known.types[h.Type].Store(k)
 		}
 		return k, true
 	}
@@ -388,12 +373,4 @@ func (c *checker) asPresumed(p []byte, pos int64, seed uint64, data int, x *expe
 // untold reports whether the content of a block is a pattern that nobody told.
 func (c *checker) untold(h *Header, x *expectation) bool {
 	return h.Seed == 0 && c.l.content.pattern == nil && !x.known
-}
-
-// sumTable is sumsOf without its work.
-func sumTable(h *Header) []*sum {
-	if h.Long {
-		return sumsByNumber()[1][h.Type]
-	}
-	return sumsByNumber()[0][h.Type]
 }

@@ -46,7 +46,7 @@ func (j *Job) lastPresent(ctx context.Context, open Opener, from, to, step uint6
 	}
 	defer q.Close()
 	e := &engine{q: q, done: make([]int, 1)}
-	c := newChecker(j.l, func(*Bad) {})
+	c := newChecker(j.l, j.known, func(*Bad) {})
 	last = -1
 	var r request
 	for o.next(&r) && r.number < to {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -184,4 +185,53 @@ func likeHeader(p []byte, pos int64, length int) bool {
 		votes++
 	}
 	return votes >= 2
+}
+
+// numbered reports whether the header's write number is n, as far as the header
+// has it.
+func (h *Header) numbered(n uint64) bool {
+	if h.Long {
+		return h.Number == n
+	}
+	return h.Number == n&0xffff
+}
+
+// after reports whether the header's write came after write n: it may have
+// been written over. In short headers the number is taken to be near.
+func (h *Header) after(n uint64) bool {
+	if h.Long {
+		return h.Number > n
+	}
+	return int16(uint16(h.Number)-uint16(n)) > 0
+}
+
+// continues reports whether the block begins where the one before it ends.
+func (h *Header) continues(before *Header) bool {
+	return h.Offset == before.Offset+uint64(before.Len)
+}
+
+// sameWrite reports whether both are of one request.
+func (h *Header) sameWrite(of *Header) bool {
+	return h.Seed == of.Seed && h.Number == of.Number && h.Thread == of.Thread && h.Len == of.Len
+}
+
+// possible reports whether a block can be as long as its header says.
+func (h *Header) possible() bool {
+	return int(h.Len) > h.size() && h.Len <= maxBlockSize
+}
+
+// findHeader looks for a header anywhere in p.
+func findHeader(p []byte) (h Header, at int, ok bool) {
+	magic := []byte{headerMagic & 0xff, headerMagic >> 8}
+	for {
+		i := bytes.Index(p[at:], magic)
+		if i < 0 {
+			return h, 0, false
+		}
+		at += i
+		if h, ok = parseHeader(p[at:]); ok {
+			return h, at, true
+		}
+		at++
+	}
 }

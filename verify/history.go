@@ -165,3 +165,18 @@ func (t *tally) each(r *request, change func(n int) int) {
 		(*page)[i] ^= byte(n^m) << shift
 	}
 }
+
+// StateHistory says which writes a state file makes sure of: all but those in flight.
+func StateHistory(s *State) *History {
+	h := &History{Issued: s.Writes}
+	for _, n := range slices.Sorted(slices.Values(s.InFlight)) {
+		if n < s.Writes {
+			h.unsure.add(n, n+1)
+		}
+	}
+	if s.Version < 5 {
+		h.window = s.Depth
+		h.arrived = slices.Sorted(slices.Values(s.Completed))
+	}
+	return h
+}

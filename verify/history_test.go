@@ -2,6 +2,9 @@ package verify
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"os"
 	"runtime"
 	"testing"
 
@@ -134,5 +137,108 @@ func TestHistoryMemory(t *testing.T) {
 		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
 			t.Errorf("%s: %d MiB", name, used>>20)
 		}
+	}
+}
+
+// The state files of a job that four fios stopped after 5 of 16 random writes.
+func TestHistoryOfState(t *testing.T) {
+	for _, version := range []int{2, 3, 5, 7} {
+		p, err := os.ReadFile(fmt.Sprintf("testdata/state/version-%d.state", version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadState(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, want := range []standing{sure, sure, sure, sure, sure, never} {
+			r := request{number: uint64(n)}
+			if n == 4 {
+				r.off = 24576
+			}
+			if s := StateHistory(got).of(&r); s != want {
+				t.Errorf("version %d: write %d is %d, want %d", version, n, s, want)
+			}
+		}
+	}
+}
+
+// What a job leaves is, but for the generator, what fio's newest version
+// leaves, and can be read again.
+func TestWriteState(t *testing.T) {
+	o := DefaultOptions()
+	o.Name, o.Direction, o.Verify, o.Size, o.NumberIOs, o.IODepth = "j", RandWrite, "crc32c", 64<<10, 5, 1
+	img := make([]byte, o.Size)
+	j, err := NewJob(o, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Write(t.Context(), openMemory(img)); err != nil {
+		t.Fatal(err)
+	}
+	got := j.State().Append(nil)
+	want, err := os.ReadFile("testdata/state/version-7.state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// fio leaves memory that was never set behind the name; here it is zero.
+	if len(got) != len(want) {
+		t.Fatalf("%d bytes, want %d", len(got), len(want))
+	}
+	if fmt.Sprintf("%x", got[24:]) != fmt.Sprintf("%x", want[24:]) {
+		t.Errorf("\n%x, want\n%x", got[24:], want[24:])
+	}
+	s, err := ReadState(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.NumberIOs = 0
+	v, err := NewJob(o, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.History = StateHistory(s)
+	r, err := v.Verify(t.Context(), openMemory(img))
+	if err != nil || !r.Good() || r.Blocks != 5 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if name := StateName(&o); name != "local-j-0-verify.state" {
+		t.Error(name)
+	}
+}
+
+// Whatever a state file says, nothing panics, the memory is bounded, and a context
+// ends it.
+func TestHostileHistory(t *testing.T) {
+	var list []uint64 // in flight, at those numbers and below
+	var offsets []int64
+	for version := range uint64(8) {
+		for _, n := range []uint64{0, 1, 7, 1 << 20, 1 << 31, 1 << 40, maxWrites} {
+			list, offsets = list[:0], offsets[:0]
+			for i := range uint64(100_000) {
+				list, offsets = append(list, n-2*i), append(offsets, int64(n-2*i))
+			}
+			s := &State{Version: version, Depth: min(n, 1<<20), Writes: n, InFlight: list, Completed: offsets}
+			for _, loops := range []int{1, 3, math.MaxInt32} {
+				hostileHistory(t, s, loops)
+			}
+		}
+	}
+}
+
+func hostileHistory(t *testing.T, s *State, loops int) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	o := DefaultOptions()
+	o.Verify, o.Size, o.Loops = "crc32c", 64<<10, loops
+	job, err := NewJob(o, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job.History = StateHistory(s)
+	_, _ = job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, o.Size)))
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
+		t.Errorf("version %d, %d writes: took %d MiB", s.Version, s.Writes, used>>20)
 	}
 }

@@ -404,3 +404,22 @@ func TestInteropTrims(t *testing.T) {
 	}
 	peer.run(t, line, "--verify_only", name)
 }
+
+// Every option of fio has a row in the table.
+func TestTableIsComplete(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), findFio(t).path, "--cmdhelp=all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) < 200 {
+		t.Fatalf("fio lists only %d options", len(lines))
+	}
+	for _, line := range lines {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		o := DefaultOptions()
+		if _, err := o.Set(strings.TrimSuffix(name, ":"), ""); err != nil && strings.Contains(err.Error(), "none of that name") {
+			t.Error(err)
+		}
+	}
+}

@@ -47,6 +47,7 @@ type Job struct {
 	History *History
 
 	l     *layout
+	known *knowledge
 	hooks Hooks
 	tick  ticker
 	began time.Time
@@ -76,7 +77,7 @@ func NewJob(o Options, h Hooks) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Job{l: l, hooks: h}
+	j := &Job{l: l, known: new(knowledge), hooks: h}
 	now := h.Now
 	if now == nil {
 		now = time.Now
@@ -170,7 +171,7 @@ func dump(b *Bad, put func(kind string, off int64, data []byte) error) error {
 }
 
 func (j *Job) newWorker() *worker {
-	c := newChecker(j.l, j.bad)
+	c := newChecker(j.l, j.known, j.bad)
 	c.history, c.rewritten, c.rivals = j.History, j.rewritten, j.newRivals()
 	return &worker{builder: newBuilder(j.l, j.l.jobClock(j.elapsed)), checker: c}
 }
@@ -270,4 +271,19 @@ func (j *Job) unreadable(s *slot, err error) {
 	if j.failed == nil {
 		j.fail(fmt.Errorf("read %d bytes at %d: %w", s.n, s.off, err))
 	}
+}
+
+// State is the state file of a job that has written, wholly or in part.
+func (j *Job) State() *State {
+	s := &State{
+		Version: stateWritten, Name: j.l.Name, Index: uint64(j.l.Thread - 1), Depth: uint64(max(j.l.IODepth, 1)),
+		Writes: j.result.Writes,
+	}
+	if j.l.Flushed {
+		s.Writes = j.flushed
+	}
+	if j.l.Direction.Random() {
+		s.setGenerator(j.blocks)
+	}
+	return s
 }

@@ -37,8 +37,6 @@ const (
 	// maxJournalRanges bounds the memory of what a journal tells. Writes end nearly
 	// in order: what is in flight makes gaps, and a run that failed.
 	maxJournalRanges = 1 << 16
-	// maxWrites is a number that no write of a job has.
-	maxWrites = 1 << 62
 )
 
 // IsJournal says whether a file that begins with head is a journal, of whatever version.

@@ -125,13 +125,13 @@ func readBlockOptions(line []byte, version int) (Options, error) {
 	for name := range values {
 		return o, fmt.Errorf("option %q is not known here: a newer version wrote the journal, and has to read it", name)
 	}
-	o.anyTime()
-	return o, o.possible()
+	anyTime(&o)
+	return o, possible(&o)
 }
 
 // anyTime lets a job that ends by time be verified: the journal tells how far it
 // came, whatever time it took.
-func (o *Options) anyTime() {
+func anyTime(o *Options) {
 	if o.TimeBased {
 		o.Runtime = max(o.Runtime, 1)
 	}
@@ -155,7 +155,7 @@ func takeOldOptions(values map[string]json.RawMessage, o *Options) error {
 }
 
 // possible bounds the numbers that are calculated with before a job is checked.
-func (o *Options) possible() error {
+func possible(o *Options) error {
 	switch {
 	case o.NrFiles < 1 || o.NrFiles > maxJobs:
 		return fmt.Errorf("%d files are not within 1 and %d", o.NrFiles, maxJobs)
@@ -174,7 +174,7 @@ func (j *Journal) Job(how Options) Options {
 		set(option.of(&how), option.of(&j.Options))
 	}
 	how.Filenames = nil
-	how.anyTime()
+	anyTime(&how)
 	return how
 }
 

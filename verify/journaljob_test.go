@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -284,51 +283,4 @@ func TestJournalRecordsInNoOrder(t *testing.T) {
 	if _, err := ReadJournal(&limitedContext{t.Context(), 0}, &log); !errors.Is(err, context.Canceled) {
 		t.Errorf("of a context that has ended: %v", err)
 	}
-}
-
-// Whatever numbers a state file has, nothing panics, the memory is bounded, and a
-// context ends it.
-func TestHostileState(t *testing.T) {
-	for version := range stateFields {
-		for _, n := range []uint64{0, 1, 7, 1 << 20, 1 << 31, 1 << 40, 1 << 62, math.MaxInt64, math.MaxUint64} {
-			for _, loops := range []int{1, 3, math.MaxInt32} {
-				p := stateOf(version, n)
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				if s, err := ReadState(p); err == nil {
-					o := DefaultOptions()
-					o.Verify, o.Size, o.Loops = "crc32c", 64<<10, loops
-					job, err := NewJob(o, Hooks{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					job.History = s.History()
-					_, _ = job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, o.Size)))
-				}
-				runtime.ReadMemStats(&after)
-				if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
-					t.Errorf("version %d, %d: took %d MiB", version, n, used>>20)
-				}
-			}
-		}
-	}
-}
-
-// stateOf is a state file of a version in which all numbers are n, with a list of
-// a hundred thousand that fall.
-func stateOf(version, n uint64) []byte {
-	le := binary.LittleEndian
-	var p []byte
-	for _, f := range stateFields[version] {
-		word := le.AppendUint64(nil, n)
-		p = append(p, word[:f.size]...)
-	}
-	p = append(p, make([]byte, stateRand+stateName)...)
-	for i := range uint64(100_000) {
-		p = le.AppendUint64(p, n-2*i)
-	}
-	b := le.AppendUint64(nil, version)
-	b = le.AppendUint64(b, uint64(len(p)))
-	b = le.AppendUint64(b, uint64(crc32c(p)))
-	return append(b, p...)
 }

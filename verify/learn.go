@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"iter"
 	"slices"
+	"sync/atomic"
 )
 
 // learning is what a scan found out about the content of blocks, before it looks at all of them.
@@ -14,6 +15,18 @@ const (
 	explained                   // most content is made by the recipe that was found
 	unexplained                 // most is not made by any recipe that is known
 )
+
+// knowledge is what is found out about the blocks of a job from themselves. All its checkers share
+// it.
+type knowledge struct {
+	// types is which type with a checksum a number turned out to mean in short headers.
+	types [256]atomic.Pointer[sum]
+	// multiBlock says that requests of several blocks were seen, grid where requests seem to be,
+	// and content whether it is made as is presumed.
+	multiBlock bool
+	grid       grid
+	content    learning
+}
 
 const (
 	// maxLearned is how many requests are looked at to learn from.
@@ -44,22 +57,22 @@ func (g grid) request(pos int64) remade {
 func (j *Job) learn(s *shape) {
 	l := j.l
 	runs := s.requests(l)
-	if l.grid = commonGrid(runs); l.grid.size == 0 && l.content.pattern != nil && l.MinBlock == l.MaxBlock {
-		l.grid = grid{l.Offset, l.MinBlock}
+	if j.known.grid = commonGrid(runs); j.known.grid.size == 0 && l.content.pattern != nil && !l.ranged() {
+		j.known.grid = grid{l.Offset, l.MinBlock}
 	}
 	if l.content.pattern != nil {
 		return
 	}
 	runs = slices.DeleteFunc(runs, func(r sampled) bool { return r.n > maxSpan || r.headers[0].Seed == 0 })
-	whole := newChecker(l, nil).wholeRequests(s, runs)
+	whole := newChecker(l, j.known, nil).wholeRequests(s, runs)
 	best, most, all := recipe{}, 0, 0
 	for _, r := range whole {
 		all += len(r.pieces)
 	}
-	for _, by := range l.content.recipes(whole) {
+	for _, by := range recipesOf(&l.content, whole) {
 		n := 0
 		for _, r := range whole {
-			n += l.content.countMade(&by, r.pieces, r.n, r.headers[0].Seed)
+			n += countMade(&by, r.pieces, r.n, r.headers[0].Seed)
 		}
 		if n > most || n == most && by.compress < best.compress {
 			best, most = by, n
@@ -67,9 +80,9 @@ func (j *Job) learn(s *shape) {
 	}
 	switch {
 	case 4*most >= all && most > 0: // no recipe makes the same by chance
-		l.content.recipe, l.learned = best, explained
+		l.content.recipe, j.known.content = best, explained
 	case len(whole) >= leastUnexplained:
-		l.learned = unexplained
+		j.known.content = unexplained
 	}
 }
 
@@ -83,7 +96,7 @@ func (c *checker) wholeRequests(s *shape, runs []sampled) (list []sampled) {
 			continue
 		}
 		if _, alike := paddingOf(pieces, 0, r.n); alike {
-			_, ok = c.l.content.explain(pieces, r.n, r.headers[0].Seed)
+			_, ok = explain(&c.l.content.recipe, pieces, r.n, r.headers[0].Seed)
 		}
 		if ok {
 			r.pieces = pieces
@@ -93,12 +106,12 @@ func (c *checker) wholeRequests(s *shape, runs []sampled) (list []sampled) {
 	return list
 }
 
-// recipes lists those that explain some request, or a part of it, each once.
-func (c *content) recipes(list []sampled) (found []recipe) {
+// recipesOf lists the recipes that explain some request, or a part of it, each once.
+func recipesOf(c *content, list []sampled) (found []recipe) {
 	for _, r := range list {
-		by, ok := c.explain(r.pieces, r.n, r.headers[0].Seed)
+		by, ok := explain(&c.recipe, r.pieces, r.n, r.headers[0].Seed)
 		for i := 0; i < len(r.pieces) && !ok; i++ { // others may be damaged
-			by, ok = c.explain(r.pieces[i:i+1], r.n, r.headers[0].Seed)
+			by, ok = explain(&c.recipe, r.pieces[i:i+1], r.n, r.headers[0].Seed)
 		}
 		if ok && !slices.Contains(found, by) {
 			found = append(found, by)
@@ -109,6 +122,7 @@ func (c *content) recipes(list []sampled) (found []recipe) {
 
 // scattered yields some of n numbers from 0 on, each once, in no step that data may have as well.
 func scattered(n int) iter.Seq[int] {
+	const golden = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
 	return func(yield func(int) bool) {
 		for k := range min(n, maxLearned) {
 			i := k
@@ -152,16 +166,6 @@ func (s *shape) requests(l *layout) (list []sampled) {
 	return list
 }
 
-// continues reports whether the block begins where the one before it ends.
-func (h *Header) continues(before *Header) bool {
-	return h.Offset == before.Offset+uint64(before.Len)
-}
-
-// sameWrite reports whether both are of one request.
-func (h *Header) sameWrite(of *Header) bool {
-	return h.Seed == of.Seed && h.Number == of.Number && h.Thread == of.Thread && h.Len == of.Len
-}
-
 // commonGrid is the grid that most requests lie on.
 func commonGrid(list []sampled) grid {
 	votes := map[grid]int{}
@@ -202,15 +206,16 @@ func (c *checker) pieces(p []byte, r *sampled) (list []piece, ok bool) {
 	return list, true
 }
 
-// explain finds the recipe by which seed makes the pieces of a request of n bytes.
-func (c *content) explain(pieces []piece, n int, seed uint64) (by recipe, ok bool) {
-	if c.compress > 0 && c.makes(&c.recipe, pieces, n, seed) == n {
-		return c.recipe, true
+// explain finds the recipe by which seed makes the pieces of a request of n bytes: the one that was
+// told, if it has padding, or any other.
+func explain(told *recipe, pieces []piece, n int, seed uint64) (by recipe, ok bool) {
+	if told.compress > 0 && makes(told, pieces, n, seed) == n {
+		return *told, true
 	}
 	var list []recipe
 	for i := range fillers {
 		by := recipe{filler: &fillers[i]}
-		agreed := c.makes(&by, pieces, n, seed)
+		agreed := makes(&by, pieces, n, seed)
 		if agreed == n {
 			return by, true
 		}
@@ -218,7 +223,7 @@ func (c *content) explain(pieces []piece, n int, seed uint64) (by recipe, ok boo
 	}
 	slices.SortStableFunc(list, func(a, b recipe) int { return len(a.padding) - len(b.padding) })
 	for _, by := range list {
-		if c.makes(&by, pieces, n, seed) == n {
+		if makes(&by, pieces, n, seed) == n {
 			return by, true
 		}
 	}
@@ -226,7 +231,7 @@ func (c *content) explain(pieces []piece, n int, seed uint64) (by recipe, ok boo
 }
 
 // countMade is how many of the pieces of a request of n bytes a recipe makes.
-func (c *content) countMade(by *recipe, pieces []piece, n int, seed uint64) (count int) {
+func countMade(by *recipe, pieces []piece, n int, seed uint64) (count int) {
 	want := make([]byte, n)
 	by.fill(want, seed)
 	for _, p := range pieces {
@@ -239,7 +244,7 @@ func (c *content) countMade(by *recipe, pieces []piece, n int, seed uint64) (cou
 
 // makes is how far a recipe makes the pieces of a request of n bytes: up to its first byte that
 // is another one; n if there is none.
-func (c *content) makes(by *recipe, pieces []piece, n int, seed uint64) int {
+func makes(by *recipe, pieces []piece, n int, seed uint64) int {
 	want := make([]byte, n)
 	by.fill(want, seed)
 	for _, p := range pieces {
@@ -318,7 +323,7 @@ func (c *checker) anotherShare(p []byte, pos int64, seed uint64, data int, x *ex
 	if _, padding := paddingOf(pieces, 0, span.n); !padding && !plausible(p, data) {
 		return false
 	}
-	by, ok := c.l.content.explain(pieces, span.n, seed)
+	by, ok := explain(&c.l.content.recipe, pieces, span.n, seed)
 	if !ok || pos+int64(len(p)) == c.l.Offset+c.l.part {
 		return false
 	}
@@ -349,5 +354,5 @@ func (c *checker) aheadBy(by recipe, span remade, pos int64) bool {
 		return false
 	}
 	data, at := h.size()+k.size, int(pos-span.off)
-	return c.l.content.makes(&by, []piece{{at + data, block[data:]}}, span.n, h.Seed) == span.n
+	return makes(&by, []piece{{at + data, block[data:]}}, span.n, h.Seed) == span.n
 }

@@ -146,6 +146,9 @@ func (l *literal) instance(p []byte, start int64) {
 	l.stamp(p, 0, start)
 }
 
+// stamped reports whether there is a %o in it.
+func (l *literal) stamped() bool { return len(l.stamps) > 0 }
+
 // A Parser reads patterns. Its zero value reads everything but files.
 type Parser struct {
 	// ReadFile returns at most limit bytes of the file that a quoted name
@@ -190,7 +193,7 @@ func (ps Parser) Parse(s string) (Pattern, error) {
 	}
 	l, err := ps.literal(s)
 	if err != nil {
-		return nil, fmt.Errorf("pattern %s: %w", abbreviate(s), err)
+		return nil, fmt.Errorf("pattern %q: %w", brief(s), err)
 	}
 	if len(l.unit) == 1 {
 		return Byte(l.unit[0]), nil
@@ -219,8 +222,7 @@ func parseNamed(s string) (p Pattern, ok bool, err error) {
 	return nil, false, nil
 }
 
-func abbreviate(s string) string { return strconv.Quote(brief(s)) }
-
+// brief is the beginning of a word of a user, for an error.
 func brief(s string) string {
 	if len(s) > 40 {
 		s = s[:37] + "..."
@@ -366,7 +368,7 @@ func (l *literal) decimal(s string) (string, error) {
 	}
 	n, err := strconv.ParseInt(digits[:end], 10, 32)
 	if err != nil {
-		return "", fmt.Errorf("%s is neither a number of 32 bits nor a quoted text", abbreviate(s))
+		return "", fmt.Errorf("%q is neither a number of 32 bits nor a quoted text", brief(s))
 	}
 	word := binary.LittleEndian.AppendUint32(nil, uint32(n))
 	for len(word) > 1 && word[len(word)-1] == 0 {
@@ -374,4 +376,23 @@ func (l *literal) decimal(s string) (string, error) {
 	}
 	l.unit = append(l.unit, word...)
 	return digits[end:], nil
+}
+
+// start reads where a request whose data are the pattern belongs, if all of it
+// says so.
+func (l *literal) start(p []byte) (start int64, ok bool) {
+	if !l.stamped() {
+		return 0, false
+	}
+	at := l.stamps[0]
+	if at+stampLen > len(p) {
+		return 0, false
+	}
+	v := binary.LittleEndian.Uint64(p[at:])
+	if v > 1<<62 {
+		return 0, false
+	}
+	want := make([]byte, len(p))
+	l.instance(want, int64(v))
+	return int64(v), bytes.Equal(want, p)
 }

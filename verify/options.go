@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -245,21 +244,13 @@ type layout struct {
 	// the file goes on for length bytes from its beginning.
 	files        int
 	part, length int64
-	// held is the type with a checksum that a number turned out to mean in short
-	// headers.
-	held *[256]atomic.Pointer[sum]
-	// spanned says that requests of several blocks were seen in a scan, grid where requests seem
-	// to be, and learned whether their content is made as is presumed.
-	spanned bool
-	grid    grid
-	learned learning
 	// interval is the length of a block with one header; 0: that of the request.
 	interval int
 }
 
 // newLayout checks options and works out what they mean.
 func newLayout(o Options) (*layout, error) {
-	l := &layout{Options: o, held: new([256]atomic.Pointer[sum])}
+	l := &layout{Options: o}
 	if l.MaxBlock == 0 {
 		l.MaxBlock = l.MinBlock
 	}
@@ -413,7 +404,7 @@ func (l *layout) setContent() error {
 	if l.Padding != "" {
 		pad, err := ps.literal(l.Padding)
 		if err != nil {
-			return fmt.Errorf("buffer_pattern %s: %w", abbreviate(l.Padding), err)
+			return fmt.Errorf("buffer_pattern %q: %w", brief(l.Padding), err)
 		}
 		l.content.padding = string(pad.unit)
 	}
@@ -422,7 +413,7 @@ func (l *layout) setContent() error {
 	}
 	pat, err := ps.literal(l.Pattern)
 	if err != nil {
-		return fmt.Errorf("verify_pattern %s: %w", abbreviate(l.Pattern), err)
+		return fmt.Errorf("verify_pattern %q: %w", brief(l.Pattern), err)
 	}
 	l.content.pattern, l.content.patternInterval = pat, l.PatternInterval
 	return nil
@@ -601,4 +592,36 @@ func (o Options) Clones() []Options {
 		}
 	}
 	return list
+}
+
+// setRelease makes the release known whose content is expected first.
+func (l *layout) setRelease(r Release) {
+	l.Fio = r
+	l.content.filler, l.content.alternate = r.filler(), r == Fio22
+}
+
+// A span is a part of a file, in bytes.
+type span struct{ from, to int64 }
+
+func (s span) overlaps(other span) bool { return s.from < other.to && other.from < s.to }
+
+// span is what the job is about of each file.
+func (l *layout) span() span { return span{l.Offset, l.Offset + l.part} }
+
+// covers reports whether the job writes all of its range for sure.
+func (l *layout) covers() bool {
+	limited := l.Runtime > 0 || l.NumberIOs > 0 || l.limit() < l.part*int64(l.files) || l.FillDevice
+	return !l.Direction.Mixed() && !l.collides() && !limited
+}
+
+// tells reports whether it shows by each block which of two jobs wrote it: their
+// blocks lie in the same places and have headers. If all blocks of both are the
+// same, it does not matter.
+func (l *layout) tells(other *layout) bool {
+	if l.headless && other.headless {
+		return l.content.pattern != nil && l.Pattern == other.Pattern && l.MinBlock == other.MinBlock && l.MaxBlock == other.MaxBlock
+	}
+	every := int64(l.interval)
+	return l.sum != nil && other.sum != nil && every > 0 && other.interval == l.interval && l.HeaderOffset == other.HeaderOffset &&
+		l.Thread != other.Thread && (l.Offset-other.Offset)%every == 0
 }

@@ -157,6 +157,9 @@ func (p *order) newMap() blockMap {
 	return newPlainMap(n)
 }
 
+// maxWrites is a number that no write of a job has.
+const maxWrites = 1 << 62
+
 // lookEvery is how many requests are made between two looks at the context.
 const lookEvery = 1 << 12
 
@@ -520,4 +523,16 @@ func (t *trimmer) due(number uint64, before int64) int64 {
 		return before
 	}
 	return min(before+t.batch, t.marked)
+}
+
+// countWrites is how many writes a job with an end makes.
+func (l *layout) countWrites(ctx context.Context) (uint64, error) {
+	o, err := newOrder(ctx, l)
+	if err != nil {
+		return 0, err
+	}
+	var r request
+	for o.next(&r) {
+	}
+	return o.number, o.err
 }

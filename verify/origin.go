@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"iter"
-	"math/bits"
 	"slices"
 )
 
@@ -48,37 +47,6 @@ func (c *checker) origin(p []byte, pos int64, seed uint64, data int, x *expectat
 		return nil
 	}
 	return c.make(best.off, best.n, best.seed, best.recipe)[pos-best.off:][:len(p)]
-}
-
-// plausible reports whether any of the random data of a block from data on, where it is looked at,
-// may come from a filler: each word of a lane follows from the one before.
-func plausible(p []byte, data int) bool {
-	const places = 16
-	step := 1
-	if len(p)%8 == 0 {
-		step = 8 // words begin where the block does, whatever part of a request it is
-	}
-	for i := range places {
-		from := (data + (len(p)-data)/places*i + step - 1) / step * step
-		for at := from; at < from+8; at += step {
-			for k := range fillers {
-				if fillers[k].followed(p, at) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// followed reports whether the word at at is not zero, and the next one of its lane follows from it.
-func (f *filler) followed(p []byte, at int) bool {
-	next := at + 8*f.lanes
-	if next+8 > len(p) {
-		return false
-	}
-	w := binary.LittleEndian.Uint64(p[at:])
-	return w != 0 && binary.LittleEndian.Uint64(p[next:]) == w*f.mul>>f.shift
 }
 
 // presumed makes the content that a block should have if its request is where the job or the grid
@@ -159,23 +127,11 @@ func (c *checker) ends(p []byte, pos int64, data int, r remade) (list []remade) 
 	return list
 }
 
-// seeded reports whether the first word behind data is what seed makes there, in
-// a request that begins with p.
-func (f *filler) seeded(p []byte, data int, seed uint64) bool {
-	first := data + -data&7
-	for at := first; at+8 <= len(p) && at < first+laneRound; at += 8 {
-		if s, ok := f.seedAt(binary.LittleEndian.Uint64(p[at:]), int64(at)); ok {
-			return s == seed
-		}
-	}
-	return false
-}
-
 // starts lists how many bytes, up to most, before the block p its request may
 // begin. Words in several places of the block tell, for any may be damaged.
 func (c *checker) starts(p []byte, data int, seed uint64, most int64, f *filler) (list []int64) {
 	if f.shift != 0 {
-		if !c.l.spanned || c.searched > maxSearch {
+		if !c.known.multiBlock || c.searched > maxSearch {
 			return nil
 		}
 		c.searched += most / 8
@@ -196,65 +152,6 @@ func (c *checker) starts(p []byte, data int, seed uint64, most int64, f *filler)
 	return list
 }
 
-// before solves for how many bytes before p its request begins, if the word at
-// at is what seed makes there.
-func (f *filler) before(p []byte, at int, seed uint64, most int64) (back int64, ok bool) {
-	if len(p)%8 == 0 && at%8 != 0 {
-		return 0, false // the blocks before p are as long as it is
-	}
-	w := binary.LittleEndian.Uint64(p[at:])
-	for lane := range uint64(f.lanes) {
-		steps, ok := f.steps(seed*laneFactors[lane], w, uint64(most+int64(len(p))))
-		back = int64((steps*uint64(f.lanes)+lane)*8) - int64(at)
-		if ok && back > 0 && back <= most && back%int64(len(p)) == 0 {
-			return back, true
-		}
-	}
-	return 0, false
-}
-
-// steps solves from * mul^n = to for n, up to a limit. The powers of mul, which
-// is 3 modulo 8, are a cyclic group of 2^62 numbers, so n follows bit by bit.
-func (f *filler) steps(from, to, limit uint64) (n uint64, ok bool) {
-	even := bits.TrailingZeros64(from) // so many of the highest bits of n are lost
-	if from == 0 || to == 0 || bits.TrailingZeros64(to) != even {
-		return 0, false
-	}
-	rest, back := (to>>even)*inverse(from>>even), inverse(f.mul)
-	for bit := uint64(0); uint64(1)<<bit <= limit; bit++ {
-		if rest&(1<<(bit+3)-1) != 1 {
-			rest *= back
-			n |= 1 << bit
-		}
-		back *= back
-	}
-	return n, n <= limit && from*power(f.mul, n) == to
-}
-
-// search is starts for fillers that cannot be solved: it makes the content of
-// the request, to find out how many words are before those of p.
-func (f *filler) search(p []byte, data int, seed uint64, most int64) (list []int64) {
-	const places = 4
-	var words [places]uint64
-	var at [places]int64
-	if len(p)%8 != 0 || len(p)-data < 8*(places+1) {
-		return nil
-	}
-	for i := range words {
-		n := (data + (len(p)-data)/places*i + 7) &^ 7
-		words[i], at[i] = binary.LittleEndian.Uint64(p[n:]), int64(n)
-	}
-	for x, made := seed, int64(0); made <= most+at[places-1]; x, made = x*f.mul>>f.shift, made+8 {
-		for i, w := range words {
-			back := made - at[i]
-			if x == w && x != 0 && back > 0 && back <= most && back%int64(len(p)) == 0 {
-				return append(list, back)
-			}
-		}
-	}
-	return nil
-}
-
 // agreement scores how much of got is want: all of it, or the bytes in aligned
 // words that agree. Zeroes only count if so they should be.
 func agreement(want, got []byte, zeroes bool) int {
@@ -268,23 +165,4 @@ func agreement(want, got []byte, zeroes bool) int {
 		}
 	}
 	return min(score, len(got)-1)
-}
-
-// solve finds the seed of a block of random content whose header is lost, by
-// two words that give the same; start is where its request begins.
-func solve(p []byte, pos, start int64) (seed uint64, ok bool) {
-	f := &fillers[0]
-	if start > pos || (pos-start)%laneRound != 0 {
-		return 0, false // the first lane is sought, whatever the tail
-	}
-	last, seen := uint64(0), false
-	for at := int64(len(p)) &^ 31; at >= 32; at -= 32 {
-		from := at - 32
-		s, ok := f.seedAt(binary.LittleEndian.Uint64(p[from:]), pos-start+from)
-		if ok && s != 0 && seen && s == last {
-			return s, true
-		}
-		last, seen = s, ok
-	}
-	return 0, false
 }

@@ -164,17 +164,7 @@ func (s seeded) Fill(p []byte, off int64) {
 }
 
 // goldenInverse is the inverse of golden modulo 2^64.
-var goldenInverse = inverse(golden)
-
-// inverse is the inverse of an odd a modulo 2^64: each Newton step doubles the
-// number of correct low bits, and a itself has three.
-func inverse(a uint64) uint64 {
-	x := a
-	for range 5 {
-		x *= 2 - a*x
-	}
-	return x
-}
+const goldenInverse = 0xf1de83e19937733d
 
 // counter finds two consecutive words of some random pattern in got and gives
 // what mix was called with for the word at got[at:].

@@ -112,7 +112,7 @@ func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 			s.window, s.at = bytes.Clone(q.Buffer(0)[:n]), j.l.Offset+at
 		}
 	}
-	s.conclude(j.l)
+	s.conclude(j.l, j.known)
 	return s, nil
 }
 
@@ -120,7 +120,7 @@ func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 // long.
 func (s *shape) sample(p []byte, off int64, longest uint32) {
 	for at := 0; len(s.headers) < maxProbed; {
-		h, i, ok := strayHeader(p[at:])
+		h, i, ok := findHeader(p[at:])
 		if !ok {
 			return
 		}
@@ -135,13 +135,13 @@ func (s *shape) sample(p []byte, off int64, longest uint32) {
 // conclude finds the length of blocks, and the place of headers in them: those
 // of most headers. If too many are different, all lengths have to be read from
 // the headers.
-func (s *shape) conclude(l *layout) {
+func (s *shape) conclude(l *layout, known *knowledge) {
 	count, places := map[uint32]int{}, map[int]int{}
 	for i, h := range s.headers {
 		if places[s.places[i]]++; places[s.places[i]] > places[s.headerOffset] {
 			s.headerOffset = s.places[i]
 		}
-		l.spanned = l.spanned || i > 0 && h.Seed != 0 && h.Seed == s.headers[i-1].Seed
+		known.multiBlock = known.multiBlock || i > 0 && h.Seed != 0 && h.Seed == s.headers[i-1].Seed
 		count[h.Len]++
 		s.longest = max(s.longest, int(h.Len))
 		s.long = s.long || h.Long

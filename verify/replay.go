@@ -123,18 +123,6 @@ func (j *Job) passLength(ctx context.Context) (uint64, error) {
 	return l.countWrites(ctx)
 }
 
-// countWrites is how many writes a job with an end makes.
-func (l *layout) countWrites(ctx context.Context) (uint64, error) {
-	o, err := newOrder(ctx, l)
-	if err != nil {
-		return 0, err
-	}
-	var r request
-	for o.next(&r) {
-	}
-	return o.number, o.err
-}
-
 // writeError is the error of a slot that could not be written.
 func writeError(s *slot, err error) error {
 	return fmt.Errorf("write %d bytes at %d: %w", s.n, s.off, err)

@@ -2,14 +2,6 @@ package verify
 
 import "fmt"
 
-// A span is a part of a file, in bytes.
-type span struct{ from, to int64 }
-
-func (s span) overlaps(other span) bool { return s.from < other.to && other.from < s.to }
-
-// span is what the job is about of each file.
-func (l *layout) span() span { return span{l.Offset, l.Offset + l.part} }
-
 // Against makes it known to a job that verifies which other jobs of its job file
 // wrote to its file as well: those that fio runs at the same time, of which any
 // may have been the last to write a block, and those that it runs later. A block
@@ -36,24 +28,6 @@ func (j *Job) Against(others []Options) error {
 	return nil
 }
 
-// covers reports whether the job writes all of its range for sure.
-func (l *layout) covers() bool {
-	limited := l.Runtime > 0 || l.NumberIOs > 0 || l.limit() < l.part*int64(l.files) || l.FillDevice
-	return !l.Direction.Mixed() && !l.collides() && !limited
-}
-
-// tells reports whether it shows by each block which of two jobs wrote it: their
-// blocks lie in the same places and have headers. If all blocks of both are the
-// same, it does not matter.
-func (l *layout) tells(other *layout) bool {
-	if l.headless && other.headless {
-		return l.content.pattern != nil && l.Pattern == other.Pattern && l.MinBlock == other.MinBlock && l.MaxBlock == other.MaxBlock
-	}
-	every := int64(l.interval)
-	return l.sum != nil && other.sum != nil && every > 0 && other.interval == l.interval && l.HeaderOffset == other.HeaderOffset &&
-		l.Thread != other.Thread && (l.Offset-other.Offset)%every == 0
-}
-
 // A rival checks blocks for being those of another job.
 type rival struct {
 	l       *layout
@@ -62,7 +36,7 @@ type rival struct {
 
 func (j *Job) newRivals() (list []rival) {
 	for _, l := range j.rivals {
-		list = append(list, rival{l, newChecker(l, func(*Bad) {})})
+		list = append(list, rival{l, newChecker(l, new(knowledge), func(*Bad) {})})
 	}
 	return list
 }

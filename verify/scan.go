@@ -33,12 +33,6 @@ func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 	return j.outcome(err)
 }
 
-// setRelease makes the release known whose content is expected first.
-func (l *layout) setRelease(r Release) {
-	l.Fio = r
-	l.content.filler, l.content.alternate = r.filler(), r == Fio22
-}
-
 // A scanning is the state of a scan. As long as blocks of one length lie one
 // behind the other, they are read in large pieces and checked by all workers.
 // Where that ends it walks from header to header, until they are even again.
@@ -105,7 +99,7 @@ func (s *scanning) run(ctx context.Context) error {
 func (s *scanning) even(ctx context.Context) error {
 	step := int64(s.j.l.interval)
 	size := max(int64(s.request())/step, 1) * step
-	s.judge, s.broken = newChecker(s.j.l, s.j.bad), false
+	s.judge, s.broken = newChecker(s.j.l, s.j.known, s.j.bad), false
 	next := s.pos
 	return s.j.read(ctx, s.open, int(size), func(sl *slot) bool {
 		if s.broken || next >= s.end || s.j.stops() {
@@ -261,7 +255,7 @@ func (c *checker) blank(p []byte) bool {
 // place is what is known about a block before it is read: which request it belongs to, if those of
 // the job seem to be of one size.
 func (c *checker) place(p []byte, pos int64) (x expectation) {
-	switch g := c.l.grid; {
+	switch g := c.known.grid; {
 	case c.l.headless:
 		x.off, x.n = pos, len(p)
 	case g.size > 0:

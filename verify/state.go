@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -172,19 +171,11 @@ func (s *State) Append(b []byte) []byte {
 	return append(b, p...)
 }
 
-// History says which writes must have arrived.
-func (s *State) History() *History {
-	h := &History{Issued: s.Writes}
-	for _, n := range slices.Sorted(slices.Values(s.InFlight)) {
-		if n < s.Writes {
-			h.unsure.add(n, n+1)
-		}
+// setGenerator sets how far the generator of offsets is; of those of 64 bits fio tells nothing.
+func (s *State) setGenerator(g generator) {
+	if t, ok := g.(*taus88); ok {
+		s.rand = [6]uint64{uint64(t.s[0]) | uint64(t.s[1])<<32, uint64(t.s[2])}
 	}
-	if s.Version < 5 {
-		h.window = s.Depth
-		h.arrived = slices.Sorted(slices.Values(s.Completed))
-	}
-	return h
 }
 
 // StateName is the name of the state file of a job.
@@ -194,19 +185,4 @@ func StateName(o *Options) string {
 		return strings.TrimSuffix(o.AuxPath, "/") + "/" + name
 	}
 	return name
-}
-
-// State is the state file of a job that has written, wholly or in part.
-func (j *Job) State() *State {
-	s := &State{
-		Version: stateWritten, Name: j.l.Name, Index: uint64(j.l.Thread - 1), Depth: uint64(max(j.l.IODepth, 1)),
-		Writes: j.result.Writes,
-	}
-	if j.l.Flushed {
-		s.Writes = j.flushed
-	}
-	if t, ok := j.blocks.(*taus88); ok && j.l.Direction.Random() {
-		s.rand = [6]uint64{uint64(t.s[0]) | uint64(t.s[1])<<32, uint64(t.s[2])}
-	}
-	return s
 }

@@ -1,9 +1,12 @@
 package verify
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
+	"runtime"
 	"testing"
 )
 
@@ -28,63 +31,10 @@ func TestReadState(t *testing.T) {
 		if !reflect.DeepEqual(*got, want) {
 			t.Errorf("version %d: %+v, want %+v", version, *got, want)
 		}
-		for n, want := range []standing{sure, sure, sure, sure, sure, never} {
-			r := request{number: uint64(n)}
-			if n == 4 {
-				r.off = 24576
-			}
-			if s := got.History().of(&r); s != want {
-				t.Errorf("version %d: write %d is %d, want %d", version, n, s, want)
-			}
-		}
 		p[len(p)-1] ^= 1
 		if _, err := ReadState(p); err == nil {
 			t.Errorf("version %d: a damaged file was taken", version)
 		}
-	}
-}
-
-// What a job leaves is, but for the generator, what fio's newest version
-// leaves, and can be read again.
-func TestWriteState(t *testing.T) {
-	o := DefaultOptions()
-	o.Name, o.Direction, o.Verify, o.Size, o.NumberIOs, o.IODepth = "j", RandWrite, "crc32c", 64<<10, 5, 1
-	img := make([]byte, o.Size)
-	j, err := NewJob(o, Hooks{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := j.Write(t.Context(), openMemory(img)); err != nil {
-		t.Fatal(err)
-	}
-	got := j.State().Append(nil)
-	want, err := os.ReadFile("testdata/state/version-7.state")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// fio leaves memory that was never set behind the name; here it is zero.
-	if len(got) != len(want) {
-		t.Fatalf("%d bytes, want %d", len(got), len(want))
-	}
-	if fmt.Sprintf("%x", got[24:]) != fmt.Sprintf("%x", want[24:]) {
-		t.Errorf("\n%x, want\n%x", got[24:], want[24:])
-	}
-	s, err := ReadState(got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.NumberIOs = 0
-	v, err := NewJob(o, Hooks{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.History = s.History()
-	r, err := v.Verify(t.Context(), openMemory(img))
-	if err != nil || !r.Good() || r.Blocks != 5 {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if name := StateName(&o); name != "local-j-0-verify.state" {
-		t.Error(name)
 	}
 }
 
@@ -107,10 +57,46 @@ func FuzzReadState(f *testing.F) {
 			}
 		}
 		if s, err := ReadState(p); err == nil {
-			s.History().of(&request{})
 			if _, err := ReadState(s.Append(nil)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	})
+}
+
+// Whatever numbers a state file has, nothing panics, and the memory is bounded.
+func TestHostileState(t *testing.T) {
+	for version := range stateFields {
+		for _, n := range hostileNumbers {
+			p := stateOf(version, n)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, _ = ReadState(p)
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+				t.Errorf("version %d, %d: took %d MiB", version, n, used>>20)
+			}
+		}
+	}
+}
+
+var hostileNumbers = []uint64{0, 1, 7, 1 << 20, 1 << 31, 1 << 40, 1 << 62, math.MaxInt64, math.MaxUint64}
+
+// stateOf is a state file of a version in which all numbers are n, with a list of
+// a hundred thousand that fall.
+func stateOf(version, n uint64) []byte {
+	le := binary.LittleEndian
+	var p []byte
+	for _, f := range stateFields[version] {
+		word := le.AppendUint64(nil, n)
+		p = append(p, word[:f.size]...)
+	}
+	p = append(p, make([]byte, stateRand+stateName)...)
+	for i := range uint64(100_000) {
+		p = le.AppendUint64(p, n-2*i)
+	}
+	b := le.AppendUint64(nil, version)
+	b = le.AppendUint64(b, uint64(len(p)))
+	b = le.AppendUint64(b, uint64(crc32c(p)))
+	return append(b, p...)
 }

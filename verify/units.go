@@ -45,7 +45,7 @@ func (o *Options) unit(suffix string) (n int64, ok bool) {
 func (o *Options) size(s string) (int64, error) {
 	text := strings.ToLower(s)
 	digits, base := 0, 10
-	if isHex(text) {
+	if strings.HasPrefix(text, "0x") {
 		digits, base = 2, 16
 	}
 	from := digits

@@ -138,7 +138,7 @@ func (r *Result) insert(n BadRange) {
 		}
 		return 0
 	})
-	if i > 0 && r.Ranges[i-1].joins(n.Range) {
+	if i > 0 && joins(r.Ranges[i-1].Range, n.Range) {
 		i--
 		r.Ranges[i].Len += n.Len
 		r.Ranges[i].Bad += n.Bad
@@ -149,7 +149,7 @@ func (r *Result) insert(n BadRange) {
 		}
 		r.Ranges = slices.Insert(r.Ranges, i, n)
 	}
-	if i+1 < len(r.Ranges) && r.Ranges[i].joins(r.Ranges[i+1].Range) {
+	if i+1 < len(r.Ranges) && joins(r.Ranges[i].Range, r.Ranges[i+1].Range) {
 		r.Ranges[i].Len += r.Ranges[i+1].Len
 		r.Ranges[i].Bad += r.Ranges[i+1].Bad
 		r.Ranges = slices.Delete(r.Ranges, i+1, i+2)
@@ -158,7 +158,7 @@ func (r *Result) insert(n BadRange) {
 
 // joins reports whether next continues r with the same cause. Where a bit
 // flipped is not told apart from where others did.
-func (r Range) joins(next Range) bool {
+func joins(r, next Range) bool {
 	a, b := r.Cause, next.Cause
 	a.At, b.At, a.Bit, b.Bit, a.Generation, b.Generation = 0, 0, 0, 0, 0, 0
 	return r.End() == next.Off && a == b && a.Class != OneBit

@@ -143,7 +143,7 @@ func (t *steps) span(p []byte, pos int64, last bool, quiet *int64) (n int, known
 		return min(n, len(p)), false
 	}
 	n = int(h.Len)
-	t.l.spanned = t.l.spanned || h.Seed != 0 && h.Seed == t.seed
+	t.known.multiBlock = t.known.multiBlock || h.Seed != 0 && h.Seed == t.seed
 	t.seed = h.Seed
 	if n > len(p) && !last || n <= len(p) && t.claims(p[:n], &h, t.l.HeaderOffset) {
 		return n, true
@@ -188,7 +188,7 @@ type blockPlace struct {
 // and ok is false. No header begins before quiet, which goes on.
 func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockPlace, ok bool) {
 	for from := int(max(0, min(*quiet-pos, int64(len(p))))); from < len(p); {
-		h, i, ok := strayHeader(p[from:])
+		h, i, ok := findHeader(p[from:])
 		if !ok {
 			*quiet = pos + int64(len(p)) - longHeader
 			return b, false
@@ -219,7 +219,7 @@ func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockPlace
 // claims reports whether p is a block with its header at at, of whatever type,
 // as far as the checksum tells; where there is none, by what the seed makes.
 func (c *checker) claims(p []byte, h *Header, at int) bool {
-	for _, k := range sumTable(h) {
+	for _, k := range h.sums() {
 		data := h.size() + k.size
 		if data > len(p) || !c.restoreFrom(p, at, data) {
 			continue
@@ -234,9 +234,4 @@ func (c *checker) claims(p []byte, h *Header, at int) bool {
 		}
 	}
 	return false
-}
-
-// possible reports whether a block can be as long as its header says.
-func (h *Header) possible() bool {
-	return int(h.Len) > h.size() && h.Len <= maxBlockSize
 }

@@ -277,3 +277,11 @@ const xxSeed = 1
 func putXXHash(_ *summer, dst, data []byte) {
 	binary.LittleEndian.PutUint32(dst, xxh32(data, xxSeed))
 }
+
+// sums lists what the type of the header may mean; see sumsOf.
+func (h *Header) sums() []*sum {
+	if h.Long {
+		return sumsByNumber()[1][h.Type]
+	}
+	return sumsByNumber()[0][h.Type]
+}

@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 )
 
 // A filler is one of the ways in which fio made random content from a seed:
@@ -174,128 +175,133 @@ func (f *filler) follows(p []byte) bool {
 	return true
 }
 
-// A recipe is how the random content of a request is made. Recipes are equal if they make the same.
-type recipe struct {
-	filler *filler
-	// compress is the percentage of a request that is padding, which is zeroes
-	// or repetitions of the padding pattern.
-	compress int
-	padding  string
-	// alternate says that random data and padding, in equal parts, take turns:
-	// a quirk of fio before 3.13.
-	alternate bool
+// inverse is the inverse of an odd a modulo 2^64: each Newton step doubles the
+// number of correct low bits, and a itself has three.
+func inverse(a uint64) uint64 {
+	x := a
+	for range 5 {
+		x *= 2 - a*x
+	}
+	return x
 }
 
-// random is how many bytes of a request of n bytes come before its padding.
-func (r *recipe) random(n int) int { return int(int64(n) * int64(100-r.compress) / 100) }
-
-// fill makes a whole request of random content.
-func (r *recipe) fill(p []byte, seed uint64) {
-	random := r.random(len(p))
-	switch {
-	case r.compress == 0:
-		r.filler.fill(p, seed)
-		return
-	case random == 0:
-		r.pad(p)
-		return
-	case !r.alternate:
-		r.filler.fill(p[:random], seed)
-		r.pad(p[random:])
-		return
-	}
-	for len(p) > 0 {
-		n := min(random, len(p))
-		r.filler.fill(p[:n], seed)
-		p = p[n:]
-		if n = min(random, len(p)); len(p)-n <= 8 {
-			n = len(p)
-		}
-		r.pad(p[:n])
-		p = p[n:]
-	}
-}
-
-// mayMake reports whether p may be a piece of a request of which neither the beginning nor the end
-// is known, for all that can be said of its padding.
-func (r *recipe) mayMake(p []byte) bool {
-	switch {
-	case r.compress == 0:
+// followed reports whether the word at at is not zero, and the next one of its lane follows from it.
+func (f *filler) followed(p []byte, at int) bool {
+	next := at + 8*f.lanes
+	if next+8 > len(p) {
 		return false
-	case r.alternate:
-		return true
-	case r.padding == "":
-		return IsZero(p)
 	}
-	unit := []byte(r.padding)
-	for phase := range unit {
-		if matchPeriod(p, unit, phase) {
-			return true
+	w := binary.LittleEndian.Uint64(p[at:])
+	return w != 0 && binary.LittleEndian.Uint64(p[next:]) == w*f.mul>>f.shift
+}
+
+// plausible reports whether any of the random data of a block from data on, where it is looked at,
+// may come from a filler: each word of a lane follows from the one before.
+func plausible(p []byte, data int) bool {
+	const places = 16
+	step := 1
+	if len(p)%8 == 0 {
+		step = 8 // words begin where the block does, whatever part of a request it is
+	}
+	for i := range places {
+		from := (data + (len(p)-data)/places*i + step - 1) / step * step
+		for at := from; at < from+8; at += step {
+			for k := range fillers {
+				if fillers[k].followed(p, at) {
+					return true
+				}
+			}
 		}
 	}
 	return false
 }
 
-func (r *recipe) pad(p []byte) {
-	if r.padding == "" {
-		clear(p)
-		return
-	}
-	for len(p) > 0 {
-		p = p[copy(p, r.padding):]
-	}
-}
-
-// content makes the data of requests. It is immutable.
-type content struct {
-	recipe
-	// pattern, if any, is the data, starting anew every patternInterval bytes
-	// of a request; 0 is once a request.
-	pattern         *literal
-	patternInterval int
-	// still says that the pattern of all requests is that of offset 0.
-	still bool
-}
-
-// fill makes the data of the request p at offset off, those that are random by a recipe.
-func (c *content) fill(p []byte, off int64, seed uint64, by *recipe) {
-	if c.still {
-		off = 0
-	}
-	switch {
-	case c.pattern != nil && c.patternInterval > 0:
-		for start := 0; start < len(p); start += c.patternInterval {
-			end := min(start+c.patternInterval, len(p))
-			c.pattern.instance(p[start:end], off+int64(start))
-		}
-	case c.pattern != nil:
-		c.pattern.instance(p, off)
-	default:
-		by.fill(p, seed)
-	}
-}
-
-// repeats reports whether the pattern is the same everywhere and p, from byte
-// from of a request on, consists of it.
-func (c *content) repeats(p []byte, from int64) bool {
-	pat := c.pattern
-	return pat != nil && len(pat.stamps) == 0 && c.patternInterval == 0 && matchPeriod(p, pat.unit, int(from%int64(len(pat.unit))))
-}
-
-// recipesFrom lists the recipes that are tried if nobody told which it is: first the one, then
-// those of other fillers, and those without padding.
-func recipesFrom(first recipe) []recipe {
-	list := []recipe{first}
-	for i := range fillers {
-		other := first
-		if other.filler = &fillers[i]; other != first {
-			list = append(list, other)
+// seeded reports whether the first word behind data is what seed makes there, in
+// a request that begins with p.
+func (f *filler) seeded(p []byte, data int, seed uint64) bool {
+	first := data + -data&7
+	for at := first; at+8 <= len(p) && at < first+laneRound; at += 8 {
+		if s, ok := f.seedAt(binary.LittleEndian.Uint64(p[at:]), int64(at)); ok {
+			return s == seed
 		}
 	}
-	if first.compress > 0 {
-		for i := range fillers {
-			list = append(list, recipe{filler: &fillers[i]})
+	return false
+}
+
+// before solves for how many bytes before p its request begins, if the word at
+// at is what seed makes there.
+func (f *filler) before(p []byte, at int, seed uint64, most int64) (back int64, ok bool) {
+	if len(p)%8 == 0 && at%8 != 0 {
+		return 0, false // the blocks before p are as long as it is
+	}
+	w := binary.LittleEndian.Uint64(p[at:])
+	for lane := range uint64(f.lanes) {
+		steps, ok := f.steps(seed*laneFactors[lane], w, uint64(most+int64(len(p))))
+		back = int64((steps*uint64(f.lanes)+lane)*8) - int64(at)
+		if ok && back > 0 && back <= most && back%int64(len(p)) == 0 {
+			return back, true
 		}
 	}
-	return list
+	return 0, false
+}
+
+// steps solves from * mul^n = to for n, up to a limit. The powers of mul, which
+// is 3 modulo 8, are a cyclic group of 2^62 numbers, so n follows bit by bit.
+func (f *filler) steps(from, to, limit uint64) (n uint64, ok bool) {
+	even := bits.TrailingZeros64(from) // so many of the highest bits of n are lost
+	if from == 0 || to == 0 || bits.TrailingZeros64(to) != even {
+		return 0, false
+	}
+	rest, back := (to>>even)*inverse(from>>even), inverse(f.mul)
+	for bit := uint64(0); uint64(1)<<bit <= limit; bit++ {
+		if rest&(1<<(bit+3)-1) != 1 {
+			rest *= back
+			n |= 1 << bit
+		}
+		back *= back
+	}
+	return n, n <= limit && from*power(f.mul, n) == to
+}
+
+// search is starts for fillers that cannot be solved: it makes the content of
+// the request, to find out how many words are before those of p.
+func (f *filler) search(p []byte, data int, seed uint64, most int64) (list []int64) {
+	const places = 4
+	var words [places]uint64
+	var at [places]int64
+	if len(p)%8 != 0 || len(p)-data < 8*(places+1) {
+		return nil
+	}
+	for i := range words {
+		n := (data + (len(p)-data)/places*i + 7) &^ 7
+		words[i], at[i] = binary.LittleEndian.Uint64(p[n:]), int64(n)
+	}
+	for x, made := seed, int64(0); made <= most+at[places-1]; x, made = x*f.mul>>f.shift, made+8 {
+		for i, w := range words {
+			back := made - at[i]
+			if x == w && x != 0 && back > 0 && back <= most && back%int64(len(p)) == 0 {
+				return append(list, back)
+			}
+		}
+	}
+	return nil
+}
+
+// solve finds the seed of a block of random content whose header is lost, by
+// two words that give the same; start is where its request begins.
+func solve(p []byte, pos, start int64) (seed uint64, ok bool) {
+	f := &fillers[0]
+	if start > pos || (pos-start)%laneRound != 0 {
+		return 0, false // the first lane is sought, whatever the tail
+	}
+	last, seen := uint64(0), false
+	for at := int64(len(p)) &^ 31; at >= 32; at -= 32 {
+		from := at - 32
+		s, ok := f.seedAt(binary.LittleEndian.Uint64(p[from:]), pos-start+from)
+		if ok && s != 0 && seen && s == last {
+			return s, true
+		}
+		last, seen = s, ok
+	}
+	return 0, false
 }
