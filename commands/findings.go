@@ -6,7 +6,7 @@ import (
 
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/job"
 )
 
 const (
@@ -31,7 +31,7 @@ type findings struct {
 	all  bool
 	dump string // a directory, "" for none
 	// dumped is what puts blocks there, into files whose names begin with prefix.
-	dumped *verify.Dump
+	dumped *job.Dump
 	prefix string
 }
 
@@ -62,7 +62,7 @@ func (t *findings) openDump(ctx context.Context, s *session.Session, image strin
 	if t.all {
 		limit = manyDumps
 	}
-	t.dumped, t.prefix = verify.NewDump(dumpInto(ctx, s, t.dump), image, limit), image
+	t.dumped, t.prefix = job.NewDump(dumpInto(ctx, s, t.dump), image, limit), image
 	return nil
 }
 

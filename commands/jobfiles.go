@@ -9,7 +9,7 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
 )
 
 // jobFiles are the files that the jobs of a job file are on: images that are open, and those that are opened for it.
@@ -50,7 +50,7 @@ func (f *jobFiles) find(job *placedJob, alone bool) {
 }
 
 // present is the open image that a job means by a name: the current one if the job names no file.
-func (f *jobFiles) present(name string, o *verify.Options, alone bool) *session.Image {
+func (f *jobFiles) present(name string, o *fio.Options, alone bool) *session.Image {
 	if im := f.named(name); im != nil {
 		return im
 	}
@@ -106,7 +106,7 @@ func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob, n 
 }
 
 // create makes a file of the size that the job needs.
-func (f *jobFiles) create(ctx context.Context, name string, o *verify.Options, n int) error {
+func (f *jobFiles) create(ctx context.Context, name string, o *fio.Options, n int) error {
 	lengths := slices.Repeat([]int64{-1}, n)
 	on, err := o.On(lengths)
 	if err != nil {
@@ -159,11 +159,11 @@ func (f *jobFiles) mayWrite(im *session.Image) error {
 
 // cache gives an image the caching that a job asks for while it writes. restore puts it back, and writes out what an image that writes
 // through would have.
-func (f *jobFiles) cache(im *session.Image, o *verify.Options) (restore func(context.Context) error) {
+func (f *jobFiles) cache(im *session.Image, o *fio.Options) (restore func(context.Context) error) {
 	if o.Direct && !slices.Contains(f.opened, im) && !slices.Contains(f.hinted, im) && throughCache(im) {
 		f.hinted = append(f.hinted, im)
 		why := "the image " + im.Name + " is open through the page cache; -n or -t none opens it as direct=1 asks"
-		f.s.Emit(event.JobNotes{Notes: []verify.Note{{Job: o.Name, Option: "direct", Why: why}}})
+		f.s.Emit(event.JobNotes{Notes: []fio.Note{{Job: o.Name, Option: "direct", Why: why}}})
 	}
 	before := im.Dev.WriteThrough()
 	im.Dev.SetWriteThrough(o.Sync)

@@ -12,7 +12,8 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
+	"github.com/blksh/blksh/verify/job"
 )
 
 // blockJob is a verification job on an image: blocks that tell whether they are intact, written or verified.
@@ -22,25 +23,25 @@ type blockJob struct {
 	image   *session.Image
 	file    string // name of the image where there are several, otherwise ""
 	sized   bool   // the length of blocks was given
-	options verify.Options
-	from    int64           // where a run goes on that was stopped
-	merge   int64           // neighbouring requests are one of up to so many bytes; 0: they are not merged
-	history *verify.History // nil: the job was completed
+	options fio.Options
+	from    int64        // where a run goes on that was stopped
+	merge   int64        // neighbouring requests are one of up to so many bytes; 0: they are not merged
+	history *job.History // nil: the job was completed
 	// scan: each block is judged by its own header, not by the job.
 	scan bool
 	tell findings
 	// journal gets that of a run that writes, nil for none.
 	journal *journalFile
 	// before is the journal that it goes on with, nil for a new one.
-	before *verify.Journal
+	before *job.Journal
 	// notes are on options that change nothing.
-	notes []verify.Note
-	// others are jobs that wrote to the image as well; see verify.Job.Against.
-	others []verify.Options
+	notes []fio.Note
+	// others are jobs that wrote to the image as well; see job.Job.Against.
+	others []fio.Options
 }
 
 // write writes the blocks and says so. The job is there unless its options are wrong.
-func (b *blockJob) write(ctx context.Context, s *session.Session) (*verify.Job, error) {
+func (b *blockJob) write(ctx context.Context, s *session.Session) (*job.Job, error) {
 	for _, n := range b.notes {
 		s.Emit(event.JobNote{Note: n})
 	}
@@ -49,7 +50,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (*verify.Job, 
 	if err != nil {
 		return nil, err
 	}
-	result, err := run.do(ctx, s, func(ctx context.Context, open verify.Opener) (*verify.Result, error) {
+	result, err := run.do(ctx, s, func(ctx context.Context, open job.Opener) (*job.Result, error) {
 		return run.job.Write(ctx, open)
 	})
 	if err != nil {
@@ -84,14 +85,14 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 	if err := run.job.Against(b.others); err != nil {
 		return event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
 	}
-	result, err := run.do(ctx, s, func(ctx context.Context, open verify.Opener) (*verify.Result, error) {
+	result, err := run.do(ctx, s, func(ctx context.Context, open job.Opener) (*job.Result, error) {
 		if b.scan {
 			return run.job.Scan(ctx, readOnly(open))
 		}
 		return run.job.Verify(ctx, readOnly(open))
 	})
 	if b.sized && result.BlockLen > 0 {
-		s.Emit(event.JobNote{Note: verify.Note{Job: b.op, Option: "-b", Why: "the blocks have " + args.Size(float64(result.BlockLen))}})
+		s.Emit(event.JobNote{Note: fio.Note{Job: b.op, Option: "-b", Why: "the blocks have " + args.Size(float64(result.BlockLen))}})
 	}
 	verdict := event.Verdict{Blocks: b.blocks(run), Result: *result, Elapsed: s.Now().Sub(began)}
 	failed := b.judge(s, verdict, err == nil)
@@ -134,7 +135,7 @@ func (b *blockJob) length() int64 {
 }
 
 // stopped is why a run ended early, and where it goes on.
-func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *verify.Result, err error) error {
+func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *job.Result, err error) error {
 	if ctx.Err() == nil {
 		if refused(err) {
 			return event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
@@ -162,7 +163,7 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string
 	case b.merge > 0:
 		o.MaxRequest = int(b.merge)
 	case b.scan && o.MaxBlock == 0: // nobody asked for requests of a size
-		o.MaxRequest = verify.ScanRequest
+		o.MaxRequest = job.ScanRequest
 	}
 	if o.Offset < 0 || n < 0 || o.Offset > b.image.Dev.Length()-n {
 		return nil, event.Fail(event.Failed{Op: b.op, Err: &blockdev.Error{
@@ -173,7 +174,7 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string
 		b.file = b.image.Name
 	}
 	run := &blockRun{blockJob: b, phase: phase}
-	hooks := verify.Hooks{Progress: run.note, Now: s.Now}
+	hooks := job.Hooks{Progress: run.note, Now: s.Now}
 	if b.journal != nil {
 		hooks.Journal, hooks.Before = b.journal, b.before
 	}
@@ -183,7 +184,7 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string
 		}
 		hooks.Dump = b.tell.dumped.Put
 	}
-	job, err := verify.NewJob(o, hooks)
+	job, err := job.NewJob(o, hooks)
 	if err != nil {
 		return nil, event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
 	}
@@ -195,22 +196,22 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string
 // blockRun is one pass of a job, writing or verifying.
 type blockRun struct {
 	*blockJob
-	job      *verify.Job
+	job      *job.Job
 	phase    string
-	progress verify.Progress
+	progress job.Progress
 	add      func(n int64)
 }
 
 // note passes progress on.
-func (r *blockRun) note(p verify.Progress) {
+func (r *blockRun) note(p job.Progress) {
 	r.add(p.Done - r.progress.Done)
 	r.progress = p
 }
 
 // do runs a pass.
 func (r *blockRun) do(
-	ctx context.Context, s *session.Session, pass func(context.Context, verify.Opener) (*verify.Result, error),
-) (result *verify.Result, err error) {
+	ctx context.Context, s *session.Session, pass func(context.Context, job.Opener) (*job.Result, error),
+) (result *job.Result, err error) {
 	total := r.length()
 	if r.options.TimeBased {
 		total = 0
@@ -228,8 +229,8 @@ func (r *blockRun) do(
 }
 
 // opener makes the batch queues of a device that a job asks for.
-func opener(ctx context.Context, d *blockdev.Device) verify.Opener {
-	return func(_ context.Context, depth, size int) (verify.Queue, error) { return d.Queue(ctx, depth, size) }
+func opener(ctx context.Context, d *blockdev.Device) job.Opener {
+	return func(_ context.Context, depth, size int) (job.Queue, error) { return d.Queue(ctx, depth, size) }
 }
 
 // lastWait is how long requests that are under way when a person stops a job may take to end by themselves.
@@ -255,8 +256,8 @@ func unhurried(ctx context.Context) (_ context.Context, release func()) {
 }
 
 // readOnly makes queues that cannot write: a verification must not change what it looks at, whatever it is asked to do.
-func readOnly(open verify.Opener) verify.Opener {
-	return func(ctx context.Context, depth, size int) (verify.Queue, error) {
+func readOnly(open job.Opener) job.Opener {
+	return func(ctx context.Context, depth, size int) (job.Queue, error) {
 		q, err := open(ctx, depth, size)
 		if err != nil {
 			return nil, err
@@ -267,13 +268,13 @@ func readOnly(open verify.Opener) verify.Opener {
 
 // readingQueue refuses everything but reads, and with it the whole batch.
 type readingQueue struct {
-	verify.Queue
+	job.Queue
 	refused error
 }
 
 // Stage lets reads and flushes through. What changes something is refused by Submit.
 func (q *readingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
-	if op != verify.OpRead && op != verify.OpFlush {
+	if op != job.OpRead && op != job.OpFlush {
 		q.refused = fmt.Errorf("a verification was about to change %d bytes at %d: %w", n, off, syscall.EROFS)
 		return
 	}
@@ -321,7 +322,7 @@ func (b *blockJob) flags(f *session.Flags) {
 		})
 	}
 	f.Flag(0, "order", "ORDER", "seq, or random: each block once, in the order of fio", func(word string) error {
-		direction, known := map[string]verify.Direction{"seq": verify.Write, "random": verify.RandWrite}[word]
+		direction, known := map[string]fio.Direction{"seq": fio.Write, "random": fio.RandWrite}[word]
 		if !known {
 			return event.Fail(event.BadValue{Message: "--order takes seq or random, not " + word})
 		}
@@ -329,7 +330,7 @@ func (b *blockJob) flags(f *session.Flags) {
 		return nil
 	})
 	f.Flag(0, "fio", "VERSION", "which fio has such blocks: 2.2, 3.33 or 3.42", func(word string) (err error) {
-		if b.options.Fio, err = verify.ParseRelease(word); err != nil {
+		if b.options.Fio, err = fio.ParseRelease(word); err != nil {
 			return event.Fail(event.BadValue{Message: err.Error()})
 		}
 		return nil
@@ -357,8 +358,8 @@ func (b *blockJob) flags(f *session.Flags) {
 func mergeFlag(f *session.Flags, merge *int64) {
 	f.Flag(0, "merge", "SIZE", "send neighbouring requests as one of up to SIZE bytes", func(word string) (err error) {
 		*merge, err = f.Number("merge", word)
-		if err == nil && (*merge < 0 || *merge > verify.MaxMerge) {
-			err = event.Fail(event.BadValue{Message: "--merge takes up to " + args.Size(verify.MaxMerge)})
+		if err == nil && (*merge < 0 || *merge > fio.MaxMerge) {
+			err = event.Fail(event.BadValue{Message: "--merge takes up to " + args.Size(fio.MaxMerge)})
 		}
 		return err
 	})
@@ -386,7 +387,7 @@ func (b *blockJob) set(name, value string) error {
 		why = "caching is the image's; -t and -n say how it is opened"
 	}
 	if why != "" {
-		b.notes = append(b.notes, verify.Note{Job: b.op, Option: name, Why: why})
+		b.notes = append(b.notes, fio.Note{Job: b.op, Option: name, Why: why})
 	}
 	return nil
 }

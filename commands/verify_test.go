@@ -22,6 +22,7 @@ import (
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/job"
 )
 
 // told is one object of the output.
@@ -578,17 +579,17 @@ func TestPatternFile(t *testing.T) {
 // A verification cannot write, whatever the engine asks of the queue.
 func TestReadOnlyQueue(t *testing.T) {
 	var q recordingQueue
-	open := commands.ReadOnly(func(context.Context, int, int) (verify.Queue, error) { return &q, nil })
-	for name, change := range map[string]func(verify.Queue){
-		"write":   func(q verify.Queue) { q.Stage(0, verify.OpWrite, 0, 1, 0) },
-		"zero":    func(q verify.Queue) { q.Stage(0, verify.OpZero, 0, 1, 0) },
-		"discard": func(q verify.Queue) { q.Stage(0, verify.OpDiscard, 0, 1, 0) },
+	open := commands.ReadOnly(func(context.Context, int, int) (job.Queue, error) { return &q, nil })
+	for name, change := range map[string]func(job.Queue){
+		"write":   func(q job.Queue) { q.Stage(0, job.OpWrite, 0, 1, 0) },
+		"zero":    func(q job.Queue) { q.Stage(0, job.OpZero, 0, 1, 0) },
+		"discard": func(q job.Queue) { q.Stage(0, job.OpDiscard, 0, 1, 0) },
 	} {
 		only, err := open(t.Context(), 1, 512)
 		if err != nil {
 			t.Fatal(err)
 		}
-		only.Stage(0, verify.OpRead, 0, 512, 0)
+		only.Stage(0, job.OpRead, 0, 512, 0)
 		if err := only.Submit(); err != nil {
 			t.Error(err)
 		}
@@ -625,7 +626,7 @@ func (q *recordingQueue) Close() error { return nil }
 
 // Package verify declares the operations of a queue anew; they must be those of the block layer.
 func TestQueueOperations(t *testing.T) {
-	ours := []uint8{verify.OpRead, verify.OpWrite, verify.OpZero, verify.OpDiscard, verify.OpFlush}
+	ours := []uint8{job.OpRead, job.OpWrite, job.OpZero, job.OpDiscard, job.OpFlush}
 	theirs := []uint8{blockdev.OpRead, blockdev.OpWrite, blockdev.OpZero, blockdev.OpDiscard, blockdev.OpFlush}
 	if !slices.Equal(ours, theirs) {
 		t.Errorf("%v, the block layer has %v", ours, theirs)

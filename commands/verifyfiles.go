@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
+	"github.com/blksh/blksh/verify/job"
 )
 
 // journalFile is the file of a journal. What an earlier job noted there is gone with the first thing that this one notes.
@@ -46,7 +47,7 @@ func (j *journalFile) end() error {
 func (b *blockJob) openJournal(ctx context.Context, s *session.Session, name string) error {
 	resumes := b.from > 0
 	file, err := s.ChangeFile(ctx, session.Target{Name: name, Existing: resumes, Over: func(head []byte, _ int64) error {
-		if verify.IsJournal(head) {
+		if job.IsJournal(head) {
 			return nil
 		}
 		return &session.RefusedError{Why: "is there already and no journal", Advice: "choose a file that is not there"}
@@ -67,7 +68,7 @@ func (b *blockJob) openJournal(ctx context.Context, s *session.Session, name str
 
 // resumeJournal reads the journal and cuts off what was being written when the job was stopped.
 func (b *blockJob) resumeJournal(ctx context.Context) (err error) {
-	if b.before, err = verify.ReadJournal(ctx, b.journal); err != nil {
+	if b.before, err = job.ReadJournal(ctx, b.journal); err != nil {
 		return err
 	}
 	if err := b.journal.Truncate(b.before.Size); err != nil {
@@ -80,7 +81,7 @@ func (b *blockJob) resumeJournal(ctx context.Context) (err error) {
 // openState makes the file that fio's state of a job goes to when it ends. It takes the place of another state, and of nothing else.
 func openState(ctx context.Context, s *session.Session, name string) (*target.File, error) {
 	return s.ReplaceFile(ctx, session.Target{Name: name, Durable: true, Over: func(head []byte, size int64) error {
-		if verify.IsState(head, size) {
+		if fio.IsState(head, size) {
 			return nil
 		}
 		return &session.RefusedError{Why: "is there already and no state file", Advice: "choose a file that is not there"}
@@ -88,7 +89,7 @@ func openState(ctx context.Context, s *session.Session, name string) (*target.Fi
 }
 
 // saveState writes the state of a job and ends the file.
-func saveState(job *verify.Job, file *target.File) error {
+func saveState(job *job.Job, file *target.File) error {
 	_, err := file.Write(job.State().Append(nil))
 	if err == nil {
 		err = file.Commit()

@@ -13,7 +13,7 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
 )
 
 var verifyJob = session.Command{
@@ -44,14 +44,14 @@ var verifyJob = session.Command{
  it left, with verify_state_load=1.
 `,
 	New: func(f *session.Flags) session.Run {
-		j := &jobFile{options: verify.DefaultOptions()}
+		j := &jobFile{options: fio.DefaultOptions()}
 		j.options.ReadFile = args.ReadFile
 		j.options.IODepth = 1 // as fio has it
 		f.Text(&j.section, nil, 0, "section", "NAME", "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")
 		f.Bool(&j.written, 0, "write", "only write")
 		f.Flag(0, "fio", "VERSION", "which fio makes such blocks, such as 3.33", func(word string) (err error) {
-			if j.options.Fio, err = verify.ParseRelease(word); err != nil {
+			if j.options.Fio, err = fio.ParseRelease(word); err != nil {
 				return event.Fail(event.BadValue{Message: err.Error()})
 			}
 			j.given = true
@@ -73,11 +73,11 @@ type jobFile struct {
 	read, written bool // only that
 	given         bool // somebody said which fio
 	from, merge   int64
-	options       verify.Options // that jobs begin with
+	options       fio.Options // that jobs begin with
 	tell          findings
 
-	jobs  []verify.Options
-	notes []verify.Note
+	jobs  []fio.Options
+	notes []fio.Note
 	files jobFiles
 }
 
@@ -88,7 +88,7 @@ func (j *jobFile) load() error {
 		return event.Fail(event.FileError{Name: j.name, Err: bare(err)})
 	}
 	defer file.Close()
-	j.jobs, j.notes, err = verify.ParseJobFile(file, j.options, verify.Surroundings{
+	j.jobs, j.notes, err = fio.ParseJobFile(file, j.options, fio.Surroundings{
 		Include: j.include, Getenv: os.Getenv, Keywords: keywords(),
 	})
 	if err != nil {
@@ -133,15 +133,15 @@ func keywords() map[string]string {
 }
 
 // chooses says whether a job is one of those that are to be run.
-func (j *jobFile) chooses(o *verify.Options) bool { return j.section == "" || o.Name == j.section }
+func (j *jobFile) chooses(o *fio.Options) bool { return j.section == "" || o.Name == j.section }
 
 // writes says whether a job is going to write.
-func (j *jobFile) writes(o *verify.Options) bool {
+func (j *jobFile) writes(o *fio.Options) bool {
 	return !j.read && !o.VerifyOnly && o.Direction.Writes()
 }
 
 // verifies says whether a job says how it is verified.
-func verifies(o *verify.Options) bool { return o.Verify != "" || o.Pattern != "" }
+func verifies(o *fio.Options) bool { return o.Verify != "" || o.Pattern != "" }
 
 func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image) (err error) {
 	if len(j.notes) > 0 {
@@ -178,7 +178,7 @@ func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image
 
 // A placedJob is a job of which it is known where its blocks lie.
 type placedJob struct {
-	options verify.Options
+	options fio.Options
 	writes  bool
 	images  []*session.Image // nil if it is not to be run
 	made    bool             // its files were not there before
@@ -211,7 +211,7 @@ func (j *jobFile) place(ctx context.Context) ([]placedJob, error) {
 }
 
 // alone says whether a job has no clones, whose files would be others.
-func (j *jobFile) alone(o *verify.Options) bool {
+func (j *jobFile) alone(o *fio.Options) bool {
 	for i := range j.jobs {
 		if other := &j.jobs[i]; other.Name == o.Name && other.Clone != o.Clone {
 			return false
@@ -221,7 +221,7 @@ func (j *jobFile) alone(o *verify.Options) bool {
 }
 
 // placed is the job on its images.
-func (job *placedJob) placed() (verify.Options, error) {
+func (job *placedJob) placed() (fio.Options, error) {
 	var lengths []int64
 	for _, im := range job.images {
 		n := im.Dev.Top().Info().Size
@@ -259,7 +259,7 @@ func (j *jobFile) one(ctx context.Context, s *session.Session, job *placedJob, a
 }
 
 // others are the other jobs on an image.
-func others(all []placedJob, job *placedJob, im *session.Image) (list []verify.Options) {
+func others(all []placedJob, job *placedJob, im *session.Image) (list []fio.Options) {
 	for i := range all {
 		other := &all[i]
 		if other == job {
@@ -278,10 +278,10 @@ func others(all []placedJob, job *placedJob, im *session.Image) (list []verify.O
 
 // onFile does what a job says, on one of its files. others wrote there as well, if nothing is written now.
 func (j *jobFile) onFile(
-	ctx context.Context, s *session.Session, im *session.Image, o verify.Options, write bool, others []verify.Options,
+	ctx context.Context, s *session.Session, im *session.Image, o fio.Options, write bool, others []fio.Options,
 ) error {
 	if !write && !j.given {
-		o.Fio = verify.FioAny
+		o.Fio = fio.FioAny
 	}
 	b := &blockJob{op: "verify_job", section: o.Name, image: im, options: o, from: j.from, merge: j.merge, tell: j.tell}
 	if o.Dump && b.tell.dump == "" {
@@ -290,7 +290,7 @@ func (j *jobFile) onFile(
 		}
 	}
 	if o.StateLoad {
-		if err := b.readState(verify.StateName(&o)); err != nil {
+		if err := b.readState(fio.StateName(&o)); err != nil {
 			return err
 		}
 	}
@@ -317,7 +317,7 @@ func (j *jobFile) write(ctx context.Context, s *session.Session, b *blockJob) (e
 	}
 	state := ""
 	if b.options.StateSave && verifies(&b.options) {
-		state = verify.StateName(&b.options)
+		state = fio.StateName(&b.options)
 	}
 	restore := j.files.cache(b.image, &b.options)
 	defer func() { err = firstError(err, restore(ctx)) }()

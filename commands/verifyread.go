@@ -8,7 +8,8 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
+	"github.com/blksh/blksh/verify/job"
 )
 
 var verifyRead = session.Command{
@@ -54,8 +55,8 @@ var verifyRead = session.Command{
 		var c scope
 		var exact, content, acknowledged bool
 		var journal, state string
-		b := &blockJob{op: "verify_read", options: verify.DefaultOptions()}
-		b.options.Verify, b.options.Fio = verify.TypeAny, verify.FioAny
+		b := &blockJob{op: "verify_read", options: fio.DefaultOptions()}
+		b.options.Verify, b.options.Fio = fio.TypeAny, fio.FioAny
 		b.flags(f)
 		b.tell.flags(f)
 		f.Bool(&exact, 0, "exact", "they must be those of the very job that the flags tell")
@@ -69,7 +70,7 @@ var verifyRead = session.Command{
 		f.Conflict("journal-state", "--journal and --state do not go together", func() bool { return journal != "" && state != "" })
 		f.Conflict("acknowledged-journal", "--acknowledged requires --journal to be specified", func() bool { return acknowledged && journal == "" })
 		f.Conflict("exact-type", "--exact and --state require -t to be specified", func() bool {
-			return (exact || state != "") && b.options.Verify == verify.TypeAny
+			return (exact || state != "") && b.options.Verify == fio.TypeAny
 		})
 		f.Check("journal-range", func(operands int) error {
 			if journal != "" && operands > 0 {
@@ -90,7 +91,7 @@ var verifyRead = session.Command{
 				return err
 			}
 			if content {
-				b.options.Content = verify.ContentOn
+				b.options.Content = fio.ContentOn
 			}
 			for _, n := range b.notes {
 				s.Emit(event.JobNote{Note: n})
@@ -115,7 +116,7 @@ func (b *blockJob) readJournal(ctx context.Context, name string, acknowledged bo
 		return event.Fail(event.FileError{Name: name, Err: bare(err)})
 	}
 	defer f.Close()
-	journal, err := verify.ReadJournal(ctx, f)
+	journal, err := job.ReadJournal(ctx, f)
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: err})
 	}
@@ -133,10 +134,10 @@ func (b *blockJob) readState(name string) error {
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: bare(err)})
 	}
-	state, err := verify.ReadState(data)
+	state, err := fio.ReadState(data)
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: err})
 	}
-	b.history, b.scan = verify.StateHistory(state), false
+	b.history, b.scan = job.StateHistory(state), false
 	return nil
 }

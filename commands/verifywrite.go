@@ -5,7 +5,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
 )
 
 // usualType is the checksum of blocks if nobody says which.
@@ -42,7 +42,7 @@ var verifyWrite = session.Command{
 		var c scope
 		var check bool
 		var journal, state string
-		b := &blockJob{op: "verify_write", options: verify.DefaultOptions()}
+		b := &blockJob{op: "verify_write", options: fio.DefaultOptions()}
 		b.options.Verify, b.options.EndFsync = usualType, true
 		b.flags(f)
 		b.tell.flags(f)
@@ -51,10 +51,10 @@ var verifyWrite = session.Command{
 		f.Text(&state, nil, 0, "state", "FILE", "write there how far it came, as verify_state_save")
 		c.operands(f)
 		f.Conflict("any", "-t any is for reading: what is written has one type, such as "+usualType, func() bool {
-			return b.options.Verify == verify.TypeAny
+			return b.options.Verify == fio.TypeAny
 		})
 		f.Conflict("reads", "-o rw: verify_write takes write, randwrite, rw and randrw", func() bool {
-			return b.options.Direction == verify.Read || b.options.Direction == verify.RandRead
+			return b.options.Direction == fio.Read || b.options.Direction == fio.RandRead
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/job"
 )
 
 // peer finds a program of a Debian package, or ends the test.
@@ -155,7 +155,7 @@ func TestKill(t *testing.T) {
 		if format == "raw" {
 			blksh(t, "exit 0", append(open, "-c", reading+" --acknowledged")...)
 		}
-		told, err := verify.ReadJournal(t.Context(), bytes.NewReader(noted))
+		told, err := job.ReadJournal(t.Context(), bytes.NewReader(noted))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 )
 
-// maxRanges bounds the ranges that a Mismatch lists if nobody asks for more.
-const maxRanges = 16
+// MaxRanges bounds the ranges that a Mismatch lists if nobody asks for more.
+const MaxRanges = 16
 
 // excerptSize is how many bytes of both sides a Mismatch shows.
 const excerptSize = 32
@@ -67,7 +67,7 @@ func (m *Mismatch) Cause() Cause {
 // wants there. It returns nil if all bytes are right, and then allocates
 // nothing.
 func Check(pat Pattern, p []byte, off int64) *Mismatch {
-	return CheckUpTo(maxRanges, pat, p, off)
+	return CheckUpTo(MaxRanges, pat, p, off)
 }
 
 // CheckUpTo is Check with a limit on the ranges that are listed. Joining
@@ -76,11 +76,11 @@ func CheckUpTo(limit int, pat Pattern, p []byte, off int64) *Mismatch {
 	if m, ok := pat.(matcher); ok && m.match(p, off) {
 		return nil
 	}
-	buf := scratch.Get().(*[scratchSize]byte)
+	buf := scratch.Get().(*[ScratchSize]byte)
 	defer scratch.Put(buf)
 	var m *Mismatch
 	for len(p) > 0 {
-		want := buf[:min(len(p), scratchSize-int(off%Sector))]
+		want := buf[:min(len(p), ScratchSize-int(off%Sector))]
 		got := p[:len(want)]
 		pat.Fill(want, off)
 		if !bytes.Equal(want, got) {
@@ -97,7 +97,7 @@ func CheckUpTo(limit int, pat Pattern, p []byte, off int64) *Mismatch {
 }
 
 func newMismatch(limit int, want, got []byte, off int64) *Mismatch {
-	first, _, _ := differences(want, got)
+	first, _, _ := Differences(want, got)
 	from := max(0, first-int((off+int64(first))%16))
 	to := min(len(got), from+excerptSize)
 	return &Mismatch{
@@ -157,12 +157,12 @@ func (m *Mismatch) Join(next *Mismatch) *Mismatch {
 	return m
 }
 
-// wrongRanges lists runs of sectors that differ and have one cause.
-func wrongRanges(want, got []byte, off int64) []Range {
-	m := Mismatch{limit: maxRanges}
+// WrongRanges lists runs of sectors that differ and have one cause.
+func WrongRanges(want, got []byte, off int64) []Range {
+	m := Mismatch{limit: MaxRanges}
 	for at, s := range wrongSectors(want, got, off) {
 		r := Range{Off: off + int64(at+s.first), Len: int64(s.last - s.first + 1), Bad: int64(s.count)}
-		r.Cause, _ = filledWith(got[at+s.first : at+s.last+1])
+		r.Cause, _ = FilledWith(got[at+s.first : at+s.last+1])
 		m.add(r)
 	}
 	return m.Ranges

@@ -13,7 +13,7 @@ func fill(pat Pattern, n int, off int64) []byte {
 }
 
 func TestCheckCauses(t *testing.T) {
-	text := Pattern(&literal{text: "text", unit: fill(Random(99), 3000, 0)})
+	text := Pattern(&Literal{text: "text", Unit: fill(Random(99), 3000, 0)})
 	offsets, _ := Parser{Interval: 512}.Parse(`"ab"%o"cdef"`)
 	tests := []struct {
 		name   string
@@ -57,7 +57,7 @@ func TestCheckReports(t *testing.T) {
 	p[40000] = 0xab
 	m := Check(pat, p, 3)
 	want := &Mismatch{
-		Off: 1003, Bad: 29001, limit: maxRanges,
+		Off: 1003, Bad: 29001, limit: MaxRanges,
 		Ranges: []Range{
 			{Off: 1003, Len: 29000, Bad: 29000, Cause: Cause{Class: Zeroed}},
 			{Off: 40003, Len: 1, Bad: 1, Cause: Cause{Class: OneBit, At: 40003}},
@@ -89,7 +89,7 @@ func TestMismatchJoin(t *testing.T) {
 				t.Errorf("%v in pieces of %d:\n got %+v\nwant %+v", pat, size, joined, whole)
 			}
 		}
-		if whole.More == 0 || len(whole.Ranges) != maxRanges {
+		if whole.More == 0 || len(whole.Ranges) != MaxRanges {
 			t.Errorf("%d ranges and %d more", len(whole.Ranges), whole.More)
 		}
 	}

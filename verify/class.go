@@ -25,10 +25,10 @@ const (
 	NotZero                  // a trimmed block that does not read as zeroes
 	OtherType                // intact, and of another type than asked for
 	CutOff                   // longer than what is left of the range
-	classes
+	Classes
 )
 
-var classNames = [classes]string{
+var classNames = [Classes]string{
 	"other", "mixed", "filled", "zeroed", "one-bit", "shifted", "misdirected",
 	"stale", "torn", "foreign", "header-only", "payload-only", "unfaithful",
 	"leftover-header", "not-zero", "other-type", "cut-off",
@@ -36,7 +36,7 @@ var classNames = [classes]string{
 
 // String is the class's name, a stable lower-case word.
 func (c Class) String() string {
-	if c >= classes {
+	if c >= Classes {
 		return fmt.Sprintf("class-%d", uint8(c))
 	}
 	return classNames[c]

@@ -17,7 +17,7 @@ func diagnose(pat Pattern, want, got []byte, off int64, first, last, count int) 
 			return Cause{Class: OneBit, Bit: uint8(bits.TrailingZeros8(diff)), At: off + int64(first)}
 		}
 	}
-	if c, ok := filledWith(got[first : last+1]); ok {
+	if c, ok := FilledWith(got[first : last+1]); ok {
 		return c
 	}
 	if c, ok := displaced(pat, got, off); ok {
@@ -38,8 +38,8 @@ func diagnose(pat Pattern, want, got []byte, off int64, first, last, count int) 
 	return Cause{Class: Other}
 }
 
-// filledWith recognises a run of one byte.
-func filledWith(p []byte) (Cause, bool) {
+// FilledWith recognises a run of one byte.
+func FilledWith(p []byte) (Cause, bool) {
 	if len(p) < minEvidence || !bytes.Equal(p[1:], p[:len(p)-1]) {
 		return Cause{}, false
 	}

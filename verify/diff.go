@@ -125,7 +125,7 @@ func wrongSectors(want, got []byte, off int64) iter.Seq2[int, wrongSector] {
 				end := min(to, at+int(Sector-(off+int64(at))%Sector))
 				if w, g := want[at:end], got[at:end]; !bytes.Equal(w, g) {
 					s := wrongSector{n: end - at}
-					s.first, s.last, s.count = differences(w, g)
+					s.first, s.last, s.count = Differences(w, g)
 					if !yield(at, s) {
 						return
 					}
@@ -137,9 +137,9 @@ func wrongSectors(want, got []byte, off int64) iter.Seq2[int, wrongSector] {
 	}
 }
 
-// differences finds the first and last byte that differ and how many do. The
+// Differences finds the first and last byte that differ and how many do. The
 // slices have the same length and are not equal.
-func differences(want, got []byte) (first, last, count int) {
+func Differences(want, got []byte) (first, last, count int) {
 	const low, high = 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
 	first = -1
 	at := 0

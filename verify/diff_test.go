@@ -61,7 +61,7 @@ func TestDifferences(t *testing.T) {
 			if bytes.Equal(want, got) {
 				continue
 			}
-			first, last, count := differences(want, got)
+			first, last, count := Differences(want, got)
 			wrong := []int{}
 			for i := range want {
 				if want[i] != got[i] {

@@ -1,7 +1,6 @@
 package verify_test
 
 import (
-	"context"
 	"fmt"
 	"log"
 
@@ -21,82 +20,4 @@ func ExampleCheck() {
 		fmt.Printf("%d of %d bytes are wrong from %d on: %v\n", m.Bad, len(p), m.Off, m.Cause())
 	}
 	// Output: 1 of 4096 bytes are wrong from 1049353 on: bit 3 of the byte at 1049353 is flipped
-}
-
-// Write blocks, damage one, and verify.
-func ExampleJob() {
-	disk := make(disk, 1<<20)
-	o := verify.DefaultOptions()
-	o.Verify, o.Size = "crc32c", 1<<20
-	ctx := context.Background()
-
-	writer, err := verify.NewJob(o, verify.Hooks{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	if _, err := writer.Write(ctx, disk.open); err != nil {
-		log.Fatal(err)
-	}
-
-	copy(disk[8192:12288], disk[65536:]) // a write that went to the wrong place
-
-	reader, err := verify.NewJob(o, verify.Hooks{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	r, err := reader.Verify(ctx, disk.open)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(r.Bad, "of", r.Blocks, "blocks are bad")
-	for _, bad := range r.Ranges {
-		fmt.Printf("%d bytes at %d: %v\n", bad.Len, bad.Off, bad.Cause)
-	}
-	// Output:
-	// 1 of 256 blocks are bad
-	// 4096 bytes at 8192: data of another offset (+57344)
-}
-
-// A disk in memory, and the simplest queue for it.
-type disk []byte
-
-type diskQueue struct {
-	disk    disk
-	buffers [][]byte
-	done    []int
-}
-
-func (d disk) open(_ context.Context, depth, size int) (verify.Queue, error) {
-	q := &diskQueue{disk: d}
-	for range depth {
-		q.buffers = append(q.buffers, make([]byte, size))
-	}
-	return q, nil
-}
-
-func (q *diskQueue) Depth() int             { return len(q.buffers) }
-func (q *diskQueue) Buffer(slot int) []byte { return q.buffers[slot] }
-
-func (q *diskQueue) Stage(slot int, op uint8, off, n int64, _ uint32) {
-	switch op {
-	case verify.OpRead:
-		copy(q.buffers[slot][:n], q.disk[off:])
-	case verify.OpWrite:
-		copy(q.disk[off:], q.buffers[slot][:n])
-	case verify.OpZero, verify.OpDiscard:
-		clear(q.disk[off : off+n])
-	}
-	q.done = append(q.done, slot)
-}
-
-func (q *diskQueue) Submit() error { return nil }
-
-func (q *diskQueue) SubmitAndReap(least int, done []int) (int, error) { return q.Reap(least, done) }
-func (q *diskQueue) Err(int) error                                    { return nil }
-func (q *diskQueue) Close() error                                     { return nil }
-
-func (q *diskQueue) Reap(_ int, done []int) (int, error) {
-	n := copy(done, q.done)
-	q.done = q.done[n:]
-	return n, nil
 }

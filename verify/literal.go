@@ -21,41 +21,41 @@ const maxStamps = 8
 // stampLen is the length of what %o stands for.
 const stampLen = 8
 
-// A literal is a pattern of given bytes. It starts anew at each multiple of
+// A Literal is a pattern of given bytes. It starts anew at each multiple of
 // interval; within one the text repeats. At the stamps stands, as a
 // little-endian word, the offset of the interval.
-type literal struct {
+type Literal struct {
 	text     string
-	unit     []byte
-	stamps   []int // offsets into unit, ascending
+	Unit     []byte
+	Stamps   []int // offsets into unit, ascending
 	interval int64 // 0: the unit repeats from offset 0, and each is an interval
 }
 
-func (l *literal) String() string { return l.text }
+func (l *Literal) String() string { return l.text }
 
 // period is the interval, or what stands for it.
-func (l *literal) period() int64 {
+func (l *Literal) period() int64 {
 	if l.interval > 0 {
 		return l.interval
 	}
-	return int64(len(l.unit))
+	return int64(len(l.Unit))
 }
 
 // plain reports whether the unit repeats over the whole device unchanged.
-func (l *literal) plain() bool {
-	return len(l.stamps) == 0 && (l.interval == 0 || l.interval%int64(len(l.unit)) == 0)
+func (l *Literal) plain() bool {
+	return len(l.Stamps) == 0 && (l.interval == 0 || l.interval%int64(len(l.Unit)) == 0)
 }
 
-func (l *literal) Fill(p []byte, off int64) {
+func (l *Literal) Fill(p []byte, off int64) {
 	if l.plain() {
-		fillPeriod(p, l.unit, int(off%int64(len(l.unit))))
+		fillPeriod(p, l.Unit, int(off%int64(len(l.Unit))))
 		return
 	}
 	period := l.period()
 	for len(p) > 0 {
 		in := off % period
 		n := int(min(int64(len(p)), period-in))
-		fillPeriod(p[:n], l.unit, int(in%int64(len(l.unit))))
+		fillPeriod(p[:n], l.Unit, int(in%int64(len(l.Unit))))
 		l.stamp(p[:n], in, off-in)
 		p, off = p[n:], off+int64(n)
 	}
@@ -63,15 +63,15 @@ func (l *literal) Fill(p []byte, off int64) {
 
 // stamp writes start over every %o that p contains, wholly or in part; p
 // begins at byte in of the interval.
-func (l *literal) stamp(p []byte, in, start int64) {
-	if len(l.stamps) == 0 {
+func (l *Literal) stamp(p []byte, in, start int64) {
+	if len(l.Stamps) == 0 {
 		return
 	}
 	var word [stampLen]byte
 	binary.LittleEndian.PutUint64(word[:], uint64(start))
-	unit := int64(len(l.unit))
+	unit := int64(len(l.Unit))
 	for base := in - in%unit - in; base < int64(len(p)); base += unit {
-		for _, at := range l.stamps {
+		for _, at := range l.Stamps {
 			from := base + int64(at)
 			if from < 0 {
 				copy(p, word[min(-from, stampLen):])
@@ -82,14 +82,14 @@ func (l *literal) stamp(p []byte, in, start int64) {
 	}
 }
 
-func (l *literal) match(p []byte, off int64) bool {
+func (l *Literal) match(p []byte, off int64) bool {
 	if l.plain() {
-		return matchPeriod(p, l.unit, int(off%int64(len(l.unit))))
+		return MatchPeriod(p, l.Unit, int(off%int64(len(l.Unit))))
 	}
-	buf := scratch.Get().(*[scratchSize]byte)
+	buf := scratch.Get().(*[ScratchSize]byte)
 	defer scratch.Put(buf)
 	for len(p) > 0 {
-		want := buf[:min(len(p), scratchSize)]
+		want := buf[:min(len(p), ScratchSize)]
 		l.Fill(want, off)
 		if !bytes.Equal(want, p[:len(want)]) {
 			return false
@@ -99,16 +99,16 @@ func (l *literal) match(p []byte, off int64) bool {
 	return true
 }
 
-func (l *literal) locate(got []byte, off int64) (int64, bool) {
-	if len(l.stamps) > 0 {
+func (l *Literal) locate(got []byte, off int64) (int64, bool) {
+	if len(l.Stamps) > 0 {
 		return l.locateStamp(got, off)
 	}
 	const probe = 16
-	unit := int64(len(l.unit))
+	unit := int64(len(l.Unit))
 	if l.interval > 0 || unit < 2*probe || len(got) < probe {
 		return 0, false
 	}
-	at := bytes.Index(l.unit, got[:probe])
+	at := bytes.Index(l.Unit, got[:probe])
 	if at < 0 {
 		return 0, false
 	}
@@ -121,12 +121,12 @@ func (l *literal) locate(got []byte, off int64) (int64, bool) {
 
 // locateStamp reads the first whole %o of got as if got were not shifted
 // against the interval.
-func (l *literal) locateStamp(got []byte, off int64) (int64, bool) {
+func (l *Literal) locateStamp(got []byte, off int64) (int64, bool) {
 	period := l.period()
 	in := off % period
-	unit := int64(len(l.unit))
+	unit := int64(len(l.Unit))
 	for base := in - in%unit - in; base < int64(len(got)); base += unit {
-		from := base + int64(l.stamps[0])
+		from := base + int64(l.Stamps[0])
 		if from < 0 || from+stampLen > int64(len(got)) || in+from+stampLen > period {
 			continue
 		}
@@ -139,15 +139,15 @@ func (l *literal) locateStamp(got []byte, off int64) (int64, bool) {
 	return 0, false
 }
 
-// instance fills p with one interval of the pattern that starts at p[0], and
+// Instance fills p with one interval of the pattern that starts at p[0], and
 // whose %o is start. It is how fio fills the buffer of one request.
-func (l *literal) instance(p []byte, start int64) {
-	fillPeriod(p, l.unit, 0)
+func (l *Literal) Instance(p []byte, start int64) {
+	fillPeriod(p, l.Unit, 0)
 	l.stamp(p, 0, start)
 }
 
 // stamped reports whether there is a %o in it.
-func (l *literal) stamped() bool { return len(l.stamps) > 0 }
+func (l *Literal) stamped() bool { return len(l.Stamps) > 0 }
 
 // A Parser reads patterns. Its zero value reads everything but files.
 type Parser struct {
@@ -191,12 +191,12 @@ func (ps Parser) Parse(s string) (Pattern, error) {
 	if p, ok, err := parseNamed(s); ok {
 		return p, err
 	}
-	l, err := ps.literal(s)
+	l, err := ps.Literal(s)
 	if err != nil {
-		return nil, fmt.Errorf("pattern %q: %w", brief(s), err)
+		return nil, fmt.Errorf("pattern %q: %w", Brief(s), err)
 	}
-	if len(l.unit) == 1 {
-		return Byte(l.unit[0]), nil
+	if len(l.Unit) == 1 {
+		return Byte(l.Unit[0]), nil
 	}
 	return l, nil
 }
@@ -222,17 +222,17 @@ func parseNamed(s string) (p Pattern, ok bool, err error) {
 	return nil, false, nil
 }
 
-// brief is the beginning of a word of a user, for an error.
-func brief(s string) string {
+// Brief is the beginning of a word of a user, for an error.
+func Brief(s string) string {
 	if len(s) > 40 {
 		s = s[:37] + "..."
 	}
 	return s
 }
 
-// literal reads a pattern of fio's grammar.
-func (ps Parser) literal(s string) (*literal, error) {
-	l := &literal{text: s, interval: ps.Interval}
+// Literal reads a pattern of fio's grammar.
+func (ps Parser) Literal(s string) (*Literal, error) {
+	l := &Literal{text: s, interval: ps.Interval}
 	if ps.Interval < 0 {
 		return nil, errors.New("negative interval")
 	}
@@ -257,11 +257,11 @@ func (ps Parser) literal(s string) (*literal, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(l.unit) > limit {
+		if len(l.Unit) > limit {
 			return nil, fmt.Errorf("longer than %d bytes", limit)
 		}
 	}
-	if len(l.unit) == 0 {
+	if len(l.Unit) == 0 {
 		return nil, errors.New("empty")
 	}
 	return l, nil
@@ -276,13 +276,13 @@ func delimited(s string) (inner, rest string, err error) {
 	return s[1 : 1+end], s[2+end:], nil
 }
 
-func (l *literal) quoted(s string) (string, error) {
+func (l *Literal) quoted(s string) (string, error) {
 	text, rest, err := delimited(s)
-	l.unit = append(l.unit, text...)
+	l.Unit = append(l.Unit, text...)
 	return rest, err
 }
 
-func (l *literal) file(s string, read func(string, int) ([]byte, error), limit int) (string, error) {
+func (l *Literal) file(s string, read func(string, int) ([]byte, error), limit int) (string, error) {
 	name, rest, err := delimited(s)
 	if err != nil {
 		return "", err
@@ -290,24 +290,24 @@ func (l *literal) file(s string, read func(string, int) ([]byte, error), limit i
 	if read == nil {
 		return "", errors.New("files are not allowed here")
 	}
-	room := limit - len(l.unit)
+	room := limit - len(l.Unit)
 	data, err := read(name, room)
 	if err != nil {
 		return "", err
 	}
-	l.unit = append(l.unit, data[:min(len(data), room)]...)
+	l.Unit = append(l.Unit, data[:min(len(data), room)]...)
 	return rest, nil
 }
 
-func (l *literal) format(s string) (string, error) {
+func (l *Literal) format(s string) (string, error) {
 	if !strings.HasPrefix(s, "%o") {
 		return "", errors.New("the only format is %o")
 	}
-	if len(l.stamps) == maxStamps {
+	if len(l.Stamps) == maxStamps {
 		return "", fmt.Errorf("more than %d times %%o", maxStamps)
 	}
-	l.stamps = append(l.stamps, len(l.unit))
-	l.unit = append(l.unit, make([]byte, stampLen)...)
+	l.Stamps = append(l.Stamps, len(l.Unit))
+	l.Unit = append(l.Unit, make([]byte, stampLen)...)
 	return s[2:], nil
 }
 
@@ -315,7 +315,7 @@ func isHex(s string) bool {
 	return len(s) >= 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X')
 }
 
-func (l *literal) hex(s string) (string, error) {
+func (l *Literal) hex(s string) (string, error) {
 	digits := s[2:]
 	end := 0
 	for end < len(digits) && nibble(digits[end]) >= 0 {
@@ -331,12 +331,12 @@ func (l *literal) hex(s string) (string, error) {
 	rest := digits[end:]
 	digits = digits[:end]
 	if len(digits)%2 != 0 {
-		l.unit = append(l.unit, byte(nibble(digits[0])))
+		l.Unit = append(l.Unit, byte(nibble(digits[0])))
 		digits = digits[1:]
 	}
-	l.unit = slices.Grow(l.unit, len(digits)/2)
+	l.Unit = slices.Grow(l.Unit, len(digits)/2)
 	for ; digits != ""; digits = digits[2:] {
-		l.unit = append(l.unit, byte(nibble(digits[0])<<4|nibble(digits[1])))
+		l.Unit = append(l.Unit, byte(nibble(digits[0])<<4|nibble(digits[1])))
 	}
 	return rest, nil
 }
@@ -352,7 +352,7 @@ func nibble(c byte) int {
 	return -1
 }
 
-func (l *literal) decimal(s string) (string, error) {
+func (l *Literal) decimal(s string) (string, error) {
 	digits := strings.TrimLeft(s, " \t\n\v\f\r")
 	start := 0
 	if digits != "" && (digits[0] == '-' || digits[0] == '+') {
@@ -368,23 +368,23 @@ func (l *literal) decimal(s string) (string, error) {
 	}
 	n, err := strconv.ParseInt(digits[:end], 10, 32)
 	if err != nil {
-		return "", fmt.Errorf("%q is neither a number of 32 bits nor a quoted text", brief(s))
+		return "", fmt.Errorf("%q is neither a number of 32 bits nor a quoted text", Brief(s))
 	}
 	word := binary.LittleEndian.AppendUint32(nil, uint32(n))
 	for len(word) > 1 && word[len(word)-1] == 0 {
 		word = word[:len(word)-1]
 	}
-	l.unit = append(l.unit, word...)
+	l.Unit = append(l.Unit, word...)
 	return digits[end:], nil
 }
 
-// start reads where a request whose data are the pattern belongs, if all of it
+// Start reads where a request whose data are the pattern belongs, if all of it
 // says so.
-func (l *literal) start(p []byte) (start int64, ok bool) {
+func (l *Literal) Start(p []byte) (start int64, ok bool) {
 	if !l.stamped() {
 		return 0, false
 	}
-	at := l.stamps[0]
+	at := l.Stamps[0]
 	if at+stampLen > len(p) {
 		return 0, false
 	}
@@ -393,6 +393,6 @@ func (l *literal) start(p []byte) (start int64, ok bool) {
 		return 0, false
 	}
 	want := make([]byte, len(p))
-	l.instance(want, int64(v))
+	l.Instance(want, int64(v))
 	return int64(v), bytes.Equal(want, p)
 }

@@ -263,15 +263,15 @@ func fillPeriod(p, unit []byte, phase int) {
 	n := copy(p, unit[phase:])
 	n += copy(p[n:], unit[:phase])
 	for block := n; n < len(p); n += copy(p[n:], p[:block]) {
-		if block < scratchSize {
+		if block < ScratchSize {
 			block = n
 		}
 	}
 }
 
-// matchPeriod reports whether fillPeriod would leave p as it is. Beyond the
+// MatchPeriod reports whether fillPeriod would leave p as it is. Beyond the
 // first period it compares p with itself.
-func matchPeriod(p, unit []byte, phase int) bool {
+func MatchPeriod(p, unit []byte, phase int) bool {
 	n := min(len(p), len(unit)-phase)
 	if !bytes.Equal(p[:n], unit[phase:phase+n]) {
 		return false
@@ -284,6 +284,6 @@ func matchPeriod(p, unit []byte, phase int) bool {
 }
 
 // scratch lends buffers for expected content.
-var scratch = sync.Pool{New: func() any { return new([scratchSize]byte) }}
+var scratch = sync.Pool{New: func() any { return new([ScratchSize]byte) }}
 
-const scratchSize = 16 << 10
+const ScratchSize = 16 << 10

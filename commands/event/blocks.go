@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
+	"github.com/blksh/blksh/verify/job"
 )
 
 // The events of this file are about blocks that tell whether they are intact, and about load.
@@ -27,13 +29,13 @@ type Blocks struct {
 // blocks.
 type BlocksWritten struct {
 	Blocks
-	Fio      verify.Release `json:"fio" doc:"the release of fio that makes such blocks"`
-	Bytes    int64          `json:"bytes" unit:"bytes" doc:"what was written"`
-	Writes   int64          `json:"writes" doc:"requests of the job that were made"`
-	Requests int64          `json:"requests" doc:"what was sent to the image, reads of a mixed job too"`
-	Trimmed  int64          `json:"trimmed,omitempty" unit:"bytes" doc:"what was discarded again"`
-	Seed     uint64         `json:"seed,string" doc:"what content and order were made from, a number of 64 bits without sign"`
-	Elapsed  time.Duration  `json:"elapsed_ns" unit:"ns" doc:"time that it took"`
+	Fio      fio.Release   `json:"fio" doc:"the release of fio that makes such blocks"`
+	Bytes    int64         `json:"bytes" unit:"bytes" doc:"what was written"`
+	Writes   int64         `json:"writes" doc:"requests of the job that were made"`
+	Requests int64         `json:"requests" doc:"what was sent to the image, reads of a mixed job too"`
+	Trimmed  int64         `json:"trimmed,omitempty" unit:"bytes" doc:"what was discarded again"`
+	Seed     uint64        `json:"seed,string" doc:"what content and order were made from, a number of 64 bits without sign"`
+	Elapsed  time.Duration `json:"elapsed_ns" unit:"ns" doc:"time that it took"`
 }
 
 // Kind of the event.
@@ -43,7 +45,7 @@ func (BlocksWritten) Kind() Kind {
 
 // BadRange is a run of damaged blocks with one cause. File is as that of Blocks.
 type BadRange struct {
-	verify.BadRange
+	job.BadRange
 	File string
 }
 
@@ -60,7 +62,7 @@ type badRange struct {
 	Bit      *int64       `json:"bit,omitempty" doc:"which bit is flipped, 0 the lowest"`
 	At       *int64       `json:"bit_offset,omitempty" unit:"bytes" doc:"of its byte"`
 	File     string       `json:"file,omitempty" doc:"name of the image, where there are several"`
-	First    *verify.Bad  `json:"first" doc:"the first block: offset, length, cause, type, header (length, seed, offset, clock, thread, number), big_endian, want_seed and want_number (what should be there), parts (which bytes are wrong: offset, length, bad, cause)"`
+	First    *job.Bad     `json:"first" doc:"the first block: offset, length, cause, type, header (length, seed, offset, clock, thread, number), big_endian, want_seed and want_number (what should be there), parts (which bytes are wrong: offset, length, bad, cause)"`
 }
 
 // Told says of a cause what has a meaning with its class.
@@ -82,7 +84,7 @@ func (b BadRange) Told() any {
 // Verdict says that no block is damaged.
 type Verdict struct {
 	Blocks
-	verify.Result
+	job.Result
 	Elapsed time.Duration
 }
 
@@ -91,19 +93,19 @@ func (Verdict) Kind() Kind { return Kind{"verdict", "A verification found nothin
 
 type verdict struct {
 	Blocks
-	Fio         verify.Release  `json:"fio" doc:"the release of fio that makes such blocks, or any"`
-	Done        bool            `json:"done" doc:"whether all of it was verified"`
-	Count       int64           `json:"blocks" doc:"how many were checked"`
-	BlockLen    int             `json:"block_length,omitempty" unit:"bytes" doc:"of most blocks, if they are not as long as was asked for"`
-	Checked     int64           `json:"checked" unit:"bytes" doc:"of blocks whose data were compared, or proved by a checksum"`
-	HeadersOnly int64           `json:"headers_only,omitempty" unit:"bytes" doc:"of blocks whose data were not compared, only their headers"`
-	Unchecked   int64           `json:"unchecked,omitempty" unit:"bytes" doc:"what was read and of which nothing is known"`
-	Others      int64           `json:"others,omitempty" unit:"bytes" doc:"what other jobs of the file wrote, and is theirs to verify"`
-	Unreadable  int64           `json:"unreadable,omitempty" unit:"bytes" doc:"what could not be read"`
-	Unfaithful  int64           `json:"unfaithful,omitempty" doc:"blocks that are intact but not what their seed makes"`
-	InFlight    verify.InFlight `json:"in_flight,omitempty" doc:"blocks that were under way when the job ended, by what is there: old, new, torn"`
-	Generations []generation    `json:"generations,omitempty" doc:"those that were found: generation and blocks"`
-	Elapsed     time.Duration   `json:"elapsed_ns" unit:"ns" doc:"time that it took"`
+	Fio         fio.Release   `json:"fio" doc:"the release of fio that makes such blocks, or any"`
+	Done        bool          `json:"done" doc:"whether all of it was verified"`
+	Count       int64         `json:"blocks" doc:"how many were checked"`
+	BlockLen    int           `json:"block_length,omitempty" unit:"bytes" doc:"of most blocks, if they are not as long as was asked for"`
+	Checked     int64         `json:"checked" unit:"bytes" doc:"of blocks whose data were compared, or proved by a checksum"`
+	HeadersOnly int64         `json:"headers_only,omitempty" unit:"bytes" doc:"of blocks whose data were not compared, only their headers"`
+	Unchecked   int64         `json:"unchecked,omitempty" unit:"bytes" doc:"what was read and of which nothing is known"`
+	Others      int64         `json:"others,omitempty" unit:"bytes" doc:"what other jobs of the file wrote, and is theirs to verify"`
+	Unreadable  int64         `json:"unreadable,omitempty" unit:"bytes" doc:"what could not be read"`
+	Unfaithful  int64         `json:"unfaithful,omitempty" doc:"blocks that are intact but not what their seed makes"`
+	InFlight    job.InFlight  `json:"in_flight,omitempty" doc:"blocks that were under way when the job ended, by what is there: old, new, torn"`
+	Generations []generation  `json:"generations,omitempty" doc:"those that were found: generation and blocks"`
+	Elapsed     time.Duration `json:"elapsed_ns" unit:"ns" doc:"time that it took"`
 }
 
 type generation struct {
@@ -178,7 +180,7 @@ func (Dumped) Kind() Kind {
 }
 
 // JobNote says that an option of a job changes nothing.
-type JobNote struct{ verify.Note }
+type JobNote struct{ fio.Note }
 
 // Kind of the event.
 func (JobNote) Kind() Kind { return Kind{"job_note", "An option of a job changes nothing."} }
@@ -195,7 +197,7 @@ func (j JobNote) Told() any { return jobNote{j.Option, j.Why, j.Job, j.Line} }
 
 // JobNotes says that of options of a job file.
 type JobNotes struct {
-	Notes []verify.Note `json:"notes" doc:"of each option, why and on which line of which job"`
+	Notes []fio.Note `json:"notes" doc:"of each option, why and on which line of which job"`
 }
 
 // Kind of the event.

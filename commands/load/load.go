@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/job"
 )
 
 // Job is a load.
@@ -47,7 +48,7 @@ type Job struct {
 
 // Queue is a batch queue that submits and waits in one go, as one goroutine that does nothing else wants it.
 type Queue interface {
-	verify.Queue
+	job.Queue
 	// SubmitAndReap is Submit and then Reap.
 	SubmitAndReap(least int, done []int) (int, error)
 }
@@ -168,9 +169,9 @@ func (r *running) stage(slot int) {
 		r.next = 0
 	}
 	off := r.Off + int64(block)*int64(r.Block)
-	op := verify.OpRead
+	op := job.OpRead
 	if r.Write {
-		op = verify.OpWrite
+		op = job.OpWrite
 	}
 	r.queue.Stage(slot, op, off, int64(r.Block), 0)
 	r.staged = append(r.staged, slot)
@@ -214,7 +215,7 @@ func (r *running) over(n int, now time.Duration) bool {
 }
 
 func (r *running) flush() error {
-	r.queue.Stage(0, verify.OpFlush, 0, 0, 0)
+	r.queue.Stage(0, job.OpFlush, 0, 0, 0)
 	if _, err := r.queue.SubmitAndReap(1, r.done); err != nil {
 		return err
 	}

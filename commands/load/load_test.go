@@ -16,6 +16,7 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/drivers"
 	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/job"
 )
 
 // Every value lies in the bucket that claims it, and buckets leave no gap.
@@ -110,7 +111,7 @@ type recorder struct {
 }
 
 func (q *recorder) Stage(slot int, op uint8, off, n int64, flags uint32) {
-	if op == verify.OpRead {
+	if op == job.OpRead {
 		q.reads = append(q.reads, off)
 	}
 	q.Queue.Stage(slot, op, off, n, flags)

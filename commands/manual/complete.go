@@ -8,7 +8,7 @@ import (
 
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
 )
 
 // Completions are the scripts that complete words of blksh in other shells, by the names of those.
@@ -35,7 +35,7 @@ func (m *Manual) values(o session.Option) candidates {
 	case "dialect":
 		return candidates{words: dialect.Names()}
 	case "type":
-		return candidates{words: verify.Types()}
+		return candidates{words: fio.Types()}
 	}
 	if o.Value == "FILE" || o.Value == "DIR" {
 		return candidates{files: true}

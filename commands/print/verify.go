@@ -10,6 +10,8 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/fio"
+	"github.com/blksh/blksh/verify/job"
 )
 
 // blocksWritten says what a job wrote, and how fast.
@@ -58,7 +60,7 @@ func rateWords(n int64, elapsed time.Duration) string {
 }
 
 // noteWords says which option changes nothing, with its place if it stands in a file.
-func noteWords(note verify.Note) string {
+func noteWords(note fio.Note) string {
 	why := note.Why
 	if why != "" {
 		why = ": " + why
@@ -70,7 +72,7 @@ func noteWords(note verify.Note) string {
 }
 
 // notesWords lists options by the reason why they change nothing.
-func notesWords(notes []verify.Note) string {
+func notesWords(notes []fio.Note) string {
 	var reasons []string
 	options := map[string][]string{}
 	for _, note := range notes {
@@ -162,7 +164,7 @@ func (n *Native) circumstances(e event.Verdict) {
 	if e.Unfaithful > 0 {
 		n.say("  %s intact, but not what its seed makes\n", plural(e.Unfaithful, "block is", "blocks are each"))
 	}
-	if f := e.InFlight; f != (verify.InFlight{}) {
+	if f := e.InFlight; f != (job.InFlight{}) {
 		n.say("  under way when the job ended, and any of it allowed: %d old, %d new, %d torn\n", f.Old, f.New, f.Torn)
 	}
 	for _, generation := range slices.Sorted(maps.Keys(e.Generations)) {
@@ -213,7 +215,7 @@ func causeWords(e event.BadRange) string {
 }
 
 // staleWords says what an old block is, as far as its header tells.
-func staleWords(b *verify.Bad) string {
+func staleWords(b *job.Bad) string {
 	h := b.Header
 	if h == nil {
 		return "not of the last write that the job made there"
@@ -234,7 +236,7 @@ func staleWords(b *verify.Bad) string {
 const fewParts = 4
 
 // partWords says which parts of the first block are wrong, unless all of it is.
-func partWords(b *verify.Bad) string {
+func partWords(b *job.Bad) string {
 	var parts []string
 	for _, p := range b.Parts {
 		if p.Len == b.Len {

@@ -1,0 +1,471 @@
+package fio
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func text(field func(*Options) *string) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		if v == "" {
+			return errors.New("a value is missing")
+		}
+		*field(o) = v
+		return nil
+	}
+}
+
+func flag(field func(*Options) *bool) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		if v == "" {
+			v = "1"
+		}
+		n, err := strconv.ParseInt(v, 0, 64)
+		if err != nil || n < 0 || n > 1 {
+			return errors.New("0 or 1 is wanted")
+		}
+		*field(o) = n == 1
+		return nil
+	}
+}
+
+// not is flag for an option that says the opposite.
+func not(field func(*Options) *bool) func(*Options, string) error {
+	set := flag(field)
+	return func(o *Options, v string) error {
+		err := set(o, v)
+		if err == nil {
+			*field(o) = !*field(o)
+		}
+		return err
+	}
+}
+
+// unsupported is for an option of which only the usual value is possible.
+func unsupported(usual, why string) func(*Options, string) error {
+	return func(_ *Options, v string) error {
+		if v != usual {
+			return errors.New(why)
+		}
+		return nil
+	}
+}
+
+func size(field func(*Options) *int64) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		n, err := o.size(v)
+		if err == nil {
+			*field(o) = n
+		}
+		return err
+	}
+}
+
+// share is size for what may be a percentage of a file.
+func share(fields func(*Options) (bytes *int64, percents *int)) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		bytes, percents := fields(o)
+		if n, ok := percent(v); ok {
+			*bytes, *percents = 0, n
+			return nil
+		}
+		n, err := o.size(v)
+		if err != nil {
+			return err
+		}
+		*bytes, *percents = n, 0
+		return nil
+	}
+}
+
+func count(field func(*Options) *int) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		n, err := o.size(v)
+		if err != nil {
+			return err
+		}
+		if n > math.MaxInt32 {
+			return errors.New("too large")
+		}
+		*field(o) = int(n)
+		return nil
+	}
+}
+
+// few is count for what takes memory.
+func few(field func(*Options) *int) func(*Options, string) error {
+	return func(o *Options, v string) error {
+		n, err := o.size(v)
+		if err != nil || n < 1 || n > MaxJobs {
+			return fmt.Errorf("a number within 1 and %d is wanted", MaxJobs)
+		}
+		*field(o) = int(n)
+		return nil
+	}
+}
+
+// setDirection reads a direction. What follows a colon says by how much a
+// sequential request leaves a gap, or how many there are for each random one.
+func setDirection(o *Options, v string) error {
+	v, postfix, has := strings.Cut(v, ":")
+	if v == "readwrite" {
+		v = "rw"
+	}
+	if strings.Contains(v, "trim") {
+		return errors.New("jobs that trim before they write are not supported; trim_percentage is")
+	}
+	var d Direction
+	if err := d.UnmarshalText([]byte(v)); err != nil {
+		return err
+	}
+	step, run := int64(0), 1
+	switch {
+	case !has:
+	case d.Random():
+		n, err := strconv.ParseUint(postfix, 10, 31)
+		if err != nil || n == 0 {
+			return errors.New("a number of requests is wanted behind the colon")
+		}
+		run = int(n)
+	default:
+		text, back := strings.CutPrefix(postfix, "-")
+		n, err := o.size(text)
+		if err != nil {
+			return err
+		}
+		if step = n; back {
+			step = -n
+		}
+	}
+	o.Direction, o.Step, o.Run = d, step, run
+	return nil
+}
+
+func setVerify(o *Options, v string) error {
+	switch v {
+	case "":
+		return errors.New("a value is missing")
+	case "0", "none":
+		o.Verify, o.Pattern = "", ""
+	default:
+		o.Verify = v
+	}
+	return nil
+}
+
+// byWay reads what options say of reads, writes and trims, separated by commas:
+// what holds for reads only if nothing is said of writes holds for both. set gets
+// what there is to say of either.
+func byWay(v string, set func(way way, v string) error) error {
+	parts := strings.Split(v, ",")
+	if len(parts) > 3 {
+		return errors.New("there are at most three values: for reads, writes and trims")
+	}
+	read := strings.TrimSpace(parts[0])
+	write := read
+	if len(parts) > 1 {
+		write = strings.TrimSpace(parts[1])
+	}
+	for way, part := range map[way]string{reads: read, writes: write} {
+		if part == "" {
+			continue // as it was
+		}
+		if err := set(way, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setSizes sets the block sizes of one direction.
+func (o *Options) setSizes(w way, s Sizes) {
+	switch {
+	case w == writes:
+		o.MinBlock, o.MaxBlock, o.Split = s.Min, s.Max, s.Split
+	default:
+		o.Reads = s
+	}
+}
+
+// block reads the size of a block.
+func (o *Options) block(v string) (int, error) {
+	n, err := o.size(v)
+	if err != nil {
+		return 0, err
+	}
+	if n < 1 || n > MaxBlockSize {
+		return 0, fmt.Errorf("block size %d is not within 1 and %d", n, MaxBlockSize)
+	}
+	return int(n), nil
+}
+
+func setBlock(o *Options, v string) error {
+	return byWay(v, func(w way, v string) error {
+		if strings.ContainsAny(v, "-:") {
+			return o.setRange(w, v)
+		}
+		n, err := o.block(v)
+		if err == nil && !o.RangeGiven[w] {
+			o.setSizes(w, Sizes{Min: n, Max: n})
+		}
+		return err
+	})
+}
+
+// setBlockRange sets sizes that no bs changes, wherever it stands, as in fio.
+func setBlockRange(o *Options, v string) error {
+	return byWay(v, func(w way, v string) error {
+		o.RangeGiven[w] = true
+		return o.setRange(w, v)
+	})
+}
+
+// setRange reads MIN-MAX or MIN:MAX; a single size is both.
+func (o *Options) setRange(w way, v string) error {
+	lo, hi, has := strings.Cut(v, "-")
+	if !has {
+		lo, hi, has = strings.Cut(v, ":")
+	}
+	if !has {
+		hi = lo
+	}
+	least, err := o.block(lo)
+	if err != nil {
+		return err
+	}
+	most, err := o.block(hi)
+	if err != nil {
+		return err
+	}
+	o.setSizes(w, Sizes{Min: min(least, most), Max: max(least, most)})
+	return nil
+}
+
+// maxShares is how many sizes bssplit may have.
+const maxShares = 64
+
+// setSplit reads SIZE/PERCENT:SIZE/PERCENT...; sizes without a percentage share
+// what the others leave.
+func setSplit(o *Options, v string) error {
+	return byWay(v, func(w way, v string) error {
+		o.RangeGiven[w] = true
+		return o.setShares(w, v)
+	})
+}
+
+func (o *Options) setShares(w way, v string) error {
+	if strings.Count(v, ":") >= maxShares {
+		return fmt.Errorf("more than %d sizes", maxShares)
+	}
+	var shares []Share
+	left, open := 100, 0
+	for part := range strings.SplitSeq(v, ":") {
+		text, percent, has := strings.Cut(part, "/")
+		block, err := o.block(text)
+		if err != nil {
+			return err
+		}
+		share := Share{Block: block, Percent: -1}
+		if has && percent != "" {
+			n, err := strconv.ParseUint(percent, 10, 7)
+			if err != nil {
+				return fmt.Errorf("%q is no percentage", percent)
+			}
+			share.Percent = int(n)
+			left -= share.Percent
+		} else {
+			open++
+		}
+		shares = append(shares, share)
+	}
+	if left < 0 || left > 0 && open == 0 {
+		return errors.New("the percentages do not make 100")
+	}
+	s := Sizes{Min: shares[0].Block, Max: shares[0].Block, Split: shares}
+	for i := range shares {
+		if shares[i].Percent < 0 {
+			shares[i].Percent = left / open
+		}
+		s.Min = min(s.Min, shares[i].Block)
+		s.Max = max(s.Max, shares[i].Block)
+	}
+	// fio looks for the rarest size first.
+	slices.SortStableFunc(shares, func(a, b Share) int { return a.Percent - b.Percent })
+	o.setSizes(w, s)
+	return nil
+}
+
+// setBlockAlign takes the alignment that blocks have anyhow: with any other they
+// overlap in part.
+func setBlockAlign(o *Options, v string) error {
+	return byWay(v, func(w way, v string) error {
+		n, err := o.block(v)
+		if err == nil && n != o.MinBlock && n != o.Reads.Min {
+			err = errors.New("blocks that are not aligned to their size may overlap in part and cannot be told apart")
+		}
+		return err
+	})
+}
+
+func setFileSize(o *Options, v string) error {
+	lo, hi, has := strings.Cut(v, "-")
+	if !has {
+		lo, hi, has = strings.Cut(v, ":")
+	}
+	least, err := o.size(lo)
+	if err != nil {
+		return err
+	}
+	if has {
+		if most, err := o.size(hi); err != nil || most != least {
+			return errors.New("files of random sizes are not supported; one size is")
+		}
+	}
+	o.FileSize = least
+	return nil
+}
+
+func setMixWrite(o *Options, v string) error {
+	n, err := strconv.ParseUint(v, 10, 7)
+	if err != nil || n > 100 {
+		return errors.New("a percentage is wanted")
+	}
+	o.MixRead = 100 - int(n)
+	return nil
+}
+
+func setRandSeed(o *Options, v string) error {
+	n, err := strconv.ParseUint(v, 0, 64)
+	if err != nil {
+		return errors.New("a number is wanted")
+	}
+	o.RandSeed, o.RandSeedGiven = n, true
+	return nil
+}
+
+func setRuntime(o *Options, v string) error {
+	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+		o.Runtime = time.Duration(n) * time.Second
+		return nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return errors.New("seconds, or a time such as 90s or 2m, are wanted")
+	}
+	o.Runtime = d
+	return nil
+}
+
+func setPolicy(o *Options, v string) error {
+	switch v {
+	case "completed", "fsynced":
+		o.Flushed = v == "fsynced"
+		return nil
+	}
+	return errors.New("known are completed and fsynced")
+}
+
+func setSync(o *Options, v string) error {
+	switch v {
+	case "", "1", "sync", "dsync":
+		o.Sync = true
+	case "0", "none":
+		o.Sync = false
+	default:
+		return errors.New("known are none, sync and dsync")
+	}
+	return nil
+}
+
+// queueingEngines are those of fio that do not wait for each request.
+var queueingEngines = []string{
+	"libaio", "io_uring", "io_uring_cmd", "posixaio", "solarisaio", "windowsaio", "sg", "rbd", "rados", "nbd", "xnvme",
+	"libblkio", "libiscsi", "gfapi_async", "spdk", "spdk_bdev", "guasi", "syslet-rw",
+}
+
+func setEngine(o *Options, v string) error {
+	o.Async = slices.Contains(queueingEngines, v)
+	return nil
+}
+
+func setKBBase(o *Options, v string) error {
+	switch v {
+	case "1000", "1024":
+		o.KBBase, _ = strconv.Atoi(v)
+		return nil
+	}
+	return errors.New("known are 1000 and 1024")
+}
+
+func setZoneMode(o *Options, v string) error {
+	switch v {
+	case "none", "strided":
+		o.Strided = v == "strided"
+		return nil
+	}
+	return errors.New("known are none and strided; what a zoned device does with writes is not the job's to say")
+}
+
+func setPercentRandom(o *Options, v string) error {
+	return byWay(v, func(w way, v string) error {
+		n, err := strconv.ParseUint(v, 10, 7)
+		if err != nil || n > 100 {
+			return errors.New("a percentage is wanted")
+		}
+		o.Sequential[w] = 100 - int(n)
+		return nil
+	})
+}
+
+func setFileService(o *Options, v string) error {
+	kind, postfix, has := strings.Cut(v, ":")
+	turn := 1
+	if has {
+		n, err := strconv.ParseUint(postfix, 10, 31)
+		if err != nil || n == 0 {
+			return errors.New("a number of requests is wanted behind the colon")
+		}
+		turn = int(n)
+	}
+	switch kind {
+	case "roundrobin":
+	case "sequential":
+		turn = math.MaxInt
+	default:
+		return errors.New("known are roundrobin and sequential; of others the order of files is not known")
+	}
+	o.FileTurn = turn
+	return nil
+}
+
+// setFilename adds to the files that were named before, as fio does.
+func setFilename(o *Options, v string) error {
+	if v == "" {
+		return errors.New("a name is missing")
+	}
+	o.Filenames = slices.Concat(o.Filenames, splitNames(v))
+	return nil
+}
+
+// splitNames splits at colons that no backslash escapes.
+func splitNames(v string) (names []string) {
+	var name strings.Builder
+	for i := 0; i < len(v); i++ {
+		switch {
+		case v[i] == '\\' && i+1 < len(v) && v[i+1] == ':':
+			i++
+			name.WriteByte(':')
+		case v[i] == ':':
+			names = append(names, name.String())
+			name.Reset()
+		default:
+			name.WriteByte(v[i])
+		}
+	}
+	return append(names, name.String())
+}

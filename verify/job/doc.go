@@ -1,0 +1,43 @@
+// Package job writes blocks that tell about themselves, and verifies them later. The blocks are
+// those of package fio; they travel over a [Queue] that the caller provides.
+//
+//   - [Job.Write] writes. With a journal ([Hooks.Journal]) it can be known after a crash what must
+//     be there: see [ReadJournal] and [History]. [Job.State] is fio's own state file.
+//   - [Job.Verify] replays the order of the job and knows what it wrote last to each block. It finds
+//     what no checksum can: an older block that is intact in itself.
+//   - [Job.Scan] needs nothing but the blocks: the headers of all releases are recognised, and the
+//     checksum decides where a type number has two meanings.
+//
+// Neither of the last two ever writes. A [Result] counts all bad blocks by [verify.Class] and lists
+// them as ranges; [Hooks] get each one, with both sides, as it is found. The right content is made
+// again from the seed to tell what happened.
+//
+// What blocks of a type cannot tell without the job that wrote them:
+//
+//   - null: anything; its blocks are bare content
+//   - pattern, pattern_hdr: anything about the data, if the pattern is not given
+//   - all: that a block is an older one, except by its generation ([fio.Options.Generation])
+//
+// meta and the sha512 of fio before 3.39 have no checksum of all data. For them the content is made
+// again and compared ([fio.ContentAuto]). How it is made, of which share of padding, and where
+// requests begin and end, a scan learns from those it sees first. Blocks whose data nothing proves
+// are counted apart ([Result.HeadersOnly]).
+//
+// # How a job runs
+//
+// Writing, one goroutine owns the queue: it keeps slots in flight, and hands batches of them to
+// workers that fill (engine.go). Reading, each processor has a goroutine with a queue of its own
+// that checks what it read (crew.go); only the places of the next blocks are shared. Nothing is
+// allocated for a block. Memory is bounded whatever the size of the device, but for the map of
+// random jobs: a bit for each block.
+//
+// Requests are those of the job, as many in flight as it says, as far as 256 MiB hold them. With
+// [fio.Options.MaxRequest], adjacent ones travel as one of up to so many bytes, which changes
+// nothing about the bytes and makes less work. Requests in flight never overlap.
+//
+// # Files of the package
+//
+// job, queue, engine, crew: running. write, replay: writing. verify, scan, walk, probe: reading.
+// checker, learn, neighbours, origin, rewritten, rival, blame: what is wrong with a block. verdict,
+// dump: what is told of it. journal, journaljob, history, ended, rangeset: how far a job came.
+package job

@@ -1,0 +1,62 @@
+package job
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/blksh/blksh/verify/fio"
+)
+
+// emptyQueue has no memory.
+type emptyQueue struct {
+	Queue
+	depth int
+}
+
+func (q *emptyQueue) Depth() int   { return q.depth }
+func (q *emptyQueue) Close() error { return nil }
+
+// What all slots need, with the requests that they may carry and what hands them
+// over, is within the memory of a job at any depth.
+func TestEngineMemory(t *testing.T) {
+	for _, c := range []struct {
+		name                 string
+		depth, block, merged int
+	}{
+		{"single blocks", fio.MaxDepth, 4096, 0},
+		{"small blocks", fio.MaxDepth, 512, 0},
+		{"merged blocks", fio.MaxDepth, 512, 64 << 10},
+		{"large blocks", fio.MaxDepth, 1 << 20, 0},
+		{"largest blocks", fio.MaxDepth, fio.MaxBlockSize, 0},
+	} {
+		o := fio.DefaultOptions()
+		o.Verify, o.Size, o.IODepth, o.MinBlock, o.MaxRequest, o.Workers = "crc32c", 1<<40, c.depth, c.block, c.merged, fio.MaxDepth
+		j, err := NewJob(o, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		data := 0
+		open := func(_ context.Context, depth, size int) (Queue, error) {
+			data = depth * slotBytes(size, 0)
+			return &emptyQueue{depth: depth}, nil
+		}
+		err = j.with(t.Context(), open, j.slotSize(), func(e *engine) error {
+			runtime.ReadMemStats(&after)
+			if e.depth < min(c.depth, maxMemory/slotBytes(j.slotSize(), j.room(j.slotSize()))) {
+				t.Errorf("%s: a depth of %d", c.name, e.depth)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := after.TotalAlloc - before.TotalAlloc
+		if total := data + int(own); total > maxMemory+maxMemory/16 {
+			t.Errorf("%s: %d KiB of data, %d KiB of the engine", c.name, data>>10, own>>10)
+		}
+		t.Logf("%s: %d KiB of data, %d KiB of the engine", c.name, data>>10, own>>10)
+	}
+}

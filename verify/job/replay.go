@@ -1,0 +1,131 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/blksh/blksh/verify/fio"
+)
+
+// A replay makes the requests of a job and merges neighbours into slots.
+type replay struct {
+	j     *Job
+	order *fio.Order
+	ahead fio.Request // made and not yet used, if more
+	more  bool
+	count int64 // requests used
+	// before is the generator of offsets as it was before ahead was made.
+	before fio.Generator
+	// conflict reports whether a request must wait until others have ended, and
+	// blocked that one does.
+	conflict func(*fio.Request) bool
+	blocked  bool
+	until    uint64 // write numbers from here on are for later
+	ends     time.Time
+}
+
+// A milestone is how far a job is: behind some of its requests.
+type milestone struct {
+	count  int64         // of them
+	number uint64        // of the next write
+	blocks fio.Generator // of offsets
+}
+
+// reached makes m how far the replay is.
+func (p *replay) reached(m *milestone) {
+	m.count, m.number, m.blocks = p.count, p.number(), p.before.CopyTo(m.blocks)
+}
+
+func (j *Job) newReplay(ctx context.Context) (*replay, error) {
+	o, err := fio.NewOrder(ctx, j.l)
+	if err != nil {
+		return nil, err
+	}
+	p := &replay{j: j, order: o, until: ^uint64(0)}
+	p.advance()
+	return p, nil
+}
+
+// replayFrom is a replay behind the first n requests.
+func (j *Job) replayFrom(ctx context.Context, n int64) (*replay, error) {
+	p, err := j.newReplay(ctx)
+	if err == nil {
+		err = p.skip(n)
+	}
+	return p, err
+}
+
+func (p *replay) advance() {
+	p.before = p.order.Blocks.CopyTo(p.before)
+	p.more = p.order.Next(&p.ahead)
+}
+
+// number is the number of the next write.
+func (p *replay) number() uint64 {
+	if p.more {
+		return p.ahead.Number
+	}
+	return p.order.Number
+}
+
+// skip uses up requests without doing anything.
+func (p *replay) skip(n int64) error {
+	for ; n > 0 && p.more; n-- {
+		p.advance()
+		p.count++
+	}
+	return p.order.Err
+}
+
+// due reports whether the next request is for now.
+func (p *replay) due() bool {
+	if !p.more || p.ahead.Number >= p.until {
+		return false
+	}
+	return p.ends.IsZero() || p.j.tick.now().Before(p.ends)
+}
+
+// fill takes requests that lie one behind the other into a slot, as long as
+// want agrees on what is to be done with them.
+func (p *replay) fill(s *slot, want func(*fio.Request) (slotKind, bool)) bool {
+	s.requests, s.n = s.requests[:0], 0
+	for p.due() {
+		if p.conflict != nil && p.conflict(&p.ahead) {
+			p.blocked = true
+			return s.n > 0
+		}
+		kind, wanted := want(&p.ahead)
+		if !wanted || p.ahead.File != p.j.l.File {
+			if s.n > 0 {
+				return true
+			}
+			p.advance()
+			p.count++
+			continue
+		}
+		switch {
+		case s.n == 0:
+			s.kind, s.off = kind, p.ahead.Off
+		case kind != s.kind || p.ahead.Off != s.off+int64(s.n) || s.n+p.ahead.N > p.j.l.MaxRequest || len(s.requests) == cap(s.requests):
+			return true
+		}
+		s.requests = append(s.requests, p.ahead)
+		s.n += p.ahead.N
+		p.advance()
+		p.count++
+	}
+	return s.n > 0
+}
+
+// passLength is how many writes one loop of the job makes.
+func (j *Job) passLength(ctx context.Context) (uint64, error) {
+	l := *j.l
+	l.Loops, l.TimeBased, l.NumberIOs = 1, false, 0
+	return l.CountWrites(ctx)
+}
+
+// writeError is the error of a slot that could not be written.
+func writeError(s *slot, err error) error {
+	return fmt.Errorf("write %d bytes at %d: %w", s.n, s.off, err)
+}

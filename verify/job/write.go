@@ -1,0 +1,283 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/blksh/blksh/verify/fio"
+)
+
+// A writing is the state of a job that writes.
+type writing struct {
+	j        *Job
+	e        *engine
+	requests *replay
+	log      *journal
+	// written is the number of the next write: all before it have ended. at is how
+	// far the job is with that.
+	written uint64
+	at      milestone
+	// verified replays what a backlog has verified, trims what was trimmed.
+	verified, trims *replay
+	trimmed         int64
+	trimmedAt       uint64 // written when the last batch was trimmed
+	err             error
+}
+
+// Write writes the blocks of the job. If it is cancelled, Result.Position is
+// where Job.From may go on.
+func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
+	if j.l.Fio == fio.FioAny {
+		return j.outcome(errors.New("writing needs to know which fio's blocks are meant"))
+	}
+	if j.l.AnyType {
+		return j.outcome(errors.New("verify=any is for reading: what is written has one type, such as crc32c"))
+	}
+	j.state = Progress{Phase: "write", Total: j.total()}
+	err := j.with(ctx, open, j.slotSize(), func(e *engine) error {
+		w, err := j.newWriting(ctx, e)
+		if err != nil {
+			return err
+		}
+		err = w.run(ctx)
+		j.result.Position = w.at.count
+		j.result.Done = err == nil
+		j.result.Writes = w.written
+		j.blocks = w.at.blocks
+		return err
+	})
+	return j.outcome(err)
+}
+
+// total is how many bytes the job writes, 0 if time decides.
+func (j *Job) total() int64 {
+	if j.l.TimeBased {
+		return 0
+	}
+	return j.l.Extent / int64(j.l.MinBlock) * int64(j.l.MinBlock) * int64(j.l.Loops)
+}
+
+func (j *Job) newWriting(ctx context.Context, e *engine) (w *writing, err error) {
+	w = &writing{j: j, e: e}
+	if w.requests, err = j.replayFrom(ctx, j.From); err != nil {
+		return nil, err
+	}
+	w.requests.reached(&w.at)
+	w.written = w.at.number
+	if j.l.Runtime > 0 {
+		w.requests.ends = j.tick.now().Add(j.l.Runtime)
+	}
+	if j.l.Backlog > 0 {
+		if w.verified, err = j.replayFrom(ctx, j.From); err != nil {
+			return nil, err
+		}
+	}
+	if j.l.TrimPercent > 0 {
+		if w.trims, err = j.newReplay(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if j.l.Rewrites() {
+		w.requests.conflict = e.conflicts
+	}
+	if w.log, err = newJournal(j.hooks.Journal, &j.l.Options, j.hooks.Before); err == nil && j.hooks.Before != nil {
+		err = w.follows(ctx, j.hooks.Before)
+	}
+	return w, err
+}
+
+// follows makes sure that a journal tells of all writes that a job which goes on
+// leaves out. One that was not flushed may be gone, so it has to be made again.
+func (w *writing) follows(ctx context.Context, before *Journal) error {
+	missing := before.missing()
+	if missing >= w.written {
+		return nil
+	}
+	p, err := w.j.newReplay(ctx)
+	if err != nil {
+		return err
+	}
+	for p.more && p.number() < missing {
+		if err := p.skip(1); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the journal does not say that write %d was flushed; the job can go on at %d", missing, p.count)
+}
+
+// run writes up to each point at which something else is due, and does that.
+func (w *writing) run(ctx context.Context) error {
+	l := &w.j.l.Options
+	for {
+		w.requests.until = nextMultiple(w.written, l.Fsync, l.Backlog, l.TrimBacklog)
+		err := w.e.write(ctx, w)
+		if err == nil && w.err == nil { // all that was made was written
+			w.requests.reached(&w.at)
+		}
+		w.written = w.at.number
+		err = errors.Join(err, w.err)
+		if err == nil && w.requests.blocked {
+			w.requests.blocked = false
+			continue
+		}
+		more := err == nil && w.requests.more && w.written == w.requests.until
+		if err == nil {
+			err = w.pause(ctx, !more)
+		}
+		if err != nil && ctx.Err() != nil && w.log != nil {
+			err = errors.Join(err, w.flush()) // so that the job can go on from here
+		}
+		if err != nil || !more {
+			return errors.Join(err, w.log.flush())
+		}
+	}
+}
+
+// nextMultiple is the least multiple above n of any of the counts, of which 0
+// are none.
+func nextMultiple(n uint64, counts ...int64) uint64 {
+	next := ^uint64(0)
+	for _, c := range counts {
+		if c > 0 {
+			next = min(next, (n/uint64(c)+1)*uint64(c))
+		}
+	}
+	return next
+}
+
+// next fills a slot with requests to write, and those that a mixed job reads.
+func (w *writing) next(s *slot) bool {
+	filled := w.requests.fill(s, func(r *fio.Request) (slotKind, bool) {
+		if r.Read {
+			return slotLoad, true
+		}
+		return slotWrite, true
+	})
+	w.requests.reached(&s.behind)
+	return filled
+}
+
+// halted reports whether no more is to be written: a write failed.
+func (w *writing) halted() bool { return w.err != nil }
+
+// issue logs what is about to be written.
+func (w *writing) issue(list []int) error {
+	for _, i := range list {
+		if s := &w.e.slots[i]; s.kind == slotWrite {
+			w.log.issue(s.requests)
+		}
+	}
+	last := &w.e.slots[list[len(list)-1]].behind
+	w.at.count, w.at.number, w.at.blocks = last.count, last.number, last.blocks.CopyTo(w.at.blocks)
+	return w.log.flush()
+}
+
+// done takes a slot that was written.
+func (w *writing) done(s *slot) {
+	if s.kind != slotWrite {
+		return
+	}
+	w.log.acknowledge(s.requests)
+	w.j.result.Written += int64(s.n)
+	w.j.result.Made += int64(len(s.requests))
+	w.j.state.Done += int64(s.n)
+}
+
+func (w *writing) failed(s *slot, err error) {
+	if s.kind == slotWrite && w.err == nil {
+		w.err = writeError(s, err)
+	}
+	if s.kind == slotLoad {
+		w.j.unreadable(s, err)
+	}
+}
+
+// pause does what is due between writes; last says that none follow.
+func (w *writing) pause(ctx context.Context, last bool) error {
+	l := &w.j.l.Options
+	at := func(every int64) bool { return every > 0 && w.written%uint64(every) == 0 && !last }
+	if at(l.Fsync) || last && l.EndFsync {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	if l.TrimPercent > 0 && w.written != w.trimmedAt && w.written%uint64(l.TrimBacklog) == 0 {
+		w.trimmedAt = w.written
+		if err := w.trim(); err != nil {
+			return err
+		}
+	}
+	if at(l.Backlog) {
+		return w.verifyBacklog(ctx)
+	}
+	return nil
+}
+
+func (w *writing) flush() error {
+	w.log.flushBegins()
+	if err := w.log.flush(); err != nil {
+		return err
+	}
+	if err := w.e.single(OpFlush, 0, 0); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	w.log.flushed()
+	w.j.flushed = w.written
+	return w.log.flush()
+}
+
+// trim discards the marked requests that are due.
+func (w *writing) trim() error {
+	due := w.requests.order.Trim
+	if w.requests.more && w.requests.ahead.Mark > 0 {
+		due.Marked-- // the request ahead is not written yet
+	}
+	until := due.Due(w.written, w.trimmed)
+	for w.trimmed < until && w.trims.more {
+		r := w.trims.ahead
+		if err := w.trims.skip(1); err != nil {
+			return err
+		}
+		if r.Read || r.Mark == 0 {
+			continue
+		}
+		w.trimmed++
+		if r.File != w.j.l.File {
+			continue
+		}
+		if err := w.e.single(OpDiscard, r.Off, int64(r.N)); err != nil {
+			return fmt.Errorf("discard %d bytes at %d: %w", r.N, r.Off, err)
+		}
+		w.j.result.Trimmed += int64(r.N)
+	}
+	return nil
+}
+
+// verifyBacklog verifies what was written since the last time.
+func (w *writing) verifyBacklog(ctx context.Context) error {
+	w.verified.until = w.written
+	err := w.e.read(ctx, func(s *slot) bool {
+		return !w.j.stops() && w.verified.fill(s, func(r *fio.Request) (slotKind, bool) {
+			return w.kindOf(r)
+		})
+	}, w.j.unreadable)
+	if err == nil && w.j.stops() {
+		err = errStop
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
+}
+
+// kindOf says how to verify a request of the job while it runs.
+func (w *writing) kindOf(r *fio.Request) (slotKind, bool) {
+	switch {
+	case r.Read:
+		return 0, false
+	case r.Mark > 0 && r.Mark <= w.trimmed:
+		return slotZero, w.j.l.TrimZero
+	}
+	return slotRead, true
+}
