@@ -28,14 +28,14 @@
 //
 // The tags of a field are those of encoding/json, and some more:
 //
-//	json:"name"              its name in JSON; "-" if JSON does not have it
-//	json:"name,omitempty"    left out if it is zero, or without elements
-//	json:"name,omitnegative" left out if it is below zero
-//	json:"name,string"       a number as a text
-//	json:",cause"            an error that stands as its number, its request and who holds the image
-//	type:"path"              a text that is a file name, and need not be UTF-8
-//	unit:"bytes"             what a number counts: bytes or ns
-//	doc:"first byte"         what it says; types with a method Values add the values they may have
+//	json:"name"           its name in JSON; "-" if JSON does not have it
+//	json:"name,omitempty" left out if it is zero, or without elements
+//	json:"name,string"    a number as a text
+//	omit:"negative"       left out if it is below zero
+//	type:"path"           a text that is a file name, and need not be UTF-8
+//	json:"-" type:"cause" an error that stands as its number, its request and who holds the image
+//	unit:"bytes"          what a number counts: bytes or ns
+//	doc:"first byte"      what it says; types with a method Values add the values they may have
 //
 // The fields of an embedded struct stand among the others. Where JSON has other fields than the
 // struct, the event is a [Teller]. Each event has its word in [All]. The schema, the encoder and the

@@ -69,7 +69,7 @@ func (Mismatch) Class() Class { return ClassData }
 // Failed is a request that failed. Op is the command as its failures name it: "read", "zone report".
 type Failed struct {
 	Op  string `json:"op" doc:"what it was"`
-	Err error  `json:",cause"`
+	Err error  `json:"-" type:"cause"`
 }
 
 // Kind of the event.
@@ -128,7 +128,7 @@ type mapRun struct {
 	Untold     bool  `json:"untold,omitempty" doc:"whether a device does not tell if there is storage"`
 	Compressed bool  `json:"compressed,omitempty" doc:"whether they are compressed"`
 	Depth      int   `json:"depth" doc:"which image of the backing chain holds them, 0 for the top"`
-	HostOff    int64 `json:"host_offset,omitnegative" unit:"bytes" doc:"where they are in the file"`
+	HostOff    int64 `json:"host_offset" omit:"negative" unit:"bytes" doc:"where they are in the file"`
 }
 
 // Told names a place in the file only where there are data.
@@ -204,7 +204,7 @@ func (Appended) Kind() Kind { return Kind{"zone_appended", "Where an append to a
 type BreakFailed struct {
 	Action string `json:"action" doc:"set, remove, resume or wait"`
 	Tag    string `json:"tag" doc:"of the breakpoint"`
-	Err    error  `json:",cause"`
+	Err    error  `json:"-" type:"cause"`
 }
 
 // Kind of the event.

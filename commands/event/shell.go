@@ -134,7 +134,7 @@ func (c CloseFailed) Cause() error { return c.Err }
 type closeFailed struct {
 	Name string `json:"name,omitempty" doc:"of the image in the shell"`
 	Path string `json:"path,omitempty" type:"path" doc:"of the image, as it was given"`
-	Err  error  `json:",cause"`
+	Err  error  `json:"-" type:"cause"`
 }
 
 // Told names the image and does not describe it.
@@ -153,7 +153,7 @@ func (Unexpected) Class() Class { return ClassData }
 
 // ScriptFailed says that a script could not be read.
 type ScriptFailed struct {
-	Err error `json:",cause"`
+	Err error `json:"-" type:"cause"`
 }
 
 // Kind of the event.
@@ -169,7 +169,7 @@ func (s ScriptFailed) Cause() error { return s.Err }
 type Created struct {
 	Path   string `json:"path" type:"path" doc:"its name"`
 	Format string `json:"format" doc:"its format"`
-	Size   int64  `json:"size,omitnegative" unit:"bytes" doc:"of its content, unless it is that of the backing file"`
+	Size   int64  `json:"size" omit:"negative" unit:"bytes" doc:"of its content, unless it is that of the backing file"`
 }
 
 // Kind of the event.

@@ -187,7 +187,7 @@ type OpenFailed struct {
 	Name     string `json:"path,omitempty" type:"path" doc:"as it was given"`
 	Unnamed  bool   `json:"-"`
 	ReadOnly bool   `json:"-"` // no permission to write was asked for
-	Err      error  `json:",cause"`
+	Err      error  `json:"-" type:"cause"`
 }
 
 // Kind of the event.
@@ -206,7 +206,7 @@ func (o OpenFailed) Cause() error { return o.Err }
 
 // Report is an error of the block layer that belongs to no request.
 type Report struct {
-	Err error `json:",cause"`
+	Err error `json:"-" type:"cause"`
 }
 
 // Kind of the event.
@@ -223,7 +223,7 @@ func (r Report) Cause() error { return r.Err }
 // FileError is about a file that is no image, such as the source of a write.
 type FileError struct {
 	Name string `json:"path" type:"path" doc:"of the file"`
-	Err  error  `json:",cause"`
+	Err  error  `json:"-" type:"cause"`
 }
 
 // Kind of the event.

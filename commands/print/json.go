@@ -81,7 +81,7 @@ func (p plan) append(b []byte, v reflect.Value) []byte {
 		switch {
 		case c.inline != nil:
 			b = c.inline.append(b, c.inner(f))
-		case c.skips(f):
+		case c.skips != nil && c.skips(f):
 		case c.Type == Path && !utf8.ValidString(f.String()):
 			b = append(b, `,"`+c.Name+pathSuffix+`":`...)
 			b = appendBase64(b, []byte(f.String()))

@@ -98,8 +98,8 @@ type plan []column
 type column struct {
 	Field
 	index  int
-	head   string // `,"name":`
-	skips  func(v reflect.Value) bool
+	head   string                     // `,"name":`
+	skips  func(v reflect.Value) bool // nil: nothing
 	append func(b []byte, v reflect.Value) []byte
 
 	inline plan
@@ -126,8 +126,9 @@ func planOf(t reflect.Type) plan {
 // columnOf reads the tags of a field, see package event.
 func columnOf(f reflect.StructField, index int) (column, bool) {
 	name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+	kind := f.Tag.Get("type")
 	switch {
-	case options == "cause":
+	case kind == "cause":
 		return column{index: index, inline: planOf(reflect.TypeFor[cause]()), inner: causeIn}, true
 	case f.Anonymous && name == "":
 		self := func(v reflect.Value) reflect.Value { return v }
@@ -135,11 +136,11 @@ func columnOf(f reflect.StructField, index int) (column, bool) {
 	case name == "" || name == "-":
 		return column{}, false
 	}
-	c := column{index: index, head: `,"` + name + `":`, skips: skipped(options)}
-	c.Field = Field{Name: name, Unit: f.Tag.Get("unit"), Always: options == "" || options == "string", Doc: docOf(f)}
+	c := column{index: index, head: `,"` + name + `":`, skips: skipped(options, f.Tag.Get("omit"))}
+	c.Field = Field{Name: name, Unit: f.Tag.Get("unit"), Always: c.skips == nil, Doc: docOf(f)}
 	c.Type, c.append = encoderOf(f.Type)
 	switch {
-	case f.Tag.Get("type") == "path":
+	case kind == "path":
 		c.Type = Path
 	case options == "string":
 		number := c.append
@@ -160,20 +161,20 @@ func docOf(f reflect.StructField) string {
 	return doc
 }
 
-// skipped says which values are left out.
-func skipped(options string) func(v reflect.Value) bool {
-	switch options {
-	case "omitempty":
+// skipped says which values are left out, nil if none are.
+func skipped(options, omit string) func(v reflect.Value) bool {
+	switch {
+	case options == "omitempty":
 		return func(v reflect.Value) bool {
 			if k := v.Kind(); k == reflect.Slice || k == reflect.Map {
 				return v.Len() == 0
 			}
 			return v.IsZero()
 		}
-	case "omitnegative":
+	case omit == "negative":
 		return func(v reflect.Value) bool { return v.Int() < 0 }
 	}
-	return func(reflect.Value) bool { return false }
+	return nil
 }
 
 // fields appends the fields that the plan makes.
