@@ -7,12 +7,15 @@ package commands
 
 import "github.com/blksh/blksh/commands/session"
 
-// All is every command there is.
-func All() []session.Command {
-	return []session.Command{
-		abort, aioDiscard, aioFlush, aioRead, aioWrite, alloc, bench, breakCommand, capabilities, check, closeCommand, compare, create,
-		discard, find, flush, help, images, info, isZero, length, mapCommand, multiwrite, open, quit, read, readv, removeBreak, reopen,
-		resume, sigraise, sleep, sourceCommand, sumCommand, truncate, use, verifyJob, verifyRead, verifyWrite, version, waitBreak, write, writev, zoneAppend, zoneClose,
-		zoneFinish, zoneOpen, zoneReport, zoneReset,
-	}
+// all is every command there is, sorted by name.
+var all = [...]*session.Command{
+	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &bench, &breakCommand,
+	&capabilities, &check, &closeCommand, &compare, &create, &discard, &find, &flush, &help,
+	&images, &info, &isZero, &length, &mapCommand, &multiwrite, &open, &quit, &read, &readv,
+	&removeBreak, &reopen, &resume, &sigraise, &sleep, &sourceCommand, &sumCommand, &truncate,
+	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,
+	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }
+
+// All is every command there is, sorted by name.
+func All() []*session.Command { return all[:] }

@@ -83,10 +83,17 @@ func createFailed(file string, err error) error {
 	return event.Fail(event.Report{Err: fmt.Errorf("create %s: %w", file, err)})
 }
 
-// foreign is what the names of images in formats end in that cannot be made.
-var foreign = map[string]string{
-	"vmdk": "vmdk", "vhdx": "vhdx", "vhd": "vpc", "vpc": "vpc", "qed": "qed", "qcow": "qcow", "luks": "luks",
-	"parallels": "parallels", "hdd": "parallels", "hds": "parallels", "dmg": "dmg", "cloop": "cloop", "bochs": "bochs",
+// foreign is the format, "" for none, that cannot be made and that a file name with such an end means.
+func foreign(suffix string) string {
+	switch suffix {
+	case "vmdk", "vhdx", "vpc", "qed", "qcow", "luks", "parallels", "dmg", "cloop", "bochs":
+		return suffix
+	case "vhd":
+		return "vpc"
+	case "hdd", "hds":
+		return "parallels"
+	}
+	return ""
 }
 
 // formatOf is the format that a file name ends in, raw for an end that means none.
@@ -96,7 +103,7 @@ func formatOf(s *session.Session, file string) (string, error) {
 	if slices.Contains(formats, suffix) {
 		return suffix, nil
 	}
-	if format, ok := foreign[suffix]; ok {
+	if format := foreign(suffix); format != "" {
 		return "", event.Fail(event.Conflict{Message: fmt.Sprintf("%s is named as a %s image, which cannot be made; -f says which format it is to have: %s",
 			file, format, strings.Join(formats, " or "))})
 	}

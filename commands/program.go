@@ -16,7 +16,7 @@ var version = session.Command{
  version --json        for programs
 `,
 	New: func(f *session.Flags) session.Run {
-		return tellOf(f, func(s *session.Session) event.Event { return s.About })
+		return tellOf(f, func(s *session.Session) event.Event { return s.About() })
 	},
 }
 

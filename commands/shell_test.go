@@ -28,10 +28,7 @@ func newShell(t *testing.T, name string, changes ...func(*session.Config)) *shel
 	if !ok {
 		t.Fatalf("no dialect %s", name)
 	}
-	table, err := d.Table()
-	if err != nil {
-		t.Fatal(err)
-	}
+	table := d.Table()
 	s := &shell{}
 	var clock atomic.Int64 // requests in the background look at it too
 	stdout := print.NewStdout(&s.out, false)

@@ -345,7 +345,7 @@ func (b *blockJob) flags(f *session.Flags) {
 	})
 	f.Flag('o', "option", "NAME=VALUE", "any other option of a fio job, such as norandommap=1", func(word string) error {
 		name, value, _ := strings.Cut(word, "=")
-		if elsewhere[name] {
+		if elsewhere(name) {
 			return event.Fail(event.BadValue{Message: "-o " + name + " has a place in job files only"})
 		}
 		return b.set(name, value)
@@ -365,17 +365,26 @@ func mergeFlag(f *session.Flags, merge *int64) {
 	})
 }
 
-// elsewhere are options that operands and flags stand for, or that are about several jobs.
-var elsewhere = map[string]bool{
-	"filename": true, "nrfiles": true, "numjobs": true, "offset": true, "size": true, "name": true, "verify_only": true,
-	"verify_dump": true, "verify_state_save": true, "verify_state_load": true, "aux-path": true,
-	"directory": true, "filename_format": true, "nr_files": true, "openfiles": true, "file_service_type": true, "stonewall": true,
-	"wait_for_previous": true, "filesize": true, "fill_device": true, "fill_fs": true, "fileoffset": true, "offset_align": true,
-	"offset_increment": true, "kb_base": true,
+// elsewhere says whether operands and flags stand for an option, or it is about several jobs.
+func elsewhere(option string) bool {
+	switch option {
+	case "filename", "nrfiles", "numjobs", "offset", "size", "name", "verify_only", "verify_dump",
+		"verify_state_save", "verify_state_load", "aux-path", "directory", "filename_format", "nr_files",
+		"openfiles", "file_service_type", "stonewall", "wait_for_previous", "filesize", "fill_device",
+		"fill_fs", "fileoffset", "offset_align", "offset_increment", "kb_base":
+		return true
+	}
+	return false
 }
 
-// caching are options that say how a job file's files are opened.
-var caching = map[string]bool{"direct": true, "odirect": true, "buffered": true, "atomic": true, "sync": true}
+// caching says whether an option says how a job file's files are opened.
+func caching(option string) bool {
+	switch option {
+	case "direct", "odirect", "buffered", "atomic", "sync":
+		return true
+	}
+	return false
+}
 
 // set sets an option by fio's name.
 func (b *blockJob) set(name, value string) error {
@@ -383,7 +392,7 @@ func (b *blockJob) set(name, value string) error {
 	if err != nil {
 		return event.Fail(event.BadValue{Message: err.Error()})
 	}
-	if caching[name] {
+	if caching(name) {
 		why = "caching is the image's; -t and -n say how it is opened"
 	}
 	if why != "" {

@@ -41,36 +41,59 @@ var zoneReport = session.Command{
 	},
 }
 
-// zoneCommand is a command that manages the zones of a range.
-func zoneCommand(name, alias, short, example string, op blockdev.ZoneOp) session.Command {
-	return session.Command{
-		Name: name, Alias: alias, Min: 1, Max: 2, Needs: session.File | session.Changes,
-		Args: "offset len", Short: short, Long: " Example:\n" + example,
-		New: func(f *session.Flags) session.Run {
-			var off, n int64
-			f.Range(0)
-			f.Operand(&off, "off")
-			f.Operand(&n, "len")
-			what := "zone " + name[len("zone_"):]
-			return func(ctx context.Context, s *session.Session, im *session.Image) error {
-				return onDevice(ctx, s, im, what, func(ctx context.Context, d *blockdev.Device) error {
-					return d.ManageZones(ctx, op, off, n)
-				})
-			}
-		},
+// manageZones declares the range of a command that manages zones. what is the command without
+// "zone".
+func manageZones(f *session.Flags, what string, op blockdev.ZoneOp) session.Run {
+	var off, n int64
+	f.Range(0)
+	f.Operand(&off, "off")
+	f.Operand(&n, "len")
+	return func(ctx context.Context, s *session.Session, im *session.Image) error {
+		return onDevice(ctx, s, im, "zone "+what, func(ctx context.Context, d *blockdev.Device) error {
+			return d.ManageZones(ctx, op, off, n)
+		})
 	}
 }
 
-var (
-	zoneOpen = zoneCommand("zone_open", "zo", "explicit open a range of zones in zone block device",
-		" zone_open 0 256M      opens the zones of the first 256 MiB for writing\n", blockdev.ZoneOpen)
-	zoneClose = zoneCommand("zone_close", "zc", "close a range of zones in zone block device",
-		" zone_close 0 256M     closes them again\n", blockdev.ZoneClose)
-	zoneFinish = zoneCommand("zone_finish", "zf", "finish a range of zones in zone block device",
-		" zone_finish 0 256M    makes them full\n", blockdev.ZoneFinish)
-	zoneReset = zoneCommand("zone_reset", "zrs", "reset a zone write pointer in zone block device",
-		" zone_reset 0 256M     makes them empty\n", blockdev.ZoneReset)
-)
+var zoneOpen = session.Command{
+	Name: "zone_open", Alias: "zo", Min: 1, Max: 2, Needs: session.File | session.Changes,
+	Args:  "offset len",
+	Short: "explicit open a range of zones in zone block device",
+	Long: ` Example:
+ zone_open 0 256M      opens the zones of the first 256 MiB for writing
+`,
+	New: func(f *session.Flags) session.Run { return manageZones(f, "open", blockdev.ZoneOpen) },
+}
+
+var zoneClose = session.Command{
+	Name: "zone_close", Alias: "zc", Min: 1, Max: 2, Needs: session.File | session.Changes,
+	Args:  "offset len",
+	Short: "close a range of zones in zone block device",
+	Long: ` Example:
+ zone_close 0 256M     closes them again
+`,
+	New: func(f *session.Flags) session.Run { return manageZones(f, "close", blockdev.ZoneClose) },
+}
+
+var zoneFinish = session.Command{
+	Name: "zone_finish", Alias: "zf", Min: 1, Max: 2, Needs: session.File | session.Changes,
+	Args:  "offset len",
+	Short: "finish a range of zones in zone block device",
+	Long: ` Example:
+ zone_finish 0 256M    makes them full
+`,
+	New: func(f *session.Flags) session.Run { return manageZones(f, "finish", blockdev.ZoneFinish) },
+}
+
+var zoneReset = session.Command{
+	Name: "zone_reset", Alias: "zrs", Min: 1, Max: 2, Needs: session.File | session.Changes,
+	Args:  "offset len",
+	Short: "reset a zone write pointer in zone block device",
+	Long: ` Example:
+ zone_reset 0 256M     makes them empty
+`,
+	New: func(f *session.Flags) session.Run { return manageZones(f, "reset", blockdev.ZoneReset) },
+}
 
 var zoneAppend = session.Command{
 	Name: "zone_append", Alias: "zap", Min: 3, Max: 4, Needs: session.File | session.Changes,

@@ -32,7 +32,7 @@ const (
 // control are the keys that are one byte below blank. All others are ignored, those among them that the line editor would take:
 // NUL is the end of input to it, Ctrl-S a search that Ctrl-C panics in, Ctrl-T on a line of one character puts the cursor behind
 // memory, Ctrl-Z signals the parent process too.
-var control = map[byte]key{
+var control = [...]key{
 	'A' & 0x1f: {keyEdit, "\x01"},
 	'B' & 0x1f: {keyEdit, "\x02"},
 	'C' & 0x1f: {keyInterrupt, ""},
@@ -55,29 +55,42 @@ var control = map[byte]key{
 	0x7f:       {keyEdit, "\x7f"},
 }
 
-// sequences are the keys that come as ESC [ or ESC O and more, without those two.
-var sequences = map[string]key{
-	"A":    {keyEdit, "\x10"}, // up
-	"B":    {keyEdit, "\x0e"}, // down
-	"C":    {keyEdit, "\x06"}, // right
-	"D":    {keyEdit, "\x02"}, // left
-	"H":    {keyEdit, "\x01"}, // home
-	"1~":   {keyEdit, "\x01"},
-	"7~":   {keyEdit, "\x01"},
-	"F":    {keyEdit, "\x05"}, // end
-	"4~":   {keyEdit, "\x05"},
-	"8~":   {keyEdit, "\x05"},
-	"3~":   {keyDelete, ""},
-	"1;5C": {keyEdit, "\x1bf"}, // Ctrl with right and left: by words
-	"1;5D": {keyEdit, "\x1bb"},
+// sequence is the key that comes as ESC [ or ESC O and more, without those two.
+func sequence(more string) key {
+	switch more {
+	case "A": // up
+		return key{keyEdit, "\x10"}
+	case "B": // down
+		return key{keyEdit, "\x0e"}
+	case "C": // right
+		return key{keyEdit, "\x06"}
+	case "D": // left
+		return key{keyEdit, "\x02"}
+	case "H", "1~", "7~": // home
+		return key{keyEdit, "\x01"}
+	case "F", "4~", "8~": // end
+		return key{keyEdit, "\x05"}
+	case "3~":
+		return key{keyDelete, ""}
+	case "1;5C": // Ctrl and right: a word
+		return key{keyEdit, "\x1bf"}
+	case "1;5D":
+		return key{keyEdit, "\x1bb"}
+	}
+	return key{}
 }
 
-// meta are the keys that come as ESC and a character.
-var meta = map[byte]key{
-	'b':  {keyEdit, "\x1bb"},
-	'f':  {keyEdit, "\x1bf"},
-	0x7f: {keyRubWord, ""},
-	0x08: {keyRubWord, ""},
+// meta is the key that comes as ESC and a character.
+func meta(char byte) (_ key, ok bool) {
+	switch char {
+	case 'b':
+		return key{keyEdit, "\x1bb"}, true
+	case 'f':
+		return key{keyEdit, "\x1bf"}, true
+	case 0x7f, 0x08:
+		return key{keyRubWord, ""}, true
+	}
+	return key{}, false
 }
 
 const (
@@ -98,8 +111,8 @@ func nextKey(sent []byte) (key, int) {
 	if n := textLen(sent); n > 0 {
 		return key{keyText, string(sent[:n])}, n
 	}
-	if k, ok := control[sent[0]]; ok {
-		return k, 1
+	if int(sent[0]) < len(control) { // no text, so it is one of them or ignored
+		return control[sent[0]], 1
 	}
 	if !utf8.FullRune(sent) {
 		return key{}, 0
@@ -155,7 +168,7 @@ func escapeKey(sent []byte) (key, int) {
 	if len(sent) < 2 {
 		return key{}, 0
 	}
-	if k, ok := meta[sent[1]]; ok {
+	if k, ok := meta(sent[1]); ok {
 		return k, 2
 	}
 	if sent[1] < 0x20 {
@@ -167,7 +180,7 @@ func escapeKey(sent []byte) (key, int) {
 	for i := 2; i < len(sent); i++ {
 		switch c := sent[i]; {
 		case c >= 0x40 && c <= 0x7e:
-			return sequences[string(sent[2:i+1])], i + 1
+			return sequence(string(sent[2 : i+1])), i + 1
 		case c < 0x20 || c > 0x7e, i == longestSequence:
 			return key{}, i
 		}

@@ -1,7 +1,8 @@
-// Package repl is where lines come from: strings of the command line, a pipe, a script, or a person at a terminal.
+// Package repl is where lines come from: strings of the command line, a pipe, a script, or a person
+// at a terminal.
 //
-// All of them are a [Source]. A [Stack] lets a line bring in a script of its own, and [Run] hands line after line to
-// a [Runner] until one of them has enough:
+// All of them are a [Source]. A [Stack] lets a line bring in a script of its own, and [Run] hands
+// line after line to a [Runner] until one of them has enough:
 //
 //	Strings ──┐
 //	Reader  ──┤                Next                Run
@@ -9,12 +10,12 @@
 //	Prompt  ──┘     ▲                                         │
 //	                └──────────────── source FILE ────────────┘
 //
-// Whoever waits for a line may have other things to do meanwhile, such as showing what a request in the background
-// came to. So a source that has to wait reads on a goroutine, and leaves the one it was called on to a function,
-// Await, which returns when it is told to.
+// Whoever waits for a line may have other things to do meanwhile, such as showing what a request in
+// the background came to. So a source that has to wait reads on a goroutine, and leaves the one it
+// was called on to a function, Await, which returns when it is told to.
 //
-// A terminal is more than lines: an editor ([Terminal]), completion ([Completer]), [History], and a line of [Progress]
-// while a command runs.
+// A terminal is more than lines: an editor ([Terminal]), completion ([Completer]), [History], and a
+// line of [Progress] while a command runs.
 package repl
 
 import (
@@ -38,7 +39,8 @@ const (
 // A Line is what one command is made from.
 type Line struct {
 	Text string
-	// Words are what the command is made of if somebody has split it already; Text is not looked at then.
+	// Words are what the command is made of if somebody has split it already; Text is not looked at
+	// then.
 	Words []string
 	// Pos is where the line stands, as file:line; "" if it stands in no file.
 	Pos    string
@@ -51,12 +53,14 @@ type Line struct {
 
 // Source gives lines one after the other.
 type Source interface {
-	// Next waits for the next line. The error is io.EOF after the last one, and the cause of ctx if that ends first;
-	// a line that was being waited for is not lost then but comes with a later call. Calls must not overlap.
+	// Next waits for the next line. The error is io.EOF after the last one, and the cause of ctx if
+	// that ends first; a line that was being waited for is not lost then but comes with a later
+	// call. Calls must not overlap.
 	Next(ctx context.Context) (Line, error)
 }
 
-// Await keeps a goroutine busy until ready is closed. It may return before, if there is nothing to do.
+// Await keeps a goroutine busy until ready is closed. It may return before, if there is nothing to
+// do.
 type Await func(ready <-chan struct{})
 
 // ErrLineTooLong is the error of a line above 1 MiB.
@@ -98,13 +102,14 @@ func (s *stringList) Next(ctx context.Context) (Line, error) {
 
 // ReaderConfig says how lines are taken from a stream.
 type ReaderConfig struct {
-	// Prompt is called before each line, and before the end of the stream is looked for; it may be nil.
+	// Prompt is called before each line, and before the end of the stream is looked for; it may be
+	// nil.
 	Prompt func()
 	// Await is called for each line; it may be nil.
 	Await Await
-	// MaxLine cuts lines of more bytes: what is left of one is the next. It also makes a NUL end its line. Both are what
-	// the C library's fgets does to programs that give it a buffer of MaxLine+1 bytes. At 0 a line is what stands before
-	// a newline, at most 1 MiB.
+	// MaxLine cuts lines of more bytes: what is left of one is the next. It also makes a NUL end
+	// its line. Both are what the C library's fgets does to programs that give it a buffer of
+	// MaxLine+1 bytes. At 0 a line is what stands before a newline, at most 1 MiB.
 	MaxLine int
 	// Name makes Pos of each line; "" leaves it out.
 	Name     string
@@ -115,7 +120,8 @@ type ReaderConfig struct {
 type Reader struct {
 	ReaderConfig
 	in       io.Reader
-	buf      []byte // read and not taken is buf[start:end]; a read under way owns what follows
+	already  <-chan struct{} // closed, for lines that are there
+	buf      []byte          // read and not taken is buf[start:end]; a read under way owns what follows
 	start    int
 	end      int
 	searched int // bytes from start on without a newline
@@ -126,7 +132,8 @@ type Reader struct {
 	reading  *reading // nil if none is under way
 }
 
-// A reading is a call of io.Reader.Read on a goroutine of its own. Its fields may be looked at when done is closed.
+// A reading is a call of io.Reader.Read on a goroutine of its own. Its fields may be looked at when
+// done is closed.
 type reading struct {
 	done chan struct{}
 	n    int
@@ -135,7 +142,9 @@ type reading struct {
 
 // NewReader makes a source of what can be read from in.
 func NewReader(in io.Reader, cfg ReaderConfig) *Reader {
-	return &Reader{ReaderConfig: cfg, in: in, buf: make([]byte, firstBuffer)}
+	already := make(chan struct{})
+	close(already)
+	return &Reader{ReaderConfig: cfg, in: in, buf: make([]byte, firstBuffer), already: already}
 }
 
 // Next waits for a line.
@@ -155,7 +164,7 @@ func (r *Reader) Next(ctx context.Context) (Line, error) {
 		if ok {
 			r.prompted = false
 			if r.Await != nil {
-				r.Await(already)
+				r.Await(r.already)
 			}
 			return r.line(text), nil
 		}
@@ -164,13 +173,6 @@ func (r *Reader) Next(ctx context.Context) (Line, error) {
 		}
 	}
 }
-
-// already is closed from the beginning.
-var already = func() <-chan struct{} {
-	ch := make(chan struct{})
-	close(ch)
-	return ch
-}()
 
 func (r *Reader) line(text []byte) Line {
 	r.number++
@@ -181,7 +183,8 @@ func (r *Reader) line(text []byte) Line {
 	return l
 }
 
-// take takes the next line out of the buffer; ok is false if it is not whole yet. The error is that of the end.
+// take takes the next line out of the buffer; ok is false if it is not whole yet. The error is that
+// of the end.
 func (r *Reader) take() (text []byte, ok bool, err error) {
 	limit := r.MaxLine
 	if limit == 0 {
@@ -251,8 +254,9 @@ func (r *Reader) at(err error) error {
 	return fmt.Errorf("%s:%d: %w", r.Name, r.number+1, err)
 }
 
-// makeRoom leaves space behind what was not taken yet, the amount of which take bounds. It moves bytes only when a quarter of
-// the buffer or less is free, so that each is moved a few times at most however little comes at a time.
+// makeRoom leaves space behind what was not taken yet, the amount of which take bounds. It moves
+// bytes only when a quarter of the buffer or less is free, so that each is moved a few times at
+// most however little comes at a time.
 func (r *Reader) makeRoom() {
 	left := r.buf[r.start:r.end]
 	if len(left) > 0 && len(r.buf)-r.end > len(r.buf)/4 {

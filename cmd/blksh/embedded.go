@@ -1,14 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
-// The files of this package that are no Go are computed: "go test ./tests -run Docs -update" writes them.
+// The files of this package that are no Go are computed: "go test ./tests -run Docs -update" writes
+// them.
 
 //go:embed licenses.txt
 var licenses string
@@ -18,15 +18,19 @@ var licenses string
 //go:embed completions
 var completions embed.FS
 
-// completionFiles are those names, by the shell that wants them.
-var completionFiles = map[string]string{"bash": "blksh.bash", "fish": "blksh.fish", "zsh": "_blksh"}
+// completionFiles are those names, beside the shell that wants them.
+var completionFiles = [...]struct{ shell, file string }{{"bash", "blksh.bash"}, {"fish", "blksh.fish"}, {"zsh", "_blksh"}}
 
 // completion prints the script for a shell.
 func (p *program) completion(shell string) error {
-	script, err := completions.ReadFile("completions/" + completionFiles[shell])
-	if err != nil {
-		return wrongOptions(fmt.Sprintf("there is no completion for %s, only for %s", shell, strings.Join(slices.Sorted(maps.Keys(completionFiles)), ", ")))
+	var shells []string
+	for _, c := range completionFiles {
+		if c.shell == shell {
+			script, err := completions.ReadFile("completions/" + c.file)
+			p.tell(string(script))
+			return cmp.Or(err, error(exit(0)))
+		}
+		shells = append(shells, c.shell)
 	}
-	p.tell(string(script))
-	return exit(0)
+	return wrongOptions(fmt.Sprintf("there is no completion for %s, only for %s", shell, strings.Join(shells, ", ")))
 }

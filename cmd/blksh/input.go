@@ -80,7 +80,9 @@ func (p *program) prompt() repl.Source {
 }
 
 // fails is what a failure is to the session, by what a script expects of the line.
-var fails = map[repl.Expect]session.Fails{repl.Success: session.MustNot, repl.Failure: session.Must, repl.Either: session.May}
+var fails = [...]session.Fails{
+	repl.Success: session.MustNot, repl.Failure: session.Must, repl.Either: session.May,
+}
 
 // runner runs lines in a session.
 type runner struct {

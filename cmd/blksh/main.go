@@ -133,10 +133,7 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 	if err := p.parse(argv); err != nil {
 		return err
 	}
-	table, err := p.dialect.Table()
-	if err != nil {
-		return event.Fail(event.Report{Err: err})
-	}
+	table := p.dialect.Table()
 	p.openTerminal(stdout)
 	cfg := session.Config{
 		Table: table, Policy: p.dialect.Policy, Printer: p.printer, Drivers: drivers.All(),

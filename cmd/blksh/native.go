@@ -157,7 +157,7 @@ func (p *program) nativeLines() (repl.Source, error) {
 func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 	n := &p.options.native
 	cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
-	cfg.About, cfg.Topics, cfg.Dialects = about(), topics.All(), dialect.Names()
+	cfg.About, cfg.Topics, cfg.Dialects = about, topics.All(), dialect.Names()
 	cfg.NoBytes, cfg.BackingDevices = n.json, n.backingDevices
 	cfg.Announce = n.json || p.terminal != nil
 	if p.terminal != nil && !n.yes {

@@ -11,7 +11,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// object takes the value of --object: "secret,id=ID" and where its data comes from. The errors are QEMU's, measured on 7.2.22.
+// object takes the value of --object: "secret,id=ID" and where its data comes from. The errors are
+// QEMU's, measured on 7.2.22.
 func (p *program) object(value string) error {
 	opts, err := blockdev.ParseOptionString(value, "qom-type")
 	if err == nil {

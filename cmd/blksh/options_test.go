@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// started runs the program with nothing to read and returns what it said: stdout, then stderr with each line behind "!".
+// started runs the program with nothing to read and returns what it said: stdout, then stderr with
+// each line behind "!".
 func started(t *testing.T, argv ...string) (said string, status int) {
 	t.Helper()
 	dir := t.TempDir()
@@ -97,7 +98,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestTraceFile: a trace takes the place of text, and of nothing that could be an image, also before any image is open.
+// TestTraceFile: a trace takes the place of text, and of nothing that could be an image, also
+// before any image is open.
 func TestTraceFile(t *testing.T) {
 	dir := t.TempDir()
 	for _, c := range []struct {
@@ -132,8 +134,8 @@ func TestTraceFile(t *testing.T) {
 	}
 }
 
-// TestChoice wants the dialect by option, environment and name, in this order; under the name of another they must be
-// written in full.
+// TestChoice wants the dialect by option, environment and name, in this order; under the name of
+// another they must be written in full.
 func TestChoice(t *testing.T) {
 	for _, test := range []struct {
 		env, args, want string

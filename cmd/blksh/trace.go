@@ -18,26 +18,27 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// traceNames are the events that can be traced, by the operation they tell of. The names are QEMU's.
-var traceNames = map[string]string{
-	"read":     "bdrv_co_preadv_part",
-	"write":    "bdrv_co_pwritev_part",
-	"zero":     "bdrv_co_pwrite_zeroes",
-	"discard":  "bdrv_co_pdiscard",
-	"flush":    "bdrv_co_flush",
-	"truncate": "bdrv_co_truncate",
+// traceNames are the events that can be traced, by the operation they tell of. The names are
+// QEMU's.
+var traceNames = [...]struct{ op, name string }{
+	{"read", "bdrv_co_preadv_part"},
+	{"write", "bdrv_co_pwritev_part"},
+	{"zero", "bdrv_co_pwrite_zeroes"},
+	{"discard", "bdrv_co_pdiscard"},
+	{"flush", "bdrv_co_flush"},
+	{"truncate", "bdrv_co_truncate"},
 }
 
 // tracing is which operations are traced, and where to.
 type tracing struct {
 	mu  sync.Mutex
-	on  map[string]bool // by operation
+	on  map[string]string // the names of the events that are shown, by their operations
 	out io.Writer
 }
 
 // traceOption takes the value of --trace: [[enable=]PATTERN][,events=FILE][,file=FILE].
 func (p *program) traceOption(value string) error {
-	t := &tracing{on: map[string]bool{}, out: p.errs}
+	t := &tracing{on: map[string]string{}, out: p.errs}
 	if p.dialect.Program.TraceIsFile {
 		return p.traceFile(t, value, "")
 	}
@@ -69,7 +70,8 @@ func (p *program) traceOption(value string) error {
 	return nil
 }
 
-// createTrace makes the file that a trace goes to, in place of another trace or any text, but of nothing that could be an image.
+// createTrace makes the file that a trace goes to, in place of another trace or any text, but of
+// nothing that could be an image.
 func createTrace(name string) (*target.File, error) {
 	f, err := target.Create(name, target.Rule{
 		Perm:  0o666,
@@ -108,14 +110,18 @@ func (p *program) traceFile(t *tracing, name, prefix string) error {
 	return nil
 }
 
-// enable switches events on, or off if the pattern begins with '-'. It is false if the name of one event names none.
+// enable switches events on, or off if the pattern begins with '-'. It is false if the name of one
+// event names none.
 func (t *tracing) enable(pattern string) bool {
 	name, off := strings.CutPrefix(pattern, "-")
 	found := strings.ContainsAny(name, "*?")
-	for op, event := range traceNames {
-		if ok, _ := path.Match(name, event); ok {
-			t.on[op] = !off
-			found = true
+	for _, event := range traceNames {
+		if ok, _ := path.Match(name, event.name); !ok {
+			continue
+		}
+		found = true
+		if t.on[event.op] = event.name; off {
+			delete(t.on, event.op)
 		}
 	}
 	return found
@@ -123,10 +129,11 @@ func (t *tracing) enable(pattern string) bool {
 
 // trace shows a request when it starts.
 func (t *tracing) trace(e blockdev.TraceEvent) {
-	if e.Done || !t.on[e.Op] {
+	name, on := t.on[e.Op]
+	if e.Done || !on {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.out, "%s bs %s(%s) offset %d bytes %d flags 0x%x\n", traceNames[e.Op], e.Node, e.Driver, e.Off, e.Len, e.Flags)
+	fmt.Fprintf(t.out, "%s bs %s(%s) offset %d bytes %d flags 0x%x\n", name, e.Node, e.Driver, e.Off, e.Len, e.Flags)
 }

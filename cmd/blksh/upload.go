@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// warnOfInput warns a person who meant to write what comes from standard input, and wrote a pattern.
+// warnOfInput warns a person who meant to write what comes from standard input, and wrote a
+// pattern.
 func (p *program) warnOfInput() {
 	if p.session.Stdin != nil && p.session.Filled() && unread(p.session.Stdin) {
 		p.printer.Print(event.Where{}, event.InputIgnored{})

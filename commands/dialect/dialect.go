@@ -1,14 +1,14 @@
 // Package dialect says how each QEMU version's shell, and our own, differs from the others.
 //
-// Commands are native: what they declare is the union of everything. A dialect of QEMU is an allow list over that:
-// per command its synopsis, letters and checks. What it does not name does not exist there, so a new native thing touches no
-// dialect. The newest is written out; each older one is a patch on the next newer. Besides, a dialect has a printer, a policy and the
-// options of the program. Deleting a dialect is deleting its file and its line in All.
+// Commands are native: what they declare is the union of everything. A dialect of QEMU is an allow
+// list over that: per command its synopsis, letters and checks. What it does not name does not
+// exist there, so a new native thing touches no dialect. The newest is written out; each older one
+// is a patch on the next newer. Besides, a dialect has a printer, a policy and the options of the
+// program. Deleting a dialect is deleting its file and its line in All.
 package dialect
 
 import (
 	"io"
-	"maps"
 
 	"github.com/blksh/blksh/commands"
 	"github.com/blksh/blksh/commands/args"
@@ -21,7 +21,7 @@ import (
 type Dialect struct {
 	Name string
 	// Specs are the commands; nil is all of them with all they declare.
-	Specs  map[string]session.Spec
+	Specs  *session.Specs
 	Policy session.Policy
 	// Printer makes the voice of a program of that name.
 	Printer func(out *print.Stdout, errs io.Writer, program string) session.Printer
@@ -41,8 +41,8 @@ type Program struct {
 	TraceIsFile bool
 }
 
-// named is a dialect that is not made yet. A program speaks one, and does not wait for the tables of
-// the others.
+// named is a dialect that is not made yet. A program speaks one, and does not wait for the tables
+// of the others.
 type named struct {
 	name string
 	make func() Dialect
@@ -90,17 +90,7 @@ func Find(name string) (Dialect, bool) {
 }
 
 // Table is the commands as the dialect knows them.
-func (d Dialect) Table() (*session.Table, error) { return session.NewTable(commands.All(), d.Specs) }
-
-// patch is a copy of specs with some replaced and some removed.
-func patch(specs, replaced map[string]session.Spec, removed ...string) map[string]session.Spec {
-	specs = maps.Clone(specs)
-	maps.Copy(specs, replaced)
-	for _, name := range removed {
-		delete(specs, name)
-	}
-	return specs
-}
+func (d Dialect) Table() *session.Table { return session.NewTable(commands.All(), d.Specs) }
 
 // patternByte reads the patterns of the qemu dialects.
 func patternByte(word string) (verify.Pattern, error) {

@@ -25,6 +25,6 @@ func native() Dialect {
 		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 			return print.NewNative(out, errs, program)
 		},
-		Program: programNative,
+		Program: programNative(),
 	}
 }

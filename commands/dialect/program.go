@@ -10,56 +10,62 @@ import (
 // Version is our own version.
 const Version = "0.1.0"
 
-// The options of the process in the order in which the originals list them, which shows when an abbreviation is ambiguous.
-var programQEMU = Program{
-	Letters: "hVc:d:f:rsnCmki:t:T:U",
-	Longs: []args.LongOption{
-		{Name: "help", Letter: 'h'},
-		{Name: "version", Letter: 'V'},
-		{Name: "cmd", HasArg: true, Letter: 'c'},
-		{Name: "format", HasArg: true, Letter: 'f'},
-		{Name: "read-only", Letter: 'r'},
-		{Name: "snapshot", Letter: 's'},
-		{Name: "nocache", Letter: 'n'},
-		{Name: "copy-on-read", Letter: 'C'},
-		{Name: "misalign", Letter: 'm'},
-		{Name: "native-aio", Letter: 'k'},
-		{Name: "aio", HasArg: true, Letter: 'i'},
-		{Name: "discard", HasArg: true, Letter: 'd'},
-		{Name: "cache", HasArg: true, Letter: 't'},
-		{Name: "trace", HasArg: true, Letter: 'T'},
-		{Name: "force-share", Letter: 'U'},
-		{Name: "object", HasArg: true},
-		{Name: "image-opts"},
-	},
-	Version: version("11.1.3"),
-	Usage:   usageQEMU,
+// The options of the process in the order in which the originals list them, which shows when an
+// abbreviation is ambiguous.
+func programQEMU() Program {
+	return Program{
+		Letters: "hVc:d:f:rsnCmki:t:T:U",
+		Longs: []args.LongOption{
+			{Name: "help", Letter: 'h'},
+			{Name: "version", Letter: 'V'},
+			{Name: "cmd", HasArg: true, Letter: 'c'},
+			{Name: "format", HasArg: true, Letter: 'f'},
+			{Name: "read-only", Letter: 'r'},
+			{Name: "snapshot", Letter: 's'},
+			{Name: "nocache", Letter: 'n'},
+			{Name: "copy-on-read", Letter: 'C'},
+			{Name: "misalign", Letter: 'm'},
+			{Name: "native-aio", Letter: 'k'},
+			{Name: "aio", HasArg: true, Letter: 'i'},
+			{Name: "discard", HasArg: true, Letter: 'd'},
+			{Name: "cache", HasArg: true, Letter: 't'},
+			{Name: "trace", HasArg: true, Letter: 'T'},
+			{Name: "force-share", Letter: 'U'},
+			{Name: "object", HasArg: true},
+			{Name: "image-opts"},
+		},
+		Version: version("11.1.3"),
+		Usage:   usageQEMU,
+	}
 }
 
 // program24 has two leftovers that are parsed and then refused: -g and --offset.
-var program24 = Program{
-	Letters: "hVc:d:f:rsnmgkt:T:",
-	Longs: []args.LongOption{
-		{Name: "help", Letter: 'h'},
-		{Name: "version", Letter: 'V'},
-		{Name: "offset", HasArg: true},
-		{Name: "cmd", HasArg: true, Letter: 'c'},
-		{Name: "format", HasArg: true, Letter: 'f'},
-		{Name: "read-only", Letter: 'r'},
-		{Name: "snapshot", Letter: 's'},
-		{Name: "nocache", Letter: 'n'},
-		{Name: "misalign", Letter: 'm'},
-		{Name: "native-aio", Letter: 'k'},
-		{Name: "discard", HasArg: true, Letter: 'd'},
-		{Name: "cache", HasArg: true, Letter: 't'},
-		{Name: "trace", HasArg: true, Letter: 'T'},
-	},
-	TraceIsFile: true,
-	Version:     version("2.4.0"),
-	Usage:       usage24,
+func program24() Program {
+	return Program{
+		Letters: "hVc:d:f:rsnmgkt:T:",
+		Longs: []args.LongOption{
+			{Name: "help", Letter: 'h'},
+			{Name: "version", Letter: 'V'},
+			{Name: "offset", HasArg: true},
+			{Name: "cmd", HasArg: true, Letter: 'c'},
+			{Name: "format", HasArg: true, Letter: 'f'},
+			{Name: "read-only", Letter: 'r'},
+			{Name: "snapshot", Letter: 's'},
+			{Name: "nocache", Letter: 'n'},
+			{Name: "misalign", Letter: 'm'},
+			{Name: "native-aio", Letter: 'k'},
+			{Name: "discard", HasArg: true, Letter: 'd'},
+			{Name: "cache", HasArg: true, Letter: 't'},
+			{Name: "trace", HasArg: true, Letter: 'T'},
+		},
+		TraceIsFile: true,
+		Version:     version("2.4.0"),
+		Usage:       usage24,
+	}
 }
 
-// OwnOptions are the options about the program itself. They exist unless it was started under the name of another.
+// OwnOptions are the options about the program itself. They exist unless it was started under the
+// name of another.
 func OwnOptions() []args.LongOption {
 	return []args.LongOption{{Name: "dialect", HasArg: true}, {Name: "step"}}
 }

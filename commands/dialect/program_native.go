@@ -9,12 +9,15 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// programNative knows what qemu-io's newest knows, and more. Its options end at the first operand, the file, so that what stands
-// behind that one can be a command with flags of its own.
-var programNative = Program{
-	Letters: "+w" + programQEMU.Letters,
-	Longs:   slices.Concat(programQEMU.Longs, longsNative, OwnOptions()),
-	Usage:   usageNative,
+// programNative knows what qemu-io's newest knows, and more. Its options end at the first operand,
+// the file, so that what stands behind that one can be a command with flags of its own.
+func programNative() Program {
+	newest := programQEMU()
+	return Program{
+		Letters: "+w" + newest.Letters,
+		Longs:   slices.Concat(newest.Longs, longsNative, OwnOptions()),
+		Usage:   usageNative,
+	}
 }
 
 var longsNative = []args.LongOption{

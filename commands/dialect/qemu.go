@@ -12,7 +12,7 @@ import (
 // qemu is qemu-io of QEMU 11.1, measured on 11.1.3, 10.0.2 and 8.2.7.
 func qemu() Dialect {
 	return Dialect{
-		Specs: specsQEMU(),
+		Specs: &specsQEMU,
 		Policy: session.Policy{
 			Split: splitSpaces, Numbers: args.QEMU, Pattern: patternByte,
 			MaxRequest: blockdev.MaxRequest, MaxLine: 1023,
@@ -22,7 +22,7 @@ func qemu() Dialect {
 		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 			return &print.QEMU{Out: out, Err: errs, Name: program, Times: args.ReportQEMU}
 		},
-		Program: programQEMU,
+		Program: programQEMU(),
 	}
 }
 
@@ -32,99 +32,99 @@ const (
 	any    = -1
 )
 
-func specsQEMU() map[string]session.Spec {
-	return map[string]session.Spec{
-		"abort":     {Short: "simulate a program crash using abort(3)"},
-		"aio_flush": {Short: "completes all outstanding aio requests"},
-		"aio_discard": {
-			Args: "[-Cq] off len", Short: "asynchronously discards a number of bytes",
+var specsQEMU = session.Specs{
+	Specs: []session.Spec{
+		{Name: "abort", Short: "simulate a program crash using abort(3)"},
+		{Name: "aio_flush", Short: "completes all outstanding aio requests"},
+		{
+			Name: "aio_discard", Args: "[-Cq] off len", Short: "asynchronously discards a number of bytes",
 			Min: 2, Max: any, Letters: "Cq", Checks: "off len",
 		},
-		"aio_read": {
-			Args: "[-Ciqrv] [-P pattern] off len [len..]", Short: "asynchronously reads a number of bytes",
+		{
+			Name: "aio_read", Args: "[-Ciqrv] [-P pattern] off len [len..]", Short: "asynchronously reads a number of bytes",
 			Min: 2, Max: any, Letters: "CP:iqrv", Checks: vector,
 		},
-		"aio_write": {
-			Args: "[-Cfiqruz] [-P pattern] off len [len..]", Short: "asynchronously writes a number of bytes",
+		{
+			Name: "aio_write", Args: "[-Cfiqruz] [-P pattern] off len [len..]", Short: "asynchronously writes a number of bytes",
 			Min: 2, Max: any, Letters: "CfiP:qruz", Checks: "z-single u-z " + vector + " z-r",
 		},
-		"alloc": {
-			Args: "offset [count]", Short: "checks if offset is allocated in the file",
+		{
+			Name: "alloc", Args: "offset [count]", Short: "checks if offset is allocated in the file",
 			Min: 1, Max: 2, Checks: "off len",
 		},
-		"break": {
-			Args: "event tag", Short: "sets a breakpoint on event and tags the stopped request as tag",
+		{
+			Name: "break", Args: "event tag", Short: "sets a breakpoint on event and tags the stopped request as tag",
 			Min: 2, Max: 2, Checks: "event tag",
 		},
-		"close": {Short: "close the current open file"},
-		"discard": {
-			Args: "[-Cq] off len", Short: "discards a number of bytes at a specified offset",
+		{Name: "close", Short: "close the current open file"},
+		{
+			Name: "discard", Args: "[-Cq] off len", Short: "discards a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "Cq", Checks: "off len limit",
 		},
-		"flush":  {Short: "flush all in-core file state to disk"},
-		"help":   {Args: "[command]", Short: "help for one or all commands", Max: 1, Checks: "command"},
-		"info":   {Short: "prints information about the current file", Checks: "sizes"},
-		"length": {Short: "gets the length of the current file"},
-		"map":    {Args: " ", Short: "prints the allocated areas of a file", Checks: "by-allocation"},
-		"open": {
-			Args: "[-rsCnkU] [-t cache] [-d discard] [-o options] [path]", Short: "open the file specified by path",
+		{Name: "flush", Short: "flush all in-core file state to disk"},
+		{Name: "help", Args: "[command]", Short: "help for one or all commands", Max: 1, Checks: "command"},
+		{Name: "info", Short: "prints information about the current file", Checks: "sizes"},
+		{Name: "length", Short: "gets the length of the current file"},
+		{Name: "map", Args: " ", Short: "prints the allocated areas of a file", Checks: "by-allocation"},
+		{
+			Name: "open", Args: "[-rsCnkU] [-t cache] [-d discard] [-o options] [path]", Short: "open the file specified by path",
 			Min: 1, Max: any, Letters: "snCro:ki:t:d:U", Checks: "path",
 		},
-		"quit": {Short: "exit the program", Max: any},
-		"read": {
-			Args: "[-abCqrv] [-P pattern [-s off] [-l len]] off len", Short: "reads a number of bytes at a specified offset",
+		{Name: "quit", Short: "exit the program", Max: any},
+		{
+			Name: "read", Args: "[-abCqrv] [-P pattern [-s off] [-l len]] off len", Short: "reads a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "bCl:pP:qrs:v", Checks: "off len limit part-of-pattern part machine-sectors b-r",
 		},
-		"readv": {
-			Args: "[-Cqrv] [-P pattern] off len [len..]", Short: "reads a number of bytes at a specified offset",
+		{
+			Name: "readv", Args: "[-Cqrv] [-P pattern] off len [len..]", Short: "reads a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "CP:qrv", Checks: vector,
 		},
-		"remove_break": {Args: "tag", Short: "remove a breakpoint by tag", Min: 1, Max: 1, Checks: "tag"},
-		"reopen": {
-			Args: "[(-r|-w)] [-c cache] [-o options]", Short: "reopens an image with new options",
+		{Name: "remove_break", Args: "tag", Short: "remove a breakpoint by tag", Min: 1, Max: 1, Checks: "tag"},
+		{
+			Name: "reopen", Args: "[(-r|-w)] [-c cache] [-o options]", Short: "reopens an image with new options",
 			Max: any, Letters: "c:o:rw",
 		},
-		"resume":   {Args: "tag", Short: "resumes the request tagged as tag", Min: 1, Max: 1, Checks: "tag"},
-		"sigraise": {Args: "signal", Short: "raises a signal", Min: 1, Max: 1, Checks: "signal signal.limit"},
-		"sleep":    {Short: "waits for the given value in milliseconds", Min: 1, Max: 1, Checks: "time"},
-		"truncate": {
-			Args: "[-m prealloc_mode] off", Short: "truncates the current file at the given offset",
+		{Name: "resume", Args: "tag", Short: "resumes the request tagged as tag", Min: 1, Max: 1, Checks: "tag"},
+		{Name: "sigraise", Args: "signal", Short: "raises a signal", Min: 1, Max: 1, Checks: "signal signal.limit"},
+		{Name: "sleep", Short: "waits for the given value in milliseconds", Min: 1, Max: 1, Checks: "time"},
+		{
+			Name: "truncate", Args: "[-m prealloc_mode] off", Short: "truncates the current file at the given offset",
 			Min: 1, Max: 3, Letters: "m:", Checks: "off", Loose: true,
 		},
-		"wait_break": {Args: "tag", Short: "waits for the suspension of a request", Min: 1, Max: 1, Checks: "tag"},
-		"write": {
-			Args:  "[-bcCfnqruz] [-P pattern | -s source_file] off len",
+		{Name: "wait_break", Args: "tag", Short: "waits for the suspension of a request", Min: 1, Max: 1, Checks: "tag"},
+		{
+			Name: "write", Args: "[-bcCfnqruz] [-P pattern | -s source_file] off len",
 			Short: "writes a number of bytes at a specified offset",
 			Min:   2, Max: any, Letters: "bcCfnpP:qrs:uz",
 			Checks: "b-z f-bc n-z u-z one-source off len limit special-sectors z-r",
 		},
-		"writev": {
-			Args: "[-Cfqr] [-P pattern] off len [len..]", Short: "writes a number of bytes at a specified offset",
+		{
+			Name: "writev", Args: "[-Cfqr] [-P pattern] off len [len..]", Short: "writes a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "CfqrP:", Checks: vector,
 		},
-		"zone_append": {
-			Args: "offset len [len..]", Short: "append write a number of bytes at a specified offset",
+		{
+			Name: "zone_append", Args: "offset len [len..]", Short: "append write a number of bytes at a specified offset",
 			Min: 3, Max: 4, Letters: "p", Checks: vector,
 		},
-		"zone_close": {
-			Args: "offset len", Short: "close a range of zones in zone block device",
+		{
+			Name: "zone_close", Args: "offset len", Short: "close a range of zones in zone block device",
 			Min: 2, Max: 2, Checks: "off len",
 		},
-		"zone_finish": {
-			Args: "offset len", Short: "finish a range of zones in zone block device",
+		{
+			Name: "zone_finish", Args: "offset len", Short: "finish a range of zones in zone block device",
 			Min: 2, Max: 2, Checks: "off len",
 		},
-		"zone_open": {
-			Args: "offset len", Short: "explicit open a range of zones in zone block device",
+		{
+			Name: "zone_open", Args: "offset len", Short: "explicit open a range of zones in zone block device",
 			Min: 2, Max: 2, Checks: "off len",
 		},
-		"zone_report": {
-			Args: "offset number", Short: "report zone information",
+		{
+			Name: "zone_report", Args: "offset number", Short: "report zone information",
 			Min: 2, Max: 2, Checks: "off number number.limit",
 		},
-		"zone_reset": {
-			Args: "offset len", Short: "reset a zone write pointer in zone block device",
+		{
+			Name: "zone_reset", Args: "offset len", Short: "reset a zone write pointer in zone block device",
 			Min: 2, Max: 2, Checks: "off len",
 		},
-	}
+	},
 }

@@ -10,10 +10,11 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// qemu24 is qemu-io of QEMU 2.4.0: sectors, numbers as strtod reads them, no exit status, and an open that fails ends it.
+// qemu24 is qemu-io of QEMU 2.4.0: sectors, numbers as strtod reads them, no exit status, and an
+// open that fails ends it.
 func qemu24() Dialect {
 	d := qemu72()
-	d.Specs = specs24()
+	d.Specs = &specs24
 	d.Policy.Numbers = args.QEMU24
 	d.Policy.AskPermission = false
 	d.Policy.Locks = false
@@ -26,7 +27,7 @@ func qemu24() Dialect {
 	d.Printer = func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 		return &print.QEMU24{QEMU: print.QEMU{Out: out, Err: errs, Name: program, Times: args.ReportQEMU24}}
 	}
-	d.Program = program24
+	d.Program = program24()
 	return d
 }
 
@@ -51,52 +52,54 @@ func understands24(d *blockdev.Device) error {
 
 const vector24 = "off off.sector lens lens.int lens.sector sum"
 
-func specs24() map[string]session.Spec {
-	return patch(specs72(), map[string]session.Spec{
-		"aio_read": {
-			Args: "[-Cqv] [-P pattern ] off len [len..]", Short: "asynchronously reads a number of bytes",
+var specs24 = session.Specs{
+	Newer:   &specs72,
+	Removed: []string{"reopen"},
+	Specs: []session.Spec{
+		{
+			Name: "aio_read", Args: "[-Cqv] [-P pattern ] off len [len..]", Short: "asynchronously reads a number of bytes",
 			Min: 2, Max: any, Letters: "CP:qv", Checks: vector24,
 		},
-		"aio_write": {
-			Args: "[-Cq] [-P pattern ] off len [len..]", Short: "asynchronously writes a number of bytes",
+		{
+			Name: "aio_write", Args: "[-Cq] [-P pattern ] off len [len..]", Short: "asynchronously writes a number of bytes",
 			Min: 2, Max: any, Letters: "CqP:", Checks: vector24,
 		},
-		"alloc": {
-			Args: "off [sectors]", Short: "checks if a sector is present in the file",
+		{
+			Name: "alloc", Args: "off [sectors]", Short: "checks if a sector is present in the file",
 			Min: 1, Max: 2, Checks: "off off.sector in-sectors len", Narrow: "len",
 		},
-		"discard": {
-			Args: "[-Cq] off len", Short: "discards a number of bytes at a specified offset",
+		{
+			Name: "discard", Args: "[-Cq] off len", Short: "discards a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "Cq", Checks: "off len whole-sectors", Narrow: "len",
 		},
-		"multiwrite": {
-			Args: "[-Cq] [-P pattern ] off len [len..] [; off len [len..]..]", Short: "issues multiple write requests at once",
+		{
+			Name: "multiwrite", Args: "[-Cq] [-P pattern ] off len [len..] [; off len [len..]..]", Short: "issues multiple write requests at once",
 			Min: 2, Max: any, Letters: "CqP:", Checks: "requests split off.sector lens.int lens.sector", UsageOf: "writev",
 		},
-		"open": {
-			Args: "[-Crsn] [-o options] [path]", Short: "open the file specified by path",
+		{
+			Name: "open", Args: "[-Crsn] [-o options] [path]", Short: "open the file specified by path",
 			Min: 1, Max: any, Letters: "snrgo:", Checks: "g-is-none path",
 		},
-		"read": {
-			Args: "[-abCpqv] [-P pattern [-s off] [-l len]] off len", Short: "reads a number of bytes at a specified offset",
+		{
+			Name: "read", Args: "[-abCpqv] [-P pattern [-s off] [-l len]] off len", Short: "reads a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "bCl:pP:qs:v", Checks: "b-p off len part-of-pattern part sectors", Narrow: "len l s",
 		},
-		"readv": {
-			Args: "[-Cqv] [-P pattern ] off len [len..]", Short: "reads a number of bytes at a specified offset",
+		{
+			Name: "readv", Args: "[-Cqv] [-P pattern ] off len [len..]", Short: "reads a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "CP:qv", Checks: vector24,
 		},
-		"sigraise": {Args: "signal", Short: "raises a signal", Min: 1, Max: 1, Checks: "signal", Narrow: "signal"},
-		"truncate": {
-			Args: "off", Short: "truncates the current file at the given offset",
+		{Name: "sigraise", Args: "signal", Short: "raises a signal", Min: 1, Max: 1, Checks: "signal", Narrow: "signal"},
+		{
+			Name: "truncate", Args: "off", Short: "truncates the current file at the given offset",
 			Min: 1, Max: 1, Checks: "off writable grow-only",
 		},
-		"write": {
-			Args: "[-bcCpqz] [-P pattern ] off len", Short: "writes a number of bytes at a specified offset",
+		{
+			Name: "write", Args: "[-bcCpqz] [-P pattern ] off len", Short: "writes a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "bcCpP:qz", Checks: "b-p-z z-P off len sectors p-is-plain compresses one-cluster", Narrow: "len",
 		},
-		"writev": {
-			Args: "[-Cq] [-P pattern ] off len [len..]", Short: "writes a number of bytes at a specified offset",
+		{
+			Name: "writev", Args: "[-Cq] [-P pattern ] off len [len..]", Short: "writes a number of bytes at a specified offset",
 			Min: 2, Max: any, Letters: "CqP:", Checks: vector24,
 		},
-	}, "reopen")
+	},
 }

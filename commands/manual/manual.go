@@ -35,11 +35,7 @@ func New() (*Manual, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no native dialect")
 	}
-	table, err := d.Table()
-	if err != nil {
-		return nil, err
-	}
-	return &Manual{Options: dialect.NativeOptions(), Table: table, Topics: topics.All(), Drivers: drivers.All()}, nil
+	return &Manual{Options: dialect.NativeOptions(), Table: d.Table(), Topics: topics.All(), Drivers: drivers.All()}, nil
 }
 
 // formats are the names that -f takes.

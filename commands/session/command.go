@@ -1,20 +1,24 @@
 // Package session is what a shell command is and what runs it.
 //
-// A line becomes words, the first word names a [Command] of the [Table], and the others become its flags and operands
-// by the declarations of that command ([Flags]). What comes out is a function, which is run with the current [Image].
+// A line becomes words, the first word names a [Command] of the [Table], and the others become its
+// flags and operands by the declarations of that command ([Flags]). What comes out is a function,
+// which is run with the current [Image].
 //
 //	line ─▶ Policy.Split ─▶ Table.Find ─▶ counts, permission ─▶ Command.New(flags) ─▶ Run ─▶ events
 //
-// One goroutine, the one that calls [Session.Run], owns the session and the output. Requests run on goroutines of
-// their own: Do starts one and waits, Go starts one and has its completion run later on the session goroutine.
+// One goroutine, the one that calls [Session.Run], owns the session and the output. Requests run on
+// goroutines of their own: Do starts one and waits, Go starts one and has its completion run later
+// on the session goroutine.
 //
-// Commands are native: what they declare is the union of all dialects. A dialect is a table of [Spec], each an
-// allow list of flags and checks, and a [Policy]. No command asks which dialect it runs in.
+// Commands are native: what they declare is the union of all dialects. A dialect is a table of
+// [Spec], each an allow list of flags and checks, and a [Policy]. No command asks which dialect it
+// runs in.
 package session
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,32 +37,39 @@ const (
 	Changes                   // what is stored, by other means than those that need permission
 )
 
-// Command is one command of the shell, whole: how it is called, what helps a person to call it, and what it does.
+// Command is one command of the shell, whole: how it is called, what helps a person to call it, and
+// what it does.
 type Command struct {
 	Name, Alias string
-	// Args is the synopsis of flags and operands, Short what it does in a few words, Long the text of its help: lines
-	// that begin with a blank, an example first. Flags are not part of it, since help lists them as they are declared.
+	// Args is the synopsis of flags and operands, Short what it does in a few words, Long the text
+	// of its help: lines that begin with a blank, an example first. Flags are not part of it, since
+	// help lists them as they are declared.
 	Args, Short, Long string
-	// Min and Max bound the number of words after the name, flags included; a Max of -1 is no bound.
+	// Min and Max bound the number of words after the name, flags included; a Max of -1 is no
+	// bound.
 	Min, Max int
 	Needs    Needs
-	// New declares flags, operands and checks, in the order in which they are made, and returns what to do once they are
-	// parsed. It is called for every use and touches nothing but f.
+	// New declares flags, operands and checks, in the order in which they are made, and returns
+	// what to do once they are parsed. It is called for every use and touches nothing but f.
 	New func(f *Flags) Run
 }
 
-// Run does what a command is for. The image is the one that was current when the line was read, nil if none was. An error that is
-// an event.Failure is shown; Shown is one that was shown already.
+// Run does what a command is for. The image is the one that was current when the line was read, nil
+// if none was. An error that is an event.Failure is shown; Shown is one that was shown already.
 type Run func(ctx context.Context, s *Session, im *Image) error
 
 // Spec is how a dialect knows a command. What it does not name does not exist there.
 type Spec struct {
-	// Args and Short are the synopsis. Args of one blank are an argument string that is there and empty.
+	Name string // of the command
+	// Args and Short are the synopsis. Args of one blank are an argument string that is there and
+	// empty.
 	Args, Short string
 	Min, Max    int
-	// Letters are the flags as a getopt string. Without any, words that begin with '-' are operands.
+	// Letters are the flags as a getopt string. Without any, words that begin with '-' are
+	// operands.
 	Letters string
-	// Checks names operands and checks in the order in which this dialect makes them, separated by blanks.
+	// Checks names operands and checks in the order in which this dialect makes them, separated by
+	// blanks.
 	Checks string
 	// Narrow names the operands and flags whose numbers this dialect keeps in 32 bits.
 	Narrow string
@@ -66,6 +77,28 @@ type Spec struct {
 	Loose bool
 	// UsageOf names another command whose synopsis is shown when this one is called in a wrong way.
 	UsageOf string
+}
+
+// Specs is the commands that a dialect knows.
+type Specs struct {
+	// Newer is the dialect of which this is a patch, nil if there is none: Specs are added to it or
+	// take the place of others, and the commands that Removed names are not known.
+	Newer   *Specs
+	Specs   []Spec
+	Removed []string
+}
+
+// find is how the dialect knows a command, nil if it does not.
+func (s *Specs) find(name string) *Spec {
+	for ; s != nil; s = s.Newer {
+		if i := slices.IndexFunc(s.Specs, func(spec Spec) bool { return spec.Name == name }); i >= 0 {
+			return &s.Specs[i]
+		}
+		if slices.Contains(s.Removed, name) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // Row is a command as the current dialect knows it.
@@ -80,55 +113,81 @@ func (r *Row) Synopsis(name string) event.Synopsis {
 	return event.Synopsis{Name: name, Args: r.Args, Short: r.Short}
 }
 
-// Table is the commands of a dialect, sorted by name.
+// Table is the commands of a dialect.
 type Table struct {
-	rows   []*Row
-	byName map[string]*Row
+	commands []*Command
+	specs    *Specs
+	found    map[string]*Row // by each name that was asked for; a program asks for few
 }
 
-// NewTable makes the table of a dialect from all commands. Nil specs know everything. It refuses what contradicts
-// itself: two commands of one name, a command without help, a spec that names what is not there.
-func NewTable(commands []Command, specs map[string]Spec) (*Table, error) {
-	t := &Table{byName: map[string]*Row{}}
-	found := 0
-	for _, c := range commands {
-		row := &Row{Command: c}
-		if specs != nil {
-			spec, ok := specs[c.Name]
-			if !ok {
-				continue
-			}
-			found++
-			row.spec = &spec
-			row.Args, row.Short, row.Min, row.Max = spec.Args, spec.Short, spec.Min, spec.Max
-		}
-		t.rows = append(t.rows, row)
-	}
-	slices.SortFunc(t.rows, func(a, b *Row) int { return cmp.Compare(a.Name, b.Name) })
-	if specs != nil && found != len(specs) {
-		return nil, fmt.Errorf("%d commands for %d specs", found, len(specs))
-	}
-	return t, t.index()
+// NewTable makes the table of a dialect from all commands, sorted by name. Nil specs know
+// everything.
+func NewTable(commands []*Command, specs *Specs) *Table {
+	return &Table{commands: commands, specs: specs, found: map[string]*Row{}}
 }
 
-func (t *Table) index() error {
-	for _, row := range t.rows {
-		for _, name := range []string{row.Name, row.Alias} {
-			if name == "" {
-				continue
+// Find is the command of that name or alias, nil if there is none.
+func (t *Table) Find(name string) *Row {
+	if row := t.found[name]; row != nil || name == "" {
+		return row
+	}
+	for _, c := range t.commands {
+		switch name {
+		case c.Name:
+			return t.add(c)
+		case c.Alias:
+			if row := t.Find(c.Name); row != nil {
+				t.found[name] = row
+				return row
 			}
-			if t.byName[name] != nil {
-				return fmt.Errorf("two commands are called %s", name)
-			}
-			t.byName[name] = row
 		}
 	}
 	return nil
 }
 
-// Check looks at each row for what would only be found when the command is used. Tests call it.
+// add makes the row of a command, nil if the dialect does not know it.
+func (t *Table) add(c *Command) *Row {
+	row := &Row{Command: *c}
+	if t.specs != nil {
+		if row.spec = t.specs.find(c.Name); row.spec == nil {
+			return nil
+		}
+		row.Args, row.Short, row.Min, row.Max = row.spec.Args, row.spec.Short, row.spec.Min, row.spec.Max
+	}
+	t.found[c.Name] = row
+	return row
+}
+
+// Rows are all commands, sorted by name.
+func (t *Table) Rows() []*Row {
+	var rows []*Row
+	for _, c := range t.commands {
+		if row := t.Find(c.Name); row != nil {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// names are those of all commands, with their aliases.
+func (t *Table) names() []string {
+	var names []string
+	for _, row := range t.Rows() {
+		names = append(names, row.Name)
+		if row.Alias != "" {
+			names = append(names, row.Alias)
+		}
+	}
+	return names
+}
+
+// Check refuses what contradicts itself: commands that are not sorted, two of one name, a command
+// without help, a spec that names what is not there. Tests call it.
 func (t *Table) Check() error {
-	for _, row := range t.rows {
+	if err := t.checkNames(); err != nil {
+		return err
+	}
+	for _, row := range t.Rows() {
 		if row.Name == "" || row.New == nil {
 			return fmt.Errorf("command %q: name or New is missing", row.Name)
 		}
@@ -137,6 +196,25 @@ func (t *Table) Check() error {
 		}
 		if err := row.checkSpec(t); err != nil {
 			return fmt.Errorf("command %s: %w", row.Name, err)
+		}
+	}
+	return nil
+}
+
+func (t *Table) checkNames() error {
+	names := t.names()
+	slices.Sort(names)
+	if once := slices.Compact(slices.Clone(names)); len(once) < len(names) {
+		return fmt.Errorf("two commands have one name among %s", strings.Join(names, ", "))
+	}
+	if !slices.IsSortedFunc(t.commands, func(a, b *Command) int { return cmp.Compare(a.Name, b.Name) }) {
+		return errors.New("commands are not sorted by name")
+	}
+	for s := t.specs; s != nil; s = s.Newer {
+		for _, spec := range s.Specs {
+			if !slices.ContainsFunc(t.commands, func(c *Command) bool { return c.Name == spec.Name }) {
+				return fmt.Errorf("there is no command %s for a spec", spec.Name)
+			}
 		}
 	}
 	return nil
@@ -158,22 +236,16 @@ func (r *Row) checkSpec(t *Table) error {
 			return fmt.Errorf("there is no operand or check called %s", name)
 		}
 	}
-	if of := r.spec.UsageOf; of != "" && t.byName[of] == nil {
+	if of := r.spec.UsageOf; of != "" && t.Find(of) == nil {
 		return fmt.Errorf("there is no command %s", of)
 	}
 	return nil
 }
 
-// Find is the command of that name or alias, nil if there is none.
-func (t *Table) Find(name string) *Row { return t.byName[name] }
-
-// Rows are all commands, sorted by name.
-func (t *Table) Rows() []*Row { return t.rows }
-
 // usageRow is the command whose synopsis is shown for r.
 func (t *Table) usageRow(r *Row) *Row {
 	if r.spec != nil && r.spec.UsageOf != "" {
-		return t.byName[r.spec.UsageOf]
+		return t.Find(r.spec.UsageOf)
 	}
 	return r
 }

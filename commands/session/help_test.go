@@ -22,12 +22,10 @@ func described() Command {
 	}
 }
 
-func helpOf(t *testing.T, specs map[string]Spec) string {
+func helpOf(t *testing.T, specs *Specs) string {
 	t.Helper()
-	table, err := NewTable([]Command{described()}, specs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := described()
+	table := NewTable([]*Command{&c}, specs)
 	if err := table.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +54,7 @@ func TestHelpOfDialect(t *testing.T) {
  -P PATTERN  what to look for
  -v          say more
 `
-	if got := helpOf(t, map[string]Spec{"copy": {Short: "copies", Min: 2, Max: -1, Letters: "P:v"}}); got != want {
+	if got := helpOf(t, &Specs{Specs: []Spec{{Name: "copy", Short: "copies", Min: 2, Max: -1, Letters: "P:v"}}}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -72,10 +70,7 @@ func TestCheckHelp(t *testing.T) {
 	} {
 		c := described()
 		c.Long = long
-		table, err := NewTable([]Command{c}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		table := NewTable([]*Command{&c}, nil)
 		if table.Check() == nil {
 			t.Errorf("%s: %q passes", name, long)
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -73,7 +72,7 @@ func (t *Table) Near(word string, more ...string) []string {
 		far  int
 	}
 	var found []candidate
-	for _, name := range slices.AppendSeq(more, maps.Keys(t.byName)) {
+	for _, name := range append(t.names(), more...) {
 		far := distance(word, name)
 		if far <= max(1, min(len(word), len(name))/3) || len(word) > 1 && strings.HasPrefix(name, word) {
 			found = append(found, candidate{name, far})

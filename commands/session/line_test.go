@@ -10,10 +10,15 @@ import (
 )
 
 func TestNear(t *testing.T) {
-	table := &Table{byName: map[string]*Row{}}
-	for _, name := range []string{"read", "readv", "r", "write", "writev", "aio_read", "length", "l", "zone_report"} {
-		table.byName[name] = &Row{Command: Command{Name: name}}
-	}
+	table := NewTable([]*Command{
+		{Name: "aio_read"},
+		{Name: "length", Alias: "l"},
+		{Name: "read", Alias: "r"},
+		{Name: "readv"},
+		{Name: "write"},
+		{Name: "writev"},
+		{Name: "zone_report"},
+	}, nil)
 	for word, want := range map[string]string{
 		"raed":                   "read",
 		"rea":                    "read readv",

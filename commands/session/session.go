@@ -42,7 +42,7 @@ type Config struct {
 	// Now is the clock. Requests look at it on their own goroutines.
 	Now func() time.Time
 	// About is which program this is, Dialects the names of those it speaks.
-	About    event.Version
+	About    func() event.Version
 	Dialects []string
 	// Topics are what help tells about besides commands, sorted by name.
 	Topics []Topic
