@@ -9,8 +9,9 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// findFree is the offset of n free clusters in a row, the first ones from where the last search ended; all within limit. Gaps that are
-// too small are passed over for good, until something is given back before them. It counts nothing.
+// findFree is the offset of n free clusters in a row, the first ones from where the last search
+// ended; all within limit. Gaps that are too small are passed over for good, until something is
+// given back before them. It counts nothing.
 func (q *image) findFree(ctx context.Context, n, limit int64) (int64, error) {
 	if q.skipped >= 0 && !q.Pins.Cover(q.skipped<<q.clusterBits, q.cluster) {
 		q.nextFree, q.skipped = min(q.nextFree, q.skipped), -1
@@ -23,8 +24,8 @@ func (q *image) findFree(ctx context.Context, n, limit int64) (int64, error) {
 	return off, q.reusable(ctx, off, n<<q.clusterBits)
 }
 
-// search is one search for free clusters in a row. It reads a refcount block once at most, however often the refcount table of a damaged image
-// refers to it, and so it ends.
+// search is one search for free clusters in a row. It reads a refcount block once at most, however
+// often the refcount table of a damaged image refers to it, and so it ends.
 type search struct {
 	q     *image
 	want  int64
@@ -33,7 +34,8 @@ type search struct {
 	known map[int64]gaps // by host offset of their refcount blocks
 }
 
-// gaps sums up the free clusters of a refcount block: how many at its start, in its longest run and at its end.
+// gaps sums up the free clusters of a refcount block: how many at its start, in its longest run and
+// at its end.
 type gaps struct{ head, longest, tail int64 }
 
 // run moves q.nextFree behind the clusters that it finds. It fails with EFBIG if there are none.
@@ -64,7 +66,8 @@ func (s *search) run(ctx context.Context) error {
 	return nil
 }
 
-// skip passes over a refcount block as a whole if the search reaches its first cluster and will not end in it.
+// skip passes over a refcount block as a whole if the search reaches its first cluster and will not
+// end in it.
 func (s *search) skip(ctx context.Context) (bool, error) {
 	q := s.q
 	at, err := q.blockAt(ctx, q.nextFree)
@@ -129,7 +132,8 @@ func (s *search) walk(ctx context.Context) error {
 		}
 		defer q.refs.Put(block)
 	}
-	for left := int64(1)<<q.blockBits - q.inBlock(q.nextFree); left > 0 && s.found < s.want; left-- {
+	for left := int64(1)<<q.blockBits - q.inBlock(q.nextFree); left > 0 &&
+		s.found < s.want; left-- {
 		used := block != nil && q.refcount(block.Data, q.inBlock(q.nextFree)) != 0
 		if used || q.pinned(q.nextFree) {
 			s.found = 0
@@ -170,7 +174,7 @@ func (q *image) allocate(ctx context.Context, n int64) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err = q.adjust(ctx, off, n, oneMore, freeNever); !errors.Is(err, errSearchAgain) {
+		if err = q.adjust(ctx, off, n, oneMore, discardNever); !errors.Is(err, errSearchAgain) {
 			return off, err
 		}
 	}
@@ -201,14 +205,15 @@ func (q *image) allocateAt(ctx context.Context, off, n int64) (int64, error) {
 		if err := q.reusable(ctx, off, free<<q.clusterBits); err != nil {
 			return 0, err
 		}
-		if err := q.adjust(ctx, off, free<<q.clusterBits, oneMore, freeNever); !errors.Is(err, errSearchAgain) {
+		if err := q.adjust(ctx, off, free<<q.clusterBits, oneMore,
+			discardNever); !errors.Is(err, errSearchAgain) {
 			return free, err
 		}
 	}
 }
 
-// allocateBytes takes n bytes, at most a cluster, for a compressed cluster: behind the last ones if there is room, also over the end
-// of their cluster if the next is free.
+// allocateBytes takes n bytes, at most a cluster, for a compressed cluster: behind the last ones if
+// there is room, also over the end of their cluster if the next is free.
 func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 	if err := q.Fire(ctx, driver.EvClusterAllocBytes); err != nil {
 		return 0, err
@@ -231,7 +236,8 @@ func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 				return 0, err
 			}
 			if fresh == 0 {
-				return 0, q.corrupt(ctx, "Preventing invalid allocation of compressed cluster at offset 0")
+				return 0, q.corrupt(ctx,
+					"Preventing invalid allocation of compressed cluster at offset 0")
 			}
 			if off == 0 || q.roundUp(off) != fresh {
 				off, room = fresh, q.cluster
@@ -239,7 +245,7 @@ func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 				room += q.cluster
 			}
 		}
-		err := q.adjust(ctx, off, n, oneMore, freeNever)
+		err := q.adjust(ctx, off, n, oneMore, discardNever)
 		if err == nil {
 			break
 		}
@@ -255,8 +261,9 @@ func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 	return off, nil
 }
 
-// free gives clusters back. That it cannot be done is reported; the clusters then leak, and that is all.
-func (q *image) free(ctx context.Context, off, n int64, why freeKind) {
+// free gives clusters back. That it cannot be done is reported; the clusters then leak, and that is
+// all.
+func (q *image) free(ctx context.Context, off, n int64, why discardType) {
 	err := q.Fire(ctx, driver.EvClusterFree)
 	if err == nil {
 		err = q.adjust(ctx, off, n, oneLess, why)
@@ -266,9 +273,9 @@ func (q *image) free(ctx context.Context, off, n int64, why freeKind) {
 	}
 }
 
-// placeOf is what an L2 entry refers to, nothing if it has no place.
-func (q *image) placeOf(e entry) format.Span {
-	switch q.clusterKind(e) {
+// spanOf is what an L2 entry refers to, nothing if it has no place.
+func (q *image) spanOf(e entry) format.Span {
+	switch q.clusterType(e) {
 	case compressed:
 		off, n := q.compressedAt(e.desc)
 		return format.Span{Off: off, Len: n}
@@ -279,12 +286,12 @@ func (q *image) placeOf(e entry) format.Span {
 }
 
 // freeEntry gives back what an L2 entry refers to.
-func (q *image) freeEntry(ctx context.Context, e entry, why freeKind) {
-	if q.clusterKind(e) != compressed && q.within(e.host()) != 0 {
+func (q *image) freeEntry(ctx context.Context, e entry, why discardType) {
+	if q.clusterType(e) != compressed && q.within(e.host()) != 0 {
 		q.corruptMildly(ctx, "Cannot free unaligned cluster %s", hex(e.host()))
 		return
 	}
-	if place := q.placeOf(e); place.Len > 0 {
+	if place := q.spanOf(e); place.Len > 0 {
 		q.free(ctx, place.Off, place.Len, why)
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Set beside qemu-img bench on the same image: qemu-img bench -f qcow2 -t writeback -d 1 -s SIZE [-w] IMAGE.
+// Set beside qemu-img bench on the same image: qemu-img bench -f qcow2 -t writeback -d 1 -s SIZE
+// [-w] IMAGE.
 
 const benchSize = 256 << 20
 
@@ -75,7 +76,8 @@ func BenchmarkRead(b *testing.B) {
 	d := benchImage(b, true, false)
 	for _, size := range []int64{4 << 10, 1 << 20} {
 		for _, random := range []bool{false, true} {
-			b.Run(fmt.Sprintf("%dk/random=%v", size>>10, random), func(b *testing.B) { benchmark(b, d, size, random, false) })
+			b.Run(fmt.Sprintf("%dk/random=%v", size>>10, random),
+				func(b *testing.B) { benchmark(b, d, size, random, false) })
 		}
 	}
 }
@@ -84,7 +86,8 @@ func BenchmarkOverwrite(b *testing.B) {
 	d := benchImage(b, true, false)
 	for _, size := range []int64{4 << 10, 1 << 20} {
 		for _, random := range []bool{false, true} {
-			b.Run(fmt.Sprintf("%dk/random=%v", size>>10, random), func(b *testing.B) { benchmark(b, d, size, random, true) })
+			b.Run(fmt.Sprintf("%dk/random=%v", size>>10, random),
+				func(b *testing.B) { benchmark(b, d, size, random, true) })
 		}
 	}
 }
@@ -114,7 +117,8 @@ func BenchmarkReadParallel(b *testing.B) {
 		v := driver.Vec{make([]byte, size)}
 		rng := rand.New(rand.NewPCG(3, rand.Uint64()))
 		for pb.Next() {
-			if err := d.Read(context.Background(), v, rng.Int64N(benchSize/size)*size, 0); err != nil {
+			if err := d.Read(context.Background(), v, rng.Int64N(benchSize/size)*size,
+				0); err != nil {
 				b.Error(err)
 				return
 			}

@@ -13,8 +13,8 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// Dirty bitmaps say which parts of the guest's data have changed, for backups that take no more than that. bitmaptrack.go keeps them
-// true; here is what the file says of them, and its check.
+// Dirty bitmaps say which parts of the guest's data have changed, for backups that take no more
+// than that. bitmaptrack.go keeps them true; here is what the file says of them, and its check.
 const (
 	bitmapFixed       = 24 // bytes of the fixed part of a directory entry
 	bitmapFlagsAt     = 12 // in a directory entry
@@ -59,7 +59,8 @@ func staleBitmapsWarning(version uint32) string {
 		why = "This qcow2 v2 image contains bitmaps, but they may have been modified by a program without persistent bitmap support; " +
 			"so now they must all be considered inconsistent"
 	}
-	return "warning: " + why + "\nSome clusters may be leaked, run 'qemu-img check -r' on the image file to fix."
+	return "warning: " + why +
+		"\nSome clusters may be leaked, run 'qemu-img check -r' on the image file to fix."
 }
 
 // hasBitmaps says whether there are bitmaps that count.
@@ -67,7 +68,8 @@ func (q *image) hasBitmaps() bool {
 	return q.hdr.bitmaps != nil && q.hdr.autoclear&autoBitmaps != 0 && !q.loaded
 }
 
-// eachBitmap walks the directory. It ends with an error that broken knows where QEMU would not open the image.
+// eachBitmap walks the directory. It ends with an error that broken knows where QEMU would not open
+// the image.
 func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
 	if !q.hasBitmaps() {
 		return nil
@@ -83,7 +85,8 @@ func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
 			return err
 		}
 		if n == x.count {
-			return refuse(syscall.EINVAL, "the bitmap directory has more entries than the header tells of")
+			return refuse(syscall.EINVAL,
+				"the bitmap directory has more entries than the header tells of")
 		}
 		b, err := q.readBitmap(ctx, off, end)
 		if err != nil {
@@ -99,12 +102,14 @@ func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
 		off += b.length()
 	}
 	if len(seen) < int(x.count) {
-		return refuse(syscall.EINVAL, "the bitmap directory has fewer entries than the header tells of")
+		return refuse(syscall.EINVAL,
+			"the bitmap directory has fewer entries than the header tells of")
 	}
 	return nil
 }
 
-// broken says of an error of eachBitmap that it is about what the directory holds, and not about reading it.
+// broken says of an error of eachBitmap that it is about what the directory holds, and not about
+// reading it.
 func broken(err error) bool {
 	var r *driver.Refusal
 	return errors.As(err, &r)
@@ -121,8 +126,10 @@ func (q *image) readBitmap(ctx context.Context, off, end int64) (*bitmap, error)
 		return nil, err
 	}
 	b := &bitmap{
-		at: off, tableOff: int64(be.Uint64(fixed)), tableSize: int64(be.Uint32(fixed[8:])), flags: be.Uint32(fixed[bitmapFlagsAt:]),
-		kind: fixed[16], granularity: uint(fixed[17]), nameLen: int64(be.Uint16(fixed[18:])), extra: int64(be.Uint32(fixed[20:])),
+		at: off, tableOff: int64(be.Uint64(fixed)), tableSize: int64(be.Uint32(fixed[8:])),
+		flags: be.Uint32(fixed[bitmapFlagsAt:]),
+		kind:  fixed[16], granularity: uint(fixed[17]), nameLen: int64(be.Uint16(fixed[18:])),
+		extra: int64(be.Uint32(fixed[20:])),
 	}
 	if off+b.length() > end {
 		return nil, errBrokenDirectory
@@ -135,7 +142,8 @@ func (q *image) readBitmap(ctx context.Context, off, end int64) (*bitmap, error)
 	return b, q.judgeBitmap(b)
 }
 
-var errBrokenDirectory = refuse(syscall.EINVAL, "the entries of the bitmap directory do not fit into it")
+var errBrokenDirectory = refuse(syscall.EINVAL,
+	"the entries of the bitmap directory do not fit into it")
 
 // judgeBitmap refuses an entry that cannot be, by the limits that QEMU has.
 func (q *image) judgeBitmap(b *bitmap) error {
@@ -145,7 +153,8 @@ func (q *image) judgeBitmap(b *bitmap) error {
 		what = "has extra data"
 	case b.tableOff <= 0 || q.within(b.tableOff) != 0:
 		what = fmt.Sprintf("has its table at %#x", uint64(b.tableOff))
-	case b.tableSize == 0 || b.tableSize > maxBitmapTable || b.tableSize<<q.clusterBits > maxBitmapBytes:
+	case b.tableSize == 0 || b.tableSize > maxBitmapTable ||
+		b.tableSize<<q.clusterBits > maxBitmapBytes:
 		what = fmt.Sprintf("has a table of %d entries", b.tableSize)
 	case b.granularity < minGranularity || b.granularity > maxGranularity:
 		what = fmt.Sprintf("has a granularity of 2^%d", b.granularity)
@@ -156,7 +165,8 @@ func (q *image) judgeBitmap(b *bitmap) error {
 	case b.kind != bitmapDirty:
 		what = fmt.Sprintf("is of the unknown type %d", b.kind)
 	case b.valid() && q.size.Load() > b.tableSize<<q.clusterBits*bitmapBitsPerByte<<b.granularity:
-		what = fmt.Sprintf("has a table of %d entries, which is too short for the image", b.tableSize)
+		what = fmt.Sprintf("has a table of %d entries, which is too short for the image",
+			b.tableSize)
 	default:
 		return nil
 	}
@@ -169,7 +179,8 @@ func (q *image) fits(b *bitmap) bool {
 	return b.tableSize == q.clustersIn(divUp(bits, bitmapBitsPerByte))
 }
 
-// bitmapDetails shows the bitmaps as QEMU does; nil if there are none. One that may be written to is in use.
+// bitmapDetails shows the bitmaps as QEMU does; nil if there are none. One that may be written to
+// is in use.
 func (q *image) bitmapDetails(ctx context.Context) []driver.Detail {
 	var list []driver.Detail
 	_ = q.eachBitmap(ctx, func(b *bitmap) error { // what cannot be read is not shown
@@ -194,8 +205,9 @@ func (q *image) markInUse(ctx context.Context, b *bitmap) error {
 	return q.writeFile(ctx, binary.BigEndian.AppendUint32(nil, b.flags), b.at+bitmapFlagsAt)
 }
 
-// bitmaps counts the directory, the tables and the data of all bitmaps. QEMU does not open an image whose bitmaps are broken, so a repair gives
-// them up if that is the directory, and marks one in use whose table is.
+// bitmaps counts the directory, the tables and the data of all bitmaps. QEMU does not open an image
+// whose bitmaps are broken, so a repair gives them up if that is the directory, and marks one in
+// use whose table is.
 func (c *checker) bitmaps(ctx context.Context, fix driver.Fix) error {
 	q := c.q
 	if !q.hasBitmaps() {
@@ -215,16 +227,19 @@ func (c *checker) bitmaps(ctx context.Context, fix driver.Fix) error {
 		t := format.Span{Off: b.tableOff, Len: b.tableSize}
 		tables[t] = append(tables[t], b)
 	}
-	for _, t := range slices.SortedFunc(maps.Keys(tables), func(a, b format.Span) int { return int(a.Off>>q.clusterBits - b.Off>>q.clusterBits) }) {
+	for _, t := range slices.SortedFunc(maps.Keys(tables),
+		func(a, b format.Span) int { return int(a.Off>>q.clusterBits - b.Off>>q.clusterBits) }) {
 		users := tables[t]
-		if err := c.counting(int64(len(users)), func() error { return c.bitmapTable(ctx, t, users, fix) }); err != nil {
+		if err := c.counting(int64(len(users)),
+			func() error { return c.bitmapTable(ctx, t, users, fix) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// brokenBitmaps deals with a directory that does not hold together. Without it nobody knows which clusters are in use.
+// brokenBitmaps deals with a directory that does not hold together. Without it nobody knows which
+// clusters are in use.
 func (c *checker) brokenBitmaps(ctx context.Context, cause error, fix driver.Fix) error {
 	q := c.q
 	if !broken(cause) {
@@ -247,11 +262,15 @@ func (c *checker) brokenBitmaps(ctx context.Context, cause error, fix driver.Fix
 }
 
 // bitmapTable counts a table, which mostly is of one bitmap alone, and its data.
-func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitmap, fix driver.Fix) error {
+func (c *checker) bitmapTable(
+	ctx context.Context, t format.Span, users []*bitmap, fix driver.Fix,
+) error {
 	q := c.q
 	for _, b := range users {
 		if b.valid() && !q.fits(b) {
-			if err := c.repairBitmap(ctx, b, -1, fix, fmt.Sprintf("has a table of %d entries, which does not fit the image", b.tableSize)); err != nil {
+			if err := c.repairBitmap(ctx, b, -1, fix,
+				fmt.Sprintf("has a table of %d entries, which does not fit the image",
+					b.tableSize)); err != nil {
 				return err
 			}
 		}
@@ -265,7 +284,8 @@ func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitma
 			return err
 		case q.badBitmapEntry(w):
 			for _, b := range users {
-				if err := c.repairBitmap(ctx, b, i, fix, fmt.Sprintf("has a table with the entry %#x", w)); err != nil {
+				if err := c.repairBitmap(ctx, b, i, fix,
+					fmt.Sprintf("has a table with the entry %#x", w)); err != nil {
 					return err
 				}
 			}
@@ -276,8 +296,11 @@ func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitma
 	})
 }
 
-// repairBitmap marks a bitmap as in use and clears the i-th entry of its table, if i is not negative.
-func (c *checker) repairBitmap(ctx context.Context, b *bitmap, i int64, fix driver.Fix, what string) error {
+// repairBitmap marks a bitmap as in use and clears the i-th entry of its table, if i is not
+// negative.
+func (c *checker) repairBitmap(
+	ctx context.Context, b *bitmap, i int64, fix driver.Fix, what string,
+) error {
 	q := c.q
 	if fix&driver.FixErrors == 0 {
 		c.say("ERROR the bitmap %q %s", b.name, what)

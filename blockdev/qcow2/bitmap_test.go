@@ -26,7 +26,8 @@ func withBitmaps(t *testing.T) []byte {
 	path := filepath.Join(t.TempDir(), "bitmaps")
 	qemuImg(t, "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", path, "1M")
 	d := openImage(t, path, options())
-	if err := d.Write(context.Background(), driver.Vec{bytes.Repeat([]byte{1}, 512<<10)}, 0, 0); err != nil {
+	if err := d.Write(context.Background(), driver.Vec{bytes.Repeat([]byte{1}, 512<<10)}, 0,
+		0); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Close(); err != nil {
@@ -65,11 +66,13 @@ var changes = map[string]func(context.Context, *blockdev.Device) error{
 
 // commands are what qemu-io does for each change.
 var commands = map[string]string{
-	"write": "write -P 0 0 512", "compressed write": "write -c -P 0 768k 4k", "zero": "write -z 0 8k", "discard": "discard 0 8k",
+	"write": "write -P 0 0 512", "compressed write": "write -c -P 0 768k 4k",
+	"zero": "write -z 0 8k", "discard": "discard 0 8k",
 	"grow": "truncate 2M", "shrink": "truncate 256k", "machine state": "write -b -P 0 0 512",
 }
 
-// TestBitmaps makes each change with this package and with qemu-io: the bitmaps must say the same, and no cluster leak.
+// TestBitmaps makes each change with this package and with qemu-io: the bitmaps must say the same,
+// and no cluster leak.
 func TestBitmaps(t *testing.T) {
 	image := withBitmaps(t)
 	for name, change := range changes {
@@ -78,7 +81,8 @@ func TestBitmaps(t *testing.T) {
 			path, peer := store(t, image), store(t, image)
 			for round := range 2 {
 				d := openImage(t, path, options())
-				if err := change(ctx, d); err != nil && name != "compressed write" { // a cluster is compressed once
+				// a cluster is compressed once
+				if err := change(ctx, d); err != nil && name != "compressed write" {
 					t.Fatal(err)
 				}
 				if round == 0 { // they are stored by the reopen, and nothing is left for the close
@@ -91,24 +95,28 @@ func TestBitmaps(t *testing.T) {
 				if err := d.Close(); err != nil {
 					t.Fatal(err)
 				}
-				if v, lines, ok := peerCheck(t, path); !ok || v.Leaks+v.Corruptions+v.CheckErrors > 0 {
+				if v, lines, ok := peerCheck(t, path); !ok ||
+					v.Leaks+v.Corruptions+v.CheckErrors > 0 {
 					t.Errorf("round %d: %+v %v %s", round, v, ok, lines)
 				}
 			}
-			if out, err := exec.Command("qemu-io", "-c", commands[name], peer).CombinedOutput(); err != nil {
+			if out, err := exec.Command("qemu-io", "-c", commands[name],
+				peer).CombinedOutput(); err != nil {
 				t.Fatalf("qemu-io: %v %s", err, out)
 			}
 			if v, lines, ok := peerCheck(t, path); !ok || v.Leaks+v.Corruptions+v.CheckErrors > 0 {
 				t.Errorf("%+v %v %s", v, ok, lines)
 			}
-			if got, want := bitmapsOf(readImage(t, path)), bitmapsOf(readImage(t, peer)); !reflect.DeepEqual(got, want) {
+			if got, want := bitmapsOf(readImage(t, path)), bitmapsOf(
+				readImage(t, peer)); !reflect.DeepEqual(got, want) {
 				t.Errorf("%+v, qemu-io has %+v", got, want)
 			}
 		})
 	}
 }
 
-// TestBitmapsOfRandomChanges compares the bits with those of a model, over several openings and a reopen.
+// TestBitmapsOfRandomChanges compares the bits with those of a model, over several openings and a
+// reopen.
 func TestBitmapsOfRandomChanges(t *testing.T) {
 	image := withBitmaps(t)
 	ctx := context.Background()
@@ -171,8 +179,8 @@ func TestBitmapsOfRandomChanges(t *testing.T) {
 	}
 }
 
-// Whatever of the writes a crash leaves: a bitmap that says that it is true has a bit for each change. Without the flush behind the mark that
-// would not be so.
+// Whatever of the writes a crash leaves: a bitmap that says that it is true has a bit for each
+// change. Without the flush behind the mark that would not be so.
 func TestCrashOfBitmaps(t *testing.T) {
 	image := withBitmaps(t)
 	const flush = "(*image).trackBitmaps"
@@ -193,8 +201,11 @@ func TestCrashOfBitmaps(t *testing.T) {
 	}
 }
 
-// crashTracking cuts the power at every moment of a change. wrong is what is wrong with the first image that is.
-func crashTracking(t *testing.T, image []byte, change func(context.Context, *blockdev.Device) error, deaf string) (wrong string, inUse int) {
+// crashTracking cuts the power at every moment of a change. wrong is what is wrong with the first
+// image that is.
+func crashTracking(
+	t *testing.T, image []byte, change func(context.Context, *blockdev.Device) error, deaf string,
+) (wrong string, inUse int) {
 	t.Helper()
 	before := make([]byte, 1<<20)
 	copy(before, bytes.Repeat([]byte{1}, 512<<10))
@@ -239,7 +250,10 @@ func bitmapsOf(image []byte) []storedBitmap {
 	at := newLayout(image).bitmaps
 	for at != 0 && at+24 <= len(image) && be.Uint64(image[at:]) != 0 {
 		e := image[at:]
-		b := storedBitmap{Flags: be.Uint32(e[12:]), Shift: uint(e[17]), Name: string(e[24:][:be.Uint16(e[18:])])}
+		b := storedBitmap{
+			Flags: be.Uint32(e[12:]), Shift: uint(e[17]),
+			Name: string(e[24:][:be.Uint16(e[18:])]),
+		}
 		table, n := image[be.Uint64(e):], int(be.Uint32(e[8:]))
 		for i := range n {
 			part := make([]byte, 4096)
@@ -273,7 +287,8 @@ func unrecorded(image, before []byte, b storedBitmap) string {
 	_, o := newDisk("bitmaps-crashed", image)
 	defer disks.Delete("bitmaps-crashed")
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{ReadOnly: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2",
+		Options: o, Mode: driver.Mode{ReadOnly: true},
 	})
 	if err != nil {
 		return err.Error()
@@ -285,13 +300,16 @@ func unrecorded(image, before []byte, b storedBitmap) string {
 	}
 	for i := range got {
 		if g := i >> b.Shift; got[i] != before[i] && b.Bits[g/8]>>(g%8)&1 == 0 {
-			return fmt.Sprintf("the bitmap %s counts as true and has no bit for byte %d, which has changed", b.Name, i)
+			return fmt.Sprintf(
+				"the bitmap %s counts as true and has no bit for byte %d, which has changed",
+				b.Name, i)
 		}
 	}
 	return ""
 }
 
-// A reopen for reading stores bitmaps with longer tables, and counts what it gave back: nothing is written later.
+// A reopen for reading stores bitmaps with longer tables, and counts what it gave back: nothing is
+// written later.
 func TestBitmapsMovedByReopen(t *testing.T) {
 	ctx := context.Background()
 	path := store(t, withBitmaps(t))

@@ -12,9 +12,10 @@ import (
 // maxTrackedBytes bounds the bits of all bitmaps that are in memory, in bytes.
 const maxTrackedBytes = 512 << 20
 
-// trackedBitmap is a bitmap that is kept true while the guest's data changes. In the file it is marked as in use from before
-// the first change until it is stored, so that a program that is killed leaves no bitmap that lies. Its bits are read part by
-// part, a cluster of them at a time, as they are needed.
+// trackedBitmap is a bitmap that is kept true while the guest's data changes. In the file it is
+// marked as in use from before the first change until it is stored, so that a program that is
+// killed leaves no bitmap that lies. Its bits are read part by part, a cluster of them at a time,
+// as they are needed.
 type trackedBitmap struct {
 	*bitmap
 	size  int64    // of the image, in bytes
@@ -26,9 +27,10 @@ type trackedBitmap struct {
 // partBits is the number of bits in a cluster of them.
 func (q *image) partBits() int64 { return q.cluster * bitmapBitsPerByte }
 
-// trackBitmaps begins to track the valid bitmaps that a change concerns: those that record all changes, and with all the
-// others too. It marks them as in use in the file. What cannot be tracked is told, and stays in use or, if the directory does
-// not hold together, is hidden. keep are the autoclear bits that stay.
+// trackBitmaps begins to track the valid bitmaps that a change concerns: those that record all
+// changes, and with all the others too. It marks them as in use in the file. What cannot be tracked
+// is told, and stays in use or, if the directory does not hold together, is hidden. keep are the
+// autoclear bits that stay.
 func (q *image) trackBitmaps(ctx context.Context, all bool) (keep uint64, err error) {
 	if !q.hasBitmaps() {
 		return 0, nil
@@ -192,7 +194,8 @@ func (q *image) resizeBitmap(ctx context.Context, t *trackedBitmap, size int64) 
 	t.size = size
 	per := q.partBits()
 	last := n - 1
-	if room := count - last*per; shrunk && n > 0 && room < per { // bits behind the end would come back
+	// bits behind the end would come back
+	if room := count - last*per; shrunk && n > 0 && room < per {
 		p, err := q.bitmapPart(ctx, t, last)
 		if err != nil {
 			return err
@@ -203,8 +206,8 @@ func (q *image) resizeBitmap(ctx context.Context, t *trackedBitmap, size int64) 
 	return nil
 }
 
-// storeBitmaps writes the tracked bitmaps and only then calls them valid. They are not tracked any more afterwards; those that
-// could not be stored stay in use.
+// storeBitmaps writes the tracked bitmaps and only then calls them valid. They are not tracked any
+// more afterwards; those that could not be stored stay in use.
 func (q *image) storeBitmaps(ctx context.Context) error {
 	list := q.tracked
 	q.tracked, q.trackedBytes = nil, 0
@@ -224,8 +227,8 @@ func (q *image) storeBitmaps(ctx context.Context) error {
 	return failed
 }
 
-// storeBitmap writes bits, table and entry, each behind a flush of what it refers to. Nobody believes in any of it before the
-// mark is taken off, in the end; a crash may leak clusters.
+// storeBitmap writes bits, table and entry, each behind a flush of what it refers to. Nobody
+// believes in any of it before the mark is taken off, in the end; a crash may leak clusters.
 func (q *image) storeBitmap(ctx context.Context, t *trackedBitmap) error {
 	for i, p := range t.parts {
 		if p != nil {
@@ -250,14 +253,15 @@ func (q *image) storeBitmap(ctx context.Context, t *trackedBitmap) error {
 		return err
 	}
 	flags := t.flags &^ bitmapInUse
-	if err := q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, flags), t.at+bitmapFlagsAt); err != nil {
+	if err := q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, flags),
+		t.at+bitmapFlagsAt); err != nil {
 		return err
 	}
 	for _, at := range t.freed {
-		q.free(ctx, at, q.cluster, freeOther)
+		q.free(ctx, at, q.cluster, discardOther)
 	}
 	if moves {
-		q.free(ctx, oldOff, oldSize*8, freeOther)
+		q.free(ctx, oldOff, oldSize*8, discardOther)
 	}
 	return nil
 }
@@ -292,8 +296,9 @@ func (q *image) writeBitmapTable(ctx context.Context, t *trackedBitmap, at int64
 	return q.writeWords(ctx, t.table, at)
 }
 
-// moveBitmapTable gives a bitmap a table of another length. Its offset and its length may lie in different sectors: whichever
-// of the two a crash leaves, the entry must refer to no more than there is.
+// moveBitmapTable gives a bitmap a table of another length. Its offset and its length may lie in
+// different sectors: whichever of the two a crash leaves, the entry must refer to no more than
+// there is.
 func (q *image) moveBitmapTable(ctx context.Context, t *trackedBitmap) error {
 	n := int64(len(t.table))
 	at, err := q.allocate(ctx, max(n, 1)*8)
@@ -310,8 +315,14 @@ func (q *image) moveBitmapTable(ctx context.Context, t *trackedBitmap) error {
 		return err
 	}
 	steps := []func() error{
-		func() error { return q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(at)), t.at) },
-		func() error { return q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, uint32(n)), t.at+8) },
+		func() error {
+			return q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(at)),
+				t.at)
+		},
+		func() error {
+			return q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, uint32(n)),
+				t.at+8)
+		},
 	}
 	if n < t.tableSize {
 		steps[0], steps[1] = steps[1], steps[0]

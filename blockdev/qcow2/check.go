@@ -13,18 +13,20 @@ import (
 // maxMessages bounds what a check remembers to say; the numbers are right in any case.
 const maxMessages = 10000
 
-// checker counts all references anew and compares them with the refcounts. Its words and numbers are qemu-img's.
+// checker counts all references anew and compares them with the refcounts. Its words and numbers
+// are qemu-img's.
 type checker struct {
 	q        *image
 	fix      driver.Fix
 	say      func(format string, args ...any)
 	res      driver.CheckResult
-	counts   counts
+	recount  recount
 	length   int64 // of the file, in bytes
 	clusters int64 // of the file
 	rebuild  bool  // the refcounts cannot be put right one by one
 	highest  int64 // last cluster in use
-	times    int64 // how often what is looked at is referred to: so often counts what is found in it
+	// how often what is looked at is referred to: so often counts what is found in it
+	times int64
 }
 
 // Check judges the metadata, and repairs what fix allows.
@@ -34,12 +36,14 @@ func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, 
 	}
 	defer q.Unlock()
 	if q.loaded {
-		return driver.CheckResult{}, refuse(syscall.EBUSY, "A snapshot of the image is open; the image is checked without it")
+		return driver.CheckResult{}, refuse(syscall.EBUSY,
+			"A snapshot of the image is open; the image is checked without it")
 	}
 	if q.readOnly && fix != 0 {
 		return driver.CheckResult{}, syscall.EROFS
 	}
-	if err := q.WaitIdle(ctx, 0, math.MaxInt64); err != nil { // what writes have taken looks like leaks until it is linked
+	// what writes have taken looks like leaks until it is linked
+	if err := q.WaitIdle(ctx, 0, math.MaxInt64); err != nil {
 		return driver.CheckResult{}, err
 	}
 	if !q.readOnly {
@@ -50,7 +54,8 @@ func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, 
 			return driver.CheckResult{}, err
 		}
 	}
-	for _, c := range []*format.Tables{q.l2, q.refs} { // counts need the memory, and tables are read past the caches
+	// counts need the memory, and tables are read past the caches
+	for _, c := range []*format.Tables{q.l2, q.refs} {
 		c.Empty()
 	}
 	var lines []string
@@ -68,7 +73,8 @@ func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, 
 
 // repairDirty repairs an image that was not closed, saying what it does.
 func (q *image) repairDirty(ctx context.Context) error {
-	res, err := q.check(ctx, driver.FixErrors|driver.FixLeaks, func(format string, args ...any) { q.warn(false, format, args...) })
+	res, err := q.check(ctx, driver.FixErrors|driver.FixLeaks,
+		func(format string, args ...any) { q.warn(false, format, args...) })
 	if err == nil && res.CheckErrors > 0 {
 		err = syscall.EIO
 	}
@@ -78,7 +84,9 @@ func (q *image) repairDirty(ctx context.Context) error {
 	return nil
 }
 
-func (q *image) check(ctx context.Context, fix driver.Fix, say func(string, ...any)) (driver.CheckResult, error) {
+func (q *image) check(
+	ctx context.Context, fix driver.Fix, say func(string, ...any),
+) (driver.CheckResult, error) {
 	ctx = format.Uncancelled(ctx)
 	c := &checker{q: q, fix: fix, say: say, times: 1}
 	if fix != 0 {
@@ -108,7 +116,8 @@ func (q *image) check(ctx context.Context, fix driver.Fix, say func(string, ...a
 	return c.res, nil
 }
 
-// checkAll checks the snapshot table first, on which the rest relies; it can be written anew only when the refcounts are right.
+// checkAll checks the snapshot table first, on which the rest relies; it can be written anew only
+// when the refcounts are right.
 func (c *checker) checkAll(ctx context.Context) error {
 	wrong, err := c.snapshotTable(ctx)
 	if err != nil {
@@ -117,7 +126,9 @@ func (c *checker) checkAll(ctx context.Context) error {
 	rewrite := wrong > 0 && c.fix&driver.FixErrors != 0
 	var entries [][]byte
 	var n int64
-	if rewrite { // now: where the table cannot be in the file as a whole, the place of its beginning may be given back
+	// now: where the table cannot be in the file as a whole, the place of its beginning may be
+	// given back
+	if rewrite {
 		entries, n, err = c.q.wholeSnapshots(ctx)
 	}
 	if err == nil {
@@ -135,7 +146,8 @@ func (c *checker) checkAll(ctx context.Context) error {
 	return err
 }
 
-// rewriteSnapshots gives the snapshot table another place. The old one is given back if it was counted.
+// rewriteSnapshots gives the snapshot table another place. The old one is given back if it was
+// counted.
 func (c *checker) rewriteSnapshots(ctx context.Context, entries [][]byte, n int64) error {
 	q := c.q
 	oldAt, oldLen := int64(q.hdr.snapshotsOff), q.snapBytes
@@ -143,7 +155,7 @@ func (c *checker) rewriteSnapshots(ctx context.Context, entries [][]byte, n int6
 		return err
 	}
 	if !c.tooLong(oldAt, oldLen) {
-		q.free(ctx, oldAt, oldLen, freeSnapshot)
+		q.free(ctx, oldAt, oldLen, discardSnapshot)
 	}
 	return nil
 }
@@ -210,7 +222,8 @@ func (c *checker) countAll(ctx context.Context, fix driver.Fix) error {
 	return c.refblocks(ctx, fix)
 }
 
-// count adds a reference to all clusters that a range touches. The last cluster of a file may be shorter than the others.
+// count adds a reference to all clusters that a range touches. The last cluster of a file may be
+// shorter than the others.
 func (c *checker) count(off, n int64) {
 	if n <= 0 {
 		return
@@ -223,7 +236,7 @@ func (c *checker) count(off, n int64) {
 	for at := q.startOf(off); at <= q.startOf(off+n-1); at += q.cluster {
 		cluster := at >> q.clusterBits
 		c.clusters = max(c.clusters, cluster+1)
-		count := c.counts.get(cluster)
+		count := c.recount.get(cluster)
 		more := uint64(c.times)
 		if over := more - min(more, q.refMax-count); over > 0 {
 			c.say("ERROR: overflow cluster offset=0x%x", at)
@@ -231,7 +244,7 @@ func (c *checker) count(off, n int64) {
 			c.res.Corruptions += int64(over)
 			more -= over
 		}
-		c.counts.set(cluster, count+more)
+		c.recount.set(cluster, count+more)
 	}
 }
 
@@ -269,10 +282,13 @@ func (c *checker) refblocks(ctx context.Context, fix driver.Fix) error {
 		case w&reftableReserved != 0:
 			c.say("ERROR refcount table entry %d has reserved bits set", i)
 		case q.within(at) != 0:
-			c.say("ERROR refcount block %d is not cluster aligned; refcount table entry corrupted", i)
+			c.say("ERROR refcount block %d is not cluster aligned; refcount table entry corrupted",
+				i)
 		case at < 0 || at>>q.clusterBits >= c.clusters:
 			word := "ERROR"
-			if fix&driver.FixErrors != 0 { // what it counted is lost, and the file does not grow for an empty one however far it is
+			// what it counted is lost, and the file does not grow for an empty one however far it
+			// is
+			if fix&driver.FixErrors != 0 {
 				word = "Repairing"
 				c.rebuild = true
 			}
@@ -282,7 +298,7 @@ func (c *checker) refblocks(ctx context.Context, fix driver.Fix) error {
 			continue
 		default:
 			c.count(at, q.cluster)
-			n := c.counts.get(at >> q.clusterBits)
+			n := c.recount.get(at >> q.clusterBits)
 			if n == 1 {
 				continue
 			}
@@ -305,7 +321,7 @@ func (c *checker) compare(ctx context.Context, fix driver.Fix) error {
 			if err := format.Interrupted(ctx); err != nil {
 				return err
 			}
-			if c.counts.unused(i) && c.uncounted(i) {
+			if c.recount.unused(i) && c.uncounted(i) {
 				i += countPage - 1
 				continue
 			}
@@ -316,7 +332,7 @@ func (c *checker) compare(ctx context.Context, fix driver.Fix) error {
 			c.res.CheckErrors++
 			continue
 		}
-		want := c.counts.get(i)
+		want := c.recount.get(i)
 		if have > 0 || want > 0 {
 			c.highest = i
 		}
@@ -356,7 +372,7 @@ func (c *checker) mismatch(ctx context.Context, cluster int64, have, want uint64
 		fixed, word = &c.res.CorruptionsFixed, "Repairing"
 	}
 	c.say("%s cluster %d refcount=%d reference=%d", word, cluster, have, want)
-	if fixed != nil && c.q.adjust(ctx, cluster<<c.q.clusterBits, 1, d, freeAlways) == nil {
+	if fixed != nil && c.q.adjust(ctx, cluster<<c.q.clusterBits, 1, d, discardAlways) == nil {
 		*fixed++
 		return
 	}

@@ -7,8 +7,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// snapshotTable reads the snapshot table, which is not trusted before a check, cuts off what is too much of it, and returns how many entries
-// are wrong in a way that writing the table anew puts right.
+// snapshotTable reads the snapshot table, which is not trusted before a check, cuts off what is too
+// much of it, and returns how many entries are wrong in a way that writing the table anew puts
+// right.
 func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 	q, h := c.q, c.q.hdr
 	count, start := int64(h.snapshots), int64(h.snapshotsOff)
@@ -17,11 +18,13 @@ func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 		count = maxSnapshots
 	}
 	var table snapshotTable
-	err = h.checkTable("snapshot table", h.snapshotsOff, uint64(count), snapshotFixed, maxSnapshotsBytes)
+	err = h.checkTable("snapshot table", h.snapshotsOff, uint64(count), snapshotFixed,
+		maxSnapshotsBytes)
 	if err != nil {
 		c.say("ERROR %s", reason(err))
 		if over := count - maxSnapshots; over > 0 {
-			c.say("You can force-remove all %d overhanging snapshots with qemu-img check -r all", over)
+			c.say("You can force-remove all %d overhanging snapshots with qemu-img check -r all",
+				over)
 		}
 	} else if table, err = q.readSnapshots(ctx, start, count, c.tooMuch()); err != nil {
 		c.say("ERROR failed to read the snapshot table: %s", reason(err))
@@ -39,7 +42,8 @@ func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 	return table.oversized + c.incomplete(), nil
 }
 
-// tooMuch is what happens to a snapshot table that is too much for QEMU: nil refuses it, for repairs it says what will be dropped.
+// tooMuch is what happens to a snapshot table that is too much for QEMU: nil refuses it, for
+// repairs it says what will be dropped.
 func (c *checker) tooMuch() func(format string, args ...any) {
 	if c.fix&driver.FixErrors == 0 {
 		return nil
@@ -47,13 +51,15 @@ func (c *checker) tooMuch() func(format string, args ...any) {
 	return c.say
 }
 
-// cutSnapshots makes the table end behind count entries. Their clusters leak, and are given back with the others that do.
+// cutSnapshots makes the table end behind count entries. Their clusters leak, and are given back
+// with the others that do.
 func (c *checker) cutSnapshots(ctx context.Context, count int64) error {
 	h := c.q.hdr
 	if count == int64(h.snapshots) {
 		return nil
 	}
-	if err := c.q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, uint32(count)), offSnapshots); err != nil {
+	if err := c.q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, uint32(count)),
+		offSnapshots); err != nil {
 		return err
 	}
 	c.res.CorruptionsFixed += int64(h.snapshots) - count

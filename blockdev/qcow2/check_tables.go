@@ -12,8 +12,9 @@ import (
 // maxReferences is how many L2 tables are noted before they are looked at.
 const maxReferences = 1 << 18
 
-// references says how often each L2 table is referred to, by its offset. Snapshots share most of their tables, and a damaged L1 table may
-// refer to few ones ever again: each is looked at once, and what is in it counts as often as it is referred to.
+// references says how often each L2 table is referred to, by its offset. Snapshots share most of
+// their tables, and a damaged L1 table may refer to few ones ever again: each is looked at once,
+// and what is in it counts as often as it is referred to.
 type references map[int64]int64
 
 // l1Tables are L1 tables with how often each is in use.
@@ -37,7 +38,8 @@ func (t *l1Tables) add(off, words int64) {
 func (c *checker) trees(ctx context.Context, tables l1Tables, fix driver.Fix, active bool) error {
 	refs := references{}
 	for _, t := range tables.list {
-		err := c.counting(tables.times[t], func() error { return c.l1Table(ctx, t, refs, fix, active) })
+		err := c.counting(tables.times[t],
+			func() error { return c.l1Table(ctx, t, refs, fix, active) })
 		if err != nil {
 			return err
 		}
@@ -54,7 +56,9 @@ func (c *checker) counting(times int64, do func() error) error {
 }
 
 // l1Table counts an L1 table and notes the L2 tables that it refers to.
-func (c *checker) l1Table(ctx context.Context, t format.Span, refs references, fix driver.Fix, active bool) error {
+func (c *checker) l1Table(
+	ctx context.Context, t format.Span, refs references, fix driver.Fix, active bool,
+) error {
 	if t.Len == 0 {
 		return nil
 	}
@@ -76,9 +80,12 @@ func (c *checker) l1Table(ctx context.Context, t format.Span, refs references, f
 	})
 }
 
-// eachWord calls do for the words of a table of n, with their indexes, or for the error with which reading them failed. Those behind the end
-// of the file, which are zero, are left out: a table may claim to be far longer than the file is.
-func (c *checker) eachWord(ctx context.Context, off, n int64, do func(i int64, w uint64, err error) error) error {
+// eachWord calls do for the words of a table of n, with their indexes, or for the error with which
+// reading them failed. Those behind the end of the file, which are zero, are left out: a table may
+// claim to be far longer than the file is.
+func (c *checker) eachWord(
+	ctx context.Context, off, n int64, do func(i int64, w uint64, err error) error,
+) error {
 	const piece = 8192 // words
 	n = min(n, max(1, divUp(c.q.fileLength()-off, 8)))
 	for done := int64(0); done < n; done += piece {
@@ -113,7 +120,9 @@ func (c *checker) l1Entry(w uint64, refs references) {
 }
 
 // l2Tables counts what L2 tables refer to, in the order of their offsets, and empties refs.
-func (c *checker) l2Tables(ctx context.Context, refs references, fix driver.Fix, active bool) error {
+func (c *checker) l2Tables(
+	ctx context.Context, refs references, fix driver.Fix, active bool,
+) error {
 	buf := make([]byte, c.q.cluster)
 	for _, at := range slices.Sorted(maps.Keys(refs)) {
 		if err := format.Interrupted(ctx); err != nil {
@@ -124,7 +133,8 @@ func (c *checker) l2Tables(ctx context.Context, refs references, fix driver.Fix,
 			c.res.CheckErrors++
 			return err
 		}
-		if err := c.counting(refs[at], func() error { return c.l2Table(ctx, at, buf, fix, active) }); err != nil {
+		if err := c.counting(refs[at],
+			func() error { return c.l2Table(ctx, at, buf, fix, active) }); err != nil {
 			return err
 		}
 	}
@@ -133,13 +143,15 @@ func (c *checker) l2Tables(ctx context.Context, refs references, fix driver.Fix,
 }
 
 // l2Table counts what the entries of an L2 table refer to.
-func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix driver.Fix, active bool) error {
+func (c *checker) l2Table(
+	ctx context.Context, at int64, data []byte, fix driver.Fix, active bool,
+) error {
 	q := c.q
 	s := slice{&format.Table{Off: at, Data: data}, &q.geometry, at}
 	next := int64(0) // where the cluster would be that continues the last one
 	for i := range s.slots() {
 		e := s.entry(i)
-		k := q.clusterKind(e)
+		k := q.clusterType(e)
 		if k != compressed && e.desc&l2Reserved != 0 {
 			c.wrong("ERROR found l2 entry with reserved bits set: %x", e.desc)
 		}
@@ -147,7 +159,7 @@ func (c *checker) l2Table(ctx context.Context, at int64, data []byte, fix driver
 		case compressed:
 			c.compressedEntry(i, e, active)
 		case normal, zeroHost:
-			if c.misaligned(e) && c.emptyPlace(e) && fix&driver.FixErrors != 0 {
+			if c.misaligned(e) && c.emptyHost(e) && fix&driver.FixErrors != 0 {
 				lost, err := c.zeroEntry(ctx, s, i, active)
 				if lost {
 					return err
@@ -194,14 +206,16 @@ func (c *checker) compressedEntry(i int64, e entry, active bool) {
 // misaligned reports an entry whose place or bitmap cannot be.
 func (c *checker) misaligned(e entry) bool {
 	if e.bitmap>>32&e.bitmap != 0 {
-		c.wrong("ERROR offset=%x: Allocated cluster has corrupted subcluster allocation bitmap", e.host())
+		c.wrong("ERROR offset=%x: Allocated cluster has corrupted subcluster allocation bitmap",
+			e.host())
 	}
 	if c.q.within(e.host()) == 0 {
 		return false
 	}
 	switch {
-	case !c.emptyPlace(e):
-		c.wrong("ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted.", e.host())
+	case !c.emptyHost(e):
+		c.wrong("ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted.",
+			e.host())
 	case c.fix&driver.FixErrors != 0:
 		c.wrong("Repairing offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
 	default:
@@ -210,16 +224,19 @@ func (c *checker) misaligned(e entry) bool {
 	return true
 }
 
-// emptyPlace says whether no guest data is at the place that an entry gives.
-func (c *checker) emptyPlace(e entry) bool {
+// emptyHost says whether no guest data is at the place that an entry gives.
+func (c *checker) emptyHost(e entry) bool {
 	if c.q.extended {
 		return e.bitmap&allAlloc == 0
 	}
 	return e.desc&flagZero != 0
 }
 
-// zeroEntry makes an entry read as zeroes without a place. lost says that the table itself lies on other metadata.
-func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) (lost bool, err error) {
+// zeroEntry makes an entry read as zeroes without a place. lost says that the table itself lies on
+// other metadata.
+func (c *checker) zeroEntry(
+	ctx context.Context, s slice, i int64, active bool,
+) (lost bool, err error) {
 	q := c.q
 	own := overInactiveL2
 	if active {
@@ -248,7 +265,8 @@ func (c *checker) zeroEntry(ctx context.Context, s slice, i int64, active bool) 
 	return false, nil
 }
 
-// copiedFlags checks that the copied flags of the active tables say exactly which refcounts are one.
+// copiedFlags checks that the copied flags of the active tables say exactly which refcounts are
+// one.
 func (c *checker) copiedFlags(ctx context.Context) error {
 	q := c.q
 	f := &flags{checker: c, word: "ERROR", repair: c.fix&driver.FixErrors != 0 ||
@@ -293,7 +311,8 @@ type flags struct {
 // l1Entry deals with a wrong flag in the L1 table.
 func (f *flags) l1Entry(ctx context.Context, i int64, count uint64) error {
 	q := f.q
-	f.say("%s OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d", f.word, i, q.l1[i], count)
+	f.say("%s OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d", f.word, i, q.l1[i],
+		count)
 	if !f.repair {
 		f.res.Corruptions++
 		return nil
@@ -334,7 +353,7 @@ func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) 
 	wrong := int64(0)
 	for i := range s.slots() {
 		e := s.entry(i)
-		if k := q.clusterKind(e); k != normal && k != zeroHost {
+		if k := q.clusterType(e); k != normal && k != zeroHost {
 			continue
 		}
 		count, err := q.refcountOf(ctx, e.host()>>q.clusterBits)

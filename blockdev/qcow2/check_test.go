@@ -31,10 +31,12 @@ type verdict struct {
 	Compressed       int64 `json:"compressed-clusters"`
 }
 
-// peerCheck has qemu-img check an image; ok is false if it could not. The lines are what it says on the way.
+// peerCheck has qemu-img check an image; ok is false if it could not. The lines are what it says on
+// the way.
 func peerCheck(t *testing.T, path string, repair ...string) (v verdict, lines string, ok bool) {
 	t.Helper()
-	cmd := exec.Command("qemu-img", append(append([]string{"check", "--output=json"}, repair...), path)...)
+	cmd := exec.Command("qemu-img",
+		append(append([]string{"check", "--output=json"}, repair...), path)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, _ := cmd.Output()
@@ -49,7 +51,8 @@ func ourCheck(t *testing.T, path string, fix driver.Fix) (v verdict, lines strin
 	t.Helper()
 	ctx := context.Background()
 	d, err := blockdev.Open(ctx, path, blockdev.OpenConfig{
-		Drivers: testDrivers, Format: "qcow2", Mode: driver.Mode{Unmap: true, NoFlush: true, ReadOnly: fix == 0, Check: true},
+		Drivers: testDrivers, Format: "qcow2",
+		Mode: driver.Mode{Unmap: true, NoFlush: true, ReadOnly: fix == 0, Check: true},
 	})
 	if err != nil {
 		return v, err.Error(), false
@@ -69,7 +72,8 @@ func ourCheck(t *testing.T, path string, fix driver.Fix) (v verdict, lines strin
 		lines += "\nagain:\n" + strings.Join(r.Messages, "\n")
 	}
 	v = verdict{
-		r.Corruptions, r.Leaks, r.CheckErrors, r.CorruptionsFixed, r.LeaksFixed, r.ImageEnd, r.TotalClusters,
+		r.Corruptions, r.Leaks, r.CheckErrors, r.CorruptionsFixed, r.LeaksFixed, r.ImageEnd,
+		r.TotalClusters,
 		r.AllocatedClusters, r.FragmentedClusters, r.CompressedClusters,
 	}
 	return v, lines, err == nil
@@ -95,11 +99,15 @@ func plant(b []byte, rng *rand.Rand) {
 		at = reftable + 8*rng.IntN(3)
 	}
 	old := be.Uint64(b[at:])
-	values := []uint64{0, 1, old ^ 1<<63, old + uint64(cluster), old + 512, old | 1<<20, old | 0x10, 1 << 62, uint64(cluster) * 3}
+	values := []uint64{
+		0, 1, old ^ 1<<63, old + uint64(cluster), old + 512, old | 1<<20, old | 0x10,
+		1 << 62, uint64(cluster) * 3,
+	}
 	be.PutUint64(b[at:], values[rng.IntN(len(values))])
 }
 
-// TestCheckAgrees plants faults in images and compares what both checks count and say, then what both repairs leave.
+// TestCheckAgrees plants faults in images and compares what both checks count and say, then what
+// both repairs leave.
 func TestCheckAgrees(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
@@ -151,33 +159,43 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 		want, said, wantOK := peerCheck(t, theirs, step.args...)
 		got, lines, gotOK := ourCheck(t, ours, step.fix)
 		left, _, judged := peerCheck(t, ours)
-		if strings.Contains(said, "Repairing refcount block") { // qemu-img makes the file longer for it, and then mends more
+		// qemu-img makes the file longer for it, and then mends more
+		if strings.Contains(said, "Repairing refcount block") {
 			got.CorruptionsFixed, got.LeaksFixed = want.CorruptionsFixed, want.LeaksFixed
-			if strings.Contains(lines, "exceeding the end of the file") { // and what else lay behind its end is in it then
+			// and what else lay behind its end is in it then
+			if strings.Contains(lines, "exceeding the end of the file") {
 				continue
 			}
 		}
-		if step.fix != 0 && got.ImageEnd < want.ImageEnd { // qemu-img counts what it need not, far behind the image
+		// qemu-img counts what it need not, far behind the image
+		if step.fix != 0 && got.ImageEnd < want.ImageEnd {
 			got.ImageEnd = want.ImageEnd
 		}
-		if gotOK && step.fix&driver.FixErrors != 0 && got.Corruptions+got.CheckErrors == 0 && !judged &&
+		if gotOK && step.fix&driver.FixErrors != 0 && got.Corruptions+got.CheckErrors == 0 &&
+			!judged &&
 			(wantOK || autoclear(image)&bitmapsBit != 0) {
-			t.Errorf("check %v: called repaired, and qemu-img cannot open it\nours: %s", step.args, lines)
+			t.Errorf("check %v: called repaired, and qemu-img cannot open it\nours: %s", step.args,
+				lines)
 			return false
 		}
 		switch {
 		case wantOK == gotOK && (!wantOK || got == want):
-		case !wantOK && strings.Contains(said, "Could not open") && got.Corruptions > 0 && autoclear(image)&bitmapsBit != 0:
+		case !wantOK && strings.Contains(said, "Could not open") && got.Corruptions > 0 &&
+			autoclear(image)&bitmapsBit != 0:
 			continue
-		case autoclear(image)&^bitmapsBit != 0 && step.fix != 0: // qemu-img clears such bits, and forgets the snapshots meanwhile
+		// qemu-img clears such bits, and forgets the snapshots meanwhile
+		case autoclear(image)&^bitmapsBit != 0 && step.fix != 0:
 			continue
 		case strings.Contains(said, "backing file"): // which a check of ours does not open
 			continue
-		case gotOK && step.fix != 0 && judged && left.Corruptions == got.Corruptions && left.Leaks == got.Leaks &&
-			(!wantOK || want.Corruptions+want.Leaks+want.CheckErrors > 0): // qemu-img cannot repair it
+		case gotOK && step.fix != 0 && judged && left.Corruptions == got.Corruptions &&
+			left.Leaks == got.Leaks &&
+			// qemu-img cannot repair it
+			(!wantOK || want.Corruptions+want.Leaks+want.CheckErrors > 0):
 			continue
 		default:
-			t.Errorf("check %v: ours %+v (%v), qemu-img's %+v (%v)\nours: %s\nqemu-img's: %s", step.args, got, gotOK, want, wantOK, lines, said)
+			t.Errorf("check %v: ours %+v (%v), qemu-img's %+v (%v)\nours: %s\nqemu-img's: %s",
+				step.args, got, gotOK, want, wantOK, lines, said)
 			return false
 		}
 		if step.fix == 0 || !wantOK {
@@ -187,8 +205,10 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 		if left.ImageEnd < a.ImageEnd {
 			left.ImageEnd = a.ImageEnd
 		}
-		if a != left && autoclear(image)&bitmapsBit == 0 { // else qemu-img has written the bitmaps elsewhere
-			t.Errorf("after check %v: ours left %+v, qemu-img %+v\nours said: %s", step.args, left, a, lines)
+		// else qemu-img has written the bitmaps elsewhere
+		if a != left && autoclear(image)&bitmapsBit == 0 {
+			t.Errorf("after check %v: ours left %+v, qemu-img %+v\nours said: %s", step.args, left,
+				a, lines)
 			return false
 		}
 		if a.Corruptions == 0 {
@@ -213,14 +233,17 @@ func autoclear(image []byte) uint64 {
 
 // snapshotList is what qemu-img says of the snapshots of an image.
 func snapshotList(path string) string {
-	out, _ := exec.Command("qemu-img", "snapshot", "-l", path).CombinedOutput() // an image that does not open has none
+	// an image that does not open has none
+	out, _ := exec.Command("qemu-img", "snapshot", "-l", path).CombinedOutput()
 	return strings.ReplaceAll(string(out), path, "")
 }
 
-// sameContents has qemu-img compare two images. What it cannot read, in either of them, it passes over.
+// sameContents has qemu-img compare two images. What it cannot read, in either of them, it passes
+// over.
 func sameContents(t *testing.T, theirs, ours string) {
 	t.Helper()
-	out, err := exec.Command("qemu-img", "compare", "-f", "qcow2", "-F", "qcow2", theirs, ours).CombinedOutput()
+	out, err := exec.Command("qemu-img", "compare", "-f", "qcow2", "-F", "qcow2", theirs,
+		ours).CombinedOutput()
 	const differ = 1
 	if status := new(exec.ExitError); errors.As(err, &status) && status.ExitCode() == differ {
 		t.Errorf("ours and qemu's: %s", out)

@@ -17,9 +17,11 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// An L1 table may refer to one L2 table all the time, and many snapshots to one L1 table. A check reads each once and counts all.
+// An L1 table may refer to one L2 table all the time, and many snapshots to one L1 table. A check
+// reads each once and counts all.
 func TestCheckReadsTablesOnce(t *testing.T) {
-	const cluster, words, snapshots = 4096, 32 << 10, 1000 // of an L1 table, and those that share it
+	// of an L1 table, and those that share it
+	const cluster, words, snapshots = 4096, 32 << 10, 1000
 	be := binary.BigEndian
 	image := bytes.Clone(seeds(t)["zstd"])
 	l2 := be.Uint64(image[40:]) // the L1 table
@@ -43,12 +45,13 @@ func TestCheckReadsTablesOnce(t *testing.T) {
 	be.PutUint64(image[64:], uint64(table))
 
 	reads := 0
-	d := openWatched(t, store(t, image), driver.Mode{ReadOnly: true, Check: true}, func(r blockdevtest.Request) error {
-		if r.Kind == "read" {
-			reads++
-		}
-		return nil
-	})
+	d := openWatched(t, store(t, image), driver.Mode{ReadOnly: true, Check: true},
+		func(r blockdevtest.Request) error {
+			if r.Kind == "read" {
+				reads++
+			}
+			return nil
+		})
 	defer d.Close()
 	res, err := checkDevice(context.Background(), d, 0)
 	if err != nil {
@@ -56,9 +59,11 @@ func TestCheckReadsTablesOnce(t *testing.T) {
 	}
 	perTable := res.AllocatedClusters / words
 	if perTable < 3 || res.AllocatedClusters%words != 0 {
-		t.Errorf("%d clusters allocated by %d references to one L2 table", res.AllocatedClusters, words)
+		t.Errorf("%d clusters allocated by %d references to one L2 table", res.AllocatedClusters,
+			words)
 	}
-	// Each data cluster, and the L2 table, is referred to more often than a refcount of 16 bits can say.
+	// Each data cluster, and the L2 table, is referred to more often than a refcount of 16 bits can
+	// say.
 	if least := int64(words) * snapshots; res.Corruptions < least {
 		t.Errorf("%d corruptions", res.Corruptions)
 	}
@@ -67,7 +72,8 @@ func TestCheckReadsTablesOnce(t *testing.T) {
 	}
 }
 
-// withSnapshot adds a snapshot to an image that has none. Its L1 table cannot be: it is all of the first 32 GiB of the file.
+// withSnapshot adds a snapshot to an image that has none. Its L1 table cannot be: it is all of the
+// first 32 GiB of the file.
 func withSnapshot(image []byte) []byte {
 	be := binary.BigEndian
 	image = append(image, make([]byte, -len(image)&4095)...)
@@ -79,7 +85,8 @@ func withSnapshot(image []byte) []byte {
 	return append(image, entry...)
 }
 
-// A refcount block that is said to be far behind the end of the file does not make the file longer, nor does a table that new ones must not touch.
+// A refcount block that is said to be far behind the end of the file does not make the file longer,
+// nor does a table that new ones must not touch.
 func TestRepairKeepsFileShort(t *testing.T) {
 	images := seeds(t)
 	images["snapshot"] = withSnapshot(bytes.Clone(images["v3"]))
@@ -116,7 +123,8 @@ func TestRepairKeepsFileShort(t *testing.T) {
 	}
 }
 
-// What is called repaired is on stable storage: nothing is written behind the last flush, and that counts.
+// What is called repaired is on stable storage: nothing is written behind the last flush, and that
+// counts.
 func TestRepairIsFlushed(t *testing.T) {
 	image := bytes.Clone(seeds(t)["v3"])
 	binary.BigEndian.PutUint64(image[72:], 3) // dirty and corrupt
@@ -157,7 +165,8 @@ func TestOpenReadsWhatItNeeds(t *testing.T) {
 	const cluster = 65536
 	path := filepath.Join(t.TempDir(), "image")
 	err := blockdev.Create(context.Background(), path, blockdev.CreateConfig{
-		Drivers: testDrivers, Format: "qcow2", Options: options("cluster_size", "65536"), Size: 1 << 20,
+		Drivers: testDrivers, Format: "qcow2", Options: options("cluster_size", "65536"),
+		Size: 1 << 20,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -167,12 +176,13 @@ func TestOpenReadsWhatItNeeds(t *testing.T) {
 	for range 40 {
 		bad := int64(1+rng.IntN(cluster/512-1)) * 512
 		for _, check := range []bool{false, true} {
-			d := openWatched(t, path, driver.Mode{ReadOnly: true, Check: check}, func(r blockdevtest.Request) error {
-				if r.Kind == "read" && r.Off < bad+512 && r.Off+r.Len > bad {
-					return syscall.EIO
-				}
-				return nil
-			})
+			d := openWatched(t, path, driver.Mode{ReadOnly: true, Check: check},
+				func(r blockdevtest.Request) error {
+					if r.Kind == "read" && r.Off < bad+512 && r.Off+r.Len > bad {
+						return syscall.EIO
+					}
+					return nil
+				})
 			if check {
 				_, err = checkDevice(context.Background(), d, 0)
 			} else {

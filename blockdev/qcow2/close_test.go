@@ -12,7 +12,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// What Close cannot write or sync it tells: each write and each flush that it makes fails once here.
+// What Close cannot write or sync it tells: each write and each flush that it makes fails once
+// here.
 func TestCloseTellsWhatFails(t *testing.T) {
 	ctx := context.Background()
 	images := seeds(t)
@@ -21,7 +22,8 @@ func TestCloseTellsWhatFails(t *testing.T) {
 			return d.Write(ctx, driver.Vec{bytes.Repeat([]byte{1}, 40<<10)}, 100<<10, 0)
 		},
 		"compressed": func(d *blockdev.Device) error {
-			return d.Write(ctx, driver.Vec{make([]byte, d.Info().Cluster)}, 128<<10, driver.Compressed)
+			return d.Write(ctx, driver.Vec{make([]byte, d.Info().Cluster)}, 128<<10,
+				driver.Compressed)
 		},
 		"zero":    func(d *blockdev.Device) error { return d.Zero(ctx, 0, 16<<10, driver.MayUnmap) },
 		"discard": func(d *blockdev.Device) error { return d.Discard(ctx, 0, 16<<10) },
@@ -29,12 +31,13 @@ func TestCloseTellsWhatFails(t *testing.T) {
 		for shape, image := range images {
 			run := func(fault *blockdevtest.Fault) error {
 				closing := false
-				d := openWatched(t, store(t, image), driver.Mode{}, func(r blockdevtest.Request) error {
-					if !closing {
-						return nil
-					}
-					return fault.Fail(r)
-				})
+				d := openWatched(t, store(t, image), driver.Mode{},
+					func(r blockdevtest.Request) error {
+						if !closing {
+							return nil
+						}
+						return fault.Fail(r)
+					})
 				if err := change(d); err != nil {
 					t.Fatalf("%s of %s: %v", name, shape, err)
 				}
@@ -49,7 +52,8 @@ func TestCloseTellsWhatFails(t *testing.T) {
 			for at := range all.Seen() {
 				f := &blockdevtest.Fault{At: at, Err: syscall.EIO, Stays: true, Kinds: kinds}
 				if err := run(f); !errors.Is(err, syscall.EIO) {
-					t.Errorf("%s of %s: request %d of %d fails, and Close says %v", name, shape, at, all.Seen(), err)
+					t.Errorf("%s of %s: request %d of %d fails, and Close says %v", name, shape, at,
+						all.Seen(), err)
 				}
 			}
 		}

@@ -16,13 +16,15 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// deflateWindow is the window that QEMU unpacks with, in bytes; longer distances would be refused by strict readers.
+// deflateWindow is the window that QEMU unpacks with, in bytes; longer distances would be refused
+// by strict readers.
 const deflateWindow = 4096
 
 // zstdMaxWindow bounds the memory that a compressed cluster may ask for, in bytes.
 const zstdMaxWindow = 8 << 20
 
-// codec packs and unpacks clusters, by as many goroutines as come, and keeps what they used for the next ones.
+// codec packs and unpacks clusters, by as many goroutines as come, and keeps what they used for the
+// next ones.
 type codec struct {
 	buffers              format.Buffers
 	inflaters, deflaters sync.Pool
@@ -55,8 +57,8 @@ func (c *codec) inflate(out, packed []byte) error {
 	return f.inflate(out, packed)
 }
 
-// zstdRoom is the memory behind its output that lets the zstd decoder write without care, in bytes. That saves more than copying the
-// output costs.
+// zstdRoom is the memory behind its output that lets the zstd decoder write without care, in bytes.
+// That saves more than copying the output costs.
 const zstdRoom = 64
 
 // unzstd unpacks frame after frame until out is full.
@@ -64,7 +66,8 @@ func (c *codec) unzstd(out, packed []byte) error {
 	r, _ := c.zstdReaders.Get().(*zstd.Decoder)
 	if r == nil {
 		var err error
-		r, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdMaxWindow),
+		r, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(zstdMaxWindow),
 			zstd.WithDecodeAllCapLimit(true))
 		if err != nil {
 			return err
@@ -91,7 +94,8 @@ func (c *codec) unzstd(out, packed []byte) error {
 	return nil
 }
 
-// zstdFrame is the length of the frame that packed begins with. What follows it may be anything, another cluster's frame for one.
+// zstdFrame is the length of the frame that packed begins with. What follows it may be anything,
+// another cluster's frame for one.
 func zstdFrame(packed []byte) (int, error) {
 	var h zstd.Header
 	if err := h.Decode(packed); err != nil {
@@ -131,7 +135,8 @@ func (c *codec) compress(how compression, out, plain []byte) ([]byte, error) {
 	}
 	if how == compressZstd {
 		c.zstdOnce.Do(func() {
-			c.zstdWriter, c.zstdErr = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
+			c.zstdWriter, c.zstdErr = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2),
+				zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
 				zstd.WithAllLitEntropyCompression(true))
 		})
 		if c.zstdErr != nil {
@@ -187,9 +192,10 @@ type packing struct {
 	packed []byte  // nil: does not get shorter
 }
 
-// writeCompressed stores whole clusters compressed. They are packed at the same time and stored one after the other, so that their
-// place does not depend on chance. The last one may end with the image. As in QEMU, a cluster that cannot be stored does not keep the
-// next format.MaxParallel from being stored.
+// writeCompressed stores whole clusters compressed. They are packed at the same time and stored one
+// after the other, so that their place does not depend on chance. The last one may end with the
+// image. As in QEMU, a cluster that cannot be stored does not keep the next format.MaxParallel from
+// being stored.
 func (q *image) writeCompressed(ctx context.Context, v driver.Vec, off int64) error {
 	n := v.Len()
 	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
@@ -199,9 +205,11 @@ func (q *image) writeCompressed(ctx context.Context, v driver.Vec, off int64) er
 	for done, end := int64(0), n; done < end; {
 		batch := make([]packing, 0, format.MaxParallel)
 		for ; done < end && len(batch) < format.MaxParallel; done += q.cluster {
-			batch = append(batch, packing{v: v.Slice(done, min(q.cluster, n-done)), off: off + done})
+			batch = append(batch,
+				packing{v: v.Slice(done, min(q.cluster, n-done)), off: off + done})
 		}
-		if err := wait.Fan(ctx, len(batch), func(_ context.Context, i int) error { return q.pack(&batch[i]) }); err != nil {
+		if err := wait.Fan(ctx, len(batch),
+			func(_ context.Context, i int) error { return q.pack(&batch[i]) }); err != nil {
 			return err
 		}
 		for _, p := range batch {
@@ -252,13 +260,13 @@ func (q *image) storePacked(ctx context.Context, p packing) error {
 		err = q.commitPacked(ctx, a, int64(len(p.packed)))
 	}
 	if err != nil {
-		q.free(ctx, a.Host, int64(len(p.packed)), freeNever)
+		q.free(ctx, a.Host, int64(len(p.packed)), discardNever)
 	}
 	return err
 }
 
-// placePacked takes bytes of the file for a packed cluster. Its guest cluster is held until finish. A cluster that has a place already is
-// not compressed over: EIO, as in QEMU.
+// placePacked takes bytes of the file for a packed cluster. Its guest cluster is held until finish.
+// A cluster that has a place already is not compressed over: EIO, as in QEMU.
 func (q *image) placePacked(ctx context.Context, p packing) (*format.Allocation, error) {
 	if err := q.Lock(ctx); err != nil {
 		return nil, err
@@ -288,8 +296,11 @@ func (q *image) placePacked(ctx context.Context, p packing) (*format.Allocation,
 	if err := q.guardMetadata(ctx, 0, host, n); err != nil {
 		return nil, err
 	}
-	q.Recent.Drop(host, n)
-	a := &format.Allocation{Guest: p.off, Host: host, Len: q.cluster, Tail: format.Span{Off: q.cluster}}
+	q.Unpacked.Drop(host, n)
+	a := &format.Allocation{
+		Guest: p.off, Host: host, Len: q.cluster,
+		Tail: format.Span{Off: q.cluster},
+	}
 	q.Begin(a)
 	return a, nil
 }

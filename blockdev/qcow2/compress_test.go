@@ -8,7 +8,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// TestUnzstd unpacks frames of both forms with anything behind them, and refuses what is not a whole cluster.
+// TestUnzstd unpacks frames of both forms with anything behind them, and refuses what is not a
+// whole cluster.
 func TestUnzstd(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	plain := make([]byte, 64<<10)

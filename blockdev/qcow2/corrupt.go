@@ -10,8 +10,8 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// corrupt reports metadata that cannot be. Of a writable image it sets the corrupt bit and makes it unusable, for every further
-// write could make things worse. It returns EIO.
+// corrupt reports metadata that cannot be. Of a writable image it sets the corrupt bit and makes it
+// unusable, for every further write could make things worse. It returns EIO.
 func (q *image) corrupt(ctx context.Context, format string, args ...any) error {
 	q.report(ctx, !q.readOnly, fmt.Sprintf(format, args...))
 	return syscall.EIO
@@ -28,10 +28,13 @@ func (q *image) report(ctx context.Context, fatal bool, text string) {
 	}
 	q.signalled = true
 	if !fatal {
-		q.warn(false, "qcow2: Image is corrupt: %s; further non-fatal corruption events will be suppressed", text)
+		q.warn(false,
+			"qcow2: Image is corrupt: %s; further non-fatal corruption events will be suppressed",
+			text)
 		return
 	}
-	q.warn(false, "qcow2: Marking image as corrupt: %s; further corruption events will be suppressed", text)
+	q.warn(false,
+		"qcow2: Marking image as corrupt: %s; further corruption events will be suppressed", text)
 	q.hdr.incompatible |= featCorrupt
 	_ = q.writeHeader(ctx) // the image is unusable in any case
 	q.dead.Store(true)
@@ -45,8 +48,8 @@ func hex[T int | int64 | uint64](n T) string {
 	return fmt.Sprintf("%#x", n)
 }
 
-// guardMetadata refuses a write that would hit metadata, but for the kinds in own. It does not rely on refcounts, which may be
-// what is wrong.
+// guardMetadata refuses a write that would hit metadata, but for the kinds in own. It does not rely
+// on refcounts, which may be what is wrong.
 func (q *image) guardMetadata(ctx context.Context, own overlap, off, n int64) error {
 	hit, err := q.overlaps(ctx, q.settings.check&^own, off, n)
 	if err != nil || hit == 0 {
@@ -70,7 +73,8 @@ func (q *image) overlaps(ctx context.Context, check overlap, off, n int64) (over
 	switch {
 	case check&overL1 != 0 && touches(int64(h.l1Off), int64(len(q.l1))*l1EntrySize):
 		return overL1, nil
-	case check&overReftable != 0 && touches(int64(h.reftableOff), int64(len(q.reftable))*reftableEntrySize):
+	case check&overReftable != 0 &&
+		touches(int64(h.reftableOff), int64(len(q.reftable))*reftableEntrySize):
 		return overReftable, nil
 	case check&overSnapshots != 0 && touches(int64(h.snapshotsOff), q.snapBytes):
 		return overSnapshots, nil
@@ -87,7 +91,8 @@ func (q *image) overlaps(ctx context.Context, check overlap, off, n int64) (over
 	if check&overL2 != 0 && pointsInto(q.l1, offsetMask, off, end, q.cluster) {
 		return overL2, nil
 	}
-	if check&overRefblock != 0 && pointsInto(q.reftable[:q.reftableEnd], reftableMask, off, end, q.cluster) {
+	if check&overRefblock != 0 &&
+		pointsInto(q.reftable[:q.reftableEnd], reftableMask, off, end, q.cluster) {
 		return overRefblock, nil
 	}
 	if check&overInactiveL2 != 0 {
@@ -112,7 +117,8 @@ func pointsInto(table []uint64, mask uint64, off, end, cluster int64) bool {
 func (q *image) overlapsInactiveL2(ctx context.Context, off, end int64) (overlap, error) {
 	buf := make([]byte, 64<<10)
 	for _, s := range q.snapshots {
-		if err := q.hdr.checkTable("Snapshot L1 table", uint64(s.l1Off), uint64(s.l1Size), l1EntrySize, maxL1Bytes); err != nil {
+		if err := q.hdr.checkTable("Snapshot L1 table", uint64(s.l1Off), uint64(s.l1Size),
+			l1EntrySize, maxL1Bytes); err != nil {
 			return 0, err
 		}
 		total := int64(s.l1Size) * l1EntrySize
@@ -125,7 +131,8 @@ func (q *image) overlapsInactiveL2(ctx context.Context, off, end int64) (overlap
 				return 0, err
 			}
 			for ; len(part) > 0; part = part[8:] {
-				if at := int64(binary.BigEndian.Uint64(part) & offsetMask); at != 0 && at < end && off < at+q.cluster {
+				if at := int64(binary.BigEndian.Uint64(part) & offsetMask); at != 0 && at < end &&
+					off < at+q.cluster {
 					return overInactiveL2, nil
 				}
 			}

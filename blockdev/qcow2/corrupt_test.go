@@ -10,8 +10,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Giving a cluster back finds a refcount block that cannot be. The rest of the same discard, though it is part of a cluster and would
-// stay as it is, must fail like everything else that comes after, as with qemu-io 7.2.22.
+// Giving a cluster back finds a refcount block that cannot be. The rest of the same discard, though
+// it is part of a cluster and would stay as it is, must fail like everything else that comes after,
+// as with qemu-io 7.2.22.
 func TestDiscardFindsCorruption(t *testing.T) {
 	ctx := t.Context()
 	d, o := newDisk("unaligned refblock", bytes.Clone(seeds(t)["bits"]))
@@ -25,12 +26,14 @@ func TestDiscardFindsCorruption(t *testing.T) {
 	reftable := binary.BigEndian.Uint64(d.data[48:])
 	binary.BigEndian.PutUint64(d.data[reftable:], 0x2a01)
 
-	dev = openDisk(t, options("file.driver", "test-disk", "file.name", "unaligned refblock"), shape{})
+	dev = openDisk(t, options("file.driver", "test-disk", "file.name", "unaligned refblock"),
+		shape{})
 	defer dev.Close()
 	if err := dev.Discard(ctx, 0, 64<<10+1); !errors.Is(err, syscall.ENOMEDIUM) {
 		t.Errorf("discard: %v", err)
 	}
-	if err := dev.Write(ctx, driver.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.ENOMEDIUM) {
+	if err := dev.Write(ctx, driver.Vec{make([]byte, 512)}, 0,
+		0); !errors.Is(err, syscall.ENOMEDIUM) {
 		t.Errorf("write: %v", err)
 	}
 	if incompatible := binary.BigEndian.Uint64(d.data[72:]); incompatible&2 == 0 {
@@ -38,7 +41,8 @@ func TestDiscardFindsCorruption(t *testing.T) {
 	}
 }
 
-// After an image was found corrupt there is no medium any more, whatever is asked for: no length, no request of nothing or behind the end.
+// After an image was found corrupt there is no medium any more, whatever is asked for: no length,
+// no request of nothing or behind the end.
 func TestNoMediumAfterCorruption(t *testing.T) {
 	ctx := t.Context()
 	image := bytes.Clone(seeds(t)["v3"])

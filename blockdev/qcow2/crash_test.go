@@ -19,9 +19,10 @@ import (
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
 
-// A crash may lose any part of what was written since the last flush, sector by sector, in any order. These tests record what the engine
-// sends to its file, rebuild what a crash at every moment could have left, and look at it: an image may leak clusters, no more, and every
-// sector holds what was there at the guest's last flush or something that was written to it since.
+// A crash may lose any part of what was written since the last flush, sector by sector, in any
+// order. These tests record what the engine sends to its file, rebuild what a crash at every moment
+// could have left, and look at it: an image may leak clusters, no more, and every sector holds what
+// was there at the guest's last flush or something that was written to it since.
 
 const sector = 512
 
@@ -181,7 +182,8 @@ type guestOp struct {
 	data   []byte // nil: zeroes
 }
 
-// ack is a moment at which the guest knew that everything in model was safe, and of the requests behind the op-th nothing.
+// ack is a moment at which the guest knew that everything in model was safe, and of the requests
+// behind the op-th nothing.
 type ack struct {
 	event, op int
 	model     []byte
@@ -197,8 +199,11 @@ type crashRun struct {
 	maybe []bool // by op: sizes are changing, data is not judged
 }
 
-// record runs a workload on an image of the given shape. With fua some requests ask to be safe when they return.
-func record(t fataler, dir string, s shape, seed uint64, steps int, deaf string, fua bool) *crashRun {
+// record runs a workload on an image of the given shape. With fua some requests ask to be safe when
+// they return.
+func record(
+	t fataler, dir string, s shape, seed uint64, steps int, deaf string, fua bool,
+) *crashRun {
 	m := &model{t: t, shape: s, rng: rand.New(rand.NewPCG(seed, 2)), state: make([]byte, stateSize)}
 	m.path = filepath.Join(dir, fmt.Sprintf("crash-%d.qcow2", modelFiles.Add(1)))
 	size := (20 + m.rng.Int64N(60)) * s.cluster()
@@ -235,7 +240,8 @@ func openDisk(t fataler, o *driver.Options, s shape) *blockdev.Device {
 		o.Merge(s.openOptions())
 	}
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{Unmap: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2",
+		Options: o, Mode: driver.Mode{Unmap: true},
 	})
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -327,7 +333,8 @@ func (r *crashRun) flush(m *model) error {
 	return err
 }
 
-// crashes calls judge with what a crash behind each event could have left; tries is how many for each. It ends when judge says so.
+// crashes calls judge with what a crash behind each event could have left; tries is how many for
+// each. It ends when judge says so.
 func (r *crashRun) crashes(rng *rand.Rand, tries int, judge func(image []byte, cut int) bool) bool {
 	durable, from := bytes.Clone(r.disk.base), 0
 	for cut := range r.disk.log {
@@ -488,7 +495,8 @@ func TestCrashJudgement(t *testing.T) {
 				s := crashShapes[c.shapes[seed%uint64(len(c.shapes))]]
 				r := record(t, dir, s, 1000+seed, 60, c.barrier, c.barrier == durable)
 				rng := rand.New(rand.NewPCG(seed, 4))
-				sound := r.crashes(rng, 2, func(image []byte, cut int) bool { return r.judge(image, cut, s) == "" })
+				sound := r.crashes(rng, 2,
+					func(image []byte, cut int) bool { return r.judge(image, cut, s) == "" })
 				disks.Delete(r.name)
 				if !sound {
 					return

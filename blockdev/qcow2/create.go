@@ -20,7 +20,8 @@ var createKeys = []driver.Key{
 	{Name: "compression_type", Type: driver.Enum, Default: "zlib", Enum: compressionNames, Help: "how compressed clusters are packed"},
 }
 
-// newHeader checks the options of a new image and makes its header, without any table yet. The order of checks is QEMU's.
+// newHeader checks the options of a new image and makes its header, without any table yet. The
+// order of checks is QEMU's.
 func newHeader(c *driver.Creating) (*header, error) {
 	v := c.Values
 	h := &header{version: 3, length: headerLenFull}
@@ -33,7 +34,8 @@ func newHeader(c *driver.Creating) (*header, error) {
 	}
 	if v.Bool("extended_l2") {
 		if h.version < 3 {
-			return nil, refuse(syscall.EINVAL, "Extended L2 entries are only supported with compatibility level 1.1 and above (use version=v3 or greater)")
+			return nil, refuse(syscall.EINVAL,
+				"Extended L2 entries are only supported with compatibility level 1.1 and above (use version=v3 or greater)")
 		}
 		h.incompatible |= featExtendedL2
 	}
@@ -45,21 +47,25 @@ func newHeader(c *driver.Creating) (*header, error) {
 	}
 	if v.Bool("lazy_refcounts") {
 		if h.version < 3 {
-			return nil, refuse(syscall.EINVAL, "Lazy refcounts only supported with compatibility level 1.1 and above (use version=v3 or greater)")
+			return nil, refuse(syscall.EINVAL,
+				"Lazy refcounts only supported with compatibility level 1.1 and above (use version=v3 or greater)")
 		}
 		h.compatible |= compatLazyRefcounts
 	}
 	width := v.Int("refcount_bits")
 	if width <= 0 || width > 64 || width&(width-1) != 0 {
-		return nil, refuse(syscall.EINVAL, "Refcount width must be a power of two and may not exceed 64 bits")
+		return nil, refuse(syscall.EINVAL,
+			"Refcount width must be a power of two and may not exceed 64 bits")
 	}
 	if h.version < 3 && width != 16 {
-		return nil, refuse(syscall.EINVAL, "Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)")
+		return nil, refuse(syscall.EINVAL,
+			"Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)")
 	}
 	h.refOrder = uint32(bits.TrailingZeros64(uint64(width)))
 	if v.String("compression_type") == compressZstd.String() {
 		if h.version < 3 {
-			return nil, refuse(syscall.EINVAL, "Non-zlib compression type is only supported with compatibility level 1.1 and above (use version=v3 or greater)")
+			return nil, refuse(syscall.EINVAL,
+				"Non-zlib compression type is only supported with compatibility level 1.1 and above (use version=v3 or greater)")
 		}
 		h.compression = compressZstd
 		h.incompatible |= featCompression
@@ -69,10 +75,13 @@ func newHeader(c *driver.Creating) (*header, error) {
 
 func (h *header) setCluster(size int64) error {
 	if size < 1<<minClusterBits || size > 1<<maxClusterBits || size&(size-1) != 0 {
-		return refuse(syscall.EINVAL, "Cluster size must be a power of two between %d and %dk", 1<<minClusterBits, 1<<(maxClusterBits-10))
+		return refuse(syscall.EINVAL, "Cluster size must be a power of two between %d and %dk",
+			1<<minClusterBits, 1<<(maxClusterBits-10))
 	}
-	if least := int64(subclusters << minClusterBits); h.incompatible&featExtendedL2 != 0 && size < least {
-		return refuse(syscall.EINVAL, "Extended L2 entries are only supported with cluster sizes of at least %d bytes", least)
+	if least := int64(subclusters << minClusterBits); h.incompatible&featExtendedL2 != 0 &&
+		size < least {
+		return refuse(syscall.EINVAL,
+			"Extended L2 entries are only supported with cluster sizes of at least %d bytes", least)
 	}
 	h.clusterBits = uint32(bits.TrailingZeros64(uint64(size)))
 	return nil
@@ -82,10 +91,14 @@ func (h *header) setBacking(c *driver.Creating) error {
 	switch {
 	case c.Backing == "" && c.BackingFormat != "":
 		return refuse(syscall.EINVAL, "Backing format cannot be used without backing file")
-	case c.Backing != "" && c.Values.String("preallocation") != "off" && h.incompatible&featExtendedL2 == 0:
-		return refuse(syscall.EINVAL, "Backing file and preallocation can only be used at the same time if extended_l2 is on")
+	case c.Backing != "" && c.Values.String("preallocation") != "off" &&
+		h.incompatible&featExtendedL2 == 0:
+		return refuse(syscall.EINVAL,
+			"Backing file and preallocation can only be used at the same time if extended_l2 is on")
 	case len(c.Backing) > maxBackingName || len(c.BackingFormat) >= maxFormatName:
-		return refuse(syscall.EINVAL, "Could not assign backing file '%s' with format '%s': Invalid argument", c.Backing, c.BackingFormat)
+		return refuse(syscall.EINVAL,
+			"Could not assign backing file '%s' with format '%s': Invalid argument", c.Backing,
+			c.BackingFormat)
 	}
 	return nil
 }
@@ -96,15 +109,17 @@ func checkCreate(c *driver.Creating) error {
 	if err != nil {
 		return err
 	}
-	g := newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder), h.incompatible&featExtendedL2 != 0)
+	g := newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder),
+		h.incompatible&featExtendedL2 != 0)
 	if g.l1Entries(c.Size) > maxL1Bytes/l1EntrySize {
-		return refuse(syscall.EFBIG, "The image size is too large for file format 'qcow2' (try using a larger cluster size)")
+		return refuse(syscall.EFBIG,
+			"The image size is too large for file format 'qcow2' (try using a larger cluster size)")
 	}
 	return nil
 }
 
-// create makes an image: a header, a refcount table with one block, then everything else by the means of an open image. All is
-// on stable storage when it returns.
+// create makes an image: a header, a refcount table with one block, then everything else by the
+// means of an open image. All is on stable storage when it returns.
 func create(ctx context.Context, c *driver.Creating) error {
 	h, err := newHeader(c)
 	if err != nil {
@@ -113,7 +128,8 @@ func create(ctx context.Context, c *driver.Creating) error {
 	cluster := int64(1) << h.clusterBits
 	h.reftableOff, h.reftableClusters = uint64(cluster), 1
 	first := make([]byte, 3*cluster)
-	if i := c.File.Info(); i.NeedsZeroInit && i.Size < int64(len(first)) { // a device, which does not grow
+	// a device, which does not grow
+	if i := c.File.Info(); i.NeedsZeroInit && i.Size < int64(len(first)) {
 		return refuse(syscall.ENOSPC, "A qcow2 image takes %d bytes at least", len(first))
 	}
 	head, err := h.marshal()
@@ -134,7 +150,7 @@ func create(ctx context.Context, c *driver.Creating) error {
 	if err := q.load(ctx); err != nil {
 		return err
 	}
-	if err := q.furnish(ctx, c); err != nil {
+	if err := q.fillIn(ctx, c); err != nil {
 		return err
 	}
 	if err := q.Close(); err != nil {
@@ -143,8 +159,8 @@ func create(ctx context.Context, c *driver.Creating) error {
 	return c.File.Flush(ctx)
 }
 
-// furnish counts the first clusters of a new image and gives it its size and backing file.
-func (q *image) furnish(ctx context.Context, c *driver.Creating) error {
+// fillIn counts the first clusters of a new image and gives it its size and backing file.
+func (q *image) fillIn(ctx context.Context, c *driver.Creating) error {
 	if err := q.Lock(ctx); err != nil {
 		return err
 	}
@@ -167,7 +183,8 @@ func (q *image) furnish(ctx context.Context, c *driver.Creating) error {
 	defer q.Unlock()
 	q.hdr.backing, q.hdr.backingFormat = c.Backing, c.BackingFormat
 	if err := q.writeHeader(ctx); err != nil {
-		return refuseWith(err, "Could not assign backing file '"+c.Backing+"' with format '"+c.BackingFormat+"'")
+		return refuseWith(err, "Could not assign backing file '"+c.Backing+"' with format '"+
+			c.BackingFormat+"'")
 	}
 	return nil
 }

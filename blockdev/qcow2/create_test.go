@@ -46,10 +46,15 @@ func TestCreateAgrees(t *testing.T) {
 		{"compat=0.10,cluster_size=1k", 1 << 20, true},
 	} {
 		t.Run(fmt.Sprint(c.options, c.size, c.backing), func(t *testing.T) {
-			theirs, ours := filepath.Join(dir, fmt.Sprint("theirs", i)), filepath.Join(dir, fmt.Sprint("ours", i))
+			theirs, ours := filepath.Join(dir, fmt.Sprint("theirs", i)),
+				filepath.Join(dir, fmt.Sprint("ours", i))
 			args := []string{"create", "-q", "-f", "qcow2"}
-			cfg := blockdev.CreateConfig{Drivers: testDrivers, Format: "qcow2", Options: options(), Size: c.size}
-			for _, word := range strings.FieldsFunc(c.options, func(r rune) bool { return r == ',' }) {
+			cfg := blockdev.CreateConfig{
+				Drivers: testDrivers, Format: "qcow2", Options: options(),
+				Size: c.size,
+			}
+			for _, word := range strings.FieldsFunc(c.options,
+				func(r rune) bool { return r == ',' }) {
 				key, value, _ := strings.Cut(word, "=")
 				cfg.Options.Set(key, value)
 				args = append(args, "-o", word)
@@ -92,9 +97,10 @@ func TestCreateRefused(t *testing.T) {
 		{options("refcount_bits", "8", "compat", "0.10"), "Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)"},
 		{options("lazy_refcounts", "on", "compat", "0.10"), "Lazy refcounts only supported with compatibility level 1.1 and above (use version=v3 or greater)"},
 	} {
-		err := blockdev.Create(context.Background(), filepath.Join(t.TempDir(), "x"), blockdev.CreateConfig{
-			Drivers: testDrivers, Format: "qcow2", Options: c.options, Size: 1 << 20,
-		})
+		err := blockdev.Create(context.Background(), filepath.Join(t.TempDir(), "x"),
+			blockdev.CreateConfig{
+				Drivers: testDrivers, Format: "qcow2", Options: c.options, Size: 1 << 20,
+			})
 		if err == nil || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("%v: %v, not %q", c.options.Keys(), err, c.want)
 		}

@@ -15,12 +15,13 @@ import (
 
 // layout is where the tables of an image are in its file.
 type layout struct {
-	b                                []byte
-	version                          int
-	cluster, entry                   int
-	l1, l2, reftable, refblock       int
-	snapshot                         int // its first entry, 0 without one
-	extensions, bitmaps, bitmapTable int // the first extension, the bitmap directory and the table of the first bitmap; 0 without
+	b                          []byte
+	version                    int
+	cluster, entry             int
+	l1, l2, reftable, refblock int
+	snapshot                   int // its first entry, 0 without one
+	// the first extension, the bitmap directory and the table of the first bitmap; 0 without
+	extensions, bitmaps, bitmapTable int
 }
 
 func (l *layout) u32(at int) int    { return int(binary.BigEndian.Uint32(l.b[at:])) }
@@ -88,12 +89,18 @@ func (l *layout) plants() []planted {
 		}
 	}
 	c, end := uint64(l.cluster), (uint64(len(l.b))+uint64(l.cluster)-1)&^(uint64(l.cluster)-1)
-	// places: none, in the header, in the middle of a cluster, behind the end, far behind it, farther than any file.
-	places := []uint64{0, c, c + 512, 100, end, end + 3*c, 1 << 33, 1<<55 + c, 1<<63 - c, ^uint64(0)}
+	// places: none, in the header, in the middle of a cluster, behind the end, far behind it,
+	// farther than any file.
+	places := []uint64{
+		0, c, c + 512, 100, end, end + 3*c, 1 << 33, 1<<55 + c, 1<<63 - c,
+		^uint64(0),
+	}
 
 	l.plantExtensions(add)
 	l.plantBitmaps(add, places)
-	if l.bitmaps != 0 { // qemu-img writes such an image when it opens it, and what it makes of other damage then is its own affair
+	// qemu-img writes such an image when it opens it, and what it makes of other damage then is its
+	// own affair
+	if l.bitmaps != 0 {
 		return list
 	}
 	add("magic", 0, 4, 0, 0x514649fa)
@@ -101,7 +108,8 @@ func (l *layout) plants() []planted {
 	add("backing offset", 8, 8, 1, 60, uint64(l.extensions), c-1, c, c+1, 1<<63, ^uint64(0))
 	add("backing length", 16, 4, 0, 1023, 1024, 1<<31, 1<<32-1)
 	add("cluster bits", 20, 4, 0, 8, 9, 16, 21, 22, 31, 32, 63, 1<<32-1)
-	add("size", 24, 8, 0, 1, 511, 513, l.u64(24)+512, l.u64(24)-512, 1<<30, 1<<56, 1<<63-1, 1<<63, ^uint64(0))
+	add("size", 24, 8, 0, 1, 511, 513, l.u64(24)+512, l.u64(24)-512, 1<<30, 1<<56, 1<<63-1, 1<<63,
+		^uint64(0))
 	add("crypt", 32, 4, 1, 2, 3, 1<<32-1)
 	add("L1 size", 36, 4, 0, 1, uint64(l.u32(36))+1, 1<<22, 1<<22+1, 1<<32-1)
 	add("L1 offset", 40, 8, places...)
@@ -129,7 +137,8 @@ func (l *layout) plants() []planted {
 func (l *layout) plantExtensions(add func(string, int, int, ...uint64)) {
 	for at, i := l.extensions, 0; l.u32(at) != 0; at, i = at+8+(l.u32(at+4)+7)&^7, i+1 {
 		name, room := fmt.Sprintf("extension %d ", i), uint64(l.cluster-at-8)
-		add(name+"type", at, 4, 0, 0xe2792aca, 0x6803f857, 0x0537be77, 0x23852875, 0x44415441, 0x12345678)
+		add(name+"type", at, 4, 0, 0xe2792aca, 0x6803f857, 0x0537be77, 0x23852875, 0x44415441,
+			0x12345678)
 		add(name+"length", at+4, 4, 0, 1, 15, 16, 24, room, room+1, 1<<31, 1<<32-1)
 	}
 }
@@ -156,18 +165,21 @@ func (l *layout) plantTables(add func(string, int, int, ...uint64), places []uin
 		if old := l.u64(at); old&(1<<62) != 0 {
 			shift := 62 - (l.u32(20) - 8)
 			place, longest := old&(1<<shift-1), uint64(1)<<62-1
-			add(fmt.Sprintf("L2[%d] sectors", i), at, 8, old|1<<63, place|1<<62, longest&^(1<<shift-1)|place|1<<62, longest|1<<62,
+			add(fmt.Sprintf("L2[%d] sectors", i), at, 8, old|1<<63, place|1<<62,
+				longest&^(1<<shift-1)|place|1<<62, longest|1<<62,
 				(old+511)|1<<62, 1<<62|1<<shift-513, 1<<62|uint64(len(l.b)-3), 1<<62|uint64(l.l2))
 		}
 		if l.entry == 16 {
-			add(fmt.Sprintf("L2[%d] bitmap", i), at+8, 8, 0, 1, 1<<32, 1<<32|1, 1<<63|1<<31, 1<<32-1, (1<<32-1)<<32, ^uint64(0), 0x55555555aaaaaaaa)
+			add(fmt.Sprintf("L2[%d] bitmap", i), at+8, 8, 0, 1, 1<<32, 1<<32|1, 1<<63|1<<31,
+				1<<32-1, (1<<32-1)<<32, ^uint64(0), 0x55555555aaaaaaaa)
 		}
 	}
 	for i := range 3 {
 		entry(fmt.Sprintf("reftable[%d]", i), l.reftable+8*i)
 	}
 	for i := range 8 {
-		add(fmt.Sprintf("refcounts %d", i), l.refblock+8*i, 8, 0, 1, 0x0001000100010001, 0x0002000200020002, 1<<63, ^uint64(0))
+		add(fmt.Sprintf("refcounts %d", i), l.refblock+8*i, 8, 0, 1, 0x0001000100010001,
+			0x0002000200020002, 1<<63, ^uint64(0))
 	}
 }
 
@@ -182,7 +194,8 @@ func (l *layout) plantSnapshots(add func(string, int, int, ...uint64), places []
 	add("snapshot id length", at+12, 2, 0, 1, 2, 1<<16-1)
 	add("snapshot name length", at+14, 2, 0, 1, 100, 1<<16-1)
 	add("snapshot state size", at+32, 4, 1, 1<<32-1)
-	add("snapshot extra length", at+36, 4, 0, 1, 8, 15, 16, 17, 23, 25, 1024, 1025, 1<<22, 1<<31, 1<<32-1)
+	add("snapshot extra length", at+36, 4, 0, 1, 8, 15, 16, 17, 23, 25, 1024, 1025, 1<<22, 1<<31,
+		1<<32-1)
 	l1 := l.ref(at)
 	for i, v := range append(places, 1<<63|1<<62, 1, 1<<56) {
 		add(fmt.Sprintf("snapshot L1[0] %d", i), l1, 8, v)

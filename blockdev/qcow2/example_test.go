@@ -13,7 +13,8 @@ import (
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
 
-// An image is made, written to and read through the block layer, which needs the drivers of all layers.
+// An image is made, written to and read through the block layer, which needs the drivers of all
+// layers.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "qcow2")
@@ -24,7 +25,8 @@ func Example() {
 	name := filepath.Join(dir, "disk.qcow2")
 	drivers := []driver.Driver{file.Driver, qcow2.Driver}
 
-	if err := blockdev.Create(ctx, name, blockdev.CreateConfig{Drivers: drivers, Format: "qcow2", Size: 1 << 30}); err != nil {
+	if err := blockdev.Create(ctx, name,
+		blockdev.CreateConfig{Drivers: drivers, Format: "qcow2", Size: 1 << 30}); err != nil {
 		log.Fatal(err)
 	}
 	disk, err := blockdev.Open(ctx, name, blockdev.OpenConfig{Drivers: drivers})

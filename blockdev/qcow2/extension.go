@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// Header extensions lie between the header and the name of the backing file: a number, a length and bytes, padded to 8.
+// Header extensions lie between the header and the name of the backing file: a number, a length and
+// bytes, padded to 8.
 const (
 	extEnd           = 0
 	extBackingFormat = 0xe2792aca
@@ -38,7 +39,8 @@ type bitmapsExt struct {
 	dirOff  uint64
 }
 
-// featureNames are the features that QEMU 7.2 and later name in an image: kind (0 incompatible, 1 compatible, 2 autoclear), bit, name.
+// featureNames are the features that QEMU 7.2 and later name in an image: kind (0 incompatible, 1
+// compatible, 2 autoclear), bit, name.
 var featureNames = []struct {
 	kind, bit byte
 	name      string
@@ -53,7 +55,8 @@ var featureNames = []struct {
 	{2, 1, "raw external data"},
 }
 
-// firstCluster reads what lies behind the fields of a header, piece by piece: the rest of the cluster need not be readable.
+// firstCluster reads what lies behind the fields of a header, piece by piece: the rest of the
+// cluster need not be readable.
 type firstCluster struct {
 	ctx  context.Context
 	file driver.Node
@@ -62,7 +65,8 @@ type firstCluster struct {
 
 func (c *firstCluster) size() int64 { return 1 << c.h.clusterBits }
 
-// extensions fills in the extensions of the header. The names of features are only looked at to say what is not supported.
+// extensions fills in the extensions of the header. The names of features are only looked at to say
+// what is not supported.
 func (c *firstCluster) extensions(names func([]byte)) error {
 	be := binary.BigEndian
 	end := c.size()
@@ -75,7 +79,8 @@ func (c *firstCluster) extensions(names func([]byte)) error {
 			return refuse(syscall.EINVAL, "Header extension too large")
 		}
 		if err := readAt(c.ctx, c.file, head, off); err != nil {
-			return refuse(syscall.EINVAL, "qcow2_read_extension: ERROR: pread fail from offset %d", off)
+			return refuse(syscall.EINVAL, "qcow2_read_extension: ERROR: pread fail from offset %d",
+				off)
 		}
 		kind, n := be.Uint32(head), int64(be.Uint32(head[4:]))
 		off += 8
@@ -103,7 +108,8 @@ func (c *firstCluster) backingName() error {
 	if uint64(h.backingLen) > min(maxBackingName, room) {
 		return refuse(syscall.EINVAL, "Backing file name too long")
 	}
-	name, err := c.read(format.Span{Off: int64(h.backingOff), Len: int64(h.backingLen)}, "Could not read backing file name")
+	name, err := c.read(format.Span{Off: int64(h.backingOff), Len: int64(h.backingLen)},
+		"Could not read backing file name")
 	h.backing = cString(name)
 	return err
 }
@@ -114,7 +120,8 @@ func (c *firstCluster) extension(kind uint32, at format.Span, names func([]byte)
 	switch kind {
 	case extBackingFormat:
 		if at.Len >= maxFormatName {
-			return refuse(syscall.EINVAL, "ERROR: ext_backing_format: len=%d too large (>=%d)", at.Len, maxFormatName)
+			return refuse(syscall.EINVAL, "ERROR: ext_backing_format: len=%d too large (>=%d)",
+				at.Len, maxFormatName)
 		}
 		name, err := c.read(at, "ERROR: ext_backing_format: Could not read format name")
 		h.backingFormat = cString(name)
@@ -130,7 +137,8 @@ func (c *firstCluster) extension(kind uint32, at format.Span, names func([]byte)
 		return err
 	case extCrypto:
 		if h.crypt != cryptLUKS {
-			return refuse(syscall.EINVAL, "CRYPTO header extension only expected with LUKS encryption method")
+			return refuse(syscall.EINVAL,
+				"CRYPTO header extension only expected with LUKS encryption method")
 		}
 		h.cryptoHeader = true
 		return nil
@@ -164,24 +172,32 @@ func (c *firstCluster) bitmaps(at format.Span) error {
 	if err != nil {
 		return err
 	}
-	x := bitmapsExt{count: be.Uint32(data), dirSize: be.Uint64(data[8:]), dirOff: be.Uint64(data[16:])}
+	x := bitmapsExt{
+		count: be.Uint32(data), dirSize: be.Uint64(data[8:]),
+		dirOff: be.Uint64(data[16:]),
+	}
 	switch {
 	case be.Uint32(data[4:]) != 0:
 		return refuse(syscall.EINVAL, "bitmaps_ext: Reserved field is not zero")
 	case x.count > maxBitmaps:
-		return refuse(syscall.EINVAL, "bitmaps_ext: Image has %d bitmaps, exceeding the QEMU supported maximum of %d", x.count, maxBitmaps)
+		return refuse(syscall.EINVAL,
+			"bitmaps_ext: Image has %d bitmaps, exceeding the QEMU supported maximum of %d",
+			x.count, maxBitmaps)
 	case x.count == 0:
 		return refuse(syscall.EINVAL, "found bitmaps extension with zero bitmaps")
 	case x.dirOff&(1<<h.clusterBits-1) != 0 || x.dirOff > maxHostOffset:
 		return refuse(syscall.EINVAL, "bitmaps_ext: invalid bitmap directory offset")
 	case x.dirSize > maxBitmapDir:
-		return refuse(syscall.EINVAL, "bitmaps_ext: bitmap directory size (%d) exceeds the maximum supported size (%d)", x.dirSize, maxBitmapDir)
+		return refuse(syscall.EINVAL,
+			"bitmaps_ext: bitmap directory size (%d) exceeds the maximum supported size (%d)",
+			x.dirSize, maxBitmapDir)
 	}
 	h.bitmaps = &x
 	return nil
 }
 
-// appendExtensions writes them in QEMU's order. Small clusters have no room for the names of features.
+// appendExtensions writes them in QEMU's order. Small clusters have no room for the names of
+// features.
 func (h *header) appendExtensions(b []byte) []byte {
 	be := binary.BigEndian
 	add := func(kind uint32, data []byte) {
@@ -230,7 +246,8 @@ func (c *firstCluster) unsupported(mask uint64) error {
 	}
 	_ = c.extensions(func(table []byte) { // a broken extension only means fewer names
 		for ; len(table) >= featureNameSize && table[2] != 0; table = table[featureNameSize:] {
-			if bit := uint64(1) << (table[1] & 63); table[0] == 0 && table[1] < 64 && mask&bit != 0 {
+			if bit := uint64(1) << (table[1] & 63); table[0] == 0 && table[1] < 64 &&
+				mask&bit != 0 {
 				add(cString(table[2:featureNameSize]))
 				mask &^= bit
 			}

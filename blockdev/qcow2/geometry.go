@@ -79,15 +79,16 @@ func (g *geometry) l2Index(off int64) int64 {
 	return (off >> g.clusterBits) & (1<<g.l2Bits - 1)
 }
 
-// compressedAt takes the L2 entry of a compressed cluster apart: where its data is and at most how many bytes it has.
+// compressedAt takes the L2 entry of a compressed cluster apart: where its data is and at most how
+// many bytes it has.
 func (g *geometry) compressedAt(desc uint64) (off, n int64) {
 	off = int64(desc & (1<<g.csizeShift - 1))
 	sectors := int64(desc>>g.csizeShift)&(1<<(g.clusterBits-8)-1) + 1
 	return off, sectors*csectorSize - off&(csectorSize-1)
 }
 
-// refcountMeta is the number of refcount blocks, and of clusters of refcount table, that count clusters and themselves. With
-// room for growth the table is half as large again.
+// refcountMeta is the number of refcount blocks, and of clusters of refcount table, that count
+// clusters and themselves. With room for growth the table is half as large again.
 func (g *geometry) refcountMeta(clusters int64, generous bool) (blocks, table int64) {
 	perTable, perBlock := g.cluster/reftableEntrySize, int64(1)<<g.blockBits
 	for last := int64(-1); ; {

@@ -65,7 +65,8 @@ var compressionNames = []string{"zlib", "zstd"}
 
 func (c compression) String() string { return compressionNames[c] }
 
-// header is the header of an image, with its extensions and the name of the backing file: all of the first cluster.
+// header is the header of an image, with its extensions and the name of the backing file: all of
+// the first cluster.
 type header struct {
 	version                             uint32
 	backingOff                          uint64
@@ -87,11 +88,13 @@ type header struct {
 	backing, backingFormat              string
 	cryptoHeader                        bool // a LUKS header is somewhere
 	bitmaps                             *bitmapsExt
-	staleBitmaps                        bool        // somebody wrote to the image and did not keep them
-	extensions                          []extension // the ones we do not know
+	// somebody wrote to the image and did not keep them
+	staleBitmaps bool
+	extensions   []extension // the ones we do not know
 }
 
-// parseHeader reads the fixed fields and judges what needs no look at anything else. b has headerLenFull bytes.
+// parseHeader reads the fixed fields and judges what needs no look at anything else. b has
+// headerLenFull bytes.
 func parseHeader(b []byte) (*header, error) {
 	be := binary.BigEndian
 	if be.Uint32(b) != magic {
@@ -112,7 +115,8 @@ func parseHeader(b []byte) (*header, error) {
 		return nil, refuse(syscall.EINVAL, "Unsupported cluster size: 2^%d", h.clusterBits)
 	}
 	if h.version == 3 {
-		h.incompatible, h.compatible, h.autoclear = be.Uint64(b[72:]), be.Uint64(b[80:]), be.Uint64(b[88:])
+		h.incompatible, h.compatible, h.autoclear = be.Uint64(b[72:]), be.Uint64(b[80:]),
+			be.Uint64(b[88:])
 		h.refOrder, h.length = be.Uint32(b[96:]), be.Uint32(b[100:])
 		if h.length < headerLenV3 {
 			return nil, refuse(syscall.EINVAL, "qcow2 header too short")
@@ -130,29 +134,36 @@ func parseHeader(b []byte) (*header, error) {
 	return h, nil
 }
 
-// checkCompression says whether the compression type is one we know, and the feature bit agrees with it.
+// checkCompression says whether the compression type is one we know, and the feature bit agrees
+// with it.
 func (h *header) checkCompression() error {
 	marked := h.incompatible&featCompression != 0
 	switch {
 	case int(h.compression) >= len(compressionNames):
 		return refuse(syscall.ENOTSUP, "qcow2: unknown compression type: %d", h.compression)
 	case h.compression == compressZlib && marked:
-		return refuse(syscall.EINVAL, "qcow2: Compression type incompatible feature bit must not be set")
+		return refuse(syscall.EINVAL,
+			"qcow2: Compression type incompatible feature bit must not be set")
 	case h.compression != compressZlib && !marked:
-		return refuse(syscall.EINVAL, "qcow2: Compression type incompatible feature bit must be set")
+		return refuse(syscall.EINVAL,
+			"qcow2: Compression type incompatible feature bit must be set")
 	}
 	return nil
 }
 
-// checkTables judges sizes and places of the tables. A checker may open images that have no refcounts or a broken snapshot table.
+// checkTables judges sizes and places of the tables. A checker may open images that have no
+// refcounts or a broken snapshot table.
 func (h *header) checkTables(checking bool) error {
 	cluster := uint64(1) << h.clusterBits
 	if h.reftableClusters == 0 && !checking {
 		return damaged(refuse(syscall.EINVAL, "Image does not contain a reference count table"))
 	}
-	err := h.checkTable("Reference count table", h.reftableOff, uint64(h.reftableClusters), cluster, maxReftableBytes)
+	err := h.checkTable("Reference count table", h.reftableOff, uint64(h.reftableClusters), cluster,
+		maxReftableBytes)
 	if err == nil && !checking {
-		err = damaged(h.checkTable("Snapshot table", h.snapshotsOff, uint64(h.snapshots), snapshotFixed, maxSnapshotsBytes))
+		err = damaged(
+			h.checkTable("Snapshot table", h.snapshotsOff, uint64(h.snapshots), snapshotFixed,
+				maxSnapshotsBytes))
 	}
 	if err == nil {
 		err = h.checkTable("Active L1 table", h.l1Off, uint64(h.l1Size), l1EntrySize, maxL1Bytes)
@@ -170,7 +181,8 @@ func (h *header) checkTable(name string, off, entries, entrySize, limit uint64) 
 	return nil
 }
 
-// marshal is the first cluster of the image. It fails with ENOSPC if the cluster is too small for all of it.
+// marshal is the first cluster of the image. It fails with ENOSPC if the cluster is too small for
+// all of it.
 func (h *header) marshal() ([]byte, error) {
 	be := binary.BigEndian
 	cluster := 1 << h.clusterBits
@@ -204,7 +216,8 @@ func (h *header) marshal() ([]byte, error) {
 		b = append(b, h.backing...)
 	}
 	if len(b) > cluster {
-		return nil, fmt.Errorf("qcow2 header of %d bytes in a cluster of %d: %w", len(b), cluster, syscall.ENOSPC)
+		return nil, fmt.Errorf("qcow2 header of %d bytes in a cluster of %d: %w", len(b), cluster,
+			syscall.ENOSPC)
 	}
 	return append(b, make([]byte, cluster-len(b))...), nil
 }

@@ -29,10 +29,15 @@ func seeds(t testing.TB) map[string][]byte {
 		"v3":       options("cluster_size", "512", "refcount_bits", "64"),
 		"bits":     options("cluster_size", "1024", "refcount_bits", "1"),
 		"extended": options("cluster_size", "16384", "extended_l2", "on"),
-		"zstd":     options("cluster_size", "4096", "compression_type", "zstd", "lazy_refcounts", "on"),
+		"zstd": options("cluster_size", "4096", "compression_type", "zstd", "lazy_refcounts",
+			"on"),
 	} {
 		path := filepath.Join(dir, name)
-		err := blockdev.Create(context.Background(), path, blockdev.CreateConfig{Drivers: testDrivers, Format: "qcow2", Options: o, Size: 200 << 10})
+		err := blockdev.Create(context.Background(), path,
+			blockdev.CreateConfig{
+				Drivers: testDrivers, Format: "qcow2", Options: o,
+				Size: 200 << 10,
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,8 +78,8 @@ func fill(t testing.TB, path string) {
 	}
 }
 
-// abuse opens an image that may hold anything and does everything with it. Nothing may panic, hang or take memory by the image's
-// word; all else is allowed.
+// abuse opens an image that may hold anything and does everything with it. Nothing may panic, hang
+// or take memory by the image's word; all else is allowed.
 func abuse(name string, image []byte) {
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	defer stop()
@@ -84,9 +89,10 @@ func abuse(name string, image []byte) {
 		mode.Unmap = true
 		_, o := newDisk(name, image)
 		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-			Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o,
-			Mode: mode,
-			Gate: func(driver.Link) error { return os.ErrPermission },
+			Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2",
+			Options: o,
+			Mode:    mode,
+			Gate:    func(driver.Link) error { return os.ErrPermission },
 		})
 		if err != nil {
 			continue
@@ -141,9 +147,13 @@ func FuzzImage(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, image []byte) { abuse("fuzz", image) })
 }
 
-// TestPlanted puts numbers that hurt into every word of the header and of the first entries of every table.
+// TestPlanted puts numbers that hurt into every word of the header and of the first entries of
+// every table.
 func TestPlanted(t *testing.T) {
-	values := []uint64{1, 0xffffffff, 1 << 56, 1<<63 - 1, 1 << 63, ^uint64(0), 0x8000000000000200, 1 << 62, 512, 1 << 40}
+	values := []uint64{
+		1, 0xffffffff, 1 << 56, 1<<63 - 1, 1 << 63, ^uint64(0), 0x8000000000000200,
+		1 << 62, 512, 1 << 40,
+	}
 	for name, image := range seeds(t) {
 		t.Run(name, func(t *testing.T) {
 			cluster := 1 << binary.BigEndian.Uint32(image[20:])
@@ -232,7 +242,8 @@ func TestCheckingRefusesRequests(t *testing.T) {
 	ctx := context.Background()
 	_, o := newDisk("checking", seeds(t)["v3"])
 	d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{Check: true, Unmap: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
+		Mode: driver.Mode{Check: true, Unmap: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -241,9 +252,12 @@ func TestCheckingRefusesRequests(t *testing.T) {
 	buf := driver.Vec{make([]byte, 512)}
 	_, status := d.Status(ctx, 0, 512)
 	for what, err := range map[string]error{
-		"read": d.Read(ctx, buf, 0, 0), "write": d.Write(ctx, buf, 0, 0), "zero": d.Zero(ctx, 0, 512, 0), "discard": d.Discard(ctx, 0, 512),
-		"compressed": d.Write(ctx, buf, 0, driver.Compressed), "truncate": d.Truncate(ctx, 1<<20, driver.PreallocOff), "status": status,
-		"machine state": d.ReadVMState(ctx, buf, 0), "reopen": d.Reopen(ctx, options("lazy-refcounts", "on")),
+		"read": d.Read(ctx, buf, 0, 0), "write": d.Write(ctx, buf, 0, 0),
+		"zero": d.Zero(ctx, 0, 512, 0), "discard": d.Discard(ctx, 0, 512),
+		"compressed": d.Write(ctx, buf, 0, driver.Compressed),
+		"truncate":   d.Truncate(ctx, 1<<20, driver.PreallocOff), "status": status,
+		"machine state": d.ReadVMState(ctx, buf, 0),
+		"reopen":        d.Reopen(ctx, options("lazy-refcounts", "on")),
 	} {
 		if !errors.Is(err, syscall.EBADF) {
 			t.Errorf("%s: %v", what, err)
@@ -254,7 +268,8 @@ func TestCheckingRefusesRequests(t *testing.T) {
 	}
 }
 
-// Tables may claim to be far longer than the file. What they take is bounded by what the format allows for tables in memory, and by the file.
+// Tables may claim to be far longer than the file. What they take is bounded by what the format
+// allows for tables in memory, and by the file.
 func TestMemoryOfClaims(t *testing.T) {
 	image := seeds(t)["v3"]
 	l := newLayout(image)
@@ -270,7 +285,8 @@ func TestMemoryOfClaims(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			abuse("claims", p.put(image))
 			runtime.ReadMemStats(&after)
-			const limit = 1 << 30 // of all that was allocated at any time: a table of 32 MiB a few times over
+			// of all that was allocated at any time: a table of 32 MiB a few times over
+			const limit = 1 << 30
 			if n := after.TotalAlloc - before.TotalAlloc; n > limit {
 				t.Errorf("%d MiB", n>>20)
 			} else {
@@ -301,7 +317,9 @@ func TestBackingLoop(t *testing.T) {
 			_ = d.Close()
 		}
 		const opening = "Could not open backing file: "
-		if err == nil || !strings.HasPrefix(err.Error(), opening+"the backing chain refers to itself") || strings.Count(err.Error(), opening) != 1 {
+		if err == nil ||
+			!strings.HasPrefix(err.Error(), opening+"the backing chain refers to itself") ||
+			strings.Count(err.Error(), opening) != 1 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

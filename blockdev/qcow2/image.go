@@ -45,24 +45,27 @@ type image struct {
 	readOnly bool
 	checking bool // opened with Mode.Check
 	loaded   bool // a snapshot is shown, see LoadSnapshot
-	claims   bool // the claim on the file includes writing: not readOnly, and ahead of it while a reopen is prepared
+	// the claim on the file includes writing: not readOnly, and ahead of it while a reopen is
+	// prepared
+	claims bool
 
 	size, vmState atomic.Int64 // guest bytes, and where the machine state begins
 	dead          atomic.Bool  // found corrupt while writable: every request fails
 	codec         codec
 
 	// The lock of Image guards what follows.
-	settings     settings
-	unmap        bool // discard=unmap, for settings that follow it
-	given        given
-	hdr          *header
-	l1           []uint64
-	reftable     []uint64
-	reftableEnd  int // behind the last entry in use
-	l2, refs     *format.Tables
-	snapshots    []snapshot
-	snapBytes    int64         // length of the snapshot table
-	inactiveL1   []format.Span // where the L1 tables of snapshots are, sorted and apart from each other
+	settings    settings
+	unmap       bool // discard=unmap, for settings that follow it
+	given       given
+	hdr         *header
+	l1          []uint64
+	reftable    []uint64
+	reftableEnd int // behind the last entry in use
+	l2, refs    *format.Tables
+	snapshots   []snapshot
+	snapBytes   int64 // length of the snapshot table
+	// where the L1 tables of snapshots are, sorted and apart from each other
+	inactiveL1   []format.Span
 	deferred     format.DeferredFrees
 	tracked      []*trackedBitmap
 	trackedBytes int64 // of bits in memory
@@ -71,9 +74,11 @@ type image struct {
 	byteOff      int64 // where the next compressed cluster may start, 0: in a new cluster
 	signalled    bool  // a corruption was reported
 	mayWrite     bool  // autoclear bits that we do not keep are off in the file
-	unrepaired   bool  // the dirty bit was found, and the image could not be repaired yet or not wholly: the bit stays
-	repairDue    bool  // it was found while nothing could be written, so the repair comes before the first write
-	cleaner      *time.Timer
+	// the dirty bit was found, and the image could not be repaired yet or not wholly: the bit stays
+	unrepaired bool
+	// it was found while nothing could be written, so the repair comes before the first write
+	repairDue bool
+	cleaner   *time.Timer
 }
 
 var (
@@ -94,7 +99,8 @@ func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
 		return nil, err
 	}
 	q := newImage(file, o.Values, o.Notify)
-	q.readOnly, q.checking, q.claims, q.unmap = o.Mode.ReadOnly, o.Mode.Check, !o.Mode.ReadOnly, o.Mode.Unmap
+	q.readOnly, q.checking, q.claims, q.unmap = o.Mode.ReadOnly, o.Mode.Check, !o.Mode.ReadOnly,
+		o.Mode.Unmap
 	defer func() {
 		if err != nil {
 			q.endCaches()
@@ -117,19 +123,22 @@ func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
 func newImage(file driver.Node, values driver.Values, notify func(driver.Notice)) *image {
 	q := &image{file: file, notify: notify, given: given{Values: values}, skipped: -1}
 	q.Config = format.Config{
-		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load, Usable: q.usable,
+		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load,
+		Usable: q.usable,
 	}
 	return q
 }
 
-// Info describes the image. Any byte may be read or written: what is no whole cluster is merged here.
+// Info describes the image. Any byte may be read or written: what is no whole cluster is merged
+// here.
 func (q *image) Info() driver.Info {
 	i := driver.Info{
 		Driver:     "qcow2",
 		VMStateOff: q.vmState.Load(),
 		NoMedium:   q.dead.Load(),
 		Limits: driver.Limits{
-			Size: q.size.Load(), RequestAlign: 1, ZeroAlign: q.sub, DiscardAlign: q.cluster, Cluster: q.cluster,
+			Size: q.size.Load(), RequestAlign: 1, ZeroAlign: q.sub, DiscardAlign: q.cluster,
+			Cluster:    q.cluster,
 			WriteTakes: driver.Compressed,
 		},
 	}
@@ -142,8 +151,9 @@ func (q *image) Info() driver.Info {
 // Primary is the image file.
 func (q *image) Primary() driver.Node { return q.file }
 
-// Claim takes what the parent asks for of the file, and besides what metadata needs: nobody else may write or resize, and a writable
-// image may be written and resized at any time. A backing file is only read.
+// Claim takes what the parent asks for of the file, and besides what metadata needs: nobody else
+// may write or resize, and a writable image may be written and resized at any time. A backing file
+// is only read.
 func (q *image) Claim(ctx context.Context, c driver.Claim) error {
 	return format.Claim(ctx, q.file, c, q.claims)
 }
@@ -181,8 +191,8 @@ func (q *image) writeSync(ctx context.Context, p []byte, off int64) error {
 	return err
 }
 
-// unsettledError is the error of a write, or of the sync behind it, that may have reached the file all the same. What was written refers to
-// something: that must not be freed.
+// unsettledError is the error of a write, or of the sync behind it, that may have reached the file
+// all the same. What was written refers to something: that must not be freed.
 type unsettledError struct{ error }
 
 func (u *unsettledError) Unwrap() error { return u.error }
@@ -207,7 +217,8 @@ func (q *image) writeHeader(ctx context.Context) error {
 
 // setFeatures changes the incompatible feature bits in the file and only then in memory.
 func (q *image) setFeatures(ctx context.Context, features uint64) error {
-	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, features), offIncompatible); err != nil {
+	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, features),
+		offIncompatible); err != nil {
 		return err
 	}
 	q.hdr.incompatible = features
@@ -223,8 +234,9 @@ func (q *image) BeginChange(ctx context.Context, off, n int64) error {
 	return nil
 }
 
-// beginChanges prepares for the first change. It begins to track bitmaps and clears the autoclear bits of what will be out of date, and
-// repairs a dirty image that was opened read-only and reopened for writing since.
+// beginChanges prepares for the first change. It begins to track bitmaps and clears the autoclear
+// bits of what will be out of date, and repairs a dirty image that was opened read-only and
+// reopened for writing since.
 func (q *image) beginChanges(ctx context.Context) error {
 	if q.repairDue {
 		if err := q.repairDirty(ctx); err != nil {
@@ -249,14 +261,16 @@ func (q *image) beginChanges(ctx context.Context) error {
 	return err
 }
 
-// clearAuto leaves of the autoclear bits those in keep, and forgets bitmaps that do not count any more.
+// clearAuto leaves of the autoclear bits those in keep, and forgets bitmaps that do not count any
+// more.
 func (h *header) clearAuto(keep uint64) {
 	if h.autoclear &= keep; h.autoclear&autoBitmaps == 0 {
 		h.bitmaps = nil
 	}
 }
 
-// dropUnknownAutoclear clears the autoclear bits that are not known before a repair, which guest data and bitmaps are none the worse for.
+// dropUnknownAutoclear clears the autoclear bits that are not known before a repair, which guest
+// data and bitmaps are none the worse for.
 func (q *image) dropUnknownAutoclear(ctx context.Context) error {
 	const known = autoBitmaps | autoRawData
 	if q.hdr.autoclear&^known == 0 {
@@ -328,7 +342,8 @@ func (q *image) Flush(ctx context.Context) error {
 	return settle(ctx)
 }
 
-// WriteBack writes the tables. What was given back before may be taken again when the file was flushed behind it.
+// WriteBack writes the tables. What was given back before may be taken again when the file was
+// flushed behind it.
 func (q *image) WriteBack(ctx context.Context) (settle func(context.Context) error, err error) {
 	if q.checking { // a check leaves nothing in the caches
 		return nil, nil

@@ -6,12 +6,14 @@ import (
 	"math/bits"
 )
 
-// A compressed cluster is a raw deflate stream (RFC 1951) whose whole input and output are in memory and whose output has a known
-// length. That allows a decoder without a window or a reader, which takes half the time of a streaming one.
+// A compressed cluster is a raw deflate stream (RFC 1951) whose whole input and output are in
+// memory and whose output has a known length. That allows a decoder without a window or a reader,
+// which takes half the time of a streaming one.
 
 var errDeflate = errors.New("broken deflate data")
 
-// Limits of deflate, and how many bits of the input index the first table of each alphabet. Longer codes take a second step.
+// Limits of deflate, and how many bits of the input index the first table of each alphabet. Longer
+// codes take a second step.
 const (
 	maxCodeBits = 15
 	litBits     = 11 // literals and lengths
@@ -22,9 +24,10 @@ const (
 	maxMatch    = 258 // bytes that one length stands for
 )
 
-// hop is what bits of the input stand for. From the lowest bit on: how many bits to take, 0 where there is no code; at bit 8, how many of
-// them are the first code, for the rest is a number to add or a second literal; flags; and at bit 16 the value, which is one literal or
-// two, the base of a length or of a distance, or where a second table begins.
+// hop is what bits of the input stand for. From the lowest bit on: how many bits to take, 0 where
+// there is no code; at bit 8, how many of them are the first code, for the rest is a number to add
+// or a second literal; flags; and at bit 16 the value, which is one literal or two, the base of a
+// length or of a distance, or where a second table begins.
 type hop uint32
 
 const (
@@ -79,7 +82,8 @@ type inflater struct {
 	acc  uint64 // bits not yet taken, the next one lowest
 	have uint   // how many
 
-	// The tables of both alphabets: what index bits lead to, and behind it room for a second table for each symbol.
+	// The tables of both alphabets: what index bits lead to, and behind it room for a second table
+	// for each symbol.
 	lit     [1<<litBits + maxLitSyms<<(maxCodeBits-litBits)]hop
 	dist    [1<<distBits + maxDistSyms<<(maxCodeBits-distBits)]hop
 	lengths [maxLitSyms + maxDistSyms + 16]uint8
@@ -273,8 +277,9 @@ func (f *inflater) readLengths(n int) error {
 	return nil
 }
 
-// build makes the table for codes of the given lengths: index bits of the input lead to a hop, or to a second table for the rest.
-// A code with holes is broken, unless it is a single one of one bit.
+// build makes the table for codes of the given lengths: index bits of the input lead to a hop, or
+// to a second table for the rest. A code with holes is broken, unless it is a single one of one
+// bit.
 func build(table []hop, lengths []uint8, symbols []hop, index uint) error {
 	var count [maxCodeBits + 1]int
 	for _, n := range lengths {
@@ -321,7 +326,8 @@ func build(table []hop, lengths []uint8, symbols []hop, index uint) error {
 			used += 1 << (maxCodeBits - index)
 		}
 		at := table[root].value()
-		spread(table[at:at+1<<(maxCodeBits-index)], code>>index, uint(n)-index, h.coded(n-uint8(index)))
+		spread(table[at:at+1<<(maxCodeBits-index)], code>>index, uint(n)-index,
+			h.coded(n-uint8(index)))
 	}
 	return nil
 }
@@ -335,7 +341,8 @@ func spread(table []hop, code, n uint, h hop) {
 
 // pair makes one hop of two literals where both codes fit into the index of the first table.
 func (f *inflater) pair() {
-	for i := 1<<litBits - 1; i >= 0; i-- { // downwards: what follows a code is at a lower index, or is the same
+	// downwards: what follows a code is at a lower index, or is the same
+	for i := 1<<litBits - 1; i >= 0; i-- {
 		h := f.lit[i]
 		next := f.lit[i>>h.bits()]
 		if h&hopLiteral != 0 && next&hopLiteral != 0 && h.bits()+next.bits() <= litBits {
@@ -408,19 +415,21 @@ func (f *inflater) distance() (back int, ok bool) {
 	return back, ok
 }
 
-// Room that fast needs at the end of its input for two refills, and at the end of its output for what one turn may write: three times two
-// literals, and a match with what repeat writes too much.
+// Room that fast needs at the end of its input for two refills, and at the end of its output for
+// what one turn may write: three times two literals, and a match with what repeat writes too much.
 const (
 	fastInput  = 16
 	fastOutput = 6 + maxMatch + shortMatch
 )
 
-// shortMatch is how many bytes of a match are copied without a look at its length: most are shorter.
+// shortMatch is how many bytes of a match are copied without a look at its length: most are
+// shorter.
 const shortMatch = 24
 
-// fast decodes as long as neither input nor output is near its end, which leaves nothing to be looked at on the way. It does what block
-// does, with all that changes in registers. A turn takes at most two literals or pairs of 11 bits and a length of 20 from what a
-// refill gives, at least 56 bits, and a distance of 28 from the next.
+// fast decodes as long as neither input nor output is near its end, which leaves nothing to be
+// looked at on the way. It does what block does, with all that changes in registers. A turn takes
+// at most two literals or pairs of 11 bits and a length of 20 from what a refill gives, at least 56
+// bits, and a distance of 28 from the next.
 func (f *inflater) fast(out []byte, done int) (_ int, ended bool, err error) {
 	src, pos, acc, have := f.src, f.pos, f.acc, f.have
 	for pos <= len(src)-fastInput && done <= len(out)-fastOutput {
@@ -498,7 +507,8 @@ func (f *inflater) fast(out []byte, done int) (_ int, ended bool, err error) {
 	return done, ended, err
 }
 
-// repeat copies n bytes from back bytes before at, which may be bytes that it writes itself. It may write up to 7 more.
+// repeat copies n bytes from back bytes before at, which may be bytes that it writes itself. It may
+// write up to 7 more.
 func repeat(out []byte, at, back, n int) {
 	if back >= 8 && at+n+8 <= len(out) {
 		for end := at + n; at < end; at += 8 { // what is copied too much is written again

@@ -29,9 +29,13 @@ func deflated(t testing.TB) map[string][]byte {
 	}
 	for name, plain := range map[string][]byte{
 		"noise": noise, "text": text, "words": words[:65536], "zeroes": make([]byte, 65536), "one byte": {7}, "empty": nil,
-		"mixed": append(append(append([]byte(nil), text[:9000]...), noise...), make([]byte, 3000)...),
+		"mixed": append(append(append([]byte(nil), text[:9000]...), noise...),
+			make([]byte, 3000)...),
 	} {
-		for _, level := range []int{flate.NoCompression, flate.HuffmanOnly, flate.BestSpeed, 6, flate.BestCompression} {
+		for _, level := range []int{
+			flate.NoCompression, flate.HuffmanOnly, flate.BestSpeed, 6,
+			flate.BestCompression,
+		} {
 			var b bytes.Buffer
 			w, err := flate.NewWriter(&b, level)
 			if err != nil {

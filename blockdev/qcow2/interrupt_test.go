@@ -19,12 +19,16 @@ import (
 )
 
 // openWatched opens the image in a file, with watch asked about each request for the file.
-func openWatched(t *testing.T, path string, mode driver.Mode, watch func(blockdevtest.Request) error) *blockdev.Device {
+func openWatched(
+	t *testing.T, path string, mode driver.Mode, watch func(blockdevtest.Request) error,
+) *blockdev.Device {
 	t.Helper()
 	mode.Unmap = true
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{qcow2.Driver, blockdevtest.Faulty(watch), file.Driver}, Format: "qcow2", Mode: mode,
-		Options: options("file.driver", blockdevtest.FaultyName, "file.file.driver", "file", "file.file.filename", path),
+		Drivers: []driver.Driver{qcow2.Driver, blockdevtest.Faulty(watch), file.Driver},
+		Format:  "qcow2", Mode: mode,
+		Options: options("file.driver", blockdevtest.FaultyName, "file.file.driver", "file",
+			"file.file.filename", path),
 	})
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -42,18 +46,21 @@ func store(t *testing.T, image []byte) string {
 	return path
 }
 
-func checkDevice(ctx context.Context, d *blockdev.Device, fix driver.Fix) (driver.CheckResult, error) {
+func checkDevice(
+	ctx context.Context, d *blockdev.Device, fix driver.Fix,
+) (driver.CheckResult, error) {
 	c, _ := driver.Find[driver.Checker](d.Top())
 	return c.Check(ctx, fix)
 }
 
-// scattered is an image with every other cluster of many refcount blocks in use, so that looking for two in a row is long. With 512-byte clusters a
-// refcount block counts 256.
+// scattered is an image with every other cluster of many refcount blocks in use, so that looking
+// for two in a row is long. With 512-byte clusters a refcount block counts 256.
 func scattered(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "scattered")
 	err := blockdev.Create(context.Background(), path, blockdev.CreateConfig{
-		Drivers: testDrivers, Format: "qcow2", Options: options("cluster_size", "512"), Size: 4 << 20,
+		Drivers: testDrivers, Format: "qcow2", Options: options("cluster_size", "512"),
+		Size: 4 << 20,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +85,8 @@ func scattered(t *testing.T) []byte {
 	return image
 }
 
-// Whatever is long ends soon after its request was cancelled, at any moment; and what it leaves is sound.
+// Whatever is long ends soon after its request was cancelled, at any moment; and what it leaves is
+// sound.
 func TestInterrupted(t *testing.T) {
 	sound := scattered(t)
 	uncounted := bytes.Clone(sound) // its refcounts must be rebuilt
@@ -104,10 +112,14 @@ func TestInterrupted(t *testing.T) {
 			_, err := checkDevice(ctx, d, 0)
 			return err
 		}},
-		{"rebuild", uncounted, driver.Mode{Check: true}, func(ctx context.Context, d *blockdev.Device) error {
-			_, err := checkDevice(ctx, d, repair)
-			return err
-		}},
+		{
+			"rebuild", uncounted,
+			driver.Mode{Check: true},
+			func(ctx context.Context, d *blockdev.Device) error {
+				_, err := checkDevice(ctx, d, repair)
+				return err
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cancelled := 0
@@ -144,7 +156,8 @@ func TestInterrupted(t *testing.T) {
 				if err := d.Close(); err != nil {
 					t.Errorf("cancelled at request %d: close: %v", at, err)
 				}
-				soundButLeaks(t, path, fmt.Sprintf("cancelled at request %d", at), c.mode.Check && errors.Is(err, context.Canceled))
+				soundButLeaks(t, path, fmt.Sprintf("cancelled at request %d", at), c.mode.Check &&
+					errors.Is(err, context.Canceled))
 			}
 			if cancelled == 0 {
 				t.Error("it was never cancelled")
@@ -153,10 +166,12 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// soundButLeaks looks at an image that may leak clusters. One whose repair was cut short may need it once more.
+// soundButLeaks looks at an image that may leak clusters. One whose repair was cut short may need
+// it once more.
 func soundButLeaks(t *testing.T, path, when string, again bool) {
 	t.Helper()
-	d := openWatched(t, path, driver.Mode{Check: true}, func(blockdevtest.Request) error { return nil })
+	d := openWatched(t, path, driver.Mode{Check: true},
+		func(blockdevtest.Request) error { return nil })
 	defer d.Close()
 	fix := driver.FixLeaks
 	if again {
@@ -168,8 +183,8 @@ func soundButLeaks(t *testing.T, path, when string, again bool) {
 	}
 }
 
-// fullTable is an image whose refcount table is as long as may be. All of its entries refer to the same block, of one bit for each cluster, which is
-// filled with a pattern.
+// fullTable is an image whose refcount table is as long as may be. All of its entries refer to the
+// same block, of one bit for each cluster, which is filled with a pattern.
 func fullTable(pattern byte) []byte {
 	const bits, cluster, tableClusters = 16, 1 << 16, 8 << 20 >> 16
 	be := binary.BigEndian
@@ -213,12 +228,13 @@ func TestNoFreeCluster(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			reads := 0
-			d := openWatched(t, store(t, fullTable(c.pattern)), driver.Mode{}, func(r blockdevtest.Request) error {
-				if r.Kind == "read" {
-					reads++
-				}
-				return nil
-			})
+			d := openWatched(t, store(t, fullTable(c.pattern)), driver.Mode{},
+				func(r blockdevtest.Request) error {
+					if r.Kind == "read" {
+						reads++
+					}
+					return nil
+				})
 			defer d.Close()
 			reads = 0
 			// An L2 table is needed first, which takes a single cluster if there is one.

@@ -15,12 +15,14 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// killImage names the image for the process that is going to be killed, which is this test program again.
+// killImage names the image for the process that is going to be killed, which is this test program
+// again.
 const killImage = "QCOW2_TEST_KILL_IMAGE"
 
 const killWriters = 4
 
-// TestKilledWriter is that process: several goroutines write without end, and each prints a line behind every flush.
+// TestKilledWriter is that process: several goroutines write without end, and each prints a line
+// behind every flush.
 func TestKilledWriter(t *testing.T) {
 	path := os.Getenv(killImage)
 	if path == "" {
@@ -97,7 +99,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// judgeKilled looks for every write that a flush covered. A place may have been written again since.
+// judgeKilled looks for every write that a flush covered. A place may have been written again
+// since.
 func judgeKilled(t *testing.T, path string, flushed [killWriters]uint64) {
 	t.Helper()
 	d := openImage(t, path, options())
@@ -112,7 +115,8 @@ func judgeKilled(t *testing.T, path string, flushed [killWriters]uint64) {
 			}
 			got := binary.LittleEndian.Uint64(buf)
 			if got < n || !bytes.Equal(buf[8:], make([]byte, len(buf)-8)) {
-				t.Fatalf("%s: writer %d: write %d of %d is gone: %d is there", path, w, n, last, got)
+				t.Fatalf("%s: writer %d: write %d of %d is gone: %d is there", path, w, n, last,
+					got)
 			}
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// writeL1Entry writes one entry of the active L1 table, with its neighbours if the file takes only larger blocks.
+// writeL1Entry writes one entry of the active L1 table, with its neighbours if the file takes only
+// larger blocks.
 func (q *image) writeL1Entry(ctx context.Context, i int64) error {
 	n := max(l1EntrySize, min(q.file.Info().RequestAlign, q.cluster)) / l1EntrySize
 	first := i / n * n
@@ -27,7 +28,8 @@ func (q *image) writeL1Entry(ctx context.Context, i int64) error {
 	return q.writeSync(ctx, buf, at)
 }
 
-// growL1 moves the L1 table to a larger place with at least min entries: exactly as many, or with room for more.
+// growL1 moves the L1 table to a larger place with at least min entries: exactly as many, or with
+// room for more.
 func (q *image) growL1(ctx context.Context, least int64, exactly bool) (err error) {
 	old := int64(len(q.l1))
 	if least <= old {
@@ -55,13 +57,13 @@ func (q *image) growL1(ctx context.Context, least int64, exactly bool) (err erro
 	grown := make([]uint64, n)
 	copy(grown, q.l1)
 	if err = q.moveL1(ctx, grown, at); err != nil && !unsettled(err) {
-		q.free(ctx, at, n*l1EntrySize, freeOther)
+		q.free(ctx, at, n*l1EntrySize, discardOther)
 		return err
 	}
 	oldAt := int64(q.hdr.l1Off)
 	q.l1, q.hdr.l1Off, q.hdr.l1Size = grown, uint64(at), uint32(n)
 	if err == nil { // else the header may have either table, of which the new one is seen
-		q.free(ctx, oldAt, old*l1EntrySize, freeOther)
+		q.free(ctx, oldAt, old*l1EntrySize, discardOther)
 	}
 	return err
 }
@@ -125,12 +127,13 @@ func (q *image) shrinkL1(ctx context.Context, n int64) error {
 		err = q.Fire(ctx, driver.EvL1ShrinkFreeL2)
 	}
 	if err != nil {
-		clear(tail) // the file may hold part of the zeroes: leak rather than free what is still in use
+		// the file may hold part of the zeroes: leak rather than free what is still in use
+		clear(tail)
 		return err
 	}
 	for i := len(tail) - 1; i >= 0; i-- {
 		if at := int64(tail[i] & offsetMask); at != 0 {
-			q.free(ctx, at, q.cluster, freeAlways)
+			q.free(ctx, at, q.cluster, discardAlways)
 		}
 		tail[i] = 0
 	}

@@ -25,37 +25,38 @@ const (
 	allZero  = allAlloc << 32 // bitmap: all subclusters read as zeroes
 )
 
-// entry is an L2 entry: the descriptor and, with extended L2 tables, the bitmap. The low half of the bitmap says which subclusters
-// have data, the high half which read as zeroes.
+// entry is an L2 entry: the descriptor and, with extended L2 tables, the bitmap. The low half of
+// the bitmap says which subclusters have data, the high half which read as zeroes.
 type entry struct{ desc, bitmap uint64 }
 
 // host is the offset of the host cluster, 0 if there is none.
 func (e entry) host() int64 { return int64(e.desc & offsetMask) }
 
-// kind is what a cluster or subcluster is.
-type kind uint8
+// clusterType is what a cluster or subcluster is.
+type clusterType uint8
 
 const (
-	unallocated     kind = iota // read from the backing file
-	unallocatedHost             // the same, but its cluster has a place in the file
-	zeroPlain                   // reads as zeroes
-	zeroHost                    // the same, and its cluster has a place in the file
-	normal                      // data at its place
-	compressed                  // data, compressed with its whole cluster
-	invalid                     // no such entry may be
+	unallocated     clusterType = iota // read from the backing file
+	unallocatedHost                    // the same, but its cluster has a place in the file
+	zeroPlain                          // reads as zeroes
+	zeroHost                           // the same, and its cluster has a place in the file
+	normal                             // data at its place
+	compressed                         // data, compressed with its whole cluster
+	invalid                            // no such entry may be
 )
 
 // zero says whether the bytes are known to be zeroes.
-func (k kind) zero() bool { return k == zeroPlain || k == zeroHost }
+func (t clusterType) zero() bool { return t == zeroPlain || t == zeroHost }
 
 // absent says whether the bytes are the backing file's.
-func (k kind) absent() bool { return k == unallocated || k == unallocatedHost }
+func (t clusterType) absent() bool { return t == unallocated || t == unallocatedHost }
 
-// placed says whether the cluster has a place in the file that data can be written to.
-func (k kind) placed() bool { return k == normal || k == zeroHost || k == unallocatedHost }
+// hasHost says whether the cluster has a place in the file that data can be written to.
+func (t clusterType) hasHost() bool { return t == normal || t == zeroHost || t == unallocatedHost }
 
-// clusterKind classifies a whole cluster. With extended L2 tables it is unallocated, normal or compressed.
-func (g *geometry) clusterKind(e entry) kind {
+// clusterType classifies a whole cluster. With extended L2 tables it is unallocated, normal or
+// compressed.
+func (g *geometry) clusterType(e entry) clusterType {
 	switch {
 	case e.desc&flagCompressed != 0:
 		return compressed
@@ -70,9 +71,10 @@ func (g *geometry) clusterKind(e entry) kind {
 	return normal
 }
 
-// subKind classifies one subcluster. The whole entry is invalid if any part of its bitmap is.
-func (g *geometry) subKind(e entry, sub int) kind {
-	k := g.clusterKind(e)
+// subclusterType classifies one subcluster. The whole entry is invalid if any part of its bitmap
+// is.
+func (g *geometry) subclusterType(e entry, sub int) clusterType {
+	k := g.clusterType(e)
 	if !g.extended || k == compressed {
 		return k
 	}
@@ -98,8 +100,8 @@ func (g *geometry) subKind(e entry, sub int) kind {
 }
 
 // subRun is the kind of subcluster sub, and how many from there on in the cluster are of that kind.
-func (g *geometry) subRun(e entry, sub int) (kind, int) {
-	k := g.subKind(e, sub)
+func (g *geometry) subRun(e entry, sub int) (clusterType, int) {
+	k := g.subclusterType(e, sub)
 	if !g.extended || k == compressed || k == invalid {
 		return k, g.subs - sub
 	}
@@ -147,7 +149,9 @@ func (s slice) set(i int64, e entry) {
 }
 
 // slotOf is the index of the entry for off in its slice.
-func (q *image) slotOf(off int64) int64 { return off >> q.clusterBits & (q.l2.Unit/q.entrySize - 1) }
+func (q *image) slotOf(off int64) int64 {
+	return off >> q.clusterBits & (q.l2.Unit/q.entrySize - 1)
+}
 
 // openSlice loads the part for off of the L2 table at tableAt.
 func (q *image) openSlice(ctx context.Context, off, tableAt int64) (slice, error) {
@@ -158,9 +162,9 @@ func (q *image) openSlice(ctx context.Context, off, tableAt int64) (slice, error
 
 // mapping is a run of guest bytes that are alike.
 type mapping struct {
-	kind kind
-	n    int64 // bytes
-	// host is where the first of them is in the file; meaningful if the kind is placed.
+	clusterType
+	n int64 // bytes
+	// host is where the first of them is in the file; meaningful if the kind is hasHost.
 	host int64
 	desc uint64 // the L2 entry of a compressed cluster
 }
@@ -170,7 +174,7 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 	unit := q.l2.Unit / q.entrySize
 	room := (unit-q.slotOf(off))<<q.clusterBits - q.within(off) // to the end of the slice
 	n = min(n, room)
-	m := mapping{kind: unallocated, n: n}
+	m := mapping{clusterType: unallocated, n: n}
 	l1 := q.l1Index(off)
 	if l1 >= int64(len(q.l1)) {
 		return m, nil
@@ -180,7 +184,8 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 		return m, nil
 	}
 	if q.within(tableAt) != 0 {
-		return m, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(tableAt), hex(l1))
+		return m, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(tableAt),
+			hex(l1))
 	}
 	s, err := q.openSlice(ctx, off, tableAt)
 	if err != nil {
@@ -189,31 +194,36 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 	defer q.l2.Put(s.Table)
 	slot := q.slotOf(off)
 	e := s.entry(slot)
-	m.kind = q.subKind(e, q.subIndex(off))
-	if q.version < 3 && m.kind.zero() {
-		return m, q.corrupt(ctx, "Zero cluster entry found in pre-v3 image (L2 offset: %s, L2 index: %s)", hex(tableAt), hex(slot))
+	m.clusterType = q.subclusterType(e, q.subIndex(off))
+	if q.version < 3 && m.clusterType.zero() {
+		return m, q.corrupt(ctx,
+			"Zero cluster entry found in pre-v3 image (L2 offset: %s, L2 index: %s)", hex(tableAt),
+			hex(slot))
 	}
 	switch {
-	case m.kind == compressed:
+	case m.clusterType == compressed:
 		m.desc = e.desc
-	case m.kind.placed():
+	case m.clusterType.hasHost():
 		m.host = e.host() + q.within(off)
 		if q.within(e.host()) != 0 {
-			return m, q.corrupt(ctx, "Cluster allocation offset %s unaligned (L2 offset: %s, L2 index: %s)", hex(e.host()), hex(tableAt), hex(slot))
+			return m, q.corrupt(ctx,
+				"Cluster allocation offset %s unaligned (L2 offset: %s, L2 index: %s)",
+				hex(e.host()), hex(tableAt), hex(slot))
 		}
 	}
 	run, bad := q.countAlike(s, slot, q.subIndex(off), q.clustersIn(n+q.within(off)))
 	if bad >= 0 {
-		return m, q.corrupt(ctx, "Invalid cluster entry found  (L2 offset: %s, L2 index: %s)", hex(tableAt), hex(bad))
+		return m, q.corrupt(ctx, "Invalid cluster entry found  (L2 offset: %s, L2 index: %s)",
+			hex(tableAt), hex(bad))
 	}
 	m.n = min(n, run<<q.subBits-off&(q.sub-1))
 	return m, nil
 }
 
-// countAlike counts subclusters of one kind from slot on, over at most max clusters; where they have a place they must lie
-// one behind the other. bad is the slot of an invalid entry, or -1.
+// countAlike counts subclusters of one kind from slot on, over at most max clusters; where they
+// have a place they must lie one behind the other. bad is the slot of an invalid entry, or -1.
 func (q *image) countAlike(s slice, slot int64, sub int, clusters int64) (count, bad int64) {
-	var first kind
+	var first clusterType
 	var host int64
 	for i := range clusters {
 		e := s.entry(slot + i)
@@ -226,7 +236,7 @@ func (q *image) countAlike(s slice, slot int64, sub int, clusters int64) (count,
 				return int64(n), -1
 			}
 			first, host = k, e.host()
-		case k != first, k.placed() && e.host() != host+i<<q.clusterBits:
+		case k != first, k.hasHost() && e.host() != host+i<<q.clusterBits:
 			return count, -1
 		}
 		count += int64(n)
@@ -238,8 +248,8 @@ func (q *image) countAlike(s slice, slot int64, sub int, clusters int64) (count,
 	return count, -1
 }
 
-// writable is the slice for off in an L2 table that only the active L1 table refers to. Tables that are missing or shared are made
-// or copied, the L1 table grows as needed.
+// writable is the slice for off in an L2 table that only the active L1 table refers to. Tables that
+// are missing or shared are made or copied, the L1 table grows as needed.
 func (q *image) writable(ctx context.Context, off int64) (slice, int64, error) {
 	l1 := q.l1Index(off)
 	if l1 >= int64(len(q.l1)) {
@@ -249,14 +259,15 @@ func (q *image) writable(ctx context.Context, off int64) (slice, int64, error) {
 	}
 	at := int64(q.l1[l1] & offsetMask)
 	if q.within(at) != 0 {
-		return slice{}, 0, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(at), hex(l1))
+		return slice{}, 0, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(at),
+			hex(l1))
 	}
 	if at == 0 || q.l1[l1]&flagCopied == 0 {
 		if err := q.newL2(ctx, l1); err != nil {
 			return slice{}, 0, err
 		}
 		if at != 0 {
-			q.free(ctx, at, q.cluster, freeOther)
+			q.free(ctx, at, q.cluster, discardOther)
 		}
 		at = int64(q.l1[l1] & offsetMask)
 	}
@@ -275,7 +286,9 @@ func (q *image) newL2(ctx context.Context, l1 int64) (err error) {
 		return q.corrupt(ctx, "Preventing invalid allocation of L2 table at offset 0")
 	}
 	if at == int64(old&offsetMask) { // it is in use and counted as free
-		return q.corrupt(ctx, "Preventing invalid allocation of L2 table at offset %s (overlaps with itself)", hex(at))
+		return q.corrupt(ctx,
+			"Preventing invalid allocation of L2 table at offset %s (overlaps with itself)",
+			hex(at))
 	}
 	defer func() {
 		if err == nil {
@@ -283,7 +296,7 @@ func (q *image) newL2(ctx context.Context, l1 int64) (err error) {
 		}
 		q.l1[l1] = old
 		if !unsettled(err) {
-			q.free(ctx, at, q.cluster, freeAlways)
+			q.free(ctx, at, q.cluster, discardAlways)
 		}
 	}()
 	if err := q.refs.Flush(ctx); err != nil {

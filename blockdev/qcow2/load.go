@@ -10,14 +10,16 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// load reads the header and all tables that stay in memory, and repairs a dirty image. For a check it leaves out the snapshot table, which
-// the check reads, and takes what could not be used otherwise.
+// load reads the header and all tables that stay in memory, and repairs a dirty image. For a check
+// it leaves out the snapshot table, which the check reads, and takes what could not be used
+// otherwise.
 func (q *image) load(ctx context.Context) error {
 	if err := q.loadHeader(ctx); err != nil {
 		return err
 	}
 	h, err := q.hdr, error(nil)
-	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder), h.incompatible&featExtendedL2 != 0)
+	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder),
+		h.incompatible&featExtendedL2 != 0)
 	q.Cluster, q.Unit = q.cluster, q.sub
 	if err := h.checkTables(q.checking); err != nil {
 		return err
@@ -25,7 +27,8 @@ func (q *image) load(ctx context.Context) error {
 	if err := q.loadL1(ctx); err != nil {
 		return err
 	}
-	if q.settings, err = parseSettings(&q.geometry, q.given, q.size.Load(), q.unmap, h.compatible&compatLazyRefcounts != 0); err != nil {
+	if q.settings, err = parseSettings(&q.geometry, q.given, q.size.Load(), q.unmap,
+		h.compatible&compatLazyRefcounts != 0); err != nil {
 		return err
 	}
 	if h.crypt > cryptLUKS {
@@ -98,13 +101,16 @@ func (q *image) loadHeader(ctx context.Context) error {
 		return (&firstCluster{ctx, q.file, h}).unsupported(mask)
 	}
 	if h.incompatible&featCorrupt != 0 && !q.readOnly && !q.checking {
-		return damaged(refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write"))
+		return damaged(
+			refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write"))
 	}
-	if sub := int64(1) << h.clusterBits / subclusters; h.incompatible&featExtendedL2 != 0 && sub < 1<<minClusterBits {
+	if sub := int64(1) << h.clusterBits / subclusters; h.incompatible&featExtendedL2 != 0 &&
+		sub < 1<<minClusterBits {
 		return refuse(syscall.EINVAL, "Unsupported subcluster size: %d", sub)
 	}
 	if h.refOrder > 6 {
-		return refuse(syscall.EINVAL, "Reference count entry width too large; may not exceed 64 bits")
+		return refuse(syscall.EINVAL,
+			"Reference count entry width too large; may not exceed 64 bits")
 	}
 	q.hdr = h
 	return nil
@@ -181,19 +187,25 @@ func (q *image) makeCaches() {
 	q.endCaches()
 	s := q.settings
 	q.l2 = q.newTables(overL2, format.TablesConfig{
-		Name: "L2 table", Unit: s.l2Unit, Limit: s.l2Tables, Load: driver.EvL2Load, Store: driver.EvL2Update,
+		Name: "L2 table", Unit: s.l2Unit, Limit: s.l2Tables, Load: driver.EvL2Load,
+		Store: driver.EvL2Update,
 	})
 	q.refs = q.newTables(overRefblock, format.TablesConfig{
-		Name: "refcount block", Unit: q.cluster, Limit: s.refBlocks, Store: driver.EvRefblockUpdatePart,
+		Name: "refcount block", Unit: q.cluster, Limit: s.refBlocks,
+		Store: driver.EvRefblockUpdatePart,
 	})
 }
 
-// newTables makes a cache of tables, which may be written to what own says and to no other metadata.
+// newTables makes a cache of tables, which may be written to what own says and to no other
+// metadata.
 func (q *image) newTables(own overlap, c format.TablesConfig) *format.Tables {
 	c.File = q.file
-	c.Guard = func(ctx context.Context, off, n int64) error { return q.guardMetadata(ctx, own, off, n) }
+	c.Guard = func(ctx context.Context, off, n int64) error {
+		return q.guardMetadata(ctx, own, off, n)
+	}
 	c.Unaligned = func(ctx context.Context, off int64) error {
-		return q.corrupt(ctx, "Cannot get entry from %s cache: Offset %s is unaligned", c.Name, hex(off))
+		return q.corrupt(ctx, "Cannot get entry from %s cache: Offset %s is unaligned", c.Name,
+			hex(off))
 	}
 	return format.NewTables(c)
 }
@@ -212,6 +224,7 @@ func (q *image) openBacking(ctx context.Context, o *driver.Opening) (err error) 
 	if q.checking || o.NoChild("backing") || q.hdr.backing == "" && !o.HasChild("backing") {
 		return nil
 	}
-	q.Backing, err = o.Backing(ctx, "backing", driver.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})
+	q.Backing, err = o.Backing(ctx, "backing",
+		driver.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})
 	return err
 }

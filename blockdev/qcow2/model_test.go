@@ -65,9 +65,11 @@ func (s shape) cluster() int64 { return 1 << s.ClusterBits }
 
 func (s shape) createOptions() string {
 	compat := map[int]string{2: "0.10", 3: "1.1"}[s.Version]
-	o := fmt.Sprintf("compat=%s,cluster_size=%d,refcount_bits=%d", compat, s.cluster(), s.RefcountBits)
+	o := fmt.Sprintf("compat=%s,cluster_size=%d,refcount_bits=%d", compat, s.cluster(),
+		s.RefcountBits)
 	if s.Version == 3 {
-		o += fmt.Sprintf(",compression_type=%s,extended_l2=%s,lazy_refcounts=%s", s.Compression, onOff(s.Extended), onOff(s.Lazy))
+		o += fmt.Sprintf(",compression_type=%s,extended_l2=%s,lazy_refcounts=%s", s.Compression,
+			onOff(s.Extended), onOff(s.Lazy))
 	}
 	return o
 }
@@ -194,7 +196,8 @@ func (m *model) write() {
 	b := m.bytes(n)
 	m.t.Logf("write %d+%d", off, n)
 	cut := m.rng.Int64N(n + 1)
-	if err := m.dev.Write(context.Background(), driver.Vec{b[:cut], nil, b[cut:]}, off, 0); err != nil {
+	if err := m.dev.Write(context.Background(), driver.Vec{b[:cut], nil, b[cut:]}, off,
+		0); err != nil {
 		m.fail("write", off, n, err)
 	}
 	copy(m.data[off:], b)
@@ -306,7 +309,8 @@ func (m *model) read(off, n int64) {
 	}
 	for i := range b {
 		if b[i] != m.data[off+int64(i)] {
-			m.t.Fatalf("read %d+%d: byte %d is %#x, not %#x (%+v)", off, n, off+int64(i), b[i], m.data[off+int64(i)], m.shape)
+			m.t.Fatalf("read %d+%d: byte %d is %#x, not %#x (%+v)", off, n, off+int64(i), b[i],
+				m.data[off+int64(i)], m.shape)
 		}
 	}
 }
@@ -390,7 +394,8 @@ func (m *model) judge(dir string) {
 	m.compare(dir, m.path, m.data)
 	if m.shape.Snapshot {
 		qemuImg(m.t, "snapshot", "-a", "s", m.path)
-		qemuImg(m.t, "check", "-q", "-r", "leaks", m.path) // qemu-img itself leaks machine state when it shrinks an image
+		// qemu-img itself leaks machine state when it shrinks an image
+		qemuImg(m.t, "check", "-q", "-r", "leaks", m.path)
 		m.compare(dir, m.path, m.old)
 	}
 }
@@ -403,7 +408,8 @@ func (m *model) compare(dir, path string, want []byte) {
 	qemuImg(m.t, "compare", "-f", "qcow2", "-F", "raw", path, plain)
 }
 
-// TestModel does random operations on random images and compares them with an array of bytes, by our own reading and by qemu-img's.
+// TestModel does random operations on random images and compares them with an array of bytes, by
+// our own reading and by qemu-img's.
 func TestModel(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
@@ -415,7 +421,8 @@ func TestModel(t *testing.T) {
 		}
 	}
 	const each = 150
-	if os.Getenv("BLKSH_TIER") < "3" && flag.Lookup("rapid.seed").Value.String() == "0" { // a failure belongs to the change it came with
+	// a failure belongs to the change it came with
+	if os.Getenv("BLKSH_TIER") < "3" && flag.Lookup("rapid.seed").Value.String() == "0" {
 		if err := flag.Set("rapid.seed", "1"); err != nil {
 			t.Fatal(err)
 		}

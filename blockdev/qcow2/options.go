@@ -52,7 +52,10 @@ var overlapKinds = []struct{ option, name, help string }{
 
 func (o overlap) String() string { return overlapKinds[bits.TrailingZeros(uint(o))].name }
 
-var overlapTemplates = map[string]overlap{"none": 0, "constant": overConstant, "cached": overCached, "all": overAll}
+var overlapTemplates = map[string]overlap{
+	"none": 0, "constant": overConstant, "cached": overCached,
+	"all": overAll,
+}
 
 // keys are the options of an open image.
 var keys = func() []driver.Key {
@@ -73,27 +76,30 @@ var keys = func() []driver.Key {
 		{Name: "cache-clean-interval", Type: driver.Int, Help: "seconds after which unused metadata is dropped; 0 keeps it"},
 	}
 	for _, o := range overlapKinds {
-		k = append(k, driver.Key{Name: "overlap-check." + o.option, Type: driver.Bool, Help: "guard " + o.help})
+		k = append(k,
+			driver.Key{Name: "overlap-check." + o.option, Type: driver.Bool, Help: "guard " +
+				o.help})
 	}
 	return k
 }()
 
-// freeKind says why clusters are given back, which decides whether the file is punched out there.
-type freeKind uint8
+// discardType says why clusters are given back, which decides whether the file is punched out
+// there.
+type discardType uint8
 
 const (
-	freeNever freeKind = iota
-	freeAlways
-	freeRequest
-	freeSnapshot
-	freeOther
-	freeKinds
+	discardNever discardType = iota
+	discardAlways
+	discardRequest
+	discardSnapshot
+	discardOther
+	discardTypes
 )
 
 // settings are the options of an open image that reopening may change.
 type settings struct {
 	lazy       bool
-	punch      [freeKinds]bool
+	punch      [discardTypes]bool
 	keepRefs   bool // discard-no-unref
 	check      overlap
 	l2Unit     int64 // bytes of a cached part of an L2 table
@@ -135,8 +141,8 @@ func (v given) boolOr(name string, otherwise bool) bool {
 	return otherwise
 }
 
-// with is v after a reopen that left next. What is new overrules what was said before about the same thing: a template all overlap
-// checks, a total size both parts, a part the total.
+// with is v after a reopen that left next. What is new overrules what was said before about the
+// same thing: a template all overlap checks, a total size both parts, a part the total.
 func (v given) with(next driver.Values) given {
 	now := given{next, map[string]bool{}}
 	for name, gone := range v.overruled {
@@ -183,7 +189,8 @@ func (v given) changed(next driver.Values, name string) bool {
 	return false
 }
 
-// parseSettings reads v for an image of size bytes. compatLazy is what the image itself asks for. The order of its checks is QEMU's.
+// parseSettings reads v for an image of size bytes. compatLazy is what the image itself asks for.
+// The order of its checks is QEMU's.
 func parseSettings(g *geometry, v given, size int64, unmap, compatLazy bool) (settings, error) {
 	s, err := cacheSizes(g, v, size)
 	if err != nil {
@@ -199,14 +206,16 @@ func parseSettings(g *geometry, v given, size int64, unmap, compatLazy bool) (se
 	s.cleanAfter = time.Duration(interval) * time.Second
 	s.lazy = v.boolOr("lazy-refcounts", compatLazy)
 	if s.lazy && g.version < 3 {
-		return s, refuse(syscall.EINVAL, "Lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level")
+		return s, refuse(syscall.EINVAL,
+			"Lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level")
 	}
 	if s.check, err = parseOverlap(v); err != nil {
 		return s, err
 	}
-	s.punch = [freeKinds]bool{
-		freeAlways: true, freeRequest: v.boolOr("pass-discard-request", unmap),
-		freeSnapshot: v.Bool("pass-discard-snapshot"), freeOther: v.Bool("pass-discard-other"),
+	s.punch = [discardTypes]bool{
+		discardAlways: true, discardRequest: v.boolOr("pass-discard-request", unmap),
+		discardSnapshot: v.Bool("pass-discard-snapshot"),
+		discardOther:    v.Bool("pass-discard-other"),
 	}
 	s.keepRefs = v.Bool("discard-no-unref")
 	if s.keepRefs && g.version < 3 {
@@ -231,7 +240,8 @@ func cacheSizes(g *geometry, v given, size int64) (settings, error) {
 		total := v.Int("cache-size")
 		switch {
 		case v.Has("l2-cache-size") && v.Has("refcount-cache-size"):
-			return s, refuse(syscall.EINVAL, "cache-size, l2-cache-size and refcount-cache-size may not be set at the same time")
+			return s, refuse(syscall.EINVAL,
+				"cache-size, l2-cache-size and refcount-cache-size may not be set at the same time")
 		case v.Has("l2-cache-size") && l2Max > total:
 			return s, refuse(syscall.EINVAL, "l2-cache-size may not exceed cache-size")
 		case refs > total:
@@ -251,7 +261,8 @@ func cacheSizes(g *geometry, v given, size int64) (settings, error) {
 		entry = min(g.cluster, smallL2Entry)
 	}
 	if entry < 1<<minClusterBits || entry > g.cluster || entry&(entry-1) != 0 {
-		return s, refuse(syscall.EINVAL, "L2 cache entry size must be a power of two between %d and the cluster size (%d)",
+		return s, refuse(syscall.EINVAL,
+			"L2 cache entry size must be a power of two between %d and the cluster size (%d)",
 			1<<minClusterBits, g.cluster)
 	}
 	tables, blocks := max(l2/entry, minL2Tables), max(refs/g.cluster, minRefcountBlocks)
@@ -268,7 +279,8 @@ func cacheSizes(g *geometry, v given, size int64) (settings, error) {
 func parseOverlap(v given) (overlap, error) {
 	name, template := v.text("overlap-check"), v.text("overlap-check.template")
 	if v.Has("overlap-check") && v.Has("overlap-check.template") && name != template {
-		return 0, refuse(syscall.EINVAL, "Conflicting values for qcow2 options 'overlap-check' ('%s') and 'overlap-check.template' ('%s')", name, template)
+		return 0, refuse(syscall.EINVAL,
+			"Conflicting values for qcow2 options 'overlap-check' ('%s') and 'overlap-check.template' ('%s')", name, template)
 	}
 	if !v.Has("overlap-check") {
 		name = "cached"
@@ -278,7 +290,8 @@ func parseOverlap(v given) (overlap, error) {
 	}
 	set, ok := overlapTemplates[name]
 	if !ok {
-		return 0, refuse(syscall.EINVAL, "Unsupported value '%s' for qcow2 option 'overlap-check'. Allowed are any of the following: none, constant, cached, all", name)
+		return 0, refuse(syscall.EINVAL,
+			"Unsupported value '%s' for qcow2 option 'overlap-check'. Allowed are any of the following: none, constant, cached, all", name)
 	}
 	for i, o := range overlapKinds {
 		bit := overlap(1) << i

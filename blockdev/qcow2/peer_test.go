@@ -55,7 +55,8 @@ func options(pairs ...any) *driver.Options {
 func openImage(t fataler, path string, o *driver.Options) *blockdev.Device {
 	t.Helper()
 	d, err := blockdev.Open(context.Background(), path, blockdev.OpenConfig{
-		Drivers: testDrivers, Format: "qcow2", Options: o, Mode: driver.Mode{Unmap: true, NoFlush: true},
+		Drivers: testDrivers, Format: "qcow2", Options: o,
+		Mode:   driver.Mode{Unmap: true, NoFlush: true},
 		Notify: func(n driver.Notice) { t.Logf("notice: %+v", n) },
 	})
 	if err != nil {

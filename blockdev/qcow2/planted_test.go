@@ -20,8 +20,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// These tests put one wrong value into one field of an image, for every field of every table, and ask both qemu-io and this package: who
-// opens it, what reading gives, what writing does, what a check counts and what a repair leaves.
+// These tests put one wrong value into one field of an image, for every field of every table, and
+// ask both qemu-io and this package: who opens it, what reading gives, what writing does, what a
+// check counts and what a repair leaves.
 
 // TestPlantedAgrees compares with qemu-io and qemu-img.
 func TestPlantedAgrees(t *testing.T) {
@@ -52,7 +53,8 @@ func TestPlantedAgrees(t *testing.T) {
 	}
 }
 
-// What qemu-img repairs is repaired, also if the image is marked as corrupt: numbers that are far off in what the rest stands on.
+// What qemu-img repairs is repaired, also if the image is marked as corrupt: numbers that are far
+// off in what the rest stands on.
 func TestRepairsAgree(t *testing.T) {
 	needPeers(t)
 	for _, image := range hostileImages(t) {
@@ -124,7 +126,9 @@ var (
 )
 
 // peer runs commands of qemu-io, and returns an answer for each, or why the image does not open.
-func (c *contest) peer(path string, readOnly bool, commands []string) (answers []answer, refused string) {
+func (c *contest) peer(
+	path string, readOnly bool, commands []string,
+) (answers []answer, refused string) {
 	c.t.Helper()
 	args := []string{"-f", "qcow2", "-t", "unsafe"}
 	if readOnly {
@@ -155,7 +159,8 @@ func (c *contest) peer(path string, readOnly bool, commands []string) (answers [
 		if failed {
 			data = data[:0]
 		}
-		done := strings.HasPrefix(line, "read ") || strings.HasPrefix(line, "wrote ") || strings.HasPrefix(line, "discard ")
+		done := strings.HasPrefix(line, "read ") || strings.HasPrefix(line, "wrote ") ||
+			strings.HasPrefix(line, "discard ")
 		switch {
 		case failed:
 			answers = append(answers, answer(words))
@@ -167,15 +172,15 @@ func (c *contest) peer(path string, readOnly bool, commands []string) (answers [
 	return answers, ""
 }
 
-// ownWords are where this package says something else than qemu-io, by the words of the latter: sizes beyond 63 bits are no sizes, and data files
-// are not supported.
+// ownWords are where this package says something else than qemu-io, by the words of the latter:
+// sizes beyond 63 bits are no sizes, and data files are not supported.
 var ownWords = map[string]string{
 	"Could not refresh total sector count: File too large": "Image is too big",
 	"'data-file' is required for this image":               "Unsupported qcow2 feature(s): ",
 }
 
-// sameRefusal compares why an image does not open, and says whether it opened for both. qemu-io loads dirty bitmaps, which this package does
-// not use.
+// sameRefusal compares why an image does not open, and says whether it opened for both. qemu-io
+// loads dirty bitmaps, which this package does not use.
 func (c *contest) sameRefusal(what string, err error, refused string) bool {
 	c.t.Helper()
 	got := ""
@@ -244,7 +249,8 @@ func (c *contest) reads() {
 	}
 }
 
-// maps compares what both know about where data is. This package may know more zeroes: those of a hole in the file, or behind its end.
+// maps compares what both know about where data is. This package may know more zeroes: those of a
+// hole in the file, or behind its end.
 func (c *contest) maps() {
 	c.t.Helper()
 	path := c.fresh("map")
@@ -285,7 +291,9 @@ func (c *contest) maps() {
 		}
 		if theirs == nil && len(list) > 0 {
 			w := list[0]
-			if w.Zero && !e.Zero || e.Zero && !w.Zero && !readsZero(d, e) || w.Data != e.Data || w.Offset != nil && e.Depth == 0 && e.HostOff >= 0 && *w.Offset+off-w.Start != e.HostOff {
+			if w.Zero && !e.Zero || e.Zero && !w.Zero && !readsZero(d, e) || w.Data != e.Data ||
+				w.Offset != nil && e.Depth == 0 && e.HostOff >= 0 &&
+					*w.Offset+off-w.Start != e.HostOff {
 				c.t.Errorf("map at %d: %+v, qemu-img %+v", off, e, w)
 				return
 			}
@@ -300,16 +308,19 @@ func (c *contest) maps() {
 // readsZero says whether an extent reads as zeroes.
 func readsZero(d *blockdev.Device, e driver.Extent) bool {
 	p := make([]byte, e.Len)
-	return d.Read(context.Background(), driver.Vec{p}, e.Off, 0) == nil && !bytes.ContainsFunc(p, func(r rune) bool { return r != 0 })
+	return d.Read(context.Background(), driver.Vec{p}, e.Off, 0) == nil &&
+		!bytes.ContainsFunc(p, func(r rune) bool { return r != 0 })
 }
 
-// writes does the same writes with both. Of an image that was sound both must say and leave the same; in a damaged one, where the damage shows
-// depends on what is allocated when, and what was written must be read again if qemu-io can do that.
+// writes does the same writes with both. Of an image that was sound both must say and leave the
+// same; in a damaged one, where the damage shows depends on what is allocated when, and what was
+// written must be read again if qemu-io can do that.
 func (c *contest) writes() {
 	c.t.Helper()
 	before, _, sound := peerCheck(c.t, c.fresh("before"))
 	sound = sound && before.Corruptions+before.CheckErrors == 0 &&
-		autoclear(c.image)&bitmapsBit == 0 // else qemu-io guards their directory, also where there is none
+		// else qemu-io guards their directory, also where there is none
+		autoclear(c.image)&bitmapsBit == 0
 	theirs, ours := c.fresh("theirs"), c.fresh("ours")
 	d, err := c.open(ours, false)
 	var writes, reads []string
@@ -346,13 +357,15 @@ func (c *contest) writes() {
 			c.t.Errorf("wrote at %d, and read %.40s", off, mine)
 		}
 		if sound && (got[i] != want[i] || mine != theirs) {
-			c.t.Errorf("write at %d: %q, then read %.40s; qemu-io: %q, then read %.40s", off, got[i], mine, want[i], theirs)
+			c.t.Errorf("write at %d: %q, then read %.40s; qemu-io: %q, then read %.40s", off,
+				got[i], mine, want[i], theirs)
 		}
 	}
 	if !sound {
 		return
 	}
-	if err != nil && !broken && !errors.Is(err, syscall.ENOSPC) { // a header that has no room for itself
+	// a header that has no room for itself
+	if err != nil && !broken && !errors.Is(err, syscall.ENOSPC) {
 		c.t.Errorf("close: %v", err)
 	}
 	a, _, okA := peerCheck(c.t, theirs)

@@ -14,17 +14,17 @@ func (q *image) Lookup(ctx context.Context, off, n int64) (format.Mapping, error
 	}
 	run := format.Mapping{Len: m.n, Host: -1}
 	switch {
-	case m.kind.absent():
+	case m.clusterType.absent():
 		run.Kind = format.Absent
-	case m.kind == compressed:
+	case m.clusterType == compressed:
 		off, n := q.compressedAt(m.desc)
 		run.Kind, run.Key, run.Packed = format.Packed, m.desc, format.Span{Off: off, Len: n}
-	case m.kind.zero():
+	case m.clusterType.zero():
 		run.Kind = format.Zero
 	default:
 		run.Kind = format.Data
 	}
-	if m.kind == normal || m.kind == zeroHost {
+	if m.clusterType == normal || m.clusterType == zeroHost {
 		run.Host = m.host
 	}
 	return run, nil

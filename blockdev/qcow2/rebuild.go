@@ -8,8 +8,8 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// rebuildAll makes new refcount blocks and a new refcount table out of the counts. The old ones leak and are given back if leaks are to be
-// repaired.
+// rebuildAll makes new refcount blocks and a new refcount table out of the counts. The old ones
+// leak and are given back if leaks are to be repaired.
 func (c *checker) rebuildAll(ctx context.Context) error {
 	q := c.q
 	old := c.res
@@ -21,7 +21,7 @@ func (c *checker) rebuildAll(ctx context.Context) error {
 		return err
 	}
 	q.nextFree, q.byteOff = 0, 0
-	c.res.Corruptions, c.res.Leaks, c.rebuild, c.counts = 0, 0, false, counts{}
+	c.res.Corruptions, c.res.Leaks, c.rebuild, c.recount = 0, 0, false, recount{}
 	c.res.AllocatedClusters, c.res.FragmentedClusters, c.res.CompressedClusters = 0, 0, 0
 	if err := c.countAll(ctx, 0); err != nil {
 		return err
@@ -44,8 +44,8 @@ func (c *checker) rebuildAll(ctx context.Context) error {
 	return nil
 }
 
-// maxRebuildGap is how far behind the end of the file new refcounts may begin, in bytes: as long as the L1 table may be, which may be said to lie
-// there.
+// maxRebuildGap is how far behind the end of the file new refcounts may begin, in bytes: as long as
+// the L1 table may be, which may be said to lie there.
 const maxRebuildGap = maxL1Bytes
 
 // rebuilder writes refcounts from a checker's counts, in which it takes the clusters that it needs.
@@ -63,7 +63,8 @@ func (r *rebuilder) run(ctx context.Context) error {
 	}
 	var at int64
 	for grown := true; grown; {
-		// The table needs clusters, whose counts need blocks, which may make the table grow; then it needs a new place.
+		// The table needs clusters, whose counts need blocks, which may make the table grow; then
+		// it needs a new place.
 		n := q.clustersIn(int64(len(r.table)) * reftableEntrySize)
 		from := int64(0)
 		var err error
@@ -75,7 +76,8 @@ func (r *rebuilder) run(ctx context.Context) error {
 		}
 	}
 	off := at << q.clusterBits
-	if err := q.guardMetadata(ctx, overRefblock, off, int64(len(r.table))*reftableEntrySize); err != nil {
+	if err := q.guardMetadata(ctx, overRefblock, off,
+		int64(len(r.table))*reftableEntrySize); err != nil {
 		return refuseWith(err, "ERROR writing reftable")
 	}
 	if err := q.writeWords(ctx, r.table, off); err != nil {
@@ -90,7 +92,8 @@ func (r *rebuilder) run(ctx context.Context) error {
 	return nil
 }
 
-// blocks writes the refcount blocks for all clusters from first to end that are in use, and says whether the table grew for them.
+// blocks writes the refcount blocks for all clusters from first to end that are in use, and says
+// whether the table grew for them.
 func (r *rebuilder) blocks(ctx context.Context, first, end int64) (grown bool, err error) {
 	q := r.c.q
 	per := int64(1) << q.blockBits
@@ -100,12 +103,12 @@ func (r *rebuilder) blocks(ctx context.Context, first, end int64) (grown bool, e
 			if err := format.Interrupted(ctx); err != nil {
 				return grown, err
 			}
-			if r.c.counts.unused(cluster) {
+			if r.c.recount.unused(cluster) {
 				cluster += countPage - 1
 				continue
 			}
 		}
-		if r.c.counts.get(cluster) == 0 {
+		if r.c.recount.get(cluster) == 0 {
 			continue
 		}
 		i := cluster >> q.blockBits
@@ -136,7 +139,7 @@ func (r *rebuilder) writeBlock(ctx context.Context, i int64) error {
 	q := r.c.q
 	buf := make([]byte, q.cluster)
 	for k := range int64(1) << q.blockBits {
-		if n := r.c.counts.get(i<<q.blockBits + k); n > 0 {
+		if n := r.c.recount.get(i<<q.blockBits + k); n > 0 {
 			q.setRefcount(buf, k, n)
 		}
 	}
@@ -147,8 +150,8 @@ func (r *rebuilder) writeBlock(ctx context.Context, i int64) error {
 	return q.writeFile(ctx, buf, at)
 }
 
-// take counts n free clusters in a row, the first ones from *from on or else at the end, and returns where they begin. *from moves to the
-// first gap that was found, even if it was too small.
+// take counts n free clusters in a row, the first ones from *from on or else at the end, and
+// returns where they begin. *from moves to the first gap that was found, even if it was too small.
 func (r *rebuilder) take(ctx context.Context, n int64, from *int64) (int64, error) {
 	c := r.c
 	cluster, run, gap := *from, int64(0), false
@@ -172,20 +175,20 @@ func (r *rebuilder) take(ctx context.Context, n int64, from *int64) (int64, erro
 	cluster -= run
 	c.clusters = max(c.clusters, cluster+n)
 	for i := range n {
-		c.counts.set(cluster+i, 1)
+		c.recount.set(cluster+i, 1)
 	}
 	return cluster, nil
 }
 
-// free says whether nothing refers to a cluster. Tables that are said to end behind the file were not counted and are in use all the same;
-// the refcount blocks of old are either counted or none.
+// free says whether nothing refers to a cluster. Tables that are said to end behind the file were
+// not counted and are in use all the same; the refcount blocks of old are either counted or none.
 func (r *rebuilder) free(ctx context.Context, cluster int64) (bool, error) {
 	if cluster%countPage == 0 {
 		if err := format.Interrupted(ctx); err != nil {
 			return false, err
 		}
 	}
-	if r.c.counts.get(cluster) != 0 {
+	if r.c.recount.get(cluster) != 0 {
 		return false, nil
 	}
 	q := r.c.q

@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// errSearchAgain says that clusters were taken for refcount metadata, perhaps the very ones that the caller had found.
+// errSearchAgain says that clusters were taken for refcount metadata, perhaps the very ones that
+// the caller had found.
 var errSearchAgain = errors.New("refcount metadata was allocated")
 
 // refcount reads the i-th refcount of a block. Those smaller than a byte start at its low bits.
@@ -67,7 +68,8 @@ func (q *image) blockAt(ctx context.Context, cluster int64) (int64, error) {
 	}
 	at := q.reftable[i] & reftableMask
 	if at&uint64(q.cluster-1) != 0 {
-		return 0, q.corrupt(ctx, "Refblock offset %s unaligned (reftable index: %s)", hex(at), hex(i))
+		return 0, q.corrupt(ctx, "Refblock offset %s unaligned (reftable index: %s)", hex(at),
+			hex(i))
 	}
 	return int64(at), nil
 }
@@ -79,7 +81,8 @@ func (q *image) refcountOf(ctx context.Context, cluster int64) (uint64, error) {
 	return r.of(ctx, cluster)
 }
 
-// refcounts looks up clusters one after the other. It holds the block that it used last, until drop.
+// refcounts looks up clusters one after the other. It holds the block that it used last, until
+// drop.
 type refcounts struct {
 	q     *image
 	block *format.Table // nil for none
@@ -133,9 +136,9 @@ var (
 	oneLess     = delta{by: 1, down: true}
 )
 
-// adjust changes the refcounts of all clusters that a range touches: all of them, or none if it fails. It may take clusters for
-// new refcount blocks and then returns errSearchAgain.
-func (q *image) adjust(ctx context.Context, off, n int64, d delta, why freeKind) error {
+// adjust changes the refcounts of all clusters that a range touches: all of them, or none if it
+// fails. It may take clusters for new refcount blocks and then returns errSearchAgain.
+func (q *image) adjust(ctx context.Context, off, n int64, d delta, why discardType) error {
 	if n <= 0 {
 		return nil
 	}
@@ -151,13 +154,15 @@ func (q *image) adjust(ctx context.Context, off, n int64, d delta, why freeKind)
 		q.nextFree = min(q.nextFree, first>>q.clusterBits) // try the same ones first
 	}
 	if err != nil && at > off {
-		_ = q.adjust(ctx, off, at-off, d.inverse(), freeNever) // else they leak
+		_ = q.adjust(ctx, off, at-off, d.inverse(), discardNever) // else they leak
 	}
 	return err
 }
 
 // adjustFrom changes clusters from *at to last; *at is left at the one that failed.
-func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, why freeKind) error {
+func (q *image) adjustFrom(
+	ctx context.Context, at *int64, last int64, d delta, why discardType,
+) error {
 	var block *format.Table
 	defer func() { q.refs.Put(block) }()
 	covered := int64(-1)
@@ -198,13 +203,13 @@ func (q *image) adjustFrom(ctx context.Context, at *int64, last int64, d delta, 
 			covered = -1
 		}
 		q.refs.Forget(*at, q.cluster)
-		q.release(ctx, *at, why)
+		q.deferFree(ctx, *at, why)
 	}
 	return nil
 }
 
-// blockToChange loads the refcount block for a cluster that changes by d. Only more references can be interrupted: what was to be given back
-// and is not leaks.
+// blockToChange loads the refcount block for a cluster that changes by d. Only more references can
+// be interrupted: what was to be given back and is not leaks.
 func (q *image) blockToChange(ctx context.Context, cluster int64, d delta) (*format.Table, error) {
 	if !d.down {
 		if err := format.Interrupted(ctx); err != nil {
@@ -228,8 +233,8 @@ func (q *image) blockToChange(ctx context.Context, cluster int64, d delta) (*for
 	return q.blockFor(ctx, cluster)
 }
 
-// blockFor loads the refcount block for a cluster. If there is none it makes one, in a larger refcount table if need be, and returns
-// errSearchAgain.
+// blockFor loads the refcount block for a cluster. If there is none it makes one, in a larger
+// refcount table if need be, and returns errSearchAgain.
 func (q *image) blockFor(ctx context.Context, cluster int64) (*format.Table, error) {
 	if err := q.Fire(ctx, driver.EvRefblockAlloc); err != nil {
 		return nil, err
@@ -256,7 +261,8 @@ func (q *image) blockFor(ctx context.Context, cluster int64) (*format.Table, err
 	return nil, q.growReftable(ctx, cluster, at)
 }
 
-// makeBlock writes an empty refcount block for cluster and returns where it is. It counts itself, or is counted by another.
+// makeBlock writes an empty refcount block for cluster and returns where it is. It counts itself,
+// or is counted by another.
 func (q *image) makeBlock(ctx context.Context, cluster int64) (int64, error) {
 	at, err := q.findFree(ctx, 1, maxHostOffset)
 	if err != nil {
@@ -267,7 +273,7 @@ func (q *image) makeBlock(ctx context.Context, cluster int64) (int64, error) {
 	}
 	own := at>>q.clusterBits>>q.blockBits == cluster>>q.blockBits
 	if !own {
-		if err := q.adjust(ctx, at, q.cluster, oneMore, freeNever); err != nil {
+		if err := q.adjust(ctx, at, q.cluster, oneMore, discardNever); err != nil {
 			return 0, err
 		}
 		if err := q.refs.Flush(ctx); err != nil {
@@ -303,8 +309,9 @@ func (q *image) hookBlock(ctx context.Context, i, at int64) error {
 	return errSearchAgain
 }
 
-// growReftable makes a larger refcount table that holds the block at newBlock for cluster. It is placed behind everything, with refcount
-// blocks that count it and themselves, so that one write of the header switches to all of it.
+// growReftable makes a larger refcount table that holds the block at newBlock for cluster. It is
+// hasHost behind everything, with refcount blocks that count it and themselves, so that one write
+// of the header switches to all of it.
 func (q *image) growReftable(ctx context.Context, cluster, newBlock int64) error {
 	if err := q.Fire(ctx, driver.EvReftableGrow); err != nil {
 		return err
@@ -361,7 +368,8 @@ func (q *image) refcountArea(ctx context.Context, a area) (int64, error) {
 		return 0, err
 	}
 	if err := q.fillArea(ctx, words[:blocks], firstBlock, a.start, end); err != nil {
-		q.refs.Forget(a.start, end-a.start) // there are no such blocks, and others may take their clusters
+		// there are no such blocks, and others may take their clusters
+		q.refs.Forget(a.start, end-a.start)
 		return 0, err
 	}
 	if err := q.Fire(ctx, driver.EvRefblockAllocWriteBlk); err != nil {
@@ -373,8 +381,8 @@ func (q *image) refcountArea(ctx context.Context, a area) (int64, error) {
 	return end, q.switchReftable(ctx, words, tableAt)
 }
 
-// fillArea makes the missing blocks of a new refcount table, one behind the other from start on, and counts what lies between
-// start and end.
+// fillArea makes the missing blocks of a new refcount table, one behind the other from start on,
+// and counts what lies between start and end.
 func (q *image) fillArea(ctx context.Context, words []uint64, firstBlock, start, end int64) error {
 	next := start
 	for i := firstBlock; i < int64(len(words)); i++ {
@@ -397,7 +405,8 @@ func (q *image) fillArea(ctx context.Context, words []uint64, firstBlock, start,
 		}
 		q.refs.Changed(t)
 		base := i << q.blockBits
-		for c := max(base, start>>q.clusterBits); c < min(base+1<<q.blockBits, end>>q.clusterBits); c++ {
+		for c := max(base, start>>q.clusterBits); c < min(base+1<<q.blockBits,
+			end>>q.clusterBits); c++ {
 			q.setRefcount(t.Data, q.inBlock(c), 1)
 		}
 		q.refs.Put(t)
@@ -423,7 +432,7 @@ func (q *image) switchReftable(ctx context.Context, words []uint64, at int64) er
 	if err := q.pointToReftable(ctx, words, at); err != nil {
 		return err
 	}
-	q.free(ctx, oldAt, oldLen, freeOther)
+	q.free(ctx, oldAt, oldLen, discardOther)
 	return nil
 }
 

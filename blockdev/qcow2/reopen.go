@@ -22,7 +22,8 @@ func (q *image) Prepare(ctx context.Context, o *driver.Opening) (commit, abort f
 		return nil, nil, refuse(syscall.EACCES, "A snapshot can only be opened read-only")
 	}
 	now := q.given.with(o.Values)
-	s, err := parseSettings(&q.geometry, now, q.size.Load(), o.Mode.Unmap, q.hdr.compatible&compatLazyRefcounts != 0)
+	s, err := parseSettings(&q.geometry, now, q.size.Load(), o.Mode.Unmap,
+		q.hdr.compatible&compatLazyRefcounts != 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,7 +44,8 @@ func (q *image) Prepare(ctx context.Context, o *driver.Opening) (commit, abort f
 		}
 	}
 	if q.readOnly && !o.Mode.ReadOnly && q.hdr.incompatible&featCorrupt != 0 {
-		return nil, nil, refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write")
+		return nil, nil, refuse(syscall.EACCES,
+			"qcow2: Image is corrupt; cannot be opened read/write")
 	}
 	q.claims = !o.Mode.ReadOnly
 	commit = func() {
@@ -78,7 +80,8 @@ func (q *image) adopt(ctx context.Context, s settings) error {
 
 // install takes settings whose caches may differ. All tables must be written.
 func (q *image) install(s settings) {
-	same := s.l2Unit == q.settings.l2Unit && s.l2Tables == q.settings.l2Tables && s.refBlocks == q.settings.refBlocks
+	same := s.l2Unit == q.settings.l2Unit && s.l2Tables == q.settings.l2Tables &&
+		s.refBlocks == q.settings.refBlocks
 	q.settings = s
 	if !same {
 		q.makeCaches()

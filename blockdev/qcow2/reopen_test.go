@@ -15,7 +15,8 @@ import (
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
 
-// dirtyImage is an image with lazy refcounts whose writer was cut off: its data is flushed, its refcounts are not.
+// dirtyImage is an image with lazy refcounts whose writer was cut off: its data is flushed, its
+// refcounts are not.
 func dirtyImage(t *testing.T) []byte {
 	t.Helper()
 	ctx := context.Background()
@@ -28,13 +29,14 @@ func dirtyImage(t *testing.T) []byte {
 	return bytes.Clone(d.data)
 }
 
-// A dirty image that is opened read-only and then reopened for writing must be repaired before the first write: clusters in use
-// would be taken for free ones.
+// A dirty image that is opened read-only and then reopened for writing must be repaired before the
+// first write: clusters in use would be taken for free ones.
 func TestReopenDirty(t *testing.T) {
 	ctx := context.Background()
 	d, o := newDisk("reopened", dirtyImage(t))
 	dev, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{ReadOnly: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
+		Mode: driver.Mode{ReadOnly: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,9 @@ func TestReopenOptions(t *testing.T) {
 }
 
 // lockedImage is an image in a file with contents, and a function that opens it.
-func lockedImage(t *testing.T, contents []byte) (path string, open func(readOnly bool) (*blockdev.Device, error)) {
+func lockedImage(
+	t *testing.T, contents []byte,
+) (path string, open func(readOnly bool) (*blockdev.Device, error)) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "image")
 	if err := os.WriteFile(path, contents, 0o600); err != nil {
@@ -110,7 +114,8 @@ func lockedImage(t *testing.T, contents []byte) (path string, open func(readOnly
 	}
 	return path, func(readOnly bool) (*blockdev.Device, error) {
 		return blockdev.Open(t.Context(), path, blockdev.OpenConfig{
-			Drivers: testDrivers, Format: "qcow2", Mode: driver.Mode{ReadOnly: readOnly, NoFlush: true},
+			Drivers: testDrivers, Format: "qcow2",
+			Mode: driver.Mode{ReadOnly: readOnly, NoFlush: true},
 		})
 	}
 }
@@ -160,7 +165,8 @@ func TestReopenRefusedByLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	write := func() error { return d.Write(ctx, driver.Vec{[]byte("x")}, 100000, 0) }
-	if err := d.Reopen(ctx, options("read-only", false)); err == nil || err.Error() != `Failed to get "write" lock` {
+	if err := d.Reopen(ctx, options("read-only", false)); err == nil ||
+		err.Error() != `Failed to get "write" lock` {
 		t.Fatalf("got %v", err)
 	}
 	if err := write(); !errors.Is(err, driver.ErrReadOnly) {
@@ -194,7 +200,8 @@ func TestReopenRefusedByLock(t *testing.T) {
 	}
 }
 
-// A dirty image that cannot be repaired wholly is repaired as far as it goes, once: a check between writes would take what they use for leaks.
+// A dirty image that cannot be repaired wholly is repaired as far as it goes, once: a check between
+// writes would take what they use for leaks.
 func TestDirtyAndDamaged(t *testing.T) {
 	ctx := context.Background()
 	image := dirtyImage(t)
@@ -219,7 +226,8 @@ func TestDirtyAndDamaged(t *testing.T) {
 	for i := range int64(3) {
 		data := bytes.Repeat([]byte{byte(i + 1)}, 5000)
 		got := make([]byte, len(data))
-		if err := errors.Join(dev.Write(ctx, driver.Vec{data}, 8192*i, 0), dev.Read(ctx, driver.Vec{got}, 8192*i, 0)); err != nil {
+		if err := errors.Join(dev.Write(ctx, driver.Vec{data}, 8192*i, 0),
+			dev.Read(ctx, driver.Vec{got}, 8192*i, 0)); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, data) {

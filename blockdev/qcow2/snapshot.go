@@ -15,14 +15,17 @@ import (
 )
 
 const (
-	snapshotFixed    = 40   // bytes of the fixed part of a snapshot's entry
-	minSnapshotExtra = 16   // bytes of extra data that version 3 demands: size of the machine state, size of the disk
-	knownExtra       = 24   // those and the instruction count, which is what this package writes at least
+	snapshotFixed = 40 // bytes of the fixed part of a snapshot's entry
+	// bytes of extra data that version 3 demands: size of the machine state, size of the disk
+	minSnapshotExtra = 16
+	// those and the instruction count, which is what this package writes at least
+	knownExtra       = 24
 	maxSnapshotExtra = 1024 // bytes of extra data that are kept
 	maxSnapshotTable = 1024 * maxSnapshots
 )
 
-// snapshot is what must be known of an internal snapshot to leave it alone: where its L1 table is. Its name stays in the file.
+// snapshot is what must be known of an internal snapshot to leave it alone: where its L1 table is.
+// Its name stays in the file.
 type snapshot struct {
 	l1Off          int64
 	l1Size         uint32
@@ -70,7 +73,8 @@ func (q *image) setSnapshots(list []snapshot, n int64) {
 	q.snapshots, q.snapBytes = list, n
 	q.inactiveL1 = q.inactiveL1[:0]
 	for _, s := range list {
-		if at := (format.Span{Off: s.l1Off, Len: int64(s.l1Size) * l1EntrySize}); at.Len > 0 && at.Off >= 0 && at.End() > at.Off {
+		if at := (format.Span{Off: s.l1Off, Len: int64(s.l1Size) * l1EntrySize}); at.Len > 0 &&
+			at.Off >= 0 && at.End() > at.Off {
 			q.inactiveL1 = append(q.inactiveL1, at)
 		}
 	}
@@ -91,9 +95,12 @@ func joined(list []format.Span) []format.Span {
 	return out
 }
 
-// readSnapshots walks a snapshot table of count entries. It refuses what is too much. With tooMuch it tells of that instead, and goes on:
-// entries behind the longest table are left out, extra data may have any length.
-func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch func(string, ...any)) (snapshotTable, error) {
+// readSnapshots walks a snapshot table of count entries. It refuses what is too much. With tooMuch
+// it tells of that instead, and goes on: entries behind the longest table are left out, extra data
+// may have any length.
+func (q *image) readSnapshots(
+	ctx context.Context, start, count int64, tooMuch func(string, ...any),
+) (snapshotTable, error) {
 	t := snapshotTable{list: make([]snapshot, 0, min(count, 64))}
 	fixed := make([]byte, snapshotFixed)
 	kept := int64(0) // bytes of the table with what is kept of extra data
@@ -108,21 +115,23 @@ func (q *image) readSnapshots(ctx context.Context, start, count int64, tooMuch f
 		s := parseSnapshot(fixed, at)
 		if s.extra > maxSnapshotExtra {
 			if tooMuch == nil {
-				return t, &hinted{
+				return t, format.Advise(
 					refuse(syscall.EFBIG, "Too much extra metadata in snapshot table entry %d", i),
 					"You can force-remove this extra metadata with qemu-img check -r all\n",
-				}
+				)
 			}
-			tooMuch("Discarding too much extra metadata in snapshot table entry %d (%d > %d)", i, s.extra, maxSnapshotExtra)
+			tooMuch("Discarding too much extra metadata in snapshot table entry %d (%d > %d)", i,
+				s.extra, maxSnapshotExtra)
 			t.oversized++
 		}
 		kept = (kept+7)&^7 + snapshotFixed + s.kept() + int64(s.idLen) + int64(s.nameLen)
 		if kept > maxSnapshotTable || s.end()-start > math.MaxInt32 {
 			if tooMuch == nil {
-				return t, &hinted{
+				return t, format.Advise(
 					refuse(syscall.EFBIG, "Snapshot table is too big"),
-					fmt.Sprintf("You can force-remove all %d overhanging snapshots with qemu-img check -r all\n", count-i),
-				}
+					fmt.Sprintf("You can force-remove all %d overhanging snapshots "+
+						"with qemu-img check -r all\n", count-i),
+				)
 			}
 			tooMuch("Discarding %d overhanging snapshots (snapshot table is too big)", count-i)
 			break
@@ -162,7 +171,7 @@ func (q *image) writeSnapshots(ctx context.Context, entries [][]byte, n int64) e
 	}
 	moved, err := q.storeSnapshots(ctx, entries, at, n)
 	if err != nil && !unsettled(err) {
-		q.free(ctx, at, n, freeAlways)
+		q.free(ctx, at, n, discardAlways)
 		return err
 	}
 	q.hdr.snapshotsOff, q.hdr.snapshots = uint64(at), uint32(len(moved))
@@ -181,13 +190,16 @@ func (q *image) replaceSnapshots(ctx context.Context, entries [][]byte) error {
 	oldAt, oldLen := int64(q.hdr.snapshotsOff), q.snapBytes
 	err := q.writeSnapshots(ctx, entries, n)
 	if err == nil {
-		q.free(ctx, oldAt, oldLen, freeSnapshot)
+		q.free(ctx, oldAt, oldLen, discardSnapshot)
 	}
 	return err
 }
 
-// storeSnapshots writes all entries to at, which has room for n bytes, and then points the header there.
-func (q *image) storeSnapshots(ctx context.Context, entries [][]byte, at, n int64) ([]snapshot, error) {
+// storeSnapshots writes all entries to at, which has room for n bytes, and then points the header
+// there.
+func (q *image) storeSnapshots(
+	ctx context.Context, entries [][]byte, at, n int64,
+) ([]snapshot, error) {
 	if err := q.flushCaches(ctx); err != nil {
 		return nil, err
 	}
@@ -264,9 +276,10 @@ func (q *image) describeSnapshot(ctx context.Context, at snapshot) (s driver.Sna
 	return s, nil
 }
 
-// wholeSnapshot reads an entry and brings its extra data to a length that is allowed. What is missing there is said to be as in an image
-// that knows only the fixed part: the machine state of 32 bits, the disk as long as it is now, no instruction count. Id and name end at a zero
-// byte, as they do for QEMU.
+// wholeSnapshot reads an entry and brings its extra data to a length that is allowed. What is
+// missing there is said to be as in an image that knows only the fixed part: the machine state of
+// 32 bits, the disk as long as it is now, no instruction count. Id and name end at a zero byte, as
+// they do for QEMU.
 func (q *image) wholeSnapshot(ctx context.Context, s snapshot) ([]byte, error) {
 	be := binary.BigEndian
 	extra := max(knownExtra, s.kept())
@@ -281,7 +294,10 @@ func (q *image) wholeSnapshot(ctx context.Context, s snapshot) ([]byte, error) {
 	be.PutUint16(entry[12:], uint16(len(id)))
 	be.PutUint16(entry[14:], uint16(len(name)))
 	be.PutUint32(entry[36:], uint32(extra))
-	for i, missing := range []uint64{uint64(be.Uint32(entry[32:])), uint64(q.size.Load()), ^uint64(0)} {
+	for i, missing := range []uint64{
+		uint64(be.Uint32(entry[32:])), uint64(q.size.Load()),
+		^uint64(0),
+	} {
 		if end := int64(8 * (i + 1)); int64(s.extra) < end {
 			be.PutUint64(entry[snapshotFixed+end-8:], missing)
 		}
@@ -297,15 +313,3 @@ func (q *image) names(ctx context.Context, s snapshot) (id, name string, err err
 	}
 	return cString(text[:s.idLen]), cString(text[s.idLen:]), nil
 }
-
-// hinted is an error with advice.
-type hinted struct {
-	error
-	hint string
-}
-
-// Hint is what to do.
-func (h *hinted) Hint() string { return h.hint }
-
-// Unwrap is the error without the advice.
-func (h *hinted) Unwrap() error { return h.error }

@@ -111,7 +111,8 @@ func (m *snapshotModel) judgeSnapshots() {
 	var told struct {
 		Snapshots []struct{ ID, Name string }
 	}
-	if err := json.Unmarshal([]byte(qemuImg(m.t, "info", "--output=json", m.path)), &told); err != nil {
+	if err := json.Unmarshal([]byte(qemuImg(m.t, "info", "--output=json", m.path)),
+		&told); err != nil {
 		m.t.Fatalf("%v", err)
 	}
 	if len(told.Snapshots) != len(m.list) {
@@ -133,8 +134,10 @@ func (m *snapshotModel) judgeLoaded(s kept) {
 	}
 	defer d.Close()
 	got := make([]byte, d.Length())
-	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil || !bytes.Equal(got, s.data) {
-		m.t.Fatalf("snapshot %s (%s) of %d bytes has changed, or: %v; it had %d", s.id, s.name, len(got), err, len(s.data))
+	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil ||
+		!bytes.Equal(got, s.data) {
+		m.t.Fatalf("snapshot %s (%s) of %d bytes has changed, or: %v; it had %d", s.id, s.name,
+			len(got), err, len(s.data))
 	}
 }
 
@@ -145,7 +148,8 @@ func TestSnapshotModel(t *testing.T) {
 	if os.Getenv("BLKSH_TIER") >= "2" {
 		runs, steps = 60, 120
 	}
-	shapes := append(crashShapes[:6:6], shape{Version: 3, ClusterBits: 16, RefcountBits: 4, Compression: "zlib"})
+	shapes := append(crashShapes[:6:6],
+		shape{Version: 3, ClusterBits: 16, RefcountBits: 4, Compression: "zlib"})
 	for i := range runs {
 		s := shapes[i%len(shapes)]
 		s.Snapshot = false
@@ -224,9 +228,9 @@ func TestSnapshotRefusals(t *testing.T) {
 	}
 }
 
-// snapshotCrash runs requests on an image with snapshots, and cuts the power behind every write: the image
-// is sound, each snapshot in its list is what it was, and so is the guest's disk, or it is what was to be
-// applied.
+// snapshotCrash runs requests on an image with snapshots, and cuts the power behind every write:
+// the image is sound, each snapshot in its list is what it was, and so is the guest's disk, or it
+// is what was to be applied.
 type snapshotCrash struct {
 	disk  *disk
 	name  string
@@ -259,7 +263,8 @@ func recordSnapshots(t fataler, dir string, s shape, seed uint64, deaf string) *
 	note := func(maybe []byte) {
 		r.disk.mu.Lock()
 		defer r.disk.mu.Unlock()
-		r.disks = append(r.disks, diskAt{event: len(r.disk.log), data: bytes.Clone(data), maybe: maybe})
+		r.disks = append(r.disks,
+			diskAt{event: len(r.disk.log), data: bytes.Clone(data), maybe: maybe})
 	}
 	note(nil)
 	var ids []string
@@ -351,7 +356,8 @@ func (r *snapshotCrash) judge(image []byte, cut int) (wrong string) {
 // judgeOne reads a snapshot of what a crash left.
 func (r *snapshotCrash) judgeOne(o *driver.Options, id string) (wrong string) {
 	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o, LoadSnapshot: id,
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
+		LoadSnapshot: id,
 	})
 	if err != nil {
 		return fmt.Sprintf("open snapshot %s: %v", id, err)
@@ -368,20 +374,22 @@ func (r *snapshotCrash) judgeOne(o *driver.Options, id string) (wrong string) {
 // sectorsOf says what is wrong with a device whose sectors are to be those of want or of maybe.
 func sectorsOf(d *blockdev.Device, want, maybe []byte) string {
 	got := make([]byte, d.Length())
-	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil || len(got) != len(want) {
+	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil ||
+		len(got) != len(want) {
 		return fmt.Sprintf("read: %v, %d bytes instead of %d", err, len(got), len(want))
 	}
 	for at := 0; at < len(got); at += sector {
 		have := got[at : at+sector]
-		if !bytes.Equal(have, want[at:at+sector]) && (maybe == nil || !bytes.Equal(have, maybe[at:at+sector])) {
+		if !bytes.Equal(have, want[at:at+sector]) &&
+			(maybe == nil || !bytes.Equal(have, maybe[at:at+sector])) {
 			return fmt.Sprintf("sector at %d holds what was never there: %x...", at, have[:8])
 		}
 	}
 	return ""
 }
 
-// TestSnapshotCrash cuts the power behind every write of commands for snapshots. Version 2 has no dirty bit
-// for the flags, which a check tells of: it is left out.
+// TestSnapshotCrash cuts the power behind every write of commands for snapshots. Version 2 has no
+// dirty bit for the flags, which a check tells of: it is left out.
 func TestSnapshotCrash(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
@@ -398,7 +406,8 @@ func TestSnapshotCrash(t *testing.T) {
 		r.crashes(t, i, func(image []byte, cut int, wrong string) bool {
 			path := filepath.Join(os.TempDir(), "qcow2-crashed.img")
 			_ = os.WriteFile(path, image, 0o600)
-			t.Errorf("workload %d (%+v), cut behind event %d of %d: %s; image in %s", i, s, cut, len(r.disk.log), wrong, path)
+			t.Errorf("workload %d (%+v), cut behind event %d of %d: %s; image in %s", i, s, cut,
+				len(r.disk.log), wrong, path)
 			return false
 		})
 		disks.Delete(r.name)
@@ -406,7 +415,9 @@ func TestSnapshotCrash(t *testing.T) {
 }
 
 // crashes calls bad with each crash that left something wrong, until it says no.
-func (r *snapshotCrash) crashes(t *testing.T, seed int, bad func(image []byte, cut int, wrong string) bool) {
+func (r *snapshotCrash) crashes(
+	t *testing.T, seed int, bad func(image []byte, cut int, wrong string) bool,
+) {
 	t.Helper()
 	run := &crashRun{disk: r.disk}
 	run.crashes(rand.New(rand.NewPCG(uint64(seed), 8)), 1, func(image []byte, cut int) bool {
@@ -420,10 +431,11 @@ func TestSnapshotCrashJudgement(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
 	for _, barrier := range []string{
-		"(*image).storeL1",        // an L1 table before what refers to it
-		"(*image).storeSnapshots", // the snapshot table before the header, and that before what it lacks is given back
-		"(*image).switchL1",       // the header before the old tree is given back
-		"(*image).markDirty",      // the dirty bit before refcounts and flags that do not agree
+		"(*image).storeL1", // an L1 table before what refers to it
+		// the snapshot table before the header, and that before what it lacks is given back
+		"(*image).storeSnapshots",
+		"(*image).switchL1",  // the header before the old tree is given back
+		"(*image).markDirty", // the dirty bit before refcounts and flags that do not agree
 	} {
 		t.Run(barrier, func(t *testing.T) {
 			for seed := range 200 {

@@ -41,12 +41,15 @@ func (q *image) Snapshots(ctx context.Context) ([]driver.Snapshot, error) {
 	return list, nil
 }
 
-// CreateSnapshot keeps what the guest sees. Nothing is copied but the L1 table: all that it leads to gets
-// one more reference, and is copied when it is written.
-func (q *image) CreateSnapshot(ctx context.Context, name string, now time.Time) (s driver.Snapshot, err error) {
+// CreateSnapshot keeps what the guest sees. Nothing is copied but the L1 table: all that it leads
+// to gets one more reference, and is copied when it is written.
+func (q *image) CreateSnapshot(
+	ctx context.Context, name string, now time.Time,
+) (s driver.Snapshot, err error) {
 	switch {
 	case len(name) > maxSnapshotName:
-		return s, refuse(syscall.EINVAL, "The name of a snapshot has at most %d bytes", maxSnapshotName)
+		return s, refuse(syscall.EINVAL, "The name of a snapshot has at most %d bytes",
+			maxSnapshotName)
 	case slices.Contains([]byte(name), 0):
 		return s, refuse(syscall.EINVAL, "The name of a snapshot has no zero bytes")
 	}
@@ -81,8 +84,8 @@ func (q *image) DeleteSnapshot(ctx context.Context, which string) (s driver.Snap
 	return s, err
 }
 
-// LoadSnapshot shows the disk as it was, its length included, until the image is closed. The image must
-// be read-only.
+// LoadSnapshot shows the disk as it was, its length included, until the image is closed. The image
+// must be read-only.
 func (q *image) LoadSnapshot(ctx context.Context, which string) (s driver.Snapshot, err error) {
 	if err := q.Lock(ctx); err != nil {
 		return s, err
@@ -140,10 +143,10 @@ func (q *image) changeSnapshots(ctx context.Context, do func(ctx context.Context
 	return q.barrier(ctx)
 }
 
-// unbalanced calls do, which changes refcounts and copied flags that lie in different clusters of the
-// file. The dirty bit is set meanwhile: whoever opens what a crash leaves repairs it. Version 2 has no
-// such bit, and a crash may leave copied flags there that do no harm and that a check finds wrong. If do
-// cannot leave everything in order it sets q.unrepaired, and the bit stays.
+// unbalanced calls do, which changes refcounts and copied flags that lie in different clusters of
+// the file. The dirty bit is set meanwhile: whoever opens what a crash leaves repairs it. Version 2
+// has no such bit, and a crash may leave copied flags there that do no harm and that a check finds
+// wrong. If do cannot leave everything in order it sets q.unrepaired, and the bit stays.
 func (q *image) unbalanced(ctx context.Context, do func() error) error {
 	if q.version < 3 {
 		return do()
@@ -161,7 +164,9 @@ func (q *image) unbalanced(ctx context.Context, do func() error) error {
 }
 
 // createSnapshot enters a new snapshot behind the others.
-func (q *image) createSnapshot(ctx context.Context, name string, now time.Time) (s driver.Snapshot, err error) {
+func (q *image) createSnapshot(
+	ctx context.Context, name string, now time.Time,
+) (s driver.Snapshot, err error) {
 	if len(q.snapshots) >= maxSnapshots {
 		return s, refuse(syscall.EFBIG, "An image has at most %d snapshots", maxSnapshots)
 	}
@@ -182,7 +187,8 @@ func (q *image) createSnapshot(ctx context.Context, name string, now time.Time) 
 	})
 }
 
-// enterSnapshot writes the L1 table of a new snapshot, which is the active one, and a snapshot table with it.
+// enterSnapshot writes the L1 table of a new snapshot, which is the active one, and a snapshot
+// table with it.
 func (q *image) enterSnapshot(ctx context.Context, s driver.Snapshot) error {
 	entries, _, err := q.wholeSnapshots(ctx)
 	if err == nil {
@@ -197,12 +203,13 @@ func (q *image) enterSnapshot(ctx context.Context, s driver.Snapshot) error {
 	}
 	err = q.replaceSnapshots(ctx, append(entries, marshalSnapshot(s, at, len(q.l1))))
 	if err != nil && !unsettled(err) {
-		q.free(ctx, at, int64(len(q.l1))*l1EntrySize, freeNever)
+		q.free(ctx, at, int64(len(q.l1))*l1EntrySize, discardNever)
 	}
 	return err
 }
 
-// deleteSnapshot takes the i-th snapshot out of the table, and only then gives back what it refers to.
+// deleteSnapshot takes the i-th snapshot out of the table, and only then gives back what it refers
+// to.
 func (q *image) deleteSnapshot(ctx context.Context, i int) error {
 	s := q.snapshots[i]
 	l1, err := q.snapshotL1(ctx, s)
@@ -222,7 +229,7 @@ func (q *image) deleteSnapshot(ctx context.Context, i int) error {
 			err = q.unshare(ctx, l1)
 		}
 		if err == nil {
-			q.free(ctx, s.l1Off, int64(s.l1Size)*l1EntrySize, freeSnapshot)
+			q.free(ctx, s.l1Off, int64(s.l1Size)*l1EntrySize, discardSnapshot)
 			err = q.updateCopied(ctx)
 		}
 		if err != nil {
@@ -232,8 +239,8 @@ func (q *image) deleteSnapshot(ctx context.Context, i int) error {
 	})
 }
 
-// applySnapshot makes the tree of a snapshot, counted once more, the active one. One write of the header
-// switches to it, and to the length that the disk had.
+// applySnapshot makes the tree of a snapshot, counted once more, the active one. One write of the
+// header switches to it, and to the length that the disk had.
 func (q *image) applySnapshot(ctx context.Context, s snapshot, size int64) error {
 	switch {
 	case q.hasBitmaps():
@@ -261,9 +268,11 @@ func (q *image) applySnapshot(ctx context.Context, s snapshot, size int64) error
 		return err
 	}
 	if err := q.unshare(ctx, old); err != nil {
-		return prefix(err, "The snapshot was applied, but what the image had before was not given back (check -r leaks does it)")
+		return prefix(err,
+			"The snapshot was applied, but not all that the image had before was given back; "+
+				"check -r leaks does that")
 	}
-	q.free(ctx, oldAt, int64(len(old))*l1EntrySize, freeOther)
+	q.free(ctx, oldAt, int64(len(old))*l1EntrySize, discardOther)
 	return nil
 }
 
@@ -280,10 +289,11 @@ func (q *image) switchL1(ctx context.Context, table []uint64, size int64) error 
 	fields = be.AppendUint64(fields, uint64(at))
 	err = q.writeSync(ctx, fields, offSize)
 	if err != nil && !unsettled(err) {
-		q.free(ctx, at, int64(len(table))*l1EntrySize, freeNever)
+		q.free(ctx, at, int64(len(table))*l1EntrySize, discardNever)
 		return err
 	}
-	q.l1, q.hdr.l1Off, q.hdr.l1Size, q.hdr.size = table, uint64(at), uint32(len(table)), uint64(size)
+	q.l1, q.hdr.l1Off, q.hdr.l1Size, q.hdr.size = table, uint64(at), uint32(len(table)),
+		uint64(size)
 	if resized := q.installSize(ctx, size); err == nil {
 		err = resized
 	}
@@ -342,10 +352,10 @@ func (q *image) findSnapshot(ctx context.Context, which string) (int, driver.Sna
 		}
 	}
 	if named < 0 {
-		return 0, driver.Snapshot{}, &hinted{
+		return 0, driver.Snapshot{}, format.Advise(
 			refuse(syscall.ENOENT, "There is no snapshot with the id or name '%s'", which),
 			"snapshot list shows those that there are\n",
-		}
+		)
 	}
 	s, err := q.describeSnapshot(ctx, q.snapshots[named])
 	return named, s, err

@@ -18,12 +18,14 @@ func TestSuite(t *testing.T) {
 		"small clusters": options("cluster_size", "512"),
 		"v2":             options("compat", "0.10", "cluster_size", "4k"),
 		"extended":       options("extended_l2", "on", "cluster_size", "16k"),
-		"lazy":           options("lazy_refcounts", "on", "refcount_bits", "8", "cluster_size", "1k"),
+		"lazy": options("lazy_refcounts", "on", "refcount_bits", "8", "cluster_size",
+			"1k"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			blockdevtest.Run(t, blockdevtest.Subject{
-				Driver: qcow2.Driver, More: []driver.Driver{file.Driver}, Persistent: true, Exact: true,
-				Mode: driver.Mode{Unmap: true, NoFlush: true},
+				Driver: qcow2.Driver, More: []driver.Driver{file.Driver}, Persistent: true,
+				Exact: true,
+				Mode:  driver.Mode{Unmap: true, NoFlush: true},
 				Options: func(t testing.TB, size int64) *driver.Options {
 					path := filepath.Join(t.TempDir(), "image.qcow2")
 					err := blockdev.Create(context.Background(), path, blockdev.CreateConfig{

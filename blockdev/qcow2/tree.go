@@ -11,14 +11,18 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// errUncounted says that a table refers to a cluster that is counted as free. To share it would lose it.
-var errUncounted = refuse(syscall.EIO, "The image refers to clusters that are counted as free; it must be checked and repaired first")
+// errUncounted says that a table refers to a cluster that is counted as free. To share it would
+// lose it.
+var errUncounted = refuse(syscall.EIO,
+	"The image refers to clusters that are counted as free; it must be checked and repaired first")
 
-// eachReference calls do for all clusters that an L1 table leads to: those that the entries of an L2
-// table refer to, run by run, and then the table itself. visit is called for each part of an L2 table
-// before, and may change it; nil leaves all as it is. A walk that is repeated meets the same runs in the
-// same order.
-func (q *image) eachReference(ctx context.Context, l1 []uint64, visit func(slice) error, do func(format.Span) error) error {
+// eachReference calls do for all clusters that an L1 table leads to: those that the entries of an
+// L2 table refer to, run by run, and then the table itself. visit is called for each part of an L2
+// table before, and may change it; nil leaves all as it is. A walk that is repeated meets the same
+// runs in the same order.
+func (q *image) eachReference(
+	ctx context.Context, l1 []uint64, visit func(slice) error, do func(format.Span) error,
+) error {
 	for i, w := range l1 {
 		at := int64(w & offsetMask)
 		if at == 0 {
@@ -60,15 +64,17 @@ func (q *image) eachInSlice(
 	var run format.Span
 	for i := range s.slots() {
 		e := s.entry(i)
-		place := q.placeOf(e)
+		place := q.spanOf(e)
 		if place.Len == 0 {
 			continue
 		}
-		if q.clusterKind(e) != compressed && q.within(place.Off) != 0 {
-			return q.corrupt(ctx, "Cluster allocation offset %s unaligned (L2 offset: %s, L2 index: %s)",
+		if q.clusterType(e) != compressed && q.within(place.Off) != 0 {
+			return q.corrupt(ctx,
+				"Cluster allocation offset %s unaligned (L2 offset: %s, L2 index: %s)",
 				hex(place.Off), hex(tableAt), hex(part/q.entrySize+i))
 		}
-		if run.Len > 0 && run.End() == place.Off && q.within(place.Off) == 0 && q.clusterKind(e) != compressed {
+		if run.Len > 0 && run.End() == place.Off && q.within(place.Off) == 0 &&
+			q.clusterType(e) != compressed {
 			run.Len += place.Len
 			continue
 		}
@@ -85,12 +91,12 @@ func (q *image) eachInSlice(
 	return do(run)
 }
 
-// share counts one more reference to all that an L1 table leads to. Nothing there is anybody's alone any
-// more, which the copied flags of its L2 tables then say. If it fails all is as it was.
+// share counts one more reference to all that an L1 table leads to. Nothing there is anybody's
+// alone any more, which the copied flags of its L2 tables then say. If it fails all is as it was.
 func (q *image) share(ctx context.Context, l1 []uint64) error {
 	counted := 0
 	err := q.eachReference(ctx, l1, q.clearCopied, func(s format.Span) error {
-		if err := q.adjust(ctx, s.Off, s.Len, oneMoreUser, freeNever); err != nil {
+		if err := q.adjust(ctx, s.Off, s.Len, oneMoreUser, discardNever); err != nil {
 			return err
 		}
 		counted++
@@ -101,7 +107,8 @@ func (q *image) share(ctx context.Context, l1 []uint64) error {
 	}
 	q.undoShare(ctx, l1, counted)
 	if driver.Errno(err) == syscall.EINVAL {
-		return refuse(syscall.EINVAL, "Refcounts of %d bits cannot count one more snapshot", 1<<q.refOrder)
+		return refuse(syscall.EINVAL, "Refcounts of %d bits cannot count one more snapshot",
+			1<<q.refOrder)
 	}
 	return err
 }
@@ -109,8 +116,8 @@ func (q *image) share(ctx context.Context, l1 []uint64) error {
 // errEnough ends a walk.
 var errEnough = errors.New("enough")
 
-// undoShare gives back the first n runs that share has counted, and sets the copied flags again. If that
-// fails the dirty bit stays where it is.
+// undoShare gives back the first n runs that share has counted, and sets the copied flags again. If
+// that fails the dirty bit stays where it is.
 func (q *image) undoShare(ctx context.Context, l1 []uint64, n int) {
 	ctx = context.WithoutCancel(format.Caller(ctx))
 	err := q.eachReference(ctx, l1, nil, func(s format.Span) error {
@@ -118,7 +125,7 @@ func (q *image) undoShare(ctx context.Context, l1 []uint64, n int) {
 			return errEnough
 		}
 		n--
-		return q.adjust(ctx, s.Off, s.Len, oneLess, freeNever)
+		return q.adjust(ctx, s.Off, s.Len, oneLess, discardNever)
 	})
 	if err == nil || errors.Is(err, errEnough) {
 		err = q.updateCopied(ctx)
@@ -131,7 +138,7 @@ func (q *image) undoShare(ctx context.Context, l1 []uint64, n int) {
 // unshare gives back all that an L1 table leads to. What it cannot give back leaks.
 func (q *image) unshare(ctx context.Context, l1 []uint64) error {
 	return q.eachReference(ctx, l1, nil, func(s format.Span) error {
-		q.free(ctx, s.Off, s.Len, freeSnapshot)
+		q.free(ctx, s.Off, s.Len, discardSnapshot)
 		return nil
 	})
 }
@@ -140,7 +147,7 @@ func (q *image) unshare(ctx context.Context, l1 []uint64) error {
 func (q *image) clearCopied(s slice) error {
 	changed := false
 	for i := range s.slots() {
-		if e := s.entry(i); e.desc&flagCopied != 0 && q.clusterKind(e).placed() {
+		if e := s.entry(i); e.desc&flagCopied != 0 && q.clusterType(e).hasHost() {
 			e.desc &^= flagCopied
 			s.set(i, e)
 			changed = true
@@ -193,7 +200,7 @@ func (q *image) updateSlice(ctx context.Context, r *refcounts, tableAt, part int
 	s := slice{t, &q.geometry, tableAt}
 	for i := range s.slots() {
 		e := s.entry(i)
-		if !q.clusterKind(e).placed() {
+		if !q.clusterType(e).hasHost() {
 			continue
 		}
 		want, err := r.flagged(ctx, e.desc, e.host())
@@ -217,8 +224,8 @@ func (r *refcounts) flagged(ctx context.Context, entry uint64, at int64) (uint64
 	return entry &^ flagCopied, err
 }
 
-// writeL1 writes the whole active L1 table where it is. Only flags may have changed: a crash may leave
-// some of its sectors as they were.
+// writeL1 writes the whole active L1 table where it is. Only flags may have changed: a crash may
+// leave some of its sectors as they were.
 func (q *image) writeL1(ctx context.Context) error {
 	at := int64(q.hdr.l1Off)
 	if err := q.guardMetadata(ctx, overL1, at, int64(len(q.l1))*l1EntrySize); err != nil {
@@ -236,7 +243,8 @@ func copiedCleared(l1 []uint64, n int64) []uint64 {
 	return table
 }
 
-// storeL1 writes an L1 table to clusters of its own, counted and flushed before anything refers to them.
+// storeL1 writes an L1 table to clusters of its own, counted and flushed before anything refers to
+// them.
 func (q *image) storeL1(ctx context.Context, l1 []uint64) (at int64, err error) {
 	n := int64(len(l1)) * l1EntrySize
 	if n == 0 {
@@ -255,7 +263,7 @@ func (q *image) storeL1(ctx context.Context, l1 []uint64) (at int64, err error) 
 		err = q.file.Flush(ctx)
 	}
 	if err != nil {
-		q.free(ctx, at, n, freeNever)
+		q.free(ctx, at, n, discardNever)
 		return 0, err
 	}
 	return at, nil
@@ -263,7 +271,8 @@ func (q *image) storeL1(ctx context.Context, l1 []uint64) (at int64, err error) 
 
 // snapshotL1 reads the L1 table of a snapshot, which must not be longer than an active one.
 func (q *image) snapshotL1(ctx context.Context, s snapshot) ([]uint64, error) {
-	err := q.hdr.checkTable("Snapshot L1 table", uint64(s.l1Off), uint64(s.l1Size), l1EntrySize, maxL1Bytes)
+	err := q.hdr.checkTable("Snapshot L1 table", uint64(s.l1Off), uint64(s.l1Size), l1EntrySize,
+		maxL1Bytes)
 	if err != nil {
 		return nil, err
 	}

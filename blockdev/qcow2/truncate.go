@@ -9,7 +9,8 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// Truncate changes the guest's length. What is added reads as zeroes, whatever a longer backing file has there.
+// Truncate changes the guest's length. What is added reads as zeroes, whatever a longer backing
+// file has there.
 func (q *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
 	if size%driver.SectorSize != 0 {
 		return refuse(syscall.EINVAL, "The new size must be a multiple of %d", driver.SectorSize)
@@ -50,7 +51,8 @@ var errResizeV2 = refuse(syscall.ENOTSUP, "Can't resize a v2 image which has sna
 
 // setSize writes the new length into the header and takes it over.
 func (q *image) setSize(ctx context.Context, size int64) error {
-	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(size)), offSize); err != nil {
+	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(size)),
+		offSize); err != nil {
 		return refuseWith(err, "Failed to update the image size")
 	}
 	q.hdr.size = uint64(size)
@@ -61,14 +63,16 @@ func (q *image) setSize(ctx context.Context, size int64) error {
 func (q *image) installSize(ctx context.Context, size int64) error {
 	q.size.Store(size)
 	q.vmState.Store(q.l1Entries(size) << q.l1Shift())
-	s, err := parseSettings(&q.geometry, q.given, size, q.unmap, q.hdr.compatible&compatLazyRefcounts != 0)
+	s, err := parseSettings(&q.geometry, q.given, size, q.unmap,
+		q.hdr.compatible&compatLazyRefcounts != 0)
 	if err != nil {
 		return err
 	}
 	return q.adopt(ctx, s)
 }
 
-// shrink gives back what lies behind the new end, then what the tables need no more, then the end of the file.
+// shrink gives back what lies behind the new end, then what the tables need no more, then the end
+// of the file.
 func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) error {
 	if p != driver.PreallocOff {
 		return refuse(syscall.EINVAL, "Preallocation can't be used for shrinking an image")
@@ -77,7 +81,7 @@ func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) 
 	if err := q.WaitIdle(ctx, from, old-from); err != nil {
 		return err
 	}
-	err := q.discardRange(ctx, from, old-from, freeAlways, true)
+	err := q.discardRange(ctx, from, old-from, discardAlways, true)
 	if err == nil {
 		err = q.dropState(ctx, int64(len(q.l1)))
 	}
@@ -115,7 +119,8 @@ func (q *image) fileLength() int64 {
 	return (q.file.Info().Size + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
 }
 
-// lastCluster is the last cluster in use of a file of n bytes, which may end in a hole far longer than all that is in use.
+// lastCluster is the last cluster in use of a file of n bytes, which may end in a hole far longer
+// than all that is in use.
 func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
 	for c := min(q.clustersIn(n), int64(q.reftableEnd)<<q.blockBits) - 1; c >= 0; {
 		if err := format.Interrupted(ctx); err != nil {
@@ -134,7 +139,8 @@ func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
 	return 0, q.corrupt(ctx, "There are no references in the refcount table.")
 }
 
-// lastInBlock is the index of the last cluster in use, up to cluster, that its refcount block counts; -1 if there is none.
+// lastInBlock is the index of the last cluster in use, up to cluster, that its refcount block
+// counts; -1 if there is none.
 func (q *image) lastInBlock(ctx context.Context, cluster int64) (int64, error) {
 	at, err := q.blockAt(ctx, cluster)
 	if err != nil || at == 0 {
@@ -222,15 +228,17 @@ func (q *image) dropBlock(ctx context.Context, at int64) error {
 	}
 	q.nextFree = min(q.nextFree, cluster)
 	q.refs.Forget(at, q.cluster)
-	q.release(ctx, at, freeAlways)
+	q.deferFree(ctx, at, discardAlways)
 	return nil
 }
 
-// grow makes room in the L1 table, places clusters if asked to, and hides what a longer backing file has in the part that is added.
+// grow makes room in the L1 table, places clusters if asked to, and hides what a longer backing
+// file has in the part that is added.
 func (q *image) grow(ctx context.Context, old, size int64, p driver.Prealloc) error {
 	hide := size > old && q.Backing != nil && q.Backing.Info().Size > old
 	if hide && q.version < 3 && p <= driver.PreallocMetadata && q.firstNew(old) < size {
-		return refuseWith(driver.ErrNotSupported, "Failed to zero out new clusters") // before the machine state is given up for it
+		// before the machine state is given up for it
+		return refuseWith(driver.ErrNotSupported, "Failed to zero out new clusters")
 	}
 	if err := q.growL1(ctx, q.l1Entries(size), true); err != nil {
 		return refuseWith(err, "Failed to grow the L1 table")
@@ -260,14 +268,15 @@ func (q *image) grow(ctx context.Context, old, size int64, p driver.Prealloc) er
 	return err
 }
 
-// dropState gives back the machine state below the L1 entries before end. Without this it would become visible to the guest of a
-// grown image, and leak when an image is shrunk.
+// dropState gives back the machine state below the L1 entries before end. Without this it would
+// become visible to the guest of a grown image, and leak when an image is shrunk.
 func (q *image) dropState(ctx context.Context, end int64) error {
 	for i := q.vmState.Load() >> q.l1Shift(); i < end; i++ {
 		if q.l1[i]&offsetMask == 0 {
 			continue
 		}
-		if err := q.discardRange(ctx, i<<q.l1Shift(), 1<<q.l1Shift(), freeAlways, true); err != nil {
+		if err := q.discardRange(ctx, i<<q.l1Shift(), 1<<q.l1Shift(), discardAlways,
+			true); err != nil {
 			return err
 		}
 	}
@@ -293,7 +302,8 @@ func (q *image) hide(ctx context.Context, old, size int64) error {
 	return nil
 }
 
-// zeroEdge clears what the last cluster holds behind the old end: whoever shrank the image may have left data there.
+// zeroEdge clears what the last cluster holds behind the old end: whoever shrank the image may have
+// left data there.
 func (q *image) zeroEdge(ctx context.Context, old, size int64) error {
 	edge := min(q.roundUp(old), size)
 	for off := old; off < edge; {
@@ -301,7 +311,7 @@ func (q *image) zeroEdge(ctx context.Context, old, size int64) error {
 		if err != nil {
 			return err
 		}
-		if m.kind == normal || m.kind == compressed {
+		if m.clusterType == normal || m.clusterType == compressed {
 			if err := q.writeZeroes(ctx, off, m.n); err != nil {
 				return err
 			}
@@ -336,7 +346,7 @@ func (q *image) preallocate(ctx context.Context, old, size int64) (err error) {
 		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		p, err := q.Place(ctx, off, min(size-off, driver.MaxRequest&^(q.cluster-1)))
+		p, err := q.Collect(ctx, off, min(size-off, driver.MaxRequest&^(q.cluster-1)))
 		if err != nil {
 			q.Abandon(ctx, p.Allocations)
 			return refuseWith(err, "Allocating clusters failed")
@@ -353,16 +363,18 @@ func (q *image) preallocate(ctx context.Context, old, size int64) (err error) {
 	return nil
 }
 
-// takeBack makes the guest bytes from old to end, which lie behind the end of the image, unallocated once more. Else their places, of which some
-// may lie behind the end of the file, would show when the image grows again. What cannot be taken back leaks.
+// takeBack makes the guest bytes from old to end, which lie behind the end of the image,
+// unallocated once more. Else their places, of which some may lie behind the end of the file, would
+// show when the image grows again. What cannot be taken back leaks.
 func (q *image) takeBack(ctx context.Context, old, end int64) {
 	if from := q.roundUp(old); from < end {
-		_ = q.discardRange(context.WithoutCancel(ctx), from, q.roundUp(end)-from, freeAlways, true)
+		_ = q.discardRange(context.WithoutCancel(ctx), from, q.roundUp(end)-from, discardAlways,
+			true)
 	}
 }
 
 // commitEmpty commits allocations without data. Places that were used before are made zero first.
-func (q *image) commitEmpty(ctx context.Context, p format.Placement) error {
+func (q *image) commitEmpty(ctx context.Context, p format.WriteRun) error {
 	left := p.Allocations
 	for _, a := range left {
 		a.Empty = true
@@ -396,8 +408,11 @@ func (q *image) zeroOld(ctx context.Context, a *format.Allocation) error {
 	return q.file.Zero(ctx, a.Host, n, driver.MayUnmap)
 }
 
-// preallocateData puts the guest bytes from old to size in one run behind all that the file has, and has the file system allocate it.
-func (q *image) preallocateData(ctx context.Context, old, size int64, p driver.Prealloc, hide bool) error {
+// preallocateData puts the guest bytes from old to size in one run behind all that the file has,
+// and has the file system allocate it.
+func (q *image) preallocateData(
+	ctx context.Context, old, size int64, p driver.Prealloc, hide bool,
+) error {
 	end := q.roundUp(q.fileLength())
 	if last, err := q.lastCluster(ctx, end); err == nil {
 		end = (last + 1) << q.clusterBits
@@ -417,8 +432,11 @@ func (q *image) preallocateData(ctx context.Context, old, size int64, p driver.P
 	if err != nil {
 		return refuseWith(err, "Failed to allocate data clusters")
 	}
-	giveBack := func(from int64) { q.free(ctx, from, start+clusters<<q.clusterBits-from, freeOther) }
-	if err := q.extendFile(format.Caller(ctx), start, start+clusters<<q.clusterBits, p); err != nil {
+	giveBack := func(from int64) {
+		q.free(ctx, from, start+clusters<<q.clusterBits-from, discardOther)
+	}
+	if err := q.extendFile(format.Caller(ctx), start, start+clusters<<q.clusterBits,
+		p); err != nil {
 		giveBack(start)
 		return prefix(err, "Failed to resize underlying file")
 	}
@@ -460,7 +478,8 @@ func (q *image) commitReserved(ctx context.Context, a *format.Allocation) error 
 	return q.Commit(ctx, a)
 }
 
-// extendFile makes the file end at end, and clears what it already had from start on. Nothing refers to that part yet.
+// extendFile makes the file end at end, and clears what it already had from start on. Nothing
+// refers to that part yet.
 func (q *image) extendFile(ctx context.Context, start, end int64, p driver.Prealloc) error {
 	if old := min(q.fileLength(), end) - start; old > 0 {
 		if err := q.file.Zero(ctx, start, old, 0); err != nil {

@@ -10,14 +10,18 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// A version 2 image cannot hide what a longer backing file has behind its end. Refusing to grow must not cost it its machine state.
+// A version 2 image cannot hide what a longer backing file has behind its end. Refusing to grow
+// must not cost it its machine state.
 func TestRefusedGrowthKeepsMachineState(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
 	base, top := filepath.Join(dir, "base.raw"), filepath.Join(dir, "top.qcow2")
 	create := func(path, format string, size int64, backing string, pairs ...any) {
 		t.Helper()
-		cfg := blockdev.CreateConfig{Drivers: testDrivers, Format: format, Size: size, Options: options(pairs...)}
+		cfg := blockdev.CreateConfig{
+			Drivers: testDrivers, Format: format, Size: size,
+			Options: options(pairs...),
+		}
 		if backing != "" {
 			cfg.Backing, cfg.BackingFormat = backing, "raw"
 		}
@@ -39,7 +43,8 @@ func TestRefusedGrowthKeepsMachineState(t *testing.T) {
 	if err := d.NeedWrite(ctx, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Truncate(ctx, 128<<10, driver.PreallocOff); !errors.Is(err, driver.ErrNotSupported) {
+	if err := d.Truncate(ctx, 128<<10,
+		driver.PreallocOff); !errors.Is(err, driver.ErrNotSupported) {
 		t.Fatalf("truncate: %v", err)
 	}
 	got := make([]byte, len(want))

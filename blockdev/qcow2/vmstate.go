@@ -8,7 +8,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// vmStateAt is the guest offset of a byte of machine state, which lies behind all that the L1 table needs for the guest.
+// vmStateAt is the guest offset of a byte of machine state, which lies behind all that the L1 table
+// needs for the guest.
 func (q *image) vmStateAt(off, n int64) (int64, error) {
 	base := q.vmState.Load()
 	if off < 0 || off > math.MaxInt64-base-n {

@@ -21,7 +21,8 @@ func (q *image) Guard(ctx context.Context, off, n int64) error {
 	return q.guardMetadata(ctx, 0, off, n)
 }
 
-// Target finds clusters that guest bytes can be written to: those that are ours alone, else new ones.
+// Target finds clusters that guest bytes can be written to: those that are ours alone, else new
+// ones.
 func (q *image) Target(ctx context.Context, off, n, after int64) (format.Target, error) {
 	t, fresh, err := q.inPlace(ctx, off, n, after)
 	if err == nil && fresh {
@@ -37,7 +38,7 @@ func (q *image) InPlace(ctx context.Context, off, n int64) (host int64, ok bool,
 		return 0, false, nil
 	}
 	m, err := q.lookup(ctx, off, n)
-	if err != nil || m.kind != normal || m.n < n {
+	if err != nil || m.clusterType != normal || m.n < n {
 		return 0, false, err
 	}
 	s, err := q.openSlice(ctx, off, int64(q.l1[l1]&offsetMask))
@@ -45,7 +46,8 @@ func (q *image) InPlace(ctx context.Context, off, n int64) (host int64, ok bool,
 		return 0, false, err
 	}
 	defer q.l2.Put(s.Table)
-	for slot, left := q.slotOf(off), q.clustersIn(q.within(off)+n); left > 0; slot, left = slot+1, left-1 {
+	for slot, left := q.slotOf(off), q.clustersIn(
+		q.within(off)+n); left > 0; slot, left = slot+1, left-1 {
 		if s.entry(slot).desc&flagCopied == 0 {
 			return 0, false, nil
 		}
@@ -54,14 +56,16 @@ func (q *image) InPlace(ctx context.Context, off, n int64) (host int64, ok bool,
 }
 
 // inPlace is Target for clusters that are ours alone. fresh: the first cluster needs a new place.
-func (q *image) inPlace(ctx context.Context, off, n, after int64) (t format.Target, fresh bool, err error) {
+func (q *image) inPlace(
+	ctx context.Context, off, n, after int64,
+) (t format.Target, fresh bool, err error) {
 	s, slot, err := q.writable(ctx, off)
 	if err != nil {
 		return t, false, err
 	}
 	defer q.l2.Put(s.Table)
 	e := s.entry(slot)
-	if q.needsPlace(e) {
+	if q.needsNewCluster(e) {
 		return t, true, nil
 	}
 	if q.within(e.host()) != 0 {
@@ -69,7 +73,8 @@ func (q *image) inPlace(ctx context.Context, off, n, after int64) (t format.Targ
 		if e.desc&flagZero != 0 {
 			what = "Preallocated zero"
 		}
-		return t, false, q.corrupt(ctx, "%s cluster offset %s unaligned (guest offset: %s)", what, hex(e.host()), hex(off))
+		return t, false, q.corrupt(ctx, "%s cluster offset %s unaligned (guest offset: %s)", what,
+			hex(e.host()), hex(off))
 	}
 	if after >= 0 && e.host() != after {
 		return t, false, nil
@@ -77,7 +82,7 @@ func (q *image) inPlace(ctx context.Context, off, n, after int64) (t format.Targ
 	clusters := int64(1)
 	for most := min(q.clustersIn(q.within(off)+n), s.slots()-slot); clusters < most; clusters++ {
 		next := s.entry(slot + clusters)
-		if q.needsPlace(next) || next.host() != e.host()+clusters<<q.clusterBits {
+		if q.needsNewCluster(next) || next.host() != e.host()+clusters<<q.clusterBits {
 			break
 		}
 	}
@@ -87,9 +92,9 @@ func (q *image) inPlace(ctx context.Context, off, n, after int64) (t format.Targ
 	return t, false, err
 }
 
-// needsPlace says whether a cluster must get a new place before it can be written.
-func (q *image) needsPlace(e entry) bool {
-	k := q.clusterKind(e)
+// needsNewCluster says whether a cluster must get a new place before it can be written.
+func (q *image) needsNewCluster(e entry) bool {
+	k := q.clusterType(e)
 	return k != normal && k != zeroHost || e.desc&flagCopied == 0
 }
 
@@ -101,7 +106,8 @@ func (q *image) inNewPlace(ctx context.Context, off, n, after int64) (t format.T
 	}
 	defer q.l2.Put(s.Table)
 	clusters := int64(1)
-	for most := min(q.clustersIn(q.within(off)+n), s.slots()-slot); clusters < most && q.needsPlace(s.entry(slot+clusters)); {
+	for most := min(q.clustersIn(q.within(off)+n), s.slots()-slot); clusters < most &&
+		q.needsNewCluster(s.entry(slot+clusters)); {
 		clusters++
 	}
 	var host int64
@@ -120,8 +126,9 @@ func (q *image) inNewPlace(ctx context.Context, off, n, after int64) (t format.T
 	return t, err
 }
 
-// allocation is what a part of a write enters into the tables, nil if all of it goes to data that is there already. host is
-// the place of the first cluster; with inPlace the clusters had it before.
+// allocation is what a part of a write enters into the tables, nil if all of it goes to data that
+// is there already. host is the place of the first cluster; with inPlace the clusters had it
+// before.
 func (q *image) allocation(
 	ctx context.Context, s slice, slot int64, part format.Span, host int64, inPlace bool,
 ) (*format.Allocation, error) {
@@ -131,7 +138,7 @@ func (q *image) allocation(
 	plain := inPlace // whether all subclusters that are written have data
 	for i := range clusters {
 		e := s.entry(slot + i)
-		k := q.subKind(e, 0)
+		k := q.subclusterType(e, 0)
 		if plain {
 			first := q.subIndex(max(from, i<<q.clusterBits))
 			last := q.subIndex(min(to, (i+1)<<q.clusterBits) - 1)
@@ -140,7 +147,8 @@ func (q *image) allocation(
 			plain = k == normal && first+n > last
 		}
 		if k == invalid {
-			return nil, q.corrupt(ctx, "Invalid cluster entry found (L2 offset: %s, L2 index: %s)", hex(s.tableAt), hex(slot+i))
+			return nil, q.corrupt(ctx, "Invalid cluster entry found (L2 offset: %s, L2 index: %s)",
+				hex(s.tableAt), hex(slot+i))
 		}
 	}
 	if plain {
@@ -150,14 +158,15 @@ func (q *image) allocation(
 	copyTo := q.copyTo(s.entry(slot+clusters-1), to, inPlace)
 	return &format.Allocation{
 		Guest: q.startOf(part.Off), Host: host, Len: clusters << q.clusterBits, InPlace: inPlace,
-		Head: format.Span{Off: copyFrom, Len: from - copyFrom}, Tail: format.Span{Off: to, Len: copyTo - to},
+		Head: format.Span{Off: copyFrom, Len: from - copyFrom},
+		Tail: format.Span{Off: to, Len: copyTo - to},
 	}, nil
 }
 
 // copyFrom is where copying must begin in a cluster that is written from byte from on.
 func (q *image) copyFrom(e entry, from int64, inPlace bool) int64 {
 	sub := q.subIndex(from)
-	k := q.subKind(e, sub)
+	k := q.subclusterType(e, sub)
 	switch {
 	case inPlace && k == normal:
 		return from
@@ -169,23 +178,25 @@ func (q *image) copyFrom(e entry, from int64, inPlace bool) int64 {
 	return 0
 }
 
-// copyTo is where copying must end behind a write that ends at byte to, counted from the first cluster of the write, of which e
-// is the last.
+// copyTo is where copying must end behind a write that ends at byte to, counted from the first
+// cluster of the write, of which e is the last.
 func (q *image) copyTo(e entry, to int64, inPlace bool) int64 {
 	sub := q.subIndex(to - 1)
-	k := q.subKind(e, sub)
+	k := q.subclusterType(e, sub)
 	switch {
 	case inPlace && k == normal:
 		return to
 	case inPlace, k == unallocated, k == zeroPlain:
 		return (to + q.sub - 1) &^ (q.sub - 1)
 	case k != compressed && q.extended:
-		return q.roundUp(to) - int64(min(q.subs-1-sub, bits.LeadingZeros32(uint32(e.bitmap))))<<q.subBits
+		return q.roundUp(to) - int64(
+			min(q.subs-1-sub, bits.LeadingZeros32(uint32(e.bitmap))))<<q.subBits
 	}
 	return q.roundUp(to)
 }
 
-// orderCommit has the refcounts and all data written so far reach the file before the next L2 table does.
+// orderCommit has the refcounts and all data written so far reach the file before the next L2 table
+// does.
 func (q *image) orderCommit(ctx context.Context) error {
 	if q.settings.lazy {
 		if err := q.markDirty(ctx); err != nil {
@@ -202,7 +213,7 @@ func (q *image) orderCommit(ctx context.Context) error {
 // Abort gives back clusters that get no data after all.
 func (q *image) Abort(ctx context.Context, a *format.Allocation) {
 	if !a.InPlace {
-		q.free(ctx, a.Host, a.Len, freeNever)
+		q.free(ctx, a.Host, a.Len, discardNever)
 	}
 }
 
@@ -218,8 +229,9 @@ func (q *image) Commit(ctx context.Context, a *format.Allocation) error {
 	var old []entry
 	for i := range a.Len >> q.clusterBits {
 		e := s.entry(slot + i)
-		place := q.placeOf(e)
-		if !a.InPlace && place.Len > 0 && !place.Overlaps(a.Host, a.Len) { // else it was in use and counted as free
+		place := q.spanOf(e)
+		// else it was in use and counted as free
+		if !a.InPlace && place.Len > 0 && !place.Overlaps(a.Host, a.Len) {
 			old = append(old, e)
 		}
 		e.desc = uint64(a.Host+i<<q.clusterBits) | flagCopied
@@ -234,7 +246,7 @@ func (q *image) Commit(ctx context.Context, a *format.Allocation) error {
 	q.l2.Changed(s.Table)
 	q.l2.Put(s.Table)
 	for _, e := range old {
-		q.freeEntry(ctx, e, freeNever) // the next write takes them again
+		q.freeEntry(ctx, e, discardNever) // the next write takes them again
 	}
 	return nil
 }

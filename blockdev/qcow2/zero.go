@@ -13,7 +13,7 @@ func (q *image) ZeroMap(ctx context.Context, off, n int64, unmap bool) error {
 		if q.Backing != nil {
 			return driver.ErrNotSupported
 		}
-		return q.discardRange(ctx, off, n, freeRequest, false)
+		return q.discardRange(ctx, off, n, discardRequest, false)
 	}
 	end := off + n
 	first := min(end, q.roundUp(off))
@@ -24,17 +24,21 @@ func (q *image) ZeroMap(ctx context.Context, off, n int64, unmap bool) error {
 	if err := q.zeroSubclusters(format.Uncancelled(ctx), off, first); err != nil {
 		return err
 	}
-	err := q.eachSlice(ctx, first, last-first, func(ctx context.Context, s slice, slot, clusters int64) {
-		q.zeroClusters(ctx, s, slot, clusters, unmap)
-	})
+	err := q.eachSlice(ctx, first, last-first,
+		func(ctx context.Context, s slice, slot, clusters int64) {
+			q.zeroClusters(ctx, s, slot, clusters, unmap)
+		})
 	if err != nil {
 		return err
 	}
 	return q.zeroSubclusters(format.Uncancelled(ctx), last, end)
 }
 
-// eachSlice calls do for every part of an L2 table that holds entries of a range of clusters. It ends between two of them when ctx does.
-func (q *image) eachSlice(ctx context.Context, off, n int64, do func(ctx context.Context, s slice, slot, clusters int64)) error {
+// eachSlice calls do for every part of an L2 table that holds entries of a range of clusters. It
+// ends between two of them when ctx does.
+func (q *image) eachSlice(
+	ctx context.Context, off, n int64, do func(ctx context.Context, s slice, slot, clusters int64),
+) error {
 	for left := q.clustersIn(n); left > 0; {
 		if err := format.Interrupted(ctx); err != nil {
 			return err
@@ -52,12 +56,13 @@ func (q *image) eachSlice(ctx context.Context, off, n int64, do func(ctx context
 	return nil
 }
 
-// zeroClusters marks whole clusters. What they had is given back if unmap says so; compressed data always is.
+// zeroClusters marks whole clusters. What they had is given back if unmap says so; compressed data
+// always is.
 func (q *image) zeroClusters(ctx context.Context, s slice, slot, clusters int64, unmap bool) {
 	for i := slot; i < slot+clusters; i++ {
 		old := s.entry(i)
-		k := q.clusterKind(old)
-		drop := k == compressed || unmap && k.placed()
+		k := q.clusterType(old)
+		drop := k == compressed || unmap && k.hasHost()
 		keep := q.settings.keepRefs && k != compressed
 		e := old
 		if drop && !keep {
@@ -77,14 +82,16 @@ func (q *image) zeroClusters(ctx context.Context, s slice, slot, clusters int64,
 		case drop && keep:
 			q.punchKept(ctx, old)
 		case drop:
-			q.freeEntry(ctx, old, freeRequest)
+			q.freeEntry(ctx, old, discardRequest)
 		}
 	}
 }
 
-// punchKept punches out a cluster that keeps its place although its contents are gone, unless a snapshot has it too.
+// punchKept punches out a cluster that keeps its place although its contents are gone, unless a
+// snapshot has it too.
 func (q *image) punchKept(ctx context.Context, e entry) {
-	if q.settings.punch[freeRequest] && e.desc&flagCopied != 0 && q.within(e.host()) == 0 && !q.Pins.Cover(e.host(), q.cluster) {
+	if q.settings.punch[discardRequest] && e.desc&flagCopied != 0 && q.within(e.host()) == 0 &&
+		!q.Pins.Cover(e.host(), q.cluster) {
 		_ = q.file.Discard(ctx, e.host(), q.cluster, 0) // a hole saves space, nothing depends on it
 	}
 }
@@ -100,7 +107,7 @@ func (q *image) zeroSubclusters(ctx context.Context, from, to int64) error {
 	}
 	defer q.l2.Put(s.Table)
 	e := s.entry(slot)
-	if q.clusterKind(e) == compressed {
+	if q.clusterType(e) == compressed {
 		return driver.ErrNotSupported
 	}
 	mask := subMask(q.subIndex(from), q.subIndex(to-1)+1)

@@ -6,9 +6,9 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// Allocation is a run of clusters with data on its way, which will be entered into the format's tables when
-// the data is there. Until then every request for these clusters waits, unless it writes elsewhere in
-// clusters that keep their place.
+// Allocation is a run of clusters with data on its way, which will be entered into the format's
+// tables when the data is there. Until then every request for these clusters waits, unless it
+// writes elsewhere in clusters that keep their place.
 type Allocation struct {
 	Guest int64 // of the first cluster
 	Host  int64
@@ -17,8 +17,8 @@ type Allocation struct {
 	InPlace bool
 	// Empty: the clusters get a place and no contents, as preallocation wants it.
 	Empty bool
-	// Head and Tail are what is copied from the old contents before and behind the new data, in bytes from Guest.
-	// The data is between them.
+	// Head and Tail are what is copied from the old contents before and behind the new data, in
+	// bytes from Guest. The data is between them.
 	Head, Tail Span
 
 	copied  bool // head and tail read as zeroes already
@@ -32,7 +32,8 @@ func (a *Allocation) end() int64   { return a.Guest + a.Tail.End() }
 // copies says whether old contents are to be copied.
 func (a *Allocation) copies() bool { return !a.copied && a.Head.Len+a.Tail.Len > 0 }
 
-// Begin holds off all other requests for the clusters of an allocation. It needs the lock, as all that follow do.
+// Begin holds off all other requests for the clusters of an allocation. It needs the lock, as all
+// that follow do.
 func (i *Image) Begin(a *Allocation) { i.allocations = append(i.allocations, a) }
 
 // Finish takes an allocation off the list and lets those go on that wait for it.
@@ -62,11 +63,13 @@ func (i *Image) wait(ctx context.Context, a *Allocation) error {
 	return i.usable()
 }
 
-// WaitIdle waits until no allocation touches a range of guest clusters. The lock is given up meanwhile.
+// WaitIdle waits until no allocation touches a range of guest clusters. The lock is given up
+// meanwhile.
 func (i *Image) WaitIdle(ctx context.Context, off, n int64) error {
 	for {
 		k := 0
-		for k < len(i.allocations) && !(Span{i.allocations[k].Guest, i.allocations[k].Len}).Overlaps(off, n) {
+		for k < len(i.allocations) &&
+			!(Span{i.allocations[k].Guest, i.allocations[k].Len}).Overlaps(off, n) {
 			k++
 		}
 		if k == len(i.allocations) {
@@ -78,29 +81,32 @@ func (i *Image) WaitIdle(ctx context.Context, off, n int64) error {
 	}
 }
 
-// Placement is where a write goes: a run of the file, and the allocations to commit afterwards.
-type Placement struct {
+// WriteRun is where a write goes: a run of the file, and the allocations to commit afterwards.
+type WriteRun struct {
 	Host, Len   int64
 	Allocations []*Allocation
 }
 
-// Place finds where n bytes from off are to be written. It collects clusters as long as they lie in a row:
-// those that can be written in place, and new ones. It needs the lock, and gives it up while it waits.
-func (i *Image) Place(ctx context.Context, off, n int64) (Placement, error) {
+// Collect finds where n bytes from off are to be written. It collects clusters as long as they lie
+// in a row: those that can be written in place, and new ones. It needs the lock, and gives it up
+// while it waits.
+func (i *Image) Collect(ctx context.Context, off, n int64) (WriteRun, error) {
 	for {
-		p, busy, err := i.collect(Uncancelled(ctx), off, n)
+		p, busy, err := i.collectUntilBusy(Uncancelled(ctx), off, n)
 		if busy == nil {
 			return p, err
 		}
 		if err := i.wait(ctx, busy); err != nil {
-			return Placement{}, err
+			return WriteRun{}, err
 		}
 	}
 }
 
-// collect is Place up to the first allocation that stands in the way, which it returns if nothing could be
-// collected before.
-func (i *Image) collect(ctx context.Context, off, n int64) (p Placement, busy *Allocation, err error) {
+// collectUntilBusy is Collect up to the first allocation that stands in the way, which it returns
+// if nothing could be collected before.
+func (i *Image) collectUntilBusy(
+	ctx context.Context, off, n int64,
+) (p WriteRun, busy *Allocation, err error) {
 	for p.Len < n {
 		at := off + p.Len
 		want, busy := i.untilBusy(at, n-p.Len)
@@ -133,8 +139,8 @@ func (i *Image) collect(ctx context.Context, off, n int64) (p Placement, busy *A
 	return p, nil, nil
 }
 
-// untilBusy is how many of n bytes from off can be written before an allocation stands in the way, and which
-// one does if it is none.
+// untilBusy is how many of n bytes from off can be written before an allocation stands in the way,
+// and which one does if it is none.
 func (i *Image) untilBusy(off, n int64) (int64, *Allocation) {
 	for k := len(i.allocations) - 1; k >= 0; k-- {
 		a := i.allocations[k]

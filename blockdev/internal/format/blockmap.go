@@ -11,13 +11,14 @@ import (
 
 const (
 	blockEntry = 4 // bytes of an entry
-	// blockMapUnit is how much of a map is cached at a time, in bytes, and blockMapTables how many of these.
+	// blockMapUnit is how much of a map is cached at a time, in bytes, and blockMapTables how many
+	// of these.
 	blockMapUnit   = 512
 	blockMapTables = 8192
 )
 
-// BlockMapConfig describes a map of one level: a 32-bit little-endian entry for each block of the guest, which
-// is the number of the block in the file or says that there is none.
+// BlockMapConfig describes a map of one level: a 32-bit little-endian entry for each block of the
+// guest, which is the number of the block in the file or says that there is none.
 type BlockMapConfig struct {
 	Name     string      // of the driver
 	File     driver.Node // where map and blocks are
@@ -27,20 +28,23 @@ type BlockMapConfig struct {
 	Block    int64  // bytes in a block, a power of two
 	Data     int64  // offset of block 0, behind the map
 	Size     int64  // what the guest sees, in bytes
-	// None and Zero are the entries of blocks without a place: never written, and zeroes. Both are higher than
-	// every number.
+	// None and Zero are the entries of blocks without a place: never written, and zeroes. Both are
+	// higher than every number.
 	None, Zero uint32
-	// Count notes that the file has n blocks, before an entry says so. It is in the file before that entry is.
+	// Count notes that the file has n blocks, before an entry says so. It is in the file before
+	// that entry is.
 	Count func(ctx context.Context, n uint32) error
 }
 
-// BlockMap is an image with a map of one level, but for its header. A new block gets the lowest number that
-// no entry has. Its data and what Count writes are flushed before its entry is written: a crash may leave a
-// block that nothing refers to, and never two entries for the same one.
+// BlockMap is an image with a map of one level, but for its header. A new block gets the lowest
+// number that no entry has. Its data and what Count writes are flushed before its entry is written:
+// a crash may leave a block that nothing refers to, and never two entries for the same one.
 type BlockMap struct {
 	Image
-	cfg    BlockMapConfig
-	claims bool // the claim on the file includes writing: not ReadOnly, and ahead of it while a reopen is prepared
+	cfg BlockMapConfig
+	// the claim on the file includes writing: not ReadOnly, and ahead of it while a reopen is
+	// prepared
+	claims bool
 
 	// The lock of Image guards what follows.
 	entries  *Tables
@@ -61,9 +65,11 @@ var (
 func NewBlockMap(c BlockMapConfig) *BlockMap {
 	m := &BlockMap{cfg: c, claims: !c.ReadOnly}
 	m.Config = Config{
-		Mapper: m, Name: c.Name, Data: c.File, Cluster: c.Block, Unit: c.Block, Size: func() int64 { return c.Size },
+		Mapper: m, Name: c.Name, Data: c.File, Cluster: c.Block, Unit: c.Block,
+		Size: func() int64 { return c.Size },
 	}
-	m.entries = NewTables(TablesConfig{File: c.File, Name: "block map", Unit: blockMapUnit, Limit: blockMapTables})
+	m.entries = NewTables(
+		TablesConfig{File: c.File, Name: "block map", Unit: blockMapUnit, Limit: blockMapTables})
 	return m
 }
 
@@ -248,8 +254,8 @@ func (m *BlockMap) Unmap(context.Context, int64, int64) error { return driver.Er
 // Unpack is never asked for: no block is compressed.
 func (m *BlockMap) Unpack(context.Context, Mapping, []byte) error { return driver.ErrNotSupported }
 
-// EachEntry calls do for each block of the guest with its entry, once all that was changed is in the file.
-// It needs the lock.
+// EachEntry calls do for each block of the guest with its entry, once all that was changed is in
+// the file. It needs the lock.
 func (m *BlockMap) EachEntry(ctx context.Context, do func(block, e uint32)) error {
 	if err := m.entries.WriteBack(ctx); err != nil {
 		return err
@@ -304,7 +310,9 @@ func (m *BlockMap) Close() error {
 }
 
 // Prepare writes the map, which somebody else may change once the image is read-only.
-func (m *BlockMap) Prepare(ctx context.Context, o *driver.Opening) (commit, abort func(), err error) {
+func (m *BlockMap) Prepare(
+	ctx context.Context, o *driver.Opening,
+) (commit, abort func(), err error) {
 	if !m.cfg.ReadOnly {
 		if err := m.Flush(ctx); err != nil {
 			return nil, nil, err

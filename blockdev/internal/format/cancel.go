@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Uncancelled is ctx without its end: metadata that began to change is changed to the end. Interrupted still
-// sees the end.
+// Uncancelled is ctx without its end: metadata that began to change is changed to the end.
+// Interrupted still sees the end.
 func Uncancelled(ctx context.Context) context.Context {
 	if ctx.Done() == nil {
 		return ctx
@@ -29,8 +29,8 @@ func Caller(ctx context.Context) context.Context {
 	return ctx
 }
 
-// Interrupted is why the request of ctx is to end early, nil if it is not. Loops over tables ask it where what
-// they have done is whole, be their context uncancelled or not.
+// Interrupted is why the request of ctx is to end early, nil if it is not. Loops over tables ask it
+// where what they have done is whole, be their context uncancelled or not.
 func Interrupted(ctx context.Context) error {
 	if ctx = Caller(ctx); ctx.Err() != nil {
 		return context.Cause(ctx)

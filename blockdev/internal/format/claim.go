@@ -8,8 +8,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Claim claims for a format what its parent asks for of the image file, and what its metadata needs: nobody
-// else may write or resize, and a writable image may be written and resized at any time.
+// Claim claims for a format what its parent asks for of the image file, and what its metadata
+// needs: nobody else may write or resize, and a writable image may be written and resized at any
+// time.
 func Claim(ctx context.Context, file driver.Node, c driver.Claim, writable bool) error {
 	c.Use |= driver.PermRead
 	if writable {
@@ -21,7 +22,35 @@ func Claim(ctx context.Context, file driver.Node, c driver.Claim, writable bool)
 	return driver.ClaimOn(ctx, file, c)
 }
 
+// OpenFile opens the file of an image, and claims it for what the format does with it before it has
+// a parent.
+func OpenFile(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+	file, err := o.Child(ctx, "file", driver.RoleFile)
+	if err != nil {
+		return nil, err
+	}
+	c := driver.Claim{Use: driver.PermRead, Share: driver.PermAll}
+	return file, Claim(ctx, file, c, !o.Mode.ReadOnly)
+}
+
 // Refuse is an error in words of the format's own, with the number behind them.
 func Refuse(no syscall.Errno, text string, args ...any) error {
 	return &driver.Refusal{Text: fmt.Sprintf(text, args...), Err: no}
 }
+
+// advised is an error with advice.
+type advised struct {
+	error
+	advice string
+}
+
+var _ driver.Hinter = (*advised)(nil)
+
+// Advise adds to an error what to do next, in whole lines.
+func Advise(err error, lines string) error { return &advised{err, lines} }
+
+// Hint is what to do next.
+func (a *advised) Hint() string { return a.advice }
+
+// Unwrap is the error without the advice.
+func (a *advised) Unwrap() error { return a.error }

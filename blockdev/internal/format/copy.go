@@ -8,15 +8,17 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// mergeReads is the length of data up to which what is before and behind it is read in one go, in bytes.
+// mergeReads is the length of data up to which what is before and behind it is read in one go, in
+// bytes.
 const mergeReads = 16 << 10
 
 // maxPieces is how many pieces of memory one system call takes, less two for what is copied around.
 const maxPieces = 1024 - 2
 
-// zeroAround makes new clusters zero at once, where what would be copied around the data reads as zeroes and
-// the file can do that without writing it out; zeroes that a Transform changed are none. In clusters that keep their place only what is around the data:
-// the rest may hold what a crash must not lose.
+// zeroAround makes new clusters zero at once, where what would be copied around the data reads as
+// zeroes and the file can do that without writing it out; zeroes that a Transform changed are none.
+// In clusters that keep their place only what is around the data: the rest may hold what a crash
+// must not lose.
 func (i *Image) zeroAround(ctx context.Context, list []*Allocation) error {
 	if i.Transform != nil || i.Data.Info().ZeroTakes&driver.NoFallback == 0 {
 		return nil
@@ -25,7 +27,8 @@ func (i *Image) zeroAround(ctx context.Context, list []*Allocation) error {
 		if !a.copies() {
 			continue
 		}
-		zero, err := i.readsZero(ctx, Span{a.Guest + a.Head.Off, a.Head.Len}, Span{a.Guest + a.Tail.Off, a.Tail.Len})
+		zero, err := i.readsZero(ctx, Span{a.Guest + a.Head.Off, a.Head.Len},
+			Span{a.Guest + a.Tail.Off, a.Tail.Len})
 		if err != nil {
 			return err
 		}
@@ -75,7 +78,8 @@ func (i *Image) guardData(ctx context.Context, off, n int64) error {
 	return i.Guard(ctx, off, n)
 }
 
-// readsZero says whether guest bytes are known to read as zeroes, without reading them. Unknown is false.
+// readsZero says whether guest bytes are known to read as zeroes, without reading them. Unknown is
+// false.
 func (i *Image) readsZero(ctx context.Context, parts ...Span) (bool, error) {
 	for _, p := range parts {
 		for p.Len > 0 {
@@ -92,15 +96,16 @@ func (i *Image) readsZero(ctx context.Context, parts ...Span) (bool, error) {
 // mergeable is the allocation whose data and copies make one write, nil if there is none.
 func mergeable(list []*Allocation, off int64, v driver.Vec) *Allocation {
 	for _, a := range list {
-		if a.copies() && a.Guest+a.Head.End() == off && a.Guest+a.Tail.Off == off+v.Len() && len(v) <= maxPieces {
+		if a.copies() && a.Guest+a.Head.End() == off && a.Guest+a.Tail.Off == off+v.Len() &&
+			len(v) <= maxPieces {
 			return a
 		}
 	}
 	return nil
 }
 
-// CopyAround copies what an allocation must keep of the old contents, together with its data if that was not
-// written yet.
+// CopyAround copies what an allocation must keep of the old contents, together with its data if
+// that was not written yet.
 func (i *Image) CopyAround(ctx context.Context, a *Allocation, data driver.Vec) error {
 	if !a.copies() {
 		return nil

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// DeferredFrees are clusters whose last reference is gone from memory but perhaps not from the file: after
-// a crash a table may still refer to them. They are neither taken again nor punched out before the tables
-// are in the file and it was flushed. The zero value has none.
+// DeferredFrees are clusters whose last reference is gone from memory but perhaps not from the
+// file: after a crash a table may still refer to them. They are neither taken again nor punched out
+// before the tables are in the file and it was flushed. The zero value has none.
 type DeferredFrees struct {
 	list  []deferredFree // sorted by offset, apart from each other
 	epoch uint64         // of the last mark
@@ -30,7 +30,8 @@ func (d *DeferredFrees) Len() int { return len(d.list) }
 // Add notes a range that was given back. Neighbours of the same sort become one.
 func (d *DeferredFrees) Add(off, n int64, punch bool) {
 	e := deferredFree{Span{off, n}, punch, d.epoch}
-	i, _ := slices.BinarySearchFunc(d.list, off, func(e deferredFree, off int64) int { return cmp.Compare(e.Off, off) })
+	i, _ := slices.BinarySearchFunc(d.list, off,
+		func(e deferredFree, off int64) int { return cmp.Compare(e.Off, off) })
 	if i > 0 && d.list[i-1].End() == e.Off && d.list[i-1].alike(e) {
 		i--
 		e.Off, e.Len = d.list[i].Off, d.list[i].Len+e.Len
@@ -88,8 +89,8 @@ func (d *DeferredFrees) Drop(off, n int64) {
 	d.list = kept
 }
 
-// Settle makes what was given back before mark free for good, since the file was flushed. punch is called
-// with what is to become a hole.
+// Settle makes what was given back before mark free for good, since the file was flushed. punch is
+// called with what is to become a hole.
 func (d *DeferredFrees) Settle(mark uint64, punch func(Span)) {
 	d.list = slices.DeleteFunc(d.list, func(e deferredFree) bool {
 		if e.epoch >= mark {

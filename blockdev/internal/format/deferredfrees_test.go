@@ -82,7 +82,8 @@ func TestDeferredFrees(t *testing.T) {
 					}
 				}
 				for i := 1; i < len(d.list); i++ {
-					if before, e := d.list[i-1], d.list[i]; before.End() > e.Off || before.End() == e.Off && before.alike(e) {
+					if before, e := d.list[i-1], d.list[i]; before.End() > e.Off ||
+						before.End() == e.Off && before.alike(e) {
 						rt.Fatalf("not joined or not in order: %+v", d.list)
 					}
 				}

@@ -23,7 +23,8 @@ const (
 type Mapping struct {
 	Kind Kind
 	Len  int64 // bytes
-	// Host is where the first of them is in the file, -1 if there is no such place. Zeroes may have one too.
+	// Host is where the first of them is in the file, -1 if there is no such place. Zeroes may have
+	// one too.
 	Host int64
 	// Key is what the format calls a packed cluster, and Packed where its packed bytes are.
 	Key    uint64
@@ -48,17 +49,18 @@ type Target struct {
 	Allocation *Allocation
 }
 
-// Mapper says where guest bytes are: the part of a format that is its own. Image calls all but Unpack with
-// its lock held.
+// Mapper says where guest bytes are: the part of a format that is its own. Image calls all but
+// Unpack with its lock held.
 type Mapper interface {
 	// Lookup describes the bytes from off that are alike, at least one and at most n.
 	Lookup(ctx context.Context, off, n int64) (Mapping, error)
 	// BeginChange comes before every change of n guest bytes from off.
 	BeginChange(ctx context.Context, off, n int64) error
-	// Target finds where bytes from off are to be written, at most n: where they are, or in clusters that it
-	// takes. They lie in a row, and at after unless that is -1.
+	// Target finds where bytes from off are to be written, at most n: where they are, or in
+	// clusters that it takes. They lie in a row, and at after unless that is -1.
 	Target(ctx context.Context, off, n, after int64) (Target, error)
-	// InPlace is where all of n bytes from off can be written with no change to any table; ok is false if they cannot.
+	// InPlace is where all of n bytes from off can be written with no change to any table; ok is
+	// false if they cannot.
 	InPlace(ctx context.Context, off, n int64) (host int64, ok bool, err error)
 	// Guard refuses a write of guest bytes to the file where metadata is.
 	Guard(ctx context.Context, off, n int64) error
@@ -66,8 +68,8 @@ type Mapper interface {
 	Commit(ctx context.Context, a *Allocation) error
 	// Abort gives back what an allocation has taken.
 	Abort(ctx context.Context, a *Allocation)
-	// ZeroMap makes whole units of guest bytes zeroes, or those to the end of the image, and gives their space
-	// back if unmap says so. ENOTSUP means that zeroes must be written.
+	// ZeroMap makes whole units of guest bytes zeroes, or those to the end of the image, and gives
+	// their space back if unmap says so. ENOTSUP means that zeroes must be written.
 	ZeroMap(ctx context.Context, off, n int64, unmap bool) error
 	// Unmap gives whole clusters of guest bytes back, or those to the end of the image.
 	Unmap(ctx context.Context, off, n int64) error
@@ -81,14 +83,17 @@ type Config struct {
 	Name    string      // of the driver
 	Data    driver.Node // where guest data lives
 	Backing driver.Node // nil without one
-	// Transform is what guest data passes between the guest and Data, nil for none. With one, requests
-	// are whole sectors.
+	// Transform is what guest data passes between the guest and Data, nil for none. With one,
+	// requests are whole sectors.
 	Transform Transform
-	// Overlay: the format has backing files. What is absent is then not allocated, and zeroes otherwise.
+	// Overlay: the format has backing files. What is absent is then not allocated, and zeroes
+	// otherwise.
 	Overlay bool
-	// Events is the node whose driver is told of each step, as QEMU's blkdebug has it; nil tells nobody.
+	// Events is the node whose driver is told of each step, as QEMU's blkdebug has it; nil tells
+	// nobody.
 	Events driver.Node
-	// Cluster is the unit of allocation and Unit that of ZeroMap, a cluster or a part of one: powers of two, in bytes.
+	// Cluster is the unit of allocation and Unit that of ZeroMap, a cluster or a part of one:
+	// powers of two, in bytes.
 	Cluster, Unit int64
 	// Size is the length that the guest sees.
 	Size func() int64
@@ -96,14 +101,14 @@ type Config struct {
 	Usable func() error
 }
 
-// Image does for a format what is the same for all: requests for guest bytes. A format embeds it and adds
-// what is left of a Node: Info, Truncate, Flush, Close, Primary.
+// Image does for a format what is the same for all: requests for guest bytes. A format embeds it
+// and adds what is left of a Node: Info, Truncate, Flush, Close, Primary.
 type Image struct {
 	driver.Leaf
 	Config
-	Buffers Buffers
-	Pins    Pins
-	Recent  UnpackCache
+	Buffers  Buffers
+	Pins     Pins
+	Unpacked UnpackCache
 
 	mu          wait.Mutex // guards what follows, and what the format knows
 	allocations []*Allocation

@@ -2,8 +2,9 @@ package format
 
 import "sync"
 
-// Pins are the ranges of a file with guest I/O under way. A cluster under a pin may be given back by
-// somebody else meanwhile, and must then keep its contents until the pin is gone. The zero value has none.
+// Pins are the ranges of a file with guest I/O under way. A cluster under a pin may be given back
+// by somebody else meanwhile, and must then keep its contents until the pin is gone. The zero value
+// has none.
 type Pins struct {
 	mu     sync.Mutex
 	active []Span

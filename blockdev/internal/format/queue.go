@@ -7,13 +7,13 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// maxQueuedBytes is the longest request that a queue by mapping is made for. What a longer one costs is copying,
-// for which goroutines have all processors; a queue has its owner's.
+// maxQueuedBytes is the longest request that a queue by mapping is made for. What a longer one
+// costs is copying, for which goroutines have all processors; a queue has its owner's.
 const maxQueuedBytes = 32 << 10
 
-// mapQueue is an image's part in the batch queue of its data file. A request whose place is known goes there,
-// pinned. The others, which need tables, a backing file or unpacking, are made together when they are
-// submitted, each on a goroutine, while those in the file's queue go on.
+// mapQueue is an image's part in the batch queue of its data file. A request whose place is known
+// goes there, pinned. The others, which need tables, a backing file or unpacking, are made together
+// when they are submitted, each on a goroutine, while those in the file's queue go on.
 type mapQueue struct {
 	driver.Queue // of the data file
 	ctx          context.Context
@@ -38,9 +38,9 @@ var (
 	_ driver.Queuer = (*Image)(nil)
 )
 
-// NewQueue makes a queue on that of the data file. There is none of a single slot, whose owner makes its
-// requests by plain calls, none for long requests, and none where data passes a Transform, whose work is
-// for all processors.
+// NewQueue makes a queue on that of the data file. There is none of a single slot, whose owner
+// makes its requests by plain calls, none for long requests, and none where data passes a
+// Transform, whose work is for all processors.
 func (i *Image) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
 	file, ok := i.Data.(driver.Queuer)
 	if !ok || depth == 1 || size > maxQueuedBytes || i.Transform != nil {
@@ -51,7 +51,8 @@ func (i *Image) NewQueue(ctx context.Context, depth, size int) (driver.Queue, er
 		return nil, err
 	}
 	return &mapQueue{
-		Queue: q, ctx: ctx, image: i, slots: make([]mapSlot, depth), aside: make([]int, 0, depth), ready: make([]int, 0, depth),
+		Queue: q, ctx: ctx, image: i, slots: make([]mapSlot, depth), aside: make([]int, 0, depth),
+		ready: make([]int, 0, depth),
 		batch: make([]int, 0, depth),
 	}, nil
 }
@@ -65,14 +66,14 @@ func (q *mapQueue) Stage(slot int, op driver.Op, off, n int64, flags uint32) {
 		q.ready = append(q.ready, slot)
 		return
 	}
-	q.place(slot)
+	q.route(slot)
 }
 
-// place gives a request to the file's queue, answers it, or sets it aside.
-func (q *mapQueue) place(slot int) {
+// route gives a request to the file's queue, answers it, or sets it aside.
+func (q *mapQueue) route(slot int) {
 	s := &q.slots[slot]
 	var m Mapping
-	m, s.err = q.image.placeWhole(q.ctx, s.op, s.off, s.n)
+	m, s.err = q.image.mapWhole(q.ctx, s.op, s.off, s.n)
 	switch {
 	case s.err != nil:
 		q.ready = append(q.ready, slot)
@@ -87,14 +88,15 @@ func (q *mapQueue) place(slot int) {
 	}
 }
 
-// placeWhole maps a request to one place of the data file (Data) or to zeroes; Absent says that it takes more.
-func (i *Image) placeWhole(ctx context.Context, op driver.Op, off, n int64) (Mapping, error) {
+// mapWhole maps a request to one place of the data file (Data) or to zeroes; Absent says that it
+// takes more.
+func (i *Image) mapWhole(ctx context.Context, op driver.Op, off, n int64) (Mapping, error) {
 	if err := i.Lock(ctx); err != nil {
 		return Mapping{}, err
 	}
 	defer i.Unlock()
 	if op == driver.OpWrite {
-		return i.placeWrite(ctx, off, n)
+		return i.mapWrite(ctx, off, n)
 	}
 	m, err := i.Lookup(ctx, off, n)
 	switch {
@@ -106,7 +108,7 @@ func (i *Image) placeWhole(ctx context.Context, op driver.Op, off, n int64) (Map
 	return m, err
 }
 
-func (i *Image) placeWrite(ctx context.Context, off, n int64) (Mapping, error) {
+func (i *Image) mapWrite(ctx context.Context, off, n int64) (Mapping, error) {
 	if err := i.BeginChange(Uncancelled(ctx), off, n); err != nil {
 		return Mapping{}, err
 	}
@@ -130,8 +132,8 @@ func (q *mapQueue) Submit() error {
 	}
 }
 
-// makeAside makes requests that were set aside, of each cluster only the first: when that has its place the
-// others may go to the file's queue after all.
+// makeAside makes requests that were set aside, of each cluster only the first: when that has its
+// place the others may go to the file's queue after all.
 func (q *mapQueue) makeAside() {
 	q.batch = q.batch[:0]
 	later := q.aside[:0]
@@ -157,7 +159,7 @@ func (q *mapQueue) makeAside() {
 	q.batch = append(q.batch[:0], later...)
 	q.aside = q.aside[:0]
 	for _, slot := range q.batch {
-		q.place(slot)
+		q.route(slot)
 	}
 }
 
@@ -169,7 +171,10 @@ func (q *mapQueue) sharesCluster(slot int) bool {
 	}
 	for _, other := range q.batch {
 		o := &q.slots[other]
-		clusters := Span{q.image.startOf(o.off), q.image.roundUp(o.off+o.n) - q.image.startOf(o.off)}
+		clusters := Span{
+			q.image.startOf(o.off),
+			q.image.roundUp(o.off+o.n) - q.image.startOf(o.off),
+		}
 		if o.op == driver.OpWrite && clusters.Overlaps(s.off, s.n) {
 			return true
 		}

@@ -32,7 +32,8 @@ func (i *Image) ReadVec(ctx context.Context, v driver.Vec, off int64, _ driver.F
 	return i.readPieces(ctx, v, off, total, first)
 }
 
-// readPieces reads a request that lies in several places, some of them at a time. first is the first.
+// readPieces reads a request that lies in several places, some of them at a time. first is the
+// first.
 func (i *Image) readPieces(ctx context.Context, v driver.Vec, off, total int64, first piece) error {
 	r := &reading{image: i, v: v, off: off, total: total, done: first.Len}
 	begun := make([]piece, 0, MaxParallel)
@@ -57,7 +58,8 @@ func (i *Image) readPieces(ctx context.Context, v driver.Vec, off, total int64, 
 	if len(begun) == 0 {
 		return nil
 	}
-	return wait.Fan(ctx, len(begun), func(ctx context.Context, k int) error { return r.run(ctx, begun[k]) })
+	return wait.Fan(ctx, len(begun),
+		func(ctx context.Context, k int) error { return r.run(ctx, begun[k]) })
 }
 
 // reading is what is left of a request that several goroutines read.
@@ -172,7 +174,7 @@ func (i *Image) readPacked(ctx context.Context, p piece) error {
 	fill := func(plain []byte) error { return i.Unpack(ctx, p.Mapping, plain) }
 	do := func(plain []byte) { p.v.CopyFrom(plain[i.within(p.off):]) }
 	if !i.watched() && p.Len < i.Cluster {
-		return i.Recent.Use(ctx, p.Key, p.Packed, i.Cluster, fill, do)
+		return i.Unpacked.Use(ctx, p.Key, p.Packed, i.Cluster, fill, do)
 	}
 	plain := i.Buffers.Get(i.Cluster)
 	defer i.Buffers.Put(plain)

@@ -6,10 +6,10 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Status tells where guest bytes are. What is not in this image is looked up in the backing file, one layer
-// deeper. Clusters whose places are in a hole of the file from end to end, as preallocation makes them, read
-// as zeroes; with a Transform nobody can tell, and places are not shown, for what is there is not what
-// the guest reads.
+// Status tells where guest bytes are. What is not in this image is looked up in the backing file,
+// one layer deeper. Clusters whose places are in a hole of the file from end to end, as
+// preallocation makes them, read as zeroes; with a Transform nobody can tell, and places are not
+// shown, for what is there is not what the guest reads.
 func (i *Image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	e, err := i.mapped(ctx, off, n)
 	if err != nil || !e.Data || e.Zero || e.HostOff < 0 || e.Depth > 0 {

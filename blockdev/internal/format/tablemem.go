@@ -5,9 +5,9 @@ import "github.com/blksh/blksh/blockdev/internal/arena"
 // chunk is how much memory is asked for at a time. The system gives it when it is written to.
 const chunk = 1 << 20
 
-// tableMemory has the buffers of a cache. The garbage collector lets a heap grow to twice what is in use
-// before it looks; a cache that is full for good would take its size twice. So they are not in the heap, and
-// buffers that are given back are taken again.
+// tableMemory has the buffers of a cache. The garbage collector lets a heap grow to twice what is
+// in use before it looks; a cache that is full for good would take its size twice. So they are not
+// in the heap, and buffers that are given back are taken again.
 type tableMemory struct {
 	unit   int64 // bytes in a buffer
 	chunks []*arena.Arena

@@ -17,30 +17,34 @@ type TablesConfig struct {
 	Unit int64       // bytes in a table, a power of two; tables begin at multiples of it
 	// Limit is how many tables are kept in memory, but for those in use.
 	Limit int
-	// Load and Store are the events that are raised at File before a table is read or written; "" for none.
+	// Load and Store are the events that are raised at File before a table is read or written; ""
+	// for none.
 	Load, Store driver.EventName
-	// Guard refuses to write n bytes at off where no table of this kind may be; nil lets everything pass.
+	// Guard refuses to write n bytes at off where no table of this kind may be; nil lets everything
+	// pass.
 	Guard func(ctx context.Context, off, n int64) error
 	// Unaligned is the error for a table that does not begin at a multiple of Unit.
 	Unaligned func(ctx context.Context, off int64) error
 }
 
-// Tables keeps the metadata tables of one kind that were used last, and writes changed ones back late.
-// Two rules bind what it writes: all of another cache goes first (After), or the file is flushed first
-// (Barrier). All methods need the lock of the image.
+// Tables keeps the metadata tables of one kind that were used last, and writes changed ones back
+// late. Two rules bind what it writes: all of another cache goes first (After), or the file is
+// flushed first (Barrier). All methods need the lock of the image.
 type Tables struct {
 	TablesConfig
 	memory tableMemory
 	tables map[int64]*Table
-	inPart map[int64]int // how many of them are in each part of the file of partBytes; by its number
-	lru    Table         // ring: next is the table used last, prev the one not used for longest
+	// how many of them are in each part of the file of partBytes; by its number
+	inPart map[int64]int
+	lru    Table // ring: next is the table used last, prev the one not used for longest
 	dirty  []*Table
 
 	first   *Tables // must be in the file, flushed, before any table of this cache is written
 	barrier bool    // the file must be flushed before any table of this cache is written
 }
 
-// partBytes is the length of the parts of the file that Forget passes over if they have no table in memory.
+// partBytes is the length of the parts of the file that Forget passes over if they have no table in
+// memory.
 const partBytes = 2 << 20
 
 // Table is a cached part of the file. A user holds it until Put, and it stays in memory until then.
@@ -55,7 +59,10 @@ type Table struct {
 
 // NewTables makes an empty cache.
 func NewTables(c TablesConfig) *Tables {
-	t := &Tables{TablesConfig: c, memory: tableMemory{unit: c.Unit}, tables: map[int64]*Table{}, inPart: map[int64]int{}}
+	t := &Tables{
+		TablesConfig: c, memory: tableMemory{unit: c.Unit}, tables: map[int64]*Table{},
+		inPart: map[int64]int{},
+	}
 	t.lru.prev, t.lru.next = &t.lru, &t.lru
 	return t
 }
@@ -136,7 +143,8 @@ func (c *Tables) claim(ctx context.Context, off int64) (*Table, error) {
 	return t, nil
 }
 
-// makeRoom drops the table that was not used for longest. With all in use it lets the cache grow for a while.
+// makeRoom drops the table that was not used for longest. With all in use it lets the cache grow
+// for a while.
 func (c *Tables) makeRoom(ctx context.Context) error {
 	if len(c.tables) < c.Limit {
 		return nil
@@ -229,8 +237,8 @@ func (c *Tables) Forget(off, n int64) {
 	}
 }
 
-// After makes c wait for other: nothing of c reaches the file before all that is changed in other now. A circle cannot arise,
-// because what other waits for is done first.
+// After makes c wait for other: nothing of c reaches the file before all that is changed in other
+// now. A circle cannot arise, because what other waits for is done first.
 func (c *Tables) After(ctx context.Context, other *Tables) error {
 	if err := other.settle(ctx); err != nil {
 		return err
@@ -287,8 +295,8 @@ func (c *Tables) write(ctx context.Context, t *Table) error {
 	return nil
 }
 
-// WriteBack brings all changed tables to the file, in the order of their offsets. It goes on after an error; running out of space is
-// the error that is told.
+// WriteBack brings all changed tables to the file, in the order of their offsets. It goes on after
+// an error; running out of space is the error that is told.
 func (c *Tables) WriteBack(ctx context.Context) error {
 	if len(c.dirty) == 0 {
 		return nil
@@ -314,7 +322,8 @@ func (c *Tables) Flush(ctx context.Context) error {
 	return c.File.Flush(ctx)
 }
 
-// Clean drops tables that nobody asked for since it was called last. When none is left their memory goes as well.
+// Clean drops tables that nobody asked for since it was called last. When none is left their memory
+// goes as well.
 func (c *Tables) Clean() {
 	for t := c.lru.prev; t != &c.lru; {
 		older := t

@@ -6,9 +6,10 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Transform changes guest data on its way to and from the data file, as encryption does. Both methods
-// change p in place. p is whole sectors; guest and host say where its first byte is for the guest and
-// in the data file. Several goroutines call them at a time. Packed clusters and metadata do not pass it.
+// Transform changes guest data on its way to and from the data file, as encryption does. Both
+// methods change p in place. p is whole sectors; guest and host say where its first byte is for the
+// guest and in the data file. Several goroutines call them at a time. Packed clusters and metadata
+// do not pass it.
 type Transform interface {
 	Encode(p []byte, guest, host int64) error
 	Decode(p []byte, guest, host int64) error

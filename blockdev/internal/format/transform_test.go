@@ -19,7 +19,10 @@ type memory struct {
 }
 
 func (m *memory) Info() driver.Info {
-	return driver.Info{Limits: driver.Limits{Size: int64(len(m.data)), ZeroTakes: driver.NoFallback}}
+	return driver.Info{Limits: driver.Limits{
+		Size:      int64(len(m.data)),
+		ZeroTakes: driver.NoFallback,
+	}}
 }
 
 func (m *memory) ReadVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
@@ -43,7 +46,8 @@ type places struct{}
 
 func (places) Encode(p []byte, guest, host int64) error {
 	for at := 0; at < len(p); at += 512 {
-		for i, b := range binary.LittleEndian.AppendUint64(nil, uint64(guest+int64(at))<<32|uint64(host+int64(at))) {
+		for i, b := range binary.LittleEndian.AppendUint64(nil,
+			uint64(guest+int64(at))<<32|uint64(host+int64(at))) {
 			p[at+i] ^= b
 		}
 	}
@@ -52,15 +56,17 @@ func (places) Encode(p []byte, guest, host int64) error {
 
 func (places) Decode(p []byte, guest, host int64) error { return places{}.Encode(p, guest, host) }
 
-// TestTransform writes and reads whole sectors in odd pieces of memory. The file has them mixed with where
-// they are, also what is around a write in its block, and the writer's memory stays as it is.
+// TestTransform writes and reads whole sectors in odd pieces of memory. The file has them mixed
+// with where they are, also what is around a write in its block, and the writer's memory stays as
+// it is.
 func TestTransform(t *testing.T) {
 	const block, blocks = 4096, 64
 	ctx := context.Background()
 	file := &memory{data: bytes.Repeat([]byte{0xff}, blocks*4)}
 	m := format.NewBlockMap(format.BlockMapConfig{
 		Name: "test", File: file, Blocks: blocks, Block: block, Data: 512, Size: block * blocks,
-		None: 0xffffffff, Zero: 0xfffffffe, Count: func(context.Context, uint32) error { return nil },
+		None: 0xffffffff, Zero: 0xfffffffe,
+		Count: func(context.Context, uint32) error { return nil },
 	})
 	m.Transform = places{}
 	rng := rand.New(rand.NewPCG(5, 5))
@@ -94,7 +100,8 @@ func TestTransform(t *testing.T) {
 			continue
 		}
 		stored := slices.Clone(file.data[run.Host : run.Host+block])
-		if err := (places{}).Decode(stored, off, run.Host); err != nil || !bytes.Equal(stored, want[off:off+block]) {
+		if err := (places{}).Decode(stored, off, run.Host); err != nil ||
+			!bytes.Equal(stored, want[off:off+block]) {
 			t.Fatalf("block at %d: %v, or it is stored as it is not to be", off, err)
 		}
 		e, err := m.Status(ctx, off, block)

@@ -11,9 +11,9 @@ import (
 // unpackCacheBytes is about how much of the clusters unpacked last is kept.
 const unpackCacheBytes = 1 << 20
 
-// UnpackCache keeps compressed clusters that were unpacked for a part of them: whoever reads an image in
-// small pieces wants the next part soon. Those who want the same cluster at the same time wait for the one
-// that unpacks it. The zero value is empty.
+// UnpackCache keeps compressed clusters that were unpacked for a part of them: whoever reads an
+// image in small pieces wants the next part soon. Those who want the same cluster at the same time
+// wait for the one that unpacks it. The zero value is empty.
 type UnpackCache struct {
 	mu   sync.Mutex
 	list []*unpacked // the one used last at the end
@@ -30,10 +30,11 @@ type unpacked struct {
 	filling wait.Mutex
 }
 
-// Use calls do with the contents of the cluster that the format calls key, which fill unpacks if need be.
-// The caller has pinned its packed data.
+// Use calls do with the contents of the cluster that the format calls key, which fill unpacks if
+// need be. The caller has pinned its packed data.
 func (c *UnpackCache) Use(
-	ctx context.Context, key uint64, packed Span, cluster int64, fill func(plain []byte) error, do func(plain []byte),
+	ctx context.Context, key uint64, packed Span, cluster int64, fill func(plain []byte) error,
+	do func(plain []byte),
 ) error {
 	u := c.claim(key, packed, cluster)
 	defer c.put(u)
@@ -51,8 +52,8 @@ func (c *UnpackCache) Use(
 	return nil
 }
 
-// claim finds or makes the entry of a cluster, in the memory of the one that was not used for longest. If
-// all are in use it makes one more, which goes away with its user.
+// claim finds or makes the entry of a cluster, in the memory of the one that was not used for
+// longest. If all are in use it makes one more, which goes away with its user.
 func (c *UnpackCache) claim(key uint64, packed Span, cluster int64) *unpacked {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,11 +10,11 @@ import (
 func (i *Image) WriteVec(ctx context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	total := v.Len()
 	for done := int64(0); done < total; {
-		p, pin, err := i.placePinned(ctx, off+done, total-done)
+		p, pin, err := i.collectPinned(ctx, off+done, total-done)
 		if err != nil {
 			return err
 		}
-		err = i.writePlaced(ctx, v.Slice(done, p.Len), off+done, p)
+		err = i.writeRun(ctx, v.Slice(done, p.Len), off+done, p)
 		i.Pins.Remove(pin)
 		if err != nil {
 			return err
@@ -24,8 +24,8 @@ func (i *Image) WriteVec(ctx context.Context, v driver.Vec, off int64, _ driver.
 	return nil
 }
 
-// placePinned finds a place for as many bytes as lie in a row, and pins it.
-func (i *Image) placePinned(ctx context.Context, off, n int64) (p Placement, pin int, err error) {
+// collectPinned finds a place for as many bytes as lie in a row, and pins it.
+func (i *Image) collectPinned(ctx context.Context, off, n int64) (p WriteRun, pin int, err error) {
 	if err := i.Lock(ctx); err != nil {
 		return p, 0, err
 	}
@@ -33,7 +33,7 @@ func (i *Image) placePinned(ctx context.Context, off, n int64) (p Placement, pin
 	if err := i.BeginChange(Uncancelled(ctx), off, n); err != nil {
 		return p, 0, err
 	}
-	p, err = i.Place(ctx, off, n)
+	p, err = i.Collect(ctx, off, n)
 	if err == nil {
 		err = i.Guard(Uncancelled(ctx), p.Host, p.Len)
 	}
@@ -44,8 +44,8 @@ func (i *Image) placePinned(ctx context.Context, off, n int64) (p Placement, pin
 	return p, i.Pins.Add(p.Host, p.Len), nil
 }
 
-// writePlaced writes data to its place and commits the allocations.
-func (i *Image) writePlaced(ctx context.Context, v driver.Vec, off int64, p Placement) error {
+// writeRun writes data to its place and commits the allocations.
+func (i *Image) writeRun(ctx context.Context, v driver.Vec, off int64, p WriteRun) error {
 	if len(p.Allocations) == 0 {
 		return i.writeData(ctx, v, off, p.Host)
 	}

@@ -20,8 +20,8 @@ func words(seed uint64, n int) []byte {
 	return b
 }
 
-// TestRecent reads compressed clusters in parts, by several at a time, and writes others in their place: in the image, and by giving them
-// back in the file.
+// TestRecent reads compressed clusters in parts, by several at a time, and writes others in their
+// place: in the image, and by giving them back in the file.
 func TestRecent(t *testing.T) {
 	for _, how := range []string{"zlib", "zstd"} {
 		t.Run(how, func(t *testing.T) {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Lengths that zlib 1.2.13 (raw, window of 4 KiB, memory level 9) and libzstd 1.5.4 (level 3) give, as QEMU 7.2 calls them.
+// Lengths that zlib 1.2.13 (raw, window of 4 KiB, memory level 9) and libzstd 1.5.4 (level 3) give,
+// as QEMU 7.2 calls them.
 func TestPackRunIsAsLongAsTheOthers(t *testing.T) {
 	for _, tt := range []struct {
 		how  compression
@@ -48,7 +49,8 @@ func TestPackRunUnpacks(t *testing.T) {
 						continue
 					}
 					want := bytes.Repeat([]byte{byte(b)}, 1<<bits)
-					if err := c.decompress(how, out, packRun(how, nil, byte(b), 1<<bits)); err != nil {
+					if err := c.decompress(how, out,
+						packRun(how, nil, byte(b), 1<<bits)); err != nil {
 						t.Fatalf("%d bytes of %#x: %v", 1<<bits, b, err)
 					}
 					if !bytes.Equal(out, want) {

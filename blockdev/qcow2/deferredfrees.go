@@ -6,11 +6,12 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// maxDeferredFrees is how many separate ranges may wait to be free for good before the file is flushed for them.
+// maxDeferredFrees is how many separate ranges may wait to be free for good before the file is
+// flushed for them.
 const maxDeferredFrees = 1024
 
-// release notes a cluster without references.
-func (q *image) release(ctx context.Context, off int64, why freeKind) {
+// deferFree notes a cluster without references.
+func (q *image) deferFree(ctx context.Context, off int64, why discardType) {
 	q.deferred.Add(off, q.cluster, q.settings.punch[why])
 	if q.deferred.Len() >= maxDeferredFrees {
 		_ = q.barrier(ctx) // tried again when one of them is wanted

@@ -6,9 +6,10 @@ import (
 	"math/bits"
 )
 
-// A cluster of one byte, repeated, is the commonest one to be compressed. It is packed here without looking for anything: what
-// a general compressor would find is known. The result is as long as those of zlib and libzstd with the parameters that QEMU 7.2 gives
-// them, so that images come out at the same length.
+// A cluster of one byte, repeated, is the commonest one to be compressed. It is packed here without
+// looking for anything: what a general compressor would find is known. The result is as long as
+// those of zlib and libzstd with the parameters that QEMU 7.2 gives them, so that images come out
+// at the same length.
 
 // isRun says whether all bytes of p are alike.
 func isRun(p []byte) bool { return len(p) > 0 && bytes.Equal(p[1:], p[:len(p)-1]) }
@@ -44,7 +45,8 @@ func (w *bitWriter) bytes() []byte {
 	return w.out
 }
 
-// Deflate (RFC 1951). A run is a literal or a few, and then copies of the byte before, each as long as may be.
+// Deflate (RFC 1951). A run is a literal or a few, and then copies of the byte before, each as long
+// as may be.
 const (
 	endOfBlock = 256
 	longest    = 285 // the code of a copy of maxCopy bytes
@@ -66,8 +68,8 @@ func copyCode(n int) (code int, extra uint64, width uint) {
 	return 257 + int(4*width) + n>>width, uint64(n) & (1<<width - 1), width
 }
 
-// tokens is what a run is made of: two literals, as zlib never copies from the first byte of all, then copies, and at the end what
-// is too short for one.
+// tokens is what a run is made of: two literals, as zlib never copies from the first byte of all,
+// then copies, and at the end what is too short for one.
 type tokens struct {
 	b      byte
 	copies int // of maxCopy bytes
@@ -103,7 +105,8 @@ func (t tokens) put(w *bitWriter, lit, dist prefixCode) {
 	lit.put(w, endOfBlock)
 }
 
-// deflateRun writes a block with codes of its own and one with the fixed codes, and takes the shorter.
+// deflateRun writes a block with codes of its own and one with the fixed codes, and takes the
+// shorter.
 func deflateRun(out []byte, b byte, n int) []byte {
 	t := runTokens(b, n)
 	own := &bitWriter{}
@@ -173,7 +176,8 @@ type lengthStep struct {
 	width uint
 }
 
-// lengthSteps shortens runs of equal lengths: zlib repeats a length from the fourth time on, and zeroes from the third.
+// lengthSteps shortens runs of equal lengths: zlib repeats a length from the fourth time on, and
+// zeroes from the third.
 func lengthSteps(lens []uint8) []lengthStep {
 	var steps []lengthStep
 	before := -1
@@ -237,8 +241,9 @@ func newPrefixCode(lens []uint8) prefixCode {
 	return c
 }
 
-// treeCode makes the best code for symbols that are used so often. Where several are best it takes zlib's: of two nodes of equal
-// weight the one of smaller depth joins first, in the order of a binary heap. At least two symbols get a code.
+// treeCode makes the best code for symbols that are used so often. Where several are best it takes
+// zlib's: of two nodes of equal weight the one of smaller depth joins first, in the order of a
+// binary heap. At least two symbols get a code.
 func treeCode(use []int) prefixCode {
 	h := treeHeap{weight: use, depth: make([]int, 2*len(use))}
 	last := 0
@@ -321,8 +326,8 @@ func (h *treeHeap) pop() int {
 	return first
 }
 
-// Zstandard (RFC 8878). The first block of a run is two literals and one copy of the byte before; those behind it say only how often
-// the byte stands there.
+// Zstandard (RFC 8878). The first block of a run is two literals and one copy of the byte before;
+// those behind it say only how often the byte stands there.
 const (
 	zstdMagic    = 0xfd2fb528
 	zstdMaxBlock = 128 << 10
@@ -330,8 +335,8 @@ const (
 	zstdPacked   = 2
 )
 
-// runMatch is the copy in a first block of 1<<bits bytes: what its length is counted from, in how many extra bits, and the state
-// of the predefined table for such lengths.
+// runMatch is the copy in a first block of 1<<bits bytes: what its length is counted from, in how
+// many extra bits, and the state of the predefined table for such lengths.
 type runMatch struct {
 	base  int
 	width uint
@@ -380,7 +385,8 @@ func zstdHeader(out []byte, kind, size int, last bool) []byte {
 // zstdFirst is a block of n bytes b.
 func zstdFirst(b byte, n int) []byte {
 	m := matchOf(n)
-	w := &bitWriter{out: []byte{2 << 3, b, b, 1, 0}} // two raw literals, one sequence, predefined tables
+	// two raw literals, one sequence, predefined tables
+	w := &bitWriter{out: []byte{2 << 3, b, b, 1, 0}}
 	w.put(uint64(n-2-m.base), m.width)
 	w.put(m.state, 6)
 	w.put(0, 5)  // the offset is the one before, which at the start is 1

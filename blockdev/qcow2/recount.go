@@ -3,9 +3,10 @@ package qcow2
 // countPage is how many clusters share a page of counts.
 const countPage = 1 << 16
 
-// counts are references per cluster as a check finds them. Pages exist only where something was found, and a count takes a byte unless it
-// is very large, so that memory goes with what is used and not with the length of a sparse file.
-type counts struct {
+// recount has the references per cluster as a check finds them. Pages exist only where something
+// was found, and a count takes a byte unless it is very large, so that memory goes with what is
+// used and not with the length of a sparse file.
+type recount struct {
 	pages map[int64]*[countPage]uint8
 	large map[int64]uint64 // counts from 255 on
 
@@ -14,7 +15,7 @@ type counts struct {
 }
 
 // page is the one that cluster is in, nil if there is none.
-func (c *counts) page(cluster int64) *[countPage]uint8 {
+func (c *recount) page(cluster int64) *[countPage]uint8 {
 	at := cluster / countPage
 	if c.last == nil || c.lastAt != at {
 		c.last, c.lastAt = c.pages[at], at
@@ -22,7 +23,7 @@ func (c *counts) page(cluster int64) *[countPage]uint8 {
 	return c.last
 }
 
-func (c *counts) get(cluster int64) uint64 {
+func (c *recount) get(cluster int64) uint64 {
 	p := c.page(cluster)
 	if p == nil {
 		return 0
@@ -33,7 +34,7 @@ func (c *counts) get(cluster int64) uint64 {
 	return c.large[cluster]
 }
 
-func (c *counts) set(cluster int64, n uint64) {
+func (c *recount) set(cluster int64, n uint64) {
 	p := c.page(cluster)
 	if p == nil {
 		if c.pages == nil {
@@ -52,4 +53,4 @@ func (c *counts) set(cluster int64, n uint64) {
 }
 
 // unused says whether no cluster of the page that cluster is in was counted.
-func (c *counts) unused(cluster int64) bool { return c.page(cluster) == nil }
+func (c *recount) unused(cluster int64) bool { return c.page(cluster) == nil }
