@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // createKeys are the options of an image to be made.
@@ -21,7 +19,7 @@ func checkCreate(c *driver.Creating) error {
 	case c.Backing != "":
 		return driver.Refuse("Backing file not supported for file format 'vdi'")
 	case c.Size > maxSize:
-		return format.Refuse(syscall.ENOTSUP, "Unsupported VDI image size (size is 0x%x, max supported is 0x%x)", c.Size, maxSize)
+		return errSize(uint64(c.Size))
 	}
 	return nil
 }
@@ -31,10 +29,8 @@ func create(ctx context.Context, c *driver.Creating) error {
 	blocks := (c.Size + blockSize - 1) / blockSize
 	mapLen := (blocks*entrySize + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
 	static := c.Values.Bool("static")
-	h, err := newHeader(c.Size, uint32(blocks), uint32(headerLen+mapLen), static)
-	if err == nil {
-		err = c.File.WriteVec(ctx, driver.Vec{h}, 0, 0)
-	}
+	h := newHeader(c.Size, uint32(blocks), uint32(headerLen+mapLen), static)
+	err := c.File.WriteVec(ctx, driver.Vec{h}, 0, 0)
 	if err == nil {
 		err = writeMap(ctx, c.File, blocks, mapLen, static)
 	}
@@ -47,7 +43,7 @@ func create(ctx context.Context, c *driver.Creating) error {
 	return c.File.Flush(ctx)
 }
 
-func newHeader(size int64, blocks, dataOff uint32, static bool) ([]byte, error) {
+func newHeader(size int64, blocks, dataOff uint32, static bool) []byte {
 	h := make([]byte, headerLen)
 	copy(h, "<<< blksh VM Virtual Disk Image >>>\n")
 	kind, allocated := uint32(typeDynamic), uint32(0)
@@ -55,26 +51,24 @@ func newHeader(size int64, blocks, dataOff uint32, static bool) ([]byte, error) 
 		kind, allocated = typeStatic, blocks
 	}
 	for off, word := range map[int]uint32{
-		offSignature: signature, offVersion: version, offHeaderSize: offUUID - offHeaderSize + 4*uuidLen, offType: kind,
-		offMap: headerLen, offData: dataOff, offSectorSize: driver.SectorSize, offBlockSize: blockSize,
+		offSignature: signature, offVersion: version, offType: kind,
+		offHeaderSize: offUUID - offHeaderSize + 4*uuidLen, offMap: headerLen, offData: dataOff,
+		offSectorSize: driver.SectorSize, offBlockSize: blockSize,
 		offBlocks: blocks, offAllocated: allocated,
 	} {
 		binary.LittleEndian.PutUint32(h[off:], word)
 	}
 	binary.LittleEndian.PutUint64(h[offDiskSize:], uint64(size))
 	for i := range 2 { // of the image and of its last snapshot
-		if err := newUUID(h[offUUID+i*uuidLen:][:uuidLen]); err != nil {
-			return nil, err
-		}
+		newUUID(h[offUUID+i*uuidLen:][:uuidLen])
 	}
-	return h, nil
+	return h
 }
 
 // newUUID fills u with a random one (version 4), its first three fields in little-endian order.
-func newUUID(u []byte) error {
-	_, err := rand.Read(u)
+func newUUID(u []byte) {
+	_, _ = rand.Read(u) // which cannot fail
 	u[7], u[8] = u[7]&0x0f|0x40, u[8]&0x3f|0x80
-	return err
 }
 
 // writeMap writes a map in which no block has a place, or each its own.

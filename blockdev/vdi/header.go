@@ -65,40 +65,46 @@ func readHeader(ctx context.Context, file driver.Node) (h header, err error) {
 	}
 	word := func(off int) uint32 { return binary.LittleEndian.Uint32(b[off:]) }
 	h = header{
-		mapOff: word(offMap), dataOff: word(offData), diskSize: binary.LittleEndian.Uint64(b[offDiskSize:]),
-		blocks: word(offBlocks), allocated: word(offAllocated),
+		mapOff: word(offMap), dataOff: word(offData),
+		diskSize: binary.LittleEndian.Uint64(b[offDiskSize:]),
+		blocks:   word(offBlocks), allocated: word(offAllocated),
 	}
-	const unsupported = "unsupported VDI image "
+	unsupported := func(text string, args ...any) error {
+		return format.Refuse(syscall.ENOTSUP, "unsupported VDI image ("+text+")", args...)
+	}
 	switch {
 	case h.diskSize > uint64(maxSize):
-		return h, format.Refuse(syscall.ENOTSUP, "Unsupported VDI image size (size is 0x%x, max supported is 0x%x)", h.diskSize, maxSize)
+		return h, errSize(h.diskSize)
 	case word(offSignature) != signature:
-		return h, format.Refuse(syscall.EINVAL, "Image not in VDI format (bad signature %08x)", word(offSignature))
+		return h, format.Refuse(
+			syscall.EINVAL, "Image not in VDI format (bad signature %08x)", word(offSignature))
 	case word(offVersion) != version:
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(version %d.%d)", word(offVersion)>>16, word(offVersion)&0xffff)
+		return h, unsupported("version %d.%d", word(offVersion)>>16, word(offVersion)&0xffff)
 	case h.mapOff%driver.SectorSize != 0:
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(unaligned block map offset 0x%x)", h.mapOff)
+		return h, unsupported("unaligned block map offset 0x%x", h.mapOff)
 	case h.dataOff%driver.SectorSize != 0:
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(unaligned data offset 0x%x)", h.dataOff)
+		return h, unsupported("unaligned data offset 0x%x", h.dataOff)
 	case word(offSectorSize) != driver.SectorSize:
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(sector size %d is not %d)", word(offSectorSize), driver.SectorSize)
+		return h, unsupported("sector size %d is not %d", word(offSectorSize), driver.SectorSize)
 	case word(offBlockSize) != blockSize:
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(block size %d is not %d)", word(offBlockSize), blockSize)
+		return h, unsupported("block size %d is not %d", word(offBlockSize), blockSize)
 	case h.guestSize() > int64(h.blocks)*blockSize:
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(disk size %d, image bitmap has room for %d)", h.guestSize(), uint64(h.blocks)*blockSize)
+		return h, unsupported("disk size %d, image bitmap has room for %d",
+			h.guestSize(), int64(h.blocks)*blockSize)
 	case !driver.AllZero(b[offUUID+2*uuidLen:][:uuidLen]):
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(non-NULL link UUID)")
+		return h, unsupported("non-NULL link UUID")
 	case !driver.AllZero(b[offUUID+3*uuidLen:][:uuidLen]):
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(non-NULL parent UUID)")
+		return h, unsupported("non-NULL parent UUID")
 	case h.blocks > maxBlocks:
-		return h, format.Refuse(syscall.ENOTSUP, unsupported+"(too many blocks %d, max is %d)", h.blocks, maxBlocks)
+		return h, unsupported("too many blocks %d, max is %d", h.blocks, maxBlocks)
 	case int64(h.dataOff) < int64(h.mapOff)+int64(h.blocks)*entrySize:
 		return h, format.Refuse(syscall.EINVAL, "The blocks of the VDI image begin inside its map")
 	}
 	return h, nil
 }
 
-// writeAllocated changes the number of blocks in the header.
-func writeAllocated(ctx context.Context, file driver.Node, n uint32) error {
-	return file.WriteVec(ctx, driver.Vec{binary.LittleEndian.AppendUint32(nil, n)}, offAllocated, 0)
+// errSize refuses a disk that is too long for a map.
+func errSize(size uint64) error {
+	return format.Refuse(syscall.ENOTSUP,
+		"Unsupported VDI image size (size is 0x%x, max supported is 0x%x)", size, maxSize)
 }

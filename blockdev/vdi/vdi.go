@@ -1,19 +1,21 @@
 // Package vdi reads and writes VirtualBox's disk images of version 1.1, as QEMU does.
 //
-// An image is a header, a map with a 32-bit entry for each block of the guest, and the blocks of 1 MiB, in
-// the order in which they were first written. An entry is the number of the block in the file, or says that
-// there is none yet.
+// An image is a header, a map with a 32-bit entry for each block of the guest, and the blocks of 1
+// MiB, in the order in which they were first written. An entry is the number of the block in the
+// file, or says that there is none yet.
 //
 //	guest offset ─▶ map entry ─▶ data offset + number × 1 MiB
 //
-// Reading and writing are format.BlockMap's; here are the header, the making of images and their check. Sizes
-// and messages are those of QEMU 7.2.22.
+// Reading and writing are format.BlockMap's; here are the header, the making of images and their
+// check. Sizes and messages are those of QEMU 7.2.22.
 package vdi
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
@@ -45,7 +47,6 @@ const (
 type image struct {
 	*format.BlockMap
 	header
-	file driver.Node
 }
 
 var (
@@ -54,21 +55,17 @@ var (
 )
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-	file, err := o.Child(ctx, "file", driver.RoleFile)
+	file, err := format.OpenFile(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	err = format.Claim(ctx, file, driver.Claim{Use: driver.PermRead, Share: driver.PermAll}, !o.Mode.ReadOnly)
-	if err != nil {
-		return nil, err
-	}
-	v := &image{file: file}
+	v := &image{}
 	if v.header, err = readHeader(ctx, file); err != nil {
 		return nil, err
 	}
 	v.BlockMap = format.NewBlockMap(format.BlockMapConfig{
-		Name: "vdi", File: file, ReadOnly: o.Mode.ReadOnly,
-		Off: int64(v.mapOff), Blocks: v.blocks, Block: blockSize, Data: int64(v.dataOff), Size: v.guestSize(),
+		Name: "vdi", File: file, ReadOnly: o.Mode.ReadOnly, Size: v.guestSize(),
+		Off: int64(v.mapOff), Blocks: v.blocks, Block: blockSize, Data: int64(v.dataOff),
 		None: noBlock, Zero: zeroBlock, Count: v.count,
 	})
 	return v, nil
@@ -79,7 +76,8 @@ func (v *image) count(ctx context.Context, n uint32) error {
 	if n <= v.allocated {
 		return nil
 	}
-	err := writeAllocated(ctx, v.file, n)
+	word := binary.LittleEndian.AppendUint32(nil, n)
+	err := v.Primary().WriteVec(ctx, driver.Vec{word}, offAllocated, 0)
 	if err == nil {
 		v.allocated = n
 	}
@@ -89,11 +87,16 @@ func (v *image) count(ctx context.Context, n uint32) error {
 // maxMessages bounds what a check remembers to say; the numbers are right in any case.
 const maxMessages = 1000
 
-// Check looks for blocks that two entries share or that cannot be, and counts them. There is nothing that it
-// could repair without losing data. The lines are QEMU's.
+var errNoRepair = format.Advise(
+	format.Refuse(syscall.ENOTSUP, "VDI images cannot be repaired"),
+	"check without -r tells what is wrong; a new image can take over what can still be read\n",
+)
+
+// Check looks for blocks that two entries share or that cannot be, and counts them. It repairs
+// nothing. The lines are QEMU's.
 func (v *image) Check(ctx context.Context, fix driver.Fix) (res driver.CheckResult, err error) {
 	if fix != 0 {
-		return res, driver.ErrNotSupported
+		return res, errNoRepair
 	}
 	if err := v.Lock(ctx); err != nil {
 		return res, err

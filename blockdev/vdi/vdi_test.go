@@ -49,9 +49,13 @@ func TestSuite(t *testing.T) {
 	for name, static := range map[string]bool{"dynamic": false, "static": true} {
 		t.Run(name, func(t *testing.T) {
 			blockdevtest.Run(t, blockdevtest.Subject{
-				Driver: vdi.Driver, More: []driver.Driver{file.Driver}, Persistent: true, Exact: true,
-				Size: 5 << 20,
-				Row:  blockdevtest.Row{Zero: blockdevtest.Refused, Discard: blockdevtest.Refused, Truncate: blockdevtest.Refused},
+				Driver: vdi.Driver, More: []driver.Driver{file.Driver}, Persistent: true,
+				Exact: true,
+				Size:  5 << 20,
+				Row: blockdevtest.Row{
+					Zero: blockdevtest.Refused, Discard: blockdevtest.Refused,
+					Truncate: blockdevtest.Refused,
+				},
 				Mode: driver.Mode{Unmap: true, NoFlush: true},
 				Options: func(t testing.TB, size int64) *driver.Options {
 					o := &driver.Options{}
@@ -84,7 +88,10 @@ func TestPeer(t *testing.T) {
 	plain := filepath.Join(t.TempDir(), "plain.raw")
 	want := make([]byte, 40<<20+512)
 	d := openImage(t, path)
-	for i, at := range []int64{39 << 20, 5<<20 + 100, 5<<20 + 90000, 7<<20 - 3, 40 << 20, 0, 12<<20 + 1} {
+	for i, at := range []int64{
+		39 << 20, 5<<20 + 100, 5<<20 + 90000, 7<<20 - 3, 40 << 20, 0,
+		12<<20 + 1,
+	} {
 		p := []byte(strings.Repeat(string(rune('a'+i)), 512))
 		copy(want[at:], p)
 		if err := d.Write(ctx, driver.Vec{p[:min(512, len(want)-int(at))]}, at, 0); err != nil {
@@ -105,7 +112,8 @@ func TestPeer(t *testing.T) {
 	}
 }
 
-// TestDamage sets words of a sound image, and asks QEMU what it says of each: to open it, and to check it.
+// TestDamage sets words of a sound image, and asks QEMU what it says of each: to open it, and to
+// check it.
 func TestDamage(t *testing.T) {
 	ctx := context.Background()
 	sound := newImage(t, 5<<20)
@@ -181,7 +189,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestSharedCount opens an image whose header counts too few blocks: a new block must not land on one in use.
+// TestSharedCount opens an image whose header counts too few blocks: a new block must not land on
+// one in use.
 func TestSharedCount(t *testing.T) {
 	ctx := context.Background()
 	path := newImage(t, 4<<20)
@@ -225,7 +234,8 @@ func FuzzHeader(f *testing.F) {
 			t.Fatal(err)
 		}
 		ctx := context.Background()
-		d, err := blockdev.Open(ctx, path, blockdev.OpenConfig{Drivers: drivers, Format: "vdi", Mode: driver.Mode{NoFlush: true}})
+		d, err := blockdev.Open(ctx, path,
+			blockdev.OpenConfig{Drivers: drivers, Format: "vdi", Mode: driver.Mode{NoFlush: true}})
 		if err != nil {
 			return
 		}
