@@ -50,6 +50,7 @@ type node struct {
 	// length is held shared by writes behind the end, and alone by what sets the length: set to less than a write has reached
 	// meanwhile, it would cut that off.
 	length sync.RWMutex
+	known  knownData
 }
 
 var (
@@ -104,27 +105,4 @@ func (n *node) Wrote(end int64) { n.Grow(end) }
 // NewQueue makes a batch queue.
 func (n *node) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
 	return n.BatchQueue(ctx, n, depth, size)
-}
-
-// Status asks the file system for data and holes. All of a raw file counts as allocated.
-func (n *node) Status(ctx context.Context, off, size int64) (driver.Extent, error) {
-	e := driver.Extent{Off: off, Len: size, Allocated: true, Data: true, HostOff: off, Node: "file"}
-	err := n.With(func(fd int) error {
-		data, err := unix.Seek(fd, off, unix.SEEK_DATA)
-		switch {
-		case err == unix.ENXIO: // a hole up to the end, wherever that is now
-			e.Data, e.Zero = false, true
-			return n.Measure()
-		case err != nil: // the file system does not say: data
-			return nil
-		case data > off:
-			e.Data, e.Zero, e.Len = false, true, min(size, data-off)
-			return nil
-		}
-		if hole, err := unix.Seek(fd, off, unix.SEEK_HOLE); err == nil && hole > off {
-			e.Len = min(size, hole-off)
-		}
-		return nil
-	})
-	return e, err
 }

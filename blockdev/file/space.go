@@ -13,6 +13,7 @@ import (
 // Zero gives the space back if it may, else zeroes it in place, else by a hole that is filled again; behind the end of the file it
 // is enough to allocate. Which way is taken is what QEMU 7.2 does.
 func (n *node) Zero(ctx context.Context, off, size int64, f driver.Flags) error {
+	defer n.known.forget()
 	if off+size > n.Size() {
 		n.length.Lock()
 		defer n.length.Unlock()
@@ -63,5 +64,6 @@ func (n *node) zeroByRefill(ctx context.Context, off, size int64) error {
 
 // Discard punches a hole.
 func (n *node) Discard(ctx context.Context, off, size int64, _ driver.Flags) error {
+	defer n.known.forget()
 	return n.hole.Try(func() error { return n.Fallocate(ctx, hostfile.Punch, off, size) })
 }

@@ -22,6 +22,7 @@ const syncEvery = 128 << 20
 func (n *node) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
 	n.length.Lock()
 	defer n.length.Unlock()
+	defer n.known.forget()
 	if err := n.Measure(); err != nil {
 		return err
 	}
