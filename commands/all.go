@@ -10,7 +10,7 @@ import "github.com/blksh/blksh/commands/session"
 // all is every command there is, sorted by name.
 var all = [...]*session.Command{
 	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &bench, &breakCommand,
-	&capabilities, &check, &closeCommand, &compare, &create, &discard, &find, &flush, &help,
+	&capabilities, &check, &closeCommand, &compare, &copyCommand, &create, &discard, &find, &flush, &help,
 	&images, &info, &isZero, &length, &mapCommand, &multiwrite, &open, &quit, &read, &readv,
 	&removeBreak, &reopen, &resume, &sigraise, &sleep, &sourceCommand, &sumCommand, &truncate,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,

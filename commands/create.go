@@ -32,10 +32,7 @@ var create = session.Command{
 	New: func(f *session.Flags) session.Run {
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
 		var file string
-		f.Text(&cfg.Format, nil, 'f', "format", "FORMAT", "format of the image; without it what the name ends in, or raw")
-		f.Flag('o', "options", "OPTIONS", "key=value,... of the format", func(word string) error {
-			return f.Options(cfg.Options, word)
-		})
+		formatFlags(f, &cfg, new(string))
 		f.Text(&cfg.Backing, nil, 'b', "backing", "FILE", "backing file, relative to the image")
 		f.Text(&cfg.BackingFormat, nil, 'F', "backing-format", "FORMAT", "format of the backing file")
 		f.Bool(&cfg.Force, 0, "force", "also over a file that is there, or onto a device; never if that is in use")
@@ -48,18 +45,12 @@ var create = session.Command{
 			return cfg.Size < 0 && cfg.Backing == ""
 		})
 		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
-			if cfg.Format == "" {
-				var err error
-				if cfg.Format, err = formatOf(s, file); err != nil {
-					return err
-				}
-			}
-			if formats := creatable(s); !slices.Contains(formats, cfg.Format) {
-				return event.Fail(event.BadValue{Message: fmt.Sprintf("create %s: Unknown file format '%s'; there can be %s", file, cfg.Format, strings.Join(formats, " or "))})
+			if err := settleFormat(s, "create", file, &cfg); err != nil {
+				return err
 			}
 			size, err := s.MakeImage(ctx, file, cfg)
 			if err != nil {
-				return createFailed(file, err)
+				return createFailed("create", file, err)
 			}
 			s.Emit(event.Created{Path: file, Format: cfg.Format, Size: size})
 			return nil
@@ -67,8 +58,32 @@ var create = session.Command{
 	},
 }
 
+// formatFlags declares what an image is to be that a command makes. given becomes the options as they were written.
+func formatFlags(f *session.Flags, cfg *blockdev.CreateConfig, given *string) {
+	f.Text(&cfg.Format, nil, 'f', "format", "FORMAT", "format of the image; without it what the name ends in, or raw")
+	f.Flag('o', "options", "OPTIONS", "key=value,... of the format", func(word string) error {
+		*given += "," + word
+		return f.Options(cfg.Options, word)
+	})
+}
+
+// settleFormat decides the format of the image that op is to make.
+func settleFormat(s *session.Session, op, file string, cfg *blockdev.CreateConfig) (err error) {
+	if cfg.Format == "" {
+		if cfg.Format, err = formatOf(s, file); err != nil {
+			return err
+		}
+	}
+	formats := creatable(s)
+	if slices.Contains(formats, cfg.Format) {
+		return nil
+	}
+	return event.Fail(event.BadValue{Message: fmt.Sprintf("%s %s: Unknown file format '%s'; there can be %s",
+		op, file, cfg.Format, strings.Join(formats, " or "))})
+}
+
 // createFailed tells what a person can do about apart from what only the system can.
-func createFailed(file string, err error) error {
+func createFailed(op, file string, err error) error {
 	var told *event.Failure
 	var refused *driver.Refusal
 	var option *blockdev.CreateOptionError
@@ -76,11 +91,11 @@ func createFailed(file string, err error) error {
 	case errors.As(err, &told):
 		return err
 	case errors.As(err, &option):
-		return event.Fail(event.BadValue{Message: fmt.Sprintf("create %s: %v", file, option)})
+		return event.Fail(event.BadValue{Message: fmt.Sprintf("%s %s: %v", op, file, option)})
 	case errors.Is(err, fs.ErrExist) && errors.As(err, &refused):
 		return event.Fail(event.Conflict{Message: fmt.Sprintf("%s %v; --force overwrites it", file, refused)})
 	}
-	return event.Fail(event.Report{Err: fmt.Errorf("create %s: %w", file, err)})
+	return event.Fail(event.Report{Err: fmt.Errorf("%s %s: %w", op, file, err)})
 }
 
 // foreign is the format, "" for none, that cannot be made and that a file name with such an end means.

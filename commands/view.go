@@ -138,7 +138,7 @@ func (v *view) dump(say func(event.Event), p stream.Piece, last bool) {
 		n := min(p.Len, int64(dumpLine-len(v.begun)))
 		off := p.Off - int64(len(v.begun))
 		v.begun = appendPiece(v.begun, p, 0, n)
-		p = cut(p, n)
+		p = p.Behind(n)
 		if ends := last && p.Len == 0; len(v.begun) == dumpLine || ends {
 			say(v.lines(stream.Piece{Off: off, Len: int64(len(v.begun)), Data: v.begun}, ends))
 			v.begun = v.begun[:0]
@@ -157,15 +157,6 @@ func (v *view) dump(say func(event.Event), p stream.Piece, last bool) {
 	if whole < p.Len {
 		v.begun = appendPiece(v.begun, p, whole, p.Len)
 	}
-}
-
-// cut leaves out the first n bytes of a piece.
-func cut(p stream.Piece, n int64) stream.Piece {
-	p.Off, p.Len = p.Off+n, p.Len-n
-	if p.Data != nil {
-		p.Data = p.Data[n:]
-	}
-	return p
 }
 
 func (v *view) lines(p stream.Piece, last bool) event.Dump {

@@ -37,6 +37,7 @@ var endless = map[string][]string{
 	"sum":          {"open -a slow -o driver=null-co,size=4E,read-zeroes=on", "sum"},
 	"find":         {"open -a slow -o driver=null-co,size=1T,latency-ns=1000000", "find --text x"},
 	"iszero":       {"open -a slow -o driver=null-co,size=1T,latency-ns=1000000", "iszero --first 1"},
+	"copy":         {"open -a slow -o driver=null-co,size=1T,latency-ns=1000000", "copy -f qcow2 new"},
 	"compare":      {"open -a slow -o driver=null-co,size=1T,latency-ns=1000000", "compare raw.img"},
 }
 

@@ -37,6 +37,7 @@ func TestMemory(t *testing.T) {
 	limitMemory(t, dir, "100 GiB", "raw", []string{
 		"read -q -P 0xcd 30G 48M", "read -q -P 0", "read -P 7 --all", "iszero", "map --totals", "sum -a crc32c 29G 2G", "find --text none",
 		"compare disk", "read -q -o saved", "write -q -P random:1 50G 40M", "read -q -P random:1 50G 40M", "write -q -s saved 60G 40M",
+		"copy -f qcow2 new", "copy -c -f qcow2 --verify packed",
 		"write -q -zu 0 100G", "discard -q 0..100G", "iszero",
 	})
 }

@@ -29,6 +29,7 @@ var jsonLines = map[string][]string{
 	"check":        {"check", "check -r nonsense", "check disk.img", "check missing.img"},
 	"close":        {"close", "close nothing"},
 	"compare":      {"compare disk.img", "open -a two -f raw disk.img\ncompare raw.img", "compare missing.img"},
+	"copy":         {"copy new.qcow2", "copy -f qcow2 disk.img new\ncopy -n disk.img raw.img", "copy missing.img x", "copy -n raw.img nothing"},
 	"create":       {"create new.qcow2 1M\nopen -a new new.qcow2\ninfo\nmap\ncheck", "create -f nonsense x 1M"},
 	"discard":      {"discard 0 64k", "discard 1M 1"},
 	"find":         {"find --text Hello", "find --text nowhere"},

@@ -62,6 +62,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.capabilities(e)
 	case event.Checked:
 		n.checked(e)
+	case event.Copied:
+		n.copied(e)
 	case event.Created:
 		n.created(e)
 	case event.Damaged:
@@ -118,6 +120,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.searched(e)
 	case event.Sum:
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+	case event.Unfinished:
+		n.warn("%s\n", unfinishedWords(e))
 	case event.Verdict:
 		n.say("%s\n", verdictWords(e))
 		n.circumstances(e)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/inuse"
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
@@ -73,6 +74,53 @@ func (s *Session) MakeImage(ctx context.Context, name string, cfg blockdev.Creat
 		return 0, withoutPath(err)
 	}
 	return c.Size(), withoutPath(s.Do(ctx, c.Make))
+}
+
+// MayRename says why no image of a command may get a name. With force it may take the place of a file.
+func (s *Session) MayRename(ctx context.Context, name string, force bool) error {
+	return withoutPath(target.CheckRename(name, s.renameRule(ctx, force)))
+}
+
+// RenameImage gives an image that a command has finished the name that it is to have.
+func (s *Session) RenameImage(ctx context.Context, from, to string, force bool) error {
+	return withoutPath(target.Rename(from, to, s.renameRule(ctx, force)))
+}
+
+func (s *Session) renameRule(ctx context.Context, force bool) target.Rule {
+	return target.Rule{
+		Admit: func(f blockdev.HostFile) (func(), error) { return s.overwrite(ctx, f, false) },
+		Over: func([]byte, int64) error {
+			if force {
+				return nil
+			}
+			return &driver.Refusal{Text: "is there already", Err: unix.EEXIST}
+		},
+	}
+}
+
+// OpenToWrite opens an image, perhaps on a device, that a command writes and no other command goes to.
+// The caller closes it. The error is an event.Failure.
+func (s *Session) OpenToWrite(ctx context.Context, o Opening, resize bool) (*blockdev.Device, error) {
+	cfg, err := s.config(o)
+	if err != nil {
+		return nil, event.Fail(event.Report{Err: err})
+	}
+	a := &admission{s: s, write: true, inUse: o.InUse}
+	dev, err := s.open(ctx, o, cfg, a)
+	if err == nil {
+		if err = dev.NeedWrite(ctx, resize); err != nil {
+			err = errors.Join(err, dev.Close())
+		}
+	}
+	if err != nil {
+		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
+	}
+	if s.typed {
+		if err := s.confirm(ctx, a); err != nil {
+			return nil, errors.Join(err, dev.Close())
+		}
+	}
+	return dev, nil
 }
 
 // withoutPath is the cause in an error that names the file.

@@ -6,68 +6,95 @@ import (
 	"github.com/blksh/blksh/blockdev"
 )
 
-// smallHole is a run of zeroes that is read along with what lies around it: a request more would cost more. In bytes.
+// smallHole is a run of zeroes that is read along with what lies around it: a request more would
+// cost more. In bytes.
 const smallHole = 64 << 10
 
-// plan cuts a range into pieces to read and runs that are known to be zero.
-type plan struct {
+// Plan cuts a range into pieces to read and runs that are known to be zero.
+type Plan struct {
 	dev     *blockdev.Device
 	at, end int64
 	unit    int64           // data is cut at its multiples
+	align   int64           // runs of zeroes begin and end at its multiples; 0 for anywhere
 	whole   bool            // read zeroes as well
-	coarse  bool            // whoever gets a unit looks for zeroes in it: only those that are longer count
+	coarse  bool            // who gets a unit looks for zeroes in it: only longer runs count
 	run     blockdev.Extent // the last answer of the device
 }
 
-// step is one part of a plan. A run of zeroes is as long as it is known to be, data is at most a unit.
-type step struct {
-	off, n int64
-	zero   bool
+// NewPlan begins with n bytes at off, which must lie within the device. Data is cut at multiples of
+// unit bytes, and runs of zeroes begin and end at those of align, which divides unit, or with the
+// range.
+func NewPlan(d *blockdev.Device, off, n, unit, align int64) (*Plan, error) {
+	if err := inside(d, "read", off, n); err != nil {
+		return nil, err
+	}
+	return &Plan{dev: d, at: off, end: off + n, unit: unit, align: align}, nil
 }
 
-// next is the next step. Its length is 0 at the end of the range.
-func (p *plan) next(ctx context.Context) (step, error) {
-	s := step{off: p.at}
+// Step is one part of a plan. A run of zeroes is as long as it is known to be, data is at most a
+// unit.
+type Step struct {
+	Off, Len int64
+	Zero     bool
+}
+
+// Next is the next step. Its length is 0 at the end of the range.
+func (p *Plan) Next(ctx context.Context) (Step, error) {
+	s := Step{Off: p.at}
 	limit := boundary(p.at, p.unit, p.end)
 	for p.at < limit {
 		if p.whole {
 			p.at = limit
 			break
 		}
-		zero, err := p.zeroHere(ctx)
+		zero, next, err := p.judge(ctx)
 		if err != nil {
-			return step{}, err
+			return Step{}, err
 		}
 		switch {
-		case p.at > s.off && zero != s.zero:
-			s.n = p.at - s.off
+		case p.at > s.Off && zero != s.Zero:
+			s.Len = p.at - s.Off
 			return s, nil
 		case zero:
-			s.zero, limit = true, p.end
+			s.Zero, limit = true, p.end
 		case p.coarse:
-			p.at = limit
+			next = limit
 		}
-		p.at = max(p.at, min(limit, p.run.End()))
+		p.at = max(p.at, min(limit, next))
 	}
-	s.n = p.at - s.off
+	s.Len = p.at - s.Off
 	return s, nil
 }
 
-// zeroHere says whether a run of zeroes that is worth leaving out begins at p.at, and sees to it that p.run reaches beyond.
-func (p *plan) zeroHere(ctx context.Context) (bool, error) {
+// judge says whether a run of zeroes that is worth leaving out begins at p.at, and how far that
+// holds.
+func (p *Plan) judge(ctx context.Context) (zero bool, next int64, err error) {
 	if p.run.End() <= p.at {
 		run, err := p.dev.Status(ctx, p.at, p.end-p.at)
 		if err != nil {
-			return false, err
+			return false, 0, err
 		}
 		if run.Len <= 0 { // a device that shrank: the read will tell
 			run = blockdev.Extent{Off: p.at, Len: p.end - p.at}
 		}
 		p.run = run
 	}
+	from, end := p.at, p.run.End()
+	if p.align > 1 {
+		from += min((p.align-from%p.align)%p.align, p.end-from)
+		if end < p.end {
+			end -= end % p.align
+		}
+	}
 	least := int64(smallHole)
 	if p.coarse {
 		least = p.unit
 	}
-	return p.run.Zero && (p.run.End()-p.at >= least || p.run.End() >= p.end), nil
+	switch {
+	case !p.run.Zero || end <= from || end-from < least && end < p.end:
+		return false, p.run.End(), nil
+	case from > p.at:
+		return false, from, nil
+	}
+	return true, end, nil
 }

@@ -21,11 +21,20 @@ type Piece struct {
 	Data     []byte
 }
 
+// Behind is the piece without its first n bytes.
+func (p Piece) Behind(n int64) Piece {
+	p.Off, p.Len = p.Off+n, p.Len-n
+	if p.Data != nil {
+		p.Data = p.Data[n:]
+	}
+	return p
+}
+
 // Reader reads a range. One goroutine owns it, from the first Next to Close.
 type Reader struct {
 	ctx   context.Context
 	dev   *blockdev.Device
-	plan  plan
+	plan  Plan
 	queue blockdev.Queue // nil before the first data
 	depth int
 
@@ -41,7 +50,7 @@ type Reader struct {
 
 // waiting is a step whose turn has not come. The slot of zeroes is -1.
 type waiting struct {
-	step
+	Step
 	slot int
 }
 
@@ -65,7 +74,7 @@ func newReader(ctx context.Context, d *blockdev.Device, depth int) *Reader {
 
 // begin goes to another range. The one before is at its end.
 func (r *Reader) begin(off, n int64, whole bool) {
-	r.plan = plan{dev: r.dev, at: off, end: off + n, unit: PieceSize, whole: whole}
+	r.plan = Plan{dev: r.dev, at: off, end: off + n, unit: PieceSize, whole: whole}
 	r.ended = false
 }
 
@@ -82,13 +91,13 @@ func (r *Reader) Next() (Piece, error) {
 		return Piece{}, io.EOF
 	}
 	w := r.steps[r.head]
-	p := Piece{Off: w.off, Len: w.n}
+	p := Piece{Off: w.Off, Len: w.Len}
 	if w.slot >= 0 {
 		if err := r.await(w.slot); err != nil {
 			return Piece{}, err
 		}
 		r.held = w.slot
-		p.Data = r.queue.Buffer(w.slot)[:w.n]
+		p.Data = r.queue.Buffer(w.slot)[:w.Len]
 	}
 	r.head = (r.head + 1) % len(r.steps)
 	r.size--
@@ -102,16 +111,16 @@ func (r *Reader) fill() error {
 		return context.Cause(r.ctx)
 	}
 	for !r.ended && r.size < len(r.steps) && (r.queue == nil || len(r.free) > 0) {
-		s, err := r.plan.next(r.ctx)
+		s, err := r.plan.Next(r.ctx)
 		if err != nil {
 			return err
 		}
-		if s.n == 0 {
+		if s.Len == 0 {
 			r.ended = true
 			break
 		}
-		w := waiting{step: s, slot: -1}
-		if !s.zero {
+		w := waiting{Step: s, slot: -1}
+		if !s.Zero {
 			if w.slot, err = r.read(s); err != nil {
 				return err
 			}
@@ -123,7 +132,7 @@ func (r *Reader) fill() error {
 }
 
 // read starts a request on a free slot.
-func (r *Reader) read(s step) (slot int, err error) {
+func (r *Reader) read(s Step) (slot int, err error) {
 	if r.queue == nil {
 		if r.queue, err = r.dev.Queue(r.ctx, r.depth, PieceSize); err != nil {
 			return -1, err
@@ -135,7 +144,7 @@ func (r *Reader) read(s step) (slot int, err error) {
 	slot = r.free[len(r.free)-1]
 	r.free = r.free[:len(r.free)-1]
 	r.over[slot] = false
-	r.queue.Stage(slot, blockdev.OpRead, s.off, s.n, 0)
+	r.queue.Stage(slot, blockdev.OpRead, s.Off, s.Len, 0)
 	return slot, r.queue.Submit()
 }
 

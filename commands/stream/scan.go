@@ -29,7 +29,7 @@ func Scan[R any](
 	if err := inside(d, "read", off, n); err != nil {
 		return 0, err
 	}
-	s := &scan[R]{look: look, merge: merge, plan: plan{dev: d, at: off, end: off + n, unit: partSize, whole: whole, coarse: true}}
+	s := &scan[R]{look: look, merge: merge, plan: Plan{dev: d, at: off, end: off + n, unit: partSize, whole: whole, coarse: true}}
 	err = wait.Fan(ctx, min(runtime.GOMAXPROCS(0), mostScanners), func(ctx context.Context, _ int) (err error) {
 		r := newReader(ctx, d, partDepth)
 		defer r.closeInto(&err)
@@ -49,7 +49,7 @@ type scan[R any] struct {
 	merge func(found *R) error
 
 	mu     sync.Mutex
-	plan   plan
+	plan   Plan
 	taken  int // parts that somebody works on or has worked on
 	merged int // those that are done with
 	turns  wait.Waiters
@@ -60,7 +60,7 @@ type scan[R any] struct {
 // part takes the next part, looks at it and hands it in when its turn comes. It is false when nothing is left to do.
 func (s *scan[R]) part(ctx context.Context, r *Reader) bool {
 	number, part, err := s.take(ctx)
-	if part.n == 0 && err == nil {
+	if part.Len == 0 && err == nil {
 		return false
 	}
 	var found R
@@ -76,7 +76,7 @@ func (s *scan[R]) part(ctx context.Context, r *Reader) bool {
 	}
 	if s.err == nil {
 		if s.err = err; err == nil {
-			s.done += part.n
+			s.done += part.Len
 			s.err = s.merge(&found)
 		}
 	}
@@ -86,28 +86,28 @@ func (s *scan[R]) part(ctx context.Context, r *Reader) bool {
 }
 
 // take is the next part and its number. Whoever has got a number takes a turn with it, whatever comes of the part.
-func (s *scan[R]) take(ctx context.Context) (number int, part step, err error) {
+func (s *scan[R]) take(ctx context.Context) (number int, part Step, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
-		return 0, step{}, nil
+		return 0, Step{}, nil
 	}
-	if part, err = s.plan.next(ctx); part.n == 0 && err == nil {
-		return 0, step{}, nil
+	if part, err = s.plan.Next(ctx); part.Len == 0 && err == nil {
+		return 0, Step{}, nil
 	}
 	number = s.taken
 	s.taken++
 	return number, part, err
 }
 
-func (s *scan[R]) lookAt(ctx context.Context, r *Reader, part step, found *R) error {
-	if part.zero {
+func (s *scan[R]) lookAt(ctx context.Context, r *Reader, part Step, found *R) error {
+	if part.Zero {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return s.look(ctx, found, Piece{Off: part.off, Len: part.n})
+		return s.look(ctx, found, Piece{Off: part.Off, Len: part.Len})
 	}
-	r.begin(part.off, part.n, s.plan.whole)
+	r.begin(part.Off, part.Len, s.plan.whole)
 	_, err := r.each(func(p Piece) error { return s.look(ctx, found, p) })
 	return err
 }

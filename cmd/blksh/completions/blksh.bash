@@ -4,7 +4,7 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -76,6 +76,15 @@ _blksh_operands() {
 	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 		esac
 		;;
+	copy)
+		flags='-c --compress -f --format -n --existing -o --options -U --force-share --force --journal --resume --source-format --verify' words='' files=yes
+		case $prev in
+	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-o | --options) flags= words='' files= ;;
+	--journal) flags= words='' files=yes ;;
+	--source-format) flags= words='' files= ;;
+		esac
+		;;
 	create)
 		flags='-b --backing -F --backing-format -f --format -o --options --force' words='' files=yes
 		case $prev in
@@ -100,7 +109,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -316,7 +325,7 @@ _blksh() {
 	elif [[ $cur == -* ]]; then
 		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

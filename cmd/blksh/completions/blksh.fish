@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -77,6 +77,7 @@ complete -c blksh -n '__blksh_after_image' -f -a capabilities -d 'lists what thi
 complete -c blksh -n '__blksh_after_image' -f -a check -d 'checks the metadata of an image'
 complete -c blksh -n '__blksh_after_image' -f -a close -d 'close the current open file'
 complete -c blksh -n '__blksh_after_image' -f -a compare -d 'compares the image with another'
+complete -c blksh -n '__blksh_after_image' -f -a copy -d 'copies an image into another one of any format'
 complete -c blksh -n '__blksh_after_image' -f -a create -d 'makes an image file'
 complete -c blksh -n '__blksh_after_image' -f -a discard -d 'discards a number of bytes at a specified offset'
 complete -c blksh -n '__blksh_after_image' -f -a find -d 'looks for bytes and shows where they are'
@@ -170,6 +171,18 @@ complete -c blksh -n '__blksh_in compare' -s s -l strict -d 'images of different
 complete -c blksh -n '__blksh_in compare' -s U -l force-share -d 'share the other image with programs that write it'
 complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ, not only the first ones'
 
+complete -c blksh -n '__blksh_in copy' -r -F
+complete -c blksh -n '__blksh_in copy' -s c -l compress -d 'store the data compressed'
+complete -c blksh -n '__blksh_in copy' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the image; without it what the name ends in, or raw'
+complete -c blksh -n '__blksh_in copy' -s n -l existing -d 'make no new image, write into one that is there'
+complete -c blksh -n '__blksh_in copy' -s o -l options -x -d 'key=value,... of the format'
+complete -c blksh -n '__blksh_in copy' -s U -l force-share -d 'share the source with programs that write it'
+complete -c blksh -n '__blksh_in copy' -l force -d 'also over a file that is there, or onto a device; never if that is in use'
+complete -c blksh -n '__blksh_in copy' -l journal -r -F -d 'note there how far the copy is'
+complete -c blksh -n '__blksh_in copy' -l resume -d 'go on with a copy that was stopped'
+complete -c blksh -n '__blksh_in copy' -l source-format -x -d 'format of the source, which is guessed otherwise'
+complete -c blksh -n '__blksh_in copy' -l verify -d 'read the copy back and compare it with the source'
+
 complete -c blksh -n '__blksh_in create' -r -F
 complete -c blksh -n '__blksh_in create' -s b -l backing -r -F -d 'backing file, relative to the image'
 complete -c blksh -n '__blksh_in create' -s F -l backing-format -x -a 'qcow2 raw vdi' -d 'format of the backing file'
@@ -190,7 +203,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 

@@ -1,0 +1,348 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/target"
+	"github.com/blksh/blksh/commands/copier"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
+)
+
+var copyCommand = session.Command{
+	Name: "copy", Min: 1, Max: -1,
+	Args:  "[-cnU] [-f format] [-o options] [--verify] [--resume] [source] target",
+	Short: "copies an image into another one of any format",
+	Long: ` Examples:
+ copy disk.qcow2 disk.raw
+ copy -c -f qcow2 -o compression_type=zstd disk.raw small.qcow2
+ copy --verify small.qcow2           the current image, read back in the end
+ copy -n disk.qcow2 other.raw        into what is there already
+
+ What the source knows to be zero is not read, and no zeroes are written where
+ there are some. A new image is filled under the name TARGET.part and gets its
+ own name when all of it is on stable storage; until then TARGET is as it was.
+ What a copy that was stopped has done stands in TARGET.part.json, and --resume
+ goes on there when it has found both images to agree that far.
+
+ With --force a file that is there is replaced, and a device is written to. -n
+ writes into an image or a device as it is, or into an open image by its name;
+ what it has behind the end of the source stays. Then --journal FILE makes it
+ possible to go on.
+`,
+	New: func(f *session.Flags) session.Run {
+		c := &copyJob{cfg: blockdev.CreateConfig{Options: &blockdev.Options{}}}
+		c.source = session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
+		formatFlags(f, &c.cfg, &c.options)
+		f.Bool(&c.compressed, 'c', "compress", "store the data compressed")
+		f.Bool(&c.existing, 'n', "existing", "make no new image, write into one that is there")
+		f.Text(&c.source.Format, nil, 0, "source-format", "FORMAT",
+			"format of the source, which is guessed otherwise")
+		f.Bool(&c.source.ForceShare, 'U', "force-share", "share the source with programs that write it")
+		f.Bool(&c.cfg.Force, 0, "force",
+			"also over a file that is there, or onto a device; never if that is in use")
+		f.Bool(&c.verify, 0, "verify", "read the copy back and compare it with the source")
+		f.Bool(&c.resume, 0, "resume", "go on with a copy that was stopped")
+		f.Text(&c.journal, nil, 0, "journal", "FILE", "note there how far the copy is")
+		f.Word("source", word(&c.source.Name))
+		f.OptWord("target", word(&c.name))
+		f.Check("current", func(operands int) error {
+			if operands == 1 {
+				c.name, c.source.Name = c.source.Name, ""
+			}
+			if operands == 1 && f.Image() == nil {
+				return event.Fail(event.NoFile{})
+			}
+			return nil
+		})
+		f.Conflict("o-n", "-o is for new images; -n takes one that is there as it is", func() bool {
+			return c.existing && c.cfg.Options.Len() > 0
+		})
+		return c.run
+	},
+}
+
+// copyJob is one call of copy.
+type copyJob struct {
+	source                       session.Opening
+	name                         string // of the target
+	cfg                          blockdev.CreateConfig
+	options                      string // as they were given
+	compressed, existing, verify bool
+	resume                       bool
+	journal                      string
+
+	path   string // of the file that is to be made; "" if the copy is made in place
+	part   string // where it is made
+	from   *blockdev.Device
+	to     *blockdev.Device
+	notes  *copyJournal
+	result event.Copied
+}
+
+func (c *copyJob) run(ctx context.Context, s *session.Session, im *session.Image) (err error) {
+	free := func() error { return nil }
+	if c.source.Name == "" {
+		c.from, c.source.Name = im.Dev, im.Describe().Path
+	} else if c.from, free, err = beside(ctx, s, c.source); err != nil {
+		return err
+	}
+	defer func() {
+		if closed := free(); err == nil {
+			err = closed
+		}
+	}()
+	c.cfg.Size = c.from.Length()
+	c.result.Range.Len = c.cfg.Size
+	c.result.Name = c.name
+	if err := c.prepare(ctx, s); err != nil {
+		return err
+	}
+	from, err := c.begin(ctx, s)
+	if err != nil {
+		c.giveUp(s)
+		return err
+	}
+	if err := c.fill(ctx, s, from); err != nil {
+		return err
+	}
+	return c.finish(ctx, s)
+}
+
+// prepare settles where the copy is made, and makes the new image there.
+func (c *copyJob) prepare(ctx context.Context, s *session.Session) error {
+	c.part = c.name
+	if c.existing {
+		return nil
+	}
+	if err := settleFormat(s, "copy", c.name, &c.cfg); err != nil {
+		return err
+	}
+	path := strings.TrimPrefix(pathIn(c.name), "file:")
+	st, err := os.Stat(path)
+	switch {
+	case err == nil && !st.Mode().IsRegular():
+		// A raw image on a device is the device as it is.
+		if c.cfg.Force && c.cfg.Format == "raw" && c.cfg.Options.Len() == 0 {
+			c.existing = true
+			return nil
+		}
+	case path != "":
+		c.path = target.Destination(path)
+		c.part = plainName(c.path + partSuffix)
+		c.journal = cmp.Or(c.journal, c.path+partSuffix+journalSuffix)
+		if err := s.MayRename(ctx, c.path, c.cfg.Force); err != nil {
+			return createFailed("copy", c.name, err)
+		}
+	}
+	if c.resume {
+		return nil
+	}
+	_, err = s.MakeImage(ctx, c.part, c.cfg)
+	if c.path != "" && errors.Is(err, fs.ErrExist) {
+		return conflict("%s is there already, from a copy that was not finished; "+
+			"--resume goes on with that, --force begins anew", c.part)
+	}
+	if err != nil {
+		return createFailed("copy", c.name, err)
+	}
+	return nil
+}
+
+const (
+	// partSuffix is behind the name of an image that is not whole yet, journalSuffix behind that in
+	// the name of its journal.
+	partSuffix    = ".part"
+	journalSuffix = ".json"
+)
+
+// plainName is a path as the name of an image: a colon in it names no protocol.
+func plainName(path string) string {
+	if before, _, ok := strings.Cut(path, ":"); ok && !strings.Contains(before, "/") {
+		return "./" + path
+	}
+	return path
+}
+
+// begin opens the journal and the target, and says from where on to copy.
+func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, err error) {
+	switch {
+	case c.journal != "":
+		if c.notes, from, err = openCopyJournal(ctx, s, c.journal, c.record(), c.resume); err != nil {
+			return 0, err
+		}
+	case c.resume:
+		return 0, conflict("--resume needs the --journal of the copy that was stopped")
+	}
+	if err := c.openTarget(ctx, s); err != nil {
+		return 0, err
+	}
+	info, there := c.to.Info(), c.to.Length()
+	switch {
+	case there < c.cfg.Size:
+		return 0, conflict("%s is too short: it has %d bytes, the source %d", c.name, there, c.cfg.Size)
+	case c.compressed && info.WriteTakes&driver.Compressed == 0:
+		return 0, conflict("-c: images of the format %s are not compressed", info.Driver)
+	}
+	return from, c.compare(ctx, s, c.to, from)
+}
+
+// conflict says what of a call does not go together.
+func conflict(format string, a ...any) error {
+	return event.Fail(event.Conflict{Message: fmt.Sprintf(format, a...)})
+}
+
+// giveUp ends a copy that has changed nothing. What was made for it is removed again.
+func (c *copyJob) giveUp(s *session.Session) {
+	_ = c.closeTarget(s) // nothing was written
+	_ = c.notes.end(!c.resume)
+	if c.path != "" && !c.resume {
+		_ = os.Remove(c.part)
+	}
+}
+
+// openTarget opens what is to be written.
+func (c *copyJob) openTarget(ctx context.Context, s *session.Session) (err error) {
+	if im := s.Named(c.name); im != nil && c.existing {
+		if c.to = im.Dev; c.to == c.from {
+			return conflict("an image cannot be copied into itself")
+		}
+		if err := c.to.NeedWrite(ctx, false); err != nil {
+			return event.Fail(event.Failed{Op: "copy", Err: err})
+		}
+		return nil
+	}
+	c.to, err = s.OpenToWrite(ctx, c.opening(false), false)
+	return err
+}
+
+func (c *copyJob) opening(readOnly bool) session.Opening {
+	return session.Opening{
+		Name: c.part, Format: c.cfg.Format, ReadOnly: readOnly, Options: &blockdev.Options{},
+	}
+}
+
+// closeTarget closes the target if the copy has opened it.
+func (c *copyJob) closeTarget(s *session.Session) error {
+	if c.to == nil || c.existing && s.Named(c.name) != nil {
+		return nil
+	}
+	return s.CloseBeside(c.to)
+}
+
+// record describes the copy for its journal.
+func (c *copyJob) record() copyRecord {
+	r := copyRecord{
+		Version: copyVersion, Source: c.source.Name, Size: c.cfg.Size, Target: c.name,
+		Format: c.cfg.Format, Options: c.options, Compressed: c.compressed,
+	}
+	st, err := os.Stat(strings.TrimPrefix(pathIn(c.part), "file:"))
+	if err != nil {
+		return r // a target that is no file of this host
+	}
+	if own, ok := st.Sys().(*syscall.Stat_t); ok && st.Mode().IsRegular() {
+		r.Device, r.Inode = own.Dev, own.Ino
+	} else if ok {
+		r.Device = own.Rdev
+	}
+	return r
+}
+
+// compare makes sure that n bytes from the start on are in a device as they are in the source.
+func (c *copyJob) compare(ctx context.Context, s *session.Session, with *blockdev.Device, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	r := event.Range{Len: n}
+	found := verify.NewDiff(fewPlaces)
+	if err := scope(r).compare(ctx, s, c.from, with, found); err != nil {
+		return err
+	}
+	if found.Count > 0 {
+		return event.Fail(event.Different{Range: r, Name: c.part, Places: *found})
+	}
+	return nil
+}
+
+// fill copies what lies behind from, and closes the target.
+func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) error {
+	add, end := s.Track("copy", c.cfg.Size)
+	add(from)
+	var result copier.Result
+	err := s.Do(ctx, func(ctx context.Context) (err error) {
+		result, err = copier.Copy{
+			From: c.from, To: c.to, Off: from, Len: c.cfg.Size - from, Compressed: c.compressed,
+			Zeroed: !c.existing && !c.resume && !c.to.Info().NeedsZeroInit,
+			Saved:  c.notes.saved, Progress: add,
+		}.Run(ctx)
+		return err
+	})
+	end()
+	c.result.Format, c.result.Written = c.to.Info().Driver, result.Written
+	c.result.Behind = c.to.Length() - c.cfg.Size
+	done := from + result.Done
+	err = stopped(ctx, "copy", c.result.Range, done, err)
+	if closed := c.closeTarget(s); err == nil {
+		err = closed
+	}
+	if err != nil {
+		c.leave(s, done)
+	}
+	return err
+}
+
+// leave says what stands where, after a failure.
+func (c *copyJob) leave(s *session.Session, done int64) {
+	resumes := c.notes.end(false) == nil && c.notes != nil
+	s.Emit(event.Unfinished{
+		Name: c.name, Part: c.part, InPlace: c.path == "", Resumes: resumes, Range: c.result.Range, Done: done,
+	})
+}
+
+// finish reads the copy back if that was asked for, and gives it its name.
+func (c *copyJob) finish(ctx context.Context, s *session.Session) error {
+	if c.verify {
+		if err := c.readBack(ctx, s); err != nil {
+			c.leave(s, c.cfg.Size)
+			return err
+		}
+		c.result.Verified = true
+	}
+	if c.path != "" {
+		if err := s.RenameImage(ctx, c.part, c.path, c.cfg.Force); err != nil {
+			c.leave(s, c.cfg.Size)
+			return createFailed("copy", c.name, err)
+		}
+	}
+	s.Emit(c.result)
+	if err := c.notes.end(true); err != nil {
+		return event.Fail(event.FileError{Name: c.journal, Err: bare(err)})
+	}
+	return nil
+}
+
+// readBack compares the copy with the source, through an image that is opened anew.
+func (c *copyJob) readBack(ctx context.Context, s *session.Session) (err error) {
+	if im := s.Named(c.name); im != nil && c.existing {
+		return c.compare(ctx, s, im.Dev, c.cfg.Size)
+	}
+	dev, err := s.OpenBeside(ctx, c.opening(true))
+	if err != nil {
+		return err
+	}
+	err = c.compare(ctx, s, dev, c.cfg.Size)
+	if closed := s.CloseBeside(dev); err == nil {
+		err = closed
+	}
+	return err
+}

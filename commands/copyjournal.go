@@ -1,0 +1,181 @@
+package commands
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev/target"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+// copyRecord is the first line of the journal of a copy: what is copied to what. Behind it stands a
+// line for each time that the copy was made durable, of which the last one counts.
+type copyRecord struct {
+	Version int    `json:"blksh_copy"`
+	Source  string `json:"source"`
+	Size    int64  `json:"size"` // of the source, in bytes
+	Target  string `json:"target"`
+	// Device and Inode tell the file or device apart that is filled; 0 if it is neither.
+	Device     uint64 `json:"device"`
+	Inode      uint64 `json:"inode"`
+	Format     string `json:"format,omitempty"`
+	Options    string `json:"options,omitempty"`
+	Compressed bool   `json:"compressed,omitempty"`
+}
+
+// copyMark is a later line.
+type copyMark struct {
+	Done int64 `json:"done"` // the offset behind what is durable
+}
+
+const (
+	copyVersion = 1
+	// copyMagic is how the journal of a copy begins.
+	copyMagic = `{"blksh_copy":`
+	// longestLine bounds a line of a journal, in bytes: names can be long.
+	longestLine = 64 << 10
+)
+
+// copyJournal is the journal of a copy on its way. nil notes nothing.
+type copyJournal struct{ file *target.File }
+
+// openCopyJournal makes a journal, or opens that of a copy which was stopped and reads how far it
+// came.
+func openCopyJournal(
+	ctx context.Context, s *session.Session, name string, r copyRecord, resume bool,
+) (j *copyJournal, done int64, err error) {
+	over := func(head []byte, _ int64) error {
+		if strings.HasPrefix(string(head), copyMagic) {
+			return nil
+		}
+		return &session.RefusedError{
+			Why: "is there already and is no journal of a copy", Advice: "--journal names another file",
+		}
+	}
+	file, err := s.ChangeFile(ctx, session.Target{Name: name, Existing: resume, NoLinks: true, Over: over})
+	if err != nil {
+		return nil, 0, err
+	}
+	j = &copyJournal{file}
+	if resume {
+		done, err = j.read(r)
+	} else if err = file.Truncate(0); err == nil {
+		err = j.note(r)
+	}
+	var told *event.Failure
+	if err != nil && !errors.As(err, &told) {
+		err = event.Fail(event.FileError{Name: name, Err: bare(err)})
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Commit())
+	}
+	return j, done, nil
+}
+
+// read reads the journal of a copy of the same kind. What was being written when that was stopped
+// is cut off.
+func (j *copyJournal) read(want copyRecord) (done int64, err error) {
+	lines := bufio.NewReaderSize(io.LimitReader(j.file, 1<<30), longestLine)
+	var size int64
+	for first := true; ; first = false {
+		line, err := lines.ReadSlice('\n')
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		var mark copyMark
+		if first {
+			var had copyRecord
+			if json.Unmarshal(line, &had) != nil {
+				return 0, fmt.Errorf("its first line is no record of a copy: %w", syscall.EINVAL)
+			}
+			if err := had.differs(want); err != nil {
+				return 0, err
+			}
+		} else if json.Unmarshal(line, &mark) != nil || mark.Done < done || mark.Done > want.Size {
+			return 0, fmt.Errorf("a line of it is no record of how far a copy came: %w", syscall.EINVAL)
+		}
+		done = mark.Done
+		size += int64(len(line))
+	}
+	if size == 0 {
+		return 0, fmt.Errorf("nothing is recorded in it: %w", syscall.EINVAL)
+	}
+	if err := j.file.Truncate(size); err != nil {
+		return 0, err
+	}
+	_, err = j.file.Seek(size, io.SeekStart)
+	return done, err
+}
+
+// differs says what keeps a copy from going on as another one.
+func (r copyRecord) differs(want copyRecord) error {
+	what := ""
+	switch {
+	case r.Version != copyVersion:
+		what = "another version of blksh wrote the journal"
+	case r.Size != want.Size:
+		what = fmt.Sprintf("the source was %d bytes long, and is %d now", r.Size, want.Size)
+	case r.Device != want.Device || r.Inode != want.Inode:
+		what = "it was begun with another file or device than " + want.Target + " is now"
+	case r.Format != want.Format || r.Options != want.Options || r.Compressed != want.Compressed:
+		what = "it was begun with other options: " + r.flags()
+	default:
+		return nil
+	}
+	return conflict("the copy cannot go on: %s", what)
+}
+
+// flags are the options of a copy as they are written.
+func (r copyRecord) flags() string {
+	words := []string{"-f " + r.Format}
+	if r.Options != "" {
+		words = append(words, "-o "+r.Options)
+	}
+	if r.Compressed {
+		words = append(words, "-c")
+	}
+	return strings.Join(words, " ")
+}
+
+// saved notes how far the copy is durable.
+func (j *copyJournal) saved(done int64) error {
+	if j == nil {
+		return nil
+	}
+	return j.note(copyMark{done})
+}
+
+// note appends a line and makes it durable.
+func (j *copyJournal) note(line any) error {
+	text, err := json.Marshal(line)
+	if err == nil {
+		_, err = j.file.Write(append(text, '\n'))
+	}
+	if err == nil && j.file.Regular {
+		err = j.file.Sync()
+	}
+	return err
+}
+
+// end closes the journal, and removes it if the copy is whole.
+func (j *copyJournal) end(whole bool) error {
+	if j == nil {
+		return nil
+	}
+	err := j.file.Commit()
+	if whole && j.file.Regular {
+		err = errors.Join(err, os.Remove(j.file.Name()))
+	}
+	return err
+}

@@ -1,0 +1,34 @@
+package event
+
+// The events of this file are about images as a whole: how they are made from others, and changed.
+
+// Copied says that an image was copied: all of the range is durable in the other image.
+type Copied struct {
+	Range
+	Name     string `json:"name" type:"path" doc:"the copy"`
+	Format   string `json:"format" doc:"its format"`
+	Written  int64  `json:"written" unit:"bytes" doc:"what was stored as data; the rest is zero"`
+	Behind   int64  `json:"behind,omitempty" unit:"bytes" doc:"what the copy has behind, as it was"`
+	Verified bool   `json:"verified,omitempty" doc:"it was read back and compared"`
+}
+
+// Kind of the event.
+func (Copied) Kind() Kind {
+	return Kind{"copied", "An image was copied; all of it is on stable storage."}
+}
+
+// Unfinished says what stands where after a copy that failed or was stopped. InPlace: the image
+// itself was being filled.
+type Unfinished struct {
+	Range
+	Name    string `json:"name" type:"path" doc:"the image that was to be made"`
+	Part    string `json:"part" type:"path" doc:"the image that was being filled"`
+	Done    int64  `json:"done" unit:"bytes" doc:"what was copied, without a gap"`
+	Resumes bool   `json:"resumes,omitempty" doc:"--resume goes on"`
+	InPlace bool   `json:"-"`
+}
+
+// Kind of the event.
+func (Unfinished) Kind() Kind {
+	return Kind{"unfinished", "What stands where after a copy that failed or was stopped."}
+}

@@ -1,0 +1,32 @@
+package print
+
+import (
+	"fmt"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+func (n *Native) copied(e event.Copied) {
+	n.say("copied %s to %s: %s, %s of data", sizeWords(e.Len), e.Name, e.Format, sizeWords(e.Written))
+	if e.Verified {
+		n.say(", read back")
+	}
+	n.say("\n")
+	if e.Behind > 0 {
+		n.say("  behind them %s are as they were\n", sizeWords(e.Behind))
+	}
+}
+
+// unfinishedWords says what stands where.
+func unfinishedWords(e event.Unfinished) string {
+	done := fmt.Sprintf("%s of %s are in %s", args.Size(float64(e.Done)), args.Size(float64(e.Len)), e.Part)
+	said := fmt.Sprintf("%s was not made; %s", e.Name, done)
+	if e.InPlace {
+		said = done + ", and behind them nothing that counts"
+	}
+	if e.Resumes {
+		said += "; with --resume the copy goes on there"
+	}
+	return said
+}
