@@ -153,7 +153,7 @@ func TestCreateIsNotSeenBefore(t *testing.T) {
 			}
 		}
 		looked := false
-		format := blockdev.Driver{Name: "looking", Kind: driver.Format, Create: func(ctx context.Context, c *driver.Creating) error {
+		format := blockdev.Driver{Name: "looking", Kind: driver.Format, Resolves: driver.OverProtocol, Create: func(ctx context.Context, c *driver.Creating) error {
 			looked = true
 			if err := c.File.WriteVec(ctx, blockdev.Vec{make([]byte, 4096)}, 0, 0); err != nil {
 				return err

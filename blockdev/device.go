@@ -54,6 +54,9 @@ func (d *Device) Info() Info {
 	return info
 }
 
+// Driver is the one that was asked for, or guessed.
+func (d *Device) Driver() *Driver { return d.tree.root.driver }
+
 // Describe gives the lines that the driver has to tell of this image, nil if it has none.
 func (d *Device) Describe() []Detail {
 	if about, ok := d.tree.root.guard.node.(driver.Describer); ok {

@@ -55,6 +55,8 @@ type OpenConfig struct {
 	// Object finds what options refer to by an id: a driver.Secret, or a type that some driver knows. It returns nil for an id that
 	// nothing has; nil knows none.
 	Object func(id string) any
+	// Defaults are values for options of drivers that have such an option and were not given it, as locking and aio.
+	Defaults *Options
 	// Notify gets what concerns a person but no request. It may be called from any goroutine.
 	Notify func(Notice)
 	// Trace gets every request at every guard, at its start and at its end.
@@ -198,8 +200,12 @@ func (t *tree) copyOnRead(ctx context.Context, n *treeNode) (*treeNode, error) {
 	if n.mode.ReadOnly {
 		return nil, driver.Refuse("Can't use copy-on-read on read-only device")
 	}
+	filter := t.driverFor(driver.CopyOnReadFilter)
+	if filter == nil {
+		return nil, driver.Refuse("Copy-on-read needs a filter that is not in the list of drivers")
+	}
 	var o Options
-	o.Set("driver", "copy-on-read")
+	o.Set("driver", filter.Name)
 	o.Set("file", n.name)
 	return t.open(ctx, spec{options: &o, inherits: n.mode})
 }
@@ -267,7 +273,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 // openFile opens the storage of a format before the format itself, and guesses the format if none is known.
 func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, err error) {
 	// A copy-on-read or compress filter given by name filters a node whose format may be guessed; formats stand on protocols.
-	protocol := n.driver == nil || n.driver.Kind == driver.Format
+	protocol := n.driver == nil || n.driver.Resolves == driver.OverProtocol
 	role := driver.RoleFile
 	if !protocol {
 		role = driver.RoleFiltered
@@ -293,7 +299,7 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 		return false, nil
 	}
 	if file.driver.Scratch && !t.cfg.LikeQEMU {
-		if n.driver = t.driver("raw"); n.driver != nil {
+		if n.driver, _ = t.probe(nil, ""); n.driver != nil { // what takes bytes as they are
 			n.options.Set("driver", n.driver.Name)
 			return false, nil
 		}
@@ -310,9 +316,8 @@ const maxLength = math.MaxInt64 &^ (1<<30 - 1)
 
 // openDriver parses the driver's own options and opens it, with a guard in front.
 func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
-	rest := n.options.Clone()
 	var err error
-	if n.values, err = driver.ParseValues(n.driver.Keys, rest); err != nil {
+	if n.values, err = t.parse(n.driver, n.options); err != nil {
 		return err
 	}
 	if n.protocol && n.filename == "" && n.driver.Declares("filename") && !n.values.Has("filename") {
@@ -332,10 +337,21 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	n.guard.trace, n.guard.exactDiscard = t.cfg.Trace, t.cfg.ExactDiscard
 	n.guard.setMode(n.mode)
 	t.nodes = append(t.nodes, n)
-	if t.cfg.LikeQEMU && probed && n.driver.Name == "raw" && !n.mode.ReadOnly {
-		t.cfg.Notify(driver.Warning{Text: probedRawWarning(n.filename)})
-	}
 	return nil
+}
+
+// parse reads the driver's own options, with the defaults asked for.
+func (t *tree) parse(d *Driver, given *Options) (driver.Values, error) {
+	o := given.Clone()
+	if t.cfg.Defaults != nil {
+		for _, key := range t.cfg.Defaults.Keys() {
+			if v, _ := o.Get(key); v == nil && d.Declares(key) {
+				value, _ := t.cfg.Defaults.Get(key)
+				o.Set(key, value)
+			}
+		}
+	}
+	return driver.ParseValues(d.Keys, o)
 }
 
 func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
@@ -343,12 +359,6 @@ func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
 		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Values: n.values, Probed: probed, From: n.from,
 		Notify: t.cfg.Notify, Opener: opener{t, n},
 	}
-}
-
-func probedRawWarning(name string) string {
-	return "WARNING: Image format was not specified for '" + name + "' and probing guessed raw.\n" +
-		"         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n" +
-		"         Specify the 'raw' format explicitly to remove the restrictions."
 }
 
 // openError gives a bare error number the words around it, and damage the name of the image.

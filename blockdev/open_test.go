@@ -47,7 +47,7 @@ func (l *link) Prepare(_ context.Context, o *driver.Opening) (commit, abort func
 
 func linkFormat() Driver {
 	return Driver{
-		Name: "link", Kind: driver.Format,
+		Name: "link", Kind: driver.Format, Resolves: driver.OverProtocol,
 		Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}, {Name: "backing", Type: driver.NodeRef}, {Name: "stubborn", Type: driver.Bool}},
 		Probe: func(head []byte, _ string) int {
 			if len(head) > 1 && head[0] == 'L' && head[1] != 'U' { // LUKS is another
@@ -76,7 +76,7 @@ func linkFormat() Driver {
 
 func plainFormat() Driver {
 	return Driver{
-		Name: "raw", Kind: driver.Format, Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}},
+		Name: "raw", Kind: driver.Format, Resolves: driver.OverProtocol, Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}},
 		Probe: func([]byte, string) int { return 1 },
 		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 			file, err := o.Child(ctx, "file", driver.RoleFile)

@@ -17,7 +17,7 @@ import (
 
 // parted is a format with a sector of zeroes and the name of its data file in it, which holds the guest's bytes.
 var parted = driver.Driver{
-	Name: "parted", Kind: driver.Format,
+	Name: "parted", Kind: driver.Format, Resolves: driver.OverProtocol,
 	Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}, {Name: "data", Type: driver.NodeRef}, {Name: "key", Type: driver.String}},
 	Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 		file, err := o.Child(ctx, "file", driver.RoleFile)

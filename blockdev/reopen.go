@@ -131,7 +131,7 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 		return err
 	}
 	step := &reopenStep{node: n, mode: mode, sealed: sealed, options: opts, detectZeroes: generic.String("detect-zeroes")}
-	if step.values, err = driver.ParseValues(n.driver.Keys, opts.Clone()); err != nil {
+	if step.values, err = r.tree.parse(n.driver, opts); err != nil {
 		return err
 	}
 	for _, c := range n.children {

@@ -23,7 +23,7 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 		if drv = t.driver(name); drv == nil {
 			return nil, driver.Refuse("Unknown driver '%s'", name)
 		}
-		s.protocol = drv.Kind != driver.Format && !overFile(drv)
+		s.protocol = drv.Resolves == driver.Itself
 	}
 	parse := false
 	if s.protocol && s.name != "" {
@@ -65,9 +65,6 @@ func parseProtocolName(drv *Driver, o *Options, parse bool) error {
 	return drv.ParseName(text, o)
 }
 
-// overFile says whether a name stands for the file under a filter.
-func overFile(d *Driver) bool { return d.Kind == driver.FilterKind && d.Declares("file") }
-
 // expandJSON turns a json: name into options, which those given win over.
 func (t *tree) expandJSON(s *spec) error {
 	if !strings.HasPrefix(s.name, jsonPrefix) {
@@ -87,6 +84,16 @@ func (t *tree) expandJSON(s *spec) error {
 		s.options.SetDefault(k, v)
 	}
 	s.name = ""
+	return nil
+}
+
+// driverFor is the driver for a purpose, nil if there is none.
+func (t *tree) driverFor(p driver.Purpose) *Driver {
+	for i := range t.cfg.Drivers {
+		if t.cfg.Drivers[i].Purpose == p {
+			return &t.cfg.Drivers[i]
+		}
+	}
 	return nil
 }
 

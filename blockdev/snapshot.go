@@ -7,17 +7,18 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// overlay puts a temporary qcow2 image over base, so that base is never written to. Its file has no name any more when overlay
+// overlay puts a temporary image over base, so that base is never written to. Its file has no name any more when overlay
 // returns: whatever happens to the program, nothing is left behind.
 func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
-	if t.driver("qcow2") == nil {
-		return nil, driver.Refuse("A temporary snapshot needs the driver 'qcow2', which is not in the list of drivers")
+	format := t.driverFor(driver.TemporaryOverlay)
+	if format == nil {
+		return nil, driver.Refuse("A temporary snapshot needs a format that is not in the list of drivers")
 	}
 	dir := os.Getenv("TMPDIR")
 	if dir == "" {
 		dir = "/var/tmp" // not /tmp, which may be memory: an overlay can grow as large as the disk
 	}
-	f, err := os.CreateTemp(dir, "blksh.*.qcow2")
+	f, err := os.CreateTemp(dir, "blksh.*."+format.Name)
 	if err != nil {
 		return nil, driver.Refuse("Could not get temporary filename: %v", err) // not wrapped: it is not the image that is not there
 	}
@@ -26,12 +27,11 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 		return nil, err
 	}
 	size := roundUp(base.guard.Info().Size, SectorSize)
-	if err := Create(ctx, f.Name(), CreateConfig{Drivers: t.cfg.Drivers, Format: "qcow2", Size: size}); err != nil {
+	if err := Create(ctx, f.Name(), CreateConfig{Drivers: t.cfg.Drivers, Format: format.Name, Size: size}); err != nil {
 		return nil, &driver.Refusal{Text: "Could not create temporary overlay '" + f.Name() + "': " + err.Error(), Err: err}
 	}
 	var o Options
-	o.Set("driver", "qcow2")
-	o.Set("file.driver", "file")
+	o.Set("driver", format.Name)
 	o.Set("file.filename", f.Name())
 	o.Set("backing", base.name)
 	mode := Mode{ReadOnly: t.cfg.Mode.ReadOnly, NoFlush: true, Unmap: true}

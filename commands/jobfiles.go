@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify/fio"
@@ -181,12 +182,8 @@ func (f *jobFiles) cache(im *session.Image, o *fio.Options) (restore func(contex
 
 // throughCache says whether an image is a file or device that is not opened for direct access.
 func throughCache(im *session.Image) bool {
-	n := im.Dev.Top()
-	for n.Primary() != nil {
-		n = n.Primary()
-	}
-	info := n.Info()
-	return (info.Driver == "file" || info.Driver == "host_device") && info.RequestAlign <= 1
+	file, ok := driver.Find[driver.Hosted](im.Dev.Top())
+	return ok && file.Info().RequestAlign <= 1
 }
 
 // close closes what was opened.

@@ -43,11 +43,6 @@ var alloc = session.Command{
 	},
 }
 
-// untold says whether an extent is data only because a device does not tell what of it has storage.
-func untold(e blockdev.Extent) bool {
-	return e.Data && !e.Zero && (e.Node == "host_device" || e.Node == "host_cdrom")
-}
-
 // countAllocated walks the range of a and cuts it at the end of the device.
 func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) error {
 	for at := int64(0); at < a.Count; {
@@ -65,7 +60,7 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 		if e.Data {
 			a.Data += e.Len
 		}
-		if untold(e) {
+		if e.Untold {
 			a.Untold += e.Len
 		}
 		if e.Zero {
@@ -114,7 +109,7 @@ var mapCommand = session.Command{
 				if totals {
 					addRun(&sums, run)
 				} else {
-					s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off, Untold: untold(run)})
+					s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off, Untold: run.Untold})
 				}
 			})
 			if err == nil && totals {
@@ -173,7 +168,7 @@ func addRun(sums *event.MapTotals, run blockdev.Extent) {
 	if run.Depth > 0 {
 		sums.Backing += run.Len
 	}
-	if untold(run) {
+	if run.Untold {
 		sums.Untold += run.Len
 	}
 }

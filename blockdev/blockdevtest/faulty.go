@@ -23,10 +23,11 @@ const FaultyName = "test-faulty"
 // fail may be called from many goroutines at once.
 func Faulty(fail func(Request) error) driver.Driver {
 	return driver.Driver{
-		Name: FaultyName,
-		Doc:  "fails the requests that a test chooses",
-		Kind: driver.FilterKind,
-		Keys: []driver.Key{{Name: "file", Type: driver.NodeRef, Help: "what is filtered"}},
+		Name:     FaultyName,
+		Doc:      "fails the requests that a test chooses",
+		Kind:     driver.FilterKind,
+		Resolves: driver.OverFormat,
+		Keys:     []driver.Key{{Name: "file", Type: driver.NodeRef, Help: "what is filtered"}},
 		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 			next, err := o.Child(ctx, "file", driver.RoleFiltered)
 			if err != nil {

@@ -12,9 +12,10 @@ import (
 
 // Driver is the filter.
 var Driver = driver.Driver{
-	Name: "compress",
-	Doc:  "stores what is written compressed",
-	Kind: driver.FilterKind,
+	Name:     "compress",
+	Doc:      "stores what is written compressed",
+	Kind:     driver.FilterKind,
+	Resolves: driver.OverFormat,
 	Keys: []driver.Key{
 		{Name: "file", Type: driver.NodeRef, Help: "an image of a format that can compress"},
 	},

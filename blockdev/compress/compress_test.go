@@ -14,9 +14,10 @@ const cluster = 512
 
 // packer is a format that can compress: it only sees to it that it is asked to, a whole cluster at a time.
 var packer = driver.Driver{
-	Name: "packer",
-	Kind: driver.FilterKind,
-	Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}},
+	Name:     "packer",
+	Kind:     driver.FilterKind,
+	Resolves: driver.OverFormat,
+	Keys:     []driver.Key{{Name: "file", Type: driver.NodeRef}},
 	Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 		file, err := o.Child(ctx, "file", driver.RoleFiltered)
 		return &packerNode{driver.Filter{Next: file}}, err

@@ -16,9 +16,11 @@ import (
 
 // Driver is the filter.
 var Driver = driver.Driver{
-	Name: "copy-on-read",
-	Doc:  "stores in an overlay what is read from its backing file",
-	Kind: driver.FilterKind,
+	Name:     "copy-on-read",
+	Doc:      "stores in an overlay what is read from its backing file",
+	Kind:     driver.FilterKind,
+	Resolves: driver.OverFormat,
+	Purpose:  driver.CopyOnReadFilter,
 	Keys: []driver.Key{
 		{Name: "file", Type: driver.NodeRef, Help: "the overlay"},
 	},

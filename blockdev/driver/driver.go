@@ -14,12 +14,40 @@ const (
 
 func (k Kind) String() string { return [...]string{"protocol", "format", "filter"}[k] }
 
+// Resolution says what a file name means that is given together with a driver, and whether anything is guessed.
+type Resolution int
+
+// The ways to resolve names.
+const (
+	// Itself: the name is the driver's own, and is its option "filename" or what ParseName makes of it.
+	Itself Resolution = iota
+	// OverProtocol: the name is that of the child "file", which is opened as a protocol. So are formats.
+	OverProtocol
+	// OverFormat: the name is that of the child "file", whose format is guessed if nobody names one. So are most filters.
+	OverFormat
+)
+
+// Purpose is what the opener takes a driver for when nobody names one.
+type Purpose int
+
+// The purposes.
+const (
+	NoPurpose Purpose = iota
+	// TemporaryOverlay: the format of the image that takes the writes of a snapshot. It has the children "file" and "backing".
+	TemporaryOverlay
+	// CopyOnReadFilter: the filter that stores what is read from a backing file. It has the child "file".
+	CopyOnReadFilter
+)
+
 // Driver is one way to store bytes, whole: how it is named, what options it takes, and how it is opened. Drivers are
 // values in an explicit list; nothing registers itself.
 type Driver struct {
 	Name string
 	Doc  string // one line for people
 	Kind Kind
+	// Resolves says what a name means that is given with the driver, Purpose what else the driver is chosen for.
+	Resolves Resolution
+	Purpose  Purpose
 	// Keys are the options the driver takes besides those of every node (node-name, read-only, cache.*, ...). What is in
 	// no list is refused before Open is called.
 	Keys []Key

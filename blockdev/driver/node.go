@@ -111,6 +111,9 @@ type Node interface {
 type Info struct {
 	Driver string // name of the driver, such as "raw"
 	Limits
+	// KnowsSizes says that Cluster and VMStateOff are known, also where they are 0. Formats know them, raw and filters know what the node below
+	// knows, and protocols if they stand on a file of the host.
+	KnowsSizes bool
 	// HasVMState says that VMState methods exist and where that area starts.
 	VMStateOff int64
 	// NeedsZeroInit is true where fresh space does not read as zeroes (a block device).
@@ -159,6 +162,8 @@ type Extent struct {
 	// Data: there is storage behind it. Zero: it is known to read as zeroes. Both may hold (preallocated zeroes).
 	Data, Zero bool
 	Compressed bool
+	// Untold: it counts as data because the storage does not tell which of it is in use, as with a device.
+	Untold bool
 	// Depth is 0 for the top layer and grows by one for each backing file passed.
 	Depth int
 	// Node names the driver that holds the bytes, and HostOff is where they are in the file below it, -1 if nowhere.
@@ -217,10 +222,12 @@ func (Leaf) Close() error { return nil }
 // Primary is nil.
 func (Leaf) Primary() Node { return nil }
 
-// Filter is the default of nodes that pass everything on to Next.
-type Filter struct{ Next Node }
-
-func (Filter) embedsDefault() {}
+// Filter is the default of nodes that pass requests on to Next. It passes on what is written here and nothing else: an operation that Node
+// gains is refused, as by a Leaf, until somebody has thought of what filters do with it.
+type Filter struct {
+	Leaf
+	Next Node
+}
 
 // Info is that of the next node; a filter puts its own driver name over it.
 func (f Filter) Info() Info { return f.Next.Info() }
@@ -257,9 +264,6 @@ func (f Filter) Truncate(ctx context.Context, size int64, p Prealloc, fl Flags) 
 
 // Flush passes on.
 func (f Filter) Flush(ctx context.Context) error { return f.Next.Flush(ctx) }
-
-// Close has nothing to do: the next node is closed by whoever opened it.
-func (Filter) Close() error { return nil }
 
 // Primary is the next node.
 func (f Filter) Primary() Node { return f.Next }

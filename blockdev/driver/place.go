@@ -53,6 +53,7 @@ type Placing struct {
 
 // Hosted is a node that is a file or device of the host.
 type Hosted interface {
+	Node
 	// Is says whether it is f.
 	Is(f HostFile) bool
 }

@@ -156,7 +156,7 @@ func (d *device) NewQueue(ctx context.Context, depth, size int) (driver.Queue, e
 
 // Status calls all of a device data.
 func (d *device) Status(_ context.Context, off, n int64) (driver.Extent, error) {
-	return driver.Extent{Off: off, Len: n, Allocated: true, Data: true, Node: d.File.Info().Driver, HostOff: off}, nil
+	return driver.Extent{Off: off, Len: n, Allocated: true, Data: true, Untold: true, Node: d.File.Info().Driver, HostOff: off}, nil
 }
 
 // Zero gives the space back if it may, in the way that promises zeroes afterwards; otherwise it has the device zeroed. Whether that

@@ -19,6 +19,8 @@ var Driver = driver.Driver{
 	Name:        "qcow2",
 	Doc:         "QEMU's copy-on-write format, versions 2 and 3",
 	Kind:        driver.Format,
+	Resolves:    driver.OverProtocol,
+	Purpose:     driver.TemporaryOverlay,
 	Keys:        keys,
 	Probe:       probe,
 	Open:        open,
@@ -134,6 +136,7 @@ func newImage(file driver.Node, values driver.Values, notify func(driver.Notice)
 func (q *image) Info() driver.Info {
 	i := driver.Info{
 		Driver:     "qcow2",
+		KnowsSizes: true,
 		VMStateOff: q.vmState.Load(),
 		NoMedium:   q.dead.Load(),
 		Limits: driver.Limits{

@@ -20,9 +20,10 @@ import (
 
 // Driver is the raw format.
 var Driver = driver.Driver{
-	Name: "raw",
-	Doc:  "plain bytes, all of a file or a window into it",
-	Kind: driver.Format,
+	Name:     "raw",
+	Doc:      "plain bytes, all of a file or a window into it",
+	Kind:     driver.Format,
+	Resolves: driver.OverProtocol,
 	Keys: []driver.Key{
 		{Name: "file", Type: driver.NodeRef, Help: "where the bytes are"},
 		{Name: "offset", Type: driver.Size, Default: "0", Help: "where the image starts in its file, in bytes"},
@@ -41,8 +42,9 @@ var Driver = driver.Driver{
 type window struct{ offset, size int64 }
 
 type image struct {
-	driver.Filter // the file is all there is below, so the defaults of a filter fit
-	window        atomic.Pointer[window]
+	driver.Leaf
+	file   driver.Node
+	window atomic.Pointer[window]
 	// probe names the format that the first bytes of an image look like. It is nil unless the image was probed.
 	probe func(head []byte) string
 	// warn says, at the first write to the first sector, that it may be refused.
@@ -63,9 +65,12 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &image{Filter: driver.Filter{Next: file}}
+	r := &image{file: file}
 	r.window.Store(w)
 	if o.Probed {
+		if o.LikeQEMU() && !o.Mode.ReadOnly {
+			o.Notify(driver.Warning{Text: probedWarning(o.Filename)})
+		}
 		r.probe = func(head []byte) string { return o.ProbeFormat(head, "") }
 		r.warn = sync.OnceFunc(func() {
 			if !o.LikeQEMU() { // or it was said already
@@ -75,6 +80,12 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 		})
 	}
 	return r, nil
+}
+
+func probedWarning(name string) string {
+	return "WARNING: Image format was not specified for '" + name + "' and probing guessed raw.\n" +
+		"         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n" +
+		"         Specify the 'raw' format explicitly to remove the restrictions."
 }
 
 // windowOf reads the options and checks them against the length of the file, which counts in whole sectors. The texts are those of
@@ -100,7 +111,7 @@ func windowOf(v driver.Values, fileSize int64) (*window, error) {
 
 // Prepare lets offset and size change.
 func (r *image) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
-	w, err := windowOf(o.Values, r.Next.Info().Size)
+	w, err := windowOf(o.Values, r.file.Info().Size)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,11 +121,12 @@ func (r *image) Prepare(_ context.Context, o *driver.Opening) (commit, abort fun
 // Info takes over what a node does from the one below. Alignment and the unit of zeroing stay with the file, whose guard pads
 // and fires its events there.
 func (r *image) Info() driver.Info {
-	below := r.Next.Info()
+	below := r.file.Info()
 	w := r.window.Load()
 	info := driver.Info{
 		Driver:        "raw",
 		NeedsZeroInit: below.NeedsZeroInit,
+		KnowsSizes:    below.KnowsSizes,
 		Limits:        below.Inherited(),
 	}
 	info.Size = w.size
@@ -147,10 +159,10 @@ func (r *image) ReadVec(ctx context.Context, v driver.Vec, off int64, f driver.F
 	if err != nil {
 		return err
 	}
-	if err := driver.Fire(ctx, r.Next, driver.EvReadAIO); err != nil {
+	if err := driver.Fire(ctx, r.file, driver.EvReadAIO); err != nil {
 		return err
 	}
-	return r.Next.ReadVec(ctx, v, at, f)
+	return r.file.ReadVec(ctx, v, at, f)
 }
 
 func (r *image) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
@@ -163,10 +175,10 @@ func (r *image) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.
 			return err
 		}
 	}
-	if err := driver.Fire(ctx, r.Next, driver.EvWriteAIO); err != nil {
+	if err := driver.Fire(ctx, r.file, driver.EvWriteAIO); err != nil {
 		return err
 	}
-	return r.Next.WriteVec(ctx, v, at, f)
+	return r.file.WriteVec(ctx, v, at, f)
 }
 
 // checkHead refuses a first sector that would not be probed as raw.
@@ -187,7 +199,7 @@ func (r *image) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
 	if err != nil {
 		return err
 	}
-	return r.Next.Zero(ctx, at, n, f)
+	return r.file.Zero(ctx, at, n, f)
 }
 
 func (r *image) Discard(ctx context.Context, off, n int64, f driver.Flags) error {
@@ -195,8 +207,14 @@ func (r *image) Discard(ctx context.Context, off, n int64, f driver.Flags) error
 	if err != nil {
 		return err
 	}
-	return r.Next.Discard(ctx, at, n, f)
+	return r.file.Discard(ctx, at, n, f)
 }
+
+// Flush has nothing of its own to write.
+func (r *image) Flush(ctx context.Context) error { return r.file.Flush(ctx) }
+
+// Primary is the file.
+func (r *image) Primary() driver.Node { return r.file }
 
 // Status is that of the file, holes and all.
 func (r *image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
@@ -204,7 +222,7 @@ func (r *image) Status(ctx context.Context, off, n int64) (driver.Extent, error)
 	if err != nil {
 		return driver.Extent{}, err
 	}
-	e, err := r.Next.Status(ctx, at, n)
+	e, err := r.file.Status(ctx, at, n)
 	e.Off = off
 	return e, err
 }
@@ -218,5 +236,5 @@ func (r *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, f d
 	if size > math.MaxInt64-w.offset {
 		return &driver.Refusal{Text: "Disk size too large for the chosen offset", Err: syscall.EINVAL}
 	}
-	return r.Next.Truncate(ctx, w.offset+size, p, f)
+	return r.file.Truncate(ctx, w.offset+size, p, f)
 }

@@ -21,8 +21,9 @@ import (
 
 // magic is a format that knows itself by its first bytes; it only serves to be guessed.
 var magic = driver.Driver{
-	Name: "magic",
-	Kind: driver.Format,
+	Name:     "magic",
+	Kind:     driver.Format,
+	Resolves: driver.OverProtocol,
 	Probe: func(head []byte, _ string) int {
 		if bytes.HasPrefix(head, []byte("MAGIC")) {
 			return 100

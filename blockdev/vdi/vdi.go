@@ -23,9 +23,10 @@ import (
 
 // Driver reads and writes VDI images.
 var Driver = driver.Driver{
-	Name: "vdi",
-	Doc:  "VirtualBox's disk images",
-	Kind: driver.Format,
+	Name:     "vdi",
+	Doc:      "VirtualBox's disk images",
+	Kind:     driver.Format,
+	Resolves: driver.OverProtocol,
 	Keys: []driver.Key{
 		{Name: "file", Type: driver.NodeRef, Help: "where the image is stored"},
 	},

@@ -240,9 +240,10 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		opts.SetDefault("file.driver", "file")
 	}
 	return blockdev.OpenConfig{
-		Drivers: s.driversFor(o),
-		Options: opts,
-		Format:  o.Format, CheckFormat: o.Certain,
+		Drivers:  s.Drivers,
+		Options:  opts,
+		Defaults: s.defaults(o),
+		Format:   o.Format, CheckFormat: o.Certain,
 		Mode: blockdev.Mode{
 			ReadOnly: o.ReadOnly, Direct: o.Cache.Direct, NoFlush: o.Cache.NoFlush, Unmap: o.Unmap == nil || *o.Unmap, ForceShare: share,
 		},
@@ -259,12 +260,12 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	}, nil
 }
 
-// driversFor is the drivers with the defaults that the dialect and the options of the program ask for. Options given for a node win over
+// defaults are the values that the dialect and the options of the program give to options of drivers. Options given for a node win over
 // them.
-func (s *Session) driversFor(o Opening) []blockdev.Driver {
-	drivers := s.Drivers
+func (s *Session) defaults(o Opening) *blockdev.Options {
+	var defaults blockdev.Options
 	if !s.Policy.Locks {
-		drivers = withDefault(drivers, "locking", "off")
+		defaults.Set("locking", "off")
 	}
 	switch {
 	case o.AIO == "":
@@ -273,21 +274,9 @@ func (s *Session) driversFor(o Opening) []blockdev.Driver {
 			"', but it requires cache.direct=on, which was not specified. Falling back to aio=threads.\n" +
 			"         This will become an error condition in future QEMU versions."})
 	default:
-		drivers = withDefault(drivers, "aio", o.AIO)
+		defaults.Set("aio", o.AIO)
 	}
-	return drivers
-}
-
-// withDefault is a copy of drivers in which the option key has another default.
-func withDefault(drivers []blockdev.Driver, key, value string) []blockdev.Driver {
-	drivers = slices.Clone(drivers)
-	for i := range drivers {
-		if k := slices.IndexFunc(drivers[i].Keys, func(k driver.Key) bool { return k.Name == key }); k >= 0 {
-			drivers[i].Keys = slices.Clone(drivers[i].Keys)
-			drivers[i].Keys[k].Default = value
-		}
-	}
-	return drivers
+	return &defaults
 }
 
 // insists says whether writes must be made of whole blocks.

@@ -76,7 +76,7 @@ func NewBlockMap(c BlockMapConfig) *BlockMap {
 // Info describes the image.
 func (m *BlockMap) Info() driver.Info {
 	return driver.Info{
-		Driver: m.cfg.Name,
+		Driver: m.cfg.Name, KnowsSizes: true,
 		Limits: driver.Limits{Size: m.cfg.Size, RequestAlign: 1, Cluster: m.cfg.Block},
 	}
 }

@@ -348,7 +348,7 @@ func (f *File) With(do func(fd int) error) error {
 // Info gives the driver's name, the size and what the descriptor asks for.
 func (f *File) Info() driver.Info {
 	d := f.cur.Load()
-	i := driver.Info{Driver: f.driver, Limits: driver.Limits{
+	i := driver.Info{Driver: f.driver, KnowsSizes: true, Limits: driver.Limits{
 		Size: f.size.Load(), RequestAlign: d.align, MemAlign: d.memAlign, MaxIOV: engine.MaxPieces,
 	}}
 	if l := f.lost.Load(); l != nil {
