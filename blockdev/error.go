@@ -9,7 +9,14 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-var errWriteProtected = fmt.Errorf("%w: %w", ErrReadOnly, syscall.EPERM)
+// writeProtected is ErrReadOnly with the errno of it.
+type writeProtected struct{}
+
+var errWriteProtected error = writeProtected{}
+
+func (writeProtected) Error() string { return "block node is read-only: operation not permitted" }
+
+func (writeProtected) Unwrap() []error { return []error{ErrReadOnly, syscall.EPERM} }
 
 // Error is a request that failed: what was asked of which node, where, and why.
 type Error struct {
@@ -38,7 +45,8 @@ func (e *Error) Error() string {
 // Unwrap gives the cause, in the end a syscall.Errno where the system or a format refused.
 func (e *Error) Unwrap() error { return e.Err }
 
-// AlignError says that a write is not made of whole blocks, on a device that was opened to insist on it.
+// AlignError says that a write is not made of whole blocks, on a device that was opened to insist
+// on it.
 type AlignError struct{ Block, Off, Len int64 }
 
 func (e *AlignError) Error() string {

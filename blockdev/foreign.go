@@ -5,42 +5,40 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// foreignFormat is an image format that has no driver here. Its images are recognised all the same, so that none is taken for raw, where
-// one write would destroy it. A driver of the same name takes the place of its entry.
+// foreignFormat is an image format that has no driver here. Its images are recognised all the same,
+// so that none is taken for raw, where one write would destroy it. A driver of the same name takes
+// the place of its entry.
 type foreignFormat struct {
 	name, words string // QEMU's name, and where such images come from
-	// is looks at the first bytes of a file, as QEMU's own probing does. ext is the end of a name by which QEMU takes a file for one
-	// whatever its bytes are, "" for none.
-	is  func(head []byte) bool
-	ext string
-	// extra looks at what QEMU's probing does not: other versions, and the last bytes of a file. It may be nil.
+	// magic is what files begin with, or is looks at their first bytes, as QEMU's own probing does.
+	// ext is the end of a name by which QEMU takes a file for one whatever its bytes are, "" for
+	// none.
+	magic string
+	is    func(head []byte) bool
+	ext   string
+	// extra looks at what QEMU's probing does not: other versions, and the last bytes of a file. It
+	// may be nil.
 	extra func(head, tail []byte) bool
 }
 
 // foreignFormats is a table of what QEMU 7.2 knows by its first bytes and has no driver here.
 var foreignFormats = []foreignFormat{
 	{name: "bochs", words: "a growing image of Bochs", is: isBochs},
-	{name: "cloop", words: "a compressed loop image", is: startsWith("#!/bin/sh\n#V2.0 Format\nmodprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n")},
+	{name: "cloop", words: "a compressed loop image", magic: "#!/bin/sh\n#V2.0 Format\nmodprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n"},
 	{name: "dmg", words: "a disk image of Mac OS", ext: ".dmg", extra: isDMG},
-	{name: "luks", words: "a LUKS encrypted volume", is: isLUKS(1), extra: func(head, _ []byte) bool { return isLUKS(2)(head) }},
+	{name: "luks", words: "a LUKS encrypted volume", magic: luksMagic + "\x01", extra: isLUKS2},
 	{name: "parallels", words: "an image of Parallels", is: isParallels},
 	{name: "qcow", words: "an image of QEMU's format before qcow2", is: isQcow1},
-	{name: "qed", words: "an image of QEMU's enhanced disk format", is: startsWith("QED\x00")},
+	{name: "qed", words: "an image of QEMU's enhanced disk format", magic: "QED\x00"},
 	{name: "vdi", words: "an image of VirtualBox", is: isVDI},
-	{name: "vhdx", words: "an image of Hyper-V", is: startsWith("vhdxfile")},
-	{name: "vmdk", words: "an image of VMware", is: isVMDK, extra: func(head, _ []byte) bool { return isSESparse(head) || vmdkTitle().Match(head) }},
-	{name: "vpc", words: "a VHD image of Virtual PC or Hyper-V", is: startsWith("conectix"), extra: isFixedVHD},
-}
-
-func startsWith(magic string) func([]byte) bool {
-	return func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) }
+	{name: "vhdx", words: "an image of Hyper-V", magic: "vhdxfile"},
+	{name: "vmdk", words: "an image of VMware", is: isVMDK, extra: isOtherVMDK},
+	{name: "vpc", words: "a VHD image of Virtual PC or Hyper-V", magic: "conectix", extra: isFixedVHD},
 }
 
 // field is the n bytes of head at off, zeroes where it is shorter.
@@ -57,10 +55,10 @@ func isBochs(head []byte) bool {
 		(version == 0x10000 || version == 0x20000)
 }
 
-func isLUKS(version uint16) func([]byte) bool {
-	magic := binary.BigEndian.AppendUint16([]byte("LUKS\xba\xbe"), version)
-	return startsWith(string(magic))
-}
+// luksMagic is what both versions of LUKS begin with; one byte more tells them apart.
+const luksMagic = "LUKS\xba\xbe\x00"
+
+func isLUKS2(head, _ []byte) bool { return bytes.HasPrefix(head, []byte(luksMagic+"\x02")) }
 
 func isParallels(head []byte) bool {
 	magic := string(field(head, 0, 16))
@@ -73,22 +71,35 @@ func isQcow1(head []byte) bool {
 
 func isVDI(head []byte) bool { return binary.LittleEndian.Uint32(field(head, 64, 4)) == 0xbeda107f }
 
-// isVMDK knows sparse extents and, of descriptors, what QEMU does: comments and blank lines, then the version.
+// isVMDK knows sparse extents and, of descriptors, what QEMU does: comments and blank lines, then
+// the version.
 func isVMDK(head []byte) bool {
-	return bytes.HasPrefix(head, []byte("KDMV")) || bytes.HasPrefix(head, []byte("COWD")) || vmdkVersion().Match(head)
+	if bytes.HasPrefix(head, []byte("KDMV")) || bytes.HasPrefix(head, []byte("COWD")) {
+		return true
+	}
+	for {
+		line, rest, whole := bytes.Cut(head, []byte("\n"))
+		text := string(bytes.TrimSuffix(line, []byte("\r")))
+		switch {
+		case !whole:
+			return false
+		case text == "version=1", text == "version=2", text == "version=3":
+			return true
+		case !bytes.HasPrefix(line, []byte("#")) && (text == "" || strings.Trim(text, " ") != ""):
+			return false
+		}
+		head = rest
+	}
 }
 
-var (
-	vmdkVersion = lazily(`\A(#[^\n]*\n| +\r?\n)*version=[123]\r?\n`)
-	vmdkTitle   = lazily(`\A\s*#\s*Disk DescriptorFile`)
-)
-
-// lazily compiles an expression when it is asked for: few programs meet a file that needs it.
-func lazily(expression string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+// isOtherVMDK knows the extents of newer snapshots of ESX, which QEMU finds by way of their
+// descriptor only, and the title of a descriptor.
+func isOtherVMDK(head, _ []byte) bool {
+	const blank = "\t\n\f\r "
+	title, ok := bytes.CutPrefix(bytes.TrimLeft(head, blank), []byte("#"))
+	return isSESparse(head) || ok && bytes.HasPrefix(bytes.TrimLeft(title, blank), []byte("Disk DescriptorFile"))
 }
 
-// isSESparse knows the extents of newer snapshots of ESX, which QEMU finds by way of their descriptor only.
 func isSESparse(head []byte) bool {
 	return binary.LittleEndian.Uint64(field(head, 0, 8)) == 0xcafebabe && binary.LittleEndian.Uint64(field(head, 8, 8)) == 0x200000001
 }
@@ -96,7 +107,8 @@ func isSESparse(head []byte) bool {
 // isDMG knows the trailer, which up to a sector of padding may follow.
 func isDMG(_, tail []byte) bool { return bytes.Contains(tail, []byte("koly")) }
 
-// isFixedVHD knows the footer that is all the metadata of a fixed image. It is 512 bytes long, and was 511 in the first versions.
+// isFixedVHD knows the footer that is all the metadata of a fixed image. It is 512 bytes long, and
+// was 511 in the first versions.
 func isFixedVHD(_, tail []byte) bool {
 	const cookie = "conectix"
 	n := len(tail)
@@ -140,7 +152,7 @@ func (t *tree) foreign(matches func(*foreignFormat) bool) *foreignFormat {
 func (t *tree) foreignHead(head []byte, name string) *foreignFormat {
 	return t.foreign(func(f *foreignFormat) bool {
 		switch {
-		case f.is != nil && f.is(head):
+		case f.magic != "" && bytes.HasPrefix(head, []byte(f.magic)), f.is != nil && f.is(head):
 			return true
 		case t.cfg.LikeQEMU:
 			return f.ext != "" && strings.HasSuffix(name, f.ext)
@@ -152,8 +164,8 @@ func (t *tree) foreignHead(head []byte, name string) *foreignFormat {
 // tailSize is how much of the end of a file is looked at, in bytes.
 const tailSize = 2 * SectorSize
 
-// foreignTail is what the last bytes tell. They are read from the protocol, past filters that count requests or refuse them. What cannot
-// be read tells nothing: nobody asked for it.
+// foreignTail is what the last bytes tell. They are read from the protocol, past filters that count
+// requests or refuse them. What cannot be read tells nothing: nobody asked for it.
 func (t *tree) foreignTail(ctx context.Context, file *treeNode) *foreignFormat {
 	if t.cfg.LikeQEMU {
 		return nil

@@ -26,13 +26,27 @@ const (
 	ioDefault = ioRead | ioWrite | ioWriteZeroes | ioDiscard | ioFlush
 )
 
-var ioTypes = map[string]ioType{
-	"read":         ioRead,
-	"write":        ioWrite,
-	"write-zeroes": ioWriteZeroes,
-	"discard":      ioDiscard,
-	"flush":        ioFlush,
-	"block-status": ioBlockStatus,
+// ioTypeNames are what the values of iotype mean.
+var ioTypeNames = [...]struct {
+	name string
+	is   ioType
+}{
+	{"read", ioRead},
+	{"write", ioWrite},
+	{"write-zeroes", ioWriteZeroes},
+	{"discard", ioDiscard},
+	{"flush", ioFlush},
+	{"block-status", ioBlockStatus},
+}
+
+// ioTypeNamed is what a value of iotype means, 0 for none.
+func ioTypeNamed(name string) ioType {
+	for _, t := range ioTypeNames {
+		if t.name == name {
+			return t.is
+		}
+	}
+	return 0
 }
 
 // group is a kind of rule: the name of its sections and options, and what a rule consists of.
@@ -48,7 +62,7 @@ var injectError = group{
 		{Name: "event", Type: driver.String},
 		{Name: "state", Type: driver.Int, Default: "0"},
 		{Name: "iotype", Type: driver.String},
-		{Name: "errno", Type: driver.Int, Default: strconv.Itoa(int(syscall.EIO))},
+		{Name: "errno", Type: driver.Int, Default: "5"}, // EIO
 		{Name: "sector", Type: driver.Int, Default: "-1"},
 		{Name: "once", Type: driver.Bool, Default: "off"},
 		// In QEMU this decides whether the error comes before or after the caller has gone to sleep. Here a request is a call, and
@@ -227,7 +241,7 @@ func (r *rules) addInjection(t trigger, v driver.Values) error {
 		once:    v.Bool("once"),
 	}
 	if v.Has("iotype") {
-		if i.types = ioTypes[v.String("iotype")]; i.types == 0 {
+		if i.types = ioTypeNamed(v.String("iotype")); i.types == 0 {
 			return unknownValue(v.String("iotype"))
 		}
 	}

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"context"
-	"fmt"
 	"syscall"
 	"time"
 )
@@ -41,7 +40,7 @@ type Snapshotter interface {
 }
 
 // ErrBreakSpent says that a breakpoint that was removed had been reached, and was none any more. It is ENOENT.
-var ErrBreakSpent = fmt.Errorf("the breakpoint was reached before: %w", syscall.ENOENT)
+var ErrBreakSpent error = &Refusal{"the breakpoint was reached before: no such file or directory", syscall.ENOENT}
 
 // Breakpointer holds requests at debug events.
 type Breakpointer interface {

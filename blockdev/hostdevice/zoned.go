@@ -120,7 +120,8 @@ func decodeZone(b []byte, hasCapacity bool) driver.Zone {
 	return zone
 }
 
-var zoneRequests = map[driver.ZoneOp]struct {
+// zoneRequests are the calls of the kernel that change zones.
+var zoneRequests = [...]struct {
 	req  uint
 	name string
 }{

@@ -17,9 +17,21 @@ import (
 // inUse is how many bytes the pages of all disks of the process take.
 var inUse atomic.Int64
 
-// allowed is how many they may take: half of what the machine has or, if that is less, of what its control group may have. The process would be
-// killed before it had all.
-var allowed = sync.OnceValue(func() int64 {
+// measured is halfOfMemory once it was asked for.
+var measured struct {
+	once sync.Once
+	half int64
+}
+
+// allowed is how many they may take. The process would be killed before it had all.
+func allowed() int64 {
+	measured.once.Do(func() { measured.half = halfOfMemory() })
+	return measured.half
+}
+
+// halfOfMemory is half of the bytes that the machine has or, if that is less, its control group may
+// have.
+func halfOfMemory() int64 {
 	const fallback = 1 << 30
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
@@ -32,7 +44,7 @@ var allowed = sync.OnceValue(func() int64 {
 		}
 	}
 	return all / 2
-})
+}
 
 // take counts one more page, and fails if that would be too many.
 func (d *disk) take() error {

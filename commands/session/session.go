@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"syscall"
@@ -105,8 +104,14 @@ type Session struct {
 	finished []*request
 }
 
-// ErrInterrupted ends the context of a command that a person wants to end.
-var ErrInterrupted = fmt.Errorf("interrupted: %w", syscall.EINTR)
+// ErrInterrupted ends the context of a command that a person wants to end. It is EINTR.
+var ErrInterrupted error = interrupted{}
+
+type interrupted struct{}
+
+func (interrupted) Error() string { return "interrupted" }
+
+func (interrupted) Unwrap() error { return syscall.EINTR }
 
 // OutputError ends everything: standard output takes no more.
 type OutputError struct{ Err error }

@@ -13,7 +13,6 @@ import (
 	"hash/crc32"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // A Checksum is one way in which a block tells whether its data are right.
@@ -128,13 +127,13 @@ func sumsOf(number uint8, long bool) []*Checksum {
 }
 
 // sumsByNumber is sumsOf for every number, of short and of long headers.
-var sumsByNumber = sync.OnceValue(func() *[2][256][]*Checksum {
+var sumsByNumber = lazy[*[2][256][]*Checksum]{make: func() *[2][256][]*Checksum {
 	t := new([2][256][]*Checksum)
 	for n := range 256 {
 		t[0][n], t[1][n] = sumsOf(uint8(n), false), sumsOf(uint8(n), true)
 	}
 	return t
-})
+}}
 
 // A Hasher computes checksums without allocating. It belongs to one goroutine.
 type Hasher struct {
@@ -258,10 +257,8 @@ func putCRC32(_ *Hasher, dst, data []byte) {
 	binary.LittleEndian.PutUint32(dst, crc32MSB(data))
 }
 
-var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
-
 // CRC32C is CRC-32C without the final inversion.
-func CRC32C(p []byte) uint32 { return ^crc32.Checksum(p, castagnoli()) }
+func CRC32C(p []byte) uint32 { return ^crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) }
 
 func putCRC32C(_ *Hasher, dst, data []byte) {
 	binary.LittleEndian.PutUint32(dst, CRC32C(data))
@@ -281,7 +278,7 @@ func putXXHash(_ *Hasher, dst, data []byte) {
 // Sums lists what the type of the header may mean; see sumsOf.
 func (h *Header) Sums() []*Checksum {
 	if h.Long {
-		return sumsByNumber()[1][h.Type]
+		return sumsByNumber.get()[1][h.Type]
 	}
-	return sumsByNumber()[0][h.Type]
+	return sumsByNumber.get()[0][h.Type]
 }

@@ -38,10 +38,10 @@ func TestCRCSlices(t *testing.T) {
 		var c32 uint32
 		var c64 uint64
 		for _, b := range p {
-			c7 = crc7Tables()[0][c7^b]
-			c16 = crc16Tables()[0][uint8(c16)^b] ^ c16>>8
-			c32 = crc32Tables()[0][uint8(c32>>24)^b] ^ c32<<8
-			c64 = crc64Tables()[0][uint8(c64)^b] ^ c64>>8
+			c7 = crc7Tables.get()[0][c7^b]
+			c16 = crc16Tables.get()[0][uint8(c16)^b] ^ c16>>8
+			c32 = crc32Tables.get()[0][uint8(c32>>24)^b] ^ c32<<8
+			c64 = crc64Tables.get()[0][uint8(c64)^b] ^ c64>>8
 		}
 		if crc7(p) != c7>>1 || crc16(p) != c16 || crc32MSB(p) != c32 || crc64Jones(p) != c64 {
 			t.Fatalf("sliced and stepped CRCs differ for % x", p)

@@ -1,9 +1,6 @@
 package fio
 
-import (
-	"encoding/binary"
-	"sync"
-)
+import "encoding/binary"
 
 // sliced is how many bytes the sliced CRCs below take at once: with table k
 // giving the effect of a byte that k others follow, the bytes of a step are
@@ -26,7 +23,7 @@ func sliceTables[T uint8 | uint16 | uint32 | uint64](step func(crc T, b byte) T)
 
 // crc7Tables are for CRC-7/MMC: polynomial 0x09, start 0, not reflected. The
 // seven bits are kept in the upper part of a byte until the end.
-var crc7Tables = sync.OnceValue(func() *[sliced][256]uint8 {
+var crc7Tables = lazy[*[sliced][256]uint8]{make: func() *[sliced][256]uint8 {
 	return sliceTables(func(crc uint8, b byte) uint8 {
 		crc ^= b
 		for range 8 {
@@ -38,10 +35,10 @@ var crc7Tables = sync.OnceValue(func() *[sliced][256]uint8 {
 		}
 		return crc
 	})
-})
+}}
 
 func crc7(p []byte) uint8 {
-	t := crc7Tables()
+	t := crc7Tables.get()
 	var crc uint8
 	for len(p) >= sliced {
 		q := p[:sliced]
@@ -58,7 +55,7 @@ func crc7(p []byte) uint8 {
 }
 
 // crc16Tables are for CRC-16/ARC: polynomial 0x8005 reflected, start 0.
-var crc16Tables = sync.OnceValue(func() *[sliced][256]uint16 {
+var crc16Tables = lazy[*[sliced][256]uint16]{make: func() *[sliced][256]uint16 {
 	return sliceTables(func(crc uint16, b byte) uint16 {
 		crc ^= uint16(b)
 		for range 8 {
@@ -66,10 +63,10 @@ var crc16Tables = sync.OnceValue(func() *[sliced][256]uint16 {
 		}
 		return crc
 	})
-})
+}}
 
 func crc16(p []byte) uint16 {
-	t := crc16Tables()
+	t := crc16Tables.get()
 	var crc uint16
 	for len(p) >= sliced {
 		q := p[:sliced]
@@ -86,7 +83,7 @@ func crc16(p []byte) uint16 {
 }
 
 // crc32Tables are for polynomial 0x04c11db7, the highest bit first.
-var crc32Tables = sync.OnceValue(func() *[sliced][256]uint32 {
+var crc32Tables = lazy[*[sliced][256]uint32]{make: func() *[sliced][256]uint32 {
 	return sliceTables(func(crc uint32, b byte) uint32 {
 		crc ^= uint32(b) << 24
 		for range 8 {
@@ -94,12 +91,12 @@ var crc32Tables = sync.OnceValue(func() *[sliced][256]uint32 {
 		}
 		return crc
 	})
-})
+}}
 
 // crc32MSB is the CRC-32 of POSIX cksum without the length and the final
 // inversion: start 0, the highest bit first.
 func crc32MSB(p []byte) uint32 {
-	t := crc32Tables()
+	t := crc32Tables.get()
 	var crc uint32
 	for len(p) >= sliced {
 		q := p[:sliced]
@@ -117,7 +114,7 @@ func crc32MSB(p []byte) uint32 {
 }
 
 // crc64Tables are for Jones' polynomial 0xad93d23594c935a9, reflected.
-var crc64Tables = sync.OnceValue(func() *[sliced][256]uint64 {
+var crc64Tables = lazy[*[sliced][256]uint64]{make: func() *[sliced][256]uint64 {
 	return sliceTables(func(crc uint64, b byte) uint64 {
 		crc ^= uint64(b)
 		for range 8 {
@@ -125,13 +122,13 @@ var crc64Tables = sync.OnceValue(func() *[sliced][256]uint64 {
 		}
 		return crc
 	})
-})
+}}
 
 // crc64Jones is CRC-64/Redis: start 0, reflected. The standard library takes
 // the polynomial too, but builds its sliced tables anew for each long call and
 // does without them for short ones.
 func crc64Jones(p []byte) uint64 {
-	t := crc64Tables()
+	t := crc64Tables.get()
 	var crc uint64
 	for len(p) >= sliced {
 		q := p[:sliced]

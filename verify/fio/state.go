@@ -51,14 +51,22 @@ const (
 	maxStateBytes = 16*maxStateDepth + 1<<10 // its list has no more entries
 )
 
-// stateFields says how the payload of a version begins: the sizes of the
-// fields by name, in order.
+// stateField is a number in a state file, of size bytes.
 type stateField struct {
 	name string
 	size int
 }
 
-var stateFields = map[uint64][]stateField{
+// stateFields says with which fields the payload of a version begins, in order; none if there is no
+// such version.
+func stateFields(version uint64) []stateField {
+	if version < uint64(len(stateVersions)) {
+		return stateVersions[version]
+	}
+	return nil
+}
+
+var stateVersions = [...][]stateField{
 	2: {{"completions", 8}, {"depth", 8}, {"writes", 8}, {"index", 8}},
 	3: {{"completions", 8}, {"depth", 4}, {"files", 4}, {"writes", 8}, {"index", 8}},
 	4: {{"completions", 8}, {"depth", 4}, {"", 4}, {"files", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
@@ -73,8 +81,7 @@ func IsState(head []byte, size int64) bool {
 		return false
 	}
 	le := binary.LittleEndian
-	_, known := stateFields[le.Uint64(head)]
-	return known && le.Uint64(head[8:]) == uint64(size-stateHeader)
+	return stateFields(le.Uint64(head)) != nil && le.Uint64(head[8:]) == uint64(size-stateHeader)
 }
 
 // ReadState reads a state file of any version from 2 to 7.
@@ -84,8 +91,8 @@ func ReadState(p []byte) (*State, error) {
 		return nil, errors.New("state file: not of a possible size")
 	}
 	s := &State{Version: le.Uint64(p)}
-	fields, ok := stateFields[s.Version]
-	if !ok {
+	fields := stateFields(s.Version)
+	if fields == nil {
 		return nil, fmt.Errorf("state file: version %d is not supported", s.Version)
 	}
 	size, crc := le.Uint64(p[8:]), le.Uint64(p[16:])

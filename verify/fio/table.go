@@ -3,7 +3,6 @@ package fio
 import (
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/blksh/blksh/verify"
 )
@@ -19,7 +18,7 @@ type option struct {
 
 // options are those of fio, by name. What fio does not know is refused as
 // unknown. The table is made for the first job.
-var options = sync.OnceValue(func() map[string]option {
+var options = lazy[map[string]option]{make: func() map[string]option {
 	return tabulate(
 		// Which blocks, in which order.
 		obeyed("rw readwrite", setDirection),
@@ -165,7 +164,7 @@ var options = sync.OnceValue(func() map[string]option {
 		refusedFor("blocks are compared here and not by the device", "verify_mode"),
 		refusedFor("only a device can make unreadable or zeroed blocks in place of writes", "write_mode"),
 	)
-})
+}}
 
 func obeyed(names string, set func(*Options, string) error) map[string]option {
 	return rows(names, option{set: set})
@@ -202,7 +201,7 @@ func tabulate(parts ...map[string]option) map[string]option {
 // others.
 func (o *Options) Set(name, value string) (word string, err error) {
 	value = strings.TrimSpace(value)
-	row, known := options()[name]
+	row, known := options.get()[name]
 	switch {
 	case !known:
 		return "", fmt.Errorf("option %s is not supported in verification jobs: fio 3.33 to 3.42 has none of that name", name)

@@ -9,8 +9,8 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// unitPowers are the letters of units, and which power of the base they stand for.
-var unitPowers = map[byte]int{'k': 1, 'm': 2, 'g': 3, 't': 4, 'p': 5}
+// unitLetters are the letters of units, by the power of the base that they stand for.
+const unitLetters = " kmgtp"
 
 // unit is what a suffix in lower case multiplies by. In job files kb_base decides:
 // with fio's usual 1024, k, kb and ki are 1024, and kib is 1000; with 1000 it is
@@ -19,8 +19,8 @@ func (o *Options) unit(suffix string) (n int64, ok bool) {
 	if suffix == "" || suffix == "b" {
 		return 1, true
 	}
-	power, ok := unitPowers[suffix[0]]
-	if !ok {
+	power := strings.IndexByte(unitLetters, suffix[0])
+	if power <= 0 {
 		return 0, false
 	}
 	base := int64(1024)

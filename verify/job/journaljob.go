@@ -74,8 +74,8 @@ var blockOptions = []blockOption{
 }
 
 // oldOptions are what journals of version 1 tell besides: how the job was run.
-var oldOptions = strings.Fields(`Name Runtime IODepth Workers MaxRequest VerifyOnly Fsync EndFsync Holes Content HeaderSeed
-	Sequence TrimZero StopAtFirst Dump StateSave StateLoad Flushed AuxPath Filenames NumJobs Clone`)
+const oldOptions = `Name Runtime IODepth Workers MaxRequest VerifyOnly Fsync EndFsync Holes Content HeaderSeed
+	Sequence TrimZero StopAtFirst Dump StateSave StateLoad Flushed AuxPath Filenames NumJobs Clone`
 
 // blocksOf is what the blocks of a job depend on; all else is as usual. Files
 // count, whatever their names are.
@@ -150,7 +150,7 @@ func takeOldOptions(values map[string]json.RawMessage, o *fio.Options) error {
 	if len(names) > 0 {
 		o.NrFiles = len(names)
 	}
-	for _, name := range oldOptions {
+	for name := range strings.FieldsSeq(oldOptions) {
 		delete(values, name)
 	}
 	return nil

@@ -136,7 +136,7 @@ const (
 )
 
 // ladders are the set-up flags to try, from the newest kernel (6.6, then 6.1, 5.19, 5.6) down.
-var ladders = map[Mode][]uint32{
+var ladders = [...][]uint32{
 	Owned:  {setupSingleIssuer | setupDeferTaskrun | setupNoSQArray, setupSingleIssuer | setupDeferTaskrun, setupCoopTaskrun, 0},
 	Shared: {setupCoopTaskrun | setupNoSQArray, setupCoopTaskrun, 0},
 }

@@ -66,10 +66,10 @@ func TestLadder(t *testing.T) {
 			saved := ladders[m]
 			ladders[m] = flags[i:]
 			t.Run("", func(t *testing.T) {
-				turnAround(t, ring(t, 5, m), func(r *Ring) error { return errors.Join(r.Submit(), r.Wait(5)) })
-				if m == Owned {
-					turnAround(t, ring(t, 5, m), func(r *Ring) error { return r.Turn(5, false) })
-					turnAround(t, ring(t, 5, m), func(r *Ring) error { return r.Turn(5, true) })
+				turnAround(t, ring(t, 5, Mode(m)), func(r *Ring) error { return errors.Join(r.Submit(), r.Wait(5)) })
+				if Mode(m) == Owned {
+					turnAround(t, ring(t, 5, Mode(m)), func(r *Ring) error { return r.Turn(5, false) })
+					turnAround(t, ring(t, 5, Mode(m)), func(r *Ring) error { return r.Turn(5, true) })
 				}
 			})
 			ladders[m] = saved
