@@ -12,6 +12,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev/drivers"
 	"github.com/blksh/blksh/commands/dialect"
+	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -36,7 +37,7 @@ func newShell(t *testing.T, name string, changes ...func(*session.Config)) *shel
 	cfg := session.Config{
 		Table: table, Policy: d.Policy, Printer: voice, Drivers: drivers.All(), Step: true,
 		Now:   func() time.Time { return time.UnixMilli(clock.Add(1)) },
-		Raise: func(int) {}, Abort: func() {},
+		Raise: func(int) {}, Abort: func() {}, About: func() event.Version { return event.Version{} },
 	}
 	for _, change := range changes {
 		change(&cfg)
