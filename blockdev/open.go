@@ -243,7 +243,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 		return nil, err
 	}
 	if v, _ := n.options.Get("backing"); v == "" && t.cfg.LikeQEMU {
-		t.cfg.Notify(driver.Warning{Text: NoBackingWarning, Prefixed: true})
+		t.cfg.Notify(driver.EmptyBacking{})
 	}
 	probed := false
 	if !s.protocol {
@@ -262,10 +262,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 		return nil, err
 	}
 	if left, ok := n.unknownOption(); ok {
-		if s.protocol {
-			return nil, driver.Refuse("Block protocol '%s' doesn't support the option '%s'", n.driver.Name, left)
-		}
-		return nil, driver.Refuse("Block format '%s' does not support the option '%s'", n.driver.Name, left)
+		return nil, &driver.UnknownOptionError{Driver: n.driver.Name, Option: left, Protocol: s.protocol}
 	}
 	return n, nil
 }
@@ -321,7 +318,7 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 		return err
 	}
 	if n.protocol && n.filename == "" && n.driver.Declares("filename") && !n.values.Has("filename") {
-		return driver.Refuse("The '%s' block driver requires a file name", n.driver.Name)
+		return &driver.NoFileNameError{Driver: n.driver.Name}
 	}
 	o := t.opening(n, probed)
 	node, err := n.driver.Open(ctx, o)
@@ -428,9 +425,6 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 	parent.children = append(parent.children, edge{n, key, role, true})
 	return n, nil
 }
-
-// NoBackingWarning is what QEMU says, since release 4, of an option string that leaves a backing file out.
-const NoBackingWarning = `warning: Use of "backing": "" is deprecated; use "backing": null instead`
 
 // noBacking settles the option backing of a driver that has no backing files: it may be told to go without.
 func (n *treeNode) noBacking() error {

@@ -37,7 +37,7 @@ var truncate = session.Command{
 		})
 		f.Offer("grow-only", func(int) error {
 			if d := f.Image().Dev; d.Info().Cluster > 0 && size < d.Length() {
-				return event.Fail(event.Failed{Op: "truncate", Err: errGrowOnly})
+				return event.Fail(event.Failed{Op: "truncate", Err: &driver.ShrinkError{Format: d.Info().Driver}})
 			}
 			return nil
 		})
@@ -48,9 +48,6 @@ var truncate = session.Command{
 		}
 	},
 }
-
-// errGrowOnly is what versions say that could not shrink images with clusters.
-var errGrowOnly = &driver.Refusal{Text: "qcow2 doesn't support shrinking images yet", Err: blockdev.ErrNotSupported}
 
 var length = session.Command{
 	Name: "length", Alias: "l", Needs: session.File,

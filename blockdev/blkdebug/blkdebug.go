@@ -101,7 +101,7 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	}
 	name := o.Values.String("x-image")
 	if name == "" && o.Values.Has("x-image") {
-		return nil, driver.Refuse("The 'file' block driver requires a file name")
+		return nil, &driver.NoFileNameError{Driver: "file"}
 	}
 	if f.Next, err = o.ChildNamed(ctx, "image", name, driver.RoleFiltered); err != nil {
 		return nil, err

@@ -126,29 +126,3 @@ type Link struct {
 	// Rights are the options in a json: name that ask for what only the user can give, as "file.read-only=off". They are without effect.
 	Rights []string
 }
-
-// Notice is a typed report from a driver that belongs to no request's outcome.
-type Notice interface{ notice() }
-
-// Suspended and Resumed say that a request stopped at, or left, the breakpoint Tag.
-type (
-	Suspended struct{ Tag string }
-	Resumed   struct{ Tag string }
-	// Warning is a line for stderr: a repair that was made, an image that is odd but usable. Prefixed warnings are
-	// printed behind the name of the program, as errors are.
-	Warning struct {
-		Text     string
-		Prefixed bool
-	}
-	// BitmapsRetired says that persistent dirty bitmaps of an image could not be kept true while it changed, so that they stay marked
-	// as in use. Err is why they were removed instead, nil if they were not.
-	BitmapsRetired struct {
-		Names []string
-		Err   error
-	}
-)
-
-func (Suspended) notice()      {}
-func (Resumed) notice()        {}
-func (Warning) notice()        {}
-func (BitmapsRetired) notice() {}

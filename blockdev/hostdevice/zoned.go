@@ -134,10 +134,10 @@ var zoneRequests = [...]struct {
 // ManageZones changes the state of whole zones; the last one may be short.
 func (z *zonedDevice) ManageZones(_ context.Context, op driver.ZoneOp, off, n int64) error {
 	if off%z.zoneSize != 0 {
-		return z.misaligned("sector offset", off)
+		return z.misaligned(driver.ZoneMisaligned{Value: off})
 	}
 	if end := off + n; end < off || end > z.Size() || end < z.Size() && n%z.zoneSize != 0 {
-		return z.misaligned("number of sectors", n)
+		return z.misaligned(driver.ZoneMisaligned{Length: true, Value: n})
 	}
 	r := zoneRequests[op]
 	arg := pair(uint64(off/driver.SectorSize), uint64(n/driver.SectorSize))
@@ -147,12 +147,10 @@ func (z *zonedDevice) ManageZones(_ context.Context, op driver.ZoneOp, off, n in
 	return nil
 }
 
-// misaligned refuses what is not made of whole zones, in QEMU's words, which go to the person and not into the error.
-func (z *zonedDevice) misaligned(what string, n int64) error {
-	z.warn(driver.Warning{
-		Text:     fmt.Sprintf("%s %d is not aligned to zone size %d", what, n/driver.SectorSize, z.zoneSize/driver.SectorSize),
-		Prefixed: true,
-	})
+// misaligned refuses what is not made of whole zones. Why goes to the person and not into the error.
+func (z *zonedDevice) misaligned(n driver.ZoneMisaligned) error {
+	n.Zone = z.zoneSize
+	z.warn(n)
 	return unix.EINVAL
 }
 
@@ -160,7 +158,7 @@ func (z *zonedDevice) misaligned(what string, n int64) error {
 // whoever wrote there before. One append at a time.
 func (z *zonedDevice) AppendZone(ctx context.Context, v driver.Vec, off int64) (int64, error) {
 	if off%z.zoneSize != 0 {
-		return 0, z.misaligned("sector offset", off)
+		return 0, z.misaligned(driver.ZoneMisaligned{Value: off})
 	}
 	if v.Len()%z.sector != 0 {
 		return 0, unix.EINVAL

@@ -241,25 +241,25 @@ func TestManageZones(t *testing.T) {
 func TestManageZonesRange(t *testing.T) {
 	for _, c := range []struct {
 		off, n int64
-		want   string // the warning; "" if the range is fine
+		want   driver.ZoneMisaligned // nothing if the range is fine
 	}{
-		{0, fakeSize, ""},
-		{4 << 20, fakeZone / 2, ""},
-		{512, fakeZone, "sector offset 1 is not aligned to zone size 2048"},
-		{0, 512, "number of sectors 1 is not aligned to zone size 2048"},
-		{4 << 20, fakeZone, "number of sectors 2048 is not aligned to zone size 2048"},
-		{1 << 62, 1 << 62, "number of sectors 9007199254740992 is not aligned to zone size 2048"},
+		{0, fakeSize, driver.ZoneMisaligned{}},
+		{4 << 20, fakeZone / 2, driver.ZoneMisaligned{}},
+		{512, fakeZone, driver.ZoneMisaligned{Value: 512, Zone: fakeZone}},
+		{0, 512, driver.ZoneMisaligned{Length: true, Value: 512, Zone: fakeZone}},
+		{4 << 20, fakeZone, driver.ZoneMisaligned{Length: true, Value: fakeZone, Zone: fakeZone}},
+		{1 << 62, 1 << 62, driver.ZoneMisaligned{Length: true, Value: 1 << 62, Zone: fakeZone}},
 	} {
 		f := &fake{}
 		z, notices := openFake(t, f)
 		err := z.ManageZones(t.Context(), driver.ZoneOpen, c.off, c.n)
-		if c.want == "" {
+		if c.want.Zone == 0 {
 			if err != nil || len(f.calls) != 1 {
 				t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
 			}
 			continue
 		}
-		want := []driver.Notice{driver.Warning{Text: c.want, Prefixed: true}}
+		want := []driver.Notice{c.want}
 		if !errors.Is(err, unix.EINVAL) || len(f.calls) != 0 || !slices.Equal(*notices, want) {
 			t.Errorf("%d bytes at %d: %v, %v, %d calls", c.n, c.off, err, *notices, len(f.calls))
 		}

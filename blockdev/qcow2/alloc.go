@@ -269,7 +269,7 @@ func (q *image) free(ctx context.Context, off, n int64, why discardType) {
 		err = q.adjust(ctx, off, n, oneLess, why)
 	}
 	if err != nil {
-		q.warn(false, "qcow2_free_clusters failed: %s", errnoText(err))
+		q.notify(driver.ClusterUnfreed{Err: err})
 	}
 }
 

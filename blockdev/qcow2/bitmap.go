@@ -52,17 +52,6 @@ func (b *bitmap) valid() bool { return b.flags&bitmapInUse == 0 }
 // next is the length of the entry in the directory.
 func (b *bitmap) length() int64 { return (bitmapFixed + b.extra + b.nameLen + 7) &^ 7 }
 
-// staleBitmapsWarning is said of an image with bitmaps that are not valid any more.
-func staleBitmapsWarning(version uint32) string {
-	why := "a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent"
-	if version < 3 {
-		why = "This qcow2 v2 image contains bitmaps, but they may have been modified by a program without persistent bitmap support; " +
-			"so now they must all be considered inconsistent"
-	}
-	return "warning: " + why +
-		"\nSome clusters may be leaked, run 'qemu-img check -r' on the image file to fix."
-}
-
 // hasBitmaps says whether there are bitmaps that count.
 func (q *image) hasBitmaps() bool {
 	return q.hdr.bitmaps != nil && q.hdr.autoclear&autoBitmaps != 0 && !q.loaded

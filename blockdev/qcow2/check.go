@@ -71,10 +71,14 @@ func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, 
 	return res, err
 }
 
+// noteCheck reports a line of a check that nobody asked for.
+func (q *image) noteCheck(format string, args ...any) {
+	q.notify(driver.CheckNote{Text: fmt.Sprintf(format, args...)})
+}
+
 // repairDirty repairs an image that was not closed, saying what it does.
 func (q *image) repairDirty(ctx context.Context) error {
-	res, err := q.check(ctx, driver.FixErrors|driver.FixLeaks,
-		func(format string, args ...any) { q.warn(false, format, args...) })
+	res, err := q.check(ctx, driver.FixErrors|driver.FixLeaks, q.noteCheck)
 	if err == nil && res.CheckErrors > 0 {
 		err = syscall.EIO
 	}

@@ -7,45 +7,39 @@ import (
 	"sort"
 	"syscall"
 
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // corrupt reports metadata that cannot be. Of a writable image it sets the corrupt bit and makes it
 // unusable, for every further write could make things worse. It returns EIO.
 func (q *image) corrupt(ctx context.Context, format string, args ...any) error {
-	q.report(ctx, !q.readOnly, fmt.Sprintf(format, args...))
+	return q.corruptBy(ctx, fmt.Errorf(format, args...))
+}
+
+// corruptBy is corrupt for an error that tells what is wrong.
+func (q *image) corruptBy(ctx context.Context, what error) error {
+	q.report(ctx, !q.readOnly, what)
 	return syscall.EIO
 }
 
 // corruptMildly reports what does no further harm.
 func (q *image) corruptMildly(ctx context.Context, format string, args ...any) {
-	q.report(ctx, false, fmt.Sprintf(format, args...))
+	q.report(ctx, false, fmt.Errorf(format, args...))
 }
 
-func (q *image) report(ctx context.Context, fatal bool, text string) {
+func (q *image) report(ctx context.Context, fatal bool, what error) {
 	if q.signalled && (!fatal || q.hdr.incompatible&featCorrupt != 0) {
 		return
 	}
 	q.signalled = true
+	q.notify(driver.ImageCorrupt{Format: "qcow2", Marked: fatal, What: what})
 	if !fatal {
-		q.warn(false,
-			"qcow2: Image is corrupt: %s; further non-fatal corruption events will be suppressed",
-			text)
 		return
 	}
-	q.warn(false,
-		"qcow2: Marking image as corrupt: %s; further corruption events will be suppressed", text)
 	q.hdr.incompatible |= featCorrupt
 	_ = q.writeHeader(ctx) // the image is unusable in any case
 	q.dead.Store(true)
-}
-
-// hex prints a number as C's %#x does: zero has no prefix.
-func hex[T int | int64 | uint64](n T) string {
-	if n == 0 {
-		return "0"
-	}
-	return fmt.Sprintf("%#x", n)
 }
 
 // guardMetadata refuses a write that would hit metadata, but for the kinds in own. It does not rely
@@ -140,3 +134,6 @@ func (q *image) overlapsInactiveL2(ctx context.Context, off, end int64) (overlap
 	}
 	return 0, nil
 }
+
+// hex prints a number as C's %#x does.
+func hex[T int | int64 | uint64](n T) string { return driver.Hex(n) }

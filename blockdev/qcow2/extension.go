@@ -256,7 +256,7 @@ func (c *firstCluster) unsupported(mask uint64) error {
 	if mask != 0 {
 		add(fmt.Sprintf("Unknown incompatible feature: %x", mask))
 	}
-	return refuse(syscall.ENOTSUP, "Unsupported qcow2 feature(s): %s", text)
+	return &driver.UnsupportedError{Format: "qcow2", Features: text}
 }
 
 // cString is b up to its first zero byte.

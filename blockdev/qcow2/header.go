@@ -109,7 +109,7 @@ func parseHeader(b []byte) (*header, error) {
 		refOrder: 4, length: headerLenV2,
 	}
 	if h.version < 2 || h.version > 3 {
-		return nil, refuse(syscall.ENOTSUP, "Unsupported qcow2 version %d", h.version)
+		return nil, &driver.UnsupportedError{Format: "qcow2", Version: h.version}
 	}
 	if h.clusterBits < minClusterBits || h.clusterBits > maxClusterBits {
 		return nil, refuse(syscall.EINVAL, "Unsupported cluster size: 2^%d", h.clusterBits)
@@ -176,7 +176,7 @@ func (h *header) checkTable(name string, off, entries, entrySize, limit uint64) 
 		return refuse(syscall.EFBIG, "%s too large", name)
 	}
 	if math.MaxInt64-entries*entrySize < off || off&(1<<h.clusterBits-1) != 0 {
-		return refuse(syscall.EINVAL, "%s offset invalid", name)
+		return &driver.TableOffsetError{Table: name}
 	}
 	return nil
 }

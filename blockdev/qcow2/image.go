@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -387,7 +386,7 @@ func (q *image) Close() error {
 	failed := q.storeBitmaps(ctx)
 	for _, c := range []*format.Tables{q.l2, q.refs} {
 		if err := c.Flush(ctx); err != nil {
-			q.warn(true, "Failed to flush the %s cache: %s", c.Name, errnoText(err))
+			q.notify(driver.CacheUnwritten{Cache: c.Name, Err: err})
 			failed = err
 		}
 	}
@@ -396,11 +395,6 @@ func (q *image) Close() error {
 		failed = q.markClean(ctx)
 	}
 	return failed
-}
-
-// warn tells a person; prefixed lines stand behind the name of the program.
-func (q *image) warn(prefixed bool, format string, args ...any) {
-	q.notify(driver.Warning{Text: fmt.Sprintf(format, args...), Prefixed: prefixed})
 }
 
 // startCleaner drops metadata that is not used for a while, again and again.

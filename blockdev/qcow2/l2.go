@@ -206,9 +206,8 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 	case m.clusterType.hasHost():
 		m.host = e.host() + q.within(off)
 		if q.within(e.host()) != 0 {
-			return m, q.corrupt(ctx,
-				"Cluster allocation offset %s unaligned (L2 offset: %s, L2 index: %s)",
-				hex(e.host()), hex(tableAt), hex(slot))
+			return m, q.corruptBy(ctx,
+				&driver.ClusterOffsetError{Offset: e.host(), Table: tableAt, Index: int64(slot)})
 		}
 	}
 	run, bad := q.countAlike(s, slot, q.subIndex(off), q.clustersIn(n+q.within(off)))

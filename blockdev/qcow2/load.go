@@ -43,7 +43,7 @@ func (q *image) load(ctx context.Context) error {
 		return err
 	}
 	if h.staleBitmaps {
-		q.warn(true, "%s", staleBitmapsWarning(h.version))
+		q.notify(driver.BitmapsStale{Version: h.version})
 	}
 	switch {
 	case h.incompatible&featDataFile != 0:

@@ -214,7 +214,7 @@ func TestDirtyAndDamaged(t *testing.T) {
 	dev, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
 		Drivers: []driver.Driver{diskDriver, qcow2.Driver}, Format: "qcow2", Options: o,
 		Notify: func(n driver.Notice) {
-			if w, ok := n.(driver.Warning); ok && strings.Contains(w.Text, "reserved bits") {
+			if w, ok := n.(driver.CheckNote); ok && strings.Contains(w.Text, "reserved bits") {
 				told++
 			}
 		},

@@ -69,9 +69,9 @@ func (q *image) eachInSlice(
 			continue
 		}
 		if q.clusterType(e) != compressed && q.within(place.Off) != 0 {
-			return q.corrupt(ctx,
-				"Cluster allocation offset %s unaligned (L2 offset: %s, L2 index: %s)",
-				hex(place.Off), hex(tableAt), hex(part/q.entrySize+i))
+			return q.corruptBy(ctx, &driver.ClusterOffsetError{
+				Offset: place.Off, Table: tableAt, Index: int64(part/q.entrySize + i),
+			})
 		}
 		if run.Len > 0 && run.End() == place.Off && q.within(place.Off) == 0 &&
 			q.clusterType(e) != compressed {

@@ -13,7 +13,7 @@ import (
 // file has there.
 func (q *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
 	if size%driver.SectorSize != 0 {
-		return refuse(syscall.EINVAL, "The new size must be a multiple of %d", driver.SectorSize)
+		return &driver.WholeSectorsError{Sector: driver.SectorSize}
 	}
 	if err := q.Lock(ctx); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) 
 	}
 	if keep := (last + 1) << q.clusterBits; keep < end {
 		if err := q.file.Truncate(ctx, keep, driver.PreallocOff, 0); err != nil {
-			q.warn(true, "warning: Failed to truncate the tail of the image: %s", reason(err))
+			q.notify(driver.TailKept{Err: err})
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
 		}
 		count, err := q.lastInBlock(ctx, c)
 		if err != nil {
-			q.warn(false, "Can't get refcount for cluster %d: %s", c, errnoText(err))
+			q.notify(driver.RefcountUnread{Cluster: c, Err: err})
 			return 0, err
 		}
 		if count >= 0 {

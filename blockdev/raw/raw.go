@@ -69,23 +69,16 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	r.window.Store(w)
 	if o.Probed {
 		if o.LikeQEMU() && !o.Mode.ReadOnly {
-			o.Notify(driver.Warning{Text: probedWarning(o.Filename)})
+			o.Notify(driver.ProbedRaw{File: o.Filename})
 		}
 		r.probe = func(head []byte) string { return o.ProbeFormat(head, "") }
 		r.warn = sync.OnceFunc(func() {
 			if !o.LikeQEMU() { // or it was said already
-				o.Notify(driver.Warning{Text: "format of '" + o.Filename +
-					"' taken for raw; without -f raw its first sector takes no header of another format", Prefixed: true})
+				o.Notify(driver.ProbedRaw{File: o.Filename, Restricted: true})
 			}
 		})
 	}
 	return r, nil
-}
-
-func probedWarning(name string) string {
-	return "WARNING: Image format was not specified for '" + name + "' and probing guessed raw.\n" +
-		"         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n" +
-		"         Specify the 'raw' format explicitly to remove the restrictions."
 }
 
 // windowOf reads the options and checks them against the length of the file, which counts in whole sectors. The texts are those of

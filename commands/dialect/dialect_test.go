@@ -113,7 +113,7 @@ func events() []event.Event {
 		event.HelpUnknown{Name: "x"},
 		event.Suspended{Tag: "A"},
 		event.Resumed{Tag: "A"},
-		event.Warning{Notice: driver.Warning{Text: "x"}},
+		event.Warning{Notice: driver.CheckNote{Text: "x"}},
 	}
 }
 

@@ -44,7 +44,7 @@ func understands24(d *blockdev.Device) error {
 			feature = "external data file"
 		}
 		if feature != "" {
-			return driver.Refuse("Unsupported qcow2 feature(s): %s", feature)
+			return &driver.UnsupportedError{Format: "qcow2", Features: feature}
 		}
 	}
 	return nil

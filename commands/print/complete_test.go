@@ -41,6 +41,7 @@ func TestSwitchesAreSorted(t *testing.T) {
 		{"qemu24.go", "Print"},
 		{"reason.go", "reason"},
 		{"advice.go", "advice"},
+		{"notice.go", "noticeWords"},
 	} {
 		names := cases(t, s.file, s.function)
 		if n := len(names); n > 0 && names[n-1] == "Reason" { // all other failures
@@ -107,5 +108,26 @@ func TestFailuresSpeak(t *testing.T) {
 			strings.Contains(line, e.Kind().Doc) {
 			t.Errorf("%T: %q, %q", e, out.String(), errs.String())
 		}
+	}
+}
+
+// Every notice of the block layer has words, or is an event of its own.
+func TestEveryNoticeHasWords(t *testing.T) {
+	worded := append(cases(t, "notice.go", "noticeWords"), cases(t, "../event/event.go", "OfNotice")...)
+	file, err := parser.ParseFile(token.NewFileSet(), "../../blockdev/driver/notice.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == "notice" {
+			found++
+			if name := f.Recv.List[0].Type.(*ast.Ident).Name; !slices.Contains(worded, name) {
+				t.Errorf("driver.%s has no words: noticeWords in notice.go wants a case for it", name)
+			}
+		}
+	}
+	if found < 10 {
+		t.Fatalf("only %d notices were found", found)
 	}
 }

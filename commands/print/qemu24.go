@@ -2,9 +2,9 @@ package print
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -50,9 +50,7 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 	case event.VecTooLong:
 		q.say("too large length argument -- %s\n", e.Word)
 	case event.Warning:
-		if text, prefixed := noticeWords(e.Notice); text != blockdev.NoBackingWarning {
-			q.warning(older(text), prefixed)
-		}
+		q.warning24(e.Notice)
 	default:
 		return q.QEMU.Print(at, e)
 	}
@@ -88,19 +86,27 @@ func operandWord(e event.BadNumber) string {
 	return "length"
 }
 
-// saidAbove are the refusals to truncate for which the driver has a line of its own, above that of the command.
-var saidAbove = []string{"qcow2 doesn't support shrinking images yet", "The new size must be a multiple of 512"}
-
+// failed has a line of the driver's own above that of the command for some refusals to truncate.
 func (q *QEMU24) failed(e event.Failed) {
-	if e.Op == "truncate" {
-		var said *driver.Refusal
-		if errors.As(e.Err, &said) && slices.Contains(saidAbove, said.Text) {
-			q.warn("%s\n", said.Text)
-		}
-		q.say("truncate: %s\n", errnoWords(e.Err))
+	if e.Op != "truncate" {
+		q.QEMU.failed(e)
 		return
 	}
-	q.QEMU.failed(e)
+	if errors.As(e.Err, new(*driver.ShrinkError)) || errors.As(e.Err, new(*driver.WholeSectorsError)) {
+		q.warn("%s\n", refusalWords(e.Err))
+	}
+	q.say("truncate: %s\n", errnoWords(e.Err))
+}
+
+func (q *QEMU24) warning24(n driver.Notice) {
+	text, prefixed := noticeWords(n)
+	switch n := n.(type) {
+	case driver.EmptyBacking: // nothing wrong with that
+		return
+	case driver.ImageCorrupt:
+		text = corruptWords(n, reworded(n.What, words24))
+	}
+	q.warning(text, prefixed)
 }
 
 // wording24 is an error of the block layer in the words of 2.4.
@@ -108,27 +114,32 @@ type wording24 struct{ error }
 
 func (w wording24) Unwrap() error { return w.error }
 
-func (w wording24) Error() string {
-	text := w.error.Error()
-	var no syscall.Errno
-	if errors.As(w.error, &no) && text == no.Error() {
-		return text
+func (w wording24) Error() string { return reworded(w.error, words24) }
+
+// words24 is how 2.4 words what later versions word otherwise.
+func words24(err error) (string, bool) {
+	const unsupported = "'hda' uses a qcow2 feature which is not supported by this qemu version: "
+	switch e := err.(type) {
+	case *driver.ClusterOffsetError:
+		return fmt.Sprintf("Data cluster offset %s unaligned (L2 offset: %s, L2 index: %s)",
+			driver.Hex(e.Offset), driver.Hex(e.Table), driver.Hex(e.Index)), true
+	case *driver.NoFileNameError:
+		if e.Driver == "file" {
+			return "Could not open image: No such file or directory", true
+		}
+	case *driver.TableOffsetError:
+		if e.Table == "Active L1 table" {
+			return "Invalid L1 table offset", true
+		}
+	case *driver.UnknownOptionError:
+		if !e.Protocol {
+			return fmt.Sprintf("Block format '%s' used by device 'hda' doesn't support the option '%s'", e.Driver, e.Option), true
+		}
+	case *driver.UnsupportedError:
+		if e.Version != 0 {
+			return fmt.Sprintf("%sQCOW version %d", unsupported, e.Version), true
+		}
+		return unsupported + e.Features, true
 	}
-	if text == "The 'file' block driver requires a file name" {
-		return "Could not open image: No such file or directory"
-	}
-	return older(text)
+	return "", false
 }
-
-// older puts a message into the words of 2.4.
-func older(text string) string { return olderWords.Replace(text) }
-
-var olderWords = strings.NewReplacer(
-	"' does not support the option '", "' used by device 'hda' doesn't support the option '",
-	"Unsupported qcow2 version ", unsupported24+"QCOW version ",
-	"Unsupported qcow2 feature(s): ", unsupported24,
-	"Active L1 table offset invalid", "Invalid L1 table offset",
-	"Cluster allocation offset ", "Data cluster offset ",
-)
-
-const unsupported24 = "'hda' uses a qcow2 feature which is not supported by this qemu version: "

@@ -3,6 +3,7 @@ package print
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,9 +93,19 @@ func TestQEMU(t *testing.T) {
 		{event.TooLong{Word: "3G", Limit: 7, Escape: 'n'}, "length cannot exceed 7 without -n, given 3G\n", "="},
 		{event.VecTooLong{Word: "2G", Limit: 7}, "Argument '2G' exceeds maximum size 7\n", "too large length argument -- 2G\n"},
 		{
-			event.OpenFailed{Name: "a", Err: errors.New("Block format 'raw' does not support the option 'foo'")},
+			event.OpenFailed{Name: "a", Err: &driver.UnknownOptionError{Driver: "raw", Option: "foo"}},
 			"!qemu-io: can't open device a: Block format 'raw' does not support the option 'foo'\n",
 			"!qemu-io: can't open device a: Block format 'raw' used by device 'hda' doesn't support the option 'foo'\n",
+		},
+		{
+			event.OpenFailed{Name: "a", Err: errors.Join(fmt.Errorf("below: %w", &driver.UnsupportedError{Format: "qcow2", Version: 4}))},
+			"!qemu-io: can't open device a: below: Unsupported qcow2 version 4\n",
+			"!qemu-io: can't open device a: below: 'hda' uses a qcow2 feature which is not supported by this qemu version: QCOW version 4\n",
+		},
+		{
+			event.Warning{Notice: driver.ImageCorrupt{Format: "qcow2", Marked: true, What: &driver.ClusterOffsetError{Offset: 1, Table: 2}}},
+			"!qcow2: Marking image as corrupt: Cluster allocation offset 0x1 unaligned (L2 offset: 0x2, L2 index: 0); further corruption events will be suppressed\n",
+			"!qcow2: Marking image as corrupt: Data cluster offset 0x1 unaligned (L2 offset: 0x2, L2 index: 0); further corruption events will be suppressed\n",
 		},
 		{event.OpenFailed{Unnamed: true, Err: errors.New("Unknown driver 'x'")}, "!qemu-io: can't open: Unknown driver 'x'\n", "="},
 		{event.Report{Err: blockdev.ErrReadOnly}, "!qemu-io: Block node is read-only\n", "!Block node is read-only\n"},
@@ -102,7 +113,7 @@ func TestQEMU(t *testing.T) {
 			"Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.\n", ""},
 		{event.FileError{Name: "x", Err: syscall.ENOENT}, "!x: No such file or directory\n", "="},
 		{event.Suspended{Tag: "A"}, "blkdebug: Suspended request 'A'\n", "="},
-		{event.Warning{Notice: driver.Warning{Text: "odd", Prefixed: true}}, "!qemu-io: odd\n", "="},
+		{event.Warning{Notice: driver.TailKept{Err: syscall.EIO}}, "!qemu-io: warning: Failed to truncate the tail of the image: Input/output error\n", "="},
 	} {
 		now := said(t, test.e, func(q QEMU) printer { return &q })
 		if now != test.now {

@@ -3,8 +3,6 @@ package print
 import (
 	"fmt"
 
-	"github.com/blksh/blksh/blockdev"
-	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -89,10 +87,4 @@ func vecTooLongWords(e event.VecTooLong) string {
 		return fmt.Sprintf("The total number of bytes exceed the maximum size %d", e.Limit)
 	}
 	return fmt.Sprintf("Argument '%s' exceeds maximum size %d", e.Word, e.Limit)
-}
-
-// noticeWords says what a layer reports, and whether that stands behind the name of the program.
-func noticeWords(n blockdev.Notice) (text string, prefixed bool) {
-	w, _ := n.(driver.Warning)
-	return w.Text, w.Prefixed
 }

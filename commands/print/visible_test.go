@@ -64,7 +64,7 @@ func fill(v reflect.Value, depth int) {
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(v.Elem(), depth-1)
 	case reflect.Interface:
-		for _, filling := range []any{errors.New(hostile), driver.Warning{Text: hostile}, hostile} {
+		for _, filling := range []any{errors.New(hostile), driver.ProbedRaw{File: hostile}, hostile} {
 			if reflect.TypeOf(filling).Implements(v.Type()) {
 				v.Set(reflect.ValueOf(filling))
 				return

@@ -270,9 +270,7 @@ func (s *Session) defaults(o Opening) *blockdev.Options {
 	switch {
 	case o.AIO == "":
 	case o.AIO == "native" && !o.Cache.Direct && s.Policy.AIOFallback:
-		s.Notify(driver.Warning{Text: "WARNING: aio=native was specified for '" + o.Name +
-			"', but it requires cache.direct=on, which was not specified. Falling back to aio=threads.\n" +
-			"         This will become an error condition in future QEMU versions."})
+		s.Notify(driver.AIOFallback{File: o.Name})
 	default:
 		defaults.Set("aio", o.AIO)
 	}

@@ -107,7 +107,7 @@ var (
 func Open(o *driver.Opening, cfg Config) (*File, error) {
 	name := o.Values.String("filename")
 	if name == "" {
-		return nil, driver.Refuse("The '%s' block driver requires a file name", o.Driver.Name)
+		return nil, &driver.NoFileNameError{Driver: o.Driver.Name}
 	}
 	if err := checkValues(o); err != nil {
 		return nil, err

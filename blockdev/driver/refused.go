@@ -1,0 +1,93 @@
+package driver
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// The refusals of this file are types, since not every version of QEMU words them alike. Their own words
+// are the newest ones. Each has a Refusal inside.
+
+// UnsupportedError says that an image uses what its driver does not know: a Version of the format or, if
+// that is 0, Features by name.
+type UnsupportedError struct {
+	Format   string
+	Version  uint32
+	Features string
+}
+
+func (e *UnsupportedError) Error() string {
+	if e.Version != 0 {
+		return fmt.Sprintf("Unsupported %s version %d", e.Format, e.Version)
+	}
+	return fmt.Sprintf("Unsupported %s feature(s): %s", e.Format, e.Features)
+}
+
+// Unwrap is ENOTSUP.
+func (e *UnsupportedError) Unwrap() error { return refusal(e, syscall.ENOTSUP) }
+
+// UnknownOptionError says that a driver has no such option. Protocol: it stores bytes itself.
+type UnknownOptionError struct {
+	Driver, Option string
+	Protocol       bool
+}
+
+func (e *UnknownOptionError) Error() string {
+	if e.Protocol {
+		return fmt.Sprintf("Block protocol '%s' doesn't support the option '%s'", e.Driver, e.Option)
+	}
+	return fmt.Sprintf("Block format '%s' does not support the option '%s'", e.Driver, e.Option)
+}
+
+// NoFileNameError says that a driver was not told the name of its file.
+type NoFileNameError struct{ Driver string }
+
+func (e *NoFileNameError) Error() string {
+	return fmt.Sprintf("The '%s' block driver requires a file name", e.Driver)
+}
+
+// TableOffsetError says that a header names a place where a table cannot be.
+type TableOffsetError struct{ Table string }
+
+func (e *TableOffsetError) Error() string { return e.Table + " offset invalid" }
+
+// Unwrap is EINVAL.
+func (e *TableOffsetError) Unwrap() error { return refusal(e, syscall.EINVAL) }
+
+// ClusterOffsetError says that an entry of a table names a place where a cluster cannot begin: Offset, in
+// the entry Index of the table at Table.
+type ClusterOffsetError struct{ Offset, Table, Index int64 }
+
+func (e *ClusterOffsetError) Error() string {
+	return fmt.Sprintf("Cluster allocation offset %s unaligned (L2 offset: %s, L2 index: %s)",
+		Hex(e.Offset), Hex(e.Table), Hex(e.Index))
+}
+
+// Hex prints a number as C's %#x does: zero has no prefix.
+func Hex[T int | int64 | uint64](n T) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%#x", n)
+}
+
+// ShrinkError says that a format cannot make its images shorter.
+type ShrinkError struct{ Format string }
+
+func (e *ShrinkError) Error() string { return e.Format + " doesn't support shrinking images yet" }
+
+// Unwrap is ErrNotSupported.
+func (e *ShrinkError) Unwrap() error { return refusal(e, ErrNotSupported) }
+
+// WholeSectorsError says that the length of an image must be a multiple of Sector bytes.
+type WholeSectorsError struct{ Sector int64 }
+
+func (e *WholeSectorsError) Error() string {
+	return fmt.Sprintf("The new size must be a multiple of %d", e.Sector)
+}
+
+// Unwrap is EINVAL.
+func (e *WholeSectorsError) Unwrap() error { return refusal(e, syscall.EINVAL) }
+
+// refusal is the Refusal in a typed one.
+func refusal(e, cause error) *Refusal { return &Refusal{Text: e.Error(), Err: cause} }
