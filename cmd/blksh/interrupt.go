@@ -34,7 +34,8 @@ type interrupts struct {
 	errs  io.Writer
 	leave func()                  // puts the terminal back
 	stop  context.CancelCauseFunc // ends the program
-	tell  func()                  // says how far the command has come
+	tell  func()                  // says how far the command has come, if one is under way
+	ask   func()                  // says it, or that none is
 	typed func() bool             // a person types the commands
 
 	mu     sync.Mutex
@@ -50,9 +51,13 @@ type interrupts struct {
 func (i *interrupts) watch() {
 	go func() {
 		signals := make(chan os.Signal, 1)
-		notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+		notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1)
 		close(i.listening)
 		for s := range signals {
+			if s == syscall.SIGUSR1 {
+				i.ask()
+				continue
+			}
 			i.receive(s.(syscall.Signal))
 		}
 	}()

@@ -85,7 +85,10 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 	if p.dialect.Policy.InterruptKills {
 		p.dieBySignals()
 	} else {
-		p.interrupts = &interrupts{listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop, tell: p.tellProgress, typed: p.interactive}
+		p.interrupts = &interrupts{
+			listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop,
+			tell: p.tellProgress, ask: p.bar.Print, typed: p.interactive,
+		}
 		p.interrupts.watch()
 	}
 	return p.interrupts.status(p.serve(ctx))

@@ -3,8 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/blksh/blksh/repl"
 )
@@ -24,13 +22,6 @@ func (p *program) progress(stdout, stderr *os.File) func(what string, total int6
 			p.out.SetWriter(progress.Over(p.around(stdout)))
 		}
 	}
-	go func() {
-		wanted := make(chan os.Signal, 1)
-		signal.Notify(wanted, syscall.SIGUSR1)
-		for range wanted {
-			progress.Print()
-		}
-	}()
 	return progress.Begin
 }
 

@@ -29,7 +29,7 @@ type Stdout struct {
 
 // NewStdout buffers w. lines is set for a terminal.
 func NewStdout(w io.Writer, lines bool) *Stdout {
-	return &Stdout{w: w, lines: lines, buf: make([]byte, 0, stdioSize)}
+	return &Stdout{w: w, lines: lines}
 }
 
 // SetWriter changes where the stream goes.
@@ -40,6 +40,9 @@ func (s *Stdout) SetWriter(w io.Writer) {
 
 // Write buffers p. It never fails.
 func (s *Stdout) Write(p []byte) (int, error) {
+	if s.buf == nil {
+		s.buf = make([]byte, 0, stdioSize)
+	}
 	for rest := p; len(rest) > 0; {
 		if len(s.buf) == cap(s.buf) {
 			s.Flush()
