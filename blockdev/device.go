@@ -98,6 +98,8 @@ func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
 	switch state := d.state.Load(); {
 	case state.closed:
 		return os.ErrClosed
+	case state.readOnly && d.tree.cfg.LoadSnapshot != "":
+		return errSnapshotOpen
 	case state.readOnly:
 		return ErrReadOnly
 	}

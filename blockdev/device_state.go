@@ -93,6 +93,8 @@ func (d *Device) enterAs(info Info, op Op, off, n int64) error {
 		err = errNoMedium
 	case info.NoMedium:
 		err = syscall.ENOMEDIUM
+	case rules.changes && state.readOnly && d.tree.cfg.LoadSnapshot != "":
+		err = errSnapshotOpen
 	case rules.changes && state.readOnly:
 		err = errWriteProtected
 	case rules.inside && (n < 0 || off < 0 || off > math.MaxInt64-n || off+n > length):

@@ -2,7 +2,9 @@ package blockdev
 
 import (
 	"context"
+	"errors"
 	"os"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -45,13 +47,39 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	return t.open(ctx, spec{options: &o, inherits: mode})
 }
 
-// loadSnapshot shows a snapshot inside an image.
+// loadSnapshot shows a snapshot inside an image. That there is none is no sign that there is no image.
 func (n *treeNode) loadSnapshot(ctx context.Context, which string) error {
 	s, ok := driver.Find[driver.Snapshotter](n.guard)
 	if !ok {
-		text := "images of the format " + n.driver.Name + " have no snapshots"
-		return &driver.Refusal{Text: text, Err: driver.ErrNotSupported}
+		return driver.Refuse("images of the format %s have no snapshots", n.driver.Name)
 	}
 	_, err := s.LoadSnapshot(ctx, which)
-	return err
+	if !errors.Is(err, syscall.ENOENT) {
+		return err
+	}
+	refused := &snapshotError{text: err.Error()}
+	var hint driver.Hinter
+	if errors.As(err, &hint) {
+		refused.hint = hint.Hint()
+	}
+	return refused
+}
+
+// snapshotError is about a snapshot inside an image that is to be opened, or is.
+type snapshotError struct {
+	text, hint string
+	cause      error // nil if it says nothing
+}
+
+func (e *snapshotError) Error() string { return e.text }
+
+// Unwrap is the cause.
+func (e *snapshotError) Unwrap() error { return e.cause }
+
+// Hint is what can be done.
+func (e *snapshotError) Hint() string { return e.hint }
+
+// errSnapshotOpen is the answer to who would write to a snapshot.
+var errSnapshotOpen = &snapshotError{
+	errWriteProtected.Error(), "a snapshot inside the image is open, and is only read\n", errWriteProtected,
 }

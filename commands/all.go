@@ -12,7 +12,7 @@ var all = [...]*session.Command{
 	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &bench, &breakCommand,
 	&capabilities, &check, &closeCommand, &compare, &copyCommand, &create, &discard, &find, &flush, &help,
 	&images, &info, &isZero, &length, &mapCommand, &multiwrite, &open, &quit, &read, &readv,
-	&removeBreak, &reopen, &resume, &sigraise, &sleep, &sourceCommand, &sumCommand, &truncate,
+	&removeBreak, &reopen, &resume, &sigraise, &sleep, &snapshotCommand, &sourceCommand, &sumCommand, &truncate,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }

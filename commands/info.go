@@ -16,12 +16,16 @@ var info = session.Command{
  info                  the format of the image, and what is special about it
 `,
 	New: func(f *session.Flags) session.Run {
-		sizes := false
+		sizes, snapshots := false, false
 		f.Offer("sizes", func(int) error {
 			sizes = true
 			return nil
 		})
-		return func(_ context.Context, s *session.Session, im *session.Image) error {
+		f.Check("snapshots", func(int) error {
+			snapshots = true
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if _, err := im.Dev.Size(); err != nil {
 				return event.Fail(event.Failed{Op: "info", Err: err})
 			}
@@ -31,6 +35,10 @@ var info = session.Command{
 			e.Known = told.KnowsSizes
 			e.FormatSpecific = im.Dev.Describe()
 			e.Image, e.Block = im.Describe(), im.Dev.Block()
+			if snapshots {
+				list, _ := im.Dev.Snapshots(ctx) // snapshot list says why there are none
+				e.Snapshots = snapshotsOf(list)
+			}
 			s.Emit(e)
 			if sizes && !e.Known {
 				return session.Shown(event.Fail(event.Failed{Op: "info", Err: blockdev.ErrNotSupported}))

@@ -20,7 +20,14 @@ var open = session.Command{
 	New: func(f *session.Flags) session.Run {
 		o := session.Opening{Options: &blockdev.Options{}, Cache: session.Cache{WriteThrough: true}, Unnamed: true}
 		var leftover bool
-		f.Bool(&o.Snapshot, 's', "snapshot", "writes go to a temporary overlay")
+		f.Bool(&o.Snapshot, 's', "overlay", "writes go to a temporary overlay")
+		f.Flag(0, "snapshot", "NAME", "open a snapshot inside the image, by its id or name, to be read", func(word string) error {
+			if word == "" {
+				return event.Fail(event.BadValue{Message: "--snapshot needs the id or name of a snapshot"})
+			}
+			o.LoadSnapshot = word
+			return nil
+		})
 		f.Flag('n', "nocache", "", "bypass the page cache, as -t none", func(string) error {
 			o.Cache.Direct, o.Cache.WriteThrough = true, false
 			return nil
@@ -72,7 +79,10 @@ var open = session.Command{
 			o.Name, o.Unnamed = word, false
 			return nil
 		})
-		return func(ctx context.Context, s *session.Session, _ *session.Image) error { return s.OpenCommand(ctx, o) }
+		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
+			o.ReadOnly = o.ReadOnly || o.LoadSnapshot != "" && !o.Snapshot
+			return s.OpenCommand(ctx, o)
+		}
 	},
 }
 

@@ -64,6 +64,8 @@ func All() []Event {
 		ScriptFailed{},
 		Searched{},
 		ShortOption{},
+		SnapshotChanged{},
+		Snapshots{},
 		Sum{},
 		Suspended{},
 		Synopsis{},

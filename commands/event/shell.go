@@ -13,6 +13,7 @@ type Image struct {
 	Size     int64            `json:"size" unit:"bytes" doc:"of its content"`
 	ReadOnly bool             `json:"read_only" doc:"whether it was opened without permission to write"`
 	Backing  []blockdev.Layer `json:"backing,omitempty" doc:"the backing files, the nearest first: path, format, size, read_only"`
+	Snapshot string           `json:"snapshot,omitempty" doc:"id or name of the snapshot inside the image that is open"`
 }
 
 // Opened says that an image was opened. First: it is the first one of this run.

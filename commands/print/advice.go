@@ -112,7 +112,7 @@ func errorAdvice(err error) []string {
 	var unaligned *blockdev.AlignError
 	var hint driver.Hinter
 	switch {
-	case errors.Is(err, blockdev.ErrReadOnly):
+	case errors.Is(err, blockdev.ErrReadOnly) && !errors.As(err, &hint):
 		return []string{"it was opened without permission to write, which 'reopen -w' and the option -w give"}
 	case errors.As(err, &outside):
 		return []string{rangeWords(err, outside.Size)}

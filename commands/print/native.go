@@ -118,6 +118,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
 	case event.Searched:
 		n.searched(e)
+	case event.SnapshotChanged:
+		n.say("%s\n", snapshotWords(e))
+	case event.Snapshots:
+		n.snapshots(e.List)
 	case event.Sum:
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
 	case event.Unfinished:
@@ -195,7 +199,10 @@ func nameOf(im event.Image) string {
 func (n *Native) opened(e event.Opened) {
 	n.say("%s: %s, %s\n", nameOf(e.Image), e.Format, sizeWords(e.Size))
 	access := accessWords(e.ReadOnly)
-	if e.ReadOnly {
+	switch {
+	case e.Snapshot != "":
+		access = "read-only, snapshot " + e.Snapshot
+	case e.ReadOnly:
 		access += ", 'reopen -w' allows writing"
 	}
 	backing := "no backing file"
@@ -239,6 +246,10 @@ func (n *Native) info(e event.Info) {
 	n.say("size: %s\naccess: %s\nblock size: %s\n", sizeWords(e.Size), accessWords(e.ReadOnly), args.Size(float64(e.Block)))
 	for _, l := range e.Backing {
 		n.say("backing file: %s, %s\n", layerWords(l), sizeWords(l.Size))
+	}
+	if len(e.Snapshots) > 0 {
+		n.say("snapshots:\n")
+		n.snapshots(e.Snapshots)
 	}
 }
 

@@ -25,6 +25,7 @@ type Image struct {
 	holds  bool // a layer may hold requests
 
 	path      string // as it was given; "" if options say everything
+	snapshot  string // the one inside the image that is open, as it was given; "" for none
 	admission *admission
 	strict    bool // writes must be made of whole blocks,
 	parts     bool // or may be made of parts of them
@@ -77,18 +78,20 @@ func invalid(what, name string) error {
 
 // Opening is how an image is to be opened, as the options of the program or of the command open say it.
 type Opening struct {
-	Name       string // a file name in any form; "" with Unnamed
-	Unnamed    bool   // Options say everything
-	Options    *blockdev.Options
-	Format     string
-	Certain    bool // a file of another format than Format is refused
-	ReadOnly   bool
-	Snapshot   bool
-	CopyOnRead bool
-	ForceShare bool
-	Unmap      *bool // nil: as usual
-	Cache      Cache
-	AIO        string // "" for the usual one
+	Name     string // a file name in any form; "" with Unnamed
+	Unnamed  bool   // Options say everything
+	Options  *blockdev.Options
+	Format   string
+	Certain  bool // a file of another format than Format is refused
+	ReadOnly bool
+	Snapshot bool // writes go to a temporary overlay
+	// LoadSnapshot opens a snapshot inside the image, read-only.
+	LoadSnapshot string
+	CopyOnRead   bool
+	ForceShare   bool
+	Unmap        *bool // nil: as usual
+	Cache        Cache
+	AIO          string // "" for the usual one
 
 	As     string // what the image is called; "" for the usual name
 	Write  bool   // block devices of the host may be written to,
@@ -162,7 +165,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	if err != nil {
 		return event.Fail(event.Report{Err: err})
 	}
-	im := &Image{Name: name, path: o.Name, strict: o.Strict, parts: o.Parts}
+	im := &Image{Name: name, path: o.Name, snapshot: o.LoadSnapshot, strict: o.Strict, parts: o.Parts}
 	im.admission = &admission{s: s, write: o.Write, inUse: o.InUse}
 	dev, err := s.open(ctx, o, cfg, im.admission)
 	if err != nil {
@@ -253,6 +256,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		ExactDiscard: s.Policy.ExactDiscard,
 		WriteThrough: o.Cache.WriteThrough,
 		Snapshot:     o.Snapshot,
+		LoadSnapshot: o.LoadSnapshot,
 		CopyOnRead:   o.CopyOnRead,
 		Object:       s.object,
 		Notify:       s.Notify,

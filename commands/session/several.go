@@ -71,6 +71,7 @@ func (im *Image) InFlight() int { return im.flying }
 func (im *Image) Describe() event.Image {
 	e := event.Image{
 		Name: im.Name, Path: im.path, Format: im.Dev.Info().Driver, Size: im.Dev.Length(), ReadOnly: im.Dev.ReadOnly(),
+		Snapshot: im.snapshot,
 	}
 	if chain := im.Dev.Chain(); len(chain) > 1 {
 		e.Backing = chain[1:]

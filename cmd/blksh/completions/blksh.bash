@@ -4,7 +4,7 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -109,7 +109,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -133,7 +133,7 @@ _blksh_operands() {
 		esac
 		;;
 	open | o)
-		flags='-a --as -C --copy-on-read -d --discard -f --format -g -i --aio -k --native-aio -n --nocache -o --options -r --read-only -s --snapshot -t --cache -U --force-share -w --write --allow-backing-device --in-use --rmw --strict' words='' files=yes
+		flags='-a --as -C --copy-on-read -d --discard -f --format -g -i --aio -k --native-aio -n --nocache -o --options -r --read-only -s --overlay -t --cache -U --force-share -w --write --allow-backing-device --in-use --rmw --snapshot --strict' words='' files=yes
 		case $prev in
 	-a | --as) flags= words='' files= ;;
 	-d | --discard) flags= words='ignore unmap' files= ;;
@@ -141,6 +141,7 @@ _blksh_operands() {
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-o | --options) flags= words='' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
+	--snapshot) flags= words='' files= ;;
 		esac
 		;;
 	quit | q)
@@ -179,6 +180,9 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	sleep)
+		flags='' words='' files=
+		;;
+	snapshot)
 		flags='' words='' files=
 		;;
 	source)
@@ -325,7 +329,7 @@ _blksh() {
 	elif [[ $cur == -* ]]; then
 		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -98,6 +98,7 @@ complete -c blksh -n '__blksh_after_image' -f -a reopen -d 'reopens an image wit
 complete -c blksh -n '__blksh_after_image' -f -a resume -d 'resumes the request tagged as tag'
 complete -c blksh -n '__blksh_after_image' -f -a sigraise -d 'raises a signal'
 complete -c blksh -n '__blksh_after_image' -f -a sleep -d 'waits for the given value in milliseconds'
+complete -c blksh -n '__blksh_after_image' -f -a snapshot -d 'lists, makes, applies or deletes snapshots inside an image'
 complete -c blksh -n '__blksh_after_image' -f -a source -d 'runs the commands of a file'
 complete -c blksh -n '__blksh_after_image' -f -a sum -d 'computes the checksum of a range'
 complete -c blksh -n '__blksh_after_image' -f -a truncate -d 'truncates the current file at the given offset'
@@ -203,7 +204,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -234,13 +235,14 @@ complete -c blksh -n '__blksh_in open o' -s k -l native-aio -d 'as -i native'
 complete -c blksh -n '__blksh_in open o' -s n -l nocache -d 'bypass the page cache, as -t none'
 complete -c blksh -n '__blksh_in open o' -s o -l options -x -d 'key=value,... for the image and, below file., for what it lies in'
 complete -c blksh -n '__blksh_in open o' -s r -l read-only -d 'open without permission to write'
-complete -c blksh -n '__blksh_in open o' -s s -l snapshot -d 'writes go to a temporary overlay'
+complete -c blksh -n '__blksh_in open o' -s s -l overlay -d 'writes go to a temporary overlay'
 complete -c blksh -n '__blksh_in open o' -s t -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'cache mode: none, writeback, writethrough, directsync, unsafe'
 complete -c blksh -n '__blksh_in open o' -s U -l force-share -d 'share the image with programs that write it'
 complete -c blksh -n '__blksh_in open o' -s w -l write -d 'write to block devices, which are only read otherwise'
 complete -c blksh -n '__blksh_in open o' -l allow-backing-device -d 'let the image name a device as what it stands on, to be read'
 complete -c blksh -n '__blksh_in open o' -l in-use -d 'write to what others use as well, such as a mounted device'
 complete -c blksh -n '__blksh_in open o' -l rmw -d 'take such writes, with -n too'
+complete -c blksh -n '__blksh_in open o' -l snapshot -x -d 'open a snapshot inside the image, by its id or name, to be read'
 complete -c blksh -n '__blksh_in open o' -l strict -d 'refuse writes that are not made of whole blocks'
 
 complete -c blksh -n '__blksh_in quit q' -f
@@ -282,6 +284,8 @@ complete -c blksh -n '__blksh_in resume' -f
 complete -c blksh -n '__blksh_in sigraise' -f
 
 complete -c blksh -n '__blksh_in sleep' -f
+
+complete -c blksh -n '__blksh_in snapshot' -f
 
 complete -c blksh -n '__blksh_in source' -r -F
 

@@ -1,0 +1,48 @@
+package print
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// snapshots shows snapshots in the columns of qemu-img.
+func (n *Native) snapshots(list []event.Snapshot) {
+	if len(list) == 0 {
+		n.say("no snapshots\n")
+		return
+	}
+	n.say("%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT")
+	for _, s := range list {
+		icount := ""
+		if s.ICount >= 0 {
+			icount = strconv.FormatInt(s.ICount, 10)
+		}
+		date := time.Unix(s.Seconds, s.Nanoseconds).Format(time.DateTime)
+		n.say("%-9s %-16s %8s%20s%13s%11s\n", s.ID, s.Name, columnSize(s.VMStateSize), date,
+			clockWords(s.VMClock), icount)
+	}
+}
+
+// columnSize is a size in as few signs as QEMU takes.
+func columnSize(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return args.Size(float64(n))
+}
+
+// clockWords is a time in ns as hours, minutes, seconds and thousandths.
+func clockWords(ns int64) string {
+	ms := max(0, ns) / int64(time.Millisecond)
+	return fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3_600_000, ms/60_000%60, ms/1000%60, ms%1000)
+}
+
+// snapshotWords says what was done with a snapshot.
+func snapshotWords(e event.SnapshotChanged) string {
+	done := map[string]string{"create": "made", "apply": "applied", "delete": "deleted"}[e.Action]
+	return fmt.Sprintf("%s snapshot %s, %q: %s", done, e.Snapshot.ID, e.Snapshot.Name, sizeWords(e.Snapshot.Size))
+}

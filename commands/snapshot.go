@@ -1,0 +1,121 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var snapshotCommand = session.Command{
+	Name: "snapshot", Min: 1, Max: 2, Needs: session.File,
+	Args:  "list | (create|apply|delete) snapshot",
+	Short: "lists, makes, applies or deletes snapshots inside an image",
+	Long: ` Examples:
+ snapshot create before  keeps what the image holds, under the name "before"
+ snapshot list           shows what there is
+ snapshot apply before   makes the image what it was, in its length too
+ snapshot delete before  gives back what only the snapshot needs
+
+ A snapshot is called by its id or, if none has that, by its name; of several
+ with one name the first is meant. What an image holds when a snapshot is
+ applied is lost, unless another snapshot has it. 'open --snapshot before disk'
+ opens a snapshot, to be read.
+`,
+	New: func(f *session.Flags) session.Run {
+		var c snapshotting
+		f.Word("action", word(&c.action))
+		f.OptWord("snapshot", c.setName)
+		f.Check("which", func(int) error { return c.check(f) })
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if c.action == "list" {
+				return c.list(ctx, s, im)
+			}
+			return c.change(ctx, s, im)
+		}
+	},
+}
+
+// snapshotting is what to do with which snapshot.
+type snapshotting struct {
+	action string
+	name   string
+	named  bool
+}
+
+func (c *snapshotting) setName(w string) error {
+	c.name, c.named = w, true
+	return nil
+}
+
+// check refuses what is no action, and a name that is missing or too much.
+func (c *snapshotting) check(f *session.Flags) error {
+	switch c.action {
+	case "list":
+		if c.named {
+			return event.Fail(event.BadValue{Message: "snapshot list takes no name"})
+		}
+		return nil
+	case "create", "apply", "delete":
+	default:
+		return event.Fail(event.BadValue{
+			Message: fmt.Sprintf("snapshot takes list, create, apply or delete, not %s", c.action),
+		})
+	}
+	if !c.named {
+		return event.Fail(event.BadValue{Message: "snapshot " + c.action + " needs a name"})
+	}
+	f.Need(session.Write)
+	if c.action == "apply" {
+		f.Need(session.Resize)
+	}
+	return nil
+}
+
+func (c *snapshotting) list(ctx context.Context, s *session.Session, im *session.Image) error {
+	var list []blockdev.Snapshot
+	err := onDevice(ctx, s, im, "snapshot list", func(ctx context.Context, d *blockdev.Device) (err error) {
+		list, err = d.Snapshots(ctx)
+		return err
+	})
+	if err == nil {
+		s.Emit(event.Snapshots{List: snapshotsOf(list)})
+	}
+	return err
+}
+
+// snapshotsOf is a list of snapshots as events have them.
+func snapshotsOf(list []blockdev.Snapshot) []event.Snapshot {
+	all := make([]event.Snapshot, len(list))
+	for i, l := range list {
+		all[i] = event.SnapshotOf(l)
+	}
+	return all
+}
+
+// change makes, applies or deletes a snapshot, when all requests in the background are done.
+func (c *snapshotting) change(ctx context.Context, s *session.Session, im *session.Image) error {
+	op := "snapshot " + c.action
+	if err := s.Drain(ctx, im); err != nil {
+		return event.Fail(event.Failed{Op: op, Err: err})
+	}
+	now := s.Now()
+	var done blockdev.Snapshot
+	err := onDevice(ctx, s, im, op, func(ctx context.Context, d *blockdev.Device) (err error) {
+		switch c.action {
+		case "create":
+			done, err = d.CreateSnapshot(ctx, c.name, now)
+		case "apply":
+			done, err = d.ApplySnapshot(ctx, c.name)
+		default:
+			done, err = d.DeleteSnapshot(ctx, c.name)
+		}
+		return err
+	})
+	if err == nil {
+		s.Emit(event.SnapshotChanged{Action: c.action, Snapshot: event.SnapshotOf(done)})
+	}
+	return err
+}
