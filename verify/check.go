@@ -63,9 +63,8 @@ func (m *Mismatch) Cause() Cause {
 	return c
 }
 
-// Check compares p, which was found at absolute offset off, with what pat
-// wants there. It returns nil if all bytes are right, and then allocates
-// nothing.
+// Check compares p, which was found at absolute offset off, with what pat wants there. It returns
+// nil if all bytes are right, and then allocates nothing.
 func Check(pat Pattern, p []byte, off int64) *Mismatch {
 	return CheckUpTo(MaxRanges, pat, p, off)
 }
@@ -161,7 +160,10 @@ func (m *Mismatch) Join(next *Mismatch) *Mismatch {
 func WrongRanges(want, got []byte, off int64) []Range {
 	m := Mismatch{limit: MaxRanges}
 	for at, s := range wrongSectors(want, got, off) {
-		r := Range{Off: off + int64(at+s.first), Len: int64(s.last - s.first + 1), Bad: int64(s.count)}
+		r := Range{
+			Off: off + int64(at+s.first), Len: int64(s.last - s.first + 1),
+			Bad: int64(s.count),
+		}
 		r.Cause, _ = FilledWith(got[at+s.first : at+s.last+1])
 		m.add(r)
 	}

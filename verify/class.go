@@ -2,8 +2,7 @@ package verify
 
 import "fmt"
 
-// Class is what happened to data that is not as expected, as far as the data
-// themselves tell.
+// Class is what happened to data that is not as expected, as far as the data themselves tell.
 type Class uint8
 
 // The classes, the less specific ones first.
@@ -50,12 +49,10 @@ type Cause struct {
 	Class Class `json:"class"`
 	// Fill is the byte that Filled data consist of.
 	Fill byte `json:"fill,omitempty"`
-	// Bit says which bit of the byte at offset At is flipped, 0 the lowest; for
-	// OneBit.
+	// Bit says which bit of the byte at offset At is flipped, 0 the lowest; for OneBit.
 	Bit uint8 `json:"bit,omitempty"`
 	At  int64 `json:"at,omitempty"`
-	// Delta is where the data belong minus where they are, in bytes; for
-	// Shifted and Misdirected.
+	// Delta is where the data belong minus where they are, in bytes; for Shifted and Misdirected.
 	Delta int64 `json:"delta,omitempty"`
 	// Generation is that of Stale data: a tag, seed or sequence number.
 	Generation uint64 `json:"generation,omitempty"`

@@ -14,7 +14,10 @@ const minEvidence = 8
 func diagnose(pat Pattern, want, got []byte, off int64, first, last, count int) Cause {
 	if count == 1 {
 		if diff := want[first] ^ got[first]; bits.OnesCount8(diff) == 1 {
-			return Cause{Class: OneBit, Bit: uint8(bits.TrailingZeros8(diff)), At: off + int64(first)}
+			return Cause{
+				Class: OneBit, Bit: uint8(bits.TrailingZeros8(diff)),
+				At: off + int64(first),
+			}
 		}
 	}
 	if c, ok := FilledWith(got[first : last+1]); ok {

@@ -152,7 +152,8 @@ func Differences(want, got []byte) (first, last, count int) {
 			first = at + bits.TrailingZeros64(x)/8
 		}
 		last = at + 7 - bits.LeadingZeros64(x)/8
-		count += bits.OnesCount64((x&low + low | x) & high) // the top bit of each byte that is not zero
+		// the top bit of each byte that is not zero
+		count += bits.OnesCount64((x&low + low | x) & high)
 	}
 	for ; at < len(got); at++ {
 		if want[at] != got[at] {

@@ -30,18 +30,22 @@ func TestDiff(t *testing.T) {
 			at += n
 		}
 		for _, d := range []*Diff{inParts, sides[0], sides[1]} {
-			if whole.Count != d.Count || whole.Bytes != d.Bytes || !slices.Equal(whole.List, d.List) || whole.Got|whole.Want != d.Got|d.Want || whole.End() != d.End() {
+			if whole.Count != d.Count || whole.Bytes != d.Bytes ||
+				!slices.Equal(whole.List, d.List) || whole.Got|whole.Want != d.Got|d.Want ||
+				whole.End() != d.End() {
 				t.Fatalf("whole %+v\nin parts %+v", whole, d)
 			}
 		}
 		if whole.Bytes != int64(bytes.Count(b, []byte{7})) {
 			t.Fatalf("%d bytes differ, want %d", whole.Bytes, bytes.Count(b, []byte{7}))
 		}
-		if len(whole.List) > whole.limit || int64(len(whole.List)) != min(whole.Count, int64(whole.limit)) {
+		if len(whole.List) > whole.limit ||
+			int64(len(whole.List)) != min(whole.Count, int64(whole.limit)) {
 			t.Fatalf("%d listed of %d, limit %d", len(whole.List), whole.Count, whole.limit)
 		}
 		first, last := bytes.IndexByte(b, 7), bytes.LastIndexByte(b, 7)
-		if first < 0 != (whole.Count == 0) || first >= 0 && (whole.List[0].Off != off+int64(first) || whole.End() != off+int64(last)+1) {
+		if first < 0 != (whole.Count == 0) || first >= 0 &&
+			(whole.List[0].Off != off+int64(first) || whole.End() != off+int64(last)+1) {
 			t.Fatalf("from %d to %d, not in %+v", first, last, whole)
 		}
 	}

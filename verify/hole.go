@@ -16,7 +16,8 @@ func CheckZeroes(limit int, pat Pattern, off, n int64) (m *Mismatch, looked int6
 	m = CheckUpTo(limit, pat, bytePage(0)[:looked], off)
 	if plain && n > looked { // all of them are wrong, and for the same reason
 		m.Bad, m.More, looked = n, 0, n
-		m.Ranges = append(m.Ranges[:0], Range{Off: off, Len: n, Bad: n, Cause: Cause{Class: Zeroed}})
+		m.Ranges = append(m.Ranges[:0],
+			Range{Off: off, Len: n, Bad: n, Cause: Cause{Class: Zeroed}})
 	}
 	return m, looked
 }

@@ -18,7 +18,8 @@ func TestCheckZeroes(t *testing.T) {
 					continue
 				}
 				if got.Bad != want.Bad || got.Off != want.Off {
-					t.Errorf("%s, %d bytes at %d: %d wrong from %d, want %d from %d", pat, n, off, got.Bad, got.Off, want.Bad, want.Off)
+					t.Errorf("%s, %d bytes at %d: %d wrong from %d, want %d from %d", pat, n, off,
+						got.Bad, got.Off, want.Bad, want.Off)
 				}
 				if n <= holePiece && !reflect.DeepEqual(got, want) {
 					t.Errorf("%s, %d bytes at %d: %+v, want %+v", pat, n, off, got, want)
@@ -57,8 +58,10 @@ func TestCheckUpTo(t *testing.T) {
 		for off := 0; off < len(p); off += 4096 {
 			m = m.Join(CheckUpTo(limit, Zero(), p[off:off+4096], int64(off)))
 		}
-		if want := min(limit, 64); len(m.Ranges) != want || int64(want)+m.More != 64 || m.Bad != 64 {
-			t.Errorf("up to %d: %d ranges, %d sectors more, %d wrong", limit, len(m.Ranges), m.More, m.Bad)
+		if want := min(limit, 64); len(m.Ranges) != want || int64(want)+m.More != 64 ||
+			m.Bad != 64 {
+			t.Errorf("up to %d: %d ranges, %d sectors more, %d wrong", limit, len(m.Ranges), m.More,
+				m.Bad)
 		}
 	}
 }

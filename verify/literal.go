@@ -11,8 +11,7 @@ import (
 	"strings"
 )
 
-// MaxPattern is the length limit of a literal pattern in bytes, that of fio
-// since 3.34.
+// MaxPattern is the length limit of a literal pattern in bytes, that of fio since 3.34.
 const MaxPattern = 128 << 20
 
 // maxStamps is how many %o fio allows in one pattern.
@@ -21,9 +20,8 @@ const maxStamps = 8
 // stampLen is the length of what %o stands for.
 const stampLen = 8
 
-// A Literal is a pattern of given bytes. It starts anew at each multiple of
-// interval; within one the text repeats. At the stamps stands, as a
-// little-endian word, the offset of the interval.
+// A Literal is a pattern of given bytes. It starts anew at each multiple of interval; within one
+// the text repeats. At the stamps stands, as a little-endian word, the offset of the interval.
 type Literal struct {
 	text     string
 	Unit     []byte
@@ -119,8 +117,7 @@ func (l *Literal) locate(got []byte, off int64) (int64, bool) {
 	return home, true
 }
 
-// locateStamp reads the first whole %o of got as if got were not shifted
-// against the interval.
+// locateStamp reads the first whole %o of got as if got were not shifted against the interval.
 func (l *Literal) locateStamp(got []byte, off int64) (int64, bool) {
 	period := l.period()
 	in := off % period
@@ -154,9 +151,8 @@ type Parser struct {
 	// ReadFile returns at most limit bytes of the file that a quoted name
 	// 'name' stands for; nil refuses such names.
 	ReadFile func(name string, limit int) ([]byte, error)
-	// Interval is where a literal pattern starts anew, in bytes: at each
-	// multiple. %o is the offset of the interval. 0 repeats the text from
-	// offset 0 on, and %o is the offset of the repetition.
+	// Interval is where a literal pattern starts anew, in bytes: at each multiple. %o is the offset
+	// of the interval. 0 repeats the text from offset 0 on, and %o is the offset of the repetition.
 	Interval int64
 	// Limit is the greatest length of a literal in bytes; 0 is MaxPattern. fio
 	// up to 3.33 has 512. A file is cut there, anything else is refused.
@@ -165,7 +161,10 @@ type Parser struct {
 
 // PatternForms are the forms that a Parser reads, in the words of Parse.
 func PatternForms() []string {
-	return []string{"zero", "random:SEED", "stamp", "stamp:TAG", `"text"`, "0xHEX", "NUMBER", "%o", "'name'"}
+	return []string{
+		"zero", "random:SEED", "stamp", "stamp:TAG", `"text"`, "0xHEX", "NUMBER", "%o",
+		"'name'",
+	}
 }
 
 // ParsePattern reads a pattern with the zero Parser.
@@ -282,7 +281,9 @@ func (l *Literal) quoted(s string) (string, error) {
 	return rest, err
 }
 
-func (l *Literal) file(s string, read func(string, int) ([]byte, error), limit int) (string, error) {
+func (l *Literal) file(s string, read func(string, int) ([]byte, error),
+	limit int,
+) (string, error) {
 	name, rest, err := delimited(s)
 	if err != nil {
 		return "", err
@@ -378,8 +379,7 @@ func (l *Literal) decimal(s string) (string, error) {
 	return digits[end:], nil
 }
 
-// Start reads where a request whose data are the pattern belongs, if all of it
-// says so.
+// Start reads where a request whose data are the pattern belongs, if all of it says so.
 func (l *Literal) Start(p []byte) (start int64, ok bool) {
 	if !l.stamped() {
 		return 0, false

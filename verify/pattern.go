@@ -80,8 +80,7 @@ func (b bytePattern) match(p []byte, _ int64) bool {
 	return bytes.Equal(p, page[:len(p)])
 }
 
-// bytePageSize keeps a page and the data it is compared with inside the second
-// level cache.
+// bytePageSize keeps a page and the data it is compared with inside the second level cache.
 const bytePageSize = 64 << 10
 
 var bytePages [256]atomic.Pointer[[bytePageSize]byte]

@@ -10,7 +10,8 @@ import (
 func patterns() []Pattern {
 	var list []Pattern
 	for _, s := range []string{
-		"zero", "0xcd", "0xdeadbeef", `"abc"`, "%o", `0xff%o"tail"`, `%o0x01%o`, "random:0", "random:12345", "stamp", "stamp:7",
+		"zero", "0xcd", "0xdeadbeef", `"abc"`, "%o", `0xff%o"tail"`, `%o0x01%o`, "random:0",
+		"random:12345", "stamp", "stamp:7",
 	} {
 		for _, interval := range []int64{0, 5, 20, 512, 4096} {
 			p, err := Parser{Interval: interval}.Parse(s)

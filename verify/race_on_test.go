@@ -2,6 +2,5 @@
 
 package verify
 
-// raceDetector says that the race detector is on, under which more things
-// allocate.
+// raceDetector says that the race detector is on, under which more things allocate.
 const raceDetector = true

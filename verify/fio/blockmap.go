@@ -2,8 +2,7 @@ package fio
 
 import "math/bits"
 
-// A blockMap remembers which blocks of a random job were done, so that each is
-// done once.
+// A blockMap remembers which blocks of a random job were done, so that each is done once.
 type blockMap interface {
 	isSet(b int64) bool
 	// nextFree is a block to take instead of b, which is taken; -1 if all are.
@@ -125,15 +124,15 @@ func (m *quirkyMap) isSet(b int64) bool {
 	}
 	for i := len(m.levels) - 1; i >= 0; i-- {
 		at := b >> (wordLog * i)
-		if word := at >> wordLog; word < int64(len(m.levels[i])) && m.levels[i][word]>>(at&wordMask)&1 != 0 {
+		if word := at >> wordLog; word < int64(len(m.levels[i])) &&
+			m.levels[i][word]>>(at&wordMask)&1 != 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// freeBelow follows the last word with a free bit at each level down from
-// word index of a level.
+// freeBelow follows the last word with a free bit at each level down from word index of a level.
 func (m *quirkyMap) freeBelow(level int, index int64) int64 {
 	found := int64(-1)
 	for i := level; i >= 0; i-- {

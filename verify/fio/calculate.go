@@ -10,8 +10,7 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// calculate is the value of an expression of whole numbers, + - * / and
-// parentheses.
+// calculate is the value of an expression of whole numbers, + - * / and parentheses.
 func calculate(text string) (int64, error) {
 	c := &calculation{rest: strings.ReplaceAll(strings.TrimSpace(text), " ", "")}
 	n, err := c.sum(0)
@@ -41,7 +40,9 @@ func (c *calculation) sum(depth int) (int64, error) { return c.chain("+-", c.pro
 func (c *calculation) product(depth int) (int64, error) { return c.chain("*/", c.factor, depth) }
 
 // chain takes operands with operators between them, from the left to the right.
-func (c *calculation) chain(operators string, operand func(depth int) (int64, error), depth int) (int64, error) {
+func (c *calculation) chain(operators string, operand func(depth int) (int64, error),
+	depth int,
+) (int64, error) {
 	n, err := operand(depth)
 	for err == nil {
 		op := c.take(operators)
@@ -89,7 +90,8 @@ const maxOperand = math.MaxInt64 / 2
 func apply(op byte, a, b int64) (int64, error) {
 	abs := func(n int64) int64 { return max(n, -n) }
 	switch {
-	case abs(a) > maxOperand || abs(b) > maxOperand || op == '*' && a != 0 && abs(b) > maxOperand/abs(a):
+	case abs(a) > maxOperand || abs(b) > maxOperand || op == '*' && a != 0 &&
+		abs(b) > maxOperand/abs(a):
 		return 0, errors.New("too large")
 	case op == '/' && b == 0:
 		return 0, errors.New("division by zero")

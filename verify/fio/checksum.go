@@ -76,8 +76,7 @@ func Types() []string {
 	return names
 }
 
-// findSum finds a type by the name a user gives; release decides which sha512
-// is meant.
+// findSum finds a type by the name a user gives; release decides which sha512 is meant.
 func findSum(name string, r Release) (*Checksum, error) {
 	switch {
 	case name == "crc32c-intel":
@@ -107,9 +106,8 @@ func (s *Checksum) number(r Release) uint8 {
 // UserName is the name as findSum takes it.
 func (s *Checksum) UserName() string { return strings.TrimSuffix(s.Name, "-old") }
 
-// sumsOf lists what a type number may mean in a header of 48 (long) or 40
-// bytes: the present meaning first, and one that a wrong block cannot fail
-// last.
+// sumsOf lists what a type number may mean in a header of 48 (long) or 40 bytes: the present
+// meaning first, and one that a wrong block cannot fail last.
 func sumsOf(number uint8, long bool) []*Checksum {
 	var list []*Checksum
 	for i := range sums {

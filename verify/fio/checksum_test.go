@@ -49,9 +49,8 @@ func TestCRCSlices(t *testing.T) {
 	})
 }
 
-// The two odd checksums by their definition, for lengths around the block
-// sizes; the values were computed with an independent implementation that
-// reproduces fio's files.
+// The two odd checksums by their definition, for lengths around the block sizes; the values were
+// computed with an independent implementation that reproduces fio's files.
 func TestOddSums(t *testing.T) {
 	data := make([]byte, 300)
 	for i := range data {

@@ -2,9 +2,8 @@ package fio
 
 import "encoding/binary"
 
-// sliced is how many bytes the sliced CRCs below take at once: with table k
-// giving the effect of a byte that k others follow, the bytes of a step are
-// looked up independently of each other.
+// sliced is how many bytes the sliced CRCs below take at once: with table k giving the effect of a
+// byte that k others follow, the bytes of a step are looked up independently of each other.
 const sliced = 16
 
 // sliceTables extends the table of a CRC for single bytes, step, to the effect
@@ -124,16 +123,16 @@ var crc64Tables = lazy[*[sliced][256]uint64]{make: func() *[sliced][256]uint64 {
 	})
 }}
 
-// crc64Jones is CRC-64/Redis: start 0, reflected. The standard library takes
-// the polynomial too, but builds its sliced tables anew for each long call and
-// does without them for short ones.
+// crc64Jones is CRC-64/Redis: start 0, reflected. The standard library takes the polynomial too,
+// but builds its sliced tables anew for each long call and does without them for short ones.
 func crc64Jones(p []byte) uint64 {
 	t := crc64Tables.get()
 	var crc uint64
 	for len(p) >= sliced {
 		q := p[:sliced]
 		crc ^= binary.LittleEndian.Uint64(q)
-		crc = t[15][uint8(crc)] ^ t[14][uint8(crc>>8)] ^ t[13][uint8(crc>>16)] ^ t[12][uint8(crc>>24)] ^
+		crc = t[15][uint8(crc)] ^ t[14][uint8(crc>>8)] ^ t[13][uint8(crc>>16)] ^ t[12][uint8(
+			crc>>24)] ^
 			t[11][uint8(crc>>32)] ^ t[10][uint8(crc>>40)] ^ t[9][uint8(crc>>48)] ^ t[8][crc>>56] ^
 			t[7][q[8]] ^ t[6][q[9]] ^ t[5][q[10]] ^ t[4][q[11]] ^
 			t[3][q[12]] ^ t[2][q[13]] ^ t[1][q[14]] ^ t[0][q[15]]

@@ -93,7 +93,8 @@ func (d *Distribution) checkZones() error {
 		requests, extent = requests+z.Requests, extent+z.Range
 	}
 	if requests != 100 || extent > 100 || len(d.Zones) > maxZones {
-		return errors.New("the percentages of requests do not make 100, or those of the range are more")
+		return errors.New(
+			"the percentages of requests do not make 100, or those of the range are more")
 	}
 	return nil
 }
@@ -150,8 +151,7 @@ type spread struct {
 	stddev int64
 }
 
-// newSpread makes what draws of n blocks. It is nil where each has the same
-// chance, and for zones.
+// newSpread makes what draws of n blocks. It is nil where each has the same chance, and for zones.
 func newSpread(d *Distribution, n, seed uint64) *spread {
 	if d.Kind == "" || d.Kind == "zoned" || n == 0 {
 		return nil

@@ -42,15 +42,15 @@ func (o *Options) FileCount() int {
 	return max(o.NrFiles, 1)
 }
 
-// fileName is the name of file i. What a keyword stands for is not looked at
-// again.
+// fileName is the name of file i. What a keyword stands for is not looked at again.
 func (o *Options) fileName(i int) string {
 	format := o.FilenameFormat
 	if format == "" {
 		format = usualFormat
 	}
 	return strings.NewReplacer(
-		"$jobname", o.Name, "$jobnum", strconv.Itoa(o.Clone), "$filenum", strconv.Itoa(i), "$clientuid", "local",
+		"$jobname", o.Name, "$jobnum", strconv.Itoa(o.Clone), "$filenum", strconv.Itoa(i),
+		"$clientuid", "local",
 	).Replace(format)
 }
 
@@ -59,8 +59,12 @@ func (o *Options) fileName(i int) string {
 func (o Options) On(lengths []int64) (Options, error) {
 	length := lengths[0]
 	for _, n := range lengths {
-		if n != length && (o.Size == 0 && o.FileSize == 0 || o.OffsetPercent > 0 || o.OffsetIncrementPercent > 0) {
-			return o, fmt.Errorf("files of %d and %d bytes: a job on files of different lengths needs size=", length, n)
+		if n != length &&
+			(o.Size == 0 && o.FileSize == 0 || o.OffsetPercent > 0 ||
+				o.OffsetIncrementPercent > 0) {
+			return o, fmt.Errorf(
+				"files of %d and %d bytes: a job on files of different lengths needs size=", length,
+				n)
 		}
 		length = max(length, n)
 	}
@@ -84,7 +88,8 @@ func (o Options) On(lengths []int64) (Options, error) {
 		o.Size = total
 	}
 	if o.Size < int64(o.least()) {
-		return o, fmt.Errorf("job %s: nothing fits into %d bytes, as a block has %d", o.Name, o.Size, o.least())
+		return o, fmt.Errorf("job %s: nothing fits into %d bytes, as a block has %d", o.Name,
+			o.Size, o.least())
 	}
 	o.Part, o.FileLength = part, max(length, o.Offset+part)
 	o.SizePercent, o.IOSizePercent, o.OffsetPercent, o.OffsetIncrement, o.OffsetIncrementPercent = 0, 0, 0, 0, 0

@@ -6,9 +6,8 @@ import (
 	"math/bits"
 )
 
-// A Filler is one of the ways in which fio made random content from a seed:
-// lanes of words, taken in turn, each word the one before times mul, shifted
-// right by shift.
+// A Filler is one of the ways in which fio made random content from a seed: lanes of words, taken
+// in turn, each word the one before times mul, shifted right by shift.
 type Filler struct {
 	lanes int
 	mul   uint64
@@ -93,8 +92,7 @@ func fillLanes(p []byte, seed uint64) (next uint64, rest []byte) {
 	return a, p
 }
 
-// matchLanes reports whether fillLanes would leave p as it is, and returns what
-// that does.
+// matchLanes reports whether fillLanes would leave p as it is, and returns what that does.
 func matchLanes(p []byte, seed uint64) (next uint64, rest []byte, ok bool) {
 	a, b, c, d := seed, 2*seed, 3*seed, 5*seed
 	for len(p) >= LaneRound {
@@ -132,9 +130,8 @@ func (f *Filler) fillTail(p []byte, seed uint64) {
 	}
 }
 
-// seedAt solves for the seed of a request whose random content has the word w
-// at byte at; at is a multiple of 8. Fillers that shift lose bits and cannot be
-// solved.
+// seedAt solves for the seed of a request whose random content has the word w at byte at; at is a
+// multiple of 8. Fillers that shift lose bits and cannot be solved.
 func (f *Filler) seedAt(w uint64, at int64) (uint64, bool) {
 	if f.Shift != 0 {
 		return 0, false
@@ -185,7 +182,8 @@ func inverse(a uint64) uint64 {
 	return x
 }
 
-// followed reports whether the word at at is not zero, and the next one of its lane follows from it.
+// followed reports whether the word at at is not zero, and the next one of its lane follows from
+// it.
 func (f *Filler) followed(p []byte, at int) bool {
 	next := at + 8*f.lanes
 	if next+8 > len(p) {

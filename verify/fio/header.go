@@ -40,8 +40,7 @@ type Header struct {
 	Frac uint32 `json:"frac"`
 	// Thread is the number of the writing job, from 1.
 	Thread uint16 `json:"thread"`
-	// Number counts the writes of the job from 0; 40-byte headers have its low
-	// 16 bits only.
+	// Number counts the writes of the job from 0; 40-byte headers have its low 16 bits only.
 	Number uint64 `json:"number"`
 	pad    [2]byte
 }
@@ -93,9 +92,8 @@ func (h *Header) Put(p []byte) {
 	le.PutUint32(p[36:], CRC32C(p[:36]))
 }
 
-// ParseHeader reads a header of either layout at the beginning of p. It is a
-// header if the magic and the crc are right; the fields may still be those of
-// another place.
+// ParseHeader reads a header of either layout at the beginning of p. It is a header if the magic
+// and the crc are right; the fields may still be those of another place.
 func ParseHeader(p []byte) (h Header, ok bool) {
 	if len(p) < ShortHeader || binary.LittleEndian.Uint16(p) != HeaderMagic {
 		return h, false
@@ -166,9 +164,8 @@ func RepairHeader(p []byte) (h Header, bit int, ok bool) {
 	return h, 0, false
 }
 
-// LikeHeader reports how many of a header's fixed bits p has, to tell a
-// damaged header from data that never were one: the magic, and a length and an
-// offset that fit the place.
+// LikeHeader reports how many of a header's fixed bits p has, to tell a damaged header from data
+// that never were one: the magic, and a length and an offset that fit the place.
 func LikeHeader(p []byte, pos int64, length int) bool {
 	if len(p) < ShortHeader {
 		return false
@@ -187,8 +184,7 @@ func LikeHeader(p []byte, pos int64, length int) bool {
 	return votes >= 2
 }
 
-// Numbered reports whether the header's write number is n, as far as the header
-// has it.
+// Numbered reports whether the header's write number is n, as far as the header has it.
 func (h *Header) Numbered(n uint64) bool {
 	if h.Long {
 		return h.Number == n

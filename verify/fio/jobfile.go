@@ -10,9 +10,8 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// Bounds of job files: the bytes of all that one includes, and of a line after
-// its variables were put in; how deep files include each other, and how many jobs
-// there are with all clones.
+// Bounds of job files: the bytes of all that one includes, and of a line after its variables were
+// put in; how deep files include each other, and how many jobs there are with all clones.
 const (
 	maxJobBytes = 16 << 20
 	maxJobLine  = 1 << 20
@@ -42,12 +41,13 @@ type Surroundings struct {
 	Keywords map[string]string
 }
 
-// ParseJobFile reads jobs in fio's ini form: sections in brackets, options as
-// name=value or a name alone, comments from ; or # to the end of the line. What
-// [global] sections say holds for the jobs behind them. include adds the options
-// of another file. Options start as base. An option that verification does not
-// know is an error; one that changes nothing is in the notes.
-func ParseJobFile(r io.Reader, base Options, around Surroundings) (jobs []Options, notes []Note, err error) {
+// ParseJobFile reads jobs in fio's ini form: sections in brackets, options as name=value or a name
+// alone, comments from ; or # to the end of the line. What [global] sections say holds for the jobs
+// behind them. include adds the options of another file. Options start as base. An option that
+// verification does not know is an error; one that changes nothing is in the notes.
+func ParseJobFile(r io.Reader, base Options,
+	around Surroundings,
+) (jobs []Options, notes []Note, err error) {
 	if base.KBBase == 0 {
 		base.KBBase = 1024
 	}
@@ -85,8 +85,7 @@ type jobParser struct {
 	read int
 }
 
-// A jobLine is what stands on a line of a job file, or of the file that it
-// includes.
+// A jobLine is what stands on a line of a job file, or of the file that it includes.
 type jobLine struct {
 	text string
 	file string // "" for the job file itself
@@ -158,7 +157,8 @@ func (p *jobParser) include(l *jobLine, name string, depth int) error {
 	case name == "":
 		return l.fault("include needs the name of a file")
 	case depth == maxIncludes:
-		return l.fault("include %s: more than %d files include each other", verify.Brief(name), maxIncludes)
+		return l.fault("include %s: more than %d files include each other", verify.Brief(name),
+			maxIncludes)
 	case p.around.Include == nil:
 		return l.fault("include %s: there are no files here", verify.Brief(name))
 	}
@@ -198,7 +198,8 @@ func (p *jobParser) endSection() error {
 	if !global {
 		o.Name = p.section
 	}
-	slices.SortStableFunc(p.lines, func(a, b jobLine) int { return precedence(b.text) - precedence(a.text) })
+	slices.SortStableFunc(p.lines,
+		func(a, b jobLine) int { return precedence(b.text) - precedence(a.text) })
 	for i := range p.lines {
 		if err := p.set(&o, &p.lines[i]); err != nil {
 			return err

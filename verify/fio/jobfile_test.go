@@ -39,13 +39,16 @@ verify=sha3-256
 	first := base
 	first.Async = true
 	first.Name, first.MinBlock, first.MaxBlock, first.Verify = "first", 4096, 4096, "crc32c"
-	first.Direction, first.Size, first.NoRandomMap, first.Pattern, first.Run = RandWrite, 1<<20, true, `"a b"%o`, 1
+	first.Direction, first.Size, first.NoRandomMap, first.Pattern, first.Run = RandWrite, 1<<20,
+		true, `"a b"%o`, 1
 	first.Reads = Sizes{Min: 4096, Max: 4096}
 	second := base
 	second.Async = true
 	second.Name, second.MinBlock, second.MaxBlock, second.Verify = "second", 512, 65536, "sha3-256"
-	second.Direction, second.Filenames, second.Runtime = ReadWrite, []string{"/dev/a:b", "c"}, 2*time.Minute
-	second.RandSeed, second.RandSeedGiven, second.Thread, second.Run, second.RangeGiven = 16, true, 4, 1, [2]bool{true, true}
+	second.Direction, second.Filenames, second.Runtime = ReadWrite, []string{"/dev/a:b", "c"},
+		2*time.Minute
+	second.RandSeed, second.RandSeedGiven, second.Thread, second.Run, second.RangeGiven = 16, true,
+		4, 1, [2]bool{true, true}
 	second.Reads = Sizes{Min: 512, Max: 65536}
 	want := []Options{first, first, first, second}
 	for i, thread := range []int{1, 3, 2, 4} {
@@ -57,7 +60,8 @@ verify=sha3-256
 	if !reflect.DeepEqual(jobs, want) {
 		t.Errorf("got  %+v\nwant %+v", jobs, want)
 	}
-	if got := fmt.Sprint(notes); got != "[line 5: job global: ioengine is ignored: the engine is the image's]" {
+	if got := fmt.Sprint(
+		notes); got != "[line 5: job global: ioengine is ignored: the engine is the image's]" {
 		t.Error(got)
 	}
 	if got := fmt.Sprint(jobs[1].Files(), jobs[3].Files()); got != "[first.1.0] [/dev/a:b c]" {
@@ -217,7 +221,10 @@ func TestSizes(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []string{"", "k", "-1", "4q", "1.5k", "0x", "9223372036854775808", "8192p", "4kibx", "4 k", "16z"} {
+	for _, s := range []string{
+		"", "k", "-1", "4q", "1.5k", "0x", "9223372036854775808", "8192p",
+		"4kibx", "4 k", "16z",
+	} {
 		if got, err := new(Options).size(s); err == nil {
 			t.Errorf("%q is %d", s, got)
 		}

@@ -74,7 +74,8 @@ func newLFSR(n int64, seed uint64) (*lfsr, error) {
 	mask := l.top<<1 - 1
 	l.state = seed & mask
 	if l.state == mask {
-		return nil, fmt.Errorf("random_generator=lfsr: seed %#x stands still for %d blocks", seed, n)
+		return nil, fmt.Errorf("random_generator=lfsr: seed %#x stands still for %d blocks", seed,
+			n)
 	}
 	return l, nil
 }

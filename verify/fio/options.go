@@ -11,9 +11,8 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// Options say what a job writes or verifies. The names in the comments are
-// those of fio's options, which [ParseJobFile] reads; [DefaultOptions] has the
-// defaults. Sizes and offsets are in bytes.
+// Options say what a job writes or verifies. The names in the comments are those of fio's options,
+// which [ParseJobFile] reads; [DefaultOptions] has the defaults. Sizes and offsets are in bytes.
 type Options struct {
 	Name   string  // of the job
 	Fio    Release // which fio's blocks are written and expected
@@ -49,8 +48,7 @@ type Options struct {
 	Strided                       bool
 	ZoneSize, ZoneRange, ZoneSkip int64
 
-	// What [Options.On] makes Offset, Size and Part of, when it is known how long
-	// the files are.
+	// What [Options.On] makes Offset, Size and Part of, when it is known how long the files are.
 	SizePercent            int   // size=N%
 	IOSizePercent          int   // io_size=N%
 	OffsetPercent          int   // offset=N%
@@ -97,8 +95,7 @@ type Options struct {
 	HeaderSeed bool    // verify_header_seed: headers must have the seed of this job
 	Sequence   bool    // verify_write_sequence: and the write's number
 
-	// Trimming: trim_percentage, trim_backlog, trim_backlog_batch,
-	// trim_verify_zero.
+	// Trimming: trim_percentage, trim_backlog, trim_backlog_batch, trim_verify_zero.
 	TrimPercent int
 	TrimBacklog int64
 	TrimBatch   int64
@@ -130,8 +127,7 @@ type Options struct {
 	Stonewall bool
 	Group     int
 
-	// KBBase is kb_base: what units mean, see [Options.Set]. 0: k, kb, ki and kib
-	// are all 1024.
+	// KBBase is kb_base: what units mean, see [Options.Set]. 0: k, kb, ki and kib are all 1024.
 	KBBase int
 	// RangeGiven says that bsrange or bssplit have set the sizes of reads, of writes:
 	// bs changes them no more.
@@ -144,8 +140,7 @@ type Options struct {
 // Direction says what a job does and in which order.
 type Direction uint8
 
-// The directions. The reads of a mixed job are load; only what it wrote is
-// verified.
+// The directions. The reads of a mixed job are load; only what it wrote is verified.
 const (
 	Write Direction = iota
 	RandWrite
@@ -171,7 +166,8 @@ func (d Direction) MarshalText() ([]byte, error) { return []byte(d.String()), ni
 func (d *Direction) UnmarshalText(p []byte) error {
 	i := slices.Index(directionNames[:], string(p))
 	if i < 0 {
-		return fmt.Errorf("unknown direction %q (known: %s)", p, strings.Join(directionNames[:], ", "))
+		return fmt.Errorf("unknown direction %q (known: %s)", p,
+			strings.Join(directionNames[:], ", "))
 	}
 	*d = Direction(i)
 	return nil
@@ -201,8 +197,7 @@ type Sizes struct {
 // Content says when the data of blocks are made again and compared.
 type Content uint8
 
-// The choices. ContentAuto believes good checksums, except of types that do not
-// see all damage.
+// The choices. ContentAuto believes good checksums, except of types that do not see all damage.
 const (
 	ContentAuto Content = iota
 	ContentOn
@@ -234,8 +229,7 @@ const (
 // A Layout is what follows from Options for each block.
 type Layout struct {
 	Options
-	// Checksum is nil for blocks without header, and for those whose header says
-	// what they are.
+	// Checksum is nil for blocks without header, and for those whose header says what they are.
 	Checksum *Checksum
 	// AnyType: each header says what its block is, so none can be written.
 	AnyType bool
@@ -290,21 +284,28 @@ func NewLayout(o Options) (*Layout, error) {
 func (l *Layout) checkSizes() error {
 	switch {
 	case l.MinBlock < 1 || l.MaxBlock < l.MinBlock || l.MaxBlock > MaxBlockSize:
-		return fmt.Errorf("block size %d-%d is not within 1 and %d", l.MinBlock, l.MaxBlock, MaxBlockSize)
+		return fmt.Errorf("block size %d-%d is not within 1 and %d", l.MinBlock, l.MaxBlock,
+			MaxBlockSize)
 	case l.Reads.Min < 0 || l.Reads.Max < l.Reads.Min || l.Reads.Max > MaxBlockSize:
-		return fmt.Errorf("block size %d-%d of reads is not within 1 and %d", l.Reads.Min, l.Reads.Max, MaxBlockSize)
-	case l.Offset < 0 || l.Size < 0 || l.Extent < 0 || l.IOSize < 0 || l.Offset > math.MaxInt64-max(l.Size, l.Extent)-MaxBlockSize:
+		return fmt.Errorf("block size %d-%d of reads is not within 1 and %d", l.Reads.Min,
+			l.Reads.Max, MaxBlockSize)
+	case l.Offset < 0 || l.Size < 0 || l.Extent < 0 || l.IOSize < 0 ||
+		l.Offset > math.MaxInt64-max(l.Size, l.Extent)-MaxBlockSize:
 		return fmt.Errorf("offset %d and size %d are out of range", l.Offset, max(l.Size, l.Extent))
 	case l.File < 0 || l.File >= l.files:
 		return fmt.Errorf("file %d of %d", l.File, l.files)
-	case l.Direction.Random() && !l.mapless() && l.Generator != "lfsr" && l.Extent/int64(l.least()) > maxMapBlocks/int64(l.files):
-		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap", l.Extent/int64(l.least())*int64(l.files))
+	case l.Direction.Random() && !l.mapless() && l.Generator != "lfsr" &&
+		l.Extent/int64(l.least()) > maxMapBlocks/int64(l.files):
+		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap",
+			l.Extent/int64(l.least())*int64(l.files))
 	case l.BSUnaligned && l.Overlaps():
-		return errors.New("bs_unaligned where blocks are written more than once: those that overlap in part cannot be told apart")
+		return errors.New(
+			"bs_unaligned where blocks are written more than once: those that overlap in part cannot be told apart")
 	case l.Fio == Fio22 && l.BSUnaligned:
 		return errors.New("fio 2.2 writes no sound blocks with bs_unaligned")
 	case l.Fio == Fio22 && l.Ranged() && l.MinBlock&(l.MinBlock-1) != 0:
-		return errors.New("fio 2.2 writes no sound blocks with bsrange unless the smaller size is a power of two")
+		return errors.New(
+			"fio 2.2 writes no sound blocks with bsrange unless the smaller size is a power of two")
 	case l.Split != nil && l.Fio == Fio22:
 		return errors.New("bssplit is not known to write the same blocks as fio 2.2")
 	case l.Generator == "lfsr" && l.Ranged():
@@ -318,13 +319,17 @@ func (l *Layout) checkSplit() error {
 		return fmt.Errorf("bssplit has %d sizes, more than %d", len(l.Split), maxShares)
 	}
 	for _, s := range l.Reads.Split {
-		if s.Block < l.Reads.Min || s.Block > l.Reads.Max || s.Percent < 0 || s.Percent > 100 || len(l.Reads.Split) > maxShares {
-			return fmt.Errorf("bssplit of reads: %d/%d is no size within %d and %d with a percentage", s.Block, s.Percent, l.Reads.Min, l.Reads.Max)
+		if s.Block < l.Reads.Min || s.Block > l.Reads.Max || s.Percent < 0 || s.Percent > 100 ||
+			len(l.Reads.Split) > maxShares {
+			return fmt.Errorf(
+				"bssplit of reads: %d/%d is no size within %d and %d with a percentage", s.Block,
+				s.Percent, l.Reads.Min, l.Reads.Max)
 		}
 	}
 	for _, s := range l.Split {
 		if s.Block < l.MinBlock || s.Block > l.MaxBlock || s.Percent < 0 || s.Percent > 100 {
-			return fmt.Errorf("bssplit: %d/%d is no size within %d and %d with a percentage", s.Block, s.Percent, l.MinBlock, l.MaxBlock)
+			return fmt.Errorf("bssplit: %d/%d is no size within %d and %d with a percentage",
+				s.Block, s.Percent, l.MinBlock, l.MaxBlock)
 		}
 	}
 	return nil
@@ -335,30 +340,40 @@ func (l *Layout) checkPlaces() error {
 	if err := l.Distribution.check(); err != nil {
 		return fmt.Errorf("random_distribution: %w", err)
 	}
-	moves := l.Step != 0 || l.ZoneSize > 0 || l.Run > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != ""
+	moves := l.Step != 0 || l.ZoneSize > 0 || l.Run > 1 || l.Sequential != [2]int{} ||
+		l.Distribution.Kind != ""
 	switch {
 	case l.Distribution.Names != nil && len(l.Distribution.Names) != l.files:
-		return fmt.Errorf("random_distribution for %d files of %d", len(l.Distribution.Names), l.files)
+		return fmt.Errorf("random_distribution for %d files of %d", len(l.Distribution.Names),
+			l.files)
 	case l.Run < 0 || l.FileTurn < 0 || l.FileLength < 0 || l.Part < 0 || l.OffsetAlign < 0:
 		return errors.New("a count or size is negative")
 	case moves && l.Fio == Fio22:
 		return errors.New("of fio 2.2 only plain sequential and random orders are known")
 	case moves && l.TrimPercent > 0:
-		return errors.New("trim_percentage where blocks are written more than once: what was trimmed may be written again")
+		return errors.New(
+			"trim_percentage where blocks are written more than once: what was trimmed may be written again")
 	case l.Step%int64(l.MinBlock) != 0 || l.Step != 0 && l.Ranged():
-		return fmt.Errorf("rw=%v:%d: blocks that leave out no whole blocks may overlap in part and cannot be told apart", l.Direction, l.Step)
-	case l.ZoneSize < 0 || l.ZoneRange < 0 || l.ZoneSkip < 0 || max(l.ZoneSize, l.ZoneRange, l.ZoneSkip) > math.MaxInt64/4:
+		return fmt.Errorf(
+			"rw=%v:%d: blocks that leave out no whole blocks may overlap in part and cannot be told apart", l.Direction, l.Step)
+	case l.ZoneSize < 0 || l.ZoneRange < 0 || l.ZoneSkip < 0 ||
+		max(l.ZoneSize, l.ZoneRange, l.ZoneSkip) > math.MaxInt64/4:
 		return errors.New("a size of zones is out of range")
-	case l.ZoneSize > 0 && (l.ZoneSize%int64(l.MinBlock) != 0 || l.zoneRange()%int64(l.MinBlock) != 0 || l.ZoneSkip%int64(l.MinBlock) != 0 || l.Ranged()):
-		return errors.New("zones that are no whole blocks of one size: blocks may overlap in part and cannot be told apart")
+	case l.ZoneSize > 0 &&
+		(l.ZoneSize%int64(l.MinBlock) != 0 || l.zoneRange()%int64(l.MinBlock) != 0 ||
+			l.ZoneSkip%int64(l.MinBlock) != 0 || l.Ranged()):
+		return errors.New(
+			"zones that are no whole blocks of one size: blocks may overlap in part and cannot be told apart")
 	case l.ZoneSize > 0 && (l.files > 1 || l.Generator == "lfsr"):
 		return errors.New("zonemode=strided works on one file, and not with random_generator=lfsr")
 	case l.ZoneSize > 0 && !l.Strided:
 		return errors.New("zonesize needs zonemode=strided")
 	case l.ZoneSize == 0 && (l.Strided || l.ZoneRange > 0 || l.ZoneSkip > 0):
 		return errors.New("zonemode=strided, zonerange and zoneskip need zonesize")
-	case l.Generator == "lfsr" && (l.Run > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != "" || l.Reads.Min > 0):
-		return errors.New("random_generator=lfsr is for requests that are all random and of one size")
+	case l.Generator == "lfsr" &&
+		(l.Run > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != "" || l.Reads.Min > 0):
+		return errors.New(
+			"random_generator=lfsr is for requests that are all random and of one size")
 	case l.OpenFiles > 0 && l.OpenFiles < l.files && l.FileTurn < math.MaxInt:
 		return errors.New("openfiles below the number of files: the order of files is not known")
 	}
@@ -368,23 +383,30 @@ func (l *Layout) checkPlaces() error {
 func (l *Layout) checkCounts() error {
 	percent := func(n int) bool { return n >= 0 && n <= 100 }
 	switch {
-	case !percent(l.Compress) || !percent(l.TrimPercent) || !percent(l.MixRead) || !percent(l.Sequential[reads]) || !percent(l.Sequential[writes]):
+	case !percent(l.Compress) || !percent(l.TrimPercent) || !percent(l.MixRead) ||
+		!percent(l.Sequential[reads]) || !percent(l.Sequential[writes]):
 		return errors.New("a percentage is not within 0 and 100")
 	case l.Generator != "tausworthe" && l.Generator != "tausworthe64" && l.Generator != "lfsr":
-		return fmt.Errorf("unknown random_generator %q (known: tausworthe, tausworthe64, lfsr)", l.Generator)
+		return fmt.Errorf("unknown random_generator %q (known: tausworthe, tausworthe64, lfsr)",
+			l.Generator)
 	case l.TimeBased && l.Runtime <= 0:
 		return errors.New("time_based needs runtime")
 	case l.TrimPercent > 0 && l.Rewrites():
-		return errors.New("trim_percentage with loops, time_based or norandommap: what was trimmed may be written again")
+		return errors.New(
+			"trim_percentage with loops, time_based or norandommap: what was trimmed may be written again")
 	case l.TrimPercent > 0 && l.TrimBacklog <= 0:
 		return errors.New("trim_percentage needs trim_backlog")
-	case l.Interval < 0 || l.HeaderOffset < 0 || l.PatternInterval < 0 || l.PatternInterval > MaxBlockSize:
+	case l.Interval < 0 || l.HeaderOffset < 0 || l.PatternInterval < 0 ||
+		l.PatternInterval > MaxBlockSize:
 		return errors.New("an interval is negative or too large")
-	case l.IODepth > MaxDepth || l.Workers > MaxDepth || l.NumJobs > MaxJobs || l.NrFiles > MaxJobs || len(l.Filenames) > MaxJobs:
+	case l.IODepth > MaxDepth || l.Workers > MaxDepth || l.NumJobs > MaxJobs ||
+		l.NrFiles > MaxJobs || len(l.Filenames) > MaxJobs:
 		return fmt.Errorf("more than %d jobs or files, or a depth above %d", MaxJobs, MaxDepth)
 	case l.MaxRequest < 0 || l.MaxRequest > MaxMerge:
-		return fmt.Errorf("merged requests of %d bytes are not within 0 and %d", l.MaxRequest, MaxMerge)
-	case l.Backlog < 0 || l.Fsync < 0 || l.TrimBacklog < 0 || l.TrimBatch < 0 || l.NumberIOs < 0 || l.Runtime < 0:
+		return fmt.Errorf("merged requests of %d bytes are not within 0 and %d", l.MaxRequest,
+			MaxMerge)
+	case l.Backlog < 0 || l.Fsync < 0 || l.TrimBacklog < 0 || l.TrimBatch < 0 || l.NumberIOs < 0 ||
+		l.Runtime < 0:
 		return errors.New("a count is negative")
 	}
 	return nil
@@ -397,7 +419,10 @@ func (l *Layout) setContent() error {
 	if l.Compress == 100 {
 		l.Compress = 0 // fio takes it for zero_buffers, which verification ignores
 	}
-	l.Payload = Payload{Recipe: Recipe{Filler: l.Fio.filler(), Compress: l.Compress, Alternate: l.Fio == Fio22}}
+	l.Payload = Payload{Recipe: Recipe{
+		Filler: l.Fio.filler(), Compress: l.Compress,
+		Alternate: l.Fio == Fio22,
+	}}
 	limit := verify.MaxPattern
 	if l.Fio == Fio22 || l.Fio == Fio333 {
 		limit = oldPatternLimit
@@ -438,7 +463,8 @@ func (l *Layout) setType() (err error) {
 		return fmt.Errorf("verify=%s needs a verify_pattern", l.Verify)
 	}
 	if l.Headless && l.Ranged() && l.Overlaps() {
-		return fmt.Errorf("verify=%s where blocks of different lengths are written over each other: nothing tells them apart", l.Verify)
+		return fmt.Errorf(
+			"verify=%s where blocks of different lengths are written over each other: nothing tells them apart", l.Verify)
 	}
 	if !l.Headless {
 		l.Checksum, err = findSum(l.Verify, l.Fio)
@@ -457,14 +483,17 @@ func (l *Layout) setInterval() error {
 	if l.BlockLen == 0 || l.BlockLen > lo {
 		l.BlockLen = lo
 	}
-	if within := l.Interval > 0 && l.Interval <= lo || l.Interval == 0 && l.Ranged(); within && l.Direction.Mixed() && l.Reads.Min > 0 {
+	if within := l.Interval > 0 && l.Interval <= lo || l.Interval == 0 && l.Ranged(); within &&
+		l.Direction.Mixed() && l.Reads.Min > 0 {
 		l.BlockLen = min(l.BlockLen, l.Reads.Min)
 	}
 	if lo%l.BlockLen == 0 && hi%l.BlockLen == 0 {
 		return nil
 	}
 	if l.Fio == Fio22 && l.Interval != 0 {
-		return fmt.Errorf("fio 2.2 writes no sound blocks with verify_interval %d in blocks of %d-%d", l.Interval, lo, hi)
+		return fmt.Errorf(
+			"fio 2.2 writes no sound blocks with verify_interval %d in blocks of %d-%d", l.Interval,
+			lo, hi)
 	}
 	l.BlockLen = gcd(lo, hi)
 	return nil
@@ -480,8 +509,7 @@ func gcd(a, b int) int {
 // Passes reports whether the job goes over its range more than once.
 func (l *Layout) Passes() bool { return l.Loops > 1 || l.TimeBased }
 
-// reseeds reports whether the random numbers of a loop are those of the one
-// before.
+// reseeds reports whether the random numbers of a loop are those of the one before.
 func (l *Layout) reseeds() bool {
 	return l.RandRepeat && !l.RandSeedGiven && (!l.TimeBased || l.Async)
 }
@@ -504,7 +532,8 @@ func (l *Layout) collides() bool {
 	if l.Step != 0 || l.ZoneSize > 0 || l.repeats() {
 		return true
 	}
-	return l.Direction.Random() && (l.mapless() || l.Run > 1 || l.Sequential[writes] > 0 || l.Fio == Fio22 && l.Ranged())
+	return l.Direction.Random() &&
+		(l.mapless() || l.Run > 1 || l.Sequential[writes] > 0 || l.Fio == Fio22 && l.Ranged())
 }
 
 // sizes are those of the blocks of one direction.
@@ -550,17 +579,18 @@ func (l *Layout) checkHeader() error {
 		least = l.MinBlock
 	}
 	if least <= size {
-		return fmt.Errorf("blocks of %d bytes have no room for the %d bytes of a %s header", least, size, l.Verify)
+		return fmt.Errorf("blocks of %d bytes have no room for the %d bytes of a %s header", least,
+			size, l.Verify)
 	}
 	if l.HeaderOffset != 0 && (l.HeaderOffset < size || l.HeaderOffset > least-size) {
-		return fmt.Errorf("verify_offset %d would lay a header of %d bytes over its own place or out of its block of %d (possible: %d to %d)",
+		return fmt.Errorf(
+			"verify_offset %d would lay a header of %d bytes over its own place or out of its block of %d (possible: %d to %d)",
 			l.HeaderOffset, size, least, size, least-size)
 	}
 	return nil
 }
 
-// Compares reports whether the content of blocks is to be made again even if
-// the checksum is right.
+// Compares reports whether the content of blocks is to be made again even if the checksum is right.
 func (l *Layout) Compares(s *Checksum) bool {
 	switch l.Content {
 	case ContentOn:
@@ -612,18 +642,20 @@ func (l *Layout) Span() Span { return Span{l.Offset, l.Offset + l.Extent} }
 
 // Covers reports whether the job writes all of its range for sure.
 func (l *Layout) Covers() bool {
-	limited := l.Runtime > 0 || l.NumberIOs > 0 || l.limit() < l.Extent*int64(l.files) || l.FillDevice
+	limited := l.Runtime > 0 || l.NumberIOs > 0 || l.limit() < l.Extent*int64(l.files) ||
+		l.FillDevice
 	return !l.Direction.Mixed() && !l.collides() && !limited
 }
 
-// Tells reports whether it shows by each block which of two jobs wrote it: their
-// blocks lie in the same places and have headers. If all blocks of both are the
-// same, it does not matter.
+// Tells reports whether it shows by each block which of two jobs wrote it: their blocks lie in the
+// same places and have headers. If all blocks of both are the same, it does not matter.
 func (l *Layout) Tells(other *Layout) bool {
 	if l.Headless && other.Headless {
-		return l.Payload.Pattern != nil && l.Pattern == other.Pattern && l.MinBlock == other.MinBlock && l.MaxBlock == other.MaxBlock
+		return l.Payload.Pattern != nil && l.Pattern == other.Pattern &&
+			l.MinBlock == other.MinBlock && l.MaxBlock == other.MaxBlock
 	}
 	every := int64(l.BlockLen)
-	return l.Checksum != nil && other.Checksum != nil && every > 0 && other.BlockLen == l.BlockLen && l.HeaderOffset == other.HeaderOffset &&
+	return l.Checksum != nil && other.Checksum != nil && every > 0 &&
+		other.BlockLen == l.BlockLen && l.HeaderOffset == other.HeaderOffset &&
 		l.Thread != other.Thread && (l.Offset-other.Offset)%every == 0
 }

@@ -10,8 +10,7 @@ type Request struct {
 	Number uint64 // of the write; of the next one if this is a read
 	// Read says that a mixed job reads here instead.
 	Read bool
-	// Mark is the request's index among those to be trimmed, from 1; 0 if it
-	// is to stay.
+	// Mark is the request's index among those to be trimmed, from 1; 0 if it is to stay.
 	Mark int64
 	File int
 	// Unsure says that the write may not have reached the device, covered that
@@ -19,8 +18,7 @@ type Request struct {
 	Unsure, Covered bool
 }
 
-// An Order makes the requests of a job again and again: the same options give
-// the same requests.
+// An Order makes the requests of a job again and again: the same options give the same requests.
 type Order struct {
 	l     *Layout
 	seeds jobSeeds
@@ -66,7 +64,10 @@ type place struct {
 
 func NewOrder(ctx context.Context, l *Layout) (*Order, error) {
 	p := &Order{ctx: ctx, l: l, seeds: makeSeeds(&l.Options), run: 1}
-	for _, g := range []*Generator{&p.sizes[writes], &p.sizes[reads], &p.Blocks, &p.verify, &p.mix} {
+	for _, g := range []*Generator{
+		&p.sizes[writes], &p.sizes[reads], &p.Blocks, &p.verify,
+		&p.mix,
+	} {
 		if l.Generator == "tausworthe64" && (g != &p.mix || l.Fio == Fio22) {
 			*g = &taus258{short: l.Fio == Fio22}
 		} else {
@@ -171,9 +172,8 @@ func (p *Order) cancelled() bool {
 	return p.Err != nil
 }
 
-// Next makes the next request; false if there is none, or with err set. A loop
-// ends when the files are done, or as many bytes were moved as it may have. The
-// job ends when its loops are done.
+// Next makes the next request; false if there is none, or with err set. A loop ends when the files
+// are done, or as many bytes were moved as it may have. The job ends when its loops are done.
 func (p *Order) Next(r *Request) bool {
 	if p.cancelled() || p.exceeds() {
 		return false
@@ -247,8 +247,7 @@ func (p *Order) contentSeed() uint64 {
 	return drawSeed(p.verify)
 }
 
-// place makes a request that has its place and direction; false if there is
-// none.
+// place makes a request that has its place and direction; false if there is none.
 func (p *Order) place(r *Request) bool {
 	for range p.files {
 		file := p.turn
@@ -499,15 +498,17 @@ type trimmer struct {
 }
 
 func newTrimmer(l *Layout) trimmer {
-	t := trimmer{limit: (1<<32 - 1) / 100 * uint64(l.TrimPercent), backlog: l.TrimBacklog, batch: l.TrimBatch}
+	t := trimmer{
+		limit: (1<<32 - 1) / 100 * uint64(l.TrimPercent), backlog: l.TrimBacklog,
+		batch: l.TrimBatch,
+	}
 	if t.batch == 0 {
 		t.batch = t.backlog
 	}
 	return t
 }
 
-// mark draws for the next request. It returns its index among the marked ones
-// from 1, or 0.
+// mark draws for the next request. It returns its index among the marked ones from 1, or 0.
 func (t *trimmer) mark(g Generator) int64 {
 	if t.limit == 0 || g.next() > t.limit {
 		return 0

@@ -107,7 +107,8 @@ func (c *Payload) Fill(p []byte, off int64, seed uint64, by *Recipe) {
 // from of a request on, consists of it.
 func (c *Payload) Repeats(p []byte, from int64) bool {
 	pat := c.Pattern
-	return pat != nil && len(pat.Stamps) == 0 && c.patternInterval == 0 && verify.MatchPeriod(p, pat.Unit, int(from%int64(len(pat.Unit))))
+	return pat != nil && len(pat.Stamps) == 0 && c.patternInterval == 0 &&
+		verify.MatchPeriod(p, pat.Unit, int(from%int64(len(pat.Unit))))
 }
 
 // RecipesFrom lists the recipes that are tried if nobody told which it is: first the one, then

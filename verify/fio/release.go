@@ -24,7 +24,10 @@ const (
 var releaseNames = [...]string{"any", "2.2", "3.33", "3.40", "3.42"}
 
 // oldest is the first version of each release, and of none that is known.
-var oldest = [...]struct{ major, minor int }{Fio22: {2, 2}, Fio333: {2, 99}, Fio340: {3, 35}, Fio342: {3, 41}}
+var oldest = [...]struct{ major, minor int }{
+	Fio22: {2, 2}, Fio333: {2, 99}, Fio340: {3, 35},
+	Fio342: {3, 41},
+}
 
 func (r Release) String() string {
 	if int(r) >= len(releaseNames) {
@@ -61,7 +64,8 @@ func ParseRelease(s string) (Release, error) {
 			return r, nil
 		}
 	}
-	return 0, fmt.Errorf("fio %s is older than 2.2, which is the first whose blocks are known", verify.Brief(s))
+	return 0, fmt.Errorf("fio %s is older than 2.2, which is the first whose blocks are known",
+		verify.Brief(s))
 }
 
 // long reports whether the release has headers of 48 bytes.
@@ -80,7 +84,10 @@ type streams struct{ size, order, verify, mix, trim, buffer, follow, zone int }
 
 func (r Release) streams() streams {
 	if r == Fio22 {
-		return streams{size: 0, verify: 1, mix: 2, order: 4, trim: 6, buffer: 7, follow: 8, zone: 12}
+		return streams{
+			size: 0, verify: 1, mix: 2, order: 4, trim: 6, buffer: 7, follow: 8,
+			zone: 12,
+		}
 	}
 	return streams{size: 0, verify: 3, mix: 4, order: 6, trim: 8, buffer: 9, follow: 10, zone: 16}
 }

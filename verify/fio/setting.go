@@ -158,9 +158,8 @@ func setVerify(o *Options, v string) error {
 	return nil
 }
 
-// byWay reads what options say of reads, writes and trims, separated by commas:
-// what holds for reads only if nothing is said of writes holds for both. set gets
-// what there is to say of either.
+// byWay reads what options say of reads, writes and trims, separated by commas: what holds for
+// reads only if nothing is said of writes holds for both. set gets what there is to say of either.
 func byWay(v string, set func(way way, v string) error) error {
 	parts := strings.Split(v, ",")
 	if len(parts) > 3 {
@@ -300,13 +299,13 @@ func (o *Options) setShares(w way, v string) error {
 	return nil
 }
 
-// setBlockAlign takes the alignment that blocks have anyhow: with any other they
-// overlap in part.
+// setBlockAlign takes the alignment that blocks have anyhow: with any other they overlap in part.
 func setBlockAlign(o *Options, v string) error {
 	return byWay(v, func(w way, v string) error {
 		n, err := o.block(v)
 		if err == nil && n != o.MinBlock && n != o.Reads.Min {
-			err = errors.New("blocks that are not aligned to their size may overlap in part and cannot be told apart")
+			err = errors.New(
+				"blocks that are not aligned to their size may overlap in part and cannot be told apart")
 		}
 		return err
 	})
@@ -384,7 +383,8 @@ func setSync(o *Options, v string) error {
 
 // queueingEngines are those of fio that do not wait for each request.
 var queueingEngines = []string{
-	"libaio", "io_uring", "io_uring_cmd", "posixaio", "solarisaio", "windowsaio", "sg", "rbd", "rados", "nbd", "xnvme",
+	"libaio", "io_uring", "io_uring_cmd", "posixaio", "solarisaio", "windowsaio", "sg", "rbd",
+	"rados", "nbd", "xnvme",
 	"libblkio", "libiscsi", "gfapi_async", "spdk", "spdk_bdev", "guasi", "syslet-rw",
 }
 
@@ -408,7 +408,8 @@ func setZoneMode(o *Options, v string) error {
 		o.Strided = v == "strided"
 		return nil
 	}
-	return errors.New("known are none and strided; what a zoned device does with writes is not the job's to say")
+	return errors.New(
+		"known are none and strided; what a zoned device does with writes is not the job's to say")
 }
 
 func setPercentRandom(o *Options, v string) error {
@@ -437,7 +438,8 @@ func setFileService(o *Options, v string) error {
 	case "sequential":
 		turn = math.MaxInt
 	default:
-		return errors.New("known are roundrobin and sequential; of others the order of files is not known")
+		return errors.New(
+			"known are roundrobin and sequential; of others the order of files is not known")
 	}
 	o.FileTurn = turn
 	return nil

@@ -19,10 +19,9 @@ import (
 //	5 (3.41 to 3.42)   depth 4, padding 4, writes 8, index 8
 //	6, 7 (later)       as 5
 //
-// and by the state of the generator of offsets (56), the job's name (64), and a
-// list: offsets (8) of the last completions in version 2, pairs of file and
-// offset (16) in 3 and 4, numbers of writes in flight (8, all ones for none)
-// since 5.
+// and by the state of the generator of offsets (56), the job's name (64), and a list: offsets (8)
+// of the last completions in version 2, pairs of file and offset (16) in 3 and 4, numbers of writes
+// in flight (8, all ones for none) since 5.
 type State struct {
 	Version uint64 `json:"version"`
 	Name    string `json:"name"`
@@ -121,7 +120,8 @@ func ReadState(p []byte) (*State, error) {
 	}
 	s.Depth, s.Writes, s.Index = values["depth"], values["writes"], values["index"]
 	if s.Depth > maxStateDepth || s.Writes > MaxWrites {
-		return nil, fmt.Errorf("state file: a depth of %d and %d writes are not possible", s.Depth, s.Writes)
+		return nil, fmt.Errorf("state file: a depth of %d and %d writes are not possible", s.Depth,
+			s.Writes)
 	}
 	s.Name, _, _ = strings.Cut(string(p[stateRand:stateRand+stateName]), "\x00")
 	s.list(p[stateRand+stateName:], values["completions"])
@@ -187,7 +187,8 @@ func (s *State) SetGenerator(g Generator) {
 
 // StateName is the name of the state file of a job.
 func StateName(o *Options) string {
-	name := "local-" + strings.ReplaceAll(o.Name, "/", ".") + "-" + strconv.Itoa(max(o.Thread, 1)-1) + "-verify.state"
+	name := "local-" + strings.ReplaceAll(o.Name, "/", ".") + "-" +
+		strconv.Itoa(max(o.Thread, 1)-1) + "-verify.state"
 	if o.AuxPath != "" {
 		return strings.TrimSuffix(o.AuxPath, "/") + "/" + name
 	}

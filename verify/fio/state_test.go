@@ -40,7 +40,8 @@ func TestReadState(t *testing.T) {
 
 func FuzzReadState(f *testing.F) {
 	for _, version := range []int{2, 3, 5, 7} {
-		if p, err := os.ReadFile(fmt.Sprintf("testdata/state/version-%d.state", version)); err == nil {
+		if p, err := os.ReadFile(
+			fmt.Sprintf("testdata/state/version-%d.state", version)); err == nil {
 			f.Add(p)
 		}
 	}
@@ -80,7 +81,10 @@ func TestHostileState(t *testing.T) {
 	}
 }
 
-var hostileNumbers = []uint64{0, 1, 7, 1 << 20, 1 << 31, 1 << 40, 1 << 62, math.MaxInt64, math.MaxUint64}
+var hostileNumbers = []uint64{
+	0, 1, 7, 1 << 20, 1 << 31, 1 << 40, 1 << 62, math.MaxInt64,
+	math.MaxUint64,
+}
 
 // stateOf is a state file of a version in which all numbers are n, with a list of
 // a hundred thousand that fall.

@@ -7,9 +7,8 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// An option is what becomes of one of fio's options in a job: set has it obeyed,
-// why says for what reason it changes nothing else here, or refused that and why
-// no job can have it.
+// An option is what becomes of one of fio's options in a job: set has it obeyed, why says for what
+// reason it changes nothing else here, or refused that and why no job can have it.
 type option struct {
 	set     func(o *Options, v string) error
 	why     string
@@ -25,14 +24,23 @@ var options = lazy[map[string]option]{make: func() map[string]option {
 		obeyed("bs blocksize", setBlock),
 		obeyed("bsrange blocksize_range", setBlockRange),
 		obeyed("bssplit", setSplit),
-		obeyed("bs_unaligned blocksize_unaligned", flag(func(o *Options) *bool { return &o.BSUnaligned })),
-		obeyed("bs_is_seq_rand", unsupported("0", "block sizes that depend on the order are not supported")),
+		obeyed("bs_unaligned blocksize_unaligned",
+			flag(func(o *Options) *bool { return &o.BSUnaligned })),
+		obeyed("bs_is_seq_rand",
+			unsupported("0", "block sizes that depend on the order are not supported")),
 		obeyed("ba blockalign", setBlockAlign),
-		obeyed("offset fileoffset", share(func(o *Options) (*int64, *int) { return &o.Offset, &o.OffsetPercent })),
+		obeyed("offset fileoffset",
+			share(func(o *Options) (*int64, *int) { return &o.Offset, &o.OffsetPercent })),
 		obeyed("offset_align", size(func(o *Options) *int64 { return &o.OffsetAlign })),
-		obeyed("offset_increment", share(func(o *Options) (*int64, *int) { return &o.OffsetIncrement, &o.OffsetIncrementPercent })),
+		obeyed("offset_increment",
+			share(func(o *Options) (
+				*int64, *int,
+			) {
+				return &o.OffsetIncrement, &o.OffsetIncrementPercent
+			})),
 		obeyed("size", share(func(o *Options) (*int64, *int) { return &o.Size, &o.SizePercent })),
-		obeyed("io_size io_limit", share(func(o *Options) (*int64, *int) { return &o.IOSize, &o.IOSizePercent })),
+		obeyed("io_size io_limit",
+			share(func(o *Options) (*int64, *int) { return &o.IOSize, &o.IOSizePercent })),
 		obeyed("filesize", setFileSize),
 		obeyed("fill_device fill_fs", flag(func(o *Options) *bool { return &o.FillDevice })),
 		obeyed("number_ios", size(func(o *Options) *int64 { return &o.NumberIOs })),
@@ -46,14 +54,16 @@ var options = lazy[map[string]option]{make: func() map[string]option {
 		obeyed("zonesize", size(func(o *Options) *int64 { return &o.ZoneSize })),
 		obeyed("zonerange", size(func(o *Options) *int64 { return &o.ZoneRange })),
 		obeyed("zoneskip", size(func(o *Options) *int64 { return &o.ZoneSkip })),
-		obeyed("file_append", unsupported("0", "writing behind the end of a file is not supported")),
+		obeyed("file_append",
+			unsupported("0", "writing behind the end of a file is not supported")),
 
 		// What they look like, and where the random numbers come from.
 		obeyed("verify", setVerify),
 		obeyed("verify_interval", count(func(o *Options) *int { return &o.Interval })),
 		obeyed("verify_offset", count(func(o *Options) *int { return &o.HeaderOffset })),
 		obeyed("verify_pattern", text(func(o *Options) *string { return &o.Pattern })),
-		obeyed("verify_pattern_interval", count(func(o *Options) *int { return &o.PatternInterval })),
+		obeyed("verify_pattern_interval",
+			count(func(o *Options) *int { return &o.PatternInterval })),
 		obeyed("buffer_compress_percentage", count(func(o *Options) *int { return &o.Compress })),
 		obeyed("buffer_pattern", text(func(o *Options) *string { return &o.Padding })),
 		obeyed("randseed", setRandSeed),
@@ -105,7 +115,8 @@ var options = lazy[map[string]option]{make: func() map[string]option {
 		obeyed("create_only", unsupported("0", "a job that writes nothing is not supported")),
 
 		rows("ioengine", option{set: setEngine, why: "the engine is the image's"}),
-		taken("a run always goes on", "continue_on_error exitall exit_what exitall_on_error max_latency"),
+		taken("a run always goes on",
+			"continue_on_error exitall exit_what exitall_on_error max_latency"),
 		taken("verification errors are never ignored", "ignore_error"),
 		taken("verification always replays the job", "experimental_verify"),
 		taken("requests in flight never overlap", "serialize_overlap"),
@@ -141,7 +152,8 @@ var options = lazy[map[string]option]{make: func() map[string]option {
 			"refill_buffers zero_buffers scramble_buffers buffer_compress_chunk dedupe_percentage dedupe_mode "+
 				"dedupe_working_set_percentage dedupe_global"),
 		taken("memory is the image's", "mem iomem iomem_align mem_align lockmem hugepage-size"),
-		taken("caching is the image's", "invalidate fadvise_hint write_hint pre_read sync_file_range write_barrier"),
+		taken("caching is the image's",
+			"invalidate fadvise_hint write_hint pre_read sync_file_range write_barrier"),
 		taken("files are opened when they are needed, by one job at a time",
 			"lockfile unique_filename fallocate create_serialize create_fsync create_on_open allow_file_create overwrite"),
 		taken("what guards devices cannot be turned off by a job", "allow_mounted_write"),
@@ -154,15 +166,19 @@ var options = lazy[map[string]option]{make: func() map[string]option {
 		taken("it is for jobs that replay a log",
 			"read_iolog_chunked replay_no_stall replay_redirect replay_scale replay_align replay_time_scale replay_skip "+
 				"merge_blktrace_scalars merge_blktrace_iters"),
-		taken("it is for steady states", "steadystate_duration ss_dur steadystate_ramp_time ss_ramp"),
+		taken("it is for steady states",
+			"steadystate_duration ss_dur steadystate_ramp_time ss_ramp"),
 
-		refusedFor("which requests a log holds is not the job's to say", "read_iolog merge_blktrace_file"),
+		refusedFor("which requests a log holds is not the job's to say",
+			"read_iolog merge_blktrace_file"),
 		refusedFor("which files a directory has is not the job's to say", "opendir"),
 		refusedFor("offsets of a sequencer are not supported", "rw_sequencer"),
-		refusedFor("a job that ends when it is steady ends anywhere; runtime= says when", "steadystate ss"),
+		refusedFor("a job that ends when it is steady ends anywhere; runtime= says when",
+			"steadystate ss"),
 		refusedFor("its options are not in the file", "profile"),
 		refusedFor("blocks are compared here and not by the device", "verify_mode"),
-		refusedFor("only a device can make unreadable or zeroed blocks in place of writes", "write_mode"),
+		refusedFor("only a device can make unreadable or zeroed blocks in place of writes",
+			"write_mode"),
 	)
 }}
 
@@ -204,9 +220,11 @@ func (o *Options) Set(name, value string) (word string, err error) {
 	row, known := options.get()[name]
 	switch {
 	case !known:
-		return "", fmt.Errorf("option %s is not supported in verification jobs: fio 3.33 to 3.42 has none of that name", name)
+		return "", fmt.Errorf(
+			"option %s is not supported in verification jobs: fio 3.33 to 3.42 has none of that name", name)
 	case row.refused != "":
-		return "", fmt.Errorf("option %s is not supported in verification jobs: %s", name, row.refused)
+		return "", fmt.Errorf("option %s is not supported in verification jobs: %s", name,
+			row.refused)
 	}
 	if row.set != nil {
 		if err := row.set(o, value); err != nil {

@@ -10,9 +10,8 @@ type Generator interface {
 	CopyTo(g Generator) Generator
 }
 
-// taus88 is L'Ecuyer's combined Tausworthe generator of three 32-bit words
-// ("Maximally equidistributed combined Tausworthe generators", 1996), seeded as
-// fio does.
+// taus88 is L'Ecuyer's combined Tausworthe generator of three 32-bit words ("Maximally
+// equidistributed combined Tausworthe generators", 1996), seeded as fio does.
 type taus88 struct{ s [3]uint32 }
 
 // tausStart is what the seeding begins with. It was meant as 2^31+2^17+2^7, but

@@ -32,7 +32,8 @@ func xxh32(p []byte, seed uint32) uint32 {
 			d = xxRound(d, binary.LittleEndian.Uint32(q[12:]))
 			p = p[16:]
 		}
-		h = bits.RotateLeft32(a, 1) + bits.RotateLeft32(b, 7) + bits.RotateLeft32(c, 12) + bits.RotateLeft32(d, 18)
+		h = bits.RotateLeft32(a, 1) + bits.RotateLeft32(b, 7) + bits.RotateLeft32(c, 12) +
+			bits.RotateLeft32(d, 18)
 	}
 	h += n
 	for ; len(p) >= 4; p = p[4:] {

@@ -81,7 +81,9 @@ func (c *checker) blameType(b *Bad, h *fio.Header, x *expectation) {
 
 // nearest is the type that leaves the least of a block wrong, where its number
 // has several meanings.
-func (c *checker) nearest(b *Bad, h *fio.Header, list []*fio.Checksum, x *expectation) *fio.Checksum {
+func (c *checker) nearest(b *Bad, h *fio.Header, list []*fio.Checksum,
+	x *expectation,
+) *fio.Checksum {
 	best, least := list[0], [2]int{math.MaxInt}
 	for _, k := range list {
 		data := h.Size() + k.Size
@@ -96,13 +98,13 @@ func (c *checker) nearest(b *Bad, h *fio.Header, list []*fio.Checksum, x *expect
 	return best
 }
 
-// wrong says how wrong a block is if it is of type k: the bytes of its data that
-// are not what the seed makes count more than the bits of its checksum, whose
-// number decides if nothing else does.
+// wrong says how wrong a block is if it is of type k: the bytes of its data that are not what the
+// seed makes count more than the bits of its checksum, whose number decides if nothing else does.
 func (c *checker) wrong(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) [2]int {
 	const byteWeight, maxBits = 8, 16
 	n, data := 0, h.Size()+k.Size
-	if want := c.origin(b.got, b.Off, h.Seed, data, x); want != nil && !bytes.Equal(want[data:], b.got[data:]) {
+	if want := c.origin(b.got, b.Off, h.Seed, data, x); want != nil &&
+		!bytes.Equal(want[data:], b.got[data:]) {
 		_, _, count := verify.Differences(want[data:], b.got[data:])
 		n = count * byteWeight
 	}
@@ -137,13 +139,13 @@ func typeNames(list []*fio.Checksum, fallback string) string {
 	return strings.Join(names, " or ")
 }
 
-// blameContent judges a block whose checksum is right while its content is not
-// what its seed makes.
+// blameContent judges a block whose checksum is right while its content is not what its seed makes.
 func (c *checker) blameContent(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) {
 	data := h.Size() + k.Size
 	b.blind = k.Blind
 	if !x.known && (!k.Blind || c.learned == unexplained) {
-		b.Cause = verify.Cause{Class: verify.Unfaithful} // whoever wrote it made its content in another way
+		// whoever wrote it made its content in another way
+		b.Cause = verify.Cause{Class: verify.Unfaithful}
 		return
 	}
 	c.locateRequest(h, b.Off, x)
@@ -186,7 +188,11 @@ func (c *checker) blameUnknown(b *Bad, data int) {
 	for at := firstSector(b.Off, data); at+verify.Sector <= len(p); at += verify.Sector {
 		if cause, ok := verify.FilledWith(p[at : at+verify.Sector]); ok {
 			b.Cause = cause
-			b.Parts = append(b.Parts, verify.Range{Off: b.Off + int64(at), Len: verify.Sector, Bad: verify.Sector, Cause: cause})
+			b.Parts = append(b.Parts,
+				verify.Range{
+					Off: b.Off + int64(at), Len: verify.Sector, Bad: verify.Sector,
+					Cause: cause,
+				})
 			if len(b.Parts) == verify.MaxRanges {
 				return
 			}
@@ -200,8 +206,7 @@ func firstSector(off int64, from int) int {
 	return from + int(-(off+int64(from))&(verify.Sector-1))
 }
 
-// compare judges a block by its right content, which it completes with header
-// and checksum.
+// compare judges a block by its right content, which it completes with header and checksum.
 func (c *checker) compare(b *Bad, h *fio.Header, k *fio.Checksum, want []byte) {
 	data := h.Size() + k.Size
 	got := b.got
@@ -235,14 +240,16 @@ func (c *checker) stored(at, off int64, n int) int64 {
 	return at
 }
 
-// causeOf compares a block at off with what it should be. The parts are its
-// wrong sectors.
+// causeOf compares a block at off with what it should be. The parts are its wrong sectors.
 func causeOf(want, got []byte, off int64) (verify.Cause, []verify.Range) {
 	first, last, count := verify.Differences(want, got)
 	parts := verify.WrongRanges(want, got, off)
 	if count == 1 {
 		if diff := want[first] ^ got[first]; bits.OnesCount8(diff) == 1 {
-			return verify.Cause{Class: verify.OneBit, Bit: uint8(bits.TrailingZeros8(diff)), At: off + int64(first)}, parts
+			return verify.Cause{
+				Class: verify.OneBit, Bit: uint8(bits.TrailingZeros8(diff)),
+				At: off + int64(first),
+			}, parts
 		}
 	}
 	if cause, ok := verify.FilledWith(got[first : last+1]); ok {
@@ -335,7 +342,10 @@ func (c *checker) blameHeaderless(b *Bad, x *expectation) {
 	if h, bit, ok := fio.RepairHeader(p[at:]); ok {
 		b.Header = &h
 		b.Type = typeNames(c.types(&h), c.l.Verify)
-		b.Cause = verify.Cause{Class: verify.OneBit, Bit: uint8(bit % 8), At: b.Off + int64(at+bit/8)}
+		b.Cause = verify.Cause{
+			Class: verify.OneBit, Bit: uint8(bit % 8),
+			At: b.Off + int64(at+bit/8),
+		}
 		b.want = append([]byte(nil), p...)
 		b.want[at+bit/8] ^= 1 << (bit % 8)
 		return
@@ -421,7 +431,10 @@ func (c *checker) lostSeeds(p []byte, pos int64, x *expectation) (list []uint64)
 
 // blamePlain judges a request without headers.
 func (c *checker) blamePlain(p, want []byte, x *expectation) *Bad {
-	b := &Bad{Off: x.Off, Len: int64(len(p)), Type: c.l.Verify, got: p, Seed: x.Seed, Number: x.Number}
+	b := &Bad{
+		Off: x.Off, Len: int64(len(p)), Type: c.l.Verify, got: p, Seed: x.Seed,
+		Number: x.Number,
+	}
 	b.want = append([]byte(nil), want...)
 	if cause, ok := verify.FilledWith(p); ok {
 		b.Cause = cause

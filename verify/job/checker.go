@@ -64,7 +64,8 @@ func (r remade) covers(pos int64, n int) bool {
 
 func newChecker(l *fio.Layout, known *knowledge, report func(*Bad)) *checker {
 	return &checker{
-		l: l, known: known, sums: fio.NewHasher(), recipe: l.Payload.Recipe, learned: known.content, seen: new(Result), report: report,
+		l: l, known: known, sums: fio.NewHasher(), recipe: l.Payload.Recipe, learned: known.content,
+		seen: new(Result), report: report,
 	}
 }
 
@@ -88,7 +89,10 @@ func (c *checker) request(p []byte, r *fio.Request) {
 func (c *checker) zeroes(p []byte, off int64) {
 	c.judged(off, len(p), true)
 	if !verify.IsZero(p) {
-		c.report(&Bad{Off: off, Len: int64(len(p)), Cause: verify.Cause{Class: verify.NotZero}, got: p, want: make([]byte, len(p))})
+		c.report(&Bad{
+			Off: off, Len: int64(len(p)), Cause: verify.Cause{Class: verify.NotZero},
+			got: p, want: make([]byte, len(p)),
+		})
 	}
 }
 
@@ -99,8 +103,7 @@ func (c *checker) plain(p []byte, x *expectation) {
 	}
 }
 
-// plainly reports whether data without a header are right, and counts them if
-// so.
+// plainly reports whether data without a header are right, and counts them if so.
 func (c *checker) plainly(p []byte, x *expectation) bool {
 	switch {
 	case c.l.Verify == fio.TypeNull && c.l.Content != fio.ContentOn:
@@ -116,7 +119,8 @@ func (c *checker) plainly(p []byte, x *expectation) bool {
 	return true
 }
 
-// first reports whether the block at pos was not counted before: a job may write one more than once.
+// first reports whether the block at pos was not counted before: a job may write one more than
+// once.
 func (c *checker) first(pos int64) bool {
 	return c.rewritten == nil || c.rewritten.judged.add(pos)
 }
@@ -339,7 +343,9 @@ func (c *checker) restoreFrom(p []byte, at, n int) bool {
 
 // faithful reports whether the data of a sound block, its header at the
 // beginning, are what its seed makes, if that is known.
-func (c *checker) faithful(p []byte, pos int64, h *fio.Header, k *fio.Checksum, x *expectation) (follows, known bool) {
+func (c *checker) faithful(p []byte, pos int64, h *fio.Header, k *fio.Checksum,
+	x *expectation,
+) (follows, known bool) {
 	data := h.Size() + k.Size
 	plain := c.l.Payload.Pattern == nil && c.recipe.Compress == 0 && (x.N == 0 || x.N == len(p))
 	if plain && c.recipe.Filler.Made(p, data, h.Seed, c.piece[:]) {
@@ -349,13 +355,15 @@ func (c *checker) faithful(p []byte, pos int64, h *fio.Header, k *fio.Checksum, 
 	if x.N > 0 {
 		start = x.Off
 	}
-	if c.l.Payload.Repeats(p[data:], pos+int64(data)-start) || c.asPresumed(p, pos, h.Seed, data, x) {
+	if c.l.Payload.Repeats(p[data:], pos+int64(data)-start) ||
+		c.asPresumed(p, pos, h.Seed, data, x) {
 		return true, true
 	}
 	if c.locateRequest(h, pos, x) && c.asPresumed(p, pos, h.Seed, data, x) {
 		return true, true
 	}
-	if want := c.origin(p, pos, h.Seed, data, x); want != nil && bytes.Equal(want[data:], p[data:]) {
+	if want := c.origin(p, pos, h.Seed, data, x); want != nil &&
+		bytes.Equal(want[data:], p[data:]) {
 		return true, true
 	}
 	if !x.known && c.anotherShare(p, pos, h.Seed, data, x) {

@@ -6,10 +6,9 @@ import (
 	"sync"
 )
 
-// A crew is the engines that share the blocks of one pass that only reads. Each
-// reads and checks on a goroutine and a queue of its own, so that what was read
-// is still in its processor's cache when it is checked, and nothing but the
-// places of the next blocks is handed over.
+// A crew is the engines that share the blocks of one pass that only reads. Each reads and checks on
+// a goroutine and a queue of its own, so that what was read is still in its processor's cache when
+// it is checked, and nothing but the places of the next blocks is handed over.
 type crew struct {
 	// mu guards the source of slots, what becomes of them, and the free ones.
 	mu      sync.Mutex
@@ -18,8 +17,7 @@ type crew struct {
 	// settle takes slots that were read, whatever became of them, and releases
 	// them sooner or later: that of an engine, or those of others too.
 	settle func(e *engine, slot int)
-	// err is why the first engine gave up. Slots that others hold may then never
-	// be settled.
+	// err is why the first engine gave up. Slots that others hold may then never be settled.
 	err error
 }
 
@@ -50,10 +48,11 @@ func (c *crew) quit(err error) {
 	c.freed.Broadcast()
 }
 
-// read has what src says read and checked, by as many engines as there are
-// workers, and requests in flight to share out. src and settle are called by
-// one engine at a time, failed by any.
-func (j *Job) read(ctx context.Context, open Opener, size int, src source, settle func(*engine, int), failed func(*slot, error)) error {
+// read has what src says read and checked, by as many engines as there are workers, and requests in
+// flight to share out. src and settle are called by one engine at a time, failed by any.
+func (j *Job) read(ctx context.Context, open Opener, size int, src source,
+	settle func(*engine, int), failed func(*slot, error),
+) error {
 	c := newCrew(settle)
 	share := max(1, min(j.workers(), j.l.IODepth, maxMemory/slotBytes(size, j.room(size))))
 	shared, cancel := context.WithCancel(ctx)
@@ -99,7 +98,10 @@ func (j *Job) read(ctx context.Context, open Opener, size int, src source, settl
 // has a batch to hand over, it checks what it read itself.
 func (j *Job) portion(size, share, turn int) means {
 	depth := max(j.l.IODepth, 1)
-	m := means{depth*(turn+1)/share - depth*turn/share, max(j.workers()/share, 1), maxMemory / share}
+	m := means{
+		depth*(turn+1)/share - depth*turn/share, max(j.workers()/share, 1),
+		maxMemory / share,
+	}
 	if m.depth*size < batchBytes {
 		m.workers = 1
 	}
@@ -144,9 +146,8 @@ func (e *engine) refill(src source) (ended bool) {
 	return e.crew.err != nil
 }
 
-// idle waits, if slots are read and checked and it is not their turn to be
-// settled, until there is something to do. It reports whether nothing ever will
-// be.
+// idle waits, if slots are read and checked and it is not their turn to be settled, until there is
+// something to do. It reports whether nothing ever will be.
 func (e *engine) idle(ended bool) (done bool) {
 	c := e.crew
 	c.mu.Lock()

@@ -25,7 +25,9 @@ func (q *failingQueue) Reap(least int, done []int) (int, error) {
 	return q.Queue.Reap(least, done)
 }
 
-func (q *failingQueue) SubmitAndReap(least int, done []int) (int, error) { return q.Reap(least, done) }
+func (q *failingQueue) SubmitAndReap(least int, done []int) (int, error) {
+	return q.Reap(least, done)
+}
 
 // Whatever becomes of one engine, the others do not wait for it for ever.
 func TestCrew(t *testing.T) {
@@ -42,7 +44,8 @@ func TestCrew(t *testing.T) {
 	image[o.Size/2+1000] ^= 1
 	image[o.Size-1] ^= 1
 
-	passes := map[string]func(*Job, context.Context, Opener) (*Result, error){"verify": (*Job).Verify, "scan": (*Job).Scan}
+	passes := map[string]func(*Job, context.Context, Opener) (
+		*Result, error){"verify": (*Job).Verify, "scan": (*Job).Scan}
 	for name, pass := range passes {
 		run := func(change func(n int32, q Queue) (Queue, error)) (*Result, error) {
 			j, err := NewJob(o, Hooks{})

@@ -9,8 +9,7 @@ type Dump struct {
 	name  string
 	limit int
 	last  int64
-	// Blocks is how many blocks were written, Left how many were not because of
-	// the limit.
+	// Blocks is how many blocks were written, Left how many were not because of the limit.
 	Blocks, Left int
 }
 

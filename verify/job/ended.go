@@ -6,13 +6,11 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// maxSamples is how many writes of a job are looked at to find out about where it
-// ended.
+// maxSamples is how many writes of a job are looked at to find out about where it ended.
 const maxSamples = 4096
 
-// findEnd finds out where a job with a runtime ended of which nothing else is
-// known: behind the last of its writes that is there. A write that was lost at
-// the very end does not show.
+// findEnd finds out where a job with a runtime ended of which nothing else is known: behind the
+// last of its writes that is there. A write that was lost at the very end does not show.
 func (j *Job) findEnd(ctx context.Context, open Opener) error {
 	total, err := j.l.CountWrites(ctx)
 	if err != nil || total == 0 {
@@ -39,7 +37,9 @@ func (j *Job) findEnd(ctx context.Context, open Opener) error {
 
 // lastPresent is the number of the last write that is there, of each step'th from
 // one number to another and the last; -1 if none is.
-func (j *Job) lastPresent(ctx context.Context, open Opener, from, to, step uint64) (last int64, err error) {
+func (j *Job) lastPresent(ctx context.Context, open Opener, from, to,
+	step uint64,
+) (last int64, err error) {
 	o, err := fio.NewOrder(ctx, j.l)
 	if err != nil {
 		return 0, err

@@ -9,16 +9,21 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// What a job wrote that only its runtime ended is verified by its journal, which says where the job without an end stopped.
+// What a job wrote that only its runtime ended is verified by its journal, which says where the job
+// without an end stopped.
 func TestTimeBased(t *testing.T) {
 	for _, d := range []fio.Direction{fio.Write, fio.RandWrite, fio.ReadWrite} {
 		o := fio.DefaultOptions()
-		o.Direction, o.Verify, o.Size, o.TimeBased, o.Runtime, o.EndFsync = d, "crc32c", 64<<10, true, 300*time.Millisecond, true
+		o.Direction, o.Verify, o.Size, o.TimeBased, o.Runtime, o.EndFsync = d, "crc32c", 64<<10,
+			true, 300*time.Millisecond, true
 		o.MaxRequest, o.IODepth = 0, 1
 		var journal bytes.Buffer
 		var clock atomic.Int64
 		f := tempFile(t, o.Size)
-		hooks := Hooks{Journal: &journal, Now: func() time.Time { return time.UnixMilli(clock.Add(1)) }}
+		hooks := Hooks{
+			Journal: &journal,
+			Now:     func() time.Time { return time.UnixMilli(clock.Add(1)) },
+		}
 		w := run(t, f, o, hooks, (*Job).Write)
 		noted, err := ReadJournal(t.Context(), bytes.NewReader(journal.Bytes()))
 		if err != nil {
@@ -31,7 +36,8 @@ func TestTimeBased(t *testing.T) {
 		j.History = noted.History(false)
 		r, err := j.Verify(t.Context(), openFile(f))
 		if err != nil || !r.Done || !r.Good() || r.Blocks == 0 || noted.Flushed != w.Writes {
-			t.Errorf("%v: %d writes, %d of them flushed: %+v, %v", d, w.Writes, noted.Flushed, r, err)
+			t.Errorf("%v: %d writes, %d of them flushed: %+v, %v", d, w.Writes, noted.Flushed, r,
+				err)
 		}
 	}
 }

@@ -11,9 +11,8 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// batchBytes is how much data changes goroutines at once, and batchSlots how many
-// slots: enough that the hand-over costs nothing, and little enough to stay in the
-// cache.
+// batchBytes is how much data changes goroutines at once, and batchSlots how many slots: enough
+// that the hand-over costs nothing, and little enough to stay in the cache.
 const (
 	batchBytes = 256 << 10
 	batchSlots = 64
@@ -34,8 +33,7 @@ type slot struct {
 	// other; none when the headers say what is there.
 	requests []fio.Request
 	busy     bool
-	// built says that it is ready to be written, and behind is how far the job is
-	// with that.
+	// built says that it is ready to be written, and behind is how far the job is with that.
 	built  bool
 	behind milestone
 	// trouble is the place of the first block of a scan that is not plainly
@@ -74,8 +72,7 @@ type engine struct {
 	spare   [][]int
 	wait    sync.WaitGroup
 
-	// window is how many requests are to be in flight, and staged those that are
-	// about to be.
+	// window is how many requests are to be in flight, and staged those that are about to be.
 	window int
 	staged []int
 	crew   *crew
@@ -225,8 +222,7 @@ func (e *engine) batch() []int {
 	return b[:0]
 }
 
-// take gets worked slots back and passes them to then; it waits for one batch
-// if wait is set.
+// take gets worked slots back and passes them to then; it waits for one batch if wait is set.
 func (e *engine) take(wait bool, then func(slot int)) {
 	for e.working > 0 {
 		var batch []int
@@ -315,9 +311,8 @@ func (e *engine) start() (done int, err error) {
 	return e.q.Reap(1, e.done)
 }
 
-// warmBytes is how much is in flight at a device that has everything ready, or
-// one request: what was read is to be checked, and what was built to be written,
-// before it leaves the cache.
+// warmBytes is how much is in flight at a device that has everything ready, or one request: what
+// was read is to be checked, and what was built to be written, before it leaves the cache.
 const warmBytes = 512 << 10
 
 // adapt sets how many requests are to be in flight, from which of them were done

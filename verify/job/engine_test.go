@@ -31,7 +31,8 @@ func TestEngineMemory(t *testing.T) {
 		{"largest blocks", fio.MaxDepth, fio.MaxBlockSize, 0},
 	} {
 		o := fio.DefaultOptions()
-		o.Verify, o.Size, o.IODepth, o.MinBlock, o.MaxRequest, o.Workers = "crc32c", 1<<40, c.depth, c.block, c.merged, fio.MaxDepth
+		o.Verify, o.Size, o.IODepth, o.MinBlock, o.MaxRequest, o.Workers = "crc32c", 1<<40, c.depth,
+			c.block, c.merged, fio.MaxDepth
 		j, err := NewJob(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)

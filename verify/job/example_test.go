@@ -38,9 +38,7 @@ func ExampleJob() {
 	for _, bad := range r.Ranges {
 		fmt.Printf("%d bytes at %d: %v\n", bad.Len, bad.Off, bad.Cause)
 	}
-	// Output:
-	// 1 of 256 blocks are bad
-	// 4096 bytes at 8192: data of another offset (+57344)
+	// Output: 1 of 256 blocks are bad 4096 bytes at 8192: data of another offset (+57344)
 }
 
 // A disk in memory, and the simplest queue for it.

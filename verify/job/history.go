@@ -46,8 +46,7 @@ func (h *History) of(r *fio.Request) standing {
 	return sure
 }
 
-// sureUntil is the number of the first write at an offset that the window makes
-// unsure.
+// sureUntil is the number of the first write at an offset that the window makes unsure.
 func (h *History) sureUntil(off int64) uint64 {
 	if h.window == 0 {
 		return h.Issued
@@ -58,8 +57,7 @@ func (h *History) sureUntil(off int64) uint64 {
 	return h.Issued - min(h.window, h.Issued)
 }
 
-// allSure is the number of the first write that is not sure, Issued if there is
-// none.
+// allSure is the number of the first write that is not sure, Issued if there is none.
 func (h *History) allSure() uint64 {
 	n := h.Issued - min(h.window, h.Issued)
 	if len(h.unsure) > 0 {
@@ -75,7 +73,8 @@ func (h *History) repeated(r *fio.Request, pass uint64) (anySure, anyUnsure bool
 	if first >= h.Issued {
 		return false, false
 	}
-	from := func(n uint64) uint64 { return first + (n-first+pass-1)/pass*pass } // the first of them from n on
+	// the first of them from n on
+	from := func(n uint64) uint64 { return first + (n-first+pass-1)/pass*pass }
 	end := h.sureUntil(r.Off)
 	anyUnsure = from(max(first, end)) < h.Issued
 	for i, n := h.unsure.from(first), first; n < end; i++ {
@@ -106,8 +105,7 @@ const (
 	maxTallied = 1 << 28
 )
 
-// newTally counts the writes of a job, behind its first requests, that h is not
-// sure of.
+// newTally counts the writes of a job, behind its first requests, that h is not sure of.
 func newTally(ctx context.Context, l *fio.Layout, h *History, from int64) (*tally, error) {
 	places := (l.Extent+int64(l.MaxBlock+l.BlockLen))/int64(l.MinBlock) + 1
 	t := &tally{start: l.Offset, grain: int64(l.MinBlock) * (1 + places/maxTallied)}

@@ -21,7 +21,8 @@ func laterWrites(t rapid.TB, l *fio.Layout, h *History, r *fio.Request) (anySure
 	}
 	var w fio.Request
 	for o.Next(&w) && w.Number < h.Issued {
-		if w.Read || w.Number <= r.Number || w.Off >= r.Off+int64(r.N) || r.Off >= w.Off+int64(w.N) {
+		if w.Read || w.Number <= r.Number || w.Off >= r.Off+int64(r.N) ||
+			r.Off >= w.Off+int64(w.N) {
 			continue
 		}
 		switch h.of(&w) {
@@ -57,7 +58,8 @@ func TestLaterWrites(t *testing.T) {
 		o := fio.DefaultOptions()
 		o.Verify, o.Size, o.Offset = "crc32c", 64<<10, 8192
 		o.Loops = rapid.IntRange(1, 5).Draw(t, "loops")
-		o.Direction = rapid.SampledFrom([]fio.Direction{fio.Write, fio.RandWrite, fio.RandReadWrite}).Draw(t, "rw")
+		o.Direction = rapid.SampledFrom(
+			[]fio.Direction{fio.Write, fio.RandWrite, fio.RandReadWrite}).Draw(t, "rw")
 		o.NoRandomMap = rapid.Bool().Draw(t, "norandommap")
 		o.MaxBlock = rapid.SampledFrom([]int{4096, 12288}).Draw(t, "bs")
 		j, err := NewJob(o, Hooks{})
@@ -168,7 +170,8 @@ func TestHistoryOfState(t *testing.T) {
 // leaves, and can be read again.
 func TestWriteState(t *testing.T) {
 	o := fio.DefaultOptions()
-	o.Name, o.Direction, o.Verify, o.Size, o.NumberIOs, o.IODepth = "j", fio.RandWrite, "crc32c", 64<<10, 5, 1
+	o.Name, o.Direction, o.Verify, o.Size, o.NumberIOs, o.IODepth = "j", fio.RandWrite, "crc32c",
+		64<<10, 5, 1
 	img := make([]byte, o.Size)
 	j, err := NewJob(o, Hooks{})
 	if err != nil {
@@ -208,8 +211,7 @@ func TestWriteState(t *testing.T) {
 	}
 }
 
-// Whatever a state file says, nothing panics, the memory is bounded, and a context
-// ends it.
+// Whatever a state file says, nothing panics, the memory is bounded, and a context ends it.
 func TestHostileHistory(t *testing.T) {
 	var list []uint64 // in flight, at those numbers and below
 	var offsets []int64
@@ -219,7 +221,10 @@ func TestHostileHistory(t *testing.T) {
 			for i := range uint64(100_000) {
 				list, offsets = append(list, n-2*i), append(offsets, int64(n-2*i))
 			}
-			s := &fio.State{Version: version, Depth: min(n, 1<<20), Writes: n, InFlight: list, Completed: offsets}
+			s := &fio.State{
+				Version: version, Depth: min(n, 1<<20), Writes: n, InFlight: list,
+				Completed: offsets,
+			}
 			for _, loops := range []int{1, 3, math.MaxInt32} {
 				hostileHistory(t, s, loops)
 			}

@@ -96,7 +96,9 @@ func imageOf(t rapid.TB, o fio.Options, now fio.Clock) []byte {
 }
 
 // check verifies an image in memory and returns the verdict and the bad blocks.
-func check(t rapid.TB, img []byte, o fio.Options, do func(*Job, Opener) (*Result, error)) (*Result, []Bad) {
+func check(t rapid.TB, img []byte, o fio.Options,
+	do func(*Job, Opener) (*Result, error),
+) (*Result, []Bad) {
 	var bad []Bad
 	j, err := NewJob(o, Hooks{Bad: func(b *Bad) { bad = append(bad, *b) }})
 	if err != nil {
@@ -120,9 +122,8 @@ func scanJob(t testing.TB) func(*Job, Opener) (*Result, error) {
 	return func(j *Job, open Opener) (*Result, error) { return j.Scan(t.Context(), open) }
 }
 
-// Every byte of what three fios wrote is made again from the options, except
-// the clock; and it is found intact with the job, with the job but not the
-// release, and by its headers alone.
+// Every byte of what three fios wrote is made again from the options, except the clock; and it is
+// found intact with the job, with the job but not the release, and by its headers alone.
 func TestFioImages(t *testing.T) {
 	for _, f := range fioImages(t) {
 		img := f.image(t)
@@ -203,33 +204,41 @@ func damageJob(r fio.Release, kind string) (now, old fio.Options) {
 
 func noClock(int64) (uint32, uint32) { return 0, 0 }
 
-// Each kind of damage is found and named, in blocks of each release and of
-// types of each strength.
+// Each kind of damage is found and named, in blocks of each release and of types of each strength.
 func TestDamages(t *testing.T) {
 	for _, r := range []fio.Release{fio.Fio22, fio.Fio333, fio.Fio342} {
-		for _, kind := range []string{"crc32c", "crc7", "md5", "sha256", "sha512", "meta", "xxhash"} {
+		for _, kind := range []string{
+			"crc32c", "crc7", "md5", "sha256", "sha512", "meta",
+			"xxhash",
+		} {
 			o, older := damageJob(r, kind)
 			img, old := imageOf(t, o, noClock), imageOf(t, older, noClock)
 			for _, d := range damages {
 				bad := append([]byte(nil), img...)
 				d.do(bad, old, 12288)
-				expectClass(t, fmt.Sprintf("%v %s: %s", r, kind, d.name), bad, o, verifyJob(t), d.want)
-				if r == fio.Fio22 && (d.name == "the header" || d.name == "the first sector zeroed") {
+				expectClass(t, fmt.Sprintf("%v %s: %s", r, kind, d.name), bad, o, verifyJob(t),
+					d.want)
+				if r == fio.Fio22 &&
+					(d.name == "the header" || d.name == "the first sector zeroed") {
 					continue // the seed cannot be solved for, so without the job nothing is left
 				}
 				o.Verify, o.HeaderSeed, o.Sequence = fio.TypeAny, false, false
-				expectClass(t, fmt.Sprintf("%v %s, scanned: %s", r, kind, d.name), bad, o, scanJob(t), d.scan)
+				expectClass(t, fmt.Sprintf("%v %s, scanned: %s", r, kind, d.name), bad, o,
+					scanJob(t), d.scan)
 				o, _ = damageJob(r, kind)
 			}
 		}
 	}
 }
 
-func expectClass(t *testing.T, name string, img []byte, o fio.Options, do func(*Job, Opener) (*Result, error), want verify.Class) {
+func expectClass(t *testing.T, name string, img []byte, o fio.Options,
+	do func(*Job, Opener) (*Result, error), want verify.Class,
+) {
 	r, bad := check(t, img, o, do)
 	switch {
 	case want == verify.Classes && r.Good():
-	case len(bad) != 1 || r.Bad != 1 || bad[0].Cause.Class != want || bad[0].Off != 12288 || bad[0].Len != 4096:
+	case len(bad) != 1 || r.Bad != 1 || bad[0].Cause.Class != want || bad[0].Off != 12288 ||
+		bad[0].Len != 4096:
 		for i := range bad {
 			bad[i].got, bad[i].want = nil, nil
 		}

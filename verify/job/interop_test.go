@@ -19,8 +19,7 @@ type fioPeer struct {
 	release fio.Release
 }
 
-// findFio finds the peer of these tests: the fio that BLKSH_FIO names, or the
-// one on the path.
+// findFio finds the peer of these tests: the fio that BLKSH_FIO names, or the one on the path.
 func findFio(t *testing.T) fioPeer {
 	name := os.Getenv("BLKSH_FIO")
 	if name == "" {
@@ -206,16 +205,24 @@ func (f fioPeer) disowns(line string) string {
 func drawLine(t *rapid.T) string {
 	pick := func(name string, list ...string) string { return rapid.SampledFrom(list).Draw(t, name) }
 	rw := pick("rw", "write", "randwrite", "rw", "randrw")
-	sizes := []string{" --bs=4k", " --bs=1k", " --bs=512", " --bsrange=1k-8k", " --bssplit=1k/30:4k/50:8k/20"}
+	sizes := []string{
+		" --bs=4k", " --bs=1k", " --bs=512", " --bsrange=1k-8k",
+		" --bssplit=1k/30:4k/50:8k/20",
+	}
 	random := strings.HasPrefix(rw, "rand")
-	if !random { // fio draws places in units of one size and makes requests of the other, and loses itself when it replays them
+	// fio draws places in units of one size and makes requests of the other, and loses itself when
+	// it replays them
+	if !random {
 		sizes = append(sizes, " --bs=2k,8k")
 	}
 	line := "--rw=" + rw + pick("sizes", sizes...) +
-		pick("verify", " --verify=crc32c", " --verify=md5", " --verify=crc64", " --verify=xxhash", " --verify=sha1") +
-		pick("more", "", "", " --loops=2", " --number_ios=23", " --io_size=100k", " --verify_backlog=8", " --randseed=77", " --offset=16k")
+		pick("verify", " --verify=crc32c", " --verify=md5", " --verify=crc64", " --verify=xxhash",
+			" --verify=sha1") +
+		pick("more", "", "", " --loops=2", " --number_ios=23", " --io_size=100k",
+			" --verify_backlog=8", " --randseed=77", " --offset=16k")
 	if random {
-		line += pick("order", "", "", " --percentage_random=70", " --random_distribution=zipf:1.2", " --random_distribution=normal:25", " --norandommap")
+		line += pick("order", "", "", " --percentage_random=70", " --random_distribution=zipf:1.2",
+			" --random_distribution=normal:25", " --norandommap")
 	}
 	return line
 }
@@ -247,7 +254,8 @@ func TestInteropDraws(t *testing.T) {
 		}
 		defer f.Close()
 		bad := ""
-		if r := run(rt, f, o, Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify); !r.Good() || r.Blocks == 0 {
+		if r := run(rt, f, o,
+			Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify); !r.Good() || r.Blocks == 0 {
 			rt.Fatalf("%s: %+v: %s", line, r, bad)
 		}
 		if more != "" {
@@ -270,20 +278,23 @@ func TestInteropDraws(t *testing.T) {
 // verification are the options to verify what was written here: with all checks
 // of a header, unless fio's own blocks fail them.
 func (f fioPeer) verification(line string) string {
-	if f.release < fio.Fio342 || strings.Contains(line, "norandommap") || strings.Contains(line, "loops") {
+	if f.release < fio.Fio342 || strings.Contains(line, "norandommap") ||
+		strings.Contains(line, "loops") {
 		return "--verify_only"
 	}
 	return "--verify_only --verify_header_seed=1 --verify_write_sequence=1"
 }
 
 func (f fioPeer) run(t *testing.T, line, more string, files ...string) {
-	args := append(strings.Fields(line+" "+more), "--name=job", "--thread", "--verify_state_save=0", "--ioengine=psync")
+	args := append(strings.Fields(line+" "+more), "--name=job", "--thread", "--verify_state_save=0",
+		"--ioengine=psync")
 	for _, file := range files {
 		args = append(args, "--filename="+file)
 	}
 	cmd := exec.CommandContext(t.Context(), f.path, args...)
 	cmd.Dir = filepath.Dir(files[0])
-	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "verify") && strings.Contains(string(out), "bad") {
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "verify") &&
+		strings.Contains(string(out), "bad") {
 		t.Errorf("fio %s %s: %v\n%s", line, more, err, out)
 	}
 }
@@ -306,7 +317,9 @@ func TestInteropReads(t *testing.T) {
 			o := peer.options(t, line+interopSize)
 			o.Content, o.Filenames, o.DoVerify = fio.ContentOn, []string{name}, false
 			var bad string
-			r := run(t, f, o, Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify)
+			r := run(t, f, o,
+				Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }},
+				(*Job).Verify)
 			if !r.Good() || !r.Done || r.Blocks == 0 || r.Unfaithful > 0 {
 				t.Errorf("%s: %+v: %s", line, r, bad)
 			}
@@ -361,7 +374,8 @@ func loopDevice(t *testing.T, n int64) string {
 	if os.Getuid() != 0 {
 		t.Skip("needs root for a loop device")
 	}
-	out, err := exec.CommandContext(t.Context(), "losetup", "--find", "--show", tempFile(t, n).Name()).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "losetup", "--find", "--show",
+		tempFile(t, n).Name()).CombinedOutput()
 	if err != nil {
 		if os.Getenv("BLKSH_TIER") >= "2" {
 			t.Fatalf("losetup of Debian's package mount: %v: %s", err, out)
@@ -419,7 +433,8 @@ func TestTableIsComplete(t *testing.T) {
 	for _, line := range lines {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		o := fio.DefaultOptions()
-		if _, err := o.Set(strings.TrimSuffix(name, ":"), ""); err != nil && strings.Contains(err.Error(), "none of that name") {
+		if _, err := o.Set(strings.TrimSuffix(name, ":"), ""); err != nil &&
+			strings.Contains(err.Error(), "none of that name") {
 			t.Error(err)
 		}
 	}

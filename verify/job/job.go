@@ -28,8 +28,7 @@ type Hooks struct {
 	// Before is the journal that Journal goes on with, of a run that ended early;
 	// nil for a new one. What [Job.From] leaves out must be flushed in it.
 	Before *Journal
-	// Dump gets the bytes of bad blocks. kind is received, expected or diff;
-	// see [Dump].
+	// Dump gets the bytes of bad blocks. kind is received, expected or diff; see [Dump].
 	Dump func(kind string, off int64, data []byte) error
 }
 
@@ -199,8 +198,7 @@ func (j *Job) slotSize() int {
 // theirs has a queue of its own.
 const maxWorkers = 64
 
-// workers is how many goroutines build and check blocks. Each may have to make a
-// block again.
+// workers is how many goroutines build and check blocks. Each may have to make a block again.
 func (j *Job) workers() int {
 	n := j.l.Workers
 	if n <= 0 {
@@ -215,7 +213,9 @@ func (j *Job) with(ctx context.Context, open Opener, size int, do func(*engine) 
 }
 
 // equipped is with, for an engine that has m.
-func (j *Job) equipped(ctx context.Context, open Opener, size int, m means, do func(*engine) error) error {
+func (j *Job) equipped(ctx context.Context, open Opener, size int, m means,
+	do func(*engine) error,
+) error {
 	e, err := newEngine(ctx, j, open, size, m)
 	if err != nil {
 		return err
@@ -279,7 +279,8 @@ func (j *Job) unreadable(s *slot, err error) {
 // State is the state file of a job that has written, wholly or in part.
 func (j *Job) State() *fio.State {
 	s := &fio.State{
-		Version: fio.StateWritten, Name: j.l.Name, Index: uint64(j.l.Thread - 1), Depth: uint64(max(j.l.IODepth, 1)),
+		Version: fio.StateWritten, Name: j.l.Name, Index: uint64(j.l.Thread - 1),
+		Depth:  uint64(max(j.l.IODepth, 1)),
 		Writes: j.result.Writes,
 	}
 	if j.l.Flushed {

@@ -17,7 +17,8 @@ import (
 func drawOptions(t *rapid.T) fio.Options {
 	o := fio.DefaultOptions()
 	o.Fio = rapid.SampledFrom([]fio.Release{fio.Fio22, fio.Fio333, fio.Fio342}).Draw(t, "fio")
-	o.Direction = rapid.SampledFrom([]fio.Direction{fio.Write, fio.RandWrite, fio.ReadWrite, fio.RandReadWrite}).Draw(t, "rw")
+	o.Direction = rapid.SampledFrom(
+		[]fio.Direction{fio.Write, fio.RandWrite, fio.ReadWrite, fio.RandReadWrite}).Draw(t, "rw")
 	o.Verify = rapid.SampledFrom(fio.Types()[1:]).Draw(t, "verify")
 	o.MinBlock = rapid.SampledFrom([]int{512, 520, 1000, 1024, 4096, 16384}).Draw(t, "bs")
 	if rapid.Bool().Draw(t, "range") {
@@ -27,11 +28,13 @@ func drawOptions(t *rapid.T) fio.Options {
 	o.HeaderOffset = rapid.SampledFrom([]int{0, 0, 0, 200}).Draw(t, "offset")
 	o.Offset = rapid.Int64Range(0, 3).Draw(t, "start") * 4096
 	o.Size = rapid.Int64Range(0, 200000).Draw(t, "size")
-	o.Generator = rapid.SampledFrom([]string{"tausworthe", "tausworthe64", "lfsr"}).Draw(t, "generator")
+	o.Generator = rapid.SampledFrom([]string{"tausworthe", "tausworthe64", "lfsr"}).Draw(t,
+		"generator")
 	o.NoRandomMap = rapid.Bool().Draw(t, "norandommap")
 	o.Thread = rapid.IntRange(1, 3).Draw(t, "thread")
 	if rapid.Bool().Draw(t, "pattern") {
-		o.Pattern = rapid.SampledFrom([]string{"0xdeadbeef", `%o"abc"`, "0x01"}).Draw(t, "verify_pattern")
+		o.Pattern = rapid.SampledFrom([]string{"0xdeadbeef", `%o"abc"`, "0x01"}).Draw(t,
+			"verify_pattern")
 		o.PatternInterval = rapid.SampledFrom([]int{0, 512, 100}).Draw(t, "pattern_interval")
 	}
 	o.Compress = rapid.SampledFrom([]int{0, 0, 30, 100}).Draw(t, "compress")
@@ -54,13 +57,13 @@ func drawOptions(t *rapid.T) fio.Options {
 	return o
 }
 
-// reconcile changes options that do not go together, so that few draws are in
-// vain.
+// reconcile changes options that do not go together, so that few draws are in vain.
 func reconcile(o *fio.Options) {
 	if o.Pattern == "" && strings.HasPrefix(o.Verify, fio.TypePattern) {
 		o.Pattern = "0xdeadbeef"
 	}
-	if o.Fio == fio.Fio22 && (strings.HasPrefix(o.Verify, "sha3") || o.BSUnaligned || o.MinBlock&(o.MinBlock-1) != 0) {
+	if o.Fio == fio.Fio22 &&
+		(strings.HasPrefix(o.Verify, "sha3") || o.BSUnaligned || o.MinBlock&(o.MinBlock-1) != 0) {
 		o.Fio = fio.Fio333
 	}
 	if o.Generator == "lfsr" {
@@ -73,12 +76,15 @@ func reconcile(o *fio.Options) {
 		o.Interval, o.MinBlock = 0, max(o.MinBlock, 1000)
 		o.MaxBlock = max(o.MaxBlock, o.MinBlock)
 	}
-	if o.Fio == fio.Fio22 && o.Interval != 0 && (o.MinBlock%o.Interval != 0 || o.MaxBlock%o.Interval != 0) {
+	if o.Fio == fio.Fio22 && o.Interval != 0 &&
+		(o.MinBlock%o.Interval != 0 || o.MaxBlock%o.Interval != 0) {
 		o.Interval = 0
 	}
 }
 
-func run(t rapid.TB, f *os.File, o fio.Options, h Hooks, do func(*Job, context.Context, Opener) (*Result, error)) *Result {
+func run(t rapid.TB, f *os.File, o fio.Options, h Hooks,
+	do func(*Job, context.Context, Opener) (*Result, error),
+) *Result {
 	j, err := NewJob(o, h)
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +113,8 @@ func TestWriteVerify(t *testing.T) {
 		if !w.Done || !r.Done || !w.Good() || !r.Good() {
 			t.Fatalf("written %+v, verified %+v", w, r)
 		}
-		if o.Direction == fio.Write && o.Loops == 1 && o.TrimPercent == 0 && (w.Written == 0) != (o.Size < int64(o.MinBlock)) {
+		if o.Direction == fio.Write && o.Loops == 1 && o.TrimPercent == 0 &&
+			(w.Written == 0) != (o.Size < int64(o.MinBlock)) {
 			t.Fatalf("%d of %d bytes were written", w.Written, o.Size)
 		}
 	})
@@ -124,19 +131,28 @@ func TestAnyBit(t *testing.T) {
 			o.Content = fio.ContentOn
 		}
 		l, err := fio.NewLayout(o)
-		if err != nil || o.Size < int64(l.MaxBlock) || l.Overlaps() || o.BSUnaligned && o.Direction.Random() {
+		if err != nil || o.Size < int64(l.MaxBlock) || l.Overlaps() || o.BSUnaligned &&
+			o.Direction.Random() {
 			t.Skip() // there are gaps between unaligned blocks, and some are written over
 		}
-		if l.Checksum != nil && l.Checksum.Name == "sha512-old" && l.BlockLen < 2*fio.MaxSum+fio.ShortHeader {
+		if l.Checksum != nil && l.Checksum.Name == "sha512-old" &&
+			l.BlockLen < 2*fio.MaxSum+fio.ShortHeader {
 			t.Skip() // of less than 128 bytes of data it leaves part of the checksum undefined
 		}
 		img := imageOf(t, o, l.JobClock(noTime))
 		// The rest of the range behind the last whole block is not written.
-		at := o.Offset + rapid.Int64Range(0, (o.Size/int64(l.MaxBlock)-1)*int64(l.MaxBlock)).Draw(t, "at")
+		at := o.Offset + rapid.Int64Range(0, (o.Size/int64(l.MaxBlock)-1)*int64(l.MaxBlock)).Draw(t,
+			"at")
 		bit := rapid.Uint8Range(0, 7).Draw(t, "bit")
 		img[at] ^= 1 << bit
-		r, bad := check(t, img, o, func(j *Job, open Opener) (*Result, error) { return j.Verify(context.Background(), open) })
-		if want := (verify.Cause{Class: verify.OneBit, Bit: bit, At: at}); r.Bad != 1 || bad[0].Cause != want {
+		r, bad := check(t, img, o,
+			func(j *Job, open Opener) (*Result,
+				error,
+			) {
+				return j.Verify(context.Background(), open)
+			})
+		if want := (verify.Cause{Class: verify.OneBit, Bit: bit, At: at}); r.Bad != 1 ||
+			bad[0].Cause != want {
 			t.Fatalf("%+v, want %+v", r, want)
 		}
 	})
@@ -147,7 +163,8 @@ func TestRunByTheClock(t *testing.T) {
 	for _, seconds := range []int{4, 7, 40} {
 		for _, direction := range []fio.Direction{fio.Write, fio.RandWrite, fio.RandReadWrite} {
 			o := fio.DefaultOptions()
-			o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest = "crc32c", 64<<10, direction, 1, 0
+			o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest = "crc32c", 64<<10, direction, 1,
+				0
 			o.TimeBased, o.Runtime = true, time.Duration(seconds)*time.Second
 			now := time.Unix(0, 0)
 			img := make([]byte, o.Size)
@@ -184,7 +201,8 @@ func BenchmarkJob(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					if r, err := do(j, context.Background(), openMemory(img)); err != nil || !r.Good() {
+					if r, err := do(j, context.Background(), openMemory(img)); err != nil ||
+						!r.Good() {
 						b.Fatal(r, err)
 					}
 				}

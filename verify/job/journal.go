@@ -17,12 +17,11 @@ import (
 // which were acknowledged, and when a flush began and ended. After a crash it
 // says what must be there. It lives where the crash does not reach it.
 //
-// It begins with a line that names it and its version, and a line that tells in
-// JSON what the blocks of the job depend on (journaljob.go). Records of 16 bytes follow, little endian: the number of the first
-// write (8), their count in the lower 30 bits and the kind in the upper two
-// (4), and the CRC-32C of these twelve bytes, continued from the record before
-// (4). A record whose crc is wrong ends the journal, for it was being written
-// when the writer died.
+// It begins with a line that names it and its version, and a line that tells in JSON what the
+// blocks of the job depend on (journaljob.go). Records of 16 bytes follow, little endian: the
+// number of the first write (8), their count in the lower 30 bits and the kind in the upper two
+// (4), and the CRC-32C of these twelve bytes, continued from the record before (4). A record whose
+// crc is wrong ends the journal, for it was being written when the writer died.
 type journal struct {
 	w   io.Writer
 	buf []byte
@@ -46,8 +45,7 @@ func IsJournal(head []byte) bool {
 	return strings.HasPrefix(string(head), journalName)
 }
 
-// The kinds of records. A flush that ended covers what was acknowledged before
-// it began.
+// The kinds of records. A flush that ended covers what was acknowledged before it began.
 const (
 	journalIssue = iota
 	journalAck
@@ -139,8 +137,7 @@ type Journal struct {
 	issued, acked, flushed rangeSet
 }
 
-// ReadJournal reads the journal of a job, as far as it goes, of this version or an
-// older one.
+// ReadJournal reads the journal of a job, as far as it goes, of this version or an older one.
 func ReadJournal(ctx context.Context, r io.Reader) (*Journal, error) {
 	b := bufio.NewReader(r)
 	name, err := readLine(b, maxJournalName)
@@ -176,7 +173,8 @@ func versionOf(line []byte) (int, error) {
 	case !ok || err != nil || version == 0:
 		return 0, errNoJournal
 	case version > journalVersion:
-		return 0, fmt.Errorf("a journal of version %d: a newer version wrote it, and has to read it; this one knows those up to %d", version, journalVersion)
+		return 0, fmt.Errorf(
+			"a journal of version %d: a newer version wrote it, and has to read it; this one knows those up to %d", version, journalVersion)
 	}
 	return int(version), nil
 }
@@ -215,7 +213,8 @@ func (j *Journal) records(ctx context.Context, b *bufio.Reader) error {
 		if n%recordsBetweenLooks == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if _, err := io.ReadFull(b, p[:]); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := io.ReadFull(b, p[:]); errors.Is(err, io.EOF) ||
+			errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil
 		} else if err != nil {
 			return err
@@ -255,8 +254,7 @@ func (j *Journal) record(p *[journalRecord]byte, before *rangeSet) error {
 	return nil
 }
 
-// missing is the number of the first write that is not known to have been
-// flushed.
+// missing is the number of the first write that is not known to have been flushed.
 func (j *Journal) missing() uint64 {
 	if len(j.flushed) == 0 || j.flushed[0][0] > 0 {
 		return 0
@@ -264,9 +262,8 @@ func (j *Journal) missing() uint64 {
 	return j.flushed[0][1]
 }
 
-// History says which writes must have arrived: those that were flushed after
-// they were acknowledged or, if only the writing process died and not the
-// machine, all that were acknowledged.
+// History says which writes must have arrived: those that were flushed after they were acknowledged
+// or, if only the writing process died and not the machine, all that were acknowledged.
 func (j *Journal) History(processOnly bool) *History {
 	arrived := j.flushed
 	if processOnly {

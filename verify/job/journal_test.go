@@ -16,9 +16,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A crashQueue is a device with a volatile cache: what was written since the
-// last flush is lost sector by sector when the power goes, which it does after
-// a number of requests.
+// A crashQueue is a device with a volatile cache: what was written since the last flush is lost
+// sector by sector when the power goes, which it does after a number of requests.
 type crashQueue struct {
 	memoryQueue
 	stable []byte
@@ -260,7 +259,8 @@ func TestRangeSet(t *testing.T) {
 // it; but not behind a write that may be gone.
 func TestJournalGoesOn(t *testing.T) {
 	o := fio.DefaultOptions()
-	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest, o.IODepth = "crc32c", 1<<20, fio.RandWrite, 1, 0, 1
+	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest, o.IODepth = "crc32c", 1<<20,
+		fio.RandWrite, 1, 0, 1
 	o.EndFsync = true
 	img := make([]byte, o.Size)
 	var log bytes.Buffer
@@ -321,7 +321,8 @@ func TestJournalGoesOn(t *testing.T) {
 	if r := verdict(); r.Bad != 1 {
 		t.Errorf("a flushed write is gone: %+v", r)
 	}
-	if err := resume(o, r.Position+1, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("go on at %d", r.Position)) {
+	if err := resume(o, r.Position+1, new(bytes.Buffer)); err == nil ||
+		!strings.Contains(err.Error(), fmt.Sprintf("go on at %d", r.Position)) {
 		t.Errorf("behind a write that was not made: %v", err)
 	}
 	o.RandSeed = 7

@@ -125,7 +125,9 @@ func readBlockOptions(line []byte, version int) (fio.Options, error) {
 		}
 	}
 	for name := range values {
-		return o, fmt.Errorf("option %q is not known here: a newer version wrote the journal, and has to read it", name)
+		return o, fmt.Errorf(
+			"option %q is not known here: a newer version wrote the journal, and has to read it",
+			name)
 	}
 	anyTime(&o)
 	return o, possible(&o)
@@ -190,7 +192,8 @@ func (j *Journal) continues(o *fio.Options) error {
 		return nil
 	}
 	option := blockOptions[i]
-	return fmt.Errorf("the journal is that of a job with other options: its %s is %s, not %s", option.name,
+	return fmt.Errorf("the journal is that of a job with other options: its %s is %s, not %s",
+		option.name,
 		valueWord(option.of(&theirs)), valueWord(option.of(&ours)))
 }
 

@@ -18,8 +18,7 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// runOptions are those that change nothing about blocks: a journal does not have
-// them.
+// runOptions are those that change nothing about blocks: a journal does not have them.
 var runOptions = strings.Fields(`Name Runtime IODepth Workers MaxRequest VerifyOnly Fsync EndFsync Holes Content HeaderSeed
 	Sequence TrimZero StopAtFirst Dump StateSave StateLoad Flushed AuxPath Filenames NumJobs Clone ReadFile
 	SizePercent IOSizePercent OffsetPercent OffsetAlign OffsetIncrement OffsetIncrementPercent FileSize FillDevice
@@ -31,9 +30,11 @@ func TestJournalKnowsOptions(t *testing.T) {
 	v := reflect.ValueOf(&o).Elem()
 	for i := range v.NumField() {
 		name, field := v.Type().Field(i).Name, v.Field(i).Addr().Interface()
-		stored := slices.ContainsFunc(blockOptions, func(b blockOption) bool { return b.of(&o) == field })
+		stored := slices.ContainsFunc(blockOptions,
+			func(b blockOption) bool { return b.of(&o) == field })
 		if stored == slices.Contains(runOptions, name) {
-			t.Errorf("Options.%s: in a journal: %t; in the list of those that change no block: %t", name, stored, !stored)
+			t.Errorf("Options.%s: in a journal: %t; in the list of those that change no block: %t",
+				name, stored, !stored)
 		}
 	}
 }
@@ -83,10 +84,11 @@ func TestJournalOfVersion1(t *testing.T) {
 		if !reflect.DeepEqual(got.Options, blocksOf(&want)) {
 			t.Errorf("%s: %+v", name, got.Options)
 		}
-		r, bad := check(t, imageOf(t, want, noClock), got.Job(want), func(j *Job, open Opener) (*Result, error) {
-			j.History = got.History(false)
-			return j.Verify(t.Context(), open)
-		})
+		r, bad := check(t, imageOf(t, want, noClock), got.Job(want),
+			func(j *Job, open Opener) (*Result, error) {
+				j.History = got.History(false)
+				return j.Verify(t.Context(), open)
+			})
 		if !r.Good() || r.Blocks == 0 || got.Issued != got.Flushed || got.Issued == 0 {
 			t.Errorf("%s: %+v, %+v, %+v", name, got, r, bad)
 		}
@@ -147,7 +149,8 @@ func TestJournalVersions(t *testing.T) {
 	} {
 		j, err := ReadJournal(t.Context(), strings.NewReader(c.text))
 		switch {
-		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+		case c.want == "" && err != nil, c.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%.60q: %v, want %q", c.text, err, c.want)
 		case err == nil && j.Options.MixRead != 50:
 			t.Errorf("%.60q: %+v", c.text, j.Options)
@@ -167,7 +170,8 @@ func TestJournalOfAnotherJob(t *testing.T) {
 		t.Errorf("run in another way: %v", err)
 	}
 	o.RandSeed = 7
-	if err := j.continues(&o); err == nil || !strings.Contains(err.Error(), "its RandSeed is 137, not 7") {
+	if err := j.continues(&o); err == nil ||
+		!strings.Contains(err.Error(), "its RandSeed is 137, not 7") {
 		t.Errorf("another seed: %v", err)
 	}
 }
@@ -185,10 +189,12 @@ func (c *limitedContext) Err() error {
 	return nil
 }
 
-// Whatever numbers a journal has, nothing panics, the memory is bounded, and a
-// context ends it.
+// Whatever numbers a journal has, nothing panics, the memory is bounded, and a context ends it.
 func TestHostileJournal(t *testing.T) {
-	numbers := []any{-1, 0, 1, 3, 1 << 16, 1 << 24, 1 << 31, 1 << 32, 1 << 40, 1 << 62, int64(math.MaxInt64), uint64(math.MaxUint64), 1e300}
+	numbers := []any{
+		-1, 0, 1, 3, 1 << 16, 1 << 24, 1 << 31, 1 << 32, 1 << 40, 1 << 62,
+		int64(math.MaxInt64), uint64(math.MaxUint64), 1e300,
+	}
 	values := map[string][]any{
 		"Split": {
 			[]fio.Share{{Block: 0, Percent: 100}},
@@ -227,7 +233,11 @@ func TestHostileJournal(t *testing.T) {
 		}
 		for _, value := range list {
 			for _, way := range []string{"write", "randrw"} {
-				for _, beside := range []map[string]any{{}, {"Loops": 3, "NoRandomMap": true, "MaxBlock": 8192}, {"TrimPercent": 9, "TrimBacklog": 3}} {
+				for _, beside := range []map[string]any{
+					{},
+					{"Loops": 3, "NoRandomMap": true, "MaxBlock": 8192},
+					{"TrimPercent": 9, "TrimBacklog": 3},
+				} {
 					change := map[string]any{"Direction": way, option.name: value}
 					for name, v := range beside {
 						if name != option.name {
@@ -284,10 +294,12 @@ func TestJournalRecordsInNoOrder(t *testing.T) {
 	if err := j.flush(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadJournal(t.Context(), bytes.NewReader(log.Bytes())); err == nil || !strings.Contains(err.Error(), "in no order") {
+	if _, err := ReadJournal(t.Context(), bytes.NewReader(log.Bytes())); err == nil ||
+		!strings.Contains(err.Error(), "in no order") {
 		t.Errorf("%v", err)
 	}
-	if _, err := ReadJournal(&limitedContext{t.Context(), 0}, &log); !errors.Is(err, context.Canceled) {
+	if _, err := ReadJournal(&limitedContext{t.Context(), 0},
+		&log); !errors.Is(err, context.Canceled) {
 		t.Errorf("of a context that has ended: %v", err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// TestMain runs the writing child of TestKill. Below tier 3 properties draw the same cases in every run, so that a failure belongs to
-// the change it came with.
+// TestMain runs the writing child of TestKill. Below tier 3 properties draw the same cases in every
+// run, so that a failure belongs to the change it came with.
 func TestMain(m *testing.M) {
 	stdflag.Parse()
 	if os.Getenv("BLKSH_TIER") < "3" && stdflag.Lookup("rapid.seed").Value.String() == "0" {
@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 // killOptions are those of the child.
 func killOptions() fio.Options {
 	o := fio.DefaultOptions()
-	o.Direction, o.Verify, o.Size, o.MinBlock, o.Fsync, o.Loops, o.MaxRequest = fio.RandWrite, "crc32c", 4<<20, 4096, 64, 1000, 0
+	o.Direction, o.Verify, o.Size, o.MinBlock, o.Fsync, o.Loops, o.MaxRequest = fio.RandWrite,
+		"crc32c", 4<<20, 4096, 64, 1000, 0
 	return o
 }
 
@@ -55,10 +56,11 @@ func endlessWriter(dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = j.Write(context.Background(), func(ctx context.Context, depth, size int) (Queue, error) {
-		q, err := openFile(image)(ctx, depth, size)
-		return &tellingQueue{q.(*fileQueue)}, err
-	})
+	_, err = j.Write(context.Background(),
+		func(ctx context.Context, depth, size int) (Queue, error) {
+			q, err := openFile(image)(ctx, depth, size)
+			return &tellingQueue{q.(*fileQueue)}, err
+		})
 	return err
 }
 
@@ -128,7 +130,8 @@ func killOnce(t *testing.T, writes int) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	j, err := NewJob(journal.Options, Hooks{Bad: func(b *Bad) { t.Errorf("%d: %v", b.Off, b.Cause) }})
+	j, err := NewJob(journal.Options,
+		Hooks{Bad: func(b *Bad) { t.Errorf("%d: %v", b.Off, b.Cause) }})
 	if err != nil {
 		t.Fatal(err)
 	}

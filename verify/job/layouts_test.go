@@ -14,8 +14,7 @@ type region struct {
 	set       func(*fio.Options)
 }
 
-// deviceOf makes a device of size bytes that has what several jobs wrote, with
-// nothing between.
+// deviceOf makes a device of size bytes that has what several jobs wrote, with nothing between.
 func deviceOf(t *testing.T, size int64, regions []region) []byte {
 	img := make([]byte, size)
 	for _, r := range regions {
@@ -50,20 +49,30 @@ func TestScanLayouts(t *testing.T) {
 	img := deviceOf(t, size, list)
 	s := anyBlocks(size)
 	s.Holes = true
-	for _, c := range []fio.Options{s, func() fio.Options { o := s; o.MaxRequest, o.Workers, o.Content = 0, 1, fio.ContentAuto; return o }()} {
+	for _, c := range []fio.Options{
+		s,
+		func() fio.Options {
+			o := s
+			o.MaxRequest, o.Workers, o.Content = 0, 1,
+				fio.ContentAuto
+			return o
+		}(),
+	} {
 		r, bad := check(t, img, c, scanJob(t))
 		written := int64(0)
 		for _, g := range list {
 			written += g.size
 		}
-		if !r.Good() || r.Unfaithful > 0 || r.Checked+r.Unchecked != size || r.Unchecked > size-written {
+		if !r.Good() || r.Unfaithful > 0 || r.Checked+r.Unchecked != size ||
+			r.Unchecked > size-written {
 			t.Fatalf("%+v: %d bad", r, len(bad))
 		}
 		for i, g := range list {
 			at := g.off + g.size/2 + 777
 			img[at] ^= 0x20
 			r, bad := check(t, img, c, scanJob(t))
-			if len(bad) != 1 || bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: 5, At: at}) {
+			if len(bad) != 1 ||
+				bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: 5, At: at}) {
 				t.Errorf("region %d: %+v", i, r)
 			}
 			img[at] ^= 0x20
@@ -71,8 +80,7 @@ func TestScanLayouts(t *testing.T) {
 	}
 }
 
-// The first blocks of a range may be damaged in ways that look like another
-// layout.
+// The first blocks of a range may be damaged in ways that look like another layout.
 func TestScanDamagedStart(t *testing.T) {
 	for _, d := range damages {
 		if d.scan == verify.Classes {
@@ -88,15 +96,16 @@ func TestScanDamagedStart(t *testing.T) {
 	}
 }
 
-// A block that another layout left, of which later ones wrote over the end, is
-// as old as it says.
+// A block that another layout left, of which later ones wrote over the end, is as old as it says.
 func TestScanLeftBlock(t *testing.T) {
 	const size = 256 << 10
 	img := deviceOf(t, size, []region{{0, size, func(o *fio.Options) { o.MinBlock = 64 << 10 }}})
-	now := deviceOf(t, size, []region{{0, size, func(o *fio.Options) { o.RandSeed, o.RandSeedGiven = 3, true }}})
+	now := deviceOf(t, size,
+		[]region{{0, size, func(o *fio.Options) { o.RandSeed, o.RandSeedGiven = 3, true }}})
 	copy(img[4096:], now[4096:])
 	r, bad := check(t, img, anyBlocks(size), scanJob(t))
-	if r.Bad != 1 || bad[0].Off != 0 || bad[0].Len != 4096 || bad[0].Cause.Class != verify.Stale || r.Blocks != 64 {
+	if r.Bad != 1 || bad[0].Off != 0 || bad[0].Len != 4096 || bad[0].Cause.Class != verify.Stale ||
+		r.Blocks != 64 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -115,11 +124,13 @@ func TestScanOtherType(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	img[40000] ^= 1
-	if r, _ = check(t, img, o, scanJob(t)); r.Classes["other-type"] != 7 || r.Classes["one-bit"] != 1 {
+	if r, _ = check(t, img, o, scanJob(t)); r.Classes["other-type"] != 7 ||
+		r.Classes["one-bit"] != 1 {
 		t.Errorf("damaged: %+v", r)
 	}
 	o.Generation = 4
-	if r, _ = check(t, img[:32<<10], func() fio.Options { o.Size = 32 << 10; return o }(), scanJob(t)); r.Classes["stale"] != 8 {
+	if r, _ = check(t, img[:32<<10], func() fio.Options { o.Size = 32 << 10; return o }(),
+		scanJob(t)); r.Classes["stale"] != 8 {
 		t.Errorf("with a generation: %+v", r)
 	}
 }
@@ -155,8 +166,10 @@ func TestScanLies(t *testing.T) {
 // Every version is one of the releases whose blocks it has.
 func TestParseRelease(t *testing.T) {
 	for text, want := range map[string]fio.Release{
-		"any": fio.FioAny, "2.2": fio.Fio22, "2.2.10": fio.Fio22, "2.16": fio.Fio22, "2.98": fio.Fio22, "2.99": fio.Fio333, "3.1": fio.Fio333, "3.28": fio.Fio333,
-		"3.33": fio.Fio333, "fio-3.33": fio.Fio333, "3.34": fio.Fio333, "3.35": fio.Fio340, "3.36": fio.Fio340, "3.40": fio.Fio340, "3.41": fio.Fio342,
+		"any": fio.FioAny, "2.2": fio.Fio22, "2.2.10": fio.Fio22, "2.16": fio.Fio22,
+		"2.98": fio.Fio22, "2.99": fio.Fio333, "3.1": fio.Fio333, "3.28": fio.Fio333,
+		"3.33": fio.Fio333, "fio-3.33": fio.Fio333, "3.34": fio.Fio333, "3.35": fio.Fio340,
+		"3.36": fio.Fio340, "3.40": fio.Fio340, "3.41": fio.Fio342,
 		"3.42": fio.Fio342, "3.42-135-gf534": fio.Fio342, "4.0": fio.Fio342,
 	} {
 		if got, err := fio.ParseRelease(text); got != want || err != nil {

@@ -60,13 +60,15 @@ func (g grid) request(pos int64) remade {
 func (j *Job) learn(s *shape) {
 	l := j.l
 	runs := s.requests(l)
-	if j.known.grid = commonGrid(runs); j.known.grid.size == 0 && l.Payload.Pattern != nil && !l.Ranged() {
+	if j.known.grid = commonGrid(runs); j.known.grid.size == 0 && l.Payload.Pattern != nil &&
+		!l.Ranged() {
 		j.known.grid = grid{l.Offset, l.MinBlock}
 	}
 	if l.Payload.Pattern != nil {
 		return
 	}
-	runs = slices.DeleteFunc(runs, func(r sampled) bool { return r.n > maxSpan || r.headers[0].Seed == 0 })
+	runs = slices.DeleteFunc(runs,
+		func(r sampled) bool { return r.n > maxSpan || r.headers[0].Seed == 0 })
 	whole := newChecker(l, j.known, nil).wholeRequests(s, runs)
 	best, most, all := fio.Recipe{}, 0, 0
 	for _, r := range whole {
@@ -155,7 +157,8 @@ func (s *shape) requests(l *fio.Layout) (list []sampled) {
 		first := s.headers[i]
 		run := sampled{off: int64(first.Offset), headers: s.headers[i : i+1]}
 		next := run.off + int64(first.Len)
-		for k = i + 1; k < len(s.headers) && s.headers[k].Continues(&s.headers[k-1]) && s.headers[k].SameWrite(&first); k++ {
+		for k = i + 1; k < len(s.headers) && s.headers[k].Continues(&s.headers[k-1]) &&
+			s.headers[k].SameWrite(&first); k++ {
 			run.headers = s.headers[i : k+1]
 			next += int64(s.headers[k].Len)
 		}
@@ -224,7 +227,8 @@ func explain(told *fio.Recipe, pieces []piece, n int, seed uint64) (by fio.Recip
 		}
 		list = append(list, padded(by, pieces, n, agreed)...)
 	}
-	slices.SortStableFunc(list, func(a, b fio.Recipe) int { return len(a.Padding) - len(b.Padding) })
+	slices.SortStableFunc(list,
+		func(a, b fio.Recipe) int { return len(a.Padding) - len(b.Padding) })
 	for _, by := range list {
 		if makes(&by, pieces, n, seed) == n {
 			return by, true
@@ -279,7 +283,8 @@ func padded(by fio.Recipe, pieces []piece, n, agreed int) (list []fio.Recipe) {
 			if by.Alternate {
 				end = 2 * random
 			}
-			if padding, ok := paddingOf(pieces, random, end); ok && end <= n && (padding == "" || agreed > pieces[0].at) {
+			if padding, ok := paddingOf(pieces, random, end); ok && end <= n &&
+				(padding == "" || agreed > pieces[0].at) {
 				by.Padding = padding
 				list = append(list, by)
 			}
@@ -331,7 +336,8 @@ func (c *checker) anotherShare(p []byte, pos int64, seed uint64, data int, x *ex
 		return false
 	}
 	edge := span.off + int64(by.Random(span.n))
-	if (edge%verify.Sector == 0 || edge <= pos+int64(data)) && !c.aheadBy(by, span, pos+int64(len(p))) {
+	if (edge%verify.Sector == 0 || edge <= pos+int64(data)) &&
+		!c.aheadBy(by, span, pos+int64(len(p))) {
 		return false
 	}
 	c.recipe = by

@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// scanned are options that leave all to the headers and compare what has no checksum, as a scan does
-// that nobody asked for requests of a size.
+// scanned are options that leave all to the headers and compare what has no checksum, as a scan
+// does that nobody asked for requests of a size.
 func scanned(size int64) fio.Options {
 	o := anyBlocks(size)
 	o.Content, o.MaxRequest = fio.ContentAuto, ScanRequest
@@ -34,7 +34,8 @@ func TestScanCompressible(t *testing.T) {
 		{"range", func(o *fio.Options) { o.MinBlock, o.MaxBlock, o.BSUnaligned = 700, 5000, true }},
 		{"sizes", func(o *fio.Options) { o.MinBlock, o.MaxBlock = 1024, 16<<10 }},
 		{"split", func(o *fio.Options) {
-			o.MinBlock, o.MaxBlock, o.Split = 1024, 4096, []fio.Share{{Block: 1024, Percent: 50}, {Block: 4096, Percent: 50}}
+			o.MinBlock, o.MaxBlock, o.Split = 1024, 4096,
+				[]fio.Share{{Block: 1024, Percent: 50}, {Block: 4096, Percent: 50}}
 		}},
 		{"padding", func(o *fio.Options) { o.Padding = "0xdeadbeef" }},
 		{"sizes, padded", func(o *fio.Options) { o.Padding, o.MinBlock, o.MaxBlock = "0xdeadbeef", 1024, 16<<10 }},
@@ -56,7 +57,8 @@ func TestScanCompressible(t *testing.T) {
 				for _, content := range []fio.Content{fio.ContentAuto, fio.ContentOn} {
 					s := scanned(o.Size)
 					s.Content = content
-					if r, bad := check(t, img, s, scanJob(t)); !r.Good() || r.Unfaithful > 0 || r.Checked == 0 || r.HeadersOnly > 0 && release != fio.Fio22 {
+					if r, bad := check(t, img, s, scanJob(t)); !r.Good() || r.Unfaithful > 0 ||
+						r.Checked == 0 || r.HeadersOnly > 0 && release != fio.Fio22 {
 						t.Fatalf("%s: %+v %d bad", name, r, len(bad))
 					}
 				}
@@ -84,7 +86,8 @@ func TestScanLostTail(t *testing.T) {
 				}
 				clear(img[12*4096+from : 13*4096])
 				name := fmt.Sprintf("%s, %d%%, from %d", kind, share, from)
-				if r, bad := check(t, img, scanned(o.Size), scanJob(t)); r.Bad != 1 || bad[0].Off != 12*4096 || bad[0].Cause.Class != verify.Zeroed && share == 0 {
+				if r, bad := check(t, img, scanned(o.Size), scanJob(t)); r.Bad != 1 ||
+					bad[0].Off != 12*4096 || bad[0].Cause.Class != verify.Zeroed && share == 0 {
 					t.Errorf("%s: %+v", name, r)
 				}
 				if r, _ := check(t, img, o, verifyJob(t)); r.Bad != 1 {
@@ -100,7 +103,11 @@ func TestScanSeveralShares(t *testing.T) {
 	const part = 256 << 10
 	var list []region
 	for i, share := range []int{0, 50, 20, 0, 75} {
-		list = append(list, region{int64(i) * part, part, func(o *fio.Options) { o.Verify, o.Compress = "meta", share }})
+		list = append(list,
+			region{
+				int64(i) * part, part,
+				func(o *fio.Options) { o.Verify, o.Compress = "meta", share },
+			})
 	}
 	img := deviceOf(t, 5*part, list)
 	r, bad := check(t, img, scanned(5*part), scanJob(t))
@@ -127,7 +134,8 @@ func TestScanAnyBitOfSegment(t *testing.T) {
 		{fio.Fio22, "meta", 8192, 8192, 2048},
 	} {
 		o := fio.DefaultOptions()
-		o.Fio, o.Verify, o.Size, o.MinBlock, o.MaxBlock, o.Interval = c.release, c.kind, 128000, c.lo, c.hi, c.interval
+		o.Fio, o.Verify, o.Size, o.MinBlock, o.MaxBlock, o.Interval = c.release, c.kind, 128000,
+			c.lo, c.hi, c.interval
 		if o.Size%int64(c.lo) != 0 {
 			o.Size = 128 << 10
 		}
@@ -138,7 +146,8 @@ func TestScanAnyBitOfSegment(t *testing.T) {
 			bit := at % 8
 			img[at] ^= 1 << bit
 			r, bad := check(t, img, s, scanJob(t))
-			if r.Bad != 1 || bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: uint8(bit), At: int64(at)}) {
+			if r.Bad != 1 ||
+				bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: uint8(bit), At: int64(at)}) {
 				t.Fatalf("%+v: at %d (%d of the block): %+v", c, at, at-first, r)
 			}
 			img[at] ^= 1 << bit
@@ -153,12 +162,14 @@ func TestScanHeadersOnly(t *testing.T) {
 	o.Verify, o.Size, o.Pattern = "meta", 64<<10, "0xdeadbeef"
 	img := imageOf(t, o, noClock)
 	verify.Random(1).Fill(img[13<<10:16<<10], 0)
-	if r, _ := check(t, img, scanned(o.Size), scanJob(t)); !r.Good() || r.HeadersOnly != o.Size || r.Checked != 0 || r.Blocks != 16 {
+	if r, _ := check(t, img, scanned(o.Size), scanJob(t)); !r.Good() || r.HeadersOnly != o.Size ||
+		r.Checked != 0 || r.Blocks != 16 {
 		t.Errorf("pattern not told: %+v", r)
 	}
 	s := scanned(o.Size)
 	s.Pattern, s.Verify = o.Pattern, fio.TypeAny
-	if r, _ := check(t, img, s, scanJob(t)); r.Bad != 1 || r.Checked != o.Size || r.HeadersOnly != 0 {
+	if r, _ := check(t, img, s, scanJob(t)); r.Bad != 1 || r.Checked != o.Size ||
+		r.HeadersOnly != 0 {
 		t.Errorf("pattern told: %+v", r)
 	}
 	o.Content = fio.ContentOff
@@ -167,7 +178,8 @@ func TestScanHeadersOnly(t *testing.T) {
 	}
 	o.Verify, o.Pattern = "crc32c", "0xdeadbeef"
 	img = imageOf(t, o, noClock)
-	if r, _ := check(t, img, scanned(o.Size), scanJob(t)); r.Checked != o.Size || r.HeadersOnly != 0 {
+	if r, _ := check(t, img, scanned(o.Size), scanJob(t)); r.Checked != o.Size ||
+		r.HeadersOnly != 0 {
 		t.Errorf("with a checksum: %+v", r)
 	}
 }
@@ -211,7 +223,8 @@ func TestScanAnything(t *testing.T) {
 		if _, err := NewJob(s, Hooks{}); err != nil {
 			t.Skip(err)
 		}
-		r, bad := check(t, img, s, func(j *Job, open Opener) (*Result, error) { return j.Scan(t.Context(), open) })
+		r, bad := check(t, img, s,
+			func(j *Job, open Opener) (*Result, error) { return j.Scan(t.Context(), open) })
 		if r.Checked+r.HeadersOnly+r.Unchecked != s.Size {
 			t.Fatalf("not all bytes are counted once: %+v of %d", r, s.Size)
 		}
@@ -226,7 +239,8 @@ func TestVerifyAnything(t *testing.T) {
 		img := make([]byte, size)
 		o := drawOptions(t)
 		o.Size = min(o.Size, size-o.Offset)
-		o.Content = rapid.SampledFrom([]fio.Content{fio.ContentAuto, fio.ContentOn, fio.ContentOff}).Draw(t, "content")
+		o.Content = rapid.SampledFrom(
+			[]fio.Content{fio.ContentAuto, fio.ContentOn, fio.ContentOff}).Draw(t, "content")
 		if _, err := NewJob(o, Hooks{}); err != nil {
 			t.Skip(err)
 		}
@@ -234,7 +248,8 @@ func TestVerifyAnything(t *testing.T) {
 		for range rapid.IntRange(1, 4).Draw(t, "jobs") {
 			scribble(t, img)
 		}
-		r, bad := check(t, img, o, func(j *Job, open Opener) (*Result, error) { return j.Verify(t.Context(), open) })
+		r, bad := check(t, img, o,
+			func(j *Job, open Opener) (*Result, error) { return j.Verify(t.Context(), open) })
 		if r.Bad > r.Blocks || r.Checked+r.HeadersOnly+r.Unchecked > o.Size {
 			t.Fatalf("more than there is: %+v of %d", r, o.Size)
 		}
@@ -245,7 +260,8 @@ func TestVerifyAnything(t *testing.T) {
 // checkSense makes sure that what is told of bad blocks can be.
 func checkSense(t *rapid.T, o *fio.Options, bad []Bad) {
 	for _, b := range bad {
-		if c := b.Cause; (c.Class == verify.Shifted || c.Class == verify.Misdirected) && c.Delta == 0 {
+		if c := b.Cause; (c.Class == verify.Shifted || c.Class == verify.Misdirected) &&
+			c.Delta == 0 {
 			t.Fatalf("moved by nothing: %+v", b.Cause)
 		}
 		if b.Off < o.Offset || b.Off+b.Len > o.Offset+o.Size || b.Len <= 0 {
@@ -256,9 +272,11 @@ func checkSense(t *rapid.T, o *fio.Options, bad []Bad) {
 
 // scribble puts what some job wrote anywhere on a device, or damages it.
 func scribble(t *rapid.T, img []byte) {
-	at := rapid.IntRange(0, len(img)-1).Draw(t, "at") &^ rapid.SampledFrom([]int{0, 7, 511, 4095}).Draw(t, "aligned")
+	at := rapid.IntRange(0, len(img)-1).Draw(t, "at") &^ rapid.SampledFrom(
+		[]int{0, 7, 511, 4095}).Draw(t, "aligned")
 	n := min(len(img)-at, rapid.IntRange(1, 64<<10).Draw(t, "bytes"))
-	switch rapid.SampledFrom([]string{"job", "job", "job", "zero", "random", "move"}).Draw(t, "what") {
+	switch rapid.SampledFrom([]string{"job", "job", "job", "zero", "random", "move"}).Draw(t,
+		"what") {
 	case "zero":
 		clear(img[at:][:n])
 	case "random":
@@ -267,7 +285,8 @@ func scribble(t *rapid.T, img []byte) {
 		copy(img[at:][:n], img[rapid.IntRange(0, len(img)-n).Draw(t, "from"):])
 	default:
 		o := drawOptions(t)
-		o.Offset, o.Size, o.Interval = int64(at), int64(n), rapid.SampledFrom([]int{0, o.Interval, o.MinBlock}).Draw(t, "every")
+		o.Offset, o.Size, o.Interval = int64(at), int64(n),
+			rapid.SampledFrom([]int{0, o.Interval, o.MinBlock}).Draw(t, "every")
 		o.Loops, o.TrimPercent, o.NoRandomMap = 1, 0, false
 		if _, err := NewJob(o, Hooks{}); err == nil {
 			copy(img[at:], imageOf(t, o, noClock)[at:])
@@ -286,7 +305,8 @@ func drawScan(t *rapid.T, size int64) fio.Options {
 	s.PatternInterval = rapid.SampledFrom([]int{0, 0, 512, 100}).Draw(t, "scan pattern interval")
 	s.Interval = rapid.SampledFrom([]int{0, 0, 512}).Draw(t, "scan interval")
 	s.HeaderOffset = rapid.SampledFrom([]int{0, 0, 200}).Draw(t, "scan header")
-	s.Content = rapid.SampledFrom([]fio.Content{fio.ContentAuto, fio.ContentOn, fio.ContentOff}).Draw(t, "scan content")
+	s.Content = rapid.SampledFrom(
+		[]fio.Content{fio.ContentAuto, fio.ContentOn, fio.ContentOff}).Draw(t, "scan content")
 	s.Holes = rapid.Bool().Draw(t, "holes")
 	s.Compress = rapid.SampledFrom([]int{0, 0, 40}).Draw(t, "scan share")
 	return s
@@ -315,7 +335,8 @@ func TestScanMostlyDamaged(t *testing.T) {
 			t.Errorf("%+v, every other block: %+v", c, r)
 		}
 		damage(1)
-		if r, _ := check(t, img, scanned(o.Size), scanJob(t)); r.Bad != 0 || r.HeadersOnly != o.Size {
+		if r, _ := check(t, img, scanned(o.Size), scanJob(t)); r.Bad != 0 ||
+			r.HeadersOnly != o.Size {
 			t.Errorf("%+v, all blocks: %+v", c, r)
 		}
 	}

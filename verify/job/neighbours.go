@@ -16,7 +16,8 @@ func (c *checker) neighbour(pos int64) (h fio.Header, ok bool) {
 	}
 	rest := c.around.p[in:]
 	if h, ok = c.header(rest); !ok {
-		h, ok = fio.ParseHeader(rest) // verify_offset does not move those of blocks that were judged
+		// verify_offset does not move those of blocks that were judged
+		h, ok = fio.ParseHeader(rest)
 	}
 	return h, ok && h.Offset == uint64(pos) && h.Possible() && int(h.Len) <= len(rest)
 }

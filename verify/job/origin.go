@@ -65,7 +65,9 @@ func (c *checker) presumed(p []byte, pos int64, seed uint64, x *expectation) []b
 // spans lists what the request of a block may be, as seed and recipe of like make it: what the job
 // or the grid says, the block alone, or one that began before it, like the request of the block
 // before it or where words of the content fit.
-func (c *checker) spans(p []byte, pos int64, data int, x *expectation, like remade) iter.Seq[remade] {
+func (c *checker) spans(p []byte, pos int64, data int, x *expectation,
+	like remade,
+) iter.Seq[remade] {
 	return func(yield func(remade) bool) {
 		f := like.recipe.Filler
 		from := func(start int64) bool {
@@ -86,7 +88,8 @@ func (c *checker) spans(p []byte, pos int64, data int, x *expectation, like rema
 		if x.known || !from(pos) || c.l.Payload.Pattern != nil || f.Seeded(p, data, like.seed) {
 			return
 		}
-		if c.spanSeed == like.seed && c.spanOff < pos && pos-c.spanOff <= maxSpan && !from(c.spanOff) {
+		if c.spanSeed == like.seed && c.spanOff < pos && pos-c.spanOff <= maxSpan &&
+			!from(c.spanOff) {
 			return
 		}
 		for _, back := range c.starts(p, data, like.seed, min(pos, maxSpan), f) {
@@ -132,7 +135,9 @@ func (c *checker) ends(p []byte, pos int64, data int, r remade) (list []remade) 
 
 // starts lists how many bytes, up to most, before the block p its request may
 // begin. Words in several places of the block tell, for any may be damaged.
-func (c *checker) starts(p []byte, data int, seed uint64, most int64, f *fio.Filler) (list []int64) {
+func (c *checker) starts(p []byte, data int, seed uint64, most int64,
+	f *fio.Filler,
+) (list []int64) {
 	if f.Shift != 0 {
 		if !c.known.multiBlock || c.searched > maxSearch {
 			return nil
@@ -163,7 +168,8 @@ func agreement(want, got []byte, zeroes bool) int {
 	}
 	score := 0
 	for i := 0; i+8 <= len(got); i += 8 {
-		if w := binary.LittleEndian.Uint64(got[i:]); (w != 0 || zeroes) && w == binary.LittleEndian.Uint64(want[i:]) {
+		if w := binary.LittleEndian.Uint64(got[i:]); (w != 0 || zeroes) &&
+			w == binary.LittleEndian.Uint64(want[i:]) {
 			score += 8
 		}
 	}

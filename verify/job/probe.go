@@ -65,7 +65,8 @@ func (s *shape) predicted(ctx context.Context, l *fio.Layout, r fio.Release) (n 
 			break
 		}
 		for _, h := range headers[w.Number] {
-			if h.Seed == w.Seed && h.Offset >= uint64(w.Off) && h.Offset < uint64(w.Off)+uint64(w.N) {
+			if h.Seed == w.Seed && h.Offset >= uint64(w.Off) &&
+				h.Offset < uint64(w.Off)+uint64(w.N) {
 				n++
 			}
 		}
@@ -118,8 +119,7 @@ func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 	return s, nil
 }
 
-// sample collects the headers of p, of blocks that are at most longest bytes
-// long.
+// sample collects the headers of p, of blocks that are at most longest bytes long.
 func (s *shape) sample(p []byte, off int64, longest uint32) {
 	for at := 0; len(s.headers) < maxProbed; {
 		h, i, ok := fio.FindHeader(p[at:])
@@ -127,16 +127,16 @@ func (s *shape) sample(p []byte, off int64, longest uint32) {
 			return
 		}
 		at += i
-		if home := int64(h.Offset) - off; home <= int64(at) && h.Len >= fio.ShortHeader && h.Len <= longest && int64(at)-home < int64(h.Len) {
+		if home := int64(h.Offset) - off; home <= int64(at) && h.Len >= fio.ShortHeader &&
+			h.Len <= longest && int64(at)-home < int64(h.Len) {
 			s.headers, s.places = append(s.headers, h), append(s.places, at-int(home))
 		}
 		at += fio.ShortHeader
 	}
 }
 
-// conclude finds the length of blocks, and the place of headers in them: those
-// of most headers. If too many are different, all lengths have to be read from
-// the headers.
+// conclude finds the length of blocks, and the place of headers in them: those of most headers. If
+// too many are different, all lengths have to be read from the headers.
 func (s *shape) conclude(l *fio.Layout, known *knowledge) {
 	count, places := map[uint32]int{}, map[int]int{}
 	for i, h := range s.headers {
@@ -159,9 +159,8 @@ func (s *shape) conclude(l *fio.Layout, known *knowledge) {
 	}
 }
 
-// Probe finds out from the headers of a range which fio wrote it and how, and
-// returns the options with what was found: Fio, MinBlock, HeaderOffset and, if
-// all headers agree, Verify.
+// Probe finds out from the headers of a range which fio wrote it and how, and returns the options
+// with what was found: Fio, MinBlock, HeaderOffset and, if all headers agree, Verify.
 func Probe(ctx context.Context, o fio.Options, open Opener) (fio.Options, error) {
 	j, err := NewJob(o, Hooks{})
 	if err != nil {

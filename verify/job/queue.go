@@ -24,8 +24,7 @@ type Queue interface {
 	// the slot's memory, a flush has no range. Err tells what was refused.
 	Stage(slot int, op uint8, off, n int64, flags uint32)
 	Submit() error
-	// Reap waits for at least least completions and stores the slots they were
-	// on in done.
+	// Reap waits for at least least completions and stores the slots they were on in done.
 	Reap(least int, done []int) (int, error)
 	// SubmitAndReap is both, for an owner that has nothing else to do meanwhile.
 	SubmitAndReap(least int, done []int) (int, error)

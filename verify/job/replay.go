@@ -107,7 +107,8 @@ func (p *replay) fill(s *slot, want func(*fio.Request) (slotKind, bool)) bool {
 		switch {
 		case s.n == 0:
 			s.kind, s.off = kind, p.ahead.Off
-		case kind != s.kind || p.ahead.Off != s.off+int64(s.n) || s.n+p.ahead.N > p.j.l.MaxRequest || len(s.requests) == cap(s.requests):
+		case kind != s.kind || p.ahead.Off != s.off+int64(s.n) ||
+			s.n+p.ahead.N > p.j.l.MaxRequest || len(s.requests) == cap(s.requests):
 			return true
 		}
 		s.requests = append(s.requests, p.ahead)

@@ -8,7 +8,8 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// Whoever replays a job stops when nobody waits any more: these jobs have more requests than a test can wait for.
+// Whoever replays a job stops when nobody waits any more: these jobs have more requests than a test
+// can wait for.
 func TestReplaysAreCancelled(t *testing.T) {
 	o := fio.DefaultOptions()
 	o.Verify, o.MinBlock, o.Size, o.Loops = "crc32c", 512, 1<<50, 2

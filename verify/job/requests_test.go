@@ -18,8 +18,7 @@ type sentRequest struct {
 	n     int
 }
 
-// A recorder notes the requests of all queues of a job, and how many were in
-// flight at most.
+// A recorder notes the requests of all queues of a job, and how many were in flight at most.
 type recorder struct {
 	mu           sync.Mutex
 	sent         []sentRequest
@@ -91,7 +90,8 @@ func TestRequestsAsAsked(t *testing.T) {
 				o := fio.DefaultOptions()
 				o.Verify, o.Size, o.IODepth, o.Workers = "crc32c", 1<<20, depth, workers
 				change(&o)
-				t.Run(fmt.Sprintf("%s, depth %d, %d workers", name, depth, workers), func(t *testing.T) { checkRequests(t, o) })
+				t.Run(fmt.Sprintf("%s, depth %d, %d workers", name, depth, workers),
+					func(t *testing.T) { checkRequests(t, o) })
 			}
 		}
 	}
@@ -134,10 +134,12 @@ func checkRequests(t *testing.T, o fio.Options) {
 			slices.SortFunc(phase.want, bySentPlace)
 		}
 		if !slices.Equal(got.sent, phase.want) {
-			t.Errorf("%s: the device got %d requests, %d were asked for: %v", phase.name, len(got.sent), len(phase.want), got.sent[:min(10, len(got.sent))])
+			t.Errorf("%s: the device got %d requests, %d were asked for: %v", phase.name,
+				len(got.sent), len(phase.want), got.sent[:min(10, len(got.sent))])
 		}
 		if result.Requests != int64(len(phase.want)) {
-			t.Errorf("%s: %d requests are counted, not %d", phase.name, result.Requests, len(phase.want))
+			t.Errorf("%s: %d requests are counted, not %d", phase.name, result.Requests,
+				len(phase.want))
 		}
 		if got.most > o.IODepth || o.Workers == 1 && got.most < o.IODepth {
 			t.Errorf("%s: %d requests in flight, not %d", phase.name, got.most, o.IODepth)
@@ -165,7 +167,8 @@ func TestRequestsMerged(t *testing.T) {
 		o := fio.DefaultOptions()
 		o.Verify, o.Size, o.Workers, o.MaxRequest = "crc32c", 1<<20, workers, 64<<10
 		image := make([]byte, o.Size)
-		for _, do := range []func(*Job, context.Context, Opener) (*Result, error){(*Job).Write, (*Job).Verify} {
+		for _, do := range []func(*Job, context.Context, Opener) (
+			*Result, error){(*Job).Write, (*Job).Verify} {
 			j, err := NewJob(o, Hooks{})
 			if err != nil {
 				t.Fatal(err)
@@ -179,8 +182,7 @@ func TestRequestsMerged(t *testing.T) {
 	}
 }
 
-// A scan reads blocks of the length that was asked for, until one of them makes
-// it look around.
+// A scan reads blocks of the length that was asked for, until one of them makes it look around.
 func TestScanRequests(t *testing.T) {
 	o := fio.DefaultOptions()
 	o.Verify, o.Size, o.Workers, o.MinBlock = "crc32c", 1<<20, 1, 4096
@@ -203,14 +205,17 @@ func TestScanRequests(t *testing.T) {
 		}
 		return result, sizes
 	}
-	if r, sizes := scan(func(*fio.Options) {}); !r.Good() || r.Requests != 256 || len(sizes) != 1 || sizes[4096] != 256 {
+	if r, sizes := scan(func(*fio.Options) {}); !r.Good() || r.Requests != 256 || len(sizes) != 1 ||
+		sizes[4096] != 256 {
 		t.Errorf("%+v by reads of %v", r, sizes)
 	}
-	if r, sizes := scan(func(o *fio.Options) { o.MaxRequest = ScanRequest }); !r.Good() || len(sizes) != 1 || sizes[ScanRequest] != 4 {
+	if r, sizes := scan(func(o *fio.Options) { o.MaxRequest = ScanRequest }); !r.Good() ||
+		len(sizes) != 1 || sizes[ScanRequest] != 4 {
 		t.Errorf("in large pieces: %+v by reads of %v", r, sizes)
 	}
 	image[512<<10] ^= 0xff
-	if r, sizes := scan(func(*fio.Options) {}); r.Bad != 1 || sizes[4096] < 128 || sizes[leastLook] != 32 {
+	if r, sizes := scan(func(*fio.Options) {}); r.Bad != 1 || sizes[4096] < 128 ||
+		sizes[leastLook] != 32 {
 		t.Errorf("with a bad block in the middle: %+v by reads of %v", r, sizes)
 	}
 }
@@ -247,7 +252,8 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 		for _, direction := range []fio.Direction{fio.Write, fio.RandReadWrite} {
 			for _, want := range []error{context.Canceled, errBroken} {
 				o := fio.DefaultOptions()
-				o.Verify, o.Size, o.Workers, o.IODepth, o.Direction = "crc32c", 1<<20, workers, 2, direction
+				o.Verify, o.Size, o.Workers, o.IODepth, o.Direction = "crc32c", 1<<20, workers, 2,
+					direction
 				image := make([]byte, o.Size)
 				ctx, cancel := context.WithCancel(t.Context())
 				j, err := NewJob(o, Hooks{})
@@ -268,8 +274,10 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 					}}, err
 				})
 				cancel()
-				if !errors.Is(err, want) || r.Done || stopped == 0 || len(first.sent) > stopped+1 || r.Position != int64(len(first.sent)) {
-					t.Fatalf("%v with %d workers: %+v, %v after %d requests", direction, workers, r, err, len(first.sent))
+				if !errors.Is(err, want) || r.Done || stopped == 0 || len(first.sent) > stopped+1 ||
+					r.Position != int64(len(first.sent)) {
+					t.Fatalf("%v with %d workers: %+v, %v after %d requests", direction, workers, r,
+						err, len(first.sent))
 				}
 				if want == errBroken {
 					continue
@@ -279,7 +287,8 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 					t.Fatal(err)
 				}
 				again.From = r.Position
-				if r, err = again.Write(t.Context(), openRecorded(image, &rest)); err != nil || !r.Done {
+				if r, err = again.Write(t.Context(), openRecorded(image, &rest)); err != nil ||
+					!r.Done {
 					t.Fatalf("%+v, %v", r, err)
 				}
 				whole, err := NewJob(o, Hooks{})
@@ -287,11 +296,13 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 					t.Fatal(err)
 				}
 				var all recorder
-				if _, err := whole.Write(t.Context(), openRecorded(make([]byte, o.Size), &all)); err != nil {
+				if _, err := whole.Write(t.Context(),
+					openRecorded(make([]byte, o.Size), &all)); err != nil {
 					t.Fatal(err)
 				}
 				if !slices.Equal(slices.Concat(first.sent, rest.sent), all.sent) {
-					t.Errorf("%v with %d workers: %d and %d requests, not the %d of one run", direction, workers, len(first.sent), len(rest.sent), len(all.sent))
+					t.Errorf("%v with %d workers: %d and %d requests, not the %d of one run",
+						direction, workers, len(first.sent), len(rest.sent), len(all.sent))
 				}
 			}
 		}

@@ -50,7 +50,8 @@ func TestRewrittenBlocksCountOnce(t *testing.T) {
 			for _, off := range places[:20] {
 				clear(img[off : off+4096])
 			}
-			if r, bad := check(t, img, o, verifyJob(t)); r.Bad != 20 || len(bad) != 20 || r.Blocks != int64(len(places)) {
+			if r, bad := check(t, img, o, verifyJob(t)); r.Bad != 20 || len(bad) != 20 ||
+				r.Blocks != int64(len(places)) {
 				t.Errorf("%v %s, damaged: %+v, %d told", release, kind, r, len(bad))
 			}
 		}
@@ -74,13 +75,14 @@ func TestRewrittenByNobody(t *testing.T) {
 			stale++
 		}
 	}
-	if r, _ := check(t, img, o, verifyJob(t)); r.Bad != stale || r.Classes["stale"] != stale || r.Blocks != int64(len(places)) {
+	if r, _ := check(t, img, o, verifyJob(t)); r.Bad != stale || r.Classes["stale"] != stale ||
+		r.Blocks != int64(len(places)) {
 		t.Errorf("%d stale of %d: %+v", stale, len(places), r)
 	}
 }
 
-// Short headers have 16 bits of the write's number. With more writes than that, which of two numbers
-// is the later one is not known.
+// Short headers have 16 bits of the write's number. With more writes than that, which of two
+// numbers is the later one is not known.
 func TestRewrittenManyTimes(t *testing.T) {
 	o := rewriting("meta", fio.Fio333)
 	o.MinBlock, o.Size, o.Content = 64, 100000*64, fio.ContentOff

@@ -6,12 +6,11 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// Against makes it known to a job that verifies which other jobs of its job file
-// wrote to its file as well: those that fio runs at the same time, of which any
-// may have been the last to write a block, and those that it runs later. A block
-// of such a job is left to that job's own verification. It is an error if nothing
-// tells their blocks apart. A job that only verifies takes the blocks of all
-// others.
+// Against makes it known to a job that verifies which other jobs of its job file wrote to its file
+// as well: those that fio runs at the same time, of which any may have been the last to write a
+// block, and those that it runs later. A block of such a job is left to that job's own
+// verification. It is an error if nothing tells their blocks apart. A job that only verifies takes
+// the blocks of all others.
 func (j *Job) Against(others []fio.Options) error {
 	for _, o := range others {
 		l, err := fio.NewLayout(o)
@@ -24,7 +23,8 @@ func (j *Job) Against(others []fio.Options) error {
 		case o.Group > j.l.Group && l.Covers():
 			j.replaced = append(j.replaced, l.Span())
 		case !j.l.Tells(l):
-			return fmt.Errorf("jobs %s and %s write to the same blocks, and nothing says which of them was the last", j.l.Name, l.Name)
+			return fmt.Errorf(
+				"jobs %s and %s write to the same blocks, and nothing says which of them was the last", j.l.Name, l.Name)
 		case !j.l.Headless:
 			j.rivals = append(j.rivals, l)
 		}
@@ -45,8 +45,7 @@ func (j *Job) newRivals() (list []rival) {
 	return list
 }
 
-// others reports whether a block is that of another job: intact, and with its
-// thread.
+// others reports whether a block is that of another job: intact, and with its thread.
 func (c *checker) others(p []byte, pos int64) bool {
 	for _, r := range c.rivals {
 		h, ok := r.checker.header(p)

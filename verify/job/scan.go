@@ -7,13 +7,11 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// Scan reads the range of the job in ascending order and checks each block by
-// what its header says; the job that wrote is not needed. It reads up to
-// [fio.Options.MaxRequest] at once, or a block if that is 0, except where it has to
-// find out where blocks begin. What the options say
-// about blocks is believed as long as the headers do not say something else:
-// the release, verify_offset and the length of blocks are found out from them,
-// also where they change in the midst of the range.
+// Scan reads the range of the job in ascending order and checks each block by what its header says;
+// the job that wrote is not needed. It reads up to [fio.Options.MaxRequest] at once, or a block if
+// that is 0, except where it has to find out where blocks begin. What the options say about blocks
+// is believed as long as the headers do not say something else: the release, verify_offset and the
+// length of blocks are found out from them, also where they change in the midst of the range.
 func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 	j.state = Progress{Phase: "verify", Total: j.l.Extent}
 	shape, err := j.probe(ctx, open)
@@ -30,7 +28,8 @@ func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
 	j.learn(&shape)
 	s := &scanning{
 		j: j, open: open, pos: j.l.Offset + min(j.From, j.l.Extent), end: j.l.Offset + j.l.Extent,
-		longest: max(shape.longest, shape.length), uneven: shape.uneven, patience: leastRun, nothing: -1,
+		longest: max(shape.longest, shape.length), uneven: shape.uneven, patience: leastRun,
+		nothing: -1,
 	}
 	err = s.run(ctx)
 	j.result.Position = s.pos - j.l.Offset
@@ -46,9 +45,8 @@ type scanning struct {
 	open Opener
 	// pos is how far the range up to end has been judged.
 	pos, end int64
-	// uneven says that blocks have to be walked until patience of them in a row
-	// are alike. The longest so far is longest bytes long, and the next may be
-	// need.
+	// uneven says that blocks have to be walked until patience of them in a row are alike. The
+	// longest so far is longest bytes long, and the next may be need.
 	uneven        bool
 	longest, need int
 	patience      int
@@ -110,14 +108,14 @@ func (s *scanning) even(ctx context.Context) error {
 		if s.broken || next >= s.end || s.j.stops() {
 			return false
 		}
-		sl.kind, sl.off, sl.n, sl.requests = slotRead, next, int(min(size, s.end-next)), sl.requests[:0]
+		sl.kind, sl.off, sl.n, sl.requests = slotRead, next, int(min(size, s.end-next)),
+			sl.requests[:0]
 		next += int64(sl.n)
 		return true
 	}, s.settle, s.unreadable)
 }
 
-// request is how much is read at once where blocks are even, if that is not less
-// than a block.
+// request is how much is read at once where blocks are even, if that is not less than a block.
 func (s *scanning) request() int {
 	if s.wide || s.j.l.MaxRequest > 0 {
 		return max(s.j.l.MaxRequest, leastLook)
@@ -131,8 +129,7 @@ func (s *scanning) unreadable(sl *slot, err error) {
 	s.j.unreadable(sl, err)
 }
 
-// settle takes a slot that workers have looked at, and judges it when all
-// before it have been.
+// settle takes a slot that workers have looked at, and judges it when all before it have been.
 func (s *scanning) settle(e *engine, i int) {
 	c := e.crew
 	e.slots[i].looked = true

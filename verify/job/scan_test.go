@@ -47,13 +47,15 @@ func TestScanShapes(t *testing.T) {
 		s := anyBlocks(o.Size)
 		s.Offset = o.Offset
 		r, bad := check(t, img, s, scanJob(t))
-		if !r.Good() || r.Unfaithful > 0 || r.Blocks == 0 || r.Checked+r.Unchecked < o.Size-int64(max(o.MinBlock, o.MaxBlock)) {
+		if !r.Good() || r.Unfaithful > 0 || r.Blocks == 0 ||
+			r.Checked+r.Unchecked < o.Size-int64(max(o.MinBlock, o.MaxBlock)) {
 			t.Errorf("%s: %+v %d bad", c.name, r, len(bad))
 			continue
 		}
 		at := o.Offset + o.Size/2
 		img[at] ^= 4
-		if r, bad = check(t, img, s, scanJob(t)); r.Bad != 1 || bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: 2, At: at}) {
+		if r, bad = check(t, img, s, scanJob(t)); r.Bad != 1 ||
+			bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: 2, At: at}) {
 			t.Errorf("%s, damaged: %+v", c.name, r)
 		}
 	}
@@ -88,14 +90,14 @@ func TestScanNumbersWithTwoMeanings(t *testing.T) {
 	}
 }
 
-// Random content of the same kind that never had a header is not a block whose
-// header is damaged.
+// Random content of the same kind that never had a header is not a block whose header is damaged.
 func TestScanBareContent(t *testing.T) {
 	o := fio.DefaultOptions()
 	o.Verify, o.Size = "crc32c", 64<<10
 	img := imageOf(t, o, noClock)
 	fio.Fillers[0].Fill(img[8192:12288], 4711)
-	if r, _ := check(t, img, anyBlocks(o.Size), scanJob(t)); r.Bad != 1 || r.Classes["foreign"] != 1 {
+	if r, _ := check(t, img, anyBlocks(o.Size), scanJob(t)); r.Bad != 1 ||
+		r.Classes["foreign"] != 1 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -104,7 +106,10 @@ func TestScanBareContent(t *testing.T) {
 // explains it best, and casts no doubt on those behind it: 13 also means a
 // type without a checksum, which nothing contradicts.
 func TestScanBehindDamage(t *testing.T) {
-	for _, kind := range []string{"sha3-224", "sha3-256", "sha3-384", "sha3-512", "sha1", "xxhash"} {
+	for _, kind := range []string{
+		"sha3-224", "sha3-256", "sha3-384", "sha3-512", "sha1",
+		"xxhash",
+	} {
 		for _, pattern := range []string{"", "0xdeadbeef"} {
 			o := fio.DefaultOptions()
 			o.Fio, o.Verify, o.Size, o.Pattern = fio.Fio333, kind, 64<<10, pattern
@@ -113,7 +118,8 @@ func TestScanBehindDamage(t *testing.T) {
 			s := anyBlocks(o.Size)
 			s.Content = fio.ContentAuto
 			r, bad := check(t, img, s, scanJob(t))
-			if r.Bad != 1 || r.Unfaithful > 0 || bad[0].Off != 12288 || pattern == "" && bad[0].Cause.Class != verify.OneBit {
+			if r.Bad != 1 || r.Unfaithful > 0 || bad[0].Off != 12288 || pattern == "" &&
+				bad[0].Cause.Class != verify.OneBit {
 				t.Errorf("%s %s: %+v", kind, pattern, r)
 			}
 		}
@@ -141,7 +147,8 @@ func TestGeneration(t *testing.T) {
 	}
 	s.Generation = 7
 	r, bad := check(t, img, s, scanJob(t))
-	if r.Bad != 1 || bad[0].Off != 8192 || bad[0].Cause != (verify.Cause{Class: verify.Stale, Generation: 6}) {
+	if r.Bad != 1 || bad[0].Off != 8192 ||
+		bad[0].Cause != (verify.Cause{Class: verify.Stale, Generation: 6}) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -155,7 +162,8 @@ func TestUnfaithful(t *testing.T) {
 	block := img[4096:8192]
 	verify.Random(3).Fill(block[fio.LongHeader+4:], 0)
 	binary.LittleEndian.PutUint32(block[fio.LongHeader:], fio.CRC32C(block[fio.LongHeader+4:]))
-	if r, bad := check(t, img, anyBlocks(o.Size), scanJob(t)); !r.Good() || r.Unfaithful != 1 || bad[0].Cause.Class != verify.Unfaithful {
+	if r, bad := check(t, img, anyBlocks(o.Size), scanJob(t)); !r.Good() || r.Unfaithful != 1 ||
+		bad[0].Cause.Class != verify.Unfaithful {
 		t.Errorf("scanned: %+v", r)
 	}
 	o.Content = fio.ContentOn
@@ -167,7 +175,8 @@ func TestUnfaithful(t *testing.T) {
 // A run that ended early goes on where it was.
 func TestResume(t *testing.T) {
 	o := fio.DefaultOptions()
-	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest, o.IODepth = "crc32c", 1<<20, fio.RandWrite, 1, 0, 1
+	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest, o.IODepth = "crc32c", 1<<20,
+		fio.RandWrite, 1, 0, 1
 	img := imageOf(t, o, noClock)
 	for _, at := range []int{100, 500000, 1000000} {
 		img[at] ^= 1

@@ -14,7 +14,8 @@ import (
 // jobsOf are the jobs of a job file on a file of that length.
 func jobsOf(t *testing.T, text string, length int64) []fio.Options {
 	t.Helper()
-	jobs, _, err := fio.ParseJobFile(strings.NewReader(text), fio.DefaultOptions(), fio.Surroundings{})
+	jobs, _, err := fio.ParseJobFile(strings.NewReader(text), fio.DefaultOptions(),
+		fio.Surroundings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,8 @@ func total(results []*Result) (good, bad, others int64) {
 	return good, bad, others
 }
 
-// Of jobs on one range each block is judged once, by the job that wrote it last. One that none of them wrote is bad for all.
+// Of jobs on one range each block is judged once, by the job that wrote it last. One that none of
+// them wrote is bad for all.
 func TestJobsOnOneRange(t *testing.T) {
 	const size = 64 << 10
 	for name, text := range map[string]string{
@@ -105,19 +107,25 @@ func TestJobsThatNothingTellsApart(t *testing.T) {
 		"[global]\nsize=64k\nrw=write\nbs=4k\nverify=pattern\n[a]\nverify_pattern=1\n[b]\nverify_pattern=2\n",
 	} {
 		jobs := jobsOf(t, text, 64<<10)
-		if err := testJob(t, jobs[0]).Against(jobs[1:]); err == nil || !strings.Contains(err.Error(), "jobs a and b") {
+		if err := testJob(t, jobs[0]).Against(jobs[1:]); err == nil ||
+			!strings.Contains(err.Error(), "jobs a and b") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
 
-// A job that its runtime ended is verified for what it wrote, by whoever reads it; a block that is lost before the end is found.
+// A job that its runtime ended is verified for what it wrote, by whoever reads it; a block that is
+// lost before the end is found.
 func TestEndedByTheClock(t *testing.T) {
-	for _, text := range []string{"rw=write", "rw=randwrite", "rw=randwrite\nbsrange=1k-4k", "rw=randwrite\nverify_interval=512"} {
+	for _, text := range []string{
+		"rw=write", "rw=randwrite", "rw=randwrite\nbsrange=1k-4k",
+		"rw=randwrite\nverify_interval=512",
+	} {
 		o := jobsOf(t, "[a]\nsize=256k\nbs=4k\nruntime=10\nverify=crc32c\n"+text, 256<<10)[0]
 		img := make([]byte, 256<<10)
 		now := time.Unix(0, 0)
-		j, err := NewJob(o, Hooks{Now: func() time.Time { now = now.Add(time.Second / 4); return now }})
+		j, err := NewJob(o,
+			Hooks{Now: func() time.Time { now = now.Add(time.Second / 4); return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,14 +171,16 @@ func TestOnlyTheRunKnows(t *testing.T) {
 		o := jobsOf(t, "[a]\nsize=64k\nbs=4k\nverify=crc32c\n"+text, 64<<10)[0]
 		img := make([]byte, 64<<10)
 		now := time.Unix(0, 0)
-		j, err := NewJob(o, Hooks{Now: func() time.Time { now = now.Add(time.Second / 8); return now }})
+		j, err := NewJob(o,
+			Hooks{Now: func() time.Time { now = now.Add(time.Second / 8); return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if r, err := j.Run(t.Context(), openMemory(img)); err != nil || !r.Good() || r.Blocks == 0 {
 			t.Errorf("%s: in its run: %+v, %v", text, r, err)
 		}
-		if _, err := testJob(t, o).Verify(t.Context(), openMemory(img)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := testJob(t, o).Verify(t.Context(), openMemory(img)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: afterwards: %v, want %s", text, err, want)
 		}
 	}
@@ -199,7 +209,8 @@ func TestOn(t *testing.T) {
 		{text: "offset=5m", length: 4 * m, want: "behind the end"},
 		{text: "size=4095", length: 4 * m, want: "nothing fits"},
 	} {
-		jobs, _, err := fio.ParseJobFile(strings.NewReader("[a]\nbs=4k\n"+c.text), fio.DefaultOptions(), fio.Surroundings{})
+		jobs, _, err := fio.ParseJobFile(strings.NewReader("[a]\nbs=4k\n"+c.text),
+			fio.DefaultOptions(), fio.Surroundings{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +226,8 @@ func TestOn(t *testing.T) {
 		}
 	}
 	jobs := jobsOf(t, "[a]\nbs=4k\nsize=1m\nnumjobs=3\noffset=4k\noffset_increment=1m", 16*m)
-	if got := fmt.Sprint(jobs[0].Offset, jobs[1].Offset, jobs[2].Offset); got != "4096 1052672 2101248" {
+	if got := fmt.Sprint(jobs[0].Offset, jobs[1].Offset,
+		jobs[2].Offset); got != "4096 1052672 2101248" {
 		t.Errorf("offsets of clones: %s", got)
 	}
 }
@@ -223,7 +235,8 @@ func TestOn(t *testing.T) {
 // What job files get from elsewhere.
 func TestSurroundings(t *testing.T) {
 	files := map[string]string{
-		"common": "size=64k ; how much\n", "deep": "include common\nbs=8k\n", "loop": "include loop\n", "section": "[b]\n",
+		"common": "size=64k ; how much\n", "deep": "include common\nbs=8k\n",
+		"loop": "include loop\n", "section": "[b]\n",
 	}
 	around := fio.Surroundings{
 		Include: func(name string, _ int) ([]byte, error) {
@@ -253,7 +266,8 @@ func TestSurroundings(t *testing.T) {
 		"kb_base=1000\nsize=1k": "1000 4096",
 		"size=1k\nkb_base=1000": "1000 4096",
 	} {
-		jobs, _, err := fio.ParseJobFile(strings.NewReader("[a]\n"+text), fio.DefaultOptions(), around)
+		jobs, _, err := fio.ParseJobFile(strings.NewReader("[a]\n"+text), fio.DefaultOptions(),
+			around)
 		got := fmt.Sprint(err)
 		if err == nil {
 			got = fmt.Sprint(jobs[0].Size, jobs[0].MinBlock)
@@ -266,13 +280,18 @@ func TestSurroundings(t *testing.T) {
 
 // The names of files, and how fio's groups begin.
 func TestFilesAndGroups(t *testing.T) {
-	jobs := jobsOf(t, "[global]\nsize=1m\n[a]\nnumjobs=2\n[b]\nstonewall\nfilename_format=$filenum/$jobname-$jobnum\nnrfiles=2\n"+
-		"[c]\ndirectory=d1:d2\nnumjobs=2\n[d]\nwait_for_previous\ndirectory=e/\nfilename=x:/y", 4<<20)
+	jobs := jobsOf(t,
+		"[global]\nsize=1m\n[a]\nnumjobs=2\n[b]\nstonewall\nfilename_format=$filenum/$jobname-$jobnum\nnrfiles=2\n"+
+			"[c]\ndirectory=d1:d2\nnumjobs=2\n[d]\nwait_for_previous\ndirectory=e/\nfilename=x:/y",
+		4<<20)
 	var got []string
 	for _, o := range jobs {
 		got = append(got, fmt.Sprint(o.Group, o.Files()))
 	}
-	want := []string{"0 [a.0.0]", "0 [a.1.0]", "1 [0/b-0 1/b-0]", "1 [d1/c.0.0]", "1 [d2/c.1.0]", "2 [e/x /y]"}
+	want := []string{
+		"0 [a.0.0]", "0 [a.1.0]", "1 [0/b-0 1/b-0]", "1 [d1/c.0.0]", "1 [d2/c.1.0]",
+		"2 [e/x /y]",
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

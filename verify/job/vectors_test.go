@@ -11,8 +11,7 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// A vector is one row of a table of images that some fio wrote, and perhaps
-// somebody damaged.
+// A vector is one row of a table of images that some fio wrote, and perhaps somebody damaged.
 type vector struct {
 	file, writtenBy, options, what, truth string
 }
@@ -76,7 +75,8 @@ func TestVectorsPredicted(t *testing.T) {
 	dir := vectorDir(t)
 	seen := map[string]bool{}
 	for _, v := range readVectors(t, dir) {
-		if v.truth != "intact" || seen[v.file] || v.what == "cross-version" || strings.Contains(v.file, "bug-") {
+		if v.truth != "intact" || seen[v.file] || v.what == "cross-version" ||
+			strings.Contains(v.file, "bug-") {
 			continue
 		}
 		seen[v.file] = true
@@ -138,7 +138,8 @@ func TestVectorsTruth(t *testing.T) {
 			continue
 		}
 		if r.Good() != v.good() {
-			t.Errorf("%s (%s; %s): %v, want %s: %+v", v.file, v.options, v.what, r.Classes, v.truth, first)
+			t.Errorf("%s (%s; %s): %v, want %s: %+v", v.file, v.options, v.what, r.Classes, v.truth,
+				first)
 		}
 	}
 }
@@ -152,8 +153,7 @@ func (v vector) good() bool {
 	return strings.HasPrefix(v.truth, "intact")
 }
 
-// Scanning the same images without their jobs finds the same, except where only
-// the job knows.
+// Scanning the same images without their jobs finds the same, except where only the job knows.
 func TestVectorsScan(t *testing.T) {
 	dir := vectorDir(t)
 	for _, v := range readVectors(t, dir) {
@@ -163,7 +163,8 @@ func TestVectorsScan(t *testing.T) {
 		}
 		job := v.job(t)
 		o := fio.DefaultOptions()
-		o.Verify, o.Fio, o.Size, o.Holes = fio.TypeAny, fio.FioAny, job.Size, job.NoRandomMap || strings.HasPrefix(v.file, "state")
+		o.Verify, o.Fio, o.Size, o.Holes = fio.TypeAny, fio.FioAny, job.Size, job.NoRandomMap ||
+			strings.HasPrefix(v.file, "state")
 		if job.Verify == fio.TypePattern || job.Verify == fio.TypeNull {
 			o.Verify, o.PatternInterval = job.Verify, job.PatternInterval
 		}
@@ -184,9 +185,11 @@ func TestVectorsScan(t *testing.T) {
 			t.Errorf("%s: %v", v.file, err)
 			continue
 		}
-		unseen := strings.Contains(v.what, "older generation") && !strings.Contains(v.what, "first 2048")
+		unseen := strings.Contains(v.what, "older generation") &&
+			!strings.Contains(v.what, "first 2048")
 		if r.Good() != (v.good() || unseen) {
-			t.Errorf("%s (%s; %s): %v, want %s: %+v", v.file, v.options, v.what, r.Classes, v.truth, first)
+			t.Errorf("%s (%s; %s): %v, want %s: %+v", v.file, v.options, v.what, r.Classes, v.truth,
+				first)
 		}
 	}
 }

@@ -36,8 +36,7 @@ type Bad struct {
 // Received is the block as it was read, valid during [Hooks.Bad].
 func (b *Bad) Received() []byte { return b.got }
 
-// Expected is the block as it should be, valid during [Hooks.Bad]; nil if that
-// is not known.
+// Expected is the block as it should be, valid during [Hooks.Bad]; nil if that is not known.
 func (b *Bad) Expected() []byte { return b.want }
 
 // maxVerdictRanges bounds the memory of a verdict.

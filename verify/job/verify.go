@@ -61,15 +61,20 @@ func (j *Job) findOut(ctx context.Context, open Opener) error {
 		l.HeaderSeed = false // fio draws seeds to verify as well, more or fewer as writes end
 	}
 	switch {
-	case !own && !l.RandRepeat && !l.RandSeedGiven && !l.AllRandRepeat && (l.Direction.Random() || l.Direction.Mixed() || l.Ranged()):
-		return errors.New("randrepeat=0: only the run that wrote knew the order of its blocks; a scan (verify_read) checks them one by one")
+	case !own && !l.RandRepeat && !l.RandSeedGiven && !l.AllRandRepeat &&
+		(l.Direction.Random() || l.Direction.Mixed() || l.Ranged()):
+		return errors.New(
+			"randrepeat=0: only the run that wrote knew the order of its blocks; a scan (verify_read) checks them one by one")
 	case !own && l.ZoneSize > 0 && l.Direction.Random():
-		return errors.New("zonemode=strided: in which order a random job goes through its zones only the run itself knows")
+		return errors.New(
+			"zonemode=strided: in which order a random job goes through its zones only the run itself knows")
 	case j.History != nil:
 	case l.TimeBased:
-		return errors.New("what a time_based job wrote is only known with its journal or state file")
+		return errors.New(
+			"what a time_based job wrote is only known with its journal or state file")
 	case l.Runtime > 0 && l.Rewrites():
-		return errors.New("how much of its blocks a job with a runtime wrote more than once is only known with its journal or state file")
+		return errors.New(
+			"how much of its blocks a job with a runtime wrote more than once is only known with its journal or state file")
 	case l.Runtime > 0:
 		return j.findEnd(ctx, open)
 	}
@@ -80,9 +85,8 @@ func (j *Job) findOut(ctx context.Context, open Opener) error {
 type verification struct {
 	*replay
 	history *History
-	// pass is how many writes one pass has, if each pass replaces the one before
-	// it; issued how many were made, and first the number of the first that may
-	// still be there.
+	// pass is how many writes one pass has, if each pass replaces the one before it; issued how
+	// many were made, and first the number of the first that may still be there.
 	pass, issued, first uint64
 	// coming counts the writes that are not sure, if passes are not alike.
 	coming *tally
@@ -113,9 +117,8 @@ func (j *Job) newVerification(ctx context.Context) (*verification, error) {
 	return v, v.skipReplaced(ctx)
 }
 
-// skipReplaced finds out where the last write to each block is: in the last
-// pass, if all are alike. Otherwise each write is looked at, and one that a
-// later one replaced shows by its number.
+// skipReplaced finds out where the last write to each block is: in the last pass, if all are alike.
+// Otherwise each write is looked at, and one that a later one replaced shows by its number.
 func (v *verification) skipReplaced(ctx context.Context) error {
 	l := v.j.l
 	if !l.Passes() || l.Overlaps() {

@@ -15,9 +15,8 @@ const (
 	leastWalk = 64 << 10
 )
 
-// walk goes from header to header. Where a block ends is only known when its
-// header was read, so there is one request at a time. It ends where blocks go
-// on alike, or where none is in sight.
+// walk goes from header to header. Where a block ends is only known when its header was read, so
+// there is one request at a time. It ends where blocks go on alike, or where none is in sight.
 func (s *scanning) walk(ctx context.Context) error {
 	for s.uneven && s.pos < s.end && !s.j.stops() {
 		size := 2*max(s.j.l.MaxRequest, leastWalk, s.longest, s.need) + pageSize
@@ -29,8 +28,7 @@ func (s *scanning) walk(ctx context.Context) error {
 	return nil
 }
 
-// walkIn walks with reads of size bytes, as long as that is right for the
-// blocks.
+// walkIn walks with reads of size bytes, as long as that is right for the blocks.
 func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 	c := e.workers[0].checker
 	t := steps{checker: c, patience: s.patience, shortest: s.longest}
@@ -82,8 +80,7 @@ type steps struct {
 	shortest, longest int
 	need              int
 	seed              uint64
-	// settled says that the blocks are alike from now on, lost that none is in
-	// sight.
+	// settled says that the blocks are alike from now on, lost that none is in sight.
 	settled, lost bool
 }
 
@@ -129,10 +126,9 @@ func (t *steps) count(n int, known bool) {
 	t.settled = known && t.run >= t.patience
 }
 
-// span is how long the block at the beginning of p is: what its header says if
-// it is its own, and otherwise up to where the next one begins. It is 0 if none
-// is in sight. known says that it is the block's own length, last that nothing
-// follows p.
+// span is how long the block at the beginning of p is: what its header says if it is its own, and
+// otherwise up to where the next one begins. It is 0 if none is in sight. known says that it is the
+// block's own length, last that nothing follows p.
 func (t *steps) span(p []byte, pos int64, last bool, quiet *int64) (n int, known bool) {
 	h, ok := t.header(p)
 	switch {
@@ -184,11 +180,10 @@ type blockPlace struct {
 	start, length, headerOffset int
 }
 
-// locate looks for the first block that begins in the first n bytes of p, which
-// is at offset pos, and has its header in p. Data that were moved have headers
-// as well: one that lies elsewhere in its block than those before is believed
-// only if the checksum is right; if the block goes on behind p its length is told
-// and ok is false. No header begins before quiet, which goes on.
+// locate looks for the first block that begins in the first n bytes of p, which is at offset pos,
+// and has its header in p. Data that were moved have headers as well: one that lies elsewhere in
+// its block than those before is believed only if the checksum is right; if the block goes on
+// behind p its length is told and ok is false. No header begins before quiet, which goes on.
 func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockPlace, ok bool) {
 	for from := int(max(0, min(*quiet-pos, int64(len(p))))); from < len(p); {
 		h, i, ok := fio.FindHeader(p[from:])
@@ -199,12 +194,14 @@ func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockPlace
 		at := from + i
 		*quiet = pos + int64(at)
 		home := int64(h.Offset) - pos
-		within := h.Possible() && home >= 0 && home < int64(n) && home <= int64(at) && int64(at)-home < int64(h.Len)
+		within := h.Possible() && home >= 0 && home < int64(n) && home <= int64(at) &&
+			int64(at)-home < int64(h.Len)
 		if within {
 			b = blockPlace{start: int(home), length: int(h.Len), headerOffset: at - int(home)}
 			end := b.start + b.length
 			switch {
-			case b.headerOffset == c.l.HeaderOffset, end <= len(p) && c.claims(p[b.start:end], &h, b.headerOffset):
+			case b.headerOffset == c.l.HeaderOffset, end <= len(p) &&
+				c.claims(p[b.start:end], &h, b.headerOffset):
 				return b, true
 			case end > len(p):
 				return b, false

@@ -32,7 +32,8 @@ func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
 		return j.outcome(errors.New("writing needs to know which fio's blocks are meant"))
 	}
 	if j.l.AnyType {
-		return j.outcome(errors.New("verify=any is for reading: what is written has one type, such as crc32c"))
+		return j.outcome(
+			errors.New("verify=any is for reading: what is written has one type, such as crc32c"))
 	}
 	j.state = Progress{Phase: "write", Total: j.total()}
 	err := j.with(ctx, open, j.slotSize(), func(e *engine) error {
@@ -81,7 +82,8 @@ func (j *Job) newWriting(ctx context.Context, e *engine) (w *writing, err error)
 	if j.l.Rewrites() {
 		w.requests.conflict = e.conflicts
 	}
-	if w.log, err = newJournal(j.hooks.Journal, &j.l.Options, j.hooks.Before); err == nil && j.hooks.Before != nil {
+	if w.log, err = newJournal(j.hooks.Journal, &j.l.Options, j.hooks.Before); err == nil &&
+		j.hooks.Before != nil {
 		err = w.follows(ctx, j.hooks.Before)
 	}
 	return w, err
@@ -103,7 +105,8 @@ func (w *writing) follows(ctx context.Context, before *Journal) error {
 			return err
 		}
 	}
-	return fmt.Errorf("the journal does not say that write %d was flushed; the job can go on at %d", missing, p.count)
+	return fmt.Errorf("the journal does not say that write %d was flushed; the job can go on at %d",
+		missing, p.count)
 }
 
 // run writes up to each point at which something else is due, and does that.
@@ -134,8 +137,7 @@ func (w *writing) run(ctx context.Context) error {
 	}
 }
 
-// nextMultiple is the least multiple above n of any of the counts, of which 0
-// are none.
+// nextMultiple is the least multiple above n of any of the counts, of which 0 are none.
 func nextMultiple(n uint64, counts ...int64) uint64 {
 	next := ^uint64(0)
 	for _, c := range counts {
