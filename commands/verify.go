@@ -36,12 +36,12 @@ type blockJob struct {
 	before *job.Journal
 	// notes are on options that change nothing.
 	notes []fio.Note
-	// others are jobs that wrote to the image as well; see job.Job.Against.
+	// others are jobs that wrote to the image as well; see job.VerifyOptions.
 	others []fio.Options
 }
 
-// write writes the blocks and says so. The job is there unless its options are wrong.
-func (b *blockJob) write(ctx context.Context, s *session.Session) (*job.Job, error) {
+// write writes the blocks and says so. state is how far that came, unless the options are wrong.
+func (b *blockJob) write(ctx context.Context, s *session.Session) (state *fio.State, err error) {
 	for _, n := range b.notes {
 		s.Emit(event.JobNote{Note: n})
 	}
@@ -51,25 +51,37 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (*job.Job, err
 		return nil, err
 	}
 	result, err := run.do(ctx, s, func(ctx context.Context, open job.Opener) (*job.Result, error) {
-		return run.job.Write(ctx, open)
+		return run.job.Write(ctx, open, b.writing())
 	})
+	if result != nil {
+		state = run.job.State(result)
+	}
 	if err != nil {
-		return run.job, b.stopped(ctx, run, result, err)
+		return state, b.stopped(ctx, run, result, err)
 	}
 	if result.Writes == 0 && b.from == 0 {
-		return run.job, event.Fail(event.BadValue{Message: b.op + ": nothing was written: " + b.whyNothing(run)})
+		return state, event.Fail(event.BadValue{Message: b.op + ": nothing was written: " + b.whyNothing(run)})
 	}
 	s.Emit(event.BlocksWritten{
-		Blocks: b.blocks(run), Fio: run.job.Options().Fio, Bytes: result.Written, Writes: result.Made, Requests: result.Requests, Trimmed: result.Trimmed,
-		Seed: run.job.Options().RandSeed, Elapsed: s.Now().Sub(began),
+		Blocks: b.blocks(run), Fio: run.job.Workload().Fio, Bytes: result.Written, Writes: result.Made, Requests: result.Requests, Trimmed: result.Trimmed,
+		Seed: run.job.Workload().RandSeed, Elapsed: s.Now().Sub(began),
 	})
-	b.history = run.job.Written()
-	return run.job, nil
+	b.history = result.History()
+	return state, nil
+}
+
+// writing says where writing begins and what it notes.
+func (b *blockJob) writing() job.WriteOptions {
+	o := job.WriteOptions{From: b.from}
+	if b.journal != nil {
+		o.Journal, o.Before = b.journal, b.before
+	}
+	return o
 }
 
 // whyNothing says why a job wrote nothing.
 func (b *blockJob) whyNothing(run *blockRun) string {
-	if block := int64(run.job.Options().MinBlock); b.length() < block {
+	if block := int64(run.job.Workload().MinBlock); b.length() < block {
 		return fmt.Sprintf("a range of %s has no room for a block of %s", args.Size(float64(b.length())), args.Size(float64(block)))
 	}
 	return "the job ended before its first write"
@@ -82,14 +94,11 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	if err := run.job.Against(b.others); err != nil {
-		return event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
-	}
 	result, err := run.do(ctx, s, func(ctx context.Context, open job.Opener) (*job.Result, error) {
 		if b.scan {
-			return run.job.Scan(ctx, readOnly(open))
+			return run.job.Scan(ctx, readOnly(open), b.from)
 		}
-		return run.job.Verify(ctx, readOnly(open))
+		return run.job.Verify(ctx, readOnly(open), job.VerifyOptions{From: b.from, History: b.history, Others: b.others})
 	})
 	if b.sized && result.BlockLen > 0 {
 		s.Emit(event.JobNote{Note: fio.Note{Job: b.op, Option: "-b", Why: "the blocks have " + args.Size(float64(result.BlockLen))}})
@@ -122,7 +131,7 @@ func (b *blockJob) judge(s *session.Session, v event.Verdict, ended bool) error 
 }
 
 func (b *blockJob) blocks(run *blockRun) event.Blocks {
-	o := run.job.Options()
+	o := run.job.Workload()
 	return event.Blocks{Range: event.Range{Off: o.Offset, Len: b.length()}, File: b.file, Job: b.section, Type: o.Verify, Merge: b.merge}
 }
 
@@ -175,21 +184,16 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string
 	}
 	run := &blockRun{blockJob: b, phase: phase}
 	hooks := job.Hooks{Progress: run.note, Now: s.Now}
-	if b.journal != nil {
-		hooks.Journal, hooks.Before = b.journal, b.before
-	}
 	if b.tell.dump != "" {
 		if err := b.tell.openDump(ctx, s, b.image.Name); err != nil {
 			return nil, err
 		}
 		hooks.Dump = b.tell.dumped.Put
 	}
-	job, err := job.NewJob(o, hooks)
-	if err != nil {
+	var err error
+	if run.job, err = job.New(o, hooks); err != nil {
 		return nil, event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
 	}
-	job.From, job.History = b.from, b.history
-	run.job = job
 	return run, nil
 }
 

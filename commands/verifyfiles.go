@@ -89,8 +89,8 @@ func openState(ctx context.Context, s *session.Session, name string) (*target.Fi
 }
 
 // saveState writes the state of a job and ends the file.
-func saveState(job *job.Job, file *target.File) error {
-	_, err := file.Write(job.State().Append(nil))
+func saveState(state *fio.State, file *target.File) error {
+	_, err := file.Write(state.Append(nil))
 	if err == nil {
 		err = file.Commit()
 	}

@@ -120,7 +120,7 @@ func (b *blockJob) readJournal(ctx context.Context, name string, acknowledged bo
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: err})
 	}
-	b.options = journal.Job(b.options)
+	b.options = journal.Options(b.options)
 	b.history, b.scan = journal.History(acknowledged), false
 	return nil
 }

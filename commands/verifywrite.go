@@ -85,11 +85,11 @@ func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal, 
 		}
 		defer saved.Close() // which does nothing to what was saved
 	}
-	job, err := b.write(ctx, s)
-	if job == nil || state == "" {
+	reached, err := b.write(ctx, s)
+	if reached == nil || state == "" {
 		return err
 	}
-	return firstError(err, saveState(job, saved))
+	return firstError(err, saveState(reached, saved))
 }
 
 // firstError is the first of two errors that is one.

@@ -3,9 +3,10 @@
 // given: running jobs is the business of package job.
 //
 // [Options] are what fio's options are: [Options.Set] takes one by its name, [ParseJobFile] reads
-// the job files. [NewLayout] works out what they mean for each block, or says which option is
-// wrong. An [Order] makes the requests of the job, again and again the same, and a [Builder] their
-// bytes:
+// the job files. They fall into a [Workload], which is all that blocks depend on, and a [Run],
+// which changes none of them. [NewLayout] works out what a workload means for each block, or says
+// which option is wrong. An [Order] makes the requests of the job, again and again the same, and a
+// [Builder] their bytes:
 //
 //   - a [Header] with the place, the length, the type and the seed of the block,
 //   - a [Checksum] of what follows,
@@ -17,6 +18,7 @@
 // # Files of the package
 //
 // header, checksum, crc, xxh32, fill, payload, build: the bytes of a block. order, tausworthe,
-// lfsr, distribution, mixture, blockmap: which blocks, in which order. options, table, setting,
-// units, calculate, files, jobfile, release: what a job says. state: how far it came.
+// lfsr, distribution, mixture, blockmap: which blocks, in which order. workload, options, layout,
+// table, setting, units, calculate, files, jobfile, release: what a job says. state: how far it
+// came.
 package fio

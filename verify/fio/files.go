@@ -143,11 +143,3 @@ func (o *Options) extent(length, n int64) (part int64, err error) {
 	}
 	return part, nil
 }
-
-// least is the smallest block of the job.
-func (o *Options) least() int {
-	if o.Reads.Min > 0 {
-		return min(o.MinBlock, o.Reads.Min)
-	}
-	return max(o.MinBlock, 1)
-}

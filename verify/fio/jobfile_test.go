@@ -39,7 +39,7 @@ verify=sha3-256
 	first := base
 	first.Async = true
 	first.Name, first.MinBlock, first.MaxBlock, first.Verify = "first", 4096, 4096, "crc32c"
-	first.Direction, first.Size, first.NoRandomMap, first.Pattern, first.Run = RandWrite, 1<<20,
+	first.Direction, first.Size, first.NoRandomMap, first.Pattern, first.RandomEvery = RandWrite, 1<<20,
 		true, `"a b"%o`, 1
 	first.Reads = Sizes{Min: 4096, Max: 4096}
 	second := base
@@ -47,7 +47,7 @@ verify=sha3-256
 	second.Name, second.MinBlock, second.MaxBlock, second.Verify = "second", 512, 65536, "sha3-256"
 	second.Direction, second.Filenames, second.Runtime = ReadWrite, []string{"/dev/a:b", "c"},
 		2*time.Minute
-	second.RandSeed, second.RandSeedGiven, second.Thread, second.Run, second.RangeGiven = 16, true,
+	second.RandSeed, second.RandSeedGiven, second.Thread, second.RandomEvery, second.RangeGiven = 16, true,
 		4, 1, [2]bool{true, true}
 	second.Reads = Sizes{Min: 512, Max: 65536}
 	want := []Options{first, first, first, second}
@@ -257,7 +257,7 @@ func TestImpossibleOptions(t *testing.T) {
 			}
 		}
 		if err == nil {
-			_, err = NewLayout(o)
+			_, err = NewLayout(&o)
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", options, err, want)
@@ -276,7 +276,7 @@ func FuzzParseJobFile(f *testing.F) {
 		}
 		for _, o := range jobs {
 			o.Size = min(o.Size, 1<<20)
-			l, err := NewLayout(o)
+			l, err := NewLayout(&o)
 			if err != nil {
 				continue
 			}

@@ -44,7 +44,7 @@ type Order struct {
 	loop    int
 	Number  uint64
 	Trim    trimmer
-	// run counts down to the next random request, see [Options.Run].
+	// run counts down to the next random request, see [Workload.RandomEvery].
 	run int
 	// inZone is how many bytes were moved in the zone of zonemode=strided.
 	inZone int64
@@ -63,7 +63,7 @@ type place struct {
 }
 
 func NewOrder(ctx context.Context, l *Layout) (*Order, error) {
-	p := &Order{ctx: ctx, l: l, seeds: makeSeeds(&l.Options), run: 1}
+	p := &Order{ctx: ctx, l: l, seeds: makeSeeds(&l.Workload), run: 1}
 	for _, g := range []*Generator{
 		&p.sizes[writes], &p.sizes[reads], &p.Blocks, &p.verify,
 		&p.mix,
@@ -81,7 +81,7 @@ func NewOrder(ctx context.Context, l *Layout) (*Order, error) {
 	buffer := new(taus88)
 	buffer.reseed(p.seeds[l.Fio.streams().buffer])
 	p.nul = drawSeed(buffer)
-	p.files = make([]place, l.files)
+	p.files = make([]place, l.NrFiles)
 	for i := range p.files {
 		p.files[i].spread = p.newSpread(i)
 	}
@@ -344,7 +344,7 @@ func (p *Order) position(f *place, way way, sizes Sizes) (off int64, marks bool)
 	p.run--
 	follows := p.run > 0
 	if !follows {
-		p.run = max(p.l.Run, 1)
+		p.run = max(p.l.RandomEvery, 1)
 		if percent := p.l.Sequential[way]; percent > 0 {
 			follows = 1+below(p.follows[way], 100) > int64(100-percent)
 		}

@@ -45,7 +45,7 @@ func TestOrder(t *testing.T) {
 			o := DefaultOptions()
 			o.Fio, o.Verify, o.MinBlock, o.Size = c.release, "meta", 512, 40*512
 			c.set(&o)
-			l, err := NewLayout(o)
+			l, err := NewLayout(&o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestOrderOfSecondPass(t *testing.T) {
 	o := DefaultOptions()
 	o.Verify, o.Direction, o.Generator, o.MinBlock, o.Size, o.Loops = "meta", RandWrite, "lfsr",
 		512, 48*512, 2
-	l, err := NewLayout(o)
+	l, err := NewLayout(&o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,7 +142,7 @@ func setDirection(o *Options, v string) error {
 			step = -n
 		}
 	}
-	o.Direction, o.Step, o.Run = d, step, run
+	o.Direction, o.Step, o.RandomEvery = d, step, run
 	return nil
 }
 

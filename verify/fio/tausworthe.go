@@ -120,7 +120,7 @@ const allRandSeed = 0xb1899bed
 const seedStep = 0x9e370001
 
 // makeSeeds derives the generators' seeds from randseed and the job's number.
-func makeSeeds(o *Options) (s jobSeeds) {
+func makeSeeds(o *Workload) (s jobSeeds) {
 	thread := uint64(o.Thread)
 	if o.AllRandRepeat && o.Fio < Fio340 {
 		for i := range s {
@@ -146,7 +146,7 @@ func makeSeeds(o *Options) (s jobSeeds) {
 
 // overrideOrder gives the order of blocks the seed that releases before 3.35
 // gave it with randrepeat; fio 2.2 only if there is no randseed.
-func overrideOrder(s *jobSeeds, o *Options) {
+func overrideOrder(s *jobSeeds, o *Workload) {
 	overrides := o.Fio == Fio333 || o.Fio == Fio22 && !o.RandSeedGiven
 	if overrides && o.Direction.Random() && o.RandRepeat {
 		s[o.Fio.streams().order] = allRandSeed * uint64(o.Thread)

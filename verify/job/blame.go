@@ -143,7 +143,7 @@ func typeNames(list []*fio.Checksum, fallback string) string {
 func (c *checker) blameContent(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) {
 	data := h.Size() + k.Size
 	b.blind = k.Blind
-	if !x.known && (!k.Blind || c.learned == unexplained) {
+	if !x.known && (!k.Blind || c.known.content == unexplained) {
 		// whoever wrote it made its content in another way
 		b.Cause = verify.Cause{Class: verify.Unfaithful}
 		return
@@ -161,7 +161,7 @@ func (c *checker) blameContent(b *Bad, h *fio.Header, k *fio.Checksum, x *expect
 }
 
 // certain reports whether it is known how the content of a block was made.
-func (c *checker) certain(x *expectation) bool { return x.known || c.learned == explained }
+func (c *checker) certain(x *expectation) bool { return x.known || c.known.content == explained }
 
 // blameData judges a block whose checksum is wrong while its header is right.
 func (c *checker) blameData(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) {

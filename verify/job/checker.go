@@ -18,6 +18,7 @@ type expectation struct {
 // A checker checks blocks. It belongs to one goroutine.
 type checker struct {
 	l     *fio.Layout
+	run   *fio.Run
 	known *knowledge
 	sums  *fio.Hasher
 	swap  [fio.LongHeader + fio.MaxSum]byte
@@ -32,8 +33,7 @@ type checker struct {
 	piece [verify.ScratchSize]byte
 	// Recipe is the one that explained a block last. learned says that it explains most blocks
 	// around, so that data which do not follow from it are damaged.
-	recipe  fio.Recipe
-	learned learning
+	recipe fio.Recipe
 	// around is what was read with the block that is judged, for its neighbours.
 	around view
 	// searched is how many words of content were made to look for requests.
@@ -62,11 +62,15 @@ func (r remade) covers(pos int64, n int) bool {
 	return r.off >= 0 && pos >= r.off && pos-r.off <= int64(r.n-n)
 }
 
-func newChecker(l *fio.Layout, known *knowledge, report func(*Bad)) *checker {
+func newChecker(l *fio.Layout, run *fio.Run, known *knowledge, report func(*Bad)) *checker {
 	return &checker{
-		l: l, known: known, sums: fio.NewHasher(), recipe: l.Payload.Recipe, learned: known.content,
-		seen: new(Result), report: report,
+		l: l, run: run, known: known, sums: fio.NewHasher(), recipe: l.Payload.Recipe, seen: new(Result), report: report,
 	}
+}
+
+// newChecker makes a checker of the blocks of the job.
+func (t *task) newChecker(report func(*Bad)) *checker {
+	return newChecker(t.l, &t.run, t.known, report)
 }
 
 // Request checks the blocks of a request of the job that were read into p.
@@ -106,7 +110,7 @@ func (c *checker) plain(p []byte, x *expectation) {
 // plainly reports whether data without a header are right, and counts them if so.
 func (c *checker) plainly(p []byte, x *expectation) bool {
 	switch {
-	case c.l.Verify == fio.TypeNull && c.l.Content != fio.ContentOn:
+	case c.l.Verify == fio.TypeNull && c.run.Content != fio.ContentOn:
 		if c.first(x.Off) {
 			c.seen.Unchecked += int64(len(p))
 		}
@@ -188,7 +192,7 @@ func (c *checker) intact(p []byte, pos int64, x *expectation) bool {
 		return false
 	}
 	proved := !k.Blind
-	if c.l.Compares(k) && !c.untold(&h, x) {
+	if c.compares(k) && !c.untold(&h, x) {
 		follows, known := c.faithful(p, pos, &h, k, x)
 		if known && !follows {
 			return false
@@ -250,7 +254,7 @@ func (c *checker) current(h *fio.Header, x *expectation) bool {
 	if !x.known {
 		return true
 	}
-	if c.l.Sequence && !h.Numbered(x.Number) || c.l.HeaderSeed && h.Seed != x.Seed {
+	if c.run.Sequence && !h.Numbered(x.Number) || c.run.HeaderSeed && h.Seed != x.Seed {
 		return c.replaced(h, x)
 	}
 	return true
@@ -262,14 +266,14 @@ func (c *checker) replaced(h *fio.Header, x *expectation) bool {
 	if !x.known || c.rewritten == nil {
 		return false
 	}
-	vague := !c.l.Sequence || c.rewritten.many && !h.Long // the number does not tell
+	vague := !c.run.Sequence || c.rewritten.many && !h.Long // the number does not tell
 	switch {
-	case c.l.Sequence && h.After(x.Number):
+	case c.run.Sequence && h.After(x.Number):
 		return true
-	case c.l.Sequence && vague && !h.Numbered(x.Number):
+	case c.run.Sequence && vague && !h.Numbered(x.Number):
 		return true
 	}
-	return vague && c.l.HeaderSeed && h.Seed != x.Seed
+	return vague && c.run.HeaderSeed && h.Seed != x.Seed
 }
 
 // types lists what the type of a header may mean, given the type of the job.
@@ -384,4 +388,15 @@ func (c *checker) asPresumed(p []byte, pos int64, seed uint64, data int, x *expe
 // untold reports whether the content of a block is a pattern that nobody told.
 func (c *checker) untold(h *fio.Header, x *expectation) bool {
 	return h.Seed == 0 && c.l.Payload.Pattern == nil && !x.known
+}
+
+// compares reports whether the content of blocks is to be made again even if the checksum is right.
+func (c *checker) compares(s *fio.Checksum) bool {
+	switch c.run.Content {
+	case fio.ContentOn:
+		return true
+	case fio.ContentOff:
+		return false
+	}
+	return s != nil && s.Blind
 }

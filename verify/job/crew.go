@@ -50,11 +50,11 @@ func (c *crew) quit(err error) {
 
 // read has what src says read and checked, by as many engines as there are workers, and requests in
 // flight to share out. src and settle are called by one engine at a time, failed by any.
-func (j *Job) read(ctx context.Context, open Opener, size int, src source,
+func (t *task) read(ctx context.Context, open Opener, size int, src source,
 	settle func(*engine, int), failed func(*slot, error),
 ) error {
 	c := newCrew(settle)
-	share := max(1, min(j.workers(), j.l.IODepth, maxMemory/slotBytes(size, j.room(size))))
+	share := max(1, min(t.workers(), t.run.IODepth, maxMemory/slotBytes(size, t.room(size))))
 	shared, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work := func(e *engine, progress func()) error {
@@ -70,7 +70,7 @@ func (j *Job) read(ctx context.Context, open Opener, size int, src source,
 	var others sync.WaitGroup
 	help := func(turn int) {
 		joined := false
-		err := j.equipped(shared, open, size, j.portion(size, share, turn), func(e *engine) error {
+		err := t.equipped(shared, open, size, t.portion(size, share, turn), func(e *engine) error {
 			joined = true
 			return work(e, func() {})
 		})
@@ -78,11 +78,11 @@ func (j *Job) read(ctx context.Context, open Opener, size int, src source,
 			c.quit(err) // an engine that cannot be had is done without
 		}
 	}
-	err := j.equipped(shared, open, size, j.portion(size, share, 0), func(e *engine) error {
+	err := t.equipped(shared, open, size, t.portion(size, share, 0), func(e *engine) error {
 		for turn := 1; turn < share; turn++ {
 			others.Go(func() { help(turn) })
 		}
-		return work(e, j.progress)
+		return work(e, t.progress)
 	})
 	others.Wait()
 	if err == nil {
@@ -96,10 +96,10 @@ func (j *Job) read(ctx context.Context, open Opener, size int, src source,
 
 // portion is what the engine with number turn, from 0, of share has. Where it never
 // has a batch to hand over, it checks what it read itself.
-func (j *Job) portion(size, share, turn int) means {
-	depth := max(j.l.IODepth, 1)
+func (t *task) portion(size, share, turn int) means {
+	depth := max(t.run.IODepth, 1)
 	m := means{
-		depth*(turn+1)/share - depth*turn/share, max(j.workers()/share, 1),
+		depth*(turn+1)/share - depth*turn/share, max(t.workers()/share, 1),
 		maxMemory / share,
 	}
 	if m.depth*size < batchBytes {

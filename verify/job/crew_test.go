@@ -34,21 +34,21 @@ func TestCrew(t *testing.T) {
 	o := fio.DefaultOptions()
 	o.Verify, o.Size, o.Workers, o.MaxRequest = "crc32c", 4<<20, 3, 16<<10
 	image := make([]byte, o.Size)
-	write, err := NewJob(o, Hooks{})
+	write, err := New(o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := write.Write(t.Context(), openMemory(image)); err != nil {
+	if _, err := write.Write(t.Context(), openMemory(image), WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	image[o.Size/2+1000] ^= 1
 	image[o.Size-1] ^= 1
 
 	passes := map[string]func(*Job, context.Context, Opener) (
-		*Result, error){"verify": (*Job).Verify, "scan": (*Job).Scan}
+		*Result, error){"verify": doVerify, "scan": doScan}
 	for name, pass := range passes {
 		run := func(change func(n int32, q Queue) (Queue, error)) (*Result, error) {
-			j, err := NewJob(o, Hooks{})
+			j, err := New(o, Hooks{})
 			if err != nil {
 				t.Fatal(err)
 			}

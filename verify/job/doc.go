@@ -1,7 +1,8 @@
 // Package job writes blocks that tell about themselves, and verifies them later. The blocks are
-// those of package fio; they travel over a [Queue] that the caller provides.
+// those of package fio, and so are the options: a [fio.Workload] says what the blocks are, a
+// [fio.Run] how a job goes about them. They travel over a [Queue] that the caller provides.
 //
-//   - [Job.Write] writes. With a journal ([Hooks.Journal]) it can be known after a crash what must
+//   - [Job.Write] writes. With a journal ([WriteOptions.Journal]) it can be known after a crash what must
 //     be there: see [ReadJournal] and [History]. [Job.State] is fio's own state file.
 //   - [Job.Verify] replays the order of the job and knows what it wrote last to each block. It finds
 //     what no checksum can: an older block that is intact in itself.
@@ -16,7 +17,7 @@
 //
 //   - null: anything; its blocks are bare content
 //   - pattern, pattern_hdr: anything about the data, if the pattern is not given
-//   - all: that a block is an older one, except by its generation ([fio.Options.Generation])
+//   - all: that a block is an older one, except by its generation ([fio.Workload.Generation])
 //
 // meta and the sha512 of fio before 3.39 have no checksum of all data. For them the content is made
 // again and compared ([fio.ContentAuto]). How it is made, of which share of padding, and where
@@ -32,12 +33,13 @@
 // random jobs: a bit for each block.
 //
 // Requests are those of the job, as many in flight as it says, as far as 256 MiB hold them. With
-// [fio.Options.MaxRequest], adjacent ones travel as one of up to so many bytes, which changes
+// [fio.Run.MaxRequest], adjacent ones travel as one of up to so many bytes, which changes
 // nothing about the bytes and makes less work. Requests in flight never overlap.
 //
 // # Files of the package
 //
-// job, queue, engine, crew: running. write, replay: writing. verify, scan, walk, probe: reading.
-// checker, learn, neighbours, origin, rewritten, rival, blame: what is wrong with a block. verdict,
-// dump: what is told of it. journal, journaljob, history, ended, rangeset: how far a job came.
+// job, task, queue, engine, crew: running. write, replay: writing. verify, scan, walk, probe:
+// reading. checker, learn, neighbours, origin, rewritten, rival, blame: what is wrong with a block.
+// verdict, dump: what is told of it. journal, journalworkload, history, ended, rangeset: how far a
+// job came.
 package job

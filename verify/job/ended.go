@@ -11,51 +11,51 @@ const maxSamples = 4096
 
 // findEnd finds out where a job with a runtime ended of which nothing else is known: behind the
 // last of its writes that is there. A write that was lost at the very end does not show.
-func (j *Job) findEnd(ctx context.Context, open Opener) error {
-	total, err := j.l.CountWrites(ctx)
+func (t *task) findEnd(ctx context.Context, open Opener) error {
+	total, err := t.l.CountWrites(ctx)
 	if err != nil || total == 0 {
 		return err
 	}
 	step := max(total/maxSamples, 1)
-	last, err := j.lastPresent(ctx, open, 0, total, step)
+	last, err := t.lastPresent(ctx, open, 0, total, step)
 	if err != nil {
 		return err
 	}
 	if step > 1 {
 		from := max(last, 0)
-		fine, err := j.lastPresent(ctx, open, uint64(from), min(uint64(from)+2*step, total), 1)
+		fine, err := t.lastPresent(ctx, open, uint64(from), min(uint64(from)+2*step, total), 1)
 		if err != nil {
 			return err
 		}
 		last = max(last, fine)
 	}
 	if uint64(last+1) < total {
-		j.History = &History{Issued: uint64(last + 1)}
+		t.history = &History{Issued: uint64(last + 1)}
 	}
 	return nil
 }
 
 // lastPresent is the number of the last write that is there, of each step'th from
 // one number to another and the last; -1 if none is.
-func (j *Job) lastPresent(ctx context.Context, open Opener, from, to,
+func (t *task) lastPresent(ctx context.Context, open Opener, from, to,
 	step uint64,
 ) (last int64, err error) {
-	o, err := fio.NewOrder(ctx, j.l)
+	o, err := fio.NewOrder(ctx, t.l)
 	if err != nil {
 		return 0, err
 	}
-	q, err := open(ctx, 1, j.slotSize())
+	q, err := open(ctx, 1, t.slotSize())
 	if err != nil {
 		return 0, err
 	}
 	defer q.Close()
 	e := &engine{q: q, done: make([]int, 1)}
-	c := newChecker(j.l, j.known, func(*Bad) {})
+	c := t.newChecker(func(*Bad) {})
 	last = -1
 	var r fio.Request
 	for o.Next(&r) && r.Number < to {
 		sampled := r.Number >= from && ((r.Number-from)%step == 0 || r.Number == to-1)
-		if r.Read || !sampled || r.File != j.l.File {
+		if r.Read || !sampled || r.File != t.l.File {
 			continue
 		}
 		if err := e.single(OpRead, r.Off, int64(r.N)); err != nil {

@@ -2,6 +2,7 @@ package job
 
 import (
 	"bytes"
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,21 +21,19 @@ func TestTimeBased(t *testing.T) {
 		var journal bytes.Buffer
 		var clock atomic.Int64
 		f := tempFile(t, o.Size)
-		hooks := Hooks{
-			Journal: &journal,
-			Now:     func() time.Time { return time.UnixMilli(clock.Add(1)) },
-		}
-		w := run(t, f, o, hooks, (*Job).Write)
+		hooks := Hooks{Now: func() time.Time { return time.UnixMilli(clock.Add(1)) }}
+		w := run(t, f, o, hooks, func(j *Job, ctx context.Context, open Opener) (*Result, error) {
+			return j.Write(ctx, open, WriteOptions{Journal: &journal})
+		})
 		noted, err := ReadJournal(t.Context(), bytes.NewReader(journal.Bytes()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		j, err := NewJob(noted.Options, Hooks{})
+		j, err := New(noted.Options(fio.DefaultOptions()), Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.History = noted.History(false)
-		r, err := j.Verify(t.Context(), openFile(f))
+		r, err := j.Verify(t.Context(), openFile(f), VerifyOptions{History: noted.History(false)})
 		if err != nil || !r.Done || !r.Good() || r.Blocks == 0 || noted.Flushed != w.Writes {
 			t.Errorf("%v: %d writes, %d of them flushed: %+v, %v", d, w.Writes, noted.Flushed, r,
 				err)

@@ -96,12 +96,12 @@ type means struct {
 }
 
 // newEngine opens the queue and starts the workers.
-func newEngine(ctx context.Context, j *Job, open Opener, size int, m means) (*engine, error) {
-	e := &engine{depth: m.depth, progress: j.progress}
+func newEngine(ctx context.Context, t *task, open Opener, size int, m means) (*engine, error) {
+	e := &engine{depth: m.depth, progress: t.progress}
 	if m.workers > 1 {
 		e.ahead = m.workers * max(2, min(2*batchSlots, 2*batchBytes/size))
 	}
-	room := j.room(size)
+	room := t.room(size)
 	total := max(1, min(e.depth+e.ahead, m.memory/slotBytes(size, room)))
 	e.depth = min(e.depth, total)
 	var err error
@@ -115,16 +115,16 @@ func newEngine(ctx context.Context, j *Job, open Opener, size int, m means) (*en
 		e.slots[i].requests = make([]fio.Request, 0, room)
 		e.free = append(e.free, i)
 	}
-	e.employ(m.workers, j)
+	e.employ(m.workers, t)
 	return e, nil
 }
 
 // room is how many requests of the job a slot of size bytes carries at most.
-func (j *Job) room(size int) int {
-	if j.l.MaxRequest <= j.l.MaxBlock {
+func (t *task) room(size int) int {
+	if t.run.MaxRequest <= t.l.MaxBlock {
 		return 1
 	}
-	return max(1, min(size/j.l.MinBlock, maxMerged))
+	return max(1, min(size/t.l.MinBlock, maxMerged))
 }
 
 // slotBytes is the memory of a slot for size bytes, which lie in pages, and for room requests.
@@ -133,9 +133,9 @@ func slotBytes(size, room int) int {
 }
 
 // employ starts n workers. A single one works on the goroutine that runs the engine.
-func (e *engine) employ(n int, j *Job) {
+func (e *engine) employ(n int, t *task) {
 	for range n {
-		e.workers = append(e.workers, j.newWorker())
+		e.workers = append(e.workers, t.newWorker())
 	}
 	if n == 1 {
 		return

@@ -33,7 +33,7 @@ func TestEngineMemory(t *testing.T) {
 		o := fio.DefaultOptions()
 		o.Verify, o.Size, o.IODepth, o.MinBlock, o.MaxRequest, o.Workers = "crc32c", 1<<40, c.depth,
 			c.block, c.merged, fio.MaxDepth
-		j, err := NewJob(o, Hooks{})
+		j, err := New(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,9 +44,10 @@ func TestEngineMemory(t *testing.T) {
 			data = depth * slotBytes(size, 0)
 			return &emptyQueue{depth: depth}, nil
 		}
-		err = j.with(t.Context(), open, j.slotSize(), func(e *engine) error {
+		task := j.newTask("write", 0, 0)
+		err = task.with(t.Context(), open, task.slotSize(), func(e *engine) error {
 			runtime.ReadMemStats(&after)
-			if e.depth < min(c.depth, maxMemory/slotBytes(j.slotSize(), j.room(j.slotSize()))) {
+			if e.depth < min(c.depth, maxMemory/slotBytes(task.slotSize(), task.room(task.slotSize()))) {
 				t.Errorf("%s: a depth of %d", c.name, e.depth)
 			}
 			return nil

@@ -16,21 +16,21 @@ func ExampleJob() {
 	o.Verify, o.Size = "crc32c", 1<<20
 	ctx := context.Background()
 
-	writer, err := job.NewJob(o, job.Hooks{})
+	writer, err := job.New(o, job.Hooks{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := writer.Write(ctx, disk.open); err != nil {
+	if _, err := writer.Write(ctx, disk.open, job.WriteOptions{}); err != nil {
 		log.Fatal(err)
 	}
 
 	copy(disk[8192:12288], disk[65536:]) // a write that went to the wrong place
 
-	reader, err := job.NewJob(o, job.Hooks{})
+	reader, err := job.New(o, job.Hooks{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	r, err := reader.Verify(ctx, disk.open)
+	r, err := reader.Verify(ctx, disk.open, job.VerifyOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -38,7 +38,9 @@ func ExampleJob() {
 	for _, bad := range r.Ranges {
 		fmt.Printf("%d bytes at %d: %v\n", bad.Len, bad.Off, bad.Cause)
 	}
-	// Output: 1 of 256 blocks are bad 4096 bytes at 8192: data of another offset (+57344)
+	// Output:
+	// 1 of 256 blocks are bad
+	// 4096 bytes at 8192: data of another offset (+57344)
 }
 
 // A disk in memory, and the simplest queue for it.

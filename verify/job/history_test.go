@@ -62,7 +62,7 @@ func TestLaterWrites(t *testing.T) {
 			[]fio.Direction{fio.Write, fio.RandWrite, fio.RandReadWrite}).Draw(t, "rw")
 		o.NoRandomMap = rapid.Bool().Draw(t, "norandommap")
 		o.MaxBlock = rapid.SampledFrom([]int{4096, 12288}).Draw(t, "bs")
-		j, err := NewJob(o, Hooks{})
+		j, err := New(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,25 +70,25 @@ func TestLaterWrites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.History = drawHistory(t, writes)
-		j.From = rapid.Int64Range(0, int64(writes)).Draw(t, "from")
-		v, err := j.newVerification(context.Background())
+		task := j.newTask("verify", 0, rapid.Int64Range(0, int64(writes)).Draw(t, "from"))
+		task.history = drawHistory(t, writes)
+		v, err := task.newVerification(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for ; v.more && v.ahead.Number < j.History.Issued; v.advance() {
+		for ; v.more && v.ahead.Number < task.history.Issued; v.advance() {
 			r := v.ahead
 			if r.Read {
 				continue
 			}
-			r.Unsure = j.History.of(&r) == unsure
+			r.Unsure = task.history.of(&r) == unsure
 			replaced, covered := v.over(&r)
-			anySure, anyUnsure := laterWrites(t, j.l, j.History, &r)
+			anySure, anyUnsure := laterWrites(t, task.l, task.history, &r)
 			if v.pass > 0 && replaced != anySure {
-				t.Fatalf("write %d: replaced %t, %+v", r.Number, replaced, j.History)
+				t.Fatalf("write %d: replaced %t, %+v", r.Number, replaced, task.history)
 			}
 			if !replaced && covered != anyUnsure {
-				t.Fatalf("write %d: covered %t, %+v", r.Number, covered, j.History)
+				t.Fatalf("write %d: covered %t, %+v", r.Number, covered, task.history)
 			}
 		}
 	})
@@ -98,7 +98,7 @@ func TestLaterWrites(t *testing.T) {
 func TestTallyOfMany(t *testing.T) {
 	o := fio.DefaultOptions()
 	o.Verify, o.Size, o.Direction, o.NoRandomMap, o.Loops = "crc32c", 8192, fio.RandWrite, true, 50
-	l, err := fio.NewLayout(o)
+	l, err := fio.NewLayout(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,15 +127,16 @@ func TestHistoryMemory(t *testing.T) {
 		o := fio.DefaultOptions()
 		o.Verify, o.Size, o.MinBlock = "crc32c", 16<<30, 512
 		change(&o)
-		j, err := NewJob(o, Hooks{})
+		j, err := New(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.History = &History{Issued: 1 << 32}
-		j.History.unsure.add(0, 1<<32)
+		task := j.newTask("verify", 0, 0)
+		task.history = &History{Issued: 1 << 32}
+		task.history.unsure.add(0, 1<<32)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, _ = j.newVerification(&limitedContext{t.Context(), 500}) // ends long before the job does
+		_, _ = task.newVerification(&limitedContext{t.Context(), 500}) // ends long before the job does
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
 			t.Errorf("%s: %d MiB", name, used>>20)
@@ -173,14 +174,15 @@ func TestWriteState(t *testing.T) {
 	o.Name, o.Direction, o.Verify, o.Size, o.NumberIOs, o.IODepth = "j", fio.RandWrite, "crc32c",
 		64<<10, 5, 1
 	img := make([]byte, o.Size)
-	j, err := NewJob(o, Hooks{})
+	j, err := New(o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := j.Write(t.Context(), openMemory(img)); err != nil {
+	r, err := j.Write(t.Context(), openMemory(img), WriteOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	got := j.State().Append(nil)
+	got := j.State(r).Append(nil)
 	want, err := os.ReadFile("../fio/testdata/state/version-7.state")
 	if err != nil {
 		t.Fatal(err)
@@ -197,12 +199,11 @@ func TestWriteState(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.NumberIOs = 0
-	v, err := NewJob(o, Hooks{})
+	v, err := New(o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.History = StateHistory(s)
-	r, err := v.Verify(t.Context(), openMemory(img))
+	r, err = v.Verify(t.Context(), openMemory(img), VerifyOptions{History: StateHistory(s)})
 	if err != nil || !r.Good() || r.Blocks != 5 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -237,12 +238,11 @@ func hostileHistory(t *testing.T, s *fio.State, loops int) {
 	runtime.ReadMemStats(&before)
 	o := fio.DefaultOptions()
 	o.Verify, o.Size, o.Loops = "crc32c", 64<<10, loops
-	job, err := NewJob(o, Hooks{})
+	job, err := New(o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	job.History = StateHistory(s)
-	_, _ = job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, o.Size)))
+	_, _ = job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, o.Size)), VerifyOptions{History: StateHistory(s)})
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
 		t.Errorf("version %d, %d writes: took %d MiB", s.Version, s.Writes, used>>20)

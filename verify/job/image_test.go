@@ -78,7 +78,7 @@ func (f fioImage) image(t testing.TB) []byte {
 
 // imageOf makes the image that a job leaves on a file that held zeroes.
 func imageOf(t rapid.TB, o fio.Options, now fio.Clock) []byte {
-	l, err := fio.NewLayout(o)
+	l, err := fio.NewLayout(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,14 +97,14 @@ func imageOf(t rapid.TB, o fio.Options, now fio.Clock) []byte {
 
 // check verifies an image in memory and returns the verdict and the bad blocks.
 func check(t rapid.TB, img []byte, o fio.Options,
-	do func(*Job, Opener) (*Result, error),
+	do func(*Job, context.Context, Opener) (*Result, error),
 ) (*Result, []Bad) {
 	var bad []Bad
-	j, err := NewJob(o, Hooks{Bad: func(b *Bad) { bad = append(bad, *b) }})
+	j, err := New(o, Hooks{Bad: func(b *Bad) { bad = append(bad, *b) }})
 	if err != nil {
 		t.Fatalf("%+v: %v", o, err)
 	}
-	r, err := do(j, openMemory(img))
+	r, err := do(j, context.Background(), openMemory(img))
 	if err != nil {
 		t.Fatalf("%+v: %v", o, err)
 	}
@@ -114,13 +114,15 @@ func check(t rapid.TB, img []byte, o fio.Options,
 	return r, bad
 }
 
-func verifyJob(t testing.TB) func(*Job, Opener) (*Result, error) {
-	return func(j *Job, open Opener) (*Result, error) { return j.Verify(t.Context(), open) }
+func doWrite(j *Job, ctx context.Context, open Opener) (*Result, error) {
+	return j.Write(ctx, open, WriteOptions{})
 }
 
-func scanJob(t testing.TB) func(*Job, Opener) (*Result, error) {
-	return func(j *Job, open Opener) (*Result, error) { return j.Scan(t.Context(), open) }
+func doVerify(j *Job, ctx context.Context, open Opener) (*Result, error) {
+	return j.Verify(ctx, open, VerifyOptions{})
 }
+
+func doScan(j *Job, ctx context.Context, open Opener) (*Result, error) { return j.Scan(ctx, open, 0) }
 
 // Every byte of what three fios wrote is made again from the options, except the clock; and it is
 // found intact with the job, with the job but not the release, and by its headers alone.
@@ -133,13 +135,13 @@ func TestFioImages(t *testing.T) {
 		}
 		o := f.job(t)
 		o.Content = fio.ContentOn
-		if r, bad := check(t, img, o, verifyJob(t)); !r.Good() || r.Unfaithful > 0 {
+		if r, bad := check(t, img, o, doVerify); !r.Good() || r.Unfaithful > 0 {
 			t.Errorf("%v: %+v %+v", f, r, bad)
 		}
 		if o.Fio = fio.FioAny; o.Verify == fio.TypeNull {
 			o.Content = fio.ContentAuto // nothing tells the release
 		}
-		if r, bad := check(t, img, o, verifyJob(t)); !r.Good() {
+		if r, bad := check(t, img, o, doVerify); !r.Good() {
 			t.Errorf("%v, release unknown: %+v %+v", f, r, bad)
 		}
 		s := fio.DefaultOptions()
@@ -148,7 +150,7 @@ func TestFioImages(t *testing.T) {
 		if o.Verify == fio.TypePattern || o.Verify == fio.TypeNull {
 			s.Verify, s.PatternInterval = o.Verify, o.PatternInterval
 		}
-		if r, bad := check(t, img, s, scanJob(t)); !r.Good() || r.Unfaithful > 0 {
+		if r, bad := check(t, img, s, doScan); !r.Good() || r.Unfaithful > 0 {
 			t.Errorf("%v, scanned: %+v %+v", f, r, bad)
 		}
 	}
@@ -216,7 +218,7 @@ func TestDamages(t *testing.T) {
 			for _, d := range damages {
 				bad := append([]byte(nil), img...)
 				d.do(bad, old, 12288)
-				expectClass(t, fmt.Sprintf("%v %s: %s", r, kind, d.name), bad, o, verifyJob(t),
+				expectClass(t, fmt.Sprintf("%v %s: %s", r, kind, d.name), bad, o, doVerify,
 					d.want)
 				if r == fio.Fio22 &&
 					(d.name == "the header" || d.name == "the first sector zeroed") {
@@ -224,7 +226,7 @@ func TestDamages(t *testing.T) {
 				}
 				o.Verify, o.HeaderSeed, o.Sequence = fio.TypeAny, false, false
 				expectClass(t, fmt.Sprintf("%v %s, scanned: %s", r, kind, d.name), bad, o,
-					scanJob(t), d.scan)
+					doScan, d.scan)
 				o, _ = damageJob(r, kind)
 			}
 		}
@@ -232,7 +234,7 @@ func TestDamages(t *testing.T) {
 }
 
 func expectClass(t *testing.T, name string, img []byte, o fio.Options,
-	do func(*Job, Opener) (*Result, error), want verify.Class,
+	do func(*Job, context.Context, Opener) (*Result, error), want verify.Class,
 ) {
 	r, bad := check(t, img, o, do)
 	switch {
@@ -256,7 +258,7 @@ func TestDamagesTogether(t *testing.T) {
 		d.do(img, old, (len(damages)-i)*3*4096) // misdirected takes a later block
 		want[d.want.String()]++
 	}
-	r, _ := check(t, img, o, verifyJob(t))
+	r, _ := check(t, img, o, doVerify)
 	if fmt.Sprint(r.Classes) != fmt.Sprint(want) || r.Bad != int64(len(damages)) {
 		t.Errorf("%v, want %v", r.Classes, want)
 	}
@@ -274,9 +276,9 @@ func TestLeftoverHeader(t *testing.T) {
 	o.Fio, o.Verify, o.Size = fio.Fio333, "meta", 64<<10
 	o.Pattern, o.HeaderOffset = "0x0102030405060708", 128
 	img := imageOf(t, o, noClock)
-	if r, bad := check(t, img, o, verifyJob(t)); !r.Good() {
+	if r, bad := check(t, img, o, doVerify); !r.Good() {
 		t.Fatalf("%+v %+v", r, bad)
 	}
 	copy(img[12288:], img[8192+128:8192+128+fio.ShortHeader])
-	expectClass(t, "leftover", img, o, verifyJob(t), verify.Leftover)
+	expectClass(t, "leftover", img, o, doVerify, verify.Leftover)
 }

@@ -243,7 +243,7 @@ func TestInteropDraws(t *testing.T) {
 		if peer.disowns(line) != "" {
 			more, o.DoVerify = "--do_verify=0", false
 		}
-		if _, err := NewJob(o, Hooks{}); err != nil {
+		if _, err := New(o, Hooks{}); err != nil {
 			rt.Skip(err)
 		}
 		_ = os.Remove(theirs)
@@ -255,7 +255,7 @@ func TestInteropDraws(t *testing.T) {
 		defer f.Close()
 		bad := ""
 		if r := run(rt, f, o,
-			Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, (*Job).Verify); !r.Good() || r.Blocks == 0 {
+			Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, doVerify); !r.Good() || r.Blocks == 0 {
 			rt.Fatalf("%s: %+v: %s", line, r, bad)
 		}
 		if more != "" {
@@ -270,7 +270,7 @@ func TestInteropDraws(t *testing.T) {
 			rt.Fatal(err)
 		}
 		o.Filenames = []string{ours}
-		run(rt, g, o, Hooks{}, (*Job).Write)
+		run(rt, g, o, Hooks{}, doWrite)
 		peer.run(t, strings.ReplaceAll(line, "--loops=2", ""), "--verify_only", ours)
 	})
 }
@@ -319,7 +319,7 @@ func TestInteropReads(t *testing.T) {
 			var bad string
 			r := run(t, f, o,
 				Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }},
-				(*Job).Verify)
+				doVerify)
 			if !r.Good() || !r.Done || r.Blocks == 0 || r.Unfaithful > 0 {
 				t.Errorf("%s: %+v: %s", line, r, bad)
 			}
@@ -340,7 +340,7 @@ func TestInteropWrites(t *testing.T) {
 			o.DoVerify = false
 			f := tempFile(t, o.Offset+o.Size)
 			o.Filenames = []string{f.Name()}
-			run(t, f, o, Hooks{}, (*Job).Write)
+			run(t, f, o, Hooks{}, doWrite)
 			once := strings.ReplaceAll(line, "--loops=2", "")
 			peer.run(t, once+interopSize, peer.verification(line), f.Name())
 		})
@@ -363,7 +363,7 @@ func TestInteropReadsFiles(t *testing.T) {
 		}
 		defer f.Close()
 		o.File = i
-		if r := run(t, f, o, Hooks{}, (*Job).Verify); !r.Good() || r.Checked != o.Size/2 {
+		if r := run(t, f, o, Hooks{}, doVerify); !r.Good() || r.Checked != o.Size/2 {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
@@ -405,13 +405,13 @@ func TestInteropTrims(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if r := run(t, f, peer.options(t, line), Hooks{}, (*Job).Verify); !r.Good() || r.Blocks == 0 {
+	if r := run(t, f, peer.options(t, line), Hooks{}, doVerify); !r.Good() || r.Blocks == 0 {
 		t.Errorf("%+v", r)
 	}
 	if _, err := f.WriteAt(make([]byte, 1<<20), 0); err != nil {
 		t.Fatal(err)
 	}
-	if r := run(t, f, peer.options(t, line), Hooks{}, (*Job).Write); r.Trimmed == 0 {
+	if r := run(t, f, peer.options(t, line), Hooks{}, doWrite); r.Trimmed == 0 {
 		t.Errorf("%+v", r)
 	}
 	if err := f.Sync(); err != nil {

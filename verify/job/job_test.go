@@ -85,7 +85,7 @@ func reconcile(o *fio.Options) {
 func run(t rapid.TB, f *os.File, o fio.Options, h Hooks,
 	do func(*Job, context.Context, Opener) (*Result, error),
 ) *Result {
-	j, err := NewJob(o, h)
+	j, err := New(o, h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,15 +101,15 @@ func TestWriteVerify(t *testing.T) {
 	f := tempFile(t, 0)
 	rapid.Check(t, func(t *rapid.T) {
 		o := drawOptions(t)
-		if _, err := NewJob(o, Hooks{}); err != nil {
+		if _, err := New(o, Hooks{}); err != nil {
 			t.Skip(err)
 		}
 		if err := errors.Join(f.Truncate(0), f.Truncate(1<<20)); err != nil {
 			t.Fatal(err)
 		}
 		report := Hooks{Bad: func(b *Bad) { b.got, b.want = nil, nil; t.Errorf("%+v", b) }}
-		w := run(t, f, o, report, (*Job).Write)
-		r := run(t, f, o, report, (*Job).Verify)
+		w := run(t, f, o, report, doWrite)
+		r := run(t, f, o, report, doVerify)
 		if !w.Done || !r.Done || !w.Good() || !r.Good() {
 			t.Fatalf("written %+v, verified %+v", w, r)
 		}
@@ -130,7 +130,7 @@ func TestAnyBit(t *testing.T) {
 		if o.Verify == fio.TypeNull {
 			o.Content = fio.ContentOn
 		}
-		l, err := fio.NewLayout(o)
+		l, err := fio.NewLayout(&o)
 		if err != nil || o.Size < int64(l.MaxBlock) || l.Overlaps() || o.BSUnaligned &&
 			o.Direction.Random() {
 			t.Skip() // there are gaps between unaligned blocks, and some are written over
@@ -145,12 +145,7 @@ func TestAnyBit(t *testing.T) {
 			"at")
 		bit := rapid.Uint8Range(0, 7).Draw(t, "bit")
 		img[at] ^= 1 << bit
-		r, bad := check(t, img, o,
-			func(j *Job, open Opener) (*Result,
-				error,
-			) {
-				return j.Verify(context.Background(), open)
-			})
+		r, bad := check(t, img, o, doVerify)
 		if want := (verify.Cause{Class: verify.OneBit, Bit: bit, At: at}); r.Bad != 1 ||
 			bad[0].Cause != want {
 			t.Fatalf("%+v, want %+v", r, want)
@@ -168,14 +163,14 @@ func TestRunByTheClock(t *testing.T) {
 			o.TimeBased, o.Runtime = true, time.Duration(seconds)*time.Second
 			now := time.Unix(0, 0)
 			img := make([]byte, o.Size)
-			j, err := NewJob(o, Hooks{
+			j, err := New(o, Hooks{
 				Now: func() time.Time { now = now.Add(time.Second / 4); return now },
 				Bad: func(b *Bad) { t.Errorf("%d: %v", b.Off, b.Cause) },
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := j.Run(t.Context(), openMemory(img))
+			r, err := writeAndVerify(j, t.Context(), openMemory(img))
 			if err != nil || !r.Good() || !r.Done || r.Checked == 0 || r.Checked > r.Written {
 				t.Errorf("%v, %d s: %+v, %v", direction, seconds, r, err)
 			}
@@ -191,13 +186,13 @@ func BenchmarkJob(b *testing.B) {
 		o.Verify, o.Size, o.Workers = kind, 8<<20, 1
 		img := make([]byte, o.Size)
 		for name, do := range map[string]func(*Job, context.Context, Opener) (*Result, error){
-			"write": (*Job).Write, "verify": (*Job).Verify,
+			"write": doWrite, "verify": doVerify,
 		} {
 			b.Run(kind+"/"+name, func(b *testing.B) {
 				b.SetBytes(o.Size)
 				b.ReportAllocs()
 				for b.Loop() {
-					j, err := NewJob(o, Hooks{})
+					j, err := New(o, Hooks{})
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -209,4 +204,16 @@ func BenchmarkJob(b *testing.B) {
 			})
 		}
 	}
+}
+
+// writeAndVerify does both, and verifies what was written. The result tells of both.
+func writeAndVerify(j *Job, ctx context.Context, open Opener) (*Result, error) {
+	r, err := j.Write(ctx, open, WriteOptions{})
+	if err != nil {
+		return r, err
+	}
+	written := r.Written
+	r, err = j.Verify(ctx, open, VerifyOptions{History: r.History()})
+	r.Written = written
+	return r, err
 }

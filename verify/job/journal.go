@@ -18,7 +18,7 @@ import (
 // says what must be there. It lives where the crash does not reach it.
 //
 // It begins with a line that names it and its version, and a line that tells in JSON what the
-// blocks of the job depend on (journaljob.go). Records of 16 bytes follow, little endian: the
+// blocks of the job depend on (journalworkload.go). Records of 16 bytes follow, little endian: the
 // number of the first write (8), their count in the lower 30 bits and the kind in the upper two
 // (4), and the CRC-32C of these twelve bytes, continued from the record before (4). A record whose
 // crc is wrong ends the journal, for it was being written when the writer died.
@@ -54,16 +54,16 @@ const (
 )
 
 // newJournal begins a journal, or goes on with one that was read; nil if w is.
-func newJournal(w io.Writer, o *fio.Options, before *Journal) (*journal, error) {
+func newJournal(w io.Writer, job *fio.Workload, before *Journal) (*journal, error) {
 	if w == nil {
 		return nil, nil
 	}
 	j := &journal{w: w}
 	if before != nil {
 		j.crc = before.crc
-		return j, before.continues(o)
+		return j, before.continues(job)
 	}
-	line, err := writeBlockOptions(o)
+	line, err := writeWorkload(job)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -122,9 +122,8 @@ func (j *journal) flush() error {
 
 // A Journal is what a journal says.
 type Journal struct {
-	// Options are those of the job that wrote which its blocks depend on,
-	// unchecked; see [Journal.Job]. The others are as usual.
-	Options fio.Options
+	// Workload is that of the job that wrote, unchecked; see [Journal.Options].
+	Workload fio.Workload
 	// Version is that of the journal.
 	Version int
 	// Issued, Acknowledged and Flushed count writes.
@@ -154,7 +153,7 @@ func ReadJournal(ctx context.Context, r io.Reader) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: options: %w", err)
 	}
-	if j.Options, err = readBlockOptions(line, j.Version); err != nil {
+	if j.Workload, err = readWorkload(line, j.Version); err != nil {
 		return nil, fmt.Errorf("journal: options: %w", err)
 	}
 	j.Size = int64(len(name) + len(line))

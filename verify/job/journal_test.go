@@ -106,11 +106,11 @@ func TestJournalPowerCut(t *testing.T) {
 
 		p, stable := make([]byte, o.Size), make([]byte, o.Size)
 		var log bytes.Buffer
-		j, err := NewJob(o, Hooks{Journal: &log})
+		j, err := New(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = j.Write(context.Background(), openCrash(p, stable, &left, rng))
+		_, err = j.Write(context.Background(), openCrash(p, stable, &left, rng), WriteOptions{Journal: &log})
 		if err != nil && !errors.Is(err, errPower) {
 			t.Fatal(err)
 		}
@@ -120,18 +120,17 @@ func TestJournalPowerCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := j.Options(); !reflect.DeepEqual(journal.Options, blocksOf(&want)) {
-			t.Fatalf("options became %+v", journal.Options)
+		if !reflect.DeepEqual(journal.Workload, j.Workload()) {
+			t.Fatalf("the workload became %+v", journal.Workload)
 		}
 		after := lose(p, stable, rng)
 		verify := func() (*Result, *Bad) {
 			var bad *Bad
-			v, err := NewJob(journal.Options, Hooks{Bad: func(b *Bad) { bad = b }})
+			v, err := New(journal.Options(fio.DefaultOptions()), Hooks{Bad: func(b *Bad) { bad = b }})
 			if err != nil {
 				t.Fatal(err)
 			}
-			v.History = journal.History(false)
-			r, err := v.Verify(context.Background(), openMemory(after))
+			r, err := v.Verify(context.Background(), openMemory(after), VerifyOptions{History: journal.History(false)})
 			if err != nil || !r.Done {
 				t.Fatal(r, err)
 			}
@@ -152,7 +151,8 @@ func TestJournalPowerCut(t *testing.T) {
 
 // lostWrite undoes one flushed write and returns where its first block is.
 func lostWrite(t *rapid.T, journal *Journal, p []byte) int64 {
-	l, err := fio.NewLayout(journal.Options)
+	options := journal.Options(fio.DefaultOptions())
+	l, err := fio.NewLayout(&options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func lostWrite(t *rapid.T, journal *Journal, p []byte) int64 {
 func TestJournalRecords(t *testing.T) {
 	var log bytes.Buffer
 	o := fio.DefaultOptions()
-	j, err := newJournal(&log, &o, nil)
+	j, err := newJournal(&log, &o.Workload, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestJournalGoesOn(t *testing.T) {
 	var log bytes.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	j, err := NewJob(o, Hooks{Journal: &log})
+	j, err := New(o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestJournalGoesOn(t *testing.T) {
 	r, err := j.Write(ctx, func(ctx context.Context, depth, size int) (Queue, error) {
 		q, err := openMemory(img)(ctx, depth, size)
 		return &cancellingQueue{q.(*memoryQueue), &left, cancel}, err
-	})
+	}, WriteOptions{Journal: &log})
 	if !errors.Is(err, context.Canceled) || r.Done || r.Position == 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -286,12 +286,11 @@ func TestJournalGoesOn(t *testing.T) {
 			t.Fatalf("%+v, %v", before, err)
 		}
 		into.Write(log.Bytes()[:before.Size])
-		j, err := NewJob(o, Hooks{Journal: into, Before: before})
+		j, err := New(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.From = from
-		_, err = j.Write(t.Context(), openMemory(img))
+		_, err = j.Write(t.Context(), openMemory(img), WriteOptions{From: from, Journal: into, Before: before})
 		return err
 	}
 	var all bytes.Buffer
@@ -303,12 +302,11 @@ func TestJournalGoesOn(t *testing.T) {
 		t.Fatalf("%+v, %v", journal, err)
 	}
 	verdict := func() *Result {
-		j, err := NewJob(journal.Options, Hooks{})
+		j, err := New(journal.Options(fio.DefaultOptions()), Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.History = journal.History(false)
-		r, err := j.Verify(t.Context(), openMemory(img))
+		r, err := j.Verify(t.Context(), openMemory(img), VerifyOptions{History: journal.History(false)})
 		if err != nil {
 			t.Fatal(err)
 		}

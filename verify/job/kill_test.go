@@ -52,7 +52,7 @@ func endlessWriter(dir string) error {
 	if err != nil {
 		return err
 	}
-	j, err := NewJob(killOptions(), Hooks{Journal: journal})
+	j, err := New(killOptions(), Hooks{})
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func endlessWriter(dir string) error {
 		func(ctx context.Context, depth, size int) (Queue, error) {
 			q, err := openFile(image)(ctx, depth, size)
 			return &tellingQueue{q.(*fileQueue)}, err
-		})
+		}, WriteOptions{Journal: journal})
 	return err
 }
 
@@ -130,13 +130,12 @@ func killOnce(t *testing.T, writes int) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	j, err := NewJob(journal.Options,
+	j, err := New(journal.Options(fio.DefaultOptions()),
 		Hooks{Bad: func(b *Bad) { t.Errorf("%d: %v", b.Off, b.Cause) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.History = journal.History(true)
-	r, err := j.Verify(t.Context(), openFile(f))
+	r, err := j.Verify(t.Context(), openFile(f), VerifyOptions{History: journal.History(true)})
 	if err != nil || !r.Good() || !r.Done || journal.Issued < uint64(writes) {
 		t.Errorf("%+v, %v after %d writes of %d", r, err, journal.Issued, writes)
 	}

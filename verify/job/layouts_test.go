@@ -58,7 +58,7 @@ func TestScanLayouts(t *testing.T) {
 			return o
 		}(),
 	} {
-		r, bad := check(t, img, c, scanJob(t))
+		r, bad := check(t, img, c, doScan)
 		written := int64(0)
 		for _, g := range list {
 			written += g.size
@@ -70,7 +70,7 @@ func TestScanLayouts(t *testing.T) {
 		for i, g := range list {
 			at := g.off + g.size/2 + 777
 			img[at] ^= 0x20
-			r, bad := check(t, img, c, scanJob(t))
+			r, bad := check(t, img, c, doScan)
 			if len(bad) != 1 ||
 				bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: 5, At: at}) {
 				t.Errorf("region %d: %+v", i, r)
@@ -89,7 +89,7 @@ func TestScanDamagedStart(t *testing.T) {
 		o, older := damageJob(fio.Fio342, "crc32c")
 		img, old := imageOf(t, o, noClock), imageOf(t, older, noClock)
 		d.do(img, old, 0)
-		r, bad := check(t, img, anyBlocks(o.Size), scanJob(t))
+		r, bad := check(t, img, anyBlocks(o.Size), doScan)
 		if r.Bad != 1 || bad[0].Cause.Class != d.scan || bad[0].Off != 0 || bad[0].Len != 4096 {
 			t.Errorf("%s: %+v", d.name, r)
 		}
@@ -103,7 +103,7 @@ func TestScanLeftBlock(t *testing.T) {
 	now := deviceOf(t, size,
 		[]region{{0, size, func(o *fio.Options) { o.RandSeed, o.RandSeedGiven = 3, true }}})
 	copy(img[4096:], now[4096:])
-	r, bad := check(t, img, anyBlocks(size), scanJob(t))
+	r, bad := check(t, img, anyBlocks(size), doScan)
 	if r.Bad != 1 || bad[0].Off != 0 || bad[0].Len != 4096 || bad[0].Cause.Class != verify.Stale ||
 		r.Blocks != 64 {
 		t.Errorf("%+v", r)
@@ -119,18 +119,18 @@ func TestScanOtherType(t *testing.T) {
 	})
 	o := anyBlocks(size)
 	o.Verify = "crc32c"
-	r, bad := check(t, img, o, scanJob(t))
+	r, bad := check(t, img, o, doScan)
 	if r.Bad != 8 || r.Classes["other-type"] != 8 || bad[0].Type != "sha1" {
 		t.Errorf("%+v", r)
 	}
 	img[40000] ^= 1
-	if r, _ = check(t, img, o, scanJob(t)); r.Classes["other-type"] != 7 ||
+	if r, _ = check(t, img, o, doScan); r.Classes["other-type"] != 7 ||
 		r.Classes["one-bit"] != 1 {
 		t.Errorf("damaged: %+v", r)
 	}
 	o.Generation = 4
 	if r, _ = check(t, img[:32<<10], func() fio.Options { o.Size = 32 << 10; return o }(),
-		scanJob(t)); r.Classes["stale"] != 8 {
+		doScan); r.Classes["stale"] != 8 {
 		t.Errorf("with a generation: %+v", r)
 	}
 }
@@ -140,7 +140,7 @@ func TestScanCutOff(t *testing.T) {
 	for _, cut := range []int64{1, 4000, 4096 + 50} {
 		const size = 64 << 10
 		img := deviceOf(t, size, []region{{0, size, func(*fio.Options) {}}})[:size-cut]
-		r, bad := check(t, img, anyBlocks(int64(len(img))), scanJob(t))
+		r, bad := check(t, img, anyBlocks(int64(len(img))), doScan)
 		if r.Bad != 1 || bad[0].Cause.Class != verify.CutOff || bad[0].Off+bad[0].Len != size-cut {
 			t.Errorf("without %d bytes: %+v", cut, r)
 		}
@@ -156,7 +156,7 @@ func TestScanLies(t *testing.T) {
 		h.Len = n
 		lie := append([]byte(nil), img...)
 		h.Put(lie[8192:])
-		r, bad := check(t, lie, anyBlocks(size), scanJob(t))
+		r, bad := check(t, lie, anyBlocks(size), doScan)
 		if len(bad) == 0 || bad[0].Off != 8192 || r.BadBytes > 8192 || r.Blocks < 255 {
 			t.Errorf("%s: %+v", fmt.Sprint(i), r)
 		}

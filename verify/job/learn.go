@@ -57,19 +57,19 @@ func (g grid) request(pos int64) remade {
 }
 
 // learn finds out from a sample of blocks how long requests are, and how their content is made.
-func (j *Job) learn(s *shape) {
-	l := j.l
+func (t *task) learn(s *shape) {
+	l := t.l
 	runs := s.requests(l)
-	if j.known.grid = commonGrid(runs); j.known.grid.size == 0 && l.Payload.Pattern != nil &&
+	if t.known.grid = commonGrid(runs); t.known.grid.size == 0 && l.Payload.Pattern != nil &&
 		!l.Ranged() {
-		j.known.grid = grid{l.Offset, l.MinBlock}
+		t.known.grid = grid{l.Offset, l.MinBlock}
 	}
 	if l.Payload.Pattern != nil {
 		return
 	}
 	runs = slices.DeleteFunc(runs,
 		func(r sampled) bool { return r.n > maxSpan || r.headers[0].Seed == 0 })
-	whole := newChecker(l, j.known, nil).wholeRequests(s, runs)
+	whole := t.newChecker(nil).wholeRequests(s, runs)
 	best, most, all := fio.Recipe{}, 0, 0
 	for _, r := range whole {
 		all += len(r.pieces)
@@ -85,9 +85,9 @@ func (j *Job) learn(s *shape) {
 	}
 	switch {
 	case 4*most >= all && most > 0: // no recipe makes the same by chance
-		l.Payload.Recipe, j.known.content = best, explained
+		l.Payload.Recipe, t.known.content = best, explained
 	case len(whole) >= leastUnexplained:
-		j.known.content = unexplained
+		t.known.content = unexplained
 	}
 }
 

@@ -49,7 +49,7 @@ func TestScanCompressible(t *testing.T) {
 				o := fio.DefaultOptions()
 				o.Fio, o.Verify, o.Size, o.Compress = release, "meta", 256<<10, share
 				f.set(&o)
-				if _, err := NewJob(o, Hooks{}); err != nil {
+				if _, err := New(o, Hooks{}); err != nil {
 					continue // fio 2.2 has no such jobs
 				}
 				name := fmt.Sprintf("%v, %s, %d%%", release, f.name, share)
@@ -57,14 +57,14 @@ func TestScanCompressible(t *testing.T) {
 				for _, content := range []fio.Content{fio.ContentAuto, fio.ContentOn} {
 					s := scanned(o.Size)
 					s.Content = content
-					if r, bad := check(t, img, s, scanJob(t)); !r.Good() || r.Unfaithful > 0 ||
+					if r, bad := check(t, img, s, doScan); !r.Good() || r.Unfaithful > 0 ||
 						r.Checked == 0 || r.HeadersOnly > 0 && release != fio.Fio22 {
 						t.Fatalf("%s: %+v %d bad", name, r, len(bad))
 					}
 				}
 				at := 128<<10 + 60
 				img[at] ^= 8
-				r, bad := check(t, img, scanned(o.Size), scanJob(t))
+				r, bad := check(t, img, scanned(o.Size), doScan)
 				if r.Bad != 1 || bad[0].Off > int64(at) || bad[0].Off+bad[0].Len <= int64(at) {
 					t.Fatalf("%s, flipped: %+v", name, r)
 				}
@@ -86,11 +86,11 @@ func TestScanLostTail(t *testing.T) {
 				}
 				clear(img[12*4096+from : 13*4096])
 				name := fmt.Sprintf("%s, %d%%, from %d", kind, share, from)
-				if r, bad := check(t, img, scanned(o.Size), scanJob(t)); r.Bad != 1 ||
+				if r, bad := check(t, img, scanned(o.Size), doScan); r.Bad != 1 ||
 					bad[0].Off != 12*4096 || bad[0].Cause.Class != verify.Zeroed && share == 0 {
 					t.Errorf("%s: %+v", name, r)
 				}
-				if r, _ := check(t, img, o, verifyJob(t)); r.Bad != 1 {
+				if r, _ := check(t, img, o, doVerify); r.Bad != 1 {
 					t.Errorf("%s, with the job: %+v", name, r)
 				}
 			}
@@ -110,7 +110,7 @@ func TestScanSeveralShares(t *testing.T) {
 			})
 	}
 	img := deviceOf(t, 5*part, list)
-	r, bad := check(t, img, scanned(5*part), scanJob(t))
+	r, bad := check(t, img, scanned(5*part), doScan)
 	if !r.Good() || r.Unfaithful > 0 || r.Checked != 5*part {
 		t.Errorf("%+v: %d bad", r, len(bad))
 	}
@@ -145,7 +145,7 @@ func TestScanAnyBitOfSegment(t *testing.T) {
 		for at := first; at < first+c.interval; at += 29 {
 			bit := at % 8
 			img[at] ^= 1 << bit
-			r, bad := check(t, img, s, scanJob(t))
+			r, bad := check(t, img, s, doScan)
 			if r.Bad != 1 ||
 				bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: uint8(bit), At: int64(at)}) {
 				t.Fatalf("%+v: at %d (%d of the block): %+v", c, at, at-first, r)
@@ -162,23 +162,23 @@ func TestScanHeadersOnly(t *testing.T) {
 	o.Verify, o.Size, o.Pattern = "meta", 64<<10, "0xdeadbeef"
 	img := imageOf(t, o, noClock)
 	verify.Random(1).Fill(img[13<<10:16<<10], 0)
-	if r, _ := check(t, img, scanned(o.Size), scanJob(t)); !r.Good() || r.HeadersOnly != o.Size ||
+	if r, _ := check(t, img, scanned(o.Size), doScan); !r.Good() || r.HeadersOnly != o.Size ||
 		r.Checked != 0 || r.Blocks != 16 {
 		t.Errorf("pattern not told: %+v", r)
 	}
 	s := scanned(o.Size)
 	s.Pattern, s.Verify = o.Pattern, fio.TypeAny
-	if r, _ := check(t, img, s, scanJob(t)); r.Bad != 1 || r.Checked != o.Size ||
+	if r, _ := check(t, img, s, doScan); r.Bad != 1 || r.Checked != o.Size ||
 		r.HeadersOnly != 0 {
 		t.Errorf("pattern told: %+v", r)
 	}
 	o.Content = fio.ContentOff
-	if r, _ := check(t, img, o, verifyJob(t)); !r.Good() || r.HeadersOnly != o.Size {
+	if r, _ := check(t, img, o, doVerify); !r.Good() || r.HeadersOnly != o.Size {
 		t.Errorf("content left out: %+v", r)
 	}
 	o.Verify, o.Pattern = "crc32c", "0xdeadbeef"
 	img = imageOf(t, o, noClock)
-	if r, _ := check(t, img, scanned(o.Size), scanJob(t)); r.Checked != o.Size ||
+	if r, _ := check(t, img, scanned(o.Size), doScan); r.Checked != o.Size ||
 		r.HeadersOnly != 0 {
 		t.Errorf("with a checksum: %+v", r)
 	}
@@ -199,7 +199,7 @@ func TestScanBigEndian(t *testing.T) {
 		be.PutUint64(img[at+16:], h.Offset)
 		be.PutUint32(img[at+36:], fio.CRC32C(img[at:at+36]))
 	}
-	r, bad := check(t, img, scanned(o.Size), scanJob(t))
+	r, bad := check(t, img, scanned(o.Size), doScan)
 	if r.Bad != 4 || r.Classes["foreign"] != 4 {
 		t.Fatalf("%+v", r)
 	}
@@ -220,11 +220,11 @@ func TestScanAnything(t *testing.T) {
 			scribble(t, img)
 		}
 		s := drawScan(t, size)
-		if _, err := NewJob(s, Hooks{}); err != nil {
+		if _, err := New(s, Hooks{}); err != nil {
 			t.Skip(err)
 		}
 		r, bad := check(t, img, s,
-			func(j *Job, open Opener) (*Result, error) { return j.Scan(t.Context(), open) })
+			doScan)
 		if r.Checked+r.HeadersOnly+r.Unchecked != s.Size {
 			t.Fatalf("not all bytes are counted once: %+v of %d", r, s.Size)
 		}
@@ -241,7 +241,7 @@ func TestVerifyAnything(t *testing.T) {
 		o.Size = min(o.Size, size-o.Offset)
 		o.Content = rapid.SampledFrom(
 			[]fio.Content{fio.ContentAuto, fio.ContentOn, fio.ContentOff}).Draw(t, "content")
-		if _, err := NewJob(o, Hooks{}); err != nil {
+		if _, err := New(o, Hooks{}); err != nil {
 			t.Skip(err)
 		}
 		copy(img, imageOf(t, o, noClock))
@@ -249,7 +249,7 @@ func TestVerifyAnything(t *testing.T) {
 			scribble(t, img)
 		}
 		r, bad := check(t, img, o,
-			func(j *Job, open Opener) (*Result, error) { return j.Verify(t.Context(), open) })
+			doVerify)
 		if r.Bad > r.Blocks || r.Checked+r.HeadersOnly+r.Unchecked > o.Size {
 			t.Fatalf("more than there is: %+v of %d", r, o.Size)
 		}
@@ -288,7 +288,7 @@ func scribble(t *rapid.T, img []byte) {
 		o.Offset, o.Size, o.Interval = int64(at), int64(n),
 			rapid.SampledFrom([]int{0, o.Interval, o.MinBlock}).Draw(t, "every")
 		o.Loops, o.TrimPercent, o.NoRandomMap = 1, 0, false
-		if _, err := NewJob(o, Hooks{}); err == nil {
+		if _, err := New(o, Hooks{}); err == nil {
 			copy(img[at:], imageOf(t, o, noClock)[at:])
 		}
 	}
@@ -331,11 +331,11 @@ func TestScanMostlyDamaged(t *testing.T) {
 			return n
 		}
 		n := damage(2)
-		if r, _ := check(t, img, scanned(o.Size), scanJob(t)); r.Bad != n || r.HeadersOnly > 0 {
+		if r, _ := check(t, img, scanned(o.Size), doScan); r.Bad != n || r.HeadersOnly > 0 {
 			t.Errorf("%+v, every other block: %+v", c, r)
 		}
 		damage(1)
-		if r, _ := check(t, img, scanned(o.Size), scanJob(t)); r.Bad != 0 ||
+		if r, _ := check(t, img, scanned(o.Size), doScan); r.Bad != 0 ||
 			r.HeadersOnly != o.Size {
 			t.Errorf("%+v, all blocks: %+v", c, r)
 		}

@@ -3,7 +3,6 @@ package job
 import (
 	"bytes"
 	"context"
-	"fmt"
 
 	"github.com/blksh/blksh/verify/fio"
 )
@@ -75,23 +74,23 @@ func (s *shape) predicted(ctx context.Context, l *fio.Layout, r fio.Release) (n 
 }
 
 // recognise finds out the release if the options leave it open.
-func (j *Job) recognise(ctx context.Context, open Opener) error {
-	if j.l.Fio != fio.FioAny {
+func (t *task) recognise(ctx context.Context, open Opener) error {
+	if t.l.Fio != fio.FioAny {
 		return nil
 	}
-	s, err := j.probe(ctx, open)
+	s, err := t.probe(ctx, open)
 	if err == nil {
-		j.l.SetRelease(s.release(ctx, j.l))
+		t.l.SetRelease(s.release(ctx, t.l))
 	}
 	return err
 }
 
 // probe looks for headers at the beginning of the range and then all over it.
-func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
-	s := shape{length: j.l.BlockLen, headerOffset: j.l.HeaderOffset, uneven: j.l.BSUnaligned}
-	if j.l.Headless || j.l.Extent == 0 {
+func (t *task) probe(ctx context.Context, open Opener) (shape, error) {
+	s := shape{length: t.l.BlockLen, headerOffset: t.l.HeaderOffset, uneven: t.l.BSUnaligned}
+	if t.l.Headless || t.l.Extent == 0 {
 		if s.uneven = false; s.length == 0 {
-			s.length = j.l.MinBlock
+			s.length = t.l.MinBlock
 		}
 		return s, nil
 	}
@@ -101,21 +100,21 @@ func (j *Job) probe(ctx context.Context, open Opener) (shape, error) {
 	}
 	defer q.Close()
 	e := &engine{q: q, done: make([]int, 1)}
-	stride := max(j.l.Extent/probePlaces, probeSize) &^ (pageSize - 1)
-	for at := int64(0); at < j.l.Extent && len(s.headers) == 0; at += stride {
+	stride := max(t.l.Extent/probePlaces, probeSize) &^ (pageSize - 1)
+	for at := int64(0); at < t.l.Extent && len(s.headers) == 0; at += stride {
 		if err := ctx.Err(); err != nil {
 			return s, err
 		}
-		n := int(min(probeSize, j.l.Extent-at))
-		if err := e.single(OpRead, j.l.Offset+at, int64(n)); err != nil {
+		n := int(min(probeSize, t.l.Extent-at))
+		if err := e.single(OpRead, t.l.Offset+at, int64(n)); err != nil {
 			continue // it will be reported when it is its turn
 		}
-		s.sample(q.Buffer(0)[:n], j.l.Offset+at, uint32(min(j.l.Extent, fio.MaxBlockSize)))
+		s.sample(q.Buffer(0)[:n], t.l.Offset+at, uint32(min(t.l.Extent, fio.MaxBlockSize)))
 		if len(s.headers) > 0 {
-			s.window, s.at = bytes.Clone(q.Buffer(0)[:n]), j.l.Offset+at
+			s.window, s.at = bytes.Clone(q.Buffer(0)[:n]), t.l.Offset+at
 		}
 	}
-	s.conclude(j.l, j.known)
+	s.conclude(t.l, t.known)
 	return s, nil
 }
 
@@ -157,25 +156,4 @@ func (s *shape) conclude(l *fio.Layout, known *knowledge) {
 	if rare := len(s.headers) - count[uint32(s.length)]; rare*10 > len(s.headers) {
 		s.uneven = true
 	}
-}
-
-// Probe finds out from the headers of a range which fio wrote it and how, and returns the options
-// with what was found: Fio, MinBlock, HeaderOffset and, if all headers agree, Verify.
-func Probe(ctx context.Context, o fio.Options, open Opener) (fio.Options, error) {
-	j, err := NewJob(o, Hooks{})
-	if err != nil {
-		return o, err
-	}
-	s, err := j.probe(ctx, open)
-	if err != nil {
-		return o, err
-	}
-	if len(s.headers) == 0 {
-		return o, fmt.Errorf("no verification header found in %d bytes at %d", o.Size, o.Offset)
-	}
-	o.HeaderOffset, o.Fio = s.headerOffset, s.release(ctx, j.l)
-	if !s.uneven {
-		o.Interval = s.length
-	}
-	return o, nil
 }

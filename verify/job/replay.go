@@ -10,7 +10,7 @@ import (
 
 // A replay makes the requests of a job and merges neighbours into slots.
 type replay struct {
-	j     *Job
+	task  *task
 	order *fio.Order
 	ahead fio.Request // made and not yet used, if more
 	more  bool
@@ -37,19 +37,19 @@ func (p *replay) reached(m *milestone) {
 	m.count, m.number, m.blocks = p.count, p.number(), p.before.CopyTo(m.blocks)
 }
 
-func (j *Job) newReplay(ctx context.Context) (*replay, error) {
-	o, err := fio.NewOrder(ctx, j.l)
+func (t *task) newReplay(ctx context.Context) (*replay, error) {
+	o, err := fio.NewOrder(ctx, t.l)
 	if err != nil {
 		return nil, err
 	}
-	p := &replay{j: j, order: o, until: ^uint64(0)}
+	p := &replay{task: t, order: o, until: ^uint64(0)}
 	p.advance()
 	return p, nil
 }
 
 // replayFrom is a replay behind the first n requests.
-func (j *Job) replayFrom(ctx context.Context, n int64) (*replay, error) {
-	p, err := j.newReplay(ctx)
+func (t *task) replayFrom(ctx context.Context, n int64) (*replay, error) {
+	p, err := t.newReplay(ctx)
 	if err == nil {
 		err = p.skip(n)
 	}
@@ -83,7 +83,7 @@ func (p *replay) due() bool {
 	if !p.more || p.ahead.Number >= p.until {
 		return false
 	}
-	return p.ends.IsZero() || p.j.tick.now().Before(p.ends)
+	return p.ends.IsZero() || p.task.tick.now().Before(p.ends)
 }
 
 // fill takes requests that lie one behind the other into a slot, as long as
@@ -96,7 +96,7 @@ func (p *replay) fill(s *slot, want func(*fio.Request) (slotKind, bool)) bool {
 			return s.n > 0
 		}
 		kind, wanted := want(&p.ahead)
-		if !wanted || p.ahead.File != p.j.l.File {
+		if !wanted || p.ahead.File != p.task.l.File {
 			if s.n > 0 {
 				return true
 			}
@@ -108,7 +108,7 @@ func (p *replay) fill(s *slot, want func(*fio.Request) (slotKind, bool)) bool {
 		case s.n == 0:
 			s.kind, s.off = kind, p.ahead.Off
 		case kind != s.kind || p.ahead.Off != s.off+int64(s.n) ||
-			s.n+p.ahead.N > p.j.l.MaxRequest || len(s.requests) == cap(s.requests):
+			s.n+p.ahead.N > p.task.run.MaxRequest || len(s.requests) == cap(s.requests):
 			return true
 		}
 		s.requests = append(s.requests, p.ahead)
@@ -120,8 +120,8 @@ func (p *replay) fill(s *slot, want func(*fio.Request) (slotKind, bool)) bool {
 }
 
 // passLength is how many writes one loop of the job makes.
-func (j *Job) passLength(ctx context.Context) (uint64, error) {
-	l := *j.l
+func (t *task) passLength(ctx context.Context) (uint64, error) {
+	l := *t.l
 	l.Loops, l.TimeBased, l.NumberIOs = 1, false, 0
 	return l.CountWrites(ctx)
 }

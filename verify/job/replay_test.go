@@ -19,36 +19,30 @@ func TestReplaysAreCancelled(t *testing.T) {
 	resumed.Loops = 1
 	for name, do := range map[string]func(context.Context) error{
 		"passes": func(ctx context.Context) error {
-			_, err := testJob(t, o).Verify(ctx, openMemory(nil))
+			_, err := testJob(t, o).Verify(ctx, openMemory(nil), VerifyOptions{})
 			return err
 		},
 		"trims": func(ctx context.Context) error {
-			_, err := testJob(t, trimmed).Verify(ctx, openMemory(nil))
+			_, err := testJob(t, trimmed).Verify(ctx, openMemory(nil), VerifyOptions{})
 			return err
 		},
 		"places of a history": func(ctx context.Context) error {
-			j := testJob(t, o)
-			j.History = &History{Issued: 1 << 60}
-			_, err := j.Verify(ctx, openMemory(nil))
+			_, err := testJob(t, o).Verify(ctx, openMemory(nil), VerifyOptions{History: &History{Issued: 1 << 60}})
 			return err
 		},
 		"resumed verification": func(ctx context.Context) error {
-			j := testJob(t, resumed)
-			j.From = 1 << 60
-			_, err := j.Verify(ctx, openMemory(nil))
+			_, err := testJob(t, resumed).Verify(ctx, openMemory(nil), VerifyOptions{From: 1 << 60})
 			return err
 		},
 		"resumed writing": func(ctx context.Context) error {
-			j := testJob(t, resumed)
-			j.From = 1 << 60
-			_, err := j.Write(ctx, openMemory(nil))
+			_, err := testJob(t, resumed).Write(ctx, openMemory(nil), WriteOptions{From: 1 << 60})
 			return err
 		},
 		"all read, and not to be looked at": func(ctx context.Context) error {
 			many := o
 			many.Direction, many.Loops = fio.RandReadWrite, 1
 			many.Generator, many.MixRead, many.Size = "lfsr", 100, 1<<48
-			_, err := testJob(t, many).Verify(ctx, openMemory(nil))
+			_, err := testJob(t, many).Verify(ctx, openMemory(nil), VerifyOptions{})
 			return err
 		},
 	} {
@@ -63,7 +57,7 @@ func TestReplaysAreCancelled(t *testing.T) {
 }
 
 func testJob(t *testing.T, o fio.Options) *Job {
-	j, err := NewJob(o, Hooks{})
+	j, err := New(o, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func TestRequestsAsAsked(t *testing.T) {
 }
 
 func checkRequests(t *testing.T, o fio.Options) {
-	l, err := fio.NewLayout(o)
+	l, err := fio.NewLayout(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +119,8 @@ func checkRequests(t *testing.T, o fio.Options) {
 		name string
 		do   func(*Job, context.Context, Opener) (*Result, error)
 		want []sentRequest
-	}{{"write", (*Job).Write, all}, {"verify", (*Job).Verify, written}} {
-		j, err := NewJob(o, Hooks{})
+	}{{"write", doWrite, all}, {"verify", doVerify, written}} {
+		j, err := New(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,8 +168,8 @@ func TestRequestsMerged(t *testing.T) {
 		o.Verify, o.Size, o.Workers, o.MaxRequest = "crc32c", 1<<20, workers, 64<<10
 		image := make([]byte, o.Size)
 		for _, do := range []func(*Job, context.Context, Opener) (
-			*Result, error){(*Job).Write, (*Job).Verify} {
-			j, err := NewJob(o, Hooks{})
+			*Result, error){doWrite, doVerify} {
+			j, err := New(o, Hooks{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,12 +190,12 @@ func TestScanRequests(t *testing.T) {
 	scan := func(change func(*fio.Options)) (*Result, map[int]int) {
 		s := o
 		change(&s)
-		j, err := NewJob(s, Hooks{})
+		j, err := New(s, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got recorder
-		result, err := j.Scan(t.Context(), openRecorded(image, &got))
+		result, err := j.Scan(t.Context(), openRecorded(image, &got), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 					direction
 				image := make([]byte, o.Size)
 				ctx, cancel := context.WithCancel(t.Context())
-				j, err := NewJob(o, Hooks{})
+				j, err := New(o, Hooks{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -272,7 +272,7 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 						cancel()
 						return nil
 					}}, err
-				})
+				}, WriteOptions{})
 				cancel()
 				if !errors.Is(err, want) || r.Done || stopped == 0 || len(first.sent) > stopped+1 ||
 					r.Position != int64(len(first.sent)) {
@@ -282,22 +282,21 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 				if want == errBroken {
 					continue
 				}
-				again, err := NewJob(o, Hooks{})
+				again, err := New(o, Hooks{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				again.From = r.Position
-				if r, err = again.Write(t.Context(), openRecorded(image, &rest)); err != nil ||
+				if r, err = again.Write(t.Context(), openRecorded(image, &rest), WriteOptions{From: r.Position}); err != nil ||
 					!r.Done {
 					t.Fatalf("%+v, %v", r, err)
 				}
-				whole, err := NewJob(o, Hooks{})
+				whole, err := New(o, Hooks{})
 				if err != nil {
 					t.Fatal(err)
 				}
 				var all recorder
 				if _, err := whole.Write(t.Context(),
-					openRecorded(make([]byte, o.Size), &all)); err != nil {
+					openRecorded(make([]byte, o.Size), &all), WriteOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				if !slices.Equal(slices.Concat(first.sent, rest.sent), all.sent) {

@@ -18,7 +18,7 @@ func rewriting(kind string, r fio.Release) fio.Options {
 
 // placesOf are the offsets that a job writes, each once.
 func placesOf(t *testing.T, o fio.Options) (list []int64) {
-	l, err := fio.NewLayout(o)
+	l, err := fio.NewLayout(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,14 +43,14 @@ func TestRewrittenBlocksCountOnce(t *testing.T) {
 			o := rewriting(kind, release)
 			places := placesOf(t, o)
 			img := imageOf(t, o, noClock)
-			r, _ := check(t, img, o, verifyJob(t))
+			r, _ := check(t, img, o, doVerify)
 			if !r.Good() || r.Blocks != int64(len(places)) || r.Checked != r.Blocks*4096 {
 				t.Errorf("%v %s: %+v, want %d blocks", release, kind, r, len(places))
 			}
 			for _, off := range places[:20] {
 				clear(img[off : off+4096])
 			}
-			if r, bad := check(t, img, o, verifyJob(t)); r.Bad != 20 || len(bad) != 20 ||
+			if r, bad := check(t, img, o, doVerify); r.Bad != 20 || len(bad) != 20 ||
 				r.Blocks != int64(len(places)) {
 				t.Errorf("%v %s, damaged: %+v, %d told", release, kind, r, len(bad))
 			}
@@ -75,7 +75,7 @@ func TestRewrittenByNobody(t *testing.T) {
 			stale++
 		}
 	}
-	if r, _ := check(t, img, o, verifyJob(t)); r.Bad != stale || r.Classes["stale"] != stale ||
+	if r, _ := check(t, img, o, doVerify); r.Bad != stale || r.Classes["stale"] != stale ||
 		r.Blocks != int64(len(places)) {
 		t.Errorf("%d stale of %d: %+v", stale, len(places), r)
 	}
@@ -88,7 +88,7 @@ func TestRewrittenManyTimes(t *testing.T) {
 	o.MinBlock, o.Size, o.Content = 64, 100000*64, fio.ContentOff
 	img := imageOf(t, o, noClock)
 	places := placesOf(t, o)
-	r, bad := check(t, img, o, verifyJob(t))
+	r, bad := check(t, img, o, doVerify)
 	if !r.Good() || r.Blocks != int64(len(places)) {
 		t.Errorf("%+v, want %d blocks: %d bad", r, len(places), len(bad))
 	}

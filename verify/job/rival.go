@@ -2,31 +2,36 @@ package job
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// Against makes it known to a job that verifies which other jobs of its job file wrote to its file
-// as well: those that fio runs at the same time, of which any may have been the last to write a
-// block, and those that it runs later. A block of such a job is left to that job's own
-// verification. It is an error if nothing tells their blocks apart. A job that only verifies takes
-// the blocks of all others.
-func (j *Job) Against(others []fio.Options) error {
-	for _, o := range others {
+// A rivalJob is a job whose blocks may be where those of another are expected.
+type rivalJob struct {
+	l   *fio.Layout
+	run *fio.Run
+}
+
+// against takes note of the jobs that wrote to the file of job j as well; see
+// [VerifyOptions.Others].
+func (t *task) against(j *Job, others []fio.Options) error {
+	for i := range others {
+		o := &others[i]
 		l, err := fio.NewLayout(o)
 		if err != nil {
 			return fmt.Errorf("job %s: %w", o.Name, err)
 		}
 		switch {
-		case o.VerifyOnly || !l.Direction.Writes() || !j.l.Span().Overlaps(l.Span()):
-		case o.Group < j.l.Group && !(j.l.VerifyOnly && j.l.Tells(l)):
-		case o.Group > j.l.Group && l.Covers():
-			j.replaced = append(j.replaced, l.Span())
-		case !j.l.Tells(l):
+		case o.VerifyOnly || !l.Direction.Writes() || !t.l.Touches(l.Offset, l.Extent):
+		case o.Group < j.options.Group && !(t.run.VerifyOnly && t.l.Tells(l)):
+		case o.Group > j.options.Group && l.Covers() && o.Runtime == 0 && !o.FillDevice:
+			t.replaced = append(t.replaced, l)
+		case !t.l.Tells(l):
 			return fmt.Errorf(
-				"jobs %s and %s write to the same blocks, and nothing says which of them was the last", j.l.Name, l.Name)
-		case !j.l.Headless:
-			j.rivals = append(j.rivals, l)
+				"jobs %s and %s write to the same blocks, and nothing says which of them was the last", j.options.Name, o.Name)
+		case !t.l.Headless:
+			t.rivals = append(t.rivals, rivalJob{l, &o.Run})
 		}
 	}
 	return nil
@@ -38,9 +43,9 @@ type rival struct {
 	checker *checker
 }
 
-func (j *Job) newRivals() (list []rival) {
-	for _, l := range j.rivals {
-		list = append(list, rival{l, newChecker(l, new(knowledge), func(*Bad) {})})
+func (t *task) newRivals() (list []rival) {
+	for _, r := range t.rivals {
+		list = append(list, rival{r.l, newChecker(r.l, r.run, new(knowledge), func(*Bad) {})})
 	}
 	return list
 }
@@ -58,11 +63,6 @@ func (c *checker) others(p []byte, pos int64) bool {
 }
 
 // isReplaced reports whether a later job wrote over a request, or over a part.
-func (j *Job) isReplaced(r *fio.Request) bool {
-	for _, s := range j.replaced {
-		if s.Overlaps(fio.Span{From: r.Off, To: r.Off + int64(r.N)}) {
-			return true
-		}
-	}
-	return false
+func (t *task) isReplaced(r *fio.Request) bool {
+	return slices.ContainsFunc(t.replaced, func(l *fio.Layout) bool { return l.Touches(r.Off, int64(r.N)) })
 }

@@ -12,36 +12,40 @@ import (
 // that is 0, except where it has to find out where blocks begin. What the options say about blocks
 // is believed as long as the headers do not say something else: the release, verify_offset and the
 // length of blocks are found out from them, also where they change in the midst of the range.
-func (j *Job) Scan(ctx context.Context, open Opener) (*Result, error) {
-	j.state = Progress{Phase: "verify", Total: j.l.Extent}
-	shape, err := j.probe(ctx, open)
+func (j *Job) Scan(ctx context.Context, open Opener, from int64) (*Result, error) {
+	return j.newTask("verify", 0, from).scan(ctx, open)
+}
+
+func (t *task) scan(ctx context.Context, open Opener) (*Result, error) {
+	t.state.Total = t.l.Extent
+	shape, err := t.probe(ctx, open)
 	if err != nil {
-		return j.outcome(err)
+		return t.outcome(err)
 	}
-	if len(shape.headers) > 0 && !shape.uneven && shape.length != j.l.BlockLen {
-		j.result.BlockLen = shape.length
+	if len(shape.headers) > 0 && !shape.uneven && shape.length != t.l.BlockLen {
+		t.result.BlockLen = shape.length
 	}
-	j.l.HeaderOffset, j.l.BlockLen = shape.headerOffset, shape.length
-	if j.l.Fio == fio.FioAny {
-		j.l.SetRelease(shape.release(ctx, j.l))
+	t.l.HeaderOffset, t.l.BlockLen = shape.headerOffset, shape.length
+	if t.l.Fio == fio.FioAny {
+		t.l.SetRelease(shape.release(ctx, t.l))
 	}
-	j.learn(&shape)
+	t.learn(&shape)
 	s := &scanning{
-		j: j, open: open, pos: j.l.Offset + min(j.From, j.l.Extent), end: j.l.Offset + j.l.Extent,
+		task: t, open: open, pos: t.l.Offset + min(t.from, t.l.Extent), end: t.l.Offset + t.l.Extent,
 		longest: max(shape.longest, shape.length), uneven: shape.uneven, patience: leastRun,
 		nothing: -1,
 	}
 	err = s.run(ctx)
-	j.result.Position = s.pos - j.l.Offset
-	j.result.Done = err == nil && s.pos >= s.end
-	return j.outcome(err)
+	t.result.Position = s.pos - t.l.Offset
+	t.result.Done = err == nil && s.pos >= s.end
+	return t.outcome(err)
 }
 
 // A scanning is the state of a scan. As long as blocks of one length lie one
 // behind the other, they are read in large pieces and checked by all workers.
 // Where that ends it walks from header to header, until they are even again.
 type scanning struct {
-	j    *Job
+	task *task
 	open Opener
 	// pos is how far the range up to end has been judged.
 	pos, end int64
@@ -83,7 +87,7 @@ const (
 )
 
 func (s *scanning) run(ctx context.Context) error {
-	for s.pos < s.end && !s.j.stops() {
+	for s.pos < s.end && !s.task.stops() {
 		pass := s.even
 		if s.uneven {
 			pass = s.walk
@@ -92,7 +96,7 @@ func (s *scanning) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.j.stops() {
+	if s.task.stops() {
 		return errStop
 	}
 	return nil
@@ -100,12 +104,12 @@ func (s *scanning) run(ctx context.Context) error {
 
 // even scans blocks of one length, until they are not.
 func (s *scanning) even(ctx context.Context) error {
-	step := int64(s.j.l.BlockLen)
+	step := int64(s.task.l.BlockLen)
 	size := max(int64(s.request())/step, 1) * step
-	s.judge, s.broken = newChecker(s.j.l, s.j.known, s.j.bad), false
+	s.judge, s.broken = s.task.newChecker(s.task.bad), false
 	next := s.pos
-	return s.j.read(ctx, s.open, int(size), func(sl *slot) bool {
-		if s.broken || next >= s.end || s.j.stops() {
+	return s.task.read(ctx, s.open, int(size), func(sl *slot) bool {
+		if s.broken || next >= s.end || s.task.stops() {
 			return false
 		}
 		sl.kind, sl.off, sl.n, sl.requests = slotRead, next, int(min(size, s.end-next)),
@@ -117,8 +121,8 @@ func (s *scanning) even(ctx context.Context) error {
 
 // request is how much is read at once where blocks are even, if that is not less than a block.
 func (s *scanning) request() int {
-	if s.wide || s.j.l.MaxRequest > 0 {
-		return max(s.j.l.MaxRequest, leastLook)
+	if s.wide || s.task.run.MaxRequest > 0 {
+		return max(s.task.run.MaxRequest, leastLook)
 	}
 	return 0
 }
@@ -126,7 +130,7 @@ func (s *scanning) request() int {
 // unreadable takes a slot that could not be read.
 func (s *scanning) unreadable(sl *slot, err error) {
 	sl.trouble, sl.seen = -1, Result{}
-	s.j.unreadable(sl, err)
+	s.task.unreadable(sl, err)
 }
 
 // settle takes a slot that workers have looked at, and judges it when all before it have been.
@@ -158,7 +162,7 @@ func (s *scanning) verdict(sl *slot, p []byte) {
 	if s.broken {
 		return
 	}
-	s.j.count(&sl.seen)
+	s.task.count(&sl.seen)
 	end := sl.off + int64(sl.n)
 	switch {
 	case sl.trouble >= 0 && s.request() < leastLook && sl.n < leastLook && end < s.end:
@@ -169,7 +173,7 @@ func (s *scanning) verdict(sl *slot, p []byte) {
 		end = s.troubled(p[sl.trouble:], sl.off+int64(sl.trouble))
 	}
 	s.pos = end
-	s.j.reached(s.pos - s.j.l.Offset)
+	s.task.reached(s.pos - s.task.l.Offset)
 }
 
 // troubled judges the blocks of p, of which the first is not plainly good. It
@@ -177,7 +181,7 @@ func (s *scanning) verdict(sl *slot, p []byte) {
 func (s *scanning) troubled(p []byte, off int64) int64 {
 	c := s.judge
 	defer func() {
-		s.j.count(c.seen)
+		s.task.count(c.seen)
 		*c.seen, c.around = Result{}, view{}
 	}()
 	for at := 0; at < len(p); at += c.l.BlockLen {
@@ -251,7 +255,7 @@ func (c *checker) blank(p []byte) bool {
 	if len(p) < c.l.BlockLen && (c.l.Headless || verify.IsZero(p)) {
 		return true
 	}
-	return c.l.Holes && !c.l.Headless && verify.IsZero(p)
+	return c.run.Holes && !c.l.Headless && verify.IsZero(p)
 }
 
 // place is what is known about a block before it is read: which request it belongs to, if those of
@@ -274,7 +278,7 @@ func (c *checker) found(p []byte, pos int64) {
 	switch {
 	case c.l.Headless:
 		c.plain(p, &x)
-	case c.l.Holes && verify.IsZero(p):
+	case c.run.Holes && verify.IsZero(p):
 		c.seen.Unchecked += int64(len(p))
 	default:
 		c.block(p, pos, &x)

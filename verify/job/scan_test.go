@@ -46,7 +46,7 @@ func TestScanShapes(t *testing.T) {
 		img := imageOf(t, o, noClock)
 		s := anyBlocks(o.Size)
 		s.Offset = o.Offset
-		r, bad := check(t, img, s, scanJob(t))
+		r, bad := check(t, img, s, doScan)
 		if !r.Good() || r.Unfaithful > 0 || r.Blocks == 0 ||
 			r.Checked+r.Unchecked < o.Size-int64(max(o.MinBlock, o.MaxBlock)) {
 			t.Errorf("%s: %+v %d bad", c.name, r, len(bad))
@@ -54,7 +54,7 @@ func TestScanShapes(t *testing.T) {
 		}
 		at := o.Offset + o.Size/2
 		img[at] ^= 4
-		if r, bad = check(t, img, s, scanJob(t)); r.Bad != 1 ||
+		if r, bad = check(t, img, s, doScan); r.Bad != 1 ||
 			bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: 2, At: at}) {
 			t.Errorf("%s, damaged: %+v", c.name, r)
 		}
@@ -79,11 +79,11 @@ func TestScanNumbersWithTwoMeanings(t *testing.T) {
 		img := imageOf(t, o, noClock)
 		s := anyBlocks(o.Size)
 		s.Content = fio.ContentOff
-		if r, _ := check(t, img, s, scanJob(t)); !r.Good() {
+		if r, _ := check(t, img, s, doScan); !r.Good() {
 			t.Errorf("%v %s: %+v", c.release, c.kind, r)
 		}
 		verify.Random(1).Fill(img[5000:6000], 0)
-		r, bad := check(t, img, s, scanJob(t))
+		r, bad := check(t, img, s, doScan)
 		if r.Bad != 1 || bad[0].Type != c.both {
 			t.Errorf("%v %s, damaged: %+v, type %q", c.release, c.kind, r, bad[0].Type)
 		}
@@ -96,7 +96,7 @@ func TestScanBareContent(t *testing.T) {
 	o.Verify, o.Size = "crc32c", 64<<10
 	img := imageOf(t, o, noClock)
 	fio.Fillers[0].Fill(img[8192:12288], 4711)
-	if r, _ := check(t, img, anyBlocks(o.Size), scanJob(t)); r.Bad != 1 ||
+	if r, _ := check(t, img, anyBlocks(o.Size), doScan); r.Bad != 1 ||
 		r.Classes["foreign"] != 1 {
 		t.Errorf("%+v", r)
 	}
@@ -117,7 +117,7 @@ func TestScanBehindDamage(t *testing.T) {
 			img[14000] ^= 2
 			s := anyBlocks(o.Size)
 			s.Content = fio.ContentAuto
-			r, bad := check(t, img, s, scanJob(t))
+			r, bad := check(t, img, s, doScan)
 			if r.Bad != 1 || r.Unfaithful > 0 || bad[0].Off != 12288 || pattern == "" &&
 				bad[0].Cause.Class != verify.OneBit {
 				t.Errorf("%s %s: %+v", kind, pattern, r)
@@ -130,23 +130,23 @@ func TestScanBehindDamage(t *testing.T) {
 func TestGeneration(t *testing.T) {
 	o := fio.DefaultOptions()
 	o.Verify, o.Size, o.Generation = "crc32c", 64<<10, 7
-	l, err := fio.NewLayout(o)
+	l, err := fio.NewLayout(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	img := imageOf(t, o, l.JobClock(nil))
 	o.Generation = 6
-	if l, err = fio.NewLayout(o); err != nil {
+	if l, err = fio.NewLayout(&o); err != nil {
 		t.Fatal(err)
 	}
 	copy(img[8192:12288], imageOf(t, o, l.JobClock(nil))[8192:])
 	s := anyBlocks(o.Size)
-	r, _ := check(t, img, s, scanJob(t))
+	r, _ := check(t, img, s, doScan)
 	if !r.Good() || r.Generations[7] != 15 || r.Generations[6] != 1 {
 		t.Errorf("%+v", r)
 	}
 	s.Generation = 7
-	r, bad := check(t, img, s, scanJob(t))
+	r, bad := check(t, img, s, doScan)
 	if r.Bad != 1 || bad[0].Off != 8192 ||
 		bad[0].Cause != (verify.Cause{Class: verify.Stale, Generation: 6}) {
 		t.Errorf("%+v", r)
@@ -162,12 +162,12 @@ func TestUnfaithful(t *testing.T) {
 	block := img[4096:8192]
 	verify.Random(3).Fill(block[fio.LongHeader+4:], 0)
 	binary.LittleEndian.PutUint32(block[fio.LongHeader:], fio.CRC32C(block[fio.LongHeader+4:]))
-	if r, bad := check(t, img, anyBlocks(o.Size), scanJob(t)); !r.Good() || r.Unfaithful != 1 ||
+	if r, bad := check(t, img, anyBlocks(o.Size), doScan); !r.Good() || r.Unfaithful != 1 ||
 		bad[0].Cause.Class != verify.Unfaithful {
 		t.Errorf("scanned: %+v", r)
 	}
 	o.Content = fio.ContentOn
-	if r, _ := check(t, img, o, verifyJob(t)); r.Bad != 1 {
+	if r, _ := check(t, img, o, doVerify); r.Bad != 1 {
 		t.Errorf("with the job: %+v", r)
 	}
 }
@@ -181,18 +181,20 @@ func TestResume(t *testing.T) {
 	for _, at := range []int{100, 500000, 1000000} {
 		img[at] ^= 1
 	}
-	for name, do := range map[string]func(*Job, context.Context, Opener) (*Result, error){
-		"verify": (*Job).Verify, "scan": (*Job).Scan,
+	for name, do := range map[string]func(*Job, context.Context, Opener, int64) (*Result, error){
+		"verify": func(j *Job, ctx context.Context, open Opener, from int64) (*Result, error) {
+			return j.Verify(ctx, open, VerifyOptions{From: from})
+		},
+		"scan": (*Job).Scan,
 	} {
 		bad, position, runs := int64(0), int64(0), 0
 		for ; ; runs++ {
 			ctx, cancel := context.WithCancel(t.Context())
 			seen := 0
-			j, err := NewJob(o, Hooks{})
+			j, err := New(o, Hooks{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			j.From = position
 			r, err := do(j, ctx, func(ctx context.Context, depth, size int) (Queue, error) {
 				q, err := openMemory(img)(ctx, depth, size)
 				return &countingQueue{q.(*memoryQueue), func() {
@@ -200,7 +202,7 @@ func TestResume(t *testing.T) {
 						cancel()
 					}
 				}}, err
-			})
+			}, position)
 			cancel()
 			bad += r.Bad
 			if r.Done {
@@ -246,14 +248,14 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, img []byte, kind string, headerOffset int) {
 		s := anyBlocks(int64(len(img)))
 		s.Verify, s.HeaderOffset, s.MaxRequest = kind, headerOffset, 4096
-		if _, err := NewJob(s, Hooks{}); err != nil {
+		if _, err := New(s, Hooks{}); err != nil {
 			return
 		}
 		before := bytes.Clone(img)
 		s.Workers = 1
-		one, _ := check(t, img, s, scanJob(t))
+		one, _ := check(t, img, s, doScan)
 		s.Workers = 3
-		many, _ := check(t, img, s, scanJob(t))
+		many, _ := check(t, img, s, doScan)
 		if !bytes.Equal(img, before) {
 			t.Fatal("the scan wrote")
 		}

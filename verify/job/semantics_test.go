@@ -32,12 +32,8 @@ func judgeAll(t *testing.T, jobs []fio.Options, img []byte) (results []*Result) 
 	t.Helper()
 	for i, o := range jobs {
 		o.Fio = fio.FioAny
-		j := testJob(t, o)
 		others := append(append([]fio.Options{}, jobs[:i]...), jobs[i+1:]...)
-		if err := j.Against(others); err != nil {
-			t.Fatal(err)
-		}
-		r, err := j.Verify(t.Context(), openMemory(img))
+		r, err := testJob(t, o).Verify(t.Context(), openMemory(img), VerifyOptions{Others: others})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +45,7 @@ func judgeAll(t *testing.T, jobs []fio.Options, img []byte) (results []*Result) 
 func writeAll(t *testing.T, jobs []fio.Options, img []byte) {
 	t.Helper()
 	for _, o := range jobs {
-		if _, err := testJob(t, o).Write(t.Context(), openMemory(img)); err != nil {
+		if _, err := testJob(t, o).Write(t.Context(), openMemory(img), WriteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,7 +103,8 @@ func TestJobsThatNothingTellsApart(t *testing.T) {
 		"[global]\nsize=64k\nrw=write\nbs=4k\nverify=pattern\n[a]\nverify_pattern=1\n[b]\nverify_pattern=2\n",
 	} {
 		jobs := jobsOf(t, text, 64<<10)
-		if err := testJob(t, jobs[0]).Against(jobs[1:]); err == nil ||
+		_, err := testJob(t, jobs[0]).Verify(t.Context(), openMemory(nil), VerifyOptions{Others: jobs[1:]})
+		if err == nil ||
 			!strings.Contains(err.Error(), "jobs a and b") {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -124,29 +121,29 @@ func TestEndedByTheClock(t *testing.T) {
 		o := jobsOf(t, "[a]\nsize=256k\nbs=4k\nruntime=10\nverify=crc32c\n"+text, 256<<10)[0]
 		img := make([]byte, 256<<10)
 		now := time.Unix(0, 0)
-		j, err := NewJob(o,
+		j, err := New(o,
 			Hooks{Now: func() time.Time { now = now.Add(time.Second / 4); return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := j.Write(t.Context(), openMemory(img))
+		w, err := j.Write(t.Context(), openMemory(img), WriteOptions{})
 		if err != nil || w.Written == 0 || w.Written >= 256<<10 {
 			t.Fatalf("%s: %+v, %v", text, w, err)
 		}
-		r, err := testJob(t, o).Verify(t.Context(), openMemory(img))
+		r, err := testJob(t, o).Verify(t.Context(), openMemory(img), VerifyOptions{})
 		if err != nil || !r.Good() || r.Checked != w.Written {
 			t.Errorf("%s: %+v, %v, of %d bytes", text, r, err, w.Written)
 		}
 		first := firstWrite(t, o)
 		clear(img[first : first+1024])
-		if r, err := testJob(t, o).Verify(t.Context(), openMemory(img)); err != nil || r.Bad == 0 {
+		if r, err := testJob(t, o).Verify(t.Context(), openMemory(img), VerifyOptions{}); err != nil || r.Bad == 0 {
 			t.Errorf("%s: what is lost at %d is not found: %+v, %v", text, first, r, err)
 		}
 	}
 }
 
 func firstWrite(t *testing.T, o fio.Options) int64 {
-	l, err := fio.NewLayout(o)
+	l, err := fio.NewLayout(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,15 +168,15 @@ func TestOnlyTheRunKnows(t *testing.T) {
 		o := jobsOf(t, "[a]\nsize=64k\nbs=4k\nverify=crc32c\n"+text, 64<<10)[0]
 		img := make([]byte, 64<<10)
 		now := time.Unix(0, 0)
-		j, err := NewJob(o,
+		j, err := New(o,
 			Hooks{Now: func() time.Time { now = now.Add(time.Second / 8); return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := j.Run(t.Context(), openMemory(img)); err != nil || !r.Good() || r.Blocks == 0 {
+		if r, err := writeAndVerify(j, t.Context(), openMemory(img)); err != nil || !r.Good() || r.Blocks == 0 {
 			t.Errorf("%s: in its run: %+v, %v", text, r, err)
 		}
-		if _, err := testJob(t, o).Verify(t.Context(), openMemory(img)); err == nil ||
+		if _, err := testJob(t, o).Verify(t.Context(), openMemory(img), VerifyOptions{}); err == nil ||
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: afterwards: %v, want %s", text, err, want)
 		}

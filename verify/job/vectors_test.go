@@ -84,7 +84,8 @@ func TestVectorsPredicted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := fio.NewLayout(v.job(t))
+		o := v.job(t)
+		l, err := fio.NewLayout(&o)
 		if err != nil {
 			t.Errorf("%s: %v", v.file, err)
 			continue
@@ -122,7 +123,7 @@ func TestVectorsTruth(t *testing.T) {
 		o := v.job(t)
 		o.Fio = fio.FioAny
 		var first *Bad
-		j, err := NewJob(o, Hooks{Bad: func(b *Bad) {
+		j, err := New(o, Hooks{Bad: func(b *Bad) {
 			if first == nil {
 				c := *b
 				first = &c
@@ -131,7 +132,7 @@ func TestVectorsTruth(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", v.file, err)
 		}
-		r, err := j.Verify(t.Context(), openFile(f))
+		r, err := j.Verify(t.Context(), openFile(f), VerifyOptions{})
 		f.Close()
 		if err != nil {
 			t.Errorf("%s: %v", v.file, err)
@@ -170,7 +171,7 @@ func TestVectorsScan(t *testing.T) {
 		}
 		o.Pattern = job.Pattern
 		var first *Bad
-		j, err := NewJob(o, Hooks{Bad: func(b *Bad) {
+		j, err := New(o, Hooks{Bad: func(b *Bad) {
 			if first == nil {
 				c := *b
 				first = &c
@@ -179,7 +180,7 @@ func TestVectorsScan(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", v.file, err)
 		}
-		r, err := j.Scan(t.Context(), openFile(f))
+		r, err := j.Scan(t.Context(), openFile(f), 0)
 		f.Close()
 		if err != nil {
 			t.Errorf("%s: %v", v.file, err)

@@ -80,7 +80,7 @@ type Result struct {
 	// is there now. They are good.
 	InFlight InFlight `json:"in_flight,omitzero"`
 	// Others counts bytes of blocks that other jobs of a job file wrote after this
-	// one: they are judged when it is their turn. See [Job.Against].
+	// one: they are judged when it is their turn. See [VerifyOptions.Others].
 	Others int64 `json:"others,omitempty"`
 	// Generations are the generations seen on blocks, with their numbers.
 	Generations map[uint32]int64 `json:"generations,omitempty"`
@@ -89,10 +89,15 @@ type Result struct {
 	BlockLen int `json:"block_length,omitempty"`
 	// Fio is the release whose blocks were found.
 	Fio fio.Release `json:"fio"`
-	// Position is where a run that ended early goes on: see [Job.From].
+	// Position is where a run that ended early goes on: see [WriteOptions.From].
 	Position int64 `json:"position"`
 	// Done says that nothing is left to do.
 	Done bool `json:"done"`
+
+	// flushed is the number of the first write that no flush covered, offsets the generator of
+	// offsets behind the last write; for the state file.
+	flushed uint64
+	offsets fio.Generator
 }
 
 // A BadRange is a run of damaged blocks with one cause.
@@ -108,6 +113,9 @@ type InFlight struct {
 	New  int64 `json:"new"`
 	Torn int64 `json:"torn"`
 }
+
+// History says what the run wrote whose result it is, for the verification of that.
+func (r *Result) History() *History { return &History{Issued: r.Writes, own: true} }
 
 // Good reports whether nothing is damaged.
 func (r *Result) Good() bool { return r.Bad == 0 }

@@ -8,57 +8,80 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// Verify reads what the job wrote, in the order of writing, and checks that it
-// is what the job wrote last. It never writes. A job that only reads, or that
-// does not say what it verifies, tells nothing about the order: it is scanned.
-func (j *Job) Verify(ctx context.Context, open Opener) (*Result, error) {
-	if j.l.Verify == "" || !j.l.Direction.Writes() && !j.l.Headless && j.History == nil {
-		return j.Scan(ctx, open)
+// VerifyOptions say what is known about the blocks that are verified. The zero value is all that a
+// job wrote which was completed.
+type VerifyOptions struct {
+	// From is where a run goes on that ended early: the Position of its Result.
+	From int64
+	// History says what is known about a writing run that ended early, so that only what it wrote is
+	// verified; nil is a run that was completed.
+	History *History
+	// Others are jobs of the same job file that wrote to the file as well: those that fio runs at
+	// the same time, of which any may have been the last to write a block, and those that it runs
+	// later. A block of such a job is left to that job's own verification. It is an error if nothing
+	// tells their blocks apart. A job that only verifies takes the blocks of all others.
+	Others []fio.Options
+}
+
+// Verify reads what the job wrote, in the order of writing, and checks that it is what the job
+// wrote last. It never writes. A job that only reads, or that does not say what it verifies, tells
+// nothing about the order: it is scanned.
+func (j *Job) Verify(ctx context.Context, open Opener, o VerifyOptions) (*Result, error) {
+	t := j.newTask("verify", j.total(), o.From)
+	t.history = o.History
+	if err := t.against(j, o.Others); err != nil {
+		return t.outcome(err)
 	}
-	if err := j.findOut(ctx, open); err != nil {
-		return j.outcome(err)
+	if t.l.Verify == "" || !t.l.Direction.Writes() && !t.l.Headless && o.History == nil {
+		return t.scan(ctx, open)
 	}
-	j.state = Progress{Phase: "verify", Total: j.total()}
-	p, err := j.newVerification(ctx)
+	return t.verify(ctx, open)
+}
+
+func (t *task) verify(ctx context.Context, open Opener) (*Result, error) {
+	if err := t.findOut(ctx, open); err != nil {
+		return t.outcome(err)
+	}
+	p, err := t.newVerification(ctx)
 	if err != nil {
-		return j.outcome(err)
+		return t.outcome(err)
 	}
-	if j.l.Overlaps() || j.History != nil && j.l.Rewrites() {
-		j.rewritten = newRewritten(j.l)
+	if t.l.Overlaps() || t.history != nil && t.l.Rewrites() {
+		t.rewritten = newRewritten(t.l)
 	}
-	err = j.read(ctx, open, j.slotSize(), p.next, releaseAtOnce, j.unreadable)
-	if err == nil && j.stops() {
+	err = t.read(ctx, open, t.slotSize(), p.next, releaseAtOnce, t.unreadable)
+	if err == nil && t.stops() {
 		err = errStop
 	}
-	if err == nil && j.From == 0 && j.rewritten != nil {
-		j.leftOver(j.rewritten.left())
+	if err == nil && t.from == 0 && t.rewritten != nil {
+		t.leftOver(t.rewritten.left())
 	}
-	j.result.Position = p.count
-	j.result.Done = err == nil
-	return j.outcome(err)
+	t.result.Position = p.count
+	t.result.Done = err == nil
+	return t.outcome(err)
 }
 
 // leftOver takes blocks whose headers have the number of a write that the job did not make there.
-func (j *Job) leftOver(list []int64) {
+func (t *task) leftOver(list []int64) {
 	for _, off := range list {
-		n := min(int64(j.l.BlockLen), j.l.Offset+j.l.Extent-off)
-		j.count(&Result{Blocks: 1, Checked: n})
-		j.bad(&Bad{Off: off, Len: n, Cause: verify.Cause{Class: verify.Stale}, Type: j.l.Verify})
+		n := min(int64(t.l.BlockLen), t.l.Offset+t.l.Extent-off)
+		t.count(&Result{Blocks: 1, Checked: n})
+		t.bad(&Bad{Off: off, Len: n, Cause: verify.Cause{Class: verify.Stale}, Type: t.l.Verify})
 	}
 }
 
 // findOut finds out what the job does not know of the run that wrote.
-func (j *Job) findOut(ctx context.Context, open Opener) error {
-	if err := j.recognise(ctx, open); err != nil {
+func (t *task) findOut(ctx context.Context, open Opener) error {
+	if err := t.recognise(ctx, open); err != nil {
 		return err
 	}
-	for _, r := range j.rivals {
-		r.SetRelease(j.l.Fio)
+	for _, r := range t.rivals {
+		r.l.SetRelease(t.l.Fio)
 	}
-	l := j.l
-	own := j.History != nil && j.History.own
+	l := t.l
+	own := t.history != nil && t.history.own
 	if !own && l.Backlog > 0 && l.DoVerify {
-		l.HeaderSeed = false // fio draws seeds to verify as well, more or fewer as writes end
+		t.run.HeaderSeed = false // fio draws seeds to verify as well, more or fewer as writes end
 	}
 	switch {
 	case !own && !l.RandRepeat && !l.RandSeedGiven && !l.AllRandRepeat &&
@@ -68,15 +91,15 @@ func (j *Job) findOut(ctx context.Context, open Opener) error {
 	case !own && l.ZoneSize > 0 && l.Direction.Random():
 		return errors.New(
 			"zonemode=strided: in which order a random job goes through its zones only the run itself knows")
-	case j.History != nil:
+	case t.history != nil:
 	case l.TimeBased:
 		return errors.New(
 			"what a time_based job wrote is only known with its journal or state file")
-	case l.Runtime > 0 && l.Rewrites():
+	case t.run.Runtime > 0 && l.Rewrites():
 		return errors.New(
 			"how much of its blocks a job with a runtime wrote more than once is only known with its journal or state file")
-	case l.Runtime > 0:
-		return j.findEnd(ctx, open)
+	case t.run.Runtime > 0:
+		return t.findEnd(ctx, open)
 	}
 	return nil
 }
@@ -95,22 +118,22 @@ type verification struct {
 	checked int64 // bytes
 }
 
-func (j *Job) newVerification(ctx context.Context) (*verification, error) {
-	p, err := j.replayFrom(ctx, j.From)
+func (t *task) newVerification(ctx context.Context) (*verification, error) {
+	p, err := t.replayFrom(ctx, t.from)
 	if err != nil {
 		return nil, err
 	}
-	v := &verification{replay: p, history: j.History}
-	if h := j.History; h != nil {
+	v := &verification{replay: p, history: t.history}
+	if h := t.history; h != nil {
 		v.until = h.Issued // a job without an end has no more requests to look at
-		if j.l.Overlaps() && h.allSure() < h.Issued {
-			if v.coming, err = newTally(ctx, j.l, h, j.From); err != nil {
+		if t.l.Overlaps() && h.allSure() < h.Issued {
+			if v.coming, err = newTally(ctx, t.l, h, t.from); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if j.l.TrimPercent > 0 {
-		if v.trims, err = j.trimsOf(ctx); err != nil {
+	if t.l.TrimPercent > 0 {
+		if v.trims, err = t.trimsOf(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -120,11 +143,11 @@ func (j *Job) newVerification(ctx context.Context) (*verification, error) {
 // skipReplaced finds out where the last write to each block is: in the last pass, if all are alike.
 // Otherwise each write is looked at, and one that a later one replaced shows by its number.
 func (v *verification) skipReplaced(ctx context.Context) error {
-	l := v.j.l
+	l := v.task.l
 	if !l.Passes() || l.Overlaps() {
 		return nil
 	}
-	pass, err := v.j.passLength(ctx)
+	pass, err := v.task.passLength(ctx)
 	if err != nil {
 		return err
 	}
@@ -163,14 +186,14 @@ func (v *verification) over(r *fio.Request) (replaced, covered bool) {
 }
 
 // trimsOf replays how many marked requests were trimmed.
-func (j *Job) trimsOf(ctx context.Context) (trims int64, err error) {
-	o, err := fio.NewOrder(ctx, j.l)
+func (t *task) trimsOf(ctx context.Context) (trims int64, err error) {
+	o, err := fio.NewOrder(ctx, t.l)
 	if err != nil {
 		return 0, err
 	}
 	var r fio.Request
 	for o.Next(&r) {
-		if !r.Read && j.History.of(&r) == never {
+		if !r.Read && t.history.of(&r) == never {
 			break
 		}
 		if !r.Read {
@@ -182,21 +205,21 @@ func (j *Job) trimsOf(ctx context.Context) (trims int64, err error) {
 
 // next fills a slot with requests to verify.
 func (v *verification) next(s *slot) bool {
-	if v.j.stops() || !v.fill(s, v.kind) {
+	if v.task.stops() || !v.fill(s, v.kind) {
 		return false
 	}
 	v.checked += int64(s.n)
-	v.j.reached(v.checked)
+	v.task.reached(v.checked)
 	return true
 }
 
 // kind says how to verify a request, and marks those that may not be there.
 func (v *verification) kind(r *fio.Request) (slotKind, bool) {
-	if r.Read || r.File != v.j.l.File {
+	if r.Read || r.File != v.task.l.File {
 		return 0, false
 	}
-	if v.j.isReplaced(r) {
-		v.j.others(int64(r.N))
+	if v.task.isReplaced(r) {
+		v.task.others(int64(r.N))
 		return 0, false
 	}
 	standing := v.history.of(r)
@@ -207,7 +230,7 @@ func (v *verification) kind(r *fio.Request) (slotKind, bool) {
 	}
 	r.Covered = covered
 	if r.Mark > 0 && r.Mark <= v.trims {
-		return slotZero, standing == sure && v.j.l.TrimZero
+		return slotZero, standing == sure && v.task.run.TrimZero
 	}
 	return slotRead, standing != never
 }

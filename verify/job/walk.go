@@ -18,9 +18,9 @@ const (
 // walk goes from header to header. Where a block ends is only known when its header was read, so
 // there is one request at a time. It ends where blocks go on alike, or where none is in sight.
 func (s *scanning) walk(ctx context.Context) error {
-	for s.uneven && s.pos < s.end && !s.j.stops() {
-		size := 2*max(s.j.l.MaxRequest, leastWalk, s.longest, s.need) + pageSize
-		err := s.j.with(ctx, s.open, size, func(e *engine) error { return s.walkIn(ctx, e, size) })
+	for s.uneven && s.pos < s.end && !s.task.stops() {
+		size := 2*max(s.task.run.MaxRequest, leastWalk, s.longest, s.need) + pageSize
+		err := s.task.with(ctx, s.open, size, func(e *engine) error { return s.walkIn(ctx, e, size) })
 		if err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func (s *scanning) walk(ctx context.Context) error {
 func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 	c := e.workers[0].checker
 	t := steps{checker: c, patience: s.patience, shortest: s.longest}
-	for s.uneven && s.pos < s.end && !s.j.stops() {
+	for s.uneven && s.pos < s.end && !s.task.stops() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 			s.nothing = s.pos
 		}
 		s.uneven = !t.settled && !t.lost
-		s.j.reached(s.pos - s.j.l.Offset)
+		s.task.reached(s.pos - s.task.l.Offset)
 		e.progress()
 		if wide := s.need > s.longest; used == 0 || wide {
 			s.need = t.need
@@ -62,7 +62,7 @@ func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 		}
 	}
 	if t.settled {
-		s.j.l.BlockLen = t.length
+		s.task.l.BlockLen = t.length
 		s.patience = min(2*s.patience, mostRun)
 	}
 	return nil

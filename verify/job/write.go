@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/blksh/blksh/verify/fio"
 )
 
 // A writing is the state of a job that writes.
 type writing struct {
-	j        *Job
+	task     *task
 	e        *engine
 	requests *replay
 	log      *journal
@@ -25,66 +26,68 @@ type writing struct {
 	err             error
 }
 
-// Write writes the blocks of the job. If it is cancelled, Result.Position is
-// where Job.From may go on.
-func (j *Job) Write(ctx context.Context, open Opener) (*Result, error) {
+// WriteOptions say where writing begins and what it notes. The zero value is a new run.
+type WriteOptions struct {
+	// From is where a run goes on that ended early: the Position of its Result.
+	From int64
+	// Journal gets the journal of the run; see [ReadJournal].
+	Journal io.Writer
+	// Before is the journal that Journal goes on with, of a run that ended early; nil for a new one.
+	// What From leaves out must be flushed in it.
+	Before *Journal
+}
+
+// Write writes the blocks of the job. If it is cancelled, Result.Position is where another run may
+// go on.
+func (j *Job) Write(ctx context.Context, open Opener, o WriteOptions) (*Result, error) {
+	t := j.newTask("write", j.total(), o.From)
 	if j.l.Fio == fio.FioAny {
-		return j.outcome(errors.New("writing needs to know which fio's blocks are meant"))
+		return t.outcome(errors.New("writing needs to know which fio's blocks are meant"))
 	}
 	if j.l.AnyType {
-		return j.outcome(
-			errors.New("verify=any is for reading: what is written has one type, such as crc32c"))
+		return t.outcome(errors.New(
+			"verify=any is for reading: what is written has one type, such as crc32c"))
 	}
-	j.state = Progress{Phase: "write", Total: j.total()}
-	err := j.with(ctx, open, j.slotSize(), func(e *engine) error {
-		w, err := j.newWriting(ctx, e)
+	err := t.with(ctx, open, t.slotSize(), func(e *engine) error {
+		w, err := t.newWriting(ctx, e, o)
 		if err != nil {
 			return err
 		}
 		err = w.run(ctx)
-		j.result.Position = w.at.count
-		j.result.Done = err == nil
-		j.result.Writes = w.written
-		j.blocks = w.at.blocks
+		t.result.Position = w.at.count
+		t.result.Done = err == nil
+		t.result.Writes = w.written
+		t.result.offsets = w.at.blocks
 		return err
 	})
-	return j.outcome(err)
+	return t.outcome(err)
 }
 
-// total is how many bytes the job writes, 0 if time decides.
-func (j *Job) total() int64 {
-	if j.l.TimeBased {
-		return 0
-	}
-	return j.l.Extent / int64(j.l.MinBlock) * int64(j.l.MinBlock) * int64(j.l.Loops)
-}
-
-func (j *Job) newWriting(ctx context.Context, e *engine) (w *writing, err error) {
-	w = &writing{j: j, e: e}
-	if w.requests, err = j.replayFrom(ctx, j.From); err != nil {
+func (t *task) newWriting(ctx context.Context, e *engine, o WriteOptions) (w *writing, err error) {
+	w = &writing{task: t, e: e}
+	if w.requests, err = t.replayFrom(ctx, o.From); err != nil {
 		return nil, err
 	}
 	w.requests.reached(&w.at)
 	w.written = w.at.number
-	if j.l.Runtime > 0 {
-		w.requests.ends = j.tick.now().Add(j.l.Runtime)
+	if t.run.Runtime > 0 {
+		w.requests.ends = t.tick.now().Add(t.run.Runtime)
 	}
-	if j.l.Backlog > 0 {
-		if w.verified, err = j.replayFrom(ctx, j.From); err != nil {
+	if t.l.Backlog > 0 {
+		if w.verified, err = t.replayFrom(ctx, o.From); err != nil {
 			return nil, err
 		}
 	}
-	if j.l.TrimPercent > 0 {
-		if w.trims, err = j.newReplay(ctx); err != nil {
+	if t.l.TrimPercent > 0 {
+		if w.trims, err = t.newReplay(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if j.l.Rewrites() {
+	if t.l.Rewrites() {
 		w.requests.conflict = e.conflicts
 	}
-	if w.log, err = newJournal(j.hooks.Journal, &j.l.Options, j.hooks.Before); err == nil &&
-		j.hooks.Before != nil {
-		err = w.follows(ctx, j.hooks.Before)
+	if w.log, err = newJournal(o.Journal, &t.l.Workload, o.Before); err == nil && o.Before != nil {
+		err = w.follows(ctx, o.Before)
 	}
 	return w, err
 }
@@ -96,7 +99,7 @@ func (w *writing) follows(ctx context.Context, before *Journal) error {
 	if missing >= w.written {
 		return nil
 	}
-	p, err := w.j.newReplay(ctx)
+	p, err := w.task.newReplay(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,9 +114,9 @@ func (w *writing) follows(ctx context.Context, before *Journal) error {
 
 // run writes up to each point at which something else is due, and does that.
 func (w *writing) run(ctx context.Context) error {
-	l := &w.j.l.Options
+	l, run := w.task.l, &w.task.run
 	for {
-		w.requests.until = nextMultiple(w.written, l.Fsync, l.Backlog, l.TrimBacklog)
+		w.requests.until = nextMultiple(w.written, run.Fsync, l.Backlog, l.TrimBacklog)
 		err := w.e.write(ctx, w)
 		if err == nil && w.err == nil { // all that was made was written
 			w.requests.reached(&w.at)
@@ -181,9 +184,9 @@ func (w *writing) done(s *slot) {
 		return
 	}
 	w.log.acknowledge(s.requests)
-	w.j.result.Written += int64(s.n)
-	w.j.result.Made += int64(len(s.requests))
-	w.j.state.Done += int64(s.n)
+	w.task.result.Written += int64(s.n)
+	w.task.result.Made += int64(len(s.requests))
+	w.task.state.Done += int64(s.n)
 }
 
 func (w *writing) failed(s *slot, err error) {
@@ -191,15 +194,15 @@ func (w *writing) failed(s *slot, err error) {
 		w.err = writeError(s, err)
 	}
 	if s.kind == slotLoad {
-		w.j.unreadable(s, err)
+		w.task.unreadable(s, err)
 	}
 }
 
 // pause does what is due between writes; last says that none follow.
 func (w *writing) pause(ctx context.Context, last bool) error {
-	l := &w.j.l.Options
+	l, run := w.task.l, &w.task.run
 	at := func(every int64) bool { return every > 0 && w.written%uint64(every) == 0 && !last }
-	if at(l.Fsync) || last && l.EndFsync {
+	if at(run.Fsync) || last && run.EndFsync {
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -225,7 +228,7 @@ func (w *writing) flush() error {
 		return fmt.Errorf("flush: %w", err)
 	}
 	w.log.flushed()
-	w.j.flushed = w.written
+	w.task.result.flushed = w.written
 	return w.log.flush()
 }
 
@@ -245,13 +248,13 @@ func (w *writing) trim() error {
 			continue
 		}
 		w.trimmed++
-		if r.File != w.j.l.File {
+		if r.File != w.task.l.File {
 			continue
 		}
 		if err := w.e.single(OpDiscard, r.Off, int64(r.N)); err != nil {
 			return fmt.Errorf("discard %d bytes at %d: %w", r.N, r.Off, err)
 		}
-		w.j.result.Trimmed += int64(r.N)
+		w.task.result.Trimmed += int64(r.N)
 	}
 	return nil
 }
@@ -260,11 +263,11 @@ func (w *writing) trim() error {
 func (w *writing) verifyBacklog(ctx context.Context) error {
 	w.verified.until = w.written
 	err := w.e.read(ctx, func(s *slot) bool {
-		return !w.j.stops() && w.verified.fill(s, func(r *fio.Request) (slotKind, bool) {
+		return !w.task.stops() && w.verified.fill(s, func(r *fio.Request) (slotKind, bool) {
 			return w.kindOf(r)
 		})
-	}, w.j.unreadable)
-	if err == nil && w.j.stops() {
+	}, w.task.unreadable)
+	if err == nil && w.task.stops() {
 		err = errStop
 	}
 	if err == nil {
@@ -279,7 +282,7 @@ func (w *writing) kindOf(r *fio.Request) (slotKind, bool) {
 	case r.Read:
 		return 0, false
 	case r.Mark > 0 && r.Mark <= w.trimmed:
-		return slotZero, w.j.l.TrimZero
+		return slotZero, w.task.run.TrimZero
 	}
 	return slotRead, true
 }

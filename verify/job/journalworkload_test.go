@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"reflect"
@@ -18,24 +19,24 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// runOptions are those that change nothing about blocks: a journal does not have them.
-var runOptions = strings.Fields(`Name Runtime IODepth Workers MaxRequest VerifyOnly Fsync EndFsync Holes Content HeaderSeed
-	Sequence TrimZero StopAtFirst Dump StateSave StateLoad Flushed AuxPath Filenames NumJobs Clone ReadFile
-	SizePercent IOSizePercent OffsetPercent OffsetAlign OffsetIncrement OffsetIncrementPercent FileSize FillDevice
-	Directory FilenameFormat OpenFiles Direct Sync Stonewall Group KBBase RangeGiven`)
-
-// Whoever adds an option has to say whether blocks depend on it.
-func TestJournalKnowsOptions(t *testing.T) {
-	var o fio.Options
-	v := reflect.ValueOf(&o).Elem()
-	for i := range v.NumField() {
-		name, field := v.Type().Field(i).Name, v.Field(i).Addr().Interface()
-		stored := slices.ContainsFunc(blockOptions,
-			func(b blockOption) bool { return b.of(&o) == field })
-		if stored == slices.Contains(runOptions, name) {
-			t.Errorf("Options.%s: in a journal: %t; in the list of those that change no block: %t",
-				name, stored, !stored)
-		}
+// Whoever adds an option says whether blocks depend on it: journals have the fields of a workload,
+// by these names.
+func TestJournalKnowsWorkload(t *testing.T) {
+	line, err := writeWorkload(&fio.Workload{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]any{}
+	if err := json.Unmarshal(line, &values); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Fields(`AllRandRepeat Async BSUnaligned Backlog Compress Direction Distribution DoVerify File
+		FileLength FileTurn Fio Generation Generator HeaderOffset IOSize Interval Loops MaxBlock MinBlock MixRead
+		NoRandomMap NrFiles NumberIOs Offset Padding Part Pattern PatternInterval RandRepeat RandSeed RandSeedGiven
+		Reads Run Sequential Size Split Step Strided Thread TimeBased TrimBacklog TrimBatch TrimPercent Verify
+		ZoneRange ZoneSize ZoneSkip`)
+	if got := slices.Sorted(maps.Keys(values)); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -71,28 +72,27 @@ func TestJournalOfVersion1(t *testing.T) {
 		if name == "split" {
 			want.RandSeed, want.RandSeedGiven = 7, true
 		}
-		job, err := NewJob(want, Hooks{})
+		job, err := New(want, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want = job.Options()
+		want.Workload = job.Workload()
 		got, err := readText(t, string(text))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if !reflect.DeepEqual(got.Options, blocksOf(&want)) {
-			t.Errorf("%s: %+v", name, got.Options)
+		if !reflect.DeepEqual(got.Workload, want.Workload) {
+			t.Errorf("%s: %+v", name, got.Workload)
 		}
-		r, bad := check(t, imageOf(t, want, noClock), got.Job(want),
-			func(j *Job, open Opener) (*Result, error) {
-				j.History = got.History(false)
-				return j.Verify(t.Context(), open)
+		r, bad := check(t, imageOf(t, want, noClock), got.Options(want),
+			func(j *Job, ctx context.Context, open Opener) (*Result, error) {
+				return j.Verify(ctx, open, VerifyOptions{History: got.History(false)})
 			})
 		if !r.Good() || r.Blocks == 0 || got.Issued != got.Flushed || got.Issued == 0 {
 			t.Errorf("%s: %+v, %+v, %+v", name, got, r, bad)
 		}
-		if _, err := newJournal(new(bytes.Buffer), &want, got); err != nil {
+		if _, err := newJournal(new(bytes.Buffer), &want.Workload, got); err != nil {
 			t.Errorf("%s goes on: %v", name, err)
 		}
 	}
@@ -102,7 +102,7 @@ func TestJournalOfVersion1(t *testing.T) {
 func lineOf(t testing.TB, change map[string]any) string {
 	o := fio.DefaultOptions()
 	o.Verify, o.Size = "crc32c", 64<<10
-	line, err := writeBlockOptions(&o)
+	line, err := writeWorkload(&o.Workload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,8 +152,8 @@ func TestJournalVersions(t *testing.T) {
 		case c.want == "" && err != nil, c.want != "" &&
 			(err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%.60q: %v, want %q", c.text, err, c.want)
-		case err == nil && j.Options.MixRead != 50:
-			t.Errorf("%.60q: %+v", c.text, j.Options)
+		case err == nil && j.Workload.MixRead != 50:
+			t.Errorf("%.60q: %+v", c.text, j.Workload)
 		}
 	}
 }
@@ -164,13 +164,13 @@ func TestJournalOfAnotherJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := j.Job(fio.DefaultOptions())
+	o := j.Options(fio.DefaultOptions())
 	o.IODepth, o.MaxRequest, o.Name, o.Runtime, o.StopAtFirst = 77, 4096, "other", 5, true
-	if err := j.continues(&o); err != nil {
+	if err := j.continues(&o.Workload); err != nil {
 		t.Errorf("run in another way: %v", err)
 	}
 	o.RandSeed = 7
-	if err := j.continues(&o); err == nil ||
+	if err := j.continues(&o.Workload); err == nil ||
 		!strings.Contains(err.Error(), "its RandSeed is 137, not 7") {
 		t.Errorf("another seed: %v", err)
 	}
@@ -220,16 +220,16 @@ func TestHostileJournal(t *testing.T) {
 			fio.Distribution{Kind: "zipf", Value: 2, Names: []string{}},
 		},
 	}
-	for _, option := range blockOptions {
-		list := values[option.name]
-		switch option.of(&fio.Options{}).(type) {
+	for _, field := range workloadFields() {
+		list := values[fieldName(field)]
+		switch reflect.New(field.Type).Interface().(type) {
 		case *int, *int64, *uint32, *uint64:
 			list = numbers
 		case *bool:
 			list = []any{true, false}
 		}
 		if list == nil {
-			t.Errorf("%s: no value is tried", option.name)
+			t.Errorf("%s: no value is tried", fieldName(field))
 		}
 		for _, value := range list {
 			for _, way := range []string{"write", "randrw"} {
@@ -238,13 +238,13 @@ func TestHostileJournal(t *testing.T) {
 					{"Loops": 3, "NoRandomMap": true, "MaxBlock": 8192},
 					{"TrimPercent": 9, "TrimBacklog": 3},
 				} {
-					change := map[string]any{"Direction": way, option.name: value}
+					change := map[string]any{"Direction": way, fieldName(field): value}
 					for name, v := range beside {
-						if name != option.name {
+						if name != fieldName(field) {
 							change[name] = v
 						}
 					}
-					tryHostile(t, fmt.Sprint(option.name, "=", value), lineOf(t, change))
+					tryHostile(t, fmt.Sprint(fieldName(field), "=", value), lineOf(t, change))
 				}
 			}
 		}
@@ -268,10 +268,9 @@ func tryHostile(t *testing.T, name, line string) {
 		t.Fatal(err)
 	}
 	if j, err := ReadJournal(t.Context(), &log); err == nil {
-		job, err := NewJob(j.Job(fio.DefaultOptions()), Hooks{})
+		job, err := New(j.Options(fio.DefaultOptions()), Hooks{})
 		if err == nil {
-			job.History = j.History(true)
-			r, err := job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, 64<<10)))
+			r, err := job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, 64<<10)), VerifyOptions{History: j.History(true)})
 			if err == nil && !r.Done {
 				t.Errorf("%s: %+v", name, r)
 			}
