@@ -175,6 +175,10 @@ func (c *Creation) settleOptions() error {
 	if c.cfg.Options != nil {
 		options = c.cfg.Options.Clone()
 	}
+	config, err := driver.NewConfig(c.format.CreateConfig, options)
+	if err != nil {
+		return err
+	}
 	values, err := driver.ParseValues(c.format.CreateKeys, options)
 	if err != nil {
 		return err
@@ -183,7 +187,7 @@ func (c *Creation) settleOptions() error {
 		return driver.Refuse("Invalid parameter '%s'", options.Keys()[0])
 	}
 	c.creating = driver.Creating{
-		Size: c.cfg.Size, Values: values, Backing: c.cfg.Backing, BackingFormat: c.cfg.BackingFormat, Creator: c,
+		Size: c.cfg.Size, Config: config, Values: values, Backing: c.cfg.Backing, BackingFormat: c.cfg.BackingFormat, Creator: c,
 	}
 	if c.format.CheckCreate == nil {
 		return nil

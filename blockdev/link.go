@@ -59,7 +59,7 @@ func (t *tree) isRight(name, value string) bool {
 // isChild says whether name is what some driver calls a child.
 func (t *tree) isChild(name string) bool {
 	for _, d := range t.cfg.Drivers {
-		for _, k := range d.Keys {
+		for _, k := range d.AllKeys() {
 			if k.Type == driver.NodeRef && k.Name == name {
 				return true
 			}

@@ -88,6 +88,7 @@ type treeNode struct {
 	guard    *guard
 	mode     Mode
 	options  *Options // all of them, those of children not yet opened included
+	config   any      // of the driver
 	values   driver.Values
 	protocol bool
 	children []edge
@@ -314,10 +315,10 @@ const maxLength = math.MaxInt64 &^ (1<<30 - 1)
 // openDriver parses the driver's own options and opens it, with a guard in front.
 func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	var err error
-	if n.values, err = t.parse(n.driver, n.options); err != nil {
+	if n.config, n.values, err = t.parse(n.driver, n.options); err != nil {
 		return err
 	}
-	if n.protocol && n.filename == "" && n.driver.Declares("filename") && !n.values.Has("filename") {
+	if n.protocol && n.filename == "" && n.driver.Declares("filename") && !n.gives("filename") {
 		return &driver.NoFileNameError{Driver: n.driver.Name}
 	}
 	o := t.opening(n, probed)
@@ -337,8 +338,14 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	return nil
 }
 
+// gives says whether an option was given a value.
+func (n *treeNode) gives(key string) bool {
+	v, _ := n.options.Get(key)
+	return v != nil
+}
+
 // parse reads the driver's own options, with the defaults asked for.
-func (t *tree) parse(d *Driver, given *Options) (driver.Values, error) {
+func (t *tree) parse(d *Driver, given *Options) (config any, v driver.Values, err error) {
 	o := given.Clone()
 	if t.cfg.Defaults != nil {
 		for _, key := range t.cfg.Defaults.Keys() {
@@ -348,12 +355,15 @@ func (t *tree) parse(d *Driver, given *Options) (driver.Values, error) {
 			}
 		}
 	}
-	return driver.ParseValues(d.Keys, o)
+	if config, err = driver.NewConfig(d.Config, o); err == nil {
+		v, err = driver.ParseValues(d.Keys, o)
+	}
+	return config, v, err
 }
 
 func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
 	return &driver.Opening{
-		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Values: n.values, Probed: probed, From: n.from,
+		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Config: n.config, Values: n.values, Probed: probed, From: n.from,
 		Notify: t.cfg.Notify, Opener: opener{t, n},
 	}
 }
@@ -441,7 +451,7 @@ func (n *treeNode) noBacking() error {
 // unknownOption is the first option that neither the generic layer, the driver nor a child takes.
 func (n *treeNode) unknownOption() (key string, found bool) {
 	for _, key := range n.options.Keys() {
-		if key == "driver" || driver.Declared(genericKeys, key) || driver.Declared(n.driver.Keys, key) && !n.values.Leftover(key) || n.childTakes(key) {
+		if key == "driver" || driver.Declared(genericKeys, key) || driver.Declared(n.driver.AllKeys(), key) && !n.values.Leftover(key) || n.childTakes(key) {
 			continue
 		}
 		return key, true

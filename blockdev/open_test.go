@@ -10,13 +10,28 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
+type ramConfig struct {
+	Filename string       `option:"filename"`
+	Speed    driver.Bytes `option:"speed"`
+}
+
+type linkConfig struct {
+	File     driver.Child `option:"file"`
+	Backing  driver.Child `option:"backing"`
+	Stubborn bool         `option:"stubborn"`
+}
+
+type plainConfig struct {
+	File driver.Child `option:"file"`
+}
+
 // memProto is a protocol whose file names are "ram:NAME"; the names in files exist.
 func memProto(t *testing.T, files map[string]*ram) Driver {
 	return Driver{
 		Name: "ram", Kind: driver.Protocol, Schemes: []string{"ram", "file"},
-		Keys: []driver.Key{{Name: "filename", Type: driver.String}, {Name: "speed", Type: driver.Size}},
+		Config: ramConfig{},
 		Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
-			name := strings.TrimPrefix(o.Values.String("filename"), "ram:")
+			name := strings.TrimPrefix(o.Config.(*ramConfig).Filename, "ram:")
 			r := files[name]
 			if r == nil {
 				return nil, syscall.ENOENT
@@ -39,7 +54,7 @@ func (l *link) Info() Info {
 }
 func (l *link) Primary() driver.Node { return l.file }
 func (l *link) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
-	if o.Values.Bool("stubborn") {
+	if o.Config.(*linkConfig).Stubborn {
 		return nil, nil, errors.New("link will not")
 	}
 	return func() { l.mode = o.Mode }, func() {}, nil
@@ -48,7 +63,7 @@ func (l *link) Prepare(_ context.Context, o *driver.Opening) (commit, abort func
 func linkFormat() Driver {
 	return Driver{
 		Name: "link", Kind: driver.Format, Resolves: driver.OverProtocol,
-		Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}, {Name: "backing", Type: driver.NodeRef}, {Name: "stubborn", Type: driver.Bool}},
+		Config: linkConfig{},
 		Probe: func(head []byte, _ string) int {
 			if len(head) > 1 && head[0] == 'L' && head[1] != 'U' { // LUKS is another
 				return 100
@@ -56,7 +71,7 @@ func linkFormat() Driver {
 			return 0
 		},
 		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-			file, err := o.Child(ctx, "file", driver.RoleFile)
+			file, err := o.Child(ctx, o.Config.(*linkConfig).File, driver.RoleFile)
 			if err != nil {
 				return nil, err
 			}
@@ -76,10 +91,10 @@ func linkFormat() Driver {
 
 func plainFormat() Driver {
 	return Driver{
-		Name: "raw", Kind: driver.Format, Resolves: driver.OverProtocol, Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}},
+		Name: "raw", Kind: driver.Format, Resolves: driver.OverProtocol, Config: plainConfig{},
 		Probe: func([]byte, string) int { return 1 },
 		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-			file, err := o.Child(ctx, "file", driver.RoleFile)
+			file, err := o.Child(ctx, o.Config.(*plainConfig).File, driver.RoleFile)
 			return namedFilter{driver.Filter{Next: file}, "raw"}, err
 		},
 	}

@@ -15,12 +15,22 @@ import (
 	"github.com/blksh/blksh/blockdev/drivers"
 )
 
+type partedConfig struct {
+	File driver.Child `option:"file"`
+	Data driver.Child `option:"data"`
+	Key  string       `option:"key"`
+}
+
+type partedCreate struct {
+	Data string `option:"data"`
+}
+
 // parted is a format with a sector of zeroes and the name of its data file in it, which holds the guest's bytes.
 var parted = driver.Driver{
 	Name: "parted", Kind: driver.Format, Resolves: driver.OverProtocol,
-	Keys: []driver.Key{{Name: "file", Type: driver.NodeRef}, {Name: "data", Type: driver.NodeRef}, {Name: "key", Type: driver.String}},
+	Config: partedConfig{},
 	Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-		file, err := o.Child(ctx, "file", driver.RoleFile)
+		file, err := o.Child(ctx, o.Config.(*partedConfig).File, driver.RoleFile)
 		if err != nil {
 			return nil, err
 		}
@@ -28,17 +38,17 @@ var parted = driver.Driver{
 		if err := file.ReadVec(ctx, driver.Vec{name}, driver.SectorSize, 0); err != nil {
 			return nil, err
 		}
-		if o.Values.Has("key") {
-			if _, err := o.Secret(o.Values.String("key")); err != nil {
+		if key := o.Config.(*partedConfig).Key; key != "" {
+			if _, err := o.Secret(key); err != nil {
 				return nil, err
 			}
 		}
-		data, err := o.Named(ctx, "data", driver.Link{Name: o.Beside(strings.TrimRight(string(name), "\x00"))}, driver.RoleFile)
+		data, err := o.Named(ctx, o.Config.(*partedConfig).Data, driver.Link{Name: o.Beside(strings.TrimRight(string(name), "\x00"))}, driver.RoleFile)
 		return driver.Filter{Next: data}, err
 	},
-	CreateKeys: []driver.Key{{Name: "data", Type: driver.String}},
+	CreateConfig: partedCreate{},
 	Create: func(ctx context.Context, c *driver.Creating) error {
-		name := c.Values.String("data")
+		name := c.Config.(*partedCreate).Data
 		data, err := c.NewFile(ctx, c.Beside(name))
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package blockdev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"reflect"
@@ -100,6 +101,7 @@ type reopenStep struct {
 	mode          Mode
 	sealed        bool
 	options       *Options
+	config        any
 	values        driver.Values
 	detectZeroes  string
 	commit, abort func()
@@ -131,7 +133,7 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 		return err
 	}
 	step := &reopenStep{node: n, mode: mode, sealed: sealed, options: opts, detectZeroes: generic.String("detect-zeroes")}
-	if step.values, err = r.tree.parse(n.driver, opts); err != nil {
+	if step.config, step.values, err = r.tree.parse(n.driver, opts); err != nil {
 		return err
 	}
 	for _, c := range n.children {
@@ -183,7 +185,7 @@ func (r *reopening) mode(n *treeNode) Mode {
 }
 
 func (n *treeNode) knows(key string) bool {
-	return key == "driver" || driver.Declared(genericKeys, key) || driver.Declared(n.driver.Keys, key) || n.childTakes(key)
+	return key == "driver" || driver.Declared(genericKeys, key) || driver.Declared(n.driver.AllKeys(), key) || n.childTakes(key)
 }
 
 // unchangeable refuses a new driver or node name, and another child.
@@ -207,13 +209,13 @@ func (r *reopening) prepare(ctx context.Context) error {
 	for _, s := range r.steps {
 		re, ok := s.node.guard.node.(driver.Reopener)
 		if !ok {
-			if key := s.values.Differs(s.node.values); key != "" {
+			if key := cmp.Or(driver.Differs(s.config, s.node.config), s.values.Differs(s.node.values)); key != "" {
 				return driver.Refuse("Cannot change the option '%s'", key)
 			}
 			continue
 		}
 		o := r.tree.opening(s.node, false)
-		o.Mode, o.Values = s.mode, s.values
+		o.Mode, o.Config, o.Values = s.mode, s.config, s.values
 		var err error
 		if s.commit, s.abort, err = re.Prepare(ctx, o); err != nil {
 			return err
@@ -228,7 +230,8 @@ func (r *reopening) commit() {
 		if s.commit != nil {
 			s.commit()
 		}
-		s.node.mode, s.node.sealed, s.node.options, s.node.values = s.mode, s.sealed, s.options, s.values
+		s.node.mode, s.node.sealed, s.node.options = s.mode, s.sealed, s.options
+		s.node.config, s.node.values = s.config, s.values
 		s.node.guard.setMode(s.mode)
 		s.node.guard.setDetectZeroes(s.detectZeroes)
 	}

@@ -29,27 +29,29 @@ import (
 
 // Driver is the filter. Its file names are blkdebug:CONFIG:IMAGE, where CONFIG may be empty.
 var Driver = driver.Driver{
-	Name: "blkdebug",
-	Doc:  "injects errors, narrows limits and holds requests, for tests",
-	Kind: driver.FilterKind,
-	Keys: []driver.Key{
-		{Name: "config", Type: driver.String, Help: "file with rules"},
-		{Name: "image", Type: driver.NodeRef, Help: "what is filtered"},
-		{Name: "x-image", Type: driver.String, Help: "file name of what is filtered"},
-		{Name: "inject-error", Type: driver.List, Help: "rules that fail requests: event, state, iotype, errno, sector, once, immediately"},
-		{Name: "set-state", Type: driver.List, Help: "rules that change the state: event, state, new_state"},
-		{Name: "align", Type: driver.Size, Default: "0", Help: "alignment of requests in bytes, a power of two"},
-		{Name: "max-transfer", Type: driver.Size, Default: "0", Help: "longest read or write in bytes"},
-		{Name: "opt-write-zero", Type: driver.Size, Default: "0", Help: "unit of zeroing in bytes"},
-		{Name: "max-write-zero", Type: driver.Size, Default: "0", Help: "longest zeroing in bytes"},
-		{Name: "opt-discard", Type: driver.Size, Default: "0", Help: "unit of discarding in bytes"},
-		{Name: "max-discard", Type: driver.Size, Default: "0", Help: "longest discard in bytes"},
-		{Name: "take-child-perms", Type: driver.List, Help: "permissions to take on the image besides those asked for"},
-		{Name: "unshare-child-perms", Type: driver.List, Help: "permissions on the image not to share"},
-	},
+	Name:      "blkdebug",
+	Doc:       "injects errors, narrows limits and holds requests, for tests",
+	Kind:      driver.FilterKind,
+	Config:    config{},
 	Schemes:   []string{"blkdebug"},
 	ParseName: parseName,
 	Open:      open,
+}
+
+type config struct {
+	Rules        *string      `option:"config" help:"file with rules"`
+	Image        driver.Child `option:"image" help:"what is filtered"`
+	ImageName    *string      `option:"x-image" help:"file name of what is filtered"`
+	InjectError  driver.List  `option:"inject-error" help:"rules that fail requests: event, state, iotype, errno, sector, once, immediately"`
+	SetState     driver.List  `option:"set-state" help:"rules that change the state: event, state, new_state"`
+	Align        driver.Bytes `option:"align" default:"0" help:"alignment of requests in bytes, a power of two"`
+	MaxTransfer  driver.Bytes `option:"max-transfer" default:"0" help:"longest read or write in bytes"`
+	OptWriteZero driver.Bytes `option:"opt-write-zero" default:"0" help:"unit of zeroing in bytes"`
+	MaxWriteZero driver.Bytes `option:"max-write-zero" default:"0" help:"longest zeroing in bytes"`
+	OptDiscard   driver.Bytes `option:"opt-discard" default:"0" help:"unit of discarding in bytes"`
+	MaxDiscard   driver.Bytes `option:"max-discard" default:"0" help:"longest discard in bytes"`
+	TakePerms    driver.List  `option:"take-child-perms" help:"permissions to take on the image besides those asked for"`
+	UnsharePerms driver.List  `option:"unshare-child-perms" help:"permissions on the image not to share"`
 }
 
 // parseName takes blkdebug:CONFIG:IMAGE apart. A name without the prefix is that of the image.
@@ -86,54 +88,59 @@ var (
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	f := &filter{breakpoints: newBreakpoints(o.Notify)}
+	c := o.Config.(*config)
 	var err error
-	if err := checkConfig(o); err != nil {
+	if err := checkConfig(o, c); err != nil {
 		return nil, err
 	}
-	if f.rules, err = readRules(o.Values); err != nil {
+	if f.rules, err = readRules(c); err != nil {
 		return nil, err
 	}
-	if f.take, err = parsePerms(o.Values.Sub("take-child-perms")); err != nil {
+	if f.take, err = parsePerms(&c.TakePerms.Options); err != nil {
 		return nil, err
 	}
-	if f.unshare, err = parsePerms(o.Values.Sub("unshare-child-perms")); err != nil {
+	if f.unshare, err = parsePerms(&c.UnsharePerms.Options); err != nil {
 		return nil, err
 	}
-	name := o.Values.String("x-image")
-	if name == "" && o.Values.Has("x-image") {
-		return nil, &driver.NoFileNameError{Driver: "file"}
+	name := ""
+	if c.ImageName != nil {
+		if name = *c.ImageName; name == "" {
+			return nil, &driver.NoFileNameError{Driver: "file"}
+		}
 	}
-	if f.Next, err = o.ChildNamed(ctx, "image", name, driver.RoleFiltered); err != nil {
+	if f.Next, err = o.ChildNamed(ctx, c.Image, name, driver.RoleFiltered); err != nil {
 		return nil, err
 	}
-	if f.limits, err = parseLimits(o.Values, f.Next.Info().RequestAlign); err != nil {
+	if f.limits, err = parseLimits(c, f.Next.Info().RequestAlign); err != nil {
 		return nil, err
 	}
 	return f, f.OnEvent(ctx, driver.EvNone)
 }
 
 // parseLimits reads the limits asked for. Each must be made of whole units of those before it, and of the image's alignment.
-func parseLimits(v driver.Values, imageAlign int64) (driver.Limits, error) {
+func parseLimits(c *config, imageAlign int64) (driver.Limits, error) {
 	var l driver.Limits
-	unit := max(v.Int("align"), imageAlign, 1)
+	align := c.Align.Int()
+	unit := max(align, imageAlign, 1)
 	if unit >= math.MaxInt32 || unit&(unit-1) != 0 {
-		return l, driver.Refuse("Cannot meet constraints with align %d", v.Int("align"))
+		return l, driver.Refuse("Cannot meet constraints with align %d", align)
 	}
-	l.RequestAlign = v.Int("align")
-	for _, c := range []struct {
+	l.RequestAlign = align
+	for _, next := range []struct {
 		key   string
+		value driver.Bytes
 		limit *int64
 		unit  *int64 // a limit read before
 	}{
-		{"max-transfer", &l.MaxTransfer, &unit},
-		{"opt-write-zero", &l.ZeroAlign, &unit},
-		{"max-write-zero", &l.MaxZero, &l.ZeroAlign},
-		{"opt-discard", &l.DiscardAlign, &unit},
-		{"max-discard", &l.MaxDiscard, &l.DiscardAlign},
+		{"max-transfer", c.MaxTransfer, &l.MaxTransfer, &unit},
+		{"opt-write-zero", c.OptWriteZero, &l.ZeroAlign, &unit},
+		{"max-write-zero", c.MaxWriteZero, &l.MaxZero, &l.ZeroAlign},
+		{"opt-discard", c.OptDiscard, &l.DiscardAlign, &unit},
+		{"max-discard", c.MaxDiscard, &l.MaxDiscard, &l.DiscardAlign},
 	} {
-		*c.limit = v.Int(c.key)
-		if *c.limit >= math.MaxInt32 || *c.limit%max(*c.unit, unit) != 0 {
-			return l, driver.Refuse("Cannot meet constraints with %s %d", c.key, *c.limit)
+		*next.limit = next.value.Int()
+		if *next.limit >= math.MaxInt32 || *next.limit%max(*next.unit, unit) != 0 {
+			return l, driver.Refuse("Cannot meet constraints with %s %d", next.key, *next.limit)
 		}
 	}
 	return l, nil
@@ -144,7 +151,7 @@ func parsePerms(o *driver.Options) (driver.Perm, error) {
 	var perms driver.Perm
 	count, i := o.Len(), 0
 	for ; ; i++ {
-		v, ok := o.Take(strconv.Itoa(i))
+		v, ok := o.Get(strconv.Itoa(i))
 		if !ok {
 			break
 		}

@@ -19,7 +19,7 @@ const (
 )
 
 // readConfig reads a config file and gives the rules of each group.
-func readConfig(path string) (map[string][]driver.Values, error) {
+func readConfig(path string) (map[string][]rule, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, driver.Refuse("Could not read blkdebug config file: %s", driver.ErrnoText(driver.Errno(err)))
@@ -35,11 +35,11 @@ type configParser struct {
 	group, id string
 	options   *driver.Options // of the current section; nil before the first
 	ids       map[[2]string]bool
-	found     map[string][]driver.Values
+	found     map[string][]rule
 }
 
-func parseConfig(r io.Reader) (map[string][]driver.Values, error) {
-	p := &configParser{ids: map[[2]string]bool{}, found: map[string][]driver.Values{}}
+func parseConfig(r io.Reader) (map[string][]rule, error) {
+	p := &configParser{ids: map[[2]string]bool{}, found: map[string][]rule{}}
 	limited := &io.LimitedReader{R: r, N: maxConfig + 1}
 	in := bufio.NewReader(limited)
 	for {
@@ -136,8 +136,8 @@ func (p *configParser) endSection() error {
 		if err := p.checkID(); err != nil {
 			return err
 		}
-		v, err := g.parse(p.options, "Invalid parameter '%s'%.0[2]s")
-		p.found[g.name] = append(p.found[g.name], v)
+		one, err := g.parse(p.options, "Invalid parameter '%s'%.0[2]s")
+		p.found[g.name] = append(p.found[g.name], one)
 		return err
 	}
 	return driver.Refuse("There is no option group '%s'", p.group)

@@ -273,7 +273,7 @@ func FuzzConfig(f *testing.F) {
 			t.Error("an error without words")
 		}
 		for name := range sections {
-			if name != injectError.name && name != setState.name {
+			if name != groups[0].name && name != groups[1].name {
 				t.Errorf("rules of a group %q", name)
 			}
 		}

@@ -49,41 +49,49 @@ func ioTypeNamed(name string) ioType {
 	return 0
 }
 
-// group is a kind of rule: the name of its sections and options, and what a rule consists of.
+// rule is what can be said of a rule, of either kind.
+type rule interface {
+	// when is the name of its event, nil if it has none, and the state that it applies in.
+	when() (event *string, state int64)
+	add(r *rules, t trigger) error
+}
+
+// injectError is a rule that fails requests.
+type injectError struct {
+	Event  *string `option:"event"`
+	State  int64   `option:"state" default:"0"`
+	IOType *string `option:"iotype"`
+	Errno  int64   `option:"errno" default:"5"` // EIO
+	Sector int64   `option:"sector" default:"-1"`
+	Once   bool    `option:"once" default:"off"`
+	// Immediately decides in QEMU whether the error comes before or after the caller has gone to sleep. Here a request is a call, and
+	// returns its error either way.
+	Immediately bool `option:"immediately" default:"off"`
+}
+
+func (i *injectError) when() (event *string, state int64) { return i.Event, i.State }
+
+// setState is a rule that changes the state.
+type setState struct {
+	Event    *string `option:"event"`
+	State    int64   `option:"state" default:"0"`
+	NewState int64   `option:"new_state" default:"0"`
+}
+
+func (s *setState) when() (event *string, state int64) { return s.Event, s.State }
+
+// group is a kind of rule: the name of its sections and options, what one consists of, and where the options have them.
 type group struct {
-	name string
-	keys []driver.Key
-	add  func(r *rules, t trigger, v driver.Values) error
-}
-
-var injectError = group{
-	name: "inject-error",
-	keys: []driver.Key{
-		{Name: "event", Type: driver.String},
-		{Name: "state", Type: driver.Int, Default: "0"},
-		{Name: "iotype", Type: driver.String},
-		{Name: "errno", Type: driver.Int, Default: "5"}, // EIO
-		{Name: "sector", Type: driver.Int, Default: "-1"},
-		{Name: "once", Type: driver.Bool, Default: "off"},
-		// In QEMU this decides whether the error comes before or after the caller has gone to sleep. Here a request is a call, and
-		// returns its error either way.
-		{Name: "immediately", Type: driver.Bool, Default: "off"},
-	},
-	add: (*rules).addInjection,
-}
-
-var setState = group{
-	name: "set-state",
-	keys: []driver.Key{
-		{Name: "event", Type: driver.String},
-		{Name: "state", Type: driver.Int, Default: "0"},
-		{Name: "new_state", Type: driver.Int, Default: "0"},
-	},
-	add: (*rules).addTransition,
+	name  string
+	empty func() rule
+	given func(c *config) *driver.Options
 }
 
 // groups has all kinds of rule in the order in which they are added.
-var groups = [...]*group{&injectError, &setState}
+var groups = [...]*group{
+	{"inject-error", func() rule { return new(injectError) }, func(c *config) *driver.Options { return &c.InjectError.Options }},
+	{"set-state", func() rule { return new(setState) }, func(c *config) *driver.Options { return &c.SetState.Options }},
+}
 
 // trigger says when a rule applies.
 type trigger struct {
@@ -131,11 +139,11 @@ type rules struct {
 
 // checkConfig refuses rules that an image names and that are no file: a pipe would be waited for, and a device is not the image's to
 // read.
-func checkConfig(o *driver.Opening) error {
-	path := o.Values.String("config")
-	if o.From == "" || path == "" {
+func checkConfig(o *driver.Opening, c *config) error {
+	if o.From == "" || c.Rules == nil || *c.Rules == "" {
 		return nil
 	}
+	path := *c.Rules
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return driver.Refuse("'%s' names rules in '%s', which is no regular file", o.From, path)
 	}
@@ -143,10 +151,10 @@ func checkConfig(o *driver.Opening) error {
 }
 
 // readRules reads the rules of the config file and then those of the options.
-func readRules(v driver.Values) (*rules, error) {
-	var found [len(groups)][]driver.Values
-	if v.Has("config") {
-		sections, err := readConfig(v.String("config"))
+func readRules(c *config) (*rules, error) {
+	var found [len(groups)][]rule
+	if c.Rules != nil {
+		sections, err := readConfig(*c.Rules)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +163,7 @@ func readRules(v driver.Values) (*rules, error) {
 		}
 	}
 	for i, g := range groups {
-		more, err := g.fromOptions(v.Sub(g.name))
+		more, err := g.fromOptions(g.given(c).Clone())
 		if err != nil {
 			return nil, err
 		}
@@ -166,9 +174,9 @@ func readRules(v driver.Values) (*rules, error) {
 		transitions: map[driver.EventName][]transition{},
 		state:       1,
 	}
-	for i, g := range groups {
-		for _, v := range found[i] {
-			if err := r.addRule(g, v); err != nil {
+	for i := range groups {
+		for _, rule := range found[i] {
+			if err := r.addRule(rule); err != nil {
 				return nil, err
 			}
 		}
@@ -177,10 +185,10 @@ func readRules(v driver.Values) (*rules, error) {
 }
 
 // fromOptions reads the rules below KEY. in the options: a single one as KEY.event, or several as KEY.0.event and so on.
-func (g *group) fromOptions(o *driver.Options) ([]driver.Values, error) {
-	if slices.ContainsFunc(g.keys, func(k driver.Key) bool { return o.Has(k.Name) }) {
-		v, err := g.parse(o, "Unknown option '%s' for [%s]")
-		return []driver.Values{v}, err
+func (g *group) fromOptions(o *driver.Options) ([]rule, error) {
+	if slices.ContainsFunc(driver.KeysOf(g.empty()), func(k driver.Key) bool { return o.Has(k.Name) }) {
+		single, err := g.parse(o, "Unknown option '%s' for [%s]")
+		return []rule{single}, err
 	}
 	var list []*driver.Options // nil for a value that is no group
 	for i := 0; ; i++ {
@@ -196,61 +204,63 @@ func (g *group) fromOptions(o *driver.Options) ([]driver.Values, error) {
 	if o.Len() > 0 {
 		return nil, driver.Refuse("Unused option '%s' for [%s]", o.Keys()[0], g.name)
 	}
-	var found []driver.Values
+	var found []rule
 	for i, sub := range list {
 		if sub == nil {
 			return nil, driver.Refuse("[%s] section (index %d) does not consist of keys", g.name, i)
 		}
-		v, err := g.parse(sub, "[%[2]s] section doesn't support the option '%[1]s'")
+		one, err := g.parse(sub, "[%[2]s] section doesn't support the option '%[1]s'")
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, v)
+		found = append(found, one)
 	}
 	return found, nil
 }
 
 // parse reads one rule. What is left over is refused; in the words for that, the option comes first and the group second.
-func (g *group) parse(o *driver.Options, unknown string) (driver.Values, error) {
-	v, err := driver.ParseValues(g.keys, o)
+func (g *group) parse(o *driver.Options, unknown string) (rule, error) {
+	one := g.empty()
+	err := driver.Fill(one, o)
 	if err == nil && o.Len() > 0 {
 		err = driver.Refuse(unknown, o.Keys()[0], g.name)
 	}
-	return v, err
+	return one, err
 }
 
-func (r *rules) addRule(g *group, v driver.Values) error {
-	if !v.Has("event") {
+func (r *rules) addRule(one rule) error {
+	name, state := one.when()
+	if name == nil {
 		return driver.Refuse("Missing event name for rule")
 	}
-	t := trigger{driver.EventName(v.String("event")), v.Int("state")}
+	t := trigger{driver.EventName(*name), state}
 	if !slices.Contains(driver.Events(), t.event) {
-		return unknownValue(v.String("event"))
+		return unknownValue(*name)
 	}
-	return g.add(r, t, v)
+	return one.add(r, t)
 }
 
 func unknownValue(s string) error { return driver.Refuse("invalid parameter value: %s", s) }
 
-func (r *rules) addInjection(t trigger, v driver.Values) error {
-	i := &injection{
+func (i *injectError) add(r *rules, t trigger) error {
+	added := &injection{
 		trigger: t,
 		types:   ioDefault,
-		errno:   syscall.Errno(min(max(0, v.Int("errno")), math.MaxInt32)),
-		sector:  v.Int("sector"),
-		once:    v.Bool("once"),
+		errno:   syscall.Errno(min(max(0, i.Errno), math.MaxInt32)),
+		sector:  i.Sector,
+		once:    i.Once,
 	}
-	if v.Has("iotype") {
-		if i.types = ioTypeNamed(v.String("iotype")); i.types == 0 {
-			return unknownValue(v.String("iotype"))
+	if i.IOType != nil {
+		if added.types = ioTypeNamed(*i.IOType); added.types == 0 {
+			return unknownValue(*i.IOType)
 		}
 	}
-	r.injections[t.event] = append(r.injections[t.event], i)
+	r.injections[t.event] = append(r.injections[t.event], added)
 	return nil
 }
 
-func (r *rules) addTransition(t trigger, v driver.Values) error {
-	r.transitions[t.event] = append(r.transitions[t.event], transition{t, v.Int("new_state")})
+func (s *setState) add(r *rules, t trigger) error {
+	r.transitions[t.event] = append(r.transitions[t.event], transition{t, s.NewState})
 	return nil
 }
 

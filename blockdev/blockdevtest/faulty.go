@@ -18,6 +18,10 @@ type Request struct {
 // FaultyName is the name of the driver that Faulty makes. Its option "file" is the node that it filters.
 const FaultyName = "test-faulty"
 
+type faultyConfig struct {
+	File driver.Child `option:"file" help:"what is filtered"`
+}
+
 // Faulty is the driver of a filter that asks fail about each request and fails it with the error that it gets. Requests
 // that pass, with nil, go on to the node below. An error made by Torn lets a part of a write through before it fails.
 // fail may be called from many goroutines at once.
@@ -27,9 +31,9 @@ func Faulty(fail func(Request) error) driver.Driver {
 		Doc:      "fails the requests that a test chooses",
 		Kind:     driver.FilterKind,
 		Resolves: driver.OverFormat,
-		Keys:     []driver.Key{{Name: "file", Type: driver.NodeRef, Help: "what is filtered"}},
+		Config:   faultyConfig{},
 		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-			next, err := o.Child(ctx, "file", driver.RoleFiltered)
+			next, err := o.Child(ctx, o.Config.(*faultyConfig).File, driver.RoleFiltered)
 			if err != nil {
 				return nil, err
 			}

@@ -11,14 +11,16 @@ import (
 
 // MemoryDriver is a protocol in memory that counts what reaches it. Formats and filters under test stand on it.
 var MemoryDriver = driver.Driver{
-	Name: "test-memory",
-	Doc:  "memory that records its requests",
-	Kind: driver.Protocol,
-	Keys: []driver.Key{
-		{Name: "size", Type: driver.Size, Help: "bytes"},
-		{Name: "store", Type: driver.String, Help: "the name of memory made by Keep, which outlives the node"},
-	},
-	Open: openMemory,
+	Name:   "test-memory",
+	Doc:    "memory that records its requests",
+	Kind:   driver.Protocol,
+	Config: memoryConfig{},
+	Open:   openMemory,
+}
+
+type memoryConfig struct {
+	Size  driver.Bytes `option:"size" help:"bytes"`
+	Store string       `option:"store" help:"the name of memory made by Keep, which outlives the node"`
 }
 
 // Memory is an open node of MemoryDriver.
@@ -43,10 +45,11 @@ var kept sync.Map
 func Keep(name string, data []byte) { kept.Store(name, &store{data: data, counts: map[string]int{}}) }
 
 func openMemory(_ context.Context, o *driver.Opening) (driver.Node, error) {
-	if s, ok := kept.Load(o.Values.String("store")); ok {
+	c := o.Config.(*memoryConfig)
+	if s, ok := kept.Load(c.Store); ok {
 		return &Memory{store: s.(*store)}, nil
 	}
-	return &Memory{store: &store{data: make([]byte, o.Values.Int("size")), counts: map[string]int{}}}, nil
+	return &Memory{store: &store{data: make([]byte, c.Size.Int()), counts: map[string]int{}}}, nil
 }
 
 // Count is how many requests of a kind have come: read, write, zero, discard, status, truncate or flush.

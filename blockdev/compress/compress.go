@@ -16,10 +16,12 @@ var Driver = driver.Driver{
 	Doc:      "stores what is written compressed",
 	Kind:     driver.FilterKind,
 	Resolves: driver.OverFormat,
-	Keys: []driver.Key{
-		{Name: "file", Type: driver.NodeRef, Help: "an image of a format that can compress"},
-	},
-	Open: open,
+	Config:   config{},
+	Open:     open,
+}
+
+type config struct {
+	File driver.Child `option:"file" help:"an image of a format that can compress"`
 }
 
 type filter struct{ driver.Filter }
@@ -27,7 +29,7 @@ type filter struct{ driver.Filter }
 var _ driver.Node = (*filter)(nil)
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-	file, err := o.Child(ctx, "file", driver.RoleFiltered)
+	file, err := o.Child(ctx, o.Config.(*config).File, driver.RoleFiltered)
 	if err != nil {
 		return nil, err
 	}

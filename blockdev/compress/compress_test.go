@@ -17,9 +17,9 @@ var packer = driver.Driver{
 	Name:     "packer",
 	Kind:     driver.FilterKind,
 	Resolves: driver.OverFormat,
-	Keys:     []driver.Key{{Name: "file", Type: driver.NodeRef}},
+	Config:   config{},
 	Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-		file, err := o.Child(ctx, "file", driver.RoleFiltered)
+		file, err := o.Child(ctx, o.Config.(*config).File, driver.RoleFiltered)
 		return &packerNode{driver.Filter{Next: file}}, err
 	},
 }

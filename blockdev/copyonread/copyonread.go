@@ -21,10 +21,12 @@ var Driver = driver.Driver{
 	Kind:     driver.FilterKind,
 	Resolves: driver.OverFormat,
 	Purpose:  driver.CopyOnReadFilter,
-	Keys: []driver.Key{
-		{Name: "file", Type: driver.NodeRef, Help: "the overlay"},
-	},
-	Open: open,
+	Config:   config{},
+	Open:     open,
+}
+
+type config struct {
+	File driver.Child `option:"file" help:"the overlay"`
 }
 
 // maxCopy is the longest piece that is copied at once, in bytes.
@@ -41,7 +43,7 @@ var (
 )
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-	file, err := o.Child(ctx, "file", driver.RoleFiltered)
+	file, err := o.Child(ctx, o.Config.(*config).File, driver.RoleFiltered)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package driver
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Kind says which place in a stack a driver fills.
 type Kind int
@@ -48,9 +51,10 @@ type Driver struct {
 	// Resolves says what a name means that is given with the driver, Purpose what else the driver is chosen for.
 	Resolves Resolution
 	Purpose  Purpose
-	// Keys are the options the driver takes besides those of every node (node-name, read-only, cache.*, ...). What is in
-	// no list is refused before Open is called.
-	Keys []Key
+	// Config is a struct of the options the driver takes besides those of every node (node-name, read-only, cache.*, ...), see config.go. What
+	// is no option is refused. Keys is the old way to say the same.
+	Config any
+	Keys   []Key
 	// Schemes are the file name prefixes that choose this driver, without the colon: "nbd" for nbd:unix:/path. ParseName turns
 	// such a name, prefix included, into options.
 	Schemes   []string
@@ -66,22 +70,24 @@ type Driver struct {
 	Open      func(ctx context.Context, o *Opening) (Node, error)
 	// Place finds where a new image is made and touches nothing that is there, for a protocol; nil where none can be made.
 	Place func(p *Placing) (*Place, error)
-	// Create makes an image in an empty file, for a format; nil where none can be made. CreateKeys are its options, and CheckCreate
+	// Create makes an image in an empty file, for a format; nil where none can be made. CreateConfig has its options, and CheckCreate
 	// says why no image can be made of them, before there is a file; nil leaves that to Create.
-	CreateKeys  []Key
-	CheckCreate func(c *Creating) error
-	Create      func(ctx context.Context, c *Creating) error
+	CreateConfig any
+	CreateKeys   []Key
+	CheckCreate  func(c *Creating) error
+	Create       func(ctx context.Context, c *Creating) error
 }
 
 // Declares says whether a driver has an option called key.
 func (d *Driver) Declares(key string) bool {
-	for _, k := range d.Keys {
-		if k.Name == key {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.AllKeys(), func(k Key) bool { return k.Name == key })
 }
+
+// AllKeys are the options of a driver.
+func (d *Driver) AllKeys() []Key { return append(KeysOf(d.Config), d.Keys...) }
+
+// AllCreateKeys are the options of an image to be made.
+func (d *Driver) AllCreateKeys() []Key { return append(KeysOf(d.CreateConfig), d.CreateKeys...) }
 
 // Role says what a child is to its parent, which decides what the child inherits.
 type Role int

@@ -22,10 +22,10 @@ const (
 	Enum
 	// NodeRef is a child: options below KEY., or the name of a node as the value of KEY itself.
 	NodeRef
-	// List is a numbered list of groups: KEY.0.name, KEY.1.name. The driver reads it by Values.Sub.
-	List
-	// Prefix is a free set of options below KEY.
-	Prefix
+	// TypeList is a numbered list of groups: KEY.0.name, KEY.1.name. The driver reads it by Values.Sub.
+	TypeList
+	// TypeGroup is a free set of options below KEY.
+	TypeGroup
 )
 
 // Key is one option of a driver.
@@ -53,7 +53,7 @@ func ParseValues(keys []Key, o *Options) (Values, error) {
 		switch k.Type {
 		case NodeRef: // children are taken by Opening.Child
 			continue
-		case List, Prefix:
+		case TypeList, TypeGroup:
 			v.given[k.Name] = o.TakeSub(k.Name + ".")
 			v.rest[k.Name] = v.given[k.Name].Clone()
 			continue
@@ -224,7 +224,7 @@ func (v Values) Uint(name string) uint64 {
 	return n
 }
 
-// Sub is everything below a List or Prefix key. What the driver does not take out of it is refused as unknown.
+// Sub is everything below a TypeList or TypeGroup key. What the driver does not take out of it is refused as unknown.
 func (v Values) Sub(name string) *Options { return v.rest[name] }
 
 // Declared says whether keys take an option called name.
@@ -235,7 +235,7 @@ func Declared(keys []Key, name string) bool {
 			if name == k.Name || strings.HasPrefix(name, k.Name+".") {
 				return true
 			}
-		case List, Prefix:
+		case TypeList, TypeGroup:
 			if strings.HasPrefix(name, k.Name+".") {
 				return true
 			}

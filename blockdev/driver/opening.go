@@ -10,7 +10,8 @@ type Opening struct {
 	// for resolving relative backing files.
 	Filename string
 	Mode     Mode
-	// Values are the driver's Keys, parsed.
+	// Config is a pointer to a struct of the type of the driver's Config, filled in. Values are the driver's Keys.
+	Config any
 	Values Values
 	// Probed: the format was guessed and not given.
 	Probed bool
@@ -38,13 +39,13 @@ type Opener interface {
 }
 
 // Child opens the child that the driver calls key. That none is given is an error.
-func (o *Opening) Child(ctx context.Context, key string, role Role) (Node, error) {
+func (o *Opening) Child(ctx context.Context, key Child, role Role) (Node, error) {
 	return o.ChildNamed(ctx, key, "", role)
 }
 
 // ChildNamed is Child with a file name, for drivers whose own name holds that of the child.
-func (o *Opening) ChildNamed(ctx context.Context, key, name string, role Role) (Node, error) {
-	n, err := o.Opener.OpenChild(ctx, key, name, role)
+func (o *Opening) ChildNamed(ctx context.Context, key Child, name string, role Role) (Node, error) {
+	n, err := o.Opener.OpenChild(ctx, string(key), name, role)
 	if err == nil && n == nil {
 		err = Refuse("A block device must be specified for \"%s\"", key)
 	}
@@ -52,29 +53,29 @@ func (o *Opening) ChildNamed(ctx context.Context, key, name string, role Role) (
 }
 
 // HasChild says whether anything was given for key.
-func (o *Opening) HasChild(key string) bool {
-	_, is, below := o.Opener.GivenFor(key)
+func (o *Opening) HasChild(key Child) bool {
+	_, is, below := o.Opener.GivenFor(string(key))
 	return is || below
 }
 
 // NoChild says that key was given as null (in a string option: empty), which means to go without.
-func (o *Opening) NoChild(key string) bool {
-	v, is, _ := o.Opener.GivenFor(key)
+func (o *Opening) NoChild(key Child) bool {
+	v, is, _ := o.Opener.GivenFor(string(key))
 	return is && (v == nil || v == "")
 }
 
 // Backing opens the file that an image names as its child key. Options given for that child win over what the image says; relative
 // names start from the directory of the image. A chain that refers to itself or is too long is refused.
-func (o *Opening) Backing(ctx context.Context, key string, l Link) (Node, error) {
-	return o.Opener.OpenBacking(ctx, key, l)
+func (o *Opening) Backing(ctx context.Context, key Child, l Link) (Node, error) {
+	return o.Opener.OpenBacking(ctx, string(key), l)
 }
 
 // Named opens a file that an image names and that is part of it, such as the file with its data, as the child key. It is opened as
 // the image is, for writing too, once the gate agrees. A child that the user gives for key takes its place. l.Name is the plain name of a
 // file: no prefix and no json: in it means anything. A relative one starts from the working directory; Beside makes it start from
 // the image's.
-func (o *Opening) Named(ctx context.Context, key string, l Link, role Role) (Node, error) {
-	return o.Opener.OpenNamed(ctx, key, l, role)
+func (o *Opening) Named(ctx context.Context, key Child, l Link, role Role) (Node, error) {
+	return o.Opener.OpenNamed(ctx, string(key), l, role)
 }
 
 // Beside is the name of a file that an image names by where it lies from the image.
@@ -112,7 +113,8 @@ type Creating struct {
 	// File is its storage: open, writable, resizable and empty, or a device. CheckCreate has none.
 	File Node
 	Size int64 // guest bytes
-	// Values are the driver's CreateKeys, parsed.
+	// Config is a pointer to a struct of the type of the driver's CreateConfig, filled in. Values are the driver's CreateKeys.
+	Config any
 	Values Values
 	// Backing is the name of the backing file to record and BackingFormat its format, "" for none.
 	Backing, BackingFormat string

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -138,3 +139,14 @@ func (o *Options) Keys() []string {
 
 // Len is the number of keys.
 func (o *Options) Len() int { return len(o.list) }
+
+// differs names an option of o that has another value in before, "" if there is none.
+func (o *Options) differs(before *Options) string {
+	for _, key := range o.Keys() {
+		is, _ := o.Get(key)
+		if was, ok := before.Get(key); !ok || !reflect.DeepEqual(is, was) {
+			return key
+		}
+	}
+	return ""
+}

@@ -22,7 +22,7 @@ func TestAll(t *testing.T) {
 			schemes[s] = d.Name
 		}
 		keys := map[string]bool{}
-		for _, k := range append(d.Keys, blockdev.GenericKeys()...) {
+		for _, k := range append(d.AllKeys(), blockdev.GenericKeys()...) {
 			if keys[k.Name] || k.Help == "" {
 				t.Errorf("%s: key %s is declared twice, or lacks help", d.Name, k.Name)
 			}

@@ -23,7 +23,7 @@ var Driver = driver.Driver{
 	Name:      driverName,
 	Doc:       "a regular file of the host",
 	Kind:      driver.Protocol,
-	Keys:      hostfile.Keys(),
+	Config:    hostfile.Options{},
 	Schemes:   []string{"file"},
 	ParseName: parseName,
 	Place:     place,
@@ -62,7 +62,7 @@ var (
 func open(o *driver.Opening, cfg hostfile.Config) (*node, error) {
 	cfg.Accept = func(st *unix.Stat_t) error {
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {
-			return fmt.Errorf("'%s' driver requires '%s' to be a regular file", o.Driver.Name, o.Values.String("filename"))
+			return fmt.Errorf("'%s' driver requires '%s' to be a regular file", o.Driver.Name, o.Config.(*hostfile.Options).Filename)
 		}
 		return nil
 	}

@@ -24,7 +24,7 @@ var Driver = driver.Driver{
 	Doc:       "a block or character device of the host",
 	Kind:      driver.Protocol,
 	Device:    true,
-	Keys:      hostfile.Keys(),
+	Config:    hostfile.Options{},
 	Schemes:   []string{driverName},
 	ParseName: stripPrefix(driverName + ":"),
 	ProbePath: probeDevice,
@@ -40,7 +40,7 @@ var CDROM = driver.Driver{
 	Doc:       "a CD or DVD drive of the host",
 	Kind:      driver.Protocol,
 	Device:    true,
-	Keys:      hostfile.Keys(),
+	Config:    hostfile.Options{},
 	Schemes:   []string{"host_cdrom"},
 	ParseName: stripPrefix("host_cdrom:"),
 	ProbePath: probeCDROM,
@@ -76,7 +76,7 @@ func open(o *driver.Opening, cfg hostfile.Config, ctl ioctl) (driver.Node, error
 	d := &device{ioctl: ctl, sector: driver.SectorSize}
 	cfg.Accept = func(st *unix.Stat_t) error {
 		if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFBLK && kind != unix.S_IFCHR {
-			return fmt.Errorf("'%s' driver requires '%s' to be either a character or block device", o.Driver.Name, o.Values.String("filename"))
+			return fmt.Errorf("'%s' driver requires '%s' to be either a character or block device", o.Driver.Name, o.Config.(*hostfile.Options).Filename)
 		}
 		return nil
 	}

@@ -19,17 +19,19 @@ import (
 
 // Driver is the memory disk. Its file names are mem:SIZE.
 var Driver = driver.Driver{
-	Name: "mem",
-	Doc:  "a sparse scratch disk in memory",
-	Kind: driver.Protocol,
-	Keys: []driver.Key{
-		{Name: "size", Type: driver.Size, Help: "length of the disk in bytes"},
-		{Name: "limit", Type: driver.Size, Help: "most memory that it takes, in bytes; without it all such disks share half of what there is"},
-	},
+	Name:      "mem",
+	Doc:       "a sparse scratch disk in memory",
+	Kind:      driver.Protocol,
+	Config:    config{},
 	Scratch:   true,
 	Schemes:   []string{"mem"},
 	ParseName: parseName,
 	Open:      open,
+}
+
+type config struct {
+	Size  *driver.Bytes `option:"size" help:"length of the disk in bytes"`
+	Limit *driver.Bytes `option:"limit" help:"most memory that it takes, in bytes; without it all such disks share half of what there is"`
 }
 
 const (
@@ -88,15 +90,16 @@ func parseName(name string, o *driver.Options) error {
 }
 
 func open(_ context.Context, o *driver.Opening) (driver.Node, error) {
-	if !o.Values.Has("size") {
+	c := o.Config.(*config)
+	if c.Size == nil {
 		return nil, driver.Refuse("Parameter 'size' is missing")
 	}
-	d, err := newDisk(o.Values.Int("size"))
+	d, err := newDisk(c.Size.Int())
 	if err != nil {
 		return nil, err
 	}
-	if o.Values.Has("limit") {
-		if d.limit = o.Values.Int("limit"); d.limit < pageSize {
+	if c.Limit != nil {
+		if d.limit = c.Limit.Int(); d.limit < pageSize {
 			return nil, driver.Refuse("Parameter 'limit' must be %d at least", int64(pageSize))
 		}
 	}

@@ -19,16 +19,18 @@ var (
 	Aio = named("null-aio")
 )
 
+type config struct {
+	Size       driver.Bytes `option:"size" default:"1G" help:"length of the device in bytes"`
+	Latency    int64        `option:"latency-ns" default:"0" help:"time that each read, write and flush takes, in nanoseconds"`
+	ReadZeroes bool         `option:"read-zeroes" default:"off" help:"reads give zeroes instead of leaving the memory as it was"`
+}
+
 func named(name string) driver.Driver {
 	return driver.Driver{
-		Name: name,
-		Doc:  "a device that stores nothing and answers at once or late",
-		Kind: driver.Protocol,
-		Keys: []driver.Key{
-			{Name: "size", Type: driver.Size, Default: "1G", Help: "length of the device in bytes"},
-			{Name: "latency-ns", Type: driver.Int, Default: "0", Help: "time that each read, write and flush takes, in nanoseconds"},
-			{Name: "read-zeroes", Type: driver.Bool, Default: "off", Help: "reads give zeroes instead of leaving the memory as it was"},
-		},
+		Name:    name,
+		Doc:     "a device that stores nothing and answers at once or late",
+		Kind:    driver.Protocol,
+		Config:  config{},
 		Scratch: true,
 		Schemes: []string{name},
 		ParseName: func(given string, _ *driver.Options) error {
@@ -38,15 +40,15 @@ func named(name string) driver.Driver {
 			return nil
 		},
 		Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
-			latency := o.Values.Int("latency-ns")
-			if latency < 0 {
+			c := o.Config.(*config)
+			if c.Latency < 0 {
 				return nil, driver.Refuse("latency-ns is invalid")
 			}
 			return &device{
 				name:       name,
-				size:       wholeSectors(o.Values.Int("size")),
-				latency:    time.Duration(latency),
-				readZeroes: o.Values.Bool("read-zeroes"),
+				size:       wholeSectors(c.Size.Int()),
+				latency:    time.Duration(c.Latency),
+				readZeroes: c.ReadZeroes,
 			}, nil
 		},
 	}

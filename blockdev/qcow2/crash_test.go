@@ -56,11 +56,15 @@ const (
 
 var disks sync.Map // by name
 
+type diskConfig struct {
+	Name string `option:"name"`
+}
+
 var diskDriver = driver.Driver{
 	Name: "test-disk", Doc: "memory that records its changes", Kind: driver.Protocol,
-	Keys: []driver.Key{{Name: "name", Type: driver.String}},
+	Config: diskConfig{},
 	Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
-		d, _ := disks.Load(o.Values.String("name"))
+		d, _ := disks.Load(o.Config.(*diskConfig).Name)
 		return d.(*disk), nil
 	},
 }

@@ -6,9 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// createKeys are the options of an image to be made.
-var createKeys = []driver.Key{
-	{Name: "preallocation", Type: driver.Enum, Enum: []string{"off", "falloc", "full"}, Default: "off", Help: "what to do with the space of a fresh image"},
+type createConfig struct {
+	Preallocation string `option:"preallocation" values:"off,falloc,full" default:"off" help:"what to do with the space of a fresh image"`
 }
 
 // checkCreate refuses what a raw image cannot record.
@@ -22,6 +21,6 @@ func checkCreate(c *driver.Creating) error {
 // create makes the file as long as the image, in whole sectors.
 func create(ctx context.Context, c *driver.Creating) error {
 	size := (c.Size + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
-	mode, _ := driver.ParsePrealloc(c.Values.String("preallocation")) // the key admits nothing else
+	mode, _ := driver.ParsePrealloc(c.Config.(*createConfig).Preallocation) // the key admits nothing else
 	return c.File.Truncate(ctx, size, mode, 0)
 }

@@ -24,18 +24,20 @@ var Driver = driver.Driver{
 	Doc:      "plain bytes, all of a file or a window into it",
 	Kind:     driver.Format,
 	Resolves: driver.OverProtocol,
-	Keys: []driver.Key{
-		{Name: "file", Type: driver.NodeRef, Help: "where the bytes are"},
-		{Name: "offset", Type: driver.Size, Default: "0", Help: "where the image starts in its file, in bytes"},
-		{Name: "size", Type: driver.Size, Help: "length of the image in bytes, a multiple of 512; to the end of the file if not given"},
-	},
+	Config:   config{},
 	// The least there is: raw is what nothing else is.
 	Probe: func([]byte, string) int { return 1 },
 	Open:  open,
 
-	CreateKeys:  createKeys,
-	CheckCreate: checkCreate,
-	Create:      create,
+	CreateConfig: createConfig{},
+	CheckCreate:  checkCreate,
+	Create:       create,
+}
+
+type config struct {
+	File   driver.Child  `option:"file" help:"where the bytes are"`
+	Offset driver.Bytes  `option:"offset" default:"0" help:"where the image starts in its file, in bytes"`
+	Size   *driver.Bytes `option:"size" help:"length of the image in bytes, a multiple of 512; to the end of the file if not given"`
 }
 
 // window is the part of the file that the image is. size is -1 where it ends with the file.
@@ -57,11 +59,12 @@ var (
 )
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-	file, err := o.Child(ctx, "file", driver.RoleFile)
+	c := o.Config.(*config)
+	file, err := o.Child(ctx, c.File, driver.RoleFile)
 	if err != nil {
 		return nil, err
 	}
-	w, err := windowOf(o.Values, file.Info().Size)
+	w, err := windowOf(c, file.Info().Size)
 	if err != nil {
 		return nil, err
 	}
@@ -83,19 +86,19 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 
 // windowOf reads the options and checks them against the length of the file, which counts in whole sectors. The texts are those of
 // qemu-io 7.2.22, two blanks included.
-func windowOf(v driver.Values, fileSize int64) (*window, error) {
-	w := &window{offset: v.Int("offset"), size: -1}
-	if v.Has("size") {
-		w.size = v.Int("size")
+func windowOf(c *config, fileSize int64) (*window, error) {
+	w := &window{offset: c.Offset.Int(), size: -1}
+	if c.Size != nil {
+		w.size = c.Size.Int()
 	}
 	length := (fileSize + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
 	switch {
 	case w.offset > length:
-		return nil, driver.Refuse("Offset (%d) cannot be greater than size of the containing file (%d)", v.Uint("offset"), length)
+		return nil, driver.Refuse("Offset (%d) cannot be greater than size of the containing file (%d)", c.Offset, length)
 	case w.size > length-w.offset:
 		return nil, driver.Refuse(
 			"The sum of offset (%d) and size (%d) has to be smaller or equal to the  actual size of the containing file (%d)",
-			w.offset, v.Uint("size"), length)
+			w.offset, *c.Size, length)
 	case w.size > 0 && w.size%driver.SectorSize != 0:
 		return nil, driver.Refuse("Specified size is not multiple of %d", driver.SectorSize)
 	}
@@ -104,7 +107,7 @@ func windowOf(v driver.Values, fileSize int64) (*window, error) {
 
 // Prepare lets offset and size change.
 func (r *image) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
-	w, err := windowOf(o.Values, r.file.Info().Size)
+	w, err := windowOf(o.Config.(*config), r.file.Info().Size)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,9 +8,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// createKeys are the options of an image to be made.
-var createKeys = []driver.Key{
-	{Name: "static", Type: driver.Bool, Default: "off", Help: "give every block its place at once"},
+type createConfig struct {
+	Static bool `option:"static" default:"off" help:"give every block its place at once"`
 }
 
 // checkCreate refuses what a VDI image cannot record.
@@ -28,7 +27,7 @@ func checkCreate(c *driver.Creating) error {
 func create(ctx context.Context, c *driver.Creating) error {
 	blocks := (c.Size + blockSize - 1) / blockSize
 	mapLen := (blocks*entrySize + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
-	static := c.Values.Bool("static")
+	static := c.Config.(*createConfig).Static
 	h := newHeader(c.Size, uint32(blocks), uint32(headerLen+mapLen), static)
 	err := c.File.WriteVec(ctx, driver.Vec{h}, 0, 0)
 	if err == nil {

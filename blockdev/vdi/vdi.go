@@ -23,18 +23,20 @@ import (
 
 // Driver reads and writes VDI images.
 var Driver = driver.Driver{
-	Name:     "vdi",
-	Doc:      "VirtualBox's disk images",
-	Kind:     driver.Format,
-	Resolves: driver.OverProtocol,
-	Keys: []driver.Key{
-		{Name: "file", Type: driver.NodeRef, Help: "where the image is stored"},
-	},
-	Probe:       probe,
-	Open:        open,
-	CreateKeys:  createKeys,
-	CheckCreate: checkCreate,
-	Create:      create,
+	Name:         "vdi",
+	Doc:          "VirtualBox's disk images",
+	Kind:         driver.Format,
+	Resolves:     driver.OverProtocol,
+	Config:       config{},
+	Probe:        probe,
+	Open:         open,
+	CreateConfig: createConfig{},
+	CheckCreate:  checkCreate,
+	Create:       create,
+}
+
+type config struct {
+	File driver.Child `option:"file" help:"where the image is stored"`
 }
 
 const (
@@ -56,7 +58,7 @@ var (
 )
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-	file, err := format.OpenFile(ctx, o)
+	file, err := format.OpenFile(ctx, o, o.Config.(*config).File)
 	if err != nil {
 		return nil, err
 	}

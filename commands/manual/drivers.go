@@ -26,8 +26,8 @@ func (m *Manual) DriverTable() string {
 func (p *page) driver(d blockdev.Driver) {
 	p.macro("SS", fmt.Sprintf("%s (%s)", d.Name, d.Kind))
 	p.fill(sentence(d.Doc))
-	p.keys("Options:", d.Keys)
-	p.keys("Options of create:", d.CreateKeys)
+	p.keys("Options:", d.AllKeys())
+	p.keys("Options of create:", d.AllCreateKeys())
 }
 
 // keys writes a list of options.
@@ -61,9 +61,9 @@ func valueOf(k driver.Key) string {
 		return strings.Join(k.Enum, "|")
 	case driver.NodeRef:
 		return "LAYER"
-	case driver.List:
+	case driver.TypeList:
 		return "LIST"
-	case driver.Prefix:
+	case driver.TypeGroup:
 		return "OPTIONS"
 	}
 	return "TEXT"

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,27 +21,57 @@ import (
 	"github.com/blksh/blksh/blockdev/target"
 )
 
-// The values of the options aio and locking.
-var (
-	aioModes     = []string{"threads", "native", "io_uring"}
-	lockingModes = []string{"auto", "on", "off"}
-)
-
-// Keys are the options that files and devices take alike. Enumerations are declared as strings because QEMU words their
-// errors differently here.
-func Keys() []driver.Key {
-	return []driver.Key{
-		{Name: "filename", Type: driver.String, Help: "path of the file or device"},
-		{Name: "aio", Type: driver.String, Enum: aioModes, Help: "how requests reach the kernel; if not given, a ring for batches, and plain calls for single requests and for files in memory"},
-		{Name: "aio-max-batch", Type: driver.Int, Default: "0", Help: "most requests handed to the kernel at once, 0 for what suits the file"},
-		{Name: "locking", Type: driver.String, Enum: lockingModes, Default: "auto", Help: "whether to take image locks"},
-		{Name: "drop-cache", Type: driver.Bool, Default: "on", Help: "taken for QEMU's sake: concerns live migration only"},
-		{Name: "x-check-cache-dropped", Type: driver.Bool, Default: "off", Help: "taken for QEMU's sake: concerns live migration only"},
-	}
+// Options are those that files and devices take alike. Values of enumerations are judged here, because QEMU words their
+// errors differently.
+type Options struct {
+	Filename     string  `option:"filename" help:"path of the file or device"`
+	AIO          *string `option:"aio" known:"threads,native,io_uring" help:"how requests reach the kernel; if not given, a ring for batches, and plain calls for single requests and for files in memory"`
+	AIOMaxBatch  int64   `option:"aio-max-batch" default:"0" help:"most requests handed to the kernel at once, 0 for what suits the file"`
+	Locking      string  `option:"locking" known:"auto,on,off" default:"auto" help:"whether to take image locks"`
+	DropCache    bool    `option:"drop-cache" default:"on" help:"taken for QEMU's sake: concerns live migration only"`
+	CheckDropped bool    `option:"x-check-cache-dropped" default:"off" help:"taken for QEMU's sake: concerns live migration only"`
 }
 
-// fixedKeys are the options that cannot change while a file is open.
-var fixedKeys = []string{"filename", "aio", "locking"}
+// aio is how requests are made, "" if nobody asked.
+func (o *Options) aio() string {
+	if o.AIO == nil {
+		return ""
+	}
+	return *o.AIO
+}
+
+// fixed names an option that cannot change while a file is open, and is not the same in next; "" if there is none.
+func (o *Options) fixed(next *Options) string {
+	switch {
+	case next.Filename != o.Filename:
+		return "filename"
+	case next.aio() != o.aio():
+		return "aio"
+	case next.Locking != o.Locking:
+		return "locking"
+	}
+	return ""
+}
+
+// check judges the enumerations and what they ask of each other.
+func (o *Options) check(direct bool) error {
+	switch o.aio() {
+	case "threads", "native", "io_uring":
+	default:
+		if o.AIO != nil {
+			return fmt.Errorf("invalid parameter value: %s", *o.AIO)
+		}
+	}
+	switch o.Locking {
+	case "auto", "on", "off":
+	default:
+		return fmt.Errorf("invalid parameter value: %s", o.Locking)
+	}
+	if o.aio() == "native" && !direct {
+		return driver.Refuse("aio=native was specified, but it requires cache.direct=on, which was not specified.")
+	}
+	return nil
+}
 
 // Config is what a driver adds to an Opening.
 type Config struct {
@@ -62,17 +91,17 @@ type Config struct {
 type File struct {
 	driver.Leaf
 
-	driver string
-	name   string
-	from   string // the image that names it, see blockdev.Link
-	cfg    Config
-	values driver.Values
-	shared bool // opened to force-share
-	port   engine.Port
-	lock   imagelock.Lock
-	size   atomic.Int64
-	lost   atomic.Pointer[span]  // what others have cut off, see checkEnd
-	broken atomic.Pointer[error] // why a sync failed, see Flush
+	driver  string
+	name    string
+	from    string // the image that names it, see blockdev.Link
+	cfg     Config
+	options *Options
+	shared  bool // opened to force-share
+	port    engine.Port
+	lock    imagelock.Lock
+	size    atomic.Int64
+	lost    atomic.Pointer[span]  // what others have cut off, see checkEnd
+	broken  atomic.Pointer[error] // why a sync failed, see Flush
 
 	mu     sync.Mutex
 	cur    atomic.Pointer[descriptor] // changed with mu held
@@ -105,47 +134,31 @@ var (
 
 // Open opens what o names. The caller measures it.
 func Open(o *driver.Opening, cfg Config) (*File, error) {
-	name := o.Values.String("filename")
+	opts := o.Config.(*Options)
+	name := opts.Filename
 	if name == "" {
 		return nil, &driver.NoFileNameError{Driver: o.Driver.Name}
 	}
-	if err := checkValues(o); err != nil {
+	if err := opts.check(o.Mode.Direct); err != nil {
 		return nil, err
 	}
 	if cfg.Size == nil {
 		cfg.Size = func(fd int) (int64, error) { return unix.Seek(fd, 0, unix.SEEK_END) }
 	}
-	f := &File{driver: o.Driver.Name, name: name, from: o.From, cfg: cfg, values: o.Values, shared: o.Mode.ForceShare}
+	f := &File{driver: o.Driver.Name, name: name, from: o.From, cfg: cfg, options: opts, shared: o.Mode.ForceShare}
 	d, err := f.open(name, o)
 	if err != nil {
 		return nil, err
 	}
 	f.cur.Store(d)
-	locking := o.Values.String("locking")
-	if !f.shared && (locking == "on" || locking == "auto" && imagelock.Supported(d.fd)) {
+	if !f.shared && (opts.Locking == "on" || opts.Locking == "auto" && imagelock.Supported(d.fd)) {
 		f.lock.Attach(d.fd, name)
 	}
 	f.port = cfg.Port
 	if f.port == nil {
-		f.port = newPort(o.Values.String("aio"))
+		f.port = newPort(opts.aio())
 	}
 	return f, nil
-}
-
-// checkValues checks the enumerations and what they ask of each other.
-func checkValues(o *driver.Opening) error {
-	for _, k := range []struct {
-		name  string
-		known []string
-	}{{"aio", aioModes}, {"locking", lockingModes}} {
-		if v := o.Values.String(k.name); o.Values.Has(k.name) && !slices.Contains(k.known, v) {
-			return fmt.Errorf("invalid parameter value: %s", v)
-		}
-	}
-	if o.Values.String("aio") == "native" && !o.Mode.Direct {
-		return driver.Refuse("aio=native was specified, but it requires cache.direct=on, which was not specified.")
-	}
-	return nil
 }
 
 // newPort is the port that the option aio asks for. Native requests take the ring as well: both mean that the kernel holds the request and
@@ -430,15 +443,14 @@ func (f *File) Close() error {
 
 // Prepare opens the file once more in the new mode, if that differs. Its locks are on both descriptors until commit or abort.
 func (f *File) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
-	for _, key := range fixedKeys {
-		if o.Values.String(key) != f.values.String(key) {
-			return nil, nil, driver.Refuse("Cannot change the option '%s'", key)
-		}
+	opts := o.Config.(*Options)
+	if key := f.options.fixed(opts); key != "" {
+		return nil, nil, driver.Refuse("Cannot change the option '%s'", key)
 	}
 	if o.Mode.ForceShare != f.shared {
 		return nil, nil, driver.Refuse("Cannot change the option 'force-share'")
 	}
-	if err := checkValues(o); err != nil {
+	if err := opts.check(o.Mode.Direct); err != nil {
 		return nil, nil, err
 	}
 	old := f.cur.Load()

@@ -113,7 +113,7 @@ func openPlain(t *testing.T, name string) *File {
 	t.Helper()
 	var f *File
 	plain := driver.Driver{
-		Name: "plain", Kind: driver.Protocol, Keys: Keys(),
+		Name: "plain", Kind: driver.Protocol, Config: Options{},
 		Open: func(_ context.Context, o *driver.Opening) (_ driver.Node, err error) {
 			f, err = Open(o, Config{Accept: func(*unix.Stat_t) error { return nil }})
 			return f, err

@@ -23,9 +23,9 @@ type Node interface {
 // by name gets it even so. ENOTSUP leaves the requests to goroutines: there is no ring to be had, or threads were asked for.
 func (f *File) BatchQueue(ctx context.Context, n Node, depth, size int) (driver.Queue, error) {
 	switch {
-	case depth > maxDepth || f.values.String("aio") == "threads":
+	case depth > maxDepth || f.options.aio() == "threads":
 		return nil, driver.ErrNotSupported
-	case !f.values.Has("aio") && f.inMemory():
+	case f.options.AIO == nil && f.inMemory():
 		return f.plainQueue(ctx, n, depth, size)
 	}
 	return f.ringQueue(ctx, n, depth, size)

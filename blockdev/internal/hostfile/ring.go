@@ -45,7 +45,7 @@ func (f *File) ringQueue(ctx context.Context, n Node, depth, size int) (driver.Q
 	}
 	q := &ringQueue{
 		plainQueue: plain, ring: ring, staged: make([]int, 0, depth),
-		portion: portion(f.values.Int("aio-max-batch"), plain.d.direct),
+		portion: portion(f.options.AIOMaxBatch, plain.d.direct),
 	}
 	q.register()
 	return q, nil
