@@ -11,8 +11,9 @@ import "github.com/blksh/blksh/commands/session"
 var all = [...]*session.Command{
 	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &bench, &breakCommand,
 	&capabilities, &check, &closeCommand, &compare, &copyCommand, &create, &discard, &find, &flush, &help,
-	&images, &info, &isZero, &length, &mapCommand, &multiwrite, &open, &quit, &read, &readv,
-	&removeBreak, &reopen, &resume, &sigraise, &sleep, &snapshotCommand, &sourceCommand, &sumCommand, &truncate,
+	&images, &info, &isZero, &length, &mapCommand, &measure, &multiwrite, &open, &quit, &read, &readv,
+	&removeBreak, &reopen, &resize, &resume, &sigraise, &sleep, &snapshotCommand, &sourceCommand,
+	&sumCommand, &truncate,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }

@@ -21,13 +21,7 @@ var truncate = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var size int64
 		var mode blockdev.Prealloc
-		f.Flag('m', "preallocation", "MODE", "what to do with space that is added: off, metadata, falloc or full", func(word string) error {
-			var ok bool
-			if mode, ok = driver.ParsePrealloc(word); !ok {
-				return event.Fail(event.Report{Err: driver.Refuse("Invalid preallocation mode '%s'", word)})
-			}
-			return nil
-		})
+		preallocationFlag(f, &mode)
 		f.Operand(&size, "off")
 		f.Offer("writable", func(int) error {
 			if f.Image().Dev.ReadOnly() {
@@ -47,6 +41,18 @@ var truncate = session.Command{
 			})
 		}
 	},
+}
+
+// preallocationFlag declares what becomes of space that an image gets.
+func preallocationFlag(f *session.Flags, mode *blockdev.Prealloc) {
+	const help = "what to do with space that is added: off, metadata, falloc or full"
+	f.Flag('m', "preallocation", "MODE", help, func(word string) error {
+		var ok bool
+		if *mode, ok = driver.ParsePrealloc(word); !ok {
+			return event.Fail(event.Report{Err: driver.Refuse("Invalid preallocation mode '%s'", word)})
+		}
+		return nil
+	})
 }
 
 var length = session.Command{

@@ -76,6 +76,8 @@ type Driver struct {
 	CreateKeys   []Key
 	CheckCreate  func(c *Creating) error
 	Create       func(ctx context.Context, c *Creating) error
+	// Measure says how large a file Create and a copy would make, for a format that can tell.
+	Measure func(ctx context.Context, m *Measuring) (Measured, error)
 }
 
 // Declares says whether a driver has an option called key.

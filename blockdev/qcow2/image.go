@@ -25,6 +25,7 @@ var Driver = driver.Driver{
 	Open:        open,
 	CreateKeys:  createKeys,
 	CheckCreate: checkCreate,
+	Measure:     measure,
 	Create:      create,
 }
 

@@ -31,6 +31,7 @@ var Driver = driver.Driver{
 
 	CreateConfig: createConfig{},
 	CheckCreate:  checkCreate,
+	Measure:      measure,
 	Create:       create,
 }
 

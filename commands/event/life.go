@@ -1,5 +1,7 @@
 package event
 
+import "github.com/blksh/blksh/blockdev"
+
 // The events of this file are about images as a whole: how they are made from others, and changed.
 
 // Copied says that an image was copied: all of the range is durable in the other image.
@@ -32,3 +34,30 @@ type Unfinished struct {
 func (Unfinished) Kind() Kind {
 	return Kind{"unfinished", "What stands where after a copy that failed or was stopped."}
 }
+
+// Measured says how large the file of a new image would be.
+type Measured struct {
+	blockdev.Measured
+	Format string
+}
+
+// Kind of the event.
+func (Measured) Kind() Kind { return Kind{"measured", "How large the file of a new image would be."} }
+
+type measured struct {
+	Format         string `json:"format" doc:"of the image"`
+	Required       int64  `json:"required" unit:"bytes" doc:"for what would be in it from the start"`
+	FullyAllocated int64  `json:"fully_allocated" unit:"bytes" doc:"if all of it is written"`
+}
+
+// Told is the figures.
+func (m Measured) Told() any { return measured{m.Format, m.Required, m.FullyAllocated} }
+
+// Resized says that an image got another length.
+type Resized struct {
+	From int64 `json:"from" unit:"bytes" doc:"before"`
+	To   int64 `json:"to" unit:"bytes" doc:"now"`
+}
+
+// Kind of the event.
+func (Resized) Kind() Kind { return Kind{"resized", "An image got another length."} }

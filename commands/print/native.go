@@ -99,6 +99,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.mapRun(e)
 	case event.MapTotals:
 		n.mapTotals(e)
+	case event.Measured:
+		n.say("required size: %d\nfully allocated size: %d\n", e.Required, e.FullyAllocated)
 	case event.Mismatch:
 		n.mismatch(at, e)
 	case event.NotFound:
@@ -114,6 +116,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.opened(e)
 	case event.OtherLength:
 		n.finding(at)("%s\n", reason(e))
+	case event.Resized:
+		n.say("%s long, %s before\n", sizeWords(e.To), sizeWords(e.From))
 	case event.Same:
 		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
 	case event.Searched:

@@ -17,15 +17,19 @@ import (
 
 // Target is a file that a command writes besides images: bytes that were read, a journal, a state.
 //
-// A command opens it when all else about it is settled, by ReplaceFile or ChangeFile, and ends it with Commit or Close.
+// A command opens it when all else about it is settled, by ReplaceFile or ChangeFile, and ends it
+// with Commit or Close.
 type Target struct {
 	Name string
-	// Device: whoever calls asked for devices to be written to as well. Asking says how that is asked for, "" if it cannot be.
+	// Device: whoever calls asked for devices to be written to as well. Asking says how that is asked
+	// for, "" if it cannot be.
 	Device bool
 	Asking string
-	// Over says why an existing file of size bytes that begins with head must not be replaced; nil: any file may be.
+	// Over says why an existing file of size bytes that begins with head must not be replaced; nil:
+	// any file may be.
 	Over func(head []byte, size int64) error
-	// Existing: ChangeFile makes no file where there is none. NoLinks: the name is not followed if it is a symbolic link.
+	// Existing: ChangeFile makes no file where there is none. NoLinks: the name is not followed if it
+	// is a symbolic link.
 	Existing, NoLinks bool
 	// Durable: what is new is on stable storage after Commit.
 	Durable bool
@@ -36,12 +40,14 @@ func (t *Target) rule(admit func(blockdev.HostFile) (func(), error)) target.Rule
 	return target.Rule{Perm: 0o666, Admit: admit, Over: t.Over, Existing: t.Existing, NoLinks: t.NoLinks, Durable: t.Durable}
 }
 
-// ReplaceFile makes a file that gets its name with Commit: until then, and after an error, what is there stays.
+// ReplaceFile makes a file that gets its name with Commit: until then, and after an error, what is
+// there stays.
 func (s *Session) ReplaceFile(ctx context.Context, t Target) (*target.File, error) {
 	return s.openTarget(ctx, t, target.Replace)
 }
 
-// ChangeFile opens a file for reading and writing as it is, and makes it if it is not there; Close removes it then.
+// ChangeFile opens a file for reading and writing as it is, and makes it if it is not there; Close
+// removes it then.
 func (s *Session) ChangeFile(ctx context.Context, t Target) (*target.File, error) {
 	return s.openTarget(ctx, t, target.Open)
 }
@@ -63,8 +69,9 @@ func (s *Session) openTarget(ctx context.Context, t Target, open func(string, ta
 	return nil, event.Fail(event.FileError{Name: t.Name, Err: withoutPath(err)})
 }
 
-// MakeImage makes an image by the same rule: cfg.Force stands for a device that is to be written to, and for a file that is to be
-// replaced. What failed leaves what was there. The result is the length of the image, in bytes.
+// MakeImage makes an image by the same rule: cfg.Force stands for a device that is to be written
+// to, and for a file that is to be replaced. What failed leaves what was there. The result is the
+// length of the image, in bytes.
 func (s *Session) MakeImage(ctx context.Context, name string, cfg blockdev.CreateConfig) (int64, error) {
 	s.Ready()
 	cfg.Drivers, cfg.Gate, cfg.Object = s.Drivers, s.gate(false), s.object
@@ -76,7 +83,8 @@ func (s *Session) MakeImage(ctx context.Context, name string, cfg blockdev.Creat
 	return c.Size(), withoutPath(s.Do(ctx, c.Make))
 }
 
-// MayRename says why no image of a command may get a name. With force it may take the place of a file.
+// MayRename says why no image of a command may get a name. With force it may take the place of a
+// file.
 func (s *Session) MayRename(ctx context.Context, name string, force bool) error {
 	return withoutPath(target.CheckRename(name, s.renameRule(ctx, force)))
 }
@@ -98,8 +106,8 @@ func (s *Session) renameRule(ctx context.Context, force bool) target.Rule {
 	}
 }
 
-// OpenToWrite opens an image, perhaps on a device, that a command writes and no other command goes to.
-// The caller closes it. The error is an event.Failure.
+// OpenToWrite opens an image, perhaps on a device, that a command writes and no other command goes
+// to. The caller closes it. The error is an event.Failure.
 func (s *Session) OpenToWrite(ctx context.Context, o Opening, resize bool) (*blockdev.Device, error) {
 	cfg, err := s.config(o)
 	if err != nil {
@@ -123,6 +131,14 @@ func (s *Session) OpenToWrite(ctx context.Context, o Opening, resize bool) (*blo
 	return dev, nil
 }
 
+// Measure says how large the file of a new image would be, see blockdev.Measure.
+func (s *Session) Measure(
+	ctx context.Context, cfg blockdev.CreateConfig, source *blockdev.Device,
+) (blockdev.Measured, error) {
+	cfg.Drivers = s.Drivers
+	return blockdev.Measure(ctx, cfg, source)
+}
+
 // withoutPath is the cause in an error that names the file.
 func withoutPath(err error) error {
 	var path *os.PathError
@@ -132,8 +148,9 @@ func withoutPath(err error) error {
 	return err
 }
 
-// overwrite is the one rule for all that a session writes besides the images that it has open, and for new images: never what is open
-// here, never what others use, and devices only if that was asked for.
+// overwrite is the one rule for all that a session writes besides the images that it has open, and
+// for new images: never what is open here, never what others use, and devices only if that was
+// asked for.
 func (s *Session) overwrite(ctx context.Context, f blockdev.HostFile, device bool) (release func(), err error) {
 	st, err := statOf(f)
 	if err != nil {
@@ -162,8 +179,8 @@ func (s *Session) overwrite(ctx context.Context, f blockdev.HostFile, device boo
 
 const adviceTarget = "writing to it would damage what is there"
 
-// AdmitFile is the part of the rule that asks nobody: what is open here or in use is not overwritten, nor any device that keeps what is
-// written to it.
+// AdmitFile is the part of the rule that asks nobody: what is open here or in use is not
+// overwritten, nor any device that keeps what is written to it.
 func AdmitFile(f blockdev.HostFile) error {
 	st, err := statOf(f)
 	if err != nil {
@@ -220,7 +237,8 @@ func notHere(f blockdev.HostFile) error {
 	return nil
 }
 
-// keepsNothing says whether what is written to a file is gone, or gone to somebody else: pipes, terminals, /dev/null and its like.
+// keepsNothing says whether what is written to a file is gone, or gone to somebody else: pipes,
+// terminals, /dev/null and its like.
 func keepsNothing(st *unix.Stat_t) bool {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFIFO, unix.S_IFSOCK:

@@ -7,8 +7,8 @@ import (
 )
 
 // Status tells where guest bytes are. What is not in this image is looked up in the backing file,
-// one layer deeper. Clusters whose places are in a hole of the file from end to end, as
-// preallocation makes them, read as zeroes; with a Transform nobody can tell, and places are not
+// one layer deeper. What has its place in a hole of the file, as preallocation makes it, reads as
+// zeroes; with a Transform nobody can tell, and places are not
 // shown, for what is there is not what the guest reads.
 func (i *Image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	e, err := i.mapped(ctx, off, n)
@@ -20,16 +20,9 @@ func (i *Image) Status(ctx context.Context, off, n int64) (driver.Extent, error)
 		return e, nil
 	}
 	below, err := i.Data.Status(ctx, e.HostOff, e.Len)
-	if err != nil || below.Len <= 0 || below.Len >= e.Len {
-		e.Zero = err == nil && below.Len > 0 && below.Zero // else it may be anything
-		return e, nil
+	if err == nil && below.Len > 0 { // else it may be anything
+		e.Zero, e.Len = below.Zero, min(e.Len, below.Len)
 	}
-	end := off + below.Len
-	if whole := i.startOf(end); below.Zero && whole > off {
-		e.Zero, e.Len = true, whole-off
-		return e, nil
-	}
-	e.Len = min(i.roundUp(end)-off, e.Len)
 	return e, nil
 }
 

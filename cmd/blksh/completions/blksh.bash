@@ -4,7 +4,7 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -109,7 +109,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -125,6 +125,15 @@ _blksh_operands() {
 		;;
 	map)
 		flags='--totals' words='' files=
+		;;
+	measure)
+		flags='-b --backing -f --format -o --options -U --force-share --size --source-format' words='' files=yes
+		case $prev in
+	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-o | --options) flags= words='' files= ;;
+	--size) flags= words='' files= ;;
+	--source-format) flags= words='' files= ;;
+		esac
 		;;
 	multiwrite)
 		flags='-C --csv -P --pattern -q --quiet' words='' files=
@@ -171,6 +180,12 @@ _blksh_operands() {
 		case $prev in
 	-c | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
 	-o | --options) flags= words='' files= ;;
+		esac
+		;;
+	resize)
+		flags='-m --preallocation --shrink' words='' files=
+		case $prev in
+	-m | --preallocation) flags= words='off metadata falloc full' files= ;;
 		esac
 		;;
 	resume)
@@ -329,7 +344,7 @@ _blksh() {
 	elif [[ $cur == -* ]]; then
 		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

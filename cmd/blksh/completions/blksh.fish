@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -88,6 +88,7 @@ complete -c blksh -n '__blksh_after_image' -f -a info -d 'prints information abo
 complete -c blksh -n '__blksh_after_image' -f -a iszero -d 'says whether a range holds nothing but zeroes, and where it does not'
 complete -c blksh -n '__blksh_after_image' -f -a length -d 'gets the length of the current file'
 complete -c blksh -n '__blksh_after_image' -f -a map -d 'prints the allocated areas of a file'
+complete -c blksh -n '__blksh_after_image' -f -a measure -d 'says how large the file of a new image would be'
 complete -c blksh -n '__blksh_after_image' -f -a multiwrite -d 'issues multiple write requests at once'
 complete -c blksh -n '__blksh_after_image' -f -a open -d 'open the file specified by path'
 complete -c blksh -n '__blksh_after_image' -f -a quit -d 'exit the program'
@@ -95,6 +96,7 @@ complete -c blksh -n '__blksh_after_image' -f -a read -d 'reads a number of byte
 complete -c blksh -n '__blksh_after_image' -f -a readv -d 'reads a number of bytes at a specified offset'
 complete -c blksh -n '__blksh_after_image' -f -a remove_break -d 'remove a breakpoint by tag'
 complete -c blksh -n '__blksh_after_image' -f -a reopen -d 'reopens an image with new options'
+complete -c blksh -n '__blksh_after_image' -f -a resize -d 'makes the image longer or shorter'
 complete -c blksh -n '__blksh_after_image' -f -a resume -d 'resumes the request tagged as tag'
 complete -c blksh -n '__blksh_after_image' -f -a sigraise -d 'raises a signal'
 complete -c blksh -n '__blksh_after_image' -f -a sleep -d 'waits for the given value in milliseconds'
@@ -204,7 +206,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map multiwrite open quit read readv remove_break reopen resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -218,6 +220,14 @@ complete -c blksh -n '__blksh_in length l' -f
 
 complete -c blksh -n '__blksh_in map' -f
 complete -c blksh -n '__blksh_in map' -l totals -d 'show sums instead of runs'
+
+complete -c blksh -n '__blksh_in measure' -r -F
+complete -c blksh -n '__blksh_in measure' -s b -l backing -d 'the new image has a backing file'
+complete -c blksh -n '__blksh_in measure' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the new image, raw otherwise'
+complete -c blksh -n '__blksh_in measure' -s o -l options -x -d 'key=value,... of the format'
+complete -c blksh -n '__blksh_in measure' -s U -l force-share -d 'share the source with programs that write it'
+complete -c blksh -n '__blksh_in measure' -l size -x -d 'length of the new image, which is empty'
+complete -c blksh -n '__blksh_in measure' -l source-format -x -d 'format of the source, which is guessed otherwise'
 
 complete -c blksh -n '__blksh_in multiwrite' -f
 complete -c blksh -n '__blksh_in multiwrite' -s C -l csv -d 'report as comma separated values'
@@ -278,6 +288,10 @@ complete -c blksh -n '__blksh_in reopen' -s o -l options -x -d 'key=value,... fo
 complete -c blksh -n '__blksh_in reopen' -s r -l read-only -d 'without permission to write'
 complete -c blksh -n '__blksh_in reopen' -s w -l read-write -d 'with permission to write'
 complete -c blksh -n '__blksh_in reopen' -l in-use -d 'write to what others use as well, such as a mounted device'
+
+complete -c blksh -n '__blksh_in resize' -f
+complete -c blksh -n '__blksh_in resize' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added: off, metadata, falloc or full'
+complete -c blksh -n '__blksh_in resize' -l shrink -d 'lose what lies behind the new end'
 
 complete -c blksh -n '__blksh_in resume' -f
 

@@ -1,0 +1,96 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var measure = session.Command{
+	Name: "measure", Max: -1,
+	Args:  "[-f format] [-o options] [-bU] [--size size] [source]",
+	Short: "says how large the file of a new image would be",
+	Long: ` Examples:
+ measure -f qcow2 disk.raw           for what disk.raw holds, and if all is written
+ measure -f qcow2 -o cluster_size=4k --size 1T
+ measure                             the current image as a raw one
+
+ The figures are those of qemu-img measure. Compression makes the file smaller.
+`,
+	New: func(f *session.Flags) session.Run {
+		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
+		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
+		var sized, overlay bool
+		f.Text(&cfg.Format, nil, 'f', "format", "FORMAT", "format of the new image, raw otherwise")
+		f.Flag('o', "options", "OPTIONS", "key=value,... of the format", func(word string) error {
+			return f.Options(cfg.Options, word)
+		})
+		f.Bool(&overlay, 'b', "backing", "the new image has a backing file")
+		f.Size(&cfg.Size, &sized, 0, "size", "SIZE", "length of the new image, which is empty")
+		f.Text(&o.Format, nil, 0, "source-format", "FORMAT",
+			"format of the source, which is guessed otherwise")
+		f.Bool(&o.ForceShare, 'U', "force-share", "share the source with programs that write it")
+		f.OptWord("source", word(&o.Name))
+		f.Conflict("size-source", "--size is for an empty image, and has no source", func() bool {
+			return sized && o.Name != ""
+		})
+		f.Check("current", func(int) error {
+			if !sized && o.Name == "" && f.Image() == nil {
+				return event.Fail(event.NoFile{})
+			}
+			return nil
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if cfg.Format == "" {
+				cfg.Format = "raw"
+			}
+			if overlay {
+				cfg.Backing, cfg.BackingFormat = "backing", "raw" // its name is not looked at
+			}
+			source, free, err := sourceOf(ctx, s, im, o, sized)
+			if err != nil {
+				return err
+			}
+			e := event.Measured{Format: cfg.Format}
+			err = s.Do(ctx, func(ctx context.Context) (err error) {
+				e.Measured, err = s.Measure(ctx, cfg, source)
+				return err
+			})
+			if err != nil {
+				err = measureFailed(err)
+			}
+			if closed := free(); err == nil {
+				err = closed
+			}
+			if err == nil {
+				s.Emit(e)
+			}
+			return err
+		}
+	},
+}
+
+// sourceOf is the image that a command looks at: one that is named, the current one, or none.
+func sourceOf(
+	ctx context.Context, s *session.Session, im *session.Image, o session.Opening, none bool,
+) (dev *blockdev.Device, free func() error, err error) {
+	switch {
+	case none:
+		return nil, func() error { return nil }, nil
+	case o.Name == "":
+		return im.Dev, func() error { return nil }, nil
+	}
+	return beside(ctx, s, o)
+}
+
+func measureFailed(err error) error {
+	var option *blockdev.CreateOptionError
+	if errors.As(err, &option) || errors.Is(err, blockdev.ErrNotSupported) {
+		return event.Fail(event.BadValue{Message: fmt.Sprintf("measure: %v", err)})
+	}
+	return event.Fail(event.Failed{Op: "measure", Err: err})
+}

@@ -1,0 +1,82 @@
+package commands
+
+import (
+	"context"
+	"math"
+	"strings"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var resize = session.Command{
+	Name: "resize", Min: 1, Max: -1, Needs: session.File | session.Write | session.Resize,
+	Args:  "[--shrink] [-m prealloc_mode] [+|-]size",
+	Short: "makes the image longer or shorter",
+	Long: ` Examples:
+ resize 20G            20 GiB long; what is added reads as zeroes
+ resize -m falloc +1G  1 GiB longer, with its space taken
+ resize --shrink 1G    what lies behind the first GiB is lost
+ resize --shrink -- -4k
+
+ Nothing is cut off without --shrink.
+`,
+	New: func(f *session.Flags) session.Run {
+		var by byte // '+' or '-' before the size
+		var size int64
+		var shrink bool
+		var mode blockdev.Prealloc
+		f.Bool(&shrink, 0, "shrink", "lose what lies behind the new end")
+		preallocationFlag(f, &mode)
+		f.Word("size", func(word string) (err error) {
+			if rest := strings.TrimLeft(word, "+-"); len(word)-len(rest) == 1 {
+				by, word = word[0], rest
+			}
+			size, err = f.Number("size", word)
+			return err
+		})
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			old := im.Dev.Length()
+			size, err := newLength(old, by, size)
+			if err != nil {
+				return err
+			}
+			if size < old && !shrink {
+				return conflict("resize: what lies behind %d of %d bytes would be lost; --shrink cuts it off",
+					size, old)
+			}
+			err = s.Do(ctx, func(ctx context.Context) error {
+				if err := im.Dev.Truncate(ctx, size, mode); err != nil {
+					return err
+				}
+				return im.Dev.Flush(ctx)
+			})
+			now := im.Dev.Length()
+			switch {
+			case err != nil:
+				return event.Fail(event.Failed{Op: "resize", Err: err})
+			case now != size: // a device stays as it is
+				return conflict("resize: the image is %d bytes long, and cannot be made %d", now, size)
+			}
+			s.Emit(event.Resized{From: old, To: now})
+			return nil
+		}
+	},
+}
+
+// newLength is a length in whole sectors: size itself, or old with it added or taken away.
+func newLength(old int64, by byte, size int64) (int64, error) {
+	switch {
+	case by == '+' && size <= math.MaxInt64-old-blockdev.SectorSize:
+		size += old
+	case by == '-' && size > old:
+		return 0, conflict("resize: the image is only %d bytes long", old)
+	case by == '-':
+		size = old - size
+	case by == '+' || size < 0 || size > math.MaxInt64-blockdev.SectorSize:
+		return 0, event.Fail(event.Failed{Op: "resize", Err: syscall.EFBIG})
+	}
+	return (size + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1), nil
+}
