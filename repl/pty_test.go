@@ -11,9 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a test waits for output before it fails. None waits for nothing.
-const patience = 20 * time.Second
-
 // A screen is the side of a pseudo terminal at which a person sits.
 type screen struct {
 	*testing.T
@@ -48,8 +45,10 @@ func newScreen(t *testing.T) *screen {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { slave.Close() })
-	if err := master.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
+	if end, ok := t.Deadline(); ok { // what is not shown until then is not shown at all
+		if err := master.SetReadDeadline(end.Add(-time.Second)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return &screen{T: t, master: master, slave: slave}
 }

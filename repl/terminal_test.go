@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -332,11 +331,7 @@ func TestTerminalSurvivesAnything(t *testing.T) {
 					}
 				}
 			}()
-			select {
-			case <-ended:
-			case <-time.After(patience):
-				t.Error("the end is not seen")
-			}
+			<-ended // or never: go test says where it hangs
 		})
 	}
 }

@@ -15,9 +15,6 @@ import (
 // if all is right, with 77 if it cannot tell here, and with another one if not.
 const casesVariable = "BLKSH_CASES"
 
-// casePatience is how long a case may last.
-const casePatience = 2 * time.Minute
-
 // notRun are cases that are left out, with the reason.
 var notRun = map[string]string{}
 
@@ -51,7 +48,7 @@ func runCase(t *testing.T, name, script string) {
 	if why := notRun[name]; why != "" {
 		t.Skip(why)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), casePatience)
+	ctx, cancel := context.WithDeadline(t.Context(), hangsAt())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", script)
 	cmd.Env = append(os.Environ(), "BLKSH="+asBlksh.path)

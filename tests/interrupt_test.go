@@ -76,7 +76,7 @@ type started struct {
 // start starts the program and waits until it has said something, on either stream.
 func (p program) start(t *testing.T, dir, stdin string, args ...string) *started {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithDeadline(t.Context(), hangsAt())
 	t.Cleanup(cancel)
 	s := &started{cmd: exec.CommandContext(ctx, p.path, args...), out: &bytes.Buffer{}, errs: &bytes.Buffer{}, ended: make(chan error, 1)}
 	s.cmd.Env, s.cmd.Dir = p.environ(), dir

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // jobCase is a job file that fio and blksh run for each other. reads and writes say what is right where it is not that either finds
@@ -200,7 +199,7 @@ func fio333(t *testing.T) string {
 // runJob runs fio on the job file of a folder.
 func runJob(t *testing.T, fio, dir string, more ...string) (ok bool, said string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithDeadline(t.Context(), hangsAt())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, fio, append(more, "--output=log", "job.fio")...)
 	cmd.Dir = dir

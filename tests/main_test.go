@@ -45,12 +45,30 @@ import (
 
 var programFlag = flag.String("program", "", "test this `file` in place of the program built from cmd/blksh")
 
-// patience is how long a run may last before it counts as hanging. Nothing
-// that is tested takes a fiftieth of it.
-const patience = 20 * time.Second
-
-// hangs is the status of a run that outlasted patience.
+// hangs is the status of a run that did not end.
 const hangs = "hangs"
+
+// testsEnd is when go test gives up, see its flag -timeout.
+var testsEnd time.Time
+
+// hangsAt is when a run that has not ended hangs. No test knows how slow the machine is: it is a while before
+// the end of all tests, so that one can say which run it was. A recording waits for programs that do hang.
+func hangsAt() time.Time {
+	if *recordFlag {
+		return time.Now().Add(20 * time.Second)
+	}
+	return testsEnd
+}
+
+// setTestsEnd reads the flag of the testing package.
+func setTestsEnd() error {
+	timeout, err := time.ParseDuration(flag.Lookup("test.timeout").Value.String())
+	if timeout == 0 { // as long as they like
+		timeout = 24 * time.Hour
+	}
+	testsEnd = time.Now().Add(timeout - timeout/20)
+	return err
+}
 
 // A program is an executable under the name by which it is started, and what
 // its environment holds besides the plain one.
@@ -64,6 +82,10 @@ var asQemuIO, asBlksh program
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if err := setTestsEnd(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(buildAndRun(m))
 }
 
@@ -153,7 +175,7 @@ type answer struct {
 
 // run starts the program, waits for its end and returns its answer unfiltered.
 func (p program) run(r run) (answer, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithDeadline(context.Background(), hangsAt())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.path, r.args...)
 	cmd.Env, cmd.Dir = p.environ(), r.dir

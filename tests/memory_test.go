@@ -63,7 +63,7 @@ func limitMemory(t *testing.T, dir, length, format string, lines []string) {
 		t.Skip("the race detector takes memory of its own")
 	}
 	cmd := exec.Command(asBlksh.path, "-t", "writeback", "-f", format, "--keep-going", "disk")
-	cmd.Env, cmd.Dir, cmd.Stderr = asBlksh.environ(), dir, io.Discard
+	cmd.Env, cmd.Dir, cmd.Stderr = append(asBlksh.environ(), "GOMAXPROCS=2"), dir, io.Discard // as much memory on any machine
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,7 +72,7 @@ func (p program) onTerminal(t *testing.T, dir string, args ...string) *terminal 
 		}
 		master.Close()
 	})
-	if err := master.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := master.SetReadDeadline(hangsAt()); err != nil {
 		t.Fatal(err)
 	}
 	return tty
