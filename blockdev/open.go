@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -119,6 +120,10 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	}
 	if cfg.MaxDepth == 0 {
 		cfg.MaxDepth = defaultMaxDepth
+	}
+	if cfg.LikeQEMU {
+		native := func(d Driver) bool { return d.Native }
+		cfg.Drivers = slices.DeleteFunc(slices.Clone(cfg.Drivers), native)
 	}
 	opts := cfg.Options.Clone()
 	if cfg.Format != "" {

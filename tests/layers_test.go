@@ -21,7 +21,7 @@ var layers = []struct {
 	folder string
 	may    []string
 }{
-	{"cmd/blksh", []string{"repl", "commands/...", "blockdev", "blockdev/driver", "blockdev/drivers", "blockdev/target"}},
+	{"cmd/blksh", []string{"repl", "commands/...", "blockdev", "blockdev/nbd", "blockdev/driver", "blockdev/drivers", "blockdev/target"}},
 	{"repl", []string{"commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "blockdev/target"}},
 	{"commands/dialect", []string{"commands", "commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "blockdev/driver", "verify"}},
 	{"commands", []string{"commands/session", "commands/stream", "commands/copier", "commands/load", "commands/event", "commands/args", "blockdev", "blockdev/driver", "blockdev/target", "verify", "verify/fio", "verify/job"}},

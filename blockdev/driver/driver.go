@@ -61,6 +61,8 @@ type Driver struct {
 	ParseName func(name string, o *Options) error
 	// Device: a protocol that reaches devices of the host, of which an image may name none unless the user agrees.
 	Device bool
+	// Native: a driver that does not exist where the opener does as QEMU does.
+	Native bool
 	// Scratch: a protocol whose contents begin with being opened, so that there is no format to guess.
 	Scratch bool
 	// Probe scores the first bytes of a file from 0 (not mine) to 100, as QEMU's drivers do. It may also look at the name.

@@ -98,6 +98,12 @@ type Describer interface {
 	Describe() []Detail
 }
 
+// Stored is a protocol with something to tell of how its bytes are reached.
+type Stored interface {
+	// DescribeStorage gives lines in the order in which they are shown.
+	DescribeStorage() []Detail
+}
+
 // Reopener is a node whose options can change while it is open.
 type Reopener interface {
 	// Prepare checks the new mode and values and gets ready for them without changing what requests see. Exactly one of commit and

@@ -10,6 +10,7 @@ import (
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/hostdevice"
 	"github.com/blksh/blksh/blockdev/mem"
+	"github.com/blksh/blksh/blockdev/nbd"
 	"github.com/blksh/blksh/blockdev/null"
 	"github.com/blksh/blksh/blockdev/qcow2"
 	"github.com/blksh/blksh/blockdev/raw"
@@ -26,6 +27,8 @@ func All() []driver.Driver {
 		hostdevice.CDROM,
 		hostdevice.Driver,
 		mem.Driver,
+		nbd.Driver,
+		nbd.Command,
 		null.Aio,
 		null.Co,
 		qcow2.Driver,

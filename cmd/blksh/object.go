@@ -5,18 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 )
 
-// object takes the value of --object: "secret,id=ID" and where its data comes from. The errors are
+// object takes the value of --object: "secret,id=ID" and where its data comes from, or "tls-creds-x509,id=ID,dir=DIR". The errors are
 // QEMU's, measured on 7.2.22.
 func (p *program) object(value string) error {
 	opts, err := blockdev.ParseOptionString(value, "qom-type")
 	if err == nil {
-		err = p.secret(opts)
+		err = p.makeObject(opts)
 	}
 	if err != nil {
 		return event.Fail(event.Report{Err: err})
@@ -24,13 +25,18 @@ func (p *program) object(value string) error {
 	return nil
 }
 
-func (p *program) secret(opts *blockdev.Options) error {
+// makeObject makes an object and keeps it under its id.
+func (p *program) makeObject(opts *blockdev.Options) error {
 	kind, ok := opts.Take("qom-type")
 	if !ok {
 		return driver.Refuse("Parameter 'qom-type' is missing")
 	}
-	if kind != "secret" {
-		return driver.Refuse("Parameter 'qom-type' does not accept value '%s'", kind)
+	name, _ := kind.(string)
+	make := secret
+	if _, ok := tlsKeys[name]; ok {
+		make = func(o *blockdev.Options) (any, error) { return credentials(name, o) }
+	} else if name != "secret" {
+		return driver.Refuse("Parameter 'qom-type' does not accept value '%s'", name)
 	}
 	id := opts.String("id")
 	if id == "" {
@@ -42,16 +48,29 @@ func (p *program) secret(opts *blockdev.Options) error {
 	if _, ok := p.options.objects[id]; ok {
 		return fmt.Errorf("attempt to add duplicate property '%s' to object (type 'container')", id)
 	}
+	opts.Take("id")
+	object, err := make(opts)
+	p.options.objects[id] = object
+	return err
+}
+
+// onlyKeys refuses properties other than keys.
+func onlyKeys(opts *blockdev.Options, keys ...string) error {
 	for _, key := range opts.Keys() {
-		switch key {
-		case "id", "data", "file", "format":
-		default:
+		if !slices.Contains(keys, key) {
 			return driver.Refuse("Parameter '%s' is unexpected", key)
 		}
 	}
+	return nil
+}
+
+// secret makes an object of the type secret.
+func secret(opts *blockdev.Options) (any, error) {
+	if err := onlyKeys(opts, "data", "file", "format"); err != nil {
+		return nil, err
+	}
 	data, err := secretData(opts)
-	p.options.objects[id] = driver.Secret(data)
-	return err
+	return driver.Secret(data), err
 }
 
 // maxSecret bounds a file with a secret, in bytes.

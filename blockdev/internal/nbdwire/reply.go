@@ -149,6 +149,9 @@ func (r Reply) Append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(r.Length))
 }
 
+// DataOffset is where the data of a ChunkData belongs, which its first eight bytes say.
+func DataOffset(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
+
 // ParseHole reads the payload of a ChunkHole: n bytes at off read as zeroes.
 func ParseHole(b []byte) (off uint64, n uint32, err error) {
 	if len(b) != 12 {

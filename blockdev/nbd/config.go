@@ -1,0 +1,89 @@
+package nbd
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// DefaultPort is where servers listen.
+const DefaultPort = "10809"
+
+// Address is where a server listens.
+type Address struct {
+	Network string // "unix" or "tcp"
+	// Path is that of a unix socket.
+	Path string
+	// Host and Port are those of a TCP server.
+	Host, Port string
+}
+
+// String is the path, or host and port.
+func (a Address) String() string {
+	if a.Network == "unix" {
+		return a.Path
+	}
+	return net.JoinHostPort(a.Host, a.Port)
+}
+
+// Config says which export of which server to use, and how.
+type Config struct {
+	Address Address
+	Export  string
+	// TLS asks for an encrypted connection and fails without one. Its ServerName is the name that
+	// the server must prove; nil is plain.
+	TLS *tls.Config
+	// Context is the meta context that BlockStatus tells, "" for base:allocation.
+	Context string
+	// ReconnectDelay is how long requests wait for a connection that was lost; afterwards, and with
+	// 0, they fail until it is back. Reconnecting goes on for ever.
+	ReconnectDelay time.Duration
+	// OpenTimeout is how long Dial goes on trying.
+	OpenTimeout time.Duration
+	// Connections is the most to have at a time, 0 for 1. More than one are only made to a server
+	// that says that they are as good as one.
+	Connections int
+}
+
+func (c *Config) context() string {
+	if c.Context == "" {
+		return nbdwire.ContextAllocation
+	}
+	return c.Context
+}
+
+// dialError words an address that cannot be reached as QEMU does.
+func dialError(a Address, err error) error {
+	var dns *net.DNSError
+	var address *net.AddrError
+	where := a.Path
+	if a.Network != "unix" {
+		where = a.Host + ":" + a.Port
+	}
+	why := ""
+	switch {
+	case errors.As(err, &dns) && dns.Err == "unknown port", errors.As(err, &address):
+		why = "Servname not supported for ai_socktype"
+	case errors.As(err, &dns):
+		why = "Name or service not known"
+	}
+	if why != "" {
+		text := "address resolution failed for " + where + ": " + why
+		return &driver.Refusal{Text: text, Err: err}
+	}
+	return driver.Refuse("Failed to connect to '%s': %w", where, spoken(err))
+}
+
+// spoken is an error number in the words of the C library, where err carries one.
+func spoken(err error) error {
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return &driver.Refusal{Text: driver.ErrnoText(no), Err: err}
+	}
+	return err
+}

@@ -1,0 +1,377 @@
+package nbd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// window is how many requests of single callers are in flight on one connection. A server works on
+// fewer, and the rest wait in its socket.
+const window = 64
+
+// errLost is a request that was in flight, or to be sent, when its connection ended.
+var errLost = errors.New("connection lost")
+
+// conn is one connection in its transmission phase.
+//
+// It has no goroutine of its own. Whoever waits for a reply reads the socket if nobody else does,
+// gives the others what is theirs, and leaves the reading to one of them when its own reply has
+// come. A caller alone thus waits without any switch between goroutines, and of many one reads for
+// all.
+type conn struct {
+	stream stream
+	agreed agreement
+
+	sending sync.Mutex // held while a frame is written
+	header  []byte     // under sending
+	out     net.Buffers
+
+	mu        sync.Mutex
+	slots     []slot
+	free      []int  // slots for single callers
+	spare     []int  // slots that queues have used
+	err       error  // why the connection is of no more use
+	reading   bool   // somebody reads
+	turns     uint64 // how often somebody has
+	waiters   []*waiter
+	large     int // reads in flight whose payload should not pass through the buffer
+	released  sync.Cond
+	orphaned  bool // the payload that is being read is nobody's any more
+	receiving receiving
+}
+
+// slot is a place for a request in flight. Its number and its turn make the cookie.
+type slot struct {
+	request *request
+	turn    uint32
+}
+
+// waiter is somebody who waits for replies.
+type waiter struct{ wake chan struct{} }
+
+func newWaiter() *waiter { return &waiter{make(chan struct{}, 1)} }
+
+// notify lets the waiter look again.
+func (w *waiter) notify() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func newConn(s stream, a agreement) *conn {
+	c := &conn{stream: s, agreed: a, slots: make([]slot, window), free: make([]int, 0, window)}
+	c.released.L = &c.mu
+	c.receiving.buf = make([]byte, bufferSize)
+	for i := range window {
+		c.free = append(c.free, i)
+	}
+	return c
+}
+
+// start sends r. It waits while the window is full, unless busy is set: then it returns errBusy.
+func (c *conn) start(ctx context.Context, r *request, busy bool) error {
+	c.mu.Lock()
+	err := c.takeSlot(ctx, r, busy)
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	return c.send(ctx, r)
+}
+
+// errBusy says that a window is full.
+var errBusy = errors.New("window full")
+
+// takeSlot is called with mu held.
+func (c *conn) takeSlot(ctx context.Context, r *request, busy bool) error {
+	if c.err == nil && len(c.free) == 0 && busy {
+		return errBusy
+	}
+	// What came for somebody who is gone gives slots back, too: whoever waits for one reads.
+	err := c.wait(ctx, r.waiter, func() bool { return len(c.free) > 0 || c.err != nil })
+	if err != nil {
+		return err
+	}
+	if c.err != nil {
+		return errLost
+	}
+	last := len(c.free) - 1
+	r.slot = c.free[last]
+	c.free = c.free[:last]
+	c.enter(r)
+	return nil
+}
+
+// enterSpare puts r in flight, beside the window. It is called with mu held.
+func (c *conn) enterSpare(r *request) {
+	if last := len(c.spare) - 1; last >= 0 {
+		r.slot = c.spare[last]
+		c.spare = c.spare[:last]
+	} else {
+		r.slot = len(c.slots)
+		c.slots = append(c.slots, slot{})
+	}
+	c.enter(r)
+}
+
+// enter puts r in flight in its slot. It is called with mu held.
+func (c *conn) enter(r *request) {
+	s := &c.slots[r.slot]
+	s.request = r
+	s.turn++
+	r.inFlight = true
+	r.Cookie = uint64(s.turn)<<32 | uint64(r.slot)
+	if r.isLarge() {
+		c.large++
+	}
+}
+
+// isLarge says that a reply is better read where it belongs than copied there.
+func (r *request) isLarge() bool {
+	return r.Command == nbdwire.CmdRead && r.Length >= largePayload
+}
+
+// send writes a request, with sending held.
+func (c *conn) send(ctx context.Context, r *request) error {
+	c.header = r.Append(c.header[:0], c.agreed.form)
+	c.out = append(c.out[:0], c.header)
+	if r.Command == nbdwire.CmdWrite {
+		c.out = append(c.out, r.data...)
+	}
+	err := c.flush(ctx)
+	if err == errNotSent {
+		err = context.Cause(ctx)
+		c.retract(r, err)
+	}
+	return err
+}
+
+// flush writes what is in out. What fails ends the connection, unless it is known that nothing went
+// out: nobody knows how much of a frame did.
+func (c *conn) flush(ctx context.Context) error {
+	if ctx.Err() != nil {
+		c.out = c.out[:0]
+		return errNotSent
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.stream.SetWriteDeadline(longAgo) })
+	all := c.out // writev moves it on
+	n, err := c.stream.writev(&c.out)
+	if !stop() {
+		_ = c.stream.SetWriteDeadline(time.Time{})
+	}
+	clear(all)
+	c.out = all[:0]
+	switch {
+	case err == nil:
+		return nil
+	case isTimeout(err) && n == 0:
+		return errNotSent
+	case isTimeout(err):
+		err = errors.New("a request was given up amid its data")
+	}
+	c.lose(err)
+	return errLost
+}
+
+// errNotSent is a request that was given up before anything of it went out.
+var errNotSent = errors.New("not sent")
+
+// retract takes back a request that was not sent.
+func (c *conn) retract(r *request, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.inFlight {
+		r.fail(err)
+		r.done = true
+		c.settle(r)
+	}
+}
+
+// finish waits for the reply to r. When ctx ends first, r is left to whatever comes, and must not
+// be used again.
+func (c *conn) finish(ctx context.Context, r *request) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.wait(ctx, r.waiter, func() bool { return r.done })
+	if err != nil {
+		c.abandon(r)
+		return err
+	}
+	return r.err
+}
+
+// abandon parts r from its caller, whose memory is not touched any more. It is called with mu held.
+func (c *conn) abandon(r *request) {
+	r.abandoned = true
+	if c.receiving.into == r {
+		c.takeMemory()
+	}
+}
+
+// takeMemory returns when nobody reads into the memory of the request whose data is coming. What is
+// left of it goes nowhere. It is called with mu held, but not by the reader.
+func (c *conn) takeMemory() {
+	c.orphaned = true
+	for turn := c.turns; c.reading && c.turns == turn; {
+		_ = c.stream.SetReadDeadline(longAgo) // the reader looks up
+		c.released.Wait()
+	}
+}
+
+// wait returns when ready says so, or when ctx ends. It is called with mu held, as is ready.
+func (c *conn) wait(ctx context.Context, w *waiter, ready func() bool) error {
+	for !ready() {
+		if err := ctx.Err(); err != nil {
+			c.passOn()
+			return context.Cause(ctx)
+		}
+		if c.reading {
+			c.follow(ctx, w)
+			continue
+		}
+		c.reading = true
+		c.mu.Unlock()
+		err := c.receive(ctx)
+		c.mu.Lock()
+		c.reading = false
+		c.turns++
+		c.released.Broadcast()
+		if err != nil && !isTimeout(err) {
+			c.loseLocked(err)
+		}
+	}
+	c.passOn()
+	return nil
+}
+
+// follow parks until there is something to look at.
+func (c *conn) follow(ctx context.Context, w *waiter) {
+	c.waiters = append(c.waiters, w)
+	c.mu.Unlock()
+	select {
+	case <-w.wake:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	if i := slices.Index(c.waiters, w); i >= 0 {
+		c.waiters = slices.Delete(c.waiters, i, i+1)
+	}
+}
+
+// passOn leaves the reading to somebody who waits.
+func (c *conn) passOn() {
+	if !c.reading && len(c.waiters) > 0 {
+		c.waiters[0].notify()
+	}
+}
+
+// settle takes r out of flight. It is called with mu held.
+func (c *conn) settle(r *request) {
+	c.slots[r.slot].request = nil
+	r.inFlight = false
+	if r.isLarge() {
+		c.large--
+	}
+	if r.slot < window {
+		c.free = append(c.free, r.slot)
+	} else {
+		c.spare = append(c.spare, r.slot)
+	}
+	if r.queue != nil {
+		r.queue.done = append(r.queue.done, r.queued)
+		r.queue.flying--
+		if r.Command == nbdwire.CmdRead {
+			r.queue.reads--
+		}
+	}
+	r.waiter.notify()
+	if len(c.free) == 1 { // somebody may wait for it
+		for _, w := range c.waiters {
+			w.notify()
+		}
+	}
+}
+
+// lose ends the connection: err is why. All requests in flight fail with errLost.
+func (c *conn) lose(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loseLocked(err)
+}
+
+func (c *conn) loseLocked(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	_ = c.stream.Close()
+	if c.receiving.into != nil {
+		c.takeMemory()
+	}
+	for i := range c.slots {
+		if r := c.slots[i].request; r != nil {
+			r.fail(errLost)
+			r.done = true
+			c.settle(r)
+		}
+	}
+	for _, w := range c.waiters {
+		w.notify()
+	}
+}
+
+// lost says whether the connection is of no more use, and why.
+func (c *conn) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// inFlight is the number of requests of single callers.
+func (c *conn) inFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return window - len(c.free)
+}
+
+// close takes leave of the server and ends the connection. Nothing may be in flight.
+func (c *conn) close() {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if c.lost() == nil {
+		bye := nbdwire.Request{Command: nbdwire.CmdDisconnect}.Append(nil, c.agreed.form)
+		c.out = append(c.out[:0], bye)
+		_ = c.stream.SetWriteDeadline(soon())
+		_, _ = c.stream.writev(&c.out)
+	}
+	c.lose(net.ErrClosed)
+}
+
+// broken is a reply that makes no sense.
+type broken struct {
+	err   error
+	errno syscall.Errno
+}
+
+func (b *broken) Error() string { return "the server broke the protocol: " + b.err.Error() }
+
+func (b *broken) Unwrap() []error { return []error{b.err, b.errno} }
+
+// dead is the error of a request on a connection that is gone.
+func dead(cause error) error {
+	return &driver.Refusal{
+		Text: fmt.Sprintf("the connection to the server is lost: %v", cause), Err: syscall.EIO,
+	}
+}

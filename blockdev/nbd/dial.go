@@ -1,0 +1,269 @@
+package nbd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// agreement is what the haggling came to.
+type agreement struct {
+	export   nbdwire.Export
+	form     nbdwire.Form
+	contexts []nbdwire.Context
+	tls      string // version, "" for none
+	oldstyle bool
+}
+
+// context is the one that was asked for, if the server has it.
+func (a agreement) context() (nbdwire.Context, bool) {
+	if len(a.contexts) == 0 {
+		return nbdwire.Context{}, false
+	}
+	return a.contexts[0], true
+}
+
+// has says whether the export has a feature.
+func (a agreement) has(f nbdwire.ExportFlags) bool { return a.export.Flags&f != 0 }
+
+// soon is when whoever takes leave gives up.
+func soon() time.Time { return time.Now().Add(time.Second) }
+
+// connect makes a connection and agrees with the server on how to use it.
+func connect(ctx context.Context, cfg *Config) (*conn, error) {
+	if len(cfg.Export) > nbdwire.MaxString {
+		return nil, driver.Refuse("export name too long to send to server")
+	}
+	h, err := greet(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	a, err := h.agree(cfg)
+	if err != nil {
+		h.leave()
+		return nil, err
+	}
+	if err := h.finish(); err != nil {
+		return nil, err
+	}
+	return newConn(h.stream, a), nil
+}
+
+// haggling is a connection whose options are being agreed on.
+type haggling struct {
+	*nbdwire.Client
+	conn   net.Conn
+	stream stream
+	tls    string
+	ctx    context.Context
+	stop   func() bool // of the watch over ctx
+}
+
+// greet connects, and encrypts the connection if cfg says so.
+func greet(ctx context.Context, cfg *Config) (*haggling, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, cfg.Address.Network, cfg.Address.String())
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, dialError(cfg.Address, err)
+	}
+	h := &haggling{conn: conn, ctx: ctx}
+	h.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })
+	if h.stream, err = newStream(conn); err == nil {
+		h.Client, err = nbdwire.Greet(spokenConn{conn, "Unable to read from socket: "})
+	}
+	if err == nil && cfg.TLS != nil {
+		err = h.encrypt(cfg)
+	}
+	if err != nil {
+		return nil, h.fail(err)
+	}
+	return h, nil
+}
+
+// fail ends a connection that came to nothing. If that is because ctx ended, this is the reason.
+func (h *haggling) fail(err error) error {
+	h.stop()
+	_ = h.conn.Close()
+	if h.ctx.Err() != nil {
+		return context.Cause(h.ctx)
+	}
+	return err
+}
+
+// finish ends the watch over ctx: from here on each request has its own.
+func (h *haggling) finish() error {
+	if !h.stop() {
+		_ = h.conn.Close()
+		return context.Cause(h.ctx)
+	}
+	return nil
+}
+
+// leave takes leave of the server.
+func (h *haggling) leave() {
+	_ = h.conn.SetDeadline(soon())
+	h.Abort()
+	h.stop()
+	_ = h.conn.Close()
+}
+
+func (h *haggling) encrypt(cfg *Config) error {
+	if h.Old != nil || !h.Fixed() {
+		return driver.Refuse("Server does not support STARTTLS")
+	}
+	return h.StartTLS(func() (io.ReadWriter, error) {
+		conn := tls.Client(h.conn, cfg.TLS)
+		if err := conn.HandshakeContext(h.ctx); err != nil {
+			return nil, tlsError(err)
+		}
+		h.tls = tls.VersionName(conn.ConnectionState().Version)
+		h.stream = &tlsStream{Conn: conn}
+		return spokenConn{conn, "Cannot read from TLS channel: "}, nil
+	})
+}
+
+// tlsError words a handshake that failed: reasons that a Config of ours gives stand for themselves.
+func tlsError(err error) error {
+	var refused *driver.Refusal
+	if errors.As(err, &refused) {
+		return refused
+	}
+	return driver.Refuse("TLS handshake failed: %w", err)
+}
+
+// spokenConn words what the system says about reading.
+type spokenConn struct {
+	net.Conn
+	prefix string
+}
+
+func (c spokenConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	var alert tls.AlertError
+	switch {
+	case err == nil || err == io.EOF:
+	case errors.As(err, &alert) || isRemoteAlert(err):
+		err = &driver.Refusal{Text: c.prefix + driver.ErrnoText(syscall.ECONNABORTED), Err: err}
+	default:
+		err = fmt.Errorf("%s%w", c.prefix, spoken(err))
+	}
+	return n, err
+}
+
+// isRemoteAlert says that the other side of an encrypted connection refused to go on.
+func isRemoteAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+// agree haggles: the best form of replies that the server knows, the meta context, the export.
+func (h *haggling) agree(cfg *Config) (agreement, error) {
+	a := agreement{tls: h.tls}
+	if h.Old != nil {
+		if cfg.Export != "" {
+			return a, driver.Refuse("Server does not support non-empty export names")
+		}
+		a.export, a.oldstyle = *h.Old, true
+		return a, a.check()
+	}
+	var err error
+	if a.form, err = h.chooseForm(); err != nil {
+		return a, err
+	}
+	if a.form != nbdwire.Simple {
+		a.contexts, err = h.SetContexts(cfg.Export, cfg.context())
+		if err = unlessRefused(err); err != nil {
+			return a, err
+		}
+	}
+	a.export, err = h.Go(cfg.Export)
+	if isUnsupported(err) {
+		a.export, err = h.byName(cfg.Export)
+		a.contexts = nil
+	}
+	if err != nil {
+		return a, err
+	}
+	return a, a.check()
+}
+
+// chooseForm asks for the forms of replies, the best first.
+func (h *haggling) chooseForm() (nbdwire.Form, error) {
+	err := h.ExtendedHeaders()
+	if err == nil {
+		return nbdwire.Extended, nil
+	}
+	if err := unlessRefused(err); err != nil {
+		return 0, err
+	}
+	if err = h.StructuredReplies(); err == nil {
+		return nbdwire.Structured, nil
+	}
+	return nbdwire.Simple, unlessRefused(err)
+}
+
+// unlessRefused is err, but nil for an option that the server does not want: there is another way.
+func unlessRefused(err error) error {
+	var refused *nbdwire.OptionError
+	if errors.As(err, &refused) {
+		return nil
+	}
+	return err
+}
+
+func isUnsupported(err error) bool {
+	var refused *nbdwire.OptionError
+	return errors.As(err, &refused) && refused.Reply == nbdwire.RepErrUnsupported
+}
+
+// byName begins with an export by the old option, which cannot say that there is none: the list
+// does, where there is one.
+func (h *haggling) byName(name string) (nbdwire.Export, error) {
+	if h.Fixed() {
+		list, err := h.List()
+		if err := unlessRefused(err); err != nil {
+			return nbdwire.Export{}, err
+		}
+		if err == nil && !isListed(list, name) {
+			return nbdwire.Export{}, &driver.Refusal{
+				Text: fmt.Sprintf("No export with name '%s' available", name), Err: syscall.ENOENT,
+			}
+		}
+	}
+	return h.ExportName(name)
+}
+
+func isListed(list []nbdwire.Export, name string) bool {
+	for _, e := range list {
+		if e.Name == name {
+			return true
+		}
+	}
+	return name == "" // the default export may have another name
+}
+
+// maxSize is the longest export, in bytes: one that can be counted in whole sectors.
+const maxSize = 1<<63 - driver.SectorSize
+
+// check refuses exports that cannot be used.
+func (a *agreement) check() error {
+	if a.export.Size > maxSize {
+		text := "Could not refresh total sector count: File too large"
+		return &driver.Refusal{Text: text, Err: syscall.EFBIG}
+	}
+	if !a.has(nbdwire.HasFlags) {
+		a.export.Flags = 0
+	}
+	return nil
+}

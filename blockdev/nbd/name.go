@@ -1,0 +1,197 @@
+package nbd
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/blksh/blksh/blockdev/driver"
+)
+
+// parseName turns a file name into options: nbd:unix:PATH and nbd:HOST:PORT, each perhaps with
+// :exportname=NAME behind it, and the URIs nbd://, nbd+tcp:// and nbd+unix://.
+func parseName(name string, o *driver.Options) error {
+	for _, key := range o.Keys() {
+		own := slices.Contains([]string{"host", "port", "path", "export"}, key)
+		if own || strings.HasPrefix(key, "server.") {
+			return driver.Refuse("Option '%s' cannot be used with a file name", key)
+		}
+	}
+	scheme, rest, _ := strings.Cut(name, ":")
+	if strings.HasPrefix(rest, "//") {
+		return parseURI(name, o)
+	}
+	if scheme != "nbd" {
+		return errNoURL
+	}
+	rest, export, named := strings.Cut(rest, ":exportname=")
+	if named && export != "" {
+		o.Set("export", export)
+	}
+	if rest == "" {
+		return driver.Refuse("NBD server address missing")
+	}
+	if path, ok := strings.CutPrefix(rest, "unix:"); ok {
+		setServer(o, Address{Network: "unix", Path: path})
+		return nil
+	}
+	host, port, err := splitHostPort(rest)
+	if err != nil {
+		return err
+	}
+	setServer(o, Address{Network: "tcp", Host: host, Port: port})
+	return nil
+}
+
+// splitHostPort takes HOST:PORT apart, where an IPv6 address stands in brackets. The port may be
+// followed by options of sockets, which are not known here.
+func splitHostPort(s string) (host, port string, err error) {
+	i := strings.LastIndexByte(s, ':')
+	if rest, ok := strings.CutPrefix(s, "["); ok {
+		host, port, ok = strings.Cut(rest, "]:")
+		if !ok {
+			return "", "", driver.Refuse("error parsing IPv6 address '%s'", s)
+		}
+	} else if i < 0 {
+		return "", "", driver.Refuse("error parsing address '%s'", s)
+	} else {
+		host, port = s[:i], s[i+1:]
+	}
+	if port == "" || strings.ContainsAny(port, ", ") {
+		return "", "", driver.Refuse("error parsing address '%s'", s)
+	}
+	return host, port, nil
+}
+
+func setServer(o *driver.Options, a Address) {
+	if a.Network == "unix" {
+		o.Set("server.type", "unix")
+		o.Set("server.path", a.Path)
+		return
+	}
+	o.Set("server.type", "inet")
+	o.Set("server.host", a.Host)
+	o.Set("server.port", a.Port)
+}
+
+var errNoURL = driver.Refuse("No valid URL specified")
+
+func parseURI(name string, o *driver.Options) error {
+	u, err := url.Parse(name)
+	if err != nil || u.User != nil || u.Fragment != "" {
+		return errNoURL
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return errNoURL
+	}
+	if export := strings.TrimPrefix(u.Path, "/"); export != "" {
+		o.Set("export", export)
+	}
+	if u.Scheme == "nbd+unix" {
+		if u.Host != "" || len(query) != 1 || len(query["socket"]) != 1 {
+			return errNoURL
+		}
+		setServer(o, Address{Network: "unix", Path: query.Get("socket")})
+		return nil
+	}
+	if u.Hostname() == "" || len(query) > 0 {
+		return errNoURL
+	}
+	port := u.Port()
+	if port == "" {
+		port = DefaultPort
+	}
+	setServer(o, Address{Network: "tcp", Host: u.Hostname(), Port: port})
+	return nil
+}
+
+// address is where the server is, said the old way or the new.
+func (c *config) address() (Address, error) {
+	server := c.Server.Clone()
+	switch {
+	case c.Path != "" && c.Host != "":
+		return Address{}, driver.Refuse("path and host may not be used at the same time")
+	case c.Port != "" && c.Path != "":
+		return Address{}, driver.Refuse("port may not be used without host")
+	case server.Len() > 0 && (c.Path != "" || c.Host != "" || c.Port != ""):
+		return Address{}, driver.Refuse("Cannot use 'server' and path/host/port at the same time")
+	case c.Path != "":
+		return Address{Network: "unix", Path: c.Path}, nil
+	case c.Host != "":
+		port := c.Port
+		if port == "" {
+			port = DefaultPort
+		}
+		return Address{Network: "tcp", Host: c.Host, Port: port}, nil
+	case server.Len() == 0:
+		return Address{}, driver.Refuse("NBD server address missing")
+	}
+	a, err := serverAddress(server)
+	if err == nil && server.Len() > 0 {
+		err = driver.Refuse("Parameter '%s' is unexpected", server.Keys()[0])
+	}
+	return a, err
+}
+
+// serverAddress reads server.type and what belongs to it.
+func serverAddress(o *driver.Options) (Address, error) {
+	kind, err := takeNeeded(o, "type")
+	if err != nil {
+		return Address{}, err
+	}
+	switch kind {
+	case "unix":
+		for _, key := range []string{"abstract", "tight"} { // of sockets without a file
+			o.Take(key)
+		}
+		path, err := takeNeeded(o, "path")
+		return Address{Network: "unix", Path: path}, err
+	case "inet":
+		host, err := takeNeeded(o, "host")
+		if err != nil {
+			return Address{}, err
+		}
+		port, err := takeNeeded(o, "port")
+		network, err := ipVersion(o, err)
+		return Address{Network: network, Host: host, Port: port}, err
+	case "vsock", "fd":
+		return Address{}, driver.Refuse("server.type=%s is not supported; unix and inet are", kind)
+	}
+	return Address{}, driver.Refuse("Parameter 'type' does not accept value '%s'", kind)
+}
+
+// ipVersion reads which versions of IP may be used, and passes over what only concerns whoever
+// listens.
+func ipVersion(o *driver.Options, err error) (string, error) {
+	network := "tcp"
+	for _, key := range []string{"ipv4", "ipv6", "numeric", "keep-alive", "to"} {
+		value, given := o.Take(key)
+		if !given || key == "to" || err != nil {
+			continue
+		}
+		text, _ := driver.Text(value)
+		on, known := driver.Truth(text)
+		switch {
+		case !known:
+			err = driver.Refuse("Parameter '%s' expects 'on' or 'off'", key)
+		case key == "ipv4" && !on:
+			network = "tcp6"
+		case key == "ipv6" && !on:
+			network = "tcp4"
+		}
+	}
+	return network, err
+}
+
+func takeNeeded(o *driver.Options, key string) (string, error) {
+	value, given := o.Take(key)
+	if !given {
+		return "", driver.Refuse("Parameter '%s' is missing", key)
+	}
+	text, ok := driver.Text(value)
+	if !ok {
+		return "", driver.Refuse("Invalid parameter type for 'server.%s', expected: string", key)
+	}
+	return text, nil
+}

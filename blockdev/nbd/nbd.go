@@ -1,0 +1,279 @@
+// Package nbd reads and writes the exports of NBD servers: as a driver for names such as
+// nbd://host/export, and as a library.
+//
+//	address := nbd.Address{Network: "unix", Path: "/tmp/sock"}
+//	client, err := nbd.Dial(ctx, nbd.Config{Address: address})
+//
+// A Client is one export, for many goroutines at once. Below it a link is a place for a connection,
+// which is made anew when it is lost, and a conn is one connection: requests in flight, and whoever
+// waits reads for all. The protocol's bytes are those of the package nbdwire.
+//
+//	device ─▶ Client ─▶ link ─▶ conn ─▶ socket
+//	queue ─────────────────────▶ conn
+//
+// What a server says is not believed. Each byte of a read must come exactly once, a reply that
+// contradicts itself ends the connection, and an export that is another one after a reconnection is
+// not used.
+package nbd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// Driver is the protocol driver for exports of NBD servers.
+var Driver = driver.Driver{
+	Name:      "nbd",
+	Doc:       "an export of an NBD server",
+	Kind:      driver.Protocol,
+	Config:    config{},
+	Schemes:   []string{"nbd", "nbd+tcp", "nbd+unix"},
+	ParseName: parseName,
+	Open:      open,
+}
+
+// config are the options of Driver.
+type config struct {
+	Server driver.Group `option:"server" help:"server.type=unix|inet, server.path, server.host, server.port"`
+	Path   string       `option:"path" help:"the socket of a server on this machine"`
+	Host   string       `option:"host" help:"name or address of the server's machine"`
+	Port   string       `option:"port" help:"TCP port, 10809 by default"`
+	exportConfig
+}
+
+// exportConfig are the options that have nothing to do with where the server is.
+type exportConfig struct {
+	Export         string `option:"export" help:"name of the export; without it the default one"`
+	Credentials    string `option:"tls-creds" help:"id of an object with TLS credentials"`
+	Hostname       string `option:"tls-hostname" help:"name in the server's certificate"`
+	Context        string `option:"x-dirty-bitmap" help:"meta context instead of base:allocation"`
+	ReconnectDelay int64  `option:"reconnect-delay" default:"0" help:"seconds to wait for a lost connection"`
+	OpenTimeout    int64  `option:"open-timeout" default:"0" help:"seconds that opening goes on trying"`
+	Connections    int64  `option:"connections" default:"0" help:"most at a time; 0 means what is best"`
+}
+
+// nativeConnections are the most connections where nobody says how many. QEMU makes one, which
+// servers that count their clients can see.
+const nativeConnections = 4
+
+func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+	c := o.Config.(*config)
+	address, err := c.address()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := c.configure(o, address)
+	if err != nil {
+		return nil, err
+	}
+	return dialNode(ctx, o, cfg)
+}
+
+func dialNode(ctx context.Context, o *driver.Opening, cfg Config) (*device, error) {
+	client, err := Dial(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	d := &device{Client: client, driver: o.Driver.Name, config: o.Config, likeQEMU: o.LikeQEMU()}
+	if err := d.admit(o); err != nil {
+		_ = client.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// configure says how to use the export of a server at a.
+func (c *exportConfig) configure(o *driver.Opening, a Address) (Config, error) {
+	cfg := Config{
+		Address: a, Export: c.Export, Context: c.Context, Connections: int(min(c.Connections, 16)),
+		ReconnectDelay: seconds(c.ReconnectDelay), OpenTimeout: seconds(c.OpenTimeout),
+	}
+	if cfg.Connections <= 0 {
+		cfg.Connections = 1
+		if !o.LikeQEMU() {
+			cfg.Connections = nativeConnections
+		}
+	}
+	var err error
+	cfg.TLS, err = c.tls(o, a)
+	return cfg, err
+}
+
+// seconds is a time in seconds, of which QEMU keeps 32 bits.
+func seconds(n int64) time.Duration { return time.Duration(uint32(n)) * time.Second }
+
+// admit holds what the server offers against what was asked for.
+func (d *device) admit(o *driver.Opening) error {
+	if _, ok := d.agreed.context(); !ok && d.cfg.Context != "" {
+		return &driver.Refusal{
+			Text: "Could not open image: Invalid argument",
+			Err:  fmt.Errorf("there is no meta context %s: %w", d.cfg.Context, syscall.EINVAL),
+		}
+	}
+	if d.agreed.has(nbdwire.ReadOnly) && !o.Mode.ReadOnly {
+		if !o.Mode.AutoReadOnly {
+			text := "Could not open image: Permission denied"
+			return &driver.Refusal{Text: text, Err: syscall.EACCES}
+		}
+		o.SetReadOnly()
+	}
+	return nil
+}
+
+// device is an export as a node.
+type device struct {
+	driver.Leaf
+	*Client
+	driver   string // name of the driver
+	config   any    // as it was opened
+	likeQEMU bool
+	server   *Server // that was started for this, nil for none
+	known    known
+}
+
+var (
+	_ driver.Node     = (*device)(nil)
+	_ driver.Queuer   = (*device)(nil)
+	_ driver.Stored   = (*device)(nil)
+	_ driver.Reopener = (*device)(nil)
+)
+
+// Info lets long requests pass: they are cut here, into pieces that are in flight together.
+func (d *device) Info() driver.Info {
+	l := d.agreed.limits()
+	l.MaxTransfer = 0
+	return driver.Info{Driver: d.driver, Limits: l}
+}
+
+func (d *device) ReadVec(ctx context.Context, v driver.Vec, off int64, _ driver.Flags) error {
+	return d.Read(ctx, v, off)
+}
+
+// WriteVec refuses what touches the part of the last sector that the export does not have.
+func (d *device) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
+	if off > d.size()-v.Len() {
+		return syscall.ENOSPC
+	}
+	defer d.known.forget(off, v.Len())
+	return d.Write(ctx, v, off, f&driver.FUA != 0)
+}
+
+func (d *device) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
+	fast := f&driver.NoFallback != 0
+	switch {
+	case off > d.size()-n:
+		return syscall.ENOSPC
+	case !d.agreed.has(nbdwire.SendWriteZeroes) || fast && !d.agreed.has(nbdwire.SendFastZero):
+		return driver.ErrNotSupported
+	}
+	defer d.known.forget(off, n)
+	flags := ZeroFlags{FUA: f&driver.FUA != 0, NoHole: f&driver.MayUnmap == 0, Fast: fast}
+	return d.Client.Zero(ctx, off, n, flags)
+}
+
+// Discard of less than the server's smallest block has nothing to bring.
+func (d *device) Discard(ctx context.Context, off, n int64, _ driver.Flags) error {
+	align := d.agreed.align()
+	switch {
+	case off > d.size()-n:
+		return syscall.EINVAL
+	case !d.agreed.has(nbdwire.SendTrim):
+		return driver.ErrNotSupported
+	case off%align != 0 || n%align != 0:
+		return nil
+	}
+	defer d.known.forget(off, n)
+	return d.Trim(ctx, off, n)
+}
+
+func (d *device) Flush(ctx context.Context) error {
+	if !d.agreed.has(nbdwire.SendFlush) {
+		return nil
+	}
+	return d.Client.Flush(ctx)
+}
+
+// Truncate cannot change what the server has. QEMU lets a caller who is content with more than he
+// asked for have it.
+func (d *device) Truncate(_ context.Context, size int64, _ driver.Prealloc, _ driver.Flags) error {
+	switch {
+	case size > d.size():
+		return &driver.Refusal{Text: "Cannot grow NBD nodes", Err: syscall.ENOTSUP}
+	case size < d.size() && !d.likeQEMU:
+		return &driver.Refusal{Text: "Cannot resize NBD nodes", Err: syscall.ENOTSUP}
+	}
+	return nil
+}
+
+// Prepare takes another mode, but no other options, and writes only where the server lets it.
+func (d *device) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
+	if key := driver.Differs(o.Config, d.config); key != "" {
+		return nil, nil, driver.Refuse("Cannot change the option '%s'", key)
+	}
+	if d.agreed.has(nbdwire.ReadOnly) && !o.Mode.ReadOnly {
+		text := "Can't reopen read-only NBD mount as read/write"
+		return nil, nil, &driver.Refusal{Text: text, Err: syscall.EACCES}
+	}
+	return func() {}, func() {}, nil
+}
+
+func (d *device) size() int64 { return int64(d.agreed.export.Size) }
+
+// Close takes leave of the server, and ends it if it was started for this.
+func (d *device) Close() error {
+	err := d.Client.Close()
+	if d.server != nil {
+		err = errors.Join(err, d.server.Stop())
+	}
+	return err
+}
+
+// DescribeStorage tells what was agreed on with the server.
+func (d *device) DescribeStorage() []driver.Detail {
+	a := &d.agreed
+	list := []driver.Detail{
+		{Key: "export", Value: d.cfg.Export},
+		{Key: "server", Value: d.cfg.Address.String()},
+		{Key: "replies", Value: a.form.String()},
+	}
+	if a.oldstyle {
+		list[2].Value = "simple (oldstyle)"
+	}
+	if a.export.Description != "" {
+		list = append(list, driver.Detail{Key: "description", Value: a.export.Description})
+	}
+	encrypted := a.tls
+	if encrypted == "" {
+		encrypted = "none"
+	}
+	list = append(list, driver.Detail{Key: "tls", Value: encrypted},
+		driver.Detail{Key: "flags", Value: a.export.Flags.String()})
+	if b := a.export.Blocks; b.Minimum != 0 {
+		list = append(list, driver.Detail{Key: "block sizes", Sub: []driver.Detail{
+			{Key: "minimum", Value: int64(b.Minimum)},
+			{Key: "preferred", Value: int64(b.Preferred)},
+			{Key: "maximum", Value: int64(b.Maximum)},
+		}})
+	}
+	var contexts []string
+	for _, c := range a.contexts {
+		contexts = append(contexts, c.Name)
+	}
+	return append(list,
+		driver.Detail{Key: "meta contexts", Value: strings.Join(contexts, " ")},
+		driver.Detail{Key: "connections", Value: int64(d.connections())})
+}
+
+// connections is how many there are.
+func (c *Client) connections() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.links)
+}

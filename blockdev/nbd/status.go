@@ -1,0 +1,148 @@
+package nbd
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// Extent is a run of bytes with the same flags in a meta context.
+type Extent = nbdwire.Extent
+
+const (
+	// leastAsked and mostAsked bound how much is asked about at a time, in bytes: a server tells
+	// many extents with one answer, and must not be made to look through all of a large disk for
+	// the first of them.
+	leastAsked = 64 << 20
+	mostAsked  = 1 << 30
+	// mostKept is how many extents are kept for the next questions.
+	mostKept = 1 << 16
+)
+
+// known are extents that a server told and nobody has asked about yet. They serve only whoever goes
+// on where the last question ended: a walk. Whoever begins anew hears what the server says now,
+// since it has other clients.
+type known struct {
+	mu   sync.Mutex
+	next int64 // where the walk stands
+	list []Extent
+	// writes counts what may have made an answer untrue that is still on its way.
+	writes int
+}
+
+// count is how many writes there have been.
+func (k *known) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.writes
+}
+
+// take is the extent at off, if the walk stands there.
+func (k *known) take(off, n int64) (Extent, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.next != off || len(k.list) == 0 {
+		return Extent{}, false
+	}
+	e := &k.list[0]
+	part := Extent{Length: min(e.Length, uint64(n)), Flags: e.Flags}
+	k.next += int64(part.Length)
+	if e.Length -= part.Length; e.Length == 0 {
+		k.list = k.list[1:]
+	}
+	return part, true
+}
+
+// keep replaces what is known by an answer about what is at off, unless something was written since
+// writes were counted.
+func (k *known) keep(off int64, list []Extent, writes int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.writes != writes {
+		list = nil
+	}
+	k.next, k.list = off, list[:min(len(list), mostKept)]
+}
+
+// forget drops what is known from off on, because the n bytes there change.
+func (k *known) forget(off, n int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.writes++
+	at := k.next
+	for i := range k.list {
+		length := int64(k.list[i].Length)
+		if at+length > off && at < off+n {
+			k.list = k.list[:i]
+			return
+		}
+		at += length
+	}
+}
+
+// Status asks for more than is wanted, and keeps the rest for the next question.
+func (d *device) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
+	if _, ok := d.agreed.context(); !ok {
+		return d.Leaf.Status(ctx, off, n)
+	}
+	e, ok := d.known.take(off, n)
+	if !ok {
+		writes := d.known.count()
+		list, err := d.BlockStatus(ctx, off, d.asked(off, n))
+		if err != nil {
+			return driver.Extent{}, err
+		}
+		if list, err = d.fit(off, list); err != nil {
+			return driver.Extent{}, err
+		}
+		d.known.keep(off, list, writes)
+		e, ok = d.known.take(off, n)
+		if !ok { // somebody else took it, or wrote there: what the server said still holds for now
+			e = Extent{Length: min(list[0].Length, uint64(n)), Flags: list[0].Flags}
+		}
+	}
+	return d.extent(off, e), nil
+}
+
+// asked is how many bytes from off on the server is asked about.
+func (d *device) asked(off, n int64) int64 {
+	align := d.agreed.align()
+	n = min(max(n, leastAsked), mostAsked)
+	return max(min(n, roundDown(d.size()-off, align)), align)
+}
+
+// fit cuts a server's extents at the end of the export. One that is no whole number of blocks is an
+// error, where the server says what a block is.
+func (d *device) fit(off int64, list []Extent) ([]Extent, error) {
+	align, left := uint64(d.agreed.align()), uint64(d.size()-off)
+	for i := range list {
+		e := &list[i]
+		if e.Length >= left {
+			e.Length = left
+			return list[:i+1], nil
+		}
+		if e.Length%align != 0 {
+			err := fmt.Errorf("an extent of %d bytes is no whole number of blocks", e.Length)
+			return nil, &broken{err, syscall.EINVAL}
+		}
+		left -= e.Length
+	}
+	return list, nil
+}
+
+// extent says what the flags of an extent mean to the layers above. Any context but base:allocation
+// is read as that one is, as QEMU does: what is dirty looks like a hole.
+func (d *device) extent(off int64, e Extent) driver.Extent {
+	if d.cfg.Context == nbdwire.ContextAllocationDepth {
+		e.Flags = min(e.Flags, 2)
+	}
+	data, zero := e.Flags&nbdwire.StateHole == 0, e.Flags&nbdwire.StateZero != 0
+	return driver.Extent{
+		Off: off, Len: int64(e.Length), Allocated: data || zero, Data: data, Zero: zero,
+		Node: "nbd", HostOff: off,
+	}
+}

@@ -1,0 +1,138 @@
+package nbd
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stream is the byte stream to a server, plain or encrypted.
+type stream interface {
+	// readv reads at least one byte into bufs, one after the other. One goroutine reads at a time.
+	readv(bufs [][]byte) (int, error)
+	// writev writes all of bufs, whose slices it uses up, and says how much went out. One goroutine
+	// writes at a time.
+	writev(bufs *net.Buffers) (int64, error)
+	// SetReadDeadline and SetWriteDeadline are how somebody who does not want to wait any longer
+	// ends a call that is under way.
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+	Close() error
+}
+
+// longAgo as a deadline ends a call that waits.
+var longAgo = time.Unix(1, 0)
+
+// isTimeout says that a deadline ended the call: nothing is wrong with the stream.
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// newStream is the plain stream over conn.
+func newStream(conn net.Conn) (stream, error) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return genericStream{Conn: conn}, nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{Conn: conn, raw: raw}
+	s.try = s.tryRead
+	return s, nil
+}
+
+// socket is a stream over a socket of the system. It reads into several buffers with one call,
+// which package net cannot: the rest of a payload goes where it belongs and the next header behind
+// it.
+type socket struct {
+	net.Conn
+	raw  syscall.RawConn
+	try  func(fd uintptr) bool // tryRead, made once
+	bufs [][]byte              // arguments and results of tryRead
+	n    int
+	err  error
+}
+
+func (s *socket) readv(bufs [][]byte) (int, error) {
+	s.bufs = bufs
+	if err := s.raw.Read(s.try); err != nil {
+		return 0, err
+	}
+	switch {
+	case s.err != nil:
+		return 0, s.err
+	case s.n == 0:
+		return 0, io.EOF
+	}
+	return s.n, nil
+}
+
+// tryRead returns false to be called again when there is something to read.
+func (s *socket) tryRead(fd uintptr) bool {
+	for {
+		if len(s.bufs) == 1 {
+			s.n, s.err = unix.Read(int(fd), s.bufs[0])
+		} else {
+			s.n, s.err = unix.Readv(int(fd), s.bufs)
+		}
+		if s.err != unix.EINTR {
+			return s.err != unix.EAGAIN
+		}
+	}
+}
+
+func (s *socket) writev(bufs *net.Buffers) (int64, error) { return bufs.WriteTo(s.Conn) }
+
+// genericStream is a stream over any connection, such as a pipe in memory.
+type genericStream struct{ net.Conn }
+
+func (s genericStream) readv(bufs [][]byte) (int, error) { return s.Read(bufs[0]) }
+
+func (s genericStream) writev(bufs *net.Buffers) (int64, error) { return bufs.WriteTo(s.Conn) }
+
+// tlsStream is an encrypted stream. Small pieces are put together, because each write makes a
+// record.
+type tlsStream struct {
+	*tls.Conn
+	gathered []byte
+}
+
+// tlsRecord is the longest record of TLS, in bytes.
+const tlsRecord = 16 << 10
+
+func (s *tlsStream) readv(bufs [][]byte) (int, error) { return s.Read(bufs[0]) }
+
+// writev says that something went out even if nothing did: a write that was ended is the last one.
+func (s *tlsStream) writev(bufs *net.Buffers) (int64, error) {
+	for _, b := range *bufs {
+		if len(s.gathered)+len(b) <= tlsRecord {
+			s.gathered = append(s.gathered, b...)
+			continue
+		}
+		if err := s.spill(); err != nil {
+			return 1, err
+		}
+		if len(b) <= tlsRecord {
+			s.gathered = append(s.gathered, b...)
+		} else if _, err := s.Write(b); err != nil {
+			return 1, err
+		}
+	}
+	*bufs = (*bufs)[:0]
+	return 1, s.spill()
+}
+
+func (s *tlsStream) spill() error {
+	if len(s.gathered) == 0 {
+		return nil
+	}
+	_, err := s.Write(s.gathered)
+	s.gathered = s.gathered[:0]
+	return err
+}

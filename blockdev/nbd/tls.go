@@ -1,0 +1,159 @@
+package nbd
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/blksh/blksh/blockdev/driver"
+)
+
+// Credentials are an object of QEMU's type tls-creds-x509: a directory with certificates under
+// fixed names.
+type Credentials struct {
+	Dir string
+	// Server: for who listens, otherwise for who connects.
+	Server bool
+	// VerifyPeer checks the certificate of the other side. A server then asks for one.
+	VerifyPeer bool
+}
+
+// load reads the files. The client's or server's own certificate is optional for a client.
+func (c *Credentials) load() (roots *x509.CertPool, own []tls.Certificate, err error) {
+	ca, err := c.read("ca-cert.pem")
+	if err != nil {
+		return nil, nil, err
+	}
+	roots = x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return nil, nil, driver.Refuse("Unable to import certificate %s", c.path("ca-cert.pem"))
+	}
+	side := "client"
+	if c.Server {
+		side = "server"
+	}
+	cert, err := c.read(side + "-cert.pem")
+	if errors.Is(err, os.ErrNotExist) && !c.Server {
+		return roots, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := c.read(side + "-key.pem")
+	if err != nil {
+		return nil, nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		name := c.path(side + "-cert.pem")
+		return nil, nil, driver.Refuse("Unable to load certificate %s and its key: %w", name, err)
+	}
+	return roots, []tls.Certificate{pair}, nil
+}
+
+func (c *Credentials) path(name string) string { return filepath.Join(c.Dir, name) }
+
+func (c *Credentials) read(name string) ([]byte, error) {
+	b, err := os.ReadFile(c.path(name))
+	if err != nil {
+		return nil, driver.Refuse("Unable to access credentials %s: %w", c.path(name), spoken(err))
+	}
+	return b, nil
+}
+
+// Check loads the files, so that what is wrong with them shows when the object is made.
+func (c *Credentials) Check() error {
+	_, _, err := c.load()
+	return err
+}
+
+// ClientConfig is for a connection to a server whose certificate is for hostname.
+func (c *Credentials) ClientConfig(hostname string) (*tls.Config, error) {
+	roots, own, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{
+		RootCAs: roots, Certificates: own, MinVersion: tls.VersionTLS12, ServerName: hostname,
+		// Checked below, in words of our own.
+		InsecureSkipVerify: true,
+	}
+	if c.VerifyPeer {
+		cfg.VerifyConnection = func(s tls.ConnectionState) error {
+			return verifyServer(s, roots, hostname)
+		}
+	}
+	return cfg, nil
+}
+
+// ServerConfig is for connections of clients.
+func (c *Credentials) ServerConfig() (*tls.Config, error) {
+	roots, own, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{ClientCAs: roots, Certificates: own, MinVersion: tls.VersionTLS12}
+	if c.VerifyPeer {
+		cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return cfg, nil
+}
+
+// verifyServer checks the chain of a server's certificates, and its name.
+func verifyServer(s tls.ConnectionState, roots *x509.CertPool, hostname string) error {
+	leaf := s.PeerCertificates[0]
+	between := x509.NewCertPool()
+	for _, cert := range s.PeerCertificates[1:] {
+		between.AddCert(cert)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: between,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	switch {
+	case err != nil:
+		return &driver.Refusal{Text: "The certificate does not verify: " + err.Error(), Err: err}
+	case hostname == "":
+		return &driver.Refusal{Text: "No hostname for certificate validation", Err: errCertificate}
+	case leaf.VerifyHostname(hostname) != nil && !namedAlone(leaf, hostname):
+		text := "Certificate does not match the hostname " + hostname
+		return &driver.Refusal{Text: text, Err: errCertificate}
+	}
+	return nil
+}
+
+var errCertificate = errors.New("certificate refused")
+
+// namedAlone says whether a certificate without alternative names is for hostname, as GnuTLS has
+// it.
+func namedAlone(cert *x509.Certificate, hostname string) bool {
+	return len(cert.DNSNames)+len(cert.IPAddresses) == 0 && cert.Subject.CommonName == hostname
+}
+
+// UnusableCredentials are an object of a type of TLS credentials that is not to be had here.
+type UnusableCredentials struct{ Type string }
+
+// tls is how the connection to a is encrypted, nil for not at all.
+func (c *exportConfig) tls(o *driver.Opening, a Address) (*tls.Config, error) {
+	id, hostname := c.Credentials, c.Hostname
+	if id == "" {
+		return nil, nil
+	}
+	if hostname == "" {
+		hostname = a.Host
+	}
+	switch object := o.Object(id).(type) {
+	case nil:
+		return nil, driver.Refuse("No TLS credentials with id '%s'", id)
+	case *UnusableCredentials:
+		return nil, driver.Refuse("%s cannot be used; tls-creds-x509 can", object.Type)
+	case *Credentials:
+		if object.Server {
+			return nil, driver.Refuse("Expected TLS credentials for a client endpoint")
+		}
+		return object.ClientConfig(hostname)
+	}
+	return nil, driver.Refuse("Object with id '%s' is not TLS credentials", id)
+}

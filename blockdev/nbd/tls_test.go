@@ -1,0 +1,166 @@
+package nbd_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/nbd"
+	"github.com/blksh/blksh/blockdev/raw"
+)
+
+// certificates makes a directory of credentials under QEMU's names: an authority, a server called
+// localhost, a client.
+func certificates(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	ca := certificate(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign,
+	}, nil)
+	ca.store(t, dir, "ca")
+	for name, usage := range map[string]x509.ExtKeyUsage{
+		"server": x509.ExtKeyUsageServerAuth, "client": x509.ExtKeyUsageClientAuth,
+	} {
+		certificate(t, &x509.Certificate{
+			Subject: pkix.Name{CommonName: name}, DNSNames: []string{"localhost"},
+			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
+		}, ca).store(t, dir, name)
+	}
+	return dir
+}
+
+type signed struct {
+	cert *x509.Certificate
+	der  []byte
+	key  *ecdsa.PrivateKey
+}
+
+// certificate signs template by ca, or by itself.
+func certificate(t *testing.T, template *x509.Certificate, ca *signed) *signed {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	s := &signed{template, nil, key}
+	if ca == nil {
+		ca = s
+	}
+	if s.der, err = x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey, ca.key); err != nil {
+		t.Fatal(err)
+	}
+	if s.cert, err = x509.ParseCertificate(s.der); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *signed) store(t *testing.T, dir, name string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(s.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{
+		name + "-cert.pem": {Type: "CERTIFICATE", Bytes: s.der},
+		name + "-key.pem":  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTLS opens exports of nbdkit and qemu-nbd, and is refused where it must be.
+func TestTLS(t *testing.T) {
+	dir := certificates(t)
+	for _, c := range []struct{ name, program, pkg, args string }{
+		{"nbdkit", "nbdkit", "nbdkit", "nbdkit -f --tls=require --tls-verify-peer --tls-certificates=" + dir + " memory 8M"},
+		{
+			"qemu-nbd", "qemu-nbd", "qemu-utils", "qemu-nbd -t -f raw --object tls-creds-x509,id=t,endpoint=server,dir=" + dir +
+				" --tls-creds t " + image(t, 8<<20),
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			need(t, c.program, c.pkg)
+			testTLS(t, dir, c.args)
+		})
+	}
+	t.Run("refused", func(t *testing.T) {
+		need(t, "nbdkit", "nbdkit")
+		_, err := openTLS(t, dir, "nbdkit -f --tls=off memory 8M", "tls-creds", "client", "tls-hostname", "localhost")
+		if err == nil || err.Error() != "Denied by server for option 5 (starttls)" {
+			t.Error(err)
+		}
+	})
+}
+
+func testTLS(t *testing.T, dir, command string) {
+	d, err := openTLS(t, dir, command, "tls-creds", "client", "tls-hostname", "localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	data := make([]byte, 3<<20+5)
+	_, _ = rand.Read(data)
+	got := make([]byte, len(data))
+	if err := d.Write(ctx, driver.Vec{bytes.Clone(data)}, 1000, 0); err != nil {
+		t.Error(err)
+	}
+	if err := d.Read(ctx, driver.Vec{got}, 1000, 0); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("what was written does not come back: %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []struct {
+		name, want string
+		options    []string
+	}{
+		{"no credentials", "TLS negotiation required before option 7 (go)", nil},
+		{"wrong name", "Certificate does not match the hostname wrong.example", []string{"tls-creds", "client", "tls-hostname", "wrong.example"}},
+		{"no name", "No hostname for certificate validation", []string{"tls-creds", "client"}},
+		{"unknown id", "No TLS credentials with id 'nosuch'", []string{"tls-creds", "nosuch"}},
+		{"server's", "Expected TLS credentials for a client endpoint", []string{"tls-creds", "server"}},
+		{"other object", "Object with id 'secret' is not TLS credentials", []string{"tls-creds", "secret"}},
+	} {
+		if _, err := openTLS(t, dir, command, c.options...); err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+// openTLS starts a server and opens its export with options, in pairs of key and value.
+func openTLS(t *testing.T, dir, command string, options ...string) (*blockdev.Device, error) {
+	t.Helper()
+	var o driver.Options
+	o.Set("driver", "nbd-command")
+	o.Set("command", command)
+	for i := 0; i < len(options); i += 2 {
+		o.Set(options[i], options[i+1])
+	}
+	objects := map[string]any{
+		"client": &nbd.Credentials{Dir: dir, VerifyPeer: true},
+		"server": &nbd.Credentials{Dir: dir, VerifyPeer: true, Server: true},
+		"secret": driver.Secret("x"),
+	}
+	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
+		Drivers: []driver.Driver{nbd.Command, raw.Driver}, Options: &o,
+		Object: func(id string) any { return objects[id] },
+	})
+}

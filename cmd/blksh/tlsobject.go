@@ -1,0 +1,44 @@
+package main
+
+import (
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/nbd"
+)
+
+// tlsKeys are the properties of all objects with TLS credentials, and those of one type.
+var tlsKeys = map[string][]string{
+	"tls-creds-x509": {"sanity-check", "passwordid"},
+	"tls-creds-psk":  {"username"},
+	"tls-creds-anon": nil,
+}
+
+// credentials makes an object of one of the types of tlsKeys. Certificates are what can be used;
+// the others are taken, and refused by the driver that is to use them.
+func credentials(kind string, opts *blockdev.Options) (any, error) {
+	keys := append([]string{"dir", "endpoint", "verify-peer", "priority"}, tlsKeys[kind]...)
+	if err := onlyKeys(opts, keys...); err != nil {
+		return nil, err
+	}
+	c := &nbd.Credentials{Dir: opts.String("dir"), VerifyPeer: true}
+	switch endpoint := opts.String("endpoint"); endpoint {
+	case "server":
+		c.Server = true
+	case "client", "":
+	default:
+		return nil, driver.Refuse("Parameter 'endpoint' does not accept value '%s'", endpoint)
+	}
+	if opts.Has("verify-peer") {
+		var known bool
+		if c.VerifyPeer, known = driver.Truth(opts.String("verify-peer")); !known {
+			return nil, driver.Refuse("Parameter 'verify-peer' expects 'on' or 'off'")
+		}
+	}
+	if kind != "tls-creds-x509" {
+		return &nbd.UnusableCredentials{Type: kind}, nil
+	}
+	if c.Dir == "" {
+		return nil, driver.Refuse("Missing 'dir' property value")
+	}
+	return c, c.Check()
+}
