@@ -9,50 +9,39 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// createKeys are the options of a new image.
-var createKeys = []driver.Key{
-	{Name: "compat", Type: driver.String, Default: "1.1", Help: "version of the format: 0.10 or v2, 1.1 or v3"},
-	{Name: "cluster_size", Type: driver.Size, Default: "65536", Help: "bytes in a cluster, from 512 to 2M"},
-	{Name: "extended_l2", Type: driver.Bool, Default: "off", Help: "divide clusters into 32 subclusters"},
-	{Name: "preallocation", Type: driver.Enum, Default: "off", Enum: []string{"off", "metadata", "falloc", "full"}, Help: "space to take at once"},
-	{Name: "lazy_refcounts", Type: driver.Bool, Default: "off", Help: "write refcounts late"},
-	{Name: "refcount_bits", Type: driver.Int, Default: "16", Help: "bits of a refcount, from 1 to 64"},
-	{Name: "compression_type", Type: driver.Enum, Default: "zlib", Enum: compressionNames, Help: "how compressed clusters are packed"},
-}
-
 // newHeader checks the options of a new image and makes its header, without any table yet. The
 // order of checks is QEMU's.
 func newHeader(c *driver.Creating) (*header, error) {
-	v := c.Values
+	v := c.Config.(*createConfig)
 	h := &header{version: 3, length: headerLenFull}
-	switch s := v.String("compat"); s {
+	switch s := v.Compat; s {
 	case "0.10", "v2":
 		h.version = 2
 	case "1.1", "v3":
 	default:
 		return nil, refuse(syscall.EINVAL, "Invalid compatibility level: '%s'", s)
 	}
-	if v.Bool("extended_l2") {
+	if v.ExtendedL2 {
 		if h.version < 3 {
 			return nil, refuse(syscall.EINVAL,
 				"Extended L2 entries are only supported with compatibility level 1.1 and above (use version=v3 or greater)")
 		}
 		h.incompatible |= featExtendedL2
 	}
-	if err := h.setCluster(v.Int("cluster_size")); err != nil {
+	if err := h.setCluster(v.ClusterSize.Int()); err != nil {
 		return nil, err
 	}
 	if err := h.setBacking(c); err != nil {
 		return nil, err
 	}
-	if v.Bool("lazy_refcounts") {
+	if v.LazyRefcounts {
 		if h.version < 3 {
 			return nil, refuse(syscall.EINVAL,
 				"Lazy refcounts only supported with compatibility level 1.1 and above (use version=v3 or greater)")
 		}
 		h.compatible |= compatLazyRefcounts
 	}
-	width := v.Int("refcount_bits")
+	width := v.RefcountBits
 	if width <= 0 || width > 64 || width&(width-1) != 0 {
 		return nil, refuse(syscall.EINVAL,
 			"Refcount width must be a power of two and may not exceed 64 bits")
@@ -62,7 +51,7 @@ func newHeader(c *driver.Creating) (*header, error) {
 			"Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)")
 	}
 	h.refOrder = uint32(bits.TrailingZeros64(uint64(width)))
-	if v.String("compression_type") == compressZstd.String() {
+	if v.CompressionType == compressZstd.String() {
 		if h.version < 3 {
 			return nil, refuse(syscall.EINVAL,
 				"Non-zlib compression type is only supported with compatibility level 1.1 and above (use version=v3 or greater)")
@@ -91,7 +80,7 @@ func (h *header) setBacking(c *driver.Creating) error {
 	switch {
 	case c.Backing == "" && c.BackingFormat != "":
 		return refuse(syscall.EINVAL, "Backing format cannot be used without backing file")
-	case c.Backing != "" && c.Values.String("preallocation") != "off" &&
+	case c.Backing != "" && c.Config.(*createConfig).Preallocation != "off" &&
 		h.incompatible&featExtendedL2 == 0:
 		return refuse(syscall.EINVAL,
 			"Backing file and preallocation can only be used at the same time if extended_l2 is on")
@@ -141,11 +130,11 @@ func create(ctx context.Context, c *driver.Creating) error {
 	if err := c.File.WriteVec(ctx, driver.Vec{first}, 0, 0); err != nil {
 		return refuseWith(err, "Could not write qcow2 header")
 	}
-	values, err := driver.ParseValues(keys, &driver.Options{})
-	if err != nil {
+	var defaults config
+	if err := driver.Fill(&defaults, &driver.Options{}); err != nil {
 		return err
 	}
-	q := newImage(c.File, values, func(driver.Notice) {})
+	q := newImage(c.File, &defaults, func(driver.Notice) {})
 	defer q.endCaches()
 	if err := q.load(ctx); err != nil {
 		return err
@@ -170,7 +159,7 @@ func (q *image) fillIn(ctx context.Context, c *driver.Creating) error {
 		return refuseWith(err, "Could not allocate clusters for qcow2 header and refcount table")
 	}
 	size := (c.Size + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
-	p, _ := driver.ParsePrealloc(c.Values.String("preallocation"))
+	p, _ := driver.ParsePrealloc(c.Config.(*createConfig).Preallocation)
 	if err := q.Truncate(ctx, size, p, 0); err != nil {
 		return prefix(err, "Could not resize image")
 	}

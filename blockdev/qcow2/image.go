@@ -15,18 +15,18 @@ import (
 
 // Driver reads and writes qcow2 images.
 var Driver = driver.Driver{
-	Name:        "qcow2",
-	Doc:         "QEMU's copy-on-write format, versions 2 and 3",
-	Kind:        driver.Format,
-	Resolves:    driver.OverProtocol,
-	Purpose:     driver.TemporaryOverlay,
-	Keys:        keys,
-	Probe:       probe,
-	Open:        open,
-	CreateKeys:  createKeys,
-	CheckCreate: checkCreate,
-	Measure:     measure,
-	Create:      create,
+	Name:         "qcow2",
+	Doc:          "QEMU's copy-on-write format, versions 2 and 3",
+	Kind:         driver.Format,
+	Resolves:     driver.OverProtocol,
+	Purpose:      driver.TemporaryOverlay,
+	Config:       config{},
+	Probe:        probe,
+	Open:         open,
+	CreateConfig: createConfig{},
+	CheckCreate:  checkCreate,
+	Measure:      measure,
+	Create:       create,
 }
 
 // probe knows an image by its magic number and a version that some qcow2 has or will have.
@@ -96,11 +96,12 @@ var (
 
 // open opens the image in its file child. Steps and errors come in QEMU's order.
 func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
-	file, err := o.Child(ctx, "file", driver.RoleFile)
+	c := o.Config.(*config)
+	file, err := o.Child(ctx, c.File, driver.RoleFile)
 	if err != nil {
 		return nil, err
 	}
-	q := newImage(file, o.Values, o.Notify)
+	q := newImage(file, c, o.Notify)
 	q.readOnly, q.checking, q.claims, q.unmap = o.Mode.ReadOnly, o.Mode.Check, !o.Mode.ReadOnly,
 		o.Mode.Unmap
 	defer func() {
@@ -122,8 +123,8 @@ func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
 }
 
 // newImage is an image in file whose header has not been read.
-func newImage(file driver.Node, values driver.Values, notify func(driver.Notice)) *image {
-	q := &image{file: file, notify: notify, given: given{Values: values}, skipped: -1}
+func newImage(file driver.Node, c *config, notify func(driver.Notice)) *image {
+	q := &image{file: file, notify: notify, given: given{*c, *c}, skipped: -1}
 	q.Config = format.Config{
 		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load,
 		Usable: q.usable,

@@ -27,7 +27,7 @@ func (q *image) load(ctx context.Context) error {
 	if err := q.loadL1(ctx); err != nil {
 		return err
 	}
-	if q.settings, err = parseSettings(&q.geometry, q.given, q.size.Load(), q.unmap,
+	if q.settings, err = parseSettings(&q.geometry, &q.given.config, q.size.Load(), q.unmap,
 		h.compatible&compatLazyRefcounts != 0); err != nil {
 		return err
 	}
@@ -221,10 +221,11 @@ func (q *image) endCaches() {
 
 // openBacking opens the backing file that the options or the image name.
 func (q *image) openBacking(ctx context.Context, o *driver.Opening) (err error) {
-	if q.checking || o.NoChild("backing") || q.hdr.backing == "" && !o.HasChild("backing") {
+	backing := o.Config.(*config).Backing
+	if q.checking || o.NoChild(backing) || q.hdr.backing == "" && !o.HasChild(backing) {
 		return nil
 	}
-	q.Backing, err = o.Backing(ctx, "backing",
+	q.Backing, err = o.Backing(ctx, backing,
 		driver.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat})
 	return err
 }

@@ -18,7 +18,7 @@ func measure(ctx context.Context, m *driver.Measuring) (driver.Measured, error) 
 	guest := g.roundUp(m.Size)
 	full := guest + g.metadata(guest)
 	data := int64(0)
-	prealloc := m.Values.String("preallocation")
+	prealloc := m.Config.(*createConfig).Preallocation
 	switch {
 	case prealloc == "full" || prealloc == "falloc", m.Backing != "" && m.Data != nil:
 		data = guest // how much of it the backing file shares nobody knows

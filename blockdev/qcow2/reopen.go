@@ -21,8 +21,8 @@ func (q *image) Prepare(ctx context.Context, o *driver.Opening) (commit, abort f
 	if q.loaded && !o.Mode.ReadOnly {
 		return nil, nil, refuse(syscall.EACCES, "A snapshot can only be opened read-only")
 	}
-	now := q.given.with(o.Values)
-	s, err := parseSettings(&q.geometry, now, q.size.Load(), o.Mode.Unmap,
+	now := q.given.with(o.Config.(*config))
+	s, err := parseSettings(&q.geometry, &now.config, q.size.Load(), o.Mode.Unmap,
 		q.hdr.compatible&compatLazyRefcounts != 0)
 	if err != nil {
 		return nil, nil, err

@@ -63,7 +63,7 @@ func (q *image) setSize(ctx context.Context, size int64) error {
 func (q *image) installSize(ctx context.Context, size int64) error {
 	q.size.Store(size)
 	q.vmState.Store(q.l1Entries(size) << q.l1Shift())
-	s, err := parseSettings(&q.geometry, q.given, size, q.unmap,
+	s, err := parseSettings(&q.geometry, &q.given.config, size, q.unmap,
 		q.hdr.compatible&compatLazyRefcounts != 0)
 	if err != nil {
 		return err
