@@ -27,7 +27,7 @@ func diagnose(pat Pattern, want, got []byte, off int64, first, last, count int) 
 		return c
 	}
 	// The beginning of the sector may be right: the wrong part may begin in
-	// the middle, where data of another place were laid over it.
+	// the middle, where data of another offset were laid over it.
 	if first > 0 {
 		if c, ok := displaced(pat, got[first:], off+int64(first)); ok {
 			return c

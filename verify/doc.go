@@ -6,8 +6,8 @@
 // in the grammar of fio's verify_pattern, and some of our own. A [Diff] tells where two devices
 // differ, without a word on why.
 //
-// A [Cause] is a guess by rules, of one [Class]: one bit, zeroes, data of another place or moved by
-// some bytes, an older generation, sectors of two of them, and so on. The classes that speak of
+// A [Cause] is a guess by rules, of one [Class]: one bit, zeroes, data of another offset or moved
+// by some bytes, an older generation, sectors of two of them, and so on. The classes that speak of
 // headers are those of blocks that tell about themselves, which have two packages of their own:
 //
 //   - [github.com/blksh/blksh/verify/fio] knows fio's blocks byte for byte, in which order its jobs

@@ -188,7 +188,7 @@ func (s seeded) locate(got []byte, _ int64) (int64, bool) {
 }
 
 // largestGuessedSeed bounds the seeds that generation believes in: a larger
-// one is as likely a seed in use at another place.
+// one is as likely a seed in use at another offset.
 const largestGuessedSeed = 1 << 32
 
 func (s seeded) generation(got []byte, off int64) (uint64, bool) {

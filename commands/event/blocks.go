@@ -121,7 +121,7 @@ func (v Verdict) told() verdict {
 	told := verdict{
 		Blocks: v.Blocks, Fio: r.Fio, Done: r.Done, Count: r.Blocks, BlockLen: r.BlockLen,
 		Checked: r.Checked, HeadersOnly: r.HeadersOnly, Unchecked: r.Unchecked, Others: r.Others,
-		Unreadable: r.Unreadable, Unfaithful: r.Unfaithful, InFlight: r.InFlight, Elapsed: v.Elapsed,
+		Unreadable: r.Unreadable, Unfaithful: r.ContentMismatches, InFlight: r.InFlight, Elapsed: v.Elapsed,
 	}
 	for _, n := range slices.Sorted(maps.Keys(r.Generations)) {
 		told.Generations = append(told.Generations, generation{n, r.Generations[n]})

@@ -161,8 +161,8 @@ func (n *Native) circumstances(e event.Verdict) {
 	if e.Unchecked > 0 {
 		n.say("  of %s nothing is known\n", sizeWords(e.Unchecked))
 	}
-	if e.Unfaithful > 0 {
-		n.say("  %s intact, but not what its seed makes\n", plural(e.Unfaithful, "block is", "blocks are each"))
+	if e.ContentMismatches > 0 {
+		n.say("  %s intact, but not what its seed makes\n", plural(e.ContentMismatches, "block is", "blocks are each"))
 	}
 	if f := e.InFlight; f != (job.InFlight{}) {
 		n.say("  under way when the job ended, and any of it allowed: %d old, %d new, %d torn\n", f.Old, f.New, f.Torn)

@@ -41,12 +41,12 @@ func (b *Builder) block(p []byte, off int64, r *Request) {
 	h.Put(p)
 	size := h.Size()
 	data := size + b.l.Checksum.Size
-	b.l.Checksum.Put(b.sums, p[size:data], p[data:])
-	Exchange(p, b.l.HeaderOffset, data, b.swap[:])
+	b.l.Checksum.Compute(b.sums, p[size:data], p[data:])
+	SwapHeader(p, b.l.HeaderOffset, data, b.swap[:])
 }
 
-// Exchange swaps the first n bytes of p with those at at; buf has room for n.
-func Exchange(p []byte, at, n int, buf []byte) {
+// SwapHeader swaps the first n bytes of p with those at at; buf has room for n.
+func SwapHeader(p []byte, at, n int, buf []byte) {
 	if at == 0 {
 		return
 	}

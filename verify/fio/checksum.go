@@ -26,9 +26,9 @@ type Checksum struct {
 	// Blind says that the checksum does not see all damage to the data, so that
 	// the content has to be made again and compared.
 	Blind bool
-	// Put writes the checksum of data over dst, which is size bytes long. It
+	// Compute writes the checksum of data over dst, which is size bytes long. It
 	// leaves those bytes alone that are undefined.
-	Put func(s *Hasher, dst, data []byte)
+	Compute func(s *Hasher, dst, data []byte)
 }
 
 const noNumber = 0xff
@@ -103,8 +103,8 @@ func (s *Checksum) number(r Release) uint8 {
 	return s.now
 }
 
-// UserName is the name as findSum takes it.
-func (s *Checksum) UserName() string { return strings.TrimSuffix(s.Name, "-old") }
+// OptionName is the name as findSum takes it.
+func (s *Checksum) OptionName() string { return strings.TrimSuffix(s.Name, "-old") }
 
 // sumsOf lists what a type number may mean in a header of 48 (long) or 40 bytes: the present
 // meaning first, and one that a wrong block cannot fail last.
@@ -148,11 +148,11 @@ func NewHasher() *Hasher {
 	return &Hasher{sha256: sha256.New(), state: make([]byte, 0, 128)}
 }
 
-// Holds reports whether stored is the checksum of data.
-func (s *Hasher) Holds(k *Checksum, stored, data []byte) bool {
+// Matches reports whether stored is the checksum of data.
+func (s *Hasher) Matches(k *Checksum, stored, data []byte) bool {
 	got := s.stored[:k.Size]
 	copy(got, stored)
-	k.Put(s, got, data)
+	k.Compute(s, got, data)
 	return string(got) == string(stored)
 }
 
@@ -273,8 +273,8 @@ func putXXHash(_ *Hasher, dst, data []byte) {
 	binary.LittleEndian.PutUint32(dst, xxh32(data, xxSeed))
 }
 
-// Sums lists what the type of the header may mean; see sumsOf.
-func (h *Header) Sums() []*Checksum {
+// Checksums lists what the type of the header may mean; see sumsOf.
+func (h *Header) Checksums() []*Checksum {
 	if h.Long {
 		return sumsByNumber.get()[1][h.Type]
 	}

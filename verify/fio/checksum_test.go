@@ -88,7 +88,7 @@ func TestOddSums(t *testing.T) {
 	} {
 		k := sumNamed(c.sum)
 		dst := make([]byte, k.Size)
-		k.Put(NewHasher(), dst, data[:c.n])
+		k.Compute(NewHasher(), dst, data[:c.n])
 		if got := hex.EncodeToString(dst); got != c.want {
 			t.Errorf("%s of %d bytes is\n%s, want\n%s", c.sum, c.n, got, c.want)
 		}
@@ -111,7 +111,7 @@ func TestSumsAllocateNothing(t *testing.T) {
 	for i := range sums {
 		k := &sums[i]
 		dst := make([]byte, k.Size)
-		if n := testing.AllocsPerRun(10, func() { k.Put(s, dst, p) }); n > 0 {
+		if n := testing.AllocsPerRun(10, func() { k.Compute(s, dst, p) }); n > 0 {
 			t.Errorf("%s: %v allocations", k.Name, n)
 		}
 	}
@@ -156,7 +156,7 @@ func BenchmarkSum(b *testing.B) {
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
 				for b.Loop() {
-					k.Put(s, dst, p)
+					k.Compute(s, dst, p)
 				}
 			})
 		}

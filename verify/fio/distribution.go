@@ -140,8 +140,8 @@ func (o *Options) setZones(text string) error {
 // fibonacci spreads numbers over 64 bits: 2^64 times the golden ratio.
 const fibonacci = 0x61c8864680b583eb
 
-// A spread draws blocks of one file that are not distributed evenly.
-type spread struct {
+// A sampler draws blocks of one file that are not distributed evenly.
+type sampler struct {
 	d      *Distribution
 	g      taus88
 	n      uint64 // blocks
@@ -151,12 +151,12 @@ type spread struct {
 	stddev int64
 }
 
-// newSpread makes what draws of n blocks. It is nil where each has the same chance, and for zones.
-func newSpread(d *Distribution, n, seed uint64) *spread {
+// newSampler makes what draws of n blocks. It is nil where each has the same chance, and for zones.
+func newSampler(d *Distribution, n, seed uint64) *sampler {
 	if d.Kind == "" || d.Kind == "zoned" || n == 0 {
 		return nil
 	}
-	s := &spread{d: d, n: n}
+	s := &sampler{d: d, n: n}
 	s.g.reseed(seed & math.MaxUint32)
 	if d.Kind == "normal" {
 		s.stddev = min(int64(math.Ceil(float64(n)*d.Value/100)), int64(n/2))
@@ -181,7 +181,7 @@ func newSpread(d *Distribution, n, seed uint64) *spread {
 const maxZetaTerms = 10_000_000
 
 // next draws a block.
-func (s *spread) next() uint64 {
+func (s *sampler) next() uint64 {
 	var v uint64
 	switch s.d.Kind {
 	case "zipf":
@@ -197,7 +197,7 @@ func (s *spread) next() uint64 {
 
 // zipf is the method of Gray et al. ("Quickly generating billion-record synthetic
 // databases", 1994).
-func (s *spread) zipf() uint64 {
+func (s *sampler) zipf() uint64 {
 	theta, n := s.d.Value, float64(s.n)
 	u := float64(s.g.next()) / math.MaxUint32
 	switch z := u * s.zetaN; {
@@ -213,7 +213,7 @@ func (s *spread) zipf() uint64 {
 // normalSum is how many even draws make one that is about normal.
 const normalSum = 12
 
-func (s *spread) normal() uint64 {
+func (s *sampler) normal() uint64 {
 	sum := uint64(0)
 	for range normalSum {
 		sum += s.g.next() % (s.n + 1)

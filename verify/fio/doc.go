@@ -8,7 +8,7 @@
 // which option is wrong. An [Order] makes the requests of the job, again and again the same, and a
 // [Builder] their bytes:
 //
-//   - a [Header] with the place, the length, the type and the seed of the block,
+//   - a [Header] with the offset, the length, the type and the seed of the block,
 //   - a [Checksum] of what follows,
 //   - and the [Payload], which the seed makes, or a pattern.
 //
@@ -18,7 +18,7 @@
 // # Files of the package
 //
 // header, checksum, crc, xxh32, fill, payload, build: the bytes of a block. order, tausworthe,
-// lfsr, distribution, mixture, blockmap: which blocks, in which order. workload, options, layout,
-// table, setting, units, calculate, files, jobfile, release: what a job says. state: how far it
-// came.
+// lfsr, distribution, rwmix, axmap: which blocks, in which order. workload, options, layout,
+// optiontable, optionvalues, units, calculate, files, jobfile, release: what a job says. state: how
+// far it came.
 package fio

@@ -49,9 +49,9 @@ func (f *Filler) Fill(p []byte, seed uint64) (next uint64) {
 	return seed
 }
 
-// Made reports whether p, from byte from on, is random content of the seed. buf
+// Makes reports whether p, from byte from on, is random content of the seed. buf
 // is for pieces of it that stay in the cache.
-func (f *Filler) Made(p []byte, from int, seed uint64, buf []byte) bool {
+func (f *Filler) Makes(p []byte, from int, seed uint64, buf []byte) bool {
 	for len(p) > 0 {
 		n := min(len(p), len(buf)&^(LaneRound-1))
 		if f.lanes == 4 && from == 0 && len(p) >= LaneRound {
@@ -193,9 +193,9 @@ func (f *Filler) followed(p []byte, at int) bool {
 	return w != 0 && binary.LittleEndian.Uint64(p[next:]) == w*f.mul>>f.Shift
 }
 
-// Plausible reports whether any of the random data of a block from data on, where it is looked at,
+// MayBeFill reports whether any of the random data of a block from data on, where it is looked at,
 // may come from a filler: each word of a lane follows from the one before.
-func Plausible(p []byte, data int) bool {
+func MayBeFill(p []byte, data int) bool {
 	const places = 16
 	step := 1
 	if len(p)%8 == 0 {

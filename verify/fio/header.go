@@ -93,7 +93,7 @@ func (h *Header) Put(p []byte) {
 }
 
 // ParseHeader reads a header of either layout at the beginning of p. It is a header if the magic
-// and the crc are right; the fields may still be those of another place.
+// and the crc are right; the fields may still be those of another block.
 func ParseHeader(p []byte) (h Header, ok bool) {
 	if len(p) < ShortHeader || binary.LittleEndian.Uint16(p) != HeaderMagic {
 		return h, false
@@ -164,9 +164,9 @@ func RepairHeader(p []byte) (h Header, bit int, ok bool) {
 	return h, 0, false
 }
 
-// LikeHeader reports how many of a header's fixed bits p has, to tell a damaged header from data
-// that never were one: the magic, and a length and an offset that fit the place.
-func LikeHeader(p []byte, pos int64, length int) bool {
+// ResemblesHeader reports how many of a header's fixed bits p has, to tell a damaged header from
+// data that never were one: the magic, and a length and an offset that fit.
+func ResemblesHeader(p []byte, pos int64, length int) bool {
 	if len(p) < ShortHeader {
 		return false
 	}

@@ -39,7 +39,8 @@ verify=sha3-256
 	first := base
 	first.Async = true
 	first.Name, first.MinBlock, first.MaxBlock, first.Verify = "first", 4096, 4096, "crc32c"
-	first.Direction, first.Size, first.NoRandomMap, first.Pattern, first.RandomEvery = RandWrite, 1<<20,
+	first.Direction, first.Size, first.NoRandomMap, first.Pattern, first.RandomEvery = RandWrite,
+		1<<20,
 		true, `"a b"%o`, 1
 	first.Reads = Sizes{Min: 4096, Max: 4096}
 	second := base

@@ -24,9 +24,9 @@ type Layout struct {
 	Checksum *Checksum
 	// AnyType: each header says what its block is, so none can be written.
 	AnyType bool
-	// Headless: the data are the pattern or ordinary fill.
-	Headless bool
-	Payload  Payload
+	// Headerless: the data are the pattern or ordinary fill.
+	Headerless bool
+	Payload    Payload
 	// The range of each file has Extent bytes, and the file goes on for length bytes from its
 	// beginning.
 	Extent, length int64
@@ -42,7 +42,8 @@ func NewLayout(o *Options) (*Layout, error) {
 		return nil, err
 	}
 	for _, check := range []func() error{
-		l.checkSizes, l.checkSplit, l.checkCounts, l.checkPlaces, func() error { return l.setPayload(o.ReadFile) },
+		l.checkSizes, l.checkSplit, l.checkCounts, l.checkOffsets,
+		func() error { return l.setPayload(o.ReadFile) },
 		l.setType, l.setInterval, l.checkHeader, l.checkOrder,
 	} {
 		if err := check(); err != nil {
@@ -132,8 +133,8 @@ func (l *Layout) checkSplit() error {
 	return nil
 }
 
-// checkPlaces refuses what is not known of the order of requests.
-func (l *Layout) checkPlaces() error {
+// checkOffsets refuses what is not known of the order of requests.
+func (l *Layout) checkOffsets() error {
 	if err := l.Distribution.check(); err != nil {
 		return fmt.Errorf("random_distribution: %w", err)
 	}
@@ -168,7 +169,8 @@ func (l *Layout) checkPlaces() error {
 	case l.ZoneSize == 0 && (l.Strided || l.ZoneRange > 0 || l.ZoneSkip > 0):
 		return errors.New("zonemode=strided, zonerange and zoneskip need zonesize")
 	case l.Generator == "lfsr" &&
-		(l.RandomEvery > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != "" || l.Reads.Min > 0):
+		(l.RandomEvery > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != "" ||
+			l.Reads.Min > 0):
 		return errors.New(
 			"random_generator=lfsr is for requests that are all random and of one size")
 	}
@@ -242,17 +244,17 @@ func (l *Layout) setType() (err error) {
 	case l.Verify == "":
 		return nil
 	case l.Verify == TypePattern || l.Verify == TypeNull:
-		l.Headless = true
+		l.Headerless = true
 		l.Payload.Still = l.Verify == TypeNull // fio fills its buffer once
 	}
 	if l.Pattern == "" && strings.HasPrefix(l.Verify, TypePattern) {
 		return fmt.Errorf("verify=%s needs a verify_pattern", l.Verify)
 	}
-	if l.Headless && l.Ranged() && l.Overlaps() {
+	if l.Headerless && l.Ranged() && l.Overlaps() {
 		return fmt.Errorf(
 			"verify=%s where blocks of different lengths are written over each other: nothing tells them apart", l.Verify)
 	}
-	if !l.Headless {
+	if !l.Headerless {
 		l.Checksum, err = findSum(l.Verify, l.Fio)
 	}
 	return err
@@ -319,11 +321,12 @@ func (l *Layout) collides() bool {
 		return true
 	}
 	return l.Direction.Random() &&
-		(l.mapless() || l.RandomEvery > 1 || l.Sequential[writes] > 0 || l.Fio == Fio22 && l.Ranged())
+		(l.mapless() || l.RandomEvery > 1 || l.Sequential[writes] > 0 || l.Fio == Fio22 &&
+			l.Ranged())
 }
 
 // sizes are those of the blocks of one direction.
-func (l *Layout) sizes(w way) Sizes {
+func (l *Layout) sizes(w ddir) Sizes {
 	if w == reads && l.Reads.Min > 0 {
 		return l.Reads
 	}
@@ -403,10 +406,10 @@ func (l *Layout) Covers() bool {
 	return !l.Direction.Mixed() && !l.collides() && !limited
 }
 
-// Tells reports whether it shows by each block which of two jobs wrote it: their blocks lie in the
-// same places and have headers. If all blocks of both are the same, it does not matter.
-func (l *Layout) Tells(other *Layout) bool {
-	if l.Headless && other.Headless {
+// Distinguishes reports whether it shows by each block which of two jobs wrote it: their blocks lie
+// in the same places and have headers. If all blocks of both are the same, it does not matter.
+func (l *Layout) Distinguishes(other *Layout) bool {
+	if l.Headerless && other.Headerless {
 		return l.Payload.Pattern != nil && l.Pattern == other.Pattern &&
 			l.MinBlock == other.MinBlock && l.MaxBlock == other.MaxBlock
 	}

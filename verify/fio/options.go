@@ -89,7 +89,8 @@ func DefaultOptions() Options {
 		Name: "verify",
 		Workload: Workload{
 			Fio: Fio342, Thread: 1, MinBlock: 4096, NrFiles: 1, FileTurn: 1, RandomEvery: 1,
-			Generator: "tausworthe", MixRead: 50, RandSeed: 0x89, RandRepeat: true, Loops: 1, DoVerify: true,
+			Generator: "tausworthe", MixRead: 50, RandSeed: 0x89, RandRepeat: true, Loops: 1,
+			DoVerify: true,
 		},
 		Run:     Run{IODepth: 16, HeaderSeed: true, Sequence: true, TrimZero: true},
 		NumJobs: 1, StateSave: true,
@@ -111,11 +112,13 @@ func (o *Options) check() error {
 		return errors.New("openfiles below the number of files: the order of files is not known")
 	case o.TimeBased && o.Runtime <= 0:
 		return errors.New("time_based needs runtime")
-	case o.IODepth > MaxDepth || o.Workers > MaxDepth || o.NumJobs > MaxJobs || o.NrFiles > MaxJobs ||
+	case o.IODepth > MaxDepth || o.Workers > MaxDepth || o.NumJobs > MaxJobs ||
+		o.NrFiles > MaxJobs ||
 		len(o.Filenames) > MaxJobs:
 		return fmt.Errorf("more than %d jobs or files, or a depth above %d", MaxJobs, MaxDepth)
 	case o.MaxRequest < 0 || o.MaxRequest > MaxMerge:
-		return fmt.Errorf("merged requests of %d bytes are not within 0 and %d", o.MaxRequest, MaxMerge)
+		return fmt.Errorf("merged requests of %d bytes are not within 0 and %d", o.MaxRequest,
+			MaxMerge)
 	case o.Fsync < 0 || o.Runtime < 0:
 		return errors.New("a count is negative")
 	}

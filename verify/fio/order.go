@@ -33,28 +33,28 @@ type Order struct {
 	// follows decides which random requests follow the one before.
 	follows [2]Generator
 
-	mixture mixture
-	files   []place
-	turn    int    // the file of the next request
-	stays   int    // requests that it has before the next file's turn
-	nul     uint64 // the seed of all blocks of verify=null
-	done    int64  // bytes of all loops, in all files
-	wrote   int64  // those of writes
-	inLoop  int64  // bytes of this loop
-	loop    int
-	Number  uint64
-	Trim    trimmer
+	rwMix  rwMix
+	files  []cursor
+	turn   int    // the file of the next request
+	stays  int    // requests that it has before the next file's turn
+	nul    uint64 // the seed of all blocks of verify=null
+	done   int64  // bytes of all loops, in all files
+	wrote  int64  // those of writes
+	inLoop int64  // bytes of this loop
+	loop   int
+	Number uint64
+	Trim   trimmer
 	// run counts down to the next random request, see [Workload.RandomEvery].
 	run int
 	// inZone is how many bytes were moved in the zone of zonemode=strided.
 	inZone int64
 }
 
-// A place is where a job is in one of its files, which take turns.
-type place struct {
-	lfsr   *lfsr
-	taken  blockMap
-	spread *spread
+// A cursor is where a job is in one of its files, which take turns.
+type cursor struct {
+	lfsr    *lfsr
+	taken   blockMap
+	sampler *sampler
 	// base is where the zone begins, and pos where the next sequential request of
 	// each direction is, from the beginning of the range.
 	base int64
@@ -81,16 +81,16 @@ func NewOrder(ctx context.Context, l *Layout) (*Order, error) {
 	buffer := new(taus88)
 	buffer.reseed(p.seeds[l.Fio.streams().buffer])
 	p.nul = drawSeed(buffer)
-	p.files = make([]place, l.NrFiles)
+	p.files = make([]cursor, l.NrFiles)
 	for i := range p.files {
-		p.files[i].spread = p.newSpread(i)
+		p.files[i].sampler = p.newSampler(i)
 	}
 	return p, p.start()
 }
 
-// newSpread is what draws the blocks of file i if they are not distributed
+// newSampler is what draws the blocks of file i if they are not distributed
 // evenly. fio seeds it from the name.
-func (p *Order) newSpread(i int) *spread {
+func (p *Order) newSampler(i int) *sampler {
 	if p.l.Distribution.Kind == "" {
 		return nil
 	}
@@ -100,7 +100,7 @@ func (p *Order) newSpread(i int) *spread {
 	if !p.l.RandRepeat || p.l.RandSeedGiven {
 		seed = p.seeds[p.l.Fio.streams().order]
 	}
-	return newSpread(&p.l.Distribution, n, seed)
+	return newSampler(&p.l.Distribution, n, seed)
 }
 
 // seed puts all generators at their beginning.
@@ -121,7 +121,7 @@ func (p *Order) seed() {
 
 // start begins a loop.
 func (p *Order) start() error {
-	p.inLoop, p.turn, p.stays, p.mixture.least, p.inZone = 0, 0, p.l.FileTurn, 0, 0
+	p.inLoop, p.turn, p.stays, p.rwMix.least, p.inZone = 0, 0, p.l.FileTurn, 0, 0
 	for i := range p.files {
 		if err := p.startFile(&p.files[i]); err != nil {
 			return err
@@ -130,8 +130,8 @@ func (p *Order) start() error {
 	return nil
 }
 
-func (p *Order) startFile(f *place) (err error) {
-	*f = place{spread: f.spread}
+func (p *Order) startFile(f *cursor) (err error) {
+	*f = cursor{sampler: f.sampler}
 	if !p.l.Direction.Random() {
 		return nil
 	}
@@ -153,9 +153,9 @@ func (p *Order) newMap() blockMap {
 	case p.l.mapless():
 		return nil
 	case p.l.Fio == Fio22:
-		return newQuirkyMap(n)
+		return newOldAxmap(n)
 	}
-	return newPlainMap(n)
+	return newAxmap(n)
 }
 
 // MaxWrites is a number that no write of a job has.
@@ -178,14 +178,14 @@ func (p *Order) Next(r *Request) bool {
 	if p.cancelled() || p.exceeds() {
 		return false
 	}
-	if p.loopExceeds() || !p.place(r) {
+	if p.loopExceeds() || !p.draw(r) {
 		if p.loop++; p.inLoop == 0 || !p.goesOn() || p.start() != nil {
 			return false
 		}
 		if p.l.reseeds() {
 			p.seed()
 		}
-		if !p.place(r) {
+		if !p.draw(r) {
 			return false
 		}
 	}
@@ -200,7 +200,7 @@ func (p *Order) Next(r *Request) bool {
 
 // exceeds reports whether the job has made all that it may.
 func (p *Order) exceeds() bool {
-	loops, made := int64(p.l.Loops), p.mixture.issued[writes]+p.mixture.issued[reads]
+	loops, made := int64(p.l.Loops), p.rwMix.issued[writes]+p.rwMix.issued[reads]
 	if p.l.NumberIOs > 0 && made/loops >= p.l.NumberIOs {
 		return true
 	}
@@ -216,7 +216,7 @@ func (l *Layout) limit() int64 {
 }
 
 // loopExceeds reports whether the loop has made all that it may, and the next
-// begins. With engines that do not queue fio goes on until the files are done.
+// begins. With ioengines that do not queue fio goes on until the files are done.
 func (p *Order) loopExceeds() bool {
 	if !p.l.Async {
 		return false
@@ -247,17 +247,17 @@ func (p *Order) contentSeed() uint64 {
 	return drawSeed(p.verify)
 }
 
-// place makes a request that has its place and direction; false if there is none.
-func (p *Order) place(r *Request) bool {
+// draw makes a request that has its offset, length and direction; false if there is none.
+func (p *Order) draw(r *Request) bool {
 	for range p.files {
 		file := p.turn
 		f := &p.files[file]
 		way, off, n := writes, int64(0), 0
 		if !f.done {
 			if p.l.Direction.Mixed() {
-				way = p.mixture.draw(p.mix, p.l.MixRead)
+				way = p.rwMix.draw(p.mix, p.l.MixRead)
 			}
-			off, n = p.placeIn(f, way)
+			off, n = p.drawIn(f, way)
 			f.done = n == 0
 		}
 		if p.stays--; p.stays <= 0 || f.done {
@@ -274,16 +274,16 @@ func (p *Order) place(r *Request) bool {
 		if way == writes {
 			p.wrote += int64(n)
 		}
-		p.mixture.issued[way]++
+		p.rwMix.issued[way]++
 		*r = Request{Off: p.l.Offset + off, N: n, Number: p.Number, File: file, Read: way == reads}
 		return true
 	}
 	return false
 }
 
-// placeIn finds the offset of the next request from the start of the range, and
+// drawIn finds the offset of the next request from the start of the range, and
 // the length, which is 0 if there is none.
-func (p *Order) placeIn(f *place, way way) (off int64, n int) {
+func (p *Order) drawIn(f *cursor, way ddir) (off int64, n int) {
 	p.enterZone(f, way)
 	sizes := p.l.sizes(way)
 	off, marks := p.position(f, way, sizes)
@@ -304,7 +304,7 @@ func (p *Order) placeIn(f *place, way way) (off int64, n int) {
 
 // enterZone moves on to the next zone of zonemode=strided if this one is done,
 // and to the beginning of the zone if its end is reached.
-func (p *Order) enterZone(f *place, way way) {
+func (p *Order) enterZone(f *cursor, way ddir) {
 	if p.l.ZoneSize == 0 {
 		return
 	}
@@ -337,7 +337,7 @@ func (l *Layout) zoneRange() int64 {
 
 // position finds where the next request is, from the beginning of the zone; -1
 // if there is none. marks says that its blocks are to be marked as taken.
-func (p *Order) position(f *place, way way, sizes Sizes) (off int64, marks bool) {
+func (p *Order) position(f *cursor, way ddir, sizes Sizes) (off int64, marks bool) {
 	if !p.l.Direction.Random() {
 		return p.sequential(f, way), false
 	}
@@ -363,7 +363,7 @@ func (p *Order) position(f *place, way way, sizes Sizes) (off int64, marks bool)
 
 // sequential is where the next sequential request is, which the job's step may
 // have moved: behind the last, and from the start again behind the end.
-func (p *Order) sequential(f *place, way way) int64 {
+func (p *Order) sequential(f *cursor, way ddir) int64 {
 	last := f.pos[way]
 	if last >= p.l.length {
 		return -1
@@ -387,7 +387,7 @@ func (p *Order) sequential(f *place, way way) int64 {
 }
 
 // block draws the next block of a file; -1 if there is none.
-func (p *Order) block(f *place, sizes Sizes) int64 {
+func (p *Order) block(f *cursor, sizes Sizes) int64 {
 	n := p.l.Extent
 	if p.l.ZoneSize > 0 {
 		n = min(n, p.l.zoneRange())
@@ -404,8 +404,8 @@ func (p *Order) block(f *place, sizes Sizes) int64 {
 		first, n = p.zoneOf(n)
 	}
 	b := int64(0)
-	if f.spread != nil {
-		b = int64(f.spread.next())
+	if f.sampler != nil {
+		b = int64(f.sampler.next())
 	} else {
 		b = below(p.Blocks, float64(n))
 	}

@@ -41,8 +41,8 @@ type Workload struct {
 	Sequential [2]int
 	// Distribution is random_distribution; the zero value is a uniform one.
 	Distribution Distribution
-	// Strided is zonemode=strided: after ZoneSize bytes the job goes on behind the ZoneRange that it
-	// was in and ZoneSkip bytes more.
+	// Strided is zonemode=strided: after ZoneSize bytes the job goes on behind the ZoneRange that
+	// it was in and ZoneSkip bytes more.
 	Strided                       bool
 	ZoneSize, ZoneRange, ZoneSkip int64
 

@@ -11,7 +11,7 @@ import (
 type expectation struct {
 	fio.Request
 	// known says that the request is that of the job, so seed and number count;
-	// otherwise only its place may be known, with n 0 if not even that.
+	// otherwise only its offset and length may be known, with n 0 if not even that.
 	known bool
 }
 
@@ -24,11 +24,11 @@ type checker struct {
 	swap  [fio.LongHeader + fio.MaxSum]byte
 	// want is room for the content of a request; made says what is in it.
 	want []byte
-	made remade
-	// spanSeed and spanOff are the seed and the offset of the request whose
+	made requestContent
+	// lastSeed and lastOff are the seed and the offset of the request whose
 	// content was recognised last.
-	spanSeed uint64
-	spanOff  int64
+	lastSeed uint64
+	lastOff  int64
 	// piece is room for a piece of content.
 	piece [verify.ScratchSize]byte
 	// Recipe is the one that explained a block last. learned says that it explains most blocks
@@ -45,12 +45,12 @@ type checker struct {
 	rewritten *rewritten
 	// history says which writes of the job were made; nil: all.
 	history *History
-	// rivals are other jobs whose blocks may be there.
-	rivals []rival
+	// others are other jobs whose blocks may be there.
+	others []otherChecker
 }
 
-// remade says which content a checker has made.
-type remade struct {
+// requestContent says which content a checker has made.
+type requestContent struct {
 	off    int64
 	n      int
 	seed   uint64
@@ -58,13 +58,14 @@ type remade struct {
 }
 
 // covers reports whether the request has all of the n bytes at pos.
-func (r remade) covers(pos int64, n int) bool {
+func (r requestContent) covers(pos int64, n int) bool {
 	return r.off >= 0 && pos >= r.off && pos-r.off <= int64(r.n-n)
 }
 
 func newChecker(l *fio.Layout, run *fio.Run, known *knowledge, report func(*Bad)) *checker {
 	return &checker{
-		l: l, run: run, known: known, sums: fio.NewHasher(), recipe: l.Payload.Recipe, seen: new(Result), report: report,
+		l: l, run: run, known: known, sums: fio.NewHasher(), recipe: l.Payload.Recipe,
+		seen: new(Result), report: report,
 	}
 }
 
@@ -74,10 +75,10 @@ func (t *task) newChecker(report func(*Bad)) *checker {
 }
 
 // Request checks the blocks of a request of the job that were read into p.
-func (c *checker) request(p []byte, r *fio.Request) {
+func (c *checker) checkRequest(p []byte, r *fio.Request) {
 	x := expectation{Request: *r, known: true}
-	if c.l.Headless {
-		c.plain(p, &x)
+	if c.l.Headerless {
+		c.checkPlain(p, &x)
 		return
 	}
 	every := c.l.BlockLen
@@ -85,12 +86,12 @@ func (c *checker) request(p []byte, r *fio.Request) {
 		every = len(p)
 	}
 	for at := 0; at < len(p); at += every {
-		c.block(p[at:min(at+every, len(p))], r.Off+int64(at), &x)
+		c.checkBlock(p[at:min(at+every, len(p))], r.Off+int64(at), &x)
 	}
 }
 
-// zeroes checks a request that was trimmed.
-func (c *checker) zeroes(p []byte, off int64) {
+// checkZeroes checks a request that was trimmed.
+func (c *checker) checkZeroes(p []byte, off int64) {
 	c.judged(off, len(p), true)
 	if !verify.IsZero(p) {
 		c.report(&Bad{
@@ -100,10 +101,10 @@ func (c *checker) zeroes(p []byte, off int64) {
 	}
 }
 
-// plain checks a request whose data have no header.
-func (c *checker) plain(p []byte, x *expectation) {
+// checkPlain checks a request whose data have no header.
+func (c *checker) checkPlain(p []byte, x *expectation) {
 	if !c.plainly(p, x) && c.judged(x.Off, len(p), true) {
-		c.report(c.blamePlain(p, c.make(x.Off, x.N, x.Seed, c.recipe), x))
+		c.report(c.diagnosePlain(p, c.make(x.Off, x.N, x.Seed, c.recipe), x))
 	}
 }
 
@@ -146,7 +147,7 @@ func (c *checker) judged(pos int64, n int, proved bool) (first bool) {
 
 // make makes the content of a request, unless it is what was made last.
 func (c *checker) make(off int64, n int, seed uint64, by fio.Recipe) []byte {
-	if what := (remade{off, n, seed, by}); c.made != what {
+	if what := (requestContent{off, n, seed, by}); c.made != what {
 		if cap(c.want) < n {
 			c.want = make([]byte, n)
 		}
@@ -157,9 +158,9 @@ func (c *checker) make(off int64, n int, seed uint64, by fio.Recipe) []byte {
 	return c.want
 }
 
-// block checks one block with a header at offset pos.
-func (c *checker) block(p []byte, pos int64, x *expectation) {
-	if c.others(p, pos) {
+// checkBlock checks one block with a header at offset pos.
+func (c *checker) checkBlock(p []byte, pos int64, x *expectation) {
+	if c.isOthers(p, pos) {
 		if c.first(pos) {
 			c.seen.Others += int64(len(p))
 		}
@@ -168,8 +169,8 @@ func (c *checker) block(p []byte, pos int64, x *expectation) {
 	if c.intact(p, pos, x) {
 		return
 	}
-	b := c.blame(p, pos, x)
-	if !c.judged(pos, len(p), b.Cause.Class != verify.Unfaithful || !b.blind) {
+	b := c.diagnose(p, pos, x)
+	if !c.judged(pos, len(p), b.Cause.Class != verify.ContentMismatch || !b.blind) {
 		return
 	}
 	if !x.Unsure && !x.Covered || !c.excused(b, x) {
@@ -220,7 +221,7 @@ func (c *checker) excused(b *Bad, x *expectation) bool {
 	case verify.Torn:
 		partly = true
 	case verify.Zeroed, verify.Filled, verify.PayloadOnly:
-	case verify.Stale, verify.OtherType, verify.Foreign, verify.Unfaithful:
+	case verify.Stale, verify.OtherType, verify.Foreign, verify.ContentMismatch:
 		partly = false
 	default:
 		return false
@@ -278,12 +279,12 @@ func (c *checker) replaced(h *fio.Header, x *expectation) bool {
 
 // types lists what the type of a header may mean, given the type of the job.
 func (c *checker) types(h *fio.Header) []*fio.Checksum {
-	list := h.Sums()
+	list := h.Checksums()
 	if c.l.Verify == "" {
 		return list
 	}
 	for i, k := range list {
-		if c.l.Checksum != nil && k.UserName() == c.l.Checksum.UserName() {
+		if c.l.Checksum != nil && k.OptionName() == c.l.Checksum.OptionName() {
 			if k.Name == "sha512" && i+1 < len(list) {
 				return list[i : i+2]
 			}
@@ -320,14 +321,14 @@ func (c *checker) holds(p []byte, h *fio.Header, k *fio.Checksum) bool {
 	if data > len(p) || !c.restore(p, data) {
 		return false
 	}
-	if c.sums.Holds(k, p[h.Size():data], p[data:]) {
+	if c.sums.Matches(k, p[h.Size():data], p[data:]) {
 		return true
 	}
 	c.restore(p, data)
 	return false
 }
 
-// restore exchanges the header of n bytes and the data at its place; twice is
+// restore exchanges the header of n bytes and the data that lie where it belongs; twice is
 // nothing. It reports whether that is possible.
 func (c *checker) restore(p []byte, n int) bool {
 	return c.restoreFrom(p, c.l.HeaderOffset, n)
@@ -341,7 +342,7 @@ func (c *checker) restoreFrom(p []byte, at, n int) bool {
 	if at < n || at+n > len(p) {
 		return false
 	}
-	fio.Exchange(p, at, n, c.swap[:])
+	fio.SwapHeader(p, at, n, c.swap[:])
 	return true
 }
 
@@ -352,7 +353,7 @@ func (c *checker) faithful(p []byte, pos int64, h *fio.Header, k *fio.Checksum,
 ) (follows, known bool) {
 	data := h.Size() + k.Size
 	plain := c.l.Payload.Pattern == nil && c.recipe.Compress == 0 && (x.N == 0 || x.N == len(p))
-	if plain && c.recipe.Filler.Made(p, data, h.Seed, c.piece[:]) {
+	if plain && c.recipe.Filler.Makes(p, data, h.Seed, c.piece[:]) {
 		return true, true
 	}
 	start := pos

@@ -27,8 +27,8 @@
 // # How a job runs
 //
 // Writing, one goroutine owns the queue: it keeps slots in flight, and hands batches of them to
-// workers that fill (engine.go). Reading, each processor has a goroutine with a queue of its own
-// that checks what it read (crew.go); only the places of the next blocks are shared. Nothing is
+// workers that fill (pipeline.go). Reading, each processor has a goroutine with a queue of its own
+// that checks what it read (readers.go); only the offsets of the next blocks are shared. Nothing is
 // allocated for a block. Memory is bounded whatever the size of the device, but for the map of
 // random jobs: a bit for each block.
 //
@@ -38,8 +38,8 @@
 //
 // # Files of the package
 //
-// job, task, queue, engine, crew: running. write, replay: writing. verify, scan, walk, probe:
-// reading. checker, learn, neighbours, origin, rewritten, rival, blame: what is wrong with a block.
-// verdict, dump: what is told of it. journal, journalworkload, history, ended, rangeset: how far a
-// job came.
+// job, task, queue, pipeline, readers: running. write, replay: writing. verify, scan, walk, probe:
+// reading. checker, learn, neighbours, origin, rewritten, otherjobs, diagnosis: what is wrong with
+// a block. result, dump: what is told of it. journal, journalworkload, history, lastwrite,
+// rangeset: how far a job came.
 package job

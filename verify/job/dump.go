@@ -2,7 +2,7 @@ package job
 
 import "fmt"
 
-// A Dump has bad blocks written to files called NAME.OFFSET.KIND, where kind is
+// A Dump has bad blocks written to files called NAME.OFFSET.SIDE, where SIDE is
 // received, expected or diff (the exclusive or of both).
 type Dump struct {
 	write func(file string, data []byte) error
@@ -19,7 +19,7 @@ func NewDump(write func(file string, data []byte) error, name string, limit int)
 }
 
 // Put is for [Hooks.Dump].
-func (d *Dump) Put(kind string, off int64, data []byte) error {
+func (d *Dump) Put(side string, off int64, data []byte) error {
 	another := off != d.last
 	d.last = off
 	switch {
@@ -31,7 +31,7 @@ func (d *Dump) Put(kind string, off int64, data []byte) error {
 	case another:
 		d.Blocks++
 	}
-	file := fmt.Sprintf("%s.%d.%s", d.name, off, kind)
+	file := fmt.Sprintf("%s.%d.%s", d.name, off, side)
 	if err := d.write(file, data); err != nil {
 		return fmt.Errorf("dump block at %d: %w", off, err)
 	}

@@ -22,17 +22,17 @@ type History struct {
 	arrived []int64
 }
 
-// standing is how sure a write is.
-type standing uint8
+// certainty is how sure a write is.
+type certainty uint8
 
 const (
-	sure standing = iota
+	sure certainty = iota
 	unsure
 	never
 )
 
 // of says how sure a write is.
-func (h *History) of(r *fio.Request) standing {
+func (h *History) of(r *fio.Request) certainty {
 	switch {
 	case h == nil:
 		return sure
@@ -66,7 +66,7 @@ func (h *History) allSure() uint64 {
 	return n
 }
 
-// repeated says what is known about the writes that follow r in its place, one each
+// repeated says what is known about the writes that follow r at its offset, one each
 // pass of so many: whether one is sure and, if none is, whether there are any.
 func (h *History) repeated(r *fio.Request, pass uint64) (anySure, anyUnsure bool) {
 	first := r.Number + pass
@@ -89,9 +89,9 @@ func (h *History) repeated(r *fio.Request, pass uint64) (anySure, anyUnsure bool
 	return false, anyUnsure
 }
 
-// A tally counts for each place of a range the writes to come that are not sure.
-// Its memory is bounded: places are longer where the range is, a count stops at
-// mostTallied, and such a place counts as one that may have been changed.
+// A tally counts for each cell of a range the writes to come that are not sure.
+// Its memory is bounded: cells are longer where the range is, a count stops at
+// mostTallied, and such a cell counts as one that may have been changed.
 type tally struct {
 	start, grain int64
 	pages        [][]byte // of two counts a byte, made as they are needed
@@ -101,15 +101,15 @@ type tally struct {
 const (
 	tallyPage   = 32 << 10
 	mostTallied = 15
-	// maxTallied bounds the places, and with them the memory to 128 MiB.
+	// maxTallied bounds the cells, and with them the memory to 128 MiB.
 	maxTallied = 1 << 28
 )
 
 // newTally counts the writes of a job, behind its first requests, that h is not sure of.
 func newTally(ctx context.Context, l *fio.Layout, h *History, from int64) (*tally, error) {
-	places := (l.Extent+int64(l.MaxBlock+l.BlockLen))/int64(l.MinBlock) + 1
-	t := &tally{start: l.Offset, grain: int64(l.MinBlock) * (1 + places/maxTallied)}
-	t.pages = make([][]byte, places/(1+places/maxTallied)/(2*tallyPage)+1)
+	cells := (l.Extent+int64(l.MaxBlock+l.BlockLen))/int64(l.MinBlock) + 1
+	t := &tally{start: l.Offset, grain: int64(l.MinBlock) * (1 + cells/maxTallied)}
+	t.pages = make([][]byte, cells/(1+cells/maxTallied)/(2*tallyPage)+1)
 	o, err := fio.NewOrder(ctx, l)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (t *tally) covers(r *fio.Request) (covered bool) {
 	return covered
 }
 
-// each changes the counts of the places that r writes.
+// each changes the counts of the cells that r writes.
 func (t *tally) each(r *fio.Request, change func(n int) int) {
 	for at := (r.Off - t.start) / t.grain; at*t.grain < r.Off-t.start+int64(r.N); at++ {
 		page := &t.pages[at/(2*tallyPage)]

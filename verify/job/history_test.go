@@ -136,7 +136,8 @@ func TestHistoryMemory(t *testing.T) {
 		task.history.unsure.add(0, 1<<32)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, _ = task.newVerification(&limitedContext{t.Context(), 500}) // ends long before the job does
+		// ends long before the job does
+		_, _ = task.newVerification(&limitedContext{t.Context(), 500})
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
 			t.Errorf("%s: %d MiB", name, used>>20)
@@ -155,7 +156,7 @@ func TestHistoryOfState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for n, want := range []standing{sure, sure, sure, sure, sure, never} {
+		for n, want := range []certainty{sure, sure, sure, sure, sure, never} {
 			r := fio.Request{Number: uint64(n)}
 			if n == 4 {
 				r.Off = 24576
@@ -242,7 +243,8 @@ func hostileHistory(t *testing.T, s *fio.State, loops int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, o.Size)), VerifyOptions{History: StateHistory(s)})
+	_, _ = job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, o.Size)),
+		VerifyOptions{History: StateHistory(s)})
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
 		t.Errorf("version %d, %d writes: took %d MiB", s.Version, s.Writes, used>>20)

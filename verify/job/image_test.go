@@ -122,7 +122,9 @@ func doVerify(j *Job, ctx context.Context, open Opener) (*Result, error) {
 	return j.Verify(ctx, open, VerifyOptions{})
 }
 
-func doScan(j *Job, ctx context.Context, open Opener) (*Result, error) { return j.Scan(ctx, open, 0) }
+func doScan(j *Job, ctx context.Context, open Opener) (*Result, error) {
+	return j.Scan(ctx, open, 0)
+}
 
 // Every byte of what three fios wrote is made again from the options, except the clock; and it is
 // found intact with the job, with the job but not the release, and by its headers alone.
@@ -135,7 +137,7 @@ func TestFioImages(t *testing.T) {
 		}
 		o := f.job(t)
 		o.Content = fio.ContentOn
-		if r, bad := check(t, img, o, doVerify); !r.Good() || r.Unfaithful > 0 {
+		if r, bad := check(t, img, o, doVerify); !r.Good() || r.ContentMismatches > 0 {
 			t.Errorf("%v: %+v %+v", f, r, bad)
 		}
 		if o.Fio = fio.FioAny; o.Verify == fio.TypeNull {
@@ -150,7 +152,7 @@ func TestFioImages(t *testing.T) {
 		if o.Verify == fio.TypePattern || o.Verify == fio.TypeNull {
 			s.Verify, s.PatternInterval = o.Verify, o.PatternInterval
 		}
-		if r, bad := check(t, img, s, doScan); !r.Good() || r.Unfaithful > 0 {
+		if r, bad := check(t, img, s, doScan); !r.Good() || r.ContentMismatches > 0 {
 			t.Errorf("%v, scanned: %+v %+v", f, r, bad)
 		}
 	}

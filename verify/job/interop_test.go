@@ -320,7 +320,7 @@ func TestInteropReads(t *testing.T) {
 			r := run(t, f, o,
 				Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }},
 				doVerify)
-			if !r.Good() || !r.Done || r.Blocks == 0 || r.Unfaithful > 0 {
+			if !r.Good() || !r.Done || r.Blocks == 0 || r.ContentMismatches > 0 {
 				t.Errorf("%s: %+v: %s", line, r, bad)
 			}
 		})

@@ -8,16 +8,16 @@ import (
 
 // Hooks are what a job tells while it runs. All may be nil.
 type Hooks struct {
-	// Bad gets each bad block when it is found, and each unfaithful one, one at a
-	// time, on any goroutine.
+	// Bad gets each bad block when it is found, and each whose content does not match its seed, one
+	// at a time, on any goroutine.
 	Bad func(*Bad)
 	// Progress gets the bytes that are done and all of them, now and then, on
 	// the goroutine that runs the job.
 	Progress func(Progress)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Dump gets the bytes of bad blocks. kind is received, expected or diff; see [Dump].
-	Dump func(kind string, off int64, data []byte) error
+	// Dump gets the bytes of bad blocks. side is received, expected or diff; see [Dump].
+	Dump func(side string, off int64, data []byte) error
 }
 
 // Progress is how far a job is.

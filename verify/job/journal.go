@@ -19,7 +19,7 @@ import (
 //
 // It begins with a line that names it and its version, and a line that tells in JSON what the
 // blocks of the job depend on (journalworkload.go). Records of 16 bytes follow, little endian: the
-// number of the first write (8), their count in the lower 30 bits and the kind in the upper two
+// number of the first write (8), their count in the lower 30 bits and the type in the upper two
 // (4), and the CRC-32C of these twelve bytes, continued from the record before (4). A record whose
 // crc is wrong ends the journal, for it was being written when the writer died.
 type journal struct {
@@ -45,7 +45,7 @@ func IsJournal(head []byte) bool {
 	return strings.HasPrefix(string(head), journalName)
 }
 
-// The kinds of records. A flush that ended covers what was acknowledged before it began.
+// The types of records. A flush that ended covers what was acknowledged before it began.
 const (
 	journalIssue = iota
 	journalAck
@@ -71,13 +71,13 @@ func newJournal(w io.Writer, job *fio.Workload, before *Journal) (*journal, erro
 	return j, j.flush()
 }
 
-func (j *journal) add(kind uint32, number uint64, count int) {
+func (j *journal) add(record uint32, number uint64, count int) {
 	if j == nil {
 		return
 	}
 	start := len(j.buf)
 	j.buf = binary.LittleEndian.AppendUint64(j.buf, number)
-	j.buf = binary.LittleEndian.AppendUint32(j.buf, uint32(count)|kind<<30)
+	j.buf = binary.LittleEndian.AppendUint32(j.buf, uint32(count)|record<<30)
 	j.crc = recordCRC(j.crc, j.buf[start:])
 	j.buf = binary.LittleEndian.AppendUint32(j.buf, j.crc)
 }
@@ -96,13 +96,13 @@ func (j *journal) flushBegins()                   { j.add(journalFlushBegins, 0,
 func (j *journal) flushed()                       { j.add(journalFlushed, 0, 0) }
 
 // writes adds a record for each run of numbers.
-func (j *journal) writes(kind uint32, list []fio.Request) {
+func (j *journal) writes(record uint32, list []fio.Request) {
 	for len(list) > 0 {
 		n := 1
 		for n < len(list) && list[n].Number == list[0].Number+uint64(n) {
 			n++
 		}
-		j.add(kind, list[0].Number, n)
+		j.add(record, list[0].Number, n)
 		list = list[n:]
 	}
 }

@@ -110,7 +110,8 @@ func TestJournalPowerCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = j.Write(context.Background(), openCrash(p, stable, &left, rng), WriteOptions{Journal: &log})
+		_, err = j.Write(context.Background(), openCrash(p, stable, &left, rng),
+			WriteOptions{Journal: &log})
 		if err != nil && !errors.Is(err, errPower) {
 			t.Fatal(err)
 		}
@@ -126,11 +127,13 @@ func TestJournalPowerCut(t *testing.T) {
 		after := lose(p, stable, rng)
 		verify := func() (*Result, *Bad) {
 			var bad *Bad
-			v, err := New(journal.Options(fio.DefaultOptions()), Hooks{Bad: func(b *Bad) { bad = b }})
+			v, err := New(journal.Options(fio.DefaultOptions()),
+				Hooks{Bad: func(b *Bad) { bad = b }})
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := v.Verify(context.Background(), openMemory(after), VerifyOptions{History: journal.History(false)})
+			r, err := v.Verify(context.Background(), openMemory(after),
+				VerifyOptions{History: journal.History(false)})
 			if err != nil || !r.Done {
 				t.Fatal(r, err)
 			}
@@ -201,12 +204,12 @@ func TestJournalRecords(t *testing.T) {
 	if got.Issued != 6 || got.Acknowledged != 4 || got.Flushed != 2 {
 		t.Errorf("got %+v", got)
 	}
-	for n, want := range []standing{sure, unsure, sure, unsure, unsure, unsure, unsure, never} {
+	for n, want := range []certainty{sure, unsure, sure, unsure, unsure, unsure, unsure, never} {
 		if s := got.History(false).of(&fio.Request{Number: uint64(n)}); s != want {
 			t.Errorf("after a power cut write %d is %d, want %d", n, s, want)
 		}
 	}
-	for n, want := range []standing{sure, sure, sure, unsure, sure, unsure, unsure, never} {
+	for n, want := range []certainty{sure, sure, sure, unsure, sure, unsure, unsure, never} {
 		if s := got.History(true).of(&fio.Request{Number: uint64(n)}); s != want {
 			t.Errorf("after the end of the process write %d is %d, want %d", n, s, want)
 		}
@@ -290,7 +293,8 @@ func TestJournalGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = j.Write(t.Context(), openMemory(img), WriteOptions{From: from, Journal: into, Before: before})
+		_, err = j.Write(t.Context(), openMemory(img),
+			WriteOptions{From: from, Journal: into, Before: before})
 		return err
 	}
 	var all bytes.Buffer
@@ -306,7 +310,8 @@ func TestJournalGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := j.Verify(t.Context(), openMemory(img), VerifyOptions{History: journal.History(false)})
+		r, err := j.Verify(t.Context(), openMemory(img),
+			VerifyOptions{History: journal.History(false)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,9 +16,9 @@ const oldOptions = `Name Runtime IODepth Workers MaxRequest VerifyOnly Fsync End
 	Holes Content HeaderSeed Sequence TrimZero StopAtFirst Dump StateSave StateLoad Flushed AuxPath
 	Filenames NumJobs Clone`
 
-// workloadFields are the fields of a workload. Journals of all versions have the same names for them;
-// see fieldName. A new field leaves older journals readable if its default means what was done
-// before.
+// workloadFields are the fields of a workload. Journals of all versions have the same names for
+// them; see fieldName. A new field leaves older journals readable if its default means what was
+// done before.
 func workloadFields() []reflect.StructField {
 	return reflect.VisibleFields(reflect.TypeFor[fio.Workload]())
 }
@@ -60,7 +60,9 @@ func readWorkload(line []byte, version int) (fio.Workload, error) {
 		}
 	}
 	for name := range values {
-		return w, fmt.Errorf("option %q is not known here: a newer version wrote the journal, and has to read it", name)
+		return w, fmt.Errorf(
+			"option %q is not known here: a newer version wrote the journal, and has to read it",
+			name)
 	}
 	return w, possible(&w)
 }
@@ -111,7 +113,9 @@ func (j *Journal) continues(w *fio.Workload) error {
 	for _, f := range workloadFields() {
 		a, b := theirs.FieldByIndex(f.Index).Interface(), ours.FieldByIndex(f.Index).Interface()
 		if !reflect.DeepEqual(a, b) {
-			return fmt.Errorf("the journal is that of a job with other options: its %s is %s, not %s", fieldName(f),
+			return fmt.Errorf(
+				"the journal is that of a job with other options: its %s is %s, not %s",
+				fieldName(f),
 				valueWord(a), valueWord(b))
 		}
 	}

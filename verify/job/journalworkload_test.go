@@ -270,7 +270,8 @@ func tryHostile(t *testing.T, name, line string) {
 	if j, err := ReadJournal(t.Context(), &log); err == nil {
 		job, err := New(j.Options(fio.DefaultOptions()), Hooks{})
 		if err == nil {
-			r, err := job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, 64<<10)), VerifyOptions{History: j.History(true)})
+			r, err := job.Verify(&limitedContext{t.Context(), 20}, openMemory(make([]byte, 64<<10)),
+				VerifyOptions{History: j.History(true)})
 			if err == nil && !r.Done {
 				t.Errorf("%s: %+v", name, r)
 			}

@@ -63,7 +63,7 @@ func TestScanLayouts(t *testing.T) {
 		for _, g := range list {
 			written += g.size
 		}
-		if !r.Good() || r.Unfaithful > 0 || r.Checked+r.Unchecked != size ||
+		if !r.Good() || r.ContentMismatches > 0 || r.Checked+r.Unchecked != size ||
 			r.Unchecked > size-written {
 			t.Fatalf("%+v: %d bad", r, len(bad))
 		}

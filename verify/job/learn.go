@@ -48,12 +48,12 @@ type grid struct {
 }
 
 // request is the one that has the byte at pos.
-func (g grid) request(pos int64) remade {
+func (g grid) request(pos int64) requestContent {
 	in := (pos - g.off) % int64(g.size)
 	if in < 0 {
 		in += int64(g.size)
 	}
-	return remade{off: pos - in, n: g.size}
+	return requestContent{off: pos - in, n: g.size}
 }
 
 // learn finds out from a sample of blocks how long requests are, and how their content is made.
@@ -68,7 +68,7 @@ func (t *task) learn(s *shape) {
 		return
 	}
 	runs = slices.DeleteFunc(runs,
-		func(r sampled) bool { return r.n > maxSpan || r.headers[0].Seed == 0 })
+		func(r sampled) bool { return r.n > maxLookBehind || r.headers[0].Seed == 0 })
 	whole := t.newChecker(nil).wholeRequests(s, runs)
 	best, most, all := fio.Recipe{}, 0, 0
 	for _, r := range whole {
@@ -293,7 +293,7 @@ func padded(by fio.Recipe, pieces []piece, n, agreed int) (list []fio.Recipe) {
 	return list
 }
 
-// paddingOf is what is repeated between two places of a request, "" if that is a zero.
+// paddingOf is what is repeated between two bytes of a request, "" if that is a zero.
 func paddingOf(pieces []piece, from, to int) (string, bool) {
 	for _, p := range pieces {
 		first, last := max(from, p.at), min(to, p.at+len(p.data))
@@ -319,16 +319,16 @@ func paddingOf(pieces []piece, from, to int) (string, bool) {
 // padding than those before, as in what another job wrote. Zeroes that begin with a sector, or are
 // all that there is, may be damage as well; then the block behind has to be alike.
 func (c *checker) anotherShare(p []byte, pos int64, seed uint64, data int, x *expectation) bool {
-	span := remade{off: pos, n: len(p)}
+	span := requestContent{off: pos, n: len(p)}
 	if x.N > 0 {
-		span = remade{off: x.Off, n: x.N}
+		span = requestContent{off: x.Off, n: x.N}
 	}
-	if c.l.Payload.Pattern != nil || span.n > maxSpan {
+	if c.l.Payload.Pattern != nil || span.n > maxLookBehind {
 		return false
 	}
 	at := int(pos - span.off)
 	pieces := []piece{{at + data, p[data:]}}
-	if _, padding := paddingOf(pieces, 0, span.n); !padding && !fio.Plausible(p, data) {
+	if _, padding := paddingOf(pieces, 0, span.n); !padding && !fio.MayBeFill(p, data) {
 		return false
 	}
 	by, ok := explain(&c.l.Payload.Recipe, pieces, span.n, seed)
@@ -346,7 +346,7 @@ func (c *checker) anotherShare(p []byte, pos int64, seed uint64, data int, x *ex
 
 // aheadBy reports whether the block at pos, behind the one that is judged, is made by a recipe as
 // well, in a request of the same size.
-func (c *checker) aheadBy(by fio.Recipe, span remade, pos int64) bool {
+func (c *checker) aheadBy(by fio.Recipe, span requestContent, pos int64) bool {
 	h, ok := c.neighbour(pos)
 	if !ok {
 		return false

@@ -57,7 +57,7 @@ func TestScanCompressible(t *testing.T) {
 				for _, content := range []fio.Content{fio.ContentAuto, fio.ContentOn} {
 					s := scanned(o.Size)
 					s.Content = content
-					if r, bad := check(t, img, s, doScan); !r.Good() || r.Unfaithful > 0 ||
+					if r, bad := check(t, img, s, doScan); !r.Good() || r.ContentMismatches > 0 ||
 						r.Checked == 0 || r.HeadersOnly > 0 && release != fio.Fio22 {
 						t.Fatalf("%s: %+v %d bad", name, r, len(bad))
 					}
@@ -111,7 +111,7 @@ func TestScanSeveralShares(t *testing.T) {
 	}
 	img := deviceOf(t, 5*part, list)
 	r, bad := check(t, img, scanned(5*part), doScan)
-	if !r.Good() || r.Unfaithful > 0 || r.Checked != 5*part {
+	if !r.Good() || r.ContentMismatches > 0 || r.Checked != 5*part {
 		t.Errorf("%+v: %d bad", r, len(bad))
 	}
 }

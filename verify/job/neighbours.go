@@ -42,7 +42,7 @@ func (c *checker) locateRequest(h *fio.Header, pos int64, x *expectation) bool {
 // outermost is where the last block of a write begins, in steps from pos on. ok says that it is
 // known to be the last.
 func (c *checker) outermost(h *fio.Header, pos, step int64) (at int64, ok bool) {
-	for at = pos; at-pos <= maxSpan && pos-at <= maxSpan; at += step {
+	for at = pos; at-pos <= maxLookBehind && pos-at <= maxLookBehind; at += step {
 		next := at + step
 		if next < c.l.Offset || next+int64(h.Len) > c.l.Offset+c.l.Extent {
 			return at, true

@@ -9,22 +9,22 @@ import (
 
 // A shape is what headers tell about the blocks of a range.
 type shape struct {
-	length       int // of blocks
-	longest      int
-	headerOffset int
-	uneven       bool
-	long         bool         // 48-byte headers
-	headers      []fio.Header // a sample
-	places       []int        // where in its block each header lies
-	window       []byte       // what was read at offset at, where the sample is from
-	at           int64
+	length        int // of blocks
+	longest       int
+	headerOffset  int
+	uneven        bool
+	long          bool         // 48-byte headers
+	headers       []fio.Header // a sample
+	headerOffsets []int        // where in its block each header lies
+	window        []byte       // what was read at offset at, where the sample is from
+	at            int64
 }
 
 const (
-	// probeSize is how much of a place is looked at, probePlaces how many
-	// places are if the first has no headers.
-	probeSize   = 1 << 20
-	probePlaces = 64
+	// probeSize is how much is looked at in one go, and probeCount how often that is done if there
+	// are no headers at the beginning.
+	probeSize  = 1 << 20
+	probeCount = 64
 	// maxProbed bounds the sample of headers.
 	maxProbed = 1024
 )
@@ -44,7 +44,7 @@ func (s *shape) release(ctx context.Context, l *fio.Layout) fio.Release {
 	return best
 }
 
-// predicted counts the headers whose seed and place are those that the job would
+// predicted counts the headers whose seed and offset are those that the job would
 // have given to their write number.
 func (s *shape) predicted(ctx context.Context, l *fio.Layout, r fio.Release) (n int) {
 	other := *l
@@ -88,7 +88,7 @@ func (t *task) recognise(ctx context.Context, open Opener) error {
 // probe looks for headers at the beginning of the range and then all over it.
 func (t *task) probe(ctx context.Context, open Opener) (shape, error) {
 	s := shape{length: t.l.BlockLen, headerOffset: t.l.HeaderOffset, uneven: t.l.BSUnaligned}
-	if t.l.Headless || t.l.Extent == 0 {
+	if t.l.Headerless || t.l.Extent == 0 {
 		if s.uneven = false; s.length == 0 {
 			s.length = t.l.MinBlock
 		}
@@ -99,14 +99,14 @@ func (t *task) probe(ctx context.Context, open Opener) (shape, error) {
 		return s, err
 	}
 	defer q.Close()
-	e := &engine{q: q, done: make([]int, 1)}
-	stride := max(t.l.Extent/probePlaces, probeSize) &^ (pageSize - 1)
+	pl := &pipeline{q: q, done: make([]int, 1)}
+	stride := max(t.l.Extent/probeCount, probeSize) &^ (pageSize - 1)
 	for at := int64(0); at < t.l.Extent && len(s.headers) == 0; at += stride {
 		if err := ctx.Err(); err != nil {
 			return s, err
 		}
 		n := int(min(probeSize, t.l.Extent-at))
-		if err := e.single(OpRead, t.l.Offset+at, int64(n)); err != nil {
+		if err := pl.single(OpRead, t.l.Offset+at, int64(n)); err != nil {
 			continue // it will be reported when it is its turn
 		}
 		s.sample(q.Buffer(0)[:n], t.l.Offset+at, uint32(min(t.l.Extent, fio.MaxBlockSize)))
@@ -128,19 +128,19 @@ func (s *shape) sample(p []byte, off int64, longest uint32) {
 		at += i
 		if home := int64(h.Offset) - off; home <= int64(at) && h.Len >= fio.ShortHeader &&
 			h.Len <= longest && int64(at)-home < int64(h.Len) {
-			s.headers, s.places = append(s.headers, h), append(s.places, at-int(home))
+			s.headers, s.headerOffsets = append(s.headers, h), append(s.headerOffsets, at-int(home))
 		}
 		at += fio.ShortHeader
 	}
 }
 
-// conclude finds the length of blocks, and the place of headers in them: those of most headers. If
+// conclude finds the length of blocks, and where in them headers lie: those of most headers. If
 // too many are different, all lengths have to be read from the headers.
 func (s *shape) conclude(l *fio.Layout, known *knowledge) {
 	count, places := map[uint32]int{}, map[int]int{}
 	for i, h := range s.headers {
-		if places[s.places[i]]++; places[s.places[i]] > places[s.headerOffset] {
-			s.headerOffset = s.places[i]
+		if places[s.headerOffsets[i]]++; places[s.headerOffsets[i]] > places[s.headerOffset] {
+			s.headerOffset = s.headerOffsets[i]
 		}
 		known.multiBlock = known.multiBlock || i > 0 && h.Seed != 0 && h.Seed == s.headers[i-1].Seed
 		count[h.Len]++

@@ -88,14 +88,14 @@ func (p *replay) due() bool {
 
 // fill takes requests that lie one behind the other into a slot, as long as
 // want agrees on what is to be done with them.
-func (p *replay) fill(s *slot, want func(*fio.Request) (slotKind, bool)) bool {
+func (p *replay) fill(s *slot, want func(*fio.Request) (slotOp, bool)) bool {
 	s.requests, s.n = s.requests[:0], 0
 	for p.due() {
 		if p.conflict != nil && p.conflict(&p.ahead) {
 			p.blocked = true
 			return s.n > 0
 		}
-		kind, wanted := want(&p.ahead)
+		op, wanted := want(&p.ahead)
 		if !wanted || p.ahead.File != p.task.l.File {
 			if s.n > 0 {
 				return true
@@ -106,8 +106,8 @@ func (p *replay) fill(s *slot, want func(*fio.Request) (slotKind, bool)) bool {
 		}
 		switch {
 		case s.n == 0:
-			s.kind, s.off = kind, p.ahead.Off
-		case kind != s.kind || p.ahead.Off != s.off+int64(s.n) ||
+			s.op, s.off = op, p.ahead.Off
+		case op != s.op || p.ahead.Off != s.off+int64(s.n) ||
 			s.n+p.ahead.N > p.task.run.MaxRequest || len(s.requests) == cap(s.requests):
 			return true
 		}

@@ -27,7 +27,8 @@ func TestReplaysAreCancelled(t *testing.T) {
 			return err
 		},
 		"places of a history": func(ctx context.Context) error {
-			_, err := testJob(t, o).Verify(ctx, openMemory(nil), VerifyOptions{History: &History{Issued: 1 << 60}})
+			_, err := testJob(t, o).Verify(ctx, openMemory(nil),
+				VerifyOptions{History: &History{Issued: 1 << 60}})
 			return err
 		},
 		"resumed verification": func(ctx context.Context) error {

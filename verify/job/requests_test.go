@@ -286,7 +286,8 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if r, err = again.Write(t.Context(), openRecorded(image, &rest), WriteOptions{From: r.Position}); err != nil ||
+				if r, err = again.Write(t.Context(), openRecorded(image, &rest),
+					WriteOptions{From: r.Position}); err != nil ||
 					!r.Done {
 					t.Fatalf("%+v, %v", r, err)
 				}

@@ -37,7 +37,7 @@ func (r *rewritten) left() (list []int64) {
 	return list
 }
 
-// A blockSet is a set of blocks, by their offsets, which are multiples of unit from some place on.
+// A blockSet is a set of blocks, by their offsets, which are multiples of unit from some offset on.
 // It has a bit for each block near one that is in it. Any goroutine may use it.
 type blockSet struct {
 	unit  int64

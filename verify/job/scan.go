@@ -31,7 +31,8 @@ func (t *task) scan(ctx context.Context, open Opener) (*Result, error) {
 	}
 	t.learn(&shape)
 	s := &scanning{
-		task: t, open: open, pos: t.l.Offset + min(t.from, t.l.Extent), end: t.l.Offset + t.l.Extent,
+		task: t, open: open, pos: t.l.Offset + min(t.from, t.l.Extent),
+		end:     t.l.Offset + t.l.Extent,
 		longest: max(shape.longest, shape.length), uneven: shape.uneven, patience: leastRun,
 		nothing: -1,
 	}
@@ -105,22 +106,22 @@ func (s *scanning) run(ctx context.Context) error {
 // even scans blocks of one length, until they are not.
 func (s *scanning) even(ctx context.Context) error {
 	step := int64(s.task.l.BlockLen)
-	size := max(int64(s.request())/step, 1) * step
+	size := max(int64(s.requestSize())/step, 1) * step
 	s.judge, s.broken = s.task.newChecker(s.task.bad), false
 	next := s.pos
 	return s.task.read(ctx, s.open, int(size), func(sl *slot) bool {
 		if s.broken || next >= s.end || s.task.stops() {
 			return false
 		}
-		sl.kind, sl.off, sl.n, sl.requests = slotRead, next, int(min(size, s.end-next)),
+		sl.op, sl.off, sl.n, sl.requests = opCheck, next, int(min(size, s.end-next)),
 			sl.requests[:0]
 		next += int64(sl.n)
 		return true
 	}, s.settle, s.unreadable)
 }
 
-// request is how much is read at once where blocks are even, if that is not less than a block.
-func (s *scanning) request() int {
+// requestSize is how much is read at once where blocks are even, if that is not less than a block.
+func (s *scanning) requestSize() int {
 	if s.wide || s.task.run.MaxRequest > 0 {
 		return max(s.task.run.MaxRequest, leastLook)
 	}
@@ -134,38 +135,38 @@ func (s *scanning) unreadable(sl *slot, err error) {
 }
 
 // settle takes a slot that workers have looked at, and judges it when all before it have been.
-func (s *scanning) settle(e *engine, i int) {
-	c := e.crew
-	e.slots[i].looked = true
-	for e, i = s.due(c); e != nil; e, i = s.due(c) {
-		sl := &e.slots[i]
+func (s *scanning) settle(pl *pipeline, i int) {
+	rs := pl.readers
+	pl.slots[i].looked = true
+	for pl, i = s.due(rs); pl != nil; pl, i = s.due(rs) {
+		sl := &pl.slots[i]
 		sl.looked = false
-		s.verdict(sl, e.q.Buffer(i)[:sl.n])
-		e.release(i)
+		s.judgeSlot(sl, pl.q.Buffer(i)[:sl.n])
+		pl.release(i)
 	}
 }
 
-// due finds a slot whose turn it is, in any engine; nil if there is none.
-func (s *scanning) due(c *crew) (*engine, int) {
-	for _, e := range c.engines {
-		for i := range e.slots {
-			if sl := &e.slots[i]; sl.looked && (s.broken || sl.off == s.pos) {
-				return e, i
+// due finds a slot whose turn it is, in any pipeline; nil if there is none.
+func (s *scanning) due(rs *readers) (*pipeline, int) {
+	for _, pl := range rs.list {
+		for i := range pl.slots {
+			if sl := &pl.slots[i]; sl.looked && (s.broken || sl.off == s.pos) {
+				return pl, i
 			}
 		}
 	}
 	return nil, 0
 }
 
-// verdict judges a slot, unless blocks before it were found to have ended.
-func (s *scanning) verdict(sl *slot, p []byte) {
+// judgeSlot judges a slot, unless blocks before it were found to have ended.
+func (s *scanning) judgeSlot(sl *slot, p []byte) {
 	if s.broken {
 		return
 	}
 	s.task.count(&sl.seen)
 	end := sl.off + int64(sl.n)
 	switch {
-	case sl.trouble >= 0 && s.request() < leastLook && sl.n < leastLook && end < s.end:
+	case sl.trouble >= 0 && s.requestSize() < leastLook && sl.n < leastLook && end < s.end:
 		s.wide, s.broken = true, true
 		end = sl.off + int64(sl.trouble)
 	case sl.trouble >= 0:
@@ -203,7 +204,7 @@ func (s *scanning) troubled(p []byte, off int64) int64 {
 // beginning of p begins in there.
 func (s *scanning) strange(p []byte, n int, pos int64) bool {
 	c := s.judge
-	if c.l.Headless || pos == s.nothing || verify.IsZero(p[:n]) {
+	if c.l.Headerless || pos == s.nothing || verify.IsZero(p[:n]) {
 		return false
 	}
 	if h, ok := c.header(p[:n]); ok && h.Offset == uint64(pos) && h.Possible() {
@@ -234,14 +235,14 @@ func (c *checker) look(s *slot, p []byte) {
 	}
 }
 
-// fine reports whether nothing is wrong with a block of which only the place is
+// fine reports whether nothing is wrong with a block of which only the offset is
 // known, and counts it if so.
 func (c *checker) fine(p []byte, pos int64) bool {
-	x := c.place(p, pos)
+	x := c.expect(p, pos)
 	switch {
 	case c.blank(p):
 		c.seen.Unchecked += int64(len(p))
-	case c.l.Headless:
+	case c.l.Headerless:
 		return c.plainly(p, &x)
 	default:
 		return c.intact(p, pos, &x)
@@ -252,17 +253,17 @@ func (c *checker) fine(p []byte, pos int64) bool {
 // blank reports whether p was never written: fio leaves the rest of a range
 // alone that is shorter than a block.
 func (c *checker) blank(p []byte) bool {
-	if len(p) < c.l.BlockLen && (c.l.Headless || verify.IsZero(p)) {
+	if len(p) < c.l.BlockLen && (c.l.Headerless || verify.IsZero(p)) {
 		return true
 	}
-	return c.run.Holes && !c.l.Headless && verify.IsZero(p)
+	return c.run.Holes && !c.l.Headerless && verify.IsZero(p)
 }
 
-// place is what is known about a block before it is read: which request it belongs to, if those of
+// expect is what is known about a block before it is read: which request it belongs to, if those of
 // the job seem to be of one size.
-func (c *checker) place(p []byte, pos int64) (x expectation) {
+func (c *checker) expect(p []byte, pos int64) (x expectation) {
 	switch g := c.known.grid; {
-	case c.l.Headless:
+	case c.l.Headerless:
 		x.Off, x.N = pos, len(p)
 	case g.size > 0:
 		if r := g.request(pos); r.covers(pos, len(p)) {
@@ -272,15 +273,15 @@ func (c *checker) place(p []byte, pos int64) (x expectation) {
 	return x
 }
 
-// found checks a block of which only the place is known.
+// found checks a block of which only the offset is known.
 func (c *checker) found(p []byte, pos int64) {
-	x := c.place(p, pos)
+	x := c.expect(p, pos)
 	switch {
-	case c.l.Headless:
-		c.plain(p, &x)
+	case c.l.Headerless:
+		c.checkPlain(p, &x)
 	case c.run.Holes && verify.IsZero(p):
 		c.seen.Unchecked += int64(len(p))
 	default:
-		c.block(p, pos, &x)
+		c.checkBlock(p, pos, &x)
 	}
 }

@@ -47,7 +47,7 @@ func TestScanShapes(t *testing.T) {
 		s := anyBlocks(o.Size)
 		s.Offset = o.Offset
 		r, bad := check(t, img, s, doScan)
-		if !r.Good() || r.Unfaithful > 0 || r.Blocks == 0 ||
+		if !r.Good() || r.ContentMismatches > 0 || r.Blocks == 0 ||
 			r.Checked+r.Unchecked < o.Size-int64(max(o.MinBlock, o.MaxBlock)) {
 			t.Errorf("%s: %+v %d bad", c.name, r, len(bad))
 			continue
@@ -118,7 +118,7 @@ func TestScanBehindDamage(t *testing.T) {
 			s := anyBlocks(o.Size)
 			s.Content = fio.ContentAuto
 			r, bad := check(t, img, s, doScan)
-			if r.Bad != 1 || r.Unfaithful > 0 || bad[0].Off != 12288 || pattern == "" &&
+			if r.Bad != 1 || r.ContentMismatches > 0 || bad[0].Off != 12288 || pattern == "" &&
 				bad[0].Cause.Class != verify.OneBit {
 				t.Errorf("%s %s: %+v", kind, pattern, r)
 			}
@@ -162,8 +162,8 @@ func TestUnfaithful(t *testing.T) {
 	block := img[4096:8192]
 	verify.Random(3).Fill(block[fio.LongHeader+4:], 0)
 	binary.LittleEndian.PutUint32(block[fio.LongHeader:], fio.CRC32C(block[fio.LongHeader+4:]))
-	if r, bad := check(t, img, anyBlocks(o.Size), doScan); !r.Good() || r.Unfaithful != 1 ||
-		bad[0].Cause.Class != verify.Unfaithful {
+	if r, bad := check(t, img, anyBlocks(o.Size), doScan); !r.Good() || r.ContentMismatches != 1 ||
+		bad[0].Cause.Class != verify.ContentMismatch {
 		t.Errorf("scanned: %+v", r)
 	}
 	o.Content = fio.ContentOn

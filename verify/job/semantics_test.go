@@ -103,7 +103,8 @@ func TestJobsThatNothingTellsApart(t *testing.T) {
 		"[global]\nsize=64k\nrw=write\nbs=4k\nverify=pattern\n[a]\nverify_pattern=1\n[b]\nverify_pattern=2\n",
 	} {
 		jobs := jobsOf(t, text, 64<<10)
-		_, err := testJob(t, jobs[0]).Verify(t.Context(), openMemory(nil), VerifyOptions{Others: jobs[1:]})
+		_, err := testJob(t, jobs[0]).Verify(t.Context(), openMemory(nil),
+			VerifyOptions{Others: jobs[1:]})
 		if err == nil ||
 			!strings.Contains(err.Error(), "jobs a and b") {
 			t.Errorf("%s: %v", text, err)
@@ -136,7 +137,8 @@ func TestEndedByTheClock(t *testing.T) {
 		}
 		first := firstWrite(t, o)
 		clear(img[first : first+1024])
-		if r, err := testJob(t, o).Verify(t.Context(), openMemory(img), VerifyOptions{}); err != nil || r.Bad == 0 {
+		if r, err := testJob(t, o).Verify(t.Context(), openMemory(img),
+			VerifyOptions{}); err != nil || r.Bad == 0 {
 			t.Errorf("%s: what is lost at %d is not found: %+v, %v", text, first, r, err)
 		}
 	}
@@ -173,10 +175,12 @@ func TestOnlyTheRunKnows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := writeAndVerify(j, t.Context(), openMemory(img)); err != nil || !r.Good() || r.Blocks == 0 {
+		if r, err := writeAndVerify(j, t.Context(), openMemory(img)); err != nil || !r.Good() ||
+			r.Blocks == 0 {
 			t.Errorf("%s: in its run: %+v, %v", text, r, err)
 		}
-		if _, err := testJob(t, o).Verify(t.Context(), openMemory(img), VerifyOptions{}); err == nil ||
+		if _, err := testJob(t, o).Verify(t.Context(), openMemory(img),
+			VerifyOptions{}); err == nil ||
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: afterwards: %v, want %s", text, err, want)
 		}

@@ -32,9 +32,9 @@ type task struct {
 
 	// rewritten is about a verification of blocks that are written more than once.
 	rewritten *rewritten
-	// rivals are jobs whose blocks may be there as well, replaced those that wrote over them later;
+	// others are jobs whose blocks may be there as well, replaced those that wrote over them later;
 	// see [VerifyOptions.Others].
-	rivals   []rivalJob
+	others   []otherJob
 	replaced []*fio.Layout
 }
 
@@ -58,8 +58,8 @@ func (j *Job) newTask(phase string, total, from int64) *task {
 	return t
 }
 
-// others counts bytes that are left to other jobs.
-func (t *task) others(n int64) {
+// countOthers counts bytes that are left to other jobs.
+func (t *task) countOthers(n int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.result.Others += n
@@ -90,7 +90,7 @@ func (t *task) bad(b *Bad) {
 	if t.hooks.Bad != nil {
 		t.hooks.Bad(b)
 	}
-	if t.hooks.Dump != nil && b.Cause.Class != verify.Unfaithful {
+	if t.hooks.Dump != nil && b.Cause.Class != verify.ContentMismatch {
 		t.fail(dump(b, t.hooks.Dump))
 	}
 }
@@ -103,7 +103,7 @@ func (t *task) fail(err error) {
 }
 
 // dump passes on both sides of a bad block, and their difference.
-func dump(b *Bad, put func(kind string, off int64, data []byte) error) error {
+func dump(b *Bad, put func(side string, off int64, data []byte) error) error {
 	if err := put("received", b.Off, b.got); err != nil || b.want == nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func dump(b *Bad, put func(kind string, off int64, data []byte) error) error {
 
 func (t *task) newWorker() *worker {
 	c := t.newChecker(t.bad)
-	c.history, c.rewritten, c.rivals = t.history, t.rewritten, t.newRivals()
+	c.history, c.rewritten, c.others = t.history, t.rewritten, t.newOthers()
 	return &worker{builder: fio.NewBuilder(t.l, t.l.JobClock(t.elapsed)), checker: c}
 }
 
@@ -139,7 +139,7 @@ func (t *task) slotSize() int {
 	return max(t.run.MaxRequest, longest)
 }
 
-// maxWorkers bounds the goroutines that build and check blocks: each engine of
+// maxWorkers bounds the goroutines that build and check blocks: each pipeline of
 // theirs has a queue of its own.
 const maxWorkers = 64
 
@@ -152,23 +152,26 @@ func (t *task) workers() int {
 	return max(1, min(n, maxWorkers, maxMemory/t.l.MaxBlock))
 }
 
-// with runs do with an engine and adds up what its workers saw.
-func (t *task) with(ctx context.Context, open Opener, size int, do func(*engine) error) error {
-	return t.equipped(ctx, open, size, means{max(t.run.IODepth, 1), t.workers(), maxMemory}, do)
+// withPipeline runs do with a pipeline and adds up what its workers saw.
+func (t *task) withPipeline(ctx context.Context, open Opener, size int,
+	do func(*pipeline) error,
+) error {
+	return t.withResources(ctx, open, size,
+		resources{max(t.run.IODepth, 1), t.workers(), maxMemory}, do)
 }
 
-// equipped is with, for an engine that has m.
-func (t *task) equipped(ctx context.Context, open Opener, size int, m means,
-	do func(*engine) error,
+// withResources is withPipeline, for one that has m.
+func (t *task) withResources(ctx context.Context, open Opener, size int, m resources,
+	do func(*pipeline) error,
 ) error {
-	e, err := newEngine(ctx, t, open, size, m)
+	pl, err := newPipeline(ctx, t, open, size, m)
 	if err != nil {
 		return err
 	}
-	err = do(e)
-	err = errors.Join(err, e.close())
-	t.count(&Result{Requests: e.sent})
-	for _, w := range e.workers {
+	err = do(pl)
+	err = errors.Join(err, pl.close())
+	t.count(&Result{Requests: pl.sent})
+	for _, w := range pl.workers {
 		t.count(w.checker.seen)
 	}
 	return err

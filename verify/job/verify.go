@@ -13,13 +13,13 @@ import (
 type VerifyOptions struct {
 	// From is where a run goes on that ended early: the Position of its Result.
 	From int64
-	// History says what is known about a writing run that ended early, so that only what it wrote is
-	// verified; nil is a run that was completed.
+	// History says what is known about a writing run that ended early, so that only what it wrote
+	// is verified; nil is a run that was completed.
 	History *History
 	// Others are jobs of the same job file that wrote to the file as well: those that fio runs at
 	// the same time, of which any may have been the last to write a block, and those that it runs
-	// later. A block of such a job is left to that job's own verification. It is an error if nothing
-	// tells their blocks apart. A job that only verifies takes the blocks of all others.
+	// later. A block of such a job is left to that job's own verification. It is an error if
+	// nothing tells their blocks apart. A job that only verifies takes the blocks of all others.
 	Others []fio.Options
 }
 
@@ -32,7 +32,7 @@ func (j *Job) Verify(ctx context.Context, open Opener, o VerifyOptions) (*Result
 	if err := t.against(j, o.Others); err != nil {
 		return t.outcome(err)
 	}
-	if t.l.Verify == "" || !t.l.Direction.Writes() && !t.l.Headless && o.History == nil {
+	if t.l.Verify == "" || !t.l.Direction.Writes() && !t.l.Headerless && o.History == nil {
 		return t.scan(ctx, open)
 	}
 	return t.verify(ctx, open)
@@ -75,7 +75,7 @@ func (t *task) findOut(ctx context.Context, open Opener) error {
 	if err := t.recognise(ctx, open); err != nil {
 		return err
 	}
-	for _, r := range t.rivals {
+	for _, r := range t.others {
 		r.l.SetRelease(t.l.Fio)
 	}
 	l := t.l
@@ -205,7 +205,7 @@ func (t *task) trimsOf(ctx context.Context) (trims int64, err error) {
 
 // next fills a slot with requests to verify.
 func (v *verification) next(s *slot) bool {
-	if v.task.stops() || !v.fill(s, v.kind) {
+	if v.task.stops() || !v.fill(s, v.op) {
 		return false
 	}
 	v.checked += int64(s.n)
@@ -213,13 +213,13 @@ func (v *verification) next(s *slot) bool {
 	return true
 }
 
-// kind says how to verify a request, and marks those that may not be there.
-func (v *verification) kind(r *fio.Request) (slotKind, bool) {
+// op says how to verify a request, and marks those that may not be there.
+func (v *verification) op(r *fio.Request) (slotOp, bool) {
 	if r.Read || r.File != v.task.l.File {
 		return 0, false
 	}
 	if v.task.isReplaced(r) {
-		v.task.others(int64(r.N))
+		v.task.countOthers(int64(r.N))
 		return 0, false
 	}
 	standing := v.history.of(r)
@@ -230,7 +230,7 @@ func (v *verification) kind(r *fio.Request) (slotKind, bool) {
 	}
 	r.Covered = covered
 	if r.Mark > 0 && r.Mark <= v.trims {
-		return slotZero, standing == sure && v.task.run.TrimZero
+		return opCheckZeroes, standing == sure && v.task.run.TrimZero
 	}
-	return slotRead, standing != never
+	return opCheck, standing != never
 }

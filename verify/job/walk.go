@@ -20,7 +20,8 @@ const (
 func (s *scanning) walk(ctx context.Context) error {
 	for s.uneven && s.pos < s.end && !s.task.stops() {
 		size := 2*max(s.task.run.MaxRequest, leastWalk, s.longest, s.need) + pageSize
-		err := s.task.with(ctx, s.open, size, func(e *engine) error { return s.walkIn(ctx, e, size) })
+		err := s.task.withPipeline(ctx, s.open, size,
+			func(pl *pipeline) error { return s.walkIn(ctx, pl, size) })
 		if err != nil {
 			return err
 		}
@@ -29,8 +30,8 @@ func (s *scanning) walk(ctx context.Context) error {
 }
 
 // walkIn walks with reads of size bytes, as long as that is right for the blocks.
-func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
-	c := e.workers[0].checker
+func (s *scanning) walkIn(ctx context.Context, pl *pipeline, size int) error {
+	c := pl.workers[0].checker
 	t := steps{checker: c, patience: s.patience, shortest: s.longest}
 	for s.uneven && s.pos < s.end && !s.task.stops() {
 		if err := ctx.Err(); err != nil {
@@ -38,7 +39,7 @@ func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 		}
 		start := s.pos &^ (pageSize - 1)
 		n := int(min(int64(size), s.end-start))
-		if err := e.single(OpRead, start, int64(n)); err != nil {
+		if err := pl.single(OpRead, start, int64(n)); err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("read %d bytes at %d: %w", n, start, err)
 			}
@@ -46,7 +47,7 @@ func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 			s.pos = start + int64(n)
 			continue
 		}
-		p := e.q.Buffer(0)[s.pos-start : n]
+		p := pl.q.Buffer(0)[s.pos-start : n]
 		used := t.take(p, s.pos, s.pos+int64(len(p)) == s.end)
 		s.pos += int64(used)
 		s.longest = max(s.longest, t.longest)
@@ -55,7 +56,7 @@ func (s *scanning) walkIn(ctx context.Context, e *engine, size int) error {
 		}
 		s.uneven = !t.settled && !t.lost
 		s.task.reached(s.pos - s.task.l.Offset)
-		e.progress()
+		pl.progress()
 		if wide := s.need > s.longest; used == 0 || wide {
 			s.need = t.need
 			break
@@ -93,7 +94,7 @@ func (t *steps) take(p []byte, off int64, last bool) (used int) {
 	for used < len(p) && !t.settled {
 		rest := p[used:]
 		pos := off + int64(used)
-		n, known := t.span(rest, pos, last, &quiet)
+		n, known := t.blockLength(rest, pos, last, &quiet)
 		switch {
 		case n == 0 && last && len(rest) < t.shortest && verify.IsZero(rest):
 			t.seen.Unchecked += int64(len(rest)) // fio left the rest alone
@@ -126,16 +127,16 @@ func (t *steps) count(n int, known bool) {
 	t.settled = known && t.run >= t.patience
 }
 
-// span is how long the block at the beginning of p is: what its header says if it is its own, and
-// otherwise up to where the next one begins. It is 0 if none is in sight. known says that it is the
-// block's own length, last that nothing follows p.
-func (t *steps) span(p []byte, pos int64, last bool, quiet *int64) (n int, known bool) {
+// blockLength is how long the block at the beginning of p is: what its header says if it is its
+// own, and otherwise up to where the next one begins. It is 0 if none is in sight. known says that
+// it is the block's own length, last that nothing follows p.
+func (t *steps) blockLength(p []byte, pos int64, last bool, quiet *int64) (n int, known bool) {
 	h, ok := t.header(p)
 	switch {
 	case !ok || !h.Possible():
 		n, _ = t.next(p, 0, pos, quiet)
 		return n, false
-	case h.Offset != uint64(pos): // that of another place
+	case h.Offset != uint64(pos): // that of another block
 		if n, ok = t.next(p, 0, pos, quiet); !ok || n > int(h.Len) {
 			n = int(h.Len)
 		}
@@ -174,9 +175,9 @@ func (t *steps) next(p []byte, from int, pos int64, quiet *int64) (n int, ok boo
 	return 0, false
 }
 
-// A place of a block is where it begins in what was read, how long it is, and
+// The bounds of a block are where it begins in what was read, how long it is, and
 // where in it its header lies.
-type blockPlace struct {
+type blockBounds struct {
 	start, length, headerOffset int
 }
 
@@ -184,7 +185,7 @@ type blockPlace struct {
 // and has its header in p. Data that were moved have headers as well: one that lies elsewhere in
 // its block than those before is believed only if the checksum is right; if the block goes on
 // behind p its length is told and ok is false. No header begins before quiet, which goes on.
-func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockPlace, ok bool) {
+func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockBounds, ok bool) {
 	for from := int(max(0, min(*quiet-pos, int64(len(p))))); from < len(p); {
 		h, i, ok := fio.FindHeader(p[from:])
 		if !ok {
@@ -197,7 +198,7 @@ func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockPlace
 		within := h.Possible() && home >= 0 && home < int64(n) && home <= int64(at) &&
 			int64(at)-home < int64(h.Len)
 		if within {
-			b = blockPlace{start: int(home), length: int(h.Len), headerOffset: at - int(home)}
+			b = blockBounds{start: int(home), length: int(h.Len), headerOffset: at - int(home)}
 			end := b.start + b.length
 			switch {
 			case b.headerOffset == c.l.HeaderOffset, end <= len(p) &&
@@ -206,7 +207,7 @@ func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockPlace
 			case end > len(p):
 				return b, false
 			}
-			b = blockPlace{}
+			b = blockBounds{}
 		}
 		if at >= n {
 			return b, false
@@ -219,14 +220,14 @@ func (c *checker) locate(p []byte, n int, pos int64, quiet *int64) (b blockPlace
 // claims reports whether p is a block with its header at at, of whatever type,
 // as far as the checksum tells; where there is none, by what the seed makes.
 func (c *checker) claims(p []byte, h *fio.Header, at int) bool {
-	for _, k := range h.Sums() {
+	for _, k := range h.Checksums() {
 		data := h.Size() + k.Size
 		if data > len(p) || !c.restoreFrom(p, at, data) {
 			continue
 		}
-		sound := c.sums.Holds(k, p[h.Size():data], p[data:])
+		sound := c.sums.Matches(k, p[h.Size():data], p[data:])
 		if sound && k.Blind && at != c.l.HeaderOffset {
-			sound = c.recipe.Filler.Made(p, data, h.Seed, c.piece[:])
+			sound = c.recipe.Filler.Makes(p, data, h.Seed, c.piece[:])
 		}
 		c.restoreFrom(p, at, data)
 		if sound {

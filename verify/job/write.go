@@ -12,7 +12,7 @@ import (
 // A writing is the state of a job that writes.
 type writing struct {
 	task     *task
-	e        *engine
+	pl       *pipeline
 	requests *replay
 	log      *journal
 	// written is the number of the next write: all before it have ended. at is how
@@ -32,8 +32,8 @@ type WriteOptions struct {
 	From int64
 	// Journal gets the journal of the run; see [ReadJournal].
 	Journal io.Writer
-	// Before is the journal that Journal goes on with, of a run that ended early; nil for a new one.
-	// What From leaves out must be flushed in it.
+	// Before is the journal that Journal goes on with, of a run that ended early; nil for a new
+	// one. What From leaves out must be flushed in it.
 	Before *Journal
 }
 
@@ -48,8 +48,8 @@ func (j *Job) Write(ctx context.Context, open Opener, o WriteOptions) (*Result, 
 		return t.outcome(errors.New(
 			"verify=any is for reading: what is written has one type, such as crc32c"))
 	}
-	err := t.with(ctx, open, t.slotSize(), func(e *engine) error {
-		w, err := t.newWriting(ctx, e, o)
+	err := t.withPipeline(ctx, open, t.slotSize(), func(pl *pipeline) error {
+		w, err := t.newWriting(ctx, pl, o)
 		if err != nil {
 			return err
 		}
@@ -63,8 +63,10 @@ func (j *Job) Write(ctx context.Context, open Opener, o WriteOptions) (*Result, 
 	return t.outcome(err)
 }
 
-func (t *task) newWriting(ctx context.Context, e *engine, o WriteOptions) (w *writing, err error) {
-	w = &writing{task: t, e: e}
+func (t *task) newWriting(ctx context.Context, pl *pipeline,
+	o WriteOptions,
+) (w *writing, err error) {
+	w = &writing{task: t, pl: pl}
 	if w.requests, err = t.replayFrom(ctx, o.From); err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func (t *task) newWriting(ctx context.Context, e *engine, o WriteOptions) (w *wr
 		}
 	}
 	if t.l.Rewrites() {
-		w.requests.conflict = e.conflicts
+		w.requests.conflict = pl.conflicts
 	}
 	if w.log, err = newJournal(o.Journal, &t.l.Workload, o.Before); err == nil && o.Before != nil {
 		err = w.follows(ctx, o.Before)
@@ -117,7 +119,7 @@ func (w *writing) run(ctx context.Context) error {
 	l, run := w.task.l, &w.task.run
 	for {
 		w.requests.until = nextMultiple(w.written, run.Fsync, l.Backlog, l.TrimBacklog)
-		err := w.e.write(ctx, w)
+		err := w.pl.write(ctx, w)
 		if err == nil && w.err == nil { // all that was made was written
 			w.requests.reached(&w.at)
 		}
@@ -153,11 +155,11 @@ func nextMultiple(n uint64, counts ...int64) uint64 {
 
 // next fills a slot with requests to write, and those that a mixed job reads.
 func (w *writing) next(s *slot) bool {
-	filled := w.requests.fill(s, func(r *fio.Request) (slotKind, bool) {
+	filled := w.requests.fill(s, func(r *fio.Request) (slotOp, bool) {
 		if r.Read {
-			return slotLoad, true
+			return opLoad, true
 		}
-		return slotWrite, true
+		return opWrite, true
 	})
 	w.requests.reached(&s.behind)
 	return filled
@@ -169,18 +171,18 @@ func (w *writing) halted() bool { return w.err != nil }
 // issue logs what is about to be written.
 func (w *writing) issue(list []int) error {
 	for _, i := range list {
-		if s := &w.e.slots[i]; s.kind == slotWrite {
+		if s := &w.pl.slots[i]; s.op == opWrite {
 			w.log.issue(s.requests)
 		}
 	}
-	last := &w.e.slots[list[len(list)-1]].behind
+	last := &w.pl.slots[list[len(list)-1]].behind
 	w.at.count, w.at.number, w.at.blocks = last.count, last.number, last.blocks.CopyTo(w.at.blocks)
 	return w.log.flush()
 }
 
 // done takes a slot that was written.
 func (w *writing) done(s *slot) {
-	if s.kind != slotWrite {
+	if s.op != opWrite {
 		return
 	}
 	w.log.acknowledge(s.requests)
@@ -190,10 +192,10 @@ func (w *writing) done(s *slot) {
 }
 
 func (w *writing) failed(s *slot, err error) {
-	if s.kind == slotWrite && w.err == nil {
+	if s.op == opWrite && w.err == nil {
 		w.err = writeError(s, err)
 	}
-	if s.kind == slotLoad {
+	if s.op == opLoad {
 		w.task.unreadable(s, err)
 	}
 }
@@ -224,7 +226,7 @@ func (w *writing) flush() error {
 	if err := w.log.flush(); err != nil {
 		return err
 	}
-	if err := w.e.single(OpFlush, 0, 0); err != nil {
+	if err := w.pl.single(OpFlush, 0, 0); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	w.log.flushed()
@@ -251,7 +253,7 @@ func (w *writing) trim() error {
 		if r.File != w.task.l.File {
 			continue
 		}
-		if err := w.e.single(OpDiscard, r.Off, int64(r.N)); err != nil {
+		if err := w.pl.single(OpDiscard, r.Off, int64(r.N)); err != nil {
 			return fmt.Errorf("discard %d bytes at %d: %w", r.N, r.Off, err)
 		}
 		w.task.result.Trimmed += int64(r.N)
@@ -262,9 +264,9 @@ func (w *writing) trim() error {
 // verifyBacklog verifies what was written since the last time.
 func (w *writing) verifyBacklog(ctx context.Context) error {
 	w.verified.until = w.written
-	err := w.e.read(ctx, func(s *slot) bool {
-		return !w.task.stops() && w.verified.fill(s, func(r *fio.Request) (slotKind, bool) {
-			return w.kindOf(r)
+	err := w.pl.read(ctx, func(s *slot) bool {
+		return !w.task.stops() && w.verified.fill(s, func(r *fio.Request) (slotOp, bool) {
+			return w.checkOp(r)
 		})
 	}, w.task.unreadable)
 	if err == nil && w.task.stops() {
@@ -276,13 +278,13 @@ func (w *writing) verifyBacklog(ctx context.Context) error {
 	return err
 }
 
-// kindOf says how to verify a request of the job while it runs.
-func (w *writing) kindOf(r *fio.Request) (slotKind, bool) {
+// checkOp says how to verify a request of the job while it runs.
+func (w *writing) checkOp(r *fio.Request) (slotOp, bool) {
 	switch {
 	case r.Read:
 		return 0, false
 	case r.Mark > 0 && r.Mark <= w.trimmed:
-		return slotZero, w.task.run.TrimZero
+		return opCheckZeroes, w.task.run.TrimZero
 	}
-	return slotRead, true
+	return opCheck, true
 }

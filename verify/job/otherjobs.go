@@ -7,8 +7,8 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// A rivalJob is a job whose blocks may be where those of another are expected.
-type rivalJob struct {
+// A otherJob is a job whose blocks may be where those of another are expected.
+type otherJob struct {
 	l   *fio.Layout
 	run *fio.Run
 }
@@ -24,35 +24,36 @@ func (t *task) against(j *Job, others []fio.Options) error {
 		}
 		switch {
 		case o.VerifyOnly || !l.Direction.Writes() || !t.l.Touches(l.Offset, l.Extent):
-		case o.Group < j.options.Group && !(t.run.VerifyOnly && t.l.Tells(l)):
+		case o.Group < j.options.Group && !(t.run.VerifyOnly && t.l.Distinguishes(l)):
 		case o.Group > j.options.Group && l.Covers() && o.Runtime == 0 && !o.FillDevice:
 			t.replaced = append(t.replaced, l)
-		case !t.l.Tells(l):
+		case !t.l.Distinguishes(l):
 			return fmt.Errorf(
 				"jobs %s and %s write to the same blocks, and nothing says which of them was the last", j.options.Name, o.Name)
-		case !t.l.Headless:
-			t.rivals = append(t.rivals, rivalJob{l, &o.Run})
+		case !t.l.Headerless:
+			t.others = append(t.others, otherJob{l, &o.Run})
 		}
 	}
 	return nil
 }
 
-// A rival checks blocks for being those of another job.
-type rival struct {
+// A otherChecker checks blocks for being those of another job.
+type otherChecker struct {
 	l       *fio.Layout
 	checker *checker
 }
 
-func (t *task) newRivals() (list []rival) {
-	for _, r := range t.rivals {
-		list = append(list, rival{r.l, newChecker(r.l, r.run, new(knowledge), func(*Bad) {})})
+func (t *task) newOthers() (list []otherChecker) {
+	for _, r := range t.others {
+		list = append(list,
+			otherChecker{r.l, newChecker(r.l, r.run, new(knowledge), func(*Bad) {})})
 	}
 	return list
 }
 
-// others reports whether a block is that of another job: intact, and with its thread.
-func (c *checker) others(p []byte, pos int64) bool {
-	for _, r := range c.rivals {
+// isOthers reports whether a block is that of another job: intact, and with its thread.
+func (c *checker) isOthers(p []byte, pos int64) bool {
+	for _, r := range c.others {
 		h, ok := r.checker.header(p)
 		inside := pos >= r.l.Offset && pos-r.l.Offset <= r.l.Extent-int64(len(p))
 		if ok && inside && int(h.Thread) == r.l.Thread && r.checker.intact(p, pos, &expectation{}) {
@@ -64,5 +65,6 @@ func (c *checker) others(p []byte, pos int64) bool {
 
 // isReplaced reports whether a later job wrote over a request, or over a part.
 func (t *task) isReplaced(r *fio.Request) bool {
-	return slices.ContainsFunc(t.replaced, func(l *fio.Layout) bool { return l.Touches(r.Off, int64(r.N)) })
+	return slices.ContainsFunc(t.replaced,
+		func(l *fio.Layout) bool { return l.Touches(r.Off, int64(r.N)) })
 }

@@ -158,9 +158,10 @@ func setVerify(o *Options, v string) error {
 	return nil
 }
 
-// byWay reads what options say of reads, writes and trims, separated by commas: what holds for
-// reads only if nothing is said of writes holds for both. set gets what there is to say of either.
-func byWay(v string, set func(way way, v string) error) error {
+// byDirection reads what options say of reads, writes and trims, separated by commas: what holds
+// for reads only if nothing is said of writes holds for both. set gets what there is to say of
+// either.
+func byDirection(v string, set func(way ddir, v string) error) error {
 	parts := strings.Split(v, ",")
 	if len(parts) > 3 {
 		return errors.New("there are at most three values: for reads, writes and trims")
@@ -170,7 +171,7 @@ func byWay(v string, set func(way way, v string) error) error {
 	if len(parts) > 1 {
 		write = strings.TrimSpace(parts[1])
 	}
-	for way, part := range map[way]string{reads: read, writes: write} {
+	for way, part := range map[ddir]string{reads: read, writes: write} {
 		if part == "" {
 			continue // as it was
 		}
@@ -182,7 +183,7 @@ func byWay(v string, set func(way way, v string) error) error {
 }
 
 // setSizes sets the block sizes of one direction.
-func (o *Options) setSizes(w way, s Sizes) {
+func (o *Options) setSizes(w ddir, s Sizes) {
 	switch {
 	case w == writes:
 		o.MinBlock, o.MaxBlock, o.Split = s.Min, s.Max, s.Split
@@ -204,7 +205,7 @@ func (o *Options) block(v string) (int, error) {
 }
 
 func setBlock(o *Options, v string) error {
-	return byWay(v, func(w way, v string) error {
+	return byDirection(v, func(w ddir, v string) error {
 		if strings.ContainsAny(v, "-:") {
 			return o.setRange(w, v)
 		}
@@ -218,14 +219,14 @@ func setBlock(o *Options, v string) error {
 
 // setBlockRange sets sizes that no bs changes, wherever it stands, as in fio.
 func setBlockRange(o *Options, v string) error {
-	return byWay(v, func(w way, v string) error {
+	return byDirection(v, func(w ddir, v string) error {
 		o.RangeGiven[w] = true
 		return o.setRange(w, v)
 	})
 }
 
 // setRange reads MIN-MAX or MIN:MAX; a single size is both.
-func (o *Options) setRange(w way, v string) error {
+func (o *Options) setRange(w ddir, v string) error {
 	lo, hi, has := strings.Cut(v, "-")
 	if !has {
 		lo, hi, has = strings.Cut(v, ":")
@@ -251,13 +252,13 @@ const maxShares = 64
 // setSplit reads SIZE/PERCENT:SIZE/PERCENT...; sizes without a percentage share
 // what the others leave.
 func setSplit(o *Options, v string) error {
-	return byWay(v, func(w way, v string) error {
+	return byDirection(v, func(w ddir, v string) error {
 		o.RangeGiven[w] = true
 		return o.setShares(w, v)
 	})
 }
 
-func (o *Options) setShares(w way, v string) error {
+func (o *Options) setShares(w ddir, v string) error {
 	if strings.Count(v, ":") >= maxShares {
 		return fmt.Errorf("more than %d sizes", maxShares)
 	}
@@ -301,7 +302,7 @@ func (o *Options) setShares(w way, v string) error {
 
 // setBlockAlign takes the alignment that blocks have anyhow: with any other they overlap in part.
 func setBlockAlign(o *Options, v string) error {
-	return byWay(v, func(w way, v string) error {
+	return byDirection(v, func(w ddir, v string) error {
 		n, err := o.block(v)
 		if err == nil && n != o.MinBlock && n != o.Reads.Min {
 			err = errors.New(
@@ -413,7 +414,7 @@ func setZoneMode(o *Options, v string) error {
 }
 
 func setPercentRandom(o *Options, v string) error {
-	return byWay(v, func(w way, v string) error {
+	return byDirection(v, func(w ddir, v string) error {
 		n, err := strconv.ParseUint(v, 10, 7)
 		if err != nil || n > 100 {
 			return errors.New("a percentage is wanted")
@@ -424,7 +425,7 @@ func setPercentRandom(o *Options, v string) error {
 }
 
 func setFileService(o *Options, v string) error {
-	kind, postfix, has := strings.Cut(v, ":")
+	service, postfix, has := strings.Cut(v, ":")
 	turn := 1
 	if has {
 		n, err := strconv.ParseUint(postfix, 10, 31)
@@ -433,7 +434,7 @@ func setFileService(o *Options, v string) error {
 		}
 		turn = int(n)
 	}
-	switch kind {
+	switch service {
 	case "roundrobin":
 	case "sequential":
 		turn = math.MaxInt

@@ -7,23 +7,23 @@ type Class uint8
 
 // The classes, the less specific ones first.
 const (
-	Other       Class = iota // nothing simple explains it
-	Mixed                    // several of the following, in different places
-	Filled                   // one byte repeated that is not zero
-	Zeroed                   // zeroes
-	OneBit                   // a single bit is flipped
-	Shifted                  // the right data, moved by some bytes
-	Misdirected              // the data of another offset
-	Stale                    // an older generation of the right offset
-	Torn                     // some sectors are of this generation, some are not
-	Foreign                  // no verification block at all
-	HeaderOnly               // the header is damaged, what it describes is not
-	PayloadOnly              // the header is right, the data are damaged
-	Unfaithful               // consistent in itself, but the data do not follow from the seed
-	Leftover                 // an older header shows through in the data
-	NotZero                  // a trimmed block that does not read as zeroes
-	OtherType                // intact, and of another type than asked for
-	CutOff                   // longer than what is left of the range
+	Other           Class = iota // nothing simple explains it
+	Mixed                        // several of the following, at different offsets
+	Filled                       // one byte repeated that is not zero
+	Zeroed                       // zeroes
+	OneBit                       // a single bit is flipped
+	Shifted                      // the right data, moved by some bytes
+	Misdirected                  // the data of another offset
+	Stale                        // an older generation of the right offset
+	Torn                         // some sectors are of this generation, some are not
+	Foreign                      // no verification block at all
+	HeaderOnly                   // the header is damaged, what it describes is not
+	PayloadOnly                  // the header is right, the data are damaged
+	ContentMismatch              // consistent in itself, but the data do not follow from the seed
+	Leftover                     // an older header shows through in the data
+	NotZero                      // a trimmed block that does not read as zeroes
+	OtherType                    // intact, and of another type than asked for
+	CutOff                       // longer than what is left of the range
 	Classes
 )
 
@@ -88,7 +88,7 @@ func (c Cause) String() string {
 		return "the header is damaged, the data are not"
 	case PayloadOnly:
 		return "the data are damaged, the header is not"
-	case Unfaithful:
+	case ContentMismatch:
 		return "intact, but not what its seed makes"
 	case Leftover:
 		return "an older header shows through in the data"

@@ -1,25 +1,25 @@
 package fio
 
-// A way is the direction of a request.
-type way uint8
+// A ddir is the direction of a request.
+type ddir uint8
 
 const (
-	reads way = iota
+	reads ddir = iota
 	writes
 )
 
-// A mixture decides which requests of a mixed job read. fio draws for each, but
+// A rwMix decides which requests of a mixed job read. fio draws for each, but
 // after a change of direction only when the new one has had its percentage of as
 // many requests as the old one had until then. It begins with reads.
-type mixture struct {
+type rwMix struct {
 	issued [2]int64 // requests so far, by way
-	now    way
+	now    ddir
 	// least is how many requests the present direction has before another draw.
 	least int64
 }
 
 // draw decides on the next request: percent of all read.
-func (m *mixture) draw(g Generator, percent int) way {
+func (m *rwMix) draw(g Generator, percent int) ddir {
 	if m.issued[m.now] < m.least {
 		return m.now
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// blame finds out what is wrong with a block that is not as it should be.
-func (c *checker) blame(p []byte, pos int64, x *expectation) *Bad {
+// diagnose finds out what is wrong with a block that is not as it should be.
+func (c *checker) diagnose(p []byte, pos int64, x *expectation) *Bad {
 	b := &Bad{Off: pos, Len: int64(len(p)), Type: c.l.Verify, got: p}
 	if x.known {
 		b.Seed, b.Number = x.Seed, x.Number
@@ -25,16 +25,16 @@ func (c *checker) blame(p []byte, pos int64, x *expectation) *Bad {
 	}
 	h, ok := c.header(p)
 	if !ok {
-		c.blameHeaderless(b, x)
+		c.diagnoseHeaderless(b, x)
 		return b
 	}
 	b.Header = &h
-	c.blameHeader(b, &h, x)
+	c.diagnoseHeader(b, &h, x)
 	return b
 }
 
-// blameHeader finds out what is wrong with a block whose header is intact.
-func (c *checker) blameHeader(b *Bad, h *fio.Header, x *expectation) {
+// diagnoseHeader finds out what is wrong with a block whose header is intact.
+func (c *checker) diagnoseHeader(b *Bad, h *fio.Header, x *expectation) {
 	home := int64(h.Offset)
 	list := c.types(h)
 	b.Type = typeNames(list, c.l.Verify)
@@ -46,37 +46,37 @@ func (c *checker) blameHeader(b *Bad, h *fio.Header, x *expectation) {
 	case int(h.Len) != len(b.got) || c.l.Generation != 0 && !c.current(h, x):
 		b.Cause = stale(h)
 	case len(list) == 0:
-		c.blameType(b, h, x)
+		c.diagnoseType(b, h, x)
 	default:
 		k, sound := c.sound(b.got, h)
 		if sound && (k.Size > 0 || len(list) == 1) { // otherwise nothing speaks for the type
-			b.Type = k.UserName()
+			b.Type = k.OptionName()
 			if !c.current(h, x) {
 				b.Cause = stale(h)
 				return
 			}
-			c.blameContent(b, h, k, x)
+			c.diagnoseContent(b, h, k, x)
 			return
 		}
-		c.blameData(b, h, c.nearest(b, h, list, x), x)
+		c.diagnoseData(b, h, c.nearest(b, h, list, x), x)
 	}
 }
 
-// blameType judges a block of a type that was not asked for.
-func (c *checker) blameType(b *Bad, h *fio.Header, x *expectation) {
+// diagnoseType judges a block of a type that was not asked for.
+func (c *checker) diagnoseType(b *Bad, h *fio.Header, x *expectation) {
 	b.Type, b.Cause = fmt.Sprintf("type %d", h.Type), verify.Cause{Class: verify.OtherType}
-	list := h.Sums()
+	list := h.Checksums()
 	if len(list) == 0 {
 		return
 	}
 	b.Type = typeNames(list, "")
 	for _, k := range list {
 		if c.holds(b.got, h, k) {
-			b.Type = k.UserName()
+			b.Type = k.OptionName()
 			return
 		}
 	}
-	c.blameData(b, h, c.nearest(b, h, list, x), x)
+	c.diagnoseData(b, h, c.nearest(b, h, list, x), x)
 }
 
 // nearest is the type that leaves the least of a block wrong, where its number
@@ -110,7 +110,7 @@ func (c *checker) wrong(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) 
 	}
 	stored, computed := b.got[h.Size():data], make([]byte, k.Size)
 	copy(computed, stored)
-	k.Put(c.sums, computed, b.got[data:])
+	k.Compute(c.sums, computed, b.got[data:])
 	bitsWrong := 0
 	for i := range stored {
 		bitsWrong += bits.OnesCount8(stored[i] ^ computed[i])
@@ -132,20 +132,21 @@ func typeNames(list []*fio.Checksum, fallback string) string {
 	}
 	var names []string
 	for _, k := range list {
-		if name := k.UserName(); len(names) == 0 || names[len(names)-1] != name {
+		if name := k.OptionName(); len(names) == 0 || names[len(names)-1] != name {
 			names = append(names, name)
 		}
 	}
 	return strings.Join(names, " or ")
 }
 
-// blameContent judges a block whose checksum is right while its content is not what its seed makes.
-func (c *checker) blameContent(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) {
+// diagnoseContent judges a block whose checksum is right while its content is not what its seed
+// makes.
+func (c *checker) diagnoseContent(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) {
 	data := h.Size() + k.Size
 	b.blind = k.Blind
 	if !x.known && (!k.Blind || c.known.content == unexplained) {
 		// whoever wrote it made its content in another way
-		b.Cause = verify.Cause{Class: verify.Unfaithful}
+		b.Cause = verify.Cause{Class: verify.ContentMismatch}
 		return
 	}
 	c.locateRequest(h, b.Off, x)
@@ -154,7 +155,7 @@ func (c *checker) blameContent(b *Bad, h *fio.Header, k *fio.Checksum, x *expect
 		want = c.presumed(b.got, b.Off, h.Seed, x)
 	}
 	if want == nil {
-		b.Cause = verify.Cause{Class: verify.Unfaithful}
+		b.Cause = verify.Cause{Class: verify.ContentMismatch}
 		return
 	}
 	c.compare(b, h, k, want)
@@ -163,8 +164,8 @@ func (c *checker) blameContent(b *Bad, h *fio.Header, k *fio.Checksum, x *expect
 // certain reports whether it is known how the content of a block was made.
 func (c *checker) certain(x *expectation) bool { return x.known || c.known.content == explained }
 
-// blameData judges a block whose checksum is wrong while its header is right.
-func (c *checker) blameData(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) {
+// diagnoseData judges a block whose checksum is wrong while its header is right.
+func (c *checker) diagnoseData(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) {
 	data := h.Size() + k.Size
 	b.Cause = verify.Cause{Class: verify.PayloadOnly}
 	if data > len(b.got) || !c.restore(b.got, data) {
@@ -176,14 +177,14 @@ func (c *checker) blameData(b *Bad, h *fio.Header, k *fio.Checksum, x *expectati
 		want = c.presumed(b.got, b.Off, h.Seed, x)
 	}
 	if want == nil {
-		c.blameUnknown(b, data)
+		c.diagnoseUnknown(b, data)
 		return
 	}
 	c.compare(b, h, k, want)
 }
 
-// blameUnknown looks for damage that shows without knowing the right content.
-func (c *checker) blameUnknown(b *Bad, data int) {
+// diagnoseUnknown looks for damage that shows without knowing the right content.
+func (c *checker) diagnoseUnknown(b *Bad, data int) {
 	p := b.got
 	for at := firstSector(b.Off, data); at+verify.Sector <= len(p); at += verify.Sector {
 		if cause, ok := verify.FilledWith(p[at : at+verify.Sector]); ok {
@@ -212,7 +213,7 @@ func (c *checker) compare(b *Bad, h *fio.Header, k *fio.Checksum, want []byte) {
 	got := b.got
 	b.want = append([]byte(nil), want...)
 	copy(b.want, got[:h.Size()])
-	k.Put(c.sums, b.want[h.Size():data], b.want[data:])
+	k.Compute(c.sums, b.want[h.Size():data], b.want[data:])
 	if bytes.Equal(b.want, got) {
 		b.Cause = verify.Cause{Class: verify.Other}
 		return
@@ -334,8 +335,8 @@ func wholeSectors(parts []verify.Range, off int64, n int) bool {
 	return wrong > 0 && wrong < int64(n)-verify.Sector/2
 }
 
-// blameHeaderless judges a block that does not begin with a header.
-func (c *checker) blameHeaderless(b *Bad, x *expectation) {
+// diagnoseHeaderless judges a block that does not begin with a header.
+func (c *checker) diagnoseHeaderless(b *Bad, x *expectation) {
 	p := b.got
 	at := min(c.l.HeaderOffset, len(p))
 	b.Cause = verify.Cause{Class: verify.Foreign}
@@ -361,15 +362,15 @@ func (c *checker) blameHeaderless(b *Bad, x *expectation) {
 		} // otherwise it is at home: that of a smaller block within this one
 	}
 	if b.BigEndian = fio.SwappedHeader(p[at:]); !b.BigEndian {
-		c.blameLost(b, x)
+		c.diagnoseLost(b, x)
 	}
 }
 
-// blameLost judges a block of which no header is left: the data may still be
+// diagnoseLost judges a block of which no header is left: the data may still be
 // those of the job, or of some seed.
-func (c *checker) blameLost(b *Bad, x *expectation) {
+func (c *checker) diagnoseLost(b *Bad, x *expectation) {
 	p := b.got
-	damaged := fio.LikeHeader(p[min(c.l.HeaderOffset, len(p)):], b.Off, len(p))
+	damaged := fio.ResemblesHeader(p[min(c.l.HeaderOffset, len(p)):], b.Off, len(p))
 	data := c.l.HeaderSize()
 	if c.l.Checksum == nil {
 		data = fio.LongHeader + fio.MaxSum // whatever the type is
@@ -429,8 +430,8 @@ func (c *checker) lostSeeds(p []byte, pos int64, x *expectation) (list []uint64)
 	return list
 }
 
-// blamePlain judges a request without headers.
-func (c *checker) blamePlain(p, want []byte, x *expectation) *Bad {
+// diagnosePlain judges a request without headers.
+func (c *checker) diagnosePlain(p, want []byte, x *expectation) *Bad {
 	b := &Bad{
 		Off: x.Off, Len: int64(len(p)), Type: c.l.Verify, got: p, Seed: x.Seed,
 		Number: x.Number,

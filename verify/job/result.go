@@ -39,10 +39,10 @@ func (b *Bad) Received() []byte { return b.got }
 // Expected is the block as it should be, valid during [Hooks.Bad]; nil if that is not known.
 func (b *Bad) Expected() []byte { return b.want }
 
-// maxVerdictRanges bounds the memory of a verdict.
-const maxVerdictRanges = 4096
+// maxBadRanges bounds the memory of a result.
+const maxBadRanges = 4096
 
-// A Result is the verdict on a job, or on what was done of it.
+// A Result is what came of a job, or on what was done of it.
 type Result struct {
 	// Written and Trimmed count bytes, and so do the following, which tell apart what was read:
 	// Checked is blocks whose data were compared, or proved by a checksum; HeadersOnly is blocks
@@ -73,9 +73,9 @@ type Result struct {
 	Made int64 `json:"made,omitempty"`
 	// Writes is the number of the first write that was not made.
 	Writes uint64 `json:"writes,omitempty"`
-	// Unfaithful are blocks whose checksum is right while their content does
+	// ContentMismatches are blocks whose checksum is right while their content does
 	// not follow from their seed. They count as good.
-	Unfaithful int64 `json:"unfaithful,omitempty"`
+	ContentMismatches int64 `json:"unfaithful,omitempty"`
 	// InFlight counts the blocks that were in flight when the power went, by what
 	// is there now. They are good.
 	InFlight InFlight `json:"in_flight,omitzero"`
@@ -122,8 +122,8 @@ func (r *Result) Good() bool { return r.Bad == 0 }
 
 // bad adds a bad block.
 func (r *Result) bad(b *Bad) {
-	if b.Cause.Class == verify.Unfaithful {
-		r.Unfaithful++
+	if b.Cause.Class == verify.ContentMismatch {
+		r.ContentMismatches++
 		return
 	}
 	r.Bad++
@@ -153,7 +153,7 @@ func (r *Result) insert(n BadRange) {
 		r.Ranges[i].Len += n.Len
 		r.Ranges[i].Bad += n.Bad
 	} else {
-		if len(r.Ranges) == maxVerdictRanges {
+		if len(r.Ranges) == maxBadRanges {
 			r.More++
 			return
 		}

@@ -31,15 +31,15 @@ func mapLevels(n int64) (levels [][]uint64) {
 	}
 }
 
-// A plainMap is that of fio since 3.9: instead of a taken block the next free
+// A axmap is that of fio since 3.9: instead of a taken block the next free
 // one, from the start again behind the last.
-type plainMap struct {
+type axmap struct {
 	n      int64
 	levels [][]uint64
 }
 
-func newPlainMap(n int64) *plainMap {
-	m := &plainMap{n: n, levels: mapLevels(n)}
+func newAxmap(n int64) *axmap {
+	m := &axmap{n: n, levels: mapLevels(n)}
 	// The bits behind the last block count as taken.
 	for bit := n; bit&wordMask != 0; bit++ {
 		m.mark(bit)
@@ -47,11 +47,11 @@ func newPlainMap(n int64) *plainMap {
 	return m
 }
 
-func (m *plainMap) isSet(b int64) bool {
+func (m *axmap) isSet(b int64) bool {
 	return m.levels[0][b>>wordLog]>>(b&wordMask)&1 != 0
 }
 
-func (m *plainMap) mark(b int64) {
+func (m *axmap) mark(b int64) {
 	for _, level := range m.levels {
 		word := &level[b>>wordLog]
 		*word |= 1 << (b & wordMask)
@@ -62,7 +62,7 @@ func (m *plainMap) mark(b int64) {
 	}
 }
 
-func (m *plainMap) set(b int64, n int) int {
+func (m *axmap) set(b int64, n int) int {
 	for i := range n {
 		if b >= m.n || m.isSet(b) {
 			return i
@@ -73,7 +73,7 @@ func (m *plainMap) set(b int64, n int) int {
 	return n
 }
 
-func (m *plainMap) nextFree(b int64) int64 {
+func (m *axmap) nextFree(b int64) int64 {
 	if free := m.freeFrom(b + 1); free >= 0 {
 		return free
 	}
@@ -82,7 +82,7 @@ func (m *plainMap) nextFree(b int64) int64 {
 
 // freeFrom is the first free block from b on, -1 if there is none: up while the
 // rest of the word is full, then down to the block.
-func (m *plainMap) freeFrom(b int64) int64 {
+func (m *axmap) freeFrom(b int64) int64 {
 	for up := 0; up < len(m.levels); up++ {
 		index := b >> wordLog
 		if index >= int64(len(m.levels[up])) {
@@ -108,17 +108,17 @@ func (m *plainMap) freeFrom(b int64) int64 {
 	return -1
 }
 
-// A quirkyMap is that of fio 2.2, which may answer with a free block before the
+// A oldAxmap is that of fio 2.2, which may answer with a free block before the
 // one asked for, and remembers the first free one until it is taken.
-type quirkyMap struct {
+type oldAxmap struct {
 	n      int64
 	levels [][]uint64
 	first  int64 // -1: to be searched
 }
 
-func newQuirkyMap(n int64) *quirkyMap { return &quirkyMap{n: n, levels: mapLevels(n)} }
+func newOldAxmap(n int64) *oldAxmap { return &oldAxmap{n: n, levels: mapLevels(n)} }
 
-func (m *quirkyMap) isSet(b int64) bool {
+func (m *oldAxmap) isSet(b int64) bool {
 	if b > m.n {
 		return false
 	}
@@ -133,7 +133,7 @@ func (m *quirkyMap) isSet(b int64) bool {
 }
 
 // freeBelow follows the last word with a free bit at each level down from word index of a level.
-func (m *quirkyMap) freeBelow(level int, index int64) int64 {
+func (m *oldAxmap) freeBelow(level int, index int64) int64 {
 	found := int64(-1)
 	for i := level; i >= 0; i-- {
 		words := m.levels[i]
@@ -154,14 +154,14 @@ func (m *quirkyMap) freeBelow(level int, index int64) int64 {
 	return found
 }
 
-func (m *quirkyMap) firstFree() int64 {
+func (m *oldAxmap) firstFree() int64 {
 	if m.first < 0 {
 		m.first = m.freeBelow(len(m.levels)-1, 0)
 	}
 	return m.first
 }
 
-func (m *quirkyMap) nextFree(b int64) int64 {
+func (m *oldAxmap) nextFree(b int64) int64 {
 	if m.first >= 0 && b < m.first {
 		return m.first
 	}
@@ -183,7 +183,7 @@ func (m *quirkyMap) nextFree(b int64) int64 {
 	return m.firstFree()
 }
 
-func (m *quirkyMap) set(b int64, n int) int {
+func (m *oldAxmap) set(b int64, n int) int {
 	total := 0
 	for n > 0 {
 		part := min(n, int(wordBits-b&wordMask))
@@ -198,7 +198,7 @@ func (m *quirkyMap) set(b int64, n int) int {
 	return total
 }
 
-func (m *quirkyMap) setInWord(b int64, n int) (marked int) {
+func (m *oldAxmap) setInWord(b int64, n int) (marked int) {
 	if m.first >= 0 && b <= m.first && m.first < b+int64(n) {
 		m.first = -1
 	}

@@ -49,7 +49,7 @@ func (t *task) lastPresent(ctx context.Context, open Opener, from, to,
 		return 0, err
 	}
 	defer q.Close()
-	e := &engine{q: q, done: make([]int, 1)}
+	pl := &pipeline{q: q, done: make([]int, 1)}
 	c := t.newChecker(func(*Bad) {})
 	last = -1
 	var r fio.Request
@@ -58,7 +58,7 @@ func (t *task) lastPresent(ctx context.Context, open Opener, from, to,
 		if r.Read || !sampled || r.File != t.l.File {
 			continue
 		}
-		if err := e.single(OpRead, r.Off, int64(r.N)); err != nil {
+		if err := pl.single(OpRead, r.Off, int64(r.N)); err != nil {
 			continue // it will be reported when it is its turn
 		}
 		if c.present(q.Buffer(0)[:r.N], &r) {
@@ -71,7 +71,7 @@ func (t *task) lastPresent(ctx context.Context, open Opener, from, to,
 // present reports whether the blocks of a request are all as they should be.
 func (c *checker) present(p []byte, r *fio.Request) bool {
 	x := expectation{Request: *r, known: true}
-	if c.l.Headless {
+	if c.l.Headerless {
 		return c.plainly(p, &x)
 	}
 	every := c.l.BlockLen

@@ -45,10 +45,11 @@ func TestEngineMemory(t *testing.T) {
 			return &emptyQueue{depth: depth}, nil
 		}
 		task := j.newTask("write", 0, 0)
-		err = task.with(t.Context(), open, task.slotSize(), func(e *engine) error {
+		err = task.withPipeline(t.Context(), open, task.slotSize(), func(pl *pipeline) error {
 			runtime.ReadMemStats(&after)
-			if e.depth < min(c.depth, maxMemory/slotBytes(task.slotSize(), task.room(task.slotSize()))) {
-				t.Errorf("%s: a depth of %d", c.name, e.depth)
+			if pl.depth < min(c.depth,
+				maxMemory/slotBytes(task.slotSize(), task.room(task.slotSize()))) {
+				t.Errorf("%s: a depth of %d", c.name, pl.depth)
 			}
 			return nil
 		})
