@@ -52,6 +52,7 @@ var jsonLines = map[string][]string{
 	"resume":       {"resume A"},
 	"sigraise":     {"sigraise 0", "sigraise 1000"},
 	"sleep":        {"sleep 1", "sleep x"},
+	"snapshot":     {"create new.qcow2 1M\nopen -w -a new new.qcow2\nsnapshot create a\nsnapshot list\nsnapshot apply a\nsnapshot delete a", "snapshot list"},
 	"source":       {"source missing.blk"},
 	"sum":          {"sum", "sum 0 4k"},
 	"truncate":     {"truncate 2M", "truncate -m nonsense 2M"},

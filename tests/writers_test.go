@@ -24,6 +24,7 @@ var writers = map[string][]string{
 var mayWrite = map[string]string{
 	"blockdev/target/pin.go":                            "opens what was judged",
 	"blockdev/target/made.go":                           "makes what has no name yet, or where nothing is",
+	"blockdev/target/rename.go":                         "names what was made by the rule",
 	"blockdev/inuse/inuse.go":                           "looks at devices, for reading",
 	"blockdev/inuse/stack.go":                           "looks at loop devices, for reading",
 	"blockdev/hostdevice/probe.go":                      "asks a drive for its tray, for reading",
