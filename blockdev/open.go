@@ -36,6 +36,9 @@ type OpenConfig struct {
 	Snapshot bool
 	// CopyOnRead stores what is read from a backing file in the overlay.
 	CopyOnRead bool
+	// Filter stands in front of everything, if it has a name. It opens its child "file" and is no
+	// part of Drivers: no image can ask for it.
+	Filter Driver
 	// LikeQEMU does as QEMU does where more is known or better: a format is guessed by the first bytes alone, that it was guessed to be
 	// raw is said at once, and a node that options make read-only without Mode.ReadOnly is refused.
 	LikeQEMU bool
@@ -145,6 +148,9 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	if err == nil && cfg.CopyOnRead {
 		top, err = t.copyOnRead(ctx, root)
 	}
+	if err == nil && cfg.Filter.Name != "" {
+		top, err = t.filter(ctx, top)
+	}
 	if err != nil {
 		t.close() // the error of opening says enough
 		return nil, err
@@ -210,8 +216,22 @@ func (t *tree) copyOnRead(ctx context.Context, n *treeNode) (*treeNode, error) {
 	if filter == nil {
 		return nil, driver.Refuse("Copy-on-read needs a filter that is not in the list of drivers")
 	}
+	return t.inFront(ctx, n, filter.Name)
+}
+
+// filter puts the caller's own filter in front of a node. The list of drivers has it for as long as
+// it is opened, and no longer.
+func (t *tree) filter(ctx context.Context, n *treeNode) (*treeNode, error) {
+	all := t.cfg.Drivers
+	t.cfg.Drivers = append(all[:len(all):len(all)], t.cfg.Filter)
+	defer func() { t.cfg.Drivers = all }()
+	return t.inFront(ctx, n, t.cfg.Filter.Name)
+}
+
+// inFront puts a filter in front of a node.
+func (t *tree) inFront(ctx context.Context, n *treeNode, name string) (*treeNode, error) {
 	var o Options
-	o.Set("driver", filter.Name)
+	o.Set("driver", name)
 	o.Set("file", n.name)
 	return t.open(ctx, spec{options: &o, inherits: n.mode})
 }
