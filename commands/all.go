@@ -13,7 +13,7 @@ var all = [...]*session.Command{
 	&capabilities, &check, &closeCommand, &compare, &copyCommand, &create, &discard, &find, &flush, &help,
 	&images, &info, &isZero, &length, &mapCommand, &measure, &multiwrite, &open, &quit, &read, &readv,
 	&removeBreak, &reopen, &resize, &resume, &sigraise, &sleep, &snapshotCommand, &sourceCommand,
-	&sumCommand, &truncate,
+	&sumCommand, &truncate, &undoCommand,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }

@@ -64,6 +64,7 @@ var open = session.Command{
 		f.Bool(&o.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")
 		f.Bool(&o.BackingDevice, 0, "allow-backing-device", "let the image name a device as what it stands on, to be read")
 		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
+		f.Text(&o.Undo, nil, 0, "undo", "FILE", "note there what the image held before it is changed")
 		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
 		f.Bool(&leftover, 'g', "", "accepted for old scripts")
 		f.Offer("g-is-none", func(int) error {

@@ -56,6 +56,7 @@ var jsonLines = map[string][]string{
 	"source":       {"source missing.blk"},
 	"sum":          {"sum", "sum 0 4k"},
 	"truncate":     {"truncate 2M", "truncate -m nonsense 2M"},
+	"undo":         {"close\nopen --undo log raw.img\nwrite 0 4k\nclose\nopen raw.img\nundo --check log\nundo log\nwrite 0 512\nundo log", "undo missing", "undo raw.img"},
 	"use":          {"use raw.img", "use nothing"},
 	"verify_job":   {"verify_job missing.fio", "verify_job"},
 	"verify_read":  {"verify_write 0 64k\nverify_read 0 64k\nwrite -q 4k 512\nverify_read --all 0 64k", "verify_read -t nonsense"},

@@ -66,6 +66,9 @@ func IsLog(head []byte) bool {
 	return len(head) >= len(magic) && string(head[:len(magic)]) == magic
 }
 
+// Empty says whether a log of length bytes knows of no change.
+func Empty(length int64) bool { return length <= headerSize }
+
 // readHeader returns the length that the disk had.
 func readHeader(r io.Reader) (size int64, err error) {
 	var b [headerSize]byte

@@ -23,7 +23,10 @@ type Disk interface {
 }
 
 // Range is a run of bytes of the disk.
-type Range struct{ Off, Len int64 }
+type Range struct {
+	Off int64 `json:"offset"` // in bytes
+	Len int64 `json:"length"` // in bytes
+}
 
 // maxForeign is how many ranges of a ForeignError are kept.
 const maxForeign = 100

@@ -56,6 +56,8 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 		o.InUse = true
 	case long == "allow-backing-device":
 		n.backingDevices = true
+	case long == "undo":
+		o.Undo = value
 	case long == "strict":
 		o.Strict = true
 	case long == "rmw":

@@ -128,6 +128,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.snapshots(e.List)
 	case event.Sum:
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+	case event.Undone:
+		n.undone(e)
 	case event.Unfinished:
 		n.warn("%s\n", unfinishedWords(e))
 	case event.Verdict:

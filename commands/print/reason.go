@@ -36,6 +36,8 @@ func reason(r event.Reason) string {
 		return firstLine(fileErrorWords(e))
 	case event.FileOpen:
 		return fileOpenWords
+	case event.ForeignChanges:
+		return foreignWords(e)
 	case event.HelpUnknown:
 		return helpUnknownWords(e)
 	case event.Interrupted:

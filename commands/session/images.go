@@ -10,6 +10,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -27,8 +28,9 @@ type Image struct {
 	path      string // as it was given; "" if options say everything
 	snapshot  string // the one inside the image that is open, as it was given; "" for none
 	admission *admission
-	strict    bool // writes must be made of whole blocks,
-	parts     bool // or may be made of parts of them
+	undo      *target.File // the log of changes; nil if none is kept
+	strict    bool         // writes must be made of whole blocks,
+	parts     bool         // or may be made of parts of them
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 }
@@ -98,6 +100,9 @@ type Opening struct {
 	InUse  bool   // also while others use them
 	Strict bool   // writes must be made of whole blocks
 	Parts  bool   // they need not, whatever the dialect has
+	// Undo names a new file in which is noted what the image held before it is changed; "" notes
+	// nothing.
+	Undo string
 	// BackingDevice: the image may name a device of the host as what it stands on.
 	BackingDevice bool
 }
@@ -167,8 +172,12 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	}
 	im := &Image{Name: name, path: o.Name, snapshot: o.LoadSnapshot, strict: o.Strict, parts: o.Parts}
 	im.admission = &admission{s: s, write: o.Write, inUse: o.InUse}
+	if err := s.keepLog(ctx, im, o, &cfg); err != nil {
+		return err
+	}
 	dev, err := s.open(ctx, o, cfg, im.admission)
 	if err != nil {
+		im.dropLog()
 		failure := event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
 		if s.postpones(o, err, failure) {
 			return nil
@@ -346,7 +355,7 @@ func (s *Session) shut(ctx context.Context, im *Image) error {
 		s.abandon(im)
 	}
 	im.cancel(nil)
-	e.Err = im.Dev.Close()
+	e.Err = errors.Join(im.Dev.Close(), im.endLog())
 	s.deliverNotices()
 	return s.closing(e)
 }

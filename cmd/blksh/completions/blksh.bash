@@ -4,12 +4,13 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
 	-d | --discard) flags= words='unmap ignore' files= ;;
 	-T | --trace) flags= words='' files= ;;
+	--undo) flags= words='' files=yes ;;
 	--script) flags= words='' files=yes ;;
 	--dialect) flags= words='native qemu qemu-7.2 qemu-2.4' files= ;;
 	--completion) flags= words='bash fish zsh' files= ;;
@@ -109,7 +110,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -142,7 +143,7 @@ _blksh_operands() {
 		esac
 		;;
 	open | o)
-		flags='-a --as -C --copy-on-read -d --discard -f --format -g -i --aio -k --native-aio -n --nocache -o --options -r --read-only -s --overlay -t --cache -U --force-share -w --write --allow-backing-device --in-use --rmw --snapshot --strict' words='' files=yes
+		flags='-a --as -C --copy-on-read -d --discard -f --format -g -i --aio -k --native-aio -n --nocache -o --options -r --read-only -s --overlay -t --cache -U --force-share -w --write --allow-backing-device --in-use --rmw --snapshot --strict --undo' words='' files=yes
 		case $prev in
 	-a | --as) flags= words='' files= ;;
 	-d | --discard) flags= words='ignore unmap' files= ;;
@@ -151,6 +152,7 @@ _blksh_operands() {
 	-o | --options) flags= words='' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
 	--snapshot) flags= words='' files= ;;
+	--undo) flags= words='' files=yes ;;
 		esac
 		;;
 	quit | q)
@@ -214,6 +216,9 @@ _blksh_operands() {
 		case $prev in
 	-m | --preallocation) flags= words='off metadata falloc full' files= ;;
 		esac
+		;;
+	undo)
+		flags='--check --force' words='' files=
 		;;
 	use)
 		flags='' words='' files=
@@ -323,7 +328,7 @@ _blksh() {
 	for ((i = 1; i < ${#typed[@]} - 1; i++)); do
 		case ${typed[i]} in
 		--*=*) ;;
-		--object | -c | --cmd | -f | --format | -i | --aio | -t | --cache | -d | --discard | -T | --trace | --script | --dialect | --completion) ((++i == ${#typed[@]} - 1)) && value=yes ;;
+		--object | -c | --cmd | -f | --format | -i | --aio | -t | --cache | -d | --discard | -T | --trace | --undo | --script | --dialect | --completion) ((++i == ${#typed[@]} - 1)) && value=yes ;;
 		-*) ;;
 		*)
 			if [[ $file ]]; then
@@ -342,9 +347,9 @@ _blksh() {
 	elif [[ $value ]]; then
 		_blksh_value
 	elif [[ $cur == -* ]]; then
-		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
+		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

@@ -11,7 +11,7 @@ function __blksh_operands
         end
         switch $word
             case '--*=*'
-            case --object -c --cmd -f --format -i --aio -t --cache -d --discard -T --trace --script --dialect --completion
+            case --object -c --cmd -f --format -i --aio -t --cache -d --discard -T --trace --undo --script --dialect --completion
                 set value yes
             case '-*'
             case '*'
@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -54,6 +54,7 @@ complete -c blksh -n 'not __blksh_in' -s w -l write -d 'write to block devices, 
 complete -c blksh -n 'not __blksh_in' -l in-use -d 'write to what others use as well, such as a mounted device'
 complete -c blksh -n 'not __blksh_in' -l allow-backing-device -d 'let the image name a device as what it stands on'
 complete -c blksh -n 'not __blksh_in' -l share -d 'as -U: what others write may be opened, and they may write'
+complete -c blksh -n 'not __blksh_in' -l undo -r -F -d 'note there what is changed, so that \'undo FILE\' puts it back'
 complete -c blksh -n 'not __blksh_in' -l strict -d 'refuse writes that are not made of whole blocks, as with -n'
 complete -c blksh -n 'not __blksh_in' -l rmw -d 'take such writes: read, change and write whole blocks'
 complete -c blksh -n 'not __blksh_in' -l yes -d 'do not ask before a device is changed'
@@ -104,6 +105,7 @@ complete -c blksh -n '__blksh_after_image' -f -a snapshot -d 'lists, makes, appl
 complete -c blksh -n '__blksh_after_image' -f -a source -d 'runs the commands of a file'
 complete -c blksh -n '__blksh_after_image' -f -a sum -d 'computes the checksum of a range'
 complete -c blksh -n '__blksh_after_image' -f -a truncate -d 'truncates the current file at the given offset'
+complete -c blksh -n '__blksh_after_image' -f -a undo -d 'puts back what a disk held before it was changed'
 complete -c blksh -n '__blksh_after_image' -f -a use -d 'makes another image the current one'
 complete -c blksh -n '__blksh_after_image' -f -a verify_job -d 'runs the verification jobs of a file in the form of fio\'s job files'
 complete -c blksh -n '__blksh_after_image' -f -a verify_read -d 'checks blocks that tell whether they are intact, and says what happened to those that are not'
@@ -206,7 +208,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -254,6 +256,7 @@ complete -c blksh -n '__blksh_in open o' -l in-use -d 'write to what others use 
 complete -c blksh -n '__blksh_in open o' -l rmw -d 'take such writes, with -n too'
 complete -c blksh -n '__blksh_in open o' -l snapshot -x -d 'open a snapshot inside the image, by its id or name, to be read'
 complete -c blksh -n '__blksh_in open o' -l strict -d 'refuse writes that are not made of whole blocks'
+complete -c blksh -n '__blksh_in open o' -l undo -r -F -d 'note there what the image held before it is changed'
 
 complete -c blksh -n '__blksh_in quit q' -f
 
@@ -308,6 +311,10 @@ complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha
 
 complete -c blksh -n '__blksh_in truncate t' -f
 complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added: off, metadata, falloc or full'
+
+complete -c blksh -n '__blksh_in undo' -f
+complete -c blksh -n '__blksh_in undo' -l check -d 'look whether it can be undone, and change nothing'
+complete -c blksh -n '__blksh_in undo' -l force -d 'put back what was there, whatever others wrote'
 
 complete -c blksh -n '__blksh_in use' -f
 

@@ -1,0 +1,24 @@
+package print
+
+import (
+	"fmt"
+
+	"github.com/blksh/blksh/commands/event"
+)
+
+func (n *Native) undone(e event.Undone) {
+	if e.Checked {
+		n.say("%s can be put back: %s\n", e.Log, sizeWords(e.Bytes))
+	} else {
+		n.say("undone: %s that changed under %s are as they were\n", sizeWords(e.Bytes), e.Log)
+	}
+	if e.Torn > 0 {
+		n.say("  the last %s of the log are no whole record; the change that they were for was not made\n", sizeWords(e.Torn))
+	}
+}
+
+// foreignWords says what others changed.
+func foreignWords(e event.ForeignChanges) string {
+	return fmt.Sprintf("%s in %s, the first at %s, are neither what was there nor what was written; nothing was undone",
+		sizeWords(e.Bytes), plural(e.Count, "range", "ranges"), placeWords(e.First()))
+}

@@ -1,0 +1,49 @@
+package session
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/undo"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// keepLog makes the log of changes that o asks for, and has the image keep it. A log that is there
+// already belongs to other changes: it is never gone on with nor replaced.
+func (s *Session) keepLog(ctx context.Context, im *Image, o Opening, cfg *blockdev.OpenConfig) error {
+	switch {
+	case o.Undo == "":
+		return nil
+	case o.ReadOnly:
+		return event.Fail(event.Conflict{Message: "--undo keeps what is changed, and -r changes nothing"})
+	}
+	file, err := s.ChangeFile(ctx, Target{Name: o.Undo, Over: func(head []byte, _ int64) error {
+		if undo.IsLog(head) {
+			return &RefusedError{Why: "is the log of other changes", Advice: "'undo " + o.Undo + "' puts them back; or choose a file that is not there"}
+		}
+		return &RefusedError{Why: "is there already", Advice: "choose a file that is not there"}
+	}})
+	if err != nil {
+		return err
+	}
+	im.undo, cfg.Filter = file, undo.Driver(file)
+	return nil
+}
+
+// dropLog gives up a log of which nothing is needed. One that was made is removed.
+func (im *Image) dropLog() {
+	if im.undo != nil {
+		_ = im.undo.Close()
+	}
+}
+
+// endLog ends the log of an image that is closed. One that knows no change is removed.
+func (im *Image) endLog() error {
+	if im.undo == nil {
+		return nil
+	}
+	if st, err := im.undo.Stat(); err == nil && undo.Empty(st.Size()) {
+		return im.undo.Close()
+	}
+	return im.undo.Commit()
+}

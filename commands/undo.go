@@ -1,0 +1,96 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/undo"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var undoCommand = session.Command{
+	Name: "undo", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Args:  "[--check] [--force] log",
+	Short: "puts back what a disk held before it was changed",
+	Long: ` Example:
+ undo changes.log          what was changed under --undo changes.log is undone
+ undo --check changes.log  only says whether it can be
+
+ An image that is opened with --undo FILE has its old bytes noted in FILE before
+ they are changed, on stable storage. That holds wherever the program, or the
+ machine, ends. undo first looks whether the disk still holds what was written:
+ where somebody else wrote meanwhile it says so, and puts back nothing but with
+ --force. It can be interrupted, and begun again.
+
+ What is noted are the bytes of the guest: snapshots and bitmaps inside an image
+ are not, nor is its VM state.
+`,
+	New: func(f *session.Flags) session.Run {
+		var u undoing
+		f.Bool(&u.check, 0, "check", "look whether it can be undone, and change nothing")
+		f.Bool(&u.force, 0, "force", "put back what was there, whatever others wrote")
+		f.Word("log", word(&u.name))
+		f.Conflict("check-force", "--check changes nothing, so there is nothing to force", func() bool {
+			return u.check && u.force
+		})
+		return u.run
+	},
+}
+
+// undoing is one call of undo.
+type undoing struct {
+	name         string
+	check, force bool
+}
+
+func (u *undoing) run(ctx context.Context, s *session.Session, im *session.Image) error {
+	log, closeLog, err := openLog(u.name)
+	if err != nil {
+		return event.Fail(event.FileError{Name: u.name, Err: bare(err)})
+	}
+	defer closeLog()
+	err = onDevice(ctx, s, im, "undo", func(ctx context.Context, d *blockdev.Device) error {
+		if !u.force {
+			if err := log.Check(ctx, d); err != nil {
+				return err
+			}
+		}
+		if u.check {
+			return nil
+		}
+		return log.Restore(ctx, d)
+	})
+	var foreign *undo.ForeignError
+	switch {
+	case errors.As(err, &foreign):
+		return event.Fail(event.ForeignChanges{
+			Log: u.name, Ranges: foreign.Ranges, Count: foreign.Count, Bytes: foreign.Bytes,
+		})
+	case err != nil:
+		return err
+	}
+	s.Emit(event.Undone{Log: u.name, Bytes: log.Changed(), Size: log.Size, Torn: log.Torn, Checked: u.check})
+	return nil
+}
+
+// openLog reads a log of changes. The result stays open until closeLog is called.
+func openLog(name string) (log *undo.Log, closeLog func() error, err error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := file.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = undo.ErrNotLog
+	}
+	if err == nil {
+		log, err = undo.Read(file, st.Size())
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return log, file.Close, nil
+}

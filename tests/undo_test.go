@@ -1,0 +1,74 @@
+package tests
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// undoLines are the lines that a program gets that is to be killed amid them. Each changes a
+// megabyte, in place or not.
+func undoLines(rnd *rand.Rand) []string {
+	var lines []string
+	for range 60 {
+		mib := rnd.IntN(8)
+		lines = append(lines, []string{
+			fmt.Sprintf("write -q -P %d %dM 1M", 1+rnd.IntN(200), mib),
+			fmt.Sprintf("write -q -z %dM 1M", mib),
+			fmt.Sprintf("discard -q %dM 1M", mib),
+			fmt.Sprintf("truncate %dM", 2+rnd.IntN(10)),
+		}[rnd.IntN(4)], "help quit")
+	}
+	return lines
+}
+
+// TestUndoAfterKill kills a program that keeps a log, wherever it is. undo then finds nothing that
+// others wrote, and the image reads as it did before.
+func TestUndoAfterKill(t *testing.T) {
+	t.Parallel()
+	kills := map[string]int{"": 8, "2": 60, "3": 500}[os.Getenv("BLKSH_TIER")]
+	for seed := range max(kills, 8) {
+		format := []string{"raw", "qcow2"}[seed%2]
+		dir := t.TempDir()
+		image, log, before := filepath.Join(dir, "image"), filepath.Join(dir, "log"), filepath.Join(dir, "before")
+		on(t, "-c", "create -f "+format+" "+image+" 8M").wants(t, "create", "exit 0", "", "")
+		on(t, "-f", format, image, "-c", "write -q -P stamp:1 1M 5M", "-c", "read -q -o "+before).wants(t, "fill", "exit 0", "", "")
+		killAmid(t, rand.New(rand.NewPCG(uint64(seed), 5)), "-f", format, "--undo", log, image)
+		if _, err := os.Stat(log); err != nil {
+			continue // killed before anything
+		}
+		on(t, "-f", format, image, "undo", log).wants(t, "undo", "exit 0", "", "")
+		on(t, "-r", "-f", format, image, "compare", "-f", "raw", before).wants(t, "compare", "exit 0", "", "")
+		if t.Failed() {
+			t.Fatalf("seed %d, %s", seed, format)
+		}
+	}
+}
+
+// killAmid starts the program on lines and kills it when some of them were answered.
+func killAmid(t *testing.T, rnd *rand.Rand, args ...string) {
+	t.Helper()
+	lines := undoLines(rnd)
+	cmd := exec.Command(asBlksh.path, args...)
+	cmd.Env, cmd.Stdin = asBlksh.environ(), strings.NewReader(strings.Join(lines, "\n")+"\n")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered, last := 0, rnd.IntN(len(lines)/2)
+	for said := bufio.NewScanner(out); answered < last && said.Scan(); {
+		if strings.HasPrefix(said.Text(), "quit ") {
+			answered++
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // its status is that of the kill
+}
