@@ -3,7 +3,6 @@ package blockdev
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -207,7 +206,7 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate, Object: cfg.Object,
 	})
 	if err != nil {
-		return nil, &driver.Refusal{Text: fmt.Sprintf("Backing file: %v", err), Err: err}
+		return nil, driver.RefuseAs(err, "Backing file: %v", err)
 	}
 	return d, nil
 }

@@ -86,9 +86,8 @@ func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err er
 	}
 	checker, ok := driver.Find[driver.Checker](d.top)
 	if !ok {
-		return result, d.wrap(opCheck, 0, 0, &driver.Refusal{
-			Text: "images of the format " + d.tree.root.driver.Name + " have no metadata that could be checked", Err: ErrNotSupported,
-		})
+		return result, d.wrap(opCheck, 0, 0, driver.RefuseAs(ErrNotSupported,
+			"images of the format %s have no metadata that could be checked", d.tree.root.driver.Name))
 	}
 	tracker := &d.tree.top.guard.tracker
 	r, err := tracker.hold(ctx)
@@ -165,7 +164,7 @@ func (d *Device) snapshotter(op Op) (driver.Snapshotter, error) {
 		return s, nil
 	}
 	text := "images of the format " + d.tree.root.driver.Name + " have no snapshots"
-	return nil, d.wrap(op, 0, 0, &driver.Refusal{Text: text, Err: driver.ErrNotSupported})
+	return nil, d.wrap(op, 0, 0, driver.RefuseAs(driver.ErrNotSupported, "%s", text))
 }
 
 // ReportZones describes at most limit zones of a zoned device, from the one that holds off on. ENOTSUP without zones.

@@ -1,12 +1,9 @@
 package blockdev
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"syscall"
-
-	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // writeProtected is ErrReadOnly with the errno of it.
@@ -64,13 +61,4 @@ func (e *AlignError) Nearest() (off, n int64) {
 		end = roundUp(end, e.Block)
 	}
 	return off, end - off
-}
-
-// spoken words a bare error number as the C library does.
-func spoken(err error) error {
-	var no syscall.Errno
-	if errors.As(err, &no) && err.Error() == no.Error() {
-		return &driver.Refusal{Text: driver.ErrnoText(no), Err: err}
-	}
-	return err
 }

@@ -412,7 +412,7 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 		return driver.Refuse("Image size cannot be negative")
 	}
 	if size > maxLength {
-		return &driver.Refusal{Text: fmt.Sprintf("offset(%d) exceeds maximum(%d)", size, int64(maxLength)), Err: syscall.EFBIG}
+		return driver.RefuseAs(syscall.EFBIG, "offset(%d) exceeds maximum(%d)", size, int64(maxLength))
 	}
 	defer func(done func(error)) { done(err) }(g.begin("truncate", size, 0, f))
 	r, err := g.tracker.hold(ctx)
@@ -426,7 +426,7 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 	defer g.written.Add(1)
 	err = g.node.Truncate(ctx, size, p, f)
 	if err == ErrNotSupported { // bare: the node has no words of its own
-		err = &driver.Refusal{Text: "Image format driver does not support resize", Err: err}
+		err = driver.RefuseAs(err, "Image format driver does not support resize")
 	}
 	return err
 }

@@ -22,7 +22,7 @@ func Measure(ctx context.Context, cfg CreateConfig, source *Device) (Measured, e
 	}
 	if c.format.Measure == nil {
 		err := driver.Refuse("Block driver '%s' does not support size measurement", c.format.Name)
-		return Measured{}, &driver.Refusal{Text: err.Error(), Err: ErrNotSupported}
+		return Measured{}, driver.RefuseAs(ErrNotSupported, "%v", err)
 	}
 	m := &driver.Measuring{Creating: &c.creating}
 	if source != nil {

@@ -90,7 +90,7 @@ func (n *treeNode) checkWritable(c driver.Claim, mode func(*treeNode) Mode) erro
 		return nil
 	}
 	if mode(n).ReadOnly {
-		return &driver.Refusal{Text: "Block node is read-only", Err: ErrReadOnly}
+		return driver.RefuseAs(ErrReadOnly, "Block node is read-only")
 	}
 	for _, child := range n.children {
 		if child.role == driver.RoleBacking {

@@ -353,7 +353,8 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	}
 	n.mode = o.Mode
 	if node.Info().Size > maxLength {
-		return errors.Join(&driver.Refusal{Text: "Could not refresh total sector count: " + driver.ErrnoText(syscall.EFBIG), Err: syscall.EFBIG}, node.Close())
+		err := driver.Because(syscall.EFBIG, "Could not refresh total sector count")
+		return errors.Join(err, node.Close())
 	}
 	n.guard = newGuard(node, n.name)
 	n.guard.filter = n.driver.Kind == driver.FilterKind
@@ -402,9 +403,9 @@ func (t *tree) openError(n *treeNode, err error) error {
 	var no syscall.Errno
 	if errors.As(err, &no) && err.Error() == no.Error() {
 		if n.filename != "" {
-			return &driver.Refusal{Text: fmt.Sprintf("Could not open '%s': %s", n.filename, driver.ErrnoText(no)), Err: err}
+			return driver.RefuseAs(err, "Could not open '%s': %s", n.filename, driver.ErrnoText(no))
 		}
-		return &driver.Refusal{Text: "Could not open image: " + driver.ErrnoText(no), Err: err}
+		return driver.RefuseAs(err, "Could not open image: %s", driver.ErrnoText(no))
 	}
 	return err
 }

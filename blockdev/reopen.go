@@ -26,7 +26,7 @@ func (d *Device) Reopen(ctx context.Context, change *Options) error {
 	}
 	defer tracker.end(held)
 	if err := d.tree.flush(ctx); err != nil {
-		return &driver.Refusal{Text: "Error flushing drive: " + driver.ErrnoText(Errno(err)), Err: err}
+		return driver.RefuseAs(err, "Error flushing drive: %s", driver.ErrnoText(Errno(err)))
 	}
 	return d.reopen(ctx, change)
 }

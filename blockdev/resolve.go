@@ -142,7 +142,7 @@ func (t *tree) guess(ctx context.Context, n, file *treeNode) (*Driver, error) {
 	head := make([]byte, min(probeSize, roundUp(file.guard.Info().Size, SectorSize)))
 	if len(head) > 0 {
 		if err := file.guard.ReadVec(ctx, Vec{head}, 0, 0); err != nil {
-			return nil, driver.Refuse("Could not read image for determining its format: %w", spoken(err))
+			return nil, driver.Refuse("Could not read image for determining its format: %w", driver.Spoken(err))
 		}
 	}
 	d, foreign := t.probe(head, file.filename)

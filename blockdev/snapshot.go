@@ -30,7 +30,7 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	}
 	size := roundUp(base.guard.Info().Size, SectorSize)
 	if err := Create(ctx, f.Name(), CreateConfig{Drivers: t.cfg.Drivers, Format: format.Name, Size: size}); err != nil {
-		return nil, &driver.Refusal{Text: "Could not create temporary overlay '" + f.Name() + "': " + err.Error(), Err: err}
+		return nil, driver.RefuseAs(err, "Could not create temporary overlay '%s': %v", f.Name(), err)
 	}
 	var o Options
 	o.Set("driver", format.Name)

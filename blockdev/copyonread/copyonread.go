@@ -48,7 +48,7 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 		return nil, err
 	}
 	if o.Mode.ReadOnly {
-		return nil, &driver.Refusal{Text: "Block node is read-only", Err: driver.ErrReadOnly}
+		return nil, driver.RefuseAs(driver.ErrReadOnly, "Block node is read-only")
 	}
 	return &filter{Filter: driver.Filter{Next: file}}, nil
 }

@@ -69,6 +69,25 @@ func ErrnoText(no syscall.Errno) string {
 // it may begin with a capital, as QEMU's do.
 func Refuse(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
+// RefuseAs is Refuse with an error behind the words that programs look at, in most cases a number. The words alone are shown.
+func RefuseAs(cause error, format string, args ...any) error {
+	return &Refusal{Text: fmt.Sprintf(format, args...), Err: cause}
+}
+
+// Because is RefuseAs with what the cause says behind the words.
+func Because(cause error, words string) error {
+	return &Refusal{Text: words + ": " + Spoken(cause).Error(), Err: cause}
+}
+
+// Spoken words a bare error number as the C library does, and leaves any other error alone.
+func Spoken(err error) error {
+	var no syscall.Errno
+	if errors.As(err, &no) && err.Error() == no.Error() {
+		return RefuseAs(err, "%s", ErrnoText(no))
+	}
+	return err
+}
+
 // Hinter is an error with advice: what to do next, in whole lines that end in a newline.
 type Hinter interface{ Hint() string }
 

@@ -24,7 +24,7 @@ func place(p *driver.Placing) (*driver.Place, error) {
 			if p.Force {
 				return nil
 			}
-			return &driver.Refusal{Text: "is there already", Err: unix.EEXIST}
+			return driver.RefuseAs(unix.EEXIST, "is there already")
 		},
 	})
 	if err != nil {

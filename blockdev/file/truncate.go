@@ -9,7 +9,6 @@ import (
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/arena"
-	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
 // fillSize is how much of a file is written at once to preallocate it in full, in bytes.
@@ -51,7 +50,7 @@ func (n *node) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ dr
 func (n *node) setLength(size int64) error {
 	err := n.With(func(fd int) error { return unix.Ftruncate(fd, size) })
 	if err != nil {
-		return hostfile.Refuse("Could not resize file", err)
+		return driver.Because(err, "Could not resize file")
 	}
 	return nil
 }
@@ -62,7 +61,7 @@ func (n *node) restore(old, size int64) error {
 		return nil
 	}
 	if err := n.With(func(fd int) error { return unix.Ftruncate(fd, old) }); err != nil {
-		return hostfile.Refuse("Failed to restore old file length", err)
+		return driver.Because(err, "Failed to restore old file length")
 	}
 	return nil
 }
@@ -80,7 +79,7 @@ func (n *node) allocate(ctx context.Context, old, size int64) error {
 		return n.fill(ctx, old, size)
 	}
 	if err != nil {
-		return hostfile.Refuse("Could not preallocate new data", err)
+		return driver.Because(err, "Could not preallocate new data")
 	}
 	return nil
 }
@@ -116,11 +115,11 @@ func (n *node) fill(ctx context.Context, old, size int64) error {
 	for at, unsynced := (old+align-1)/align*align, 0; at < size; at += fillSize {
 		piece := mem.Slot(0)[:min(fillSize, (size-at+align-1)/align*align)]
 		if err := n.File.WriteVec(ctx, driver.Vec{piece}, at, 0); err != nil {
-			return hostfile.Refuse("Could not write zeros for preallocation", err)
+			return driver.Because(err, "Could not write zeros for preallocation")
 		}
 		if unsynced += len(piece); unsynced >= syncEvery {
 			if err := n.Flush(ctx); err != nil {
-				return hostfile.Refuse("Could not flush file to disk", err)
+				return driver.Because(err, "Could not flush file to disk")
 			}
 			unsynced = 0
 		}
@@ -131,7 +130,7 @@ func (n *node) fill(ctx context.Context, old, size int64) error {
 		}
 	}
 	if err := n.Flush(ctx); err != nil {
-		return hostfile.Refuse("Could not flush file to disk", err)
+		return driver.Because(err, "Could not flush file to disk")
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 // place has an image made on a device that is there, if that was asked for. Whatever fails there leaves what it has written.
 func place(p *driver.Placing) (*driver.Place, error) {
 	if !p.Force {
-		return nil, &driver.Refusal{Text: "is a device", Err: unix.EEXIST}
+		return nil, driver.RefuseAs(unix.EEXIST, "is a device")
 	}
 	o := p.Options.Clone()
 	o.Set("driver", driverName)

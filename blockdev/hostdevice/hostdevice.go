@@ -102,7 +102,7 @@ func open(o *driver.Opening, cfg hostfile.Config, ctl ioctl) (driver.Node, error
 // writable refuses a block device that is set read-only: it would open for writing and then fail each write.
 func (d *device) writable(fd int) error {
 	if ro, err := d.ioctl.uint32(fd, unix.BLKROGET); err == nil && ro != 0 {
-		return hostfile.Refuse("The device is not writable", unix.EACCES)
+		return driver.Because(unix.EACCES, "The device is not writable")
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (d *device) learn(removable bool) error {
 	return d.With(func(fd int) error {
 		var st unix.Stat_t
 		if err := unix.Fstat(fd, &st); err != nil {
-			return hostfile.Refuse("Could not stat file", err)
+			return driver.Because(err, "Could not stat file")
 		}
 		d.block = st.Mode&unix.S_IFMT == unix.S_IFBLK
 		sector, err := d.ioctl.uint32(fd, unix.BLKSSZGET)
@@ -194,16 +194,13 @@ func (d *device) rangeIoctl(ctx context.Context, req uint, off, n int64) error {
 // Truncate cannot change a device. Asking for less than there is counts as done, as it does in QEMU.
 func (d *device) Truncate(_ context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
 	if p != driver.PreallocOff {
-		return &driver.Refusal{
-			Text: fmt.Sprintf("Preallocation mode '%s' unsupported for this non-regular file", p),
-			Err:  driver.ErrNotSupported,
-		}
+		return driver.RefuseAs(driver.ErrNotSupported, "Preallocation mode '%s' unsupported for this non-regular file", p)
 	}
 	if err := d.Measure(); err != nil {
 		return err
 	}
 	if size > d.Size() {
-		return &driver.Refusal{Text: "Cannot grow device files", Err: unix.EINVAL}
+		return driver.RefuseAs(unix.EINVAL, "Cannot grow device files")
 	}
 	return nil
 }

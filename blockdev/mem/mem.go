@@ -291,10 +291,10 @@ func (d *disk) nextPage(p int64) int64 {
 
 func (d *disk) Truncate(_ context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
 	if p != driver.PreallocOff {
-		return &driver.Refusal{Text: fmt.Sprintf("Unsupported preallocation mode '%s'", p), Err: syscall.ENOTSUP}
+		return driver.RefuseAs(syscall.ENOTSUP, "Unsupported preallocation mode '%s'", p)
 	}
 	if size > maxSize {
-		return &driver.Refusal{Text: "Could not resize file: File too large", Err: syscall.EFBIG}
+		return driver.RefuseAs(syscall.EFBIG, "Could not resize file: File too large")
 	}
 	if old := d.size.Swap(size); size < old {
 		d.free(size, old)

@@ -2,7 +2,6 @@ package mem
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"strconv"
 	"sync"
@@ -61,10 +60,8 @@ func (d *disk) take() error {
 }
 
 func full(what string, limit int64) error {
-	return &driver.Refusal{
-		Text: fmt.Sprintf("%s may take %d bytes of memory, which are in use; the option limit allows another number", what, limit),
-		Err:  syscall.ENOSPC,
-	}
+	return driver.RefuseAs(syscall.ENOSPC,
+		"%s may take %d bytes of memory, which are in use; the option limit allows another number", what, limit)
 }
 
 // giveBack counts so many pages less.

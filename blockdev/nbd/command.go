@@ -54,7 +54,7 @@ func probeCommand(name string) int {
 func openCommand(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	if o.From != "" {
 		text := fmt.Sprintf("'%s' names a command to run, which no image may do", o.From)
-		return nil, &driver.Refusal{Text: text, Err: syscall.EPERM}
+		return nil, driver.RefuseAs(syscall.EPERM, "%s", text)
 	}
 	c := o.Config.(*commandConfig)
 	args, err := shlex.Split(c.Command)

@@ -74,7 +74,7 @@ func dialError(a Address, err error) error {
 	}
 	if why != "" {
 		text := "address resolution failed for " + where + ": " + why
-		return &driver.Refusal{Text: text, Err: err}
+		return driver.RefuseAs(err, "%s", text)
 	}
 	return driver.Refuse("Failed to connect to '%s': %w", where, spoken(err))
 }
@@ -83,7 +83,7 @@ func dialError(a Address, err error) error {
 func spoken(err error) error {
 	var no syscall.Errno
 	if errors.As(err, &no) {
-		return &driver.Refusal{Text: driver.ErrnoText(no), Err: err}
+		return driver.RefuseAs(err, "%s", driver.ErrnoText(no))
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package nbd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -371,7 +370,5 @@ func (b *broken) Unwrap() []error { return []error{b.err, b.errno} }
 
 // dead is the error of a request on a connection that is gone.
 func dead(cause error) error {
-	return &driver.Refusal{
-		Text: fmt.Sprintf("the connection to the server is lost: %v", cause), Err: syscall.EIO,
-	}
+	return driver.RefuseAs(syscall.EIO, "the connection to the server is lost: %v", cause)
 }

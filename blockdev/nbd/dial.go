@@ -154,7 +154,7 @@ func (c spokenConn) Read(b []byte) (int, error) {
 	switch {
 	case err == nil || err == io.EOF:
 	case errors.As(err, &alert) || isRemoteAlert(err):
-		err = &driver.Refusal{Text: c.prefix + driver.ErrnoText(syscall.ECONNABORTED), Err: err}
+		err = driver.RefuseAs(err, "%s%s", c.prefix, driver.ErrnoText(syscall.ECONNABORTED))
 	default:
 		err = fmt.Errorf("%s%w", c.prefix, spoken(err))
 	}
@@ -236,9 +236,7 @@ func (h *haggling) byName(name string) (nbdwire.Export, error) {
 			return nbdwire.Export{}, err
 		}
 		if err == nil && !isListed(list, name) {
-			return nbdwire.Export{}, &driver.Refusal{
-				Text: fmt.Sprintf("No export with name '%s' available", name), Err: syscall.ENOENT,
-			}
+			return nbdwire.Export{}, driver.RefuseAs(syscall.ENOENT, "No export with name '%s' available", name)
 		}
 	}
 	return h.ExportName(name)
@@ -260,7 +258,7 @@ const maxSize = 1<<63 - driver.SectorSize
 func (a *agreement) check() error {
 	if a.export.Size > maxSize {
 		text := "Could not refresh total sector count: File too large"
-		return &driver.Refusal{Text: text, Err: syscall.EFBIG}
+		return driver.RefuseAs(syscall.EFBIG, "%s", text)
 	}
 	if !a.has(nbdwire.HasFlags) {
 		a.export.Flags = 0

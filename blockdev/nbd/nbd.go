@@ -112,15 +112,14 @@ func seconds(n int64) time.Duration { return time.Duration(uint32(n)) * time.Sec
 // admit holds what the server offers against what was asked for.
 func (d *device) admit(o *driver.Opening) error {
 	if _, ok := d.agreed.context(); !ok && d.cfg.Context != "" {
-		return &driver.Refusal{
-			Text: "Could not open image: Invalid argument",
-			Err:  fmt.Errorf("there is no meta context %s: %w", d.cfg.Context, syscall.EINVAL),
-		}
+		return driver.RefuseAs(
+			fmt.Errorf("there is no meta context %s: %w", d.cfg.Context, syscall.EINVAL),
+			"Could not open image: Invalid argument")
 	}
 	if d.agreed.has(nbdwire.ReadOnly) && !o.Mode.ReadOnly {
 		if !o.Mode.AutoReadOnly {
 			text := "Could not open image: Permission denied"
-			return &driver.Refusal{Text: text, Err: syscall.EACCES}
+			return driver.RefuseAs(syscall.EACCES, "%s", text)
 		}
 		o.SetReadOnly()
 	}
@@ -205,9 +204,9 @@ func (d *device) Flush(ctx context.Context) error {
 func (d *device) Truncate(_ context.Context, size int64, _ driver.Prealloc, _ driver.Flags) error {
 	switch {
 	case size > d.size():
-		return &driver.Refusal{Text: "Cannot grow NBD nodes", Err: syscall.ENOTSUP}
+		return driver.RefuseAs(syscall.ENOTSUP, "Cannot grow NBD nodes")
 	case size < d.size() && !d.likeQEMU:
-		return &driver.Refusal{Text: "Cannot resize NBD nodes", Err: syscall.ENOTSUP}
+		return driver.RefuseAs(syscall.ENOTSUP, "Cannot resize NBD nodes")
 	}
 	return nil
 }
@@ -219,7 +218,7 @@ func (d *device) Prepare(_ context.Context, o *driver.Opening) (commit, abort fu
 	}
 	if d.agreed.has(nbdwire.ReadOnly) && !o.Mode.ReadOnly {
 		text := "Can't reopen read-only NBD mount as read/write"
-		return nil, nil, &driver.Refusal{Text: text, Err: syscall.EACCES}
+		return nil, nil, driver.RefuseAs(syscall.EACCES, "%s", text)
 	}
 	return func() {}, func() {}, nil
 }

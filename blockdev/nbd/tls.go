@@ -114,12 +114,12 @@ func verifyServer(s tls.ConnectionState, roots *x509.CertPool, hostname string) 
 	})
 	switch {
 	case err != nil:
-		return &driver.Refusal{Text: "The certificate does not verify: " + err.Error(), Err: err}
+		return driver.RefuseAs(err, "The certificate does not verify: %v", err)
 	case hostname == "":
-		return &driver.Refusal{Text: "No hostname for certificate validation", Err: errCertificate}
+		return driver.RefuseAs(errCertificate, "No hostname for certificate validation")
 	case leaf.VerifyHostname(hostname) != nil && !namedAlone(leaf, hostname):
 		text := "Certificate does not match the hostname " + hostname
-		return &driver.Refusal{Text: text, Err: errCertificate}
+		return driver.RefuseAs(errCertificate, "%s", text)
 	}
 	return nil
 }

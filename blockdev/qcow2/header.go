@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 const magic = 0x514649fb // "QFI\xfb"
@@ -224,17 +223,17 @@ func (h *header) marshal() ([]byte, error) {
 
 // refuse is an error in QEMU's words around an error number.
 func refuse(no syscall.Errno, text string, args ...any) error {
-	return format.Refuse(no, text, args...)
+	return driver.RefuseAs(no, text, args...)
 }
 
 // refuseWith is text with the C library's words for what caused it.
 func refuseWith(err error, text string) error {
-	return &driver.Refusal{Text: text + ": " + errnoText(err), Err: err}
+	return driver.RefuseAs(err, "%s: %s", text, errnoText(err))
 }
 
 // prefix puts text before a refusal's own words.
 func prefix(err error, text string) error {
-	return &driver.Refusal{Text: text + ": " + reason(err), Err: err}
+	return driver.RefuseAs(err, "%s: %s", text, reason(err))
 }
 
 // errnoText is the C library's words for the number of an error.

@@ -186,7 +186,7 @@ func (r *image) checkHead(v driver.Vec, off int64) error {
 	}
 	r.warn()
 	if format := r.probe(head[:]); format != Driver.Name {
-		return &driver.Refusal{Text: "the first sector would make it an image of format " + format, Err: syscall.EPERM}
+		return driver.RefuseAs(syscall.EPERM, "the first sector would make it an image of format %s", format)
 	}
 	return nil
 }
@@ -228,10 +228,10 @@ func (r *image) Status(ctx context.Context, off, n int64) (driver.Extent, error)
 func (r *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, f driver.Flags) error {
 	w := r.window.Load()
 	if w.size >= 0 {
-		return &driver.Refusal{Text: "Cannot resize fixed-size raw disks", Err: syscall.ENOTSUP}
+		return driver.RefuseAs(syscall.ENOTSUP, "Cannot resize fixed-size raw disks")
 	}
 	if size > math.MaxInt64-w.offset {
-		return &driver.Refusal{Text: "Disk size too large for the chosen offset", Err: syscall.EINVAL}
+		return driver.RefuseAs(syscall.EINVAL, "Disk size too large for the chosen offset")
 	}
 	return r.file.Truncate(ctx, w.offset+size, p, f)
 }

@@ -6,7 +6,6 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 const (
@@ -70,13 +69,13 @@ func readHeader(ctx context.Context, file driver.Node) (h header, err error) {
 		blocks:   word(offBlocks), allocated: word(offAllocated),
 	}
 	unsupported := func(text string, args ...any) error {
-		return format.Refuse(syscall.ENOTSUP, "unsupported VDI image ("+text+")", args...)
+		return driver.RefuseAs(syscall.ENOTSUP, "unsupported VDI image ("+text+")", args...)
 	}
 	switch {
 	case h.diskSize > uint64(maxSize):
 		return h, errSize(h.diskSize)
 	case word(offSignature) != signature:
-		return h, format.Refuse(
+		return h, driver.RefuseAs(
 			syscall.EINVAL, "Image not in VDI format (bad signature %08x)", word(offSignature))
 	case word(offVersion) != version:
 		return h, unsupported("version %d.%d", word(offVersion)>>16, word(offVersion)&0xffff)
@@ -98,13 +97,13 @@ func readHeader(ctx context.Context, file driver.Node) (h header, err error) {
 	case h.blocks > maxBlocks:
 		return h, unsupported("too many blocks %d, max is %d", h.blocks, maxBlocks)
 	case int64(h.dataOff) < int64(h.mapOff)+int64(h.blocks)*entrySize:
-		return h, format.Refuse(syscall.EINVAL, "The blocks of the VDI image begin inside its map")
+		return h, driver.RefuseAs(syscall.EINVAL, "The blocks of the VDI image begin inside its map")
 	}
 	return h, nil
 }
 
 // errSize refuses a disk that is too long for a map.
 func errSize(size uint64) error {
-	return format.Refuse(syscall.ENOTSUP,
+	return driver.RefuseAs(syscall.ENOTSUP,
 		"Unsupported VDI image size (size is 0x%x, max supported is 0x%x)", size, maxSize)
 }

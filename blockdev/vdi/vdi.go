@@ -91,7 +91,7 @@ func (v *image) count(ctx context.Context, n uint32) error {
 const maxMessages = 1000
 
 var errNoRepair = format.Advise(
-	format.Refuse(syscall.ENOTSUP, "VDI images cannot be repaired"),
+	&driver.Refusal{Text: "VDI images cannot be repaired", Err: syscall.ENOTSUP},
 	"check without -r tells what is wrong; a new image can take over what can still be read\n",
 )
 

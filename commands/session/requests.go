@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"syscall"
 	"time"
@@ -103,10 +102,8 @@ func (s *Session) Room(ctx context.Context, n int64) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	return &driver.Refusal{
-		Text: fmt.Sprintf("requests in the background that stand still hold %d bytes, of %d that all may hold", s.held, int64(mostHeld)),
-		Err:  syscall.ENOMEM,
-	}
+	return driver.RefuseAs(syscall.ENOMEM,
+		"requests in the background that stand still hold %d bytes, of %d that all may hold", s.held, int64(mostHeld))
 }
 
 // Go starts a request in the background that holds so many bytes, for which Room has made room. Its completion, then, runs on the session

@@ -101,7 +101,7 @@ func (s *Session) renameRule(ctx context.Context, force bool) target.Rule {
 			if force {
 				return nil
 			}
-			return &driver.Refusal{Text: "is there already", Err: unix.EEXIST}
+			return driver.RefuseAs(unix.EEXIST, "is there already")
 		},
 	}
 }

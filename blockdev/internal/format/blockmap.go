@@ -98,7 +98,7 @@ func (m *BlockMap) entry(ctx context.Context, block int64) (t *Table, e uint32, 
 	e = binary.LittleEndian.Uint32(t.Data[at&(blockMapUnit-1):])
 	if e >= m.cfg.Blocks && m.hasPlace(e) {
 		m.entries.Put(t)
-		return nil, 0, Refuse(syscall.EIO, "block index %d too large, is %d", block, e)
+		return nil, 0, driver.RefuseAs(syscall.EIO, "block index %d too large, is %d", block, e)
 	}
 	return t, e, nil
 }

@@ -2,8 +2,6 @@ package format
 
 import (
 	"context"
-	"fmt"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -31,11 +29,6 @@ func OpenFile(ctx context.Context, o *driver.Opening, key driver.Child) (driver.
 	}
 	c := driver.Claim{Use: driver.PermRead, Share: driver.PermAll}
 	return file, Claim(ctx, file, c, !o.Mode.ReadOnly)
-}
-
-// Refuse is an error in words of the format's own, with the number behind them.
-func Refuse(no syscall.Errno, text string, args ...any) error {
-	return &driver.Refusal{Text: fmt.Sprintf(text, args...), Err: no}
 }
 
 // advised is an error with advice.

@@ -176,7 +176,7 @@ func newPort(aio string) engine.Port {
 func (f *File) open(path string, o *driver.Opening) (*descriptor, error) {
 	pin, err := f.find(path)
 	if err != nil {
-		return nil, Refuse(fmt.Sprintf("Could not open '%s'", f.name), err)
+		return nil, driver.Because(err, fmt.Sprintf("Could not open '%s'", f.name))
 	}
 	defer pin.Close()
 	pin.Name = f.name
@@ -249,14 +249,14 @@ func (f *File) openAs(pin *target.Pin, m driver.Mode) (*descriptor, error) {
 func (f *File) prepare(d *descriptor) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(d.fd, &st); err != nil {
-		return Refuse("Could not stat file", err)
+		return driver.Because(err, "Could not stat file")
 	}
 	if err := f.cfg.Accept(&st); err != nil {
 		return err
 	}
 	if !f.cfg.NonBlocking {
 		if _, err := unix.FcntlInt(uintptr(d.fd), unix.F_SETFL, d.flags&^unix.O_NONBLOCK); err != nil {
-			return Refuse("Could not set up file", err)
+			return driver.Because(err, "Could not set up file")
 		}
 	}
 	if !d.readOnly && f.cfg.Writable != nil {
@@ -275,19 +275,10 @@ func (f *File) openError(pin *target.Pin, flags int, err error) error {
 	if errors.Is(err, unix.EINVAL) && flags&unix.O_DIRECT != 0 {
 		if fd, plain := pin.Open(flags &^ unix.O_DIRECT); plain == nil {
 			_ = unix.Close(fd)
-			return &driver.Refusal{Text: fmt.Sprintf("Could not open '%s': filesystem does not support O_DIRECT", f.name), Err: err}
+			return driver.RefuseAs(err, "Could not open '%s': filesystem does not support O_DIRECT", f.name)
 		}
 	}
-	return Refuse(fmt.Sprintf("Could not open '%s'", f.name), err)
-}
-
-// Refuse puts what was tried in front of a cause, which it words as the C library does.
-func Refuse(what string, err error) error {
-	cause := err.Error()
-	if no, ok := err.(unix.Errno); ok {
-		cause = driver.ErrnoText(no)
-	}
-	return &driver.Refusal{Text: what + ": " + cause, Err: err}
+	return driver.Because(err, fmt.Sprintf("Could not open '%s'", f.name))
 }
 
 // Identity tells the file from any other.

@@ -51,7 +51,7 @@ func TestRefuse(t *testing.T) {
 		{unix.ENOENT, "Could not do it: No such file or directory"},
 		{errors.New("it is raining"), "Could not do it: it is raining"},
 	} {
-		err := Refuse("Could not do it", c.err)
+		err := driver.Because(c.err, "Could not do it")
 		if err.Error() != c.want || !errors.Is(err, c.err) {
 			t.Errorf("got %q", err)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // The length of a file is remembered and not asked for at each request. Others may change it meanwhile: what they add is
@@ -42,7 +44,7 @@ func (f *File) Measure() error {
 		return err
 	})
 	if err != nil {
-		return Refuse("Could not refresh total sector count", err)
+		return driver.Because(err, "Could not refresh total sector count")
 	}
 	if known := f.size.Load(); size < known {
 		return f.cut(size, known)
