@@ -18,6 +18,8 @@ const (
 	opReportZones
 	opManageZones
 	opAppendZone
+	opSetBacking
+	opEmpty
 	opSnapshots
 	opCreateSnapshot
 	opApplySnapshot
@@ -47,6 +49,8 @@ var opRules = [...]struct {
 	opManageZones:    {name: "manage zones", changes: true, inside: true},
 	opAppendZone:     {name: "append", changes: true, inside: true},
 	opReopen:         {name: "reopen"},
+	opSetBacking:     {name: "set backing file", changes: true},
+	opEmpty:          {name: "empty", changes: true},
 	opSnapshots:      {name: "list snapshots"},
 	opCreateSnapshot: {name: "create snapshot", changes: true},
 	opApplySnapshot:  {name: "apply snapshot", changes: true},

@@ -49,6 +49,8 @@ type OpenConfig struct {
 	// Gate is asked before anything is opened that an image names, see Link. nil lets everything pass; it is opened read-only all
 	// the same, and gets no right that only its image asks for.
 	Gate func(Link) error
+	// From is the image in which the name was found, "" if the caller knows it from elsewhere: Gate is asked then.
+	From string
 	// Admit is asked before a device of the host is opened, before a file of the host is opened for writing, and before one that
 	// is open becomes writable. An error keeps it as it is. release, which may be nil, is called when it is closed or no longer
 	// in that mode. nil asks nothing.
@@ -137,7 +139,9 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 		mode.ReadOnly = true
 	}
 	t := &tree{cfg: cfg, names: map[string]*treeNode{}}
-	root, err := t.open(ctx, spec{name: name, options: opts, inherits: mode, sealed: mode.ReadOnly})
+	root, err := t.open(ctx, spec{
+		name: name, options: opts, inherits: mode, sealed: mode.ReadOnly, from: cfg.From,
+	})
 	if err == nil && cfg.LoadSnapshot != "" {
 		err = root.loadSnapshot(ctx, cfg.LoadSnapshot)
 	}

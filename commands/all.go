@@ -10,10 +10,10 @@ import "github.com/blksh/blksh/commands/session"
 // all is every command there is, sorted by name.
 var all = [...]*session.Command{
 	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &bench, &breakCommand,
-	&capabilities, &check, &closeCommand, &compare, &copyCommand, &create, &discard, &find, &flush, &help,
+	&capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create, &discard, &find, &flush, &help,
 	&images, &info, &isZero, &length, &mapCommand, &measure, &multiwrite, &open, &quit, &read, &readv,
-	&removeBreak, &reopen, &resize, &resume, &sigraise, &sleep, &snapshotCommand, &sourceCommand,
-	&sumCommand, &truncate, &undoCommand,
+	&rebase, &removeBreak, &reopen, &resize, &resume, &sigraise, &sleep, &snapshotCommand,
+	&sourceCommand, &sumCommand, &truncate, &undoCommand,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }

@@ -38,7 +38,7 @@ var create = session.Command{
 		f.Bool(&cfg.Force, 0, "force", "also over a file that is there, or onto a device; never if that is in use")
 		f.Word("file", word(&file))
 		f.OptOperand(&cfg.Size, "size")
-		f.Conflict("b-F", "-b needs -F, the format of the backing file: guessing it would let its contents choose", func() bool {
+		f.Conflict("b-F", backingNeedsFormat, func() bool {
 			return (cfg.Backing == "") != (cfg.BackingFormat == "")
 		})
 		f.Conflict("size-or-b", "a size is needed unless there is a backing file", func() bool {
@@ -57,6 +57,9 @@ var create = session.Command{
 		}
 	},
 }
+
+const backingNeedsFormat = "-b needs -F, the format of the backing file: " +
+	"guessing it would let its contents choose"
 
 // formatFlags declares what an image is to be that a command makes. given becomes the options as they were written.
 func formatFlags(f *session.Flags, cfg *blockdev.CreateConfig, given *string) {

@@ -149,3 +149,13 @@ type WriteBacker interface {
 type Identified interface {
 	Identity() (device, inode uint64)
 }
+
+// Overlay is a format whose images may stand on others.
+type Overlay interface {
+	// BackingFile is what the image records, without a name if it stands on nothing.
+	BackingFile() Link
+	// SetBackingFile changes that record, in a way that no crash leaves half done.
+	SetBackingFile(ctx context.Context, l Link) error
+	// Empty gives back all that the image itself holds, so that its backing file shows.
+	Empty(ctx context.Context) error
+}

@@ -74,6 +74,7 @@ func (c *firstCluster) extensions(names func([]byte)) error {
 		end = int64(c.h.backingOff)
 	}
 	head := make([]byte, 8)
+	c.h.end = int64(c.h.length)
 	for off := int64(c.h.length); off < end; {
 		if off+8 > c.size() {
 			return refuse(syscall.EINVAL, "Header extension too large")
@@ -84,6 +85,7 @@ func (c *firstCluster) extensions(names func([]byte)) error {
 		}
 		kind, n := be.Uint32(head), int64(be.Uint32(head[4:]))
 		off += 8
+		c.h.end = off
 		if off > end || n > end-off {
 			return refuse(syscall.EINVAL, "Header extension too large")
 		}
@@ -94,6 +96,7 @@ func (c *firstCluster) extensions(names func([]byte)) error {
 			return err
 		}
 		off += (n + 7) &^ 7
+		c.h.end = off
 	}
 	return nil
 }
@@ -127,6 +130,7 @@ func (c *firstCluster) extension(kind uint32, at format.Span, names func([]byte)
 		h.backingFormat = cString(name)
 		return err
 	case extFeatureNames:
+		h.bare = false
 		if names == nil {
 			return nil
 		}
@@ -209,7 +213,7 @@ func (h *header) appendExtensions(b []byte) []byte {
 	if h.backingFormat != "" {
 		add(extBackingFormat, []byte(h.backingFormat))
 	}
-	if h.version >= 3 && h.clusterBits > 12 {
+	if h.version >= 3 && h.clusterBits > 12 && !h.bare {
 		add(extFeatureNames, featureTable())
 	}
 	if x := h.bitmaps; x != nil {

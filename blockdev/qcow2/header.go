@@ -85,7 +85,9 @@ type header struct {
 	compression                         compression
 	unknown                             []byte // fields behind those we know
 	backing, backingFormat              string
-	cryptoHeader                        bool // a LUKS header is somewhere
+	bare                                bool  // without the names of features
+	end                                 int64 // of the extensions, in the first cluster
+	cryptoHeader                        bool  // a LUKS header is somewhere
 	bitmaps                             *bitmapsExt
 	// somebody wrote to the image and did not keep them
 	staleBitmaps bool
@@ -183,12 +185,30 @@ func (h *header) checkTable(name string, off, entries, entrySize, limit uint64) 
 // marshal is the first cluster of the image. It fails with ENOSPC if the cluster is too small for
 // all of it.
 func (h *header) marshal() ([]byte, error) {
-	be := binary.BigEndian
 	cluster := 1 << h.clusterBits
-	b := make([]byte, 0, cluster)
+	b := h.fields()
+	h.end = int64(len(b))
+	if h.backing != "" {
+		if at := int(h.backingOff); h.bare && len(b) < at && at+len(h.backing) <= cluster {
+			b = append(b, make([]byte, at-len(b))...) // it stays where it is
+		}
+		h.setName(b, int64(len(b)))
+		b = append(b, h.backing...)
+	}
+	if len(b) > cluster {
+		return nil, fmt.Errorf("qcow2 header of %d bytes in a cluster of %d: %w", len(b), cluster,
+			syscall.ENOSPC)
+	}
+	return append(b, make([]byte, cluster-len(b))...), nil
+}
+
+// fields is the header with its extensions, without the name of the backing file.
+func (h *header) fields() []byte {
+	be := binary.BigEndian
+	b := make([]byte, 0, 1<<h.clusterBits)
 	b = be.AppendUint32(b, magic)
 	b = be.AppendUint32(b, h.version)
-	b = be.AppendUint64(b, 0) // backing file, filled in below
+	b = be.AppendUint64(b, 0) // backing file, see setName
 	b = be.AppendUint32(b, 0)
 	b = be.AppendUint32(b, h.clusterBits)
 	b = be.AppendUint64(b, h.size)
@@ -208,17 +228,7 @@ func (h *header) marshal() ([]byte, error) {
 		b = append(b, byte(h.compression), 0, 0, 0, 0, 0, 0, 0)
 	}
 	b = append(b, h.unknown...)
-	b = h.appendExtensions(b)
-	if h.backing != "" {
-		be.PutUint64(b[8:], uint64(len(b)))
-		be.PutUint32(b[16:], uint32(len(h.backing)))
-		b = append(b, h.backing...)
-	}
-	if len(b) > cluster {
-		return nil, fmt.Errorf("qcow2 header of %d bytes in a cluster of %d: %w", len(b), cluster,
-			syscall.ENOSPC)
-	}
-	return append(b, make([]byte, cluster-len(b))...), nil
+	return h.appendExtensions(b)
 }
 
 // refuse is an error in QEMU's words around an error number.

@@ -39,6 +39,7 @@ func (q *image) load(ctx context.Context) error {
 		return refuseWith(err, "Could not initialize refcount handling")
 	}
 	first := &firstCluster{ctx, q.file, h}
+	h.bare = true // until they are found
 	if err := first.extensions(nil); err != nil {
 		return err
 	}

@@ -57,6 +57,8 @@ type Copy struct {
 	Zeroed bool
 	// Compressed: To stores what it gets compressed.
 	Compressed bool
+	// Only says what of the range is copied; nil is all.
+	Only stream.Pick
 	// Saved is told how far the copy is durable, as the offset behind it. It may be nil.
 	Saved func(done int64) error
 	// Progress is told of bytes that are done. It may be nil.
@@ -93,6 +95,7 @@ func (c Copy) Run(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	plan.Only(c.Only)
 	w.plan = plan
 	for more := true; more && err == nil; {
 		more, err = w.leg(ctx)
@@ -165,7 +168,7 @@ func (w *copying) step(ctx context.Context, q blockdev.Queue) bool {
 		return false
 	}
 	var data []byte
-	if err == nil && !s.Zero {
+	if err == nil && !s.Zero && !s.Out {
 		data, err = read(q, s)
 	}
 	if w.ordered {
@@ -200,7 +203,7 @@ func (w *copying) take(ctx context.Context) (number int, s stream.Step, err erro
 		w.ended = true
 		return 0, s, nil
 	}
-	if !s.Zero {
+	if !s.Zero && !s.Out {
 		w.left -= s.Len
 	}
 	number = w.taken
@@ -245,7 +248,10 @@ func read(q blockdev.Queue, s stream.Step) ([]byte, error) {
 
 // write makes the range of a step hold data, which is nil for zeroes.
 func (w *copying) write(ctx context.Context, s stream.Step, data []byte) error {
-	if data == nil {
+	switch {
+	case s.Out:
+		return nil
+	case data == nil:
 		return w.zero(ctx, s.Off, s.Len)
 	}
 	for at := int64(0); at < s.Len; {
@@ -295,7 +301,8 @@ func (w *copying) store(ctx context.Context, data []byte, off int64) error {
 	return nil
 }
 
-// zero makes a range of the destination zero, but for what is known to be.
+// zero makes a range of the destination zero, but for what is known to be, by itself and not by what it
+// stands on.
 func (w *copying) zero(ctx context.Context, off, n int64) error {
 	for !w.Zeroed && n > 0 {
 		if ctx.Err() != nil {
@@ -306,7 +313,7 @@ func (w *copying) zero(ctx context.Context, off, n int64) error {
 			return err
 		}
 		some := e.Len
-		if !e.Zero {
+		if !e.Zero || !e.Allocated {
 			some = min(n, zeroPiece, max(e.Len, 1)) // 0 behind an end that moved, where this fails
 			if err := w.To.Zero(ctx, off, some, blockdev.MayUnmap|blockdev.Deferred); err != nil {
 				return err

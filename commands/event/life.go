@@ -61,3 +61,39 @@ type Resized struct {
 
 // Kind of the event.
 func (Resized) Kind() Kind { return Kind{"resized", "An image got another length."} }
+
+// Committed says that an overlay was brought into its backing file.
+type Committed struct {
+	Name    string `json:"name" type:"path" doc:"the overlay"`
+	Base    string `json:"base" type:"path" doc:"its backing file"`
+	Written int64  `json:"written" unit:"bytes" doc:"what was written to it as data"`
+	Emptied bool   `json:"emptied" doc:"whether the overlay holds nothing any more"`
+}
+
+// Kind of the event.
+func (Committed) Kind() Kind {
+	return Kind{"committed", "An overlay was brought into its backing file."}
+}
+
+// Uncommitted says what stands where after a commit that failed.
+type Uncommitted struct {
+	Name string `json:"name" type:"path" doc:"the overlay, which is as it was"`
+	Base string `json:"base" type:"path" doc:"its backing file"`
+	Done int64  `json:"done" unit:"bytes" doc:"what was written to it as data"`
+}
+
+// Kind of the event.
+func (Uncommitted) Kind() Kind {
+	return Kind{"uncommitted", "What stands where after a commit that failed or was stopped."}
+}
+
+// Rebased says that an overlay has another backing file.
+type Rebased struct {
+	Name    string `json:"name" type:"path" doc:"the overlay"`
+	Backing string `json:"backing,omitempty" type:"path" doc:"the backing file, if it has one"`
+	Format  string `json:"format,omitempty" doc:"its format"`
+	Written int64  `json:"written" unit:"bytes" doc:"what was copied into the overlay as data"`
+}
+
+// Kind of the event.
+func (Rebased) Kind() Kind { return Kind{"rebased", "An overlay has another backing file."} }

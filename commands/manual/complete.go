@@ -65,7 +65,7 @@ func (m *Manual) operands(row *session.Row) candidates {
 			words = append(words, topic.Name)
 		}
 		return candidates{words: words}
-	case "open", "copy", "create", "measure", "source", "compare", "verify_job":
+	case "open", "copy", "create", "measure", "commit", "rebase", "source", "compare", "verify_job":
 		return candidates{files: true}
 	}
 	return candidates{}

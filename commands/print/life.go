@@ -30,3 +30,20 @@ func unfinishedWords(e event.Unfinished) string {
 	}
 	return said
 }
+
+func (n *Native) committed(e event.Committed) {
+	n.say("committed %s into %s: %s of data", e.Name, e.Base, sizeWords(e.Written))
+	if e.Emptied {
+		n.say("; %s is empty now", e.Name)
+	}
+	n.say("\n")
+}
+
+func (n *Native) rebased(e event.Rebased) {
+	if e.Backing == "" {
+		n.say("%s stands on nothing now", e.Name)
+	} else {
+		n.say("%s stands on %s now (%s)", e.Name, e.Backing, e.Format)
+	}
+	n.say("; %s of data were copied into it\n", sizeWords(e.Written))
+}

@@ -62,6 +62,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.capabilities(e)
 	case event.Checked:
 		n.checked(e)
+	case event.Committed:
+		n.committed(e)
 	case event.Copied:
 		n.copied(e)
 	case event.Created:
@@ -116,6 +118,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.opened(e)
 	case event.OtherLength:
 		n.finding(at)("%s\n", reason(e))
+	case event.Rebased:
+		n.rebased(e)
 	case event.Resized:
 		n.say("%s long, %s before\n", sizeWords(e.To), sizeWords(e.From))
 	case event.Same:
@@ -128,6 +132,9 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.snapshots(e.List)
 	case event.Sum:
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+	case event.Uncommitted:
+		n.warn("%s is as it was; %s of it are in %s already, and 'commit' brings the rest\n",
+			e.Name, args.Size(float64(e.Done)), e.Base)
 	case event.Undone:
 		n.undone(e)
 	case event.Unfinished:

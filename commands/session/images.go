@@ -105,6 +105,8 @@ type Opening struct {
 	Undo string
 	// BackingDevice: the image may name a device of the host as what it stands on.
 	BackingDevice bool
+	// From is the image in which Name was found, "" if the user gave it.
+	From string
 }
 
 // MergeOptions adds "key=value,..." to o. The warnings are about words without a value.
@@ -261,6 +263,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		},
 		Claim:        claim,
 		Gate:         s.gate(o.BackingDevice),
+		From:         o.From,
 		LikeQEMU:     s.Policy.LikeQEMU,
 		ExactDiscard: s.Policy.ExactDiscard,
 		WriteThrough: o.Cache.WriteThrough,

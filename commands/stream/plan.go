@@ -19,7 +19,13 @@ type Plan struct {
 	whole   bool            // read zeroes as well
 	coarse  bool            // who gets a unit looks for zeroes in it: only longer runs count
 	run     blockdev.Extent // the last answer of the device
+	pick    Pick
+	picked  bool  // the last answer of pick,
+	until   int64 // which holds so far
 }
+
+// Pick says whether what begins at off is wanted, and up to where that holds, at most n bytes behind.
+type Pick func(ctx context.Context, off, n int64) (end int64, wanted bool, err error)
 
 // NewPlan begins with n bytes at off, which must lie within the device. Data is cut at multiples of
 // unit bytes, and runs of zeroes begin and end at those of align, which divides unit, or with the
@@ -31,17 +37,30 @@ func NewPlan(d *blockdev.Device, off, n, unit, align int64) (*Plan, error) {
 	return &Plan{dev: d, at: off, end: off + n, unit: unit, align: align}, nil
 }
 
-// Step is one part of a plan. A run of zeroes is as long as it is known to be, data is at most a
-// unit.
+// Only has the plan leave out what is not picked.
+func (p *Plan) Only(pick Pick) { p.pick = pick }
+
+// Step is one part of a plan. A run of zeroes is as long as it is known to be, and so is what is left
+// out; data is at most a unit.
 type Step struct {
 	Off, Len int64
 	Zero     bool
+	Out      bool // it is not wanted
 }
 
 // Next is the next step. Its length is 0 at the end of the range.
 func (p *Plan) Next(ctx context.Context) (Step, error) {
 	s := Step{Off: p.at}
-	limit := boundary(p.at, p.unit, p.end)
+	end, err := p.wanted(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	if s.Out = !p.picked && p.pick != nil; s.Out {
+		p.at = end
+		s.Len = p.at - s.Off
+		return s, nil
+	}
+	limit := boundary(p.at, p.unit, end)
 	for p.at < limit {
 		if p.whole {
 			p.at = limit
@@ -56,7 +75,7 @@ func (p *Plan) Next(ctx context.Context) (Step, error) {
 			s.Len = p.at - s.Off
 			return s, nil
 		case zero:
-			s.Zero, limit = true, p.end
+			s.Zero, limit = true, end
 		case p.coarse:
 			next = limit
 		}
@@ -64,6 +83,20 @@ func (p *Plan) Next(ctx context.Context) (Step, error) {
 	}
 	s.Len = p.at - s.Off
 	return s, nil
+}
+
+// wanted is up to where all is wanted from p.at on, or nothing is.
+func (p *Plan) wanted(ctx context.Context) (end int64, err error) {
+	if p.pick == nil || p.at == p.end {
+		return p.end, nil
+	}
+	if p.until <= p.at {
+		if p.until, p.picked, err = p.pick(ctx, p.at, p.end-p.at); err != nil {
+			return 0, err
+		}
+		p.until = min(max(p.until, p.at+1), p.end)
+	}
+	return p.until, nil
 }
 
 // judge says whether a run of zeroes that is worth leaving out begins at p.at, and how far that

@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -77,6 +77,7 @@ complete -c blksh -n '__blksh_after_image' -f -a break -d 'sets a breakpoint on 
 complete -c blksh -n '__blksh_after_image' -f -a capabilities -d 'lists what this program can do'
 complete -c blksh -n '__blksh_after_image' -f -a check -d 'checks the metadata of an image'
 complete -c blksh -n '__blksh_after_image' -f -a close -d 'close the current open file'
+complete -c blksh -n '__blksh_after_image' -f -a commit -d 'brings what an overlay holds into its backing file'
 complete -c blksh -n '__blksh_after_image' -f -a compare -d 'compares the image with another'
 complete -c blksh -n '__blksh_after_image' -f -a copy -d 'copies an image into another one of any format'
 complete -c blksh -n '__blksh_after_image' -f -a create -d 'makes an image file'
@@ -95,6 +96,7 @@ complete -c blksh -n '__blksh_after_image' -f -a open -d 'open the file specifie
 complete -c blksh -n '__blksh_after_image' -f -a quit -d 'exit the program'
 complete -c blksh -n '__blksh_after_image' -f -a read -d 'reads a number of bytes at a specified offset'
 complete -c blksh -n '__blksh_after_image' -f -a readv -d 'reads a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a rebase -d 'gives an overlay another backing file'
 complete -c blksh -n '__blksh_after_image' -f -a remove_break -d 'remove a breakpoint by tag'
 complete -c blksh -n '__blksh_after_image' -f -a reopen -d 'reopens an image with new options'
 complete -c blksh -n '__blksh_after_image' -f -a resize -d 'makes the image longer or shorter'
@@ -170,6 +172,11 @@ complete -c blksh -n '__blksh_in check' -s U -l force-share -d 'share the file w
 
 complete -c blksh -n '__blksh_in close c' -f
 
+complete -c blksh -n '__blksh_in commit' -r -F
+complete -c blksh -n '__blksh_in commit' -s d -l keep -d 'do not empty the overlay'
+complete -c blksh -n '__blksh_in commit' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the overlay, which is guessed otherwise'
+complete -c blksh -n '__blksh_in commit' -l allow-backing-device -d 'also into a device that the overlay names'
+
 complete -c blksh -n '__blksh_in compare' -r -F
 complete -c blksh -n '__blksh_in compare' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the other image, which is guessed otherwise'
 complete -c blksh -n '__blksh_in compare' -s s -l strict -d 'images of different lengths differ'
@@ -208,7 +215,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -282,6 +289,13 @@ complete -c blksh -n '__blksh_in readv' -s P -l pattern -x -d 'check what was re
 complete -c blksh -n '__blksh_in readv' -s q -l quiet -d 'report failures only'
 complete -c blksh -n '__blksh_in readv' -s r -d 'accepted for scripts that register buffers'
 complete -c blksh -n '__blksh_in readv' -s v -l verbose -d 'show the bytes'
+
+complete -c blksh -n '__blksh_in rebase' -r -F
+complete -c blksh -n '__blksh_in rebase' -s b -l backing -r -F -d 'the new backing file; empty for none'
+complete -c blksh -n '__blksh_in rebase' -s F -l backing-format -x -a 'qcow2 raw vdi' -d 'its format'
+complete -c blksh -n '__blksh_in rebase' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the overlay, which is guessed otherwise'
+complete -c blksh -n '__blksh_in rebase' -s u -l unsafe -d 'change the name only'
+complete -c blksh -n '__blksh_in rebase' -l allow-backing-device -d 'the overlay may name a device as what it stands on'
 
 complete -c blksh -n '__blksh_in remove_break' -f
 

@@ -1,0 +1,56 @@
+package blockdev
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev/driver"
+)
+
+// BackingFile is what the image records of what it stands on: the name as it is written there, "" for
+// nothing. ok is false for a format whose images stand on nothing.
+func (d *Device) BackingFile() (l Link, ok bool) {
+	o, ok := d.tree.root.guard.node.(driver.Overlay)
+	if ok {
+		l = o.BackingFile()
+	}
+	return l, ok
+}
+
+// SetBackingFile changes that record, durably and in one step. What is open stays as it is, and that the
+// guest sees the same afterwards is the affair of the caller.
+func (d *Device) SetBackingFile(ctx context.Context, l Link) error {
+	return d.changeOverlay(ctx, opSetBacking, func(o driver.Overlay) error {
+		return o.SetBackingFile(ctx, l)
+	})
+}
+
+// Empty gives back all that the image itself holds, so that its backing file shows.
+func (d *Device) Empty(ctx context.Context) error {
+	return d.changeOverlay(ctx, opEmpty, func(o driver.Overlay) error { return o.Empty(ctx) })
+}
+
+func (d *Device) changeOverlay(ctx context.Context, op Op, do func(driver.Overlay) error) error {
+	o, ok := d.tree.root.guard.node.(driver.Overlay)
+	if !ok {
+		text := "images of the format " + d.tree.root.driver.Name + " have no backing file"
+		return d.wrap(op, 0, 0, &driver.Refusal{Text: text, Err: driver.ErrNotSupported})
+	}
+	return d.alone(ctx, op, func() error {
+		defer d.written()
+		return do(o)
+	})
+}
+
+// alone makes a request while nothing else goes on.
+func (d *Device) alone(ctx context.Context, op Op, do func() error) error {
+	if err := d.enter(op, 0, 0); err != nil {
+		return err
+	}
+	tracker := &d.tree.top.guard.tracker
+	r, err := tracker.hold(ctx)
+	if err != nil {
+		return d.wrap(op, 0, 0, err)
+	}
+	defer tracker.end(r)
+	return d.wrap(op, 0, 0, do())
+}

@@ -1,0 +1,217 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/copier"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/stream"
+)
+
+var rebase = session.Command{
+	Name: "rebase", Min: 1, Max: -1,
+	Args:  "[-u] [-f format] -b backing [-F format] file",
+	Short: "gives an overlay another backing file",
+	Long: ` Examples:
+ rebase -b new.img -F raw overlay.qcow2
+ rebase -b '' overlay.qcow2   it stands on nothing, and holds all itself
+ rebase -u -b moved.img -F raw overlay.qcow2
+
+ The guest sees the same before and after: what the two backing files do not
+ have in common is copied into the overlay, and only when that is on stable
+ storage the overlay names the new one. With -u nothing but the name is
+ changed, as is right when a file was moved. The name is written as it stands,
+ and counts from the folder of the overlay. The overlay must not be open here.
+`,
+	New: func(f *session.Flags) session.Run {
+		r := rebaseJob{}
+		o := session.Opening{Options: &blockdev.Options{}}
+		var given, unsafe bool
+		f.Bool(&unsafe, 'u', "unsafe", "change the name only")
+		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the overlay, which is guessed otherwise")
+		f.Text(&r.link.Name, &given, 'b', "backing", "FILE", "the new backing file; empty for none")
+		f.Text(&r.link.Format, nil, 'F', "backing-format", "FORMAT", "its format")
+		f.Bool(&r.devices, 0, "allow-backing-device", "the overlay may name a device as what it stands on")
+		f.Word("file", word(&o.Name))
+		f.Conflict("b", "-b says what the image is to stand on; -b '' for nothing", func() bool { return !given })
+		f.Conflict("b-F", backingNeedsFormat, func() bool {
+			return (r.link.Name == "") != (r.link.Format == "")
+		})
+		return func(ctx context.Context, s *session.Session, _ *session.Image) (err error) {
+			r.name = o.Name
+			o.BackingDevice = r.devices
+			if unsafe {
+				o.Options.Set("backing", nil)
+			}
+			if r.over, err = s.OpenToWrite(ctx, o, false); err != nil {
+				return err
+			}
+			defer func() { err = closeToo(s, r.over, err) }()
+			if _, ok := r.over.BackingFile(); !ok {
+				return conflict("images of the format %s have no backing file", r.over.Info().Driver)
+			}
+			if !unsafe {
+				if err := r.keep(ctx, s); err != nil {
+					return err
+				}
+			}
+			err = s.Do(ctx, func(ctx context.Context) error {
+				return errors.Join(r.over.SetBackingFile(ctx, r.link), r.over.Flush(context.WithoutCancel(ctx)))
+			})
+			if err != nil {
+				return event.Fail(event.Failed{Op: "rebase", Err: err})
+			}
+			s.Emit(event.Rebased{Name: r.name, Backing: r.link.Name, Format: r.link.Format, Written: r.result.Written})
+			return nil
+		}
+	},
+}
+
+// rebaseJob gives an overlay another backing file.
+type rebaseJob struct {
+	name    string
+	link    blockdev.Link // the new one
+	devices bool
+	over    *blockdev.Device
+	old     *blockdev.Device // what it stands on
+	next    *blockdev.Device // what it is to stand on, nil for nothing
+	result  copier.Result
+}
+
+// keep copies into the overlay what the two backing files do not have in common.
+func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
+	if err := noSnapshots(ctx, r.over, r.name); err != nil {
+		return err
+	}
+	if l, _ := r.over.BackingFile(); l.Name != "" {
+		var o session.Opening
+		if o, err = recorded(r.over, r.name, r.devices); err != nil {
+			return err
+		}
+		o.ReadOnly = true
+		if r.old, err = s.OpenBeside(ctx, o); err != nil {
+			return err
+		}
+		defer func() { err = closeToo(s, r.old, err) }()
+	}
+	if r.link.Name != "" {
+		r.next, err = s.OpenBeside(ctx, session.Opening{
+			Name: driver.Beside(r.name, r.link.Name), Format: r.link.Format,
+			ReadOnly: true, BackingDevice: r.devices, Options: &blockdev.Options{},
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { err = closeToo(s, r.next, err) }()
+	}
+	all := r.over.Length()
+	add, end := s.Track("rebase", all)
+	defer end()
+	n := int64(0)
+	err = s.Do(ctx, func(ctx context.Context) (err error) {
+		if r.old != nil {
+			n = min(all, r.old.Length())
+			r.result, err = copier.Copy{From: r.old, To: r.over, Len: n, Only: r.differs, Progress: add}.Run(ctx)
+		}
+		if err == nil {
+			err = r.zero(ctx, n, all-n)
+		}
+		return err
+	})
+	return stopped(ctx, "rebase", event.Range{Len: all}, r.result.Done, err)
+}
+
+// noSnapshots refuses what would change the contents of snapshots.
+func noSnapshots(ctx context.Context, dev *blockdev.Device, name string) error {
+	list, err := dev.Snapshots(ctx)
+	switch {
+	case errors.Is(err, blockdev.ErrNotSupported):
+		return nil
+	case err != nil:
+		return event.Fail(event.Failed{Op: "list snapshots", Err: err})
+	case len(list) > 0:
+		return conflict("%s has snapshots, which stand on its backing file too and would not show the same afterwards", name)
+	}
+	return nil
+}
+
+// zero keeps what only the new backing file has, n bytes from off, from showing.
+func (r *rebaseJob) zero(ctx context.Context, off, n int64) error {
+	for end := off + n; off < end; {
+		next, differs, err := r.differs(ctx, off, end-off)
+		if err == nil && differs {
+			err = r.hide(ctx, off, next-off)
+		}
+		if err != nil {
+			return err
+		}
+		off = next
+	}
+	return r.over.Flush(context.WithoutCancel(ctx))
+}
+
+// hide makes a range of the overlay zero. One that stands on nothing yet is zero already, so that only
+// zeroes that are written stay when it does.
+func (r *rebaseJob) hide(ctx context.Context, off, n int64) error {
+	if r.old != nil {
+		return r.over.Zero(ctx, off, n, blockdev.MayUnmap)
+	}
+	return inParts(ctx, off, n, int64(len(zeroes)), func(off, n int64) error {
+		return r.over.Write(ctx, blockdev.Vec{zeroes[:n]}, off, 0)
+	})
+}
+
+// differs picks what the overlay does not hold itself, and shows by the two backing files in different
+// ways.
+func (r *rebaseJob) differs(ctx context.Context, off, n int64) (end int64, wanted bool, err error) {
+	e, err := r.over.Status(ctx, off, n)
+	if err != nil || e.Allocated && e.Depth == 0 {
+		return e.End(), false, err
+	}
+	was, is := r.old, r.next
+	switch {
+	case was == nil && is == nil:
+		return e.End(), false, nil
+	case was == nil:
+		was = is // whose data is left aside
+	case is == nil:
+		is = was
+	}
+	end = off
+	_, err = stream.Compare(ctx, was, is, off, e.Len, func(a, b stream.Piece) error {
+		if r.old == nil {
+			a.Data = nil
+		}
+		if r.next == nil {
+			b.Data = nil
+		}
+		differs := !same(a.Data, b.Data)
+		if end > off && differs != wanted {
+			return errEnough
+		}
+		wanted, end = differs, a.Off+a.Len
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return end, wanted, err
+}
+
+// same says whether two pieces of one length are alike, of which one without data is zero.
+func same(a, b []byte) bool {
+	switch {
+	case a == nil && b == nil:
+		return true
+	case a == nil:
+		return driver.AllZero(b)
+	case b == nil:
+		return driver.AllZero(a)
+	}
+	return bytes.Equal(a, b)
+}
