@@ -2,12 +2,15 @@ package commands
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/fio"
 	"github.com/blksh/blksh/verify/job"
 )
@@ -28,19 +31,7 @@ var verifyRead = session.Command{
  the requests of the job, and more where it has to look for blocks.
 
  It never writes. It fails if any block is damaged, or if there was no block to
- verify at all, and says what happened:
-
- zeroed, filled  zeroes, or another byte again and again
- one-bit         a single bit is flipped, and which
- shifted         the right data, some bytes away
- misdirected     the block of another offset, and of which
- stale           intact in itself, but not what should be there
- other-type      intact in itself, but not of the type that -t asks for
- cut-off         longer than what is left of the range or of the image
- torn            some sectors of one write and some of another, and which
- foreign         nothing that a verification job wrote
- header-only, payload-only
-                 the header or the data are damaged, and the rest is not
+ verify at all.
 
  Types without a checksum, meta and pattern_hdr, need to know what the data are:
  content is made again from the seed in the header, or is what -P says. Where
@@ -51,6 +42,7 @@ var verifyRead = session.Command{
  that all writes that had ended must be there as well. The journal says what
  the blocks are: what this line says of them counts for nothing.
 `,
+	More: classesHelp,
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		var exact, content, acknowledged bool
@@ -99,6 +91,16 @@ var verifyRead = session.Command{
 			return b.verify(ctx, s)
 		}
 	},
+}
+
+// classesHelp lists what may have happened to a block.
+func classesHelp() string {
+	var b strings.Builder
+	b.WriteString(" What may have happened to a block:\n\n")
+	for _, c := range verify.Classes() {
+		fmt.Fprintf(&b, " %-15s  %s\n", c, c.Phrase())
+	}
+	return b.String()
 }
 
 // within is how much of the range a device has, whose last sector may end early.

@@ -2,6 +2,9 @@ package commands
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/session"
@@ -29,15 +32,14 @@ var verifyWrite = session.Command{
  Requests are those of the job: one a block, -d of them under way. With --merge
  neighbours are sent as one, which is faster and no test of small requests.
 
- Types are null, meta, pattern, pattern_hdr, crc7, crc16, crc32, crc32c, crc64,
- md5, sha1, sha256, sha512, sha3-224, sha3-256, sha3-384, sha3-512 and xxhash;
- crc32c is the usual one. The seed is 137 if none is given, as in fio. After a
- crash, verify_read can tell from the file of --journal what must be there; a
- job that was stopped goes on with it when --resume says where. A file that is
- there is replaced only if it is a journal, or a state. At the end the image is
- flushed, unless -o end_fsync=0 is given. An image waits for the disk at each
- write unless it was opened with -t writeback or -t none.
+ The seed is 137 if none is given, as in fio. After a crash, verify_read can
+ tell from the file of --journal what must be there; a job that was stopped goes
+ on with it when --resume says where. A file that is there is replaced only if it
+ is a journal, or a state. At the end the image is flushed, unless -o end_fsync=0
+ is given. An image waits for the disk at each write unless it was opened with
+ -t writeback or -t none.
 `,
+	More: typesHelp,
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		var check bool
@@ -65,6 +67,22 @@ var verifyWrite = session.Command{
 			return b.verify(ctx, s)
 		}
 	},
+}
+
+// typesHelp lists the types of checksums, in lines of 80 characters.
+func typesHelp() string {
+	types := slices.DeleteFunc(fio.Types(), func(t string) bool { return t == fio.TypeAny })
+	text := fmt.Sprintf("Types are %s; the usual one is %s.", strings.Join(types, ", "), usualType)
+	var b strings.Builder
+	width := 0
+	for word := range strings.FieldsSeq(text) {
+		if width += 1 + len(word); width > 80 {
+			b.WriteByte('\n')
+			width = 1 + len(word)
+		}
+		b.WriteString(" " + word)
+	}
+	return b.String() + "\n"
 }
 
 // writeNoted writes the blocks with a journal and a state file, if they are named.

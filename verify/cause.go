@@ -24,21 +24,53 @@ const (
 	NotZero                      // a trimmed block that does not read as zeroes
 	OtherType                    // intact, and of another type than asked for
 	CutOff                       // longer than what is left of the range
-	Classes
 )
 
-var classNames = [Classes]string{
-	"other", "mixed", "filled", "zeroed", "one-bit", "shifted", "misdirected",
-	"stale", "torn", "foreign", "header-only", "payload-only", "unfaithful",
-	"leftover-header", "not-zero", "other-type", "cut-off",
+// classTable has a row for each class: its name, a stable lower-case word, and a phrase that
+// completes "the data are wrong here:".
+var classTable = [...]struct{ name, phrase string }{
+	Other:           {"other", "no simple cause"},
+	Mixed:           {"mixed", "several causes"},
+	Filled:          {"filled", "one byte again and again"},
+	Zeroed:          {"zeroed", "zeroes"},
+	OneBit:          {"one-bit", "a single bit is flipped"},
+	Shifted:         {"shifted", "the right data, moved by some bytes"},
+	Misdirected:     {"misdirected", "data of another offset"},
+	Stale:           {"stale", "data of another generation"},
+	Torn:            {"torn", "sectors of different generations"},
+	Foreign:         {"foreign", "not a verification block"},
+	HeaderOnly:      {"header-only", "the header is damaged, the data are not"},
+	PayloadOnly:     {"payload-only", "the data are damaged, the header is not"},
+	ContentMismatch: {"unfaithful", "intact, but not what its seed makes"},
+	Leftover:        {"leftover-header", "an older header shows through in the data"},
+	NotZero:         {"not-zero", "trimmed, but not zeroes"},
+	OtherType:       {"other-type", "intact, but of another type than asked for"},
+	CutOff:          {"cut-off", "the block goes on behind the end"},
 }
 
-// String is the class's name, a stable lower-case word.
+// Classes lists the classes.
+func Classes() []Class {
+	list := make([]Class, len(classTable))
+	for i := range list {
+		list[i] = Class(i)
+	}
+	return list
+}
+
+// String is the class's name.
 func (c Class) String() string {
-	if c >= Classes {
+	if int(c) >= len(classTable) {
 		return fmt.Sprintf("class-%d", uint8(c))
 	}
-	return classNames[c]
+	return classTable[c].name
+}
+
+// Phrase says what the class is about.
+func (c Class) Phrase() string {
+	if int(c) >= len(classTable) {
+		return c.String()
+	}
+	return classTable[c].phrase
 }
 
 // MarshalText makes the name the value in JSON.
@@ -58,17 +90,11 @@ type Cause struct {
 	Generation uint64 `json:"generation,omitempty"`
 }
 
-// String is a phrase that completes "the data are wrong here:".
+// String is the phrase of the class, with what is known of the case.
 func (c Cause) String() string {
 	switch c.Class {
-	case Other:
-		return "no simple cause"
-	case Mixed:
-		return "several causes"
 	case Filled:
 		return fmt.Sprintf("filled with 0x%02x", c.Fill)
-	case Zeroed:
-		return "zeroes"
 	case OneBit:
 		return fmt.Sprintf("bit %d of the byte at %d is flipped", c.Bit, c.At)
 	case Shifted:
@@ -77,29 +103,13 @@ func (c Cause) String() string {
 		}
 		return "shifted towards the end by " + byteWords(-c.Delta)
 	case Misdirected:
-		return fmt.Sprintf("data of another offset (%+d)", c.Delta)
-	case Stale:
-		return fmt.Sprintf("data of another generation (%d)", c.Generation)
+		return fmt.Sprintf("%s (%+d)", c.Class.Phrase(), c.Delta)
 	case Torn:
-		return "torn: sectors of different generations"
-	case Foreign:
-		return "not a verification block"
-	case HeaderOnly:
-		return "the header is damaged, the data are not"
-	case PayloadOnly:
-		return "the data are damaged, the header is not"
-	case ContentMismatch:
-		return "intact, but not what its seed makes"
-	case Leftover:
-		return "an older header shows through in the data"
-	case NotZero:
-		return "trimmed, but not zeroes"
-	case OtherType:
-		return "intact, but of another type than asked for"
-	case CutOff:
-		return "the block goes on behind the end"
+		return "torn: " + c.Class.Phrase()
+	case Stale:
+		return fmt.Sprintf("%s (%d)", c.Class.Phrase(), c.Generation)
 	}
-	return c.Class.String()
+	return c.Class.Phrase()
 }
 
 func byteWords(n int64) string {

@@ -175,7 +175,7 @@ func (p *page) command(row *session.Row) {
 	}
 	p.fill(sentence(row.Short))
 	p.text(".PP")
-	p.prose(row.Long)
+	p.prose(row.Text())
 	p.flags(row.Options())
 }
 

@@ -45,6 +45,8 @@ type Command struct {
 	// of its help: lines that begin with a blank, an example first. Flags are not part of it, since
 	// help lists them as they are declared.
 	Args, Short, Long string
+	// More is further text of the help, computed when it is asked for; nil for none.
+	More func() string
 	// Min and Max bound the number of words after the name, flags included; a Max of -1 is no
 	// bound.
 	Min, Max int

@@ -66,10 +66,18 @@ func (o Option) Spellings() []string {
 	return words
 }
 
+// Text is what is written about the command, without its flags.
+func (r *Row) Text() string {
+	if r.More == nil {
+		return r.Long
+	}
+	return r.Long + "\n" + r.More()
+}
+
 // Help is the text of the help: that of the command, and below it its flags. A dialect with a spec has nothing of the text but those
 // examples that it understands.
 func (r *Row) Help() string {
-	text := r.Long
+	text := r.Text()
 	if r.spec != nil {
 		text = r.examples()
 	}
@@ -133,7 +141,7 @@ func (r *Row) checkHelp() error {
 	if r.Short == "" || !strings.HasPrefix(r.Long, " Example") || !strings.HasSuffix(r.Long, "\n") {
 		return fmt.Errorf("the short help, an example or the last newline is missing")
 	}
-	for line := range strings.Lines(r.Long) {
+	for line := range strings.Lines(r.Text()) {
 		switch {
 		case line != "\n" && line[0] != ' ':
 			return fmt.Errorf("the help line %q does not begin with a blank", line)

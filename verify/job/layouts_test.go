@@ -83,7 +83,7 @@ func TestScanLayouts(t *testing.T) {
 // The first blocks of a range may be damaged in ways that look like another layout.
 func TestScanDamagedStart(t *testing.T) {
 	for _, d := range damages {
-		if d.scan == verify.Classes {
+		if d.scan == noClass {
 			continue
 		}
 		o, older := damageJob(fio.Fio342, "crc32c")
