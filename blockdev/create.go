@@ -26,8 +26,9 @@ type CreateConfig struct {
 	Admit func(f HostFile, write bool) (release func(), err error)
 	// Gate is OpenConfig.Gate, about what stands behind the backing file.
 	Gate func(Link) error
-	// Object is OpenConfig.Object.
+	// Object is OpenConfig.Object, and Ask OpenConfig.Ask.
 	Object func(id string) any
+	Ask    func(ctx context.Context, q driver.Question) (driver.Secret, error)
 }
 
 // CreateOptionError says that no image can be made as the configuration has it.
@@ -136,6 +137,14 @@ func (c *Creation) NewFile(ctx context.Context, name string) (driver.Node, error
 	return node, empty(ctx, c.files[len(c.files)-1].dev)
 }
 
+// CanAsk says whether there is CreateConfig.Ask.
+func (c *Creation) CanAsk() bool { return c.cfg.Ask != nil }
+
+// Ask asks CreateConfig.Ask.
+func (c *Creation) Ask(ctx context.Context, q driver.Question) (driver.Secret, error) {
+	return c.cfg.Ask(ctx, q)
+}
+
 // Object asks CreateConfig.Object.
 func (c *Creation) Object(id string) any {
 	if c.cfg.Object == nil {
@@ -203,7 +212,7 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 		return nil, &CreateOptionError{driver.Refuse("Backing file specified without backing format")}
 	}
 	d, err := Open(ctx, driver.Beside(image, cfg.Backing), OpenConfig{
-		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate, Object: cfg.Object,
+		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate, Object: cfg.Object, Ask: cfg.Ask,
 	})
 	if err != nil {
 		return nil, driver.RefuseAs(err, "Backing file: %v", err)

@@ -63,6 +63,8 @@ type OpenConfig struct {
 	Object func(id string) any
 	// Defaults are values for options of drivers that have such an option and were not given it, as locking and aio.
 	Defaults *Options
+	// Ask asks a person for a passphrase that no option gives. nil: nobody is there.
+	Ask func(ctx context.Context, q driver.Question) (driver.Secret, error)
 	// Notify gets what concerns a person but no request. It may be called from any goroutine.
 	Notify func(Notice)
 	// Trace gets every request at every guard, at its start and at its end.

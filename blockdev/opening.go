@@ -125,3 +125,11 @@ func (o opener) LikeQEMU() bool { return o.tree.cfg.LikeQEMU }
 
 // Object asks OpenConfig.Object.
 func (o opener) Object(id string) any { return o.tree.cfg.object(id) }
+
+// CanAsk says whether there is OpenConfig.Ask.
+func (o opener) CanAsk() bool { return o.tree.cfg.Ask != nil }
+
+// Ask asks OpenConfig.Ask.
+func (o opener) Ask(ctx context.Context, q driver.Question) (driver.Secret, error) {
+	return o.tree.cfg.Ask(ctx, q)
+}

@@ -169,13 +169,17 @@ func (t *tree) checkFormat(ctx context.Context, n, file *treeNode) error {
 
 // probe is the driver whose format head looks like, unless it only takes what no other does and head is of a format without a driver.
 func (t *tree) probe(head []byte, name string) (*Driver, *foreignFormat) {
-	d := t.best(func(d *Driver) int {
-		if d.Probe == nil {
-			return 0
+	score := func(d *Driver) (n int) {
+		if d.Probe != nil {
+			n = d.Probe(head, name)
 		}
-		return d.Probe(head, name)
-	})
-	if d == nil || d.Probe(head, name) <= anyScore {
+		if d.ProbeBeyond != nil && !t.cfg.LikeQEMU {
+			n = max(n, d.ProbeBeyond(head, name))
+		}
+		return n
+	}
+	d := t.best(score)
+	if d == nil || score(d) <= anyScore {
 		if f := t.foreignHead(head, name); f != nil {
 			return nil, f
 		}

@@ -104,7 +104,7 @@ func createFailed(op, file string, err error) error {
 // foreign is the format, "" for none, that cannot be made and that a file name with such an end means.
 func foreign(suffix string) string {
 	switch suffix {
-	case "vmdk", "vhdx", "vpc", "qed", "qcow", "luks", "parallels", "dmg", "cloop", "bochs":
+	case "vmdk", "vhdx", "vpc", "qed", "qcow", "parallels", "dmg", "cloop", "bochs":
 		return suffix
 	case "vhd":
 		return "vpc"

@@ -44,6 +44,10 @@ type Subject struct {
 	Persistent bool
 	// Exact: a discard that is not made of whole sectors may be refused with EINVAL.
 	Exact bool
+	// Object is OpenConfig.Object.
+	Object func(id string) any
+	// Noise: what a truncate adds reads as anything, not as zeroes.
+	Noise bool
 	// Volatile: data is not kept at all (null devices), so nothing is compared.
 	Volatile bool
 }
@@ -113,7 +117,9 @@ func (s Subject) tryOpen(o *driver.Options) (*blockdev.Device, error) {
 	o.SetDefault("driver", s.Driver.Name)
 	mode := s.Mode
 	mode.Unmap = true
-	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: all, Options: o, Mode: mode})
+	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
+		Drivers: all, Options: o, Mode: mode, Object: s.Object,
+	})
 }
 
 // fresh is a new device that is closed with the test.

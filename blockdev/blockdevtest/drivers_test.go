@@ -96,6 +96,7 @@ var table = []struct {
 var elsewhere = map[string]string{
 	"compress":    "needs a format that compresses; package compress runs it on one",
 	"host_cdrom":  "needs a drive; its refusals are tested in package hostdevice",
+	"luks":        "needs a secret; package luks runs it",
 	"host_device": "needs a loop device; package hostdevice runs it",
 }
 

@@ -67,6 +67,8 @@ type Driver struct {
 	Scratch bool
 	// Probe scores the first bytes of a file from 0 (not mine) to 100, as QEMU's drivers do. It may also look at the name.
 	Probe func(head []byte, name string) int
+	// ProbeBeyond scores what Probe does not know because QEMU does not. It is not asked where all is to be as in QEMU.
+	ProbeBeyond func(head []byte, name string) int
 	// ProbePath scores a path for protocols that are chosen by the kind of a file (host_device). Others leave it nil.
 	ProbePath func(path string) int
 	Open      func(ctx context.Context, o *Opening) (Node, error)

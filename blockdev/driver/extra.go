@@ -117,6 +117,36 @@ type Checker interface {
 	Check(ctx context.Context, fix Fix) (CheckResult, error)
 }
 
+// Keeper is an encrypted image that keeps its key in slots, each for one passphrase.
+type Keeper interface {
+	KeySlots() []KeySlot
+	// AddKey lets one more passphrase open the image and returns its slot.
+	AddKey(ctx context.Context, k NewKey) (slot int, err error)
+	// RemoveKey erases a slot for good. The last one in use is refused.
+	RemoveKey(ctx context.Context, slot int) error
+	// FindKey is the slot that a passphrase opens.
+	FindKey(ctx context.Context, passphrase Secret) (slot int, err error)
+}
+
+// KeySlot is a place for the key of an encrypted image.
+type KeySlot struct {
+	Number     int
+	Active     bool
+	KDF        string // what makes a key of the passphrase: pbkdf2, argon2i, argon2id
+	Hash       string // of pbkdf2
+	Iterations int64  // of pbkdf2, or passes of an argon2
+	Memory     int64  // of an argon2, in bytes
+}
+
+// NewKey is a passphrase to be added.
+type NewKey struct {
+	Slot       int // below 0: the first that is free
+	Passphrase Secret
+	KDF        string        // "" for what suits the format
+	Time       time.Duration // that opening takes, about; 0 for what is usual
+	Memory     int64         // that an argon2 takes, in bytes; 0 for what is usual
+}
+
 // Fix says what Check may repair.
 type Fix uint8
 

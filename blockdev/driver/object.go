@@ -24,3 +24,10 @@ func secretOf(object any, id string) (Secret, error) {
 	}
 	return append(Secret{}, s...), nil
 }
+
+// Question is what a person is asked for: the passphrase of an encrypted image.
+type Question struct {
+	Image string // the name of its file
+	New   bool   // for an image or a key that is to be made: a passphrase to be chosen
+	Again bool   // the last answer was wrong
+}

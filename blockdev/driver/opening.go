@@ -34,8 +34,16 @@ type Opener interface {
 	ProbeFormat(head []byte, name string) string
 	Admit(f HostFile, write bool) (release func(), err error)
 	LikeQEMU() bool
+	Objects
+}
+
+// Objects are what the user has besides options: what --object made, and answers.
+type Objects interface {
 	// Object gives nil where no object has the id.
 	Object(id string) any
+	// CanAsk says whether a person is there to be asked.
+	CanAsk() bool
+	Ask(ctx context.Context, q Question) (Secret, error)
 }
 
 // Child opens the child that the driver calls key. That none is given is an error.
@@ -101,6 +109,12 @@ func (o *Opening) Object(id string) any { return o.Opener.Object(id) }
 // Secret is a copy of the data of a secret object.
 func (o *Opening) Secret(id string) (Secret, error) { return secretOf(o.Opener.Object(id), id) }
 
+// CanAsk says whether a person is there to be asked for a passphrase.
+func (o *Opening) CanAsk() bool { return o.Opener.CanAsk() }
+
+// Ask asks a person for a passphrase.
+func (o *Opening) Ask(ctx context.Context, q Question) (Secret, error) { return o.Opener.Ask(ctx, q) }
+
 // SetReadOnly is called by a driver that was allowed to fall back (Mode.AutoReadOnly) and did.
 func (o *Opening) SetReadOnly() {
 	o.Mode.ReadOnly = true
@@ -125,8 +139,7 @@ type Creating struct {
 // Creator is the part of the maker of images that serves one Creating. Drivers call the methods of Creating, which say what each does.
 type Creator interface {
 	NewFile(ctx context.Context, name string) (Node, error)
-	// Object gives nil where no object has the id.
-	Object(id string) any
+	Objects
 }
 
 // NewFile makes a further file of the image: open, writable, resizable and empty. It is made by the rules for the image itself (what is there
@@ -144,3 +157,9 @@ func (c *Creating) Object(id string) any { return c.Creator.Object(id) }
 
 // Secret is a copy of the data of a secret object.
 func (c *Creating) Secret(id string) (Secret, error) { return secretOf(c.Creator.Object(id), id) }
+
+// CanAsk says whether a person is there to be asked for a passphrase.
+func (c *Creating) CanAsk() bool { return c.Creator.CanAsk() }
+
+// Ask asks a person for a passphrase.
+func (c *Creating) Ask(ctx context.Context, q Question) (Secret, error) { return c.Creator.Ask(ctx, q) }

@@ -9,6 +9,7 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/hostdevice"
+	"github.com/blksh/blksh/blockdev/luks"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/nbd"
 	"github.com/blksh/blksh/blockdev/null"
@@ -26,6 +27,7 @@ func All() []driver.Driver {
 		file.Driver,
 		hostdevice.CDROM,
 		hostdevice.Driver,
+		luks.Driver,
 		mem.Driver,
 		nbd.Driver,
 		nbd.Command,

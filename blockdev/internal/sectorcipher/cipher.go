@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"fmt"
+	"hash"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,12 @@ func ParseSpec(name, mode string) Spec {
 	spec.Mode, spec.IV, _ = strings.Cut(mode, "-")
 	spec.IV, spec.IVHash, _ = strings.Cut(spec.IV, ":")
 	return spec
+}
+
+// SplitSpec reads all in one word, such as "aes-xts-plain64".
+func SplitSpec(s string) Spec {
+	name, mode, _ := strings.Cut(s, "-")
+	return ParseSpec(name, mode)
 }
 
 // ModeString is the mode as LUKS writes it.
@@ -79,36 +86,46 @@ func newCAST5(key []byte) (cipher.Block, error) { return cast5.NewCipher(key) }
 // Modes are the names of the modes.
 var Modes = []string{"xts", "cbc", "ctr", "ecb"}
 
-// Check says whether New can make a cipher with a key of keyLen bytes. Nothing is made.
+// Check says whether New can make a cipher with a key of keyLen bytes. Nothing is made. The words
+// are QEMU's, and so is which of several is said.
 func (s Spec) Check(keyLen int) error {
-	c, ok := ciphers[s.Cipher]
+	c, known := ciphers[s.Cipher]
 	one := keyLen
 	if s.Mode == "xts" {
 		one = keyLen / 2
 	}
+	var newHash func() hash.Hash
+	var err error
+	if s.IVHash != "" {
+		newHash, err = Hash(s.IVHash)
+	}
 	switch {
-	case !ok || !slices.Contains(c.keys, one) || s.Mode == "xts" && keyLen%2 != 0:
-		return refuse("Algorithm '%s' with key size %d bytes not supported", s.Cipher, keyLen)
-	case !slices.Contains(Modes, s.Mode):
-		return refuse("Cipher mode '%s' is not recognized", s.Mode)
-	case s.Mode == "xts" && c.block != xtsBlock:
-		return refuse("Unsupported cipher mode xts")
 	case s.IV == "" && s.Mode != "ecb":
 		return refuse("Unexpected cipher mode string format '%s'", s.ModeString())
-	case s.IV == "":
-		return nil
-	case !slices.Contains(IVNames, s.IV):
-		return refuse("IV generator '%s' is not recognized", s.IV)
+	case !slices.Contains(Modes, s.Mode):
+		return refuse("Cipher mode '%s' not supported", s.Mode)
+	case !known || !slices.Contains(c.keys, one) || s.Mode == "xts" && keyLen%2 != 0:
+		if err != nil {
+			return err
+		}
+		return refuse("Algorithm '%s' with key size %d bytes not supported", s.Cipher, one)
+	case s.IV != "" && !slices.Contains(IVNames, s.IV):
+		return refuse("IV generator '%s' not supported", s.IV)
+	case err != nil:
+		return err
+	case s.Mode == "xts" && c.block != xtsBlock:
+		return refuse("Unsupported cipher mode xts")
 	case s.IV != "essiv":
 		return nil
-	}
-	newHash, err := s.essivHash()
-	if err != nil {
-		return err
+	case newHash == nil:
+		return errNoHash
 	}
 	_, err = s.essivCipher(newHash().Size())
 	return err
 }
+
+// errNoHash is the refusal of essiv alone.
+var errNoHash = refuse("Missing IV generator hash specification")
 
 // essivCipher is the block cipher that encrypts the numbers of sectors: the same one as for the
 // data, with a key as long as the hash.

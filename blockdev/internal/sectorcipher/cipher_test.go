@@ -210,14 +210,14 @@ func TestRefused(t *testing.T) {
 		want       string
 	}{
 		{"idea", "cbc-plain64", 16, "Algorithm 'idea' with key size 16 bytes not supported"},
-		{"aes", "xts-plain64", 20, "Algorithm 'aes' with key size 20 bytes not supported"},
-		{"aes", "xts-plain64", 33, "Algorithm 'aes' with key size 33 bytes not supported"},
-		{"aes", "lrw-benbi", 32, "Cipher mode 'lrw' is not recognized"},
+		{"aes", "xts-plain64", 20, "Algorithm 'aes' with key size 10 bytes not supported"},
+		{"aes", "xts-plain64", 33, "Algorithm 'aes' with key size 16 bytes not supported"},
+		{"aes", "lrw-benbi", 32, "Cipher mode 'lrw' not supported"},
 		{"cast5", "xts-plain64", 32, "Unsupported cipher mode xts"},
 		{"aes", "cbc", 32, "Unexpected cipher mode string format 'cbc'"},
-		{"aes", "cbc-lmk", 32, "IV generator 'lmk' is not recognized"},
+		{"aes", "cbc-lmk", 32, "IV generator 'lmk' not supported"},
 		{"aes", "cbc-essiv", 32, "Missing IV generator hash specification"},
-		{"aes", "cbc-essiv:crc32", 32, "Hash algorithm 'crc32' is not recognized"},
+		{"aes", "cbc-essiv:crc32", 32, "Hash algorithm 'crc32' not supported"},
 		{"aes", "cbc-essiv:sha1", 32, "No AES cipher with key size 20 available"},
 		{"cast5", "cbc-essiv:sha256", 16, "Cipher cast5-128 not supported with essiv"},
 	} {

@@ -38,7 +38,7 @@ var hashes = map[string]func() hash.Hash{
 func Hash(name string) (func() hash.Hash, error) {
 	h, ok := hashes[name]
 	if !ok {
-		return nil, refuse("Hash algorithm '%s' is not recognized", name)
+		return nil, refuse("Hash algorithm '%s' not supported", name)
 	}
 	return h, nil
 }

@@ -2,7 +2,6 @@ package sectorcipher
 
 import (
 	"encoding/binary"
-	"hash"
 	"math/bits"
 )
 
@@ -36,22 +35,14 @@ func newIV(spec Spec, key []byte, size int) (ivMaker, error) {
 	case "essiv":
 		return newESSIV(spec, key)
 	}
-	return nil, refuse("Algorithm '%s' is not supported as IV generator", spec.IV)
+	return nil, refuse("IV generator '%s' not supported", spec.IV)
 }
 
 func countLittle(iv []byte, sector uint64) { binary.LittleEndian.PutUint64(iv, sector) }
 
-// essivHash is the hash that makes the second key.
-func (s Spec) essivHash() (func() hash.Hash, error) {
-	if s.IVHash == "" {
-		return nil, refuse("Missing IV generator hash specification")
-	}
-	return Hash(s.IVHash)
-}
-
 // newESSIV encrypts the number of the sector with a key that is the hash of the disk's.
 func newESSIV(spec Spec, key []byte) (ivMaker, error) {
-	newHash, err := spec.essivHash()
+	newHash, err := Hash(spec.IVHash)
 	if err != nil {
 		return nil, err
 	}

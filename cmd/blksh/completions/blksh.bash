@@ -5,7 +5,7 @@ _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
 	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
 	-d | --discard) flags= words='unmap ignore' files= ;;
@@ -64,7 +64,7 @@ _blksh_operands() {
 	check)
 		flags='-f --format -r --repair -U --force-share' words='' files=
 		case $prev in
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-r | --repair) flags= words='' files= ;;
 		esac
 		;;
@@ -74,19 +74,19 @@ _blksh_operands() {
 	commit)
 		flags='-d --keep -f --format --allow-backing-device' words='' files=yes
 		case $prev in
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 		esac
 		;;
 	compare)
 		flags='-f --format -s --strict -U --force-share --all' words='' files=yes
 		case $prev in
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 		esac
 		;;
 	copy)
 		flags='-c --compress -f --format -n --existing -o --options -U --force-share --force --journal --resume --source-format --verify' words='' files=yes
 		case $prev in
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-o | --options) flags= words='' files= ;;
 	--journal) flags= words='' files=yes ;;
 	--source-format) flags= words='' files= ;;
@@ -96,8 +96,8 @@ _blksh_operands() {
 		flags='-b --backing -F --backing-format -f --format -o --options --force' words='' files=yes
 		case $prev in
 	-b | --backing) flags= words='' files=yes ;;
-	-F | --backing-format) flags= words='qcow2 raw vdi' files= ;;
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-F | --backing-format) flags= words='luks qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-o | --options) flags= words='' files= ;;
 		esac
 		;;
@@ -136,7 +136,7 @@ _blksh_operands() {
 	measure)
 		flags='-b --backing -f --format -o --options -U --force-share --size --source-format' words='' files=yes
 		case $prev in
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-o | --options) flags= words='' files= ;;
 	--size) flags= words='' files= ;;
 	--source-format) flags= words='' files= ;;
@@ -153,7 +153,7 @@ _blksh_operands() {
 		case $prev in
 	-a | --as) flags= words='' files= ;;
 	-d | --discard) flags= words='ignore unmap' files= ;;
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-o | --options) flags= words='' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -184,8 +184,8 @@ _blksh_operands() {
 		flags='-b --backing -F --backing-format -f --format -u --unsafe --allow-backing-device' words='' files=yes
 		case $prev in
 	-b | --backing) flags= words='' files=yes ;;
-	-F | --backing-format) flags= words='qcow2 raw vdi' files= ;;
-	-f | --format) flags= words='qcow2 raw vdi' files= ;;
+	-F | --backing-format) flags= words='luks qcow2 raw vdi' files= ;;
+	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 		esac
 		;;
 	remove_break)

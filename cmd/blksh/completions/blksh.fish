@@ -36,7 +36,7 @@ end
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
 complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
-complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'qcow2 raw vdi' -d 'do not guess the format of the file'
+complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
 complete -c blksh -n 'not __blksh_in' -s n -l nocache -d 'bypass the page cache, as -t none'
@@ -166,7 +166,7 @@ complete -c blksh -n '__blksh_in capabilities' -f
 complete -c blksh -n '__blksh_in capabilities' -l json -d 'as one object, whatever the other output is'
 
 complete -c blksh -n '__blksh_in check' -f
-complete -c blksh -n '__blksh_in check' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the file, which is guessed otherwise'
+complete -c blksh -n '__blksh_in check' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the file, which is guessed otherwise'
 complete -c blksh -n '__blksh_in check' -s r -l repair -x -d 'give back what nothing refers to, or repair all that can be'
 complete -c blksh -n '__blksh_in check' -s U -l force-share -d 'share the file with programs that write it'
 
@@ -174,18 +174,18 @@ complete -c blksh -n '__blksh_in close c' -f
 
 complete -c blksh -n '__blksh_in commit' -r -F
 complete -c blksh -n '__blksh_in commit' -s d -l keep -d 'do not empty the overlay'
-complete -c blksh -n '__blksh_in commit' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the overlay, which is guessed otherwise'
+complete -c blksh -n '__blksh_in commit' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the overlay, which is guessed otherwise'
 complete -c blksh -n '__blksh_in commit' -l allow-backing-device -d 'also into a device that the overlay names'
 
 complete -c blksh -n '__blksh_in compare' -r -F
-complete -c blksh -n '__blksh_in compare' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the other image, which is guessed otherwise'
+complete -c blksh -n '__blksh_in compare' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the other image, which is guessed otherwise'
 complete -c blksh -n '__blksh_in compare' -s s -l strict -d 'images of different lengths differ'
 complete -c blksh -n '__blksh_in compare' -s U -l force-share -d 'share the other image with programs that write it'
 complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ, not only the first ones'
 
 complete -c blksh -n '__blksh_in copy' -r -F
 complete -c blksh -n '__blksh_in copy' -s c -l compress -d 'store the data compressed'
-complete -c blksh -n '__blksh_in copy' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the image; without it what the name ends in, or raw'
+complete -c blksh -n '__blksh_in copy' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the image; without it what the name ends in, or raw'
 complete -c blksh -n '__blksh_in copy' -s n -l existing -d 'make no new image, write into one that is there'
 complete -c blksh -n '__blksh_in copy' -s o -l options -x -d 'key=value,... of the format'
 complete -c blksh -n '__blksh_in copy' -s U -l force-share -d 'share the source with programs that write it'
@@ -197,8 +197,8 @@ complete -c blksh -n '__blksh_in copy' -l verify -d 'read the copy back and comp
 
 complete -c blksh -n '__blksh_in create' -r -F
 complete -c blksh -n '__blksh_in create' -s b -l backing -r -F -d 'backing file, relative to the image'
-complete -c blksh -n '__blksh_in create' -s F -l backing-format -x -a 'qcow2 raw vdi' -d 'format of the backing file'
-complete -c blksh -n '__blksh_in create' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the image; without it what the name ends in, or raw'
+complete -c blksh -n '__blksh_in create' -s F -l backing-format -x -a 'luks qcow2 raw vdi' -d 'format of the backing file'
+complete -c blksh -n '__blksh_in create' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the image; without it what the name ends in, or raw'
 complete -c blksh -n '__blksh_in create' -s o -l options -x -d 'key=value,... of the format'
 complete -c blksh -n '__blksh_in create' -l force -d 'also over a file that is there, or onto a device; never if that is in use'
 
@@ -232,7 +232,7 @@ complete -c blksh -n '__blksh_in map' -l totals -d 'show sums instead of runs'
 
 complete -c blksh -n '__blksh_in measure' -r -F
 complete -c blksh -n '__blksh_in measure' -s b -l backing -d 'the new image has a backing file'
-complete -c blksh -n '__blksh_in measure' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the new image, raw otherwise'
+complete -c blksh -n '__blksh_in measure' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the new image, raw otherwise'
 complete -c blksh -n '__blksh_in measure' -s o -l options -x -d 'key=value,... of the format'
 complete -c blksh -n '__blksh_in measure' -s U -l force-share -d 'share the source with programs that write it'
 complete -c blksh -n '__blksh_in measure' -l size -x -d 'length of the new image, which is empty'
@@ -247,7 +247,7 @@ complete -c blksh -n '__blksh_in open o' -r -F
 complete -c blksh -n '__blksh_in open o' -s a -l as -x -d 'open it beside other images, under this name'
 complete -c blksh -n '__blksh_in open o' -s C -l copy-on-read -d 'copy what is read from a backing file into the image'
 complete -c blksh -n '__blksh_in open o' -s d -l discard -x -a 'ignore unmap' -d 'discard mode: ignore, unmap'
-complete -c blksh -n '__blksh_in open o' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the image, which is guessed otherwise'
+complete -c blksh -n '__blksh_in open o' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the image, which is guessed otherwise'
 complete -c blksh -n '__blksh_in open o' -s g -d 'accepted for old scripts'
 complete -c blksh -n '__blksh_in open o' -s i -l aio -x -a 'threads native io_uring' -d 'how requests are made: threads, native, io_uring'
 complete -c blksh -n '__blksh_in open o' -s k -l native-aio -d 'as -i native'
@@ -292,8 +292,8 @@ complete -c blksh -n '__blksh_in readv' -s v -l verbose -d 'show the bytes'
 
 complete -c blksh -n '__blksh_in rebase' -r -F
 complete -c blksh -n '__blksh_in rebase' -s b -l backing -r -F -d 'the new backing file; empty for none'
-complete -c blksh -n '__blksh_in rebase' -s F -l backing-format -x -a 'qcow2 raw vdi' -d 'its format'
-complete -c blksh -n '__blksh_in rebase' -s f -l format -x -a 'qcow2 raw vdi' -d 'format of the overlay, which is guessed otherwise'
+complete -c blksh -n '__blksh_in rebase' -s F -l backing-format -x -a 'luks qcow2 raw vdi' -d 'its format'
+complete -c blksh -n '__blksh_in rebase' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the overlay, which is guessed otherwise'
 complete -c blksh -n '__blksh_in rebase' -s u -l unsafe -d 'change the name only'
 complete -c blksh -n '__blksh_in rebase' -l allow-backing-device -d 'the overlay may name a device as what it stands on'
 

@@ -1,0 +1,130 @@
+package luksheader
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
+)
+
+// NodeStore is a header in a node, from the byte Off on.
+type NodeStore struct {
+	Node driver.Node
+	Off  int64
+}
+
+var _ Store = NodeStore{}
+
+// ReadAt reads.
+func (s NodeStore) ReadAt(ctx context.Context, p []byte, off int64) error {
+	return s.Node.ReadVec(ctx, driver.Vec{p}, s.Off+off, 0)
+}
+
+// WriteAt writes.
+func (s NodeStore) WriteAt(ctx context.Context, p []byte, off int64) error {
+	return s.Node.WriteVec(ctx, driver.Vec{p}, s.Off+off, 0)
+}
+
+// Flush flushes.
+func (s NodeStore) Flush(ctx context.Context) error { return s.Node.Flush(ctx) }
+
+// Passphrase is the secret that opens an image by its options, nil where none is given but a person
+// can be asked. prefix is that of the options.
+func (u UnlockOptions) Passphrase(o *driver.Opening, prefix string) (driver.Secret, error) {
+	switch {
+	case u.KeySecret != "":
+		s, err := o.Secret(u.KeySecret)
+		if err == nil && o.LikeQEMU() && !utf8.Valid(s) {
+			err = driver.Refuse("Data from secret %s is not valid UTF-8", u.KeySecret)
+		}
+		return s, err
+	case !o.CanAsk():
+		return nil, needSecret(prefix)
+	}
+	return nil, nil
+}
+
+func needSecret(prefix string) error {
+	return driver.Refuse("Parameter '%skey-secret' is required for cipher", prefix)
+}
+
+// NewPassphrase is the secret that is to open a new image, by the id of a secret or asked from a
+// person.
+func NewPassphrase(ctx context.Context, c *driver.Creating, id string) (driver.Secret, error) {
+	if id != "" {
+		return c.Secret(id)
+	}
+	return c.Ask(ctx, driver.Question{Image: c.Filename, New: true})
+}
+
+// CheckPassphrase says why NewPassphrase would fail. Nobody is asked yet.
+func CheckPassphrase(c *driver.Creating, id, prefix string) error {
+	switch {
+	case id != "":
+		s, err := c.Secret(id)
+		s.Wipe()
+		return err
+	case !c.CanAsk():
+		return needSecret(prefix)
+	}
+	return nil
+}
+
+// tries is how often a person may mistype a passphrase.
+const tries = 3
+
+// Volume is an encrypted disk whose key is known.
+type Volume struct {
+	Cipher *sectorcipher.Cipher
+
+	mu     sync.Mutex // guards what follows
+	header Header
+	key    []byte
+	limits Limits
+}
+
+// Unlock opens the disk that a header describes. Without a passphrase a person is asked for it.
+func (u UnlockOptions) Unlock(
+	ctx context.Context, o *driver.Opening, h Header, passphrase driver.Secret,
+) (*Volume, error) {
+	l := Limits{Memory: u.UnlockMemory.Int()}
+	if passphrase != nil {
+		return unlock(ctx, h, passphrase, l)
+	}
+	for try := 1; ; try++ {
+		asked, err := o.Ask(ctx, driver.Question{Image: o.Filename, Again: try > 1})
+		if err != nil {
+			return nil, err
+		}
+		v, err := unlock(ctx, h, asked, l)
+		asked.Wipe()
+		if !errors.Is(err, ErrPassphrase) || try == tries {
+			return v, err
+		}
+	}
+}
+
+func unlock(ctx context.Context, h Header, passphrase []byte, l Limits) (*Volume, error) {
+	key, _, err := h.Unlock(ctx, passphrase, -1, l)
+	if err != nil {
+		return nil, err
+	}
+	p := h.Payload()
+	c, err := sectorcipher.New(p.Spec, key, p.Unit)
+	if err != nil {
+		clear(key)
+		return nil, err
+	}
+	return &Volume{Cipher: c, header: h, key: key, limits: l}, nil
+}
+
+// Wipe forgets the key. The volume is of no more use.
+func (v *Volume) Wipe() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.Cipher.Wipe()
+	clear(v.key)
+}
