@@ -26,7 +26,7 @@ var Driver = driver.Driver{
 	Device:    true,
 	Config:    hostfile.Options{},
 	Schemes:   []string{driverName},
-	ParseName: stripPrefix(driverName + ":"),
+	ParseName: func(name string, o *driver.Options) error { return withoutPrefix(driverName, name, o) },
 	ProbePath: probeDevice,
 	Place:     place,
 	Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
@@ -42,18 +42,17 @@ var CDROM = driver.Driver{
 	Device:    true,
 	Config:    hostfile.Options{},
 	Schemes:   []string{"host_cdrom"},
-	ParseName: stripPrefix("host_cdrom:"),
+	ParseName: func(name string, o *driver.Options) error { return withoutPrefix("host_cdrom", name, o) },
 	ProbePath: probeCDROM,
 	Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
 		return open(o, hostfile.Config{NonBlocking: true}, control)
 	},
 }
 
-func stripPrefix(prefix string) func(string, *driver.Options) error {
-	return func(name string, o *driver.Options) error {
-		o.Set("filename", strings.TrimPrefix(name, prefix))
-		return nil
-	}
+// withoutPrefix takes what stands behind the name of a driver for a path.
+func withoutPrefix(driverName, name string, o *driver.Options) error {
+	o.Set("filename", strings.TrimPrefix(name, driverName+":"))
+	return nil
 }
 
 // device is an open device. ioctl is replaced in tests, since nothing else can stand for hardware that is not there.

@@ -22,7 +22,7 @@ func parseName(name string, o *driver.Options) error {
 		return parseURI(name, o)
 	}
 	if scheme != "nbd" {
-		return errNoURL
+		return refuseURL()
 	}
 	rest, export, named := strings.Cut(rest, ":exportname=")
 	if named && export != "" {
@@ -74,29 +74,29 @@ func setServer(o *driver.Options, a Address) {
 	o.Set("server.port", a.Port)
 }
 
-var errNoURL = driver.Refuse("No valid URL specified")
+func refuseURL() error { return driver.Refuse("No valid URL specified") }
 
 func parseURI(name string, o *driver.Options) error {
 	u, err := url.Parse(name)
 	if err != nil || u.User != nil || u.Fragment != "" {
-		return errNoURL
+		return refuseURL()
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return errNoURL
+		return refuseURL()
 	}
 	if export := strings.TrimPrefix(u.Path, "/"); export != "" {
 		o.Set("export", export)
 	}
 	if u.Scheme == "nbd+unix" {
 		if u.Host != "" || len(query) != 1 || len(query["socket"]) != 1 {
-			return errNoURL
+			return refuseURL()
 		}
 		setServer(o, Address{Network: "unix", Path: query.Get("socket")})
 		return nil
 	}
 	if u.Hostname() == "" || len(query) > 0 {
-		return errNoURL
+		return refuseURL()
 	}
 	port := u.Port()
 	if port == "" {

@@ -131,8 +131,10 @@ func (q *image) readBitmap(ctx context.Context, off, end int64) (*bitmap, error)
 	return b, q.judgeBitmap(b)
 }
 
-var errBrokenDirectory = refuse(syscall.EINVAL,
-	"the entries of the bitmap directory do not fit into it")
+var errBrokenDirectory error = &driver.Refusal{
+	Text: "the entries of the bitmap directory do not fit into it",
+	Err:  syscall.EINVAL,
+}
 
 // judgeBitmap refuses an entry that cannot be, by the limits that QEMU has.
 func (q *image) judgeBitmap(b *bitmap) error {

@@ -162,7 +162,10 @@ func (q *image) Claim(ctx context.Context, c driver.Claim) error {
 	return format.Claim(ctx, q.file, c, q.claims)
 }
 
-var errOnlyChecked = refuse(syscall.EBADF, "The image is open for a check only")
+var errOnlyChecked error = &driver.Refusal{
+	Text: "The image is open for a check only",
+	Err:  syscall.EBADF,
+}
 
 // usable fails once the image was found corrupt, and where its tables were never looked at.
 func (q *image) usable() error {

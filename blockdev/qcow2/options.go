@@ -45,9 +45,19 @@ var overlapNames = []string{
 
 func (o overlap) String() string { return overlapNames[bits.TrailingZeros(uint(o))] }
 
-var overlapTemplates = map[string]overlap{
-	"none": 0, "constant": overConstant, "cached": overCached,
-	"all": overAll,
+// overlapTemplate is what a value of overlap-check guards.
+func overlapTemplate(name string) (_ overlap, ok bool) {
+	switch name {
+	case "none":
+		return 0, true
+	case "constant":
+		return overConstant, true
+	case "cached":
+		return overCached, true
+	case "all":
+		return overAll, true
+	}
+	return 0, false
 }
 
 // discardType says why clusters are given back, which decides whether the file is punched out
@@ -162,7 +172,7 @@ func parseOverlap(v *config) (overlap, error) {
 			*v.OverlapCheck, *v.OverlapTemplate)
 	}
 	name := or(v.OverlapCheck, or(v.OverlapTemplate, "cached"))
-	set, ok := overlapTemplates[name]
+	set, ok := overlapTemplate(name)
 	if !ok {
 		return 0, refuse(syscall.EINVAL,
 			"Unsupported value '%s' for qcow2 option 'overlap-check'. Allowed are any of the following: none, constant, cached, all", name)

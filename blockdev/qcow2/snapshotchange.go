@@ -16,7 +16,10 @@ import (
 // maxSnapshotName is the longest name, in bytes, that QEMU keeps.
 const maxSnapshotName = 255
 
-var errNoSnapshots = refuse(syscall.ENOTSUP, "An image with a data file has no snapshots")
+var errNoSnapshots error = &driver.Refusal{
+	Text: "An image with a data file has no snapshots",
+	Err:  syscall.ENOTSUP,
+}
 
 // Snapshots lists the snapshots in the order of their table.
 func (q *image) Snapshots(ctx context.Context) ([]driver.Snapshot, error) {

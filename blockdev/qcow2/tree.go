@@ -13,8 +13,10 @@ import (
 
 // errUncounted says that a table refers to a cluster that is counted as free. To share it would
 // lose it.
-var errUncounted = refuse(syscall.EIO,
-	"The image refers to clusters that are counted as free; it must be checked and repaired first")
+var errUncounted error = &driver.Refusal{
+	Text: "The image refers to clusters that are counted as free; it must be checked and repaired first",
+	Err:  syscall.EIO,
+}
 
 // eachReference calls do for all clusters that an L1 table leads to: those that the entries of an
 // L2 table refer to, run by run, and then the table itself. visit is called for each part of an L2

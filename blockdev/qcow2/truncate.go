@@ -47,7 +47,10 @@ func (q *image) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ d
 }
 
 // errResizeV2 is because a snapshot of version 2 need not know how long its disk was.
-var errResizeV2 = refuse(syscall.ENOTSUP, "Can't resize a v2 image which has snapshots")
+var errResizeV2 error = &driver.Refusal{
+	Text: "Can't resize a v2 image which has snapshots",
+	Err:  syscall.ENOTSUP,
+}
 
 // setSize writes the new length into the header and takes it over.
 func (q *image) setSize(ctx context.Context, size int64) error {

@@ -43,10 +43,11 @@ const (
 	newSize    kind = 6 // the disk becomes as long as the range: from 0 to its new end
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// castagnoli is the table of CRC-32C, which package crc32 makes once.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // sum is the CRC-32C of some bytes.
-func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli()) }
 
 // header is the beginning of a log of a disk of size bytes.
 func header(size int64) []byte {
@@ -193,4 +194,4 @@ func readRecord(in io.Reader, body []byte, at int64) (r record, next int64, err 
 }
 
 // updateSum goes on with a sum.
-func updateSum(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli, b) }
+func updateSum(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli(), b) }

@@ -216,9 +216,6 @@ func (l *Log) judge(p piece, found []byte, foreign *ForeignError) error {
 	return nil
 }
 
-// zeroSum is the sum of a sector of zeroes.
-var zeroSum = sum(make([]byte, sectorSize))
-
 // written collects the sums of all that was written in a range, by sector. A sector that was
 // discarded has nil: whatever it holds is right.
 func (l *Log) written(off, n int64) (map[int64][]uint32, error) {
@@ -252,6 +249,7 @@ func (l *Log) collect(rec record, off, n int64, sectors map[int64][]uint32) erro
 			return fmt.Errorf("read the log: %w", err)
 		}
 	}
+	zeroes := sum(make([]byte, sectorSize))
 	for s := first; s < end; s++ {
 		known, there := sectors[s]
 		switch {
@@ -259,7 +257,7 @@ func (l *Log) collect(rec record, off, n int64, sectors map[int64][]uint32) erro
 		case rec.kind == newUnknown:
 			sectors[s] = nil
 		case rec.kind == newZeroes:
-			sectors[s] = append(known, zeroSum)
+			sectors[s] = append(known, zeroes)
 		default:
 			sectors[s] = append(known, binary.LittleEndian.Uint32(sums[(s-first)*sumSize:]))
 		}

@@ -90,16 +90,14 @@ func (v *image) count(ctx context.Context, n uint32) error {
 // maxMessages bounds what a check remembers to say; the numbers are right in any case.
 const maxMessages = 1000
 
-var errNoRepair = format.Advise(
-	&driver.Refusal{Text: "VDI images cannot be repaired", Err: syscall.ENOTSUP},
-	"check without -r tells what is wrong; a new image can take over what can still be read\n",
-)
-
 // Check looks for blocks that two entries share or that cannot be, and counts them. It repairs
 // nothing. The lines are QEMU's.
 func (v *image) Check(ctx context.Context, fix driver.Fix) (res driver.CheckResult, err error) {
 	if fix != 0 {
-		return res, errNoRepair
+		return res, format.Advise(
+			&driver.Refusal{Text: "VDI images cannot be repaired", Err: syscall.ENOTSUP},
+			"check without -r tells what is wrong; a new image can take over what can still be read\n",
+		)
 	}
 	if err := v.Lock(ctx); err != nil {
 		return res, err

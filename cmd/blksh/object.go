@@ -33,7 +33,7 @@ func (p *program) makeObject(opts *blockdev.Options) error {
 	}
 	name, _ := kind.(string)
 	make := secret
-	if _, ok := tlsKeys[name]; ok {
+	if _, ok := tlsKeys(name); ok {
 		make = func(o *blockdev.Options) (any, error) { return credentials(name, o) }
 	} else if name != "secret" {
 		return driver.Refuse("Parameter 'qom-type' does not accept value '%s'", name)

@@ -6,17 +6,25 @@ import (
 	"github.com/blksh/blksh/blockdev/nbd"
 )
 
-// tlsKeys are the properties of all objects with TLS credentials, and those of one type.
-var tlsKeys = map[string][]string{
-	"tls-creds-x509": {"sanity-check", "passwordid"},
-	"tls-creds-psk":  {"username"},
-	"tls-creds-anon": nil,
+// tlsKeys are the properties of objects with TLS credentials of one type. ok is false for a type that
+// has none.
+func tlsKeys(kind string) (keys []string, ok bool) {
+	keys = []string{"dir", "endpoint", "verify-peer", "priority"}
+	switch kind {
+	case "tls-creds-x509":
+		return append(keys, "sanity-check", "passwordid"), true
+	case "tls-creds-psk":
+		return append(keys, "username"), true
+	case "tls-creds-anon":
+		return keys, true
+	}
+	return nil, false
 }
 
 // credentials makes an object of one of the types of tlsKeys. Certificates are what can be used;
 // the others are taken, and refused by the driver that is to use them.
 func credentials(kind string, opts *blockdev.Options) (any, error) {
-	keys := append([]string{"dir", "endpoint", "verify-peer", "priority"}, tlsKeys[kind]...)
+	keys, _ := tlsKeys(kind)
 	if err := onlyKeys(opts, keys...); err != nil {
 		return nil, err
 	}

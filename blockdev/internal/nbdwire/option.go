@@ -100,13 +100,14 @@ func readFull(r io.Reader, b []byte, what string) error {
 func failed(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 // errEOF is a connection that ends in the middle of something.
-var errEOF = failed("Unexpected end-of-file before all data were read%w", noText{io.ErrUnexpectedEOF})
+var errEOF error = cutOff{}
 
-// noText is an error for programs that adds nothing to the words around it.
-type noText struct{ error }
+type cutOff struct{}
 
-func (noText) Error() string   { return "" }
-func (e noText) Unwrap() error { return e.error }
+func (cutOff) Error() string { return "Unexpected end-of-file before all data were read" }
+
+// Unwrap is what it is to programs.
+func (cutOff) Unwrap() error { return io.ErrUnexpectedEOF }
 
 // ReadOption reads an option as a server, with data of at most limit bytes. The data of a longer
 // one is skipped, and given as nil with long set.

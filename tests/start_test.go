@@ -1,0 +1,60 @@
+package tests
+
+import (
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayAllocate are packages of others that allocate before main, with what they do there. A package
+// that is not needed at the start of every command and is missing here is one to do without, or to
+// ask for in another way: each costs all who start the program, and scripts start it by the thousand.
+var mayAllocate = map[string]string{
+	"compress/flate":                                 "tables of fixed codes",
+	"github.com/klauspost/compress/flate":            "the same, and those of four more",
+	"github.com/klauspost/compress/internal/snapref": "a table of CRC-32C, for a format that package zstd reads besides",
+	"github.com/dustin/go-humanize":                  "units, and an expression for them",
+	"golang.org/x/sys/unix":                          "errors",
+	"golang.org/x/sys/cpu":                           "what the processor can do",
+	"vendor/golang.org/x/sys/cpu":                    "the same, for crypto/tls",
+	"vendor/golang.org/x/net/dns/dnsmessage":         "errors, for net",
+	"vendor/golang.org/x/crypto/cryptobyte":          "types, for crypto/tls",
+}
+
+// allocatesAtStart finds a package and how often it allocates, in what GODEBUG=inittrace=1 prints.
+var allocatesAtStart = regexp.MustCompile(`(?m)^init (\S+) @.* (\d+) allocs$`)
+
+// TestStart wants nothing of ours to be computed before main, and nothing of others that is not
+// known to be.
+func TestStart(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(asBlksh.path, "-c", "quit")
+	cmd.Env = append(asBlksh.environ(), "GODEBUG=inittrace=1")
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	packages := 0
+	for _, line := range allocatesAtStart.FindAllSubmatch(said, -1) {
+		name := string(line[1])
+		packages++
+		allocs, err := strconv.Atoi(string(line[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := name == "main" || strings.HasPrefix(name, "github.com/blksh/blksh/")
+		standard := !strings.Contains(name, ".") && !own
+		switch {
+		case allocs == 0 || standard:
+		case own:
+			t.Errorf("package %s allocates %d times before main: make it data, or make it when it is asked for", name, allocs)
+		case mayAllocate[name] == "":
+			t.Errorf("package %s allocates %d times before main; see mayAllocate", name, allocs)
+		}
+	}
+	if packages < 10 {
+		t.Fatalf("no trace of packages:\n%s", said)
+	}
+}
