@@ -1,6 +1,7 @@
 package blockdev
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -51,7 +52,7 @@ func (o opener) OpenNamed(ctx context.Context, key string, l Link, role driver.R
 	}
 	parent := o.node
 	s := spec{
-		options: &Options{}, inherits: childMode(parent.mode, role), sealed: parent.sealed, from: parent.filename,
+		options: &Options{}, inherits: childMode(parent.mode, role), sealed: parent.sealed, from: parent.called(),
 		part: true, protocol: true, over: parent.over, depth: parent.depth,
 	}
 	s.options.Set("filename", l.Name) // an option, unlike a name, is not taken apart
@@ -79,7 +80,7 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l 
 		s.name = ""
 	}
 	if s.name != "" {
-		s.from = parent.filename
+		s.from = parent.called()
 		if l.Format != "" {
 			s.options.SetDefault("driver", l.Format)
 		}
@@ -92,6 +93,10 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l 
 	parent.children = append(parent.children, edge{n, key, driver.RoleBacking, true})
 	return n, claimBacking(ctx, n)
 }
+
+// called is what a person knows an image by: its file, or the node where options describe it. It is never
+// empty, which would mean that the user names what the image does.
+func (n *treeNode) called() string { return cmp.Or(n.filename, n.name) }
 
 // claimBacking lets others write to a backing file, as QEMU does: whether that is wise is theirs to know.
 func claimBacking(ctx context.Context, n *treeNode) error {

@@ -291,6 +291,12 @@ func (q *image) freeEntry(ctx context.Context, e entry, why discardType) {
 		q.corruptMildly(ctx, "Cannot free unaligned cluster %s", hex(e.host()))
 		return
 	}
+	if q.external() {
+		if q.clusterType(e).hasHost() && q.settings.punch[why] {
+			q.punch(ctx, e.host())
+		}
+		return
+	}
 	if place := q.spanOf(e); place.Len > 0 {
 		q.free(ctx, place.Off, place.Len, why)
 	}

@@ -175,7 +175,9 @@ func (c *checker) l2Table(
 				}
 				next = e.host() + q.cluster
 			}
-			c.count(e.host(), q.cluster)
+			if !q.external() {
+				c.count(e.host(), q.cluster)
+			}
 		case unallocated:
 			if e.bitmap&allAlloc != 0 {
 				c.wrong("ERROR: Unallocated cluster has non-zero subcluster allocation map")
@@ -190,6 +192,10 @@ func (c *checker) compressedEntry(i int64, e entry, active bool) {
 		off, _ := c.q.compressedAt(e.desc)
 		c.wrong("ERROR: coffset=0x%x: copied flag must never be set for compressed clusters", off)
 		e.desc &^= flagCopied
+	}
+	if c.q.external() {
+		c.wrong("ERROR compressed cluster %d with data file, entry=0x%x", i, e.desc)
+		return
 	}
 	if e.bitmap != 0 {
 		c.wrong("ERROR compressed cluster %d with non-zero subcluster allocation bitmap, entry=0x%x", i, e.desc)
@@ -353,7 +359,7 @@ func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) 
 	wrong := int64(0)
 	for i := range s.slots() {
 		e := s.entry(i)
-		if k := q.clusterType(e); k != normal && k != zeroHost {
+		if k := q.clusterType(e); k != normal && k != zeroHost || q.external() {
 			continue
 		}
 		count, err := q.refcountOf(ctx, e.host()>>q.clusterBits)

@@ -171,7 +171,7 @@ func TestOpenReadsWhatItNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill(t, path)
+	fill(t, path, false)
 	rng := rand.New(rand.NewPCG(1, 7))
 	for range 40 {
 		bad := int64(1+rng.IntN(cluster/512-1)) * 512

@@ -5,6 +5,7 @@ import "github.com/blksh/blksh/blockdev/driver"
 // config has the options of an open image.
 type config struct {
 	File                driver.Child  `option:"file" help:"where the image is stored"`
+	DataFile            driver.Child  `option:"data-file" help:"where guest data is, instead of what the image names"`
 	Backing             driver.Child  `option:"backing" help:"backing file, instead of the one that the image names"`
 	LazyRefcounts       *bool         `option:"lazy-refcounts" help:"write refcounts late; a crash makes a repair at the next open"`
 	PassDiscardRequest  *bool         `option:"pass-discard-request" help:"punch out what a discard frees (default: as discard=)"`
@@ -51,6 +52,8 @@ type createConfig struct {
 	LazyRefcounts   bool         `option:"lazy_refcounts" default:"off" help:"write refcounts late"`
 	RefcountBits    int64        `option:"refcount_bits" default:"16" help:"bits of a refcount, from 1 to 64"`
 	CompressionType string       `option:"compression_type" default:"zlib" values:"zlib,zstd" help:"how compressed clusters are packed"`
+	DataFile        string       `option:"data_file" help:"a file for guest data, which is made with the image"`
+	DataFileRaw     bool         `option:"data_file_raw" default:"off" help:"whether that file is to be a raw image too"`
 }
 
 // or is the value of an option, or otherwise where it was not given.

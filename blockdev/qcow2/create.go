@@ -51,6 +51,9 @@ func newHeader(c *driver.Creating) (*header, error) {
 			"Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)")
 	}
 	h.refOrder = uint32(bits.TrailingZeros64(uint64(width)))
+	if err := h.setDataFile(c); err != nil {
+		return nil, err
+	}
 	if v.CompressionType == compressZstd.String() {
 		if h.version < 3 {
 			return nil, refuse(syscall.EINVAL,
@@ -88,6 +91,31 @@ func (h *header) setBacking(c *driver.Creating) error {
 		return refuse(syscall.EINVAL,
 			"Could not assign backing file '%s' with format '%s': Invalid argument", c.Backing,
 			c.BackingFormat)
+	}
+	return nil
+}
+
+// setDataFile notes the name of a data file.
+func (h *header) setDataFile(c *driver.Creating) error {
+	v := c.Config.(*createConfig)
+	name, raw := v.DataFile, v.DataFileRaw
+	switch {
+	case raw && name == "":
+		return refuse(syscall.EINVAL, "data-file-raw requires data-file")
+	case raw && c.Backing != "":
+		return refuse(syscall.EINVAL,
+			"Backing file and data-file-raw cannot be used at the same time")
+	case name == "":
+		return nil
+	case h.version < 3:
+		return refuse(syscall.EINVAL, "External data files are only supported with compatibility "+
+			"level 1.1 and above (use version=v3 or greater)")
+	case len(name) > 1<<h.clusterBits/2:
+		return refuse(syscall.EINVAL, "The name of the data file is too long for the header")
+	}
+	h.dataFile, h.incompatible = name, h.incompatible|featDataFile
+	if raw {
+		h.autoclear |= autoRawData
 	}
 	return nil
 }
@@ -136,7 +164,13 @@ func create(ctx context.Context, c *driver.Creating) error {
 	}
 	q := newImage(c.File, &defaults, func(driver.Notice) {})
 	defer q.endCaches()
-	if err := q.load(ctx); err != nil {
+	err = q.load(ctx, func(ctx context.Context, h *header) (driver.Node, error) {
+		if h.dataFile == "" {
+			return nil, nil
+		}
+		return c.NewFile(ctx, h.dataFile)
+	})
+	if err != nil {
 		return err
 	}
 	if err := q.fillIn(ctx, c); err != nil {
@@ -145,7 +179,7 @@ func create(ctx context.Context, c *driver.Creating) error {
 	if err := q.Close(); err != nil {
 		return err
 	}
-	return c.File.Flush(ctx)
+	return q.sync(ctx)
 }
 
 // fillIn counts the first clusters of a new image and gives it its size and backing file.

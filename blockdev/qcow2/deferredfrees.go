@@ -22,7 +22,7 @@ func (q *image) deferFree(ctx context.Context, off int64, why discardType) {
 func (q *image) settleFrees(ctx context.Context, mark uint64) {
 	q.deferred.Settle(mark, func(s format.Span) {
 		if !q.Pins.Cover(s.Off, s.Len) {
-			_ = q.Data.Discard(ctx, s.Off, s.Len, 0) // a hole saves space, nothing depends on it
+			_ = q.file.Discard(ctx, s.Off, s.Len, 0) // a hole saves space, nothing depends on it
 		}
 	})
 }

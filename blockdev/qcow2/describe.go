@@ -29,8 +29,14 @@ func (q *image) Describe() []driver.Detail {
 	if list := q.bitmapDetails(ctx); list != nil {
 		d = append(d, driver.Detail{Key: "bitmaps", Sub: list})
 	}
+	d = append(d, driver.Detail{Key: "refcount bits", Value: int64(1) << q.refOrder})
+	if h.dataFile != "" {
+		d = append(d, driver.Detail{Key: "data file", Value: h.dataFile})
+	}
+	if q.external() {
+		d = append(d, driver.Detail{Key: "data file raw", Value: q.rawData()})
+	}
 	return append(d,
-		driver.Detail{Key: "refcount bits", Value: int64(1) << q.refOrder},
 		driver.Detail{Key: "corrupt", Value: h.incompatible&featCorrupt != 0},
 		driver.Detail{Key: "extended l2", Value: q.extended},
 	)

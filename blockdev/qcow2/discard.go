@@ -20,6 +20,9 @@ func (q *image) Discard(ctx context.Context, off, n int64, f driver.Flags) error
 
 // Unmap gives whole clusters back.
 func (q *image) Unmap(ctx context.Context, off, n int64) error {
+	if err := q.zeroRaw(ctx, off, n, driver.MayUnmap); err != nil {
+		return err
+	}
 	return q.discardRange(ctx, off, n, discardRequest, false)
 }
 

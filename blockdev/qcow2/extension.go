@@ -15,6 +15,7 @@ import (
 const (
 	extEnd           = 0
 	extBackingFormat = 0xe2792aca
+	extDataFile      = 0x44415441
 	extFeatureNames  = 0x6803f857
 	extCrypto        = 0x0537be77
 	extBitmaps       = 0x23852875
@@ -129,6 +130,10 @@ func (c *firstCluster) extension(kind uint32, at format.Span, names func([]byte)
 		name, err := c.read(at, "ERROR: ext_backing_format: Could not read format name")
 		h.backingFormat = cString(name)
 		return err
+	case extDataFile:
+		name, err := c.read(at, "ERROR: Could not read data file name")
+		h.dataFile = cString(name)
+		return err
 	case extFeatureNames:
 		h.bare = false
 		if names == nil {
@@ -212,6 +217,9 @@ func (h *header) appendExtensions(b []byte) []byte {
 	}
 	if h.backingFormat != "" {
 		add(extBackingFormat, []byte(h.backingFormat))
+	}
+	if h.dataFile != "" {
+		add(extDataFile, []byte(h.dataFile))
 	}
 	if h.version >= 3 && h.clusterBits > 12 && !h.bare {
 		add(extFeatureNames, featureTable())

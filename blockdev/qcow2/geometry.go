@@ -22,6 +22,7 @@ type geometry struct {
 	version     uint32
 	clusterBits uint
 	cluster     int64 // bytes in a cluster
+	dataFile    bool  // guest data lies in a file of its own
 	extended    bool  // L2 entries have a bitmap of subclusters
 	subBits     uint  // log2 of bytes in a subcluster; a whole cluster without extended L2
 	sub         int64 // bytes in a subcluster

@@ -85,6 +85,7 @@ type header struct {
 	compression                         compression
 	unknown                             []byte // fields behind those we know
 	backing, backingFormat              string
+	dataFile                            string
 	bare                                bool  // without the names of features
 	end                                 int64 // of the extensions, in the first cluster
 	cryptoHeader                        bool  // a LUKS header is somewhere

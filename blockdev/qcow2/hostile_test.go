@@ -31,6 +31,10 @@ func seeds(t testing.TB) map[string][]byte {
 		"extended": options("cluster_size", "16384", "extended_l2", "on"),
 		"zstd": options("cluster_size", "4096", "compression_type", "zstd", "lazy_refcounts",
 			"on"),
+		"snapshots": options("cluster_size", "512"),
+		"data file": options("cluster_size", "512", "data_file", filepath.Join(dir, "data")),
+		"raw data": options("cluster_size", "512", "data_file", filepath.Join(dir, "raw"),
+			"data_file_raw", "on"),
 	} {
 		path := filepath.Join(dir, name)
 		err := blockdev.Create(context.Background(), path,
@@ -41,7 +45,7 @@ func seeds(t testing.TB) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fill(t, path)
+		fill(t, path, name == "snapshots")
 		if list[name], err = os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
@@ -49,8 +53,8 @@ func seeds(t testing.TB) map[string][]byte {
 	return list
 }
 
-// fill puts every kind of cluster into an image.
-func fill(t testing.TB, path string) {
+// fill puts every kind of cluster into an image, and snapshots if it is to have some.
+func fill(t testing.TB, path string, snapshots bool) {
 	ctx := context.Background()
 	d := openImage(t, path, options())
 	c := d.Info().Cluster
@@ -62,10 +66,22 @@ func fill(t testing.TB, path string) {
 	for i := range constant {
 		constant[i] = 7
 	}
+	for i := 0; snapshots && i < 2; i++ {
+		if _, err := d.CreateSnapshot(ctx, "s", time.Unix(1, 2)); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Write(ctx, driver.Vec{data}, c, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	packed := driver.Compressed
+	if d.Top().Info().WriteTakes&packed == 0 {
+		packed = 0
+	}
 	for _, err := range []error{
 		d.Write(ctx, driver.Vec{data}, 0, 0),
-		d.Write(ctx, driver.Vec{constant}, 2*c, driver.Compressed),
-		d.Write(ctx, driver.Vec{constant}, 3*c, driver.Compressed),
+		d.Write(ctx, driver.Vec{constant}, 2*c, packed),
+		d.Write(ctx, driver.Vec{constant}, 3*c, packed),
 		d.Write(ctx, driver.Vec{data[:c/2]}, 4*c+c/4, 0),
 		d.Zero(ctx, 5*c, c, 0),
 		d.Zero(ctx, 4*c, c, driver.MayUnmap),
@@ -87,25 +103,34 @@ func abuse(name string, image []byte) {
 	defer hung.Stop()
 	for _, mode := range []driver.Mode{{ReadOnly: true}, {}, {Check: true}} {
 		mode.Unmap = true
-		_, o := newDisk(name, image)
-		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-			Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2",
-			Options: o,
-			Mode:    mode,
-			Gate:    func(driver.Link) error { return os.ErrPermission },
-		})
-		if err != nil {
-			continue
-		}
-		if mode.Check {
-			c, _ := driver.Find[driver.Checker](d.Top())
-			_, _ = c.Check(ctx, driver.FixErrors|driver.FixLeaks)
-		} else {
-			use(ctx, d, mode.ReadOnly)
-		}
-		_ = d.Close()
+		abuseAs(ctx, name, image, blockdev.OpenConfig{Mode: mode}, false)
+		abuseAs(ctx, name, image, blockdev.OpenConfig{Mode: mode}, true)
 	}
+	abuseAs(ctx, name, image, blockdev.OpenConfig{LoadSnapshot: "1"}, false)
 	disks.Delete(name)
+	disks.Delete(name + "-data")
+}
+
+// abuseAs is abuse for one way to open the image, with a data file or without.
+func abuseAs(ctx context.Context, name string, image []byte, cfg blockdev.OpenConfig, data bool) {
+	_, cfg.Options = newDisk(name, image)
+	if data {
+		newDisk(name+"-data", make([]byte, 100<<10))
+		cfg.Options.Set("data-file.driver", "test-disk")
+		cfg.Options.Set("data-file.name", name+"-data")
+	}
+	cfg.Drivers, cfg.Format = []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, "qcow2"
+	cfg.Gate = func(driver.Link) error { return os.ErrPermission }
+	d, err := blockdev.Open(ctx, "", cfg)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	if cfg.Mode.Check {
+		_, _ = d.Check(ctx, driver.FixErrors|driver.FixLeaks)
+		return
+	}
+	use(ctx, d, d.ReadOnly())
 }
 
 // use does one of each. Errors are no matter.
@@ -126,14 +151,19 @@ func use(ctx context.Context, d *blockdev.Device, readOnly bool) {
 	}
 	c, _ := driver.Find[driver.Checker](d.Top())
 	_, _ = c.Check(ctx, 0)
+	_, _ = d.Snapshots(ctx)
 	if readOnly {
 		return
 	}
+	_, _ = d.CreateSnapshot(ctx, "made", time.Unix(1, 2))
 	_ = d.Write(ctx, driver.Vec{buf[:n/2]}, n/4, 0)
 	_ = d.Write(ctx, driver.Vec{buf[:min(n, d.Info().Cluster)]}, 0, driver.Compressed)
 	_ = d.Zero(ctx, 0, n, driver.MayUnmap)
 	_ = d.Discard(ctx, 0, n)
 	_ = d.WriteVMState(ctx, driver.Vec{buf[:min(n, 4096)]}, 0)
+	_, _ = d.ApplySnapshot(ctx, "s")
+	_, _ = d.DeleteSnapshot(ctx, "s")
+	_, _ = d.DeleteSnapshot(ctx, "made")
 	_, _ = c.Check(ctx, driver.FixErrors|driver.FixLeaks)
 	_ = d.Truncate(ctx, d.Length()/2&^511, driver.PreallocOff)
 	_ = d.Truncate(ctx, min(d.Length()+1<<20, 4<<20), driver.PreallocOff)

@@ -47,6 +47,7 @@ type image struct {
 	readOnly bool
 	checking bool // opened with Mode.Check
 	loaded   bool // a snapshot is shown, see LoadSnapshot
+	claimed  driver.Claim
 	// the claim on the file includes writing: not readOnly, and ahead of it while a reopen is
 	// prepared
 	claims bool
@@ -112,7 +113,13 @@ func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
 	if err := q.Claim(ctx, driver.Claim{Use: driver.PermRead, Share: driver.PermAll}); err != nil {
 		return nil, err
 	}
-	if err := q.load(ctx); err != nil {
+	err = q.load(ctx, func(ctx context.Context, h *header) (driver.Node, error) {
+		return openDataFile(ctx, o, h)
+	})
+	if err == nil {
+		err = q.claimData(ctx, driver.Claim{Use: driver.PermRead, Share: driver.PermAll})
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := q.openBacking(ctx, o); err != nil {
@@ -146,6 +153,9 @@ func (q *image) Info() driver.Info {
 			WriteTakes: driver.Compressed,
 		},
 	}
+	if q.dataFile {
+		i.WriteTakes = 0
+	}
 	if q.version >= 3 {
 		i.ZeroTakes = driver.MayUnmap | driver.NoFallback
 	}
@@ -159,7 +169,16 @@ func (q *image) Primary() driver.Node { return q.file }
 // may write or resize, and a writable image may be written and resized at any time. A backing file
 // is only read.
 func (q *image) Claim(ctx context.Context, c driver.Claim) error {
-	return format.Claim(ctx, q.file, c, q.claims)
+	if err := q.claimData(ctx, c); err != nil {
+		return err
+	}
+	err := format.Claim(ctx, q.file, c, q.claims)
+	if err == nil {
+		q.claimed = c
+	} else {
+		_ = q.claimData(ctx, q.claimed) // as it was: nobody else can have got in the way
+	}
+	return err
 }
 
 var errOnlyChecked error = &driver.Refusal{
@@ -177,9 +196,6 @@ func (q *image) usable() error {
 	}
 	return nil
 }
-
-// external says whether guest data lies in a file of its own.
-func (q *image) external() bool { return q.hdr.incompatible&featDataFile != 0 }
 
 // writeFile writes p into the image file.
 func (q *image) writeFile(ctx context.Context, p []byte, off int64) error {
@@ -257,6 +273,9 @@ func (q *image) beginChanges(ctx context.Context) error {
 	keep, err := q.trackBitmaps(ctx, false)
 	if err != nil {
 		return err
+	}
+	if q.external() {
+		keep |= autoRawData
 	}
 	if q.hdr.autoclear&^keep != 0 {
 		err = q.changeHeader(ctx, func(h *header) { h.clearAuto(keep) })
@@ -359,6 +378,9 @@ func (q *image) WriteBack(ctx context.Context) (settle func(context.Context) err
 		return nil, err
 	}
 	defer q.Unlock()
+	if err := q.syncData(ctx); err != nil {
+		return nil, err
+	}
 	if err := q.writeCaches(ctx); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (g *geometry) clusterType(e entry) clusterType {
 			return zeroHost
 		}
 		return zeroPlain
-	case e.host() == 0:
+	case e.host() == 0 && (!g.dataFile || e.desc&flagCopied == 0): // a data file has a cluster at 0
 		return unallocated
 	}
 	return normal

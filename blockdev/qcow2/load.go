@@ -13,13 +13,16 @@ import (
 // load reads the header and all tables that stay in memory, and repairs a dirty image. For a check
 // it leaves out the snapshot table, which the check reads, and takes what could not be used
 // otherwise.
-func (q *image) load(ctx context.Context) error {
+func (q *image) load(
+	ctx context.Context, openData func(context.Context, *header) (driver.Node, error),
+) error {
 	if err := q.loadHeader(ctx); err != nil {
 		return err
 	}
 	h, err := q.hdr, error(nil)
 	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder),
 		h.incompatible&featExtendedL2 != 0)
+	q.dataFile = q.external()
 	q.Cluster, q.Unit = q.cluster, q.sub
 	if err := h.checkTables(q.checking); err != nil {
 		return err
@@ -46,11 +49,12 @@ func (q *image) load(ctx context.Context) error {
 	if h.staleBitmaps {
 		q.notify(driver.BitmapsStale{Version: h.version})
 	}
-	switch {
-	case h.incompatible&featDataFile != 0:
-		return first.unsupported(featDataFile)
-	case h.autoclear&autoRawData != 0:
-		return refuse(syscall.EINVAL, "data-file-raw requires a data file")
+	data, err := openData(ctx, h)
+	if err == nil {
+		err = q.attachData(data)
+	}
+	if err != nil {
+		return err
 	}
 	if err := h.checkEncryption(); err != nil {
 		return err
@@ -189,7 +193,7 @@ func (q *image) makeCaches() {
 	s := q.settings
 	q.l2 = q.newTables(overL2, format.TablesConfig{
 		Name: "L2 table", Unit: s.l2Unit, Limit: s.l2Tables, Load: driver.EvL2Load,
-		Store: driver.EvL2Update,
+		Store: driver.EvL2Update, Sync: q.sync,
 	})
 	q.refs = q.newTables(overRefblock, format.TablesConfig{
 		Name: "refcount block", Unit: q.cluster, Limit: s.refBlocks,

@@ -114,13 +114,16 @@ func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) 
 			q.notify(driver.TailKept{Err: err})
 		}
 	}
-	return nil
+	return q.shrinkData(ctx, size)
 }
 
 // fileLength is the length of the file in whole sectors.
 func (q *image) fileLength() int64 {
-	return (q.file.Info().Size + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
+	return wholeSectors(q.file.Info().Size)
 }
+
+// wholeSectors is n or the next multiple of a sector.
+func wholeSectors(n int64) int64 { return (n + driver.SectorSize - 1) &^ (driver.SectorSize - 1) }
 
 // lastCluster is the last cluster in use of a file of n bytes, which may end in a hole far longer
 // than all that is in use.
@@ -252,13 +255,21 @@ func (q *image) grow(ctx context.Context, old, size int64, p driver.Prealloc) er
 	if err := q.zeroEdge(ctx, old, size); err != nil {
 		return refuseWith(err, "Failed to zero out the new area")
 	}
+	if p == driver.PreallocOff && q.rawData() {
+		p = driver.PreallocMetadata
+	}
 	var err error
-	switch p {
-	case driver.PreallocMetadata:
-		err = q.preallocate(ctx, old, size)
-	case driver.PreallocFalloc, driver.PreallocFull:
+	switch {
+	case p == driver.PreallocMetadata:
+		err = q.preallocate(ctx, old, size, driver.PreallocOff)
+	case p != driver.PreallocOff && q.external():
+		err = q.preallocate(ctx, old, size, p)
+	case p != driver.PreallocOff:
 		err = q.preallocateData(ctx, old, size, p, hide)
 		hide = false
+	}
+	if err == nil {
+		err = q.growData(ctx, size)
 	}
 	if err == nil && hide {
 		err = q.hide(ctx, old, size)
@@ -337,8 +348,11 @@ func (q *image) writeZeroes(ctx context.Context, off, n int64) error {
 	return err
 }
 
-// preallocate gives the guest bytes from old to size places in the file that are not written.
-func (q *image) preallocate(ctx context.Context, old, size int64) (err error) {
+// preallocate gives the guest bytes from old to size places in the file that are not written, but
+// for what p says of the part that the file grows by.
+func (q *image) preallocate(
+	ctx context.Context, old, size int64, p driver.Prealloc,
+) (err error) {
 	end, off := int64(0), old
 	defer func() {
 		if err != nil {
@@ -349,19 +363,19 @@ func (q *image) preallocate(ctx context.Context, old, size int64) (err error) {
 		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		p, err := q.Collect(ctx, off, min(size-off, driver.MaxRequest&^(q.cluster-1)))
+		run, err := q.Collect(ctx, off, min(size-off, driver.MaxRequest&^(q.cluster-1)))
 		if err != nil {
-			q.Abandon(ctx, p.Allocations)
+			q.Abandon(ctx, run.Allocations)
 			return refuseWith(err, "Allocating clusters failed")
 		}
-		if err := q.commitEmpty(ctx, p); err != nil {
+		if err := q.commitEmpty(ctx, run); err != nil {
 			return refuseWith(err, "Mapping clusters failed")
 		}
-		off += p.Len
-		end = max(end, p.Host+p.Len)
+		off += run.Len
+		end = max(end, run.Host+run.Len)
 	}
-	if end > q.fileLength() {
-		return q.file.Truncate(ctx, end, driver.PreallocOff, 0)
+	if end > q.dataLength() {
+		return q.Data.Truncate(ctx, end, p, 0)
 	}
 	return nil
 }
@@ -404,11 +418,11 @@ func (q *image) commitEmpty(ctx context.Context, p format.WriteRun) error {
 
 // zeroOld clears what the file holds where an allocation without data lies.
 func (q *image) zeroOld(ctx context.Context, a *format.Allocation) error {
-	n := min(a.Host+a.Len, q.fileLength()) - a.Host
+	n := min(a.Host+a.Len, q.dataLength()) - a.Host
 	if q.extended || a.InPlace || n <= 0 {
 		return nil
 	}
-	return q.file.Zero(ctx, a.Host, n, driver.MayUnmap)
+	return q.Data.Zero(ctx, a.Host, n, driver.MayUnmap)
 }
 
 // preallocateData puts the guest bytes from old to size in one run behind all that the file has,

@@ -18,6 +18,9 @@ func (q *image) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.
 
 // Guard refuses a write of guest bytes that would hit metadata.
 func (q *image) Guard(ctx context.Context, off, n int64) error {
+	if q.external() {
+		return nil
+	}
 	return q.guardMetadata(ctx, 0, off, n)
 }
 
@@ -111,7 +114,12 @@ func (q *image) inNewPlace(ctx context.Context, off, n, after int64) (t format.T
 		clusters++
 	}
 	var host int64
-	if after < 0 {
+	if q.external() {
+		host = q.startOf(off)
+		if after >= 0 && after != off {
+			clusters = 0
+		}
+	} else if after < 0 {
 		host, err = q.allocate(ctx, clusters<<q.clusterBits)
 	} else {
 		host = q.startOf(after)
@@ -156,6 +164,9 @@ func (q *image) allocation(
 	}
 	copyFrom := q.copyFrom(s.entry(slot), from, inPlace)
 	copyTo := q.copyTo(s.entry(slot+clusters-1), to, inPlace)
+	if left := q.size.Load() - q.startOf(part.Off); q.external() && left > 0 {
+		copyTo = max(to, min(copyTo, left)) // a data file ends where the disk does
+	}
 	return &format.Allocation{
 		Guest: q.startOf(part.Off), Host: host, Len: clusters << q.clusterBits, InPlace: inPlace,
 		Head: format.Span{Off: copyFrom, Len: from - copyFrom},
@@ -212,7 +223,7 @@ func (q *image) orderCommit(ctx context.Context) error {
 
 // Abort gives back clusters that get no data after all.
 func (q *image) Abort(ctx context.Context, a *format.Allocation) {
-	if !a.InPlace {
+	if !a.InPlace && !q.external() {
 		q.free(ctx, a.Host, a.Len, discardNever)
 	}
 }

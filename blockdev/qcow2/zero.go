@@ -15,6 +15,13 @@ func (q *image) ZeroMap(ctx context.Context, off, n int64, unmap bool) error {
 		}
 		return q.discardRange(ctx, off, n, discardRequest, false)
 	}
+	f := driver.Flags(0)
+	if unmap {
+		f = driver.MayUnmap
+	}
+	if err := q.zeroRaw(ctx, off, n, f); err != nil {
+		return err
+	}
 	end := off + n
 	first := min(end, q.roundUp(off))
 	last := max(first, q.startOf(end))
@@ -90,9 +97,8 @@ func (q *image) zeroClusters(ctx context.Context, s slice, slot, clusters int64,
 // punchKept punches out a cluster that keeps its place although its contents are gone, unless a
 // snapshot has it too.
 func (q *image) punchKept(ctx context.Context, e entry) {
-	if q.settings.punch[discardRequest] && e.desc&flagCopied != 0 && q.within(e.host()) == 0 &&
-		!q.Pins.Cover(e.host(), q.cluster) {
-		_ = q.file.Discard(ctx, e.host(), q.cluster, 0) // a hole saves space, nothing depends on it
+	if q.settings.punch[discardRequest] && e.desc&flagCopied != 0 && q.within(e.host()) == 0 {
+		q.punch(ctx, e.host())
 	}
 }
 

@@ -77,6 +77,7 @@ func openAdvice(e event.OpenFailed) []string {
 	case backing: // what to do about the image itself does not help
 	case errors.Is(e.Err, syscall.EACCES) && !e.ReadOnly, errors.Is(e.Err, syscall.EPERM) && !e.ReadOnly, errors.Is(e.Err, syscall.EROFS):
 		lines = append(lines, "without permission to write, -r opens it for reading only")
+	case errors.As(e.Err, new(driver.Hinter)): // it is about a part of the image
 	case errors.Is(e.Err, fs.ErrNotExist) && !e.Unnamed:
 		lines = append(lines, fmt.Sprintf("'create -f FORMAT %s SIZE' makes an image", e.Name))
 	}

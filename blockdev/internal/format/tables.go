@@ -15,6 +15,9 @@ type TablesConfig struct {
 	File driver.Node // where the tables are
 	Name string      // of one table, for messages
 	Unit int64       // bytes in a table, a power of two; tables begin at multiples of it
+	// Sync puts all that was written on stable storage: the file, and what lies elsewhere and tables refer
+	// to. nil flushes the file.
+	Sync func(ctx context.Context) error
 	// Limit is how many tables are kept in memory, but for those in use.
 	Limit int
 	// Load and Store are the events that are raised at File before a table is read or written; ""
@@ -273,7 +276,7 @@ func (c *Tables) write(ctx context.Context, t *Table) error {
 		return err
 	}
 	if c.barrier {
-		if err := c.File.Flush(ctx); err != nil {
+		if err := c.sync(ctx); err != nil {
 			return err
 		}
 		c.barrier = false
@@ -318,6 +321,13 @@ func (c *Tables) WriteBack(ctx context.Context) error {
 func (c *Tables) Flush(ctx context.Context) error {
 	if err := c.WriteBack(ctx); err != nil {
 		return err
+	}
+	return c.sync(ctx)
+}
+
+func (c *Tables) sync(ctx context.Context) error {
+	if c.Sync != nil {
+		return c.Sync(ctx)
 	}
 	return c.File.Flush(ctx)
 }
