@@ -195,7 +195,7 @@ func TestTrackerCloses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	queued.queued = true
+	queued.Of.queued = true
 	r, err := tr.holdToClose(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -188,7 +188,7 @@ func (q *directQueue) track(s *directSlot) {
 	if s.tracked, s.err = t.enterLocked(q.ctx, off, n); s.err != nil {
 		return
 	}
-	s.tracked.queued = true
+	s.tracked.Of.queued = true
 	if !opRules[s.op].changes {
 		return
 	}

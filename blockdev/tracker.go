@@ -11,22 +11,21 @@ import (
 
 // tracker knows the requests that are under way at one node.
 type tracker struct {
-	mu   sync.Mutex
-	head *tracked // a list, newest first
-	free *tracked
+	mu       sync.Mutex
+	requests wait.Ranges[tracking]
 	// serialising is how many of them do: while it is 0 there is no list to walk.
 	serialising int
 	closed      bool // whoever's turn comes from now on gets os.ErrClosed
 }
 
-type tracked struct {
-	off, end    int64 // what counts as overlapping, grown to whole blocks by serialise
+// tracked is a request in a tracker. Its range is what counts as overlapping, grown to whole blocks by serialise.
+type tracked = wait.Range[tracking]
+
+type tracking struct {
 	serialising bool
 	queued      bool // in a batch queue: it stays until the owner of the queue reaps it
 	closing     bool // passes by what is queued
-	waitingFor  *tracked
-	waiters     wait.Waiters
-	prev, next  *tracked
+	waits       bool // for another request
 }
 
 func (t *tracker) begin(off, n int64) *tracked {
@@ -81,7 +80,7 @@ func (t *tracker) holdToClose(ctx context.Context) (*tracked, error) {
 
 func (t *tracker) holdBut(ctx context.Context, closing bool) (*tracked, error) {
 	r := t.begin(0, controlEnd)
-	r.closing = closing
+	r.Of.closing = closing
 	if err := t.serialise(ctx, r, 1); err != nil {
 		t.end(r)
 		return nil, err
@@ -100,10 +99,10 @@ func (t *tracker) close() {
 func (t *tracker) serialise(ctx context.Context, r *tracked, align int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !r.serialising {
+	if !r.Of.serialising {
 		t.serialising++
 	}
-	r.off, r.end, r.serialising = roundDown(r.off, align), roundUp(r.end, align), true
+	r.Off, r.End, r.Of.serialising = roundDown(r.Off, align), roundUp(r.End, align), true
 	return t.waitLocked(ctx, r)
 }
 
@@ -123,9 +122,9 @@ func (t *tracker) waitLocked(ctx context.Context, r *tracked) error {
 		if c == nil {
 			return nil
 		}
-		r.waitingFor = c
-		err := c.waiters.Wait(ctx, &t.mu)
-		r.waitingFor = nil
+		r.Of.waits = true
+		err := c.Waiters.Wait(ctx, &t.mu)
+		r.Of.waits = false
 		if err != nil {
 			return err
 		}
@@ -138,41 +137,19 @@ func (t *tracker) conflict(r *tracked) *tracked {
 	if t.serialising == 0 {
 		return nil
 	}
-	for c := t.head; c != nil; c = c.next {
-		if c != r && (c.serialising || r.serialising) && c.off < r.end && r.off < c.end && c.waitingFor == nil && !(r.closing && c.queued) {
+	for c := t.requests.Last(); c != nil; c = c.Prev() {
+		if c != r && (c.Of.serialising || r.Of.serialising) && c.Overlaps(r) && !c.Of.waits && !(r.Of.closing && c.Of.queued) {
 			return c
 		}
 	}
 	return nil
 }
 
-func (t *tracker) add(off, n int64) *tracked {
-	r := t.free
-	if r == nil {
-		r = new(tracked)
-	} else {
-		t.free = r.next
-	}
-	*r = tracked{off: off, end: off + n, next: t.head}
-	if t.head != nil {
-		t.head.prev = r
-	}
-	t.head = r
-	return r
-}
+func (t *tracker) add(off, n int64) *tracked { return t.requests.Add(off, off+n, tracking{}) }
 
 func (t *tracker) remove(r *tracked) {
-	if r.prev != nil {
-		r.prev.next = r.next
-	} else {
-		t.head = r.next
-	}
-	if r.next != nil {
-		r.next.prev = r.prev
-	}
-	if r.serialising {
+	if r.Of.serialising {
 		t.serialising--
 	}
-	r.waiters.WakeAll()
-	r.prev, r.next, t.free = nil, t.free, r
+	t.requests.Remove(r)
 }

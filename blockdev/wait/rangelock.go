@@ -5,42 +5,39 @@ import (
 	"sync"
 )
 
-// RangeLock orders requests by the bytes they touch, first come first served. A range is held alone or shared: shared ranges may overlap
-// each other, a range held alone overlaps nothing. Who overlaps a range that came earlier, held or still waiting, waits for it unless
-// both are shared; so nobody is passed over for ever, and two requests never wait for each other.
+// RangeLock orders requests by the bytes they touch, first come first served. A range is held alone
+// or shared: shared ranges may overlap each other, a range held alone overlaps nothing. A request
+// waits for every earlier one that overlaps it, held or still waiting, unless both are shared; so
+// nobody is passed over for ever, and two requests never wait for each other.
 //
 // It may be held across I/O and events. The zero value holds nothing.
 type RangeLock struct {
-	mu          sync.Mutex
-	first, last *LockedRange // in the order of arrival
-	free        *LockedRange
+	mu     sync.Mutex
+	ranges Ranges[hold]
 }
 
+type hold struct{ alone bool }
+
 // LockedRange is a range that is held, until it is given to Unlock.
-type LockedRange struct {
-	off, end   int64
-	alone      bool
-	waiters    Waiters // later ones that wait for this one
-	prev, next *LockedRange
-}
+type LockedRange = Range[hold]
 
 // Lock holds n bytes from off alone, or fails when ctx ends first.
 func (l *RangeLock) Lock(ctx context.Context, off, n int64) (*LockedRange, error) {
-	return l.lock(ctx, off, n, true)
+	return l.lock(ctx, off, n, hold{alone: true})
 }
 
 // RLock holds n bytes from off together with others that are shared, or fails when ctx ends first.
 func (l *RangeLock) RLock(ctx context.Context, off, n int64) (*LockedRange, error) {
-	return l.lock(ctx, off, n, false)
+	return l.lock(ctx, off, n, hold{})
 }
 
-func (l *RangeLock) lock(ctx context.Context, off, n int64, alone bool) (*LockedRange, error) {
+func (l *RangeLock) lock(ctx context.Context, off, n int64, how hold) (*LockedRange, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.append(off, off+n, alone)
+	r := l.ranges.Add(off, off+n, how)
 	for c := l.conflict(r); c != nil; c = l.conflict(r) {
-		if err := c.waiters.Wait(ctx, &l.mu); err != nil {
-			l.remove(r)
+		if err := c.Waiters.Wait(ctx, &l.mu); err != nil {
+			l.ranges.Remove(r)
 			return nil, err
 		}
 	}
@@ -51,45 +48,13 @@ func (l *RangeLock) lock(ctx context.Context, off, n int64, alone bool) (*Locked
 func (l *RangeLock) Unlock(r *LockedRange) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.remove(r)
-}
-
-func (l *RangeLock) append(off, end int64, alone bool) *LockedRange {
-	r := l.free
-	if r == nil {
-		r = new(LockedRange)
-	} else {
-		l.free = r.next
-	}
-	*r = LockedRange{off: off, end: end, alone: alone, prev: l.last}
-	if l.last != nil {
-		l.last.next = r
-	} else {
-		l.first = r
-	}
-	l.last = r
-	return r
-}
-
-func (l *RangeLock) remove(r *LockedRange) {
-	if r.prev != nil {
-		r.prev.next = r.next
-	} else {
-		l.first = r.next
-	}
-	if r.next != nil {
-		r.next.prev = r.prev
-	} else {
-		l.last = r.prev
-	}
-	r.waiters.WakeAll()
-	r.prev, r.next, l.free = nil, l.free, r
+	l.ranges.Remove(r)
 }
 
 // conflict is the first range that came before r and that r must wait for.
 func (l *RangeLock) conflict(r *LockedRange) *LockedRange {
-	for c := l.first; c != r; c = c.next {
-		if (c.alone || r.alone) && c.off < r.end && r.off < c.end {
+	for c := l.ranges.First(); c != r; c = c.Next() {
+		if (c.Of.alone || r.Of.alone) && c.Overlaps(r) {
 			return c
 		}
 	}

@@ -173,7 +173,7 @@ func TestRangeLockExcludes(t *testing.T) {
 		t.Fatal(err)
 	default:
 	}
-	if l.first != nil || l.last != nil {
+	if l.ranges.First() != nil || l.ranges.Last() != nil {
 		t.Error("a range is still held")
 	}
 }
