@@ -146,19 +146,6 @@ func memoryFits(l driver.Limits, v Vec) bool {
 	return true
 }
 
-// alignedBuffer is n bytes of fresh memory at a multiple of align.
-func alignedBuffer(n, align int64) []byte {
-	if align <= 1 {
-		return make([]byte, n)
-	}
-	b := make([]byte, n+align)
-	skip := int64(0)
-	if r := int64(uintptr(unsafe.Pointer(&b[0])) % uintptr(align)); r != 0 {
-		skip = align - r
-	}
-	return b[skip : skip+n : skip+n]
-}
-
 // checkLost refuses what touches a part that is gone.
 func checkLost(l driver.Limits, off, n int64) error {
 	if off >= l.LostEnd || off+n <= l.LostOff {
@@ -181,7 +168,8 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 	if n == 0 {
 		return nil
 	}
-	defer func(done func(error)) { done(err) }(g.begin("read", off, n, f))
+	done := g.begin("read", off, n, f)
+	defer func() { done(err) }()
 	if err := reachable(off, n); err != nil {
 		return err
 	}
@@ -197,9 +185,9 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 	p := padTo(requestAlign(lim), off, n)
 	if p.needed() {
 		padded := make(Vec, 0, len(v)+2)
-		padded = append(padded, alignedBuffer(p.head, lim.MemAlign))
+		padded = append(padded, driver.Aligned(p.head, lim.MemAlign))
 		padded = append(padded, v...)
-		v = append(padded, alignedBuffer(p.tail, lim.MemAlign))
+		v = append(padded, driver.Aligned(p.tail, lim.MemAlign))
 	}
 	return g.readAligned(ctx, lim, v, p.off, f)
 }
@@ -220,33 +208,35 @@ func (g *guard) readAligned(ctx context.Context, lim driver.Limits, v Vec, off i
 	if inside <= maxTransfer(lim) {
 		return g.node.ReadVec(ctx, v, off, f)
 	}
-	for at, part := range v.Pieces(maxTransfer(lim)) {
-		if err := firstError(ctx.Err(), func() error { return g.node.ReadVec(ctx, part, off+at, f) }); err != nil {
+	return inPieces(ctx, v, maxTransfer(lim), func(at int64, part Vec) error {
+		return g.node.ReadVec(ctx, part, off+at, f)
+	})
+}
+
+// inPieces makes a request in pieces of at most limit bytes, as long as ctx lasts.
+func inPieces(ctx context.Context, v Vec, limit int64, do func(at int64, part Vec) error) error {
+	for at, part := range v.Pieces(limit) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := do(at, part); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// firstError is err, or what do returns if there is none.
-func firstError(err error, do func() error) error {
-	if err != nil {
-		return err
-	}
-	return do()
 }
 
 func (g *guard) readBounced(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
 	step := min(maxTransfer(lim), max(bounceSize, requestAlign(lim)))
-	buf := alignedBuffer(min(step, v.Len()), lim.MemAlign)
-	for at, part := range v.Pieces(step) {
+	buf := driver.Aligned(min(step, v.Len()), lim.MemAlign)
+	return inPieces(ctx, v, step, func(at int64, part Vec) error {
 		b := buf[:part.Len()]
-		if err := firstError(ctx.Err(), func() error { return g.node.ReadVec(ctx, Vec{b}, off+at, f) }); err != nil {
+		if err := g.node.ReadVec(ctx, Vec{b}, off+at, f); err != nil {
 			return err
 		}
 		part.CopyFrom(b)
-	}
-	return nil
+		return nil
+	})
 }
 
 // WriteVec writes any range from any memory.
@@ -262,7 +252,8 @@ func (g *guard) WriteVec(ctx context.Context, v Vec, off int64, f Flags) (err er
 		}
 		return g.Zero(ctx, off, n, zf)
 	}
-	defer func(done func(error)) { done(err) }(g.begin("write", off, n, f))
+	done := g.begin("write", off, n, f)
+	defer func() { done(err) }()
 	c, err := g.change(ctx, off, n)
 	if err != nil {
 		return err
@@ -335,7 +326,7 @@ func (g *guard) readEdges(ctx context.Context, lim driver.Limits, p padding) (he
 			}
 			return g.OnEvent(ctx, e)
 		}
-		buf := alignedBuffer(n, lim.MemAlign)
+		buf := driver.Aligned(n, lim.MemAlign)
 		if err := errors.Join(fireIf(isHead, driver.EvPwritevRMWHead), fireIf(isTail, driver.EvPwritevRMWTail)); err != nil {
 			return nil, err
 		}
@@ -387,23 +378,16 @@ func (g *guard) writeData(ctx context.Context, lim driver.Limits, v Vec, off int
 	switch {
 	case !memoryFits(lim, v):
 		step := min(maxTransfer(lim), max(bounceSize, requestAlign(lim)))
-		buf := alignedBuffer(min(step, n), lim.MemAlign)
-		for at, part := range v.Pieces(step) {
-			b := buf[:part.CopyTo(buf)]
-			if err := firstError(ctx.Err(), func() error { return g.node.WriteVec(ctx, Vec{b}, off+at, f) }); err != nil {
-				return err
-			}
-		}
+		buf := driver.Aligned(min(step, n), lim.MemAlign)
+		return inPieces(ctx, v, step, func(at int64, part Vec) error {
+			return g.node.WriteVec(ctx, Vec{buf[:part.CopyTo(buf)]}, off+at, f)
+		})
 	case n <= maxTransfer(lim):
 		return g.node.WriteVec(ctx, v, off, f)
-	default:
-		for at, part := range v.Pieces(maxTransfer(lim)) {
-			if err := firstError(ctx.Err(), func() error { return g.node.WriteVec(ctx, part, off+at, f) }); err != nil {
-				return err
-			}
-		}
 	}
-	return nil
+	return inPieces(ctx, v, maxTransfer(lim), func(at int64, part Vec) error {
+		return g.node.WriteVec(ctx, part, off+at, f)
+	})
 }
 
 // Truncate is alone on the node: it waits for all that is under way, and everything that comes waits for it.
@@ -414,7 +398,8 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 	if size > maxLength {
 		return driver.RefuseAs(syscall.EFBIG, "offset(%d) exceeds maximum(%d)", size, int64(maxLength))
 	}
-	defer func(done func(error)) { done(err) }(g.begin("truncate", size, 0, f))
+	done := g.begin("truncate", size, 0, f)
+	defer func() { done(err) }()
 	r, err := g.tracker.hold(ctx)
 	if err != nil {
 		return err

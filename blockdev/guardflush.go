@@ -44,7 +44,8 @@ func (g *guard) idle() bool { return g.readOnly.Load() && g.flushedAt.Load() == 
 // nothing new is passed by, and with it the errors that it injects. A format is always asked, for it must write its caches
 // to its file. Which layer is asked when, and which events are fired, is what QEMU 7.2 does.
 func (g *guard) flush(ctx context.Context) (err error) {
-	defer func(done func(error)) { done(err) }(g.begin("flush", 0, 0, 0))
+	done := g.begin("flush", 0, 0, 0)
+	defer func() { done(err) }()
 	if err := g.flushing.Lock(ctx); err != nil {
 		return err
 	}

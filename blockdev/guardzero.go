@@ -14,7 +14,8 @@ func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 	if n == 0 {
 		return nil
 	}
-	defer func(done func(error)) { done(err) }(g.begin("zero", off, n, f))
+	done := g.begin("zero", off, n, f)
+	defer func() { done(err) }()
 	if !g.unmap.Load() {
 		f &^= MayUnmap
 	}
@@ -101,7 +102,7 @@ func (g *guard) zeroData(ctx context.Context, lim driver.Limits, off, n int64, f
 		} else if errors.Is(err, ErrNotSupported) && f&NoFallback == 0 {
 			num = min(num, maxTransfer(lim), max(maxZeroWrite, requestAlign(lim)))
 			if int64(len(zeroes)) < num {
-				zeroes = alignedBuffer(num, lim.MemAlign)
+				zeroes = driver.Aligned(num, lim.MemAlign)
 			}
 			err = g.node.WriteVec(ctx, Vec{zeroes[:num]}, off, f&lim.WriteTakes)
 			flush = flush || f&FUA&^lim.WriteTakes != 0
@@ -119,7 +120,8 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 	if n == 0 || !g.unmap.Load() {
 		return nil
 	}
-	defer func(done func(error)) { done(err) }(g.begin("discard", off, n, f))
+	done := g.begin("discard", off, n, f)
+	defer func() { done(err) }()
 	if err := reachable(off, n); err != nil {
 		return err
 	}

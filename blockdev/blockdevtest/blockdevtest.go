@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -185,7 +186,7 @@ func (s Subject) testTable(t *testing.T) {
 		t.Errorf("calls itself %q, the driver is %q", got, s.Driver.Name)
 	}
 	unit := int64(64 << 10)
-	buf := alignedPage(int(unit))
+	buf := driver.Aligned(unit, int64(os.Getpagesize()))
 	for _, c := range []struct {
 		name string
 		want Outcome

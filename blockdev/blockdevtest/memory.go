@@ -2,9 +2,7 @@ package blockdevtest
 
 import (
 	"context"
-	"os"
 	"sync"
-	"unsafe"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -138,12 +136,4 @@ func (m *Memory) Truncate(_ context.Context, size int64, _ driver.Prealloc, _ dr
 func (m *Memory) Flush(context.Context) error {
 	m.begin("flush")()
 	return nil
-}
-
-// alignedPage is n bytes that start at a page.
-func alignedPage(n int) []byte {
-	page := os.Getpagesize()
-	b := make([]byte, n+page)
-	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (page - 1)
-	return b[skip : skip+n : skip+n]
 }

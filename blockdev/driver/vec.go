@@ -1,6 +1,9 @@
 package driver
 
-import "iter"
+import (
+	"iter"
+	"unsafe"
+)
 
 // Vec is the memory of one request, in several pieces. Pieces may be empty.
 type Vec [][]byte
@@ -78,4 +81,14 @@ func (v Vec) Pieces(limit int64) iter.Seq2[int64, Vec] {
 			}
 		}
 	}
+}
+
+// Aligned is n bytes of fresh memory that begin at a multiple of align, a power of two or at most 1.
+func Aligned(n, align int64) []byte {
+	if align <= 1 {
+		return make([]byte, n)
+	}
+	b := make([]byte, n+align)
+	skip := -int64(uintptr(unsafe.Pointer(&b[0]))) & (align - 1)
+	return b[skip : skip+n : skip+n]
 }

@@ -1,6 +1,6 @@
 package session
 
-import "unsafe"
+import "github.com/blksh/blksh/blockdev/driver"
 
 // pageSize is what buffers are aligned to: enough for O_DIRECT on every device.
 const pageSize = 4096
@@ -17,14 +17,10 @@ func (s *Session) Buffer(n int) []byte {
 		return b
 	}
 	skip := 0
-	b := make([]byte, n+pageSize+misalignment)
-	if r := int(uintptr(unsafe.Pointer(&b[0])) % pageSize); r != 0 {
-		skip = pageSize - r
-	}
 	if s.Misalign {
-		skip += misalignment
+		skip = misalignment
 	}
-	return b[skip : skip+n]
+	return driver.Aligned(int64(n+misalignment), pageSize)[skip : skip+n]
 }
 
 // Recycle takes a buffer back.

@@ -4,14 +4,12 @@ package arena
 
 import (
 	"os"
-	"unsafe"
+
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 func allocate(n int) ([]byte, error) {
-	page := os.Getpagesize()
-	b := make([]byte, n+page)
-	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (page - 1)
-	return b[skip : skip+n : skip+n], nil
+	return driver.Aligned(int64(n), int64(os.Getpagesize())), nil
 }
 
 func release([]byte) {}

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"runtime"
 	"syscall"
-	"unsafe"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -43,7 +42,7 @@ const (
 func Read(ctx context.Context, p Port, fd int, v driver.Vec, off, align int64) (int64, error) {
 	return transfer(ctx, v, off, align, func(part driver.Vec, at int64) (int, error) {
 		if len(part) > MaxPieces {
-			buf := bounce(part.Len(), align)
+			buf := driver.Aligned(part.Len(), align)
 			n, err := p.Readv(fd, driver.Vec{buf}, at)
 			if n > 0 {
 				part.CopyFrom(buf[:n])
@@ -58,7 +57,7 @@ func Read(ctx context.Context, p Port, fd int, v driver.Vec, off, align int64) (
 func Write(ctx context.Context, p Port, fd int, v driver.Vec, off, align int64) error {
 	done, err := transfer(ctx, v, off, align, func(part driver.Vec, at int64) (int, error) {
 		if len(part) > MaxPieces {
-			buf := bounce(part.Len(), align)
+			buf := driver.Aligned(part.Len(), align)
 			part.CopyTo(buf)
 			part = driver.Vec{buf}
 		}
@@ -100,11 +99,4 @@ func transfer(ctx context.Context, v driver.Vec, off, align int64, step func(par
 		}
 	}
 	return done, nil
-}
-
-// bounce is memory in one piece for a request that has too many.
-func bounce(n, align int64) []byte {
-	buf := make([]byte, n+align)
-	skip := -int64(uintptr(unsafe.Pointer(&buf[0]))) & (align - 1)
-	return buf[skip : skip+n]
 }
