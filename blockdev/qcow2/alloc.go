@@ -273,7 +273,7 @@ func (q *image) free(ctx context.Context, off, n int64, why discardType) {
 	}
 }
 
-// spanOf is what an L2 entry refers to, nothing if it has no place.
+// spanOf is the part of the file that an L2 entry refers to, an empty one if it refers to none.
 func (q *image) spanOf(e entry) format.Span {
 	switch q.clusterType(e) {
 	case compressed:

@@ -230,7 +230,7 @@ func (c *checker) misaligned(e entry) bool {
 	return true
 }
 
-// emptyHost says whether no guest data is at the place that an entry gives.
+// emptyHost says whether the host cluster of an entry holds no guest data.
 func (c *checker) emptyHost(e entry) bool {
 	if c.q.extended {
 		return e.bitmap&allAlloc == 0

@@ -7,9 +7,9 @@
 // references to every cluster of the file: 0 is free, more than 1 is shared with an internal
 // snapshot and must be copied before it is written.
 //
-//	guest offset ─▶ L1 entry ─▶ L2 entry ─▶ host cluster        read.go, status.go: where bytes are
+//	guest offset ─▶ L1 entry ─▶ L2 entry ─▶ host cluster     l2.go: where bytes are
 //	                                          ▲
-//	                       refcount block ────┘                 alloc.go: which clusters are free
+//	                       refcount block ────┘              alloc.go: which clusters are free
 //
 // # Reading and writing
 //
@@ -19,20 +19,28 @@
 // a write and takes clusters where it must, Commit enters what was taken into the L2 table when the
 // data is in the file. One lock guards all metadata; it is never held across guest data.
 //
-// Compressed clusters (compress.go, inflate.go) are unpacked for each request; of those read in
-// part the last ones are kept. check.go and its neighbours judge an image, rebuild.go makes its
+// Compressed clusters (compress.go, inflate.go, rle.go) are unpacked for each request; of those read
+// in part the last ones are kept. check.go and its neighbours judge an image, rebuild.go makes its
 // refcounts anew, corrupt.go ends the use of one found broken.
+//
+// # More than one disk, and more than one file
+//
+// A snapshot is an L1 table of its own (snapshot.go reads and writes the table of snapshots,
+// snapshotchange.go makes, applies and deletes them, tree.go walks what an L1 table leads to). A data
+// file (datafile.go) holds the guest's clusters, at the guest's offsets and without refcounts; only
+// metadata is in the image file then. Dirty bitmaps (bitmap.go, bitmaptrack.go) say what has changed.
 //
 // # Order of writes
 //
 // A crash may leak clusters, and never more than that. The tables are cached, and two rules keep
 // the order in which they reach the file. Taking: refcount, then data, then the L2 entry. Giving
 // back: the L2 entry, then the refcount, then the hole in the file, and only then may the cluster
-// be taken again (deferredfree.go). Each "then" is a flush of the file, and many requests share
-// one. With lazy refcounts the dirty bit stands in for the first rule: it is on disk before, and
-// whoever opens a dirty image rebuilds its refcounts.
+// be taken again (deferredfrees.go). Each "then" is a flush of the file, and many requests share
+// one. With lazy refcounts the dirty bit stands in for the first rule: it is on disk before, and the
+// program that opens a dirty image next rebuilds its refcounts. So it is while a snapshot is made or
+// deleted, when refcounts and copied flags change in many places.
 //
-// Where clusters are hasHost, which events of blkdebug are raised where, and the words of errors
+// Where clusters are placed, which events of blkdebug are raised where, and the words of errors
 // follow QEMU 7.2, so that both programs leave the same image behind. The format is specified in
 // QEMU's docs/interop/qcow2.
 package qcow2

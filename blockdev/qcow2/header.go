@@ -32,7 +32,7 @@ const (
 	maxSnapshotsBytes = snapshotFixed * maxSnapshots
 )
 
-// Incompatible features: who does not know one must not open the image.
+// Incompatible features: a program that does not know one must not open the image.
 const (
 	featDirty uint64 = 1 << iota
 	featCorrupt
@@ -46,7 +46,7 @@ const (
 // compatLazyRefcounts is a feature that may be ignored: refcounts may be written late.
 const compatLazyRefcounts uint64 = 1
 
-// Autoclear features: who does not know one may write, and clears the bit first.
+// Autoclear features: a program that does not know one may write, and clears the bit first.
 const (
 	autoBitmaps uint64 = 1 << iota
 	autoRawData
@@ -90,7 +90,7 @@ type header struct {
 	end                                 int64 // of the extensions, in the first cluster
 	cryptoHeader                        bool  // a LUKS header is somewhere
 	bitmaps                             *bitmapsExt
-	// somebody wrote to the image and did not keep them
+	// a program wrote to the image and did not keep the bitmaps
 	staleBitmaps bool
 	extensions   []extension // the ones we do not know
 }

@@ -32,7 +32,7 @@ type entry struct{ desc, bitmap uint64 }
 // host is the offset of the host cluster, 0 if there is none.
 func (e entry) host() int64 { return int64(e.desc & offsetMask) }
 
-// clusterType is what a cluster or subcluster is.
+// clusterType is what a cluster or a subcluster is, as QEMU's cluster types.
 type clusterType uint8
 
 const (
@@ -164,7 +164,7 @@ func (q *image) openSlice(ctx context.Context, off, tableAt int64) (slice, error
 type mapping struct {
 	clusterType
 	n int64 // bytes
-	// host is where the first of them is in the file; meaningful if the kind is hasHost.
+	// host is where the first of them is in the file; meaningful if hasHost says so.
 	host int64
 	desc uint64 // the L2 entry of a compressed cluster
 }

@@ -310,7 +310,7 @@ func (q *image) hookBlock(ctx context.Context, i, at int64) error {
 }
 
 // growReftable makes a larger refcount table that holds the block at newBlock for cluster. It is
-// hasHost behind everything, with refcount blocks that count it and themselves, so that one write
+// placed behind everything, with refcount blocks that count it and themselves, so that one write
 // of the header switches to all of it.
 func (q *image) growReftable(ctx context.Context, cluster, newBlock int64) error {
 	if err := q.Fire(ctx, driver.EvReftableGrow); err != nil {

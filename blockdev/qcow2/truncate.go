@@ -316,7 +316,7 @@ func (q *image) hide(ctx context.Context, old, size int64) error {
 	return nil
 }
 
-// zeroEdge clears what the last cluster holds behind the old end: whoever shrank the image may have
+// zeroEdge clears what the last cluster holds behind the old end: a program that shrank the image may have
 // left data there.
 func (q *image) zeroEdge(ctx context.Context, old, size int64) error {
 	edge := min(q.roundUp(old), size)
@@ -449,15 +449,22 @@ func (q *image) preallocateData(
 	if err != nil {
 		return refuseWith(err, "Failed to allocate data clusters")
 	}
-	giveBack := func(from int64) {
-		q.free(ctx, from, start+clusters<<q.clusterBits-from, discardOther)
-	}
-	if err := q.extendFile(format.Caller(ctx), start, start+clusters<<q.clusterBits,
-		p); err != nil {
-		giveBack(start)
+	end = start + clusters<<q.clusterBits
+	if err := q.extendFile(format.Caller(ctx), start, end, p); err != nil {
+		q.free(ctx, start, end-start, discardOther)
 		return prefix(err, "Failed to resize underlying file")
 	}
-	for host, guest := start, old; clusters > 0; {
+	return q.enterReserved(ctx, format.Span{Off: start, Len: end - start}, old, hide)
+}
+
+// enterReserved enters a run of clusters that the file has in store into the L2 tables, for the guest
+// bytes from old on. hide: they read as zeroes, whatever a backing file has there. If it fails the run
+// is given back.
+func (q *image) enterReserved(
+	ctx context.Context, reserved format.Span, old int64, hide bool,
+) error {
+	clusters := reserved.Len >> q.clusterBits
+	for host, guest := reserved.Off, old; clusters > 0; {
 		n := min(clusters, q.l2.Unit/q.entrySize-q.slotOf(guest))
 		a := &format.Allocation{
 			Guest: q.startOf(guest), Host: host, Len: n << q.clusterBits, Empty: !hide,
@@ -470,7 +477,7 @@ func (q *image) preallocateData(
 		}
 		if err != nil {
 			q.Finish(a)
-			giveBack(host)
+			q.free(ctx, host, reserved.End()-host, discardOther)
 			q.takeBack(ctx, old, a.Guest)
 			return refuseWith(err, "Failed to update L2 tables")
 		}

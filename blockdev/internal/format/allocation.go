@@ -6,9 +6,9 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// Allocation is a run of clusters with data on its way, which will be entered into the format's
-// tables when the data is there. Until then every request for these clusters waits, unless it
-// writes elsewhere in clusters that keep their place.
+// Allocation is an allocation in flight, which QEMU calls l2meta: a run of clusters whose data is on
+// its way, and which the format enters into its tables when the data is there. Until then every
+// request for these clusters waits, unless it writes elsewhere in clusters that keep their place.
 type Allocation struct {
 	Guest int64 // of the first cluster
 	Host  int64

@@ -138,7 +138,7 @@ func (m *BlockMap) Lookup(ctx context.Context, off, n int64) (Mapping, error) {
 		block++
 		next += step
 		e, err := m.lookup(ctx, block)
-		if err != nil || e != next { // an error is for the one who asks for that block
+		if err != nil || e != next { // an error belongs to the request for that block
 			break
 		}
 		run.Len += m.cfg.Block
@@ -309,7 +309,7 @@ func (m *BlockMap) Close() error {
 	return m.entries.WriteBack(ctx)
 }
 
-// Prepare writes the map, which somebody else may change once the image is read-only.
+// Prepare writes the map, which another program may change once the image is read-only.
 func (m *BlockMap) Prepare(
 	ctx context.Context, o *driver.Opening,
 ) (commit, abort func(), err error) {

@@ -69,7 +69,7 @@ func (i *Image) zeroSpace(ctx context.Context, off, n int64) (done bool, err err
 	return err == nil, err
 }
 
-// guardData is Guard for who has not got the lock.
+// guardData takes the lock for Guard.
 func (i *Image) guardData(ctx context.Context, off, n int64) error {
 	if err := i.Lock(ctx); err != nil {
 		return err

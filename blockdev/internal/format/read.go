@@ -69,8 +69,8 @@ type reading struct {
 	off, total int64
 
 	mu     wait.Mutex  // guards done
-	done   int64       // bytes that somebody reads or has read
-	failed atomic.Bool // nobody needs to read the rest
+	done   int64       // bytes that a goroutine reads or has read
+	failed atomic.Bool // the rest need not be read
 }
 
 // next is the next piece that must be read. Those before it that are zeroes are made zero.
@@ -92,7 +92,8 @@ func (r *reading) next(ctx context.Context) (p piece, more bool, err error) {
 	return p, false, nil
 }
 
-// run reads a piece and then what nobody else has begun. An error ends the request.
+// run reads a piece and then, piece by piece, what no other goroutine has begun. An error ends the
+// request.
 func (r *reading) run(ctx context.Context, p piece) error {
 	for {
 		err := r.image.readPiece(ctx, p)

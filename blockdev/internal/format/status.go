@@ -6,10 +6,10 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Status tells where guest bytes are. What is not in this image is looked up in the backing file,
-// one layer deeper. What has its place in a hole of the file, as preallocation makes it, reads as
-// zeroes; with a Transform nobody can tell, and places are not
-// shown, for what is there is not what the guest reads.
+// Status tells where guest bytes are. It asks the backing file, one layer deeper, for what is not in
+// this image. Clusters whose place is a hole of the file, as preallocation leaves them, read as
+// zeroes. A Transform turns holes into other bytes, so that they are data then, and they show no
+// place: what lies there is not what the guest reads.
 func (i *Image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	e, err := i.mapped(ctx, off, n)
 	if err != nil || !e.Data || e.Zero || e.HostOff < 0 || e.Depth > 0 {

@@ -11,8 +11,8 @@ import (
 // unpackCacheBytes is about how much of the clusters unpacked last is kept.
 const unpackCacheBytes = 1 << 20
 
-// UnpackCache keeps compressed clusters that were unpacked for a part of them: whoever reads an
-// image in small pieces wants the next part soon. Those who want the same cluster at the same time
+// UnpackCache keeps compressed clusters that were unpacked for a part of them: a program that reads
+// an image in small pieces wants the next part soon. Requests for one cluster at the same time
 // wait for the one that unpacks it. The zero value is empty.
 type UnpackCache struct {
 	mu   sync.Mutex

@@ -33,7 +33,7 @@ func (i *Image) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
 	if err := i.prepareChange(ctx, off, n); err != nil {
 		return err
 	}
-	if head|tail != 0 { // somebody may have written there meanwhile
+	if head|tail != 0 { // a write may have ended there meanwhile
 		m, err := i.Lookup(ctx, off, n)
 		if err != nil {
 			return err
