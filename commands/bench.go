@@ -121,9 +121,7 @@ func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode st
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
 		patient, release := unhurried(ctx)
 		defer release()
-		b.Open = func(_ context.Context, depth, size int) (load.Queue, error) {
-			return im.Dev.Queue(patient, depth, size)
-		}
+		b.Open = opener(patient, im.Dev)
 		start := time.Now() // not the session's clock: asking for no time of day is half the work
 		b.Clock, b.Progress = func() time.Duration { return time.Since(start) }, add
 		result, err = load.Run(ctx, *b)

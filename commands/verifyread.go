@@ -55,18 +55,24 @@ var verifyRead = session.Command{
 		f.Bool(&content, 0, "content", "make the content of all blocks again and compare it")
 		f.Bool(&b.options.Holes, 0, "holes", "blocks of zeroes were never written and are fine")
 		f.Bool(&b.options.StopAtFirst, 0, "fatal", "stop at the first bad block")
-		f.Text(&journal, nil, 0, "journal", "FILE", "what verify_write noted there says what must be there")
-		f.Bool(&acknowledged, 0, "acknowledged", "with --journal: writes count that no flush followed")
-		f.Text(&state, nil, 0, "state", "FILE", "as --exact, for a job that fio's state file tells of")
+		f.Text(&journal, nil, 0, "journal", "FILE",
+			"what verify_write noted there says what must be there")
+		f.Bool(&acknowledged, 0, "acknowledged",
+			"with --journal: writes count that no flush followed")
+		f.Text(&state, nil, 0, "state", "FILE",
+			"as --exact, for a job that fio's state file tells of")
 		c.operands(f)
-		f.Conflict("journal-state", "--journal and --state do not go together", func() bool { return journal != "" && state != "" })
-		f.Conflict("acknowledged-journal", "--acknowledged requires --journal to be specified", func() bool { return acknowledged && journal == "" })
+		f.Conflict("journal-state", "--journal and --state do not go together",
+			func() bool { return journal != "" && state != "" })
+		f.Conflict("acknowledged-journal", "--acknowledged requires --journal to be specified",
+			func() bool { return acknowledged && journal == "" })
 		f.Conflict("exact-type", "--exact and --state require -t to be specified", func() bool {
 			return (exact || state != "") && b.options.Verify == fio.TypeAny
 		})
 		f.Check("journal-range", func(operands int) error {
 			if journal != "" && operands > 0 {
-				return event.Fail(event.Conflict{Message: "--journal says which range it is about, so none can be given"})
+				return event.Fail(
+					event.Conflict{Message: "--journal says which range it is about, so none can be given"})
 			}
 			return nil
 		})

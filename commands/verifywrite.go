@@ -49,15 +49,18 @@ var verifyWrite = session.Command{
 		b.flags(f)
 		b.tell.flags(f)
 		f.Bool(&check, 0, "check", "read everything back afterwards, as verify_read does")
-		f.Text(&journal, nil, 0, "journal", "FILE", "note there what was begun, written and flushed")
+		f.Text(&journal, nil, 0, "journal", "FILE",
+			"note there what was begun, written and flushed")
 		f.Text(&state, nil, 0, "state", "FILE", "write there how far it came, as verify_state_save")
 		c.operands(f)
-		f.Conflict("any", "-t any is for reading: what is written has one type, such as "+usualType, func() bool {
-			return b.options.Verify == fio.TypeAny
-		})
-		f.Conflict("reads", "-o rw: verify_write takes write, randwrite, rw and randrw", func() bool {
-			return b.options.Direction == fio.Read || b.options.Direction == fio.RandRead
-		})
+		f.Conflict("any", "-t any is for reading: what is written has one type, such as "+usualType,
+			func() bool {
+				return b.options.Verify == fio.TypeAny
+			})
+		f.Conflict("reads", "-o rw: verify_write takes write, randwrite, rw and randrw",
+			func() bool {
+				return b.options.Direction == fio.Read || b.options.Direction == fio.RandRead
+			})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
 			if err := b.writeNoted(ctx, s, journal, state); err != nil || !check {
@@ -86,7 +89,9 @@ func typesHelp() string {
 }
 
 // writeNoted writes the blocks with a journal and a state file, if they are named.
-func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal, state string) (err error) {
+func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal,
+	state string,
+) (err error) {
 	if journal != "" {
 		if err := b.openJournal(ctx, s, journal); err != nil {
 			return err

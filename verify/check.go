@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 )
 
-// MaxRanges bounds the ranges that a Mismatch lists if nobody asks for more.
-const MaxRanges = 16
+// maxRanges bounds the ranges that a Mismatch lists if nobody asks for more.
+const maxRanges = 16
 
 // excerptSize is how many bytes of both sides a Mismatch shows.
 const excerptSize = 32
@@ -66,7 +66,7 @@ func (m *Mismatch) Cause() Cause {
 // Check compares p, which was found at absolute offset off, with what pat wants there. It returns
 // nil if all bytes are right, and then allocates nothing.
 func Check(pat Pattern, p []byte, off int64) *Mismatch {
-	return CheckUpTo(MaxRanges, pat, p, off)
+	return CheckUpTo(maxRanges, pat, p, off)
 }
 
 // CheckUpTo is Check with a limit on the ranges that are listed. Joining
@@ -75,11 +75,11 @@ func CheckUpTo(limit int, pat Pattern, p []byte, off int64) *Mismatch {
 	if m, ok := pat.(matcher); ok && m.match(p, off) {
 		return nil
 	}
-	buf := scratch.Get().(*[ScratchSize]byte)
+	buf := scratch.Get().(*[scratchSize]byte)
 	defer scratch.Put(buf)
 	var m *Mismatch
 	for len(p) > 0 {
-		want := buf[:min(len(p), ScratchSize-int(off%Sector))]
+		want := buf[:min(len(p), scratchSize-int(off%Sector))]
 		got := p[:len(want)]
 		pat.Fill(want, off)
 		if !bytes.Equal(want, got) {
@@ -158,7 +158,7 @@ func (m *Mismatch) Join(next *Mismatch) *Mismatch {
 
 // WrongRanges lists runs of sectors that differ and have one cause.
 func WrongRanges(want, got []byte, off int64) []Range {
-	m := Mismatch{limit: MaxRanges}
+	m := Mismatch{limit: maxRanges}
 	for at, s := range wrongSectors(want, got, off) {
 		r := Range{
 			Off: off + int64(at+s.first), Len: int64(s.last - s.first + 1),

@@ -57,7 +57,7 @@ func TestCheckReports(t *testing.T) {
 	p[40000] = 0xab
 	m := Check(pat, p, 3)
 	want := &Mismatch{
-		Off: 1003, Bad: 29001, limit: MaxRanges,
+		Off: 1003, Bad: 29001, limit: maxRanges,
 		Ranges: []Range{
 			{Off: 1003, Len: 29000, Bad: 29000, Cause: Cause{Class: Zeroed}},
 			{Off: 40003, Len: 1, Bad: 1, Cause: Cause{Class: OneBit, At: 40003}},
@@ -89,7 +89,7 @@ func TestMismatchJoin(t *testing.T) {
 				t.Errorf("%v in pieces of %d:\n got %+v\nwant %+v", pat, size, joined, whole)
 			}
 		}
-		if whole.More == 0 || len(whole.Ranges) != MaxRanges {
+		if whole.More == 0 || len(whole.Ranges) != maxRanges {
 			t.Errorf("%d ranges and %d more", len(whole.Ranges), whole.More)
 		}
 	}

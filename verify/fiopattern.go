@@ -84,10 +84,10 @@ func (l *Literal) match(p []byte, off int64) bool {
 	if l.plain() {
 		return MatchPeriod(p, l.Unit, int(off%int64(len(l.Unit))))
 	}
-	buf := scratch.Get().(*[ScratchSize]byte)
+	buf := scratch.Get().(*[scratchSize]byte)
 	defer scratch.Put(buf)
 	for len(p) > 0 {
-		want := buf[:min(len(p), ScratchSize)]
+		want := buf[:min(len(p), scratchSize)]
 		l.Fill(want, off)
 		if !bytes.Equal(want, p[:len(want)]) {
 			return false

@@ -262,7 +262,7 @@ func fillPeriod(p, unit []byte, phase int) {
 	n := copy(p, unit[phase:])
 	n += copy(p[n:], unit[:phase])
 	for block := n; n < len(p); n += copy(p[n:], p[:block]) {
-		if block < ScratchSize {
+		if block < scratchSize {
 			block = n
 		}
 	}
@@ -283,6 +283,6 @@ func MatchPeriod(p, unit []byte, phase int) bool {
 }
 
 // scratch lends buffers for expected content.
-var scratch = sync.Pool{New: func() any { return new([ScratchSize]byte) }}
+var scratch = sync.Pool{New: func() any { return new([scratchSize]byte) }}
 
-const ScratchSize = 16 << 10
+const scratchSize = 16 << 10

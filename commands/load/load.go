@@ -39,22 +39,12 @@ type Job struct {
 	Seed uint64
 
 	// Open makes the queue.
-	Open Opener
+	Open job.Opener
 	// Clock is the time since some moment in the past.
 	Clock func() time.Duration
 	// Progress is told of bytes that are done. It may be nil.
 	Progress func(n int64)
 }
-
-// Queue is a batch queue that submits and waits in one go, as one goroutine that does nothing else wants it.
-type Queue interface {
-	job.Queue
-	// SubmitAndReap is Submit and then Reap.
-	SubmitAndReap(least int, done []int) (int, error)
-}
-
-// An Opener makes a queue of depth slots with size bytes of memory each.
-type Opener func(ctx context.Context, depth, size int) (Queue, error)
 
 // Result is what came of it.
 type Result struct {
@@ -70,7 +60,7 @@ const checkEvery = 32
 // running is a Job under way.
 type running struct {
 	Job
-	queue  Queue
+	queue  job.Queue
 	ctx    context.Context
 	random *rand.PCG
 	blocks uint64 // in the range

@@ -73,8 +73,8 @@ func device(t *testing.T, options string) *blockdev.Device {
 	return d
 }
 
-func opener(d *blockdev.Device) Opener {
-	return func(ctx context.Context, depth, size int) (Queue, error) { return d.Queue(ctx, depth, size) }
+func opener(d *blockdev.Device) job.Opener {
+	return func(ctx context.Context, depth, size int) (job.Queue, error) { return d.Queue(ctx, depth, size) }
 }
 
 // clock goes a microsecond at each look.
@@ -106,7 +106,7 @@ func TestRun(t *testing.T) {
 
 // recorder is a queue that notes where requests go.
 type recorder struct {
-	Queue
+	job.Queue
 	reads []int64
 }
 
@@ -122,7 +122,7 @@ func recorded(t *testing.T, j Job) []int64 {
 	d := device(t, "driver=null-co,size=1M,read-zeroes=on")
 	q := &recorder{}
 	j.Clock, j.Depth, j.Block = clock(), 2, 512
-	j.Open = func(ctx context.Context, depth, size int) (_ Queue, err error) {
+	j.Open = func(ctx context.Context, depth, size int) (_ job.Queue, err error) {
 		q.Queue, err = d.Queue(ctx, depth, size)
 		return q, err
 	}
@@ -157,7 +157,7 @@ func TestEnds(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := errors.New("stop")
 	j.Progress = func(int64) { cancel(stop) }
-	j.Open = func(_ context.Context, depth, size int) (Queue, error) {
+	j.Open = func(_ context.Context, depth, size int) (job.Queue, error) {
 		return d.Queue(context.Background(), depth, size)
 	}
 	if r, err := Run(ctx, j); !errors.Is(err, stop) || r.Requests == 0 {

@@ -11,6 +11,7 @@ type Builder struct {
 	swap  [LongHeader + MaxSum]byte
 }
 
+// NewBuilder makes what makes the blocks of a job, with the time that a clock tells.
 func NewBuilder(l *Layout, now Clock) *Builder {
 	return &Builder{l: l, sums: NewHasher(), clock: now}
 }
@@ -22,10 +23,7 @@ func (b *Builder) Build(p []byte, r *Request) {
 	if b.l.Checksum == nil {
 		return
 	}
-	every := b.l.BlockLen
-	if every == 0 {
-		every = len(p)
-	}
+	every := b.l.Every(len(p))
 	for at := 0; at < len(p); at += every {
 		b.block(p[at:min(at+every, len(p))], r.Off+int64(at), r)
 	}

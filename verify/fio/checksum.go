@@ -60,13 +60,13 @@ const TypeAny = "any"
 
 // The types without a header in their blocks.
 const (
-	TypePattern = "pattern" // the data are the pattern
+	typePattern = "pattern" // the data are the pattern
 	TypeNull    = "null"    // the data are ordinary fill
 )
 
 // Types lists the names that Options.Verify takes.
 func Types() []string {
-	names := []string{TypeAny, "crc32c-intel", TypePattern, TypeNull}
+	names := []string{TypeAny, "crc32c-intel", typePattern, TypeNull}
 	for _, s := range sums {
 		if s.Name != "sha512-old" {
 			names = append(names, s.Name)
@@ -144,6 +144,7 @@ type Hasher struct {
 // MaxSum is the size of the longest checksum.
 const MaxSum = 128
 
+// NewHasher makes one for a goroutine.
 func NewHasher() *Hasher {
 	return &Hasher{sha256: sha256.New(), state: make([]byte, 0, 128)}
 }

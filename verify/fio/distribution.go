@@ -1,6 +1,7 @@
 package fio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -152,7 +153,8 @@ type sampler struct {
 }
 
 // newSampler makes what draws of n blocks. It is nil where each has the same chance, and for zones.
-func newSampler(d *Distribution, n, seed uint64) *sampler {
+// zetaN is for zipf; see zeta.
+func newSampler(d *Distribution, n, seed uint64, zetaN float64) *sampler {
 	if d.Kind == "" || d.Kind == "zoned" || n == 0 {
 		return nil
 	}
@@ -170,15 +172,24 @@ func newSampler(d *Distribution, n, seed uint64) *sampler {
 	}
 	if d.Kind == "zipf" {
 		s.zeta2 = 1 + math.Pow(0.5, d.Value)
-		for i := range min(n, maxZetaTerms) {
-			s.zetaN += math.Pow(1/float64(i+1), d.Value)
-		}
+		s.zetaN = zetaN
 	}
 	return s
 }
 
 // maxZetaTerms is where fio stops to sum up.
 const maxZetaTerms = 10_000_000
+
+// zeta is the sum of the first n terms of the zeta function, which zipf is about.
+func zeta(ctx context.Context, n uint64, theta float64) (sum float64, err error) {
+	for i := range min(n, maxZetaTerms) {
+		if i%lookEvery == 0 && ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		sum += math.Pow(1/float64(i+1), theta)
+	}
+	return sum, nil
+}
 
 // next draws a block.
 func (s *sampler) next() uint64 {

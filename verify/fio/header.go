@@ -42,11 +42,10 @@ type Header struct {
 	Thread uint16 `json:"thread"`
 	// Number counts the writes of the job from 0; 40-byte headers have its low 16 bits only.
 	Number uint64 `json:"number"`
-	pad    [2]byte
 }
 
 const (
-	HeaderMagic   = 0xacca
+	headerMagic   = 0xacca
 	headerVersion = 0x81
 	ShortHeader   = 40
 	LongHeader    = 48
@@ -73,7 +72,7 @@ func (h *Header) Generation() (gen uint32, ok bool) {
 // Put writes the header over the beginning of p. A long one keeps the padding.
 func (h *Header) Put(p []byte) {
 	le := binary.LittleEndian
-	le.PutUint16(p, HeaderMagic)
+	le.PutUint16(p, headerMagic)
 	le.PutUint32(p[4:], h.Len)
 	le.PutUint64(p[8:], h.Seed)
 	le.PutUint64(p[16:], h.Offset)
@@ -95,7 +94,7 @@ func (h *Header) Put(p []byte) {
 // ParseHeader reads a header of either layout at the beginning of p. It is a header if the magic
 // and the crc are right; the fields may still be those of another block.
 func ParseHeader(p []byte) (h Header, ok bool) {
-	if len(p) < ShortHeader || binary.LittleEndian.Uint16(p) != HeaderMagic {
+	if len(p) < ShortHeader || binary.LittleEndian.Uint16(p) != headerMagic {
 		return h, false
 	}
 	if p[2] == headerVersion {
@@ -126,7 +125,6 @@ func readHeader(p []byte, long bool) Header {
 		h.Type = p[3]
 		h.Number = le.Uint64(p[32:])
 		h.Thread = le.Uint16(p[40:])
-		h.pad = [2]byte(p[42:])
 	} else {
 		h.Thread = le.Uint16(p[32:])
 		h.Number = uint64(le.Uint16(p[34:]))
@@ -137,7 +135,7 @@ func readHeader(p []byte, long bool) Header {
 // SwappedHeader reports whether p begins with a header in big-endian byte order.
 func SwappedHeader(p []byte) bool {
 	be, size := binary.BigEndian, ShortHeader
-	if len(p) < LongHeader || be.Uint16(p) != HeaderMagic {
+	if len(p) < LongHeader || be.Uint16(p) != headerMagic {
 		return false
 	}
 	if p[2] == headerVersion {
@@ -172,7 +170,7 @@ func ResemblesHeader(p []byte, pos int64, length int) bool {
 	}
 	le := binary.LittleEndian
 	votes := 0
-	if bits.OnesCount16(le.Uint16(p)^HeaderMagic) <= 1 {
+	if bits.OnesCount16(le.Uint16(p)^headerMagic) <= 1 {
 		votes++
 	}
 	if le.Uint32(p[4:]) == uint32(length) {
@@ -218,7 +216,7 @@ func (h *Header) Possible() bool {
 
 // FindHeader looks for a header anywhere in p.
 func FindHeader(p []byte) (h Header, at int, ok bool) {
-	magic := []byte{HeaderMagic & 0xff, HeaderMagic >> 8}
+	magic := []byte{headerMagic & 0xff, headerMagic >> 8}
 	for {
 		i := bytes.Index(p[at:], magic)
 		if i < 0 {

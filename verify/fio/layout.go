@@ -97,8 +97,7 @@ func (l *Layout) checkSizes() error {
 		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap",
 			l.Extent/int64(l.least())*int64(l.NrFiles))
 	case l.BSUnaligned && l.Overlaps():
-		return errors.New(
-			"bs_unaligned where blocks are written more than once: those that overlap in part cannot be told apart")
+		return errors.New("bs_unaligned where blocks are written more than once: those that overlap in part cannot be told apart")
 	case l.Fio == Fio22 && l.BSUnaligned:
 		return errors.New("fio 2.2 writes no sound blocks with bs_unaligned")
 	case l.Fio == Fio22 && l.Ranged() && l.MinBlock&(l.MinBlock-1) != 0:
@@ -113,21 +112,15 @@ func (l *Layout) checkSizes() error {
 }
 
 func (l *Layout) checkSplit() error {
-	if len(l.Split) > maxShares {
-		return fmt.Errorf("bssplit has %d sizes, more than %d", len(l.Split), maxShares)
-	}
-	for _, s := range l.Reads.Split {
-		if s.Block < l.Reads.Min || s.Block > l.Reads.Max || s.Percent < 0 || s.Percent > 100 ||
-			len(l.Reads.Split) > maxShares {
-			return fmt.Errorf(
-				"bssplit of reads: %d/%d is no size within %d and %d with a percentage", s.Block,
-				s.Percent, l.Reads.Min, l.Reads.Max)
+	for _, sizes := range []Sizes{l.sizes(writes), l.sizes(reads)} {
+		if len(sizes.Split) > maxShares {
+			return fmt.Errorf("bssplit has %d sizes, more than %d", len(sizes.Split), maxShares)
 		}
-	}
-	for _, s := range l.Split {
-		if s.Block < l.MinBlock || s.Block > l.MaxBlock || s.Percent < 0 || s.Percent > 100 {
-			return fmt.Errorf("bssplit: %d/%d is no size within %d and %d with a percentage",
-				s.Block, s.Percent, l.MinBlock, l.MaxBlock)
+		for _, s := range sizes.Split {
+			if s.Block < sizes.Min || s.Block > sizes.Max || s.Percent < 0 || s.Percent > 100 {
+				return fmt.Errorf("bssplit: %d/%d is no size within %d and %d with a percentage",
+					s.Block, s.Percent, sizes.Min, sizes.Max)
+			}
 		}
 	}
 	return nil
@@ -149,19 +142,16 @@ func (l *Layout) checkOffsets() error {
 	case moves && l.Fio == Fio22:
 		return errors.New("of fio 2.2 only plain sequential and random orders are known")
 	case moves && l.TrimPercent > 0:
-		return errors.New(
-			"trim_percentage where blocks are written more than once: what was trimmed may be written again")
+		return errors.New("trim_percentage where blocks are written more than once: what was trimmed may be written again")
 	case l.Step%int64(l.MinBlock) != 0 || l.Step != 0 && l.Ranged():
-		return fmt.Errorf(
-			"rw=%v:%d: blocks that leave out no whole blocks may overlap in part and cannot be told apart", l.Direction, l.Step)
+		return fmt.Errorf("rw=%v:%d: blocks that leave out no whole blocks may overlap in part and cannot be told apart", l.Direction, l.Step)
 	case l.ZoneSize < 0 || l.ZoneRange < 0 || l.ZoneSkip < 0 ||
 		max(l.ZoneSize, l.ZoneRange, l.ZoneSkip) > math.MaxInt64/4:
 		return errors.New("a size of zones is out of range")
 	case l.ZoneSize > 0 &&
 		(l.ZoneSize%int64(l.MinBlock) != 0 || l.zoneRange()%int64(l.MinBlock) != 0 ||
 			l.ZoneSkip%int64(l.MinBlock) != 0 || l.Ranged()):
-		return errors.New(
-			"zones that are no whole blocks of one size: blocks may overlap in part and cannot be told apart")
+		return errors.New("zones that are no whole blocks of one size: blocks may overlap in part and cannot be told apart")
 	case l.ZoneSize > 0 && (l.NrFiles > 1 || l.Generator == "lfsr"):
 		return errors.New("zonemode=strided works on one file, and not with random_generator=lfsr")
 	case l.ZoneSize > 0 && !l.Strided:
@@ -187,8 +177,7 @@ func (l *Layout) checkCounts() error {
 		return fmt.Errorf("unknown random_generator %q (known: tausworthe, tausworthe64, lfsr)",
 			l.Generator)
 	case l.TrimPercent > 0 && l.Rewrites():
-		return errors.New(
-			"trim_percentage with loops, time_based or norandommap: what was trimmed may be written again")
+		return errors.New("trim_percentage with loops, time_based or norandommap: what was trimmed may be written again")
 	case l.TrimPercent > 0 && l.TrimBacklog <= 0:
 		return errors.New("trim_percentage needs trim_backlog")
 	case l.Interval < 0 || l.HeaderOffset < 0 || l.PatternInterval < 0 ||
@@ -243,16 +232,15 @@ func (l *Layout) setType() (err error) {
 		l.Verify = "pattern_hdr"
 	case l.Verify == "":
 		return nil
-	case l.Verify == TypePattern || l.Verify == TypeNull:
+	case l.Verify == typePattern || l.Verify == TypeNull:
 		l.Headerless = true
 		l.Payload.Still = l.Verify == TypeNull // fio fills its buffer once
 	}
-	if l.Pattern == "" && strings.HasPrefix(l.Verify, TypePattern) {
+	if l.Pattern == "" && strings.HasPrefix(l.Verify, typePattern) {
 		return fmt.Errorf("verify=%s needs a verify_pattern", l.Verify)
 	}
 	if l.Headerless && l.Ranged() && l.Overlaps() {
-		return fmt.Errorf(
-			"verify=%s where blocks of different lengths are written over each other: nothing tells them apart", l.Verify)
+		return fmt.Errorf("verify=%s where blocks of different lengths are written over each other: nothing tells them apart", l.Verify)
 	}
 	if !l.Headerless {
 		l.Checksum, err = findSum(l.Verify, l.Fio)
@@ -292,6 +280,14 @@ func gcd(a, b int) int {
 		a, b = b, a%b
 	}
 	return a
+}
+
+// Every is the length of the blocks of a request of n bytes; the last one may be shorter.
+func (l *Layout) Every(n int) int {
+	if l.BlockLen == 0 {
+		return n
+	}
+	return l.BlockLen
 }
 
 // Passes reports whether the job goes over its range more than once.
@@ -372,8 +368,7 @@ func (l *Layout) checkHeader() error {
 			size, l.Verify)
 	}
 	if l.HeaderOffset != 0 && (l.HeaderOffset < size || l.HeaderOffset > least-size) {
-		return fmt.Errorf(
-			"verify_offset %d would lay a header of %d bytes over its own place or out of its block of %d (possible: %d to %d)",
+		return fmt.Errorf("verify_offset %d would lay a header of %d bytes over its own place or out of its block of %d (possible: %d to %d)",
 			l.HeaderOffset, size, least, size, least-size)
 	}
 	return nil

@@ -100,8 +100,8 @@ func DefaultOptions() Options {
 // MaxMerge is the most that [Run.MaxRequest] may be, in bytes.
 const MaxMerge = MaxBlockSize
 
-// MaxDepth bounds the requests in flight, and the workers.
-const MaxDepth = 1 << 12
+// maxDepth bounds the requests in flight, and the workers.
+const maxDepth = 1 << 12
 
 // check refuses what no job can be run with.
 func (o *Options) check() error {
@@ -112,10 +112,10 @@ func (o *Options) check() error {
 		return errors.New("openfiles below the number of files: the order of files is not known")
 	case o.TimeBased && o.Runtime <= 0:
 		return errors.New("time_based needs runtime")
-	case o.IODepth > MaxDepth || o.Workers > MaxDepth || o.NumJobs > MaxJobs ||
+	case o.IODepth > maxDepth || o.Workers > maxDepth || o.NumJobs > MaxJobs ||
 		o.NrFiles > MaxJobs ||
 		len(o.Filenames) > MaxJobs:
-		return fmt.Errorf("more than %d jobs or files, or a depth above %d", MaxJobs, MaxDepth)
+		return fmt.Errorf("more than %d jobs or files, or a depth above %d", MaxJobs, maxDepth)
 	case o.MaxRequest < 0 || o.MaxRequest > MaxMerge:
 		return fmt.Errorf("merged requests of %d bytes are not within 0 and %d", o.MaxRequest,
 			MaxMerge)

@@ -127,11 +127,11 @@ func setDirection(o *Options, v string) error {
 	switch {
 	case !has:
 	case d.Random():
-		n, err := strconv.ParseUint(postfix, 10, 31)
-		if err != nil || n == 0 {
-			return errors.New("a number of requests is wanted behind the colon")
+		n, err := requests(postfix)
+		if err != nil {
+			return err
 		}
-		run = int(n)
+		run = n
 	default:
 		text, back := strings.CutPrefix(postfix, "-")
 		n, err := o.size(text)
@@ -144,6 +144,24 @@ func setDirection(o *Options, v string) error {
 	}
 	o.Direction, o.Step, o.RandomEvery = d, step, run
 	return nil
+}
+
+// requests reads a number of requests, which stands behind a colon.
+func requests(v string) (int, error) {
+	n, err := strconv.ParseUint(v, 10, 31)
+	if err != nil || n == 0 {
+		return 0, errors.New("a number of requests is wanted behind the colon")
+	}
+	return int(n), nil
+}
+
+// percentage reads a number from 0 to 100.
+func percentage(v string) (int, error) {
+	n, err := strconv.ParseUint(v, 10, 7)
+	if err != nil || n > 100 {
+		return 0, errors.New("a percentage is wanted")
+	}
+	return int(n), nil
 }
 
 func setVerify(o *Options, v string) error {
@@ -305,8 +323,7 @@ func setBlockAlign(o *Options, v string) error {
 	return byDirection(v, func(w ddir, v string) error {
 		n, err := o.block(v)
 		if err == nil && n != o.MinBlock && n != o.Reads.Min {
-			err = errors.New(
-				"blocks that are not aligned to their size may overlap in part and cannot be told apart")
+			err = errors.New("blocks that are not aligned to their size may overlap in part and cannot be told apart")
 		}
 		return err
 	})
@@ -331,12 +348,9 @@ func setFileSize(o *Options, v string) error {
 }
 
 func setMixWrite(o *Options, v string) error {
-	n, err := strconv.ParseUint(v, 10, 7)
-	if err != nil || n > 100 {
-		return errors.New("a percentage is wanted")
-	}
-	o.MixRead = 100 - int(n)
-	return nil
+	n, err := percentage(v)
+	o.MixRead = 100 - n
+	return err
 }
 
 func setRandSeed(o *Options, v string) error {
@@ -415,12 +429,9 @@ func setZoneMode(o *Options, v string) error {
 
 func setPercentRandom(o *Options, v string) error {
 	return byDirection(v, func(w ddir, v string) error {
-		n, err := strconv.ParseUint(v, 10, 7)
-		if err != nil || n > 100 {
-			return errors.New("a percentage is wanted")
-		}
-		o.Sequential[w] = 100 - int(n)
-		return nil
+		n, err := percentage(v)
+		o.Sequential[w] = 100 - n
+		return err
 	})
 }
 
@@ -428,11 +439,11 @@ func setFileService(o *Options, v string) error {
 	service, postfix, has := strings.Cut(v, ":")
 	turn := 1
 	if has {
-		n, err := strconv.ParseUint(postfix, 10, 31)
-		if err != nil || n == 0 {
-			return errors.New("a number of requests is wanted behind the colon")
+		n, err := requests(postfix)
+		if err != nil {
+			return err
 		}
-		turn = int(n)
+		turn = n
 	}
 	switch service {
 	case "roundrobin":

@@ -18,18 +18,25 @@ type Request struct {
 	Unsure, Covered bool
 }
 
-// An Order makes the requests of a job again and again: the same options give the same requests.
+// An Order makes the requests of a job again and again: the same workload gives the same requests.
 type Order struct {
+	// Err is why there are no more requests before the job has ended: that of the context. A job
+	// may have more requests than anybody waits for.
+	Err error
+	// Number is that of the next write.
+	Number uint64
+	// Trim tells which requests end up trimmed.
+	Trim Trimmer
+	// Offsets is the generator of offsets, whose state fio's state files keep.
+	Offsets Generator
+
 	l     *Layout
 	seeds jobSeeds
-	// ctx ends the order early, and err says so: a job may have more requests
-	// than anybody waits for.
 	ctx   context.Context
 	steps uint
-	Err   error
 
-	sizes                             [2]Generator // of writes and of reads
-	Blocks, verify, mix, trims, zones Generator
+	sizes                     [2]Generator // by direction
+	verify, mix, trims, zones Generator
 	// follows decides which random requests follow the one before.
 	follows [2]Generator
 
@@ -42,8 +49,6 @@ type Order struct {
 	wrote  int64  // those of writes
 	inLoop int64  // bytes of this loop
 	loop   int
-	Number uint64
-	Trim   trimmer
 	// run counts down to the next random request, see [Workload.RandomEvery].
 	run int
 	// inZone is how many bytes were moved in the zone of zonemode=strided.
@@ -62,10 +67,11 @@ type cursor struct {
 	done bool
 }
 
+// NewOrder begins the order of a job. It fails if ctx ends, and where there is no such order.
 func NewOrder(ctx context.Context, l *Layout) (*Order, error) {
 	p := &Order{ctx: ctx, l: l, seeds: makeSeeds(&l.Workload), run: 1}
 	for _, g := range []*Generator{
-		&p.sizes[writes], &p.sizes[reads], &p.Blocks, &p.verify,
+		&p.sizes[writes], &p.sizes[reads], &p.Offsets, &p.verify,
 		&p.mix,
 	} {
 		if l.Generator == "tausworthe64" && (g != &p.mix || l.Fio == Fio22) {
@@ -82,25 +88,34 @@ func NewOrder(ctx context.Context, l *Layout) (*Order, error) {
 	buffer.reseed(p.seeds[l.Fio.streams().buffer])
 	p.nul = drawSeed(buffer)
 	p.files = make([]cursor, l.NrFiles)
-	for i := range p.files {
-		p.files[i].sampler = p.newSampler(i)
+	if err := p.makeSamplers(); err != nil {
+		return nil, err
 	}
 	return p, p.start()
 }
 
-// newSampler is what draws the blocks of file i if they are not distributed
-// evenly. fio seeds it from the name.
-func (p *Order) newSampler(i int) *sampler {
-	if p.l.Distribution.Kind == "" {
+// makeSamplers makes what draws the blocks of each file if they are not distributed evenly. fio
+// seeds it from the file's name.
+func (p *Order) makeSamplers() (err error) {
+	d := &p.l.Distribution
+	if d.Kind == "" {
 		return nil
 	}
 	least := int64(p.l.least())
-	n := uint64((p.l.Extent + least - 1) / least)
-	seed := uint64(nameHash(p.l.Distribution.Names[i]) * uint32(p.l.Thread))
-	if !p.l.RandRepeat || p.l.RandSeedGiven {
-		seed = p.seeds[p.l.Fio.streams().order]
+	n, zetaN := uint64((p.l.Extent+least-1)/least), 0.0
+	if d.Kind == "zipf" {
+		if zetaN, err = zeta(p.ctx, n, d.Value); err != nil {
+			return err
+		}
 	}
-	return newSampler(&p.l.Distribution, n, seed)
+	for i := range p.files {
+		seed := uint64(nameHash(d.Names[i]) * uint32(p.l.Thread))
+		if !p.l.RandRepeat || p.l.RandSeedGiven {
+			seed = p.seeds[p.l.Fio.streams().order]
+		}
+		p.files[i].sampler = newSampler(d, n, seed, zetaN)
+	}
+	return nil
 }
 
 // seed puts all generators at their beginning.
@@ -109,7 +124,7 @@ func (p *Order) seed() {
 	for _, g := range p.sizes {
 		g.reseed(p.seeds[at.size])
 	}
-	p.Blocks.reseed(p.seeds[at.order])
+	p.Offsets.reseed(p.seeds[at.order])
 	p.verify.reseed(p.seeds[at.verify])
 	p.mix.reseed(p.seeds[at.mix])
 	p.trims.reseed(p.seeds[at.trim])
@@ -407,7 +422,7 @@ func (p *Order) block(f *cursor, sizes Sizes) int64 {
 	if f.sampler != nil {
 		b = int64(f.sampler.next())
 	} else {
-		b = below(p.Blocks, float64(n))
+		b = below(p.Offsets, float64(n))
 	}
 	if f.taken != nil && f.taken.isSet(b) {
 		if b = f.taken.nextFree(b); b < 0 {
@@ -488,17 +503,17 @@ func splitLength(g Generator, shares []Share, room int64) int {
 	return shares[len(shares)-1].Block
 }
 
-// A trimmer tells which requests of a job end up trimmed. fio marks each with a
+// A Trimmer tells which requests of a job end up trimmed. fio marks each with a
 // chance, and after every backlog of writes trims a batch of the marked ones,
 // the oldest first; what is left at the end stays.
-type trimmer struct {
+type Trimmer struct {
 	limit          uint64 // an output up to it marks the request
 	backlog, batch int64
 	Marked         int64 // requests marked so far
 }
 
-func newTrimmer(l *Layout) trimmer {
-	t := trimmer{
+func newTrimmer(l *Layout) Trimmer {
+	t := Trimmer{
 		limit: (1<<32 - 1) / 100 * uint64(l.TrimPercent), backlog: l.TrimBacklog,
 		batch: l.TrimBatch,
 	}
@@ -509,7 +524,7 @@ func newTrimmer(l *Layout) trimmer {
 }
 
 // mark draws for the next request. It returns its index among the marked ones from 1, or 0.
-func (t *trimmer) mark(g Generator) int64 {
+func (t *Trimmer) mark(g Generator) int64 {
 	if t.limit == 0 || g.next() > t.limit {
 		return 0
 	}
@@ -519,7 +534,7 @@ func (t *trimmer) mark(g Generator) int64 {
 
 // Due is how many of the marked requests are trimmed when number writes are
 // done and before were already.
-func (t *trimmer) Due(number uint64, before int64) int64 {
+func (t *Trimmer) Due(number uint64, before int64) int64 {
 	if t.limit == 0 || number == 0 || number%uint64(t.backlog) != 0 {
 		return before
 	}

@@ -73,6 +73,6 @@ func isDigit(c byte, base int) bool {
 // percent reads N%.
 func percent(s string) (n int, ok bool) {
 	digits, has := strings.CutSuffix(s, "%")
-	v, err := strconv.ParseUint(digits, 10, 7)
-	return int(v), has && err == nil && v <= 100
+	n, err := percentage(digits)
+	return n, has && err == nil
 }

@@ -15,6 +15,9 @@ type expectation struct {
 	known bool
 }
 
+// pieceSize is how much content is made at a time where it is only compared, in bytes.
+const pieceSize = 16 << 10
+
 // A checker checks blocks. It belongs to one goroutine.
 type checker struct {
 	l     *fio.Layout
@@ -30,7 +33,7 @@ type checker struct {
 	lastSeed uint64
 	lastOff  int64
 	// piece is room for a piece of content.
-	piece [verify.ScratchSize]byte
+	piece [pieceSize]byte
 	// Recipe is the one that explained a block last. learned says that it explains most blocks
 	// around, so that data which do not follow from it are damaged.
 	recipe fio.Recipe
@@ -81,10 +84,7 @@ func (c *checker) checkRequest(p []byte, r *fio.Request) {
 		c.checkPlain(p, &x)
 		return
 	}
-	every := c.l.BlockLen
-	if every == 0 {
-		every = len(p)
-	}
+	every := c.l.Every(len(p))
 	for at := 0; at < len(p); at += every {
 		c.checkBlock(p[at:min(at+every, len(p))], r.Off+int64(at), &x)
 	}

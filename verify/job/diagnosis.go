@@ -183,6 +183,9 @@ func (c *checker) diagnoseData(b *Bad, h *fio.Header, k *fio.Checksum, x *expect
 	c.compare(b, h, k, want)
 }
 
+// maxParts bounds the parts of a block that are told of.
+const maxParts = 16
+
 // diagnoseUnknown looks for damage that shows without knowing the right content.
 func (c *checker) diagnoseUnknown(b *Bad, data int) {
 	p := b.got
@@ -194,7 +197,7 @@ func (c *checker) diagnoseUnknown(b *Bad, data int) {
 					Off: b.Off + int64(at), Len: verify.Sector, Bad: verify.Sector,
 					Cause: cause,
 				})
-			if len(b.Parts) == verify.MaxRanges {
+			if len(b.Parts) == maxParts {
 				return
 			}
 		}

@@ -149,7 +149,7 @@ func TestFioImages(t *testing.T) {
 		s := fio.DefaultOptions()
 		s.Fio, s.Size, s.Verify, s.Pattern = fio.FioAny, o.Size, fio.TypeAny, o.Pattern
 		s.Holes = o.NoRandomMap
-		if o.Verify == fio.TypePattern || o.Verify == fio.TypeNull {
+		if o.Verify == "pattern" || o.Verify == fio.TypeNull {
 			s.Verify, s.PatternInterval = o.Verify, o.PatternInterval
 		}
 		if r, bad := check(t, img, s, doScan); !r.Good() || r.ContentMismatches > 0 {

@@ -147,7 +147,7 @@ func (f fioPeer) cases() (list []string) {
 			if short && (i%slice != 0 || (i+k)%len(kinds) != 0) {
 				continue
 			}
-			if strings.HasPrefix(name, fio.TypePattern) && !strings.Contains(kind, "pattern") {
+			if strings.HasPrefix(name, "pattern") && !strings.Contains(kind, "pattern") {
 				kind += " --verify_pattern=0xdeadbeef"
 			}
 			list = append(list, kind+" --verify="+name)

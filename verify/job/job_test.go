@@ -59,7 +59,7 @@ func drawOptions(t *rapid.T) fio.Options {
 
 // reconcile changes options that do not go together, so that few draws are in vain.
 func reconcile(o *fio.Options) {
-	if o.Pattern == "" && strings.HasPrefix(o.Verify, fio.TypePattern) {
+	if o.Pattern == "" && strings.HasPrefix(o.Verify, "pattern") {
 		o.Pattern = "0xdeadbeef"
 	}
 	if o.Fio == fio.Fio22 &&

@@ -32,8 +32,7 @@ const (
 	journalName    = "blksh-journal "
 	journalVersion = 2 // that is written
 	journalRecord  = 16
-	// maxJournalName bounds the first line, maxJournalLine the options.
-	maxJournalName = 64
+	// maxJournalLine bounds the lines of text.
 	maxJournalLine = 1 << 20
 	// maxJournalRanges bounds the memory of what a journal tells. Writes end nearly
 	// in order: what is in flight makes gaps, and a run that failed.
@@ -138,25 +137,25 @@ type Journal struct {
 
 // ReadJournal reads the journal of a job, as far as it goes, of this version or an older one.
 func ReadJournal(ctx context.Context, r io.Reader) (*Journal, error) {
-	b := bufio.NewReader(r)
-	name, err := readLine(b, maxJournalName)
+	b := bufio.NewReaderSize(r, maxJournalLine)
+	name, err := readLine(b)
 	if errors.Is(err, errLine) {
 		return nil, errNoJournal
 	} else if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := new(Journal)
+	j := &Journal{Size: int64(len(name))}
 	if j.Version, err = versionOf(name); err != nil {
 		return nil, err
 	}
-	line, err := readLine(b, maxJournalLine)
+	line, err := readLine(b)
 	if err != nil {
 		return nil, fmt.Errorf("journal: options: %w", err)
 	}
 	if j.Workload, err = readWorkload(line, j.Version); err != nil {
 		return nil, fmt.Errorf("journal: options: %w", err)
 	}
-	j.Size = int64(len(name) + len(line))
+	j.Size += int64(len(line))
 	if err := j.records(ctx, b); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -184,21 +183,17 @@ var (
 	errLine      = errors.New("the line of text")
 )
 
-// readLine reads up to and with a newline, at most limit bytes.
-func readLine(b *bufio.Reader, limit int) (line []byte, err error) {
-	for len(line) < limit {
-		c, err := b.ReadByte()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, fmt.Errorf("%w is cut off", errLine)
-		case err != nil:
-			return nil, err
-		}
-		if line = append(line, c); c == '\n' {
-			return line, nil
-		}
+// readLine reads up to and with a newline, at most as much as the reader has room for. It is valid
+// until the next call.
+func readLine(b *bufio.Reader) ([]byte, error) {
+	line, err := b.ReadSlice('\n')
+	switch {
+	case errors.Is(err, io.EOF):
+		err = fmt.Errorf("%w is cut off", errLine)
+	case errors.Is(err, bufio.ErrBufferFull):
+		err = fmt.Errorf("%w is longer than %d bytes", errLine, maxJournalLine)
 	}
-	return nil, fmt.Errorf("%w is longer than %d bytes", errLine, limit)
+	return line, err
 }
 
 // recordsBetweenLooks is how many records are read between two looks at the context.

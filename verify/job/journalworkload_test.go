@@ -59,7 +59,7 @@ func TestJournalOfVersion1(t *testing.T) {
 			o.Verify, o.Direction = "md5", fio.RandWrite
 		},
 		"pattern": func(o *fio.Options) {
-			o.Verify, o.Pattern, o.MinBlock, o.Generation = fio.TypePattern, "0xdeadbeef%o", 8192, 3
+			o.Verify, o.Pattern, o.MinBlock, o.Generation = "pattern", "0xdeadbeef%o", 8192, 3
 		},
 	} {
 		text, err := os.ReadFile("testdata/journal/1-" + name + ".txt")

@@ -74,10 +74,7 @@ func (c *checker) present(p []byte, r *fio.Request) bool {
 	if c.l.Headerless {
 		return c.plainly(p, &x)
 	}
-	every := c.l.BlockLen
-	if every == 0 {
-		every = len(p)
-	}
+	every := c.l.Every(len(p))
 	for at := 0; at < len(p); at += every {
 		if !c.intact(p[at:min(at+every, len(p))], r.Off+int64(at), &x) {
 			return false

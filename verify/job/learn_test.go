@@ -192,7 +192,7 @@ func TestScanBigEndian(t *testing.T) {
 	be := binary.BigEndian
 	for at := 0; at < len(img); at += 4096 {
 		h, _ := fio.ParseHeader(img[at:])
-		be.PutUint16(img[at:], fio.HeaderMagic)
+		be.PutUint16(img[at:], 0xacca)
 		be.PutUint16(img[at+2:], uint16(h.Type))
 		be.PutUint32(img[at+4:], h.Len)
 		be.PutUint64(img[at+8:], h.Seed)

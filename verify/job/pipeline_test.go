@@ -24,15 +24,15 @@ func TestEngineMemory(t *testing.T) {
 		name                 string
 		depth, block, merged int
 	}{
-		{"single blocks", fio.MaxDepth, 4096, 0},
-		{"small blocks", fio.MaxDepth, 512, 0},
-		{"merged blocks", fio.MaxDepth, 512, 64 << 10},
-		{"large blocks", fio.MaxDepth, 1 << 20, 0},
-		{"largest blocks", fio.MaxDepth, fio.MaxBlockSize, 0},
+		{"single blocks", 1 << 12, 4096, 0},
+		{"small blocks", 1 << 12, 512, 0},
+		{"merged blocks", 1 << 12, 512, 64 << 10},
+		{"large blocks", 1 << 12, 1 << 20, 0},
+		{"largest blocks", 1 << 12, fio.MaxBlockSize, 0},
 	} {
 		o := fio.DefaultOptions()
 		o.Verify, o.Size, o.IODepth, o.MinBlock, o.MaxRequest, o.Workers = "crc32c", 1<<40, c.depth,
-			c.block, c.merged, fio.MaxDepth
+			c.block, c.merged, 1<<12
 		j, err := New(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)

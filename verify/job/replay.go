@@ -57,7 +57,7 @@ func (t *task) replayFrom(ctx context.Context, n int64) (*replay, error) {
 }
 
 func (p *replay) advance() {
-	p.before = p.order.Blocks.CopyTo(p.before)
+	p.before = p.order.Offsets.CopyTo(p.before)
 	p.more = p.order.Next(&p.ahead)
 }
 

@@ -39,6 +39,13 @@ func TestReplaysAreCancelled(t *testing.T) {
 			_, err := testJob(t, resumed).Write(ctx, openMemory(nil), WriteOptions{From: 1 << 60})
 			return err
 		},
+		"files whose blocks are drawn": func(ctx context.Context) error {
+			drawn := o
+			drawn.Direction, drawn.Loops, drawn.NrFiles = fio.RandWrite, 1, 4096
+			drawn.Distribution = fio.Distribution{Kind: "zipf", Value: 1.2}
+			_, err := testJob(t, drawn).Verify(ctx, openMemory(nil), VerifyOptions{})
+			return err
+		},
 		"all read, and not to be looked at": func(ctx context.Context) error {
 			many := o
 			many.Direction, many.Loops = fio.RandReadWrite, 1

@@ -77,7 +77,7 @@ var requestJobs = map[string]func(*fio.Options){
 	"bs_unaligned":  func(o *fio.Options) { o.MinBlock, o.MaxBlock, o.BSUnaligned = 500, 9000, true },
 	"norandommap":   func(o *fio.Options) { o.Direction, o.NoRandomMap, o.Generator = fio.RandWrite, true, "lfsr" },
 	"bare content":  func(o *fio.Options) { o.Verify = fio.TypeNull },
-	"pattern":       func(o *fio.Options) { o.Verify, o.Pattern = fio.TypePattern, "0xdeadbeef" },
+	"pattern":       func(o *fio.Options) { o.Verify, o.Pattern = "pattern", "0xdeadbeef" },
 	"a header each": func(o *fio.Options) { o.Interval = 512 },
 }
 

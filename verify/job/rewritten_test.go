@@ -10,7 +10,7 @@ import (
 func rewriting(kind string, r fio.Release) fio.Options {
 	o := fio.DefaultOptions()
 	o.Fio, o.Verify, o.Size, o.Direction, o.NoRandomMap = r, kind, 512<<10, fio.RandWrite, true
-	if kind == fio.TypePattern {
+	if kind == "pattern" {
 		o.Pattern = "0xdeadbeef"
 	}
 	return o
@@ -38,7 +38,7 @@ func placesOf(t *testing.T, o fio.Options) (list []int64) {
 
 // Blocks that a job writes several times are counted once, good or bad.
 func TestRewrittenBlocksCountOnce(t *testing.T) {
-	for _, kind := range []string{"crc32c", "meta", fio.TypePattern} {
+	for _, kind := range []string{"crc32c", "meta", "pattern"} {
 		for _, release := range []fio.Release{fio.Fio333, fio.Fio342} {
 			o := rewriting(kind, release)
 			places := placesOf(t, o)

@@ -166,7 +166,7 @@ func TestVectorsScan(t *testing.T) {
 		o := fio.DefaultOptions()
 		o.Verify, o.Fio, o.Size, o.Holes = fio.TypeAny, fio.FioAny, job.Size, job.NoRandomMap ||
 			strings.HasPrefix(v.file, "state")
-		if job.Verify == fio.TypePattern || job.Verify == fio.TypeNull {
+		if job.Verify == "pattern" || job.Verify == fio.TypeNull {
 			o.Verify, o.PatternInterval = job.Verify, job.PatternInterval
 		}
 		o.Pattern = job.Pattern
