@@ -13,7 +13,7 @@ import (
 type CreateConfig struct {
 	Drivers []Driver
 	Format  string
-	// Options are the format's CreateKeys.
+	// Options are those of the format's CreateConfig.
 	Options *Options
 	// Size is the length that the guest sees, in bytes; -1 takes that of the backing file.
 	Size int64
@@ -187,15 +187,11 @@ func (c *Creation) settleOptions() error {
 	if err != nil {
 		return err
 	}
-	values, err := driver.ParseValues(c.format.CreateKeys, options)
-	if err != nil {
-		return err
-	}
 	if options.Len() > 0 {
 		return driver.Refuse("Invalid parameter '%s'", options.Keys()[0])
 	}
 	c.creating = driver.Creating{
-		Size: c.cfg.Size, Config: config, Values: values, Backing: c.cfg.Backing, BackingFormat: c.cfg.BackingFormat, Creator: c,
+		Size: c.cfg.Size, Config: config, Backing: c.cfg.Backing, BackingFormat: c.cfg.BackingFormat, Creator: c,
 	}
 	if c.format.CheckCreate == nil {
 		return nil

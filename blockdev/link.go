@@ -59,8 +59,8 @@ func (t *tree) isRight(name, value string) bool {
 // isChild says whether name is what some driver calls a child.
 func (t *tree) isChild(name string) bool {
 	for _, d := range t.cfg.Drivers {
-		for _, k := range d.AllKeys() {
-			if k.Type == driver.NodeRef && k.Name == name {
+		for _, k := range d.Keys() {
+			if k.Type == driver.TypeChild && k.Name == name {
 				return true
 			}
 		}

@@ -2,28 +2,12 @@ package blockdev
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// genericKeys are the options that every node takes.
-var genericKeys = []driver.Key{
-	{Name: "node-name", Type: driver.String, Help: "name of the node in this stack"},
-	{Name: "read-only", Type: driver.Bool, Help: "open without permission to write"},
-	{Name: "auto-read-only", Type: driver.Bool, Help: "fall back to read-only"},
-	{Name: "cache.direct", Type: driver.Bool, Help: "bypass the page cache (O_DIRECT)"},
-	{Name: "cache.no-flush", Type: driver.Bool, Help: "never wait for stable storage"},
-	{Name: "discard", Type: driver.String, Help: "what to do with discards: ignore or unmap"},
-	{Name: "force-share", Type: driver.Bool, Help: "take no image locks"},
-	{Name: "detect-zeroes", Type: driver.String, Enum: detectModes, Default: "off", Help: "turn writes of zeroes into zero requests"},
-}
-
-// detectModes are the values of detect-zeroes.
-var detectModes = []string{"off", "on", "unmap"}
-
-// GenericKeys are the options that every node takes, whatever its driver.
-func GenericKeys() []driver.Key { return genericKeys }
+// nodeKeys are the options that every node takes.
+func nodeKeys() []driver.Key { return driver.KeysOf(driver.NodeConfig{}) }
 
 // childMode is what a child inherits. Formats send flushes and honour the discard policy themselves, so discards always pass on
 // below; a backing file is read-only unless its own options say otherwise.
@@ -48,33 +32,32 @@ func inheritMode(o *Options, m Mode) {
 	o.Inherit("discard", discard)
 }
 
-// settleMode reads the generic options of a node. sealed makes it read-only whatever they say.
-func settleMode(o *Options, sealed bool) (Mode, driver.Values, error) {
-	v, err := driver.ParseValues(genericKeys, o.Clone())
-	if err != nil {
-		return Mode{}, v, err
+// settleMode reads the options of a node that do not concern its driver. sealed makes it read-only whatever they say.
+func settleMode(o *Options, sealed bool) (m Mode, c driver.NodeConfig, err error) {
+	if err := driver.Fill(&c, o.Clone()); err != nil {
+		return m, c, err
 	}
-	m := Mode{
-		ReadOnly: v.Bool("read-only") || sealed, AutoReadOnly: v.Bool("auto-read-only"), Direct: v.Bool("cache.direct"),
-		NoFlush: v.Bool("cache.no-flush"), ForceShare: v.Bool("force-share"),
+	m = Mode{
+		ReadOnly: c.ReadOnly || sealed, AutoReadOnly: c.AutoReadOnly, Direct: c.Direct, NoFlush: c.NoFlush,
+		ForceShare: c.ForceShare,
 	}
-	switch v.String("discard") {
+	switch c.Discard {
 	case "ignore", "off":
 	case "unmap", "on":
 		m.Unmap = true
 	default:
-		return m, v, driver.Refuse("Invalid discard option")
+		return m, c, driver.Refuse("Invalid discard option")
 	}
 	if m.ForceShare && !m.ReadOnly {
-		return m, v, errors.New("force-share=on can only be used with read-only images")
+		return m, c, errors.New("force-share=on can only be used with read-only images")
 	}
-	switch detect := v.String("detect-zeroes"); {
-	case !slices.Contains(detectModes, detect):
-		return m, v, driver.Refuse("invalid parameter value: %s", detect)
-	case detect == "unmap" && !m.Unmap:
-		return m, v, driver.Refuse("setting detect-zeroes to unmap is not allowed without setting discard operation to unmap")
+	if c.DetectZeroes == "unmap" && !m.Unmap {
+		return m, c, driver.Refuse("setting detect-zeroes to unmap is not allowed without setting discard operation to unmap")
 	}
-	return m, v, nil
+	if _, known := detectMode(c.DetectZeroes); !known {
+		return m, c, driver.Refuse("invalid parameter value: %s", c.DetectZeroes)
+	}
+	return m, c, nil
 }
 
 // Direct says whether the device bypasses the page cache, whoever asked for that.
@@ -109,6 +92,20 @@ func (g *guard) setMode(m Mode) {
 	g.unmap.Store(m.Unmap)
 }
 
+// detectMode is what a value of detect-zeroes means.
+func detectMode(s string) (mode int32, known bool) {
+	switch s {
+	case "off":
+		return detectOff, true
+	case "on":
+		return detectOn, true
+	case "unmap":
+		return detectUnmap, true
+	}
+	return detectOff, false
+}
+
 func (g *guard) setDetectZeroes(s string) {
-	g.detectZeroes.Store(map[string]int32{"on": detectOn, "unmap": detectUnmap}[s])
+	mode, _ := detectMode(s)
+	g.detectZeroes.Store(mode)
 }

@@ -97,7 +97,6 @@ type treeNode struct {
 	mode     Mode
 	options  *Options // all of them, those of children not yet opened included
 	config   any      // of the driver
-	values   driver.Values
 	protocol bool
 	children []edge
 	over     *treeNode // the image that it stands behind, nil in front of all backing files; depth counts them
@@ -289,7 +288,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	if err := t.openDriver(ctx, n, probed); err != nil {
 		return nil, err
 	}
-	n.guard.setDetectZeroes(generic.String("detect-zeroes"))
+	n.guard.setDetectZeroes(generic.DetectZeroes)
 	if err := n.noBacking(); err != nil {
 		return nil, err
 	}
@@ -346,7 +345,7 @@ const maxLength = math.MaxInt64 &^ (1<<30 - 1)
 // openDriver parses the driver's own options and opens it, with a guard in front.
 func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	var err error
-	if n.config, n.values, err = t.parse(n.driver, n.options); err != nil {
+	if n.config, err = t.parse(n.driver, n.options); err != nil {
 		return err
 	}
 	if n.protocol && n.filename == "" && n.driver.Declares("filename") && !n.gives("filename") {
@@ -377,7 +376,7 @@ func (n *treeNode) gives(key string) bool {
 }
 
 // parse reads the driver's own options, with the defaults asked for.
-func (t *tree) parse(d *Driver, given *Options) (config any, v driver.Values, err error) {
+func (t *tree) parse(d *Driver, given *Options) (config any, err error) {
 	o := given.Clone()
 	if t.cfg.Defaults != nil {
 		for _, key := range t.cfg.Defaults.Keys() {
@@ -387,15 +386,12 @@ func (t *tree) parse(d *Driver, given *Options) (config any, v driver.Values, er
 			}
 		}
 	}
-	if config, err = driver.NewConfig(d.Config, o); err == nil {
-		v, err = driver.ParseValues(d.Keys, o)
-	}
-	return config, v, err
+	return driver.NewConfig(d.Config, o)
 }
 
 func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
 	return &driver.Opening{
-		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Config: n.config, Values: n.values, Probed: probed, From: n.from,
+		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Config: n.config, Probed: probed, From: n.from,
 		Notify: t.cfg.Notify, Opener: opener{t, n},
 	}
 }
@@ -417,14 +413,14 @@ func (t *tree) openError(n *treeNode, err error) error {
 }
 
 // nameNode gives n the name it asks for, or a free one that nobody can ask for.
-func (t *tree) nameNode(n *treeNode, generic driver.Values) error {
-	want := generic.String("node-name")
-	if !generic.Has("node-name") {
+func (t *tree) nameNode(n *treeNode, generic driver.NodeConfig) error {
+	if generic.NodeName == nil {
 		t.fresh++
-		want = fmt.Sprintf("#block%03d", t.fresh)
+		want := fmt.Sprintf("#block%03d", t.fresh)
 		n.name, t.names[want] = want, n
 		return nil
 	}
+	want := *generic.NodeName
 	switch {
 	case !driver.IsIdentifier(want):
 		return driver.Refuse("Invalid node-name: '%s'", want)
@@ -483,7 +479,7 @@ func (n *treeNode) noBacking() error {
 // unknownOption is the first option that neither the generic layer, the driver nor a child takes.
 func (n *treeNode) unknownOption() (key string, found bool) {
 	for _, key := range n.options.Keys() {
-		if key == "driver" || driver.Declared(genericKeys, key) || driver.Declared(n.driver.AllKeys(), key) && !n.values.Leftover(key) || n.childTakes(key) {
+		if key == "driver" || driver.Declared(nodeKeys(), key) || driver.Declared(n.driver.Keys(), key) || n.childTakes(key) {
 			continue
 		}
 		return key, true

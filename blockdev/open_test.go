@@ -81,8 +81,8 @@ func linkFormat() Driver {
 			}
 			l := &link{file: file, mode: o.Mode}
 			name, _, found := strings.Cut(string(head[1:]), "\n")
-			if found && name != "" && !o.NoChild("backing") {
-				l.backing, err = o.Backing(ctx, "backing", Link{Name: name})
+			if found && name != "" && !o.NoChild(o.Config.(*linkConfig).Backing) {
+				l.backing, err = o.Backing(ctx, o.Config.(*linkConfig).Backing, Link{Name: name})
 			}
 			return l, err
 		},

@@ -1,7 +1,6 @@
 package blockdev
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"reflect"
@@ -102,7 +101,6 @@ type reopenStep struct {
 	sealed        bool
 	options       *Options
 	config        any
-	values        driver.Values
 	detectZeroes  string
 	commit, abort func()
 }
@@ -132,8 +130,8 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 	if err != nil {
 		return err
 	}
-	step := &reopenStep{node: n, mode: mode, sealed: sealed, options: opts, detectZeroes: generic.String("detect-zeroes")}
-	if step.config, step.values, err = r.tree.parse(n.driver, opts); err != nil {
+	step := &reopenStep{node: n, mode: mode, sealed: sealed, options: opts, detectZeroes: generic.DetectZeroes}
+	if step.config, err = r.tree.parse(n.driver, opts); err != nil {
 		return err
 	}
 	for _, c := range n.children {
@@ -164,7 +162,7 @@ func (r *reopening) checkFixed(n *treeNode, key string, value any) error {
 			return driver.Refuse("Cannot change the option '%s'", key)
 		}
 	case "force-share":
-		if _, err := (driver.Key{Name: key, Type: driver.Bool}).Parse(value); err != nil {
+		if _, err := (driver.Key{Name: key, Type: driver.TypeBool}).Parse(value); err != nil {
 			return err
 		}
 		if old, _ := n.options.Get(key); !n.options.Given(key) || !reflect.DeepEqual(old, value) {
@@ -185,7 +183,7 @@ func (r *reopening) mode(n *treeNode) Mode {
 }
 
 func (n *treeNode) knows(key string) bool {
-	return key == "driver" || driver.Declared(genericKeys, key) || driver.Declared(n.driver.AllKeys(), key) || n.childTakes(key)
+	return key == "driver" || driver.Declared(nodeKeys(), key) || driver.Declared(n.driver.Keys(), key) || n.childTakes(key)
 }
 
 // unchangeable refuses a new driver or node name, and another child.
@@ -209,13 +207,13 @@ func (r *reopening) prepare(ctx context.Context) error {
 	for _, s := range r.steps {
 		re, ok := s.node.guard.node.(driver.Reopener)
 		if !ok {
-			if key := cmp.Or(driver.Differs(s.config, s.node.config), s.values.Differs(s.node.values)); key != "" {
+			if key := driver.Differs(s.config, s.node.config); key != "" {
 				return driver.Refuse("Cannot change the option '%s'", key)
 			}
 			continue
 		}
 		o := r.tree.opening(s.node, false)
-		o.Mode, o.Config, o.Values = s.mode, s.config, s.values
+		o.Mode, o.Config = s.mode, s.config
 		var err error
 		if s.commit, s.abort, err = re.Prepare(ctx, o); err != nil {
 			return err
@@ -231,7 +229,7 @@ func (r *reopening) commit() {
 			s.commit()
 		}
 		s.node.mode, s.node.sealed, s.node.options = s.mode, s.sealed, s.options
-		s.node.config, s.node.values = s.config, s.values
+		s.node.config = s.config
 		s.node.guard.setMode(s.mode)
 		s.node.guard.setDetectZeroes(s.detectZeroes)
 	}

@@ -32,7 +32,12 @@ func (b Bytes) Int() int64 { return int64(min(b, math.MaxInt64)) }
 
 // Child is an option that is a layer below: options below NAME., or the name of a node as the value of NAME itself. The
 // driver opens it by its Opening.
-type Child string
+type Child struct{ key string }
+
+// ChildCalled is a child that no field stands for, such as one of a numbered list.
+func ChildCalled(key string) Child { return Child{key} }
+
+func (c Child) String() string { return c.key }
 
 // List is an option that is numbered, as NAME.0 or NAME.0.word, and holds all that was given below NAME. The driver refuses what it
 // does not know of that.
@@ -84,7 +89,7 @@ func appendFields(fields []field, t reflect.Type, prefix string, at []int) []fie
 func typeOf(t reflect.Type) (kind Type, ok bool) {
 	switch t {
 	case reflect.TypeFor[Child]():
-		return NodeRef, true
+		return TypeChild, true
 	case reflect.TypeFor[List]():
 		return TypeList, true
 	case reflect.TypeFor[Group]():
@@ -95,13 +100,13 @@ func typeOf(t reflect.Type) (kind Type, ok bool) {
 	}
 	switch t {
 	case reflect.TypeFor[Bytes]():
-		return Size, true
+		return TypeSize, true
 	case reflect.TypeFor[string]():
-		return String, true
+		return TypeString, true
 	case reflect.TypeFor[bool]():
-		return Bool, true
+		return TypeBool, true
 	case reflect.TypeFor[int64]():
-		return Int, true
+		return TypeInt, true
 	}
 	return 0, false
 }
@@ -109,7 +114,7 @@ func typeOf(t reflect.Type) (kind Type, ok bool) {
 func keyOf(f reflect.StructField, name string, kind Type) Key {
 	k := Key{Name: name, Type: kind, Default: f.Tag.Get("default"), Help: f.Tag.Get("help")}
 	if values, ok := f.Tag.Lookup("values"); ok {
-		k.Type, k.Enum = Enum, strings.Split(values, ",")
+		k.Type, k.Enum = TypeEnum, strings.Split(values, ",")
 	}
 	if values, ok := f.Tag.Lookup("known"); ok {
 		k.Enum = strings.Split(values, ",")
@@ -156,8 +161,8 @@ func Fill(config any, o *Options) error {
 
 func (f *field) fill(v reflect.Value, o *Options) error {
 	switch f.Type {
-	case NodeRef: // children are taken when they are opened
-		v.SetString(f.Name)
+	case TypeChild: // children are taken when they are opened
+		v.Set(reflect.ValueOf(Child{f.Name}))
 		return nil
 	case TypeList, TypeGroup:
 		v.Field(0).Set(reflect.ValueOf(*o.TakeSub(f.Name + ".")))

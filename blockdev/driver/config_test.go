@@ -43,7 +43,7 @@ func TestNewConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := got.(*testConfig)
-	if c.Speed != 1<<20 || c.File != "file" || c.Name != "x" || !*c.Quiet || *c.Size != 8<<60 || c.Size.Int() != math.MaxInt64 {
+	if c.Speed != 1<<20 || c.File.String() != "file" || c.Name != "x" || !*c.Quiet || *c.Size != 8<<60 || c.Size.Int() != math.MaxInt64 {
 		t.Errorf("%+v", c)
 	}
 	if c.Mode != "fast" || *c.Told != "c" || c.Server.Port != 7 || c.Rules.String("0.event") != "e" || c.More.String("a") != "1" || c.unused != 0 {
@@ -81,8 +81,8 @@ func TestKeysOf(t *testing.T) {
 		names = append(names, fmt.Sprint(k.Name, ":", k.Type))
 	}
 	want := fmt.Sprint([]string{
-		fmt.Sprint("speed:", Size), fmt.Sprint("file:", NodeRef), fmt.Sprint("name:", String), fmt.Sprint("quiet:", Bool), fmt.Sprint("size:", Size),
-		fmt.Sprint("mode:", Enum), fmt.Sprint("told:", String), fmt.Sprint("server.port:", Int), fmt.Sprint("rules:", TypeList), fmt.Sprint("more:", TypeGroup),
+		fmt.Sprint("speed:", TypeSize), fmt.Sprint("file:", TypeChild), fmt.Sprint("name:", TypeString), fmt.Sprint("quiet:", TypeBool), fmt.Sprint("size:", TypeSize),
+		fmt.Sprint("mode:", TypeEnum), fmt.Sprint("told:", TypeString), fmt.Sprint("server.port:", TypeInt), fmt.Sprint("rules:", TypeList), fmt.Sprint("more:", TypeGroup),
 	})
 	if got := fmt.Sprint(names); got != want {
 		t.Errorf("%s, want %s", got, want)

@@ -52,9 +52,8 @@ type Driver struct {
 	Resolves Resolution
 	Purpose  Purpose
 	// Config is a struct of the options the driver takes besides those of every node (node-name, read-only, cache.*, ...), see config.go. What
-	// is no option is refused. Keys is the old way to say the same.
+	// is no option is refused.
 	Config any
-	Keys   []Key
 	// Schemes are the file name prefixes that choose this driver, without the colon: "nbd" for nbd:unix:/path. ParseName turns
 	// such a name, prefix included, into options.
 	Schemes   []string
@@ -77,7 +76,6 @@ type Driver struct {
 	// Create makes an image in an empty file, for a format; nil where none can be made. CreateConfig has its options, and CheckCreate
 	// says why no image can be made of them, before there is a file; nil leaves that to Create.
 	CreateConfig any
-	CreateKeys   []Key
 	CheckCreate  func(c *Creating) error
 	Create       func(ctx context.Context, c *Creating) error
 	// Measure says how large a file Create and a copy would make, for a format that can tell.
@@ -86,14 +84,14 @@ type Driver struct {
 
 // Declares says whether a driver has an option called key.
 func (d *Driver) Declares(key string) bool {
-	return slices.ContainsFunc(d.AllKeys(), func(k Key) bool { return k.Name == key })
+	return slices.ContainsFunc(d.Keys(), func(k Key) bool { return k.Name == key })
 }
 
-// AllKeys are the options of a driver.
-func (d *Driver) AllKeys() []Key { return append(KeysOf(d.Config), d.Keys...) }
+// Keys are the options of a driver.
+func (d *Driver) Keys() []Key { return KeysOf(d.Config) }
 
-// AllCreateKeys are the options of an image to be made.
-func (d *Driver) AllCreateKeys() []Key { return append(KeysOf(d.CreateConfig), d.CreateKeys...) }
+// CreateKeys are the options of an image to be made.
+func (d *Driver) CreateKeys() []Key { return KeysOf(d.CreateConfig) }
 
 // Role says what a child is to its parent, which decides what the child inherits.
 type Role int
@@ -107,6 +105,18 @@ const (
 	// RoleBacking is a backing file: read-only, and probed when no format is given.
 	RoleBacking
 )
+
+// NodeConfig has the options that every node takes, whatever its driver.
+type NodeConfig struct {
+	NodeName     *string `option:"node-name" help:"name of the node in this stack"`
+	ReadOnly     bool    `option:"read-only" help:"open without permission to write"`
+	AutoReadOnly bool    `option:"auto-read-only" help:"fall back to read-only"`
+	Direct       bool    `option:"cache.direct" help:"bypass the page cache (O_DIRECT)"`
+	NoFlush      bool    `option:"cache.no-flush" help:"never wait for stable storage"`
+	Discard      string  `option:"discard" help:"what to do with discards: ignore or unmap"`
+	ForceShare   bool    `option:"force-share" help:"take no image locks"`
+	DetectZeroes string  `option:"detect-zeroes" known:"off,on,unmap" default:"off" help:"turn writes of zeroes into zero requests"`
+}
 
 // Mode is how a node is opened, as settled from its options and its parent's.
 type Mode struct {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,18 +12,15 @@ import (
 // Type is the type of an option's value.
 type Type int
 
-// The types of option values.
+// The types of option values: those of the fields of a Config, and strings with a list of values.
 const (
-	String Type = iota
-	Bool
-	Int
-	Size
-	Enum
-	// NodeRef is a child: options below KEY., or the name of a node as the value of KEY itself.
-	NodeRef
-	// TypeList is a numbered list of groups: KEY.0.name, KEY.1.name. The driver reads it by Values.Sub.
+	TypeString Type = iota
+	TypeBool
+	TypeInt
+	TypeSize
+	TypeEnum
+	TypeChild
 	TypeList
-	// TypeGroup is a free set of options below KEY.
 	TypeGroup
 )
 
@@ -33,45 +29,8 @@ type Key struct {
 	Name    string
 	Type    Type
 	Default string
-	Enum    []string // the values of an Enum
+	Enum    []string // the values that it may have, or that are known
 	Help    string   // a line for people
-}
-
-// Values are the options of one node, parsed and checked against its keys. Getters give a key's default when it was not
-// set; asking for a key that the driver does not declare panics, since only a programming error can do that.
-type Values struct {
-	keys  []Key
-	set   map[string]any
-	given map[string]*Options // of lists and groups
-	rest  map[string]*Options // what the driver has not taken out of given yet
-}
-
-// ParseValues takes the options that keys declare out of o. Its errors are QEMU's, to the letter.
-func ParseValues(keys []Key, o *Options) (Values, error) {
-	v := Values{keys: keys, set: map[string]any{}, given: map[string]*Options{}, rest: map[string]*Options{}}
-	for _, k := range keys {
-		switch k.Type {
-		case NodeRef: // children are taken by Opening.Child
-			continue
-		case TypeList, TypeGroup:
-			v.given[k.Name] = o.TakeSub(k.Name + ".")
-			v.rest[k.Name] = v.given[k.Name].Clone()
-			continue
-		}
-		raw, _ := o.Take(k.Name)
-		if raw == nil { // not given, or null
-			if k.Default == "" {
-				continue
-			}
-			raw = k.Default
-		}
-		parsed, err := k.Parse(raw)
-		if err != nil {
-			return Values{}, err
-		}
-		v.set[k.Name] = parsed
-	}
-	return v, nil
 }
 
 // Parse reads a value that may have come as text or from JSON. As in QEMU the types of JSON do not matter, only what they look like:
@@ -82,17 +41,17 @@ func (k Key) Parse(raw any) (any, error) {
 		return nil, Refuse("Invalid parameter type for '%s', expected: string", k.Name)
 	}
 	switch k.Type {
-	case Bool:
+	case TypeBool:
 		return parseBool(k.Name, text)
-	case Int:
+	case TypeInt:
 		n, err := strconv.ParseInt(text, 0, 64)
 		if err != nil {
 			return nil, Refuse("Parameter '%s' expects a number", k.Name)
 		}
 		return n, nil
-	case Size:
+	case TypeSize:
 		return parseSize(k.Name, text)
-	case Enum:
+	case TypeEnum:
 		if !slices.Contains(k.Enum, text) {
 			return nil, Refuse("Parameter '%s' does not accept value '%s'", k.Name, text)
 		}
@@ -184,54 +143,11 @@ func prefixBase(s string) int {
 	return 10
 }
 
-func (v Values) get(name string, t ...Type) any {
-	i := slices.IndexFunc(v.keys, func(k Key) bool { return k.Name == name })
-	if i < 0 || !slices.Contains(t, v.keys[i].Type) {
-		panic("driver: option " + name + " is not declared with the type asked for")
-	}
-	return v.set[name]
-}
-
-// Has says whether name was set or has a default.
-func (v Values) Has(name string) bool { return v.get(name, String, Bool, Int, Size, Enum) != nil }
-
-// String is the value of a String or Enum key.
-func (v Values) String(name string) string {
-	s, _ := v.get(name, String, Enum).(string)
-	return s
-}
-
-// Bool is the value of a Bool key.
-func (v Values) Bool(name string) bool {
-	b, _ := v.get(name, Bool).(bool)
-	return b
-}
-
-// Int is the value of an Int or Size key, in bytes for the latter. A size that is too large for any file is the largest int64.
-func (v Values) Int(name string) int64 {
-	switch n := v.get(name, Int, Size).(type) {
-	case int64:
-		return n
-	case uint64:
-		return int64(min(n, math.MaxInt64))
-	}
-	return 0
-}
-
-// Uint is the value of a Size key, in bytes, however large.
-func (v Values) Uint(name string) uint64 {
-	n, _ := v.get(name, Size).(uint64)
-	return n
-}
-
-// Sub is everything below a TypeList or TypeGroup key. What the driver does not take out of it is refused as unknown.
-func (v Values) Sub(name string) *Options { return v.rest[name] }
-
 // Declared says whether keys take an option called name.
 func Declared(keys []Key, name string) bool {
 	for _, k := range keys {
 		switch k.Type {
-		case NodeRef:
+		case TypeChild:
 			if name == k.Name || strings.HasPrefix(name, k.Name+".") {
 				return true
 			}
@@ -246,34 +162,4 @@ func Declared(keys []Key, name string) bool {
 		}
 	}
 	return false
-}
-
-// Leftover says whether key lies in a list or group from which the driver did not take it.
-func (v Values) Leftover(key string) bool {
-	for name, rest := range v.rest {
-		if sub, ok := strings.CutPrefix(key, name+"."); ok && rest.Has(sub) {
-			return true
-		}
-	}
-	return false
-}
-
-// Differs names an option whose value is not the same in both, "" if there is none. What only old has is kept.
-func (v Values) Differs(old Values) string {
-	for _, k := range v.keys {
-		if !reflect.DeepEqual(v.set[k.Name], old.set[k.Name]) {
-			return k.Name
-		}
-		given, before := v.given[k.Name], old.given[k.Name]
-		if given == nil {
-			continue
-		}
-		for _, key := range given.Keys() {
-			is, _ := given.Get(key)
-			if was, ok := before.Get(key); !ok || !reflect.DeepEqual(is, was) {
-				return k.Name + "." + key
-			}
-		}
-	}
-	return ""
 }

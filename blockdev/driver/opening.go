@@ -10,9 +10,8 @@ type Opening struct {
 	// for resolving relative backing files.
 	Filename string
 	Mode     Mode
-	// Config is a pointer to a struct of the type of the driver's Config, filled in. Values are the driver's Keys.
+	// Config is a pointer to a struct of the type of the driver's Config, filled in.
 	Config any
-	Values Values
 	// Probed: the format was guessed and not given.
 	Probed bool
 	// From is the image that names this node or what it belongs to, see Link; "" where the user does.
@@ -53,29 +52,29 @@ func (o *Opening) Child(ctx context.Context, key Child, role Role) (Node, error)
 
 // ChildNamed is Child with a file name, for drivers whose own name holds that of the child.
 func (o *Opening) ChildNamed(ctx context.Context, key Child, name string, role Role) (Node, error) {
-	n, err := o.Opener.OpenChild(ctx, string(key), name, role)
+	n, err := o.Opener.OpenChild(ctx, key.key, name, role)
 	if err == nil && n == nil {
-		err = Refuse("A block device must be specified for \"%s\"", key)
+		err = Refuse("A block device must be specified for \"%s\"", key.key)
 	}
 	return n, err
 }
 
 // HasChild says whether anything was given for key.
 func (o *Opening) HasChild(key Child) bool {
-	_, is, below := o.Opener.GivenFor(string(key))
+	_, is, below := o.Opener.GivenFor(key.key)
 	return is || below
 }
 
 // NoChild says that key was given as null (in a string option: empty), which means to go without.
 func (o *Opening) NoChild(key Child) bool {
-	v, is, _ := o.Opener.GivenFor(string(key))
+	v, is, _ := o.Opener.GivenFor(key.key)
 	return is && (v == nil || v == "")
 }
 
 // Backing opens the file that an image names as its child key. Options given for that child win over what the image says; relative
 // names start from the directory of the image. A chain that refers to itself or is too long is refused.
 func (o *Opening) Backing(ctx context.Context, key Child, l Link) (Node, error) {
-	return o.Opener.OpenBacking(ctx, string(key), l)
+	return o.Opener.OpenBacking(ctx, key.key, l)
 }
 
 // Named opens a file that an image names and that is part of it, such as the file with its data, as the child key. It is opened as
@@ -83,7 +82,7 @@ func (o *Opening) Backing(ctx context.Context, key Child, l Link) (Node, error) 
 // file: no prefix and no json: in it means anything. A relative one starts from the working directory; Beside makes it start from
 // the image's.
 func (o *Opening) Named(ctx context.Context, key Child, l Link, role Role) (Node, error) {
-	return o.Opener.OpenNamed(ctx, string(key), l, role)
+	return o.Opener.OpenNamed(ctx, key.key, l, role)
 }
 
 // Beside is the name of a file that an image names by where it lies from the image.
@@ -127,9 +126,8 @@ type Creating struct {
 	// File is its storage: open, writable, resizable and empty, or a device. CheckCreate has none.
 	File Node
 	Size int64 // guest bytes
-	// Config is a pointer to a struct of the type of the driver's CreateConfig, filled in. Values are the driver's CreateKeys.
+	// Config is a pointer to a struct of the type of the driver's CreateConfig, filled in.
 	Config any
-	Values Values
 	// Backing is the name of the backing file to record and BackingFormat its format, "" for none.
 	Backing, BackingFormat string
 	// Creator does what the methods promise.

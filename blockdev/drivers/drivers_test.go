@@ -3,7 +3,7 @@ package drivers
 import (
 	"testing"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 )
 
 func TestAll(t *testing.T) {
@@ -22,7 +22,7 @@ func TestAll(t *testing.T) {
 			schemes[s] = d.Name
 		}
 		keys := map[string]bool{}
-		for _, k := range append(d.AllKeys(), blockdev.GenericKeys()...) {
+		for _, k := range append(d.Keys(), driver.KeysOf(driver.NodeConfig{})...) {
 			if keys[k.Name] || k.Help == "" {
 				t.Errorf("%s: key %s is declared twice, or lacks help", d.Name, k.Name)
 			}

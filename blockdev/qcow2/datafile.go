@@ -15,8 +15,6 @@ import (
 // none, and are never shared. Of a raw data file the guest's bytes are all that it holds: what
 // reads as zeroes is zero there too, and all clusters have their place.
 
-const dataFileKey = "data-file"
-
 // external says whether guest data lies in a file of its own.
 func (q *image) external() bool { return q.hdr.incompatible&featDataFile != 0 }
 
@@ -26,14 +24,15 @@ func (q *image) rawData() bool { return q.external() && q.hdr.autoclear&autoRawD
 // openDataFile opens what the options or the image call the data file; nil if neither names one. As
 // in QEMU a relative name starts from the working directory.
 func openDataFile(ctx context.Context, o *driver.Opening, h *header) (driver.Node, error) {
+	dataFile := o.Config.(*config).DataFile
 	if h.incompatible&featDataFile == 0 || h.dataFile == "" {
-		if !o.HasChild(dataFileKey) {
+		if !o.HasChild(dataFile) {
 			return nil, nil
 		}
-		return o.Child(ctx, dataFileKey, driver.RoleFile)
+		return o.Child(ctx, dataFile, driver.RoleFile)
 	}
-	n, err := o.Named(ctx, dataFileKey, driver.Link{Name: h.dataFile}, driver.RoleFile)
-	if errors.Is(err, fs.ErrNotExist) && !o.HasChild(dataFileKey) && !o.LikeQEMU() {
+	n, err := o.Named(ctx, dataFile, driver.Link{Name: h.dataFile}, driver.RoleFile)
+	if errors.Is(err, fs.ErrNotExist) && !o.HasChild(dataFile) && !o.LikeQEMU() {
 		err = format.Advise(err, "the image calls its data file '"+h.dataFile+
 			"', which starts from the working directory\n"+
 			"-o data-file.filename=PATH names the file\n")

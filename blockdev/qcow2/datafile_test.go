@@ -278,9 +278,9 @@ func (w *watched) Flush(ctx context.Context) error {
 
 var watchedDriver = driver.Driver{
 	Name: "test-watched", Kind: driver.Protocol,
-	Keys: []driver.Key{{Name: "name", Type: driver.String}},
+	Config: diskConfig{},
 	Open: func(_ context.Context, o *driver.Opening) (driver.Node, error) {
-		d, _ := disks.Load(o.Values.String("name"))
+		d, _ := disks.Load(o.Config.(*diskConfig).Name)
 		return d.(*watched), nil
 	},
 }

@@ -22,14 +22,18 @@ type File interface {
 // DriverName is the name of the filter.
 const DriverName = "undo"
 
+type config struct {
+	File driver.Child `option:"file" help:"the disk"`
+}
+
 // Driver is a filter that notes in log what is changed through it. It stands in front of one disk.
 func Driver(log File) driver.Driver {
 	return driver.Driver{
 		Name: DriverName, Kind: driver.FilterKind,
-		Doc:  "keeps what was there before it is changed",
-		Keys: []driver.Key{{Name: "file", Type: driver.NodeRef, Help: "the disk"}},
+		Doc:    "keeps what was there before it is changed",
+		Config: config{},
 		Open: func(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-			next, err := o.Child(ctx, "file", driver.RoleFiltered)
+			next, err := o.Child(ctx, o.Config.(*config).File, driver.RoleFiltered)
 			if err != nil {
 				return nil, err
 			}

@@ -26,8 +26,8 @@ func (m *Manual) DriverTable() string {
 func (p *page) driver(d blockdev.Driver) {
 	p.macro("SS", fmt.Sprintf("%s (%s)", d.Name, d.Kind))
 	p.fill(sentence(d.Doc))
-	p.keys("Options:", d.AllKeys())
-	p.keys("Options of create:", d.AllCreateKeys())
+	p.keys("Options:", d.Keys())
+	p.keys("Options of create:", d.CreateKeys())
 }
 
 // keys writes a list of options.
@@ -51,15 +51,15 @@ func (p *page) keys(title string, keys []driver.Key) {
 // valueOf says what the value of an option is.
 func valueOf(k driver.Key) string {
 	switch k.Type {
-	case driver.Bool:
+	case driver.TypeBool:
 		return "on|off"
-	case driver.Int:
+	case driver.TypeInt:
 		return "NUMBER"
-	case driver.Size:
+	case driver.TypeSize:
 		return "SIZE"
-	case driver.Enum:
+	case driver.TypeEnum:
 		return strings.Join(k.Enum, "|")
-	case driver.NodeRef:
+	case driver.TypeChild:
 		return "LAYER"
 	case driver.TypeList:
 		return "LIST"

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -47,7 +47,7 @@ func (m *Manual) Page() []byte {
 	}
 	p.macro("SH", "DRIVERS")
 	p.prose(aboutDrivers)
-	p.keys("Options of every layer:", blockdev.GenericKeys())
+	p.keys("Options of every layer:", driver.KeysOf(driver.NodeConfig{}))
 	for _, d := range m.Drivers {
 		p.driver(d)
 	}
