@@ -8,6 +8,7 @@ import (
 
 // What a program that opens disks shares with those who write drivers. Package driver tells what each is.
 type (
+	Bitmap       = driver.Bitmap
 	CheckResult  = driver.CheckResult
 	DamagedError = driver.DamagedError
 	Detail       = driver.Detail

@@ -8,8 +8,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// control makes a request that is no transfer: while it goes on the length does not change, nor is the device reopened or
-// closed.
+// control makes a request that is no transfer: while it goes on the length does not change, nor is
+// the device reopened or closed.
 func (d *Device) control(ctx context.Context, op Op, off, n int64, do func() error) error {
 	if err := d.enter(op, off, n); err != nil {
 		return err
@@ -32,8 +32,8 @@ func (d *Device) written() {
 	}
 }
 
-// Status describes the run at off, see Node.Status. Behind the end of the device it is empty. What others cut off while it is
-// open is an error.
+// Status describes the run at off, see Node.Status. Behind the end of the device it is empty. What
+// others cut off while it is open is an error.
 func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
 	if err := d.enter(opStatus, off, n); err != nil {
 		return Extent{}, err
@@ -52,7 +52,8 @@ func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
 	return e, d.wrap(opStatus, off, n, err)
 }
 
-// ReadVMState and WriteVMState reach the area for machine state of the first format that has one; ENOTSUP if none has.
+// ReadVMState and WriteVMState reach the area for machine state of the first format that has one;
+// ENOTSUP if none has.
 func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
 	return d.control(ctx, opReadState, off, v.Len(), func() error {
 		s, ok := driver.Find[driver.VMStater](d.top)
@@ -78,8 +79,8 @@ func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
 	})
 }
 
-// Check judges the metadata of the image and repairs what fix allows, see Checker. It is alone on the device. ENOTSUP if the
-// format has nothing to check.
+// Check judges the metadata of the image and repairs what fix allows, see Checker. It is alone on
+// the device. ENOTSUP if the format has nothing to check.
 func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err error) {
 	if err := d.enter(opCheck, 0, 0); err != nil {
 		return result, err
@@ -167,7 +168,8 @@ func (d *Device) snapshotter(op Op) (driver.Snapshotter, error) {
 	return nil, d.wrap(op, 0, 0, driver.RefuseAs(driver.ErrNotSupported, "%s", text))
 }
 
-// ReportZones describes at most limit zones of a zoned device, from the one that holds off on. ENOTSUP without zones.
+// ReportZones describes at most limit zones of a zoned device, from the one that holds off on.
+// ENOTSUP without zones.
 func (d *Device) ReportZones(ctx context.Context, off int64, limit int) (zones []Zone, err error) {
 	err = d.onZones(ctx, opReportZones, off, 0, func(z driver.Zoned) error {
 		if off < 0 || limit < 0 {
@@ -187,7 +189,8 @@ func (d *Device) ManageZones(ctx context.Context, op ZoneOp, off, n int64) error
 	})
 }
 
-// AppendZone writes v at the write pointer of the zone that starts at off, and returns where that was.
+// AppendZone writes v at the write pointer of the zone that starts at off, and returns where that
+// was.
 func (d *Device) AppendZone(ctx context.Context, v Vec, off int64) (at int64, err error) {
 	err = d.onZones(ctx, opAppendZone, off, v.Len(), func(z driver.Zoned) error {
 		at, err = z.AppendZone(ctx, v, off)

@@ -6,8 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// BackingFile is what the image records of what it stands on: the name as it is written there, "" for
-// nothing. ok is false for a format whose images stand on nothing.
+// BackingFile is what the image records of what it stands on: the name as it is written there, ""
+// for nothing. ok is false for a format whose images stand on nothing.
 func (d *Device) BackingFile() (l Link, ok bool) {
 	o, ok := d.tree.root.guard.node.(driver.Overlay)
 	if ok {
@@ -16,8 +16,8 @@ func (d *Device) BackingFile() (l Link, ok bool) {
 	return l, ok
 }
 
-// SetBackingFile changes that record, durably and in one step. What is open stays as it is, and that the
-// guest sees the same afterwards is the affair of the caller.
+// SetBackingFile changes that record, durably and in one step. What is open stays as it is, and
+// that the guest sees the same afterwards is the affair of the caller.
 func (d *Device) SetBackingFile(ctx context.Context, l Link) error {
 	return d.changeOverlay(ctx, opSetBacking, func(o driver.Overlay) error {
 		return o.SetBackingFile(ctx, l)
@@ -32,8 +32,8 @@ func (d *Device) Empty(ctx context.Context) error {
 func (d *Device) changeOverlay(ctx context.Context, op Op, do func(driver.Overlay) error) error {
 	o, ok := d.tree.root.guard.node.(driver.Overlay)
 	if !ok {
-		text := "images of the format " + d.tree.root.driver.Name + " have no backing file"
-		return d.wrap(op, 0, 0, &driver.Refusal{Text: text, Err: driver.ErrNotSupported})
+		return d.wrap(op, 0, 0, driver.RefuseAs(ErrNotSupported,
+			"images of the format %s have no backing file", d.tree.root.driver.Name))
 	}
 	return d.alone(ctx, op, func() error {
 		defer d.written()

@@ -19,6 +19,8 @@ const (
 	opManageZones
 	opAppendZone
 	opSetBacking
+	opBitmaps
+	opChangeBitmap
 	opEmpty
 	opSnapshots
 	opCreateSnapshot
@@ -50,6 +52,8 @@ var opRules = [...]struct {
 	opAppendZone:     {name: "append", changes: true, inside: true},
 	opReopen:         {name: "reopen"},
 	opSetBacking:     {name: "set backing file", changes: true},
+	opBitmaps:        {name: "look at bitmaps"},
+	opChangeBitmap:   {name: "change bitmap", changes: true},
 	opEmpty:          {name: "empty", changes: true},
 	opSnapshots:      {name: "list snapshots"},
 	opCreateSnapshot: {name: "create snapshot", changes: true},
@@ -58,14 +62,16 @@ var opRules = [...]struct {
 	opSize:           {name: "length"},
 }
 
-// deviceState is what decides whether a request may begin. It is replaced as a whole, so that a request sees one state.
+// deviceState is what decides whether a request may begin. It is replaced as a whole, so that a
+// request sees one state.
 type deviceState struct {
 	readOnly bool
 	strict   bool // see OpenConfig.Strict
 	closed   bool
 }
 
-// change replaces the state by what edit makes of it. It reports whether the device was open, and leaves a closed one alone.
+// change replaces the state by what edit makes of it. It reports whether the device was open, and
+// leaves a closed one alone.
 func (d *Device) change(edit func(*deviceState)) bool {
 	for {
 		old := d.state.Load()
@@ -80,9 +86,10 @@ func (d *Device) change(edit func(*deviceState)) bool {
 	}
 }
 
-// enter is the gate: every method of a Device and every slot of its queues passes it with what is asked for. It refuses
-// everything on a closed device and one without a medium, changes on a read-only one, ranges that are not wholly inside
-// (with EIO, as QEMU does), and parts of blocks on a strict one.
+// enter is the gate: every method of a Device and every slot of its queues passes it with what is
+// asked for. It refuses everything on a closed device and one without a medium, changes on a
+// read-only one, ranges that are not wholly inside (with EIO, as QEMU does), and parts of blocks on
+// a strict one.
 func (d *Device) enter(op Op, off, n int64) error { return d.enterAs(d.top.Info(), op, off, n) }
 
 // enterAs is enter for who has asked what the topmost node is like.

@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"errors"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -27,6 +28,13 @@ func Measure(ctx context.Context, cfg CreateConfig, source *Device) (Measured, e
 	m := &driver.Measuring{Creating: &c.creating}
 	if source != nil {
 		m.Data = source.dataIn
+		list, err := source.Bitmaps(ctx)
+		if err != nil && !errors.Is(err, ErrNotSupported) {
+			return Measured{}, err
+		}
+		if err == nil {
+			m.Bitmaps = append([]Bitmap{}, list...)
+		}
 	}
 	return c.format.Measure(ctx, m)
 }

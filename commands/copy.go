@@ -16,18 +16,20 @@ import (
 	"github.com/blksh/blksh/commands/copier"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/stream"
 	"github.com/blksh/blksh/verify"
 )
 
 var copyCommand = session.Command{
 	Name: "copy", Min: 1, Max: -1,
-	Args:  "[-cnU] [-f format] [-o options] [--verify] [--resume] [source] target",
+	Args:  "[-cnU] [-f format] [-o options] [--bitmap name [-b backing -F format]] [--verify] [--resume] [source] target",
 	Short: "copies an image into another one of any format",
 	Long: ` Examples:
  copy disk.qcow2 disk.raw
  copy -c -f qcow2 -o compression_type=zstd disk.raw small.qcow2
  copy --verify small.qcow2           the current image, read back in the end
  copy -n disk.qcow2 other.raw        into what is there already
+ copy --bitmap sunday -b full.qcow2 -F qcow2 disk.qcow2 monday.qcow2
 
  What the source knows to be zero is not read, and no zeroes are written where
  there are some. A new image is filled under the name TARGET.part and gets its
@@ -44,6 +46,9 @@ var copyCommand = session.Command{
 		c := &copyJob{cfg: blockdev.CreateConfig{Options: &blockdev.Options{}}}
 		c.source = session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
 		formatFlags(f, &c.cfg, &c.options)
+		f.Text(&c.bitmap, nil, 0, "bitmap", "NAME", "copy only what is dirty in this bitmap of the source")
+		f.Text(&c.cfg.Backing, nil, 'b', "backing", "FILE", "with --bitmap: what holds the rest, relative to the target")
+		f.Text(&c.cfg.BackingFormat, nil, 'F', "backing-format", "FORMAT", "format of that")
 		f.Bool(&c.compressed, 'c', "compress", "store the data compressed")
 		f.Bool(&c.existing, 'n', "existing", "make no new image, write into one that is there")
 		f.Text(&c.source.Format, nil, 0, "source-format", "FORMAT",
@@ -68,6 +73,15 @@ var copyCommand = session.Command{
 		f.Conflict("o-n", "-o is for new images; -n takes one that is there as it is", func() bool {
 			return c.existing && c.cfg.Options.Len() > 0
 		})
+		f.Conflict("b-F", backingNeedsFormat, func() bool {
+			return (c.cfg.Backing == "") != (c.cfg.BackingFormat == "")
+		})
+		f.Conflict("bitmap-b", "-b is for --bitmap: a whole copy stands on nothing", func() bool {
+			return c.cfg.Backing != "" && (c.bitmap == "" || c.existing)
+		})
+		f.Conflict("bitmap", "--bitmap copies what has changed: -b says what holds the rest, or -n writes into it", func() bool {
+			return c.bitmap != "" && c.cfg.Backing == "" && !c.existing
+		})
 		return c.run
 	},
 }
@@ -81,6 +95,7 @@ type copyJob struct {
 	compressed, existing, verify bool
 	resume                       bool
 	journal                      string
+	bitmap                       string // "" for all of the source
 
 	path   string // of the file that is to be made; "" if the copy is made in place
 	part   string // where it is made
@@ -103,6 +118,11 @@ func (c *copyJob) run(ctx context.Context, s *session.Session, im *session.Image
 		}
 	}()
 	c.cfg.Size = c.from.Length()
+	if c.bitmap != "" { // it is there, and true
+		if _, _, err := c.from.DirtyRun(ctx, c.bitmap, 0, min(1, c.cfg.Size)); err != nil {
+			return bitmapFailed("copy", err)
+		}
+	}
 	c.result.Range.Len = c.cfg.Size
 	c.result.Name = c.name
 	if err := c.prepare(ctx, s); err != nil {
@@ -244,7 +264,7 @@ func (c *copyJob) closeTarget(s *session.Session) error {
 func (c *copyJob) record() copyRecord {
 	r := copyRecord{
 		Version: copyVersion, Source: c.source.Name, Size: c.cfg.Size, Target: c.name,
-		Format: c.cfg.Format, Options: c.options, Compressed: c.compressed,
+		Format: c.cfg.Format, Options: c.options, Bitmap: c.bitmap, Compressed: c.compressed,
 	}
 	st, err := os.Stat(strings.TrimPrefix(pathIn(c.part), "file:"))
 	if err != nil {
@@ -282,8 +302,8 @@ func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) erro
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
 		result, err = copier.Copy{
 			From: c.from, To: c.to, Off: from, Len: c.cfg.Size - from, Compressed: c.compressed,
-			Zeroed: !c.existing && !c.resume && !c.to.Info().NeedsZeroInit,
-			Saved:  c.notes.saved, Progress: add,
+			Zeroed: c.makesZeroes(), Only: c.pick(),
+			Saved: c.notes.saved, Progress: add,
 		}.Run(ctx)
 		return err
 	})
@@ -299,6 +319,21 @@ func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) erro
 		c.leave(s, done)
 	}
 	return err
+}
+
+// makesZeroes says whether the target is new and reads as zeroes.
+func (c *copyJob) makesZeroes() bool {
+	return !c.existing && !c.resume && c.cfg.Backing == "" && !c.to.Info().NeedsZeroInit
+}
+
+// pick is what of the source is to be copied.
+func (c *copyJob) pick() stream.Pick {
+	if c.bitmap == "" {
+		return nil
+	}
+	return func(ctx context.Context, off, n int64) (end int64, wanted bool, err error) {
+		return c.from.DirtyRun(ctx, c.bitmap, off, n)
+	}
 }
 
 // leave says what stands where, after a failure.

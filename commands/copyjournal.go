@@ -28,6 +28,7 @@ type copyRecord struct {
 	Inode      uint64 `json:"inode"`
 	Format     string `json:"format,omitempty"`
 	Options    string `json:"options,omitempty"`
+	Bitmap     string `json:"bitmap,omitempty"`
 	Compressed bool   `json:"compressed,omitempty"`
 }
 
@@ -128,7 +129,8 @@ func (r copyRecord) differs(want copyRecord) error {
 		what = fmt.Sprintf("the source was %d bytes long, and is %d now", r.Size, want.Size)
 	case r.Device != want.Device || r.Inode != want.Inode:
 		what = "it was begun with another file or device than " + want.Target + " is now"
-	case r.Format != want.Format || r.Options != want.Options || r.Compressed != want.Compressed:
+	case r.Format != want.Format || r.Options != want.Options || r.Bitmap != want.Bitmap ||
+		r.Compressed != want.Compressed:
 		what = "it was begun with other options: " + r.flags()
 	default:
 		return nil
@@ -141,6 +143,9 @@ func (r copyRecord) flags() string {
 	words := []string{"-f " + r.Format}
 	if r.Options != "" {
 		words = append(words, "-o "+r.Options)
+	}
+	if r.Bitmap != "" {
+		words = append(words, "--bitmap "+r.Bitmap)
 	}
 	if r.Compressed {
 		words = append(words, "-c")

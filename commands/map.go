@@ -73,16 +73,19 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 
 var mapCommand = session.Command{
 	Name: "map", Max: -1, Needs: session.File,
-	Args:  "[--totals] [off [len]]",
+	Args:  "[--totals] [--bitmap name] [off [len]]",
 	Short: "prints the allocated areas of a file",
 	Long: ` Example:
  map                   every run in one state, and where it lies in the file
  map --totals 0..1G    how much of the first GiB is data, zeroes, holes
+ map --bitmap sunday   what has changed since that bitmap was made
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		var totals bool
+		var bitmap string
 		f.Bool(&totals, 0, "totals", "show sums instead of runs")
+		f.Text(&bitmap, nil, 0, "bitmap", "NAME", "show what is dirty in this bitmap")
 		c.operands(f)
 		same := continues
 		f.Offer("by-allocation", func(int) error {
@@ -101,6 +104,9 @@ var mapCommand = session.Command{
 				return stopped(ctx, "map", event.Range(c), 0, im.Dev.Read(ctx, nil, c.Off, 0)) // the device has the words for it
 			}
 			c.Len = min(c.Len, size-c.Off)
+			if bitmap != "" {
+				return c.mapBitmap(ctx, s, im, bitmap, totals)
+			}
 			if size == 0 {
 				s.Emit(event.MapEmpty{})
 			}

@@ -155,8 +155,8 @@ func (r *rebaseJob) zero(ctx context.Context, off, n int64) error {
 	return r.over.Flush(context.WithoutCancel(ctx))
 }
 
-// hide makes a range of the overlay zero. One that stands on nothing yet is zero already, so that only
-// zeroes that are written stay when it does.
+// hide makes a range of the overlay zero. One that stands on nothing yet is zero already, so that
+// only zeroes that are written stay when it does.
 func (r *rebaseJob) hide(ctx context.Context, off, n int64) error {
 	if r.old != nil {
 		return r.over.Zero(ctx, off, n, blockdev.MayUnmap)
@@ -166,8 +166,8 @@ func (r *rebaseJob) hide(ctx context.Context, off, n int64) error {
 	})
 }
 
-// differs picks what the overlay does not hold itself, and shows by the two backing files in different
-// ways.
+// differs picks what the overlay does not hold itself, and shows by the two backing files in
+// different ways.
 func (r *rebaseJob) differs(ctx context.Context, off, n int64) (end int64, wanted bool, err error) {
 	e, err := r.over.Status(ctx, off, n)
 	if err != nil || e.Allocated && e.Depth == 0 {

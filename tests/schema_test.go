@@ -17,13 +17,16 @@ func TestSchemaDocs(t *testing.T) { fresh(t, schemaFile, print.Reference()) }
 
 // jsonLines are lines for every command, with raw.img open and disk.img beside it.
 var jsonLines = map[string][]string{
-	"abort":        {"abort"},
-	"aio_discard":  {"aio_discard 0 64k"},
-	"aio_flush":    {"aio_read 0 512\naio_flush"},
-	"aio_read":     {"aio_read -P 9 0 512", "aio_read -v 0 20", "aio_read -i 0 512", "aio_read x 5"},
-	"aio_write":    {"aio_write -P 9 0 512", "aio_write -z -u 0 4k", "aio_write -z 0 4k 4k"},
-	"alloc":        {"alloc 0", "alloc 0 1M"},
-	"bench":        {"bench -b 4k -n 8 read", "bench -b 4k -n 8 randwrite 0 64k", "bench"},
+	"abort":       {"abort"},
+	"aio_discard": {"aio_discard 0 64k"},
+	"aio_flush":   {"aio_read 0 512\naio_flush"},
+	"aio_read":    {"aio_read -P 9 0 512", "aio_read -v 0 20", "aio_read -i 0 512", "aio_read x 5"},
+	"aio_write":   {"aio_write -P 9 0 512", "aio_write -z -u 0 4k", "aio_write -z 0 4k 4k"},
+	"alloc":       {"alloc 0", "alloc 0 1M"},
+	"bench":       {"bench -b 4k -n 8 read", "bench -b 4k -n 8 randwrite 0 64k", "bench"},
+	"bitmap": {
+		"bitmap list", "create a.qcow2 1M\nopen -a a a.qcow2\nbitmap add b\nwrite -q 0 512\nbitmap list\nmap --bitmap b\nmap --totals --bitmap b\nbitmap clear x",
+	},
 	"break":        {"break write_aio A"},
 	"capabilities": {"capabilities", "capabilities --json"},
 	"check":        {"check", "check -r nonsense", "check disk.img", "check missing.img"},

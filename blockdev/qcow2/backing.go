@@ -14,8 +14,8 @@ func (q *image) BackingFile() driver.Link {
 	return driver.Link{Name: q.hdr.backing, Format: q.hdr.backingFormat}
 }
 
-// SetBackingFile changes the record, and nothing else: the backing file that is open stays until the
-// image is opened anew.
+// SetBackingFile changes the record, and nothing else: the backing file that is open stays until
+// the image is opened anew.
 func (q *image) SetBackingFile(ctx context.Context, l driver.Link) error {
 	if len(l.Name) > maxBackingName || len(l.Format) >= maxFormatName {
 		return refuse(syscall.EINVAL, "Could not assign backing file '%s' with format '%s': %s",
@@ -88,7 +88,8 @@ func (q *image) replaceHeader(ctx context.Context, change func(*header)) error {
 	return err
 }
 
-// placeName finds room in the first cluster for a name of n bytes, beside what the header refers to.
+// placeName finds room in the first cluster for a name of n bytes, beside what the header refers
+// to.
 func (q *image) placeName(n int64) (int64, error) {
 	h := q.hdr
 	old := format.Span{Off: int64(h.backingOff), Len: int64(h.backingLen)}

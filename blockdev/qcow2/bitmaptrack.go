@@ -211,6 +211,7 @@ func (q *image) resizeBitmap(ctx context.Context, t *trackedBitmap, size int64) 
 func (q *image) storeBitmaps(ctx context.Context) error {
 	list := q.tracked
 	q.tracked, q.trackedBytes = nil, 0
+	q.forgetView()
 	if !q.hasBitmaps() { // a repair removed them
 		return nil
 	}

@@ -71,12 +71,15 @@ type image struct {
 	inactiveL1   []format.Span
 	deferred     format.DeferredFrees
 	tracked      []*trackedBitmap
-	trackedBytes int64 // of bits in memory
-	nextFree     int64 // cluster at which the search for free ones goes on
-	skipped      int64 // lowest cluster passed over because it was pinned, -1 if none
-	byteOff      int64 // where the next compressed cluster may start, 0: in a new cluster
-	signalled    bool  // a corruption was reported
-	mayWrite     bool  // autoclear bits that we do not keep are off in the file
+	trackedBytes int64          // of bits in memory
+	viewed       *trackedBitmap // that was looked at last and is not tracked
+	view         []byte         // the cluster of bits that was looked at last,
+	viewAt       int64          // and where it is, 0 for nowhere
+	nextFree     int64          // cluster at which the search for free ones goes on
+	skipped      int64          // lowest cluster passed over because it was pinned, -1 if none
+	byteOff      int64          // where the next compressed cluster may start, 0: in a new cluster
+	signalled    bool           // a corruption was reported
+	mayWrite     bool           // autoclear bits that we do not keep are off in the file
 	// the dirty bit was found, and the image could not be repaired yet or not wholly: the bit stays
 	unrepaired bool
 	// it was found while nothing could be written, so the repair comes before the first write
@@ -91,6 +94,8 @@ var (
 	_ driver.Describer = (*image)(nil)
 	_ driver.Reopener  = (*image)(nil)
 	_ driver.Checker   = (*image)(nil)
+	_ driver.Overlay   = (*image)(nil)
+	_ driver.Bitmapper = (*image)(nil)
 
 	_ driver.Snapshotter = (*image)(nil)
 )

@@ -27,7 +27,26 @@ func measure(ctx context.Context, m *driver.Measuring) (driver.Measured, error) 
 			return driver.Measured{}, err
 		}
 	}
-	return driver.Measured{Required: full - guest + data, FullyAllocated: full}, nil
+	size := driver.Measured{Required: full - guest + data, FullyAllocated: full}
+	if size.HasBitmaps = m.Bitmaps != nil && h.version >= 3; size.HasBitmaps {
+		size.Bitmaps = g.bitmapBytes(m.Bitmaps, m.Size)
+	}
+	return size, nil
+}
+
+// bitmapBytes is what bitmaps of an image of size bytes take if no part of them is left out.
+func (g *geometry) bitmapBytes(list []driver.Bitmap, size int64) (bytes int64) {
+	directory := int64(0)
+	for _, b := range list {
+		if b.Inconsistent {
+			continue
+		}
+		clusters := g.clustersIn(divUp(divUp(size, b.Granularity), bitmapBitsPerByte))
+		bytes += clusters<<g.clusterBits + g.roundUp(clusters*8)
+		entry := bitmap{nameLen: int64(len(b.Name))}
+		directory += entry.length()
+	}
+	return bytes + g.roundUp(directory)
 }
 
 // metadata is how many bytes of the file are not data if all of so many guest bytes have clusters:

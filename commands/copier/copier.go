@@ -301,8 +301,8 @@ func (w *copying) store(ctx context.Context, data []byte, off int64) error {
 	return nil
 }
 
-// zero makes a range of the destination zero, but for what is known to be, by itself and not by what it
-// stands on.
+// zero makes a range of the destination zero, but for what is known to be, by itself and not by
+// what it stands on.
 func (w *copying) zero(ctx context.Context, off, n int64) error {
 	for !w.Zeroed && n > 0 {
 		if ctx.Err() != nil {

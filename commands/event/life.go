@@ -48,10 +48,17 @@ type measured struct {
 	Format         string `json:"format" doc:"of the image"`
 	Required       int64  `json:"required" unit:"bytes" doc:"for what would be in it from the start"`
 	FullyAllocated int64  `json:"fully_allocated" unit:"bytes" doc:"if all of it is written"`
+	Bitmaps        *int64 `json:"bitmaps,omitempty" unit:"bytes" doc:"for the bitmaps of the source besides, where there can be some"`
 }
 
 // Told is the figures.
-func (m Measured) Told() any { return measured{m.Format, m.Required, m.FullyAllocated} }
+func (m Measured) Told() any {
+	told := measured{Format: m.Format, Required: m.Required, FullyAllocated: m.FullyAllocated}
+	if m.HasBitmaps {
+		told.Bitmaps = &m.Bitmaps
+	}
+	return told
+}
 
 // Resized says that an image got another length.
 type Resized struct {
@@ -97,3 +104,48 @@ type Rebased struct {
 
 // Kind of the event.
 func (Rebased) Kind() Kind { return Kind{"rebased", "An overlay has another backing file."} }
+
+// BitmapListed is a dirty bitmap of an image.
+type BitmapListed struct {
+	Name         string `json:"name" doc:"of the bitmap"`
+	Granularity  int64  `json:"granularity" unit:"bytes" doc:"what one bit stands for"`
+	Enabled      bool   `json:"enabled" doc:"whether changes are recorded"`
+	Inconsistent bool   `json:"inconsistent,omitempty" doc:"it is not true any more and can only be removed"`
+	Dirty        int64  `json:"dirty" unit:"bytes" doc:"what is dirty, rounded up to whole bits"`
+}
+
+// Kind of the event.
+func (BitmapListed) Kind() Kind { return Kind{"bitmap", "A dirty bitmap of an image."} }
+
+// BitmapChanged says that something was done to a bitmap.
+type BitmapChanged struct {
+	Action string `json:"action" doc:"add, remove, clear, enable, disable or merge"`
+	Name   string `json:"name" doc:"of the bitmap"`
+}
+
+// Kind of the event.
+func (BitmapChanged) Kind() Kind {
+	return Kind{"bitmap_changed", "A bitmap was made, removed or changed."}
+}
+
+// DirtyRun is a run of bytes that are all dirty in a bitmap, or all not.
+type DirtyRun struct {
+	Range
+	Dirty bool `json:"dirty" doc:"whether it has changed"`
+}
+
+// Kind of the event.
+func (DirtyRun) Kind() Kind {
+	return Kind{"dirty_run", "A run that is dirty in a bitmap, or is not."}
+}
+
+// DirtyTotals says how much is dirty.
+type DirtyTotals struct {
+	Range
+	Bitmap string `json:"bitmap" doc:"its name"`
+	Dirty  int64  `json:"dirty" unit:"bytes" doc:"what is dirty"`
+	Runs   int64  `json:"runs" doc:"in so many runs"`
+}
+
+// Kind of the event.
+func (DirtyTotals) Kind() Kind { return Kind{"dirty_totals", "How much is dirty in a bitmap."} }

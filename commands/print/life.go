@@ -47,3 +47,37 @@ func (n *Native) rebased(e event.Rebased) {
 	}
 	n.say("; %s of data were copied into it\n", sizeWords(e.Written))
 }
+
+// bitmapActions says what was done to a bitmap.
+var bitmapActions = map[string]string{
+	"add": "added", "remove": "removed", "clear": "cleared", "enable": "records changes", "disable": "records nothing",
+	"merge": "merged",
+}
+
+func (n *Native) bitmapListed(e event.BitmapListed) {
+	state := sizeWords(e.Dirty) + " dirty"
+	switch {
+	case e.Inconsistent:
+		state = "inconsistent, which only 'bitmap remove' helps"
+	case !e.Enabled:
+		state += ", disabled"
+	}
+	n.say("%s: %s a bit, %s\n", e.Name, args.Size(float64(e.Granularity)), state)
+}
+
+func (n *Native) dirtyRun(e event.DirtyRun) {
+	state := "clean"
+	if e.Dirty {
+		state = "dirty"
+	}
+	n.say("%s (0x%x) bytes %s at offset %s (0x%x)\n", args.Size(float64(e.Len)), e.Len, state,
+		args.Size(float64(e.Off)), e.Off)
+}
+
+// measured shows the figures as qemu-img does.
+func (n *Native) measured(e event.Measured) {
+	n.say("required size: %d\nfully allocated size: %d\n", e.Required, e.FullyAllocated)
+	if e.HasBitmaps {
+		n.say("bitmaps size: %d\n", e.Bitmaps)
+	}
+}

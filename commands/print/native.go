@@ -52,6 +52,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		_, _ = n.Out.Write(appendEvent(nil, event.Where{}, e.Event))
 	case event.BadRange:
 		n.say("%s\n", badWords(e))
+	case event.BitmapChanged:
+		n.say("bitmap %s: %s\n", e.Name, bitmapActions[e.Action])
+	case event.BitmapListed:
+		n.bitmapListed(e)
 	case event.BitmapsRetired:
 		n.warn("%s: %s\n", n.Name, retiredWords(e))
 	case event.BlocksWritten:
@@ -74,6 +78,11 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path, strings.Join(e.Uses, ", "))
 	case event.Different:
 		n.different(at, e)
+	case event.DirtyRun:
+		n.dirtyRun(e)
+	case event.DirtyTotals:
+		n.say("%s of %s at offset %d are dirty, in %s\n", sizeWords(e.Dirty), sizeWords(e.Len), e.Off,
+			plural(e.Runs, "run", "runs"))
 	case event.Dump:
 		n.dump(e)
 	case event.Dumped:
@@ -102,7 +111,7 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.MapTotals:
 		n.mapTotals(e)
 	case event.Measured:
-		n.say("required size: %d\nfully allocated size: %d\n", e.Required, e.FullyAllocated)
+		n.measured(e)
 	case event.Mismatch:
 		n.mismatch(at, e)
 	case event.NotFound:

@@ -24,7 +24,8 @@ type Plan struct {
 	until   int64 // which holds so far
 }
 
-// Pick says whether what begins at off is wanted, and up to where that holds, at most n bytes behind.
+// Pick says whether what begins at off is wanted, and up to where that holds, at most n bytes
+// behind.
 type Pick func(ctx context.Context, off, n int64) (end int64, wanted bool, err error)
 
 // NewPlan begins with n bytes at off, which must lie within the device. Data is cut at multiples of
@@ -40,8 +41,8 @@ func NewPlan(d *blockdev.Device, off, n, unit, align int64) (*Plan, error) {
 // Only has the plan leave out what is not picked.
 func (p *Plan) Only(pick Pick) { p.pick = pick }
 
-// Step is one part of a plan. A run of zeroes is as long as it is known to be, and so is what is left
-// out; data is at most a unit.
+// Step is one part of a plan. A run of zeroes is as long as it is known to be, and so is what is
+// left out; data is at most a unit.
 type Step struct {
 	Off, Len int64
 	Zero     bool

@@ -4,7 +4,7 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -55,6 +55,14 @@ _blksh_operands() {
 	--seed) flags= words='' files= ;;
 		esac
 		;;
+	bitmap)
+		flags='-g --granularity --disabled --from --from-format' words='' files=
+		case $prev in
+	-g | --granularity) flags= words='' files= ;;
+	--from) flags= words='' files= ;;
+	--from-format) flags= words='' files= ;;
+		esac
+		;;
 	break)
 		flags='' words='' files=
 		;;
@@ -84,10 +92,13 @@ _blksh_operands() {
 		esac
 		;;
 	copy)
-		flags='-c --compress -f --format -n --existing -o --options -U --force-share --force --journal --resume --source-format --verify' words='' files=yes
+		flags='-b --backing -c --compress -F --backing-format -f --format -n --existing -o --options -U --force-share --bitmap --force --journal --resume --source-format --verify' words='' files=yes
 		case $prev in
+	-b | --backing) flags= words='' files=yes ;;
+	-F | --backing-format) flags= words='luks qcow2 raw vdi' files= ;;
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-o | --options) flags= words='' files= ;;
+	--bitmap) flags= words='' files= ;;
 	--journal) flags= words='' files=yes ;;
 	--source-format) flags= words='' files= ;;
 		esac
@@ -116,7 +127,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -131,7 +142,10 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	map)
-		flags='--totals' words='' files=
+		flags='--bitmap --totals' words='' files=
+		case $prev in
+	--bitmap) flags= words='' files= ;;
+		esac
 		;;
 	measure)
 		flags='-b --backing -f --format -o --options -U --force-share --size --source-format' words='' files=yes
@@ -363,7 +377,7 @@ _blksh() {
 	elif [[ $cur == -* ]]; then
 		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

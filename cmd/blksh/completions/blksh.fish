@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -73,6 +73,7 @@ complete -c blksh -n '__blksh_after_image' -f -a aio_read -d 'asynchronously rea
 complete -c blksh -n '__blksh_after_image' -f -a aio_write -d 'asynchronously writes a number of bytes'
 complete -c blksh -n '__blksh_after_image' -f -a alloc -d 'counts the allocated bytes of a range'
 complete -c blksh -n '__blksh_after_image' -f -a bench -d 'puts the image under load and measures requests, bandwidth, latency and CPU time'
+complete -c blksh -n '__blksh_after_image' -f -a bitmap -d 'lists and changes dirty bitmaps inside an image'
 complete -c blksh -n '__blksh_after_image' -f -a break -d 'sets a breakpoint on event and tags the stopped request as tag'
 complete -c blksh -n '__blksh_after_image' -f -a capabilities -d 'lists what this program can do'
 complete -c blksh -n '__blksh_after_image' -f -a check -d 'checks the metadata of an image'
@@ -160,6 +161,12 @@ complete -c blksh -n '__blksh_in bench' -s t -l time -x -d 'end after so much ti
 complete -c blksh -n '__blksh_in bench' -l flush -d 'end with a flush, whose time counts'
 complete -c blksh -n '__blksh_in bench' -l seed -x -d 'loads of one seed go to the same places; without it 1'
 
+complete -c blksh -n '__blksh_in bitmap' -f
+complete -c blksh -n '__blksh_in bitmap' -s g -l granularity -x -d 'bytes that one bit stands for, a power of two'
+complete -c blksh -n '__blksh_in bitmap' -l disabled -d 'do not record changes yet'
+complete -c blksh -n '__blksh_in bitmap' -l from -x -d 'the image that the source is in'
+complete -c blksh -n '__blksh_in bitmap' -l from-format -x -d 'its format, which is guessed otherwise'
+
 complete -c blksh -n '__blksh_in break' -f
 
 complete -c blksh -n '__blksh_in capabilities' -f
@@ -184,11 +191,14 @@ complete -c blksh -n '__blksh_in compare' -s U -l force-share -d 'share the othe
 complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ, not only the first ones'
 
 complete -c blksh -n '__blksh_in copy' -r -F
+complete -c blksh -n '__blksh_in copy' -s b -l backing -r -F -d 'with --bitmap: what holds the rest, relative to the target'
 complete -c blksh -n '__blksh_in copy' -s c -l compress -d 'store the data compressed'
+complete -c blksh -n '__blksh_in copy' -s F -l backing-format -x -a 'luks qcow2 raw vdi' -d 'format of that'
 complete -c blksh -n '__blksh_in copy' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the image; without it what the name ends in, or raw'
 complete -c blksh -n '__blksh_in copy' -s n -l existing -d 'make no new image, write into one that is there'
 complete -c blksh -n '__blksh_in copy' -s o -l options -x -d 'key=value,... of the format'
 complete -c blksh -n '__blksh_in copy' -s U -l force-share -d 'share the source with programs that write it'
+complete -c blksh -n '__blksh_in copy' -l bitmap -x -d 'copy only what is dirty in this bitmap of the source'
 complete -c blksh -n '__blksh_in copy' -l force -d 'also over a file that is there, or onto a device; never if that is in use'
 complete -c blksh -n '__blksh_in copy' -l journal -r -F -d 'note there how far the copy is'
 complete -c blksh -n '__blksh_in copy' -l resume -d 'go on with a copy that was stopped'
@@ -215,7 +225,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -228,6 +238,7 @@ complete -c blksh -n '__blksh_in iszero' -l first -d 'stop at the first byte tha
 complete -c blksh -n '__blksh_in length l' -f
 
 complete -c blksh -n '__blksh_in map' -f
+complete -c blksh -n '__blksh_in map' -l bitmap -x -d 'show what is dirty in this bitmap'
 complete -c blksh -n '__blksh_in map' -l totals -d 'show sums instead of runs'
 
 complete -c blksh -n '__blksh_in measure' -r -F

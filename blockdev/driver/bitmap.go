@@ -1,0 +1,40 @@
+package driver
+
+import "context"
+
+// Bitmap is a dirty bitmap inside an image: it says which parts of the guest's data have changed.
+type Bitmap struct {
+	Name        string
+	Granularity int64 // how many bytes one bit stands for
+	Enabled     bool  // changes are recorded in it
+	// Inconsistent: a program was stopped while it was responsible for the bitmap, so that nobody
+	// knows what is missing in it. It can only be removed.
+	Inconsistent bool
+}
+
+// Bitmapper is a format with dirty bitmaps inside its images.
+type Bitmapper interface {
+	// Bitmaps lists them in the order of the image.
+	Bitmaps(ctx context.Context) ([]Bitmap, error)
+	// AddBitmap makes a bitmap in which nothing is dirty; a granularity of 0 is the usual one.
+	AddBitmap(ctx context.Context, b Bitmap) error
+	RemoveBitmap(ctx context.Context, name string) error
+	// ClearBitmap says that nothing is dirty.
+	ClearBitmap(ctx context.Context, name string) error
+	// EnableBitmap says whether changes are recorded from now on.
+	EnableBitmap(ctx context.Context, name string, on bool) error
+	// MarkBitmap says that a range is dirty.
+	MarkBitmap(ctx context.Context, name string, off, n int64) error
+	// DirtyRun says whether what begins at off is dirty, and up to where that holds, n bytes at most.
+	DirtyRun(ctx context.Context, name string, off, n int64) (end int64, dirty bool, err error)
+}
+
+// InconsistentError refuses to use a bitmap that is not true any more.
+type InconsistentError struct{ Bitmap string }
+
+func (e *InconsistentError) Error() string {
+	return "Bitmap '" + e.Bitmap + "' is inconsistent and cannot be used"
+}
+
+// Hint says what can be done.
+func (e *InconsistentError) Hint() string { return "only 'bitmap remove' takes it\n" }

@@ -1,0 +1,338 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/format"
+)
+
+// Granularities that are taken where none is asked for: that of the clusters, within these, in
+// bytes.
+const (
+	leastUsualGranularity = 4 << 10
+	mostUsualGranularity  = 64 << 10
+)
+
+// changeBitmaps makes a change to bitmaps with all valid ones tracked: their bits are in memory,
+// and stored when the image is closed.
+func (q *image) changeBitmaps(ctx context.Context, change func(ctx context.Context) error) error {
+	if err := q.usable(); err != nil {
+		return err
+	}
+	if err := q.Lock(ctx); err != nil {
+		return err
+	}
+	ctx = format.Uncancelled(ctx)
+	defer q.Unlock()
+	q.forgetView()
+	if err := q.beginChanges(ctx); err != nil {
+		return err
+	}
+	if _, err := q.trackBitmaps(ctx, true); err != nil {
+		return err
+	}
+	return change(ctx)
+}
+
+// onBitmap is changeBitmaps for one that can be used.
+func (q *image) onBitmap(
+	ctx context.Context, name string, change func(ctx context.Context, t *trackedBitmap) error,
+) error {
+	return q.changeBitmaps(ctx, func(ctx context.Context) error {
+		if t := q.trackedAs(name); t != nil {
+			return change(ctx, t)
+		}
+		if _, err := q.findBitmap(ctx, name); err != nil {
+			return err
+		}
+		return &driver.InconsistentError{Bitmap: name}
+	})
+}
+
+func (q *image) trackedAs(name string) *trackedBitmap {
+	i := slices.IndexFunc(q.tracked, func(t *trackedBitmap) bool { return t.name == name })
+	if i < 0 {
+		return nil
+	}
+	return q.tracked[i]
+}
+
+// findBitmap looks for a bitmap in the directory.
+func (q *image) findBitmap(ctx context.Context, name string) (found *bitmap, err error) {
+	err = q.eachBitmap(ctx, func(b *bitmap) error {
+		if b.name == name {
+			found = b
+		}
+		return nil
+	})
+	if err == nil && found == nil {
+		err = refuse(syscall.ENOENT, "Dirty bitmap '%s' not found", name)
+	}
+	return found, err
+}
+
+// AddBitmap makes a bitmap, which is marked as in use until it is stored.
+func (q *image) AddBitmap(ctx context.Context, want driver.Bitmap) error {
+	b, err := q.newBitmap(want)
+	if err != nil {
+		return err
+	}
+	return q.changeBitmaps(ctx, func(ctx context.Context) error {
+		list, err := q.entries(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(list, func(e bitmapEntry) bool { return e.name == b.name }) {
+			return refuse(syscall.EEXIST, "Bitmap already exists: %s", b.name)
+		}
+		if len(list) == maxBitmaps {
+			return refuse(syscall.EFBIG, "Maximum number of persistent bitmaps is already reached")
+		}
+		t := &trackedBitmap{bitmap: b, size: q.size.Load(), table: make([]uint64, b.tableSize)}
+		t.parts = make([][]byte, len(t.table))
+		if b.tableOff, err = q.allocate(ctx, b.tableSize*8); err != nil {
+			return err
+		}
+		q.tracked = append(q.tracked, t)
+		err = q.refs.Flush(ctx)
+		if err == nil {
+			err = q.writeBitmapTable(ctx, t, b.tableOff)
+		}
+		if err == nil {
+			err = q.writeDirectory(ctx, append(list, bitmapEntry{b.name, b.marshal()}))
+		}
+		if err != nil && !unsettled(err) {
+			q.tracked = q.tracked[:len(q.tracked)-1]
+			q.free(ctx, b.tableOff, b.tableSize*8, discardOther)
+		}
+		return err
+	})
+}
+
+// newBitmap checks what a new bitmap is to be.
+func (q *image) newBitmap(want driver.Bitmap) (*bitmap, error) {
+	size := q.size.Load()
+	unit := want.Granularity
+	if unit == 0 {
+		unit = min(max(q.cluster, leastUsualGranularity), mostUsualGranularity)
+	}
+	switch {
+	case q.version < 3:
+		return nil, refuse(syscall.ENOTSUP, "Cannot store dirty bitmaps in qcow2 v2 files")
+	case want.Name == "":
+		return nil, refuse(syscall.EINVAL, "Bitmap name cannot be empty")
+	case len(want.Name) > maxBitmapName:
+		return nil, refuse(syscall.EINVAL, "Name length exceeds maximum (%d characters)", maxBitmapName)
+	case unit < 1<<minGranularity || unit > 1<<maxGranularity || unit&(unit-1) != 0:
+		return nil, refuse(syscall.EINVAL, "Granularity must be power of 2 and at least %d", 1<<minGranularity)
+	case size == 0:
+		return nil, refuse(syscall.EINVAL, "An empty image can have no bitmaps")
+	}
+	b := &bitmap{
+		name: want.Name, nameLen: int64(len(want.Name)), kind: bitmapDirty, flags: bitmapInUse,
+		granularity: uint(bits.TrailingZeros64(uint64(unit))),
+	}
+	if want.Enabled {
+		b.flags |= bitmapAuto
+	}
+	bytes := divUp(divUp(size, unit), bitmapBitsPerByte)
+	if bytes > maxBitmapBytes {
+		return nil, refuse(syscall.EFBIG, "Too much space will be occupied by the bitmap. Use larger granularity")
+	}
+	b.tableSize = q.clustersIn(bytes)
+	return b, nil
+}
+
+// RemoveBitmap takes a bitmap out of the directory and gives back what it took.
+func (q *image) RemoveBitmap(ctx context.Context, name string) error {
+	return q.changeBitmaps(ctx, func(ctx context.Context) error {
+		b, err := q.findBitmap(ctx, name)
+		if err != nil {
+			return err
+		}
+		list, err := q.entries(ctx)
+		if err != nil {
+			return err
+		}
+		list = slices.DeleteFunc(list, func(e bitmapEntry) bool { return e.name == name })
+		t := q.trackedAs(name)
+		if t == nil {
+			t = q.untracked(ctx, b)
+		}
+		if err := q.writeDirectory(ctx, list); err != nil {
+			return err
+		}
+		q.tracked = slices.DeleteFunc(q.tracked, func(other *trackedBitmap) bool { return other == t })
+		q.dropParts(t)
+		for _, at := range t.freed {
+			q.free(ctx, at, q.cluster, discardOther)
+		}
+		q.free(ctx, t.tableOff, t.tableSize*8, discardOther)
+		return nil
+	})
+}
+
+// untracked is a bitmap that nobody keeps true, with what can be read of its table.
+func (q *image) untracked(ctx context.Context, b *bitmap) *trackedBitmap {
+	t := &trackedBitmap{bitmap: b}
+	table, err := q.readTable(ctx, b.tableOff, b.tableSize)
+	if err != nil || slices.ContainsFunc(table, q.badBitmapEntry) {
+		table = nil // what it refers to leaks
+	}
+	t.table, t.parts = table, make([][]byte, len(table))
+	return t
+}
+
+// dropParts forgets all bits: none is set.
+func (q *image) dropParts(t *trackedBitmap) {
+	for i, e := range t.table {
+		if at := int64(e & bitmapTableMask); at != 0 {
+			t.freed = append(t.freed, at)
+		}
+		if t.parts[i] != nil {
+			q.trackedBytes -= q.cluster
+		}
+		t.table[i], t.parts[i] = 0, nil
+	}
+}
+
+// ClearBitmap says that nothing is dirty.
+func (q *image) ClearBitmap(ctx context.Context, name string) error {
+	return q.onBitmap(ctx, name, func(_ context.Context, t *trackedBitmap) error {
+		q.dropParts(t)
+		return nil
+	})
+}
+
+// EnableBitmap changes whether the bitmap records changes; the file says so when it is stored.
+func (q *image) EnableBitmap(ctx context.Context, name string, on bool) error {
+	return q.onBitmap(ctx, name, func(_ context.Context, t *trackedBitmap) error {
+		if t.flags &^= bitmapAuto; on {
+			t.flags |= bitmapAuto
+		}
+		return nil
+	})
+}
+
+// MarkBitmap sets the bits for a range. Of many marks only the first looks at the file.
+func (q *image) MarkBitmap(ctx context.Context, name string, off, n int64) error {
+	if done, err := q.markTracked(ctx, name, off, n); done || err != nil {
+		return err
+	}
+	return q.onBitmap(ctx, name, func(ctx context.Context, t *trackedBitmap) error {
+		return q.setBits(ctx, t, off, min(n, t.size-off))
+	})
+}
+
+// markTracked is MarkBitmap for a bitmap that is tracked already.
+func (q *image) markTracked(ctx context.Context, name string, off, n int64) (done bool, err error) {
+	if err := q.Lock(ctx); err != nil {
+		return false, err
+	}
+	defer q.Unlock()
+	t := q.trackedAs(name)
+	if t == nil || !q.mayWrite || q.usable() != nil {
+		return false, nil
+	}
+	return true, q.setBits(format.Uncancelled(ctx), t, off, min(n, t.size-off))
+}
+
+// bitmapEntry is an entry of the directory as it is in the file.
+type bitmapEntry struct {
+	name string
+	raw  []byte
+}
+
+// marshal is the entry of a bitmap without extra data.
+func (b *bitmap) marshal() []byte {
+	be := binary.BigEndian
+	raw := be.AppendUint64(make([]byte, 0, b.length()), uint64(b.tableOff))
+	raw = be.AppendUint32(raw, uint32(b.tableSize))
+	raw = be.AppendUint32(raw, b.flags)
+	raw = append(raw, b.kind, byte(b.granularity))
+	raw = be.AppendUint16(raw, uint16(b.nameLen))
+	raw = be.AppendUint32(raw, 0)
+	raw = append(raw, b.name...)
+	return raw[:b.length()]
+}
+
+// entries reads the directory.
+func (q *image) entries(ctx context.Context) (list []bitmapEntry, err error) {
+	err = q.eachBitmap(ctx, func(b *bitmap) error {
+		raw := make([]byte, b.length())
+		if err := readAt(ctx, q.file, raw, b.at); err != nil {
+			return err
+		}
+		list = append(list, bitmapEntry{b.name, raw})
+		return nil
+	})
+	return list, err
+}
+
+// writeDirectory writes a new directory beside the old one, switches to it in one step and gives
+// the old one back.
+func (q *image) writeDirectory(ctx context.Context, list []bitmapEntry) error {
+	old := q.hdr.bitmaps
+	var next *bitmapsExt
+	places := map[string]int64{}
+	if len(list) > 0 {
+		var all []byte
+		for _, e := range list {
+			places[e.name] = int64(len(all))
+			all = append(all, e.raw...)
+		}
+		if len(all) > maxBitmapDir {
+			return refuse(syscall.EFBIG, "Not enough space in the bitmap directory")
+		}
+		at, err := q.placeDirectory(ctx, all)
+		if err != nil {
+			return err
+		}
+		next = &bitmapsExt{count: uint32(len(list)), dirSize: uint64(len(all)), dirOff: uint64(at)}
+	}
+	err := q.replaceHeader(ctx, func(h *header) {
+		h.bitmaps, h.autoclear = next, h.autoclear&^autoBitmaps
+		if next != nil {
+			h.autoclear |= autoBitmaps
+		}
+	})
+	if err != nil {
+		if next != nil && !unsettled(err) {
+			q.free(ctx, int64(next.dirOff), int64(next.dirSize), discardOther)
+		}
+		return err
+	}
+	for _, t := range q.tracked {
+		if place, ok := places[t.name]; ok {
+			t.at = int64(next.dirOff) + place
+		}
+	}
+	if old != nil {
+		q.free(ctx, int64(old.dirOff), int64(old.dirSize), discardOther)
+	}
+	return nil
+}
+
+// placeDirectory writes a directory where nothing is, and returns its place.
+func (q *image) placeDirectory(ctx context.Context, all []byte) (int64, error) {
+	at, err := q.allocate(ctx, int64(len(all)))
+	if err != nil {
+		return 0, err
+	}
+	if err = q.refs.Flush(ctx); err == nil {
+		err = q.guardMetadata(ctx, 0, at, int64(len(all)))
+	}
+	if err == nil {
+		err = q.writeSync(ctx, all, at)
+	}
+	if err != nil {
+		q.free(ctx, at, int64(len(all)), discardOther)
+		return 0, err
+	}
+	return at, nil
+}

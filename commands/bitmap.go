@@ -1,0 +1,206 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var bitmapCommand = session.Command{
+	Name: "bitmap", Min: 1, Max: -1, Needs: session.File,
+	Args:  "list | add [--granularity n] [--disabled] name | (remove|clear|enable|disable) name | merge [--from image] source name",
+	Short: "lists and changes dirty bitmaps inside an image",
+	Long: ` Examples:
+ bitmap add sunday            what is changed from now on is recorded
+ bitmap list                  shows what there is, and how much is dirty
+ bitmap merge monday sunday   sunday has then what is in both
+ bitmap remove sunday         gives up the record, and its space
+
+ A bitmap says which parts of an image have changed since it was made or
+ cleared: 'map --bitmap sunday' shows them, and 'copy --bitmap sunday' copies
+ nothing else. An image that was not closed properly has bitmaps that are not
+ true any more, which can only be removed.
+`,
+	New: func(f *session.Flags) session.Run {
+		c := &bitmapJob{add: blockdev.Bitmap{Enabled: true}}
+		var disabled, sized bool
+		f.Size(&c.add.Granularity, &sized, 'g', "granularity", "N", "bytes that one bit stands for, a power of two")
+		f.Bool(&disabled, 0, "disabled", "do not record changes yet")
+		f.Text(&c.from.Name, nil, 0, "from", "IMAGE", "the image that the source is in")
+		f.Text(&c.from.Format, nil, 0, "from-format", "FORMAT", "its format, which is guessed otherwise")
+		f.Word("action", word(&c.action))
+		f.Words(&c.names, "name", 0)
+		f.Check("names", func(int) error {
+			c.add.Enabled = !disabled
+			if sized && c.add.Granularity == 0 {
+				c.add.Granularity = 1 // which is none: 0 means the usual one
+			}
+			return c.check(f)
+		})
+		return c.run
+	},
+}
+
+// bitmapJob is one call of bitmap.
+type bitmapJob struct {
+	action string
+	names  []string
+	add    blockdev.Bitmap
+	from   session.Opening
+}
+
+// check refuses what is no action, and names that are missing or too many.
+func (c *bitmapJob) check(f *session.Flags) error {
+	want := 1
+	switch c.action {
+	case "list":
+		want = 0
+	case "merge":
+		want = 2
+	case "add", "remove", "clear", "enable", "disable":
+	default:
+		return conflict("bitmap takes list, add, remove, clear, enable, disable or merge, not %s", c.action)
+	}
+	if len(c.names) != want {
+		return conflict("bitmap %s takes %d names, not %d", c.action, want, len(c.names))
+	}
+	if want > 0 {
+		f.Need(session.Write)
+	}
+	return nil
+}
+
+func (c *bitmapJob) run(ctx context.Context, s *session.Session, im *session.Image) (err error) {
+	op := "bitmap " + c.action
+	if c.action == "list" {
+		return c.list(ctx, s, im)
+	}
+	from, free := im.Dev, func() error { return nil }
+	if c.from.Name != "" {
+		c.from.ReadOnly, c.from.Options = true, &blockdev.Options{}
+		if from, free, err = beside(ctx, s, c.from); err != nil {
+			return err
+		}
+	}
+	err = s.Drain(ctx, im)
+	if err == nil {
+		err = s.Do(ctx, func(ctx context.Context) error { return c.change(ctx, im.Dev, from) })
+	}
+	if err = bitmapFailed(op, err); err == nil {
+		s.Emit(event.BitmapChanged{Action: c.action, Name: c.names[len(c.names)-1]})
+	}
+	if closed := free(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// bitmapFailed says why nothing was done to a bitmap: what was asked for cannot be, or could not be
+// done.
+func bitmapFailed(op string, err error) error {
+	var inconsistent *driver.InconsistentError
+	var refused *driver.Refusal
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &inconsistent):
+		return event.Fail(event.Report{Err: inconsistent})
+	case errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported):
+		return conflict("%s: %s", op, refused.Text)
+	}
+	return event.Fail(event.Failed{Op: op, Err: err})
+}
+
+func (c *bitmapJob) change(ctx context.Context, d, from *blockdev.Device) error {
+	name := c.names[0]
+	switch c.action {
+	case "add":
+		c.add.Name = name
+		return d.AddBitmap(ctx, c.add)
+	case "remove":
+		return d.RemoveBitmap(ctx, name)
+	case "clear":
+		return d.ClearBitmap(ctx, name)
+	case "merge":
+		return d.MergeBitmap(ctx, c.names[1], from, name)
+	}
+	return d.EnableBitmap(ctx, name, c.action == "enable")
+}
+
+// list shows the bitmaps, and how many bytes are dirty in each that is true.
+func (c *bitmapJob) list(ctx context.Context, s *session.Session, im *session.Image) error {
+	var shown []event.BitmapListed
+	err := s.Do(ctx, func(ctx context.Context) error {
+		list, err := im.Dev.Bitmaps(ctx)
+		for _, b := range list {
+			e := event.BitmapListed{
+				Name: b.Name, Granularity: b.Granularity, Enabled: b.Enabled, Inconsistent: b.Inconsistent,
+			}
+			if err == nil && !b.Inconsistent {
+				e.Dirty, err = dirtyIn(ctx, im.Dev, b.Name)
+			}
+			shown = append(shown, e)
+		}
+		return err
+	})
+	for _, e := range shown {
+		s.Emit(e)
+	}
+	return bitmapFailed("bitmap list", err)
+}
+
+// dirtyIn is how many bytes of an image are dirty.
+func dirtyIn(ctx context.Context, d *blockdev.Device, bitmap string) (sum int64, err error) {
+	all := scope{Len: d.Length()}
+	err = all.dirtyRuns(ctx, d, bitmap, func(off, n int64, dirty bool) {
+		if dirty {
+			sum += n
+		}
+	})
+	return sum, err
+}
+
+// dirtyRuns calls then with one run of the range after the other.
+func (c scope) dirtyRuns(
+	ctx context.Context, d *blockdev.Device, bitmap string, then func(off, n int64, dirty bool),
+) error {
+	for off, end := c.Off, c.Off+c.Len; off < end; {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		next, dirty, err := d.DirtyRun(ctx, bitmap, off, end-off)
+		if err != nil {
+			return err
+		}
+		then(off, next-off, dirty)
+		off = next
+	}
+	return nil
+}
+
+// mapBitmap shows which parts of a range are dirty, or how much of it.
+func (c scope) mapBitmap(ctx context.Context, s *session.Session, im *session.Image, bitmap string, totals bool) error {
+	sums := event.DirtyTotals{Range: event.Range(c), Bitmap: bitmap}
+	err := s.Tell(ctx, func(ctx context.Context, say func(event.Event)) error {
+		return c.dirtyRuns(ctx, im.Dev, bitmap, func(off, n int64, dirty bool) {
+			if dirty {
+				sums.Dirty += n
+				sums.Runs++
+			}
+			if !totals {
+				say(event.DirtyRun{Range: event.Range{Off: off, Len: n}, Dirty: dirty})
+			}
+		})
+	})
+	if err == nil && totals {
+		s.Emit(sums)
+	}
+	if err != nil && ctx.Err() != nil {
+		return stopped(ctx, "map", event.Range(c), 0, err)
+	}
+	return bitmapFailed("map", err)
+}
