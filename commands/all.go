@@ -10,9 +10,9 @@ import "github.com/blksh/blksh/commands/session"
 // all is every command there is, sorted by name.
 var all = [...]*session.Command{
 	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &bench, &bitmapCommand, &breakCommand,
-	&capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create, &discard, &find, &flush, &help,
+	&capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create, &discard, &exports, &find, &flush, &help,
 	&images, &info, &isZero, &length, &mapCommand, &measure, &multiwrite, &open, &quit, &read, &readv,
-	&rebase, &removeBreak, &reopen, &resize, &resume, &sigraise, &sleep, &snapshotCommand,
+	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &sigraise, &sleep, &snapshotCommand,
 	&sourceCommand, &sumCommand, &truncate, &undoCommand,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,

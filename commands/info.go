@@ -34,6 +34,9 @@ var info = session.Command{
 			e.Protocol = im.Dev.Driver().Kind == driver.Protocol
 			e.Known = told.KnowsSizes
 			e.FormatSpecific = im.Dev.Describe()
+			if stored, ok := driver.Find[driver.Stored](im.Dev.Top()); ok {
+				e.Storage = stored.DescribeStorage()
+			}
 			e.Image, e.Block = im.Describe(), im.Dev.Block()
 			if snapshots {
 				list, _ := im.Dev.Snapshots(ctx) // snapshot list says why there are none

@@ -26,7 +26,7 @@ var layers = []layer{
 	{"cmd/blksh", []string{"repl", "commands/...", "blockdev", "blockdev/nbd", "blockdev/driver", "blockdev/drivers", "blockdev/target"}},
 	{"repl", []string{"blockdev/target"}},
 	{"commands/dialect", []string{"commands", "commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "blockdev/driver", "verify"}},
-	{"commands", []string{"commands/session", "commands/stream", "commands/copier", "commands/load", "commands/event", "commands/args", "blockdev", "blockdev/driver", "blockdev/target", "blockdev/undo", "verify", "verify/fio", "verify/job"}},
+	{"commands", []string{"commands/session", "commands/stream", "commands/copier", "commands/load", "commands/event", "commands/args", "blockdev", "blockdev/driver", "blockdev/nbd", "blockdev/nbdserver", "blockdev/target", "blockdev/undo", "verify", "verify/fio", "verify/job"}},
 	{"commands/session", []string{"commands/event", "commands/args", "blockdev", "blockdev/driver", "blockdev/inuse", "blockdev/target", "blockdev/undo", "blockdev/wait", "verify"}},
 	{"commands/manual", []string{"commands/dialect", "commands/session", "commands/topics", "blockdev", "blockdev/driver", "blockdev/drivers", "verify/fio"}},
 	{"commands/topics", []string{"commands/session"}},

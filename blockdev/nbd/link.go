@@ -22,7 +22,7 @@ type link struct {
 
 	mu       sync.Mutex
 	conn     *conn
-	until    time.Time     // how long requests wait; zero while no request has missed the connection
+	until    time.Time     // how long requests wait; zero while none has missed it
 	dialing  bool          // a goroutine is at it
 	changed  chan struct{} // closed when the dialling has come to something
 	why      error         // why there is no connection
@@ -133,7 +133,7 @@ func (c *Client) same(now agreement) error {
 	old, limits := was.limits(), now.limits()
 	switch {
 	case now.export.Size != was.export.Size:
-		return fmt.Errorf("the export is %d bytes long, and was %d", now.export.Size, was.export.Size)
+		return fmt.Errorf("the export is %d bytes long, not %d", now.export.Size, was.export.Size)
 	case now.export.Flags&used != used:
 		return fmt.Errorf("the export can no longer do: %v", used&^now.export.Flags)
 	case was.export.Flags&nbdwire.ReadOnly == 0 && now.has(nbdwire.ReadOnly):

@@ -194,7 +194,7 @@ func (c *conn) begin(reply nbdwire.Reply, r *request) error {
 	case nbdwire.ChunkData, nbdwire.ChunkHole:
 		long := reply.Type == nbdwire.ChunkData && reply.Length > r.Length+8
 		if r.Command != nbdwire.CmdRead || long {
-			return fmt.Errorf("%d bytes of data for a %v of %d bytes", reply.Length, r.Command, r.Length)
+			return fmt.Errorf("%d bytes for a %v of %d bytes", reply.Length, r.Command, r.Length)
 		}
 	case nbdwire.ChunkBlockStatus, nbdwire.ChunkBlockStatusExt:
 		if r.Command != nbdwire.CmdBlockStatus {

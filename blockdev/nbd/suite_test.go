@@ -11,14 +11,6 @@ import (
 	"github.com/blksh/blksh/blockdev/nbd"
 )
 
-// need skips a test whose peer is not installed.
-func need(t testing.TB, program, pkg string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("%s is not installed (Debian package %s)", program, pkg)
-	}
-}
-
 // TestSuite runs the suite of all drivers over servers of others.
 func TestSuite(t *testing.T) {
 	for _, c := range []struct {
@@ -44,7 +36,7 @@ func TestSuite(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			need(t, c.program, c.pkg)
+			blockdevtest.Peer(t, c.program, c.pkg)
 			blockdevtest.Run(t, blockdevtest.Subject{
 				Driver: nbd.Command,
 				Options: func(t testing.TB, size int64) *driver.Options {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/nbd"
 	"github.com/blksh/blksh/blockdev/raw"
@@ -97,12 +98,12 @@ func TestTLS(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			need(t, c.program, c.pkg)
+			blockdevtest.Peer(t, c.program, c.pkg)
 			testTLS(t, dir, c.args)
 		})
 	}
 	t.Run("refused", func(t *testing.T) {
-		need(t, "nbdkit", "nbdkit")
+		blockdevtest.Peer(t, "nbdkit", "nbdkit")
 		_, err := openTLS(t, dir, "nbdkit -f --tls=off memory 8M", "tls-creds", "client", "tls-hostname", "localhost")
 		if err == nil || err.Error() != "Denied by server for option 5 (starttls)" {
 			t.Error(err)

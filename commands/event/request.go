@@ -163,6 +163,7 @@ type Info struct {
 	Cluster        int64             `json:"cluster_size,omitempty" unit:"bytes" doc:"unit of allocation of the format"`
 	VMState        int64             `json:"vm_state_offset,omitempty" unit:"bytes" doc:"where the area for machine state begins"`
 	FormatSpecific []blockdev.Detail `json:"format_specific,omitempty" doc:"what the format tells of itself"`
+	Storage        []blockdev.Detail `json:"storage,omitempty" doc:"how the bytes are reached"`
 	Snapshots      []Snapshot        `json:"snapshots,omitempty" doc:"those inside the image"`
 
 	Driver   string `json:"-"`

@@ -66,6 +66,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.capabilities(e)
 	case event.Checked:
 		n.checked(e)
+	case event.Client:
+		n.client(e)
 	case event.Committed:
 		n.committed(e)
 	case event.Copied:
@@ -88,6 +90,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Dumped:
 		n.dumped(e)
 	case event.Exit: // the status says it
+	case event.Export:
+		n.export(e)
 	case event.Found:
 		n.say("%s\n", placeWords(e.Off))
 	case event.HelpList:
@@ -135,6 +139,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
 	case event.Searched:
 		n.searched(e)
+	case event.Serving:
+		n.serving(e)
 	case event.SnapshotChanged:
 		n.say("%s\n", snapshotWords(e))
 	case event.Snapshots:
@@ -266,6 +272,10 @@ func (n *Native) info(e event.Info) {
 		n.say("file: %s\n", e.Path)
 	}
 	n.say("size: %s\naccess: %s\nblock size: %s\n", sizeWords(e.Size), accessWords(e.ReadOnly), args.Size(float64(e.Block)))
+	if len(e.Storage) > 0 {
+		n.say("storage:\n")
+		n.details(e.Storage, 1)
+	}
 	for _, l := range e.Backing {
 		n.say("backing file: %s, %s\n", layerWords(l), sizeWords(l.Size))
 	}

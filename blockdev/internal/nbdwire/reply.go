@@ -152,6 +152,9 @@ func (r Reply) Append(b []byte) []byte {
 // DataOffset is where the data of a ChunkData belongs, which its first eight bytes say.
 func DataOffset(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 
+// AppendDataOffset adds that offset to b. The data follows.
+func AppendDataOffset(b []byte, off uint64) []byte { return binary.BigEndian.AppendUint64(b, off) }
+
 // ParseHole reads the payload of a ChunkHole: n bytes at off read as zeroes.
 func ParseHole(b []byte) (off uint64, n uint32, err error) {
 	if len(b) != 12 {

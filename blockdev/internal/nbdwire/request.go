@@ -26,11 +26,14 @@ func RequestSize(f Form) int {
 	return requestSize
 }
 
-// Append adds the header to b.
+// Append adds the header to b. A write in the extended form has to say that data follows.
 func (r Request) Append(b []byte, f Form) []byte {
 	magic := magicRequest
 	if f == Extended {
 		magic = magicExtendedRequest
+		if r.Command == CmdWrite {
+			r.Flags |= PayloadLength
+		}
 	}
 	b = binary.BigEndian.AppendUint32(b, magic)
 	b = binary.BigEndian.AppendUint16(b, uint16(r.Flags))

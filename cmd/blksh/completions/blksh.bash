@@ -4,7 +4,7 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -115,6 +115,9 @@ _blksh_operands() {
 	discard | d)
 		flags='-C --csv -q --quiet --all --verify' words='' files=
 		;;
+	exports)
+		flags='' words='' files=
+		;;
 	find)
 		flags='--hex --max --text' words='' files=
 		case $prev in
@@ -127,7 +130,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -220,6 +223,16 @@ _blksh_operands() {
 		;;
 	resume)
 		flags='' words='' files=
+		;;
+	serve)
+		flags='-r --read-only --bind --export --once --port --tls --unix' words='' files=
+		case $prev in
+	--bind) flags= words='' files= ;;
+	--export) flags= words='' files= ;;
+	--port) flags= words='' files= ;;
+	--tls) flags= words='' files=yes ;;
+	--unix) flags= words='' files= ;;
+		esac
 		;;
 	sigraise)
 		flags='' words='' files=
@@ -377,7 +390,7 @@ _blksh() {
 	elif [[ $cur == -* ]]; then
 		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

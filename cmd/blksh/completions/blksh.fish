@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -83,6 +83,7 @@ complete -c blksh -n '__blksh_after_image' -f -a compare -d 'compares the image 
 complete -c blksh -n '__blksh_after_image' -f -a copy -d 'copies an image into another one of any format'
 complete -c blksh -n '__blksh_after_image' -f -a create -d 'makes an image file'
 complete -c blksh -n '__blksh_after_image' -f -a discard -d 'discards a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a exports -d 'lists the exports of an NBD server'
 complete -c blksh -n '__blksh_after_image' -f -a find -d 'looks for bytes and shows where they are'
 complete -c blksh -n '__blksh_after_image' -f -a flush -d 'flush all in-core file state to disk'
 complete -c blksh -n '__blksh_after_image' -f -a help -d 'help for one or all commands'
@@ -102,6 +103,7 @@ complete -c blksh -n '__blksh_after_image' -f -a remove_break -d 'remove a break
 complete -c blksh -n '__blksh_after_image' -f -a reopen -d 'reopens an image with new options'
 complete -c blksh -n '__blksh_after_image' -f -a resize -d 'makes the image longer or shorter'
 complete -c blksh -n '__blksh_after_image' -f -a resume -d 'resumes the request tagged as tag'
+complete -c blksh -n '__blksh_after_image' -f -a serve -d 'serves the current image to NBD clients'
 complete -c blksh -n '__blksh_after_image' -f -a sigraise -d 'raises a signal'
 complete -c blksh -n '__blksh_after_image' -f -a sleep -d 'waits for the given value in milliseconds'
 complete -c blksh -n '__blksh_after_image' -f -a snapshot -d 'lists, makes, applies or deletes snapshots inside an image'
@@ -218,6 +220,8 @@ complete -c blksh -n '__blksh_in discard d' -s q -l quiet -d 'report failures on
 complete -c blksh -n '__blksh_in discard d' -l all -d 'with --verify: list all ranges that are not zero'
 complete -c blksh -n '__blksh_in discard d' -l verify -d 'read everything back, and say how much of it still has storage'
 
+complete -c blksh -n '__blksh_in exports' -f
+
 complete -c blksh -n '__blksh_in find' -f
 complete -c blksh -n '__blksh_in find' -l hex -x -d 'look for bytes, written as pairs of hex digits'
 complete -c blksh -n '__blksh_in find' -l max -x -d 'stop after N matches; without it after 1000'
@@ -225,7 +229,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -322,6 +326,15 @@ complete -c blksh -n '__blksh_in resize' -s m -l preallocation -x -a 'off metada
 complete -c blksh -n '__blksh_in resize' -l shrink -d 'lose what lies behind the new end'
 
 complete -c blksh -n '__blksh_in resume' -f
+
+complete -c blksh -n '__blksh_in serve' -f
+complete -c blksh -n '__blksh_in serve' -s r -l read-only -d 'let nobody write'
+complete -c blksh -n '__blksh_in serve' -l bind -x -d 'address of this machine, 127.0.0.1 otherwise'
+complete -c blksh -n '__blksh_in serve' -l export -x -d 'name of the export, none otherwise'
+complete -c blksh -n '__blksh_in serve' -l once -d 'end when the first client has left'
+complete -c blksh -n '__blksh_in serve' -l port -x -d 'on that TCP port; 0 takes a free one'
+complete -c blksh -n '__blksh_in serve' -l tls -r -F -d 'encrypt, with the certificates in DIR'
+complete -c blksh -n '__blksh_in serve' -l unix -x -d 'on a socket of that name, which must not exist'
 
 complete -c blksh -n '__blksh_in sigraise' -f
 

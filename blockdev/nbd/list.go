@@ -1,0 +1,78 @@
+package nbd
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// Listing is an export as a server tells of it.
+type Listing struct {
+	nbdwire.Export
+	// Contexts are the names of the meta contexts that it has.
+	Contexts []string
+}
+
+// List asks a server for its exports. What it does not tell of one stays empty: servers may list
+// names alone.
+func List(ctx context.Context, cfg Config) ([]Listing, error) {
+	h, err := greet(ctx, &cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer h.leave()
+	if h.Old != nil {
+		return []Listing{{Export: *h.Old}}, nil
+	}
+	list, err := h.Client.List()
+	if err != nil {
+		return nil, h.because(err)
+	}
+	if err := unlessRefused(h.StructuredReplies()); err != nil {
+		return nil, h.because(err)
+	}
+	told := make([]Listing, 0, len(list))
+	for _, e := range list {
+		more, err := h.about(e)
+		if err != nil {
+			return nil, h.because(err)
+		}
+		told = append(told, more)
+	}
+	return told, nil
+}
+
+// about asks for the details of an export that was listed.
+func (h *haggling) about(e nbdwire.Export) (Listing, error) {
+	info, err := h.Info(e.Name)
+	if unlessRefused(err) != nil {
+		return Listing{}, err
+	}
+	if info.Description == "" {
+		info.Description = e.Description
+	}
+	info.Name = e.Name
+	contexts, err := h.ListContexts(e.Name)
+	return Listing{Export: info, Contexts: contexts}, unlessRefused(err)
+}
+
+// because is err, or that ctx ended.
+func (h *haggling) because(err error) error {
+	if h.ctx.Err() != nil {
+		return context.Cause(h.ctx)
+	}
+	return err
+}
+
+// ParseName reads the name of a server or an export as the driver does.
+func ParseName(name string) (Config, error) {
+	var o driver.Options
+	if err := parseName(name, &o); err != nil {
+		return Config{}, err
+	}
+	c := config{Server: driver.Group{Options: *o.TakeSub("server.")}}
+	c.Export = o.String("export")
+	a, err := c.address()
+	return Config{Address: a, Export: c.Export}, err
+}

@@ -1,0 +1,163 @@
+// Package nbdserver serves disks to NBD clients: qemu, the kernel, libnbd, and the package nbd.
+//
+//	s := &nbdserver.Server{Exports: []nbdserver.Export{{Disk: device}}}
+//	err := s.Serve(ctx, listener)
+//
+// Each connection haggles under a time limit and then has a few workers, which take turns: one
+// reads a request with its data and leaves the socket to the next, does what was asked, and sends
+// the reply when no other is sending. A slow disk thus holds up nobody but who asked it, and a
+// client that does not read its replies holds up itself.
+//
+// Clients are not believed. Every length is bounded before memory is taken for it, the data of a
+// request that is refused is read and dropped, and whoever breaks the protocol is hung up on. The
+// bounds of an export are its own exact ones: ENOSPC for writing behind the end, EINVAL for all
+// else, EPERM for writing what is read-only.
+package nbdserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/blksh/blksh/blockdev/driver"
+)
+
+// Disk is what is served. A Device of package blockdev is one. All methods may be called at once.
+type Disk interface {
+	Info() driver.Info
+	ReadOnly() bool
+	Read(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error
+	Write(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error
+	Zero(ctx context.Context, off, n int64, f driver.Flags) error
+	Discard(ctx context.Context, off, n int64) error
+	Status(ctx context.Context, off, n int64) (driver.Extent, error)
+	Flush(ctx context.Context) error
+}
+
+// Export is a disk under a name.
+type Export struct {
+	// Name is what clients ask for. The first export is also the one for who asks for "".
+	Name, Description string
+	Disk              Disk
+	// ReadOnly refuses all that would change the disk. It holds for disks that are read-only in any
+	// case.
+	ReadOnly bool
+}
+
+func (e *Export) readOnly() bool { return e.ReadOnly || e.Disk.ReadOnly() }
+
+// size is the exact length in bytes, which need not be a whole number of sectors.
+func (e *Export) size() uint64 { return uint64(e.Disk.Info().Size) }
+
+// Server serves exports. Its fields are set before Serve is called.
+type Server struct {
+	Exports []Export
+	// TLS makes every client encrypt; nil lets none.
+	TLS *tls.Config
+	// Once ends Serve when the first client that used an export has left.
+	Once bool
+	// Notify is told of clients, from many goroutines. nil tells nobody.
+	Notify func(Notice)
+}
+
+// Notice is about one client.
+type Notice struct {
+	Client string // its address
+	Export string
+	// Left is false when the client begins to use the export, and true when it does so no more. Err
+	// is why, nil if it took leave.
+	Left bool
+	Err  error
+}
+
+const (
+	// maxClients is how many connections there may be at a time. Others wait in the listening
+	// socket.
+	maxClients = 100
+	// haggleTime is how long a client may take to choose an export.
+	haggleTime = 10 * time.Second
+	// lingerTime is how long a client that does not read may hold up the end of the server.
+	lingerTime = 10 * time.Second
+)
+
+// Serve serves whoever connects to l until ctx ends. Then it takes no further requests, finishes
+// those it has, flushes all exports, and returns nil. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	closed := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer closed()
+	slots := make(chan struct{}, maxClients)
+	var clients sync.WaitGroup
+	var failed error
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		conn, err := l.Accept()
+		if err != nil {
+			if ctx.Err() == nil {
+				failed = err
+			}
+			break
+		}
+		clients.Go(func() {
+			defer func() { <-slots }()
+			if s.client(ctx, conn) && s.Once {
+				stop()
+			}
+		})
+	}
+	stop()
+	clients.Wait()
+	return errors.Join(failed, s.flush(context.WithoutCancel(ctx)))
+}
+
+func (s *Server) flush(ctx context.Context) error {
+	var all error
+	for i := range s.Exports {
+		if e := &s.Exports[i]; !e.readOnly() {
+			all = errors.Join(all, e.Disk.Flush(ctx))
+		}
+	}
+	return all
+}
+
+// client serves one connection to its end, and says whether an export was used.
+func (s *Server) client(ctx context.Context, conn net.Conn) bool {
+	h := &haggling{server: s, conn: conn, rw: conn}
+	_ = conn.SetDeadline(time.Now().Add(haggleTime))
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	export, err := h.run()
+	if !stop() || err != nil || export == nil {
+		_ = conn.Close()
+		return false
+	}
+	_ = conn.SetDeadline(time.Time{})
+	notice := Notice{Client: conn.RemoteAddr().String(), Export: export.Name}
+	s.tell(notice)
+	c := newClient(h, export)
+	notice.Left, notice.Err = true, c.serve(ctx)
+	s.tell(notice)
+	return true
+}
+
+func (s *Server) tell(n Notice) {
+	if s.Notify != nil {
+		s.Notify(n)
+	}
+}
+
+// find is the export with a name, nil if there is none.
+func (s *Server) find(name string) *Export {
+	for i := range s.Exports {
+		if s.Exports[i].Name == name || name == "" && i == 0 {
+			return &s.Exports[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package nbdserver_test
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/drivers"
+	"github.com/blksh/blksh/blockdev/nbd"
+	"github.com/blksh/blksh/blockdev/nbdserver"
+)
+
+// open opens a disk by its name.
+func open(t testing.TB, name string, mode blockdev.Mode) *blockdev.Device {
+	t.Helper()
+	d, err := blockdev.Open(context.Background(), name, blockdev.OpenConfig{
+		Drivers: drivers.All(), Format: "raw", Mode: mode,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// serve starts s on a socket, and ends it with the test. It returns the path.
+func serve(t testing.TB, s *nbdserver.Server) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return path
+}
+
+// TestSuite runs the suite of all drivers over our own client and server.
+func TestSuite(t *testing.T) {
+	blockdevtest.Run(t, blockdevtest.Subject{
+		Driver: nbd.Driver,
+		Options: func(t testing.TB, size int64) *driver.Options {
+			var disk driver.Options
+			disk.Set("driver", "mem")
+			disk.Set("size", size)
+			d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
+				Drivers: drivers.All(), Options: &disk, Mode: blockdev.Mode{Unmap: true},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = d.Close() })
+			s := &nbdserver.Server{Exports: []nbdserver.Export{{Name: "disk", Disk: d}}}
+			var o driver.Options
+			o.Set("path", serve(t, s))
+			o.Set("export", "disk")
+			o.Set("connections", int64(2))
+			return &o
+		},
+		Row: blockdevtest.Row{Truncate: blockdevtest.Refused},
+	})
+}

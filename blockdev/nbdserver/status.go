@@ -1,0 +1,119 @@
+package nbdserver
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// maxExtents is how many extents one chunk holds, and how many runs of the disk are looked at for
+// one request.
+const maxExtents = 128 << 10
+
+// status answers with one chunk for each context.
+func (w *worker) status(ctx context.Context) {
+	c := w.client
+	contexts, off, n, err := w.statusRange()
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	for i, id := range contexts {
+		if err := w.extentsOf(ctx, id, off, n); err != nil {
+			w.fail(err)
+			return
+		}
+		t := nbdwire.ChunkBlockStatus
+		if c.form == nbdwire.Extended {
+			t = nbdwire.ChunkBlockStatusExt
+		}
+		payload := nbdwire.AppendExtents(nil, c.form, id, w.extents)
+		c.send(w.chunk(t, len(payload), i == len(contexts)-1), payload)
+	}
+}
+
+// statusRange is what is asked about: the contexts that were agreed on and the range of the
+// request, or those in its data.
+func (w *worker) statusRange() (contexts []uint32, off, n int64, err error) {
+	r := w.request
+	for _, x := range w.client.contexts {
+		contexts = append(contexts, x.ID)
+	}
+	if r.Flags&nbdwire.PayloadLength == 0 {
+		return contexts, int64(r.Offset), int64(r.Length), nil
+	}
+	p, err := nbdwire.ParseStatusPayload(w.data)
+	if err != nil {
+		return nil, 0, 0, refusal{syscall.EINVAL, err.Error()}
+	}
+	var chosen []uint32
+	for _, id := range contexts {
+		for _, want := range p.Contexts {
+			if id == want {
+				chosen = append(chosen, id)
+				break
+			}
+		}
+	}
+	if len(chosen) == 0 || len(chosen) != len(p.Contexts) || p.Length == 0 {
+		return nil, 0, 0, refusal{syscall.EINVAL, "contexts that were not agreed on, or no length"}
+	}
+	r.Length = p.Length
+	return chosen, int64(r.Offset), int64(r.Length), w.client.inside(r)
+}
+
+// extentsOf collects the extents of a context in w.extents. Neighbours that are alike become one.
+func (w *worker) extentsOf(ctx context.Context, id uint32, off, n int64) error {
+	w.extents = w.extents[:0]
+	longest := uint64(1<<32 - 1)
+	if w.client.form == nbdwire.Extended {
+		longest = 1<<63 - 1
+	}
+	for runs, end := 0, off+n; off < end && runs < maxExtents; runs++ {
+		e, err := w.client.export.Disk.Status(ctx, off, end-off)
+		if err != nil {
+			return err
+		}
+		if e.Len <= 0 {
+			break
+		}
+		length, flags := uint64(e.Len), extentFlags(id, e)
+		var last *nbdwire.Extent
+		if k := len(w.extents); k > 0 {
+			last = &w.extents[k-1]
+		}
+		switch {
+		case last != nil && last.Flags == flags && last.Length+length <= longest:
+			last.Length += length
+		case last != nil && w.request.Flags&nbdwire.ReqOne != 0:
+			return nil
+		default:
+			w.extents = append(w.extents, nbdwire.Extent{Length: length, Flags: flags})
+		}
+		off += e.Len
+	}
+	if len(w.extents) == 0 {
+		return refusal{syscall.EIO, "the disk tells nothing about the range"}
+	}
+	return nil
+}
+
+// extentFlags is what a context says of a run.
+func extentFlags(id uint32, e driver.Extent) uint64 {
+	if id == depthID {
+		if !e.Allocated {
+			return 0
+		}
+		return uint64(e.Depth) + 1
+	}
+	var flags uint64
+	if !e.Data {
+		flags |= nbdwire.StateHole
+	}
+	if e.Zero {
+		flags |= nbdwire.StateZero
+	}
+	return flags
+}

@@ -1,0 +1,307 @@
+package nbdserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+const (
+	// cachePiece is how much is read at a time to have it at hand, in bytes.
+	cachePiece = 1 << 20
+	// sparsePiece is from where on a read is worth looking for holes, in bytes.
+	sparsePiece = 64 << 10
+	// keptBuffer is the longest buffer that a worker keeps for the next request, in bytes.
+	keptBuffer = 256 << 10
+)
+
+// worker does one request at a time.
+type worker struct {
+	client  *client
+	request nbdwire.Request
+	data    []byte
+	refused error // why nothing is done
+	taken   int   // of the budget
+
+	kept    []byte
+	head    []byte
+	extents []nbdwire.Extent
+}
+
+// take gets n bytes of memory for data.
+func (w *worker) take(n int) {
+	w.client.memory.take(n)
+	w.taken = n
+	if n > cap(w.kept) {
+		w.kept = make([]byte, n)
+	}
+	w.data = w.kept[:n]
+}
+
+// give gives the memory back.
+func (w *worker) give() {
+	if w.taken > 0 {
+		w.client.memory.give(w.taken)
+		w.taken = 0
+	}
+	if cap(w.kept) > keptBuffer {
+		w.kept = nil
+	}
+	w.data = nil
+}
+
+// refusal is an error number with words for the client.
+type refusal struct {
+	no   syscall.Errno
+	text string
+}
+
+func (r refusal) Error() string { return r.text }
+func (r refusal) Unwrap() error { return r.no }
+
+// allowed are the flags of each command, besides FUA, which goes with all.
+func allowed(cmd nbdwire.Command) (nbdwire.CommandFlags, bool) {
+	switch cmd {
+	case nbdwire.CmdRead:
+		return nbdwire.DontFragment, true
+	case nbdwire.CmdWrite:
+		return nbdwire.PayloadLength, true
+	case nbdwire.CmdWriteZeroes:
+		return nbdwire.NoHole | nbdwire.FastZero, true
+	case nbdwire.CmdBlockStatus:
+		return nbdwire.ReqOne | nbdwire.PayloadLength, true
+	case nbdwire.CmdFlush, nbdwire.CmdTrim, nbdwire.CmdCache, nbdwire.CmdDisconnect:
+		return 0, true
+	}
+	return 0, false
+}
+
+// check refuses what may not be asked of the export, before any of it is done.
+func (c *client) check(r nbdwire.Request) error {
+	flags, known := allowed(r.Command)
+	announced := r.Flags&nbdwire.PayloadLength != 0
+	switch {
+	case !known:
+		return refusal{syscall.EINVAL, fmt.Sprintf("command %d is not known", r.Command)}
+	case r.Flags&^(flags|nbdwire.FUA) != 0:
+		text := fmt.Sprintf("flags 0x%x do not go with %v", r.Flags, r.Command)
+		return refusal{syscall.EINVAL, text}
+	case r.Flags&nbdwire.DontFragment != 0 && c.form == nbdwire.Simple:
+		return refusal{syscall.EINVAL, "structured replies were not agreed on"}
+	case c.form != nbdwire.Extended && announced,
+		c.form == nbdwire.Extended && r.Command == nbdwire.CmdWrite && !announced:
+		return refusal{syscall.EINVAL, "the flag that says that data follows is wrong"}
+	}
+	switch r.Command {
+	case nbdwire.CmdWrite, nbdwire.CmdWriteZeroes, nbdwire.CmdTrim:
+		if c.readOnly {
+			return refusal{syscall.EPERM, "the export is read-only"}
+		}
+	case nbdwire.CmdFlush, nbdwire.CmdDisconnect:
+		return nil
+	case nbdwire.CmdBlockStatus:
+		if len(c.contexts) == 0 || r.Length == 0 {
+			return refusal{syscall.EINVAL, "no meta context was agreed on, or no length given"}
+		}
+		if announced {
+			return nil // the range is in the data
+		}
+	case nbdwire.CmdRead:
+		if r.Length > maxPayload {
+			return errTooLong
+		}
+	}
+	return c.inside(r)
+}
+
+// inside refuses ranges that are not in the export.
+func (c *client) inside(r nbdwire.Request) error {
+	if r.Offset <= c.size && r.Length <= c.size-r.Offset {
+		return nil
+	}
+	text := fmt.Sprintf("%d bytes at %d are not within %d", r.Length, r.Offset, c.size)
+	if r.Command == nbdwire.CmdWrite || r.Command == nbdwire.CmdWriteZeroes {
+		return refusal{syscall.ENOSPC, text}
+	}
+	return refusal{syscall.EINVAL, text}
+}
+
+// do makes a request and sends the reply.
+func (w *worker) do(ctx context.Context) {
+	defer w.give()
+	r, disk := &w.request, w.client.export.Disk
+	if w.refused != nil {
+		w.fail(w.refused)
+		return
+	}
+	off, n := int64(r.Offset), int64(r.Length)
+	var flags driver.Flags
+	if r.Flags&nbdwire.FUA != 0 {
+		flags = driver.FUA
+	}
+	var err error
+	switch r.Command {
+	case nbdwire.CmdRead:
+		w.read(ctx)
+		return
+	case nbdwire.CmdBlockStatus:
+		w.status(ctx)
+		return
+	case nbdwire.CmdWrite:
+		if n > 0 {
+			err = disk.Write(ctx, driver.Vec{w.data}, off, flags)
+		}
+	case nbdwire.CmdFlush:
+		err = disk.Flush(ctx)
+	case nbdwire.CmdTrim:
+		err = w.trim(ctx, off, n, flags)
+	case nbdwire.CmdCache:
+		err = w.cache(ctx, off, n)
+	case nbdwire.CmdWriteZeroes:
+		if r.Flags&nbdwire.NoHole == 0 {
+			flags |= driver.MayUnmap
+		}
+		if r.Flags&nbdwire.FastZero != 0 {
+			flags |= driver.NoFallback
+		}
+		if n > 0 {
+			err = disk.Zero(ctx, off, n, flags)
+		}
+	}
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	w.succeed()
+}
+
+func (w *worker) trim(ctx context.Context, off, n int64, flags driver.Flags) error {
+	disk := w.client.export.Disk
+	if n > 0 {
+		if err := disk.Discard(ctx, off, n); err != nil {
+			return err
+		}
+	}
+	if flags&driver.FUA != 0 && !w.client.readOnly {
+		return disk.Flush(ctx)
+	}
+	return nil
+}
+
+// cache reads to have it at hand.
+func (w *worker) cache(ctx context.Context, off, n int64) error {
+	for n > 0 {
+		piece := min(n, int64(len(w.data)))
+		if err := w.client.export.Disk.Read(ctx, driver.Vec{w.data[:piece]}, off, 0); err != nil {
+			return err
+		}
+		off, n = off+piece, n-piece
+	}
+	return nil
+}
+
+// chunk is the header of a chunk of the reply.
+func (w *worker) chunk(t nbdwire.ChunkType, length int, done bool) []byte {
+	w.head = nbdwire.Reply{
+		Form: w.client.form, Type: t, Cookie: w.request.Cookie, Offset: w.request.Offset,
+		Length: uint64(length), Done: done,
+	}.Append(w.head[:0])
+	return w.head
+}
+
+// succeed answers that all was done.
+func (w *worker) succeed() {
+	if w.client.form == nbdwire.Extended {
+		w.client.send(w.chunk(nbdwire.ChunkNone, 0, true))
+		return
+	}
+	w.head = nbdwire.Reply{Cookie: w.request.Cookie}.Append(w.head[:0])
+	w.client.send(w.head)
+}
+
+// fail answers that something went wrong, in words where there is room for them.
+func (w *worker) fail(err error) {
+	no := driver.Errno(err)
+	if errors.Is(err, context.Canceled) {
+		no = syscall.ESHUTDOWN
+	}
+	code := nbdwire.Code(no)
+	if w.client.form == nbdwire.Simple {
+		w.head = nbdwire.Reply{Cookie: w.request.Cookie, Error: code}.Append(w.head[:0])
+		w.client.send(w.head)
+		return
+	}
+	payload := nbdwire.ChunkFailure{Code: code, Text: err.Error()}.Append(nil)
+	w.client.send(w.chunk(nbdwire.ChunkError, len(payload), true), payload)
+}
+
+// read answers with data, and with holes where they are known and the client can take them.
+func (w *worker) read(ctx context.Context) {
+	r := &w.request
+	if r.Length == 0 {
+		w.succeed()
+		return
+	}
+	whole := r.Flags&nbdwire.DontFragment != 0
+	if whole || w.client.form == nbdwire.Simple || r.Length < sparsePiece {
+		w.readPlain(ctx)
+	} else {
+		w.readSparse(ctx)
+	}
+}
+
+// readPlain answers with all data in one piece.
+func (w *worker) readPlain(ctx context.Context) {
+	if err := w.fill(ctx, 0, len(w.data)); err != nil {
+		w.fail(err)
+		return
+	}
+	if w.client.form == nbdwire.Simple {
+		w.head = nbdwire.Reply{Cookie: w.request.Cookie}.Append(w.head[:0])
+		w.client.send(w.head, w.data)
+		return
+	}
+	w.sendData(0, len(w.data), true)
+}
+
+func (w *worker) fill(ctx context.Context, from, to int) error {
+	off := int64(w.request.Offset) + int64(from)
+	return w.client.export.Disk.Read(ctx, driver.Vec{w.data[from:to]}, off, 0)
+}
+
+// sendData sends a part of the data as a chunk.
+func (w *worker) sendData(from, to int, done bool) {
+	head := w.chunk(nbdwire.ChunkData, 8+to-from, done)
+	head = nbdwire.AppendDataOffset(head, w.request.Offset+uint64(from))
+	w.head = head
+	w.client.send(head, w.data[from:to])
+}
+
+// readSparse answers with a chunk for each run of data or zeroes.
+func (w *worker) readSparse(ctx context.Context) {
+	disk, end := w.client.export.Disk, len(w.data)
+	for at := 0; at < end; {
+		off := int64(w.request.Offset) + int64(at)
+		e, err := disk.Status(ctx, off, int64(end-at))
+		if err != nil || e.Len <= 0 {
+			e = driver.Extent{Len: int64(end - at), Data: true} // what it is shows when it is read
+		}
+		next := at + int(min(e.Len, int64(end-at)))
+		if e.Zero {
+			head := w.chunk(nbdwire.ChunkHole, 12, next == end)
+			w.head = nbdwire.AppendHole(head, uint64(off), uint32(next-at))
+			w.client.send(w.head)
+		} else {
+			if err := w.fill(ctx, at, next); err != nil {
+				w.fail(err)
+				return
+			}
+			w.sendData(at, next, next == end)
+		}
+		at = next
+	}
+}
