@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -118,6 +119,104 @@ func judgeKilled(t *testing.T, path string, flushed [killWriters]uint64) {
 				t.Fatalf("%s: writer %d: write %d of %d is gone: %d is there", path, w, n, last,
 					got)
 			}
+		}
+	}
+}
+
+// generationSize is the length of the disk that TestKilledSnapshots fills with one number after the other.
+const generationSize = 256 << 10
+
+// TestKilledSnapshots is the process that TestKillSnapshots kills. Of each generation it fills the disk
+// with the number, makes a snapshot of that name, and sometimes applies or deletes an older one.
+func TestKilledSnapshots(t *testing.T) {
+	path := os.Getenv(killImage)
+	if path == "" {
+		t.Skip("runs below TestKillSnapshots only")
+	}
+	ctx := context.Background()
+	d := openImage(t, path, options())
+	for n := uint64(1); ; n++ {
+		buf := bytes.Repeat(binary.LittleEndian.AppendUint64(nil, n), generationSize/8)
+		err := d.Write(ctx, driver.Vec{buf}, 0, 0)
+		if err == nil {
+			_, err = d.CreateSnapshot(ctx, fmt.Sprint("g", n), time.Unix(1, 0))
+		}
+		if err == nil && n > 3 && n%3 == 0 {
+			_, err = d.ApplySnapshot(ctx, fmt.Sprint("g", n-1))
+		}
+		if err == nil && n > 3 {
+			_, err = d.DeleteSnapshot(ctx, fmt.Sprint("g", n-3))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("made %d\n", n)
+	}
+}
+
+// TestKillSnapshots kills a process amid snapshots: the image is sound once it was opened, and each
+// snapshot holds what the disk did.
+func TestKillSnapshots(t *testing.T) {
+	needPeers(t)
+	rounds := 3
+	if os.Getenv("BLKSH_TIER") >= "2" {
+		rounds = 60
+	}
+	dir := t.TempDir()
+	for i := range rounds {
+		path := filepath.Join(dir, fmt.Sprintf("%d.qcow2", i))
+		qemuImg(t, "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", path, fmt.Sprint(generationSize))
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestKilledSnapshots$")
+		cmd.Env = append(os.Environ(), killImage+"="+path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for n := 0; n < 4+3*i && lines.Scan(); n++ { // some way into the next generation
+		}
+		_ = cmd.Process.Kill()
+		for lines.Scan() {
+		}
+		_ = cmd.Wait() // it was killed
+		judgeSnapshots(t, path)
+	}
+}
+
+// judgeSnapshots opens an image that its last user left, and looks at all of its snapshots.
+func judgeSnapshots(t *testing.T, path string) {
+	t.Helper()
+	ctx := context.Background()
+	d := openImage(t, path, options()) // repairs it if it is dirty
+	list, err := d.Snapshots(ctx)
+	if closed := d.Close(); err != nil || closed != nil {
+		t.Fatalf("%v, %v", err, closed)
+	}
+	qemuImg(t, "check", "-q", "-r", "leaks", path)
+	qemuImg(t, "check", "-q", path)
+	if len(list) == 0 {
+		t.Errorf("%s: no snapshot is left", path)
+	}
+	got := make([]byte, generationSize)
+	for _, s := range list {
+		var n uint64
+		if _, err := fmt.Sscanf(s.Name, "g%d", &n); err != nil {
+			t.Fatalf("%q: %v", s.Name, err)
+		}
+		d, err := loadedImage(path, s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = d.Read(ctx, driver.Vec{got}, 0, 0)
+		want := bytes.Repeat(binary.LittleEndian.AppendUint64(nil, n), generationSize/8)
+		if !bytes.Equal(got, want) || err != nil {
+			t.Errorf("%s: snapshot %s does not hold what the disk did (%v)", path, s.Name, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
