@@ -73,7 +73,7 @@ func PrepareCreate(ctx context.Context, name string, cfg CreateConfig) (*Creatio
 		return nil, err
 	}
 	if c.backing != nil && cfg.Size < 0 {
-		c.cfg.Size = c.backing.Length()
+		c.cfg.Size = c.backing.Size()
 	}
 	err = c.settle()
 	if err == nil {

@@ -128,7 +128,7 @@ func TestCreateNeedsForce(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 				d, err := blockdev.Open(t.Context(), image, blockdev.OpenConfig{Drivers: drivers.All(), Format: format})
-				if err != nil || d.Length() != 1<<20 {
+				if err != nil || d.Size() != 1<<20 {
 					t.Fatalf("%s: %v", name, err)
 				}
 				if err := d.Close(); err != nil {
@@ -252,8 +252,8 @@ func TestCreateSizes(t *testing.T) {
 					t.Errorf("%s: made, but %v", what, err)
 					continue
 				}
-				if d.Length() < size || d.Length() > size+511 {
-					t.Errorf("%s: %d bytes long", what, d.Length())
+				if d.Size() < size || d.Size() > size+511 {
+					t.Errorf("%s: %d bytes long", what, d.Size())
 				}
 				if err := d.Close(); err != nil {
 					t.Error(err)

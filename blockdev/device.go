@@ -33,19 +33,14 @@ var (
 // Top is the topmost node, for Find and for what concerns one driver. Data requests belong to the Device.
 func (d *Device) Top() driver.Node { return d.top }
 
-// Length is the size in bytes, rounded up to whole sectors as QEMU does: a file of 1000 bytes is 1024 long and reads as zeroes
+// Size is the length in bytes, rounded up to whole sectors as QEMU does: a file of 1000 bytes is 1024 long and reads as zeroes
 // behind its end.
-func (d *Device) Length() int64 { return wholeSectors(d.top.Info().Size) }
+func (d *Device) Size() int64 { return wholeSectors(d.top.Info().Size) }
 
 func wholeSectors(size int64) int64 { return roundUp(size, SectorSize) }
 
-// Size is Length of a device that is of use: one that is open, and has not lost its medium since its image was found corrupt.
-func (d *Device) Size() (int64, error) {
-	if err := d.enter(opSize, 0, 0); err != nil {
-		return 0, err
-	}
-	return d.Length(), nil
-}
+// Usable is nil for a device that is open and has its medium, which one loses whose image was found corrupt.
+func (d *Device) Usable() error { return d.enter(opSize, 0, 0) }
 
 // Info is what the topmost node says about itself, under the name of the driver that was asked for.
 func (d *Device) Info() Info {
@@ -197,9 +192,12 @@ func (d *Device) Flush(ctx context.Context) error {
 	return d.wrap(OpFlush, 0, 0, d.top.Flush(ctx))
 }
 
+// Sync is Flush for who has no context.
+func (d *Device) Sync() error { return d.Flush(context.Background()) }
+
 // ReadAt reads len(p) bytes from off. At the end of the device it reads what is there and returns io.EOF.
 func (d *Device) ReadAt(p []byte, off int64) (int, error) {
-	n, end := int64(len(p)), d.Length()
+	n, end := int64(len(p)), d.Size()
 	if off < 0 {
 		return 0, d.wrap(OpRead, off, n, syscall.EINVAL)
 	}

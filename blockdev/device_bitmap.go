@@ -49,8 +49,8 @@ func (d *Device) EnableBitmap(ctx context.Context, name string, on bool) error {
 // MergeBitmap makes dirty in a bitmap what is dirty in one of another device, or the same. Both
 // images are of one length.
 func (d *Device) MergeBitmap(ctx context.Context, into string, from *Device, bitmap string) error {
-	size := d.Length()
-	if other := from.Length(); other != size {
+	size := d.Size()
+	if other := from.Size(); other != size {
 		return d.wrap(opChangeBitmap, 0, 0, driver.RefuseAs(syscall.EINVAL,
 			"Bitmaps are of different sizes (destination size is %d, source size is %d) and can't be merged", size, other))
 	}

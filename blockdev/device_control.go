@@ -44,7 +44,7 @@ func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
 	if err := checkLost(d.top.Info().Limits, off, min(n, 1)); err != nil {
 		return Extent{}, d.wrap(opStatus, off, n, err)
 	}
-	n = min(n, d.Length()-off)
+	n = min(n, d.Size()-off)
 	if n <= 0 {
 		return Extent{Off: off, HostOff: -1}, nil
 	}

@@ -24,7 +24,7 @@ func Example() {
 	if _, err := disk.ReadAt(p, 4096); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%q of %d bytes\n", p, disk.Length())
+	fmt.Printf("%q of %d bytes\n", p, disk.Size())
 	// Output: "hello\x00\x00\x00" of 67108864 bytes
 }
 
@@ -55,8 +55,8 @@ func ExampleDevice_Status() {
 	if err := disk.Write(ctx, blockdev.Vec{make([]byte, 100)}, 512<<10, blockdev.FUA); err != nil {
 		log.Fatal(err)
 	}
-	for off := int64(0); off < disk.Length(); {
-		extent, err := disk.Status(ctx, off, disk.Length()-off)
+	for off := int64(0); off < disk.Size(); {
+		extent, err := disk.Status(ctx, off, disk.Size()-off)
 		if err != nil {
 			log.Fatal(err)
 		}

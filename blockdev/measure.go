@@ -15,7 +15,7 @@ type Measured = driver.Measured
 // looked at, but as qemu-img has it then all of the source is counted as data.
 func Measure(ctx context.Context, cfg CreateConfig, source *Device) (Measured, error) {
 	if source != nil {
-		cfg.Size = source.Length()
+		cfg.Size = source.Size()
 	}
 	c := &Creation{cfg: cfg}
 	if err := c.settle(); err != nil {
@@ -42,7 +42,7 @@ func Measure(ctx context.Context, cfg CreateConfig, source *Device) (Measured, e
 // dataIn adds up the units of so many bytes of which a part is data.
 func (d *Device) dataIn(ctx context.Context, unit int64) (int64, error) {
 	sum := int64(0)
-	for off, end := int64(0), d.Length(); off < end; {
+	for off, end := int64(0), d.Size(); off < end; {
 		if err := context.Cause(ctx); err != nil {
 			return 0, err
 		}

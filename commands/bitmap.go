@@ -155,7 +155,7 @@ func (c *bitmapJob) list(ctx context.Context, s *session.Session, im *session.Im
 
 // dirtyIn is how many bytes of an image are dirty.
 func dirtyIn(ctx context.Context, d *blockdev.Device, bitmap string) (sum int64, err error) {
-	all := scope{Len: d.Length()}
+	all := scope{Len: d.Size()}
 	err = all.dirtyRuns(ctx, d, bitmap, func(off, n int64, dirty bool) {
 		if dirty {
 			sum += n

@@ -101,15 +101,15 @@ func recorded(dev *blockdev.Device, name string, devices bool) (session.Opening,
 
 // bring copies what the overlay holds, and makes the backing file as long.
 func (c *commitJob) bring(ctx context.Context, s *session.Session) error {
-	n := c.over.Length()
+	n := c.over.Size()
 	add, end := s.Track("commit", n)
 	defer end()
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
-		if n > c.base.Length() {
+		if n > c.base.Size() {
 			if err := c.base.Truncate(ctx, n, blockdev.PreallocOff); err != nil {
 				return err
 			}
-			if have := c.base.Length(); have < n {
+			if have := c.base.Size(); have < n {
 				return &blockdev.RangeError{Size: have}
 			}
 		}
@@ -130,5 +130,5 @@ func (c *commitJob) empty(ctx context.Context, s *session.Session) error {
 	err := s.Do(ctx, func(ctx context.Context) error {
 		return errors.Join(c.over.Empty(ctx), c.over.Flush(context.WithoutCancel(ctx)))
 	})
-	return stopped(ctx, "commit", event.Range{Len: c.over.Length()}, c.over.Length(), err)
+	return stopped(ctx, "commit", event.Range{Len: c.over.Size()}, c.over.Size(), err)
 }

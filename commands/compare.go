@@ -51,7 +51,7 @@ var compare = session.Command{
 				}
 			}()
 			if !ranged {
-				c.Len = max(im.Dev.Length(), other.Length())
+				c.Len = max(im.Dev.Size(), other.Size())
 			}
 			found := verify.NewDiff(limitOf(all))
 			if err := c.compare(ctx, s, im.Dev, other, found); err != nil {

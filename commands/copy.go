@@ -117,7 +117,7 @@ func (c *copyJob) run(ctx context.Context, s *session.Session, im *session.Image
 			err = closed
 		}
 	}()
-	c.cfg.Size = c.from.Length()
+	c.cfg.Size = c.from.Size()
 	if c.bitmap != "" { // it is there, and true
 		if _, _, err := c.from.DirtyRun(ctx, c.bitmap, 0, min(1, c.cfg.Size)); err != nil {
 			return bitmapFailed("copy", err)
@@ -207,7 +207,7 @@ func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, er
 	if err := c.openTarget(ctx, s); err != nil {
 		return 0, err
 	}
-	info, there := c.to.Info(), c.to.Length()
+	info, there := c.to.Info(), c.to.Size()
 	switch {
 	case there < c.cfg.Size:
 		return 0, conflict("%s is too short: it has %d bytes, the source %d", c.name, there, c.cfg.Size)
@@ -309,7 +309,7 @@ func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) erro
 	})
 	end()
 	c.result.Format, c.result.Written = c.to.Info().Driver, result.Written
-	c.result.Behind = c.to.Length() - c.cfg.Size
+	c.result.Behind = c.to.Size() - c.cfg.Size
 	done := from + result.Done
 	err = stopped(ctx, "copy", c.result.Range, done, err)
 	if closed := c.closeTarget(s); err == nil {

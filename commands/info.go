@@ -26,7 +26,7 @@ var info = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			if _, err := im.Dev.Size(); err != nil {
+			if err := im.Dev.Usable(); err != nil {
 				return event.Fail(event.Failed{Op: "info", Err: err})
 			}
 			told := im.Dev.Info()

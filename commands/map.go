@@ -93,10 +93,10 @@ var mapCommand = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			size, err := im.Dev.Size()
-			if err != nil {
+			if err := im.Dev.Usable(); err != nil {
 				return event.Fail(event.Failed{Op: "map", Err: err})
 			}
+			size := im.Dev.Size()
 			if c.Len < 0 { // where a map is always one of everything
 				c.Len = size
 			}
@@ -111,7 +111,7 @@ var mapCommand = session.Command{
 				s.Emit(event.MapEmpty{})
 			}
 			sums := event.MapTotals{Range: event.Range(c)}
-			err = c.walk(ctx, s, im, same, func(run blockdev.Extent) {
+			err := c.walk(ctx, s, im, same, func(run blockdev.Extent) {
 				if totals {
 					addRun(&sums, run)
 				} else {

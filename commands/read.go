@@ -195,7 +195,7 @@ func (r *reading) size(d *blockdev.Device) int64 {
 	if r.machine {
 		return math.MaxInt64
 	}
-	return d.Length()
+	return d.Size()
 }
 
 // compare checks the part of a piece that is to be checked.

@@ -109,13 +109,13 @@ func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
 		}
 		defer func() { err = closeToo(s, r.next, err) }()
 	}
-	all := r.over.Length()
+	all := r.over.Size()
 	add, end := s.Track("rebase", all)
 	defer end()
 	n := int64(0)
 	err = s.Do(ctx, func(ctx context.Context) (err error) {
 		if r.old != nil {
-			n = min(all, r.old.Length())
+			n = min(all, r.old.Size())
 			r.result, err = copier.Copy{From: r.old, To: r.over, Len: n, Only: r.differs, Progress: add}.Run(ctx)
 		}
 		if err == nil {

@@ -38,7 +38,7 @@ var resize = session.Command{
 			return err
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			old := im.Dev.Length()
+			old := im.Dev.Size()
 			size, err := newLength(old, by, size)
 			if err != nil {
 				return err
@@ -53,7 +53,7 @@ var resize = session.Command{
 				}
 				return im.Dev.Flush(ctx)
 			})
-			now := im.Dev.Length()
+			now := im.Dev.Size()
 			switch {
 			case err != nil:
 				return event.Fail(event.Failed{Op: "resize", Err: err})

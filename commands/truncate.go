@@ -30,7 +30,7 @@ var truncate = session.Command{
 			return nil
 		})
 		f.Offer("grow-only", func(int) error {
-			if d := f.Image().Dev; d.Info().Cluster > 0 && size < d.Length() {
+			if d := f.Image().Dev; d.Info().Cluster > 0 && size < d.Size() {
 				return event.Fail(event.Failed{Op: "truncate", Err: &driver.ShrinkError{Format: d.Info().Driver}})
 			}
 			return nil
@@ -63,10 +63,10 @@ var length = session.Command{
 `,
 	New: func(*session.Flags) session.Run {
 		return func(_ context.Context, s *session.Session, im *session.Image) error {
-			size, err := im.Dev.Size()
-			if err != nil {
+			if err := im.Dev.Usable(); err != nil {
 				return event.Fail(event.Failed{Op: "length", Err: err})
 			}
+			size := im.Dev.Size()
 			s.Emit(event.Length{Bytes: size})
 			return nil
 		}

@@ -174,9 +174,9 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string
 	case b.scan && o.MaxBlock == 0: // nobody asked for requests of a size
 		o.MaxRequest = job.ScanRequest
 	}
-	if o.Offset < 0 || n < 0 || o.Offset > b.image.Dev.Length()-n {
+	if o.Offset < 0 || n < 0 || o.Offset > b.image.Dev.Size()-n {
 		return nil, event.Fail(event.Failed{Op: b.op, Err: &blockdev.Error{
-			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: n, Err: &blockdev.RangeError{Size: b.image.Dev.Length()},
+			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: n, Err: &blockdev.RangeError{Size: b.image.Dev.Size()},
 		}})
 	}
 	if len(s.Images()) > 1 {

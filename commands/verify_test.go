@@ -110,7 +110,7 @@ func (o *objects) must(status int, line string) []told {
 // content is what the current image holds.
 func (o *objects) content() []byte {
 	o.t.Helper()
-	p := make([]byte, o.Image().Dev.Length())
+	p := make([]byte, o.Image().Dev.Size())
 	if err := o.Image().Dev.Read(context.Background(), blockdev.Vec{p}, 0, 0); err != nil {
 		o.t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func classesHelp() string {
 
 // within is how much of the range a device has, whose last sector may end early.
 func (c scope) within(d *blockdev.Device) int64 {
-	if end := c.Off + c.Len; end == d.Length() {
+	if end := c.Off + c.Len; end == d.Size() {
 		return max(0, d.Info().Size-c.Off)
 	}
 	return c.Len

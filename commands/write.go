@@ -268,7 +268,7 @@ func (w *writing) work(s *session.Session) work {
 }
 
 func (w *writing) store(ctx context.Context, d *blockdev.Device, buf []byte) error {
-	size := d.Length()
+	size := d.Size()
 	flags := w.flags
 	if w.compressed {
 		flags |= blockdev.Compressed

@@ -132,8 +132,8 @@ func (s Subject) fresh(t testing.TB) *blockdev.Device {
 			t.Errorf("close: %v", err)
 		}
 	})
-	if d.Length() != s.Size {
-		t.Fatalf("%d bytes long, want %d", d.Length(), s.Size)
+	if d.Size() != s.Size {
+		t.Fatalf("%d bytes long, want %d", d.Size(), s.Size)
 	}
 	return d
 }
@@ -232,7 +232,7 @@ func (s Subject) testTable(t *testing.T) {
 func (s Subject) testEdges(t *testing.T) {
 	ctx := context.Background()
 	d := s.fresh(t)
-	end := d.Length()
+	end := d.Size()
 	for _, off := range []int64{0, 1, 511, 512, 4095, end - 513, end - 1} {
 		must(t, d.Write(ctx, driver.Vec{{byte(off) | 1}}, off, 0))
 		s.expect(t, d, off, []byte{byte(off) | 1})

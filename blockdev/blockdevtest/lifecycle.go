@@ -133,7 +133,7 @@ func (s Subject) testClosed(t *testing.T) {
 		}
 		must(t, q.Close())
 	}
-	_, _ = d.Length(), d.Info()
+	_, _ = d.Size(), d.Info()
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -187,13 +187,13 @@ func (s Subject) testTruncateBusy(t *testing.T) {
 		}
 		wg.Wait()
 		must(t, errors.Join(errs...))
-		length := d.Length()
+		length := d.Size()
 		if s.Persistent {
 			must(t, d.Close())
 			d = s.open(t, o.Clone())
 		}
-		if !slices.Contains(sizes, length) || d.Length() != length {
-			t.Fatalf("%d bytes long, and %d when opened again", length, d.Length())
+		if !slices.Contains(sizes, length) || d.Size() != length {
+			t.Fatalf("%d bytes long, and %d when opened again", length, d.Size())
 		}
 		must(t, d.Read(ctx, driver.Vec{make([]byte, length)}, 0, 0))
 	}

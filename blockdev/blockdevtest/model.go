@@ -33,7 +33,7 @@ type failer interface {
 func (s Subject) checkStatus(t failer, d *blockdev.Device) {
 	t.Helper()
 	ctx := context.Background()
-	end := d.Length()
+	end := d.Size()
 	for off := int64(0); off < end; {
 		e, err := d.Status(ctx, off, end-off)
 		if err != nil {
@@ -66,8 +66,8 @@ func (s Subject) testTruncate(t *testing.T) {
 		if err := d.Truncate(ctx, s.Size+4096, driver.PreallocOff); err == nil {
 			t.Error("grew")
 		}
-		if d.Length() != s.Size {
-			t.Errorf("refused, and now %d bytes long", d.Length())
+		if d.Size() != s.Size {
+			t.Errorf("refused, and now %d bytes long", d.Size())
 		}
 		return
 	}
@@ -76,8 +76,8 @@ func (s Subject) testTruncate(t *testing.T) {
 	unit := max(driver.SectorSize, d.Info().RequestAlign) // a device that ends inside a block may grow to its end
 	for _, size := range []int64{s.Size + 65536, s.Size - 65536, s.Size + unit, s.Size} {
 		must(t, s.truncate(d, size))
-		if d.Length() != size {
-			t.Fatalf("%d bytes long, want %d", d.Length(), size)
+		if d.Size() != size {
+			t.Fatalf("%d bytes long, want %d", d.Size(), size)
 		}
 		if size < int64(len(data)) {
 			data = data[:size]
@@ -90,7 +90,7 @@ func (s Subject) testTruncate(t *testing.T) {
 // truncate changes the length, and writes zeroes where the driver does not promise them.
 func (s Subject) truncate(d *blockdev.Device, size int64) error {
 	ctx := context.Background()
-	old := d.Length()
+	old := d.Size()
 	err := d.Truncate(ctx, size, driver.PreallocOff)
 	if err != nil || !s.Noise || size <= old {
 		return err
@@ -108,7 +108,7 @@ func (s Subject) testModel(t *testing.T) {
 				rt.Fatalf("close: %v", err)
 			}
 		}()
-		m := &model{s: s, d: d, bytes: make([]byte, d.Length())}
+		m := &model{s: s, d: d, bytes: make([]byte, d.Size())}
 		rt.Repeat(map[string]func(*rapid.T){
 			"write":    m.write,
 			"zero":     m.zero,
@@ -196,8 +196,8 @@ func (m *model) truncate(rt *rapid.T) {
 }
 
 func (m *model) compare(rt *rapid.T) {
-	if m.d.Length() != int64(len(m.bytes)) {
-		rt.Fatalf("%d bytes long, want %d", m.d.Length(), len(m.bytes))
+	if m.d.Size() != int64(len(m.bytes)) {
+		rt.Fatalf("%d bytes long, want %d", m.d.Size(), len(m.bytes))
 	}
 	got := make([]byte, len(m.bytes))
 	m.ok(rt, m.d.Read(context.Background(), driver.Vec{got}, 0, 0))

@@ -56,7 +56,7 @@ func (s Subject) testQueueOf(t *testing.T, depth, size int) {
 
 	last := depth - 1
 	done := make([]int, depth)
-	q.Stage(last, driver.OpRead, d.Length(), 512, 0)
+	q.Stage(last, driver.OpRead, d.Size(), 512, 0)
 	must(t, q.Submit())
 	if n, err := q.Reap(depth, done); n != 1 || err != nil || done[0] != last {
 		t.Fatalf("reaped %d: %v", n, err)

@@ -49,7 +49,7 @@ func TestShrunkFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer d.Close() // may fail: the file is damaged
-			length := d.Length()
+			length := d.Size()
 			data := bytes.Repeat([]byte{7}, int(length))
 			if err := errors.Join(d.Write(ctx, driver.Vec{data}, 0, 0), d.Flush(ctx)); err != nil {
 				t.Fatal(err)
@@ -72,8 +72,8 @@ func TestShrunkFile(t *testing.T) {
 			if err := d.Read(ctx, driver.Vec{p}, 0, 0); err != nil || !bytes.Equal(p, data[:4096]) {
 				t.Errorf("what is left: %v", err)
 			}
-			if format == "raw" && d.Length() != length-(2<<20) {
-				t.Errorf("%d bytes long, was %d", d.Length(), length)
+			if format == "raw" && d.Size() != length-(2<<20) {
+				t.Errorf("%d bytes long, was %d", d.Size(), length)
 			}
 		})
 	}
@@ -99,8 +99,8 @@ func TestShrunkHole(t *testing.T) {
 	if e, err := d.Status(ctx, 0, 4<<20); !errors.Is(err, syscall.EIO) {
 		t.Errorf("%+v, %v", e, err)
 	}
-	if e, err := d.Status(ctx, 0, 4<<20); err != nil || e.Len != 1<<20 || d.Length() != 1<<20 {
-		t.Errorf("%+v, %v, %d bytes long", e, err, d.Length())
+	if e, err := d.Status(ctx, 0, 4<<20); err != nil || e.Len != 1<<20 || d.Size() != 1<<20 {
+		t.Errorf("%+v, %v, %d bytes long", e, err, d.Size())
 	}
 	if _, err := d.Status(ctx, 2<<20, 512); !errors.Is(err, syscall.EIO) {
 		t.Errorf("what is gone: %v", err)

@@ -22,8 +22,8 @@ func TestPreallocationCancelled(t *testing.T) {
 			t.Errorf("%v: %v", p, err)
 		}
 		st, err := os.Stat(name)
-		if err != nil || st.Size() != 4096 || d.Length() != 4096 {
-			t.Errorf("%v: %d bytes, %v, and the device says %d", p, st.Size(), err, d.Length())
+		if err != nil || st.Size() != 4096 || d.Size() != 4096 {
+			t.Errorf("%v: %d bytes, %v, and the device says %d", p, st.Size(), err, d.Size())
 		}
 	}
 }

@@ -106,8 +106,8 @@ func TestNamePrefix(t *testing.T) {
 		if err := file.Driver.ParseName(prefix+name, opts); err != nil {
 			t.Fatal(err)
 		}
-		if d := openDevice(t, driver.Mode{}, opts); d.Length() != 1024 {
-			t.Errorf("%s: length %d", prefix, d.Length())
+		if d := openDevice(t, driver.Mode{}, opts); d.Size() != 1024 {
+			t.Errorf("%s: length %d", prefix, d.Size())
 		}
 	}
 }

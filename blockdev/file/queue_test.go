@@ -259,8 +259,8 @@ func TestQueueShrunk(t *testing.T) {
 		if err := q.Err(1); !errors.Is(err, syscall.EIO) {
 			t.Errorf("%s: what is gone: %v", engine, err)
 		}
-		if d.Length() != 1024 {
-			t.Errorf("%s: %d bytes long", engine, d.Length())
+		if d.Size() != 1024 {
+			t.Errorf("%s: %d bytes long", engine, d.Size())
 		}
 		if err := q.Close(); err != nil {
 			t.Error(err)

@@ -145,8 +145,8 @@ func TestTruncate(t *testing.T) {
 		if got := text(err); got != c.want {
 			t.Errorf("truncate to %d, %v: got %q, want %q", c.size, c.p, got, c.want)
 		}
-		if d.Length() != 1<<20 {
-			t.Fatalf("now %d bytes long", d.Length())
+		if d.Size() != 1<<20 {
+			t.Fatalf("now %d bytes long", d.Size())
 		}
 	}
 }
@@ -215,8 +215,8 @@ func TestRefusals(t *testing.T) {
 			if text(err) != c.want {
 				t.Errorf("%s: got %q, want %q", name, text(err), c.want)
 			}
-			if err == nil && d.Length() != 0 {
-				t.Errorf("%s is %d bytes long", c.path, d.Length())
+			if err == nil && d.Size() != 0 {
+				t.Errorf("%s is %d bytes long", c.path, d.Size())
 			}
 		}
 	}

@@ -359,8 +359,8 @@ func TestDetached(t *testing.T) {
 			o.Set("header.driver", "file")
 			o.Set("header.filename", header)
 			d := openImage(t, o)
-			if d.Length() != 1<<20 {
-				t.Errorf("%d bytes long", d.Length())
+			if d.Size() != 1<<20 {
+				t.Errorf("%d bytes long", d.Size())
 			}
 			data := bytes.Repeat([]byte("abc"), 4096)
 			must(t, d.Write(context.Background(), driver.Vec{bytes.Clone(data)}, 0, 0))

@@ -201,8 +201,8 @@ func TestOpen(t *testing.T) {
 			}
 			continue
 		}
-		if c.err != "" || d.Length() != c.size {
-			t.Errorf("%q: length %d, want %d %s", c.name, d.Length(), c.size, c.err)
+		if c.err != "" || d.Size() != c.size {
+			t.Errorf("%q: length %d, want %d %s", c.name, d.Size(), c.size, c.err)
 		}
 		if err := d.Close(); err != nil {
 			t.Errorf("%q: close: %v", c.name, err)

@@ -44,8 +44,8 @@ func TestOpen(t *testing.T) {
 			}
 			continue
 		}
-		if c.err != "" || d.Length() != c.size {
-			t.Errorf("%q %v: length %d, want %d %s", c.name, c.given, d.Length(), c.size, c.err)
+		if c.err != "" || d.Size() != c.size {
+			t.Errorf("%q %v: length %d, want %d %s", c.name, c.given, d.Size(), c.size, c.err)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func TestRead(t *testing.T) {
 		if err := d.Read(ctx, driver.Vec{buf}, 5, 0); err != nil || !bytes.Equal(buf, want) {
 			t.Errorf("read-zeroes %v: %v, %v", zeroes, buf, err)
 		}
-		if e, err := d.Status(ctx, 0, d.Length()); err != nil || e.Allocated != zeroes || e.Zero != zeroes || e.Data || e.Len != d.Length() {
+		if e, err := d.Status(ctx, 0, d.Size()); err != nil || e.Allocated != zeroes || e.Zero != zeroes || e.Data || e.Len != d.Size() {
 			t.Errorf("read-zeroes %v: %+v, %v", zeroes, e, err)
 		}
 		if err := d.Zero(ctx, 0, 512, driver.NoFallback); !errors.Is(err, driver.ErrNotSupported) {

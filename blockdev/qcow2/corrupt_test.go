@@ -52,19 +52,19 @@ func TestNoMediumAfterCorruption(t *testing.T) {
 	_, o := newDisk("no medium", image)
 	dev := openDisk(t, o, shape{})
 	defer dev.Close()
-	if _, err := dev.Size(); err != nil {
+	if err := dev.Usable(); err != nil {
 		t.Fatal(err)
 	}
-	end := dev.Length()
+	end := dev.Size()
 	if err := dev.Write(ctx, driver.Vec{make([]byte, 512)}, 0, 0); !errors.Is(err, syscall.EIO) {
 		t.Fatalf("a write that finds the corruption: %v", err)
 	}
 	some := driver.Vec{make([]byte, 512)}
-	_, size := dev.Size()
+	usable := dev.Usable()
 	_, status := dev.Status(ctx, end+1<<20, 512)
 	_, check := dev.Check(ctx, 0)
 	for what, err := range map[string]error{
-		"size": size, "status": status, "check": check,
+		"usable": usable, "status": status, "check": check,
 		"read":               dev.Read(ctx, some, 0, 0),
 		"read of nothing":    dev.Read(ctx, nil, 0, 0),
 		"read behind":        dev.Read(ctx, some, end, 0),

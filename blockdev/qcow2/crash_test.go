@@ -400,8 +400,8 @@ func (r *crashRun) judgeData(d *blockdev.Device, cut, op int) string {
 		}
 	}
 	got := make([]byte, len(last.model))
-	if d.Length() != int64(len(got)) {
-		return fmt.Sprintf("length %d, not %d", d.Length(), len(got))
+	if d.Size() != int64(len(got)) {
+		return fmt.Sprintf("length %d, not %d", d.Size(), len(got))
 	}
 	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil {
 		return fmt.Sprintf("read: %v", err)

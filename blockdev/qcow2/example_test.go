@@ -37,10 +37,10 @@ func Example() {
 	if _, err := disk.WriteAt([]byte("hello"), 123456789); err != nil {
 		log.Fatal(err)
 	}
-	extent, err := disk.Status(ctx, 0, disk.Length())
+	extent, err := disk.Status(ctx, 0, disk.Size())
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(disk.Length(), "bytes; allocated from", extent.End())
+	fmt.Println(disk.Size(), "bytes; allocated from", extent.End())
 	// Output: 1073741824 bytes; allocated from 123404288
 }

@@ -135,11 +135,11 @@ func abuseAs(ctx context.Context, name string, image []byte, cfg blockdev.OpenCo
 
 // use does one of each. Errors are no matter.
 func use(ctx context.Context, d *blockdev.Device, readOnly bool) {
-	n := min(d.Length(), 1<<20)
+	n := min(d.Size(), 1<<20)
 	buf := make([]byte, n)
 	_ = d.Read(ctx, driver.Vec{buf}, 0, 0)
-	for off, i := int64(0), 0; off < d.Length() && i < 1000; i++ {
-		e, err := d.Status(ctx, off, d.Length()-off)
+	for off, i := int64(0), 0; off < d.Size() && i < 1000; i++ {
+		e, err := d.Status(ctx, off, d.Size()-off)
 		if err != nil || e.Len <= 0 {
 			break
 		}
@@ -165,8 +165,8 @@ func use(ctx context.Context, d *blockdev.Device, readOnly bool) {
 	_, _ = d.DeleteSnapshot(ctx, "s")
 	_, _ = d.DeleteSnapshot(ctx, "made")
 	_, _ = c.Check(ctx, driver.FixErrors|driver.FixLeaks)
-	_ = d.Truncate(ctx, d.Length()/2&^511, driver.PreallocOff)
-	_ = d.Truncate(ctx, min(d.Length()+1<<20, 4<<20), driver.PreallocOff)
+	_ = d.Truncate(ctx, d.Size()/2&^511, driver.PreallocOff)
+	_ = d.Truncate(ctx, min(d.Size()+1<<20, 4<<20), driver.PreallocOff)
 }
 
 // FuzzImage changes images at random.

@@ -259,9 +259,9 @@ func TestHoleBehindImage(t *testing.T) {
 			size >>= 1
 		}
 		d := openWatched(t, path, driver.Mode{}, func(blockdevtest.Request) error { return nil })
-		to := d.Length() / 2
+		to := d.Size() / 2
 		if p != driver.PreallocOff {
-			to = d.Length() * 2
+			to = d.Size() * 2
 		}
 		if err := errors.Join(d.Truncate(ctx, to, p), d.Close()); err != nil {
 			t.Errorf("%s: %v", p, err)

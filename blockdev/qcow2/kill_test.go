@@ -33,7 +33,7 @@ func TestKilledWriter(t *testing.T) {
 	d := openImage(t, path, options())
 	var out sync.Mutex
 	var wg sync.WaitGroup
-	part := d.Length() / killWriters
+	part := d.Size() / killWriters
 	for w := range int64(killWriters) {
 		wg.Go(func() {
 			buf := make([]byte, 5000)
@@ -106,7 +106,7 @@ func judgeKilled(t *testing.T, path string, flushed [killWriters]uint64) {
 	t.Helper()
 	d := openImage(t, path, options())
 	defer d.Close()
-	part := d.Length() / killWriters
+	part := d.Size() / killWriters
 	buf := make([]byte, 5000)
 	for w, last := range flushed {
 		for n := uint64(1); n <= last; n++ {

@@ -386,7 +386,7 @@ func (m *model) step() {
 // judge closes the image and asks qemu-img.
 func (m *model) judge(dir string) {
 	m.read(0, int64(len(m.data)))
-	if n := m.dev.Length(); n != int64(len(m.data)) {
+	if n := m.dev.Size(); n != int64(len(m.data)) {
 		m.t.Fatalf("length is %d, not %d", n, len(m.data))
 	}
 	m.close()

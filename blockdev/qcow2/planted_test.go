@@ -278,7 +278,7 @@ func (c *contest) maps() {
 			c.t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	end := min(d.Length(), 1<<20)
+	end := min(d.Size(), 1<<20)
 	var ours error
 	for off := int64(0); off < end; {
 		e, err := d.Status(context.Background(), off, end-off)

@@ -133,7 +133,7 @@ func (m *snapshotModel) judgeLoaded(s kept) {
 		m.t.Fatalf("open %s: %v", s.id, err)
 	}
 	defer d.Close()
-	got := make([]byte, d.Length())
+	got := make([]byte, d.Size())
 	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil ||
 		!bytes.Equal(got, s.data) {
 		m.t.Fatalf("snapshot %s (%s) of %d bytes has changed, or: %v; it had %d", s.id, s.name,
@@ -374,7 +374,7 @@ func (r *snapshotCrash) judgeOne(o *driver.Options, id string) (wrong string) {
 
 // sectorsOf says what is wrong with a device whose sectors are to be those of want or of maybe.
 func sectorsOf(d *blockdev.Device, want, maybe []byte) string {
-	got := make([]byte, d.Length())
+	got := make([]byte, d.Size())
 	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil ||
 		len(got) != len(want) {
 		return fmt.Sprintf("read: %v, %d bytes instead of %d", err, len(got), len(want))

@@ -119,8 +119,8 @@ func TestWindow(t *testing.T) {
 			}
 			continue
 		}
-		if c.err != "" || d.Length() != c.length {
-			t.Errorf("%+v: length %d", c, d.Length())
+		if c.err != "" || d.Size() != c.length {
+			t.Errorf("%+v: length %d", c, d.Size())
 		}
 	}
 }
@@ -210,8 +210,8 @@ func TestBounds(t *testing.T) {
 func TestTruncate(t *testing.T) {
 	ctx := context.Background()
 	d := mustOpenMem(t, "1M", "offset", "64k")
-	if err := d.Truncate(ctx, 128<<10, driver.PreallocOff); err != nil || d.Length() != 128<<10 {
-		t.Errorf("length %d, %v", d.Length(), err)
+	if err := d.Truncate(ctx, 128<<10, driver.PreallocOff); err != nil || d.Size() != 128<<10 {
+		t.Errorf("length %d, %v", d.Size(), err)
 	}
 	if size := d.Top().Primary().Primary().Info().Size; size != 192<<10 {
 		t.Errorf("file is %d bytes", size)
@@ -246,8 +246,8 @@ func TestReopen(t *testing.T) {
 		if fmt.Sprint(err) != c.err && (err != nil || c.err != "") {
 			t.Errorf("%v: %v, want %s", c.change, err, c.err)
 		}
-		if d.Length() != c.length {
-			t.Errorf("%v: length %d, want %d", c.change, d.Length(), c.length)
+		if d.Size() != c.length {
+			t.Errorf("%v: length %d, want %d", c.change, d.Size(), c.length)
 		}
 	}
 }
@@ -296,7 +296,7 @@ func TestStatusOfNull(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e, err := d.Status(ctx, 0, d.Length()); err != nil || e.Allocated != want {
+		if e, err := d.Status(ctx, 0, d.Size()); err != nil || e.Allocated != want {
 			t.Errorf("read-zeroes=%s: %+v, %v", zeroes, e, err)
 		}
 	}

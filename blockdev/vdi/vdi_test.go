@@ -241,8 +241,8 @@ func FuzzHeader(f *testing.F) {
 		}
 		defer d.Close()
 		p := make([]byte, 3)
-		for _, at := range []int64{0, 1 << 20, d.Length() - 3} {
-			if at >= 0 && at <= d.Length()-3 {
+		for _, at := range []int64{0, 1 << 20, d.Size() - 3} {
+			if at >= 0 && at <= d.Size()-3 {
 				_ = d.Read(ctx, driver.Vec{p}, at, 0)
 				_, _ = d.Status(ctx, at, 1<<30)
 			}

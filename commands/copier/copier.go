@@ -286,7 +286,7 @@ func (w *copying) run(off int64, data []byte, at int64) (end int64, zero bool) {
 func (w *copying) store(ctx context.Context, data []byte, off int64) error {
 	flags := blockdev.Deferred
 	n := int64(len(data))
-	if w.Compressed && (n%w.grain == 0 || off+n == w.To.Length()) {
+	if w.Compressed && (n%w.grain == 0 || off+n == w.To.Size()) {
 		flags |= blockdev.Compressed
 		if !w.Zeroed { // a cluster that has a place already is not stored compressed
 			if err := w.To.Zero(ctx, off, n, blockdev.MayUnmap|blockdev.Deferred); err != nil {

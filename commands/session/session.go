@@ -280,7 +280,7 @@ func (s *Session) permit(ctx context.Context, im *Image, needs Needs) error {
 func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
 	env := args.Env{End: -1}
 	if im != nil {
-		env = args.Env{End: im.Dev.Length(), Block: im.Dev.Block()}
+		env = args.Env{End: im.Dev.Size(), Block: im.Dev.Block()}
 	}
 	f := &s.flags
 	f.reset(row, env)

@@ -70,7 +70,7 @@ func (im *Image) InFlight() int { return im.flying }
 // Describe tells what the image is.
 func (im *Image) Describe() event.Image {
 	e := event.Image{
-		Name: im.Name, Path: im.path, Format: im.Dev.Info().Driver, Size: im.Dev.Length(), ReadOnly: im.Dev.ReadOnly(),
+		Name: im.Name, Path: im.path, Format: im.Dev.Info().Driver, Size: im.Dev.Size(), ReadOnly: im.Dev.ReadOnly(),
 		Snapshot: im.snapshot,
 	}
 	if chain := im.Dev.Chain(); len(chain) > 1 {

@@ -46,7 +46,7 @@ type side struct {
 
 // newSide begins with the part of a range that a device has.
 func newSide(ctx context.Context, d *blockdev.Device, off, n int64) (*side, error) {
-	size := d.Length()
+	size := d.Size()
 	r, err := NewReader(ctx, d, min(off, size), max(0, min(n, size-off)), false)
 	return &side{reader: r, end: off + n, piece: Piece{Off: off}}, err
 }

@@ -18,7 +18,7 @@ import (
 
 // inside refuses a range that is not wholly within the device, so that nothing is done of what could not be finished.
 func inside(d *blockdev.Device, op string, off, n int64) error {
-	size := d.Length()
+	size := d.Size()
 	if off >= 0 && n >= 0 && off <= math.MaxInt64-n && off+n <= size {
 		return nil
 	}
