@@ -27,6 +27,7 @@ type (
 	Queue        = driver.Queue
 	RangeError   = driver.RangeError
 	Snapshot     = driver.Snapshot
+	KeySlot      = driver.KeySlot
 	Vec          = driver.Vec
 	Zone         = driver.Zone
 	ZoneOp       = driver.ZoneOp

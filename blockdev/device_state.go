@@ -26,6 +26,9 @@ const (
 	opCreateSnapshot
 	opApplySnapshot
 	opDeleteSnapshot
+	opKeySlots
+	opAddKey
+	opRemoveKey
 	opReopen
 	opSize
 )
@@ -59,6 +62,9 @@ var opRules = [...]struct {
 	opCreateSnapshot: {name: "create snapshot", changes: true},
 	opApplySnapshot:  {name: "apply snapshot", changes: true},
 	opDeleteSnapshot: {name: "delete snapshot", changes: true},
+	opKeySlots:       {name: "list keys"},
+	opAddKey:         {name: "add key", changes: true},
+	opRemoveKey:      {name: "remove key", changes: true},
 	opSize:           {name: "length"},
 }
 

@@ -117,6 +117,12 @@ type Checker interface {
 	Check(ctx context.Context, fix Fix) (CheckResult, error)
 }
 
+// Encrypted is a format that may keep a key in slots.
+type Encrypted interface {
+	// Keeper is nil if the image keeps none.
+	Keeper() Keeper
+}
+
 // Keeper is an encrypted image that keeps its key in slots, each for one passphrase.
 type Keeper interface {
 	KeySlots() []KeySlot

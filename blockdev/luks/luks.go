@@ -71,7 +71,7 @@ var (
 	_ driver.Claimer   = (*image)(nil)
 	_ driver.Describer = (*image)(nil)
 	_ driver.Reopener  = (*image)(nil)
-	_ driver.Keeper    = (*image)(nil)
+	_ driver.Encrypted = (*image)(nil)
 )
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
@@ -166,6 +166,9 @@ func (m *image) Info() driver.Info {
 
 // Describe tells of the header.
 func (m *image) Describe() []driver.Detail { return m.Volume.Describe("") }
+
+// Keeper is the header.
+func (m *image) Keeper() driver.Keeper { return m.Volume }
 
 // Primary is the file with the encrypted bytes.
 func (m *image) Primary() driver.Node { return m.file }

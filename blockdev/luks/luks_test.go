@@ -388,30 +388,26 @@ func TestSlots(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := newImage(t, 64<<10, options)
 			d := openImage(t, optionsFor(path, "s"))
-			keeper, ok := driver.Find[driver.Keeper](d.Top())
-			if !ok {
-				t.Fatal("an encrypted image keeps no keys")
-			}
 			new := driver.NewKey{Slot: -1, Passphrase: driver.Secret("other"), KDF: "pbkdf2", Time: time.Millisecond}
-			slot, err := keeper.AddKey(ctx, new)
+			slot, err := d.AddKey(ctx, new)
 			if err != nil || slot != 1 {
 				t.Fatalf("slot %d, %v", slot, err)
 			}
-			if i, err := keeper.FindKey(ctx, driver.Secret("other")); err != nil || i != 1 {
+			if i, err := d.FindKey(ctx, driver.Secret("other")); err != nil || i != 1 {
 				t.Errorf("found in slot %d, %v", i, err)
 			}
 			new.Slot = 0
-			if _, err := keeper.AddKey(ctx, new); err == nil || !strings.Contains(err.Error(), "Refusing to overwrite active keyslot 0") {
+			if _, err := d.AddKey(ctx, new); err == nil || !strings.Contains(err.Error(), "Refusing to overwrite active keyslot 0") {
 				t.Errorf("a slot in use: %v", err)
 			}
-			must(t, keeper.RemoveKey(ctx, 0))
-			if err := keeper.RemoveKey(ctx, 0); err == nil || err.Error() != "Given keyslot 0 is already erased (inactive)" {
+			must(t, d.RemoveKey(ctx, 0))
+			if err := d.RemoveKey(ctx, 0); err == nil || !strings.HasSuffix(err.Error(), "Given keyslot 0 is already erased (inactive)") {
 				t.Errorf("a free slot: %v", err)
 			}
-			if err := keeper.RemoveKey(ctx, 1); err == nil || !strings.HasPrefix(err.Error(), "Attempt to erase the only active keyslot 1") {
+			if err := d.RemoveKey(ctx, 1); err == nil || !strings.Contains(err.Error(), "Attempt to erase the only active keyslot 1") {
 				t.Errorf("the last slot: %v", err)
 			}
-			if err := keeper.RemoveKey(ctx, 99); err == nil || !strings.HasPrefix(err.Error(), "Invalid keyslot 99 specified") {
+			if err := d.RemoveKey(ctx, 99); err == nil || !strings.Contains(err.Error(), "Invalid keyslot 99 specified") {
 				t.Errorf("no slot: %v", err)
 			}
 			must(t, d.Close())

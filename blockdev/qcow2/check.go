@@ -220,6 +220,7 @@ func (c *checker) countAll(ctx context.Context, fix driver.Fix) error {
 	}
 	c.count(int64(h.snapshotsOff), q.snapBytes)
 	c.count(int64(h.reftableOff), int64(len(q.reftable))*reftableEntrySize)
+	c.count(h.crypto.Off, h.crypto.Len)
 	if err := c.bitmaps(ctx, fix); err != nil {
 		return err
 	}

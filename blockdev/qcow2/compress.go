@@ -197,6 +197,10 @@ type packing struct {
 // image. As in QEMU, a cluster that cannot be stored does not keep the next format.MaxParallel from
 // being stored.
 func (q *image) writeCompressed(ctx context.Context, v driver.Vec, off int64) error {
+	if q.encryption != nil && !q.likeQEMU {
+		return refuse(syscall.ENOTSUP,
+			"Compressed clusters of an encrypted image would be in the clear")
+	}
 	n := v.Len()
 	if q.within(off) != 0 || q.within(n) != 0 && off+n != q.size.Load() {
 		return syscall.EINVAL

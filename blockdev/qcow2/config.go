@@ -20,6 +20,7 @@ type config struct {
 	RefcountCacheSize   *driver.Bytes `option:"refcount-cache-size" help:"most memory for refcount blocks"`
 	CacheCleanInterval  *int64        `option:"cache-clean-interval" help:"seconds after which unused metadata is dropped; 0 keeps it"`
 	Overlap             overlapConfig `option:"overlap-check"`
+	Encrypt             encryptConfig `option:"encrypt"`
 }
 
 // overlapConfig has the options that guard one kind of metadata each.
@@ -45,15 +46,17 @@ func (o *overlapConfig) all() []**bool {
 
 // createConfig has the options of a new image.
 type createConfig struct {
-	Compat          string       `option:"compat" default:"1.1" help:"version of the format: 0.10 or v2, 1.1 or v3"`
-	ClusterSize     driver.Bytes `option:"cluster_size" default:"65536" help:"bytes in a cluster, from 512 to 2M"`
-	ExtendedL2      bool         `option:"extended_l2" default:"off" help:"divide clusters into 32 subclusters"`
-	Preallocation   string       `option:"preallocation" default:"off" values:"off,metadata,falloc,full" help:"space to take at once"`
-	LazyRefcounts   bool         `option:"lazy_refcounts" default:"off" help:"write refcounts late"`
-	RefcountBits    int64        `option:"refcount_bits" default:"16" help:"bits of a refcount, from 1 to 64"`
-	CompressionType string       `option:"compression_type" default:"zlib" values:"zlib,zstd" help:"how compressed clusters are packed"`
-	DataFile        string       `option:"data_file" help:"a file for guest data, which is made with the image"`
-	DataFileRaw     bool         `option:"data_file_raw" default:"off" help:"whether that file is to be a raw image too"`
+	Compat          string        `option:"compat" default:"1.1" help:"version of the format: 0.10 or v2, 1.1 or v3"`
+	ClusterSize     driver.Bytes  `option:"cluster_size" default:"65536" help:"bytes in a cluster, from 512 to 2M"`
+	ExtendedL2      bool          `option:"extended_l2" default:"off" help:"divide clusters into 32 subclusters"`
+	Preallocation   string        `option:"preallocation" default:"off" values:"off,metadata,falloc,full" help:"space to take at once"`
+	LazyRefcounts   bool          `option:"lazy_refcounts" default:"off" help:"write refcounts late"`
+	RefcountBits    int64         `option:"refcount_bits" default:"16" help:"bits of a refcount, from 1 to 64"`
+	CompressionType string        `option:"compression_type" default:"zlib" values:"zlib,zstd" help:"how compressed clusters are packed"`
+	DataFile        string        `option:"data_file" help:"a file for guest data, which is made with the image"`
+	DataFileRaw     bool          `option:"data_file_raw" default:"off" help:"whether that file is to be a raw image too"`
+	Encryption      *bool         `option:"encryption" help:"the same as encrypt.format=aes"`
+	Encrypt         encryptCreate `option:"encrypt"`
 }
 
 // or is the value of an option, or otherwise where it was not given.

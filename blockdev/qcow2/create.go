@@ -132,7 +132,7 @@ func checkCreate(c *driver.Creating) error {
 		return refuse(syscall.EFBIG,
 			"The image size is too large for file format 'qcow2' (try using a larger cluster size)")
 	}
-	return nil
+	return checkEncryption(c)
 }
 
 // create makes an image: a header, a refcount table with one block, then everything else by the
@@ -197,13 +197,21 @@ func (q *image) fillIn(ctx context.Context, c *driver.Creating) error {
 	if err := q.Truncate(ctx, size, p, 0); err != nil {
 		return prefix(err, "Could not resize image")
 	}
-	if c.Backing == "" {
-		return nil
-	}
 	if err := q.Lock(ctx); err != nil {
 		return err
 	}
 	defer q.Unlock()
+	if err := q.assignBacking(ctx, c); err != nil {
+		return err
+	}
+	return q.encrypt(ctx, c)
+}
+
+// assignBacking gives a new image its backing file, if it is to have one.
+func (q *image) assignBacking(ctx context.Context, c *driver.Creating) error {
+	if c.Backing == "" {
+		return nil
+	}
 	q.hdr.backing, q.hdr.backingFormat = c.Backing, c.BackingFormat
 	if err := q.writeHeader(ctx); err != nil {
 		return refuseWith(err, "Could not assign backing file '"+c.Backing+"' with format '"+

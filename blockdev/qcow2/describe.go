@@ -14,12 +14,16 @@ func (q *image) Describe() []driver.Detail {
 	}
 	defer q.Unlock()
 	h := q.hdr
+	var encrypt []driver.Detail
+	if list := q.encryptionDetails(); list != nil {
+		encrypt = []driver.Detail{{Key: "encrypt", Sub: list}}
+	}
 	if q.version == 2 {
-		return []driver.Detail{
+		return append([]driver.Detail{
 			{Key: "compat", Value: "0.10"},
 			{Key: "compression type", Value: h.compression.String()},
 			{Key: "refcount bits", Value: int64(1) << q.refOrder},
-		}
+		}, encrypt...)
 	}
 	d := []driver.Detail{
 		{Key: "compat", Value: "1.1"},
@@ -36,7 +40,7 @@ func (q *image) Describe() []driver.Detail {
 	if q.external() {
 		d = append(d, driver.Detail{Key: "data file raw", Value: q.rawData()})
 	}
-	return append(d,
+	return append(append(d, encrypt...),
 		driver.Detail{Key: "corrupt", Value: h.incompatible&featCorrupt != 0},
 		driver.Detail{Key: "extended l2", Value: q.extended},
 	)

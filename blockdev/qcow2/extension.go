@@ -145,12 +145,7 @@ func (c *firstCluster) extension(kind uint32, at format.Span, names func([]byte)
 		}
 		return err
 	case extCrypto:
-		if h.crypt != cryptLUKS {
-			return refuse(syscall.EINVAL,
-				"CRYPTO header extension only expected with LUKS encryption method")
-		}
-		h.cryptoHeader = true
-		return nil
+		return c.cryptoExtension(at)
 	case extBitmaps:
 		return c.bitmaps(at)
 	}
@@ -220,6 +215,10 @@ func (h *header) appendExtensions(b []byte) []byte {
 	}
 	if h.dataFile != "" {
 		add(extDataFile, []byte(h.dataFile))
+	}
+	if h.crypto.Len > 0 {
+		data := be.AppendUint64(nil, uint64(h.crypto.Off))
+		add(extCrypto, be.AppendUint64(data, uint64(h.crypto.Len)))
 	}
 	if h.version >= 3 && h.clusterBits > 12 && !h.bare {
 		add(extFeatureNames, featureTable())

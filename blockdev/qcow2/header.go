@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 const magic = 0x514649fb // "QFI\xfb"
@@ -27,8 +28,6 @@ const (
 	offSnapshots      = 60 // their number, the offset follows
 	offIncompatible   = 72
 	maxBackingName    = 1023
-	cryptAES          = 1
-	cryptLUKS         = 2
 	maxSnapshotsBytes = snapshotFixed * maxSnapshots
 )
 
@@ -86,9 +85,9 @@ type header struct {
 	unknown                             []byte // fields behind those we know
 	backing, backingFormat              string
 	dataFile                            string
-	bare                                bool  // without the names of features
-	end                                 int64 // of the extensions, in the first cluster
-	cryptoHeader                        bool  // a LUKS header is somewhere
+	bare                                bool        // without the names of features
+	end                                 int64       // of the extensions, in the first cluster
+	crypto                              format.Span // of the LUKS header
 	bitmaps                             *bitmapsExt
 	// a program wrote to the image and did not keep the bitmaps
 	staleBitmaps bool

@@ -52,6 +52,10 @@ type image struct {
 	// prepared
 	claims bool
 
+	likeQEMU   bool
+	unlocker   *unlocker   // nil for a new image, which is not encrypted yet
+	encryption *encryption // nil if guest data is as it is, or no key was needed
+
 	size, vmState atomic.Int64 // guest bytes, and where the machine state begins
 	dead          atomic.Bool  // found corrupt while writable: every request fails
 	codec         codec
@@ -97,6 +101,7 @@ var (
 	_ driver.Overlay   = (*image)(nil)
 	_ driver.Bitmapper = (*image)(nil)
 
+	_ driver.Encrypted   = (*image)(nil)
 	_ driver.Snapshotter = (*image)(nil)
 )
 
@@ -110,9 +115,10 @@ func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
 	q := newImage(file, c, o.Notify)
 	q.readOnly, q.checking, q.claims, q.unmap = o.Mode.ReadOnly, o.Mode.Check, !o.Mode.ReadOnly,
 		o.Mode.Unmap
+	q.likeQEMU, q.unlocker = o.LikeQEMU(), &unlocker{o, &c.Encrypt}
 	defer func() {
 		if err != nil {
-			q.endCaches()
+			q.forget()
 		}
 	}()
 	if err := q.Claim(ctx, driver.Claim{Use: driver.PermRead, Share: driver.PermAll}); err != nil {
@@ -160,6 +166,9 @@ func (q *image) Info() driver.Info {
 	}
 	if q.dataFile {
 		i.WriteTakes = 0
+	}
+	if q.hdr.crypt != cryptNone {
+		i.RequestAlign = driver.SectorSize
 	}
 	if q.version >= 3 {
 		i.ZeroTakes = driver.MayUnmap | driver.NoFallback
@@ -411,7 +420,7 @@ func (q *image) Close() error {
 		return err
 	}
 	defer q.Unlock()
-	defer q.endCaches()
+	defer q.forget()
 	if q.readOnly || q.dead.Load() || q.l2 == nil {
 		return nil
 	}
@@ -427,6 +436,14 @@ func (q *image) Close() error {
 		failed = q.markClean(ctx)
 	}
 	return failed
+}
+
+// forget ends the caches and wipes the key.
+func (q *image) forget() {
+	q.endCaches()
+	if q.encryption != nil {
+		q.encryption.Wipe()
+	}
 }
 
 // startCleaner drops metadata that is not used for a while, again and again.

@@ -34,6 +34,11 @@ func (q *image) load(
 		h.compatible&compatLazyRefcounts != 0); err != nil {
 		return err
 	}
+	if q.unlocker != nil {
+		if err := q.unlocker.checkFormat(h); err != nil {
+			return err
+		}
+	}
 	if h.crypt > cryptLUKS {
 		return refuse(syscall.EINVAL, "Unsupported encryption method %d", int32(h.crypt))
 	}
@@ -56,7 +61,7 @@ func (q *image) load(
 	if err != nil {
 		return err
 	}
-	if err := h.checkEncryption(); err != nil {
+	if err := q.unlock(ctx); err != nil {
 		return err
 	}
 	if err := first.backingName(); err != nil {
@@ -119,17 +124,6 @@ func (q *image) loadHeader(ctx context.Context) error {
 	}
 	q.hdr = h
 	return nil
-}
-
-// checkEncryption refuses what we have no keys for.
-func (h *header) checkEncryption() error {
-	switch {
-	case h.crypt == 0:
-		return nil
-	case h.crypt == cryptLUKS && !h.cryptoHeader:
-		return refuse(syscall.EINVAL, "Missing CRYPTO header for crypt method %d", h.crypt)
-	}
-	return refuse(syscall.EINVAL, "Parameter 'encrypt.key-secret' is required for cipher")
 }
 
 // loadL1 reads the L1 table, whose size was checked.

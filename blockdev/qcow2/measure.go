@@ -27,6 +27,11 @@ func measure(ctx context.Context, m *driver.Measuring) (driver.Measured, error) 
 			return driver.Measured{}, err
 		}
 	}
+	crypto, err := m.Config.(*createConfig).encryptionLen(&g)
+	if err != nil {
+		return driver.Measured{}, err
+	}
+	full += crypto
 	size := driver.Measured{Required: full - guest + data, FullyAllocated: full}
 	if size.HasBitmaps = m.Bitmaps != nil && h.version >= 3; size.HasBitmaps {
 		size.Bitmaps = g.bitmapBytes(m.Bitmaps, m.Size)

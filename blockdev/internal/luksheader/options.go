@@ -15,7 +15,8 @@ type UnlockOptions struct {
 	UnlockMemory driver.Bytes `option:"unlock-memory" default:"1G" help:"the most memory that making a key of the passphrase may take (LUKS2)"`
 }
 
-// CreateOptions say how an image that is to be made is encrypted. The hashes that QEMU knows come first.
+// CreateOptions say how an image that is to be made is encrypted. The hashes that QEMU knows come
+// first.
 type CreateOptions struct {
 	KeySecret    string `option:"key-secret" help:"id of the secret with the passphrase"`
 	CipherAlg    string `option:"cipher-alg" default:"aes-256" values:"aes-128,aes-192,aes-256,des,3des,cast5-128,serpent-128,serpent-192,serpent-256,twofish-128,twofish-192,twofish-256" help:"the cipher and how many bits of key it has"`

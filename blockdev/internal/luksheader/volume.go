@@ -10,26 +10,40 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
 )
 
-// NodeStore is a header in a node, from the byte Off on.
+// NodeStore is a header in a node, from the byte Off on. Len is its length, 0 for all there is.
 type NodeStore struct {
-	Node driver.Node
-	Off  int64
+	Node     driver.Node
+	Off, Len int64
 }
 
 var _ Store = NodeStore{}
 
 // ReadAt reads.
 func (s NodeStore) ReadAt(ctx context.Context, p []byte, off int64) error {
+	if err := s.check(p, off); err != nil {
+		return err
+	}
 	return s.Node.ReadVec(ctx, driver.Vec{p}, s.Off+off, 0)
 }
 
-// WriteAt writes.
+// WriteAt writes, whatever becomes of ctx: what was begun is not left halfway.
 func (s NodeStore) WriteAt(ctx context.Context, p []byte, off int64) error {
-	return s.Node.WriteVec(ctx, driver.Vec{p}, s.Off+off, 0)
+	if err := s.check(p, off); err != nil {
+		return err
+	}
+	return s.Node.WriteVec(context.WithoutCancel(ctx), driver.Vec{p}, s.Off+off, 0)
 }
 
-// Flush flushes.
-func (s NodeStore) Flush(ctx context.Context) error { return s.Node.Flush(ctx) }
+// check refuses what lies outside of the room for the header.
+func (s NodeStore) check(p []byte, off int64) error {
+	if s.Len > 0 && off > s.Len-int64(len(p)) {
+		return driver.Refuse("Request for data outside of extension header")
+	}
+	return nil
+}
+
+// Flush flushes, whatever becomes of ctx.
+func (s NodeStore) Flush(ctx context.Context) error { return s.Node.Flush(context.WithoutCancel(ctx)) }
 
 // Passphrase is the secret that opens an image by its options, nil where none is given but a person
 // can be asked. prefix is that of the options.
