@@ -57,6 +57,15 @@ func Classes() []Class {
 	return list
 }
 
+// Values are the names of all classes.
+func (Class) Values() []string {
+	var names []string
+	for _, row := range classTable {
+		names = append(names, row.name)
+	}
+	return names
+}
+
 // String is the class's name.
 func (c Class) String() string {
 	if int(c) >= len(classTable) {

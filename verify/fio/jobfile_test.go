@@ -39,17 +39,16 @@ verify=sha3-256
 	first := base
 	first.Async = true
 	first.Name, first.MinBlock, first.MaxBlock, first.Verify = "first", 4096, 4096, "crc32c"
-	first.Direction, first.Size, first.NoRandomMap, first.Pattern, first.RandomEvery = RandWrite,
-		1<<20,
-		true, `"a b"%o`, 1
+	first.Direction, first.Size, first.NoRandomMap = RandWrite, 1<<20, true
+	first.Pattern, first.RandomEvery = `"a b"%o`, 1
 	first.Reads = Sizes{Min: 4096, Max: 4096}
 	second := base
 	second.Async = true
 	second.Name, second.MinBlock, second.MaxBlock, second.Verify = "second", 512, 65536, "sha3-256"
-	second.Direction, second.Filenames, second.Runtime = ReadWrite, []string{"/dev/a:b", "c"},
-		2*time.Minute
-	second.RandSeed, second.RandSeedGiven, second.Thread, second.RandomEvery, second.RangeGiven = 16, true,
-		4, 1, [2]bool{true, true}
+	second.Direction, second.Filenames = ReadWrite, []string{"/dev/a:b", "c"}
+	second.Runtime = 2 * time.Minute
+	second.RandSeed, second.RandSeedGiven, second.Thread, second.RandomEvery = 16, true, 4, 1
+	second.RangeGiven = [2]bool{true, true}
 	second.Reads = Sizes{Min: 512, Max: 65536}
 	want := []Options{first, first, first, second}
 	for i, thread := range []int{1, 3, 2, 4} {

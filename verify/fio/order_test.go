@@ -74,8 +74,8 @@ func TestOrder(t *testing.T) {
 // The register of a later pass takes a single step for its first block.
 func TestOrderOfSecondPass(t *testing.T) {
 	o := DefaultOptions()
-	o.Verify, o.Direction, o.Generator, o.MinBlock, o.Size, o.Loops = "meta", RandWrite, "lfsr",
-		512, 48*512, 2
+	o.Verify, o.Direction, o.Generator, o.MinBlock, o.Size = "meta", RandWrite, "lfsr", 512, 48*512
+	o.Loops = 2
 	l, err := NewLayout(&o)
 	if err != nil {
 		t.Fatal(err)

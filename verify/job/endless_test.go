@@ -15,8 +15,8 @@ import (
 func TestTimeBased(t *testing.T) {
 	for _, d := range []fio.Direction{fio.Write, fio.RandWrite, fio.ReadWrite} {
 		o := fio.DefaultOptions()
-		o.Direction, o.Verify, o.Size, o.TimeBased, o.Runtime, o.EndFsync = d, "crc32c", 64<<10,
-			true, 300*time.Millisecond, true
+		o.Direction, o.Verify, o.Size, o.TimeBased = d, "crc32c", 64<<10, true
+		o.Runtime, o.EndFsync = 300*time.Millisecond, true
 		o.MaxRequest, o.IODepth = 0, 1
 		var journal bytes.Buffer
 		var clock atomic.Int64

@@ -172,8 +172,8 @@ func TestHistoryOfState(t *testing.T) {
 // leaves, and can be read again.
 func TestWriteState(t *testing.T) {
 	o := fio.DefaultOptions()
-	o.Name, o.Direction, o.Verify, o.Size, o.NumberIOs, o.IODepth = "j", fio.RandWrite, "crc32c",
-		64<<10, 5, 1
+	o.Name, o.Direction, o.Verify, o.Size, o.NumberIOs = "j", fio.RandWrite, "crc32c", 64<<10, 5
+	o.IODepth = 1
 	img := make([]byte, o.Size)
 	j, err := New(o, Hooks{})
 	if err != nil {

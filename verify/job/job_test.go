@@ -158,8 +158,8 @@ func TestRunByTheClock(t *testing.T) {
 	for _, seconds := range []int{4, 7, 40} {
 		for _, direction := range []fio.Direction{fio.Write, fio.RandWrite, fio.RandReadWrite} {
 			o := fio.DefaultOptions()
-			o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest = "crc32c", 64<<10, direction, 1,
-				0
+			o.Verify, o.Size, o.Direction, o.Workers = "crc32c", 64<<10, direction, 1
+			o.MaxRequest = 0
 			o.TimeBased, o.Runtime = true, time.Duration(seconds)*time.Second
 			now := time.Unix(0, 0)
 			img := make([]byte, o.Size)

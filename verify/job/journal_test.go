@@ -262,8 +262,8 @@ func TestRangeSet(t *testing.T) {
 // it; but not behind a write that may be gone.
 func TestJournalGoesOn(t *testing.T) {
 	o := fio.DefaultOptions()
-	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest, o.IODepth = "crc32c", 1<<20,
-		fio.RandWrite, 1, 0, 1
+	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest = "crc32c", 1<<20, fio.RandWrite, 1, 0
+	o.IODepth = 1
 	o.EndFsync = true
 	img := make([]byte, o.Size)
 	var log bytes.Buffer

@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 // killOptions are those of the child.
 func killOptions() fio.Options {
 	o := fio.DefaultOptions()
-	o.Direction, o.Verify, o.Size, o.MinBlock, o.Fsync, o.Loops, o.MaxRequest = fio.RandWrite,
-		"crc32c", 4<<20, 4096, 64, 1000, 0
+	o.Direction, o.Verify, o.Size, o.MinBlock, o.Fsync = fio.RandWrite, "crc32c", 4<<20, 4096, 64
+	o.Loops, o.MaxRequest = 1000, 0
 	return o
 }
 

@@ -53,8 +53,7 @@ func TestScanLayouts(t *testing.T) {
 		s,
 		func() fio.Options {
 			o := s
-			o.MaxRequest, o.Workers, o.Content = 0, 1,
-				fio.ContentAuto
+			o.MaxRequest, o.Workers, o.Content = 0, 1, fio.ContentAuto
 			return o
 		}(),
 	} {

@@ -34,8 +34,8 @@ func TestScanCompressible(t *testing.T) {
 		{"range", func(o *fio.Options) { o.MinBlock, o.MaxBlock, o.BSUnaligned = 700, 5000, true }},
 		{"sizes", func(o *fio.Options) { o.MinBlock, o.MaxBlock = 1024, 16<<10 }},
 		{"split", func(o *fio.Options) {
-			o.MinBlock, o.MaxBlock, o.Split = 1024, 4096,
-				[]fio.Share{{Block: 1024, Percent: 50}, {Block: 4096, Percent: 50}}
+			o.MinBlock, o.MaxBlock = 1024, 4096
+			o.Split = []fio.Share{{Block: 1024, Percent: 50}, {Block: 4096, Percent: 50}}
 		}},
 		{"padding", func(o *fio.Options) { o.Padding = "0xdeadbeef" }},
 		{"sizes, padded", func(o *fio.Options) { o.Padding, o.MinBlock, o.MaxBlock = "0xdeadbeef", 1024, 16<<10 }},
@@ -134,8 +134,8 @@ func TestScanAnyBitOfSegment(t *testing.T) {
 		{fio.Fio22, "meta", 8192, 8192, 2048},
 	} {
 		o := fio.DefaultOptions()
-		o.Fio, o.Verify, o.Size, o.MinBlock, o.MaxBlock, o.Interval = c.release, c.kind, 128000,
-			c.lo, c.hi, c.interval
+		o.Fio, o.Verify, o.Size, o.MinBlock, o.MaxBlock = c.release, c.kind, 128000, c.lo, c.hi
+		o.Interval = c.interval
 		if o.Size%int64(c.lo) != 0 {
 			o.Size = 128 << 10
 		}
@@ -285,8 +285,8 @@ func scribble(t *rapid.T, img []byte) {
 		copy(img[at:][:n], img[rapid.IntRange(0, len(img)-n).Draw(t, "from"):])
 	default:
 		o := drawOptions(t)
-		o.Offset, o.Size, o.Interval = int64(at), int64(n),
-			rapid.SampledFrom([]int{0, o.Interval, o.MinBlock}).Draw(t, "every")
+		o.Offset, o.Size = int64(at), int64(n)
+		o.Interval = rapid.SampledFrom([]int{0, o.Interval, o.MinBlock}).Draw(t, "every")
 		o.Loops, o.TrimPercent, o.NoRandomMap = 1, 0, false
 		if _, err := New(o, Hooks{}); err == nil {
 			copy(img[at:], imageOf(t, o, noClock)[at:])

@@ -31,8 +31,8 @@ func TestEngineMemory(t *testing.T) {
 		{"largest blocks", 1 << 12, fio.MaxBlockSize, 0},
 	} {
 		o := fio.DefaultOptions()
-		o.Verify, o.Size, o.IODepth, o.MinBlock, o.MaxRequest, o.Workers = "crc32c", 1<<40, c.depth,
-			c.block, c.merged, 1<<12
+		o.Verify, o.Size, o.IODepth, o.MinBlock = "crc32c", 1<<40, c.depth, c.block
+		o.MaxRequest, o.Workers = c.merged, 1<<12
 		j, err := New(o, Hooks{})
 		if err != nil {
 			t.Fatal(err)

@@ -252,8 +252,8 @@ func TestStopLeavesWhatIsBuilt(t *testing.T) {
 		for _, direction := range []fio.Direction{fio.Write, fio.RandReadWrite} {
 			for _, want := range []error{context.Canceled, errBroken} {
 				o := fio.DefaultOptions()
-				o.Verify, o.Size, o.Workers, o.IODepth, o.Direction = "crc32c", 1<<20, workers, 2,
-					direction
+				o.Verify, o.Size, o.Workers, o.IODepth = "crc32c", 1<<20, workers, 2
+				o.Direction = direction
 				image := make([]byte, o.Size)
 				ctx, cancel := context.WithCancel(t.Context())
 				j, err := New(o, Hooks{})

@@ -175,8 +175,8 @@ func TestUnfaithful(t *testing.T) {
 // A run that ended early goes on where it was.
 func TestResume(t *testing.T) {
 	o := fio.DefaultOptions()
-	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest, o.IODepth = "crc32c", 1<<20,
-		fio.RandWrite, 1, 0, 1
+	o.Verify, o.Size, o.Direction, o.Workers, o.MaxRequest = "crc32c", 1<<20, fio.RandWrite, 1, 0
+	o.IODepth = 1
 	img := imageOf(t, o, noClock)
 	for _, at := range []int{100, 500000, 1000000} {
 		img[at] ^= 1
