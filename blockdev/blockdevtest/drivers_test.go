@@ -98,6 +98,8 @@ var elsewhere = map[string]string{
 	"host_cdrom":  "needs a drive; its refusals are tested in package hostdevice",
 	"luks":        "needs a secret; package luks runs it",
 	"host_device": "needs a loop device; package hostdevice runs it",
+	"nbd":         "is what nbd-command opens once it has started a server",
+	"nbd-command": "needs servers to start; package nbd runs it on several",
 }
 
 func TestDrivers(t *testing.T) {
