@@ -11,7 +11,7 @@ import (
 func TestCreateFormats(t *testing.T) {
 	for name, want := range map[string]string{
 		"disk": "raw", "disk.img": "raw", "disk.raw": "raw", "disk.qcow2": "qcow2", "DISK.QCOW2": "qcow2", "disk.vmdk.bak": "raw",
-		"disk.vdi": "vdi", "disk.vmdk": "", "disk.VMDK": "", "disk.vhd": "", "disk.vpc": "", "disk.vhdx": "", "disk.qed": "", "disk.qcow": "", "disk.luks": "",
+		"disk.vdi": "vdi", "disk.vmdk": "", "disk.VMDK": "", "disk.vhd": "", "disk.vpc": "", "disk.vhdx": "", "disk.qed": "", "disk.qcow": "",
 		"disk.hdd": "", "disk.parallels": "", "disk.dmg": "", "disk.cloop": "", "disk.bochs": "",
 	} {
 		dir := t.TempDir()

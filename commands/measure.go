@@ -15,7 +15,7 @@ var measure = session.Command{
 	Args:  "[-f format] [-o options] [-bU] [--size size] [source]",
 	Short: "says how large the file of a new image would be",
 	Long: ` Examples:
- measure -f qcow2 disk.raw           for what disk.raw holds, and if all is written
+ measure -f qcow2 disk.raw       for what disk.raw holds, and if all is written
  measure -f qcow2 -o cluster_size=4k --size 1T
  measure                             the current image as a raw one
 

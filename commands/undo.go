@@ -22,8 +22,8 @@ var undoCommand = session.Command{
  An image that is opened with --undo FILE has its old bytes noted in FILE before
  they are changed, on stable storage. That holds wherever the program, or the
  machine, ends. undo first looks whether the disk still holds what was written:
- where somebody else wrote meanwhile it says so, and puts back nothing but with
- --force. It can be interrupted, and begun again.
+ where somebody else wrote meanwhile it says so, and puts back nothing unless
+ it is forced to. It can be interrupted, and begun again.
 
  What is noted are the bytes of the guest: snapshots and bitmaps inside an image
  are not, nor is its VM state.

@@ -29,6 +29,9 @@ func TestCloseTellsWhatFails(t *testing.T) {
 		"discard": func(d *blockdev.Device) error { return d.Discard(ctx, 0, 16<<10) },
 	} {
 		for shape, image := range images {
+			if name == "compressed" && (shape == "data file" || shape == "raw data") {
+				continue // a data file holds what the guest wrote
+			}
 			run := func(fault *blockdevtest.Fault) error {
 				closing := false
 				d := openWatched(t, store(t, image), driver.Mode{},
@@ -46,7 +49,8 @@ func TestCloseTellsWhatFails(t *testing.T) {
 			}
 			kinds := []string{"write", "flush"}
 			all := &blockdevtest.Fault{At: -1, Kinds: kinds}
-			if err := run(all); err != nil || all.Seen() == 0 {
+			rests := shape == "raw data" // where no table changes
+			if err := run(all); err != nil || all.Seen() == 0 && !rests {
 				t.Fatalf("%s of %s: %d requests at the end, %v", name, shape, all.Seen(), err)
 			}
 			for at := range all.Seen() {

@@ -247,7 +247,7 @@ func TestRefused(t *testing.T) {
 		{"raw data file", put64(88, 2), "data-file-raw requires a data file"},
 		{"extension", func(b []byte) { put32(112, 0x77)(b); put32(116, 1<<20)(b) }, "Header extension too large"},
 		{"backing name", func(b []byte) { put64(8, 200)(b); put32(16, 2000)(b); put32(112, 0)(b) }, "Backing file name too long"},
-		{"data file", put64(72, 4), "Unsupported qcow2 feature(s): "},
+		{"data file", put64(72, 4), "'data-file' is required for this image"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := append([]byte(nil), base...)

@@ -51,7 +51,7 @@ func TestNativeStatus(t *testing.T) {
 // against a list for people to read. The errors that some tell of are the system's.
 func TestEveryFailureHasAStatus(t *testing.T) {
 	want := map[int]string{
-		statusData: "Damaged Different Mismatch NotFound NotZero NothingVerified OtherLength Unexpected",
+		statusData: "Damaged Different ForeignChanges Mismatch NotFound NotZero NothingVerified OtherLength Unexpected",
 		statusUsage: "BadCount BadNumber BadValue Conflict FileOpen HelpUnknown NoFile NoImage NotConfirmed ScriptFailed " +
 			"TooLong Unaligned UnknownCommand Usage VecTooLong",
 		statusOpen:        "OpenFailed",
