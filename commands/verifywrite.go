@@ -34,10 +34,10 @@ var verifyWrite = session.Command{
 
  The seed is 137 if none is given, as in fio. After a crash, verify_read can
  tell from the file of --journal what must be there; a job that was stopped goes
- on with it when --resume says where. A file that is there is replaced only if it
- is a journal, or a state. At the end the image is flushed, unless -o end_fsync=0
- is given. An image waits for the disk at each write unless it was opened with
- -t writeback or -t none.
+ on with it when --resume says where. A file that is there is replaced only if
+ it is a journal, or a state. At the end the image is flushed, unless -o
+ end_fsync=0 is given. An image waits for the disk at each write unless it was
+ opened with -t writeback or -t none.
 `,
 	More: typesHelp,
 	New: func(f *session.Flags) session.Run {
