@@ -21,15 +21,15 @@ var serve = session.Command{
 	Args:  "[-r] [--unix path | --port n [--bind address]] [--export name] [--once] [--tls dir]",
 	Short: "serves the current image to NBD clients",
 	Long: ` Examples:
- serve --unix /tmp/disk.sock         for qemu, the kernel and libnbd on this machine
- serve -r --port 10809               over TCP, on the loopback address only
+ serve --unix /tmp/disk.sock     for qemu, the kernel and libnbd on this machine
+ serve -r --port 10809           over TCP, on the loopback address only
  serve --port 10809 --bind 0.0.0.0 --tls /etc/pki/blksh
 
- It serves until Ctrl-C, and then finishes what clients have asked for and flushes the image.
- With --once it ends when the first client has left.
+ It serves until Ctrl-C, and then finishes what clients have asked for and
+ flushes the image. With --once it ends when the first client has left.
 
- --tls names a directory with ca-cert.pem, server-cert.pem and server-key.pem. Clients
- have to encrypt, and need a certificate of that authority.
+ The directory of --tls has ca-cert.pem, server-cert.pem and server-key.pem.
+ Clients have to encrypt, and need a certificate of that authority.
 `,
 	New: func(f *session.Flags) session.Run {
 		j := &serveJob{}
