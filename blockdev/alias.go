@@ -6,7 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// What a program that opens disks shares with those who write drivers. Package driver tells what each is.
+// What a program that opens disks shares with those who write drivers. Package driver tells what
+// each is.
 type (
 	Bitmap       = driver.Bitmap
 	CheckResult  = driver.CheckResult

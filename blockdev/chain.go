@@ -12,8 +12,8 @@ type Layer struct {
 	ReadOnly bool
 }
 
-// Chain is the image and all that it stands on: the top first, then its backing file, then that one's. Filters are no images and
-// left out.
+// Chain is the image and all that it stands on: the top first, then its backing file, then that
+// one's. Filters are no images and left out.
 func (d *Device) Chain() []Layer {
 	var chain []Layer
 	for n := d.tree.root; n != nil; {
@@ -22,7 +22,8 @@ func (d *Device) Chain() []Layer {
 			continue
 		}
 		chain = append(chain, Layer{
-			Driver: n.driver.Name, Filename: n.filename, Size: n.guard.Info().Size, ReadOnly: n.guard.readOnly.Load(),
+			Driver: n.driver.Name, Filename: n.filename, Size: n.guard.Info().Size,
+			ReadOnly: n.guard.readOnly.Load(),
 		})
 		n = n.child(driver.RoleBacking)
 	}

@@ -17,8 +17,9 @@ type CreateConfig struct {
 	Options *Options
 	// Size is the length that the guest sees, in bytes; -1 takes that of the backing file.
 	Size int64
-	// Backing is the backing file's name as the image is to record it, relative to the image unless absolute; BackingFormat is
-	// its format and must be given with it, since guessing it later would let a guest choose.
+	// Backing is the backing file's name as the image is to record it, relative to the image unless
+	// absolute; BackingFormat is its format and must be given with it, since guessing it later
+	// would let a guest choose.
 	Backing, BackingFormat string
 	// Force makes the image also on a device, and in place of a file that is there and not empty.
 	Force bool
@@ -39,7 +40,8 @@ func (e *CreateOptionError) Error() string { return e.Err.Error() }
 // Unwrap is the cause.
 func (e *CreateOptionError) Unwrap() error { return e.Err }
 
-// Creation is an image that can be made: everything about it is decided, and what is there is as it was.
+// Creation is an image that can be made: everything about it is decided, and what is there is as it
+// was.
 type Creation struct {
 	cfg      CreateConfig
 	backing  *Device // nil if there is none
@@ -55,8 +57,8 @@ type newFile struct {
 	dev   *Device
 }
 
-// Create makes the image file name. It appears there when it is whole; until then, and for good if that fails, what was there
-// stays, but for devices and files with several names.
+// Create makes the image file name. It appears there when it is whole; until then, and for good if
+// that fails, what was there stays, but for devices and files with several names.
 func Create(ctx context.Context, name string, cfg CreateConfig) error {
 	c, err := PrepareCreate(ctx, name, cfg)
 	if err != nil {
@@ -98,7 +100,10 @@ func (c *Creation) newFile(ctx context.Context, name string) (driver.Node, error
 	}
 	open := OpenConfig{
 		Drivers: c.cfg.Drivers, Options: place.Options, Mode: Mode{Unmap: true},
-		Claim: driver.Claim{Use: driver.PermRead | driver.PermWrite | driver.PermResize, Share: driver.PermRead},
+		Claim: driver.Claim{
+			Use:   driver.PermRead | driver.PermWrite | driver.PermResize,
+			Share: driver.PermRead,
+		},
 	}
 	if !place.Admitted {
 		open.Admit = func(f HostFile, _ bool) (func(), error) { return placing.Admit(f) }
@@ -115,7 +120,8 @@ func (c *Creation) newFile(ctx context.Context, name string) (driver.Node, error
 func (c *Creation) checkNew(name string) error {
 	for _, f := range c.files {
 		if samePath(f.name, name) {
-			return &CreateOptionError{driver.Refuse("'%s' cannot be two files of an image at once", name)}
+			return &CreateOptionError{driver.Refuse("'%s' cannot be two files of an image at once",
+				name)}
 		}
 	}
 	return nil
@@ -191,7 +197,8 @@ func (c *Creation) settleOptions() error {
 		return driver.Refuse("Invalid parameter '%s'", options.Keys()[0])
 	}
 	c.creating = driver.Creating{
-		Size: c.cfg.Size, Config: config, Backing: c.cfg.Backing, BackingFormat: c.cfg.BackingFormat, Creator: c,
+		Size: c.cfg.Size, Config: config, Backing: c.cfg.Backing,
+		BackingFormat: c.cfg.BackingFormat, Creator: c,
 	}
 	if c.format.CheckCreate == nil {
 		return nil
@@ -199,16 +206,19 @@ func (c *Creation) settleOptions() error {
 	return c.format.CheckCreate(&c.creating)
 }
 
-// openBacking opens the backing file, to see that it is there and how long it is; nil if there is none.
+// openBacking opens the backing file, to see that it is there and how long it is; nil if there is
+// none.
 func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device, error) {
 	if cfg.Backing == "" {
 		return nil, nil
 	}
 	if cfg.BackingFormat == "" {
-		return nil, &CreateOptionError{driver.Refuse("Backing file specified without backing format")}
+		return nil, &CreateOptionError{driver.Refuse(
+			"Backing file specified without backing format")}
 	}
 	d, err := Open(ctx, driver.Beside(image, cfg.Backing), OpenConfig{
-		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate, Object: cfg.Object, Ask: cfg.Ask,
+		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate,
+		Object: cfg.Object, Ask: cfg.Ask,
 	})
 	if err != nil {
 		return nil, driver.RefuseAs(err, "Backing file: %v", err)
@@ -216,14 +226,17 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 	return d, nil
 }
 
-// admit is the rule about what is there: never a part of the backing chain or of the new image, and what the caller has against it.
+// admit is the rule about what is there: never a part of the backing chain or of the new image, and
+// what the caller has against it.
 func (c *Creation) admit(f HostFile) (release func(), err error) {
 	if c.backing != nil && c.backing.standsOn(f) {
-		return nil, &CreateOptionError{driver.Refuse("An image cannot be part of its own backing chain")}
+		return nil, &CreateOptionError{driver.Refuse(
+			"An image cannot be part of its own backing chain")}
 	}
 	for _, other := range c.files {
 		if other.dev.standsOn(f) {
-			return nil, &CreateOptionError{driver.Refuse("'%s' cannot be two files of an image at once", f.Name)}
+			return nil, &CreateOptionError{driver.Refuse(
+				"'%s' cannot be two files of an image at once", f.Name)}
 		}
 	}
 	if c.cfg.Admit == nil {

@@ -59,7 +59,8 @@ func TestCreateRefusedLeavesNothing(t *testing.T) {
 	} {
 		for _, there := range []bool{false, true} {
 			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "base"), make([]byte, 1<<20), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "base"), make([]byte, 1<<20),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			image := filepath.Join(dir, "image")
@@ -75,15 +76,18 @@ func TestCreateRefusedLeavesNothing(t *testing.T) {
 				if ctx == nil {
 					ctx = t.Context()
 				}
-				if cfg.Backing != "" && strings.HasPrefix(name, "json:") { // relative to what has no folder
+				// relative to what has no folder
+				if cfg.Backing != "" && strings.HasPrefix(name, "json:") {
 					cfg.Backing = filepath.Join(dir, cfg.Backing)
 				}
 				if err := blockdev.Create(ctx, name, cfg); err == nil {
 					t.Errorf("%s, %s: no error", what, name)
 				}
 				got, err := os.ReadFile(image)
-				if there && (err != nil || string(got) != before) || !there && !errors.Is(err, os.ErrNotExist) {
-					t.Errorf("%s, %s: there %v, now it holds %d bytes, %v", what, name, there, len(got), err)
+				if there && (err != nil || string(got) != before) || !there &&
+					!errors.Is(err, os.ErrNotExist) {
+					t.Errorf("%s, %s: there %v, now it holds %d bytes, %v", what, name, there,
+						len(got), err)
 				}
 				want := 1
 				if there {
@@ -101,7 +105,8 @@ func TestCreateRefusedLeavesNothing(t *testing.T) {
 func TestCreateNeedsForce(t *testing.T) {
 	for _, format := range []string{"raw", "qcow2", "vdi"} {
 		dir := t.TempDir()
-		image, link, hard := filepath.Join(dir, "image"), filepath.Join(dir, "link"), filepath.Join(dir, "hard")
+		image, link, hard := filepath.Join(dir, "image"), filepath.Join(dir, "link"),
+			filepath.Join(dir, "hard")
 		if err := os.Symlink(image, link); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +132,8 @@ func TestCreateNeedsForce(t *testing.T) {
 				if err := blockdev.Create(t.Context(), name, cfg); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
-				d, err := blockdev.Open(t.Context(), image, blockdev.OpenConfig{Drivers: drivers.All(), Format: format})
+				d, err := blockdev.Open(t.Context(), image,
+					blockdev.OpenConfig{Drivers: drivers.All(), Format: format})
 				if err != nil || d.Size() != 1<<20 {
 					t.Fatalf("%s: %v", name, err)
 				}
@@ -142,7 +148,8 @@ func TestCreateNeedsForce(t *testing.T) {
 	}
 }
 
-// While an image is made there is nothing to be seen of it, so that a program that is killed leaves nothing.
+// While an image is made there is nothing to be seen of it, so that a program that is killed leaves
+// nothing.
 func TestCreateIsNotSeenBefore(t *testing.T) {
 	for _, there := range []bool{false, true} {
 		dir := t.TempDir()
@@ -153,21 +160,30 @@ func TestCreateIsNotSeenBefore(t *testing.T) {
 			}
 		}
 		looked := false
-		format := blockdev.Driver{Name: "looking", Kind: driver.Format, Resolves: driver.OverProtocol, Create: func(ctx context.Context, c *driver.Creating) error {
-			looked = true
-			if err := c.File.WriteVec(ctx, blockdev.Vec{make([]byte, 4096)}, 0, 0); err != nil {
-				return err
-			}
-			got, err := os.ReadFile(image)
-			if there && (err != nil || string(got) != before) || !there && !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("there %v, amid it: %d bytes, %v", there, len(got), err)
-			}
-			if entries, err := os.ReadDir(dir); err != nil || len(entries) != len(got)/len(before) {
-				t.Errorf("there %v, amid it: %v, %v", there, entries, err)
-			}
-			return nil
-		}}
-		err := blockdev.Create(t.Context(), image, blockdev.CreateConfig{Drivers: append(drivers.All(), format), Format: format.Name, Force: true})
+		format := blockdev.Driver{
+			Name: "looking", Kind: driver.Format,
+			Resolves: driver.OverProtocol,
+			Create: func(ctx context.Context, c *driver.Creating) error {
+				looked = true
+				if err := c.File.WriteVec(ctx, blockdev.Vec{make([]byte, 4096)}, 0, 0); err != nil {
+					return err
+				}
+				got, err := os.ReadFile(image)
+				if there && (err != nil || string(got) != before) || !there &&
+					!errors.Is(err, os.ErrNotExist) {
+					t.Errorf("there %v, amid it: %d bytes, %v", there, len(got), err)
+				}
+				if entries, err := os.ReadDir(dir); err != nil || len(entries) != len(got)/len(before) {
+					t.Errorf("there %v, amid it: %v, %v", there, entries, err)
+				}
+				return nil
+			},
+		}
+		err := blockdev.Create(t.Context(), image,
+			blockdev.CreateConfig{
+				Drivers: append(drivers.All(), format), Format: format.Name,
+				Force: true,
+			})
 		if err != nil || !looked {
 			t.Fatalf("%v, looked %v", err, looked)
 		}
@@ -183,11 +199,13 @@ func TestCreateOnItself(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	make := func(name, backing, format string) error {
 		return blockdev.Create(t.Context(), name, blockdev.CreateConfig{
-			Drivers: drivers.All(), Format: "qcow2", Size: 1 << 20, Backing: backing, BackingFormat: format, Force: true,
+			Drivers: drivers.All(), Format: "qcow2", Size: 1 << 20, Backing: backing,
+			BackingFormat: format, Force: true,
 		})
 	}
 	for _, err := range []error{
-		os.WriteFile(at("base"), []byte(strings.Repeat("b", 1<<20)), 0o600), make(at("mid"), at("base"), "raw"), make(at("top"), at("mid"), "qcow2"),
+		os.WriteFile(at("base"), []byte(strings.Repeat("b", 1<<20)), 0o600),
+		make(at("mid"), at("base"), "raw"), make(at("top"), at("mid"), "qcow2"),
 		os.Symlink("base", at("link")), os.Link(at("mid"), at("hard")),
 	} {
 		if err != nil {
@@ -227,7 +245,8 @@ func TestCreateSizes(t *testing.T) {
 		sizes = append(sizes, 1<<bit-1, 1<<bit, 1<<bit+1)
 	}
 	for back := range int64(2) {
-		sizes = append(sizes, math.MaxInt64-back, math.MaxInt64-511-back, math.MaxInt64-1<<30-back, math.MaxInt64-1<<31-back)
+		sizes = append(sizes, math.MaxInt64-back, math.MaxInt64-511-back, math.MaxInt64-1<<30-back,
+			math.MaxInt64-1<<31-back)
 	}
 	for format, options := range map[string][]*blockdev.Options{
 		"raw":   {nil},
@@ -238,7 +257,11 @@ func TestCreateSizes(t *testing.T) {
 			made := 0
 			for _, size := range sizes {
 				name := filepath.Join(t.TempDir(), "image")
-				err := blockdev.Create(t.Context(), name, blockdev.CreateConfig{Drivers: drivers.All(), Format: format, Options: o, Size: size})
+				err := blockdev.Create(t.Context(), name,
+					blockdev.CreateConfig{
+						Drivers: drivers.All(), Format: format, Options: o,
+						Size: size,
+					})
 				what := fmt.Sprintf("%s %d of %d bytes", format, i, size)
 				if err != nil {
 					if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
@@ -247,7 +270,8 @@ func TestCreateSizes(t *testing.T) {
 					continue
 				}
 				made++
-				d, err := blockdev.Open(t.Context(), name, blockdev.OpenConfig{Drivers: drivers.All(), Format: format})
+				d, err := blockdev.Open(t.Context(), name,
+					blockdev.OpenConfig{Drivers: drivers.All(), Format: format})
 				if err != nil {
 					t.Errorf("%s: made, but %v", what, err)
 					continue

@@ -12,8 +12,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Device is an open disk: the top of one stack of nodes. It is the one place that checks bounds and permission, so that
-// no layer below needs to. Its methods may be called from many goroutines at once.
+// Device is an open disk: the top of one stack of nodes. It is the one place that checks bounds and
+// permission, so that no layer below needs to. Its methods may be called from many goroutines at
+// once.
 type Device struct {
 	tree *tree
 	top  driver.Node
@@ -30,16 +31,18 @@ var (
 	_ io.WriterAt = (*Device)(nil)
 )
 
-// Top is the topmost node, for Find and for what concerns one driver. Data requests belong to the Device.
+// Top is the topmost node, for Find and for what concerns one driver. Data requests belong to the
+// Device.
 func (d *Device) Top() driver.Node { return d.top }
 
-// Size is the length in bytes, rounded up to whole sectors as QEMU does: a file of 1000 bytes is 1024 long and reads as zeroes
-// behind its end.
+// Size is the length in bytes, rounded up to whole sectors as QEMU does: a file of 1000 bytes is
+// 1024 long and reads as zeroes behind its end.
 func (d *Device) Size() int64 { return wholeSectors(d.top.Info().Size) }
 
 func wholeSectors(size int64) int64 { return roundUp(size, SectorSize) }
 
-// Usable is nil for a device that is open and has its medium, which one loses whose image was found corrupt.
+// Usable is nil for a device that is open and has its medium, which one loses whose image was found
+// corrupt.
 func (d *Device) Usable() error { return d.enter(opSize, 0, 0) }
 
 // Info is what the topmost node says about itself, under the name of the driver that was asked for.
@@ -75,7 +78,8 @@ func (d *Device) Strict() bool { return d.state.Load().strict }
 // SetStrict changes that.
 func (d *Device) SetStrict(on bool) { d.change(func(s *deviceState) { s.strict = on }) }
 
-// Block is the unit that the storage works in, in bytes: the logical block of a device, what O_DIRECT asks of a file, else a sector.
+// Block is the unit that the storage works in, in bytes: the logical block of a device, what
+// O_DIRECT asks of a file, else a sector.
 func (d *Device) Block() int64 {
 	block := int64(SectorSize)
 	for n := d.top; n != nil; n = n.Primary() {
@@ -85,8 +89,8 @@ func (d *Device) Block() int64 {
 	return block
 }
 
-// NeedWrite makes sure that the device may be written to, or also resized, and extends its claim on the file to what is needed. The
-// error is ErrReadOnly or that of an image lock.
+// NeedWrite makes sure that the device may be written to, or also resized, and extends its claim on
+// the file to what is needed. The error is ErrReadOnly or that of an image lock.
 func (d *Device) NeedWrite(ctx context.Context, resize bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -195,7 +199,8 @@ func (d *Device) Flush(ctx context.Context) error {
 // Sync is Flush for who has no context.
 func (d *Device) Sync() error { return d.Flush(context.Background()) }
 
-// ReadAt reads len(p) bytes from off. At the end of the device it reads what is there and returns io.EOF.
+// ReadAt reads len(p) bytes from off. At the end of the device it reads what is there and returns
+// io.EOF.
 func (d *Device) ReadAt(p []byte, off int64) (int, error) {
 	n, end := int64(len(p)), d.Size()
 	if off < 0 {
@@ -222,9 +227,9 @@ func (d *Device) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// Close waits for what is under way, flushes the device and closes every node. The device is gone even if that fails, and
-// everything asked of it afterwards fails with os.ErrClosed. Requests in a batch queue are not waited for; the queue is
-// closed before, or fails what it is given afterwards.
+// Close waits for what is under way, flushes the device and closes every node. The device is gone
+// even if that fails, and everything asked of it afterwards fails with os.ErrClosed. Requests in a
+// batch queue are not waited for; the queue is closed before, or fails what it is given afterwards.
 func (d *Device) Close() error {
 	if !d.change(func(s *deviceState) { s.closed = true }) {
 		return os.ErrClosed

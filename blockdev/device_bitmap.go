@@ -18,7 +18,9 @@ func (d *Device) Bitmaps(ctx context.Context) (list []Bitmap, err error) {
 
 // DirtyRun says whether what begins at off is dirty by the word of a bitmap, and up to where that
 // holds, at most n bytes behind.
-func (d *Device) DirtyRun(ctx context.Context, bitmap string, off, n int64) (end int64, dirty bool, err error) {
+func (d *Device) DirtyRun(ctx context.Context, bitmap string, off,
+	n int64,
+) (end int64, dirty bool, err error) {
 	err = d.onBitmaps(ctx, opBitmaps, off, n, func(b driver.Bitmapper) error {
 		end, dirty, err = b.DirtyRun(ctx, bitmap, off, n)
 		return err
@@ -43,7 +45,8 @@ func (d *Device) ClearBitmap(ctx context.Context, name string) error {
 
 // EnableBitmap says whether a bitmap records changes from now on.
 func (d *Device) EnableBitmap(ctx context.Context, name string, on bool) error {
-	return d.changeBitmap(ctx, func(b driver.Bitmapper) error { return b.EnableBitmap(ctx, name, on) })
+	return d.changeBitmap(ctx,
+		func(b driver.Bitmapper) error { return b.EnableBitmap(ctx, name, on) })
 }
 
 // MergeBitmap makes dirty in a bitmap what is dirty in one of another device, or the same. Both
@@ -74,7 +77,8 @@ func (d *Device) MergeBitmap(ctx context.Context, into string, from *Device, bit
 }
 
 func (d *Device) markBitmap(ctx context.Context, name string, off, n int64) error {
-	return d.changeBitmap(ctx, func(b driver.Bitmapper) error { return b.MarkBitmap(ctx, name, off, n) })
+	return d.changeBitmap(ctx,
+		func(b driver.Bitmapper) error { return b.MarkBitmap(ctx, name, off, n) })
 }
 
 // changeBitmap makes a request that is alone on the device.
@@ -89,7 +93,9 @@ func (d *Device) changeBitmap(ctx context.Context, do func(driver.Bitmapper) err
 	})
 }
 
-func (d *Device) onBitmaps(ctx context.Context, op Op, off, n int64, do func(driver.Bitmapper) error) error {
+func (d *Device) onBitmaps(ctx context.Context, op Op, off, n int64,
+	do func(driver.Bitmapper) error,
+) error {
 	b, err := d.bitmapper(op)
 	if err != nil {
 		return err

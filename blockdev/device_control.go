@@ -88,7 +88,8 @@ func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err er
 	checker, ok := driver.Find[driver.Checker](d.top)
 	if !ok {
 		return result, d.wrap(opCheck, 0, 0, driver.RefuseAs(ErrNotSupported,
-			"images of the format %s have no metadata that could be checked", d.tree.root.driver.Name))
+			"images of the format %s have no metadata that could be checked",
+			d.tree.root.driver.Name))
 	}
 	tracker := &d.tree.top.guard.tracker
 	r, err := tracker.hold(ctx)
@@ -100,8 +101,7 @@ func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err er
 	return result, d.wrap(opCheck, 0, 0, err)
 }
 
-// Snapshots lists the snapshots inside the image, in its order. ENOTSUP if the
-// format has none.
+// Snapshots lists the snapshots inside the image, in its order. ENOTSUP if the format has none.
 func (d *Device) Snapshots(ctx context.Context) (list []Snapshot, err error) {
 	s, err := d.snapshotter(opSnapshots)
 	if err != nil {
@@ -115,7 +115,9 @@ func (d *Device) Snapshots(ctx context.Context) (list []Snapshot, err error) {
 }
 
 // CreateSnapshot keeps what the guest sees now.
-func (d *Device) CreateSnapshot(ctx context.Context, name string, now time.Time) (made Snapshot, err error) {
+func (d *Device) CreateSnapshot(ctx context.Context, name string,
+	now time.Time,
+) (made Snapshot, err error) {
 	err = d.changeSnapshots(ctx, opCreateSnapshot, func(s driver.Snapshotter) error {
 		made, err = s.CreateSnapshot(ctx, name, now)
 		return err
@@ -142,7 +144,9 @@ func (d *Device) DeleteSnapshot(ctx context.Context, which string) (deleted Snap
 }
 
 // changeSnapshots makes a request that is alone on the device. What it did is on stable storage.
-func (d *Device) changeSnapshots(ctx context.Context, op Op, do func(driver.Snapshotter) error) error {
+func (d *Device) changeSnapshots(ctx context.Context, op Op,
+	do func(driver.Snapshotter) error,
+) error {
 	if err := d.enter(op, 0, 0); err != nil {
 		return err
 	}
@@ -203,7 +207,9 @@ func (d *Device) AppendZone(ctx context.Context, v Vec, off int64) (at int64, er
 	return at, err
 }
 
-func (d *Device) onZones(ctx context.Context, op Op, off, n int64, do func(driver.Zoned) error) error {
+func (d *Device) onZones(ctx context.Context, op Op, off, n int64,
+	do func(driver.Zoned) error,
+) error {
 	z, ok := driver.Find[driver.Zoned](d.top)
 	if !ok {
 		return d.wrap(op, off, n, ErrNotSupported)

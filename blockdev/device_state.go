@@ -133,5 +133,8 @@ func (d *Device) wrap(op Op, off, n int64, err error) error {
 		return nil
 	}
 	root := d.tree.root
-	return &Error{Op: opRules[op].name, Node: root.driver.Name, File: root.filename, Off: off, Len: n, Err: err}
+	return &Error{
+		Op: opRules[op].name, Node: root.driver.Name, File: root.filename, Off: off,
+		Len: n, Err: err,
+	}
 }

@@ -15,7 +15,8 @@ func openMem(t *testing.T, cfg blockdev.OpenConfig) *blockdev.Device {
 	t.Helper()
 	var o blockdev.Options
 	o.Set("size", "1M")
-	cfg.Drivers, cfg.Options, cfg.Format = []blockdev.Driver{mem.Driver, raw.Driver}, &o, mem.Driver.Name
+	cfg.Drivers, cfg.Options, cfg.Format = []blockdev.Driver{mem.Driver, raw.Driver}, &o,
+		mem.Driver.Name
 	d, err := blockdev.Open(t.Context(), "", cfg)
 	if err != nil {
 		t.Fatal(err)

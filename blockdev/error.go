@@ -47,7 +47,8 @@ func (e *Error) Unwrap() error { return e.Err }
 type AlignError struct{ Block, Off, Len int64 }
 
 func (e *AlignError) Error() string {
-	return fmt.Sprintf("%d bytes at %d are not made of whole blocks of %d bytes", e.Len, e.Off, e.Block)
+	return fmt.Sprintf("%d bytes at %d are not made of whole blocks of %d bytes", e.Len, e.Off,
+		e.Block)
 }
 
 // Unwrap is EINVAL, which the system answers to such a request.

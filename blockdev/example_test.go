@@ -12,7 +12,8 @@ import (
 
 // An open device is an io.ReaderAt and an io.WriterAt, whatever it stands on.
 func Example() {
-	disk, err := blockdev.Open(context.Background(), "mem:64M", blockdev.OpenConfig{Drivers: drivers.All(), Format: "raw"})
+	disk, err := blockdev.Open(context.Background(), "mem:64M",
+		blockdev.OpenConfig{Drivers: drivers.All(), Format: "raw"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -40,14 +41,16 @@ func ExampleDevice_Write() {
 	defer disk.Close()
 	err = disk.Write(ctx, blockdev.Vec{make([]byte, 512)}, 0, 0)
 	var failed *blockdev.Error
-	fmt.Println(errors.As(err, &failed), failed.Op, failed.Off, failed.Len, errors.Is(err, blockdev.ErrReadOnly))
+	fmt.Println(errors.As(err, &failed), failed.Op, failed.Off, failed.Len,
+		errors.Is(err, blockdev.ErrReadOnly))
 	// Output: true write 0 512 true
 }
 
 // Status tells what is stored, and what only reads as zeroes.
 func ExampleDevice_Status() {
 	ctx := context.Background()
-	disk, err := blockdev.Open(ctx, "mem:1M", blockdev.OpenConfig{Drivers: drivers.All(), Format: "raw"})
+	disk, err := blockdev.Open(ctx, "mem:1M",
+		blockdev.OpenConfig{Drivers: drivers.All(), Format: "raw"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -63,8 +66,5 @@ func ExampleDevice_Status() {
 		fmt.Println(extent.Off, extent.Len, extent.Zero)
 		off = extent.End()
 	}
-	// Output:
-	// 0 524288 true
-	// 524288 65536 false
-	// 589824 458752 true
+	// Output: 0 524288 true 524288 65536 false 589824 458752 true
 }

@@ -22,8 +22,8 @@ const maxOptions = 4096
 // emptyGroup is the value of a key that holds {} or [].
 type emptyGroup struct{}
 
-// ParseJSONName turns json:{...} into options. Strings may stand in single quotes, as QEMU allows; nested objects and lists
-// become dotted keys.
+// ParseJSONName turns json:{...} into options. Strings may stand in single quotes, as QEMU allows;
+// nested objects and lists become dotted keys.
 func ParseJSONName(name string) (*Options, error) {
 	text, err := doubleQuoted(strings.TrimPrefix(name, jsonPrefix))
 	if err != nil {
@@ -162,10 +162,10 @@ func flattenValue(dec *json.Decoder, key string, o *Options, depth int) error {
 	return nil
 }
 
-// ParseOptionString reads "key=value,key=value", in which a comma that is part of a value is written twice. A first word
-// without a key is the value of implied, if that is not "". A later word without a value switches its key on, and off if it
-// begins with "no". A key that nobody knows, the
-// empty one among them, is found when the image is opened.
+// ParseOptionString reads "key=value,key=value", in which a comma that is part of a value is
+// written twice. A first word without a key is the value of implied, if that is not "". A later
+// word without a value switches its key on, and off if it begins with "no". A key that nobody
+// knows, the empty one among them, is found when the image is opened.
 func ParseOptionString(s, implied string) (*Options, error) {
 	var o Options
 	for first := true; s != ""; first = false {

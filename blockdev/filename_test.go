@@ -70,7 +70,10 @@ func TestParseOptionString(t *testing.T) {
 }
 
 func FuzzParseJSONName(f *testing.F) {
-	for _, s := range []string{`json:{'a':[1,{"b":null}]}`, `json:{"a":"\u00e9"}`, `json:{'a':'\`, "json:{"} {
+	for _, s := range []string{
+		`json:{'a':[1,{"b":null}]}`, `json:{"a":"\u00e9"}`, `json:{'a':'\`,
+		"json:{",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

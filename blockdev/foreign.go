@@ -51,7 +51,8 @@ func field(head []byte, off, n int) []byte {
 func isBochs(head []byte) bool {
 	text := func(off, n int) string { return strings.TrimRight(string(field(head, off, n)), "\x00") }
 	version := binary.LittleEndian.Uint32(field(head, 64, 4))
-	return text(0, 32) == "Bochs Virtual HD Image" && text(32, 16) == "Redolog" && text(48, 16) == "Growing" &&
+	return text(0, 32) == "Bochs Virtual HD Image" && text(32, 16) == "Redolog" &&
+		text(48, 16) == "Growing" &&
 		(version == 0x10000 || version == 0x20000)
 }
 
@@ -62,7 +63,8 @@ func isLUKS2(head, _ []byte) bool { return bytes.HasPrefix(head, []byte(luksMagi
 
 func isParallels(head []byte) bool {
 	magic := string(field(head, 0, 16))
-	return (magic == "WithoutFreeSpace" || magic == "WithouFreSpacExt") && binary.LittleEndian.Uint32(field(head, 16, 4)) == 2
+	return (magic == "WithoutFreeSpace" || magic == "WithouFreSpacExt") &&
+		binary.LittleEndian.Uint32(field(head, 16, 4)) == 2
 }
 
 func isQcow1(head []byte) bool {
@@ -97,11 +99,13 @@ func isVMDK(head []byte) bool {
 func isOtherVMDK(head, _ []byte) bool {
 	const blank = "\t\n\f\r "
 	title, ok := bytes.CutPrefix(bytes.TrimLeft(head, blank), []byte("#"))
-	return isSESparse(head) || ok && bytes.HasPrefix(bytes.TrimLeft(title, blank), []byte("Disk DescriptorFile"))
+	return isSESparse(head) || ok &&
+		bytes.HasPrefix(bytes.TrimLeft(title, blank), []byte("Disk DescriptorFile"))
 }
 
 func isSESparse(head []byte) bool {
-	return binary.LittleEndian.Uint64(field(head, 0, 8)) == 0xcafebabe && binary.LittleEndian.Uint64(field(head, 8, 8)) == 0x200000001
+	return binary.LittleEndian.Uint64(field(head, 0, 8)) == 0xcafebabe &&
+		binary.LittleEndian.Uint64(field(head, 8, 8)) == 0x200000001
 }
 
 // isDMG knows the trailer, which up to a sector of padding may follow.
@@ -126,7 +130,8 @@ type ForeignFormatError struct {
 }
 
 func (e *ForeignFormatError) Error() string {
-	return fmt.Sprintf("'%s' has the format %s (%s), which this program cannot read", e.Image, e.Format, e.Words)
+	return fmt.Sprintf("'%s' has the format %s (%s), which this program cannot read", e.Image,
+		e.Format, e.Words)
 }
 
 // Hint says how to get at its bytes.

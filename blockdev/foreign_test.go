@@ -14,7 +14,8 @@ import (
 // foreignHeads begin files of each format of others: all of a magic and nothing behind it.
 var foreignHeads = map[string][]string{
 	"bochs": {
-		"Bochs Virtual HD Image" + strings.Repeat("\x00", 10) + "Redolog" + strings.Repeat("\x00", 9) + "Growing" +
+		"Bochs Virtual HD Image" + strings.Repeat("\x00", 10) + "Redolog" +
+			strings.Repeat("\x00", 9) + "Growing" +
 			strings.Repeat("\x00", 9) + "\x00\x00\x02\x00",
 	},
 	"cloop":     {"#!/bin/sh\n#V2.0 Format\nmodprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n"},
@@ -26,7 +27,8 @@ var foreignHeads = map[string][]string{
 	"vhdx":      {"vhdxfile"},
 	"vmdk": {
 		"KDMV", "COWD", "\xbe\xba\xfe\xca\x00\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00",
-		"# Disk DescriptorFile\nversion=1\n", "# Disk DescriptorFile\r\nencoding=\"UTF-8\"\r\n", "#x\n \nversion=3\r\n",
+		"# Disk DescriptorFile\nversion=1\n", "# Disk DescriptorFile\r\nencoding=\"UTF-8\"\r\n",
+		"#x\n \nversion=3\r\n",
 	},
 	"vpc": {"conectix"},
 }
@@ -60,13 +62,20 @@ func mustBeForeign(t *testing.T, cfg OpenConfig, name, format string) {
 	}
 }
 
-// An image of a format without a driver is never taken for raw: at the top, behind another image, and cut off behind its magic.
+// An image of a format without a driver is never taken for raw: at the top, behind another image,
+// and cut off behind its magic.
 func TestForeignFormats(t *testing.T) {
 	for format, heads := range foreignHeads {
 		for _, head := range heads {
-			files := map[string]*ram{"x": ramFile(head), "short": {data: []byte(head)}, "over": ramFile("Lx\n")}
+			files := map[string]*ram{
+				"x": ramFile(head), "short": {data: []byte(head)},
+				"over": ramFile("Lx\n"),
+			}
 			cfg := testConfig(t, files)
-			for _, name := range []string{"x", "short", "over", `json:{"file":{"driver":"ram","filename":"x"}}`} {
+			for _, name := range []string{
+				"x", "short", "over",
+				`json:{"file":{"driver":"ram","filename":"x"}}`,
+			} {
 				mustBeForeign(t, cfg, name, format)
 				cfg.LikeQEMU = true
 				if isRawToQEMU(head) {
@@ -82,15 +91,17 @@ func TestForeignFormats(t *testing.T) {
 	}
 }
 
-// What only resembles a format is raw: less than its magic, another version, the magic of a disc behind 32 KiB, a driver of that name.
+// What only resembles a format is raw: less than its magic, another version, the magic of a disc
+// behind 32 KiB, a driver of that name.
 func TestNotForeign(t *testing.T) {
 	iso := ramFile("")
 	iso.data = append(iso.data, bytes.Repeat([]byte{0}, 40000)...)
 	copy(iso.data[32769:], "CD001")
 	files := map[string]*ram{
 		"empty": {}, "KDM": {data: []byte("KDM")}, "qcow version 0": ramFile("QFI\xfb\x00\x00\x00\x00"), "iso": iso,
-		"LUKS version 3": ramFile("LUKS\xba\xbe\x00\x03"), "WithoutFreeSpace version 1": ramFile("WithoutFreeSpace\x01"),
-		"script": ramFile("#!/bin/sh\n# version=1\n"), "version": ramFile("\nversion=1\n"),
+		"LUKS version 3":             ramFile("LUKS\xba\xbe\x00\x03"),
+		"WithoutFreeSpace version 1": ramFile("WithoutFreeSpace\x01"),
+		"script":                     ramFile("#!/bin/sh\n# version=1\n"), "version": ramFile("\nversion=1\n"),
 	}
 	for name := range files {
 		mustBeForeign(t, testConfig(t, files), name, "")
@@ -110,10 +121,14 @@ func TestForeignFooters(t *testing.T) {
 		return r
 	}
 	files := map[string]*ram{
-		"fixed": footer("conectix", 512), "old": footer("conectix", 511), "dmg": footer("koly", 512), "padded.dmg": footer("koly", 900),
+		"fixed": footer("conectix", 512), "old": footer("conectix", 511),
+		"dmg": footer("koly", 512), "padded.dmg": footer("koly", 900),
 		"raw": footer("conectix", 513), "tiny": {data: []byte("koly")},
 	}
-	for name, format := range map[string]string{"fixed": "vpc", "old": "vpc", "dmg": "dmg", "padded.dmg": "dmg", "raw": "", "tiny": "dmg"} {
+	for name, format := range map[string]string{
+		"fixed": "vpc", "old": "vpc", "dmg": "dmg",
+		"padded.dmg": "dmg", "raw": "", "tiny": "dmg",
+	} {
 		cfg := testConfig(t, files)
 		mustBeForeign(t, cfg, name, format)
 		cfg.LikeQEMU = true

@@ -13,10 +13,11 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// guard stands in front of each node, put there by the opener. It turns what may be asked of a node into what its Limits allow:
-// it splits, pads to the alignment by read-modify-write, emulates flags, writes zeroes where they cannot be had otherwise,
-// reads zeroes behind the end, fires the events of the generic layer, traces, and makes overlapping requests wait for each
-// other where one of them does read-modify-write.
+// guard stands in front of each node, put there by the opener. It turns what may be asked of a node
+// into what its Limits allow: it splits, pads to the alignment by read-modify-write, emulates
+// flags, writes zeroes where they cannot be had otherwise, reads zeroes behind the end, fires the
+// events of the generic layer, traces, and makes overlapping requests wait for each other where one
+// of them does read-modify-write.
 type guard struct {
 	driver.Leaf // its methods are all replaced
 	node        driver.Node
@@ -33,8 +34,9 @@ type guard struct {
 
 	tracker tracker
 
-	flushing           wait.Mutex
-	written, flushedAt atomic.Int64 // generations, as in QEMU: a leaf with nothing new is not synced
+	flushing wait.Mutex
+	// generations, as in QEMU: a leaf with nothing new is not synced
+	written, flushedAt atomic.Int64
 }
 
 var (
@@ -151,10 +153,12 @@ func checkLost(l driver.Limits, off, n int64) error {
 	if off >= l.LostEnd || off+n <= l.LostOff {
 		return nil
 	}
-	return fmt.Errorf("bytes %d to %d are gone: the file has become shorter while it was open: %w", l.LostOff, l.LostEnd-1, syscall.EIO)
+	return fmt.Errorf("bytes %d to %d are gone: the file has become shorter while it was open: %w",
+		l.LostOff, l.LostEnd-1, syscall.EIO)
 }
 
-// reachable refuses what lies outside of every file. Broken metadata has such numbers, and everything below adds to them.
+// reachable refuses what lies outside of every file. Broken metadata has such numbers, and
+// everything below adds to them.
 func reachable(off, n int64) error {
 	if off < 0 || n < 0 || off > maxLength-n {
 		return syscall.EIO
@@ -193,7 +197,9 @@ func (g *guard) ReadVec(ctx context.Context, v Vec, off int64, f Flags) (err err
 }
 
 // readAligned reads an aligned range: in pieces, and zeroes behind the end.
-func (g *guard) readAligned(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
+func (g *guard) readAligned(ctx context.Context, lim driver.Limits, v Vec, off int64,
+	f Flags,
+) error {
 	inside := max(0, min(v.Len(), roundUp(lim.Size-off, requestAlign(lim))))
 	if rest := v.Len() - inside; rest > 0 {
 		v.Slice(inside, rest).Clear()
@@ -226,7 +232,9 @@ func inPieces(ctx context.Context, v Vec, limit int64, do func(at int64, part Ve
 	return nil
 }
 
-func (g *guard) readBounced(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
+func (g *guard) readBounced(ctx context.Context, lim driver.Limits, v Vec, off int64,
+	f Flags,
+) error {
 	step := min(maxTransfer(lim), max(bounceSize, requestAlign(lim)))
 	buf := driver.Aligned(min(step, v.Len()), lim.MemAlign)
 	return inPieces(ctx, v, step, func(at int64, part Vec) error {
@@ -286,8 +294,8 @@ type change struct {
 	headBlock, tailBlock []byte
 }
 
-// change waits for the requests that a change of the range must come behind, and reads the blocks that it covers in part. Who made the
-// change ends it in the tracker.
+// change waits for the requests that a change of the range must come behind, and reads the blocks
+// that it covers in part. Who made the change ends it in the tracker.
 func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) {
 	if err := reachable(off, n); err != nil {
 		return c, err
@@ -316,9 +324,11 @@ func (g *guard) change(ctx context.Context, off, n int64) (c change, err error) 
 	return c, err
 }
 
-// readEdges reads the blocks that a request covers in part. head is nil without a head, tail without a tail; in one block they
-// are the same memory.
-func (g *guard) readEdges(ctx context.Context, lim driver.Limits, p padding) (head, tail []byte, err error) {
+// readEdges reads the blocks that a request covers in part. head is nil without a head, tail
+// without a tail; in one block they are the same memory.
+func (g *guard) readEdges(ctx context.Context, lim driver.Limits,
+	p padding,
+) (head, tail []byte, err error) {
 	edge := func(off, n int64, isHead, isTail bool) ([]byte, error) {
 		fireIf := func(cond bool, e driver.EventName) error {
 			if !cond {
@@ -327,13 +337,15 @@ func (g *guard) readEdges(ctx context.Context, lim driver.Limits, p padding) (he
 			return g.OnEvent(ctx, e)
 		}
 		buf := driver.Aligned(n, lim.MemAlign)
-		if err := errors.Join(fireIf(isHead, driver.EvPwritevRMWHead), fireIf(isTail, driver.EvPwritevRMWTail)); err != nil {
+		if err := errors.Join(fireIf(isHead, driver.EvPwritevRMWHead),
+			fireIf(isTail, driver.EvPwritevRMWTail)); err != nil {
 			return nil, err
 		}
 		if err := g.readAligned(ctx, lim, Vec{buf}, off, 0); err != nil {
 			return nil, err
 		}
-		return buf, errors.Join(fireIf(isHead, driver.EvPwritevRMWAfterHead), fireIf(isTail, driver.EvPwritevRMWAfterTail))
+		return buf, errors.Join(fireIf(isHead, driver.EvPwritevRMWAfterHead),
+			fireIf(isTail, driver.EvPwritevRMWAfterTail))
 	}
 	if p.oneBlock {
 		head, err = edge(p.off, p.n, p.head > 0, p.tail > 0)
@@ -350,8 +362,11 @@ func (g *guard) readEdges(ctx context.Context, lim driver.Limits, p padding) (he
 	return head, tail, err
 }
 
-// writeAligned writes an aligned range within the limits, and flushes behind it where FUA cannot be had otherwise.
-func (g *guard) writeAligned(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
+// writeAligned writes an aligned range within the limits, and flushes behind it where FUA cannot be
+// had otherwise.
+func (g *guard) writeAligned(ctx context.Context, lim driver.Limits, v Vec, off int64,
+	f Flags,
+) error {
 	if f&Compressed != 0 {
 		if lim.WriteTakes&Compressed == 0 {
 			return ErrNotSupported
@@ -368,7 +383,9 @@ func (g *guard) writeAligned(ctx context.Context, lim driver.Limits, v Vec, off 
 	return err
 }
 
-func (g *guard) writePieces(ctx context.Context, lim driver.Limits, v Vec, off int64, f Flags) error {
+func (g *guard) writePieces(ctx context.Context, lim driver.Limits, v Vec, off int64,
+	f Flags,
+) error {
 	err := g.writeData(ctx, lim, v, off, f&lim.WriteTakes)
 	return g.wrote(ctx, err, f&FUA&^lim.WriteTakes != 0)
 }
@@ -390,13 +407,15 @@ func (g *guard) writeData(ctx context.Context, lim driver.Limits, v Vec, off int
 	})
 }
 
-// Truncate is alone on the node: it waits for all that is under way, and everything that comes waits for it.
+// Truncate is alone on the node: it waits for all that is under way, and everything that comes
+// waits for it.
 func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (err error) {
 	if size < 0 {
 		return driver.Refuse("Image size cannot be negative")
 	}
 	if size > maxLength {
-		return driver.RefuseAs(syscall.EFBIG, "offset(%d) exceeds maximum(%d)", size, int64(maxLength))
+		return driver.RefuseAs(syscall.EFBIG, "offset(%d) exceeds maximum(%d)", size,
+			int64(maxLength))
 	}
 	done := g.begin("truncate", size, 0, f)
 	defer func() { done(err) }()

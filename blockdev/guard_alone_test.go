@@ -23,7 +23,8 @@ func (r *resized) Truncate(_ context.Context, size int64, _ Prealloc, _ Flags) e
 	<-r.goOn
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.data = append(r.data[:min(size, int64(len(r.data)))], make([]byte, max(0, size-int64(len(r.data))))...)
+	r.data = append(r.data[:min(size, int64(len(r.data)))],
+		make([]byte, max(0, size-int64(len(r.data))))...)
 	r.log = append(r.log, "truncate")
 	return nil
 }
@@ -107,7 +108,8 @@ func (r *telling) Status(_ context.Context, off, n int64) (Extent, error) {
 	return r.answer(off, n), nil
 }
 
-// Runs that are shorter than the alignment of the node above are looked over up to the one that was asked about.
+// Runs that are shorter than the alignment of the node above are looked over up to the one that was
+// asked about.
 func TestGuardStatusOfShortRuns(t *testing.T) {
 	_, r := guarded(t, 16384, driver.Limits{RequestAlign: 4096})
 	g := newGuard(&telling{r, func(off, n int64) Extent {
@@ -139,7 +141,13 @@ func TestGuardStatusOfNonsense(t *testing.T) {
 // A zero request that must not write is refused before anything is read or written for it.
 func TestGuardNoFallbackOfParts(t *testing.T) {
 	g, r := guarded(t, 8192, driver.Limits{RequestAlign: 512, ZeroTakes: NoFallback})
-	for _, c := range []struct{ off, n int64 }{{100, 100}, {0, 100}, {512, 1000}, {100, 4096}, {100, 412}} {
+	for _, c := range []struct{ off, n int64 }{
+		{100, 100},
+		{0, 100},
+		{512, 1000},
+		{100, 4096},
+		{100, 412},
+	} {
 		if err := g.Zero(t.Context(), c.off, c.n, NoFallback); !errors.Is(err, ErrNotSupported) {
 			t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
 		}
@@ -181,14 +189,16 @@ func TestGuardLost(t *testing.T) {
 	if len(r.log) > 0 {
 		t.Errorf("requests %q", r.log)
 	}
-	if err := errors.Join(g.ReadVec(ctx, Vec{make([]byte, 512)}, 3584, 0), g.ReadVec(ctx, Vec{make([]byte, 512)}, 8192, 0)); err != nil {
+	if err := errors.Join(g.ReadVec(ctx, Vec{make([]byte, 512)}, 3584, 0),
+		g.ReadVec(ctx, Vec{make([]byte, 512)}, 8192, 0)); err != nil {
 		t.Errorf("what is there, and what never was: %v", err)
 	}
 }
 
 func second[T any](_ T, err error) error { return err }
 
-// Who closes waits for requests, but not for those in a queue, whose owner it may be. What comes later fails.
+// Who closes waits for requests, but not for those in a queue, whose owner it may be. What comes
+// later fails.
 func TestTrackerCloses(t *testing.T) {
 	var tr tracker
 	queued, err := tr.enter(t.Context(), 0, 512)

@@ -15,7 +15,8 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// ram is a node in memory that refuses whatever its limits do not allow, so that a guard that lets something through is found.
+// ram is a node in memory that refuses whatever its limits do not allow, so that a guard that lets
+// something through is found.
 type ram struct {
 	driver.Leaf
 	t      *testing.T
@@ -42,7 +43,8 @@ func (r *ram) note(op string, off, n int64, f Flags) {
 func (r *ram) check(op string, off, n int64) {
 	a := requestAlign(r.lim)
 	if off%a != 0 || n%a != 0 || n <= 0 || n > maxTransfer(r.lim) {
-		r.t.Errorf("%s %d+%d reached a node of alignment %d and largest transfer %d", op, off, n, a, r.lim.MaxTransfer)
+		r.t.Errorf("%s %d+%d reached a node of alignment %d and largest transfer %d", op, off, n, a,
+			r.lim.MaxTransfer)
 	}
 }
 
@@ -146,22 +148,44 @@ func TestGuardRequests(t *testing.T) {
 		want []string
 	}{
 		{"aligned write", driver.Limits{RequestAlign: 512}, write(512, 512, 0), nil, []string{"pwritev", "write 512+512 0", "pwritev_done"}},
-		{"write inside one block", driver.Limits{RequestAlign: 512}, write(600, 10, 0), nil, []string{
-			"pwritev_rmw_head", "pwritev_rmw_tail", "read 512+512 0", "pwritev_rmw_after_head", "pwritev_rmw_after_tail",
-			"pwritev", "write 512+512 0", "pwritev_done",
-		}},
-		{"write over both edges", driver.Limits{RequestAlign: 512}, write(100, 1600, 0), nil, []string{
-			"pwritev_rmw_head", "read 0+512 0", "pwritev_rmw_after_head",
-			"pwritev_rmw_tail", "read 1536+512 0", "pwritev_rmw_after_tail",
-			"pwritev", "write 0+2048 0", "pwritev_done",
-		}},
-		{"two blocks are read at once", driver.Limits{RequestAlign: 512}, write(100, 800, 0), nil, []string{
-			"pwritev_rmw_head", "pwritev_rmw_tail", "read 0+1024 0", "pwritev_rmw_after_head", "pwritev_rmw_after_tail",
-			"pwritev", "write 0+1024 0", "pwritev_done",
-		}},
-		{"split", driver.Limits{RequestAlign: 512, MaxTransfer: 1024}, write(0, 2560, 0), nil, []string{
-			"pwritev", "write 0+1024 0", "write 1024+1024 0", "write 2048+512 0", "pwritev_done",
-		}},
+		{
+			"write inside one block",
+			driver.Limits{RequestAlign: 512},
+			write(600, 10, 0), nil,
+			[]string{
+				"pwritev_rmw_head", "pwritev_rmw_tail", "read 512+512 0", "pwritev_rmw_after_head",
+				"pwritev_rmw_after_tail",
+				"pwritev", "write 512+512 0", "pwritev_done",
+			},
+		},
+		{
+			"write over both edges",
+			driver.Limits{RequestAlign: 512},
+			write(100, 1600, 0), nil,
+			[]string{
+				"pwritev_rmw_head", "read 0+512 0", "pwritev_rmw_after_head",
+				"pwritev_rmw_tail", "read 1536+512 0", "pwritev_rmw_after_tail",
+				"pwritev", "write 0+2048 0", "pwritev_done",
+			},
+		},
+		{
+			"two blocks are read at once",
+			driver.Limits{RequestAlign: 512},
+			write(100, 800, 0), nil,
+			[]string{
+				"pwritev_rmw_head", "pwritev_rmw_tail", "read 0+1024 0", "pwritev_rmw_after_head",
+				"pwritev_rmw_after_tail",
+				"pwritev", "write 0+1024 0", "pwritev_done",
+			},
+		},
+		{
+			"split",
+			driver.Limits{RequestAlign: 512, MaxTransfer: 1024},
+			write(0, 2560, 0), nil,
+			[]string{
+				"pwritev", "write 0+1024 0", "write 1024+1024 0", "write 2048+512 0", "pwritev_done",
+			},
+		},
 		{"FUA that the node takes", driver.Limits{WriteTakes: FUA}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 1", "pwritev_done"}},
 		{"FUA by flush", driver.Limits{}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 0", "flush", "pwritev_done"}},
 		{"compressed where it cannot be", driver.Limits{}, write(0, 512, Compressed), ErrNotSupported, nil},
@@ -169,11 +193,17 @@ func TestGuardRequests(t *testing.T) {
 			"pwritev_zero", "zero 0+4096 2", "flush", "pwritev_done",
 		}},
 		{"zero in units", driver.Limits{ZeroAlign: 1024}, zero(512, 3584-512, 0), nil, []string{
-			"pwritev_zero", "write 512+512 0", "zero 1024+2048 0", "write 3072+512 0", "pwritev_done",
+			"pwritev_zero", "write 512+512 0", "zero 1024+2048 0", "write 3072+512 0",
+			"pwritev_done",
 		}},
-		{"zero no longer than the node likes", driver.Limits{MaxZero: 1024}, zero(0, 2048, 0), nil, []string{
-			"pwritev_zero", "zero 0+1024 0", "zero 1024+1024 0", "pwritev_done",
-		}},
+		{
+			"zero no longer than the node likes",
+			driver.Limits{MaxZero: 1024},
+			zero(0, 2048, 0), nil,
+			[]string{
+				"pwritev_zero", "zero 0+1024 0", "zero 1024+1024 0", "pwritev_done",
+			},
+		},
 		{"zero without fallback", driver.Limits{}, zero(0, 512, NoFallback), ErrNotSupported, []string{"pwritev_zero", "pwritev_done"}},
 		{"zero with edges", driver.Limits{RequestAlign: 512}, zero(100, 1400, 0), nil, []string{
 			"pwritev_rmw_head", "read 0+512 0", "pwritev_rmw_after_head",
@@ -182,12 +212,23 @@ func TestGuardRequests(t *testing.T) {
 			"pwritev_zero", "zero 512+512 0", "pwritev_done",
 			"pwritev", "write 1024+512 0", "pwritev_done",
 		}},
-		{"discard in units, refused edges skipped", driver.Limits{RequestAlign: 512, DiscardAlign: 2048}, discard(1024, 6144), nil, []string{
-			"discard 1024+1024 0", "discard 2048+4096 0", "discard 6144+1024 0",
-		}},
-		{"discard no longer than the node likes", driver.Limits{MaxDiscard: 1024}, discard(0, 2500), nil, []string{
-			"discard 0+1024 0", "discard 1024+1024 0", "discard 2048+452 0",
-		}},
+		{
+			"discard in units, refused edges skipped",
+			driver.Limits{RequestAlign: 512, DiscardAlign: 2048},
+			discard(1024, 6144), nil,
+			[]string{
+				"discard 1024+1024 0", "discard 2048+4096 0", "discard 6144+1024 0",
+			},
+		},
+		{
+			"discard no longer than the node likes",
+			driver.Limits{MaxDiscard: 1024},
+			discard(0, 2500),
+			nil,
+			[]string{
+				"discard 0+1024 0", "discard 1024+1024 0", "discard 2048+452 0",
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -209,10 +250,14 @@ func TestGuardRequests(t *testing.T) {
 func TestGuardUnmapOff(t *testing.T) {
 	g, r := guarded(t, 4096, driver.Limits{ZeroTakes: MayUnmap})
 	g.unmap.Store(false)
-	if err := errors.Join(g.Discard(t.Context(), 0, 512, 0), g.Zero(t.Context(), 0, 512, MayUnmap)); err != nil {
+	if err := errors.Join(g.Discard(t.Context(), 0, 512, 0),
+		g.Zero(t.Context(), 0, 512, MayUnmap)); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"pwritev_zero", "zero 0+512 0", "pwritev_done"}; !slices.Equal(r.log, want) {
+	if want := []string{
+		"pwritev_zero", "zero 0+512 0",
+		"pwritev_done",
+	}; !slices.Equal(r.log, want) {
 		t.Errorf("requests %q, want %q", r.log, want)
 	}
 }
@@ -231,7 +276,10 @@ func TestGuardFlushOnlyWhatIsNew(t *testing.T) {
 	}
 	flush()
 	flush()
-	if want := []string{"pwritev", "write 0+512 0", "pwritev_done", "flush"}; !slices.Equal(r.log, want) {
+	if want := []string{
+		"pwritev", "write 0+512 0", "pwritev_done",
+		"flush",
+	}; !slices.Equal(r.log, want) {
 		t.Errorf("requests %q, want %q", r.log, want)
 	}
 }

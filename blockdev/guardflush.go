@@ -6,7 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Flush puts all that was written on stable storage. It waits for a change of the length, and no change begins meanwhile.
+// Flush puts all that was written on stable storage. It waits for a change of the length, and no
+// change begins meanwhile.
 func (g *guard) Flush(ctx context.Context) error {
 	if g.idle() {
 		return nil
@@ -19,9 +20,10 @@ func (g *guard) Flush(ctx context.Context) error {
 	return g.flush(ctx)
 }
 
-// wrote counts a change that has ended with err, and flushes it if it is to be durable. It is counted only now, since a flush
-// that began earlier need not have covered it. A node over another one counts after the flush, as QEMU 7.2 does: that flush
-// then goes down to the protocol without the event and the rules of one that somebody asked for.
+// wrote counts a change that has ended with err, and flushes it if it is to be durable. It is
+// counted only now, since a flush that began earlier need not have covered it. A node over another
+// one counts after the flush, as QEMU 7.2 does: that flush then goes down to the protocol without
+// the event and the rules of one that somebody asked for.
 func (g *guard) wrote(ctx context.Context, err error, flush bool) error {
 	if g.node.Primary() == nil {
 		g.written.Add(1)
@@ -34,15 +36,16 @@ func (g *guard) wrote(ctx context.Context, err error, flush bool) error {
 	return err
 }
 
-// idle says whether there is nothing that a flush could do: the node cannot be written to, and what was written when it
-// could has been flushed.
+// idle says whether there is nothing that a flush could do: the node cannot be written to, and what
+// was written when it could has been flushed.
 func (g *guard) idle() bool { return g.readOnly.Load() && g.flushedAt.Load() == g.written.Load() }
 
 // flush is Flush for who has a place in the tracker.
 //
-// One flush goes on at a time. A protocol with nothing new is left alone, and so is one opened never to sync; a filter with
-// nothing new is passed by, and with it the errors that it injects. A format is always asked, for it must write its caches
-// to its file. Which layer is asked when, and which events are fired, is what QEMU 7.2 does.
+// One flush goes on at a time. A protocol with nothing new is left alone, and so is one opened
+// never to sync; a filter with nothing new is passed by, and with it the errors that it injects. A
+// format is always asked, for it must write its caches to its file. Which layer is asked when, and
+// which events are fired, is what QEMU 7.2 does.
 func (g *guard) flush(ctx context.Context) (err error) {
 	done := g.begin("flush", 0, 0, 0)
 	defer func() { done(err) }()

@@ -38,8 +38,9 @@ func (g *guard) Status(ctx context.Context, off, n int64) (Extent, error) {
 	return e, nil
 }
 
-// statusAt is the node's extent that holds off, within the aligned range of p. A layer may tell runs apart that are shorter
-// than the alignment of the one above, so the first extent of the range may end before off.
+// statusAt is the node's extent that holds off, within the aligned range of p. A layer may tell
+// runs apart that are shorter than the alignment of the one above, so the first extent of the range
+// may end before off.
 func (g *guard) statusAt(ctx context.Context, p padding, off int64) (Extent, error) {
 	for at, end := p.off, p.off+p.n; ; {
 		if err := ctx.Err(); err != nil {
@@ -50,7 +51,8 @@ func (g *guard) statusAt(ctx context.Context, p padding, off int64) (Extent, err
 			return Extent{}, err
 		}
 		if e.Off != at || e.Len <= 0 || e.Len > end-at {
-			return Extent{}, fmt.Errorf("the driver describes %d bytes at %d by an extent of %d bytes at %d: %w",
+			return Extent{}, fmt.Errorf(
+				"the driver describes %d bytes at %d by an extent of %d bytes at %d: %w",
 				end-at, at, e.Len, e.Off, syscall.EIO)
 		}
 		if e.End() > off {

@@ -9,7 +9,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Zero makes any range read as zeroes: whole blocks by the node where it can, the edges by read-modify-write.
+// Zero makes any range read as zeroes: whole blocks by the node where it can, the edges by
+// read-modify-write.
 func (g *guard) Zero(ctx context.Context, off, n int64, f Flags) (err error) {
 	if n == 0 {
 		return nil
@@ -67,7 +68,8 @@ func (g *guard) zeroAligned(ctx context.Context, lim driver.Limits, off, n int64
 // maxZeroWrite is how much is written at once where zeroes must be written out, in bytes.
 const maxZeroWrite = 1 << 20
 
-// zeroPieces cuts the range so that a piece is either within one unit of ZeroAlign or made of whole units.
+// zeroPieces cuts the range so that a piece is either within one unit of ZeroAlign or made of whole
+// units.
 func (g *guard) zeroPieces(ctx context.Context, lim driver.Limits, off, n int64, f Flags) error {
 	if f&NoFallback&^lim.ZeroTakes != 0 {
 		return ErrNotSupported
@@ -77,7 +79,9 @@ func (g *guard) zeroPieces(ctx context.Context, lim driver.Limits, off, n int64,
 }
 
 // zeroData says whether FUA must be had by a flush behind it.
-func (g *guard) zeroData(ctx context.Context, lim driver.Limits, off, n int64, f Flags) (flush bool, err error) {
+func (g *guard) zeroData(ctx context.Context, lim driver.Limits, off, n int64,
+	f Flags,
+) (flush bool, err error) {
 	align := max(lim.ZeroAlign, requestAlign(lim))
 	most := int64(math.MaxInt64)
 	if lim.MaxZero > 0 {
@@ -115,7 +119,8 @@ func (g *guard) zeroData(ctx context.Context, lim driver.Limits, off, n int64, f
 	return flush, nil
 }
 
-// Discard passes on what the node can take of the range. It is advice: what cannot be discarded stays as it is.
+// Discard passes on what the node can take of the range. It is advice: what cannot be discarded
+// stays as it is.
 func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) {
 	if n == 0 || !g.unmap.Load() {
 		return nil
@@ -151,7 +156,8 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 		err := g.node.Discard(ctx, off, num, f)
 		switch {
 		case err == nil, errors.Is(err, ErrNotSupported):
-		case misaligned && !g.exactDiscard && errors.Is(err, syscall.EINVAL): // the device only takes whole units: skip the edge
+		// the device only takes whole units: skip the edge
+		case misaligned && !g.exactDiscard && errors.Is(err, syscall.EINVAL):
 		default:
 			return err
 		}
@@ -160,8 +166,8 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 	return nil
 }
 
-// discardPiece is the length of the first piece of a discard: unaligned edges go down on their own, since a device may collect
-// them or refuse them, and parts of a block (req) again on their own.
+// discardPiece is the length of the first piece of a discard: unaligned edges go down on their own,
+// since a device may collect them or refuse them, and parts of a block (req) again on their own.
 func discardPiece(off, n, align, req int64) int64 {
 	num := n
 	if head := off % align; head != 0 {

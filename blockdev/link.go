@@ -37,8 +37,8 @@ func (t *tree) restrain(o *Options, s *spec) error {
 	return t.cfg.Gate(Link{From: s.from, Name: s.name, Rights: rights})
 }
 
-// isRight says whether an option gives a node more than reading its file under the usual locks: writing, sharing what others hold,
-// or a node that the user opened.
+// isRight says whether an option gives a node more than reading its file under the usual locks:
+// writing, sharing what others hold, or a node that the user opened.
 func (t *tree) isRight(name, value string) bool {
 	if value == "" {
 		return false // null
@@ -88,7 +88,8 @@ func backingError(err error) error {
 	return &BackingError{err}
 }
 
-// storage is the file that n's image is all of, false if it is a part of one or cannot be told from others.
+// storage is the file that n's image is all of, false if it is a part of one or cannot be told from
+// others.
 func (n *treeNode) storage() (id [2]uint64, ok bool) {
 	for _, c := range n.children {
 		if c.role != driver.RoleFile || !c.protocol {
@@ -102,10 +103,12 @@ func (n *treeNode) storage() (id [2]uint64, ok bool) {
 	return id, false
 }
 
-// checkChain refuses n, whose file is open, where it is behind itself or has too many images over it.
+// checkChain refuses n, whose file is open, where it is behind itself or has too many images over
+// it.
 func (t *tree) checkChain(n *treeNode) error {
 	if n.depth >= t.cfg.MaxDepth {
-		return &chainError{fmt.Sprintf("the backing chain is longer than %d images, or refers to itself", t.cfg.MaxDepth)}
+		return &chainError{fmt.Sprintf(
+			"the backing chain is longer than %d images, or refers to itself", t.cfg.MaxDepth)}
 	}
 	id, ok := n.storage()
 	if !ok || !n.driver.Declares("backing") {
@@ -113,7 +116,8 @@ func (t *tree) checkChain(n *treeNode) error {
 	}
 	for over := n.over; over != nil; over = over.over {
 		if other, ok := over.storage(); ok && other == id {
-			return &chainError{"the backing chain refers to itself: '" + n.filename + "' stands behind itself"}
+			return &chainError{"the backing chain refers to itself: '" + n.filename +
+				"' stands behind itself"}
 		}
 	}
 	return nil

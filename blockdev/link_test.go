@@ -11,7 +11,9 @@ import (
 )
 
 // openedModes opens name and notes the mode of each protocol node, by its file.
-func openedModes(t *testing.T, name string, files map[string]*ram, cfg OpenConfig) (map[string]Mode, error) {
+func openedModes(t *testing.T, name string, files map[string]*ram,
+	cfg OpenConfig,
+) (map[string]Mode, error) {
 	t.Helper()
 	modes := map[string]Mode{}
 	proto := memProto(t, files)
@@ -28,7 +30,8 @@ func openedModes(t *testing.T, name string, files map[string]*ram, cfg OpenConfi
 	return modes, err
 }
 
-// hostileNames are backing names that ask for rights: the option that asks, as Link.Rights has it, and the file it is for.
+// hostileNames are backing names that ask for rights: the option that asks, as Link.Rights has it,
+// and the file it is for.
 var hostileNames = []struct{ name, right string }{
 	{`json:{"driver":"raw","read-only":false,"file":{"driver":"ram","filename":"base"}}`, "read-only=off"},
 	{`json:{"driver":"raw","read-only":"n","file":{"driver":"ram","filename":"base"}}`, "read-only=n"},
@@ -39,7 +42,8 @@ var hostileNames = []struct{ name, right string }{
 	{`json:{"driver":"raw","file":"mine"}`, "file=mine"},
 }
 
-// An image gets no right that the user did not give: without a Gate what it asks for is without effect, and a Gate is asked.
+// An image gets no right that the user did not give: without a Gate what it asks for is without
+// effect, and a Gate is asked.
 func TestImageGetsNoRights(t *testing.T) {
 	for _, tt := range hostileNames {
 		files := map[string]*ram{"base": ramFile("x"), "mid": ramFile("L\n"), "top": ramFile("")}
@@ -59,13 +63,14 @@ func TestImageGetsNoRights(t *testing.T) {
 		}
 		asked := errors.New("asked")
 		var rights []string
-		_, err = openedModes(t, "top", files, OpenConfig{Options: &options, Gate: func(l Link) error {
-			rights = append(rights, l.Rights...)
-			if l.From != "top" {
-				t.Errorf("%s: named by %q", tt.name, l.From)
-			}
-			return asked
-		}})
+		_, err = openedModes(t, "top", files,
+			OpenConfig{Options: &options, Gate: func(l Link) error {
+				rights = append(rights, l.Rights...)
+				if l.From != "top" {
+					t.Errorf("%s: named by %q", tt.name, l.From)
+				}
+				return asked
+			}})
 		if !errors.Is(err, asked) || !slices.Equal(rights, []string{tt.right}) {
 			t.Errorf("%s: %v, asked for %q, want %q", tt.name, err, rights, tt.right)
 		}
@@ -95,7 +100,8 @@ func TestUserGivesRights(t *testing.T) {
 		var options Options
 		options.Set("backing.read-only", "off")
 		options.Set("file.read-only", "off")
-		modes, err := openedModes(t, "top", files, OpenConfig{Options: &options, Mode: Mode{ReadOnly: readOnly}})
+		modes, err := openedModes(t, "top", files,
+			OpenConfig{Options: &options, Mode: Mode{ReadOnly: readOnly}})
 		if err != nil || modes["base"].ReadOnly != readOnly || modes["top"].ReadOnly != readOnly {
 			t.Errorf("read-only %v: %v, opened as %+v", readOnly, err, modes)
 		}
@@ -118,7 +124,12 @@ func TestReopenKeepsReadOnly(t *testing.T) {
 	for _, tt := range []struct {
 		key, value string
 		want       bool
-	}{{"cache.direct", "on", true}, {"read-only", "off", false}, {"cache.direct", "off", false}, {"read-only", "on", true}} {
+	}{
+		{"cache.direct", "on", true},
+		{"read-only", "off", false},
+		{"cache.direct", "off", false},
+		{"read-only", "on", true},
+	} {
 		var change Options
 		change.Set(tt.key, tt.value)
 		if err := d.Reopen(t.Context(), &change); err != nil || file.mode.ReadOnly != tt.want {

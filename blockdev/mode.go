@@ -9,8 +9,9 @@ import (
 // nodeKeys are the options that every node takes.
 func nodeKeys() []driver.Key { return driver.KeysOf(driver.NodeConfig{}) }
 
-// childMode is what a child inherits. Formats send flushes and honour the discard policy themselves, so discards always pass on
-// below; a backing file is read-only unless its own options say otherwise.
+// childMode is what a child inherits. Formats send flushes and honour the discard policy
+// themselves, so discards always pass on below; a backing file is read-only unless its own options
+// say otherwise.
 func childMode(m Mode, role driver.Role) Mode {
 	m.Unmap = true
 	if role == driver.RoleBacking {
@@ -32,13 +33,15 @@ func inheritMode(o *Options, m Mode) {
 	o.Inherit("discard", discard)
 }
 
-// settleMode reads the options of a node that do not concern its driver. sealed makes it read-only whatever they say.
+// settleMode reads the options of a node that do not concern its driver. sealed makes it read-only
+// whatever they say.
 func settleMode(o *Options, sealed bool) (m Mode, c driver.NodeConfig, err error) {
 	if err := driver.Fill(&c, o.Clone()); err != nil {
 		return m, c, err
 	}
 	m = Mode{
-		ReadOnly: c.ReadOnly || sealed, AutoReadOnly: c.AutoReadOnly, Direct: c.Direct, NoFlush: c.NoFlush,
+		ReadOnly: c.ReadOnly || sealed, AutoReadOnly: c.AutoReadOnly, Direct: c.Direct,
+		NoFlush:    c.NoFlush,
 		ForceShare: c.ForceShare,
 	}
 	switch c.Discard {
@@ -52,7 +55,8 @@ func settleMode(o *Options, sealed bool) (m Mode, c driver.NodeConfig, err error
 		return m, c, errors.New("force-share=on can only be used with read-only images")
 	}
 	if c.DetectZeroes == "unmap" && !m.Unmap {
-		return m, c, driver.Refuse("setting detect-zeroes to unmap is not allowed without setting discard operation to unmap")
+		return m, c, driver.Refuse(
+			"setting detect-zeroes to unmap is not allowed without setting discard operation to unmap")
 	}
 	if _, known := detectMode(c.DetectZeroes); !known {
 		return m, c, driver.Refuse("invalid parameter value: %s", c.DetectZeroes)
@@ -67,7 +71,8 @@ func (d *Device) Direct() bool {
 	return d.tree.root.mode.Direct
 }
 
-// checkWritable refuses a claim to write to what n stands on where that is read-only. mode says how a node is, or is to be.
+// checkWritable refuses a claim to write to what n stands on where that is read-only. mode says how
+// a node is, or is to be.
 func (n *treeNode) checkWritable(c driver.Claim, mode func(*treeNode) Mode) error {
 	if c.Use&(driver.PermWrite|driver.PermResize) == 0 {
 		return nil

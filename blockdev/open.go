@@ -16,17 +16,18 @@ import (
 type OpenConfig struct {
 	// Drivers is the list to choose from, such as drivers.All().
 	Drivers []Driver
-	// Options are given for the top node and, below "file." and the like, for its children. They win over what the name says.
+	// Options are given for the top node and, below "file." and the like, for its children. They
+	// win over what the name says.
 	Options *Options
-	// Format names the driver of the top node; "" means to look for one. CheckFormat looks all the same, and refuses a file that is of
-	// another format.
+	// Format names the driver of the top node; "" means to look for one. CheckFormat looks all the
+	// same, and refuses a file that is of another format.
 	Format      string
 	CheckFormat bool
-	// Mode is what the top node inherits: options win over it, but for ReadOnly, which holds for everything below whatever options
-	// say, until Reopen allows writing.
+	// Mode is what the top node inherits: options win over it, but for ReadOnly, which holds for
+	// everything below whatever options say, until Reopen allows writing.
 	Mode Mode
-	// Claim is what the device does with its storage and lets others do. Without a Use it reads, and writes unless read-only; the zero
-	// value shares everything.
+	// Claim is what the device does with its storage and lets others do. Without a Use it reads,
+	// and writes unless read-only; the zero value shares everything.
 	Claim driver.Claim
 	// WriteThrough makes every write durable before it returns.
 	WriteThrough bool
@@ -39,29 +40,33 @@ type OpenConfig struct {
 	// Filter stands in front of everything, if it has a name. It opens its child "file" and is no
 	// part of Drivers: no image can ask for it.
 	Filter Driver
-	// LikeQEMU does as QEMU does where more is known or better: a format is guessed by the first bytes alone, that it was guessed to be
-	// raw is said at once, and a node that options make read-only without Mode.ReadOnly is refused.
+	// LikeQEMU does as QEMU does where more is known or better: a format is guessed by the first
+	// bytes alone, that it was guessed to be raw is said at once, and a node that options make
+	// read-only without Mode.ReadOnly is refused.
 	LikeQEMU bool
-	// ExactDiscard fails a discard with an edge that the device refuses since it is no whole unit. Without it the edge is left alone.
+	// ExactDiscard fails a discard with an edge that the device refuses since it is no whole unit.
+	// Without it the edge is left alone.
 	ExactDiscard bool
 	// MaxDepth limits how many backing files may stand behind each other; 0 means 200.
 	MaxDepth int
-	// Gate is asked before anything is opened that an image names, see Link. nil lets everything pass; it is opened read-only all
-	// the same, and gets no right that only its image asks for.
+	// Gate is asked before anything is opened that an image names, see Link. nil lets everything
+	// pass; it is opened read-only all the same, and gets no right that only its image asks for.
 	Gate func(Link) error
-	// From is the image in which the name was found, "" if the caller knows it from elsewhere: Gate is asked then.
+	// From is the image in which the name was found, "" if the caller knows it from elsewhere: Gate
+	// is asked then.
 	From string
-	// Admit is asked before a device of the host is opened, before a file of the host is opened for writing, and before one that
-	// is open becomes writable. An error keeps it as it is. release, which may be nil, is called when it is closed or no longer
-	// in that mode. nil asks nothing.
+	// Admit is asked before a device of the host is opened, before a file of the host is opened for
+	// writing, and before one that is open becomes writable. An error keeps it as it is. release,
+	// which may be nil, is called when it is closed or no longer in that mode. nil asks nothing.
 	Admit func(f HostFile, write bool) (release func(), err error)
-	// Strict refuses writes that are not made of whole blocks, see Device.Block. Without it the blocks around such a write are
-	// read, changed and written.
+	// Strict refuses writes that are not made of whole blocks, see Device.Block. Without it the
+	// blocks around such a write are read, changed and written.
 	Strict bool
-	// Object finds what options refer to by an id: a driver.Secret, or a type that some driver knows. It returns nil for an id that
-	// nothing has; nil knows none.
+	// Object finds what options refer to by an id: a driver.Secret, or a type that some driver
+	// knows. It returns nil for an id that nothing has; nil knows none.
 	Object func(id string) any
-	// Defaults are values for options of drivers that have such an option and were not given it, as locking and aio.
+	// Defaults are values for options of drivers that have such an option and were not given it, as
+	// locking and aio.
 	Defaults *Options
 	// Ask asks a person for a passphrase that no option gives. nil: nobody is there.
 	Ask func(ctx context.Context, q driver.Question) (driver.Secret, error)
@@ -99,24 +104,26 @@ type treeNode struct {
 	config   any      // of the driver
 	protocol bool
 	children []edge
-	over     *treeNode // the image that it stands behind, nil in front of all backing files; depth counts them
-	depth    int
-	sealed   bool   // read-only whatever the options say
-	from     string // the image that names it, or what it belongs to; "" where the user does
+	// the image that it stands behind, nil in front of all backing files; depth counts them
+	over   *treeNode
+	depth  int
+	sealed bool   // read-only whatever the options say
+	from   string // the image that names it, or what it belongs to; "" where the user does
 }
 
 // edge leads from a node to a child.
 type edge struct {
 	*treeNode
-	key    string // what the parent calls the child
-	role   driver.Role
-	opened bool // by the parent, from which it inherits; else it was there before and is referred to by name
+	key  string // what the parent calls the child
+	role driver.Role
+	// by the parent, from which it inherits; else it was there before and is referred to by name
+	opened bool
 }
 
 const defaultMaxDepth = 200
 
-// Open opens an image and everything it stands on. The name is a path, driver:..., a URI or json:{...}; it may be "" when the
-// options say all.
+// Open opens an image and everything it stands on. The name is a path, driver:..., a URI or
+// json:{...}; it may be "" when the options say all.
 func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	if cfg.Options == nil {
 		cfg.Options = &Options{}
@@ -178,8 +185,8 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	return d, nil
 }
 
-// checkEnd refuses to write to what ends inside a block: the last write would make it longer, for which nobody asked. A format
-// that stands on such a file manages its length itself.
+// checkEnd refuses to write to what ends inside a block: the last write would make it longer, for
+// which nobody asked. A format that stands on such a file manages its length itself.
 func (d *Device) checkEnd() error {
 	if d.claim.Use&driver.PermWrite == 0 || d.claim.Use&driver.PermResize != 0 {
 		return nil
@@ -187,7 +194,8 @@ func (d *Device) checkEnd() error {
 	for n := d.top; n != nil; n = n.Primary() {
 		lim := n.Info().Limits
 		if roundUp(lim.Size, SectorSize)%requestAlign(lim) != 0 {
-			return driver.Refuse("Cannot get 'write' permission without 'resize': Image size is not a multiple of request alignment")
+			return driver.Refuse(
+				"Cannot get 'write' permission without 'resize': Image size is not a multiple of request alignment")
 		}
 		if _, ok := n.(driver.Claimer); ok {
 			return nil
@@ -254,8 +262,8 @@ type spec struct {
 	depth    int
 }
 
-// open opens one node with all below it. This is the walk of QEMU 7.2's bdrv_open: what it consults when, and the words of its
-// errors.
+// open opens one node with all below it. This is the walk of QEMU 7.2's bdrv_open: what it consults
+// when, and the words of its errors.
 func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	drv, err := t.resolve(&s)
 	if err != nil {
@@ -267,7 +275,8 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	}
 	mode.Check = s.inherits.Check // no option stands for it
 	n := &treeNode{
-		driver: drv, filename: s.name, mode: mode, options: s.options, protocol: s.protocol, depth: s.depth,
+		driver: drv, filename: s.name, mode: mode, options: s.options, protocol: s.protocol,
+		depth:  s.depth,
 		sealed: s.sealed, from: s.from, over: s.over,
 	}
 	if err := t.nameNode(n, generic); err != nil {
@@ -293,14 +302,19 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 		return nil, err
 	}
 	if left, ok := n.unknownOption(); ok {
-		return nil, &driver.UnknownOptionError{Driver: n.driver.Name, Option: left, Protocol: s.protocol}
+		return nil, &driver.UnknownOptionError{
+			Driver: n.driver.Name, Option: left,
+			Protocol: s.protocol,
+		}
 	}
 	return n, nil
 }
 
-// openFile opens the storage of a format before the format itself, and guesses the format if none is known.
+// openFile opens the storage of a format before the format itself, and guesses the format if none
+// is known.
 func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, err error) {
-	// A copy-on-read or compress filter given by name filters a node whose format may be guessed; formats stand on protocols.
+	// A copy-on-read or compress filter given by name filters a node whose format may be guessed;
+	// formats stand on protocols.
 	protocol := n.driver == nil || n.driver.Resolves == driver.OverProtocol
 	role := driver.RoleFile
 	if !protocol {
@@ -339,7 +353,8 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 	return true, nil
 }
 
-// maxLength is the largest size of a node, in bytes. It leaves room to round up to any alignment without overflow.
+// maxLength is the largest size of a node, in bytes. It leaves room to round up to any alignment
+// without overflow.
 const maxLength = math.MaxInt64 &^ (1<<30 - 1)
 
 // openDriver parses the driver's own options and opens it, with a guard in front.
@@ -391,7 +406,8 @@ func (t *tree) parse(d *Driver, given *Options) (config any, err error) {
 
 func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
 	return &driver.Opening{
-		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Config: n.config, Probed: probed, From: n.from,
+		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Config: n.config,
+		Probed: probed, From: n.from,
 		Notify: t.cfg.Notify, Opener: opener{t, n},
 	}
 }
@@ -433,19 +449,24 @@ func (t *tree) nameNode(n *treeNode, generic driver.NodeConfig) error {
 	return nil
 }
 
-// openChild opens the child that parent calls key, from its options KEY.*, from the name of a node that is open, or from a file
-// name. It returns nil if nothing asks for one.
-func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string, role driver.Role, protocol bool) (*treeNode, error) {
+// openChild opens the child that parent calls key, from its options KEY.*, from the name of a node
+// that is open, or from a file name. It returns nil if nothing asks for one.
+func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string, role driver.Role,
+	protocol bool,
+) (*treeNode, error) {
 	opts := parent.options.TakeSub(key + ".")
 	parent.options.MergeAs(key+".", opts) // reopen looks at them again
 	ref, hasRef := parent.options.Get(key)
 	if refName, isText := ref.(string); isText {
 		if opts.GivenOnly().Len() > 0 || name != "" {
-			return nil, driver.Refuse("Cannot reference an existing block device with additional options or a new filename")
+			return nil, driver.Refuse(
+				"Cannot reference an existing block device with additional options or a new filename")
 		}
 		n := t.names[refName]
-		if n == nil || n.guard == nil { // not there, or not open yet: a stack cannot refer to what it is part of
-			return nil, driver.Refuse("Cannot find device='%s' nor node-name='%s'", refName, refName)
+		// not there, or not open yet: a stack cannot refer to what it is part of
+		if n == nil || n.guard == nil {
+			return nil, driver.Refuse("Cannot find device='%s' nor node-name='%s'", refName,
+				refName)
 		}
 		parent.children = append(parent.children, edge{n, key, role, false})
 		return n, nil
@@ -454,7 +475,8 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 		return nil, nil
 	}
 	n, err := t.open(ctx, spec{
-		name: name, options: opts, inherits: childMode(parent.mode, role), sealed: parent.sealed, from: parent.from,
+		name: name, options: opts, inherits: childMode(parent.mode, role), sealed: parent.sealed,
+		from:     parent.from,
 		protocol: protocol, over: parent.over, depth: parent.depth,
 	})
 	if err != nil {
@@ -464,7 +486,8 @@ func (t *tree) openChild(ctx context.Context, parent *treeNode, key, name string
 	return n, nil
 }
 
-// noBacking settles the option backing of a driver that has no backing files: it may be told to go without.
+// noBacking settles the option backing of a driver that has no backing files: it may be told to go
+// without.
 func (n *treeNode) noBacking() error {
 	switch {
 	case n.driver.Declares("backing"):
@@ -479,7 +502,8 @@ func (n *treeNode) noBacking() error {
 // unknownOption is the first option that neither the generic layer, the driver nor a child takes.
 func (n *treeNode) unknownOption() (key string, found bool) {
 	for _, key := range n.options.Keys() {
-		if key == "driver" || driver.Declared(nodeKeys(), key) || driver.Declared(n.driver.Keys(), key) || n.childTakes(key) {
+		if key == "driver" || driver.Declared(nodeKeys(), key) ||
+			driver.Declared(n.driver.Keys(), key) || n.childTakes(key) {
 			continue
 		}
 		return key, true

@@ -121,7 +121,8 @@ func ramFile(text string) *ram {
 
 func TestOpen(t *testing.T) {
 	files := map[string]*ram{
-		"plain": ramFile("x"), "top": ramFile("Lbase\n"), "base": ramFile("Lram:plain\n"), "loop": ramFile("Lloop\n"),
+		"plain": ramFile("x"), "top": ramFile("Lbase\n"), "base": ramFile("Lram:plain\n"),
+		"loop":   ramFile("Lloop\n"),
 		"orphan": ramFile("Lgone\n"), "dir/rel": ramFile("Lsib\n"), "dir/sib": ramFile("x"),
 	}
 	for _, tt := range []struct{ name, format, opts, want, err string }{
@@ -166,7 +167,8 @@ func TestOpen(t *testing.T) {
 		d, err := Open(t.Context(), tt.name, cfg)
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) {
-				t.Errorf("%q -f %q -o %q: error %v, want %q", tt.name, tt.format, tt.opts, err, tt.err)
+				t.Errorf("%q -f %q -o %q: error %v, want %q", tt.name, tt.format, tt.opts, err,
+					tt.err)
 			}
 			continue
 		}
@@ -175,7 +177,8 @@ func TestOpen(t *testing.T) {
 			continue
 		}
 		if got := d.Info().Driver; got != tt.want {
-			t.Errorf("%q -f %q -o %q: driver %s, want %s", tt.name, tt.format, tt.opts, got, tt.want)
+			t.Errorf("%q -f %q -o %q: driver %s, want %s", tt.name, tt.format, tt.opts, got,
+				tt.want)
 		}
 		if err := d.Close(); err != nil {
 			t.Error(err)
@@ -190,7 +193,8 @@ func TestGateRefusesBackingFiles(t *testing.T) {
 		asked = l
 		return errors.New("not here")
 	}
-	if _, err := Open(t.Context(), "top", cfg); err == nil || asked.Name != "plain" || asked.From != "top" {
+	if _, err := Open(t.Context(), "top", cfg); err == nil || asked.Name != "plain" ||
+		asked.From != "top" {
 		t.Errorf("error %v, asked %+v", err, asked)
 	}
 }
@@ -204,7 +208,8 @@ func TestDeviceRefuses(t *testing.T) {
 	}
 	ctx := t.Context()
 	for _, err := range []error{
-		d.Read(ctx, Vec{make([]byte, 2)}, 4095, 0), d.Write(ctx, Vec{make([]byte, 1)}, -1, 0), d.Zero(ctx, 1<<62, 1<<62, 0), d.Discard(ctx, 4097, 0),
+		d.Read(ctx, Vec{make([]byte, 2)}, 4095, 0), d.Write(ctx, Vec{make([]byte, 1)}, -1, 0),
+		d.Zero(ctx, 1<<62, 1<<62, 0), d.Discard(ctx, 4097, 0),
 	} {
 		var e *Error
 		if !errors.As(err, &e) || Errno(err) != syscall.EIO {
@@ -215,7 +220,10 @@ func TestDeviceRefuses(t *testing.T) {
 	if d, err = Open(ctx, "plain", cfg); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{d.Write(ctx, Vec{{1}}, 0, 0), d.Zero(ctx, 0, 1, 0), d.Discard(ctx, 0, 1), d.Truncate(ctx, 0, 0), d.NeedWrite(ctx, true)} {
+	for _, err := range []error{
+		d.Write(ctx, Vec{{1}}, 0, 0), d.Zero(ctx, 0, 1, 0),
+		d.Discard(ctx, 0, 1), d.Truncate(ctx, 0, 0), d.NeedWrite(ctx, true),
+	} {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("read-only: %v", err)
 		}
@@ -246,7 +254,8 @@ func TestReopen(t *testing.T) {
 		}
 		before := d.ReadOnly()
 		err = d.Reopen(t.Context(), change)
-		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+		if tt.err == "" && err != nil || tt.err != "" &&
+			(err == nil || !strings.Contains(err.Error(), tt.err)) {
 			t.Errorf("%s: error %v, want %q", tt.opts, err, tt.err)
 		}
 		if err != nil && d.ReadOnly() != before {
@@ -274,15 +283,20 @@ func opts(t *testing.T, s string) *Options {
 	return o
 }
 
-// What ends inside a block cannot be written without growing, so it is refused unless growing was asked for.
+// What ends inside a block cannot be written without growing, so it is refused unless growing was
+// asked for.
 func TestOpenRefusesPartOfABlock(t *testing.T) {
 	odd := &ram{data: make([]byte, 512), lim: driver.Limits{RequestAlign: 4096}}
 	cfg := testConfig(t, map[string]*ram{"odd": odd})
 	cfg.Format = "raw"
-	if _, err := Open(t.Context(), "odd", cfg); err == nil || !strings.Contains(err.Error(), "not a multiple of request alignment") {
+	if _, err := Open(t.Context(), "odd", cfg); err == nil ||
+		!strings.Contains(err.Error(), "not a multiple of request alignment") {
 		t.Errorf("error %v", err)
 	}
-	cfg.Claim = driver.Claim{Use: driver.PermRead | driver.PermWrite | driver.PermResize, Share: driver.PermAll}
+	cfg.Claim = driver.Claim{
+		Use:   driver.PermRead | driver.PermWrite | driver.PermResize,
+		Share: driver.PermAll,
+	}
 	if _, err := Open(t.Context(), "odd", cfg); err != nil {
 		t.Errorf("with permission to resize: %v", err)
 	}
@@ -291,7 +305,8 @@ func TestOpenRefusesPartOfABlock(t *testing.T) {
 	if err != nil {
 		t.Fatalf("read-only: %v", err)
 	}
-	if err := d.Top().Truncate(t.Context(), maxLength+1, PreallocOff, 0); Errno(err) != syscall.EFBIG {
+	if err := d.Top().Truncate(t.Context(), maxLength+1, PreallocOff,
+		0); Errno(err) != syscall.EFBIG {
 		t.Errorf("truncate beyond the largest size: %v", err)
 	}
 }

@@ -16,7 +16,9 @@ type opener struct {
 var _ driver.Opener = opener{}
 
 // OpenChild opens a child, nil if nothing asks for one.
-func (o opener) OpenChild(ctx context.Context, key, name string, role driver.Role) (driver.Node, error) {
+func (o opener) OpenChild(ctx context.Context, key, name string,
+	role driver.Role,
+) (driver.Node, error) {
 	for _, c := range o.node.children { // the opener has already opened the file of a format
 		if c.key == key {
 			return c.guard, nil
@@ -46,13 +48,16 @@ func (o opener) OpenBacking(ctx context.Context, key string, l Link) (driver.Nod
 }
 
 // OpenNamed opens a part of an image by the name that the image has for it.
-func (o opener) OpenNamed(ctx context.Context, key string, l Link, role driver.Role) (driver.Node, error) {
+func (o opener) OpenNamed(ctx context.Context, key string, l Link,
+	role driver.Role,
+) (driver.Node, error) {
 	if given, err := o.OpenChild(ctx, key, "", role); given != nil || err != nil {
 		return given, err
 	}
 	parent := o.node
 	s := spec{
-		options: &Options{}, inherits: childMode(parent.mode, role), sealed: parent.sealed, from: parent.called(),
+		options: &Options{}, inherits: childMode(parent.mode, role), sealed: parent.sealed,
+		from: parent.called(),
 		part: true, protocol: true, over: parent.over, depth: parent.depth,
 	}
 	s.options.Set("filename", l.Name) // an option, unlike a name, is not taken apart
@@ -64,7 +69,9 @@ func (o opener) OpenNamed(ctx context.Context, key string, l Link, role driver.R
 	return n.guard, nil
 }
 
-func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l Link) (*treeNode, error) {
+func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string,
+	l Link,
+) (*treeNode, error) {
 	if ref := parent.options.String(key); ref != "" {
 		n, err := t.openChild(ctx, parent, key, "", driver.RoleBacking, false)
 		if err != nil {
@@ -73,8 +80,9 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l 
 		return n, claimBacking(ctx, n)
 	}
 	s := spec{
-		name: l.Name, options: parent.options.Sub(key + "."), inherits: childMode(parent.mode, driver.RoleBacking),
-		sealed: parent.sealed, from: parent.from, over: parent, depth: parent.depth + 1,
+		name: l.Name, options: parent.options.Sub(key + "."),
+		inherits: childMode(parent.mode, driver.RoleBacking),
+		sealed:   parent.sealed, from: parent.from, over: parent, depth: parent.depth + 1,
 	}
 	if s.options.Has("file.filename") {
 		s.name = ""
@@ -94,11 +102,12 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string, l 
 	return n, claimBacking(ctx, n)
 }
 
-// called is what a person knows an image by: its file, or the node where options describe it. It is never
-// empty, which would mean that the user names what the image does.
+// called is what a person knows an image by: its file, or the node where options describe it. It is
+// never empty, which would mean that the user names what the image does.
 func (n *treeNode) called() string { return cmp.Or(n.filename, n.name) }
 
-// claimBacking lets others write to a backing file, as QEMU does: whether that is wise is theirs to know.
+// claimBacking lets others write to a backing file, as QEMU does: whether that is wise is theirs to
+// know.
 func claimBacking(ctx context.Context, n *treeNode) error {
 	return driver.ClaimOn(ctx, n.guard, driver.Claim{Use: driver.PermRead, Share: driver.PermAll})
 }

@@ -25,7 +25,8 @@ type partedCreate struct {
 	Data string `option:"data"`
 }
 
-// parted is a format with a sector of zeroes and the name of its data file in it, which holds the guest's bytes.
+// parted is a format with a sector of zeroes and the name of its data file in it, which holds the
+// guest's bytes.
 var parted = driver.Driver{
 	Name: "parted", Kind: driver.Format, Resolves: driver.OverProtocol,
 	Config: partedConfig{},
@@ -43,7 +44,8 @@ var parted = driver.Driver{
 				return nil, err
 			}
 		}
-		data, err := o.Named(ctx, o.Config.(*partedConfig).Data, driver.Link{Name: o.Beside(strings.TrimRight(string(name), "\x00"))}, driver.RoleFile)
+		data, err := o.Named(ctx, o.Config.(*partedConfig).Data,
+			driver.Link{Name: o.Beside(strings.TrimRight(string(name), "\x00"))}, driver.RoleFile)
 		return driver.Filter{Next: data}, err
 	},
 	CreateConfig: partedCreate{},
@@ -70,7 +72,8 @@ func makeParted(t *testing.T, dir, data string, force bool) error {
 	var o blockdev.Options
 	o.Set("data", data)
 	return blockdev.Create(t.Context(), filepath.Join(dir, "image"), blockdev.CreateConfig{
-		Drivers: append(drivers.All(), parted), Format: "parted", Options: &o, Size: 1 << 20, Force: force,
+		Drivers: append(drivers.All(), parted), Format: "parted", Options: &o, Size: 1 << 20,
+		Force: force,
 	})
 }
 
@@ -86,14 +89,16 @@ func mustBeThere(t *testing.T, dir string, want ...string) {
 	}
 }
 
-// The parts of an image get their names with it, or none does, and what is there is not overwritten unasked.
+// The parts of an image get their names with it, or none does, and what is there is not overwritten
+// unasked.
 func TestCreateParts(t *testing.T) {
 	dir := t.TempDir()
 	if err := makeParted(t, dir, "fails", false); !errors.Is(err, syscall.EIO) {
 		t.Error(err)
 	}
 	mustBeThere(t, dir)
-	if err := makeParted(t, dir, "image", false); err == nil || !strings.Contains(err.Error(), "two files of an image") {
+	if err := makeParted(t, dir, "image", false); err == nil ||
+		!strings.Contains(err.Error(), "two files of an image") {
 		t.Error(err)
 	}
 	mustBeThere(t, dir)
@@ -154,7 +159,8 @@ func TestPartsHavePlainNames(t *testing.T) {
 		if err := os.WriteFile(image, head, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := blockdev.Open(t.Context(), image, blockdev.OpenConfig{Drivers: append(drivers.All(), parted), Format: "parted"})
+		_, err := blockdev.Open(t.Context(), image,
+			blockdev.OpenConfig{Drivers: append(drivers.All(), parted), Format: "parted"})
 		if !errors.Is(err, syscall.ENOENT) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -176,7 +182,8 @@ func TestSecret(t *testing.T) {
 		var o blockdev.Options
 		o.Set("key", "s")
 		d, err := blockdev.Open(t.Context(), filepath.Join(dir, "image"), blockdev.OpenConfig{
-			Drivers: append(drivers.All(), parted), Format: "parted", Options: &o, Object: func(string) any { return tt.object },
+			Drivers: append(drivers.All(), parted), Format: "parted", Options: &o,
+			Object: func(string) any { return tt.object },
 		})
 		if err == nil {
 			err = d.Close()

@@ -9,8 +9,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Queue makes a batch queue on the device: depth slots of size bytes each, owned by the goroutine that calls. Requests fail when ctx
-// ends. The queue is the node's own if the whole stack lets requests through as they are, and one of goroutines otherwise.
+// Queue makes a batch queue on the device: depth slots of size bytes each, owned by the goroutine
+// that calls. Requests fail when ctx ends. The queue is the node's own if the whole stack lets
+// requests through as they are, and one of goroutines otherwise.
 func (d *Device) Queue(ctx context.Context, depth, size int) (Queue, error) {
 	if g, ok := d.top.(*guard); ok {
 		q, err := g.newQueue(ctx, d, depth, size)
@@ -21,8 +22,9 @@ func (d *Device) Queue(ctx context.Context, depth, size int) (Queue, error) {
 	return newPoolQueue(ctx, d, depth, size)
 }
 
-// directQueue is a guard's part in the batch queue of its node. What that queue can carry passes through, tracked like any other
-// request. The rest is set aside and made by the guard itself when it is submitted, alone.
+// directQueue is a guard's part in the batch queue of its node. What that queue can carry passes
+// through, tracked like any other request. The rest is set aside and made by the guard itself when
+// it is submitted, alone.
 type directQueue struct {
 	Queue // the node's
 	ctx   context.Context
@@ -62,11 +64,13 @@ func (g *guard) NewQueue(ctx context.Context, depth, size int) (Queue, error) {
 	return g.newQueue(ctx, nil, depth, size)
 }
 
-// newQueue refuses with ErrNotSupported where requests have to be looked at one by one: to trace them, to fire events, to find
-// zeroes. Slots that do not fit the alignment would all be set aside, which goroutines do better.
+// newQueue refuses with ErrNotSupported where requests have to be looked at one by one: to trace
+// them, to fire events, to find zeroes. Slots that do not fit the alignment would all be set aside,
+// which goroutines do better.
 func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue, error) {
 	own, ok := g.node.(driver.Queuer)
-	if !ok || g.trace != nil || g.sink != nil || g.detectZeroes.Load() != detectOff || !fits(g.node.Info().Limits, 0, int64(size)) {
+	if !ok || g.trace != nil || g.sink != nil || g.detectZeroes.Load() != detectOff ||
+		!fits(g.node.Info().Limits, 0, int64(size)) {
 		return nil, ErrNotSupported
 	}
 	q, err := own.NewQueue(ctx, depth, size)
@@ -76,7 +80,8 @@ func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue
 	carrier, _ := q.(driver.Carrier)
 	return &directQueue{
 		Queue: q, carrier: carrier, ctx: ctx, g: g, dev: d, slots: make([]directSlot, depth),
-		staged: make([]int, 0, depth), aside: make([]int, 0, depth), ready: make([]int, 0, depth), drained: make([]int, depth),
+		staged: make([]int, 0, depth), aside: make([]int, 0, depth), ready: make([]int, 0, depth),
+		drained: make([]int, depth),
 	}, nil
 }
 
@@ -86,8 +91,8 @@ func fits(l driver.Limits, off, n int64) bool {
 	return (off|n)&(align-1)|n&(max(1, l.MemAlign)-1) == 0 && n <= longest(l)
 }
 
-// Stage passes the gate of the Device, at the top. What the node's queue takes as it is goes there. The rest is set
-// aside: only the guard knows how to make it.
+// Stage passes the gate of the Device, at the top. What the node's queue takes as it is goes there.
+// The rest is set aside: only the guard knows how to make it.
 func (q *directQueue) Stage(slot int, op Op, off, n int64, flags uint32) {
 	if !q.current {
 		q.info, q.current = q.g.node.Info(), true
@@ -130,10 +135,12 @@ func (q *directQueue) carried(s *directSlot) (f Flags, ok bool) {
 		if !q.g.unmap.Load() {
 			f &^= MayUnmap
 		}
-		ok = inUnits(q.info.Limits, s.off, s.n, q.info.ZeroAlign, q.info.MaxZero) && f&^(q.info.ZeroTakes|MayUnmap) == 0
+		ok = inUnits(q.info.Limits, s.off, s.n, q.info.ZeroAlign, q.info.MaxZero) &&
+			f&^(q.info.ZeroTakes|MayUnmap) == 0
 		f &= q.info.ZeroTakes
 	case OpDiscard:
-		ok = q.g.unmap.Load() && inUnits(q.info.Limits, s.off, s.n, q.info.DiscardAlign, q.info.MaxDiscard)
+		ok = q.g.unmap.Load() &&
+			inUnits(q.info.Limits, s.off, s.n, q.info.DiscardAlign, q.info.MaxDiscard)
 	case OpFlush:
 		ok = q.g.node.Primary() == nil && !q.g.noFlush.Load()
 	}
@@ -145,7 +152,8 @@ func (q *directQueue) passes(off, n int64) bool {
 	return inside(q.info.Limits, off, n) && fits(q.info.Limits, off, n)
 }
 
-// inUnits says whether a range without data is made of whole units of align and at most limit bytes long.
+// inUnits says whether a range without data is made of whole units of align and at most limit bytes
+// long.
 func inUnits(l driver.Limits, off, n, align, limit int64) bool {
 	align = max(align, requestAlign(l))
 	return inside(l, off, n) && off%align == 0 && n%align == 0 && (limit == 0 || n <= limit)
@@ -156,8 +164,8 @@ func inside(l driver.Limits, off, n int64) bool {
 	return off >= 0 && n > 0 && off <= l.Size-n && l.LostEnd == 0
 }
 
-// start tracks what was staged for the node's queue, and stages it there. What cannot be tracked because the context has ended is set aside
-// with that error.
+// start tracks what was staged for the node's queue, and stages it there. What cannot be tracked
+// because the context has ended is set aside with that error.
 func (q *directQueue) start() {
 	t := &q.g.tracker
 	t.mu.Lock()
@@ -202,8 +210,8 @@ func (q *directQueue) setAside(slot int) {
 	q.aside = append(q.aside, slot)
 }
 
-// Submit starts what the node takes, and makes the rest. That waits for everything under way first: it may overlap it, and would wait
-// for requests that only this goroutine can reap.
+// Submit starts what the node takes, and makes the rest. That waits for everything under way first:
+// it may overlap it, and would wait for requests that only this goroutine can reap.
 func (q *directQueue) Submit() error {
 	q.start()
 	if err := q.Queue.Submit(); err != nil {
@@ -325,5 +333,6 @@ func (q *directQueue) Err(slot int) error {
 	return q.dev.wrap(s.op, s.off, s.n, err)
 }
 
-// Close waits for what is under way, so that nobody goes on waiting for it, and closes the node's queue.
+// Close waits for what is under way, so that nobody goes on waiting for it, and closes the node's
+// queue.
 func (q *directQueue) Close() error { return errors.Join(q.drain(), q.Queue.Close()) }

@@ -9,7 +9,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// batched is a node with a queue that carries every operation. It notes what reaches the node and what its queue.
+// batched is a node with a queue that carries every operation. It notes what reaches the node and
+// what its queue.
 type batched struct {
 	driver.Leaf
 	takes func(Op, Flags) bool
@@ -18,7 +19,8 @@ type batched struct {
 
 func (b *batched) Info() Info {
 	return Info{Driver: "batched", Limits: driver.Limits{
-		Size: 1 << 20, ZeroAlign: 4096, DiscardAlign: 4096, MaxDiscard: 65536, WriteTakes: FUA, ZeroTakes: MayUnmap | NoFallback,
+		Size: 1 << 20, ZeroAlign: 4096, DiscardAlign: 4096, MaxDiscard: 65536, WriteTakes: FUA,
+		ZeroTakes: MayUnmap | NoFallback,
 	}}
 }
 
@@ -73,7 +75,8 @@ func (q *batch) Reap(_ int, done []int) (int, error) {
 
 func (q *batch) SubmitAndReap(least int, done []int) (int, error) { return q.Reap(least, done) }
 
-// What the queue of a node carries goes there, with its flags, in whole units; the guard makes the rest.
+// What the queue of a node carries goes there, with its flags, in whole units; the guard makes the
+// rest.
 func TestQueueCarries(t *testing.T) {
 	all := func(Op, Flags) bool { return true }
 	plain := func(Op, Flags) bool { return false }

@@ -10,8 +10,9 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// poolQueue is the queue of what has none of its own: goroutines that make the requests as a caller would. Memory, slots and goroutines are
-// made once; what is handed over is a whole batch at a time.
+// poolQueue is the queue of what has none of its own: goroutines that make the requests as a caller
+// would. Memory, slots and goroutines are made once; what is handed over is a whole batch at a
+// time.
 type poolQueue struct {
 	ctx   context.Context
 	dev   *Device
@@ -69,8 +70,9 @@ func newPoolQueue(ctx context.Context, d *Device, depth, size int) (*poolQueue, 
 		return nil, err
 	}
 	q := &poolQueue{
-		ctx: ctx, dev: d, mem: mem, meter: wait.MeterOf(ctx), slots: make([]poolSlot, depth), staged: make([]int, 0, depth),
-		todo: fifo{ring: make([]int, depth)}, finished: fifo{ring: make([]int, depth)},
+		ctx: ctx, dev: d, mem: mem, meter: wait.MeterOf(ctx), slots: make([]poolSlot, depth),
+		staged: make([]int, 0, depth),
+		todo:   fifo{ring: make([]int, depth)}, finished: fifo{ring: make([]int, depth)},
 	}
 	q.work.L, q.reap.L = &q.mu, &q.mu
 	for i := range q.slots {
@@ -101,7 +103,8 @@ func (q *poolQueue) serve() {
 	}
 }
 
-// finish is called with the lock held. An owner that it wakes counts as running before the worker stops counting.
+// finish is called with the lock held. An owner that it wakes counts as running before the worker
+// stops counting.
 func (q *poolQueue) finish(i int) {
 	q.finished.push(i)
 	q.running--
@@ -177,7 +180,8 @@ func (q *poolQueue) Submit() error {
 	return nil
 }
 
-// makeAlone makes the request of a queue that has only one: its owner could do nothing but wait for it. It is called with the lock held.
+// makeAlone makes the request of a queue that has only one: its owner could do nothing but wait for
+// it. It is called with the lock held.
 func (q *poolQueue) makeAlone() {
 	q.mu.Unlock()
 	q.make(&q.slots[0])
@@ -185,7 +189,8 @@ func (q *poolQueue) makeAlone() {
 	q.finished.push(0)
 }
 
-// Reap collects what is finished. It never waits for more than is under way, nor for more than done can take.
+// Reap collects what is finished. It never waits for more than is under way, nor for more than done
+// can take.
 func (q *poolQueue) Reap(least int, done []int) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -9,9 +9,10 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Reopen changes options of an open device as one transaction over its whole stack, with nothing else under way: every node
-// is flushed, every node prepares, the new claim on the file is made, then all commit. If any of that fails all abort, and
-// the device is as it was. Options that are not named keep their values. Children follow what they inherit.
+// Reopen changes options of an open device as one transaction over its whole stack, with nothing
+// else under way: every node is flushed, every node prepares, the new claim on the file is made,
+// then all commit. If any of that fails all abort, and the device is as it was. Options that are
+// not named keep their values. Children follow what they inherit.
 func (d *Device) Reopen(ctx context.Context, change *Options) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -61,13 +62,15 @@ func (d *Device) reopen(ctx context.Context, change *Options) error {
 	}
 	root := r.steps[len(r.steps)-1]
 	if root.mode.ReadOnly && d.tree.top != d.tree.root {
-		return driver.Refuse("Can't set node '%s' to r/o with copy-on-read enabled", d.tree.root.name)
+		return driver.Refuse("Can't set node '%s' to r/o with copy-on-read enabled",
+			d.tree.root.name)
 	}
 	claim := d.claim
 	switch {
 	case !root.mode.ReadOnly:
 		claim.Use |= driver.PermWrite
-	case !d.tree.cfg.LikeQEMU || change.String("read-only") == "": // the option in words, unlike the flag, gives up no permission there
+	// the option in words, unlike the flag, gives up no permission there
+	case !d.tree.cfg.LikeQEMU || change.String("read-only") == "":
 		claim.Use &^= driver.PermWrite | driver.PermResize
 	}
 	err := top.checkWritable(claim, r.mode)
@@ -105,8 +108,8 @@ type reopenStep struct {
 	commit, abort func()
 }
 
-// plan settles the new options of n and of all below it. What they do not say of the mode is as in inherited, and sealed makes n
-// read-only whatever they say.
+// plan settles the new options of n and of all below it. What they do not say of the mode is as in
+// inherited, and sealed makes n read-only whatever they say.
 func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bool) error {
 	opts := n.options.GivenOnly()
 	for _, key := range change.Keys() {
@@ -130,7 +133,10 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 	if err != nil {
 		return err
 	}
-	step := &reopenStep{node: n, mode: mode, sealed: sealed, options: opts, detectZeroes: generic.DetectZeroes}
+	step := &reopenStep{
+		node: n, mode: mode, sealed: sealed, options: opts,
+		detectZeroes: generic.DetectZeroes,
+	}
 	if step.config, err = r.tree.parse(n.driver, opts); err != nil {
 		return err
 	}
@@ -139,7 +145,8 @@ func (r *reopening) plan(n *treeNode, change *Options, inherited Mode, sealed bo
 		if c.opened {
 			below = childMode(mode, c.role)
 		}
-		if c.opened && c.role != driver.RoleBacking { // a backing file stays as it was, whatever its overlay becomes
+		// a backing file stays as it was, whatever its overlay becomes
+		if c.opened && c.role != driver.RoleBacking {
 			seal = sealed
 		}
 		if err := r.plan(c.treeNode, change.Sub(c.key+"."), below, seal); err != nil {
@@ -158,7 +165,8 @@ func (r *reopening) checkFixed(n *treeNode, key string, value any) error {
 		switch other := r.tree.names[name]; {
 		case other == nil:
 			return driver.Refuse("Cannot find device='' nor node-name='%s'", name)
-		case !slices.ContainsFunc(n.children, func(c edge) bool { return c.key == key && c.treeNode == other }):
+		case !slices.ContainsFunc(n.children,
+			func(c edge) bool { return c.key == key && c.treeNode == other }):
 			return driver.Refuse("Cannot change the option '%s'", key)
 		}
 	case "force-share":
@@ -183,7 +191,8 @@ func (r *reopening) mode(n *treeNode) Mode {
 }
 
 func (n *treeNode) knows(key string) bool {
-	return key == "driver" || driver.Declared(nodeKeys(), key) || driver.Declared(n.driver.Keys(), key) || n.childTakes(key)
+	return key == "driver" || driver.Declared(nodeKeys(), key) ||
+		driver.Declared(n.driver.Keys(), key) || n.childTakes(key)
 }
 
 // unchangeable refuses a new driver or node name, and another child.
@@ -202,7 +211,8 @@ func (n *treeNode) unchangeable(opts *Options) error {
 	return nil
 }
 
-// prepare asks every node, those below first. One that cannot be asked must not be given other values.
+// prepare asks every node, those below first. One that cannot be asked must not be given other
+// values.
 func (r *reopening) prepare(ctx context.Context) error {
 	for _, s := range r.steps {
 		re, ok := s.node.guard.node.(driver.Reopener)

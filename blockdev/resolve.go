@@ -7,8 +7,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// resolve finds the driver that the options or the name ask for, as far as that can be told without looking into the file, and turns
-// the name of a protocol into options.
+// resolve finds the driver that the options or the name ask for, as far as that can be told without
+// looking into the file, and turns the name of a protocol into options.
 func (t *tree) resolve(s *spec) (*Driver, error) {
 	if err := t.expandJSON(s); err != nil {
 		return nil, err
@@ -28,7 +28,8 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 	parse := false
 	if s.protocol && s.name != "" {
 		if s.options.Has("filename") {
-			return nil, driver.Refuse("Can't specify 'file' and 'filename' options at the same time")
+			return nil, driver.Refuse(
+				"Can't specify 'file' and 'filename' options at the same time")
 		}
 		s.options.Set("filename", s.name)
 		parse = true
@@ -142,7 +143,8 @@ func (t *tree) guess(ctx context.Context, n, file *treeNode) (*Driver, error) {
 	head := make([]byte, min(probeSize, roundUp(file.guard.Info().Size, SectorSize)))
 	if len(head) > 0 {
 		if err := file.guard.ReadVec(ctx, Vec{head}, 0, 0); err != nil {
-			return nil, driver.Refuse("Could not read image for determining its format: %w", driver.Spoken(err))
+			return nil, driver.Refuse("Could not read image for determining its format: %w",
+				driver.Spoken(err))
 		}
 	}
 	d, foreign := t.probe(head, file.filename)
@@ -150,7 +152,10 @@ func (t *tree) guess(ctx context.Context, n, file *treeNode) (*Driver, error) {
 		foreign = t.foreignTail(ctx, file)
 	}
 	if foreign != nil {
-		return nil, &ForeignFormatError{Format: foreign.name, Words: foreign.words, Image: n.filename, Depth: n.depth}
+		return nil, &ForeignFormatError{
+			Format: foreign.name, Words: foreign.words,
+			Image: n.filename, Depth: n.depth,
+		}
 	}
 	if d != nil {
 		return d, nil
@@ -162,12 +167,14 @@ func (t *tree) guess(ctx context.Context, n, file *treeNode) (*Driver, error) {
 func (t *tree) checkFormat(ctx context.Context, n, file *treeNode) error {
 	d, err := t.guess(ctx, n, file)
 	if err == nil && d != n.driver {
-		err = driver.Refuse("'%s' is an image of the format %s, and not %s", n.filename, d.Name, n.driver.Name)
+		err = driver.Refuse("'%s' is an image of the format %s, and not %s", n.filename, d.Name,
+			n.driver.Name)
 	}
 	return err
 }
 
-// probe is the driver whose format head looks like, unless it only takes what no other does and head is of a format without a driver.
+// probe is the driver whose format head looks like, unless it only takes what no other does and
+// head is of a format without a driver.
 func (t *tree) probe(head []byte, name string) (*Driver, *foreignFormat) {
 	score := func(d *Driver) (n int) {
 		if d.Probe != nil {

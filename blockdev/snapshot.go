@@ -9,12 +9,13 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// overlay puts a temporary image over base, so that base is never written to. Its file has no name any more when overlay
-// returns: whatever happens to the program, nothing is left behind.
+// overlay puts a temporary image over base, so that base is never written to. Its file has no name
+// any more when overlay returns: whatever happens to the program, nothing is left behind.
 func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	format := t.driverFor(driver.TemporaryOverlay)
 	if format == nil {
-		return nil, driver.Refuse("A temporary snapshot needs a format that is not in the list of drivers")
+		return nil, driver.Refuse(
+			"A temporary snapshot needs a format that is not in the list of drivers")
 	}
 	dir := os.Getenv("TMPDIR")
 	if dir == "" {
@@ -22,15 +23,18 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	}
 	f, err := os.CreateTemp(dir, "blksh.*."+format.Name)
 	if err != nil {
-		return nil, driver.Refuse("Could not get temporary filename: %v", err) // not wrapped: it is not the image that is not there
+		// not wrapped: it is not the image that is not there
+		return nil, driver.Refuse("Could not get temporary filename: %v", err)
 	}
 	defer os.Remove(f.Name())
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
 	size := roundUp(base.guard.Info().Size, SectorSize)
-	if err := Create(ctx, f.Name(), CreateConfig{Drivers: t.cfg.Drivers, Format: format.Name, Size: size}); err != nil {
-		return nil, driver.RefuseAs(err, "Could not create temporary overlay '%s': %v", f.Name(), err)
+	if err := Create(ctx, f.Name(),
+		CreateConfig{Drivers: t.cfg.Drivers, Format: format.Name, Size: size}); err != nil {
+		return nil, driver.RefuseAs(err, "Could not create temporary overlay '%s': %v", f.Name(),
+			err)
 	}
 	var o Options
 	o.Set("driver", format.Name)
@@ -47,7 +51,8 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	return t.open(ctx, spec{options: &o, inherits: mode})
 }
 
-// loadSnapshot shows a snapshot inside an image. That there is none is no sign that there is no image.
+// loadSnapshot shows a snapshot inside an image. That there is none is no sign that there is no
+// image.
 func (n *treeNode) loadSnapshot(ctx context.Context, which string) error {
 	s, ok := driver.Find[driver.Snapshotter](n.guard)
 	if !ok {
@@ -81,5 +86,6 @@ func (e *snapshotError) Hint() string { return e.hint }
 
 // errSnapshotOpen is the answer to who would write to a snapshot.
 var errSnapshotOpen = &snapshotError{
-	errWriteProtected.Error(), "a snapshot inside the image is open, and is only read\n", errWriteProtected,
+	errWriteProtected.Error(), "a snapshot inside the image is open, and is only read\n",
+	errWriteProtected,
 }

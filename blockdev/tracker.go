@@ -18,7 +18,8 @@ type tracker struct {
 	closed      bool // whoever's turn comes from now on gets os.ErrClosed
 }
 
-// tracked is a request in a tracker. Its range is what counts as overlapping, grown to whole blocks by serialise.
+// tracked is a request in a tracker. Its range is what counts as overlapping, grown to whole blocks
+// by serialise.
 type tracked = wait.Range[tracking]
 
 type tracking struct {
@@ -56,7 +57,8 @@ func (t *tracker) enterLocked(ctx context.Context, off, n int64) (*tracked, erro
 	return r, nil
 }
 
-// Requests that are no transfers keep to a range that no transfer reaches, so that only those overlap them that hold all.
+// Requests that are no transfers keep to a range that no transfer reaches, so that only those
+// overlap them that hold all.
 const (
 	controlOff = math.MaxInt64 - 1
 	controlEnd = math.MaxInt64
@@ -72,8 +74,8 @@ func (t *tracker) hold(ctx context.Context) (*tracked, error) {
 	return t.holdBut(ctx, false)
 }
 
-// holdToClose is hold, but does not wait for requests in batch queues: their owner may be the caller. What waits when close
-// was called, and what comes after it, fails.
+// holdToClose is hold, but does not wait for requests in batch queues: their owner may be the
+// caller. What waits when close was called, and what comes after it, fails.
 func (t *tracker) holdToClose(ctx context.Context) (*tracked, error) {
 	return t.holdBut(ctx, true)
 }
@@ -95,7 +97,8 @@ func (t *tracker) close() {
 	t.closed = true
 }
 
-// serialise makes r wait for every overlapping request, and every later one wait for r. The range grows to whole blocks.
+// serialise makes r wait for every overlapping request, and every later one wait for r. The range
+// grows to whole blocks.
 func (t *tracker) serialise(ctx context.Context, r *tracked, align int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,14 +134,15 @@ func (t *tracker) waitLocked(ctx context.Context, r *tracked) error {
 	}
 }
 
-// conflict finds a request that r must wait for. One that itself waits is passed over: it waits for r, or will once it wakes
-// up, so waiting for it would be a circle.
+// conflict finds a request that r must wait for. One that itself waits is passed over: it waits for
+// r, or will once it wakes up, so waiting for it would be a circle.
 func (t *tracker) conflict(r *tracked) *tracked {
 	if t.serialising == 0 {
 		return nil
 	}
 	for c := t.requests.Last(); c != nil; c = c.Prev() {
-		if c != r && (c.Of.serialising || r.Of.serialising) && c.Overlaps(r) && !c.Of.waits && !(r.Of.closing && c.Of.queued) {
+		if c != r && (c.Of.serialising || r.Of.serialising) && c.Overlaps(r) && !c.Of.waits &&
+			!(r.Of.closing && c.Of.queued) {
 			return c
 		}
 	}

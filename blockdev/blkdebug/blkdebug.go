@@ -1,18 +1,20 @@
-// Package blkdebug is a filter that makes things go wrong on purpose: it injects errors, narrows what the node below seems capable
-// of, and holds requests at named steps. Tests of the layers above are written with it.
+// Package blkdebug is a filter that makes things go wrong on purpose: it injects errors, narrows
+// what the node below seems capable of, and holds requests at named steps. Tests of the layers
+// above are written with it.
 //
-// Rules tie actions to events, the named steps that formats and the generic layer report (see blockdev.EventName). When an event
-// occurs, the rules for it whose state fits become active: an inject-error rule then fails the requests of its kind, at its sector,
-// until another event activates others; a set-state rule changes the state that rules ask for, so that a sequence of events can
-// be told apart. Rules come from options and from a file of sections:
+// Rules tie actions to events, the named steps that formats and the generic layer report (see
+// blockdev.EventName). When an event occurs, the rules for it whose state fits become active: an
+// inject-error rule then fails the requests of its kind, at its sector, until another event
+// activates others; a set-state rule changes the state that rules ask for, so that a sequence of
+// events can be told apart. Rules come from options and from a file of sections:
 //
 //	[inject-error]
 //	event = "l2_update"
 //	errno = "28"
 //	once = "on"
 //
-// Breakpoints are set while the image is in use. A request that reaches one stands still until it is told to go on, and the
-// breakpoint is spent. See blockdev.Breakpointer.
+// Breakpoints are set while the image is in use. A request that reaches one stands still until it
+// is told to go on, and the breakpoint is spent. See blockdev.Breakpointer.
 //
 // Names, defaults and messages are those of QEMU 7.2, measured with qemu-io 7.2.22.
 package blkdebug
@@ -117,7 +119,8 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	return f, f.OnEvent(ctx, driver.EvNone)
 }
 
-// parseLimits reads the limits asked for. Each must be made of whole units of those before it, and of the image's alignment.
+// parseLimits reads the limits asked for. Each must be made of whole units of those before it, and
+// of the image's alignment.
 func parseLimits(c *config, imageAlign int64) (driver.Limits, error) {
 	var l driver.Limits
 	align := c.Align.Int()
@@ -169,17 +172,20 @@ func parsePerms(o *driver.Options) (driver.Perm, error) {
 		}
 	}
 	if i < count {
-		return 0, driver.Refuse("List indices are not contiguous, saw %d elements but %d largest index", count, count)
+		return 0, driver.Refuse(
+			"List indices are not contiguous, saw %d elements but %d largest index", count, count)
 	}
 	return perms, nil
 }
 
 // Claim adds and withholds what the options say.
 func (f *filter) Claim(ctx context.Context, c driver.Claim) error {
-	return driver.ClaimOn(ctx, f.Next, driver.Claim{Use: c.Use | f.take, Share: c.Share &^ f.unshare})
+	return driver.ClaimOn(ctx, f.Next,
+		driver.Claim{Use: c.Use | f.take, Share: c.Share &^ f.unshare})
 }
 
-// Info is that of the image with the limits asked for. Alignments of the image stay with its own guard.
+// Info is that of the image with the limits asked for. Alignments of the image stay with its own
+// guard.
 func (f *filter) Info() driver.Info {
 	below := f.Next.Info()
 	info := below
@@ -187,7 +193,8 @@ func (f *filter) Info() driver.Info {
 	info.Limits = below.Inherited()
 	info.Size, info.Cluster = below.Size, below.Cluster
 	l := f.limits
-	info.RequestAlign, info.ZeroAlign, info.MaxZero, info.MaxDiscard = l.RequestAlign, l.ZeroAlign, l.MaxZero, l.MaxDiscard
+	info.RequestAlign, info.ZeroAlign, info.MaxZero, info.MaxDiscard = l.RequestAlign, l.ZeroAlign,
+		l.MaxZero, l.MaxDiscard
 	info.MaxTransfer = cmp.Or(l.MaxTransfer, info.MaxTransfer)
 	info.DiscardAlign = cmp.Or(l.DiscardAlign, info.DiscardAlign)
 	info.WriteTakes = below.WriteTakes & driver.FUA

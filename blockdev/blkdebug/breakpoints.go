@@ -12,8 +12,9 @@ import (
 
 // breakpoints are the places where requests are to be held, and the requests that are.
 //
-// A notice goes out before what it tells of can be acted on: Suspended before the request can be resumed, Resumed before it goes on. No
-// lock is held meanwhile, so that whoever gets the notice may call back.
+// A notice goes out before what it tells of can be acted on: Suspended before the request can be
+// resumed, Resumed before it goes on. No lock is held meanwhile, so that whoever gets the notice
+// may call back.
 type breakpoints struct {
 	notify func(driver.Notice)
 
@@ -29,7 +30,8 @@ type hold struct {
 	request *request
 }
 
-// request is one that stands still. If it met several breakpoints at once it goes on when all of them are resumed.
+// request is one that stands still. If it met several breakpoints at once it goes on when all of
+// them are resumed.
 type request struct {
 	holds int
 	turn  wait.Waiters
@@ -50,7 +52,8 @@ func (b *breakpoints) Break(e driver.EventName, tag string) error {
 	return nil
 }
 
-// reach holds the caller at the breakpoints for e, which are spent by that. It returns an error only if ctx ends first.
+// reach holds the caller at the breakpoints for e, which are spent by that. It returns an error
+// only if ctx ends first.
 func (b *breakpoints) reach(ctx context.Context, e driver.EventName) error {
 	b.mu.Lock()
 	tags := b.tags[e]
@@ -101,8 +104,9 @@ func (b *breakpoints) Resume(tag string) error {
 	return nil
 }
 
-// RemoveBreak removes the breakpoints called tag and lets go all requests held there. A breakpoint that was reached is spent: with
-// none but such ones the answer is ErrBreakSpent even though requests go on, as it is in QEMU 7.2 and later.
+// RemoveBreak removes the breakpoints called tag and lets go all requests held there. A breakpoint
+// that was reached is spent: with none but such ones the answer is ErrBreakSpent even though
+// requests go on, as it is in QEMU 7.2 and later.
 func (b *breakpoints) RemoveBreak(tag string) error {
 	err := b.unset(tag)
 	for b.Resume(tag) == nil {

@@ -107,8 +107,8 @@ func TestBreakAndResume(t *testing.T) {
 	s.must(s.b.Resume("A"), syscall.ENOENT)
 }
 
-// TestSeveralBreakpoints has the order of qemu-io 7.2.22: the newest breakpoint is met first, and a request goes on when the last of
-// its breakpoints is resumed.
+// TestSeveralBreakpoints has the order of qemu-io 7.2.22: the newest breakpoint is met first, and a
+// request goes on when the last of its breakpoints is resumed.
 func TestSeveralBreakpoints(t *testing.T) {
 	s := newStage(t)
 	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
@@ -192,7 +192,8 @@ func TestWaitSuspended(t *testing.T) {
 	s.expect("suspended A", "resumed A", "one done")
 }
 
-// TestHeldInReadModifyWrite holds a request in the middle of a read-modify-write while another one overlaps it.
+// TestHeldInReadModifyWrite holds a request in the middle of a read-modify-write while another one
+// overlaps it.
 func TestHeldInReadModifyWrite(t *testing.T) {
 	var meter wait.Meter
 	d, err := open1M(t, "test-image=mem,align=4k", func(driver.Notice) {})

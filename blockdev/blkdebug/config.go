@@ -22,15 +22,17 @@ const (
 func readConfig(path string) (map[string][]rule, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, driver.Refuse("Could not read blkdebug config file: %s", driver.ErrnoText(driver.Errno(err)))
+		return nil, driver.Refuse("Could not read blkdebug config file: %s",
+			driver.ErrnoText(driver.Errno(err)))
 	}
 	defer f.Close()
 	return parseConfig(f)
 }
 
-// configParser reads sections line by line, in the grammar that QEMU reads with sscanf: a line that starts with # is a comment,
-// [group] or [group "id"] starts a section, and anything else is an option, a word followed by = and a value in double quotes. Whatever
-// stands behind that is ignored, and a value that is not there is empty.
+// configParser reads sections line by line, in the grammar that QEMU reads with sscanf: a line that
+// starts with # is a comment, [group] or [group "id"] starts a section, and anything else is an
+// option, a word followed by = and a value in double quotes. Whatever stands behind that is
+// ignored, and a value that is not there is empty.
 type configParser struct {
 	group, id string
 	options   *driver.Options // of the current section; nil before the first
@@ -48,7 +50,8 @@ func parseConfig(r io.Reader) (map[string][]rule, error) {
 			err = syscall.EFBIG
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, driver.Refuse("Cannot read config file: %s", driver.ErrnoText(driver.Errno(err)))
+			return nil, driver.Refuse("Cannot read config file: %s",
+				driver.ErrnoText(driver.Errno(err)))
 		}
 		if perr := p.line(line); perr != nil {
 			return nil, perr

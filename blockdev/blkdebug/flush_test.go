@@ -15,7 +15,8 @@ import (
 	"github.com/blksh/blksh/blockdev/raw"
 )
 
-// openOnFile opens raw over blkdebug over a file of 1 MiB. rule is the event and the kind of request that fail with EIO.
+// openOnFile opens raw over blkdebug over a file of 1 MiB. rule is the event and the kind of
+// request that fail with EIO.
 func openOnFile(t *testing.T, event, iotype string, through, noFlush bool) *blockdev.Device {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "disk")
@@ -24,14 +25,17 @@ func openOnFile(t *testing.T, event, iotype string, through, noFlush bool) *bloc
 	}
 	var o driver.Options
 	for key, value := range map[string]string{
-		"driver": "raw", "file.driver": "blkdebug", "file.image.driver": "file", "file.image.filename": name,
-		"file.inject-error.0.event": event, "file.inject-error.0.iotype": iotype, "file.inject-error.0.errno": "5",
+		"driver": "raw", "file.driver": "blkdebug", "file.image.driver": "file",
+		"file.image.filename":       name,
+		"file.inject-error.0.event": event, "file.inject-error.0.iotype": iotype,
+		"file.inject-error.0.errno": "5",
 	} {
 		o.Set(key, value)
 	}
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{Driver, raw.Driver, file.Driver}, Options: &o, WriteThrough: through,
-		Mode: driver.Mode{Unmap: true, NoFlush: noFlush},
+		Drivers: []driver.Driver{Driver, raw.Driver, file.Driver}, Options: &o,
+		WriteThrough: through,
+		Mode:         driver.Mode{Unmap: true, NoFlush: noFlush},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -40,8 +44,9 @@ func openOnFile(t *testing.T, event, iotype string, through, noFlush bool) *bloc
 	return d
 }
 
-// Which flush reaches the rules, and which fires the event, was measured with qemu-io 7.2.22: the one that stands in for FUA
-// fires none, and none reaches anything in a device opened never to sync.
+// Which flush reaches the rules, and which fires the event, was measured with qemu-io 7.2.22: the
+// one that stands in for FUA fires none, and none reaches anything in a device opened never to
+// sync.
 func TestWhichFlushFails(t *testing.T) {
 	write := func(ctx context.Context, d *blockdev.Device, f driver.Flags) error {
 		return d.Write(ctx, driver.Vec{make([]byte, 4096)}, 0, f)
@@ -84,7 +89,8 @@ func TestWhichFlushFails(t *testing.T) {
 	}
 }
 
-// A stack with rules is reopened; the rules stay, and cannot change. What cannot be flushed cannot be reopened.
+// A stack with rules is reopened; the rules stay, and cannot change. What cannot be flushed cannot
+// be reopened.
 func TestReopenWithRules(t *testing.T) {
 	ctx := t.Context()
 	reopen := func(d *blockdev.Device, key, value string) error {
@@ -115,17 +121,26 @@ func TestReopenWithRules(t *testing.T) {
 	if err := d.Write(ctx, driver.Vec{{1}}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := reopen(d, "read-only", "on"); err == nil || err.Error() != "Error flushing drive: Input/output error" || d.ReadOnly() {
+	if err := reopen(d, "read-only", "on"); err == nil ||
+		err.Error() != "Error flushing drive: Input/output error" || d.ReadOnly() {
 		t.Errorf("reopened without a flush: %v", err)
 	}
 }
 
-// What a filter leaves open of the limits is that of the image, so that a discard is cut where the clusters are.
+// What a filter leaves open of the limits is that of the image, so that a discard is cut where the
+// clusters are.
 func TestInheritedLimits(t *testing.T) {
-	below := driver.Info{Limits: driver.Limits{DiscardAlign: 4096, MaxTransfer: 1 << 20, MemAlign: 512, LostOff: 7, LostEnd: 9}}
-	f := &filter{Filter: driver.Filter{Next: limited{info: below}}, limits: driver.Limits{MaxDiscard: 16384}}
+	below := driver.Info{Limits: driver.Limits{
+		DiscardAlign: 4096, MaxTransfer: 1 << 20,
+		MemAlign: 512, LostOff: 7, LostEnd: 9,
+	}}
+	f := &filter{
+		Filter: driver.Filter{Next: limited{info: below}},
+		limits: driver.Limits{MaxDiscard: 16384},
+	}
 	got := f.Info()
-	if got.DiscardAlign != 4096 || got.MaxTransfer != 1<<20 || got.MemAlign != 512 || got.LostEnd != 9 || got.MaxDiscard != 16384 {
+	if got.DiscardAlign != 4096 || got.MaxTransfer != 1<<20 || got.MemAlign != 512 ||
+		got.LostEnd != 9 || got.MaxDiscard != 16384 {
 		t.Errorf("%+v", got.Limits)
 	}
 	f.limits = driver.Limits{DiscardAlign: 8192, MaxTransfer: 4096}

@@ -22,7 +22,8 @@ var testDrivers = []driver.Driver{Driver, mem.Driver, null.Co, raw.Driver}
 func open1M(t *testing.T, given string, notify func(driver.Notice)) (*blockdev.Device, error) {
 	t.Helper()
 	var o driver.Options
-	for _, option := range strings.Split("driver=blkdebug,image.driver=null-co,image.size=1M,image.read-zeroes=on,"+given, ",") {
+	for _, option := range strings.Split(
+		"driver=blkdebug,image.driver=null-co,image.size=1M,image.read-zeroes=on,"+given, ",") {
 		key, value, _ := strings.Cut(option, "=")
 		if key != "" {
 			o.Set(key, value)
@@ -227,7 +228,8 @@ func TestNames(t *testing.T) {
 		{"blkdebug::", "The 'file' block driver requires a file name"},
 		{"blkdebug:/nonexistent:null-co://", "Could not read blkdebug config file: No such file or directory"},
 	} {
-		_, err := blockdev.Open(context.Background(), c.name, blockdev.OpenConfig{Drivers: testDrivers, Format: "raw"})
+		_, err := blockdev.Open(context.Background(), c.name,
+			blockdev.OpenConfig{Drivers: testDrivers, Format: "raw"})
 		if errorText(err) != c.err {
 			t.Errorf("%s: %v, want %s", c.name, err, c.err)
 		}
@@ -236,7 +238,8 @@ func TestNames(t *testing.T) {
 	if _, err := blockdev.Open(context.Background(), "null-co://", cfg); err != nil {
 		t.Errorf("name of the image alone: %v", err)
 	}
-	if _, err := blockdev.Open(context.Background(), "", cfg); errorText(err) != `A block device must be specified for "image"` {
+	if _, err := blockdev.Open(context.Background(), "",
+		cfg); errorText(err) != `A block device must be specified for "image"` {
 		t.Errorf("no image: %v", err)
 	}
 }

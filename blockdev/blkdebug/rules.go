@@ -64,8 +64,8 @@ type injectError struct {
 	Errno  int64   `option:"errno" default:"5"` // EIO
 	Sector int64   `option:"sector" default:"-1"`
 	Once   bool    `option:"once" default:"off"`
-	// Immediately decides in QEMU whether the error comes before or after the caller has gone to sleep. Here a request is a call, and
-	// returns its error either way.
+	// Immediately decides in QEMU whether the error comes before or after the caller has gone to
+	// sleep. Here a request is a call, and returns its error either way.
 	Immediately bool `option:"immediately" default:"off"`
 }
 
@@ -80,7 +80,8 @@ type setState struct {
 
 func (s *setState) when() (event *string, state int64) { return s.Event, s.State }
 
-// group is a kind of rule: the name of its sections and options, what one consists of, and where the options have them.
+// group is a kind of rule: the name of its sections and options, what one consists of, and where
+// the options have them.
 type group struct {
 	name  string
 	empty func() rule
@@ -137,8 +138,8 @@ type rules struct {
 	active      []*injection
 }
 
-// checkConfig refuses rules that an image names and that are no file: a pipe would be waited for, and a device is not the image's to
-// read.
+// checkConfig refuses rules that an image names and that are no file: a pipe would be waited for,
+// and a device is not the image's to read.
 func checkConfig(o *driver.Opening, c *config) error {
 	if o.From == "" || c.Rules == nil || *c.Rules == "" {
 		return nil
@@ -184,9 +185,11 @@ func readRules(c *config) (*rules, error) {
 	return r, nil
 }
 
-// fromOptions reads the rules below KEY. in the options: a single one as KEY.event, or several as KEY.0.event and so on.
+// fromOptions reads the rules below KEY. in the options: a single one as KEY.event, or several as
+// KEY.0.event and so on.
 func (g *group) fromOptions(o *driver.Options) ([]rule, error) {
-	if slices.ContainsFunc(driver.KeysOf(g.empty()), func(k driver.Key) bool { return o.Has(k.Name) }) {
+	if slices.ContainsFunc(driver.KeysOf(g.empty()),
+		func(k driver.Key) bool { return o.Has(k.Name) }) {
 		single, err := g.parse(o, "Unknown option '%s' for [%s]")
 		return []rule{single}, err
 	}
@@ -218,7 +221,8 @@ func (g *group) fromOptions(o *driver.Options) ([]rule, error) {
 	return found, nil
 }
 
-// parse reads one rule. What is left over is refused; in the words for that, the option comes first and the group second.
+// parse reads one rule. What is left over is refused; in the words for that, the option comes first
+// and the group second.
 func (g *group) parse(o *driver.Options, unknown string) (rule, error) {
 	one := g.empty()
 	err := driver.Fill(one, o)
@@ -264,8 +268,8 @@ func (s *setState) add(r *rules, t trigger) error {
 	return nil
 }
 
-// reach activates the injections for e in place of those that are active, if there are any, and changes the state. Of
-// several transitions that fit, the first counts.
+// reach activates the injections for e in place of those that are active, if there are any, and
+// changes the state. Of several transitions that fit, the first counts.
 func (r *rules) reach(e driver.EventName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -300,7 +304,8 @@ func (r *rules) check(t ioType, off, n int64) error {
 	i := r.active[at]
 	if i.once {
 		r.active = slices.Delete(r.active, at, at+1)
-		r.injections[i.event] = slices.DeleteFunc(r.injections[i.event], func(j *injection) bool { return j == i })
+		r.injections[i.event] = slices.DeleteFunc(r.injections[i.event],
+			func(j *injection) bool { return j == i })
 	}
 	return i.errno
 }

@@ -10,7 +10,10 @@ import (
 
 func TestSuite(t *testing.T) {
 	const passed = blockdevtest.Passed
-	row := blockdevtest.Row{Read: passed, Write: passed, Zero: passed, Discard: passed, Status: passed, Truncate: passed, Flush: passed}
+	row := blockdevtest.Row{
+		Read: passed, Write: passed, Zero: passed, Discard: passed,
+		Status: passed, Truncate: passed, Flush: passed,
+	}
 	fixed := row
 	fixed.Truncate = blockdevtest.Refused
 	for name, c := range map[string]struct {
@@ -20,7 +23,8 @@ func TestSuite(t *testing.T) {
 	}{
 		"plain": {row, "", nil},
 		"narrow": {row, "", map[string]any{
-			"align": "512", "max-transfer": "4k", "opt-write-zero": "1k", "max-write-zero": "8k", "opt-discard": "3k", "max-discard": "6k",
+			"align": "512", "max-transfer": "4k", "opt-write-zero": "1k", "max-write-zero": "8k",
+			"opt-discard": "3k", "max-discard": "6k",
 		}},
 		// The length is fixed, since with such blocks it must stay a multiple of them.
 		"4k": {fixed, "file.", map[string]any{"align": "4k", "image.driver": "raw"}},

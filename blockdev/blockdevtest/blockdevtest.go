@@ -8,8 +8,9 @@
 //		Row:     blockdevtest.Row{Read: blockdevtest.Passed, ...},
 //	})
 //
-// The suite opens the driver with guard and Device around it, as a program does, and compares what it does with an array of bytes.
-// Below formats and filters it puts Memory, a protocol that records what reaches it.
+// The suite opens the driver with guard and Device around it, as a program does, and compares what
+// it does with an array of bytes. Below formats and filters it puts Memory, a protocol that records
+// what reaches it.
 package blockdevtest
 
 import (
@@ -32,11 +33,12 @@ type Subject struct {
 	Driver driver.Driver
 	// More are the other drivers that Options name, besides Memory's.
 	More []driver.Driver
-	// Options describe a stack with Driver on top: fresh, of the given size and all zeroes. They are used for one device, or for several
-	// one after the other when Persistent is set.
+	// Options describe a stack with Driver on top: fresh, of the given size and all zeroes. They
+	// are used for one device, or for several one after the other when Persistent is set.
 	Options func(t testing.TB, size int64) *driver.Options
 	Mode    driver.Mode
-	// Child is the option that names what the driver stands on, "" if it stands on nothing. Faults are put in there.
+	// Child is the option that names what the driver stands on, "" if it stands on nothing. Faults
+	// are put in there.
 	Child string
 	// Size is what Options are asked for, in bytes; 0 means 1 MiB.
 	Size int64
@@ -56,8 +58,9 @@ type Subject struct {
 // Outcome is what a driver does with a kind of request.
 type Outcome int
 
-// The outcomes. A request that is passed reaches the child as the same kind of request. Refused means ENOTSUP, upon which the guard finds
-// another way; for truncate, which has none, it means any error.
+// The outcomes. A request that is passed reaches the child as the same kind of request. Refused
+// means ENOTSUP, upon which the guard finds another way; for truncate, which has none, it means any
+// error.
 const (
 	Handled Outcome = iota
 	Passed
@@ -215,7 +218,8 @@ func (s Subject) testTable(t *testing.T) {
 				return
 			case Passed:
 				if !hasChild {
-					t.Fatal("nothing to pass to: the options need a child with driver=" + MemoryDriver.Name)
+					t.Fatal("nothing to pass to: the options need a child with driver=" +
+						MemoryDriver.Name)
 				}
 				if child.Count(c.name) != before+1 {
 					t.Error("did not reach the child")
@@ -240,7 +244,8 @@ func (s Subject) testEdges(t *testing.T) {
 	must(t, d.Write(ctx, driver.Vec{{}}, end, 0))
 	for _, c := range []struct{ off, n int64 }{{end, 1}, {end - 1, 2}, {-1, 1}, {1 << 62, 512}} {
 		p := make([]byte, c.n)
-		if d.Write(ctx, driver.Vec{p}, c.off, 0) == nil || d.Read(ctx, driver.Vec{p}, c.off, 0) == nil {
+		if d.Write(ctx, driver.Vec{p}, c.off, 0) == nil ||
+			d.Read(ctx, driver.Vec{p}, c.off, 0) == nil {
 			t.Errorf("%d bytes at %d: not refused on a device of %d", c.n, c.off, end)
 		}
 	}
@@ -270,7 +275,14 @@ func (s Subject) testPieces(t *testing.T) {
 func (s Subject) testZero(t *testing.T) {
 	ctx := context.Background()
 	for _, f := range []driver.Flags{0, driver.MayUnmap, driver.FUA, driver.FUA | driver.MayUnmap} {
-		for _, r := range []struct{ off, n int64 }{{0, 512}, {100, 200}, {300, 130_000}, {65536, 131072}, {s.Size - 4096, 4096}, {0, s.Size}} {
+		for _, r := range []struct{ off, n int64 }{
+			{0, 512},
+			{100, 200},
+			{300, 130_000},
+			{65536, 131072},
+			{s.Size - 4096, 4096},
+			{0, s.Size},
+		} {
 			d := s.fresh(t)
 			want := noise(2, s.Size)
 			must(t, d.Write(ctx, driver.Vec{bytes.Clone(want)}, 0, 0))
@@ -291,7 +303,8 @@ func (s Subject) testEvents(t *testing.T) {
 	}
 }
 
-// testCancel makes requests whose context has ended. They may be done or fail with the context's error, but not break anything.
+// testCancel makes requests whose context has ended. They may be done or fail with the context's
+// error, but not break anything.
 func (s Subject) testCancel(t *testing.T) {
 	d := s.fresh(t)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -304,7 +317,8 @@ func (s Subject) testCancel(t *testing.T) {
 		"discard": d.Discard(ctx, 3, int64(len(p))),
 		"flush":   d.Flush(ctx),
 	} {
-		if err != nil && !errors.Is(err, context.Canceled) && !(s.Exact && errors.Is(err, syscall.EINVAL)) {
+		if err != nil && !errors.Is(err, context.Canceled) &&
+			!(s.Exact && errors.Is(err, syscall.EINVAL)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -313,8 +327,8 @@ func (s Subject) testCancel(t *testing.T) {
 	s.expect(t, d, 3, data)
 }
 
-// testConcurrent has neighbours write and read at once. Their ranges share sectors, so that one's read-modify-write would undo the
-// other's write if the layers did not order them.
+// testConcurrent has neighbours write and read at once. Their ranges share sectors, so that one's
+// read-modify-write would undo the other's write if the layers did not order them.
 func (s Subject) testConcurrent(t *testing.T) {
 	const writers, rounds, span = 8, 12, 3001
 	d := s.fresh(t)

@@ -12,7 +12,8 @@ import (
 	"github.com/blksh/blksh/blockdev/drivers"
 )
 
-// over gives options with values for the driver under test, and memory of the size asked for as its child.
+// over gives options with values for the driver under test, and memory of the size asked for as its
+// child.
 func over(child string, kv ...any) func(testing.TB, int64) *driver.Options {
 	return func(_ testing.TB, size int64) *driver.Options {
 		var o driver.Options
@@ -51,7 +52,8 @@ func onDisk(t testing.TB, size int64) *driver.Options {
 func inFormat(format string) func(testing.TB, int64) *driver.Options {
 	return func(t testing.TB, size int64) *driver.Options {
 		name := filepath.Join(t.TempDir(), "image")
-		err := blockdev.Create(context.Background(), name, blockdev.CreateConfig{Drivers: drivers.All(), Format: format, Size: size})
+		err := blockdev.Create(context.Background(), name,
+			blockdev.CreateConfig{Drivers: drivers.All(), Format: format, Size: size})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,16 +65,23 @@ func inFormat(format string) func(testing.TB, int64) *driver.Options {
 }
 
 var (
-	passes    = Row{Read: Passed, Write: Passed, Zero: Passed, Discard: Passed, Status: Passed, Truncate: Passed, Flush: Passed}
+	passes = Row{
+		Read: Passed, Write: Passed, Zero: Passed, Discard: Passed, Status: Passed,
+		Truncate: Passed, Flush: Passed,
+	}
 	stateless = Row{Zero: Refused, Discard: Refused, Truncate: Refused}
 	// shifted is a row of a driver that decides itself how long it is.
-	shifted = Row{Read: Passed, Write: Passed, Zero: Passed, Discard: Passed, Status: Passed, Truncate: Refused, Flush: Passed}
+	shifted = Row{
+		Read: Passed, Write: Passed, Zero: Passed, Discard: Passed, Status: Passed,
+		Truncate: Refused, Flush: Passed,
+	}
 )
 
 // quick spares the disk the many syncs of the suite, which prove nothing to it.
 var quick = driver.Mode{NoFlush: true}
 
-// table says what every driver does with every kind of request. A driver may stand in it several times.
+// table says what every driver does with every kind of request. A driver may stand in it several
+// times.
 var table = []struct {
 	driver, variant string
 	subject         Subject

@@ -15,16 +15,17 @@ type Request struct {
 	Off, Len int64  // for truncate Off is the new length
 }
 
-// FaultyName is the name of the driver that Faulty makes. Its option "file" is the node that it filters.
+// FaultyName is the name of the driver that Faulty makes. Its option "file" is the node that it
+// filters.
 const FaultyName = "test-faulty"
 
 type faultyConfig struct {
 	File driver.Child `option:"file" help:"what is filtered"`
 }
 
-// Faulty is the driver of a filter that asks fail about each request and fails it with the error that it gets. Requests
-// that pass, with nil, go on to the node below. An error made by Torn lets a part of a write through before it fails.
-// fail may be called from many goroutines at once.
+// Faulty is the driver of a filter that asks fail about each request and fails it with the error
+// that it gets. Requests that pass, with nil, go on to the node below. An error made by Torn lets a
+// part of a write through before it fails. fail may be called from many goroutines at once.
 func Faulty(fail func(Request) error) driver.Driver {
 	return driver.Driver{
 		Name:     FaultyName,
@@ -54,8 +55,8 @@ func (t *torn) Error() string { return t.err.Error() }
 
 func (t *torn) Unwrap() error { return t.err }
 
-// Fault fails one request of a run, so that a test can go through all places where something may fail: it repeats the run
-// with At from 0 on until At is no longer below Seen.
+// Fault fails one request of a run, so that a test can go through all places where something may
+// fail: it repeats the run with At from 0 on until At is no longer below Seen.
 type Fault struct {
 	At  int64 // number of the request to fail, among those that count
 	Err error
@@ -110,7 +111,8 @@ func (f *faulty) WriteVec(ctx context.Context, v driver.Vec, off int64, fl drive
 	err := f.fail(Request{"write", off, v.Len()})
 	var part *torn
 	if errors.As(err, &part) {
-		return errors.Join(f.Next.WriteVec(ctx, v.Slice(0, min(part.n, v.Len())), off, fl), part.err)
+		return errors.Join(f.Next.WriteVec(ctx, v.Slice(0, min(part.n, v.Len())), off, fl),
+			part.err)
 	}
 	if err != nil {
 		return err
@@ -139,7 +141,9 @@ func (f *faulty) Status(ctx context.Context, off, n int64) (driver.Extent, error
 	return f.Next.Status(ctx, off, n)
 }
 
-func (f *faulty) Truncate(ctx context.Context, size int64, p driver.Prealloc, fl driver.Flags) error {
+func (f *faulty) Truncate(ctx context.Context, size int64, p driver.Prealloc,
+	fl driver.Flags,
+) error {
 	if err := f.fail(Request{"truncate", size, 0}); err != nil {
 		return err
 	}

@@ -17,7 +17,8 @@ func openFaulty(t *testing.T, fail func(Request) error) *blockdev.Device {
 	o := over("file")(t, 64<<10)
 	o.Set("driver", FaultyName)
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{Faulty(fail), MemoryDriver}, Options: o, Mode: driver.Mode{Unmap: true},
+		Drivers: []driver.Driver{Faulty(fail), MemoryDriver}, Options: o,
+		Mode: driver.Mode{Unmap: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +62,8 @@ func TestFault(t *testing.T) {
 // A torn write leaves its first part.
 func TestTorn(t *testing.T) {
 	d := openFaulty(t, (&Fault{Err: Torn(512, syscall.EIO)}).Fail)
-	if err := d.Write(t.Context(), driver.Vec{bytes.Repeat([]byte{1}, 1024)}, 0, 0); !errors.Is(err, syscall.EIO) {
+	if err := d.Write(t.Context(), driver.Vec{bytes.Repeat([]byte{1}, 1024)}, 0,
+		0); !errors.Is(err, syscall.EIO) {
 		t.Fatal(err)
 	}
 	got := make([]byte, 1024)

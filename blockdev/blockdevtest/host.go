@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Need skips a test for want of something, or fails it where everything is to be there: with BLKSH_TIER=2 and above.
+// Need skips a test for want of something, or fails it where everything is to be there: with
+// BLKSH_TIER=2 and above.
 func Need(t testing.TB, what string) {
 	t.Helper()
 	if tier := os.Getenv("BLKSH_TIER"); tier >= "2" {
@@ -45,7 +46,8 @@ func Loop(t testing.TB, size int64, sector int, readOnly bool) (device string) {
 	return LoopOver(t, file, args...)
 }
 
-// LoopOver makes a loop device over a file or device, for as long as the test runs. The arguments are those of losetup.
+// LoopOver makes a loop device over a file or device, for as long as the test runs. The arguments
+// are those of losetup.
 func LoopOver(t testing.TB, file string, args ...string) (device string) {
 	t.Helper()
 	losetup := Peer(t, "losetup", "mount")
@@ -66,7 +68,8 @@ func LoopOver(t testing.TB, file string, args ...string) (device string) {
 	return device
 }
 
-// Mount makes a file system on a device and mounts it read-only, for as long as the test runs: nobody writes to the device.
+// Mount makes a file system on a device and mounts it read-only, for as long as the test runs:
+// nobody writes to the device.
 func Mount(t testing.TB, device string) (folder string) {
 	t.Helper()
 	folder = t.TempDir()

@@ -21,7 +21,8 @@ func reopenAs(d *blockdev.Device, readOnly string) error {
 	return d.Reopen(context.Background(), &o)
 }
 
-// testReopen takes the permission to write away and gives it back. What was written is flushed before it is taken.
+// testReopen takes the permission to write away and gives it back. What was written is flushed
+// before it is taken.
 func (s Subject) testReopen(t *testing.T) {
 	ctx := context.Background()
 	d := s.fresh(t)
@@ -36,7 +37,8 @@ func (s Subject) testReopen(t *testing.T) {
 	if onMemory && !s.Mode.NoFlush && memory.Count("flush") == flushes {
 		t.Error("not flushed")
 	}
-	if err := d.Write(ctx, driver.Vec{{1}}, 0, 0); !d.ReadOnly() || !errors.Is(err, driver.ErrReadOnly) {
+	if err := d.Write(ctx, driver.Vec{{1}}, 0, 0); !d.ReadOnly() ||
+		!errors.Is(err, driver.ErrReadOnly) {
 		t.Errorf("read-only: %v", err)
 	}
 	s.expect(t, d, 100, data)
@@ -48,7 +50,8 @@ func (s Subject) testReopen(t *testing.T) {
 	must(t, reopenAs(d, "off"))
 }
 
-// testReopenBusy reopens a device that others use meanwhile. Their requests are done before or after, never in between.
+// testReopenBusy reopens a device that others use meanwhile. Their requests are done before or
+// after, never in between.
 func (s Subject) testReopenBusy(t *testing.T) {
 	const users, rounds, span = 4, 20, 5000
 	d := s.fresh(t)
@@ -57,7 +60,8 @@ func (s Subject) testReopenBusy(t *testing.T) {
 	for u := range users {
 		wg.Go(func() {
 			for round := range rounds {
-				errs[u] = errors.Join(errs[u], s.use(d, int64(u*span), noise(uint64(u*rounds+round), span)))
+				errs[u] = errors.Join(errs[u],
+					s.use(d, int64(u*span), noise(uint64(u*rounds+round), span)))
 			}
 		})
 	}
@@ -68,7 +72,8 @@ func (s Subject) testReopenBusy(t *testing.T) {
 	must(t, errors.Join(errs...))
 }
 
-// use writes data and reads it back, and asks what the state of the device is. While it is read-only, writing may be refused.
+// use writes data and reads it back, and asks what the state of the device is. While it is
+// read-only, writing may be refused.
 func (s Subject) use(d *blockdev.Device, off int64, data []byte) error {
 	ctx := context.Background()
 	_, _, _ = d.ReadOnly(), d.Chain(), d.Info()
@@ -138,7 +143,8 @@ func (s Subject) testClosed(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// testCloseBusy closes a device that others use: their requests are done, or fail because it is closed.
+// testCloseBusy closes a device that others use: their requests are done, or fail because it is
+// closed.
 func (s Subject) testCloseBusy(t *testing.T) {
 	const users, span = 4, 5000
 	for round := range 10 {
@@ -169,8 +175,8 @@ func (s Subject) testCloseBusy(t *testing.T) {
 	}
 }
 
-// testTruncateBusy has several set the length at once. One of them is the last, and the device is as long as that one said
-// and holds so much, also when it is opened again.
+// testTruncateBusy has several set the length at once. One of them is the last, and the device is
+// as long as that one said and holds so much, also when it is opened again.
 func (s Subject) testTruncateBusy(t *testing.T) {
 	if s.Row.Truncate == Refused {
 		t.Skip("has a fixed size")
@@ -208,8 +214,8 @@ func (s Subject) faulty(o *driver.Options) *driver.Options {
 	return o
 }
 
-// testFlushFails has each flush below the driver fail in turn, when the device is flushed, reopened and closed. Nobody may
-// take that for success, and what can be tried again succeeds the next time.
+// testFlushFails has each flush below the driver fail in turn, when the device is flushed, reopened
+// and closed. Nobody may take that for success, and what can be tried again succeeds the next time.
 func (s Subject) testFlushFails(t *testing.T) {
 	if s.Child == "" {
 		t.Skip("stands on nothing that could fail")
@@ -227,12 +233,13 @@ func (s Subject) testFlushFails(t *testing.T) {
 			var f *Fault
 			faulty := s
 			faulty.Mode.NoFlush = false
-			faulty.More = append(faulty.More[:len(faulty.More):len(faulty.More)], Faulty(func(r Request) error {
-				if f == nil {
-					return nil
-				}
-				return f.Fail(r)
-			}))
+			faulty.More = append(faulty.More[:len(faulty.More):len(faulty.More)],
+				Faulty(func(r Request) error {
+					if f == nil {
+						return nil
+					}
+					return f.Fail(r)
+				}))
 			d := faulty.open(t, s.faulty(s.Options(t, s.Size)))
 			must(t, d.Write(ctx, driver.Vec{noise(9, 5000)}, 0, 0))
 			f = &Fault{At: at, Err: syscall.EIO, Kinds: []string{"flush"}}

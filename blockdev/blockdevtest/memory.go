@@ -7,7 +7,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// MemoryDriver is a protocol in memory that counts what reaches it. Formats and filters under test stand on it.
+// MemoryDriver is a protocol in memory that counts what reaches it. Formats and filters under test
+// stand on it.
 var MemoryDriver = driver.Driver{
 	Name:   "test-memory",
 	Doc:    "memory that records its requests",
@@ -39,8 +40,11 @@ var _ driver.Node = (*Memory)(nil)
 // kept is the memory that options refer to by name.
 var kept sync.Map
 
-// Keep makes memory with the contents data that options refer to as store=NAME; it is there until the tests end.
-func Keep(name string, data []byte) { kept.Store(name, &store{data: data, counts: map[string]int{}}) }
+// Keep makes memory with the contents data that options refer to as store=NAME; it is there until
+// the tests end.
+func Keep(name string, data []byte) {
+	kept.Store(name, &store{data: data, counts: map[string]int{}})
+}
 
 func openMemory(_ context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*memoryConfig)
@@ -50,7 +54,8 @@ func openMemory(_ context.Context, o *driver.Opening) (driver.Node, error) {
 	return &Memory{store: &store{data: make([]byte, c.Size.Int()), counts: map[string]int{}}}, nil
 }
 
-// Count is how many requests of a kind have come: read, write, zero, discard, status, truncate or flush.
+// Count is how many requests of a kind have come: read, write, zero, discard, status, truncate or
+// flush.
 func (m *Memory) Count(kind string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,7 +74,10 @@ func (m *Memory) Info() driver.Info {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	flags := driver.FUA | driver.MayUnmap | driver.NoFallback
-	return driver.Info{Driver: MemoryDriver.Name, Limits: driver.Limits{Size: int64(len(m.data)), WriteTakes: driver.FUA, ZeroTakes: flags}}
+	return driver.Info{
+		Driver: MemoryDriver.Name,
+		Limits: driver.Limits{Size: int64(len(m.data)), WriteTakes: driver.FUA, ZeroTakes: flags},
+	}
 }
 
 // ReadVec copies out.
@@ -119,7 +127,10 @@ func (m *Memory) Status(_ context.Context, off, n int64) (driver.Extent, error) 
 	const block = 4096
 	n = min(n, block-off%block)
 	zero := off >= int64(len(m.data)) || driver.AllZero(m.data[off:min(off+n, int64(len(m.data)))])
-	return driver.Extent{Off: off, Len: n, Allocated: true, Data: !zero, Zero: zero, Node: MemoryDriver.Name, HostOff: off}, nil
+	return driver.Extent{
+		Off: off, Len: n, Allocated: true, Data: !zero, Zero: zero,
+		Node: MemoryDriver.Name, HostOff: off,
+	}, nil
 }
 
 // Truncate sets the length.

@@ -13,7 +13,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// testStatus walks the extents of a device with data, zeroes and holes, and checks that they cover it and do not lie.
+// testStatus walks the extents of a device with data, zeroes and holes, and checks that they cover
+// it and do not lie.
 func (s Subject) testStatus(t *testing.T) {
 	ctx := context.Background()
 	d := s.fresh(t)
@@ -58,7 +59,8 @@ func (s Subject) checkStatus(t failer, d *blockdev.Device) {
 	}
 }
 
-// testTruncate makes the device longer, shorter and longer again. What is added is zero, whatever was there before.
+// testTruncate makes the device longer, shorter and longer again. What is added is zero, whatever
+// was there before.
 func (s Subject) testTruncate(t *testing.T) {
 	ctx := context.Background()
 	d := s.fresh(t)
@@ -73,7 +75,8 @@ func (s Subject) testTruncate(t *testing.T) {
 	}
 	data := noise(6, s.Size)
 	must(t, d.Write(ctx, driver.Vec{bytes.Clone(data)}, 0, 0))
-	unit := max(driver.SectorSize, d.Info().RequestAlign) // a device that ends inside a block may grow to its end
+	// a device that ends inside a block may grow to its end
+	unit := max(driver.SectorSize, d.Info().RequestAlign)
 	for _, size := range []int64{s.Size + 65536, s.Size - 65536, s.Size + unit, s.Size} {
 		must(t, s.truncate(d, size))
 		if d.Size() != size {
@@ -176,7 +179,8 @@ func (m *model) discard(rt *rapid.T) {
 	m.ok(rt, m.d.Read(context.Background(), driver.Vec{got}, off, 0))
 	for i, b := range got {
 		if b != 0 && b != m.bytes[off+int64(i)] {
-			rt.Fatalf("byte %d is %#02x after a discard: neither zero nor what it was", off+int64(i), b)
+			rt.Fatalf("byte %d is %#02x after a discard: neither zero nor what it was",
+				off+int64(i), b)
 		}
 	}
 	copy(m.bytes[off:], got)
@@ -186,7 +190,8 @@ func (m *model) truncate(rt *rapid.T) {
 	if m.s.Row.Truncate == Refused {
 		rt.Skip("has a fixed size")
 	}
-	unit := max(driver.SectorSize, m.d.Info().RequestAlign) // a device that ends inside a block may grow to its end
+	// a device that ends inside a block may grow to its end
+	unit := max(driver.SectorSize, m.d.Info().RequestAlign)
 	size := rapid.Int64Range(1, 150_000/unit).Draw(rt, "units") * unit
 	m.ok(rt, m.s.truncate(m.d, size))
 	if size < int64(len(m.bytes)) {

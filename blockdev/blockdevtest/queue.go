@@ -8,8 +8,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// testQueue fills a device by its batch queue, with more requests than slots, and reads it back in another order. One size of slots fits
-// all alignments, so that a queue of the node's own is used where there is one. A queue of one slot may make its requests otherwise.
+// testQueue fills a device by its batch queue, with more requests than slots, and reads it back in
+// another order. One size of slots fits all alignments, so that a queue of the node's own is used
+// where there is one. A queue of one slot may make its requests otherwise.
 func (s Subject) testQueue(t *testing.T) {
 	for _, size := range []int{6000, 4096} {
 		s.testQueueOf(t, 7, size)
@@ -66,7 +67,8 @@ func (s Subject) testQueueOf(t *testing.T, depth, size int) {
 	}
 }
 
-// drive keeps all slots of q busy until n requests are done. It submits and reaps now in two steps, now in one.
+// drive keeps all slots of q busy until n requests are done. It submits and reaps now in two steps,
+// now in one.
 func (s Subject) drive(t *testing.T, q driver.Queue, n int, start, check func(slot, i int)) {
 	t.Helper()
 	request := make([]int, q.Depth())

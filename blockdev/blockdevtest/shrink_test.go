@@ -13,8 +13,8 @@ import (
 	"github.com/blksh/blksh/blockdev/drivers"
 )
 
-// A file that others make shorter does not become zeroes, whatever stands on it and whoever asks: not at once, and not
-// later either, when its new length is known.
+// A file that others make shorter does not become zeroes, whatever stands on it and whoever asks:
+// not at once, and not later either, when its new length is known.
 func TestShrunkFile(t *testing.T) {
 	ctx := t.Context()
 	for name, stack := range map[string]map[string]string{
@@ -44,7 +44,8 @@ func TestShrunkFile(t *testing.T) {
 				}
 				o.Set(key, value)
 			}
-			d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{Drivers: drivers.All(), Options: &o})
+			d, err := blockdev.Open(ctx, "",
+				blockdev.OpenConfig{Drivers: drivers.All(), Options: &o})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +89,8 @@ func TestShrunkHole(t *testing.T) {
 	}
 	var o driver.Options
 	o.Set("filename", path)
-	d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{Drivers: drivers.All(), Options: &o, Format: "file"})
+	d, err := blockdev.Open(ctx, "",
+		blockdev.OpenConfig{Drivers: drivers.All(), Options: &o, Format: "file"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,8 @@
-// Package compress is a filter that has everything written through it stored compressed, by a format below that can do that.
+// Package compress is a filter that has everything written through it stored compressed, by a
+// format below that can do that.
 //
-// Compression works on whole clusters, so the filter asks for requests of that alignment. A format may refuse to write over what
-// it has compressed already; the filter does not help with that.
+// Compression works on whole clusters, so the filter asks for requests of that alignment. A format
+// may refuse to write over what it has compressed already; the filter does not help with that.
 package compress
 
 import (
@@ -34,13 +35,14 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 		return nil, err
 	}
 	if below := file.Info(); below.WriteTakes&driver.Compressed == 0 {
-		return nil, driver.Refuse("Compression is not supported for underlying format: %s", below.Driver)
+		return nil, driver.Refuse("Compression is not supported for underlying format: %s",
+			below.Driver)
 	}
 	return &filter{driver.Filter{Next: file}}, nil
 }
 
-// Info asks for whole clusters. It takes no flags for writes: asking for compression twice is refused, as in QEMU, and durability
-// is had by a flush.
+// Info asks for whole clusters. It takes no flags for writes: asking for compression twice is
+// refused, as in QEMU, and durability is had by a flush.
 func (f *filter) Info() driver.Info {
 	info := f.Next.Info()
 	info.Driver = Driver.Name

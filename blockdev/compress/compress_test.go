@@ -12,7 +12,8 @@ import (
 
 const cluster = 512
 
-// packer is a format that can compress: it only sees to it that it is asked to, a whole cluster at a time.
+// packer is a format that can compress: it only sees to it that it is asked to, a whole cluster at
+// a time.
 var packer = driver.Driver{
 	Name:     "packer",
 	Kind:     driver.FilterKind,
@@ -54,14 +55,16 @@ func TestSuite(t *testing.T) {
 		More:    []driver.Driver{packer},
 		Options: func(_ testing.TB, size int64) *driver.Options { return stack(size) },
 		Row: blockdevtest.Row{
-			Read: passed, Write: passed, Zero: passed, Discard: passed, Status: passed, Truncate: passed, Flush: passed,
+			Read: passed, Write: passed, Zero: passed, Discard: passed, Status: passed,
+			Truncate: passed, Flush: passed,
 		},
 	})
 }
 
 func openDevice(o *driver.Options) (*blockdev.Device, error) {
 	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{Driver, packer, blockdevtest.MemoryDriver}, Options: o, Format: "compress",
+		Drivers: []driver.Driver{Driver, packer, blockdevtest.MemoryDriver}, Options: o,
+		Format: "compress",
 	})
 }
 

@@ -1,9 +1,10 @@
-// Package copyonread is a filter that stores in an overlay what is read from its backing file, so that it is read from there only
-// once.
+// Package copyonread is a filter that stores in an overlay what is read from its backing file, so
+// that it is read from there only once.
 //
-// It copies whole clusters of the format below, because that is what the format allocates; what the overlay has already is read past
-// the filter, and zeroes are stored as zeroes. A copy must not undo a write that comes meanwhile, so a read holds the clusters it
-// touches alone while writes share theirs.
+// It copies whole clusters of the format below, because that is what the format allocates; what the
+// overlay has already is read past the filter, and zeroes are stored as zeroes. A copy must not
+// undo a write that comes meanwhile, so a read holds the clusters it touches alone while writes
+// share theirs.
 package copyonread
 
 import (
@@ -67,7 +68,8 @@ func (f *filter) Info() driver.Info {
 	return info
 }
 
-// ReadVec reads the clusters that the request touches, run by run, and stores those that the overlay does not have.
+// ReadVec reads the clusters that the request touches, run by run, and stores those that the
+// overlay does not have.
 func (f *filter) ReadVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	info := f.Next.Info()
 	cluster := max(1, info.Cluster)
@@ -120,7 +122,9 @@ func (f *filter) shared(ctx context.Context, off, n int64, do func() error) erro
 }
 
 // Truncate waits for all that goes on, and all waits for it.
-func (f *filter) Truncate(ctx context.Context, size int64, p driver.Prealloc, fl driver.Flags) error {
+func (f *filter) Truncate(ctx context.Context, size int64, p driver.Prealloc,
+	fl driver.Flags,
+) error {
 	hold, err := f.ranges.Lock(ctx, 0, math.MaxInt64)
 	if err != nil {
 		return err
@@ -139,8 +143,8 @@ type copier struct {
 	buffer []byte
 }
 
-// runAt is the longest run from at to end that the overlay has, or that can be copied at once. What cannot be told apart is copied:
-// reading it will show what is wrong.
+// runAt is the longest run from at to end that the overlay has, or that can be copied at once. What
+// cannot be told apart is copied: reading it will show what is wrong.
 func (c *copier) runAt(ctx context.Context, at, end int64) driver.Extent {
 	run := driver.Extent{Off: at}
 	for run.End() < end {
@@ -181,7 +185,8 @@ func (c *copier) pass(ctx context.Context, e driver.Extent) error {
 	return c.next.ReadVec(ctx, part, at, c.flags)
 }
 
-// copy stores e in the overlay, and gives what of it is wanted. Zeroes that are known as such are not read.
+// copy stores e in the overlay, and gives what of it is wanted. Zeroes that are known as such are
+// not read.
 func (c *copier) copy(ctx context.Context, e driver.Extent) error {
 	part, at := c.wanted(e)
 	zero := e.Zero

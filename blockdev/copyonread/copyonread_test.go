@@ -37,7 +37,10 @@ func newOverlay(backing []byte) *overlay {
 }
 
 func (o *overlay) Info() driver.Info {
-	return driver.Info{Driver: "overlay", Limits: driver.Limits{Size: int64(len(o.data)), Cluster: cluster}}
+	return driver.Info{
+		Driver: "overlay",
+		Limits: driver.Limits{Size: int64(len(o.data)), Cluster: cluster},
+	}
 }
 
 func (o *overlay) begin(op string, off, n int64) (end func()) {
@@ -80,7 +83,10 @@ func (o *overlay) Status(_ context.Context, off, n int64) (driver.Extent, error)
 	for last*cluster < off+n && o.allocated[last] == o.allocated[i] && o.holes[last] == o.holes[i] {
 		last++
 	}
-	e := driver.Extent{Off: off, Len: min(last*cluster-off, n), Allocated: o.allocated[i], Data: o.allocated[i]}
+	e := driver.Extent{
+		Off: off, Len: min(last*cluster-off, n), Allocated: o.allocated[i],
+		Data: o.allocated[i],
+	}
 	if !e.Allocated {
 		e.Depth, e.Zero = 1, o.holes[i]
 	}
@@ -139,7 +145,8 @@ func TestCopies(t *testing.T) {
 			}
 			d := over(t, o)
 			got := bytes.Repeat([]byte{0xff}, int(c.n))
-			if err := d.Read(context.Background(), driver.Vec{got[:c.n/2], got[c.n/2:]}, c.off, 0); err != nil {
+			if err := d.Read(context.Background(), driver.Vec{got[:c.n/2], got[c.n/2:]}, c.off,
+				0); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, backing[c.off:c.off+c.n]) {
@@ -179,24 +186,27 @@ func TestLongRead(t *testing.T) {
 	}
 }
 
-// TestEvent: the step before the copy is stored is reported to the node below, and an error there fails the read. What is allocated
-// already is not written again.
+// TestEvent: the step before the copy is stored is reported to the node below, and an error there
+// fails the read. What is allocated already is not written again.
 func TestEvent(t *testing.T) {
 	o := newOverlay(make([]byte, 4*cluster))
 	o.allocated[1] = true
 	d := over(t, o, "file.driver", "blkdebug", "file.image.driver", "overlay",
-		"file.inject-error.event", "cor_write", "file.inject-error.sector", "8", "file.inject-error.errno", "28")
+		"file.inject-error.event", "cor_write", "file.inject-error.sector", "8",
+		"file.inject-error.errno", "28")
 	buf := make([]byte, 2*cluster)
 	if err := d.Read(context.Background(), driver.Vec{buf}, cluster, 0); err != nil {
 		t.Errorf("sector 8 was read but not written, and yet: %v", err)
 	}
 	o.allocated[1] = false
-	if err := d.Read(context.Background(), driver.Vec{buf}, cluster, 0); !errors.Is(err, syscall.ENOSPC) {
+	if err := d.Read(context.Background(), driver.Vec{buf}, cluster,
+		0); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("copy that fails: %v", err)
 	}
 }
 
-// TestWriteWhileCopying holds a copy between reading and storing. A write to the same cluster must come behind it, or be lost.
+// TestWriteWhileCopying holds a copy between reading and storing. A write to the same cluster must
+// come behind it, or be lost.
 func TestWriteWhileCopying(t *testing.T) {
 	o := newOverlay(bytes.Repeat([]byte{1}, 2*cluster))
 	d := over(t, o, "file.driver", "blkdebug", "file.image.driver", "overlay")
@@ -283,9 +293,11 @@ func TestReadOnly(t *testing.T) {
 	options.Set("file.size", "1M")
 	options.Set("read-only", "on")
 	_, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{Driver, blockdevtest.MemoryDriver}, Options: &options, Format: "copy-on-read",
+		Drivers: []driver.Driver{Driver, blockdevtest.MemoryDriver}, Options: &options,
+		Format: "copy-on-read",
 	})
-	if err == nil || err.Error() != "Block node is read-only" || !errors.Is(err, driver.ErrReadOnly) {
+	if err == nil || err.Error() != "Block node is read-only" ||
+		!errors.Is(err, driver.ErrReadOnly) {
 		t.Errorf("read-only: %v", err)
 	}
 }
@@ -301,7 +313,8 @@ func TestSuite(t *testing.T) {
 			return &o
 		},
 		Row: blockdevtest.Row{
-			Read: passed, Write: passed, Zero: passed, Discard: passed, Status: passed, Truncate: passed, Flush: passed,
+			Read: passed, Write: passed, Zero: passed, Discard: passed, Status: passed,
+			Truncate: passed, Flush: passed,
 		},
 	})
 }

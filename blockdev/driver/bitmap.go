@@ -25,7 +25,8 @@ type Bitmapper interface {
 	EnableBitmap(ctx context.Context, name string, on bool) error
 	// MarkBitmap says that a range is dirty.
 	MarkBitmap(ctx context.Context, name string, off, n int64) error
-	// DirtyRun says whether what begins at off is dirty, and up to where that holds, n bytes at most.
+	// DirtyRun says whether what begins at off is dirty, and up to where that holds, n bytes at
+	// most.
 	DirtyRun(ctx context.Context, name string, off, n int64) (end int64, dirty bool, err error)
 }
 

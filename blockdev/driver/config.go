@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// The options of a driver are the fields of a struct, its Config. Tags say how an option is called, what it is
-// when nobody gives it, which values it may have, and what a person should know:
+// The options of a driver are the fields of a struct, its Config. Tags say how an option is called,
+// what it is when nobody gives it, which values it may have, and what a person should know:
 //
 //	type config struct {
 //		File   driver.Child  `option:"file" help:"where the bytes are"`
@@ -19,10 +19,10 @@ import (
 //		Mode   string        `option:"mode" default:"fast" values:"fast,safe" help:"how to write"`
 //	}
 //
-// A field is a string, bool, int64 or Bytes, or a pointer to one, which is nil if the option was not given and has no
-// default; a Child, a List or a Group; or a struct, whose options are called NAME.option, or as they are where
-// it is embedded. What is no value of "values" is refused; "known" lists values of which the
-// driver judges itself.
+// A field is a string, bool, int64 or Bytes, or a pointer to one, which is nil if the option was
+// not given and has no default; a Child, a List or a Group; or a struct, whose options are called
+// NAME.option, or as they are where it is embedded. What is no value of "values" is refused;
+// "known" lists values of which the driver judges itself.
 
 // Bytes is the value of an option that is a size.
 type Bytes uint64
@@ -30,8 +30,8 @@ type Bytes uint64
 // Int is the size as an offset. One that is too large for any file is the largest.
 func (b Bytes) Int() int64 { return int64(min(b, math.MaxInt64)) }
 
-// Child is an option that is a layer below: options below NAME., or the name of a node as the value of NAME itself. The
-// driver opens it by its Opening.
+// Child is an option that is a layer below: options below NAME., or the name of a node as the value
+// of NAME itself. The driver opens it by its Opening.
 type Child struct{ key string }
 
 // ChildCalled is a child that no field stands for, such as one of a numbered list.
@@ -39,12 +39,12 @@ func ChildCalled(key string) Child { return Child{key} }
 
 func (c Child) String() string { return c.key }
 
-// List is an option that is numbered, as NAME.0 or NAME.0.word, and holds all that was given below NAME. The driver refuses what it
-// does not know of that.
+// List is an option that is numbered, as NAME.0 or NAME.0.word, and holds all that was given below
+// NAME. The driver refuses what it does not know of that.
 type List struct{ Options }
 
-// Group is an option that is a set of options, with all that was given below NAME. The driver refuses what it does not know
-// of that.
+// Group is an option that is a set of options, with all that was given below NAME. The driver
+// refuses what it does not know of that.
 type Group struct{ Options }
 
 // field is an option and the place of its value in a struct.
@@ -138,8 +138,8 @@ func KeysOf(config any) []Key {
 	return keys
 }
 
-// NewConfig is a pointer to a struct like config with the values in o. What it takes is taken out of o. Errors are QEMU's, to
-// the letter.
+// NewConfig is a pointer to a struct like config with the values in o. What it takes is taken out
+// of o. Errors are QEMU's, to the letter.
 func NewConfig(config any, o *Options) (any, error) {
 	if config == nil {
 		return nil, nil
@@ -187,8 +187,8 @@ func (f *field) fill(v reflect.Value, o *Options) error {
 	return nil
 }
 
-// Differs names an option whose value is not the same in two structs of one type, "" if there is none. What a List or a Group only
-// had before is kept.
+// Differs names an option whose value is not the same in two structs of one type, "" if there is
+// none. What a List or a Group only had before is kept.
 func Differs(next, before any) string {
 	if next == nil {
 		return ""

@@ -37,16 +37,19 @@ func optionsOf(pairs ...any) *Options {
 }
 
 func TestNewConfig(t *testing.T) {
-	o := optionsOf("quiet", true, "size", "8E", "server.port", int64(7), "told", "c", "rules.0.event", "e", "more.a", "1", "other", "left", "speed", nil)
+	o := optionsOf("quiet", true, "size", "8E", "server.port", int64(7), "told", "c",
+		"rules.0.event", "e", "more.a", "1", "other", "left", "speed", nil)
 	got, err := NewConfig(testConfig{}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := got.(*testConfig)
-	if c.Speed != 1<<20 || c.File.String() != "file" || c.Name != "x" || !*c.Quiet || *c.Size != 8<<60 || c.Size.Int() != math.MaxInt64 {
+	if c.Speed != 1<<20 || c.File.String() != "file" || c.Name != "x" || !*c.Quiet ||
+		*c.Size != 8<<60 || c.Size.Int() != math.MaxInt64 {
 		t.Errorf("%+v", c)
 	}
-	if c.Mode != "fast" || *c.Told != "c" || c.Server.Port != 7 || c.Rules.String("0.event") != "e" || c.More.String("a") != "1" || c.unused != 0 {
+	if c.Mode != "fast" || *c.Told != "c" || c.Server.Port != 7 ||
+		c.Rules.String("0.event") != "e" || c.More.String("a") != "1" || c.unused != 0 {
 		t.Errorf("%+v", c)
 	}
 	if keys := o.Keys(); fmt.Sprint(keys) != "[other]" {
@@ -69,7 +72,8 @@ func TestNewConfigRefuses(t *testing.T) {
 		"speed":       {"-1", "Parameter 'speed' expects a non-negative number below 2^64"},
 		"name":        {struct{}{}, "Invalid parameter type for 'name', expected: string"},
 	} {
-		if _, err := NewConfig(testConfig{}, optionsOf(key, tt.value)); err == nil || err.Error() != tt.want {
+		if _, err := NewConfig(testConfig{}, optionsOf(key, tt.value)); err == nil ||
+			err.Error() != tt.want {
 			t.Errorf("%s: %v, want %q", key, err, tt.want)
 		}
 	}
@@ -81,8 +85,12 @@ func TestKeysOf(t *testing.T) {
 		names = append(names, fmt.Sprint(k.Name, ":", k.Type))
 	}
 	want := fmt.Sprint([]string{
-		fmt.Sprint("speed:", TypeSize), fmt.Sprint("file:", TypeChild), fmt.Sprint("name:", TypeString), fmt.Sprint("quiet:", TypeBool), fmt.Sprint("size:", TypeSize),
-		fmt.Sprint("mode:", TypeEnum), fmt.Sprint("told:", TypeString), fmt.Sprint("server.port:", TypeInt), fmt.Sprint("rules:", TypeList), fmt.Sprint("more:", TypeGroup),
+		fmt.Sprint("speed:", TypeSize), fmt.Sprint("file:", TypeChild),
+		fmt.Sprint("name:", TypeString), fmt.Sprint("quiet:", TypeBool),
+		fmt.Sprint("size:", TypeSize),
+		fmt.Sprint("mode:", TypeEnum), fmt.Sprint("told:", TypeString),
+		fmt.Sprint("server.port:", TypeInt), fmt.Sprint("rules:", TypeList),
+		fmt.Sprint("more:", TypeGroup),
 	})
 	if got := fmt.Sprint(names); got != want {
 		t.Errorf("%s, want %s", got, want)

@@ -17,16 +17,20 @@ const (
 
 func (k Kind) String() string { return [...]string{"protocol", "format", "filter"}[k] }
 
-// Resolution says what a file name means that is given together with a driver, and whether anything is guessed.
+// Resolution says what a file name means that is given together with a driver, and whether anything
+// is guessed.
 type Resolution int
 
 // The ways to resolve names.
 const (
-	// Itself: the name is the driver's own, and is its option "filename" or what ParseName makes of it.
+	// Itself: the name is the driver's own, and is its option "filename" or what ParseName makes of
+	// it.
 	Itself Resolution = iota
-	// OverProtocol: the name is that of the child "file", which is opened as a protocol. So are formats.
+	// OverProtocol: the name is that of the child "file", which is opened as a protocol. So are
+	// formats.
 	OverProtocol
-	// OverFormat: the name is that of the child "file", whose format is guessed if nobody names one. So are most filters.
+	// OverFormat: the name is that of the child "file", whose format is guessed if nobody names
+	// one. So are most filters.
 	OverFormat
 )
 
@@ -36,45 +40,55 @@ type Purpose int
 // The purposes.
 const (
 	NoPurpose Purpose = iota
-	// TemporaryOverlay: the format of the image that takes the writes of a snapshot. It has the children "file" and "backing".
+	// TemporaryOverlay: the format of the image that takes the writes of a snapshot. It has the
+	// children "file" and "backing".
 	TemporaryOverlay
-	// CopyOnReadFilter: the filter that stores what is read from a backing file. It has the child "file".
+	// CopyOnReadFilter: the filter that stores what is read from a backing file. It has the child
+	// "file".
 	CopyOnReadFilter
 )
 
-// Driver is one way to store bytes, whole: how it is named, what options it takes, and how it is opened. Drivers are
-// values in an explicit list; nothing registers itself.
+// Driver is one way to store bytes, whole: how it is named, what options it takes, and how it is
+// opened. Drivers are values in an explicit list; nothing registers itself.
 type Driver struct {
 	Name string
 	Doc  string // one line for people
 	Kind Kind
-	// Resolves says what a name means that is given with the driver, Purpose what else the driver is chosen for.
+	// Resolves says what a name means that is given with the driver, Purpose what else the driver
+	// is chosen for.
 	Resolves Resolution
 	Purpose  Purpose
-	// Config is a struct of the options the driver takes besides those of every node (node-name, read-only, cache.*, ...), see config.go. What
-	// is no option is refused.
+	// Config is a struct of the options the driver takes besides those of every node (node-name,
+	// read-only, cache.*, ...), see config.go. What is no option is refused.
 	Config any
-	// Schemes are the file name prefixes that choose this driver, without the colon: "nbd" for nbd:unix:/path. ParseName turns
-	// such a name, prefix included, into options.
+	// Schemes are the file name prefixes that choose this driver, without the colon: "nbd" for
+	// nbd:unix:/path. ParseName turns such a name, prefix included, into options.
 	Schemes   []string
 	ParseName func(name string, o *Options) error
-	// Device: a protocol that reaches devices of the host, of which an image may name none unless the user agrees.
+	// Device: a protocol that reaches devices of the host, of which an image may name none unless
+	// the user agrees.
 	Device bool
 	// Native: a driver that does not exist where the opener does as QEMU does.
 	Native bool
-	// Scratch: a protocol whose contents begin with being opened, so that there is no format to guess.
+	// Scratch: a protocol whose contents begin with being opened, so that there is no format to
+	// guess.
 	Scratch bool
-	// Probe scores the first bytes of a file from 0 (not mine) to 100, as QEMU's drivers do. It may also look at the name.
+	// Probe scores the first bytes of a file from 0 (not mine) to 100, as QEMU's drivers do. It may
+	// also look at the name.
 	Probe func(head []byte, name string) int
-	// ProbeBeyond scores what Probe does not know because QEMU does not. It is not asked where all is to be as in QEMU.
+	// ProbeBeyond scores what Probe does not know because QEMU does not. It is not asked where all
+	// is to be as in QEMU.
 	ProbeBeyond func(head []byte, name string) int
-	// ProbePath scores a path for protocols that are chosen by the kind of a file (host_device). Others leave it nil.
+	// ProbePath scores a path for protocols that are chosen by the kind of a file (host_device).
+	// Others leave it nil.
 	ProbePath func(path string) int
 	Open      func(ctx context.Context, o *Opening) (Node, error)
-	// Place finds where a new image is made and touches nothing that is there, for a protocol; nil where none can be made.
+	// Place finds where a new image is made and touches nothing that is there, for a protocol; nil
+	// where none can be made.
 	Place func(p *Placing) (*Place, error)
-	// Create makes an image in an empty file, for a format; nil where none can be made. CreateConfig has its options, and CheckCreate
-	// says why no image can be made of them, before there is a file; nil leaves that to Create.
+	// Create makes an image in an empty file, for a format; nil where none can be made.
+	// CreateConfig has its options, and CheckCreate says why no image can be made of them, before
+	// there is a file; nil leaves that to Create.
 	CreateConfig any
 	CheckCreate  func(c *Creating) error
 	Create       func(ctx context.Context, c *Creating) error
@@ -126,25 +140,30 @@ type Mode struct {
 	NoFlush      bool // never sync
 	Unmap        bool // pass discards on
 	ForceShare   bool // take no image locks
-	// Check opens an image for its Checker alone: a format then takes what it would refuse otherwise if a check may repair it, does not open
-	// backing files, and refuses all requests for data. What cannot be checked is opened as usual.
+	// Check opens an image for its Checker alone: a format then takes what it would refuse
+	// otherwise if a check may repair it, does not open backing files, and refuses all requests for
+	// data. What cannot be checked is opened as usual.
 	Check bool
 }
 
-// Link is something that an image names: its backing file, and whatever a json: name in it stands for. An image comes from somebody
-// else, so what it names gets no right that the user did not give: it is opened read-only, is never repaired, and takes no part in
-// the user's other nodes. Options that the user gives for such a node are the user's own and hold.
+// Link is something that an image names: its backing file, and whatever a json: name in it stands
+// for. An image comes from somebody else, so what it names gets no right that the user did not
+// give: it is opened read-only, is never repaired, and takes no part in the user's other nodes.
+// Options that the user gives for such a node are the user's own and hold.
 //
-// OpenConfig.Gate is asked for each node, once its driver is known where it is not guessed, and for each json: name that asks for
-// rights.
+// OpenConfig.Gate is asked for each node, once its driver is known where it is not guessed, and for
+// each json: name that asks for rights.
 type Link struct {
-	From   string // the image that names it
-	Name   string // as in the image, or the file that a json: name comes to; "" if options say everything
+	From string // the image that names it
+	// as in the image, or the file that a json: name comes to; "" if options say everything
+	Name   string
 	Format string // the driver; "" if it is to be guessed
 	// Device: the driver reaches devices of the host.
 	Device bool
-	// Part: it is a part of the image, such as the file with its data, and is opened as the image is, for writing too.
+	// Part: it is a part of the image, such as the file with its data, and is opened as the image
+	// is, for writing too.
 	Part bool
-	// Rights are the options in a json: name that ask for what only the user can give, as "file.read-only=off". They are without effect.
+	// Rights are the options in a json: name that ask for what only the user can give, as
+	// "file.read-only=off". They are without effect.
 	Rights []string
 }

@@ -2,10 +2,12 @@ package driver
 
 import "context"
 
-// EventName names a step of a driver that a breakpoint or an injected error can be tied to. Names and places are QEMU's.
+// EventName names a step of a driver that a breakpoint or an injected error can be tied to. Names
+// and places are QEMU's.
 type EventName string
 
-// The events. A guard fires the first group at the node it guards; a format fires the others at its file child.
+// The events. A guard fires the first group at the node it guards; a format fires the others at its
+// file child.
 const (
 	EvPwritev             EventName = "pwritev"
 	EvPwritevZero         EventName = "pwritev_zero"
@@ -63,23 +65,31 @@ func Events() []EventName {
 	return []EventName{
 		EvL1Update, EvL1GrowAllocTable, EvL1GrowWriteTable, EvL1GrowActivateTable,
 		EvL2Load, EvL2Update, EvL2UpdateCompressed, EvL2AllocCowRead, EvL2AllocWrite,
-		EvReadAIO, EvReadBackingAIO, EvReadCompressed, EvWriteAIO, EvWriteCompressed, EvVMStateLoad, EvVMStateSave,
-		EvCowRead, EvCowWrite, EvReftableLoad, EvReftableGrow, EvReftableUpdate, EvRefblockLoad, EvRefblockUpdate,
-		EvRefblockUpdatePart, EvRefblockAlloc, EvRefblockAllocHookup, EvRefblockAllocWrite, EvRefblockAllocWriteBlk,
-		EvRefblockAllocWriteTab, EvRefblockAllocSwitch, EvClusterAlloc, EvClusterAllocBytes, EvClusterAllocSpace, EvClusterFree,
-		EvFlushToOS, EvFlushToDisk, EvPwritevRMWHead, EvPwritevRMWAfterHead, EvPwritevRMWTail, EvPwritevRMWAfterTail,
-		EvPwritev, EvPwritevZero, EvPwritevDone, EvEmptyImagePrepare, EvL1ShrinkWriteTable, EvL1ShrinkFreeL2,
+		EvReadAIO, EvReadBackingAIO, EvReadCompressed, EvWriteAIO, EvWriteCompressed, EvVMStateLoad,
+		EvVMStateSave,
+		EvCowRead, EvCowWrite, EvReftableLoad, EvReftableGrow, EvReftableUpdate, EvRefblockLoad,
+		EvRefblockUpdate,
+		EvRefblockUpdatePart, EvRefblockAlloc, EvRefblockAllocHookup, EvRefblockAllocWrite,
+		EvRefblockAllocWriteBlk,
+		EvRefblockAllocWriteTab, EvRefblockAllocSwitch, EvClusterAlloc, EvClusterAllocBytes,
+		EvClusterAllocSpace, EvClusterFree,
+		EvFlushToOS, EvFlushToDisk, EvPwritevRMWHead, EvPwritevRMWAfterHead, EvPwritevRMWTail,
+		EvPwritevRMWAfterTail,
+		EvPwritev, EvPwritevZero, EvPwritevDone, EvEmptyImagePrepare, EvL1ShrinkWriteTable,
+		EvL1ShrinkFreeL2,
 		EvCorWrite, EvNone,
 	}
 }
 
 // EventSink is a node that wants to know of events.
 type EventSink interface {
-	// OnEvent is told of a step before it is done. It may wait, and returns an error only if ctx ended meanwhile.
+	// OnEvent is told of a step before it is done. It may wait, and returns an error only if ctx
+	// ended meanwhile.
 	OnEvent(ctx context.Context, e EventName) error
 }
 
-// Fire tells the driver of exactly this node (behind its guard, if it has one) that a request reached the step e.
+// Fire tells the driver of exactly this node (behind its guard, if it has one) that a request
+// reached the step e.
 func Fire(ctx context.Context, n Node, e EventName) error {
 	if s, ok := n.(EventSink); ok {
 		return s.OnEvent(ctx, e)

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// These are the abilities that some drivers have besides Node. Each is found by Find from the top of a stack.
+// These are the abilities that some drivers have besides Node. Each is found by Find from the top
+// of a stack.
 
-// VMStater is a format with an area behind the guest's end for the state of a virtual machine. Offsets count from the start of that
-// area. It is no part of the guest's length.
+// VMStater is a format with an area behind the guest's end for the state of a virtual machine.
+// Offsets count from the start of that area. It is no part of the guest's length.
 type VMStater interface {
 	ReadVMState(ctx context.Context, v Vec, off int64) error
 	WriteVMState(ctx context.Context, v Vec, off int64) error
@@ -25,8 +26,9 @@ type Snapshot struct {
 	ICount      int64         // instructions that it had executed, -1 if that is not known
 }
 
-// Snapshotter is a format with snapshots inside its images. A snapshot is named by its id or, if none has
-// that, by its name; ENOENT if there is none. Nothing else may go on in the image meanwhile, but for Snapshots.
+// Snapshotter is a format with snapshots inside its images. A snapshot is named by its id or, if
+// none has that, by its name; ENOENT if there is none. Nothing else may go on in the image
+// meanwhile, but for Snapshots.
 type Snapshotter interface {
 	// Snapshots lists them in the order of the image.
 	Snapshots(ctx context.Context) ([]Snapshot, error)
@@ -39,15 +41,19 @@ type Snapshotter interface {
 	LoadSnapshot(ctx context.Context, which string) (Snapshot, error)
 }
 
-// ErrBreakSpent says that a breakpoint that was removed had been reached, and was none any more. It is ENOENT.
-var ErrBreakSpent error = &Refusal{"the breakpoint was reached before: no such file or directory", syscall.ENOENT}
+// ErrBreakSpent says that a breakpoint that was removed had been reached, and was none any more. It
+// is ENOENT.
+var ErrBreakSpent error = &Refusal{
+	"the breakpoint was reached before: no such file or directory",
+	syscall.ENOENT,
+}
 
 // Breakpointer holds requests at debug events.
 type Breakpointer interface {
 	// Break holds the next request that reaches e, under a name. ENOENT if there is no such event.
 	Break(e EventName, tag string) error
-	// RemoveBreak removes the breakpoints called tag and lets go the requests held there. ENOENT if there was none, which is ErrBreakSpent if
-	// requests were let go.
+	// RemoveBreak removes the breakpoints called tag and lets go the requests held there. ENOENT if
+	// there was none, which is ErrBreakSpent if requests were let go.
 	RemoveBreak(tag string) error
 	// Resume lets go one request held at tag. ENOENT if none is.
 	Resume(tag string) error
@@ -84,8 +90,8 @@ type Zoned interface {
 	AppendZone(ctx context.Context, v Vec, off int64) (int64, error)
 }
 
-// Detail is a line of what a format tells about itself: a scalar, or a group of further lines. A group whose members have no Key is
-// a list.
+// Detail is a line of what a format tells about itself: a scalar, or a group of further lines. A
+// group whose members have no Key is a list.
 type Detail struct {
 	Key   string
 	Value any // string, bool, int64; nil for a group
@@ -106,14 +112,15 @@ type Stored interface {
 
 // Reopener is a node whose options can change while it is open.
 type Reopener interface {
-	// Prepare checks the new mode and values and gets ready for them without changing what requests see. Exactly one of commit and
-	// abort is called afterwards; neither can fail.
+	// Prepare checks the new mode and values and gets ready for them without changing what requests
+	// see. Exactly one of commit and abort is called afterwards; neither can fail.
 	Prepare(ctx context.Context, o *Opening) (commit, abort func(), err error)
 }
 
 // Checker is a format that can judge its metadata.
 type Checker interface {
-	// Check counts what is wrong, and repairs what fix allows. EROFS if that needs to write and may not.
+	// Check counts what is wrong, and repairs what fix allows. EROFS if that needs to write and may
+	// not.
 	Check(ctx context.Context, fix Fix) (CheckResult, error)
 }
 
@@ -173,11 +180,12 @@ type CheckResult struct {
 	Messages                         []string // a line for each thing found or repaired
 }
 
-// WriteBacker is a node with caches of its own over a node below. Its guard makes a flush of it in steps: it has the caches
-// written back, fires the event that tells of the flush to come, flushes the layer below and has the node settle. The
-// node's own Flush does the same without the event.
+// WriteBacker is a node with caches of its own over a node below. Its guard makes a flush of it in
+// steps: it has the caches written back, fires the event that tells of the flush to come, flushes
+// the layer below and has the node settle. The node's own Flush does the same without the event.
 type WriteBacker interface {
-	// WriteBack brings what is cached to the layer below. settle, which may be nil, is called when that layer was flushed.
+	// WriteBack brings what is cached to the layer below. settle, which may be nil, is called when
+	// that layer was flushed.
 	WriteBack(ctx context.Context) (settle func(context.Context) error, err error)
 }
 

@@ -2,8 +2,8 @@ package driver
 
 import "strings"
 
-// IsIdentifier says whether QEMU takes s for the name of a node, an object or a rule: letters, digits,
-// '-', '.' and '_', beginning with a letter.
+// IsIdentifier says whether QEMU takes s for the name of a node, an object or a rule: letters,
+// digits, '-', '.' and '_', beginning with a letter.
 func IsIdentifier(s string) bool {
 	for i, c := range []byte(s) {
 		letter := c|0x20 >= 'a' && c|0x20 <= 'z'

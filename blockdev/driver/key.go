@@ -33,8 +33,8 @@ type Key struct {
 	Help    string   // a line for people
 }
 
-// Parse reads a value that may have come as text or from JSON. As in QEMU the types of JSON do not matter, only what they look like:
-// true is "on", and 65536.0 is 65536.
+// Parse reads a value that may have come as text or from JSON. As in QEMU the types of JSON do not
+// matter, only what they look like: true is "on", and 65536.0 is 65536.
 func (k Key) Parse(raw any) (any, error) {
 	text, ok := Text(raw)
 	if !ok {
@@ -114,7 +114,8 @@ func parseSize(name, s string) (uint64, error) {
 	shift := 0
 	digits := s
 	if s != "" {
-		if i := strings.IndexByte("bkmgtpe", s[len(s)-1]|0x20); i >= 0 && !strings.HasPrefix(s, "0x") {
+		if i := strings.IndexByte("bkmgtpe", s[len(s)-1]|0x20); i >= 0 &&
+			!strings.HasPrefix(s, "0x") {
 			shift, digits = 10*i, s[:len(s)-1]
 		}
 	}
@@ -127,7 +128,8 @@ func parseSize(name, s string) (uint64, error) {
 	}
 	f, err := strconv.ParseFloat(digits, 64)
 	f *= float64(int64(1) << shift)
-	if err != nil || strings.Trim(digits, "0123456789.") != "" || digits[0] == '.' || shift == 0 && f != math.Trunc(f) {
+	if err != nil || strings.Trim(digits, "0123456789.") != "" || digits[0] == '.' || shift == 0 &&
+		f != math.Trunc(f) {
 		return 0, &SizeError{name}
 	}
 	if f >= math.MaxUint64 {

@@ -7,9 +7,13 @@ import (
 )
 
 // passed are the methods of Node that a Filter passes on.
-var passed = []string{"Discard", "Flush", "Info", "ReadVec", "Status", "Truncate", "WriteVec", "Zero"}
+var passed = []string{
+	"Discard", "Flush", "Info", "ReadVec", "Status", "Truncate", "WriteVec",
+	"Zero",
+}
 
-// A Filter passes on what it is known to and no more: one that fails writes must not let a new kind of write slip through.
+// A Filter passes on what it is known to and no more: one that fails writes must not let a new kind
+// of write slip through.
 func TestFilterPasses(t *testing.T) {
 	for m := range reflect.TypeFor[Node]().Methods() {
 		if !m.IsExported() {

@@ -1,7 +1,7 @@
 package driver
 
-// Secret is the data of a secret object: a passphrase or a key. It prints as a word, so that no error,
-// trace or log shows it; Wipe it when it is of no more use.
+// Secret is the data of a secret object: a passphrase or a key. It prints as a word, so that no
+// error, trace or log shows it; Wipe it when it is of no more use.
 type Secret []byte
 
 // String hides it.

@@ -6,15 +6,16 @@ import "context"
 type Opening struct {
 	Driver   *Driver
 	NodeName string
-	// Filename is the name of the file for a protocol, or what a format's file was called; it is for messages and
-	// for resolving relative backing files.
+	// Filename is the name of the file for a protocol, or what a format's file was called; it is
+	// for messages and for resolving relative backing files.
 	Filename string
 	Mode     Mode
 	// Config is a pointer to a struct of the type of the driver's Config, filled in.
 	Config any
 	// Probed: the format was guessed and not given.
 	Probed bool
-	// From is the image that names this node or what it belongs to, see Link; "" where the user does.
+	// From is the image that names this node or what it belongs to, see Link; "" where the user
+	// does.
 	From string
 	// Notify reports what a person should see but no request returns, such as a breakpoint reached.
 	Notify func(Notice)
@@ -22,11 +23,13 @@ type Opening struct {
 	Opener Opener
 }
 
-// Opener is the part of the opener of disks that serves one Opening. Drivers call the methods of Opening, which say what each does.
+// Opener is the part of the opener of disks that serves one Opening. Drivers call the methods of
+// Opening, which say what each does.
 type Opener interface {
 	// OpenChild gives nil where nothing asks for a child.
 	OpenChild(ctx context.Context, key, name string, role Role) (Node, error)
-	// GivenFor gives the value of the option key, whether there is one, and whether there are options below it that nobody inherited.
+	// GivenFor gives the value of the option key, whether there is one, and whether there are
+	// options below it that nobody inherited.
 	GivenFor(key string) (value any, is, below bool)
 	OpenBacking(ctx context.Context, key string, l Link) (Node, error)
 	OpenNamed(ctx context.Context, key string, l Link, role Role) (Node, error)
@@ -71,16 +74,18 @@ func (o *Opening) NoChild(key Child) bool {
 	return is && (v == nil || v == "")
 }
 
-// Backing opens the file that an image names as its child key. Options given for that child win over what the image says; relative
-// names start from the directory of the image. A chain that refers to itself or is too long is refused.
+// Backing opens the file that an image names as its child key. Options given for that child win
+// over what the image says; relative names start from the directory of the image. A chain that
+// refers to itself or is too long is refused.
 func (o *Opening) Backing(ctx context.Context, key Child, l Link) (Node, error) {
 	return o.Opener.OpenBacking(ctx, key.key, l)
 }
 
-// Named opens a file that an image names and that is part of it, such as the file with its data, as the child key. It is opened as
-// the image is, for writing too, once the gate agrees. A child that the user gives for key takes its place. l.Name is the plain name of a
-// file: no prefix and no json: in it means anything. A relative one starts from the working directory; Beside makes it start from
-// the image's.
+// Named opens a file that an image names and that is part of it, such as the file with its data, as
+// the child key. It is opened as the image is, for writing too, once the gate agrees. A child that
+// the user gives for key takes its place. l.Name is the plain name of a file: no prefix and no
+// json: in it means anything. A relative one starts from the working directory; Beside makes it
+// start from the image's.
 func (o *Opening) Named(ctx context.Context, key Child, l Link, role Role) (Node, error) {
 	return o.Opener.OpenNamed(ctx, key.key, l, role)
 }
@@ -88,13 +93,14 @@ func (o *Opening) Named(ctx context.Context, key Child, l Link, role Role) (Node
 // Beside is the name of a file that an image names by where it lies from the image.
 func (o *Opening) Beside(name string) string { return Beside(o.Filename, name) }
 
-// ProbeFormat names the format whose header head looks like, with a driver or without, "" if none does. It lets raw keep a guest from turning a probed image
-// into one of another format.
+// ProbeFormat names the format whose header head looks like, with a driver or without, "" if none
+// does. It lets raw keep a guest from turning a probed image into one of another format.
 func (o *Opening) ProbeFormat(head []byte, name string) string {
 	return o.Opener.ProbeFormat(head, name)
 }
 
-// Admit asks whether a file or device of the host may be opened in the mode of o. The result is never nil without an error.
+// Admit asks whether a file or device of the host may be opened in the mode of o. The result is
+// never nil without an error.
 func (o *Opening) Admit(f HostFile) (release func(), err error) {
 	return o.Opener.Admit(f, !o.Mode.ReadOnly)
 }
@@ -102,7 +108,8 @@ func (o *Opening) Admit(f HostFile) (release func(), err error) {
 // LikeQEMU says to do as QEMU does where more is known or better.
 func (o *Opening) LikeQEMU() bool { return o.Opener.LikeQEMU() }
 
-// Object is what the user made under an id for options to refer to: a Secret, or a type that the driver knows. nil if there is none.
+// Object is what the user made under an id for options to refer to: a Secret, or a type that the
+// driver knows. nil if there is none.
 func (o *Opening) Object(id string) any { return o.Opener.Object(id) }
 
 // Secret is a copy of the data of a secret object.
@@ -112,7 +119,9 @@ func (o *Opening) Secret(id string) (Secret, error) { return secretOf(o.Opener.O
 func (o *Opening) CanAsk() bool { return o.Opener.CanAsk() }
 
 // Ask asks a person for a passphrase.
-func (o *Opening) Ask(ctx context.Context, q Question) (Secret, error) { return o.Opener.Ask(ctx, q) }
+func (o *Opening) Ask(ctx context.Context, q Question) (Secret, error) {
+	return o.Opener.Ask(ctx, q)
+}
 
 // SetReadOnly is called by a driver that was allowed to fall back (Mode.AutoReadOnly) and did.
 func (o *Opening) SetReadOnly() {
@@ -134,15 +143,17 @@ type Creating struct {
 	Creator Creator
 }
 
-// Creator is the part of the maker of images that serves one Creating. Drivers call the methods of Creating, which say what each does.
+// Creator is the part of the maker of images that serves one Creating. Drivers call the methods of
+// Creating, which say what each does.
 type Creator interface {
 	NewFile(ctx context.Context, name string) (Node, error)
 	Objects
 }
 
-// NewFile makes a further file of the image: open, writable, resizable and empty. It is made by the rules for the image itself (what is there
-// is not overwritten unasked) and gets its name with it, when all is whole. A relative name starts from the working directory;
-// Beside makes it start from the image's. CheckCreate must not ask for one.
+// NewFile makes a further file of the image: open, writable, resizable and empty. It is made by the
+// rules for the image itself (what is there is not overwritten unasked) and gets its name with it,
+// when all is whole. A relative name starts from the working directory; Beside makes it start from
+// the image's. CheckCreate must not ask for one.
 func (c *Creating) NewFile(ctx context.Context, name string) (Node, error) {
 	return c.Creator.NewFile(ctx, name)
 }
@@ -160,4 +171,6 @@ func (c *Creating) Secret(id string) (Secret, error) { return secretOf(c.Creator
 func (c *Creating) CanAsk() bool { return c.Creator.CanAsk() }
 
 // Ask asks a person for a passphrase.
-func (c *Creating) Ask(ctx context.Context, q Question) (Secret, error) { return c.Creator.Ask(ctx, q) }
+func (c *Creating) Ask(ctx context.Context, q Question) (Secret, error) {
+	return c.Creator.Ask(ctx, q)
+}

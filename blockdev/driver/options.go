@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// Options is the one form that all ways to name an image end in: paths, prefixes, URIs, json:{...} and option strings. Keys are
-// flat and dotted, as in "file.inject-error.0.event". A value is a string (from a command line, any type may be meant), or a
-// bool, int64, uint64, float64 or nil (from JSON, where types are checked). Options remembers which were given and which
-// a child has from its parent, because reopening drops the latter before it asks the parent again.
+// Options is the one form that all ways to name an image end in: paths, prefixes, URIs, json:{...}
+// and option strings. Keys are flat and dotted, as in "file.inject-error.0.event". A value is a
+// string (from a command line, any type may be meant), or a bool, int64, uint64, float64 or nil
+// (from JSON, where types are checked). Options remembers which were given and which a child has
+// from its parent, because reopening drops the latter before it asks the parent again.
 //
 // The zero value is empty.
 type Options struct{ list []option }
@@ -85,10 +86,12 @@ func (o *Options) Take(key string) (any, bool) {
 	return v, true
 }
 
-// TakeSub removes all keys below prefix ("file." for the options of a child called file) and returns them without it.
+// TakeSub removes all keys below prefix ("file." for the options of a child called file) and
+// returns them without it.
 func (o *Options) TakeSub(prefix string) *Options {
 	sub := o.Sub(prefix)
-	o.list = slices.DeleteFunc(o.list, func(p option) bool { return strings.HasPrefix(p.key, prefix) })
+	o.list = slices.DeleteFunc(o.list,
+		func(p option) bool { return strings.HasPrefix(p.key, prefix) })
 	return sub
 }
 
@@ -127,7 +130,8 @@ func (o *Options) GivenOnly() *Options {
 	return c
 }
 
-// Keys lists the keys in order of the alphabet, so that messages about them do not depend on chance.
+// Keys lists the keys in order of the alphabet, so that messages about them do not depend on
+// chance.
 func (o *Options) Keys() []string {
 	keys := make([]string, len(o.list))
 	for i, p := range o.list {

@@ -15,15 +15,17 @@ const (
 	PermAll = PermRead | PermWrite | PermWriteUnchanged | PermResize
 )
 
-// Claim is what a parent does with a node (Use) and lets others do with it meanwhile (Share). Claims travel down: raw and filters
-// pass theirs on, formats add what they need, and the protocol turns the result into locks.
+// Claim is what a parent does with a node (Use) and lets others do with it meanwhile (Share).
+// Claims travel down: raw and filters pass theirs on, formats add what they need, and the protocol
+// turns the result into locks.
 type Claim struct{ Use, Share Perm }
 
-// Claimer is a node that turns its parent's claim into something else than the same claim on its primary child.
+// Claimer is a node that turns its parent's claim into something else than the same claim on its
+// primary child.
 type Claimer interface {
-	// Claim is called at open, reopen and when a Device learns that it must write or resize. On an error the old claim stays
-	// in force. At a reopen it is called between Prepare and commit or abort: it is about the node as it is to be, and abort
-	// brings the claim before back.
+	// Claim is called at open, reopen and when a Device learns that it must write or resize. On an
+	// error the old claim stays in force. At a reopen it is called between Prepare and commit or
+	// abort: it is about the node as it is to be, and abort brings the claim before back.
 	Claim(ctx context.Context, c Claim) error
 }
 

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Beside joins a name with the directory of an image, unless it is absolute or has the prefix of a protocol.
+// Beside joins a name with the directory of an image, unless it is absolute or has the prefix of a
+// protocol.
 func Beside(image, name string) string {
 	if _, prefixed := SplitPrefix(name); prefixed || filepath.IsAbs(name) {
 		return name
@@ -16,7 +17,8 @@ func Beside(image, name string) string {
 	return name
 }
 
-// SplitPrefix is what stands before the first colon of a name, the prefix of a protocol, unless a slash comes earlier.
+// SplitPrefix is what stands before the first colon of a name, the prefix of a protocol, unless a
+// slash comes earlier.
 func SplitPrefix(name string) (prefix string, ok bool) {
 	i := strings.IndexAny(name, ":/")
 	if i <= 0 || name[i] != ':' {
@@ -28,8 +30,8 @@ func SplitPrefix(name string) (prefix string, ok bool) {
 // HostFile is a file or device of the host that was found by its name and is not opened yet.
 type HostFile struct {
 	Name string // as it was given
-	// FD is a descriptor of it, made with O_PATH: good for fstat(2), and for opening it by way of /proc/self/fd. It belongs to
-	// whoever asks to be admitted.
+	// FD is a descriptor of it, made with O_PATH: good for fstat(2), and for opening it by way of
+	// /proc/self/fd. It belongs to whoever asks to be admitted.
 	FD int
 }
 
@@ -39,8 +41,9 @@ type Place struct {
 	Options *Options
 	// Admitted: nobody need be asked before it is opened.
 	Admitted bool
-	// Publish gives the image its name when all of it is there and on stable storage, Discard leaves what was there before instead,
-	// as far as that can be. One of them is called, when the storage is closed.
+	// Publish gives the image its name when all of it is there and on stable storage, Discard
+	// leaves what was there before instead, as far as that can be. One of them is called, when the
+	// storage is closed.
 	Publish, Discard func() error
 }
 

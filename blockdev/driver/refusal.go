@@ -9,13 +9,15 @@ import (
 
 // The errors that layers use to speak with their guard.
 var (
-	// ErrNotSupported says that a node does not know the operation. errors.Is finds it equal to EOPNOTSUPP.
+	// ErrNotSupported says that a node does not know the operation. errors.Is finds it equal to
+	// EOPNOTSUPP.
 	ErrNotSupported error = syscall.ENOTSUP
 	// ErrReadOnly is the answer of a Device without permission to write.
 	ErrReadOnly = errors.New("block node is read-only")
 )
 
-// RangeError says that a request lies outside the device, which is Size bytes long. As in QEMU that is an I/O error.
+// RangeError says that a request lies outside the device, which is Size bytes long. As in QEMU that
+// is an I/O error.
 type RangeError struct{ Size int64 }
 
 func (e *RangeError) Error() string {
@@ -25,9 +27,11 @@ func (e *RangeError) Error() string {
 // Unwrap is EIO.
 func (*RangeError) Unwrap() error { return syscall.EIO }
 
-// DamagedError says that an image cannot be opened with its metadata as it is. A check of the image, opened with Mode.Check, may repair it.
+// DamagedError says that an image cannot be opened with its metadata as it is. A check of the
+// image, opened with Mode.Check, may repair it.
 type DamagedError struct {
-	// Image is the name of its file, Backing that it stands behind the one that was to be opened. The opener fills them in.
+	// Image is the name of its file, Backing that it stands behind the one that was to be opened.
+	// The opener fills them in.
 	Image   string
 	Backing bool
 	Err     error
@@ -59,17 +63,19 @@ func Errno(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// ErrnoText is the C library's wording of an error number, which starts with a capital where Go's does not.
+// ErrnoText is the C library's wording of an error number, which starts with a capital where Go's
+// does not.
 func ErrnoText(no syscall.Errno) string {
 	s := no.Error()
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// Refuse is fmt.Errorf for an error that a person sees as it stands. Its text is part of the interface that scripts compare, so
-// it may begin with a capital, as QEMU's do.
+// Refuse is fmt.Errorf for an error that a person sees as it stands. Its text is part of the
+// interface that scripts compare, so it may begin with a capital, as QEMU's do.
 func Refuse(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
-// RefuseAs is Refuse with an error behind the words that programs look at, in most cases a number. The words alone are shown.
+// RefuseAs is Refuse with an error behind the words that programs look at, in most cases a number.
+// The words alone are shown.
 func RefuseAs(cause error, format string, args ...any) error {
 	return &Refusal{Text: fmt.Sprintf(format, args...), Err: cause}
 }
@@ -91,7 +97,8 @@ func Spoken(err error) error {
 // Hinter is an error with advice: what to do next, in whole lines that end in a newline.
 type Hinter interface{ Hint() string }
 
-// Refusal is an error with the words that a person is to read, around the one that programs look at.
+// Refusal is an error with the words that a person is to read, around the one that programs look
+// at.
 type Refusal struct {
 	Text string
 	Err  error

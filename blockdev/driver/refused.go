@@ -5,11 +5,11 @@ import (
 	"syscall"
 )
 
-// The refusals of this file are types, since not every version of QEMU words them alike. Their own words
-// are the newest ones. Each has a Refusal inside.
+// The refusals of this file are types, since not every version of QEMU words them alike. Their own
+// words are the newest ones. Each has a Refusal inside.
 
-// UnsupportedError says that an image uses what its driver does not know: a Version of the format or, if
-// that is 0, Features by name.
+// UnsupportedError says that an image uses what its driver does not know: a Version of the format
+// or, if that is 0, Features by name.
 type UnsupportedError struct {
 	Format   string
 	Version  uint32
@@ -34,7 +34,8 @@ type UnknownOptionError struct {
 
 func (e *UnknownOptionError) Error() string {
 	if e.Protocol {
-		return fmt.Sprintf("Block protocol '%s' doesn't support the option '%s'", e.Driver, e.Option)
+		return fmt.Sprintf("Block protocol '%s' doesn't support the option '%s'", e.Driver,
+			e.Option)
 	}
 	return fmt.Sprintf("Block format '%s' does not support the option '%s'", e.Driver, e.Option)
 }
@@ -54,8 +55,8 @@ func (e *TableOffsetError) Error() string { return e.Table + " offset invalid" }
 // Unwrap is EINVAL.
 func (e *TableOffsetError) Unwrap() error { return refusal(e, syscall.EINVAL) }
 
-// ClusterOffsetError says that an entry of a table names a place where a cluster cannot begin: Offset, in
-// the entry Index of the table at Table.
+// ClusterOffsetError says that an entry of a table names a place where a cluster cannot begin:
+// Offset, in the entry Index of the table at Table.
 type ClusterOffsetError struct{ Offset, Table, Index int64 }
 
 func (e *ClusterOffsetError) Error() string {

@@ -17,8 +17,8 @@ func (v Vec) Len() int64 {
 	return n
 }
 
-// Slice is the part of v that begins off bytes in and is n bytes long. It shares v's memory, and takes a new list of pieces only if
-// v has more than one. The range must lie within v.
+// Slice is the part of v that begins off bytes in and is n bytes long. It shares v's memory, and
+// takes a new list of pieces only if v has more than one. The range must lie within v.
 func (v Vec) Slice(off, n int64) Vec {
 	if off == 0 && n == v.Len() {
 		return v
@@ -83,7 +83,8 @@ func (v Vec) Pieces(limit int64) iter.Seq2[int64, Vec] {
 	}
 }
 
-// Aligned is n bytes of fresh memory that begin at a multiple of align, a power of two or at most 1.
+// Aligned is n bytes of fresh memory that begin at a multiple of align, a power of two or at most
+// 1.
 func Aligned(n, align int64) []byte {
 	if align <= 1 {
 		return make([]byte, n)

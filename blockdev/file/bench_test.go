@@ -12,7 +12,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// BenchmarkQueue reads 4 KiB at random from a file of 256 MiB by the batch queue: on a ring, and by goroutines.
+// BenchmarkQueue reads 4 KiB at random from a file of 256 MiB by the batch queue: on a ring, and by
+// goroutines.
 func BenchmarkQueue(b *testing.B) {
 	const block, blocks = 4096, 256 << 20 / 4096
 	name := temp(b, 0)

@@ -9,7 +9,8 @@ import (
 	"github.com/blksh/blksh/blockdev/target"
 )
 
-// place finds the place of a new image: a file without a name beside the one that is there, if there is one.
+// place finds the place of a new image: a file without a name beside the one that is there, if
+// there is one.
 func place(p *driver.Placing) (*driver.Place, error) {
 	name := p.Options.String("filename")
 	f, err := target.Replace(name, target.Rule{

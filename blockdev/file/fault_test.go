@@ -17,9 +17,11 @@ import (
 func TestSuiteWithFaults(t *testing.T) {
 	faulty := Driver
 	faulty.Open = func(_ context.Context, o *driver.Opening) (driver.Node, error) {
-		return open(o, hostfile.Config{Port: &enginetest.Faulty{Port: engine.Sync{}, Plan: []enginetest.Fault{
-			enginetest.Short, enginetest.Interrupted, enginetest.Again, enginetest.None, enginetest.Tiny, enginetest.Short,
-		}}})
+		return open(o,
+			hostfile.Config{Port: &enginetest.Faulty{Port: engine.Sync{}, Plan: []enginetest.Fault{
+				enginetest.Short, enginetest.Interrupted, enginetest.Again, enginetest.None,
+				enginetest.Tiny, enginetest.Short,
+			}}})
 	}
 	blockdevtest.Run(t, blockdevtest.Subject{
 		Driver: faulty, Mode: driver.Mode{NoFlush: true},

@@ -1,7 +1,7 @@
 // Package file is the protocol of regular files of the host.
 //
-// It reads and writes with plain positioned calls, gives space back by punching holes, tells holes from data by SEEK_HOLE and
-// SEEK_DATA, and takes QEMU's image locks.
+// It reads and writes with plain positioned calls, gives space back by punching holes, tells holes
+// from data by SEEK_HOLE and SEEK_DATA, and takes QEMU's image locks.
 package file
 
 import (
@@ -47,8 +47,8 @@ type node struct {
 	*hostfile.File
 	zero hostfile.Ability // to zero a range in place
 	hole hostfile.Ability // to punch holes
-	// length is held shared by writes behind the end, and alone by what sets the length: set to less than a write has reached
-	// meanwhile, it would cut that off.
+	// length is held shared by writes behind the end, and alone by what sets the length: set to
+	// less than a write has reached meanwhile, it would cut that off.
 	length sync.RWMutex
 	known  knownData
 }
@@ -62,7 +62,8 @@ var (
 func open(o *driver.Opening, cfg hostfile.Config) (*node, error) {
 	cfg.Accept = func(st *unix.Stat_t) error {
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {
-			return fmt.Errorf("'%s' driver requires '%s' to be a regular file", o.Driver.Name, o.Config.(*hostfile.Options).Filename)
+			return fmt.Errorf("'%s' driver requires '%s' to be a regular file", o.Driver.Name,
+				o.Config.(*hostfile.Options).Filename)
 		}
 		return nil
 	}

@@ -42,7 +42,8 @@ func options(kv ...any) *driver.Options {
 func openDevice(t *testing.T, mode driver.Mode, o *driver.Options) *blockdev.Device {
 	t.Helper()
 	o.SetDefault("driver", "file")
-	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{Drivers: drivers(), Options: o, Mode: mode})
+	d, err := blockdev.Open(t.Context(), "",
+		blockdev.OpenConfig{Drivers: drivers(), Options: o, Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,8 @@ func TestOpenRefusals(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.opts.Set("driver", "file")
-			d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{Drivers: drivers(), Options: c.opts, Mode: c.mode})
+			d, err := blockdev.Open(t.Context(), "",
+				blockdev.OpenConfig{Drivers: drivers(), Options: c.opts, Mode: c.mode})
 			if err == nil {
 				d.Close()
 				t.Fatal("opened")

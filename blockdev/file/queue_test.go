@@ -16,7 +16,8 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// engines are the ways in which a batch queue makes its requests: by goroutines, on a ring, and by plain calls where the file is in memory.
+// engines are the ways in which a batch queue makes its requests: by goroutines, on a ring, and by
+// plain calls where the file is in memory.
 var engines = []string{"threads", "io_uring", "memory"}
 
 // queueFile makes a file of a test, and returns its name and the options to open it for an engine.
@@ -39,7 +40,9 @@ func queueFile(t *testing.T, engine string, size int64) (string, *driver.Options
 }
 
 // overQueues runs a test on queues of all engines, buffered and direct.
-func overQueues(t *testing.T, size int64, test func(t *testing.T, d *blockdev.Device, q driver.Queue)) {
+func overQueues(t *testing.T, size int64,
+	test func(t *testing.T, d *blockdev.Device, q driver.Queue),
+) {
 	for _, engine := range engines {
 		for _, direct := range []bool{false, true} {
 			name := engine
@@ -48,7 +51,8 @@ func overQueues(t *testing.T, size int64, test func(t *testing.T, d *blockdev.De
 			}
 			t.Run(name, func(t *testing.T) {
 				file, o := queueFile(t, engine, size)
-				if fd, err := unix.Open(file, unix.O_RDWR|unix.O_DIRECT, 0); direct && engine == "memory" && err != nil {
+				if fd, err := unix.Open(file, unix.O_RDWR|unix.O_DIRECT, 0); direct &&
+					engine == "memory" && err != nil {
 					t.Skip("O_DIRECT in memory, which comes with Linux 6.6: ", err)
 				} else if err == nil {
 					_ = unix.Close(fd)
@@ -94,7 +98,8 @@ func fillSlot(q driver.Queue, slot int, b byte) {
 	}
 }
 
-// One batch holds requests that the ring takes and others, which need read-modify-write and overlap those before.
+// One batch holds requests that the ring takes and others, which need read-modify-write and overlap
+// those before.
 func TestQueueMixed(t *testing.T) {
 	overQueues(t, 64<<10, func(t *testing.T, d *blockdev.Device, q driver.Queue) {
 		for slot := range 8 {
@@ -104,7 +109,16 @@ func TestQueueMixed(t *testing.T) {
 		for slot, r := range []struct {
 			off int64
 			n   int
-		}{{0, 4096}, {4096, 4096}, {8192 + 100, 200}, {16384, 4096}, {20480 + 511, 1000}, {32768, 512}, {65535, 1}, {40000, 0}} {
+		}{
+			{0, 4096},
+			{4096, 4096},
+			{8192 + 100, 200},
+			{16384, 4096},
+			{20480 + 511, 1000},
+			{32768, 512},
+			{65535, 1},
+			{40000, 0},
+		} {
 			q.Stage(slot, driver.OpWrite, r.off, int64(r.n), 0)
 			copy(want[r.off:r.off+int64(r.n)], q.Buffer(slot))
 		}
@@ -132,14 +146,16 @@ func TestQueueAtEnd(t *testing.T) {
 		reapAll(t, q, 1)
 		fillSlot(q, 1, 0x5a)
 		fillSlot(q, 2, 0x5a)
-		q.Stage(1, driver.OpRead, 4096, 1024, 0) // to the end of the device, behind that of the file
+		// to the end of the device, behind that of the file
+		q.Stage(1, driver.OpRead, 4096, 1024, 0)
 		q.Stage(2, driver.OpRead, 4095, 1025, 0)
 		q.Stage(3, driver.OpRead, 4096, 1025, 0)
 		reapAll(t, q, 3)
 		if err := errors.Join(q.Err(1), q.Err(2)); err != nil {
 			t.Fatal(err)
 		}
-		if !driver.AllZero(q.Buffer(1)[:1024]) || q.Buffer(2)[0] != 7 || !driver.AllZero(q.Buffer(2)[1:1025]) {
+		if !driver.AllZero(q.Buffer(1)[:1024]) || q.Buffer(2)[0] != 7 ||
+			!driver.AllZero(q.Buffer(2)[1:1025]) {
 			t.Error("something else than the rest of the file and zeroes")
 		}
 		if !errors.Is(q.Err(3), syscall.EIO) {
@@ -216,7 +232,8 @@ func TestQueueBesideOthers(t *testing.T) {
 	})
 }
 
-// A device that writes through syncs each write of a queue too; the guard behind it counts what is unsynced.
+// A device that writes through syncs each write of a queue too; the guard behind it counts what is
+// unsynced.
 func TestQueueWriteThrough(t *testing.T) {
 	d := openDevice(t, driver.Mode{}, options("filename", temp(t, 8192)))
 	q, err := d.Queue(t.Context(), 2, 4096)
@@ -298,7 +315,8 @@ func TestQueueMeter(t *testing.T) {
 	}
 }
 
-// Submitting and reaping in one go does what the two do one after the other, also with requests that do not go to the ring.
+// Submitting and reaping in one go does what the two do one after the other, also with requests
+// that do not go to the ring.
 func TestQueueSubmitAndReap(t *testing.T) {
 	overQueues(t, 64<<10, func(t *testing.T, _ *blockdev.Device, q driver.Queue) {
 		done := make([]int, q.Depth())
@@ -327,7 +345,8 @@ func TestQueueSubmitAndReap(t *testing.T) {
 				}
 				left -= n
 			}
-			if q.Buffer(3)[4095] != byte(round) || q.Buffer(4)[99] != 0 || q.Buffer(4)[100] != byte(round+1) {
+			if q.Buffer(3)[4095] != byte(round) || q.Buffer(4)[99] != 0 ||
+				q.Buffer(4)[100] != byte(round+1) {
 				t.Fatalf("round %d: not what was written", round)
 			}
 		}

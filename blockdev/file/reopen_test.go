@@ -46,7 +46,8 @@ func TestReopen(t *testing.T) {
 		t.Errorf("buffered, and aligned to %d", d.Info().RequestAlign)
 	}
 	got := make([]byte, 7)
-	if err := d.Read(ctx, driver.Vec{got}, 4, 0); err != nil || string(got) != "\x00x\x00\x00\x00\x00\x00" {
+	if err := d.Read(ctx, driver.Vec{got}, 4, 0); err != nil ||
+		string(got) != "\x00x\x00\x00\x00\x00\x00" {
 		t.Errorf("read %q, %v", got, err)
 	}
 	for _, c := range []struct{ key, value, want string }{
@@ -80,7 +81,8 @@ func TestReopenKeepsLocks(t *testing.T) {
 		if err := d.Reopen(t.Context(), options("cache.direct", direct)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := open(driver.Claim{}); err == nil || err.Error() != `Failed to get "write" lock` {
+		if _, err := open(driver.Claim{}); err == nil ||
+			err.Error() != `Failed to get "write" lock` {
 			t.Errorf("second opener: %v", err)
 		}
 	}
@@ -94,14 +96,16 @@ func TestReopenKeepsLocks(t *testing.T) {
 	d.Close()
 }
 
-// Somebody who does not share writing keeps a reader from becoming a writer, and the reader stays one in every respect.
+// Somebody who does not share writing keeps a reader from becoming a writer, and the reader stays
+// one in every respect.
 func TestReopenRefusedByLock(t *testing.T) {
 	ctx := t.Context()
 	name := temp(t, 4096)
 	open := func(readOnly bool, share driver.Perm) *blockdev.Device {
 		t.Helper()
 		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-			Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: driver.Mode{ReadOnly: readOnly},
+			Drivers: drivers(), Options: options("driver", "file", "filename", name),
+			Mode:  driver.Mode{ReadOnly: readOnly},
 			Claim: driver.Claim{Share: share},
 		})
 		if err != nil {
@@ -141,7 +145,8 @@ func TestReopenRefusedByLock(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-		Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: driver.Mode{ReadOnly: true},
+		Drivers: drivers(), Options: options("driver", "file", "filename", name),
+		Mode:  driver.Mode{ReadOnly: true},
 		Claim: driver.Claim{Share: driver.PermRead},
 	})
 	if err == nil || err.Error() != `Failed to get shared "write" lock` {

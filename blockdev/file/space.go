@@ -10,8 +10,9 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
-// Zero gives the space back if it may, else zeroes it in place, else by a hole that is filled again; behind the end of the file it
-// is enough to allocate. Which way is taken is what QEMU 7.2 does.
+// Zero gives the space back if it may, else zeroes it in place, else by a hole that is filled
+// again; behind the end of the file it is enough to allocate. Which way is taken is what QEMU 7.2
+// does.
 func (n *node) Zero(ctx context.Context, off, size int64, f driver.Flags) error {
 	defer n.known.forget()
 	if off+size > n.Size() {
@@ -26,7 +27,8 @@ func (n *node) Zero(ctx context.Context, off, size int64, f driver.Flags) error 
 		}
 	}
 	if errors.Is(err, driver.ErrNotSupported) {
-		err = n.zero.Try(func() error { return n.Fallocate(ctx, unix.FALLOC_FL_ZERO_RANGE, off, size) })
+		err = n.zero.Try(
+			func() error { return n.Fallocate(ctx, unix.FALLOC_FL_ZERO_RANGE, off, size) })
 	}
 	if errors.Is(err, driver.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
 		err = n.zeroByRefill(ctx, off, size)
@@ -37,9 +39,11 @@ func (n *node) Zero(ctx context.Context, off, size int64, f driver.Flags) error 
 	return err
 }
 
-// zeroByHole punches a hole, and lengthens a file that ends before it, for which the caller holds the length.
+// zeroByHole punches a hole, and lengthens a file that ends before it, for which the caller holds
+// the length.
 func (n *node) zeroByHole(ctx context.Context, off, size int64) error {
-	if err := n.hole.Try(func() error { return n.Fallocate(ctx, hostfile.Punch, off, size) }); err != nil {
+	if err := n.hole.Try(
+		func() error { return n.Fallocate(ctx, hostfile.Punch, off, size) }); err != nil {
 		return err
 	}
 	if off+size <= n.Size() {
@@ -54,7 +58,8 @@ func (n *node) zeroByHole(ctx context.Context, off, size int64) error {
 // zeroByRefill is for file systems without ZERO_RANGE.
 func (n *node) zeroByRefill(ctx context.Context, off, size int64) error {
 	if off < n.Size() {
-		if err := n.hole.Try(func() error { return n.Fallocate(ctx, hostfile.Punch, off, size) }); err != nil {
+		if err := n.hole.Try(
+			func() error { return n.Fallocate(ctx, hostfile.Punch, off, size) }); err != nil {
 			return err
 		}
 	}

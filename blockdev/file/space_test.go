@@ -62,7 +62,8 @@ func TestTruncate(t *testing.T) {
 				t.Errorf("to %d, %v: %v", c.size, c.p, err)
 			}
 			if st, _ := os.Stat(name); st.Size() != size || d.Info().Size != size {
-				t.Errorf("to %d, %v: the file has %d bytes, the node says %d", c.size, c.p, st.Size(), d.Info().Size)
+				t.Errorf("to %d, %v: the file has %d bytes, the node says %d", c.size, c.p,
+					st.Size(), d.Info().Size)
 			}
 			if c.full && used(t, name) < c.size-mib-8192 {
 				t.Errorf("to %d, %v: %d bytes of space", c.size, c.p, used(t, name))
@@ -78,7 +79,8 @@ func TestSpace(t *testing.T) {
 	name := temp(t, 0)
 	d := openDevice(t, driver.Mode{Unmap: true}, options("filename", name))
 	fill := func() {
-		if err := d.Top().WriteVec(ctx, driver.Vec{bytes.Repeat([]byte{1}, size)}, 0, 0); err != nil {
+		if err := d.Top().WriteVec(ctx, driver.Vec{bytes.Repeat([]byte{1}, size)}, 0,
+			0); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Flush(ctx); err != nil {
@@ -120,7 +122,8 @@ func TestZeroGrows(t *testing.T) {
 			}
 			want := max(old, 131072)
 			if st, _ := os.Stat(name); st.Size() != want || d.Info().Size != want {
-				t.Errorf("from %d, flags %d: %d bytes, the node says %d", old, f, st.Size(), d.Info().Size)
+				t.Errorf("from %d, flags %d: %d bytes, the node says %d", old, f, st.Size(),
+					d.Info().Size)
 			}
 		}
 	}
@@ -160,10 +163,12 @@ func TestNoSpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := openDevice(t, driver.Mode{}, options("filename", name))
-	if err := d.Write(t.Context(), driver.Vec{make([]byte, 1<<20)}, 0, 0); !errors.Is(err, syscall.ENOSPC) {
+	if err := d.Write(t.Context(), driver.Vec{make([]byte, 1<<20)}, 0,
+		0); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
-	// This file system cannot zero a range in place; that it must be done otherwise is found out once.
+	// This file system cannot zero a range in place; that it must be done otherwise is found out
+	// once.
 	for range 2 {
 		if err := d.Zero(t.Context(), 0, 8192, 0); err != nil {
 			t.Error(err)
@@ -177,7 +182,8 @@ func TestSyncs(t *testing.T) {
 	if name := os.Getenv("FILE_TEST_SYNC"); name != "" {
 		mode, through, _ := strings.Cut(os.Getenv("FILE_TEST_MODE"), " ")
 		d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-			Drivers: drivers(), Options: options("driver", "file", "filename", name), Mode: driver.Mode{NoFlush: mode == "unsafe"},
+			Drivers: drivers(), Options: options("driver", "file", "filename", name),
+			Mode:         driver.Mode{NoFlush: mode == "unsafe"},
 			WriteThrough: through == "through",
 		})
 		if err != nil {
@@ -198,7 +204,8 @@ func TestSyncs(t *testing.T) {
 		mode string
 		want int
 	}{{"back through", 2}, {"back", 1}, {"unsafe", 0}, {"unsafe through", 0}} {
-		cmd := exec.Command(strace, "-f", "-qq", "-e", "trace=fdatasync,fsync,sync_file_range", os.Args[0], "-test.run=^TestSyncs$")
+		cmd := exec.Command(strace, "-f", "-qq", "-e", "trace=fdatasync,fsync,sync_file_range",
+			os.Args[0], "-test.run=^TestSyncs$")
 		cmd.Env = append(os.Environ(), "FILE_TEST_SYNC="+temp(t, 4096), "FILE_TEST_MODE="+c.mode)
 		out, err := cmd.CombinedOutput()
 		if err != nil {

@@ -14,10 +14,12 @@ import (
 // fillSize is how much of a file is written at once to preallocate it in full, in bytes.
 const fillSize = 1 << 20
 
-// syncEvery is how much of it is written before it is synced, in bytes: a sync that has begun cannot be stopped.
+// syncEvery is how much of it is written before it is synced, in bytes: a sync that has begun
+// cannot be stopped.
 const syncEvery = 128 << 20
 
-// Truncate sets the length, and gives what is added its space as p says. If that fails, the file is as long as before.
+// Truncate sets the length, and gives what is added its space as p says. If that fails, the file is
+// as long as before.
 func (n *node) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
 	n.length.Lock()
 	defer n.length.Unlock()
@@ -66,7 +68,8 @@ func (n *node) restore(old, size int64) error {
 	return nil
 }
 
-// allocate adds space that reads as zeroes without writing it. A file system that cannot is filled instead.
+// allocate adds space that reads as zeroes without writing it. A file system that cannot is filled
+// instead.
 func (n *node) allocate(ctx context.Context, old, size int64) error {
 	if size == old {
 		return nil
@@ -84,8 +87,8 @@ func (n *node) allocate(ctx context.Context, old, size int64) error {
 	return nil
 }
 
-// mayHold refuses at once to make a file longer than any, or by more than the whole file system holds. What is allocated in
-// pieces would show it only when the disk is full.
+// mayHold refuses at once to make a file longer than any, or by more than the whole file system
+// holds. What is allocated in pieces would show it only when the disk is full.
 func mayHold(fd int, old, size int64) error {
 	if err := unix.Fallocate(fd, 0, size-1, 1); err != nil {
 		return err
@@ -94,7 +97,8 @@ func mayHold(fd int, old, size int64) error {
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return err
 	}
-	if unit := int64(st.Bsize); unit > 0 && st.Blocks > 0 && (size-old)/unit > int64(min(st.Blocks, math.MaxInt64)) {
+	if unit := int64(st.Bsize); unit > 0 && st.Blocks > 0 &&
+		(size-old)/unit > int64(min(st.Blocks, math.MaxInt64)) {
 		return unix.ENOSPC
 	}
 	return nil
@@ -111,7 +115,8 @@ func (n *node) fill(ctx context.Context, old, size int64) error {
 	}
 	defer mem.Free()
 	align := n.Info().RequestAlign
-	// The rest of a block in which the file ended is left to the file system: requests may be writing to that block.
+	// The rest of a block in which the file ended is left to the file system: requests may be
+	// writing to that block.
 	for at, unsynced := (old+align-1)/align*align, 0; at < size; at += fillSize {
 		piece := mem.Slot(0)[:min(fillSize, (size-at+align-1)/align*align)]
 		if err := n.File.WriteVec(ctx, driver.Vec{piece}, at, 0); err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/blockdev/hostdevice"
 )
 
-// Whoever opens a device is asked first, and again when it becomes writable; what was admitted is given back exactly once.
+// Whoever opens a device is asked first, and again when it becomes writable; what was admitted is
+// given back exactly once.
 func TestAdmit(t *testing.T) {
 	path := blockdevtest.Loop(t, 1<<20, 512, false)
 	refused := errors.New("refused")
@@ -18,7 +19,8 @@ func TestAdmit(t *testing.T) {
 	var asked []bool
 	held := 0
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{hostdevice.Driver}, Options: options(path), Format: "host_device", Mode: driver.Mode{ReadOnly: true},
+		Drivers: []driver.Driver{hostdevice.Driver}, Options: options(path), Format: "host_device",
+		Mode: driver.Mode{ReadOnly: true},
 		Admit: func(f driver.HostFile, write bool) (func(), error) {
 			if f.Name != path {
 				t.Errorf("asked about %s", f.Name)
@@ -55,7 +57,8 @@ func TestAdmit(t *testing.T) {
 	if err := d.Close(); err != nil || held != 0 {
 		t.Errorf("close: %v, still admitted %d times", err, held)
 	}
-	if want := []bool{false, true, true, false}; len(asked) != len(want) || asked[1] != want[1] || asked[3] != want[3] {
+	if want := []bool{false, true, true, false}; len(asked) != len(want) || asked[1] != want[1] ||
+		asked[3] != want[3] {
 		t.Errorf("asked for writing: %v, want %v", asked, want)
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// place has an image made on a device that is there, if that was asked for. Whatever fails there leaves what it has written.
+// place has an image made on a device that is there, if that was asked for. Whatever fails there
+// leaves what it has written.
 func place(p *driver.Placing) (*driver.Place, error) {
 	if !p.Force {
 		return nil, driver.RefuseAs(unix.EEXIST, "is a device")

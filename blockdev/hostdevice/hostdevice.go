@@ -1,7 +1,9 @@
-// Package hostdevice is the protocol of block and character devices of the host, among them drives for discs that can be taken out.
+// Package hostdevice is the protocol of block and character devices of the host, among them drives
+// for discs that can be taken out.
 //
-// What makes a device different from a file is asked by ioctl: its size, its sectors, whether it may be written to, and how a range
-// is discarded or zeroed. All of those pass through one function, ioctl, with the bytes of the kernel's structures built here.
+// What makes a device different from a file is asked by ioctl: its size, its sectors, whether it
+// may be written to, and how a range is discarded or zeroed. All of those pass through one
+// function, ioctl, with the bytes of the kernel's structures built here.
 package hostdevice
 
 import (
@@ -55,7 +57,8 @@ func withoutPrefix(driverName, name string, o *driver.Options) error {
 	return nil
 }
 
-// device is an open device. ioctl is replaced in tests, since nothing else can stand for hardware that is not there.
+// device is an open device. ioctl is replaced in tests, since nothing else can stand for hardware
+// that is not there.
 type device struct {
 	*hostfile.File
 	ioctl  ioctl
@@ -75,7 +78,8 @@ func open(o *driver.Opening, cfg hostfile.Config, ctl ioctl) (driver.Node, error
 	d := &device{ioctl: ctl, sector: driver.SectorSize}
 	cfg.Accept = func(st *unix.Stat_t) error {
 		if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFBLK && kind != unix.S_IFCHR {
-			return fmt.Errorf("'%s' driver requires '%s' to be either a character or block device", o.Driver.Name, o.Config.(*hostfile.Options).Filename)
+			return fmt.Errorf("'%s' driver requires '%s' to be either a character or block device",
+				o.Driver.Name, o.Config.(*hostfile.Options).Filename)
 		}
 		return nil
 	}
@@ -98,7 +102,8 @@ func open(o *driver.Opening, cfg hostfile.Config, ctl ioctl) (driver.Node, error
 	return d, nil
 }
 
-// writable refuses a block device that is set read-only: it would open for writing and then fail each write.
+// writable refuses a block device that is set read-only: it would open for writing and then fail
+// each write.
 func (d *device) writable(fd int) error {
 	if ro, err := d.ioctl.uint32(fd, unix.BLKROGET); err == nil && ro != 0 {
 		return driver.Because(unix.EACCES, "The device is not writable")
@@ -106,7 +111,8 @@ func (d *device) writable(fd int) error {
 	return nil
 }
 
-// learn finds out what cannot change while the device is open, and its size. A drive without a medium is empty.
+// learn finds out what cannot change while the device is open, and its size. A drive without a
+// medium is empty.
 func (d *device) learn(removable bool) error {
 	return d.With(func(fd int) error {
 		var st unix.Stat_t
@@ -155,18 +161,23 @@ func (d *device) NewQueue(ctx context.Context, depth, size int) (driver.Queue, e
 
 // Status calls all of a device data.
 func (d *device) Status(_ context.Context, off, n int64) (driver.Extent, error) {
-	return driver.Extent{Off: off, Len: n, Allocated: true, Data: true, Untold: true, Node: d.File.Info().Driver, HostOff: off}, nil
+	return driver.Extent{
+		Off: off, Len: n, Allocated: true, Data: true, Untold: true,
+		Node: d.File.Info().Driver, HostOff: off,
+	}, nil
 }
 
-// Zero gives the space back if it may, in the way that promises zeroes afterwards; otherwise it has the device zeroed. Whether that
-// writes zeroes one by one the kernel does not say, so NoFallback rules it out.
+// Zero gives the space back if it may, in the way that promises zeroes afterwards; otherwise it has
+// the device zeroed. Whether that writes zeroes one by one the kernel does not say, so NoFallback
+// rules it out.
 func (d *device) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
 	if !d.block || (off|n)%d.sector != 0 {
 		return driver.ErrNotSupported
 	}
 	if f&driver.MayUnmap != 0 {
 		err := d.hole.Try(func() error { return d.Fallocate(ctx, hostfile.Punch, off, n) })
-		if !errors.Is(err, driver.ErrNotSupported) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EBUSY) {
+		if !errors.Is(err, driver.ErrNotSupported) && !errors.Is(err, unix.EINVAL) &&
+			!errors.Is(err, unix.EBUSY) {
 			return err
 		}
 	}
@@ -190,10 +201,12 @@ func (d *device) rangeIoctl(ctx context.Context, req uint, off, n int64) error {
 	})
 }
 
-// Truncate cannot change a device. Asking for less than there is counts as done, as it does in QEMU.
+// Truncate cannot change a device. Asking for less than there is counts as done, as it does in
+// QEMU.
 func (d *device) Truncate(_ context.Context, size int64, p driver.Prealloc, _ driver.Flags) error {
 	if p != driver.PreallocOff {
-		return driver.RefuseAs(driver.ErrNotSupported, "Preallocation mode '%s' unsupported for this non-regular file", p)
+		return driver.RefuseAs(driver.ErrNotSupported,
+			"Preallocation mode '%s' unsupported for this non-regular file", p)
 	}
 	if err := d.Measure(); err != nil {
 		return err

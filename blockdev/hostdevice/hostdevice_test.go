@@ -25,7 +25,8 @@ func options(path string) *driver.Options {
 func open(t *testing.T, name, path string, m driver.Mode) (*blockdev.Device, error) {
 	t.Helper()
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{hostdevice.Driver, hostdevice.CDROM}, Options: options(path), Format: name, Mode: m,
+		Drivers: []driver.Driver{hostdevice.Driver, hostdevice.CDROM}, Options: options(path),
+		Format: name, Mode: m,
 	})
 	if err == nil {
 		t.Cleanup(func() { d.Close() })
@@ -56,7 +57,8 @@ func TestSuite(t *testing.T) {
 		t.Run(fmt.Sprintf("%d direct=%v", c.sector, c.direct), func(t *testing.T) {
 			path := blockdevtest.Loop(t, size, c.sector, false)
 			blockdevtest.Run(t, blockdevtest.Subject{
-				Driver: hostdevice.Driver, Mode: driver.Mode{Direct: c.direct}, Size: size, Persistent: true, Exact: true,
+				Driver: hostdevice.Driver, Mode: driver.Mode{Direct: c.direct}, Size: size,
+				Persistent: true, Exact: true,
 				Row: blockdevtest.Row{Truncate: blockdevtest.Refused},
 				Options: func(t testing.TB, _ int64) *driver.Options {
 					wipe(t, path, size)
@@ -119,7 +121,8 @@ func TestZeroAndDiscard(t *testing.T) {
 		check("zero and unmap", d.Zero(ctx, 131072, 65536, driver.MayUnmap), 131072, 65536)
 		check("zero parts of sectors", d.Zero(ctx, 300_001, 4099, 0), 300_001, 4099)
 		check("discard", d.Discard(ctx, 262144, 8192), 262144, 8192)
-		if err := d.Top().Zero(ctx, 0, 4096, driver.NoFallback); !errors.Is(err, driver.ErrNotSupported) {
+		if err := d.Top().Zero(ctx, 0, 4096,
+			driver.NoFallback); !errors.Is(err, driver.ErrNotSupported) {
 			t.Errorf("zero without a fallback: %v", err)
 		}
 	})
@@ -160,7 +163,9 @@ func text(err error) string {
 
 func TestReadOnlyDevice(t *testing.T) {
 	path := blockdevtest.Loop(t, 1<<20, 512, true)
-	if _, err := open(t, "host_device", path, driver.Mode{}); text(err) != "The device is not writable: Permission denied" || !errors.Is(err, syscall.EACCES) {
+	if _, err := open(t, "host_device", path,
+		driver.Mode{}); text(err) != "The device is not writable: Permission denied" ||
+		!errors.Is(err, syscall.EACCES) {
 		t.Errorf("opened for writing: %v", err)
 	}
 	d, err := open(t, "host_device", path, driver.Mode{ReadOnly: true})

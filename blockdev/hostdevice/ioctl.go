@@ -8,12 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ioctl makes one request of a device. arg is the structure that the kernel reads and writes, as it lies in memory.
+// ioctl makes one request of a device. arg is the structure that the kernel reads and writes, as it
+// lies in memory.
 type ioctl func(fd int, req uint, arg []byte) error
 
 // control is the system call.
 func control(fd int, req uint, arg []byte) error {
-	_, _, no := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(req), uintptr(unsafe.Pointer(unsafe.SliceData(arg))))
+	_, _, no := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(req),
+		uintptr(unsafe.Pointer(unsafe.SliceData(arg))))
 	runtime.KeepAlive(arg)
 	if no != 0 {
 		return no

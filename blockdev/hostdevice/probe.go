@@ -49,8 +49,8 @@ func probeCDROM(path string) int {
 	return scoreDrive
 }
 
-// driveStatus is what a drive says of its tray; ok is false for what is no drive. The argument is a number and no address, so this
-// does not go through ioctl.
+// driveStatus is what a drive says of its tray; ok is false for what is no drive. The argument is a
+// number and no address, so this does not go through ioctl.
 func driveStatus(fd int) (status int, ok bool) {
 	r, _, no := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), cdromDriveStatus, currentSlot)
 	return int(r), no == 0

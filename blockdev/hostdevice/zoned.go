@@ -64,7 +64,9 @@ func (d *device) zoned(notify func(driver.Notice)) (*zonedDevice, error) {
 }
 
 // ReportZones asks the device in portions.
-func (z *zonedDevice) ReportZones(ctx context.Context, off int64, limit int) ([]driver.Zone, error) {
+func (z *zonedDevice) ReportZones(ctx context.Context, off int64,
+	limit int,
+) ([]driver.Zone, error) {
 	var zones []driver.Zone
 	for len(zones) < limit && off < z.Size() {
 		if ctx.Err() != nil {
@@ -108,11 +110,13 @@ func (z *zonedDevice) report(off int64, n int) ([]driver.Zone, error) {
 	return zones, nil
 }
 
-// decodeZone reads a struct blk_zone. Its numbers count sectors of 512 bytes. Without a capacity all of a zone can be used.
+// decodeZone reads a struct blk_zone. Its numbers count sectors of 512 bytes. Without a capacity
+// all of a zone can be used.
 func decodeZone(b []byte, hasCapacity bool) driver.Zone {
 	bytes := func(at int) int64 { return int64(binary.NativeEndian.Uint64(b[at:])) * driver.SectorSize }
 	zone := driver.Zone{
-		Start: bytes(0), Length: bytes(8), WritePointer: bytes(16), Type: b[24], Condition: b[25], Capacity: bytes(8),
+		Start: bytes(0), Length: bytes(8), WritePointer: bytes(16), Type: b[24], Condition: b[25],
+		Capacity: bytes(8),
 	}
 	if hasCapacity {
 		zone.Capacity = bytes(32)
@@ -147,15 +151,16 @@ func (z *zonedDevice) ManageZones(_ context.Context, op driver.ZoneOp, off, n in
 	return nil
 }
 
-// misaligned refuses what is not made of whole zones. Why goes to the person and not into the error.
+// misaligned refuses what is not made of whole zones. Why goes to the person and not into the
+// error.
 func (z *zonedDevice) misaligned(n driver.ZoneMisaligned) error {
 	n.Zone = z.zoneSize
 	z.warn(n)
 	return unix.EINVAL
 }
 
-// AppendZone writes at the write pointer of the zone that starts at off, which the device is asked for each time so that it is right
-// whoever wrote there before. One append at a time.
+// AppendZone writes at the write pointer of the zone that starts at off, which the device is asked
+// for each time so that it is right whoever wrote there before. One append at a time.
 func (z *zonedDevice) AppendZone(ctx context.Context, v driver.Vec, off int64) (int64, error) {
 	if off%z.zoneSize != 0 {
 		return 0, z.misaligned(driver.ZoneMisaligned{Value: off})
@@ -176,7 +181,8 @@ func (z *zonedDevice) AppendZone(ctx context.Context, v driver.Vec, off int64) (
 	}
 	at := zones[0].WritePointer
 	if at < off || at+v.Len() > off+zones[0].Capacity {
-		return 0, fmt.Errorf("zone at %d is full up to %d of %d bytes: %w", off, at-off, zones[0].Capacity, unix.EIO)
+		return 0, fmt.Errorf("zone at %d is full up to %d of %d bytes: %w", off, at-off,
+			zones[0].Capacity, unix.EIO)
 	}
 	return at, z.WriteVec(ctx, v, at, 0)
 }

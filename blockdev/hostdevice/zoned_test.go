@@ -17,8 +17,9 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/hostfile"
 )
 
-// No zoned device can be had where these tests run. A fake stands behind the one function that calls the kernel: it answers with
-// structures laid out by hand, byte for byte as <linux/blkzoned.h> has them, and takes those that it is given apart in the same way.
+// No zoned device can be had where these tests run. A fake stands behind the one function that
+// calls the kernel: it answers with structures laid out by hand, byte for byte as
+// <linux/blkzoned.h> has them, and takes those that it is given apart in the same way.
 
 const (
 	fakeZone     = 1 << 20 // bytes
@@ -102,7 +103,9 @@ func openFake(t *testing.T, f *fake) (*zonedDevice, *[]driver.Notice) {
 	return z.zonedDevice, notices
 }
 
-func openFakeDevice(t *testing.T, f *fake, m driver.Mode) (*blockdev.Device, *flushed, *[]driver.Notice) {
+func openFakeDevice(t *testing.T, f *fake,
+	m driver.Mode,
+) (*blockdev.Device, *flushed, *[]driver.Notice) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "zones")
 	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, fakeSize)); err != nil {
@@ -112,7 +115,8 @@ func openFakeDevice(t *testing.T, f *fake, m driver.Mode) (*blockdev.Device, *fl
 	var notices []driver.Notice
 	faked := Driver
 	faked.Open = func(_ context.Context, o *driver.Opening) (driver.Node, error) {
-		file, err := hostfile.Open(o, hostfile.Config{Accept: func(*unix.Stat_t) error { return nil }})
+		file, err := hostfile.Open(o,
+			hostfile.Config{Accept: func(*unix.Stat_t) error { return nil }})
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +150,8 @@ func TestDeviceZones(t *testing.T) {
 		t.Errorf("zones before the first: %v", err)
 	}
 	data := driver.Vec{make([]byte, 4096)}
-	if err := d.ManageZones(ctx, driver.ZoneReset, 0, fakeZone); !errors.Is(err, driver.ErrReadOnly) {
+	if err := d.ManageZones(ctx, driver.ZoneReset, 0,
+		fakeZone); !errors.Is(err, driver.ErrReadOnly) {
 		t.Errorf("reset: %v", err)
 	}
 	if _, err := d.AppendZone(ctx, data, fakeZone); !errors.Is(err, driver.ErrReadOnly) {
@@ -190,10 +195,12 @@ func TestReportZones(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 	head := []byte{0x00, 0x08, 0, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0}
-	if c := f.calls[0]; c.req != 0xc0101282 || !bytes.Equal(c.arg[:16], head) || len(c.arg) != 16+100*64 {
+	if c := f.calls[0]; c.req != 0xc0101282 || !bytes.Equal(c.arg[:16], head) ||
+		len(c.arg) != 16+100*64 {
 		t.Errorf("asked for % x in %d bytes", c.arg[:16], len(c.arg))
 	}
-	if got, err := z.ReportZones(t.Context(), 0, 2); err != nil || len(got) != 2 || got[0].Type != 1 {
+	if got, err := z.ReportZones(t.Context(), 0, 2); err != nil || len(got) != 2 ||
+		got[0].Type != 1 {
 		t.Errorf("two zones from the start: %v, %v", got, err)
 	}
 }
@@ -224,7 +231,8 @@ func TestReportNonsense(t *testing.T) {
 
 func TestManageZones(t *testing.T) {
 	for op, req := range map[driver.ZoneOp]uint{
-		driver.ZoneReset: 0x40101283, driver.ZoneOpen: 0x40101286, driver.ZoneClose: 0x40101287, driver.ZoneFinish: 0x40101288,
+		driver.ZoneReset: 0x40101283, driver.ZoneOpen: 0x40101286, driver.ZoneClose: 0x40101287,
+		driver.ZoneFinish: 0x40101288,
 	} {
 		f := &fake{}
 		z, _ := openFake(t, f)
@@ -292,7 +300,8 @@ func TestAppendZone(t *testing.T) {
 		"more than fits":      {2 << 20, fakeCapacity, unix.EIO},
 		"a zone that is none": {fakeSize * 16, 512, unix.EINVAL},
 	} {
-		if _, err := z.AppendZone(t.Context(), driver.Vec{make([]byte, c.n)}, c.off); !errors.Is(err, c.is) {
+		if _, err := z.AppendZone(t.Context(), driver.Vec{make([]byte, c.n)},
+			c.off); !errors.Is(err, c.is) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

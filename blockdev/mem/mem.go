@@ -1,9 +1,10 @@
-// Package mem is a protocol whose bytes live in the memory of the program: a scratch disk such as mem:64M that needs no file and is
-// gone when it is closed.
+// Package mem is a protocol whose bytes live in the memory of the program: a scratch disk such as
+// mem:64M that needs no file and is gone when it is closed.
 //
-// The disk is sparse. It is kept in pages of 64 KiB that are allocated by the first write into them and given back by Zero and
-// Discard, so that mem:1T costs nothing until it is written to. Pages lie in a fixed number of shards, each with a lock of its
-// own: requests for different pages rarely meet, and a read that overlaps a write sees whole pages of either.
+// The disk is sparse. It is kept in pages of 64 KiB that are allocated by the first write into them
+// and given back by Zero and Discard, so that mem:1T costs nothing until it is written to. Pages
+// lie in a fixed number of shards, each with a lock of its own: requests for different pages rarely
+// meet, and a read that overlaps a write sees whole pages of either.
 package mem
 
 import (
@@ -36,7 +37,8 @@ type config struct {
 
 const (
 	pageSize = 64 << 10
-	// maxSize is the longest disk, in bytes. Nothing is allocated for length alone; the limit keeps sums of offsets far from overflow.
+	// maxSize is the longest disk, in bytes. Nothing is allocated for length alone; the limit keeps
+	// sums of offsets far from overflow.
 	maxSize = 1 << 60
 	shards  = 64
 )
@@ -70,7 +72,8 @@ func New(size int64) (driver.Node, error) {
 
 func newDisk(size int64) (*disk, error) {
 	if size < 0 || size > maxSize {
-		return nil, fmt.Errorf("mem: size %d is not between 0 and %d: %w", size, int64(maxSize), syscall.EFBIG)
+		return nil, fmt.Errorf("mem: size %d is not between 0 and %d: %w", size, int64(maxSize),
+			syscall.EFBIG)
 	}
 	d := &disk{}
 	d.size.Store(size)
@@ -116,7 +119,8 @@ func (d *disk) Info() driver.Info {
 
 func (d *disk) shard(p int64) *shard { return &d.shards[p%shards] }
 
-// inPages walks the n bytes of v from off on, page by page: number of the page, first byte in it, and the memory for it.
+// inPages walks the n bytes of v from off on, page by page: number of the page, first byte in it,
+// and the memory for it.
 func inPages(v driver.Vec, off int64, do func(p, in int64, piece []byte)) {
 	for _, piece := range v {
 		for len(piece) > 0 {
@@ -198,7 +202,8 @@ func (d *disk) Discard(_ context.Context, off, n int64, _ driver.Flags) error {
 	return nil
 }
 
-// free gives back the pages that lie wholly within off to end, and clears what is within of the others.
+// free gives back the pages that lie wholly within off to end, and clears what is within of the
+// others.
 func (d *disk) free(off, end int64) {
 	first, last := (off+pageSize-1)/pageSize, end/pageSize
 	if first > last { // all within one page
@@ -225,8 +230,8 @@ func (d *disk) clear(p, from, to int64) {
 	}
 }
 
-// drop forgets the pages from first to before last, and returns how many there were. It takes the shorter way: number by number, or through all
-// there are.
+// drop forgets the pages from first to before last, and returns how many there were. It takes the
+// shorter way: number by number, or through all there are.
 func (s *shard) drop(index, first, last int64) int64 {
 	s.Lock()
 	defer s.Unlock()
@@ -270,7 +275,10 @@ func (d *disk) Status(_ context.Context, off, n int64) (driver.Extent, error) {
 	if p < (end+pageSize-1)/pageSize {
 		end = p * pageSize
 	}
-	return driver.Extent{Off: off, Len: end - off, Allocated: true, Data: data, Zero: !data, Node: "mem", HostOff: off}, nil
+	return driver.Extent{
+		Off: off, Len: end - off, Allocated: true, Data: data, Zero: !data,
+		Node: "mem", HostOff: off,
+	}, nil
 }
 
 // nextPage is the number of the first page at p or behind it, or one behind the longest disk.

@@ -31,7 +31,8 @@ func (d *disk) pageCount() int {
 	return n
 }
 
-// TestModel compares random operations with a plain array of bytes, and what Status says with what is read.
+// TestModel compares random operations with a plain array of bytes, and what Status says with what
+// is read.
 func TestModel(t *testing.T) {
 	const size = 5*pageSize + 1234
 	ctx := context.Background()
@@ -68,7 +69,8 @@ func TestModel(t *testing.T) {
 		}
 		for at := off; at < off+n; {
 			e, err := d.Status(ctx, at, off+n-at)
-			if err != nil || e.Off != at || e.Len <= 0 || e.End() > off+n || !e.Allocated || e.Data == e.Zero {
+			if err != nil || e.Off != at || e.Len <= 0 || e.End() > off+n || !e.Allocated ||
+				e.Data == e.Zero {
 				t.Fatalf("status of %d+%d: %+v, %v", at, off+n-at, e, err)
 			}
 			if e.Zero && !driver.AllZero(model[at:e.End()]) {
@@ -210,7 +212,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestLimit refuses the page behind the last that is allowed, in words, and gives each page back once.
+// TestLimit refuses the page behind the last that is allowed, in words, and gives each page back
+// once.
 func TestLimit(t *testing.T) {
 	ctx := t.Context()
 	before := inUse.Load()
@@ -223,13 +226,15 @@ func TestLimit(t *testing.T) {
 		}
 	}
 	err := d.WriteVec(ctx, buf, 4<<30, 0)
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "may take 196608 bytes of memory") {
+	if !errors.Is(err, syscall.ENOSPC) ||
+		!strings.Contains(err.Error(), "may take 196608 bytes of memory") {
 		t.Errorf("got %v", err)
 	}
 	if err := d.WriteVec(ctx, buf, 1<<30, 0); err != nil {
 		t.Errorf("a page that is there: %v", err)
 	}
-	if err := errors.Join(d.Discard(ctx, 0, 1<<40, 0), d.WriteVec(ctx, buf, 4<<30, 0), d.Close()); err != nil {
+	if err := errors.Join(d.Discard(ctx, 0, 1<<40, 0), d.WriteVec(ctx, buf, 4<<30, 0),
+		d.Close()); err != nil {
 		t.Error(err)
 	}
 	if got := inUse.Load() - before; got != 0 || d.taken.Load() != 0 {
@@ -254,7 +259,8 @@ func TestSharedLimit(t *testing.T) {
 	if err := two.WriteVec(t.Context(), buf, pageSize, 0); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
-	if err := errors.Join(one.Close(), two.WriteVec(t.Context(), buf, pageSize, 0), two.Close()); err != nil {
+	if err := errors.Join(one.Close(), two.WriteVec(t.Context(), buf, pageSize, 0),
+		two.Close()); err != nil {
 		t.Error(err)
 	}
 }

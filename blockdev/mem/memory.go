@@ -38,7 +38,8 @@ func halfOfMemory() int64 {
 	}
 	all := int64(info.Totalram) * int64(info.Unit)
 	if text, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
-		if group, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64); err == nil { // else it is "max"
+		// else it is "max"
+		if group, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64); err == nil {
 			all = min(all, group)
 		}
 	}
@@ -61,7 +62,8 @@ func (d *disk) take() error {
 
 func full(what string, limit int64) error {
 	return driver.RefuseAs(syscall.ENOSPC,
-		"%s may take %d bytes of memory, which are in use; the option limit allows another number", what, limit)
+		"%s may take %d bytes of memory, which are in use; the option limit allows another number",
+		what, limit)
 }
 
 // giveBack counts so many pages less.

@@ -22,7 +22,11 @@ var Co = driver.Driver{
 	Name: "null-co", Doc: doc, Kind: driver.Protocol, Config: config{}, Scratch: true,
 	Schemes:   []string{"null-co"},
 	ParseName: func(given string, _ *driver.Options) error { return only("null-co", given) },
-	Open:      func(_ context.Context, o *driver.Opening) (driver.Node, error) { return openDevice("null-co", o) },
+	Open: func(_ context.Context, o *driver.Opening) (
+		driver.Node, error,
+	) {
+		return openDevice("null-co", o)
+	},
 }
 
 // Aio is the driver under its second name.
@@ -30,7 +34,11 @@ var Aio = driver.Driver{
 	Name: "null-aio", Doc: doc, Kind: driver.Protocol, Config: config{}, Scratch: true,
 	Schemes:   []string{"null-aio"},
 	ParseName: func(given string, _ *driver.Options) error { return only("null-aio", given) },
-	Open:      func(_ context.Context, o *driver.Opening) (driver.Node, error) { return openDevice("null-aio", o) },
+	Open: func(_ context.Context, o *driver.Opening) (
+		driver.Node, error,
+	) {
+		return openDevice("null-aio", o)
+	},
 }
 
 type config struct {
@@ -114,5 +122,8 @@ func (d *device) Flush(ctx context.Context) error { return d.pass(ctx) }
 // Status knows of zeroes with read-zeroes=on, and otherwise of nothing at all: not even that the
 // range is allocated.
 func (d *device) Status(_ context.Context, off, n int64) (driver.Extent, error) {
-	return driver.Extent{Off: off, Len: n, Allocated: d.readZeroes, Zero: d.readZeroes, Node: d.name, HostOff: off}, nil
+	return driver.Extent{
+		Off: off, Len: n, Allocated: d.readZeroes, Zero: d.readZeroes,
+		Node: d.name, HostOff: off,
+	}, nil
 }

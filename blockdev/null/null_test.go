@@ -18,7 +18,8 @@ func open(t *testing.T, name string, given map[string]any) (*blockdev.Device, er
 	for k, v := range given {
 		o.Set(k, v)
 	}
-	return blockdev.Open(context.Background(), name, blockdev.OpenConfig{Drivers: []driver.Driver{Aio, Co}, Options: &o})
+	return blockdev.Open(context.Background(), name,
+		blockdev.OpenConfig{Drivers: []driver.Driver{Aio, Co}, Options: &o})
 }
 
 func TestOpen(t *testing.T) {
@@ -62,7 +63,8 @@ func TestRead(t *testing.T) {
 		if err := d.Read(ctx, driver.Vec{buf}, 5, 0); err != nil || !bytes.Equal(buf, want) {
 			t.Errorf("read-zeroes %v: %v, %v", zeroes, buf, err)
 		}
-		if e, err := d.Status(ctx, 0, d.Size()); err != nil || e.Allocated != zeroes || e.Zero != zeroes || e.Data || e.Len != d.Size() {
+		if e, err := d.Status(ctx, 0, d.Size()); err != nil || e.Allocated != zeroes ||
+			e.Zero != zeroes || e.Data || e.Len != d.Size() {
 			t.Errorf("read-zeroes %v: %+v, %v", zeroes, e, err)
 		}
 		if err := d.Zero(ctx, 0, 512, driver.NoFallback); !errors.Is(err, driver.ErrNotSupported) {

@@ -21,7 +21,8 @@ func checkCreate(c *driver.Creating) error {
 // create makes the file as long as the image, in whole sectors.
 func create(ctx context.Context, c *driver.Creating) error {
 	size := (c.Size + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
-	mode, _ := driver.ParsePrealloc(c.Config.(*createConfig).Preallocation) // the key admits nothing else
+	// the key admits nothing else
+	mode, _ := driver.ParsePrealloc(c.Config.(*createConfig).Preallocation)
 	return c.File.Truncate(ctx, size, mode, 0)
 }
 

@@ -22,7 +22,8 @@ func TestCreate(t *testing.T) {
 			o.Set("preallocation", prealloc)
 		}
 		cfg := blockdev.CreateConfig{
-			Drivers: []driver.Driver{raw.Driver, file.Driver}, Format: "raw", Options: &o, Size: size, Backing: backing, Force: true,
+			Drivers: []driver.Driver{raw.Driver, file.Driver}, Format: "raw", Options: &o,
+			Size: size, Backing: backing, Force: true,
 		}
 		if backing != "" {
 			cfg.BackingFormat = "raw"

@@ -1,11 +1,12 @@
 // Package raw is the format of images that are nothing but the guest's bytes, one after the other.
 //
-// With offset and size it is a window into its file: guest byte 0 is the file's byte offset, and a size makes the length fixed where it
-// otherwise follows the file. Everything else is passed on.
+// With offset and size it is a window into its file: guest byte 0 is the file's byte offset, and a
+// size makes the length fixed where it otherwise follows the file. Everything else is passed on.
 //
-// A raw image that was found by probing is dangerous: a guest may write the header of another format into its first bytes, and the next
-// opener would believe it, along with the host files that such a header can name. Such an image therefore refuses to store what
-// probing would take for anything but raw.
+// A raw image that was found by probing is dangerous: a guest may write the header of another
+// format into its first bytes, and the next opener would believe it, along with the host files that
+// such a header can name. Such an image therefore refuses to store what probing would take for
+// anything but raw.
 package raw
 
 import (
@@ -48,7 +49,8 @@ type image struct {
 	driver.Leaf
 	file   driver.Node
 	window atomic.Pointer[window]
-	// probe names the format that the first bytes of an image look like. It is nil unless the image was probed.
+	// probe names the format that the first bytes of an image look like. It is nil unless the image
+	// was probed.
 	probe func(head []byte) string
 	// warn says, at the first write to the first sector, that it may be refused.
 	warn func()
@@ -85,8 +87,8 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	return r, nil
 }
 
-// windowOf reads the options and checks them against the length of the file, which counts in whole sectors. The texts are those of
-// qemu-io 7.2.22, two blanks included.
+// windowOf reads the options and checks them against the length of the file, which counts in whole
+// sectors. The texts are those of qemu-io 7.2.22, two blanks included.
 func windowOf(c *config, fileSize int64) (*window, error) {
 	w := &window{offset: c.Offset.Int(), size: -1}
 	if c.Size != nil {
@@ -95,7 +97,8 @@ func windowOf(c *config, fileSize int64) (*window, error) {
 	length := (fileSize + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
 	switch {
 	case w.offset > length:
-		return nil, driver.Refuse("Offset (%d) cannot be greater than size of the containing file (%d)", c.Offset, length)
+		return nil, driver.Refuse(
+			"Offset (%d) cannot be greater than size of the containing file (%d)", c.Offset, length)
 	case w.size > length-w.offset:
 		return nil, driver.Refuse(
 			"The sum of offset (%d) and size (%d) has to be smaller or equal to the  actual size of the containing file (%d)",
@@ -115,8 +118,8 @@ func (r *image) Prepare(_ context.Context, o *driver.Opening) (commit, abort fun
 	return func() { r.window.Store(w) }, func() {}, nil
 }
 
-// Info takes over what a node does from the one below. Alignment and the unit of zeroing stay with the file, whose guard pads
-// and fires its events there.
+// Info takes over what a node does from the one below. Alignment and the unit of zeroing stay with
+// the file, whose guard pads and fires its events there.
 func (r *image) Info() driver.Info {
 	below := r.file.Info()
 	w := r.window.Load()
@@ -186,7 +189,8 @@ func (r *image) checkHead(v driver.Vec, off int64) error {
 	}
 	r.warn()
 	if format := r.probe(head[:]); format != Driver.Name {
-		return driver.RefuseAs(syscall.EPERM, "the first sector would make it an image of format %s", format)
+		return driver.RefuseAs(syscall.EPERM,
+			"the first sector would make it an image of format %s", format)
 	}
 	return nil
 }

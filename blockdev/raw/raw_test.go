@@ -160,13 +160,15 @@ func TestShift(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make([]byte, 5)
-	if err := file.ReadVec(ctx, driver.Vec{got}, 64<<10+1000, 0); err != nil || string(got) != "hello" {
+	if err := file.ReadVec(ctx, driver.Vec{got}, 64<<10+1000, 0); err != nil ||
+		string(got) != "hello" {
 		t.Errorf("in the file: %q, %v", got, err)
 	}
 	if err := d.Read(ctx, driver.Vec{got}, 1000, 0); err != nil || string(got) != "hello" {
 		t.Errorf("in the image: %q, %v", got, err)
 	}
-	if e, err := d.Status(ctx, 512, 1024); err != nil || e.Off != 512 || e.HostOff != 64<<10+512 || !e.Data || !e.Allocated {
+	if e, err := d.Status(ctx, 512, 1024); err != nil || e.Off != 512 || e.HostOff != 64<<10+512 ||
+		!e.Data || !e.Allocated {
 		t.Errorf("status: %+v, %v", e, err)
 	}
 	if err := d.Zero(ctx, 1000, 2, 0); err != nil {
@@ -175,7 +177,8 @@ func TestShift(t *testing.T) {
 	if err := d.Discard(ctx, 1004, 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := file.ReadVec(ctx, driver.Vec{got}, 64<<10+1000, 0); err != nil || string(got) != "\x00\x00ll\x00" {
+	if err := file.ReadVec(ctx, driver.Vec{got}, 64<<10+1000, 0); err != nil ||
+		string(got) != "\x00\x00ll\x00" {
 		t.Errorf("zeroed in the file: %q, %v", got, err)
 	}
 }
@@ -219,7 +222,8 @@ func TestTruncate(t *testing.T) {
 	fixed := mustOpenMem(t, "1M", "size", "64k")
 	err := fixed.Truncate(ctx, 64<<10, driver.PreallocOff)
 	var r *driver.Refusal
-	if !errors.As(err, &r) || r.Text != "Cannot resize fixed-size raw disks" || !errors.Is(err, syscall.ENOTSUP) {
+	if !errors.As(err, &r) || r.Text != "Cannot resize fixed-size raw disks" ||
+		!errors.Is(err, syscall.ENOTSUP) {
 		t.Errorf("fixed size: %v", err)
 	}
 	image := d.Top().Primary()
@@ -252,7 +256,8 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// TestProbed keeps a guest from turning an image that was guessed to be raw into one of another format.
+// TestProbed keeps a guest from turning an image that was guessed to be raw into one of another
+// format.
 func TestProbed(t *testing.T) {
 	ctx := context.Background()
 	d, err := blockdev.Open(ctx, "mem:1M", blockdev.OpenConfig{Drivers: testDrivers})
@@ -291,7 +296,9 @@ func TestStatusOfNull(t *testing.T) {
 	ctx := context.Background()
 	for zeroes, want := range map[string]bool{"on": true, "off": false} {
 		d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
-			Drivers: testDrivers, Options: options("driver", "raw", "file.driver", "null-co", "file.read-zeroes", zeroes),
+			Drivers: testDrivers,
+			Options: options("driver", "raw", "file.driver", "null-co", "file.read-zeroes",
+				zeroes),
 		})
 		if err != nil {
 			t.Fatal(err)

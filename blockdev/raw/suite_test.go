@@ -11,11 +11,15 @@ import (
 func TestSuite(t *testing.T) {
 	const passed = blockdevtest.Passed
 	const offset = 12345
-	row := blockdevtest.Row{Read: passed, Write: passed, Zero: passed, Discard: passed, Status: passed, Truncate: passed, Flush: passed}
+	row := blockdevtest.Row{
+		Read: passed, Write: passed, Zero: passed, Discard: passed,
+		Status: passed, Truncate: passed, Flush: passed,
+	}
 	fixed := row
 	fixed.Truncate = blockdevtest.Refused
 	memory := func(size int64) *driver.Options {
-		return options("file.driver", blockdevtest.MemoryDriver.Name, "file.size", strconv.FormatInt(size, 10))
+		return options("file.driver", blockdevtest.MemoryDriver.Name, "file.size",
+			strconv.FormatInt(size, 10))
 	}
 	for name, c := range map[string]struct {
 		row     blockdevtest.Row

@@ -129,7 +129,8 @@ func TestRangeLockCancelInBetween(t *testing.T) {
 	s.expect("c")
 }
 
-// TestRangeLockExcludes has goroutines change bytes that they hold, which the race detector and the sums watch.
+// TestRangeLockExcludes has goroutines change bytes that they hold, which the race detector and the
+// sums watch.
 func TestRangeLockExcludes(t *testing.T) {
 	const size, workers, rounds = 64, 8, 300
 	var l RangeLock

@@ -1,14 +1,14 @@
 // Package wait lets requests wait for each other in a way that can be seen from outside.
 //
-// Any wait of one request for another goes through Waiters, so that somebody else can tell when every
-// request has either finished or stands still. That somebody holds a Meter, which counts goroutines at
-// work: in step mode a command of the shell ends when its meter is idle, and the order of completions
-// then belongs to the script and not to the scheduler. The rule that makes it true: whoever wakes a
-// goroutine counts it as running before it wakes it.
+// Any wait of one request for another goes through Waiters, so that somebody else can tell when
+// every request has either finished or stands still. That somebody holds a Meter, which counts
+// goroutines at work: in step mode a command of the shell ends when its meter is idle, and the
+// order of completions then belongs to the script and not to the scheduler. The rule that makes it
+// true: whoever wakes a goroutine counts it as running before it wakes it.
 //
-// Mutex and RangeLock are locks made of Waiters. They may be held across I/O and debug events, where a
-// sync.Mutex would hide that its owner stands still. Fan splits one request over several goroutines and
-// counts them.
+// Mutex and RangeLock are locks made of Waiters. They may be held across I/O and debug events,
+// where a sync.Mutex would hide that its owner stands still. Fan splits one request over several
+// goroutines and counts them.
 package wait
 
 import (
@@ -26,7 +26,8 @@ type Meter struct {
 	idle    chan struct{} // closed when running is 0; nil while nobody waits
 }
 
-// Add counts n more goroutines as running. It is called before they start, and a negative n when they end.
+// Add counts n more goroutines as running. It is called before they start, and a negative n when
+// they end.
 func (m *Meter) Add(n int) {
 	if m == nil {
 		return
@@ -67,14 +68,15 @@ func WithMeter(ctx context.Context, m *Meter) context.Context {
 	return context.WithValue(ctx, meterKey{}, m)
 }
 
-// MeterOf is the meter that counts the requests of ctx, nil (which counts nothing) if there is none.
+// MeterOf is the meter that counts the requests of ctx, nil (which counts nothing) if there is
+// none.
 func MeterOf(ctx context.Context) *Meter {
 	m, _ := ctx.Value(meterKey{}).(*Meter)
 	return m
 }
 
-// Fan runs do(0) to do(n-1) on goroutines of their own, counted by the meter of ctx, and waits for all. It returns the
-// error of the lowest index that failed.
+// Fan runs do(0) to do(n-1) on goroutines of their own, counted by the meter of ctx, and waits for
+// all. It returns the error of the lowest index that failed.
 func Fan(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	if n == 1 {
 		return do(ctx, 0)
@@ -102,8 +104,8 @@ func Fan(ctx context.Context, n int, do func(ctx context.Context, i int) error) 
 	return nil
 }
 
-// Waiters is a queue of goroutines that wait for a condition, first come first served. Like sync.Cond it belongs to a lock:
-// all methods are called with that lock held.
+// Waiters is a queue of goroutines that wait for a condition, first come first served. Like
+// sync.Cond it belongs to a lock: all methods are called with that lock held.
 type Waiters struct{ queue []*waiter }
 
 type waiter struct {
@@ -112,8 +114,8 @@ type waiter struct {
 	woken bool
 }
 
-// Wait gives up l, parks the caller until it is woken or ctx ends, and takes l again. The caller looks at its condition once
-// more, since it may have changed meanwhile.
+// Wait gives up l, parks the caller until it is woken or ctx ends, and takes l again. The caller
+// looks at its condition once more, since it may have changed meanwhile.
 func (w *Waiters) Wait(ctx context.Context, l sync.Locker) error {
 	me := &waiter{wake: make(chan struct{}), meter: MeterOf(ctx)}
 	w.queue = append(w.queue, me)
@@ -136,8 +138,9 @@ func (w *Waiters) Wait(ctx context.Context, l sync.Locker) error {
 	return err
 }
 
-// Wake wakes the goroutine that has waited longest, if there is one, and says whether. The woken one counts as running from
-// here on, not from when it gets the processor: else the meter would look idle in between.
+// Wake wakes the goroutine that has waited longest, if there is one, and says whether. The woken
+// one counts as running from here on, not from when it gets the processor: else the meter would
+// look idle in between.
 func (w *Waiters) Wake() bool {
 	if len(w.queue) == 0 {
 		return false
@@ -159,8 +162,8 @@ func (w *Waiters) WakeAll() {
 // Len is the number of goroutines that wait.
 func (w *Waiters) Len() int { return len(w.queue) }
 
-// Mutex is a lock that may be held across I/O and events. It is handed over in the order in which it was asked for. The zero
-// value is unlocked.
+// Mutex is a lock that may be held across I/O and events. It is handed over in the order in which
+// it was asked for. The zero value is unlocked.
 type Mutex struct {
 	mu      sync.Mutex
 	held    bool
@@ -178,8 +181,8 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	return m.waiters.Wait(ctx, &m.mu) // woken means: handed over
 }
 
-// Unlock hands the mutex to the next in line, and lets it run at once: until it does the lock is held for nothing, and everybody else
-// queues up behind it.
+// Unlock hands the mutex to the next in line, and lets it run at once: until it does the lock is
+// held for nothing, and everybody else queues up behind it.
 func (m *Mutex) Unlock() {
 	m.mu.Lock()
 	handed := m.waiters.Wake()

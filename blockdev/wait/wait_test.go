@@ -58,7 +58,8 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		if meter.running != 1 || m.waiters.Len() != 0 {
-			t.Errorf("running %d, waiting %d after the wait was given up", meter.running, m.waiters.Len())
+			t.Errorf("running %d, waiting %d after the wait was given up", meter.running,
+				m.waiters.Len())
 		}
 		m.Unlock()
 		if err := m.Lock(t.Context()); err != nil {
@@ -122,7 +123,8 @@ func TestFan(t *testing.T) {
 	}
 }
 
-// While the pieces that are left stand still, the meter is idle, although the caller has not returned.
+// While the pieces that are left stand still, the meter is idle, although the caller has not
+// returned.
 func TestFanIsIdleWhenItsPiecesWait(t *testing.T) {
 	meter := new(Meter)
 	ctx := WithMeter(t.Context(), meter)

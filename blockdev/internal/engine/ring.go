@@ -16,9 +16,9 @@ import (
 // ringSlots is how many transfers a Ring has under way at once; further ones wait.
 const ringSlots = 128
 
-// Ring is the port of an io_uring that many goroutines share: each puts its transfer on the ring and sleeps until one goroutine that
-// watches the ring wakes it. That hand-over costs some microseconds a request; who has many requests of its own uses a batch
-// queue instead.
+// Ring is the port of an io_uring that many goroutines share: each puts its transfer on the ring
+// and sleeps until one goroutine that watches the ring wakes it. That hand-over costs some
+// microseconds a request; who has many requests of its own uses a batch queue instead.
 type Ring struct {
 	ring    *uring.Ring
 	slots   [ringSlots]ringSlot
@@ -30,7 +30,8 @@ type Ring struct {
 	mu sync.Mutex // around filling and submitting entries
 }
 
-// ringSlot is a transfer under way. It keeps the memory that the kernel works on from being collected.
+// ringSlot is a transfer under way. It keeps the memory that the kernel works on from being
+// collected.
 type ringSlot struct {
 	data driver.Vec
 	vecs []unix.Iovec
@@ -83,8 +84,9 @@ var abandoned struct {
 	rings []*Ring
 }
 
-// abandon fails the transfers under way, about which nothing can be learned any more, and all that follow. It takes a
-// programming error elsewhere to get here, such as somebody closing a descriptor that is not theirs.
+// abandon fails the transfers under way, about which nothing can be learned any more, and all that
+// follow. It takes a programming error elsewhere to get here, such as somebody closing a descriptor
+// that is not theirs.
 func (p *Ring) abandon(err error) {
 	abandoned.Lock()
 	defer abandoned.Unlock()

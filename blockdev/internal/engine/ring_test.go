@@ -11,7 +11,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// A ring that is lost fails what is under way and what follows; nobody waits for ever, and nothing panics.
+// A ring that is lost fails what is under way and what follows; nobody waits for ever, and nothing
+// panics.
 func TestLostRing(t *testing.T) {
 	p, err := NewRing()
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {

@@ -6,8 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Sync is the port of plain system calls, made on the goroutine of the request. Background requests have goroutines of their own,
-// so this is also what QEMU calls aio=threads.
+// Sync is the port of plain system calls, made on the goroutine of the request. Background requests
+// have goroutines of their own, so this is also what QEMU calls aio=threads.
 type Sync struct{}
 
 var _ Port = Sync{}

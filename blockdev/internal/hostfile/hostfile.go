@@ -1,7 +1,9 @@
-// Package hostfile is what regular files and devices of the host have in common as block nodes: how they are opened and opened
-// again, how they are locked, in which units a descriptor takes requests, and how data gets in and out.
+// Package hostfile is what regular files and devices of the host have in common as block nodes: how
+// they are opened and opened again, how they are locked, in which units a descriptor takes
+// requests, and how data gets in and out.
 //
-// The drivers file and hostdevice embed File and add what differs: sizes, zeroes, discards, status and truncation.
+// The drivers file and hostdevice embed File and add what differs: sizes, zeroes, discards, status
+// and truncation.
 package hostfile
 
 import (
@@ -21,8 +23,8 @@ import (
 	"github.com/blksh/blksh/blockdev/target"
 )
 
-// Options are those that files and devices take alike. Values of enumerations are judged here, because QEMU words their
-// errors differently.
+// Options are those that files and devices take alike. Values of enumerations are judged here,
+// because QEMU words their errors differently.
 type Options struct {
 	Filename     string  `option:"filename" help:"path of the file or device"`
 	AIO          *string `option:"aio" known:"threads,native,io_uring" help:"how requests reach the kernel; if not given, a ring for batches, and plain calls for single requests and for files in memory"`
@@ -40,7 +42,8 @@ func (o *Options) aio() string {
 	return *o.AIO
 }
 
-// fixed names an option that cannot change while a file is open, and is not the same in next; "" if there is none.
+// fixed names an option that cannot change while a file is open, and is not the same in next; "" if
+// there is none.
 func (o *Options) fixed(next *Options) string {
 	switch {
 	case next.Filename != o.Filename:
@@ -68,7 +71,8 @@ func (o *Options) check(direct bool) error {
 		return fmt.Errorf("invalid parameter value: %s", o.Locking)
 	}
 	if o.aio() == "native" && !direct {
-		return driver.Refuse("aio=native was specified, but it requires cache.direct=on, which was not specified.")
+		return driver.Refuse(
+			"aio=native was specified, but it requires cache.direct=on, which was not specified.")
 	}
 	return nil
 }
@@ -109,8 +113,8 @@ type File struct {
 	closed bool
 }
 
-// descriptor is one open file descriptor with what depends on how it was opened. It is closed when its last user is done with it, so that
-// reopening need not wait for requests.
+// descriptor is one open file descriptor with what depends on how it was opened. It is closed when
+// its last user is done with it, so that reopening need not wait for requests.
 type descriptor struct {
 	fd       int
 	users    int // guarded by File.mu
@@ -119,7 +123,8 @@ type descriptor struct {
 	direct   bool
 	align    int64 // of offsets and lengths
 	memAlign int64
-	// release ends what Admit began. It is called with the request to close or reopen the file, not when the last user is done.
+	// release ends what Admit began. It is called with the request to close or reopen the file, not
+	// when the last user is done.
 	release func()
 	// whyReadOnly is why a file that was to be writable is not.
 	whyReadOnly error
@@ -145,7 +150,10 @@ func Open(o *driver.Opening, cfg Config) (*File, error) {
 	if cfg.Size == nil {
 		cfg.Size = func(fd int) (int64, error) { return unix.Seek(fd, 0, unix.SEEK_END) }
 	}
-	f := &File{driver: o.Driver.Name, name: name, from: o.From, cfg: cfg, options: opts, shared: o.Mode.ForceShare}
+	f := &File{
+		driver: o.Driver.Name, name: name, from: o.From, cfg: cfg, options: opts,
+		shared: o.Mode.ForceShare,
+	}
 	d, err := f.open(name, o)
 	if err != nil {
 		return nil, err
@@ -161,8 +169,9 @@ func Open(o *driver.Opening, cfg Config) (*File, error) {
 	return f, nil
 }
 
-// newPort is the port that the option aio asks for. Native requests take the ring as well: both mean that the kernel holds the request and
-// not a thread. Where there is no ring, plain calls do the same, only slower.
+// newPort is the port that the option aio asks for. Native requests take the ring as well: both
+// mean that the kernel holds the request and not a thread. Where there is no ring, plain calls do
+// the same, only slower.
 func newPort(aio string) engine.Port {
 	if aio == "native" || aio == "io_uring" {
 		if p, err := engine.NewRing(); err == nil {
@@ -195,11 +204,13 @@ func (f *File) open(path string, o *driver.Opening) (*descriptor, error) {
 	return d, nil
 }
 
-// openAdmitted opens what was found, if the opener's rule lets it. What it is asked about is what is opened.
+// openAdmitted opens what was found, if the opener's rule lets it. What it is asked about is what
+// is opened.
 func (f *File) openAdmitted(pin *target.Pin, o *driver.Opening) (*descriptor, error) {
 	release := func() {}
 	kind := pin.Kind()
-	if device := kind == unix.S_IFBLK || kind == unix.S_IFCHR; device || kind == unix.S_IFREG && !o.Mode.ReadOnly {
+	if device := kind == unix.S_IFBLK || kind == unix.S_IFCHR; device || kind == unix.S_IFREG &&
+		!o.Mode.ReadOnly {
 		var err error
 		if release, err = o.Admit(pin.HostFile); err != nil {
 			return nil, err
@@ -218,8 +229,8 @@ func isPermission(err error) bool {
 	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EPERM)
 }
 
-// openFlags are those of open(2). O_NONBLOCK keeps a pipe without a writer from holding the open up; it is cleared again once the file
-// is known to be of the right kind.
+// openFlags are those of open(2). O_NONBLOCK keeps a pipe without a writer from holding the open
+// up; it is cleared again once the file is known to be of the right kind.
 func openFlags(m driver.Mode) int {
 	flags := unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_RDWR
 	if m.ReadOnly {
@@ -237,7 +248,10 @@ func (f *File) openAs(pin *target.Pin, m driver.Mode) (*descriptor, error) {
 	if err != nil {
 		return nil, f.openError(pin, flags, err)
 	}
-	d := &descriptor{fd: fd, users: 1, flags: flags, readOnly: m.ReadOnly, direct: m.Direct, align: 1, memAlign: 1}
+	d := &descriptor{
+		fd: fd, users: 1, flags: flags, readOnly: m.ReadOnly, direct: m.Direct,
+		align: 1, memAlign: 1,
+	}
 	if err := f.prepare(d); err != nil {
 		_ = unix.Close(fd)
 		return nil, err
@@ -255,7 +269,8 @@ func (f *File) prepare(d *descriptor) error {
 		return err
 	}
 	if !f.cfg.NonBlocking {
-		if _, err := unix.FcntlInt(uintptr(d.fd), unix.F_SETFL, d.flags&^unix.O_NONBLOCK); err != nil {
+		if _, err := unix.FcntlInt(uintptr(d.fd), unix.F_SETFL,
+			d.flags&^unix.O_NONBLOCK); err != nil {
 			return driver.Because(err, "Could not set up file")
 		}
 	}
@@ -270,12 +285,14 @@ func (f *File) prepare(d *descriptor) error {
 	return nil
 }
 
-// openError words a refused open, and finds out whether O_DIRECT alone is what the file system refuses.
+// openError words a refused open, and finds out whether O_DIRECT alone is what the file system
+// refuses.
 func (f *File) openError(pin *target.Pin, flags int, err error) error {
 	if errors.Is(err, unix.EINVAL) && flags&unix.O_DIRECT != 0 {
 		if fd, plain := pin.Open(flags &^ unix.O_DIRECT); plain == nil {
 			_ = unix.Close(fd)
-			return driver.RefuseAs(err, "Could not open '%s': filesystem does not support O_DIRECT", f.name)
+			return driver.RefuseAs(err, "Could not open '%s': filesystem does not support O_DIRECT",
+				f.name)
 		}
 	}
 	return driver.Because(err, fmt.Sprintf("Could not open '%s'", f.name))
@@ -284,7 +301,8 @@ func (f *File) openError(pin *target.Pin, flags int, err error) error {
 // Identity tells the file from any other.
 func (f *File) Identity() (device, inode uint64) {
 	var st unix.Stat_t
-	_ = f.With(func(fd int) error { return unix.Fstat(fd, &st) }) // a descriptor that is open has a status
+	// a descriptor that is open has a status
+	_ = f.With(func(fd int) error { return unix.Fstat(fd, &st) })
 	if st.Mode&unix.S_IFMT == unix.S_IFBLK {
 		return st.Rdev, 0
 	}
@@ -297,7 +315,8 @@ func (f *File) Name() string { return f.name }
 // Is says whether f leads to the open file.
 func (f *File) Is(other driver.HostFile) bool {
 	var own, st unix.Stat_t
-	err := f.With(func(fd int) error { return errors.Join(unix.Fstat(fd, &own), unix.Fstat(other.FD, &st)) })
+	err := f.With(
+		func(fd int) error { return errors.Join(unix.Fstat(fd, &own), unix.Fstat(other.FD, &st)) })
 	if err != nil {
 		return false
 	}
@@ -329,7 +348,8 @@ func (f *File) release(d *descriptor) error {
 		return nil
 	}
 	imagelock.Drop(d.fd)
-	if err := unix.Close(d.fd); err != nil && err != unix.EINTR { // interrupted, it is closed all the same
+	// interrupted, it is closed all the same
+	if err := unix.Close(d.fd); err != nil && err != unix.EINTR {
 		return fmt.Errorf("close %s: %w", f.name, err)
 	}
 	return nil
@@ -372,7 +392,9 @@ func (f *File) ReadVec(ctx context.Context, v driver.Vec, off int64, _ driver.Fl
 }
 
 // read reads by a port.
-func (f *File) read(ctx context.Context, p engine.Port, d *descriptor, v driver.Vec, off int64) error {
+func (f *File) read(ctx context.Context, p engine.Port, d *descriptor, v driver.Vec,
+	off int64,
+) error {
 	done, err := engine.Read(ctx, p, d.fd, v, off, d.align)
 	if err != nil || done == v.Len() {
 		return err
@@ -394,8 +416,8 @@ func (f *File) WriteVec(ctx context.Context, v driver.Vec, off int64, _ driver.F
 	return engine.Write(ctx, f.port, d.fd, v, off, d.align)
 }
 
-// Flush is fdatasync(2). Once it failed, the system may have dropped what never reached the disk, and would report the next
-// sync as fine. So the error stays until the file is closed.
+// Flush is fdatasync(2). Once it failed, the system may have dropped what never reached the disk,
+// and would report the next sync as fine. So the error stays until the file is closed.
 func (f *File) Flush(context.Context) error {
 	if err := f.broken.Load(); err != nil {
 		return *err
@@ -407,7 +429,8 @@ func (f *File) Flush(context.Context) error {
 	return err
 }
 
-// Claim turns what is done with the image into image locks. While a reopen is prepared it is about the descriptor to come.
+// Claim turns what is done with the image into image locks. While a reopen is prepared it is about
+// the descriptor to come.
 func (f *File) Claim(_ context.Context, c driver.Claim) error {
 	f.mu.Lock()
 	d := cmp.Or(f.next, f.cur.Load())
@@ -432,7 +455,8 @@ func (f *File) Close() error {
 	return err
 }
 
-// Prepare opens the file once more in the new mode, if that differs. Its locks are on both descriptors until commit or abort.
+// Prepare opens the file once more in the new mode, if that differs. Its locks are on both
+// descriptors until commit or abort.
 func (f *File) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
 	opts := o.Config.(*Options)
 	if key := f.options.fixed(opts); key != "" {
@@ -481,8 +505,8 @@ func (f *File) install(cur, next *descriptor) {
 	f.next = next
 }
 
-// reopen opens the file behind old in another mode. It goes by the descriptor and not by the name, which may mean another file by
-// now.
+// reopen opens the file behind old in another mode. It goes by the descriptor and not by the name,
+// which may mean another file by now.
 func (f *File) reopen(old *descriptor, o *driver.Opening) (*descriptor, error) {
 	d, err := f.open(fmt.Sprintf("/proc/self/fd/%d", old.fd), o)
 	if errors.Is(err, unix.ENOENT) { // no /proc

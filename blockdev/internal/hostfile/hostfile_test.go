@@ -89,18 +89,23 @@ func TestAlignment(t *testing.T) {
 			fd := direct(t, dir)
 			offset, memory := alignment(fd)
 			probed := probeOffsetAlign(fd, 4096)
-			for what, n := range map[string]int64{"offsets": offset, "memory": memory, "offsets, probed": probed} {
+			for what, n := range map[string]int64{
+				"offsets": offset, "memory": memory,
+				"offsets, probed": probed,
+			} {
 				if n <= 0 || n > 4096 || n&(n-1) != 0 {
 					t.Errorf("%s aligned to %d", what, n)
 				}
 			}
-			buf, err := unix.Mmap(-1, 0, 8192, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+			buf, err := unix.Mmap(-1, 0, 8192, unix.PROT_READ|unix.PROT_WRITE,
+				unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer unix.Munmap(buf)
 			for _, align := range []int64{offset, probed} {
-				if n, err := unix.Pread(fd, buf[memory:memory+align], align); err != nil || int64(n) != align {
+				if n, err := unix.Pread(fd, buf[memory:memory+align], align); err != nil ||
+					int64(n) != align {
 					t.Errorf("read of %d bytes at %d: %d, %v", align, align, n, err)
 				}
 			}
@@ -121,7 +126,8 @@ func openPlain(t *testing.T, name string) *File {
 	}
 	var o driver.Options
 	o.Set("filename", name)
-	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{Drivers: []driver.Driver{plain}, Options: &o, Format: "plain"})
+	d, err := blockdev.Open(t.Context(), "",
+		blockdev.OpenConfig{Drivers: []driver.Driver{plain}, Options: &o, Format: "plain"})
 	if err != nil {
 		t.Fatal(err)
 	}

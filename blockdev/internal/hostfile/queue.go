@@ -17,10 +17,12 @@ type Node interface {
 	Wrote(end int64)
 }
 
-// BatchQueue makes a batch queue for n, which embeds f: a ring, but plain calls for a file in memory. There a call never waits, while
-// the kernel gives each request of a ring to a thread of its own, for such files cannot promise that they will not wait: at a depth of 1 that
-// is half as many reads of 4 KiB a second, and at any depth twice the processor time (measured on tmpfs, Linux 6.18). Who asks for a ring
-// by name gets it even so. ENOTSUP leaves the requests to goroutines: there is no ring to be had, or threads were asked for.
+// BatchQueue makes a batch queue for n, which embeds f: a ring, but plain calls for a file in
+// memory. There a call never waits, while the kernel gives each request of a ring to a thread of
+// its own, for such files cannot promise that they will not wait: at a depth of 1 that is half as
+// many reads of 4 KiB a second, and at any depth twice the processor time (measured on tmpfs, Linux
+// 6.18). Who asks for a ring by name gets it even so. ENOTSUP leaves the requests to goroutines:
+// there is no ring to be had, or threads were asked for.
 func (f *File) BatchQueue(ctx context.Context, n Node, depth, size int) (driver.Queue, error) {
 	switch {
 	case depth > maxDepth || f.options.aio() == "threads":
@@ -41,7 +43,8 @@ func (f *File) inMemory() bool {
 	return err == nil && (int64(st.Type) == unix.TMPFS_MAGIC || int64(st.Type) == unix.RAMFS_MAGIC)
 }
 
-// plainQueue is a batch queue that makes requests one after the other, by plain calls, as they are submitted.
+// plainQueue is a batch queue that makes requests one after the other, by plain calls, as they are
+// submitted.
 type plainQueue struct {
 	ctx   context.Context
 	node  Node

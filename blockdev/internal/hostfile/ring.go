@@ -14,8 +14,8 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/uring"
 )
 
-// ringQueue is a batch queue on an io_uring of its own. Reads and writes go through the ring; the rest is rare, and made by plain calls
-// when it is submitted.
+// ringQueue is a batch queue on an io_uring of its own. Reads and writes go through the ring; the
+// rest is rare, and made by plain calls when it is submitted.
 type ringQueue struct {
 	*plainQueue
 	ring *uring.Ring
@@ -29,7 +29,8 @@ type ringQueue struct {
 
 var _ driver.Queue = (*ringQueue)(nil)
 
-// ringQueue makes a queue whose goroutine stays on one thread until it is closed: the fastest rings take requests from one thread only.
+// ringQueue makes a queue whose goroutine stays on one thread until it is closed: the fastest rings
+// take requests from one thread only.
 func (f *File) ringQueue(ctx context.Context, n Node, depth, size int) (driver.Queue, error) {
 	runtime.LockOSThread()
 	ring, err := uring.New(depth, uring.Owned)
@@ -51,12 +52,14 @@ func (f *File) ringQueue(ctx context.Context, n Node, depth, size int) (driver.Q
 	return q, nil
 }
 
-// diskPortion is how many requests a disk is given at once. It has nothing to do until it gets the first of a batch, and the processor has
-// nothing to do after the last. In fours, a disk did a fifth more reads of 4 KiB at depths of 32 and 64 than with all at once, and as many
-// at 128, for the same processor time (measured on virtio, Linux 6.18).
+// diskPortion is how many requests a disk is given at once. It has nothing to do until it gets the
+// first of a batch, and the processor has nothing to do after the last. In fours, a disk did a
+// fifth more reads of 4 KiB at depths of 32 and 64 than with all at once, and as many at 128, for
+// the same processor time (measured on virtio, Linux 6.18).
 const diskPortion = 4
 
-// portion is how many requests to hand over at once: what the user says, else all that are meant for the page cache.
+// portion is how many requests to hand over at once: what the user says, else all that are meant
+// for the page cache.
 func portion(asked int64, direct bool) int {
 	switch {
 	case asked > 0:
@@ -67,8 +70,8 @@ func portion(asked int64, direct bool) int {
 	return maxDepth
 }
 
-// register tells the kernel what it will be working with, which spares it work at each request. It may refuse: there is a limit to the
-// memory that a user may lock.
+// register tells the kernel what it will be working with, which spares it work at each request. It
+// may refuse: there is a limit to the memory that a user may lock.
 func (q *ringQueue) register() {
 	bufs := make([][]byte, len(q.slots))
 	for i := range bufs {
@@ -90,7 +93,8 @@ func (q *ringQueue) Stage(slot int, op driver.Op, off, n int64, flags uint32) {
 	q.bytes += s.n
 }
 
-// Submit puts what was staged on the ring, and makes the plain calls. Once the context has ended, nothing more is started.
+// Submit puts what was staged on the ring, and makes the plain calls. Once the context has ended,
+// nothing more is started.
 func (q *ringQueue) Submit() error {
 	if q.ctx.Err() != nil {
 		q.refuse(context.Cause(q.ctx))
@@ -124,7 +128,8 @@ func (q *ringQueue) fill() {
 
 func (q *ringQueue) entry(e *uring.SQE, slot int) {
 	s := &q.slots[slot]
-	e.Op, e.FD, e.Off, e.Len, e.UserData = ringOp[s.op], int32(q.d.fd), uint64(s.off), uint32(s.n), uint64(slot)
+	e.Op, e.FD, e.Off, e.Len, e.UserData = ringOp[s.op], int32(q.d.fd), uint64(s.off), uint32(s.n),
+		uint64(slot)
 	e.Addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(q.mem.Slot(slot)))))
 	if q.fixedFile {
 		e.FD, e.Flags = 0, uring.FixedFile
@@ -157,7 +162,8 @@ func (q *ringQueue) Reap(least int, done []int) (int, error) {
 	return q.plainQueue.Reap(least, done)
 }
 
-// briefBytes is the most data in a batch that SubmitAndReap takes for quickly done, should all of it come out of the page cache.
+// briefBytes is the most data in a batch that SubmitAndReap takes for quickly done, should all of
+// it come out of the page cache.
 const briefBytes = 1 << 20
 
 // SubmitAndReap turns the ring round, unless there is more to be done than that.
@@ -191,8 +197,8 @@ func (q *ringQueue) collect() {
 	}
 }
 
-// finish turns the result of a transfer into the outcome of its request. One that was cut short is brought to its end by plain calls,
-// which know how.
+// finish turns the result of a transfer into the outcome of its request. One that was cut short is
+// brought to its end by plain calls, which know how.
 func (q *ringQueue) finish(s *queued, buf []byte, res int32) error {
 	moved := max(0, int64(res))
 	if no := unix.Errno(-res); res < 0 && no != unix.EINTR && no != unix.EAGAIN {

@@ -8,9 +8,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// The length of a file is remembered and not asked for at each request. Others may change it meanwhile: what they add is
-// not seen, as in QEMU. What they cut off is: a read then meets the end of the file where there was more, and gets an error
-// instead of zeroes.
+// The length of a file is remembered and not asked for at each request. Others may change it
+// meanwhile: what they add is not seen, as in QEMU. What they cut off is: a read then meets the end
+// of the file where there was more, and gets an error instead of zeroes.
 
 // span is a range of bytes.
 type span struct{ off, end int64 }
@@ -53,8 +53,8 @@ func (f *File) Measure() error {
 	return nil
 }
 
-// checkEnd is asked about a read that found nothing from end on. EIO if there was something before: from then on the file is
-// as long as it is, and requests that touch what is gone fail.
+// checkEnd is asked about a read that found nothing from end on. EIO if there was something before:
+// from then on the file is as long as it is, and requests that touch what is gone fail.
 func (f *File) checkEnd(fd int, end int64) error {
 	known := f.size.Load()
 	if end >= known {
@@ -74,5 +74,6 @@ func (f *File) cut(size, known int64) error {
 	}
 	f.lost.Store(&l)
 	f.size.Store(size)
-	return fmt.Errorf("'%s' has become shorter while it was open: %d bytes of %d are left: %w", f.name, size, known, unix.EIO)
+	return fmt.Errorf("'%s' has become shorter while it was open: %d bytes of %d are left: %w",
+		f.name, size, known, unix.EIO)
 }

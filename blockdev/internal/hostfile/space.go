@@ -10,11 +10,12 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Ability is an operation that a file system or a device may lack. What it refuses once as not supported is not tried again.
+// Ability is an operation that a file system or a device may lack. What it refuses once as not
+// supported is not tried again.
 type Ability struct{ missing atomic.Bool }
 
-// Try calls do unless the ability is known to be missing. Only "not supported", in the ways in which systems say it, becomes
-// ErrNotSupported and is remembered; other errors are errors.
+// Try calls do unless the ability is known to be missing. Only "not supported", in the ways in
+// which systems say it, becomes ErrNotSupported and is remembered; other errors are errors.
 func (a *Ability) Try(do func() error) error {
 	if a.missing.Load() {
 		return driver.ErrNotSupported
@@ -32,11 +33,14 @@ func (a *Ability) Try(do func() error) error {
 // Punch is the fallocate(2) mode that makes a hole.
 const Punch = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
 
-// maxRange is the most that one call zeroes, discards or allocates, in bytes. Between calls the context is looked at.
+// maxRange is the most that one call zeroes, discards or allocates, in bytes. Between calls the
+// context is looked at.
 const maxRange = 64 << 20
 
 // Ranges calls do with the pieces of a range that are short enough for one call.
-func (f *File) Ranges(ctx context.Context, off, n int64, do func(fd int, off, n int64) error) error {
+func (f *File) Ranges(ctx context.Context, off, n int64,
+	do func(fd int, off, n int64) error,
+) error {
 	for n > 0 {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -52,5 +56,6 @@ func (f *File) Ranges(ctx context.Context, off, n int64, do func(fd int, off, n 
 
 // Fallocate is fallocate(2) on a range of any length.
 func (f *File) Fallocate(ctx context.Context, mode uint32, off, n int64) error {
-	return f.Ranges(ctx, off, n, func(fd int, off, n int64) error { return unix.Fallocate(fd, mode, off, n) })
+	return f.Ranges(ctx, off, n,
+		func(fd int, off, n int64) error { return unix.Fallocate(fd, mode, off, n) })
 }
