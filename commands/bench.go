@@ -3,10 +3,10 @@ package commands
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/load"
 	"github.com/blksh/blksh/commands/session"
@@ -23,7 +23,7 @@ const (
 )
 
 // loadModes are the loads in the order of fio's names for them.
-var loadModes = []string{"read", "write", "randread", "randwrite"}
+func loadModes() []string { return []string{"read", "write", "randread", "randwrite"} }
 
 // percentiles are those that a load is described by.
 var percentiles = []float64{50, 90, 99, 99.9, 99.99}
@@ -52,19 +52,16 @@ var bench = session.Command{
 		f.Size(&block, new(bool), 'b', "block", "SIZE", "bytes of a request; without it 4k")
 		f.Size(&depth, new(bool), 'd', "depth", "N", "requests under way; without it 32")
 		f.Size(&b.Requests, new(bool), 'n', "requests", "N", "end after so many requests")
-		f.Flag('t', "time", "SECONDS", "end after so much time; without -n and -t 5", func(word string) (err error) {
+		f.Flag('t', "time", args.Text("SECONDS"), "end after so much time; without -n and -t 5", func(word string) (err error) {
 			b.Time, err = seconds(word)
 			return err
 		})
 		f.Pattern(&b.Content, new(bool), 'P', "pattern", "PATTERN", "what is written; without it random data")
 		f.Bool(&b.Flush, 0, "flush", "end with a flush, whose time counts")
 		f.Size(&seed, new(bool), 0, "seed", "N", "loads of one seed go to the same places; without it 1")
-		f.Word("mode", func(word string) error {
-			if !slices.Contains(loadModes, word) {
-				return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no load '%s'; there are %s", word, strings.Join(loadModes, ", "))})
-			}
-			mode = word
-			b.Random, b.Write = strings.HasPrefix(word, "rand"), strings.HasSuffix(word, "write")
+		f.EnumWord("mode", loadModes, func(i int) error {
+			mode = loadModes()[i]
+			b.Random, b.Write = strings.HasPrefix(mode, "rand"), strings.HasSuffix(mode, "write")
 			if b.Write {
 				f.Need(session.Write)
 			}

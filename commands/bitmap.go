@@ -6,6 +6,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -30,9 +31,12 @@ var bitmapCommand = session.Command{
 		var disabled, sized bool
 		f.Size(&c.add.Granularity, &sized, 'g', "granularity", "N", "bytes that one bit stands for, a power of two")
 		f.Bool(&disabled, 0, "disabled", "do not record changes yet")
-		f.Text(&c.from.Name, nil, 0, "from", "IMAGE", "the image that the source is in")
-		f.Text(&c.from.Format, nil, 0, "from-format", "FORMAT", "its format, which is guessed otherwise")
-		f.Word("action", word(&c.action))
+		f.Text(&c.from.Name, nil, 0, "from", args.ImageFile, "the image that the source is in")
+		f.Text(&c.from.Format, nil, 0, "from-format", args.Format, "its format, which is guessed otherwise")
+		f.EnumWord("action", bitmapActions, func(i int) error {
+			c.action = bitmapActions()[i]
+			return nil
+		})
 		f.Words(&c.names, "name", 0)
 		f.Check("names", func(int) error {
 			c.add.Enabled = !disabled
@@ -53,7 +57,11 @@ type bitmapJob struct {
 	from   session.Opening
 }
 
-// check refuses what is no action, and names that are missing or too many.
+func bitmapActions() []string {
+	return []string{"list", "add", "remove", "clear", "enable", "disable", "merge"}
+}
+
+// check refuses names that are missing or too many.
 func (c *bitmapJob) check(f *session.Flags) error {
 	want := 1
 	switch c.action {
@@ -61,9 +69,6 @@ func (c *bitmapJob) check(f *session.Flags) error {
 		want = 0
 	case "merge":
 		want = 2
-	case "add", "remove", "clear", "enable", "disable":
-	default:
-		return conflict("bitmap takes list, add, remove, clear, enable, disable or merge, not %s", c.action)
 	}
 	if len(c.names) != want {
 		return conflict("bitmap %s takes %d names, not %d", c.action, want, len(c.names))

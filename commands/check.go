@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -23,10 +25,13 @@ var check = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var c checkup
 		o := session.Opening{Options: &blockdev.Options{}}
-		f.Flag('r', "repair", "WHAT", "give back what nothing refers to, or repair all that can be", c.setFix)
-		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the file, which is guessed otherwise")
+		f.Enum('r', "repair", "WHAT", repairs, "give back what nothing refers to, or repair all that can be", func(i int) error {
+			c.fix = [...]blockdev.Fix{driver.FixLeaks, driver.FixLeaks | driver.FixErrors}[i]
+			return nil
+		})
+		f.Text(&o.Format, nil, 'f', "format", args.Format, "format of the file, which is guessed otherwise")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the file with programs that write it")
-		f.OptWord("file", word(&o.Name))
+		f.OptWord("file", args.ImageFile, word(&o.Name))
 		f.Conflict("of-file", "-f and -U are about a file that is named", func() bool {
 			return o.Name == "" && (o.Format != "" || o.ForceShare)
 		})
@@ -51,17 +56,8 @@ var check = session.Command{
 // checkup is a check with what it may repair.
 type checkup struct{ fix blockdev.Fix }
 
-func (c *checkup) setFix(word string) error {
-	switch word {
-	case "leaks":
-		c.fix = blockdev.FixLeaks
-	case "all":
-		c.fix = blockdev.FixLeaks | blockdev.FixErrors
-	default:
-		return event.Fail(event.BadValue{Message: "-r takes leaks or all, not " + word})
-	}
-	return nil
-}
+// repairs are what may be repaired.
+func repairs() []string { return []string{"leaks", "all"} }
 
 // named checks the image that is open under a name or, if none is, a file.
 func (c *checkup) named(ctx context.Context, s *session.Session, o session.Opening) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/copier"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -28,9 +29,9 @@ var commit = session.Command{
 		o := session.Opening{Options: &blockdev.Options{}}
 		var keep, devices bool
 		f.Bool(&keep, 'd', "keep", "do not empty the overlay")
-		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the overlay, which is guessed otherwise")
+		f.Text(&o.Format, nil, 'f', "format", args.Format, "format of the overlay, which is guessed otherwise")
 		f.Bool(&devices, 0, "allow-backing-device", "also into a device that the overlay names")
-		f.Word("file", word(&o.Name))
+		f.Word("file", args.File, word(&o.Name))
 		return func(ctx context.Context, s *session.Session, _ *session.Image) (err error) {
 			o.Options.Set("backing", nil)
 			c := commitJob{name: o.Name}

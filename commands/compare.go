@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
@@ -26,15 +27,12 @@ var compare = session.Command{
 		var c scope
 		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
 		var all, ranged, strict bool
-		f.Text(&o.Format, nil, 'f', "format", "FORMAT",
+		f.Text(&o.Format, nil, 'f', "format", args.Format,
 			"format of the other image, which is guessed otherwise")
 		f.Bool(&strict, 's', "strict", "images of different lengths differ")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the other image with programs that write it")
 		f.Bool(&all, 0, "all", "list all ranges that differ, not only the first ones")
-		f.Word("file", func(word string) error {
-			o.Name = word
-			return nil
-		})
+		f.Word("file", args.ImageFile, word(&o.Name))
 		c.operands(f)
 		f.Check("ranged", func(operands int) error {
 			ranged = operands > 1

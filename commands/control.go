@@ -19,7 +19,7 @@ var help = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
-		f.OptWord("command", word(&name))
+		f.OptWord("command", args.Topic, word(&name))
 		return func(_ context.Context, s *session.Session, _ *session.Image) error {
 			if name == "" {
 				listHelp(s)
@@ -91,7 +91,7 @@ var sleep = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var d time.Duration
-		f.Word("time", func(word string) (err error) {
+		f.Word("time", args.Text("TIME"), func(word string) (err error) {
 			if d, err = args.Milliseconds(word); err != nil {
 				return event.Fail(event.BadValue{Message: err.Error()})
 			}
@@ -134,7 +134,7 @@ var sigraise = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var signal int64
 		word := ""
-		f.Word("signal", func(w string) (err error) {
+		f.Word("signal", args.Text("SIGNAL"), func(w string) (err error) {
 			word = w
 			signal, err = f.Number("signal", w)
 			return err

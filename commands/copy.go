@@ -13,6 +13,7 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/target"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/copier"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -46,21 +47,21 @@ var copyCommand = session.Command{
 		c := &copyJob{cfg: blockdev.CreateConfig{Options: &blockdev.Options{}}}
 		c.source = session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
 		formatFlags(f, &c.cfg, &c.options)
-		f.Text(&c.bitmap, nil, 0, "bitmap", "NAME", "copy only what is dirty in this bitmap of the source")
-		f.Text(&c.cfg.Backing, nil, 'b', "backing", "FILE", "with --bitmap: what holds the rest, relative to the target")
-		f.Text(&c.cfg.BackingFormat, nil, 'F', "backing-format", "FORMAT", "format of that")
+		f.Text(&c.bitmap, nil, 0, "bitmap", args.Text("NAME"), "copy only what is dirty in this bitmap of the source")
+		f.Text(&c.cfg.Backing, nil, 'b', "backing", args.File, "with --bitmap: what holds the rest, relative to the target")
+		f.Text(&c.cfg.BackingFormat, nil, 'F', "backing-format", args.Format, "format of that")
 		f.Bool(&c.compressed, 'c', "compress", "store the data compressed")
 		f.Bool(&c.existing, 'n', "existing", "make no new image, write into one that is there")
-		f.Text(&c.source.Format, nil, 0, "source-format", "FORMAT",
+		f.Text(&c.source.Format, nil, 0, "source-format", args.Format,
 			"format of the source, which is guessed otherwise")
 		f.Bool(&c.source.ForceShare, 'U', "force-share", "share the source with programs that write it")
 		f.Bool(&c.cfg.Force, 0, "force",
 			"also over a file that is there, or onto a device; never if that is in use")
 		f.Bool(&c.verify, 0, "verify", "read the copy back and compare it with the source")
 		f.Bool(&c.resume, 0, "resume", "go on with a copy that was stopped")
-		f.Text(&c.journal, nil, 0, "journal", "FILE", "note there how far the copy is")
-		f.Word("source", word(&c.source.Name))
-		f.OptWord("target", word(&c.name))
+		f.Text(&c.journal, nil, 0, "journal", args.File, "note there how far the copy is")
+		f.Word("source", args.ImageFile, word(&c.source.Name))
+		f.OptWord("target", args.ImageFile, word(&c.name))
 		f.Check("current", func(operands int) error {
 			if operands == 1 {
 				c.name, c.source.Name = c.source.Name, ""

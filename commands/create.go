@@ -12,6 +12,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -33,10 +34,10 @@ var create = session.Command{
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
 		var file string
 		formatFlags(f, &cfg, new(string))
-		f.Text(&cfg.Backing, nil, 'b', "backing", "FILE", "backing file, relative to the image")
-		f.Text(&cfg.BackingFormat, nil, 'F', "backing-format", "FORMAT", "format of the backing file")
+		f.Text(&cfg.Backing, nil, 'b', "backing", args.File, "backing file, relative to the image")
+		f.Text(&cfg.BackingFormat, nil, 'F', "backing-format", args.Format, "format of the backing file")
 		f.Bool(&cfg.Force, 0, "force", "also over a file that is there, or onto a device; never if that is in use")
-		f.Word("file", word(&file))
+		f.Word("file", args.File, word(&file))
 		f.OptOperand(&cfg.Size, "size")
 		f.Conflict("b-F", backingNeedsFormat, func() bool {
 			return (cfg.Backing == "") != (cfg.BackingFormat == "")
@@ -63,8 +64,8 @@ const backingNeedsFormat = "-b needs -F, the format of the backing file: " +
 
 // formatFlags declares what an image is to be that a command makes. given becomes the options as they were written.
 func formatFlags(f *session.Flags, cfg *blockdev.CreateConfig, given *string) {
-	f.Text(&cfg.Format, nil, 'f', "format", "FORMAT", "format of the image; without it what the name ends in, or raw")
-	f.Flag('o', "options", "OPTIONS", "key=value,... of the format", func(word string) error {
+	f.Text(&cfg.Format, nil, 'f', "format", args.Format, "format of the image; without it what the name ends in, or raw")
+	f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format", func(word string) error {
 		*given += "," + word
 		return f.Options(cfg.Options, word)
 	})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -29,10 +30,15 @@ func (p *breakpoint) run(ctx context.Context, s *session.Session, im *session.Im
 }
 
 func (p *breakpoint) tagOperand(f *session.Flags) {
-	f.Word("tag", func(word string) error {
-		p.tag = word
-		return nil
-	})
+	f.Word("tag", args.Text("TAG"), word(&p.tag))
+}
+
+func eventNames() []string {
+	var names []string
+	for _, e := range driver.Events() {
+		names = append(names, string(e))
+	}
+	return names
 }
 
 var breakCommand = session.Command{
@@ -51,10 +57,7 @@ var breakCommand = session.Command{
 		p := &breakpoint{action: "set", do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
 			return b.Break(driver.EventName(p.event), p.tag)
 		}}
-		f.Word("event", func(word string) error {
-			p.event = word
-			return nil
-		})
+		f.Word("event", args.Enum("EVENT", eventNames), word(&p.event))
 		p.tagOperand(f)
 		return p.run
 	},

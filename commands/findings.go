@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify/job"
@@ -38,7 +39,7 @@ type findings struct {
 // flags declares how bad blocks are told of.
 func (t *findings) flags(f *session.Flags) {
 	f.Bool(&t.all, 0, "all", "list all ranges of bad blocks")
-	f.Text(&t.dump, nil, 0, "dump", "DIR", "put bad blocks there, what they should be, the difference")
+	f.Text(&t.dump, nil, 0, "dump", args.Dir, "put bad blocks there, what they should be, the difference")
 }
 
 // emit tells of the bad ranges, and returns of how many.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -85,7 +86,7 @@ var mapCommand = session.Command{
 		var totals bool
 		var bitmap string
 		f.Bool(&totals, 0, "totals", "show sums instead of runs")
-		f.Text(&bitmap, nil, 0, "bitmap", "NAME", "show what is dirty in this bitmap")
+		f.Text(&bitmap, nil, 0, "bitmap", args.Text("NAME"), "show what is dirty in this bitmap")
 		c.operands(f)
 		same := continues
 		f.Offer("by-allocation", func(int) error {

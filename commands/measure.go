@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -25,16 +26,16 @@ var measure = session.Command{
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
 		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
 		var sized, overlay bool
-		f.Text(&cfg.Format, nil, 'f', "format", "FORMAT", "format of the new image, raw otherwise")
-		f.Flag('o', "options", "OPTIONS", "key=value,... of the format", func(word string) error {
+		f.Text(&cfg.Format, nil, 'f', "format", args.Format, "format of the new image, raw otherwise")
+		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format", func(word string) error {
 			return f.Options(cfg.Options, word)
 		})
 		f.Bool(&overlay, 'b', "backing", "the new image has a backing file")
 		f.Size(&cfg.Size, &sized, 0, "size", "SIZE", "length of the new image, which is empty")
-		f.Text(&o.Format, nil, 0, "source-format", "FORMAT",
+		f.Text(&o.Format, nil, 0, "source-format", args.Format,
 			"format of the source, which is guessed otherwise")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the source with programs that write it")
-		f.OptWord("source", word(&o.Name))
+		f.OptWord("source", args.ImageFile, word(&o.Name))
 		f.Conflict("size-source", "--size is for an empty image, and has no source", func() bool {
 			return sized && o.Name != ""
 		})

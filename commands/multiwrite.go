@@ -24,7 +24,7 @@ var multiwrite = session.Command{
 	New: func(f *session.Flags) session.Run {
 		m := &multiple{transfer: transfer{op: "aio_multiwrite", verb: event.Wrote}, first: defaultByte}
 		m.common(f)
-		f.Flag('P', "pattern", "BYTE", "the byte of the first request; without it 0xcd", m.setFirst)
+		f.Flag('P', "pattern", args.Text("BYTE"), "the byte of the first request; without it 0xcd", m.setFirst)
 		var words []string
 		f.Words(&words, "requests", 2, append(lengthChecks(f, nil), offsetSector)...)
 		f.Check("split", func(int) error { return m.split(f, words) })

@@ -5,6 +5,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -21,50 +22,50 @@ var open = session.Command{
 		o := session.Opening{Options: &blockdev.Options{}, Cache: session.Cache{WriteThrough: true}, Unnamed: true}
 		var leftover bool
 		f.Bool(&o.Snapshot, 's', "overlay", "writes go to a temporary overlay")
-		f.Flag(0, "snapshot", "NAME", "open a snapshot inside the image, by its id or name, to be read", func(word string) error {
+		f.Flag(0, "snapshot", args.Text("NAME"), "open a snapshot inside the image, by its id or name, to be read", func(word string) error {
 			if word == "" {
 				return event.Fail(event.BadValue{Message: "--snapshot needs the id or name of a snapshot"})
 			}
 			o.LoadSnapshot = word
 			return nil
 		})
-		f.Flag('n', "nocache", "", "bypass the page cache, as -t none", func(string) error {
+		f.Switch('n', "nocache", "bypass the page cache, as -t none", func() error {
 			o.Cache.Direct, o.Cache.WriteThrough = true, false
 			return nil
 		})
 		f.Bool(&o.CopyOnRead, 'C', "copy-on-read", "copy what is read from a backing file into the image")
 		f.Bool(&o.ReadOnly, 'r', "read-only", "open without permission to write")
-		f.Flag('o', "options", "OPTIONS", "key=value,... for the image and, below file., for what it lies in", func(word string) error {
+		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... for the image and, below file., for what it lies in", func(word string) error {
 			if f.ImageOpts() {
 				return event.Fail(event.Conflict{Message: "--image-opts and 'open -o' are mutually exclusive"})
 			}
 			return f.Options(o.Options, word)
 		})
-		f.Flag('k', "native-aio", "", "as -i native", func(string) error {
+		f.Switch('k', "native-aio", "as -i native", func() error {
 			o.AIO = "native"
 			return nil
 		})
-		f.Flag('i', "aio", "MODE", "how requests are made: threads, native, io_uring", func(word string) (err error) {
+		f.Flag('i', "aio", args.Enum("MODE", session.AIOModes), "how requests are made", func(word string) (err error) {
 			o.AIO, err = session.ParseAIO(word)
 			return err
 		})
-		f.Flag('t', "cache", "MODE", "cache mode: none, writeback, writethrough, directsync, unsafe", func(word string) (err error) {
+		f.Flag('t', "cache", args.Enum("MODE", session.CacheModes), "cache mode", func(word string) (err error) {
 			o.Cache, err = session.ParseCache(word)
 			return err
 		})
-		f.Flag('d', "discard", "MODE", "discard mode: ignore, unmap", func(word string) error {
+		f.Flag('d', "discard", args.Enum("MODE", session.DiscardModes), "discard mode", func(word string) error {
 			unmap, err := session.ParseDiscard(word)
 			o.Unmap = &unmap
 			return err
 		})
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the image with programs that write it")
-		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the image, which is guessed otherwise")
-		f.Text(&o.As, nil, 'a', "as", "NAME", "open it beside other images, under this name")
+		f.Text(&o.Format, nil, 'f', "format", args.Format, "format of the image, which is guessed otherwise")
+		f.Text(&o.As, nil, 'a', "as", args.Text("NAME"), "open it beside other images, under this name")
 		f.Bool(&o.Write, 'w', "write", "write to block devices, which are only read otherwise")
 		f.Bool(&o.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")
 		f.Bool(&o.BackingDevice, 0, "allow-backing-device", "let the image name a device as what it stands on, to be read")
 		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
-		f.Text(&o.Undo, nil, 0, "undo", "FILE", "note there what the image held before it is changed")
+		f.Text(&o.Undo, nil, 0, "undo", args.File, "note there what the image held before it is changed")
 		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
 		f.Bool(&leftover, 'g', "", "accepted for old scripts")
 		f.Offer("g-is-none", func(int) error {
@@ -73,7 +74,7 @@ var open = session.Command{
 			}
 			return nil
 		})
-		f.OptWord("path", func(word string) error {
+		f.OptWord("path", args.File, func(word string) error {
 			if f.ImageOpts() {
 				return f.Options(o.Options, word)
 			}
@@ -97,7 +98,7 @@ var closeCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
-		f.OptWord("name", word(&name))
+		f.OptWord("name", args.Image, word(&name))
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if name != "" {
 				var err error
@@ -120,8 +121,8 @@ var reopen = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		r := session.Reopening{Options: &blockdev.Options{}}
-		access := func(readOnly bool) func(string) error {
-			return func(string) error {
+		access := func(readOnly bool) func() error {
+			return func() error {
 				if r.ReadOnly != nil {
 					return event.Fail(event.Report{Err: driver.Refuse("Only one -r/-w option may be given")})
 				}
@@ -129,16 +130,16 @@ var reopen = session.Command{
 				return nil
 			}
 		}
-		f.Flag('c', "cache", "MODE", "cache mode: none, writeback, writethrough, directsync, unsafe", func(word string) error {
+		f.Flag('c', "cache", args.Enum("MODE", session.CacheModes), "cache mode", func(word string) error {
 			c, err := session.ParseCache(word)
 			r.CacheMode = &c
 			return err
 		})
-		f.Flag('o', "options", "OPTIONS", "key=value,... for the image and, below file., for what it lies in", func(word string) error {
+		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... for the image and, below file., for what it lies in", func(word string) error {
 			return f.Options(r.Options, word)
 		})
-		f.Flag('r', "read-only", "", "without permission to write", access(true))
-		f.Flag('w', "read-write", "", "with permission to write", access(false))
+		f.Switch('r', "read-only", "without permission to write", access(true))
+		f.Switch('w', "read-write", "with permission to write", access(false))
 		f.Bool(&r.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return s.Reopen(ctx, im, r)

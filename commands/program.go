@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify"
@@ -80,7 +81,7 @@ var sourceCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
-		f.Word("file", word(&name))
+		f.Word("file", args.File, word(&name))
 		return func(_ context.Context, s *session.Session, _ *session.Image) error {
 			if s.Source == nil {
 				return event.Fail(event.Conflict{Message: "scripts cannot be read here"})

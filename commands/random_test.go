@@ -55,7 +55,7 @@ func randomLine(rnd *rand.Rand, row *session.Row) string {
 			word = "-" + string(rune(o.Letter))
 		}
 		words = append(words, word)
-		if o.Value != "" {
+		if o.Value.Name != "" {
 			words = append(words, nasty[rnd.IntN(len(nasty))])
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/copier"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -33,11 +34,11 @@ var rebase = session.Command{
 		o := session.Opening{Options: &blockdev.Options{}}
 		var given, unsafe bool
 		f.Bool(&unsafe, 'u', "unsafe", "change the name only")
-		f.Text(&o.Format, nil, 'f', "format", "FORMAT", "format of the overlay, which is guessed otherwise")
-		f.Text(&r.link.Name, &given, 'b', "backing", "FILE", "the new backing file; empty for none")
-		f.Text(&r.link.Format, nil, 'F', "backing-format", "FORMAT", "its format")
+		f.Text(&o.Format, nil, 'f', "format", args.Format, "format of the overlay, which is guessed otherwise")
+		f.Text(&r.link.Name, &given, 'b', "backing", args.File, "the new backing file; empty for none")
+		f.Text(&r.link.Format, nil, 'F', "backing-format", args.Format, "its format")
 		f.Bool(&r.devices, 0, "allow-backing-device", "the overlay may name a device as what it stands on")
-		f.Word("file", word(&o.Name))
+		f.Word("file", args.File, word(&o.Name))
 		f.Conflict("b", "-b says what the image is to stand on; -b '' for nothing", func() bool { return !given })
 		f.Conflict("b-F", backingNeedsFormat, func() bool {
 			return (r.link.Name == "") != (r.link.Format == "")

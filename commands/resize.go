@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -30,7 +31,7 @@ var resize = session.Command{
 		var mode blockdev.Prealloc
 		f.Bool(&shrink, 0, "shrink", "lose what lies behind the new end")
 		preallocationFlag(f, &mode)
-		f.Word("size", func(word string) (err error) {
+		f.Word("size", args.Value{Name: "size", Type: args.TypeSize}, func(word string) (err error) {
 			if rest := strings.TrimLeft(word, "+-"); len(word)-len(rest) == 1 {
 				by, word = word[0], rest
 			}

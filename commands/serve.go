@@ -12,6 +12,7 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/nbd"
 	"github.com/blksh/blksh/blockdev/nbdserver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -34,12 +35,12 @@ var serve = session.Command{
 	New: func(f *session.Flags) session.Run {
 		j := &serveJob{}
 		f.Bool(&j.readOnly, 'r', "read-only", "let nobody write")
-		f.Text(&j.path, nil, 0, "unix", "PATH", "on a socket of that name, which must not exist")
-		f.Flag(0, "port", "N", "on that TCP port; 0 takes a free one", j.setPort)
-		f.Text(&j.bind, nil, 0, "bind", "ADDRESS", "address of this machine, 127.0.0.1 otherwise")
-		f.Text(&j.export, nil, 0, "export", "NAME", "name of the export, none otherwise")
+		f.Text(&j.path, nil, 0, "unix", args.Value{Name: "PATH", Type: args.TypeFile}, "on a socket of that name, which must not exist")
+		f.Flag(0, "port", args.Text("N"), "on that TCP port; 0 takes a free one", j.setPort)
+		f.Text(&j.bind, nil, 0, "bind", args.Text("ADDRESS"), "address of this machine, 127.0.0.1 otherwise")
+		f.Text(&j.export, nil, 0, "export", args.Text("NAME"), "name of the export, none otherwise")
 		f.Bool(&j.once, 0, "once", "end when the first client has left")
-		f.Text(&j.tls, nil, 0, "tls", "DIR", "encrypt, with the certificates in DIR")
+		f.Text(&j.tls, nil, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")
 		f.Conflict("where", "serve: say where: either --unix PATH or --port N", func() bool {
 			return (j.path != "") == j.tcp
 		})
@@ -147,7 +148,7 @@ var exports = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
-		f.Word("server", word(&name))
+		f.Word("server", args.Text("URI"), word(&name))
 		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
 			if !strings.HasPrefix(name, "nbd") {
 				return conflict("exports: '%s' is no NBD server; nbd://HOST is one", name)

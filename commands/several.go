@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -33,7 +34,7 @@ var use = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
-		f.Word("name", word(&name))
+		f.Word("name", args.Image, word(&name))
 		return func(_ context.Context, s *session.Session, _ *session.Image) error {
 			im, err := named(s, name)
 			if err == nil {

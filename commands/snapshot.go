@@ -2,9 +2,9 @@ package commands
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -26,8 +26,11 @@ var snapshotCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var c snapshotting
-		f.Word("action", word(&c.action))
-		f.OptWord("snapshot", c.setName)
+		f.EnumWord("action", snapshotActions, func(i int) error {
+			c.action = snapshotActions()[i]
+			return nil
+		})
+		f.OptWord("snapshot", args.Text("NAME"), c.setName)
 		f.Check("which", func(int) error { return c.check(f) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if c.action == "list" {
@@ -50,19 +53,15 @@ func (c *snapshotting) setName(w string) error {
 	return nil
 }
 
-// check refuses what is no action, and a name that is missing or too much.
+func snapshotActions() []string { return []string{"list", "create", "apply", "delete"} }
+
+// check refuses a name that is missing or too much.
 func (c *snapshotting) check(f *session.Flags) error {
-	switch c.action {
-	case "list":
+	if c.action == "list" {
 		if c.named {
 			return event.Fail(event.BadValue{Message: "snapshot list takes no name"})
 		}
 		return nil
-	case "create", "apply", "delete":
-	default:
-		return event.Fail(event.BadValue{
-			Message: fmt.Sprintf("snapshot takes list, create, apply or delete, not %s", c.action),
-		})
 	}
 	if !c.named {
 		return event.Fail(event.BadValue{Message: "snapshot " + c.action + " needs a name"})

@@ -6,11 +6,8 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"fmt"
 	"hash"
 	"hash/crc32"
-	"slices"
-	"strings"
 
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -33,12 +30,12 @@ var sums = []checksum{
 	{"crc32c", func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
 }
 
-func sumNames() string {
-	var names []string
-	for _, s := range sums {
-		names = append(names, s.name)
+func sumNames() []string {
+	names := make([]string, len(sums))
+	for i, s := range sums {
+		names[i] = s.name
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 var sumCommand = session.Command{
@@ -52,11 +49,7 @@ var sumCommand = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		kind := sums[0]
-		f.Flag('a', "algorithm", "NAME", "which checksum: sha256, sha512, sha1, md5, crc32 or crc32c", func(word string) error {
-			i := slices.IndexFunc(sums, func(k checksum) bool { return k.name == word })
-			if i < 0 {
-				return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no checksum '%s'; there are %s", word, sumNames())})
-			}
+		f.Enum('a', "algorithm", "NAME", sumNames, "which checksum", func(i int) error {
 			kind = sums[i]
 			return nil
 		})

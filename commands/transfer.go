@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -43,7 +44,7 @@ func (t *transfer) common(f *session.Flags) {
 
 // mark declares a flag that sets a bit of the request.
 func (t *transfer) mark(f *session.Flags, bit blockdev.Flags, letter byte, long, help string) {
-	f.Flag(letter, long, "", help, func(string) error {
+	f.Switch(letter, long, help, func() error {
 		t.flags |= bit
 		return nil
 	})
@@ -53,7 +54,7 @@ func (t *transfer) mark(f *session.Flags, bit blockdev.Flags, letter byte, long,
 func (t *transfer) extent(f *session.Flags, missing int) {
 	f.Range(missing)
 	f.Operand(&t.off, "off")
-	f.Word("len", func(word string) (err error) {
+	f.Word("len", args.Value{Name: "len", Type: args.TypeNumber}, func(word string) (err error) {
 		t.word = word
 		t.n, err = f.Number("len", word)
 		return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -45,8 +46,8 @@ var truncate = session.Command{
 
 // preallocationFlag declares what becomes of space that an image gets.
 func preallocationFlag(f *session.Flags, mode *blockdev.Prealloc) {
-	const help = "what to do with space that is added: off, metadata, falloc or full"
-	f.Flag('m', "preallocation", "MODE", help, func(word string) error {
+	const help = "what to do with space that is added"
+	f.Flag('m', "preallocation", args.Enum("MODE", driver.Preallocs), help, func(word string) error {
 		var ok bool
 		if *mode, ok = driver.ParsePrealloc(word); !ok {
 			return event.Fail(event.Report{Err: driver.Refuse("Invalid preallocation mode '%s'", word)})

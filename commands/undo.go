@@ -7,6 +7,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/undo"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -32,7 +33,7 @@ var undoCommand = session.Command{
 		var u undoing
 		f.Bool(&u.check, 0, "check", "look whether it can be undone, and change nothing")
 		f.Bool(&u.force, 0, "force", "put back what was there, whatever others wrote")
-		f.Word("log", word(&u.name))
+		f.Word("log", args.File, word(&u.name))
 		f.Conflict("check-force", "--check changes nothing, so there is nothing to force", func() bool {
 			return u.check && u.force
 		})

@@ -303,17 +303,19 @@ func (q *readingQueue) SubmitAndReap(least int, done []int) (int, error) {
 
 // jobFlags are the flags that stand for options of fio.
 var jobFlags = []struct {
-	letter                    byte
-	long, value, option, help string
+	letter       byte
+	long         string
+	value        args.Value
+	option, help string
 }{
-	{'t', "type", "TYPE", "verify", "the checksum of blocks, such as crc32c or sha256"},
-	{'b', "block", "SIZE", "bs", "size of blocks, or two sizes as in 4k-64k; usually 4k"},
-	{'P', "pattern", "PATTERN", "verify_pattern", "content of blocks, in place of random data"},
-	{0, "pattern-interval", "SIZE", "verify_pattern_interval", "where the pattern begins anew"},
-	{0, "interval", "SIZE", "verify_interval", "one header each so many bytes, and not one a block"},
-	{0, "header-offset", "SIZE", "verify_offset", "where in its block the header lies; usually 0"},
-	{0, "seed", "N", "randseed", "what content and order are made from; usually 137"},
-	{'d', "depth", "N", "iodepth", "requests under way"},
+	{'t', "type", args.Enum("TYPE", fio.Types), "verify", "the checksum of blocks"},
+	{'b', "block", args.Text("SIZE"), "bs", "size of blocks, or two sizes as in 4k-64k; usually 4k"},
+	{'P', "pattern", args.Text("PATTERN"), "verify_pattern", "content of blocks, in place of random data"},
+	{0, "pattern-interval", args.Text("SIZE"), "verify_pattern_interval", "where the pattern begins anew"},
+	{0, "interval", args.Text("SIZE"), "verify_interval", "one header each so many bytes, and not one a block"},
+	{0, "header-offset", args.Text("SIZE"), "verify_offset", "where in its block the header lies; usually 0"},
+	{0, "seed", args.Text("N"), "randseed", "what content and order are made from; usually 137"},
+	{'d', "depth", args.Text("N"), "iodepth", "requests under way"},
 }
 
 // flags declares what describes the blocks of a job.
@@ -325,21 +327,17 @@ func (b *blockJob) flags(f *session.Flags) {
 			return b.set(j.option, word)
 		})
 	}
-	f.Flag(0, "order", "ORDER", "seq, or random: each block once, in the order of fio", func(word string) error {
-		direction, known := map[string]fio.Direction{"seq": fio.Write, "random": fio.RandWrite}[word]
-		if !known {
-			return event.Fail(event.BadValue{Message: "--order takes seq or random, not " + word})
-		}
-		b.options.Direction = direction
+	f.Enum(0, "order", "ORDER", orders, "which block comes next, random as fio draws it, each once", func(i int) error {
+		b.options.Direction = [...]fio.Direction{fio.Write, fio.RandWrite}[i]
 		return nil
 	})
-	f.Flag(0, "fio", "VERSION", "which fio has such blocks: 2.2, 3.33 or 3.42", func(word string) (err error) {
+	f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio has such blocks", func(word string) (err error) {
 		if b.options.Fio, err = fio.ParseRelease(word); err != nil {
 			return event.Fail(event.BadValue{Message: err.Error()})
 		}
 		return nil
 	})
-	f.Flag(0, "generation", "N", "a number in each header that tells old blocks from new", func(word string) error {
+	f.Flag(0, "generation", args.Text("N"), "a number in each header that tells old blocks from new", func(word string) error {
 		n, err := f.Number("generation", word)
 		if err == nil && (n < 1 || n > 1<<32-1) {
 			err = event.Fail(event.BadValue{Message: "--generation takes a number from 1 to 4294967295"})
@@ -347,7 +345,7 @@ func (b *blockJob) flags(f *session.Flags) {
 		b.options.Generation = uint32(n)
 		return err
 	})
-	f.Flag('o', "option", "NAME=VALUE", "any other option of a fio job, such as norandommap=1", func(word string) error {
+	f.Flag('o', "option", args.Text("NAME=VALUE"), "any other option of a fio job, such as norandommap=1", func(word string) error {
 		name, value, _ := strings.Cut(word, "=")
 		if elsewhere(name) {
 			return event.Fail(event.BadValue{Message: "-o " + name + " has a place in job files only"})
@@ -358,9 +356,12 @@ func (b *blockJob) flags(f *session.Flags) {
 	f.Size(&b.from, new(bool), 0, "resume", "N", "go on where a run was stopped, as it said")
 }
 
+// orders are those of the flag.
+func orders() []string { return []string{"seq", "random"} }
+
 // mergeFlag declares the flag that allows a job to send other requests than those that it names.
 func mergeFlag(f *session.Flags, merge *int64) {
-	f.Flag(0, "merge", "SIZE", "send neighbouring requests as one of up to SIZE bytes", func(word string) (err error) {
+	f.Flag(0, "merge", args.Value{Name: "SIZE", Type: args.TypeSize}, "send neighbouring requests as one of up to SIZE bytes", func(word string) (err error) {
 		*merge, err = f.Number("merge", word)
 		if err == nil && (*merge < 0 || *merge > fio.MaxMerge) {
 			err = event.Fail(event.BadValue{Message: "--merge takes up to " + args.Size(fio.MaxMerge)})

@@ -47,10 +47,10 @@ var verifyJob = session.Command{
 		j := &jobFile{options: fio.DefaultOptions()}
 		j.options.ReadFile = args.ReadFile
 		j.options.IODepth = 1 // as fio has it
-		f.Text(&j.section, nil, 0, "section", "NAME", "only the jobs of this name")
+		f.Text(&j.section, nil, 0, "section", args.Text("NAME"), "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")
 		f.Bool(&j.written, 0, "write", "only write")
-		f.Flag(0, "fio", "VERSION", "which fio makes such blocks, such as 3.33", func(word string) (err error) {
+		f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio makes such blocks", func(word string) (err error) {
 			if j.options.Fio, err = fio.ParseRelease(word); err != nil {
 				return event.Fail(event.BadValue{Message: err.Error()})
 			}
@@ -60,7 +60,7 @@ var verifyJob = session.Command{
 		mergeFlag(f, &j.merge)
 		f.Size(&j.from, new(bool), 0, "resume", "N", "go on where the only job was stopped in that phase")
 		j.tell.flags(f)
-		f.Word("file", word(&j.name))
+		f.Word("file", args.File, word(&j.name))
 		f.Conflict("read-write", "--read and --write do not go together", func() bool { return j.read && j.written })
 		f.Check("jobs", func(int) error { return j.load() })
 		return j.run

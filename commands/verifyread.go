@@ -55,11 +55,11 @@ var verifyRead = session.Command{
 		f.Bool(&content, 0, "content", "make the content of all blocks again and compare it")
 		f.Bool(&b.options.Holes, 0, "holes", "blocks of zeroes were never written and are fine")
 		f.Bool(&b.options.StopAtFirst, 0, "fatal", "stop at the first bad block")
-		f.Text(&journal, nil, 0, "journal", "FILE",
+		f.Text(&journal, nil, 0, "journal", args.File,
 			"what verify_write noted there says what must be there")
 		f.Bool(&acknowledged, 0, "acknowledged",
 			"with --journal: writes count that no flush followed")
-		f.Text(&state, nil, 0, "state", "FILE",
+		f.Text(&state, nil, 0, "state", args.File,
 			"as --exact, for a job that fio's state file tells of")
 		c.operands(f)
 		f.Conflict("journal-state", "--journal and --state do not go together",

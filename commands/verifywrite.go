@@ -2,11 +2,9 @@ package commands
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/blksh/blksh/blockdev/target"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify/fio"
 )
@@ -32,14 +30,13 @@ var verifyWrite = session.Command{
  Requests are those of the job: one a block, -d of them under way. With --merge
  neighbours are sent as one, which is faster and no test of small requests.
 
- The seed is 137 if none is given, as in fio. After a crash, verify_read can
- tell from the file of --journal what must be there; a job that was stopped goes
- on with it when --resume says where. A file that is there is replaced only if
- it is a journal, or a state. At the end the image is flushed, unless -o
- end_fsync=0 is given. An image waits for the disk at each write unless it was
- opened with -t writeback or -t none.
+ The usual checksum is crc32c. The seed is 137 if none is given, as in fio.
+ After a crash, verify_read can tell from the file of --journal what must be
+ there; a job that was stopped goes on with it when --resume says where. A file
+ that is there is replaced only if it is a journal, or a state. At the end the
+ image is flushed, unless -o end_fsync=0 is given. An image waits for the disk
+ at each write unless it was opened with -t writeback or -t none.
 `,
-	More: typesHelp,
 	New: func(f *session.Flags) session.Run {
 		var c scope
 		var check bool
@@ -49,9 +46,9 @@ var verifyWrite = session.Command{
 		b.flags(f)
 		b.tell.flags(f)
 		f.Bool(&check, 0, "check", "read everything back afterwards, as verify_read does")
-		f.Text(&journal, nil, 0, "journal", "FILE",
+		f.Text(&journal, nil, 0, "journal", args.File,
 			"note there what was begun, written and flushed")
-		f.Text(&state, nil, 0, "state", "FILE", "write there how far it came, as verify_state_save")
+		f.Text(&state, nil, 0, "state", args.File, "write there how far it came, as verify_state_save")
 		c.operands(f)
 		f.Conflict("any", "-t any is for reading: what is written has one type, such as "+usualType,
 			func() bool {
@@ -70,22 +67,6 @@ var verifyWrite = session.Command{
 			return b.verify(ctx, s)
 		}
 	},
-}
-
-// typesHelp lists the types of checksums, in lines of 80 characters.
-func typesHelp() string {
-	types := slices.DeleteFunc(fio.Types(), func(t string) bool { return t == fio.TypeAny })
-	text := fmt.Sprintf("Types are %s; the usual one is %s.", strings.Join(types, ", "), usualType)
-	var b strings.Builder
-	width := 0
-	for word := range strings.FieldsSeq(text) {
-		if width += 1 + len(word); width > 80 {
-			b.WriteByte('\n')
-			width = 1 + len(word)
-		}
-		b.WriteString(" " + word)
-	}
-	return b.String() + "\n"
 }
 
 // writeNoted writes the blocks with a journal and a state file, if they are named.

@@ -2,9 +2,9 @@ package commands
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/blksh/blksh/blockdev/target"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
@@ -27,15 +27,16 @@ type view struct {
 
 func (v *view) declare(f *session.Flags) {
 	f.Bool(&v.fold, 0, "fold", "show lines that repeat the one before as a single *")
-	f.Flag(0, "style", "STYLE", "how bytes are shown: qemu, xxd or c", func(word string) error {
-		switch v.style = event.DumpStyle(word); v.style {
-		case event.StyleQEMU, event.StyleXXD, event.StyleC:
-			return nil
-		}
-		return event.Fail(event.BadValue{Message: fmt.Sprintf("there is no style '%s'; there are qemu, xxd and c", word)})
+	f.Enum(0, "style", "STYLE", styles, "how bytes are shown", func(i int) error {
+		v.style = event.DumpStyle(styles()[i])
+		return nil
 	})
-	f.Text(&v.output, nil, 'o', "output", "FILE", "save the bytes in a file; - is standard output, to which nothing else goes")
+	f.Text(&v.output, nil, 'o', "output", args.File, "save the bytes in a file; - is standard output, to which nothing else goes")
 	f.Bool(&v.force, 0, "force", "with -o: also onto a device that is not in use")
+}
+
+func styles() []string {
+	return []string{string(event.StyleQEMU), string(event.StyleXXD), string(event.StyleC)}
 }
 
 // settle looks whether the flags go together.

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify"
@@ -41,7 +42,7 @@ var write = session.Command{
 		f.Bool(&positioned, 'p', "", "accepted for old scripts")
 		f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write; without it every byte is 0xcd")
 		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
-		f.Text(&name, &hasSource, 's', "source", "FILE", "write the contents of a file; - is standard input")
+		f.Text(&name, &hasSource, 's', "source", args.File, "write the contents of a file; - is standard input")
 		typed.flags(f, "write")
 		f.Bool(&w.prove, 0, "verify", "read back what was written, which cannot be done with -s")
 		f.Bool(&w.all, 0, "all", "with --verify: list all that is wrong")

@@ -17,9 +17,9 @@ type Completer interface {
 	Commands() []string
 	// Flags are the flags of a command.
 	Flags(command string) []Choice
-	// Args are words that begin with prefix, for the operand of a command with n operands before it. One that ends in
-	// '/' is not the end of the word.
-	Args(command string, n int, prefix string) []string
+	// Args are words that begin with prefix, for what stands behind the words before of a command: an
+	// operand, or the value of a flag. One that ends in '/' is not the end of the word.
+	Args(command string, before []string, prefix string) []string
 }
 
 // A Choice is a word that may stand where the cursor is. Help says what it does, in a few words or none.
@@ -54,13 +54,11 @@ func complete(c Completer, before string) completion {
 			}
 		}
 	default:
-		operands := 0
+		var before []string
 		for _, w := range words[1 : len(words)-1] {
-			if !strings.HasPrefix(w.text, "-") {
-				operands++
-			}
+			before = append(before, w.text)
 		}
-		found.add(c.Args(words[0].text, operands, last.text)...)
+		found.add(c.Args(words[0].text, before, last.text)...)
 	}
 	return found
 }

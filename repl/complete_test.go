@@ -20,8 +20,9 @@ func (images) Flags(command string) []Choice {
 	return []Choice{{"-P", "pattern"}, {"-q", ""}, {"-v", "dump"}}
 }
 
-func (i images) Args(command string, n int, prefix string) []string {
-	if command == "use" && n > 0 {
+func (i images) Args(command string, before []string, _ string) []string {
+	operands := slices.DeleteFunc(slices.Clone(before), func(w string) bool { return w[0] == '-' })
+	if command == "use" && len(operands) > 0 {
 		return nil
 	}
 	return i

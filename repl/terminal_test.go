@@ -31,8 +31,8 @@ func (words) Flags(command string) []Choice {
 	return []Choice{{"-P", "pattern to look for"}, {"-v", "dump the bytes"}}
 }
 
-func (words) Args(command string, n int, prefix string) []string {
-	return []string{fmt.Sprintf("%s%s-%d", prefix, command, n)}
+func (words) Args(command string, before []string, prefix string) []string {
+	return []string{fmt.Sprintf("%s%s-%d", prefix, command, len(before))}
 }
 
 // typed is the outcome of ReadLine.

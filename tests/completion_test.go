@@ -53,7 +53,7 @@ func TestZshCompletion(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"blksh"}, "(-t --cache)--cache=[none, writeback, writethrough, directsync, unsafe]:MODE:(none writeback writethrough directsync unsafe)"},
+		{[]string{"blksh"}, "(-t --cache)--cache=[cache mode]:MODE:(none writeback writethrough directsync unsafe)"},
 		{[]string{"blksh"}, "*:::command:_blksh_command"},
 		{[]string{"r", "command"}, "readv:reads a number of bytes at a specified offset"},
 		{[]string{"read -", "command"}, "(-v --verbose)-v[show the bytes]"},

@@ -28,7 +28,7 @@ var layers = []layer{
 	{"commands/dialect", []string{"commands", "commands/session", "commands/print", "commands/event", "commands/args", "blockdev", "blockdev/driver", "verify"}},
 	{"commands", []string{"commands/session", "commands/stream", "commands/copier", "commands/load", "commands/event", "commands/args", "blockdev", "blockdev/driver", "blockdev/nbd", "blockdev/nbdserver", "blockdev/target", "blockdev/undo", "verify", "verify/fio", "verify/job"}},
 	{"commands/session", []string{"commands/event", "commands/args", "blockdev", "blockdev/driver", "blockdev/inuse", "blockdev/target", "blockdev/undo", "blockdev/wait", "verify"}},
-	{"commands/manual", []string{"commands/dialect", "commands/session", "commands/topics", "blockdev", "blockdev/driver", "blockdev/drivers", "verify/fio"}},
+	{"commands/manual", []string{"commands/dialect", "commands/session", "commands/topics", "commands/args", "blockdev", "blockdev/driver", "blockdev/drivers"}},
 	{"commands/topics", []string{"commands/session"}},
 	{"commands/print", []string{"commands/event", "commands/args", "blockdev", "blockdev/driver", "verify", "verify/fio", "verify/job"}},
 	{"commands/stream", []string{"blockdev", "blockdev/wait"}},

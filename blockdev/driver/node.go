@@ -65,6 +65,9 @@ var preallocNames = [...]string{"off", "metadata", "falloc", "full"}
 
 func (p Prealloc) String() string { return preallocNames[p] }
 
+// Preallocs are the names of all modes.
+func Preallocs() []string { return preallocNames[:] }
+
 // ParsePrealloc finds a mode by its name.
 func ParsePrealloc(s string) (Prealloc, bool) {
 	for i, name := range preallocNames {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/repl"
@@ -162,25 +164,45 @@ func (c completer) Flags(command string) []repl.Choice {
 		if o.Letter != 0 {
 			word = "-" + string(rune(o.Letter))
 		}
-		choices = append(choices, repl.Choice{Word: word, Help: o.Help})
+		choices = append(choices, repl.Choice{Word: word, Help: o.Text()})
 	}
 	return choices
 }
 
-// Args are the names of commands and topics for help, and file names for open.
-func (c completer) Args(command string, _ int, prefix string) []string {
+// Args are what may stand behind the words before, by what the command declares.
+func (c completer) Args(command string, before []string, prefix string) []string {
 	row := c.p.session.Table.Find(command)
-	switch {
-	case row == nil:
+	if row == nil {
 		return nil
-	case row.Name == "help":
-		return c.helped()
-	case row.Name == "open", row.Name == "create", row.Name == "source":
+	}
+	switch v := row.Expects(before); v.Type {
+	case args.TypeFile, args.TypeDir:
 		return repl.FileNames(prefix)
-	case row.Name == "use", row.Name == "close":
+	case args.TypeImage:
 		return c.images()
+	case args.TypeImageFile:
+		return append(c.images(), repl.FileNames(prefix)...)
+	case args.TypeFormat:
+		return c.formats()
+	case args.TypeCommand:
+		return c.Commands()
+	case args.TypeTopic:
+		return c.helped()
+	case args.TypeEnum:
+		return v.Words()
 	}
 	return nil
+}
+
+// formats are the names of the drivers of formats.
+func (c completer) formats() []string {
+	var names []string
+	for _, d := range c.p.session.Drivers {
+		if d.Kind == driver.Format {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 // images are the names of the open images.

@@ -54,34 +54,37 @@ func (n named) dialect() Dialect {
 	return d
 }
 
-var dialects = []named{
-	{"native", native},
-	{"qemu", qemu},
-	{"qemu-7.2", qemu72},
-	{"qemu-2.4", qemu24},
+// dialects are all of them, the native one first.
+func dialects() []named {
+	return []named{
+		{"native", native},
+		{"qemu", qemu},
+		{"qemu-7.2", qemu72},
+		{"qemu-2.4", qemu24},
+	}
 }
 
 // Names are the names of all dialects, the native one first.
 func Names() []string {
-	names := make([]string, len(dialects))
-	for i, d := range dialects {
-		names[i] = d.name
+	var names []string
+	for _, d := range dialects() {
+		names = append(names, d.name)
 	}
 	return names
 }
 
 // All is every dialect, in the order of Names.
 func All() []Dialect {
-	all := make([]Dialect, len(dialects))
-	for i, d := range dialects {
-		all[i] = d.dialect()
+	var all []Dialect
+	for _, d := range dialects() {
+		all = append(all, d.dialect())
 	}
 	return all
 }
 
 // Find is the dialect of that name.
 func Find(name string) (Dialect, bool) {
-	for _, d := range dialects {
+	for _, d := range dialects() {
 		if d.name == name {
 			return d.dialect(), true
 		}

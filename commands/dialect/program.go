@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/session"
 )
 
 // Version is our own version.
@@ -75,14 +76,18 @@ func version(v string) func(program string) string {
 	return func(program string) string { return fmt.Sprintf("%s version %s (blksh %s)\n", program, v, Version) }
 }
 
-// usageLine is one option with its help.
-type usageLine struct{ option, help string }
+// usageLine is one option with its help. Value says what its value may be where that is more than any
+// text; the words of an enumeration are no part of help.
+type usageLine struct {
+	option, help string
+	value        args.Value
+}
 
 func usage(first, title string, lines []usageLine) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n\n", first, title)
 	for _, l := range lines {
-		fmt.Fprintf(&b, "  %-20s %s\n", l.option, l.help)
+		fmt.Fprintf(&b, "  %-20s %s\n", l.option, l.value.Help(l.help))
 	}
 	return b.String()
 }
@@ -96,38 +101,38 @@ func usageQEMU(program string) string {
 
 func linesQEMU() []usageLine {
 	return []usageLine{
-		{"--object OBJECTDEF", "define an object, such as a secret that an image needs"},
-		{"--image-opts", "the file is described by key=value,... and not by a name"},
-		{"-c, --cmd STRING", "run this command; may be repeated"},
-		{"-f, --format FMT", "do not guess the format of the file"},
-		{"-r, --read-only", "open without permission to write"},
-		{"-s, --snapshot", "writes go to a temporary overlay"},
-		{"-n, --nocache", "bypass the page cache, as -t none"},
-		{"-C, --copy-on-read", "copy what is read from a backing file"},
-		{"-m, --misalign", "use buffers that begin 16 bytes behind a page"},
-		{"-k, --native-aio", "as -i native"},
-		{"-i, --aio=MODE", "how requests are made: threads, native, io_uring"},
-		{"-t, --cache=MODE", "none, writeback, writethrough, directsync, unsafe"},
-		{"-d, --discard=MODE", "whether discards are passed on: unmap, ignore"},
-		{"-T, --trace SPEC", "[[enable=]PATTERN][,events=FILE][,file=FILE]"},
-		{"-U, --force-share", "share the image with programs that write it"},
-		{"-h, --help", "show this and leave"},
-		{"-V, --version", "show the version and leave"},
+		{option: "--object OBJECTDEF", help: "define an object, such as a secret that an image needs"},
+		{option: "--image-opts", help: "the file is described by key=value,... and not by a name"},
+		{option: "-c, --cmd STRING", help: "run this command; may be repeated", value: args.Command},
+		{option: "-f, --format FMT", help: "do not guess the format of the file", value: args.Format},
+		{option: "-r, --read-only", help: "open without permission to write"},
+		{option: "-s, --snapshot", help: "writes go to a temporary overlay"},
+		{option: "-n, --nocache", help: "bypass the page cache, as -t none"},
+		{option: "-C, --copy-on-read", help: "copy what is read from a backing file"},
+		{option: "-m, --misalign", help: "use buffers that begin 16 bytes behind a page"},
+		{option: "-k, --native-aio", help: "as -i native"},
+		{option: "-i, --aio=MODE", help: "how requests are made", value: args.Enum("MODE", session.AIOModes)},
+		{option: "-t, --cache=MODE", help: "cache mode", value: args.Enum("MODE", session.CacheModes)},
+		{option: "-d, --discard=MODE", help: "whether discards are passed on", value: args.Enum("MODE", session.DiscardModes)},
+		{option: "-T, --trace SPEC", help: "[[enable=]PATTERN][,events=FILE][,file=FILE]"},
+		{option: "-U, --force-share", help: "share the image with programs that write it"},
+		{option: "-h, --help", help: "show this and leave"},
+		{option: "-V, --version", help: "show the version and leave"},
 	}
 }
 
 func usage24(program string) string {
 	return usage(fmt.Sprintf("Usage: %s [-h] [-V] [-rsnm] [-f FMT] [-c STRING] ... [file]", program), usageTitle, []usageLine{
-		{"-c, --cmd STRING", "run this command; may be repeated"},
-		{"-f, --format FMT", "do not guess the format of the file"},
-		{"-r, --read-only", "open without permission to write"},
-		{"-s, --snapshot", "writes go to a temporary overlay"},
-		{"-n, --nocache", "bypass the page cache, as -t none"},
-		{"-m, --misalign", "use buffers that begin 16 bytes behind a page"},
-		{"-k, --native-aio", "hand requests to the kernel (with -n)"},
-		{"-t, --cache=MODE", "none, writeback, writethrough, directsync, unsafe"},
-		{"-T, --trace FILE", "trace the events that the file lists"},
-		{"-h, --help", "show this and leave"},
-		{"-V, --version", "show the version and leave"},
+		{option: "-c, --cmd STRING", help: "run this command; may be repeated", value: args.Command},
+		{option: "-f, --format FMT", help: "do not guess the format of the file", value: args.Format},
+		{option: "-r, --read-only", help: "open without permission to write"},
+		{option: "-s, --snapshot", help: "writes go to a temporary overlay"},
+		{option: "-n, --nocache", help: "bypass the page cache, as -t none"},
+		{option: "-m, --misalign", help: "use buffers that begin 16 bytes behind a page"},
+		{option: "-k, --native-aio", help: "hand requests to the kernel (with -n)"},
+		{option: "-t, --cache=MODE", help: "cache mode", value: args.Enum("MODE", session.CacheModes)},
+		{option: "-T, --trace FILE", help: "trace the events that the file lists", value: args.File},
+		{option: "-h, --help", help: "show this and leave"},
+		{option: "-V, --version", help: "show the version and leave"},
 	}) + fmt.Sprintf("\n'%s -c help' lists the available commands.\n", program)
 }

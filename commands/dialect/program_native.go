@@ -38,21 +38,24 @@ var longsNative = []args.LongOption{
 
 func linesNative() []usageLine {
 	return slices.Concat(linesQEMU(), []usageLine{
-		{"-w, --write", "write to block devices, which are only read otherwise"},
-		{"--in-use", "write to what others use as well, such as a mounted device"},
-		{"--allow-backing-device", "let the image name a device as what it stands on"},
-		{"--share", "as -U: what others write may be opened, and they may write"},
-		{"--undo FILE", "note there what is changed, so that 'undo FILE' puts it back"},
-		{"--strict", "refuse writes that are not made of whole blocks, as with -n"},
-		{"--rmw", "take such writes: read, change and write whole blocks"},
-		{"--yes", "do not ask before a device is changed"},
-		{"--json", "an object for each event, a line each, and nothing else"},
-		{"--script FILE", "run the commands of a file, - for the standard input"},
-		{"--keep-going", "do not stop at the first command that fails"},
-		{"--dialect NAME", "speak as native, qemu, qemu-7.2 or qemu-2.4"},
-		{"--step", "a command ends when every request stands still"},
-		{"--completion SHELL", "print a script that completes words: bash, fish or zsh"},
-		{"--licenses", "print the notices of what the program is made of"},
+		{option: "-w, --write", help: "write to block devices, which are only read otherwise"},
+		{option: "--in-use", help: "write to what others use as well, such as a mounted device"},
+		{option: "--allow-backing-device", help: "let the image name a device as what it stands on"},
+		{option: "--share", help: "as -U: what others write may be opened, and they may write"},
+		{
+			option: "--undo FILE", value: args.File,
+			help: "note there what is changed, so that 'undo FILE' puts it back",
+		},
+		{option: "--strict", help: "refuse writes that are not made of whole blocks, as with -n"},
+		{option: "--rmw", help: "take such writes: read, change and write whole blocks"},
+		{option: "--yes", help: "do not ask before a device is changed"},
+		{option: "--json", help: "an object for each event, a line each, and nothing else"},
+		{option: "--script FILE", help: "run the commands of a file, - for the standard input", value: args.File},
+		{option: "--keep-going", help: "do not stop at the first command that fails"},
+		{option: "--dialect NAME", help: "how to speak", value: args.Enum("NAME", Names)},
+		{option: "--step", help: "a command ends when every request stands still"},
+		{option: "--completion SHELL", help: "print a script that completes words", value: args.Enum("SHELL", shells)},
+		{option: "--licenses", help: "print the notices of what the program is made of"},
 	})
 }
 
@@ -78,13 +81,16 @@ func NativeOptions() []session.Option {
 	return list
 }
 
+// shells are those that completions are made for.
+func shells() []string { return []string{"bash", "fish", "zsh"} }
+
 // parse takes "-t, --cache=MODE" apart.
 func (l usageLine) parse() session.Option {
-	o := session.Option{Help: l.help}
+	o := session.Option{Help: l.help, Value: l.value}
 	words, value, _ := strings.Cut(strings.ReplaceAll(l.option, "=", " "), "--")
 	if words != "" {
 		o.Letter = words[1]
 	}
-	o.Long, o.Value, _ = strings.Cut(value, " ")
+	o.Long, o.Value.Name, _ = strings.Cut(value, " ")
 	return o
 }

@@ -48,8 +48,8 @@ func (m *Manual) bashCommand(b *bytes.Buffer, row *session.Row) {
 // bashValues writes what the values of options may be.
 func (m *Manual) bashValues(b *bytes.Buffer, options []session.Option) {
 	for _, o := range options {
-		if o.Value != "" {
-			of := m.values(o)
+		if o.Value.Name != "" {
+			of := m.candidates(o.Value)
 			lines(b, "\t%s) flags= words='%s' files=%s ;;\n", alternatives(o.Spellings()), strings.Join(of.words, " "), yes(of.files))
 		}
 	}

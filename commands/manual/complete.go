@@ -3,12 +3,10 @@ package manual
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
-	"github.com/blksh/blksh/commands/dialect"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/session"
-	"github.com/blksh/blksh/verify/fio"
 )
 
 // Completions are the scripts that complete words of blksh in other shells, by the names of those.
@@ -25,48 +23,33 @@ type candidates struct {
 	files bool
 }
 
-// values is what the value of an option may be, as far as that is known.
-func (m *Manual) values(o session.Option) candidates {
-	switch o.Long {
-	case "format", "backing-format":
-		return candidates{words: m.formats()}
-	case "cmd":
-		return candidates{words: m.commands()}
-	case "dialect":
-		return candidates{words: dialect.Names()}
-	case "type":
-		return candidates{words: fio.Types()}
-	}
-	if o.Value == "FILE" || o.Value == "DIR" {
+// candidates is what a value may be, as far as that is known.
+func (m *Manual) candidates(v args.Value) candidates {
+	switch v.Type {
+	case args.TypeFile, args.TypeDir, args.TypeImageFile:
 		return candidates{files: true}
-	}
-	return candidates{words: listed(o.Help)}
-}
-
-// listed are the words that a help ends in, as in "how bytes are shown: qemu, xxd or c".
-func listed(help string) []string {
-	_, list, ok := strings.Cut(help, ": ")
-	if !ok {
-		list = help
-	}
-	words := strings.Split(strings.ReplaceAll(list, " or ", ", "), ", ")
-	if len(words) < 2 || slices.ContainsFunc(words, func(w string) bool { return strings.ContainsAny(w, " ;") }) {
-		return nil
-	}
-	return words
-}
-
-// operands is what the operands of a command may be, as far as that is known.
-func (m *Manual) operands(row *session.Row) candidates {
-	switch row.Name {
-	case "help":
+	case args.TypeFormat:
+		return candidates{words: m.formats()}
+	case args.TypeCommand:
+		return candidates{words: m.commands()}
+	case args.TypeTopic:
 		words := m.commands()
 		for _, topic := range m.Topics {
 			words = append(words, topic.Name)
 		}
 		return candidates{words: words}
-	case "open", "copy", "create", "measure", "commit", "rebase", "source", "compare", "verify_job":
-		return candidates{files: true}
+	case args.TypeEnum:
+		return candidates{words: v.Words()}
+	}
+	return candidates{}
+}
+
+// operands is what the operands of a command may be: the first of which that is known.
+func (m *Manual) operands(row *session.Row) candidates {
+	for _, v := range row.Operands() {
+		if c := m.candidates(v); c.files || c.words != nil {
+			return c
+		}
 	}
 	return candidates{}
 }
@@ -84,7 +67,7 @@ func (m *Manual) commands() []string {
 func valued(options []session.Option) []string {
 	var words []string
 	for _, o := range options {
-		if o.Value != "" {
+		if o.Value.Name != "" {
 			words = append(words, o.Spellings()...)
 		}
 	}

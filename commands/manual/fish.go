@@ -37,8 +37,8 @@ func (m *Manual) fishFlags(b *bytes.Buffer, condition string, options []session.
 		if o.Long != "" {
 			spelled += " -l " + o.Long
 		}
-		if o.Value != "" {
-			spelled += fishArgument(m.values(o), " -x")
+		if o.Value.Name != "" {
+			spelled += fishArgument(m.candidates(o.Value), " -x")
 		}
 		lines(b, "complete -c blksh -n %s%s -d %s\n", fishQuote(condition), spelled, fishQuote(o.Help))
 	}

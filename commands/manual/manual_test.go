@@ -2,26 +2,8 @@ package manual
 
 import (
 	"slices"
-	"strings"
 	"testing"
 )
-
-func TestListed(t *testing.T) {
-	for help, want := range map[string]string{
-		"how bytes are shown: qemu, xxd or c":           "qemu xxd c",
-		"none, writeback, unsafe":                       "none writeback unsafe",
-		"print a script: bash, fish or zsh":             "bash fish zsh",
-		"with -P: list all ranges that are wrong":       "",
-		"write the contents of a file; - is standard":   "",
-		"size of blocks, or two sizes as in 4k-64k":     "",
-		"with --journal: writes, or what else is there": "",
-		"": "",
-	} {
-		if got := strings.Join(listed(help), " "); got != want {
-			t.Errorf("%q: %q, want %q", help, got, want)
-		}
-	}
-}
 
 func TestParagraphs(t *testing.T) {
 	got := paragraphs(" Example:\n read 0 1  a byte\n\n Some words\n and more.\n\n a     one\n b     two\n")

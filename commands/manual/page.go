@@ -186,12 +186,12 @@ func (p *page) flags(options []session.Option) {
 			words = append(words, `\fB`+escape(w)+`\fR`)
 		}
 		head := strings.Join(words, ", ")
-		if o.Value != "" {
-			head += ` \fI` + escape(o.Value) + `\fR`
+		if o.Value.Name != "" {
+			head += ` \fI` + escape(o.Value.Name) + `\fR`
 		}
 		p.text(".TP")
 		p.text(head)
-		p.fill(o.Help)
+		p.fill(o.Text())
 	}
 }
 

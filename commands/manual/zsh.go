@@ -44,12 +44,12 @@ func (m *Manual) zshFlags(b *bytes.Buffer, options []session.Option) {
 			if o.Long != "cmd" && o.Long != "object" {
 				spec = "(" + strings.Join(words, " ") + ")" + w
 			}
-			if o.Value != "" && strings.HasPrefix(w, "--") {
+			if o.Value.Name != "" && strings.HasPrefix(w, "--") {
 				spec += "="
 			}
 			spec += "[" + strings.NewReplacer("[", `\[`, "]", `\]`, ":", `\:`).Replace(o.Help) + "]"
-			if o.Value != "" {
-				spec += ":" + o.Value + ":" + zshAction(m.values(o))
+			if o.Value.Name != "" {
+				spec += ":" + o.Value.Name + ":" + zshAction(m.candidates(o.Value))
 			}
 			lines(b, " \\\n\t\t\t%s", zshQuote(spec))
 		}

@@ -43,10 +43,18 @@ type Flags struct {
 type option struct {
 	letter byte
 	long   string
-	value  string // what its value is called in help, "" if it takes none
+	value  args.Value // none if it takes none
 	help   string
 	on     *bool // set by a flag without a value
 	set    func(word string) error
+}
+
+// name is how the flag is called where there is room for one name.
+func (o *option) name() string {
+	if o.letter != 0 {
+		return "-" + string(rune(o.letter))
+	}
+	return "--" + o.long
 }
 
 func (o *option) take(word string) error {
@@ -60,7 +68,8 @@ func (o *option) take(word string) error {
 // step is an operand or a check: exactly one of number, set, all, check and bad is there.
 type step struct {
 	name    string
-	offered bool // made only where a dialect names it
+	offered bool       // made only where a dialect names it
+	value   args.Value // of an operand
 
 	at       int // which operand it is, for number and set; where the rest begins, for all
 	optional bool
@@ -114,9 +123,38 @@ var errUsage = errors.New("usage")
 // WrongUsage is the outcome of a check that ends with the synopsis of the command.
 func WrongUsage() error { return errUsage }
 
-// Flag declares -letter and --long (which may be "") with a value called value, or without one if that is "".
-func (f *Flags) Flag(letter byte, long, value, help string, set func(word string) error) {
+// Flag declares -letter and --long (which may be "") with a value that set reads.
+func (f *Flags) Flag(letter byte, long string, value args.Value, help string, set func(word string) error) {
 	f.options = append(f.options, option{letter: letter, long: long, value: value, help: help, set: set})
+}
+
+// Switch declares a flag without a value that does more than to be set.
+func (f *Flags) Switch(letter byte, long, help string, set func() error) {
+	f.Flag(letter, long, args.Value{}, help, func(string) error { return set() })
+}
+
+// Enum declares a flag whose value is one of words; set is told which. Help lists them, and any other
+// word is refused with them.
+func (f *Flags) Enum(letter byte, long, value string, words func() []string, help string, set func(i int) error) {
+	o := option{letter: letter, long: long, value: args.Enum(value, words), help: help}
+	o.set = func(word string) error { return chosen(o.name(), words(), word, set) }
+	f.options = append(f.options, o)
+}
+
+// EnumWord declares an operand that is one of words, as Enum.
+func (f *Flags) EnumWord(name string, words func() []string, set func(i int) error) {
+	f.Word(name, args.Enum(name, words), func(word string) error { return chosen(f.command, words(), word, set) })
+}
+
+// chosen finds which of words was given for what is called name.
+func chosen(name string, words []string, word string, set func(i int) error) error {
+	i := slices.Index(words, word)
+	if i < 0 {
+		return event.Fail(event.BadValue{
+			Message: fmt.Sprintf("%s takes %s, not '%s'", name, args.Alternatives(words), word),
+		})
+	}
+	return set(i)
 }
 
 // Bool declares a flag that sets p.
@@ -126,11 +164,11 @@ func (f *Flags) Bool(p *bool, letter byte, long, help string) {
 
 // Ignored declares a flag that is accepted and changes nothing.
 func (f *Flags) Ignored(letter byte, long, help string) {
-	f.Flag(letter, long, "", help, func(string) error { return nil })
+	f.Switch(letter, long, help, func() error { return nil })
 }
 
-// Text declares a flag whose value is any word. given is set when it is there, and may be nil.
-func (f *Flags) Text(p *string, given *bool, letter byte, long, value, help string) {
+// Text declares a flag whose value is taken as it stands. given is set when it is there, and may be nil.
+func (f *Flags) Text(p *string, given *bool, letter byte, long string, value args.Value, help string) {
 	f.Flag(letter, long, value, help, func(word string) error {
 		*p = word
 		if given != nil {
@@ -142,7 +180,7 @@ func (f *Flags) Text(p *string, given *bool, letter byte, long, value, help stri
 
 // Size declares a flag whose value is a number.
 func (f *Flags) Size(p *int64, given *bool, letter byte, long, value, help string) {
-	f.Flag(letter, long, value, help, func(word string) error {
+	f.Flag(letter, long, args.Value{Name: value, Type: args.TypeSize}, help, func(word string) error {
 		*given = true
 		name := long
 		if letter != 0 {
@@ -156,7 +194,7 @@ func (f *Flags) Size(p *int64, given *bool, letter byte, long, value, help strin
 
 // Pattern declares a flag whose value is a pattern.
 func (f *Flags) Pattern(p *verify.Pattern, given *bool, letter byte, long, value, help string) {
-	f.Flag(letter, long, value, help, func(word string) error {
+	f.Flag(letter, long, args.Value{Name: value, Type: args.TypePattern}, help, func(word string) error {
 		*given = true
 		var err error
 		if *p, err = f.policy.Pattern(word); err != nil {
@@ -168,7 +206,7 @@ func (f *Flags) Pattern(p *verify.Pattern, given *bool, letter byte, long, value
 
 // Instead declares a flag that ends parsing at once and makes run the whole command.
 func (f *Flags) Instead(letter byte, long, help string, run Run) {
-	f.Flag(letter, long, "", help, func(string) error {
+	f.Switch(letter, long, help, func() error {
 		f.instead = run
 		return errInstead
 	})
@@ -177,19 +215,26 @@ func (f *Flags) Instead(letter byte, long, help string, run Run) {
 var errInstead = errors.New("another run")
 
 // Operand declares a number that must be there.
-func (f *Flags) Operand(p *int64, name string) { f.operand(step{name: name, number: p}) }
+func (f *Flags) Operand(p *int64, name string) {
+	f.operand(step{name: name, value: number(name), number: p})
+}
 
 // OptOperand declares a number that may be missing; p keeps its value then.
 func (f *Flags) OptOperand(p *int64, name string) {
-	f.operand(step{name: name, number: p, optional: true})
+	f.operand(step{name: name, value: number(name), number: p, optional: true})
 }
 
+// number is an operand that is a number.
+func number(name string) args.Value { return args.Value{Name: name, Type: args.TypeNumber} }
+
 // Word declares an operand that must be there.
-func (f *Flags) Word(name string, set func(word string) error) { f.operand(step{name: name, set: set}) }
+func (f *Flags) Word(name string, value args.Value, set func(word string) error) {
+	f.operand(step{name: name, value: value, set: set})
+}
 
 // OptWord declares an operand that may be missing.
-func (f *Flags) OptWord(name string, set func(word string) error) {
-	f.operand(step{name: name, set: set, optional: true})
+func (f *Flags) OptWord(name string, value args.Value, set func(word string) error) {
+	f.operand(step{name: name, value: value, set: set, optional: true})
 }
 
 func (f *Flags) operand(s step) {
@@ -373,10 +418,15 @@ func (f *Flags) order() []int {
 
 func (f *Flags) readOptions(typed string, words []string) ([]string, error) {
 	set := func(letter byte, long, word string) error {
-		if o := f.lookup(letter, long); o != nil {
-			return o.take(word)
+		o := f.lookup(letter, long)
+		if o == nil {
+			return nil
 		}
-		return nil
+		err := o.take(word)
+		if err != nil && f.spec == nil && o.value.Type == args.TypeEnum && !o.value.More {
+			return chosen(o.name(), o.value.Words(), word, func(int) error { return err })
+		}
+		return err
 	}
 	if f.spec == nil {
 		return args.GetoptLong(typed, f.letters(), f.longs(), words, set)
@@ -395,7 +445,7 @@ func (f *Flags) letters() string {
 			continue
 		}
 		b.WriteByte(o.letter)
-		if o.value != "" {
+		if o.value.Name != "" {
 			b.WriteByte(':')
 		}
 	}
@@ -406,7 +456,7 @@ func (f *Flags) longs() []args.LongOption {
 	var longs []args.LongOption
 	for _, o := range f.options {
 		if o.long != "" {
-			longs = append(longs, args.LongOption{Name: o.long, HasArg: o.value != "", Letter: o.letter})
+			longs = append(longs, args.LongOption{Name: o.long, HasArg: o.value.Name != "", Letter: o.letter})
 		}
 	}
 	return longs
@@ -435,6 +485,26 @@ func (f *Flags) offersEach(name string) bool {
 	})
 }
 
+// named is what values are called that hold something, and no others.
+var named = map[string][]args.Type{
+	"DIR":     {args.TypeDir},
+	"FILE":    {args.TypeFile, args.TypeImageFile},
+	"FORMAT":  {args.TypeFormat},
+	"PATTERN": {args.TypePattern, args.TypeText},
+}
+
+// check refuses flags that do not say what they are.
+func (o *option) check() error {
+	types := named[o.value.Name]
+	switch {
+	case o.help == "" && o.value.Type != args.TypeEnum:
+		return fmt.Errorf("flag -%c --%s has no help", o.letter, o.long)
+	case types != nil && !slices.Contains(types, o.value.Type):
+		return fmt.Errorf("the value of flag -%c --%s is called %s and is none", o.letter, o.long, o.value.Name)
+	}
+	return nil
+}
+
 // checkDeclarations refuses flags and steps of the same name, and flags without help.
 func (f *Flags) checkDeclarations() error {
 	seen := map[string]bool{}
@@ -448,8 +518,8 @@ func (f *Flags) checkDeclarations() error {
 			}
 			seen[name] = true
 		}
-		if o.help == "" {
-			return fmt.Errorf("flag -%c has no help", o.letter)
+		if err := o.check(); err != nil {
+			return err
 		}
 	}
 	for i, s := range f.steps {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/blksh/blksh/commands/args"
 )
 
 // Topic is something other than a command that help tells about.
@@ -18,11 +20,14 @@ type Topic struct {
 
 // Option describes a flag for help, completion and the manual.
 type Option struct {
-	Letter byte   // 0 if it has none
-	Long   string // "" if it has none
-	Value  string // "" if it takes none
-	Help   string
+	Letter byte       // 0 if it has none
+	Long   string     // "" if it has none
+	Value  args.Value // none if it takes none
+	Help   string     // without the words that the value may be
 }
+
+// Text is what help says of the flag.
+func (o Option) Text() string { return o.Value.Help(o.Help) }
 
 // Options lists the flags of a command that its dialect knows, sorted by letter; those without one come last.
 func (r *Row) Options() []Option {
@@ -48,8 +53,8 @@ func (r *Row) Options() []Option {
 // Spelled is how the flag is written, "-P, --pattern PATTERN".
 func (o Option) Spelled() string {
 	said := strings.Join(o.Spellings(), ", ")
-	if o.Value != "" {
-		said += " " + o.Value
+	if o.Value.Name != "" {
+		said += " " + o.Value.Name
 	}
 	return said
 }
@@ -92,9 +97,30 @@ func (r *Row) Help() string {
 	var b strings.Builder
 	b.WriteString(text + "\n")
 	for _, o := range options {
-		fmt.Fprintf(&b, " %-*s  %s\n", widest, o.Spelled(), o.Help)
+		lines := []string{o.Text()}
+		if o.Value.Type == args.TypeEnum {
+			lines = fold(o.Text(), widestHelp-widest-len("   "))
+		}
+		fmt.Fprintf(&b, " %-*s  %s\n", widest, o.Spelled(), lines[0])
+		for _, line := range lines[1:] {
+			fmt.Fprintf(&b, " %*s  %s\n", widest, "", line)
+		}
 	}
 	return b.String()
+}
+
+// fold breaks a text into lines of at most so many bytes, where it can.
+func fold(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		line = strings.TrimLeft(line+" "+word, " ")
+	}
+	return append(lines, line)
 }
 
 // examples is the first paragraph of the text, without the lines that the spec does not allow.

@@ -3,6 +3,8 @@ package session
 import (
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/commands/args"
 )
 
 // described is a command with flags in every spelling.
@@ -15,7 +17,7 @@ func described() Command {
 			var pattern string
 			f.Bool(&all, 0, "all", "everything")
 			f.Bool(&verbose, 'v', "verbose", "say more")
-			f.Text(&pattern, nil, 'P', "pattern", "PATTERN", "what to look for")
+			f.Text(&pattern, nil, 'P', "pattern", args.Text("PATTERN"), "what to look for")
 			f.Bool(&sure, 'V', "", "be sure")
 			return nil
 		},

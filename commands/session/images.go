@@ -38,6 +38,17 @@ type Image struct {
 // Cache is a cache mode.
 type Cache struct{ Direct, NoFlush, WriteThrough bool }
 
+// CacheModes are what ParseCache reads, without the other names that some have.
+func CacheModes() []string {
+	return []string{"none", "writeback", "writethrough", "directsync", "unsafe"}
+}
+
+// DiscardModes are what ParseDiscard reads, as CacheModes.
+func DiscardModes() []string { return []string{"ignore", "unmap"} }
+
+// AIOModes are what ParseAIO reads.
+func AIOModes() []string { return []string{"threads", "native", "io_uring"} }
+
 // ParseCache reads a cache mode by its name.
 func ParseCache(name string) (Cache, error) {
 	switch name {
@@ -68,7 +79,7 @@ func ParseDiscard(name string) (unmap bool, err error) {
 
 // ParseAIO reads the name of a way to make requests.
 func ParseAIO(name string) (string, error) {
-	if slices.Contains([]string{"threads", "native", "io_uring"}, name) {
+	if slices.Contains(AIOModes(), name) {
 		return name, nil
 	}
 	return "", invalid("aio", name)

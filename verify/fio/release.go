@@ -29,6 +29,9 @@ var oldest = [...]struct{ major, minor int }{
 	Fio342: {3, 41},
 }
 
+// Releases are the names of all releases that blocks can be made as.
+func Releases() []string { return releaseNames[1:] }
+
 func (r Release) String() string {
 	if int(r) >= len(releaseNames) {
 		return fmt.Sprintf("release-%d", uint8(r))

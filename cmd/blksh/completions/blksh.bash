@@ -8,7 +8,7 @@ _blksh_value() {
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
-	-d | --discard) flags= words='unmap ignore' files= ;;
+	-d | --discard) flags= words='ignore unmap' files= ;;
 	-T | --trace) flags= words='' files= ;;
 	--undo) flags= words='' files=yes ;;
 	--script) flags= words='' files=yes ;;
@@ -45,7 +45,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	bench)
-		flags='-b --block -d --depth -n --requests -P --pattern -t --time --flush --seed' words='' files=
+		flags='-b --block -d --depth -n --requests -P --pattern -t --time --flush --seed' words='read write randread randwrite' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -56,24 +56,24 @@ _blksh_operands() {
 		esac
 		;;
 	bitmap)
-		flags='-g --granularity --disabled --from --from-format' words='' files=
+		flags='-g --granularity --disabled --from --from-format' words='list add remove clear enable disable merge' files=
 		case $prev in
 	-g | --granularity) flags= words='' files= ;;
-	--from) flags= words='' files= ;;
-	--from-format) flags= words='' files= ;;
+	--from) flags= words='' files=yes ;;
+	--from-format) flags= words='luks qcow2 raw vdi' files= ;;
 		esac
 		;;
 	break)
-		flags='' words='' files=
+		flags='' words='l1_update l1_grow_alloc_table l1_grow_write_table l1_grow_activate_table l2_load l2_update l2_update_compressed l2_alloc_cow_read l2_alloc_write read_aio read_backing_aio read_compressed write_aio write_compressed vmstate_load vmstate_save cow_read cow_write reftable_load reftable_grow reftable_update refblock_load refblock_update refblock_update_part refblock_alloc refblock_alloc_hookup refblock_alloc_write refblock_alloc_write_blocks refblock_alloc_write_table refblock_alloc_switch_table cluster_alloc cluster_alloc_bytes cluster_alloc_space cluster_free flush_to_os flush_to_disk pwritev_rmw_head pwritev_rmw_after_head pwritev_rmw_tail pwritev_rmw_after_tail pwritev pwritev_zero pwritev_done empty_image_prepare l1_shrink_write_table l1_shrink_free_l2_clusters cor_write none' files=
 		;;
 	capabilities)
 		flags='--json' words='' files=
 		;;
 	check)
-		flags='-f --format -r --repair -U --force-share' words='' files=
+		flags='-f --format -r --repair -U --force-share' words='' files=yes
 		case $prev in
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
-	-r | --repair) flags= words='' files= ;;
+	-r | --repair) flags= words='leaks all' files= ;;
 		esac
 		;;
 	close | c)
@@ -100,7 +100,7 @@ _blksh_operands() {
 	-o | --options) flags= words='' files= ;;
 	--bitmap) flags= words='' files= ;;
 	--journal) flags= words='' files=yes ;;
-	--source-format) flags= words='' files= ;;
+	--source-format) flags= words='luks qcow2 raw vdi' files= ;;
 		esac
 		;;
 	create)
@@ -156,7 +156,7 @@ _blksh_operands() {
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-o | --options) flags= words='' files= ;;
 	--size) flags= words='' files= ;;
-	--source-format) flags= words='' files= ;;
+	--source-format) flags= words='luks qcow2 raw vdi' files= ;;
 		esac
 		;;
 	multiwrite)
@@ -231,7 +231,7 @@ _blksh_operands() {
 	--export) flags= words='' files= ;;
 	--port) flags= words='' files= ;;
 	--tls) flags= words='' files=yes ;;
-	--unix) flags= words='' files= ;;
+	--unix) flags= words='' files=yes ;;
 		esac
 		;;
 	sigraise)
@@ -241,7 +241,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	snapshot)
-		flags='' words='' files=
+		flags='' words='list create apply delete' files=
 		;;
 	source)
 		flags='' words='' files=yes
@@ -259,7 +259,7 @@ _blksh_operands() {
 		esac
 		;;
 	undo)
-		flags='--check --force' words='' files=
+		flags='--check --force' words='' files=yes
 		;;
 	use)
 		flags='' words='' files=
@@ -268,7 +268,7 @@ _blksh_operands() {
 		flags='--all --dump --fio --merge --read --resume --section --write' words='' files=yes
 		case $prev in
 	--dump) flags= words='' files=yes ;;
-	--fio) flags= words='' files= ;;
+	--fio) flags= words='2.2 3.33 3.40 3.42' files= ;;
 	--merge) flags= words='' files= ;;
 	--resume) flags= words='' files= ;;
 	--section) flags= words='' files= ;;
@@ -283,13 +283,13 @@ _blksh_operands() {
 	-P | --pattern) flags= words='' files= ;;
 	-t | --type) flags= words='any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' files= ;;
 	--dump) flags= words='' files=yes ;;
-	--fio) flags= words='2.2 3.33 3.42' files= ;;
+	--fio) flags= words='2.2 3.33 3.40 3.42' files= ;;
 	--generation) flags= words='' files= ;;
 	--header-offset) flags= words='' files= ;;
 	--interval) flags= words='' files= ;;
 	--journal) flags= words='' files=yes ;;
 	--merge) flags= words='' files= ;;
-	--order) flags= words='' files= ;;
+	--order) flags= words='seq random' files= ;;
 	--pattern-interval) flags= words='' files= ;;
 	--resume) flags= words='' files= ;;
 	--seed) flags= words='' files= ;;
@@ -305,13 +305,13 @@ _blksh_operands() {
 	-P | --pattern) flags= words='' files= ;;
 	-t | --type) flags= words='any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' files= ;;
 	--dump) flags= words='' files=yes ;;
-	--fio) flags= words='2.2 3.33 3.42' files= ;;
+	--fio) flags= words='2.2 3.33 3.40 3.42' files= ;;
 	--generation) flags= words='' files= ;;
 	--header-offset) flags= words='' files= ;;
 	--interval) flags= words='' files= ;;
 	--journal) flags= words='' files=yes ;;
 	--merge) flags= words='' files= ;;
-	--order) flags= words='' files= ;;
+	--order) flags= words='seq random' files= ;;
 	--pattern-interval) flags= words='' files= ;;
 	--resume) flags= words='' files= ;;
 	--seed) flags= words='' files= ;;

@@ -43,9 +43,9 @@ complete -c blksh -n 'not __blksh_in' -s n -l nocache -d 'bypass the page cache,
 complete -c blksh -n 'not __blksh_in' -s C -l copy-on-read -d 'copy what is read from a backing file'
 complete -c blksh -n 'not __blksh_in' -s m -l misalign -d 'use buffers that begin 16 bytes behind a page'
 complete -c blksh -n 'not __blksh_in' -s k -l native-aio -d 'as -i native'
-complete -c blksh -n 'not __blksh_in' -s i -l aio -x -a 'threads native io_uring' -d 'how requests are made: threads, native, io_uring'
-complete -c blksh -n 'not __blksh_in' -s t -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'none, writeback, writethrough, directsync, unsafe'
-complete -c blksh -n 'not __blksh_in' -s d -l discard -x -a 'unmap ignore' -d 'whether discards are passed on: unmap, ignore'
+complete -c blksh -n 'not __blksh_in' -s i -l aio -x -a 'threads native io_uring' -d 'how requests are made'
+complete -c blksh -n 'not __blksh_in' -s t -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'cache mode'
+complete -c blksh -n 'not __blksh_in' -s d -l discard -x -a 'ignore unmap' -d 'whether discards are passed on'
 complete -c blksh -n 'not __blksh_in' -s T -l trace -x -d '[[enable=]PATTERN][,events=FILE][,file=FILE]'
 complete -c blksh -n 'not __blksh_in' -s U -l force-share -d 'share the image with programs that write it'
 complete -c blksh -n 'not __blksh_in' -s h -l help -d 'show this and leave'
@@ -61,9 +61,9 @@ complete -c blksh -n 'not __blksh_in' -l yes -d 'do not ask before a device is c
 complete -c blksh -n 'not __blksh_in' -l json -d 'an object for each event, a line each, and nothing else'
 complete -c blksh -n 'not __blksh_in' -l script -r -F -d 'run the commands of a file, - for the standard input'
 complete -c blksh -n 'not __blksh_in' -l keep-going -d 'do not stop at the first command that fails'
-complete -c blksh -n 'not __blksh_in' -l dialect -x -a 'native qemu qemu-7.2 qemu-2.4' -d 'speak as native, qemu, qemu-7.2 or qemu-2.4'
+complete -c blksh -n 'not __blksh_in' -l dialect -x -a 'native qemu qemu-7.2 qemu-2.4' -d 'how to speak'
 complete -c blksh -n 'not __blksh_in' -l step -d 'a command ends when every request stands still'
-complete -c blksh -n 'not __blksh_in' -l completion -x -a 'bash fish zsh' -d 'print a script that completes words: bash, fish or zsh'
+complete -c blksh -n 'not __blksh_in' -l completion -x -a 'bash fish zsh' -d 'print a script that completes words'
 complete -c blksh -n 'not __blksh_in' -l licenses -d 'print the notices of what the program is made of'
 
 complete -c blksh -n '__blksh_after_image' -f -a abort -d 'simulate a program crash using abort(3)'
@@ -154,7 +154,7 @@ complete -c blksh -n '__blksh_in aio_write' -s z -l zero -d 'write zeroes'
 
 complete -c blksh -n '__blksh_in alloc a' -f
 
-complete -c blksh -n '__blksh_in bench' -f
+complete -c blksh -n '__blksh_in bench' -f -a 'read write randread randwrite'
 complete -c blksh -n '__blksh_in bench' -s b -l block -x -d 'bytes of a request; without it 4k'
 complete -c blksh -n '__blksh_in bench' -s d -l depth -x -d 'requests under way; without it 32'
 complete -c blksh -n '__blksh_in bench' -s n -l requests -x -d 'end after so many requests'
@@ -163,20 +163,20 @@ complete -c blksh -n '__blksh_in bench' -s t -l time -x -d 'end after so much ti
 complete -c blksh -n '__blksh_in bench' -l flush -d 'end with a flush, whose time counts'
 complete -c blksh -n '__blksh_in bench' -l seed -x -d 'loads of one seed go to the same places; without it 1'
 
-complete -c blksh -n '__blksh_in bitmap' -f
+complete -c blksh -n '__blksh_in bitmap' -f -a 'list add remove clear enable disable merge'
 complete -c blksh -n '__blksh_in bitmap' -s g -l granularity -x -d 'bytes that one bit stands for, a power of two'
 complete -c blksh -n '__blksh_in bitmap' -l disabled -d 'do not record changes yet'
-complete -c blksh -n '__blksh_in bitmap' -l from -x -d 'the image that the source is in'
-complete -c blksh -n '__blksh_in bitmap' -l from-format -x -d 'its format, which is guessed otherwise'
+complete -c blksh -n '__blksh_in bitmap' -l from -r -F -d 'the image that the source is in'
+complete -c blksh -n '__blksh_in bitmap' -l from-format -x -a 'luks qcow2 raw vdi' -d 'its format, which is guessed otherwise'
 
-complete -c blksh -n '__blksh_in break' -f
+complete -c blksh -n '__blksh_in break' -f -a 'l1_update l1_grow_alloc_table l1_grow_write_table l1_grow_activate_table l2_load l2_update l2_update_compressed l2_alloc_cow_read l2_alloc_write read_aio read_backing_aio read_compressed write_aio write_compressed vmstate_load vmstate_save cow_read cow_write reftable_load reftable_grow reftable_update refblock_load refblock_update refblock_update_part refblock_alloc refblock_alloc_hookup refblock_alloc_write refblock_alloc_write_blocks refblock_alloc_write_table refblock_alloc_switch_table cluster_alloc cluster_alloc_bytes cluster_alloc_space cluster_free flush_to_os flush_to_disk pwritev_rmw_head pwritev_rmw_after_head pwritev_rmw_tail pwritev_rmw_after_tail pwritev pwritev_zero pwritev_done empty_image_prepare l1_shrink_write_table l1_shrink_free_l2_clusters cor_write none'
 
 complete -c blksh -n '__blksh_in capabilities' -f
 complete -c blksh -n '__blksh_in capabilities' -l json -d 'as one object, whatever the other output is'
 
-complete -c blksh -n '__blksh_in check' -f
+complete -c blksh -n '__blksh_in check' -r -F
 complete -c blksh -n '__blksh_in check' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the file, which is guessed otherwise'
-complete -c blksh -n '__blksh_in check' -s r -l repair -x -d 'give back what nothing refers to, or repair all that can be'
+complete -c blksh -n '__blksh_in check' -s r -l repair -x -a 'leaks all' -d 'give back what nothing refers to, or repair all that can be'
 complete -c blksh -n '__blksh_in check' -s U -l force-share -d 'share the file with programs that write it'
 
 complete -c blksh -n '__blksh_in close c' -f
@@ -204,7 +204,7 @@ complete -c blksh -n '__blksh_in copy' -l bitmap -x -d 'copy only what is dirty 
 complete -c blksh -n '__blksh_in copy' -l force -d 'also over a file that is there, or onto a device; never if that is in use'
 complete -c blksh -n '__blksh_in copy' -l journal -r -F -d 'note there how far the copy is'
 complete -c blksh -n '__blksh_in copy' -l resume -d 'go on with a copy that was stopped'
-complete -c blksh -n '__blksh_in copy' -l source-format -x -d 'format of the source, which is guessed otherwise'
+complete -c blksh -n '__blksh_in copy' -l source-format -x -a 'luks qcow2 raw vdi' -d 'format of the source, which is guessed otherwise'
 complete -c blksh -n '__blksh_in copy' -l verify -d 'read the copy back and compare it with the source'
 
 complete -c blksh -n '__blksh_in create' -r -F
@@ -251,7 +251,7 @@ complete -c blksh -n '__blksh_in measure' -s f -l format -x -a 'luks qcow2 raw v
 complete -c blksh -n '__blksh_in measure' -s o -l options -x -d 'key=value,... of the format'
 complete -c blksh -n '__blksh_in measure' -s U -l force-share -d 'share the source with programs that write it'
 complete -c blksh -n '__blksh_in measure' -l size -x -d 'length of the new image, which is empty'
-complete -c blksh -n '__blksh_in measure' -l source-format -x -d 'format of the source, which is guessed otherwise'
+complete -c blksh -n '__blksh_in measure' -l source-format -x -a 'luks qcow2 raw vdi' -d 'format of the source, which is guessed otherwise'
 
 complete -c blksh -n '__blksh_in multiwrite' -f
 complete -c blksh -n '__blksh_in multiwrite' -s C -l csv -d 'report as comma separated values'
@@ -261,16 +261,16 @@ complete -c blksh -n '__blksh_in multiwrite' -s q -l quiet -d 'report failures o
 complete -c blksh -n '__blksh_in open o' -r -F
 complete -c blksh -n '__blksh_in open o' -s a -l as -x -d 'open it beside other images, under this name'
 complete -c blksh -n '__blksh_in open o' -s C -l copy-on-read -d 'copy what is read from a backing file into the image'
-complete -c blksh -n '__blksh_in open o' -s d -l discard -x -a 'ignore unmap' -d 'discard mode: ignore, unmap'
+complete -c blksh -n '__blksh_in open o' -s d -l discard -x -a 'ignore unmap' -d 'discard mode'
 complete -c blksh -n '__blksh_in open o' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the image, which is guessed otherwise'
 complete -c blksh -n '__blksh_in open o' -s g -d 'accepted for old scripts'
-complete -c blksh -n '__blksh_in open o' -s i -l aio -x -a 'threads native io_uring' -d 'how requests are made: threads, native, io_uring'
+complete -c blksh -n '__blksh_in open o' -s i -l aio -x -a 'threads native io_uring' -d 'how requests are made'
 complete -c blksh -n '__blksh_in open o' -s k -l native-aio -d 'as -i native'
 complete -c blksh -n '__blksh_in open o' -s n -l nocache -d 'bypass the page cache, as -t none'
 complete -c blksh -n '__blksh_in open o' -s o -l options -x -d 'key=value,... for the image and, below file., for what it lies in'
 complete -c blksh -n '__blksh_in open o' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n '__blksh_in open o' -s s -l overlay -d 'writes go to a temporary overlay'
-complete -c blksh -n '__blksh_in open o' -s t -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'cache mode: none, writeback, writethrough, directsync, unsafe'
+complete -c blksh -n '__blksh_in open o' -s t -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'cache mode'
 complete -c blksh -n '__blksh_in open o' -s U -l force-share -d 'share the image with programs that write it'
 complete -c blksh -n '__blksh_in open o' -s w -l write -d 'write to block devices, which are only read otherwise'
 complete -c blksh -n '__blksh_in open o' -l allow-backing-device -d 'let the image name a device as what it stands on, to be read'
@@ -296,7 +296,7 @@ complete -c blksh -n '__blksh_in read r' -s v -l verbose -d 'show the bytes'
 complete -c blksh -n '__blksh_in read r' -l all -d 'with -P: list all ranges that are wrong'
 complete -c blksh -n '__blksh_in read r' -l fold -d 'show lines that repeat the one before as a single *'
 complete -c blksh -n '__blksh_in read r' -l force -d 'with -o: also onto a device that is not in use'
-complete -c blksh -n '__blksh_in read r' -l style -x -a 'qemu xxd c' -d 'how bytes are shown: qemu, xxd or c'
+complete -c blksh -n '__blksh_in read r' -l style -x -a 'qemu xxd c' -d 'how bytes are shown'
 
 complete -c blksh -n '__blksh_in readv' -f
 complete -c blksh -n '__blksh_in readv' -s C -l csv -d 'report as comma separated values'
@@ -315,14 +315,14 @@ complete -c blksh -n '__blksh_in rebase' -l allow-backing-device -d 'the overlay
 complete -c blksh -n '__blksh_in remove_break' -f
 
 complete -c blksh -n '__blksh_in reopen' -f
-complete -c blksh -n '__blksh_in reopen' -s c -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'cache mode: none, writeback, writethrough, directsync, unsafe'
+complete -c blksh -n '__blksh_in reopen' -s c -l cache -x -a 'none writeback writethrough directsync unsafe' -d 'cache mode'
 complete -c blksh -n '__blksh_in reopen' -s o -l options -x -d 'key=value,... for the image and, below file., for what it lies in'
 complete -c blksh -n '__blksh_in reopen' -s r -l read-only -d 'without permission to write'
 complete -c blksh -n '__blksh_in reopen' -s w -l read-write -d 'with permission to write'
 complete -c blksh -n '__blksh_in reopen' -l in-use -d 'write to what others use as well, such as a mounted device'
 
 complete -c blksh -n '__blksh_in resize' -f
-complete -c blksh -n '__blksh_in resize' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added: off, metadata, falloc or full'
+complete -c blksh -n '__blksh_in resize' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added'
 complete -c blksh -n '__blksh_in resize' -l shrink -d 'lose what lies behind the new end'
 
 complete -c blksh -n '__blksh_in resume' -f
@@ -334,23 +334,23 @@ complete -c blksh -n '__blksh_in serve' -l export -x -d 'name of the export, non
 complete -c blksh -n '__blksh_in serve' -l once -d 'end when the first client has left'
 complete -c blksh -n '__blksh_in serve' -l port -x -d 'on that TCP port; 0 takes a free one'
 complete -c blksh -n '__blksh_in serve' -l tls -r -F -d 'encrypt, with the certificates in DIR'
-complete -c blksh -n '__blksh_in serve' -l unix -x -d 'on a socket of that name, which must not exist'
+complete -c blksh -n '__blksh_in serve' -l unix -r -F -d 'on a socket of that name, which must not exist'
 
 complete -c blksh -n '__blksh_in sigraise' -f
 
 complete -c blksh -n '__blksh_in sleep' -f
 
-complete -c blksh -n '__blksh_in snapshot' -f
+complete -c blksh -n '__blksh_in snapshot' -f -a 'list create apply delete'
 
 complete -c blksh -n '__blksh_in source' -r -F
 
 complete -c blksh -n '__blksh_in sum' -f
-complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha1 md5 crc32 crc32c' -d 'which checksum: sha256, sha512, sha1, md5, crc32 or crc32c'
+complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha1 md5 crc32 crc32c' -d 'which checksum'
 
 complete -c blksh -n '__blksh_in truncate t' -f
-complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added: off, metadata, falloc or full'
+complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added'
 
-complete -c blksh -n '__blksh_in undo' -f
+complete -c blksh -n '__blksh_in undo' -r -F
 complete -c blksh -n '__blksh_in undo' -l check -d 'look whether it can be undone, and change nothing'
 complete -c blksh -n '__blksh_in undo' -l force -d 'put back what was there, whatever others wrote'
 
@@ -359,7 +359,7 @@ complete -c blksh -n '__blksh_in use' -f
 complete -c blksh -n '__blksh_in verify_job' -r -F
 complete -c blksh -n '__blksh_in verify_job' -l all -d 'list all ranges of bad blocks'
 complete -c blksh -n '__blksh_in verify_job' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
-complete -c blksh -n '__blksh_in verify_job' -l fio -x -d 'which fio makes such blocks, such as 3.33'
+complete -c blksh -n '__blksh_in verify_job' -l fio -x -a '2.2 3.33 3.40 3.42' -d 'which fio makes such blocks'
 complete -c blksh -n '__blksh_in verify_job' -l merge -x -d 'send neighbouring requests as one of up to SIZE bytes'
 complete -c blksh -n '__blksh_in verify_job' -l read -d 'only verify; nothing is written'
 complete -c blksh -n '__blksh_in verify_job' -l resume -x -d 'go on where the only job was stopped in that phase'
@@ -371,21 +371,21 @@ complete -c blksh -n '__blksh_in verify_read' -s b -l block -x -d 'size of block
 complete -c blksh -n '__blksh_in verify_read' -s d -l depth -x -d 'requests under way'
 complete -c blksh -n '__blksh_in verify_read' -s o -l option -x -d 'any other option of a fio job, such as norandommap=1'
 complete -c blksh -n '__blksh_in verify_read' -s P -l pattern -x -d 'content of blocks, in place of random data'
-complete -c blksh -n '__blksh_in verify_read' -s t -l type -x -a 'any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' -d 'the checksum of blocks, such as crc32c or sha256'
+complete -c blksh -n '__blksh_in verify_read' -s t -l type -x -a 'any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' -d 'the checksum of blocks'
 complete -c blksh -n '__blksh_in verify_read' -l acknowledged -d 'with --journal: writes count that no flush followed'
 complete -c blksh -n '__blksh_in verify_read' -l all -d 'list all ranges of bad blocks'
 complete -c blksh -n '__blksh_in verify_read' -l content -d 'make the content of all blocks again and compare it'
 complete -c blksh -n '__blksh_in verify_read' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
 complete -c blksh -n '__blksh_in verify_read' -l exact -d 'they must be those of the very job that the flags tell'
 complete -c blksh -n '__blksh_in verify_read' -l fatal -d 'stop at the first bad block'
-complete -c blksh -n '__blksh_in verify_read' -l fio -x -a '2.2 3.33 3.42' -d 'which fio has such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_read' -l fio -x -a '2.2 3.33 3.40 3.42' -d 'which fio has such blocks'
 complete -c blksh -n '__blksh_in verify_read' -l generation -x -d 'a number in each header that tells old blocks from new'
 complete -c blksh -n '__blksh_in verify_read' -l header-offset -x -d 'where in its block the header lies; usually 0'
 complete -c blksh -n '__blksh_in verify_read' -l holes -d 'blocks of zeroes were never written and are fine'
 complete -c blksh -n '__blksh_in verify_read' -l interval -x -d 'one header each so many bytes, and not one a block'
 complete -c blksh -n '__blksh_in verify_read' -l journal -r -F -d 'what verify_write noted there says what must be there'
 complete -c blksh -n '__blksh_in verify_read' -l merge -x -d 'send neighbouring requests as one of up to SIZE bytes'
-complete -c blksh -n '__blksh_in verify_read' -l order -x -d 'seq, or random: each block once, in the order of fio'
+complete -c blksh -n '__blksh_in verify_read' -l order -x -a 'seq random' -d 'which block comes next, random as fio draws it, each once'
 complete -c blksh -n '__blksh_in verify_read' -l pattern-interval -x -d 'where the pattern begins anew'
 complete -c blksh -n '__blksh_in verify_read' -l resume -x -d 'go on where a run was stopped, as it said'
 complete -c blksh -n '__blksh_in verify_read' -l seed -x -d 'what content and order are made from; usually 137'
@@ -396,17 +396,17 @@ complete -c blksh -n '__blksh_in verify_write' -s b -l block -x -d 'size of bloc
 complete -c blksh -n '__blksh_in verify_write' -s d -l depth -x -d 'requests under way'
 complete -c blksh -n '__blksh_in verify_write' -s o -l option -x -d 'any other option of a fio job, such as norandommap=1'
 complete -c blksh -n '__blksh_in verify_write' -s P -l pattern -x -d 'content of blocks, in place of random data'
-complete -c blksh -n '__blksh_in verify_write' -s t -l type -x -a 'any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' -d 'the checksum of blocks, such as crc32c or sha256'
+complete -c blksh -n '__blksh_in verify_write' -s t -l type -x -a 'any crc16 crc32 crc32c crc32c-intel crc64 crc7 md5 meta null pattern pattern_hdr sha1 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha512 xxhash' -d 'the checksum of blocks'
 complete -c blksh -n '__blksh_in verify_write' -l all -d 'list all ranges of bad blocks'
 complete -c blksh -n '__blksh_in verify_write' -l check -d 'read everything back afterwards, as verify_read does'
 complete -c blksh -n '__blksh_in verify_write' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
-complete -c blksh -n '__blksh_in verify_write' -l fio -x -a '2.2 3.33 3.42' -d 'which fio has such blocks: 2.2, 3.33 or 3.42'
+complete -c blksh -n '__blksh_in verify_write' -l fio -x -a '2.2 3.33 3.40 3.42' -d 'which fio has such blocks'
 complete -c blksh -n '__blksh_in verify_write' -l generation -x -d 'a number in each header that tells old blocks from new'
 complete -c blksh -n '__blksh_in verify_write' -l header-offset -x -d 'where in its block the header lies; usually 0'
 complete -c blksh -n '__blksh_in verify_write' -l interval -x -d 'one header each so many bytes, and not one a block'
 complete -c blksh -n '__blksh_in verify_write' -l journal -r -F -d 'note there what was begun, written and flushed'
 complete -c blksh -n '__blksh_in verify_write' -l merge -x -d 'send neighbouring requests as one of up to SIZE bytes'
-complete -c blksh -n '__blksh_in verify_write' -l order -x -d 'seq, or random: each block once, in the order of fio'
+complete -c blksh -n '__blksh_in verify_write' -l order -x -a 'seq random' -d 'which block comes next, random as fio draws it, each once'
 complete -c blksh -n '__blksh_in verify_write' -l pattern-interval -x -d 'where the pattern begins anew'
 complete -c blksh -n '__blksh_in verify_write' -l resume -x -d 'go on where a run was stopped, as it said'
 complete -c blksh -n '__blksh_in verify_write' -l seed -x -d 'what content and order are made from; usually 137'

@@ -1,0 +1,66 @@
+package session
+
+import (
+	"strings"
+
+	"github.com/blksh/blksh/commands/args"
+)
+
+// Operands are what the operands of a command may be, in their order, as far as their number is bounded.
+func (r *Row) Operands() []args.Value {
+	f := &Flags{command: r.Name, policy: &Policy{}}
+	r.New(f)
+	var list []args.Value
+	for _, s := range f.steps {
+		if s.number != nil || s.set != nil {
+			list = append(list, s.value)
+		}
+	}
+	return list
+}
+
+// Expects is what may stand behind the words that are typed after the name of the command.
+func (r *Row) Expects(words []string) args.Value {
+	options, operands := r.Options(), r.Operands()
+	var value args.Value // of a flag that stands alone
+	for _, w := range words {
+		switch {
+		case value.Name != "":
+			value = args.Value{}
+		case len(w) > 1 && w[0] == '-':
+			value = awaited(options, w)
+		case len(operands) > 0:
+			operands = operands[1:]
+		}
+	}
+	if value.Name == "" && len(operands) > 0 {
+		return operands[0]
+	}
+	return value
+}
+
+// awaited is the value that has to follow a word of flags, none if they are complete.
+func awaited(options []Option, word string) args.Value {
+	find := func(is func(o Option) bool) args.Value {
+		for _, o := range options {
+			if is(o) {
+				return o.Value
+			}
+		}
+		return args.Value{}
+	}
+	if long, ok := strings.CutPrefix(word, "--"); ok {
+		return find(func(o Option) bool { return o.Long == long })
+	}
+	for i := 1; i < len(word); i++ {
+		value := find(func(o Option) bool { return o.Letter == word[i] })
+		switch {
+		case value.Name == "":
+		case i == len(word)-1:
+			return value
+		default:
+			return args.Value{} // the rest of the word is the value
+		}
+	}
+	return args.Value{}
+}
