@@ -66,5 +66,8 @@ func ExampleDevice_Status() {
 		fmt.Println(extent.Off, extent.Len, extent.Zero)
 		off = extent.End()
 	}
-	// Output: 0 524288 true 524288 65536 false 589824 458752 true
+	// Output:
+	// 0 524288 true
+	// 524288 65536 false
+	// 589824 458752 true
 }
