@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -18,10 +19,14 @@ type subject struct {
 	name string
 	// make are command lines of sh that make the image "disk"; $SIZE is its length.
 	make []string
-	// open are the words of qemu-io, and with img those of qemu-img, that open it.
-	open, img []string
+	// open are the words of qemu-io and of qemu-img that open it, and source what is opened; "" is
+	// the image by its name.
+	open   []string
+	source string
 	// layout: the same clusters must be at the same places of the file.
 	layout bool
+	// slow: a key is derived for each image, so it is left to longer tiers.
+	slow bool
 	// compresses: the format takes write -c.
 	compresses bool
 	// ends is what lengths are made of, in bits. An image that is made shorter inside a cluster and
@@ -31,18 +36,28 @@ type subject struct {
 	after []string
 }
 
-const differSecret = "--object secret,id=s,data=abc"
+// secretObject is what encrypted images need.
+const secretObject = "--object secret,id=s,data=abc"
 
 // subjects are what shall be alike. An image without an open of its own is opened by its format.
 var subjects = slices.Concat(
 	[]subject{
-		{name: "raw", make: []string{"qemu-img create -q -f raw disk $SIZE"}, open: words("-f raw"), img: words("-f raw")},
-		{name: "vdi", make: []string{"qemu-img create -q -f vdi disk $SIZE"}, open: words("-f vdi"), img: words("-f vdi")},
+		{name: "raw", make: []string{"qemu-img create -q -f raw disk $SIZE"}, open: words("-f raw")},
+		{name: "vdi", make: []string{"qemu-img create -q -f vdi disk $SIZE"}, open: words("-f vdi")},
 		backed("backed", ""), backed("backed small clusters", "-o cluster_size=4k"),
 		backed("backed extended", "-o extended_l2=on"),
 		plainQcow2("with snapshots", "", "qemu-io -f qcow2 -c 'write -P 0x11 0 1M' disk",
 			"qemu-img snapshot -c one disk", "qemu-io -f qcow2 -c 'write -P 0x22 512k 512k' disk",
 			"qemu-img snapshot -c two disk"),
+		plainQcow2("data file", "-o data_file=data"),
+		plainQcow2("raw data file", "-o data_file=data,data_file_raw=on"),
+		plainQcow2("data file, small clusters", "-o data_file=data,cluster_size=4k"),
+		{
+			name: "luks", slow: true, open: words(secretObject + " --image-opts"), source: "driver=luks,key-secret=s,file.filename=disk",
+			make: []string{"qemu-img create -q " + secretObject + " -f luks -o key-secret=s,iter-time=10 disk $SIZE"},
+		},
+		encryptedQcow2("luks", ",encrypt.iter-time=10"), encryptedQcow2("aes", ""),
+		encryptedQcow2("luks", ",encrypt.iter-time=10,cluster_size=4k"),
 		bitmapped("bitmaps", ""), bitmapped("bitmaps, small clusters", "-o cluster_size=4k"),
 	},
 	qcow2Options("", "compat=0.10", "cluster_size=4k", "cluster_size=2M", "lazy_refcounts=on",
@@ -57,7 +72,6 @@ func words(line string) []string { return strings.Fields(line) }
 func plainQcow2(name, options string, then ...string) subject {
 	return subject{
 		name: "qcow2 " + name, layout: true, compresses: true, open: words("-f qcow2"),
-		img:  words("-f qcow2"),
 		make: append([]string{"qemu-img create -q -f qcow2 " + options + " disk $SIZE"}, then...),
 	}
 }
@@ -92,6 +106,14 @@ func backed(name, options string) subject {
 	return s
 }
 
+// encryptedQcow2 is an encrypted qcow2 image.
+func encryptedQcow2(format, options string) subject {
+	s := plainQcow2(format+" "+options, secretObject+" -o encrypt.format="+format+",encrypt.key-secret=s"+options)
+	s.slow, s.compresses = true, false // what is compressed is stored in the clear, which ours refuses
+	s.open, s.source = words(secretObject+" --image-opts"), "driver=qcow2,encrypt.key-secret=s,file.filename=disk"
+	return s
+}
+
 // bitmapped is a qcow2 image with an enabled and a disabled bitmap, whose flags and places are
 // looked at afterwards.
 func bitmapped(name, options string) subject {
@@ -114,6 +136,9 @@ func TestDiffers(t *testing.T) {
 	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
+			if s.slow && turns < 2 {
+				t.Skip("takes a while")
+			}
 			for turn := range max(turns, 1) {
 				differ(t, ref, s, uint64(seed+turn))
 			}
@@ -156,7 +181,7 @@ func differ(t *testing.T, ref program, s subject, seed uint64) {
 	for _, c := range commands {
 		args = append(args, "-c", c)
 	}
-	args = append(args, "disk")
+	args = append(args, s.opened())
 	var answers [2]answer
 	var left [2]string
 	for i, p := range []program{ref, asQemuIO.as("qemu-7.2")} {
@@ -179,22 +204,24 @@ func differ(t *testing.T, ref program, s subject, seed uint64) {
 	}
 }
 
+// opened is what stands for the image "disk" in a command line.
+func (s subject) opened() string { return cmp.Or(s.source, "disk") }
+
 // leaves is what the image tells of itself afterwards: its guest data, its map, what the subject
 // asks for, and what a check of it finds.
 func leaves(t *testing.T, s subject, dir string) string {
 	t.Helper()
 	lines := slices.Clone(s.after)
-	open := strings.Join(s.img, " ")
-	lines = append(lines, "qemu-img convert "+open+
-		" -O raw disk guest && sha256sum guest && rm guest")
+	open := strings.Join(s.open, " ")
+	lines = append(lines,
+		"qemu-img convert "+open+" -O raw "+s.opened()+" guest && sha256sum guest && rm guest")
 	if s.layout {
 		// Zeroes that go with a cluster may be a hole of the file, which each program decides.
-		lines = append(lines, "cp --sparse=never disk full && qemu-img map --output=json "+open+
-			" full && rm full",
-			"stat -c %s disk")
+		lines = append(lines, "stat -c %s *", "for f in *; do cp --sparse=never $f full && mv full $f; done",
+			"qemu-img map --output=json "+open+" "+s.opened())
 	}
-	if slices.Contains(s.img, "qcow2") {
-		lines = append(lines, "qemu-img check "+open+" disk | head -n 1")
+	if strings.Contains(open+s.opened(), "qcow2") {
+		lines = append(lines, "qemu-img check "+open+" "+s.opened()+" | head -n 1")
 	}
 	var b strings.Builder
 	for _, line := range lines {
