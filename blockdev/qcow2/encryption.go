@@ -25,8 +25,16 @@ const (
 	cryptLUKS = 2
 )
 
-// cryptNames are what options call them.
-var cryptNames = map[uint32]string{cryptAES: "aes", cryptLUKS: "luks"}
+// cryptName is what options call one of them, "" if there is none.
+func cryptName(crypt uint32) string {
+	switch crypt {
+	case cryptAES:
+		return "aes"
+	case cryptLUKS:
+		return "luks"
+	}
+	return ""
+}
 
 // encryptConfig opens an encrypted image.
 type encryptConfig struct {
@@ -86,7 +94,7 @@ type unlocker struct {
 
 // checkFormat refuses an image that is encrypted otherwise than the options say.
 func (u *unlocker) checkFormat(h *header) error {
-	is, want := cryptNames[h.crypt], u.c.Format
+	is, want := cryptName(h.crypt), u.c.Format
 	switch {
 	case want == "" || is == want:
 		return nil
@@ -207,9 +215,9 @@ func (q *image) encryptionDetails() []driver.Detail {
 	case q.hdr.crypt == cryptNone:
 		return nil
 	case q.encryption == nil || q.encryption.volume == nil:
-		return []driver.Detail{{Key: "format", Value: cryptNames[q.hdr.crypt]}}
+		return []driver.Detail{{Key: "format", Value: cryptName(q.hdr.crypt)}}
 	}
-	return q.encryption.volume.Describe(cryptNames[cryptLUKS])
+	return q.encryption.volume.Describe(cryptName(cryptLUKS))
 }
 
 // wanted is how a new image is to be encrypted.
@@ -218,7 +226,7 @@ func (c *createConfig) wanted() (crypt uint32, err error) {
 	case c.Encrypt.Format != "" && c.Encryption != nil:
 		return 0, refuse(syscall.EINVAL,
 			"'encrypt.format' and its alias 'encryption' can't be used at the same time")
-	case c.Encrypt.Format == cryptNames[cryptLUKS]:
+	case c.Encrypt.Format == cryptName(cryptLUKS):
 		return cryptLUKS, nil
 	case c.Encrypt.Format != "" || or(c.Encryption, false):
 		return cryptAES, nil

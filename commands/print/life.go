@@ -48,10 +48,23 @@ func (n *Native) rebased(e event.Rebased) {
 	n.say("; %s of data were copied into it\n", sizeWords(e.Written))
 }
 
-// bitmapActions says what was done to a bitmap.
-var bitmapActions = map[string]string{
-	"add": "added", "remove": "removed", "clear": "cleared", "enable": "records changes", "disable": "records nothing",
-	"merge": "merged",
+// bitmapAction says what was done to a bitmap.
+func bitmapAction(name string) string {
+	switch name {
+	case "add":
+		return "added"
+	case "remove":
+		return "removed"
+	case "clear":
+		return "cleared"
+	case "enable":
+		return "records changes"
+	case "disable":
+		return "records nothing"
+	case "merge":
+		return "merged"
+	}
+	return name
 }
 
 func (n *Native) bitmapListed(e event.BitmapListed) {

@@ -53,7 +53,7 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.BadRange:
 		n.say("%s\n", badWords(e))
 	case event.BitmapChanged:
-		n.say("bitmap %s: %s\n", e.Name, bitmapActions[e.Action])
+		n.say("bitmap %s: %s\n", e.Name, bitmapAction(e.Action))
 	case event.BitmapListed:
 		n.bitmapListed(e)
 	case event.BitmapsRetired:

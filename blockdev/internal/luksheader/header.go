@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -62,8 +63,8 @@ type Limits struct {
 
 // Errors of passphrases and slots. The words are QEMU's.
 var (
-	ErrPassphrase = driver.Refuse("Invalid password, cannot unlock any keyslot")
-	ErrNoSlot     = driver.Refuse("Can't add a keyslot - all keyslots are in use")
+	ErrPassphrase = errors.New("Invalid password, cannot unlock any keyslot")
+	ErrNoSlot     = errors.New("Can't add a keyslot - all keyslots are in use")
 )
 
 // FormatError says what is wrong with a header.

@@ -45,7 +45,7 @@ type copy2 struct {
 }
 
 // errCopy says that there is no copy of a header.
-var errCopy = refuse("Volume is not in LUKS format")
+var errCopy error = &FormatError{"Volume is not in LUKS format"}
 
 // damaged says whether an error is about what was read, and not that it could not be read.
 func damaged(err error) bool {

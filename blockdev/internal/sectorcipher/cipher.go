@@ -66,17 +66,27 @@ const aesBlock = aes.BlockSize
 
 // blockCipher is a block cipher that LUKS knows by a name.
 type blockCipher struct {
+	name  string
 	title string
 	keys  []int // lengths of its keys, in bytes
 	block int   // length of a block
 	make  func(key []byte) (cipher.Block, error)
 }
 
-var ciphers = map[string]blockCipher{
-	"aes":     {"AES", []int{16, 24, 32}, aesBlock, aes.NewCipher},
-	"serpent": {"Serpent", []int{16, 24, 32}, serpent.BlockSize, serpent.New},
-	"twofish": {"Twofish", []int{16, 24, 32}, twofish.BlockSize, newTwofish},
-	"cast5":   {"CAST5", []int{cast5.KeySize}, cast5.BlockSize, newCAST5},
+var ciphers = [...]blockCipher{
+	{"aes", "AES", []int{16, 24, 32}, aesBlock, aes.NewCipher},
+	{"serpent", "Serpent", []int{16, 24, 32}, serpent.BlockSize, serpent.New},
+	{"twofish", "Twofish", []int{16, 24, 32}, twofish.BlockSize, newTwofish},
+	{"cast5", "CAST5", []int{cast5.KeySize}, cast5.BlockSize, newCAST5},
+}
+
+func findCipher(name string) (_ blockCipher, known bool) {
+	for _, c := range ciphers {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return blockCipher{}, false
 }
 
 func newTwofish(key []byte) (cipher.Block, error) { return twofish.NewCipher(key) }
@@ -89,7 +99,7 @@ var Modes = []string{"xts", "cbc", "ctr", "ecb"}
 // Check says whether New can make a cipher with a key of keyLen bytes. Nothing is made. The words
 // are QEMU's, and so is which of several is said.
 func (s Spec) Check(keyLen int) error {
-	c, known := ciphers[s.Cipher]
+	c, known := findCipher(s.Cipher)
 	one := keyLen
 	if s.Mode == "xts" {
 		one = keyLen / 2
@@ -125,12 +135,12 @@ func (s Spec) Check(keyLen int) error {
 }
 
 // errNoHash is the refusal of essiv alone.
-var errNoHash = refuse("Missing IV generator hash specification")
+var errNoHash error = &UnsupportedError{"Missing IV generator hash specification"}
 
 // essivCipher is the block cipher that encrypts the numbers of sectors: the same one as for the
 // data, with a key as long as the hash.
 func (s Spec) essivCipher(keyLen int) (blockCipher, error) {
-	c := ciphers[s.Cipher]
+	c, _ := findCipher(s.Cipher)
 	switch {
 	case slices.Contains(c.keys, keyLen):
 		return c, nil
@@ -163,7 +173,7 @@ func New(spec Spec, key []byte, unit int) (*Cipher, error) {
 	if err := spec.Check(len(key)); err != nil {
 		return nil, err
 	}
-	known := ciphers[spec.Cipher]
+	known, _ := findCipher(spec.Cipher)
 	iv, err := newIV(spec, key, known.block)
 	if err != nil {
 		return nil, err

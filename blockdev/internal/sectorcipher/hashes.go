@@ -17,28 +17,32 @@ import (
 )
 
 // hashes are the hashes that LUKS headers name.
-var hashes = map[string]func() hash.Hash{
-	"md5":         md5.New,
-	"sha1":        sha1.New,
-	"sha224":      sha256.New224,
-	"sha256":      sha256.New,
-	"sha384":      sha512.New384,
-	"sha512":      sha512.New,
-	"ripemd160":   ripemd160.New,
-	"whirlpool":   whirlpool.New,
-	"sha3-224":    func() hash.Hash { return sha3.New224() },
-	"sha3-256":    func() hash.Hash { return sha3.New256() },
-	"sha3-384":    func() hash.Hash { return sha3.New384() },
-	"sha3-512":    func() hash.Hash { return sha3.New512() },
-	"blake2b-512": func() hash.Hash { h, _ := blake2b.New512(nil); return h },
-	"blake2s-256": func() hash.Hash { h, _ := blake2s.New256(nil); return h },
+var hashes = [...]struct {
+	name string
+	make func() hash.Hash
+}{
+	{"md5", md5.New},
+	{"sha1", sha1.New},
+	{"sha224", sha256.New224},
+	{"sha256", sha256.New},
+	{"sha384", sha512.New384},
+	{"sha512", sha512.New},
+	{"ripemd160", ripemd160.New},
+	{"whirlpool", whirlpool.New},
+	{"sha3-224", func() hash.Hash { return sha3.New224() }},
+	{"sha3-256", func() hash.Hash { return sha3.New256() }},
+	{"sha3-384", func() hash.Hash { return sha3.New384() }},
+	{"sha3-512", func() hash.Hash { return sha3.New512() }},
+	{"blake2b-512", func() hash.Hash { h, _ := blake2b.New512(nil); return h }},
+	{"blake2s-256", func() hash.Hash { h, _ := blake2s.New256(nil); return h }},
 }
 
 // Hash is the hash that LUKS calls name.
 func Hash(name string) (func() hash.Hash, error) {
-	h, ok := hashes[name]
-	if !ok {
-		return nil, refuse("Hash algorithm '%s' not supported", name)
+	for _, h := range hashes {
+		if h.name == name {
+			return h.make, nil
+		}
 	}
-	return h, nil
+	return nil, refuse("Hash algorithm '%s' not supported", name)
 }

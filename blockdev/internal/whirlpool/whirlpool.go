@@ -36,8 +36,18 @@ type tables struct {
 	rounds [rounds]uint64
 }
 
-var table = sync.OnceValue(func() *tables {
-	t := &tables{}
+// made is what table has made.
+var made struct {
+	once sync.Once
+	tables
+}
+
+func table() *tables {
+	made.once.Do(made.fill)
+	return &made.tables
+}
+
+func (t *tables) fill() {
 	box := sbox()
 	for x, s := range box {
 		for _, factor := range diffusion {
@@ -47,8 +57,7 @@ var table = sync.OnceValue(func() *tables {
 	for r := range t.rounds {
 		t.rounds[r] = binary.BigEndian.Uint64(box[8*r:])
 	}
-	return t
-})
+}
 
 func sbox() (box [256]byte) {
 	var inverse [16]byte
