@@ -134,11 +134,22 @@ func samePath(a, b string) bool {
 	return errA == nil && errB == nil && absA == absB
 }
 
+// PartError is about a further file of an image that is to be made.
+type PartError struct {
+	Name string // of the file
+	Err  error
+}
+
+func (e *PartError) Error() string { return e.Name + ": " + e.Err.Error() }
+
+// Unwrap is the cause.
+func (e *PartError) Unwrap() error { return e.Err }
+
 // NewFile makes a further file for the format.
 func (c *Creation) NewFile(ctx context.Context, name string) (driver.Node, error) {
 	node, err := c.newFile(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, &PartError{name, err}
 	}
 	return node, empty(ctx, c.files[len(c.files)-1].dev)
 }

@@ -91,6 +91,10 @@ func createFailed(op, file string, err error) error {
 	var told *event.Failure
 	var refused *driver.Refusal
 	var option *blockdev.CreateOptionError
+	var part *blockdev.PartError
+	if errors.As(err, &part) {
+		file = part.Name
+	}
 	switch {
 	case errors.As(err, &told):
 		return err
