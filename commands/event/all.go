@@ -81,6 +81,7 @@ func All() []Event {
 		Sum{},
 		Suspended{},
 		Synopsis{},
+		Tallied{},
 		TooLong{},
 		Transfer{},
 		Unaligned{},
