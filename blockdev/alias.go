@@ -29,6 +29,9 @@ type (
 	RangeError   = driver.RangeError
 	Snapshot     = driver.Snapshot
 	KeySlot      = driver.KeySlot
+	NewKey       = driver.NewKey
+	Question     = driver.Question
+	Secret       = driver.Secret
 	Vec          = driver.Vec
 	Zone         = driver.Zone
 	ZoneOp       = driver.ZoneOp

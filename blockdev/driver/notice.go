@@ -52,6 +52,8 @@ type (
 		Cluster int64
 		Err     error
 	}
+	// LegacyEncryption says that an image is encrypted in the way that nobody should use any more.
+	LegacyEncryption struct{}
 	// TailKept says that a file could not be made as short as its image.
 	TailKept struct{ Err error }
 
@@ -76,4 +78,6 @@ func (ClusterUnfreed) notice() {}
 func (ImageCorrupt) notice()   {}
 func (RefcountUnread) notice() {}
 func (TailKept) notice()       {}
-func (ZoneMisaligned) notice() {}
+
+func (LegacyEncryption) notice() {}
+func (ZoneMisaligned) notice()   {}

@@ -117,11 +117,12 @@ func (u *unlocker) unlock(ctx context.Context, file driver.Node, h *header) (*en
 		return u.unlockLUKS(ctx, file, h, passphrase)
 	}
 	if passphrase == nil {
-		if passphrase, err = u.o.Ask(ctx, driver.Question{Image: u.o.Filename}); err != nil {
+		if passphrase, err = u.o.Ask(ctx, driver.Question{Image: u.o.Filename, Legacy: true}); err != nil {
 			return nil, err
 		}
 		defer passphrase.Wipe()
 	}
+	u.o.Notify(driver.LegacyEncryption{})
 	return newAES(passphrase)
 }
 

@@ -142,6 +142,7 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 		Table: table, Policy: p.dialect.Policy, Printer: p.printer, Drivers: drivers.All(),
 		Interactive: p.interactive(), Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
 		Raise: raise, Abort: func() { raise(int(syscall.SIGABRT)) }, Ready: func() { p.interrupts.await() }, Trace: p.options.trace,
+		Ask: p.asker(),
 	}
 	if p.native() {
 		p.equip(&cfg, stdout, stderr)

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/base64"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
+	"strings"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -15,7 +13,7 @@ import (
 // object takes the value of --object: "secret,id=ID" and where its data comes from, or "tls-creds-x509,id=ID,dir=DIR". The errors are
 // QEMU's, measured on 7.2.22.
 func (p *program) object(value string) error {
-	opts, err := blockdev.ParseOptionString(value, "qom-type")
+	opts, err := objectOptions(value)
 	if err == nil {
 		err = p.makeObject(opts)
 	}
@@ -25,6 +23,14 @@ func (p *program) object(value string) error {
 	return nil
 }
 
+// objectOptions are the properties of an object, which may come as JSON.
+func objectOptions(value string) (*blockdev.Options, error) {
+	if strings.HasPrefix(value, "{") {
+		return blockdev.ParseJSONName("json:" + value)
+	}
+	return blockdev.ParseOptionString(value, "qom-type")
+}
+
 // makeObject makes an object and keeps it under its id.
 func (p *program) makeObject(opts *blockdev.Options) error {
 	kind, ok := opts.Take("qom-type")
@@ -32,7 +38,7 @@ func (p *program) makeObject(opts *blockdev.Options) error {
 		return driver.Refuse("Parameter 'qom-type' is missing")
 	}
 	name, _ := kind.(string)
-	make := secret
+	make := p.secret
 	if _, ok := tlsKeys(name); ok {
 		make = func(o *blockdev.Options) (any, error) { return credentials(name, o) }
 	} else if name != "secret" {
@@ -62,48 +68,4 @@ func onlyKeys(opts *blockdev.Options, keys ...string) error {
 		}
 	}
 	return nil
-}
-
-// secret makes an object of the type secret.
-func secret(opts *blockdev.Options) (any, error) {
-	if err := onlyKeys(opts, "data", "file", "format"); err != nil {
-		return nil, err
-	}
-	data, err := secretData(opts)
-	return driver.Secret(data), err
-}
-
-// maxSecret bounds a file with a secret, in bytes.
-const maxSecret = 1 << 20
-
-func secretData(opts *blockdev.Options) ([]byte, error) {
-	var data []byte
-	switch hasData, hasFile := opts.Has("data"), opts.Has("file"); {
-	case hasData && hasFile:
-		return nil, errors.New("'file' and 'data' are mutually exclusive")
-	case hasData:
-		data = []byte(opts.String("data"))
-	case hasFile:
-		name := opts.String("file")
-		info, err := os.Stat(name)
-		if err == nil && info.Size() > maxSecret {
-			err = errors.New("too long for a secret")
-		}
-		if err == nil {
-			data, err = os.ReadFile(name)
-		}
-		if err != nil {
-			return nil, driver.Refuse("Unable to read %s: %w", name, err)
-		}
-	default:
-		return nil, driver.Refuse("Either 'file' or 'data' must be provided")
-	}
-	switch format := opts.String("format"); format {
-	case "", "raw":
-		return data, nil
-	case "base64":
-		return base64.StdEncoding.DecodeString(string(data))
-	default:
-		return nil, driver.Refuse("Parameter 'format' does not accept value '%s'", format)
-	}
 }

@@ -19,6 +19,7 @@ func qemu24() Dialect {
 	d.Policy.AskPermission = false
 	d.Policy.Locks = false
 	d.Policy.OpenUnmaps = false
+	d.Policy.PasswordLine = true
 	d.Policy.OpenFailureEnds = true
 	d.Policy.StartWithout = true
 	d.Policy.AIOFallback = true

@@ -25,6 +25,8 @@ func noticeWords(n driver.Notice) (text string, prefixed bool) {
 		return `warning: Use of "backing": "" is deprecated; use "backing": null instead`, true
 	case driver.ImageCorrupt:
 		return corruptWords(n, n.What.Error()), false
+	case driver.LegacyEncryption:
+		return legacyEncryption, true
 	case driver.ProbedRaw:
 		return probedRawWords(n), n.Restricted
 	case driver.RefcountUnread:
@@ -46,6 +48,8 @@ const (
 		"persistent bitmap support; so now they must all be considered inconsistent"
 	bitmapsStale = "a program lacking bitmap support modified this file, so all bitmaps are now considered inconsistent"
 	leaksAdvice  = "Some clusters may be leaked, run 'qemu-img check -r' on the image file to fix."
+
+	legacyEncryption = "warning: the image is encrypted in the old way (aes), which does not tell a wrong passphrase from a right one"
 
 	probedRaw = "WARNING: Image format was not specified for '%s' and probing guessed raw.\n" +
 		"         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n" +

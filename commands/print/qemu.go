@@ -106,7 +106,9 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.VecTooLong:
 		q.say("%s\n", vecTooLongWords(e))
 	case event.Warning:
-		q.warning(noticeWords(e.Notice))
+		if e.Notice != (driver.LegacyEncryption{}) { // nothing is said of that
+			q.warning(noticeWords(e.Notice))
+		}
 	case event.Zone:
 		q.zone(e)
 	default:

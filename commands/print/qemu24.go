@@ -98,6 +98,9 @@ func (q *QEMU24) failed(e event.Failed) {
 	q.say("truncate: %s\n", errnoWords(e.Err))
 }
 
+const legacyEncryption24 = "Encrypted images are deprecated\nSupport for them will be removed in a future release.\n" +
+	"You can use 'qemu-img convert' to convert your image to an unencrypted one."
+
 func (q *QEMU24) warning24(n driver.Notice) {
 	text, prefixed := noticeWords(n)
 	switch n := n.(type) {
@@ -105,6 +108,8 @@ func (q *QEMU24) warning24(n driver.Notice) {
 		return
 	case driver.ImageCorrupt:
 		text = corruptWords(n, reworded(n.What, words24))
+	case driver.LegacyEncryption:
+		text, prefixed = legacyEncryption24, false
 	}
 	q.warning(text, prefixed)
 }

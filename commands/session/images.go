@@ -282,6 +282,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		LoadSnapshot: o.LoadSnapshot,
 		CopyOnRead:   o.CopyOnRead,
 		Object:       s.object,
+		Ask:          s.Ask,
 		Notify:       s.Notify,
 		Trace:        s.Trace,
 	}, nil

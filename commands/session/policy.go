@@ -44,6 +44,8 @@ type Policy struct {
 	OpenUnmaps bool
 	// Understands looks at an image that was opened and fails if that version could not have read it. Nil for every image.
 	Understands func(*blockdev.Device) error
+	// PasswordLine: the passphrase of an encrypted image is the next line of standard input.
+	PasswordLine bool
 	// Locks: image locks are taken.
 	Locks bool
 	// Several: images have names, and more than one may be open.

@@ -63,6 +63,8 @@ type Config struct {
 	Announce bool
 	// Confirm asks the person who types the lines. nil: nobody can be asked.
 	Confirm func(ctx context.Context, question string) (answer string, err error)
+	// Ask asks for a passphrase that no option gives, see blockdev.OpenConfig. nil: nobody can be asked.
+	Ask func(ctx context.Context, q blockdev.Question) (blockdev.Secret, error)
 	// Source puts the commands of a file before all lines that were to come. nil: nothing comes from elsewhere.
 	Source func(name string) error
 	// Progress begins work that may take long, on so many bytes. add counts those that are done, from any goroutine; end ends it. It

@@ -74,7 +74,7 @@ func (s *Session) openTarget(ctx context.Context, t Target, open func(string, ta
 // length of the image, in bytes.
 func (s *Session) MakeImage(ctx context.Context, name string, cfg blockdev.CreateConfig) (int64, error) {
 	s.Ready()
-	cfg.Drivers, cfg.Gate, cfg.Object = s.Drivers, s.gate(false), s.object
+	cfg.Drivers, cfg.Gate, cfg.Object, cfg.Ask = s.Drivers, s.gate(false), s.object, s.Ask
 	cfg.Admit = func(f blockdev.HostFile, _ bool) (func(), error) { return s.overwrite(ctx, f, cfg.Force) }
 	c, err := blockdev.PrepareCreate(ctx, name, cfg)
 	if err != nil {
