@@ -13,7 +13,7 @@ var all = [...]*session.Command{
 	&capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create, &discard, &exports, &find, &flush, &help,
 	&images, &info, &isZero, &length, &mapCommand, &measure, &multiwrite, &open, &quit, &read, &readv,
 	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &sigraise, &sleep, &snapshotCommand,
-	&sourceCommand, &sumCommand, &tally, &truncate, &undoCommand,
+	&sourceCommand, &sumCommand, &truncate, &undoCommand,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }

@@ -60,7 +60,6 @@ var jsonLines = map[string][]string{
 	"snapshot":     {"create new.qcow2 1M\nopen -w -a new new.qcow2\nsnapshot create a\nsnapshot list\nsnapshot apply a\nsnapshot delete a", "snapshot list"},
 	"source":       {"source missing.blk"},
 	"sum":          {"sum", "sum 0 4k"},
-	"tally":        {"tally 0 64k"},
 	"truncate":     {"truncate 2M", "truncate -m nonsense 2M"},
 	"undo":         {"close\nopen --undo log raw.img\nwrite 0 4k\nclose\nopen raw.img\nundo --check log\nundo log\nwrite 0 512\nundo log", "undo missing", "undo raw.img"},
 	"use":          {"use raw.img", "use nothing"},

@@ -81,7 +81,6 @@ func All() []Event {
 		Sum{},
 		Suspended{},
 		Synopsis{},
-		Tallied{},
 		TooLong{},
 		Transfer{},
 		Unaligned{},

@@ -199,12 +199,3 @@ type MapTotals struct {
 
 // Kind of the event.
 func (MapTotals) Kind() Kind { return Kind{"map_totals", "The runs of a map added up, in bytes."} }
-
-// Tallied says how many bits of a range are set.
-type Tallied struct {
-	Range
-	Ones int64 `json:"ones" doc:"bits that are set"`
-}
-
-// Kind of the event.
-func (Tallied) Kind() Kind { return Kind{"tallied", "How many bits of a range are set."} }

@@ -147,8 +147,6 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.snapshots(e.List)
 	case event.Sum:
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
-	case event.Tallied:
-		n.say("%d bits of %s at offset %d are set\n", e.Ones, sizeWords(e.Len), e.Off)
 	case event.Uncommitted:
 		n.warn("%s is as it was; %s of it are in %s already, and 'commit' brings the rest\n",
 			e.Name, args.Size(float64(e.Done)), e.Base)
