@@ -41,16 +41,9 @@ func newHeader(c *driver.Creating) (*header, error) {
 		}
 		h.compatible |= compatLazyRefcounts
 	}
-	width := v.RefcountBits
-	if width <= 0 || width > 64 || width&(width-1) != 0 {
-		return nil, refuse(syscall.EINVAL,
-			"Refcount width must be a power of two and may not exceed 64 bits")
+	if err := h.setRefcountWidth(v.RefcountBits); err != nil {
+		return nil, err
 	}
-	if h.version < 3 && width != 16 {
-		return nil, refuse(syscall.EINVAL,
-			"Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)")
-	}
-	h.refOrder = uint32(bits.TrailingZeros64(uint64(width)))
 	if err := h.setDataFile(c); err != nil {
 		return nil, err
 	}
@@ -63,6 +56,19 @@ func newHeader(c *driver.Creating) (*header, error) {
 		h.incompatible |= featCompression
 	}
 	return h, nil
+}
+
+func (h *header) setRefcountWidth(width int64) error {
+	if width <= 0 || width > 64 || width&(width-1) != 0 {
+		return refuse(syscall.EINVAL,
+			"Refcount width must be a power of two and may not exceed 64 bits")
+	}
+	if h.version < 3 && width != 16 {
+		return refuse(syscall.EINVAL,
+			"Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)")
+	}
+	h.refOrder = uint32(bits.TrailingZeros64(uint64(width)))
+	return nil
 }
 
 func (h *header) setCluster(size int64) error {

@@ -19,6 +19,27 @@ func (q *image) load(
 	if err := q.loadHeader(ctx); err != nil {
 		return err
 	}
+	if err := q.loadTables(ctx); err != nil {
+		return err
+	}
+	if err := q.loadRest(ctx, openData); err != nil {
+		return err
+	}
+	q.mayWrite = q.hdr.autoclear == 0
+	q.unrepaired = q.hdr.incompatible&featDirty != 0
+	if q.checking {
+		return nil
+	}
+	q.repairDue = q.unrepaired && q.readOnly
+	err := q.loadSnapshots(ctx)
+	if err == nil && q.unrepaired && !q.readOnly {
+		err = q.repairDirty(ctx)
+	}
+	return damaged(err)
+}
+
+// loadTables reads the L1 table and the refcount table, and makes the caches of the others.
+func (q *image) loadTables(ctx context.Context) error {
 	h, err := q.hdr, error(nil)
 	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder),
 		h.incompatible&featExtendedL2 != 0)
@@ -46,6 +67,15 @@ func (q *image) load(
 	if err := q.loadReftable(ctx); err != nil {
 		return refuseWith(err, "Could not initialize refcount handling")
 	}
+	return nil
+}
+
+// loadRest reads what lies behind the fields of the header, and opens what that asks for: the data file
+// and the cipher.
+func (q *image) loadRest(
+	ctx context.Context, openData func(context.Context, *header) (driver.Node, error),
+) error {
+	h := q.hdr
 	first := &firstCluster{ctx, q.file, h}
 	h.bare = true // until they are found
 	if err := first.extensions(nil); err != nil {
@@ -64,20 +94,7 @@ func (q *image) load(
 	if err := q.unlock(ctx); err != nil {
 		return err
 	}
-	if err := first.backingName(); err != nil {
-		return err
-	}
-	q.mayWrite = h.autoclear == 0
-	q.unrepaired = h.incompatible&featDirty != 0
-	if q.checking {
-		return nil
-	}
-	q.repairDue = q.unrepaired && q.readOnly
-	err = q.loadSnapshots(ctx)
-	if err == nil && q.unrepaired && !q.readOnly {
-		err = q.repairDirty(ctx)
-	}
-	return damaged(err)
+	return first.backingName()
 }
 
 // damaged marks an error that a check may put right. nil stays nil.
