@@ -54,3 +54,39 @@ func (d *Device) alone(ctx context.Context, op Op, do func() error) error {
 	defer tracker.end(r)
 	return d.wrap(op, 0, 0, do())
 }
+
+// Amend changes options that the image was created with, durably. Steps that are done stay done if a later
+// one fails.
+func (d *Device) Amend(ctx context.Context, options *Options) error {
+	root := d.tree.root
+	a, ok := root.guard.node.(driver.Amender)
+	if !ok {
+		return d.wrap(opAmend, 0, 0, driver.RefuseAs(ErrNotSupported,
+			"Format driver '%s' does not support option amendment", root.driver.Name))
+	}
+	left := options.Clone()
+	config, err := driver.NewConfig(root.driver.AmendConfig, left)
+	if err == nil && left.Len() > 0 {
+		err = refuseOption(root.driver, left.Keys()[0])
+	}
+	if err != nil {
+		return &CreateOptionError{err}
+	}
+	return d.alone(ctx, opAmend, func() error {
+		defer d.written()
+		if err := a.Amend(ctx, config); err != nil {
+			return err
+		}
+		return d.tree.top.guard.flush(ctx)
+	})
+}
+
+// refuseOption says that an option cannot be changed, or is none.
+func refuseOption(drv *Driver, name string) error {
+	for _, k := range drv.CreateKeys() {
+		if k.Name == name {
+			return driver.Refuse("Invalid parameter '%s': This option is only supported for image creation", name)
+		}
+	}
+	return driver.Refuse("Invalid parameter '%s'", name)
+}

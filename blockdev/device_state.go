@@ -19,6 +19,7 @@ const (
 	opManageZones
 	opAppendZone
 	opSetBacking
+	opAmend
 	opBitmaps
 	opChangeBitmap
 	opEmpty
@@ -57,6 +58,7 @@ var opRules = [...]struct {
 	opSetBacking:     {name: "set backing file", changes: true},
 	opBitmaps:        {name: "look at bitmaps"},
 	opChangeBitmap:   {name: "change bitmap", changes: true},
+	opAmend:          {name: "amend", changes: true},
 	opEmpty:          {name: "empty", changes: true},
 	opSnapshots:      {name: "list snapshots"},
 	opCreateSnapshot: {name: "create snapshot", changes: true},

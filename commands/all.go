@@ -9,7 +9,7 @@ import "github.com/blksh/blksh/commands/session"
 
 // all is every command there is, sorted by name.
 var all = [...]*session.Command{
-	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &bench, &bitmapCommand, &breakCommand,
+	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &amend, &bench, &bitmapCommand, &breakCommand,
 	&capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create, &discard, &exports, &find, &flush, &help,
 	&images, &info, &isZero, &length, &mapCommand, &measure, &multiwrite, &open, &quit, &read, &readv,
 	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &sigraise, &sleep, &snapshotCommand,

@@ -90,8 +90,10 @@ type Driver struct {
 	// CreateConfig has its options, and CheckCreate says why no image can be made of them, before
 	// there is a file; nil leaves that to Create.
 	CreateConfig any
-	CheckCreate  func(c *Creating) error
-	Create       func(ctx context.Context, c *Creating) error
+	// AmendConfig has the options that an image can have changed, see Amender; nil for none.
+	AmendConfig any
+	CheckCreate func(c *Creating) error
+	Create      func(ctx context.Context, c *Creating) error
 	// Measure says how large a file Create and a copy would make, for a format that can tell.
 	Measure func(ctx context.Context, m *Measuring) (Measured, error)
 }

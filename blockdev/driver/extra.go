@@ -203,3 +203,9 @@ type Overlay interface {
 	// Empty gives back all that the image itself holds, so that its backing file shows.
 	Empty(ctx context.Context) error
 }
+
+// Amender is a format whose images can have options changed that they were created with.
+type Amender interface {
+	// Amend gets the driver's AmendConfig, filled in.
+	Amend(ctx context.Context, config any) error
+}

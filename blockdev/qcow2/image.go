@@ -24,6 +24,7 @@ var Driver = driver.Driver{
 	Probe:        probe,
 	Open:         open,
 	CreateConfig: createConfig{},
+	AmendConfig:  amendConfig{},
 	CheckCreate:  checkCreate,
 	Measure:      measure,
 	Create:       create,
@@ -98,6 +99,7 @@ var (
 	_ driver.Describer = (*image)(nil)
 	_ driver.Reopener  = (*image)(nil)
 	_ driver.Checker   = (*image)(nil)
+	_ driver.Amender   = (*image)(nil)
 	_ driver.Overlay   = (*image)(nil)
 	_ driver.Bitmapper = (*image)(nil)
 

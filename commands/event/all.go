@@ -5,6 +5,7 @@ func All() []Event {
 	return []Event{
 		Abandoned{},
 		Alloc{},
+		Amended{},
 		Appended{},
 		BadCount{},
 		BadNumber{},

@@ -149,3 +149,11 @@ type DirtyTotals struct {
 
 // Kind of the event.
 func (DirtyTotals) Kind() Kind { return Kind{"dirty_totals", "How much is dirty in a bitmap."} }
+
+// Amended says that options of an image are others now.
+type Amended struct {
+	Options []string `json:"options" doc:"those that were given"`
+}
+
+// Kind of the event.
+func (Amended) Kind() Kind { return Kind{"amended", "Options of an image were changed."} }

@@ -48,6 +48,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	switch e := e.(type) {
 	case event.Alloc:
 		n.alloc(e)
+	case event.Amended:
+		n.say("amended: %s\n", strings.Join(e.Options, ", "))
 	case event.AsJSON:
 		_, _ = n.Out.Write(appendEvent(nil, event.Where{}, e.Event))
 	case event.BadRange:

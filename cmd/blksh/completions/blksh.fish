@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -72,6 +72,7 @@ complete -c blksh -n '__blksh_after_image' -f -a aio_flush -d 'completes all out
 complete -c blksh -n '__blksh_after_image' -f -a aio_read -d 'asynchronously reads a number of bytes'
 complete -c blksh -n '__blksh_after_image' -f -a aio_write -d 'asynchronously writes a number of bytes'
 complete -c blksh -n '__blksh_after_image' -f -a alloc -d 'counts the allocated bytes of a range'
+complete -c blksh -n '__blksh_after_image' -f -a amend -d 'changes what the image was created with'
 complete -c blksh -n '__blksh_after_image' -f -a bench -d 'puts the image under load and measures requests, bandwidth, latency and CPU time'
 complete -c blksh -n '__blksh_after_image' -f -a bitmap -d 'lists and changes dirty bitmaps inside an image'
 complete -c blksh -n '__blksh_after_image' -f -a break -d 'sets a breakpoint on event and tags the stopped request as tag'
@@ -154,6 +155,9 @@ complete -c blksh -n '__blksh_in aio_write' -s z -l zero -d 'write zeroes'
 
 complete -c blksh -n '__blksh_in alloc a' -f
 
+complete -c blksh -n '__blksh_in amend' -f
+complete -c blksh -n '__blksh_in amend' -s o -l options -x -d 'key=value,... of the format'
+
 complete -c blksh -n '__blksh_in bench' -f -a 'read write randread randwrite'
 complete -c blksh -n '__blksh_in bench' -s b -l block -x -d 'bytes of a request; without it 4k'
 complete -c blksh -n '__blksh_in bench' -s d -l depth -x -d 'requests under way; without it 32'
@@ -229,7 +233,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 

@@ -1,0 +1,342 @@
+package qcow2
+
+import (
+	"context"
+	"math/bits"
+	"slices"
+	"syscall"
+
+	"github.com/blksh/blksh/blockdev/internal/format"
+)
+
+// amendConfig is what of an image can be another afterwards. What is not given stays.
+type amendConfig struct {
+	Compat        *string `option:"compat" help:"version of the format: 0.10 or v2, 1.1 or v3"`
+	LazyRefcounts *bool   `option:"lazy_refcounts" help:"write refcounts late"`
+	RefcountBits  *int64  `option:"refcount_bits" help:"bits of a refcount, from 1 to 64"`
+	DataFile      *string `option:"data_file" help:"name of the external data file, as the image records it"`
+	DataFileRaw   *bool   `option:"data_file_raw" help:"the data file stays a raw image; can only be turned off"`
+	BackingFile   *string `option:"backing_file" help:"only as it is: rebase changes it"`
+	BackingFormat *string `option:"backing_fmt" help:"only as it is: rebase changes it"`
+}
+
+// Amend changes the image to what c says. Steps that are done stay done if a later one fails.
+func (q *image) Amend(ctx context.Context, config any) error {
+	c := config.(*amendConfig)
+	if err := q.usable(); err != nil {
+		return err
+	}
+	if err := q.Lock(ctx); err != nil {
+		return err
+	}
+	ctx = format.Uncancelled(ctx)
+	defer q.Unlock()
+	to, err := q.judgeAmend(c)
+	if err != nil {
+		return err
+	}
+	if err := q.beginChanges(ctx); err != nil {
+		return err
+	}
+	var steps []func(context.Context) error
+	if to.version > q.version {
+		steps = append(steps, q.upgrade)
+	}
+	if to.refOrder != q.refOrder {
+		steps = append(steps, func(ctx context.Context) error { return q.changeWidth(ctx, to.refOrder) })
+	}
+	if to.lazy != (q.hdr.compatible&compatLazyRefcounts != 0) {
+		steps = append(steps, func(ctx context.Context) error { return q.setLazy(ctx, to.lazy) })
+	}
+	if c.DataFile != nil || c.DataFileRaw != nil {
+		steps = append(steps, func(ctx context.Context) error { return q.amendDataFile(ctx, c) })
+	}
+	if to.version < q.version {
+		steps = append(steps, q.downgrade)
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// amended is what an image is to be.
+type amended struct {
+	version  uint32
+	refOrder uint
+	lazy     bool
+}
+
+// judgeAmend refuses what cannot be, before anything is changed.
+func (q *image) judgeAmend(c *amendConfig) (to amended, err error) {
+	to = amended{q.version, q.refOrder, q.hdr.compatible&compatLazyRefcounts != 0}
+	if c.Compat != nil {
+		switch *c.Compat {
+		case "0.10", "v2":
+			to.version = 2
+		case "1.1", "v3":
+			to.version = 3
+		default:
+			return to, refuse(syscall.EINVAL, "Unknown compatibility level %s", *c.Compat)
+		}
+	}
+	if c.RefcountBits != nil {
+		n := *c.RefcountBits
+		if n <= 0 || n > 64 || n&(n-1) != 0 {
+			return to, refuse(syscall.EINVAL, "Refcount width must be a power of two and may not exceed 64 bits")
+		}
+		to.refOrder = uint(bits.TrailingZeros64(uint64(n)))
+	}
+	if c.LazyRefcounts != nil {
+		to.lazy = *c.LazyRefcounts
+	} else if to.version < 3 {
+		to.lazy = false
+	}
+	l := q.BackingFile()
+	raw := c.DataFileRaw != nil && *c.DataFileRaw
+	switch {
+	case to.version < 3 && to.refOrder != 4:
+		return to, refuse(syscall.EINVAL,
+			"Refcount widths other than 16 bits require compatibility level 1.1 or above (use compat=1.1 or greater)")
+	case to.version < 3 && to.lazy:
+		return to, refuse(syscall.EINVAL,
+			"Lazy refcounts only supported with compatibility level 1.1 and above (use compat=1.1 or greater)")
+	case c.BackingFile != nil && *c.BackingFile != l.Name, c.BackingFormat != nil && *c.BackingFormat != l.Format:
+		return to, refuse(syscall.EINVAL, "Cannot amend the backing file; 'rebase' does that")
+	case (c.DataFile != nil || c.DataFileRaw != nil) && !q.external():
+		return to, refuse(syscall.EINVAL, "data-file can only be set for images that use an external data file")
+	case raw && !q.rawData():
+		return to, refuse(syscall.EINVAL, "data-file-raw cannot be set on existing images")
+	}
+	if to.version < q.version {
+		err = q.judgeDowngrade()
+	}
+	return to, err
+}
+
+// judgeDowngrade refuses what version 2 cannot say.
+func (q *image) judgeDowngrade() error {
+	const dirt = featDirty | featCorrupt
+	switch {
+	case q.hdr.incompatible&^dirt != 0:
+		return refuse(syscall.EINVAL, "Cannot downgrade an image with incompatible features set")
+	case len(q.snapshots) > 0:
+		return refuse(syscall.EINVAL, "Cannot downgrade an image with snapshots, which may hold zero clusters")
+	case q.hdr.bitmaps != nil:
+		return refuse(syscall.EINVAL, "Cannot downgrade an image with bitmaps, which version 2 does not keep true")
+	}
+	return nil
+}
+
+// upgrade makes it an image of version 3.
+func (q *image) upgrade(ctx context.Context) error {
+	err := q.replaceHeader(ctx, func(h *header) {
+		h.version, h.refOrder, h.length = 3, 4, headerLenFull
+	})
+	if err == nil {
+		q.geometry = newGeometry(3, q.clusterBits, q.refOrder, q.extended)
+	}
+	return err
+}
+
+// downgrade makes it an image of version 2, which knows neither zero clusters nor features.
+func (q *image) downgrade(ctx context.Context) error {
+	if err := q.expandZeroes(ctx); err != nil {
+		return err
+	}
+	if err := q.settle(ctx); err != nil {
+		return err
+	}
+	err := q.replaceHeader(ctx, func(h *header) {
+		h.version, h.refOrder, h.length, h.unknown = 2, 4, headerLenV2, nil
+		h.incompatible, h.compatible, h.autoclear = 0, 0, 0
+	})
+	if err == nil {
+		q.geometry = newGeometry(2, q.clusterBits, q.refOrder, q.extended)
+	}
+	return err
+}
+
+// settle has all tables and refcounts in the file, and no dirty bit.
+func (q *image) settle(ctx context.Context) error {
+	if err := q.flushCaches(ctx); err != nil {
+		return err
+	}
+	if err := q.markClean(ctx); err != nil {
+		return err
+	}
+	return q.file.Flush(ctx)
+}
+
+// zeroesAtOnce is how much of a zero cluster is written at once, in bytes.
+const zeroesAtOnce = 1 << 20
+
+// expandZeroes replaces zero clusters by what an image of version 2 has: nothing where nothing is behind,
+// else zeroes that are written.
+func (q *image) expandZeroes(ctx context.Context) error {
+	for off, end := int64(0), q.size.Load(); off < end; {
+		if err := format.Interrupted(ctx); err != nil {
+			return err
+		}
+		m, err := q.lookup(ctx, off, end-off)
+		if err != nil {
+			return err
+		}
+		n := m.n
+		switch {
+		case !m.clusterType.zero():
+		case q.Backing == nil:
+			err = q.discardRange(ctx, off, n, discardAlways, true)
+		default:
+			n = min(n, zeroesAtOnce)
+			err = q.writeZeroes(ctx, off, n)
+		}
+		if err != nil {
+			return err
+		}
+		off += n
+	}
+	return nil
+}
+
+// setLazy changes whether the image asks for late refcounts.
+func (q *image) setLazy(ctx context.Context, on bool) error {
+	if !on {
+		if err := q.settle(ctx); err != nil {
+			return err
+		}
+	}
+	err := q.replaceHeader(ctx, func(h *header) {
+		if h.compatible &^= compatLazyRefcounts; on {
+			h.compatible |= compatLazyRefcounts
+		}
+	})
+	if err == nil {
+		q.settings.lazy = on
+	}
+	return err
+}
+
+// amendDataFile changes what the image says of its data file.
+func (q *image) amendDataFile(ctx context.Context, c *amendConfig) error {
+	return q.replaceHeader(ctx, func(h *header) {
+		if c.DataFile != nil {
+			h.dataFile = *c.DataFile
+		}
+		if c.DataFileRaw != nil && !*c.DataFileRaw {
+			h.autoclear &^= autoRawData
+		}
+	})
+}
+
+// changeWidth counts all clusters anew in refcounts of another width, behind the end of all that is in use,
+// and switches to them in one step. The old ones are counted as free there.
+func (q *image) changeWidth(ctx context.Context, order uint) error {
+	if err := q.settle(ctx); err != nil {
+		return err
+	}
+	last, err := q.lastCluster(ctx, q.fileLength())
+	if err != nil {
+		return err
+	}
+	w := widening{q: q, start: last + 1}
+	w.next = newGeometry(q.version, q.clusterBits, order, q.extended)
+	w.blocks, w.table = w.next.refcountMeta(w.start, false)
+	if w.table*(q.cluster/reftableEntrySize) > maxReftableBytes {
+		return refuse(syscall.EFBIG, "The refcount table would be too large")
+	}
+	words, err := w.write(ctx)
+	if err != nil {
+		return err
+	}
+	err = q.replaceHeader(ctx, func(h *header) {
+		h.refOrder = uint32(order)
+		h.reftableOff, h.reftableClusters = uint64(w.tableAt()), uint32(w.table)
+	})
+	if err != nil {
+		return err
+	}
+	q.geometry = w.next
+	q.setReftable(words)
+	q.makeCaches()
+	q.nextFree, q.byteOff = 0, 0
+	return nil
+}
+
+// widening is a new set of refcounts: its blocks lie from start on, in clusters, and the table behind them.
+type widening struct {
+	q             *image
+	next          geometry
+	start         int64
+	blocks, table int64
+}
+
+func (w *widening) tableAt() int64 { return (w.start + w.blocks) << w.q.clusterBits }
+
+// write writes the new blocks and their table, which it returns.
+func (w *widening) write(ctx context.Context) ([]uint64, error) {
+	q := w.q
+	gone := w.old()
+	words := make([]uint64, w.table<<q.clusterBits/reftableEntrySize)
+	counts := refcounts{q: q}
+	defer counts.drop()
+	block := make([]byte, q.cluster)
+	end := w.start + w.blocks + w.table
+	for i := range w.blocks {
+		if err := format.Interrupted(ctx); err != nil {
+			return nil, err
+		}
+		clear(block)
+		base := i << w.next.blockBits
+		for c := base; c < min(end, base+1<<w.next.blockBits); c++ {
+			n, err := w.count(ctx, &counts, gone, c)
+			if err != nil {
+				return nil, err
+			}
+			if n > w.next.refMax {
+				return nil, refuse(syscall.EINVAL,
+					"Cannot decrease refcount entry width to %d bits: Cluster at offset %s has a refcount of %d",
+					1<<w.next.refOrder, hex(c<<q.clusterBits), n)
+			}
+			w.next.setRefcount(block, c-base, n)
+		}
+		words[i] = uint64(w.start+i) << q.clusterBits
+		if err := q.writeFile(ctx, block, int64(words[i])); err != nil {
+			return nil, err
+		}
+	}
+	err := q.writeWords(ctx, words, w.tableAt())
+	if err == nil {
+		err = q.file.Flush(ctx)
+	}
+	return words, err
+}
+
+// count is the refcount that a cluster gets.
+func (w *widening) count(ctx context.Context, counts *refcounts, gone []int64, cluster int64) (uint64, error) {
+	if cluster >= w.start {
+		return 1, nil
+	}
+	if _, is := slices.BinarySearch(gone, cluster); is {
+		return 0, nil
+	}
+	return counts.of(ctx, cluster)
+}
+
+// old are the clusters of the refcounts as they are, sorted.
+func (w *widening) old() []int64 {
+	q := w.q
+	var list []int64
+	for i := range int64(q.hdr.reftableClusters) {
+		list = append(list, int64(q.hdr.reftableOff)>>q.clusterBits+i)
+	}
+	for _, e := range q.reftable[:q.reftableEnd] {
+		if at := int64(e & reftableMask); at != 0 {
+			list = append(list, at>>q.clusterBits)
+		}
+	}
+	slices.Sort(list)
+	return list
+}

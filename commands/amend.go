@@ -1,0 +1,56 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var amend = session.Command{
+	Name: "amend", Min: 1, Max: -1, Needs: session.File | session.Write | session.Resize,
+	Args:  "-o options",
+	Short: "changes what the image was created with",
+	Long: ` Examples:
+ amend -o compat=0.10
+ amend -o compat=1.1,lazy_refcounts=on,refcount_bits=64
+
+ Of qcow2 images that are: compat, lazy_refcounts, refcount_bits, data_file, and
+ data_file_raw=off. 'resize' changes the length, 'rebase' the backing file.
+`,
+	New: func(f *session.Flags) session.Run {
+		options := &blockdev.Options{}
+		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format", func(word string) error {
+			return f.Options(options, word)
+		})
+		f.Conflict("o", "-o says what is to be another", func() bool { return options.Len() == 0 })
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			err := s.Drain(ctx, im)
+			if err == nil {
+				err = s.Do(ctx, func(ctx context.Context) error { return im.Dev.Amend(ctx, options) })
+			}
+			if err != nil {
+				return amendFailed(err)
+			}
+			s.Emit(event.Amended{Options: options.Keys()})
+			return nil
+		}
+	},
+}
+
+// amendFailed tells what was asked for and cannot be apart from what failed.
+func amendFailed(err error) error {
+	var option *blockdev.CreateOptionError
+	var refused *driver.Refusal
+	switch {
+	case errors.As(err, &option):
+		return event.Fail(event.BadValue{Message: "amend: " + option.Error()})
+	case errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported):
+		return event.Fail(event.BadValue{Message: "amend: " + refused.Text})
+	}
+	return event.Fail(event.Failed{Op: "amend", Err: err})
+}
