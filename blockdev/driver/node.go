@@ -5,7 +5,7 @@
 // something on the way (blkdebug, copy-on-read). A Driver is a value that declares all about one of
 // them: its name, the options it takes, how an image is recognised, opened and made.
 //
-//	var Driver = driver.Driver{Name: "raw", Kind: driver.Format, Keys: ..., Probe: ..., Open: ...}
+//	var Driver = driver.Driver{Name: "raw", Kind: driver.Format, Config: config{}, Open: open, ...}
 //
 // A node is straight-line code. It sees only whole, aligned requests within its limits, because a
 // guard stands in front of each node, put there by the opener: it splits, pads to the alignment
