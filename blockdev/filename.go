@@ -167,6 +167,14 @@ func flattenValue(dec *json.Decoder, key string, o *Options, depth int) error {
 // word without a value switches its key on, and off if it begins with "no". A key that nobody
 // knows, the empty one among them, is found when the image is opened.
 func ParseOptionString(s, implied string) (*Options, error) {
+	return ParseShortOptions(s, implied, func(string, string, bool) {})
+}
+
+// ParseShortOptions is ParseOptionString, and tells short of each word without a value: the word as
+// it was typed, the key, and whether it switches that off.
+func ParseShortOptions(
+	s, implied string, short func(word, key string, off bool),
+) (*Options, error) {
 	var o Options
 	for first := true; s != ""; first = false {
 		key, rest := s, ""
@@ -183,9 +191,11 @@ func ParseOptionString(s, implied string) (*Options, error) {
 			value, s = optionValue(s)
 		default:
 			s = rest
+			word := key
 			if off, ok := strings.CutPrefix(key, "no"); ok && off != "" {
 				key, value = off, "off"
 			}
+			short(word, key, value == "off")
 		}
 		if o.Len() >= maxOptions {
 			return nil, driver.Refuse("More than %d options", maxOptions)

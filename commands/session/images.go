@@ -3,9 +3,7 @@ package session
 import (
 	"context"
 	"errors"
-	"iter"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
@@ -122,51 +120,14 @@ type Opening struct {
 
 // MergeOptions adds "key=value,..." to o. The warnings are about words without a value.
 func MergeOptions(o *blockdev.Options, text string) (warnings []event.Event, err error) {
-	more, err := blockdev.ParseOptionString(text, "")
+	more, err := blockdev.ParseShortOptions(text, "", func(word, key string, off bool) {
+		warnings = append(warnings, event.ShortOption{Word: word, Key: key, Off: off})
+	})
 	if err != nil {
 		return nil, event.Fail(event.Report{Err: err})
 	}
 	o.Merge(more)
-	for word := range shortOptions(text) {
-		key, off := strings.CutPrefix(word, "no")
-		if off = off && key != ""; !off {
-			key = word
-		}
-		warnings = append(warnings, event.ShortOption{Word: word, Key: key, Off: off})
-	}
 	return warnings, nil
-}
-
-// shortOptions walks the words of an option string that have no value. A comma that is part of a value is written twice.
-func shortOptions(text string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for text != "" {
-			end := strings.IndexAny(text, "=,")
-			if end < 0 || text[end] == ',' {
-				word, rest, _ := strings.Cut(text, ",")
-				if !yield(word) {
-					return
-				}
-				text = rest
-				continue
-			}
-			text = text[end+1:]
-			_, text = untilComma(text)
-		}
-	}
-}
-
-// untilComma cuts text behind its first single comma.
-func untilComma(text string) (value, rest string) {
-	for i := 0; i < len(text); i++ {
-		if text[i] != ',' {
-			continue
-		}
-		if i++; i == len(text) || text[i] != ',' {
-			return text[:i-1], text[i:]
-		}
-	}
-	return text, ""
 }
 
 // optionShare is the option that ForceShare stands for.
