@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,6 +221,32 @@ func TestEncryptedLife(t *testing.T) {
 	must(t, d.Close())
 	qemuImg(t, "check", "--object", another, "--image-opts",
 		"driver=qcow2,encrypt.key-secret=other,file.filename="+path)
+}
+
+// TestEncryptedState keeps machine state, in whole sectors, through a snapshot.
+func TestEncryptedState(t *testing.T) {
+	ctx := context.Background()
+	for _, format := range []string{"luks", "aes"} {
+		d := openEncrypted(t, keyed(newEncrypted(t, format, 1<<20)))
+		state := bytes.Repeat([]byte{7}, 1024)
+		must(t, d.WriteVMState(ctx, driver.Vec{state}, 512))
+		if err := d.WriteVMState(ctx, driver.Vec{state[:100]}, 512); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("%s: part of a sector: %v", format, err)
+		}
+		if _, err := d.CreateSnapshot(ctx, "s", time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		must(t, d.WriteVMState(ctx, driver.Vec{make([]byte, 1024)}, 512))
+		if _, err := d.ApplySnapshot(ctx, "s"); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 1024)
+		must(t, d.ReadVMState(ctx, driver.Vec{got}, 512))
+		if !bytes.Equal(got, state) {
+			t.Errorf("%s: the machine state of the snapshot is another", format)
+		}
+		must(t, d.Close())
+	}
 }
 
 func must(t testing.TB, err error) {
