@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,7 +199,7 @@ func (c *Client) Flush(ctx context.Context) error {
 }
 
 const (
-	// pieceSize is the longest request that a long transfer is cut into, in bytes.
+	// pieceSize is Config.Piece where nobody says it.
 	pieceSize = 1 << 20
 	// ahead is how many pieces of one transfer are in flight.
 	ahead = 8
@@ -208,7 +209,7 @@ const (
 func (c *Client) transfer(
 	ctx context.Context, cmd nbdwire.Command, f nbdwire.CommandFlags, v driver.Vec, off int64,
 ) error {
-	piece := min(pieceSize, c.agreed.limits().MaxTransfer)
+	piece := min(cmp.Or(c.cfg.Piece, pieceSize), c.agreed.limits().MaxTransfer)
 	if n := v.Len(); n <= piece {
 		r := newRequest(cmd, f, off, n)
 		r.data = v

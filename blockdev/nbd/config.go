@@ -48,6 +48,9 @@ type Config struct {
 	// Connections is the most to have at a time, 0 for 1. More than one are only made to a server
 	// that says that they are as good as one.
 	Connections int
+	// Piece is the longest request that a long transfer is cut into, in bytes; 0 means 1 MiB. The
+	// pieces are in flight together.
+	Piece int64
 }
 
 func (c *Config) context() string {

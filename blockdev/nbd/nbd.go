@@ -95,11 +95,10 @@ func (c *exportConfig) configure(o *driver.Opening, a Address) (Config, error) {
 		Address: a, Export: c.Export, Context: c.Context, Connections: int(min(c.Connections, 16)),
 		ReconnectDelay: seconds(c.ReconnectDelay), OpenTimeout: seconds(c.OpenTimeout),
 	}
-	if cfg.Connections <= 0 {
-		cfg.Connections = 1
-		if !o.LikeQEMU() {
-			cfg.Connections = nativeConnections
-		}
+	if o.LikeQEMU() { // a server that counts requests shall see those of QEMU
+		cfg.Piece = nbdwire.DefaultMaxPayload
+	} else if cfg.Connections <= 0 {
+		cfg.Connections = nativeConnections
 	}
 	var err error
 	cfg.TLS, err = c.tls(o, a)

@@ -2,9 +2,7 @@ package nbd
 
 import (
 	"context"
-	"fmt"
 	"sync"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
@@ -96,9 +94,7 @@ func (d *device) Status(ctx context.Context, off, n int64) (driver.Extent, error
 		if err != nil {
 			return driver.Extent{}, err
 		}
-		if list, err = d.fit(off, list); err != nil {
-			return driver.Extent{}, err
-		}
+		list = d.fit(off, list)
 		d.known.keep(off, list, writes)
 		e, ok = d.known.take(off, n)
 		if !ok { // somebody else took it, or wrote there: what the server said still holds for now
@@ -115,23 +111,30 @@ func (d *device) asked(off, n int64) int64 {
 	return max(min(n, roundDown(d.size()-off, align)), align)
 }
 
-// fit cuts a server's extents at the end of the export. One that is no whole number of blocks is an
-// error, where the server says what a block is.
-func (d *device) fit(off int64, list []Extent) ([]Extent, error) {
+// fit cuts a server's extents at the end of the export, and before the first that is no whole number of
+// blocks. qemu-nbd 3.1 tells of such at the end of a file: of one that is less than a block nothing is
+// known for sure, and it is called data.
+func (d *device) fit(off int64, list []Extent) []Extent {
 	align, left := uint64(d.agreed.align()), uint64(d.size()-off)
 	for i := range list {
 		e := &list[i]
+		if odd := e.Length % align; odd != 0 && e.Length > align {
+			e.Length -= odd
+			list = list[:i+1]
+		} else if odd != 0 {
+			*e = Extent{Length: align}
+			list = list[:i+1]
+		}
 		if e.Length >= left {
 			e.Length = left
-			return list[:i+1], nil
+			return list[:i+1]
 		}
-		if e.Length%align != 0 {
-			err := fmt.Errorf("an extent of %d bytes is no whole number of blocks", e.Length)
-			return nil, &broken{err, syscall.EINVAL}
+		if i+1 == len(list) {
+			break
 		}
 		left -= e.Length
 	}
-	return list, nil
+	return list
 }
 
 // extent says what the flags of an extent mean to the layers above. Any context but base:allocation
