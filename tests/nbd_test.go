@@ -2,11 +2,20 @@ package tests
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/nbd"
 )
 
 // TestServe serves an image to a second shell and to qemu-io, and ends by a signal when all is flushed.
@@ -44,6 +53,95 @@ func TestServe(t *testing.T) {
 	}
 	_ = server.Wait() // it dies of the signal
 	must(t, exec.Command(blksh, "-r", "-c", "read -P 7 1M 3M", "-c", "read -P 0 4M 1M", "-c", "check", image))
+}
+
+// startServer serves image on socket and returns when clients may come.
+func startServer(image, socket string) (*exec.Cmd, error) {
+	_ = os.Remove(socket) // of one that was killed
+	server := exec.Command(asBlksh.path, "-f", "raw", "-c", "serve --unix "+socket, image)
+	out, err := server.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := server.Start(); err != nil {
+		return nil, err
+	}
+	if lines := bufio.NewScanner(out); !lines.Scan() {
+		return nil, errors.New("the server says nothing")
+	}
+	return server, nil
+}
+
+func killServer(p *exec.Cmd) {
+	_ = p.Process.Kill()
+	_ = p.Wait()
+}
+
+// TestServerKilled kills the server again and again while a client writes and waits for each block to be on
+// stable storage. The client goes on with the next server, and nothing that was answered is lost.
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	const block, blocks = 4096, 256
+	kills := map[string]int{"": 4, "2": 20, "3": 500}[os.Getenv("BLKSH_TIER")]
+	dir := t.TempDir()
+	image, socket := filepath.Join(dir, "image"), filepath.Join(dir, "sock")
+	if err := os.WriteFile(image, make([]byte, block*blocks), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server, err := startServer(image, socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := nbd.Dial(context.Background(), nbd.Config{
+		Address: nbd.Address{Network: "unix", Path: socket}, ReconnectDelay: 5 * time.Minute,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		rnd := rand.New(rand.NewPCG(3, 4))
+		for range kills {
+			for range rnd.IntN(30) {
+				<-written
+			}
+			killServer(server)
+			if server, err = startServer(image, socket); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	want := make([]byte, block*blocks)
+	for over := false; !over; {
+		at := rnd.IntN(blocks) * block
+		part := want[at : at+block]
+		for i := range part {
+			part[i] = byte(rnd.Uint32())
+		}
+		err := client.Write(context.Background(), driver.Vec{bytes.Clone(part)}, int64(at), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case written <- struct{}{}:
+		case err := <-ended:
+			if over = true; err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+	}
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	killServer(server)
+	if got, err := os.ReadFile(image); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the image is not what was answered: %v", err)
+	}
 }
 
 // must runs a command that has to succeed.
