@@ -31,6 +31,8 @@ func All() []driver.Driver {
 		mem.Driver,
 		nbd.Driver,
 		nbd.Command,
+		nbd.Remote,
+		nbd.Secure,
 		null.Aio,
 		null.Co,
 		qcow2.Driver,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -52,14 +53,21 @@ func probeCommand(name string) int {
 }
 
 func openCommand(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-	if o.From != "" {
-		text := fmt.Sprintf("'%s' names a command to run, which no image may do", o.From)
-		return nil, driver.RefuseAs(syscall.EPERM, "%s", text)
-	}
 	c := o.Config.(*commandConfig)
 	args, err := shlex.Split(c.Command)
 	if err != nil || len(args) == 0 {
 		return nil, driver.Refuse("'%s' is no command with arguments", c.Command)
+	}
+	return openServer(ctx, o, &c.exportConfig, args)
+}
+
+// openServer starts a server and opens its export. If that fails, what the server said tells why.
+func openServer(
+	ctx context.Context, o *driver.Opening, c *exportConfig, args []string,
+) (driver.Node, error) {
+	if o.From != "" {
+		text := fmt.Sprintf("'%s' names a server to start, which no image may do", o.From)
+		return nil, driver.RefuseAs(syscall.EPERM, "%s", text)
 	}
 	cfg, err := c.configure(o, Address{})
 	if err != nil {
@@ -72,10 +80,21 @@ func openCommand(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	cfg.Address = server.Address()
 	n, err := dialNode(ctx, o, cfg)
 	if err != nil {
-		return nil, errors.Join(err, server.Stop())
+		return nil, server.explain(err)
 	}
 	n.server = server
 	return n, nil
+}
+
+// explain ends a server that was of no use. If it hung up on us, what it said tells why.
+func (s *Server) explain(err error) error {
+	_ = s.Stop()
+	for _, hungUp := range []error{io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, hungUp) {
+			return driver.Refuse("%w%s", err, s.said.text())
+		}
+	}
+	return err
 }
 
 // Server is a program that serves NBD to nobody but us.

@@ -111,18 +111,24 @@ func seconds(n int64) time.Duration { return time.Duration(uint32(n)) * time.Sec
 // admit holds what the server offers against what was asked for.
 func (d *device) admit(o *driver.Opening) error {
 	if _, ok := d.agreed.context(); !ok && d.cfg.Context != "" {
-		return driver.RefuseAs(
-			fmt.Errorf("there is no meta context %s: %w", d.cfg.Context, syscall.EINVAL),
-			"Could not open image: Invalid argument")
-	}
-	if d.agreed.has(nbdwire.ReadOnly) && !o.Mode.ReadOnly {
-		if !o.Mode.AutoReadOnly {
-			text := "Could not open image: Permission denied"
-			return driver.RefuseAs(syscall.EACCES, "%s", text)
+		text := fmt.Sprintf("the export has no meta context '%s'", d.cfg.Context)
+		if d.likeQEMU {
+			text = "Could not open image: Invalid argument"
 		}
-		o.SetReadOnly()
+		return driver.RefuseAs(syscall.EINVAL, "%s", text)
 	}
-	return nil
+	if !d.agreed.has(nbdwire.ReadOnly) || o.Mode.ReadOnly {
+		return nil
+	}
+	if o.Mode.AutoReadOnly {
+		o.SetReadOnly()
+		return nil
+	}
+	text := "the server lets nobody write to the export; with -r it is only read"
+	if d.likeQEMU {
+		text = "Could not open image: Permission denied"
+	}
+	return driver.RefuseAs(syscall.EACCES, "%s", text)
 }
 
 // device is an export as a node.

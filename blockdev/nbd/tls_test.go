@@ -146,6 +146,42 @@ func testTLS(t *testing.T, dir, command string) {
 	}
 }
 
+// TestSecure opens an export by a name that asks for TLS.
+func TestSecure(t *testing.T) {
+	blockdevtest.Peer(t, "nbdkit", "nbdkit")
+	dir := certificates(t)
+	server, err := nbd.StartServer([]string{
+		"nbdkit", "-f", "--tls=require", "--tls-certificates=" + dir, "memory", "8M",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	socket := "nbds+unix:///?socket=" + server.Address().Path
+	cfg := blockdev.OpenConfig{Drivers: []driver.Driver{nbd.Driver, nbd.Secure, raw.Driver}, Format: "raw"}
+	for name, want := range map[string]string{
+		socket + "&tls-certificates=" + dir + "&tls-hostname=localhost": "",
+		socket + "&tls-certificates=" + dir + "&tls-hostname=other":     "Certificate does not match the hostname other",
+		socket + "&tls-certificates=" + dir:                             "No hostname for certificate validation",
+		socket:                                                          "a server on a socket needs tls-hostname to prove who it is",
+	} {
+		d, err := blockdev.Open(context.Background(), name, cfg)
+		if err == nil {
+			if d.Info().Size != 8<<20 || want != "" {
+				t.Errorf("%s: %d bytes, want %s", name, d.Info().Size, want)
+			}
+			err = d.Close()
+		}
+		if err != nil && err.Error() != want {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+}
+
 // openTLS starts a server and opens its export with options, in pairs of key and value.
 func openTLS(t *testing.T, dir, command string, options ...string) (*blockdev.Device, error) {
 	t.Helper()

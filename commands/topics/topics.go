@@ -23,6 +23,8 @@ var (
 	json string
 	//go:embed names.txt
 	names string
+	//go:embed nbd.txt
+	nbd string
 	//go:embed patterns.txt
 	patterns string
 	//go:embed quoting.txt
@@ -43,6 +45,7 @@ func All() []session.Topic {
 		{Name: "exit", Short: "what the exit status says", Text: exit},
 		{Name: "json", Short: "output for programs", Text: json},
 		{Name: "names", Short: "how images are named", Text: names},
+		{Name: "nbd", Short: "disks of servers, and how to be one", Text: nbd},
 		{Name: "patterns", Short: "what -P writes and expects", Text: patterns},
 		{Name: "quoting", Short: "how a line becomes words", Text: quoting},
 		{Name: "safety", Short: "what is refused, and what lifts it", Text: safety},

@@ -1,0 +1,82 @@
+package nbd
+
+import (
+	"context"
+	"crypto/tls"
+	"net/url"
+	"strings"
+
+	"github.com/blksh/blksh/blockdev/driver"
+)
+
+// Secure is the protocol driver for names that ask for an encrypted connection: nbds://HOST/EXPORT and
+// nbds+unix:///EXPORT?socket=PATH, with tls-certificates=DIR and tls-hostname=NAME as in libnbd. QEMU
+// has credentials in objects only.
+var Secure = driver.Driver{
+	Name:      "nbds",
+	Doc:       "an export of an NBD server, over TLS",
+	Kind:      driver.Protocol,
+	Config:    secureConfig{},
+	Native:    true,
+	Schemes:   []string{"nbds", "nbds+tcp", "nbds+unix"},
+	ParseName: parseSecure,
+	Open:      openSecure,
+}
+
+// secureConfig are the options of Secure.
+type secureConfig struct {
+	Certificates string `option:"tls-certificates" help:"directory with ca-cert.pem; the system's without it"`
+	config
+}
+
+// parseSecure takes what is about TLS out of a name, which then is one without it.
+func parseSecure(name string, o *driver.Options) error {
+	u, err := url.Parse(name)
+	if err != nil {
+		return refuseURL()
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return refuseURL()
+	}
+	for _, key := range []string{"tls-certificates", "tls-hostname"} {
+		if value := query.Get(key); value != "" {
+			o.Set(key, value)
+		}
+		query.Del(key)
+	}
+	u.Scheme = strings.Replace(u.Scheme, "nbds", "nbd", 1)
+	u.RawQuery = query.Encode()
+	return parseURI(u.String(), o)
+}
+
+func openSecure(ctx context.Context, o *driver.Opening) (driver.Node, error) {
+	c := o.Config.(*secureConfig)
+	address, err := c.address()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := c.configure(o, address)
+	if err == nil && cfg.TLS == nil {
+		cfg.TLS, err = c.encryption(address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return dialNode(ctx, o, cfg)
+}
+
+// encryption trusts who signed the certificates in a directory, or whom the system trusts.
+func (c *secureConfig) encryption(a Address) (*tls.Config, error) {
+	hostname := c.Hostname
+	if hostname == "" {
+		hostname = a.Host
+	}
+	if c.Certificates != "" {
+		return (&Credentials{Dir: c.Certificates, VerifyPeer: true}).ClientConfig(hostname)
+	}
+	if hostname == "" {
+		return nil, driver.Refuse("a server on a socket needs tls-hostname to prove who it is")
+	}
+	return &tls.Config{ServerName: hostname, MinVersion: tls.VersionTLS12}, nil
+}
