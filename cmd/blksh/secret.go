@@ -81,15 +81,13 @@ func readSecret(name string) ([]byte, error) {
 	return data, nil
 }
 
-var errBase64 = driver.Refuse("Base64 data contains invalid characters")
-
 // decodeBase64 takes lines of any length, and leaves out a last group that is not whole.
 func decodeBase64(data []byte) ([]byte, error) {
 	text := strings.ReplaceAll(string(data), "\n", "")
 	decoded, err := base64.StdEncoding.DecodeString(text[:len(text)&^3])
 	if err != nil || strings.Trim(text[len(text)&^3:],
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") != "" {
-		return nil, errBase64
+		return nil, driver.Refuse("Base64 data contains invalid characters")
 	}
 	return decoded, nil
 }

@@ -485,17 +485,24 @@ func (f *Flags) offersEach(name string) bool {
 	})
 }
 
-// named is what values are called that hold something, and no others.
-var named = map[string][]args.Type{
-	"DIR":     {args.TypeDir},
-	"FILE":    {args.TypeFile, args.TypeImageFile},
-	"FORMAT":  {args.TypeFormat},
-	"PATTERN": {args.TypePattern, args.TypeText},
+// typesCalled are the types of values of such a name, nil if they may be of any.
+func typesCalled(name string) []args.Type {
+	switch name {
+	case "DIR":
+		return []args.Type{args.TypeDir}
+	case "FILE":
+		return []args.Type{args.TypeFile, args.TypeImageFile}
+	case "FORMAT":
+		return []args.Type{args.TypeFormat}
+	case "PATTERN":
+		return []args.Type{args.TypePattern, args.TypeText}
+	}
+	return nil
 }
 
 // check refuses flags that do not say what they are.
 func (o *option) check() error {
-	types := named[o.value.Name]
+	types := typesCalled(o.value.Name)
 	switch {
 	case o.help == "" && o.value.Type != args.TypeEnum:
 		return fmt.Errorf("flag -%c --%s has no help", o.letter, o.long)
