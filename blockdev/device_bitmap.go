@@ -55,7 +55,8 @@ func (d *Device) MergeBitmap(ctx context.Context, into string, from *Device, bit
 	size := d.Size()
 	if other := from.Size(); other != size {
 		return d.wrap(opChangeBitmap, 0, 0, driver.RefuseAs(syscall.EINVAL,
-			"Bitmaps are of different sizes (destination size is %d, source size is %d) and can't be merged", size, other))
+			"Bitmaps are of different sizes (destination size is %d, source size is %d) and can't be merged",
+			size, other))
 	}
 	if err := d.markBitmap(ctx, into, 0, 0); err != nil { // it is there, and can be changed
 		return err

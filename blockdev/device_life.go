@@ -55,8 +55,8 @@ func (d *Device) alone(ctx context.Context, op Op, do func() error) error {
 	return d.wrap(op, 0, 0, do())
 }
 
-// Amend changes options that the image was created with, durably. Steps that are done stay done if a later
-// one fails.
+// Amend changes options that the image was created with, durably. Steps that are done stay done if
+// a later one fails.
 func (d *Device) Amend(ctx context.Context, options *Options) error {
 	root := d.tree.root
 	a, ok := root.guard.node.(driver.Amender)

@@ -188,7 +188,9 @@ func (c scope) dirtyRuns(
 }
 
 // mapBitmap shows which parts of a range are dirty, or how much of it.
-func (c scope) mapBitmap(ctx context.Context, s *session.Session, im *session.Image, bitmap string, totals bool) error {
+func (c scope) mapBitmap(
+	ctx context.Context, s *session.Session, im *session.Image, bitmap string, totals bool,
+) error {
 	sums := event.DirtyTotals{Range: event.Range(c), Bitmap: bitmap}
 	err := s.Tell(ctx, func(ctx context.Context, say func(event.Event)) error {
 		return c.dirtyRuns(ctx, im.Dev, bitmap, func(off, n int64, dirty bool) {

@@ -55,7 +55,9 @@ var commit = session.Command{
 					return err
 				}
 			}
-			s.Emit(event.Committed{Name: c.name, Base: c.baseName, Written: c.result.Written, Emptied: !keep})
+			s.Emit(event.Committed{
+				Name: c.name, Base: c.baseName, Written: c.result.Written, Emptied: !keep,
+			})
 			return nil
 		}
 	},
@@ -114,7 +116,8 @@ func (c *commitJob) bring(ctx context.Context, s *session.Session) error {
 				return &blockdev.RangeError{Size: have}
 			}
 		}
-		c.result, err = copier.Copy{From: c.over, To: c.base, Len: n, Only: c.held, Progress: add}.Run(ctx)
+		bringing := copier.Copy{From: c.over, To: c.base, Len: n, Only: c.held, Progress: add}
+		c.result, err = bringing.Run(ctx)
 		return err
 	})
 	return stopped(ctx, "commit", event.Range{Len: n}, c.result.Done, err)

@@ -80,7 +80,8 @@ var copyCommand = session.Command{
 		f.Conflict("bitmap-b", "-b is for --bitmap: a whole copy stands on nothing", func() bool {
 			return c.cfg.Backing != "" && (c.bitmap == "" || c.existing)
 		})
-		f.Conflict("bitmap", "--bitmap copies what has changed: -b says what holds the rest, or -n writes into it", func() bool {
+		const rest = "--bitmap copies what has changed: -b says what holds the rest, or -n writes into it"
+		f.Conflict("bitmap", rest, func() bool {
 			return c.bitmap != "" && c.cfg.Backing == "" && !c.existing
 		})
 		return c.run
@@ -280,7 +281,9 @@ func (c *copyJob) record() copyRecord {
 }
 
 // compare makes sure that n bytes from the start on are in a device as they are in the source.
-func (c *copyJob) compare(ctx context.Context, s *session.Session, with *blockdev.Device, n int64) error {
+func (c *copyJob) compare(
+	ctx context.Context, s *session.Session, with *blockdev.Device, n int64,
+) error {
 	if n == 0 {
 		return nil
 	}
@@ -341,7 +344,8 @@ func (c *copyJob) pick() stream.Pick {
 func (c *copyJob) leave(s *session.Session, done int64) {
 	resumes := c.notes.end(false) == nil && c.notes != nil
 	s.Emit(event.Unfinished{
-		Name: c.name, Part: c.part, InPlace: c.path == "", Resumes: resumes, Range: c.result.Range, Done: done,
+		Name: c.name, Part: c.part, InPlace: c.path == "", Resumes: resumes,
+		Range: c.result.Range, Done: done,
 	})
 }
 

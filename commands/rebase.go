@@ -39,7 +39,9 @@ var rebase = session.Command{
 		f.Text(&r.link.Format, nil, 'F', "backing-format", args.Format, "its format")
 		f.Bool(&r.devices, 0, "allow-backing-device", "the overlay may name a device as what it stands on")
 		f.Word("file", args.File, word(&o.Name))
-		f.Conflict("b", "-b says what the image is to stand on; -b '' for nothing", func() bool { return !given })
+		f.Conflict("b", "-b says what the image is to stand on; -b '' for nothing", func() bool {
+			return !given
+		})
 		f.Conflict("b-F", backingNeedsFormat, func() bool {
 			return (r.link.Name == "") != (r.link.Format == "")
 		})
@@ -67,7 +69,9 @@ var rebase = session.Command{
 			if err != nil {
 				return event.Fail(event.Failed{Op: "rebase", Err: err})
 			}
-			s.Emit(event.Rebased{Name: r.name, Backing: r.link.Name, Format: r.link.Format, Written: r.result.Written})
+			s.Emit(event.Rebased{
+				Name: r.name, Backing: r.link.Name, Format: r.link.Format, Written: r.result.Written,
+			})
 			return nil
 		}
 	},
@@ -117,7 +121,8 @@ func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
 	err = s.Do(ctx, func(ctx context.Context) (err error) {
 		if r.old != nil {
 			n = min(all, r.old.Size())
-			r.result, err = copier.Copy{From: r.old, To: r.over, Len: n, Only: r.differs, Progress: add}.Run(ctx)
+			c := copier.Copy{From: r.old, To: r.over, Len: n, Only: r.differs, Progress: add}
+			r.result, err = c.Run(ctx)
 		}
 		if err == nil {
 			err = r.zero(ctx, n, all-n)
@@ -136,7 +141,8 @@ func noSnapshots(ctx context.Context, dev *blockdev.Device, name string) error {
 	case err != nil:
 		return event.Fail(event.Failed{Op: "list snapshots", Err: err})
 	case len(list) > 0:
-		return conflict("%s has snapshots, which stand on its backing file too and would not show the same afterwards", name)
+		return conflict("%s has snapshots, which stand on its backing file too "+
+			"and would not show the same afterwards", name)
 	}
 	return nil
 }

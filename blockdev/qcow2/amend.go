@@ -173,8 +173,8 @@ func (q *image) settle(ctx context.Context) error {
 // zeroesAtOnce is how much of a zero cluster is written at once, in bytes.
 const zeroesAtOnce = 1 << 20
 
-// expandZeroes replaces zero clusters by what an image of version 2 has: nothing where nothing is behind,
-// else zeroes that are written.
+// expandZeroes replaces zero clusters by what an image of version 2 has: nothing where nothing is
+// behind, else zeroes that are written.
 func (q *image) expandZeroes(ctx context.Context) error {
 	for off, end := int64(0), q.size.Load(); off < end; {
 		if err := format.Interrupted(ctx); err != nil {
@@ -231,8 +231,8 @@ func (q *image) amendDataFile(ctx context.Context, c *amendConfig) error {
 	})
 }
 
-// changeWidth counts all clusters anew in refcounts of another width, behind the end of all that is in use,
-// and switches to them in one step. The old ones are counted as free there.
+// changeWidth counts all clusters anew in refcounts of another width, behind the end of all that is
+// in use, and switches to them in one step. The old ones are counted as free there.
 func (q *image) changeWidth(ctx context.Context, order uint) error {
 	if err := q.settle(ctx); err != nil {
 		return err
@@ -265,7 +265,8 @@ func (q *image) changeWidth(ctx context.Context, order uint) error {
 	return nil
 }
 
-// widening is a new set of refcounts: its blocks lie from start on, in clusters, and the table behind them.
+// widening is a new set of refcounts: its blocks lie from start on, in clusters, and the table
+// behind them.
 type widening struct {
 	q             *image
 	next          geometry

@@ -129,7 +129,8 @@ func (q *image) newBitmap(want driver.Bitmap) (*bitmap, error) {
 	case len(want.Name) > maxBitmapName:
 		return nil, refuse(syscall.EINVAL, "Name length exceeds maximum (%d characters)", maxBitmapName)
 	case unit < 1<<minGranularity || unit > 1<<maxGranularity || unit&(unit-1) != 0:
-		return nil, refuse(syscall.EINVAL, "Granularity must be power of 2 and at least %d", 1<<minGranularity)
+		return nil, refuse(syscall.EINVAL, "Granularity must be power of 2 and at least %d",
+			1<<minGranularity)
 	case size == 0:
 		return nil, refuse(syscall.EINVAL, "An empty image can have no bitmaps")
 	}
@@ -142,7 +143,8 @@ func (q *image) newBitmap(want driver.Bitmap) (*bitmap, error) {
 	}
 	bytes := divUp(divUp(size, unit), bitmapBitsPerByte)
 	if bytes > maxBitmapBytes {
-		return nil, refuse(syscall.EFBIG, "Too much space will be occupied by the bitmap. Use larger granularity")
+		return nil, refuse(syscall.EFBIG,
+			"Too much space will be occupied by the bitmap. Use larger granularity")
 	}
 	b.tableSize = q.clustersIn(bytes)
 	return b, nil

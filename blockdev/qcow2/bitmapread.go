@@ -36,7 +36,9 @@ func (q *image) Bitmaps(ctx context.Context) (list []driver.Bitmap, err error) {
 }
 
 // DirtyRun looks at the bits, in memory or in the file.
-func (q *image) DirtyRun(ctx context.Context, name string, off, n int64) (end int64, dirty bool, err error) {
+func (q *image) DirtyRun(
+	ctx context.Context, name string, off, n int64,
+) (end int64, dirty bool, err error) {
 	if err := q.usable(); err != nil {
 		return 0, false, err
 	}

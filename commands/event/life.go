@@ -42,13 +42,15 @@ type Measured struct {
 }
 
 // Kind of the event.
-func (Measured) Kind() Kind { return Kind{"measured", "How large the file of a new image would be."} }
+func (Measured) Kind() Kind {
+	return Kind{"measured", "How large the file of a new image would be."}
+}
 
 type measured struct {
 	Format         string `json:"format" doc:"of the image"`
 	Required       int64  `json:"required" unit:"bytes" doc:"for what would be in it from the start"`
 	FullyAllocated int64  `json:"fully_allocated" unit:"bytes" doc:"if all of it is written"`
-	Bitmaps        *int64 `json:"bitmaps,omitempty" unit:"bytes" doc:"for the bitmaps of the source besides, where there can be some"`
+	Bitmaps        *int64 `json:"bitmaps,omitempty" unit:"bytes" doc:"besides, for those of the source"`
 }
 
 // Told is the figures.
@@ -110,7 +112,7 @@ type BitmapListed struct {
 	Name         string `json:"name" doc:"of the bitmap"`
 	Granularity  int64  `json:"granularity" unit:"bytes" doc:"what one bit stands for"`
 	Enabled      bool   `json:"enabled" doc:"whether changes are recorded"`
-	Inconsistent bool   `json:"inconsistent,omitempty" doc:"it is not true any more and can only be removed"`
+	Inconsistent bool   `json:"inconsistent,omitempty" doc:"it can only be removed"`
 	Dirty        int64  `json:"dirty" unit:"bytes" doc:"what is dirty, rounded up to whole bits"`
 }
 

@@ -20,7 +20,8 @@ func (n *Native) copied(e event.Copied) {
 
 // unfinishedWords says what stands where.
 func unfinishedWords(e event.Unfinished) string {
-	done := fmt.Sprintf("%s of %s are in %s", args.Size(float64(e.Done)), args.Size(float64(e.Len)), e.Part)
+	done := fmt.Sprintf("%s of %s are in %s",
+		args.Size(float64(e.Done)), args.Size(float64(e.Len)), e.Part)
 	said := fmt.Sprintf("%s was not made; %s", e.Name, done)
 	if e.InPlace {
 		said = done + ", and behind them nothing that counts"
