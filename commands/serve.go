@@ -22,7 +22,7 @@ var serve = session.Command{
 	Args:  "[-r] [--unix path | --port n [--bind address]] [--export name] [--once] [--tls dir]",
 	Short: "serves the current image to NBD clients",
 	Long: ` Examples:
- serve --unix /tmp/disk.sock     for qemu, the kernel and libnbd on this machine
+ serve --unix disk.sock          for qemu, the kernel and libnbd on this machine
  serve -r --port 10809           over TCP, on the loopback address only
  serve --port 10809 --bind 0.0.0.0 --tls /etc/pki/blksh
 
@@ -144,7 +144,7 @@ var exports = session.Command{
 	Short: "lists the exports of an NBD server",
 	Long: ` Examples:
  exports nbd://host
- exports nbd+unix:///?socket=/tmp/disk.sock
+ exports nbd+unix:///?socket=disk.sock
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
