@@ -11,7 +11,7 @@ import "github.com/blksh/blksh/commands/session"
 var all = [...]*session.Command{
 	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &amend, &bench, &bitmapCommand, &breakCommand,
 	&capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create, &discard, &exports, &find, &flush, &help,
-	&images, &info, &isZero, &length, &mapCommand, &measure, &multiwrite, &open, &quit, &read, &readv,
+	&images, &info, &isZero, &length, &luksCommand, &mapCommand, &measure, &multiwrite, &open, &quit, &read, &readv,
 	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &sigraise, &sleep, &snapshotCommand,
 	&sourceCommand, &sumCommand, &truncate, &undoCommand,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,

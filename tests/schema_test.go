@@ -44,6 +44,7 @@ var jsonLines = map[string][]string{
 	"info":         {"info"},
 	"iszero":       {"iszero", "iszero 8k 4k"},
 	"length":       {"length"},
+	"luks":         {"luks slots", "luks remove"},
 	"map":          {"map", "map --totals"},
 	"measure":      {"measure", "measure -f qcow2 --size 1G", "measure -f qcow2 -o cluster_size=3 --size 1G", "measure -f vdi disk.img"},
 	"multiwrite":   {"multiwrite 0 512 ; 4k 1k"},

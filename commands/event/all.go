@@ -49,6 +49,8 @@ func All() []Event {
 		Interrupted{},
 		JobNote{},
 		JobNotes{},
+		KeyChanged{},
+		KeySlots{},
 		Length{},
 		Lengths{},
 		Listed{},

@@ -106,6 +106,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.warn("%s: %s\n", n.Name, noteWords(e.Note))
 	case event.JobNotes:
 		n.warn("%s: left out, as it changes no block: %s\n", n.Name, notesWords(e.Notes))
+	case event.KeyChanged:
+		n.say("%s\n", keyChangedWords(e))
+	case event.KeySlots:
+		n.keySlots(e.List)
 	case event.Lengths:
 		n.say("%s\n", lengthWords(e))
 	case event.Listed:

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"syscall"
@@ -316,6 +317,23 @@ func (s *Session) usage(row *Row, option string) error {
 func (s *Session) Fail(err error) {
 	s.tell(err)
 	s.count(err)
+}
+
+// Passphrase is a copy of the secret id, or if that is "" what a person answers to q.
+func (s *Session) Passphrase(ctx context.Context, id string, q blockdev.Question) (blockdev.Secret, error) {
+	object := s.objects[id]
+	secret, ok := object.(blockdev.Secret)
+	switch {
+	case id == "" && s.Ask != nil:
+		return s.Ask(ctx, q)
+	case id == "":
+		return nil, errors.New("nobody can be asked for a passphrase; --secret names one")
+	case object == nil:
+		return nil, fmt.Errorf("there is no secret '%s'; --object secret,id=%s,file=... makes one", id, id)
+	case !ok:
+		return nil, fmt.Errorf("'%s' is not a secret", id)
+	}
+	return append(blockdev.Secret{}, secret...), nil
 }
 
 // SetObject gives an id to what options of drivers refer to by it, such as a driver.Secret.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
@@ -63,8 +63,8 @@ type Limits struct {
 
 // Errors of passphrases and slots. The words are QEMU's.
 var (
-	ErrPassphrase = errors.New("Invalid password, cannot unlock any keyslot")
-	ErrNoSlot     = errors.New("Can't add a keyslot - all keyslots are in use")
+	ErrPassphrase = driver.RefuseAs(syscall.EINVAL, "Invalid password, cannot unlock any keyslot")
+	ErrNoSlot     = driver.RefuseAs(syscall.ENOSPC, "Can't add a keyslot - all keyslots are in use")
 )
 
 // FormatError says what is wrong with a header.

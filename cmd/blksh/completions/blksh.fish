@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -92,6 +92,7 @@ complete -c blksh -n '__blksh_after_image' -f -a images -d 'lists the open image
 complete -c blksh -n '__blksh_after_image' -f -a info -d 'prints information about the current file'
 complete -c blksh -n '__blksh_after_image' -f -a iszero -d 'says whether a range holds nothing but zeroes, and where it does not'
 complete -c blksh -n '__blksh_after_image' -f -a length -d 'gets the length of the current file'
+complete -c blksh -n '__blksh_after_image' -f -a luks -d 'lists, adds or removes the passphrases of an encrypted image'
 complete -c blksh -n '__blksh_after_image' -f -a map -d 'prints the allocated areas of a file'
 complete -c blksh -n '__blksh_after_image' -f -a measure -d 'says how large the file of a new image would be'
 complete -c blksh -n '__blksh_after_image' -f -a multiwrite -d 'issues multiple write requests at once'
@@ -233,7 +234,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names nbd patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names nbd patterns quoting safety scripts sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -244,6 +245,11 @@ complete -c blksh -n '__blksh_in iszero' -l all -d 'list all ranges that are not
 complete -c blksh -n '__blksh_in iszero' -l first -d 'stop at the first byte that is not zero'
 
 complete -c blksh -n '__blksh_in length l' -f
+
+complete -c blksh -n '__blksh_in luks' -f -a 'slots add remove'
+complete -c blksh -n '__blksh_in luks' -s n -l slot -x -d 'the number of the slot (add: the first free one)'
+complete -c blksh -n '__blksh_in luks' -s s -l secret -x -d 'the passphrase is in this secret'
+complete -c blksh -n '__blksh_in luks' -s t -l iter-time -x -d 'how long opening by it is to take (add); without it 2000'
 
 complete -c blksh -n '__blksh_in map' -f
 complete -c blksh -n '__blksh_in map' -l bitmap -x -d 'show what is dirty in this bitmap'

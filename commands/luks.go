@@ -1,0 +1,147 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+var luksCommand = session.Command{
+	Name: "luks", Min: 1, Max: -1, Needs: session.File,
+	Args:  "[-n slot] [-s id] [-t ms] slots|add|remove",
+	Short: "lists, adds or removes the passphrases of an encrypted image",
+	Long: ` Examples:
+ luks slots        shows in which slots the key is kept, and how
+ luks add          lets one more passphrase open the image, which is asked for
+ luks add -s new   the same, with that of --object secret,id=new,...
+ luks remove -n 0  erases a slot: what opened it opens nothing any more
+ luks remove -s s  erases the slot that this passphrase opens
+
+ The key of the image stays the same. The last slot in use is never erased, since
+ the data would be lost with it.
+`,
+	New: func(f *session.Flags) session.Run {
+		var c keyChange
+		f.Size(&c.slot, &c.numbered, 'n', "slot", "N", "the number of the slot (add: the first free one)")
+		f.Size(&c.ms, new(bool), 't', "iter-time", "MS", "how long opening by it is to take (add); without it 2000")
+		f.Text(&c.secret, nil, 's', "secret", args.Text("ID"), "the passphrase is in this secret")
+		f.EnumWord("action", keyActions, func(i int) error {
+			c.action = keyActions()[i]
+			return nil
+		})
+		f.Check("action", func(int) error { return c.check(f) })
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			switch c.action {
+			case "add":
+				return c.add(ctx, s, im)
+			case "remove":
+				return c.remove(ctx, s, im)
+			}
+			return c.list(ctx, s, im)
+		}
+	},
+}
+
+func keyActions() []string { return []string{"slots", "add", "remove"} }
+
+// keyChange is what to do with which slot.
+type keyChange struct {
+	action   string
+	slot     int64
+	numbered bool
+	secret   string // the id of one
+	ms       int64  // that opening takes
+}
+
+// maxIterTime is an hour, in milliseconds.
+const maxIterTime = 3_600_000
+
+// maxSlot is above every number of a slot that there may be.
+const maxSlot = 1 << 16
+
+// check refuses what is no action, and a slot that is named twice or not at all.
+func (c *keyChange) check(f *session.Flags) error {
+	bad := ""
+	switch {
+	case c.action == "slots" && (c.numbered || c.secret != ""):
+		bad = "luks slots takes no slot and no secret"
+	case c.ms < 0 || c.ms > maxIterTime:
+		bad = fmt.Sprintf("--iter-time is at most %d milliseconds", maxIterTime)
+	case c.action == "remove" && c.numbered == (c.secret != ""):
+		bad = "luks remove needs either a slot (-n) or the secret that opens it (-s)"
+	case c.slot < 0 || c.slot > maxSlot:
+		bad = fmt.Sprintf("there is no slot %d", c.slot)
+	}
+	if bad != "" {
+		return event.Fail(event.BadValue{Message: bad})
+	}
+	if c.action != "slots" {
+		f.Need(session.Write)
+	}
+	return nil
+}
+
+func (c *keyChange) list(ctx context.Context, s *session.Session, im *session.Image) error {
+	var list []blockdev.KeySlot
+	err := onDevice(ctx, s, im, "luks slots", func(ctx context.Context, d *blockdev.Device) (err error) {
+		list, err = d.KeySlots(ctx)
+		return err
+	})
+	if err == nil {
+		s.Emit(event.KeySlotsOf(list))
+	}
+	return err
+}
+
+func (c *keyChange) add(ctx context.Context, s *session.Session, im *session.Image) error {
+	passphrase, err := s.Passphrase(ctx, c.secret, blockdev.Question{Image: im.Name, New: true})
+	if err != nil {
+		return event.Fail(event.BadValue{Message: "luks add: " + err.Error()})
+	}
+	defer passphrase.Wipe()
+	key := blockdev.NewKey{
+		Slot: -1, Passphrase: passphrase, Time: time.Duration(c.ms) * time.Millisecond,
+	}
+	if c.numbered {
+		key.Slot = int(c.slot)
+	}
+	slot := 0
+	err = onDevice(ctx, s, im, "luks add", func(ctx context.Context, d *blockdev.Device) (err error) {
+		slot, err = d.AddKey(ctx, key)
+		return err
+	})
+	if err == nil {
+		s.Emit(event.KeyChanged{Action: c.action, Slot: slot})
+	}
+	return err
+}
+
+func (c *keyChange) remove(ctx context.Context, s *session.Session, im *session.Image) error {
+	slot := int(c.slot)
+	if c.secret != "" {
+		passphrase, err := s.Passphrase(ctx, c.secret, blockdev.Question{Image: im.Name})
+		if err != nil {
+			return event.Fail(event.BadValue{Message: "luks remove: " + err.Error()})
+		}
+		defer passphrase.Wipe()
+		err = onDevice(ctx, s, im, "luks remove", func(ctx context.Context, d *blockdev.Device) (err error) {
+			slot, err = d.FindKey(ctx, passphrase)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := onDevice(ctx, s, im, "luks remove", func(ctx context.Context, d *blockdev.Device) error {
+		return d.RemoveKey(ctx, slot)
+	})
+	if err == nil {
+		s.Emit(event.KeyChanged{Action: c.action, Slot: slot})
+	}
+	return err
+}
