@@ -23,7 +23,7 @@ var jsonLines = map[string][]string{
 	"aio_read":    {"aio_read -P 9 0 512", "aio_read -v 0 20", "aio_read -i 0 512", "aio_read x 5"},
 	"aio_write":   {"aio_write -P 9 0 512", "aio_write -z -u 0 4k", "aio_write -z 0 4k 4k"},
 	"alloc":       {"alloc 0", "alloc 0 1M"},
-	"amend":       {"amend", "amend -o compat=1.1 disk.img"},
+	"amend":       {"create new.qcow2 1M\nopen -w -a new new.qcow2\namend -o lazy_refcounts=on\namend -o nothing=1", "amend"},
 	"bench":       {"bench -b 4k -n 8 read", "bench -b 4k -n 8 randwrite 0 64k", "bench"},
 	"bitmap": {
 		"bitmap list", "create a.qcow2 1M\nopen -a a a.qcow2\nbitmap add b\nwrite -q 0 512\nbitmap list\nmap --bitmap b\nmap --totals --bitmap b\nbitmap clear x",

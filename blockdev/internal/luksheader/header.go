@@ -63,8 +63,8 @@ type Limits struct {
 
 // Errors of passphrases and slots. The words are QEMU's.
 var (
-	ErrPassphrase = driver.RefuseAs(syscall.EINVAL, "Invalid password, cannot unlock any keyslot")
-	ErrNoSlot     = driver.RefuseAs(syscall.ENOSPC, "Can't add a keyslot - all keyslots are in use")
+	ErrPassphrase error = &driver.Refusal{Text: "Invalid password, cannot unlock any keyslot", Err: syscall.EINVAL}
+	ErrNoSlot     error = &driver.Refusal{Text: "Can't add a keyslot - all keyslots are in use", Err: syscall.ENOSPC}
 )
 
 // FormatError says what is wrong with a header.
