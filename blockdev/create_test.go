@@ -173,7 +173,8 @@ func TestCreateIsNotSeenBefore(t *testing.T) {
 					!errors.Is(err, os.ErrNotExist) {
 					t.Errorf("there %v, amid it: %d bytes, %v", there, len(got), err)
 				}
-				if entries, err := os.ReadDir(dir); err != nil || len(entries) != len(got)/len(before) {
+				if entries, err := os.ReadDir(dir); err != nil ||
+					len(entries) != len(got)/len(before) {
 					t.Errorf("there %v, amid it: %v, %v", there, entries, err)
 				}
 				return nil

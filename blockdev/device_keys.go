@@ -30,7 +30,8 @@ func (d *Device) FindKey(ctx context.Context, passphrase driver.Secret) (slot in
 	return slot, err
 }
 
-// AddKey lets one more passphrase open the image, and returns its slot. It is on stable storage then.
+// AddKey lets one more passphrase open the image, and returns its slot. It is on stable storage
+// then.
 func (d *Device) AddKey(ctx context.Context, key driver.NewKey) (slot int, err error) {
 	err = d.changeKeys(ctx, opAddKey, func(k driver.Keeper) error {
 		slot, err = k.AddKey(ctx, key)
@@ -41,7 +42,8 @@ func (d *Device) AddKey(ctx context.Context, key driver.NewKey) (slot int, err e
 
 // RemoveKey erases a slot for good. The last one in use is refused.
 func (d *Device) RemoveKey(ctx context.Context, slot int) error {
-	return d.changeKeys(ctx, opRemoveKey, func(k driver.Keeper) error { return k.RemoveKey(ctx, slot) })
+	return d.changeKeys(ctx, opRemoveKey,
+		func(k driver.Keeper) error { return k.RemoveKey(ctx, slot) })
 }
 
 // changeKeys makes a request that is alone on the device.

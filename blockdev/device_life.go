@@ -85,7 +85,8 @@ func (d *Device) Amend(ctx context.Context, options *Options) error {
 func refuseOption(drv *Driver, name string) error {
 	for _, k := range drv.CreateKeys() {
 		if k.Name == name {
-			return driver.Refuse("Invalid parameter '%s': This option is only supported for image creation", name)
+			return driver.Refuse(
+				"Invalid parameter '%s': This option is only supported for image creation", name)
 		}
 	}
 	return driver.Refuse("Invalid parameter '%s'", name)

@@ -101,7 +101,8 @@ func TestNotForeign(t *testing.T) {
 		"empty": {}, "KDM": {data: []byte("KDM")}, "qcow version 0": ramFile("QFI\xfb\x00\x00\x00\x00"), "iso": iso,
 		"LUKS version 3":             ramFile("LUKS\xba\xbe\x00\x03"),
 		"WithoutFreeSpace version 1": ramFile("WithoutFreeSpace\x01"),
-		"script":                     ramFile("#!/bin/sh\n# version=1\n"), "version": ramFile("\nversion=1\n"),
+		"script":                     ramFile("#!/bin/sh\n# version=1\n"),
+		"version":                    ramFile("\nversion=1\n"),
 	}
 	for name := range files {
 		mustBeForeign(t, testConfig(t, files), name, "")

@@ -183,7 +183,8 @@ func TestGuardRequests(t *testing.T) {
 			driver.Limits{RequestAlign: 512, MaxTransfer: 1024},
 			write(0, 2560, 0), nil,
 			[]string{
-				"pwritev", "write 0+1024 0", "write 1024+1024 0", "write 2048+512 0", "pwritev_done",
+				"pwritev", "write 0+1024 0", "write 1024+1024 0", "write 2048+512 0",
+				"pwritev_done",
 			},
 		},
 		{"FUA that the node takes", driver.Limits{WriteTakes: FUA}, write(0, 512, FUA), nil, []string{"pwritev", "write 0+512 1", "pwritev_done"}},

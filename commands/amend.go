@@ -24,14 +24,16 @@ var amend = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		options := &blockdev.Options{}
-		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format", func(word string) error {
-			return f.Options(options, word)
-		})
+		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format",
+			func(word string) error {
+				return f.Options(options, word)
+			})
 		f.Conflict("o", "-o says what is to be another", func() bool { return options.Len() == 0 })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			err := s.Drain(ctx, im)
 			if err == nil {
-				err = s.Do(ctx, func(ctx context.Context) error { return im.Dev.Amend(ctx, options) })
+				err = s.Do(ctx,
+					func(ctx context.Context) error { return im.Dev.Amend(ctx, options) })
 			}
 			if err != nil {
 				return amendFailed(err)

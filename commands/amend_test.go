@@ -5,14 +5,18 @@ import (
 	"testing"
 )
 
-// TestAmend: after each change the guest sees the same, QEMU finds no fault, and the image is what was asked for.
+// TestAmend: after each change the guest sees the same, QEMU finds no fault, and the image is what
+// was asked for.
 func TestAmend(t *testing.T) {
 	for _, made := range []string{"compat=1.1", "cluster_size=512", "lazy_refcounts=on"} {
 		t.Run(made, func(t *testing.T) {
 			dir := t.TempDir()
-			said, status := in(t, dir, nil, "create base.raw 6M", "open -f raw base.raw", "write -q -P 9 0 6M", "close",
-				"create -f qcow2 -o "+made+" -b base.raw -F raw a.qcow2 6M", "open a.qcow2", "write -q -P random:1 0 1M", "write -q -z 2M 1M",
-				"write -q -z 100k 64k", "write -q -c -P 3 4M 64k", "discard -q 5M 64k", "close", "create alone.qcow2 4M", "open alone.qcow2",
+			said, status := in(t, dir, nil, "create base.raw 6M", "open -f raw base.raw",
+				"write -q -P 9 0 6M", "close",
+				"create -f qcow2 -o "+made+" -b base.raw -F raw a.qcow2 6M", "open a.qcow2",
+				"write -q -P random:1 0 1M", "write -q -z 2M 1M",
+				"write -q -z 100k 64k", "write -q -c -P 3 4M 64k", "discard -q 5M 64k", "close",
+				"create alone.qcow2 4M", "open alone.qcow2",
 				"write -q -P 1 0 1M", "write -q -z 512k 1M")
 			if status != 0 {
 				t.Fatal(said)
@@ -31,7 +35,8 @@ func TestAmend(t *testing.T) {
 				{"compat=v3", "compat: 1.1"},
 			} {
 				for _, name := range []string{"a", "alone"} {
-					said, status := in(t, dir, nil, "open "+name+".qcow2", "amend -o "+c.options, "write -q -P 5 3M 64k", "write -q -P 9 3M 64k",
+					said, status := in(t, dir, nil, "open "+name+".qcow2", "amend -o "+c.options,
+						"write -q -P 5 3M 64k", "write -q -P 9 3M 64k",
 						"discard -q 3M 64k")
 					if status != 0 || !strings.HasPrefix(said, "amended: ") {
 						t.Fatalf("%s, %s: %d, %s", name, c.options, status, said)
@@ -40,7 +45,8 @@ func TestAmend(t *testing.T) {
 					if info := qemuImg(t, "info", name+".qcow2"); !strings.Contains(info, c.info) {
 						t.Errorf("%s, %s: %s", name, c.options, info)
 					}
-					said, status = in(t, dir, nil, "open "+name+".qcow2", "compare -f raw "+name+".raw 0..3M", "compare -f raw "+name+".raw 3136k..4M")
+					said, status = in(t, dir, nil, "open "+name+".qcow2", "compare -f raw "+name+
+						".raw 0..3M", "compare -f raw "+name+".raw 3136k..4M")
 					if status != 0 {
 						t.Fatalf("%s, %s: %s", name, c.options, said)
 					}
@@ -53,8 +59,10 @@ func TestAmend(t *testing.T) {
 // TestAmendRefused: what cannot be is refused in words, and changes nothing.
 func TestAmendRefused(t *testing.T) {
 	dir := t.TempDir()
-	in(t, dir, nil, "create a.qcow2 1M", "open a.qcow2", "write -q 0 64k", "create -o compat=0.10 old.qcow2 1M", "create c.raw 1M",
-		"create -o extended_l2=on x.qcow2 1M", "create b.qcow2 1M", "open -a b b.qcow2", "bitmap add b")
+	in(t, dir, nil, "create a.qcow2 1M", "open a.qcow2", "write -q 0 64k",
+		"create -o compat=0.10 old.qcow2 1M", "create c.raw 1M",
+		"create -o extended_l2=on x.qcow2 1M", "create b.qcow2 1M", "open -a b b.qcow2",
+		"bitmap add b")
 	qemuImg(t, "snapshot", "-c", "s", "a.qcow2")
 	for _, c := range []struct {
 		image, options string

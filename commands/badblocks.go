@@ -39,7 +39,8 @@ type findings struct {
 // flags declares how bad blocks are told of.
 func (t *findings) flags(f *session.Flags) {
 	f.Bool(&t.all, 0, "all", "list all ranges of bad blocks")
-	f.Text(&t.dump, nil, 0, "dump", args.Dir, "put bad blocks there, what they should be, the difference")
+	f.Text(&t.dump, nil, 0, "dump", args.Dir,
+		"put bad blocks there, what they should be, the difference")
 }
 
 // emit tells of the bad ranges, and returns of how many.
@@ -54,7 +55,8 @@ func (t *findings) emit(s *session.Session, v event.Verdict) int {
 	return len(shown)
 }
 
-// openDump makes what puts bad blocks into the directory. Their files begin with the name of the image.
+// openDump makes what puts bad blocks into the directory. Their files begin with the name of the
+// image.
 func (t *findings) openDump(ctx context.Context, s *session.Session, image string) error {
 	if err := os.MkdirAll(t.dump, 0o777); err != nil {
 		return event.Fail(event.FileError{Name: t.dump, Err: bare(err)})

@@ -17,7 +17,8 @@ const (
 	usualBlock = 4096
 	usualDepth = 32
 	usualTime  = 5 * time.Second
-	// deepest is the greatest depth, mostMemory how many bytes the requests under way may have together.
+	// deepest is the greatest depth, mostMemory how many bytes the requests under way may have
+	// together.
 	deepest    = 4096
 	mostMemory = 1 << 30
 )
@@ -52,13 +53,16 @@ var bench = session.Command{
 		f.Size(&block, new(bool), 'b', "block", "SIZE", "bytes of a request; without it 4k")
 		f.Size(&depth, new(bool), 'd', "depth", "N", "requests under way; without it 32")
 		f.Size(&b.Requests, new(bool), 'n', "requests", "N", "end after so many requests")
-		f.Flag('t', "time", args.Text("SECONDS"), "end after so much time; without -n and -t 5", func(word string) (err error) {
-			b.Time, err = seconds(word)
-			return err
-		})
-		f.Pattern(&b.Content, new(bool), 'P', "pattern", "PATTERN", "what is written; without it random data")
+		f.Flag('t', "time", args.Text("SECONDS"), "end after so much time; without -n and -t 5",
+			func(word string) (err error) {
+				b.Time, err = seconds(word)
+				return err
+			})
+		f.Pattern(&b.Content, new(bool), 'P', "pattern", "PATTERN",
+			"what is written; without it random data")
 		f.Bool(&b.Flush, 0, "flush", "end with a flush, whose time counts")
-		f.Size(&seed, new(bool), 0, "seed", "N", "loads of one seed go to the same places; without it 1")
+		f.Size(&seed, new(bool), 0, "seed", "N",
+			"loads of one seed go to the same places; without it 1")
 		f.EnumWord("mode", loadModes, func(i int) error {
 			mode = loadModes()[i]
 			b.Random, b.Write = strings.HasPrefix(mode, "rand"), strings.HasSuffix(mode, "write")
@@ -73,7 +77,8 @@ var bench = session.Command{
 			if b.Requests == 0 && b.Time == 0 {
 				b.Time = usualTime
 			}
-			b.Off, b.Len, b.Block, b.Depth, b.Seed = c.Off, c.Len, int(block), int(depth), uint64(seed)
+			b.Off, b.Len, b.Block, b.Depth, b.Seed = c.Off, c.Len, int(block), int(depth),
+				uint64(seed)
 			return runLoad(ctx, s, im, mode, b)
 		}
 	},
@@ -89,7 +94,9 @@ func seconds(word string) (time.Duration, error) {
 		d, err = time.ParseDuration(word + "s")
 	}
 	if err != nil || d <= 0 || d > longestLoad {
-		return 0, event.Fail(event.BadValue{Message: fmt.Sprintf("'%s' is no time; write seconds, or 90s, 2m, 500ms", word)})
+		return 0, event.Fail(
+			event.BadValue{Message: fmt.Sprintf("'%s' is no time; write seconds, or 90s, 2m, 500ms",
+				word)})
 	}
 	return d, nil
 }
@@ -98,17 +105,25 @@ func seconds(word string) (time.Duration, error) {
 func loadBounds(c scope, block, depth int64) error {
 	switch {
 	case depth < 1 || depth > deepest:
-		return event.Fail(event.BadValue{Message: fmt.Sprintf("a depth of %d is not within 1 and %d", depth, deepest)})
+		return event.Fail(
+			event.BadValue{Message: fmt.Sprintf("a depth of %d is not within 1 and %d", depth,
+				deepest)})
 	case block < 1 || block > mostMemory/depth:
-		return event.Fail(event.BadValue{Message: fmt.Sprintf("%d requests of %d bytes are not within 1 byte and 1 GiB of memory", depth, block)})
+		return event.Fail(
+			event.BadValue{Message: fmt.Sprintf(
+				"%d requests of %d bytes are not within 1 byte and 1 GiB of memory", depth, block)})
 	case c.Len < block:
-		return event.Fail(event.BadValue{Message: fmt.Sprintf("no request of %d bytes fits in the range of %d", block, c.Len)})
+		return event.Fail(
+			event.BadValue{Message: fmt.Sprintf("no request of %d bytes fits in the range of %d",
+				block, c.Len)})
 	}
 	return nil
 }
 
 // runLoad makes a load and tells of it, also if a person stopped it.
-func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode string, b *load.Job) error {
+func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode string,
+	b *load.Job,
+) error {
 	total := b.Requests * int64(b.Block)
 	if b.Time > 0 {
 		total = 0
@@ -140,11 +155,13 @@ func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode st
 
 func loadEvent(at event.Range, mode string, b *load.Job, r *load.Result) event.Load {
 	e := event.Load{
-		Range: at, Mode: mode, Block: int64(b.Block), Depth: b.Depth, Requests: r.Requests, Elapsed: r.Elapsed, User: r.User, System: r.System,
+		Range: at, Mode: mode, Block: int64(b.Block), Depth: b.Depth, Requests: r.Requests,
+		Elapsed: r.Elapsed, User: r.User, System: r.System,
 		Latency: event.Latency{Min: r.Latency.Min(), Mean: r.Latency.Mean(), Max: r.Latency.Max()},
 	}
 	for _, p := range percentiles {
-		e.Latency.Percentiles = append(e.Latency.Percentiles, event.Percentile{Percent: p, Time: r.Latency.Percentile(p)})
+		e.Latency.Percentiles = append(e.Latency.Percentiles,
+			event.Percentile{Percent: p, Time: r.Latency.Percentile(p)})
 	}
 	return e
 }

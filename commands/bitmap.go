@@ -29,10 +29,12 @@ var bitmapCommand = session.Command{
 	New: func(f *session.Flags) session.Run {
 		c := &bitmapJob{add: blockdev.Bitmap{Enabled: true}}
 		var disabled, sized bool
-		f.Size(&c.add.Granularity, &sized, 'g', "granularity", "N", "bytes that one bit stands for, a power of two")
+		f.Size(&c.add.Granularity, &sized, 'g', "granularity", "N",
+			"bytes that one bit stands for, a power of two")
 		f.Bool(&disabled, 0, "disabled", "do not record changes yet")
 		f.Text(&c.from.Name, nil, 0, "from", args.ImageFile, "the image that the source is in")
-		f.Text(&c.from.Format, nil, 0, "from-format", args.Format, "its format, which is guessed otherwise")
+		f.Text(&c.from.Format, nil, 0, "from-format", args.Format,
+			"its format, which is guessed otherwise")
 		f.EnumWord("action", bitmapActions, func(i int) error {
 			c.action = bitmapActions()[i]
 			return nil
@@ -143,7 +145,8 @@ func (c *bitmapJob) list(ctx context.Context, s *session.Session, im *session.Im
 		list, err := im.Dev.Bitmaps(ctx)
 		for _, b := range list {
 			e := event.BitmapListed{
-				Name: b.Name, Granularity: b.Granularity, Enabled: b.Enabled, Inconsistent: b.Inconsistent,
+				Name: b.Name, Granularity: b.Granularity, Enabled: b.Enabled,
+				Inconsistent: b.Inconsistent,
 			}
 			if err == nil && !b.Inconsistent {
 				e.Dirty, err = dirtyIn(ctx, im.Dev, b.Name)

@@ -25,11 +25,13 @@ var check = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var c checkup
 		o := session.Opening{Options: &blockdev.Options{}}
-		f.Enum('r', "repair", "WHAT", repairs, "give back what nothing refers to, or repair all that can be", func(i int) error {
-			c.fix = [...]blockdev.Fix{driver.FixLeaks, driver.FixLeaks | driver.FixErrors}[i]
-			return nil
-		})
-		f.Text(&o.Format, nil, 'f', "format", args.Format, "format of the file, which is guessed otherwise")
+		f.Enum('r', "repair", "WHAT", repairs,
+			"give back what nothing refers to, or repair all that can be", func(i int) error {
+				c.fix = [...]blockdev.Fix{driver.FixLeaks, driver.FixLeaks | driver.FixErrors}[i]
+				return nil
+			})
+		f.Text(&o.Format, nil, 'f', "format", args.Format,
+			"format of the file, which is guessed otherwise")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the file with programs that write it")
 		f.OptWord("file", args.ImageFile, word(&o.Name))
 		f.Conflict("of-file", "-f and -U are about a file that is named", func() bool {
@@ -76,7 +78,8 @@ func (c *checkup) named(ctx context.Context, s *session.Session, o session.Openi
 	return c.only(ctx, s, dev)
 }
 
-// damaged checks the image that could not be opened, and opens it if nothing is wrong with it any more.
+// damaged checks the image that could not be opened, and opens it if nothing is wrong with it any
+// more.
 func (c *checkup) damaged(ctx context.Context, s *session.Session) error {
 	dev, err := s.OpenDamaged(ctx, c.fix != 0)
 	if err != nil {
@@ -123,8 +126,11 @@ func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.
 	return nil
 }
 
-// repair checks and, if anything was repaired, looks once more: what is left then is what is wrong, as with qemu-img.
-func repair(ctx context.Context, dev *blockdev.Device, fix blockdev.Fix) (blockdev.CheckResult, error) {
+// repair checks and, if anything was repaired, looks once more: what is left then is what is wrong,
+// as with qemu-img.
+func repair(ctx context.Context, dev *blockdev.Device,
+	fix blockdev.Fix,
+) (blockdev.CheckResult, error) {
 	first, err := dev.Check(ctx, fix)
 	if err != nil || first.CorruptionsFixed+first.LeaksFixed == 0 {
 		return first, err

@@ -29,7 +29,8 @@ var commit = session.Command{
 		o := session.Opening{Options: &blockdev.Options{}}
 		var keep, devices bool
 		f.Bool(&keep, 'd', "keep", "do not empty the overlay")
-		f.Text(&o.Format, nil, 'f', "format", args.Format, "format of the overlay, which is guessed otherwise")
+		f.Text(&o.Format, nil, 'f', "format", args.Format,
+			"format of the overlay, which is guessed otherwise")
 		f.Bool(&devices, 0, "allow-backing-device", "also into a device that the overlay names")
 		f.Word("file", args.File, word(&o.Name))
 		return func(ctx context.Context, s *session.Session, _ *session.Image) (err error) {

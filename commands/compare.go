@@ -30,7 +30,8 @@ var compare = session.Command{
 		f.Text(&o.Format, nil, 'f', "format", args.Format,
 			"format of the other image, which is guessed otherwise")
 		f.Bool(&strict, 's', "strict", "images of different lengths differ")
-		f.Bool(&o.ForceShare, 'U', "force-share", "share the other image with programs that write it")
+		f.Bool(&o.ForceShare, 'U', "force-share",
+			"share the other image with programs that write it")
 		f.Bool(&all, 0, "all", "list all ranges that differ, not only the first ones")
 		f.Word("file", args.ImageFile, word(&o.Name))
 		c.operands(f)
@@ -55,7 +56,10 @@ var compare = session.Command{
 			if err := c.compare(ctx, s, im.Dev, other, found); err != nil {
 				return err
 			}
-			lengths := event.Lengths{Name: o.Name, Here: im.Dev.Info().Size, There: other.Info().Size}
+			lengths := event.Lengths{
+				Name: o.Name, Here: im.Dev.Info().Size,
+				There: other.Info().Size,
+			}
 			lengths.Zero = found.End() <= min(lengths.Here, lengths.There)
 			uneven := !ranged && lengths.Here != lengths.There
 			if uneven && strict && found.Count == 0 {
@@ -65,7 +69,8 @@ var compare = session.Command{
 				s.Emit(lengths)
 			}
 			if found.Count > 0 {
-				return event.Fail(event.Different{Range: event.Range(c), Name: o.Name, Places: *found})
+				return event.Fail(
+					event.Different{Range: event.Range(c), Name: o.Name, Places: *found})
 			}
 			s.Emit(event.Same{Range: event.Range(c), Name: o.Name})
 			return nil
@@ -95,13 +100,14 @@ func (c scope) compare(
 	defer end()
 	var done int64
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
-		done, err = stream.Compare(ctx, one, other, c.Off, c.Len, func(here, there stream.Piece) error {
-			if here.Data != nil || there.Data != nil {
-				found.Compare(here.Data, there.Data, here.Off)
-			}
-			add(here.Len)
-			return nil
-		})
+		done, err = stream.Compare(ctx, one, other, c.Off, c.Len,
+			func(here, there stream.Piece) error {
+				if here.Data != nil || there.Data != nil {
+					found.Compare(here.Data, there.Data, here.Off)
+				}
+				add(here.Len)
+				return nil
+			})
 		return err
 	})
 	return stopped(ctx, op, event.Range(c), done, err)

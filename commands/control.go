@@ -99,7 +99,8 @@ var sleep = session.Command{
 		})
 		f.Check("longest", func(int) error {
 			if d > longestSleep {
-				return event.Fail(event.BadValue{Message: "sleep takes at most 86400000, which is a day"})
+				return event.Fail(
+					event.BadValue{Message: "sleep takes at most 86400000, which is a day"})
 			}
 			return nil
 		})
@@ -142,7 +143,8 @@ var sigraise = session.Command{
 		f.Check("signal.limit", func(int) error {
 			if signal > lastSignal {
 				return event.Fail(event.BadValue{
-					Message: fmt.Sprintf("signal argument '%s' is too large to be a valid signal", word),
+					Message: fmt.Sprintf("signal argument '%s' is too large to be a valid signal",
+						word),
 				})
 			}
 			return nil

@@ -47,14 +47,17 @@ var copyCommand = session.Command{
 		c := &copyJob{cfg: blockdev.CreateConfig{Options: &blockdev.Options{}}}
 		c.source = session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
 		formatFlags(f, &c.cfg, &c.options)
-		f.Text(&c.bitmap, nil, 0, "bitmap", args.Text("NAME"), "copy only what is dirty in this bitmap of the source")
-		f.Text(&c.cfg.Backing, nil, 'b', "backing", args.File, "with --bitmap: what holds the rest, relative to the target")
+		f.Text(&c.bitmap, nil, 0, "bitmap", args.Text("NAME"),
+			"copy only what is dirty in this bitmap of the source")
+		f.Text(&c.cfg.Backing, nil, 'b', "backing", args.File,
+			"with --bitmap: what holds the rest, relative to the target")
 		f.Text(&c.cfg.BackingFormat, nil, 'F', "backing-format", args.Format, "format of that")
 		f.Bool(&c.compressed, 'c', "compress", "store the data compressed")
 		f.Bool(&c.existing, 'n', "existing", "make no new image, write into one that is there")
 		f.Text(&c.source.Format, nil, 0, "source-format", args.Format,
 			"format of the source, which is guessed otherwise")
-		f.Bool(&c.source.ForceShare, 'U', "force-share", "share the source with programs that write it")
+		f.Bool(&c.source.ForceShare, 'U', "force-share",
+			"share the source with programs that write it")
 		f.Bool(&c.cfg.Force, 0, "force",
 			"also over a file that is there, or onto a device; never if that is in use")
 		f.Bool(&c.verify, 0, "verify", "read the copy back and compare it with the source")
@@ -200,7 +203,8 @@ func plainName(path string) string {
 func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, err error) {
 	switch {
 	case c.journal != "":
-		if c.notes, from, err = openCopyJournal(ctx, s, c.journal, c.record(), c.resume); err != nil {
+		if c.notes, from, err = openCopyJournal(ctx, s, c.journal, c.record(),
+			c.resume); err != nil {
 			return 0, err
 		}
 	case c.resume:
@@ -212,7 +216,8 @@ func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, er
 	info, there := c.to.Info(), c.to.Size()
 	switch {
 	case there < c.cfg.Size:
-		return 0, conflict("%s is too short: it has %d bytes, the source %d", c.name, there, c.cfg.Size)
+		return 0, conflict("%s is too short: it has %d bytes, the source %d", c.name, there,
+			c.cfg.Size)
 	case c.compressed && info.WriteTakes&driver.Compressed == 0:
 		return 0, conflict("-c: images of the format %s are not compressed", info.Driver)
 	}

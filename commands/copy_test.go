@@ -16,7 +16,8 @@ import (
 // qemuImg runs the reference, or skips the test.
 func qemuImg(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(blockdevtest.Peer(t, "qemu-img", "qemu-utils"), args...).CombinedOutput()
+	out, err := exec.Command(blockdevtest.Peer(t, "qemu-img", "qemu-utils"),
+		args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("qemu-img %s: %v: %s", strings.Join(args, " "), err, out)
 	}
@@ -24,7 +25,9 @@ func qemuImg(t *testing.T, args ...string) string {
 }
 
 // in runs lines in a folder, and returns what they said and the status.
-func in(t *testing.T, dir string, changes func(*session.Config), lines ...string) (said string, status int) {
+func in(t *testing.T, dir string, changes func(*session.Config),
+	lines ...string,
+) (said string, status int) {
 	t.Helper()
 	t.Chdir(dir)
 	if changes == nil {
@@ -43,15 +46,20 @@ var sources = map[string][]string{
 	"qcow2": {"create -o cluster_size=4k src.qcow2 5121k", "open src.qcow2"},
 	"overlay": {
 		"create base.raw 2M", "open base.raw", "write -q -P 7 0 2M", "close",
-		"create -f qcow2 -b base.raw -F raw src.overlay 5121k", "open src.overlay", "write -q -z 512k 256k",
+		"create -f qcow2 -b base.raw -F raw src.overlay 5121k", "open src.overlay",
+		"write -q -z 512k 256k",
 	},
 	"subclusters": {"create -f qcow2 -o extended_l2=on src.subclusters 5121k", "open src.subclusters"},
 	"vdi":         {"create src.vdi 5121k", "open src.vdi"},
 }
 
-var content = []string{"write -q -P 1 64k 100k", "write -q -P random:3 1M 700k", "write -q -P 9 5120k 1k", "write -q -P 5 3000k 512", "write -q -z 1200k 64k", "close"}
+var content = []string{
+	"write -q -P 1 64k 100k", "write -q -P random:3 1M 700k",
+	"write -q -P 9 5120k 1k", "write -q -P 5 3000k 512", "write -q -z 1200k 64k", "close",
+}
 
-// TestCopy: every format to every other, as qemu-img has it, and the same when it is copied once more.
+// TestCopy: every format to every other, as qemu-img has it, and the same when it is copied once
+// more.
 func TestCopy(t *testing.T) {
 	targets := []struct{ name, flags string }{
 		{"new.raw", ""},
@@ -68,7 +76,8 @@ func TestCopy(t *testing.T) {
 	for source, made := range sources {
 		t.Run(source, func(t *testing.T) {
 			dir := t.TempDir()
-			if said, status := in(t, dir, nil, append(append([]string{}, made...), content...)...); status != 0 {
+			if said, status := in(t, dir, nil,
+				append(append([]string{}, made...), content...)...); status != 0 {
 				t.Fatal(said)
 			}
 			for i, to := range targets {
@@ -76,8 +85,10 @@ func TestCopy(t *testing.T) {
 					continue
 				}
 				src := "src." + source
-				said, status := in(t, dir, nil, fmt.Sprintf("copy --verify %s %s %s", to.flags, src, to.name))
-				if status != 0 || !strings.HasPrefix(said, "copied 5.001 MiB") || !strings.Contains(said, "read back") {
+				said, status := in(t, dir, nil,
+					fmt.Sprintf("copy --verify %s %s %s", to.flags, src, to.name))
+				if status != 0 || !strings.HasPrefix(said, "copied 5.001 MiB") ||
+					!strings.Contains(said, "read back") {
 					t.Errorf("%s: status %d, %s", to.name, status, said)
 					continue
 				}
@@ -89,10 +100,12 @@ func TestCopy(t *testing.T) {
 					continue
 				}
 				again := "again-" + to.name
-				if said, status := in(t, dir, nil, fmt.Sprintf("copy %s %s %s", to.flags, src, again)); status != 0 {
+				if said, status := in(t, dir, nil,
+					fmt.Sprintf("copy %s %s %s", to.flags, src, again)); status != 0 {
 					t.Error(said)
 				}
-				if one, two := contents(t, to.name), contents(t, again); one != two && !strings.HasSuffix(to.name, "vdi") {
+				if one, two := contents(t, to.name), contents(t, again); one != two &&
+					!strings.HasSuffix(to.name, "vdi") {
 					t.Errorf("%s: two copies differ", to.name)
 				}
 			}
@@ -117,7 +130,8 @@ func contents(t *testing.T, name string) string {
 // TestCopySparse: a copy takes no more space than that of qemu-img, and of a hole nothing is read.
 func TestCopySparse(t *testing.T) {
 	dir := t.TempDir()
-	said, status := in(t, dir, nil, "create src.raw 8T", "open src.raw", "write -q -P 1 0 64k", "write -q -P 2 5T 64k", "close",
+	said, status := in(t, dir, nil, "create src.raw 8T", "open src.raw", "write -q -P 1 0 64k",
+		"write -q -P 2 5T 64k", "close",
 		"copy src.raw a.qcow2", "copy a.qcow2 b.raw", "compare b.raw a.qcow2")
 	if status != 0 && !strings.Contains(said, "no file open") {
 		t.Fatal(said)
@@ -138,9 +152,12 @@ func TestCopyInPlace(t *testing.T) {
 	dir := t.TempDir()
 	said, status := in(t, dir, nil, append(append([]string{}, sources["raw"]...), content...)...)
 	for _, name := range []string{"longer.raw", "longer.qcow2", "longer.vdi"} {
-		more, bad := in(t, dir, nil, "create "+name+" 8M", "open "+name, "write -q -P 0x77 0 8M", "close",
-			"copy -n --verify src.raw "+name, "open "+name, "read -q -P 0x77 5121k 3071k", "map --totals 0 5M")
-		if bad != 0 || !strings.Contains(more, "behind them 3.001 MiB") && !strings.Contains(more, "behind them 2.999 MiB") {
+		more, bad := in(t, dir, nil, "create "+name+" 8M", "open "+name, "write -q -P 0x77 0 8M",
+			"close",
+			"copy -n --verify src.raw "+name, "open "+name, "read -q -P 0x77 5121k 3071k",
+			"map --totals 0 5M")
+		if bad != 0 || !strings.Contains(more, "behind them 3.001 MiB") &&
+			!strings.Contains(more, "behind them 2.999 MiB") {
 			t.Errorf("%s: status %d, %s", name, bad, more)
 		}
 	}
@@ -148,12 +165,14 @@ func TestCopyInPlace(t *testing.T) {
 	if bad != 2 || !strings.Contains(more, "too short") {
 		t.Errorf("too short: %d, %s", bad, more)
 	}
-	more, bad = in(t, dir, nil, "create -o preallocation=metadata z.qcow2 5121k", "copy -c -n --verify src.raw z.qcow2")
+	more, bad = in(t, dir, nil, "create -o preallocation=metadata z.qcow2 5121k",
+		"copy -c -n --verify src.raw z.qcow2")
 	if bad != 0 || status != 0 {
 		t.Errorf("%s%s", said, more)
 	}
 	qemuImg(t, "check", "z.qcow2")
-	more, bad = in(t, dir, nil, "open -a two longer.raw", "copy -n src.raw two", "read -q -P 1 64k 100k", "copy -n two two")
+	more, bad = in(t, dir, nil, "open -a two longer.raw", "copy -n src.raw two",
+		"read -q -P 1 64k 100k", "copy -n two two")
 	if bad != 2 || !strings.Contains(more, "copied") || !strings.Contains(more, "into itself") {
 		t.Errorf("an open image: %d, %s", bad, more)
 	}
@@ -194,7 +213,8 @@ func TestCopyRefused(t *testing.T) {
 		"copy src.raw":                               {2, "no file open"},
 	} {
 		said, status := in(t, dir, nil, line)
-		if status != want.status || !strings.Contains(said, want.says) || strings.Contains(said, "copied") {
+		if status != want.status || !strings.Contains(said, want.says) ||
+			strings.Contains(said, "copied") {
 			t.Errorf("%s: status %d, want %d: %s", line, status, want.status, said)
 		}
 		for _, name := range []string{"begun.raw.part", "notes.json"} {
@@ -211,7 +231,8 @@ func TestCopyRefused(t *testing.T) {
 			t.Errorf("%s: %v are left", line, left)
 		}
 	}
-	if said, status := in(t, dir, nil, "copy --force src.raw there.qcow2", "copy --force src.raw begun.raw"); status != 0 {
+	if said, status := in(t, dir, nil, "copy --force src.raw there.qcow2",
+		"copy --force src.raw begun.raw"); status != 0 {
 		t.Error(said)
 	}
 }
@@ -232,10 +253,14 @@ func stopAt(at int64, stop context.CancelFunc) func(*session.Config) {
 
 // TestCopyResume: a copy that was stopped goes on, but only as the one that was begun.
 func TestCopyResume(t *testing.T) {
-	for _, flags := range []string{"-f raw", "-f qcow2", "-c -f qcow2", "-c -f qcow2 -o compat=0.10"} {
+	for _, flags := range []string{
+		"-f raw", "-f qcow2", "-c -f qcow2",
+		"-c -f qcow2 -o compat=0.10",
+	} {
 		t.Run(flags, func(t *testing.T) {
 			dir := t.TempDir()
-			in(t, dir, nil, "create src 40M", "open -f raw src", "write -q -P random:1 0 40M", "close")
+			in(t, dir, nil, "create src 40M", "open -f raw src", "write -q -P random:1 0 40M",
+				"close")
 			line := "copy --source-format raw " + flags + " src new"
 			stop := func() {
 				ctx, cancel := context.WithCancel(t.Context())
@@ -244,7 +269,8 @@ func TestCopyResume(t *testing.T) {
 				_ = s.Run(ctx, session.Line{Text: line + " --force"})
 				s.Printer.Flush()
 				said := s.out.String() + s.errs.String()
-				if strings.Contains(said, "copied") || !strings.Contains(said, "interrupted") || !strings.Contains(said, "--resume") {
+				if strings.Contains(said, "copied") || !strings.Contains(said, "interrupted") ||
+					!strings.Contains(said, "--resume") {
 					t.Fatalf("%s", said)
 				}
 				if _, err := os.Stat("new"); err == nil {
@@ -252,8 +278,12 @@ func TestCopyResume(t *testing.T) {
 				}
 			}
 			stop()
-			for _, other := range []string{"-f raw -o preallocation=off", "-f vdi", "-c -f qcow2 -o cluster_size=4k"} {
-				said, status := in(t, dir, nil, "copy --source-format raw --resume "+other+" src new")
+			for _, other := range []string{
+				"-f raw -o preallocation=off", "-f vdi",
+				"-c -f qcow2 -o cluster_size=4k",
+			} {
+				said, status := in(t, dir, nil, "copy --source-format raw --resume "+other+
+					" src new")
 				if status != 2 || !strings.Contains(said, "other options") {
 					t.Errorf("%s: %d, %s", other, status, said)
 				}
@@ -271,7 +301,8 @@ func TestCopyResume(t *testing.T) {
 			}
 			stop()
 			in(t, dir, nil, "open -f raw src", "write -q -P 3 1M 512", "close")
-			if said, status := in(t, dir, nil, line+" --resume"); status != 1 || !strings.Contains(said, "different at 1048576") {
+			if said, status := in(t, dir, nil, line+" --resume"); status != 1 ||
+				!strings.Contains(said, "different at 1048576") {
 				t.Errorf("a source that has changed: %d, %s", status, said)
 			}
 			if err := os.Rename("new.part", "other"); err != nil {
@@ -280,7 +311,8 @@ func TestCopyResume(t *testing.T) {
 			if err := os.WriteFile("new.part", []byte(contents(t, "other")), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if said, status := in(t, dir, nil, line+" --resume"); status != 2 || !strings.Contains(said, "another file") {
+			if said, status := in(t, dir, nil, line+" --resume"); status != 2 ||
+				!strings.Contains(said, "another file") {
 				t.Errorf("another file: %d, %s", status, said)
 			}
 			if contents(t, "new.part") != contents(t, "other") {
@@ -293,9 +325,11 @@ func TestCopyResume(t *testing.T) {
 // TestCopyFails: whatever fails, no success is said, and words tell what stands where.
 func TestCopyFails(t *testing.T) {
 	dir := t.TempDir()
-	in(t, dir, nil, "create src.raw 4M", "open src.raw", "write -q -P 1 0 4M", "close", "create there.raw 4M", "create there.qcow2 4M")
+	in(t, dir, nil, "create src.raw 4M", "open src.raw", "write -q -P 1 0 4M", "close",
+		"create there.raw 4M", "create there.qcow2 4M")
 	bad := func(name, driver, fault string) string {
-		return `json:{"driver":"` + driver + `","file":{"driver":"blkdebug","inject-error":[{"event":"none",` + fault +
+		return `json:{"driver":"` + driver +
+			`","file":{"driver":"blkdebug","inject-error":[{"event":"none",` + fault +
 			`,"errno":28}],"image":{"driver":"file","filename":"` + name + `"}}}`
 	}
 	for _, c := range []struct{ from, to string }{
@@ -309,7 +343,9 @@ func TestCopyFails(t *testing.T) {
 			flags = "-n "
 		}
 		said, status := in(t, dir, nil, "copy "+flags+"'"+c.from+"' '"+c.to+"'")
-		if status != 5 || strings.Contains(said, "copied") || !strings.Contains(said, "of 4 MiB are in ") || !strings.Contains(said, "No space left") {
+		if status != 5 || strings.Contains(said, "copied") ||
+			!strings.Contains(said, "of 4 MiB are in ") ||
+			!strings.Contains(said, "No space left") {
 			t.Errorf("%s to %s: %d, %s", c.from, c.to, status, said)
 		}
 	}

@@ -58,10 +58,12 @@ func openCopyJournal(
 			return nil
 		}
 		return &session.RefusedError{
-			Why: "is there already and is no journal of a copy", Advice: "--journal names another file",
+			Why:    "is there already and is no journal of a copy",
+			Advice: "--journal names another file",
 		}
 	}
-	file, err := s.ChangeFile(ctx, session.Target{Name: name, Existing: resume, NoLinks: true, Over: over})
+	file, err := s.ChangeFile(ctx,
+		session.Target{Name: name, Existing: resume, NoLinks: true, Over: over})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -104,7 +106,8 @@ func (j *copyJournal) read(want copyRecord) (done int64, err error) {
 				return 0, err
 			}
 		} else if json.Unmarshal(line, &mark) != nil || mark.Done < done || mark.Done > want.Size {
-			return 0, fmt.Errorf("a line of it is no record of how far a copy came: %w", syscall.EINVAL)
+			return 0, fmt.Errorf("a line of it is no record of how far a copy came: %w",
+				syscall.EINVAL)
 		}
 		done = mark.Done
 		size += int64(len(line))

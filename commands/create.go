@@ -35,8 +35,10 @@ var create = session.Command{
 		var file string
 		formatFlags(f, &cfg, new(string))
 		f.Text(&cfg.Backing, nil, 'b', "backing", args.File, "backing file, relative to the image")
-		f.Text(&cfg.BackingFormat, nil, 'F', "backing-format", args.Format, "format of the backing file")
-		f.Bool(&cfg.Force, 0, "force", "also over a file that is there, or onto a device; never if that is in use")
+		f.Text(&cfg.BackingFormat, nil, 'F', "backing-format", args.Format,
+			"format of the backing file")
+		f.Bool(&cfg.Force, 0, "force",
+			"also over a file that is there, or onto a device; never if that is in use")
 		f.Word("file", args.File, word(&file))
 		f.OptOperand(&cfg.Size, "size")
 		f.Conflict("b-F", backingNeedsFormat, func() bool {
@@ -62,13 +64,16 @@ var create = session.Command{
 const backingNeedsFormat = "-b needs -F, the format of the backing file: " +
 	"guessing it would let its contents choose"
 
-// formatFlags declares what an image is to be that a command makes. given becomes the options as they were written.
+// formatFlags declares what an image is to be that a command makes. given becomes the options as
+// they were written.
 func formatFlags(f *session.Flags, cfg *blockdev.CreateConfig, given *string) {
-	f.Text(&cfg.Format, nil, 'f', "format", args.Format, "format of the image; without it what the name ends in, or raw")
-	f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format", func(word string) error {
-		*given += "," + word
-		return f.Options(cfg.Options, word)
-	})
+	f.Text(&cfg.Format, nil, 'f', "format", args.Format,
+		"format of the image; without it what the name ends in, or raw")
+	f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format",
+		func(word string) error {
+			*given += "," + word
+			return f.Options(cfg.Options, word)
+		})
 }
 
 // settleFormat decides the format of the image that op is to make.
@@ -82,8 +87,9 @@ func settleFormat(s *session.Session, op, file string, cfg *blockdev.CreateConfi
 	if slices.Contains(formats, cfg.Format) {
 		return nil
 	}
-	return event.Fail(event.BadValue{Message: fmt.Sprintf("%s %s: Unknown file format '%s'; there can be %s",
-		op, file, cfg.Format, strings.Join(formats, " or "))})
+	return event.Fail(
+		event.BadValue{Message: fmt.Sprintf("%s %s: Unknown file format '%s'; there can be %s",
+			op, file, cfg.Format, strings.Join(formats, " or "))})
 }
 
 // createFailed tells what a person can do about apart from what only the system can.
@@ -101,12 +107,14 @@ func createFailed(op, file string, err error) error {
 	case errors.As(err, &option):
 		return event.Fail(event.BadValue{Message: fmt.Sprintf("%s %s: %v", op, file, option)})
 	case errors.Is(err, fs.ErrExist) && errors.As(err, &refused):
-		return event.Fail(event.Conflict{Message: fmt.Sprintf("%s %v; --force overwrites it", file, refused)})
+		return event.Fail(
+			event.Conflict{Message: fmt.Sprintf("%s %v; --force overwrites it", file, refused)})
 	}
 	return event.Fail(event.Report{Err: fmt.Errorf("%s %s: %w", op, file, err)})
 }
 
-// foreign is the format, "" for none, that cannot be made and that a file name with such an end means.
+// foreign is the format, "" for none, that cannot be made and that a file name with such an end
+// means.
 func foreign(suffix string) string {
 	switch suffix {
 	case "vmdk", "vhdx", "vpc", "qed", "qcow", "parallels", "dmg", "cloop", "bochs":
@@ -127,8 +135,10 @@ func formatOf(s *session.Session, file string) (string, error) {
 		return suffix, nil
 	}
 	if format := foreign(suffix); format != "" {
-		return "", event.Fail(event.Conflict{Message: fmt.Sprintf("%s is named as a %s image, which cannot be made; -f says which format it is to have: %s",
-			file, format, strings.Join(formats, " or "))})
+		return "", event.Fail(
+			event.Conflict{Message: fmt.Sprintf(
+				"%s is named as a %s image, which cannot be made; -f says which format it is to have: %s",
+				file, format, strings.Join(formats, " or "))})
 	}
 	return "raw", nil
 }

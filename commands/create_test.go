@@ -7,23 +7,28 @@ import (
 	"testing"
 )
 
-// TestCreateFormats: the format is that of the name, raw for a name that means none, and never raw for the name of another format.
+// TestCreateFormats: the format is that of the name, raw for a name that means none, and never raw
+// for the name of another format.
 func TestCreateFormats(t *testing.T) {
 	for name, want := range map[string]string{
-		"disk": "raw", "disk.img": "raw", "disk.raw": "raw", "disk.qcow2": "qcow2", "DISK.QCOW2": "qcow2", "disk.vmdk.bak": "raw",
-		"disk.vdi": "vdi", "disk.vmdk": "", "disk.VMDK": "", "disk.vhd": "", "disk.vpc": "", "disk.vhdx": "", "disk.qed": "", "disk.qcow": "",
+		"disk": "raw", "disk.img": "raw", "disk.raw": "raw", "disk.qcow2": "qcow2",
+		"DISK.QCOW2": "qcow2", "disk.vmdk.bak": "raw",
+		"disk.vdi": "vdi", "disk.vmdk": "", "disk.VMDK": "", "disk.vhd": "", "disk.vpc": "",
+		"disk.vhdx": "", "disk.qed": "", "disk.qcow": "",
 		"disk.hdd": "", "disk.parallels": "", "disk.dmg": "", "disk.cloop": "", "disk.bochs": "",
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, name)
-		for _, form := range []string{path, "file:" + path, "json:{'driver':'file','filename':'" + path + "'}"} {
+		for _, form := range []string{path, "file:" + path, "json:{'driver':'file','filename':'" +
+			path + "'}"} {
 			s := newShell(t, "native")
 			said := s.dialogue(t, "create "+form+" 1M")
 			_, err := os.Stat(path)
 			switch {
 			case want != "" && (!strings.Contains(said, ": "+want+",") || err != nil):
 				t.Errorf("%s: %q, %v; want %s", form, said, err, want)
-			case want == "" && (!strings.Contains(said, "qcow2 or raw") || err == nil || s.Status() != 2):
+			case want == "" &&
+				(!strings.Contains(said, "qcow2 or raw") || err == nil || s.Status() != 2):
 				t.Errorf("%s: %q, status %d, %v; want a refusal", form, said, s.Status(), err)
 			}
 			if err := os.RemoveAll(path); err != nil {
@@ -31,14 +36,16 @@ func TestCreateFormats(t *testing.T) {
 			}
 		}
 		if want == "" {
-			if said := newShell(t, "native").dialogue(t, "create -f raw "+path+" 1M"); !strings.HasPrefix(said, "created") {
+			if said := newShell(t, "native").dialogue(t, "create -f raw "+path+
+				" 1M"); !strings.HasPrefix(said, "created") {
 				t.Errorf("-f raw %s: %q", path, said)
 			}
 		}
 	}
 }
 
-// TestCreateStatus: what the caller can mend is a wrong use, what only the system can is not; each names the file once.
+// TestCreateStatus: what the caller can mend is a wrong use, what only the system can is not; each
+// names the file once.
 func TestCreateStatus(t *testing.T) {
 	dir := t.TempDir()
 	there := filepath.Join(dir, "there")
@@ -70,10 +77,12 @@ func TestCreateStatus(t *testing.T) {
 	}
 }
 
-// TestCharacterDevices are not opened for writing without -w either. (Without locks: other programs may have this one open.)
+// TestCharacterDevices are not opened for writing without -w either. (Without locks: other programs
+// may have this one open.)
 func TestCharacterDevices(t *testing.T) {
 	s := newShell(t, "native")
-	if said := s.dialogue(t, "open -f raw -o file.locking=off /dev/zero", "write -q 0 512"); !strings.Contains(said, "-w") {
+	if said := s.dialogue(t, "open -f raw -o file.locking=off /dev/zero",
+		"write -q 0 512"); !strings.Contains(said, "-w") {
 		t.Errorf("%q", said)
 	}
 	s.dialogue(t, "close", "open -f raw -o file.locking=off -w /dev/zero")

@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// breakpoint is what a command of this file does: to the layer that can hold requests, with its words.
+// breakpoint is what a command of this file does: to the layer that can hold requests, with its
+// words.
 type breakpoint struct {
 	action     string // as failures name it
 	event, tag string
@@ -54,9 +55,12 @@ var breakCommand = session.Command{
  Needs a blkdebug layer, as in: open blkdebug::disk.qcow2
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{action: "set", do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
-			return b.Break(driver.EventName(p.event), p.tag)
-		}}
+		p := &breakpoint{
+			action: "set",
+			do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
+				return b.Break(driver.EventName(p.event), p.tag)
+			},
+		}
 		f.Word("event", args.Enum("EVENT", eventNames), word(&p.event))
 		p.tagOperand(f)
 		return p.run
@@ -71,9 +75,12 @@ var removeBreak = session.Command{
  remove_break A        nothing stops at A from now on; what stands goes on
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{action: "remove", do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
-			return b.RemoveBreak(p.tag)
-		}}
+		p := &breakpoint{
+			action: "remove",
+			do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
+				return b.RemoveBreak(p.tag)
+			},
+		}
 		p.tagOperand(f)
 		return p.run
 	},
@@ -87,9 +94,12 @@ var resume = session.Command{
  resume A              lets the request go on that stands at A
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{action: "resume", do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
-			return b.Resume(p.tag)
-		}}
+		p := &breakpoint{
+			action: "resume",
+			do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
+				return b.Resume(p.tag)
+			},
+		}
 		p.tagOperand(f)
 		return p.run
 	},
@@ -103,9 +113,12 @@ var waitBreak = session.Command{
  wait_break A          returns when a request stands at A; fails if none comes
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{action: "wait", do: func(ctx context.Context, s *session.Session, b driver.Breakpointer, p *breakpoint) error {
-			return s.Do(ctx, func(ctx context.Context) error { return b.WaitSuspended(ctx, p.tag) })
-		}}
+		p := &breakpoint{
+			action: "wait",
+			do: func(ctx context.Context, s *session.Session, b driver.Breakpointer, p *breakpoint) error {
+				return s.Do(ctx, func(ctx context.Context) error { return b.WaitSuspended(ctx, p.tag) })
+			},
+		}
 		p.tagOperand(f)
 		return p.run
 	},

@@ -18,7 +18,8 @@ func TestBytesThatDiffer(t *testing.T) {
 	o.must(0, "write -q -P 3 32k 1")
 	for line, kind := range map[string]string{"iszero": "not_zero", "compare other": "different"} {
 		const want = `[{"offset":100,"length":514,"bad":3},{"offset":32768,"length":1,"bad":1}]`
-		if e := find(t, o.must(1, line), kind); e.Bytes != 4 || e.Count != 2 || string(e.Ranges) != want {
+		if e := find(t, o.must(1, line), kind); e.Bytes != 4 || e.Count != 2 ||
+			string(e.Ranges) != want {
 			t.Errorf("%s: %d bytes in %d ranges: %s", line, e.Bytes, e.Count, e.Ranges)
 		}
 	}
@@ -52,7 +53,10 @@ func TestCompareLengths(t *testing.T) {
 	} {
 		o := newObjects(t)
 		o.must(0, "open -r -o driver=raw "+c.here)
-		for status, line := range map[int]string{c.status: "compare -f raw " + c.there, c.strict + 10: "compare -s -f raw " + c.there} {
+		for status, line := range map[int]string{
+			c.status:      "compare -f raw " + c.there,
+			c.strict + 10: "compare -s -f raw " + c.there,
+		} {
 			list := o.must(status%10, line)
 			bytes, told := int64(0), false
 			for _, e := range list {

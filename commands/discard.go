@@ -22,7 +22,8 @@ var discard = session.Command{
 		t := &transfer{op: "discard", verb: event.Discard}
 		var prove, all bool
 		t.common(f)
-		f.Bool(&prove, 0, "verify", "read everything back, and say how much of it still has storage")
+		f.Bool(&prove, 0, "verify",
+			"read everything back, and say how much of it still has storage")
 		f.Bool(&all, 0, "all", "with --verify: list all ranges that are not zero")
 		t.extent(f, 0)
 		t.limit(f, 0, 0)
@@ -34,9 +35,10 @@ var discard = session.Command{
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var err error
 			if t.streams && t.n > zeroPiece {
-				err = t.spreadRequests(ctx, s, im, false, func(ctx context.Context, d *blockdev.Device, off, n int64) error {
-					return d.Discard(ctx, off, n)
-				})
+				err = t.spreadRequests(ctx, s, im, false,
+					func(ctx context.Context, d *blockdev.Device, off, n int64) error {
+						return d.Discard(ctx, off, n)
+					})
 			} else {
 				err = t.discard(unit).wait(ctx, s, im)
 			}
@@ -48,7 +50,8 @@ var discard = session.Command{
 	},
 }
 
-// discard makes the request, with offset and length rounded down to a unit in bytes. The report tells what was asked for.
+// discard makes the request, with offset and length rounded down to a unit in bytes. The report
+// tells what was asked for.
 func (t *transfer) discard(unit int64) work {
 	return t.plain(func(ctx context.Context, d *blockdev.Device) error {
 		return d.Discard(ctx, t.off-t.off%unit, t.n-t.n%unit)

@@ -15,7 +15,8 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// changing are runs that change an image of 8 MiB in which the first MiB of the second half is written, and one cluster of the first.
+// changing are runs that change an image of 8 MiB in which the first MiB of the second half is
+// written, and one cluster of the first.
 var changing = []struct {
 	name  string
 	lines string // the last one is what the run is about
@@ -69,7 +70,8 @@ func (f *faultCase) fail(r blockdevtest.Request) error {
 	return err
 }
 
-// run runs the lines on the image, all of whose requests to its file may fail but those that open it, and returns what was said.
+// run runs the lines on the image, all of whose requests to its file may fail but those that open
+// it, and returns what was said.
 func (f *faultCase) run(t *testing.T, image string) (said string, status int) {
 	t.Helper()
 	armed := false
@@ -81,7 +83,9 @@ func (f *faultCase) run(t *testing.T, image string) (said string, status int) {
 			return f.fail(r)
 		}))
 	})
-	open := fmt.Sprintf("open -t %s -o driver=qcow2,file.driver=%s,file.file.driver=file,file.file.filename=%s", f.cache, blockdevtest.FaultyName, image)
+	open := fmt.Sprintf(
+		"open -t %s -o driver=qcow2,file.driver=%s,file.file.driver=file,file.file.filename=%s",
+		f.cache, blockdevtest.FaultyName, image)
 	if got := s.dialogue(t, open); got != "" {
 		t.Fatalf("%s: %s", open, got)
 	}
@@ -99,15 +103,16 @@ func (f *faultCase) run(t *testing.T, image string) (said string, status int) {
 func faultImage(t *testing.T, name, options string) string {
 	t.Helper()
 	s := newShell(t, "native")
-	got := s.dialogue(t, "create --force -f qcow2 -o "+options+" "+name+" 8M", "open "+name, "write -q -P 5 4M 1M", "write -q -P 6 128k 512", "close")
+	got := s.dialogue(t, "create --force -f qcow2 -o "+options+" "+name+" 8M", "open "+name,
+		"write -q -P 5 4M 1M", "write -q -P 6 128k 512", "close")
 	if s.Status() != 0 {
 		t.Fatal(got)
 	}
 	return name
 }
 
-// sound checks the image with drivers that do not fail, and looks for what the run did not touch. It is opened for writing, since that repairs what
-// lazy refcounts leave.
+// sound checks the image with drivers that do not fail, and looks for what the run did not touch.
+// It is opened for writing, since that repairs what lazy refcounts leave.
 func sound(t *testing.T, image, name string) error {
 	t.Helper()
 	s := newShell(t, "native")
@@ -135,14 +140,18 @@ func sound(t *testing.T, image, name string) error {
 	return nil
 }
 
-// TestFaults fails, one after the other, each request to its file that a command makes to change an image or to make a change durable, once or for
-// good, in both cache modes: the exit status says so, so does a line, and the image has leaks at most.
+// TestFaults fails, one after the other, each request to its file that a command makes to change an
+// image or to make a change durable, once or for good, in both cache modes: the exit status says
+// so, so does a line, and the image has leaks at most.
 func TestFaults(t *testing.T) {
 	errs := []error{syscall.EIO, syscall.ENOSPC, syscall.EINTR, blockdevtest.Torn(512, syscall.EIO)}
 	thorough := os.Getenv("BLKSH_TIER") >= "2"
 	image := filepath.Join(t.TempDir(), "image")
 	runs := 0
-	for o, options := range []string{"cluster_size=16k", "cluster_size=16k,lazy_refcounts=on", "cluster_size=16k,extended_l2=on", "compat=0.10,cluster_size=4k"} {
+	for o, options := range []string{
+		"cluster_size=16k", "cluster_size=16k,lazy_refcounts=on",
+		"cluster_size=16k,extended_l2=on", "compat=0.10,cluster_size=4k",
+	} {
 		pristine, err := os.ReadFile(faultImage(t, image, options))
 		if err != nil {
 			t.Fatal(err)
@@ -151,7 +160,8 @@ func TestFaults(t *testing.T) {
 			for j, cache := range []string{"writeback", "writethrough"} {
 				for k, injected := range errs {
 					for stays := range 2 {
-						if c.name == "write -zn" && strings.HasPrefix(options, "compat=0.10") { // which has no such clusters
+						// which has no such clusters
+						if c.name == "write -zn" && strings.HasPrefix(options, "compat=0.10") {
 							continue
 						}
 						if !thorough && (o+i+j+k+stays)%16 != 0 {
@@ -168,17 +178,24 @@ func TestFaults(t *testing.T) {
 }
 
 // everywhere repeats a run until the request to fail is behind all that it makes.
-func (f *faultCase) everywhere(t *testing.T, image string, pristine []byte, injected error, stays bool) (runs int) {
+func (f *faultCase) everywhere(t *testing.T, image string, pristine []byte, injected error,
+	stays bool,
+) (runs int) {
 	t.Helper()
 	for at := int64(0); ; at++ {
 		if err := os.WriteFile(image, pristine, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		once := faultCase{name: f.name, options: f.options, lines: f.lines, cache: f.cache, fault: blockdevtest.Fault{
-			At: at, Err: injected, Stays: stays, Kinds: []string{"write", "zero", "truncate", "flush"},
-		}}
+		once := faultCase{
+			name: f.name, options: f.options, lines: f.lines, cache: f.cache,
+			fault: blockdevtest.Fault{
+				At: at, Err: injected, Stays: stays,
+				Kinds: []string{"write", "zero", "truncate", "flush"},
+			},
+		}
 		said, status := once.run(t, image)
-		what := fmt.Sprintf("%s, %s, %s, %v at %d (%+v), stays %v", f.name, f.options, f.cache, injected, at, once.hit, stays)
+		what := fmt.Sprintf("%s, %s, %s, %v at %d (%+v), stays %v", f.name, f.options, f.cache,
+			injected, at, once.hit, stays)
 		if once.fault.Seen() <= at {
 			if status != 0 {
 				t.Errorf("%s: nothing failed, status %d: %s", what, status, said)

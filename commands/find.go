@@ -47,7 +47,10 @@ var find = session.Command{
 			case h.matches == 0:
 				return event.Fail(event.NotFound{Range: event.Range(c)})
 			}
-			s.Emit(event.Searched{Range: event.Range(c), Matches: h.matches, More: h.matches >= most})
+			s.Emit(event.Searched{
+				Range: event.Range(c), Matches: h.matches,
+				More: h.matches >= most,
+			})
 			return nil
 		}
 	},
@@ -59,7 +62,8 @@ type hunt struct {
 	most    int64
 	matches int64
 
-	// edge is the end of what was looked at, shorter than the needle, and behind it the beginning of what comes next.
+	// edge is the end of what was looked at, shorter than the needle, and behind it the beginning
+	// of what comes next.
 	edge []byte
 	free int64 // matches may begin here or later
 }

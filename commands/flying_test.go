@@ -12,12 +12,14 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// TestRoom: one request more waits until those that are under way leave room for its memory, and is refused if they cannot.
+// TestRoom: one request more waits until those that are under way leave room for its memory, and is
+// refused if they cannot.
 func TestRoom(t *testing.T) {
 	const much = 1 << 40
 	ctx := t.Context()
 	s := newShell(t, "native", func(c *session.Config) { c.Step = false })
-	s.dialogue(t, "open -o driver=raw,file.driver=blkdebug,file.image.driver=mem,file.image.size=1M")
+	s.dialogue(t,
+		"open -o driver=raw,file.driver=blkdebug,file.image.driver=mem,file.image.size=1M")
 	if s.Image() == nil {
 		t.Fatal(s.errs.String())
 	}
@@ -25,10 +27,11 @@ func TestRoom(t *testing.T) {
 		t.Errorf("nothing is under way: %v", err)
 	}
 	ended, leave := 0, make(chan struct{})
-	s.Go(ctx, s.Image(), much, func(context.Context) error { <-leave; return nil }, func(err error) error {
-		ended++
-		return err
-	})
+	s.Go(ctx, s.Image(), much,
+		func(context.Context) error { <-leave; return nil }, func(err error) error {
+			ended++
+			return err
+		})
 	close(leave)
 	if err := s.Room(ctx, 1); err != nil || ended != 1 {
 		t.Errorf("%v, %d requests ended", err, ended)
@@ -55,11 +58,14 @@ func TestImagesByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newShell(t, "native")
-	s.dialogue(t, "open -r -f raw -a first "+name, "open -a second mem:2M", "open -a third mem:3M", "close second", "open -a second mem:4M", "use third", "close first")
-	if got := s.dialogue(t, "images"); strings.Count(got, "\n") != 2 || !strings.Contains(got, "* third") || !strings.Contains(got, "second: raw, 4 MiB") {
+	s.dialogue(t, "open -r -f raw -a first "+name, "open -a second mem:2M", "open -a third mem:3M",
+		"close second", "open -a second mem:4M", "use third", "close first")
+	if got := s.dialogue(t, "images"); strings.Count(got, "\n") != 2 ||
+		!strings.Contains(got, "* third") || !strings.Contains(got, "second: raw, 4 MiB") {
 		t.Errorf("%s", got)
 	}
-	if got := s.dialogue(t, "close", "length", "close"); got != "4 MiB\n" || s.Image() != nil || s.Status() != 0 {
+	if got := s.dialogue(t, "close", "length", "close"); got != "4 MiB\n" || s.Image() != nil ||
+		s.Status() != 0 {
 		t.Errorf("%q, status %d", got, s.Status())
 	}
 }

@@ -18,7 +18,10 @@ var images = session.Command{
 	New: func(*session.Flags) session.Run {
 		return func(_ context.Context, s *session.Session, current *session.Image) error {
 			for _, im := range s.Images() {
-				s.Emit(event.Listed{Image: im.Describe(), Current: im == current, InFlight: im.InFlight()})
+				s.Emit(event.Listed{
+					Image: im.Describe(), Current: im == current,
+					InFlight: im.InFlight(),
+				})
 			}
 			return nil
 		}

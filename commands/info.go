@@ -44,7 +44,8 @@ var info = session.Command{
 			}
 			s.Emit(e)
 			if sizes && !e.Known {
-				return session.Shown(event.Fail(event.Failed{Op: "info", Err: blockdev.ErrNotSupported}))
+				return session.Shown(
+					event.Fail(event.Failed{Op: "info", Err: blockdev.ErrNotSupported}))
 			}
 			return nil
 		}

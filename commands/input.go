@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// source is the file of write -s: its bytes, and from its end on again from its start. A regular file is read where needed.
-// Of anything else (a pipe, a device) the first bytes are kept, since it can be read only once.
+// source is the file of write -s: its bytes, and from its end on again from its start. A regular
+// file is read where needed. Of anything else (a pipe, a device) the first bytes are kept, since it
+// can be read only once.
 type source struct {
 	file *os.File
 	size int64 // 0 while it is not known
@@ -21,10 +22,12 @@ const maxKept = 64 << 20
 
 var (
 	errEmptySource = errors.New("file is empty")
-	errLongSource  = errors.New("ends before the length is reached and is too long to be repeated, as it can be read only once")
+	errLongSource  = errors.New(
+		"ends before the length is reached and is too long to be repeated, as it can be read only once")
 )
 
-// openSource opens a file to write from; "-" is stdin, which must be there. Its errors are bare: the caller knows the name.
+// openSource opens a file to write from; "-" is stdin, which must be there. Its errors are bare:
+// the caller knows the name.
 func openSource(name string, stdin *os.File) (*source, error) {
 	if name == "-" {
 		return &source{file: stdin}, nil

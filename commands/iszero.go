@@ -38,36 +38,41 @@ var isZero = session.Command{
 	},
 }
 
-// zero looks whether all of the range is zero, and fails where it is not. first ends it at the first such place, if not sooner than the
-// part of the range that is looked at.
+// zero looks whether all of the range is zero, and fails where it is not. first ends it at the
+// first such place, if not sooner than the part of the range that is looked at.
 func (c scope) zero(
-	ctx context.Context, s *session.Session, im *session.Image, op string, whole bool, found *verify.Diff, first bool,
+	ctx context.Context, s *session.Session, im *session.Image, op string, whole bool,
+	found *verify.Diff, first bool,
 ) error {
-	err := gather(ctx, s, im, c, op, whole, func(_ context.Context, part **verify.Diff, p stream.Piece) error {
-		if *part == nil {
-			*part = found.Part()
-		}
-		if !first || (*part).Count == 0 {
-			(*part).Compare(nil, p.Data, p.Off)
-		}
-		return nil
-	}, func(part **verify.Diff) error {
-		if *part != nil {
-			found.Join(*part)
-		}
-		if first && found.Count > 0 {
-			return errEnough
-		}
-		return nil
-	})
+	err := gather(ctx, s, im, c, op, whole,
+		func(_ context.Context, part **verify.Diff, p stream.Piece) error {
+			if *part == nil {
+				*part = found.Part()
+			}
+			if !first || (*part).Count == 0 {
+				(*part).Compare(nil, p.Data, p.Off)
+			}
+			return nil
+		}, func(part **verify.Diff) error {
+			if *part != nil {
+				found.Join(*part)
+			}
+			if first && found.Count > 0 {
+				return errEnough
+			}
+			return nil
+		})
 	if err != nil || found.Count == 0 {
 		return err
 	}
 	return event.Fail(event.NotZero{Op: op, Range: event.Range(c), Places: *found})
 }
 
-// proveZero reads back what a command made zero. It believes nothing that the image says of itself. As is the word for what is there.
-func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Image, op, as string, all bool) error {
+// proveZero reads back what a command made zero. It believes nothing that the image says of itself.
+// As is the word for what is there.
+func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Image, op, as string,
+	all bool,
+) error {
 	if err := settled(ctx, s, im, op); err != nil {
 		return err
 	}
@@ -75,14 +80,23 @@ func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Im
 		return err
 	}
 	answer := event.Alloc{Off: c.Off, Count: c.Len}
-	if err := s.Do(ctx, func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) }); err != nil {
+	if err := s.Do(ctx,
+		func(ctx context.Context) error {
+			return countAllocated(ctx, im.Dev,
+				&answer)
+		}); err != nil {
 		return event.Fail(event.Failed{Op: op, Err: err})
 	}
-	s.Emit(event.Verified{Range: event.Range(c), As: as, Stored: answer.Data - answer.Untold, Untold: answer.Untold})
+	s.Emit(event.Verified{
+		Range: event.Range(c), As: as, Stored: answer.Data - answer.Untold,
+		Untold: answer.Untold,
+	})
 	return nil
 }
 
-// settled puts what was written where it is kept, so that what is read back comes from there as far as that can be had.
+// settled puts what was written where it is kept, so that what is read back comes from there as far
+// as that can be had.
 func settled(ctx context.Context, s *session.Session, im *session.Image, op string) error {
-	return onDevice(ctx, s, im, op, func(ctx context.Context, d *blockdev.Device) error { return d.Flush(ctx) })
+	return onDevice(ctx, s, im, op,
+		func(ctx context.Context, d *blockdev.Device) error { return d.Flush(ctx) })
 }

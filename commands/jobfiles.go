@@ -13,7 +13,8 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// jobFiles are the files that the jobs of a job file are on: images that are open, and those that are opened for it.
+// jobFiles are the files that the jobs of a job file are on: images that are open, and those that
+// are opened for it.
 type jobFiles struct {
 	s       *session.Session
 	current *session.Image
@@ -22,7 +23,8 @@ type jobFiles struct {
 	hinted []*session.Image
 }
 
-// open finds the files of a job, and opens those that are not open. alone says that no clones of it have other files.
+// open finds the files of a job, and opens those that are not open. alone says that no clones of it
+// have other files.
 func (f *jobFiles) open(ctx context.Context, job *placedJob, alone bool) error {
 	names := job.options.Files()
 	for _, name := range names {
@@ -79,8 +81,11 @@ func (f *jobFiles) named(name string) *session.Image {
 	return list[i]
 }
 
-// openFile opens a file for a job, one of n, and makes it first if the job writes and it is not there.
-func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob, n int) (*session.Image, error) {
+// openFile opens a file for a job, one of n, and makes it first if the job writes and it is not
+// there.
+func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob,
+	n int,
+) (*session.Image, error) {
 	o := &job.options
 	// Where what is open may not be written, nothing else is.
 	readOnly := !job.writes || f.current != nil && f.current.Dev.ReadOnly()
@@ -95,7 +100,8 @@ func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob, n 
 		path = "./" + path // what stands before a colon is no protocol
 	}
 	err := f.s.Open(ctx, session.Opening{
-		Name: path, As: name, Format: "raw", Certain: true, ReadOnly: readOnly, Cache: session.Cache{Direct: o.Direct, WriteThrough: o.Sync},
+		Name: path, As: name, Format: "raw", Certain: true, ReadOnly: readOnly,
+		Cache: session.Cache{Direct: o.Direct, WriteThrough: o.Sync},
 	})
 	if err != nil {
 		return nil, err
@@ -113,7 +119,8 @@ func (f *jobFiles) create(ctx context.Context, name string, o *fio.Options, n in
 	if err != nil {
 		return event.Fail(event.BadValue{Message: "verify_job: " + err.Error()})
 	}
-	file, err := f.s.ReplaceFile(ctx, session.Target{Name: name, Over: func([]byte, int64) error { return os.ErrExist }})
+	file, err := f.s.ReplaceFile(ctx,
+		session.Target{Name: name, Over: func([]byte, int64) error { return os.ErrExist }})
 	if err != nil {
 		return err
 	}
@@ -137,7 +144,8 @@ func (f *jobFiles) extend(ctx context.Context, job *placedJob) error {
 		return err
 	}
 	for _, im := range job.images {
-		if !slices.Contains(f.opened, im) || im.Dev.ReadOnly() || im.Dev.Top().Info().Size >= on.Offset+on.Part {
+		if !slices.Contains(f.opened, im) || im.Dev.ReadOnly() ||
+			im.Dev.Top().Info().Size >= on.Offset+on.Part {
 			continue
 		}
 		if err := im.Dev.Truncate(ctx, on.Offset+on.Part, blockdev.PreallocOff); err != nil {
@@ -153,17 +161,23 @@ func (f *jobFiles) mayWrite(im *session.Image) error {
 	case !slices.Contains(f.opened, im) || !im.Dev.ReadOnly():
 		return nil
 	case f.current != nil && f.current.Dev.ReadOnly():
-		return event.Fail(event.BadValue{Message: im.Name + ": no job writes while " + f.current.Name + " is open for reading only"})
+		return event.Fail(
+			event.BadValue{Message: im.Name + ": no job writes while " + f.current.Name +
+				" is open for reading only"})
 	}
-	return event.Fail(event.BadValue{Message: im.Name + " is a device, which a job writes to only if it is open with -w"})
+	return event.Fail(
+		event.BadValue{Message: im.Name +
+			" is a device, which a job writes to only if it is open with -w"})
 }
 
-// cache gives an image the caching that a job asks for while it writes. restore puts it back, and writes out what an image that writes
-// through would have.
+// cache gives an image the caching that a job asks for while it writes. restore puts it back, and
+// writes out what an image that writes through would have.
 func (f *jobFiles) cache(im *session.Image, o *fio.Options) (restore func(context.Context) error) {
-	if o.Direct && !slices.Contains(f.opened, im) && !slices.Contains(f.hinted, im) && throughCache(im) {
+	if o.Direct && !slices.Contains(f.opened, im) && !slices.Contains(f.hinted, im) &&
+		throughCache(im) {
 		f.hinted = append(f.hinted, im)
-		why := "the image " + im.Name + " is open through the page cache; -n or -t none opens it as direct=1 asks"
+		why := "the image " + im.Name +
+			" is open through the page cache; -n or -t none opens it as direct=1 asks"
 		f.s.Emit(event.JobNotes{Notes: []fio.Note{{Job: o.Name, Option: "direct", Why: why}}})
 	}
 	before := im.Dev.WriteThrough()

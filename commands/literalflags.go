@@ -11,12 +11,13 @@ type content struct{ bytes []byte }
 
 // flags declares --hex and --text. The last one given counts.
 func (c *content) flags(f *session.Flags, what string) {
-	f.Flag(0, "hex", args.Text("BYTES"), what+" bytes, written as pairs of hex digits", func(word string) (err error) {
-		if c.bytes, err = args.Hex(word); err != nil {
-			return event.Fail(event.BadValue{Message: err.Error()})
-		}
-		return nil
-	})
+	f.Flag(0, "hex", args.Text("BYTES"), what+" bytes, written as pairs of hex digits",
+		func(word string) (err error) {
+			if c.bytes, err = args.Hex(word); err != nil {
+				return event.Fail(event.BadValue{Message: err.Error()})
+			}
+			return nil
+		})
 	f.Flag(0, "text", args.Text("TEXT"), what+" the bytes of a text", func(word string) error {
 		if word == "" {
 			return event.Fail(event.BadValue{Message: "--text: no bytes"})
@@ -26,7 +27,8 @@ func (c *content) flags(f *session.Flags, what string) {
 	})
 }
 
-// repeated is a pattern: bytes again and again from base on. Before base it is nothing that anybody asks for.
+// repeated is a pattern: bytes again and again from base on. Before base it is nothing that anybody
+// asks for.
 type repeated struct {
 	bytes []byte
 	base  int64

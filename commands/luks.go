@@ -27,8 +27,10 @@ var luksCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var c keyChange
-		f.Size(&c.slot, &c.numbered, 'n', "slot", "N", "the number of the slot (add: the first free one)")
-		f.Size(&c.ms, new(bool), 't', "iter-time", "MS", "how long opening by it is to take (add); without it 2000")
+		f.Size(&c.slot, &c.numbered, 'n', "slot", "N",
+			"the number of the slot (add: the first free one)")
+		f.Size(&c.ms, new(bool), 't', "iter-time", "MS",
+			"how long opening by it is to take (add); without it 2000")
 		f.Text(&c.secret, nil, 's', "secret", args.Text("ID"), "the passphrase is in this secret")
 		f.EnumWord("action", keyActions, func(i int) error {
 			c.action = keyActions()[i]
@@ -88,10 +90,11 @@ func (c *keyChange) check(f *session.Flags) error {
 
 func (c *keyChange) list(ctx context.Context, s *session.Session, im *session.Image) error {
 	var list []blockdev.KeySlot
-	err := onDevice(ctx, s, im, "luks slots", func(ctx context.Context, d *blockdev.Device) (err error) {
-		list, err = d.KeySlots(ctx)
-		return err
-	})
+	err := onDevice(ctx, s, im, "luks slots",
+		func(ctx context.Context, d *blockdev.Device) (err error) {
+			list, err = d.KeySlots(ctx)
+			return err
+		})
 	if err == nil {
 		s.Emit(event.KeySlotsOf(list))
 	}
@@ -111,10 +114,11 @@ func (c *keyChange) add(ctx context.Context, s *session.Session, im *session.Ima
 		key.Slot = int(c.slot)
 	}
 	slot := 0
-	err = onDevice(ctx, s, im, "luks add", func(ctx context.Context, d *blockdev.Device) (err error) {
-		slot, err = d.AddKey(ctx, key)
-		return err
-	})
+	err = onDevice(ctx, s, im, "luks add",
+		func(ctx context.Context, d *blockdev.Device) (err error) {
+			slot, err = d.AddKey(ctx, key)
+			return err
+		})
 	if err == nil {
 		s.Emit(event.KeyChanged{Action: c.action, Slot: slot})
 	}
@@ -129,10 +133,11 @@ func (c *keyChange) remove(ctx context.Context, s *session.Session, im *session.
 			return event.Fail(event.BadValue{Message: "luks remove: " + err.Error()})
 		}
 		defer passphrase.Wipe()
-		err = onDevice(ctx, s, im, "luks remove", func(ctx context.Context, d *blockdev.Device) (err error) {
-			slot, err = d.FindKey(ctx, passphrase)
-			return err
-		})
+		err = onDevice(ctx, s, im, "luks remove",
+			func(ctx context.Context, d *blockdev.Device) (err error) {
+				slot, err = d.FindKey(ctx, passphrase)
+				return err
+			})
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,8 @@ var alloc = session.Command{
 		f.OptOperand(&n, "len")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			answer := event.Alloc{Off: off, Count: n * unit}
-			err := s.Do(ctx, func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) })
+			err := s.Do(ctx,
+				func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) })
 			if err != nil {
 				return event.Fail(event.Failed{Op: "is_allocated", Err: err})
 			}
@@ -102,7 +103,8 @@ var mapCommand = session.Command{
 				c.Len = size
 			}
 			if c.Off > size {
-				return stopped(ctx, "map", event.Range(c), 0, im.Dev.Read(ctx, nil, c.Off, 0)) // the device has the words for it
+				// the device has the words for it
+				return stopped(ctx, "map", event.Range(c), 0, im.Dev.Read(ctx, nil, c.Off, 0))
 			}
 			c.Len = min(c.Len, size-c.Off)
 			if bitmap != "" {
@@ -129,8 +131,11 @@ var mapCommand = session.Command{
 
 // continues says whether b, which lies behind a, is in the same state and place.
 func continues(a, b blockdev.Extent) bool {
-	alike := a.Allocated == b.Allocated && a.Data == b.Data && a.Zero == b.Zero && a.Compressed == b.Compressed && a.Depth == b.Depth
-	return alike && (!a.Data || a.HostOff < 0 && b.HostOff < 0 || a.HostOff >= 0 && b.HostOff == a.HostOff+a.Len)
+	alike := a.Allocated == b.Allocated && a.Data == b.Data && a.Zero == b.Zero &&
+		a.Compressed == b.Compressed && a.Depth == b.Depth
+	return alike &&
+		(!a.Data || a.HostOff < 0 && b.HostOff < 0 || a.HostOff >= 0 &&
+			b.HostOff == a.HostOff+a.Len)
 }
 
 // walk calls then with one run after the other.
@@ -180,9 +185,11 @@ func addRun(sums *event.MapTotals, run blockdev.Extent) {
 	}
 }
 
-// nextRun is the longest run from off on that is the same throughout. It ends where the device fails to tell more: asking for the next run
-// says why.
-func nextRun(ctx context.Context, d *blockdev.Device, off, size int64, same func(a, b blockdev.Extent) bool) (blockdev.Extent, error) {
+// nextRun is the longest run from off on that is the same throughout. It ends where the device
+// fails to tell more: asking for the next run says why.
+func nextRun(ctx context.Context, d *blockdev.Device, off, size int64,
+	same func(a, b blockdev.Extent) bool,
+) (blockdev.Extent, error) {
 	run, err := d.Status(ctx, off, size-off)
 	if err != nil {
 		return run, err

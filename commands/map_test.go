@@ -12,12 +12,14 @@ import (
 	"github.com/blksh/blksh/blockdev/drivers"
 )
 
-// damagedTable is a qcow2 image of 1 MiB, all of it written, with an L2 entry that cannot be: that of its sixth cluster of 64 KiB.
+// damagedTable is a qcow2 image of 1 MiB, all of it written, with an L2 entry that cannot be: that
+// of its sixth cluster of 64 KiB.
 func damagedTable(t *testing.T) string {
 	t.Helper()
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "disk")
-	if err := blockdev.Create(ctx, path, blockdev.CreateConfig{Drivers: drivers.All(), Format: "qcow2", Size: 1 << 20}); err != nil {
+	if err := blockdev.Create(ctx, path,
+		blockdev.CreateConfig{Drivers: drivers.All(), Format: "qcow2", Size: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	d, err := blockdev.Open(ctx, path, blockdev.OpenConfig{Drivers: drivers.All(), Format: "qcow2"})
@@ -55,7 +57,8 @@ func TestMapBeforeDamage(t *testing.T) {
 		s := newShell(t, c.dialect)
 		got := s.dialogue(t, "open -r -o driver=qcow2 "+path, c.line)
 		before, after, found := strings.Cut(got, c.want)
-		if !found || strings.Contains(before, "Input/output error") || !strings.Contains(after, "Input/output error") {
+		if !found || strings.Contains(before, "Input/output error") ||
+			!strings.Contains(after, "Input/output error") {
 			t.Errorf("%s, %s: %s", c.dialect, c.line, got)
 		}
 		if c.dialect == "native" && s.Status() != 5 {
@@ -64,7 +67,8 @@ func TestMapBeforeDamage(t *testing.T) {
 	}
 }
 
-// TestCommandsAfterCorruption wants no medium for what needs none of its bytes, in the words of each dialect.
+// TestCommandsAfterCorruption wants no medium for what needs none of its bytes, in the words of
+// each dialect.
 func TestCommandsAfterCorruption(t *testing.T) {
 	for _, c := range []struct{ dialect, line, want string }{
 		{"native", "length", "!qemu-io: length failed: No medium found\n"},

@@ -26,10 +26,12 @@ var measure = session.Command{
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
 		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
 		var sized, overlay bool
-		f.Text(&cfg.Format, nil, 'f', "format", args.Format, "format of the new image, raw otherwise")
-		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format", func(word string) error {
-			return f.Options(cfg.Options, word)
-		})
+		f.Text(&cfg.Format, nil, 'f', "format", args.Format,
+			"format of the new image, raw otherwise")
+		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format",
+			func(word string) error {
+				return f.Options(cfg.Options, word)
+			})
 		f.Bool(&overlay, 'b', "backing", "the new image has a backing file")
 		f.Size(&cfg.Size, &sized, 0, "size", "SIZE", "length of the new image, which is empty")
 		f.Text(&o.Format, nil, 0, "source-format", args.Format,

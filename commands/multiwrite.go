@@ -22,9 +22,13 @@ var multiwrite = session.Command{
  one of them cannot be understood.
 `,
 	New: func(f *session.Flags) session.Run {
-		m := &multiple{transfer: transfer{op: "aio_multiwrite", verb: event.Wrote}, first: defaultByte}
+		m := &multiple{
+			transfer: transfer{op: "aio_multiwrite", verb: event.Wrote},
+			first:    defaultByte,
+		}
 		m.common(f)
-		f.Flag('P', "pattern", args.Text("BYTE"), "the byte of the first request; without it 0xcd", m.setFirst)
+		f.Flag('P', "pattern", args.Text("BYTE"), "the byte of the first request; without it 0xcd",
+			m.setFirst)
 		var words []string
 		f.Words(&words, "requests", 2, append(lengthChecks(f, nil), offsetSector)...)
 		f.Check("split", func(int) error { return m.split(f, words) })
@@ -35,7 +39,10 @@ var multiwrite = session.Command{
 }
 
 // offsetSector is the check of an offset among several.
-var offsetSector = session.Each{Name: "off.sector", Do: func(_ string, n int64) error { return wholeSectors("offset", n) }}
+var offsetSector = session.Each{
+	Name: "off.sector",
+	Do:   func(_ string, n int64) error { return wholeSectors("offset", n) },
+}
 
 // multiple is several writes that are reported as one.
 type multiple struct {
@@ -85,7 +92,8 @@ func (m *multiple) split(f *session.Flags, words []string) error {
 	return err
 }
 
-// work makes all requests, in their order. The first failure is the outcome, but does not keep the others from being made.
+// work makes all requests, in their order. The first failure is the outcome, but does not keep the
+// others from being made.
 func (m *multiple) work(s *session.Session) work {
 	var longest int64
 	for _, w := range m.requests {

@@ -13,7 +13,8 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// TestBytesToStdout wants nothing but the bytes there, and none where the output is made of objects.
+// TestBytesToStdout wants nothing but the bytes there, and none where the output is made of
+// objects.
 func TestBytesToStdout(t *testing.T) {
 	name := raw(t, 40<<20)
 	content, err := os.ReadFile(name)
@@ -40,12 +41,14 @@ func TestBytesToStdout(t *testing.T) {
 	}
 	objects := newShell(t, "native", func(c *session.Config) { c.NoBytes = true })
 	objects.dialogue(t, "open -o driver=raw "+raw(t, 1024))
-	if got := objects.dialogue(t, "read -o - 0 1"); !strings.HasPrefix(got, "!") || !strings.Contains(got, "--json") || objects.Status() != 2 {
+	if got := objects.dialogue(t, "read -o - 0 1"); !strings.HasPrefix(got, "!") ||
+		!strings.Contains(got, "--json") || objects.Status() != 2 {
 		t.Errorf("%q, status %d", got, objects.Status())
 	}
 }
 
-// TestSave writes a file that is sparse where the image is, and as long as what was read; what was in it before is gone.
+// TestSave writes a file that is sparse where the image is, and as long as what was read; what was
+// in it before is gone.
 func TestSave(t *testing.T) {
 	dir := t.TempDir()
 	name, saved := filepath.Join(dir, "disk"), filepath.Join(dir, "saved")
@@ -59,12 +62,15 @@ func TestSave(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newShell(t, "native")
-	got := s.dialogue(t, "open -o driver=raw "+name, "read -q -o "+saved+" 65000 40M", "read -q -o /dev/null", "read -q -o "+dir, "read -q -o "+name)
-	if want := "!qemu-io: " + dir + ": Is a directory\n!qemu-io: " + name + ": is open in this shell; nothing was written to it\n"; got != want {
+	got := s.dialogue(t, "open -o driver=raw "+name, "read -q -o "+saved+" 65000 40M",
+		"read -q -o /dev/null", "read -q -o "+dir, "read -q -o "+name)
+	if want := "!qemu-io: " + dir + ": Is a directory\n!qemu-io: " + name +
+		": is open in this shell; nothing was written to it\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	b, err := os.ReadFile(saved)
-	if err != nil || len(b) != 40<<20 || !bytes.Equal(b[:5000], bytes.Repeat([]byte{9}, 5000)) || bytes.Count(b, []byte{0}) != 40<<20-5000 {
+	if err != nil || len(b) != 40<<20 || !bytes.Equal(b[:5000], bytes.Repeat([]byte{9}, 5000)) ||
+		bytes.Count(b, []byte{0}) != 40<<20-5000 {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
 }
@@ -74,7 +80,8 @@ func TestLongWrites(t *testing.T) {
 	dir := t.TempDir()
 	name, source := filepath.Join(dir, "disk"), filepath.Join(dir, "source")
 	text := bytes.Repeat([]byte("0123456789"), 100_000)
-	if err := errors.Join(os.WriteFile(name, nil, 0o666), os.Truncate(name, 64<<20), os.WriteFile(source, text, 0o666)); err != nil {
+	if err := errors.Join(os.WriteFile(name, nil, 0o666), os.Truncate(name, 64<<20),
+		os.WriteFile(source, text, 0o666)); err != nil {
 		t.Fatal(err)
 	}
 	pipe, in, err := os.Pipe()
@@ -87,8 +94,10 @@ func TestLongWrites(t *testing.T) {
 	}()
 	s := newShell(t, "native", func(c *session.Config) { c.Stdin = pipe })
 	got := s.dialogue(t, "open -o driver=raw "+name,
-		"write -q -P random:5 1 30M", "read -q -P random:5 1 30M", "write -q -s "+source+" 100 20M", "write -q -s - 32M",
-		"write -q -zu 40M..60M", "discard -q 50M 14M", "write -q -P 1 60M 5M", "write -qf -P 7 0 64M", "read -q -P 7", "write -q -s "+source+" 3 20M")
+		"write -q -P random:5 1 30M", "read -q -P random:5 1 30M", "write -q -s "+source+" 100 20M",
+		"write -q -s - 32M",
+		"write -q -zu 40M..60M", "discard -q 50M 14M", "write -q -P 1 60M 5M",
+		"write -qf -P 7 0 64M", "read -q -P 7", "write -q -s "+source+" 3 20M")
 	if want := "!qemu-io: write failed: Input/output error\n!  the image ends at 67108864 (64 MiB); at 62914560 there are 4194304 bytes left\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -126,7 +135,8 @@ func TestStdin(t *testing.T) {
 		t.Error(got)
 	}
 	b, err := os.ReadFile(name)
-	if want := strings.Repeat("one piece after the other\n", 1000); err != nil || string(b[3:26003]) != want || b[26003] != 26003%251 {
+	if want := strings.Repeat("one piece after the other\n", 1000); err != nil ||
+		string(b[3:26003]) != want || b[26003] != 26003%251 {
 		t.Errorf("%q, %v", b[:80], err)
 	}
 }
@@ -138,9 +148,13 @@ func TestInterruptedSum(t *testing.T) {
 	s.dialogue(t, "open -o driver=raw "+name)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(session.ErrInterrupted)
-	for _, line := range []string{"sum", "iszero", "read -P 1 0 1M", "map", "compare " + name, "find --text a", "write -P 1 0 512", "discard 0 1M"} {
+	for _, line := range []string{
+		"sum", "iszero", "read -P 1 0 1M", "map", "compare " + name,
+		"find --text a", "write -P 1 0 512", "discard 0 1M",
+	} {
 		err := s.Run(ctx, session.Line{Text: line})
-		if got := s.dialogue(t); !errors.Is(err, session.ErrInterrupted) || !strings.HasPrefix(got, "!qemu-io: interrupted") {
+		if got := s.dialogue(t); !errors.Is(err, session.ErrInterrupted) ||
+			!strings.HasPrefix(got, "!qemu-io: interrupted") {
 			t.Errorf("%s: %v, %q", line, err, got)
 		}
 	}
@@ -152,7 +166,8 @@ func TestInterruptedSum(t *testing.T) {
 // TestProgress counts every byte of the range, read or not, once.
 func TestProgress(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "disk")
-	if err := errors.Join(os.WriteFile(name, bytes.Repeat([]byte{1}, 20<<20), 0o666), os.Truncate(name, 80<<20)); err != nil {
+	if err := errors.Join(os.WriteFile(name, bytes.Repeat([]byte{1}, 20<<20), 0o666),
+		os.Truncate(name, 80<<20)); err != nil {
 		t.Fatal(err)
 	}
 	type work struct {
@@ -172,7 +187,8 @@ func TestProgress(t *testing.T) {
 			}
 		}
 	})
-	s.dialogue(t, "open -o driver=raw "+name, "read -q -P 1 0 20M", "iszero", "sum", "compare disk", "write -q -P 1 0 20M", "write -q -zu 0 80M")
+	s.dialogue(t, "open -o driver=raw "+name, "read -q -P 1 0 20M", "iszero", "sum", "compare disk",
+		"write -q -P 1 0 20M", "write -q -zu 0 80M")
 	if len(all) != 6 {
 		t.Fatalf("%d works", len(all))
 	}
@@ -188,13 +204,15 @@ func TestLocksAreGone(t *testing.T) {
 	name := raw(t, 20<<20)
 	s := newShell(t, "native", func(c *session.Config) { c.Now = time.Now })
 	for range 10 {
-		if got := s.dialogue(t, "open -o driver=raw "+name, "iszero --first", "close"); strings.Contains(got, "lock") {
+		if got := s.dialogue(t, "open -o driver=raw "+name, "iszero --first",
+			"close"); strings.Contains(got, "lock") {
 			t.Fatal(got)
 		}
 	}
 }
 
-// TestStandstillOfLongCommands: one of several requests stands at a breakpoint, and nobody will let it go.
+// TestStandstillOfLongCommands: one of several requests stands at a breakpoint, and nobody will let
+// it go.
 func TestStandstillOfLongCommands(t *testing.T) {
 	name := raw(t, 40<<20)
 	for _, test := range []struct{ event, line, want string }{
@@ -203,8 +221,11 @@ func TestStandstillOfLongCommands(t *testing.T) {
 		{"pwritev", "write -q 0 40M", "write failed"},
 	} {
 		s := newShell(t, "native")
-		s.dialogue(t, "open -o driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename="+name, "break "+test.event+" A")
-		want := "blkdebug: Suspended request 'A'\n!qemu-io: " + test.want + ": Resource deadlock avoided\n"
+		s.dialogue(t,
+			"open -o driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename="+
+				name, "break "+test.event+" A")
+		want := "blkdebug: Suspended request 'A'\n!qemu-io: " + test.want +
+			": Resource deadlock avoided\n"
 		if got := s.dialogue(t, test.line); got != want {
 			t.Errorf("%s: %q, want %q", test.line, got, want)
 		}

@@ -19,53 +19,70 @@ var open = session.Command{
  open -o driver=raw,offset=1M disk  leaves out its first MiB
 `,
 	New: func(f *session.Flags) session.Run {
-		o := session.Opening{Options: &blockdev.Options{}, Cache: session.Cache{WriteThrough: true}, Unnamed: true}
+		o := session.Opening{
+			Options: &blockdev.Options{}, Cache: session.Cache{WriteThrough: true},
+			Unnamed: true,
+		}
 		var leftover bool
 		f.Bool(&o.Snapshot, 's', "overlay", "writes go to a temporary overlay")
-		f.Flag(0, "snapshot", args.Text("NAME"), "open a snapshot inside the image, by its id or name, to be read", func(word string) error {
-			if word == "" {
-				return event.Fail(event.BadValue{Message: "--snapshot needs the id or name of a snapshot"})
-			}
-			o.LoadSnapshot = word
-			return nil
-		})
+		f.Flag(0, "snapshot", args.Text("NAME"),
+			"open a snapshot inside the image, by its id or name, to be read",
+			func(word string) error {
+				if word == "" {
+					return event.Fail(
+						event.BadValue{Message: "--snapshot needs the id or name of a snapshot"})
+				}
+				o.LoadSnapshot = word
+				return nil
+			})
 		f.Switch('n', "nocache", "bypass the page cache, as -t none", func() error {
 			o.Cache.Direct, o.Cache.WriteThrough = true, false
 			return nil
 		})
-		f.Bool(&o.CopyOnRead, 'C', "copy-on-read", "copy what is read from a backing file into the image")
+		f.Bool(&o.CopyOnRead, 'C', "copy-on-read",
+			"copy what is read from a backing file into the image")
 		f.Bool(&o.ReadOnly, 'r', "read-only", "open without permission to write")
-		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... for the image and, below file., for what it lies in", func(word string) error {
-			if f.ImageOpts() {
-				return event.Fail(event.Conflict{Message: "--image-opts and 'open -o' are mutually exclusive"})
-			}
-			return f.Options(o.Options, word)
-		})
+		f.Flag('o', "options", args.Text("OPTIONS"),
+			"key=value,... for the image and, below file., for what it lies in",
+			func(word string) error {
+				if f.ImageOpts() {
+					return event.Fail(
+						event.Conflict{Message: "--image-opts and 'open -o' are mutually exclusive"})
+				}
+				return f.Options(o.Options, word)
+			})
 		f.Switch('k', "native-aio", "as -i native", func() error {
 			o.AIO = "native"
 			return nil
 		})
-		f.Flag('i', "aio", args.Enum("MODE", session.AIOModes), "how requests are made", func(word string) (err error) {
-			o.AIO, err = session.ParseAIO(word)
-			return err
-		})
-		f.Flag('t', "cache", args.Enum("MODE", session.CacheModes), "cache mode", func(word string) (err error) {
-			o.Cache, err = session.ParseCache(word)
-			return err
-		})
-		f.Flag('d', "discard", args.Enum("MODE", session.DiscardModes), "discard mode", func(word string) error {
-			unmap, err := session.ParseDiscard(word)
-			o.Unmap = &unmap
-			return err
-		})
+		f.Flag('i', "aio", args.Enum("MODE", session.AIOModes), "how requests are made",
+			func(word string) (err error) {
+				o.AIO, err = session.ParseAIO(word)
+				return err
+			})
+		f.Flag('t', "cache", args.Enum("MODE", session.CacheModes), "cache mode",
+			func(word string) (err error) {
+				o.Cache, err = session.ParseCache(word)
+				return err
+			})
+		f.Flag('d', "discard", args.Enum("MODE", session.DiscardModes), "discard mode",
+			func(word string) error {
+				unmap, err := session.ParseDiscard(word)
+				o.Unmap = &unmap
+				return err
+			})
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the image with programs that write it")
-		f.Text(&o.Format, nil, 'f', "format", args.Format, "format of the image, which is guessed otherwise")
-		f.Text(&o.As, nil, 'a', "as", args.Text("NAME"), "open it beside other images, under this name")
+		f.Text(&o.Format, nil, 'f', "format", args.Format,
+			"format of the image, which is guessed otherwise")
+		f.Text(&o.As, nil, 'a', "as", args.Text("NAME"),
+			"open it beside other images, under this name")
 		f.Bool(&o.Write, 'w', "write", "write to block devices, which are only read otherwise")
 		f.Bool(&o.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")
-		f.Bool(&o.BackingDevice, 0, "allow-backing-device", "let the image name a device as what it stands on, to be read")
+		f.Bool(&o.BackingDevice, 0, "allow-backing-device",
+			"let the image name a device as what it stands on, to be read")
 		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
-		f.Text(&o.Undo, nil, 0, "undo", args.File, "note there what the image held before it is changed")
+		f.Text(&o.Undo, nil, 0, "undo", args.File,
+			"note there what the image held before it is changed")
 		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
 		f.Bool(&leftover, 'g', "", "accepted for old scripts")
 		f.Offer("g-is-none", func(int) error {
@@ -124,20 +141,24 @@ var reopen = session.Command{
 		access := func(readOnly bool) func() error {
 			return func() error {
 				if r.ReadOnly != nil {
-					return event.Fail(event.Report{Err: driver.Refuse("Only one -r/-w option may be given")})
+					return event.Fail(
+						event.Report{Err: driver.Refuse("Only one -r/-w option may be given")})
 				}
 				r.ReadOnly = &readOnly
 				return nil
 			}
 		}
-		f.Flag('c', "cache", args.Enum("MODE", session.CacheModes), "cache mode", func(word string) error {
-			c, err := session.ParseCache(word)
-			r.CacheMode = &c
-			return err
-		})
-		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... for the image and, below file., for what it lies in", func(word string) error {
-			return f.Options(r.Options, word)
-		})
+		f.Flag('c', "cache", args.Enum("MODE", session.CacheModes), "cache mode",
+			func(word string) error {
+				c, err := session.ParseCache(word)
+				r.CacheMode = &c
+				return err
+			})
+		f.Flag('o', "options", args.Text("OPTIONS"),
+			"key=value,... for the image and, below file., for what it lies in",
+			func(word string) error {
+				return f.Options(r.Options, word)
+			})
 		f.Switch('r', "read-only", "without permission to write", access(true))
 		f.Switch('w', "read-write", "with permission to write", access(false))
 		f.Bool(&r.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")

@@ -88,7 +88,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestOpenEnds wants 2.4 to end when the command open fails, and not when it was called in a wrong way.
+// TestOpenEnds wants 2.4 to end when the command open fails, and not when it was called in a wrong
+// way.
 func TestOpenEnds(t *testing.T) {
 	for _, test := range []struct {
 		dialect, line string

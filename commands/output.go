@@ -31,7 +31,8 @@ func (v *view) declare(f *session.Flags) {
 		v.style = event.DumpStyle(styles()[i])
 		return nil
 	})
-	f.Text(&v.output, nil, 'o', "output", args.File, "save the bytes in a file; - is standard output, to which nothing else goes")
+	f.Text(&v.output, nil, 'o', "output", args.File,
+		"save the bytes in a file; - is standard output, to which nothing else goes")
 	f.Bool(&v.force, 0, "force", "with -o: also onto a device that is not in use")
 }
 
@@ -61,11 +62,13 @@ func (v *view) open(ctx context.Context, s *session.Session) error {
 	v.objects = s.NoBytes
 	switch {
 	case v.output == stdout && s.NoBytes:
-		return event.Fail(event.Conflict{Message: "-o - and --json both write to standard output; with -v the bytes are part of the objects"})
+		return event.Fail(
+			event.Conflict{Message: "-o - and --json both write to standard output; with -v the bytes are part of the objects"})
 	case v.output == stdout || v.output == "":
 		return nil
 	}
-	file, err := s.ReplaceFile(ctx, session.Target{Name: v.output, Device: v.force, Asking: "--force"})
+	file, err := s.ReplaceFile(ctx,
+		session.Target{Name: v.output, Device: v.force, Asking: "--force"})
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,8 @@ func (v *view) open(ctx context.Context, s *session.Session) error {
 	return nil
 }
 
-// end saves the file if all n bytes are in it, also those that are not as they should be. Otherwise what was there before stays.
+// end saves the file if all n bytes are in it, also those that are not as they should be. Otherwise
+// what was there before stays.
 func (v *view) end(n int64) error {
 	switch {
 	case v.file == nil:
@@ -111,7 +115,8 @@ func (v *view) put(ctx context.Context, say func(event.Event), p stream.Piece, l
 
 // skips says that zeroes which are not in memory take no time, however many there are.
 func (v *view) skips() bool {
-	return v.output != stdout && (v.file == nil || v.file.file.Regular) && (!v.show || v.fold || v.objects)
+	return v.output != stdout && (v.file == nil || v.file.file.Regular) &&
+		(!v.show || v.fold || v.objects)
 }
 
 func (v *view) hand(say func(event.Event), p stream.Piece, last bool) error {
@@ -161,10 +166,14 @@ func (v *view) dump(say func(event.Event), p stream.Piece, last bool) {
 }
 
 func (v *view) lines(p stream.Piece, last bool) event.Dump {
-	return event.Dump{Off: p.Off, Data: p.Data, Zeroes: unread(p), Style: v.style, Fold: v.fold, Last: last}
+	return event.Dump{
+		Off: p.Off, Data: p.Data, Zeroes: unread(p), Style: v.style, Fold: v.fold,
+		Last: last,
+	}
 }
 
-// output is a file that is made of bytes that were read. What is known to be zero becomes a hole where there can be one.
+// output is a file that is made of bytes that were read. What is known to be zero becomes a hole
+// where there can be one.
 type output struct {
 	file *target.File
 	at   int64

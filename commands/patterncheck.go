@@ -51,15 +51,19 @@ func (c *checking) lookAtZeroes(ctx context.Context, off, n int64) error {
 	return nil
 }
 
-// image compares a range of an image, on several processors. The error is about what cannot be read.
-func (c *checking) image(ctx context.Context, s *session.Session, im *session.Image, r scope, op string, whole bool) error {
-	return gather(ctx, s, im, r, op, whole, func(ctx context.Context, found *checking, p stream.Piece) error {
-		found.pattern, found.off, found.n, found.limit = c.pattern, c.off, c.n, c.limit
-		return found.piece(ctx, p)
-	}, func(found *checking) error {
-		c.mismatch = c.mismatch.Join(found.mismatch)
-		return nil
-	})
+// image compares a range of an image, on several processors. The error is about what cannot be
+// read.
+func (c *checking) image(ctx context.Context, s *session.Session, im *session.Image, r scope,
+	op string, whole bool,
+) error {
+	return gather(ctx, s, im, r, op, whole,
+		func(ctx context.Context, found *checking, p stream.Piece) error {
+			found.pattern, found.off, found.n, found.limit = c.pattern, c.off, c.n, c.limit
+			return found.piece(ctx, p)
+		}, func(found *checking) error {
+			c.mismatch = c.mismatch.Join(found.mismatch)
+			return nil
+		})
 }
 
 // outcome is the failure if anything was wrong.

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestReadOnlyIn24 is what QEMU 2.4 answered to requests on images that were opened read-only: the block layer looked at some things before it
-// looked at permission.
+// TestReadOnlyIn24 is what QEMU 2.4 answered to requests on images that were opened read-only: the
+// block layer looked at some things before it looked at permission.
 func TestReadOnlyIn24(t *testing.T) {
 	dir := t.TempDir()
 	qcow2 := filepath.Join(dir, "q")
@@ -25,7 +25,8 @@ func TestReadOnlyIn24(t *testing.T) {
 			format = "qcow2"
 		}
 		s := newShell(t, "qemu-2.4")
-		if got := s.dialogue(t, "open -r -o driver="+format+" "+test.image, test.line); got != test.want {
+		if got := s.dialogue(t, "open -r -o driver="+format+" "+test.image,
+			test.line); got != test.want {
 			t.Errorf("%s: %s: %q, want %q", format, test.line, got, test.want)
 		}
 	}
@@ -34,20 +35,26 @@ func TestReadOnlyIn24(t *testing.T) {
 // TestLeftoverIn24: a letter that getopt knew and nothing else.
 func TestLeftoverIn24(t *testing.T) {
 	s := newShell(t, "qemu-2.4")
-	if got, want := s.dialogue(t, "open -g "+raw(t, 512)), "open [-Crsn] [-o options] [path] -- open the file specified by path\n"; got != want || s.Image() != nil {
+	if got, want := s.dialogue(t, "open -g "+
+		raw(t, 512)),
+		"open [-Crsn] [-o options] [path] -- open the file specified by path\n"; got != want ||
+		s.Image() != nil {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
-// TestRemoveHeld: who removes a breakpoint lets go what is held there, which 2.4 calls a success and later versions do not.
+// TestRemoveHeld: who removes a breakpoint lets go what is held there, which 2.4 calls a success
+// and later versions do not.
 func TestRemoveHeld(t *testing.T) {
 	for dialect, complaint := range map[string]string{
 		"qemu-2.4": "", "qemu-7.2": "Could not remove breakpoint A: No such file or directory\n",
 	} {
 		s := newShell(t, dialect)
-		got := s.dialogue(t, "open -o driver=raw,file.driver=blkdebug,file.image.driver=null-co,file.image.size=1M,file.image.read-zeroes=on",
+		got := s.dialogue(t,
+			"open -o driver=raw,file.driver=blkdebug,file.image.driver=null-co,file.image.size=1M,file.image.read-zeroes=on",
 			"break read_aio A", "aio_read -q 0 512", "remove_break A", "aio_flush")
-		if want := "blkdebug: Suspended request 'A'\nblkdebug: Resuming request 'A'\n" + complaint; got != want {
+		if want := "blkdebug: Suspended request 'A'\nblkdebug: Resuming request 'A'\n" +
+			complaint; got != want {
 			t.Errorf("%s: %q, want %q", dialect, got, want)
 		}
 	}

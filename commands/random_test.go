@@ -18,16 +18,25 @@ import (
 
 // nasty are words that break programs; "DIR" is a directory that is the script's.
 var nasty = []string{
-	"0", "1", "-1", "+1", "511", "512", "513", "4k", "64k", "65535", "1M", "4M", "8M", "8388607", "1E", "8E", "16E", "0x", "0x10", "0xg", "1.5", "1.5k", ".5", "1e3",
-	"2147483647", "2147483648", "4294967296", "9223372036854775807", "9223372036854775808", "18446744073709551615", "18446744073709551616",
-	"-9223372036854775808", "0..1M", "1M..0", "...", "1M..", "..1M", "0..9223372036854775807", "7..7",
-	"", " ", "''", "\"\"", "\"", "'", "\\", "#", ";", "-", "--", "-x", "--x=y", "=", ",", "%o", "%d%s%n", "\x00", "\xff", "é", "{", "json:{}", "json:{\"driver\":\"null-co\"}",
-	"mem:1M", "mem:", "mem:-1", "mem:8E", "null-co://", "driver=mem,size=1M", "driver=null-co,size=4E,read-zeroes=on", "nosuch:", "DIR/a", "DIR/b.qcow2", "DIR", "DIR/none/x",
-	"stamp:1", "random:7", "zero", "file:DIR/a", "\"text\"", "0xabcd", "00ff", "abc", "text", "crc32c", "sha512", "md5", "meta", "none", "writeback", "unsafe", "on", "off", "all",
-	"leaks", "full", "metadata", "falloc", "image", "nbd:", strings.Repeat("9", 400), strings.Repeat("x", 3000), strings.Repeat("1,", 500),
+	"0", "1", "-1", "+1", "511", "512", "513", "4k", "64k", "65535", "1M", "4M", "8M", "8388607",
+	"1E", "8E", "16E", "0x", "0x10", "0xg", "1.5", "1.5k", ".5", "1e3",
+	"2147483647", "2147483648", "4294967296", "9223372036854775807", "9223372036854775808",
+	"18446744073709551615", "18446744073709551616",
+	"-9223372036854775808", "0..1M", "1M..0", "...", "1M..", "..1M", "0..9223372036854775807",
+	"7..7",
+	"", " ", "''", "\"\"", "\"", "'", "\\", "#", ";", "-", "--", "-x", "--x=y", "=", ",", "%o",
+	"%d%s%n", "\x00", "\xff", "é", "{", "json:{}", "json:{\"driver\":\"null-co\"}",
+	"mem:1M", "mem:", "mem:-1", "mem:8E", "null-co://", "driver=mem,size=1M",
+	"driver=null-co,size=4E,read-zeroes=on", "nosuch:", "DIR/a", "DIR/b.qcow2", "DIR",
+	"DIR/none/x",
+	"stamp:1", "random:7", "zero", "file:DIR/a", "\"text\"", "0xabcd", "00ff", "abc", "text",
+	"crc32c", "sha512", "md5", "meta", "none", "writeback", "unsafe", "on", "off", "all",
+	"leaks", "full", "metadata", "falloc", "image", "nbd:", strings.Repeat("9", 400),
+	strings.Repeat("x", 3000), strings.Repeat("1,", 500),
 }
 
-// quiet are commands that a random script does not have: they end the process, or wait for longer than anybody does.
+// quiet are commands that a random script does not have: they end the process, or wait for longer
+// than anybody does.
 var quiet = []string{"abort", "sigraise", "sleep", "quit", "source"}
 
 // script makes lines of the commands whose names begin with prefix.
@@ -106,8 +115,9 @@ func play(t *testing.T, image string, lines []string) (wrong string) {
 // mostMemory is what a script may make the process take from the system, in bytes.
 const mostMemory = 3 << 30
 
-// TestRandomScripts runs scripts of all commands with arguments that nobody would give: none panics, hangs, takes memory without end or ends with
-// a status that is not documented. The seed of a script is its name.
+// TestRandomScripts runs scripts of all commands with arguments that nobody would give: none
+// panics, hangs, takes memory without end or ends with a status that is not documented. The seed of
+// a script is its name.
 func TestRandomScripts(t *testing.T) {
 	scripts := 30
 	switch tier := os.Getenv("BLKSH_TIER"); {
@@ -127,10 +137,14 @@ func TestRandomScripts(t *testing.T) {
 				dir := t.TempDir()
 				t.Chdir(dir) // words of a script are names of files that it makes
 				rnd := rand.New(rand.NewPCG(uint64(seed), 9))
-				images := []string{"open mem:8M", "open -o driver=raw,file.driver=blkdebug,file.image.driver=mem,file.image.size=1M", "open -t writeback DIR/image"}
+				images := []string{
+					"open mem:8M",
+					"open -o driver=raw,file.driver=blkdebug,file.image.driver=mem,file.image.size=1M", "open -t writeback DIR/image",
+				}
 				image := strings.ReplaceAll(images[rnd.IntN(len(images))], "DIR", dir)
 				s := newShell(t, "native")
-				s.dialogue(t, "create -f qcow2 -o cluster_size=4k "+filepath.Join(dir, "image")+" 8M")
+				s.dialogue(t, "create -f qcow2 -o cluster_size=4k "+filepath.Join(dir, "image")+
+					" 8M")
 				lines := script(rnd, rows, dir, kind.prefix, 10)
 				ended := make(chan string, 1)
 				go func() { ended <- play(t, image, lines) }()

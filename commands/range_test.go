@@ -73,7 +73,8 @@ func TestHunt(t *testing.T) {
 	}
 }
 
-// TestDumpLines cuts a dump into events: together they show all of it, each but the last in whole lines from the first byte on.
+// TestDumpLines cuts a dump into events: together they show all of it, each but the last in whole
+// lines from the first byte on.
 func TestDumpLines(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 500 {

@@ -42,7 +42,8 @@ var read = session.Command{
 		f.Size(&partOff, &hasOff, 's', "start", "OFF", "with -P: start checking so many bytes in")
 		f.Bool(&r.show, 'v', "verbose", "show the bytes")
 		r.nativeFlags(f)
-		f.OfferConflict("b-p", "-b and -p cannot be specified at the same time", func() bool { return machine && positioned })
+		f.OfferConflict("b-p", "-b and -p cannot be specified at the same time",
+			func() bool { return machine && positioned })
 		r.extent(f, 2)
 		f.Check("where", func(int) error { return r.place(f.Position(), f.End()) })
 		r.limit(f, 0, 0)
@@ -57,7 +58,8 @@ var read = session.Command{
 				partLen = r.n - partOff
 			}
 			if partLen < 0 || partOff > r.n || partLen > r.n-partOff {
-				return event.Fail(event.Conflict{Message: "pattern verification range exceeds end of read data"})
+				return event.Fail(
+					event.Conflict{Message: "pattern verification range exceeds end of read data"})
 			}
 			r.checkOff, r.checkLen = partOff, partLen
 			return nil
@@ -68,9 +70,10 @@ var read = session.Command{
 			}
 			return r.aligned()
 		})
-		f.OfferConflict("b-r", "I/O buffer registration is not supported when reading from vmstate", func() bool {
-			return machine && registered
-		})
+		f.OfferConflict("b-r", "I/O buffer registration is not supported when reading from vmstate",
+			func() bool {
+				return machine && registered
+			})
 		f.Offer("sectors", func(int) error {
 			if positioned {
 				return nil
@@ -156,7 +159,8 @@ func (r *reading) vectorFlags(f *session.Flags) {
 	f.Bool(&r.show, 'v', "verbose", "show the bytes")
 }
 
-// untouched fills memory before a read, as in qemu-io: it shows where a driver stores nothing, as null does.
+// untouched fills memory before a read, as in qemu-io: it shows where a driver stores nothing, as
+// null does.
 var untouched = verify.Byte(0xab)
 
 // work makes the request.
@@ -175,7 +179,9 @@ func (r *reading) work(s *session.Session, im *session.Image) work {
 }
 
 // each reads the range and hands on its pieces.
-func (r *reading) each(ctx context.Context, d *blockdev.Device, then func(p []byte, off int64)) error {
+func (r *reading) each(ctx context.Context, d *blockdev.Device,
+	then func(p []byte, off int64),
+) error {
 	return r.pieces(r.size(d), r.buf, func(v blockdev.Vec, off int64) error {
 		err := r.timed(func() error {
 			if r.machine {
@@ -205,8 +211,8 @@ func (r *reading) compare(p []byte, off int64) {
 	}
 }
 
-// conclude shows what was read. Bytes that are no longer in memory are read again, since nothing of them may be shown before all of
-// them could be read.
+// conclude shows what was read. Bytes that are no longer in memory are read again, since nothing of
+// them may be shown before all of them could be read.
 func (r *reading) conclude(s *session.Session, im *session.Image) error {
 	var outcome error
 	if r.output != stdout { // nothing but the bytes goes there before they end
@@ -240,12 +246,14 @@ func (r *reading) complain(s *session.Session) error {
 // hand shows or saves the bytes.
 func (r *reading) hand(s *session.Session, im *session.Image) error {
 	if r.n <= int64(len(r.buf)) {
-		return r.put(context.Background(), s.Emit, stream.Piece{Off: r.off, Len: r.n, Data: r.buf[:r.n]}, true)
+		return r.put(context.Background(), s.Emit,
+			stream.Piece{Off: r.off, Len: r.n, Data: r.buf[:r.n]}, true)
 	}
 	var failed error
 	err := r.each(context.Background(), im.Dev, func(p []byte, off int64) {
 		n := int64(len(p))
-		if err := r.put(context.Background(), s.Emit, stream.Piece{Off: off, Len: n, Data: p}, off+n == r.off+r.n); err != nil && failed == nil {
+		if err := r.put(context.Background(), s.Emit, stream.Piece{Off: off, Len: n, Data: p},
+			off+n == r.off+r.n); err != nil && failed == nil {
 			failed = err
 		}
 	})

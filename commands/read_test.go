@@ -21,7 +21,8 @@ func TestRead(t *testing.T) {
 	})
 }
 
-// TestLongRead reads more than one piece: it is checked and shown as if it were one request, and refused as a whole.
+// TestLongRead reads more than one piece: it is checked and shown as if it were one request, and
+// refused as a whole.
 func TestLongRead(t *testing.T) {
 	check(t, "qemu", []dialogue{
 		{
@@ -32,7 +33,8 @@ func TestLongRead(t *testing.T) {
 		{
 			"nothing is written beyond the end", 17 << 20,
 			"write -q -P 9 0 20M\nread -q -P 0 0 1\nread -q -P 9 0 1",
-			"write failed: Input/output error\nPattern verification failed at offset 0, 1 bytes\n", 1,
+			"write failed: Input/output error\nPattern verification failed at offset 0, 1 bytes\n",
+			1,
 		},
 	})
 }

@@ -18,8 +18,8 @@ func (r *reading) nativeFlags(f *session.Flags) {
 	f.Check("view", func(int) error { return r.settle(r.machine) })
 }
 
-// place finds out what to read where that is not given: all of the image with a check or a file to fill, and otherwise a sector, the
-// next one if nobody says which.
+// place finds out what to read where that is not given: all of the image with a check or a file to
+// fill, and otherwise a sector, the next one if nobody says which.
 func (r *reading) place(position, end int64) error {
 	whole := r.check || r.output != ""
 	if r.off < 0 {
@@ -28,7 +28,9 @@ func (r *reading) place(position, end int64) error {
 			r.off = position
 		}
 		if r.off >= end && !whole {
-			return event.Fail(event.Conflict{Message: fmt.Sprintf("the image ends at %d; 'read -v 0' begins again", end)})
+			return event.Fail(
+				event.Conflict{Message: fmt.Sprintf(
+					"the image ends at %d; 'read -v 0' begins again", end)})
 		}
 	}
 	if r.n < 0 {
@@ -53,7 +55,8 @@ func (r *reading) run(ctx context.Context, s *session.Session, im *session.Image
 	}
 	r.quiet = r.quiet || r.output == stdout
 	var err error
-	// What is shown is shown as it comes, so that it can be stopped; what is checked too is told after the verdict where it is short.
+	// What is shown is shown as it comes, so that it can be stopped; what is checked too is told
+	// after the verdict where it is short.
 	if r.streams && !r.machine && (r.n > pieceSize || r.n > shownAtOnce && r.wanted() && !r.check) {
 		err = r.long(ctx, s, im)
 	} else {

@@ -34,10 +34,13 @@ var rebase = session.Command{
 		o := session.Opening{Options: &blockdev.Options{}}
 		var given, unsafe bool
 		f.Bool(&unsafe, 'u', "unsafe", "change the name only")
-		f.Text(&o.Format, nil, 'f', "format", args.Format, "format of the overlay, which is guessed otherwise")
-		f.Text(&r.link.Name, &given, 'b', "backing", args.File, "the new backing file; empty for none")
+		f.Text(&o.Format, nil, 'f', "format", args.Format,
+			"format of the overlay, which is guessed otherwise")
+		f.Text(&r.link.Name, &given, 'b', "backing", args.File,
+			"the new backing file; empty for none")
 		f.Text(&r.link.Format, nil, 'F', "backing-format", args.Format, "its format")
-		f.Bool(&r.devices, 0, "allow-backing-device", "the overlay may name a device as what it stands on")
+		f.Bool(&r.devices, 0, "allow-backing-device",
+			"the overlay may name a device as what it stands on")
 		f.Word("file", args.File, word(&o.Name))
 		f.Conflict("b", "-b says what the image is to stand on; -b '' for nothing", func() bool {
 			return !given
@@ -56,7 +59,8 @@ var rebase = session.Command{
 			}
 			defer func() { err = closeToo(s, r.over, err) }()
 			if _, ok := r.over.BackingFile(); !ok {
-				return conflict("images of the format %s have no backing file", r.over.Info().Driver)
+				return conflict("images of the format %s have no backing file",
+					r.over.Info().Driver)
 			}
 			if !unsafe {
 				if err := r.keep(ctx, s); err != nil {
@@ -64,13 +68,15 @@ var rebase = session.Command{
 				}
 			}
 			err = s.Do(ctx, func(ctx context.Context) error {
-				return errors.Join(r.over.SetBackingFile(ctx, r.link), r.over.Flush(context.WithoutCancel(ctx)))
+				return errors.Join(r.over.SetBackingFile(ctx, r.link),
+					r.over.Flush(context.WithoutCancel(ctx)))
 			})
 			if err != nil {
 				return event.Fail(event.Failed{Op: "rebase", Err: err})
 			}
 			s.Emit(event.Rebased{
-				Name: r.name, Backing: r.link.Name, Format: r.link.Format, Written: r.result.Written,
+				Name: r.name, Backing: r.link.Name, Format: r.link.Format,
+				Written: r.result.Written,
 			})
 			return nil
 		}

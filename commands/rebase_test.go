@@ -14,11 +14,14 @@ func chain(t *testing.T, options string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	lines := []string{
-		"create old.raw 4M", "open -f raw old.raw", "write -q -P random:1 0 4M", "write -q -z 3M 64k", "close",
+		"create old.raw 4M", "open -f raw old.raw", "write -q -P random:1 0 4M",
+		"write -q -z 3M 64k", "close",
 		"create short.raw 1M", "open -f raw short.raw", "write -q -P random:1 0 1M", "close",
-		"create long.qcow2 8M", "open long.qcow2", "write -q -P random:1 0 2M", "write -q -P 5 2M 6M", "close",
+		"create long.qcow2 8M", "open long.qcow2", "write -q -P random:1 0 2M",
+		"write -q -P 5 2M 6M", "close",
 		"create -f qcow2 -b old.raw -F raw -o " + options + " over.qcow2 6M", "open over.qcow2",
-		"write -q -P 7 100k 3000", "write -q -P 8 2500k 200k", "write -q -z 1M 512k", "discard -q 4M 64k", "write -q -P 9 5900k 10k",
+		"write -q -P 7 100k 3000", "write -q -P 8 2500k 200k", "write -q -z 1M 512k",
+		"discard -q 4M 64k", "write -q -P 9 5900k 10k",
 		"close",
 	}
 	if said, status := in(t, dir, nil, lines...); status != 0 {
@@ -28,21 +31,28 @@ func chain(t *testing.T, options string) (dir string) {
 	return dir
 }
 
-var overlays = []string{"compat=1.1", "compat=0.10", "extended_l2=on", "cluster_size=512", "cluster_size=2M"}
+var overlays = []string{
+	"compat=1.1", "compat=0.10", "extended_l2=on", "cluster_size=512",
+	"cluster_size=2M",
+}
 
 // TestRebase: the guest sees the same, whatever the overlay stands on.
 func TestRebase(t *testing.T) {
 	for _, options := range overlays {
 		t.Run(options, func(t *testing.T) {
 			dir := chain(t, options)
-			for _, to := range []string{"-b long.qcow2 -F qcow2", "-b short.raw -F raw", "-b ''", "-b long.qcow2 -F qcow2", "-b ''"} {
+			for _, to := range []string{
+				"-b long.qcow2 -F qcow2", "-b short.raw -F raw", "-b ''",
+				"-b long.qcow2 -F qcow2", "-b ''",
+			} {
 				said, status := in(t, dir, nil, "rebase "+to+" over.qcow2")
 				if status != 0 || !strings.Contains(said, "stands on") {
 					t.Fatalf("%s: %d, %s", to, status, said)
 				}
 				qemuImg(t, "compare", "want.raw", "over.qcow2")
 				qemuImg(t, "check", "over.qcow2")
-				named := strings.Contains(qemuImg(t, "info", "over.qcow2"), "backing file: "+strings.Fields(to)[1])
+				named := strings.Contains(qemuImg(t, "info", "over.qcow2"), "backing file: "+
+					strings.Fields(to)[1])
 				if named != (to != "-b ''") {
 					t.Errorf("%s: the image does not say so", to)
 				}
@@ -58,7 +68,8 @@ func TestRebaseUnsafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]int{
-		"rebase -b moved.raw -F raw over.qcow2": 3, "rebase -u -b moved.raw over.qcow2": 2, "rebase over.qcow2": 2,
+		"rebase -b moved.raw -F raw over.qcow2": 3, "rebase -u -b moved.raw over.qcow2": 2,
+		"rebase over.qcow2":     2,
 		"rebase -b '' want.raw": 2, "rebase -u -b none -F raw missing": 3,
 	} {
 		if said, status := in(t, dir, nil, line); status != want {
@@ -79,7 +90,8 @@ func TestRebaseStops(t *testing.T) {
 	s := newShell(t, "native", stopAt(2<<20, cancel))
 	_ = s.Run(ctx, session.Line{Text: "rebase -b '' over.qcow2"})
 	s.Printer.Flush()
-	if said := s.out.String() + s.errs.String(); strings.Contains(said, "stands on") || !strings.Contains(said, "interrupted") {
+	if said := s.out.String() + s.errs.String(); strings.Contains(said, "stands on") ||
+		!strings.Contains(said, "interrupted") {
 		t.Error(said)
 	}
 	qemuImg(t, "compare", "want.raw", "over.qcow2")
@@ -118,9 +130,11 @@ func TestCommitRefused(t *testing.T) {
 	qemuImg(t, "create", "-q", "-f", "qcow2", "-u", "-b", locked, "-F", "raw", "free.qcow2", "1M")
 	before := contents(t, "old.raw")
 	for line, want := range map[string]int{
-		"commit want.raw": 2, "commit missing": 3, "commit snap.qcow2": 2, "commit sly.qcow2": 3, "commit free.qcow2": 3,
+		"commit want.raw": 2, "commit missing": 3, "commit snap.qcow2": 2, "commit sly.qcow2": 3,
+		"commit free.qcow2": 3,
 	} {
-		if said, status := in(t, dir, nil, line); status != want || strings.Contains(said, "committed") {
+		if said, status := in(t, dir, nil, line); status != want ||
+			strings.Contains(said, "committed") {
 			t.Errorf("%s: %d, want %d: %s", line, status, want, said)
 		}
 	}

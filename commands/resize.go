@@ -31,13 +31,14 @@ var resize = session.Command{
 		var mode blockdev.Prealloc
 		f.Bool(&shrink, 0, "shrink", "lose what lies behind the new end")
 		preallocationFlag(f, &mode)
-		f.Word("size", args.Value{Name: "size", Type: args.TypeSize}, func(word string) (err error) {
-			if rest := strings.TrimLeft(word, "+-"); len(word)-len(rest) == 1 {
-				by, word = word[0], rest
-			}
-			size, err = f.Number("size", word)
-			return err
-		})
+		f.Word("size", args.Value{Name: "size", Type: args.TypeSize},
+			func(word string) (err error) {
+				if rest := strings.TrimLeft(word, "+-"); len(word)-len(rest) == 1 {
+					by, word = word[0], rest
+				}
+				size, err = f.Number("size", word)
+				return err
+			})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			old := im.Dev.Size()
 			size, err := newLength(old, by, size)
@@ -45,7 +46,8 @@ var resize = session.Command{
 				return err
 			}
 			if size < old && !shrink {
-				return conflict("resize: what lies behind %d of %d bytes would be lost; --shrink cuts it off",
+				return conflict(
+					"resize: what lies behind %d of %d bytes would be lost; --shrink cuts it off",
 					size, old)
 			}
 			err = s.Do(ctx, func(ctx context.Context) error {
@@ -59,7 +61,8 @@ var resize = session.Command{
 			case err != nil:
 				return event.Fail(event.Failed{Op: "resize", Err: err})
 			case now != size: // a device stays as it is
-				return conflict("resize: the image is %d bytes long, and cannot be made %d", now, size)
+				return conflict("resize: the image is %d bytes long, and cannot be made %d", now,
+					size)
 			}
 			s.Emit(event.Resized{From: old, To: now})
 			return nil

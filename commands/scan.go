@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/commands/stream"
 )
 
-// scope is the range that a command looks at: all of the image if nobody says otherwise, or from an offset to its end.
+// scope is the range that a command looks at: all of the image if nobody says otherwise, or from an
+// offset to its end.
 type scope event.Range
 
 // operands declares [off [len]].
@@ -27,7 +28,8 @@ func (c *scope) operands(f *session.Flags) {
 	})
 }
 
-// looking is what a scan gives to the one who looks: how to say something, and how to count bytes of a piece that takes long.
+// looking is what a scan gives to the one who looks: how to say something, and how to count bytes
+// of a piece that takes long.
 type looking struct {
 	ctx context.Context
 	say func(event.Event)
@@ -52,8 +54,8 @@ func (c scope) scan(
 	return stopped(ctx, op, event.Range(c), done, err)
 }
 
-// gather is scan on several processors: look notes in found, which begins as a zero R, what it finds in a part of the range, and merge gets
-// one part after the other.
+// gather is scan on several processors: look notes in found, which begins as a zero R, what it
+// finds in a part of the range, and merge gets one part after the other.
 func gather[R any](
 	ctx context.Context, s *session.Session, im *session.Image, c scope, op string, whole bool,
 	look func(ctx context.Context, found *R, p stream.Piece) error, merge func(found *R) error,
@@ -62,10 +64,11 @@ func gather[R any](
 	defer end()
 	var done int64
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
-		done, err = stream.Scan(ctx, im.Dev, c.Off, c.Len, whole, func(ctx context.Context, found *R, p stream.Piece) error {
-			defer add(p.Len)
-			return look(ctx, found, p)
-		}, merge)
+		done, err = stream.Scan(ctx, im.Dev, c.Off, c.Len, whole,
+			func(ctx context.Context, found *R, p stream.Piece) error {
+				defer add(p.Len)
+				return look(ctx, found, p)
+			}, merge)
 		return err
 	})
 	return stopped(ctx, op, event.Range(c), done, err)
@@ -91,14 +94,17 @@ func stopped(ctx context.Context, op string, r event.Range, done int64, err erro
 	return event.Fail(event.Failed{Op: op, Err: err})
 }
 
-// zeroPiece is the most that is made zero or discarded at once, in bytes: what has begun cannot be stopped.
+// zeroPiece is the most that is made zero or discarded at once, in bytes: what has begun cannot be
+// stopped.
 const zeroPiece = 64 << 20
 
 // spreaders is how many requests of a long transfer are under way.
 const spreaders = 4
 
 // spread makes a long transfer that changes something.
-func (t *transfer) spread(ctx context.Context, s *session.Session, im *session.Image, sp stream.Spread) error {
+func (t *transfer) spread(ctx context.Context, s *session.Session, im *session.Image,
+	sp stream.Spread,
+) error {
 	add, end := s.Track(t.op, max(0, t.n))
 	sp.Off, sp.Len, sp.Width, sp.Progress = t.off, t.n, spreaders, add
 	began := s.Now()
@@ -121,14 +127,20 @@ func (t *transfer) spread(ctx context.Context, s *session.Session, im *session.I
 
 // spreadRequests is spread for requests without data.
 func (t *transfer) spreadRequests(
-	ctx context.Context, s *session.Session, im *session.Image, flush bool, do func(ctx context.Context, d *blockdev.Device, off, n int64) error,
+	ctx context.Context, s *session.Session, im *session.Image, flush bool,
+	do func(ctx context.Context, d *blockdev.Device, off, n int64) error,
 ) error {
-	return t.spread(ctx, s, im, stream.Spread{Piece: zeroPiece, Flush: flush, Do: func(ctx context.Context, _ int, off, n int64) error {
-		return do(ctx, im.Dev, off, n)
-	}})
+	return t.spread(ctx, s, im,
+		stream.Spread{
+			Piece: zeroPiece, Flush: flush,
+			Do: func(ctx context.Context, _ int, off, n int64) error {
+				return do(ctx, im.Dev, off, n)
+			},
+		})
 }
 
-// inParts calls do for parts of n bytes from off on, until ctx ends. It keeps work on zeroes that nobody read from taking for ever.
+// inParts calls do for parts of n bytes from off on, until ctx ends. It keeps work on zeroes that
+// nobody read from taking for ever.
 func inParts(ctx context.Context, off, n, part int64, do func(off, n int64) error) error {
 	for n > 0 {
 		if ctx.Err() != nil {

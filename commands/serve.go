@@ -35,9 +35,11 @@ var serve = session.Command{
 	New: func(f *session.Flags) session.Run {
 		j := &serveJob{}
 		f.Bool(&j.readOnly, 'r', "read-only", "let nobody write")
-		f.Text(&j.path, nil, 0, "unix", args.Value{Name: "PATH", Type: args.TypeFile}, "on a socket of that name, which must not exist")
+		f.Text(&j.path, nil, 0, "unix", args.Value{Name: "PATH", Type: args.TypeFile},
+			"on a socket of that name, which must not exist")
 		f.Flag(0, "port", args.Text("N"), "on that TCP port; 0 takes a free one", j.setPort)
-		f.Text(&j.bind, nil, 0, "bind", args.Text("ADDRESS"), "address of this machine, 127.0.0.1 otherwise")
+		f.Text(&j.bind, nil, 0, "bind", args.Text("ADDRESS"),
+			"address of this machine, 127.0.0.1 otherwise")
 		f.Text(&j.export, nil, 0, "export", args.Text("NAME"), "name of the export, none otherwise")
 		f.Bool(&j.once, 0, "once", "end when the first client has left")
 		f.Text(&j.tls, nil, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")

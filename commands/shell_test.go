@@ -17,7 +17,8 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// shell is a session whose output is kept. Its clock goes a millisecond at each look, so that every report is the same in every run.
+// shell is a session whose output is kept. Its clock goes a millisecond at each look, so that every
+// report is the same in every run.
 type shell struct {
 	*session.Session
 	out, errs bytes.Buffer
@@ -37,7 +38,8 @@ func newShell(t *testing.T, name string, changes ...func(*session.Config)) *shel
 	cfg := session.Config{
 		Table: table, Policy: d.Policy, Printer: voice, Drivers: drivers.All(), Step: true,
 		Now:   func() time.Time { return time.UnixMilli(clock.Add(1)) },
-		Raise: func(int) {}, Abort: func() {}, About: func() event.Version { return event.Version{} },
+		Raise: func(int) {}, Abort: func() {},
+		About: func() event.Version { return event.Version{} },
 	}
 	for _, change := range changes {
 		change(&cfg)

@@ -75,10 +75,11 @@ func (c *snapshotting) check(f *session.Flags) error {
 
 func (c *snapshotting) list(ctx context.Context, s *session.Session, im *session.Image) error {
 	var list []blockdev.Snapshot
-	err := onDevice(ctx, s, im, "snapshot list", func(ctx context.Context, d *blockdev.Device) (err error) {
-		list, err = d.Snapshots(ctx)
-		return err
-	})
+	err := onDevice(ctx, s, im, "snapshot list",
+		func(ctx context.Context, d *blockdev.Device) (err error) {
+			list, err = d.Snapshots(ctx)
+			return err
+		})
 	if err == nil {
 		s.Emit(event.Snapshots{List: snapshotsOf(list)})
 	}

@@ -66,7 +66,8 @@ func TestOpenImagesAreNoTargets(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, err := range []error{
-		os.WriteFile(at("base"), bytes.Repeat([]byte{1}, 1<<20), 0o666), os.Link(at("base"), at("hard")), os.Symlink("base", at("link")),
+		os.WriteFile(at("base"), bytes.Repeat([]byte{1}, 1<<20), 0o666),
+		os.Link(at("base"), at("hard")), os.Symlink("base", at("link")),
 		os.WriteFile(at("other"), bytes.Repeat([]byte{2}, 1<<20), 0o666),
 	} {
 		if err != nil {
@@ -75,7 +76,9 @@ func TestOpenImagesAreNoTargets(t *testing.T) {
 	}
 	s := newShell(t, "native")
 	defer s.Finish(context.Background())
-	if said := s.dialogue(t, "create -f qcow2 -b "+at("base")+" -F raw "+at("top"), "open -a other -f raw -r "+at("other"), "open -a top -f qcow2 "+at("top")); strings.Contains(said, "!") {
+	if said := s.dialogue(t, "create -f qcow2 -b "+at("base")+" -F raw "+at("top"),
+		"open -a other -f raw -r "+at("other"), "open -a top -f qcow2 "+
+			at("top")); strings.Contains(said, "!") {
 		t.Fatal(said)
 	}
 	for _, name := range []string{"top", "base", "hard", "link", "other"} {
@@ -106,7 +109,8 @@ func TestLockedImagesAreNoTargets(t *testing.T) {
 	if _, err := io.WriteString(in, "length\n"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(out, make([]byte, len("qemu-io> 1 MiB"))); err != nil { // now it has it open
+	// now it has it open
+	if _, err := io.ReadFull(out, make([]byte, len("qemu-io> 1 MiB"))); err != nil {
 		t.Fatal(err)
 	}
 	s := newShell(t, "native")
@@ -115,12 +119,14 @@ func TestLockedImagesAreNoTargets(t *testing.T) {
 	leaveAlone(t, s, "held by qemu-io", name)
 }
 
-// TestUsedDevicesAreNoTargets tries a mounted device, what is behind it, and what an image that is open lies on.
+// TestUsedDevicesAreNoTargets tries a mounted device, what is behind it, and what an image that is
+// open lies on.
 func TestUsedDevicesAreNoTargets(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string) string {
 		name = filepath.Join(dir, name)
-		if err := errors.Join(os.WriteFile(name, []byte("begin"), 0o600), os.Truncate(name, 16<<20)); err != nil {
+		if err := errors.Join(os.WriteFile(name, []byte("begin"), 0o600),
+			os.Truncate(name, 16<<20)); err != nil {
 			t.Fatal(err)
 		}
 		return name
@@ -136,9 +142,13 @@ func TestUsedDevicesAreNoTargets(t *testing.T) {
 	if err := os.Symlink(upper, link); err != nil {
 		t.Fatal(err)
 	}
-	for what, target := range map[string]string{"mounted": upper, "link": link, "under a loop device": lower, "file under loop devices": below} {
+	for what, target := range map[string]string{
+		"mounted": upper, "link": link,
+		"under a loop device": lower, "file under loop devices": below,
+	} {
 		leaveAlone(t, s, what, target)
-		if said := s.dialogue(t, "open -a x -f raw -w "+target); !strings.Contains(said, "mounted on") {
+		if said := s.dialogue(t, "open -a x -f raw -w "+
+			target); !strings.Contains(said, "mounted on") {
 			t.Errorf("%s: open for writing: %q", what, said)
 			s.dialogue(t, "close")
 		}
@@ -153,13 +163,15 @@ func TestUsedDevicesAreNoTargets(t *testing.T) {
 	leaveAlone(t, s, "device on a file that is open", device)
 }
 
-// TestDevicesNeedAsking: a free device is written to if that was asked for, and otherwise left alone with advice.
+// TestDevicesNeedAsking: a free device is written to if that was asked for, and otherwise left
+// alone with advice.
 func TestDevicesNeedAsking(t *testing.T) {
 	device := blockdevtest.Loop(t, 16<<20, 512, false)
 	s := newShell(t, "native")
 	defer s.Finish(context.Background())
 	s.dialogue(t, "open -f raw "+raw(t, 64<<10))
-	for _, w := range []string{"read -q%s -o " + device + " 0 4k", "create%s -f raw " + device + " 16M", "create%s -f qcow2 " + device + " 1M"} {
+	for _, w := range []string{"read -q%s -o " + device + " 0 4k", "create%s -f raw " + device +
+		" 16M", "create%s -f qcow2 " + device + " 1M"} {
 		before := sumOf(t, device)
 		said := s.dialogue(t, fmt.Sprintf(w, ""))
 		if !strings.Contains(said, "--force") || sumOf(t, device) != before {
@@ -169,47 +181,62 @@ func TestDevicesNeedAsking(t *testing.T) {
 			t.Errorf("%s: %q", w, said)
 		}
 	}
-	if said := s.dialogue(t, "open -a made -f qcow2 -w "+device, "length"); !strings.HasSuffix(said, "1 MiB\n") {
+	if said := s.dialogue(t, "open -a made -f qcow2 -w "+device,
+		"length"); !strings.HasSuffix(said, "1 MiB\n") {
 		t.Errorf("the image on the device: %q", said)
 	}
 	for _, option := range []string{"--journal", "--state"} { // nothing for these to be on
-		if said := s.dialogue(t, "verify_write "+option+" "+blockdevtest.Loop(t, 1<<20, 512, false)+" 0 4k"); !strings.Contains(said, "is a device") {
+		if said := s.dialogue(t, "verify_write "+option+" "+blockdevtest.Loop(t, 1<<20, 512, false)+
+			" 0 4k"); !strings.Contains(said, "is a device") {
 			t.Errorf("%s: %q", option, said)
 		}
 	}
 }
 
-// TestDeviceConfirmed: whoever types a line that overwrites a device is asked for its name, and nothing happens for another answer.
+// TestDeviceConfirmed: whoever types a line that overwrites a device is asked for its name, and
+// nothing happens for another answer.
 func TestDeviceConfirmed(t *testing.T) {
 	device := blockdevtest.Loop(t, 16<<20, 512, false)
-	for _, line := range []string{"read -q --force -o " + device + " 0 4k", "create --force -f qcow2 " + device + " 1M"} {
+	for _, line := range []string{
+		"read -q --force -o " + device + " 0 4k",
+		"create --force -f qcow2 " + device + " 1M",
+	} {
 		answer := "no"
 		asked := 0
 		s := newShell(t, "native", func(c *session.Config) {
 			c.Interactive = true
-			c.Confirm = func(context.Context, string) (string, error) { asked++; return answer, nil }
+			c.Confirm = func(context.Context, string) (
+				string, error,
+			) {
+				asked++
+				return answer, nil
+			}
 		})
 		s.dialogue(t, "open -f raw "+raw(t, 64<<10))
 		before := sumOf(t, device)
-		if err := s.Run(t.Context(), session.Line{Text: line, Typed: true}); err == nil || asked != 1 || sumOf(t, device) != before {
+		if err := s.Run(t.Context(), session.Line{Text: line, Typed: true}); err == nil ||
+			asked != 1 || sumOf(t, device) != before {
 			t.Errorf("%s: %v, asked %d times", line, err, asked)
 		}
 		answer = device
-		if err := s.Run(t.Context(), session.Line{Text: line, Typed: true}); err != nil || asked != 2 || sumOf(t, device) == before {
+		if err := s.Run(t.Context(), session.Line{Text: line, Typed: true}); err != nil ||
+			asked != 2 || sumOf(t, device) == before {
 			t.Errorf("%s: %v, asked %d times", line, err, asked)
 		}
 		s.Finish(context.Background())
 	}
 }
 
-// TestReadKeepsWhatIsThere: the file changes when all bytes were read, and only then; bytes that were not as expected were read.
+// TestReadKeepsWhatIsThere: the file changes when all bytes were read, and only then; bytes that
+// were not as expected were read.
 func TestReadKeepsWhatIsThere(t *testing.T) {
 	dir := t.TempDir()
 	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
 	name := raw(t, 64<<10)
 	s := newShell(t, "native")
 	defer s.Finish(context.Background())
-	s.dialogue(t, "open -o driver=blkdebug,image.driver=file,image.filename="+name+",inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.sector=16,inject-error.0.errno=5")
+	s.dialogue(t, "open -o driver=blkdebug,image.driver=file,image.filename="+name+
+		",inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.sector=16,inject-error.0.errno=5")
 	for _, c := range []struct {
 		args  string
 		saved bool
@@ -243,17 +270,20 @@ func TestReadKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestOnlyRecordsAreReplaced: a journal takes the place of a journal and a state that of a state, if the job begins; any other file stays.
+// TestOnlyRecordsAreReplaced: a journal takes the place of a journal and a state that of a state,
+// if the job begins; any other file stays.
 func TestOnlyRecordsAreReplaced(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	s := newShell(t, "native")
 	defer s.Finish(context.Background())
 	s.dialogue(t, "open -f raw "+raw(t, 64<<10))
-	if said := s.dialogue(t, "verify_write --journal "+at("journal")+" --state "+at("state")+" 0 16k"); strings.Contains(said, "!") {
+	if said := s.dialogue(t, "verify_write --journal "+at("journal")+" --state "+at("state")+
+		" 0 16k"); strings.Contains(said, "!") {
 		t.Fatal(said)
 	}
-	if err := errors.Join(os.WriteFile(at("text"), []byte("text"), 0o600), os.WriteFile(at("zeroes"), make([]byte, 4096), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(at("text"), []byte("text"), 0o600),
+		os.WriteFile(at("zeroes"), make([]byte, 4096), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -266,37 +296,46 @@ func TestOnlyRecordsAreReplaced(t *testing.T) {
 	} {
 		for _, name := range c.files {
 			before := sumOf(t, at(name))
-			if said := s.dialogue(t, "verify_write "+c.option+" "+at(name)+" 0 4k"); !strings.Contains(said, "is there already") || sumOf(t, at(name)) != before {
+			if said := s.dialogue(t, "verify_write "+c.option+" "+at(name)+
+				" 0 4k"); !strings.Contains(said, "is there already") ||
+				sumOf(t, at(name)) != before {
 				t.Errorf("%s %s: %q", c.option, name, said)
 			}
 		}
 		before := sumOf(t, at(c.replaced))
-		if said := s.dialogue(t, "verify_write "+c.option+" "+at(c.replaced)+" 1M 4k"); !strings.Contains(said, "!") || sumOf(t, at(c.replaced)) != before {
+		if said := s.dialogue(t, "verify_write "+c.option+" "+at(c.replaced)+
+			" 1M 4k"); !strings.Contains(said, "!") || sumOf(t, at(c.replaced)) != before {
 			t.Errorf("%s of a job that cannot begin: %q", c.option, said)
 		}
 		s.dialogue(t, "verify_write "+c.option+" "+at("none")+" 1M 4k")
 		if _, err := os.Stat(at("none")); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s of a job that cannot begin is left: %v", c.option, err)
 		}
-		if said := s.dialogue(t, "verify_write "+c.option+" "+at(c.replaced)+" 0 4k"); strings.Contains(said, "!") || sumOf(t, at(c.replaced)) == before {
+		if said := s.dialogue(t, "verify_write "+c.option+" "+at(c.replaced)+
+			" 0 4k"); strings.Contains(said, "!") || sumOf(t, at(c.replaced)) == before {
 			t.Errorf("%s again: %q", c.option, said)
 		}
 	}
 }
 
-// TestStateOfJobIsNoOther: the state that a job file asks for takes the place of a state only, which is seen before anything is written.
+// TestStateOfJobIsNoOther: the state that a job file asks for takes the place of a state only,
+// which is seen before anything is written.
 func TestStateOfJobIsNoOther(t *testing.T) {
 	dir := t.TempDir()
-	name, job, state := raw(t, 64<<10), filepath.Join(dir, "job.fio"), filepath.Join(dir, "local-a-0-verify.state")
-	text := "[a]\naux-path=" + dir + "\nrw=write\nbs=4k\nsize=16k\nverify=crc32c\nverify_state_save=1\n"
-	if err := errors.Join(os.WriteFile(job, []byte(text), 0o600), os.WriteFile(state, []byte("other"), 0o600)); err != nil {
+	name, job, state := raw(t, 64<<10), filepath.Join(dir, "job.fio"),
+		filepath.Join(dir, "local-a-0-verify.state")
+	text := "[a]\naux-path=" + dir +
+		"\nrw=write\nbs=4k\nsize=16k\nverify=crc32c\nverify_state_save=1\n"
+	if err := errors.Join(os.WriteFile(job, []byte(text), 0o600),
+		os.WriteFile(state, []byte("other"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	s := newShell(t, "native")
 	defer s.Finish(context.Background())
 	s.dialogue(t, "open -f raw "+name)
 	before := sumOf(t, name)
-	if said := s.dialogue(t, "verify_job "+job); !strings.Contains(said, "no state file") || sumOf(t, name) != before {
+	if said := s.dialogue(t, "verify_job "+job); !strings.Contains(said, "no state file") ||
+		sumOf(t, name) != before {
 		t.Errorf("%q, image changed %v", said, sumOf(t, name) != before)
 	}
 	if err := os.Remove(state); err != nil {

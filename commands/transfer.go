@@ -13,11 +13,13 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// pieceSize is the most memory that one request takes, in bytes. Longer ranges go through it piece by piece.
+// pieceSize is the most memory that one request takes, in bytes. Longer ranges go through it piece
+// by piece.
 const pieceSize = 16 << 20
 
-// transfer is what all requests share: where, how much, how it is reported. What talks to the device runs on a request's
-// goroutine and looks at nothing but the transfer; the rest runs on the session's.
+// transfer is what all requests share: where, how much, how it is reported. What talks to the
+// device runs on a request's goroutine and looks at nothing but the transfer; the rest runs on the
+// session's.
 type transfer struct {
 	op   string     // as failures name it
 	verb event.Verb // as reports name it
@@ -138,8 +140,9 @@ func (t *transfer) timed(do func() error) error {
 	return err
 }
 
-// pieces walks the range. A range that fits one piece is one request with the memory layout that was asked for; so is an empty one.
-// A longer one is first looked at as a whole, so that nothing is done when a part of it cannot be.
+// pieces walks the range. A range that fits one piece is one request with the memory layout that
+// was asked for; so is an empty one. A longer one is first looked at as a whole, so that nothing is
+// done when a part of it cannot be.
 func (t *transfer) pieces(size int64, buf []byte, do func(v blockdev.Vec, off int64) error) error {
 	if t.n > t.maxRequest {
 		return syscall.EIO
@@ -233,19 +236,22 @@ func (w work) wait(ctx context.Context, s *session.Session, im *session.Image) e
 	return w.end(s, err)
 }
 
-// start makes a request in the background, when those that are under way leave room for its memory. Its time counts until its completion is
-// looked at.
-func (t *transfer) start(ctx context.Context, s *session.Session, im *session.Image, memory int64, prepare func() work) error {
+// start makes a request in the background, when those that are under way leave room for its memory.
+// Its time counts until its completion is looked at.
+func (t *transfer) start(ctx context.Context, s *session.Session, im *session.Image, memory int64,
+	prepare func() work,
+) error {
 	if err := s.Room(ctx, memory); err != nil {
 		return t.failed(err)
 	}
 	w := prepare()
 	w.t.begin(s)
 	began := s.Now()
-	s.Go(ctx, im, memory, func(ctx context.Context) error { return w.do(ctx, im.Dev) }, func(err error) error {
-		w.t.elapsed = s.Now().Sub(began)
-		return w.end(s, err)
-	})
+	s.Go(ctx, im, memory, func(ctx context.Context) error { return w.do(ctx, im.Dev) },
+		func(err error) error {
+			w.t.elapsed = s.Now().Sub(began)
+			return w.end(s, err)
+		})
 	return nil
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 var truncate = session.Command{
-	Name: "truncate", Alias: "t", Min: 1, Max: 3, Needs: session.File | session.Write | session.Resize,
+	Name: "truncate", Alias: "t", Min: 1, Max: 3,
+	Needs: session.File | session.Write | session.Resize,
 	Args:  "[-m prealloc_mode] off",
 	Short: "truncates the current file at the given offset",
 	Long: ` Example:
@@ -32,14 +33,16 @@ var truncate = session.Command{
 		})
 		f.Offer("grow-only", func(int) error {
 			if d := f.Image().Dev; d.Info().Cluster > 0 && size < d.Size() {
-				return event.Fail(event.Failed{Op: "truncate", Err: &driver.ShrinkError{Format: d.Info().Driver}})
+				return event.Fail(
+					event.Failed{Op: "truncate", Err: &driver.ShrinkError{Format: d.Info().Driver}})
 			}
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			return onDevice(ctx, s, im, "truncate", func(ctx context.Context, d *blockdev.Device) error {
-				return d.Truncate(ctx, size, mode)
-			})
+			return onDevice(ctx, s, im, "truncate",
+				func(ctx context.Context, d *blockdev.Device) error {
+					return d.Truncate(ctx, size, mode)
+				})
 		}
 	},
 }
@@ -47,13 +50,15 @@ var truncate = session.Command{
 // preallocationFlag declares what becomes of space that an image gets.
 func preallocationFlag(f *session.Flags, mode *blockdev.Prealloc) {
 	const help = "what to do with space that is added"
-	f.Flag('m', "preallocation", args.Enum("MODE", driver.Preallocs), help, func(word string) error {
-		var ok bool
-		if *mode, ok = driver.ParsePrealloc(word); !ok {
-			return event.Fail(event.Report{Err: driver.Refuse("Invalid preallocation mode '%s'", word)})
-		}
-		return nil
-	})
+	f.Flag('m', "preallocation", args.Enum("MODE", driver.Preallocs), help,
+		func(word string) error {
+			var ok bool
+			if *mode, ok = driver.ParsePrealloc(word); !ok {
+				return event.Fail(
+					event.Report{Err: driver.Refuse("Invalid preallocation mode '%s'", word)})
+			}
+			return nil
+		})
 }
 
 var length = session.Command{

@@ -34,9 +34,10 @@ var undoCommand = session.Command{
 		f.Bool(&u.check, 0, "check", "look whether it can be undone, and change nothing")
 		f.Bool(&u.force, 0, "force", "put back what was there, whatever others wrote")
 		f.Word("log", args.File, word(&u.name))
-		f.Conflict("check-force", "--check changes nothing, so there is nothing to force", func() bool {
-			return u.check && u.force
-		})
+		f.Conflict("check-force", "--check changes nothing, so there is nothing to force",
+			func() bool {
+				return u.check && u.force
+			})
 		return u.run
 	},
 }
@@ -73,7 +74,10 @@ func (u *undoing) run(ctx context.Context, s *session.Session, im *session.Image
 	case err != nil:
 		return err
 	}
-	s.Emit(event.Undone{Log: u.name, Bytes: log.Changed(), Size: log.Size, Torn: log.Torn, Checked: u.check})
+	s.Emit(event.Undone{
+		Log: u.name, Bytes: log.Changed(), Size: log.Size, Torn: log.Torn,
+		Checked: u.check,
+	})
 	return nil
 }
 

@@ -16,7 +16,8 @@ import (
 	"github.com/blksh/blksh/verify/job"
 )
 
-// blockJob is a verification job on an image: blocks that tell whether they are intact, written or verified.
+// blockJob is a verification job on an image: blocks that tell whether they are intact, written or
+// verified.
 type blockJob struct {
 	op      string // the command
 	section string // of a job file, "" without one
@@ -24,8 +25,9 @@ type blockJob struct {
 	file    string // name of the image where there are several, otherwise ""
 	sized   bool   // the length of blocks was given
 	options fio.Options
-	from    int64        // where a run goes on that was stopped
-	merge   int64        // neighbouring requests are one of up to so many bytes; 0: they are not merged
+	from    int64 // where a run goes on that was stopped
+	// neighbouring requests are one of up to so many bytes; 0: they are not merged
+	merge   int64
 	history *job.History // nil: the job was completed
 	// scan: each block is judged by its own header, not by the job.
 	scan bool
@@ -60,10 +62,12 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (state *fio.St
 		return state, b.stopped(ctx, run, result, err)
 	}
 	if result.Writes == 0 && b.from == 0 {
-		return state, event.Fail(event.BadValue{Message: b.op + ": nothing was written: " + b.whyNothing(run)})
+		return state, event.Fail(
+			event.BadValue{Message: b.op + ": nothing was written: " + b.whyNothing(run)})
 	}
 	s.Emit(event.BlocksWritten{
-		Blocks: b.blocks(run), Fio: run.job.Workload().Fio, Bytes: result.Written, Writes: result.Made, Requests: result.Requests, Trimmed: result.Trimmed,
+		Blocks: b.blocks(run), Fio: run.job.Workload().Fio, Bytes: result.Written,
+		Writes: result.Made, Requests: result.Requests, Trimmed: result.Trimmed,
 		Seed: run.job.Workload().RandSeed, Elapsed: s.Now().Sub(began),
 	})
 	b.history = result.History()
@@ -82,12 +86,14 @@ func (b *blockJob) writing() job.WriteOptions {
 // whyNothing says why a job wrote nothing.
 func (b *blockJob) whyNothing(run *blockRun) string {
 	if block := int64(run.job.Workload().MinBlock); b.length() < block {
-		return fmt.Sprintf("a range of %s has no room for a block of %s", args.Size(float64(b.length())), args.Size(float64(block)))
+		return fmt.Sprintf("a range of %s has no room for a block of %s",
+			args.Size(float64(b.length())), args.Size(float64(block)))
 	}
 	return "the job ended before its first write"
 }
 
-// verify reads the blocks and says what became of them. It fails if any is damaged, or could not be read.
+// verify reads the blocks and says what became of them. It fails if any is damaged, or could not be
+// read.
 func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 	began := s.Now()
 	run, err := b.prepare(ctx, s, "verifying")
@@ -98,10 +104,12 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 		if b.scan {
 			return run.job.Scan(ctx, readOnly(open), b.from)
 		}
-		return run.job.Verify(ctx, readOnly(open), job.VerifyOptions{From: b.from, History: b.history, Others: b.others})
+		return run.job.Verify(ctx, readOnly(open),
+			job.VerifyOptions{From: b.from, History: b.history, Others: b.others})
 	})
 	if b.sized && result.BlockLen > 0 {
-		s.Emit(event.JobNote{Note: fio.Note{Job: b.op, Option: "-b", Why: "the blocks have " + args.Size(float64(result.BlockLen))}})
+		s.Emit(event.JobNote{Note: fio.Note{Job: b.op, Option: "-b", Why: "the blocks have " +
+			args.Size(float64(result.BlockLen))}})
 	}
 	verdict := event.Verdict{Blocks: b.blocks(run), Result: *result, Elapsed: s.Now().Sub(began)}
 	failed := b.judge(s, verdict, err == nil)
@@ -112,7 +120,8 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 	return failed
 }
 
-// judge tells the verdict. It fails unless blocks were verified and all are good; a run that came to no end may have verified none.
+// judge tells the verdict. It fails unless blocks were verified and all are good; a run that came
+// to no end may have verified none.
 func (b *blockJob) judge(s *session.Session, v event.Verdict, ended bool) error {
 	var e event.Reason
 	switch {
@@ -132,7 +141,10 @@ func (b *blockJob) judge(s *session.Session, v event.Verdict, ended bool) error 
 
 func (b *blockJob) blocks(run *blockRun) event.Blocks {
 	o := run.job.Workload()
-	return event.Blocks{Range: event.Range{Off: o.Offset, Len: b.length()}, File: b.file, Job: b.section, Type: o.Verify, Merge: b.merge}
+	return event.Blocks{
+		Range: event.Range{Off: o.Offset, Len: b.length()}, File: b.file,
+		Job: b.section, Type: o.Verify, Merge: b.merge,
+	}
 }
 
 // length is how many bytes of the image the job is about: each of its files has an equal part.
@@ -151,14 +163,18 @@ func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *job.Result, er
 		}
 		return event.Fail(event.Failed{Op: b.op, Err: err})
 	}
-	stop := event.Interrupted{Op: b.op, Range: b.blocks(run).Range, Done: run.progress.Done, Err: context.Cause(ctx)}
+	stop := event.Interrupted{
+		Op: b.op, Range: b.blocks(run).Range, Done: run.progress.Done,
+		Err: context.Cause(ctx),
+	}
 	if r.Unreadable == 0 { // otherwise what was under way is not done
 		stop.Resume = r.Position
 	}
 	return event.Fail(stop)
 }
 
-// refused says whether a job ended because of what was asked, and not because of the device or of a file.
+// refused says whether a job ended because of what was asked, and not because of the device or of a
+// file.
 func refused(err error) bool {
 	var device *blockdev.Error
 	var errno syscall.Errno
@@ -166,7 +182,9 @@ func refused(err error) bool {
 }
 
 // prepare makes the job. What is wrong with its options is a wrong use of the command.
-func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string) (*blockRun, error) {
+func (b *blockJob) prepare(ctx context.Context, s *session.Session,
+	phase string,
+) (*blockRun, error) {
 	o, n := b.options, b.length()
 	switch {
 	case b.merge > 0:
@@ -176,7 +194,8 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session, phase string
 	}
 	if o.Offset < 0 || n < 0 || o.Offset > b.image.Dev.Size()-n {
 		return nil, event.Fail(event.Failed{Op: b.op, Err: &blockdev.Error{
-			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: n, Err: &blockdev.RangeError{Size: b.image.Dev.Size()},
+			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: n,
+			Err: &blockdev.RangeError{Size: b.image.Dev.Size()},
 		}})
 	}
 	if len(s.Images()) > 1 {
@@ -214,7 +233,8 @@ func (r *blockRun) note(p job.Progress) {
 
 // do runs a pass.
 func (r *blockRun) do(
-	ctx context.Context, s *session.Session, pass func(context.Context, job.Opener) (*job.Result, error),
+	ctx context.Context, s *session.Session,
+	pass func(context.Context, job.Opener) (*job.Result, error),
 ) (result *job.Result, err error) {
 	total := r.length()
 	if r.options.TimeBased {
@@ -234,14 +254,20 @@ func (r *blockRun) do(
 
 // opener makes the batch queues of a device that a job asks for.
 func opener(ctx context.Context, d *blockdev.Device) job.Opener {
-	return func(_ context.Context, depth, size int) (job.Queue, error) { return d.Queue(ctx, depth, size) }
+	return func(_ context.Context, depth, size int) (
+		job.Queue, error,
+	) {
+		return d.Queue(ctx, depth, size)
+	}
 }
 
-// lastWait is how long requests that are under way when a person stops a job may take to end by themselves.
+// lastWait is how long requests that are under way when a person stops a job may take to end by
+// themselves.
 const lastWait = 2 * time.Second
 
-// unhurried is ctx for the requests of a job. When a person stops the job, those that are under way end by themselves, so that it is known
-// how far the job came. One that stands still for ever is given up after a while.
+// unhurried is ctx for the requests of a job. When a person stops the job, those that are under way
+// end by themselves, so that it is known how far the job came. One that stands still for ever is
+// given up after a while.
 func unhurried(ctx context.Context) (_ context.Context, release func()) {
 	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -259,7 +285,8 @@ func unhurried(ctx context.Context) (_ context.Context, release func()) {
 	}
 }
 
-// readOnly makes queues that cannot write: a verification must not change what it looks at, whatever it is asked to do.
+// readOnly makes queues that cannot write: a verification must not change what it looks at,
+// whatever it is asked to do.
 func readOnly(open job.Opener) job.Opener {
 	return func(ctx context.Context, depth, size int) (job.Queue, error) {
 		q, err := open(ctx, depth, size)
@@ -279,7 +306,8 @@ type readingQueue struct {
 // Stage lets reads and flushes through. What changes something is refused by Submit.
 func (q *readingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
 	if op != job.OpRead && op != job.OpFlush {
-		q.refused = fmt.Errorf("a verification was about to change %d bytes at %d: %w", n, off, syscall.EROFS)
+		q.refused = fmt.Errorf("a verification was about to change %d bytes at %d: %w", n, off,
+			syscall.EROFS)
 		return
 	}
 	q.Queue.Stage(slot, op, off, n, flags)
@@ -327,31 +355,37 @@ func (b *blockJob) flags(f *session.Flags) {
 			return b.set(j.option, word)
 		})
 	}
-	f.Enum(0, "order", "ORDER", orders, "which block comes next, random as fio draws it, each once", func(i int) error {
-		b.options.Direction = [...]fio.Direction{fio.Write, fio.RandWrite}[i]
-		return nil
-	})
-	f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio has such blocks", func(word string) (err error) {
-		if b.options.Fio, err = fio.ParseRelease(word); err != nil {
-			return event.Fail(event.BadValue{Message: err.Error()})
-		}
-		return nil
-	})
-	f.Flag(0, "generation", args.Text("N"), "a number in each header that tells old blocks from new", func(word string) error {
-		n, err := f.Number("generation", word)
-		if err == nil && (n < 1 || n > 1<<32-1) {
-			err = event.Fail(event.BadValue{Message: "--generation takes a number from 1 to 4294967295"})
-		}
-		b.options.Generation = uint32(n)
-		return err
-	})
-	f.Flag('o', "option", args.Text("NAME=VALUE"), "any other option of a fio job, such as norandommap=1", func(word string) error {
-		name, value, _ := strings.Cut(word, "=")
-		if elsewhere(name) {
-			return event.Fail(event.BadValue{Message: "-o " + name + " has a place in job files only"})
-		}
-		return b.set(name, value)
-	})
+	f.Enum(0, "order", "ORDER", orders, "which block comes next, random as fio draws it, each once",
+		func(i int) error {
+			b.options.Direction = [...]fio.Direction{fio.Write, fio.RandWrite}[i]
+			return nil
+		})
+	f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio has such blocks",
+		func(word string) (err error) {
+			if b.options.Fio, err = fio.ParseRelease(word); err != nil {
+				return event.Fail(event.BadValue{Message: err.Error()})
+			}
+			return nil
+		})
+	f.Flag(0, "generation", args.Text("N"),
+		"a number in each header that tells old blocks from new", func(word string) error {
+			n, err := f.Number("generation", word)
+			if err == nil && (n < 1 || n > 1<<32-1) {
+				err = event.Fail(
+					event.BadValue{Message: "--generation takes a number from 1 to 4294967295"})
+			}
+			b.options.Generation = uint32(n)
+			return err
+		})
+	f.Flag('o', "option", args.Text("NAME=VALUE"),
+		"any other option of a fio job, such as norandommap=1", func(word string) error {
+			name, value, _ := strings.Cut(word, "=")
+			if elsewhere(name) {
+				return event.Fail(
+					event.BadValue{Message: "-o " + name + " has a place in job files only"})
+			}
+			return b.set(name, value)
+		})
 	mergeFlag(f, &b.merge)
 	f.Size(&b.from, new(bool), 0, "resume", "N", "go on where a run was stopped, as it said")
 }
@@ -361,21 +395,25 @@ func orders() []string { return []string{"seq", "random"} }
 
 // mergeFlag declares the flag that allows a job to send other requests than those that it names.
 func mergeFlag(f *session.Flags, merge *int64) {
-	f.Flag(0, "merge", args.Value{Name: "SIZE", Type: args.TypeSize}, "send neighbouring requests as one of up to SIZE bytes", func(word string) (err error) {
-		*merge, err = f.Number("merge", word)
-		if err == nil && (*merge < 0 || *merge > fio.MaxMerge) {
-			err = event.Fail(event.BadValue{Message: "--merge takes up to " + args.Size(fio.MaxMerge)})
-		}
-		return err
-	})
+	f.Flag(0, "merge", args.Value{Name: "SIZE", Type: args.TypeSize},
+		"send neighbouring requests as one of up to SIZE bytes", func(word string) (err error) {
+			*merge, err = f.Number("merge", word)
+			if err == nil && (*merge < 0 || *merge > fio.MaxMerge) {
+				err = event.Fail(
+					event.BadValue{Message: "--merge takes up to " + args.Size(fio.MaxMerge)})
+			}
+			return err
+		})
 }
 
 // elsewhere says whether operands and flags stand for an option, or it is about several jobs.
 func elsewhere(option string) bool {
 	switch option {
 	case "filename", "nrfiles", "numjobs", "offset", "size", "name", "verify_only", "verify_dump",
-		"verify_state_save", "verify_state_load", "aux-path", "directory", "filename_format", "nr_files",
-		"openfiles", "file_service_type", "stonewall", "wait_for_previous", "filesize", "fill_device",
+		"verify_state_save", "verify_state_load", "aux-path", "directory", "filename_format",
+		"nr_files",
+		"openfiles", "file_service_type", "stonewall", "wait_for_previous", "filesize",
+		"fill_device",
 		"fill_fs", "fileoffset", "offset_align", "offset_increment", "kb_base":
 		return true
 	}

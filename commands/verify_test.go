@@ -140,11 +140,13 @@ func onFormats(t *testing.T, size string, test func(t *testing.T, o *objects)) {
 	}
 }
 
-// Requests are those of the job. They are merged only if that is asked for, and then each report says so.
+// Requests are those of the job. They are merged only if that is asked for, and then each report
+// says so.
 func TestMerge(t *testing.T) {
 	onFormats(t, "1M", func(t *testing.T, o *objects) {
 		file := filepath.Join(t.TempDir(), "job")
-		if err := os.WriteFile(file, []byte("[j]\nrw=write\nverify=crc32c\nbs=4k\nsize=1M\nverify_state_save=0\n"), 0o666); err != nil {
+		if err := os.WriteFile(file,
+			[]byte("[j]\nrw=write\nverify=crc32c\nbs=4k\nsize=1M\nverify_state_save=0\n"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
@@ -182,13 +184,15 @@ func TestMerge(t *testing.T) {
 	})
 }
 
-// The images of damages are of blocks of 4 KiB; each damage has a place of its own, three blocks apart.
+// The images of damages are of blocks of 4 KiB; each damage has a place of its own, three blocks
+// apart.
 const (
 	damageBlock = 4096
 	damageStep  = 3 * damageBlock
 )
 
-// damages are what may happen to a block: at is where it lies, now the image and old the one before. They return what to write where.
+// damages are what may happen to a block: at is where it lies, now the image and old the one
+// before. They return what to write where.
 var damages = []struct {
 	name, class string
 	do          func(at int, now, old []byte) (off int, p []byte)
@@ -213,21 +217,26 @@ func random(n int) []byte {
 	return p
 }
 
-// Every kind of damage is named, alone and together with all others, by the headers and with the job, in images of each format.
+// Every kind of damage is named, alone and together with all others, by the headers and with the
+// job, in images of each format.
 func TestDamage(t *testing.T) {
 	onFormats(t, "256k", func(t *testing.T, o *objects) {
 		o.must(0, "verify_write --seed 5 --generation 1")
 		old := o.content()
 		o.must(0, "verify_write --generation 2")
 		now := o.content()
-		readings := []string{"verify_read --all --generation 2", "verify_read --all --generation 2 -t crc32c --exact"}
+		readings := []string{
+			"verify_read --all --generation 2",
+			"verify_read --all --generation 2 -t crc32c --exact",
+		}
 		for i, d := range damages {
 			at := i * damageStep
 			off, p := d.do(at, now, old)
 			o.plant(int64(off), p)
 			for _, line := range readings {
 				list := o.must(1, line)
-				if len(list) != 2 || list[0].Class != d.class || list[0].Offset != int64(at) || list[0].Length != damageBlock || list[1].Bad != 1 {
+				if len(list) != 2 || list[0].Class != d.class || list[0].Offset != int64(at) ||
+					list[0].Length != damageBlock || list[1].Bad != 1 {
 					t.Errorf("%s: %s: %+v", d.name, line, list)
 				}
 			}
@@ -253,7 +262,8 @@ func TestDamage(t *testing.T) {
 					t.Errorf("%s: %s: %+v", line, d.name, list[i])
 				}
 			}
-			if from := list[6]; from.From != 7*damageStep || from.First.Header.Offset != 7*damageStep {
+			if from := list[6]; from.From != 7*damageStep ||
+				from.First.Header.Offset != 7*damageStep {
 				t.Errorf("%s: misdirected from %d: %+v", line, from.From, from.First)
 			}
 			if parts := list[8].First.Parts; len(parts) == 0 || parts[0].Off < 8*damageStep+2048 {
@@ -286,7 +296,8 @@ func TestDump(t *testing.T) {
 				t.Fatalf("the difference at %d is %#x", i, b)
 			}
 		}
-		if flipped != 1 || files["diff"][9000-8192] != 4 || !bytes.Equal(files["expected"], now[8192:8192+damageBlock]) {
+		if flipped != 1 || files["diff"][9000-8192] != 4 ||
+			!bytes.Equal(files["expected"], now[8192:8192+damageBlock]) {
 			t.Errorf("%d bits differ", flipped)
 		}
 	})
@@ -325,7 +336,8 @@ func TestJobFile(t *testing.T) {
 	}
 	o.must(0, "open -o driver=raw "+filepath.Join(dir, "one"))
 	list := o.must(0, "verify_job --section first "+file)
-	if len(list) != 3 || list[0].Kind != "job_notes" || list[1].Kind != "blocks_written" || list[1].Writes != 16 || list[2].Kind != "verdict" || list[2].Job != "first" {
+	if len(list) != 3 || list[0].Kind != "job_notes" || list[1].Kind != "blocks_written" ||
+		list[1].Writes != 16 || list[2].Kind != "verdict" || list[2].Job != "first" {
 		t.Errorf("%+v", list)
 	}
 	if list = o.must(0, "verify_job --section other "+file); list[len(list)-1].Kind != "verdict" {
@@ -346,14 +358,18 @@ func TestJobFile(t *testing.T) {
 		t.Errorf("the jobs behind a bad one: %+v", list)
 	}
 	both := filepath.Join(dir, "both")
-	if err := os.WriteFile(both, []byte("[a]\nfilename=one:two\nverify=crc7\nrw=randwrite\nbs=1k\nverify_dump=1\naux-path="+dir), 0o666); err != nil {
+	if err := os.WriteFile(both,
+		[]byte("[a]\nfilename=one:two\nverify=crc7\nrw=randwrite\nbs=1k\nverify_dump=1\naux-path="+
+			dir), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if list := o.must(0, "verify_job "+both); len(list) != 4 || list[0].Length != 128<<10 || list[1].Blocks != 128 {
+	if list := o.must(0, "verify_job "+both); len(list) != 4 || list[0].Length != 128<<10 ||
+		list[1].Blocks != 128 {
 		t.Errorf("a job on two files: %+v", list)
 	}
 	o.plant(1024, make([]byte, 1024))
-	if list := o.must(1, "verify_job --read "+both); list[0].Class != "zeroed" || list[2].Kind != "dumped" || list[3].Kind != "verdict" {
+	if list := o.must(1, "verify_job --read "+both); list[0].Class != "zeroed" ||
+		list[2].Kind != "dumped" || list[3].Kind != "verdict" {
 		t.Errorf("a job on two files, the first damaged: %+v", list)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "one.1024.received")); err != nil {
@@ -364,7 +380,8 @@ func TestJobFile(t *testing.T) {
 	}
 }
 
-// A job that verifies needs no permission to write, and one that writes is refused before it begins.
+// A job that verifies needs no permission to write, and one that writes is refused before it
+// begins.
 func TestJobPermission(t *testing.T) {
 	o := newObjects(t)
 	dir := t.TempDir()
@@ -391,10 +408,12 @@ func TestResume(t *testing.T) {
 	var interrupt context.CancelCauseFunc
 	var seconds atomic.Int64
 	o := newObjects(t, func(cfg *session.Config) {
-		cfg.Now = func() time.Time { return time.Unix(seconds.Add(1), 0) } // so that there is progress at every look
+		// so that there is progress at every look
+		cfg.Now = func() time.Time { return time.Unix(seconds.Add(1), 0) }
 		cfg.Progress = func(string, int64) (add func(int64), end func()) {
 			return func(n int64) {
-				if n > 0 && interrupt != nil { // something is done: a look may come before the first request has ended
+				// something is done: a look may come before the first request has ended
+				if n > 0 && interrupt != nil {
 					interrupt(session.ErrInterrupted)
 				}
 			}, func() {}
@@ -435,7 +454,8 @@ func TestResume(t *testing.T) {
 			t.Errorf("%s: %d blocks, and then %d", reading, first, rest[0].Blocks)
 		}
 	}
-	if list, _ := stopped("bench -d 1 -n 100000000 read"); list[0].Kind != "load" || list[0].Requests == 0 {
+	if list, _ := stopped("bench -d 1 -n 100000000 read"); list[0].Kind != "load" ||
+		list[0].Requests == 0 {
 		t.Errorf("%+v", list)
 	}
 }
@@ -452,12 +472,14 @@ func TestJournal(t *testing.T) {
 		}
 		o.must(0, "verify_read --acknowledged --journal "+journal)
 		o.plant(40960, before[40960:40960+damageBlock])
-		if list = o.must(1, "verify_read --journal "+journal); list[0].Class != "zeroed" || list[0].Offset != 40960 {
+		if list = o.must(1, "verify_read --journal "+journal); list[0].Class != "zeroed" ||
+			list[0].Offset != 40960 {
 			t.Errorf("%+v", list)
 		}
 		o.must(2, "verify_read --journal "+journal+" 0..4k")
 		o.must(2, "verify_read --acknowledged")
-		list = o.must(2, "verify_write --order random --seed 4 --journal "+journal+" -o fsync=7 --resume 9 0..192k")
+		list = o.must(2, "verify_write --order random --seed 4 --journal "+journal+
+			" -o fsync=7 --resume 9 0..192k")
 		if !strings.Contains(list[len(list)-1].Message, "other options") {
 			t.Errorf("%+v", list)
 		}
@@ -467,7 +489,8 @@ func TestJournal(t *testing.T) {
 		if err := os.WriteFile(pattern, []byte("some text"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		o.must(0, fmt.Sprintf(`verify_write -t pattern_hdr -P "'%s'" --journal %s 0..192k`, pattern, journal))
+		o.must(0, fmt.Sprintf(`verify_write -t pattern_hdr -P "'%s'" --journal %s 0..192k`, pattern,
+			journal))
 		o.must(0, "verify_read --journal "+journal)
 	})
 }
@@ -488,7 +511,8 @@ func TestState(t *testing.T) {
 func TestKindsOfBlocks(t *testing.T) {
 	onFormats(t, "192k", func(t *testing.T, o *objects) {
 		for _, line := range []string{
-			"verify_write -t sha3-256 -b 1k-8k", "verify_write --fio 2.2 -t xxhash", "verify_write --fio 3.33 -t sha512 -b 8k --interval 1k",
+			"verify_write -t sha3-256 -b 1k-8k", "verify_write --fio 2.2 -t xxhash",
+			"verify_write --fio 3.33 -t sha512 -b 8k --interval 1k",
 			"verify_write -t crc16 --header-offset 512", `verify_write -t pattern_hdr -P %o"abc"`,
 		} {
 			o.must(0, line+" --check")
@@ -515,7 +539,8 @@ func TestUnreadable(t *testing.T) {
 	o.must(0, "open -o driver=raw "+disk)
 	o.must(0, "verify_write")
 	o.must(0, "close")
-	o.must(0, "open -o driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename="+disk+
+	o.must(0, "open -o driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename="+
+		disk+
 		",file.inject-error.0.event=none,file.inject-error.0.iotype=read,file.inject-error.0.sector=16")
 	list := o.must(5, "verify_read -o iodepth=1")
 	if last := list[len(list)-1]; last.Kind != "failed" {
@@ -529,16 +554,20 @@ func TestWrongUse(t *testing.T) {
 	o.must(0, "create -f raw "+disk+" 64k")
 	o.must(0, "open -o driver=raw "+disk)
 	for _, line := range []string{
-		"verify_write -t crc", "verify_write -b 0", "verify_write --fio 4", "verify_write --order back", "verify_write -o rw=read",
-		"verify_write -o filename=x", "verify_write -o nonsense=1", "verify_write --generation 0", "verify_write --seed x",
-		"verify_read --exact", "bench write 0..1k", "bench sideways", "bench -d 0 read", "bench -d 4096 -b 1M read", "bench -t never read", "bench",
+		"verify_write -t crc", "verify_write -b 0", "verify_write --fio 4",
+		"verify_write --order back", "verify_write -o rw=read",
+		"verify_write -o filename=x", "verify_write -o nonsense=1", "verify_write --generation 0",
+		"verify_write --seed x",
+		"verify_read --exact", "bench write 0..1k", "bench sideways", "bench -d 0 read",
+		"bench -d 4096 -b 1M read", "bench -t never read", "bench",
 	} {
 		o.must(2, line)
 	}
 	o.must(5, "verify_write 0 128k")
 	o.must(5, "verify_read 32k 64k")
 	o.must(5, "verify_read --state /nonexistent -t crc7")
-	if list := o.must(0, "verify_write -o direct=1 0..4k"); list[0].Kind != "job_note" || list[0].Option != "direct" {
+	if list := o.must(0, "verify_write -o direct=1 0..4k"); list[0].Kind != "job_note" ||
+		list[0].Option != "direct" {
 		t.Errorf("%+v", list)
 	}
 }
@@ -547,7 +576,8 @@ func TestBench(t *testing.T) {
 	onFormats(t, "1M", func(t *testing.T, o *objects) {
 		for _, line := range []string{"read", "write", "randread", "-P random:3 randwrite"} {
 			list := o.must(0, "bench --flush -n 300 -d 4 -b 8k "+line)
-			if list[0].Kind != "load" || list[0].Requests != 300 || list[0].Length != 1<<20 || !strings.HasSuffix(line, list[0].Mode) {
+			if list[0].Kind != "load" || list[0].Requests != 300 || list[0].Length != 1<<20 ||
+				!strings.HasSuffix(line, list[0].Mode) {
 				t.Errorf("%+v", list)
 			}
 		}
@@ -627,13 +657,17 @@ func (q *recordingQueue) Close() error { return nil }
 // Package verify declares the operations of a queue anew; they must be those of the block layer.
 func TestQueueOperations(t *testing.T) {
 	ours := []uint8{job.OpRead, job.OpWrite, job.OpZero, job.OpDiscard, job.OpFlush}
-	theirs := []uint8{blockdev.OpRead, blockdev.OpWrite, blockdev.OpZero, blockdev.OpDiscard, blockdev.OpFlush}
+	theirs := []uint8{
+		blockdev.OpRead, blockdev.OpWrite, blockdev.OpZero, blockdev.OpDiscard,
+		blockdev.OpFlush,
+	}
 	if !slices.Equal(ours, theirs) {
 		t.Errorf("%v, the block layer has %v", ours, theirs)
 	}
 }
 
-// A job makes the file that it names and leaves its state; while an image is open for reading only, nothing else is written.
+// A job makes the file that it names and leaves its state; while an image is open for reading only,
+// nothing else is written.
 func TestJobMakesItsFile(t *testing.T) {
 	o := newObjects(t)
 	t.Chdir(t.TempDir())
@@ -655,11 +689,13 @@ func TestJobMakesItsFile(t *testing.T) {
 	if list := o.must(0, "verify_job r.fio"); list[len(list)-1].Blocks != 16 {
 		t.Errorf("%+v", list)
 	}
-	if list := o.must(0, "verify_job none.fio"); list[0].Kind != "not_verified" || list[len(list)-1].Blocks != 8 {
+	if list := o.must(0, "verify_job none.fio"); list[0].Kind != "not_verified" ||
+		list[len(list)-1].Blocks != 8 {
 		t.Errorf("%+v", list)
 	}
 	o.must(1, "verify_job r.fio")
-	if err := os.WriteFile("local-taken-0-verify.state", []byte("what somebody needs"), 0o666); err != nil {
+	if err := os.WriteFile("local-taken-0-verify.state", []byte("what somebody needs"),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	if list := o.must(2, "verify_job taken.fio"); list[len(list)-1].Kind != "file_error" {

@@ -24,27 +24,33 @@ func find(t *testing.T, list []told, kind string) told {
 func TestFigures(t *testing.T) {
 	o := newObjects(t)
 	o.must(0, "open mem:1M")
-	if e := find(t, o.must(0, "verify_write 0 10000"), "blocks_written"); e.Bytes != 8192 || e.Writes != 2 || e.Length != 10000 {
+	if e := find(t, o.must(0, "verify_write 0 10000"), "blocks_written"); e.Bytes != 8192 ||
+		e.Writes != 2 || e.Length != 10000 {
 		t.Errorf("less than a whole block at the end: %+v", e)
 	}
-	if e := find(t, o.must(0, "verify_read -t crc32c --exact 0 10000"), "verdict"); e.Checked != 8192 || e.Blocks != 2 {
+	if e := find(t, o.must(0, "verify_read -t crc32c --exact 0 10000"),
+		"verdict"); e.Checked != 8192 || e.Blocks != 2 {
 		t.Errorf("and when it is verified: %+v", e)
 	}
-	if e := find(t, o.must(0, "verify_write -o loops=2 0 64k"), "blocks_written"); e.Bytes != 128<<10 || e.Writes != 32 {
+	if e := find(t, o.must(0, "verify_write -o loops=2 0 64k"),
+		"blocks_written"); e.Bytes != 128<<10 || e.Writes != 32 {
 		t.Errorf("two loops: %+v", e)
 	}
 	journal := filepath.Join(t.TempDir(), "journal")
 	o.must(0, "verify_write -o number_ios=5 --journal "+journal)
-	if e := find(t, o.must(0, "verify_read --journal "+journal), "verdict"); e.Checked != 5*4096 || e.Blocks != 5 || e.Length != 1<<20 {
+	if e := find(t, o.must(0, "verify_read --journal "+journal), "verdict"); e.Checked != 5*4096 ||
+		e.Blocks != 5 || e.Length != 1<<20 {
 		t.Errorf("with a journal: %+v", e)
 	}
 	o.must(0, "write -q -z 0 1M")
 	o.must(0, "verify_write 512k 256k")
-	if e := find(t, o.must(0, "verify_read --holes"), "verdict"); e.Checked != 256<<10 || e.Unchecked != 768<<10 {
+	if e := find(t, o.must(0, "verify_read --holes"), "verdict"); e.Checked != 256<<10 ||
+		e.Unchecked != 768<<10 {
 		t.Errorf("with holes: %+v", e)
 	}
 	o.must(0, "verify_write -o norandommap=1 --order random 0 512k")
-	if e := find(t, o.must(0, "verify_read -t crc32c --exact -o norandommap=1 --order random 0 512k"), "verdict"); e.Checked != e.Blocks*4096 || e.Blocks >= 128 {
+	if e := find(t,
+		o.must(0, "verify_read -t crc32c --exact -o norandommap=1 --order random 0 512k"), "verdict"); e.Checked != e.Blocks*4096 || e.Blocks >= 128 {
 		t.Errorf("blocks that were written more than once: %+v", e)
 	}
 }
@@ -56,10 +62,12 @@ func TestFiguresOfHeaders(t *testing.T) {
 	for _, kind := range []string{"meta", "pattern_hdr"} {
 		o.must(0, "verify_write -t "+kind+" -P 0xdeadbeef")
 		o.must(0, "write -q -P 7 13k 3k")
-		if e := find(t, o.must(0, "verify_read"), "verdict"); e.Checked != 0 || e.HeadersOnly != 64<<10 || e.Blocks != 16 {
+		if e := find(t, o.must(0, "verify_read"), "verdict"); e.Checked != 0 ||
+			e.HeadersOnly != 64<<10 || e.Blocks != 16 {
 			t.Errorf("%s: %+v", kind, e)
 		}
-		if e := find(t, o.must(1, "verify_read -P 0xdeadbeef"), "damaged"); e.Checked != 64<<10 || e.HeadersOnly != 0 {
+		if e := find(t, o.must(1, "verify_read -P 0xdeadbeef"), "damaged"); e.Checked != 64<<10 ||
+			e.HeadersOnly != 0 {
 			t.Errorf("%s with its pattern: %+v", kind, e)
 		}
 	}
@@ -104,10 +112,14 @@ func TestAnyTypeIsForReading(t *testing.T) {
 	o := newObjects(t)
 	o.must(0, "open mem:64k")
 	name := filepath.Join(t.TempDir(), "any.fio")
-	if err := os.WriteFile(name, []byte("[a]\nrw=write\nverify=any\nverify_state_save=0\n"), 0o666); err != nil {
+	if err := os.WriteFile(name, []byte("[a]\nrw=write\nverify=any\nverify_state_save=0\n"),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"verify_write -t any", "verify_write -o verify=any", "verify_job " + name} {
+	for _, line := range []string{
+		"verify_write -t any", "verify_write -o verify=any",
+		"verify_job " + name,
+	} {
 		o.must(2, line)
 	}
 	for i, b := range o.content() {
@@ -151,7 +163,8 @@ func TestEndWithinSector(t *testing.T) {
 		}
 		o.must(0, "open -a odd -r -o driver=raw "+name)
 		o.must(0, "use odd")
-		if e := find(t, o.must(0, "verify_read"), "verdict"); e.Blocks != int64(size/64) || e.Checked != int64(size) {
+		if e := find(t, o.must(0, "verify_read"), "verdict"); e.Blocks != int64(size/64) ||
+			e.Checked != int64(size) {
 			t.Errorf("%d bytes: %+v", size, e)
 		}
 		o.must(0, "close")
@@ -164,21 +177,24 @@ func TestEndWithinSector(t *testing.T) {
 		}
 		o.must(0, "open -a odd -r -o driver=raw "+name)
 		o.must(0, "use odd")
-		if e := find(t, o.must(1, "verify_read"), "damaged"); e.Bad != 1 || e.Classes["cut-off"] != 1 {
+		if e := find(t, o.must(1, "verify_read"), "damaged"); e.Bad != 1 ||
+			e.Classes["cut-off"] != 1 {
 			t.Errorf("%d bytes lost: %+v", lost, e)
 		}
 		o.must(0, "close")
 	}
 }
 
-// Where several images are open, the verdict names the one that it is about; what was dumped is told.
+// Where several images are open, the verdict names the one that it is about; what was dumped is
+// told.
 func TestVerdictNames(t *testing.T) {
 	dir := t.TempDir()
 	o := newObjects(t)
 	o.must(0, "open -a one mem:64k")
 	o.must(0, "open -a two mem:64k")
 	job := filepath.Join(dir, "two.fio")
-	if err := os.WriteFile(job, []byte("[j]\nfilename=one:two\nrw=write\nsize=128k\nverify=crc32c\nverify_state_save=0\n"), 0o666); err != nil {
+	if err := os.WriteFile(job,
+		[]byte("[j]\nfilename=one:two\nrw=write\nsize=128k\nverify=crc32c\nverify_state_save=0\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	o.must(0, "verify_job --write "+job)
@@ -191,7 +207,8 @@ func TestVerdictNames(t *testing.T) {
 	if e := find(t, list, "damaged"); e.File != "two" {
 		t.Errorf("%+v", e)
 	}
-	if e := find(t, list, "dumped"); e.Blocks != 1 || !strings.HasSuffix(e.Dir, "bad") || e.Prefix != "two" {
+	if e := find(t, list, "dumped"); e.Blocks != 1 || !strings.HasSuffix(e.Dir, "bad") ||
+		e.Prefix != "two" {
 		t.Errorf("%+v", e)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "bad", "two.8192.received")); err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/blksh/blksh/verify/job"
 )
 
-// journalFile is the file of a journal. What an earlier job noted there is gone with the first thing that this one notes.
+// journalFile is the file of a journal. What an earlier job noted there is gone with the first
+// thing that this one notes.
 type journalFile struct {
 	*target.File
 	begun bool
@@ -43,15 +44,20 @@ func (j *journalFile) end() error {
 	return nil
 }
 
-// openJournal makes the file of a journal, or opens the one that a job goes on with which was stopped.
+// openJournal makes the file of a journal, or opens the one that a job goes on with which was
+// stopped.
 func (b *blockJob) openJournal(ctx context.Context, s *session.Session, name string) error {
 	resumes := b.from > 0
-	file, err := s.ChangeFile(ctx, session.Target{Name: name, Existing: resumes, Over: func(head []byte, _ int64) error {
-		if job.IsJournal(head) {
-			return nil
-		}
-		return &session.RefusedError{Why: "is there already and no journal", Advice: "choose a file that is not there"}
-	}})
+	file, err := s.ChangeFile(ctx,
+		session.Target{Name: name, Existing: resumes, Over: func(head []byte, _ int64) error {
+			if job.IsJournal(head) {
+				return nil
+			}
+			return &session.RefusedError{
+				Why:    "is there already and no journal",
+				Advice: "choose a file that is not there",
+			}
+		}})
 	if err != nil {
 		return err
 	}
@@ -78,14 +84,19 @@ func (b *blockJob) resumeJournal(ctx context.Context) (err error) {
 	return err
 }
 
-// openState makes the file that fio's state of a job goes to when it ends. It takes the place of another state, and of nothing else.
+// openState makes the file that fio's state of a job goes to when it ends. It takes the place of
+// another state, and of nothing else.
 func openState(ctx context.Context, s *session.Session, name string) (*target.File, error) {
-	return s.ReplaceFile(ctx, session.Target{Name: name, Durable: true, Over: func(head []byte, size int64) error {
-		if fio.IsState(head, size) {
-			return nil
-		}
-		return &session.RefusedError{Why: "is there already and no state file", Advice: "choose a file that is not there"}
-	}})
+	return s.ReplaceFile(ctx,
+		session.Target{Name: name, Durable: true, Over: func(head []byte, size int64) error {
+			if fio.IsState(head, size) {
+				return nil
+			}
+			return &session.RefusedError{
+				Why:    "is there already and no state file",
+				Advice: "choose a file that is not there",
+			}
+		}})
 }
 
 // saveState writes the state of a job and ends the file.
@@ -101,7 +112,9 @@ func saveState(state *fio.State, file *target.File) error {
 }
 
 // dumpInto makes the files of bad blocks in a directory.
-func dumpInto(ctx context.Context, s *session.Session, dir string) func(file string, data []byte) error {
+func dumpInto(ctx context.Context, s *session.Session,
+	dir string,
+) func(file string, data []byte) error {
 	return func(name string, data []byte) error {
 		path := filepath.Join(dir, filepath.Base(name))
 		file, err := s.ReplaceFile(ctx, session.Target{Name: path, NoLinks: true})

@@ -50,18 +50,21 @@ var verifyJob = session.Command{
 		f.Text(&j.section, nil, 0, "section", args.Text("NAME"), "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")
 		f.Bool(&j.written, 0, "write", "only write")
-		f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio makes such blocks", func(word string) (err error) {
-			if j.options.Fio, err = fio.ParseRelease(word); err != nil {
-				return event.Fail(event.BadValue{Message: err.Error()})
-			}
-			j.given = true
-			return nil
-		})
+		f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio makes such blocks",
+			func(word string) (err error) {
+				if j.options.Fio, err = fio.ParseRelease(word); err != nil {
+					return event.Fail(event.BadValue{Message: err.Error()})
+				}
+				j.given = true
+				return nil
+			})
 		mergeFlag(f, &j.merge)
-		f.Size(&j.from, new(bool), 0, "resume", "N", "go on where the only job was stopped in that phase")
+		f.Size(&j.from, new(bool), 0, "resume", "N",
+			"go on where the only job was stopped in that phase")
 		j.tell.flags(f)
 		f.Word("file", args.File, word(&j.name))
-		f.Conflict("read-write", "--read and --write do not go together", func() bool { return j.read && j.written })
+		f.Conflict("read-write", "--read and --write do not go together",
+			func() bool { return j.read && j.written })
 		f.Check("jobs", func(int) error { return j.load() })
 		return j.run
 	},
@@ -104,16 +107,20 @@ func (j *jobFile) load() error {
 	}
 	switch {
 	case chosen == 0:
-		return event.Fail(event.BadValue{Message: fmt.Sprintf("%s: no section is called %s", j.name, j.section)})
+		return event.Fail(
+			event.BadValue{Message: fmt.Sprintf("%s: no section is called %s", j.name, j.section)})
 	case j.from > 0 && (chosen > 1 || files > 1):
-		return event.Fail(event.BadValue{Message: "--resume is for one job on one file; --section chooses one"})
+		return event.Fail(
+			event.BadValue{Message: "--resume is for one job on one file; --section chooses one"})
 	case j.from > 0 && !j.read && !j.written:
-		return event.Fail(event.BadValue{Message: "--resume requires --read or --write, as what was stopped was the one or the other"})
+		return event.Fail(
+			event.BadValue{Message: "--resume requires --read or --write, as what was stopped was the one or the other"})
 	}
 	return nil
 }
 
-// include reads a file that the job file includes: relative to the folder of the job file, if it is not here.
+// include reads a file that the job file includes: relative to the folder of the job file, if it is
+// not here.
 func (j *jobFile) include(name string, limit int) ([]byte, error) {
 	text, err := args.ReadFile(name, limit)
 	if errors.Is(err, os.ErrNotExist) && !filepath.IsAbs(name) {
@@ -124,7 +131,10 @@ func (j *jobFile) include(name string, limit int) ([]byte, error) {
 
 // keywords are what fio puts into job files for some words.
 func keywords() map[string]string {
-	list := map[string]string{"$pagesize": strconv.Itoa(os.Getpagesize()), "$ncpus": strconv.Itoa(runtime.NumCPU())}
+	list := map[string]string{
+		"$pagesize": strconv.Itoa(os.Getpagesize()),
+		"$ncpus":    strconv.Itoa(runtime.NumCPU()),
+	}
 	var host syscall.Sysinfo_t
 	if syscall.Sysinfo(&host) == nil {
 		list["$mb_memory"] = strconv.FormatUint(uint64(host.Totalram)*uint64(host.Unit)>>20, 10)
@@ -171,7 +181,9 @@ func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image
 		damaged = firstError(damaged, err)
 	}
 	if idle {
-		return event.Fail(event.BadValue{Message: j.name + ": no job says with verify= what to verify, and none writes"})
+		return event.Fail(
+			event.BadValue{Message: j.name +
+				": no job says with verify= what to verify, and none writes"})
 	}
 	return damaged
 }
@@ -184,7 +196,8 @@ type placedJob struct {
 	made    bool             // its files were not there before
 }
 
-// place finds the files of all jobs. Those that are not to be run count as far as they are on the files of others.
+// place finds the files of all jobs. Those that are not to be run count as far as they are on the
+// files of others.
 func (j *jobFile) place(ctx context.Context) ([]placedJob, error) {
 	jobs := make([]placedJob, len(j.jobs))
 	for i, o := range j.jobs {
@@ -244,7 +257,9 @@ func isDamage(err error) bool {
 }
 
 // one does what a job says, on each of its files.
-func (j *jobFile) one(ctx context.Context, s *session.Session, job *placedJob, all []placedJob) error {
+func (j *jobFile) one(ctx context.Context, s *session.Session, job *placedJob,
+	all []placedJob,
+) error {
 	var damaged error
 	for i, im := range job.images {
 		o := job.options
@@ -276,14 +291,19 @@ func others(all []placedJob, job *placedJob, im *session.Image) (list []fio.Opti
 	return list
 }
 
-// onFile does what a job says, on one of its files. others wrote there as well, if nothing is written now.
+// onFile does what a job says, on one of its files. others wrote there as well, if nothing is
+// written now.
 func (j *jobFile) onFile(
-	ctx context.Context, s *session.Session, im *session.Image, o fio.Options, write bool, others []fio.Options,
+	ctx context.Context, s *session.Session, im *session.Image, o fio.Options, write bool,
+	others []fio.Options,
 ) error {
 	if !write && !j.given {
 		o.Fio = fio.FioAny
 	}
-	b := &blockJob{op: "verify_job", section: o.Name, image: im, options: o, from: j.from, merge: j.merge, tell: j.tell}
+	b := &blockJob{
+		op: "verify_job", section: o.Name, image: im, options: o, from: j.from,
+		merge: j.merge, tell: j.tell,
+	}
 	if o.Dump && b.tell.dump == "" {
 		if b.tell.dump = o.AuxPath; b.tell.dump == "" {
 			b.tell.dump = "."
@@ -307,7 +327,8 @@ func (j *jobFile) onFile(
 	return b.verify(ctx, s)
 }
 
-// write writes the blocks of a job with the caching that it asks for, and leaves the state that says so.
+// write writes the blocks of a job with the caching that it asks for, and leaves the state that
+// says so.
 func (j *jobFile) write(ctx context.Context, s *session.Session, b *blockJob) (err error) {
 	if err := j.files.mayWrite(b.image); err != nil {
 		return err

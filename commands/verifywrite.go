@@ -48,7 +48,8 @@ var verifyWrite = session.Command{
 		f.Bool(&check, 0, "check", "read everything back afterwards, as verify_read does")
 		f.Text(&journal, nil, 0, "journal", args.File,
 			"note there what was begun, written and flushed")
-		f.Text(&state, nil, 0, "state", args.File, "write there how far it came, as verify_state_save")
+		f.Text(&state, nil, 0, "state", args.File,
+			"write there how far it came, as verify_state_save")
 		c.operands(f)
 		f.Conflict("any", "-t any is for reading: what is written has one type, such as "+usualType,
 			func() bool {

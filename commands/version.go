@@ -31,10 +31,12 @@ var capabilities = session.Command{
 		return tellOf(f, func(s *session.Session) event.Event {
 			able := event.Capabilities{Dialects: s.Dialects, Patterns: verify.PatternForms()}
 			for _, row := range s.Table.Rows() {
-				able.Commands = append(able.Commands, event.CommandInfo{Name: row.Name, Alias: row.Alias, Flags: flagsOf(row)})
+				able.Commands = append(able.Commands,
+					event.CommandInfo{Name: row.Name, Alias: row.Alias, Flags: flagsOf(row)})
 			}
 			for _, d := range s.Drivers {
-				able.Drivers = append(able.Drivers, event.DriverInfo{Name: d.Name, Kind: d.Kind.String(), Creates: d.Create != nil})
+				able.Drivers = append(able.Drivers,
+					event.DriverInfo{Name: d.Name, Kind: d.Kind.String(), Creates: d.Create != nil})
 			}
 			return able
 		})

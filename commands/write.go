@@ -34,15 +34,19 @@ var write = session.Command{
 		var name string
 		var hasSource, positioned, registered bool
 		var typed content
-		f.Bool(&w.machine, 'b', "vmstate", "write the area for machine state behind the guest's data")
+		f.Bool(&w.machine, 'b', "vmstate",
+			"write the area for machine state behind the guest's data")
 		f.Bool(&w.compressed, 'c', "compress", "store the data compressed")
 		w.common(f)
 		w.mark(f, blockdev.FUA, 'f', "fua", "the data is on stable storage afterwards")
-		w.mark(f, blockdev.NoFallback, 'n', "no-fallback", "with -z: fail instead of writing zeroes byte by byte")
+		w.mark(f, blockdev.NoFallback, 'n', "no-fallback",
+			"with -z: fail instead of writing zeroes byte by byte")
 		f.Bool(&positioned, 'p', "", "accepted for old scripts")
-		f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write; without it every byte is 0xcd")
+		f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN",
+			"what to write; without it every byte is 0xcd")
 		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
-		f.Text(&name, &hasSource, 's', "source", args.File, "write the contents of a file; - is standard input")
+		f.Text(&name, &hasSource, 's', "source", args.File,
+			"write the contents of a file; - is standard input")
 		typed.flags(f, "write")
 		f.Bool(&w.prove, 0, "verify", "read back what was written, which cannot be done with -s")
 		f.Bool(&w.all, 0, "all", "with --verify: list all that is wrong")
@@ -58,7 +62,8 @@ var write = session.Command{
 			}
 			return w.aligned()
 		})
-		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer", func() bool { return w.zero && registered })
+		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer",
+			func() bool { return w.zero && registered })
 		f.Offer("sectors", func(int) error {
 			if positioned {
 				return nil
@@ -101,7 +106,8 @@ var write = session.Command{
 func (w *writing) settle(typed content, hasSource bool) error {
 	if typed.bytes != nil {
 		if hasSource || w.patterned || w.zero {
-			return event.Fail(event.Conflict{Message: "only one of -z, -P, -s, --hex and --text says what to write"})
+			return event.Fail(
+				event.Conflict{Message: "only one of -z, -P, -s, --hex and --text says what to write"})
 		}
 		w.pattern = repeated{typed.bytes, w.off}
 		if w.n < 0 {
@@ -112,15 +118,18 @@ func (w *writing) settle(typed content, hasSource bool) error {
 	case w.n < 0 && (!hasSource || w.machine || w.compressed):
 		return session.WrongUsage()
 	case w.prove && (hasSource || w.machine):
-		return event.Fail(event.Conflict{Message: "--verify goes with neither -s nor -b; compare tells a file and an image apart"})
+		return event.Fail(
+			event.Conflict{Message: "--verify goes with neither -s nor -b; compare tells a file and an image apart"})
 	}
 	return nil
 }
 
-// from takes the content from a file. Without a length that of the file counts or, where it has none, all that comes.
+// from takes the content from a file. Without a length that of the file counts or, where it has
+// none, all that comes.
 func (w *writing) from(s *session.Session, name string) (*source, error) {
 	if name == "-" && s.Stdin == nil {
-		return nil, event.Fail(event.Conflict{Message: "standard input is where the commands come from; with -c it can be written"})
+		return nil, event.Fail(
+			event.Conflict{Message: "standard input is where the commands come from; with -c it can be written"})
 	}
 	src, err := openSource(name, s.Stdin)
 	if err == nil && w.n < 0 {
@@ -144,16 +153,21 @@ func (w *writing) combinations(f *session.Flags, positioned, hasSource *bool) {
 	f.OfferConflict("b-p-z", "-b, -p, or -z cannot be specified at the same time", func() bool {
 		return count(w.machine, *positioned, w.zero) > 1
 	})
-	f.OfferConflict("z-P", "-z and -P cannot be specified at the same time", func() bool { return w.zero && w.patterned })
-	f.Conflict("b-z", "-b and -z cannot be specified at the same time", func() bool { return w.machine && w.zero })
+	f.OfferConflict("z-P", "-z and -P cannot be specified at the same time",
+		func() bool { return w.zero && w.patterned })
+	f.Conflict("b-z", "-b and -z cannot be specified at the same time",
+		func() bool { return w.machine && w.zero })
 	f.Conflict("f-bc", "-f and -b or -c cannot be specified at the same time", func() bool {
 		return has(blockdev.FUA) && (w.machine || w.compressed)
 	})
-	f.Conflict("n-z", "-n requires -z to be specified", func() bool { return has(blockdev.NoFallback) && !w.zero })
-	f.Conflict("u-z", "-u requires -z to be specified", func() bool { return has(blockdev.MayUnmap) && !w.zero })
-	f.Conflict("one-source", "Only one of -z, -P, and -s can be specified at the same time", func() bool {
-		return count(w.zero, w.patterned, *hasSource) > 1
-	})
+	f.Conflict("n-z", "-n requires -z to be specified",
+		func() bool { return has(blockdev.NoFallback) && !w.zero })
+	f.Conflict("u-z", "-u requires -z to be specified",
+		func() bool { return has(blockdev.MayUnmap) && !w.zero })
+	f.Conflict("one-source", "Only one of -z, -P, and -s can be specified at the same time",
+		func() bool {
+			return count(w.zero, w.patterned, *hasSource) > 1
+		})
 }
 
 func count(flags ...bool) int {
@@ -200,13 +214,16 @@ var aioWrite = session.Command{
 		f.Bool(&w.zero, 'z', "zero", "write zeroes")
 		f.Check("z-single", func(operands int) error {
 			if w.zero && operands != 2 {
-				return event.Fail(event.Conflict{Message: "-z supports only a single length parameter"})
+				return event.Fail(
+					event.Conflict{Message: "-z supports only a single length parameter"})
 			}
 			return nil
 		})
-		f.Conflict("u-z", "-u requires -z to be specified", func() bool { return w.flags&blockdev.MayUnmap != 0 && !w.zero })
+		f.Conflict("u-z", "-u requires -z to be specified",
+			func() bool { return w.flags&blockdev.MayUnmap != 0 && !w.zero })
 		w.vector(f, func() bool { return w.zero })
-		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer", func() bool { return w.zero && w.registered })
+		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer",
+			func() bool { return w.zero && w.registered })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			w.note(s)
 			return w.start(ctx, s, im, w.memory(), func() work { return w.work(s) })
@@ -231,7 +248,8 @@ type writing struct {
 
 	patterned bool
 	pattern   verify.Pattern
-	// fill makes the bytes that belong at an offset from the start of the request; nil: the pattern does.
+	// fill makes the bytes that belong at an offset from the start of the request; nil: the pattern
+	// does.
 	fill func(p []byte, at int64) error
 	// more gets the bytes that come next, for a request that is as long as they are.
 	more func(p []byte) (int, error)
@@ -240,21 +258,30 @@ type writing struct {
 }
 
 func newWriting(op string) *writing {
-	return &writing{transfer: transfer{op: op, verb: event.Wrote}, pattern: verify.Byte(defaultByte)}
+	return &writing{
+		transfer: transfer{op: op, verb: event.Wrote},
+		pattern:  verify.Byte(defaultByte),
+	}
 }
 
 // vectorFlags declares the flags of the vectored writes.
 func (w *writing) vectorFlags(f *session.Flags) {
 	w.common(f)
 	w.mark(f, blockdev.FUA, 'f', "fua", "the data is on stable storage afterwards")
-	f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN", "what to write; without it every byte is 0xcd")
+	f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN",
+		"what to write; without it every byte is 0xcd")
 	f.Bool(&w.registered, 'r', "", "accepted for scripts that register buffers")
 }
 
 // work makes the request. What of -b, -z and -c was given first in this order decides.
 func (w *writing) work(s *session.Session) work {
 	if w.zero && !w.machine {
-		return w.plain(func(ctx context.Context, d *blockdev.Device) error { return d.Zero(ctx, w.off, w.n, w.flags) })
+		return w.plain(
+			func(ctx context.Context,
+				d *blockdev.Device,
+			) error {
+				return d.Zero(ctx, w.off, w.n, w.flags)
+			})
 	}
 	buf := w.buffer(s)
 	return work{

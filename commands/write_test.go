@@ -11,9 +11,12 @@ func TestWrite(t *testing.T) {
 	check(t, "qemu", []dialogue{
 		{"default byte", 1024, "write 0 512\nread -q -P 0xcd 0 512\nread -q -P 0xcd 512 1", "wrote 512/512 bytes at offset 0\n" + tick + "Pattern verification failed at offset 512, 1 bytes\n", 1},
 		{"zeroes", 1024, "write -qzu 0 512\nread -q -P 0 0 512", "", 0},
-		{"combinations", 1024, "write -bz 0 1\nwrite -fc 0 1\nwrite -n 0 1\nwrite -u 0 1\nwrite -z -P 1 0 1\nwrite -c 0 1", "-b and -z cannot be specified at the same time\n" +
-			"-f and -b or -c cannot be specified at the same time\n-n requires -z to be specified\n-u requires -z to be specified\n" +
-			"Only one of -z, -P, and -s can be specified at the same time\n1 is not a sector-aligned value for 'count'\n", 1},
+		{
+			"combinations", 1024,
+			"write -bz 0 1\nwrite -fc 0 1\nwrite -n 0 1\nwrite -u 0 1\nwrite -z -P 1 0 1\nwrite -c 0 1", "-b and -z cannot be specified at the same time\n" +
+				"-f and -b or -c cannot be specified at the same time\n-n requires -z to be specified\n-u requires -z to be specified\n" +
+				"Only one of -z, -P, and -s can be specified at the same time\n1 is not a sector-aligned value for 'count'\n", 1,
+		},
 		{"vectors", 1024, "writev -q -P 3 0 100 412\nread -q -P 3 0 512", "", 0},
 		{"no zeroes of several lengths", 1024, "aio_write -z 0 1 1\naio_write -u 0 1\naio_write -i 0 1\naio_flush", "-z supports only a single length parameter\n-u requires -z to be specified\ninjecting invalid write request\n", 1},
 		{"read only", 0, "open -r -o driver=null-co,size=1M\nwrite x", "!bad argument count 1 to write, expected at least 2 arguments\n", 1},
@@ -50,8 +53,10 @@ func TestWriteSource(t *testing.T) {
 	}
 	s := newShell(t, "qemu")
 	got := s.dialogue(t, "open -o driver=raw "+raw(t, 1024),
-		"write -q -s "+dir+"/abc 1 7", "read -v 0 9", "write -s "+dir+"/empty 0 1", "write -s "+dir+"/nosuch 0 1",
-		"write -s "+dir+" 0 1", "write -s "+dir+"/abc 0 0", "write -q -s /dev/zero 0 512", "read -q -P 0 0 512", "write -s /dev/null 0 1")
+		"write -q -s "+dir+"/abc 1 7", "read -v 0 9", "write -s "+dir+"/empty 0 1", "write -s "+dir+
+			"/nosuch 0 1",
+		"write -s "+dir+" 0 1", "write -s "+dir+"/abc 0 0", "write -q -s /dev/zero 0 512",
+		"read -q -P 0 0 512", "write -s /dev/null 0 1")
 	want := `00000000:  00 61 62 63 61 62 63 61 08  .abcabca.
 read 9/9 bytes at offset 0
 9 bytes, 1 ops; 00.00 sec (8.789 KiB/sec and 1000.0000 ops/sec)

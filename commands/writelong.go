@@ -18,9 +18,10 @@ func (w *writing) run(ctx context.Context, s *session.Session, im *session.Image
 	switch {
 	case w.streams && w.zero && w.n > zeroPiece:
 		flags, flush := w.deferred(im)
-		err = w.spreadRequests(ctx, s, im, flush, func(ctx context.Context, d *blockdev.Device, off, n int64) error {
-			return d.Zero(ctx, off, n, flags)
-		})
+		err = w.spreadRequests(ctx, s, im, flush,
+			func(ctx context.Context, d *blockdev.Device, off, n int64) error {
+				return d.Zero(ctx, off, n, flags)
+			})
 	case w.more != nil, w.streams && !w.zero && !w.machine && w.n > pieceSize:
 		err = w.long(ctx, s, im)
 	default:
@@ -49,13 +50,16 @@ func (w *writing) long(ctx context.Context, s *session.Session, im *session.Imag
 	if w.compressed {
 		flags |= blockdev.Compressed
 	}
-	sp := stream.Spread{Piece: writePiece, Flush: flush, Do: func(ctx context.Context, worker int, off, n int64) error {
-		p := memory(worker, n)
-		if w.fill == nil && w.more == nil {
-			w.pattern.Fill(p, off)
-		}
-		return im.Dev.Write(ctx, blockdev.Vec{p}, off, flags)
-	}}
+	sp := stream.Spread{
+		Piece: writePiece, Flush: flush,
+		Do: func(ctx context.Context, worker int, off, n int64) error {
+			p := memory(worker, n)
+			if w.fill == nil && w.more == nil {
+				w.pattern.Fill(p, off)
+			}
+			return im.Dev.Write(ctx, blockdev.Vec{p}, off, flags)
+		},
+	}
 	switch {
 	case w.more != nil:
 		sp.Make = func(worker int, _, n int64) (int64, error) {
@@ -63,7 +67,11 @@ func (w *writing) long(ctx context.Context, s *session.Session, im *session.Imag
 			return int64(got), err
 		}
 	case w.fill != nil:
-		sp.Make = func(worker int, off, n int64) (int64, error) { return n, w.fill(memory(worker, n), off-w.off) }
+		sp.Make = func(worker int, off, n int64) (
+			int64, error,
+		) {
+			return n, w.fill(memory(worker, n), off-w.off)
+		}
 	}
 	return w.spread(ctx, s, im, sp)
 }

@@ -29,10 +29,11 @@ var zoneReport = session.Command{
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var zones []blockdev.Zone
-			err := onDevice(ctx, s, im, "zone report", func(ctx context.Context, d *blockdev.Device) (err error) {
-				zones, err = d.ReportZones(ctx, off, int(number))
-				return err
-			})
+			err := onDevice(ctx, s, im, "zone report",
+				func(ctx context.Context, d *blockdev.Device) (err error) {
+					zones, err = d.ReportZones(ctx, off, int(number))
+					return err
+				})
 			for _, z := range zones {
 				s.Emit(event.Zone{Zone: z})
 			}
@@ -49,9 +50,10 @@ func manageZones(f *session.Flags, what string, op blockdev.ZoneOp) session.Run 
 	f.Operand(&off, "off")
 	f.Operand(&n, "len")
 	return func(ctx context.Context, s *session.Session, im *session.Image) error {
-		return onDevice(ctx, s, im, "zone "+what, func(ctx context.Context, d *blockdev.Device) error {
-			return d.ManageZones(ctx, op, off, n)
-		})
+		return onDevice(ctx, s, im, "zone "+what,
+			func(ctx context.Context, d *blockdev.Device) error {
+				return d.ManageZones(ctx, op, off, n)
+			})
 	}
 }
 
@@ -115,12 +117,13 @@ var zoneAppend = session.Command{
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var at int64
-			err := onDevice(ctx, s, im, t.op, func(ctx context.Context, d *blockdev.Device) (err error) {
-				buf := make([]byte, t.n)
-				verify.Byte(defaultByte).Fill(buf, t.off)
-				at, err = d.AppendZone(ctx, t.layout(buf), t.off)
-				return err
-			})
+			err := onDevice(ctx, s, im, t.op,
+				func(ctx context.Context, d *blockdev.Device) (err error) {
+					buf := make([]byte, t.n)
+					verify.Byte(defaultByte).Fill(buf, t.off)
+					at, err = d.AppendZone(ctx, t.layout(buf), t.off)
+					return err
+				})
 			if err == nil && show {
 				s.Emit(event.Appended{Off: at})
 			}

@@ -17,12 +17,13 @@ type Completer interface {
 	Commands() []string
 	// Flags are the flags of a command.
 	Flags(command string) []Choice
-	// Args are words that begin with prefix, for what stands behind the words before of a command: an
-	// operand, or the value of a flag. One that ends in '/' is not the end of the word.
+	// Args are words that begin with prefix, for what stands behind the words before of a command:
+	// an operand, or the value of a flag. One that ends in '/' is not the end of the word.
 	Args(command string, before []string, prefix string) []string
 }
 
-// A Choice is a word that may stand where the cursor is. Help says what it does, in a few words or none.
+// A Choice is a word that may stand where the cursor is. Help says what it does, in a few words or
+// none.
 type Choice struct{ Word, Help string }
 
 // completion is what may stand in place of the last word of a text.
@@ -32,7 +33,8 @@ type completion struct {
 	choices []Choice
 }
 
-// A word is one of a line as it is typed, quotes taken away. Quote is the byte it begins with, 0 if that is no quote.
+// A word is one of a line as it is typed, quotes taken away. Quote is the byte it begins with, 0 if
+// that is no quote.
 type word struct {
 	start int
 	text  string
@@ -72,7 +74,8 @@ func (c *completion) add(words ...string) {
 	}
 }
 
-// wordsOf splits a text as far as completion needs it. The last word is the one that is being typed, which may be empty.
+// wordsOf splits a text as far as completion needs it. The last word is the one that is being
+// typed, which may be empty.
 func wordsOf(text string) []word {
 	var words []word
 	for i := 0; ; i++ {
@@ -113,7 +116,8 @@ func restOf(text string, i int, quote byte) (string, int) {
 
 func isBlank(c byte) bool { return strings.IndexByte(blanks, c) >= 0 }
 
-// text is what is typed instead of the last word: all of a single choice, or what all choices begin with.
+// text is what is typed instead of the last word: all of a single choice, or what all choices begin
+// with.
 func (c completion) text() string {
 	if len(c.choices) == 1 {
 		w := c.choices[0].Word
@@ -143,8 +147,8 @@ func commonPrefix(a, b string) string {
 	return a[:n]
 }
 
-// quoted writes a word so that the shell reads it back: in quotes, which closed says are closed too, if it was begun so or
-// has bytes that would end it.
+// quoted writes a word so that the shell reads it back: in quotes, which closed says are closed
+// too, if it was begun so or has bytes that would end it.
 func quoted(w string, quote byte, closed bool) string {
 	if quote == 0 {
 		if !strings.ContainsAny(w, blanks) && !strings.ContainsAny(w[:1], `'"#`) {
@@ -167,8 +171,9 @@ func quoted(w string, quote byte, closed bool) string {
 // mostEntries is how many entries of a directory are looked at.
 const mostEntries = 10_000
 
-// FileNames are the names of files that begin with prefix, sorted; directories end in '/'. Names with characters that cannot be
-// typed are left out, and so are those that begin with a dot, unless it was typed.
+// FileNames are the names of files that begin with prefix, sorted; directories end in '/'. Names
+// with characters that cannot be typed are left out, and so are those that begin with a dot, unless
+// it was typed.
 func FileNames(prefix string) []string {
 	dir, base := filepath.Split(prefix)
 	f, err := os.Open(cmp.Or(dir, "."))

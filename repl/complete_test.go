@@ -30,7 +30,10 @@ func (i images) Args(command string, before []string, _ string) []string {
 
 func TestComplete(t *testing.T) {
 	t.Parallel()
-	names := images{"disk.img", "dir/", "my disk", "it's", `"quoted"`, "#1", "größer", "groß", "\x1b[31mred"}
+	names := images{
+		"disk.img", "dir/", "my disk", "it's", `"quoted"`, "#1", "größer", "groß",
+		"\x1b[31mred",
+	}
 	for _, c := range []struct{ before, want string }{
 		{"", ""},
 		{"l", "length "},
@@ -95,7 +98,8 @@ func FuzzComplete(f *testing.F) {
 		}
 		// What is completed reads as the word that was offered.
 		after := before[:found.start] + found.text()
-		if words := wordsOf(strings.TrimSuffix(after, " ")); len(found.choices) == 1 && words[len(words)-1].text != found.choices[0].Word {
+		if words := wordsOf(strings.TrimSuffix(after, " ")); len(found.choices) == 1 &&
+			words[len(words)-1].text != found.choices[0].Word {
 			t.Errorf("%q becomes %q, which is not %q", before, after, found.choices[0].Word)
 		}
 	})
@@ -107,16 +111,19 @@ func TestListing(t *testing.T) {
 	for range 2*longestList + 3 {
 		many = append(many, Choice{Word: "1234567"})
 	}
-	if got := listing(many, 20); strings.Count(got, "\n") != longestList+1 || !strings.HasSuffix(got, "and 3 more\n") {
+	if got := listing(many, 20); strings.Count(got, "\n") != longestList+1 ||
+		!strings.HasSuffix(got, "and 3 more\n") {
 		t.Errorf("%d lines, %q", strings.Count(got, "\n"), got[len(got)-20:])
 	}
 	if got := listing([]Choice{{"größe", ""}, {"b", ""}, {"c", ""}}, 15); got != "größe  b\nc\n" {
 		t.Errorf("%q", got)
 	}
-	if got := listing([]Choice{{"-P", "pattern"}, {"-q", ""}, {"-long", "x"}}, 80); got != "-P     pattern\n-q\n-long  x\n" {
+	if got := listing([]Choice{{"-P", "pattern"}, {"-q", ""}, {"-long", "x"}},
+		80); got != "-P     pattern\n-q\n-long  x\n" {
 		t.Errorf("%q", got)
 	}
-	if got := listing([]Choice{{"wider than this", ""}, {"b", ""}}, 5); got != "wider than this\nb\n" {
+	if got := listing([]Choice{{"wider than this", ""}, {"b", ""}},
+		5); got != "wider than this\nb\n" {
 		t.Errorf("%q", got)
 	}
 }
@@ -124,7 +131,10 @@ func TestListing(t *testing.T) {
 func TestFileNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"disk.img", "disk.qcow2", ".hidden", "bad\x1b[31m", "not\xffutf"} {
+	for _, name := range []string{
+		"disk.img", "disk.qcow2", ".hidden", "bad\x1b[31m",
+		"not\xffutf",
+	} {
 		write(t, dir, name, "")
 	}
 	if err := os.Mkdir(filepath.Join(dir, "disks"), 0o700); err != nil {

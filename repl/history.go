@@ -24,15 +24,16 @@ const (
 	longestRemembered = 4096
 )
 
-// History is the lines that were typed in this and in earlier runs: a file of one line each that is appended to, so that
-// several shells may share it.
+// History is the lines that were typed in this and in earlier runs: a file of one line each that is
+// appended to, so that several shells may share it.
 type History struct {
 	path  string
 	lines []string
 }
 
-// HistoryPath is where the history belongs: blksh/history in XDG_STATE_HOME, or in .local/state of the home directory.
-// It is "" if HOME is not set, or if it is needed and not there: whoever has none wants nothing stored.
+// HistoryPath is where the history belongs: blksh/history in XDG_STATE_HOME, or in .local/state of
+// the home directory. It is "" if HOME is not set, or if it is needed and not there: whoever has
+// none wants nothing stored.
 func HistoryPath(getenv func(string) string) string {
 	home, state := getenv("HOME"), getenv("XDG_STATE_HOME")
 	if home == "" {
@@ -47,8 +48,8 @@ func HistoryPath(getenv func(string) string) string {
 	return filepath.Join(state, "blksh", "history")
 }
 
-// OpenHistory reads the history at path, whose last lines it gives back. A path of "" remembers nothing beyond this run.
-// With an error the history works, but for what could not be read.
+// OpenHistory reads the history at path, whose last lines it gives back. A path of "" remembers
+// nothing beyond this run. With an error the history works, but for what could not be read.
 func OpenHistory(path string) (*History, error) {
 	h := &History{path: path}
 	if path == "" {
@@ -75,8 +76,8 @@ func OpenHistory(path string) (*History, error) {
 	return h, nil
 }
 
-// openHistory opens a regular file that nobody else may read, and makes it if flags say so. Anything else, such as a device or a pipe that
-// would block, is an error and is not opened.
+// openHistory opens a regular file that nobody else may read, and makes it if flags say so.
+// Anything else, such as a device or a pipe that would block, is an error and is not opened.
 func openHistory(path string, flags int) (*os.File, error) {
 	pin, err := target.Find(path)
 	if errors.Is(err, unix.ENOENT) && flags&os.O_CREATE != 0 {

@@ -71,7 +71,8 @@ func TestHistory(t *testing.T) {
 	if _, err := os.Stat(state); err == nil {
 		t.Error("opening makes folders")
 	}
-	add(t, h, "length", "length", " ", "", "read 0 512", "length", "evil\x1b[2J", "two\nlines", strings.Repeat("x", longestRemembered+1), "größe")
+	add(t, h, "length", "length", " ", "", "read 0 512", "length", "evil\x1b[2J", "two\nlines",
+		strings.Repeat("x", longestRemembered+1), "größe")
 	want := []string{"length", "read 0 512", "length", "größe"}
 	if !slices.Equal(h.Lines(), want) {
 		t.Errorf("%q", h.Lines())
@@ -107,10 +108,14 @@ func TestHistoryIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(string(stored), "\n"); n > remembered || len(h.Lines()) > remembered || len(stored) > historyTail {
-			t.Errorf("%s: %d lines, %d of them stored in %d bytes", c.name, len(h.Lines()), n, len(stored))
+		if n := strings.Count(string(stored), "\n"); n > remembered ||
+			len(h.Lines()) > remembered || len(stored) > historyTail {
+			t.Errorf("%s: %d lines, %d of them stored in %d bytes", c.name, len(h.Lines()), n,
+				len(stored))
 		}
-		if c.last != "" && (len(h.Lines()) == 0 || h.Lines()[len(h.Lines())-1] != c.last || !strings.HasSuffix(string(stored), c.last+"\n")) {
+		if c.last != "" &&
+			(len(h.Lines()) == 0 || h.Lines()[len(h.Lines())-1] != c.last ||
+				!strings.HasSuffix(string(stored), c.last+"\n")) {
 			t.Errorf("%s: the last line is gone", c.name)
 		}
 		checkMode(t, path, 0o600)

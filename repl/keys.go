@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// A key is what a person does to the line. Everything a terminal sends becomes one of them, or nothing: the line editor behind gets
-// only what it is known to survive.
+// A key is what a person does to the line. Everything a terminal sends becomes one of them, or
+// nothing: the line editor behind gets only what it is known to survive.
 type key struct {
 	kind keyKind
-	text string // of keyText: what was typed or pasted; of keyEdit: what the editor knows the key as
+	// of keyText: what was typed or pasted; of keyEdit: what the editor knows the key as
+	text string
 }
 
 type keyKind uint8
@@ -29,9 +30,10 @@ const (
 	keySuspend                  // Ctrl-Z
 )
 
-// control are the keys that are one byte below blank. All others are ignored, those among them that the line editor would take:
-// NUL is the end of input to it, Ctrl-S a search that Ctrl-C panics in, Ctrl-T on a line of one character puts the cursor behind
-// memory, Ctrl-Z signals the parent process too.
+// control are the keys that are one byte below blank. All others are ignored, those among them that
+// the line editor would take: NUL is the end of input to it, Ctrl-S a search that Ctrl-C panics in,
+// Ctrl-T on a line of one character puts the cursor behind memory, Ctrl-Z signals the parent
+// process too.
 var control = [...]key{
 	'A' & 0x1f: {keyEdit, "\x01"},
 	'B' & 0x1f: {keyEdit, "\x02"},
@@ -99,8 +101,8 @@ const (
 	longestSequence = 32
 )
 
-// nextKey takes the first key of what a terminal has sent and tells its length in bytes; 0 is a key that has not come
-// whole.
+// nextKey takes the first key of what a terminal has sent and tells its length in bytes; 0 is a key
+// that has not come whole.
 func nextKey(sent []byte) (key, int) {
 	if len(sent) == 0 {
 		return key{}, 0
@@ -121,7 +123,8 @@ func nextKey(sent []byte) (key, int) {
 	return key{}, n
 }
 
-// textLen is how many bytes of text sent begins with. A tab in the middle of text is text that was pasted.
+// textLen is how many bytes of text sent begins with. A tab in the middle of text is text that was
+// pasted.
 func textLen(sent []byte) int {
 	n := 0
 	for n < len(sent) {

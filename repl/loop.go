@@ -16,9 +16,9 @@ type Runner interface {
 	Ended() bool
 }
 
-// Run runs lines until there are none, the runner wants no more, or ctx ends. A line that fails takes with it the rest of the
-// scripts that it stands in, unless keepGoing. A script that cannot be read is a failure and no end; the error is that of
-// the source below all scripts.
+// Run runs lines until there are none, the runner wants no more, or ctx ends. A line that fails
+// takes with it the rest of the scripts that it stands in, unless keepGoing. A script that cannot
+// be read is a failure and no end; the error is that of the source below all scripts.
 func Run(ctx context.Context, lines *Stack, r Runner, keepGoing bool) error {
 	for !r.Ended() {
 		line, err := lines.Next(ctx)

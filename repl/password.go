@@ -16,8 +16,8 @@ const (
 	passwordTick = 100
 )
 
-// ReadPassword reads a line from a terminal that does not show what is typed, without its newline. The end of
-// what comes before a newline is io.ErrUnexpectedEOF.
+// ReadPassword reads a line from a terminal that does not show what is typed, without its newline.
+// The end of what comes before a newline is io.ErrUnexpectedEOF.
 func ReadPassword(ctx context.Context, f *os.File) (password []byte, err error) {
 	fd := int(f.Fd())
 	found, err := unix.IoctlGetTermios(fd, unix.TCGETS)

@@ -18,7 +18,8 @@ const (
 	redraw = 250 * time.Millisecond
 )
 
-// Progress is a line that says how far a long command has come. It is shown on a terminal only, and taken away at the end.
+// Progress is a line that says how far a long command has come. It is shown on a terminal only, and
+// taken away at the end.
 type Progress struct {
 	w     io.Writer
 	width func() int // nil: w is no terminal
@@ -36,13 +37,14 @@ type work struct {
 	done  atomic.Int64
 }
 
-// NewProgress makes a progress line on w. width tells how many characters fit in a line of w; it is nil if w is no terminal.
+// NewProgress makes a progress line on w. width tells how many characters fit in a line of w; it is
+// nil if w is no terminal.
 func NewProgress(w io.Writer, width func() int) *Progress {
 	return &Progress{w: w, width: width}
 }
 
-// Begin begins work on total bytes, 0 if their number is not known. add counts bytes that are done, from any goroutine; end
-// takes the line away. Of several works only the first is shown.
+// Begin begins work on total bytes, 0 if their number is not known. add counts bytes that are done,
+// from any goroutine; end takes the line away. Of several works only the first is shown.
 func (p *Progress) Begin(what string, total int64) (add func(n int64), end func()) {
 	w := &work{what: what, total: total, begun: time.Now()}
 	add = func(n int64) { w.done.Add(n) }
@@ -130,7 +132,8 @@ func (p *Progress) Print() {
 	_, _ = fmt.Fprintln(p.w, line)
 }
 
-// line is share, bytes, rate and time left, as far as they are known. It is ASCII, since what is the name of a command.
+// line is share, bytes, rate and time left, as far as they are known. It is ASCII, since what is
+// the name of a command.
 func (w *work) line(now time.Time) string {
 	done := w.done.Load()
 	parts := []string{w.what}
@@ -148,7 +151,8 @@ func (w *work) line(now time.Time) string {
 	rate := float64(done) / seconds
 	parts = append(parts, humanize.IBytes(uint64(rate))+"/s")
 	if left := float64(w.total-done) / rate; left > 0 && left < maxLeft.Seconds() {
-		parts = append(parts, time.Duration(left*float64(time.Second)).Round(time.Second).String()+" left")
+		parts = append(parts, time.Duration(left*float64(time.Second)).Round(time.Second).String()+
+			" left")
 	}
 	return strings.Join(parts, "  ")
 }

@@ -51,7 +51,8 @@ func TestProgress(t *testing.T) {
 			t.Errorf("before a second: %q", got)
 		}
 		pass(time.Millisecond)
-		if got, want := w.take(), gone+"read   10%  1.0 GiB of 10 GiB  1.0 GiB/s  9s left"; got != want {
+		if got, want := w.take(), gone+
+			"read   10%  1.0 GiB of 10 GiB  1.0 GiB/s  9s left"; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 		pass(redraw - time.Millisecond)
@@ -60,7 +61,8 @@ func TestProgress(t *testing.T) {
 		}
 		add(4 << 30)
 		pass(4*time.Second + time.Millisecond - redraw)
-		if got, want := w.take(), gone+"read   50%  5.0 GiB of 10 GiB  1.0 GiB/s  5s left"; !strings.HasSuffix(got, want) {
+		if got, want := w.take(), gone+
+			"read   50%  5.0 GiB of 10 GiB  1.0 GiB/s  5s left"; !strings.HasSuffix(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 		end()

@@ -10,7 +10,8 @@ import (
 type PromptConfig struct {
 	// Text is the prompt. It is called before each line, so that it may flush output too.
 	Text func() string
-	// Await is called for each line; it may be nil. What it writes should go through [Terminal.Over].
+	// Await is called for each line; it may be nil. What it writes should go through
+	// [Terminal.Over].
 	Await Await
 	// InterruptLeaves: Ctrl-C is the error ErrInterrupted. Otherwise it drops the line.
 	InterruptLeaves bool
@@ -27,7 +28,8 @@ type Prompt struct {
 	typing *typing // nil if nothing is asked
 }
 
-// A typing is a call of ReadLine on a goroutine of its own. Its fields may be looked at when done is closed.
+// A typing is a call of ReadLine on a goroutine of its own. Its fields may be looked at when done
+// is closed.
 type typing struct {
 	done chan struct{}
 	text string

@@ -43,7 +43,11 @@ func TestPrompt(t *testing.T) {
 	for _, leaves := range []bool{false, true} {
 		e := &script{lines: slices.Clone(lines)}
 		h := openTestHistory(t, path)
-		p := NewPrompt(e, PromptConfig{Text: func() string { return "> " }, InterruptLeaves: leaves, Comments: true, History: h})
+		p := NewPrompt(e,
+			PromptConfig{
+				Text: func() string { return "> " }, InterruptLeaves: leaves,
+				Comments: true, History: h,
+			})
 		got, err := all(t, p)
 		want, wantErr := []string{"length", "", "read 0 512"}, io.EOF
 		if leaves {
@@ -59,7 +63,8 @@ func TestPrompt(t *testing.T) {
 			t.Errorf("arrow up shows %q", e.history)
 		}
 	}
-	if got := openTestHistory(t, path).Lines(); !slices.Equal(got, []string{"earlier", "length", "read 0 512", "length"}) {
+	if got := openTestHistory(t,
+		path).Lines(); !slices.Equal(got, []string{"earlier", "length", "read 0 512", "length"}) {
 		t.Errorf("stored: %q", got)
 	}
 }
@@ -91,7 +96,8 @@ func TestPromptComplainsOnce(t *testing.T) {
 	var complaints []error
 	e := &script{lines: []typed{{"a", nil}, {"b", nil}}}
 	p := NewPrompt(e, PromptConfig{
-		Text: func() string { return "" }, History: h, Complain: func(err error) { complaints = append(complaints, err) },
+		Text: func() string { return "" }, History: h,
+		Complain: func(err error) { complaints = append(complaints, err) },
 	})
 	if _, err := all(t, p); !errors.Is(err, io.EOF) || len(complaints) != 1 {
 		t.Errorf("%v, %q", err, complaints)

@@ -60,7 +60,8 @@ func (s *screen) press(keys string) {
 	}
 }
 
-// expect waits until text is shown, after what was expected before, and returns what came up to its end.
+// expect waits until text is shown, after what was expected before, and returns what came up to its
+// end.
 func (s *screen) expect(text string) string {
 	s.Helper()
 	for {
@@ -80,7 +81,8 @@ func (s *screen) expect(text string) string {
 
 func (s *screen) resize(columns uint16) {
 	s.Helper()
-	if err := unix.IoctlSetWinsize(int(s.slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}); err != nil {
+	if err := unix.IoctlSetWinsize(int(s.slave.Fd()), unix.TIOCSWINSZ,
+		&unix.Winsize{Row: 24, Col: columns}); err != nil {
 		s.Fatal(err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Script is a source of the commands in a text. Blank lines and lines that begin with '#' are none. Before a command,
-// "!" says that it must fail and "?" that it may.
+// Script is a source of the commands in a text. Blank lines and lines that begin with '#' are none.
+// Before a command, "!" says that it must fail and "?" that it may.
 type Script struct {
 	lines *Reader
 	in    io.Reader
@@ -83,8 +83,8 @@ func (l Line) Judge(err error) error {
 // deepest is how many scripts may be open at a time, so that one that sources itself ends.
 const deepest = 16
 
-// Stack is a source that can be interrupted by others: its lines are those of the source that came last, until that
-// one ends.
+// Stack is a source that can be interrupted by others: its lines are those of the source that came
+// last, until that one ends.
 type Stack struct {
 	base    Source
 	scripts []*Script
@@ -114,7 +114,8 @@ func (s *Stack) Next(ctx context.Context) (Line, error) {
 	}
 }
 
-// ScriptError says that a script could not be read to its end. The source below it is as good as before.
+// ScriptError says that a script could not be read to its end. The source below it is as good as
+// before.
 type ScriptError struct{ Err error }
 
 func (e *ScriptError) Error() string { return e.Err.Error() }

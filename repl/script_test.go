@@ -16,7 +16,10 @@ import (
 
 func TestScript(t *testing.T) {
 	t.Parallel()
-	lines, err := all(t, NewScript("f", strings.NewReader("# a comment\n\nlength\n  read 0 512 # more\r\n! write 0 1\n?discard 0 1\n\t!\tread\n#!x\n!\nquit")))
+	lines, err := all(t,
+		NewScript("f",
+			strings.NewReader(
+				"# a comment\n\nlength\n  read 0 512 # more\r\n! write 0 1\n?discard 0 1\n\t!\tread\n#!x\n!\nquit")))
 	want := []Line{
 		{Text: "length", Pos: "f:3", Comments: true},
 		{Text: "read 0 512 # more", Pos: "f:4", Comments: true},
@@ -129,7 +132,8 @@ func TestRun(t *testing.T) {
 		},
 	} {
 		s := &shell{Stack: NewStack(Strings(c.lines...))}
-		if err := Run(t.Context(), s.Stack, s, c.keepGoing); err != nil || !slices.Equal(s.ran, c.want) {
+		if err := Run(t.Context(), s.Stack, s, c.keepGoing); err != nil ||
+			!slices.Equal(s.ran, c.want) {
 			t.Errorf("%s: %v\n got %q\nwant %q", c.name, err, s.ran, c.want)
 		}
 	}
@@ -161,7 +165,8 @@ func TestStackDepth(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := len(s.ran)
-	if n != deepest+3 || s.ran[n-1] != "b" || !strings.Contains(s.ran[n-2], "more than 16 scripts") {
+	if n != deepest+3 || s.ran[n-1] != "b" ||
+		!strings.Contains(s.ran[n-2], "more than 16 scripts") {
 		t.Errorf("%q", s.ran)
 	}
 	if len(s.scripts) != 0 {

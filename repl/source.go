@@ -119,9 +119,10 @@ type ReaderConfig struct {
 // Reader is a source of the lines of a stream. It reads ahead.
 type Reader struct {
 	ReaderConfig
-	in       io.Reader
-	already  <-chan struct{} // closed, for lines that are there
-	buf      []byte          // read and not taken is buf[start:end]; a read under way owns what follows
+	in      io.Reader
+	already <-chan struct{} // closed, for lines that are there
+	// read and not taken is buf[start:end]; a read under way owns what follows
+	buf      []byte
 	start    int
 	end      int
 	searched int // bytes from start on without a newline

@@ -76,7 +76,8 @@ func TestReader(t *testing.T) {
 			"end at once": iotest.DataErrReader(strings.NewReader(c.input)),
 		} {
 			lines, err := all(t, NewReader(in, ReaderConfig{MaxLine: c.cut}))
-			if !slices.Equal(texts(lines), append([]string{}, c.want...)) || !errors.Is(err, io.EOF) {
+			if !slices.Equal(texts(lines), append([]string{}, c.want...)) ||
+				!errors.Is(err, io.EOF) {
 				t.Errorf("%s, %s: %.60q, %v", c.name, name, texts(lines), err)
 			}
 		}
@@ -146,7 +147,8 @@ func TestReaderAwaits(t *testing.T) {
 	if _, err := r.Next(t.Context()); !errors.Is(err, io.EOF) || prompts != 3 {
 		t.Errorf("%v, %d prompts", err, prompts)
 	}
-	if awaited != 4 { // twice for the first line: it was not there and it came; then for the second and for the end
+	// twice for the first line: it was not there and it came; then for the second and for the end
+	if awaited != 4 {
 		t.Errorf("awaited %d times", awaited)
 	}
 }
@@ -154,11 +156,15 @@ func TestReaderAwaits(t *testing.T) {
 // A line that was being waited for when the context ended comes later, with no second prompt.
 func TestReaderKeepsALine(t *testing.T) {
 	t.Parallel()
-	for name, await := range map[string]Await{"alone": nil, "busy": func(ready <-chan struct{}) { <-ready }, "idle": func(<-chan struct{}) {}} {
+	for name, await := range map[string]Await{
+		"alone": nil,
+		"busy":  func(ready <-chan struct{}) { <-ready }, "idle": func(<-chan struct{}) {},
+	} {
 		prompts := 0
 		in, out := io.Pipe()
 		waiting := make(chan struct{})
-		r := NewReader(signalling{in, waiting}, ReaderConfig{Prompt: func() { prompts++ }, Await: await})
+		r := NewReader(signalling{in, waiting},
+			ReaderConfig{Prompt: func() { prompts++ }, Await: await})
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			<-waiting
@@ -208,7 +214,8 @@ func FuzzReader(f *testing.F) {
 			text, _, _ := strings.Cut(strings.TrimSuffix(string(piece), "\n"), "\x00")
 			want = append(want, text)
 		}
-		lines, err := all(t, NewReader(iotest.HalfReader(bytes.NewReader(input)), ReaderConfig{MaxLine: cut}))
+		lines, err := all(t,
+			NewReader(iotest.HalfReader(bytes.NewReader(input)), ReaderConfig{MaxLine: cut}))
 		if !slices.Equal(texts(lines), want) || !errors.Is(err, io.EOF) {
 			t.Errorf("%q, %v; want %q", texts(lines), err, want)
 		}

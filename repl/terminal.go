@@ -14,8 +14,8 @@ import (
 
 // Editor lets a person type a line.
 type Editor interface {
-	// ReadLine shows the prompt and returns the line. The error is io.EOF for Ctrl-D or a terminal that is gone, and
-	// ErrInterrupted for Ctrl-C.
+	// ReadLine shows the prompt and returns the line. The error is io.EOF for Ctrl-D or a terminal
+	// that is gone, and ErrInterrupted for Ctrl-C.
 	ReadLine(prompt string) (string, error)
 	// AddHistory makes a line come back with arrow up and Ctrl-R.
 	AddHistory(line string)
@@ -31,17 +31,19 @@ var ErrInterrupted = errors.New("interrupted")
 const (
 	// longestTyped is how many characters a line may have. Each key draws it anew.
 	longestTyped = 4095
-	// narrowest is the least width that the library is told, since it needs the square of the rows of a line to draw it.
+	// narrowest is the least width that the library is told, since it needs the square of the rows
+	// of a line to draw it.
 	narrowest = 20
 	// longestList is how many choices of a completion are shown, in lines.
 	longestList = 100
 )
 
-// editKey is what the line editor is told when Terminal changes the line itself. It is of no width, is never drawn, and
-// cannot be typed.
+// editKey is what the line editor is told when Terminal changes the line itself. It is of no width,
+// is never drawn, and cannot be typed.
 const editKey = '\u0080'
 
-// Terminal is the line editor of github.com/chzyer/readline on a terminal, with its faults fenced off:
+// Terminal is the line editor of github.com/chzyer/readline on a terminal, with its faults fenced
+// off:
 //
 //   - It reads keys only while ReadLine asks for a line and one at a time, each when the one before was dealt with. So input
 //     for a running command stays with the terminal, nothing is drawn concurrently, and no key leads to where the library
@@ -50,7 +52,8 @@ const editKey = '\u0080'
 //   - Its Close, which waits for a key, is never called.
 //   - There is no handler of SIGWINCH; the width is looked at with each key.
 //
-// Completion, search, and deleting words are edits of this type, which the library is told by its listener.
+// Completion, search, and deleting words are edits of this type, which the library is told by its
+// listener.
 type Terminal struct {
 	lib      *readline.Instance
 	tty      *tty
@@ -84,8 +87,8 @@ type Terminal struct {
 // An edit changes a line and the place of the cursor.
 type edit func(line []rune, pos int) ([]rune, int)
 
-// NewTerminal starts a line editor on a terminal. Without a completer TAB does nothing. There can be one Terminal in a process
-// at a time.
+// NewTerminal starts a line editor on a terminal. Without a completer TAB does nothing. There can
+// be one Terminal in a process at a time.
 func NewTerminal(in, out *os.File, c Completer) (*Terminal, error) {
 	tty, err := newTTY(in)
 	if err != nil {
@@ -93,7 +96,8 @@ func NewTerminal(in, out *os.File, c Completer) (*Terminal, error) {
 	}
 	t := &Terminal{
 		tty: tty, out: out, complete: c, width: max(narrowest, Width(out)),
-		asked: make(chan struct{}, 1), dealt: make(chan struct{}, 1), quiet: make(chan struct{}, 1), closed: make(chan struct{}),
+		asked: make(chan struct{}, 1), dealt: make(chan struct{}, 1), quiet: make(chan struct{}, 1),
+		closed: make(chan struct{}),
 	}
 	t.close = sync.OnceValue(func() error {
 		close(t.closed)
@@ -163,8 +167,8 @@ func (t *Terminal) AddHistory(line string) {
 // Close leaves the terminal as it was found. Lines end then.
 func (t *Terminal) Close() error { return t.close() }
 
-// Over makes a writer to the same terminal. While a line is being edited it is taken away, and drawn again below what was
-// written, which should be whole lines.
+// Over makes a writer to the same terminal. While a line is being edited it is taken away, and
+// drawn again below what was written, which should be whole lines.
 func (t *Terminal) Over(w io.Writer) io.Writer { return overWriter{t, w} }
 
 type overWriter struct {
@@ -318,7 +322,9 @@ func (t *Terminal) doing(e edit) string {
 }
 
 // onChange is called by the library when it has dealt with a key, and when a line begins.
-func (t *Terminal) onChange(line []rune, pos int, pressed rune) (newLine []rune, newPos int, ok bool) {
+func (t *Terminal) onChange(line []rune, pos int,
+	pressed rune,
+) (newLine []rune, newPos int, ok bool) {
 	if pressed == 0 {
 		return nil, 0, false
 	}

@@ -22,7 +22,9 @@ func TestMain(m *testing.M) {
 // words is a small shell's worth of completion.
 type words struct{}
 
-func (words) Commands() []string { return []string{"length", "read", "readv", "remove_break", "write"} }
+func (words) Commands() []string {
+	return []string{"length", "read", "readv", "remove_break", "write"}
+}
 
 func (words) Flags(command string) []Choice {
 	if command != "read" {
@@ -114,7 +116,8 @@ func TestTerminalKeys(t *testing.T) {
 		answer := ask(s, term)
 		s.press(c.keys)
 		if got := <-answer; got.line != c.want.line || !errors.Is(got.err, c.want.err) {
-			t.Errorf("%s: %q gives %q, %v; want %q, %v", c.name, c.keys, got.line, got.err, c.want.line, c.want.err)
+			t.Errorf("%s: %q gives %q, %v; want %q, %v", c.name, c.keys, got.line, got.err,
+				c.want.line, c.want.err)
 		}
 	}
 }
@@ -158,7 +161,8 @@ func TestTerminalAsksWithoutCompletion(t *testing.T) {
 	}
 }
 
-// Between lines the terminal belongs to the command: Ctrl-C is a signal, and what is typed waits for the next line.
+// Between lines the terminal belongs to the command: Ctrl-C is a signal, and what is typed waits
+// for the next line.
 func TestTerminalIsRawOnlyForALine(t *testing.T) {
 	t.Parallel()
 	s := newScreen(t)
@@ -184,7 +188,8 @@ func TestTerminalIsRawOnlyForALine(t *testing.T) {
 	}
 }
 
-// Ctrl-D typed ahead becomes a NUL when keys come one by one, which is the end of all input to the library.
+// Ctrl-D typed ahead becomes a NUL when keys come one by one, which is the end of all input to the
+// library.
 func TestTerminalOutlivesEndTypedAhead(t *testing.T) {
 	t.Parallel()
 	s := newScreen(t)
@@ -324,7 +329,8 @@ func TestTerminalSurvivesAnything(t *testing.T) {
 				for range 300 {
 					io.WriteString(s.master, randomKeys(rng))
 				}
-				// Where those stopped is anybody's guess: in an escape sequence, in the middle of a line.
+				// Where those stopped is anybody's guess: in an escape sequence, in the middle of a
+				// line.
 				for {
 					if _, err := io.WriteString(s.master, "\x05\x15the end\r"); err != nil {
 						return
@@ -339,8 +345,10 @@ func TestTerminalSurvivesAnything(t *testing.T) {
 // randomKeys are a few keys, or bytes.
 func randomKeys(rng *rand.Rand) string {
 	keys := []string{
-		"\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F", "\x1b[3~", "\x1bb", "\x1bf", "\x1bd", "\x1b", "\x1b[", "\t", "\t\t", "\r",
-		"\n", "re", "漢字", "\u0301", "\x7f", "\x12", "\x13", "\x13\x03", "\x04", "\x03", "\x17", "\x15", "\x19", "\x14", "\x0b", "\x0c", "\x1a",
+		"\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F", "\x1b[3~", "\x1bb", "\x1bf",
+		"\x1bd", "\x1b", "\x1b[", "\t", "\t\t", "\r",
+		"\n", "re", "漢字", "\u0301", "\x7f", "\x12", "\x13", "\x13\x03", "\x04", "\x03", "\x17",
+		"\x15", "\x19", "\x14", "\x0b", "\x0c", "\x1a",
 		"\x00", "\x80", "\u0080", strings.Repeat("long ", 50),
 	}
 	var b strings.Builder

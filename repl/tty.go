@@ -28,8 +28,9 @@ func Width(f *os.File) int {
 	return int(size.Col)
 }
 
-// A tty is the input side of a terminal: single keys while a line is edited (raw), otherwise as it was found, so that Ctrl-C is a
-// signal then. Its methods may be called from any goroutine, read from one at a time.
+// A tty is the input side of a terminal: single keys while a line is edited (raw), otherwise as it
+// was found, so that Ctrl-C is a signal then. Its methods may be called from any goroutine, read
+// from one at a time.
 type tty struct {
 	fd   int
 	wake int // an eventfd that ends read; it lives as long as the process
@@ -76,7 +77,8 @@ func (t *tty) cook() error {
 	if t.cooked == nil {
 		return nil
 	}
-	if err := unix.IoctlSetTermios(t.fd, unix.TCSETS, t.cooked); err != nil && !errors.Is(err, unix.EIO) {
+	if err := unix.IoctlSetTermios(t.fd, unix.TCSETS, t.cooked); err != nil &&
+		!errors.Is(err, unix.EIO) {
 		return os.NewSyscallError("tcsetattr", err)
 	}
 	t.cooked = nil
@@ -86,7 +88,10 @@ func (t *tty) cook() error {
 // read waits for keys. Hanging up and stop are the end of them.
 func (t *tty) read(p []byte) (int, error) {
 	for {
-		ready := []unix.PollFd{{Fd: int32(t.fd), Events: unix.POLLIN}, {Fd: int32(t.wake), Events: unix.POLLIN}}
+		ready := []unix.PollFd{
+			{Fd: int32(t.fd), Events: unix.POLLIN},
+			{Fd: int32(t.wake), Events: unix.POLLIN},
+		}
 		if _, err := unix.Poll(ready, -1); err != nil && !errors.Is(err, unix.EINTR) {
 			return 0, os.NewSyscallError("poll", err)
 		}
@@ -116,8 +121,9 @@ func (t *tty) stop() error {
 	return errors.Join(err, t.cook())
 }
 
-// suspend stops the process as Ctrl-Z does, and returns when it goes on; at once if there is nobody who could make it go on. The
-// signal is sent to this very thread, which takes it before it leaves the system call, so that nothing is drawn in between.
+// suspend stops the process as Ctrl-Z does, and returns when it goes on; at once if there is nobody
+// who could make it go on. The signal is sent to this very thread, which takes it before it leaves
+// the system call, so that nothing is drawn in between.
 func (t *tty) suspend() error {
 	if err := t.cook(); err != nil {
 		return err

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// casesVariable names a folder of cases for TestCases: each is a folder with a script run.sh that gets the program in BLKSH and ends with status 0
-// if all is right, with 77 if it cannot tell here, and with another one if not.
+// casesVariable names a folder of cases for TestCases: each is a folder with a script run.sh that
+// gets the program in BLKSH and ends with status 0 if all is right, with 77 if it cannot tell here,
+// and with another one if not.
 const casesVariable = "BLKSH_CASES"
 
 // notRun are cases that are left out, with the reason.

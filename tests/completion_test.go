@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// askBash answers like bash at a Tab: the script, where it stands in the line, and what may follow. compopt works in a real completion
-// only.
+// askBash answers like bash at a Tab: the script, where it stands in the line, and what may follow.
+// compopt works in a real completion only.
 const askBash = `
 compopt() { :; }
 source "$1"
@@ -29,11 +29,13 @@ func TestBashCompletion(t *testing.T) {
 func TestFishCompletion(t *testing.T) {
 	t.Parallel()
 	completions(t, "fish", func(line string) *exec.Cmd {
-		return exec.Command("fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", completionFiles["fish"], line)
+		return exec.Command("fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]",
+			completionFiles["fish"], line)
 	})
 }
 
-// callZsh runs the script in a zsh whose completion system does nothing but show what it is asked for.
+// callZsh runs the script in a zsh whose completion system does nothing but show what it is asked
+// for.
 const callZsh = `
 _arguments() { print -rl -- "$@" }
 _describe() { print -rl -- "${(P@)4}" }

@@ -45,8 +45,10 @@ func TestDialectChoice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if has := strings.HasPrefix(got.stdout, tt.command+" ") && strings.Contains(got.stdout, " -- "); has != tt.has {
-			t.Errorf("%s, --dialect %q: help %s: found %v, want %v; %s, %q, %q", tt.name, tt.option, tt.command, has, tt.has, got.status, got.stdout, got.stderr)
+		if has := strings.HasPrefix(got.stdout, tt.command+" ") &&
+			strings.Contains(got.stdout, " -- "); has != tt.has {
+			t.Errorf("%s, --dialect %q: help %s: found %v, want %v; %s, %q, %q", tt.name, tt.option,
+				tt.command, has, tt.has, got.status, got.stdout, got.stderr)
 		}
 	}
 }

@@ -53,8 +53,10 @@ var subjects = slices.Concat(
 		plainQcow2("raw data file", "-o data_file=data,data_file_raw=on"),
 		plainQcow2("data file, small clusters", "-o data_file=data,cluster_size=4k"),
 		{
-			name: "luks", slow: true, open: words(secretObject + " --image-opts"), source: "driver=luks,key-secret=s,file.filename=disk",
-			make: []string{"qemu-img create -q " + secretObject + " -f luks -o key-secret=s,iter-time=10 disk $SIZE"},
+			name: "luks", slow: true, open: words(secretObject + " --image-opts"),
+			source: "driver=luks,key-secret=s,file.filename=disk",
+			make: []string{"qemu-img create -q " + secretObject +
+				" -f luks -o key-secret=s,iter-time=10 disk $SIZE"},
 		},
 		encryptedQcow2("luks", ",encrypt.iter-time=10"), encryptedQcow2("aes", ""),
 		encryptedQcow2("luks", ",encrypt.iter-time=10,cluster_size=4k"),
@@ -108,9 +110,12 @@ func backed(name, options string) subject {
 
 // encryptedQcow2 is an encrypted qcow2 image.
 func encryptedQcow2(format, options string) subject {
-	s := plainQcow2(format+" "+options, secretObject+" -o encrypt.format="+format+",encrypt.key-secret=s"+options)
-	s.slow, s.compresses = true, false // what is compressed is stored in the clear, which ours refuses
-	s.open, s.source = words(secretObject+" --image-opts"), "driver=qcow2,encrypt.key-secret=s,file.filename=disk"
+	s := plainQcow2(format+" "+options, secretObject+" -o encrypt.format="+format+
+		",encrypt.key-secret=s"+options)
+	// what is compressed is stored in the clear, which ours refuses
+	s.slow, s.compresses = true, false
+	s.open, s.source = words(secretObject+" --image-opts"),
+		"driver=qcow2,encrypt.key-secret=s,file.filename=disk"
 	return s
 }
 
@@ -217,7 +222,8 @@ func leaves(t *testing.T, s subject, dir string) string {
 		"qemu-img convert "+open+" -O raw "+s.opened()+" guest && sha256sum guest && rm guest")
 	if s.layout {
 		// Zeroes that go with a cluster may be a hole of the file, which each program decides.
-		lines = append(lines, "stat -c %s *", "for f in *; do cp --sparse=never $f full && mv full $f; done",
+		lines = append(lines, "stat -c %s *",
+			"for f in *; do cp --sparse=never $f full && mv full $f; done",
 			"qemu-img map --output=json "+open+" "+s.opened())
 	}
 	if strings.Contains(open+s.opened(), "qcow2") {

@@ -43,7 +43,8 @@ func fresh(t *testing.T, path string, want []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is stale, at line %d; go test ./tests -run Docs -update writes it", path, firstDifference(got, want))
+		t.Errorf("%s is stale, at line %d; go test ./tests -run Docs -update writes it", path,
+			firstDifference(got, want))
 	}
 }
 
@@ -64,7 +65,8 @@ func between(text, name, inside string) (string, error) {
 	head, rest, ok := strings.Cut(text, begin)
 	_, tail, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		return "", fmt.Errorf("no marks %s and %s", strings.TrimSpace(begin), strings.TrimSpace(end))
+		return "", fmt.Errorf("no marks %s and %s", strings.TrimSpace(begin),
+			strings.TrimSpace(end))
 	}
 	return head + begin + inside + end + tail, nil
 }
@@ -160,7 +162,8 @@ func linked() ([]linkedModule, error) {
 		if !known {
 			i = len(modules)
 			at[words[0]] = i
-			modules = append(modules, linkedModule{path: words[0], version: words[1], dir: words[2]})
+			modules = append(modules,
+				linkedModule{path: words[0], version: words[1], dir: words[2]})
 		}
 		modules[i].folders = append(modules[i].folders, words[3])
 	}
@@ -170,7 +173,8 @@ func linked() ([]linkedModule, error) {
 // notices collects the licences of everything that is linked.
 func notices() ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteString("blksh is licensed under the Apache License, Version 2.0.\nIt contains the following, under the licences given.\n")
+	b.WriteString(
+		"blksh is licensed under the Apache License, Version 2.0.\nIt contains the following, under the licences given.\n")
 	modules, err := linked()
 	if err != nil {
 		return nil, err
@@ -201,7 +205,8 @@ func notices() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// withLicenses are the folders whose licences count: the module's, and those of its folders that are linked.
+// withLicenses are the folders whose licences count: the module's, and those of its folders that
+// are linked.
 func (m linkedModule) withLicenses() []string {
 	folders := []string{m.dir}
 	for _, f := range m.folders {

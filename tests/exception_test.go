@@ -61,8 +61,10 @@ func TestExceptions(t *testing.T) {
 	}
 	for _, e := range exceptions {
 		for _, id := range strings.Fields(e.ids) {
-			if len(recorded[id]) == 0 || e.dialects != "" && !slices.ContainsFunc(recorded[id], e.holdsIn) {
-				t.Errorf("exception to case %s of %q (%s): there is no such case", id, e.dialects, e.reason)
+			if len(recorded[id]) == 0 || e.dialects != "" &&
+				!slices.ContainsFunc(recorded[id], e.holdsIn) {
+				t.Errorf("exception to case %s of %q (%s): there is no such case", id, e.dialects,
+					e.reason)
 			}
 		}
 	}

@@ -21,7 +21,8 @@ var (
 
 // usageText is what --help prints. Every version of qemu-io ends it by saying
 // where the "available commands" are listed, and the newer ones with a link.
-var usageText = regexp.MustCompile(`(?s)Usage: qemu-io .*?available commands\.\n(\nSee <https.*?\n(More info.*?\n)?)?`)
+var usageText = regexp.MustCompile(
+	`(?s)Usage: qemu-io .*?available commands\.\n(\nSee <https.*?\n(More info.*?\n)?)?`)
 
 // usageMark stands for the text that --help prints, wherever it appears.
 const usageMark = "%% the usage text printed for --help\n"
@@ -90,8 +91,10 @@ var anyTime = regexp.MustCompile(`; (d:dd:dd\.dd|dd\.dd sec|d\.dddd sec) \(`)
 // on a busy machine, and nothing but long forms of times makes it differ from
 // want, it is want.
 func forgiveDelay(want string, got answer) string {
-	slow := got.took >= time.Second && strings.Count(got.stdout, longTime) >= strings.Count(want, longTime)
-	if slow && anyTime.ReplaceAllString(got.stdout, longTime) == anyTime.ReplaceAllString(want, longTime) {
+	slow := got.took >= time.Second &&
+		strings.Count(got.stdout, longTime) >= strings.Count(want, longTime)
+	if slow && anyTime.ReplaceAllString(got.stdout, longTime) == anyTime.ReplaceAllString(want,
+		longTime) {
 		return want
 	}
 	return got.stdout

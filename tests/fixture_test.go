@@ -114,8 +114,11 @@ func be64(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
 // dependencies are the fixtures that must exist to make another; companions
 // are the files that must lie beside it when it is used.
 var (
-	dependencies = map[string][]string{"q.qcow2": {"raw.img"}, "ov.qcow2": {"q.qcow2"}, "orphan.qcow2": {"base2.qcow2"}, "bm.qcow2": {"bmless.qcow2"}}
-	companions   = map[string][]string{"ov.qcow2": {"q.qcow2"}, "extdata.qcow2": {"ext.data"}}
+	dependencies = map[string][]string{
+		"q.qcow2": {"raw.img"}, "ov.qcow2": {"q.qcow2"},
+		"orphan.qcow2": {"base2.qcow2"}, "bm.qcow2": {"bmless.qcow2"},
+	}
+	companions = map[string][]string{"ov.qcow2": {"q.qcow2"}, "extdata.qcow2": {"ext.data"}}
 )
 
 // workDir makes a directory with copies of the named fixtures. The test skips
@@ -220,13 +223,16 @@ func (f *fixtureMaker) imager(args ...string) error {
 	return fmt.Errorf("qemu-img %v: %w: %s", args, err, out)
 }
 
-// writeLinked writes an empty qcow2 image of 1 MiB that stands on what the name says and records no format of it.
+// writeLinked writes an empty qcow2 image of 1 MiB that stands on what the name says and records no
+// format of it.
 func writeLinked(t *testing.T, path, backing string) {
 	t.Helper()
 	const cluster = 1 << 16
 	b := make([]byte, 4*cluster)
-	header := slices.Concat([]byte("QFI\xfb"), be32(3), be64(512), be32(uint32(len(backing))), be32(16), be64(1<<20),
-		be32(0), be32(1), be64(3*cluster), be64(cluster), be32(1), make([]byte, 36), be32(4), be32(104), be64(0))
+	header := slices.Concat([]byte("QFI\xfb"), be32(3), be64(512), be32(uint32(len(backing))),
+		be32(16), be64(1<<20),
+		be32(0), be32(1), be64(3*cluster), be64(cluster), be32(1), make([]byte, 36), be32(4),
+		be32(104), be64(0))
 	copy(b, header)
 	copy(b[512:], backing)
 	copy(b[cluster:], be64(2*cluster))

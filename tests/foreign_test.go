@@ -27,7 +27,8 @@ var foreignImages = []struct {
 	{"i.qcow", "qcow", nil, false},
 }
 
-// TestForeignImages: no image of a format without a driver is opened as raw because nobody named its format, however it is opened.
+// TestForeignImages: no image of a format without a driver is opened as raw because nobody named
+// its format, however it is opened.
 func TestForeignImages(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("qemu-img"); err != nil {
@@ -57,22 +58,36 @@ func TestForeignImages(t *testing.T) {
 				if !native && im.rawToQEMU {
 					continue
 				}
-				a, err := p.run(run{dir: dir, args: append([]string{"-c", "write -q 512 512", "-c", "read -q 0 512"}, args...)})
+				a, err := p.run(
+					run{
+						dir: dir,
+						args: append([]string{"-c", "write -q 512 512", "-c", "read -q 0 512"},
+							args...),
+					})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if want := map[bool]string{true: "exit 3", false: "exit 1"}[native]; a.status != want ||
-					!strings.Contains(a.stderr, "has the format "+im.format+" ") || strings.Contains(a.stderr, "taken for raw") {
-					t.Errorf("%s as %s by %s: %s, %q", im.name, what, filepath.Base(p.path), a.status, a.stderr)
+				if want := map[bool]string{
+					true:  "exit 3",
+					false: "exit 1",
+				}[native]; a.status != want ||
+					!strings.Contains(a.stderr, "has the format "+im.format+" ") ||
+					strings.Contains(a.stderr, "taken for raw") {
+					t.Errorf("%s as %s by %s: %s, %q", im.name, what, filepath.Base(p.path),
+						a.status, a.stderr)
 				}
 			}
 		}
-		for _, words := range [][]string{{"q.qcow2", "compare", im.name}, {"q.qcow2", "check", im.name}} {
+		for _, words := range [][]string{
+			{"q.qcow2", "compare", im.name},
+			{"q.qcow2", "check", im.name},
+		} {
 			a, err := asBlksh.run(run{dir: dir, args: words})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a.status != "exit 3" || !strings.Contains(a.stderr, "has the format "+im.format+" ") {
+			if a.status != "exit 3" ||
+				!strings.Contains(a.stderr, "has the format "+im.format+" ") {
 				t.Errorf("%s: %s, %q", strings.Join(words, " "), a.status, a.stderr)
 			}
 		}
@@ -86,7 +101,8 @@ func TestForeignImages(t *testing.T) {
 	}
 }
 
-// TestTakenForRaw is said once, before the first sector is written, and neither where that cannot be nor where it does not matter.
+// TestTakenForRaw is said once, before the first sector is written, and neither where that cannot
+// be nor where it does not matter.
 func TestTakenForRaw(t *testing.T) {
 	t.Parallel()
 	dir := workDir(t, "raw.img")
@@ -111,26 +127,36 @@ func TestTakenForRaw(t *testing.T) {
 			t.Errorf("%q: %s, %q", tt.args, a.status, a.stderr)
 		}
 	}
-	a, err := asBlksh.run(run{dir: dir, args: []string{"-c", "write -q --text KDMV 0 4", "-c", "read -v 0 4", "raw.img"}})
+	a, err := asBlksh.run(
+		run{
+			dir:  dir,
+			args: []string{"-c", "write -q --text KDMV 0 4", "-c", "read -v 0 4", "raw.img"},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.wants(t, "a header of others", "exit 5", "", "the first sector would make it an image of format vmdk")
+	a.wants(t, "a header of others", "exit 5", "",
+		"the first sector would make it an image of format vmdk")
 }
 
-// TestJobSparesImages: a file that a job names is written byte by byte, and refused where it is an image.
+// TestJobSparesImages: a file that a job names is written byte by byte, and refused where it is an
+// image.
 func TestJobSparesImages(t *testing.T) {
 	t.Parallel()
 	dir := workDir(t, "q.qcow2")
 	for name, text := range map[string]string{
-		"x.vmdk": "KDMV" + strings.Repeat("\x00", 65532), "job": "[j]\nrw=write\nverify=crc32c\nsize=64k\nfilename=${F}\n",
+		"x.vmdk": "KDMV" + strings.Repeat("\x00", 65532),
+		"job":    "[j]\nrw=write\nverify=crc32c\nsize=64k\nfilename=${F}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
 	before := sums(t, dir)
-	for name, format := range map[string]string{"x.vmdk": "the format vmdk", "q.qcow2": "the format qcow2"} {
+	for name, format := range map[string]string{
+		"x.vmdk":  "the format vmdk",
+		"q.qcow2": "the format qcow2",
+	} {
 		p := asBlksh
 		p.env = []string{"F=" + name}
 		a, err := p.run(run{dir: dir, args: []string{"-c", "verify_job job"}})

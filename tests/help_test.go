@@ -13,7 +13,8 @@ import (
 	"github.com/blksh/blksh/commands/manual"
 )
 
-// TestHelpList wants help without a word to name every command and every topic, and the dialects of QEMU to know no topic.
+// TestHelpList wants help without a word to name every command and every topic, and the dialects of
+// QEMU to know no topic.
 func TestHelpList(t *testing.T) {
 	t.Parallel()
 	m, err := manual.New()
@@ -29,7 +30,8 @@ func TestHelpList(t *testing.T) {
 	}
 	lines := list(asBlksh)
 	for _, row := range m.Table.Rows() {
-		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, row.Name+" ") }) {
+		if !slices.ContainsFunc(lines,
+			func(l string) bool { return strings.HasPrefix(l, row.Name+" ") }) {
 			t.Errorf("help does not list %s", row.Name)
 		}
 	}
@@ -60,7 +62,8 @@ func examples(text string, isCommand func(name string) bool) []string {
 }
 
 // misused are the kinds of complaints about what was typed.
-var misused = regexp.MustCompile(`"kind":"(usage|unknown_command|bad_count|bad_number|bad_value|conflict|unaligned|too_long)"`)
+var misused = regexp.MustCompile(
+	`"kind":"(usage|unknown_command|bad_count|bad_number|bad_value|conflict|unaligned|too_long)"`)
 
 // nothing is a disk on which no example takes long.
 const nothing = `json:{"driver": "null-co", "size": 4194304, "read-zeroes": true}`
@@ -88,7 +91,8 @@ func typeExample(t *testing.T, call string) string {
 	return said.String()
 }
 
-// TestExamples types the examples of all help texts. They need not succeed, but they must be understood.
+// TestExamples types the examples of all help texts. They need not succeed, but they must be
+// understood.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	m, err := manual.New()

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endless are lines of which the last runs for longer than anybody waits. Devices that take ten minutes for a request are unsafe, since a flush
-// would take as long.
+// endless are lines of which the last runs for longer than anybody waits. Devices that take ten
+// minutes for a request are unsafe, since a flush would take as long.
 var endless = map[string][]string{
 	"sleep":        {"sleep 86400000"},
 	"read":         {"open -a slow -t unsafe -o driver=null-co,size=1M,latency-ns=600000000000", "read 0 512"},
@@ -78,7 +78,10 @@ func (p program) start(t *testing.T, dir, stdin string, args ...string) *started
 	t.Helper()
 	ctx, cancel := context.WithDeadline(t.Context(), hangsAt())
 	t.Cleanup(cancel)
-	s := &started{cmd: exec.CommandContext(ctx, p.path, args...), out: &bytes.Buffer{}, errs: &bytes.Buffer{}, ended: make(chan error, 1)}
+	s := &started{
+		cmd: exec.CommandContext(ctx, p.path, args...), out: &bytes.Buffer{},
+		errs: &bytes.Buffer{}, ended: make(chan error, 1),
+	}
 	s.cmd.Env, s.cmd.Dir = p.environ(), dir
 	spoken := make(chan struct{}, 1)
 	s.cmd.Stdin = strings.NewReader(stdin)
@@ -116,7 +119,8 @@ func (l *listener) Write(p []byte) (int, error) {
 func (s *started) status(t *testing.T) string {
 	t.Helper()
 	err := <-s.ended
-	if errors.Is(err, context.DeadlineExceeded) || s.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == unix.SIGKILL {
+	if errors.Is(err, context.DeadlineExceeded) ||
+		s.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == unix.SIGKILL {
 		return hangs
 	}
 	status, err := statusOf(err)
@@ -126,8 +130,8 @@ func (s *started) status(t *testing.T) string {
 	return status
 }
 
-// begun are lines after which the program has said something, so that whoever waits for that knows it to be in the line behind them or close
-// before it.
+// begun are lines after which the program has said something, so that whoever waits for that knows
+// it to be in the line behind them or close before it.
 var begun = []string{"aio_read 0 512", "aio_flush"}
 
 // TestInterrupt stops every command that can be long, and those behind it do not run.
@@ -141,8 +145,10 @@ func TestInterrupt(t *testing.T) {
 			t.Run(way+" "+name, func(t *testing.T) {
 				t.Parallel()
 				dir := workDir(t, "raw.img")
-				args, stdin := lay(dir, slices.Concat(begun, lines, []string{"write 0 512", "write -q -P 9 0 512"}))
-				s := asBlksh.start(t, dir, stdin, append([]string{"-f", "raw", "raw.img"}, args...)...)
+				args, stdin := lay(dir,
+					slices.Concat(begun, lines, []string{"write 0 512", "write -q -P 9 0 512"}))
+				s := asBlksh.start(t, dir, stdin,
+					append([]string{"-f", "raw", "raw.img"}, args...)...)
 				if err := s.cmd.Process.Signal(unix.SIGINT); err != nil {
 					t.Fatal(err)
 				}
@@ -152,7 +158,8 @@ func TestInterrupt(t *testing.T) {
 				if strings.Contains(s.out.String(), "wrote 512") {
 					t.Error("the line behind it was run")
 				}
-				if b, err := os.ReadFile(filepath.Join(dir, "raw.img")); err != nil || !bytes.HasPrefix(b, []byte{0, 1, 2}) {
+				if b, err := os.ReadFile(filepath.Join(dir, "raw.img")); err != nil ||
+					!bytes.HasPrefix(b, []byte{0, 1, 2}) {
 					t.Errorf("the line behind it wrote: %v", err)
 				}
 			})
@@ -160,29 +167,35 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestSignalsEndTidily: what was written is in the image, whichever signal asks the program to end, and that signal is its status.
+// TestSignalsEndTidily: what was written is in the image, whichever signal asks the program to end,
+// and that signal is its status.
 func TestSignalsEndTidily(t *testing.T) {
 	t.Parallel()
 	for signal, want := range map[unix.Signal]string{
-		unix.SIGINT: "exit 130", unix.SIGTERM: "signal SIGTERM", unix.SIGHUP: "signal SIGHUP", unix.SIGQUIT: "signal SIGQUIT",
+		unix.SIGINT: "exit 130", unix.SIGTERM: "signal SIGTERM", unix.SIGHUP: "signal SIGHUP",
+		unix.SIGQUIT: "signal SIGQUIT",
 	} {
 		for _, more := range [][]string{nil, {"--json"}} {
 			t.Run(unix.SignalName(signal)+strings.Join(more, ""), func(t *testing.T) {
 				t.Parallel()
 				dir := workDir(t, "raw.img")
-				on(t, "-c", "create "+filepath.Join(dir, "d.qcow2")+" 64M").wants(t, "create", "exit 0", "", "")
+				on(t, "-c", "create "+filepath.Join(dir, "d.qcow2")+" 64M").wants(t, "create",
+					"exit 0", "", "")
 				args := slices.Concat(more, []string{
-					"-t", "writeback", "d.qcow2", "-c", "write -q -P 7 0 64k", "-c", begun[0], "-c", begun[1], "-c", "sleep 86400000",
+					"-t", "writeback", "d.qcow2", "-c", "write -q -P 7 0 64k", "-c", begun[0], "-c",
+					begun[1], "-c", "sleep 86400000",
 					"-c", "write -q -P 8 0 64k",
 				})
 				s := asBlksh.start(t, dir, "", args...)
 				if err := s.cmd.Process.Signal(signal); err != nil {
 					t.Fatal(err)
 				}
-				if status := s.status(t); status != want || strings.Contains(s.errs.String(), "goroutine") {
+				if status := s.status(t); status != want ||
+					strings.Contains(s.errs.String(), "goroutine") {
 					t.Errorf("%s, stderr %q", status, s.errs)
 				}
-				on(t, "-r", filepath.Join(dir, "d.qcow2"), "read", "-q", "-P", "7", "0", "64k").wants(t, "what was written", "exit 0", "", "")
+				on(t, "-r", filepath.Join(dir, "d.qcow2"), "read", "-q", "-P", "7", "0",
+					"64k").wants(t, "what was written", "exit 0", "", "")
 			})
 		}
 	}

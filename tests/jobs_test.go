@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// jobCase is a job file that fio and blksh run for each other. reads and writes say what is right where it is not that either finds
-// the other's blocks intact.
+// jobCase is a job file that fio and blksh run for each other. reads and writes say what is right
+// where it is not that either finds the other's blocks intact.
 type jobCase struct {
 	name, text string
 	// reads is what blksh says of the blocks that fio wrote, if it cannot judge them.
@@ -26,8 +26,11 @@ type jobCase struct {
 // jobCases are the kinds of jobs that people verify with. The short tier takes every eighth.
 var jobCases = []jobCase{
 	{name: "plain", text: "[a]\nfilename=x.img\nsize=1m\nrw=randwrite\nbs=4k\niodepth=16\nioengine=libaio\ndirect=1\nverify=crc32c\n"},
-	{name: "headers of intervals, two phases", text: "[global]\nfilename=x.img\nsize=1m\nbs=32k\nverify=md5\nverify_interval=512\n" +
-		"[w]\nrw=write\ndo_verify=0\n[r]\nstonewall\nrw=read\n"},
+	{
+		name: "headers of intervals, two phases",
+		text: "[global]\nfilename=x.img\nsize=1m\nbs=32k\nverify=md5\nverify_interval=512\n" +
+			"[w]\nrw=write\ndo_verify=0\n[r]\nstonewall\nrw=read\n",
+	},
 	{name: "backlog", text: "[a]\nfilename=x.img\nsize=1m\nrw=randwrite\nbs=8k\nverify=sha256\nverify_backlog=32\nverify_backlog_batch=8\niodepth=8\nioengine=libaio\n"},
 	{name: "backlog, one by one", text: "[a]\nfilename=x.img\nsize=512k\nrw=write\nbs=4k\nverify=crc64\nverify_backlog=16\n"},
 	{name: "clones beside each other", text: "[a]\nfilename=x.img\nsize=256k\nnumjobs=3\noffset_increment=256k\nrw=write\nbs=16k\nverify=crc32c\n"},
@@ -71,7 +74,10 @@ func TestJobFilesBothWays(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			for name, text := range map[string]string{"job.fio": c.text, "common.inc": "filename=x.img\nsize=256k\nbs=4k\n"} {
+			for name, text := range map[string]string{
+				"job.fio":    c.text,
+				"common.inc": "filename=x.img\nsize=256k\nbs=4k\n",
+			} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 					t.Fatal(err)
 				}
@@ -124,7 +130,8 @@ func readJob(t *testing.T, dir string, c *jobCase) {
 			t.Fatal(err)
 		}
 		if a := inDir(t, dir, "-c", "verify_job --read job.fio"); a.status != "exit 1" {
-			t.Errorf("%s has another byte at %d: %s\n%s%s", filepath.Base(disk), at, a.status, a.stdout, a.stderr)
+			t.Errorf("%s has another byte at %d: %s\n%s%s", filepath.Base(disk), at, a.status,
+				a.stdout, a.stderr)
 		}
 		return
 	}

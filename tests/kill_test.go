@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// The image of a killed run: blocks of one value each, the size of its clusters. Behind the plain ones are those that are written compressed, once.
+// The image of a killed run: blocks of one value each, the size of its clusters. Behind the plain
+// ones are those that are written compressed, once.
 const (
 	killedBlock  = 4 << 10
 	killedPlain  = 256
@@ -25,7 +26,8 @@ const (
 // killedLines is how many lines a run has that is killed amid them.
 const killedLines = 60
 
-// A killModel knows what each block may hold: the value of what is durable, and those of what came after that.
+// A killModel knows what each block may hold: the value of what is durable, and those of what came
+// after that.
 type killModel struct {
 	may     [killedBlocks][]int
 	size    int64 // at least
@@ -60,7 +62,10 @@ func (m *killModel) draw(rnd *rand.Rand) killOp {
 	at := fmt.Sprintf("%d %d", first*killedBlock, n*killedBlock)
 	switch k := rnd.IntN(20); {
 	case k < 6:
-		return killOp{line: fmt.Sprintf("write -q -P %d %s", value, at), first: first, n: n, value: value}
+		return killOp{
+			line: fmt.Sprintf("write -q -P %d %s", value, at), first: first, n: n,
+			value: value,
+		}
 	case k < 8:
 		return killOp{line: "write -q -z " + at, first: first, n: n}
 	case k < 10:
@@ -70,7 +75,8 @@ func (m *killModel) draw(rnd *rand.Rand) killOp {
 	case k < 14 && m.packed < killedPacked:
 		m.packed++
 		block := killedPlain + m.packed - 1
-		return killOp{line: fmt.Sprintf("write -q -c -P %d %d %d", value, block*killedBlock, killedBlock), first: block, n: 1, value: value}
+		return killOp{line: fmt.Sprintf("write -q -c -P %d %d %d", value, block*killedBlock,
+			killedBlock), first: block, n: 1, value: value}
 	case k < 15:
 		m.size += 64 << 10
 		return killOp{line: fmt.Sprintf("truncate %d", m.size), size: m.size}
@@ -84,9 +90,13 @@ func (m *killModel) draw(rnd *rand.Rand) killOp {
 		}
 		return killOp{line: "reopen -c " + mode, flush: true, through: &through}
 	case k < 18 && value%2 == 0:
-		return killOp{line: fmt.Sprintf("verify_write -b %d %s", killedBlock, at), first: first, n: n, value: anyValue}
+		return killOp{
+			line: fmt.Sprintf("verify_write -b %d %s", killedBlock, at), first: first,
+			n: n, value: anyValue,
+		}
 	case k < 18:
-		return killOp{line: fmt.Sprintf("bench -b %d -n 4 randwrite %d %d", killedBlock, first*killedBlock, killedBlock), first: first, n: 1, value: anyValue}
+		return killOp{line: fmt.Sprintf("bench -b %d -n 4 randwrite %d %d", killedBlock,
+			first*killedBlock, killedBlock), first: first, n: 1, value: anyValue}
 	}
 	return killOp{line: "flush", flush: true}
 }
@@ -113,8 +123,8 @@ func (m *killModel) done(op killOp) {
 	}
 }
 
-// TestKilled kills the program amid commands of all kinds that change an image: what was acknowledged in writethrough, or flushed, is there, and the
-// image has leaks at most.
+// TestKilled kills the program amid commands of all kinds that change an image: what was
+// acknowledged in writethrough, or flushed, is there, and the image has leaks at most.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("qemu-img"); err != nil {
@@ -136,7 +146,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// killOnce makes an image, has lines of a seed run on it, and kills the program when so many were acknowledged.
+// killOnce makes an image, has lines of a seed run on it, and kills the program when so many were
+// acknowledged.
 func killOnce(t *testing.T, dir string, seed int) {
 	t.Helper()
 	if err := os.Mkdir(dir, 0o777); err != nil {
@@ -144,7 +155,8 @@ func killOnce(t *testing.T, dir string, seed int) {
 	}
 	defer os.RemoveAll(dir)
 	image := filepath.Join(dir, "image")
-	on(t, "-c", fmt.Sprintf("create -f qcow2 -o cluster_size=%d %s %d", killedBlock, image, killedBlocks*killedBlock)).wants(t, "create", "exit 0", "", "")
+	on(t, "-c", fmt.Sprintf("create -f qcow2 -o cluster_size=%d %s %d", killedBlock, image,
+		killedBlocks*killedBlock)).wants(t, "create", "exit 0", "", "")
 	rnd := rand.New(rand.NewPCG(uint64(seed), 77))
 	m := newKillModel()
 	ops := make([]killOp, killedLines)
@@ -195,18 +207,21 @@ func killOnce(t *testing.T, dir string, seed int) {
 	m.judge(t, image, fmt.Sprintf("seed %d, %d lines acknowledged", seed, acknowledged))
 }
 
-// judge has qemu-img look at the image, without its locks: the kernel may close the files of a ring a moment after the process that was killed.
+// judge has qemu-img look at the image, without its locks: the kernel may close the files of a ring
+// a moment after the process that was killed.
 func (m *killModel) judge(t *testing.T, image, what string) {
 	t.Helper()
 	var check struct {
 		Corruptions int
 		CheckErrors int `json:"check-errors"`
 	}
-	said, _ := exec.Command("qemu-img", "check", "-U", "--output=json", image).Output() // leaks make a status that is not 0
+	// leaks make a status that is not 0
+	said, _ := exec.Command("qemu-img", "check", "-U", "--output=json", image).Output()
 	if err := json.Unmarshal(said, &check); err != nil || check.Corruptions+check.CheckErrors > 0 {
 		t.Errorf("%s: %v, %s", what, err, said)
 	}
-	if out, err := exec.Command("qemu-img", "convert", "-U", "-O", "raw", image, image+".raw").CombinedOutput(); err != nil {
+	if out, err := exec.Command("qemu-img", "convert", "-U", "-O", "raw", image, image+
+		".raw").CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v, %s", what, err, out)
 	}
 	b, err := os.ReadFile(image + ".raw")
@@ -218,7 +233,8 @@ func (m *killModel) judge(t *testing.T, image, what string) {
 		if slices.Contains(may, anyValue) {
 			continue
 		}
-		if !slices.Contains(may, int(block[0])) || !bytes.Equal(block, bytes.Repeat(block[:1], killedBlock)) {
+		if !slices.Contains(may, int(block[0])) ||
+			!bytes.Equal(block, bytes.Repeat(block[:1], killedBlock)) {
 			t.Errorf("%s: block %d begins with %x, want one of %x", what, i, block[:16], may)
 		}
 	}

@@ -52,8 +52,8 @@ var layers = []layer{
 	{"tests/bench", nil},
 }
 
-// TestLayers holds every import of the house against the table. A permission that nobody uses is out of
-// date: it would let in what nobody has thought of.
+// TestLayers holds every import of the house against the table. A permission that nobody uses is
+// out of date: it would let in what nobody has thought of.
 func TestLayers(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
@@ -62,7 +62,8 @@ func TestLayers(t *testing.T) {
 		if !used[l.folder] {
 			t.Errorf("the table names %s, where no source is", l.folder)
 		}
-		if slices.ContainsFunc(layers[:i], func(before layer) bool { return matches(before.folder, l.folder) }) {
+		if slices.ContainsFunc(layers[:i],
+			func(before layer) bool { return matches(before.folder, l.folder) }) {
 			t.Errorf("an earlier line than that of %s holds for it", l.folder)
 		}
 		for _, m := range l.may {
@@ -81,7 +82,8 @@ func eachSource(t *testing.T, do func(file string)) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
+		case d.IsDir() &&
+			(d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
 			return fs.SkipDir
 		case d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
 			return nil
@@ -95,8 +97,8 @@ func eachSource(t *testing.T, do func(file string)) {
 	}
 }
 
-// checkImports checks the imports of one file, and notes in used which line and which of its permissions it
-// needs.
+// checkImports checks the imports of one file, and notes in used which line and which of its
+// permissions it needs.
 func checkImports(t *testing.T, file string, used map[string]bool) {
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 	if err != nil {

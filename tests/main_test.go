@@ -43,7 +43,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var programFlag = flag.String("program", "", "test this `file` in place of the program built from cmd/blksh")
+var programFlag = flag.String("program", "",
+	"test this `file` in place of the program built from cmd/blksh")
 
 // hangs is the status of a run that did not end.
 const hangs = "hangs"
@@ -51,8 +52,9 @@ const hangs = "hangs"
 // testsEnd is when go test gives up, see its flag -timeout.
 var testsEnd time.Time
 
-// hangsAt is when a run that has not ended hangs. No test knows how slow the machine is: it is a while before
-// the end of all tests, so that one can say which run it was. A recording waits for programs that do hang.
+// hangsAt is when a run that has not ended hangs. No test knows how slow the machine is: it is a
+// while before the end of all tests, so that one can say which run it was. A recording waits for
+// programs that do hang.
 func hangsAt() time.Time {
 	if *recordFlag {
 		return time.Now().Add(20 * time.Second)
@@ -107,7 +109,8 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// Below nohup a hangup would be ignored by cases that send one to themselves. A signal that is caught is not ignored by a child.
+	// Below nohup a hangup would be ignored by cases that send one to themselves. A signal that is
+	// caught is not ignored by a child.
 	if signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
@@ -153,7 +156,10 @@ func (p program) as(dialect string) program {
 // of the person who runs the tests is read or written. A program with the race
 // detector would sleep for a second at its end.
 func (p program) environ() []string {
-	env := []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=/nonexistent", "TERM=dumb", "GORACE=atexit_sleep_ms=0"}
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=/nonexistent", "TERM=dumb",
+		"GORACE=atexit_sleep_ms=0",
+	}
 	return append(env, p.env...)
 }
 

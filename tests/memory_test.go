@@ -16,7 +16,8 @@ import (
 // mostMemory is what the program may have taken at its peak, in KiB, however long the ranges are.
 const mostMemory = 64 << 10
 
-// TestMemory goes through all of a sparse image of 100 GiB in every way there is, and asks the kernel afterwards how much memory that took.
+// TestMemory goes through all of a sparse image of 100 GiB in every way there is, and asks the
+// kernel afterwards how much memory that took.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -35,8 +36,10 @@ func TestMemory(t *testing.T) {
 	}
 	f.Close()
 	limitMemory(t, dir, "100 GiB", "raw", []string{
-		"read -q -P 0xcd 30G 48M", "read -q -P 0", "read -P 7 --all", "iszero", "map --totals", "sum -a crc32c 29G 2G", "find --text none",
-		"compare disk", "read -q -o saved", "write -q -P random:1 50G 40M", "read -q -P random:1 50G 40M", "write -q -s saved 60G 40M",
+		"read -q -P 0xcd 30G 48M", "read -q -P 0", "read -P 7 --all", "iszero", "map --totals",
+		"sum -a crc32c 29G 2G", "find --text none",
+		"compare disk", "read -q -o saved", "write -q -P random:1 50G 40M",
+		"read -q -P random:1 50G 40M", "write -q -s saved 60G 40M",
 		"copy -f qcow2 new", "copy -c -f qcow2 --verify packed",
 		"write -q -zu 0 100G", "discard -q 0..100G", "iszero",
 	})
@@ -46,24 +49,28 @@ func TestMemory(t *testing.T) {
 func TestMemoryOfTables(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	create := exec.Command(asBlksh.path, "-c", "create -f qcow2 -o preallocation=metadata disk 300G")
+	create := exec.Command(asBlksh.path, "-c",
+		"create -f qcow2 -o preallocation=metadata disk 300G")
 	create.Env, create.Dir = asBlksh.environ(), dir
 	if out, err := create.CombinedOutput(); err != nil {
 		t.Fatalf("create: %v\n%s", err, out)
 	}
 	limitMemory(t, dir, "300 GiB", "qcow2", []string{
-		"map", "map --totals", "bench -n 5000 randread", "bench -n 500 randwrite", "write -q -P random:1 50G 40M", "read -q -P random:1 50G 40M", "check",
+		"map", "map --totals", "bench -n 5000 randread", "bench -n 500 randwrite",
+		"write -q -P random:1 50G 40M", "read -q -P random:1 50G 40M", "check",
 	})
 }
 
-// limitMemory runs lines on the file disk, of that format and length, and asks how much memory that took.
+// limitMemory runs lines on the file disk, of that format and length, and asks how much memory that
+// took.
 func limitMemory(t *testing.T, dir, length, format string, lines []string) {
 	t.Helper()
 	if raceEnabled {
 		t.Skip("the race detector takes memory of its own")
 	}
 	cmd := exec.Command(asBlksh.path, "-t", "writeback", "-f", format, "--keep-going", "disk")
-	cmd.Env, cmd.Dir, cmd.Stderr = append(asBlksh.environ(), "GOMAXPROCS=2"), dir, io.Discard // as much memory on any machine
+	// as much memory on any machine
+	cmd.Env, cmd.Dir, cmd.Stderr = append(asBlksh.environ(), "GOMAXPROCS=2"), dir, io.Discard
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

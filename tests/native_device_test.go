@@ -26,8 +26,10 @@ func on(t *testing.T, args ...string) answer {
 // wants holds an answer against a status and parts of both streams.
 func (a answer) wants(t *testing.T, what, status, stdout, stderr string) {
 	t.Helper()
-	if a.status != status || !strings.Contains(a.stdout, stdout) || !strings.Contains(a.stderr, stderr) {
-		t.Errorf("%s: %s, stdout %q, stderr %q; want %s, %q, %q", what, a.status, a.stdout, a.stderr, status, stdout, stderr)
+	if a.status != status || !strings.Contains(a.stdout, stdout) ||
+		!strings.Contains(a.stderr, stderr) {
+		t.Errorf("%s: %s, stdout %q, stderr %q; want %s, %q, %q", what, a.status, a.stdout,
+			a.stderr, status, stdout, stderr)
 	}
 }
 
@@ -54,7 +56,8 @@ func TestDeviceIsReadOnly(t *testing.T) {
 		t.Fatalf("written all the same: %#x", b)
 	}
 	on(t, "--json", dev, "length").wants(t, "open", "exit 0", `"read_only":true`, "")
-	on(t, "-c", "reopen -w", "-c", "write -q -P 1 0 512", dev).wants(t, "reopen -w", "exit 0", "", "")
+	on(t, "-c", "reopen -w", "-c", "write -q -P 1 0 512", dev).wants(t, "reopen -w", "exit 0", "",
+		"")
 	if b := firstByte(t, dev); b != 1 {
 		t.Errorf("reopen -w: %#x", b)
 	}
@@ -63,7 +66,8 @@ func TestDeviceIsReadOnly(t *testing.T) {
 		t.Errorf("-w: %#x", b)
 	}
 	on(t, "-c", "open -w "+dev, "-c", "write -q -P 3 0 512").wants(t, "open -w", "exit 0", "", "")
-	on(t, "-c", `open json:{"driver":"raw","file":{"driver":"host_device","filename":"`+dev+`"}}`, "-c", "write 0 512").
+	on(t, "-c", `open json:{"driver":"raw","file":{"driver":"host_device","filename":"`+dev+`"}}`,
+		"-c", "write 0 512").
 		wants(t, "json name", "exit 2", "", "'reopen -w'")
 }
 
@@ -93,7 +97,8 @@ func TestDeviceHeldByOther(t *testing.T) {
 		checkObjects(t, on(t, args...))
 	}
 	on(t, "--json", "-w", dev).wants(t, "as an object", "exit 4", `"errno":"EBUSY"`, "")
-	on(t, "--json", dev).wants(t, "as an object", "exit 0", `{"kind":"device_busy","path":"`+dev+`"`, "")
+	on(t, "--json", dev).wants(t, "as an object", "exit 0", `{"kind":"device_busy","path":"`+dev+
+		`"`, "")
 }
 
 // TestReadOnlyDevice says what opens it.
@@ -120,7 +125,8 @@ func TestMountedDevice(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	on(t, dev, "read", "0", "512").wants(t, "read", "exit 0", "read 512/512", dev+" is mounted on "+where)
+	on(t, dev, "read", "0", "512").wants(t, "read", "exit 0", "read 512/512", dev+" is mounted on "+
+		where)
 	on(t, "-w", dev, "write", "0", "512").wants(t, "write", "exit 4", "", "it is mounted on "+where)
 }
 
@@ -181,10 +187,14 @@ func holdNative(t *testing.T, args ...string) (release func(), err error) {
 // TestDeviceBlocks: O_DIRECT takes whole blocks of the device, and lba counts them.
 func TestDeviceBlocks(t *testing.T) {
 	dev := blockdevtest.Loop(t, 1<<20, 4096, false)
-	on(t, "-w", "-n", dev, "write", "512", "512").wants(t, "a part", "exit 2", "", "multiples of 4096 here; the nearest request is 4096 bytes at 0")
-	on(t, "-w", "-n", dev, "write", "1lba", "2lba").wants(t, "whole blocks", "exit 0", "wrote 8192/8192 bytes at offset 4096", "")
-	on(t, "-w", "-n", "--rmw", dev, "write", "512", "512").wants(t, "--rmw", "exit 0", "wrote 512/512", "")
-	on(t, "-w", "--strict", dev, "write", "512", "512").wants(t, "--strict", "exit 2", "", "multiples of 4096")
+	on(t, "-w", "-n", dev, "write", "512", "512").wants(t, "a part", "exit 2", "",
+		"multiples of 4096 here; the nearest request is 4096 bytes at 0")
+	on(t, "-w", "-n", dev, "write", "1lba", "2lba").wants(t, "whole blocks", "exit 0",
+		"wrote 8192/8192 bytes at offset 4096", "")
+	on(t, "-w", "-n", "--rmw", dev, "write", "512", "512").wants(t, "--rmw", "exit 0",
+		"wrote 512/512", "")
+	on(t, "-w", "--strict", dev, "write", "512", "512").wants(t, "--strict", "exit 2", "",
+		"multiples of 4096")
 	on(t, "-w", dev, "write", "512", "512").wants(t, "buffered", "exit 0", "wrote 512/512", "")
 }
 

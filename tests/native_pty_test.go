@@ -69,7 +69,8 @@ func TestScriptAtPrompt(t *testing.T) {
 	t.Parallel()
 	tty := prompted(t, []string{"raw.img"}, "-f", "raw", "raw.img")
 	tty.expect(t, "raw.img rw> ")
-	if err := os.WriteFile(tty.cmd.Dir+"/s.blk", []byte("length\nnonsense\nread 0 512\n"), 0o666); err != nil {
+	if err := os.WriteFile(tty.cmd.Dir+"/s.blk", []byte("length\nnonsense\nread 0 512\n"),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	tty.press(t, "source s.blk\r")
@@ -87,9 +88,12 @@ var held = []string{"--image-opts", "driver=null-co,size=1M,latency-ns=600000000
 
 // reading starts the program with a read that does not end, and returns when it
 // has begun.
-func reading(t *testing.T, args ...string) (cmd *exec.Cmd, out *strings.Builder, errs *bufio.Reader) {
+func reading(t *testing.T,
+	args ...string,
+) (cmd *exec.Cmd, out *strings.Builder, errs *bufio.Reader) {
 	t.Helper()
-	cmd = exec.Command(asBlksh.path, append(append([]string{"-T", "bdrv_co_preadv_part"}, args...), held...)...)
+	cmd = exec.Command(asBlksh.path,
+		append(append([]string{"-T", "bdrv_co_preadv_part"}, args...), held...)...)
 	cmd.Env = asBlksh.environ()
 	out = &strings.Builder{}
 	cmd.Stdout = out
@@ -133,7 +137,8 @@ func TestInterruptedCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status != "exit 130" || strings.Contains(out.String(), "1 MiB") || strings.Contains(out.String(), `"length","line"`) {
+		if status != "exit 130" || strings.Contains(out.String(), "1 MiB") ||
+			strings.Contains(out.String(), `"length","line"`) {
 			t.Errorf("%s; stdout %q", status, out)
 		}
 		if json {
@@ -193,7 +198,8 @@ func TestProgressOnSignal(t *testing.T) {
 	for err == nil && strings.Contains(line, "bdrv_co_preadv_part") { // long reads are several
 		line, err = errs.ReadString('\n')
 	}
-	if err != nil || !strings.HasPrefix(line, "read ") && !strings.Contains(line, "nothing under way") {
+	if err != nil || !strings.HasPrefix(line, "read ") &&
+		!strings.Contains(line, "nothing under way") {
 		t.Errorf("%q, %v", line, err)
 	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {

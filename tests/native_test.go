@@ -130,7 +130,8 @@ func (c *nativeCase) run(t *testing.T, args ...string) answer {
 		}
 	}
 	if c.before != nil {
-		if a, err := asBlksh.run(run{dir: dir, args: c.before}); err != nil || a.status != "exit 0" {
+		if a, err := asBlksh.run(run{dir: dir, args: c.before}); err != nil ||
+			a.status != "exit 0" {
 			t.Fatalf("%q: %v, %v", c.before, a, err)
 		}
 	}
@@ -181,7 +182,8 @@ func (c *nativeCase) validate(t *testing.T, a answer) {
 	checkObjects(t, a)
 }
 
-// checkObjects wants nothing but valid objects on stdout, of which the last one has the exit status.
+// checkObjects wants nothing but valid objects on stdout, of which the last one has the exit
+// status.
 func checkObjects(t *testing.T, a answer) {
 	t.Helper()
 	lines := bytes.Split([]byte(strings.TrimSuffix(a.stdout, "\n")), []byte("\n"))
@@ -197,7 +199,8 @@ func checkObjects(t *testing.T, a answer) {
 	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil {
 		t.Error(err)
 	}
-	if got := fmt.Sprintf("exit %d", last.Status); last.Kind != "exit" || got != a.status || last.Schema != event.SchemaVersion {
+	if got := fmt.Sprintf("exit %d", last.Status); last.Kind != "exit" || got != a.status ||
+		last.Schema != event.SchemaVersion {
 		t.Errorf("the last object is %s, the program's %s", lines[len(lines)-1], a.status)
 	}
 }
@@ -216,9 +219,14 @@ func (c *nativeCase) update(archive *txtar.Archive, text answer, objects string)
 		if last := c.lastPart(archive); f.Name != last {
 			continue
 		}
-		for _, part := range []struct{ name, text string }{{"stdout", text.stdout}, {"stderr", text.stderr}, {"json", objects}} {
+		for _, part := range []struct{ name, text string }{
+			{"stdout", text.stdout},
+			{"stderr", text.stderr},
+			{"json", objects},
+		} {
 			if part.text != "" {
-				files = append(files, txtar.File{Name: c.id + " " + part.name, Data: []byte(part.text)})
+				files = append(files,
+					txtar.File{Name: c.id + " " + part.name, Data: []byte(part.text)})
 			}
 		}
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/blksh/blksh/blockdev/nbd"
 )
 
-// TestServe serves an image to a second shell and to qemu-io, and ends by a signal when all is flushed.
+// TestServe serves an image to a second shell and to qemu-io, and ends by a signal when all is
+// flushed.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -52,7 +53,8 @@ func TestServe(t *testing.T) {
 	for lines.Scan() {
 	}
 	_ = server.Wait() // it dies of the signal
-	must(t, exec.Command(blksh, "-r", "-c", "read -P 7 1M 3M", "-c", "read -P 0 4M 1M", "-c", "check", image))
+	must(t, exec.Command(blksh, "-r", "-c", "read -P 7 1M 3M", "-c", "read -P 0 4M 1M", "-c",
+		"check", image))
 }
 
 // startServer serves image on socket and returns when clients may come.
@@ -77,8 +79,9 @@ func killServer(p *exec.Cmd) {
 	_ = p.Wait()
 }
 
-// TestServerKilled kills the server again and again while a client writes and waits for each block to be on
-// stable storage. The client goes on with the next server, and nothing that was answered is lost.
+// TestServerKilled kills the server again and again while a client writes and waits for each block
+// to be on stable storage. The client goes on with the next server, and nothing that was answered
+// is lost.
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
 	const block, blocks = 4096, 256

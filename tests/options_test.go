@@ -13,7 +13,8 @@ import (
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
-// optionWays are the ways in which an option reaches a node. set says OPTION=VALUE there, for the stack that the driver names.
+// optionWays are the ways in which an option reaches a node. set says OPTION=VALUE there, for the
+// stack that the driver names.
 var optionWays = []struct {
 	name string
 	args func(s optionStack, key, value string) []string
@@ -45,7 +46,8 @@ var optionWays = []struct {
 		return []string{"-c", "open -o " + s.words(""), "-c", "reopen -o file." + key + "=" + value}
 	}},
 	{"backing", func(s optionStack, key, value string) []string {
-		return []string{"--image-opts", "driver=qcow2,file.filename=over.qcow2," + s.words("backing.") + ",backing." + key + "=" + value}
+		return []string{"--image-opts", "driver=qcow2,file.filename=over.qcow2," +
+			s.words("backing.") + ",backing." + key + "=" + value}
 	}},
 }
 
@@ -53,19 +55,23 @@ var optionWays = []struct {
 type optionStack struct{ driver, file string }
 
 func (s optionStack) words(prefix string) string {
-	return fmt.Sprintf("%[1]sdriver=%[2]s,%[1]sfile.driver=file,%[1]sfile.filename=%[3]s", prefix, s.driver, s.file)
+	return fmt.Sprintf("%[1]sdriver=%[2]s,%[1]sfile.driver=file,%[1]sfile.filename=%[3]s", prefix,
+		s.driver, s.file)
 }
 
 func (s optionStack) json(prefix, key, value string) string {
-	if !strings.Contains(value, `"`) && value != "null" && value != "true" && value != "false" && !isNumber(value) {
+	if !strings.Contains(value, `"`) && value != "null" && value != "true" && value != "false" &&
+		!isNumber(value) {
 		value = `"` + value + `"`
 	}
-	return fmt.Sprintf(`json:{"driver":"%s","%s%s":%s,"file.driver":"file","file.filename":"%s"}`, s.driver, prefix, key, value, s.file)
+	return fmt.Sprintf(`json:{"driver":"%s","%s%s":%s,"file.driver":"file","file.filename":"%s"}`,
+		s.driver, prefix, key, value, s.file)
 }
 
 func isNumber(s string) bool { return strings.Trim(s, "0123456789.-") == "" && s != "" }
 
-// nodeOptions are the options of every node, with values that are right and wrong; those that are none as well.
+// nodeOptions are the options of every node, with values that are right and wrong; those that are
+// none as well.
 var nodeOptions = map[string][]string{
 	"read-only":             {"on", "off", "true", "no", "maybe", "1", "null"},
 	"auto-read-only":        {"on", "off", "x"},
@@ -107,8 +113,9 @@ var optionExceptions = []optionException{
 
 var blockName = regexp.MustCompile(`#block\d+`)
 
-// TestNodeOptions holds every option of a node, in every way to give it, against the original: what is said, the status, and what became
-// of the files. Without BLKSH_TIER=2 it takes one in twelve of them.
+// TestNodeOptions holds every option of a node, in every way to give it, against the original: what
+// is said, the status, and what became of the files. Without BLKSH_TIER=2 it takes one in twelve of
+// them.
 func TestNodeOptions(t *testing.T) {
 	original := reference(t)
 	for _, s := range []optionStack{{"raw", "raw.img"}, {"qcow2", "q.qcow2"}} {
@@ -122,7 +129,8 @@ func TestNodeOptions(t *testing.T) {
 						if os.Getenv("BLKSH_TIER") < "2" && h.Sum32()%12 != 0 {
 							continue
 						}
-						compareOption(t, original, s, way.name, key+"="+value, way.args(s, key, value))
+						compareOption(t, original, s, way.name, key+"="+value,
+							way.args(s, key, value))
 					}
 				}
 			})
@@ -131,9 +139,13 @@ func TestNodeOptions(t *testing.T) {
 }
 
 // requests change the image in the ways that options are about.
-var requests = []string{"write -q -P 1 0 512", "write -q -P 0 4k 4k", "discard -q 64k 64k", "flush", "read -q 0 512"}
+var requests = []string{
+	"write -q -P 1 0 512", "write -q -P 0 4k 4k", "discard -q 64k 64k", "flush",
+	"read -q 0 512",
+}
 
-// optionRun runs one of both programs in a directory of its own, and says how it ended and what became of the files.
+// optionRun runs one of both programs in a directory of its own, and says how it ended and what
+// became of the files.
 func optionRun(t *testing.T, p program, s optionStack, args []string) string {
 	dir := workDir(t, s.file)
 	writeLinked(t, filepath.Join(dir, "over.qcow2"), "raw.img")
@@ -157,14 +169,17 @@ func compareOption(t *testing.T, original program, s optionStack, way, what stri
 	}
 }
 
-// TestDiscardEdges: what becomes of the edge of a discard that is no whole block of a device is as in the release that is spoken: 7.2
-// fails, newer ones leave the edge alone.
+// TestDiscardEdges: what becomes of the edge of a discard that is no whole block of a device is as
+// in the release that is spoken: 7.2 fails, newer ones leave the edge alone.
 func TestDiscardEdges(t *testing.T) {
 	original := reference(t)
 	for _, sector := range []int{512, 4096} {
 		dev := blockdevtest.Loop(t, 1<<20, sector, false)
 		for _, length := range []string{"100", "4k", "4196", "8k"} {
-			args := []string{"-n", "-f", "raw", "-c", "discard -q 4096 " + length, "-c", "discard -q 512 " + length, dev}
+			args := []string{
+				"-n", "-f", "raw", "-c", "discard -q 4096 " + length, "-c",
+				"discard -q 512 " + length, dev,
+			}
 			want, err := original.run(run{args: args})
 			if err != nil {
 				t.Fatal(err)
@@ -174,7 +189,8 @@ func TestDiscardEdges(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.status != want.status || got.stdout != want.stdout {
-				t.Errorf("sectors of %d, %s: %s, %q, want %s, %q", sector, length, got.status, got.stdout, want.status, want.stdout)
+				t.Errorf("sectors of %d, %s: %s, %q, want %s, %q", sector, length, got.status,
+					got.stdout, want.status, want.stdout)
 			}
 			for _, p := range []program{asQemuIO, asBlksh} {
 				newer := args
@@ -182,7 +198,8 @@ func TestDiscardEdges(t *testing.T) {
 					newer = append([]string{"-w"}, args...)
 				}
 				if got, err = p.run(run{args: newer}); err != nil || got.status != "exit 0" {
-					t.Errorf("sectors of %d, %s by %s: %s, %q, %v", sector, length, p.path, got.status, got.stdout+got.stderr, err)
+					t.Errorf("sectors of %d, %s by %s: %s, %q, %v", sector, length, p.path,
+						got.status, got.stdout+got.stderr, err)
 				}
 			}
 		}

@@ -30,7 +30,8 @@ var everyOutput = [][]string{
 	{"raw.img", "verify_write", "0", "64k"},
 }
 
-// onto starts the program with standard output that goes to a file, and returns its answer without that.
+// onto starts the program with standard output that goes to a file, and returns its answer without
+// that.
 func (p program) onto(t *testing.T, stdout *os.File, r run) answer {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), p.path, r.args...)
@@ -44,7 +45,8 @@ func (p program) onto(t *testing.T, stdout *os.File, r run) answer {
 	return answer{status: status, stderr: errs.String()}
 }
 
-// TestFullOutput: what cannot be written to standard output fails the run, and a line says so, as text and as JSON.
+// TestFullOutput: what cannot be written to standard output fails the run, and a line says so, as
+// text and as JSON.
 func TestFullOutput(t *testing.T) {
 	t.Parallel()
 	for _, args := range everyOutput {
@@ -61,7 +63,8 @@ func TestFullOutput(t *testing.T) {
 				}
 				defer full.Close()
 				a := asBlksh.onto(t, full, run{dir: workDir(t, "raw.img"), args: args})
-				a.wants(t, "full", "exit 5", "", "blksh: standard output: No space left on device\n")
+				a.wants(t, "full", "exit 5", "",
+					"blksh: standard output: No space left on device\n")
 				if strings.Count(a.stderr, "\n") != 1 {
 					t.Errorf("stderr %q", a.stderr)
 				}
@@ -78,23 +81,32 @@ func TestFullOutputOfOriginals(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
-	a := asQemuIO.as("qemu-7.2").onto(t, full, run{dir: workDir(t, "raw.img"), args: []string{"-f", "raw", "-c", "read -v 0 64k", "raw.img"}})
+	a := asQemuIO.as("qemu-7.2").onto(t, full,
+		run{
+			dir:  workDir(t, "raw.img"),
+			args: []string{"-f", "raw", "-c", "read -v 0 64k", "raw.img"},
+		})
 	a.wants(t, "full", "exit 0", "", "")
 	if a.stderr != "" {
 		t.Errorf("stderr %q", a.stderr)
 	}
 }
 
-// TestOutputCut: a reader that has seen enough ends a run that has much to say, at once and without a word, and what was written to the image
-// before is in it.
+// TestOutputCut: a reader that has seen enough ends a run that has much to say, at once and without
+// a word, and what was written to the image before is in it.
 func TestOutputCut(t *testing.T) {
 	t.Parallel()
-	for name, show := range map[string]string{"bytes": "read -o - 0 900G", "dump": "read -v 0 900G"} {
+	for name, show := range map[string]string{
+		"bytes": "read -o - 0 900G",
+		"dump":  "read -v 0 900G",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := workDir(t, "raw.img")
-			on(t, "-c", "create -f qcow2 "+filepath.Join(dir, "d")+" 1T").wants(t, "create", "exit 0", "", "")
-			cmd := exec.CommandContext(t.Context(), asBlksh.path, "-t", "writeback", "d", "-c", "write -q -P 7 1000G 64k", "-c", show, "-c", "write -P 8 0 64k")
+			on(t, "-c", "create -f qcow2 "+filepath.Join(dir, "d")+" 1T").wants(t, "create",
+				"exit 0", "", "")
+			cmd := exec.CommandContext(t.Context(), asBlksh.path, "-t", "writeback", "d", "-c",
+				"write -q -P 7 1000G 64k", "-c", show, "-c", "write -P 8 0 64k")
 			cmd.Env, cmd.Dir = asBlksh.environ(), dir
 			var errs strings.Builder
 			cmd.Stderr = &errs
@@ -113,7 +125,8 @@ func TestOutputCut(t *testing.T) {
 			if err != nil || status != "exit 141" || errs.String() != "" {
 				t.Errorf("%s, %v, stderr %q", status, err, errs.String())
 			}
-			on(t, "-r", filepath.Join(dir, "d"), "-c", "read -q -P 7 1000G 64k", "-c", "read -q -P 0 0 64k").wants(t, "what was written", "exit 0", "", "")
+			on(t, "-r", filepath.Join(dir, "d"), "-c", "read -q -P 7 1000G 64k", "-c",
+				"read -q -P 0 0 64k").wants(t, "what was written", "exit 0", "", "")
 		})
 	}
 }
@@ -123,11 +136,16 @@ func TestExpectedFailureIsQuiet(t *testing.T) {
 	t.Parallel()
 	dir := workDir(t, "raw.img")
 	script := "! read 1G 512\n! nosuch\n! iszero 0 512\n! open nosuch\n! write\nlength\n"
-	a, err := asBlksh.run(run{dir: dir, args: []string{"-f", "raw", "--script", "-", "raw.img"}, stdin: script})
+	a, err := asBlksh.run(
+		run{dir: dir, args: []string{"-f", "raw", "--script", "-", "raw.img"}, stdin: script})
 	if err != nil || a.status != "exit 0" || a.stdout != "1 MiB\n" || a.stderr != "" {
 		t.Errorf("%v, %+v", err, a)
 	}
-	a, err = asBlksh.run(run{dir: dir, args: []string{"-f", "raw", "--script", "-", "raw.img"}, stdin: "! length\n? read 1G 512\n"})
+	a, err = asBlksh.run(
+		run{
+			dir: dir, args: []string{"-f", "raw", "--script", "-", "raw.img"},
+			stdin: "! length\n? read 1G 512\n",
+		})
 	if err != nil || a.status != "exit 1" || !strings.Contains(a.stderr, "stdin:1") {
 		t.Errorf("%v, %+v", err, a)
 	}
@@ -152,7 +170,8 @@ func TestUnreadInput(t *testing.T) {
 	} {
 		for _, stdin := range []string{"file", "pipe"} {
 			dir := workDir(t, "raw.img", "pat3")
-			cmd := exec.CommandContext(t.Context(), asBlksh.path, append([]string{"-f", "raw", "raw.img"}, test.args...)...)
+			cmd := exec.CommandContext(t.Context(), asBlksh.path,
+				append([]string{"-f", "raw", "raw.img"}, test.args...)...)
 			cmd.Env, cmd.Dir = asBlksh.environ(), dir
 			in, err := os.Open(filepath.Join(dir, "pat3"))
 			if stdin == "pipe" {
@@ -169,7 +188,8 @@ func TestUnreadInput(t *testing.T) {
 			cmd.Stdin = in
 			var errs strings.Builder
 			cmd.Stderr = &errs
-			if err := cmd.Run(); err != nil || strings.Contains(errs.String(), warning) != test.warned {
+			if err := cmd.Run(); err != nil ||
+				strings.Contains(errs.String(), warning) != test.warned {
 				t.Errorf("%q from a %s: %v, stderr %q", test.args, stdin, err, errs.String())
 			}
 		}

@@ -57,10 +57,12 @@ func drawTerminal(lines []string) []byte {
 		"font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" "+
 		"font-size=\"%d\" role=\"img\">\n", width, height, typeSize)
 	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(lines[len(lines)-2]))
-	fmt.Fprintf(&b, "<rect width=\"%.0f\" height=\"%d\" rx=\"8\" fill=\"#1b1f24\"/>\n", width, height)
+	fmt.Fprintf(&b, "<rect width=\"%.0f\" height=\"%d\" rx=\"8\" fill=\"#1b1f24\"/>\n", width,
+		height)
 	for i, line := range lines {
 		// textLength keeps the columns in line whatever font there is.
-		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" textLength=\"%.1f\" xml:space=\"preserve\" fill=\"%s\">%s</text>\n",
+		fmt.Fprintf(&b,
+			"<text x=\"%d\" y=\"%d\" textLength=\"%.1f\" xml:space=\"preserve\" fill=\"%s\">%s</text>\n",
 			edge, edge+i*cellHeight+typeSize, float64(utf8.RuneCountInString(line))*cellWidth,
 			lineColour(line), html.EscapeString(line))
 	}

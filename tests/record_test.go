@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-var recordFlag = flag.Bool("record", false, "write the reference's answers into the golden scripts that its version recorded")
+var recordFlag = flag.Bool("record", false,
+	"write the reference's answers into the golden scripts that its version recorded")
 
 // TestRecord records every script whose version is the reference's. Each case
 // runs three times; one whose answers differ is refused.

@@ -11,8 +11,8 @@ import (
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
-// Names that a hostile image may hold. VICTIM is a qcow2 image that is not to be written, and that has to be repaired before it is;
-// EVIL is what the maker of the image wants to have in it.
+// Names that a hostile image may hold. VICTIM is a qcow2 image that is not to be written, and that
+// has to be repaired before it is; EVIL is what the maker of the image wants to have in it.
 var hostileNames = []string{
 	"VICTIM",
 	"json:{'driver':'qcow2','file':{'driver':'file','filename':'VICTIM'}}",
@@ -33,7 +33,8 @@ var hostileNames = []string{
 	"middle",
 }
 
-// TestHostileNames: what an image names is not written, whatever it asks for and however it is opened; with -r nothing is.
+// TestHostileNames: what an image names is not written, whatever it asks for and however it is
+// opened; with -r nothing is.
 func TestHostileNames(t *testing.T) {
 	for i, name := range hostileNames {
 		t.Run(strings.NewReplacer("/", "", "{", "", "}", "").Replace(name), func(t *testing.T) {
@@ -53,19 +54,29 @@ func TestHostileNames(t *testing.T) {
 			}
 			before := sums(t, dir)
 			for _, p := range []program{asBlksh, asQemuIO.as("qemu-7.2")} {
-				for _, way := range [][]string{{"-r"}, {"-s"}, {"-r", "-s"}, {}, {"-C"}, {"-d", "unmap"}} {
-					args := append(way[:len(way):len(way)], "-c", "read -q 0 1M", "-c", "flush", "-c", "map", "hostile")
+				for _, way := range [][]string{
+					{"-r"},
+					{"-s"},
+					{"-r", "-s"},
+					{},
+					{"-C"},
+					{"-d", "unmap"},
+				} {
+					args := append(way[:len(way):len(way)], "-c", "read -q 0 1M", "-c", "flush",
+						"-c", "map", "hostile")
 					a, err := p.run(run{dir: dir, args: args})
 					if err != nil {
 						t.Fatal(err)
 					}
-					if len(way) == 0 || way[0] != "-r" { // its own bytes are those that the user gave leave to write
+					// its own bytes are those that the user gave leave to write
+					if len(way) == 0 || way[0] != "-r" {
 						if err := os.WriteFile(hostile, image, 0o666); err != nil {
 							t.Fatal(err)
 						}
 					}
 					if after := sums(t, dir); after != before {
-						t.Fatalf("%d by %s %q: %s, %s; files changed: %s, were %s", i, p.path, way, a.status, a.stderr, after, before)
+						t.Fatalf("%d by %s %q: %s, %s; files changed: %s, were %s", i, p.path, way,
+							a.status, a.stderr, after, before)
 					}
 				}
 			}
@@ -73,7 +84,8 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// TestImageAsksForRights: what an image asks for is refused with the name of the image and the option; what the user asks for is done.
+// TestImageAsksForRights: what an image asks for is refused with the name of the image and the
+// option; what the user asks for is done.
 func TestImageAsksForRights(t *testing.T) {
 	dir := workDir(t, "q.qcow2", "raw.img")
 	for _, tt := range []struct{ option, asks string }{
@@ -82,7 +94,8 @@ func TestImageAsksForRights(t *testing.T) {
 		{`"force-share":true`, "force-share=on"},
 		{`"file.locking":"off"`, "file.locking=off"},
 	} {
-		writeLinked(t, filepath.Join(dir, "over"), `json:{"driver":"qcow2",`+tt.option+`,"file.driver":"file","file.filename":"q.qcow2"}`)
+		writeLinked(t, filepath.Join(dir, "over"), `json:{"driver":"qcow2",`+tt.option+
+			`,"file.driver":"file","file.filename":"q.qcow2"}`)
 		a, err := asBlksh.run(run{dir: dir, args: []string{"-r", "over", "length"}})
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +109,8 @@ func TestImageAsksForRights(t *testing.T) {
 	}
 	writeLinked(t, filepath.Join(dir, "over"), "raw.img")
 	a, err := asBlksh.run(run{dir: dir, args: []string{
-		"-c", "open -o backing.driver=raw,backing.read-only=off,backing.file.locking=off over", "-c", "length",
+		"-c", "open -o backing.driver=raw,backing.read-only=off,backing.file.locking=off over",
+		"-c", "length",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +118,8 @@ func TestImageAsksForRights(t *testing.T) {
 	a.wants(t, "options of the user", "exit 0", "1 MiB\n", "")
 }
 
-// TestImageNamesNoFile: an image may not stand on what is no file: a pipe, what a process has open, what the kernel makes up.
+// TestImageNamesNoFile: an image may not stand on what is no file: a pipe, what a process has open,
+// what the kernel makes up.
 func TestImageNamesNoFile(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
@@ -114,8 +129,11 @@ func TestImageNamesNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, why := range map[string]string{
-		"fifo": "regular file", "/proc/self/fd/0": "has open", "/dev/stdin": "has open", "link": "has open", "/proc/self/mem": "makes up",
-		"/sys/kernel/notes": "makes up", "/proc/version": "makes up", "/dev/zero": "--allow-backing-device", "host_device:/dev/null": "--allow-backing-device",
+		"fifo": "regular file", "/proc/self/fd/0": "has open", "/dev/stdin": "has open",
+		"link": "has open", "/proc/self/mem": "makes up",
+		"/sys/kernel/notes": "makes up", "/proc/version": "makes up",
+		"/dev/zero":             "--allow-backing-device",
+		"host_device:/dev/null": "--allow-backing-device",
 		`json:{"driver":"host_device","filename":"/dev/zero"}`: "--allow-backing-device",
 		"blkdebug:fifo:over": "regular file", "blkdebug:/dev/zero:over": "regular file",
 	} {
@@ -132,7 +150,10 @@ func TestImageNamesNoFile(t *testing.T) {
 func TestImageNamesDevice(t *testing.T) {
 	dev := blockdevtest.Loop(t, 1<<20, 512, false)
 	dir := t.TempDir()
-	for _, name := range []string{dev, `json:{"driver":"raw","file":{"driver":"host_device","filename":"` + dev + `"}}`} {
+	for _, name := range []string{
+		dev,
+		`json:{"driver":"raw","file":{"driver":"host_device","filename":"` + dev + `"}}`,
+	} {
 		writeLinked(t, filepath.Join(dir, "over"), name)
 		for _, tt := range []struct {
 			status string
@@ -150,7 +171,8 @@ func TestImageNamesDevice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a.status != tt.status || tt.status == "exit 3" && !strings.Contains(a.stderr, "'over' stands on the device '"+dev+"'") {
+			if a.status != tt.status || tt.status == "exit 3" &&
+				!strings.Contains(a.stderr, "'over' stands on the device '"+dev+"'") {
 				t.Errorf("%s, %q: %s, %q", name, tt.args, a.status, a.stderr)
 			}
 		}
@@ -159,7 +181,8 @@ func TestImageNamesDevice(t *testing.T) {
 		}
 	}
 	writeLinked(t, filepath.Join(dir, "over"), dev)
-	if a := on(t, "-c", "create -b "+filepath.Join(dir, "over")+" -F qcow2 "+filepath.Join(dir, "made")); a.status == "exit 0" {
+	if a := on(t, "-c", "create -b "+filepath.Join(dir, "over")+" -F qcow2 "+
+		filepath.Join(dir, "made")); a.status == "exit 0" {
 		t.Error("an image was made over one that stands on a device")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "made")); !errors.Is(err, os.ErrNotExist) {
@@ -173,5 +196,6 @@ func TestImageNamesDevice(t *testing.T) {
 	if _, err := f.WriteString("KDMV"); err != nil {
 		t.Fatal(err)
 	}
-	on(t, dev, "read", "0", "512").wants(t, "a foreign format on a device", "exit 3", "", "has the format vmdk ")
+	on(t, dev, "read", "0", "512").wants(t, "a foreign format on a device", "exit 3", "",
+		"has the format vmdk ")
 }

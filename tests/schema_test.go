@@ -26,7 +26,8 @@ var jsonLines = map[string][]string{
 	"amend":       {"create new.qcow2 1M\nopen -w -a new new.qcow2\namend -o lazy_refcounts=on\namend -o nothing=1", "amend"},
 	"bench":       {"bench -b 4k -n 8 read", "bench -b 4k -n 8 randwrite 0 64k", "bench"},
 	"bitmap": {
-		"bitmap list", "create a.qcow2 1M\nopen -a a a.qcow2\nbitmap add b\nwrite -q 0 512\nbitmap list\nmap --bitmap b\nmap --totals --bitmap b\nbitmap clear x",
+		"bitmap list",
+		"create a.qcow2 1M\nopen -a a a.qcow2\nbitmap add b\nwrite -q 0 512\nbitmap list\nmap --bitmap b\nmap --totals --bitmap b\nbitmap clear x",
 	},
 	"break":        {"break write_aio A"},
 	"capabilities": {"capabilities", "capabilities --json"},
@@ -142,7 +143,8 @@ func TestJSONIsNative(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.status != "exit 1" || !strings.Contains(a.stderr, "unrecognized option '--json'") || strings.Contains(a.stdout, "{") {
+		if a.status != "exit 1" || !strings.Contains(a.stderr, "unrecognized option '--json'") ||
+			strings.Contains(a.stdout, "{") {
 			t.Errorf("%s, %q, %q", a.status, a.stdout, a.stderr)
 		}
 	}
@@ -156,12 +158,20 @@ func TestJSONPaths(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "raw.img"), filepath.Join(dir, name)); err != nil {
 		t.Fatal(err)
 	}
-	a, err := asBlksh.run(run{dir: dir, args: []string{"--json", "-f", "raw", name, "-c", "info", "-c", "images", "-c", "create " + name + " 1M"}})
+	a, err := asBlksh.run(
+		run{
+			dir: dir,
+			args: []string{
+				"--json", "-f", "raw", name, "-c", "info", "-c", "images", "-c",
+				"create " + name + " 1M",
+			},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkObjects(t, a)
-	if got := strings.Count(a.stdout, `"path_b64":"YmFk/y5pbWc="`); got != 3 || strings.Contains(a.stdout, `"path":`) {
+	if got := strings.Count(a.stdout, `"path_b64":"YmFk/y5pbWc="`); got != 3 ||
+		strings.Contains(a.stdout, `"path":`) {
 		t.Errorf("%d names in base64: %s", got, a.stdout)
 	}
 }

@@ -222,9 +222,13 @@ func (s *script) setAnswer(c *goldenCase, got answer) {
 		case c.id:
 			f.Data = []byte(headOf(string(f.Data)) + got.status + "\n" + afterLines(got.after))
 			files = append(files, f)
-			for _, out := range []struct{ stream, text string }{{"stdout", got.stdout}, {"stderr", got.stderr}} {
+			for _, out := range []struct{ stream, text string }{
+				{"stdout", got.stdout},
+				{"stderr", got.stderr},
+			} {
 				if out.text != "" {
-					files = append(files, txtar.File{Name: c.id + " " + out.stream, Data: []byte(out.text)})
+					files = append(files,
+						txtar.File{Name: c.id + " " + out.stream, Data: []byte(out.text)})
 				}
 			}
 		case c.id + " stdout", c.id + " stderr":

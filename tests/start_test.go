@@ -10,7 +10,8 @@ import (
 
 // mayAllocate are packages of others that allocate before main, with what they do there. A package
 // that is not needed at the start of every command and is missing here is one to do without, or to
-// ask for in another way: each costs all who start the program, and scripts start it by the thousand.
+// ask for in another way: each costs all who start the program, and scripts start it by the
+// thousand.
 var mayAllocate = map[string]string{
 	"compress/flate":                                 "tables of fixed codes",
 	"github.com/klauspost/compress/flate":            "the same, and those of four more",

@@ -63,7 +63,8 @@ func TestStep(t *testing.T) {
 			for i := range stepRuns() {
 				threads := fmt.Sprintf("GOMAXPROCS=%d", []int{1, 2, 8}[i%3])
 				p := program{path: asBlksh.path, env: []string{threads}}
-				if diff := s.want().diff(s.run(t, p, dir, "--dialect", "qemu", "--step")); diff != "" {
+				if diff := s.want().diff(
+					s.run(t, p, dir, "--dialect", "qemu", "--step")); diff != "" {
 					t.Fatalf("run %d, %s:\n%s", i, threads, diff)
 				}
 			}

@@ -88,11 +88,14 @@ func TestTour(t *testing.T) {
 	}
 }
 
-// TestReadmePeers damages a disk as README tells and has its three programs look at it. The words of
-// fio are those of 3.33, which wrote the page's.
+// TestReadmePeers damages a disk as README tells and has its three programs look at it. The words
+// of fio are those of 3.33, which wrote the page's.
 func TestReadmePeers(t *testing.T) {
 	t.Parallel()
-	for _, peer := range []struct{ program, debian string }{{"qemu-io", "qemu-utils"}, {"fio", "fio"}} {
+	for _, peer := range []struct{ program, debian string }{
+		{"qemu-io", "qemu-utils"},
+		{"fio", "fio"},
+	} {
 		if _, err := exec.LookPath(peer.program); err != nil {
 			without(t, peer.debian)
 		}
@@ -142,7 +145,8 @@ func TestReadmeIsShort(t *testing.T) {
 // nobody is the user that owns nothing.
 const nobody = 65534
 
-// TestReadmeCommands runs the main job as README's first block has it, and as somebody without privileges if there are any to drop.
+// TestReadmeCommands runs the main job as README's first block has it, and as somebody without
+// privileges if there are any to drop.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile(readmeFile)
@@ -188,7 +192,10 @@ func TestReadmeCommands(t *testing.T) {
 		}
 		cmd := exec.Command("sh", "-c", "./blksh "+words)
 		cmd.Dir, cmd.Env = dir, asBlksh.environ()
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
+			Uid: nobody,
+			Gid: nobody,
+		}}
 		checkMainJob(t, cmd)
 	})
 }
@@ -202,7 +209,10 @@ func checkMainJob(t *testing.T, cmd *exec.Cmd) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
-	for _, want := range []string{"wrote 1048576/1048576 bytes at offset 0\n", "read 1048576/1048576 bytes at offset 0\n"} {
+	for _, want := range []string{
+		"wrote 1048576/1048576 bytes at offset 0\n",
+		"read 1048576/1048576 bytes at offset 0\n",
+	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -35,15 +35,18 @@ func TestUndoAfterKill(t *testing.T) {
 	for seed := range max(kills, 8) {
 		format := []string{"raw", "qcow2"}[seed%2]
 		dir := t.TempDir()
-		image, log, before := filepath.Join(dir, "image"), filepath.Join(dir, "log"), filepath.Join(dir, "before")
+		image, log, before := filepath.Join(dir, "image"), filepath.Join(dir, "log"),
+			filepath.Join(dir, "before")
 		on(t, "-c", "create -f "+format+" "+image+" 8M").wants(t, "create", "exit 0", "", "")
-		on(t, "-f", format, image, "-c", "write -q -P stamp:1 1M 5M", "-c", "read -q -o "+before).wants(t, "fill", "exit 0", "", "")
+		on(t, "-f", format, image, "-c", "write -q -P stamp:1 1M 5M", "-c", "read -q -o "+
+			before).wants(t, "fill", "exit 0", "", "")
 		killAmid(t, rand.New(rand.NewPCG(uint64(seed), 5)), "-f", format, "--undo", log, image)
 		if _, err := os.Stat(log); err != nil {
 			continue // killed before anything
 		}
 		on(t, "-f", format, image, "undo", log).wants(t, "undo", "exit 0", "", "")
-		on(t, "-r", "-f", format, image, "compare", "-f", "raw", before).wants(t, "compare", "exit 0", "", "")
+		on(t, "-r", "-f", format, image, "compare", "-f", "raw", before).wants(t, "compare",
+			"exit 0", "", "")
 		if t.Failed() {
 			t.Fatalf("seed %d, %s", seed, format)
 		}

@@ -25,7 +25,8 @@ func peer(t *testing.T, name, debianPackage string) string {
 	return path
 }
 
-// interop are jobs in the words of verify_write and in those of fio. The short tier takes the first two.
+// interop are jobs in the words of verify_write and in those of fio. The short tier takes the first
+// two.
 var interop = []struct{ ours, fio string }{
 	{"-t crc32c", "--rw=write --bs=4k --verify=crc32c"},
 	{"-t md5 --order random", "--rw=randwrite --bs=4k --verify=md5"},
@@ -49,7 +50,8 @@ const interopSize = 256 << 10
 // runFio runs fio on a file, and says whether it found it right.
 func runFio(t *testing.T, fio, disk, job string, more ...string) (ok bool, said string) {
 	t.Helper()
-	args := append(strings.Fields(job), "--name=job", "--filename="+disk, fmt.Sprintf("--size=%d", interopSize), "--thread",
+	args := append(strings.Fields(job), "--name=job", "--filename="+disk,
+		fmt.Sprintf("--size=%d", interopSize), "--thread",
 		"--ioengine=psync", "--verify_state_save=0")
 	cmd := exec.CommandContext(t.Context(), fio, append(args, more...)...)
 	cmd.Dir = filepath.Dir(disk)
@@ -134,8 +136,9 @@ const (
 	killBlocks = killSize / 4096
 )
 
-// A writing job is killed at random points. What its journal says was flushed is there, on a raw image also all that was acknowledged, and
-// what was under way is no reason for an alarm; but where flushed blocks are taken away, that is found.
+// A writing job is killed at random points. What its journal says was flushed is there, on a raw
+// image also all that was acknowledged, and what was under way is no reason for an alarm; but where
+// flushed blocks are taken away, that is found.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	removed := 0
@@ -164,7 +167,8 @@ func TestKill(t *testing.T) {
 		}
 		removed++
 		// Of so many blocks more were flushed than can have been under way.
-		changed(t, "-f", format, disk, "-c", fmt.Sprintf("write -q -z %d 256k", rng.IntN(killBlocks/2)*4096))
+		changed(t, "-f", format, disk, "-c",
+			fmt.Sprintf("write -q -z %d 256k", rng.IntN(killBlocks/2)*4096))
 		blksh(t, "exit 1", append(open, "-c", reading)...)
 	}
 	if removed == 0 {
@@ -172,7 +176,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// changed runs the shell on an image whose writer has just been killed: the kernel lets go of its locks a little later.
+// changed runs the shell on an image whose writer has just been killed: the kernel lets go of its
+// locks a little later.
 func changed(t *testing.T, args ...string) {
 	t.Helper()
 	for {
@@ -188,7 +193,8 @@ func changed(t *testing.T, args ...string) {
 	}
 }
 
-// killedWriter starts a job whose journal is a pipe, kills it when so many bytes have come out, and returns the journal.
+// killedWriter starts a job whose journal is a pipe, kills it when so many bytes have come out, and
+// returns the journal.
 func killedWriter(t *testing.T, format, disk string, bytes int) []byte {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -197,7 +203,8 @@ func killedWriter(t *testing.T, format, disk string, bytes int) []byte {
 	}
 	defer r.Close()
 	const job = "verify_write --order random -d 8 -o fsync=16 -o loops=1000000 --journal /dev/fd/3"
-	cmd := exec.CommandContext(t.Context(), asBlksh.path, "-f", format, "-t", "writeback", "-c", job, disk)
+	cmd := exec.CommandContext(t.Context(), asBlksh.path, "-f", format, "-t", "writeback", "-c",
+		job, disk)
 	cmd.Env, cmd.ExtraFiles = asBlksh.environ(), []*os.File{w}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

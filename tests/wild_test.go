@@ -114,7 +114,8 @@ func TestWild(t *testing.T) {
 // drifts reports whether versions that are called current answer the row each
 // in its own way: it needs a zone command, or shows the letters of a flag list.
 func (w wildRow) drifts() bool {
-	return strings.Contains(w.text(), "zrp ") || strings.Contains(w.stdin, "help\n") || strings.Contains(w.text(), "write -f raw -d")
+	return strings.Contains(w.text(), "zrp ") || strings.Contains(w.stdin, "help\n") ||
+		strings.Contains(w.text(), "write -f raw -d")
 }
 
 // dialectOf names the dialect that a version of qemu-io speaks.

@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// writers are the functions that open, make or rename files by a path, each of which would be a way around the rule of what may be
-// overwritten (blockdev/target). Reading by os.Open and os.ReadFile is free.
+// writers are the functions that open, make or rename files by a path, each of which would be a way
+// around the rule of what may be overwritten (blockdev/target). Reading by os.Open and os.ReadFile
+// is free.
 var writers = map[string][]string{
 	"os":   {"Create", "CreateTemp", "OpenFile", "WriteFile", "Rename", "Truncate", "OpenRoot", "Link", "Symlink"},
 	"unix": {"Open", "Openat", "Openat2", "Creat", "Rename", "Renameat", "Renameat2", "Truncate", "Link", "Linkat", "Mknod"},

@@ -36,7 +36,8 @@ func TestInjection(t *testing.T) {
 		{"iotype flush", "inject-error.event=none,inject-error.iotype=flush", "read write discard zero status flush=5"},
 		{"iotype block-status", "inject-error.event=none,inject-error.iotype=block-status", "read write discard zero flush status=5"},
 		{
-			"an event replaces what is active", "inject-error.0.event=none,inject-error.0.errno=1," +
+			"an event replaces what is active",
+			"inject-error.0.event=none,inject-error.0.errno=1," +
 				"inject-error.1.event=l2_load,inject-error.1.errno=2",
 			"read=1 l2_load read=2 cow_read read=2 none read=1",
 		},

@@ -30,6 +30,7 @@ type Question struct {
 	Image string // the name of its file
 	New   bool   // for an image or a key that is to be made: a passphrase to be chosen
 	Again bool   // the last answer was wrong
-	// Legacy: the encryption of old qcow2 images, of which nobody can tell whether an answer is right.
+	// Legacy: the encryption of old qcow2 images, of which nobody can tell whether an answer is
+	// right.
 	Legacy bool
 }

@@ -1,5 +1,5 @@
-// Package drivers lists the block drivers. It is the only package that imports them all: a program that wants fewer makes a list of
-// its own.
+// Package drivers lists the block drivers. It is the only package that imports them all: a program
+// that wants fewer makes a list of its own.
 package drivers
 
 import (

@@ -1,11 +1,15 @@
-// Package inuse tells who uses a block device or a file of this host, so that a program can refuse to write to a disk that lives.
+// Package inuse tells who uses a block device or a file of this host, so that a program can refuse
+// to write to a disk that lives.
 //
-// The kernel has several places for it, and no one of them knows all: mounts are in /proc/self/mountinfo, swap areas in
-// /proc/swaps, device mapper and md in the holders directories of sysfs, what a loop device stands on in its directory there, and
-// whoever opened the device exclusively is only noticed by trying the same. A disk is also in use when one of its partitions is, a
-// partition when the whole disk is, and a file or device when a loop device that stands on it is.
+// The kernel has several places for it, and no one of them knows all: mounts are in
+// /proc/self/mountinfo, swap areas in /proc/swaps, device mapper and md in the holders directories
+// of sysfs, what a loop device stands on in its directory there, and whoever opened the device
+// exclusively is only noticed by trying the same. A disk is also in use when one of its partitions
+// is, a partition when the whole disk is, and a file or device when a loop device that stands on it
+// is.
 //
-// What is asked about is an open descriptor and not a path, which may lead to another device a moment later.
+// What is asked about is an open descriptor and not a path, which may lead to another device a
+// moment later.
 package inuse
 
 import (
@@ -33,8 +37,9 @@ func (u Use) String() string { return u.Device + " is " + u.How }
 // Host is where to look. Its zero value is the running system.
 type Host struct {
 	Proc, Sys string
-	// Identify tells block devices and regular files apart, whatever path leads to them: a block device is its number, such as
-	// "8:1", and a file anything else. ok is false for all that is neither.
+	// Identify tells block devices and regular files apart, whatever path leads to them: a block
+	// device is its number, such as "8:1", and a file anything else. ok is false for all that is
+	// neither.
 	Identify func(path string) (id string, ok bool)
 	// Backing asks a loop device what it stands on; ok is false if it does not say.
 	Backing func(device string) (id string, ok bool)
@@ -42,8 +47,8 @@ type Host struct {
 	Exclusive func(path string) (taken bool)
 }
 
-// Of lists the uses of the block device or regular file behind a descriptor, which may be one of O_PATH; none for anything else. The
-// name is what the uses call it.
+// Of lists the uses of the block device or regular file behind a descriptor, which may be one of
+// O_PATH; none for anything else. The name is what the uses call it.
 func Of(name string, fd int) ([]Use, error) {
 	looking.Lock()
 	defer looking.Unlock()
@@ -59,10 +64,14 @@ func Known(name string, fd int) ([]Use, error) {
 	return h.Of(name, descriptor(fd))
 }
 
-// looking is held while devices may be open for being looked at alone, for which Here would take them otherwise.
+// looking is held while devices may be open for being looked at alone, for which Here would take
+// them otherwise.
 var looking sync.Mutex
 
-var system = Host{Proc: "/proc", Sys: "/sys", Identify: identify, Backing: backing, Exclusive: taken}
+var system = Host{
+	Proc: "/proc", Sys: "/sys", Identify: identify, Backing: backing,
+	Exclusive: taken,
+}
 
 func descriptor(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
@@ -85,7 +94,8 @@ func (h Host) Of(name, path string) ([]Use, error) {
 	return uses, nil
 }
 
-// uses is what the tables of the system say of id. below is what stands on it already, which ends circles.
+// uses is what the tables of the system say of id. below is what stands on it already, which ends
+// circles.
 func (h Host) uses(name, id string, below []string) ([]Use, error) {
 	family, err := h.family(name, id)
 	if err != nil {
@@ -155,8 +165,8 @@ func taken(path string) bool {
 	return errors.Is(err, unix.EBUSY)
 }
 
-// family is the device, its partitions, and the disk that it is a partition of: numbers with a name for each.
-// A file has no relatives.
+// family is the device, its partitions, and the disk that it is a partition of: numbers with a name
+// for each. A file has no relatives.
 func (h Host) family(path, dev string) (map[string]string, error) {
 	family := map[string]string{dev: path}
 	if !isDevice(dev) {
@@ -193,7 +203,8 @@ func (h Host) family(path, dev string) (map[string]string, error) {
 	return family, nil
 }
 
-// mounts reads mountinfo. Some file systems (btrfs) have a device number of their own there, so the source counts too.
+// mounts reads mountinfo. Some file systems (btrfs) have a device number of their own there, so the
+// source counts too.
 func (h Host) mounts(family map[string]string) ([]Use, error) {
 	var uses []Use
 	err := eachLine(filepath.Join(h.Proc, "self/mountinfo"), func(fields []string) {
@@ -225,7 +236,8 @@ func (h Host) swaps(family map[string]string) ([]Use, error) {
 	return uses, err
 }
 
-// named finds which of a family a path in a table of the kernel means. Such paths are absolute; other words are none.
+// named finds which of a family a path in a table of the kernel means. Such paths are absolute;
+// other words are none.
 func (h Host) named(family map[string]string, word string) (name string, ok bool) {
 	path := unescape(word)
 	if !filepath.IsAbs(path) {
@@ -255,7 +267,8 @@ func (h Host) holders(family map[string]string) ([]Use, error) {
 		}
 		for _, e := range entries {
 			holder := e.Name()
-			if text, err := os.ReadFile(filepath.Join(h.Sys, "block", holder, "dm/name")); err == nil {
+			if text, err := os.ReadFile(
+				filepath.Join(h.Sys, "block", holder, "dm/name")); err == nil {
 				holder = "/dev/mapper/" + strings.TrimSpace(string(text))
 			}
 			uses = append(uses, Use{name, "held by " + holder})

@@ -69,12 +69,16 @@ func TestOf(t *testing.T) {
 		"proc/77/comm": "mdadm\n",
 		"proc/swaps":   "Filename Type Size Used Priority\n/dev/sde partition 1 0 -2\n",
 	})
-	links := map[string]string{"8:0": "sda", "8:1": "sda/sda1", "8:2": "sda/sda2", "8:16": "sdb", "8:32": "sdc"}
+	links := map[string]string{
+		"8:0": "sda", "8:1": "sda/sda1", "8:2": "sda/sda2", "8:16": "sdb",
+		"8:32": "sdc",
+	}
 	if err := os.MkdirAll(filepath.Join(root, "sys/dev/block"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for num, dir := range links {
-		if err := os.Symlink("../../devices/"+dir, filepath.Join(root, "sys/dev/block", num)); err != nil {
+		if err := os.Symlink("../../devices/"+dir,
+			filepath.Join(root, "sys/dev/block", num)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +90,8 @@ func TestOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	numbers := map[string]string{
-		"/dev/sda": "8:0", "/dev/sda1": "8:1", "/dev/sda2": "8:2", "/dev/sdb": "8:16", "/dev/sdc": "8:32", "/dev/sdd": "8:48",
+		"/dev/sda": "8:0", "/dev/sda1": "8:1", "/dev/sda2": "8:2", "/dev/sdb": "8:16",
+		"/dev/sdc": "8:32", "/dev/sdd": "8:48",
 		"/dev/sde": "8:64", "/dev/sdf": "8:80", "/dev/sdg": "8:96", fd: "8:96",
 	}
 	h := Host{

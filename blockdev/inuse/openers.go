@@ -7,9 +7,11 @@ import (
 	"strings"
 )
 
-// openers lists the processes besides this one that have the device open, as far as their descriptors may be seen.
+// openers lists the processes besides this one that have the device open, as far as their
+// descriptors may be seen.
 func (h Host) openers(path, dev string) []Use {
-	descriptors, _ := filepath.Glob(filepath.Join(h.Proc, "[0-9]*/fd/*")) // the pattern is well-formed
+	// the pattern is well-formed
+	descriptors, _ := filepath.Glob(filepath.Join(h.Proc, "[0-9]*/fd/*"))
 	var uses []Use
 	seen := map[string]bool{fmt.Sprint(os.Getpid()): true}
 	for _, fd := range descriptors {
@@ -22,8 +24,10 @@ func (h Host) openers(path, dev string) []Use {
 		}
 		if num, ok := h.Identify(fd); ok && num == dev {
 			seen[pid] = true
-			comm, _ := os.ReadFile(filepath.Join(h.Proc, pid, "comm")) // without a name it is still one
-			uses = append(uses, Use{path, fmt.Sprintf("open in %s (pid %s)", strings.TrimSpace(string(comm)), pid)})
+			// without a name it is still one
+			comm, _ := os.ReadFile(filepath.Join(h.Proc, pid, "comm"))
+			uses = append(uses,
+				Use{path, fmt.Sprintf("open in %s (pid %s)", strings.TrimSpace(string(comm)), pid)})
 		}
 	}
 	return uses

@@ -46,8 +46,9 @@ func (h Host) loops() ([]loop, error) {
 	return list, nil
 }
 
-// backing is the id of what a loop device stands on, "" if it cannot be found out. The device itself knows best: the path in sysfs may be
-// that of another mount namespace, or of a file that has another name by now.
+// backing is the id of what a loop device stands on, "" if it cannot be found out. The device
+// itself knows best: the path in sysfs may be that of another mount namespace, or of a file that
+// has another name by now.
 func (h Host) backing(device, dir string) (string, error) {
 	if id, ok := h.Backing(device); ok {
 		return id, nil
@@ -80,8 +81,9 @@ func backing(device string) (string, bool) {
 	return fileID(info.Device, info.Inode), true
 }
 
-// Here says whether this program has the file or device behind fd open besides, by whatever name, or one that stands on it or that it
-// stands on: a loop device and its file, a disk and its partitions, what device mapper makes of others.
+// Here says whether this program has the file or device behind fd open besides, by whatever name,
+// or one that stands on it or that it stands on: a loop device and its file, a disk and its
+// partitions, what device mapper makes of others.
 func Here(fd int) (bool, error) {
 	looking.Lock()
 	defer looking.Unlock()
@@ -139,7 +141,8 @@ func (h Host) below(loops []loop, id string) []string {
 			list = append(list, l.backing)
 		}
 	}
-	if dir, err := filepath.EvalSymlinks(filepath.Join(h.Sys, "dev/block", id)); isDevice(id) && err == nil {
+	if dir, err := filepath.EvalSymlinks(filepath.Join(h.Sys, "dev/block", id)); isDevice(id) &&
+		err == nil {
 		if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil {
 			list = append(list, numbers(filepath.Join(dir, "../dev"))...)
 		}

@@ -57,15 +57,20 @@ func stacked(t *testing.T) Host {
 		t.Fatal(err)
 	}
 	ids := map[string]string{
-		"/img/fs": "file 1:1", "/img/idle": "file 1:2", "/img/swap": "file 1:3", "/img/fuse": "file 1:4", "tmpfs": "file 1:5", "/img/free": "file 1:6",
-		"/img/gone": "file 1:7", "/dev/sdh": "8:112", "/dev/loop0": "7:0", "/dev/loop1": "7:1", "/dev/loop2": "7:2", "/dev/loop2p1": "259:0", "/dev/loop3": "7:3",
-		"/dev/loop8": "7:8", "/dev/loop9": "7:9", "/dev/sdi": "8:128", "/dev/sdi1": "8:129", "/dev/sdi2": "8:130",
+		"/img/fs": "file 1:1", "/img/idle": "file 1:2", "/img/swap": "file 1:3",
+		"/img/fuse": "file 1:4", "tmpfs": "file 1:5", "/img/free": "file 1:6",
+		"/img/gone": "file 1:7", "/dev/sdh": "8:112", "/dev/loop0": "7:0", "/dev/loop1": "7:1",
+		"/dev/loop2": "7:2", "/dev/loop2p1": "259:0", "/dev/loop3": "7:3",
+		"/dev/loop8": "7:8", "/dev/loop9": "7:9", "/dev/sdi": "8:128", "/dev/sdi1": "8:129",
+		"/dev/sdi2": "8:130",
 	}
 	for id, dir := range map[string]string{
-		"7:0": "loop0", "7:1": "loop1", "7:2": "loop2", "259:0": "loop2/loop2p1", "7:3": "loop3", "7:8": "loop8", "7:9": "loop9",
+		"7:0": "loop0", "7:1": "loop1", "7:2": "loop2", "259:0": "loop2/loop2p1", "7:3": "loop3",
+		"7:8": "loop8", "7:9": "loop9",
 		"8:128": "sdi", "8:129": "sdi/sdi1", "8:130": "sdi/sdi2", "253:1": "dm-1", "253:2": "dm-2",
 	} {
-		if err := os.Symlink("../../block/"+dir, filepath.Join(root, "sys/dev/block", id)); err != nil {
+		if err := os.Symlink("../../block/"+dir,
+			filepath.Join(root, "sys/dev/block", id)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,7 +155,8 @@ func TestFileBehindLoopDevice(t *testing.T) {
 	}
 	folder := blockdevtest.Mount(t, device)
 	uses, err := Of(second, fd)
-	if want := (Use{second, "behind " + device + ", and " + device + " is mounted on " + folder}); err != nil || len(uses) != 1 || uses[0] != want {
+	if want := (Use{second, "behind " + device + ", and " + device + " is mounted on " +
+		folder}); err != nil || len(uses) != 1 || uses[0] != want {
 		t.Fatalf("while mounted: %v, %v", uses, err)
 	}
 	open, err := os.Open(device)

@@ -157,7 +157,8 @@ func (m *image) Info() driver.Info {
 	info.RequestAlign = int64(m.payload.Unit)
 	info.Size = m.payload.Size
 	info.WriteTakes = below.WriteTakes & driver.FUA
-	info.LostOff, info.LostEnd = max(0, below.LostOff-m.payload.Off), max(0, below.LostEnd-m.payload.Off)
+	info.LostOff, info.LostEnd = max(0, below.LostOff-m.payload.Off),
+		max(0, below.LostEnd-m.payload.Off)
 	if info.Size < 0 {
 		info.Size = max(0, below.Size-m.payload.Off)
 	}

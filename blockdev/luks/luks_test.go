@@ -25,7 +25,8 @@ var drivers = []driver.Driver{file.Driver, raw.Driver, luks.Driver}
 
 // secrets are what options refer to.
 var secrets = map[string]any{
-	"s": driver.Secret("open sesame"), "other": driver.Secret("other"), "binary": driver.Secret("\xff\xfe"),
+	"s": driver.Secret("open sesame"), "other": driver.Secret("other"),
+	"binary": driver.Secret("\xff\xfe"),
 	"number": 7,
 }
 
@@ -65,7 +66,8 @@ func optionsFor(path, secret string) *driver.Options {
 
 func openImage(t testing.TB, o *driver.Options) *blockdev.Device {
 	t.Helper()
-	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: drivers, Options: o, Object: object})
+	d, err := blockdev.Open(context.Background(), "",
+		blockdev.OpenConfig{Drivers: drivers, Options: o, Object: object})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,9 +93,11 @@ func TestSuite(t *testing.T) {
 			size := int64(1 << 20)
 			image := zeroImage(t, size, options)
 			blockdevtest.Run(t, blockdevtest.Subject{
-				Driver: luks.Driver, More: []driver.Driver{file.Driver}, Persistent: true, Noise: true,
-				Size: size, Object: object, Mode: driver.Mode{Unmap: true, NoFlush: true}, Child: "file",
-				Row: blockdevtest.Row{Zero: blockdevtest.Refused, Discard: blockdevtest.Refused},
+				Driver: luks.Driver, More: []driver.Driver{file.Driver}, Persistent: true,
+				Noise: true,
+				Size:  size, Object: object, Mode: driver.Mode{Unmap: true, NoFlush: true},
+				Child: "file",
+				Row:   blockdevtest.Row{Zero: blockdevtest.Refused, Discard: blockdevtest.Refused},
 				Options: func(t testing.TB, size int64) *driver.Options {
 					path := filepath.Join(t.TempDir(), "image")
 					must(t, os.WriteFile(path, image[:int64(len(image))-(1<<20)+size], 0o600))
@@ -125,7 +129,8 @@ func TestClear(t *testing.T) {
 	must(t, d.Close())
 	image, err := os.ReadFile(path)
 	must(t, err)
-	if bytes.Contains(image, []byte("in the clear")) || bytes.Contains(image, []byte("open sesame")) {
+	if bytes.Contains(image, []byte("in the clear")) ||
+		bytes.Contains(image, []byte("open sesame")) {
 		t.Error("the data or the passphrase stands in the file")
 	}
 	d = openImage(t, optionsFor(path, "s"))
@@ -209,7 +214,8 @@ func TestOursReadsQEMU(t *testing.T) {
 			for _, k := range slices.Sorted(maps.Keys(options)) {
 				list += "," + k + "=" + options[k]
 			}
-			out, ok := peer(t, "qemu-img", "create", "-f", "luks", "--object", secretObject, "-o", list, path, "1M")
+			out, ok := peer(t, "qemu-img", "create", "-f", "luks", "--object", secretObject, "-o",
+				list, path, "1M")
 			if strings.Contains(out, "accurate CPU usage") {
 				t.Skip("QEMU cannot measure on this kernel")
 			}
@@ -223,7 +229,8 @@ func TestOursReadsQEMU(t *testing.T) {
 			}
 			d := openImage(t, optionsFor(path, "s"))
 			got := make([]byte, 300_000)
-			must(t, d.Read(context.Background(), driver.Vec{got[:7], got[7:999], got[999:]}, 1000, 0))
+			must(t, d.Read(context.Background(), driver.Vec{got[:7], got[7:999], got[999:]}, 1000,
+				0))
 			must(t, d.Close())
 			if !bytes.Equal(got, bytes.Repeat([]byte{0x5a}, len(got))) {
 				t.Error("read something else than QEMU wrote")
@@ -289,7 +296,8 @@ func TestDamage(t *testing.T) {
 			want := strings.TrimPrefix(strings.TrimSpace(out), "qemu-io: can't open: ")
 			o := optionsFor(path, "s")
 			d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-				Drivers: drivers, Options: o, Object: object, LikeQEMU: true, Mode: driver.Mode{ReadOnly: true},
+				Drivers: drivers, Options: o, Object: object, LikeQEMU: true,
+				Mode: driver.Mode{ReadOnly: true},
 			})
 			got := ""
 			if err == nil {
@@ -329,13 +337,16 @@ func TestAsk(t *testing.T) {
 	path := newImage(t, 64<<10, nil)
 	answers := []string{"wrong", "also wrong", "open sesame"}
 	given := []driver.Secret{}
-	cfg := blockdev.OpenConfig{Drivers: drivers, Options: optionsFor(path, ""), Ask: func(_ context.Context, q driver.Question) (driver.Secret, error) {
-		if q.New || q.Image != path {
-			t.Errorf("asked for %+v", q)
-		}
-		given = append(given, driver.Secret(answers[len(given)]))
-		return given[len(given)-1], nil
-	}}
+	cfg := blockdev.OpenConfig{
+		Drivers: drivers, Options: optionsFor(path, ""),
+		Ask: func(_ context.Context, q driver.Question) (driver.Secret, error) {
+			if q.New || q.Image != path {
+				t.Errorf("asked for %+v", q)
+			}
+			given = append(given, driver.Secret(answers[len(given)]))
+			return given[len(given)-1], nil
+		},
+	}
 	d, err := blockdev.Open(context.Background(), "", cfg)
 	must(t, err)
 	must(t, d.Close())
@@ -374,7 +385,8 @@ func TestDetached(t *testing.T) {
 			}
 			content, err := os.ReadFile(disk)
 			must(t, err)
-			if bytes.Contains(content, []byte("LUKS")) || bytes.Contains(content, []byte("abcabc")) {
+			if bytes.Contains(content, []byte("LUKS")) ||
+				bytes.Contains(content, []byte("abcabc")) {
 				t.Error("the disk shows what it is")
 			}
 		})
@@ -388,7 +400,10 @@ func TestSlots(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := newImage(t, 64<<10, options)
 			d := openImage(t, optionsFor(path, "s"))
-			new := driver.NewKey{Slot: -1, Passphrase: driver.Secret("other"), KDF: "pbkdf2", Time: time.Millisecond}
+			new := driver.NewKey{
+				Slot: -1, Passphrase: driver.Secret("other"), KDF: "pbkdf2",
+				Time: time.Millisecond,
+			}
 			slot, err := d.AddKey(ctx, new)
 			if err != nil || slot != 1 {
 				t.Fatalf("slot %d, %v", slot, err)
@@ -397,23 +412,31 @@ func TestSlots(t *testing.T) {
 				t.Errorf("found in slot %d, %v", i, err)
 			}
 			new.Slot = 0
-			if _, err := d.AddKey(ctx, new); err == nil || !strings.Contains(err.Error(), "Refusing to overwrite active keyslot 0") {
+			if _, err := d.AddKey(ctx, new); err == nil ||
+				!strings.Contains(err.Error(), "Refusing to overwrite active keyslot 0") {
 				t.Errorf("a slot in use: %v", err)
 			}
 			must(t, d.RemoveKey(ctx, 0))
-			if err := d.RemoveKey(ctx, 0); err == nil || !strings.HasSuffix(err.Error(), "Given keyslot 0 is already erased (inactive)") {
+			if err := d.RemoveKey(ctx, 0); err == nil ||
+				!strings.HasSuffix(err.Error(), "Given keyslot 0 is already erased (inactive)") {
 				t.Errorf("a free slot: %v", err)
 			}
-			if err := d.RemoveKey(ctx, 1); err == nil || !strings.Contains(err.Error(), "Attempt to erase the only active keyslot 1") {
+			if err := d.RemoveKey(ctx, 1); err == nil ||
+				!strings.Contains(err.Error(), "Attempt to erase the only active keyslot 1") {
 				t.Errorf("the last slot: %v", err)
 			}
-			if err := d.RemoveKey(ctx, 99); err == nil || !strings.Contains(err.Error(), "Invalid keyslot 99 specified") {
+			if err := d.RemoveKey(ctx, 99); err == nil ||
+				!strings.Contains(err.Error(), "Invalid keyslot 99 specified") {
 				t.Errorf("no slot: %v", err)
 			}
 			must(t, d.Close())
 			d = openImage(t, optionsFor(path, "other"))
 			must(t, d.Close())
-			if _, err := blockdev.Open(ctx, "", blockdev.OpenConfig{Drivers: drivers, Options: optionsFor(path, "s"), Object: object}); err == nil {
+			if _, err := blockdev.Open(ctx, "",
+				blockdev.OpenConfig{
+					Drivers: drivers, Options: optionsFor(path, "s"),
+					Object: object,
+				}); err == nil {
 				t.Error("an erased key opens the image")
 			}
 		})
@@ -448,11 +471,14 @@ func TestCreateRefused(t *testing.T) {
 
 // TestMemory: a slot that takes more memory than is allowed is not tried.
 func TestMemory(t *testing.T) {
-	path := newImage(t, 64<<10, map[string]string{"version": "2", "pbkdf": "argon2id", "pbkdf-memory": "32M"})
+	path := newImage(t, 64<<10,
+		map[string]string{"version": "2", "pbkdf": "argon2id", "pbkdf-memory": "32M"})
 	o := optionsFor(path, "s")
 	o.Set("unlock-memory", "16M")
-	_, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: drivers, Options: o, Object: object})
-	if err == nil || !strings.Contains(fmt.Sprint(err), "takes 32 MiB of memory, and 16 MiB are allowed") {
+	_, err := blockdev.Open(context.Background(), "",
+		blockdev.OpenConfig{Drivers: drivers, Options: o, Object: object})
+	if err == nil ||
+		!strings.Contains(fmt.Sprint(err), "takes 32 MiB of memory, and 16 MiB are allowed") {
 		t.Errorf("%v", err)
 	}
 	d := openImage(t, optionsFor(path, "s"))

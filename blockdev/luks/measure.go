@@ -15,7 +15,8 @@ func measure(_ context.Context, m *driver.Measuring) (driver.Measured, error) {
 		return driver.Measured{}, err
 	}
 	if m.Size > math.MaxInt64-cfg.PayloadOff() {
-		return driver.Measured{}, driver.RefuseAs(syscall.EFBIG, "The requested file size is too large")
+		return driver.Measured{}, driver.RefuseAs(syscall.EFBIG,
+			"The requested file size is too large")
 	}
 	n := cfg.PayloadOff() + m.Size
 	return driver.Measured{Required: n, FullyAllocated: n}, nil

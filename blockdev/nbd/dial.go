@@ -236,7 +236,8 @@ func (h *haggling) byName(name string) (nbdwire.Export, error) {
 			return nbdwire.Export{}, err
 		}
 		if err == nil && !isListed(list, name) {
-			return nbdwire.Export{}, driver.RefuseAs(syscall.ENOENT, "No export with name '%s' available", name)
+			return nbdwire.Export{}, driver.RefuseAs(syscall.ENOENT,
+				"No export with name '%s' available", name)
 		}
 	}
 	return h.ExportName(name)

@@ -130,9 +130,12 @@ func (s script) dial(t testing.TB) *Client {
 }
 
 // chunk is a chunk for r with a payload.
-func chunk(r nbdwire.Request, form nbdwire.Form, typ nbdwire.ChunkType, done bool, payload []byte) []byte {
+func chunk(r nbdwire.Request, form nbdwire.Form, typ nbdwire.ChunkType, done bool,
+	payload []byte,
+) []byte {
 	head := nbdwire.Reply{
-		Form: form, Type: typ, Cookie: r.Cookie, Offset: r.Offset, Length: uint64(len(payload)), Done: done,
+		Form: form, Type: typ, Cookie: r.Cookie, Offset: r.Offset, Length: uint64(len(payload)),
+		Done: done,
 	}.Append(nil)
 	return append(head, payload...)
 }
@@ -199,7 +202,8 @@ func TestReplies(t *testing.T) {
 		{"unknown type", of(9), syscall.EIO, false},
 		{"extents", of(nbdwire.ChunkBlockStatus, nbdwire.AppendExtents(nil, form, 1, []Extent{{Length: 1}})...), syscall.EINVAL, false},
 		{"simple", func(r nbdwire.Request) []byte {
-			return append(nbdwire.Reply{Cookie: r.Cookie, Done: true}.Append(nil), make([]byte, 1024)...)
+			return append(nbdwire.Reply{Cookie: r.Cookie, Done: true}.Append(nil),
+				make([]byte, 1024)...)
 		}, syscall.EINVAL, false},
 		{"to nobody", func(r nbdwire.Request) []byte { r.Cookie += 1 << 32; return none(r) }, syscall.EIO, false},
 		{"no magic", func(nbdwire.Request) []byte { return make([]byte, 40) }, syscall.EIO, false},
@@ -219,7 +223,8 @@ func TestReplies(t *testing.T) {
 			}.dial(t)
 			ctx := context.Background()
 			got := bytes.Repeat([]byte{0x5a}, 1024)
-			if err := client.Read(ctx, driver.Vec{got[:100], got[100:]}, 4096); !errors.Is(err, c.want) {
+			if err := client.Read(ctx, driver.Vec{got[:100], got[100:]},
+				4096); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 			if c.want == nil && bytes.IndexByte(got, 0x5a) >= 0 {
@@ -256,7 +261,8 @@ func TestStatusReplies(t *testing.T) {
 				answer: func(r nbdwire.Request, _ []byte) []byte {
 					var out []byte
 					for i, p := range c.payloads {
-						out = append(out, chunk(r, form, nbdwire.ChunkBlockStatus, i == len(c.payloads)-1, p)...)
+						out = append(out,
+							chunk(r, form, nbdwire.ChunkBlockStatus, i == len(c.payloads)-1, p)...)
 					}
 					if out == nil {
 						out = chunk(r, form, nbdwire.ChunkNone, true, nil)
@@ -348,9 +354,12 @@ func TestCancel(t *testing.T) {
 func FuzzReplies(f *testing.F) {
 	r := nbdwire.Request{Cookie: 1<<32 | window - 1}
 	f.Add(chunk(r, nbdwire.Structured, nbdwire.ChunkData, true, dataAt(0, 1024)), uint8(1))
-	f.Add(chunk(r, nbdwire.Extended, nbdwire.ChunkHole, true, nbdwire.AppendHole(nil, 0, 1024)), uint8(2))
-	f.Add(append(nbdwire.Reply{Cookie: r.Cookie, Done: true}.Append(nil), make([]byte, 1024)...), uint8(0))
-	f.Add(chunk(r, nbdwire.Structured, nbdwire.ChunkError, true, nbdwire.ChunkFailure{Code: 5, Text: "x"}.Append(nil)), uint8(1))
+	f.Add(chunk(r, nbdwire.Extended, nbdwire.ChunkHole, true, nbdwire.AppendHole(nil, 0, 1024)),
+		uint8(2))
+	f.Add(append(nbdwire.Reply{Cookie: r.Cookie, Done: true}.Append(nil), make([]byte, 1024)...),
+		uint8(0))
+	f.Add(chunk(r, nbdwire.Structured, nbdwire.ChunkError, true,
+		nbdwire.ChunkFailure{Code: 5, Text: "x"}.Append(nil)), uint8(1))
 	f.Fuzz(func(t *testing.T, replies []byte, form uint8) {
 		ours, theirs := net.Pipe()
 		ended := make(chan struct{})
@@ -360,7 +369,10 @@ func FuzzReplies(f *testing.F) {
 			_ = theirs.Close()
 		}()
 		go func() { _, _ = io.Copy(io.Discard, theirs) }()
-		a := agreement{form: nbdwire.Form(form % 3), contexts: []nbdwire.Context{{ID: 1, Name: "base:allocation"}}}
+		a := agreement{
+			form:     nbdwire.Form(form % 3),
+			contexts: []nbdwire.Context{{ID: 1, Name: "base:allocation"}},
+		}
 		a.export = nbdwire.Export{Size: 1 << 20, Flags: nbdwire.HasFlags}
 		c := newClient(Config{}, newConn(genericStream{ours}, a))
 		ctx := context.Background()

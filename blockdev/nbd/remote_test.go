@@ -28,7 +28,8 @@ func TestRemote(t *testing.T) {
 		Drivers: []driver.Driver{nbd.Driver, nbd.Command, nbd.Remote, raw.Driver}, Format: "raw",
 	}
 	ctx := context.Background()
-	if _, err := blockdev.Open(ctx, web.URL+"/disk", cfg); err == nil || !strings.Contains(err.Error(), "-r") {
+	if _, err := blockdev.Open(ctx, web.URL+"/disk", cfg); err == nil ||
+		!strings.Contains(err.Error(), "-r") {
 		t.Errorf("for writing: %v", err)
 	}
 	cfg.Mode.ReadOnly = true
@@ -59,7 +60,8 @@ func TestRemote(t *testing.T) {
 		t.Errorf("a server that ends: %v", err)
 	}
 	cfg.LikeQEMU = true
-	if _, err := blockdev.Open(ctx, web.URL+"/disk", cfg); err == nil || err.Error() != "Unknown protocol 'http'" {
+	if _, err := blockdev.Open(ctx, web.URL+"/disk", cfg); err == nil ||
+		err.Error() != "Unknown protocol 'http'" {
 		t.Errorf("like QEMU: %v", err)
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Secure is the protocol driver for names that ask for an encrypted connection: nbds://HOST/EXPORT and
-// nbds+unix:///EXPORT?socket=PATH, with tls-certificates=DIR and tls-hostname=NAME as in libnbd. QEMU
-// has credentials in objects only.
+// Secure is the protocol driver for names that ask for an encrypted connection: nbds://HOST/EXPORT
+// and nbds+unix:///EXPORT?socket=PATH, with tls-certificates=DIR and tls-hostname=NAME as in
+// libnbd. QEMU has credentials in objects only.
 var Secure = driver.Driver{
 	Name:      "nbds",
 	Doc:       "an export of an NBD server, over TLS",

@@ -111,9 +111,9 @@ func (d *device) asked(off, n int64) int64 {
 	return max(min(n, roundDown(d.size()-off, align)), align)
 }
 
-// fit cuts a server's extents at the end of the export, and before the first that is no whole number of
-// blocks. qemu-nbd 3.1 tells of such at the end of a file: of one that is less than a block nothing is
-// known for sure, and it is called data.
+// fit cuts a server's extents at the end of the export, and before the first that is no whole
+// number of blocks. qemu-nbd 3.1 tells of such at the end of a file: of one that is less than a
+// block nothing is known for sure, and it is called data.
 func (d *device) fit(off int64, list []Extent) []Extent {
 	align, left := uint64(d.agreed.align()), uint64(d.size()-off)
 	for i := range list {

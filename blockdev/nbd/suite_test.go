@@ -54,7 +54,8 @@ func TestSuite(t *testing.T) {
 func image(t testing.TB, size int64) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "image")
-	if out, err := exec.Command("truncate", "-s", strconv.FormatInt(size, 10), name).CombinedOutput(); err != nil {
+	if out, err := exec.Command("truncate", "-s", strconv.FormatInt(size, 10),
+		name).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return name

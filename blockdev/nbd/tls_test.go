@@ -62,7 +62,8 @@ func certificate(t *testing.T, template *x509.Certificate, ca *signed) *signed {
 	if ca == nil {
 		ca = s
 	}
-	if s.der, err = x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey, ca.key); err != nil {
+	if s.der, err = x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey,
+		ca.key); err != nil {
 		t.Fatal(err)
 	}
 	if s.cert, err = x509.ParseCertificate(s.der); err != nil {
@@ -81,7 +82,8 @@ func (s *signed) store(t *testing.T, dir, name string) {
 		name + "-cert.pem": {Type: "CERTIFICATE", Bytes: s.der},
 		name + "-key.pem":  {Type: "PRIVATE KEY", Bytes: key},
 	} {
-		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,7 +95,8 @@ func TestTLS(t *testing.T) {
 	for _, c := range []struct{ name, program, pkg, args string }{
 		{"nbdkit", "nbdkit", "nbdkit", "nbdkit -f --tls=require --tls-verify-peer --tls-certificates=" + dir + " memory 8M"},
 		{
-			"qemu-nbd", "qemu-nbd", "qemu-utils", "qemu-nbd -t -f raw --object tls-creds-x509,id=t,endpoint=server,dir=" + dir +
+			"qemu-nbd", "qemu-nbd", "qemu-utils",
+			"qemu-nbd -t -f raw --object tls-creds-x509,id=t,endpoint=server,dir=" + dir +
 				" --tls-creds t " + image(t, 8<<20),
 		},
 	} {
@@ -104,7 +107,8 @@ func TestTLS(t *testing.T) {
 	}
 	t.Run("refused", func(t *testing.T) {
 		blockdevtest.Peer(t, "nbdkit", "nbdkit")
-		_, err := openTLS(t, dir, "nbdkit -f --tls=off memory 8M", "tls-creds", "client", "tls-hostname", "localhost")
+		_, err := openTLS(t, dir, "nbdkit -f --tls=off memory 8M", "tls-creds", "client",
+			"tls-hostname", "localhost")
 		if err == nil || err.Error() != "Denied by server for option 5 (starttls)" {
 			t.Error(err)
 		}
@@ -162,12 +166,17 @@ func TestSecure(t *testing.T) {
 		}
 	}()
 	socket := "nbds+unix:///?socket=" + server.Address().Path
-	cfg := blockdev.OpenConfig{Drivers: []driver.Driver{nbd.Driver, nbd.Secure, raw.Driver}, Format: "raw"}
+	cfg := blockdev.OpenConfig{
+		Drivers: []driver.Driver{nbd.Driver, nbd.Secure, raw.Driver},
+		Format:  "raw",
+	}
 	for name, want := range map[string]string{
 		socket + "&tls-certificates=" + dir + "&tls-hostname=localhost": "",
-		socket + "&tls-certificates=" + dir + "&tls-hostname=other":     "Certificate does not match the hostname other",
-		socket + "&tls-certificates=" + dir:                             "No hostname for certificate validation",
-		socket:                                                          "a server on a socket needs tls-hostname to prove who it is",
+		socket + "&tls-certificates=" + dir +
+			"&tls-hostname=other": "Certificate does not match the hostname other",
+		socket + "&tls-certificates=" +
+			dir: "No hostname for certificate validation",
+		socket: "a server on a socket needs tls-hostname to prove who it is",
 	} {
 		d, err := blockdev.Open(context.Background(), name, cfg)
 		if err == nil {

@@ -62,7 +62,8 @@ func FuzzClient(f *testing.F) {
 	option := func(o nbdwire.Option, data string) []byte { return nbdwire.AppendOption(nil, o, []byte(data)) }
 	structured := option(nbdwire.OptStructuredReply, "")
 	extended := option(nbdwire.OptExtendedHeaders, "")
-	meta := option(nbdwire.OptSetMetaContext, "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x0fbase:allocation")
+	meta := option(nbdwire.OptSetMetaContext,
+		"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x0fbase:allocation")
 	begin := option(nbdwire.OptGo, "\x00\x00\x00\x00\x00\x00")
 	requests := func(form nbdwire.Form) []byte {
 		var b []byte
@@ -79,7 +80,8 @@ func FuzzClient(f *testing.F) {
 	f.Add(bytes.Join([][]byte{head, begin, requests(nbdwire.Simple)}, nil))
 	f.Add(bytes.Join([][]byte{head, structured, meta, begin, requests(nbdwire.Structured)}, nil))
 	f.Add(bytes.Join([][]byte{head, extended, meta, begin, requests(nbdwire.Extended)}, nil))
-	f.Add(bytes.Join([][]byte{head, option(nbdwire.OptList, ""), option(nbdwire.OptExportName, "x")}, nil))
+	f.Add(bytes.Join(
+		[][]byte{head, option(nbdwire.OptList, ""), option(nbdwire.OptExportName, "x")}, nil))
 	f.Fuzz(func(t *testing.T, said []byte) {
 		disk := &memory{}
 		s := &Server{Exports: []Export{{Disk: disk}}}

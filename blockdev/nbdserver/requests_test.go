@@ -116,7 +116,8 @@ func TestBounds(t *testing.T) {
 	name := image(t, size)
 	disk := open(t, name, blockdev.Mode{Unmap: true})
 	writable := serve(t, &nbdserver.Server{Exports: []nbdserver.Export{{Disk: disk}}})
-	readOnly := serve(t, &nbdserver.Server{Exports: []nbdserver.Export{{Disk: disk, ReadOnly: true}}})
+	readOnly := serve(t,
+		&nbdserver.Server{Exports: []nbdserver.Export{{Disk: disk, ReadOnly: true}}})
 	type request = nbdwire.Request
 	for _, c := range []struct {
 		name    string
@@ -154,7 +155,8 @@ func TestBounds(t *testing.T) {
 				if err != nil || no != want {
 					t.Errorf("%s, %v: %v, %v, want %v", c.name, form, no, err, want)
 				}
-				if no, err := w.ask(request{Command: nbdwire.CmdRead, Length: 512}, nil); no != 0 || err != nil {
+				if no, err := w.ask(request{Command: nbdwire.CmdRead, Length: 512}, nil); no != 0 ||
+					err != nil {
 					t.Errorf("%s, %v: the read after it: %v, %v", c.name, form, no, err)
 				}
 			}
@@ -167,7 +169,8 @@ func TestHangUp(t *testing.T) {
 	disk := open(t, image(t, 1<<20), blockdev.Mode{})
 	path := serve(t, &nbdserver.Server{Exports: []nbdserver.Export{{Disk: disk}}})
 	w := dial(t, path, nbdwire.Structured)
-	if _, err := w.ask(nbdwire.Request{Command: nbdwire.CmdWrite, Length: 1 << 30}, nil); err != io.EOF {
+	if _, err := w.ask(nbdwire.Request{Command: nbdwire.CmdWrite, Length: 1 << 30},
+		nil); err != io.EOF {
 		t.Errorf("a write of 1 GiB: %v", err)
 	}
 	w = dial(t, path, nbdwire.Structured)
@@ -217,8 +220,10 @@ func TestPeers(t *testing.T) {
 	run(t, "qemu-img", "compare", "-f", "raw", "-F", "raw", out, name)
 	run(t, "nbdcopy", "--flush", "nbd+unix:///disk?socket="+source, "nbd+unix:///?socket="+target)
 	run(t, "qemu-img", "compare", "-U", "-f", "raw", "-F", "raw", targetName, name)
-	run(t, "qemu-img", "compare", "-f", "raw", "-F", "raw", "nbd:unix:"+target, "nbd:unix:"+source+":exportname=disk")
-	run(t, "qemu-io", "-f", "raw", "-c", "write -z 3M 1M", "-c", "read -P 0 3M 1M", "nbd:unix:"+target)
+	run(t, "qemu-img", "compare", "-f", "raw", "-F", "raw", "nbd:unix:"+target, "nbd:unix:"+source+
+		":exportname=disk")
+	run(t, "qemu-io", "-f", "raw", "-c", "write -z 3M 1M", "-c", "read -P 0 3M 1M", "nbd:unix:"+
+		target)
 }
 
 func run(t *testing.T, program string, args ...string) {
@@ -242,7 +247,10 @@ func (s *slow) Read(ctx context.Context, v driver.Vec, off int64, f driver.Flags
 
 // TestStop ends the server while a request is under way, which is finished.
 func TestStop(t *testing.T) {
-	disk := &slow{open(t, image(t, 1<<20), blockdev.Mode{}), make(chan struct{}), make(chan struct{})}
+	disk := &slow{
+		open(t, image(t, 1<<20), blockdev.Mode{}), make(chan struct{}),
+		make(chan struct{}),
+	}
 	path := filepath.Join(t.TempDir(), "sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {

@@ -43,7 +43,8 @@ func (q *image) Amend(ctx context.Context, config any) error {
 		steps = append(steps, q.upgrade)
 	}
 	if to.refOrder != q.refOrder {
-		steps = append(steps, func(ctx context.Context) error { return q.changeWidth(ctx, to.refOrder) })
+		steps = append(steps,
+			func(ctx context.Context) error { return q.changeWidth(ctx, to.refOrder) })
 	}
 	if to.lazy != (q.hdr.compatible&compatLazyRefcounts != 0) {
 		steps = append(steps, func(ctx context.Context) error { return q.setLazy(ctx, to.lazy) })
@@ -85,7 +86,8 @@ func (q *image) judgeAmend(c *amendConfig) (to amended, err error) {
 	if c.RefcountBits != nil {
 		n := *c.RefcountBits
 		if n <= 0 || n > 64 || n&(n-1) != 0 {
-			return to, refuse(syscall.EINVAL, "Refcount width must be a power of two and may not exceed 64 bits")
+			return to, refuse(syscall.EINVAL,
+				"Refcount width must be a power of two and may not exceed 64 bits")
 		}
 		to.refOrder = uint(bits.TrailingZeros64(uint64(n)))
 	}
@@ -103,10 +105,12 @@ func (q *image) judgeAmend(c *amendConfig) (to amended, err error) {
 	case to.version < 3 && to.lazy:
 		return to, refuse(syscall.EINVAL,
 			"Lazy refcounts only supported with compatibility level 1.1 and above (use compat=1.1 or greater)")
-	case c.BackingFile != nil && *c.BackingFile != l.Name, c.BackingFormat != nil && *c.BackingFormat != l.Format:
+	case c.BackingFile != nil && *c.BackingFile != l.Name, c.BackingFormat != nil &&
+		*c.BackingFormat != l.Format:
 		return to, refuse(syscall.EINVAL, "Cannot amend the backing file; 'rebase' does that")
 	case (c.DataFile != nil || c.DataFileRaw != nil) && !q.external():
-		return to, refuse(syscall.EINVAL, "data-file can only be set for images that use an external data file")
+		return to, refuse(syscall.EINVAL,
+			"data-file can only be set for images that use an external data file")
 	case raw && !q.rawData():
 		return to, refuse(syscall.EINVAL, "data-file-raw cannot be set on existing images")
 	}
@@ -123,9 +127,11 @@ func (q *image) judgeDowngrade() error {
 	case q.hdr.incompatible&^dirt != 0:
 		return refuse(syscall.EINVAL, "Cannot downgrade an image with incompatible features set")
 	case len(q.snapshots) > 0:
-		return refuse(syscall.EINVAL, "Cannot downgrade an image with snapshots, which may hold zero clusters")
+		return refuse(syscall.EINVAL,
+			"Cannot downgrade an image with snapshots, which may hold zero clusters")
 	case q.hdr.bitmaps != nil:
-		return refuse(syscall.EINVAL, "Cannot downgrade an image with bitmaps, which version 2 does not keep true")
+		return refuse(syscall.EINVAL,
+			"Cannot downgrade an image with bitmaps, which version 2 does not keep true")
 	}
 	return nil
 }
@@ -316,7 +322,9 @@ func (w *widening) write(ctx context.Context) ([]uint64, error) {
 }
 
 // count is the refcount that a cluster gets.
-func (w *widening) count(ctx context.Context, counts *refcounts, gone []int64, cluster int64) (uint64, error) {
+func (w *widening) count(ctx context.Context, counts *refcounts, gone []int64,
+	cluster int64,
+) (uint64, error) {
 	if cluster >= w.start {
 		return 1, nil
 	}

@@ -15,9 +15,13 @@ import (
 )
 
 // amendments are made one after the other.
-var amendments = []string{"lazy_refcounts=on", "refcount_bits=64", "refcount_bits=2", "refcount_bits=16", "lazy_refcounts=off", "compat=0.10", "compat=1.1"}
+var amendments = []string{
+	"lazy_refcounts=on", "refcount_bits=64", "refcount_bits=2",
+	"refcount_bits=16", "lazy_refcounts=off", "compat=0.10", "compat=1.1",
+}
 
-// TestCrashOfAmend stops after each write: the image has no corruption, and its guest sees what it saw.
+// TestCrashOfAmend stops after each write: the image has no corruption, and its guest sees what it
+// saw.
 func TestCrashOfAmend(t *testing.T) {
 	for _, options := range []string{"cluster_size=4k", "cluster_size=64k"} {
 		if wrong := crashAmend(t, options, ""); wrong != "" {
@@ -80,7 +84,8 @@ func judgeAmended(t *testing.T, image, want []byte) string {
 	_, o := newDisk(name, image)
 	defer disks.Delete(name)
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o,
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2",
+		Options: o,
 	})
 	if err != nil {
 		return err.Error()

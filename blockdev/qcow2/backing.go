@@ -101,7 +101,8 @@ func (q *image) placeName(n int64) (int64, error) {
 			return at, nil
 		}
 	}
-	return 0, refuse(syscall.ENOSPC, "The first cluster has no room for the name of the backing file")
+	return 0, refuse(syscall.ENOSPC,
+		"The first cluster has no room for the name of the backing file")
 }
 
 func roundUpSector(n int64) int64 { return (n + headSector - 1) &^ (headSector - 1) }

@@ -27,9 +27,13 @@ var backings = []driver.Link{
 	{Name: strings.Repeat("m", 1023), Format: "vmdk"},
 }
 
-// TestBackingCrash changes the name of the backing file, and stops after each write: the image names the old one or the new.
+// TestBackingCrash changes the name of the backing file, and stops after each write: the image
+// names the old one or the new.
 func TestBackingCrash(t *testing.T) {
-	for _, options := range []string{"compat=1.1", "compat=0.10", "cluster_size=4k", "lazy_refcounts=on"} {
+	for _, options := range []string{
+		"compat=1.1", "compat=0.10", "cluster_size=4k",
+		"lazy_refcounts=on",
+	} {
 		if wrong := crashBacking(t, options, ""); wrong != "" {
 			t.Errorf("%s: %s", options, wrong)
 		}
@@ -42,7 +46,8 @@ func TestBackingCrash(t *testing.T) {
 // crashBacking says what a crash left that is neither, "" for nothing.
 func crashBacking(t *testing.T, options, deaf string) (wrong string) {
 	path := filepath.Join(t.TempDir(), "o.qcow2")
-	qemuImg(t, "create", "-q", "-f", "qcow2", "-u", "-o", options+",backing_file=old.img,backing_fmt=raw", path, "1M")
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-u", "-o", options+
+		",backing_file=old.img,backing_fmt=raw", path, "1M")
 	contents, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +100,8 @@ func openWithoutBacking(o *driver.Options) (*blockdev.Device, error) {
 	o = o.Clone()
 	o.Set("backing", nil)
 	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o,
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2",
+		Options: o,
 	})
 }
 
@@ -114,7 +120,10 @@ func backingOf(image []byte) (driver.Link, error) {
 
 // TestBackingName: QEMU reads the names, and what else the header holds stays.
 func TestBackingName(t *testing.T) {
-	for _, created := range []string{"compat=1.1", "compat=0.10", "cluster_size=512", "cluster_size=2M,extended_l2=on"} {
+	for _, created := range []string{
+		"compat=1.1", "compat=0.10", "cluster_size=512",
+		"cluster_size=2M,extended_l2=on",
+	} {
 		path := filepath.Join(t.TempDir(), "o.qcow2")
 		qemuImg(t, "create", "-q", "-f", "qcow2", "-o", created, path, "1M")
 		if !strings.Contains(created, "0.10") {
@@ -138,11 +147,13 @@ func TestBackingName(t *testing.T) {
 			if got := strings.Contains(said, "backing file: "+l.Name); got != (l.Name != "") {
 				t.Errorf("%s, %q: %s", created, l.Name, said)
 			}
-			if got := strings.Contains(said, "name: kept"); got != !strings.Contains(created, "0.10") {
+			if got := strings.Contains(said,
+				"name: kept"); got != !strings.Contains(created, "0.10") {
 				t.Errorf("%s, %q: %s", created, l.Name, said)
 			}
 		}
-		if err := d.SetBackingFile(t.Context(), driver.Link{Name: strings.Repeat("n", 1024), Format: "raw"}); err == nil {
+		if err := d.SetBackingFile(t.Context(),
+			driver.Link{Name: strings.Repeat("n", 1024), Format: "raw"}); err == nil {
 			t.Error("a name that is too long")
 		}
 		if err := d.SetBackingFile(t.Context(), driver.Link{}); err != nil {

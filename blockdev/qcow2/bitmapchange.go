@@ -127,7 +127,8 @@ func (q *image) newBitmap(want driver.Bitmap) (*bitmap, error) {
 	case want.Name == "":
 		return nil, refuse(syscall.EINVAL, "Bitmap name cannot be empty")
 	case len(want.Name) > maxBitmapName:
-		return nil, refuse(syscall.EINVAL, "Name length exceeds maximum (%d characters)", maxBitmapName)
+		return nil, refuse(syscall.EINVAL, "Name length exceeds maximum (%d characters)",
+			maxBitmapName)
 	case unit < 1<<minGranularity || unit > 1<<maxGranularity || unit&(unit-1) != 0:
 		return nil, refuse(syscall.EINVAL, "Granularity must be power of 2 and at least %d",
 			1<<minGranularity)
@@ -169,7 +170,8 @@ func (q *image) RemoveBitmap(ctx context.Context, name string) error {
 		if err := q.writeDirectory(ctx, list); err != nil {
 			return err
 		}
-		q.tracked = slices.DeleteFunc(q.tracked, func(other *trackedBitmap) bool { return other == t })
+		q.tracked = slices.DeleteFunc(q.tracked,
+			func(other *trackedBitmap) bool { return other == t })
 		q.dropParts(t)
 		for _, at := range t.freed {
 			q.free(ctx, at, q.cluster, discardOther)

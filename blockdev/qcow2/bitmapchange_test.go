@@ -42,7 +42,8 @@ func TestCrashOfBitmapChanges(t *testing.T) {
 			t.Errorf("%s: %s", options, wrong)
 		}
 	}
-	if wrong := crashBitmapChanges(t, "cluster_size=4k", "qcow2.(*image).placeDirectory"); wrong == "" {
+	if wrong := crashBitmapChanges(t, "cluster_size=4k",
+		"qcow2.(*image).placeDirectory"); wrong == "" {
 		t.Error("without the flush of the directory nothing went wrong")
 	}
 }
@@ -99,7 +100,8 @@ func judgeBitmaps(t *testing.T, image []byte, before, after []string) string {
 	_, o := newDisk(name, image)
 	defer disks.Delete(name)
 	d, err := blockdev.Open(t.Context(), "", blockdev.OpenConfig{
-		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2", Options: o, Mode: driver.Mode{ReadOnly: true},
+		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2",
+		Options: o, Mode: driver.Mode{ReadOnly: true},
 	})
 	if err != nil {
 		return err.Error()

@@ -19,16 +19,17 @@
 // a write and takes clusters where it must, Commit enters what was taken into the L2 table when the
 // data is in the file. One lock guards all metadata; it is never held across guest data.
 //
-// Compressed clusters (compress.go, inflate.go, rle.go) are unpacked for each request; of those read
-// in part the last ones are kept. check.go and its neighbours judge an image, rebuild.go makes its
-// refcounts anew, corrupt.go ends the use of one found broken.
+// Compressed clusters (compress.go, inflate.go, rle.go) are unpacked for each request; of those
+// read in part the last ones are kept. check.go and its neighbours judge an image, rebuild.go makes
+// its refcounts anew, corrupt.go ends the use of one found broken.
 //
 // # More than one disk, and more than one file
 //
 // A snapshot is an L1 table of its own (snapshot.go reads and writes the table of snapshots,
-// snapshotchange.go makes, applies and deletes them, tree.go walks what an L1 table leads to). A data
-// file (datafile.go) holds the guest's clusters, at the guest's offsets and without refcounts; only
-// metadata is in the image file then. Dirty bitmaps (bitmap.go, bitmaptrack.go) say what has changed.
+// snapshotchange.go makes, applies and deletes them, tree.go walks what an L1 table leads to). A
+// data file (datafile.go) holds the guest's clusters, at the guest's offsets and without refcounts;
+// only metadata is in the image file then. Dirty bitmaps (bitmap.go, bitmaptrack.go) say what has
+// changed.
 //
 // # Order of writes
 //
@@ -36,9 +37,9 @@
 // the order in which they reach the file. Taking: refcount, then data, then the L2 entry. Giving
 // back: the L2 entry, then the refcount, then the hole in the file, and only then may the cluster
 // be taken again (deferredfrees.go). Each "then" is a flush of the file, and many requests share
-// one. With lazy refcounts the dirty bit stands in for the first rule: it is on disk before, and the
-// program that opens a dirty image next rebuilds its refcounts. So it is while a snapshot is made or
-// deleted, when refcounts and copied flags change in many places.
+// one. With lazy refcounts the dirty bit stands in for the first rule: it is on disk before, and
+// the program that opens a dirty image next rebuilds its refcounts. So it is while a snapshot is
+// made or deleted, when refcounts and copied flags change in many places.
 //
 // Where clusters are placed, which events of blkdebug are raised where, and the words of errors
 // follow QEMU 7.2, so that both programs leave the same image behind. The format is specified in

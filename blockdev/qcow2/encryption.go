@@ -117,7 +117,8 @@ func (u *unlocker) unlock(ctx context.Context, file driver.Node, h *header) (*en
 		return u.unlockLUKS(ctx, file, h, passphrase)
 	}
 	if passphrase == nil {
-		if passphrase, err = u.o.Ask(ctx, driver.Question{Image: u.o.Filename, Legacy: true}); err != nil {
+		if passphrase, err = u.o.Ask(ctx,
+			driver.Question{Image: u.o.Filename, Legacy: true}); err != nil {
 			return nil, err
 		}
 		defer passphrase.Wipe()
@@ -165,7 +166,8 @@ func (c *firstCluster) cryptoExtension(at format.Span) error {
 		return refuse(syscall.EINVAL,
 			"CRYPTO header extension only expected with LUKS encryption method")
 	case at.Len != cryptoExtensionLen:
-		return refuse(syscall.EINVAL, "CRYPTO header extension size %d, but expected size %d", at.Len,
+		return refuse(syscall.EINVAL, "CRYPTO header extension size %d, but expected size %d",
+			at.Len,
 			cryptoExtensionLen)
 	}
 	data, err := c.read(at, "Unable to read CRYPTO header extension")
@@ -178,7 +180,8 @@ func (c *firstCluster) cryptoExtension(at format.Span) error {
 			"Encryption header offset '%d' is not a multiple of cluster size '%d'", off, c.size())
 	}
 	if off == 0 || off > maxHostOffset || n > maxHostOffset-off || n == 0 {
-		return refuse(syscall.EINVAL, "The encryption header cannot be at %d, %d bytes long", off, n)
+		return refuse(syscall.EINVAL, "The encryption header cannot be at %d, %d bytes long", off,
+			n)
 	}
 	h.crypto = format.Span{Off: int64(off), Len: int64(n)}
 	return nil
@@ -281,13 +284,15 @@ func (q *image) makeLUKS(ctx context.Context, c *driver.Creating) (at format.Spa
 	cfg.Passphrase = passphrase
 	at.Len = cfg.HeaderLen()
 	if at.Off, err = q.allocate(ctx, at.Len); err != nil {
-		return at, refuseWith(err, "Cannot allocate cluster for LUKS header size "+fmt.Sprint(at.Len))
+		return at, refuseWith(err, "Cannot allocate cluster for LUKS header size "+
+			fmt.Sprint(at.Len))
 	}
 	// no byte of it may be what was in the file before
 	if err := q.writeFile(ctx, make([]byte, q.roundUp(at.Len)), at.Off); err != nil {
 		return at, refuseWith(err, "Could not write LUKS header")
 	}
-	_, key, err := luksheader.Create(ctx, luksheader.NodeStore{Node: q.file, Off: at.Off, Len: at.Len}, cfg)
+	_, key, err := luksheader.Create(ctx,
+		luksheader.NodeStore{Node: q.file, Off: at.Off, Len: at.Len}, cfg)
 	clear(key)
 	return at, err
 }

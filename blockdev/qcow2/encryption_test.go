@@ -54,7 +54,8 @@ func newEncrypted(t testing.TB, format string, size int64, more ...any) string {
 
 func tryEncrypted(o *driver.Options, like bool) (*blockdev.Device, error) {
 	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
-		Drivers: testDrivers, Format: "qcow2", Options: o, Mode: driver.Mode{Unmap: true, NoFlush: true},
+		Drivers: testDrivers, Format: "qcow2", Options: o,
+		Mode:   driver.Mode{Unmap: true, NoFlush: true},
 		Object: passphrases, LikeQEMU: like,
 	})
 }
@@ -107,7 +108,8 @@ func TestEncryptedPeer(t *testing.T) {
 			put(100, 1, 200_000)
 			must(t, d.Close())
 			path := newEncrypted(t, format, size)
-			qemuImg(t, "rebase", "-u", "-F", "qcow2", "-b", base, "--object", sesame, "--image-opts",
+			qemuImg(t, "rebase", "-u", "-F", "qcow2", "-b", base, "--object", sesame,
+				"--image-opts",
 				"driver=qcow2,encrypt.key-secret=s,file.filename="+path)
 			d = openEncrypted(t, keyed(path, "backing.encrypt.key-secret", "other"))
 			put(5000, 2, 3)
@@ -118,10 +120,12 @@ func TestEncryptedPeer(t *testing.T) {
 			plain := filepath.Join(t.TempDir(), "plain")
 			must(t, os.WriteFile(plain, want, 0o600))
 			qemuImg(t, "compare", "--object", sesame, "--object", another, "--image-opts",
-				"driver=qcow2,encrypt.key-secret=s,backing.encrypt.key-secret=other,file.filename="+path,
+				"driver=qcow2,encrypt.key-secret=s,backing.encrypt.key-secret=other,file.filename="+
+					path,
 				"driver=raw,file.filename="+plain)
 			qemuImg(t, "check", "--object", sesame, "--object", another, "--image-opts",
-				"driver=qcow2,encrypt.key-secret=s,backing.encrypt.key-secret=other,file.filename="+path)
+				"driver=qcow2,encrypt.key-secret=s,backing.encrypt.key-secret=other,file.filename="+
+					path)
 			image, err := os.ReadFile(path)
 			must(t, err)
 			if bytes.Contains(image, bytes.Repeat([]byte{3}, 64)) {
@@ -135,7 +139,8 @@ func TestEncryptedPeer(t *testing.T) {
 func TestEncryptedPacked(t *testing.T) {
 	ctx := context.Background()
 	path := newEncrypted(t, "luks", 1<<20)
-	qemuIO(t, "--object", sesame, "--image-opts", "driver=qcow2,encrypt.key-secret=s,file.filename="+path,
+	qemuIO(t, "--object", sesame, "--image-opts",
+		"driver=qcow2,encrypt.key-secret=s,file.filename="+path,
 		"-c", "write -c -P 0x77 64k 64k")
 	d := openEncrypted(t, keyed(path))
 	got := make([]byte, 64<<10)
@@ -200,7 +205,8 @@ func TestEncryptedLife(t *testing.T) {
 	}
 	must(t, d.Write(ctx, driver.Vec{bytes.Repeat([]byte("new"), 30_000)}, 500, 0))
 	must(t, d.Truncate(ctx, 3<<20, driver.PreallocOff))
-	slot, err := d.AddKey(ctx, driver.NewKey{Slot: -1, Passphrase: driver.Secret("another one"), Time: time.Millisecond})
+	slot, err := d.AddKey(ctx,
+		driver.NewKey{Slot: -1, Passphrase: driver.Secret("another one"), Time: time.Millisecond})
 	if err != nil || slot != 1 {
 		t.Fatalf("slot %d, %v", slot, err)
 	}
@@ -230,7 +236,8 @@ func TestEncryptedState(t *testing.T) {
 		d := openEncrypted(t, keyed(newEncrypted(t, format, 1<<20)))
 		state := bytes.Repeat([]byte{7}, 1024)
 		must(t, d.WriteVMState(ctx, driver.Vec{state}, 512))
-		if err := d.WriteVMState(ctx, driver.Vec{state[:100]}, 512); !errors.Is(err, syscall.EINVAL) {
+		if err := d.WriteVMState(ctx, driver.Vec{state[:100]},
+			512); !errors.Is(err, syscall.EINVAL) {
 			t.Errorf("%s: part of a sector: %v", format, err)
 		}
 		if _, err := d.CreateSnapshot(ctx, "s", time.Unix(1, 0)); err != nil {

@@ -123,11 +123,13 @@ func judgeKilled(t *testing.T, path string, flushed [killWriters]uint64) {
 	}
 }
 
-// generationSize is the length of the disk that TestKilledSnapshots fills with one number after the other.
+// generationSize is the length of the disk that TestKilledSnapshots fills with one number after the
+// other.
 const generationSize = 256 << 10
 
-// TestKilledSnapshots is the process that TestKillSnapshots kills. Of each generation it fills the disk
-// with the number, makes a snapshot of that name, and sometimes applies or deletes an older one.
+// TestKilledSnapshots is the process that TestKillSnapshots kills. Of each generation it fills the
+// disk with the number, makes a snapshot of that name, and sometimes applies or deletes an older
+// one.
 func TestKilledSnapshots(t *testing.T) {
 	path := os.Getenv(killImage)
 	if path == "" {
@@ -165,7 +167,8 @@ func TestKillSnapshots(t *testing.T) {
 	dir := t.TempDir()
 	for i := range rounds {
 		path := filepath.Join(dir, fmt.Sprintf("%d.qcow2", i))
-		qemuImg(t, "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", path, fmt.Sprint(generationSize))
+		qemuImg(t, "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", path,
+			fmt.Sprint(generationSize))
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestKilledSnapshots$")
 		cmd.Env = append(os.Environ(), killImage+"="+path)
 		out, err := cmd.StdoutPipe()

@@ -70,8 +70,8 @@ func (q *image) loadTables(ctx context.Context) error {
 	return nil
 }
 
-// loadRest reads what lies behind the fields of the header, and opens what that asks for: the data file
-// and the cipher.
+// loadRest reads what lies behind the fields of the header, and opens what that asks for: the data
+// file and the cipher.
 func (q *image) loadRest(
 	ctx context.Context, openData func(context.Context, *header) (driver.Node, error),
 ) error {

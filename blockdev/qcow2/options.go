@@ -60,8 +60,8 @@ func overlapTemplate(name string) (_ overlap, ok bool) {
 	return 0, false
 }
 
-// discardType is why clusters are given back, as QEMU's discard types. It decides whether the file is
-// punched out there.
+// discardType is why clusters are given back, as QEMU's discard types. It decides whether the file
+// is punched out there.
 type discardType uint8
 
 const (

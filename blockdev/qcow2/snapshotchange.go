@@ -147,9 +147,10 @@ func (q *image) changeSnapshots(ctx context.Context, do func(ctx context.Context
 }
 
 // unbalanced calls do, which changes refcounts and copied flags that lie in different clusters of
-// the file. The dirty bit is set meanwhile: the next program to open what a crash leaves repairs it. Version 2
-// has no such bit, and a crash may leave copied flags there that do no harm and that a check finds
-// wrong. If do cannot leave everything in order it sets q.unrepaired, and the bit stays.
+// the file. The dirty bit is set meanwhile: the next program to open what a crash leaves repairs
+// it. Version 2 has no such bit, and a crash may leave copied flags there that do no harm and that
+// a check finds wrong. If do cannot leave everything in order it sets q.unrepaired, and the bit
+// stays.
 func (q *image) unbalanced(ctx context.Context, do func() error) error {
 	if q.version < 3 {
 		return do()

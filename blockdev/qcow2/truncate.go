@@ -316,8 +316,8 @@ func (q *image) hide(ctx context.Context, old, size int64) error {
 	return nil
 }
 
-// zeroEdge clears what the last cluster holds behind the old end: a program that shrank the image may have
-// left data there.
+// zeroEdge clears what the last cluster holds behind the old end: a program that shrank the image
+// may have left data there.
 func (q *image) zeroEdge(ctx context.Context, old, size int64) error {
 	edge := min(q.roundUp(old), size)
 	for off := old; off < edge; {
@@ -457,9 +457,9 @@ func (q *image) preallocateData(
 	return q.enterReserved(ctx, format.Span{Off: start, Len: end - start}, old, hide)
 }
 
-// enterReserved enters a run of clusters that the file has in store into the L2 tables, for the guest
-// bytes from old on. hide: they read as zeroes, whatever a backing file has there. If it fails the run
-// is given back.
+// enterReserved enters a run of clusters that the file has in store into the L2 tables, for the
+// guest bytes from old on. hide: they read as zeroes, whatever a backing file has there. If it
+// fails the run is given back.
 func (q *image) enterReserved(
 	ctx context.Context, reserved format.Span, old int64, hide bool,
 ) error {

@@ -16,7 +16,8 @@ func (q *image) vmStateAt(off, n int64) (int64, error) {
 		return 0, syscall.EIO
 	}
 	if q.Transform != nil && (off|n)%driver.SectorSize != 0 {
-		return 0, refuse(syscall.EINVAL, "Machine state of an encrypted image is made of whole sectors")
+		return 0, refuse(syscall.EINVAL,
+			"Machine state of an encrypted image is made of whole sectors")
 	}
 	return base + off, nil
 }

@@ -95,8 +95,8 @@ func (q *image) inPlace(
 	return t, false, err
 }
 
-// needsNewCluster says whether a write must take a new host cluster: there is none, or others refer to
-// it too.
+// needsNewCluster says whether a write must take a new host cluster: there is none, or others refer
+// to it too.
 func (q *image) needsNewCluster(e entry) bool {
 	k := q.clusterType(e)
 	return k != normal && k != zeroHost || e.desc&flagCopied == 0

@@ -12,8 +12,10 @@ import (
 // made is a new file that has not the name yet that it is to have.
 type made struct {
 	path string // the name to come, links resolved
-	temp string // the name it has meanwhile; "" for none, so that the system removes it when the program ends in any way
-	over *Pin   // what has the name now; nil: nothing may have it
+	// the name it has meanwhile; "" for none, so that the system removes it when the program ends
+	// in any way
+	temp string
+	over *Pin // what has the name now; nil: nothing may have it
 	// durable: it is on stable storage before and after it gets its name.
 	durable bool
 }
@@ -39,7 +41,8 @@ func destination(name string) string {
 // create makes an empty file where there is none.
 func create(name string, perm uint32) error {
 	fd, err := Retry(func() (int, error) {
-		return unix.Open(destination(name), unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, perm)
+		return unix.Open(destination(name), unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC,
+			perm)
 	})
 	if err != nil {
 		return err
@@ -47,7 +50,8 @@ func create(name string, perm uint32) error {
 	return unix.Close(fd)
 }
 
-// successor makes a file that takes the place of f, with its owner and permissions. f then only keeps the locks.
+// successor makes a file that takes the place of f, with its owner and permissions. f then only
+// keeps the locks.
 func (f *File) successor() (*File, error) {
 	p, err := Find(descriptorPath(int(f.Fd())))
 	if err != nil {
@@ -87,14 +91,16 @@ func inherit(f *os.File, st *unix.Stat_t) error {
 	return unix.Fchmod(fd, st.Mode&0o7777)
 }
 
-// makeFile makes the file in the folder where it is to be: without a name where the file system can, otherwise with one that says what
-// made it.
+// makeFile makes the file in the folder where it is to be: without a name where the file system
+// can, otherwise with one that says what made it.
 func makeFile(m *made, perm uint32) (*File, error) {
 	fd, err := Retry(func() (int, error) { return openUnnamed(filepath.Dir(m.path), perm) })
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) {
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) ||
+		errors.Is(err, unix.EINVAL) {
 		m.temp = m.tempName()
 		fd, err = Retry(func() (int, error) {
-			return unix.Open(m.temp, unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_RDWR|unix.O_CLOEXEC, perm)
+			return unix.Open(m.temp,
+				unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_RDWR|unix.O_CLOEXEC, perm)
 		})
 	}
 	if err != nil {
@@ -178,7 +184,8 @@ func (m *made) moveTo() error {
 		m.temp = ""
 		return nil
 	}
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // the file system cannot; the temporary name goes with discard
+	// the file system cannot; the temporary name goes with discard
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		return unix.Link(m.temp, m.path)
 	}
 	return err
@@ -186,7 +193,8 @@ func (m *made) moveTo() error {
 
 // link gives a file without a name its first one.
 func link(f *os.File, path string) error {
-	return unix.Linkat(unix.AT_FDCWD, descriptorPath(int(f.Fd())), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	return unix.Linkat(unix.AT_FDCWD, descriptorPath(int(f.Fd())), unix.AT_FDCWD, path,
+		unix.AT_SYMLINK_FOLLOW)
 }
 
 // discard removes a name that was only for the time being.

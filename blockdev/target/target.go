@@ -1,4 +1,5 @@
-// Package target opens what a program is to write besides what it has open as an image: new images, saved data, journals.
+// Package target opens what a program is to write besides what it has open as an image: new images,
+// saved data, journals.
 //
 // There is one rule for all of them, and nothing happens to a file before it was judged by it:
 //
@@ -6,11 +7,12 @@
 //   - nobody holds QEMU's image locks on it;
 //   - what is there may be replaced, if the caller restricts that.
 //
-// A name is followed once. What was judged is what is opened (see Pin), so that no link can be moved between the two.
+// A name is followed once. What was judged is what is opened (see Pin), so that no link can be
+// moved between the two.
 //
-// Replace makes a file beside the one that is there, which keeps its contents until Commit and for good if it is never called: by an
-// error, an interrupted command, or a program that was killed. Open changes the file itself, as a journal needs that must be there
-// when everything else is lost.
+// Replace makes a file beside the one that is there, which keeps its contents until Commit and for
+// good if it is never called: by an error, an interrupted command, or a program that was killed.
+// Open changes the file itself, as a journal needs that must be there when everything else is lost.
 package target
 
 import (
@@ -25,14 +27,17 @@ import (
 
 // Rule is what a caller demands of a file that is there.
 type Rule struct {
-	// Admit judges a file or device that is there. release, which may be nil, is called when it is written. nil admits all.
+	// Admit judges a file or device that is there. release, which may be nil, is called when it is
+	// written. nil admits all.
 	Admit func(f driver.HostFile) (release func(), err error)
-	// Over says why a regular file of size bytes that begins with head must not be replaced. Empty files are not asked about. nil
-	// takes all.
+	// Over says why a regular file of size bytes that begins with head must not be replaced. Empty
+	// files are not asked about. nil takes all.
 	Over func(head []byte, size int64) error
-	// Existing: Open makes no file where there is none. NoLinks: a name that is a symbolic link leads nowhere.
+	// Existing: Open makes no file where there is none. NoLinks: a name that is a symbolic link
+	// leads nowhere.
 	Existing, NoLinks bool
-	// Durable: Commit waits until a new file is on stable storage. For one that replaces another it does so always.
+	// Durable: Commit waits until a new file is on stable storage. For one that replaces another it
+	// does so always.
 	Durable bool
 	// Perm are the permissions of a new file, before umask.
 	Perm uint32
@@ -47,21 +52,23 @@ type File struct {
 	// Regular: it has a length, and holes. Anything else is written from the beginning to the end.
 	Regular bool
 
-	cut      bool     // its contents were removed
-	created  bool     // by Open
-	made     *made    // the file that takes the place of another when it is whole; nil if the file itself is written
+	cut     bool // its contents were removed
+	created bool // by Open
+	// the file that takes the place of another when it is whole; nil if the file itself is written
+	made     *made
 	old      *os.File // whose place it takes, which holds the locks; nil if none is there
 	released func()
 	done     bool
 }
 
-// Open opens name to read and write it as it is, and makes it if it is not there. Commit has nothing to do but to close it; Close removes
-// it again if it was made.
+// Open opens name to read and write it as it is, and makes it if it is not there. Commit has
+// nothing to do but to close it; Close removes it again if it was made.
 func Open(name string, r Rule) (*File, error) {
 	f, err := r.open(name)
 	if errors.Is(err, unix.ENOENT) && !r.Existing {
 		made := create(name, r.Perm)
-		if err = made; err == nil || errors.Is(err, unix.EEXIST) { // what turned up meanwhile is judged like all else
+		// what turned up meanwhile is judged like all else
+		if err = made; err == nil || errors.Is(err, unix.EEXIST) {
 			f, err = r.open(name)
 		}
 		if err == nil {
@@ -83,8 +90,9 @@ func Create(name string, r Rule) (*File, error) {
 	return f, nil
 }
 
-// Replace makes a new, empty file that gets the name at Commit. A file that is there keeps its owner and permissions. One that cannot be
-// replaced, such as one with several names, and what is no regular file is written itself.
+// Replace makes a new, empty file that gets the name at Commit. A file that is there keeps its
+// owner and permissions. One that cannot be replaced, such as one with several names, and what is
+// no regular file is written itself.
 func Replace(name string, r Rule) (*File, error) {
 	old, err := r.open(name)
 	switch {
@@ -204,7 +212,8 @@ func (f *File) Commit() error {
 	return errors.Join(err, f.end())
 }
 
-// Close gives the file up: what was there stays. A file that was emptied itself is left empty rather than half made.
+// Close gives the file up: what was there stays. A file that was emptied itself is left empty
+// rather than half made.
 func (f *File) Close() error {
 	if f.done {
 		return nil
@@ -249,7 +258,8 @@ func (f *File) end() error {
 	return err
 }
 
-// pathError puts the name before the bare number of a system call. Other errors have words of their own.
+// pathError puts the name before the bare number of a system call. Other errors have words of their
+// own.
 func pathError(name string, err error) error {
 	if no, ok := err.(unix.Errno); ok {
 		return &os.PathError{Op: "open", Path: name, Err: no}

@@ -17,7 +17,8 @@ import (
 func holds(t *testing.T, name string, want []byte) {
 	t.Helper()
 	got, err := os.ReadFile(name)
-	if want == nil && !errors.Is(err, os.ErrNotExist) || want != nil && (err != nil || string(got) != string(want)) {
+	if want == nil && !errors.Is(err, os.ErrNotExist) || want != nil &&
+		(err != nil || string(got) != string(want)) {
 		t.Errorf("%s holds %q, %v; want %q", name, got, err, want)
 	}
 }
@@ -98,7 +99,8 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// Where a file cannot be without a name, its first one is hidden, says what made it, and does not stay.
+// Where a file cannot be without a name, its first one is hidden, says what made it, and does not
+// stay.
 func TestReplaceWithTemporaryName(t *testing.T) {
 	target.NameAll(t)
 	for _, before := range []string{"", "before"} {
@@ -115,7 +117,8 @@ func TestReplaceWithTemporaryName(t *testing.T) {
 			if _, err := f.WriteString("after"); err != nil {
 				t.Fatal(err)
 			}
-			if temp, err := filepath.Glob(filepath.Join(dir, ".file.blksh-*")); err != nil || len(temp) != 1 {
+			if temp, err := filepath.Glob(filepath.Join(dir, ".file.blksh-*")); err != nil ||
+				len(temp) != 1 {
 				t.Errorf("temporary: %v, %v", temp, err)
 			}
 			want := before
@@ -173,8 +176,9 @@ func TestReplaceThroughLinks(t *testing.T) {
 	}
 }
 
-// A file whose place no other can take is written itself: one with two names, so that both mean the same afterwards, and one with
-// attributes, which it keeps. Given up, it is empty and not half made.
+// A file whose place no other can take is written itself: one with two names, so that both mean the
+// same afterwards, and one with attributes, which it keeps. Given up, it is empty and not half
+// made.
 func TestReplaceInPlace(t *testing.T) {
 	for what, keep := range map[string]func(name string) error{
 		"two names": func(name string) error { return os.Link(name, name+"2") },
@@ -270,7 +274,8 @@ func TestImageLocks(t *testing.T) {
 	if err := unix.FcntlFlock(holder.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
 		t.Fatal(err)
 	}
-	for _, open := range []func(string, target.Rule) (*target.File, error){target.Open, target.Create, target.Replace} {
+	for _, open := range []func(string, target.Rule) (
+		*target.File, error){target.Open, target.Create, target.Replace} {
 		if _, err := open(name, target.Rule{}); !errors.As(err, new(driver.Held)) {
 			t.Errorf("error %v", err)
 		}
@@ -300,7 +305,8 @@ func TestJudgedIsOpened(t *testing.T) {
 	holds(t, filepath.Join(dir, "judged"), []byte(""))
 }
 
-// What is opened as it is stays so; what was made for that is gone again if it was not wanted, and else kept.
+// What is opened as it is stays so; what was made for that is gone again if it was not wanted, and
+// else kept.
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")

@@ -12,12 +12,12 @@
 //
 // # What a crash leaves
 //
-// The old bytes are on stable storage before the change reaches the disk. So whenever the machine or
-// the program ends, each block that may have changed is in the log. What was to be written is in the
-// log too, unless the machine lost its power before the next flush: Undo then finds sectors that it
-// does not know, and says so. A log that ends in the middle of a record ends before that record:
-// the change that it belongs to was never made. Undo itself can be interrupted and begun again,
-// because a sector with its old bytes is as it should be.
+// The old bytes are on stable storage before the change reaches the disk. So whenever the machine
+// or the program ends, each block that may have changed is in the log. What was to be written is in
+// the log too, unless the machine lost its power before the next flush: Undo then finds sectors
+// that it does not know, and says so. A log that ends in the middle of a record ends before that
+// record: the change that it belongs to was never made. Undo itself can be interrupted and begun
+// again, because a sector with its old bytes is as it should be.
 //
 // # The format
 //

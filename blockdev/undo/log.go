@@ -18,7 +18,8 @@ const (
 	headerSize = 64
 	headSize   = 32
 
-	// blockSize is the unit in which old bytes are kept, sectorSize that in which new ones are known.
+	// blockSize is the unit in which old bytes are kept, sectorSize that in which new ones are
+	// known.
 	blockSize  = 4096
 	sectorSize = driver.SectorSize
 
@@ -120,7 +121,8 @@ var errTorn = errors.New("the record is not whole")
 func parseHead(b []byte) (r record, follows int64, want uint32, err error) {
 	r = record{
 		kind: kind(binary.LittleEndian.Uint32(b)),
-		off:  int64(binary.LittleEndian.Uint64(b[8:])), n: int64(binary.LittleEndian.Uint64(b[16:])),
+		off:  int64(binary.LittleEndian.Uint64(b[8:])),
+		n:    int64(binary.LittleEndian.Uint64(b[16:])),
 	}
 	follows = int64(binary.LittleEndian.Uint32(b[4:]))
 	if binary.LittleEndian.Uint32(b[28:]) != sum(b[:28]) {
@@ -136,7 +138,8 @@ func parseHead(b []byte) (r record, follows int64, want uint32, err error) {
 	default:
 		return r, 0, 0, fmt.Errorf("a record of kind %d", r.kind)
 	}
-	if r.off < 0 || r.n < 0 || r.off > math.MaxInt64-r.n || follows != should || follows > maxPiece ||
+	if r.off < 0 || r.n < 0 || r.off > math.MaxInt64-r.n || follows != should ||
+		follows > maxPiece ||
 		r.kind == newSums && (r.off%sectorSize != 0 || r.n%sectorSize != 0) {
 		return r, 0, 0, errors.New("a record that no program wrote")
 	}

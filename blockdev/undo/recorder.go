@@ -175,8 +175,8 @@ func blocksAround(off, n int64) (start, end int64) {
 	return off &^ (blockSize - 1), (off + n + blockSize - 1) &^ (blockSize - 1)
 }
 
-// save notes the bytes of those blocks of a range that were not changed before, and waits until they
-// are on stable storage.
+// save notes the bytes of those blocks of a range that were not changed before, and waits until
+// they are on stable storage.
 func (r *recorder) save(ctx context.Context, off, n int64) error {
 	start, end := blocksAround(off, n)
 	end = min(end, r.Next.Info().Size) // behind the end there is nothing to save
@@ -239,7 +239,8 @@ func (r *recorder) saveRun(ctx context.Context, off, n int64) error {
 	return nil
 }
 
-// note appends a record. After an error of the log nothing is noted any more, and so nothing changed.
+// note appends a record. After an error of the log nothing is noted any more, and so nothing
+// changed.
 func (r *recorder) note(k kind, off, n int64, follows []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -95,7 +95,8 @@ func Read(r io.ReaderAt, length int64) (*Log, error) {
 	slices.SortStableFunc(l.old, func(a, b record) int { return cmp.Compare(a.off, b.off) })
 	for i, rec := range l.new {
 		if rec.n > maxRange {
-			return nil, fmt.Errorf("the log has a change of %d bytes, more than %d", rec.n, maxRange)
+			return nil, fmt.Errorf("the log has a change of %d bytes, more than %d", rec.n,
+				maxRange)
 		}
 		for b := rec.off / bucket; b*bucket < rec.end(); b++ {
 			l.over[b] = append(l.over[b], int32(i))
@@ -113,12 +114,13 @@ func (l *Log) Changed() int64 {
 	return n
 }
 
-// Check compares the disk with the log. A *ForeignError says what others changed; a disk of a length
-// that it never had under the log is another.
+// Check compares the disk with the log. A *ForeignError says what others changed; a disk of a
+// length that it never had under the log is another.
 func (l *Log) Check(ctx context.Context, d Disk) error {
 	now := d.Info().Size
 	if now != l.Size && !slices.Contains(l.sizes, now) {
-		return fmt.Errorf("the disk is %d bytes long; it was %d, and nothing made it so", now, l.Size)
+		return fmt.Errorf("the disk is %d bytes long; it was %d, and nothing made it so", now,
+			l.Size)
 	}
 	var foreign ForeignError
 	err := l.pieces(ctx, now, func(p piece) error {
@@ -193,7 +195,8 @@ func (l *Log) pieces(ctx context.Context, size int64, do func(piece) error) erro
 	return nil
 }
 
-// judge adds to foreign the sectors of a piece that hold neither the old bytes nor what was written.
+// judge adds to foreign the sectors of a piece that hold neither the old bytes nor what was
+// written.
 func (l *Log) judge(p piece, found []byte, foreign *ForeignError) error {
 	var written map[int64][]uint32 // by sector; nil where anything may be
 	for at := int64(0); at < p.n; at += sectorSize {

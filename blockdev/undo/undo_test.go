@@ -38,7 +38,10 @@ func (l *memLog) Sync() error {
 // openDisk opens a file; a log notes what is changed.
 func openDisk(t testing.TB, name, format string, log *memLog) *blockdev.Device {
 	t.Helper()
-	cfg := blockdev.OpenConfig{Drivers: drivers.All(), Format: format, Mode: blockdev.Mode{Unmap: true}}
+	cfg := blockdev.OpenConfig{
+		Drivers: drivers.All(), Format: format,
+		Mode: blockdev.Mode{Unmap: true},
+	}
 	if log != nil {
 		cfg.Filter = undo.Driver(log)
 	}
@@ -81,7 +84,8 @@ func makeDisk(t testing.TB, name, format string) []byte {
 		for j := range b {
 			b[j] = byte(r.Uint32())
 		}
-		if err := d.Write(context.Background(), blockdev.Vec{b}, int64(i)*diskSize/8, 0); err != nil {
+		if err := d.Write(context.Background(), blockdev.Vec{b}, int64(i)*diskSize/8,
+			0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +108,8 @@ func change(rt *rapid.T, d *blockdev.Device) error {
 		return d.Discard(ctx, off, n)
 	}
 	b := bytes.Repeat([]byte{byte(rapid.Uint32().Draw(rt, "byte"))}, int(n))
-	return d.Write(ctx, blockdev.Vec{b}, off, rapid.SampledFrom([]blockdev.Flags{0, blockdev.FUA}).Draw(rt, "flags"))
+	return d.Write(ctx, blockdev.Vec{b}, off,
+		rapid.SampledFrom([]blockdev.Flags{0, blockdev.FUA}).Draw(rt, "flags"))
 }
 
 // TestUndoesAnything changes disks at random and puts them back, after a log that ends anywhere
@@ -331,7 +336,8 @@ func FuzzLog(f *testing.F) {
 	log := &memLog{}
 	d := openDisk(f, name, "raw", log)
 	for i := range 3 {
-		if err := d.Write(context.Background(), blockdev.Vec{make([]byte, 5000)}, int64(i)*3000, 0); err != nil {
+		if err := d.Write(context.Background(), blockdev.Vec{make([]byte, 5000)}, int64(i)*3000,
+			0); err != nil {
 			f.Fatal(err)
 		}
 	}

@@ -97,7 +97,8 @@ func readHeader(ctx context.Context, file driver.Node) (h header, err error) {
 	case h.blocks > maxBlocks:
 		return h, unsupported("too many blocks %d, max is %d", h.blocks, maxBlocks)
 	case int64(h.dataOff) < int64(h.mapOff)+int64(h.blocks)*entrySize:
-		return h, driver.RefuseAs(syscall.EINVAL, "The blocks of the VDI image begin inside its map")
+		return h, driver.RefuseAs(syscall.EINVAL,
+			"The blocks of the VDI image begin inside its map")
 	}
 	return h, nil
 }

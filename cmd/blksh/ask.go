@@ -20,8 +20,8 @@ func (p *program) asker() func(context.Context, driver.Question) (driver.Secret,
 	return nil
 }
 
-// askTerminal asks the person at the terminal, who is not shown what is typed. A new passphrase is to be typed
-// twice.
+// askTerminal asks the person at the terminal, who is not shown what is typed. A new passphrase is
+// to be typed twice.
 func (p *program) askTerminal(ctx context.Context, q driver.Question) (driver.Secret, error) {
 	what := "Passphrase"
 	switch {
@@ -63,7 +63,8 @@ func (p *program) askLine(ctx context.Context, q driver.Question) (driver.Secret
 	if !q.Legacy {
 		return nil, driver.Refuse("Unsupported encryption method: 2")
 	}
-	if _, err := fmt.Fprintf(p.out, "Disk image '%s' is encrypted.\npassword: \n", q.Image); err != nil {
+	if _, err := fmt.Fprintf(p.out, "Disk image '%s' is encrypted.\npassword: \n",
+		q.Image); err != nil {
 		return nil, err
 	}
 	p.out.Flush()

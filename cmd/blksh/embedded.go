@@ -19,7 +19,11 @@ var licenses string
 var completions embed.FS
 
 // completionFiles are those names, beside the shell that wants them.
-var completionFiles = [...]struct{ shell, file string }{{"bash", "blksh.bash"}, {"fish", "blksh.fish"}, {"zsh", "_blksh"}}
+var completionFiles = [...]struct{ shell, file string }{
+	{"bash", "blksh.bash"},
+	{"fish", "blksh.fish"},
+	{"zsh", "_blksh"},
+}
 
 // completion prints the script for a shell.
 func (p *program) completion(shell string) error {
@@ -32,5 +36,7 @@ func (p *program) completion(shell string) error {
 		}
 		shells = append(shells, c.shell)
 	}
-	return wrongOptions(fmt.Sprintf("there is no completion for %s, only for %s", shell, strings.Join(shells, ", ")))
+	return wrongOptions(
+		fmt.Sprintf("there is no completion for %s, only for %s", shell,
+			strings.Join(shells, ", ")))
 }

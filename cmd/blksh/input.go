@@ -49,7 +49,8 @@ func (p *program) promptText() string {
 // like any other.
 func (p *program) openTerminal(stdout *os.File) {
 	n := &p.options.native
-	if len(p.options.commands) > 0 || len(n.words) > 0 || n.script != "" || n.json || !repl.IsTerminal(p.stdin) || !repl.IsTerminal(stdout) {
+	if len(p.options.commands) > 0 || len(n.words) > 0 || n.script != "" || n.json ||
+		!repl.IsTerminal(p.stdin) || !repl.IsTerminal(stdout) {
 		return
 	}
 	t, err := repl.NewTerminal(p.stdin, stdout, completer{p})
@@ -97,7 +98,8 @@ func (r runner) Run(ctx context.Context, line repl.Line) error {
 	ctx, done := r.interrupts.during(ctx)
 	defer done()
 	err := line.Judge(r.Session.Run(ctx, session.Line{
-		Text: line.Text, Words: line.Words, Pos: line.Pos, Comments: line.Comments, Fails: fails[line.Expect], Typed: line.Typed,
+		Text: line.Text, Words: line.Words, Pos: line.Pos, Comments: line.Comments,
+		Fails: fails[line.Expect], Typed: line.Typed,
 	}))
 	if errors.Is(err, repl.ErrUnexpectedSuccess) {
 		r.Session.Fail(event.Fail(event.Unexpected{}))

@@ -51,7 +51,8 @@ type interrupts struct {
 func (i *interrupts) watch() {
 	go func() {
 		signals := make(chan os.Signal, 1)
-		notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1)
+		notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
+			syscall.SIGUSR1)
 		close(i.listening)
 		for s := range signals {
 			if s == syscall.SIGUSR1 {

@@ -69,7 +69,9 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 
 // start does everything between the choice of a voice and its last word, and returns the exit
 // status. stop ends ctx.
-func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv []string, stdout, stderr *os.File) int {
+func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv []string, stdout,
+	stderr *os.File,
+) int {
 	if err := p.prepare(argv, stdout, stderr); err != nil {
 		var early exit
 		if errors.As(err, &early) {
@@ -140,8 +142,10 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 	p.openTerminal(stdout)
 	cfg := session.Config{
 		Table: table, Policy: p.dialect.Policy, Printer: p.printer, Drivers: drivers.All(),
-		Interactive: p.interactive(), Step: p.options.step, Misalign: p.options.misalign, ImageOpts: p.options.imageOpts,
-		Raise: raise, Abort: func() { raise(int(syscall.SIGABRT)) }, Ready: func() { p.interrupts.await() }, Trace: p.options.trace,
+		Interactive: p.interactive(), Step: p.options.step, Misalign: p.options.misalign,
+		ImageOpts: p.options.imageOpts,
+		Raise:     raise, Abort: func() { raise(int(syscall.SIGABRT)) },
+		Ready: func() { p.interrupts.await() }, Trace: p.options.trace,
 		Ask: p.asker(),
 	}
 	if p.native() {

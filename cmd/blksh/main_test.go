@@ -35,7 +35,8 @@ func BenchmarkLines(b *testing.B) {
 	defer out.Close()
 	b.ReportAllocs()
 	b.ResetTimer()
-	if status := run([]string{"qemu-io", "-t", "writeback", "-f", "raw", image}, in, out, out); status != 0 {
+	if status := run([]string{"qemu-io", "-t", "writeback", "-f", "raw", image}, in, out,
+		out); status != 0 {
 		b.Fatal("status", status)
 	}
 }

@@ -34,7 +34,9 @@ func (p *program) native() bool { return p.dialect.Specs == nil }
 // each calls take on every option among words and returns the operands: the file, and the words of
 // a command behind it. Options end where the command begins; between the file and the command there
 // may be more of them.
-func (p *program) each(argv []string, longs []args.LongOption, take func(letter byte, long, value string) error) ([]string, error) {
+func (p *program) each(argv []string, longs []args.LongOption,
+	take func(letter byte, long, value string) error,
+) ([]string, error) {
 	read := func(words []string) ([]string, error) {
 		return args.GetoptLong(argv[0], p.dialect.Program.Letters, longs, words, take)
 	}
@@ -87,7 +89,8 @@ func (p *program) settle(o *session.Opening) error {
 	}
 	switch {
 	case sources > 1:
-		return wrongOptions("commands come from -c, from --script, or behind the name of the file, and from one of them only")
+		return wrongOptions(
+			"commands come from -c, from --script, or behind the name of the file, and from one of them only")
 	case o.ReadOnly && o.Write:
 		return wrongOptions("-r and -w contradict each other")
 	case o.Strict && o.Parts:
@@ -103,7 +106,9 @@ func wrongOptions(why string) error { return event.Fail(event.Conflict{Message: 
 
 // badOption words what getopt says of the words of the program.
 func (p *program) badOption(name, message string) error {
-	return event.Fail(event.BadValue{Message: strings.TrimPrefix(message, name+": ") + "; --help lists the options"})
+	return event.Fail(
+		event.BadValue{Message: strings.TrimPrefix(message, name+": ") +
+			"; --help lists the options"})
 }
 
 // tell shows a text that was asked for.
@@ -127,7 +132,10 @@ func (p *program) tellVersion() {
 
 // about is which program this is.
 func about() event.Version {
-	v := event.Version{Version: dialect.Version, Go: runtime.Version(), OS: runtime.GOOS, Architecture: runtime.GOARCH}
+	v := event.Version{
+		Version: dialect.Version, Go: runtime.Version(), OS: runtime.GOOS,
+		Architecture: runtime.GOARCH,
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
@@ -188,15 +196,16 @@ func (p *program) nativePrompt() string {
 func (p *program) preview(words []string) (dialectName string, json bool) {
 	as, _ := dialect.Find("native")
 	early := &program{dialect: as}
-	_, _ = early.each(append([]string{p.name}, words...), as.Program.Longs, func(_ byte, long, value string) error {
-		switch long {
-		case "dialect":
-			dialectName = value
-		case "json":
-			json = true
-		}
-		return nil
-	})
+	_, _ = early.each(append([]string{p.name}, words...), as.Program.Longs,
+		func(_ byte, long, value string) error {
+			switch long {
+			case "dialect":
+				dialectName = value
+			case "json":
+				json = true
+			}
+			return nil
+		})
 	return dialectName, json
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// object takes the value of --object: "secret,id=ID" and where its data comes from, or "tls-creds-x509,id=ID,dir=DIR". The errors are
-// QEMU's, measured on 7.2.22.
+// object takes the value of --object: "secret,id=ID" and where its data comes from, or
+// "tls-creds-x509,id=ID,dir=DIR". The errors are QEMU's, measured on 7.2.22.
 func (p *program) object(value string) error {
 	opts, err := objectOptions(value)
 	if err == nil {

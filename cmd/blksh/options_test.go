@@ -93,7 +93,8 @@ func TestOptions(t *testing.T) {
 			argv = append(argv, strings.Split(test.args, "|")...)
 		}
 		if got, status := started(t, argv...); got != test.want || status != test.status {
-			t.Errorf("%q: status %d, want %d\n got %q\nwant %q", test.args, status, test.status, got, test.want)
+			t.Errorf("%q: status %d, want %d\n got %q\nwant %q", test.args, status, test.status,
+				got, test.want)
 		}
 	}
 }
@@ -120,7 +121,8 @@ func TestTraceFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got, status := started(t, "qemu-io", "-T", "enable=bdrv_co_p*,file="+name, "--image-opts", "-c", "read -q 0 512", "driver=null-co,size=1M")
+		got, status := started(t, "qemu-io", "-T", "enable=bdrv_co_p*,file="+name, "--image-opts",
+			"-c", "read -q 0 512", "driver=null-co,size=1M")
 		if c.taken != (status == 0) || c.taken != (got == "") {
 			t.Errorf("%s: status %d, %q", c.name, status, got)
 		}
@@ -128,7 +130,8 @@ func TestTraceFile(t *testing.T) {
 			continue
 		}
 		text, err := os.ReadFile(name)
-		if err != nil || c.taken != strings.HasPrefix(string(text), "bdrv_co_preadv_part") || !c.taken && string(text) != c.before {
+		if err != nil || c.taken != strings.HasPrefix(string(text), "bdrv_co_preadv_part") ||
+			!c.taken && string(text) != c.before {
 			t.Errorf("%s: it holds %d bytes, %v", c.name, len(text), err)
 		}
 	}
@@ -149,14 +152,17 @@ func TestChoice(t *testing.T) {
 		{"", "blksh|--dialect|nosuch", "!blksh: there is no dialect nosuch\n", 2},
 	} {
 		t.Setenv("BLKSH_DIALECT", test.env)
-		if got, status := started(t, strings.Split(test.args, "|")...); got != test.want || status != test.status {
-			t.Errorf("%q: status %d, want %d\n got %q\nwant %q", test.args, status, test.status, got, test.want)
+		if got, status := started(t, strings.Split(test.args, "|")...); got != test.want ||
+			status != test.status {
+			t.Errorf("%q: status %d, want %d\n got %q\nwant %q", test.args, status, test.status,
+				got, test.want)
 		}
 	}
 	t.Setenv("BLKSH_DIALECT", "")
 	for _, words := range []string{"qemu-io --dialec qemu", "qemu-io --ste", "qemu-io --bogus"} {
 		got, status := started(t, strings.Fields(words)...)
-		if !strings.HasPrefix(got, "Usage: qemu-io ") || !strings.Contains(got, "!qemu-io: unrecognized option '") || status != 1 {
+		if !strings.HasPrefix(got, "Usage: qemu-io ") ||
+			!strings.Contains(got, "!qemu-io: unrecognized option '") || status != 1 {
 			t.Errorf("%s: status %d: %q", words, status, got)
 		}
 	}

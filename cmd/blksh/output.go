@@ -60,7 +60,8 @@ func (p *program) conclude(status int) int {
 		p.printer.Flush()
 	}
 	err := p.out.Err()
-	if err != nil && p.dialect.Policy.OutputCounts && !errors.Is(err, syscall.EPIPE) { // a reader that has seen enough needs no word
+	// a reader that has seen enough needs no word
+	if err != nil && p.dialect.Policy.OutputCounts && !errors.Is(err, syscall.EPIPE) {
 		fmt.Fprintf(p.errs, "%s: %v\n", p.name, &session.OutputError{Err: err})
 	}
 	return p.outputStatus(status)

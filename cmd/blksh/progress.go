@@ -9,7 +9,9 @@ import (
 
 // progress shows on stderr how far long commands have come: by itself if that is a terminal, and a
 // line for every SIGUSR1. What is written to the same terminal goes around the line.
-func (p *program) progress(stdout, stderr *os.File) func(what string, total int64) (add func(n int64), end func()) {
+func (p *program) progress(stdout,
+	stderr *os.File,
+) func(what string, total int64) (add func(n int64), end func()) {
 	var width func() int
 	if repl.IsTerminal(stderr) {
 		width = func() int { return repl.Width(stderr) }

@@ -13,8 +13,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// secret makes an object of the type secret: of data=, or of what is in file=, as it is or in base64, and
-// encrypted with another secret if keyid= says so.
+// secret makes an object of the type secret: of data=, or of what is in file=, as it is or in
+// base64, and encrypted with another secret if keyid= says so.
 func (p *program) secret(opts *blockdev.Options) (any, error) {
 	if err := onlyKeys(opts, "data", "file", "format", "keyid", "iv"); err != nil {
 		return nil, err
@@ -63,18 +63,20 @@ func secretData(opts *blockdev.Options) ([]byte, error) {
 	return nil, driver.Refuse("Either 'file' or 'data' must be provided")
 }
 
-// readSecret reads a file or a pipe. A newline at its end is a part of the secret. The words are those of
-// QEMU's library.
+// readSecret reads a file or a pipe. A newline at its end is a part of the secret. The words are
+// those of QEMU's library.
 func readSecret(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, driver.Refuse("Failed to open file “%s”: %s", name, driver.ErrnoText(driver.Errno(err)))
+		return nil, driver.Refuse("Failed to open file “%s”: %s", name,
+			driver.ErrnoText(driver.Errno(err)))
 	}
 	defer f.Close() // it was only read
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	switch {
 	case err != nil:
-		return nil, driver.Refuse("Error reading file “%s”: %s", name, driver.ErrnoText(driver.Errno(err)))
+		return nil, driver.Refuse("Error reading file “%s”: %s", name,
+			driver.ErrnoText(driver.Errno(err)))
 	case len(data) > maxSecret:
 		return nil, errors.New("too long for a secret")
 	}
@@ -112,7 +114,8 @@ func (p *program) decryptSecret(data []byte, id string, opts *blockdev.Options) 
 	case len(iv) != aes.BlockSize:
 		return nil, driver.Refuse("IV should be %d bytes in length not %d", aes.BlockSize, len(iv))
 	case len(data)%aes.BlockSize != 0:
-		return nil, driver.Refuse("Length %d must be a multiple of block size %d", len(data), aes.BlockSize)
+		return nil, driver.Refuse("Length %d must be a multiple of block size %d", len(data),
+			aes.BlockSize)
 	}
 	if len(data) == 0 {
 		return data, nil
@@ -124,7 +127,8 @@ func (p *program) decryptSecret(data []byte, id string, opts *blockdev.Options) 
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(data, data)
 	padding := int(data[len(data)-1])
 	if padding == 0 || padding > aes.BlockSize {
-		return nil, driver.Refuse("Incorrect number of padding bytes (%d) found on decrypted data", padding)
+		return nil, driver.Refuse("Incorrect number of padding bytes (%d) found on decrypted data",
+			padding)
 	}
 	return data[:len(data)-padding], nil
 }

@@ -25,10 +25,12 @@ const (
 // act sets what the kernel does at a signal, behind the back of the Go runtime, and returns what it
 // did before. One that is ignored stays so.
 func act(number syscall.Signal, handler uintptr) (before sigaction) {
-	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(number), 0, uintptr(unsafe.Pointer(&before)), sigsetSize, 0, 0)
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(number), 0, uintptr(unsafe.Pointer(&before)),
+		sigsetSize, 0, 0)
 	if before.handler != ignored {
 		after := sigaction{handler: handler}
-		unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(number), uintptr(unsafe.Pointer(&after)), 0, sigsetSize, 0, 0)
+		unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(number), uintptr(unsafe.Pointer(&after)), 0,
+			sigsetSize, 0, 0)
 	}
 	return before
 }
@@ -46,5 +48,6 @@ func raise(number int) {
 	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), syscall.Signal(number))
 	// Still there: the default of this signal is to do nothing, or the process was stopped and goes
 	// on.
-	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(number), uintptr(unsafe.Pointer(&before)), 0, sigsetSize, 0, 0)
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(number), uintptr(unsafe.Pointer(&before)), 0,
+		sigsetSize, 0, 0)
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/nbd"
 )
 
-// tlsKeys are the properties of objects with TLS credentials of one type. ok is false for a type that
-// has none.
+// tlsKeys are the properties of objects with TLS credentials of one type. ok is false for a type
+// that has none.
 func tlsKeys(kind string) (keys []string, ok bool) {
 	keys = []string{"dir", "endpoint", "verify-peer", "priority"}
 	switch kind {

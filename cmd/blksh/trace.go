@@ -80,7 +80,10 @@ func createTrace(name string) (*target.File, error) {
 			if bytes.IndexByte(head, 0) < 0 {
 				return nil
 			}
-			return &session.RefusedError{Why: "is there already and no text", Advice: "choose a file that is not there"}
+			return &session.RefusedError{
+				Why:    "is there already and no text",
+				Advice: "choose a file that is not there",
+			}
 		},
 	})
 	var path *os.PathError
@@ -104,7 +107,8 @@ func (p *program) traceFile(t *tracing, name, prefix string) error {
 		if pattern == "" || pattern[0] == '#' || t.enable(pattern) {
 			continue
 		}
-		fmt.Fprintf(p.errs, "%s%s:%d: warning: trace event '%s' does not exist\n", prefix, name, n, pattern)
+		fmt.Fprintf(p.errs, "%s%s:%d: warning: trace event '%s' does not exist\n", prefix, name, n,
+			pattern)
 	}
 	p.options.trace = t.trace
 	return nil
@@ -135,5 +139,6 @@ func (t *tracing) trace(e blockdev.TraceEvent) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.out, "%s bs %s(%s) offset %d bytes %d flags 0x%x\n", name, e.Node, e.Driver, e.Off, e.Len, e.Flags)
+	fmt.Fprintf(t.out, "%s bs %s(%s) offset %d bytes %d flags 0x%x\n", name, e.Node, e.Driver,
+		e.Off, e.Len, e.Flags)
 }

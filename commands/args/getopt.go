@@ -9,8 +9,8 @@ import (
 // with '-', as getopt(3) has it.
 const InOrder = 1
 
-// OptionError is a complaint about the shape of an option. Message has the words of glibc 2.36, name of the
-// program or command in front, without a newline.
+// OptionError is a complaint about the shape of an option. Message has the words of glibc 2.36,
+// name of the program or command in front, without a newline.
 type OptionError struct{ Message string }
 
 func (e *OptionError) Error() string { return e.Message }
@@ -22,25 +22,29 @@ type LongOption struct {
 	Letter byte   // the short option it stands for; 0 if it has none
 }
 
-// Getopt parses short options as getopt(3) of glibc does: options may follow operands, letters may be bundled,
-// a value may be attached or be the next word, and "--" ends the options. words are those after the
-// name.
+// Getopt parses short options as getopt(3) of glibc does: options may follow operands, letters may
+// be bundled, a value may be attached or be the next word, and "--" ends the options. words are
+// those after the name.
 //
-// spec lists the letters; ':' after one says that it takes a value, "::" that it takes an attached value or
-// none. A leading '+' ends the options at the first operand (what POSIXLY_CORRECT asks for; the
-// environment is the caller's to read), a leading '-' hands operands to each as [InOrder]. Errors are values
-// here, so the ':' that keeps getopt quiet changes nothing.
+// spec lists the letters; ':' after one says that it takes a value, "::" that it takes an attached
+// value or none. A leading '+' ends the options at the first operand (what POSIXLY_CORRECT asks
+// for; the environment is the caller's to read), a leading '-' hands operands to each as [InOrder].
+// Errors are values here, so the ':' that keeps getopt quiet changes nothing.
 //
-// each is called once per option, in the order written, and its error ends the parsing at once. So a bad value
-// is reported before a bad letter that stands after it. A syntax error is an [*OptionError]. The
-// operands come back in their order.
-func Getopt(name, spec string, words []string, each func(letter byte, value string) error) (operands []string, err error) {
-	p := newParser(name, spec, words, func(letter byte, _, value string) error { return each(letter, value) })
+// each is called once per option, in the order written, and its error ends the parsing at once. So
+// a bad value is reported before a bad letter that stands after it. A syntax error is an
+// [*OptionError]. The operands come back in their order.
+func Getopt(name, spec string, words []string,
+	each func(letter byte, value string) error,
+) (operands []string, err error) {
+	p := newParser(name, spec, words,
+		func(letter byte, _, value string) error { return each(letter, value) })
 	return p.run()
 }
 
-// GetoptLong is [Getopt] with long options besides: "--name", "--name=value", "--name value" and any
-// prefix that fits one name only. each gets the full name of a long option, or "" for a short one.
+// GetoptLong is [Getopt] with long options besides: "--name", "--name=value", "--name value" and
+// any prefix that fits one name only. each gets the full name of a long option, or "" for a short
+// one.
 func GetoptLong(
 	name, spec string, longs []LongOption, words []string,
 	each func(letter byte, long, value string) error,
@@ -60,7 +64,9 @@ type parser struct {
 	long  func(text string) error // nil where "--name" is a cluster that starts with '-'
 }
 
-func newParser(name, spec string, words []string, each func(letter byte, long, value string) error) *parser {
+func newParser(name, spec string, words []string,
+	each func(letter byte, long, value string) error,
+) *parser {
 	p := &parser{name: name, spec: spec, words: words, each: each}
 	if strings.HasPrefix(spec, "+") || strings.HasPrefix(spec, "-") {
 		p.order, p.spec = spec[0], spec[1:]
@@ -162,7 +168,8 @@ func (p *parser) longOption(longs []LongOption, text string) error {
 }
 
 // matching finds the options that name may mean, in the order of the table: the one of exactly that
-// name, or all that it is a prefix of. Two names of one letter are no ambiguity: the first stands for both.
+// name, or all that it is a prefix of. Two names of one letter are no ambiguity: the first stands
+// for both.
 func matching(longs []LongOption, name string) []LongOption {
 	var found []LongOption
 	for _, option := range longs {

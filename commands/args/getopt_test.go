@@ -25,7 +25,8 @@ func trace(longs []LongOption, name, spec string, words ...string) string {
 	var operands []string
 	var err error
 	if longs == nil {
-		operands, err = Getopt(name, spec, words, func(letter byte, value string) error { return each(letter, "", value) })
+		operands, err = Getopt(name, spec, words,
+			func(letter byte, value string) error { return each(letter, "", value) })
 	} else {
 		operands, err = GetoptLong(name, spec, longs, words, each)
 	}
@@ -143,14 +144,21 @@ func TestGetoptLong(t *testing.T) {
 		{"-c", "! qemu-io: option requires an argument -- 'c'"},
 		{"--cmd stop --bogus", "! stopped"},
 	} {
-		if got := trace(qemuIOLongs, "qemu-io", qemuIOSpec, strings.Fields(c.line)...); got != c.want {
+		if got := trace(qemuIOLongs, "qemu-io", qemuIOSpec,
+			strings.Fields(c.line)...); got != c.want {
 			t.Errorf("%q gives\n\t%s\nwant\n\t%s", c.line, got, c.want)
 		}
 	}
 }
 
 func TestGetoptLongNames(t *testing.T) {
-	longs := []LongOption{{"color", false, 'c'}, {"colour", false, 'c'}, {"colours", true, 'c'}, {"step", false, 0}, {"steps", false, 0}}
+	longs := []LongOption{
+		{"color", false, 'c'},
+		{"colour", false, 'c'},
+		{"colours", true, 'c'},
+		{"step", false, 0},
+		{"steps", false, 0},
+	}
 	for line, want := range map[string]string{
 		"--colo":   "! x: option '--colo' is ambiguous; possibilities: '--color' '--colours'",
 		"--color":  "color= |",
@@ -179,7 +187,8 @@ func FuzzGetopt(f *testing.F) {
 			var operands []string
 			var err error
 			if longs == nil {
-				operands, err = Getopt("x", spec, words, func(l byte, v string) error { return count(l, "", v) })
+				operands, err = Getopt("x", spec, words,
+					func(l byte, v string) error { return count(l, "", v) })
 			} else {
 				operands, err = GetoptLong("x", spec, longs, words, count)
 			}

@@ -2,8 +2,9 @@ package args
 
 import "strings"
 
-// Hex reads bytes written as pairs of hex digits: DEADBEEF. Before the first pair 0x is ignored, and between pairs a blank, ':', '-', '_' or
-// ',' is. The error is a [*NumberError] that says where the word goes wrong.
+// Hex reads bytes written as pairs of hex digits: DEADBEEF. Before the first pair 0x is ignored,
+// and between pairs a blank, ':', '-', '_' or ',' is. The error is a [*NumberError] that says where
+// the word goes wrong.
 func Hex(word string) ([]byte, error) {
 	digits := word
 	if hexStarts(digits) {
@@ -13,7 +14,8 @@ func Hex(word string) ([]byte, error) {
 	data := make([]byte, 0, len(digits)/2)
 	for i := 0; i < len(digits); {
 		c := digits[i]
-		if len(data) > 0 && strings.IndexByte(" :-_,", c) >= 0 && i+1 < len(digits) && isHexDigit(digits[i+1]) && isHexDigit(digits[i-1]) {
+		if len(data) > 0 && strings.IndexByte(" :-_,", c) >= 0 && i+1 < len(digits) &&
+			isHexDigit(digits[i+1]) && isHexDigit(digits[i-1]) {
 			i++
 			continue
 		}
@@ -21,7 +23,8 @@ func Hex(word string) ([]byte, error) {
 			return nil, badHex(word, "%q at column %d is no hex digit", c, at(i))
 		}
 		if i+1 == len(digits) || !isHexDigit(digits[i+1]) {
-			return nil, badHex(word, "the digit at column %d stands alone; write two for each byte", at(i))
+			return nil, badHex(word, "the digit at column %d stands alone; write two for each byte",
+				at(i))
 		}
 		data = append(data, hexValue(c)<<4|hexValue(digits[i+1]))
 		i += 2

@@ -42,7 +42,8 @@ func TestHex(t *testing.T) {
 	}
 }
 
-// FuzzHex: what is read back from the plain form is the same, and a word never gives more bytes than half its length.
+// FuzzHex: what is read back from the plain form is the same, and a word never gives more bytes
+// than half its length.
 func FuzzHex(f *testing.F) {
 	for _, word := range []string{"DEADBEEF", "0x55:aa", "5", "55  aa", "0x", "a-b", "00,01"} {
 		f.Add(word)

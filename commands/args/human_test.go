@@ -65,15 +65,24 @@ func TestElapsed(t *testing.T) {
 
 func TestReportLines(t *testing.T) {
 	for got, want := range map[string]string{
-		ReportQEMU24.Summary(512, 1, 654900*time.Nanosecond):   "512 bytes, 1 ops; 0.0006 sec (764.526 KiB/sec and 1529.0520 ops/sec)",
-		ReportQEMU24.Summary(512, 1, 1251202*time.Microsecond): "512 bytes, 1 ops; 0:00:01.25 (409.206507 bytes/sec and 0.7992 ops/sec)",
-		ReportQEMU.Summary(65536, 1, 2*time.Millisecond):       "64 KiB, 1 ops; 00.00 sec (31.250 MiB/sec and 500.0000 ops/sec)",
-		ReportQEMU.Summary(0, 1, time.Millisecond):             "0 bytes, 1 ops; 00.00 sec (0 bytes/sec and 1000.0000 ops/sec)",
-		ReportQEMU.Terse(512, 1, 2*time.Millisecond):           "512,1,0:00:00.00,256000.000,500.000",
-		ReportQEMU.Rates(1<<20, 2, 0):                          "(953.674 TiB/sec and 2000000000.0000 ops/sec)",
-		ReportQEMU24.Rates(0, 1, 0):                            "(0 bytes/sec and 1000000.0000 ops/sec)",
-		ReportQEMU24.Terse(512, 1, 999):                        "512,1,0:00:00.00,512000000.000,1000000.000",
-		ReportQEMU.Rates(512, 1, -time.Hour):                   "(476.837 GiB/sec and 1000000000.0000 ops/sec)",
+		ReportQEMU24.Summary(512, 1,
+			654900*time.Nanosecond): "512 bytes, 1 ops; 0.0006 sec (764.526 KiB/sec and 1529.0520 ops/sec)",
+		ReportQEMU24.Summary(512, 1,
+			1251202*time.Microsecond): "512 bytes, 1 ops; 0:00:01.25 (409.206507 bytes/sec and 0.7992 ops/sec)",
+		ReportQEMU.Summary(65536, 1,
+			2*time.Millisecond): "64 KiB, 1 ops; 00.00 sec (31.250 MiB/sec and 500.0000 ops/sec)",
+		ReportQEMU.Summary(0, 1,
+			time.Millisecond): "0 bytes, 1 ops; 00.00 sec (0 bytes/sec and 1000.0000 ops/sec)",
+		ReportQEMU.Terse(512, 1,
+			2*time.Millisecond): "512,1,0:00:00.00,256000.000,500.000",
+		ReportQEMU.Rates(1<<20, 2,
+			0): "(953.674 TiB/sec and 2000000000.0000 ops/sec)",
+		ReportQEMU24.Rates(0, 1,
+			0): "(0 bytes/sec and 1000000.0000 ops/sec)",
+		ReportQEMU24.Terse(512, 1,
+			999): "512,1,0:00:00.00,512000000.000,1000000.000",
+		ReportQEMU.Rates(512, 1,
+			-time.Hour): "(476.837 GiB/sec and 1000000000.0000 ops/sec)",
 	} {
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -30,14 +30,16 @@ func Native(word string, env Env) (Number, error) {
 		return Number{Value: env.End}, nil
 	}
 	if after[0] != '-' && after[0] != '+' {
-		return refuse(word, NonNumeric, `"%s" after "end" is not understood; write end, end-64k or end+64k`, after)
+		return refuse(word, NonNumeric,
+			`"%s" after "end" is not understood; write end, end-64k or end+64k`, after)
 	}
 	distance, err := absolute(after[1:], env)
 	switch {
 	case err != nil:
 		return Number{}, err
 	case after[0] == '-' && distance.Value > env.End:
-		return refuse(word, NonNumeric, "lies before the start; the image has %s, so end-%d is the farthest",
+		return refuse(word, NonNumeric,
+			"lies before the start; the image has %s, so end-%d is the farthest",
 			Size(float64(env.End)), env.End)
 	case after[0] == '-':
 		return Number{Value: env.End - distance.Value}, nil
@@ -51,8 +53,8 @@ func Native(word string, env Env) (Number, error) {
 // IsRange reports whether word is written as a range rather than as one number.
 func IsRange(word string) bool { return strings.Contains(word, "..") }
 
-// ParseRange reads START..END, both in the native grammar, END not included. A missing START is 0, a missing
-// END the end of the image. It returns the first byte and the number of bytes.
+// ParseRange reads START..END, both in the native grammar, END not included. A missing START is 0,
+// a missing END the end of the image. It returns the first byte and the number of bytes.
 func ParseRange(word string, env Env) (off, n int64, err error) {
 	from, to, found := strings.Cut(word, "..")
 	if !found {
@@ -74,7 +76,8 @@ func ParseRange(word string, env Env) (off, n int64, err error) {
 		return 0, 0, err
 	}
 	if end.Value < start.Value {
-		_, err := refuse(word, NonNumeric, "ends before it starts (%d is after %d); write %s..%s if that is meant",
+		_, err := refuse(word, NonNumeric,
+			"ends before it starts (%d is after %d); write %s..%s if that is meant",
 			start.Value, end.Value, to, from)
 		return 0, 0, err
 	}
@@ -94,9 +97,11 @@ func absolute(word string, env Env) (Number, error) {
 	l := readLiteral(plain)
 	switch {
 	case l.whole == "" && l.fraction == "":
-		return refuse(word, NonNumeric, "not a number; write one such as 4096, 64k, 1.5MiB, 0x1000, 8s or end-64k")
+		return refuse(word, NonNumeric,
+			"not a number; write one such as 4096, 64k, 1.5MiB, 0x1000, 8s or end-64k")
 	case l.negative:
-		return refuse(word, NonNumeric, "a number cannot be negative; end-N counts back from the end")
+		return refuse(word, NonNumeric,
+			"a number cannot be negative; end-N counts back from the end")
 	}
 	digits := plain[:len(plain)-len(l.rest)]
 	switch unit := strings.ToLower(l.rest); {
@@ -104,10 +109,12 @@ func absolute(word string, env Env) (Number, error) {
 		return blocks(word, digits, l, "sectors", Sector)
 	case unit == "lba":
 		if env.Block <= 0 {
-			return refuse(word, NonNumeric, "the size of a logical block is not known before an image is open")
+			return refuse(word, NonNumeric,
+				"the size of a logical block is not known before an image is open")
 		}
 		return blocks(word, digits, l, "logical blocks", env.Block)
-	case len(unit) == 3 && strings.HasSuffix(unit, "ib") && strings.IndexByte("kmgtpe", unit[0]) >= 0:
+	case len(unit) == 3 && strings.HasSuffix(unit, "ib") &&
+		strings.IndexByte("kmgtpe", unit[0]) >= 0:
 		return bytesOf(word, digits, unit[:1], l)
 	default:
 		return bytesOf(word, digits, l.rest, l)
@@ -126,23 +133,27 @@ func blocks(word, digits string, l literal, units string, size int64) (Number, e
 	return Number{Value: n.Value * size}, nil
 }
 
-// bytesOf reads a number of bytes with at most one suffix letter, and explains what is wrong with others.
+// bytesOf reads a number of bytes with at most one suffix letter, and explains what is wrong with
+// others.
 func bytesOf(word, digits, letter string, l literal) (Number, error) {
 	shift, given, ok := suffix(letter)
 	switch {
 	case l.hex && l.dot:
 		return refuse(word, NonNumeric, "a hex number has no fraction")
 	case !ok:
-		return refuse(word, NonNumeric, "%q after %q is no unit; %s", letter, digits, unitHint(letter))
+		return refuse(word, NonNumeric, "%q after %q is no unit; %s", letter, digits,
+			unitHint(letter))
 	case l.hex && given:
-		return refuse(word, NonNumeric, "a hex number takes no %q; write it out, or in decimal as in 64k", letter)
+		return refuse(word, NonNumeric,
+			"a hex number takes no %q; write it out, or in decimal as in 64k", letter)
 	}
 	n, err := QEMU(digits+letter, Env{})
 	if err == nil {
 		return n, nil
 	}
 	if shift == 0 && l.dot && err.(*NumberError).Kind == NonNumeric {
-		return refuse(word, NonNumeric, "not a whole number of bytes; a fraction needs a unit, as in 1.5k")
+		return refuse(word, NonNumeric,
+			"not a whole number of bytes; a fraction needs a unit, as in 1.5k")
 	}
 	return Number{}, tooLarge(word)
 }
@@ -175,7 +186,8 @@ func joinDigits(word string) (string, error) {
 		case word[i] != '_':
 			joined.WriteByte(word[i])
 		case i == 0 || i == len(word)-1 || !digit(word[i-1]) || !digit(word[i+1]):
-			_, err := refuse(word, NonNumeric, `the "_" at column %d must stand between two digits, as in 1_000`, i+1)
+			_, err := refuse(word, NonNumeric,
+				`the "_" at column %d must stand between two digits, as in 1_000`, i+1)
 			return "", err
 		}
 	}

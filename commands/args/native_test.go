@@ -11,14 +11,17 @@ var testEnv = Env{End: 1 << 30, Block: 4096}
 
 func TestNative(t *testing.T) {
 	for word, want := range map[string]int64{
-		"0": 0, "4096": 4096, "64k": 65536, "64K": 65536, "1.5k": 1536, ".5k": 512, "1.k": 1024, "7b": 7, "1e": 1 << 60,
+		"0": 0, "4096": 4096, "64k": 65536, "64K": 65536, "1.5k": 1536, ".5k": 512, "1.k": 1024,
+		"7b": 7, "1e": 1 << 60,
 		"0x1000": 4096, "0x1b": 27,
 		"1_000_000": 1000000, "0xffff_0000": 0xffff0000, "1_0.2_5k": 10496, "1_024KiB": 1 << 20,
-		"64KiB": 65536, "64kib": 65536, "1.5MiB": 3 << 19, "1GiB": 1 << 30, "1TiB": 1 << 40, "1PiB": 1 << 50, "1EiB": 1 << 60,
+		"64KiB": 65536, "64kib": 65536, "1.5MiB": 3 << 19, "1GiB": 1 << 30, "1TiB": 1 << 40,
+		"1PiB": 1 << 50, "1EiB": 1 << 60,
 		"8s": 4096, "8S": 4096, "0x8s": 4096, "0x1es": 0x1e * 512,
 		"2lba": 8192, "0x10LBA": 65536,
-		"end": 1 << 30, "end-64k": 1<<30 - 65536, "end-1s": 1<<30 - 512, "end-2lba": 1<<30 - 8192, "end-0x10": 1<<30 - 16,
-		"end+1": 1<<30 + 1, "end-1GiB": 0,
+		"end": 1 << 30, "end-64k": 1<<30 - 65536, "end-1s": 1<<30 - 512, "end-2lba": 1<<30 - 8192,
+		"end-0x10": 1<<30 - 16,
+		"end+1":    1<<30 + 1, "end-1GiB": 0,
 		"9223372036854775807": math.MaxInt64,
 	} {
 		if n, err := Native(word, testEnv); err != nil || n.Value != want {
@@ -77,11 +80,13 @@ func TestNativeRefuses(t *testing.T) {
 			continue
 		}
 		if refused.Kind != c.kind || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("Native(%q): kind %d, %q, want kind %d and %q", c.word, refused.Kind, err, c.kind, c.says)
+			t.Errorf("Native(%q): kind %d, %q, want kind %d and %q", c.word, refused.Kind, err,
+				c.kind, c.says)
 		}
 	}
 	for _, word := range []string{"end", "end-5", "1lba"} {
-		if _, err := Native(word, Env{End: -1}); err == nil || !strings.Contains(err.Error(), "before an image is open") {
+		if _, err := Native(word, Env{End: -1}); err == nil ||
+			!strings.Contains(err.Error(), "before an image is open") {
 			t.Errorf("Native(%q) without an image: %v", word, err)
 		}
 	}
@@ -116,7 +121,8 @@ func TestParseRange(t *testing.T) {
 		"1..y":      "y: ",
 		"1..2..3":   `".3" after "2." is no unit`,
 	} {
-		if _, _, err := ParseRange(word, testEnv); err == nil || !strings.Contains(err.Error(), says) {
+		if _, _, err := ParseRange(word, testEnv); err == nil ||
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("ParseRange(%q): %v, want %q", word, err, says)
 		}
 	}
@@ -126,7 +132,10 @@ func TestParseRange(t *testing.T) {
 }
 
 func FuzzParseRange(f *testing.F) {
-	for _, word := range []string{"0..64k", "..", "end-1..end", "1...2k", "9223372036854775807..0", "1_0..0x_"} {
+	for _, word := range []string{
+		"0..64k", "..", "end-1..end", "1...2k", "9223372036854775807..0",
+		"1_0..0x_",
+	} {
 		f.Add(word, int64(1<<30), int64(512))
 	}
 	f.Fuzz(func(t *testing.T, word string, end, block int64) {

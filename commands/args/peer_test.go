@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// peer finds a program to compare with. Without it the test skips, and fails where peers are required (tier 2 and up).
+// peer finds a program to compare with. Without it the test skips, and fails where peers are
+// required (tier 2 and up).
 func peer(t *testing.T, program, debianPackage string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -99,7 +100,8 @@ func randomWords(r *rand.Rand, n int) []string {
 
 var offsetReport = regexp.MustCompile(`^read 0/0 bytes at offset (\d+)$`)
 
-// askQemuIO reads nothing at each of the words, and returns an outcome for each and the words that were warned about.
+// askQemuIO reads nothing at each of the words, and returns an outcome for each and the words that
+// were warned about.
 func askQemuIO(t *testing.T, qemuIO string, words []string) (outcomes, warned []string) {
 	t.Helper()
 	arguments := []string{"-c", "open -o driver=null-co,size=4611686018427387904"}
@@ -164,7 +166,8 @@ func TestGrammarAgainstQemuIO(t *testing.T) {
 		t.Errorf("warnings for %q, qemu-io warns for %q", got, want)
 	}
 	if accepted := len(words) - seen["N"] - seen["L"]; accepted < 100 || seen["L"] < 10 {
-		t.Errorf("only %d words were accepted and %d too large: the words are too wild", accepted, seen["L"])
+		t.Errorf("only %d words were accepted and %d too large: the words are too wild", accepted,
+			seen["L"])
 	}
 }
 
@@ -172,9 +175,15 @@ func TestGrammarAgainstQemuIO(t *testing.T) {
 func TestGetoptAgainstGlibc(t *testing.T) {
 	program := peer(t, "getopt", "util-linux")
 	const spec = "abP:q::"
-	longs := []LongOption{{"alpha", false, 0}, {"alphabet", true, 0}, {"beta", true, 0}, {"best", false, 0}}
-	vocabulary := strings.Fields("-a -b -ab -P -P1 -aP -bPx -q -q2 -x -ax -: - -- 0 512 1k --alpha --alph --al --alphabet" +
-		" --alphabet=1 --alpha=1 --b --be=2 --bet --beta= --bes --bes=1 --nosuch --nosuch=1 --= --a=b")
+	longs := []LongOption{
+		{"alpha", false, 0},
+		{"alphabet", true, 0},
+		{"beta", true, 0},
+		{"best", false, 0},
+	}
+	vocabulary := strings.Fields(
+		"-a -b -ab -P -P1 -aP -bPx -q -q2 -x -ax -: - -- 0 512 1k --alpha --alph --al --alphabet" +
+			" --alphabet=1 --alpha=1 --b --be=2 --bet --beta= --bes --bes=1 --nosuch --nosuch=1 --= --a=b")
 	r := dice(t)
 	refused := 0
 	for range 150 * tier() {
@@ -209,19 +218,20 @@ func TestGetoptAgainstGlibc(t *testing.T) {
 // getoptLine prints a parsed line as "getopt -u" does, or the first complaint about it.
 func getoptLine(spec string, longs []LongOption, words []string) string {
 	line := ""
-	operands, err := GetoptLong("prog", spec, longs, words, func(letter byte, long, value string) error {
-		takes := letter == 'P' || letter == 'q'
-		if long == "" {
-			line += " -" + string(letter)
-		} else {
-			line += " --" + long
-			takes = long == "beta" || long == "alphabet"
-		}
-		if takes {
-			line += " " + value
-		}
-		return nil
-	})
+	operands, err := GetoptLong("prog", spec, longs, words,
+		func(letter byte, long, value string) error {
+			takes := letter == 'P' || letter == 'q'
+			if long == "" {
+				line += " -" + string(letter)
+			} else {
+				line += " --" + long
+				takes = long == "beta" || long == "alphabet"
+			}
+			if takes {
+				line += " " + value
+			}
+			return nil
+		})
 	if err != nil {
 		return err.Error()
 	}

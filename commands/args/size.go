@@ -11,8 +11,8 @@ import (
 type Number struct {
 	Value int64 // bytes, or whatever the word counts; never negative
 	// HexSuffix says that a hex number carried a multiplier. QEMU 7.2 accepts that and warns on
-	// stderr: "warning: Using a multiplier suffix on hex numbers is deprecated: WORD". It is set beside an
-	// error too: the warning comes before the complaint.
+	// stderr: "warning: Using a multiplier suffix on hex numbers is deprecated: WORD". It is set
+	// beside an error too: the warning comes before the complaint.
 	HexSuffix bool
 }
 
@@ -52,8 +52,9 @@ func tooLarge(word string) error {
 	return &NumberError{Word: word, Kind: TooLarge, Why: "larger than 8 EiB - 1"}
 }
 
-// Int32 narrows a number for the places where QEMU 2.4 keeps one in a C int. There a value from 2^31 to
-// 2^32-1 turns negative and is refused as non-numeric, and larger ones wrap; all of them are refused here.
+// Int32 narrows a number for the places where QEMU 2.4 keeps one in a C int. There a value from
+// 2^31 to 2^32-1 turns negative and is refused as non-numeric, and larger ones wrap; all of them
+// are refused here.
 func Int32(word string, n Number) (int32, error) {
 	if n.Value > math.MaxInt32 {
 		return 0, nonNumeric(word)
@@ -61,10 +62,11 @@ func Int32(word string, n Number) (int32, error) {
 	return int32(n.Value), nil
 }
 
-// QEMU is the grammar of QEMU 8.2 and later: digits, "0x" and hex digits, or a decimal fraction, then at most one of
-// the suffixes b k m g t p e in either case, and nothing after it. A hex number takes no suffix, and a
-// fraction that is not zero needs one above b. The integer part is exact, the fraction a double, the
-// product rounded to the nearest byte. Measured on 8.2.7, 10.0.2 and 11.1.3.
+// QEMU is the grammar of QEMU 8.2 and later: digits, "0x" and hex digits, or a decimal fraction,
+// then at most one of the suffixes b k m g t p e in either case, and nothing after it. A hex number
+// takes no suffix, and a fraction that is not zero needs one above b. The integer part is exact,
+// the fraction a double, the product rounded to the nearest byte. Measured on 8.2.7, 10.0.2 and
+// 11.1.3.
 func QEMU(word string, _ Env) (Number, error) {
 	l := readLiteral(word)
 	if l.whole == "" && l.fraction == "" {
@@ -100,11 +102,12 @@ func QEMU(word string, _ Env) (Number, error) {
 	return scale(word, whole, fixed, shift)
 }
 
-// QEMU72 is the grammar of QEMU 7.2. It differs from [QEMU] so: a suffix may follow a hex number (see
-// [Number]), a digit must stand before the dot, a fraction that rounds up to one is lost, and a
-// negative number is non-numeric. Measured on 7.2.22.
+// QEMU72 is the grammar of QEMU 7.2. It differs from [QEMU] so: a suffix may follow a hex number
+// (see [Number]), a digit must stand before the dot, a fraction that rounds up to one is lost, and
+// a negative number is non-numeric. Measured on 7.2.22.
 //
-// One accident is not copied: after a fraction too small for a double 7.2 skips one character unread.
+// One accident is not copied: after a fraction too small for a double 7.2 skips one character
+// unread.
 func QEMU72(word string, _ Env) (n Number, err error) {
 	l := readLiteral(word)
 	if l.whole == "" || (l.hex && (l.negative || l.dot)) {
@@ -148,8 +151,8 @@ func scale(word string, whole, fixed uint64, shift uint) (Number, error) {
 	return Number{Value: int64(low)}, nil
 }
 
-// suffix reads what follows the digits: nothing, or one letter. shift is the power of two it stands for, given
-// whether there was a letter, ok whether that is all there was.
+// suffix reads what follows the digits: nothing, or one letter. shift is the power of two it stands
+// for, given whether there was a letter, ok whether that is all there was.
 func suffix(rest string) (shift uint, given, ok bool) {
 	if rest == "" {
 		return 0, false, true
@@ -171,7 +174,8 @@ type literal struct {
 	rest     string // the suffix, and whatever trails
 }
 
-// readLiteral takes word apart. A hex number has no fraction: its dot, if any, starts rest, and dot is set.
+// readLiteral takes word apart. A hex number has no fraction: its dot, if any, starts rest, and dot
+// is set.
 func readLiteral(word string) (l literal) {
 	s := skipSpace(word)
 	s, l.negative = cutSign(s)

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// grammarTable was measured with read -p WORD 0 on builds of 2.4.0, 7.2.22 and 8.2.7 (10.0.2 and 11.1.3 agree with the
-// last). N is non-numeric, L too large, past a number above 4 EiB. Negative words stood after "--".
+// grammarTable was measured with read -p WORD 0 on builds of 2.4.0, 7.2.22 and 8.2.7 (10.0.2 and
+// 11.1.3 agree with the last). N is non-numeric, L too large, past a number above 4 EiB. Negative
+// words stood after "--".
 const grammarTable = `
 written 2.4 7.2 8.2
 0                        0                   0                   0
@@ -209,7 +210,8 @@ func TestInt32(t *testing.T) {
 	}
 	for _, v := range []int64{1 << 31, 1 << 32, 1<<32 + 512} {
 		var refused *NumberError
-		if _, err := Int32("x", Number{Value: v}); !errors.As(err, &refused) || refused.Kind != NonNumeric {
+		if _, err := Int32("x", Number{Value: v}); !errors.As(err, &refused) ||
+			refused.Kind != NonNumeric {
 			t.Errorf("%d: %v, want non-numeric", v, err)
 		}
 	}
@@ -226,7 +228,10 @@ func FuzzGrammars(f *testing.F) {
 	f.Add("-0X.8p+3k")
 	f.Fuzz(func(t *testing.T, word string) {
 		env := Env{End: 1 << 40, Block: 4096}
-		for name, g := range map[string]Grammar{"2.4": QEMU24, "7.2": QEMU72, "8.2": QEMU, "native": Native} {
+		for name, g := range map[string]Grammar{
+			"2.4": QEMU24, "7.2": QEMU72, "8.2": QEMU,
+			"native": Native,
+		} {
 			n, err := g(word, env)
 			var refused *NumberError
 			if err != nil && !errors.As(err, &refused) {

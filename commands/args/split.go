@@ -7,8 +7,8 @@ import (
 	"github.com/google/shlex"
 )
 
-// SplitSpaces splits a line into words as qemu-io does: at spaces and nothing else. Tabs, quotes and carriage returns
-// are part of a word.
+// SplitSpaces splits a line into words as qemu-io does: at spaces and nothing else. Tabs, quotes
+// and carriage returns are part of a word.
 func SplitSpaces(line string) []string {
 	return strings.FieldsFunc(line, func(r rune) bool { return r == ' ' })
 }
@@ -21,8 +21,8 @@ type SplitError struct {
 
 func (e *SplitError) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e.Why) }
 
-// SplitNative splits a line into words at blanks (space, tab, CR, LF), such that a qemu-io line without tabs and
-// without a word that starts with a quote stays what it is there:
+// SplitNative splits a line into words at blanks (space, tab, CR, LF), such that a qemu-io line
+// without tabs and without a word that starts with a quote stays what it is there:
 //
 //   - A word whose first byte is ' or " is quoted as in a shell, and may go on after the closing quote. Inside
 //     double quotes a backslash takes the next character as it is.
@@ -79,7 +79,8 @@ func nextWord(line string, at int, pattern bool) (word string, end int, err erro
 	return line[at:end], end, nil
 }
 
-// patternOption reports whether s starts with "-P" or a cluster of letters up to P, and where the value starts.
+// patternOption reports whether s starts with "-P" or a cluster of letters up to P, and where the
+// value starts.
 func patternOption(s string) (value int, ok bool) {
 	if s == "" || s[0] != '-' {
 		return 0, false
@@ -111,8 +112,8 @@ func scanPlain(line string, at int) int {
 	return at
 }
 
-// scanQuoting finds the first blank that stands in no quotes. With escapes a backslash takes the next byte along, except
-// between single quotes.
+// scanQuoting finds the first blank that stands in no quotes. With escapes a backslash takes the
+// next byte along, except between single quotes.
 func scanQuoting(line string, at int, escapes bool) (end int, err error) {
 	var quote byte
 	opened := 0
@@ -138,7 +139,8 @@ func scanQuoting(line string, at int, escapes bool) (end int, err error) {
 	return len(line), nil
 }
 
-// scanBraces finds the end of the braces that open at line[at:]; braces in strings, of either quote, do not count.
+// scanBraces finds the end of the braces that open at line[at:]; braces in strings, of either
+// quote, do not count.
 func scanBraces(line string, at int) (end int, err error) {
 	start, depth := at, 0
 	for ; at < len(line); at++ {
@@ -165,11 +167,15 @@ func scanBraces(line string, at int) (end int, err error) {
 }
 
 func unclosedQuote(at int, quote byte) error {
-	return &SplitError{Column: at + 1, Why: fmt.Sprintf("the quote %c has no closing %c", quote, quote)}
+	return &SplitError{
+		Column: at + 1,
+		Why:    fmt.Sprintf("the quote %c has no closing %c", quote, quote),
+	}
 }
 
-// unquote reads one quoted word. The shell lexer works on runes and would replace bytes that are not UTF-8, so it is given each byte
-// as one rune, and its answer is turned back: a file name stays the bytes it was.
+// unquote reads one quoted word. The shell lexer works on runes and would replace bytes that are
+// not UTF-8, so it is given each byte as one rune, and its answer is turned back: a file name stays
+// the bytes it was.
 func unquote(word string) (string, error) {
 	wide := make([]rune, len(word))
 	for i := range len(word) {

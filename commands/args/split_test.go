@@ -120,7 +120,8 @@ func TestSplitNativeKeepsQemuLines(t *testing.T) {
 		"  flush ",
 		"",
 	} {
-		if got, err := SplitNative(line, false); err != nil || !slices.Equal(got, SplitSpaces(line)) {
+		if got, err := SplitNative(line, false); err != nil ||
+			!slices.Equal(got, SplitSpaces(line)) {
 			t.Errorf("SplitNative(%q) = %q, %v, qemu-io has %q", line, got, err, SplitSpaces(line))
 		}
 	}
@@ -128,7 +129,8 @@ func TestSplitNativeKeepsQemuLines(t *testing.T) {
 
 func FuzzSplitNative(f *testing.F) {
 	for _, line := range []string{
-		"read -P 0xaa 0 512 # x", `open "a b"'c'\ d`, `json:{"a": "}", 'b': {}} x`, `-qP0x1"a b" '`, "'\xff\\", "a\tb\r",
+		"read -P 0xaa 0 512 # x", `open "a b"'c'\ d`, `json:{"a": "}", 'b': {}} x`, `-qP0x1"a b" '`,
+		"'\xff\\", "a\tb\r",
 	} {
 		f.Add(line, true)
 		f.Add(line, false)
@@ -137,7 +139,8 @@ func FuzzSplitNative(f *testing.F) {
 		words, err := SplitNative(line, comments)
 		var split *SplitError
 		if err != nil {
-			if !errors.As(err, &split) || split.Column < 1 || split.Column > len(line) || words != nil {
+			if !errors.As(err, &split) || split.Column < 1 || split.Column > len(line) ||
+				words != nil {
 				t.Errorf("SplitNative(%q) = %q, %v", line, words, err)
 			}
 			return

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// QEMU24 is the grammar of QEMU 2.4: a floating point number as C's strtod reads it (exponents, hex floats),
-// then at most one suffix letter, and whatever follows is ignored. The product is a double and is cut
-// off towards zero, so numbers above 2^53 lose their last bits. All errors are [NonNumeric]: that
-// version has no words for a range. Measured on a build of 2.4.0.
+// QEMU24 is the grammar of QEMU 2.4: a floating point number as C's strtod reads it (exponents, hex
+// floats), then at most one suffix letter, and whatever follows is ignored. The product is a double
+// and is cut off towards zero, so numbers above 2^53 lose their last bits. All errors are
+// [NonNumeric]: that version has no words for a range. Measured on a build of 2.4.0.
 func QEMU24(word string, _ Env) (Number, error) {
 	value, rest, ok := strtod(word)
 	if !ok || value < 0 {
@@ -29,8 +29,8 @@ func QEMU24(word string, _ Env) (Number, error) {
 	return Number{Value: int64(product)}, nil
 }
 
-// strtod is C's strtod for numbers. It reports ok=false without one, for infinities and NaN, and where strtod
-// sets errno: a value too large for a double, or too small for a normal one.
+// strtod is C's strtod for numbers. It reports ok=false without one, for infinities and NaN, and
+// where strtod sets errno: a value too large for a double, or too small for a normal one.
 func strtod(word string) (value float64, rest string, ok bool) {
 	s := skipSpace(word)
 	unsigned, negative := cutSign(s)
@@ -87,7 +87,8 @@ func scanExponent(s string, letter byte) (power, rest string) {
 	return digits, after
 }
 
-// mantissaIsSet reports whether a digit other than zero stands before the exponent of text, as scanFloat spells it.
+// mantissaIsSet reports whether a digit other than zero stands before the exponent of text, as
+// scanFloat spells it.
 func mantissaIsSet(text string) bool {
 	text, isHex := strings.CutPrefix(text, "0x")
 	end := strings.LastIndexByte(text, 'e')

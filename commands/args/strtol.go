@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// PatternByte reads the value of qemu-io's -P: an integer as C's strtol with base 0 has it (010 is 8), from 0 to
-// 255 and with nothing after it. The error has QEMU's words.
+// PatternByte reads the value of qemu-io's -P: an integer as C's strtol with base 0 has it (010 is
+// 8), from 0 to 255 and with nothing after it. The error has QEMU's words.
 func PatternByte(word string) (byte, error) {
 	n, rest := strtol(word)
 	if word == "" || rest != "" || n < 0 || n > math.MaxUint8 {
@@ -18,8 +18,8 @@ func PatternByte(word string) (byte, error) {
 	return byte(n), nil
 }
 
-// Milliseconds reads the operand of sleep, an integer as of [PatternByte] that is not negative. What no
-// Duration can hold is the longest Duration. The error has QEMU's words.
+// Milliseconds reads the operand of sleep, an integer as of [PatternByte] that is not negative.
+// What no Duration can hold is the longest Duration. The error has QEMU's words.
 func Milliseconds(word string) (time.Duration, error) {
 	n, rest := strtol(word)
 	if word == "" || rest != "" || n < 0 {
@@ -31,8 +31,8 @@ func Milliseconds(word string) (time.Duration, error) {
 	return time.Duration(n) * time.Millisecond, nil
 }
 
-// strtol is C's strtol with base 0: blanks, a sign, then hex after 0x, octal after 0, or decimal digits. It
-// saturates at the ends of int64. Without a digit rest is the whole word.
+// strtol is C's strtol with base 0: blanks, a sign, then hex after 0x, octal after 0, or decimal
+// digits. It saturates at the ends of int64. Without a digit rest is the whole word.
 func strtol(word string) (n int64, rest string) {
 	s, negative := cutSign(skipSpace(word))
 	base, valid := 10, isDigit
@@ -49,7 +49,8 @@ func strtol(word string) (n int64, rest string) {
 	if negative {
 		digits = "-" + digits
 	}
-	n, _ = strconv.ParseInt(digits, base, 64) // an error can only be the range, and then n is its end
+	// an error can only be the range, and then n is its end
+	n, _ = strconv.ParseInt(digits, base, 64)
 	return n, rest
 }
 

@@ -21,12 +21,13 @@ const (
 	TypeTopic                 // the name of whatever there is help on
 )
 
-// Value is what the value of a flag, or an operand, may be: completion in every shell, help, the manual
-// and checks read it. The zero Value is that of a flag without a value.
+// Value is what the value of a flag, or an operand, may be: completion in every shell, help, the
+// manual and checks read it. The zero Value is that of a flag without a value.
 type Value struct {
 	Name string // what help calls it
 	Type Type
-	// Words are all that a TypeEnum may be, or with More the usual ones. It is called when somebody asks.
+	// Words are all that a TypeEnum may be, or with More the usual ones. It is called when somebody
+	// asks.
 	Words func() []string
 	More  bool
 }

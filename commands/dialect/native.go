@@ -14,7 +14,8 @@ import (
 func native() Dialect {
 	return Dialect{
 		Policy: session.Policy{
-			Split: args.SplitNative, Numbers: args.Native, Pattern: verify.Parser{ReadFile: args.ReadFile}.Parse,
+			Split: args.SplitNative, Numbers: args.Native,
+			Pattern:       verify.Parser{ReadFile: args.ReadFile}.Parse,
 			MaxRequest:    math.MaxInt64,
 			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,

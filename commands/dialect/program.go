@@ -76,8 +76,8 @@ func version(v string) func(program string) string {
 	return func(program string) string { return fmt.Sprintf("%s version %s (blksh %s)\n", program, v, Version) }
 }
 
-// usageLine is one option with its help. Value says what its value may be where that is more than any
-// text; the words of an enumeration are no part of help.
+// usageLine is one option with its help. Value says what its value may be where that is more than
+// any text; the words of an enumeration are no part of help.
 type usageLine struct {
 	option, help string
 	value        args.Value
@@ -95,7 +95,8 @@ func usage(first, title string, lines []usageLine) string {
 const usageTitle = "Reads, writes and examines disk images and block devices."
 
 func usageQEMU(program string) string {
-	return usage(fmt.Sprintf("Usage: %s [OPTIONS]... [-c STRING]... [file]", program), usageTitle, linesQEMU()) +
+	return usage(fmt.Sprintf("Usage: %s [OPTIONS]... [-c STRING]... [file]", program), usageTitle,
+		linesQEMU()) +
 		fmt.Sprintf("\n'%s -c help' lists the available commands.\n", program)
 }
 
@@ -122,17 +123,19 @@ func linesQEMU() []usageLine {
 }
 
 func usage24(program string) string {
-	return usage(fmt.Sprintf("Usage: %s [-h] [-V] [-rsnm] [-f FMT] [-c STRING] ... [file]", program), usageTitle, []usageLine{
-		{option: "-c, --cmd STRING", help: "run this command; may be repeated", value: args.Command},
-		{option: "-f, --format FMT", help: "do not guess the format of the file", value: args.Format},
-		{option: "-r, --read-only", help: "open without permission to write"},
-		{option: "-s, --snapshot", help: "writes go to a temporary overlay"},
-		{option: "-n, --nocache", help: "bypass the page cache, as -t none"},
-		{option: "-m, --misalign", help: "use buffers that begin 16 bytes behind a page"},
-		{option: "-k, --native-aio", help: "hand requests to the kernel (with -n)"},
-		{option: "-t, --cache=MODE", help: "cache mode", value: args.Enum("MODE", session.CacheModes)},
-		{option: "-T, --trace FILE", help: "trace the events that the file lists", value: args.File},
-		{option: "-h, --help", help: "show this and leave"},
-		{option: "-V, --version", help: "show the version and leave"},
-	}) + fmt.Sprintf("\n'%s -c help' lists the available commands.\n", program)
+	return usage(
+		fmt.Sprintf("Usage: %s [-h] [-V] [-rsnm] [-f FMT] [-c STRING] ... [file]", program),
+		usageTitle, []usageLine{
+			{option: "-c, --cmd STRING", help: "run this command; may be repeated", value: args.Command},
+			{option: "-f, --format FMT", help: "do not guess the format of the file", value: args.Format},
+			{option: "-r, --read-only", help: "open without permission to write"},
+			{option: "-s, --snapshot", help: "writes go to a temporary overlay"},
+			{option: "-n, --nocache", help: "bypass the page cache, as -t none"},
+			{option: "-m, --misalign", help: "use buffers that begin 16 bytes behind a page"},
+			{option: "-k, --native-aio", help: "hand requests to the kernel (with -n)"},
+			{option: "-t, --cache=MODE", help: "cache mode", value: args.Enum("MODE", session.CacheModes)},
+			{option: "-T, --trace FILE", help: "trace the events that the file lists", value: args.File},
+			{option: "-h, --help", help: "show this and leave"},
+			{option: "-V, --version", help: "show the version and leave"},
+		}) + fmt.Sprintf("\n'%s -c help' lists the available commands.\n", program)
 }

@@ -47,8 +47,8 @@ func TestNativeStatus(t *testing.T) {
 	}
 }
 
-// TestEveryFailureHasAStatus holds the class and the status of every event that a command may fail with
-// against a list for people to read. The errors that some tell of are the system's.
+// TestEveryFailureHasAStatus holds the class and the status of every event that a command may fail
+// with against a list for people to read. The errors that some tell of are the system's.
 func TestEveryFailureHasAStatus(t *testing.T) {
 	want := map[int]string{
 		statusData: "Damaged Different ForeignChanges Mismatch NotFound NotZero NothingVerified OtherLength Unexpected",

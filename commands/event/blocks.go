@@ -13,10 +13,10 @@ import (
 
 // The events of this file are about blocks that tell whether they are intact, and about load.
 
-// Blocks says which blocks a verification job is about. File is the name of the image, where there are
-// several; Job is the section of a job file, "" without one; Type is that of their checksum, "any" if
-// each header says it. Merge is how long a request may be that takes neighbouring ones of the job with
-// it; 0: they are sent as they are.
+// Blocks says which blocks a verification job is about. File is the name of the image, where there
+// are several; Job is the section of a job file, "" without one; Type is that of their checksum,
+// "any" if each header says it. Merge is how long a request may be that takes neighbouring ones of
+// the job with it; 0: they are sent as they are.
 type Blocks struct {
 	Range
 	File  string `json:"file,omitempty" doc:"name of the image, where there are several"`
@@ -25,8 +25,8 @@ type Blocks struct {
 	Merge int64  `json:"merge,omitempty" unit:"bytes" doc:"of the longest request that neighbours may be merged into, if they may"`
 }
 
-// BlocksWritten says that a job wrote its blocks. Whoever makes a job of the same seed makes the same
-// blocks.
+// BlocksWritten says that a job wrote its blocks. Whoever makes a job of the same seed makes the
+// same blocks.
 type BlocksWritten struct {
 	Blocks
 	Fio      fio.Release   `json:"fio" doc:"the release of fio that makes such blocks"`
@@ -50,7 +50,9 @@ type BadRange struct {
 }
 
 // Kind of the event.
-func (BadRange) Kind() Kind { return Kind{"bad_range", "Neighbouring blocks with one kind of damage."} }
+func (BadRange) Kind() Kind {
+	return Kind{"bad_range", "Neighbouring blocks with one kind of damage."}
+}
 
 type badRange struct {
 	Off      int64        `json:"offset" unit:"bytes" doc:"of the first"`
@@ -121,7 +123,8 @@ func (v Verdict) told() verdict {
 	told := verdict{
 		Blocks: v.Blocks, Fio: r.Fio, Done: r.Done, Count: r.Blocks, BlockLen: r.BlockLen,
 		Checked: r.Checked, HeadersOnly: r.HeadersOnly, Unchecked: r.Unchecked, Others: r.Others,
-		Unreadable: r.Unreadable, Unfaithful: r.ContentMismatches, InFlight: r.InFlight, Elapsed: v.Elapsed,
+		Unreadable: r.Unreadable, Unfaithful: r.ContentMismatches, InFlight: r.InFlight,
+		Elapsed: v.Elapsed,
 	}
 	for _, n := range slices.Sorted(maps.Keys(r.Generations)) {
 		told.Generations = append(told.Generations, generation{n, r.Generations[n]})
@@ -176,7 +179,10 @@ type Dumped struct {
 
 // Kind of the event.
 func (Dumped) Kind() Kind {
-	return Kind{"dumped", "Bad blocks were kept as files PREFIX.OFFSET.received, .expected and .diff, as far as that is known."}
+	return Kind{
+		"dumped",
+		"Bad blocks were kept as files PREFIX.OFFSET.received, .expected and .diff, as far as that is known.",
+	}
 }
 
 // JobNote says that an option of a job changes nothing.
@@ -211,7 +217,10 @@ type NotVerified struct {
 
 // Kind of the event.
 func (NotVerified) Kind() Kind {
-	return Kind{"not_verified", "A job of a job file does not say how it is verified, so it is not."}
+	return Kind{
+		"not_verified",
+		"A job of a job file does not say how it is verified, so it is not.",
+	}
 }
 
 // Load is what a device did under load. User and System are the time that the processors worked for
@@ -231,14 +240,15 @@ type Load struct {
 // Kind of the event.
 func (Load) Kind() Kind { return Kind{"load", "What a device did under load."} }
 
-// Latency is how long requests took, from the call that started them to the one that found them done.
+// Latency is how long requests took, from the call that started them to the one that found them
+// done.
 type Latency struct {
 	Min, Mean, Max time.Duration
 	Percentiles    []Percentile
 }
 
-// Percentile says that so many percent of all requests took no longer than Time, but for an error of
-// less than one percent.
+// Percentile says that so many percent of all requests took no longer than Time, but for an error
+// of less than one percent.
 type Percentile struct {
 	Percent float64
 	Time    time.Duration
@@ -260,13 +270,17 @@ type loadOf Load
 func (l Load) Told() any {
 	seconds := max(l.Elapsed, 1).Seconds()
 	return load{
-		loadOf(l), int64(float64(l.Requests) / seconds), int64(float64(l.Requests*l.Block) / seconds),
+		loadOf(l), int64(float64(l.Requests) / seconds),
+		int64(float64(l.Requests*l.Block) / seconds),
 		l.User, l.System, l.Latency.told(),
 	}
 }
 
 func (l Latency) told() map[string]int64 {
-	told := map[string]int64{"min": l.Min.Nanoseconds(), "mean": l.Mean.Nanoseconds(), "max": l.Max.Nanoseconds()}
+	told := map[string]int64{
+		"min": l.Min.Nanoseconds(), "mean": l.Mean.Nanoseconds(),
+		"max": l.Max.Nanoseconds(),
+	}
 	for _, p := range l.Percentiles {
 		told["p"+strconv.FormatFloat(p.Percent, 'g', -1, 64)] = p.Time.Nanoseconds()
 	}

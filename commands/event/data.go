@@ -2,7 +2,8 @@ package event
 
 import "github.com/blksh/blksh/verify"
 
-// The events of this file are about content: what a range holds, how it differs, and bytes as they are.
+// The events of this file are about content: what a range holds, how it differs, and bytes as they
+// are.
 
 // DumpStyle is how bytes are shown.
 type DumpStyle string
@@ -68,8 +69,8 @@ func placesOf(d verify.Diff) places {
 	return p
 }
 
-// Verified says that what a command did to a range was read back and is right. As is what is there now:
-// "zero", "trimmed" or "written".
+// Verified says that what a command did to a range was read back and is right. As is what is there
+// now: "zero", "trimmed" or "written".
 type Verified struct {
 	Range
 	As     string `json:"as" doc:"zero, trimmed (which is zero as well) or written"`
@@ -134,8 +135,8 @@ type Same struct {
 // Kind of the event.
 func (Same) Kind() Kind { return Kind{"same", "Two images agree over a range."} }
 
-// Different says where two images do not agree. Behind the end of the shorter one there is nothing but
-// zeroes.
+// Different says where two images do not agree. Behind the end of the shorter one there is nothing
+// but zeroes.
 type Different struct {
 	Range
 	Name   string

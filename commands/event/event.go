@@ -1,11 +1,11 @@
 // Package event has everything that a shell command can have to say, as plain values.
 //
-// A command formats nothing: it emits events, and the printer of the current dialect turns them into
-// bytes on one of two streams. So the same command speaks the words of three QEMU versions, or JSON,
-// and a test can look at what happened instead of at text.
+// A command formats nothing: it emits events, and the printer of the current dialect turns them
+// into bytes on one of two streams. So the same command speaks the words of three QEMU versions, or
+// JSON, and a test can look at what happened instead of at text.
 //
-// An event tells facts: numbers, names as typed, the error itself. It holds no sentence, except where
-// the sentence is the fact (a complaint about options that do not go together).
+// An event tells facts: numbers, names as typed, the error itself. It holds no sentence, except
+// where the sentence is the fact (a complaint about options that do not go together).
 //
 // # Declaring an event
 //
@@ -38,8 +38,8 @@
 //	doc:"first byte"      what it says; types with a method Values add the values they may have
 //
 // The fields of an embedded struct stand among the others. Where JSON has other fields than the
-// struct, the event is a [Teller]. Each event has its word in [All]. The schema, the encoder and the
-// reference are computed from that, see package print; tests tell what is missing.
+// struct, the event is a [Teller]. Each event has its word in [All]. The schema, the encoder and
+// the reference are computed from that, see package print; tests tell what is missing.
 package event
 
 import (
@@ -50,8 +50,8 @@ import (
 // Event is one thing that happened.
 type Event interface{ Kind() Kind }
 
-// Kind is what an event is: a name, which is stable, since programs that read JSON rely on it, and what
-// such an event says.
+// Kind is what an event is: a name, which is stable, since programs that read JSON rely on it, and
+// what such an event says.
 type Kind struct{ Name, Doc string }
 
 // Teller is an event that JSON has in another shape.
@@ -70,8 +70,8 @@ type Where struct {
 	ID      int64  // of the request in the background, 0 for what a command does itself
 }
 
-// SchemaVersion is the version of the JSON of all events. New kinds and new fields leave it as it is;
-// it grows when something that was there changes or goes.
+// SchemaVersion is the version of the JSON of all events. New kinds and new fields leave it as it
+// is; it grows when something that was there changes or goes.
 const SchemaVersion = 1
 
 // Schema is the field of an event that says SchemaVersion.

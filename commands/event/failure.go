@@ -12,12 +12,13 @@ type Class uint8
 
 // The classes.
 const (
-	ClassData        Class = iota + 1 // the data is not as expected
-	ClassUsage                        // the command was called in a wrong way, or asked for what is refused
-	ClassOpen                         // an image cannot be opened
-	ClassLocked                       // something is locked or in use
-	ClassIO                           // the system failed
-	ClassInterrupted                  // a person stopped it
+	ClassData Class = iota + 1 // the data is not as expected
+	// the command was called in a wrong way, or asked for what is refused
+	ClassUsage
+	ClassOpen        // an image cannot be opened
+	ClassLocked      // something is locked or in use
+	ClassIO          // the system failed
+	ClassInterrupted // a person stopped it
 )
 
 // Reason is an event that says why a command failed.
@@ -42,8 +43,8 @@ func (f *Failure) Unwrap() error {
 // Fail makes an event the outcome of a command.
 func Fail(r Reason) error { return &Failure{r} }
 
-// ClassOf is the class of an error that belongs to no request and to no file. What was refused without
-// asking the system is the caller's to change.
+// ClassOf is the class of an error that belongs to no request and to no file. What was refused
+// without asking the system is the caller's to change.
 func ClassOf(err error) Class {
 	switch {
 	case errors.Is(err, blockdev.ErrReadOnly), !errors.As(err, new(syscall.Errno)):

@@ -36,5 +36,8 @@ type BitmapsRetired struct {
 
 // Kind of the event.
 func (BitmapsRetired) Kind() Kind {
-	return Kind{"bitmaps_retired", "Dirty bitmaps of an image could not be kept up to date while it changed."}
+	return Kind{
+		"bitmaps_retired",
+		"Dirty bitmaps of an image could not be kept up to date while it changed.",
+	}
 }

@@ -36,8 +36,8 @@ type Transfer struct {
 // Kind of the event.
 func (Transfer) Kind() Kind { return Kind{"transfer", "A request succeeded."} }
 
-// Dump shows bytes that were read: Data, and then so many zeroes that are not in memory. One dump may
-// come in several events, all but the last of a multiple of 16 bytes.
+// Dump shows bytes that were read: Data, and then so many zeroes that are not in memory. One dump
+// may come in several events, all but the last of a multiple of 16 bytes.
 type Dump struct {
 	Off    int64     `json:"offset" unit:"bytes" doc:"first byte"`
 	Data   []byte    `json:"data" doc:"the bytes"`
@@ -52,8 +52,8 @@ func (Dump) Kind() Kind {
 	return Kind{"dump", "Bytes that were read, as -v asks. Long dumps come in several objects."}
 }
 
-// Mismatch says that data are not what -P asked for. Off and Len are the range that was checked, Detail
-// says what is wrong in it.
+// Mismatch says that data are not what -P asked for. Off and Len are the range that was checked,
+// Detail says what is wrong in it.
 type Mismatch struct {
 	Off    int64            `json:"offset" unit:"bytes" doc:"of the range that was checked"`
 	Len    int64            `json:"length" unit:"bytes" doc:"of that range"`
@@ -66,7 +66,8 @@ func (Mismatch) Kind() Kind { return Kind{"mismatch", "The data are not what -P 
 // Class of the failure.
 func (Mismatch) Class() Class { return ClassData }
 
-// Failed is a request that failed. Op is the command as its failures name it: "read", "zone report".
+// Failed is a request that failed. Op is the command as its failures name it: "read", "zone
+// report".
 type Failed struct {
 	Op  string `json:"op" doc:"what it was"`
 	Err error  `json:"-" type:"cause"`

@@ -4,8 +4,8 @@ import "github.com/blksh/blksh/blockdev"
 
 // The events of this file are about the shell itself: what is open in it, and how it ends.
 
-// Image is an image that is open, or was just opened. Name is "" where there can be only one, Path if
-// options say everything.
+// Image is an image that is open, or was just opened. Name is "" where there can be only one, Path
+// if options say everything.
 type Image struct {
 	Name     string           `json:"name,omitempty" doc:"of the image in the shell"`
 	Path     string           `json:"path,omitempty" type:"path" doc:"of the image, as it was given"`
@@ -70,9 +70,9 @@ func (NotConfirmed) Kind() Kind {
 // Class of the failure.
 func (NotConfirmed) Class() Class { return ClassUsage }
 
-// Interrupted says that a person stopped the command. Where that is known, Op is the command and Done
-// the number of bytes that it had done, from the start of the range on and without a gap. Resume is
-// where the command goes on if it is given as --resume; 0 if it does not.
+// Interrupted says that a person stopped the command. Where that is known, Op is the command and
+// Done the number of bytes that it had done, from the start of the range on and without a gap.
+// Resume is where the command goes on if it is given as --resume; 0 if it does not.
 type Interrupted struct {
 	Op string
 	Range
@@ -112,7 +112,10 @@ type InputIgnored struct{}
 
 // Kind of the event.
 func (InputIgnored) Kind() Kind {
-	return Kind{"input_ignored", "Standard input has bytes that no command read, although one wrote and was not told what."}
+	return Kind{
+		"input_ignored",
+		"Standard input has bytes that no command read, although one wrote and was not told what.",
+	}
 }
 
 // CloseFailed says that an image could not be closed properly.
@@ -123,7 +126,10 @@ type CloseFailed struct {
 
 // Kind of the event.
 func (CloseFailed) Kind() Kind {
-	return Kind{"close_failed", "An image could not be closed properly: what was written last may not be in it."}
+	return Kind{
+		"close_failed",
+		"An image could not be closed properly: what was written last may not be in it.",
+	}
 }
 
 // Class of the failure.
@@ -183,7 +189,9 @@ type Checked struct {
 }
 
 // Kind of the event.
-func (Checked) Kind() Kind { return Kind{"checked", "What a check found in the metadata of an image."} }
+func (Checked) Kind() Kind {
+	return Kind{"checked", "What a check found in the metadata of an image."}
+}
 
 // Wrong says whether anything is wrong with the image.
 func (c Checked) Wrong() bool { return c.Corruptions+c.Leaks+c.CheckErrors > 0 }

@@ -2,8 +2,8 @@ package event
 
 import "github.com/blksh/blksh/blockdev/undo"
 
-// Undone says that a disk has again what it had before the changes that a log knows. With Checked it
-// only could have.
+// Undone says that a disk has again what it had before the changes that a log knows. With Checked
+// it only could have.
 type Undone struct {
 	Log     string `json:"log" type:"path" doc:"the log of changes"`
 	Bytes   int64  `json:"bytes" unit:"bytes" doc:"what the log can put back"`
@@ -27,7 +27,10 @@ type ForeignChanges struct {
 
 // Kind of the event.
 func (ForeignChanges) Kind() Kind {
-	return Kind{"foreign_changes", "A disk holds what was not written under a log; nothing was put back."}
+	return Kind{
+		"foreign_changes",
+		"A disk holds what was not written under a log; nothing was put back.",
+	}
 }
 
 // Class of the failure.

@@ -58,8 +58,8 @@ type Synopsis struct {
 // Kind of the event.
 func (Synopsis) Kind() Kind { return Kind{"synopsis", "How a command is called."} }
 
-// Usage is shown instead of running a command that was called in a wrong way. Option is what getopt had
-// to say before.
+// Usage is shown instead of running a command that was called in a wrong way. Option is what getopt
+// had to say before.
 type Usage struct {
 	Option string
 	Synopsis
@@ -81,8 +81,9 @@ func (u Usage) Told() any { return usage{u.Name, u.Args} }
 
 // BadNumber is an operand that is no number.
 type BadNumber struct {
-	Command string    `json:"command" doc:"its name"`
-	Operand string    `json:"operand" doc:"what the number is for"` // "off", "len"; for a flag its letter
+	Command string `json:"command" doc:"its name"`
+	// "off", "len"; for a flag its letter
+	Operand string    `json:"operand" doc:"what the number is for"`
 	Word    string    `json:"word" doc:"as typed"`
 	First   string    `json:"-"` // the first word after the name of the command
 	Problem args.Kind `json:"-"`
@@ -117,8 +118,8 @@ type HexSuffix struct {
 // Kind of the event.
 func (HexSuffix) Kind() Kind { return Kind{"hex_suffix", "A hex number has a multiplier."} }
 
-// ShortOption warns of an option without a value, which stands for on, or with "no" in front of its key
-// for off.
+// ShortOption warns of an option without a value, which stands for on, or with "no" in front of its
+// key for off.
 type ShortOption struct {
 	Word string `json:"word" doc:"as typed"`
 	Key  string `json:"-"`
@@ -127,7 +128,10 @@ type ShortOption struct {
 
 // Kind of the event.
 func (ShortOption) Kind() Kind {
-	return Kind{"short_option", "An option stands without a value, which means on, or with \"no\" in front for off."}
+	return Kind{
+		"short_option",
+		"An option stands without a value, which means on, or with \"no\" in front for off.",
+	}
 }
 
 // Conflict says which flags do not go together, or which one wants another, in a sentence.
@@ -169,8 +173,8 @@ func (TooLong) Kind() Kind { return Kind{"too_long", "A length is above the larg
 // Class of the failure.
 func (TooLong) Class() Class { return ClassUsage }
 
-// VecTooLong is a length of several that is above the limit by itself, or, without a Word, with those
-// before it.
+// VecTooLong is a length of several that is above the limit by itself, or, without a Word, with
+// those before it.
 type VecTooLong struct {
 	Word  string `json:"-"`
 	Limit int64  `json:"limit" unit:"bytes" doc:"the longest"`

@@ -6,14 +6,16 @@ import (
 )
 
 const (
-	// subBits is how many bits of a value below the highest are kept: a bucket is at most 1/128 of its values wide.
+	// subBits is how many bits of a value below the highest are kept: a bucket is at most 1/128 of
+	// its values wide.
 	subBits    = 7
 	subBuckets = 1 << subBits
 	buckets    = (64 - subBits) * subBuckets
 )
 
-// Histogram counts durations in buckets whose width grows with the value, as HDR histograms do: up to 128 ns each value has one of its
-// own, and above that 128 share each power of two. It takes 57 KiB, however many durations and however long they are.
+// Histogram counts durations in buckets whose width grows with the value, as HDR histograms do: up
+// to 128 ns each value has one of its own, and above that 128 share each power of two. It takes 57
+// KiB, however many durations and however long they are.
 type Histogram struct {
 	counts   [buckets]int64
 	n        int64

@@ -1,11 +1,12 @@
 // Package load puts a device under load and measures what it does.
 //
-// One goroutine owns a batch queue and keeps it full: as soon as a request is done, its slot carries the next one. Nothing is
-// allocated a request, and the clock is looked at once each time that something is done, which is when those requests end and the
-// next ones begin; so what is measured is the device and not the measuring.
-// Latencies go into a [Histogram] of fixed size.
+// One goroutine owns a batch queue and keeps it full: as soon as a request is done, its slot
+// carries the next one. Nothing is allocated a request, and the clock is looked at once each time
+// that something is done, which is when those requests end and the next ones begin; so what is
+// measured is the device and not the measuring. Latencies go into a [Histogram] of fixed size.
 //
-// A random load draws each block anew, so that one may be chosen twice before another is chosen once.
+// A random load draws each block anew, so that one may be chosen twice before another is chosen
+// once.
 package load
 
 import (
@@ -24,14 +25,17 @@ import (
 type Job struct {
 	Write  bool
 	Random bool
-	// Off and Len are the range, of which whole blocks are used. A sequential load begins anew at its end.
+	// Off and Len are the range, of which whole blocks are used. A sequential load begins anew at
+	// its end.
 	Off, Len int64
 	Block    int // bytes of a request
 	Depth    int // requests under way
-	// Requests and Time end the load, whichever is reached first; 0 is no limit, and one of them must be there.
+	// Requests and Time end the load, whichever is reached first; 0 is no limit, and one of them
+	// must be there.
 	Requests int64
 	Time     time.Duration
-	// Content fills the memory that is written from, once: slot i holds what belongs at offset i times Block.
+	// Content fills the memory that is written from, once: slot i holds what belongs at offset i
+	// times Block.
 	Content verify.Pattern
 	// Flush: the load ends with a flush, whose time counts.
 	Flush bool
@@ -79,7 +83,8 @@ type running struct {
 // Run makes the load. When ctx ends, it says so and returns what was measured until then.
 func Run(ctx context.Context, j Job) (result *Result, err error) {
 	if j.Block <= 0 || j.Len < int64(j.Block) {
-		return nil, fmt.Errorf("no block of %d bytes fits in %d bytes: %w", j.Block, j.Len, syscall.EINVAL)
+		return nil, fmt.Errorf("no block of %d bytes fits in %d bytes: %w", j.Block, j.Len,
+			syscall.EINVAL)
 	}
 	q, err := j.Open(ctx, j.Depth, j.Block)
 	if err != nil {
@@ -87,8 +92,10 @@ func Run(ctx context.Context, j Job) (result *Result, err error) {
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
 	r := &running{
-		Job: j, queue: q, ctx: ctx, random: rand.NewPCG(j.Seed, 0), blocks: uint64(j.Len / int64(j.Block)), left: j.Requests,
-		began: make([]time.Duration, j.Depth), staged: make([]int, 0, j.Depth), done: make([]int, j.Depth), result: &Result{},
+		Job: j, queue: q, ctx: ctx, random: rand.NewPCG(j.Seed, 0),
+		blocks: uint64(j.Len / int64(j.Block)), left: j.Requests,
+		began: make([]time.Duration, j.Depth), staged: make([]int, 0, j.Depth),
+		done: make([]int, j.Depth), result: &Result{},
 	}
 	if j.Requests == 0 {
 		r.left = 1<<63 - 1

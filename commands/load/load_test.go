@@ -27,7 +27,8 @@ func TestBuckets(t *testing.T) {
 			break
 		}
 		if bucket(top) != i || bucket(top+1) != i+1 {
-			t.Fatalf("bucket %d ends at %d, which lies in %d, and the next value in %d", i, top, bucket(top), bucket(top+1))
+			t.Fatalf("bucket %d ends at %d, which lies in %d, and the next value in %d", i, top,
+				bucket(top), bucket(top+1))
 		}
 	}
 	if at := bucket(math.MaxInt64); at >= buckets {
@@ -47,7 +48,12 @@ func TestHistogram(t *testing.T) {
 	for _, c := range []struct {
 		percent float64
 		want    time.Duration
-	}{{50, 5000 * time.Microsecond}, {99, 9900 * time.Microsecond}, {99.99, 9999 * time.Microsecond}, {100, 10 * time.Millisecond}} {
+	}{
+		{50, 5000 * time.Microsecond},
+		{99, 9900 * time.Microsecond},
+		{99.99, 9999 * time.Microsecond},
+		{100, 10 * time.Millisecond},
+	} {
 		got := h.Percentile(c.percent)
 		if wrong := math.Abs(float64(got-c.want)) / float64(c.want); wrong > 0.01 {
 			t.Errorf("%v%%: %v, want %v", c.percent, got, c.want)
@@ -65,7 +71,8 @@ func device(t *testing.T, options string) *blockdev.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: drivers.All(), Options: o})
+	d, err := blockdev.Open(context.Background(), "",
+		blockdev.OpenConfig{Drivers: drivers.All(), Options: o})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +81,11 @@ func device(t *testing.T, options string) *blockdev.Device {
 }
 
 func opener(d *blockdev.Device) job.Opener {
-	return func(ctx context.Context, depth, size int) (job.Queue, error) { return d.Queue(ctx, depth, size) }
+	return func(ctx context.Context, depth, size int) (
+		job.Queue, error,
+	) {
+		return d.Queue(ctx, depth, size)
+	}
 }
 
 // clock goes a microsecond at each look.
@@ -91,14 +102,16 @@ func TestRun(t *testing.T) {
 		{Write: true, Requests: 7, Flush: true},
 		{Write: true, Random: true, Time: 100 * time.Microsecond},
 	} {
-		c.Off, c.Len, c.Block, c.Depth, c.Clock, c.Open, c.Content = 4096, 99999, 4096, 4, clock(), opener(d), verify.Byte(1)
+		c.Off, c.Len, c.Block, c.Depth, c.Clock, c.Open, c.Content = 4096, 99999, 4096, 4, clock(),
+			opener(d), verify.Byte(1)
 		bytes := int64(0)
 		c.Progress = func(n int64) { bytes += n }
 		r, err := Run(context.Background(), c)
 		if err != nil {
 			t.Fatalf("%+v: %v", c, err)
 		}
-		if c.Requests > 0 && r.Requests != c.Requests || r.Requests == 0 || bytes != 4096*r.Requests || r.Elapsed <= 0 || r.Latency.n != r.Requests {
+		if c.Requests > 0 && r.Requests != c.Requests || r.Requests == 0 ||
+			bytes != 4096*r.Requests || r.Elapsed <= 0 || r.Latency.n != r.Requests {
 			t.Errorf("%+v: %d requests, %d bytes in %v", c, r.Requests, bytes, r.Elapsed)
 		}
 	}
@@ -134,7 +147,11 @@ func recorded(t *testing.T, j Job) []int64 {
 
 // Loads stay in their range, the same seed makes the same load, and another another.
 func TestPlaces(t *testing.T) {
-	if got := recorded(t, Job{Off: 512, Len: 3*512 + 100, Requests: 5}); !slices.Equal(got, []int64{512, 1024, 1536, 512, 1024}) {
+	if got := recorded(t,
+		Job{
+			Off: 512, Len: 3*512 + 100,
+			Requests: 5,
+		}); !slices.Equal(got, []int64{512, 1024, 1536, 512, 1024}) {
 		t.Errorf("sequential: %v", got)
 	}
 	first := recorded(t, Job{Off: 1024, Len: 10 * 512, Random: true, Requests: 200, Seed: 1})
@@ -143,10 +160,12 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("a request at %d", off)
 		}
 	}
-	if !slices.Equal(first, recorded(t, Job{Off: 1024, Len: 10 * 512, Random: true, Requests: 200, Seed: 1})) {
+	if !slices.Equal(first,
+		recorded(t, Job{Off: 1024, Len: 10 * 512, Random: true, Requests: 200, Seed: 1})) {
 		t.Error("another load of the same seed")
 	}
-	if slices.Equal(first, recorded(t, Job{Off: 1024, Len: 10 * 512, Random: true, Requests: 200, Seed: 2})) {
+	if slices.Equal(first,
+		recorded(t, Job{Off: 1024, Len: 10 * 512, Random: true, Requests: 200, Seed: 2})) {
 		t.Error("the same load of another seed")
 	}
 }
@@ -185,7 +204,8 @@ func BenchmarkRandRead(b *testing.B) {
 	o.Set("file.driver", "file")
 	o.Set("file.filename", name)
 	o.Set("file.aio", "io_uring")
-	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{Drivers: drivers.All(), Options: o})
+	d, err := blockdev.Open(context.Background(), "",
+		blockdev.OpenConfig{Drivers: drivers.All(), Options: o})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -194,7 +214,8 @@ func BenchmarkRandRead(b *testing.B) {
 		b.Run(strconv.Itoa(depth), func(b *testing.B) {
 			start := time.Now()
 			j := Job{
-				Random: true, Len: 64 << 20, Block: 4096, Depth: depth, Requests: int64(b.N), Open: opener(d),
+				Random: true, Len: 64 << 20, Block: 4096, Depth: depth, Requests: int64(b.N),
+				Open:  opener(d),
 				Clock: func() time.Duration { return time.Since(start) },
 			}
 			if _, err := Run(context.Background(), j); err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// bash makes the script for bash. The line is split at blanks by the script itself, since bash would split at colons too, which
-// names of images have.
+// bash makes the script for bash. The line is split at blanks by the script itself, since bash
+// would split at colons too, which names of images have.
 func (m *Manual) bash() []byte {
 	var b bytes.Buffer
 	b.WriteString(origin + `
@@ -50,7 +50,8 @@ func (m *Manual) bashValues(b *bytes.Buffer, options []session.Option) {
 	for _, o := range options {
 		if o.Value.Name != "" {
 			of := m.candidates(o.Value)
-			lines(b, "\t%s) flags= words='%s' files=%s ;;\n", alternatives(o.Spellings()), strings.Join(of.words, " "), yes(of.files))
+			lines(b, "\t%s) flags= words='%s' files=%s ;;\n", alternatives(o.Spellings()),
+				strings.Join(of.words, " "), yes(of.files))
 		}
 	}
 }

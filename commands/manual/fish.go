@@ -14,7 +14,8 @@ func (m *Manual) fish() []byte {
 	m.fishFlags(&b, "not __blksh_in", m.Options)
 	b.WriteByte('\n')
 	for _, row := range m.Table.Rows() {
-		lines(&b, "complete -c blksh -n '__blksh_after_image' -f -a %s -d %s\n", row.Name, fishQuote(row.Short))
+		lines(&b, "complete -c blksh -n '__blksh_after_image' -f -a %s -d %s\n", row.Name,
+			fishQuote(row.Short))
 	}
 	for _, row := range m.Table.Rows() {
 		condition := "__blksh_in " + strings.Join(called(row), " ")
@@ -22,7 +23,8 @@ func (m *Manual) fish() []byte {
 			condition = "__blksh_in " + row.Name
 		}
 		b.WriteByte('\n')
-		lines(&b, "complete -c blksh -n %s%s\n", fishQuote(condition), fishArgument(m.operands(row), " -f"))
+		lines(&b, "complete -c blksh -n %s%s\n", fishQuote(condition),
+			fishArgument(m.operands(row), " -f"))
 		m.fishFlags(&b, condition, row.Options())
 	}
 	return b.Bytes()
@@ -40,11 +42,13 @@ func (m *Manual) fishFlags(b *bytes.Buffer, condition string, options []session.
 		if o.Value.Name != "" {
 			spelled += fishArgument(m.candidates(o.Value), " -x")
 		}
-		lines(b, "complete -c blksh -n %s%s -d %s\n", fishQuote(condition), spelled, fishQuote(o.Help))
+		lines(b, "complete -c blksh -n %s%s -d %s\n", fishQuote(condition), spelled,
+			fishQuote(o.Help))
 	}
 }
 
-// fishArgument says what may be given: files, words, or nothing that is known, for which none is the flag.
+// fishArgument says what may be given: files, words, or nothing that is known, for which none is
+// the flag.
 func fishArgument(of candidates, none string) string {
 	switch {
 	case of.files:

@@ -1,12 +1,12 @@
-// Package manual computes what is written about the shell from what declares it: the manual page, the command reference of
-// the pages, and the completions of other shells.
+// Package manual computes what is written about the shell from what declares it: the manual page,
+// the command reference of the pages, and the completions of other shells.
 //
 //	commands, flags  ─┐                ┌─▶ blksh.1
 //	options, topics  ─┼─▶ Manual ──────┼─▶ pages, between two marks
 //	drivers          ─┘                └─▶ completions for bash, zsh and fish
 //
-// The results are files of the repository, so that nobody needs this package but the test that writes them, and that fails
-// when they are stale.
+// The results are files of the repository, so that nobody needs this package but the test that
+// writes them, and that fails when they are stale.
 package manual
 
 import (
@@ -35,7 +35,10 @@ func New() (*Manual, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no native dialect")
 	}
-	return &Manual{Options: dialect.NativeOptions(), Table: d.Table(), Topics: topics.All(), Drivers: drivers.All()}, nil
+	return &Manual{
+		Options: dialect.NativeOptions(), Table: d.Table(), Topics: topics.All(),
+		Drivers: drivers.All(),
+	}, nil
 }
 
 // formats are the names that -f takes.
@@ -57,7 +60,8 @@ func called(row *session.Row) []string {
 	return []string{row.Name, row.Alias}
 }
 
-// paragraph is a part of a help text between blank lines, without the blank that each line begins with.
+// paragraph is a part of a help text between blank lines, without the blank that each line begins
+// with.
 type paragraph struct {
 	lines []string
 	// asIs: the lines are an example or a table, and must stay lines.
@@ -72,7 +76,8 @@ func paragraphs(text string) []paragraph {
 		for line := range strings.SplitSeq(block, "\n") {
 			line = strings.TrimPrefix(line, " ")
 			p.lines = append(p.lines, line)
-			p.asIs = p.asIs || strings.HasPrefix(line, "Example") || strings.Contains(strings.TrimLeft(line, " "), "  ")
+			p.asIs = p.asIs || strings.HasPrefix(line, "Example") ||
+				strings.Contains(strings.TrimLeft(line, " "), "  ")
 		}
 		list = append(list, p)
 	}

@@ -6,7 +6,8 @@ import (
 )
 
 func TestParagraphs(t *testing.T) {
-	got := paragraphs(" Example:\n read 0 1  a byte\n\n Some words\n and more.\n\n a     one\n b     two\n")
+	got := paragraphs(
+		" Example:\n read 0 1  a byte\n\n Some words\n and more.\n\n a     one\n b     two\n")
 	if len(got) != 3 || !got[0].asIs || got[1].asIs || !got[2].asIs {
 		t.Fatalf("%+v", got)
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// pageDate is when the words of the manual page that are in this file last changed. The rest is as old as the release.
+// pageDate is when the words of the manual page that are in this file last changed. The rest is as
+// old as the release.
 const pageDate = "2026-11-22"
 
 // exitTopic has a section of its own, where readers of manual pages look for it.
@@ -197,7 +198,8 @@ func (p *page) flags(options []session.Option) {
 
 // escape makes plain text of what roff would take for something else.
 func escape(s string) string {
-	return strings.NewReplacer(`\`, `\e`, "-", `\-`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, "'", `\(aq`).Replace(s)
+	return strings.NewReplacer(`\`, `\e`, "-", `\-`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, "'",
+		`\(aq`).Replace(s)
 }
 
 // sentence is a phrase with a capital letter and a full stop.

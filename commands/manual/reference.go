@@ -14,7 +14,8 @@ func (m *Manual) Reference() string {
 		if args != "" {
 			args = "`" + strings.ReplaceAll(args, "|", `\|`) + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", strings.Join(called(row), "`, `"), args, strings.ReplaceAll(row.Short, "|", `\|`))
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", strings.Join(called(row), "`, `"), args,
+			strings.ReplaceAll(row.Short, "|", `\|`))
 	}
 	b.WriteString("\nBesides, `help` knows these topics: ")
 	for i, topic := range m.Topics {

@@ -31,11 +31,13 @@ _blksh_command() {
 	}
 	b.WriteString("\tesac\n}\n\n_blksh() {\n\t_arguments -s -A '-*'")
 	m.zshFlags(&b, m.Options)
-	b.WriteString(" \\\n\t\t\t'1:image:_files' \\\n\t\t\t'*:::command:_blksh_command'\n}\n\n_blksh \"$@\"\n")
+	b.WriteString(
+		" \\\n\t\t\t'1:image:_files' \\\n\t\t\t'*:::command:_blksh_command'\n}\n\n_blksh \"$@\"\n")
 	return b.Bytes()
 }
 
-// zshFlags writes options as _arguments wants them: those that it rules out, how it is written, what it does, what its value may be.
+// zshFlags writes options as _arguments wants them: those that it rules out, how it is written,
+// what it does, what its value may be.
 func (m *Manual) zshFlags(b *bytes.Buffer, options []session.Option) {
 	for _, o := range options {
 		words := o.Spellings()

@@ -14,8 +14,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// advice is what a person wants to know next about a failure: the rule that was broken, who stands in the
-// way, what to type instead. Each is a line of its own.
+// advice is what a person wants to know next about a failure: the rule that was broken, who stands
+// in the way, what to type instead. Each is a line of its own.
 func advice(r event.Reason) []string {
 	switch e := r.(type) {
 	case event.BadCount:
@@ -59,7 +59,8 @@ func near(names []string) []string {
 // detail is what an error says beyond its error number.
 func detail(err error) []string {
 	text := words(err)
-	if text == errnoWords(err) || errors.As(err, new(*blockdev.RangeError)) || errors.As(err, new(*blockdev.AlignError)) ||
+	if text == errnoWords(err) || errors.As(err, new(*blockdev.RangeError)) ||
+		errors.As(err, new(*blockdev.AlignError)) ||
 		errors.Is(err, blockdev.ErrReadOnly) {
 		return nil
 	}
@@ -71,11 +72,13 @@ func openAdvice(e event.OpenFailed) []string {
 	backing := errors.As(e.Err, new(*blockdev.BackingError))
 	switch {
 	case errors.As(e.Err, new(driver.Held)):
-		return append(holderWords(e.Err), "-U shares it with programs that write it; with -r it is only looked at")
+		return append(holderWords(e.Err),
+			"-U shares it with programs that write it; with -r it is only looked at")
 	case errors.Is(e.Err, blockdev.ErrReadOnly):
 		return []string{"an option makes a part of it read-only; -r opens all of it for reading only"}
 	case backing: // what to do about the image itself does not help
-	case errors.Is(e.Err, syscall.EACCES) && !e.ReadOnly, errors.Is(e.Err, syscall.EPERM) && !e.ReadOnly, errors.Is(e.Err, syscall.EROFS):
+	case errors.Is(e.Err, syscall.EACCES) && !e.ReadOnly, errors.Is(e.Err, syscall.EPERM) &&
+		!e.ReadOnly, errors.Is(e.Err, syscall.EROFS):
 		lines = append(lines, "without permission to write, -r opens it for reading only")
 	case errors.As(e.Err, new(driver.Hinter)): // it is about a part of the image
 	case errors.Is(e.Err, fs.ErrNotExist) && !e.Unnamed:
@@ -83,7 +86,8 @@ func openAdvice(e event.OpenFailed) []string {
 	}
 	var damaged *blockdev.DamagedError
 	if errors.As(e.Err, &damaged) && damaged.Image != "" {
-		return append(lines, fmt.Sprintf("'check -r all %s' repairs what can be repaired", damaged.Image))
+		return append(lines,
+			fmt.Sprintf("'check -r all %s' repairs what can be repaired", damaged.Image))
 	}
 	return append(lines, errorAdvice(e.Err)...)
 }
@@ -120,7 +124,8 @@ func errorAdvice(err error) []string {
 	case errors.As(err, &unaligned):
 		off, n := unaligned.Nearest()
 		return []string{
-			fmt.Sprintf("offset and length must be multiples of %d here; the nearest request is %d bytes at %d", unaligned.Block, n, off),
+			fmt.Sprintf(
+				"offset and length must be multiples of %d here; the nearest request is %d bytes at %d", unaligned.Block, n, off),
 			"--rmw lets the blocks around it be read, changed and written",
 		}
 	case errors.As(err, new(driver.Held)):

@@ -14,8 +14,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// Every event has its words: a case in the switch of Native or, for those that speak as qemu-io does, in
-// that of QEMU; and a failure has one in the switch of reason.
+// Every event has its words: a case in the switch of Native or, for those that speak as qemu-io
+// does, in that of QEMU; and a failure has one in the switch of reason.
 func TestEveryEventHasWords(t *testing.T) {
 	native, qemu := cases(t, "native.go", "Print"), cases(t, "qemu.go", "Print")
 	reasons := cases(t, "reason.go", "reason")
@@ -53,7 +53,8 @@ func TestSwitchesAreSorted(t *testing.T) {
 	}
 }
 
-// cases are the names of the events that the first switch over types of a function names, in its order.
+// cases are the names of the events that the first switch over types of a function names, in its
+// order.
 func cases(t *testing.T, file, function string) []string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
@@ -84,7 +85,8 @@ func cases(t *testing.T, file, function string) []string {
 	return names
 }
 
-// A failure that is no result of its own is a line of its own on stderr, and says more than its kind.
+// A failure that is no result of its own is a line of its own on stderr, and says more than its
+// kind.
 func TestFailuresSpeak(t *testing.T) {
 	results := cases(t, "native.go", "Print")
 	for _, e := range event.All() {
@@ -113,7 +115,8 @@ func TestFailuresSpeak(t *testing.T) {
 
 // Every notice of the block layer has words, or is an event of its own.
 func TestEveryNoticeHasWords(t *testing.T) {
-	worded := append(cases(t, "notice.go", "noticeWords"), cases(t, "../event/event.go", "OfNotice")...)
+	worded := append(cases(t, "notice.go", "noticeWords"),
+		cases(t, "../event/event.go", "OfNotice")...)
 	file, err := parser.ParseFile(token.NewFileSet(), "../../blockdev/driver/notice.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +126,8 @@ func TestEveryNoticeHasWords(t *testing.T) {
 		if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == "notice" {
 			found++
 			if name := f.Recv.List[0].Type.(*ast.Ident).Name; !slices.Contains(worded, name) {
-				t.Errorf("driver.%s has no words: noticeWords in notice.go wants a case for it", name)
+				t.Errorf("driver.%s has no words: noticeWords in notice.go wants a case for it",
+					name)
 			}
 		}
 	}

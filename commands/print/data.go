@@ -8,7 +8,8 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// What a range holds, and what of it is not as expected, is a result even where it makes the command fail.
+// What a range holds, and what of it is not as expected, is a result even where it makes the
+// command fail.
 
 // alloc adds to qemu-io's line what is behind the bytes.
 func (n *Native) alloc(e event.Alloc) {
@@ -33,7 +34,8 @@ func (n *Native) notZero(at event.Where, e event.NotZero) {
 
 func (n *Native) different(at event.Where, e event.Different) {
 	say := n.finding(at)
-	say("%s\n  0x%02x here, 0x%02x in %s; %s\n", reason(e), e.Places.Want, e.Places.Got, e.Name, placesWords(e.Places))
+	say("%s\n  0x%02x here, 0x%02x in %s; %s\n", reason(e), e.Places.Want, e.Places.Got, e.Name,
+		placesWords(e.Places))
 	places(say, e.Places)
 }
 
@@ -53,7 +55,8 @@ func lengthWords(e event.Lengths) string {
 	if !e.Zero {
 		behind = "not only zeroes"
 	}
-	return fmt.Sprintf("different lengths: %s here, %s in %s; behind the end of the shorter one are %s",
+	return fmt.Sprintf(
+		"different lengths: %s here, %s in %s; behind the end of the shorter one are %s",
 		sizeWords(e.Here), sizeWords(e.There), e.Name, behind)
 }
 
@@ -85,7 +88,8 @@ func (n *Native) mismatch(at event.Where, e event.Mismatch) {
 	if m.More > 0 {
 		in = "more than " + in
 	}
-	say("  first wrong byte at %s; %d of %s wrong, in %s\n", placeWords(m.Off), m.Bad, plural(e.Len, "byte", "bytes"), in)
+	say("  first wrong byte at %s; %d of %s wrong, in %s\n", placeWords(m.Off), m.Bad,
+		plural(e.Len, "byte", "bytes"), in)
 	for at := 0; at < len(m.Want); at += dumpRow {
 		want, got := m.Want[at:min(at+dumpRow, len(m.Want))], m.Got[at:min(at+dumpRow, len(m.Got))]
 		if string(want) != string(got) {
@@ -123,7 +127,8 @@ func (n *Native) bytes(at event.Where, e event.Bytes) {
 
 // mapRun adds to qemu-io's line what the run is made of and where it lies.
 func (n *Native) mapRun(e event.MapRun) {
-	n.say("%s (0x%x) bytes %s at offset %s (0x%x): %s", args.Size(float64(e.Len)), e.Len, allocated(e.Allocated),
+	n.say("%s (0x%x) bytes %s at offset %s (0x%x): %s", args.Size(float64(e.Len)), e.Len,
+		allocated(e.Allocated),
 		args.Size(float64(e.Off)), e.Off, stateWords(e))
 	if e.Depth > 0 {
 		n.say(", depth %d", e.Depth)
@@ -166,7 +171,10 @@ func (n *Native) mapTotals(e event.MapTotals) {
 }
 
 func (n *Native) verified(e event.Verified) {
-	as := map[string]string{"zero": "as zeroes", "trimmed": "as zeroes", "written": "as written"}[e.As]
+	as := map[string]string{
+		"zero": "as zeroes", "trimmed": "as zeroes",
+		"written": "as written",
+	}[e.As]
 	n.say("verified: %s at offset %d read back %s", sizeWords(e.Len), e.Off, as)
 	if e.As == "trimmed" && e.Untold < e.Len {
 		n.say(", %s of them still have storage", sizeWords(e.Stored))

@@ -43,14 +43,17 @@ func TestDumpStyles(t *testing.T) {
 	}
 }
 
-// TestFold: however a dump is cut into events, and whether its zeroes are in memory or not, it looks the same.
+// TestFold: however a dump is cut into events, and whether its zeroes are in memory or not, it
+// looks the same.
 func TestFold(t *testing.T) {
 	data := make([]byte, 64<<10+5)
 	copy(data[40:], "x")
 	copy(data[160:], bytes.Repeat([]byte("0123456789abcdef"), 3))
 	line := func(off int64, row string) string { return string(appendDump(nil, []byte(row), off)) }
 	zeroes := strings.Repeat("\x00", 16)
-	want := line(0, zeroes) + "*\n" + line(32, "\x00\x00\x00\x00\x00\x00\x00\x00x\x00\x00\x00\x00\x00\x00\x00") + line(48, zeroes) + "*\n" +
+	want := line(0, zeroes) + "*\n" +
+		line(32, "\x00\x00\x00\x00\x00\x00\x00\x00x\x00\x00\x00\x00\x00\x00\x00") +
+		line(48, zeroes) + "*\n" +
 		line(160, "0123456789abcdef") + "*\n" + line(208, zeroes) + "*\n" + line(64<<10, zeroes[:5])
 	for _, cut := range []int{len(data), 16, 48, 208, 4096} {
 		var events []event.Event
@@ -67,7 +70,8 @@ func TestFold(t *testing.T) {
 		}
 	}
 	whole := event.Dump{Data: data[:208], Zeroes: 1 << 50, Fold: true, Last: true}
-	if got, _ := spoken(t, whole); strings.Count(got, "\n") != 10 || !strings.HasSuffix(got, line(1<<50+192, zeroes)) {
+	if got, _ := spoken(t, whole); strings.Count(got, "\n") != 10 ||
+		!strings.HasSuffix(got, line(1<<50+192, zeroes)) {
 		t.Errorf("a pebibyte of zeroes:\n%s", got)
 	}
 	// Each dump begins with a line of its own.
@@ -140,10 +144,12 @@ func TestDataWords(t *testing.T) {
 // TestBytesAreAlone: nothing but the bytes comes to stdout, also when something is wrong with them.
 func TestBytesAreAlone(t *testing.T) {
 	out, errs := spoken(t, event.Bytes{Data: []byte("ab"), Zeroes: 5000}, event.Mismatch{Len: 3})
-	if out != "ab"+strings.Repeat("\x00", 5000) || errs != "Pattern verification failed at offset 0, 3 bytes\n" {
+	if out != "ab"+strings.Repeat("\x00", 5000) ||
+		errs != "Pattern verification failed at offset 0, 3 bytes\n" {
 		t.Errorf("%q, %q", out, errs)
 	}
-	_, errs = spoken(t, event.Interrupted{Op: "read", Range: event.Range{Off: 1024, Len: 4 << 30}, Done: 1 << 30})
+	_, errs = spoken(t,
+		event.Interrupted{Op: "read", Range: event.Range{Off: 1024, Len: 4 << 30}, Done: 1 << 30})
 	if want := "blksh: interrupted: read stopped at 1073742848, 1 GiB of 4 GiB done\n"; errs != want {
 		t.Errorf("%q, want %q", errs, want)
 	}

@@ -14,7 +14,8 @@ const dumpRow = 16
 // dumper lays out dumps in the styles of the native dialect, and folds repeated lines.
 type dumper struct {
 	line []byte
-	// With folding: where the dump goes on, the line before, and whether a * stands for it and those after it.
+	// With folding: where the dump goes on, the line before, and whether a * stands for it and
+	// those after it.
 	next    int64
 	before  [dumpRow]byte
 	started bool
@@ -46,7 +47,8 @@ func (n *Native) dump(e event.Dump) {
 				n.say("*\n")
 				d.folded = true
 			}
-			if skip := zeroes - zeroes%dumpRow - dumpRow; len(data) == 0 && skip > 0 && verify.IsZero(row) {
+			if skip := zeroes - zeroes%dumpRow - dumpRow; len(data) == 0 && skip > 0 &&
+				verify.IsZero(row) {
 				zeroes -= skip
 				off += skip
 			}

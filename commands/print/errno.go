@@ -12,8 +12,8 @@ import (
 // errnoWords is what the C library says of the error number in err.
 func errnoWords(err error) string { return driver.ErrnoText(blockdev.Errno(err)) }
 
-// words is what a person reads of an error of the block layer: its own sentence where it has one, without
-// what the Device put around it, and error numbers in the words of the C library.
+// words is what a person reads of an error of the block layer: its own sentence where it has one,
+// without what the Device put around it, and error numbers in the words of the C library.
 func words(err error) string {
 	var failed *blockdev.Error
 	for errors.As(err, &failed) {
@@ -32,8 +32,8 @@ func words(err error) string {
 	return text
 }
 
-// errorText is what err says, a line for each of several that were joined. Names from images are part of
-// it.
+// errorText is what err says, a line for each of several that were joined. Names from images are
+// part of it.
 func errorText(err error) string {
 	if shown, ok := eachLine(err, errorText); ok {
 		return shown
@@ -54,8 +54,8 @@ func eachLine(err error, shown func(error) string) (string, bool) {
 	return strings.Join(said, "\n"), strings.Join(lines, "\n") == err.Error()
 }
 
-// reworded is what err says, with other words for an error in it, if say has some. What wraps an error
-// ends with its text.
+// reworded is what err says, with other words for an error in it, if say has some. What wraps an
+// error ends with its text.
 func reworded(err error, say func(error) (string, bool)) string {
 	if said, ok := say(err); ok {
 		return said

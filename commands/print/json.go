@@ -15,16 +15,16 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// JSON shows each event as one object on a line of its own, as [Schema] says. Whatever happens goes to one
-// stream; the last object is an [event.Exit].
+// JSON shows each event as one object on a line of its own, as [Schema] says. Whatever happens goes
+// to one stream; the last object is an [event.Exit].
 type JSON struct {
 	Out *Stdout
 
 	scratch []byte
 }
 
-// dumpSize is how many bytes of a dump one object holds. It is a multiple of three, so that the base64 of
-// several can be joined.
+// dumpSize is how many bytes of a dump one object holds. It is a multiple of three, so that the
+// base64 of several can be joined.
 const dumpSize = 48 << 10
 
 // pathSuffix is behind the name of a field with a path that is not UTF-8.
@@ -129,8 +129,8 @@ func appendText(b []byte, s string) []byte {
 	return appendVisible(b, text)
 }
 
-// appendVisible appends JSON with those characters escaped that encoding/json leaves and that do more to a
-// terminal than appear.
+// appendVisible appends JSON with those characters escaped that encoding/json leaves and that do
+// more to a terminal than appear.
 func appendVisible(b, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
@@ -153,8 +153,8 @@ func appendDetails(b []byte, v reflect.Value) []byte {
 	return appendMarshaled(b, details(v.Interface().([]blockdev.Detail)))
 }
 
-// details turns what a format tells of itself into objects. The keys are those that people see, with '-'
-// for blanks.
+// details turns what a format tells of itself into objects. The keys are those that people see,
+// with '-' for blanks.
 func details(list []blockdev.Detail) map[string]any {
 	if len(list) == 0 {
 		return nil

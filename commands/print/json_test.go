@@ -34,7 +34,10 @@ func jsonOf(t *testing.T, at event.Where, events ...event.Event) []string {
 }
 
 func TestJSON(t *testing.T) {
-	outside := &blockdev.Error{Op: "read", Node: "raw", Off: 4096, Len: 512, Err: &blockdev.RangeError{Size: 4096}}
+	outside := &blockdev.Error{
+		Op: "read", Node: "raw", Off: 4096, Len: 512,
+		Err: &blockdev.RangeError{Size: 4096},
+	}
 	for _, c := range []struct {
 		at   event.Where
 		e    event.Event
@@ -112,9 +115,12 @@ func TestDetails(t *testing.T) {
 
 func TestValidateRefuses(t *testing.T) {
 	for _, line := range []string{
-		``, `[]`, `{}`, `{"kind":"nonsense"}`, `{"kind":"exit","status":0}`, `{"kind":"exit","status":"0","schema":1}`,
-		`{"kind":"exit","status":0,"schema":1,"more":1}`, `{"kind":"exit","status":0,"schema":1}{}`, `{"kind":"exit","status":0.5,"schema":1}`,
-		`{"kind":"dump","offset":1,"data":"?"}`, `{"kind":"no_file"}`, `{"kind":"file_error","error":true,"message":"x"}`,
+		``, `[]`, `{}`, `{"kind":"nonsense"}`, `{"kind":"exit","status":0}`,
+		`{"kind":"exit","status":"0","schema":1}`,
+		`{"kind":"exit","status":0,"schema":1,"more":1}`, `{"kind":"exit","status":0,"schema":1}{}`,
+		`{"kind":"exit","status":0.5,"schema":1}`,
+		`{"kind":"dump","offset":1,"data":"?"}`, `{"kind":"no_file"}`,
+		`{"kind":"file_error","error":true,"message":"x"}`,
 		`{"kind":"device_busy","path":"x","uses":[1]}`,
 	} {
 		if Validate([]byte(line)) == nil {

@@ -8,7 +8,8 @@ import (
 )
 
 func (n *Native) copied(e event.Copied) {
-	n.say("copied %s to %s: %s, %s of data", sizeWords(e.Len), e.Name, e.Format, sizeWords(e.Written))
+	n.say("copied %s to %s: %s, %s of data", sizeWords(e.Len), e.Name, e.Format,
+		sizeWords(e.Written))
 	if e.Verified {
 		n.say(", read back")
 	}

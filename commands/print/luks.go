@@ -19,7 +19,8 @@ func keySlotWords(s event.KeySlot) string {
 	case !s.Active:
 		return "free"
 	case s.Memory > 0:
-		return fmt.Sprintf("%s, %d passes, %s of memory", s.KDF, s.Iterations, args.Size(float64(s.Memory)))
+		return fmt.Sprintf("%s, %d passes, %s of memory", s.KDF, s.Iterations,
+			args.Size(float64(s.Memory)))
 	}
 	return fmt.Sprintf("%s-%s, %d iterations", s.KDF, s.Hash, s.Iterations)
 }

@@ -11,10 +11,12 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// Native is the voice of the shell's own dialect: what qemu-io has no words for, more words for failures, and a QEMU for the rest.
+// Native is the voice of the shell's own dialect: what qemu-io has no words for, more words for
+// failures, and a QEMU for the rest.
 //
-// Results go to Out and failures to Err, in the order in which they happen even where both are one pipe. A failure is a line
-// and, below it, what to do about it. Where the command stands in a script the line begins with its place.
+// Results go to Out and failures to Err, in the order in which they happen even where both are one
+// pipe. A failure is a line and, below it, what to do about it. Where the command stands in a
+// script the line begins with its place.
 type Native struct {
 	QEMU
 	// Greet: a person sees what was opened and how to get help.
@@ -26,7 +28,10 @@ type Native struct {
 
 // NewNative makes the voice of a program of that name.
 func NewNative(out *Stdout, errs io.Writer, program string) *Native {
-	return &Native{QEMU: QEMU{Out: out, Err: after{out, errs}, Name: program, Times: args.ReportQEMU, Visible: true}}
+	return &Native{QEMU: QEMU{
+		Out: out, Err: after{out, errs}, Name: program,
+		Times: args.ReportQEMU, Visible: true,
+	}}
 }
 
 // after is a stream whose bytes come after all that was written to another before.
@@ -79,13 +84,15 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Damaged:
 		n.damaged(e)
 	case event.DeviceBusy:
-		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path, strings.Join(e.Uses, ", "))
+		n.warn("%s: %s is read while others use it, so its data may move: %s\n", n.Name, e.Path,
+			strings.Join(e.Uses, ", "))
 	case event.Different:
 		n.different(at, e)
 	case event.DirtyRun:
 		n.dirtyRun(e)
 	case event.DirtyTotals:
-		n.say("%s of %s at offset %d are dirty, in %s\n", sizeWords(e.Dirty), sizeWords(e.Len), e.Off,
+		n.say("%s of %s at offset %d are dirty, in %s\n", sizeWords(e.Dirty), sizeWords(e.Len),
+			e.Off,
 			plural(e.Runs, "run", "runs"))
 	case event.Dump:
 		n.dump(e)
@@ -97,7 +104,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Found:
 		n.say("%s\n", placeWords(e.Off))
 	case event.HelpList:
-		n.say("\n'help COMMAND' says more about one, and there is help on: %s\n", strings.Join(e.Topics, ", "))
+		n.say("\n'help COMMAND' says more about one, and there is help on: %s\n",
+			strings.Join(e.Topics, ", "))
 	case event.Info:
 		n.info(e)
 	case event.InputIgnored:
@@ -268,7 +276,8 @@ func (n *Native) listed(e event.Listed) {
 	if e.InFlight > 0 {
 		flying = fmt.Sprintf(", %d requests in flight", e.InFlight)
 	}
-	n.say("%s %s: %s, %s, %s%s\n", mark, e.Name, e.Format, sizeWords(e.Size), accessWords(e.ReadOnly), flying)
+	n.say("%s %s: %s, %s, %s%s\n", mark, e.Name, e.Format, sizeWords(e.Size),
+		accessWords(e.ReadOnly), flying)
 }
 
 // info adds to what qemu-io says what else a person wants to know.
@@ -277,7 +286,8 @@ func (n *Native) info(e event.Info) {
 	if e.Path != "" {
 		n.say("file: %s\n", e.Path)
 	}
-	n.say("size: %s\naccess: %s\nblock size: %s\n", sizeWords(e.Size), accessWords(e.ReadOnly), args.Size(float64(e.Block)))
+	n.say("size: %s\naccess: %s\nblock size: %s\n", sizeWords(e.Size), accessWords(e.ReadOnly),
+		args.Size(float64(e.Block)))
 	if len(e.Storage) > 0 {
 		n.say("storage:\n")
 		n.details(e.Storage, 1)
@@ -309,13 +319,15 @@ func (n *Native) checked(e event.Checked) {
 	if bad := e.Corruptions + e.Leaks + e.CheckErrors; bad == 0 {
 		n.say("no errors found\n")
 	} else {
-		n.say("found: %d corruptions, %d leaked clusters, %d places that could not be checked\n", e.Corruptions, e.Leaks, e.CheckErrors)
+		n.say("found: %d corruptions, %d leaked clusters, %d places that could not be checked\n",
+			e.Corruptions, e.Leaks, e.CheckErrors)
 	}
 	if e.TotalClusters > 0 {
 		share := func(part, whole int64) float64 { return 100 * float64(part) / float64(max(1, whole)) }
 		n.say("%d of %d clusters allocated (%.2f%%), %.2f%% of them fragmented, %.2f%% compressed; the image ends at %d\n",
 			e.AllocatedClusters, e.TotalClusters, share(e.AllocatedClusters, e.TotalClusters),
-			share(e.FragmentedClusters, e.AllocatedClusters), share(e.CompressedClusters, e.AllocatedClusters), e.ImageEnd)
+			share(e.FragmentedClusters, e.AllocatedClusters),
+			share(e.CompressedClusters, e.AllocatedClusters), e.ImageEnd)
 	}
 }
 
@@ -338,7 +350,12 @@ func (n *Native) capabilities(e event.Capabilities) {
 	for _, l := range []struct {
 		what  string
 		words []string
-	}{{"commands", commands}, {"drivers", drivers}, {"dialects", e.Dialects}, {"patterns", e.Patterns}} {
+	}{
+		{"commands", commands},
+		{"drivers", drivers},
+		{"dialects", e.Dialects},
+		{"patterns", e.Patterns},
+	} {
 		n.say("%s: %s\n", l.what, strings.Join(l.words, " "))
 	}
 }

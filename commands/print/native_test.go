@@ -42,7 +42,10 @@ func (held) Holder() (driver.Process, error) {
 }
 
 func TestNative(t *testing.T) {
-	part := &blockdev.Error{Op: "write", Off: 1000, Len: 100, Err: &blockdev.AlignError{Block: 4096, Off: 1000, Len: 100}}
+	part := &blockdev.Error{
+		Op: "write", Off: 1000, Len: 100,
+		Err: &blockdev.AlignError{Block: 4096, Off: 1000, Len: 100},
+	}
 	for _, c := range []struct {
 		name string
 		at   event.Where
@@ -112,7 +115,8 @@ func TestNative(t *testing.T) {
 
 // Both streams keep their order where they are one pipe.
 func TestNativeOrder(t *testing.T) {
-	got := nativeOf(event.Where{}, event.Length{Bytes: 512}, event.NoFile{}, event.Length{Bytes: 1024})
+	got := nativeOf(event.Where{}, event.Length{Bytes: 512}, event.NoFile{},
+		event.Length{Bytes: 1024})
 	want := "512 bytes\n[blksh: no file open, try 'help open']\n1 KiB\n"
 	if got != want {
 		t.Errorf("got %q\nwant %q", got, want)

@@ -7,8 +7,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// noticeWords says what a layer of the block stack reports, and whether that stands behind the name of the
-// program, as errors do. The sentences are QEMU's.
+// noticeWords says what a layer of the block stack reports, and whether that stands behind the name
+// of the program, as errors do. The sentences are QEMU's.
 func noticeWords(n driver.Notice) (text string, prefixed bool) {
 	switch n := n.(type) {
 	case driver.AIOFallback:
@@ -30,7 +30,8 @@ func noticeWords(n driver.Notice) (text string, prefixed bool) {
 	case driver.ProbedRaw:
 		return probedRawWords(n), n.Restricted
 	case driver.RefcountUnread:
-		return fmt.Sprintf("Can't get refcount for cluster %d: %s", n.Cluster, errnoWords(n.Err)), false
+		return fmt.Sprintf("Can't get refcount for cluster %d: %s", n.Cluster,
+			errnoWords(n.Err)), false
 	case driver.TailKept:
 		return "warning: Failed to truncate the tail of the image: " + refusalWords(n.Err), true
 	case driver.ZoneMisaligned:
@@ -67,9 +68,13 @@ func bitmapsStaleWords(n driver.BitmapsStale) string {
 
 func corruptWords(n driver.ImageCorrupt, what string) string {
 	if n.Marked {
-		return fmt.Sprintf("%s: Marking image as corrupt: %s; further corruption events will be suppressed", n.Format, what)
+		return fmt.Sprintf(
+			"%s: Marking image as corrupt: %s; further corruption events will be suppressed",
+			n.Format, what)
 	}
-	return fmt.Sprintf("%s: Image is corrupt: %s; further non-fatal corruption events will be suppressed", n.Format, what)
+	return fmt.Sprintf(
+		"%s: Image is corrupt: %s; further non-fatal corruption events will be suppressed",
+		n.Format, what)
 }
 
 func probedRawWords(n driver.ProbedRaw) string {
@@ -84,7 +89,8 @@ func zoneMisalignedWords(n driver.ZoneMisaligned) string {
 	if n.Length {
 		what = "number of sectors"
 	}
-	return fmt.Sprintf("%s %d is not aligned to zone size %d", what, sectors(n.Value), sectors(n.Zone))
+	return fmt.Sprintf("%s %d is not aligned to zone size %d", what, sectors(n.Value),
+		sectors(n.Zone))
 }
 
 // refusalWords are a refusal's own, or the C library's for an error number.

@@ -36,7 +36,8 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.Abandoned:
 		q.warn("%s: %d requests stood still for ever and were given up\n", q.Name, e.Requests)
 	case event.Alloc:
-		q.say("%d/%d bytes allocated at offset %s\n", e.Allocated, e.Count, args.Size(float64(e.Off)))
+		q.say("%d/%d bytes allocated at offset %s\n", e.Allocated, e.Count,
+			args.Size(float64(e.Off)))
 	case event.Appended:
 		q.say("After zap done, the append sector is 0x%x\n", e.Off/blockdev.SectorSize)
 	case event.BadCount:
@@ -163,7 +164,8 @@ func (q *QEMU) transfer(e event.Transfer) {
 	if e.Verb == event.Discarded {
 		verb += " " // 11.1 prints it with two blanks behind it
 	}
-	q.say("%s %d/%d bytes at offset %d\n%s\n", verb, e.Done, e.Count, e.Off, prose(q.Times.Summary(e.Done, e.Ops, e.Elapsed)))
+	q.say("%s %d/%d bytes at offset %d\n%s\n", verb, e.Done, e.Count, e.Off,
+		prose(q.Times.Summary(e.Done, e.Ops, e.Elapsed)))
 }
 
 const hexDigits = "0123456789abcdef"
@@ -171,12 +173,14 @@ const hexDigits = "0123456789abcdef"
 // dump shows sixteen bytes a line.
 func (q *QEMU) dump(e event.Dump) {
 	for at := 0; at < len(e.Data); at += dumpRow {
-		q.scratch = appendDump(q.scratch[:0], e.Data[at:min(at+dumpRow, len(e.Data))], e.Off+int64(at))
+		q.scratch = appendDump(q.scratch[:0], e.Data[at:min(at+dumpRow, len(e.Data))],
+			e.Off+int64(at))
 		_, _ = q.Out.Write(q.scratch)
 	}
 }
 
-// appendDump is a line of a dump: the offset, the bytes in hex, and those that are letters or digits.
+// appendDump is a line of a dump: the offset, the bytes in hex, and those that are letters or
+// digits.
 func appendDump(line, row []byte, off int64) []byte {
 	line = fmt.Appendf(line, "%08x:  ", off)
 	for _, b := range row {
@@ -204,7 +208,8 @@ func (q *QEMU) info(e event.Info) {
 	if !e.Known {
 		return
 	}
-	q.say("cluster size: %s\nvm state offset: %s\n", args.Size(float64(e.Cluster)), args.Size(float64(e.VMState)))
+	q.say("cluster size: %s\nvm state offset: %s\n", args.Size(float64(e.Cluster)),
+		args.Size(float64(e.VMState)))
 	if len(e.FormatSpecific) > 0 {
 		q.say("Format specific information:\n")
 		q.details(e.FormatSpecific, 1)
@@ -244,12 +249,14 @@ func (q *QEMU) mapRun(e event.MapRun) {
 func (q *QEMU) zone(e event.Zone) {
 	const sector = blockdev.SectorSize
 	q.say("start: 0x%x, len 0x%x, cap 0x%x, wptr 0x%x, zcond:%d, [type: %d]\n",
-		e.Start/sector, e.Length/sector, e.Capacity/sector, e.WritePointer/sector, e.Condition, e.Type)
+		e.Start/sector, e.Length/sector, e.Capacity/sector, e.WritePointer/sector, e.Condition,
+		e.Type)
 }
 
 func (q *QEMU) hexSuffix(e event.HexSuffix) bool {
 	if q.HexWarning {
-		q.warn("%s: warning: Using a multiplier suffix on hex numbers is deprecated: %s\n", q.Name, e.Word)
+		q.warn("%s: warning: Using a multiplier suffix on hex numbers is deprecated: %s\n", q.Name,
+			e.Word)
 	}
 	return q.HexWarning
 }
@@ -259,7 +266,8 @@ func (q *QEMU) shortOption(e event.ShortOption) {
 	if e.Off {
 		value = "off"
 	}
-	q.warn("%s: warning: short-form boolean option '%s' deprecated\nPlease use %s=%s instead\n", q.Name, e.Word, e.Key, value)
+	q.warn("%s: warning: short-form boolean option '%s' deprecated\nPlease use %s=%s instead\n",
+		q.Name, e.Word, e.Key, value)
 }
 
 func (q *QEMU) usage(e event.Usage) {

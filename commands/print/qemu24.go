@@ -12,14 +12,16 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// QEMU24 speaks as qemu-io of QEMU 2.4.0 does: what it said otherwise than later versions, and a QEMU for the rest.
+// QEMU24 speaks as qemu-io of QEMU 2.4.0 does: what it said otherwise than later versions, and a
+// QEMU for the rest.
 type QEMU24 struct{ QEMU }
 
 // Print shows e.
 func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 	switch e := e.(type) {
 	case event.Alloc:
-		q.say("%d/%d sectors allocated at offset %s\n", sectors(e.Allocated), sectors(e.Count), args.Size(float64(e.Off)))
+		q.say("%d/%d sectors allocated at offset %s\n", sectors(e.Allocated), sectors(e.Count),
+			args.Size(float64(e.Off)))
 	case event.BadNumber:
 		q.say("non-numeric %s argument -- %s\n", operandWord(e), e.Word)
 	case event.BreakFailed:
@@ -31,9 +33,10 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 	case event.FileOpen:
 		q.warn("%s\n", fileOpenWords)
 	case event.Info:
-		e.FormatSpecific = slices.DeleteFunc(slices.Clone(e.FormatSpecific), func(d blockdev.Detail) bool {
-			return slices.Contains(laterDetails, d.Key)
-		})
+		e.FormatSpecific = slices.DeleteFunc(slices.Clone(e.FormatSpecific),
+			func(d blockdev.Detail) bool {
+				return slices.Contains(laterDetails, d.Key)
+			})
 		return q.QEMU.Print(at, e)
 	case event.MapEmpty:
 		q.warn("Unexpected end of image\n")
@@ -58,11 +61,15 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 }
 
 // laterDetails are the lines of info that 2.4 did not have.
-var laterDetails = []string{"compression type", "bitmaps", "extended l2", "data file", "data file raw"}
+var laterDetails = []string{
+	"compression type", "bitmaps", "extended l2", "data file",
+	"data file raw",
+}
 
 func sectors(n int64) int64 { return n / blockdev.SectorSize }
 
-// mapRun counts in sectors. Drivers that could not tell what is allocated, such as null, were taken to have everything.
+// mapRun counts in sectors. Drivers that could not tell what is allocated, such as null, were taken
+// to have everything.
 func (q *QEMU24) mapRun(e event.MapRun) {
 	yes := e.Allocated || strings.HasPrefix(e.Node, "null-")
 	state := 0
@@ -70,7 +77,8 @@ func (q *QEMU24) mapRun(e event.MapRun) {
 		state = 1
 	}
 	q.say("[% 24d] % 8d/% 8d sectors %s at offset %s (%d)\n",
-		e.Off, sectors(e.Len), sectors(e.Remaining), allocated(yes), args.Size(float64(e.Off)), state)
+		e.Off, sectors(e.Len), sectors(e.Remaining), allocated(yes), args.Size(float64(e.Off)),
+		state)
 }
 
 // operandWord is what a number was called that was none.
@@ -92,7 +100,8 @@ func (q *QEMU24) failed(e event.Failed) {
 		q.QEMU.failed(e)
 		return
 	}
-	if errors.As(e.Err, new(*driver.ShrinkError)) || errors.As(e.Err, new(*driver.WholeSectorsError)) {
+	if errors.As(e.Err, new(*driver.ShrinkError)) ||
+		errors.As(e.Err, new(*driver.WholeSectorsError)) {
 		q.warn("%s\n", refusalWords(e.Err))
 	}
 	q.say("truncate: %s\n", errnoWords(e.Err))
@@ -138,7 +147,9 @@ func words24(err error) (string, bool) {
 		}
 	case *driver.UnknownOptionError:
 		if !e.Protocol {
-			return fmt.Sprintf("Block format '%s' used by device 'hda' doesn't support the option '%s'", e.Driver, e.Option), true
+			return fmt.Sprintf(
+				"Block format '%s' used by device 'hda' doesn't support the option '%s'", e.Driver,
+				e.Option), true
 		}
 	case *driver.UnsupportedError:
 		if e.Version != 0 {

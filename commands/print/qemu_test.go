@@ -15,10 +15,13 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// TestQEMU holds texts and streams to what qemu-io 7.2.22 and 11.1.3 (now) and 2.4.0 (old) print. A text for stderr begins with "!";
-// old is "=" where it is the same.
+// TestQEMU holds texts and streams to what qemu-io 7.2.22 and 11.1.3 (now) and 2.4.0 (old) print. A
+// text for stderr begins with "!"; old is "=" where it is the same.
 func TestQEMU(t *testing.T) {
-	readOnly := &blockdev.Error{Op: "write", Node: "raw", Err: errors.Join(blockdev.ErrReadOnly, syscall.EPERM)}
+	readOnly := &blockdev.Error{
+		Op: "write", Node: "raw",
+		Err: errors.Join(blockdev.ErrReadOnly, syscall.EPERM),
+	}
 	for _, test := range []struct {
 		e        event.Event
 		now, old string
@@ -83,7 +86,8 @@ func TestQEMU(t *testing.T) {
 		{event.Synopsis{Name: "quit", Short: "exit"}, "quit -- exit\n", "="},
 		{
 			event.BadNumber{Command: "alloc", Operand: "off", Word: "x"},
-			"Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- x\n", "non-numeric offset argument -- x\n",
+			"Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- x\n",
+			"non-numeric offset argument -- x\n",
 		},
 		{
 			event.BadNumber{Command: "truncate", Operand: "off", Word: "9E", First: "--", Problem: args.TooLarge},
@@ -109,8 +113,11 @@ func TestQEMU(t *testing.T) {
 		},
 		{event.OpenFailed{Unnamed: true, Err: errors.New("Unknown driver 'x'")}, "!qemu-io: can't open: Unknown driver 'x'\n", "="},
 		{event.Report{Err: blockdev.ErrReadOnly}, "!qemu-io: Block node is read-only\n", "!Block node is read-only\n"},
-		{event.Report{Err: &driver.SizeError{Key: "size"}}, "!qemu-io: Parameter 'size' expects a non-negative number below 2^64\n" +
-			"Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.\n", ""},
+		{
+			event.Report{Err: &driver.SizeError{Key: "size"}},
+			"!qemu-io: Parameter 'size' expects a non-negative number below 2^64\n" +
+				"Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.\n", "",
+		},
 		{event.FileError{Name: "x", Err: syscall.ENOENT}, "!x: No such file or directory\n", "="},
 		{event.Suspended{Tag: "A"}, "blkdebug: Suspended request 'A'\n", "="},
 		{event.Warning{Notice: driver.TailKept{Err: syscall.EIO}}, "!qemu-io: warning: Failed to truncate the tail of the image: Input/output error\n", "="},
@@ -147,7 +154,10 @@ type printer interface {
 func said(t *testing.T, e event.Event, voice func(QEMU) printer) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	p := voice(QEMU{Out: NewStdout(&out, false), Err: &errs, Name: "qemu-io", Times: args.ReportQEMU})
+	p := voice(QEMU{
+		Out: NewStdout(&out, false), Err: &errs, Name: "qemu-io",
+		Times: args.ReportQEMU,
+	})
 	if !p.Print(event.Where{}, e) {
 		t.Errorf("no words for %#v", e)
 	}
@@ -166,7 +176,8 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestStdout wants the C library's blocks: nothing is written before 4096 bytes are full and one more comes.
+// TestStdout wants the C library's blocks: nothing is written before 4096 bytes are full and one
+// more comes.
 func TestStdout(t *testing.T) {
 	var got writes
 	s := NewStdout(&got, false)
@@ -180,7 +191,8 @@ func TestStdout(t *testing.T) {
 	for _, w := range got {
 		lens = append(lens, len(w))
 	}
-	if want := []int{4096, 4096, 3905}; len(lens) != 3 || lens[0] != want[0] || lens[1] != want[1] || lens[2] != want[2] {
+	if want := []int{4096, 4096, 3905}; len(lens) != 3 || lens[0] != want[0] ||
+		lens[1] != want[1] || lens[2] != want[2] {
 		t.Errorf("writes of %v bytes, want %v", lens, want)
 	}
 

@@ -7,8 +7,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// The sentences of this file are qemu-io's, without the name of the program: QEMU says them, and they are
-// reasons in every other voice.
+// The sentences of this file are qemu-io's, without the name of the program: QEMU says them, and
+// they are reasons in every other voice.
 
 const (
 	fileOpenWords = "file open already, try 'help close'"
@@ -23,7 +23,8 @@ func badCountWords(e event.BadCount) string {
 	case e.Min:
 		expected = fmt.Sprint(e.Min)
 	}
-	return fmt.Sprintf("bad argument count %d to %s, expected %s arguments", e.Given, e.Name, expected)
+	return fmt.Sprintf("bad argument count %d to %s, expected %s arguments", e.Given, e.Name,
+		expected)
 }
 
 func badNumberWords(e event.BadNumber) string {

@@ -8,8 +8,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// reason says in one sentence why a command failed. Where qemu-io has a line it is that one, without the
-// name of the program.
+// reason says in one sentence why a command failed. Where qemu-io has a line it is that one,
+// without the name of the program.
 func reason(r event.Reason) string {
 	switch e := r.(type) {
 	case event.Abandoned:
@@ -23,7 +23,8 @@ func reason(r event.Reason) string {
 	case event.BreakFailed:
 		return breakFailedWords(e)
 	case event.CloseFailed:
-		return fmt.Sprintf("close of %s: what was written last may not be in it: %s", nameOf(e.Image), words(e.Err))
+		return fmt.Sprintf("close of %s: what was written last may not be in it: %s",
+			nameOf(e.Image), words(e.Err))
 	case event.Conflict:
 		return firstLine(e.Message)
 	case event.Damaged:
@@ -73,7 +74,8 @@ func reason(r event.Reason) string {
 	case event.UnknownCommand:
 		return unknownCommandWords(e)
 	case event.Unsound:
-		return fmt.Sprintf("%d corruptions, %d leaks, %d errors while checking", e.Corruptions, e.Leaks, e.CheckErrors)
+		return fmt.Sprintf("%d corruptions, %d leaks, %d errors while checking", e.Corruptions,
+			e.Leaks, e.CheckErrors)
 	case event.Usage:
 		return usageWords(e)
 	case event.VecTooLong:

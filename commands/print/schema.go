@@ -25,8 +25,8 @@ const (
 	Texts  Type = "array of strings"
 	Object Type = "object"
 	List   Type = "array of objects"
-	// Path is a file name. One that is not UTF-8 comes in base64, as a field whose name has "_b64" behind
-	// it.
+	// Path is a file name. One that is not UTF-8 comes in base64, as a field whose name has "_b64"
+	// behind it.
 	Path Type = "path"
 )
 
@@ -48,8 +48,8 @@ type Kind struct {
 	Failure bool
 }
 
-// The fields that an object of any kind may have: where it belongs, before those of its kind, and behind
-// them what a failure is.
+// The fields that an object of any kind may have: where it belongs, before those of its kind, and
+// behind them what a failure is.
 type (
 	place struct {
 		Line  int    `json:"line,omitempty" doc:"number of the input line it belongs to, from 1; lines of scripts count on"`
@@ -193,7 +193,10 @@ func (p plan) fields(list []Field) []Field {
 func encoderOf(t reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
 	switch {
 	case t == reflect.TypeFor[error]():
-		return Text, func(b []byte, v reflect.Value) []byte { return appendText(b, words(v.Interface().(error))) }
+		return Text,
+			func(b []byte, v reflect.Value) []byte {
+				return appendText(b, words(v.Interface().(error)))
+			}
 	case t == reflect.TypeFor[blockdev.Notice]():
 		return Text, appendNotice
 	case t == reflect.TypeFor[event.Schema]():

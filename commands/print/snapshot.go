@@ -44,5 +44,6 @@ func clockWords(ns int64) string {
 // snapshotWords says what was done with a snapshot.
 func snapshotWords(e event.SnapshotChanged) string {
 	done := map[string]string{"create": "made", "apply": "applied", "delete": "deleted"}[e.Action]
-	return fmt.Sprintf("%s snapshot %s, %q: %s", done, e.Snapshot.ID, e.Snapshot.Name, sizeWords(e.Snapshot.Size))
+	return fmt.Sprintf("%s snapshot %s, %q: %s", done, e.Snapshot.ID, e.Snapshot.Name,
+		sizeWords(e.Snapshot.Size))
 }

@@ -1,8 +1,8 @@
 // Package print turns events into bytes.
 //
-// A printer is the voice of one dialect. It is closed: an event that it has no case for prints nothing and makes Print say
-// so, which tests look for. The printers of older dialects are patches: a switch over the events that were worded
-// otherwise, and the newer printer for all others.
+// A printer is the voice of one dialect. It is closed: an event that it has no case for prints
+// nothing and makes Print say so, which tests look for. The printers of older dialects are patches:
+// a switch over the events that were worded otherwise, and the newer printer for all others.
 package print
 
 import (
@@ -13,12 +13,14 @@ import (
 // stdioSize is the buffer of the C library's stdout, in bytes.
 const stdioSize = 4096
 
-// Stdout is a stream that is buffered as the C library buffers stdout: full blocks of 4096 bytes where it is no terminal, lines
-// where it is one. Which part of the output comes before what another stream says is visible when both end in one pipe, and a
-// program that dies by abort loses what is still buffered. An error of writing is kept, and fails nothing here: whether it counts is for the
-// dialect to say.
+// Stdout is a stream that is buffered as the C library buffers stdout: full blocks of 4096 bytes
+// where it is no terminal, lines where it is one. Which part of the output comes before what
+// another stream says is visible when both end in one pipe, and a program that dies by abort loses
+// what is still buffered. An error of writing is kept, and fails nothing here: whether it counts is
+// for the dialect to say.
 type Stdout struct {
-	// Failed is told of the first error of writing; nothing more is written then. Nil tells nobody, and each write is tried, as qemu-io does.
+	// Failed is told of the first error of writing; nothing more is written then. Nil tells nobody,
+	// and each write is tried, as qemu-io does.
 	Failed func(error)
 
 	w     io.Writer

@@ -19,6 +19,7 @@ func (n *Native) undone(e event.Undone) {
 
 // foreignWords says what others changed.
 func foreignWords(e event.ForeignChanges) string {
-	return fmt.Sprintf("%s in %s, the first at %s, are neither what was there nor what was written; nothing was undone",
+	return fmt.Sprintf(
+		"%s in %s, the first at %s, are neither what was there nor what was written; nothing was undone",
 		sizeWords(e.Bytes), plural(e.Count, "range", "ranges"), placeWords(e.First()))
 }

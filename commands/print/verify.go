@@ -16,7 +16,8 @@ import (
 
 // blocksWritten says what a job wrote, and how fast.
 func (n *Native) blocksWritten(e event.BlocksWritten) {
-	n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes), plural(e.Writes, "request", "requests"), e.Fio, e.Seed)
+	n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes),
+		plural(e.Writes, "request", "requests"), e.Fio, e.Seed)
 	n.say("  %s\n", rateWords(e.Bytes, e.Elapsed))
 	if e.Trimmed > 0 {
 		n.say("  %s of them trimmed again\n", sizeWords(e.Trimmed))
@@ -56,7 +57,8 @@ func blocksWords(b event.Blocks, done int64) string {
 }
 
 func rateWords(n int64, elapsed time.Duration) string {
-	return fmt.Sprintf("%s in %s, %s/s", args.Size(float64(n)), elapsed.Round(time.Millisecond), args.Size(float64(n)/max(elapsed, 1).Seconds()))
+	return fmt.Sprintf("%s in %s, %s/s", args.Size(float64(n)), elapsed.Round(time.Millisecond),
+		args.Size(float64(n)/max(elapsed, 1).Seconds()))
 }
 
 // noteWords says which option changes nothing, with its place if it stands in a file.
@@ -104,7 +106,8 @@ func verdictWords(e event.Verdict) string {
 	if !e.Done {
 		as = "so far"
 	}
-	return fmt.Sprintf("%s: %s: %s intact", as, blocksWords(e.Blocks, judged(e)), plural(e.Result.Blocks, "block is", "blocks are"))
+	return fmt.Sprintf("%s: %s: %s intact", as, blocksWords(e.Blocks, judged(e)),
+		plural(e.Result.Blocks, "block is", "blocks are"))
 }
 
 // judged is how many bytes the verdict is about.
@@ -115,7 +118,8 @@ func damagedWords(e event.Damaged) string {
 	for _, c := range slices.Sorted(maps.Keys(e.Classes)) {
 		classes = append(classes, fmt.Sprintf("%d %s", e.Classes[c], c))
 	}
-	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad, plural(e.Result.Blocks, "block", "blocks"), strings.Join(classes, ", "))
+	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad, plural(e.Result.Blocks, "block", "blocks"),
+		strings.Join(classes, ", "))
 }
 
 // unlisted ends the list of bad ranges with what was left out of it.
@@ -124,7 +128,8 @@ func (n *Native) unlisted(e event.Damaged) {
 		n.say("and %s more; --all shows them\n", plural(more, "range", "ranges"))
 	}
 	if e.More > 0 {
-		n.say("and %s more in ranges too many to remember\n", plural(e.More, "bad block", "bad blocks"))
+		n.say("and %s more in ranges too many to remember\n",
+			plural(e.More, "bad block", "bad blocks"))
 	}
 }
 
@@ -134,12 +139,14 @@ func (n *Native) damage(e event.Damaged) {
 	if !e.Done {
 		said = "compared so far"
 	}
-	n.say("  %s: %s; %s are bad\n", said, blocksWords(e.Blocks, judged(e.Verdict)), sizeWords(e.BadBytes))
+	n.say("  %s: %s; %s are bad\n", said, blocksWords(e.Blocks, judged(e.Verdict)),
+		sizeWords(e.BadBytes))
 }
 
 // dumped says what files there are of bad blocks.
 func (n *Native) dumped(e event.Dumped) {
-	n.say("  dumped %s into %s: %s.OFFSET.received, with .expected and .diff where these are known", plural(int64(e.Blocks), "bad block", "bad blocks"), e.Dir, e.Prefix)
+	n.say("  dumped %s into %s: %s.OFFSET.received, with .expected and .diff where these are known",
+		plural(int64(e.Blocks), "bad block", "bad blocks"), e.Dir, e.Prefix)
 	if e.Left > 0 {
 		n.say("; not %s", plural(int64(e.Left), "other", "others"))
 	}
@@ -156,19 +163,23 @@ func (n *Native) circumstances(e event.Verdict) {
 		n.say("  %s could not be read\n", sizeWords(e.Unreadable))
 	}
 	if e.Others > 0 && e.Result.Blocks > 0 {
-		n.say("  %s were written by other jobs, which say what became of them\n", sizeWords(e.Others))
+		n.say("  %s were written by other jobs, which say what became of them\n",
+			sizeWords(e.Others))
 	}
 	if e.Unchecked > 0 {
 		n.say("  of %s nothing is known\n", sizeWords(e.Unchecked))
 	}
 	if e.ContentMismatches > 0 {
-		n.say("  %s intact, but not what its seed makes\n", plural(e.ContentMismatches, "block is", "blocks are each"))
+		n.say("  %s intact, but not what its seed makes\n",
+			plural(e.ContentMismatches, "block is", "blocks are each"))
 	}
 	if f := e.InFlight; f != (job.InFlight{}) {
-		n.say("  under way when the job ended, and any of it allowed: %d old, %d new, %d torn\n", f.Old, f.New, f.Torn)
+		n.say("  under way when the job ended, and any of it allowed: %d old, %d new, %d torn\n",
+			f.Old, f.New, f.Torn)
 	}
 	for _, generation := range slices.Sorted(maps.Keys(e.Generations)) {
-		n.say("  generation %d: %s\n", generation, plural(e.Generations[generation], "block", "blocks"))
+		n.say("  generation %d: %s\n", generation,
+			plural(e.Generations[generation], "block", "blocks"))
 	}
 }
 
@@ -199,11 +210,13 @@ func causeWords(e event.BadRange) string {
 		said = append(said, "an intact block of "+b.Type)
 	case verify.CutOff:
 		if b.Header != nil {
-			said = append(said, fmt.Sprintf("a block of %s ends behind it", sizeWords(int64(b.Header.Len))))
+			said = append(said,
+				fmt.Sprintf("a block of %s ends behind it", sizeWords(int64(b.Header.Len))))
 		}
 	}
 	if b.BigEndian {
-		said = append(said, "a header in the byte order of a big-endian machine, which cannot be verified here")
+		said = append(said,
+			"a header in the byte order of a big-endian machine, which cannot be verified here")
 	}
 	if strings.Contains(b.Type, " or ") {
 		said = append(said, "its header names "+b.Type)
@@ -225,7 +238,8 @@ func staleWords(b *job.Bad) string {
 	case has:
 		return fmt.Sprintf("generation %d", generation)
 	case int64(h.Len) != b.Len:
-		return fmt.Sprintf("write %d of another job, with blocks of %s", h.Number, args.Size(float64(h.Len)))
+		return fmt.Sprintf("write %d of another job, with blocks of %s", h.Number,
+			args.Size(float64(h.Len)))
 	case b.Number != h.Number && b.Seed != 0:
 		return fmt.Sprintf("write %d, and not write %d of this job", h.Number, b.Number)
 	}
@@ -246,7 +260,8 @@ func partWords(b *job.Bad) string {
 			parts = append(parts, "...")
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s at %s", plural(p.Len, "byte", "bytes"), placeWords(p.Off)))
+		parts = append(parts,
+			fmt.Sprintf("%s at %s", plural(p.Len, "byte", "bytes"), placeWords(p.Off)))
 	}
 	if len(parts) == 0 {
 		return ""
@@ -257,15 +272,19 @@ func partWords(b *job.Bad) string {
 // load shows a measurement.
 func (n *Native) load(e event.Load) {
 	seconds := max(e.Elapsed, 1).Seconds()
-	n.say("%s: requests of %s, %d at a time, over %s at offset %d\n", e.Mode, args.Size(float64(e.Block)), e.Depth, sizeWords(e.Len), e.Off)
-	n.say("  %s in %s: %.0f a second, %s/s\n", plural(e.Requests, "request", "requests"), e.Elapsed.Round(time.Millisecond),
+	n.say("%s: requests of %s, %d at a time, over %s at offset %d\n", e.Mode,
+		args.Size(float64(e.Block)), e.Depth, sizeWords(e.Len), e.Off)
+	n.say("  %s in %s: %.0f a second, %s/s\n", plural(e.Requests, "request", "requests"),
+		e.Elapsed.Round(time.Millisecond),
 		float64(e.Requests)/seconds, args.Size(float64(e.Requests*e.Block)/seconds))
-	n.say("  latency: mean %s, least %s, most %s\n ", shortTime(e.Latency.Mean), shortTime(e.Latency.Min), shortTime(e.Latency.Max))
+	n.say("  latency: mean %s, least %s, most %s\n ", shortTime(e.Latency.Mean),
+		shortTime(e.Latency.Min), shortTime(e.Latency.Max))
 	for _, p := range e.Latency.Percentiles {
 		n.say(" %g%% %s", p.Percent, shortTime(p.Time))
 	}
 	each := func(d time.Duration) string { return shortTime(d / time.Duration(max(1, e.Requests))) }
-	n.say("\n  processor time a request: %s (%s user, %s system)\n", each(e.User+e.System), each(e.User), each(e.System))
+	n.say("\n  processor time a request: %s (%s user, %s system)\n", each(e.User+e.System),
+		each(e.User), each(e.System))
 }
 
 // shortTime is a duration with three digits or so.

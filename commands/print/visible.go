@@ -7,18 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// Names come from images, servers and job files, and so from strangers: what they do to a terminal is not for them to choose. Every
-// text that Native is given to show is therefore made visible, as the last thing before it is laid out. The qemu dialects echo what was
-// typed as the originals do, and make errors visible, in which names from images stand.
+// Names come from images, servers and job files, and so from strangers: what they do to a terminal
+// is not for them to choose. Every text that Native is given to show is therefore made visible, as
+// the last thing before it is laid out. The qemu dialects echo what was typed as the originals do,
+// and make errors visible, in which names from images stand.
 
 // prose is text that may have several lines. Any other text that is shown is within one.
 type prose string
 
-// visible is s with everything escaped that does more than appear: control characters, marks that change the direction of text or take
-// no room, and bytes that are no UTF-8. Its own backslashes stay: it is for people, and what is right must look as it is.
-func visible(s string) string { return escaped(s, func(r rune) bool { return unicode.IsGraphic(r) }) }
+// visible is s with everything escaped that does more than appear: control characters, marks that
+// change the direction of text or take no room, and bytes that are no UTF-8. Its own backslashes
+// stay: it is for people, and what is right must look as it is.
+func visible(s string) string {
+	return escaped(s, func(r rune) bool { return unicode.IsGraphic(r) })
+}
 
-// visibleControls is visible for those who take names as bytes: only control characters are escaped.
+// visibleControls is visible for those who take names as bytes: only control characters are
+// escaped.
 func visibleControls(s string) string {
 	return escaped(s, func(r rune) bool { return !unicode.IsControl(r) })
 }

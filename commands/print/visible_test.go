@@ -13,7 +13,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// hostile is a name that would change colours, go on in another line, turn the text round, and is no UTF-8.
+// hostile is a name that would change colours, go on in another line, turn the text round, and is
+// no UTF-8.
 const hostile = "a\x1b[31m\a\r\n\u009b\u202eb\xff\u200b"
 
 const hostileShown = `a\x1b[31m\x07\x0d\x0a\u009b\u202eb\xff\u200b`
@@ -40,8 +41,8 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-// fill puts hostile into every text that v can hold, down to a depth: a tree of details may go on for
-// ever.
+// fill puts hostile into every text that v can hold, down to a depth: a tree of details may go on
+// for ever.
 func fill(v reflect.Value, depth int) {
 	if depth == 0 {
 		return
@@ -64,7 +65,11 @@ func fill(v reflect.Value, depth int) {
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(v.Elem(), depth-1)
 	case reflect.Interface:
-		for _, filling := range []any{errors.New(hostile), driver.ProbedRaw{File: hostile}, hostile} {
+		for _, filling := range []any{
+			errors.New(hostile),
+			driver.ProbedRaw{File: hostile},
+			hostile,
+		} {
 			if reflect.TypeOf(filling).Implements(v.Type()) {
 				v.Set(reflect.ValueOf(filling))
 				return
@@ -73,8 +78,8 @@ func fill(v reflect.Value, depth int) {
 	}
 }
 
-// Whatever an event holds, the shell shows nothing that does more to a terminal than appear, as text or as
-// JSON. What is new in an event is part of this by itself.
+// Whatever an event holds, the shell shows nothing that does more to a terminal than appear, as
+// text or as JSON. What is new in an event is part of this by itself.
 func TestEventsAreVisible(t *testing.T) {
 	for _, sample := range event.All() {
 		e := reflect.New(reflect.TypeOf(sample)).Elem()
@@ -85,11 +90,13 @@ func TestEventsAreVisible(t *testing.T) {
 			Print(event.Where, event.Event) bool
 			Flush()
 		}{NewNative(out, &b, "blksh"), &JSON{Out: out}} {
-			p.Print(event.Where{Pos: hostile + ":1", Command: "x", Image: hostile}, e.Interface().(event.Event))
+			p.Print(event.Where{Pos: hostile + ":1", Command: "x", Image: hostile},
+				e.Interface().(event.Event))
 			p.Flush()
 			for i, r := range b.String() {
 				_, n := utf8.DecodeRuneInString(b.String()[i:])
-				if !unicode.IsGraphic(r) && r != '\n' && r != '\t' || r == utf8.RuneError && n == 1 {
+				if !unicode.IsGraphic(r) && r != '\n' && r != '\t' || r == utf8.RuneError &&
+					n == 1 {
 					t.Errorf("%T by %T: %q", sample, p, b.String())
 					break
 				}
@@ -104,7 +111,11 @@ func TestQEMUErrorsAreVisible(t *testing.T) {
 	var b bytes.Buffer
 	out := NewStdout(&b, false)
 	q := &QEMU{Out: out, Err: &b, Name: "qemu-io"}
-	q.Print(event.Where{}, event.OpenFailed{Name: "x", Err: errors.Join(errors.New("é\xff\x1b[2J"), errors.New("two\nthree"))})
+	q.Print(event.Where{},
+		event.OpenFailed{
+			Name: "x",
+			Err:  errors.Join(errors.New("é\xff\x1b[2J"), errors.New("two\nthree")),
+		})
 	out.Flush()
 	if want := "qemu-io: can't open device x: é\xff\\x1b[2J\ntwo\\x0athree\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)

@@ -8,8 +8,8 @@ const pageSize = 4096
 // misalignment is how far behind a page buffers begin with -m, as in qemu-io.
 const misalignment = 16
 
-// Buffer is n bytes of memory at the start of a page (or behind it, with -m). Its content is arbitrary. A command that gives it back
-// by Recycle saves the next one the work of getting it.
+// Buffer is n bytes of memory at the start of a page (or behind it, with -m). Its content is
+// arbitrary. A command that gives it back by Recycle saves the next one the work of getting it.
 func (s *Session) Buffer(n int) []byte {
 	if n <= len(s.spare) {
 		b := s.spare[:n]

@@ -93,7 +93,8 @@ type Specs struct {
 // find is how the dialect knows a command, nil if it does not.
 func (s *Specs) find(name string) *Spec {
 	for ; s != nil; s = s.Newer {
-		if i := slices.IndexFunc(s.Specs, func(spec Spec) bool { return spec.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(s.Specs,
+			func(spec Spec) bool { return spec.Name == name }); i >= 0 {
 			return &s.Specs[i]
 		}
 		if slices.Contains(s.Removed, name) {
@@ -154,7 +155,8 @@ func (t *Table) add(c *Command) *Row {
 		if row.spec = t.specs.find(c.Name); row.spec == nil {
 			return nil
 		}
-		row.Args, row.Short, row.Min, row.Max = row.spec.Args, row.spec.Short, row.spec.Min, row.spec.Max
+		row.Args, row.Short, row.Min, row.Max = row.spec.Args, row.spec.Short, row.spec.Min,
+			row.spec.Max
 	}
 	t.found[c.Name] = row
 	return row
@@ -209,12 +211,14 @@ func (t *Table) checkNames() error {
 	if once := slices.Compact(slices.Clone(names)); len(once) < len(names) {
 		return fmt.Errorf("two commands have one name among %s", strings.Join(names, ", "))
 	}
-	if !slices.IsSortedFunc(t.commands, func(a, b *Command) int { return cmp.Compare(a.Name, b.Name) }) {
+	if !slices.IsSortedFunc(t.commands,
+		func(a, b *Command) int { return cmp.Compare(a.Name, b.Name) }) {
 		return errors.New("commands are not sorted by name")
 	}
 	for s := t.specs; s != nil; s = s.Newer {
 		for _, spec := range s.Specs {
-			if !slices.ContainsFunc(t.commands, func(c *Command) bool { return c.Name == spec.Name }) {
+			if !slices.ContainsFunc(t.commands,
+				func(c *Command) bool { return c.Name == spec.Name }) {
 				return fmt.Errorf("there is no command %s for a spec", spec.Name)
 			}
 		}

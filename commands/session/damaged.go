@@ -8,16 +8,17 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// damaged is an image that was to be opened and cannot be before it is repaired. It takes the place of the current image until then: a
-// command that needs one fails as the open would have, and only a check can be made.
+// damaged is an image that was to be opened and cannot be before it is repaired. It takes the place
+// of the current image until then: a command that needs one fails as the open would have, and only
+// a check can be made.
 type damaged struct {
 	opening Opening
 	failure error
 	told    bool
 }
 
-// postpones says whether the failure to open an image is left to the command that needs it, so that a check may come first. At the prompt it is
-// told at once as well.
+// postpones says whether the failure to open an image is left to the command that needs it, so that
+// a check may come first. At the prompt it is told at once as well.
 func (s *Session) postpones(o Opening, cause, failure error) bool {
 	var d *blockdev.DamagedError
 	if !s.Policy.Repairs || s.current != nil || !errors.As(cause, &d) || d.Backing {
@@ -46,8 +47,8 @@ func (s *Session) failUntold() {
 	}
 }
 
-// OpenDamaged opens the image that was to be opened and is damaged for a check, see OpenToCheck. Without one it fails as every command that
-// needs an image.
+// OpenDamaged opens the image that was to be opened and is damaged for a check, see OpenToCheck.
+// Without one it fails as every command that needs an image.
 func (s *Session) OpenDamaged(ctx context.Context, repair bool) (*blockdev.Device, error) {
 	if s.damaged == nil {
 		return nil, s.noImage()
@@ -59,9 +60,12 @@ func (s *Session) OpenDamaged(ctx context.Context, repair bool) (*blockdev.Devic
 // OpenRepaired opens the image that was damaged, as it was to be opened at first.
 func (s *Session) OpenRepaired(ctx context.Context) error { return s.Open(ctx, s.damaged.opening) }
 
-// OpenToCheck opens an image that no command goes to for a check alone, with permission to write if it is to be repaired. Who types the
-// line is asked before a device is changed. The caller closes it. The error is an event.Failure.
-func (s *Session) OpenToCheck(ctx context.Context, o Opening, repair bool) (*blockdev.Device, error) {
+// OpenToCheck opens an image that no command goes to for a check alone, with permission to write if
+// it is to be repaired. Who types the line is asked before a device is changed. The caller closes
+// it. The error is an event.Failure.
+func (s *Session) OpenToCheck(ctx context.Context, o Opening,
+	repair bool,
+) (*blockdev.Device, error) {
 	if repair && (o.ReadOnly || o.Snapshot) {
 		return nil, event.Fail(event.Report{Err: blockdev.ErrReadOnly})
 	}
@@ -74,7 +78,8 @@ func (s *Session) OpenToCheck(ctx context.Context, o Opening, repair bool) (*blo
 	a := &admission{s: s, write: o.Write, inUse: o.InUse}
 	dev, err := s.open(ctx, o, cfg, a)
 	if err != nil {
-		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
+		return nil, event.Fail(
+			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
 	}
 	switch {
 	case repair && dev.ReadOnly(): // a device that nobody asked to write to

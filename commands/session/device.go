@@ -16,8 +16,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// admission decides about the files and devices of the host that an image lies on: devices are written to only if that was asked for, and
-// neither are written to while others use them.
+// admission decides about the files and devices of the host that an image lies on: devices are
+// written to only if that was asked for, and neither are written to while others use them.
 type admission struct {
 	s     *Session
 	write bool // to devices was asked for
@@ -26,13 +26,15 @@ type admission struct {
 	devices []hostDevice
 }
 
-// hostDevice is a block or character device. The number tells devices apart, whatever path leads to them.
+// hostDevice is a block or character device. The number tells devices apart, whatever path leads to
+// them.
 type hostDevice struct {
 	path   string
 	number uint64
 }
 
-// errDeviceNeedsAsking says that a device would have been opened for writing though nobody asked for that.
+// errDeviceNeedsAsking says that a device would have been opened for writing though nobody asked
+// for that.
 var errDeviceNeedsAsking = errors.New("devices are written to only with -w")
 
 // InUseError says who uses a file or device that was to be written to.
@@ -86,7 +88,8 @@ func (a *admission) admit(f blockdev.HostFile, write bool) (release func(), err 
 	case !write:
 		return nil, nil // what cannot be found out does not keep anybody from reading
 	case a.inUse:
-	case err != nil && isDevice(st): // a file is written to as ever where the tables of the system may not be read
+	// a file is written to as ever where the tables of the system may not be read
+	case err != nil && isDevice(st):
 		return nil, err
 	case len(uses) > 0 && isDevice(st):
 		return nil, &InUseError{f.Name, uses, adviceDevice}
@@ -130,11 +133,13 @@ type reservation struct {
 	held int
 }
 
-// reserve opens a device exclusively, which keeps the system from mounting it. It fails with EBUSY where that is so already.
+// reserve opens a device exclusively, which keeps the system from mounting it. It fails with EBUSY
+// where that is so already.
 func (s *Session) reserve(f blockdev.HostFile, number uint64) (release func(), err error) {
 	r := s.reserved[number]
 	if r == nil {
-		file, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.FD), os.O_RDONLY|os.O_EXCL|syscall.O_NONBLOCK, 0)
+		file, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.FD),
+			os.O_RDONLY|os.O_EXCL|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +164,8 @@ func (s *Session) confirm(ctx context.Context, a *admission) error {
 		if s.confirmed[d.number] {
 			continue
 		}
-		answer, err := s.Confirm(ctx, fmt.Sprintf("This changes %s. Type its name to go on: ", d.path))
+		answer, err := s.Confirm(ctx,
+			fmt.Sprintf("This changes %s. Type its name to go on: ", d.path))
 		if err != nil || answer != d.path && answer != filepath.Base(d.path) {
 			return event.Fail(event.NotConfirmed{Path: d.path})
 		}

@@ -6,7 +6,8 @@ import (
 	"github.com/blksh/blksh/commands/args"
 )
 
-// Operands are what the operands of a command may be, in their order, as far as their number is bounded.
+// Operands are what the operands of a command may be, in their order, as far as their number is
+// bounded.
 func (r *Row) Operands() []args.Value {
 	f := &Flags{command: r.Name, policy: &Policy{}}
 	r.New(f)

@@ -13,9 +13,10 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// Flags collects what a command declares, and then turns words into values as declared. Flags are read in the order
-// written; then operands are counted; then operands and checks take their turns in the order of declaration, or in the
-// one that the dialect's Spec gives. The first complaint ends it.
+// Flags collects what a command declares, and then turns words into values as declared. Flags are
+// read in the order written; then operands are counted; then operands and checks take their turns
+// in the order of declaration, or in the one that the dialect's Spec gives. The first complaint
+// ends it.
 type Flags struct {
 	command string // its full name
 	policy  *Policy
@@ -124,8 +125,11 @@ var errUsage = errors.New("usage")
 func WrongUsage() error { return errUsage }
 
 // Flag declares -letter and --long (which may be "") with a value that set reads.
-func (f *Flags) Flag(letter byte, long string, value args.Value, help string, set func(word string) error) {
-	f.options = append(f.options, option{letter: letter, long: long, value: value, help: help, set: set})
+func (f *Flags) Flag(letter byte, long string, value args.Value, help string,
+	set func(word string) error,
+) {
+	f.options = append(f.options,
+		option{letter: letter, long: long, value: value, help: help, set: set})
 }
 
 // Switch declares a flag without a value that does more than to be set.
@@ -133,9 +137,11 @@ func (f *Flags) Switch(letter byte, long, help string, set func() error) {
 	f.Flag(letter, long, args.Value{}, help, func(string) error { return set() })
 }
 
-// Enum declares a flag whose value is one of words; set is told which. Help lists them, and any other
-// word is refused with them.
-func (f *Flags) Enum(letter byte, long, value string, words func() []string, help string, set func(i int) error) {
+// Enum declares a flag whose value is one of words; set is told which. Help lists them, and any
+// other word is refused with them.
+func (f *Flags) Enum(letter byte, long, value string, words func() []string, help string,
+	set func(i int) error,
+) {
 	o := option{letter: letter, long: long, value: args.Enum(value, words), help: help}
 	o.set = func(word string) error { return chosen(o.name(), words(), word, set) }
 	f.options = append(f.options, o)
@@ -143,7 +149,8 @@ func (f *Flags) Enum(letter byte, long, value string, words func() []string, hel
 
 // EnumWord declares an operand that is one of words, as Enum.
 func (f *Flags) EnumWord(name string, words func() []string, set func(i int) error) {
-	f.Word(name, args.Enum(name, words), func(word string) error { return chosen(f.command, words(), word, set) })
+	f.Word(name, args.Enum(name, words),
+		func(word string) error { return chosen(f.command, words(), word, set) })
 }
 
 // chosen finds which of words was given for what is called name.
@@ -167,8 +174,11 @@ func (f *Flags) Ignored(letter byte, long, help string) {
 	f.Switch(letter, long, help, func() error { return nil })
 }
 
-// Text declares a flag whose value is taken as it stands. given is set when it is there, and may be nil.
-func (f *Flags) Text(p *string, given *bool, letter byte, long string, value args.Value, help string) {
+// Text declares a flag whose value is taken as it stands. given is set when it is there, and may be
+// nil.
+func (f *Flags) Text(p *string, given *bool, letter byte, long string, value args.Value,
+	help string,
+) {
 	f.Flag(letter, long, value, help, func(word string) error {
 		*p = word
 		if given != nil {
@@ -180,28 +190,30 @@ func (f *Flags) Text(p *string, given *bool, letter byte, long string, value arg
 
 // Size declares a flag whose value is a number.
 func (f *Flags) Size(p *int64, given *bool, letter byte, long, value, help string) {
-	f.Flag(letter, long, args.Value{Name: value, Type: args.TypeSize}, help, func(word string) error {
-		*given = true
-		name := long
-		if letter != 0 {
-			name = string(letter)
-		}
-		var err error
-		*p, err = f.Number(name, word)
-		return err
-	})
+	f.Flag(letter, long, args.Value{Name: value, Type: args.TypeSize}, help,
+		func(word string) error {
+			*given = true
+			name := long
+			if letter != 0 {
+				name = string(letter)
+			}
+			var err error
+			*p, err = f.Number(name, word)
+			return err
+		})
 }
 
 // Pattern declares a flag whose value is a pattern.
 func (f *Flags) Pattern(p *verify.Pattern, given *bool, letter byte, long, value, help string) {
-	f.Flag(letter, long, args.Value{Name: value, Type: args.TypePattern}, help, func(word string) error {
-		*given = true
-		var err error
-		if *p, err = f.policy.Pattern(word); err != nil {
-			return event.Fail(event.BadValue{Message: err.Error()})
-		}
-		return nil
-	})
+	f.Flag(letter, long, args.Value{Name: value, Type: args.TypePattern}, help,
+		func(word string) error {
+			*given = true
+			var err error
+			if *p, err = f.policy.Pattern(word); err != nil {
+				return event.Fail(event.BadValue{Message: err.Error()})
+			}
+			return nil
+		})
 }
 
 // Instead declares a flag that ends parsing at once and makes run the whole command.
@@ -247,7 +259,8 @@ func (f *Flags) operand(s step) {
 	f.steps = append(f.steps, s)
 }
 
-// Rest declares one or more numbers behind all other operands. Each of them is checked before the next is read.
+// Rest declares one or more numbers behind all other operands. Each of them is checked before the
+// next is read.
 func (f *Flags) Rest(p *[]int64, name string, checks ...Each) {
 	f.tail(step{name: name, each: checks, all: func(rest []string) (err error) {
 		*p, err = f.Numbers(name, rest, checks...)
@@ -255,8 +268,8 @@ func (f *Flags) Rest(p *[]int64, name string, checks ...Each) {
 	}}, 1)
 }
 
-// Words declares least or more words behind all other operands, read as they stand. The checks are those that Numbers is called with
-// later.
+// Words declares least or more words behind all other operands, read as they stand. The checks are
+// those that Numbers is called with later.
 func (f *Flags) Words(p *[]string, name string, least int, checks ...Each) {
 	f.tail(step{name: name, each: checks, all: func(rest []string) error {
 		*p = rest
@@ -270,7 +283,8 @@ func (f *Flags) tail(s step, least int) {
 	f.steps = append(f.steps, s)
 }
 
-// Numbers reads words as the dialect reads the operands called name, and checks each before it reads the next.
+// Numbers reads words as the dialect reads the operands called name, and checks each before it
+// reads the next.
 func (f *Flags) Numbers(name string, words []string, checks ...Each) ([]int64, error) {
 	list := make([]int64, 0, len(words))
 	for _, word := range words {
@@ -304,7 +318,8 @@ func (f *Flags) Options(o *blockdev.Options, text string) error {
 // ImageOpts says whether images are described by options alone.
 func (f *Flags) ImageOpts() bool { return f.imageOpts }
 
-// Check declares a check of the number of operands and whatever else is known, that every dialect makes that does not leave it out.
+// Check declares a check of the number of operands and whatever else is known, that every dialect
+// makes that does not leave it out.
 func (f *Flags) Check(name string, check func(operands int) error) {
 	f.steps = append(f.steps, step{name: name, check: check})
 }
@@ -327,7 +342,8 @@ func (f *Flags) OfferConflict(name, message string, bad func() bool) {
 	f.steps = append(f.steps, step{name: name, message: message, bad: bad, offered: true})
 }
 
-// Image is the current image, nil if none is open. It is for checks that only make sense against one.
+// Image is the current image, nil if none is open. It is for checks that only make sense against
+// one.
 func (f *Flags) Image() *Image { return f.image }
 
 // MaxRequest is the longest request of the dialect.
@@ -355,7 +371,8 @@ func (f *Flags) Number(operand, word string) (int64, error) {
 
 func (f *Flags) badNumber(operand, word string, problem args.Kind, err error) error {
 	return event.Fail(event.BadNumber{
-		Command: f.command, Operand: operand, Word: word, First: f.words[0], Problem: problem, Err: err,
+		Command: f.command, Operand: operand, Word: word, First: f.words[0], Problem: problem,
+		Err: err,
 	})
 }
 
@@ -434,7 +451,8 @@ func (f *Flags) readOptions(typed string, words []string) ([]string, error) {
 	if f.spec.Letters == "" {
 		return words, nil
 	}
-	return args.Getopt(typed, f.spec.Letters, words, func(letter byte, word string) error { return set(letter, "", word) })
+	return args.Getopt(typed, f.spec.Letters, words,
+		func(letter byte, word string) error { return set(letter, "", word) })
 }
 
 // letters is the getopt string of all flags.
@@ -456,7 +474,8 @@ func (f *Flags) longs() []args.LongOption {
 	var longs []args.LongOption
 	for _, o := range f.options {
 		if o.long != "" {
-			longs = append(longs, args.LongOption{Name: o.long, HasArg: o.value.Name != "", Letter: o.letter})
+			longs = append(longs,
+				args.LongOption{Name: o.long, HasArg: o.value.Name != "", Letter: o.letter})
 		}
 	}
 	return longs
@@ -507,7 +526,8 @@ func (o *option) check() error {
 	case o.help == "" && o.value.Type != args.TypeEnum:
 		return fmt.Errorf("flag -%c --%s has no help", o.letter, o.long)
 	case types != nil && !slices.Contains(types, o.value.Type):
-		return fmt.Errorf("the value of flag -%c --%s is called %s and is none", o.letter, o.long, o.value.Name)
+		return fmt.Errorf("the value of flag -%c --%s is called %s and is none", o.letter, o.long,
+			o.value.Name)
 	}
 	return nil
 }

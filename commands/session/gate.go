@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/blockdev"
 )
 
-// OverreachError refuses what an image asks for in the names that it holds: that is for the user to give.
+// OverreachError refuses what an image asks for in the names that it holds: that is for the user to
+// give.
 type OverreachError struct {
 	Image  string   // whose maker asks
 	Rights []string // the options that ask, none if Device does
@@ -21,25 +22,29 @@ type OverreachError struct {
 func (e *OverreachError) Error() string {
 	switch {
 	case e.Part != "":
-		return fmt.Sprintf("'%s' calls '%s' its data file, which does not lie beside it", e.Image, e.Part)
+		return fmt.Sprintf("'%s' calls '%s' its data file, which does not lie beside it", e.Image,
+			e.Part)
 	case len(e.Rights) == 0:
 		return fmt.Sprintf("'%s' stands on the device '%s'", e.Image, e.Device)
 	}
-	return fmt.Sprintf("'%s' asks for %s in the name of what it stands on", e.Image, strings.Join(e.Rights, " and "))
+	return fmt.Sprintf("'%s' asks for %s in the name of what it stands on", e.Image,
+		strings.Join(e.Rights, " and "))
 }
 
 // Hint says how the user gives what the image may not take.
 func (e *OverreachError) Hint() string {
 	switch {
 	case e.Part != "":
-		return "a part of an image is written with it; -o data-file.filename=" + e.Part + " says that this file is meant\n"
+		return "a part of an image is written with it; -o data-file.filename=" + e.Part +
+			" says that this file is meant\n"
 	case len(e.Rights) == 0:
 		return "an image may name files only; --allow-backing-device lets it name devices, which are read\n"
 	}
 	return "what an image names is only read, under the usual locks; options that you give, as backing.driver=..., are obeyed\n"
 }
 
-// gate is blockdev.OpenConfig.Gate: an image gets no right that the user did not give. devices says that it may name devices.
+// gate is blockdev.OpenConfig.Gate: an image gets no right that the user did not give. devices says
+// that it may name devices.
 func (s *Session) gate(devices bool) func(blockdev.Link) error {
 	if !s.Policy.Careful {
 		return nil
@@ -57,8 +62,8 @@ func (s *Session) gate(devices bool) func(blockdev.Link) error {
 	}
 }
 
-// within says whether a file lies in a directory or below it, wherever links lead. A file that is not
-// there does no harm: opening it fails.
+// within says whether a file lies in a directory or below it, wherever links lead. A file that is
+// not there does no harm: opening it fails.
 func within(dir, file string) bool {
 	dir, errDir := resolved(dir)
 	file, errFile := resolved(file)

@@ -13,8 +13,8 @@ import (
 
 // Topic is something other than a command that help tells about.
 type Topic struct {
-	// Name is a word, Short what the topic is about in a few words, Text what help shows: lines that begin with a blank, an
-	// example first.
+	// Name is a word, Short what the topic is about in a few words, Text what help shows: lines
+	// that begin with a blank, an example first.
 	Name, Short, Text string
 }
 
@@ -29,7 +29,8 @@ type Option struct {
 // Text is what help says of the flag.
 func (o Option) Text() string { return o.Value.Help(o.Help) }
 
-// Options lists the flags of a command that its dialect knows, sorted by letter; those without one come last.
+// Options lists the flags of a command that its dialect knows, sorted by letter; those without one
+// come last.
 func (r *Row) Options() []Option {
 	f := &Flags{command: r.Name, policy: &Policy{}}
 	r.New(f)
@@ -79,8 +80,8 @@ func (r *Row) Text() string {
 	return r.Long + "\n" + r.More()
 }
 
-// Help is the text of the help: that of the command, and below it its flags. A dialect with a spec has nothing of the text but those
-// examples that it understands.
+// Help is the text of the help: that of the command, and below it its flags. A dialect with a spec
+// has nothing of the text but those examples that it understands.
 func (r *Row) Help() string {
 	text := r.Text()
 	if r.spec != nil {
@@ -174,7 +175,8 @@ func (r *Row) checkHelp() error {
 		case utf8.RuneCountInString(line) > widestHelp+1:
 			return fmt.Errorf("the help line %q is longer than %d", line, widestHelp)
 		case strings.HasPrefix(line, " -"):
-			return fmt.Errorf("the help line %q is about a flag; those are listed as they are declared", line)
+			return fmt.Errorf(
+				"the help line %q is about a flag; those are listed as they are declared", line)
 		}
 	}
 	return nil

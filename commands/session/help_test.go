@@ -56,7 +56,11 @@ func TestHelpOfDialect(t *testing.T) {
  -P PATTERN  what to look for
  -v          say more
 `
-	if got := helpOf(t, &Specs{Specs: []Spec{{Name: "copy", Short: "copies", Min: 2, Max: -1, Letters: "P:v"}}}); got != want {
+	if got := helpOf(t,
+		&Specs{Specs: []Spec{{
+			Name: "copy", Short: "copies", Min: 2, Max: -1,
+			Letters: "P:v",
+		}}}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

@@ -87,7 +87,8 @@ func invalid(what, name string) error {
 	return event.Fail(event.Report{Err: driver.Refuse("Invalid %s option: %s", what, name)})
 }
 
-// Opening is how an image is to be opened, as the options of the program or of the command open say it.
+// Opening is how an image is to be opened, as the options of the program or of the command open say
+// it.
 type Opening struct {
 	Name     string // a file name in any form; "" with Unnamed
 	Unnamed  bool   // Options say everything
@@ -133,8 +134,8 @@ func MergeOptions(o *blockdev.Options, text string) (warnings []event.Event, err
 // optionShare is the option that ForceShare stands for.
 const optionShare = "force-share"
 
-// Open opens an image and makes it the current one. The error is an event.Failure. Where the dialect repairs, damage is no error yet, see
-// damaged.
+// Open opens an image and makes it the current one. The error is an event.Failure. Where the
+// dialect repairs, damage is no error yet, see damaged.
 func (s *Session) Open(ctx context.Context, o Opening) error {
 	name, err := s.imageName(o)
 	if err != nil {
@@ -144,7 +145,10 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	if err != nil {
 		return event.Fail(event.Report{Err: err})
 	}
-	im := &Image{Name: name, path: o.Name, snapshot: o.LoadSnapshot, strict: o.Strict, parts: o.Parts}
+	im := &Image{
+		Name: name, path: o.Name, snapshot: o.LoadSnapshot, strict: o.Strict,
+		parts: o.Parts,
+	}
 	im.admission = &admission{s: s, write: o.Write, inUse: o.InUse}
 	if err := s.keepLog(ctx, im, o, &cfg); err != nil {
 		return err
@@ -152,7 +156,8 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	dev, err := s.open(ctx, o, cfg, im.admission)
 	if err != nil {
 		im.dropLog()
-		failure := event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
+		failure := event.Fail(
+			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
 		if s.postpones(o, err, failure) {
 			return nil
 		}
@@ -170,8 +175,11 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	return nil
 }
 
-// open opens the stack of an image. Block devices that nobody asked to write to are opened for reading.
-func (s *Session) open(ctx context.Context, o Opening, cfg blockdev.OpenConfig, a *admission) (*blockdev.Device, error) {
+// open opens the stack of an image. Block devices that nobody asked to write to are opened for
+// reading.
+func (s *Session) open(ctx context.Context, o Opening, cfg blockdev.OpenConfig,
+	a *admission,
+) (*blockdev.Device, error) {
 	s.Ready()
 	if s.Policy.Careful {
 		cfg.Admit = a.admit
@@ -222,7 +230,8 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	if share {
 		opts.Set(optionShare, "on")
 	}
-	if o.Name == "" && !o.Unnamed { // a name, and an empty one: no reason to look at the options for another
+	// a name, and an empty one: no reason to look at the options for another
+	if o.Name == "" && !o.Unnamed {
 		opts.SetDefault("file.driver", "file")
 	}
 	return blockdev.OpenConfig{
@@ -231,7 +240,8 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		Defaults: s.defaults(o),
 		Format:   o.Format, CheckFormat: o.Certain,
 		Mode: blockdev.Mode{
-			ReadOnly: o.ReadOnly, Direct: o.Cache.Direct, NoFlush: o.Cache.NoFlush, Unmap: o.Unmap == nil || *o.Unmap, ForceShare: share,
+			ReadOnly: o.ReadOnly, Direct: o.Cache.Direct, NoFlush: o.Cache.NoFlush,
+			Unmap: o.Unmap == nil || *o.Unmap, ForceShare: share,
 		},
 		Claim:        claim,
 		Gate:         s.gate(o.BackingDevice),
@@ -249,8 +259,8 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	}, nil
 }
 
-// defaults are the values that the dialect and the options of the program give to options of drivers. Options given for a node win over
-// them.
+// defaults are the values that the dialect and the options of the program give to options of
+// drivers. Options given for a node win over them.
 func (s *Session) defaults(o Opening) *blockdev.Options {
 	var defaults blockdev.Options
 	if !s.Policy.Locks {
@@ -316,8 +326,9 @@ func (s *Session) Reopen(ctx context.Context, im *Image, r Reopening) error {
 	return nil
 }
 
-// Close waits for the requests of an image and closes it. Requests that nothing can wake any more are given up. The error is an
-// event.Failure, and nil where the dialect leaves failures to the layer that failed.
+// Close waits for the requests of an image and closes it. Requests that nothing can wake any more
+// are given up. The error is an event.Failure, and nil where the dialect leaves failures to the
+// layer that failed.
 func (s *Session) Close(ctx context.Context, im *Image) error {
 	err := s.shut(ctx, im)
 	s.delist(im)

@@ -14,7 +14,8 @@ import (
 // Line is one line of input.
 type Line struct {
 	Text string
-	// Words are what the line is made of if somebody has split it already; otherwise Text is split as the dialect has it.
+	// Words are what the line is made of if somebody has split it already; otherwise Text is split
+	// as the dialect has it.
 	Words []string
 	// Pos is where it stands in a script, as file:line; "" if it stands in none.
 	Pos string
@@ -48,8 +49,9 @@ func (s *Session) words(l Line) ([]string, error) {
 	return words, nil
 }
 
-// outcome is err, or what ended the context of the command: output that takes no more, or a person who stopped it. Whoever stops a command that
-// no longer notices wants those behind it no more; at the prompt there are none.
+// outcome is err, or what ended the context of the command: output that takes no more, or a person
+// who stopped it. Whoever stops a command that no longer notices wants those behind it no more; at
+// the prompt there are none.
 func (s *Session) outcome(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if errors.As(cause, new(*OutputError)) {
@@ -59,13 +61,15 @@ func (s *Session) outcome(ctx context.Context, err error) error {
 		return err
 	}
 	var failure *event.Failure
-	if errors.As(err, &failure) && failure.Event.Class() == event.ClassInterrupted { // it says how far it came
+	// it says how far it came
+	if errors.As(err, &failure) && failure.Event.Class() == event.ClassInterrupted {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrInterrupted, event.Fail(event.Interrupted{}))
 }
 
-// Near are the names of commands, and those of more, that a word may stand for, the likeliest first and at most three.
+// Near are the names of commands, and those of more, that a word may stand for, the likeliest first
+// and at most three.
 func (t *Table) Near(word string, more ...string) []string {
 	type candidate struct {
 		name string
@@ -74,11 +78,16 @@ func (t *Table) Near(word string, more ...string) []string {
 	var found []candidate
 	for _, name := range append(t.names(), more...) {
 		far := distance(word, name)
-		if far <= max(1, min(len(word), len(name))/3) || len(word) > 1 && strings.HasPrefix(name, word) {
+		if far <= max(1, min(len(word), len(name))/3) || len(word) > 1 &&
+			strings.HasPrefix(name, word) {
 			found = append(found, candidate{name, far})
 		}
 	}
-	slices.SortFunc(found, func(a, b candidate) int { return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(found,
+		func(a, b candidate) int {
+			return cmp.Or(cmp.Compare(a.far, b.far),
+				cmp.Compare(a.name, b.name))
+		})
 	var names []string
 	for _, c := range found[:min(len(found), 3)] {
 		if len(c.name) > 1 {
@@ -91,7 +100,8 @@ func (t *Table) Near(word string, more ...string) []string {
 // longestGuess bounds the words that are compared, in bytes: no command has a longer name.
 const longestGuess = 32
 
-// distance is how many letters must be changed, added, dropped or swapped with their neighbour to make b of a.
+// distance is how many letters must be changed, added, dropped or swapped with their neighbour to
+// make b of a.
 func distance(a, b string) int {
 	if len(a) > longestGuess {
 		return longestGuess

@@ -8,7 +8,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// The methods of this file are for commands that take long: which range they work on, what they say meanwhile, how far they are.
+// The methods of this file are for commands that take long: which range they work on, what they say
+// meanwhile, how far they are.
 
 // span is where the two operands of a range are. The zero value is none.
 type span struct {
@@ -22,8 +23,9 @@ func (s span) spares(at int) bool {
 	return s.first > 0 && at <= last && at > last-s.missing
 }
 
-// Range says that the two operands declared next are an offset and a length. Natively they may be written as one word, START..END, and the
-// last ones, so many as missing says, may be left out; what they are read into keeps its value then. Other dialects want both.
+// Range says that the two operands declared next are an offset and a length. Natively they may be
+// written as one word, START..END, and the last ones, so many as missing says, may be left out;
+// what they are read into keeps its value then. Other dialects want both.
 func (f *Flags) Range(missing int) {
 	if f.spec == nil {
 		f.span = span{first: f.operands + 1, missing: missing}
@@ -56,15 +58,18 @@ func (f *Flags) Position() int64 { return f.position }
 // Streams says whether long requests go in pieces, see Policy.
 func (f *Flags) Streams() bool { return f.policy.Stream }
 
-// utterance is an event that waits for the session goroutine. done is closed when it has been shown.
+// utterance is an event that waits for the session goroutine. done is closed when it has been
+// shown.
 type utterance struct {
 	event event.Event
 	done  chan struct{}
 }
 
-// Tell is Do for a request that has much to say before it ends: say shows an event and returns when what it holds may be reused. It
-// belongs to the goroutine that op is called on.
-func (s *Session) Tell(ctx context.Context, op func(ctx context.Context, say func(event.Event)) error) error {
+// Tell is Do for a request that has much to say before it ends: say shows an event and returns when
+// what it holds may be reused. It belongs to the goroutine that op is called on.
+func (s *Session) Tell(ctx context.Context,
+	op func(ctx context.Context, say func(event.Event)) error,
+) error {
 	say := s.say
 	if s.alone() { // Do will not leave this goroutine
 		say = s.Emit

@@ -39,7 +39,10 @@ func TestRange(t *testing.T) {
 	for _, native := range []bool{true, false} {
 		for _, tt := range tests {
 			off, n := int64(-1), int64(-1)
-			f := &Flags{command: "read", policy: &Policy{Numbers: args.Native}, env: args.Env{End: 1 << 20}}
+			f := &Flags{
+				command: "read", policy: &Policy{Numbers: args.Native},
+				env: args.Env{End: 1 << 20},
+			}
 			if !native {
 				f.spec = &Spec{Letters: "q", Checks: "off len"}
 			}

@@ -6,8 +6,8 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
-// Policy is what a dialect decides besides its table and its printer. The session, the opener and the parser of flags read it;
-// commands never do.
+// Policy is what a dialect decides besides its table and its printer. The session, the opener and
+// the parser of flags read it; commands never do.
 type Policy struct {
 	// Split takes a line apart. With comments a word that begins with '#' may end it.
 	Split func(line string, comments bool) ([]string, error)
@@ -16,17 +16,23 @@ type Policy struct {
 	Pattern func(word string) (verify.Pattern, error)
 	// MaxRequest is the longest request that one command may make, in bytes.
 	MaxRequest int64
-	// Stream: long requests are made piece by piece, several at a time, and do not read what the image knows to be zero.
+	// Stream: long requests are made piece by piece, several at a time, and do not read what the
+	// image knows to be zero.
 	Stream bool
-	// MaxLine is where a line that comes from no terminal is cut, the rest being the next line; 0 is nowhere.
+	// MaxLine is where a line that comes from no terminal is cut, the rest being the next line; 0
+	// is nowhere.
 	MaxLine int
-	// AskPermission: whether a command may write is settled before its flags are read, and not by the request.
+	// AskPermission: whether a command may write is settled before its flags are read, and not by
+	// the request.
 	AskPermission bool
-	// Status is what a failed command makes of the exit status, 0 if nothing. The status is the highest of all.
+	// Status is what a failed command makes of the exit status, 0 if nothing. The status is the
+	// highest of all.
 	Status func(err error) int
-	// BackgroundStatus: the failure of a request in the background counts as the failure of a command.
+	// BackgroundStatus: the failure of a request in the background counts as the failure of a
+	// command.
 	BackgroundStatus bool
-	// CloseCounts: an image that cannot be closed properly is a failure, of the command that closes it or of the program.
+	// CloseCounts: an image that cannot be closed properly is a failure, of the command that closes
+	// it or of the program.
 	CloseCounts bool
 	// OutputCounts: standard output that cannot be written to is a failure, and ends everything.
 	OutputCounts bool
@@ -38,11 +44,13 @@ type Policy struct {
 	OpenFailureEnds bool
 	// StartWithout: an image of the command line that cannot be opened does not end the program.
 	StartWithout bool
-	// Repairs: an image that cannot be opened before it is repaired fails the first command that needs it, so that a check may be the first.
+	// Repairs: an image that cannot be opened before it is repaired fails the first command that
+	// needs it, so that a check may be the first.
 	Repairs bool
 	// OpenUnmaps: an image of the command open gets its discards.
 	OpenUnmaps bool
-	// Understands looks at an image that was opened and fails if that version could not have read it. Nil for every image.
+	// Understands looks at an image that was opened and fails if that version could not have read
+	// it. Nil for every image.
 	Understands func(*blockdev.Device) error
 	// PasswordLine: the passphrase of an encrypted image is the next line of standard input.
 	PasswordLine bool
@@ -50,8 +58,8 @@ type Policy struct {
 	Locks bool
 	// Several: images have names, and more than one may be open.
 	Several bool
-	// Careful: block devices of the host are written to only if that is asked for, and not while others use them. What an image asks
-	// for that is the user's to give is refused.
+	// Careful: block devices of the host are written to only if that is asked for, and not while
+	// others use them. What an image asks for that is the user's to give is refused.
 	Careful bool
 	// LikeQEMU, ExactDiscard: see blockdev.OpenConfig.
 	LikeQEMU, ExactDiscard bool

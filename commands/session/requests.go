@@ -23,15 +23,17 @@ type request struct {
 	over  bool // taken from the queue of finished ones
 }
 
-// patience is how long a request that somebody waits for may take before it is asked whether it ever can end. It affects
-// nothing but when a standstill is noticed.
+// patience is how long a request that somebody waits for may take before it is asked whether it
+// ever can end. It affects nothing but when a standstill is noticed.
 const patience = 20 * time.Millisecond
 
-// headStart is how long a background request may go before the next line is read. QEMU's requests run on the thread of the prompt
-// up to their first wait, so what they say until then comes before the next prompt.
+// headStart is how long a background request may go before the next line is read. QEMU's requests
+// run on the thread of the prompt up to their first wait, so what they say until then comes before
+// the next prompt.
 const headStart = time.Millisecond
 
-// start calls op on another goroutine. The meter counts it until the request is in the queue of finished ones.
+// start calls op on another goroutine. The meter counts it until the request is in the queue of
+// finished ones.
 func (s *Session) start(ctx context.Context, r *request, op func(context.Context) error) {
 	s.lastID++
 	r.id = s.lastID
@@ -62,11 +64,12 @@ func (s *Session) Notify(n blockdev.Notice) {
 	s.poke()
 }
 
-// Do runs one request and waits for it. Completions of others are delivered meanwhile. If nothing can make it end
-// any more, because it waits for a request that stands at a breakpoint, its context is cancelled with EDEADLK.
+// Do runs one request and waits for it. Completions of others are delivered meanwhile. If nothing
+// can make it end any more, because it waits for a request that stands at a breakpoint, its context
+// is cancelled with EDEADLK.
 //
-// With nothing else in flight and no layer that could hold it, a request can wait for nothing but the system. Then it needs no
-// goroutine of its own.
+// With nothing else in flight and no layer that could hold it, a request can wait for nothing but
+// the system. Then it needs no goroutine of its own.
 func (s *Session) Do(ctx context.Context, op func(context.Context) error) error {
 	if s.alone() {
 		s.meter.Add(1)
@@ -93,7 +96,8 @@ func (s *Session) Do(ctx context.Context, op func(context.Context) error) error 
 // mostHeld is how much memory requests in the background may hold, in bytes.
 const mostHeld = 512 << 20
 
-// Room waits until requests in the background leave room for one more that holds n bytes. It fails if they stand still for ever.
+// Room waits until requests in the background leave room for one more that holds n bytes. It fails
+// if they stand still for ever.
 func (s *Session) Room(ctx context.Context, n int64) error {
 	roomy := func() bool { return s.held == 0 || s.held <= mostHeld-n }
 	if roomy() || s.waitFor(ctx, func() { s.collect(nil) }, roomy) {
@@ -103,12 +107,16 @@ func (s *Session) Room(ctx context.Context, n int64) error {
 		return err
 	}
 	return driver.RefuseAs(syscall.ENOMEM,
-		"requests in the background that stand still hold %d bytes, of %d that all may hold", s.held, int64(mostHeld))
+		"requests in the background that stand still hold %d bytes, of %d that all may hold",
+		s.held, int64(mostHeld))
 }
 
-// Go starts a request in the background that holds so many bytes, for which Room has made room. Its completion, then, runs on the session
-// goroutine when events are delivered; the error that it returns is handled like that of a command.
-func (s *Session) Go(ctx context.Context, im *Image, held int64, op func(context.Context) error, then func(error) error) {
+// Go starts a request in the background that holds so many bytes, for which Room has made room. Its
+// completion, then, runs on the session goroutine when events are delivered; the error that it
+// returns is handled like that of a command.
+func (s *Session) Go(ctx context.Context, im *Image, held int64, op func(context.Context) error,
+	then func(error) error,
+) {
 	r := &request{im: im, where: s.where, then: then, held: held}
 	im.flying++
 	s.flying++
@@ -123,7 +131,8 @@ func (s *Session) Go(ctx context.Context, im *Image, held int64, op func(context
 	_ = s.meter.Idle(ctx) // either way the line is over
 }
 
-// Drain waits until no request of im is in flight. It fails with EDEADLK if some of them stand still for ever.
+// Drain waits until no request of im is in flight. It fails with EDEADLK if some of them stand
+// still for ever.
 func (s *Session) Drain(ctx context.Context, im *Image) error {
 	if s.waitFor(ctx, func() { s.collect(nil) }, func() bool { return im.flying == 0 }) {
 		return nil
@@ -151,8 +160,9 @@ func (s *Session) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Await delivers events until ready is closed. When it is closed already, requests of the line that has just been run are not
-// looked for: QEMU looks for events once between two lines, and no completion comes from the disk as fast as that.
+// Await delivers events until ready is closed. When it is closed already, requests of the line that
+// has just been run are not looked for: QEMU looks for events once between two lines, and no
+// completion comes from the disk as fast as that.
 func (s *Session) Await(ready <-chan struct{}) {
 	select {
 	case <-ready:
@@ -234,8 +244,8 @@ func (s *Session) deliverNotices() {
 	}
 }
 
-// collect delivers notices, and the completions up to that of until. In step mode completions that are found together come in the
-// order in which their requests were made.
+// collect delivers notices, and the completions up to that of until. In step mode completions that
+// are found together come in the order in which their requests were made.
 func (s *Session) collect(until *request) {
 	s.deliverNotices()
 	s.deliverSaid()

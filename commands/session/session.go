@@ -30,8 +30,8 @@ type Config struct {
 	Policy  Policy
 	Printer Printer
 	Drivers []blockdev.Driver
-	// Step: a command ends only when every request has finished or stands still, so that the same lines always give the
-	// same output.
+	// Step: a command ends only when every request has finished or stands still, so that the same
+	// lines always give the same output.
 	Step bool
 	// Interactive: a person types the lines.
 	Interactive bool
@@ -49,8 +49,8 @@ type Config struct {
 	// Raise sends the process a signal as a C program would get it, Abort ends it with SIGABRT.
 	Raise func(signal int)
 	Abort func()
-	// Ready returns when a signal would end the session in order. It is called before a file is opened or made; nil if there is
-	// nothing to wait for.
+	// Ready returns when a signal would end the session in order. It is called before a file is
+	// opened or made; nil if there is nothing to wait for.
 	Ready func()
 	// Trace gets every request of every layer; nil traces nothing.
 	Trace func(blockdev.TraceEvent)
@@ -64,12 +64,14 @@ type Config struct {
 	Announce bool
 	// Confirm asks the person who types the lines. nil: nobody can be asked.
 	Confirm func(ctx context.Context, question string) (answer string, err error)
-	// Ask asks for a passphrase that no option gives, see blockdev.OpenConfig. nil: nobody can be asked.
+	// Ask asks for a passphrase that no option gives, see blockdev.OpenConfig. nil: nobody can be
+	// asked.
 	Ask func(ctx context.Context, q blockdev.Question) (blockdev.Secret, error)
-	// Source puts the commands of a file before all lines that were to come. nil: nothing comes from elsewhere.
+	// Source puts the commands of a file before all lines that were to come. nil: nothing comes
+	// from elsewhere.
 	Source func(name string) error
-	// Progress begins work that may take long, on so many bytes. add counts those that are done, from any goroutine; end ends it. It
-	// may be nil.
+	// Progress begins work that may take long, on so many bytes. add counts those that are done,
+	// from any goroutine; end ends it. It may be nil.
 	Progress func(what string, total int64) (add func(n int64), end func())
 }
 
@@ -143,7 +145,8 @@ func New(cfg Config) *Session {
 		cfg.Ready = func() {}
 	}
 	s := &Session{
-		Config: cfg, byName: map[string]*Image{}, objects: map[string]any{}, meter: &wait.Meter{}, wake: make(chan struct{}, 1),
+		Config: cfg, byName: map[string]*Image{}, objects: map[string]any{}, meter: &wait.Meter{},
+		wake:     make(chan struct{}, 1),
 		reserved: map[uint64]*reservation{}, confirmed: map[uint64]bool{},
 	}
 	s.flags = Flags{policy: &s.Policy, imageOpts: s.ImageOpts}
@@ -152,7 +155,8 @@ func New(cfg Config) *Session {
 	return s
 }
 
-// Emit says something. It belongs to the command that is running or, in a completion, to its request.
+// Emit says something. It belongs to the command that is running or, in a completion, to its
+// request.
 func (s *Session) Emit(e event.Event) { s.Printer.Print(s.where, e) }
 
 // Status is the exit status so far.
@@ -197,7 +201,8 @@ func (s *Session) tell(err error) {
 	var said shown
 	var failure *event.Failure
 	switch {
-	case errors.As(err, &said), errors.As(err, new(*OutputError)): // the latter is the program's to tell, when all is over
+	// the latter is the program's to tell, when all is over
+	case errors.As(err, &said), errors.As(err, new(*OutputError)):
 	case errors.As(err, &failure):
 		s.Emit(failure.Event)
 	default:
@@ -205,7 +210,8 @@ func (s *Session) tell(err error) {
 	}
 }
 
-// count notes what a failure does to the exit status and to the lines that were to come. A person who stops a command goes on.
+// count notes what a failure does to the exit status and to the lines that were to come. A person
+// who stops a command goes on.
 func (s *Session) count(err error) {
 	stopped, mute := errors.Is(err, ErrInterrupted), errors.As(err, new(*OutputError))
 	if s.Interactive && stopped {
@@ -261,7 +267,8 @@ func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string
 	return s.permit(ctx, im, row.Needs)
 }
 
-// Claim makes sure that the command that runs may write to an image besides the one it was called on, as if it had been called on that.
+// Claim makes sure that the command that runs may write to an image besides the one it was called
+// on, as if it had been called on that.
 func (s *Session) Claim(ctx context.Context, im *Image) error {
 	if err := s.permit(ctx, im, Write); err != nil || !s.typed {
 		return err
@@ -313,14 +320,17 @@ func (s *Session) usage(row *Row, option string) error {
 	return event.Fail(event.Usage{Option: option, Synopsis: of.Synopsis(of.Name)})
 }
 
-// Fail shows the failure of something that is no command, such as an option of the program, and counts it as one.
+// Fail shows the failure of something that is no command, such as an option of the program, and
+// counts it as one.
 func (s *Session) Fail(err error) {
 	s.tell(err)
 	s.count(err)
 }
 
 // Passphrase is a copy of the secret id, or if that is "" what a person answers to q.
-func (s *Session) Passphrase(ctx context.Context, id string, q blockdev.Question) (blockdev.Secret, error) {
+func (s *Session) Passphrase(ctx context.Context, id string,
+	q blockdev.Question,
+) (blockdev.Secret, error) {
 	object := s.objects[id]
 	secret, ok := object.(blockdev.Secret)
 	switch {
@@ -329,7 +339,8 @@ func (s *Session) Passphrase(ctx context.Context, id string, q blockdev.Question
 	case id == "":
 		return nil, errors.New("nobody can be asked for a passphrase; --secret names one")
 	case object == nil:
-		return nil, fmt.Errorf("there is no secret '%s'; --object secret,id=%s,file=... makes one", id, id)
+		return nil, fmt.Errorf("there is no secret '%s'; --object secret,id=%s,file=... makes one",
+			id, id)
 	case !ok:
 		return nil, fmt.Errorf("'%s' is not a secret", id)
 	}

@@ -31,7 +31,8 @@ func (s *Session) enlist(im *Image) {
 	s.current = im
 }
 
-// delist takes out an image that was closed. If it was the current one, that which was opened last is.
+// delist takes out an image that was closed. If it was the current one, that which was opened last
+// is.
 func (s *Session) delist(im *Image) {
 	at := slices.Index(s.images, im)
 	s.images = slices.Delete(s.images, at, at+1)
@@ -51,7 +52,8 @@ func (s *Session) delist(im *Image) {
 // Use makes an image the current one.
 func (s *Session) Use(im *Image) { s.current = im }
 
-// OpenBeside opens an image that no command goes to. The caller closes it. The error is an event.Failure.
+// OpenBeside opens an image that no command goes to. The caller closes it. The error is an
+// event.Failure.
 func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, error) {
 	cfg, err := s.config(o)
 	if err != nil {
@@ -59,7 +61,8 @@ func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, 
 	}
 	dev, err := s.open(ctx, o, cfg, &admission{s: s})
 	if err != nil {
-		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
+		return nil, event.Fail(
+			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
 	}
 	return dev, nil
 }
@@ -70,7 +73,8 @@ func (im *Image) InFlight() int { return im.flying }
 // Describe tells what the image is.
 func (im *Image) Describe() event.Image {
 	e := event.Image{
-		Name: im.Name, Path: im.path, Format: im.Dev.Info().Driver, Size: im.Dev.Size(), ReadOnly: im.Dev.ReadOnly(),
+		Name: im.Name, Path: im.path, Format: im.Dev.Info().Driver, Size: im.Dev.Size(),
+		ReadOnly: im.Dev.ReadOnly(),
 		Snapshot: im.snapshot,
 	}
 	if chain := im.Dev.Chain(); len(chain) > 1 {
@@ -87,7 +91,8 @@ func (s *Session) imageName(o Opening) (string, error) {
 	case s.current != nil && (o.As == "" || !s.Policy.Several):
 		return "", event.Fail(event.FileOpen{})
 	case o.As != "" && !nameable(o.As):
-		return "", event.Fail(event.Conflict{Message: "the name of an image is a word of letters, digits and signs"})
+		return "", event.Fail(
+			event.Conflict{Message: "the name of an image is a word of letters, digits and signs"})
 	case s.Named(o.As) != nil:
 		return "", event.Fail(event.Conflict{Message: "another image is called " + o.As})
 	case o.As != "":
@@ -109,5 +114,6 @@ const longestName = 64
 
 func nameable(name string) bool {
 	return name != "" && len(name) <= longestName && utf8.ValidString(name) &&
-		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
+		!strings.ContainsFunc(name,
+			func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
 }

@@ -21,15 +21,15 @@ import (
 // with Commit or Close.
 type Target struct {
 	Name string
-	// Device: whoever calls asked for devices to be written to as well. Asking says how that is asked
-	// for, "" if it cannot be.
+	// Device: whoever calls asked for devices to be written to as well. Asking says how that is
+	// asked for, "" if it cannot be.
 	Device bool
 	Asking string
 	// Over says why an existing file of size bytes that begins with head must not be replaced; nil:
 	// any file may be.
 	Over func(head []byte, size int64) error
-	// Existing: ChangeFile makes no file where there is none. NoLinks: the name is not followed if it
-	// is a symbolic link.
+	// Existing: ChangeFile makes no file where there is none. NoLinks: the name is not followed if
+	// it is a symbolic link.
 	Existing, NoLinks bool
 	// Durable: what is new is on stable storage after Commit.
 	Durable bool
@@ -37,7 +37,10 @@ type Target struct {
 
 // rule is the rule about files for t.
 func (t *Target) rule(admit func(blockdev.HostFile) (func(), error)) target.Rule {
-	return target.Rule{Perm: 0o666, Admit: admit, Over: t.Over, Existing: t.Existing, NoLinks: t.NoLinks, Durable: t.Durable}
+	return target.Rule{
+		Perm: 0o666, Admit: admit, Over: t.Over, Existing: t.Existing,
+		NoLinks: t.NoLinks, Durable: t.Durable,
+	}
 }
 
 // ReplaceFile makes a file that gets its name with Commit: until then, and after an error, what is
@@ -53,12 +56,15 @@ func (s *Session) ChangeFile(ctx context.Context, t Target) (*target.File, error
 }
 
 // openTarget opens what t names by the rule. The error is an event.Failure.
-func (s *Session) openTarget(ctx context.Context, t Target, open func(string, target.Rule) (*target.File, error)) (*target.File, error) {
+func (s *Session) openTarget(ctx context.Context, t Target,
+	open func(string, target.Rule) (*target.File, error),
+) (*target.File, error) {
 	s.Ready()
 	f, err := open(t.Name, t.rule(func(f blockdev.HostFile) (func(), error) {
 		release, err := s.overwrite(ctx, f, t.Device)
 		if err == errDevice && t.Asking != "" {
-			err = &RefusedError{errDevice.Why, "with " + t.Asking + " it is written to, unless it is in use"}
+			err = &RefusedError{errDevice.Why, "with " + t.Asking +
+				" it is written to, unless it is in use"}
 		}
 		return release, err
 	}))
@@ -72,10 +78,16 @@ func (s *Session) openTarget(ctx context.Context, t Target, open func(string, ta
 // MakeImage makes an image by the same rule: cfg.Force stands for a device that is to be written
 // to, and for a file that is to be replaced. What failed leaves what was there. The result is the
 // length of the image, in bytes.
-func (s *Session) MakeImage(ctx context.Context, name string, cfg blockdev.CreateConfig) (int64, error) {
+func (s *Session) MakeImage(ctx context.Context, name string,
+	cfg blockdev.CreateConfig,
+) (int64, error) {
 	s.Ready()
 	cfg.Drivers, cfg.Gate, cfg.Object, cfg.Ask = s.Drivers, s.gate(false), s.object, s.Ask
-	cfg.Admit = func(f blockdev.HostFile, _ bool) (func(), error) { return s.overwrite(ctx, f, cfg.Force) }
+	cfg.Admit = func(f blockdev.HostFile, _ bool) (
+		func(), error,
+	) {
+		return s.overwrite(ctx, f, cfg.Force)
+	}
 	c, err := blockdev.PrepareCreate(ctx, name, cfg)
 	if err != nil {
 		return 0, withoutPath(err)
@@ -108,7 +120,9 @@ func (s *Session) renameRule(ctx context.Context, force bool) target.Rule {
 
 // OpenToWrite opens an image, perhaps on a device, that a command writes and no other command goes
 // to. The caller closes it. The error is an event.Failure.
-func (s *Session) OpenToWrite(ctx context.Context, o Opening, resize bool) (*blockdev.Device, error) {
+func (s *Session) OpenToWrite(ctx context.Context, o Opening,
+	resize bool,
+) (*blockdev.Device, error) {
 	cfg, err := s.config(o)
 	if err != nil {
 		return nil, event.Fail(event.Report{Err: err})
@@ -151,7 +165,9 @@ func withoutPath(err error) error {
 // overwrite is the one rule for all that a session writes besides the images that it has open, and
 // for new images: never what is open here, never what others use, and devices only if that was
 // asked for.
-func (s *Session) overwrite(ctx context.Context, f blockdev.HostFile, device bool) (release func(), err error) {
+func (s *Session) overwrite(ctx context.Context, f blockdev.HostFile,
+	device bool,
+) (release func(), err error) {
 	st, err := statOf(f)
 	if err != nil {
 		return nil, err
@@ -195,7 +211,8 @@ func AdmitFile(f blockdev.HostFile) error {
 	if err := notHere(f); err != nil {
 		return err
 	}
-	if uses, err := inuse.Of(f.Name, f.FD); err == nil && len(uses) > 0 { // as for images, what may not be read keeps nobody
+	// as for images, what may not be read keeps nobody
+	if uses, err := inuse.Of(f.Name, f.FD); err == nil && len(uses) > 0 {
 		return &InUseError{f.Name, uses, adviceTarget}
 	}
 	return nil

@@ -10,16 +10,20 @@ import (
 
 // keepLog makes the log of changes that o asks for, and has the image keep it. A log that is there
 // already belongs to other changes: it is never gone on with nor replaced.
-func (s *Session) keepLog(ctx context.Context, im *Image, o Opening, cfg *blockdev.OpenConfig) error {
+func (s *Session) keepLog(ctx context.Context, im *Image, o Opening,
+	cfg *blockdev.OpenConfig,
+) error {
 	switch {
 	case o.Undo == "":
 		return nil
 	case o.ReadOnly:
-		return event.Fail(event.Conflict{Message: "--undo keeps what is changed, and -r changes nothing"})
+		return event.Fail(
+			event.Conflict{Message: "--undo keeps what is changed, and -r changes nothing"})
 	}
 	file, err := s.ChangeFile(ctx, Target{Name: o.Undo, Over: func(head []byte, _ int64) error {
 		if undo.IsLog(head) {
-			return &RefusedError{Why: "is the log of other changes", Advice: "'undo " + o.Undo + "' puts them back; or choose a file that is not there"}
+			return &RefusedError{Why: "is the log of other changes", Advice: "'undo " + o.Undo +
+				"' puts them back; or choose a file that is not there"}
 		}
 		return &RefusedError{Why: "is there already", Advice: "choose a file that is not there"}
 	}})

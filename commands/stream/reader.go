@@ -7,9 +7,9 @@ import (
 	"github.com/blksh/blksh/blockdev"
 )
 
-// PieceSize is the most that is read at once, in bytes. The pieces that are under way together fit the second level cache of a core, so
-// that what the kernel has just copied is still there when it is looked at: with 256 KiB that takes a third less time than with
-// 1 MiB.
+// PieceSize is the most that is read at once, in bytes. The pieces that are under way together fit
+// the second level cache of a core, so that what the kernel has just copied is still there when it
+// is looked at: with 256 KiB that takes a third less time than with 1 MiB.
 const PieceSize = 256 << 10
 
 // usualDepth is how many pieces are under way.
@@ -54,8 +54,8 @@ type waiting struct {
 	slot int
 }
 
-// NewReader begins with n bytes at off, which must lie within the device. whole reads also what is known to be zero. Nothing is asked
-// of the device before Next.
+// NewReader begins with n bytes at off, which must lie within the device. whole reads also what is
+// known to be zero. Nothing is asked of the device before Next.
 func NewReader(ctx context.Context, d *blockdev.Device, off, n int64, whole bool) (*Reader, error) {
 	if err := inside(d, "read", off, n); err != nil {
 		return nil, err
@@ -78,7 +78,8 @@ func (r *Reader) begin(off, n int64, whole bool) {
 	r.ended = false
 }
 
-// Next is the next piece, in order and without gaps; io.EOF at the end. The memory of a piece is the owner's until the call after.
+// Next is the next piece, in order and without gaps; io.EOF at the end. The memory of a piece is
+// the owner's until the call after.
 func (r *Reader) Next() (Piece, error) {
 	if r.held >= 0 {
 		r.free = append(r.free, r.held)
@@ -104,8 +105,9 @@ func (r *Reader) Next() (Piece, error) {
 	return p, nil
 }
 
-// fill takes steps of the plan for which there is room. Each is submitted at once: a kernel that has the data copies them right away,
-// and would otherwise copy all of them before the first is looked at.
+// fill takes steps of the plan for which there is room. Each is submitted at once: a kernel that
+// has the data copies them right away, and would otherwise copy all of them before the first is
+// looked at.
 func (r *Reader) fill() error {
 	if r.ctx.Err() != nil {
 		return context.Cause(r.ctx)
@@ -170,8 +172,11 @@ func (r *Reader) Close() error {
 	return r.queue.Close()
 }
 
-// Each calls then with every piece of a range, in order, and returns how many bytes from off on it has dealt with.
-func Each(ctx context.Context, d *blockdev.Device, off, n int64, whole bool, then func(Piece) error) (done int64, err error) {
+// Each calls then with every piece of a range, in order, and returns how many bytes from off on it
+// has dealt with.
+func Each(ctx context.Context, d *blockdev.Device, off, n int64, whole bool,
+	then func(Piece) error,
+) (done int64, err error) {
 	r, err := NewReader(ctx, d, off, n, whole)
 	if err != nil {
 		return 0, err

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// partSize is how much data one goroutine reads and looks at before it hands in what it found, in bytes.
+	// partSize is how much data one goroutine reads and looks at before it hands in what it found,
+	// in bytes.
 	partSize = 32 << 20
 	// partDepth is how many pieces each of them has under way, see PieceSize.
 	partDepth = 4
@@ -18,10 +19,11 @@ const (
 	mostScanners = 4
 )
 
-// Scan looks at a range on several goroutines. Each reads parts of it through a queue of its own, so that data is looked at by the processor
-// that has just copied it. look notes in found, which begins as a zero R, what it finds in the pieces of a part; they come in order
-// and without gaps. merge gets what was found in one part after the other, in order. Scan returns how many bytes from off on were looked
-// at and merged.
+// Scan looks at a range on several goroutines. Each reads parts of it through a queue of its own,
+// so that data is looked at by the processor that has just copied it. look notes in found, which
+// begins as a zero R, what it finds in the pieces of a part; they come in order and without gaps.
+// merge gets what was found in one part after the other, in order. Scan returns how many bytes from
+// off on were looked at and merged.
 func Scan[R any](
 	ctx context.Context, d *blockdev.Device, off, n int64, whole bool,
 	look func(ctx context.Context, found *R, p Piece) error, merge func(found *R) error,
@@ -29,14 +31,18 @@ func Scan[R any](
 	if err := inside(d, "read", off, n); err != nil {
 		return 0, err
 	}
-	s := &scan[R]{look: look, merge: merge, plan: Plan{dev: d, at: off, end: off + n, unit: partSize, whole: whole, coarse: true}}
-	err = wait.Fan(ctx, min(runtime.GOMAXPROCS(0), mostScanners), func(ctx context.Context, _ int) (err error) {
-		r := newReader(ctx, d, partDepth)
-		defer r.closeInto(&err)
-		for s.part(ctx, r) {
-		}
-		return nil
-	})
+	s := &scan[R]{
+		look: look, merge: merge,
+		plan: Plan{dev: d, at: off, end: off + n, unit: partSize, whole: whole, coarse: true},
+	}
+	err = wait.Fan(ctx, min(runtime.GOMAXPROCS(0), mostScanners),
+		func(ctx context.Context, _ int) (err error) {
+			r := newReader(ctx, d, partDepth)
+			defer r.closeInto(&err)
+			for s.part(ctx, r) {
+			}
+			return nil
+		})
 	if s.err != nil {
 		err = s.err
 	}
@@ -57,7 +63,8 @@ type scan[R any] struct {
 	err    error // of the first part that failed
 }
 
-// part takes the next part, looks at it and hands it in when its turn comes. It is false when nothing is left to do.
+// part takes the next part, looks at it and hands it in when its turn comes. It is false when
+// nothing is left to do.
 func (s *scan[R]) part(ctx context.Context, r *Reader) bool {
 	number, part, err := s.take(ctx)
 	if part.Len == 0 && err == nil {
@@ -85,7 +92,8 @@ func (s *scan[R]) part(ctx context.Context, r *Reader) bool {
 	return s.err == nil
 }
 
-// take is the next part and its number. Whoever has got a number takes a turn with it, whatever comes of the part.
+// take is the next part and its number. Whoever has got a number takes a turn with it, whatever
+// comes of the part.
 func (s *scan[R]) take(ctx context.Context) (number int, part Step, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

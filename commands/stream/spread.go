@@ -11,18 +11,21 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// Spread makes requests for the pieces of a range on a few goroutines. Unlike those of a batch queue they may carry flags and be of any
-// kind, and each of them is so long that handing it over costs nothing.
+// Spread makes requests for the pieces of a range on a few goroutines. Unlike those of a batch
+// queue they may carry flags and be of any kind, and each of them is so long that handing it over
+// costs nothing.
 type Spread struct {
 	Off int64
 	Len int64 // -1: until Make says that there is no more
 	// Piece is the most bytes of one request, Width the number of goroutines.
 	Piece int64
 	Width int
-	// Make gets the data of a piece ready in the memory of a worker. It is called for one piece after the other, in order, and returns
-	// how much of it there is; less than n, or io.EOF, ends the range. It may be nil.
+	// Make gets the data of a piece ready in the memory of a worker. It is called for one piece
+	// after the other, in order, and returns how much of it there is; less than n, or io.EOF, ends
+	// the range. It may be nil.
 	Make func(worker int, off, n int64) (int64, error)
-	// Do makes the request. It is called on several goroutines at once, with the number of the worker, below Width.
+	// Do makes the request. It is called on several goroutines at once, with the number of the
+	// worker, below Width.
 	Do func(ctx context.Context, worker int, off, n int64) error
 	// Flush makes what was written durable at the end, also if a request failed.
 	Flush bool
@@ -41,8 +44,8 @@ type spreading struct {
 	err    error // of the request there
 }
 
-// Run makes all requests. After a failure none is begun. It returns how many bytes from Off on are done, and the error of the request
-// behind them.
+// Run makes all requests. After a failure none is begun. It returns how many bytes from Off on are
+// done, and the error of the request behind them.
 func (s Spread) Run(ctx context.Context, d *blockdev.Device) (done int64, err error) {
 	r := &spreading{Spread: s, next: s.Off, end: s.Off + s.Len, failed: math.MaxInt64}
 	if s.Len < 0 {
@@ -52,7 +55,8 @@ func (s Spread) Run(ctx context.Context, d *blockdev.Device) (done int64, err er
 	if err := inside(d, "write", s.Off, s.Len); err != nil {
 		return 0, err
 	}
-	_ = wait.Fan(ctx, max(1, s.Width), func(ctx context.Context, worker int) error { // the error is in r
+	// the error is in r
+	_ = wait.Fan(ctx, max(1, s.Width), func(ctx context.Context, worker int) error {
 		for {
 			off, n := r.take(ctx, worker)
 			if n == 0 {

@@ -1,8 +1,9 @@
-// Package topics is what help tells about besides commands: how sizes and patterns are written, what the exit status means, and
-// other things that belong to no single command.
+// Package topics is what help tells about besides commands: how sizes and patterns are written,
+// what the exit status means, and other things that belong to no single command.
 //
-// A topic is a text of its own, an example first. The shell shows it for "help NAME", the manual page has a section for it, and
-// completion knows its name. To add one, write the text and name it in All. The dialects of QEMU have no topics.
+// A topic is a text of its own, an example first. The shell shows it for "help NAME", the manual
+// page has a section for it, and completion knows its name. To add one, write the text and name it
+// in All. The dialects of QEMU have no topics.
 package topics
 
 import (

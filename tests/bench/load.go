@@ -11,7 +11,8 @@ import (
 
 // loads prints how many random reads of 4 KiB a second there are.
 func (b *bench) loads(depths []string) error {
-	fmt.Println("| randread 4 KiB | depth | blksh IOPS | fio IOPS | ratio | blksh CPU µs a request | fio |")
+	fmt.Println(
+		"| randread 4 KiB | depth | blksh IOPS | fio IOPS | ratio | blksh CPU µs a request | fio |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 	for _, direct := range []bool{false, true} {
 		file, name := filepath.Join(b.disk, "load"), "page cache"
@@ -29,7 +30,8 @@ func (b *bench) loads(depths []string) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("| %s | %s | %.0f | %.0f | %.2f | %.2f | %.2f |\n", name, depth, ours, theirs, ours/theirs, median(ourCPU), median(theirCPU))
+			fmt.Printf("| %s | %s | %.0f | %.0f | %.2f | %.2f | %.2f |\n", name, depth, ours,
+				theirs, ours/theirs, median(ourCPU), median(theirCPU))
 		}
 	}
 	fmt.Print("\nBoth through io_uring, both look at the clock before and after each request.\n")
@@ -44,7 +46,8 @@ func (b *bench) made(file string) string {
 	return file
 }
 
-// cached sees to it that a file is in the page cache: memory may have been short since it was last looked at.
+// cached sees to it that a file is in the page cache: memory may have been short since it was last
+// looked at.
 func cached(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -60,7 +63,8 @@ func (b *bench) filled(file string) error {
 	if _, err := os.Stat(file); err == nil {
 		return nil
 	}
-	_, err := b.program(b.cpu, b.blksh, "-f", "raw", "-c", fmt.Sprintf("truncate %d", b.size), "-c", "write -q -P random:1 0.."+fmt.Sprint(b.size), "-c", "flush",
+	_, err := b.program(b.cpu, b.blksh, "-f", "raw", "-c", fmt.Sprintf("truncate %d", b.size), "-c",
+		"write -q -P random:1 0.."+fmt.Sprint(b.size), "-c", "flush",
 		b.made(file))
 	return err
 }
@@ -100,8 +104,10 @@ func (b *bench) ourLoad(file, depth string, direct bool, cpu *[]float64) (float6
 
 func (b *bench) theirLoad(file, depth string, direct bool, cpu *[]float64) (float64, error) {
 	argv := []string{
-		b.fio, "--name=job", "--filename=" + file, fmt.Sprintf("--size=%d", b.size), "--bs=4k", "--rw=randread", "--norandommap",
-		"--ioengine=io_uring", "--iodepth=" + depth, "--thread", "--time_based", fmt.Sprintf("--runtime=%d", b.seconds), "--output-format=json",
+		b.fio, "--name=job", "--filename=" + file, fmt.Sprintf("--size=%d", b.size), "--bs=4k",
+		"--rw=randread", "--norandommap",
+		"--ioengine=io_uring", "--iodepth=" + depth, "--thread", "--time_based",
+		fmt.Sprintf("--runtime=%d", b.seconds), "--output-format=json",
 	}
 	if direct {
 		argv = append(argv, "--direct=1")

@@ -5,11 +5,13 @@
 //	go run ./tests/bench -only verify -engine io_uring -size 256 -types crc32c,crc7
 //	go run ./tests/bench -only qcow2 -depths 1,32
 //
-// Every figure is the median of some rounds, in which the two programs take turns, so that what else the machine does meets both. Programs run
-// on one processor. Blocks that tell whether they are intact lie in a file in memory (-engine io_uring: on a disk), and what counts is
-// processor time, user and system, of the whole process; those of 4 KiB are measured by requests of 4 KiB, as fio makes them, and again with
-// neighbours merged. Loads are measured by requests a second, on a file in the page cache and, with O_DIRECT, on a disk.
-// Loads on qcow2 images are set beside qemu-img bench and qemu-io, by the time they take.
+// Every figure is the median of some rounds, in which the two programs take turns, so that what
+// else the machine does meets both. Programs run on one processor. Blocks that tell whether they
+// are intact lie in a file in memory (-engine io_uring: on a disk), and what counts is processor
+// time, user and system, of the whole process; those of 4 KiB are measured by requests of 4 KiB, as
+// fio makes them, and again with neighbours merged. Loads are measured by requests a second, on a
+// file in the page cache and, with O_DIRECT, on a disk. Loads on qcow2 images are set beside
+// qemu-img bench and qemu-io, by the time they take.
 package main
 
 import (
@@ -48,21 +50,26 @@ func main() {
 func run() error {
 	b := &bench{}
 	flag.IntVar(&b.rounds, "rounds", 7, "how often each figure is measured")
-	flag.StringVar(&b.cpu, "cpu", strconv.Itoa(runtime.NumCPU()-1), "the processor that programs run on; the first may have interrupts to serve")
+	flag.StringVar(&b.cpu, "cpu", strconv.Itoa(runtime.NumCPU()-1),
+		"the processor that programs run on; the first may have interrupts to serve")
 	flag.StringVar(&b.dir, "memory", "/dev/shm", "a directory in memory")
 	flag.StringVar(&b.disk, "disk", os.TempDir(), "a directory on a disk, for O_DIRECT")
 	flag.IntVar(&b.seconds, "seconds", 3, "how long a load lasts")
-	size := flag.Int64("size", 1024, "MiB of the file; for checksums that take long a quarter of it")
-	flag.StringVar(&b.engine, "engine", "psync", "psync or io_uring: how both programs read and write blocks that tell whether they are intact")
+	size := flag.Int64("size", 1024,
+		"MiB of the file; for checksums that take long a quarter of it")
+	flag.StringVar(&b.engine, "engine", "psync",
+		"psync or io_uring: how both programs read and write blocks that tell whether they are intact")
 	types := flag.String("types",
 		"crc32c,crc32c-intel,crc32,crc64,crc16,crc7,xxhash,md5,sha1,sha256,sha512,sha3-224,sha3-256,sha3-384,sha3-512,meta,pattern,pattern_hdr,null",
 		"checksums to measure")
-	gaining := flag.String("gaining", "crc32,crc64,crc16,crc7,sha256", "checksums to measure on two processors")
+	gaining := flag.String("gaining", "crc32,crc64,crc16,crc7,sha256",
+		"checksums to measure on two processors")
 	blocks := flag.String("blocks", "4k,1m", "block sizes to measure")
 	depths := flag.String("depths", "1,32,128", "depths of loads to measure")
 	only := flag.String("only", "", "verify, gain, load or qcow2: only that table")
 	flag.StringVar(&b.fio, "fio", "fio", "the fio to measure against")
-	rows := flag.String("rows", "", "a regular expression: only rows of the table of qcow2 that match")
+	rows := flag.String("rows", "",
+		"a regular expression: only rows of the table of qcow2 that match")
 	flag.Parse()
 	b.size = *size << 20
 	var err error
@@ -111,7 +118,8 @@ func (b *bench) prepare() (err error) {
 		return err
 	}
 	b.blksh = filepath.Join(b.disk, "blksh")
-	if out, err := exec.Command("go", "build", "-o", b.blksh, "./cmd/blksh").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", b.blksh,
+		"./cmd/blksh").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build ./cmd/blksh: %w\n%s", err, out)
 	}
 	return nil
@@ -122,7 +130,8 @@ func (b *bench) describe() {
 	model := "unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(info)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			if name, value, ok := strings.Cut(line, ":"); ok &&
+				strings.TrimSpace(name) == "model name" {
 				model = strings.TrimSpace(value)
 				break
 			}
@@ -133,5 +142,6 @@ func (b *bench) describe() {
 	first, _, _ := strings.Cut(string(load), " ")
 	version, _ := exec.Command(b.fio, "--version").Output()
 	fmt.Printf("%s, %d processors, Linux %s, %s, %s, %s; load at the beginning %s; medians of %d rounds.\n\n", model, runtime.NumCPU(),
-		strings.TrimSpace(string(kernel)), strings.TrimSpace(string(version)), runtime.Version(), time.Now().Format(time.DateOnly), first, b.rounds)
+		strings.TrimSpace(string(kernel)), strings.TrimSpace(string(version)), runtime.Version(),
+		time.Now().Format(time.DateOnly), first, b.rounds)
 }

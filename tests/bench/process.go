@@ -16,7 +16,8 @@ type usage struct {
 	out       []byte
 }
 
-// program runs one to its end, which fails if its status is not 0, on the processor of the measurements, or on as many as cpus says.
+// program runs one to its end, which fails if its status is not 0, on the processor of the
+// measurements, or on as many as cpus says.
 func (b *bench) program(cpus string, argv ...string) (usage, error) {
 	cmd := exec.Command("taskset", append([]string{"-c", cpus}, argv...)...)
 	cmd.Dir = b.dir

@@ -64,7 +64,8 @@ func (b *bench) qcow2(depths []string) error {
 	if err := b.qcow2Images(); err != nil {
 		return err
 	}
-	fmt.Println("| qcow2 | block | order | depth | blksh s | qemu-img bench s | ratio | blksh CPU s | qemu-img | ratio |")
+	fmt.Println(
+		"| qcow2 | block | order | depth | blksh s | qemu-img bench s | ratio | blksh CPU s | qemu-img | ratio |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, l := range qcow2Loads() {
 		if !b.rows.MatchString(l.String()) {
@@ -105,7 +106,8 @@ func (b *bench) qcow2Images() error {
 	return nil
 }
 
-// mixedFile makes a file of which every 16 clusters are 10 of words, 4 of random bytes and 2 of one byte.
+// mixedFile makes a file of which every 16 clusters are 10 of words, 4 of random bytes and 2 of one
+// byte.
 func (b *bench) mixedFile(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -167,7 +169,8 @@ func (b *bench) qcow2Row(l qcow2Load, depth string) error {
 		return func() (float64, error) {
 			image := b.qcow2Path(l.image)
 			if l.image == "empty" {
-				if _, err := b.program(allCPUs(), "qemu-img", "create", "-f", "qcow2", image, strconv.FormatInt(length, 10)); err != nil {
+				if _, err := b.program(allCPUs(), "qemu-img", "create", "-f", "qcow2", image,
+					strconv.FormatInt(length, 10)); err != nil {
 					return 0, err
 				}
 			}
@@ -180,8 +183,15 @@ func (b *bench) qcow2Row(l qcow2Load, depth string) error {
 		}
 	}
 	ours, theirs, err := contest(b.rounds,
-		measure(&ourCPU, func(image string) (usage, error) { return b.ourBench(l, image, depth, requests) }, elapsed),
-		measure(&theirCPU, func(image string) (usage, error) { return b.theirBench(l, image, depth, requests, length) }, completed))
+		measure(&ourCPU,
+			func(image string) (usage, error) { return b.ourBench(l, image, depth, requests) },
+			elapsed),
+		measure(&theirCPU,
+			func(image string) (usage,
+				error,
+			) {
+				return b.theirBench(l, image, depth, requests, length)
+			}, completed))
 	if err != nil {
 		return err
 	}
@@ -190,7 +200,8 @@ func (b *bench) qcow2Row(l qcow2Load, depth string) error {
 }
 
 func qcow2Print(row string, ours, theirs, ourCPU, theirCPU float64) {
-	fmt.Printf("%s %.3f | %.3f | %.2f | %.2f | %.2f | %.2f |\n", row, ours, theirs, theirs/ours, ourCPU, theirCPU, theirCPU/ourCPU)
+	fmt.Printf("%s %.3f | %.3f | %.2f | %.2f | %.2f | %.2f |\n", row, ours, theirs, theirs/ours,
+		ourCPU, theirCPU, theirCPU/ourCPU)
 }
 
 func (b *bench) ourBench(l qcow2Load, image, depth string, requests int64) (usage, error) {
@@ -205,12 +216,17 @@ func (b *bench) ourBench(l qcow2Load, image, depth string, requests int64) (usag
 	if !l.write {
 		argv = append(argv, "-r")
 	}
-	return b.program(allCPUs(), append(argv, "-c", fmt.Sprintf("bench -b %d -d %s -n %d %s", l.block, depth, requests, mode), image)...)
+	return b.program(allCPUs(),
+		append(argv, "-c",
+			fmt.Sprintf("bench -b %d -d %s -n %d %s", l.block, depth, requests, mode), image)...)
 }
 
-// theirBench has qemu-img go through the image in steps, which are so long for a random order that all blocks come once in a scattered
-// order: the golden section of the image or of what it takes as a step, made coprime to the number of blocks.
-func (b *bench) theirBench(l qcow2Load, image, depth string, requests, length int64) (usage, error) {
+// theirBench has qemu-img go through the image in steps, which are so long for a random order that
+// all blocks come once in a scattered order: the golden section of the image or of what it takes as
+// a step, made coprime to the number of blocks.
+func (b *bench) theirBench(l qcow2Load, image, depth string, requests,
+	length int64,
+) (usage, error) {
 	step := l.block
 	if l.random {
 		blocks := length / l.block
@@ -220,7 +236,10 @@ func (b *bench) theirBench(l qcow2Load, image, depth string, requests, length in
 		}
 		step *= n
 	}
-	argv := []string{"qemu-img", "bench", "-f", "qcow2", "-t", "writeback", "-d", depth, "-c", fmt.Sprint(requests), "-s", fmt.Sprint(l.block), "-S", fmt.Sprint(step)}
+	argv := []string{
+		"qemu-img", "bench", "-f", "qcow2", "-t", "writeback", "-d", depth, "-c",
+		fmt.Sprint(requests), "-s", fmt.Sprint(l.block), "-S", fmt.Sprint(step),
+	}
 	if l.write {
 		argv = append(argv, "-w")
 	}
@@ -255,7 +274,8 @@ func completed(out []byte) (float64, error) {
 	return strconv.ParseFloat(string(m[1]), 64)
 }
 
-// qcow2Whole has both shells read whole images with one command, as qemu-io does it: into memory of that length.
+// qcow2Whole has both shells read whole images with one command, as qemu-io does it: into memory of
+// that length.
 func (b *bench) qcow2Whole() error {
 	for _, image := range []string{"full", "zlib", "zstd"} {
 		row := fmt.Sprintf("| %s, read with qemu-io | all | at once | 1 |", image)
@@ -265,12 +285,15 @@ func (b *bench) qcow2Whole() error {
 		var ourCPU, theirCPU []float64
 		read := func(cpu *[]float64, program ...string) func() (float64, error) {
 			return func() (float64, error) {
-				u, err := b.program(allCPUs(), append(program, "-r", "-f", "qcow2", "-c", fmt.Sprintf("read 0 %d", min(b.size, 2047<<20)), b.qcow2Path(image))...)
+				u, err := b.program(allCPUs(),
+					append(program, "-r", "-f", "qcow2", "-c",
+						fmt.Sprintf("read 0 %d", min(b.size, 2047<<20)), b.qcow2Path(image))...)
 				*cpu = append(*cpu, u.cpu.Seconds())
 				return u.wall.Seconds(), err
 			}
 		}
-		ours, theirs, err := contest(b.rounds, read(&ourCPU, b.blksh, "--dialect", "qemu-7.2"), read(&theirCPU, "qemu-io"))
+		ours, theirs, err := contest(b.rounds, read(&ourCPU, b.blksh, "--dialect", "qemu-7.2"),
+			read(&theirCPU, "qemu-io"))
 		if err != nil {
 			return err
 		}

@@ -15,15 +15,17 @@ import (
 type blocksRun struct {
 	cpus        string
 	kind, block string
-	merge       string // how long requests may be that neighbours are merged into; "" for those of the job
-	phase       string // write or verify
-	size        int64  // bytes of the file
+	// how long requests may be that neighbours are merged into; "" for those of the job
+	merge string
+	phase string // write or verify
+	size  int64  // bytes of the file
 }
 
 // mergeTo is the length of merged requests, for blocks that are smaller.
 const mergeTo = "256k"
 
-// cheap are the types that need the whole file to be measured: in a second a processor does a gigabyte or more. The others have a quarter.
+// cheap are the types that need the whole file to be measured: in a second a processor does a
+// gigabyte or more. The others have a quarter.
 var cheap = []string{"null", "meta", "pattern", "pattern_hdr", "crc32c", "crc32c-intel", "xxhash"}
 
 // sizeFor is the size of the file for a type.
@@ -34,9 +36,11 @@ func (b *bench) sizeFor(kind string) int64 {
 	return b.size / 4
 }
 
-// verification prints what writing and verifying blocks takes, by the requests of the job and by merged ones.
+// verification prints what writing and verifying blocks takes, by the requests of the job and by
+// merged ones.
 func (b *bench) verification(types, blocks []string) error {
-	fmt.Println("| checksum | block | requests | write: blksh | fio | ratio | verify: blksh | fio | ratio |")
+	fmt.Println(
+		"| checksum | block | requests | write: blksh | fio | ratio | verify: blksh | fio | ratio |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, kind := range types {
 		for _, block := range blocks {
@@ -46,7 +50,8 @@ func (b *bench) verification(types, blocks []string) error {
 		}
 	}
 	fmt.Printf("\nProcessor seconds a GiB, user and system, on one processor; %s. ", b.means())
-	fmt.Printf("Files of %d MiB for %s, of %d MiB for the rest.\n\n", b.size>>20, strings.Join(cheap, ", "), b.size>>22)
+	fmt.Printf("Files of %d MiB for %s, of %d MiB for the rest.\n\n", b.size>>20,
+		strings.Join(cheap, ", "), b.size>>22)
 	return nil
 }
 
@@ -78,7 +83,8 @@ func (b *bench) rowsFor(kind, block string) error {
 			return err
 		}
 		for i := range rows {
-			rows[i] += fmt.Sprintf(" %.3f | %.3f | %.2f |", figures[i+1], figures[0], figures[i+1]/figures[0])
+			rows[i] += fmt.Sprintf(" %.3f | %.3f | %.2f |", figures[i+1], figures[0],
+				figures[i+1]/figures[0])
 		}
 	}
 	for i, merge := range merges {
@@ -161,7 +167,8 @@ func (b *bench) ours(r blocksRun) (usage, error) {
 		argv = []string{b.blksh, "-t", "none", "-i", "io_uring", "-f", "raw"}
 		file = filepath.Join(b.disk, "ours")
 	}
-	u, err := b.program(r.cpus, append(argv, "-c", "truncate "+fmt.Sprint(r.size), "-c", command, b.made(file))...)
+	u, err := b.program(r.cpus,
+		append(argv, "-c", "truncate "+fmt.Sprint(r.size), "-c", command, b.made(file))...)
 	var exit *exec.ExitError
 	if r.kind == "null" && r.phase == "verify" && errors.As(err, &exit) && exit.ExitCode() == 1 {
 		err = nil // all was read, but nothing tells whether it is right
@@ -177,7 +184,8 @@ func (b *bench) theirs(r blocksRun) (usage, error) {
 		by = []string{"--ioengine=io_uring", "--iodepth=" + depth, "--direct=1"}
 	}
 	argv := append([]string{
-		b.fio, "--name=job", "--filename=" + file, fmt.Sprintf("--size=%d", r.size), "--bs=" + r.block, "--rw=write",
+		b.fio, "--name=job", "--filename=" + file, fmt.Sprintf("--size=%d", r.size), "--bs=" +
+			r.block, "--rw=write",
 		"--thread", "--verify_state_save=0", "--fallocate=none",
 	}, by...)
 	if strings.HasPrefix(r.kind, "pattern") {

@@ -97,7 +97,8 @@ func (l *Layout) checkSizes() error {
 		return fmt.Errorf("%d blocks in random order need random_generator=lfsr or norandommap",
 			l.Extent/int64(l.least())*int64(l.NrFiles))
 	case l.BSUnaligned && l.Overlaps():
-		return errors.New("bs_unaligned where blocks are written more than once: those that overlap in part cannot be told apart")
+		return errors.New(
+			"bs_unaligned where blocks are written more than once: those that overlap in part cannot be told apart")
 	case l.Fio == Fio22 && l.BSUnaligned:
 		return errors.New("fio 2.2 writes no sound blocks with bs_unaligned")
 	case l.Fio == Fio22 && l.Ranged() && l.MinBlock&(l.MinBlock-1) != 0:
@@ -142,16 +143,19 @@ func (l *Layout) checkOffsets() error {
 	case moves && l.Fio == Fio22:
 		return errors.New("of fio 2.2 only plain sequential and random orders are known")
 	case moves && l.TrimPercent > 0:
-		return errors.New("trim_percentage where blocks are written more than once: what was trimmed may be written again")
+		return errors.New(
+			"trim_percentage where blocks are written more than once: what was trimmed may be written again")
 	case l.Step%int64(l.MinBlock) != 0 || l.Step != 0 && l.Ranged():
-		return fmt.Errorf("rw=%v:%d: blocks that leave out no whole blocks may overlap in part and cannot be told apart", l.Direction, l.Step)
+		return fmt.Errorf(
+			"rw=%v:%d: blocks that leave out no whole blocks may overlap in part and cannot be told apart", l.Direction, l.Step)
 	case l.ZoneSize < 0 || l.ZoneRange < 0 || l.ZoneSkip < 0 ||
 		max(l.ZoneSize, l.ZoneRange, l.ZoneSkip) > math.MaxInt64/4:
 		return errors.New("a size of zones is out of range")
 	case l.ZoneSize > 0 &&
 		(l.ZoneSize%int64(l.MinBlock) != 0 || l.zoneRange()%int64(l.MinBlock) != 0 ||
 			l.ZoneSkip%int64(l.MinBlock) != 0 || l.Ranged()):
-		return errors.New("zones that are no whole blocks of one size: blocks may overlap in part and cannot be told apart")
+		return errors.New(
+			"zones that are no whole blocks of one size: blocks may overlap in part and cannot be told apart")
 	case l.ZoneSize > 0 && (l.NrFiles > 1 || l.Generator == "lfsr"):
 		return errors.New("zonemode=strided works on one file, and not with random_generator=lfsr")
 	case l.ZoneSize > 0 && !l.Strided:
@@ -177,7 +181,8 @@ func (l *Layout) checkCounts() error {
 		return fmt.Errorf("unknown random_generator %q (known: tausworthe, tausworthe64, lfsr)",
 			l.Generator)
 	case l.TrimPercent > 0 && l.Rewrites():
-		return errors.New("trim_percentage with loops, time_based or norandommap: what was trimmed may be written again")
+		return errors.New(
+			"trim_percentage with loops, time_based or norandommap: what was trimmed may be written again")
 	case l.TrimPercent > 0 && l.TrimBacklog <= 0:
 		return errors.New("trim_percentage needs trim_backlog")
 	case l.Interval < 0 || l.HeaderOffset < 0 || l.PatternInterval < 0 ||
@@ -240,7 +245,8 @@ func (l *Layout) setType() (err error) {
 		return fmt.Errorf("verify=%s needs a verify_pattern", l.Verify)
 	}
 	if l.Headerless && l.Ranged() && l.Overlaps() {
-		return fmt.Errorf("verify=%s where blocks of different lengths are written over each other: nothing tells them apart", l.Verify)
+		return fmt.Errorf(
+			"verify=%s where blocks of different lengths are written over each other: nothing tells them apart", l.Verify)
 	}
 	if !l.Headerless {
 		l.Checksum, err = findSum(l.Verify, l.Fio)
@@ -368,7 +374,8 @@ func (l *Layout) checkHeader() error {
 			size, l.Verify)
 	}
 	if l.HeaderOffset != 0 && (l.HeaderOffset < size || l.HeaderOffset > least-size) {
-		return fmt.Errorf("verify_offset %d would lay a header of %d bytes over its own place or out of its block of %d (possible: %d to %d)",
+		return fmt.Errorf(
+			"verify_offset %d would lay a header of %d bytes over its own place or out of its block of %d (possible: %d to %d)",
 			l.HeaderOffset, size, least, size, least-size)
 	}
 	return nil

@@ -221,7 +221,8 @@ func (o *Options) Set(name, value string) (word string, err error) {
 	row, known := options.get()[name]
 	switch {
 	case !known:
-		return "", fmt.Errorf("option %s is not supported in verification jobs: fio 3.33 to 3.42 has none of that name", name)
+		return "", fmt.Errorf(
+			"option %s is not supported in verification jobs: fio 3.33 to 3.42 has none of that name", name)
 	case row.refused != "":
 		return "", fmt.Errorf("option %s is not supported in verification jobs: %s", name,
 			row.refused)

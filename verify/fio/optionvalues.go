@@ -323,7 +323,8 @@ func setBlockAlign(o *Options, v string) error {
 	return byDirection(v, func(w ddir, v string) error {
 		n, err := o.block(v)
 		if err == nil && n != o.MinBlock && n != o.Reads.Min {
-			err = errors.New("blocks that are not aligned to their size may overlap in part and cannot be told apart")
+			err = errors.New(
+				"blocks that are not aligned to their size may overlap in part and cannot be told apart")
 		}
 		return err
 	})

@@ -1,5 +1,6 @@
-// Package arena is memory for requests: page aligned, as O_DIRECT and rings want it, and cut into slots of one size. It never
-// moves, and it is not the garbage collector's, so its address may be given to the kernel for longer than a call.
+// Package arena is memory for requests: page aligned, as O_DIRECT and rings want it, and cut into
+// slots of one size. It never moves, and it is not the garbage collector's, so its address may be
+// given to the kernel for longer than a call.
 //
 // The race detector cannot see into mapped memory; under it arenas come from the heap instead.
 package arena

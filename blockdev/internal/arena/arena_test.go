@@ -34,7 +34,13 @@ func TestSlots(t *testing.T) {
 }
 
 func TestTooMuch(t *testing.T) {
-	for _, c := range []struct{ slots, size int }{{0, 1}, {1, 0}, {-1, 1}, {1, math.MaxInt}, {math.MaxInt / 2, 8192}} {
+	for _, c := range []struct{ slots, size int }{
+		{0, 1},
+		{1, 0},
+		{-1, 1},
+		{1, math.MaxInt},
+		{math.MaxInt / 2, 8192},
+	} {
 		if a, err := New(c.slots, c.size); err == nil {
 			a.Free()
 			t.Errorf("%d slots of %d bytes", c.slots, c.size)

@@ -6,8 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
-// Allocation is an allocation in flight, which QEMU calls l2meta: a run of clusters whose data is on
-// its way, and which the format enters into its tables when the data is there. Until then every
+// Allocation is an allocation in flight, which QEMU calls l2meta: a run of clusters whose data is
+// on its way, and which the format enters into its tables when the data is there. Until then every
 // request for these clusters waits, unless it writes elsewhere in clusters that keep their place.
 type Allocation struct {
 	Guest int64 // of the first cluster

@@ -20,8 +20,8 @@ func Claim(ctx context.Context, file driver.Node, c driver.Claim, writable bool)
 	return driver.ClaimOn(ctx, file, c)
 }
 
-// OpenFile opens the child key, the file of an image, and claims it for what the format does with it before it has
-// a parent.
+// OpenFile opens the child key, the file of an image, and claims it for what the format does with
+// it before it has a parent.
 func OpenFile(ctx context.Context, o *driver.Opening, key driver.Child) (driver.Node, error) {
 	file, err := o.Child(ctx, key, driver.RoleFile)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// Status tells where guest bytes are. It asks the backing file, one layer deeper, for what is not in
-// this image. Clusters whose place is a hole of the file, as preallocation leaves them, read as
+// Status tells where guest bytes are. It asks the backing file, one layer deeper, for what is not
+// in this image. Clusters whose place is a hole of the file, as preallocation leaves them, read as
 // zeroes. A Transform turns holes into other bytes, so that they are data then, and they show no
 // place: what lies there is not what the guest reads.
 func (i *Image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {

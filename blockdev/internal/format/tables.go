@@ -15,8 +15,8 @@ type TablesConfig struct {
 	File driver.Node // where the tables are
 	Name string      // of one table, for messages
 	Unit int64       // bytes in a table, a power of two; tables begin at multiples of it
-	// Sync puts all that was written on stable storage: the file, and what lies elsewhere and tables refer
-	// to. nil flushes the file.
+	// Sync puts all that was written on stable storage: the file, and what lies elsewhere and
+	// tables refer to. nil flushes the file.
 	Sync func(ctx context.Context) error
 	// Limit is how many tables are kept in memory, but for those in use.
 	Limit int

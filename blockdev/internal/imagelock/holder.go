@@ -15,8 +15,8 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// holder looks for the process that holds a lock on the byte at of the file dev, ino. Each descriptor with locks lists them in its
-// fdinfo, in the form
+// holder looks for the process that holds a lock on the byte at of the file dev, ino. Each
+// descriptor with locks lists them in its fdinfo, in the form
 //
 //	lock:	1: OFDLCK ADVISORY  READ -1 fe:00:12345 100 100
 //
@@ -38,7 +38,8 @@ func holder(dev, ino uint64, at int64) (driver.Process, error) {
 		if err != nil {
 			continue
 		}
-		if pid == self { // unless somebody else turns up: the same file may be open here for another purpose
+		// unless somebody else turns up: the same file may be open here for another purpose
+		if pid == self {
 			own = true
 			continue
 		}

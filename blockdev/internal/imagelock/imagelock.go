@@ -1,10 +1,11 @@
-// Package imagelock takes QEMU's locks on image files, so that two programs do not damage an image that neither expects the
-// other to use.
+// Package imagelock takes QEMU's locks on image files, so that two programs do not damage an image
+// that neither expects the other to use.
 //
-// A lock is a set of single bytes of the file, held by open-file-description read locks, which never conflict by themselves. Byte
-// 100+n says that permission n is in use, byte 200+n that its holder does not want others to use it. Who wants a permission first
-// takes its own bytes and then looks whether somebody holds the bytes that stand against them. (Measured with strace on
-// qemu-io 7.2.22.)
+// A lock is a set of single bytes of the file, held by open-file-description read locks, which
+// never conflict by themselves. Byte 100+n says that permission n is in use, byte 200+n that its
+// holder does not want others to use it. Who wants a permission first takes its own bytes and then
+// looks whether somebody holds the bytes that stand against them. (Measured with strace on qemu-io
+// 7.2.22.)
 package imagelock
 
 import (
@@ -24,8 +25,8 @@ const (
 
 var permNames = [...]string{"consistent read", "write", "write unchanged", "resize"}
 
-// Lock is the image lock of one open file. The zero value holds nothing and locks nothing until Attach. It may be used from several
-// goroutines.
+// Lock is the image lock of one open file. The zero value holds nothing and locks nothing until
+// Attach. It may be used from several goroutines.
 type Lock struct {
 	mu   sync.Mutex
 	fd   int
@@ -49,7 +50,9 @@ func bytesOf(c driver.Claim) byteSet {
 	return byteSet{used: c.Use & driver.PermAll, denied: driver.PermAll &^ c.Share}
 }
 
-func (b byteSet) without(o byteSet) byteSet { return byteSet{b.used &^ o.used, b.denied &^ o.denied} }
+func (b byteSet) without(o byteSet) byteSet {
+	return byteSet{b.used &^ o.used, b.denied &^ o.denied}
+}
 
 func (b byteSet) with(o byteSet) byteSet { return byteSet{b.used | o.used, b.denied | o.denied} }
 
@@ -65,8 +68,8 @@ func (l *Lock) Attach(fd int, name string) {
 	l.fd, l.name, l.on = fd, name, true
 }
 
-// Claim changes what is held from the claim before to c. Either all of it is had, or the error is an *InUseError or that of the
-// system and the claim before stays in force.
+// Claim changes what is held from the claim before to c. Either all of it is had, or the error is
+// an *InUseError or that of the system and the claim before stays in force.
 func (l *Lock) Claim(c driver.Claim) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +88,8 @@ func (l *Lock) Claim(c driver.Claim) error {
 	return err
 }
 
-// take adds to what is held what want has more, and looks whether others stand against it. If it fails nothing is added.
+// take adds to what is held what want has more, and looks whether others stand against it. If it
+// fails nothing is added.
 func (l *Lock) take(want byteSet) (extra byteSet, err error) {
 	extra = want.without(l.held)
 	if err = set(l.fd, extra, unix.F_RDLCK); err == nil {
@@ -98,8 +102,9 @@ func (l *Lock) take(want byteSet) (extra byteSet, err error) {
 	return extra, nil
 }
 
-// claimMoving takes want on the new descriptor. The old one holds what is taken as well and gives nothing up, so that nobody can come in
-// between; while others are looked for, the new one holds nothing, for it would look like one of them.
+// claimMoving takes want on the new descriptor. The old one holds what is taken as well and gives
+// nothing up, so that nobody can come in between; while others are looked for, the new one holds
+// nothing, for it would look like one of them.
 func (l *Lock) claimMoving(want byteSet) error {
 	m := l.move
 	_ = set(m.fd, m.held, unix.F_UNLCK)
@@ -111,7 +116,8 @@ func (l *Lock) claimMoving(want byteSet) error {
 		}
 	}
 	if err != nil {
-		_ = set(m.fd, m.held, unix.F_RDLCK) // the old descriptor holds the same, which is what counts until Moved
+		// the old descriptor holds the same, which is what counts until Moved
+		_ = set(m.fd, m.held, unix.F_RDLCK)
 		return err
 	}
 	l.held = l.held.with(extra)
@@ -119,14 +125,16 @@ func (l *Lock) claimMoving(want byteSet) error {
 	return nil
 }
 
-// Drop gives up all locks of a descriptor that is about to be closed. Closing does that as well, but only when the kernel has let go of
-// the file, and an io_uring that knew it may take its time.
+// Drop gives up all locks of a descriptor that is about to be closed. Closing does that as well,
+// but only when the kernel has let go of the file, and an io_uring that knew it may take its time.
 func Drop(fd int) {
-	_ = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK}) // a length of 0 is all of the file
+	// a length of 0 is all of the file
+	_ = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK})
 }
 
-// Move begins to move what is held to fd, another descriptor of the same file. Claims are for fd from here on. Both descriptors hold their
-// locks until Moved or Stay is called, for the read locks that these are never conflict by themselves.
+// Move begins to move what is held to fd, another descriptor of the same file. Claims are for fd
+// from here on. Both descriptors hold their locks until Moved or Stay is called, for the read locks
+// that these are never conflict by themselves.
 func (l *Lock) Move(fd int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +148,8 @@ func (l *Lock) Move(fd int) error {
 	return nil
 }
 
-// Moved ends a Move: the new descriptor is the one that counts. What the old one holds goes with Drop.
+// Moved ends a Move: the new descriptor is the one that counts. What the old one holds goes with
+// Drop.
 func (l *Lock) Moved() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -149,7 +158,8 @@ func (l *Lock) Moved() {
 	}
 }
 
-// Stay undoes a Move and all claims since: the old descriptor holds what it held before. What the new one holds goes with Drop.
+// Stay undoes a Move and all claims since: the old descriptor holds what it held before. What the
+// new one holds goes with Drop.
 func (l *Lock) Stay() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,7 +188,8 @@ func set(fd int, b byteSet, kind int16) error {
 }
 
 func setByte(fd int, at int64, kind int16) error {
-	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: kind, Start: at, Len: 1}); err != nil {
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK,
+		&unix.Flock_t{Type: kind, Start: at, Len: 1}); err != nil {
 		return &RefusedError{Byte: at, Err: err}
 	}
 	return nil
@@ -233,8 +244,8 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 type InUseError struct {
 	Image string
 	Perm  string // "write" and the like
-	// Shared: the permission cannot be denied to others since somebody uses it already. Otherwise it cannot be had since
-	// somebody denies it.
+	// Shared: the permission cannot be denied to others since somebody uses it already. Otherwise
+	// it cannot be had since somebody denies it.
 	Shared bool
 
 	dev, ino uint64
@@ -261,8 +272,8 @@ func (e *InUseError) Hint() string {
 	return fmt.Sprintf("Is another process using the image [%s]?\n", e.Image)
 }
 
-// Holder finds the process that stands in the way. The kernel names none for locks of this kind, so it is looked up in /proc, as
-// far as that may be read; the error says that nothing was found.
+// Holder finds the process that stands in the way. The kernel names none for locks of this kind, so
+// it is looked up in /proc, as far as that may be read; the error says that nothing was found.
 func (e *InUseError) Holder() (driver.Process, error) {
 	if e.ino == 0 {
 		return driver.Process{}, errors.New("the image could not be identified")

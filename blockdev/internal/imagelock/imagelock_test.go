@@ -64,7 +64,9 @@ func TestConflicts(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 			var in *InUseError
-			if c.want != "" && (!errors.As(err, &in) || in.Hint() != "Is another process using the image [the image]?\n") {
+			if c.want != "" &&
+				(!errors.As(err, &in) ||
+					in.Hint() != "Is another process using the image [the image]?\n") {
 				t.Errorf("%#v", err)
 			}
 		})
@@ -162,7 +164,8 @@ func TestMoveRefused(t *testing.T) {
 	if err := lock.Move(fresh.fd); err != nil {
 		t.Fatal(err)
 	}
-	if err := lock.Claim(driver.Claim{Use: r | w, Share: r}); text(err) != `Failed to get "write" lock` {
+	if err := lock.Claim(
+		driver.Claim{Use: r | w, Share: r}); text(err) != `Failed to get "write" lock` {
 		t.Fatalf("got %v", err)
 	}
 	lock.Stay()
@@ -228,7 +231,8 @@ func TestWithQEMU(t *testing.T) {
 	qemuIO := blockdevtest.Peer(t, "qemu-io", "qemu-utils")
 	qemuImg := blockdevtest.Peer(t, "qemu-img", "qemu-utils")
 	open, name := opener(t)
-	if out, err := exec.Command(qemuImg, "create", "-q", "-f", "qcow2", name, "1M").CombinedOutput(); err != nil {
+	if out, err := exec.Command(qemuImg, "create", "-q", "-f", "qcow2", name,
+		"1M").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	alone := driver.Claim{Use: r | w | rs, Share: driver.PermAll &^ (w | rs)}

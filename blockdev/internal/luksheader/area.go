@@ -39,7 +39,9 @@ func (a area) open(
 }
 
 // seal puts a key into the area, on stable storage.
-func (a area) seal(ctx context.Context, s Store, kdf KDF, splitHash string, key, passphrase []byte) error {
+func (a area) seal(ctx context.Context, s Store, kdf KDF, splitHash string, key,
+	passphrase []byte,
+) error {
 	newHash, err := sectorcipher.Hash(splitHash)
 	if err != nil {
 		return err
@@ -64,7 +66,9 @@ func (a area) seal(ctx context.Context, s Store, kdf KDF, splitHash string, key,
 }
 
 // cipher is that of the material. Its sectors count from the beginning of the area.
-func (a area) cipher(ctx context.Context, kdf KDF, passphrase []byte, l Limits) (*sectorcipher.Cipher, error) {
+func (a area) cipher(ctx context.Context, kdf KDF, passphrase []byte,
+	l Limits,
+) (*sectorcipher.Cipher, error) {
 	key, err := kdf.derive(ctx, passphrase, a.KeyLen, l)
 	if err != nil {
 		return nil, err

@@ -133,7 +133,8 @@ func TestFailedWrite(t *testing.T) {
 					t.Fatal(err)
 				}
 				h = reread(t, m)
-				if !unlocks(t, h, "third", key) || !unlocks(t, h, "first", key) || unlocks(t, h, "second", key) {
+				if !unlocks(t, h, "third", key) || !unlocks(t, h, "first", key) ||
+					unlocks(t, h, "second", key) {
 					t.Fatalf("write %d failed: other slots open than should", n)
 				}
 			}
@@ -144,7 +145,8 @@ func TestFailedWrite(t *testing.T) {
 // FuzzRead reads headers that anybody may have written.
 func FuzzRead(f *testing.F) {
 	for _, c := range []Config{
-		config(1, "aes-xts-plain64", "sha256", 64, ""), config(2, "aes-xts-plain64", "sha256", 64, Argon2id),
+		config(1, "aes-xts-plain64", "sha256", 64, ""),
+		config(2, "aes-xts-plain64", "sha256", 64, Argon2id),
 	} {
 		m, _, _ := create(f, c)
 		f.Add(m.data[:min(len(m.data), 32<<10)], "")

@@ -146,7 +146,10 @@ func create2(ctx context.Context, s Store, c Config, key []byte) (*header2, erro
 	copy(b[off2UUID:], newUUID())
 	h := &header2{
 		store: s, detached: c.Detached, current: first, bothSound: true, end: areaEnd2,
-		payload:  Payload{Spec: c.Spec, KeyLen: c.KeyLen, Off: c.PayloadOff(), Size: -1, Unit: c.Unit},
+		payload: Payload{
+			Spec: c.Spec, KeyLen: c.KeyLen, Off: c.PayloadOff(), Size: -1,
+			Unit: c.Unit,
+		},
 		digestID: "0", digest: kdf, digestValue: digest,
 	}
 	h.doc, err = newDocument(h)
@@ -169,7 +172,8 @@ func newDocument(h *header2) (document, error) {
 		"config": configJSON{JSONSize: newHeader2 - binaryLen, KeyslotsSize: areaEnd2 - 2*newHeader2},
 		"digests": map[string]digestJSON{h.digestID: {
 			Type: PBKDF2, Keyslots: []string{}, Segments: []string{"0"},
-			Hash: h.digest.Hash, Iterations: h.digest.Iterations, Salt: h.digest.Salt, Digest: h.digestValue,
+			Hash: h.digest.Hash, Iterations: h.digest.Iterations, Salt: h.digest.Salt,
+			Digest: h.digestValue,
 		}},
 	} {
 		raw, err := json.Marshal(value)

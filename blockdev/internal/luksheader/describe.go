@@ -51,7 +51,8 @@ func slotDetails(h Header) (list []driver.Detail) {
 		}
 		d := []driver.Detail{{Key: "active", Value: s.Active}}
 		if h.Version() > 1 {
-			d = append(d, driver.Detail{Key: "slot", Value: int64(i)}, driver.Detail{Key: "kdf", Value: s.KDF.Type})
+			d = append(d, driver.Detail{Key: "slot", Value: int64(i)},
+				driver.Detail{Key: "kdf", Value: s.KDF.Type})
 		}
 		if s.Active {
 			d = append(d, driver.Detail{Key: "iters", Value: int64(s.KDF.Iterations)})

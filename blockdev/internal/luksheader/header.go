@@ -30,7 +30,8 @@ type Header interface {
 	Slots() []Slot
 	// Unlock finds the volume key by a passphrase, in the one slot given or, if that is below 0, in
 	// the first of those that it opens. ErrPassphrase says that none does.
-	Unlock(ctx context.Context, passphrase []byte, only int, l Limits) (key []byte, slot int, err error)
+	Unlock(ctx context.Context, passphrase []byte, only int, l Limits) (key []byte, slot int,
+		err error)
 	// SetSlot keeps the volume key in a free slot, for one more passphrase.
 	SetSlot(ctx context.Context, slot int, key, passphrase []byte, c Cost) error
 	// ClearSlot frees a slot and overwrites its material. That another slot is left is up to the
@@ -63,8 +64,14 @@ type Limits struct {
 
 // Errors of passphrases and slots. The words are QEMU's.
 var (
-	ErrPassphrase error = &driver.Refusal{Text: "Invalid password, cannot unlock any keyslot", Err: syscall.EINVAL}
-	ErrNoSlot     error = &driver.Refusal{Text: "Can't add a keyslot - all keyslots are in use", Err: syscall.ENOSPC}
+	ErrPassphrase error = &driver.Refusal{
+		Text: "Invalid password, cannot unlock any keyslot",
+		Err:  syscall.EINVAL,
+	}
+	ErrNoSlot error = &driver.Refusal{
+		Text: "Can't add a keyslot - all keyslots are in use",
+		Err:  syscall.ENOSPC,
+	}
 )
 
 // FormatError says what is wrong with a header.

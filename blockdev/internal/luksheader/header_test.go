@@ -65,7 +65,8 @@ func config(version int, spec, hash string, keyLen int, kdf string) Config {
 	cost := quick
 	cost.Type, cost.Hash = kdf, hash
 	return Config{
-		Version: version, Spec: sectorcipher.SplitSpec(spec), KeyLen: keyLen, Hash: hash, Unit: sectorLen,
+		Version: version, Spec: sectorcipher.SplitSpec(spec), KeyLen: keyLen, Hash: hash,
+		Unit: sectorLen,
 		Cost: cost, Passphrase: []byte("first"),
 	}
 }
@@ -159,7 +160,8 @@ func TestSlots(t *testing.T) {
 				}
 			}
 			h = reread(t, m)
-			if unlocks(t, h, "number 2", key) || !unlocks(t, h, "first", key) || !unlocks(t, h, "number 3", key) {
+			if unlocks(t, h, "number 2", key) || !unlocks(t, h, "first", key) ||
+				!unlocks(t, h, "number 3", key) {
 				t.Error("other slots open than should")
 			}
 		})
@@ -206,7 +208,10 @@ func TestCryptsetupOpensOurs(t *testing.T) {
 			if out, err := run(t, "", "cryptsetup", "luksDump", path); err != nil {
 				t.Fatalf("luksDump: %s", out)
 			}
-			for passphrase, right := range map[string]bool{"first": true, "second": true, "third": false} {
+			for passphrase, right := range map[string]bool{
+				"first": true, "second": true,
+				"third": false,
+			} {
 				checkOpens(t, path, passphrase, right)
 			}
 		})
@@ -216,7 +221,8 @@ func TestCryptsetupOpensOurs(t *testing.T) {
 // checkOpens has cryptsetup try a passphrase.
 func checkOpens(t *testing.T, path, passphrase string, right bool) {
 	t.Helper()
-	out, err := run(t, passphrase, "cryptsetup", "open", "--test-passphrase", "--key-file", "-", path)
+	out, err := run(t, passphrase, "cryptsetup", "open", "--test-passphrase", "--key-file", "-",
+		path)
 	if err != nil {
 		skipKernel(t, out)
 	}
@@ -257,7 +263,11 @@ func TestOursOpensCryptsetup(t *testing.T) {
 			if strings.Contains(args, "argon2") {
 				rounds = "4"
 			}
-			words := append([]string{"cryptsetup", "luksFormat", "-q", "--key-file", "-", "--pbkdf-force-iterations", rounds}, strings.Fields(args)...)
+			words := append(
+				[]string{
+					"cryptsetup", "luksFormat", "-q", "--key-file", "-",
+					"--pbkdf-force-iterations", rounds,
+				}, strings.Fields(args)...)
 			if out, err := run(t, "first", append(words, path)...); err != nil {
 				skipKernel(t, out)
 				t.Fatalf("luksFormat: %s", out)
@@ -268,7 +278,8 @@ func TestOursOpensCryptsetup(t *testing.T) {
 			}
 			m := &memory{data: data}
 			h := reread(t, m)
-			key, slot, err := h.Unlock(context.Background(), []byte("first"), -1, Limits{Memory: 1 << 30})
+			key, slot, err := h.Unlock(context.Background(), []byte("first"), -1,
+				Limits{Memory: 1 << 30})
 			if err != nil || slot != 0 {
 				t.Fatalf("slot %d, %v", slot, err)
 			}

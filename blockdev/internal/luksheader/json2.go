@@ -126,7 +126,10 @@ func decodeDocument(body []byte) (d document, err error) {
 
 // clone is the text as it is, whatever becomes of d.
 func (d *document) clone() document {
-	return document{maps.Clone(d.whole), maps.Clone(d.keyslots), maps.Clone(d.digests), maps.Clone(d.tokens)}
+	return document{
+		maps.Clone(d.whole), maps.Clone(d.keyslots), maps.Clone(d.digests),
+		maps.Clone(d.tokens),
+	}
 }
 
 type documentPart struct {
@@ -182,7 +185,8 @@ func (k kdfJSON) kdf() (KDF, error) {
 		return KDF{}, refuse("The parameters of %s cannot be", k.Type)
 	}
 	return KDF{
-		Type: k.Type, Hash: k.Hash, Iterations: iterations, Memory: k.Memory, Lanes: uint8(k.CPUs), Salt: k.Salt,
+		Type: k.Type, Hash: k.Hash, Iterations: iterations, Memory: k.Memory, Lanes: uint8(k.CPUs),
+		Salt: k.Salt,
 	}, nil
 }
 
@@ -205,7 +209,10 @@ func parseEncryption(s string, keyLen int) (sectorcipher.Spec, error) {
 
 // payload is the segment as it is used, if it can be.
 func (s segmentJSON) payload(keyLen int) (Payload, error) {
-	p := Payload{KeyLen: keyLen, Off: int64(s.Offset), Size: -1, Unit: s.SectorSize, Sector: uint64(s.IVTweak)}
+	p := Payload{
+		KeyLen: keyLen, Off: int64(s.Offset), Size: -1, Unit: s.SectorSize,
+		Sector: uint64(s.IVTweak),
+	}
 	if s.Type != "crypt" || len(s.Integrity) > 0 {
 		kind := "of the type '" + s.Type + "'"
 		if len(s.Integrity) > 0 {

@@ -55,11 +55,13 @@ func (k KDF) check(l Limits) error {
 	}
 	need := int64(k.Memory) << 10
 	switch {
-	case k.Iterations == 0 || k.Lanes < minLanes || k.Lanes > maxLanes || k.Memory < 8*uint32(k.Lanes):
+	case k.Iterations == 0 || k.Lanes < minLanes || k.Lanes > maxLanes ||
+		k.Memory < 8*uint32(k.Lanes):
 		return refuse("The parameters of %s cannot be (time %d, memory %d KiB, cpus %d)",
 			k.Type, k.Iterations, k.Memory, k.Lanes)
 	case uint64(k.Iterations)*uint64(k.Memory) > maxWork:
-		return refuse("%s would take too long (time %d, memory %d KiB)", k.Type, k.Iterations, k.Memory)
+		return refuse("%s would take too long (time %d, memory %d KiB)", k.Type, k.Iterations,
+			k.Memory)
 	case l.Memory > 0 && need > l.Memory:
 		return &MemoryError{Need: need, Limit: l.Memory}
 	}
@@ -70,7 +72,8 @@ func (k KDF) check(l Limits) error {
 type MemoryError struct{ Need, Limit int64 } // in bytes
 
 func (e *MemoryError) Error() string {
-	return fmt.Sprintf("Unlocking takes %d MiB of memory, and %d MiB are allowed", e.Need>>20, e.Limit>>20)
+	return fmt.Sprintf("Unlocking takes %d MiB of memory, and %d MiB are allowed", e.Need>>20,
+		e.Limit>>20)
 }
 
 // derive makes a key of n bytes.

@@ -35,9 +35,11 @@ func (v *Volume) AddKey(ctx context.Context, k driver.NewKey) (slot int, err err
 	case slot < 0:
 		slot, err = FreeSlot(v.header)
 	case slot >= len(all):
-		err = driver.RefuseAs(syscall.EINVAL, "Invalid keyslot %d specified, must be between 0 and %d", slot, len(all)-1)
+		err = driver.RefuseAs(syscall.EINVAL,
+			"Invalid keyslot %d specified, must be between 0 and %d", slot, len(all)-1)
 	case all[slot].Active:
-		err = driver.RefuseAs(syscall.EINVAL, "Refusing to overwrite active keyslot %d - please erase it first", slot)
+		err = driver.RefuseAs(syscall.EINVAL,
+			"Refusing to overwrite active keyslot %d - please erase it first", slot)
 	}
 	if err != nil {
 		return 0, err
@@ -50,7 +52,8 @@ func (v *Volume) AddKey(ctx context.Context, k driver.NewKey) (slot int, err err
 		}
 	}
 	if v.header.Version() == 1 && c.Type != PBKDF2 {
-		return 0, driver.RefuseAs(syscall.EINVAL, "LUKS version 1 knows no other key derivation than %s", PBKDF2)
+		return 0, driver.RefuseAs(syscall.EINVAL,
+			"LUKS version 1 knows no other key derivation than %s", PBKDF2)
 	}
 	if c.Time <= 0 {
 		c.Time = defaultTime
@@ -74,12 +77,15 @@ func (v *Volume) RemoveKey(ctx context.Context, slot int) error {
 	all := v.header.Slots()
 	switch {
 	case slot < 0 || slot >= len(all):
-		return driver.RefuseAs(syscall.EINVAL, "Invalid keyslot %d specified, must be between 0 and %d", slot, len(all)-1)
+		return driver.RefuseAs(syscall.EINVAL,
+			"Invalid keyslot %d specified, must be between 0 and %d", slot, len(all)-1)
 	case !all[slot].Active:
-		return driver.RefuseAs(syscall.EINVAL, "Given keyslot %d is already erased (inactive)", slot)
+		return driver.RefuseAs(syscall.EINVAL, "Given keyslot %d is already erased (inactive)",
+			slot)
 	case Active(v.header) == 1:
-		return driver.RefuseAs(syscall.EINVAL, "Attempt to erase the only active keyslot %d which will erase all the data in the image "+
-			"irreversibly - refusing operation", slot)
+		return driver.RefuseAs(syscall.EINVAL,
+			"Attempt to erase the only active keyslot %d which will erase all the data in the image "+
+				"irreversibly - refusing operation", slot)
 	}
 	return v.header.ClearSlot(ctx, slot)
 }

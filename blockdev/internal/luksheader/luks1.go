@@ -97,7 +97,8 @@ func (h *header1) parse() error {
 	}
 	h.hash = text(h.raw[off1Hash : off1Hash+nameLen1])
 	h.payload = Payload{
-		Spec:   sectorcipher.ParseSpec(text(h.raw[off1Cipher:off1Mode]), text(h.raw[off1Mode:off1Hash])),
+		Spec: sectorcipher.ParseSpec(text(h.raw[off1Cipher:off1Mode]),
+			text(h.raw[off1Mode:off1Hash])),
 		KeyLen: int(h.word(off1KeyLen)),
 		Off:    int64(h.word(off1Payload)) * sectorLen,
 		Size:   -1,
@@ -169,7 +170,9 @@ func (h *header1) checkSlot(i int) error {
 	return nil
 }
 
-func (h *header1) Unlock(ctx context.Context, passphrase []byte, only int, l Limits) ([]byte, int, error) {
+func (h *header1) Unlock(ctx context.Context, passphrase []byte, only int,
+	l Limits,
+) ([]byte, int, error) {
 	for i, s := range h.slots {
 		if !s.Active || only >= 0 && only != i {
 			continue

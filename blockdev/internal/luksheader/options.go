@@ -83,7 +83,10 @@ func (o CreateOptions) config() (Config, error) {
 		return c, err
 	}
 	c.KeyLen = n / 8
-	c.Spec = sectorcipher.Spec{Cipher: name, Mode: o.CipherMode, IV: o.IVGenAlg, IVHash: o.IVGenHashAlg}
+	c.Spec = sectorcipher.Spec{
+		Cipher: name, Mode: o.CipherMode, IV: o.IVGenAlg,
+		IVHash: o.IVGenHashAlg,
+	}
 	if c.Spec.Mode == "xts" {
 		c.KeyLen *= 2
 	}
@@ -91,7 +94,8 @@ func (o CreateOptions) config() (Config, error) {
 		c.Spec.IVHash = "sha256"
 	}
 	if o.IterTime <= 0 || o.IterTime > int64(maxTime/time.Millisecond) {
-		return c, driver.Refuse("iter-time must be from 1 to %d milliseconds", maxTime/time.Millisecond)
+		return c, driver.Refuse("iter-time must be from 1 to %d milliseconds",
+			maxTime/time.Millisecond)
 	}
 	c.Cost = Cost{Type: PBKDF2, Hash: c.Hash, Time: time.Duration(o.IterTime) * time.Millisecond}
 	return c, nil

@@ -90,7 +90,8 @@ func (h *header2) parseDigest() error {
 		if !slices.Contains(d.Segments, "0") {
 			continue
 		}
-		if d.Type != PBKDF2 || len(d.Digest) == 0 || len(d.Digest) > maxSalt || len(d.Salt) > maxSalt {
+		if d.Type != PBKDF2 || len(d.Digest) == 0 || len(d.Digest) > maxSalt ||
+			len(d.Salt) > maxSalt {
 			return refuse("LUKS2 digests of the type '%.40s' are not supported", d.Type)
 		}
 		h.digestID, h.digestValue = id, d.Digest
@@ -192,7 +193,10 @@ func (h *header2) parseSlot(i int, raw json.RawMessage, ours bool) (err error) {
 	if s.Priority != nil {
 		h.priorities[i] = *s.Priority
 	}
-	h.slots[i] = Slot{Active: true, Off: h.areas[i].Off, Len: int64(s.Area.Size), Stripes: s.AF.Stripes}
+	h.slots[i] = Slot{
+		Active: true, Off: h.areas[i].Off, Len: int64(s.Area.Size),
+		Stripes: s.AF.Stripes,
+	}
 	h.slots[i].KDF, err = s.KDF.kdf()
 	return err
 }
@@ -230,12 +234,15 @@ func (h *header2) order(only int) (order []int) {
 			order = append(order, i)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(h.priorities[b], h.priorities[a]) })
+	slices.SortStableFunc(order,
+		func(a, b int) int { return cmp.Compare(h.priorities[b], h.priorities[a]) })
 	return order
 }
 
 // Unlock passes over slots that would take too much memory, if another one opens.
-func (h *header2) Unlock(ctx context.Context, passphrase []byte, only int, l Limits) ([]byte, int, error) {
+func (h *header2) Unlock(ctx context.Context, passphrase []byte, only int,
+	l Limits,
+) ([]byte, int, error) {
 	failed := ErrPassphrase
 	for _, i := range h.order(only) {
 		key, err := h.tryKey(ctx, i, passphrase, l)
@@ -284,7 +291,8 @@ func (h *header2) SetSlot(ctx context.Context, i int, key, passphrase []byte, c 
 	s := slotJSON{Type: "luks2", KeySize: len(key), KDF: newKDF(kdf)}
 	s.AF.Type, s.AF.Stripes, s.AF.Hash = "luks1", stripes, c.Hash
 	s.Area = areaJSON{
-		Type: "raw", Offset: decimal(off), Size: decimal(length), Encryption: a.Spec.String(), KeySize: a.KeyLen,
+		Type: "raw", Offset: decimal(off), Size: decimal(length), Encryption: a.Spec.String(),
+		KeySize: a.KeyLen,
 	}
 	raw, err := json.Marshal(s)
 	if err != nil {

@@ -43,7 +43,9 @@ func (s NodeStore) check(p []byte, off int64) error {
 }
 
 // Flush flushes, whatever becomes of ctx.
-func (s NodeStore) Flush(ctx context.Context) error { return s.Node.Flush(context.WithoutCancel(ctx)) }
+func (s NodeStore) Flush(ctx context.Context) error {
+	return s.Node.Flush(context.WithoutCancel(ctx))
+}
 
 // Passphrase is the secret that opens an image by its options, nil where none is given but a person
 // can be asked. prefix is that of the options.

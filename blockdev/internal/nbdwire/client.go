@@ -206,7 +206,8 @@ func (c *Client) SetContexts(export string, names ...string) ([]Context, error) 
 	err := c.askContexts(OptSetMetaContext, MetaRequest{export, names}, func(x Context) error {
 		again := func(y Context) bool { return x.ID == y.ID || x.Name == y.Name }
 		if !slices.Contains(names, x.Name) || slices.ContainsFunc(got, again) {
-			return protocolError("the server chose meta context '%s', which nobody asked for", x.Name)
+			return protocolError("the server chose meta context '%s', which nobody asked for",
+				x.Name)
 		}
 		got = append(got, x)
 		return nil

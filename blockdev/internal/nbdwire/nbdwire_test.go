@@ -187,14 +187,16 @@ func TestCoverageBound(t *testing.T) {
 // TestErrno goes through all numbers that may stand on the wire.
 func TestErrno(t *testing.T) {
 	for _, no := range []syscall.Errno{
-		0, syscall.EPERM, syscall.EIO, syscall.ENOMEM, syscall.EINVAL, syscall.ENOSPC, syscall.EOVERFLOW, syscall.ENOTSUP,
+		0, syscall.EPERM, syscall.EIO, syscall.ENOMEM, syscall.EINVAL, syscall.ENOSPC,
+		syscall.EOVERFLOW, syscall.ENOTSUP,
 		syscall.ESHUTDOWN,
 	} {
 		if back := Errno(Code(no)); back != no {
 			t.Errorf("%v comes back as %v", no, back)
 		}
 	}
-	if Errno(77) != syscall.EINVAL || Errno(Code(syscall.EBADF)) != syscall.EIO || Errno(Code(syscall.EROFS)) != syscall.EPERM {
+	if Errno(77) != syscall.EINVAL || Errno(Code(syscall.EBADF)) != syscall.EIO ||
+		Errno(Code(syscall.EROFS)) != syscall.EPERM {
 		t.Error("numbers without a place on the wire")
 	}
 }
@@ -205,7 +207,8 @@ func TestFailure(t *testing.T) {
 	b := f.Append(nil)
 	r := Reply{Type: ChunkErrorOffset, Length: uint64(len(b))}
 	got, err := r.ParseFailure(b)
-	if err != nil || len(got.Text) > MaxString || !utf8.ValidString(got.Text) || got.Offset != 1<<40 || got.Code != 5 {
+	if err != nil || len(got.Text) > MaxString || !utf8.ValidString(got.Text) ||
+		got.Offset != 1<<40 || got.Code != 5 {
 		t.Errorf("%d bytes of text, offset %d, %v", len(got.Text), got.Offset, err)
 	}
 	b = ChunkFailure{Code: 5, Text: "\x1b[2Jgone\xff"}.Append(nil)
@@ -231,7 +234,8 @@ func TestClientBytes(t *testing.T) {
 		"0003e889045565a9 00000008 00000001 00000000" + // structured: ack
 		"0003e889045565a9 0000000a 00000004 00000013 00000005 626173653a616c6c6f636174696f6e" +
 		"0003e889045565a9 0000000a 00000001 00000000" +
-		"0003e889045565a9 00000007 00000003 0000000e 0003 00000200 00001000 02000000" + // block sizes
+		// block sizes
+		"0003e889045565a9 00000007 00000003 0000000e 0003 00000200 00001000 02000000" +
 		"0003e889045565a9 00000007 00000003 0000000c 0000 0000000000100000 000d" + // export
 		"0003e889045565a9 00000007 00000001 00000000"
 	const asked = "00000003" +
@@ -251,7 +255,10 @@ func TestClientBytes(t *testing.T) {
 		t.Fatalf("%v, %v", contexts, err)
 	}
 	e, err := c.Go("x")
-	want := Export{Size: 1 << 20, Flags: HasFlags | SendFlush | SendFUA, Blocks: BlockSizes{512, 4096, 32 << 20}}
+	want := Export{
+		Size: 1 << 20, Flags: HasFlags | SendFlush | SendFUA,
+		Blocks: BlockSizes{512, 4096, 32 << 20},
+	}
 	if err != nil || e != want {
 		t.Fatalf("%+v, %v", e, err)
 	}
@@ -263,7 +270,8 @@ func TestClientBytes(t *testing.T) {
 // TestClientRefusals lists answers of servers, and what a person reads about them.
 func TestClientRefusals(t *testing.T) {
 	goErr := func(code, text string) string {
-		return greeting + "0003e889045565a9 00000007 " + code + hex.EncodeToString([]byte{0, 0, 0, byte(len(text))}) +
+		return greeting + "0003e889045565a9 00000007 " +
+			code + hex.EncodeToString([]byte{0, 0, 0, byte(len(text))}) +
 			hex.EncodeToString([]byte(text))
 	}
 	for _, c := range []struct{ name, bytes, want, hint string }{
@@ -274,7 +282,8 @@ func TestClientRefusals(t *testing.T) {
 		{"no answer", greeting, "Failed to read option reply: Unexpected end-of-file before all data were read", ""},
 		{"unknown export", goErr("80000006", "export 'x' not present"), "Requested export not available", "server reported: export 'x' not present\n"},
 		{
-			"TLS", goErr("80000005", "Option 0x7 not permitted before TLS"), "TLS negotiation required before option 7 (go)",
+			"TLS", goErr("80000005", "Option 0x7 not permitted before TLS"),
+			"TLS negotiation required before option 7 (go)",
 			"Did you forget a valid tls-creds?\nserver reported: Option 0x7 not permitted before TLS\n",
 		},
 		{"policy", goErr("80000002", ""), "Denied by server for option 7 (go)", ""},
@@ -284,7 +293,8 @@ func TestClientRefusals(t *testing.T) {
 		{"no export", greeting + "0003e889045565a9 00000007 00000001 00000000", "broken server omitted NBD_INFO_EXPORT", ""},
 		{"long answer", greeting + "0003e889045565a9 00000007 00000003 ffffffff", "the answer to option 7 (go) is 4294967295 bytes long", ""},
 		{
-			"block size", greeting + "0003e889045565a9 00000007 00000003 0000000e 0003 00000003 00001000 02000000",
+			"block size", greeting +
+				"0003e889045565a9 00000007 00000003 0000000e 0003 00000003 00001000 02000000",
 			"server minimum block size 3 is not a power of two", "",
 		},
 	} {
@@ -334,8 +344,10 @@ func TestOptionData(t *testing.T) {
 func FuzzReply(f *testing.F) {
 	f.Add(unhex(f, "67446698 00000005 0000000000000007"), uint8(Structured))
 	f.Add(unhex(f, "668e33ef 0001 8001 0000000000000007 00000006 00000005 0000"), uint8(Structured))
-	f.Add(unhex(f, "668e33ef 0001 0002 0000000000000007 0000000c 0000000000000200 00000200"), uint8(Structured))
-	f.Add(unhex(f, "668e33ef 0001 0005 0000000000000007 0000000c 00000001 00000200 00000003"), uint8(Structured))
+	f.Add(unhex(f, "668e33ef 0001 0002 0000000000000007 0000000c 0000000000000200 00000200"),
+		uint8(Structured))
+	f.Add(unhex(f, "668e33ef 0001 0005 0000000000000007 0000000c 00000001 00000200 00000003"),
+		uint8(Structured))
 	f.Add(unhex(f, "6e8a278c 0001 0006 0000000000000007 0000000000000200 0000000000000018"+
 		"00000001 00000001 0000000000000200 0000000000000003"), uint8(Extended))
 	f.Fuzz(func(t *testing.T, b []byte, form uint8) {
@@ -391,7 +403,8 @@ func FuzzHaggling(f *testing.F) {
 		"0003e889045565a9 00000009 00000001 00000000"+
 		"0003e889045565a9 00000007 00000003 0000000c 0000 0000000000100000 000d"+
 		"0003e889045565a9 00000007 00000001 00000000"))
-	f.Add(append(unhex(f, "4e42444d41474943 00420281861253 0000000000100000 00000001"), make([]byte, 125)...))
+	f.Add(append(unhex(f, "4e42444d41474943 00420281861253 0000000000100000 00000001"),
+		make([]byte, 125)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := Greet(&pipe{Reader: bytes.NewReader(b)})
 		if err != nil || c.Old != nil {
@@ -419,7 +432,8 @@ func FuzzHaggling(f *testing.F) {
 // FuzzOption reads whatever comes as a server, and what was read must come out again.
 func FuzzOption(f *testing.F) {
 	f.Add(AppendOption(nil, OptGo, InfoRequest{"x", []InfoType{InfoBlockSize}}.append(nil)))
-	f.Add(AppendOption(nil, OptSetMetaContext, MetaRequest{"x", []string{ContextAllocation}}.append(nil)))
+	f.Add(AppendOption(nil, OptSetMetaContext,
+		MetaRequest{"x", []string{ContextAllocation}}.append(nil)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, data, _, err := ReadOption(bytes.NewReader(b), 1<<10)
 		if err != nil {

@@ -75,7 +75,8 @@ func readOptionReply(r io.Reader, opt Option) (OptionReply, []byte, error) {
 		return 0, nil, protocolError("Unexpected option reply magic")
 	}
 	if got := Option(binary.BigEndian.Uint32(head[8:])); got != opt {
-		return 0, nil, protocolError("Unexpected option type %s, expected %d", numbered(got), uint32(opt))
+		return 0, nil, protocolError("Unexpected option type %s, expected %d", numbered(got),
+			uint32(opt))
 	}
 	rep, n := OptionReply(binary.BigEndian.Uint32(head[12:])), binary.BigEndian.Uint32(head[16:])
 	if n > maxOptionReply {

@@ -166,7 +166,10 @@ func TestAll(t *testing.T) {
 					}
 					text := mode + "-" + iv
 					if iv == "essiv" {
-						text += map[int]string{16: ":md5", 32: ":sha256"}[known.keys[len(known.keys)-1]]
+						text += map[int]string{
+							16: ":md5",
+							32: ":sha256",
+						}[known.keys[len(known.keys)-1]]
 					}
 					spec := ParseSpec(name, text)
 					if spec.ModeString() != text {
@@ -236,7 +239,8 @@ func TestNoAllocation(t *testing.T) {
 	p := make([]byte, 64<<10)
 	for _, mode := range []string{"xts-plain64", "cbc-essiv:sha256"} {
 		c := newCipher(t, "aes", mode, make([]byte, 32), Unit)
-		if n := testing.AllocsPerRun(20, func() { c.Encrypt(p, p, 5); c.Decrypt(p, p, 5) }); n >= 1 {
+		if n := testing.AllocsPerRun(20,
+			func() { c.Encrypt(p, p, 5); c.Decrypt(p, p, 5) }); n >= 1 {
 			t.Errorf("%s: %v allocations", mode, n)
 		}
 	}

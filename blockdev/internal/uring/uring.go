@@ -1,10 +1,13 @@
-// Package uring is a thin binding to io_uring: set-up, submission, completion and registration, and nothing on top.
+// Package uring is a thin binding to io_uring: set-up, submission, completion and registration, and
+// nothing on top.
 //
-// A Ring is used like this: Next gives a free submission entry to fill in, Submit hands all filled entries to the kernel, Wait waits for
-// completions, Turn does both in one system call, and Completion takes one completion off the ring. The memory that an entry points to
-// must stay where it is, and be kept from the garbage collector, until its completion was seen.
+// A Ring is used like this: Next gives a free submission entry to fill in, Submit hands all filled
+// entries to the kernel, Wait waits for completions, Turn does both in one system call, and
+// Completion takes one completion off the ring. The memory that an entry points to must stay where
+// it is, and be kept from the garbage collector, until its completion was seen.
 //
-// Never more requests may be under way than Entries; then the completion ring, which has twice as many places, cannot overflow.
+// Never more requests may be under way than Entries; then the completion ring, which has twice as
+// many places, cannot overflow.
 //
 // The layouts are those of the kernel's <linux/io_uring.h>.
 package uring
@@ -72,7 +75,8 @@ type SQE struct {
 	_        [22]byte
 }
 
-// CQE is a completion. Res is what the system call would return: a count, or a negated error number.
+// CQE is a completion. Res is what the system call would return: a count, or a negated error
+// number.
 type CQE struct {
 	UserData uint64
 	Res      int32
@@ -103,8 +107,8 @@ type waitArg struct {
 // waitArgSize is the part of a waitArg that the kernel's struct io_uring_getevents_arg has.
 const waitArgSize = unsafe.Offsetof(waitArg{}.time)
 
-// Ring is one submission and one completion ring. It is not safe for use by several goroutines at once, except that one may be in Enter
-// while another fills entries, under the rules of its Mode.
+// Ring is one submission and one completion ring. It is not safe for use by several goroutines at
+// once, except that one may be in Enter while another fills entries, under the rules of its Mode.
 type Ring struct {
 	fd      int
 	entries uint32
@@ -129,7 +133,8 @@ type Ring struct {
 type Mode int
 
 const (
-	// Owned rings belong to one goroutine that is locked to its thread: from New to Close nobody else touches them.
+	// Owned rings belong to one goroutine that is locked to its thread: from New to Close nobody
+	// else touches them.
 	Owned Mode = iota
 	// Shared rings take entries and are entered from any thread; the caller orders that.
 	Shared
@@ -137,12 +142,15 @@ const (
 
 // ladders are the set-up flags to try, from the newest kernel (6.6, then 6.1, 5.19, 5.6) down.
 var ladders = [...][]uint32{
-	Owned:  {setupSingleIssuer | setupDeferTaskrun | setupNoSQArray, setupSingleIssuer | setupDeferTaskrun, setupCoopTaskrun, 0},
+	Owned: {
+		setupSingleIssuer | setupDeferTaskrun | setupNoSQArray,
+		setupSingleIssuer | setupDeferTaskrun, setupCoopTaskrun, 0,
+	},
 	Shared: {setupCoopTaskrun | setupNoSQArray, setupCoopTaskrun, 0},
 }
 
-// New sets a ring up for at least entries requests under way at once. An error means that there is no io_uring to be had here: the
-// kernel is too old, or it is forbidden.
+// New sets a ring up for at least entries requests under way at once. An error means that there is
+// no io_uring to be had here: the kernel is too old, or it is forbidden.
 func New(entries int, m Mode) (*Ring, error) {
 	if entries <= 0 || entries > 32768 {
 		return nil, fmt.Errorf("no ring of %d entries: %w", entries, unix.EINVAL)
@@ -150,7 +158,8 @@ func New(entries int, m Mode) (*Ring, error) {
 	var last error
 	for _, flags := range ladders[m] {
 		p := params{flags: flags | setupClamp}
-		fd, _, no := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
+		fd, _, no := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries),
+			uintptr(unsafe.Pointer(&p)), 0)
 		if no == unix.EINVAL {
 			last = no
 			continue
@@ -169,7 +178,8 @@ func New(entries int, m Mode) (*Ring, error) {
 }
 
 func (r *Ring) init(p *params) error {
-	if p.features&featSingleMmap == 0 || p.features&featNoDrop == 0 || p.cqEntries < r.entries || p.sqEntries < r.entries {
+	if p.features&featSingleMmap == 0 || p.features&featNoDrop == 0 || p.cqEntries < r.entries ||
+		p.sqEntries < r.entries {
 		return fmt.Errorf("io_uring of a kernel before 5.6: %w", unix.ENOSYS)
 	}
 	hasArray := p.flags&setupNoSQArray == 0
@@ -204,14 +214,16 @@ func (r *Ring) init(p *params) error {
 }
 
 func (r *Ring) mmap(off int64, size int) ([]byte, error) {
-	b, err := unix.Mmap(r.fd, off, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	b, err := unix.Mmap(r.fd, off, size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		return nil, fmt.Errorf("map io_uring: %w", err)
 	}
 	return b, nil
 }
 
-// Next is the next submission entry, empty. Nil means that all are taken and Enter must be called first.
+// Next is the next submission entry, empty. Nil means that all are taken and Enter must be called
+// first.
 func (r *Ring) Next() *SQE {
 	if r.tail-atomic.LoadUint32(r.sqHead) >= uint32(len(r.sqes)) {
 		return nil
@@ -222,8 +234,9 @@ func (r *Ring) Next() *SQE {
 	return e
 }
 
-// Submit hands the entries filled in since the last time to the kernel, and returns once it has taken them all. On an error, which only
-// misuse can bring, the kernel does not get those that it has not taken.
+// Submit hands the entries filled in since the last time to the kernel, and returns once it has
+// taken them all. On an error, which only misuse can bring, the kernel does not get those that it
+// has not taken.
 func (r *Ring) Submit() error {
 	atomic.StoreUint32(r.sqTail, r.tail)
 	for r.submitted != r.tail {
@@ -260,23 +273,27 @@ func (r *Ring) UnderWay() int { return int(r.submitted - *r.cqHead) }
 // waiting is how many completions are there to be taken.
 func (r *Ring) waiting() uint32 { return atomic.LoadUint32(r.cqTail) - *r.cqHead }
 
-// patience is for how long Turn keeps the processor from other goroutines: as long as the scheduler lets a goroutine compute. The timer must
-// not end before the kernel's own tick either, or a virtual machine pays 10 µs a request to have it set.
+// patience is for how long Turn keeps the processor from other goroutines: as long as the scheduler
+// lets a goroutine compute. The timer must not end before the kernel's own tick either, or a
+// virtual machine pays 10 µs a request to have it set.
 const patience = 10 * time.Millisecond
 
-// Turn is Submit and Wait in one, for a goroutine that has nothing else to do and will be back at once. Prompt says that the requests are
-// likely to complete while they are submitted, as reads from the page cache do.
+// Turn is Submit and Wait in one, for a goroutine that has nothing else to do and will be back at
+// once. Prompt says that the requests are likely to complete while they are submitted, as reads
+// from the page cache do.
 //
-// A system call that the scheduler knows of loses its processor after 20 µs, to a thread that wakes up just to look, and has to get one
-// again at its end: for a disk that answers in 50 µs that is half as much work again as the request itself. So for some milliseconds
-// Turn waits unknown to the scheduler, like a goroutine that computes; when the scheduler wants the goroutine to pause, its signal ends
-// the wait. After that, Turn waits like any other call.
+// A system call that the scheduler knows of loses its processor after 20 µs, to a thread that wakes
+// up just to look, and has to get one again at its end: for a disk that answers in 50 µs that is
+// half as much work again as the request itself. So for some milliseconds Turn waits unknown to the
+// scheduler, like a goroutine that computes; when the scheduler wants the goroutine to pause, its
+// signal ends the wait. After that, Turn waits like any other call.
 func (r *Ring) Turn(least uint32, prompt bool) error {
 	if prompt {
 		r.Push()
 	}
 	if r.brief != nil && (r.submitted != r.tail || r.waiting() < least) {
-		r.enterBriefly(uintptr(least), enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(r.brief)), waitArgSize)
+		r.enterBriefly(uintptr(least), enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(r.brief)),
+			waitArgSize)
 	}
 	if err := r.Submit(); err != nil {
 		return err
@@ -284,8 +301,9 @@ func (r *Ring) Turn(least uint32, prompt bool) error {
 	return r.Wait(least)
 }
 
-// Push hands the entries filled in so far to the kernel, unknown to the scheduler like Turn: it is for a part of a batch whose rest follows
-// at once. What the kernel does not take is left to Submit or Turn.
+// Push hands the entries filled in so far to the kernel, unknown to the scheduler like Turn: it is
+// for a part of a batch whose rest follows at once. What the kernel does not take is left to Submit
+// or Turn.
 func (r *Ring) Push() {
 	if r.submitted != r.tail {
 		r.enterBriefly(0, 0, 0, 0)
@@ -294,16 +312,19 @@ func (r *Ring) Push() {
 
 func (r *Ring) enterBriefly(wait, flags, arg, argSize uintptr) {
 	atomic.StoreUint32(r.sqTail, r.tail)
-	n, _, no := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.tail-r.submitted), wait, flags, arg, argSize)
+	n, _, no := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd),
+		uintptr(r.tail-r.submitted), wait, flags, arg, argSize)
 	if no == 0 {
 		r.submitted += uint32(n)
 	}
 }
 
-// enter is io_uring_enter(2), and returns how many entries the kernel took. Interruptions, and a kernel that is short of something until
-// completions are taken, are no errors: then nothing was submitted.
+// enter is io_uring_enter(2), and returns how many entries the kernel took. Interruptions, and a
+// kernel that is short of something until completions are taken, are no errors: then nothing was
+// submitted.
 func (r *Ring) enter(submit, wait, flags uint32) (int, error) {
-	n, _, no := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(wait), uintptr(flags), 0, 0)
+	n, _, no := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit),
+		uintptr(wait), uintptr(flags), 0, 0)
 	switch no {
 	case 0:
 		return int(n), nil
@@ -325,8 +346,8 @@ func (r *Ring) Completion() (CQE, bool) {
 	return c, true
 }
 
-// RegisterBuffers makes pieces of memory known to the kernel, which fixed operations then name by index. The memory stays locked; a
-// user may be allowed little of that, so be ready for ENOMEM.
+// RegisterBuffers makes pieces of memory known to the kernel, which fixed operations then name by
+// index. The memory stays locked; a user may be allowed little of that, so be ready for ENOMEM.
 func (r *Ring) RegisterBuffers(bufs [][]byte) error {
 	vecs := make([]unix.Iovec, len(bufs))
 	for i, b := range bufs {
@@ -345,15 +366,17 @@ func (r *Ring) RegisterFile(fd int) error {
 }
 
 func (r *Ring) register(op uintptr, arg unsafe.Pointer, n int) error {
-	_, _, no := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(arg), uintptr(n), 0, 0)
+	_, _, no := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(arg),
+		uintptr(n), 0, 0)
 	if no != 0 {
 		return fmt.Errorf("io_uring_register: %w", no)
 	}
 	return nil
 }
 
-// Close gives the ring back. The caller has seen the completion of everything that it submitted. A ring that still knew a file would
-// keep it open, and with it its locks, until the kernel gets round to freeing the ring: milliseconds after the end of the process.
+// Close gives the ring back. The caller has seen the completion of everything that it submitted. A
+// ring that still knew a file would keep it open, and with it its locks, until the kernel gets
+// round to freeing the ring: milliseconds after the end of the process.
 func (r *Ring) Close() error {
 	var errs []error
 	if r.holdsFile {

@@ -39,7 +39,8 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// ring is a ring of the test, which stays on its thread from now on, and is skipped where io_uring is forbidden.
+// ring is a ring of the test, which stays on its thread from now on, and is skipped where io_uring
+// is forbidden.
 func ring(t *testing.T, entries int, m Mode) *Ring {
 	t.Helper()
 	runtime.LockOSThread()
@@ -66,10 +67,13 @@ func TestLadder(t *testing.T) {
 			saved := ladders[m]
 			ladders[m] = flags[i:]
 			t.Run("", func(t *testing.T) {
-				turnAround(t, ring(t, 5, Mode(m)), func(r *Ring) error { return errors.Join(r.Submit(), r.Wait(5)) })
+				turnAround(t, ring(t, 5, Mode(m)),
+					func(r *Ring) error { return errors.Join(r.Submit(), r.Wait(5)) })
 				if Mode(m) == Owned {
-					turnAround(t, ring(t, 5, Mode(m)), func(r *Ring) error { return r.Turn(5, false) })
-					turnAround(t, ring(t, 5, Mode(m)), func(r *Ring) error { return r.Turn(5, true) })
+					turnAround(t, ring(t, 5, Mode(m)),
+						func(r *Ring) error { return r.Turn(5, false) })
+					turnAround(t, ring(t, 5, Mode(m)),
+						func(r *Ring) error { return r.Turn(5, true) })
 				}
 			})
 			ladders[m] = saved
@@ -103,8 +107,8 @@ func turnAround(t *testing.T, r *Ring, turn func(*Ring) error) {
 	}
 }
 
-// Turn ends with the completion that it waits for, whether that comes before its patience ends, after it, or the kernel has never heard of
-// patience.
+// Turn ends with the completion that it waits for, whether that comes before its patience ends,
+// after it, or the kernel has never heard of patience.
 func TestTurnWaits(t *testing.T) {
 	for name, change := range map[string]func(r *Ring){
 		"patient":   func(*Ring) {},
@@ -185,7 +189,8 @@ func TestFixed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Free()
-	if err := errors.Join(r.RegisterFile(int(f.Fd())), r.RegisterBuffers([][]byte{a.Slot(0), a.Slot(1)})); err != nil {
+	if err := errors.Join(r.RegisterFile(int(f.Fd())),
+		r.RegisterBuffers([][]byte{a.Slot(0), a.Slot(1)})); err != nil {
 		t.Fatal(err)
 	}
 	copy(a.Slot(1), "registered")

@@ -21,9 +21,11 @@ func TestVectors(t *testing.T) {
 		"abcdefghijklmnopqrstuvwxyz": "" +
 			"f1d754662636ffe92c82ebb9212a484a8d38631ead4238f5442ee13b8054e41b" +
 			"08bf2a9251c30b6a0b8aae86177ab4a6f68f673e7207865d5d9819a3dba4eb3b",
-		strings.Repeat("1234567890", 8): "466ef18babb0154d25b9d38a6414f5c08784372bccb204d6549c4afadb601429" +
+		strings.Repeat("1234567890",
+			8): "466ef18babb0154d25b9d38a6414f5c08784372bccb204d6549c4afadb601429" +
 			"4d5bd8df2a6c44e538cd047b2681a51a2c60481e88c5a20b2c2a80cf3a9a083b",
-		strings.Repeat("a", 1e6): "0c99005beb57eff50a7cf005560ddf5d29057fd86b20bfd62deca0f1ccea4af5" +
+		strings.Repeat("a",
+			1e6): "0c99005beb57eff50a7cf005560ddf5d29057fd86b20bfd62deca0f1ccea4af5" +
 			"1fc15490eddc47af32bb2b66c34ff9ad8c6008ad677f77126953b226e4ed8b01",
 	} {
 		h := New()

@@ -1,4 +1,5 @@
-// Package enginetest is the suite that every engine port passes, and a port that fails in all the ways in which the kernel may.
+// Package enginetest is the suite that every engine port passes, and a port that fails in all the
+// ways in which the kernel may.
 package enginetest
 
 import (
@@ -32,7 +33,8 @@ const (
 	Broken            // EIO
 )
 
-// Faulty is a port in front of another that makes the faults of a plan, one a transfer, over and over.
+// Faulty is a port in front of another that makes the faults of a plan, one a transfer, over and
+// over.
 type Faulty struct {
 	engine.Port
 	Plan []Fault
@@ -152,12 +154,14 @@ func testEnd(t *testing.T, p engine.Port, f *os.File) {
 		for _, off := range []int64{0, 512, 1024, 1 << 40} {
 			got := bytes.Repeat([]byte{0x5a}, 2048)
 			want := data[min(off, 1000):]
-			n, err := engine.Read(context.Background(), p, int(f.Fd()), driver.Vec{got[:700], got[700:]}, off, align)
+			n, err := engine.Read(context.Background(), p, int(f.Fd()),
+				driver.Vec{got[:700], got[700:]}, off, align)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if n != int64(len(want)) || !bytes.Equal(got[:n], want) {
-				t.Errorf("at %d, aligned to %d: %d bytes, want the %d up to the end of the file", off, align, n, len(want))
+				t.Errorf("at %d, aligned to %d: %d bytes, want the %d up to the end of the file",
+					off, align, n, len(want))
 			}
 		}
 	}
@@ -178,7 +182,8 @@ func testFaults(t *testing.T, p engine.Port, f *os.File) {
 			}
 			faulty := &Faulty{Port: p, Plan: plan}
 			data := noise(7, 8192)
-			if err := engine.Write(ctx, faulty, fd, cut(bytes.Clone(data), 1000), 4096, align); err != nil {
+			if err := engine.Write(ctx, faulty, fd, cut(bytes.Clone(data), 1000), 4096,
+				align); err != nil {
 				t.Fatalf("%s, aligned to %d: write: %v", name, align, err)
 			}
 			got := make([]byte, len(data))
@@ -195,7 +200,8 @@ func testFaults(t *testing.T, p engine.Port, f *os.File) {
 func testNoSpace(t *testing.T, p engine.Port, f *os.File) {
 	for _, fault := range []Fault{Full, NoSpace} {
 		faulty := &Faulty{Port: p, Plan: []Fault{Short, fault}}
-		err := engine.Write(context.Background(), faulty, int(f.Fd()), driver.Vec{make([]byte, 4096)}, 0, 1)
+		err := engine.Write(context.Background(), faulty, int(f.Fd()),
+			driver.Vec{make([]byte, 4096)}, 0, 1)
 		if !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("fault %d: got %v", fault, err)
 		}
