@@ -228,8 +228,8 @@ func (cfg *CreateConfig) openBacking(ctx context.Context, image string) (*Device
 			"Backing file specified without backing format")}
 	}
 	d, err := Open(ctx, driver.Beside(image, cfg.Backing), OpenConfig{
-		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true}, Gate: cfg.Gate,
-		Object: cfg.Object, Ask: cfg.Ask,
+		Drivers: cfg.Drivers, Format: cfg.BackingFormat, Mode: Mode{ReadOnly: true, NoIO: true},
+		Gate: cfg.Gate, Object: cfg.Object,
 	})
 	if err != nil {
 		return nil, driver.RefuseAs(err, "Backing file: %v", err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
@@ -288,5 +289,88 @@ func TestCreateSizes(t *testing.T) {
 				t.Errorf("%s %d: only %d of %d sizes could be made", format, i, made, len(sizes))
 			}
 		}
+	}
+}
+
+// An image stands on an encrypted one whose key nobody gives: its length is all that is asked.
+func TestCreateOnEncrypted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	create := func(name string, cfg blockdev.CreateConfig) {
+		t.Helper()
+		cfg.Drivers = drivers.All()
+		if err := blockdev.Create(t.Context(), name, cfg); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	secret := func(string) any { return driver.Secret("sesame") }
+	for _, c := range []struct {
+		name, format string
+		options      []string
+	}{
+		{"luks1", "luks", []string{"key-secret", "s", "iter-time", "1"}},
+		{"luks2", "luks", []string{
+			"key-secret", "s", "iter-time", "1", "version", "2", "pbkdf", "pbkdf2",
+		}},
+		{"inside", "qcow2", []string{
+			"encrypt.format", "luks", "encrypt.key-secret", "s", "encrypt.iter-time", "1",
+		}},
+		{"aes", "qcow2", []string{"encrypt.format", "aes", "encrypt.key-secret", "s"}},
+	} {
+		create(c.name, blockdev.CreateConfig{
+			Format: c.format, Size: 3 << 20, Options: createOptions(c.options...), Object: secret,
+		})
+		locked(t, c.name, c.format)
+		create(c.name+".over", blockdev.CreateConfig{
+			Format: "qcow2", Size: -1, Backing: c.name, BackingFormat: c.format,
+		})
+		create(c.name+".top", blockdev.CreateConfig{
+			Format: "qcow2", Size: -1, Backing: c.name + ".over", BackingFormat: "qcow2",
+		})
+		d, err := blockdev.Open(t.Context(), c.name+".top", blockdev.OpenConfig{
+			Drivers: drivers.All(), Mode: blockdev.Mode{ReadOnly: true, NoIO: true},
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if d.Size() != 3<<20 {
+			t.Errorf("on %s: %d bytes", c.name, d.Size())
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// locked opens an encrypted image without its key, which gives no data and is no key either.
+func locked(t *testing.T, name, format string) {
+	t.Helper()
+	d, err := blockdev.Open(t.Context(), name, blockdev.OpenConfig{
+		Drivers: drivers.All(), Format: format, Mode: blockdev.Mode{NoIO: true},
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	v := blockdev.Vec{make([]byte, 512)}
+	if err := d.Write(t.Context(), v, 0, 0); !errors.Is(err, syscall.EACCES) {
+		t.Errorf("write of %s: %v", name, err)
+	}
+	err = d.Read(t.Context(), v, 0, 0)
+	if hole := format == "qcow2"; errors.Is(err, syscall.EACCES) == hole {
+		t.Errorf("read of %s: %v", name, err)
+	}
+	if len(d.Describe()) == 0 {
+		t.Errorf("nothing is known of %s", name)
+	}
+	if name != "aes" {
+		if list, err := d.KeySlots(t.Context()); err != nil || !list[0].Active {
+			t.Errorf("slots of %s: %v, %v", name, list, err)
+		}
+		_, err = d.AddKey(t.Context(), driver.NewKey{Slot: -1, Passphrase: driver.Secret("x")})
+		if !errors.Is(err, syscall.EACCES) {
+			t.Errorf("a new key for %s: %v", name, err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -14,6 +14,7 @@ func nodeKeys() []driver.Key { return driver.KeysOf(driver.NodeConfig{}) }
 // say otherwise.
 func childMode(m Mode, role driver.Role) Mode {
 	m.Unmap = true
+	m.NoIO = m.NoIO && role != driver.RoleFile
 	if role == driver.RoleBacking {
 		m.ReadOnly, m.AutoReadOnly, m.Check = true, false, false
 	}

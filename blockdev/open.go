@@ -273,7 +273,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode.Check = s.inherits.Check // no option stands for it
+	mode.Check, mode.NoIO = s.inherits.Check, s.inherits.NoIO // no option stands for them
 	n := &treeNode{
 		driver: drv, filename: s.name, mode: mode, options: s.options, protocol: s.protocol,
 		depth:  s.depth,

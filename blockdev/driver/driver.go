@@ -146,6 +146,10 @@ type Mode struct {
 	// otherwise if a check may repair it, does not open backing files, and refuses all requests for
 	// data. What cannot be checked is opened as usual.
 	Check bool
+	// NoIO opens an image for what its metadata says. An encrypted one needs no key then: none is
+	// looked for, and its data is refused. To others it makes no difference. It holds for a
+	// backing file too, but not for the files that images are in.
+	NoIO bool
 }
 
 // Link is something that an image names: its backing file, and whatever a json: name in it stands

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/luksheader"
 )
 
 // piece is how much is encrypted at a time, in bytes: what a processor's cache holds.
@@ -13,6 +14,9 @@ const piece = 256 << 10
 
 // place is where n guest bytes from off are in the file, and the number of their first sector.
 func (m *image) place(off, n int64) (at int64, sector uint64, err error) {
+	if m.Cipher == nil {
+		return 0, 0, luksheader.ErrLocked
+	}
 	if off > math.MaxInt64-m.payload.Off-n {
 		return 0, 0, syscall.EINVAL
 	}

@@ -35,10 +35,10 @@ var (
 )
 
 // NewQueue makes a queue on that of the file. There is none of a single slot, whose owner makes its
-// requests by plain calls, and none for long requests.
+// requests by plain calls, none for long requests, and none without a key.
 func (m *image) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
 	file, ok := m.file.(driver.Queuer)
-	if !ok || depth == 1 || size > maxQueuedBytes {
+	if !ok || depth == 1 || size > maxQueuedBytes || m.Cipher == nil {
 		return nil, driver.ErrNotSupported
 	}
 	inner, err := file.NewQueue(ctx, depth, size)

@@ -32,6 +32,8 @@ func (v *Volume) AddKey(ctx context.Context, k driver.NewKey) (slot int, err err
 	defer v.mu.Unlock()
 	all := v.header.Slots()
 	switch slot = k.Slot; {
+	case v.key == nil:
+		err = ErrLocked
 	case slot < 0:
 		slot, err = FreeSlot(v.header)
 	case slot >= len(all):

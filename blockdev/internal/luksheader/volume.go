@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -48,9 +49,11 @@ func (s NodeStore) Flush(ctx context.Context) error {
 }
 
 // Passphrase is the secret that opens an image by its options, nil where none is given but a person
-// can be asked. prefix is that of the options.
+// can be asked, or without a need for one (Mode.NoIO). prefix is that of the options.
 func (u UnlockOptions) Passphrase(o *driver.Opening, prefix string) (driver.Secret, error) {
 	switch {
+	case o.Mode.NoIO:
+		return nil, nil
 	case u.KeySecret != "":
 		s, err := o.Secret(u.KeySecret)
 		if err == nil && o.LikeQEMU() && !utf8.Valid(s) {
@@ -92,21 +95,30 @@ func CheckPassphrase(c *driver.Creating, id, prefix string) error {
 // tries is how often a person may mistype a passphrase.
 const tries = 3
 
-// Volume is an encrypted disk whose key is known.
+// Volume is an encrypted disk whose key is known, or that is locked.
 type Volume struct {
-	Cipher *sectorcipher.Cipher
+	Cipher *sectorcipher.Cipher // nil if it is locked
 
 	mu     sync.Mutex // guards what follows
 	header Header
-	key    []byte
+	key    []byte // nil if it is locked
 	limits Limits
 }
 
+// ErrLocked says that the key of an image was not looked for, see Mode.NoIO.
+var ErrLocked error = &driver.Refusal{
+	Text: "The image is encrypted and was opened without its key", Err: syscall.EACCES,
+}
+
 // Unlock opens the disk that a header describes. Without a passphrase a person is asked for it.
+// With Mode.NoIO the disk stays locked.
 func (u UnlockOptions) Unlock(
 	ctx context.Context, o *driver.Opening, h Header, passphrase driver.Secret,
 ) (*Volume, error) {
 	l := Limits{Memory: u.UnlockMemory.Int()}
+	if o.Mode.NoIO {
+		return &Volume{header: h, limits: l}, nil
+	}
 	if passphrase != nil {
 		return unlock(ctx, h, passphrase, l)
 	}

@@ -189,8 +189,11 @@ func New(spec Spec, key []byte, unit int) (*Cipher, error) {
 }
 
 // Wipe overwrites what this package expanded of the key. What the ciphers of the standard library
-// keep is out of reach. The cipher must not be used afterwards.
+// keep is out of reach. The cipher must not be used afterwards. None is nothing to wipe.
 func (c *Cipher) Wipe() {
+	if c == nil {
+		return
+	}
 	if w, ok := c.mode.(interface{ wipe() }); ok {
 		w.wipe()
 	}
