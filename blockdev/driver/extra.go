@@ -16,6 +16,12 @@ type VMStater interface {
 	WriteVMState(ctx context.Context, v Vec, off int64) error
 }
 
+// Spacer is a protocol that knows how much storage its bytes take.
+type Spacer interface {
+	// Space is that, in bytes: less than the length where there are holes.
+	Space() (int64, error)
+}
+
 // Snapshot is a snapshot inside an image.
 type Snapshot struct {
 	ID, Name    string

@@ -80,11 +80,13 @@ type image struct {
 	viewed       *trackedBitmap // that was looked at last and is not tracked
 	view         []byte         // the cluster of bits that was looked at last,
 	viewAt       int64          // and where it is, 0 for nowhere
-	nextFree     int64          // cluster at which the search for free ones goes on
-	skipped      int64          // lowest cluster passed over because it was pinned, -1 if none
-	byteOff      int64          // where the next compressed cluster may start, 0: in a new cluster
-	signalled    bool           // a corruption was reported
-	mayWrite     bool           // autoclear bits that we do not keep are off in the file
+	// whether holes of the file are looked for, once that was found out, see preallocated
+	holesKnown, holes bool
+	nextFree          int64 // cluster at which the search for free ones goes on
+	skipped           int64 // lowest cluster passed over because it was pinned, -1 if none
+	byteOff           int64 // where the next compressed cluster may start, 0: in a new cluster
+	signalled         bool  // a corruption was reported
+	mayWrite          bool  // autoclear bits that we do not keep are off in the file
 	// the dirty bit was found, and the image could not be repaired yet or not wholly: the bit stays
 	unrepaired bool
 	// it was found while nothing could be written, so the repair comes before the first write
@@ -147,7 +149,7 @@ func newImage(file driver.Node, c *config, notify func(driver.Notice)) *image {
 	q := &image{file: file, notify: notify, given: given{*c, *c}, skipped: -1}
 	q.Config = format.Config{
 		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load,
-		Usable: q.usable,
+		Usable: q.usable, Holes: q.preallocated,
 	}
 	return q
 }

@@ -83,7 +83,7 @@ func (i *Image) guardData(ctx context.Context, off, n int64) error {
 func (i *Image) readsZero(ctx context.Context, parts ...Span) (bool, error) {
 	for _, p := range parts {
 		for p.Len > 0 {
-			e, err := i.mapped(ctx, p.Off, p.Len)
+			e, _, err := i.mapped(ctx, p.Off, p.Len)
 			if err != nil || !e.Zero {
 				return false, err
 			}

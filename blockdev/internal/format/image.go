@@ -95,6 +95,9 @@ type Config struct {
 	// Cluster is the unit of allocation and Unit that of ZeroMap, a cluster or a part of one:
 	// powers of two, in bytes.
 	Cluster, Unit int64
+	// Holes says that holes of Data are to be looked for where the format has data, and nil that
+	// they are not. It is called with the lock held.
+	Holes func(ctx context.Context) bool
 	// Size is the length that the guest sees.
 	Size func() int64
 	// Usable fails once the image is not to be used any more; nil never does.

@@ -7,16 +7,19 @@ import (
 )
 
 // Status tells where guest bytes are. It asks the backing file, one layer deeper, for what is not
-// in this image. Clusters whose place is a hole of the file, as preallocation leaves them, read as
-// zeroes. A Transform turns holes into other bytes, so that they are data then, and they show no
-// place: what lies there is not what the guest reads.
+// in this image. Where preallocation leaves holes of the file (Holes), these read as zeroes. A
+// Transform turns holes into other bytes, so that they are data then, and they show no place: what
+// lies there is not what the guest reads.
 func (i *Image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
-	e, err := i.mapped(ctx, off, n)
+	e, holes, err := i.mapped(ctx, off, n)
 	if err != nil || !e.Data || e.Zero || e.HostOff < 0 || e.Depth > 0 {
 		return e, err
 	}
 	if i.Transform != nil {
 		e.HostOff = -1
+		return e, nil
+	}
+	if !holes {
 		return e, nil
 	}
 	below, err := i.Data.Status(ctx, e.HostOff, e.Len)
@@ -26,22 +29,24 @@ func (i *Image) Status(ctx context.Context, off, n int64) (driver.Extent, error)
 	return e, nil
 }
 
-// mapped is Status by the word of the tables.
-func (i *Image) mapped(ctx context.Context, off, n int64) (driver.Extent, error) {
+// mapped is Status by the word of the tables, and says whether there may be holes in what is data.
+func (i *Image) mapped(ctx context.Context, off, n int64) (e driver.Extent, holes bool, err error) {
 	if err := i.Lock(ctx); err != nil {
-		return driver.Extent{}, err
+		return e, false, err
 	}
 	m, err := i.Lookup(ctx, off, n)
+	holes = err == nil && m.Kind == Data && i.Holes != nil && i.Holes(ctx)
 	i.Unlock()
 	if err != nil {
-		return driver.Extent{}, err
+		return e, false, err
 	}
-	e := driver.Extent{Off: off, Len: m.Len, HostOff: m.Host, Node: i.Name, Allocated: true}
+	e = driver.Extent{Off: off, Len: m.Len, HostOff: m.Host, Node: i.Name, Allocated: true}
 	switch m.Kind {
 	case Absent:
 		e.HostOff = -1
 		if i.Backing != nil && off < i.Size() {
-			return i.backingStatus(ctx, off, m.Len)
+			e, err = i.backingStatus(ctx, off, m.Len)
+			return e, false, err
 		}
 		e.Allocated, e.Zero = !i.Overlay, true
 	case Packed:
@@ -49,7 +54,7 @@ func (i *Image) mapped(ctx context.Context, off, n int64) (driver.Extent, error)
 	default:
 		e.Data, e.Zero = m.Kind == Data, m.Kind == Zero
 	}
-	return e, nil
+	return e, holes, nil
 }
 
 func (i *Image) backingStatus(ctx context.Context, off, n int64) (driver.Extent, error) {

@@ -3,6 +3,7 @@ package hostfile
 import (
 	"context"
 	"errors"
+	"math"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -59,3 +60,22 @@ func (f *File) Fallocate(ctx context.Context, mode uint32, off, n int64) error {
 	return f.Ranges(ctx, off, n,
 		func(fd int, off, n int64) error { return unix.Fallocate(fd, mode, off, n) })
 }
+
+// Space is how much storage the file takes, in bytes.
+func (f *File) Space() (space int64, err error) {
+	err = f.With(func(fd int) error {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Blocks < 0 || st.Blocks > math.MaxInt64/statBlock {
+			return driver.ErrNotSupported
+		}
+		space = st.Blocks * statBlock
+		return nil
+	})
+	return space, err
+}
+
+// statBlock is the unit of the field Blocks, in bytes.
+const statBlock = 512
