@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,11 +42,26 @@ func (p *program) each(argv []string, longs []args.LongOption,
 		return args.GetoptLong(argv[0], p.dialect.Program.Letters, longs, words, take)
 	}
 	operands, err := read(argv[1:])
-	if err != nil || !p.native() || len(operands) < 2 || !strings.HasPrefix(operands[1], "-") {
+	if err != nil || !p.native() || len(operands) < 2 || !strings.HasPrefix(operands[1], "-") ||
+		p.standsAlone(operands[0]) {
 		return operands, err
 	}
 	words, err := read(operands[1:])
 	return append(operands[:1], words...), err
+}
+
+// standsAlone says whether the first operand is no image but a command that needs none, as in
+// "blksh help read". What is there as a file is an image, whatever its name.
+func (p *program) standsAlone(word string) bool {
+	if !p.native() || len(word) < 2 || p.options.imageOpts {
+		return false
+	}
+	row := p.dialect.Table().Find(word)
+	if row == nil || row.Needs&session.File != 0 {
+		return false
+	}
+	_, err := os.Lstat(word)
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // nativeOption takes an option that only the shell's own dialect has; ok is false for any other.

@@ -75,6 +75,8 @@ func (p *program) parse(argv []string) error {
 		return p.usage()
 	case err != nil:
 		return err
+	case len(operands) > 0 && p.standsAlone(operands[0]):
+		p.options.native.words, operands = operands, nil
 	case len(operands) > 1 && p.native():
 		p.options.native.words = operands[1:]
 	case len(operands) > 1:

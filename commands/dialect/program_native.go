@@ -64,6 +64,7 @@ func usageNative(program string) string {
 Examples:
   %[1]s disk.img                     a prompt, with help for each command
   %[1]s disk.img read -v 0 512       one command
+  %[1]s check disk.img               one that needs no open image
   %[1]s -r -c 'map' -c 'read -P 0 0 1M' disk.img
 
 Exit status: 0 fine, 1 the data is not as expected, 2 usage, 3 cannot open, 4 locked or in use, 5 I/O error, 130 interrupted,

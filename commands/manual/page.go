@@ -69,8 +69,9 @@ const description = ` Example:
  blksh reads, writes, checks and maps disk images and block devices, by hand, from shell scripts and from test suites. It
  takes the commands of qemu-io and adds others.
 
- Options stand before FILE. What stands behind it is one command with its words. Without a command, and without -c and
- --script, commands are read from standard input, one a line; on a terminal there is a prompt with history and completion.
+ Options stand before FILE. What stands behind it is one command with its words. A command that needs no image, such as
+ help, create or copy, stands alone, unless a file has its name. Without a command, and without -c and --script, commands are
+ read from standard input, one a line; on a terminal there is a prompt with history and completion.
 
  Started under the name qemu-io it is a drop-in for QEMU's program of that name: same options, commands, messages, streams
  and exit status.
