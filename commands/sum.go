@@ -24,6 +24,7 @@ type checksum struct {
 var sums = []checksum{
 	{"sha256", sha256.New},
 	{"sha512", sha512.New},
+	{"sha384", sha512.New384},
 	{"sha1", sha1.New},
 	{"md5", md5.New},
 	{"crc32", func() hash.Hash { return crc32.NewIEEE() }},

@@ -263,7 +263,7 @@ _blksh_operands() {
 	sum)
 		flags='-a --algorithm' words='' files=
 		case $prev in
-	-a | --algorithm) flags= words='sha256 sha512 sha1 md5 crc32 crc32c' files= ;;
+	-a | --algorithm) flags= words='sha256 sha512 sha384 sha1 md5 crc32 crc32c' files= ;;
 		esac
 		;;
 	truncate | t)

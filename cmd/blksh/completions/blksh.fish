@@ -355,7 +355,7 @@ complete -c blksh -n '__blksh_in snapshot' -f -a 'list create apply delete'
 complete -c blksh -n '__blksh_in source' -r -F
 
 complete -c blksh -n '__blksh_in sum' -f
-complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha1 md5 crc32 crc32c' -d 'which checksum'
+complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha384 sha1 md5 crc32 crc32c' -d 'which checksum'
 
 complete -c blksh -n '__blksh_in truncate t' -f
 complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added'
