@@ -15,7 +15,6 @@ import (
 	"github.com/blksh/blksh/blockdev/null"
 	"github.com/blksh/blksh/blockdev/qcow2"
 	"github.com/blksh/blksh/blockdev/raw"
-	"github.com/blksh/blksh/blockdev/trial"
 	"github.com/blksh/blksh/blockdev/vdi"
 )
 
@@ -38,7 +37,6 @@ func All() []driver.Driver {
 		null.Co,
 		qcow2.Driver,
 		raw.Driver,
-		trial.Driver,
 		vdi.Driver,
 	}
 }
