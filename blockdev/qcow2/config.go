@@ -19,7 +19,6 @@ type config struct {
 	L2CacheEntrySize    *driver.Bytes `option:"l2-cache-entry-size" help:"bytes of an L2 table that are read at once"`
 	RefcountCacheSize   *driver.Bytes `option:"refcount-cache-size" help:"most memory for refcount blocks"`
 	CacheCleanInterval  *int64        `option:"cache-clean-interval" help:"seconds after which unused metadata is dropped; 0 keeps it"`
-	Trial               bool          `option:"trial" default:"off" help:"changes nothing"`
 	Overlap             overlapConfig `option:"overlap-check"`
 	Encrypt             encryptConfig `option:"encrypt"`
 }
