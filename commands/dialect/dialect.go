@@ -59,7 +59,6 @@ func dialects() []named {
 	return []named{
 		{"native", native},
 		{"qemu", qemu},
-		{"qemu-8.2", qemu82},
 		{"qemu-7.2", qemu72},
 		{"qemu-2.4", qemu24},
 	}

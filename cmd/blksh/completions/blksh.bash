@@ -12,7 +12,7 @@ _blksh_value() {
 	-T | --trace) flags= words='' files= ;;
 	--undo) flags= words='' files=yes ;;
 	--script) flags= words='' files=yes ;;
-	--dialect) flags= words='native qemu qemu-8.2 qemu-7.2 qemu-2.4' files= ;;
+	--dialect) flags= words='native qemu qemu-7.2 qemu-2.4' files= ;;
 	--completion) flags= words='bash fish zsh' files= ;;
 	esac
 }

@@ -61,7 +61,7 @@ complete -c blksh -n 'not __blksh_in' -l yes -d 'do not ask before a device is c
 complete -c blksh -n 'not __blksh_in' -l json -d 'an object for each event, a line each, and nothing else'
 complete -c blksh -n 'not __blksh_in' -l script -r -F -d 'run the commands of a file, - for the standard input'
 complete -c blksh -n 'not __blksh_in' -l keep-going -d 'do not stop at the first command that fails'
-complete -c blksh -n 'not __blksh_in' -l dialect -x -a 'native qemu qemu-8.2 qemu-7.2 qemu-2.4' -d 'how to speak'
+complete -c blksh -n 'not __blksh_in' -l dialect -x -a 'native qemu qemu-7.2 qemu-2.4' -d 'how to speak'
 complete -c blksh -n 'not __blksh_in' -l step -d 'a command ends when every request stands still'
 complete -c blksh -n 'not __blksh_in' -l completion -x -a 'bash fish zsh' -d 'print a script that completes words'
 complete -c blksh -n 'not __blksh_in' -l licenses -d 'print the notices of what the program is made of'
