@@ -109,6 +109,8 @@ var elsewhere = map[string]string{
 	"host_device": "needs a loop device; package hostdevice runs it",
 	"nbd":         "is what nbd-command opens once it has started a server",
 	"nbd-command": "needs servers to start; package nbd runs it on several",
+	"nbd-remote":  "is nbd-command once it has found out which server to start",
+	"nbds":        "is nbd over TLS, which package nbd tests",
 }
 
 func TestDrivers(t *testing.T) {
