@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,27 +17,62 @@ const (
 	passwordTick = 100
 )
 
-// ReadPassword reads a line from a terminal that does not show what is typed, without its newline.
-// The end of what comes before a newline is io.ErrUnexpectedEOF.
-func ReadPassword(ctx context.Context, f *os.File) (password []byte, err error) {
-	fd := int(f.Fd())
+// Passwords reads passwords from a terminal that does not show them. The zero value is ready.
+type Passwords struct {
+	mu    sync.Mutex
+	fd    int
+	found *unix.Termios // how the terminal was, nil while nothing is hidden
+}
+
+// Read reads a line, without its newline. It calls ask for the question when nothing is shown any
+// more: whoever answers at once must not be seen. The end of what comes before a newline is
+// io.ErrUnexpectedEOF. There is one Read at a time.
+func (p *Passwords) Read(ctx context.Context, f *os.File, ask func() error,
+) (password []byte, err error) {
+	if err := p.hide(int(f.Fd())); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if shown := p.Show(); err == nil {
+			err = shown
+		}
+	}()
+	if err := ask(); err != nil {
+		return nil, err
+	}
+	return ReadSecretLine(ctx, f)
+}
+
+// hide keeps a terminal from showing what is typed, and drops what was typed before.
+func (p *Passwords) hide(fd int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	found, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
-		return nil, os.NewSyscallError("tcgetattr", err)
+		return os.NewSyscallError("tcgetattr", err)
 	}
 	hidden := *found
 	hidden.Lflag &^= unix.ECHO
 	hidden.Lflag |= unix.ICANON | unix.ISIG | unix.ECHONL
 	hidden.Iflag |= unix.ICRNL
 	if err := unix.IoctlSetTermios(fd, unix.TCSETSF, &hidden); err != nil {
-		return nil, os.NewSyscallError("tcsetattr", err)
+		return os.NewSyscallError("tcsetattr", err)
 	}
-	defer func() {
-		if restored := unix.IoctlSetTermios(fd, unix.TCSETS, found); err == nil && restored != nil {
-			err = os.NewSyscallError("tcsetattr", restored)
-		}
-	}()
-	return ReadSecretLine(ctx, f)
+	p.fd, p.found = fd, found
+	return nil
+}
+
+// Show puts the terminal back as it was, also while a Read goes on: a program that leaves at once
+// must not leave a terminal that hides what is typed.
+func (p *Passwords) Show() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found == nil {
+		return nil
+	}
+	err := unix.IoctlSetTermios(p.fd, unix.TCSETS, p.found)
+	p.found = nil
+	return os.NewSyscallError("tcsetattr", err)
 }
 
 // ReadSecretLine reads a line without its newline, byte by byte, so that nothing of the next one is

@@ -100,3 +100,38 @@ func (s *screen) isRaw() bool {
 	}
 	return now.Lflag&cooked == 0
 }
+
+func (s *screen) echoes() bool {
+	s.Helper()
+	now, err := unix.IoctlGetTermios(int(s.slave.Fd()), unix.TCGETS)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return now.Lflag&unix.ECHO != 0
+}
+
+// TestPasswordLeft puts the terminal back amid a Read, as a program does that leaves at once, and
+// then lets the Read end.
+func TestPasswordLeft(t *testing.T) {
+	s := newScreen(t)
+	var p Passwords
+	begun, ended := make(chan struct{}), make(chan error)
+	go func() {
+		_, err := p.Read(t.Context(), s.slave, func() error {
+			close(begun)
+			return nil
+		})
+		ended <- err
+	}()
+	<-begun
+	if s.echoes() {
+		t.Error("a password would be shown")
+	}
+	if err := p.Show(); err != nil || !s.echoes() {
+		t.Errorf("put back: echo %v, %v", s.echoes(), err)
+	}
+	s.press("\n")
+	if err := <-ended; err != nil || !s.echoes() {
+		t.Errorf("at the end: echo %v, %v", s.echoes(), err)
+	}
+}

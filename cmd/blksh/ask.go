@@ -48,10 +48,10 @@ func (p *program) askTerminal(ctx context.Context, q driver.Question) (driver.Se
 
 func (p *program) askOnce(ctx context.Context, prompt string) (driver.Secret, error) {
 	p.out.Flush()
-	if _, err := fmt.Fprint(p.errs, prompt); err != nil {
-		return nil, err
-	}
-	line, err := repl.ReadPassword(ctx, p.stdin)
+	line, err := p.passwords.Read(ctx, p.stdin, func() error {
+		_, err := fmt.Fprint(p.errs, prompt)
+		return err
+	})
 	if err != nil {
 		return nil, driver.Refuse("No passphrase: %w", err)
 	}

@@ -34,7 +34,8 @@ type program struct {
 	errs    *stream
 
 	terminal   *repl.Terminal // nil if nobody types lines
-	interrupts *interrupts    // nil if Ctrl-C kills
+	passwords  repl.Passwords
+	interrupts *interrupts // nil if Ctrl-C kills
 	stack      *repl.Stack
 	bar        *repl.Progress
 }
@@ -105,6 +106,7 @@ type exit int
 func (exit) Error() string { return "exit" }
 
 func (p *program) leaveTerminal() {
+	_ = p.passwords.Show()
 	if p.terminal != nil {
 		_ = p.terminal.Close()
 	}
@@ -161,7 +163,10 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 // serve opens the image, runs the lines, and closes everything.
 func (p *program) serve(ctx context.Context) int {
 	if p.options.image != nil {
-		if err := p.session.Open(ctx, *p.options.image); err != nil {
+		opening, done := p.interrupts.during(ctx)
+		err := p.session.Open(opening, *p.options.image)
+		done()
+		if err != nil {
 			p.session.Fail(err)
 			if !p.dialect.Policy.StartWithout {
 				return p.session.Status()

@@ -186,11 +186,13 @@ func (s *Session) Run(ctx context.Context, line Line) error {
 	if err = s.outcome(ctx, err); err == nil {
 		return nil
 	}
-	ends := errors.Is(err, ErrInterrupted) || errors.As(err, new(*OutputError))
+	stopped := errors.Is(err, ErrInterrupted)
+	ends := stopped || errors.As(err, new(*OutputError))
 	if ends || line.Fails != Must {
 		s.tell(err)
 	}
-	if ends || line.Fails == MustNot {
+	goesOn := s.Interactive && stopped // a person who stops a command
+	if !goesOn && (ends || line.Fails == MustNot) {
 		s.count(err)
 	}
 	return err
@@ -210,13 +212,9 @@ func (s *Session) tell(err error) {
 	}
 }
 
-// count notes what a failure does to the exit status and to the lines that were to come. A person
-// who stops a command goes on.
+// count notes what a failure does to the exit status and to the lines that were to come.
 func (s *Session) count(err error) {
 	stopped, mute := errors.Is(err, ErrInterrupted), errors.As(err, new(*OutputError))
-	if s.Interactive && stopped {
-		return
-	}
 	s.status = max(s.status, s.Policy.Status(err))
 	if mute || !s.Interactive && (stopped || s.Policy.StopAtFailure) {
 		s.ended = true
