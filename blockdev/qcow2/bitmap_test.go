@@ -11,9 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"syscall"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
@@ -179,12 +181,12 @@ func TestBitmapsOfRandomChanges(t *testing.T) {
 	}
 }
 
-// Whatever of the writes a crash leaves: a bitmap that says that it is true has a bit for each
-// change. Without the flush behind the mark that would not be so.
+// Whatever of the writes a crash leaves: the image is sound, and a bitmap that says that it is true
+// has a bit for each change. Without the flush behind the mark, or the one behind what the header
+// then refers to, that would not be so.
 func TestCrashOfBitmaps(t *testing.T) {
 	image := withBitmaps(t)
-	const flush = "(*image).trackBitmaps"
-	missed := 0
+	missed := map[string]int{"(*image).trackBitmaps": 0, "(*image).placeDirectory": 0}
 	for name, change := range changes {
 		if name == "grow" || name == "shrink" || name == "machine state" {
 			continue // they change no data that the guest has
@@ -192,12 +194,16 @@ func TestCrashOfBitmaps(t *testing.T) {
 		if wrong, inUse := crashTracking(t, image, change, ""); wrong != "" || inUse == 0 {
 			t.Errorf("%s: %q; bitmaps were in use after %d crashes", name, wrong, inUse)
 		}
-		if wrong, _ := crashTracking(t, image, change, flush); wrong != "" {
-			missed++
+		for flush := range missed {
+			if wrong, _ := crashTracking(t, image, change, flush); wrong != "" {
+				missed[flush]++
+			}
 		}
 	}
-	if missed == 0 { // where there is another flush before data changes it is not missed
-		t.Errorf("nobody misses the flush in %s", flush)
+	for flush, n := range missed {
+		if n == 0 { // where there is another flush before data changes it is not missed
+			t.Errorf("nobody misses the flush in %s", flush)
+		}
 	}
 }
 
@@ -218,16 +224,19 @@ func crashTracking(
 		t.Fatal(err)
 	}
 	r.crashes(rand.New(rand.NewPCG(1, 8)), 40, func(image []byte, _ int) bool {
-		lied := false
+		got, err := guestOf(image)
+		if err != nil {
+			wrong = err.Error()
+			return false
+		}
 		for _, b := range bitmapsOf(image) {
 			if b.Flags&1 != 0 {
 				inUse++
-			} else if wrong = unrecorded(image, before, b); wrong != "" {
-				lied = true
-				break
+			} else if wrong = unrecorded(got, before, b); wrong != "" {
+				return false
 			}
 		}
-		return !lied
+		return true
 	})
 	return wrong, inUse
 }
@@ -282,22 +291,29 @@ func readImage(t *testing.T, path string) []byte {
 	return b
 }
 
-// unrecorded tells of a change of the guest's data for which a bitmap has no bit.
-func unrecorded(image, before []byte, b storedBitmap) string {
+// guestOf reads the guest's data of an image that a crash left. It fails if the image is not sound.
+func guestOf(image []byte) ([]byte, error) {
+	ctx := context.Background()
 	_, o := newDisk("bitmaps-crashed", image)
 	defer disks.Delete("bitmaps-crashed")
-	d, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
+	d, err := blockdev.Open(ctx, "", blockdev.OpenConfig{
 		Drivers: []driver.Driver{diskDriver, qcow2.Driver, file.Driver}, Format: "qcow2",
 		Options: o, Mode: driver.Mode{ReadOnly: true},
 	})
 	if err != nil {
-		return err.Error()
+		return nil, err
 	}
 	defer d.Close()
-	got := make([]byte, len(before))
-	if err := d.Read(context.Background(), driver.Vec{got}, 0, 0); err != nil {
-		return err.Error()
+	res, err := d.Check(ctx, 0)
+	if err != nil || res.Corruptions > 0 {
+		return nil, fmt.Errorf("check: %v, %v", err, res.Messages)
 	}
+	got := make([]byte, d.Size())
+	return got, d.Read(ctx, driver.Vec{got}, 0, 0)
+}
+
+// unrecorded tells of a change of the guest's data for which a bitmap has no bit.
+func unrecorded(got, before []byte, b storedBitmap) string {
 	for i := range got {
 		if g := i >> b.Shift; got[i] != before[i] && b.Bits[g/8]>>(g%8)&1 == 0 {
 			return fmt.Sprintf(
@@ -328,6 +344,77 @@ func TestBitmapsMovedByReopen(t *testing.T) {
 	for _, b := range bitmapsOf(readImage(t, path)) {
 		if b.Flags != 2 || len(b.Bits) != 3*4096 {
 			t.Errorf("%s has the flags %#x and %d bytes of bits", b.Name, b.Flags, len(b.Bits))
+		}
+	}
+}
+
+// No file can hold the bitmap of an image of no length: it stays in use, and the image can be
+// opened and the bitmap removed.
+func TestBitmapsOfEmptyImage(t *testing.T) {
+	ctx := context.Background()
+	path := store(t, withBitmaps(t))
+	d := openImage(t, path, options())
+	if err := errors.Join(d.Truncate(ctx, 0, driver.PreallocOff), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range bitmapsOf(readImage(t, path)) {
+		if b.Flags != 3 {
+			t.Errorf("%s has the flags %#x", b.Name, b.Flags)
+		}
+		qemuImg(t, "bitmap", "--remove", path, b.Name)
+	}
+	if v, lines, ok := peerCheck(t, path); !ok || v.Leaks+v.Corruptions+v.CheckErrors > 0 {
+		t.Errorf("%+v %v %s", v, ok, lines)
+	}
+}
+
+// Where a write or a flush fails while bitmaps are stored, Close says so, the image stays sound,
+// and a bitmap that says that it is true is.
+func TestBitmapsNotStored(t *testing.T) {
+	ctx := context.Background()
+	image := withBitmaps(t)
+	before, err := guestOf(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := []string{"write", "flush"}
+	run := func(f *blockdevtest.Fault) (path string, err error) {
+		closing := false
+		path = store(t, image)
+		d := openWatched(t, path, driver.Mode{}, func(r blockdevtest.Request) error {
+			if !closing {
+				return nil
+			}
+			return f.Fail(r)
+		})
+		if err := d.Write(ctx, driver.Vec{make([]byte, 8192)}, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		closing = true
+		return path, d.Close()
+	}
+	all := &blockdevtest.Fault{At: -1, Kinds: kinds}
+	if _, err := run(all); err != nil {
+		t.Fatal(err)
+	}
+	for at := range all.Seen() {
+		for _, stays := range []bool{false, true} {
+			f := &blockdevtest.Fault{At: at, Err: syscall.EIO, Stays: stays, Kinds: kinds}
+			path, err := run(f)
+			if !errors.Is(err, syscall.EIO) {
+				t.Errorf("request %d of %d fails, and Close says %v", at, all.Seen(), err)
+			}
+			left := readImage(t, path)
+			got, err := guestOf(left)
+			if err != nil {
+				t.Errorf("request %d of %d fails: %v", at, all.Seen(), err)
+				continue
+			}
+			for _, b := range bitmapsOf(left) {
+				if wrong := unrecorded(got, before, b); b.Flags&1 == 0 && wrong != "" {
+					t.Errorf("request %d of %d fails: %s", at, all.Seen(), wrong)
+				}
+			}
 		}
 	}
 }

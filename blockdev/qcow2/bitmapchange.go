@@ -101,7 +101,7 @@ func (q *image) AddBitmap(ctx context.Context, want driver.Bitmap) error {
 		q.tracked = append(q.tracked, t)
 		err = q.refs.Flush(ctx)
 		if err == nil {
-			err = q.writeBitmapTable(ctx, t, b.tableOff)
+			err = q.writeBitmapTable(ctx, t.table, b.tableOff)
 		}
 		if err == nil {
 			err = q.writeDirectory(ctx, append(list, bitmapEntry{b.name, b.marshal()}))
@@ -163,30 +163,26 @@ func (q *image) RemoveBitmap(ctx context.Context, name string) error {
 			return err
 		}
 		list = slices.DeleteFunc(list, func(e bitmapEntry) bool { return e.name == name })
-		t := q.trackedAs(name)
-		if t == nil {
-			t = q.untracked(ctx, b)
-		}
 		if err := q.writeDirectory(ctx, list); err != nil {
 			return err
 		}
-		q.tracked = slices.DeleteFunc(q.tracked,
-			func(other *trackedBitmap) bool { return other == t })
-		q.dropParts(t)
-		for _, at := range t.freed {
-			q.free(ctx, at, q.cluster, discardOther)
+		if t := q.trackedAs(name); t != nil {
+			q.dropParts(t)
+			q.tracked = slices.DeleteFunc(q.tracked,
+				func(other *trackedBitmap) bool { return other == t })
 		}
-		q.free(ctx, t.tableOff, t.tableSize*8, discardOther)
+		q.freeBitmap(ctx, b)
 		return nil
 	})
 }
 
-// untracked is a bitmap that nobody keeps true, with what can be read of its table.
+// untracked is a bitmap that nobody keeps true. It has no table if that in the file is not to be
+// trusted.
 func (q *image) untracked(ctx context.Context, b *bitmap) *trackedBitmap {
-	t := &trackedBitmap{bitmap: b}
+	t := &trackedBitmap{bitmap: b, size: q.size.Load()}
 	table, err := q.readTable(ctx, b.tableOff, b.tableSize)
 	if err != nil || slices.ContainsFunc(table, q.badBitmapEntry) {
-		table = nil // what it refers to leaks
+		table = nil
 	}
 	t.table, t.parts = table, make([][]byte, len(table))
 	return t
@@ -194,10 +190,7 @@ func (q *image) untracked(ctx context.Context, b *bitmap) *trackedBitmap {
 
 // dropParts forgets all bits: none is set.
 func (q *image) dropParts(t *trackedBitmap) {
-	for i, e := range t.table {
-		if at := int64(e & bitmapTableMask); at != 0 {
-			t.freed = append(t.freed, at)
-		}
+	for i := range t.table {
 		if t.parts[i] != nil {
 			q.trackedBytes -= q.cluster
 		}
@@ -276,67 +269,4 @@ func (q *image) entries(ctx context.Context) (list []bitmapEntry, err error) {
 		return nil
 	})
 	return list, err
-}
-
-// writeDirectory writes a new directory beside the old one, switches to it in one step and gives
-// the old one back.
-func (q *image) writeDirectory(ctx context.Context, list []bitmapEntry) error {
-	old := q.hdr.bitmaps
-	var next *bitmapsExt
-	places := map[string]int64{}
-	if len(list) > 0 {
-		var all []byte
-		for _, e := range list {
-			places[e.name] = int64(len(all))
-			all = append(all, e.raw...)
-		}
-		if len(all) > maxBitmapDir {
-			return refuse(syscall.EFBIG, "Not enough space in the bitmap directory")
-		}
-		at, err := q.placeDirectory(ctx, all)
-		if err != nil {
-			return err
-		}
-		next = &bitmapsExt{count: uint32(len(list)), dirSize: uint64(len(all)), dirOff: uint64(at)}
-	}
-	err := q.replaceHeader(ctx, func(h *header) {
-		h.bitmaps, h.autoclear = next, h.autoclear&^autoBitmaps
-		if next != nil {
-			h.autoclear |= autoBitmaps
-		}
-	})
-	if err != nil {
-		if next != nil && !unsettled(err) {
-			q.free(ctx, int64(next.dirOff), int64(next.dirSize), discardOther)
-		}
-		return err
-	}
-	for _, t := range q.tracked {
-		if place, ok := places[t.name]; ok {
-			t.at = int64(next.dirOff) + place
-		}
-	}
-	if old != nil {
-		q.free(ctx, int64(old.dirOff), int64(old.dirSize), discardOther)
-	}
-	return nil
-}
-
-// placeDirectory writes a directory where nothing is, and returns its place.
-func (q *image) placeDirectory(ctx context.Context, all []byte) (int64, error) {
-	at, err := q.allocate(ctx, int64(len(all)))
-	if err != nil {
-		return 0, err
-	}
-	if err = q.refs.Flush(ctx); err == nil {
-		err = q.guardMetadata(ctx, 0, at, int64(len(all)))
-	}
-	if err == nil {
-		err = q.writeSync(ctx, all, at)
-	}
-	if err != nil {
-		q.free(ctx, at, int64(len(all)), discardOther)
-		return 0, err
-	}
-	return at, nil
 }

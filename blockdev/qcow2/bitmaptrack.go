@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"syscall"
 
@@ -19,9 +18,8 @@ const maxTrackedBytes = 512 << 20
 type trackedBitmap struct {
 	*bitmap
 	size  int64    // of the image, in bytes
-	table []uint64 // as it will be in the file
+	table []uint64 // where the bits are that are not in memory
 	parts [][]byte // the clusters of bits that are in memory, nil for the others
-	freed []int64  // clusters that the table in the file refers to and table does not
 }
 
 // partBits is the number of bits in a cluster of them.
@@ -151,16 +149,23 @@ func (q *image) bitmapPart(ctx context.Context, t *trackedBitmap, i int64) ([]by
 		return nil, syscall.ENOMEM
 	}
 	p := make([]byte, q.cluster)
-	switch at := int64(t.table[i] & bitmapTableMask); {
-	case at != 0:
-		if err := readAt(ctx, q.file, p, at); err != nil {
-			return nil, err
-		}
-	case t.table[i]&bitmapTableOnes != 0:
-		setBitRange(p, 0, q.partBits())
+	if err := q.readPart(ctx, t, i, p); err != nil {
+		return nil, err
 	}
 	t.parts[i] = p
 	return p, nil
+}
+
+// readPart fills p with the i-th cluster of bits, which is not in memory.
+func (q *image) readPart(ctx context.Context, t *trackedBitmap, i int64, p []byte) error {
+	if at := int64(t.table[i] & bitmapTableMask); at != 0 {
+		return readAt(ctx, q.file, p, at)
+	}
+	clear(p)
+	if per := q.partBits(); t.table[i]&bitmapTableOnes != 0 {
+		setBitRange(p, 0, min(per, divUp(t.size, 1<<t.granularity)-i*per))
+	}
+	return nil
 }
 
 // resizeBitmaps adapts the tracked bitmaps to a new length of the image. What is added is not set.
@@ -179,15 +184,13 @@ func (q *image) resizeBitmaps(ctx context.Context, size int64) {
 func (q *image) resizeBitmap(ctx context.Context, t *trackedBitmap, size int64) error {
 	count := divUp(size, 1<<t.granularity)
 	n := q.clustersIn(divUp(count, bitmapBitsPerByte))
-	if n > maxBitmapTable || n<<q.clusterBits > maxBitmapBytes {
+	switch {
+	case n == 0: // no file can say so
+		return syscall.EINVAL
+	case n > maxBitmapTable || n<<q.clusterBits > maxBitmapBytes:
 		return syscall.EFBIG
 	}
 	old := int64(len(t.table))
-	for _, e := range t.table[min(n, old):] {
-		if at := int64(e & bitmapTableMask); at != 0 {
-			t.freed = append(t.freed, at)
-		}
-	}
 	t.table = append(t.table[:min(n, old)], make([]uint64, max(0, n-old))...)
 	t.parts = append(t.parts[:min(n, old)], make([][]byte, max(0, n-old))...)
 	shrunk := size < t.size
@@ -195,7 +198,7 @@ func (q *image) resizeBitmap(ctx context.Context, t *trackedBitmap, size int64) 
 	per := q.partBits()
 	last := n - 1
 	// bits behind the end would come back
-	if room := count - last*per; shrunk && n > 0 && room < per {
+	if room := count - last*per; shrunk && room < per {
 		p, err := q.bitmapPart(ctx, t, last)
 		if err != nil {
 			return err
@@ -203,136 +206,5 @@ func (q *image) resizeBitmap(ctx context.Context, t *trackedBitmap, size int64) 
 		p[room/8] &= 1<<(room%8) - 1
 		clear(p[room/8+1:])
 	}
-	return nil
-}
-
-// storeBitmaps writes the tracked bitmaps and only then calls them valid. They are not tracked any
-// more afterwards; those that could not be stored stay in use.
-func (q *image) storeBitmaps(ctx context.Context) error {
-	list := q.tracked
-	q.tracked, q.trackedBytes = nil, 0
-	q.forgetView()
-	if !q.hasBitmaps() { // a repair removed them
-		return nil
-	}
-	var failed error
-	for _, t := range list {
-		if t.size != q.size.Load() { // a truncate failed on its way
-			q.lose(t)
-			continue
-		}
-		if err := q.storeBitmap(ctx, t); err != nil && failed == nil {
-			failed = refuseWith(err, "Failed to store the bitmap '"+t.name+"'")
-		}
-	}
-	return failed
-}
-
-// storeBitmap writes bits, table and entry, each behind a flush of what it refers to. Nobody
-// believes in any of it before the mark is taken off, in the end; a crash may leak clusters.
-func (q *image) storeBitmap(ctx context.Context, t *trackedBitmap) error {
-	for i, p := range t.parts {
-		if p != nil {
-			if err := q.storePart(ctx, t, i, p); err != nil {
-				return err
-			}
-		}
-	}
-	if err := q.refs.Flush(ctx); err != nil {
-		return err
-	}
-	oldOff, oldSize := t.tableOff, t.tableSize
-	moves := int64(len(t.table)) != oldSize
-	if moves {
-		if err := q.moveBitmapTable(ctx, t); err != nil {
-			return err
-		}
-	} else if err := q.writeBitmapTable(ctx, t, t.tableOff); err != nil {
-		return err
-	}
-	if err := q.file.Flush(ctx); err != nil {
-		return err
-	}
-	flags := t.flags &^ bitmapInUse
-	if err := q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, flags),
-		t.at+bitmapFlagsAt); err != nil {
-		return err
-	}
-	for _, at := range t.freed {
-		q.free(ctx, at, q.cluster, discardOther)
-	}
-	if moves {
-		q.free(ctx, oldOff, oldSize*8, discardOther)
-	}
-	return nil
-}
-
-// storePart writes a cluster of bits: where it was, or to a new place, or nowhere if none is set.
-func (q *image) storePart(ctx context.Context, t *trackedBitmap, i int, p []byte) error {
-	at := int64(t.table[i] & bitmapTableMask)
-	if driver.AllZero(p) {
-		if at != 0 {
-			t.freed = append(t.freed, at)
-		}
-		t.table[i] = 0
-		return nil
-	}
-	if at == 0 {
-		var err error
-		if at, err = q.allocate(ctx, q.cluster); err != nil {
-			return err
-		}
-	}
-	if err := q.guardMetadata(ctx, 0, at, q.cluster); err != nil {
-		return err
-	}
-	t.table[i] = uint64(at)
-	return q.writeFile(ctx, p, at)
-}
-
-func (q *image) writeBitmapTable(ctx context.Context, t *trackedBitmap, at int64) error {
-	if err := q.guardMetadata(ctx, 0, at, int64(len(t.table))*8); err != nil {
-		return err
-	}
-	return q.writeWords(ctx, t.table, at)
-}
-
-// moveBitmapTable gives a bitmap a table of another length. Its offset and its length may lie in
-// different sectors: whichever of the two a crash leaves, the entry must refer to no more than
-// there is.
-func (q *image) moveBitmapTable(ctx context.Context, t *trackedBitmap) error {
-	n := int64(len(t.table))
-	at, err := q.allocate(ctx, max(n, 1)*8)
-	if err == nil {
-		err = q.refs.Flush(ctx)
-	}
-	if err == nil {
-		err = q.writeBitmapTable(ctx, t, at)
-	}
-	if err == nil {
-		err = q.file.Flush(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	steps := []func() error{
-		func() error {
-			return q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(at)),
-				t.at)
-		},
-		func() error {
-			return q.writeSync(ctx, binary.BigEndian.AppendUint32(nil, uint32(n)),
-				t.at+8)
-		},
-	}
-	if n < t.tableSize {
-		steps[0], steps[1] = steps[1], steps[0]
-	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	t.tableOff, t.tableSize = at, n
 	return nil
 }

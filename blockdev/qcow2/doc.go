@@ -28,8 +28,8 @@
 // A snapshot is an L1 table of its own (snapshot.go reads and writes the table of snapshots,
 // snapshotchange.go makes, applies and deletes them, tree.go walks what an L1 table leads to). A
 // data file (datafile.go) holds the guest's clusters, at the guest's offsets and without refcounts;
-// only metadata is in the image file then. Dirty bitmaps (bitmap.go, bitmaptrack.go) say what has
-// changed.
+// only metadata is in the image file then. Dirty bitmaps say what has changed: bitmaptrack.go keeps
+// them true, bitmapstore.go writes them when the image is closed.
 //
 // # Order of writes
 //

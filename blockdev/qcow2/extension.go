@@ -25,6 +25,8 @@ const (
 	maxBitmapDir    = 1024 * maxBitmaps
 	bitmapsExtSize  = 24
 	featureNameSize = 48 // kind, bit and 46 bytes of name
+
+	bitmapsExtDirOff = 16 // of the directory's offset in the extension
 )
 
 // extension is one that we keep as it is.
@@ -38,6 +40,7 @@ type bitmapsExt struct {
 	count   uint32
 	dirSize uint64
 	dirOff  uint64
+	at      int64 // of the extension's bytes in the file when the header was read
 }
 
 // featureNames are the features that QEMU 7.2 and later name in an image: kind (0 incompatible, 1
@@ -178,7 +181,7 @@ func (c *firstCluster) bitmaps(at format.Span) error {
 	}
 	x := bitmapsExt{
 		count: be.Uint32(data), dirSize: be.Uint64(data[8:]),
-		dirOff: be.Uint64(data[16:]),
+		dirOff: be.Uint64(data[bitmapsExtDirOff:]), at: at.Off,
 	}
 	switch {
 	case be.Uint32(data[4:]) != 0:
