@@ -255,8 +255,19 @@ func (c *copyJob) openTarget(ctx context.Context, s *session.Session) (err error
 
 func (c *copyJob) opening(readOnly bool) session.Opening {
 	return session.Opening{
-		Name: c.part, Format: c.cfg.Format, ReadOnly: readOnly, Options: &blockdev.Options{},
+		Name: c.part, Format: c.cfg.Format, ReadOnly: readOnly, Options: keySecrets(c.cfg.Options),
 	}
+}
+
+// keySecrets are those options of a new image that say which secret opens it once it is made.
+func keySecrets(made *blockdev.Options) *blockdev.Options {
+	o := &blockdev.Options{}
+	for _, key := range made.Keys() {
+		if key == "key-secret" || strings.HasSuffix(key, ".key-secret") {
+			o.Set(key, made.String(key))
+		}
+	}
+	return o
 }
 
 // closeTarget closes the target if the copy has opened it.
