@@ -61,6 +61,23 @@ func (q *image) trackBitmaps(ctx context.Context, all bool) (keep uint64, err er
 	return autoBitmaps, nil
 }
 
+// takeBitmaps marks all valid bitmaps as in use as soon as the image is open for writing, as QEMU
+// does. Otherwise that waits for the first change, so that an image that is only read stays as it is.
+func (q *image) takeBitmaps(ctx context.Context) error {
+	if !q.hasBitmaps() {
+		return nil
+	}
+	if err := q.Lock(ctx); err != nil {
+		return err
+	}
+	defer q.Unlock()
+	if err := q.beginChanges(ctx); err != nil {
+		return err
+	}
+	_, err := q.trackBitmaps(ctx, true)
+	return err
+}
+
 // track reads the table of a bitmap that is marked as in use.
 func (q *image) track(ctx context.Context, b *bitmap) {
 	t := &trackedBitmap{bitmap: b, size: q.size.Load()}

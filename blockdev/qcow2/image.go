@@ -140,6 +140,11 @@ func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
 	if err := q.openBacking(ctx, o); err != nil {
 		return nil, err
 	}
+	if q.likeQEMU && !q.readOnly && !q.checking {
+		if err := q.takeBitmaps(ctx); err != nil {
+			return nil, err
+		}
+	}
 	q.startCleaner()
 	return q, nil
 }
