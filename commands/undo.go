@@ -27,7 +27,8 @@ var undoCommand = session.Command{
  it is forced to. It can be interrupted, and begun again.
 
  What is noted are the bytes of the guest: snapshots and bitmaps inside an image
- are not, nor is its VM state.
+ are not, nor is its VM state. Those of an encrypted image are in the clear in
+ FILE.
 `,
 	New: func(f *session.Flags) session.Run {
 		var u undoing
