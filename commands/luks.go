@@ -22,8 +22,8 @@ var luksCommand = session.Command{
  luks remove -n 0  erases a slot: what opened it opens nothing any more
  luks remove -s s  erases the slot that this passphrase opens
 
- The key of the image stays the same. The last slot in use is never erased, since
- the data would be lost with it.
+ The key of the image stays the same. The last slot in use is never erased,
+ since the data would be lost with it.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c keyChange
@@ -104,7 +104,7 @@ func (c *keyChange) list(ctx context.Context, s *session.Session, im *session.Im
 func (c *keyChange) add(ctx context.Context, s *session.Session, im *session.Image) error {
 	passphrase, err := s.Passphrase(ctx, c.secret, blockdev.Question{Image: im.Name, New: true})
 	if err != nil {
-		return event.Fail(event.BadValue{Message: "luks add: " + err.Error()})
+		return event.Fail(event.Report{Err: fmt.Errorf("luks add: %w", err)})
 	}
 	defer passphrase.Wipe()
 	key := blockdev.NewKey{
@@ -130,7 +130,7 @@ func (c *keyChange) remove(ctx context.Context, s *session.Session, im *session.
 	if c.secret != "" {
 		passphrase, err := s.Passphrase(ctx, c.secret, blockdev.Question{Image: im.Name})
 		if err != nil {
-			return event.Fail(event.BadValue{Message: "luks remove: " + err.Error()})
+			return event.Fail(event.Report{Err: fmt.Errorf("luks remove: %w", err)})
 		}
 		defer passphrase.Wipe()
 		err = onDevice(ctx, s, im, "luks remove",

@@ -71,7 +71,8 @@ const nothing = `json:{"driver": "null-co", "size": 4194304, "read-zeroes": true
 // typeExample types a call and returns what it said. One that serves is interrupted when it does.
 func typeExample(t *testing.T, call string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), asBlksh.path, "--json", "-c", call, nothing)
+	cmd := exec.CommandContext(t.Context(), asBlksh.path, "--json", "--object", "secret,id=s,data=a",
+		"--object", "secret,id=new,data=b", "-c", call, nothing)
 	cmd.Env, cmd.Dir = asBlksh.environ(), t.TempDir()
 	out, err := cmd.StdoutPipe()
 	if err == nil {
