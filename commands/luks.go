@@ -36,7 +36,7 @@ var luksCommand = session.Command{
 			c.action = keyActions()[i]
 			return nil
 		})
-		f.Check("action", func(int) error { return c.check(f) })
+		f.Check("slot-or-secret", func(int) error { return c.check(f) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			switch c.action {
 			case "add":
@@ -66,7 +66,7 @@ const maxIterTime = 3_600_000
 // maxSlot is above every number of a slot that there may be.
 const maxSlot = 1 << 16
 
-// check refuses what is no action, and a slot that is named twice or not at all.
+// check refuses a slot that is named twice or not at all.
 func (c *keyChange) check(f *session.Flags) error {
 	bad := ""
 	switch {
