@@ -41,8 +41,12 @@ func TestUndoAfterKill(t *testing.T) {
 		on(t, "-f", format, image, "-c", "write -q -P stamp:1 1M 5M", "-c", "read -q -o "+
 			before).wants(t, "fill", "exit 0", "", "")
 		killAmid(t, rand.New(rand.NewPCG(uint64(seed), 5)), "-f", format, "--undo", log, image)
-		if _, err := os.Stat(log); err != nil {
+		st, err := os.Stat(log)
+		if err != nil {
 			continue // killed before anything
+		}
+		if st.Size() > 0 && st.Mode().Perm() != 0o600 {
+			t.Errorf("others may read the log: %v", st.Mode())
 		}
 		on(t, "-f", format, image, "undo", log).wants(t, "undo", "exit 0", "", "")
 		on(t, "-r", "-f", format, image, "compare", "-f", "raw", before).wants(t, "compare",

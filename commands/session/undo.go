@@ -2,11 +2,15 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/undo"
 	"github.com/blksh/blksh/commands/event"
 )
+
+// logMode keeps what an image held from others: the log has it in the clear, whatever the image does.
+const logMode = 0o600
 
 // keepLog makes the log of changes that o asks for, and has the image keep it. A log that is there
 // already belongs to other changes: it is never gone on with nor replaced.
@@ -29,6 +33,9 @@ func (s *Session) keepLog(ctx context.Context, im *Image, o Opening,
 	}})
 	if err != nil {
 		return err
+	}
+	if err := file.Chmod(logMode); err != nil {
+		return errors.Join(event.Fail(event.FileError{Name: o.Undo, Err: withoutPath(err)}), file.Close())
 	}
 	im.undo, cfg.Filter = file, undo.Driver(file)
 	return nil
