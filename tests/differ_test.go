@@ -136,21 +136,28 @@ func bitmapped(name, options string) subject {
 	return s
 }
 
+// slowness is how many turns of other subjects one of a slow subject takes.
+const slowness = 6
+
 // TestDiffers runs random command lines with the installed qemu-io and with ours. What both say and
 // what is then in the images must be the same, and ours must be sound. BLKSH_SEED is the first seed
 // of its turns, BLKSH_TURNS how many command lines each subject gets.
 func TestDiffers(t *testing.T) {
 	t.Parallel()
 	ref := reference(t)
-	turns, seed := number(t, "BLKSH_TURNS",
-		map[string]int{"": 1, "2": 6, "3": 60}[os.Getenv("BLKSH_TIER")]), number(t, "BLKSH_SEED", 1)
+	usual := map[string]int{"2": 6, "3": 60}[os.Getenv("BLKSH_TIER")]
+	turns, seed := number(t, "BLKSH_TURNS", max(usual, 1)), number(t, "BLKSH_SEED", 1)
 	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			if s.slow && turns < 2 {
+			turns := turns
+			if s.slow {
+				turns /= slowness
+			}
+			if turns == 0 {
 				t.Skip("takes a while")
 			}
-			for turn := range max(turns, 1) {
+			for turn := range turns {
 				differ(t, ref, s, uint64(seed+turn))
 			}
 		})
