@@ -72,14 +72,17 @@ func TestStep(t *testing.T) {
 	}
 }
 
+// readsInFlight are the scripts that read what a request in flight writes. The
+// original does not order such requests, so what its reads find is left open.
+var readsInFlight = []string{"many-in-flight", "resume-then-look"}
+
 // TestStepAgainstOriginal compares the scripts with the real program, to which
-// the order is free: as sets of lines. What resume-then-look reads is itself a
-// matter of order there.
+// the order is free: as sets of lines.
 func TestStepAgainstOriginal(t *testing.T) {
 	t.Parallel()
 	p := reference(t)
 	for _, s := range readStepScripts(t) {
-		if s.name == "resume-then-look" {
+		if slices.Contains(readsInFlight, s.name) {
 			continue
 		}
 		want, got := s.want(), s.run(t, p, t.TempDir())
