@@ -10,6 +10,9 @@ type Layer struct {
 	Filename string // "" if options say everything
 	Size     int64  // of its contents, in bytes
 	ReadOnly bool
+	// DiskSize is how many bytes it takes of disks of the host, without what it stands on; -1 if
+	// that is not known.
+	DiskSize int64
 }
 
 // Chain is the image and all that it stands on: the top first, then its backing file, then that
@@ -23,11 +26,39 @@ func (d *Device) Chain() []Layer {
 		}
 		chain = append(chain, Layer{
 			Driver: n.driver.Name, Filename: n.filename, Size: n.guard.Info().Size,
-			ReadOnly: n.guard.readOnly.Load(),
+			ReadOnly: n.guard.readOnly.Load(), DiskSize: n.diskSize(),
 		})
 		n = n.child(driver.RoleBacking)
 	}
 	return chain
+}
+
+// diskSize adds up what the files of the node and of its children take, backing files aside. It is
+// -1 if one of them does not tell.
+func (n *treeNode) diskSize() int64 {
+	if len(n.children) == 0 {
+		placed, ok := n.guard.node.(driver.Placed)
+		if !ok {
+			return -1
+		}
+		size, err := placed.DiskSize()
+		if err != nil {
+			return -1
+		}
+		return size
+	}
+	var sum int64
+	for _, c := range n.children {
+		if c.role == driver.RoleBacking {
+			continue
+		}
+		size := c.diskSize()
+		if size < 0 {
+			return -1
+		}
+		sum += size
+	}
+	return sum
 }
 
 // firstChild is what a filter filters.

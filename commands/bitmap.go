@@ -141,24 +141,30 @@ func (c *bitmapJob) change(ctx context.Context, d, from *blockdev.Device) error 
 // list shows the bitmaps, and how many bytes are dirty in each that is true.
 func (c *bitmapJob) list(ctx context.Context, s *session.Session, im *session.Image) error {
 	var shown []event.BitmapListed
-	err := s.Do(ctx, func(ctx context.Context) error {
-		list, err := im.Dev.Bitmaps(ctx)
-		for _, b := range list {
-			e := event.BitmapListed{
-				Name: b.Name, Granularity: b.Granularity, Enabled: b.Enabled,
-				Inconsistent: b.Inconsistent,
-			}
-			if err == nil && !b.Inconsistent {
-				e.Dirty, err = dirtyIn(ctx, im.Dev, b.Name)
-			}
-			shown = append(shown, e)
-		}
+	err := s.Do(ctx, func(ctx context.Context) (err error) {
+		shown, err = bitmapsOf(ctx, im.Dev)
 		return err
 	})
 	for _, e := range shown {
 		s.Emit(e)
 	}
 	return bitmapFailed("bitmap list", err)
+}
+
+// bitmapsOf lists the bitmaps of an image, also those up to which it came before an error.
+func bitmapsOf(ctx context.Context, d *blockdev.Device) (all []event.BitmapListed, err error) {
+	list, err := d.Bitmaps(ctx)
+	for _, b := range list {
+		e := event.BitmapListed{
+			Name: b.Name, Granularity: b.Granularity, Enabled: b.Enabled,
+			Inconsistent: b.Inconsistent,
+		}
+		if err == nil && !b.Inconsistent {
+			e.Dirty, err = dirtyIn(ctx, d, b.Name)
+		}
+		all = append(all, e)
+	}
+	return all, err
 }
 
 // dirtyIn is how many bytes of an image are dirty.

@@ -16,6 +16,7 @@ var (
 	csvLine    = regexp.MustCompile(`(?m)^(\d+,\d+,)(\d+:\d\d:\d\d\.\d\d),[-\w.]+,[-\w.]+$`)
 	uuidLine   = regexp.MustCompile(`(?m)^(\s+uuid: )\S+$`)
 	itersLine  = regexp.MustCompile(`(?m)^(\s+(?:master key )?iters: )\d+$`)
+	diskSize   = regexp.MustCompile(`(?m)^(\s*disk size: ).*$`)
 	digit      = regexp.MustCompile(`\d`)
 )
 
@@ -68,6 +69,7 @@ func (f filter) text(s string) string {
 		return g[1] + digit.ReplaceAllString(g[2], "d") + ",<BYTES_PER_SEC>,<OPS_PER_SEC>"
 	})
 	s = uuidLine.ReplaceAllString(s, "${1}<UUID>")
+	s = diskSize.ReplaceAllString(s, "${1}<SIZE>")
 	s = itersLine.ReplaceAllString(s, "${1}<N>")
 	if f.argv0 != "" {
 		s = strings.ReplaceAll(s, f.argv0, "<ARGV0>")

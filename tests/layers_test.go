@@ -45,7 +45,7 @@ var layers = []layer{
 	{"blockdev/inuse", nil},
 	{"blockdev/drivers", []string{"blockdev/..."}},
 	{"blockdev/blockdevtest", []string{"blockdev", "blockdev/driver"}},
-	{"blockdev/internal/...", []string{"blockdev/driver", "blockdev/wait", "blockdev/internal/...", "blockdev/target"}},
+	{"blockdev/internal/...", []string{"blockdev/driver", "blockdev/wait", "blockdev/inuse", "blockdev/internal/...", "blockdev/target"}},
 	{"blockdev/target", []string{"blockdev/driver", "blockdev/internal/imagelock"}},
 	{"blockdev/file", []string{"blockdev/driver", "blockdev/internal/...", "blockdev/target"}},
 	{"blockdev/*", []string{"blockdev/driver", "blockdev/wait", "blockdev/internal/..."}},

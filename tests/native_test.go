@@ -159,6 +159,7 @@ var changing = []struct {
 	{regexp.MustCompile(`( in )[0-9.hmnsµ]+, [0-9.]+ [KMGT]iB/s`), `${1}<TIME>, <RATE>/s`},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), `2026-01-01 00:00:00`},
 	{regexp.MustCompile(`"date_(n?sec)":\d+`), `"date_$1":0`},
+	{regexp.MustCompile(`"disk_size":\d+`), `"disk_size":0`},
 	{regexp.MustCompile(`"pid":\d+`), `"pid":1`},
 	{regexp.MustCompile(`\(pid \d+\)`), `(pid 1)`},
 	{regexp.MustCompile(`go1\.[\w.-]+`), `go1`},

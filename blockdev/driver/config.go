@@ -24,7 +24,7 @@ import (
 // NAME.option, or as they are where it is embedded. What is no value of "values" is refused;
 // "known" lists values of which the driver judges itself.
 
-// Bytes is the value of an option that is a size.
+// Bytes is a number of bytes: the value of an option that is a size, or of a Detail.
 type Bytes uint64
 
 // Int is the size as an offset. One that is too large for any file is the largest.

@@ -100,7 +100,7 @@ type Zoned interface {
 // group whose members have no Key is a list.
 type Detail struct {
 	Key   string
-	Value any // string, bool, int64; nil for a group
+	Value any // string, bool, int64, Bytes; nil for a group
 	Sub   []Detail
 }
 
@@ -114,6 +114,12 @@ type Describer interface {
 type Stored interface {
 	// DescribeStorage gives lines in the order in which they are shown.
 	DescribeStorage() []Detail
+}
+
+// Placed is a protocol that stores its bytes in a file of the host.
+type Placed interface {
+	// DiskSize is how many bytes of a disk of the host the file takes.
+	DiskSize() (int64, error)
 }
 
 // Reopener is a node whose options can change while it is open.

@@ -160,12 +160,14 @@ func (Length) Kind() Kind { return Kind{"length", "How long the image is."} }
 // Info describes the device.
 type Info struct {
 	Image
+	DiskSize       int64             `json:"disk_size" omit:"negative" unit:"bytes" doc:"what it takes of disks of the host, without its backing files"`
 	Block          int64             `json:"block_size" unit:"bytes" doc:"unit of requests of the storage"`
 	Cluster        int64             `json:"cluster_size,omitempty" unit:"bytes" doc:"unit of allocation of the format"`
 	VMState        int64             `json:"vm_state_offset,omitempty" unit:"bytes" doc:"where the area for machine state begins"`
 	FormatSpecific []blockdev.Detail `json:"format_specific,omitempty" doc:"what the format tells of itself"`
 	Storage        []blockdev.Detail `json:"storage,omitempty" doc:"how the bytes are reached"`
 	Snapshots      []Snapshot        `json:"snapshots,omitempty" doc:"those inside the image"`
+	Bitmaps        []BitmapListed    `json:"bitmaps,omitempty" doc:"the dirty bitmaps inside the image"`
 
 	Driver   string `json:"-"`
 	Protocol bool   `json:"-"` // the driver stores bytes itself

@@ -12,7 +12,7 @@ type Image struct {
 	Format   string           `json:"format" doc:"name of the driver"`
 	Size     int64            `json:"size" unit:"bytes" doc:"of its content"`
 	ReadOnly bool             `json:"read_only" doc:"whether it was opened without permission to write"`
-	Backing  []blockdev.Layer `json:"backing,omitempty" doc:"the backing files, the nearest first: path, format, size, read_only"`
+	Backing  []blockdev.Layer `json:"backing,omitempty" doc:"the backing files, the nearest first: path, format, size, read_only, disk_size"`
 	Snapshot string           `json:"snapshot,omitempty" doc:"id or name of the snapshot inside the image that is open"`
 }
 

@@ -187,6 +187,7 @@ type layer struct {
 	Format   string `json:"format"`
 	Size     int64  `json:"size"`
 	ReadOnly bool   `json:"read_only"`
+	DiskSize *int64 `json:"disk_size,omitempty"`
 }
 
 // appendLayers appends the images of a backing chain.
@@ -194,6 +195,9 @@ func appendLayers(b []byte, v reflect.Value) []byte {
 	var list []layer
 	for _, l := range v.Interface().([]blockdev.Layer) {
 		told := layer{Path: l.Filename, Format: l.Driver, Size: l.Size, ReadOnly: l.ReadOnly}
+		if l.DiskSize >= 0 {
+			told.DiskSize = &l.DiskSize
+		}
 		if !utf8.ValidString(l.Filename) {
 			told.Path, told.PathB64 = "", []byte(l.Filename)
 		}

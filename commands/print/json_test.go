@@ -65,7 +65,7 @@ func TestJSON(t *testing.T) {
 		{event.Where{Line: 1}, event.AsJSON{Event: event.Length{Bytes: 5}}, `{"kind":"length","line":1,"bytes":5}`},
 		{
 			event.Where{},
-			event.Opened{Image: event.Image{Name: "x", Path: "d/x", Format: "qcow2", Size: 9, Backing: []blockdev.Layer{{Driver: "raw", Filename: "b\xfe"}}}},
+			event.Opened{Image: event.Image{Name: "x", Path: "d/x", Format: "qcow2", Size: 9, Backing: []blockdev.Layer{{Driver: "raw", Filename: "b\xfe", DiskSize: -1}}}},
 			`{"kind":"opened","name":"x","path":"d/x","format":"qcow2","size":9,"read_only":false,` +
 				`"backing":[{"path_b64":"Yv4=","format":"raw","size":0,"read_only":false}]}`,
 		},

@@ -280,24 +280,48 @@ func (n *Native) listed(e event.Listed) {
 		accessWords(e.ReadOnly), flying)
 }
 
-// info adds to what qemu-io says what else a person wants to know.
+// info says what a person wants to know of an image: nothing that is not so, and the whole chain.
 func (n *Native) info(e event.Info) {
-	n.QEMU.info(e)
+	n.say("format name: %s\n", e.Driver)
 	if e.Path != "" {
 		n.say("file: %s\n", e.Path)
 	}
-	n.say("size: %s\naccess: %s\nblock size: %s\n", sizeWords(e.Size), accessWords(e.ReadOnly),
-		args.Size(float64(e.Block)))
-	if len(e.Storage) > 0 {
-		n.say("storage:\n")
-		n.details(e.Storage, 1)
+	n.say("size: %s\n", sizeWords(e.Size))
+	if e.DiskSize >= 0 {
+		n.say("disk size: %s\n", sizeWords(e.DiskSize))
 	}
+	n.say("access: %s\nblock size: %s\n", accessWords(e.ReadOnly), args.Size(float64(e.Block)))
+	if e.Cluster > 0 {
+		n.say("cluster size: %s\n", args.Size(float64(e.Cluster)))
+	}
+	if e.VMState > 0 {
+		n.say("vm state offset: %s\n", args.Size(float64(e.VMState)))
+	}
+	n.group("Format specific information", e.FormatSpecific)
+	n.group("storage", e.Storage)
 	for _, l := range e.Backing {
 		n.say("backing file: %s, %s\n", layerWords(l), sizeWords(l.Size))
+		if l.DiskSize >= 0 {
+			n.say("    disk size: %s\n", sizeWords(l.DiskSize))
+		}
 	}
 	if len(e.Snapshots) > 0 {
 		n.say("snapshots:\n")
 		n.snapshots(e.Snapshots)
+	}
+	if len(e.Bitmaps) > 0 {
+		n.say("bitmaps:\n")
+		for _, b := range e.Bitmaps {
+			n.bitmapListed(b)
+		}
+	}
+}
+
+// group shows a tree of details below a title, nothing if there are none.
+func (n *Native) group(title string, list []blockdev.Detail) {
+	if len(list) > 0 {
+		n.say("%s:\n", title)
+		n.details(list, 1)
 	}
 }
 

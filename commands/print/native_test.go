@@ -55,7 +55,7 @@ func TestNative(t *testing.T) {
 		{
 			"a banner",
 			event.Where{},
-			event.Opened{Image: event.Image{Name: "d", Path: "d", Format: "qcow2", Size: 1 << 20, ReadOnly: true, Backing: []blockdev.Layer{{Driver: "raw", Filename: "b"}}}, First: true},
+			event.Opened{Image: event.Image{Name: "d", Path: "d", Format: "qcow2", Size: 1 << 20, ReadOnly: true, Backing: []blockdev.Layer{{Driver: "raw", Filename: "b", DiskSize: -1}}}, First: true},
 			"d: qcow2, 1 MiB (1048576 bytes)\nread-only, 'reopen -w' allows writing; backing file b (raw)\n" +
 				"Type 'help' for the commands, 'help read' for one of them, and 'quit' to leave.\n",
 		},

@@ -235,8 +235,11 @@ func (q *QEMU) details(list []blockdev.Detail, depth int) {
 
 // detailText makes a text that stands in an image visible.
 func detailText(value any) any {
-	if text, ok := value.(string); ok {
-		return visibleControls(text)
+	switch v := value.(type) {
+	case string:
+		return visibleControls(v)
+	case driver.Bytes:
+		return sizeWords(v.Int())
 	}
 	return value
 }
