@@ -7,8 +7,9 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
-	"strings"
+	"syscall"
 
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/nbd"
 	"github.com/blksh/blksh/blockdev/nbdserver"
@@ -18,80 +19,184 @@ import (
 )
 
 var serve = session.Command{
-	Name: "serve", Max: -1, Needs: session.File,
-	Args:  "[-r] [--unix path | --port n [--bind address]] [--export name] [--once] [--tls dir]",
-	Short: "serves the current image to NBD clients",
+	Name: "serve", Max: -1,
+	Args:  "[-rwUv] [-f format] (--unix path | --port n [--bind address]) [--export name]... [--once] [--tls dir] [image]...",
+	Short: "serves images to NBD clients",
 	Long: ` Examples:
- serve --unix disk.sock          for qemu, the kernel and libnbd on this machine
- serve -r --port 10809           over TCP, on the loopback address only
+ serve --unix disk.sock          the current image, on this machine
+ serve -r --port 10809 a.qcow2   a file, over TCP, on the loopback address only
+ serve --unix s.sock one two     two of them, with their names as exports
  serve --port 10809 --bind 0.0.0.0 --tls /etc/pki/blksh
 
  It serves until Ctrl-C, and then finishes what clients have asked for and
- flushes the image. With --once it ends when the first client has left.
+ flushes the images. With --once it ends when the first client has left. An
+ image is a file, or one that is open by its name; nobody writes to one that is
+ read-only. A signal USR1 asks how much has been read and written so far.
+
+ One image is the export without a name, unless --export gives it one. Several
+ are called like their files, or as --export says, once for each of them. The
+ first is also what clients get that name none.
 
  The directory of --tls has ca-cert.pem, server-cert.pem and server-key.pem.
  Clients have to encrypt, and need a certificate of that authority.
 `,
 	New: func(f *session.Flags) session.Run {
-		j := &serveJob{}
-		f.Bool(&j.readOnly, 'r', "read-only", "let nobody write")
-		f.Text(&j.path, nil, 0, "unix", args.Value{Name: "PATH", Type: args.TypeFile},
-			"on a socket of that name, which must not exist")
-		f.Flag(0, "port", args.Text("N"), "on that TCP port; 0 takes a free one", j.setPort)
-		f.Text(&j.bind, nil, 0, "bind", args.Text("ADDRESS"),
-			"address of this machine, 127.0.0.1 otherwise")
-		f.Text(&j.export, nil, 0, "export", args.Text("NAME"), "name of the export, none otherwise")
+		j := &serveJob{opening: session.Opening{Options: &blockdev.Options{}}}
+		o := &j.opening
+		f.Bool(&o.ReadOnly, 'r', "read-only", "let nobody write")
+		f.Bool(&o.Write, 'w', "write-device", "let clients write to devices that are named")
+		f.Bool(&o.ForceShare, 'U', "force-share",
+			"with -r: share the files with programs that write them")
+		f.Text(&o.Format, nil, 'f', "format", args.Format,
+			"format of the files, which is guessed otherwise")
+		f.Bool(&j.verbose, 'v', "verbose", "say who comes and goes")
+		j.where.flags(f)
+		f.Flag(0, "export", args.Text("NAME"), "name of the next export", j.addExport)
 		f.Bool(&j.once, 0, "once", "end when the first client has left")
 		f.Text(&j.tls, nil, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")
-		f.Conflict("where", "serve: say where: either --unix PATH or --port N", func() bool {
-			return (j.path != "") == j.tcp
+		f.Words(&j.images, "image", 0)
+		f.Check("current", func(operands int) error {
+			if operands == 0 && f.Image() == nil {
+				return event.Fail(event.NoFile{})
+			}
+			return nil
 		})
-		f.Conflict("bind", "serve: --bind goes with --port", func() bool {
-			return j.bind != "" && !j.tcp
+		f.Conflict("of-file", "serve: -f, -w and -U are about images that are named", func() bool {
+			return len(j.images) == 0 && (o.Format != "" || o.Write || o.ForceShare)
 		})
+		f.Conflict("r-w", "serve: -r and -w contradict each other", func() bool {
+			return o.ReadOnly && o.Write
+		})
+		f.Conflict("share", "serve: -U goes with -r", func() bool {
+			return o.ForceShare && !o.ReadOnly
+		})
+		f.Conflict("exports", "serve: --export is given once for each image, or not at all",
+			func() bool { return len(j.exports) > 0 && len(j.exports) != max(1, len(j.images)) })
 		return j.run
 	},
 }
 
 // serveJob is one call of serve.
 type serveJob struct {
-	readOnly, once, tcp     bool
-	path, bind, export, tls string
-	port                    uint64
+	where         place
+	opening       session.Opening // of the images that are named
+	images        []string
+	exports       []string // names, none or as many as images
+	verbose, once bool
+	tls           string
 }
 
-func (j *serveJob) setPort(word string) (err error) {
-	j.tcp = true
-	j.port, err = strconv.ParseUint(word, 10, 16)
-	return err
+func (j *serveJob) addExport(name string) error {
+	j.exports = append(j.exports, name)
+	return nil
 }
 
-func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Image) error {
-	server, err := j.server(im)
+func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Image) (err error) {
+	var list []served
+	defer func() {
+		for _, x := range list {
+			if closed := x.free(); err == nil {
+				err = closed
+			}
+		}
+	}()
+	if len(j.images) == 0 {
+		x, err := j.open(ctx, s, im, session.Opening{})
+		if err != nil {
+			return err
+		}
+		list = append(list, x)
+	}
+	for _, name := range j.images {
+		o := j.opening
+		o.Name = name
+		x, err := j.open(ctx, s, s.Named(name), o)
+		if err != nil {
+			return err
+		}
+		list = append(list, x)
+	}
+	if err := j.name(list); err != nil {
+		return err
+	}
+	return j.serve(ctx, s, list)
+}
+
+// served is an image that is served.
+type served struct {
+	name string // of the export
+	path string // as it was given
+	dev  *blockdev.Device
+	free func() error // gives up what was opened for this
+}
+
+// open takes an image that is open, or opens one for this. Clients write to what can be written to,
+// which has to be permitted.
+func (j *serveJob) open(
+	ctx context.Context, s *session.Session, im *session.Image, o session.Opening,
+) (served, error) {
+	if im == nil {
+		dev, err := s.OpenBeside(ctx, o)
+		return served{path: o.Name, dev: dev, free: func() error { return s.CloseBeside(dev) }}, err
+	}
+	if !j.opening.ReadOnly && !im.Dev.ReadOnly() {
+		if err := s.Claim(ctx, im); err != nil {
+			return served{}, err
+		}
+	}
+	return served{path: im.Describe().Path, dev: im.Dev, free: func() error { return nil }}, nil
+}
+
+// name gives the exports their names.
+func (j *serveJob) name(list []served) error {
+	seen := map[string]bool{}
+	for i := range list {
+		x := &list[i]
+		switch {
+		case len(j.exports) > 0:
+			x.name = j.exports[i]
+		case len(list) > 1:
+			x.name = filepath.Base(j.images[i])
+		}
+		if seen[x.name] {
+			return conflict("serve: two exports are called '%s'; --export gives them other names",
+				x.name)
+		}
+		seen[x.name] = true
+	}
+	return nil
+}
+
+func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served) error {
+	server, err := j.server(list)
 	if err != nil {
 		return event.Fail(event.Failed{Op: "serve", Err: err})
 	}
-	l, err := j.listen()
+	l, err := j.where.listen()
 	if err != nil {
 		return event.Fail(event.Failed{Op: "serve", Err: err})
 	}
+	add, end := s.Track("serve", 0)
+	defer end()
 	notices, ended := make(chan nbdserver.Notice), make(chan error)
+	server.Moved = add
 	server.Notify = func(n nbdserver.Notice) { notices <- n }
 	go func() { ended <- server.Serve(ctx, l) }()
-	readOnly := j.readOnly || im.Dev.ReadOnly()
 	say := func(e event.Event) {
 		s.Emit(e)
 		s.Printer.Flush() // somebody waits to hear it
 	}
-	say(event.Serving{URI: j.uri(l.Addr()), ReadOnly: readOnly, TLS: j.tls != ""})
+	address := j.where.address(l.Addr())
+	for _, x := range list {
+		say(event.Serving{
+			URI: address.URI(x.name, j.tls != ""), Export: x.name, Path: x.path,
+			ReadOnly: j.opening.ReadOnly || x.dev.ReadOnly(), TLS: j.tls != "",
+		})
+	}
 	for {
 		select {
 		case n := <-notices:
-			e := event.Client{Address: n.Client, Export: n.Export, Left: n.Left}
-			if n.Err != nil {
-				e.Reason = n.Err.Error()
-			}
-			say(e)
+			say(j.client(n))
 		case err := <-ended:
 			if err != nil {
 				return event.Fail(event.Failed{Op: "serve", Err: err})
@@ -101,9 +206,13 @@ func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Imag
 	}
 }
 
-func (j *serveJob) server(im *session.Image) (*nbdserver.Server, error) {
-	export := nbdserver.Export{Name: j.export, Disk: im.Dev, ReadOnly: j.readOnly}
-	server := &nbdserver.Server{Exports: []nbdserver.Export{export}, Once: j.once}
+func (j *serveJob) server(list []served) (*nbdserver.Server, error) {
+	server := &nbdserver.Server{Once: j.once}
+	for _, x := range list {
+		server.Exports = append(server.Exports, nbdserver.Export{
+			Name: x.name, Disk: x.dev, ReadOnly: j.opening.ReadOnly,
+		})
+	}
 	if j.tls == "" {
 		return server, nil
 	}
@@ -113,76 +222,75 @@ func (j *serveJob) server(im *session.Image) (*nbdserver.Server, error) {
 	return server, err
 }
 
-func (j *serveJob) listen() (net.Listener, error) {
-	if j.path != "" {
-		return net.Listen("unix", j.path)
+// client is what there is to say about a connection.
+func (j *serveJob) client(n nbdserver.Notice) event.Client {
+	e := event.Client{
+		Number: n.Number, Address: n.Client, Export: n.Export, Left: n.Left, Declined: n.Declined,
+		Requests: n.Traffic.Requests, Read: n.Traffic.Read, Written: n.Traffic.Written,
+		Unasked: !j.verbose,
 	}
-	host := j.bind
-	if host == "" {
-		host = "127.0.0.1"
+	if n.Err != nil {
+		e.Reason = n.Err.Error()
 	}
-	return net.Listen("tcp", net.JoinHostPort(host, strconv.FormatUint(j.port, 10)))
+	return e
 }
 
-// uri is what clients open.
-func (j *serveJob) uri(at net.Addr) string {
-	scheme := "nbd"
-	if j.tls != "" {
-		scheme = "nbds"
+// place is where clients come to.
+type place struct {
+	path, bind string
+	tcp        bool
+	port       uint64
+}
+
+func (p *place) flags(f *session.Flags) {
+	f.Text(&p.path, nil, 0, "unix", args.Value{Name: "PATH", Type: args.TypeFile},
+		"on a socket of that name, which must not exist")
+	f.Flag(0, "port", args.Text("N"), "on that TCP port; 0 takes a free one", p.setPort)
+	f.Text(&p.bind, nil, 0, "bind", args.Text("ADDRESS"),
+		"address of this machine, 127.0.0.1 otherwise")
+	f.Conflict("where", "serve: say where: either --unix PATH or --port N", func() bool {
+		return (p.path != "") == p.tcp
+	})
+	f.Conflict("bind", "serve: --bind goes with --port", func() bool {
+		return p.bind != "" && !p.tcp
+	})
+}
+
+func (p *place) setPort(word string) (err error) {
+	p.tcp = true
+	if p.port, err = strconv.ParseUint(word, 10, 16); err != nil {
+		return event.Fail(event.BadValue{
+			Message: fmt.Sprintf("--port takes a number up to 65535, not '%s'", word),
+		})
 	}
-	if j.path != "" {
-		path := j.path
-		if abs, err := filepath.Abs(path); err == nil {
-			path = abs
+	return nil
+}
+
+func (p *place) listen() (net.Listener, error) {
+	if p.path == "" {
+		host := p.bind
+		if host == "" {
+			host = "127.0.0.1"
 		}
-		return fmt.Sprintf("%s+unix:///%s?socket=%s", scheme, j.export, path)
+		return net.Listen("tcp", net.JoinHostPort(host, strconv.FormatUint(p.port, 10)))
 	}
-	return fmt.Sprintf("%s://%s/%s", scheme, at, j.export)
+	l, err := net.Listen("unix", p.path)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, driver.RefuseAs(err, "'%s' is there already; remove it if no server uses it",
+			p.path)
+	}
+	return l, err
 }
 
-var exports = session.Command{
-	Name: "exports", Min: 1, Max: 1,
-	Args:  "server",
-	Short: "lists the exports of an NBD server",
-	Long: ` Examples:
- exports nbd://host
- exports nbd+unix:///?socket=disk.sock
-`,
-	New: func(f *session.Flags) session.Run {
-		var name string
-		f.Word("server", args.Text("URI"), word(&name))
-		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
-			if !strings.HasPrefix(name, "nbd") {
-				return conflict("exports: '%s' is no NBD server; nbd://HOST is one", name)
-			}
-			cfg, err := nbd.ParseName(name)
-			var list []nbd.Listing
-			if err == nil {
-				err = s.Do(ctx, func(ctx context.Context) (err error) {
-					list, err = nbd.List(ctx, cfg)
-					return err
-				})
-			}
-			if err != nil {
-				return event.Fail(event.Failed{Op: "exports", Err: asRefusal(err)})
-			}
-			for _, e := range list {
-				s.Emit(event.Export{
-					Name: e.Name, Description: e.Description, Size: e.Size, Flags: e.Flags.String(),
-					Minimum: e.Blocks.Minimum, Preferred: e.Blocks.Preferred,
-					Maximum: e.Blocks.Maximum, Contexts: e.Contexts,
-				})
-			}
-			return nil
-		}
-	},
-}
-
-// asRefusal keeps the words of an error that has a number, too.
-func asRefusal(err error) error {
-	var refused *driver.Refusal
-	if errors.As(err, &refused) {
-		return err
+// address is that of a listener, as clients on this machine have to say it.
+func (p *place) address(at net.Addr) nbd.Address {
+	if p.path == "" {
+		host, port, _ := net.SplitHostPort(at.String())
+		return nbd.Address{Network: "tcp", Host: host, Port: port}
 	}
-	return &driver.Refusal{Text: err.Error(), Err: err}
+	path, err := filepath.Abs(p.path)
+	if err != nil {
+		path = p.path
+	}
+	return nbd.Address{Network: "unix", Path: path}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -55,6 +56,80 @@ func TestServe(t *testing.T) {
 	_ = server.Wait() // it dies of the signal
 	must(t, exec.Command(blksh, "-r", "-c", "read -P 7 1M 3M", "-c", "read -P 0 4M 1M", "-c",
 		"check", image))
+}
+
+// TestServeSeveral serves two files from the command line, one of them read-only, and says who came
+// and what for.
+func TestServeSeveral(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one.qcow2"), filepath.Join(dir, "two & three")
+	socket, blksh := filepath.Join(dir, "a sock"), asBlksh.path
+	must(t, exec.Command(blksh, "create", "-f", "qcow2", one, "16M"))
+	must(t, exec.Command(blksh, "create", two, "8M"))
+	server := exec.Command(blksh, "--json", "serve", "-v", "--unix", socket,
+		"json:{'driver':'qcow2','read-only':true,'file.filename':'"+one+"'}", two,
+		"--export", "one", "--export", "2/ö")
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	progress, err := server.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := json.NewDecoder(out)
+	next := func() (e map[string]any) {
+		for {
+			if err := lines.Decode(&e); err != nil {
+				t.Fatal(err)
+			}
+			if kind := e["kind"]; kind == "serving" || kind == "client" || kind == "exit" {
+				return e
+			}
+			clear(e)
+		}
+	}
+	first, second := next(), next()
+	uri, ok := second["uri"].(string)
+	if first["read_only"] != true || second["read_only"] != nil || !ok {
+		t.Fatalf("%v %v", first, second)
+	}
+	said, err := exec.Command(blksh, "exports", uri).Output()
+	if err != nil || !strings.Contains(string(said), "export 'one': 16 MiB") ||
+		!strings.Contains(string(said), "export '2/ö': 8 MiB") {
+		t.Errorf("exports: %v: %s", err, said)
+	}
+	if e := next(); e["declined"] != true || e["reason"] != nil {
+		t.Errorf("a list: %v", e)
+	}
+	must(t, exec.Command(blksh, "-f", "raw", "-c", "write -P 7 1M 3M", "-c", "read 1M 1M", uri))
+	if e := next(); e["export"] != "2/ö" || e["left"] != nil {
+		t.Errorf("a client: %v", e)
+	}
+	if e := next(); e["left"] != true || e["written"] != 3.0*(1<<20) || e["read"] != 1.0*(1<<20) {
+		t.Errorf("what it did: %v", e)
+	}
+	err = exec.Command(blksh, "-f", "raw", "write", "0", "512", first["uri"].(string)).Run()
+	if err == nil {
+		t.Error("a read-only export was written to")
+	}
+	if err := server.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	far := bufio.NewScanner(progress)
+	if !far.Scan() || !strings.HasPrefix(far.Text(), "serve  4.0 MiB") {
+		t.Errorf("progress: %q", far.Text())
+	}
+	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for next()["kind"] != "exit" {
+	}
+	_ = server.Wait() // it dies of the signal
 }
 
 // startServer serves image on socket and returns when clients may come.

@@ -106,6 +106,21 @@ func parseURI(name string, o *driver.Options) error {
 	return nil
 }
 
+// URI names an export of the server at a as the drivers read it, with encryption if secure.
+func (a Address) URI(export string, secure bool) string {
+	u := url.URL{Scheme: "nbd", Host: a.String(), Path: "/" + export}
+	if secure {
+		u.Scheme = "nbds"
+	}
+	if a.Network == "unix" {
+		u.Scheme += "+unix"
+		u.Host, u.OmitHost = "", false
+		path := strings.ReplaceAll(url.QueryEscape(a.Path), "+", "%20")
+		u.RawQuery = "socket=" + strings.ReplaceAll(path, "%2F", "/")
+	}
+	return u.String()
+}
+
 // address is where the server is, said the old way or the new.
 func (c *config) address() (Address, error) {
 	server := c.Server.Clone()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,6 +38,8 @@ type client struct {
 	form     nbdwire.Form
 	contexts []nbdwire.Context
 	memory   budget
+	traffic  traffic
+	moved    func(n int64) // nil if nobody wants to know
 
 	reading sync.Mutex // held by the worker that reads
 	in      *bufio.Reader
@@ -59,7 +62,31 @@ func newClient(h *haggling, e *Export) *client {
 		conn: h.conn, rw: h.rw, form: h.form, contexts: h.contexts,
 		export: e, size: e.size(), readOnly: e.readOnly(),
 		in: bufio.NewReaderSize(h.rw, bufferSize), head: make([]byte, nbdwire.RequestSize(h.form)),
-		memory: newBudget(maxMemory),
+		memory: newBudget(maxMemory), moved: h.server.Moved,
+	}
+}
+
+// traffic counts what was done for a client.
+type traffic struct{ requests, read, written atomic.Int64 }
+
+func (t *traffic) sum() Traffic {
+	return Traffic{Requests: t.requests.Load(), Read: t.read.Load(), Written: t.written.Load()}
+}
+
+// count notes that a request was done.
+func (c *client) count(r nbdwire.Request) {
+	c.traffic.requests.Add(1)
+	n := int64(r.Length)
+	switch r.Command {
+	case nbdwire.CmdRead:
+		c.traffic.read.Add(n)
+	case nbdwire.CmdWrite:
+		c.traffic.written.Add(n)
+	default:
+		return
+	}
+	if c.moved != nil {
+		c.moved(n)
 	}
 }
 

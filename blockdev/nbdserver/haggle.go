@@ -2,7 +2,9 @@ package nbdserver
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 
@@ -31,6 +33,7 @@ type haggling struct {
 	contextsOf string
 	encrypted  bool
 	out        []byte // answers to the current option
+	refused    string // why the client got no export, "" if it did not ask for any
 }
 
 // run answers options until the client uses an export, or takes leave: then it returns nil.
@@ -49,6 +52,9 @@ func (h *haggling) run() (*Export, error) {
 		if err == nil && len(h.out) > 0 {
 			_, err = h.rw.Write(h.out)
 			h.out = h.out[:0]
+		}
+		if opt == nbdwire.OptAbort { // it need not wait for the answer
+			return nil, nil
 		}
 		if err == nil && opt == nbdwire.OptStartTLS && h.server.TLS != nil && !h.encrypted {
 			err = h.encrypt()
@@ -110,12 +116,24 @@ func (h *haggling) ack(opt nbdwire.Option) { h.reply(opt, nbdwire.RepAck, nil) }
 
 func (h *haggling) refuse(opt nbdwire.Option, rep nbdwire.OptionReply, text string) {
 	h.reply(opt, rep, []byte(text))
+	if opt == nbdwire.OptGo || rep == nbdwire.RepErrTLSRequired {
+		h.refused = text
+	}
+}
+
+// why is the reason for which a client has left that used no export.
+func (h *haggling) why(err error) error {
+	if h.refused != "" && (err == nil || errors.Is(err, io.EOF)) {
+		return errors.New(h.refused)
+	}
+	return err
 }
 
 // exportName begins at once. What is refused can only be hung up on.
 func (h *haggling) exportName(name string, long bool) (*Export, bool, error) {
 	e := h.server.find(name)
 	if long || e == nil || h.form == nbdwire.Extended || h.server.TLS != nil && !h.encrypted {
+		h.refused = fmt.Sprintf("export '%s' not present, or not to be had like this", name)
 		return nil, true, nil
 	}
 	h.settle(e, name)

@@ -91,7 +91,7 @@ func FuzzClient(f *testing.F) {
 			_, _ = theirs.Write(said)
 			_ = theirs.Close()
 		}()
-		s.client(context.Background(), ours)
+		s.client(context.Background(), ours, 1)
 		if disk.outside {
 			t.Error("a request outside the disk")
 		}

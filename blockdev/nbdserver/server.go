@@ -61,16 +61,27 @@ type Server struct {
 	Once bool
 	// Notify is told of clients, from many goroutines. nil tells nobody.
 	Notify func(Notice)
+	// Moved is told how many bytes of data were read or written, from many goroutines. nil is told
+	// nothing.
+	Moved func(n int64)
 }
 
-// Notice is about one client.
+// Notice is about one connection.
 type Notice struct {
+	Number int64  // of the connection, from 1
 	Client string // its address
-	Export string
-	// Left is false when the client begins to use the export, and true when it does so no more. Err
-	// is why, nil if it took leave.
-	Left bool
-	Err  error
+	Export string // that the client uses
+	// Left is false when the client begins to use the export, and true when it does so no more, or
+	// has gone without having used one, which Declined says. Err is why, nil if it took leave.
+	Left, Declined bool
+	Err            error
+	Traffic        Traffic // once it has left
+}
+
+// Traffic is what was done for a client. Requests that failed do not count.
+type Traffic struct {
+	Requests      int64
+	Read, Written int64 // bytes
 }
 
 const (
@@ -93,7 +104,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	slots := make(chan struct{}, maxClients)
 	var clients sync.WaitGroup
 	var failed error
-	for {
+	for number := int64(1); ; number++ {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -107,7 +118,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		clients.Go(func() {
 			defer func() { <-slots }()
-			if s.client(ctx, conn) && s.Once {
+			if s.client(ctx, conn, number) && s.Once {
 				stop()
 			}
 		})
@@ -128,20 +139,27 @@ func (s *Server) flush(ctx context.Context) error {
 }
 
 // client serves one connection to its end, and says whether an export was used.
-func (s *Server) client(ctx context.Context, conn net.Conn) bool {
+func (s *Server) client(ctx context.Context, conn net.Conn, number int64) bool {
 	h := &haggling{server: s, conn: conn, rw: conn}
+	notice := Notice{Number: number, Client: conn.RemoteAddr().String()}
 	_ = conn.SetDeadline(time.Now().Add(haggleTime))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	export, err := h.run()
 	if !stop() || err != nil || export == nil {
 		_ = conn.Close()
+		notice.Left, notice.Declined = true, true
+		if ctx.Err() == nil {
+			notice.Err = h.why(err)
+		}
+		s.tell(notice)
 		return false
 	}
 	_ = conn.SetDeadline(time.Time{})
-	notice := Notice{Client: conn.RemoteAddr().String(), Export: export.Name}
+	notice.Export = export.Name
 	s.tell(notice)
 	c := newClient(h, export)
 	notice.Left, notice.Err = true, c.serve(ctx)
+	notice.Traffic = c.traffic.sum()
 	s.tell(notice)
 	return true
 }

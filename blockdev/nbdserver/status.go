@@ -13,17 +13,15 @@ import (
 const maxExtents = 128 << 10
 
 // status answers with one chunk for each context.
-func (w *worker) status(ctx context.Context) {
+func (w *worker) status(ctx context.Context) error {
 	c := w.client
 	contexts, off, n, err := w.statusRange()
 	if err != nil {
-		w.fail(err)
-		return
+		return err
 	}
 	for i, id := range contexts {
 		if err := w.extentsOf(ctx, id, off, n); err != nil {
-			w.fail(err)
-			return
+			return err
 		}
 		t := nbdwire.ChunkBlockStatus
 		if c.form == nbdwire.Extended {
@@ -32,6 +30,7 @@ func (w *worker) status(ctx context.Context) {
 		payload := nbdwire.AppendExtents(nil, c.form, id, w.extents)
 		c.send(w.chunk(t, len(payload), i == len(contexts)-1), payload)
 	}
+	return nil
 }
 
 // statusRange is what is asked about: the contexts that were agreed on and the range of the

@@ -133,50 +133,55 @@ func (c *client) inside(r nbdwire.Request) error {
 // do makes a request and sends the reply.
 func (w *worker) do(ctx context.Context) {
 	defer w.give()
-	r, disk := &w.request, w.client.export.Disk
-	if w.refused != nil {
-		w.fail(w.refused)
-		return
-	}
-	off, n := int64(r.Offset), int64(r.Length)
-	var flags driver.Flags
-	if r.Flags&nbdwire.FUA != 0 {
-		flags = driver.FUA
-	}
-	var err error
-	switch r.Command {
-	case nbdwire.CmdRead:
-		w.read(ctx)
-		return
-	case nbdwire.CmdBlockStatus:
-		w.status(ctx)
-		return
-	case nbdwire.CmdWrite:
-		if n > 0 {
-			err = disk.Write(ctx, driver.Vec{w.data}, off, flags)
-		}
-	case nbdwire.CmdFlush:
-		err = disk.Flush(ctx)
-	case nbdwire.CmdTrim:
-		err = w.trim(ctx, off, n, flags)
-	case nbdwire.CmdCache:
-		err = w.cache(ctx, off, n)
-	case nbdwire.CmdWriteZeroes:
-		if r.Flags&nbdwire.NoHole == 0 {
-			flags |= driver.MayUnmap
-		}
-		if r.Flags&nbdwire.FastZero != 0 {
-			flags |= driver.NoFallback
-		}
-		if n > 0 {
-			err = disk.Zero(ctx, off, n, flags)
+	err := w.refused
+	if err == nil {
+		switch w.request.Command {
+		case nbdwire.CmdRead:
+			err = w.read(ctx)
+		case nbdwire.CmdBlockStatus:
+			err = w.status(ctx)
+		default:
+			if err = w.perform(ctx); err == nil {
+				w.succeed()
+			}
 		}
 	}
 	if err != nil {
 		w.fail(err)
 		return
 	}
-	w.succeed()
+	w.client.count(w.request)
+}
+
+// perform makes a request whose reply says nothing but how it went.
+func (w *worker) perform(ctx context.Context) error {
+	r, disk := &w.request, w.client.export.Disk
+	off, n := int64(r.Offset), int64(r.Length)
+	var flags driver.Flags
+	if r.Flags&nbdwire.FUA != 0 {
+		flags = driver.FUA
+	}
+	switch r.Command {
+	case nbdwire.CmdFlush:
+		return disk.Flush(ctx)
+	case nbdwire.CmdTrim:
+		return w.trim(ctx, off, n, flags)
+	case nbdwire.CmdCache:
+		return w.cache(ctx, off, n)
+	}
+	if n == 0 {
+		return nil
+	}
+	if r.Command == nbdwire.CmdWrite {
+		return disk.Write(ctx, driver.Vec{w.data}, off, flags)
+	}
+	if r.Flags&nbdwire.NoHole == 0 {
+		flags |= driver.MayUnmap
+	}
+	if r.Flags&nbdwire.FastZero != 0 {
+		flags |= driver.NoFallback
+	}
+	return disk.Zero(ctx, off, n, flags)
 }
 
 func (w *worker) trim(ctx context.Context, off, n int64, flags driver.Flags) error {
@@ -240,32 +245,31 @@ func (w *worker) fail(err error) {
 }
 
 // read answers with data, and with holes where they are known and the client can take them.
-func (w *worker) read(ctx context.Context) {
+func (w *worker) read(ctx context.Context) error {
 	r := &w.request
 	if r.Length == 0 {
 		w.succeed()
-		return
+		return nil
 	}
 	whole := r.Flags&nbdwire.DontFragment != 0
 	if whole || w.client.form == nbdwire.Simple || r.Length < sparsePiece {
-		w.readPlain(ctx)
-	} else {
-		w.readSparse(ctx)
+		return w.readPlain(ctx)
 	}
+	return w.readSparse(ctx)
 }
 
 // readPlain answers with all data in one piece.
-func (w *worker) readPlain(ctx context.Context) {
+func (w *worker) readPlain(ctx context.Context) error {
 	if err := w.fill(ctx, 0, len(w.data)); err != nil {
-		w.fail(err)
-		return
+		return err
 	}
 	if w.client.form == nbdwire.Simple {
 		w.head = nbdwire.Reply{Cookie: w.request.Cookie}.Append(w.head[:0])
 		w.client.send(w.head, w.data)
-		return
+		return nil
 	}
 	w.sendData(0, len(w.data), true)
+	return nil
 }
 
 func (w *worker) fill(ctx context.Context, from, to int) error {
@@ -282,7 +286,7 @@ func (w *worker) sendData(from, to int, done bool) {
 }
 
 // readSparse answers with a chunk for each run of data or zeroes.
-func (w *worker) readSparse(ctx context.Context) {
+func (w *worker) readSparse(ctx context.Context) error {
 	disk, end := w.client.export.Disk, len(w.data)
 	for at := 0; at < end; {
 		off := int64(w.request.Offset) + int64(at)
@@ -297,11 +301,11 @@ func (w *worker) readSparse(ctx context.Context) {
 			w.client.send(w.head)
 		} else {
 			if err := w.fill(ctx, at, next); err != nil {
-				w.fail(err)
-				return
+				return err
 			}
 			w.sendData(at, next, next == end)
 		}
 		at = next
 	}
+	return nil
 }

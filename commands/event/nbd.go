@@ -5,6 +5,8 @@ package event
 // Serving says where an image is served from now on.
 type Serving struct {
 	URI      string `json:"uri" doc:"what clients open"`
+	Export   string `json:"export,omitempty" doc:"name of the export"`
+	Path     string `json:"path,omitempty" type:"path" doc:"the image, as it was given"`
 	ReadOnly bool   `json:"read_only,omitempty" doc:"clients may only read"`
 	TLS      bool   `json:"tls,omitempty" doc:"clients have to encrypt"`
 }
@@ -14,10 +16,16 @@ func (Serving) Kind() Kind { return Kind{"serving", "Where an image is served fr
 
 // Client says that a client began to use what is served, or does so no more.
 type Client struct {
-	Address string `json:"address" doc:"of the client, empty on a socket without a name"`
-	Export  string `json:"export" doc:"what it uses"`
-	Left    bool   `json:"left,omitempty" doc:"it does so no more"`
-	Reason  string `json:"reason,omitempty" doc:"why, if it did not take leave"`
+	Number   int64  `json:"number" doc:"of the connection, from 1"`
+	Address  string `json:"address" doc:"of the client, empty on a socket without a name"`
+	Export   string `json:"export" doc:"what it uses"`
+	Left     bool   `json:"left,omitempty" doc:"it does so no more"`
+	Declined bool   `json:"declined,omitempty" doc:"it has left without having used any export"`
+	Reason   string `json:"reason,omitempty" doc:"why, if it did not take leave"`
+	Requests int64  `json:"requests,omitempty" doc:"how many were done for it"`
+	Read     int64  `json:"read,omitempty" unit:"bytes" doc:"data that it read"`
+	Written  int64  `json:"written,omitempty" unit:"bytes" doc:"data that it wrote"`
+	Unasked  bool   `json:"-"` // only programs want to hear it
 }
 
 // Kind of the event.

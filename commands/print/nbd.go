@@ -1,6 +1,7 @@
 package print
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/blksh/blksh/commands/event"
@@ -18,17 +19,30 @@ func (n *Native) serving(e event.Serving) {
 }
 
 func (n *Native) client(e event.Client) {
-	who := e.Address
-	if who == "" || who == "@" {
-		who = "a client"
+	if e.Unasked {
+		return
+	}
+	who := fmt.Sprintf("client %d", e.Number)
+	if e.Address != "" && e.Address != "@" {
+		who += " (" + e.Address + ")"
+	}
+	why := ""
+	if e.Reason != "" {
+		why = ": " + e.Reason
+	}
+	done := func() string {
+		return fmt.Sprintf("%s, %s read, %s written", plural(e.Requests, "request", "requests"),
+			sizeWords(e.Read), sizeWords(e.Written))
 	}
 	switch {
 	case !e.Left:
 		n.say("%s uses export '%s'\n", who, e.Export)
+	case e.Declined:
+		n.say("%s used no export%s\n", who, why)
 	case e.Reason == "":
-		n.say("%s left export '%s'\n", who, e.Export)
+		n.say("%s left export '%s': %s\n", who, e.Export, done())
 	default:
-		n.say("%s lost export '%s': %s\n", who, e.Export, e.Reason)
+		n.say("%s lost export '%s' after %s%s\n", who, e.Export, done(), why)
 	}
 }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -52,17 +53,23 @@ func (s *Session) delist(im *Image) {
 // Use makes an image the current one.
 func (s *Session) Use(im *Image) { s.current = im }
 
-// OpenBeside opens an image that no command goes to. The caller closes it. The error is an
-// event.Failure.
+// OpenBeside opens an image that no command goes to. The caller closes it. A person who let a
+// device be written to is asked for its name. The error is an event.Failure.
 func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, error) {
 	cfg, err := s.config(o)
 	if err != nil {
 		return nil, event.Fail(event.Report{Err: err})
 	}
-	dev, err := s.open(ctx, o, cfg, &admission{s: s})
+	a := &admission{s: s, write: o.Write, inUse: o.InUse}
+	dev, err := s.open(ctx, o, cfg, a)
 	if err != nil {
 		return nil, event.Fail(
 			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
+	}
+	if s.typed && o.Write {
+		if err := s.confirm(ctx, a); err != nil {
+			return nil, errors.Join(err, dev.Close())
+		}
 	}
 	return dev, nil
 }

@@ -105,7 +105,7 @@ complete -c blksh -n '__blksh_after_image' -f -a remove_break -d 'remove a break
 complete -c blksh -n '__blksh_after_image' -f -a reopen -d 'reopens an image with new options'
 complete -c blksh -n '__blksh_after_image' -f -a resize -d 'makes the image longer or shorter'
 complete -c blksh -n '__blksh_after_image' -f -a resume -d 'resumes the request tagged as tag'
-complete -c blksh -n '__blksh_after_image' -f -a serve -d 'serves the current image to NBD clients'
+complete -c blksh -n '__blksh_after_image' -f -a serve -d 'serves images to NBD clients'
 complete -c blksh -n '__blksh_after_image' -f -a sigraise -d 'raises a signal'
 complete -c blksh -n '__blksh_after_image' -f -a sleep -d 'waits for the given value in milliseconds'
 complete -c blksh -n '__blksh_after_image' -f -a snapshot -d 'lists, makes, applies or deletes snapshots inside an image'
@@ -338,9 +338,13 @@ complete -c blksh -n '__blksh_in resize' -l shrink -d 'lose what lies behind the
 complete -c blksh -n '__blksh_in resume' -f
 
 complete -c blksh -n '__blksh_in serve' -f
+complete -c blksh -n '__blksh_in serve' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the files, which is guessed otherwise'
 complete -c blksh -n '__blksh_in serve' -s r -l read-only -d 'let nobody write'
+complete -c blksh -n '__blksh_in serve' -s U -l force-share -d 'with -r: share the files with programs that write them'
+complete -c blksh -n '__blksh_in serve' -s v -l verbose -d 'say who comes and goes'
+complete -c blksh -n '__blksh_in serve' -s w -l write-device -d 'let clients write to devices that are named'
 complete -c blksh -n '__blksh_in serve' -l bind -x -d 'address of this machine, 127.0.0.1 otherwise'
-complete -c blksh -n '__blksh_in serve' -l export -x -d 'name of the export, none otherwise'
+complete -c blksh -n '__blksh_in serve' -l export -x -d 'name of the next export'
 complete -c blksh -n '__blksh_in serve' -l once -d 'end when the first client has left'
 complete -c blksh -n '__blksh_in serve' -l port -x -d 'on that TCP port; 0 takes a free one'
 complete -c blksh -n '__blksh_in serve' -l tls -r -F -d 'encrypt, with the certificates in DIR'
