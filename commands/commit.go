@@ -5,8 +5,6 @@ import (
 	"errors"
 
 	"github.com/blksh/blksh/blockdev"
-	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/copier"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -26,63 +24,53 @@ var commit = session.Command{
  afterwards. The overlay must not be open here.
 `,
 	New: func(f *session.Flags) session.Run {
-		o := session.Opening{Options: &blockdev.Options{}}
-		var keep, devices bool
+		c := commitJob{overlay: newOverlay()}
+		var keep bool
 		f.Bool(&keep, 'd', "keep", "do not empty the overlay")
-		f.Text(&o.Format, nil, 'f', "format", args.Format,
-			"format of the overlay, which is guessed otherwise")
-		f.Bool(&devices, 0, "allow-backing-device", "also into a device that the overlay names")
-		f.Word("file", args.File, word(&o.Name))
-		return func(ctx context.Context, s *session.Session, _ *session.Image) (err error) {
-			o.Options.Set("backing", nil)
-			c := commitJob{name: o.Name}
-			if c.over, err = s.OpenToWrite(ctx, o, false); err != nil {
-				return err
-			}
-			defer func() { err = closeToo(s, c.over, err) }()
-			if err := noSnapshots(ctx, c.over, c.name); err != nil {
-				return err
-			}
-			if err := c.openBase(ctx, s, devices); err != nil {
-				return err
-			}
-			err = c.bring(ctx, s)
-			if err = closeToo(s, c.base, err); err != nil {
-				s.Emit(event.Uncommitted{Name: c.name, Base: c.baseName, Done: c.result.Written})
-				return err
-			}
-			if !keep {
-				if err := c.empty(ctx, s); err != nil {
-					return err
-				}
-			}
-			s.Emit(event.Committed{
-				Name: c.name, Base: c.baseName, Written: c.result.Written, Emptied: !keep,
-			})
-			return nil
+		c.takeFormat(f)
+		c.takeDevices(f, "also into a device that the overlay names")
+		c.takeName(f)
+		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
+			return c.with(ctx, s, alone, func() error { return c.run(ctx, s, keep) })
 		}
 	},
 }
 
-// closeToo closes a device that a command has opened, and keeps the first error.
-func closeToo(s *session.Session, dev *blockdev.Device, err error) error {
-	if closed := s.CloseBeside(dev); err == nil {
-		return closed
-	}
-	return err
-}
-
 // commitJob brings an overlay into its backing file.
 type commitJob struct {
-	name       string
-	baseName   string
-	over, base *blockdev.Device
-	result     copier.Result
+	overlay
+	baseName string
+	base     *blockdev.Device
+	result   copier.Result
+}
+
+// run does it with the overlay open, which keeps what it holds if keep says so.
+func (c *commitJob) run(ctx context.Context, s *session.Session, keep bool) error {
+	if err := c.noSnapshots(ctx); err != nil {
+		return err
+	}
+	if err := c.openBase(ctx, s); err != nil {
+		return err
+	}
+	err := c.bring(ctx, s)
+	if err = closeToo(s, c.base, err); err != nil {
+		s.Emit(event.Uncommitted{Name: c.Name, Base: c.baseName, Done: c.result.Written})
+		return err
+	}
+	if !keep {
+		if err := c.empty(ctx, s); err != nil {
+			return err
+		}
+	}
+	s.Emit(event.Committed{
+		Name: c.Name, Base: c.baseName, Written: c.result.Written, Emptied: !keep,
+	})
+	return nil
 }
 
 // openBase opens the backing file, which is the overlay's to name only as far as the gate lets it.
-func (c *commitJob) openBase(ctx context.Context, s *session.Session, devices bool) error {
-	o, err := recorded(c.over, c.name, devices)
+func (c *commitJob) openBase(ctx context.Context, s *session.Session) error {
+	o, err := c.recorded()
 	if err != nil {
 		return err
 	}
@@ -91,21 +79,9 @@ func (c *commitJob) openBase(ctx context.Context, s *session.Session, devices bo
 	return err
 }
 
-// recorded is how to open what an image stands on by its own word.
-func recorded(dev *blockdev.Device, name string, devices bool) (session.Opening, error) {
-	link, ok := dev.BackingFile()
-	if !ok || link.Name == "" {
-		return session.Opening{}, conflict("%s has no backing file", name)
-	}
-	return session.Opening{
-		Name: driver.Beside(name, link.Name), From: name, BackingDevice: devices,
-		Format: link.Format, Options: &blockdev.Options{},
-	}, nil
-}
-
 // bring copies what the overlay holds, and makes the backing file as long.
 func (c *commitJob) bring(ctx context.Context, s *session.Session) error {
-	n := c.over.Size()
+	n := c.dev.Size()
 	add, end := s.Track("commit", n)
 	defer end()
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
@@ -117,7 +93,7 @@ func (c *commitJob) bring(ctx context.Context, s *session.Session) error {
 				return &blockdev.RangeError{Size: have}
 			}
 		}
-		bringing := copier.Copy{From: c.over, To: c.base, Len: n, Only: c.held, Progress: add}
+		bringing := copier.Copy{From: c.dev, To: c.base, Len: n, Only: c.held, Progress: add}
 		c.result, err = bringing.Run(ctx)
 		return err
 	})
@@ -126,14 +102,14 @@ func (c *commitJob) bring(ctx context.Context, s *session.Session) error {
 
 // held picks what the overlay itself holds.
 func (c *commitJob) held(ctx context.Context, off, n int64) (end int64, wanted bool, err error) {
-	e, err := c.over.Status(ctx, off, n)
+	e, err := c.dev.Status(ctx, off, n)
 	return e.End(), e.Allocated && e.Depth == 0, err
 }
 
 // empty gives back what the overlay holds.
 func (c *commitJob) empty(ctx context.Context, s *session.Session) error {
 	err := s.Do(ctx, func(ctx context.Context) error {
-		return errors.Join(c.over.Empty(ctx), c.over.Flush(context.WithoutCancel(ctx)))
+		return errors.Join(c.dev.Empty(ctx), c.dev.Flush(context.WithoutCancel(ctx)))
 	})
-	return stopped(ctx, "commit", event.Range{Len: c.over.Size()}, c.over.Size(), err)
+	return stopped(ctx, "commit", event.Range{Len: c.dev.Size()}, c.dev.Size(), err)
 }

@@ -30,78 +30,76 @@ var rebase = session.Command{
  and counts from the folder of the overlay. The overlay must not be open here.
 `,
 	New: func(f *session.Flags) session.Run {
-		r := rebaseJob{}
-		o := session.Opening{Options: &blockdev.Options{}}
+		r := rebaseJob{overlay: newOverlay()}
 		var given, unsafe bool
 		f.Bool(&unsafe, 'u', "unsafe", "change the name only")
-		f.Text(&o.Format, nil, 'f', "format", args.Format,
-			"format of the overlay, which is guessed otherwise")
+		r.takeFormat(f)
 		f.Text(&r.link.Name, &given, 'b', "backing", args.File,
 			"the new backing file; empty for none")
 		f.Text(&r.link.Format, nil, 'F', "backing-format", args.Format, "its format")
-		f.Bool(&r.devices, 0, "allow-backing-device",
-			"the overlay may name a device as what it stands on")
-		f.Word("file", args.File, word(&o.Name))
+		r.takeDevices(f, "the overlay may name a device as what it stands on")
+		r.takeName(f)
 		f.Conflict("b", "-b says what the image is to stand on; -b '' for nothing", func() bool {
 			return !given
 		})
 		f.Conflict("b-F", backingNeedsFormat, func() bool {
 			return (r.link.Name == "") != (r.link.Format == "")
 		})
-		return func(ctx context.Context, s *session.Session, _ *session.Image) (err error) {
-			r.name = o.Name
-			o.BackingDevice = r.devices
+		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
+			how := standing
 			if unsafe {
-				o.Options.Set("backing", nil)
+				how = alone
 			}
-			if r.over, err = s.OpenToWrite(ctx, o, false); err != nil {
-				return err
-			}
-			defer func() { err = closeToo(s, r.over, err) }()
-			if _, ok := r.over.BackingFile(); !ok {
-				return conflict("images of the format %s have no backing file",
-					r.over.Info().Driver)
-			}
-			if !unsafe {
-				if err := r.keep(ctx, s); err != nil {
-					return err
-				}
-			}
-			err = s.Do(ctx, func(ctx context.Context) error {
-				return errors.Join(r.over.SetBackingFile(ctx, r.link),
-					r.over.Flush(context.WithoutCancel(ctx)))
-			})
-			if err != nil {
-				return event.Fail(event.Failed{Op: "rebase", Err: err})
-			}
-			s.Emit(event.Rebased{
-				Name: r.name, Backing: r.link.Name, Format: r.link.Format,
-				Written: r.result.Written,
-			})
-			return nil
+			return r.with(ctx, s, how, func() error { return r.run(ctx, s, unsafe) })
 		}
 	},
 }
 
 // rebaseJob gives an overlay another backing file.
 type rebaseJob struct {
-	name    string
-	link    blockdev.Link // the new one
-	devices bool
-	over    *blockdev.Device
-	old     *blockdev.Device // what it stands on
-	next    *blockdev.Device // what it is to stand on, nil for nothing
-	result  copier.Result
+	overlay
+	link   blockdev.Link    // the new one
+	old    *blockdev.Device // what it stands on
+	next   *blockdev.Device // what it is to stand on, nil for nothing
+	result copier.Result
+}
+
+// run does it with the overlay open. unsafe: what it shows may change.
+func (r *rebaseJob) run(ctx context.Context, s *session.Session, unsafe bool) error {
+	if _, ok := r.dev.BackingFile(); !ok {
+		return conflict("images of the format %s have no backing file", r.dev.Info().Driver)
+	}
+	if !unsafe {
+		if err := r.keep(ctx, s); err != nil {
+			return err
+		}
+	}
+	return r.rename(ctx, s)
+}
+
+// rename has the overlay name its new backing file.
+func (r *rebaseJob) rename(ctx context.Context, s *session.Session) error {
+	err := s.Do(ctx, func(ctx context.Context) error {
+		return errors.Join(r.dev.SetBackingFile(ctx, r.link),
+			r.dev.Flush(context.WithoutCancel(ctx)))
+	})
+	if err != nil {
+		return event.Fail(event.Failed{Op: "rebase", Err: err})
+	}
+	s.Emit(event.Rebased{
+		Name: r.Name, Backing: r.link.Name, Format: r.link.Format, Written: r.result.Written,
+	})
+	return nil
 }
 
 // keep copies into the overlay what the two backing files do not have in common.
 func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
-	if err := noSnapshots(ctx, r.over, r.name); err != nil {
+	if err := r.noSnapshots(ctx); err != nil {
 		return err
 	}
-	if l, _ := r.over.BackingFile(); l.Name != "" {
+	if l, _ := r.dev.BackingFile(); l.Name != "" {
 		var o session.Opening
-		if o, err = recorded(r.over, r.name, r.devices); err != nil {
+		if o, err = r.recorded(); err != nil {
 			return err
 		}
 		o.ReadOnly = true
@@ -112,22 +110,22 @@ func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
 	}
 	if r.link.Name != "" {
 		r.next, err = s.OpenBeside(ctx, session.Opening{
-			Name: driver.Beside(r.name, r.link.Name), Format: r.link.Format,
-			ReadOnly: true, BackingDevice: r.devices, Options: &blockdev.Options{},
+			Name: driver.Beside(r.Name, r.link.Name), Format: r.link.Format,
+			ReadOnly: true, BackingDevice: r.BackingDevice, Options: &blockdev.Options{},
 		})
 		if err != nil {
 			return err
 		}
 		defer func() { err = closeToo(s, r.next, err) }()
 	}
-	all := r.over.Size()
+	all := r.dev.Size()
 	add, end := s.Track("rebase", all)
 	defer end()
 	n := int64(0)
 	err = s.Do(ctx, func(ctx context.Context) (err error) {
 		if r.old != nil {
 			n = min(all, r.old.Size())
-			c := copier.Copy{From: r.old, To: r.over, Len: n, Only: r.differs, Progress: add}
+			c := copier.Copy{From: r.old, To: r.dev, Len: n, Only: r.differs, Progress: add}
 			r.result, err = c.Run(ctx)
 		}
 		if err == nil {
@@ -136,21 +134,6 @@ func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
 		return err
 	})
 	return stopped(ctx, "rebase", event.Range{Len: all}, r.result.Done, err)
-}
-
-// noSnapshots refuses what would change the contents of snapshots.
-func noSnapshots(ctx context.Context, dev *blockdev.Device, name string) error {
-	list, err := dev.Snapshots(ctx)
-	switch {
-	case errors.Is(err, blockdev.ErrNotSupported):
-		return nil
-	case err != nil:
-		return event.Fail(event.Failed{Op: "list snapshots", Err: err})
-	case len(list) > 0:
-		return conflict("%s has snapshots, which stand on its backing file too "+
-			"and would not show the same afterwards", name)
-	}
-	return nil
 }
 
 // zero keeps what only the new backing file has, n bytes from off, from showing.
@@ -165,24 +148,24 @@ func (r *rebaseJob) zero(ctx context.Context, off, n int64) error {
 		}
 		off = next
 	}
-	return r.over.Flush(context.WithoutCancel(ctx))
+	return r.dev.Flush(context.WithoutCancel(ctx))
 }
 
 // hide makes a range of the overlay zero. One that stands on nothing yet is zero already, so that
 // only zeroes that are written stay when it does.
 func (r *rebaseJob) hide(ctx context.Context, off, n int64) error {
 	if r.old != nil {
-		return r.over.Zero(ctx, off, n, blockdev.MayUnmap)
+		return r.dev.Zero(ctx, off, n, blockdev.MayUnmap)
 	}
 	return inParts(ctx, off, n, int64(len(zeroes)), func(off, n int64) error {
-		return r.over.Write(ctx, blockdev.Vec{zeroes[:n]}, off, 0)
+		return r.dev.Write(ctx, blockdev.Vec{zeroes[:n]}, off, 0)
 	})
 }
 
 // differs picks what the overlay does not hold itself, and shows by the two backing files in
 // different ways.
 func (r *rebaseJob) differs(ctx context.Context, off, n int64) (end int64, wanted bool, err error) {
-	e, err := r.over.Status(ctx, off, n)
+	e, err := r.dev.Status(ctx, off, n)
 	if err != nil || e.Allocated && e.Depth == 0 {
 		return e.End(), false, err
 	}

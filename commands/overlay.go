@@ -1,0 +1,93 @@
+package commands
+
+import (
+	"context"
+	"errors"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+)
+
+// overlay is an image that a command changes together with what it stands on.
+type overlay struct {
+	session.Opening
+	dev *blockdev.Device // while with runs
+}
+
+func newOverlay() overlay {
+	return overlay{Opening: session.Opening{Options: &blockdev.Options{}}}
+}
+
+// takeFormat declares the flag for the format of the overlay.
+func (o *overlay) takeFormat(f *session.Flags) {
+	f.Text(&o.Format, nil, 'f', "format", args.Format,
+		"format of the overlay, which is guessed otherwise")
+}
+
+// takeDevices declares the flag that lets the overlay name a device.
+func (o *overlay) takeDevices(f *session.Flags, help string) {
+	f.Bool(&o.BackingDevice, 0, "allow-backing-device", help)
+}
+
+// takeName declares the operand that names the overlay.
+func (o *overlay) takeName(f *session.Flags) { f.Word("file", args.File, word(&o.Name)) }
+
+// stance says whether an overlay is opened with what it stands on.
+type stance bool
+
+const (
+	standing stance = true
+	alone    stance = false
+)
+
+// with opens the overlay while work runs.
+func (o *overlay) with(ctx context.Context, s *session.Session, how stance,
+	work func() error,
+) (err error) {
+	if how == alone {
+		o.Options.Set("backing", nil)
+	}
+	if o.dev, err = s.OpenToWrite(ctx, o.Opening, false); err != nil {
+		return err
+	}
+	defer func() { err = closeToo(s, o.dev, err) }()
+	return work()
+}
+
+// closeToo closes a device that a command has opened, and keeps the first error.
+func closeToo(s *session.Session, dev *blockdev.Device, err error) error {
+	if closed := s.CloseBeside(dev); err == nil {
+		return closed
+	}
+	return err
+}
+
+// recorded is how to open what the overlay stands on by its own word.
+func (o *overlay) recorded() (session.Opening, error) {
+	link, ok := o.dev.BackingFile()
+	if !ok || link.Name == "" {
+		return session.Opening{}, conflict("%s has no backing file", o.Name)
+	}
+	return session.Opening{
+		Name: driver.Beside(o.Name, link.Name), From: o.Name, BackingDevice: o.BackingDevice,
+		Format: link.Format, Options: &blockdev.Options{},
+	}, nil
+}
+
+// noSnapshots refuses what would change the contents of snapshots.
+func (o *overlay) noSnapshots(ctx context.Context) error {
+	list, err := o.dev.Snapshots(ctx)
+	switch {
+	case errors.Is(err, blockdev.ErrNotSupported):
+		return nil
+	case err != nil:
+		return event.Fail(event.Failed{Op: "list snapshots", Err: err})
+	case len(list) > 0:
+		return conflict("%s has snapshots, which stand on its backing file too "+
+			"and would not show the same afterwards", o.Name)
+	}
+	return nil
+}
