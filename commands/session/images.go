@@ -347,6 +347,27 @@ func (s *Session) shut(ctx context.Context, im *Image) error {
 	return s.closing(e)
 }
 
+// OpenBeside opens an image that no command goes to. The caller closes it. A person who let a
+// device be written to is asked for its name. The error is an event.Failure.
+func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, error) {
+	cfg, err := s.config(o)
+	if err != nil {
+		return nil, event.Fail(event.Report{Err: err})
+	}
+	a := &admission{s: s, write: o.Write, inUse: o.InUse}
+	dev, err := s.open(ctx, o, cfg, a)
+	if err != nil {
+		return nil, event.Fail(
+			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
+	}
+	if s.typed && o.Write {
+		if err := s.confirm(ctx, a); err != nil {
+			return nil, errors.Join(err, dev.Close())
+		}
+	}
+	return dev, nil
+}
+
 // CloseBeside closes what OpenBeside or OpenToCheck opened. The error is as that of Close.
 func (s *Session) CloseBeside(dev *blockdev.Device) error {
 	e := event.CloseFailed{Image: event.Image{Path: dev.Chain()[0].Filename}}

@@ -66,7 +66,7 @@ type Config struct {
 	Confirm func(ctx context.Context, question string) (answer string, err error)
 	// Ask asks for a passphrase that no option gives, see blockdev.OpenConfig. nil: nobody can be
 	// asked.
-	Ask func(ctx context.Context, q blockdev.Question) (blockdev.Secret, error)
+	Ask func(ctx context.Context, q driver.Question) (blockdev.Secret, error)
 	// Source puts the commands of a file before all lines that were to come. nil: nothing comes
 	// from elsewhere.
 	Source func(name string) error
@@ -327,7 +327,7 @@ func (s *Session) Fail(err error) {
 
 // Passphrase is a copy of the secret id, or if that is "" what a person answers to q.
 func (s *Session) Passphrase(ctx context.Context, id string,
-	q blockdev.Question,
+	q driver.Question,
 ) (blockdev.Secret, error) {
 	object := s.objects[id]
 	secret, ok := object.(blockdev.Secret)

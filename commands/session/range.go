@@ -1,15 +1,10 @@
 package session
 
 import (
-	"context"
 	"strconv"
 
 	"github.com/blksh/blksh/commands/args"
-	"github.com/blksh/blksh/commands/event"
 )
-
-// The methods of this file are for commands that take long: which range they work on, what they say
-// meanwhile, how far they are.
 
 // span is where the two operands of a range are. The zero value is none.
 type span struct {
@@ -57,50 +52,3 @@ func (f *Flags) Position() int64 { return f.position }
 
 // Streams says whether long requests go in pieces, see Policy.
 func (f *Flags) Streams() bool { return f.policy.Stream }
-
-// utterance is an event that waits for the session goroutine. done is closed when it has been
-// shown.
-type utterance struct {
-	event event.Event
-	done  chan struct{}
-}
-
-// Tell is Do for a request that has much to say before it ends: say shows an event and returns when
-// what it holds may be reused. It belongs to the goroutine that op is called on.
-func (s *Session) Tell(ctx context.Context,
-	op func(ctx context.Context, say func(event.Event)) error,
-) error {
-	say := s.say
-	if s.alone() { // Do will not leave this goroutine
-		say = s.Emit
-	}
-	return s.Do(ctx, func(ctx context.Context) error { return op(ctx, say) })
-}
-
-func (s *Session) say(e event.Event) {
-	u := utterance{e, make(chan struct{})}
-	s.mu.Lock()
-	s.said = append(s.said, u)
-	s.mu.Unlock()
-	s.poke()
-	<-u.done
-}
-
-func (s *Session) deliverSaid() {
-	s.mu.Lock()
-	said := s.said
-	s.said = nil
-	s.mu.Unlock()
-	for _, u := range said {
-		s.Emit(u.event)
-		close(u.done)
-	}
-}
-
-// Track begins work on so many bytes, see Config.Progress.
-func (s *Session) Track(what string, total int64) (add func(n int64), end func()) {
-	if s.Progress == nil {
-		return func(int64) {}, func() {}
-	}
-	return s.Progress(what, total)
-}

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,11 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 )
-
-// The methods of this file are for sessions with more than one image.
 
 // Images are the open images, in the order of their opening.
 func (s *Session) Images() []*Image { return s.images }
@@ -52,27 +47,6 @@ func (s *Session) delist(im *Image) {
 
 // Use makes an image the current one.
 func (s *Session) Use(im *Image) { s.current = im }
-
-// OpenBeside opens an image that no command goes to. The caller closes it. A person who let a
-// device be written to is asked for its name. The error is an event.Failure.
-func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, error) {
-	cfg, err := s.config(o)
-	if err != nil {
-		return nil, event.Fail(event.Report{Err: err})
-	}
-	a := &admission{s: s, write: o.Write, inUse: o.InUse}
-	dev, err := s.open(ctx, o, cfg, a)
-	if err != nil {
-		return nil, event.Fail(
-			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
-	}
-	if s.typed && o.Write {
-		if err := s.confirm(ctx, a); err != nil {
-			return nil, errors.Join(err, dev.Close())
-		}
-	}
-	return dev, nil
-}
 
 // InFlight is how many requests of the image are in the background.
 func (im *Image) InFlight() int { return im.flying }
