@@ -28,13 +28,8 @@ type (
 	Queue        = driver.Queue
 	RangeError   = driver.RangeError
 	Snapshot     = driver.Snapshot
-	KeySlot      = driver.KeySlot
-	NewKey       = driver.NewKey
-	Question     = driver.Question
 	Secret       = driver.Secret
 	Vec          = driver.Vec
-	Zone         = driver.Zone
-	ZoneOp       = driver.ZoneOp
 )
 
 // Units of requests, in bytes.
@@ -43,45 +38,28 @@ const (
 	MaxRequest = driver.MaxRequest
 )
 
-// What one request promises.
+// The values of Flags, Prealloc, Op and Fix.
 const (
-	FUA        = driver.FUA
+	FUA        = driver.FUA // what one request promises
 	MayUnmap   = driver.MayUnmap
 	NoFallback = driver.NoFallback
 	Compressed = driver.Compressed
 	CopyOnRead = driver.CopyOnRead
 	Deferred   = driver.Deferred
-)
 
-// What Truncate does with space that it adds.
-const (
-	PreallocOff      = driver.PreallocOff
+	PreallocOff      = driver.PreallocOff // what Truncate does with space that it adds
 	PreallocMetadata = driver.PreallocMetadata
 	PreallocFalloc   = driver.PreallocFalloc
 	PreallocFull     = driver.PreallocFull
-)
 
-// The operations that can be staged in a Queue.
-const (
-	OpRead    = driver.OpRead
+	OpRead    = driver.OpRead // what can be staged in a Queue
 	OpWrite   = driver.OpWrite
 	OpZero    = driver.OpZero
 	OpDiscard = driver.OpDiscard
 	OpFlush   = driver.OpFlush
-)
 
-// What Check may repair.
-const (
-	FixLeaks  = driver.FixLeaks
+	FixLeaks  = driver.FixLeaks // what Check may repair
 	FixErrors = driver.FixErrors
-)
-
-// What ManageZones does with zones.
-const (
-	ZoneOpen   = driver.ZoneOpen
-	ZoneClose  = driver.ZoneClose
-	ZoneFinish = driver.ZoneFinish
-	ZoneReset  = driver.ZoneReset
 )
 
 // The errors that say that a request was not made at all.

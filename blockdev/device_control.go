@@ -174,7 +174,9 @@ func (d *Device) snapshotter(op Op) (driver.Snapshotter, error) {
 
 // ReportZones describes at most limit zones of a zoned device, from the one that holds off on.
 // ENOTSUP without zones.
-func (d *Device) ReportZones(ctx context.Context, off int64, limit int) (zones []Zone, err error) {
+func (d *Device) ReportZones(ctx context.Context, off int64, limit int) (
+	zones []driver.Zone, err error,
+) {
 	err = d.onZones(ctx, opReportZones, off, 0, func(z driver.Zoned) error {
 		if off < 0 || limit < 0 {
 			return syscall.EINVAL
@@ -186,7 +188,7 @@ func (d *Device) ReportZones(ctx context.Context, off int64, limit int) (zones [
 }
 
 // ManageZones changes the state of the zones that make up a range.
-func (d *Device) ManageZones(ctx context.Context, op ZoneOp, off, n int64) error {
+func (d *Device) ManageZones(ctx context.Context, op driver.ZoneOp, off, n int64) error {
 	return d.onZones(ctx, opManageZones, off, n, func(z driver.Zoned) error {
 		defer d.written()
 		return z.ManageZones(ctx, op, off, n)

@@ -7,7 +7,7 @@ import (
 )
 
 // KeySlots lists the slots that the key of an encrypted image is kept in. ENOTSUP if it keeps none.
-func (d *Device) KeySlots(ctx context.Context) (list []KeySlot, err error) {
+func (d *Device) KeySlots(ctx context.Context) (list []driver.KeySlot, err error) {
 	err = d.control(ctx, opKeySlots, 0, 0, func() error {
 		k, err := d.keeper()
 		if err == nil {

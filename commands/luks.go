@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -89,7 +90,7 @@ func (c *keyChange) check(f *session.Flags) error {
 }
 
 func (c *keyChange) list(ctx context.Context, s *session.Session, im *session.Image) error {
-	var list []blockdev.KeySlot
+	var list []driver.KeySlot
 	err := onDevice(ctx, s, im, "luks slots",
 		func(ctx context.Context, d *blockdev.Device) (err error) {
 			list, err = d.KeySlots(ctx)
@@ -102,12 +103,12 @@ func (c *keyChange) list(ctx context.Context, s *session.Session, im *session.Im
 }
 
 func (c *keyChange) add(ctx context.Context, s *session.Session, im *session.Image) error {
-	passphrase, err := s.Passphrase(ctx, c.secret, blockdev.Question{Image: im.Name, New: true})
+	passphrase, err := s.Passphrase(ctx, c.secret, driver.Question{Image: im.Name, New: true})
 	if err != nil {
 		return event.Fail(event.Report{Err: fmt.Errorf("luks add: %w", err)})
 	}
 	defer passphrase.Wipe()
-	key := blockdev.NewKey{
+	key := driver.NewKey{
 		Slot: -1, Passphrase: passphrase, Time: time.Duration(c.ms) * time.Millisecond,
 	}
 	if c.numbered {
@@ -128,7 +129,7 @@ func (c *keyChange) add(ctx context.Context, s *session.Session, im *session.Ima
 func (c *keyChange) remove(ctx context.Context, s *session.Session, im *session.Image) error {
 	slot := int(c.slot)
 	if c.secret != "" {
-		passphrase, err := s.Passphrase(ctx, c.secret, blockdev.Question{Image: im.Name})
+		passphrase, err := s.Passphrase(ctx, c.secret, driver.Question{Image: im.Name})
 		if err != nil {
 			return event.Fail(event.Report{Err: fmt.Errorf("luks remove: %w", err)})
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify"
@@ -28,7 +29,7 @@ var zoneReport = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			var zones []blockdev.Zone
+			var zones []driver.Zone
 			err := onDevice(ctx, s, im, "zone report",
 				func(ctx context.Context, d *blockdev.Device) (err error) {
 					zones, err = d.ReportZones(ctx, off, int(number))
@@ -44,7 +45,7 @@ var zoneReport = session.Command{
 
 // manageZones declares the range of a command that manages zones. what is the command without
 // "zone".
-func manageZones(f *session.Flags, what string, op blockdev.ZoneOp) session.Run {
+func manageZones(f *session.Flags, what string, op driver.ZoneOp) session.Run {
 	var off, n int64
 	f.Range(0)
 	f.Operand(&off, "off")
@@ -64,7 +65,7 @@ var zoneOpen = session.Command{
 	Long: ` Example:
  zone_open 0 256M      opens the zones of the first 256 MiB for writing
 `,
-	New: func(f *session.Flags) session.Run { return manageZones(f, "open", blockdev.ZoneOpen) },
+	New: func(f *session.Flags) session.Run { return manageZones(f, "open", driver.ZoneOpen) },
 }
 
 var zoneClose = session.Command{
@@ -74,7 +75,7 @@ var zoneClose = session.Command{
 	Long: ` Example:
  zone_close 0 256M     closes them again
 `,
-	New: func(f *session.Flags) session.Run { return manageZones(f, "close", blockdev.ZoneClose) },
+	New: func(f *session.Flags) session.Run { return manageZones(f, "close", driver.ZoneClose) },
 }
 
 var zoneFinish = session.Command{
@@ -84,7 +85,7 @@ var zoneFinish = session.Command{
 	Long: ` Example:
  zone_finish 0 256M    makes them full
 `,
-	New: func(f *session.Flags) session.Run { return manageZones(f, "finish", blockdev.ZoneFinish) },
+	New: func(f *session.Flags) session.Run { return manageZones(f, "finish", driver.ZoneFinish) },
 }
 
 var zoneReset = session.Command{
@@ -94,7 +95,7 @@ var zoneReset = session.Command{
 	Long: ` Example:
  zone_reset 0 256M     makes them empty
 `,
-	New: func(f *session.Flags) session.Run { return manageZones(f, "reset", blockdev.ZoneReset) },
+	New: func(f *session.Flags) session.Run { return manageZones(f, "reset", driver.ZoneReset) },
 }
 
 var zoneAppend = session.Command{

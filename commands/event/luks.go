@@ -1,6 +1,6 @@
 package event
 
-import "github.com/blksh/blksh/blockdev"
+import "github.com/blksh/blksh/blockdev/driver"
 
 // KeySlot is a place for the key of an encrypted image.
 type KeySlot struct {
@@ -18,7 +18,7 @@ type KeySlots struct {
 }
 
 // KeySlotsOf is a list of slots as an event.
-func KeySlotsOf(list []blockdev.KeySlot) KeySlots {
+func KeySlotsOf(list []driver.KeySlot) KeySlots {
 	all := make([]KeySlot, len(list))
 	for i, s := range list {
 		all[i] = KeySlot{Number: s.Number, Active: s.Active}

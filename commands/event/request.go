@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/verify"
 )
 
@@ -178,7 +179,7 @@ type Info struct {
 func (Info) Kind() Kind { return Kind{"info", "What the current image is."} }
 
 // Zone is a zone of a zoned device.
-type Zone struct{ blockdev.Zone }
+type Zone struct{ driver.Zone }
 
 // Kind of the event.
 func (Zone) Kind() Kind { return Kind{"zone", "A zone of a zoned device; all places in bytes."} }

@@ -68,7 +68,7 @@ func TestQEMU(t *testing.T) {
 			"format name: x\ncluster size: 64 KiB\nvm state offset: 0 bytes\nFormat specific information:\n    compat: 1.1\n    encrypt:\n        [0]:\n            n: 1\n", "=",
 		},
 		{
-			event.Zone{Zone: blockdev.Zone{Start: 512, Length: 1024, Capacity: 1024, WritePointer: 1024, Type: 2, Condition: 1}},
+			event.Zone{Zone: driver.Zone{Start: 512, Length: 1024, Capacity: 1024, WritePointer: 1024, Type: 2, Condition: 1}},
 			"start: 0x1, len 0x2, cap 0x2, wptr 0x2, zcond:1, [type: 2]\n", "=",
 		},
 		{event.BreakFailed{Action: "remove", Tag: "A", Err: syscall.ENOENT}, "Could not remove breakpoint A: No such file or directory\n", "="},
