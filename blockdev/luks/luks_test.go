@@ -145,12 +145,7 @@ func TestClear(t *testing.T) {
 // peer runs a program with a passphrase in a file called key, and says what it printed.
 func peer(t testing.TB, args ...string) (string, bool) {
 	t.Helper()
-	if _, err := exec.LookPath(args[0]); err != nil {
-		if os.Getenv("BLKSH_TIER") >= "2" {
-			t.Fatalf("%s is missing (Debian: qemu-utils)", args[0])
-		}
-		t.Skip("needs qemu-utils")
-	}
+	blockdevtest.Peer(t, args[0], "qemu-utils")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()

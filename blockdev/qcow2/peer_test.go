@@ -27,9 +27,7 @@ type fataler interface {
 // needPeers skips a test that has qemu-img as its judge where there is none.
 func needPeers(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("qemu-img"); err != nil {
-		blockdevtest.Need(t, "qemu-img (Debian package qemu-utils)")
-	}
+	blockdevtest.Peer(t, "qemu-img", "qemu-utils")
 }
 
 // qemuImg runs qemu-img and returns what it prints.

@@ -71,13 +71,7 @@ func TestSuite(t *testing.T) {
 // qemuImg runs qemu-img and returns what it printed and whether it was content.
 func qemuImg(t *testing.T, args ...string) (string, bool) {
 	t.Helper()
-	if _, err := exec.LookPath("qemu-img"); err != nil {
-		if os.Getenv("BLKSH_TIER") >= "2" {
-			t.Fatal("qemu-img is missing (Debian: qemu-utils)")
-		}
-		t.Skip("needs qemu-utils")
-	}
-	out, err := exec.Command("qemu-img", args...).CombinedOutput()
+	out, err := exec.Command(blockdevtest.Peer(t, "qemu-img", "qemu-utils"), args...).CombinedOutput()
 	return string(out), err == nil
 }
 

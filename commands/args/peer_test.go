@@ -12,22 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// peer finds a program to compare with. Without it the test skips, and fails where peers are
-// required (tier 2 and up).
-func peer(t *testing.T, program, debianPackage string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
-	}
-	if tier() >= 2 {
-		t.Fatalf("%s is missing (Debian package %s)", program, debianPackage)
-	}
-	t.Skipf("needs %s (Debian package %s)", program, debianPackage)
-	return ""
-}
+	"github.com/blksh/blksh/blockdev/blockdevtest"
+)
 
 func tier() int {
 	n, _ := strconv.Atoi(os.Getenv("BLKSH_TIER"))
@@ -143,7 +130,7 @@ func askQemuIO(t *testing.T, qemuIO string, words []string) (outcomes, warned []
 
 // The grammar gives what the installed qemu-io gives.
 func TestGrammarAgainstQemuIO(t *testing.T) {
-	qemuIO := peer(t, "qemu-io", "qemu-utils")
+	qemuIO := blockdevtest.Peer(t, "qemu-io", "qemu-utils")
 	grammar := grammarOf(t, qemuIO)
 	words := randomWords(dice(t), 2000)
 	outcomes, warned := askQemuIO(t, qemuIO, words)
@@ -173,7 +160,7 @@ func TestGrammarAgainstQemuIO(t *testing.T) {
 
 // The option parser gives what glibc gives, as getopt(1) shows it.
 func TestGetoptAgainstGlibc(t *testing.T) {
-	program := peer(t, "getopt", "util-linux")
+	program := blockdevtest.Peer(t, "getopt", "util-linux")
 	const spec = "abP:q::"
 	longs := []LongOption{
 		{"alpha", false, 0},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/verify/fio"
 	"pgregory.net/rapid"
 )
@@ -25,13 +26,7 @@ func findFio(t *testing.T) fioPeer {
 	if name == "" {
 		name = "fio"
 	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("BLKSH_TIER") >= "2" {
-			t.Fatalf("%s is missing: install Debian's package fio", name)
-		}
-		t.Skip("needs Debian's package fio")
-	}
+	path := blockdevtest.Peer(t, name, "fio")
 	out, err := exec.CommandContext(t.Context(), path, "--version").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
 )
 
@@ -168,17 +169,6 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// needs looks for a program.
-func needs(t testing.TB, program, debian string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("BLKSH_TIER") >= "2" {
-			t.Fatalf("%s is missing (Debian: %s)", program, debian)
-		}
-		t.Skipf("needs %s", debian)
-	}
-}
-
 // run runs a program with what it reads from standard input.
 func run(t testing.TB, stdin string, args ...string) (string, error) {
 	t.Helper()
@@ -192,7 +182,7 @@ func run(t testing.TB, stdin string, args ...string) (string, error) {
 
 // TestCryptsetupOpensOurs has cryptsetup try the passphrases of our headers, and change them.
 func TestCryptsetupOpensOurs(t *testing.T) {
-	needs(t, "cryptsetup", "cryptsetup-bin")
+	blockdevtest.Peer(t, "cryptsetup", "cryptsetup-bin")
 	ctx := context.Background()
 	for name, c := range variants() {
 		t.Run(name, func(t *testing.T) {
@@ -241,7 +231,7 @@ func skipKernel(t *testing.T, out string) {
 
 // TestOursOpensCryptsetup reads what cryptsetup makes.
 func TestOursOpensCryptsetup(t *testing.T) {
-	needs(t, "cryptsetup", "cryptsetup-bin")
+	blockdevtest.Peer(t, "cryptsetup", "cryptsetup-bin")
 	for _, args := range []string{
 		"--type luks1 --hash sha1 --cipher aes-cbc-essiv:sha256 --key-size 256",
 		"--type luks1 --hash sha512 --cipher serpent-xts-plain64 --key-size 512",
