@@ -11,7 +11,7 @@ import (
 )
 
 var check = session.Command{
-	Name: "check", Max: -1,
+	Name: "check", Max: -1, Reports: true,
 	Args:  "[-r leaks|all] [-f format] [-U] [file]",
 	Short: "checks the metadata of an image",
 	Long: ` Examples:

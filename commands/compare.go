@@ -12,7 +12,7 @@ import (
 )
 
 var compare = session.Command{
-	Name: "compare", Min: 1, Max: -1, Needs: session.File,
+	Name: "compare", Min: 1, Max: -1, Needs: session.File, Reports: true,
 	Args:  "[-f format] [-s] [-U] [--all] file [off [len]]",
 	Short: "compares the image with another",
 	Long: ` Example:

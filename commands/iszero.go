@@ -11,7 +11,7 @@ import (
 )
 
 var isZero = session.Command{
-	Name: "iszero", Max: -1, Needs: session.File,
+	Name: "iszero", Max: -1, Needs: session.File, Reports: true,
 	Args:  "[--all] [--first] [off [len]]",
 	Short: "says whether a range holds nothing but zeroes, and where it does not",
 	Long: ` Example:

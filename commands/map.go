@@ -74,7 +74,7 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 }
 
 var mapCommand = session.Command{
-	Name: "map", Max: -1, Needs: session.File,
+	Name: "map", Max: -1, Needs: session.File, Reports: true,
 	Args:  "[--totals] [--bitmap name] [off [len]]",
 	Short: "prints the allocated areas of a file",
 	Long: ` Example:

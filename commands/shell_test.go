@@ -14,6 +14,7 @@ import (
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
+	"github.com/blksh/blksh/commands/report"
 	"github.com/blksh/blksh/commands/session"
 )
 
@@ -41,6 +42,7 @@ func newShell(t *testing.T, name string, changes ...func(*session.Config)) *shel
 		Raise: func(int) {}, Abort: func() {},
 		About: func() event.Version { return event.Version{} },
 	}
+	cfg.Reports = report.Pages(cfg.About)
 	for _, change := range changes {
 		change(&cfg)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 var verifyJob = session.Command{
-	Name: "verify_job", Min: 1, Max: -1,
+	Name: "verify_job", Min: 1, Max: -1, Reports: true,
 	Args:  "[--section name] [--read | --write] [--fio version] [--all] [--dump dir] file",
 	Short: "runs the verification jobs of a file in the form of fio's job files",
 	Long: ` Example:

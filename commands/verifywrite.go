@@ -13,7 +13,7 @@ import (
 const usualType = "crc32c"
 
 var verifyWrite = session.Command{
-	Name: "verify_write", Max: -1, Needs: session.File | session.Write,
+	Name: "verify_write", Max: -1, Needs: session.File | session.Write, Reports: true,
 	Args:  "[-t type] [-b size] [--fio version] [--check] [off [len]]",
 	Short: "fills a range with blocks that tell whether they are intact",
 	Long: ` Example:

@@ -13,6 +13,7 @@ import (
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
+	"github.com/blksh/blksh/commands/report"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/topics"
 	"github.com/blksh/blksh/repl"
@@ -183,6 +184,7 @@ func (p *program) nativeLines() (repl.Source, error) {
 func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 	n := &p.options.native
 	cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
+	cfg.Reports = report.Pages(about)
 	cfg.About, cfg.Topics, cfg.Dialects = about, topics.All(), dialect.Names()
 	cfg.NoBytes, cfg.BackingDevices = n.json, n.backingDevices
 	cfg.Announce = n.json || p.terminal != nil

@@ -72,6 +72,7 @@ func All() []Event {
 		OtherLength{},
 		Rebased{},
 		Report{},
+		Reported{},
 		Resized{},
 		Resumed{},
 		Same{},

@@ -147,6 +147,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.finding(at)("%s\n", reason(e))
 	case event.Rebased:
 		n.rebased(e)
+	case event.Reported:
+		n.say("report: %s\n", e.Name)
 	case event.Resized:
 		n.say("%s long, %s before\n", sizeWords(e.To), sizeWords(e.From))
 	case event.Same:

@@ -51,6 +51,8 @@ type Command struct {
 	// bound.
 	Min, Max int
 	Needs    Needs
+	// Reports: the command tells so much that a page about it can be wanted, by --report.
+	Reports bool
 	// New declares flags, operands and checks, in the order in which they are made, and returns
 	// what to do once they are parsed. It is called for every use and touches nothing but f.
 	New func(f *Flags) Run
@@ -109,6 +111,15 @@ type Row struct {
 	Command
 	spec  *Spec // nil: everything that the command declares
 	order []int // of its operands and checks, once it was used
+}
+
+// declare makes what the command takes known to f.
+func (r *Row) declare(f *Flags) Run {
+	run := r.New(f)
+	if r.Reports && r.spec == nil {
+		run = reported(f, run)
+	}
+	return run
 }
 
 // Synopsis is the line that describes the command under the given name.
@@ -228,7 +239,7 @@ func (t *Table) checkNames() error {
 
 func (r *Row) checkSpec(t *Table) error {
 	f := &Flags{command: r.Name, policy: &Policy{}}
-	r.New(f)
+	r.declare(f)
 	if err := f.checkDeclarations(); err != nil || r.spec == nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 // bounded.
 func (r *Row) Operands() []args.Value {
 	f := &Flags{command: r.Name, policy: &Policy{}}
-	r.New(f)
+	r.declare(f)
 	var list []args.Value
 	for _, s := range f.steps {
 		if s.number != nil || s.set != nil {

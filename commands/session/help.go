@@ -33,7 +33,7 @@ func (o Option) Text() string { return o.Value.Help(o.Help) }
 // come last.
 func (r *Row) Options() []Option {
 	f := &Flags{command: r.Name, policy: &Policy{}}
-	r.New(f)
+	r.declare(f)
 	var list []Option
 	for _, o := range f.options {
 		switch {

@@ -38,7 +38,7 @@ const (
 )
 
 // words splits the line.
-func (s *Session) words(l Line) ([]string, error) {
+func (s *Session) split(l Line) ([]string, error) {
 	if l.Words != nil {
 		return l.Words, nil
 	}

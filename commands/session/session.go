@@ -70,6 +70,8 @@ type Config struct {
 	// Source puts the commands of a file before all lines that were to come. nil: nothing comes
 	// from elsewhere.
 	Source func(name string) error
+	// Reports makes pages about what commands did. It may be zero where no command asks for them.
+	Reports Reports
 	// Progress begins work that may take long, on so many bytes. add counts those that are done,
 	// from any goroutine; end ends it. It may be nil.
 	Progress func(what string, total int64) (add func(n int64), end func())
@@ -90,11 +92,13 @@ type Session struct {
 	ended   bool
 	typed   bool // a person typed the line that runs
 	where   event.Where
-	spare   []byte      // see Buffer
-	flags   Flags       // of the line that is read
-	timer   *time.Timer // see waitFor; stopped in between
-	opened  bool        // an image, ever
-	filled  bool        // see Filled
+	words   []string          // of the line that runs
+	heard   func(event.Event) // hears what the command says, too; nil: nobody does
+	spare   []byte            // see Buffer
+	flags   Flags             // of the line that is read
+	timer   *time.Timer       // see waitFor; stopped in between
+	opened  bool              // an image, ever
+	filled  bool              // see Filled
 
 	reserved  map[uint64]*reservation // by the numbers of devices
 	confirmed map[uint64]bool
@@ -157,7 +161,12 @@ func New(cfg Config) *Session {
 
 // Emit says something. It belongs to the command that is running or, in a completion, to its
 // request.
-func (s *Session) Emit(e event.Event) { s.Printer.Print(s.where, e) }
+func (s *Session) Emit(e event.Event) {
+	if s.heard != nil && s.where.ID == 0 { // what requests in the background say is not of the command
+		s.heard(e)
+	}
+	s.Printer.Print(s.where, e)
+}
 
 // Status is the exit status so far.
 func (s *Session) Status() int { return s.status }
@@ -200,15 +209,8 @@ func (s *Session) Run(ctx context.Context, line Line) error {
 
 // tell shows why something failed.
 func (s *Session) tell(err error) {
-	var said shown
-	var failure *event.Failure
-	switch {
-	// the latter is the program's to tell, when all is over
-	case errors.As(err, &said), errors.As(err, new(*OutputError)):
-	case errors.As(err, &failure):
-		s.Emit(failure.Event)
-	default:
-		s.Emit(event.Report{Err: err})
+	if reason, told := reasonOf(err); !told { // output that is lost is the program's to tell
+		s.Emit(reason)
 	}
 }
 
@@ -222,10 +224,11 @@ func (s *Session) count(err error) {
 }
 
 func (s *Session) run(ctx context.Context, line Line) error {
-	words, err := s.words(line)
+	words, err := s.split(line)
 	if err != nil || len(words) == 0 {
 		return err
 	}
+	s.words = words
 	s.where.Command = words[0]
 	row := s.Table.Find(words[0])
 	if row == nil {
@@ -295,7 +298,7 @@ func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
 	if im != nil {
 		f.position, f.image = im.Position, im
 	}
-	run := row.New(f)
+	run := row.declare(f)
 	if row.order == nil {
 		row.order = f.order()
 	}

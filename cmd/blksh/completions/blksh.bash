@@ -51,13 +51,14 @@ _blksh_operands() {
 		esac
 		;;
 	bench)
-		flags='-b --block -d --depth -n --requests -P --pattern -t --time --flush --seed' words='read write randread randwrite' files=
+		flags='-b --block -d --depth -n --requests -P --pattern -t --time --flush --report --seed' words='read write randread randwrite' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
 	-n | --requests) flags= words='' files= ;;
 	-P | --pattern) flags= words='' files= ;;
 	-t | --time) flags= words='' files= ;;
+	--report) flags= words='' files=yes ;;
 	--seed) flags= words='' files= ;;
 		esac
 		;;
@@ -76,10 +77,11 @@ _blksh_operands() {
 		flags='--json' words='' files=
 		;;
 	check)
-		flags='-f --format -r --repair -U --force-share' words='' files=yes
+		flags='-f --format -r --repair -U --force-share --report' words='' files=yes
 		case $prev in
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-r | --repair) flags= words='leaks all' files= ;;
+	--report) flags= words='' files=yes ;;
 		esac
 		;;
 	close | c)
@@ -92,9 +94,10 @@ _blksh_operands() {
 		esac
 		;;
 	compare)
-		flags='-f --format -s --strict -U --force-share --all' words='' files=yes
+		flags='-f --format -s --strict -U --force-share --all --report' words='' files=yes
 		case $prev in
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
+	--report) flags= words='' files=yes ;;
 		esac
 		;;
 	copy)
@@ -145,7 +148,10 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	iszero)
-		flags='--all --first' words='' files=
+		flags='--all --first --report' words='' files=
+		case $prev in
+	--report) flags= words='' files=yes ;;
+		esac
 		;;
 	length | l)
 		flags='' words='' files=
@@ -159,9 +165,10 @@ _blksh_operands() {
 		esac
 		;;
 	map)
-		flags='--bitmap --totals' words='' files=
+		flags='--bitmap --report --totals' words='' files=
 		case $prev in
 	--bitmap) flags= words='' files= ;;
+	--report) flags= words='' files=yes ;;
 		esac
 		;;
 	measure)
@@ -280,17 +287,18 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	verify_job)
-		flags='--all --dump --fio --merge --read --resume --section --write' words='' files=yes
+		flags='--all --dump --fio --merge --read --report --resume --section --write' words='' files=yes
 		case $prev in
 	--dump) flags= words='' files=yes ;;
 	--fio) flags= words='2.2 3.33 3.40 3.42' files= ;;
 	--merge) flags= words='' files= ;;
+	--report) flags= words='' files=yes ;;
 	--resume) flags= words='' files= ;;
 	--section) flags= words='' files= ;;
 		esac
 		;;
 	verify_read)
-		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --dump --exact --fatal --fio --generation --header-offset --holes --interval --journal --merge --order --pattern-interval --resume --seed --state' words='' files=
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --dump --exact --fatal --fio --generation --header-offset --holes --interval --journal --merge --order --pattern-interval --report --resume --seed --state' words='' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -306,13 +314,14 @@ _blksh_operands() {
 	--merge) flags= words='' files= ;;
 	--order) flags= words='seq random' files= ;;
 	--pattern-interval) flags= words='' files= ;;
+	--report) flags= words='' files=yes ;;
 	--resume) flags= words='' files= ;;
 	--seed) flags= words='' files= ;;
 	--state) flags= words='' files=yes ;;
 		esac
 		;;
 	verify_write)
-		flags='-b --block -d --depth -o --option -P --pattern -t --type --all --check --dump --fio --generation --header-offset --interval --journal --merge --order --pattern-interval --resume --seed --state' words='' files=
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --all --check --dump --fio --generation --header-offset --interval --journal --merge --order --pattern-interval --report --resume --seed --state' words='' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -328,6 +337,7 @@ _blksh_operands() {
 	--merge) flags= words='' files= ;;
 	--order) flags= words='seq random' files= ;;
 	--pattern-interval) flags= words='' files= ;;
+	--report) flags= words='' files=yes ;;
 	--resume) flags= words='' files= ;;
 	--seed) flags= words='' files= ;;
 	--state) flags= words='' files=yes ;;

@@ -166,6 +166,7 @@ complete -c blksh -n '__blksh_in bench' -s n -l requests -x -d 'end after so man
 complete -c blksh -n '__blksh_in bench' -s P -l pattern -x -d 'what is written; without it random data'
 complete -c blksh -n '__blksh_in bench' -s t -l time -x -d 'end after so much time; without -n and -t 5'
 complete -c blksh -n '__blksh_in bench' -l flush -d 'end with a flush, whose time counts'
+complete -c blksh -n '__blksh_in bench' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in bench' -l seed -x -d 'loads of one seed go to the same places; without it 1'
 
 complete -c blksh -n '__blksh_in bitmap' -f -a 'list add remove clear enable disable merge'
@@ -183,6 +184,7 @@ complete -c blksh -n '__blksh_in check' -r -F
 complete -c blksh -n '__blksh_in check' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the file, which is guessed otherwise'
 complete -c blksh -n '__blksh_in check' -s r -l repair -x -a 'leaks all' -d 'give back what nothing refers to, or repair all that can be'
 complete -c blksh -n '__blksh_in check' -s U -l force-share -d 'share the file with programs that write it'
+complete -c blksh -n '__blksh_in check' -l report -r -F -d 'write a page of HTML about what was done and found'
 
 complete -c blksh -n '__blksh_in close c' -f
 
@@ -196,6 +198,7 @@ complete -c blksh -n '__blksh_in compare' -s f -l format -x -a 'luks qcow2 raw v
 complete -c blksh -n '__blksh_in compare' -s s -l strict -d 'images of different lengths differ'
 complete -c blksh -n '__blksh_in compare' -s U -l force-share -d 'share the other image with programs that write it'
 complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ, not only the first ones'
+complete -c blksh -n '__blksh_in compare' -l report -r -F -d 'write a page of HTML about what was done and found'
 
 complete -c blksh -n '__blksh_in copy' -r -F
 complete -c blksh -n '__blksh_in copy' -s b -l backing -r -F -d 'with --bitmap: what holds the rest, relative to the target'
@@ -243,6 +246,7 @@ complete -c blksh -n '__blksh_in info i' -f
 complete -c blksh -n '__blksh_in iszero' -f
 complete -c blksh -n '__blksh_in iszero' -l all -d 'list all ranges that are not zero, not only the first ones'
 complete -c blksh -n '__blksh_in iszero' -l first -d 'stop at the first byte that is not zero'
+complete -c blksh -n '__blksh_in iszero' -l report -r -F -d 'write a page of HTML about what was done and found'
 
 complete -c blksh -n '__blksh_in length l' -f
 
@@ -253,6 +257,7 @@ complete -c blksh -n '__blksh_in luks' -s t -l iter-time -x -d 'how long opening
 
 complete -c blksh -n '__blksh_in map' -f
 complete -c blksh -n '__blksh_in map' -l bitmap -x -d 'show what is dirty in this bitmap'
+complete -c blksh -n '__blksh_in map' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in map' -l totals -d 'show sums instead of runs'
 
 complete -c blksh -n '__blksh_in measure' -r -F
@@ -376,6 +381,7 @@ complete -c blksh -n '__blksh_in verify_job' -l dump -r -F -d 'put bad blocks th
 complete -c blksh -n '__blksh_in verify_job' -l fio -x -a '2.2 3.33 3.40 3.42' -d 'which fio makes such blocks'
 complete -c blksh -n '__blksh_in verify_job' -l merge -x -d 'send neighbouring requests as one of up to SIZE bytes'
 complete -c blksh -n '__blksh_in verify_job' -l read -d 'only verify; nothing is written'
+complete -c blksh -n '__blksh_in verify_job' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in verify_job' -l resume -x -d 'go on where the only job was stopped in that phase'
 complete -c blksh -n '__blksh_in verify_job' -l section -x -d 'only the jobs of this name'
 complete -c blksh -n '__blksh_in verify_job' -l write -d 'only write'
@@ -401,6 +407,7 @@ complete -c blksh -n '__blksh_in verify_read' -l journal -r -F -d 'what verify_w
 complete -c blksh -n '__blksh_in verify_read' -l merge -x -d 'send neighbouring requests as one of up to SIZE bytes'
 complete -c blksh -n '__blksh_in verify_read' -l order -x -a 'seq random' -d 'which block comes next, random as fio draws it, each once'
 complete -c blksh -n '__blksh_in verify_read' -l pattern-interval -x -d 'where the pattern begins anew'
+complete -c blksh -n '__blksh_in verify_read' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in verify_read' -l resume -x -d 'go on where a run was stopped, as it said'
 complete -c blksh -n '__blksh_in verify_read' -l seed -x -d 'what content and order are made from; usually 137'
 complete -c blksh -n '__blksh_in verify_read' -l state -r -F -d 'as --exact, for a job that fio\'s state file tells of'
@@ -422,6 +429,7 @@ complete -c blksh -n '__blksh_in verify_write' -l journal -r -F -d 'note there w
 complete -c blksh -n '__blksh_in verify_write' -l merge -x -d 'send neighbouring requests as one of up to SIZE bytes'
 complete -c blksh -n '__blksh_in verify_write' -l order -x -a 'seq random' -d 'which block comes next, random as fio draws it, each once'
 complete -c blksh -n '__blksh_in verify_write' -l pattern-interval -x -d 'where the pattern begins anew'
+complete -c blksh -n '__blksh_in verify_write' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in verify_write' -l resume -x -d 'go on where a run was stopped, as it said'
 complete -c blksh -n '__blksh_in verify_write' -l seed -x -d 'what content and order are made from; usually 137'
 complete -c blksh -n '__blksh_in verify_write' -l state -r -F -d 'write there how far it came, as verify_state_save'
