@@ -7,7 +7,9 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/picture"
 	"github.com/blksh/blksh/commands/session"
 )
 
@@ -196,27 +198,47 @@ func (c scope) dirtyRuns(
 	return nil
 }
 
-// mapBitmap shows which parts of a range are dirty, or how much of it.
-func (c scope) mapBitmap(
-	ctx context.Context, s *session.Session, im *session.Image, bitmap string, totals bool,
-) error {
-	sums := event.DirtyTotals{Range: event.Range(c), Bitmap: bitmap}
+// The classes of a map of a bitmap.
+const (
+	dirtyClass = iota
+	cleanClass
+)
+
+func dirtyClasses() []picture.Class {
+	return []picture.Class{
+		dirtyClass: {
+			Name: "dirty", Sign: '█', Part: '▒', Plain: '#', PlainPart: '+', Role: colour.Found,
+		},
+		cleanClass: {Name: "clean", Sign: '·', Plain: '.', Role: colour.Faint},
+	}
+}
+
+// dirty shows which parts of a range are dirty in a bitmap, or how much of it.
+func (m *mapping) dirty(ctx context.Context, s *session.Session, im *session.Image) error {
+	sums := event.DirtyTotals{Range: event.Range(m.scope), Bitmap: m.bitmap}
+	table := !m.totals && !m.drawing.wanted()
 	err := s.Tell(ctx, func(ctx context.Context, say func(event.Event)) error {
-		return c.dirtyRuns(ctx, im.Dev, bitmap, func(off, n int64, dirty bool) {
+		return m.dirtyRuns(ctx, im.Dev, m.bitmap, func(off, n int64, dirty bool) {
+			class := cleanClass
 			if dirty {
+				class = dirtyClass
 				sums.Dirty += n
 				sums.Runs++
 			}
-			if !totals {
+			m.drawing.add(off, n, class)
+			if table && off == m.Off {
+				say(event.MapHead{Range: event.Range(m.scope), Bitmap: m.bitmap})
+			}
+			if table {
 				say(event.DirtyRun{Range: event.Range{Off: off, Len: n}, Dirty: dirty})
 			}
 		})
 	})
-	if err == nil && totals {
+	if err == nil && m.totals {
 		s.Emit(sums)
 	}
 	if err != nil && ctx.Err() != nil {
-		return stopped(ctx, "map", event.Range(c), 0, err)
+		return stopped(ctx, "map", event.Range(m.scope), 0, err)
 	}
 	return bitmapFailed("map", err)
 }

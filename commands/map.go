@@ -5,7 +5,9 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/picture"
 	"github.com/blksh/blksh/commands/session"
 )
 
@@ -75,58 +77,145 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 
 var mapCommand = session.Command{
 	Name: "map", Max: -1, Needs: session.File, Reports: true,
-	Args:  "[--totals] [--bitmap name] [off [len]]",
+	Args:  "[--totals] [--draw] [--svg file] [--bitmap name] [off [len]]",
 	Short: "prints the allocated areas of a file",
 	Long: ` Example:
  map                   every run in one state, and where it lies in the file
  map --totals 0..1G    how much of the first GiB is data, zeroes, holes
+ map --draw            all of it as rows of cells, as wide as the window
+ map --svg disk.svg    the same as a picture for a browser
  map --bitmap sunday   what has changed since that bitmap was made
+
+ Offsets and lengths are bytes, to be pasted into other commands. The depth is
+ that of the image that holds the data: 0 for this one, 1 for its backing file.
+ The host offset is where they lie in the file of that image.
 `,
 	New: func(f *session.Flags) session.Run {
-		var c scope
-		var totals bool
-		var bitmap string
-		f.Bool(&totals, 0, "totals", "show sums instead of runs")
-		f.Text(&bitmap, nil, 0, "bitmap", args.Text("NAME"), "show what is dirty in this bitmap")
-		c.operands(f)
-		same := continues
+		var m mapping
+		f.Bool(&m.totals, 0, "totals", "show sums instead of runs")
+		f.Text(&m.bitmap, nil, 0, "bitmap", args.Text("NAME"), "show what is dirty in this bitmap")
+		m.drawing.declare(f, "rows of cells instead of runs")
+		m.operands(f)
+		f.Conflict("draw-totals", "--totals and --draw or --svg do not go together",
+			func() bool { return m.totals && m.drawing.wanted() })
+		m.same = continues
 		f.Offer("by-allocation", func(int) error {
-			same = func(a, b blockdev.Extent) bool { return a.Allocated == b.Allocated }
+			m.same = func(a, b blockdev.Extent) bool { return a.Allocated == b.Allocated }
 			return nil
 		})
-		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			if err := im.Dev.Usable(); err != nil {
-				return event.Fail(event.Failed{Op: "map", Err: err})
-			}
-			size := im.Dev.Size()
-			if c.Len < 0 { // where a map is always one of everything
-				c.Len = size
-			}
-			if c.Off > size {
-				// the device has the words for it
-				return stopped(ctx, "map", event.Range(c), 0, im.Dev.Read(ctx, nil, c.Off, 0))
-			}
-			c.Len = min(c.Len, size-c.Off)
-			if bitmap != "" {
-				return c.mapBitmap(ctx, s, im, bitmap, totals)
-			}
-			if size == 0 {
-				s.Emit(event.MapEmpty{})
-			}
-			sums := event.MapTotals{Range: event.Range(c)}
-			err := c.walk(ctx, s, im, same, func(run blockdev.Extent) {
-				if totals {
-					addRun(&sums, run)
-				} else {
-					s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off, Untold: run.Untold})
-				}
-			})
-			if err == nil && totals {
-				s.Emit(sums)
-			}
-			return err
-		}
+		return m.run
 	},
+}
+
+// mapping is a map of a range, and how it is shown: runs, sums or a picture.
+type mapping struct {
+	scope
+	totals  bool
+	bitmap  string
+	drawing drawing
+	same    func(a, b blockdev.Extent) bool // whether two runs are one
+}
+
+func (m *mapping) run(ctx context.Context, s *session.Session, im *session.Image) error {
+	if err := im.Dev.Usable(); err != nil {
+		return event.Fail(event.Failed{Op: "map", Err: err})
+	}
+	size := im.Dev.Size()
+	if m.Len < 0 { // where a map is always one of everything
+		m.Len = size
+	}
+	if m.Off > size {
+		// the device has the words for it
+		return stopped(ctx, "map", event.Range(m.scope), 0, im.Dev.Read(ctx, nil, m.Off, 0))
+	}
+	m.Len = min(m.Len, size-m.Off)
+	classes := mapClasses()
+	if m.bitmap != "" {
+		classes = dirtyClasses()
+	}
+	if err := m.drawing.begin(ctx, s, event.Range(m.scope), classes); err != nil {
+		return err
+	}
+	show := m.runs
+	if m.bitmap != "" {
+		show = m.dirty
+	}
+	return m.drawing.end(s, "map of "+im.Describe().Path, show(ctx, s, im))
+}
+
+// runs tells of the runs of the range.
+func (m *mapping) runs(ctx context.Context, s *session.Session, im *session.Image) error {
+	size := im.Dev.Size()
+	if size == 0 {
+		s.Emit(event.MapEmpty{})
+	}
+	table := !m.totals && !m.drawing.wanted()
+	sums := event.MapTotals{Range: event.Range(m.scope)}
+	err := m.walk(ctx, s, im, m.same, func(run blockdev.Extent) {
+		switch {
+		case table:
+			if run.Off == m.Off {
+				s.Emit(event.MapHead{Range: event.Range(m.scope)})
+			}
+			s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off, Untold: run.Untold})
+		case m.totals:
+			addRun(&sums, run)
+		default:
+			m.drawing.add(run.Off, run.Len, mapClass(run))
+		}
+	})
+	if err == nil && m.totals {
+		s.Emit(sums)
+	}
+	return err
+}
+
+// The classes of a map, the first of which shows where a cell has several.
+const (
+	mapData = iota
+	mapCompressed
+	mapBelow
+	mapUntold
+	mapStored
+	mapHole
+)
+
+func mapClasses() []picture.Class {
+	return []picture.Class{
+		mapData: {
+			Name: "data", Sign: '█', Part: '▒', Plain: '#', PlainPart: '+', Role: colour.Data,
+		},
+		mapCompressed: {
+			Name: "compressed data", Sign: '▆', Part: '▃', Plain: 'C', PlainPart: 'c',
+			Role: colour.Compressed,
+		},
+		mapBelow: {
+			Name: "data in an image below", Sign: '▓', Part: '░', Plain: 'B', PlainPart: 'b',
+			Role: colour.Below,
+		},
+		mapUntold: {
+			Name: "data or hole, a device does not tell", Sign: '?', Role: colour.Unknown,
+		},
+		mapStored: {Name: "zeroes with storage", Sign: 'o', Role: colour.Stored},
+		mapHole:   {Name: "hole", Sign: '·', Plain: '.', Role: colour.Faint},
+	}
+}
+
+// mapClass is what a run shows as.
+func mapClass(run blockdev.Extent) int {
+	switch {
+	case !run.Data:
+		return mapHole
+	case run.Zero:
+		return mapStored
+	case run.Untold:
+		return mapUntold
+	case run.Depth > 0:
+		return mapBelow
+	case run.Compressed:
+		return mapCompressed
+	}
+	return mapData
 }
 
 // continues says whether b, which lies behind a, is in the same state and place.

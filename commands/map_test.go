@@ -50,8 +50,8 @@ func TestMapBeforeDamage(t *testing.T) {
 	path := damagedTable(t)
 	const run = "320 KiB (0x50000) bytes     allocated at offset 0 bytes (0x0)"
 	for _, c := range []struct{ dialect, line, want string }{
-		{"native", "map", run},
-		{"native", "map 64k", "256 KiB (0x40000) bytes     allocated at offset 64 KiB (0x10000)"},
+		{"native", "map", "      0   327680       320 KiB  data                     0       327680\n"},
+		{"native", "map 64k", "  65536   262144       256 KiB  data                     0       393216\n"},
 		{"qemu-7.2", "map", run},
 	} {
 		s := newShell(t, c.dialect)

@@ -55,14 +55,15 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	if p.name == qemuName {
 		argv = p.takeOwn(argv)
 	}
-	var ok, json bool
-	if p.dialect, json, ok = p.choose(argv[1:]); !ok {
+	var ok bool
+	var early first
+	if p.dialect, early, ok = p.choose(argv[1:]); !ok {
 		return 2
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	p.heedOutput(stop)
-	p.speak(json)
+	p.speak(early, stdout, stderr)
 	status := p.conclude(p.start(ctx, stop, argv, stdout, stderr))
 	p.interrupts.raise()
 	return status
@@ -112,9 +113,9 @@ func (p *program) leaveTerminal() {
 	}
 }
 
-// choose finds the dialect: by --dialect, by the environment, by the name of the program.
-// json: the output is to be JSON.
-func (p *program) choose(words []string) (d dialect.Dialect, json, ok bool) {
+// choose finds the dialect: by --dialect, by the environment, by the name of the program. early is
+// what the words say of the output.
+func (p *program) choose(words []string) (d dialect.Dialect, early first, ok bool) {
 	name := "native"
 	if p.name == qemuName {
 		name = "qemu"
@@ -123,7 +124,8 @@ func (p *program) choose(words []string) (d dialect.Dialect, json, ok bool) {
 		name = env
 	}
 	if p.name != qemuName {
-		p.asked, json = p.preview(words)
+		early = p.preview(words)
+		p.asked = early.dialect
 	}
 	if p.asked != "" {
 		name = p.asked
@@ -132,7 +134,7 @@ func (p *program) choose(words []string) (d dialect.Dialect, json, ok bool) {
 	if !ok {
 		_, _ = io.WriteString(p.errs, p.name+": there is no dialect "+name+"\n")
 	}
-	return d, json, ok
+	return d, early, ok
 }
 
 // prepare reads the options and makes the session.

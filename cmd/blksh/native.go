@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
@@ -22,6 +23,7 @@ import (
 // nativeOptions is what the options say that only the shell's own dialect has.
 type nativeOptions struct {
 	json      bool
+	colour    string // when; "" if nobody says
 	yes       bool
 	keepGoing bool
 	// backingDevices: images may name devices as what they stand on.
@@ -85,6 +87,8 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 		n.yes = true
 	case long == "json":
 		n.json = true
+	case long == "color":
+		n.colour = value
 	case long == "script":
 		n.script = value
 	case long == "keep-going":
@@ -103,6 +107,9 @@ func (p *program) settle(o *session.Opening) error {
 		if given {
 			sources++
 		}
+	}
+	if err := checkColour(n.colour); err != nil {
+		return err
 	}
 	switch {
 	case sources > 1:
@@ -209,29 +216,41 @@ func (p *program) nativePrompt() string {
 	return fmt.Sprintf("%s %s> ", im.Name, access)
 }
 
+// first is what has to be known of the words before anything is said.
+type first struct {
+	dialect string
+	json    bool
+	colour  colour.When
+}
+
 // preview finds the options that decide how everything else is said. What is wrong with the words
 // is found later.
-func (p *program) preview(words []string) (dialectName string, json bool) {
+func (p *program) preview(words []string) (f first) {
 	as, _ := dialect.Find("native")
 	early := &program{dialect: as}
 	_, _ = early.each(append([]string{p.name}, words...), as.Program.Longs,
 		func(_ byte, long, value string) error {
 			switch long {
 			case "dialect":
-				dialectName = value
+				f.dialect = value
 			case "json":
-				json = true
+				f.json = true
+			case "color":
+				f.colour = colour.When(value)
 			}
 			return nil
 		})
-	return dialectName, json
+	return f
 }
 
 // speak makes the printer.
-func (p *program) speak(json bool) {
-	if json && p.native() {
+func (p *program) speak(f first, stdout, stderr *os.File) {
+	if f.json && p.native() {
 		p.printer = &print.JSON{Out: p.out}
 		return
 	}
 	p.printer = p.dialect.Printer(p.out, p.errs, p.name)
+	if native, ok := p.printer.(*print.Native); ok {
+		native.Look = look(f.colour, stdout, stderr)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/session"
 )
 
@@ -30,6 +31,7 @@ var longsNative = []args.LongOption{
 	{Name: "rmw"},
 	{Name: "yes"},
 	{Name: "json"},
+	{Name: "color", HasArg: true},
 	{Name: "script", HasArg: true},
 	{Name: "keep-going"},
 	{Name: "completion", HasArg: true},
@@ -50,6 +52,10 @@ func linesNative() []usageLine {
 		{option: "--rmw", help: "take such writes: read, change and write whole blocks"},
 		{option: "--yes", help: "do not ask before a device is changed"},
 		{option: "--json", help: "an object for each event, a line each, and nothing else"},
+		{
+			option: "--color WHEN", value: args.Enum("WHEN", colour.Choices),
+			help: "paint what is shown",
+		},
 		{option: "--script FILE", help: "run the commands of a file, - for the standard input", value: args.File},
 		{option: "--keep-going", help: "do not stop at the first command that fails"},
 		{option: "--dialect NAME", help: "how to speak", value: args.Enum("NAME", Names)},

@@ -111,6 +111,15 @@ type Alloc struct {
 // Kind of the event.
 func (Alloc) Kind() Kind { return Kind{"alloc", "How much of a range is allocated."} }
 
+// MapHead says of which range the runs are that follow.
+type MapHead struct {
+	Range
+	Bitmap string `json:"bitmap,omitempty" doc:"whose runs they are, if not of the image"`
+}
+
+// Kind of the event.
+func (MapHead) Kind() Kind { return Kind{"map_range", "Which range the runs of a map are of."} }
+
 // MapRun is a run of bytes in one state. Remaining counts from its start to the end of the device.
 // Untold: a device does not tell whether there is storage.
 type MapRun struct {

@@ -91,7 +91,9 @@ type term struct{ name, text string }
 var environment = []term{
 	{"BLKSH_DIALECT", "the dialect, unless --dialect names one: native, qemu, qemu-7.2 or qemu-2.4"},
 	{"HOME, XDG_STATE_HOME", "where the history is; without HOME there is none"},
-	{"NO_COLOR", "honoured: no colours are written, whether it is set or not"},
+	{"COLUMNS", "width of what is drawn where standard output is no terminal; without it 80"},
+	{"LC_ALL, LC_CTYPE, LANG", "whether what is drawn may be more than ASCII: in locales of UTF-8"},
+	{"NO_COLOR", "set to anything, nothing is painted unless --color=always asks for it"},
 	{"TMPDIR", "where the temporary overlays of -s are; /var/tmp without it"},
 }
 

@@ -3,7 +3,6 @@ package print
 import (
 	"fmt"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/verify"
 )
@@ -123,36 +122,6 @@ func (n *Native) bytes(at event.Where, e event.Bytes) {
 	for left := e.Zeroes; left > 0; left -= int64(len(noBytes)) {
 		_, _ = n.Out.Write(noBytes[:min(left, int64(len(noBytes)))])
 	}
-}
-
-// mapRun adds to qemu-io's line what the run is made of and where it lies.
-func (n *Native) mapRun(e event.MapRun) {
-	n.say("%s (0x%x) bytes %s at offset %s (0x%x): %s", args.Size(float64(e.Len)), e.Len,
-		allocated(e.Allocated),
-		args.Size(float64(e.Off)), e.Off, stateWords(e))
-	if e.Depth > 0 {
-		n.say(", depth %d", e.Depth)
-	}
-	if e.Data && e.HostOff >= 0 {
-		n.say(", at 0x%x of the file", e.HostOff)
-	}
-	n.say("\n")
-}
-
-func stateWords(e event.MapRun) string {
-	switch {
-	case e.Compressed:
-		return "compressed data"
-	case e.Data && e.Zero:
-		return "zeroes with storage"
-	case e.Untold:
-		return "data or hole, a device does not tell"
-	case e.Data:
-		return "data"
-	case e.Zero:
-		return "hole"
-	}
-	return "unknown"
 }
 
 func (n *Native) mapTotals(e event.MapTotals) {

@@ -114,9 +114,9 @@ func TestDataWords(t *testing.T) {
 		},
 		{
 			event.MapRun{Extent: blockdev.Extent{Off: 4096, Len: 4096, Allocated: true, Data: true, HostOff: 65536, Depth: 1}},
-			"4 KiB (0x1000) bytes     allocated at offset 4 KiB (0x1000): data, depth 1, at 0x10000 of the file\n",
+			"4096  4096         4 KiB  data                     1        65536\n",
 		},
-		{event.MapRun{Extent: blockdev.Extent{Off: 0, Len: 4096, Zero: true, HostOff: -1}}, "4 KiB (0x1000) bytes not allocated at offset 0 bytes (0x0): hole\n"},
+		{event.MapRun{Extent: blockdev.Extent{Off: 0, Len: 4096, Zero: true, HostOff: -1}}, "0  4096         4 KiB  hole                     0            -\n"},
 		{
 			event.Alloc{Count: 1024, Allocated: 1024, Data: 512, Zero: 512},
 			"1024/1024 bytes allocated at offset 0 bytes\n  512 bytes with storage, 512 bytes known to be zero\n",

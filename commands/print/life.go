@@ -80,15 +80,6 @@ func (n *Native) bitmapListed(e event.BitmapListed) {
 	n.say("%s: %s a bit, %s\n", e.Name, args.Size(float64(e.Granularity)), state)
 }
 
-func (n *Native) dirtyRun(e event.DirtyRun) {
-	state := "clean"
-	if e.Dirty {
-		state = "dirty"
-	}
-	n.say("%s (0x%x) bytes %s at offset %s (0x%x)\n", args.Size(float64(e.Len)), e.Len, state,
-		args.Size(float64(e.Off)), e.Off)
-}
-
 // measured shows the figures as qemu-img does.
 func (n *Native) measured(e event.Measured) {
 	n.say("required size: %d\nfully allocated size: %d\n", e.Required, e.FullyAllocated)

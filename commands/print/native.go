@@ -8,6 +8,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -19,10 +20,10 @@ import (
 // script the line begins with its place.
 type Native struct {
 	QEMU
-	// Greet: a person sees what was opened and how to get help.
-	Greet bool
+	Look Look
 
 	dumps   dumper
+	table   mapTable
 	bytesOf event.Where // what bytes were written for last
 }
 
@@ -94,6 +95,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.say("%s of %s at offset %d are dirty, in %s\n", sizeWords(e.Dirty), sizeWords(e.Len),
 			e.Off,
 			plural(e.Runs, "run", "runs"))
+	case event.Drawing:
+		n.drawing(e)
+	case event.Drawn:
+		n.say("drawn: %s\n", e.Path)
 	case event.Dump:
 		n.dump(e)
 	case event.Dumped:
@@ -124,6 +129,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.listed(e)
 	case event.Load:
 		n.load(e)
+	case event.MapEmpty:
+		n.say("the image is empty\n")
+	case event.MapHead:
+		n.mapHead(e)
 	case event.MapRun:
 		n.mapRun(e)
 	case event.MapTotals:
@@ -189,16 +198,15 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 
 // complain shows why a command failed.
 func (n *Native) complain(at event.Where, r event.Reason) {
-	said := reason(r)
+	place := n.Name
 	switch {
 	case at.Pos != "" && at.Command != "":
-		said = at.Pos + ": " + at.Command + ": " + said
+		place = at.Pos + ": " + at.Command
 	case at.Pos != "":
-		said = at.Pos + ": " + said
-	default:
-		said = n.Name + ": " + said
+		place = at.Pos
 	}
-	n.warn("%s\n", prose(strings.ReplaceAll(said, "\n", "\n  ")))
+	said := strings.ReplaceAll(reason(r), "\n", "\n  ")
+	n.warn("%s %s\n", n.Look.err(colour.Error, place+":"), prose(said))
 	for _, line := range advice(r) {
 		n.warn("  %s\n", line)
 	}

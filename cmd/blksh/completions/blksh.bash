@@ -11,6 +11,7 @@ _blksh_value() {
 	-d | --discard) flags= words='ignore unmap' files= ;;
 	-T | --trace) flags= words='' files= ;;
 	--undo) flags= words='' files=yes ;;
+	--color) flags= words='auto always never' files= ;;
 	--script) flags= words='' files=yes ;;
 	--dialect) flags= words='native qemu qemu-7.2 qemu-2.4' files= ;;
 	--completion) flags= words='bash fish zsh' files= ;;
@@ -165,10 +166,11 @@ _blksh_operands() {
 		esac
 		;;
 	map)
-		flags='--bitmap --report --totals' words='' files=
+		flags='--bitmap --draw --force --report --svg --totals' words='' files=
 		case $prev in
 	--bitmap) flags= words='' files= ;;
 	--report) flags= words='' files=yes ;;
+	--svg) flags= words='' files=yes ;;
 		esac
 		;;
 	measure)
@@ -394,7 +396,7 @@ _blksh() {
 	for ((i = 1; i < ${#typed[@]} - 1; i++)); do
 		case ${typed[i]} in
 		--*=*) ;;
-		--object | -c | --cmd | -f | --format | -i | --aio | -t | --cache | -d | --discard | -T | --trace | --undo | --script | --dialect | --completion) ((++i == ${#typed[@]} - 1)) && value=yes ;;
+		--object | -c | --cmd | -f | --format | -i | --aio | -t | --cache | -d | --discard | -T | --trace | --undo | --color | --script | --dialect | --completion) ((++i == ${#typed[@]} - 1)) && value=yes ;;
 		-*) ;;
 		*)
 			if [[ $file ]]; then
@@ -413,7 +415,7 @@ _blksh() {
 	elif [[ $value ]]; then
 		_blksh_value
 	elif [[ $cur == -* ]]; then
-		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --yes --json --script --keep-going --dialect --step --completion --licenses'
+		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --yes --json --color --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
 		words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else

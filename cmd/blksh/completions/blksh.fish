@@ -11,7 +11,7 @@ function __blksh_operands
         end
         switch $word
             case '--*=*'
-            case --object -c --cmd -f --format -i --aio -t --cache -d --discard -T --trace --undo --script --dialect --completion
+            case --object -c --cmd -f --format -i --aio -t --cache -d --discard -T --trace --undo --color --script --dialect --completion
                 set value yes
             case '-*'
             case '*'
@@ -59,6 +59,7 @@ complete -c blksh -n 'not __blksh_in' -l strict -d 'refuse writes that are not m
 complete -c blksh -n 'not __blksh_in' -l rmw -d 'take such writes: read, change and write whole blocks'
 complete -c blksh -n 'not __blksh_in' -l yes -d 'do not ask before a device is changed'
 complete -c blksh -n 'not __blksh_in' -l json -d 'an object for each event, a line each, and nothing else'
+complete -c blksh -n 'not __blksh_in' -l color -x -a 'auto always never' -d 'paint what is shown'
 complete -c blksh -n 'not __blksh_in' -l script -r -F -d 'run the commands of a file, - for the standard input'
 complete -c blksh -n 'not __blksh_in' -l keep-going -d 'do not stop at the first command that fails'
 complete -c blksh -n 'not __blksh_in' -l dialect -x -a 'native qemu qemu-7.2 qemu-2.4' -d 'how to speak'
@@ -257,7 +258,10 @@ complete -c blksh -n '__blksh_in luks' -s t -l iter-time -x -d 'how long opening
 
 complete -c blksh -n '__blksh_in map' -f
 complete -c blksh -n '__blksh_in map' -l bitmap -x -d 'show what is dirty in this bitmap'
+complete -c blksh -n '__blksh_in map' -l draw -d 'draw rows of cells instead of runs'
+complete -c blksh -n '__blksh_in map' -l force -d 'with --svg: replace the file that is there'
 complete -c blksh -n '__blksh_in map' -l report -r -F -d 'write a page of HTML about what was done and found'
+complete -c blksh -n '__blksh_in map' -l svg -r -F -d 'draw it into a new file, an SVG'
 complete -c blksh -n '__blksh_in map' -l totals -d 'show sums instead of runs'
 
 complete -c blksh -n '__blksh_in measure' -r -F

@@ -1,0 +1,99 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/blksh/blksh/blockdev/target"
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/picture"
+	"github.com/blksh/blksh/commands/session"
+)
+
+// drawing is the picture that a command makes of a range, if anybody asked for one: on the
+// terminal, in a file, or both.
+type drawing struct {
+	show  bool
+	svg   string // file for it, "" for none
+	force bool   // what is there may be replaced
+
+	picture *picture.Picture // nil if nobody asked
+	file    *target.File
+}
+
+// declare declares the flags; of says what is drawn.
+func (d *drawing) declare(f *session.Flags, of string) {
+	f.Bool(&d.show, 0, "draw", "draw "+of)
+	f.Text(&d.svg, nil, 0, "svg", args.File, "draw it into a new file, an SVG")
+	f.Bool(&d.force, 0, "force", "with --svg: replace the file that is there")
+	f.Conflict("force-svg", "--force requires --svg to be specified",
+		func() bool { return d.force && d.svg == "" })
+}
+
+// wanted says whether anybody asked.
+func (d *drawing) wanted() bool { return d.show || d.svg != "" }
+
+// begin begins a picture of a range and makes its file, which gets its name with end.
+func (d *drawing) begin(ctx context.Context, s *session.Session, r event.Range,
+	classes []picture.Class,
+) error {
+	if !d.wanted() {
+		return nil
+	}
+	d.picture = picture.New(r.Off, r.Len, classes)
+	if d.svg == "" {
+		return nil
+	}
+	var err error
+	d.file, err = s.ReplaceFile(ctx, session.Target{Name: d.svg, Over: func([]byte, int64) error {
+		if d.force {
+			return nil
+		}
+		return &session.RefusedError{
+			Why: "is there already", Advice: "--force replaces it",
+		}
+	}})
+	return err
+}
+
+// add draws n bytes from off on.
+func (d *drawing) add(off, n int64, class int) {
+	if d.picture != nil {
+		d.picture.Add(off, n, class)
+	}
+}
+
+// end shows the picture and saves it under a title. A command that failed with err has found what
+// is worth a picture if that is about the data; otherwise there is none. The error is err, or that
+// of the file.
+func (d *drawing) end(s *session.Session, title string, err error) error {
+	if d.picture == nil || err != nil && !isDamage(err) {
+		return firstError(err, d.drop())
+	}
+	if d.show {
+		s.Emit(event.Drawing{Picture: d.picture})
+	}
+	if d.file == nil {
+		return err
+	}
+	_, failed := d.file.Write(d.picture.SVG(title))
+	if failed == nil {
+		failed = d.file.Commit()
+	}
+	if failed = firstError(failed, d.file.Close()); failed != nil {
+		return firstError(err, event.Fail(event.FileError{Name: d.svg, Err: bare(failed)}))
+	}
+	s.Emit(event.Drawn{Path: d.svg})
+	return err
+}
+
+// drop gives the file up.
+func (d *drawing) drop() error {
+	if d.file == nil {
+		return nil
+	}
+	if err := d.file.Close(); err != nil {
+		return event.Fail(event.FileError{Name: d.svg, Err: bare(err)})
+	}
+	return nil
+}
