@@ -1,12 +1,16 @@
 package blockdevtest
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Need skips a test for want of something, or fails it where everything is to be there: with
@@ -25,6 +29,20 @@ func Peer(t testing.TB, program, pkg string) string {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		Need(t, fmt.Sprintf("%s (Debian package %s)", program, pkg))
+	}
+	return path
+}
+
+// Extra is Peer for a program that .ci/run does not install: only from tier 3 on it has to be there.
+func Extra(t testing.TB, program, pkg string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		what := fmt.Sprintf("needs %s (Debian package %s)", program, pkg)
+		if os.Getenv("BLKSH_TIER") >= "3" {
+			t.Fatal(what)
+		}
+		t.Skip(what)
 	}
 	return path
 }
@@ -86,4 +104,46 @@ func Mount(t testing.TB, device string) (folder string) {
 		}
 	})
 	return folder
+}
+
+// FreePort is a port of this machine that nobody listens on.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	must(t, err)
+	must(t, l.Close())
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Background runs a program until the test ends, and shows what it said if that fails. It returns
+// when the program listens on the port, on this machine; 0 for none.
+func Background(t testing.TB, port int, program string, args ...string) {
+	t.Helper()
+	var said bytes.Buffer
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	must(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("%s said: %s", program, &said)
+		}
+	})
+	for port != 0 {
+		c, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			must(t, c.Close())
+			return
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("%s does not run: %v", program, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -28,71 +27,57 @@ var Remote = driver.Driver{
 
 // remoteConfig are the options of Remote.
 type remoteConfig struct {
-	URL string `option:"url" help:"name of the storage, as its server takes it"`
+	URL        string `option:"url" help:"name of the storage, as https://host/disk.img"`
+	Password   string `option:"password-secret" help:"id of a secret: the password, or the key of rbd"`
+	Identity   string `option:"identity" help:"file with the private key for ssh"`
+	KnownHosts string `option:"known-hosts" help:"file with the keys of ssh's hosts"`
 	exportConfig
+	secret driver.Secret // what Password names
 }
 
 // parseRemote takes names that somebody can serve.
 func parseRemote(name string, o *driver.Options) error {
-	if _, err := remoteServer(name, true); err != nil {
+	if _, err := (&remoteConfig{URL: name}).program(true); err != nil {
 		return err
 	}
 	o.Set("url", name)
 	return nil
 }
 
-// remoteServer is the command that serves the storage called name.
-func remoteServer(name string, readOnly bool) ([]string, error) {
-	scheme, rest, _ := strings.Cut(name, ":")
-	nbdkit, qemu := []string{"nbdkit", "-f"}, []string{"qemu-nbd", "-t", "-e", "0", "-f", "raw"}
-	if readOnly {
-		nbdkit, qemu = append(nbdkit, "-r"), append(qemu, "-r")
-	}
-	switch {
-	case rest == "":
-	case scheme == "rbd":
-		return append(qemu, name), nil
-	case !strings.HasPrefix(rest, "//"):
-	case scheme == "iscsi":
-		return append(qemu, name), nil
-	case scheme == "ssh":
-		return sshServer(nbdkit, name)
-	default: // what web servers make of writing is nobody's disk
-		return []string{"nbdkit", "-f", "-r", "curl", "url=" + name}, nil
-	}
-	return nil, driver.Refuse("'%s' names no storage", name)
-}
-
-// sshServer takes ssh://[user@]host[:port]/path apart.
-func sshServer(nbdkit []string, name string) ([]string, error) {
-	u, err := url.Parse(name)
-	if err != nil || u.Hostname() == "" || len(u.Path) < 2 || u.RawQuery != "" {
-		return nil, driver.Refuse("'%s' is not like ssh://user@host/path", name)
-	}
-	args := append(nbdkit, "ssh", "host="+u.Hostname(), "path="+u.Path)
-	if u.User != nil {
-		args = append(args, "user="+u.User.Username())
-	}
-	if u.Port() != "" {
-		args = append(args, "port="+u.Port())
-	}
-	return args, nil
-}
-
 func openRemote(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*remoteConfig)
-	args, err := remoteServer(c.URL, o.Mode.ReadOnly)
+	if c.Password != "" {
+		var err error
+		if c.secret, err = o.Secret(c.Password); err != nil {
+			return nil, err
+		}
+	}
+	p, err := c.program(o.Mode.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
-	n, err := openServer(ctx, o, &c.exportConfig, args)
-	if errors.Is(err, exec.ErrNotFound) {
-		pkg := args[0]
-		if pkg == "qemu-nbd" {
-			pkg = "qemu-utils and qemu-block-extra"
-		}
-		text := fmt.Sprintf("'%s' needs the program %s; on Debian, install %s", c.URL, args[0], pkg)
-		return nil, driver.RefuseAs(syscall.ENOENT, "%s", text)
+	defer p.secret.Wipe()
+	n, err := openServer(ctx, o, &c.exportConfig, p.program)
+	if err != nil {
+		return nil, p.explain(err)
 	}
-	return n, err
+	return n, nil
+}
+
+// explain says what to install, or what the server had to say.
+func (p *remoteProgram) explain(err error) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		text := fmt.Sprintf("'%s' needs the program %s; on Debian, install %s",
+			p.url, p.args[0], p.packages)
+		return driver.RefuseAs(syscall.ENOENT, "%s", text)
+	}
+	var server *serverError
+	if !errors.As(err, &server) {
+		return err
+	}
+	said := strings.Replace(server.said, "Failed to blk_new_open '"+p.name+"': ", "", 1)
+	if strings.Contains(said, p.missing) {
+		said += "; on Debian, install " + p.packages
+	}
+	return driver.RefuseAs(err, "%s", said)
 }

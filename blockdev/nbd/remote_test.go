@@ -3,8 +3,12 @@ package nbd_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,52 +20,263 @@ import (
 	"github.com/blksh/blksh/blockdev/raw"
 )
 
-// TestRemote reads a file from a web server, by way of nbdkit.
-func TestRemote(t *testing.T) {
-	blockdevtest.Peer(t, "nbdkit", "nbdkit")
-	content := bytes.Repeat([]byte("over the web "), 10_000)
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.ServeContent(w, r, "disk", time.Time{}, bytes.NewReader(content))
-	}))
-	defer web.Close()
-	cfg := blockdev.OpenConfig{
+// remote is how tests open storage by its name.
+func remote(readOnly bool) blockdev.OpenConfig {
+	return blockdev.OpenConfig{
 		Drivers: []driver.Driver{nbd.Driver, nbd.Command, nbd.Remote, raw.Driver}, Format: "raw",
+		Mode: driver.Mode{ReadOnly: readOnly},
+		Object: func(id string) any {
+			if id == "secret" {
+				return driver.Secret("open, sesame")
+			}
+			return nil
+		},
 	}
+}
+
+// expectRead opens a name for reading, sees that nobody can see the password, and wants content.
+func expectRead(t *testing.T, name string, cfg blockdev.OpenConfig, content []byte) {
+	t.Helper()
 	ctx := context.Background()
-	if _, err := blockdev.Open(ctx, web.URL+"/disk", cfg); err == nil ||
-		!strings.Contains(err.Error(), "-r") {
-		t.Errorf("for writing: %v", err)
-	}
-	cfg.Mode.ReadOnly = true
-	d, err := blockdev.Open(ctx, web.URL+"/disk", cfg)
+	d, err := blockdev.Open(ctx, name, cfg)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", name, err)
 	}
+	expectHidden(t, "sesame")
 	got := make([]byte, len(content))
 	if err := d.Read(ctx, driver.Vec{got}, 0, 0); err != nil || !bytes.Equal(got, content) {
-		t.Errorf("not what the web server has: %v", err)
+		t.Errorf("%s: not what is there: %v", name, err)
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
-	for name, want := range map[string]string{
-		"ssh://host":          "'ssh://host' is not like ssh://user@host/path",
-		"https:host":          "'https:host' names no storage",
-		"rbd:":                "'rbd:' names no storage",
-		"[ no-such-program ]": `starting the server: exec: "no-such-program": executable file not found in $PATH`,
-		"[ 'half ]":           "''half' is no command with arguments",
-	} {
-		if _, err := blockdev.Open(ctx, name, cfg); err == nil || err.Error() != want {
-			t.Errorf("%s: %v, want %s", name, err, want)
+}
+
+// expectHidden looks for a secret among the arguments of all programs.
+func expectHidden(t *testing.T, secret string) {
+	t.Helper()
+	programs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(programs) == 0 {
+		t.Fatalf("no programs: %v", err)
+	}
+	for _, program := range programs {
+		args, _ := os.ReadFile(program) // it may have ended
+		if bytes.Contains(args, []byte(secret)) {
+			t.Errorf("a secret is among the arguments %q", args)
 		}
 	}
-	_, err = blockdev.Open(ctx, "[ nbdkit -f nosuchplugin ]", cfg)
-	if err == nil || !strings.Contains(err.Error(), "nosuchplugin") {
-		t.Errorf("a server that ends: %v", err)
+}
+
+// expectRefusal wants what a name leads to, in one line.
+func expectRefusal(t *testing.T, name string, cfg blockdev.OpenConfig, want string) {
+	t.Helper()
+	d, err := blockdev.Open(context.Background(), name, cfg)
+	if err == nil {
+		t.Errorf("%s: not refused: %v", name, d.Close())
+	} else if said := err.Error(); !strings.Contains(said, want) || strings.Contains(said, "\n") {
+		t.Errorf("%q: %q, want %q", name, said, want)
 	}
+}
+
+// expectWritten writes to the storage of that name, and wants it there when it is opened again.
+func expectWritten(t *testing.T, name string, cfg blockdev.OpenConfig) {
+	t.Helper()
+	ctx := context.Background()
+	d, err := blockdev.Open(ctx, name, cfg)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	content := bytes.Repeat([]byte("far away "), 50_000)
+	for _, err := range []error{
+		d.Write(ctx, driver.Vec{bytes.Clone(content)}, 0, 0), d.Flush(ctx), d.Close(),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	expectRead(t, name, cfg, content)
+}
+
+// TestRemoteWeb reads a file from a web server, which wants a password for some of its files.
+func TestRemoteWeb(t *testing.T) {
+	blockdevtest.Peer(t, "nbdkit", "nbdkit")
+	content := bytes.Repeat([]byte("over the web "), 10_000)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		switch {
+		case r.URL.Path == "/nothing":
+			http.NotFound(w, r)
+		case r.URL.Path == "/locked" && (user != "me,you" || password != "open, sesame"):
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			http.ServeContent(w, r, "disk", time.Time{}, bytes.NewReader(content))
+		}
+	}))
+	defer web.Close()
+	host := strings.TrimPrefix(web.URL, "http://")
+	expectRefusal(t, web.URL+"/disk", remote(false), "with -r it is only read")
+	expectRefusal(t, web.URL+"/nothing", remote(true), "404")
+	expectRefusal(t, web.URL+"/locked", remote(true), "401")
+	expectRead(t, web.URL+"/disk?a=b&c='d'%20$(e)", remote(true), content)
+	expectRead(t, "http://me%2Cyou:open%2C%20sesame@"+host+"/locked", remote(true), content)
+	cfg := remote(true)
+	cfg.Options = new(driver.Options)
+	cfg.Options.Set("file.password-secret", "secret")
+	expectRead(t, "http://me%2Cyou@"+host+"/locked", cfg, content)
+	cfg = remote(true)
 	cfg.LikeQEMU = true
-	if _, err := blockdev.Open(ctx, web.URL+"/disk", cfg); err == nil ||
-		err.Error() != "Unknown protocol 'http'" {
-		t.Errorf("like QEMU: %v", err)
+	expectRefusal(t, web.URL+"/disk", cfg, "Unknown protocol 'http'")
+}
+
+// TestRemoteRefused gives names that say nothing, or too much.
+func TestRemoteRefused(t *testing.T) {
+	for name, want := range map[string]string{
+		"ssh://host":              "'ssh://host' is not like ssh://user@host/path",
+		"ssh://host/p?q":          "is not like ssh://user@host/path",
+		"ssh://-oProxy/p":         "is not like ssh://user@host/path",
+		"ssh://$(reboot)/p":       "is not like ssh://user@host/path",
+		"ssh://a%3Bb@host/p":      "is not like ssh://user@host/path",
+		"https:host":              "'https:host' names no storage",
+		"http:///path":            "is not like http://host/path",
+		"http://host/a\r\nB: c":   "is not like http://host/path",
+		"rbd:":                    "'rbd:' names no storage",
+		"rbd:pool":                "is not like rbd:pool/image",
+		"iscsi://host/target":     "is not like iscsi://[user@]host[:port]/target/lun",
+		"iscsi://host":            "is not like iscsi://[user@]host[:port]/target/lun",
+		"[ no-such-program ]":     `exec: "no-such-program": executable file not found in $PATH`,
+		"[ 'half ]":               "''half' is no command with arguments",
+		"[ true ]":                "true says nothing and ends",
+		"[ sh -c 'echo a; b' ]":   "b",
+		"[ nbdkit nosuchplugin ]": "nosuchplugin",
+	} {
+		if strings.Contains(name, "nbdkit") {
+			if _, err := exec.LookPath("nbdkit"); err != nil {
+				continue
+			}
+		}
+		if strings.Contains(name, "\n") { // it is shown as it was given
+			if _, err := blockdev.Open(context.Background(), name, remote(true)); err == nil ||
+				!strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v, want %q", name, err, want)
+			}
+			continue
+		}
+		expectRefusal(t, name, remote(true), want)
+	}
+	t.Setenv("PATH", t.TempDir())
+	for name, want := range map[string]string{
+		"http://host/disk":      "nbdkit; on Debian, install nbdkit",
+		"ssh://host/disk":       "nbdkit; on Debian, install nbdkit",
+		"rbd:pool/image":        "qemu-nbd; on Debian, install qemu-utils and qemu-block-extra",
+		"iscsi://host/target/1": "qemu-nbd; on Debian, install qemu-utils and qemu-block-extra",
+	} {
+		expectRefusal(t, name, remote(true), "'"+name+"' needs the program "+want)
+	}
+}
+
+// TestRemoteParts has servers without the part that a name needs.
+func TestRemoteParts(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for program, said := range map[string]string{
+		"qemu-nbd": "qemu-nbd: Failed to blk_new_open 'rbd:pool/image': Unknown protocol 'rbd'",
+		"nbdkit":   "nbdkit: error: cannot open plugin 'ssh'",
+	} {
+		script := "#!/bin/sh\necho \"" + said + "\" >&2\nexit 1\n"
+		if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expectRefusal(t, "rbd:pool/image", remote(true),
+		"qemu-nbd: Unknown protocol 'rbd'; on Debian, install qemu-utils and qemu-block-extra")
+	expectRefusal(t, "ssh://host/disk", remote(true),
+		"nbdkit: error: cannot open plugin 'ssh'; on Debian, install nbdkit")
+}
+
+// TestRemoteSSH reads and writes a file by way of a server of its own, with keys of its own.
+func TestRemoteSSH(t *testing.T) {
+	blockdevtest.Peer(t, "nbdkit", "nbdkit")
+	sshd := blockdevtest.Extra(t, "sshd", "openssh-server")
+	if _, err := os.Stat("/run/sshd"); err != nil && os.Geteuid() == 0 {
+		t.Skip("sshd of root needs /run/sshd")
+	}
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for _, key := range []string{"host", "user", "other"} {
+		run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", in(key))
+	}
+	port := blockdevtest.FreePort(t)
+	conf := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s\n"+
+		"StrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n"+
+		"PasswordAuthentication no\n", port, in("host"), in("user.pub"))
+	public, err := os.ReadFile(in("host.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := fmt.Sprintf("[127.0.0.1]:%d %s", port, public)
+	for name, content := range map[string]string{
+		"conf": conf, "known": known, "nobody": "", "a disk, 'quoted'\n": "",
+	} {
+		if err := os.WriteFile(in(name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Truncate(in("a disk, 'quoted'\n"), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	blockdevtest.Background(t, port, sshd, "-D", "-e", "-f", in("conf"))
+
+	with := func(identity, knownHosts string) blockdev.OpenConfig {
+		cfg := remote(false)
+		cfg.Options = new(driver.Options)
+		cfg.Options.Set("file.identity", in(identity))
+		cfg.Options.Set("file.known-hosts", in(knownHosts))
+		return cfg
+	}
+	name := fmt.Sprintf("ssh://127.0.0.1:%d%s/a%%20disk,%%20'quoted'%%0a", port, dir)
+	expectWritten(t, name, with("user", "known"))
+	expectRefusal(t, name, with("user", "nobody"), "known_hosts")
+	expectRefusal(t, name+"x", with("user", "known"), "No such file")
+	expectRefusal(t, fmt.Sprintf("ssh://127.0.0.1:%d/x", blockdevtest.FreePort(t)), remote(true),
+		"Connection refused")
+	expectRefusal(t, "http://127.0.0.1/x", with("user", "known"), "identity")
+}
+
+// TestRemoteISCSI reads and writes a disk of a target of its own, at last with a password.
+func TestRemoteISCSI(t *testing.T) {
+	blockdevtest.Peer(t, "qemu-nbd", "qemu-utils")
+	tgtd := blockdevtest.Extra(t, "tgtd", "tgt")
+	dir := t.TempDir()
+	t.Setenv("TGT_IPC_SOCKET", filepath.Join(dir, "control"))
+	disk := image(t, 4<<20)
+	port := blockdevtest.FreePort(t)
+	blockdevtest.Background(t, port, tgtd, "-f", "--iscsi", fmt.Sprintf("portal=127.0.0.1:%d", port))
+	admin := func(args ...string) {
+		t.Helper()
+		run(t, "tgtadm", append([]string{"--lld", "iscsi"}, args...)...)
+	}
+	const target = "iqn.2026-11.test:disk"
+	admin("--op", "new", "--mode", "target", "--tid", "1", "-T", target)
+	admin("--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "-b", disk)
+	admin("--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL")
+
+	at := fmt.Sprintf("127.0.0.1:%d/%s/", port, target)
+	expectWritten(t, "iscsi://"+at+"1", remote(false))
+	expectRefusal(t, "iscsi://"+at+"2", remote(false), "LOGICAL_UNIT_NOT_SUPPORTED")
+	admin("--op", "new", "--mode", "account", "--user", "me", "--password", "open, sesame")
+	admin("--op", "bind", "--mode", "account", "--tid", "1", "--user", "me")
+	expectRefusal(t, "iscsi://"+at+"1", remote(false), "Authentication failure")
+	expectWritten(t, "iscsi://me%open, sesame@"+at+"1", remote(false))
+	cfg := remote(false)
+	cfg.Options = new(driver.Options)
+	cfg.Options.Set("file.password-secret", "secret")
+	expectWritten(t, "iscsi://me@"+at+"1", cfg)
+}
+
+// run runs a program that has to succeed.
+func run(t *testing.T, program string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v: %s", program, strings.Join(args, " "), err, out)
 	}
 }

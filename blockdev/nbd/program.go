@@ -1,0 +1,262 @@
+package nbd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// program is a server to be started.
+type program struct {
+	args []string
+	env  []string // besides our own
+	// secret is what the server reads from secretFile: everybody on the machine can see arguments.
+	secret driver.Secret
+}
+
+// startServer is the shell's part in starting a server. The number of the process has to be known
+// before there is one, so the shell puts its own. A second process waits for the end of descriptor
+// 4, which comes with ours, and lets the server end as it was told to. What is left after a while
+// hangs, and is killed: as a member of the group, the second process keeps its number from being
+// another one's.
+const startServer = `
+(exec 3<&- 5<&-; read -r _; sleep 10; kill -s KILL -- -$$) <&4 >/dev/null 2>&1 &
+LISTEN_PID=$$ exec "$0" "$@" 4<&-`
+
+// secretFile is the third of the files that startServer gets.
+const secretFile = "/dev/fd/5"
+
+// Server is a program that serves NBD to nobody but us. Nothing of it is left in the file system,
+// however we end.
+type Server struct {
+	name    string
+	socket  *os.File // a reference, since the socket has no name
+	life    *os.File // ends with us; see startServer
+	process *os.Process
+	ended   chan struct{}
+	err     error // of the program; set before ended is closed
+	said    tail
+	stopped sync.Once
+}
+
+// StartServer starts a program that takes a listening socket from systemd, as nbdkit, qemu-nbd and
+// qemu-storage-daemon do, on a socket that only this user can reach. The program is told to end if
+// we end.
+func StartServer(args []string) (*Server, error) { return program{args: args}.start() }
+
+func (p program) start() (*Server, error) {
+	path, err := exec.LookPath(p.args[0])
+	if err != nil {
+		return nil, fmt.Errorf("starting the server: %w", err)
+	}
+	socket, listening, err := listen()
+	if err != nil {
+		return nil, fmt.Errorf("making a socket for %s: %w", p.args[0], err)
+	}
+	s := &Server{name: p.args[0], socket: socket, ended: make(chan struct{})}
+	err = errors.Join(s.run(path, p, listening), listening.Close())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.args[0], err), closeAll(socket, s.life))
+	}
+	return s, nil
+}
+
+// Address is where the server can be reached, until Stop.
+func (s *Server) Address() Address {
+	return Address{Network: "unix", Path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), s.socket.Fd())}
+}
+
+// listen makes a socket without a name: a reference to connect by, and the end for the program.
+func listen() (reference, listening *os.File, err error) {
+	dir, err := os.MkdirTemp("", "blksh-nbd-") // where nobody else can go
+	if err != nil {
+		return nil, nil, err
+	}
+	path := filepath.Join(dir, "sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	l.SetUnlinkOnClose(false)
+	listening, err = l.File()
+	if err == nil {
+		reference, err = os.OpenFile(path, unix.O_PATH, 0)
+	}
+	if err = errors.Join(err, l.Close(), os.RemoveAll(dir)); err != nil {
+		return nil, nil, errors.Join(err, closeAll(reference, listening))
+	}
+	return reference, listening, nil
+}
+
+// closeAll closes the files that are there.
+func closeAll(files ...*os.File) error {
+	var err error
+	for _, f := range files {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	return err
+}
+
+// hidden is a file that is nowhere but in memory.
+func hidden(s driver.Secret) (*os.File, error) {
+	fd, err := unix.MemfdCreate("secret", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("making a file for the secret: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "secret")
+	if _, err := f.Write(s); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// run starts the program at path and returns when it runs. The system ends it when the thread that
+// started it does, so that thread waits for it.
+func (s *Server) run(path string, p program, listening *os.File) error {
+	watched, life, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer watched.Close()
+	s.life = life
+	cmd := exec.Command("/bin/sh", append([]string{"-c", startServer, path}, p.args[1:]...)...)
+	cmd.Env = append(append(os.Environ(), p.env...), "LISTEN_FDS=1")
+	cmd.ExtraFiles = []*os.File{listening, watched}
+	if len(p.secret) > 0 {
+		secret, err := hidden(p.secret)
+		if err != nil {
+			return err
+		}
+		defer secret.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, secret)
+	}
+	cmd.Stderr = &s.said
+	cmd.WaitDelay = time.Second // what it has started itself may go on talking
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		s.process = cmd.Process
+		started <- err
+		if err == nil {
+			s.err = cmd.Wait()
+			close(s.ended)
+		}
+	}()
+	return <-started
+}
+
+// kill ends the program and all that it has started.
+func (s *Server) kill() { _ = syscall.Kill(-s.process.Pid, syscall.SIGKILL) }
+
+// serverError is why a server was of no use, with what it said about it.
+type serverError struct {
+	err  error
+	said string // one line
+}
+
+func (e *serverError) Error() string { return e.err.Error() + ": " + e.said }
+
+func (e *serverError) Unwrap() error { return e.err }
+
+// explain ends a server that was of no use. If it hung up on us or has no export, what it said
+// tells why.
+func (s *Server) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil { // it may be busy with what nobody waits for, and has nothing to lose
+		s.kill()
+	}
+	_ = s.Stop()
+	var refused *nbdwire.OptionError
+	said := s.said.text()
+	switch {
+	case isHungUp(err) && said == "":
+		return &serverError{err, s.name + " says nothing and ends"}
+	case isHungUp(err), errors.As(err, &refused) && said != "":
+		return &serverError{err, said}
+	}
+	return err
+}
+
+// isHungUp says that the other side ended the connection, or was gone before there was one.
+func isHungUp(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// patience is how long a server may take to end when it is asked to. Then it is made to.
+const patience = 10 * time.Second
+
+// Stop asks the program to end and waits for that. What it says or how it ends is an error if it
+// had ended before.
+func (s *Server) Stop() error {
+	var err error
+	s.stopped.Do(func() {
+		select {
+		case <-s.ended:
+			if s.err != nil {
+				err = fmt.Errorf("%s: %w: %s", s.name, s.err, s.said.text())
+			}
+		default:
+			_ = s.process.Signal(syscall.SIGTERM)
+			select {
+			case <-s.ended:
+			case <-time.After(patience):
+				s.kill()
+				<-s.ended
+				err = fmt.Errorf("%s did not end when it was asked to, and was killed", s.name)
+			}
+		}
+		s.kill()
+		err = errors.Join(err, closeAll(s.socket, s.life))
+	})
+	return err
+}
+
+// tail keeps the end of what a program says.
+type tail struct {
+	mu  sync.Mutex
+	end []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	const kept = 1 << 10
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.end = append(t.end, p...)
+	t.end = append(t.end[:0], t.end[max(0, len(t.end)-kept):]...)
+	return len(p), nil
+}
+
+// text is what was said, in one line. nbdkit says why it cannot open its export each time that it
+// is asked for it.
+func (t *tail) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var lines []string
+	for line := range strings.Lines(string(t.end)) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
+}
