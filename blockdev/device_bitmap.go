@@ -9,7 +9,7 @@ import (
 
 // Bitmaps lists the dirty bitmaps inside the image, in its order. ENOTSUP if the format has none.
 func (d *Device) Bitmaps(ctx context.Context) (list []Bitmap, err error) {
-	err = d.onBitmaps(ctx, opBitmaps, 0, 0, func(b driver.Bitmapper) error {
+	err = d.onBitmaps(ctx, 0, 0, func(b driver.BitmapReader) error {
 		list, err = b.Bitmaps(ctx)
 		return err
 	})
@@ -21,7 +21,7 @@ func (d *Device) Bitmaps(ctx context.Context) (list []Bitmap, err error) {
 func (d *Device) DirtyRun(ctx context.Context, bitmap string, off,
 	n int64,
 ) (end int64, dirty bool, err error) {
-	err = d.onBitmaps(ctx, opBitmaps, off, n, func(b driver.Bitmapper) error {
+	err = d.onBitmaps(ctx, off, n, func(b driver.BitmapReader) error {
 		end, dirty, err = b.DirtyRun(ctx, bitmap, off, n)
 		return err
 	})
@@ -84,9 +84,9 @@ func (d *Device) markBitmap(ctx context.Context, name string, off, n int64) erro
 
 // changeBitmap makes a request that is alone on the device.
 func (d *Device) changeBitmap(ctx context.Context, do func(driver.Bitmapper) error) error {
-	b, err := d.bitmapper(opChangeBitmap)
-	if err != nil {
-		return err
+	b, ok := driver.Find[driver.Bitmapper](d.top)
+	if !ok {
+		return d.noBitmaps(opChangeBitmap)
 	}
 	return d.alone(ctx, opChangeBitmap, func() error {
 		defer d.written()
@@ -94,21 +94,22 @@ func (d *Device) changeBitmap(ctx context.Context, do func(driver.Bitmapper) err
 	})
 }
 
-func (d *Device) onBitmaps(ctx context.Context, op Op, off, n int64,
-	do func(driver.Bitmapper) error,
+func (d *Device) onBitmaps(ctx context.Context, off, n int64,
+	do func(driver.BitmapReader) error,
 ) error {
-	b, err := d.bitmapper(op)
-	if err != nil {
-		return err
+	b, ok := driver.FindBitmaps(d.top)
+	if !ok {
+		return d.noBitmaps(opBitmaps)
 	}
-	return d.control(ctx, op, off, n, func() error { return do(b) })
+	return d.control(ctx, opBitmaps, off, n, func() error { return do(b) })
 }
 
-// bitmapper is the format that has bitmaps.
-func (d *Device) bitmapper(op Op) (driver.Bitmapper, error) {
-	if b, ok := driver.Find[driver.Bitmapper](d.top); ok {
-		return b, nil
+// noBitmaps refuses what nobody can do: there are bitmaps inside of some formats only, and those
+// that a server tells of cannot be changed.
+func (d *Device) noBitmaps(op Op) error {
+	text := "images of the format %s have no bitmaps"
+	if _, remote := driver.FindBitmaps(d.top); remote {
+		text += " that can be changed from here"
 	}
-	return nil, d.wrap(op, 0, 0, driver.RefuseAs(ErrNotSupported,
-		"images of the format %s have no bitmaps", d.tree.root.driver.Name))
+	return d.wrap(op, 0, 0, driver.RefuseAs(ErrNotSupported, text, d.tree.root.driver.Name))
 }

@@ -76,6 +76,9 @@ func (g *guard) Info() Info { return g.node.Info() }
 // Primary is the guarded node.
 func (g *guard) Primary() driver.Node { return g.node }
 
+// SameBytes holds.
+func (g *guard) SameBytes() bool { return true }
+
 // Close closes the guarded node.
 func (g *guard) Close() error { return g.node.Close() }
 

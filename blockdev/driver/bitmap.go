@@ -10,12 +10,41 @@ type Bitmap struct {
 	// Inconsistent: a program was stopped while it was responsible for the bitmap, so that nobody
 	// knows what is missing in it. It can only be removed.
 	Inconsistent bool
+	// Remote: a server tells what is dirty, but neither the granularity nor whether it is enabled.
+	Remote bool
 }
+
+// BitmapReader is a node that knows what dirty bitmaps say about its bytes.
+type BitmapReader interface {
+	// Bitmaps lists them in the order of the image.
+	Bitmaps(ctx context.Context) ([]Bitmap, error)
+	// DirtyRun says whether what begins at off is dirty, and up to where that holds, n bytes at
+	// most.
+	DirtyRun(ctx context.Context, name string, off, n int64) (end int64, dirty bool, err error)
+}
+
+// FindBitmaps returns who knows bitmaps about the bytes of n: n, or the first node below it that
+// does, as far as all above that show its bytes where they are.
+func FindBitmaps(n Node) (BitmapReader, bool) {
+	for n != nil {
+		if b, ok := n.(BitmapReader); ok {
+			return b, true
+		}
+		if s, ok := n.(SameBytes); !ok || !s.SameBytes() {
+			break
+		}
+		n = n.Primary()
+	}
+	return nil, false
+}
+
+// SameBytes is a node that may show the bytes of its primary child, each at its place. Every Filter
+// is one.
+type SameBytes interface{ SameBytes() bool }
 
 // Bitmapper is a format with dirty bitmaps inside its images.
 type Bitmapper interface {
-	// Bitmaps lists them in the order of the image.
-	Bitmaps(ctx context.Context) ([]Bitmap, error)
+	BitmapReader
 	// AddBitmap makes a bitmap in which nothing is dirty; a granularity of 0 is the usual one.
 	AddBitmap(ctx context.Context, b Bitmap) error
 	RemoveBitmap(ctx context.Context, name string) error
@@ -25,9 +54,6 @@ type Bitmapper interface {
 	EnableBitmap(ctx context.Context, name string, on bool) error
 	// MarkBitmap says that a range is dirty.
 	MarkBitmap(ctx context.Context, name string, off, n int64) error
-	// DirtyRun says whether what begins at off is dirty, and up to where that holds, n bytes at
-	// most.
-	DirtyRun(ctx context.Context, name string, off, n int64) (end int64, dirty bool, err error)
 }
 
 // InconsistentError refuses to use a bitmap that is not true any more.

@@ -181,6 +181,9 @@ type Extent struct {
 	Untold bool
 	// Depth is 0 for the top layer and grows by one for each backing file passed.
 	Depth int
+	// Backed: it is not Allocated, but the backing file Depth layers down decides the contents.
+	// Where neither holds, no layer does.
+	Backed bool
 	// Node names the driver that holds the bytes, and HostOff is where they are in the file below
 	// it, -1 if nowhere.
 	Node    string
@@ -285,3 +288,6 @@ func (f Filter) Flush(ctx context.Context) error { return f.Next.Flush(ctx) }
 
 // Primary is the next node.
 func (f Filter) Primary() Node { return f.Next }
+
+// SameBytes holds.
+func (f Filter) SameBytes() bool { return true }

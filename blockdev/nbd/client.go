@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -296,16 +297,32 @@ func (t *transfer) reap() {
 // BlockStatus describes what begins at off, up to at most n bytes or beyond them: extents of
 // Config.Context, one after the other, at least one. ENOTSUP if the server does not have that
 // context.
-func (c *Client) BlockStatus(ctx context.Context, off, n int64) ([]nbdwire.Extent, error) {
-	wanted, ok := c.agreed.context()
-	if !ok {
-		return nil, fmt.Errorf("there is no meta context %s: %w", c.cfg.context(), syscall.ENOTSUP)
+func (c *Client) BlockStatus(ctx context.Context, off, n int64) ([]Extent, error) {
+	return c.StatusIn(ctx, c.cfg.context(), off, n)
+}
+
+// Bitmaps are the names of the dirty bitmaps that were agreed on.
+func (c *Client) Bitmaps() []string {
+	var names []string
+	for _, x := range c.agreed.contexts {
+		if name, ok := strings.CutPrefix(x.Name, nbdwire.ContextDirtyBitmap); ok {
+			names = append(names, name)
+		}
 	}
-	var got []nbdwire.Extent
+	return names
+}
+
+// StatusIn is BlockStatus for any meta context that was agreed on.
+func (c *Client) StatusIn(ctx context.Context, name string, off, n int64) ([]Extent, error) {
+	if _, ok := c.agreed.named(name); !ok {
+		return nil, fmt.Errorf("there is no meta context %s: %w", name, syscall.ENOTSUP)
+	}
+	var got []Extent
 	r := newRequest(nbdwire.CmdBlockStatus, 0, off, n)
-	r.status = func(id uint32, list []nbdwire.Extent) error {
-		if id != wanted.ID || got != nil {
-			return fmt.Errorf("extents of context %d, again or not asked for", id)
+	r.context = name
+	r.status = func(list []nbdwire.Extent) error {
+		if got != nil {
+			return fmt.Errorf("extents of context %s again", name)
 		}
 		got = list
 		return nil

@@ -40,6 +40,8 @@ type Config struct {
 	TLS *tls.Config
 	// Context is the meta context that BlockStatus tells, "" for base:allocation.
 	Context string
+	// Bitmaps asks the server for its dirty bitmaps, whose contexts StatusIn tells, too.
+	Bitmaps bool
 	// ReconnectDelay is how long requests wait for a connection that was lost; afterwards, and with
 	// 0, they fail until it is back. Reconnecting goes on for ever.
 	ReconnectDelay time.Duration

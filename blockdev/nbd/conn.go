@@ -144,9 +144,17 @@ func (r *request) isLarge() bool {
 
 // send writes a request, with sending held.
 func (c *conn) send(ctx context.Context, r *request) error {
-	c.header = r.Append(c.header[:0], c.agreed.form)
+	head, chosen := r.Request, c.choose(r)
+	if chosen != nil {
+		head.Flags |= nbdwire.PayloadLength
+		head.Length = uint64(len(chosen))
+	}
+	c.header = head.Append(c.header[:0], c.agreed.form)
 	c.out = append(c.out[:0], c.header)
-	if r.Command == nbdwire.CmdWrite {
+	switch {
+	case chosen != nil:
+		c.out = append(c.out, chosen)
+	case r.Command == nbdwire.CmdWrite:
 		c.out = append(c.out, r.data...)
 	}
 	err := c.flush(ctx)
@@ -155,6 +163,16 @@ func (c *conn) send(ctx context.Context, r *request) error {
 		c.retract(r, err)
 	}
 	return err
+}
+
+// choose is the payload that asks for one of several contexts, nil where there is but one, or the
+// server tells of all.
+func (c *conn) choose(r *request) []byte {
+	if r.context == "" || len(c.agreed.contexts) < 2 || !c.agreed.has(nbdwire.BlockStatusPayload) {
+		return nil
+	}
+	x, _ := c.agreed.named(r.context)
+	return nbdwire.StatusPayload{Length: r.Length, Contexts: []uint32{x.ID}}.Append(nil)
 }
 
 // flush writes what is in out. What fails ends the connection, unless it is known that nothing went

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,17 +20,33 @@ import (
 type agreement struct {
 	export   nbdwire.Export
 	form     nbdwire.Form
+	wanted   string // the context that BlockStatus tells
 	contexts []nbdwire.Context
 	tls      string // version, "" for none
 	oldstyle bool
 }
 
 // context is the one that was asked for, if the server has it.
-func (a agreement) context() (nbdwire.Context, bool) {
-	if len(a.contexts) == 0 {
-		return nbdwire.Context{}, false
+func (a agreement) context() (nbdwire.Context, bool) { return a.named(a.wanted) }
+
+// named is the context with a name.
+func (a agreement) named(name string) (nbdwire.Context, bool) {
+	for _, x := range a.contexts {
+		if x.Name == name {
+			return x, true
+		}
 	}
-	return a.contexts[0], true
+	return nbdwire.Context{}, false
+}
+
+// numbered is the name of the context with a number.
+func (a agreement) numbered(id uint32) (string, bool) {
+	for _, x := range a.contexts {
+		if x.ID == id {
+			return x.Name, true
+		}
+	}
+	return "", false
 }
 
 // has says whether the export has a feature.
@@ -169,7 +187,7 @@ func isRemoteAlert(err error) bool {
 
 // agree haggles: the best form of replies that the server knows, the meta context, the export.
 func (h *haggling) agree(cfg *Config) (agreement, error) {
-	a := agreement{tls: h.tls}
+	a := agreement{tls: h.tls, wanted: cfg.context()}
 	if h.Old != nil {
 		if cfg.Export != "" {
 			return a, driver.Refuse("Server does not support non-empty export names")
@@ -182,7 +200,10 @@ func (h *haggling) agree(cfg *Config) (agreement, error) {
 		return a, err
 	}
 	if a.form != nbdwire.Simple {
-		a.contexts, err = h.SetContexts(cfg.Export, cfg.context())
+		names, err := h.contexts(cfg)
+		if err == nil {
+			a.contexts, err = h.SetContexts(cfg.Export, names...)
+		}
 		if err = unlessRefused(err); err != nil {
 			return a, err
 		}
@@ -196,6 +217,28 @@ func (h *haggling) agree(cfg *Config) (agreement, error) {
 		return a, err
 	}
 	return a, a.check()
+}
+
+// mostBitmaps is how many dirty bitmaps of one export are looked at.
+const mostBitmaps = 16
+
+// contexts are the names of the contexts to agree on.
+func (h *haggling) contexts(cfg *Config) ([]string, error) {
+	names := []string{cfg.context()}
+	if !cfg.Bitmaps {
+		return names, nil
+	}
+	told, err := h.ListContexts(cfg.Export, nbdwire.ContextDirtyBitmap)
+	if err = unlessRefused(err); err != nil {
+		return nil, err
+	}
+	for _, name := range told {
+		bitmap := strings.HasPrefix(name, nbdwire.ContextDirtyBitmap)
+		if bitmap && !slices.Contains(names, name) && len(names) <= mostBitmaps {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // chooseForm asks for the forms of replies, the best first.

@@ -128,8 +128,6 @@ func (c *Client) same(now agreement) error {
 	was := c.agreed
 	const unused = nbdwire.Rotational | nbdwire.CanMultiConn | nbdwire.SendDF | nbdwire.SendResize
 	used := was.export.Flags &^ unused
-	_, hadContext := was.context()
-	_, hasContext := now.context()
 	old, limits := was.limits(), now.limits()
 	switch {
 	case now.export.Size != was.export.Size:
@@ -140,8 +138,11 @@ func (c *Client) same(now agreement) error {
 		return errors.New("the export is read-only now")
 	case limits.RequestAlign > old.RequestAlign || limits.MaxTransfer < old.MaxTransfer:
 		return errors.New("the export takes other lengths of requests now")
-	case hadContext && !hasContext:
-		return fmt.Errorf("the export has no meta context %s any more", c.cfg.context())
+	}
+	for _, x := range was.contexts {
+		if _, has := now.named(x.Name); !has {
+			return fmt.Errorf("the export has no meta context %s any more", x.Name)
+		}
 	}
 	return nil
 }

@@ -81,7 +81,13 @@ func dialNode(ctx context.Context, o *driver.Opening, cfg Config) (*device, erro
 	if err != nil {
 		return nil, err
 	}
-	d := &device{Client: client, driver: o.Driver.Name, config: o.Config, likeQEMU: o.LikeQEMU()}
+	d := &device{
+		Client: client, driver: o.Driver.Name, config: o.Config, likeQEMU: o.LikeQEMU(),
+		dirty: map[string]*known{},
+	}
+	for _, name := range client.Bitmaps() {
+		d.dirty[name] = &known{}
+	}
 	if err := d.admit(o); err != nil {
 		_ = client.Close()
 		return nil, err
@@ -97,8 +103,11 @@ func (c *exportConfig) configure(o *driver.Opening, a Address) (Config, error) {
 	}
 	if o.LikeQEMU() { // a server that counts requests shall see those of QEMU
 		cfg.Piece = nbdwire.DefaultMaxPayload
-	} else if cfg.Connections <= 0 {
-		cfg.Connections = nativeConnections
+	} else {
+		cfg.Bitmaps = true
+		if cfg.Connections <= 0 {
+			cfg.Connections = nativeConnections
+		}
 	}
 	var err error
 	cfg.TLS, err = c.tls(o, a)
@@ -140,6 +149,7 @@ type device struct {
 	likeQEMU bool
 	server   *Server // that was started for this, nil for none
 	known    known
+	dirty    map[string]*known // by bitmap
 }
 
 var (
@@ -147,6 +157,8 @@ var (
 	_ driver.Queuer   = (*device)(nil)
 	_ driver.Stored   = (*device)(nil)
 	_ driver.Reopener = (*device)(nil)
+
+	_ driver.BitmapReader = (*device)(nil)
 )
 
 // Info lets long requests pass: they are cut here, into pieces that are in flight together.
@@ -165,7 +177,7 @@ func (d *device) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver
 	if off > d.size()-v.Len() {
 		return syscall.ENOSPC
 	}
-	defer d.known.forget(off, v.Len())
+	defer d.forget(off, v.Len())
 	return d.Write(ctx, v, off, f&driver.FUA != 0)
 }
 
@@ -177,7 +189,7 @@ func (d *device) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
 	case !d.agreed.has(nbdwire.SendWriteZeroes) || fast && !d.agreed.has(nbdwire.SendFastZero):
 		return driver.ErrNotSupported
 	}
-	defer d.known.forget(off, n)
+	defer d.forget(off, n)
 	flags := ZeroFlags{FUA: f&driver.FUA != 0, NoHole: f&driver.MayUnmap == 0, Fast: fast}
 	return d.Client.Zero(ctx, off, n, flags)
 }
@@ -193,7 +205,7 @@ func (d *device) Discard(ctx context.Context, off, n int64, _ driver.Flags) erro
 	case off%align != 0 || n%align != 0:
 		return nil
 	}
-	defer d.known.forget(off, n)
+	defer d.forget(off, n)
 	return d.Trim(ctx, off, n)
 }
 

@@ -328,12 +328,16 @@ func (c *conn) chunk(reply nbdwire.Reply, r *request, payload []byte) error {
 		no := nbdwire.Errno(f.Code)
 		r.fail(&ServerError{Command: r.Command.String(), Errno: no, Text: f.Text})
 	default:
-		context, list, err := reply.ParseExtents(payload, nil)
+		id, list, err := reply.ParseExtents(payload, nil)
 		if err != nil {
 			return err
 		}
-		if !r.abandoned {
-			if err := r.status(context, list); err != nil {
+		name, agreed := c.agreed.numbered(id)
+		if !agreed {
+			return fmt.Errorf("extents of context %d, which nobody asked for", id)
+		}
+		if name == r.context && !r.abandoned {
+			if err := r.status(list); err != nil {
 				return err
 			}
 		}

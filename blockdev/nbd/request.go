@@ -15,8 +15,9 @@ type request struct {
 	// data is what a write sends, and where a read puts what comes. It is not used after done, nor
 	// after the request was abandoned.
 	data driver.Vec
-	// status takes the extents of a block status.
-	status func(context uint32, list []nbdwire.Extent) error
+	// status takes the extents of a block status in context.
+	context string
+	status  func(list []nbdwire.Extent) error
 
 	// The rest belongs to conn.mu.
 
@@ -55,7 +56,7 @@ func (r *request) renew() {
 
 // release keeps r for another request. It must be done.
 func (r *request) release() {
-	r.data, r.status = nil, nil
+	r.data, r.context, r.status = nil, "", nil
 	requests.Put(r)
 }
 

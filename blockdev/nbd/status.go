@@ -2,7 +2,10 @@ package nbd
 
 import (
 	"context"
+	"math"
+	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
@@ -21,9 +24,9 @@ const (
 	mostKept = 1 << 16
 )
 
-// known are extents that a server told and nobody has asked about yet. They serve only whoever goes
-// on where the last question ended: a walk. Whoever begins anew hears what the server says now,
-// since it has other clients.
+// known are extents of one meta context that a server told and nobody has asked about yet. They
+// serve only whoever goes on where the last question ended: a walk. Whoever begins anew hears what
+// the server says now, since it has other clients.
 type known struct {
 	mu   sync.Mutex
 	next int64 // where the walk stands
@@ -39,20 +42,29 @@ func (k *known) count() int {
 	return k.writes
 }
 
-// take is the extent at off, if the walk stands there.
-func (k *known) take(off, n int64) (Extent, bool) {
+// first is the extent at off, if the walk stands there.
+func (k *known) first(off int64) (Extent, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.next != off || len(k.list) == 0 {
 		return Extent{}, false
 	}
+	return k.list[0], true
+}
+
+// advance takes the walk on by n bytes of its first extent, if it stands at off.
+func (k *known) advance(off, n int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.next != off || len(k.list) == 0 {
+		return
+	}
 	e := &k.list[0]
-	part := Extent{Length: min(e.Length, uint64(n)), Flags: e.Flags}
-	k.next += int64(part.Length)
-	if e.Length -= part.Length; e.Length == 0 {
+	n = min(n, int64(e.Length))
+	k.next += n
+	if e.Length -= uint64(n); e.Length == 0 {
 		k.list = k.list[1:]
 	}
-	return part, true
 }
 
 // keep replaces what is known by an answer about what is at off, unless something was written since
@@ -82,26 +94,86 @@ func (k *known) forget(off, n int64) {
 	}
 }
 
-// Status asks for more than is wanted, and keeps the rest for the next question.
+// forget drops what is known of n bytes at off. How many bytes around them a bit of a bitmap stands
+// for is not known: of bitmaps it drops all.
+func (d *device) forget(off, n int64) {
+	d.known.forget(off, n)
+	for _, k := range d.dirty {
+		k.forget(0, math.MaxInt64)
+	}
+}
+
+// look is the extent at off in a context. It asks for more than is wanted, and keeps the rest for
+// the next question.
+func (d *device) look(
+	ctx context.Context, name string, k *known, off, n int64,
+) (Extent, error) {
+	if e, ok := k.first(off); ok {
+		return e, nil
+	}
+	writes := k.count()
+	list, err := d.StatusIn(ctx, name, off, d.asked(off, n))
+	if err != nil {
+		return Extent{}, err
+	}
+	var doubtful uint64 // data
+	if strings.HasPrefix(name, nbdwire.ContextDirtyBitmap) {
+		doubtful = nbdwire.StateDirty
+	}
+	list = d.fit(off, list, doubtful)
+	first := list[0]
+	k.keep(off, list, writes)
+	return first, nil
+}
+
+// Status tells of the context that was asked for, and of data where the server has none.
 func (d *device) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	if _, ok := d.agreed.context(); !ok {
 		return d.Leaf.Status(ctx, off, n)
 	}
-	e, ok := d.known.take(off, n)
-	if !ok {
-		writes := d.known.count()
-		list, err := d.BlockStatus(ctx, off, d.asked(off, n))
-		if err != nil {
-			return driver.Extent{}, err
-		}
-		list = d.fit(off, list)
-		d.known.keep(off, list, writes)
-		e, ok = d.known.take(off, n)
-		if !ok { // somebody else took it, or wrote there: what the server said still holds for now
-			e = Extent{Length: min(list[0].Length, uint64(n)), Flags: list[0].Flags}
-		}
+	e, err := d.look(ctx, d.cfg.context(), &d.known, off, n)
+	if err != nil {
+		return driver.Extent{}, err
 	}
+	e.Length = min(e.Length, uint64(n))
+	d.known.advance(off, int64(e.Length))
 	return d.extent(off, e), nil
+}
+
+// Bitmaps lists the dirty bitmaps of which the server tells.
+func (d *device) Bitmaps(context.Context) ([]driver.Bitmap, error) {
+	var list []driver.Bitmap
+	for _, name := range d.Client.Bitmaps() {
+		list = append(list, driver.Bitmap{Name: name, Remote: true})
+	}
+	return list, nil
+}
+
+// DirtyRun puts together what the server tells in pieces.
+func (d *device) DirtyRun(
+	ctx context.Context, name string, off, n int64,
+) (end int64, dirty bool, err error) {
+	k := d.dirty[name]
+	if k == nil {
+		return 0, false, driver.RefuseAs(syscall.ENOENT,
+			"the server does not tell of a dirty bitmap '%s'", name)
+	}
+	limit := min(off+n, d.size())
+	for end = off; end < limit; {
+		e, err := d.look(ctx, nbdwire.ContextDirtyBitmap+name, k, end, limit-end)
+		if err != nil {
+			return 0, false, err
+		}
+		now := e.Flags&nbdwire.StateDirty != 0
+		if end > off && now != dirty {
+			return end, dirty, nil
+		}
+		dirty = now
+		run := min(int64(e.Length), limit-end)
+		k.advance(end, run)
+		end += run
+	}
+	return off + n, dirty, nil
 }
 
 // asked is how many bytes from off on the server is asked about.
@@ -113,8 +185,8 @@ func (d *device) asked(off, n int64) int64 {
 
 // fit cuts a server's extents at the end of the export, and before the first that is no whole
 // number of blocks. qemu-nbd 3.1 tells of such at the end of a file: of one that is less than a
-// block nothing is known for sure, and it is called data.
-func (d *device) fit(off int64, list []Extent) []Extent {
+// block nothing is known for sure, and it is called what doubtful says.
+func (d *device) fit(off int64, list []Extent, doubtful uint64) []Extent {
 	align, left := uint64(d.agreed.align()), uint64(d.size()-off)
 	for i := range list {
 		e := &list[i]
@@ -122,7 +194,7 @@ func (d *device) fit(off int64, list []Extent) []Extent {
 			e.Length -= odd
 			list = list[:i+1]
 		} else if odd != 0 {
-			*e = Extent{Length: align}
+			*e = Extent{Length: align, Flags: doubtful}
 			list = list[:i+1]
 		}
 		if e.Length >= left {

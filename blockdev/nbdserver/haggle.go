@@ -223,18 +223,6 @@ func (h *haggling) describe(e *Export) nbdwire.Export {
 	}
 }
 
-// The numbers of the contexts on the wire.
-const (
-	allocationID = iota
-	depthID
-)
-
-// offered are the contexts of every export.
-var offered = [...]string{
-	allocationID: nbdwire.ContextAllocation,
-	depthID:      nbdwire.ContextAllocationDepth,
-}
-
 // metaContexts lists contexts, or chooses those that block status shall tell.
 func (h *haggling) metaContexts(opt nbdwire.Option, data []byte) {
 	set := opt == nbdwire.OptSetMetaContext
@@ -249,11 +237,13 @@ func (h *haggling) metaContexts(opt nbdwire.Option, data []byte) {
 	case set && h.form == nbdwire.Simple:
 		h.refuse(opt, nbdwire.RepErrInvalid, "block status needs structured replies")
 		return
-	case h.server.find(q.Name) == nil:
+	}
+	e := h.server.find(q.Name)
+	if e == nil {
 		h.refuse(opt, nbdwire.RepErrUnknown, fmt.Sprintf("export '%s' not present", q.Name))
 		return
 	}
-	for id, name := range offered {
+	for id, name := range e.contexts() {
 		if !asksFor(q.Queries, name, !set) {
 			continue
 		}
@@ -276,7 +266,11 @@ func asksFor(queries []string, name string, list bool) bool {
 		return true
 	}
 	for _, q := range queries {
-		if q == name || list && strings.HasSuffix(q, ":") && strings.HasPrefix(name, q) {
+		switch {
+		case q == name:
+			return true
+		case !list || q != "base:" && q != "qemu:" && q != nbdwire.ContextDirtyBitmap:
+		case strings.HasPrefix(name, q):
 			return true
 		}
 	}

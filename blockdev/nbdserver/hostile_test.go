@@ -53,6 +53,13 @@ func (m *memory) Status(_ context.Context, off, n int64) (driver.Extent, error) 
 	return driver.Extent{Off: off, Len: min(n, 4096), Data: true, Zero: off%8192 == 0}, nil
 }
 
+func (m *memory) DirtyRun(
+	_ context.Context, _ string, off, n int64,
+) (end int64, dirty bool, err error) {
+	m.part(off, n)
+	return off + min(n, 4096), off%8192 == 0, nil
+}
+
 func (m *memory) Flush(context.Context) error { return nil }
 
 // FuzzClient lets a client say whatever it likes. The server hangs up or answers, and asks nothing
@@ -62,6 +69,8 @@ func FuzzClient(f *testing.F) {
 	option := func(o nbdwire.Option, data string) []byte { return nbdwire.AppendOption(nil, o, []byte(data)) }
 	structured := option(nbdwire.OptStructuredReply, "")
 	extended := option(nbdwire.OptExtendedHeaders, "")
+	bitmap := option(nbdwire.OptSetMetaContext,
+		"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x13qemu:dirty-bitmap:b")
 	meta := option(nbdwire.OptSetMetaContext,
 		"\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x0fbase:allocation")
 	begin := option(nbdwire.OptGo, "\x00\x00\x00\x00\x00\x00")
@@ -80,6 +89,7 @@ func FuzzClient(f *testing.F) {
 	f.Add(bytes.Join([][]byte{head, begin, requests(nbdwire.Simple)}, nil))
 	f.Add(bytes.Join([][]byte{head, structured, meta, begin, requests(nbdwire.Structured)}, nil))
 	f.Add(bytes.Join([][]byte{head, extended, meta, begin, requests(nbdwire.Extended)}, nil))
+	f.Add(bytes.Join([][]byte{head, structured, bitmap, begin, requests(nbdwire.Structured)}, nil))
 	f.Add(bytes.Join(
 		[][]byte{head, option(nbdwire.OptList, ""), option(nbdwire.OptExportName, "x")}, nil))
 	f.Fuzz(func(t *testing.T, said []byte) {

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
 )
 
 // Disk is what is served. A Device of package blockdev is one. All methods may be called at once.
@@ -34,6 +35,8 @@ type Disk interface {
 	Zero(ctx context.Context, off, n int64, f driver.Flags) error
 	Discard(ctx context.Context, off, n int64) error
 	Status(ctx context.Context, off, n int64) (driver.Extent, error)
+	// DirtyRun tells of the bitmaps that an Export names.
+	DirtyRun(ctx context.Context, bitmap string, off, n int64) (end int64, dirty bool, err error)
 	Flush(ctx context.Context) error
 }
 
@@ -45,7 +48,30 @@ type Export struct {
 	// ReadOnly refuses all that would change the disk. It holds for disks that are read-only in any
 	// case.
 	ReadOnly bool
+	// Bitmaps are the dirty bitmaps of the disk that clients may see, as the meta contexts
+	// qemu:dirty-bitmap:NAME.
+	Bitmaps []string
 }
+
+// contexts are the names of the meta contexts of an export. The place of one is its number on the
+// wire.
+func (e *Export) contexts() []string {
+	names := []string{
+		allocationID: nbdwire.ContextAllocation,
+		depthID:      nbdwire.ContextAllocationDepth,
+	}
+	for _, b := range e.Bitmaps {
+		names = append(names, nbdwire.ContextDirtyBitmap+b)
+	}
+	return names
+}
+
+// The numbers of the contexts on the wire. Those of bitmaps follow.
+const (
+	allocationID = iota
+	depthID
+	firstBitmapID
+)
 
 func (e *Export) readOnly() bool { return e.ReadOnly || e.Disk.ReadOnly() }
 

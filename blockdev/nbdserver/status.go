@@ -4,7 +4,6 @@ import (
 	"context"
 	"syscall"
 
-	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
 )
 
@@ -71,14 +70,14 @@ func (w *worker) extentsOf(ctx context.Context, id uint32, off, n int64) error {
 		longest = 1<<63 - 1
 	}
 	for runs, end := 0, off+n; off < end && runs < maxExtents; runs++ {
-		e, err := w.client.export.Disk.Status(ctx, off, end-off)
+		e, err := w.client.export.run(ctx, id, off, end-off)
 		if err != nil {
 			return err
 		}
-		if e.Len <= 0 {
+		if e.Length == 0 {
 			break
 		}
-		length, flags := uint64(e.Len), extentFlags(id, e)
+		length, flags := e.Length, e.Flags
 		var last *nbdwire.Extent
 		if k := len(w.extents); k > 0 {
 			last = &w.extents[k-1]
@@ -91,7 +90,7 @@ func (w *worker) extentsOf(ctx context.Context, id uint32, off, n int64) error {
 		default:
 			w.extents = append(w.extents, nbdwire.Extent{Length: length, Flags: flags})
 		}
-		off += e.Len
+		off += int64(e.Length)
 	}
 	if len(w.extents) == 0 {
 		return refusal{syscall.EIO, "the disk tells nothing about the range"}
@@ -99,20 +98,34 @@ func (w *worker) extentsOf(ctx context.Context, id uint32, off, n int64) error {
 	return nil
 }
 
-// extentFlags is what a context says of a run.
-func extentFlags(id uint32, e driver.Extent) uint64 {
-	if id == depthID {
-		if !e.Allocated {
-			return 0
+// run is what a context says of the bytes from off on, n at most.
+func (e *Export) run(ctx context.Context, id uint32, off, n int64) (nbdwire.Extent, error) {
+	if id >= firstBitmapID {
+		return e.dirtyRun(ctx, e.Bitmaps[id-firstBitmapID], off, n)
+	}
+	x, err := e.Disk.Status(ctx, off, n)
+	run := nbdwire.Extent{Length: uint64(max(0, x.Len))}
+	switch {
+	case id == allocationID:
+		if !x.Data {
+			run.Flags |= nbdwire.StateHole
 		}
-		return uint64(e.Depth) + 1
+		if x.Zero {
+			run.Flags |= nbdwire.StateZero
+		}
+	case x.Allocated || x.Backed:
+		run.Flags = uint64(x.Depth) + 1
 	}
-	var flags uint64
-	if !e.Data {
-		flags |= nbdwire.StateHole
+	return run, err
+}
+
+func (e *Export) dirtyRun(
+	ctx context.Context, bitmap string, off, n int64,
+) (nbdwire.Extent, error) {
+	end, dirty, err := e.Disk.DirtyRun(ctx, bitmap, off, n)
+	run := nbdwire.Extent{Length: uint64(max(0, end-off))}
+	if dirty {
+		run.Flags = nbdwire.StateDirty
 	}
-	if e.Zero {
-		flags |= nbdwire.StateZero
-	}
-	return flags
+	return run, err
 }

@@ -217,6 +217,9 @@ func (r *image) Flush(ctx context.Context) error { return r.file.Flush(ctx) }
 // Primary is the file.
 func (r *image) Primary() driver.Node { return r.file }
 
+// SameBytes says whether the window begins where the file does.
+func (r *image) SameBytes() bool { return r.window.Load().offset == 0 }
+
 // Status is that of the file, holes and all.
 func (r *image) Status(ctx context.Context, off, n int64) (driver.Extent, error) {
 	at, err := r.at(off, n, syscall.EINVAL)

@@ -59,7 +59,7 @@ func (i *Image) mapped(ctx context.Context, off, n int64) (e driver.Extent, hole
 
 func (i *Image) backingStatus(ctx context.Context, off, n int64) (driver.Extent, error) {
 	e, err := i.Backing.Status(ctx, off, n)
-	e.Allocated = false
+	e.Allocated, e.Backed = false, e.Allocated || e.Backed
 	e.Depth++
 	return e, err
 }
