@@ -26,7 +26,8 @@ var bitmapCommand = session.Command{
  A bitmap says which parts of an image have changed since it was made or
  cleared: 'map --bitmap sunday' shows them, and 'copy --bitmap sunday' copies
  nothing else. An image that was not closed properly has bitmaps that are not
- true any more, which can only be removed.
+ true any more, which can only be removed. Those of which an NBD server tells
+ can be looked at alone.
 `,
 	New: func(f *session.Flags) session.Run {
 		c := &bitmapJob{add: blockdev.Bitmap{Enabled: true}}
@@ -159,7 +160,7 @@ func bitmapsOf(ctx context.Context, d *blockdev.Device) (all []event.BitmapListe
 	for _, b := range list {
 		e := event.BitmapListed{
 			Name: b.Name, Granularity: b.Granularity, Enabled: b.Enabled,
-			Inconsistent: b.Inconsistent,
+			Inconsistent: b.Inconsistent, Remote: b.Remote,
 		}
 		if err == nil && !b.Inconsistent {
 			e.Dirty, err = dirtyIn(ctx, d, b.Name)

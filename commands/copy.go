@@ -31,6 +31,7 @@ var copyCommand = session.Command{
  copy --verify small.qcow2           the current image, read back in the end
  copy -n disk.qcow2 other.raw        into what is there already
  copy --bitmap sunday -b full.qcow2 -F qcow2 disk.qcow2 monday.qcow2
+ copy --bitmap sunday -n nbd://host/disk full.raw
 
  What the source knows to be zero is not read, and no zeroes are written where
  there are some. A new image is filled under the name TARGET.part and gets its

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -20,13 +21,14 @@ import (
 
 var serve = session.Command{
 	Name: "serve", Max: -1,
-	Args:  "[-rwUv] [-f format] (--unix path | --port n [--bind address]) [--export name]... [--once] [--tls dir] [image]...",
+	Args:  "[-rwUv] [-f format] (--unix path | --port n [--bind address]) [--export name]... [--bitmap name]... [--once] [--tls dir] [image]...",
 	Short: "serves images to NBD clients",
 	Long: ` Examples:
  serve --unix disk.sock          the current image, on this machine
  serve -r --port 10809 a.qcow2   a file, over TCP, on the loopback address only
  serve --unix s.sock one two     two of them, with their names as exports
  serve --port 10809 --bind 0.0.0.0 --tls /etc/pki/blksh
+ serve -r --unix s.sock --bitmap sunday a.qcow2
 
  It serves until Ctrl-C, and then finishes what clients have asked for and
  flushes the images. With --once it ends when the first client has left. An
@@ -35,7 +37,9 @@ var serve = session.Command{
 
  One image is the export without a name, unless --export gives it one. Several
  are called like their files, or as --export says, once for each of them. The
- first is also what clients get that name none.
+ first is also what clients get that name none. With --bitmap they see what is
+ dirty: 'map --bitmap' and 'copy --bitmap' work on the export, as they do on the
+ exports of 'qemu-nbd -B'.
 
  The directory of --tls has ca-cert.pem, server-cert.pem and server-key.pem.
  Clients have to encrypt, and need a certificate of that authority.
@@ -52,6 +56,8 @@ var serve = session.Command{
 		f.Bool(&j.verbose, 'v', "verbose", "say who comes and goes")
 		j.where.flags(f)
 		f.Flag(0, "export", args.Text("NAME"), "name of the next export", j.addExport)
+		f.Flag(0, "bitmap", args.Text("NAME"),
+			"tell what is dirty in this bitmap, of each image that has it", j.addBitmap)
 		f.Bool(&j.once, 0, "once", "end when the first client has left")
 		f.Text(&j.tls, nil, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")
 		f.Words(&j.images, "image", 0)
@@ -82,12 +88,20 @@ type serveJob struct {
 	opening       session.Opening // of the images that are named
 	images        []string
 	exports       []string // names, none or as many as images
+	bitmaps       []string // names
 	verbose, once bool
 	tls           string
 }
 
 func (j *serveJob) addExport(name string) error {
 	j.exports = append(j.exports, name)
+	return nil
+}
+
+func (j *serveJob) addBitmap(name string) error {
+	if !slices.Contains(j.bitmaps, name) {
+		j.bitmaps = append(j.bitmaps, name)
+	}
 	return nil
 }
 
@@ -119,15 +133,19 @@ func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Imag
 	if err := j.name(list); err != nil {
 		return err
 	}
+	if err := j.findBitmaps(ctx, s, list); err != nil {
+		return err
+	}
 	return j.serve(ctx, s, list)
 }
 
 // served is an image that is served.
 type served struct {
-	name string // of the export
-	path string // as it was given
-	dev  *blockdev.Device
-	free func() error // gives up what was opened for this
+	name    string // of the export
+	path    string // as it was given
+	dev     *blockdev.Device
+	bitmaps []string
+	free    func() error // gives up what was opened for this
 }
 
 // open takes an image that is open, or opens one for this. Clients write to what can be written to,
@@ -167,6 +185,36 @@ func (j *serveJob) name(list []served) error {
 	return nil
 }
 
+// findBitmaps gives each image those of the bitmaps that it has. Each must be somewhere, and true.
+func (j *serveJob) findBitmaps(
+	ctx context.Context, s *session.Session, list []served,
+) error {
+	for _, name := range j.bitmaps {
+		found := false
+		var missing error
+		for i := range list {
+			x := &list[i]
+			err := s.Do(ctx, func(ctx context.Context) error {
+				_, _, err := x.dev.DirtyRun(ctx, name, 0, min(1, x.dev.Size()))
+				return err
+			})
+			switch {
+			case err == nil:
+				x.bitmaps = append(x.bitmaps, name)
+				found = true
+			case errors.Is(err, syscall.ENOENT) || errors.Is(err, blockdev.ErrNotSupported):
+				missing = err
+			default:
+				return bitmapFailed("serve", err)
+			}
+		}
+		if !found {
+			return bitmapFailed("serve", missing)
+		}
+	}
+	return nil
+}
+
 func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served) error {
 	server, err := j.server(list)
 	if err != nil {
@@ -190,7 +238,7 @@ func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served)
 	for _, x := range list {
 		say(event.Serving{
 			URI: address.URI(x.name, j.tls != ""), Export: x.name, Path: x.path,
-			ReadOnly: j.opening.ReadOnly || x.dev.ReadOnly(), TLS: j.tls != "",
+			ReadOnly: j.opening.ReadOnly || x.dev.ReadOnly(), TLS: j.tls != "", Bitmaps: x.bitmaps,
 		})
 	}
 	for {
@@ -210,7 +258,7 @@ func (j *serveJob) server(list []served) (*nbdserver.Server, error) {
 	server := &nbdserver.Server{Once: j.once}
 	for _, x := range list {
 		server.Exports = append(server.Exports, nbdserver.Export{
-			Name: x.name, Disk: x.dev, ReadOnly: j.opening.ReadOnly,
+			Name: x.name, Disk: x.dev, ReadOnly: j.opening.ReadOnly, Bitmaps: x.bitmaps,
 		})
 	}
 	if j.tls == "" {

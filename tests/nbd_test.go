@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/nbd"
 )
@@ -132,10 +133,50 @@ func TestServeSeveral(t *testing.T) {
 	_ = server.Wait() // it dies of the signal
 }
 
+// TestCopyBitmapFromServer copies what is dirty by the word of a server, and nothing else.
+func TestCopyBitmapFromServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	image := filepath.Join(dir, "disk.qcow2")
+	blksh := asBlksh.path
+	must(t, exec.Command(blksh, "create", "-f", "qcow2", image, "3G"))
+	must(t, exec.Command(blksh, "-c", "write -P 1 0 1M", "-c", "bitmap add sunday",
+		"-c", "write -P 2 64k 64k", "-c", "write -P 3 2G 128k", image))
+	copied := func(name, source string) {
+		t.Helper()
+		target := filepath.Join(dir, name)
+		must(t, exec.Command(blksh, "create", target, "3G"))
+		must(t, exec.Command(blksh, "-f", "raw", "-c", "write -P 9 0 4M", target))
+		must(t, exec.Command(blksh, "copy", "--bitmap", "sunday", "-n", source, target))
+		must(t, exec.Command(blksh, "-f", "raw", "-c", "read -P 9 0 64k", "-c",
+			"read -P 2 64k 64k", "-c", "read -P 9 128k 3968k", "-c", "iszero 4M..2G", "-c",
+			"read -P 3 2G 128k", target))
+	}
+	t.Run("direct", func(t *testing.T) { copied("direct", image) })
+	t.Run("blksh", func(t *testing.T) {
+		socket := filepath.Join(dir, "sock")
+		server, err := startServerOf(socket, "-r", "-c", "serve --bitmap sunday --unix "+socket, image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer killServer(server)
+		copied("ours", "nbd+unix:///?socket="+socket)
+	})
+	t.Run("qemu-nbd", func(t *testing.T) {
+		blockdevtest.Peer(t, "qemu-nbd", "qemu-utils")
+		copied("theirs", "[ qemu-nbd -r -f qcow2 -B sunday "+image+" ]")
+	})
+}
+
 // startServer serves image on socket and returns when clients may come.
 func startServer(image, socket string) (*exec.Cmd, error) {
+	return startServerOf(socket, "-f", "raw", "-c", "serve --unix "+socket, image)
+}
+
+// startServerOf starts a program with args that serves on socket.
+func startServerOf(socket string, args ...string) (*exec.Cmd, error) {
 	_ = os.Remove(socket) // of one that was killed
-	server := exec.Command(asBlksh.path, "-f", "raw", "-c", "serve --unix "+socket, image)
+	server := exec.Command(asBlksh.path, args...)
 	out, err := server.StdoutPipe()
 	if err != nil {
 		return nil, err

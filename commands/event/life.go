@@ -110,8 +110,9 @@ func (Rebased) Kind() Kind { return Kind{"rebased", "An overlay has another back
 // BitmapListed is a dirty bitmap of an image.
 type BitmapListed struct {
 	Name         string `json:"name" doc:"of the bitmap"`
-	Granularity  int64  `json:"granularity" unit:"bytes" doc:"what one bit stands for"`
-	Enabled      bool   `json:"enabled" doc:"whether changes are recorded"`
+	Granularity  int64  `json:"granularity" unit:"bytes" doc:"what one bit stands for, 0 if remote"`
+	Enabled      bool   `json:"enabled" doc:"whether changes are recorded, if that is known"`
+	Remote       bool   `json:"remote,omitempty" doc:"a server has it, and tells what is dirty"`
 	Inconsistent bool   `json:"inconsistent,omitempty" doc:"it can only be removed"`
 	Dirty        int64  `json:"dirty" unit:"bytes" doc:"what is dirty, rounded up to whole bits"`
 }

@@ -4,11 +4,12 @@ package event
 
 // Serving says where an image is served from now on.
 type Serving struct {
-	URI      string `json:"uri" doc:"what clients open"`
-	Export   string `json:"export,omitempty" doc:"name of the export"`
-	Path     string `json:"path,omitempty" type:"path" doc:"the image, as it was given"`
-	ReadOnly bool   `json:"read_only,omitempty" doc:"clients may only read"`
-	TLS      bool   `json:"tls,omitempty" doc:"clients have to encrypt"`
+	URI      string   `json:"uri" doc:"what clients open"`
+	Export   string   `json:"export,omitempty" doc:"name of the export"`
+	Path     string   `json:"path,omitempty" type:"path" doc:"the image, as it was given"`
+	ReadOnly bool     `json:"read_only,omitempty" doc:"clients may only read"`
+	TLS      bool     `json:"tls,omitempty" doc:"clients have to encrypt"`
+	Bitmaps  []string `json:"bitmaps,omitempty" doc:"the dirty bitmaps that clients may see"`
 }
 
 // Kind of the event.

@@ -77,6 +77,10 @@ func (n *Native) bitmapListed(e event.BitmapListed) {
 	case !e.Enabled:
 		state += ", disabled"
 	}
+	if e.Remote {
+		n.say("%s: %s dirty, says the server\n", e.Name, sizeWords(e.Dirty))
+		return
+	}
 	n.say("%s: %s a bit, %s\n", e.Name, args.Size(float64(e.Granularity)), state)
 }
 

@@ -15,6 +15,9 @@ func (n *Native) serving(e event.Serving) {
 	if e.TLS {
 		how += ", encrypted"
 	}
+	if len(e.Bitmaps) > 0 {
+		how += ", with bitmap " + strings.Join(e.Bitmaps, ", ")
+	}
 	n.say("serving %s%s\n", e.URI, how)
 }
 

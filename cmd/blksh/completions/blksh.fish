@@ -353,6 +353,7 @@ complete -c blksh -n '__blksh_in serve' -s U -l force-share -d 'with -r: share t
 complete -c blksh -n '__blksh_in serve' -s v -l verbose -d 'say who comes and goes'
 complete -c blksh -n '__blksh_in serve' -s w -l write-device -d 'let clients write to devices that are named'
 complete -c blksh -n '__blksh_in serve' -l bind -x -d 'address of this machine, 127.0.0.1 otherwise'
+complete -c blksh -n '__blksh_in serve' -l bitmap -x -d 'tell what is dirty in this bitmap, of each image that has it'
 complete -c blksh -n '__blksh_in serve' -l export -x -d 'name of the next export'
 complete -c blksh -n '__blksh_in serve' -l once -d 'end when the first client has left'
 complete -c blksh -n '__blksh_in serve' -l port -x -d 'on that TCP port; 0 takes a free one'
