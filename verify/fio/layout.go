@@ -45,6 +45,7 @@ func NewLayout(o *Options) (*Layout, error) {
 		l.checkSizes, l.checkSplit, l.checkCounts, l.checkOffsets,
 		func() error { return l.setPayload(o.ReadFile) },
 		l.setType, l.setInterval, l.checkHeader, l.checkOrder,
+		func() error { return l.checkSlice(&o.Run) },
 	} {
 		if err := check(); err != nil {
 			return nil, err
@@ -400,6 +401,32 @@ func (l *Layout) SetRelease(r Release) {
 // Touches reports whether the n bytes at off lie, in part at least, in the range of a file.
 func (l *Layout) Touches(off, n int64) bool {
 	return off < l.Offset+l.Extent && off+n > l.Offset
+}
+
+// Owns reports whether a request is one that this run makes: to its file, and within what it does
+// of the job.
+func (l *Layout) Owns(r *Request) bool {
+	return r.File == l.File && (l.Only == Slice{} || r.Off >= l.Only.From && r.Off < l.Only.To)
+}
+
+// checkSlice refuses jobs of which several runs, each at its own pace, do not make the same blocks
+// as a single one.
+func (l *Layout) checkSlice(r *Run) error {
+	if l.Only == (Slice{}) {
+		return nil
+	}
+	switch {
+	case l.Only.From < l.Offset || l.Only.To < l.Only.From || l.Only.To-l.Offset > l.Extent:
+		return fmt.Errorf("the part from %d to %d is not within the %d bytes at %d", l.Only.From,
+			l.Only.To, l.Extent, l.Offset)
+	case l.TimeBased || r.Runtime > 0:
+		return errors.New("runtime: a job that ends by time cannot be done in parts, " +
+			"as each would end elsewhere")
+	case l.Ranged() && (l.Overlaps() || l.Fio == Fio22):
+		return errors.New("blocks of several lengths that are written over each other " +
+			"cannot be written in parts: nobody knows which would be the last")
+	}
+	return nil
 }
 
 // Covers reports whether the job writes all of its range for sure.

@@ -27,6 +27,7 @@ type Workload struct {
 	FileLength  int64     // how long a file is; 0: it ends with its part
 	NrFiles     int       // nrfiles
 	File        int       // which of the files this is, from 0; each has its part of Size
+	Only        Slice     `json:"Only,omitzero"` // what is done of the job
 	FileTurn    int       // file_service_type: requests to one file before the next; 0: 1
 	NoRandomMap bool      // norandommap: blocks may be written twice or never
 	Generator   string    // random_generator: tausworthe, tausworthe64, lfsr
@@ -74,6 +75,13 @@ type Workload struct {
 	TrimPercent int   // trim_percentage
 	TrimBacklog int64 // trim_backlog
 	TrimBatch   int64 // trim_backlog_batch
+}
+
+// A Slice is what one of several runs does of a job that they share: the requests that begin at
+// offsets From to To-1. Their numbers and contents are those of the whole job. The zero value is
+// the whole job.
+type Slice struct {
+	From, To int64
 }
 
 // Direction says what a job does and in which order.

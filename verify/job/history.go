@@ -116,7 +116,7 @@ func newTally(ctx context.Context, l *fio.Layout, h *History, from int64) (*tall
 	}
 	var r fio.Request
 	for i := int64(0); o.Next(&r) && r.Number < h.Issued; i++ {
-		if i >= from && !r.Read && r.File == l.File && h.of(&r) == unsure {
+		if i >= from && !r.Read && l.Owns(&r) && h.of(&r) == unsure {
 			t.each(&r, func(n int) int { return min(n+1, mostTallied) })
 		}
 	}

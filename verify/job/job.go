@@ -53,6 +53,9 @@ func (j *Job) total() int64 {
 	if j.l.TimeBased {
 		return 0
 	}
+	if only := j.l.Only; only.To > 0 {
+		return (only.To - only.From) * int64(j.l.Loops)
+	}
 	return j.l.Extent / int64(j.l.MinBlock) * int64(j.l.MinBlock) * int64(j.l.Loops)
 }
 

@@ -22,10 +22,17 @@ import (
 // number of the first write (8), their count in the lower 30 bits and the type in the upper two
 // (4), and the CRC-32C of these twelve bytes, continued from the record before (4). A record whose
 // crc is wrong ends the journal, for it was being written when the writer died.
+//
+// Where a run does a part of a job ([fio.Workload.Only]), the writes that others make are noted as
+// issued and acknowledged when they are passed by, so that the numbers have no gaps.
 type journal struct {
 	w   io.Writer
 	buf []byte
 	crc uint32
+
+	// part says that others make some of the writes, and next is the first that is not noted yet.
+	part bool
+	next uint64
 }
 
 const (
@@ -34,6 +41,8 @@ const (
 	journalRecord  = 16
 	// maxJournalLine bounds the lines of text.
 	maxJournalLine = 1 << 20
+	// mostNoted is how many writes one record tells of at most.
+	mostNoted = 1 << 29
 	// maxJournalRanges bounds the memory of what a journal tells. Writes end nearly
 	// in order: what is in flight makes gaps, and a run that failed.
 	maxJournalRanges = 1 << 16
@@ -57,9 +66,12 @@ func newJournal(w io.Writer, job *fio.Workload, before *Journal) (*journal, erro
 	if w == nil {
 		return nil, nil
 	}
-	j := &journal{w: w}
+	j := &journal{w: w, part: job.Only != fio.Slice{}}
 	if before != nil {
 		j.crc = before.crc
+		for _, r := range before.issued {
+			j.next = max(j.next, r[1])
+		}
 		return j, before.continues(job)
 	}
 	line, err := writeWorkload(job)
@@ -89,7 +101,27 @@ func recordCRC(before uint32, record []byte) uint32 {
 	return fio.CRC32C(p[:n+4])
 }
 
-func (j *journal) issue(list []fio.Request)       { j.writes(journalIssue, list) }
+// issue notes writes that are about to begin, in order.
+func (j *journal) issue(list []fio.Request) {
+	if j != nil && j.part {
+		for i := range list {
+			j.passBy(list[i].Number)
+		}
+	}
+	j.writes(journalIssue, list)
+}
+
+// passBy notes that the writes before one are made by others, as far as nothing is noted of them.
+func (j *journal) passBy(number uint64) {
+	for j.next < number {
+		n := min(number-j.next, mostNoted)
+		j.add(journalIssue, j.next, int(n))
+		j.add(journalAck, j.next, int(n))
+		j.next += n
+	}
+	j.next = max(j.next, number+1)
+}
+
 func (j *journal) acknowledge(list []fio.Request) { j.writes(journalAck, list) }
 func (j *journal) flushBegins()                   { j.add(journalFlushBegins, 0, 0) }
 func (j *journal) flushed()                       { j.add(journalFlushed, 0, 0) }

@@ -24,7 +24,7 @@ func workloadFields() []reflect.StructField {
 }
 
 func fieldName(f reflect.StructField) string {
-	if name := f.Tag.Get("json"); name != "" {
+	if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
 		return name
 	}
 	return f.Name
@@ -91,7 +91,7 @@ func possible(w *fio.Workload) error {
 		return fmt.Errorf("%d files are not within 1 and %d", w.NrFiles, fio.MaxJobs)
 	case w.Loops < 0 || w.Loops > math.MaxInt32:
 		return fmt.Errorf("%d loops are not within 0 and %d", w.Loops, math.MaxInt32)
-	case w.Size < 0 || w.Offset < 0:
+	case w.Size < 0 || w.Offset < 0 || w.Only.From < 0 || w.Only.To < w.Only.From:
 		return errors.New("the size or the offset is negative")
 	}
 	return nil

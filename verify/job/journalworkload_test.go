@@ -207,6 +207,7 @@ func TestHostileJournal(t *testing.T) {
 		"Direction": {"randwrite", "randread", "read", "rw", "randrw"}, "Fio": {"2.2", "3.33", "any"},
 		"Pattern": {"0x", "'/dev/zero'", "%o", strings.Repeat("%o", 1<<16)}, "Padding": {"", "'/dev/zero'", strings.Repeat("0xff", 1<<16)},
 		"Reads":      {fio.Sizes{Min: 1, Max: 1 << 40}, fio.Sizes{Min: 1 << 20, Max: 1}, fio.Sizes{Min: -1}, fio.Sizes{Min: 512, Max: 4096, Split: []fio.Share{{Block: 1 << 30, Percent: 100}}}},
+		"Only":       {fio.Slice{From: -1}, fio.Slice{From: 9, To: 3}, fio.Slice{To: math.MaxInt64}, fio.Slice{From: 4096, To: 8192}},
 		"Sequential": {[]int{-1, 0}, []int{100, 100}, []int{1 << 40, 7}},
 		"Distribution": {
 			fio.Distribution{Kind: "zipf", Value: 1.2},

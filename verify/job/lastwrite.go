@@ -55,7 +55,7 @@ func (t *task) lastPresent(ctx context.Context, open Opener, from, to,
 	var r fio.Request
 	for o.Next(&r) && r.Number < to {
 		sampled := r.Number >= from && ((r.Number-from)%step == 0 || r.Number == to-1)
-		if r.Read || !sampled || r.File != t.l.File {
+		if r.Read || !sampled || !t.l.Owns(&r) {
 			continue
 		}
 		if err := pl.single(OpRead, r.Off, int64(r.N)); err != nil {

@@ -96,7 +96,7 @@ func (p *replay) fill(s *slot, want func(*fio.Request) (slotOp, bool)) bool {
 			return s.n > 0
 		}
 		op, wanted := want(&p.ahead)
-		if !wanted || p.ahead.File != p.task.l.File {
+		if !wanted || !p.task.l.Owns(&p.ahead) {
 			if s.n > 0 {
 				return true
 			}

@@ -215,7 +215,7 @@ func (v *verification) next(s *slot) bool {
 
 // op says how to verify a request, and marks those that may not be there.
 func (v *verification) op(r *fio.Request) (slotOp, bool) {
-	if r.Read || r.File != v.task.l.File {
+	if r.Read || !v.task.l.Owns(r) {
 		return 0, false
 	}
 	if v.task.isReplaced(r) {

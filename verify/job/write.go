@@ -105,10 +105,14 @@ func (w *writing) follows(ctx context.Context, before *Journal) error {
 	if err != nil {
 		return err
 	}
-	for p.more && p.number() < missing {
+	for p.more && p.number() < w.written &&
+		(p.number() < missing || !w.task.l.Owns(&p.ahead)) {
 		if err := p.skip(1); err != nil {
 			return err
 		}
+	}
+	if p.number() >= w.written {
+		return nil
 	}
 	return fmt.Errorf("the journal does not say that write %d was flushed; the job can go on at %d",
 		missing, p.count)
@@ -250,7 +254,7 @@ func (w *writing) trim() error {
 			continue
 		}
 		w.trimmed++
-		if r.File != w.task.l.File {
+		if !w.task.l.Owns(&r) {
 			continue
 		}
 		if err := w.pl.single(OpDiscard, r.Off, int64(r.N)); err != nil {
