@@ -13,7 +13,7 @@ import (
 
 var compare = session.Command{
 	Name: "compare", Min: 1, Max: -1, Needs: session.File, Reports: true,
-	Args:  "[-f format] [-s] [-U] [--all] file [off [len]]",
+	Args:  "[-f format] [-s] [-U] [--all] [--shard k/n] file [off [len]]",
 	Short: "compares the image with another",
 	Long: ` Example:
  compare backup.qcow2  whether the two hold the same, and where not
@@ -21,10 +21,11 @@ var compare = session.Command{
 
  Where one is shorter there is a word on it, and what the longer one has behind
  that end is compared with zeroes; with --strict the length is a difference too.
- What both know to be zero is not read.
+ What both know to be zero is not read. With --shard several runs share the
+ work, see 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
-		var c scope
+		var c sharded
 		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
 		var all, ranged, strict bool
 		f.Text(&o.Format, nil, 'f', "format", args.Format,
@@ -34,7 +35,7 @@ var compare = session.Command{
 			"share the other image with programs that write it")
 		f.Bool(&all, 0, "all", "list all ranges that differ, not only the first ones")
 		f.Word("file", args.ImageFile, word(&o.Name))
-		c.operands(f)
+		c.operands(f, "all")
 		f.Check("ranged", func(operands int) error {
 			ranged = operands > 1
 			return nil
@@ -52,6 +53,9 @@ var compare = session.Command{
 			if !ranged {
 				c.Len = max(im.Dev.Size(), other.Size())
 			}
+			if !c.take(s, im, "compare", shardBlock) {
+				return nil
+			}
 			found := verify.NewDiff(limitOf(all))
 			if err := c.compare(ctx, s, im.Dev, other, found); err != nil {
 				return err
@@ -61,7 +65,9 @@ var compare = session.Command{
 				There: other.Info().Size,
 			}
 			lengths.Zero = found.End() <= min(lengths.Here, lengths.There)
-			uneven := !ranged && lengths.Here != lengths.There
+			// Of several shards, those tell that have something of the longer image.
+			uneven := !ranged && lengths.Here != lengths.There &&
+				event.Range(c.scope).End() > min(lengths.Here, lengths.There)
 			if uneven && strict && found.Count == 0 {
 				return event.Fail(event.OtherLength{Lengths: lengths})
 			}
@@ -70,9 +76,9 @@ var compare = session.Command{
 			}
 			if found.Count > 0 {
 				return event.Fail(
-					event.Different{Range: event.Range(c), Name: o.Name, Places: *found})
+					event.Different{Range: event.Range(c.scope), Name: o.Name, Places: *found})
 			}
-			s.Emit(event.Same{Range: event.Range(c), Name: o.Name})
+			s.Emit(event.Same{Range: event.Range(c.scope), Name: o.Name})
 			return nil
 		}
 	},

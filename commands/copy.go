@@ -23,7 +23,7 @@ import (
 
 var copyCommand = session.Command{
 	Name: "copy", Min: 1, Max: -1,
-	Args:  "[-cnU] [-f format] [-o options] [--bitmap name [-b backing -F format]] [--verify] [--resume] [source] target",
+	Args:  "[-cnU] [-f format] [-o options] [--bitmap name [-b backing -F format]] [--verify] [--resume] [--shard k/n] [source] target",
 	Short: "copies an image into another one of any format",
 	Long: ` Examples:
  copy disk.qcow2 disk.raw
@@ -42,7 +42,8 @@ var copyCommand = session.Command{
  With --force a file that is there is replaced, and a device is written to. -n
  writes into an image or a device as it is, or into an open image by its name;
  what it has behind the end of the source stays. Then --journal FILE makes it
- possible to go on.
+ possible to go on. With --shard several runs fill one target, which has to be
+ there, each with a journal of its own; see 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
 		c := &copyJob{cfg: blockdev.CreateConfig{Options: &blockdev.Options{}}}
@@ -64,6 +65,7 @@ var copyCommand = session.Command{
 		f.Bool(&c.verify, 0, "verify", "read the copy back and compare it with the source")
 		f.Bool(&c.resume, 0, "resume", "go on with a copy that was stopped")
 		f.Text(&c.journal, nil, 0, "journal", args.File, "note there how far the copy is")
+		f.Shard(&c.shard, "resume", "journal")
 		f.Word("source", args.ImageFile, word(&c.source.Name))
 		f.OptWord("target", args.ImageFile, word(&c.name))
 		f.Check("current", func(operands int) error {
@@ -102,9 +104,11 @@ type copyJob struct {
 	resume                       bool
 	journal                      string
 	bitmap                       string // "" for all of the source
+	shard                        session.Shard
 
 	path   string // of the file that is to be made; "" if the copy is made in place
 	part   string // where it is made
+	span   scope  // what of both images is copied
 	from   *blockdev.Device
 	to     *blockdev.Device
 	notes  *copyJournal
@@ -129,11 +133,16 @@ func (c *copyJob) run(ctx context.Context, s *session.Session, im *session.Image
 			return bitmapFailed("copy", err)
 		}
 	}
-	c.result.Range.Len = c.cfg.Size
+	c.span.Len = c.cfg.Size
 	c.result.Name = c.name
 	if err := c.prepare(ctx, s); err != nil {
 		return err
 	}
+	if c.shard.N > 0 && !takeShard(s, &c.shard, &c.span,
+		event.Shard{Op: "copy", Block: shardBlock, Size: c.from.Info().Size}) {
+		return nil
+	}
+	c.result.Range = event.Range(c.span)
 	from, err := c.begin(ctx, s)
 	if err != nil {
 		c.giveUp(s)
@@ -163,6 +172,9 @@ func (c *copyJob) prepare(ctx context.Context, s *session.Session) error {
 			c.existing = true
 			return nil
 		}
+	case c.shard.N > 0:
+		return conflict("--shard fills a part of an image that is there: " +
+			"make it with create, and copy with -n")
 	case path != "":
 		c.path = target.Destination(path)
 		c.part = plainName(c.path + partSuffix)
@@ -211,6 +223,7 @@ func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, er
 	case c.resume:
 		return 0, conflict("--resume needs the --journal of the copy that was stopped")
 	}
+	from = max(from, c.span.Off)
 	if err := c.openTarget(ctx, s); err != nil {
 		return 0, err
 	}
@@ -222,7 +235,7 @@ func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, er
 	case c.compressed && info.WriteTakes&driver.Compressed == 0:
 		return 0, conflict("-c: images of the format %s are not compressed", info.Driver)
 	}
-	return from, c.compare(ctx, s, c.to, from)
+	return from, c.compare(ctx, s, c.to, from-c.span.Off)
 }
 
 // conflict says what of a call does not go together.
@@ -284,6 +297,7 @@ func (c *copyJob) record() copyRecord {
 	r := copyRecord{
 		Version: copyVersion, Source: c.source.Name, Size: c.cfg.Size, Target: c.name,
 		Format: c.cfg.Format, Options: c.options, Bitmap: c.bitmap, Compressed: c.compressed,
+		K: c.shard.K, N: c.shard.N,
 	}
 	st, err := os.Stat(strings.TrimPrefix(pathIn(c.part), "file:"))
 	if err != nil {
@@ -297,14 +311,15 @@ func (c *copyJob) record() copyRecord {
 	return r
 }
 
-// compare makes sure that n bytes from the start on are in a device as they are in the source.
+// compare makes sure that n bytes from where the copy begins are in a device as they are in the
+// source.
 func (c *copyJob) compare(
 	ctx context.Context, s *session.Session, with *blockdev.Device, n int64,
 ) error {
 	if n == 0 {
 		return nil
 	}
-	r := event.Range{Len: n}
+	r := event.Range{Off: c.span.Off, Len: n}
 	found := verify.NewDiff(fewPlaces)
 	if err := scope(r).compare(ctx, s, c.from, with, found); err != nil {
 		return err
@@ -317,21 +332,24 @@ func (c *copyJob) compare(
 
 // fill copies what lies behind from, and closes the target.
 func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) error {
-	add, end := s.Track("copy", c.cfg.Size)
-	add(from)
+	add, end := s.Track("copy", c.span.Len)
+	add(from - c.span.Off)
 	var result copier.Result
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
 		result, err = copier.Copy{
-			From: c.from, To: c.to, Off: from, Len: c.cfg.Size - from, Compressed: c.compressed,
-			Zeroed: c.makesZeroes(), Only: c.pick(),
+			From: c.from, To: c.to, Off: from, Len: c.result.Range.End() - from,
+			Compressed: c.compressed,
+			Zeroed:     c.makesZeroes(), Only: c.pick(),
 			Saved: c.notes.saved, Progress: add,
 		}.Run(ctx)
 		return err
 	})
 	end()
 	c.result.Format, c.result.Written = c.to.Info().Driver, result.Written
-	c.result.Behind = c.to.Size() - c.cfg.Size
-	done := from + result.Done
+	if c.result.Range.End() == c.cfg.Size {
+		c.result.Behind = c.to.Size() - c.cfg.Size
+	}
+	done := from + result.Done - c.span.Off
 	err = stopped(ctx, "copy", c.result.Range, done, err)
 	if closed := c.closeTarget(s); err == nil {
 		err = closed
@@ -370,14 +388,14 @@ func (c *copyJob) leave(s *session.Session, done int64) {
 func (c *copyJob) finish(ctx context.Context, s *session.Session) error {
 	if c.verify {
 		if err := c.readBack(ctx, s); err != nil {
-			c.leave(s, c.cfg.Size)
+			c.leave(s, c.span.Len)
 			return err
 		}
 		c.result.Verified = true
 	}
 	if c.path != "" {
 		if err := s.RenameImage(ctx, c.part, c.path, c.cfg.Force); err != nil {
-			c.leave(s, c.cfg.Size)
+			c.leave(s, c.span.Len)
 			return createFailed("copy", c.name, err)
 		}
 	}
@@ -391,13 +409,13 @@ func (c *copyJob) finish(ctx context.Context, s *session.Session) error {
 // readBack compares the copy with the source, through an image that is opened anew.
 func (c *copyJob) readBack(ctx context.Context, s *session.Session) (err error) {
 	if im := s.Named(c.name); im != nil && c.existing {
-		return c.compare(ctx, s, im.Dev, c.cfg.Size)
+		return c.compare(ctx, s, im.Dev, c.span.Len)
 	}
 	dev, err := s.OpenBeside(ctx, c.opening(true))
 	if err != nil {
 		return err
 	}
-	err = c.compare(ctx, s, dev, c.cfg.Size)
+	err = c.compare(ctx, s, dev, c.span.Len)
 	if closed := s.CloseBeside(dev); err == nil {
 		err = closed
 	}

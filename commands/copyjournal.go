@@ -30,6 +30,9 @@ type copyRecord struct {
 	Options    string `json:"options,omitempty"`
 	Bitmap     string `json:"bitmap,omitempty"`
 	Compressed bool   `json:"compressed,omitempty"`
+	// K and N are the part of the source that is copied, 0 if it is all.
+	K int64 `json:"shard,omitempty"`
+	N int64 `json:"shards,omitempty"`
 }
 
 // copyMark is a later line.
@@ -132,6 +135,8 @@ func (r copyRecord) differs(want copyRecord) error {
 		what = fmt.Sprintf("the source was %d bytes long, and is %d now", r.Size, want.Size)
 	case r.Device != want.Device || r.Inode != want.Inode:
 		what = "it was begun with another file or device than " + want.Target + " is now"
+	case r.K != want.K || r.N != want.N:
+		what = fmt.Sprintf("it was begun as %s, not as %s", r.shard(), want.shard())
 	case r.Format != want.Format || r.Options != want.Options || r.Bitmap != want.Bitmap ||
 		r.Compressed != want.Compressed:
 		what = "it was begun with other options: " + r.flags()
@@ -139,6 +144,14 @@ func (r copyRecord) differs(want copyRecord) error {
 		return nil
 	}
 	return conflict("the copy cannot go on: %s", what)
+}
+
+// shard is which part of the source is copied.
+func (r copyRecord) shard() string {
+	if r.N == 0 {
+		return "a copy of all of the source"
+	}
+	return fmt.Sprintf("shard %d of %d", r.K, r.N)
 }
 
 // flags are the options of a copy as they are written.

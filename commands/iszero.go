@@ -12,7 +12,7 @@ import (
 
 var isZero = session.Command{
 	Name: "iszero", Max: -1, Needs: session.File, Reports: true,
-	Args:  "[--all] [--first] [off [len]]",
+	Args:  "[--all] [--first] [--shard k/n] [off [len]]",
 	Short: "says whether a range holds nothing but zeroes, and where it does not",
 	Long: ` Example:
  iszero                looks at the whole image
@@ -20,18 +20,22 @@ var isZero = session.Command{
  iszero --first 1G     stops at the first byte behind 1 GiB that is not zero
 
  Holes that the image knows of are not read, so that a sparse terabyte takes no
- time. Whatever is not zero makes it fail.
+ time. Whatever is not zero makes it fail. With --shard several runs share the
+ work, see 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
-		var c scope
+		var c sharded
 		var all, first bool
 		f.Bool(&all, 0, "all", "list all ranges that are not zero, not only the first ones")
 		f.Bool(&first, 0, "first", "stop at the first byte that is not zero")
-		c.operands(f)
+		c.operands(f, "all", "first")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if !c.take(s, im, "iszero", shardBlock) {
+				return nil
+			}
 			err := c.zero(ctx, s, im, "iszero", false, verify.NewDiff(limitOf(all)), first)
 			if err == nil {
-				s.Emit(event.Zero{Range: event.Range(c)})
+				s.Emit(event.Zero{Range: event.Range(c.scope)})
 			}
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/stream"
 	"github.com/blksh/blksh/verify"
@@ -43,13 +44,15 @@ func fewBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// TestHunt searches pieces of all sizes, and finds what bytes.Index finds in the whole.
+// TestHunt searches pieces of all sizes, and finds what bytes.Index finds in the whole. It is the
+// same if several share the work, cut anywhere: each match is found by one of them.
 func TestHunt(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
+	for range 4000 {
 		content := fewBytes(r, 1+r.IntN(400))
 		needle := fewBytes(r, 1+r.IntN(6))
 		base := r.Int64N(1000)
+		whole := event.Range{Off: base, Len: int64(len(content))}
 		var want []int64
 		for at := 0; ; {
 			i := bytes.Index(content[at:], needle)
@@ -59,18 +62,43 @@ func TestHunt(t *testing.T) {
 			want = append(want, base+int64(at+i))
 			at += i + len(needle)
 		}
-		var got []int64
-		h := &hunt{needle: needle, most: 1 << 40}
-		l := looking{t.Context(), func(e event.Event) { got = append(got, e.(event.Found).Off) }}
-		for _, p := range cutUp(r, content, base) {
-			if err := h.look(l, p); err != nil {
-				t.Fatal(err)
+		for shards := range int64(5) {
+			var got []int64
+			for k := int64(1); k <= shards; k++ {
+				from, to := args.Shard{K: k, N: shards}.Part(whole.Len, 1+shards)
+				h := &hunt{
+					needle: needle, most: 1 << 40, whole: whole, back: 1 + r.Int64N(20),
+					own: event.Range{Off: base + from, Len: to - from},
+				}
+				got = append(got, hunted(t, r, h, content)...)
+			}
+			if shards > 0 && !slices.Equal(got, want) {
+				t.Fatalf("%x in %x at %d by %d: %v, want %v", needle, content, base, shards, got,
+					want)
 			}
 		}
-		if !slices.Equal(got, want) {
-			t.Fatalf("%x in %x at %d: %v, want %v", needle, content, base, got, want)
-		}
 	}
+}
+
+// hunted is what a hunt finds in content, which is the whole range.
+func hunted(t *testing.T, r *rand.Rand, h *hunt, content []byte) (found []int64) {
+	t.Helper()
+	l := looking{t.Context(), func(e event.Event) { found = append(found, e.(event.Found).Off) }}
+	err := h.run(func(c scope) error {
+		from := c.Off - h.whole.Off
+		for _, p := range cutUp(r, content[from:from+c.Len], c.Off) {
+			if err := h.look(l, p); err == errEnough {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // TestDumpLines cuts a dump into events: together they show all of it, each but the last in whole
@@ -106,7 +134,7 @@ func TestDumpLines(t *testing.T) {
 func TestZeroesThatNobodyRead(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	found := 0
-	h := &hunt{needle: make([]byte, 1), most: 1 << 62}
+	h := &hunt{needle: make([]byte, 1), most: 1 << 62, own: event.Range{Len: 1 << 60}}
 	err := h.look(looking{ctx, func(event.Event) {
 		if found++; found == 10 {
 			cancel()

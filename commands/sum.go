@@ -41,14 +41,14 @@ func sumNames() []string {
 
 var sumCommand = session.Command{
 	Name: "sum", Max: -1, Needs: session.File,
-	Args:  "[-a algorithm] [off [len]]",
+	Args:  "[-a algorithm] [--shard k/n] [off [len]]",
 	Short: "computes the checksum of a range",
 	Long: ` Example:
  sum                   the SHA-256 of all the image, as sha256sum has it
  sum -a crc32c 0..1M   the CRC-32C of its first MiB
 `,
 	New: func(f *session.Flags) session.Run {
-		var c scope
+		var c sharded
 		kind := sums[0]
 		f.Enum('a', "algorithm", "NAME", sumNames, "which checksum", func(i int) error {
 			kind = sums[i]
@@ -56,6 +56,9 @@ var sumCommand = session.Command{
 		})
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if !c.take(s, im, "sum", shardBlock) {
+				return nil
+			}
 			h := kind.make()
 			err := c.scan(ctx, s, im, "sum", false, func(l looking, p stream.Piece) error {
 				h.Write(p.Data)
@@ -70,7 +73,7 @@ var sumCommand = session.Command{
 			if err != nil {
 				return err
 			}
-			s.Emit(event.Sum{Range: event.Range(c), Algorithm: kind.name, Sum: h.Sum(nil)})
+			s.Emit(event.Sum{Range: event.Range(c.scope), Algorithm: kind.name, Sum: h.Sum(nil)})
 			return nil
 		}
 	},

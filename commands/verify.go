@@ -26,6 +26,7 @@ type blockJob struct {
 	sized   bool   // the length of blocks was given
 	options fio.Options
 	from    int64 // where a run goes on that was stopped
+	shard   session.Shard
 	// neighbouring requests are one of up to so many bytes; 0: they are not merged
 	merge   int64
 	history *job.History // nil: the job was completed
@@ -132,6 +133,9 @@ func (b *blockJob) judge(s *session.Session, v event.Verdict, ended bool) error 
 		return nil
 	case !ended:
 		return nil
+	case b.shard.N > 0: // another may have verified some
+		s.Emit(v)
+		return nil
 	default:
 		e = event.NothingVerified{Verdict: v}
 	}
@@ -140,11 +144,18 @@ func (b *blockJob) judge(s *session.Session, v event.Verdict, ended bool) error 
 }
 
 func (b *blockJob) blocks(run *blockRun) event.Blocks {
-	o := run.job.Workload()
 	return event.Blocks{
-		Range: event.Range{Off: o.Offset, Len: b.length()}, File: b.file,
-		Job: b.section, Type: o.Verify, Merge: b.merge,
+		Range: b.span(), File: b.file,
+		Job: b.section, Type: run.job.Workload().Verify, Merge: b.merge,
 	}
+}
+
+// span is what of the image this run is about.
+func (b *blockJob) span() event.Range {
+	if only := b.options.Only; only != (fio.Slice{}) {
+		return event.Range{Off: only.From, Len: only.To - only.From}
+	}
+	return event.Range{Off: b.options.Offset, Len: b.length()}
 }
 
 // length is how many bytes of the image the job is about: each of its files has an equal part.
@@ -198,9 +209,7 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session,
 			Err: &blockdev.RangeError{Size: b.image.Dev.Size()},
 		}})
 	}
-	if len(s.Images()) > 1 {
-		b.file = b.image.Name
-	}
+	b.settleFile(s)
 	run := &blockRun{blockJob: b, phase: phase}
 	hooks := job.Hooks{Progress: run.note, Now: s.Now}
 	if b.tell.dump != "" {
@@ -214,6 +223,13 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session,
 		return nil, event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
 	}
 	return run, nil
+}
+
+// settleFile names the image where there are several.
+func (b *blockJob) settleFile(s *session.Session) {
+	if len(s.Images()) > 1 {
+		b.file = b.image.Name
+	}
 }
 
 // blockRun is one pass of a job, writing or verifying.
@@ -236,7 +252,7 @@ func (r *blockRun) do(
 	ctx context.Context, s *session.Session,
 	pass func(context.Context, job.Opener) (*job.Result, error),
 ) (result *job.Result, err error) {
-	total := r.length()
+	total := r.span().Len
 	if r.options.TimeBased {
 		total = 0
 	}

@@ -18,7 +18,7 @@ import (
 
 var verifyJob = session.Command{
 	Name: "verify_job", Min: 1, Max: -1, Reports: true,
-	Args:  "[--section name] [--read | --write] [--fio version] [--all] [--dump dir] file",
+	Args:  "[--section name] [--read | --write] [--fio version] [--all] [--dump dir] [--shard k/n] file",
 	Short: "runs the verification jobs of a file in the form of fio's job files",
 	Long: ` Example:
  verify_job disk.fio             writes and verifies what all its sections say
@@ -42,6 +42,9 @@ var verifyJob = session.Command{
  from 2.2 on; blocks are written as 3.42 does if none is given. What a job with
  time_based wrote is only known to the run itself, or from the state file that
  it left, with verify_state_load=1.
+
+ With --shard several runs do of each job what one would, see 'help shards'.
+ State files of shards have names of their own.
 `,
 	New: func(f *session.Flags) session.Run {
 		j := &jobFile{options: fio.DefaultOptions()}
@@ -62,6 +65,7 @@ var verifyJob = session.Command{
 		f.Size(&j.from, new(bool), 0, "resume", "N",
 			"go on where the only job was stopped in that phase")
 		j.tell.flags(f)
+		f.Shard(&j.shard, ownFlags...)
 		f.Word("file", args.File, word(&j.name))
 		f.Conflict("read-write", "--read and --write do not go together",
 			func() bool { return j.read && j.written })
@@ -76,6 +80,7 @@ type jobFile struct {
 	read, written bool // only that
 	given         bool // somebody said which fio
 	from, merge   int64
+	shard         session.Shard
 	options       fio.Options // that jobs begin with
 	tell          findings
 
@@ -220,7 +225,7 @@ func (j *jobFile) place(ctx context.Context) ([]placedJob, error) {
 			job.images = nil // fio does not run it either
 		}
 	}
-	return jobs, nil
+	return jobs, j.shareable(jobs)
 }
 
 // alone says whether a job has no clones, whose files would be others.
@@ -302,7 +307,10 @@ func (j *jobFile) onFile(
 	}
 	b := &blockJob{
 		op: "verify_job", section: o.Name, image: im, options: o, from: j.from,
-		merge: j.merge, tell: j.tell,
+		merge: j.merge, tell: j.tell, shard: j.shard,
+	}
+	if some, err := b.share(s); err != nil || !some {
+		return err
 	}
 	if o.Dump && b.tell.dump == "" {
 		if b.tell.dump = o.AuxPath; b.tell.dump == "" {
@@ -310,7 +318,7 @@ func (j *jobFile) onFile(
 		}
 	}
 	if o.StateLoad {
-		if err := b.readState(fio.StateName(&o)); err != nil {
+		if err := b.readState(b.stateName()); err != nil {
 			return err
 		}
 	}
@@ -338,7 +346,7 @@ func (j *jobFile) write(ctx context.Context, s *session.Session, b *blockJob) (e
 	}
 	state := ""
 	if b.options.StateSave && verifies(&b.options) {
-		state = fio.StateName(&b.options)
+		state = b.stateName()
 	}
 	restore := j.files.cache(b.image, &b.options)
 	defer func() { err = firstError(err, restore(ctx)) }()

@@ -17,7 +17,7 @@ import (
 
 var verifyRead = session.Command{
 	Name: "verify_read", Max: -1, Needs: session.File, Reports: true,
-	Args:  "[-t type] [--exact] [--content] [--all] [--dump dir] [--journal file] [off [len]]",
+	Args:  "[-t type] [--exact] [--content] [--all] [--dump dir] [--journal file] [--shard k/n] [off [len]]",
 	Short: "checks blocks that tell whether they are intact, and says what happened to those that are not",
 	Long: ` Example:
  verify_read                     what verify_write or fio wrote: each header
@@ -41,6 +41,8 @@ var verifyRead = session.Command{
  old or new; with --acknowledged only the program died and not the machine, so
  that all writes that had ended must be there as well. The journal says what
  the blocks are: what this line says of them counts for nothing.
+
+ With --shard several runs share the work, see 'help shards'.
 `,
 	More: classesHelp,
 	New: func(f *session.Flags) session.Run {
@@ -51,6 +53,7 @@ var verifyRead = session.Command{
 		b.options.Verify, b.options.Fio = fio.TypeAny, fio.FioAny
 		b.flags(f)
 		b.tell.flags(f)
+		b.shardFlag(f)
 		f.Bool(&exact, 0, "exact", "they must be those of the very job that the flags tell")
 		f.Bool(&content, 0, "content", "make the content of all blocks again and compare it")
 		f.Bool(&b.options.Holes, 0, "holes", "blocks of zeroes were never written and are fine")
@@ -86,6 +89,9 @@ var verifyRead = session.Command{
 				err = b.readState(state)
 			}
 			if err != nil {
+				return err
+			}
+			if some, err := b.share(s); err != nil || !some {
 				return err
 			}
 			if content {

@@ -14,7 +14,7 @@ const usualType = "crc32c"
 
 var verifyWrite = session.Command{
 	Name: "verify_write", Max: -1, Needs: session.File | session.Write, Reports: true,
-	Args:  "[-t type] [-b size] [--fio version] [--check] [off [len]]",
+	Args:  "[-t type] [-b size] [--fio version] [--check] [--shard k/n] [off [len]]",
 	Short: "fills a range with blocks that tell whether they are intact",
 	Long: ` Example:
  verify_write                    the whole image, in 4 KiB blocks with a CRC-32C
@@ -36,6 +36,8 @@ var verifyWrite = session.Command{
  that is there is replaced only if it is a journal, or a state. At the end the
  image is flushed, unless -o end_fsync=0 is given. An image waits for the disk
  at each write unless it was opened with -t writeback or -t none.
+
+ With --shard several runs write what one would, see 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c scope
@@ -45,6 +47,7 @@ var verifyWrite = session.Command{
 		b.options.Verify, b.options.EndFsync = usualType, true
 		b.flags(f)
 		b.tell.flags(f)
+		b.shardFlag(f, "check")
 		f.Bool(&check, 0, "check", "read everything back afterwards, as verify_read does")
 		f.Text(&journal, nil, 0, "journal", args.File,
 			"note there what was begun, written and flushed")
@@ -61,6 +64,9 @@ var verifyWrite = session.Command{
 			})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
+			if some, err := b.share(s); err != nil || !some {
+				return err
+			}
 			if err := b.writeNoted(ctx, s, journal, state); err != nil || !check {
 				return err
 			}

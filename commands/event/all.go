@@ -82,6 +82,7 @@ func All() []Event {
 		ScriptFailed{},
 		Searched{},
 		Serving{},
+		Shard{},
 		ShortOption{},
 		SnapshotChanged{},
 		Snapshots{},

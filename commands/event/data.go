@@ -83,6 +83,40 @@ func (Verified) Kind() Kind {
 	return Kind{"verified", "What a command did was read back and is right."}
 }
 
+// Shard says which part of its work a command does, before anything else of that command. Whoever
+// adds up what became of all parts finds in it what they have in common.
+type Shard struct {
+	Range
+	Op     string `json:"op" doc:"the command"`
+	K      int64  `json:"shard" doc:"which part it is, from 1"`
+	N      int64  `json:"shards" doc:"how many parts there are"`
+	Source string `json:"source,omitempty" doc:"the variable of the environment that says which part it is, with its value, if one does"`
+	// Whole is cut between blocks. Asked is the call, and Digest what it stands for where the call
+	// does not tell all.
+	Whole  Range  `json:"-"`
+	Block  int64  `json:"block" unit:"bytes" doc:"parts are cut at multiples of so many bytes from the start of the whole range"`
+	Size   int64  `json:"image_size" unit:"bytes" doc:"of the image"`
+	Asked  string `json:"asked" doc:"the call, without those flags that are each shard's own"`
+	Job    string `json:"job,omitempty" doc:"section of a job file, or its number where it has clones"`
+	File   string `json:"file,omitempty" doc:"name of the image, where there are several"`
+	Digest string `json:"digest,omitempty" doc:"a hash of what the blocks of a job depend on"`
+}
+
+// Kind of the event.
+func (Shard) Kind() Kind { return Kind{"shard", "Which part of its work a command does."} }
+
+type shard struct {
+	shardOf
+	WholeOff int64 `json:"whole_offset" unit:"bytes" doc:"first byte of what all shards are about"`
+	WholeLen int64 `json:"whole_length" unit:"bytes" doc:"of that"`
+}
+
+// shardOf is a Shard by another name: it tells of itself field by field.
+type shardOf Shard
+
+// Told adds the range of all shards.
+func (s Shard) Told() any { return shard{shardOf(s), s.Whole.Off, s.Whole.Len} }
+
 // Sum is the checksum of a range.
 type Sum struct {
 	Range
@@ -167,7 +201,7 @@ type Lengths struct {
 	Name  string `json:"name" type:"path" doc:"the other image"`
 	Here  int64  `json:"here" unit:"bytes" doc:"of the current image"`
 	There int64  `json:"there" unit:"bytes" doc:"of the other"`
-	Zero  bool   `json:"zero" doc:"whether nothing but zeroes lies behind the end of the shorter one"`
+	Zero  bool   `json:"zero" doc:"whether nothing but zeroes lies behind the end of the shorter one, as far as it was looked at"`
 }
 
 // Kind of the event.

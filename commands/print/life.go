@@ -8,8 +8,11 @@ import (
 )
 
 func (n *Native) copied(e event.Copied) {
-	n.say("copied %s to %s: %s, %s of data", sizeWords(e.Len), e.Name, e.Format,
-		sizeWords(e.Written))
+	n.say("copied %s", sizeWords(e.Len))
+	if e.Off > 0 {
+		n.say(" at offset %d", e.Off)
+	}
+	n.say(" to %s: %s, %s of data", e.Name, e.Format, sizeWords(e.Written))
 	if e.Verified {
 		n.say(", read back")
 	}

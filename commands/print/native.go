@@ -166,6 +166,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.searched(e)
 	case event.Serving:
 		n.serving(e)
+	case event.Shard:
+		n.say("%s\n", shardWords(e))
 	case event.SnapshotChanged:
 		n.say("%s\n", snapshotWords(e))
 	case event.Snapshots:

@@ -38,6 +38,10 @@ type Flags struct {
 	warnings []event.Event
 	needs    Needs    // see Need
 	words    []string // as typed, after the name
+
+	operandWords []string // those of words that are operands, ranges as two
+	given        []string // flags, as typed; see Shard
+	own          []string // long names of flags that are not kept there
 }
 
 // option is a flag.
@@ -399,6 +403,7 @@ func (f *Flags) parse(typed string, words []string, run Run, order []int) (Run, 
 	if operands, err = f.expandRange(operands); err != nil {
 		return nil, err
 	}
+	f.operandWords = operands
 	loose := f.spec != nil && f.spec.Loose
 	if !loose && (len(operands) < f.required() || !f.rest && len(operands) > f.operands) {
 		return nil, errUsage
@@ -439,6 +444,7 @@ func (f *Flags) readOptions(typed string, words []string) ([]string, error) {
 		if o == nil {
 			return nil
 		}
+		f.note(o, word)
 		err := o.take(word)
 		if err != nil && f.spec == nil && o.value.Type == args.TypeEnum && !o.value.More {
 			return chosen(o.name(), o.value.Words(), word, func(int) error { return err })

@@ -34,6 +34,8 @@ var (
 	safety string
 	//go:embed scripts.txt
 	scripts string
+	//go:embed shards.txt
+	shards string
 	//go:embed sizes.txt
 	sizes string
 )
@@ -51,6 +53,7 @@ func All() []session.Topic {
 		{Name: "quoting", Short: "how a line becomes words", Text: quoting},
 		{Name: "safety", Short: "what is refused, and what lifts it", Text: safety},
 		{Name: "scripts", Short: "many commands in a file", Text: scripts},
+		{Name: "shards", Short: "several machines that do one thing", Text: shards},
 		{Name: "sizes", Short: "how offsets, lengths and ranges are written", Text: sizes},
 	}
 }

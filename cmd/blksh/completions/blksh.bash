@@ -95,14 +95,15 @@ _blksh_operands() {
 		esac
 		;;
 	compare)
-		flags='-f --format -s --strict -U --force-share --all --report' words='' files=yes
+		flags='-f --format -s --strict -U --force-share --all --report --shard' words='' files=yes
 		case $prev in
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	--report) flags= words='' files=yes ;;
+	--shard) flags= words='slurm k8s env' files= ;;
 		esac
 		;;
 	copy)
-		flags='-b --backing -c --compress -F --backing-format -f --format -n --existing -o --options -U --force-share --bitmap --force --journal --resume --source-format --verify' words='' files=yes
+		flags='-b --backing -c --compress -F --backing-format -f --format -n --existing -o --options -U --force-share --bitmap --force --journal --resume --shard --source-format --verify' words='' files=yes
 		case $prev in
 	-b | --backing) flags= words='' files=yes ;;
 	-F | --backing-format) flags= words='luks qcow2 raw vdi' files= ;;
@@ -110,6 +111,7 @@ _blksh_operands() {
 	-o | --options) flags= words='' files= ;;
 	--bitmap) flags= words='' files= ;;
 	--journal) flags= words='' files=yes ;;
+	--shard) flags= words='slurm k8s env' files= ;;
 	--source-format) flags= words='luks qcow2 raw vdi' files= ;;
 		esac
 		;;
@@ -129,10 +131,11 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	find)
-		flags='--hex --max --text' words='' files=
+		flags='--hex --max --shard --text' words='' files=
 		case $prev in
 	--hex) flags= words='' files= ;;
 	--max) flags= words='' files= ;;
+	--shard) flags= words='slurm k8s env' files= ;;
 	--text) flags= words='' files= ;;
 		esac
 		;;
@@ -140,7 +143,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names nbd patterns quoting safety scripts sizes' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names nbd patterns quoting safety scripts shards sizes' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -149,9 +152,10 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	iszero)
-		flags='--all --first --report' words='' files=
+		flags='--all --first --report --shard' words='' files=
 		case $prev in
 	--report) flags= words='' files=yes ;;
+	--shard) flags= words='slurm k8s env' files= ;;
 		esac
 		;;
 	length | l)
@@ -272,9 +276,10 @@ _blksh_operands() {
 		flags='' words='' files=yes
 		;;
 	sum)
-		flags='-a --algorithm' words='' files=
+		flags='-a --algorithm --shard' words='' files=
 		case $prev in
 	-a | --algorithm) flags= words='sha256 sha512 sha384 sha1 md5 crc32 crc32c' files= ;;
+	--shard) flags= words='slurm k8s env' files= ;;
 		esac
 		;;
 	truncate | t)
@@ -290,7 +295,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	verify_job)
-		flags='--all --dump --fio --merge --read --report --resume --section --write' words='' files=yes
+		flags='--all --dump --fio --merge --read --report --resume --section --shard --write' words='' files=yes
 		case $prev in
 	--dump) flags= words='' files=yes ;;
 	--fio) flags= words='2.2 3.33 3.40 3.42' files= ;;
@@ -298,10 +303,11 @@ _blksh_operands() {
 	--report) flags= words='' files=yes ;;
 	--resume) flags= words='' files= ;;
 	--section) flags= words='' files= ;;
+	--shard) flags= words='slurm k8s env' files= ;;
 		esac
 		;;
 	verify_read)
-		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --dump --exact --fatal --fio --generation --header-offset --holes --interval --journal --merge --order --pattern-interval --report --resume --seed --state' words='' files=
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --dump --exact --fatal --fio --generation --header-offset --holes --interval --journal --merge --order --pattern-interval --report --resume --seed --shard --state' words='' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -320,11 +326,12 @@ _blksh_operands() {
 	--report) flags= words='' files=yes ;;
 	--resume) flags= words='' files= ;;
 	--seed) flags= words='' files= ;;
+	--shard) flags= words='slurm k8s env' files= ;;
 	--state) flags= words='' files=yes ;;
 		esac
 		;;
 	verify_write)
-		flags='-b --block -d --depth -o --option -P --pattern -t --type --all --check --dump --fio --generation --header-offset --interval --journal --merge --order --pattern-interval --report --resume --seed --state' words='' files=
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --all --check --dump --fio --generation --header-offset --interval --journal --merge --order --pattern-interval --report --resume --seed --shard --state' words='' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -343,6 +350,7 @@ _blksh_operands() {
 	--report) flags= words='' files=yes ;;
 	--resume) flags= words='' files= ;;
 	--seed) flags= words='' files= ;;
+	--shard) flags= words='slurm k8s env' files= ;;
 	--state) flags= words='' files=yes ;;
 		esac
 		;;

@@ -200,6 +200,7 @@ complete -c blksh -n '__blksh_in compare' -s s -l strict -d 'images of different
 complete -c blksh -n '__blksh_in compare' -s U -l force-share -d 'share the other image with programs that write it'
 complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ, not only the first ones'
 complete -c blksh -n '__blksh_in compare' -l report -r -F -d 'write a page of HTML about what was done and found'
+complete -c blksh -n '__blksh_in compare' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 
 complete -c blksh -n '__blksh_in copy' -r -F
 complete -c blksh -n '__blksh_in copy' -s b -l backing -r -F -d 'with --bitmap: what holds the rest, relative to the target'
@@ -213,6 +214,7 @@ complete -c blksh -n '__blksh_in copy' -l bitmap -x -d 'copy only what is dirty 
 complete -c blksh -n '__blksh_in copy' -l force -d 'also over a file that is there, or onto a device; never if that is in use'
 complete -c blksh -n '__blksh_in copy' -l journal -r -F -d 'note there how far the copy is'
 complete -c blksh -n '__blksh_in copy' -l resume -d 'go on with a copy that was stopped'
+complete -c blksh -n '__blksh_in copy' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in copy' -l source-format -x -a 'luks qcow2 raw vdi' -d 'format of the source, which is guessed otherwise'
 complete -c blksh -n '__blksh_in copy' -l verify -d 'read the copy back and compare it with the source'
 
@@ -234,11 +236,12 @@ complete -c blksh -n '__blksh_in exports' -f
 complete -c blksh -n '__blksh_in find' -f
 complete -c blksh -n '__blksh_in find' -l hex -x -d 'look for bytes, written as pairs of hex digits'
 complete -c blksh -n '__blksh_in find' -l max -x -d 'stop after N matches; without it after 1000'
+complete -c blksh -n '__blksh_in find' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a text'
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names nbd patterns quoting safety scripts sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json names nbd patterns quoting safety scripts shards sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -248,6 +251,7 @@ complete -c blksh -n '__blksh_in iszero' -f
 complete -c blksh -n '__blksh_in iszero' -l all -d 'list all ranges that are not zero, not only the first ones'
 complete -c blksh -n '__blksh_in iszero' -l first -d 'stop at the first byte that is not zero'
 complete -c blksh -n '__blksh_in iszero' -l report -r -F -d 'write a page of HTML about what was done and found'
+complete -c blksh -n '__blksh_in iszero' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 
 complete -c blksh -n '__blksh_in length l' -f
 
@@ -370,6 +374,7 @@ complete -c blksh -n '__blksh_in source' -r -F
 
 complete -c blksh -n '__blksh_in sum' -f
 complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha384 sha1 md5 crc32 crc32c' -d 'which checksum'
+complete -c blksh -n '__blksh_in sum' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 
 complete -c blksh -n '__blksh_in truncate t' -f
 complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added'
@@ -389,6 +394,7 @@ complete -c blksh -n '__blksh_in verify_job' -l read -d 'only verify; nothing is
 complete -c blksh -n '__blksh_in verify_job' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in verify_job' -l resume -x -d 'go on where the only job was stopped in that phase'
 complete -c blksh -n '__blksh_in verify_job' -l section -x -d 'only the jobs of this name'
+complete -c blksh -n '__blksh_in verify_job' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in verify_job' -l write -d 'only write'
 
 complete -c blksh -n '__blksh_in verify_read' -f
@@ -415,6 +421,7 @@ complete -c blksh -n '__blksh_in verify_read' -l pattern-interval -x -d 'where t
 complete -c blksh -n '__blksh_in verify_read' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in verify_read' -l resume -x -d 'go on where a run was stopped, as it said'
 complete -c blksh -n '__blksh_in verify_read' -l seed -x -d 'what content and order are made from; usually 137'
+complete -c blksh -n '__blksh_in verify_read' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in verify_read' -l state -r -F -d 'as --exact, for a job that fio\'s state file tells of'
 
 complete -c blksh -n '__blksh_in verify_write' -f
@@ -437,6 +444,7 @@ complete -c blksh -n '__blksh_in verify_write' -l pattern-interval -x -d 'where 
 complete -c blksh -n '__blksh_in verify_write' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in verify_write' -l resume -x -d 'go on where a run was stopped, as it said'
 complete -c blksh -n '__blksh_in verify_write' -l seed -x -d 'what content and order are made from; usually 137'
+complete -c blksh -n '__blksh_in verify_write' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in verify_write' -l state -r -F -d 'write there how far it came, as verify_state_save'
 
 complete -c blksh -n '__blksh_in version' -f

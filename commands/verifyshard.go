@@ -1,0 +1,115 @@
+package commands
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify/fio"
+)
+
+// ownFlags are those of verifications that each shard may have of its own.
+var ownFlags = []string{"journal", "state", "dump", "resume", "all"}
+
+// shardFlag declares --shard; own are further flags that each shard may have of its own.
+func (b *blockJob) shardFlag(f *session.Flags, own ...string) {
+	f.Shard(&b.shard, append(own, ownFlags...)...)
+}
+
+// share makes the job the part of it that --shard says, and is false if nothing is left for it.
+// What a job writes is cut between its blocks, of which numbers and contents are those of the whole
+// job. A scan does not know them: it is cut by what -b says, or by shardBlock.
+func (b *blockJob) share(s *session.Session) (some bool, err error) {
+	if b.shard.N == 0 {
+		return true, nil
+	}
+	b.settleFile(s)
+	o := &b.options
+	e := event.Shard{
+		Op: b.op, Block: blockOf(o), Size: b.image.Dev.Info().Size, Job: b.section, File: b.file,
+		Digest: digest(o.Workload),
+	}
+	if b.scan && !b.sized {
+		e.Block = shardBlock
+	}
+	if o.NumJobs > 1 || o.Clone > 0 {
+		e.Job = fmt.Sprintf("%s.%d", b.section, o.Clone)
+	}
+	c := scope{Off: o.Offset, Len: b.length()}
+	some = takeShard(s, &b.shard, &c, e)
+	part := fio.Slice{From: c.Off, To: c.Off + c.Len}
+	switch {
+	case !some:
+	case o.Only != fio.Slice{} && o.Only != part:
+		return false, event.Fail(event.BadValue{Message: fmt.Sprintf(
+			"%s: the journal is that of another part, from %d to %d", b.op, o.Only.From,
+			o.Only.To)})
+	case b.scan:
+		o.Offset, o.Size = c.Off, c.Len
+	default:
+		o.Only = part
+	}
+	return some, nil
+}
+
+// blockOf is the longest block of a job, in bytes.
+func blockOf(o *fio.Options) int64 { return int64(max(o.MinBlock, o.MaxBlock, 1)) }
+
+// digest tells workloads apart.
+func digest(w fio.Workload) string {
+	w.Only = fio.Slice{}
+	text, _ := json.Marshal(w) // it has nothing that JSON has not
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// stateName is the name of the state file of a job, or of what a shard does of it.
+func (b *blockJob) stateName() string {
+	name := fio.StateName(&b.options)
+	if b.shard.N > 0 {
+		name += fmt.Sprintf(".shard-%d-of-%d", b.shard.K, b.shard.N)
+	}
+	return name
+}
+
+// shareable refuses to share jobs of which one writes over what another wrote, unless all of them
+// are cut in the same places: otherwise nobody knows which shard is the last at a block.
+func (j *jobFile) shareable(jobs []placedJob) error {
+	if j.shard.N == 0 {
+		return nil
+	}
+	var writers []*placedJob
+	for i := range jobs {
+		job := &jobs[i]
+		if !j.chooses(&job.options) || !job.writes {
+			continue
+		}
+		for _, other := range writers {
+			shared := slices.ContainsFunc(job.images, func(im *session.Image) bool {
+				return slices.Contains(other.images, im)
+			})
+			if shared && !cutAlike(&other.options, &job.options) {
+				return event.Fail(event.BadValue{Message: fmt.Sprintf(
+					"verify_job: --shard: jobs %s and %s write to the same blocks, and are not of "+
+						"one range and block size, so that they are cut in other places",
+					other.options.Name, job.options.Name)})
+			}
+		}
+		writers = append(writers, job)
+	}
+	return nil
+}
+
+// cutAlike says whether no byte is in different shards of two jobs.
+func cutAlike(a, b *fio.Options) bool {
+	n, m := (&blockJob{options: *a}).length(), (&blockJob{options: *b}).length()
+	if a.Offset >= b.Offset+m || b.Offset >= a.Offset+n {
+		return true
+	}
+	even := a.MaxBlock <= a.MinBlock && b.MaxBlock <= b.MinBlock
+	return even && a.Offset == b.Offset && n == m && blockOf(a) == blockOf(b)
+}
