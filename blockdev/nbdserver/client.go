@@ -1,12 +1,10 @@
 package nbdserver
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,14 +22,21 @@ const (
 	// maxSkipped is how much data of a refused request is read and dropped, in bytes. A client with
 	// more is hung up on.
 	maxSkipped = 64 << 20
-	// bufferSize is for reading requests, in bytes: several small ones come with one call.
-	bufferSize = 64 << 10
+	// longestHold is how long a request may take before another worker reads the next.
+	longestHold = 5 * time.Millisecond
+	// atOnce is what the disk may take for a request that its worker does before anybody reads the
+	// next; besides, each byte may take a nanosecond.
+	atOnce = 50 * time.Microsecond
+	// A request that took longer weighs as much as slowWeight that did not. Of those that are worth
+	// more than quick reading is kept no more, and at most wariest are remembered.
+	slowWeight, quickEnough, wariest = 8, 16, 64
+	// batchSize is how many bytes of replies are sent together, if they come one upon the other.
+	batchSize = 128 << 10
 )
 
 // client is a connection that uses an export.
 type client struct {
-	conn     net.Conn // the socket
-	rw       net.Conn // conn, or TLS over it
+	stream   stream
 	export   *Export
 	size     uint64
 	readOnly bool
@@ -41,29 +46,41 @@ type client struct {
 	traffic  traffic
 	moved    func(n int64) // nil if nobody wants to know
 
-	reading sync.Mutex // held by the worker that reads
-	in      *bufio.Reader
-	head    []byte
+	reading sync.Mutex // held by the worker that reads, or keeps others from it
+	in      input
 	ended   bool // no further requests are read
 	err     error
+	leaving atomic.Bool // the server ends
 
-	sending sync.Mutex // held while a reply is written
-	out     net.Buffers
-	dead    bool // a reply could not be sent
+	sending sync.Mutex  // held while replies are written
+	batch   []byte      // replies that are not sent yet
+	batched atomic.Bool // there are such
+	out     [][]byte    // parts of what is written
+	dead    bool        // a reply could not be sent
 
-	mu      sync.Mutex
-	workers int
-	idle    int // workers that wait for reading
-	group   sync.WaitGroup
+	// wary tells how slow the disk has been of late.
+	wary atomic.Int32
+
+	mu       sync.Mutex
+	workers  int
+	idle     int // workers that wait for reading
+	group    sync.WaitGroup
+	keeper   *worker // that does a request and keeps the reading, nil for none
+	kept     time.Time
+	yielded  time.Time // when the keeper last let the runtime look around
+	relief   *time.Timer
+	relieved bool // relief is not set
 }
 
 func newClient(h *haggling, e *Export) *client {
-	return &client{
-		conn: h.conn, rw: h.rw, form: h.form, contexts: h.contexts,
+	c := &client{
+		stream: newStream(h.conn, h.rw), form: h.form, contexts: h.contexts,
 		export: e, size: e.size(), readOnly: e.readOnly(),
-		in: bufio.NewReaderSize(h.rw, bufferSize), head: make([]byte, nbdwire.RequestSize(h.form)),
-		memory: newBudget(maxMemory), moved: h.server.Moved,
+		memory: newBudget(maxMemory), moved: h.server.Moved, relieved: true,
 	}
+	c.in = newInput(c.stream, c.flush)
+	c.wary.Store(wariest)
+	return c
 }
 
 // traffic counts what was done for a client.
@@ -93,23 +110,39 @@ func (c *client) count(r nbdwire.Request) {
 // serve works until the client takes leave, breaks the protocol, or ctx ends. Requests that were
 // read are finished in any case.
 func (c *client) serve(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() {
-		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
-		_ = c.conn.SetWriteDeadline(time.Now().Add(lingerTime))
-	})
-	c.hire(context.WithoutCancel(ctx))
+	served, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		c.watch(ctx, served)
+	}()
+	working := context.WithoutCancel(ctx)
+	c.relief = time.AfterFunc(longestHold, func() { c.relieve(working) })
+	c.hire(working)
 	c.group.Wait()
-	stop()
-	_ = c.rw.Close()
-	if ctx.Err() != nil && isTimeout(c.err) {
+	c.relief.Stop()
+	close(served)
+	<-watched
+	_ = c.stream.Close()
+	if c.leaving.Load() {
 		return nil
 	}
 	return c.err
 }
 
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
+// watch ends the reading when ctx ends, and some time later everything.
+func (c *client) watch(ctx context.Context, served <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+	case <-served:
+		return
+	}
+	c.leaving.Store(true)
+	c.stream.endReading()
+	select {
+	case <-time.After(lingerTime):
+		c.stream.abort()
+	case <-served:
+	}
 }
 
 // hire sets one more worker to work, unless there is one that has nothing to do, or enough of them.
@@ -129,10 +162,15 @@ func (c *client) work(ctx context.Context) {
 	w := &worker{client: c}
 	for {
 		c.reading.Lock()
-		err := c.next(w)
-		c.reading.Unlock()
-		if err != nil {
+		mine, err := c.readOn(ctx, w)
+		if mine {
+			c.reading.Unlock()
+		}
+		switch {
+		case err != nil:
 			return
+		case !mine:
+			continue
 		}
 		c.mu.Lock()
 		c.idle--
@@ -148,9 +186,12 @@ func (c *client) work(ctx context.Context) {
 // next reads a request with its data, with reading held. After an error there are no more.
 func (c *client) next(w *worker) error {
 	if c.ended {
-		return net.ErrClosed
+		return errLeave
 	}
-	err := c.readRequest(w)
+	err := errLeave
+	if !c.leaving.Load() {
+		err = c.readRequest(w)
+	}
 	if err != nil {
 		c.ended = true
 		if err != errLeave && !(err == io.EOF && c.memory.idle()) {
@@ -163,14 +204,15 @@ func (c *client) next(w *worker) error {
 // errTooLong refuses the data of a request.
 var errTooLong = refusal{syscall.EINVAL, "more data than a request may have"}
 
-// errLeave says that the client takes leave.
+// errLeave says that the client takes leave, or the server.
 var errLeave = errors.New("disconnect")
 
 func (c *client) readRequest(w *worker) error {
-	if _, err := io.ReadFull(c.in, c.head); err != nil {
+	head, err := c.in.next(nbdwire.RequestSize(c.form))
+	if err != nil {
 		return err
 	}
-	r, err := nbdwire.ParseRequest(c.head, c.form)
+	r, err := nbdwire.ParseRequest(head, c.form)
 	if err != nil {
 		return err
 	}
@@ -186,11 +228,10 @@ func (c *client) readRequest(w *worker) error {
 		if w.refused == nil {
 			w.refused = errTooLong
 		}
-		_, err := io.CopyN(io.Discard, c.in, int64(payload))
-		return err
+		return c.in.skip(int64(payload))
 	}
 	w.take(c.need(r))
-	_, err = io.ReadFull(c.in, w.data[:payload])
+	err = c.in.read(w.data[:payload])
 	if err != nil {
 		w.give()
 	}
@@ -208,49 +249,57 @@ func (c *client) need(r nbdwire.Request) int {
 	return int(r.Payload(c.form))
 }
 
-// send writes a reply whole.
-func (c *client) send(parts ...[]byte) {
+// send writes a reply whole, behind those that wait. With later set it may wait itself, until
+// somebody calls flush.
+func (c *client) send(later bool, parts ...[]byte) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if c.dead {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	if later && n <= batchSize/4 {
+		if len(c.batch)+n > batchSize {
+			c.write()
+		}
+		for _, p := range parts {
+			c.batch = append(c.batch, p...)
+		}
+		c.batched.Store(len(c.batch) > 0)
 		return
 	}
-	c.out = append(c.out[:0], parts...)
-	all := c.out
-	var err error
-	if c.rw == c.conn {
-		_, err = c.out.WriteTo(c.rw)
-	} else {
-		err = writeTLS(c.rw, c.out)
+	c.write(parts...)
+}
+
+// flush writes the replies that wait.
+func (c *client) flush() {
+	if !c.batched.Load() {
+		return
 	}
-	clear(all)
-	c.out = all[:0]
-	if err != nil {
-		c.dead = true
-		_ = c.conn.Close()
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if len(c.batch) > 0 {
+		c.write()
 	}
 }
 
-// writeTLS puts a short reply into one record.
-func writeTLS(w io.Writer, parts net.Buffers) error {
-	const short = 4 << 10
-	var first []byte
-	for i, p := range parts {
-		if len(first)+len(p) > short {
-			break
-		}
-		first = append(first, p...)
-		parts[i] = nil
+// write writes the replies that wait, and parts. It is called with sending held.
+func (c *client) write(parts ...[]byte) {
+	c.out = c.out[:0]
+	if len(c.batch) > 0 {
+		c.out = append(c.out, c.batch)
 	}
-	if _, err := w.Write(first); err != nil {
-		return err
+	c.out = append(c.out, parts...)
+	c.batch = c.batch[:0]
+	c.batched.Store(false)
+	if c.dead {
+		return
 	}
-	for _, p := range parts {
-		if _, err := w.Write(p); len(p) > 0 && err != nil {
-			return err
-		}
+	if err := c.stream.writev(c.out); err != nil {
+		c.dead = true
+		c.stream.abort()
 	}
-	return nil
+	clear(c.out)
 }
 
 // budget bounds the memory of requests. Whoever needs more than there is waits, and one that needs

@@ -95,6 +95,14 @@ func (w *wire) ask(r nbdwire.Request, data []byte) (syscall.Errno, error) {
 	}
 }
 
+// skip reads n bytes of a reply.
+func (w *wire) skip(n int64) {
+	w.t.Helper()
+	if _, err := io.CopyN(io.Discard, w.conn, n); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *wire) reply() (nbdwire.Reply, error) {
 	var head []byte
 	for {

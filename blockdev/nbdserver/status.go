@@ -27,7 +27,7 @@ func (w *worker) status(ctx context.Context) error {
 			t = nbdwire.ChunkBlockStatusExt
 		}
 		payload := nbdwire.AppendExtents(nil, c.form, id, w.extents)
-		c.send(w.chunk(t, len(payload), i == len(contexts)-1), payload)
+		w.send(w.chunk(t, len(payload), i == len(contexts)-1), payload)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
@@ -26,6 +27,7 @@ type worker struct {
 	data    []byte
 	refused error // why nothing is done
 	taken   int   // of the budget
+	later   bool  // replies may wait for those of the next requests
 
 	kept    []byte
 	head    []byte
@@ -173,7 +175,10 @@ func (w *worker) perform(ctx context.Context) error {
 		return nil
 	}
 	if r.Command == nbdwire.CmdWrite {
-		return disk.Write(ctx, driver.Vec{w.data}, off, flags)
+		began := time.Now()
+		err := disk.Write(ctx, driver.Vec{w.data}, off, flags)
+		w.judge(time.Since(began))
+		return err
 	}
 	if r.Flags&nbdwire.NoHole == 0 {
 		flags |= driver.MayUnmap
@@ -218,14 +223,16 @@ func (w *worker) chunk(t nbdwire.ChunkType, length int, done bool) []byte {
 	return w.head
 }
 
+func (w *worker) send(parts ...[]byte) { w.client.send(w.later, parts...) }
+
 // succeed answers that all was done.
 func (w *worker) succeed() {
 	if w.client.form == nbdwire.Extended {
-		w.client.send(w.chunk(nbdwire.ChunkNone, 0, true))
+		w.send(w.chunk(nbdwire.ChunkNone, 0, true))
 		return
 	}
 	w.head = nbdwire.Reply{Cookie: w.request.Cookie}.Append(w.head[:0])
-	w.client.send(w.head)
+	w.send(w.head)
 }
 
 // fail answers that something went wrong, in words where there is room for them.
@@ -237,11 +244,11 @@ func (w *worker) fail(err error) {
 	code := nbdwire.Code(no)
 	if w.client.form == nbdwire.Simple {
 		w.head = nbdwire.Reply{Cookie: w.request.Cookie, Error: code}.Append(w.head[:0])
-		w.client.send(w.head)
+		w.send(w.head)
 		return
 	}
 	payload := nbdwire.ChunkFailure{Code: code, Text: err.Error()}.Append(nil)
-	w.client.send(w.chunk(nbdwire.ChunkError, len(payload), true), payload)
+	w.send(w.chunk(nbdwire.ChunkError, len(payload), true), payload)
 }
 
 // read answers with data, and with holes where they are known and the client can take them.
@@ -265,7 +272,7 @@ func (w *worker) readPlain(ctx context.Context) error {
 	}
 	if w.client.form == nbdwire.Simple {
 		w.head = nbdwire.Reply{Cookie: w.request.Cookie}.Append(w.head[:0])
-		w.client.send(w.head, w.data)
+		w.send(w.head, w.data)
 		return nil
 	}
 	w.sendData(0, len(w.data), true)
@@ -273,8 +280,10 @@ func (w *worker) readPlain(ctx context.Context) error {
 }
 
 func (w *worker) fill(ctx context.Context, from, to int) error {
-	off := int64(w.request.Offset) + int64(from)
-	return w.client.export.Disk.Read(ctx, driver.Vec{w.data[from:to]}, off, 0)
+	off, began := int64(w.request.Offset)+int64(from), time.Now()
+	err := w.client.export.Disk.Read(ctx, driver.Vec{w.data[from:to]}, off, 0)
+	w.judge(time.Since(began))
+	return err
 }
 
 // sendData sends a part of the data as a chunk.
@@ -282,7 +291,7 @@ func (w *worker) sendData(from, to int, done bool) {
 	head := w.chunk(nbdwire.ChunkData, 8+to-from, done)
 	head = nbdwire.AppendDataOffset(head, w.request.Offset+uint64(from))
 	w.head = head
-	w.client.send(head, w.data[from:to])
+	w.send(head, w.data[from:to])
 }
 
 // readSparse answers with a chunk for each run of data or zeroes.
@@ -298,7 +307,7 @@ func (w *worker) readSparse(ctx context.Context) error {
 		if e.Zero {
 			head := w.chunk(nbdwire.ChunkHole, 12, next == end)
 			w.head = nbdwire.AppendHole(head, uint64(off), uint32(next-at))
-			w.client.send(w.head)
+			w.send(w.head)
 		} else {
 			if err := w.fill(ctx, at, next); err != nil {
 				return err

@@ -1,0 +1,82 @@
+package nbdserver
+
+import "io"
+
+const (
+	// inputSize is for reading requests ahead, in bytes: several small ones come with one call.
+	inputSize = 64 << 10
+	// largeData is from where on the data of a request is read where it belongs, in bytes.
+	largeData = 16 << 10
+)
+
+// input reads what a client sends, ahead where requests are small.
+type input struct {
+	r io.Reader
+	// idle is called before there is a wait for the client.
+	idle       func()
+	buf        []byte
+	start, end int // what is in buf and was not taken
+	// large: the data of the last request was. Nothing is read ahead then, because the next may
+	// have as much, which would have to be copied.
+	large bool
+}
+
+func newInput(r io.Reader, idle func()) input {
+	return input{r: r, idle: idle, buf: make([]byte, inputSize)}
+}
+
+// next takes n bytes, which stay until the next call. io.EOF if there are none.
+func (in *input) next(n int) ([]byte, error) {
+	if in.end-in.start < n {
+		in.end = copy(in.buf, in.buf[in.start:in.end])
+		in.start = 0
+		room := in.buf
+		if in.large {
+			room = room[:n]
+		}
+		in.idle()
+		got, err := io.ReadAtLeast(in.r, room[in.end:], n-in.end)
+		if err == io.EOF && in.end > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		in.end += got
+		if err != nil {
+			return nil, err
+		}
+	}
+	in.start += n
+	return in.buf[in.start-n : in.start], nil
+}
+
+// read fills p.
+func (in *input) read(p []byte) error {
+	in.large = len(p) >= largeData
+	n := copy(p, in.buf[in.start:in.end])
+	in.start += n
+	if n == len(p) {
+		return nil
+	}
+	in.idle()
+	_, err := io.ReadFull(in.r, p[n:])
+	return ended(err)
+}
+
+// skip drops n bytes.
+func (in *input) skip(n int64) error {
+	ahead := min(n, int64(in.end-in.start))
+	in.start += int(ahead)
+	if n == ahead {
+		return nil
+	}
+	in.idle()
+	_, err := io.CopyN(io.Discard, in.r, n-ahead)
+	return ended(err)
+}
+
+// ended words an end amid a request.
+func ended(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+package nbdserver
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+)
+
+// readOn reads a request that others need not wait for, with reading held. While the disk is quick
+// it does requests, too, before it reads the next: to leave the reading to another worker and to
+// wake that one takes longer. mine is false when the reading was taken from w meanwhile.
+func (c *client) readOn(ctx context.Context, w *worker) (mine bool, err error) {
+	defer c.flush()
+	for {
+		if err := c.next(w); err != nil || !c.keep(w) {
+			return true, err
+		}
+		w.do(ctx)
+		if !c.keeps(w) {
+			return false, nil
+		}
+	}
+}
+
+// keep says whether w does its request before anybody reads the next one, with reading held. It
+// does so while the disk has been quick, and for requests that are in the nature of being so.
+func (c *client) keep(w *worker) bool {
+	long := w.request.Length > keptBuffer ||
+		w.request.Command != nbdwire.CmdRead && w.request.Command != nbdwire.CmdWrite
+	if w.refused == nil && long || c.wary.Load() > quickEnough {
+		return false
+	}
+	c.yield()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keeper, c.kept, w.later = w, time.Now(), true
+	if c.relieved {
+		c.relieved = false
+		c.relief.Reset(longestHold)
+	}
+	return true
+}
+
+// yield lets the runtime look around now and then, with reading held. From a goroutine that does not
+// come back for long it takes its processor away, again and again.
+func (c *client) yield() {
+	const often = 4 * time.Millisecond // of 10 that the runtime allows
+	if now := time.Now(); now.Sub(c.yielded) > often {
+		c.yielded = now
+		runtime.Gosched()
+	}
+}
+
+// keeps says whether w, which has done its request, still has the reading.
+func (c *client) keeps(w *worker) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.later = false
+	if c.keeper != w {
+		c.idle++
+		return false
+	}
+	c.keeper = nil
+	return true
+}
+
+// relieve takes the reading from a worker that has kept it for too long, and sends the replies that
+// wait for what it does.
+func (c *client) relieve(ctx context.Context) {
+	c.mu.Lock()
+	left := longestHold - time.Since(c.kept)
+	if c.keeper == nil || left > 0 {
+		c.relieved = c.keeper == nil
+		if !c.relieved {
+			c.relief.Reset(left)
+		}
+		c.mu.Unlock()
+		return
+	}
+	c.keeper, c.relieved = nil, true
+	c.idle--
+	c.mu.Unlock()
+	c.wary.Store(wariest)
+	c.flush()
+	c.hire(ctx)
+	c.reading.Unlock()
+}
+
+// judge notes how long the disk took for a request of w. Requests that are done at the same time may
+// overlook each other.
+func (w *worker) judge(took time.Duration) {
+	wary := &w.client.wary
+	now := wary.Load()
+	if took > atOnce+time.Duration(w.request.Length) {
+		wary.Store(min(now+slowWeight, wariest))
+	} else if now > 0 {
+		wary.Store(now - 1)
+	}
+}
