@@ -10,6 +10,7 @@ import (
 
 var aioFlush = session.Command{
 	Name: "aio_flush", Needs: session.File,
+	Group: session.GroupBackground,
 	Short: "completes all outstanding aio requests",
 	Long: ` Example:
  aio_write 0 1M
@@ -27,6 +28,7 @@ var aioFlush = session.Command{
 
 var flush = session.Command{
 	Name: "flush", Alias: "f", Needs: session.File,
+	Group: session.GroupData,
 	Short: "flush all in-core file state to disk",
 	Long: ` Example:
  flush                 returns when what was written is on stable storage

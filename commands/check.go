@@ -12,6 +12,7 @@ import (
 
 var check = session.Command{
 	Name: "check", Max: -1, Reports: true,
+	Group: session.GroupImages,
 	Args:  "[-r leaks|all] [-f format] [-U] [file]",
 	Short: "checks the metadata of an image",
 	Long: ` Examples:

@@ -12,6 +12,7 @@ import (
 
 var commit = session.Command{
 	Name: "commit", Min: 1, Max: -1,
+	Group: session.GroupImages,
 	Args:  "[-d] [-f format] file",
 	Short: "brings what an overlay holds into its backing file",
 	Long: ` Examples:

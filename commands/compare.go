@@ -13,6 +13,7 @@ import (
 
 var compare = session.Command{
 	Name: "compare", Min: 1, Max: -1, Needs: session.File, Reports: true,
+	Group: session.GroupLook,
 	Args:  "[-f format] [-s] [-U] [--all] [--shard k/n] file [off [len]]",
 	Short: "compares the image with another",
 	Long: ` Example:

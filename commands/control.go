@@ -12,6 +12,7 @@ import (
 
 var help = session.Command{
 	Name: "help", Alias: "?", Max: 1,
+	Group: session.GroupShell,
 	Args:  "[command | topic]",
 	Short: "help for one or all commands",
 	Long: ` Example:
@@ -32,10 +33,20 @@ var help = session.Command{
 
 // listHelp shows what there is help on.
 func listHelp(s *session.Session) {
-	for _, row := range s.Table.Rows() {
-		s.Emit(row.Synopsis(row.Name))
+	var list event.HelpList
+	for _, section := range s.Table.Sections() {
+		g := event.HelpGroup{Title: section.Group.Title()}
+		for _, row := range section.Rows {
+			synopsis := row.Synopsis(row.Name)
+			synopsis.Alias = row.Alias
+			g.Commands = append(g.Commands, synopsis)
+		}
+		list.Groups = append(list.Groups, g)
 	}
-	s.Emit(event.HelpList{Topics: topicNames(s)})
+	for _, topic := range s.Topics {
+		list.Topics = append(list.Topics, event.HelpTopic{Name: topic.Name, Short: topic.Short})
+	}
+	s.Emit(list)
 }
 
 func topicNames(s *session.Session) []string {
@@ -49,7 +60,11 @@ func topicNames(s *session.Session) []string {
 // helpOn shows the help on a command or a topic.
 func helpOn(s *session.Session, name string) error {
 	if row := s.Table.Find(name); row != nil {
-		s.Emit(row.Synopsis(name))
+		synopsis := row.Synopsis(name)
+		if synopsis.Alias = row.Alias; name == row.Alias {
+			synopsis.Alias = row.Name
+		}
+		s.Emit(synopsis)
 		s.Emit(event.HelpBody{Text: row.Help()})
 		return nil
 	}
@@ -65,6 +80,7 @@ func helpOn(s *session.Session, name string) error {
 
 var quit = session.Command{
 	Name: "quit", Alias: "q", Max: -1,
+	Group: session.GroupShell,
 	Short: "exit the program",
 	Long: ` Example:
  quit                  waits for requests in the background, and leaves
@@ -84,6 +100,7 @@ const longestSleep = 24 * time.Hour
 
 var sleep = session.Command{
 	Name: "sleep", Min: 1, Max: 1,
+	Group: session.GroupShell,
 	Args:  "milliseconds",
 	Short: "waits for the given value in milliseconds",
 	Long: ` Example:
@@ -110,6 +127,7 @@ var sleep = session.Command{
 
 var abort = session.Command{
 	Name:  "abort",
+	Group: session.GroupFaults,
 	Short: "simulate a program crash using abort(3)",
 	Long: ` Example:
  abort                 dies at once and writes out nothing
@@ -127,6 +145,7 @@ const lastSignal = 65
 
 var sigraise = session.Command{
 	Name: "sigraise", Min: 1, Max: 1,
+	Group: session.GroupFaults,
 	Args:  "signal",
 	Short: "raises a signal",
 	Long: ` Example:

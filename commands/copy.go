@@ -23,6 +23,7 @@ import (
 
 var copyCommand = session.Command{
 	Name: "copy", Min: 1, Max: -1,
+	Group: session.GroupImages,
 	Args:  "[-cnU] [-f format] [-o options] [--bitmap name [-b backing -F format]] [--verify] [--resume] [--shard k/n] [source] target",
 	Short: "copies an image into another one of any format",
 	Long: ` Examples:

@@ -10,6 +10,7 @@ import (
 
 var discard = session.Command{
 	Name: "discard", Alias: "d", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Group: session.GroupData,
 	Args:  "[-Cq] [--verify [--all]] off len",
 	Short: "discards a number of bytes at a specified offset",
 	Long: ` Example:
@@ -60,6 +61,7 @@ func (t *transfer) discard(unit int64) work {
 
 var aioDiscard = session.Command{
 	Name: "aio_discard", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Group: session.GroupBackground,
 	Args:  "[-Cq] off len",
 	Short: "asynchronously discards a number of bytes",
 	Long: ` Example:

@@ -16,6 +16,7 @@ const usualMatches = 1000
 
 var find = session.Command{
 	Name: "find", Min: 1, Max: -1, Needs: session.File,
+	Group: session.GroupLook,
 	Args:  "(--hex bytes | --text text) [--max n] [--shard k/n] [off [len]]",
 	Short: "looks for bytes and shows where they are",
 	Long: ` Example:

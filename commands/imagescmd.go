@@ -10,6 +10,7 @@ import (
 
 var images = session.Command{
 	Name:  "images",
+	Group: session.GroupImages,
 	Short: "lists the open images",
 	Long: ` Example:
  open -a old old.img
@@ -30,6 +31,7 @@ var images = session.Command{
 
 var use = session.Command{
 	Name: "use", Min: 1, Max: 1,
+	Group: session.GroupImages,
 	Args:  "name",
 	Short: "makes another image the current one",
 	Long: ` Example:

@@ -12,6 +12,7 @@ import (
 
 var info = session.Command{
 	Name: "info", Alias: "i", Needs: session.File,
+	Group: session.GroupLook,
 	Short: "prints information about the current file",
 	Long: ` Example:
  info                  the format of the image, and what is special about it

@@ -13,6 +13,7 @@ import (
 
 var alloc = session.Command{
 	Name: "alloc", Alias: "a", Min: 1, Max: 2, Needs: session.File,
+	Group: session.GroupLook,
 	Args:  "off [len]",
 	Short: "counts the allocated bytes of a range",
 	Long: ` Example:
@@ -77,6 +78,7 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 
 var mapCommand = session.Command{
 	Name: "map", Max: -1, Needs: session.File, Reports: true,
+	Group: session.GroupLook,
 	Args:  "[--totals] [--draw] [--svg file] [--bitmap name] [off [len]]",
 	Short: "prints the allocated areas of a file",
 	Long: ` Example:

@@ -12,6 +12,7 @@ import (
 
 var open = session.Command{
 	Name: "open", Alias: "o", Min: 1, Max: -1,
+	Group: session.GroupImages,
 	Args:  "[-rwsCnkU] [-a name] [-f format] [-t cache] [-d discard] [-i aio] [-o options] [path]",
 	Short: "open the file specified by path",
 	Long: ` Example:
@@ -107,6 +108,7 @@ var open = session.Command{
 
 var closeCommand = session.Command{
 	Name: "close", Alias: "c", Max: 1, Needs: session.File,
+	Group: session.GroupImages,
 	Args:  "[name]",
 	Short: "close the current open file",
 	Long: ` Example:
@@ -130,6 +132,7 @@ var closeCommand = session.Command{
 
 var reopen = session.Command{
 	Name: "reopen", Max: -1, Needs: session.File,
+	Group: session.GroupImages,
 	Args:  "[(-r|-w)] [-c cache] [-o options]",
 	Short: "reopens an image with new options",
 	Long: ` Example:

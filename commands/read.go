@@ -15,6 +15,7 @@ import (
 
 var read = session.Command{
 	Name: "read", Alias: "r", Max: -1, Needs: session.File,
+	Group: session.GroupData,
 	Args:  "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--fold] [-o file] [off [len]]",
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
@@ -89,6 +90,7 @@ var read = session.Command{
 
 var readv = session.Command{
 	Name: "readv", Min: 1, Max: -1, Needs: session.File,
+	Group: session.GroupData,
 	Args:  "[-Cqv] [-P pattern] off len [len..]",
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
@@ -107,6 +109,7 @@ var readv = session.Command{
 
 var aioRead = session.Command{
 	Name: "aio_read", Min: 1, Max: -1, Needs: session.File,
+	Group: session.GroupBackground,
 	Args:  "[-Ciqv] [-P pattern] off len [len..]",
 	Short: "asynchronously reads a number of bytes",
 	Long: ` Example:

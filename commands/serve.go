@@ -21,6 +21,7 @@ import (
 
 var serve = session.Command{
 	Name: "serve", Max: -1,
+	Group: session.GroupServers,
 	Args:  "[-rwUv] [-f format] (--unix path | --port n [--bind address]) [--export name]... [--bitmap name]... [--once] [--tls dir] [image]...",
 	Short: "serves images to NBD clients",
 	Long: ` Examples:

@@ -11,6 +11,7 @@ import (
 
 var snapshotCommand = session.Command{
 	Name: "snapshot", Min: 1, Max: 2, Needs: session.File,
+	Group: session.GroupInside,
 	Args:  "list | (create|apply|delete) snapshot",
 	Short: "lists, makes, applies or deletes snapshots inside an image",
 	Long: ` Examples:

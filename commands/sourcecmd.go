@@ -10,6 +10,7 @@ import (
 
 var sourceCommand = session.Command{
 	Name: "source", Min: 1, Max: 1,
+	Group: session.GroupShell,
 	Args:  "file",
 	Short: "runs the commands of a file",
 	Long: ` Example:

@@ -41,6 +41,7 @@ func sumNames() []string {
 
 var sumCommand = session.Command{
 	Name: "sum", Max: -1, Needs: session.File,
+	Group: session.GroupLook,
 	Args:  "[-a algorithm] [--shard k/n] [off [len]]",
 	Short: "computes the checksum of a range",
 	Long: ` Example:

@@ -13,6 +13,7 @@ import (
 
 var truncate = session.Command{
 	Name: "truncate", Alias: "t", Min: 1, Max: 3,
+	Group: session.GroupData,
 	Needs: session.File | session.Write | session.Resize,
 	Args:  "[-m prealloc_mode] off",
 	Short: "truncates the current file at the given offset",
@@ -63,6 +64,7 @@ func preallocationFlag(f *session.Flags, mode *blockdev.Prealloc) {
 
 var length = session.Command{
 	Name: "length", Alias: "l", Needs: session.File,
+	Group: session.GroupLook,
 	Short: "gets the length of the current file",
 	Long: ` Example:
  length                shows how long the image is for its guest

@@ -14,6 +14,7 @@ const usualType = "crc32c"
 
 var verifyWrite = session.Command{
 	Name: "verify_write", Max: -1, Needs: session.File | session.Write, Reports: true,
+	Group: session.GroupVerify,
 	Args:  "[-t type] [-b size] [--fio version] [--check] [--shard k/n] [off [len]]",
 	Short: "fills a range with blocks that tell whether they are intact",
 	Long: ` Example:

@@ -10,6 +10,7 @@ import (
 
 var version = session.Command{
 	Name: "version", Max: 1,
+	Group: session.GroupShell,
 	Args:  "[--json]",
 	Short: "shows which program this is",
 	Long: ` Example:
@@ -22,6 +23,7 @@ var version = session.Command{
 
 var capabilities = session.Command{
 	Name: "capabilities", Max: 1,
+	Group: session.GroupShell,
 	Args:  "[--json]",
 	Short: "lists what this program can do",
 	Long: ` Example:

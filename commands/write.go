@@ -17,6 +17,7 @@ const defaultByte = 0xcd
 
 var write = session.Command{
 	Name: "write", Alias: "w", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Group: session.GroupData,
 	Args:  "[-bcCfnquz] [-P pattern | -s source_file | --hex bytes | --text text] [--verify [--all]] off len",
 	Short: "writes a number of bytes at a specified offset",
 	Long: ` Example:
@@ -182,6 +183,7 @@ func count(flags ...bool) int {
 
 var writev = session.Command{
 	Name: "writev", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Group: session.GroupData,
 	Args:  "[-Cfq] [-P pattern] off len [len..]",
 	Short: "writes a number of bytes at a specified offset",
 	Long: ` Example:
@@ -200,6 +202,7 @@ var writev = session.Command{
 
 var aioWrite = session.Command{
 	Name: "aio_write", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Group: session.GroupBackground,
 	Args:  "[-Cfiquz] [-P pattern] off len [len..]",
 	Short: "asynchronously writes a number of bytes",
 	Long: ` Example:

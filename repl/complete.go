@@ -11,26 +11,29 @@ import (
 	"unicode/utf8"
 )
 
-// Completer knows the words that may be typed.
+// Completer knows the words that may be typed. A line is the words before the one that is asked for,
+// of which the first is the name of a command.
 type Completer interface {
 	// Commands are the names of all commands, sorted.
 	Commands() []string
-	// Flags are the flags of a command.
-	Flags(command string) []Choice
-	// Args are words that begin with prefix, for what stands behind the words before of a command:
-	// an operand, or the value of a flag. One that ends in '/' is not the end of the word.
-	Args(command string, before []string, prefix string) []string
+	// Flags are the flags that may stand behind a line. Also is the long name of one whose Word is
+	// a letter.
+	Flags(line []string) []Choice
+	// Args are words that begin with prefix, for what may stand behind a line: an operand, or the
+	// value of a flag. One that ends in '/' is not the end of the word.
+	Args(line []string, prefix string) []string
 }
 
-// A Choice is a word that may stand where the cursor is. Help says what it does, in a few words or
-// none.
-type Choice struct{ Word, Help string }
+// A Choice is a word that may stand where the cursor is. Also is another spelling of it, "" if it
+// has none. Help says what it does, in a few words or none.
+type Choice struct{ Word, Also, Help string }
 
 // completion is what may stand in place of the last word of a text.
 type completion struct {
-	start   int // of that word, in bytes
-	typed   word
-	choices []Choice
+	start    int // of that word, in bytes
+	typed    word
+	expanded bool // typed is more than what stands in the line
+	choices  []Choice
 }
 
 // A word is one of a line as it is typed, quotes taken away. Quote is the byte it begins with, 0 if
@@ -43,26 +46,69 @@ type word struct {
 
 // complete finds what may stand in place of the last word of before.
 func complete(c Completer, before string) completion {
-	words := wordsOf(before)
+	words := behindMark(wordsOf(before))
 	last := words[len(words)-1]
 	found := completion{start: last.start, typed: last}
+	texts := make([]string, 0, len(words))
+	for _, w := range words[:len(words)-1] {
+		texts = append(texts, w.text)
+	}
+	name, value, assigned := strings.Cut(last.text, "=")
 	switch {
 	case len(words) == 1:
 		found.add(c.Commands()...)
-	case strings.HasPrefix(last.text, "-") && last.quote == 0:
-		for _, f := range c.Flags(words[0].text) {
-			if strings.HasPrefix(f.Word, last.text) {
-				found.choices = append(found.choices, f)
-			}
+	case last.quote != 0 || !strings.HasPrefix(last.text, "-"):
+		found.expand()
+		found.add(c.Args(texts, found.typed.text)...)
+	case assigned && strings.HasPrefix(name, "--"):
+		for _, w := range c.Args(append(texts, name), value) {
+			found.add(name + "=" + w)
 		}
 	default:
-		var before []string
-		for _, w := range words[1 : len(words)-1] {
-			before = append(before, w.text)
-		}
-		found.add(c.Args(words[0].text, before, last.text)...)
+		found.addFlags(c.Flags(texts))
 	}
 	return found
+}
+
+// marks stand before a command and say what is expected of it.
+const marks = "!?"
+
+// behindMark takes the mark away that a line begins with. "? word" alone asks for help on the word.
+func behindMark(words []word) []word {
+	first := words[0]
+	switch {
+	case first.quote != 0 || first.text == "" || !strings.Contains(marks, first.text[:1]):
+		return words
+	case len(first.text) > 1:
+		words[0].start, words[0].text = first.start+1, first.text[1:]
+		return words
+	case first.text == "?" && len(words) <= 2, len(words) == 1:
+		return words
+	}
+	return words[1:]
+}
+
+// expand writes the directory of the person where "~" stands for it.
+func (c *completion) expand() {
+	home, err := os.UserHomeDir()
+	rest, ok := strings.CutPrefix(c.typed.text, "~")
+	if err == nil && ok && c.typed.quote == 0 && (rest == "" || rest[0] == '/') {
+		c.typed.text = strings.TrimRight(home, "/") + cmp.Or(rest, "/")
+		c.expanded = true
+	}
+}
+
+// addFlags takes the flags that continue what was typed: with two dashes the long names, with one
+// those of one letter, and what has none.
+func (c *completion) addFlags(flags []Choice) {
+	for _, f := range flags {
+		if strings.HasPrefix(c.typed.text, "--") && strings.HasPrefix(f.Also, "--") {
+			f.Word, f.Also = f.Also, ""
+		}
+		if strings.HasPrefix(f.Word, c.typed.text) {
+			c.choices = append(c.choices, f)
+		}
+	}
 }
 
 // add takes those of words that can be typed and continue the one that was.
@@ -130,7 +176,7 @@ func (c completion) text() string {
 	for _, other := range c.choices[1:] {
 		common = commonPrefix(common, other.Word)
 	}
-	if len(common) <= len(c.typed.text) {
+	if len(common) <= len(c.typed.text) && !c.expanded {
 		return ""
 	}
 	return quoted(common, c.typed.quote, false)
@@ -209,8 +255,13 @@ func isDirectory(path string, e fs.DirEntry) bool {
 // listing shows choices: in columns, or with what they do one a line. It ends in a newline.
 func listing(choices []Choice, width int) string {
 	widest, helped := 0, false
-	for _, c := range choices {
-		widest = max(widest, utf8.RuneCountInString(c.Word))
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		words[i] = c.Word
+		if c.Also != "" {
+			words[i] += ", " + c.Also
+		}
+		widest = max(widest, utf8.RuneCountInString(words[i]))
 		helped = helped || c.Help != ""
 	}
 	columns := max(1, width/(widest+2))
@@ -220,19 +271,40 @@ func listing(choices []Choice, width int) string {
 	var b strings.Builder
 	shown := choices[:min(len(choices), longestList*columns)]
 	for i, c := range shown {
-		pad := strings.Repeat(" ", widest-utf8.RuneCountInString(c.Word)+2)
+		pad := strings.Repeat(" ", widest-utf8.RuneCountInString(words[i])+2)
 		last := i%columns == columns-1 || i == len(shown)-1
 		switch {
 		case c.Help != "":
-			b.WriteString(c.Word + pad + c.Help + "\n")
+			b.WriteString(hanging(words[i]+pad, c.Help, width))
 		case last:
-			b.WriteString(c.Word + "\n")
+			b.WriteString(words[i] + "\n")
 		default:
-			b.WriteString(c.Word + pad)
+			b.WriteString(words[i] + pad)
 		}
 	}
 	if more := len(choices) - len(shown); more > 0 {
 		fmt.Fprintf(&b, "and %d more\n", more)
 	}
 	return b.String()
+}
+
+// hanging is text behind a head, broken between words so that each line fits, below the first of
+// which the others stand. It ends in a newline.
+func hanging(head, text string, width int) string {
+	indent := utf8.RuneCountInString(head)
+	line, used := head, indent
+	var b strings.Builder
+	for i, w := range strings.Fields(text) {
+		n := utf8.RuneCountInString(w)
+		switch {
+		case i == 0:
+		case used+1+n < width:
+			line, used = line+" ", used+1
+		default:
+			b.WriteString(line + "\n")
+			line, used = strings.Repeat(" ", indent), indent
+		}
+		line, used = line+w, used+n
+	}
+	return b.String() + line + "\n"
 }

@@ -13,26 +13,37 @@ type images []string
 
 func (images) Commands() []string { return []string{"length", "open", "read", "readv", "use"} }
 
-func (images) Flags(command string) []Choice {
-	if command != "read" {
+func (images) Flags(line []string) []Choice {
+	if line[0] != "read" {
 		return nil
 	}
-	return []Choice{{"-P", "pattern"}, {"-q", ""}, {"-v", "dump"}}
+	return []Choice{
+		{"-P", "--pattern", "pattern"},
+		{"-q", "", ""},
+		{"-v", "--verbose", "dump"},
+		{"--style", "", ""},
+	}
 }
 
-func (i images) Args(command string, before []string, _ string) []string {
-	operands := slices.DeleteFunc(slices.Clone(before), func(w string) bool { return w[0] == '-' })
-	if command == "use" && len(operands) > 0 {
+func (i images) Args(line []string, _ string) []string {
+	last := line[len(line)-1]
+	operands := slices.DeleteFunc(line[1:], func(w string) bool { return w[0] == '-' })
+	switch {
+	case line[0] == "use" && len(operands) > 0:
 		return nil
+	case last == "--style":
+		return []string{"qemu", "xxd"}
+	case line[0] == "?":
+		return []string{"read", "sizes"}
 	}
 	return i
 }
 
 func TestComplete(t *testing.T) {
-	t.Parallel()
+	t.Setenv("HOME", "/home/sam")
 	names := images{
 		"disk.img", "dir/", "my disk", "it's", `"quoted"`, "#1", "größer", "groß",
-		"\x1b[31mred",
+		"\x1b[31mred", "/home/sam/disk",
 	}
 	for _, c := range []struct{ before, want string }{
 		{"", ""},
@@ -65,6 +76,26 @@ func TestComplete(t *testing.T) {
 		{"use disk", "use disk.img "},
 		{"use -x disk", "use -x disk.img "},
 		{"open 'a b' dis", "open 'a b' disk.img "},
+		{"read --p", "read --pattern "},
+		{"read --", ""},
+		{"read --st", "read --style "},
+		{"read --style x", "read --style xxd "},
+		{"read --style=", ""},
+		{"read --style=x", "read --style=xxd "},
+		{"read '--p", "none"},
+		{"! ", ""},
+		{"! rea", "! read"},
+		{"!rea", "!read"},
+		{"!readv", "!readv "},
+		{"? readv", "none"},
+		{"? s", "? sizes "},
+		{"? read --p", "? read --pattern "},
+		{"! open dis", "! open disk.img "},
+		{"'!' rea", "none"},
+		{"open ~/d", "open /home/sam/disk "},
+		{"open ~", "open /home/sam/disk "},
+		{"open ~x", "none"},
+		{"open '~/d", "none"},
 	} {
 		found := complete(names, c.before)
 		got := "none"
@@ -115,14 +146,14 @@ func TestListing(t *testing.T) {
 		!strings.HasSuffix(got, "and 3 more\n") {
 		t.Errorf("%d lines, %q", strings.Count(got, "\n"), got[len(got)-20:])
 	}
-	if got := listing([]Choice{{"größe", ""}, {"b", ""}, {"c", ""}}, 15); got != "größe  b\nc\n" {
+	if got := listing([]Choice{{Word: "größe"}, {Word: "b"}, {Word: "c"}}, 15); got != "größe  b\nc\n" {
 		t.Errorf("%q", got)
 	}
-	if got := listing([]Choice{{"-P", "pattern"}, {"-q", ""}, {"-long", "x"}},
-		80); got != "-P     pattern\n-q\n-long  x\n" {
+	if got := listing([]Choice{{"-P", "--long", "in several words"}, {Word: "-q"}},
+		26); got != "-P, --long  in several\n            words\n-q\n" {
 		t.Errorf("%q", got)
 	}
-	if got := listing([]Choice{{"wider than this", ""}, {"b", ""}},
+	if got := listing([]Choice{{Word: "wider than this"}, {Word: "b"}},
 		5); got != "wider than this\nb\n" {
 		t.Errorf("%q", got)
 	}

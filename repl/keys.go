@@ -10,7 +10,7 @@ import (
 // nothing: the line editor behind gets only what it is known to survive.
 type key struct {
 	kind keyKind
-	// of keyText: what was typed or pasted; of keyEdit: what the editor knows the key as
+	// of keyText and keyPaste: what was typed or pasted; of keyEdit: what the editor knows the key as
 	text string
 }
 
@@ -26,14 +26,16 @@ const (
 	keyDelete                   // the character under the cursor
 	keyTab                      // complete
 	keyRubWord                  // delete the word before the cursor
-	keySearch                   // an older line that contains what is typed
+	keySearch                   // look for lines, or for an older one
+	keySearchOn                 // for a newer one
+	keyLeave                    // Ctrl-G: what was begun is not wanted
 	keySuspend                  // Ctrl-Z
+	keyPaste                    // text that the terminal says was pasted
 )
 
 // control are the keys that are one byte below blank. All others are ignored, those among them that
-// the line editor would take: NUL is the end of input to it, Ctrl-S a search that Ctrl-C panics in,
-// Ctrl-T on a line of one character puts the cursor behind memory, Ctrl-Z signals the parent
-// process too.
+// the line editor would take: NUL is the end of input to it, Ctrl-T on a line of one character puts
+// the cursor behind memory, Ctrl-Z signals the parent process too.
 var control = [...]key{
 	'A' & 0x1f: {keyEdit, "\x01"},
 	'B' & 0x1f: {keyEdit, "\x02"},
@@ -41,6 +43,7 @@ var control = [...]key{
 	'D' & 0x1f: {keyEnd, ""},
 	'E' & 0x1f: {keyEdit, "\x05"},
 	'F' & 0x1f: {keyEdit, "\x06"},
+	'G' & 0x1f: {keyLeave, ""},
 	'H' & 0x1f: {keyEdit, "\x08"},
 	'I' & 0x1f: {keyTab, ""},
 	'J' & 0x1f: {keyEnter, ""},
@@ -50,6 +53,7 @@ var control = [...]key{
 	'N' & 0x1f: {keyEdit, "\x0e"},
 	'P' & 0x1f: {keyEdit, "\x10"},
 	'R' & 0x1f: {keySearch, ""},
+	'S' & 0x1f: {keySearchOn, ""},
 	'U' & 0x1f: {keyEdit, "\x15"},
 	'W' & 0x1f: {keyRubWord, ""},
 	'Y' & 0x1f: {keyEdit, "\x19"},

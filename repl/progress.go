@@ -27,6 +27,7 @@ type Progress struct {
 	mu    sync.Mutex
 	work  *work // nil if there is none
 	shown bool
+	left  bool // the line of this work is not drawn any more
 }
 
 // work is one command on its way.
@@ -67,7 +68,7 @@ func (p *Progress) Begin(what string, total int64) (add func(n int64), end func(
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.erase()
-		p.work = nil
+		p.work, p.left = nil, false
 	})
 }
 
@@ -80,14 +81,36 @@ func (p *Progress) draw(stop <-chan struct{}) {
 		case <-stop:
 			return
 		case now := <-next.C:
-			p.mu.Lock()
-			line := p.work.line(now)
-			_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", line[:min(len(line), max(0, p.width()-1))])
-			p.shown = true
-			p.mu.Unlock()
+			p.redraw(now)
 			next.Reset(redraw)
 		}
 	}
+}
+
+func (p *Progress) redraw(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left {
+		return
+	}
+	line := p.work.line(now)
+	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", line[:min(len(line), max(0, p.width()-1))])
+	p.shown = true
+}
+
+// Leave takes the line away for as long as the work goes on, which is about to be stopped. Where
+// there is no line it says how far the work has come.
+func (p *Progress) Leave() {
+	if p.width == nil {
+		if p.Busy() {
+			p.Print()
+		}
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.erase()
+	p.left = p.work != nil
 }
 
 // erase takes the line away until it is drawn next.

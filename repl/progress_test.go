@@ -188,3 +188,41 @@ func TestProgressWords(t *testing.T) {
 		}
 	}
 }
+
+// TestProgressLeave takes the line away before its work has ended, as Ctrl-C does, and wants no line
+// again until there is other work.
+func TestProgressLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var w locked
+		p := NewProgress(&w, columns(80))
+		_, end := p.Begin("read", 1<<30)
+		pass(quick)
+		w.take()
+		p.Leave()
+		if got := w.take(); got != gone {
+			t.Errorf("%q, want %q", got, gone)
+		}
+		pass(time.Minute)
+		end()
+		if got := w.take(); got != "" {
+			t.Errorf("after Leave: %q", got)
+		}
+		p.Leave() // there is nothing
+		_, end = p.Begin("read", 1<<30)
+		pass(quick)
+		if got := w.take(); got == "" {
+			t.Error("no line for the work after it")
+		}
+		end()
+
+		p = NewProgress(&w, nil)
+		w.take()
+		_, end = p.Begin("read", 0)
+		p.Leave()
+		if got, want := w.take(), "read  0 B\n"; got != want {
+			t.Errorf("without a terminal %q, want %q", got, want)
+		}
+		end()
+	})
+}

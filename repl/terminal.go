@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"unicode"
 
@@ -47,8 +46,9 @@ const editKey = '\u0080'
 //
 //   - It reads keys only while ReadLine asks for a line and one at a time, each when the one before was dealt with. So input
 //     for a running command stays with the terminal, nothing is drawn concurrently, and no key leads to where the library
-//     panics (search, selecting from completions) or ends for good (NUL, Ctrl-D while a command runs).
-//   - Pasted text is one key, since each draws the whole line.
+//     panics (its search, selecting from completions) or ends for good (NUL, Ctrl-D while a command runs).
+//   - Pasted text is one key, since each draws the whole line. Several lines that are pasted come
+//     one after the other, and none runs by itself.
 //   - Its Close, which waits for a key, is never called.
 //   - There is no handler of SIGWINCH; the width is looked at with each key.
 //
@@ -64,6 +64,8 @@ type Terminal struct {
 	history  []string
 	prompt   string
 
+	shownPrompt string // the prompt, or that of a search
+
 	asked  chan struct{} // ReadLine wants a line
 	dealt  chan struct{} // the library has dealt with a key
 	quiet  chan struct{} // holds a token while a key is waited for and nobody draws
@@ -75,13 +77,15 @@ type Terminal struct {
 
 	// The goroutine of the library that reads owns these, from a key to the next.
 	sent    []byte // by the terminal, and not yet a key
-	wanted  bool   // a line
-	dealing bool   // the library was given a key
+	paste   paste
+	wanted  bool // a line
+	begins  bool // the line, of which no key was given yet
+	dealing bool // the library was given a key
 	// These belong to whoever deals with a key.
-	typed    int // characters in the line
-	measured int // the width now
-	edit     edit
-	search   search
+	typed  int // characters in the line
+	edit   edit
+	search search
+	pasted []string // lines that are still to come on the line, each in its turn
 }
 
 // An edit changes a line and the place of the cursor.
@@ -90,7 +94,7 @@ type edit func(line []rune, pos int) ([]rune, int)
 // NewTerminal starts a line editor on a terminal. Without a completer TAB does nothing. There can
 // be one Terminal in a process at a time.
 func NewTerminal(in, out *os.File, c Completer) (*Terminal, error) {
-	tty, err := newTTY(in)
+	tty, err := newTTY(in, out)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +142,7 @@ func (t *Terminal) ReadLine(prompt string) (string, error) {
 	defer close(over)
 
 	t.prompt = harmless(prompt)
-	t.lib.SetPrompt(t.prompt)
+	t.setPrompt(t.prompt)
 	if len(t.history) > 0 {
 		_ = t.lib.SaveHistory("") // arrow up begins at the last line again
 	}
@@ -152,8 +156,9 @@ func (t *Terminal) ReadLine(prompt string) (string, error) {
 
 // Ask is ReadLine for an answer that is no command.
 func (t *Terminal) Ask(prompt string) (string, error) {
-	defer func(c Completer) { t.complete = c }(t.complete)
-	t.complete = nil
+	defer func(c Completer, pasted []string) { t.complete, t.pasted = c, pasted }(t.complete,
+		t.pasted)
+	t.complete, t.pasted = nil, nil
 	return t.ReadLine(prompt)
 }
 
@@ -224,7 +229,6 @@ func (k *keyboard) Read(p []byte) (int, error) {
 		}
 		if feed := k.feed(pressed); feed != "" {
 			k.dealing = true
-			k.measured = max(narrowest, Width(k.out))
 			return copy(p, feed), nil
 		}
 	}
@@ -245,7 +249,7 @@ func (k *keyboard) await() bool {
 	}
 	select {
 	case <-k.asked:
-		k.wanted = true
+		k.wanted, k.begins = true, true
 		k.typed = 0
 		return true
 	case <-k.closed:
@@ -253,10 +257,18 @@ func (k *keyboard) await() bool {
 	}
 }
 
-// nextKey waits for a key. Meanwhile others may draw.
+// nextKey waits for a key, if nothing that was pasted is still to come. Meanwhile others may draw.
 func (k *keyboard) nextKey() (key, error) {
+	if k.begins && len(k.pasted) > 0 {
+		k.begins = false
+		return key{keyText, k.takePasted()}, nil
+	}
+	k.begins = false
 	for {
-		if pressed, n := nextKey(k.sent); n > 0 {
+		if k.paste.take(&k.sent) {
+			return key{keyPaste, k.paste.end()}, nil
+		}
+		if pressed, n := nextKey(k.sent); n > 0 && !k.paste.on {
 			k.sent = k.sent[n:]
 			return pressed, nil
 		}
@@ -267,19 +279,45 @@ func (k *keyboard) nextKey() (key, error) {
 		if err != nil {
 			return key{}, err
 		}
+		k.measure()
 		k.sent = append(k.sent, buf[:n]...)
 	}
 }
 
+// measure tells the library how wide the window is, before it takes away what it has drawn:
+// terminals break lines anew when their width changes.
+func (t *Terminal) measure() {
+	if width := max(narrowest, Width(t.out)); width != t.width {
+		t.width = width
+		t.resized()
+		t.lib.Clean()
+		t.setPrompt(t.shownPrompt)
+		t.lib.Refresh()
+	}
+}
+
+// setPrompt changes what stands before the line from the next drawing on. The library draws a line
+// for ever where that fills its rows.
+func (t *Terminal) setPrompt(prompt string) {
+	t.shownPrompt = prompt
+	if (readline.Runes{}).WidthAll([]rune(prompt))%t.width == 0 {
+		prompt += " "
+	}
+	t.lib.SetPrompt(prompt)
+}
+
 // feed is what the library is told of a key, "" if nothing.
 func (t *Terminal) feed(pressed key) string {
-	if pressed.kind != keySearch && pressed.kind != keyNone {
-		t.search = search{}
+	if t.search.on {
+		if feed, done := t.searching(pressed); done {
+			return feed
+		}
 	}
 	switch pressed.kind {
 	case keyEnter:
 		return t.done("\r")
 	case keyInterrupt:
+		t.pasted = nil
 		return t.done("\x03")
 	case keyEnd:
 		if t.typed == 0 {
@@ -297,8 +335,10 @@ func (t *Terminal) feed(pressed key) string {
 		return t.doing(insert([]rune(pressed.text)))
 	case keyRubWord:
 		return t.doing(rubWord)
+	case keyPaste:
+		return t.doing(t.takePaste(pressed.text))
 	case keySearch:
-		return t.doing(t.recall)
+		return t.doing(t.beginSearch)
 	case keyTab:
 		return t.doing(t.tab)
 	case keySuspend:
@@ -335,10 +375,6 @@ func (t *Terminal) onChange(line []rune, pos int,
 		ok = true
 	}
 	t.typed = len(line)
-	if t.measured != t.width {
-		t.width = t.measured
-		t.resized()
-	}
 	t.dealt <- struct{}{}
 	return line, pos, ok
 }
@@ -366,28 +402,6 @@ func rubWord(line []rune, pos int) ([]rune, int) {
 	return slices.Delete(line, start, pos), start
 }
 
-// A search is for the lines of the history that contain what was typed when it began.
-type search struct {
-	wanted string
-	before int // the line shown now, in the history
-	on     bool
-}
-
-// recall shows the next older line that contains what was typed.
-func (t *Terminal) recall(line []rune, pos int) ([]rune, int) {
-	if !t.search.on {
-		t.search = search{wanted: string(line), before: len(t.history), on: true}
-	}
-	for i := t.search.before - 1; i >= 0; i-- {
-		if old := t.history[i]; strings.Contains(old, t.search.wanted) && old != string(line) {
-			t.search.before = i
-			return []rune(old), len([]rune(old))
-		}
-	}
-	t.bell()
-	return line, pos
-}
-
 // tab completes the word before the cursor, or lists what it may be.
 func (t *Terminal) tab(line []rune, pos int) ([]rune, int) {
 	if t.complete == nil {
@@ -412,8 +426,13 @@ func (t *Terminal) tab(line []rune, pos int) ([]rune, int) {
 	return append(completed, line[pos:]...), len(completed)
 }
 
-// list shows choices below the line. The library draws the line anew then.
+// list shows choices below the line.
 func (t *Terminal) list(line string, choices []Choice) {
+	t.below(line, listing(choices, t.width))
+}
+
+// below shows text below the line. The library draws the line anew then.
+func (t *Terminal) below(line, text string) {
 	t.lib.Clean()
-	_, _ = io.WriteString(t.out, t.prompt+line+"\n"+listing(choices, t.width))
+	_, _ = io.WriteString(t.out, t.prompt+line+"\n"+text)
 }

@@ -26,15 +26,15 @@ func (words) Commands() []string {
 	return []string{"length", "read", "readv", "remove_break", "write"}
 }
 
-func (words) Flags(command string) []Choice {
-	if command != "read" {
+func (words) Flags(line []string) []Choice {
+	if line[0] != "read" {
 		return nil
 	}
-	return []Choice{{"-P", "pattern to look for"}, {"-v", "dump the bytes"}}
+	return []Choice{{"-P", "", "pattern to look for"}, {"-v", "", "dump the bytes"}}
 }
 
-func (words) Args(command string, before []string, prefix string) []string {
-	return []string{fmt.Sprintf("%s%s-%d", prefix, command, len(before))}
+func (words) Args(line []string, prefix string) []string {
+	return []string{fmt.Sprintf("%s%s-%d", prefix, line[0], len(line)-1)}
 }
 
 // typed is the outcome of ReadLine.
@@ -97,7 +97,10 @@ func TestTerminalKeys(t *testing.T) {
 		{"Ctrl-W takes blanks along", "one two  \x17x\r", typed{"one x", nil}},
 		{"Ctrl-U and Ctrl-Y", "abc\x15\x19\x19\r", typed{"abcabc", nil}},
 		{"NUL and other control bytes are nothing", "a\x00b\x13\x11\x1c\x1d\x1fc\r", typed{"abc", nil}},
-		{"sequences that nobody knows are nothing", "a\x1b[200~b\x1b[201~\x1b[99;99Z\x1bOQ\x1bxc\r", typed{"abc", nil}},
+		{"sequences that nobody knows are nothing", "ab\x1b[201~\x1b[99;99Z\x1bOQ\x1bxc\r", typed{"abc", nil}},
+		{"a pasted word", "a\x1b[200~b\x1b[201~c\r", typed{"abc", nil}},
+		{"a pasted line does not run", "\x1b[200~ab\r\x1b[201~c\r", typed{"abc", nil}},
+		{"what cannot be typed is not pasted", "\x1b[200~a\x03\x1b[A\tb\x00\x1b[201~\r", typed{"a[A\tb", nil}},
 		{"bytes that are no text are nothing", "a\xff\xc3\x80b\r", typed{"aÀb", nil}},
 		{"other letters", "größe µ 漢\x7f\r", typed{"größe µ ", nil}},
 		{"a tab in pasted text", "read\t0\r", typed{"read\t0", nil}},
@@ -105,8 +108,20 @@ func TestTerminalKeys(t *testing.T) {
 		{"arrow up", "\x1b[A\r", typed{"write 0 512", nil}},
 		{"arrow up twice, down once", "\x1b[A\x1b[A\x1b[B!\r", typed{"write 0 512!", nil}},
 		{"arrow up begins anew", "\x1b[A\r", typed{"write 0 512", nil}},
-		{"Ctrl-R", "12\x12\x12\r", typed{"read -P 1 0 512", nil}},
-		{"Ctrl-R without a match", "xyz\x12\x12\x03", typed{"", ErrInterrupted}},
+		{"Ctrl-R for what is typed already", "12\x12\x12\r\r", typed{"read -P 1 0 512", nil}},
+		{"Ctrl-R and then what", "\x12re\r\r", typed{"read -P 1 0 512", nil}},
+		{"Enter takes the line and runs nothing", "\x12leng\r!\r", typed{"length!", nil}},
+		{"Ctrl-R and Ctrl-S", "\x12 0 5\x12\x13\r\r", typed{"write 0 512", nil}},
+		{"Ctrl-S finds nothing newer", "\x12leng\x13\x13\r\r", typed{"length", nil}},
+		{"Ctrl-G leaves the line as it was", "abc\x1b[D\x12x\x07d\r", typed{"abdc", nil}},
+		{"Ctrl-G elsewhere is nothing", "ab\x07c\r", typed{"abc", nil}},
+		{"backspace looks for less", "\x12readw\x7f\r\r", typed{"read -P 1 0 512", nil}},
+		{"backspace finds newer lines again", "\x12leng\x7f\x7f\x7f\x7fri\r\r", typed{"write 0 512", nil}},
+		{"an arrow takes the line and moves", "\x12leng\x1b[F!\r", typed{"length!", nil}},
+		{"a search that is left runs nothing", "\x12leng\x1b[3~\r", typed{"ength", nil}},
+		{"Ctrl-R without a match", "xyz\x12\x12\r\r", typed{"xyz", nil}},
+		{"Ctrl-C in a search", "xyz\x12\x12\x03", typed{"", ErrInterrupted}},
+		{"a search for nothing", "\x12\r\r", typed{}},
 		{"unique completion", "len\t\r", typed{"length ", nil}},
 		{"completion of what all begin with", "rea\t\r", typed{"read", nil}},
 		{"completion in the middle", "len 7\x1b[D\x1b[D\t\r", typed{"length  7", nil}},
@@ -233,6 +248,51 @@ func TestTerminalPaste(t *testing.T) {
 	}
 }
 
+// Of several lines that are pasted each waits for Enter, and Ctrl-C drops those that are left.
+func TestTerminalPastedLines(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.resize(80)
+	term := newTerminal(s)
+	answer := ask(s, term)
+	s.press("\x1b[200~one\rtwo\r\nthree\nfour\x1b[201~")
+	s.expect("3 more lines were pasted")
+	s.expect("? one")
+	for _, want := range []string{"one", "two"} {
+		s.press("\r")
+		if got := <-answer; got.line != want || got.err != nil {
+			t.Errorf("%q, %v, want %q", got.line, got.err, want)
+		}
+		answer = ask(s, term)
+	}
+	s.expect("three")
+	answered := make(chan string)
+	s.press("!\r")
+	if got := <-answer; got.line != "three!" {
+		t.Errorf("%q, %v", got.line, got.err)
+	}
+	go func() {
+		line, _ := term.Ask("sure? ")
+		answered <- line
+	}()
+	s.expect("sure? ")
+	s.press("no\r")
+	if got := <-answered; got != "no" {
+		t.Errorf("a question was answered with %q", got)
+	}
+	answer = ask(s, term)
+	s.expect("four")
+	s.press("\x03")
+	if got := <-answer; !errors.Is(got.err, ErrInterrupted) {
+		t.Errorf("%q, %v", got.line, got.err)
+	}
+	answer = ask(s, term)
+	s.press("mine\r")
+	if got := <-answer; got.line != "mine" {
+		t.Errorf("%q, %v", got.line, got.err)
+	}
+}
+
 func TestTerminalOutputOverALine(t *testing.T) {
 	t.Parallel()
 	s := newScreen(t)
@@ -292,6 +352,29 @@ func TestTerminalHangsUp(t *testing.T) {
 	}
 }
 
+// A prompt that fills its rows is one that the library would draw for ever.
+func TestTerminalPromptAsWideAsTheWindow(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	s.resize(30)
+	term := newTerminal(s)
+	answer := make(chan string)
+	for _, width := range []int{30, 60, 24} {
+		go func() {
+			line, _ := term.ReadLine(strings.Repeat("x", width-2) + "> ")
+			answer <- line
+		}()
+		s.expect("x> ")
+		if width == 24 {
+			s.resize(24)
+		}
+		s.press("ab\x1b[Dc\r")
+		if got := <-answer; got != "acb" {
+			t.Errorf("a prompt of %d gives %q", width, got)
+		}
+	}
+}
+
 func TestTerminalPromptIsHarmless(t *testing.T) {
 	t.Parallel()
 	s := newScreen(t)
@@ -329,10 +412,11 @@ func TestTerminalSurvivesAnything(t *testing.T) {
 				for range 300 {
 					io.WriteString(s.master, randomKeys(rng))
 				}
-				// Where those stopped is anybody's guess: in an escape sequence, in the middle of a
-				// line.
+				// Where those stopped is anybody's guess: in an escape sequence, in a paste, in the
+				// middle of a line.
 				for {
-					if _, err := io.WriteString(s.master, "\x05\x15the end\r"); err != nil {
+					if _, err := io.WriteString(s.master,
+						"\x1b[201~\x07\x05\x15the end\r"); err != nil {
 						return
 					}
 				}
@@ -347,7 +431,7 @@ func randomKeys(rng *rand.Rand) string {
 	keys := []string{
 		"\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[F", "\x1b[3~", "\x1bb", "\x1bf",
 		"\x1bd", "\x1b", "\x1b[", "\t", "\t\t", "\r",
-		"\n", "re", "漢字", "\u0301", "\x7f", "\x12", "\x13", "\x13\x03", "\x04", "\x03", "\x17",
+		"\n", "re", "漢字", "\u0301", "\x7f", "\x12", "\x13", "\x13\x03", "\x07", "\x1b[200~", "\x1b[201~", "\x04", "\x03", "\x17",
 		"\x15", "\x19", "\x14", "\x0b", "\x0c", "\x1a",
 		"\x00", "\x80", "\u0080", strings.Repeat("long ", 50),
 	}

@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -21,31 +22,44 @@ const defaultWidth = 80
 
 // Width is how many characters fit into a line of the terminal.
 func Width(f *os.File) int {
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil || size.Col == 0 {
-		return defaultWidth
-	}
-	return int(size.Col)
+	_, columns := Size(f)
+	return cmp.Or(columns, defaultWidth)
 }
+
+// Size is how many lines and columns the terminal has; 0 is one that does not know.
+func Size(f *os.File) (rows, columns int) {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, 0
+	}
+	return int(size.Row), int(size.Col)
+}
+
+// talks says whether a terminal of the kind that TERM names understands more than lines.
+func talks(term string) bool { return term != "" && term != "dumb" }
 
 // A tty is the input side of a terminal: single keys while a line is edited (raw), otherwise as it
 // was found, so that Ctrl-C is a signal then. Its methods may be called from any goroutine, read
 // from one at a time.
 type tty struct {
 	fd   int
-	wake int // an eventfd that ends read; it lives as long as the process
+	out  *os.File // where the terminal is told things; nil if it would not understand them
+	wake int      // an eventfd that ends read; it lives as long as the process
 
 	mu      sync.Mutex
 	cooked  *unix.Termios // as found, while raw
 	stopped bool
 }
 
-func newTTY(f *os.File) (*tty, error) {
+func newTTY(in, out *os.File) (*tty, error) {
+	if !talks(os.Getenv("TERM")) {
+		out = nil
+	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	return &tty{fd: int(f.Fd()), wake: wake}, nil
+	return &tty{fd: int(in.Fd()), out: out, wake: wake}, nil
 }
 
 // raw makes keys come one by one, signs for signals included. What was typed before is kept.
@@ -67,7 +81,15 @@ func (t *tty) raw() error {
 		return os.NewSyscallError("tcsetattr", err)
 	}
 	t.cooked = found
+	t.say(pasteOn)
 	return nil
+}
+
+// say tells the terminal something. One that is gone need not hear it.
+func (t *tty) say(sequence string) {
+	if t.out != nil {
+		_, _ = t.out.WriteString(sequence)
+	}
 }
 
 // cook undoes raw. A terminal that is gone needs nothing undone.
@@ -77,6 +99,7 @@ func (t *tty) cook() error {
 	if t.cooked == nil {
 		return nil
 	}
+	t.say(pasteOff)
 	if err := unix.IoctlSetTermios(t.fd, unix.TCSETS, t.cooked); err != nil &&
 		!errors.Is(err, unix.EIO) {
 		return os.NewSyscallError("tcsetattr", err)

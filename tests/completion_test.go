@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,20 +19,36 @@ _blksh
 printf '%s\n' "${COMPREPLY[@]}"
 `
 
+// completionOf asks the program for the script of a shell, and returns the file it is in.
+func completionOf(t *testing.T, shell string) string {
+	t.Helper()
+	got, err := asBlksh.run(run{args: []string{"--completion", shell}})
+	if err != nil || got.status != "exit 0" || got.stdout == "" {
+		t.Fatalf("--completion %s: %v, %v", shell, got, err)
+	}
+	file := filepath.Join(t.TempDir(), filepath.Base(completionFiles[shell]))
+	if err := os.WriteFile(file, []byte(got.stdout), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // TestBashCompletion asks the script for words in a real bash.
 func TestBashCompletion(t *testing.T) {
 	t.Parallel()
+	script := completionOf(t, "bash")
 	completions(t, "bash", func(line string) *exec.Cmd {
-		return exec.Command("bash", "-uc", askBash, "bash", completionFiles["bash"], line)
+		return exec.Command("bash", "-uc", askBash, "bash", script, line)
 	})
 }
 
 // TestFishCompletion asks fish itself.
 func TestFishCompletion(t *testing.T) {
 	t.Parallel()
+	script := completionOf(t, "fish")
 	completions(t, "fish", func(line string) *exec.Cmd {
 		return exec.Command("fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]",
-			completionFiles["fish"], line)
+			script, line)
 	})
 }
 
@@ -51,6 +69,7 @@ func TestZshCompletion(t *testing.T) {
 	if _, err := exec.LookPath("zsh"); err != nil {
 		without(t, "zsh")
 	}
+	script := completionOf(t, "zsh")
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -62,7 +81,7 @@ func TestZshCompletion(t *testing.T) {
 		{[]string{"open -", "command"}, "*: :_files"},
 		{[]string{"? s", "command"}, " sizes)"},
 	} {
-		args := append([]string{"-fc", callZsh, "zsh", completionFiles["zsh"]}, tt.args...)
+		args := append([]string{"-fc", callZsh, "zsh", script}, tt.args...)
 		out, err := exec.Command("zsh", args...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), tt.want+"\n") {
 			t.Errorf("%q: %v, no %q in\n%s", tt.args, err, tt.want, out)

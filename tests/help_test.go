@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/blksh/blksh/commands/manual"
 )
@@ -29,16 +30,31 @@ func TestHelpList(t *testing.T) {
 		return strings.Split(strings.TrimSpace(got.stdout), "\n")
 	}
 	lines := list(asBlksh)
+	for _, line := range lines {
+		if utf8.RuneCountInString(line) > 80 {
+			t.Errorf("a line of help is longer than 80: %q", line)
+		}
+	}
+	lists := func(name string) bool {
+		return slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, name+" ") })
+	}
 	for _, row := range m.Table.Rows() {
-		if !slices.ContainsFunc(lines,
-			func(l string) bool { return strings.HasPrefix(l, row.Name+" ") }) {
+		name := "  " + row.Name
+		if row.Alias != "" {
+			name += ", " + row.Alias
+		}
+		if !lists(name) {
 			t.Errorf("help does not list %s", row.Name)
 		}
 	}
-	last := lines[len(lines)-1]
+	for _, section := range m.Table.Sections() {
+		if !slices.Contains(lines, section.Group.Title()+":") {
+			t.Errorf("help has no %s", section.Group.Title())
+		}
+	}
 	for _, topic := range m.Topics {
-		if !strings.Contains(last, " "+topic.Name) {
-			t.Errorf("help does not list the topic %s: %q", topic.Name, last)
+		if !lists("  " + topic.Name) {
+			t.Errorf("help does not list the topic %s", topic.Name)
 		}
 		if all := strings.Join(list(asQemuIO), "\n"); strings.Contains(all, topic.Short) {
 			t.Errorf("qemu-io knows the topic %s", topic.Name)

@@ -57,6 +57,56 @@ func TestTerminalCompletion(t *testing.T) {
 	})
 }
 
+// TestTerminalCompletesAsShells presses Tab where a flag, its value, a file or another command stands.
+func TestTerminalCompletesAsShells(t *testing.T) {
+	t.Parallel()
+	p := asBlksh
+	home := t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, "home.img"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(p.env[:len(p.env):len(p.env)], "HOME="+home)
+	tty := shell(t, p, t.TempDir())
+	for _, c := range []struct{ typed, want string }{
+		{"read --pa", "read --pattern "},
+		{"read --sty", "read --style "},
+		{"read --style xx", "read --style xxd "},
+		{"read --style=xx", "read --style=xxd "},
+		{"verify_write -t cr", "verify_write -t crc"},
+		{"sum -a sha5", "sum -a sha512 "},
+		{"bench randw", "bench randwrite "},
+		{"check -r lea", "check -r leaks "},
+		{"open -t writeb", "open -t writeback "},
+		{"open -f qc", "open -f qcow2 "},
+		{"write -s ra", "write -s raw.img "},
+		{"read -o ra", "read -o raw.img "},
+		{"compare ra", "compare raw.img "},
+		{"check ra", "check raw.img "},
+		{"verify_job ra", "verify_job raw.img "},
+		{"verify_write --journal ra", "verify_write --journal raw.img "},
+		{"verify_read --dump ra", "verify_read --dump ra"},
+		{"verify_read --state ra", "verify_read --state raw.img "},
+		{"! open -f qc", "! open -f qcow2 "},
+		{"!leng", "!length "},
+		{"? siz", "? sizes "},
+		{"help patt", "help patterns "},
+		{"open ~/ho", "open " + home + "/home.img "},
+	} {
+		tty.press(t, c.typed+"\t")
+		tty.expect(t, c.want)
+		tty.press(t, "\x15")
+	}
+	tty.press(t, "read --\t")
+	tty.expect(t, "--pattern")
+	tty.expect(t, "--verbose")
+	tty.press(t, "\x15read -\t")
+	tty.expect(t, "-P, --pattern")
+	tty.press(t, "\x15\x04")
+	if status := tty.end(t); status != "exit 0" {
+		t.Errorf("Ctrl-D: %s; shown: %q", status, tty.shown)
+	}
+}
+
 func TestTerminalHistory(t *testing.T) {
 	t.Parallel()
 	bothShells(t, func(t *testing.T, p program) {

@@ -15,7 +15,7 @@ var licenses string
 
 // completions holds scripts under the names under which they are installed.
 //
-//go:embed completions
+//go:embed all:completions
 var completions embed.FS
 
 // completionFiles are those names, beside the shell that wants them.

@@ -154,26 +154,23 @@ func (c completer) Commands() []string {
 	return names
 }
 
-// Flags are the flags of a command.
-func (c completer) Flags(command string) []repl.Choice {
-	row := c.p.session.Table.Find(command)
+// Flags are the flags that may stand behind a line.
+func (c completer) Flags(line []string) []repl.Choice {
+	row, _ := c.p.session.Table.Innermost(line)
 	if row == nil {
 		return nil
 	}
 	var choices []repl.Choice
 	for _, o := range row.Options() {
-		word := "--" + o.Long
-		if o.Letter != 0 {
-			word = "-" + string(rune(o.Letter))
-		}
-		choices = append(choices, repl.Choice{Word: word, Help: o.Text()})
+		spelled := append(o.Spellings(), "")
+		choices = append(choices, repl.Choice{Word: spelled[0], Also: spelled[1], Help: o.Text()})
 	}
 	return choices
 }
 
-// Args are what may stand behind the words before, by what the command declares.
-func (c completer) Args(command string, before []string, prefix string) []string {
-	row := c.p.session.Table.Find(command)
+// Args are what may stand behind a line, by what its command declares.
+func (c completer) Args(line []string, prefix string) []string {
+	row, before := c.p.session.Table.Innermost(line)
 	if row == nil {
 		return nil
 	}

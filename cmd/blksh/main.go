@@ -175,6 +175,7 @@ func (p *program) serve(ctx context.Context) int {
 			}
 		}
 	}
+	p.greet()
 	if err := p.read(ctx); err != nil {
 		p.session.Fail(err)
 	}

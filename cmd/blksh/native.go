@@ -203,6 +203,13 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 	}
 }
 
+// greet tells the person at a prompt what to begin with.
+func (p *program) greet() {
+	if p.native() && p.terminal != nil && p.session.Image() == nil {
+		p.printer.Print(event.Where{}, event.NothingOpen{})
+	}
+}
+
 // nativePrompt names the image that commands go to.
 func (p *program) nativePrompt() string {
 	im := p.session.Image()

@@ -27,10 +27,10 @@ func (p *program) progress(stdout,
 	return progress.Begin
 }
 
-// tellProgress says how far the command has come that is about to be stopped.
+// tellProgress is called when what is under way is about to be stopped.
 func (p *program) tellProgress() {
-	if p.bar != nil && p.bar.Busy() {
-		p.bar.Print()
+	if p.bar != nil {
+		p.bar.Leave()
 	}
 }
 

@@ -69,6 +69,7 @@ func All() []Event {
 		NotFound{},
 		NotVerified{},
 		NotZero{},
+		NothingOpen{},
 		NothingVerified{},
 		OpenFailed{},
 		Opened{},

@@ -25,6 +25,14 @@ type Opened struct {
 // Kind of the event.
 func (Opened) Kind() Kind { return Kind{"opened", "An image was opened."} }
 
+// NothingOpen greets a person who has opened no image yet.
+type NothingOpen struct{}
+
+// Kind of the event.
+func (NothingOpen) Kind() Kind {
+	return Kind{"nothing_open", "A person is asked for commands, and no image is open."}
+}
+
 // Listed is one of the open images.
 type Listed struct {
 	Image

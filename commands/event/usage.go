@@ -51,6 +51,7 @@ func (BadCount) Class() Class { return ClassUsage }
 // Synopsis is the line that describes a command.
 type Synopsis struct {
 	Name  string `json:"name" doc:"of the command"`
+	Alias string `json:"alias,omitempty" doc:"its other name"`
 	Args  string `json:"args,omitempty" doc:"flags and operands"`
 	Short string `json:"short" doc:"what it does"`
 }
@@ -241,13 +242,26 @@ func (f FileError) Class() Class { return classOfFile(f.Err) }
 // Cause is the error.
 func (f FileError) Cause() error { return f.Err }
 
-// HelpList ends the list of all commands. Topics are what else there is help on.
+// HelpList is what there is help on: the commands by their groups, and topics.
 type HelpList struct {
-	Topics []string `json:"topics,omitempty" doc:"what else there is help on"`
+	Groups []HelpGroup `json:"groups" doc:"of commands"`
+	Topics []HelpTopic `json:"topics,omitempty" doc:"what else there is help on"`
+}
+
+// HelpGroup is commands of a kind.
+type HelpGroup struct {
+	Title    string     `json:"title" doc:"what they are for"`
+	Commands []Synopsis `json:"commands" doc:"sorted by name"`
+}
+
+// HelpTopic is a text that there is help on.
+type HelpTopic struct {
+	Name  string `json:"name" doc:"a word"`
+	Short string `json:"short" doc:"what it is about"`
 }
 
 // Kind of the event.
-func (HelpList) Kind() Kind { return Kind{"help_list", "The list of commands is complete."} }
+func (HelpList) Kind() Kind { return Kind{"help_list", "All commands and topics."} }
 
 // HelpBody is the text below a synopsis, lines that begin with a blank.
 type HelpBody struct {

@@ -29,6 +29,10 @@ func (m *Manual) Page() []byte {
 	p.prose(description)
 	p.macro("SH", "OPTIONS")
 	p.flags(m.Options)
+	p.macro("SH", "COMMANDS BY KIND")
+	for _, section := range m.Table.Sections() {
+		p.section(section)
+	}
 	p.macro("SH", "COMMANDS")
 	for _, row := range m.Table.Rows() {
 		p.command(row)
@@ -169,6 +173,17 @@ func (p *page) terms(list []term) {
 		p.text(`\fB` + escape(t.name) + `\fR`)
 		p.fill(t.text)
 	}
+}
+
+// section lists the commands of a group.
+func (p *page) section(s session.Section) {
+	var names []string
+	for _, row := range s.Rows {
+		names = append(names, `\fB`+escape(row.Name)+`\fR`)
+	}
+	p.text(".TP")
+	p.plain(s.Group.Title())
+	p.text(strings.Join(names, ",\n"))
 }
 
 func (p *page) command(row *session.Row) {

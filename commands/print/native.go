@@ -109,8 +109,7 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Found:
 		n.say("%s\n", placeWords(e.Off))
 	case event.HelpList:
-		n.say("\n'help COMMAND' says more about one, and there is help on: %s\n",
-			strings.Join(e.Topics, ", "))
+		n.helpList(e)
 	case event.Info:
 		n.info(e)
 	case event.InputIgnored:
@@ -147,6 +146,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.say("%s\n", notVerifiedWords(e))
 	case event.NotZero:
 		n.notZero(at, e)
+	case event.NothingOpen:
+		n.say("no image is open: 'open FILE' opens one, 'help' lists the commands\n")
 	case event.NothingVerified:
 		n.say("%s\n", reason(e))
 		n.circumstances(e.Verdict)
@@ -174,6 +175,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.snapshots(e.List)
 	case event.Sum:
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+	case event.Synopsis:
+		n.synopsis(e)
 	case event.Uncommitted:
 		n.warn("%s is as it was; %s of it are in %s already, and 'commit' brings the rest\n",
 			e.Name, args.Size(float64(e.Done)), e.Base)

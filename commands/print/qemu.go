@@ -1,9 +1,11 @@
 package print
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
@@ -62,7 +64,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.HelpBody:
 		q.say("\n%s\n", prose(e.Text))
 	case event.HelpList:
-		q.say("\nUse 'help commandname' for extended help.\n")
+		q.helpList(e)
 	case event.HelpUnknown:
 		q.say("%s\n", helpUnknownWords(e))
 	case event.HexSuffix:
@@ -286,6 +288,19 @@ func (q *QEMU) synopsis(e event.Synopsis) {
 		words = strings.TrimSpace(words) + " "
 	}
 	q.say("%s %s-- %s\n", e.Name, words, e.Short)
+}
+
+// helpList shows the commands sorted by name.
+func (q *QEMU) helpList(e event.HelpList) {
+	var all []event.Synopsis
+	for _, g := range e.Groups {
+		all = append(all, g.Commands...)
+	}
+	slices.SortFunc(all, func(a, b event.Synopsis) int { return cmp.Compare(a.Name, b.Name) })
+	for _, s := range all {
+		q.synopsis(s)
+	}
+	q.say("\nUse 'help commandname' for extended help.\n")
 }
 
 // warning shows what a layer reports; prefixed lines stand behind the name of the program.

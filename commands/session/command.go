@@ -41,6 +41,7 @@ const (
 // what it does.
 type Command struct {
 	Name, Alias string
+	Group       Group
 	// Args is the synopsis of flags and operands, Short what it does in a few words, Long the text
 	// of its help: lines that begin with a blank, an example first. Flags are not part of it, since
 	// help lists them as they are declared.
@@ -205,6 +206,9 @@ func (t *Table) Check() error {
 	for _, row := range t.Rows() {
 		if row.Name == "" || row.New == nil {
 			return fmt.Errorf("command %q: name or New is missing", row.Name)
+		}
+		if row.Group.Title() == "" {
+			return fmt.Errorf("command %s: its group is missing, such as GroupData", row.Name)
 		}
 		if err := row.checkHelp(); err != nil {
 			return fmt.Errorf("command %s: %w", row.Name, err)

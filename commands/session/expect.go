@@ -40,6 +40,35 @@ func (r *Row) Expects(words []string) args.Value {
 	return value
 }
 
+// Innermost is the command that the words behind a line belong to, and the words behind its name:
+// the first command, or one that stands as an operand of another. It is nil if there is none.
+func (t *Table) Innermost(line []string) (*Row, []string) {
+	for {
+		if len(line) == 0 {
+			return nil, nil
+		}
+		row, words := t.Find(line[0]), line[1:]
+		if row == nil {
+			return nil, nil
+		}
+		inner := row.command(words)
+		if inner < 0 {
+			return row, words
+		}
+		line = words[inner:]
+	}
+}
+
+// command finds the first of the words that is an operand which names a command, -1 if none is.
+func (r *Row) command(words []string) int {
+	for i, w := range words {
+		if r.Expects(words[:i]).Type == args.TypeCommand && !strings.HasPrefix(w, "-") {
+			return i
+		}
+	}
+	return -1
+}
+
 // awaited is the value that has to follow a word of flags, none if they are complete.
 func awaited(options []Option, word string) args.Value {
 	find := func(is func(o Option) bool) args.Value {

@@ -22,6 +22,8 @@ var (
 	exit string
 	//go:embed json.txt
 	json string
+	//go:embed keys.txt
+	keys string
 	//go:embed names.txt
 	names string
 	//go:embed nbd.txt
@@ -47,6 +49,7 @@ func All() []session.Topic {
 		{Name: "engines", Short: "how requests reach the kernel, and what is cached", Text: engines},
 		{Name: "exit", Short: "what the exit status says", Text: exit},
 		{Name: "json", Short: "output for programs", Text: json},
+		{Name: "keys", Short: "what the keys of the prompt do", Text: keys},
 		{Name: "names", Short: "how images are named", Text: names},
 		{Name: "nbd", Short: "disks of servers, and how to be one", Text: nbd},
 		{Name: "patterns", Short: "what -P writes and expects", Text: patterns},
