@@ -11,7 +11,7 @@ import (
 )
 
 // drawing is the picture that a command makes of a range, if anybody asked for one: on the
-// terminal, in a file, or both.
+// terminal, in a file, or in a report.
 type drawing struct {
 	show  bool
 	svg   string // file for it, "" for none
@@ -37,7 +37,7 @@ func (d *drawing) wanted() bool { return d.show || d.svg != "" }
 func (d *drawing) begin(ctx context.Context, s *session.Session, r event.Range,
 	classes []picture.Class,
 ) error {
-	if !d.wanted() {
+	if !d.wanted() && !s.Reporting() {
 		return nil
 	}
 	d.picture = picture.New(r.Off, r.Len, classes)
@@ -72,6 +72,8 @@ func (d *drawing) end(s *session.Session, title string, err error) error {
 	}
 	if d.show {
 		s.Emit(event.Drawing{Picture: d.picture})
+	} else {
+		s.Record(event.Drawing{Picture: d.picture})
 	}
 	if d.file == nil {
 		return err

@@ -154,6 +154,7 @@ func (m *mapping) runs(ctx context.Context, s *session.Session, im *session.Imag
 	table := !m.totals && !m.drawing.wanted()
 	sums := event.MapTotals{Range: event.Range(m.scope)}
 	err := m.walk(ctx, s, im, m.same, func(run blockdev.Extent) {
+		m.drawing.add(run.Off, run.Len, mapClass(run))
 		switch {
 		case table:
 			if run.Off == m.Off {
@@ -162,8 +163,6 @@ func (m *mapping) runs(ctx context.Context, s *session.Session, im *session.Imag
 			s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off, Untold: run.Untold})
 		case m.totals:
 			addRun(&sums, run)
-		default:
-			m.drawing.add(run.Off, run.Len, mapClass(run))
 		}
 	})
 	if err == nil && m.totals {

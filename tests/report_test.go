@@ -14,7 +14,7 @@ import (
 )
 
 // reports are commands that make a page, on a disk of 8 MiB with blocks of which one is damaged.
-var reports = []struct{ command, status, want string }{
+var reports = []struct{ command, status, verdict string }{
 	{"bench -n 100 randread", "exit 0", "ended without an error"},
 	{"verify_read", "exit 1", "the data is not as expected"},
 	{"verify_write 1M 64k", "exit 0", "ended without an error"},
@@ -45,7 +45,7 @@ func TestReports(t *testing.T) {
 		page := "page" + string(rune('a'+i)) + ".html"
 		disk("-c", r.command+" --report "+page).wants(t, r.command, r.status, "report: "+page, "")
 		text, err := os.ReadFile(filepath.Join(dir, page))
-		if err != nil || !strings.Contains(string(text), r.want) {
+		if err != nil || !strings.Contains(string(text), r.verdict) {
 			t.Errorf("%s: %v, %s", r.command, err, text)
 		}
 		t.Run(r.command, func(t *testing.T) { browse(t, filepath.Join(dir, page)) })

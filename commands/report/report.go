@@ -47,6 +47,7 @@ func write(w io.Writer, a *session.Account, v event.Version) error {
 	p.element("p", "verdict "+said.style, said.words)
 	p.raw("</header>\n")
 	p.facts(a, v)
+	events = p.pictures(events)
 	p.terminal(print.Words(events), a.More)
 	p.figures(events)
 	p.raw("</main></body></html>\n")
@@ -73,7 +74,7 @@ func verdictOf(reason event.Reason) verdict {
 	case event.ClassData:
 		return verdict{"the data is not as expected", "bad"}
 	case event.ClassInterrupted:
-		return verdict{"stopped before its end", "part"}
+		return verdict{"stopped before its end", "stopped"}
 	}
 	return verdict{"failed", "bad"}
 }
@@ -129,7 +130,7 @@ func (p *page) facts(a *session.Account, v event.Version) {
 		}
 	}
 	fact("began", a.Began.Format(time.RFC1123Z))
-	fact("took", a.Took.Round(time.Millisecond).String())
+	fact("took", a.Took.Round(time.Microsecond).String())
 	fact("program", strings.TrimSpace(print.Words([]event.Event{v})))
 	p.raw("</dl>\n</section>\n")
 }

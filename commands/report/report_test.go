@@ -32,7 +32,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		{nil, `<p class="verdict good">ended without an error</p>`},
 		{event.NotFound{}, `<p class="verdict bad">the data is not as expected</p>`},
-		{event.Interrupted{}, `<p class="verdict part">stopped before its end</p>`},
+		{event.Interrupted{}, `<p class="verdict stopped">stopped before its end</p>`},
 		{event.UnknownCommand{Name: "x"}, `<p class="verdict bad">failed</p>`},
 	} {
 		page := pageOf(t, session.Account{Words: []string{"find"}, Reason: c.reason})

@@ -36,25 +36,37 @@ type Account struct {
 // one that lists what it finds.
 const mostKept = 2000
 
-// account runs a command and writes down what it says. The error is that of the command.
-func (s *Session) account(ctx context.Context, im *Image, run Run) (*Account, error) {
+// recount runs a command and writes down what it says. The error is that of the command.
+func (s *Session) recount(ctx context.Context, im *Image, run Run) (*Account, error) {
 	a := &Account{Words: s.words, Began: s.Now()}
 	if im != nil {
 		a.Image, a.On = im.Describe(), true
 	}
-	before := s.heard
-	s.heard = func(e event.Event) {
-		if len(a.Events) == mostKept {
-			a.More++
-			return
-		}
-		a.Events = append(a.Events, e)
-	}
-	defer func() { s.heard = before }()
+	s.account = a
+	defer func() { s.account = nil }()
 	err := s.outcome(ctx, run(ctx, s, im))
 	a.Took = s.Now().Sub(a.Began)
 	a.Reason, a.Told = reasonOf(err)
 	return a, err
+}
+
+// Reporting says whether a report is made of what the command that runs says.
+func (s *Session) Reporting() bool { return s.account != nil }
+
+// Record adds to the report, if one is made, what is not shown otherwise.
+func (s *Session) Record(e event.Event) {
+	if s.account != nil {
+		s.account.Events = append(s.account.Events, e)
+	}
+}
+
+// note keeps what the command said, up to a limit.
+func (a *Account) note(e event.Event) {
+	if len(a.Events) >= mostKept {
+		a.More++
+		return
+	}
+	a.Events = append(a.Events, e)
 }
 
 // reasonOf is the event that tells of an error, nil for none, and whether it was shown already.
@@ -90,7 +102,7 @@ func (s *Session) report(ctx context.Context, name string, im *Image, run Run) e
 	if err != nil {
 		return err
 	}
-	a, err := s.account(ctx, im, run)
+	a, err := s.recount(ctx, im, run)
 	failed := s.Reports.Write(file, a)
 	if failed == nil {
 		failed = file.Commit()

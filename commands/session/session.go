@@ -92,13 +92,13 @@ type Session struct {
 	ended   bool
 	typed   bool // a person typed the line that runs
 	where   event.Where
-	words   []string          // of the line that runs
-	heard   func(event.Event) // hears what the command says, too; nil: nobody does
-	spare   []byte            // see Buffer
-	flags   Flags             // of the line that is read
-	timer   *time.Timer       // see waitFor; stopped in between
-	opened  bool              // an image, ever
-	filled  bool              // see Filled
+	words   []string    // of the line that runs
+	account *Account    // of the command that runs, nil if nobody wants one
+	spare   []byte      // see Buffer
+	flags   Flags       // of the line that is read
+	timer   *time.Timer // see waitFor; stopped in between
+	opened  bool        // an image, ever
+	filled  bool        // see Filled
 
 	reserved  map[uint64]*reservation // by the numbers of devices
 	confirmed map[uint64]bool
@@ -162,8 +162,8 @@ func New(cfg Config) *Session {
 // Emit says something. It belongs to the command that is running or, in a completion, to its
 // request.
 func (s *Session) Emit(e event.Event) {
-	if s.heard != nil && s.where.ID == 0 { // what requests in the background say is not of the command
-		s.heard(e)
+	if s.account != nil && s.where.ID == 0 { // requests in the background are not of the command
+		s.account.note(e)
 	}
 	s.Printer.Print(s.where, e)
 }
