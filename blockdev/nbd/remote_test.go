@@ -274,7 +274,7 @@ func TestRemoteISCSI(t *testing.T) {
 }
 
 // run runs a program that has to succeed.
-func run(t *testing.T, program string, args ...string) {
+func run(t testing.TB, program string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %s: %v: %s", program, strings.Join(args, " "), err, out)
