@@ -81,15 +81,32 @@ func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
 
 // Check judges the metadata of the image and repairs what fix allows, see Checker. It is alone on
 // the device. ENOTSUP if the format has nothing to check.
-func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err error) {
+func (d *Device) Check(ctx context.Context, fix Fix) (CheckResult, error) {
+	return check(ctx, d, "have no metadata that could be checked",
+		func(c driver.Checker) (CheckResult, error) { return c.Check(ctx, fix) })
+}
+
+// CheckClusters is Check without repairs that tells of clusters, see driver.ClusterChecker. ENOTSUP
+// if the format has none to tell of.
+func (d *Device) CheckClusters(ctx context.Context,
+	tell func(file, off, n int64, as driver.ClusterState),
+) (CheckResult, error) {
+	return check(ctx, d, "do not tell of their clusters",
+		func(c driver.ClusterChecker) (CheckResult, error) { return c.CheckClusters(ctx, tell) })
+}
+
+// check has a node that is a C check the image, alone on the device. Formats without one do as lack
+// says.
+func check[C any](ctx context.Context, d *Device, lack string,
+	do func(checker C) (CheckResult, error),
+) (result CheckResult, err error) {
 	if err := d.enter(opCheck, 0, 0); err != nil {
 		return result, err
 	}
-	checker, ok := driver.Find[driver.Checker](d.top)
+	checker, ok := driver.Find[C](d.top)
 	if !ok {
 		return result, d.wrap(opCheck, 0, 0, driver.RefuseAs(ErrNotSupported,
-			"images of the format %s have no metadata that could be checked",
-			d.tree.root.driver.Name))
+			"images of the format %s %s", d.tree.root.driver.Name, lack))
 	}
 	tracker := &d.tree.top.guard.tracker
 	r, err := tracker.hold(ctx)
@@ -97,7 +114,7 @@ func (d *Device) Check(ctx context.Context, fix Fix) (result CheckResult, err er
 		return result, d.wrap(opCheck, 0, 0, err)
 	}
 	defer tracker.end(r)
-	result, err = checker.Check(ctx, fix)
+	result, err = do(checker)
 	return result, d.wrap(opCheck, 0, 0, err)
 }
 

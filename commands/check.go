@@ -6,19 +6,22 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/picture"
 	"github.com/blksh/blksh/commands/session"
 )
 
 var check = session.Command{
 	Name: "check", Max: -1, Reports: true,
 	Group: session.GroupImages,
-	Args:  "[-r leaks|all] [-f format] [-U] [file]",
+	Args:  "[-r leaks|all] [-f format] [-U] [--draw] [--svg file] [file]",
 	Short: "checks the metadata of an image",
 	Long: ` Examples:
  check                 counts what is wrong; nothing is changed
  check -r all          repairs what can be repaired
  check -r all disk     the same for an image that is not open
+ check --draw          which clusters of the file are in use, lost or wrong
 
  An image that cannot be opened because it is damaged can be checked all the
  same. No other command works on it before it is repaired.
@@ -34,7 +37,10 @@ var check = session.Command{
 		f.Text(&o.Format, nil, 'f', "format", args.Format,
 			"format of the file, which is guessed otherwise")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the file with programs that write it")
+		c.drawing.declare(f, "the clusters of the file (qcow2)")
 		f.OptWord("file", args.ImageFile, word(&o.Name))
+		f.Conflict("draw-repair", "--draw and --svg show what a check finds, not what -r repairs",
+			func() bool { return c.drawing.wanted() && c.fix != 0 })
 		f.Conflict("of-file", "-f and -U are about a file that is named", func() bool {
 			return o.Name == "" && (o.Format != "" || o.ForceShare)
 		})
@@ -57,7 +63,10 @@ var check = session.Command{
 }
 
 // checkup is a check with what it may repair.
-type checkup struct{ fix blockdev.Fix }
+type checkup struct {
+	fix     blockdev.Fix
+	drawing drawing
+}
 
 // repairs are what may be repaired.
 func repairs() []string { return []string{"leaks", "all"} }
@@ -110,21 +119,58 @@ func (c *checkup) only(ctx context.Context, s *session.Session, dev *blockdev.De
 }
 
 func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.Device) error {
+	if err := c.drawing.makeFile(ctx, s); err != nil {
+		return err
+	}
 	found := event.Checked{Fix: c.fix}
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
+		if c.drawing.wanted() {
+			found.CheckResult, err = c.drawing.clusters(ctx, dev)
+			return err
+		}
 		found.CheckResult, err = repair(ctx, dev, c.fix)
 		return err
 	})
-	if err == nil || found.Wrong() {
-		s.Emit(found)
-	}
+	told := err == nil || found.Wrong()
 	switch {
 	case err != nil:
-		return event.Fail(event.Failed{Op: "check", Err: err})
+		err = event.Fail(event.Failed{Op: "check", Err: err})
 	case found.Wrong():
-		return session.Shown(event.Fail(event.Unsound{Checked: found}))
+		err = session.Shown(event.Fail(event.Unsound{Checked: found}))
 	}
-	return nil
+	err = c.drawing.end(s, "clusters of "+dev.Chain()[0].Filename, err)
+	if told {
+		s.Emit(found)
+	}
+	return err
+}
+
+// The classes of a picture of clusters, the first three as a check tells of them.
+const freeCluster = driver.ClusterUsed + 1
+
+func clusterClasses() []picture.Class {
+	return []picture.Class{
+		driver.ClusterWrong: {Name: "counted too seldom", Sign: 'X', Role: colour.Wrong},
+		driver.ClusterLeaked: {
+			Name: "leaked", Sign: 'L', Part: 'l', Role: colour.Unknown,
+		},
+		driver.ClusterUsed: {
+			Name: "in use", Sign: '█', Part: '▒', Plain: '#', PlainPart: '+', Role: colour.Data,
+		},
+		freeCluster: {Name: "free", Sign: '·', Plain: '.', Role: colour.Faint},
+	}
+}
+
+// clusters checks an image and draws the clusters of its file.
+func (d *drawing) clusters(ctx context.Context, dev *blockdev.Device) (blockdev.CheckResult, error) {
+	result, err := dev.CheckClusters(ctx, func(file, off, n int64, as driver.ClusterState) {
+		if d.picture == nil {
+			d.picture = picture.New(0, file, clusterClasses())
+		}
+		d.add(off, n, int(as))
+	})
+	d.fill(int(freeCluster))
+	return result, err
 }
 
 // repair checks and, if anything was repaired, looks once more: what is left then is what is wrong,

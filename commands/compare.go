@@ -14,7 +14,7 @@ import (
 var compare = session.Command{
 	Name: "compare", Min: 1, Max: -1, Needs: session.File, Reports: true,
 	Group: session.GroupLook,
-	Args:  "[-f format] [-s] [-U] [--all] [--shard k/n] file [off [len]]",
+	Args:  "[-f format] [-s] [-U] [--all] [--draw] [--svg file] [--shard k/n] file [off [len]]",
 	Short: "compares the image with another",
 	Long: ` Example:
  compare backup.qcow2  whether the two hold the same, and where not
@@ -26,63 +26,91 @@ var compare = session.Command{
  work, see 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
-		var c sharded
-		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
-		var all, ranged, strict bool
-		f.Text(&o.Format, nil, 'f', "format", args.Format,
+		c := comparison{other: session.Opening{ReadOnly: true, Options: &blockdev.Options{}}}
+		f.Text(&c.other.Format, nil, 'f', "format", args.Format,
 			"format of the other image, which is guessed otherwise")
-		f.Bool(&strict, 's', "strict", "images of different lengths differ")
-		f.Bool(&o.ForceShare, 'U', "force-share",
+		f.Bool(&c.strict, 's', "strict", "images of different lengths differ")
+		f.Bool(&c.other.ForceShare, 'U', "force-share",
 			"share the other image with programs that write it")
-		f.Bool(&all, 0, "all", "list all ranges that differ, not only the first ones")
-		f.Word("file", args.ImageFile, word(&o.Name))
-		c.operands(f, "all")
+		f.Bool(&c.all, 0, "all", "list all ranges that differ, not only the first ones")
+		c.drawing.declare(f, "where they differ")
+		f.Word("file", args.ImageFile, word(&c.other.Name))
+		c.operands(f, "all", "draw", "svg", "force")
 		f.Check("ranged", func(operands int) error {
-			ranged = operands > 1
+			c.ranged = operands > 1
 			return nil
 		})
-		return func(ctx context.Context, s *session.Session, im *session.Image) (err error) {
-			other, free, err := beside(ctx, s, o)
-			if err != nil {
-				return err
-			}
-			defer func() {
-				if closed := free(); err == nil {
-					err = closed
-				}
-			}()
-			if !ranged {
-				c.Len = max(im.Dev.Size(), other.Size())
-			}
-			if !c.take(s, im, "compare", shardBlock) {
-				return nil
-			}
-			found := verify.NewDiff(limitOf(all))
-			if err := c.compare(ctx, s, im.Dev, other, found); err != nil {
-				return err
-			}
-			lengths := event.Lengths{
-				Name: o.Name, Here: im.Dev.Info().Size,
-				There: other.Info().Size,
-			}
-			lengths.Zero = found.End() <= min(lengths.Here, lengths.There)
-			// Of several shards, those tell that have something of the longer image.
-			uneven := !ranged && lengths.Here != lengths.There &&
-				event.Range(c.scope).End() > min(lengths.Here, lengths.There)
-			if uneven && strict && found.Count == 0 {
-				return event.Fail(event.OtherLength{Lengths: lengths})
-			}
-			if uneven {
-				s.Emit(lengths)
-			}
-			if found.Count > 0 {
-				return event.Fail(
-					event.Different{Range: event.Range(c.scope), Name: o.Name, Places: *found})
-			}
-			s.Emit(event.Same{Range: event.Range(c.scope), Name: o.Name})
-			return nil
-		}
+		return c.run
 	},
+}
+
+// comparison is a comparison of two images.
+type comparison struct {
+	sharded
+	other               session.Opening
+	all, strict, ranged bool
+	drawing             drawing
+}
+
+func (c *comparison) run(ctx context.Context, s *session.Session,
+	im *session.Image,
+) (err error) {
+	other, free, err := beside(ctx, s, c.other)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := free(); err == nil {
+			err = closed
+		}
+	}()
+	if !c.ranged {
+		c.Len = max(im.Dev.Size(), other.Size())
+	}
+	if !c.take(s, im, "compare", shardBlock) {
+		return nil
+	}
+	if err := c.drawing.begin(ctx, s, event.Range(c.scope),
+		twoClasses("different", "the same")); err != nil {
+		return err
+	}
+	found := verify.NewDiff(limitOf(c.all))
+	found.Note = c.drawing.note(markedClass)
+	err = c.compare(ctx, s, im.Dev, other, found)
+	if err == nil {
+		err = c.judge(s, im.Dev, other, found)
+	}
+	c.drawing.fill(plainClass)
+	if err = c.drawing.end(s, im.Describe().Path+" and "+c.other.Name, err); err == nil {
+		s.Emit(event.Same{Range: event.Range(c.scope), Name: c.other.Name})
+	}
+	return err
+}
+
+// judge says how the two differ.
+func (c *comparison) judge(s *session.Session, one, other *blockdev.Device,
+	found *verify.Diff,
+) error {
+	lengths := event.Lengths{
+		Name: c.other.Name, Here: one.Info().Size,
+		There: other.Info().Size,
+	}
+	lengths.Zero = found.End() <= min(lengths.Here, lengths.There)
+	// Of several shards, those tell that have something of the longer image.
+	uneven := !c.ranged && lengths.Here != lengths.There &&
+		event.Range(c.scope).End() > min(lengths.Here, lengths.There)
+	if uneven && c.strict && found.Count == 0 {
+		return event.Fail(event.OtherLength{Lengths: lengths})
+	}
+	if uneven {
+		s.Emit(lengths)
+	}
+	if found.Count > 0 {
+		return event.Fail(event.Different{
+			Range: event.Range(c.scope), Name: c.other.Name, Places: *found,
+		})
+	}
+	return nil
 }
 
 // beside is the image that is open under a name or, if none is, another one, which free closes.

@@ -2,13 +2,32 @@ package commands
 
 import (
 	"context"
+	"sync"
 
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/picture"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/verify"
 )
+
+// plainClass is what most of a range is like, markedClass what stands out.
+const (
+	markedClass = iota
+	plainClass
+)
+
+// twoClasses are the classes of a picture in which something stands out.
+func twoClasses(marked, plain string) []picture.Class {
+	return []picture.Class{
+		markedClass: {
+			Name: marked, Sign: '█', Part: '▒', Plain: 'X', PlainPart: 'x', Role: colour.Wrong,
+		},
+		plainClass: {Name: plain, Sign: '·', Plain: '.', Role: colour.Faint},
+	}
+}
 
 // drawing is the picture that a command makes of a range, if anybody asked for one: on the
 // terminal, in a file, or in a report.
@@ -17,6 +36,7 @@ type drawing struct {
 	svg   string // file for it, "" for none
 	force bool   // what is there may be replaced
 
+	mu      sync.Mutex
 	picture *picture.Picture // nil if nobody asked
 	file    *target.File
 }
@@ -41,10 +61,14 @@ func (d *drawing) begin(ctx context.Context, s *session.Session, r event.Range,
 		return nil
 	}
 	d.picture = picture.New(r.Off, r.Len, classes)
+	return d.makeFile(ctx, s)
+}
+
+// makeFile makes the file, if there is to be one.
+func (d *drawing) makeFile(ctx context.Context, s *session.Session) (err error) {
 	if d.svg == "" {
 		return nil
 	}
-	var err error
 	d.file, err = s.ReplaceFile(ctx, session.Target{Name: d.svg, Over: func([]byte, int64) error {
 		if d.force {
 			return nil
@@ -56,10 +80,28 @@ func (d *drawing) begin(ctx context.Context, s *session.Session, r event.Range,
 	return err
 }
 
-// add draws n bytes from off on.
+// add draws n bytes from off on. It can be called from any goroutine.
 func (d *drawing) add(off, n int64, class int) {
 	if d.picture != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		d.picture.Add(off, n, class)
+	}
+}
+
+// note is what a Diff tells of what differs, nil if nobody wants to see it. Of a sector as many
+// bytes are drawn as are wrong.
+func (d *drawing) note(class int) func(verify.DiffRange) {
+	if d.picture == nil {
+		return nil
+	}
+	return func(r verify.DiffRange) { d.add(r.Off, r.Bad, class) }
+}
+
+// fill draws all that was not drawn yet.
+func (d *drawing) fill(class int) {
+	if d.picture != nil {
+		d.picture.Fill(class)
 	}
 }
 

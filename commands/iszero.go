@@ -13,7 +13,7 @@ import (
 var isZero = session.Command{
 	Name: "iszero", Max: -1, Needs: session.File, Reports: true,
 	Group: session.GroupLook,
-	Args:  "[--all] [--first] [--shard k/n] [off [len]]",
+	Args:  "[--all] [--first] [--draw] [--svg file] [--shard k/n] [off [len]]",
 	Short: "says whether a range holds nothing but zeroes, and where it does not",
 	Long: ` Example:
  iszero                looks at the whole image
@@ -27,15 +27,26 @@ var isZero = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var c sharded
 		var all, first bool
+		var d drawing
 		f.Bool(&all, 0, "all", "list all ranges that are not zero, not only the first ones")
 		f.Bool(&first, 0, "first", "stop at the first byte that is not zero")
-		c.operands(f, "all", "first")
+		d.declare(f, "where it is not zero")
+		c.operands(f, "all", "first", "draw", "svg", "force")
+		f.Conflict("draw-first", "--first and --draw or --svg do not go together",
+			func() bool { return first && d.wanted() })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if !c.take(s, im, "iszero", shardBlock) {
 				return nil
 			}
-			err := c.zero(ctx, s, im, "iszero", false, verify.NewDiff(limitOf(all)), first)
-			if err == nil {
+			classes := twoClasses("not zero", "zero")
+			if err := d.begin(ctx, s, event.Range(c.scope), classes); err != nil {
+				return err
+			}
+			found := verify.NewDiff(limitOf(all))
+			found.Note = d.note(markedClass)
+			err := c.zero(ctx, s, im, "iszero", false, found, first)
+			d.fill(plainClass)
+			if err = d.end(s, "zeroes of "+im.Describe().Path, err); err == nil {
 				s.Emit(event.Zero{Range: event.Range(c.scope)})
 			}
 			return err

@@ -16,10 +16,12 @@ const stdout = "-"
 // view is what is done with bytes that were read, besides checking them.
 type view struct {
 	show, fold bool
-	style      event.DumpStyle
+	layout     event.DumpLayout
+	until      int64  // where what is shown ends, 0 if that is not known
 	output     string // the file they go to, "" if none
 	force      bool   // also if that is a device
 
+	ordered bool // --endian is there
 	file    *output
 	begun   []byte // the beginning of a line of a dump
 	objects bool   // a dump is made of objects, in which zeroes are a number
@@ -28,9 +30,18 @@ type view struct {
 func (v *view) declare(f *session.Flags) {
 	f.Bool(&v.fold, 0, "fold", "show lines that repeat the one before as a single *")
 	f.Enum(0, "style", "STYLE", styles, "how bytes are shown", func(i int) error {
-		v.style = event.DumpStyle(styles()[i])
+		v.layout.Style = event.DumpStyle(styles()[i])
 		return nil
 	})
+	f.Enum(0, "words", "N", wordSizes, "show numbers of so many bytes", func(i int) error {
+		v.layout.Word = 2 << i
+		return nil
+	})
+	f.Enum(0, "endian", "ORDER", byteOrders, "with --words: which byte of a number comes first",
+		func(i int) error {
+			v.layout.BigEndian, v.ordered = i == 1, true
+			return nil
+		})
 	f.Text(&v.output, nil, 'o', "output", args.File,
 		"save the bytes in a file; - is standard output, to which nothing else goes")
 	f.Bool(&v.force, 0, "force", "with -o: also onto a device that is not in use")
@@ -40,10 +51,19 @@ func styles() []string {
 	return []string{string(event.StyleQEMU), string(event.StyleXXD), string(event.StyleC)}
 }
 
+// wordSizes are the powers of two from 2 on.
+func wordSizes() []string { return []string{"2", "4", "8"} }
+
+func byteOrders() []string { return []string{"little", "big"} }
+
 // settle looks whether the flags go together.
 func (v *view) settle(machine bool) error {
-	v.show = v.show || v.fold || v.style != ""
+	v.show = v.show || v.fold || v.layout != event.DumpLayout{}
 	switch {
+	case v.ordered && v.layout.Word == 0:
+		return event.Fail(event.Conflict{Message: "--endian requires --words to be specified"})
+	case v.layout.Word > 0 && v.layout.Style != "":
+		return event.Fail(event.Conflict{Message: "--words and --style do not go together"})
 	case v.show && v.output == stdout:
 		return event.Fail(event.Conflict{Message: "-v and -o - both write to standard output"})
 	case v.force && (v.output == "" || v.output == stdout):
@@ -167,8 +187,8 @@ func (v *view) dump(say func(event.Event), p stream.Piece, last bool) {
 
 func (v *view) lines(p stream.Piece, last bool) event.Dump {
 	return event.Dump{
-		Off: p.Off, Data: p.Data, Zeroes: unread(p), Style: v.style, Fold: v.fold,
-		Last: last,
+		Off: p.Off, Data: p.Data, Zeroes: unread(p), Layout: v.layout, Fold: v.fold,
+		Last: last, End: v.until,
 	}
 }
 

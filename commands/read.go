@@ -16,7 +16,7 @@ import (
 var read = session.Command{
 	Name: "read", Alias: "r", Max: -1, Needs: session.File,
 	Group: session.GroupData,
-	Args:  "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--fold] [-o file] [off [len]]",
+	Args:  "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--words n] [--fold] [-o file] [off [len]]",
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
  read -v 4k 64          shows 64 bytes from offset 4096

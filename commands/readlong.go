@@ -44,7 +44,7 @@ func (r *reading) place(position, end int64) error {
 
 // ready is what is left to do when the range is known.
 func (r *reading) ready() {
-	r.show = r.show && !r.quiet
+	r.show, r.until = r.show && !r.quiet, r.off+r.n
 	r.checking.off, r.checking.n, r.checking.limit = r.off+r.checkOff, r.checkLen, limitOf(r.all)
 }
 

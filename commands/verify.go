@@ -41,6 +41,8 @@ type blockJob struct {
 	notes []fio.Note
 	// others are jobs that wrote to the image as well; see job.VerifyOptions.
 	others []fio.Options
+	// drawing is of the blocks, if anybody wants one.
+	drawing drawing
 }
 
 // write writes the blocks and says so. state is how far that came, unless the options are wrong.
@@ -108,6 +110,7 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 		return run.job.Verify(ctx, readOnly(open),
 			job.VerifyOptions{From: b.from, History: b.history, Others: b.others})
 	})
+	b.drawRest(result)
 	if b.sized && result.BlockLen > 0 {
 		s.Emit(event.JobNote{Note: fio.Note{Job: b.op, Option: "-b", Why: "the blocks have " +
 			args.Size(float64(result.BlockLen))}})
@@ -211,7 +214,7 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session,
 	}
 	b.settleFile(s)
 	run := &blockRun{blockJob: b, phase: phase}
-	hooks := job.Hooks{Progress: run.note, Now: s.Now}
+	hooks := job.Hooks{Progress: run.note, Now: s.Now, Bad: b.drawBad}
 	if b.tell.dump != "" {
 		if err := b.tell.openDump(ctx, s, b.image.Name); err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ import (
 var verifyRead = session.Command{
 	Name: "verify_read", Max: -1, Needs: session.File, Reports: true,
 	Group: session.GroupVerify,
-	Args:  "[-t type] [--exact] [--content] [--all] [--dump dir] [--journal file] [--shard k/n] [off [len]]",
+	Args:  "[-t type] [--exact] [--content] [--all] [--draw] [--svg file] [--dump dir] [--journal file] [--shard k/n] [off [len]]",
 	Short: "checks blocks that tell whether they are intact, and says what happened to those that are not",
 	Long: ` Example:
  verify_read                     what verify_write or fio wrote: each header
@@ -54,7 +54,7 @@ var verifyRead = session.Command{
 		b.options.Verify, b.options.Fio = fio.TypeAny, fio.FioAny
 		b.flags(f)
 		b.tell.flags(f)
-		b.shardFlag(f)
+		b.shardFlag(f, "draw", "svg", "force")
 		f.Bool(&exact, 0, "exact", "they must be those of the very job that the flags tell")
 		f.Bool(&content, 0, "content", "make the content of all blocks again and compare it")
 		f.Bool(&b.options.Holes, 0, "holes", "blocks of zeroes were never written and are fine")
@@ -65,6 +65,7 @@ var verifyRead = session.Command{
 			"with --journal: writes count that no flush followed")
 		f.Text(&state, nil, 0, "state", args.File,
 			"as --exact, for a job that fio's state file tells of")
+		b.drawing.declare(f, "what is damaged")
 		c.operands(f)
 		f.Conflict("journal-state", "--journal and --state do not go together",
 			func() bool { return journal != "" && state != "" })
@@ -101,7 +102,7 @@ var verifyRead = session.Command{
 			for _, n := range b.notes {
 				s.Emit(event.JobNote{Note: n})
 			}
-			return b.verify(ctx, s)
+			return b.verifyDrawn(ctx, s)
 		}
 	},
 }

@@ -13,7 +13,8 @@ import (
 func prompted(t *testing.T, images []string, args ...string) *terminal {
 	t.Helper()
 	p := asBlksh
-	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+t.TempDir())
+	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "NO_COLOR=1",
+		"XDG_STATE_HOME="+t.TempDir())
 	return p.onTerminal(t, workDir(t, images...), args...)
 }
 

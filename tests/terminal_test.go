@@ -52,11 +52,22 @@ func openPty() (master, slave *os.File, err error) {
 // onTerminal starts the program in dir with a terminal as its controlling one.
 func (p program) onTerminal(t *testing.T, dir string, args ...string) *terminal {
 	t.Helper()
+	return p.onScreen(t, nil, dir, args...)
+}
+
+// onScreen is onTerminal with a terminal of this size, nil for one that does not tell.
+func (p program) onScreen(t *testing.T, size *unix.Winsize, dir string, args ...string) *terminal {
+	t.Helper()
 	master, slave, err := openPty()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer slave.Close()
+	if size != nil {
+		if err := unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, size); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cmd := exec.Command(p.path, args...)
 	cmd.Env, cmd.Dir = p.environ(), dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave

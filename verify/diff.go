@@ -16,6 +16,9 @@ type Diff struct {
 	List         []DiffRange
 	// Want and Got are the first byte that differs, on both sides.
 	Want, Got byte
+	// Note gets what differs in each sector of a piece that is compared, on the goroutine that
+	// compares it; nil if nobody wants to know.
+	Note func(DiffRange)
 
 	limit int
 	last  DiffRange // the one that may still grow
@@ -36,7 +39,7 @@ func (r DiffRange) End() int64 { return r.Off + r.Len }
 func NewDiff(limit int) *Diff { return &Diff{limit: limit} }
 
 // Part makes a Diff like d for a piece of the data, for [Diff.Join].
-func (d *Diff) Part() *Diff { return NewDiff(d.limit) }
+func (d *Diff) Part() *Diff { return &Diff{limit: d.limit, Note: d.Note} }
 
 // End is the offset behind the last byte that differs; 0 if none does.
 func (d *Diff) End() int64 { return d.last.End() }
@@ -58,7 +61,11 @@ func (d *Diff) Compare(want, got []byte, off int64) {
 				d.Want, d.Got = w[at+s.first], g[at+s.first]
 			}
 			first := off + int64(at+s.first)
-			d.add(DiffRange{Off: first, Len: int64(s.last - s.first + 1), Bad: int64(s.count)})
+			r := DiffRange{Off: first, Len: int64(s.last - s.first + 1), Bad: int64(s.count)}
+			if d.Note != nil {
+				d.Note(r)
+			}
+			d.add(r)
 		}
 		left, off = left-n, off+int64(n)
 	}

@@ -136,6 +136,24 @@ type Checker interface {
 	Check(ctx context.Context, fix Fix) (CheckResult, error)
 }
 
+// ClusterChecker is a Checker that can say of which clusters of the file what is true.
+type ClusterChecker interface {
+	// CheckClusters is Check without repairs. tell gets every cluster that is in use or counted as
+	// such, in ascending order: how long the file is, and where in it the cluster lies, in bytes.
+	CheckClusters(ctx context.Context,
+		tell func(file, off, n int64, as ClusterState)) (CheckResult, error)
+}
+
+// ClusterState is what a check finds of a cluster.
+type ClusterState uint8
+
+// The states of clusters that are not free, the gravest first.
+const (
+	ClusterWrong  ClusterState = iota // referred to more often than counted
+	ClusterLeaked                     // counted more often than referred to
+	ClusterUsed                       // referred to as often as is counted
+)
+
 // Encrypted is a format that may keep a key in slots.
 type Encrypted interface {
 	// Keeper is nil if the image keeps none.

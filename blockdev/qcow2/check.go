@@ -27,10 +27,28 @@ type checker struct {
 	highest  int64 // last cluster in use
 	// how often what is looked at is referred to: so often counts what is found in it
 	times int64
+	tell  tellCluster // nil: nobody wants to know
 }
+
+// tellCluster gets a cluster of a file of so many bytes, see driver.ClusterChecker.
+type tellCluster = func(file, off, n int64, as driver.ClusterState)
+
+var _ driver.ClusterChecker = (*image)(nil)
 
 // Check judges the metadata, and repairs what fix allows.
 func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, error) {
+	return q.checkAlone(ctx, fix, nil)
+}
+
+// CheckClusters judges the metadata and tells of clusters.
+func (q *image) CheckClusters(ctx context.Context, tell tellCluster) (driver.CheckResult, error) {
+	return q.checkAlone(ctx, 0, tell)
+}
+
+// checkAlone checks while nothing else is under way.
+func (q *image) checkAlone(ctx context.Context, fix driver.Fix,
+	tell tellCluster,
+) (driver.CheckResult, error) {
 	if err := q.LockAnyway(ctx); err != nil {
 		return driver.CheckResult{}, err
 	}
@@ -59,7 +77,7 @@ func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, 
 		c.Empty()
 	}
 	var lines []string
-	res, err := q.check(ctx, fix, func(format string, args ...any) {
+	res, err := q.check(ctx, fix, tell, func(format string, args ...any) {
 		if len(lines) < maxMessages {
 			lines = append(lines, fmt.Sprintf(format, args...))
 		}
@@ -78,7 +96,7 @@ func (q *image) noteCheck(format string, args ...any) {
 
 // repairDirty repairs an image that was not closed, saying what it does.
 func (q *image) repairDirty(ctx context.Context) error {
-	res, err := q.check(ctx, driver.FixErrors|driver.FixLeaks, q.noteCheck)
+	res, err := q.check(ctx, driver.FixErrors|driver.FixLeaks, nil, q.noteCheck)
 	if err == nil && res.CheckErrors > 0 {
 		err = syscall.EIO
 	}
@@ -89,10 +107,10 @@ func (q *image) repairDirty(ctx context.Context) error {
 }
 
 func (q *image) check(
-	ctx context.Context, fix driver.Fix, say func(string, ...any),
+	ctx context.Context, fix driver.Fix, tell tellCluster, say func(string, ...any),
 ) (driver.CheckResult, error) {
 	ctx = format.Uncancelled(ctx)
-	c := &checker{q: q, fix: fix, say: say, times: 1}
+	c := &checker{q: q, fix: fix, say: say, times: 1, tell: tell}
 	if fix != 0 {
 		if err := q.dropUnknownAutoclear(ctx); err != nil {
 			return c.res, err
@@ -340,6 +358,7 @@ func (c *checker) compare(ctx context.Context, fix driver.Fix) error {
 		want := c.recount.get(i)
 		if have > 0 || want > 0 {
 			c.highest = i
+			c.told(i, have, want)
 		}
 		if have != want {
 			r.drop() // a repair may do away with the block
@@ -347,6 +366,21 @@ func (c *checker) compare(ctx context.Context, fix driver.Fix) error {
 		}
 	}
 	return nil
+}
+
+// told tells of a cluster that is counted so often, and is to be so often.
+func (c *checker) told(cluster int64, have, want uint64) {
+	if c.tell == nil {
+		return
+	}
+	as := driver.ClusterUsed
+	switch {
+	case have > want:
+		as = driver.ClusterLeaked
+	case have < want:
+		as = driver.ClusterWrong
+	}
+	c.tell(c.length, cluster<<c.q.clusterBits, c.q.cluster, as)
 }
 
 // uncounted says whether no refcount block covers the page of counts that begins with cluster.

@@ -8,12 +8,20 @@ import "github.com/blksh/blksh/verify"
 // DumpStyle is how bytes are shown.
 type DumpStyle string
 
-// The styles of dumps.
+// The styles of dumps; "" is the usual one.
 const (
 	StyleQEMU DumpStyle = "qemu" // as qemu-io's read -v
 	StyleXXD  DumpStyle = "xxd"  // as xxd, which can turn it back into bytes
 	StyleC    DumpStyle = "c"    // as numbers of an array of C
 )
+
+// DumpLayout is how bytes are shown, and of how many a number is made in the usual style: 1, 2, 4 or
+// 8, the least significant first unless BigEndian is set. 0 is 1.
+type DumpLayout struct {
+	Style     DumpStyle
+	Word      int
+	BigEndian bool
+}
 
 // Bytes is content for stdout, as it is: Data, and then so many zeroes that are not in memory.
 type Bytes struct {

@@ -40,12 +40,13 @@ func (Transfer) Kind() Kind { return Kind{"transfer", "A request succeeded."} }
 // Dump shows bytes that were read: Data, and then so many zeroes that are not in memory. One dump
 // may come in several events, all but the last of a multiple of 16 bytes.
 type Dump struct {
-	Off    int64     `json:"offset" unit:"bytes" doc:"first byte"`
-	Data   []byte    `json:"data" doc:"the bytes"`
-	Zeroes int64     `json:"zeroes,omitempty" unit:"bytes" doc:"how many zeroes follow them that were not read"`
-	Style  DumpStyle `json:"-"` // "" is that of qemu-io
-	Fold   bool      `json:"-"` // lines that repeat the one before are shown as a single *
-	Last   bool      `json:"-"` // with Fold: the dump ends here
+	Off    int64      `json:"offset" unit:"bytes" doc:"first byte"`
+	Data   []byte     `json:"data" doc:"the bytes"`
+	Zeroes int64      `json:"zeroes,omitempty" unit:"bytes" doc:"how many zeroes follow them that were not read"`
+	Layout DumpLayout `json:"-"`
+	Fold   bool       `json:"-"` // lines that repeat the one before are shown as a single *
+	Last   bool       `json:"-"` // with Fold: the dump ends here
+	End    int64      `json:"-"` // offset behind the whole dump, 0 if nobody knows
 }
 
 // Kind of the event.

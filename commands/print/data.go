@@ -3,6 +3,7 @@ package print
 import (
 	"fmt"
 
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/verify"
 )
@@ -19,11 +20,14 @@ func (n *Native) alloc(e event.Alloc) {
 
 // finding is how it is said that data are not as expected: apart from a stream of bytes.
 func (n *Native) finding(at event.Where) func(format string, a ...any) {
-	if at.Line > 0 && n.bytesOf == at {
+	if n.streamed(at) {
 		return n.warn
 	}
 	return n.say
 }
+
+// streamed says that standard output has the bytes of the command and nothing else.
+func (n *Native) streamed(at event.Where) bool { return at.Line > 0 && n.bytesOf == at }
 
 func (n *Native) notZero(at event.Where, e event.NotZero) {
 	say := n.finding(at)
@@ -89,19 +93,47 @@ func (n *Native) mismatch(at event.Where, e event.Mismatch) {
 	}
 	say("  first wrong byte at %s; %d of %s wrong, in %s\n", placeWords(m.Off), m.Bad,
 		plural(e.Len, "byte", "bytes"), in)
-	for at := 0; at < len(m.Want); at += dumpRow {
-		want, got := m.Want[at:min(at+dumpRow, len(m.Want))], m.Got[at:min(at+dumpRow, len(m.Got))]
-		if string(want) != string(got) {
-			say("  expected  %s", appendDump(nil, want, m.ExcerptOff+int64(at)))
-			say("  found     %s", appendDump(nil, got, m.ExcerptOff+int64(at)))
-		}
-	}
+	n.bothSides(at, m)
 	for _, r := range m.Ranges {
 		say("  %s: %s\n", placeWords(r.Off), rangeWordsOf(r))
 	}
 	if m.More > 0 {
 		say("  and wrong bytes in %s more; --all shows them\n", plural(m.More, "sector", "sectors"))
 	}
+}
+
+// bothSides shows what was expected and what was found, as far as it is at hand, and which bytes of
+// it are wrong.
+func (n *Native) bothSides(at event.Where, m *verify.Mismatch) {
+	say, palette := n.say, n.Look.Out
+	if n.streamed(at) {
+		say, palette = n.warn, n.Look.Err
+	}
+	l := rowLayout{digits: addressDigits(m.ExcerptOff + int64(len(m.Want))), palette: palette}
+	for at := 0; at < len(m.Want); at += dumpRow {
+		want, got := m.Want[at:min(at+dumpRow, len(m.Want))], m.Got[at:min(at+dumpRow, len(m.Got))]
+		if l.marked = unlike(want, got); l.marked == 0 {
+			continue
+		}
+		off := m.ExcerptOff + int64(at)
+		l.role = colour.Right
+		say("  expected  %s", l.append(nil, want, off))
+		l.role = colour.Wrong
+		say("  found     %s", l.append(nil, got, off))
+		if !palette {
+			say("            %s", l.appendMarks(nil))
+		}
+	}
+}
+
+// unlike has a bit for each byte in which two rows differ, the lowest for the first.
+func unlike(a, b []byte) (bits uint16) {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			bits |= 1 << i
+		}
+	}
+	return bits
 }
 
 func rangeWordsOf(r verify.Range) string {

@@ -26,19 +26,62 @@ func spoken(t *testing.T, events ...event.Event) (out, errs string) {
 }
 
 func TestDumpStyles(t *testing.T) {
-	data := []byte("The quick brown\n\x00\xff")
+	data := []byte("The quick brown\n\x00~\xff")
 	for _, tt := range []struct {
-		style event.DumpStyle
-		want  string
+		layout event.DumpLayout
+		want   string
 	}{
-		{"", "00000200:  54 68 65 20 71 75 69 63 6b 20 62 72 6f 77 6e 0a  The.quick.brown.\n00000210:  00 ff  ..\n"},
-		{event.StyleQEMU, "00000200:  54 68 65 20 71 75 69 63 6b 20 62 72 6f 77 6e 0a  The.quick.brown.\n00000210:  00 ff  ..\n"},
-		{event.StyleXXD, "00000200: 5468 6520 7175 6963 6b20 6272 6f77 6e0a  The quick brown.\n" +
-			"00000210: 00ff                                     ..\n"},
-		{event.StyleC, "  0x54, 0x68, 0x65, 0x20, 0x71, 0x75, 0x69, 0x63, 0x6b, 0x20, 0x62, 0x72, 0x6f, 0x77, 0x6e, 0x0a,\n  0x00, 0xff,\n"},
+		{
+			event.DumpLayout{},
+			"00000200:  54 68 65 20 71 75 69 63 6b 20 62 72 6f 77 6e 0a  The quick brown.\n" +
+				"00000210:  00 7e ff                                         .~.\n",
+		},
+		{
+			event.DumpLayout{Word: 2},
+			"00000200:  6854 2065 7571 6369 206b 7262 776f 0a6e  The quick brown.\n" +
+				"00000210:  7e00   ff                                .~.\n",
+		},
+		{
+			event.DumpLayout{Word: 4, BigEndian: true},
+			"00000200:  54686520 71756963 6b206272 6f776e0a  The quick brown.\n" +
+				"00000210:  007eff                               .~.\n",
+		},
+		{
+			event.DumpLayout{Word: 8},
+			"00000200:  6369757120656854 0a6e776f7262206b  The quick brown.\n" +
+				"00000210:            ff7e00                   .~.\n",
+		},
+		{
+			event.DumpLayout{Style: event.StyleQEMU},
+			"00000200:  54 68 65 20 71 75 69 63 6b 20 62 72 6f 77 6e 0a  The.quick.brown.\n" +
+				"00000210:  00 7e ff  ...\n",
+		},
+		{
+			event.DumpLayout{Style: event.StyleXXD},
+			"00000200: 5468 6520 7175 6963 6b20 6272 6f77 6e0a  The quick brown.\n" +
+				"00000210: 007e ff                                  .~.\n",
+		},
+		{
+			event.DumpLayout{Style: event.StyleC},
+			"  0x54, 0x68, 0x65, 0x20, 0x71, 0x75, 0x69, 0x63, 0x6b, 0x20, 0x62, 0x72, 0x6f, 0x77, 0x6e, 0x0a,\n" +
+				"  0x00, 0x7e, 0xff,\n",
+		},
 	} {
-		if got, _ := spoken(t, event.Dump{Off: 512, Data: data, Style: tt.style}); got != tt.want {
-			t.Errorf("%s:\n%s\nwant\n%s", tt.style, got, tt.want)
+		if got, _ := spoken(t, event.Dump{Off: 512, Data: data, Layout: tt.layout}); got != tt.want {
+			t.Errorf("%+v:\n%s\nwant\n%s", tt.layout, got, tt.want)
+		}
+	}
+}
+
+// TestAddressWidth: offsets are as wide as that of the last line, from the first one on.
+func TestAddressWidth(t *testing.T) {
+	for _, style := range []event.DumpStyle{"", event.StyleXXD} {
+		got, _ := spoken(t,
+			event.Dump{Off: 1<<32 - 16, Data: make([]byte, 16), Layout: event.DumpLayout{Style: style}, End: 1<<32 + 16},
+			event.Dump{Off: 1 << 32, Data: make([]byte, 16), Layout: event.DumpLayout{Style: style}, End: 1<<32 + 16})
+		first, second, _ := strings.Cut(got, "\n")
+		if !strings.HasPrefix(first, "0fffffff0:") || len(first)+1 != len(second) {
+			t.Errorf("%q:\n%s", style, got)
 		}
 	}
 }
@@ -49,7 +92,9 @@ func TestFold(t *testing.T) {
 	data := make([]byte, 64<<10+5)
 	copy(data[40:], "x")
 	copy(data[160:], bytes.Repeat([]byte("0123456789abcdef"), 3))
-	line := func(off int64, row string) string { return string(appendDump(nil, []byte(row), off)) }
+	line := func(off int64, row string) string {
+		return string(rowLayout{digits: 8}.append(nil, []byte(row), off))
+	}
 	zeroes := strings.Repeat("\x00", 16)
 	want := line(0, zeroes) + "*\n" +
 		line(32, "\x00\x00\x00\x00\x00\x00\x00\x00x\x00\x00\x00\x00\x00\x00\x00") +
@@ -126,8 +171,10 @@ func TestDataWords(t *testing.T) {
 			"Pattern verification failed at offset 0, 4096 bytes\n  first wrong byte at 512 (0x200); 513 of 4096 bytes wrong, in 2 ranges\n" +
 				"  expected  00000200:  cd cd cd cd cd cd cd cd cd cd cd cd cd cd cd cd  ................\n" +
 				"  found     00000200:  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................\n" +
+				"                       ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^\n" +
 				"  expected  00000210:  cd cd cd cd cd cd cd cd cd cd cd cd cd cd cd cd  ................\n" +
 				"  found     00000210:  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................\n" +
+				"                       ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^ ^^\n" +
 				"  512 (0x200): 512 bytes, zeroes\n  2049 (0x801): 1 byte, bit 2 of the byte at 2049 is flipped\n",
 		},
 	}

@@ -78,11 +78,12 @@ _blksh_operands() {
 		flags='--json' words='' files=
 		;;
 	check)
-		flags='-f --format -r --repair -U --force-share --report' words='' files=yes
+		flags='-f --format -r --repair -U --force-share --draw --force --report --svg' words='' files=yes
 		case $prev in
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-r | --repair) flags= words='leaks all' files= ;;
 	--report) flags= words='' files=yes ;;
+	--svg) flags= words='' files=yes ;;
 		esac
 		;;
 	close | c)
@@ -95,11 +96,12 @@ _blksh_operands() {
 		esac
 		;;
 	compare)
-		flags='-f --format -s --strict -U --force-share --all --report --shard' words='' files=yes
+		flags='-f --format -s --strict -U --force-share --all --draw --force --report --shard --svg' words='' files=yes
 		case $prev in
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	--report) flags= words='' files=yes ;;
 	--shard) flags= words='slurm k8s env' files= ;;
+	--svg) flags= words='' files=yes ;;
 		esac
 		;;
 	copy)
@@ -152,10 +154,11 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	iszero)
-		flags='--all --first --report --shard' words='' files=
+		flags='--all --draw --first --force --report --shard --svg' words='' files=
 		case $prev in
 	--report) flags= words='' files=yes ;;
 	--shard) flags= words='slurm k8s env' files= ;;
+	--svg) flags= words='' files=yes ;;
 		esac
 		;;
 	length | l)
@@ -209,13 +212,15 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	read | r)
-		flags='-b --vmstate -C --csv -l --length -o --output -P --pattern -p -q --quiet -r -s --start -v --verbose --all --fold --force --style' words='' files=
+		flags='-b --vmstate -C --csv -l --length -o --output -P --pattern -p -q --quiet -r -s --start -v --verbose --all --endian --fold --force --style --words' words='' files=
 		case $prev in
 	-l | --length) flags= words='' files= ;;
 	-o | --output) flags= words='' files=yes ;;
 	-P | --pattern) flags= words='' files= ;;
 	-s | --start) flags= words='' files= ;;
+	--endian) flags= words='little big' files= ;;
 	--style) flags= words='qemu xxd c' files= ;;
+	--words) flags= words='2 4 8' files= ;;
 		esac
 		;;
 	readv)
@@ -307,7 +312,7 @@ _blksh_operands() {
 		esac
 		;;
 	verify_read)
-		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --dump --exact --fatal --fio --generation --header-offset --holes --interval --journal --merge --order --pattern-interval --report --resume --seed --shard --state' words='' files=
+		flags='-b --block -d --depth -o --option -P --pattern -t --type --acknowledged --all --content --draw --dump --exact --fatal --fio --force --generation --header-offset --holes --interval --journal --merge --order --pattern-interval --report --resume --seed --shard --state --svg' words='' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -328,6 +333,7 @@ _blksh_operands() {
 	--seed) flags= words='' files= ;;
 	--shard) flags= words='slurm k8s env' files= ;;
 	--state) flags= words='' files=yes ;;
+	--svg) flags= words='' files=yes ;;
 		esac
 		;;
 	verify_write)

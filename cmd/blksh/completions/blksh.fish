@@ -185,7 +185,10 @@ complete -c blksh -n '__blksh_in check' -r -F
 complete -c blksh -n '__blksh_in check' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'format of the file, which is guessed otherwise'
 complete -c blksh -n '__blksh_in check' -s r -l repair -x -a 'leaks all' -d 'give back what nothing refers to, or repair all that can be'
 complete -c blksh -n '__blksh_in check' -s U -l force-share -d 'share the file with programs that write it'
+complete -c blksh -n '__blksh_in check' -l draw -d 'draw the clusters of the file (qcow2)'
+complete -c blksh -n '__blksh_in check' -l force -d 'with --svg: replace the file that is there'
 complete -c blksh -n '__blksh_in check' -l report -r -F -d 'write a page of HTML about what was done and found'
+complete -c blksh -n '__blksh_in check' -l svg -r -F -d 'draw it into a new file, an SVG'
 
 complete -c blksh -n '__blksh_in close c' -f
 
@@ -199,8 +202,11 @@ complete -c blksh -n '__blksh_in compare' -s f -l format -x -a 'luks qcow2 raw v
 complete -c blksh -n '__blksh_in compare' -s s -l strict -d 'images of different lengths differ'
 complete -c blksh -n '__blksh_in compare' -s U -l force-share -d 'share the other image with programs that write it'
 complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ, not only the first ones'
+complete -c blksh -n '__blksh_in compare' -l draw -d 'draw where they differ'
+complete -c blksh -n '__blksh_in compare' -l force -d 'with --svg: replace the file that is there'
 complete -c blksh -n '__blksh_in compare' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in compare' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
+complete -c blksh -n '__blksh_in compare' -l svg -r -F -d 'draw it into a new file, an SVG'
 
 complete -c blksh -n '__blksh_in copy' -r -F
 complete -c blksh -n '__blksh_in copy' -s b -l backing -r -F -d 'with --bitmap: what holds the rest, relative to the target'
@@ -249,9 +255,12 @@ complete -c blksh -n '__blksh_in info i' -f
 
 complete -c blksh -n '__blksh_in iszero' -f
 complete -c blksh -n '__blksh_in iszero' -l all -d 'list all ranges that are not zero, not only the first ones'
+complete -c blksh -n '__blksh_in iszero' -l draw -d 'draw where it is not zero'
 complete -c blksh -n '__blksh_in iszero' -l first -d 'stop at the first byte that is not zero'
+complete -c blksh -n '__blksh_in iszero' -l force -d 'with --svg: replace the file that is there'
 complete -c blksh -n '__blksh_in iszero' -l report -r -F -d 'write a page of HTML about what was done and found'
 complete -c blksh -n '__blksh_in iszero' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
+complete -c blksh -n '__blksh_in iszero' -l svg -r -F -d 'draw it into a new file, an SVG'
 
 complete -c blksh -n '__blksh_in length l' -f
 
@@ -317,9 +326,11 @@ complete -c blksh -n '__blksh_in read r' -s r -d 'accepted for scripts that regi
 complete -c blksh -n '__blksh_in read r' -s s -l start -x -d 'with -P: start checking so many bytes in'
 complete -c blksh -n '__blksh_in read r' -s v -l verbose -d 'show the bytes'
 complete -c blksh -n '__blksh_in read r' -l all -d 'with -P: list all ranges that are wrong'
+complete -c blksh -n '__blksh_in read r' -l endian -x -a 'little big' -d 'with --words: which byte of a number comes first'
 complete -c blksh -n '__blksh_in read r' -l fold -d 'show lines that repeat the one before as a single *'
 complete -c blksh -n '__blksh_in read r' -l force -d 'with -o: also onto a device that is not in use'
 complete -c blksh -n '__blksh_in read r' -l style -x -a 'qemu xxd c' -d 'how bytes are shown'
+complete -c blksh -n '__blksh_in read r' -l words -x -a '2 4 8' -d 'show numbers of so many bytes'
 
 complete -c blksh -n '__blksh_in readv' -f
 complete -c blksh -n '__blksh_in readv' -s C -l csv -d 'report as comma separated values'
@@ -406,10 +417,12 @@ complete -c blksh -n '__blksh_in verify_read' -s t -l type -x -a 'any crc16 crc3
 complete -c blksh -n '__blksh_in verify_read' -l acknowledged -d 'with --journal: writes count that no flush followed'
 complete -c blksh -n '__blksh_in verify_read' -l all -d 'list all ranges of bad blocks'
 complete -c blksh -n '__blksh_in verify_read' -l content -d 'make the content of all blocks again and compare it'
+complete -c blksh -n '__blksh_in verify_read' -l draw -d 'draw what is damaged'
 complete -c blksh -n '__blksh_in verify_read' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
 complete -c blksh -n '__blksh_in verify_read' -l exact -d 'they must be those of the very job that the flags tell'
 complete -c blksh -n '__blksh_in verify_read' -l fatal -d 'stop at the first bad block'
 complete -c blksh -n '__blksh_in verify_read' -l fio -x -a '2.2 3.33 3.40 3.42' -d 'which fio has such blocks'
+complete -c blksh -n '__blksh_in verify_read' -l force -d 'with --svg: replace the file that is there'
 complete -c blksh -n '__blksh_in verify_read' -l generation -x -d 'a number in each header that tells old blocks from new'
 complete -c blksh -n '__blksh_in verify_read' -l header-offset -x -d 'where in its block the header lies; usually 0'
 complete -c blksh -n '__blksh_in verify_read' -l holes -d 'blocks of zeroes were never written and are fine'
@@ -423,6 +436,7 @@ complete -c blksh -n '__blksh_in verify_read' -l resume -x -d 'go on where a run
 complete -c blksh -n '__blksh_in verify_read' -l seed -x -d 'what content and order are made from; usually 137'
 complete -c blksh -n '__blksh_in verify_read' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in verify_read' -l state -r -F -d 'as --exact, for a job that fio\'s state file tells of'
+complete -c blksh -n '__blksh_in verify_read' -l svg -r -F -d 'draw it into a new file, an SVG'
 
 complete -c blksh -n '__blksh_in verify_write' -f
 complete -c blksh -n '__blksh_in verify_write' -s b -l block -x -d 'size of blocks, or two sizes as in 4k-64k; usually 4k'
