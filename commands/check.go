@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -124,9 +125,11 @@ func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.
 	}
 	found := event.Checked{Fix: c.fix}
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
-		if c.drawing.wanted() {
+		if wanted := c.drawing.wanted(); wanted || s.Reporting() && c.fix == 0 {
 			found.CheckResult, err = c.drawing.clusters(ctx, dev)
-			return err
+			if wanted || !errors.Is(err, blockdev.ErrNotSupported) {
+				return err
+			}
 		}
 		found.CheckResult, err = repair(ctx, dev, c.fix)
 		return err

@@ -14,14 +14,17 @@ import (
 )
 
 // reports are commands that make a page, on a disk of 8 MiB with blocks of which one is damaged.
-var reports = []struct{ command, status, verdict string }{
-	{"bench -n 100 randread", "exit 0", "ended without an error"},
-	{"verify_read", "exit 1", "the data is not as expected"},
-	{"verify_write 1M 64k", "exit 0", "ended without an error"},
-	{"map", "exit 0", "ended without an error"},
-	{"check", "exit 0", "ended without an error"},
-	{"compare other.img", "exit 1", "the data is not as expected"},
-	{"iszero", "exit 1", "the data is not as expected"},
+var reports = []struct {
+	command, status, verdict string
+	pictures                 int
+}{
+	{"bench -n 100 randread", "exit 0", "ended without an error", 0},
+	{"verify_read", "exit 1", "the data is not as expected", 1},
+	{"verify_write 1M 64k", "exit 0", "ended without an error", 0},
+	{"map", "exit 0", "ended without an error", 1},
+	{"check", "exit 0", "ended without an error", 1},
+	{"compare other.img", "exit 1", "the data is not as expected", 1},
+	{"iszero", "exit 1", "the data is not as expected", 1},
 }
 
 // TestReports writes a page with each command that can, and looks at it in a browser.
@@ -45,7 +48,8 @@ func TestReports(t *testing.T) {
 		page := "page" + string(rune('a'+i)) + ".html"
 		disk("-c", r.command+" --report "+page).wants(t, r.command, r.status, "report: "+page, "")
 		text, err := os.ReadFile(filepath.Join(dir, page))
-		if err != nil || !strings.Contains(string(text), r.verdict) {
+		if err != nil || !strings.Contains(string(text), r.verdict) ||
+			strings.Count(string(text), "<svg") != r.pictures {
 			t.Errorf("%s: %v, %s", r.command, err, text)
 		}
 		t.Run(r.command, func(t *testing.T) { browse(t, filepath.Join(dir, page)) })
