@@ -29,6 +29,10 @@ var aioFlush = session.Command{
 var flush = session.Command{
 	Name: "flush", Alias: "f", Needs: session.File,
 	Group: session.GroupData,
+	Elsewhere: []session.Elsewhere{
+		{Name: "fsync", Call: "flush"},
+		{Name: "sync", Call: "flush"},
+	},
 	Short: "flush all in-core file state to disk",
 	Long: ` Example:
  flush                 returns when what was written is on stable storage

@@ -15,6 +15,10 @@ var compare = session.Command{
 	Name: "compare", Min: 1, Max: -1, Needs: session.File, Reports: true,
 	Group: session.GroupLook,
 	Args:  "[-f format] [-s] [-U] [--all] [--draw] [--svg file] [--shard k/n] file [off [len]]",
+	Elsewhere: []session.Elsewhere{
+		{Name: "cmp", Call: "compare"},
+		{Name: "diff", Call: "compare"},
+	},
 	Short: "compares the image with another",
 	Long: ` Example:
  compare backup.qcow2  whether the two hold the same, and where not

@@ -3,6 +3,8 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/blksh/blksh/commands/args"
@@ -57,8 +59,25 @@ func topicNames(s *session.Session) []string {
 	return names
 }
 
+// nearHelp are the names of what there is help on that a word may mean.
+func nearHelp(s *session.Session, word string) []string {
+	for _, topic := range s.Topics {
+		if slices.Contains(strings.Fields(topic.Also), word) {
+			return []string{"help " + topic.Name}
+		}
+	}
+	return s.Table.Near(word, topicNames(s)...)
+}
+
 // helpOn shows the help on a command or a topic.
 func helpOn(s *session.Session, name string) error {
+	for _, topic := range s.Topics { // one of them has the name of a synonym
+		if topic.Name == name {
+			s.Emit(event.Synopsis{Name: name, Short: topic.Short})
+			s.Emit(event.HelpBody{Text: topic.Text})
+			return nil
+		}
+	}
 	if row := s.Table.Find(name); row != nil {
 		synopsis := row.Synopsis(name)
 		if synopsis.Alias = row.Alias; name == row.Alias {
@@ -68,26 +87,19 @@ func helpOn(s *session.Session, name string) error {
 		s.Emit(event.HelpBody{Text: row.Help()})
 		return nil
 	}
-	for _, topic := range s.Topics {
-		if topic.Name == name {
-			s.Emit(event.Synopsis{Name: name, Short: topic.Short})
-			s.Emit(event.HelpBody{Text: topic.Text})
-			return nil
-		}
-	}
-	return event.Fail(event.HelpUnknown{Name: name, Near: s.Table.Near(name, topicNames(s)...)})
+	return event.Fail(event.HelpUnknown{Name: name, Near: nearHelp(s, name)})
 }
 
 var quit = session.Command{
-	Name: "quit", Alias: "q", Max: -1,
+	Name: "quit", Alias: "q", Synonyms: []string{"bye", "exit"}, Max: -1,
 	Group: session.GroupShell,
 	Short: "exit the program",
 	Long: ` Example:
  quit                  waits for requests in the background, and leaves
+
+ exit and bye do the same.
 `,
-	New: func(f *session.Flags) session.Run {
-		var ignored []string
-		f.Words(&ignored, "ignored", 0)
+	New: func(*session.Flags) session.Run {
 		return func(_ context.Context, s *session.Session, _ *session.Image) error {
 			s.End()
 			return nil
@@ -105,19 +117,15 @@ var sleep = session.Command{
 	Short: "waits for the given value in milliseconds",
 	Long: ` Example:
  sleep 1500            waits 1.5 seconds; requests in the background go on
+ sleep 1.5s            the same; the units are ms, s and m
 `,
 	New: func(f *session.Flags) session.Run {
 		var d time.Duration
-		f.Word("time", args.Text("TIME"), func(word string) (err error) {
-			if d, err = args.Milliseconds(word); err != nil {
-				return event.Fail(event.BadValue{Message: err.Error()})
-			}
-			return nil
-		})
+		f.Duration(&d, "time")
 		f.Check("longest", func(int) error {
 			if d > longestSleep {
 				return event.Fail(
-					event.BadValue{Message: "sleep takes at most 86400000, which is a day"})
+					event.BadValue{Message: "sleep takes at most a day, 86400000 milliseconds"})
 			}
 			return nil
 		})

@@ -25,6 +25,11 @@ var copyCommand = session.Command{
 	Name: "copy", Min: 1, Max: -1,
 	Group: session.GroupImages,
 	Args:  "[-cnU] [-f format] [-o options] [--bitmap name [-b backing -F format]] [--verify] [--resume] [--shard k/n] [source] target",
+	Elsewhere: []session.Elsewhere{
+		{Name: "convert", Call: "copy"},
+		{Name: "dd", Call: "copy"},
+		{Name: "clone", Call: "copy"},
+	},
 	Short: "copies an image into another one of any format",
 	Long: ` Examples:
  copy disk.qcow2 disk.raw

@@ -2,6 +2,8 @@ package commands
 
 import (
 	"context"
+	"errors"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -24,10 +26,14 @@ func (p *breakpoint) run(ctx context.Context, s *session.Session, im *session.Im
 	if ok {
 		err = p.do(ctx, s, holder, p)
 	}
-	if err != nil {
-		return event.Fail(event.BreakFailed{Action: p.action, Tag: p.tag, Err: err})
+	if err == nil {
+		return nil
 	}
-	return nil
+	failed := event.BreakFailed{Action: p.action, Tag: p.tag, Event: p.event, Err: err}
+	if errors.Is(err, syscall.ENOENT) && p.event != "" {
+		failed.Near = args.Near(p.event, eventNames())
+	}
+	return event.Fail(failed)
 }
 
 func (p *breakpoint) tagOperand(f *session.Flags) {

@@ -11,6 +11,11 @@ import (
 var discard = session.Command{
 	Name: "discard", Alias: "d", Min: 1, Max: -1, Needs: session.File | session.Write,
 	Group: session.GroupData,
+	Elsewhere: []session.Elsewhere{
+		{Name: "trim", Call: "discard"},
+		{Name: "unmap", Call: "discard"},
+		{Name: "punch", Call: "discard"},
+	},
 	Args:  "[-Cq] [--verify [--all]] off len",
 	Short: "discards a number of bytes at a specified offset",
 	Long: ` Example:

@@ -34,13 +34,13 @@ var find = session.Command{
 		var limited bool
 		what.flags(f, "look for")
 		f.Size(&most, &limited, 0, "max", "N", "stop after N matches; without it after 1000")
-		c.operands(f)
 		f.Check("content", func(int) error {
 			if what.bytes == nil {
-				return session.WrongUsage()
+				return session.Missing("--text TEXT or --hex BYTES")
 			}
 			return nil
 		})
+		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			whole := event.Range(c.scope)
 			if !c.take(s, im, "find", shardBlock) {

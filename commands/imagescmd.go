@@ -9,9 +9,10 @@ import (
 )
 
 var images = session.Command{
-	Name:  "images",
-	Group: session.GroupImages,
-	Short: "lists the open images",
+	Name:      "images",
+	Group:     session.GroupImages,
+	Short:     "lists the open images",
+	Elsewhere: []session.Elsewhere{{Name: "list", Call: "images"}, {Name: "ls", Call: "images"}},
 	Long: ` Example:
  open -a old old.img
  images                a star stands before the one that commands go to
@@ -31,9 +32,10 @@ var images = session.Command{
 
 var use = session.Command{
 	Name: "use", Min: 1, Max: 1,
-	Group: session.GroupImages,
-	Args:  "name",
-	Short: "makes another image the current one",
+	Group:     session.GroupImages,
+	Args:      "name",
+	Short:     "makes another image the current one",
+	Elsewhere: []session.Elsewhere{{Name: "switch", Call: "use"}, {Name: "file", Call: "use"}},
 	Long: ` Example:
  use old.img           commands go to old.img; requests in flight go on
 `,

@@ -80,6 +80,10 @@ var mapCommand = session.Command{
 	Name: "map", Max: -1, Needs: session.File, Reports: true,
 	Group: session.GroupLook,
 	Args:  "[--totals] [--draw] [--svg file] [--bitmap name] [off [len]]",
+	Elsewhere: []session.Elsewhere{
+		{Name: "fiemap", Call: "map"},
+		{Name: "extents", Call: "map"},
+	},
 	Short: "prints the allocated areas of a file",
 	Long: ` Example:
  map                   every run in one state, and where it lies in the file

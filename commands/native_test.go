@@ -98,7 +98,7 @@ func TestLongWrites(t *testing.T) {
 		"write -q -s - 32M",
 		"write -q -zu 40M..60M", "discard -q 50M 14M", "write -q -P 1 60M 5M",
 		"write -qf -P 7 0 64M", "read -q -P 7", "write -q -s "+source+" 3 20M")
-	if want := "!qemu-io: write failed: Input/output error\n!  the image ends at 67108864 (64 MiB); at 62914560 there are 4194304 bytes left\n"; got != want {
+	if want := "!qemu-io: write: out of range: the image ends at 67108864 (64 MiB); at 62914560 there are 4194304 bytes left\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	b, err := os.ReadFile(name)

@@ -88,7 +88,7 @@ var open = session.Command{
 		f.Bool(&leftover, 'g', "", "accepted for old scripts")
 		f.Offer("g-is-none", func(int) error {
 			if leftover {
-				return session.WrongUsage()
+				return session.Missing()
 			}
 			return nil
 		})

@@ -17,6 +17,13 @@ var read = session.Command{
 	Name: "read", Alias: "r", Max: -1, Needs: session.File,
 	Group: session.GroupData,
 	Args:  "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--words n] [--fold] [-o file] [off [len]]",
+	Elsewhere: []session.Elsewhere{
+		{Name: "hexdump", Call: "read -v"},
+		{Name: "dump", Call: "read -v"},
+		{Name: "xxd", Call: "read -v --style xxd"},
+		{Name: "pread", Call: "read"},
+		{Name: "cat", Call: "read -o -"},
+	},
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:
  read -v 4k 64          shows 64 bytes from offset 4096
@@ -50,7 +57,7 @@ var read = session.Command{
 		r.limit(f, 0, 0)
 		f.Check("part-of-pattern", func(int) error {
 			if !r.check && (hasOff || hasLen) {
-				return session.WrongUsage()
+				return session.Missing("-P PATTERN")
 			}
 			return nil
 		})

@@ -27,7 +27,7 @@ var sourceCommand = session.Command{
 				return event.Fail(event.Conflict{Message: "scripts cannot be read here"})
 			}
 			if err := s.Source(name); err != nil {
-				return event.Fail(event.ScriptFailed{Err: err})
+				return event.Fail(event.ScriptFailed{Name: name, Err: bare(err)})
 			}
 			return nil
 		}

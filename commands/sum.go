@@ -43,6 +43,12 @@ var sumCommand = session.Command{
 	Name: "sum", Max: -1, Needs: session.File,
 	Group: session.GroupLook,
 	Args:  "[-a algorithm] [--shard k/n] [off [len]]",
+	Elsewhere: []session.Elsewhere{
+		{Name: "checksum", Call: "sum"},
+		{Name: "hash", Call: "sum"},
+		{Name: "md5sum", Call: "sum -a md5"},
+		{Name: "sha256sum", Call: "sum -a sha256"},
+	},
 	Short: "computes the checksum of a range",
 	Long: ` Example:
  sum                   the SHA-256 of all the image, as sha256sum has it

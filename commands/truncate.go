@@ -64,8 +64,9 @@ func preallocationFlag(f *session.Flags, mode *blockdev.Prealloc) {
 
 var length = session.Command{
 	Name: "length", Alias: "l", Needs: session.File,
-	Group: session.GroupLook,
-	Short: "gets the length of the current file",
+	Group:     session.GroupLook,
+	Short:     "gets the length of the current file",
+	Elsewhere: []session.Elsewhere{{Name: "size", Call: "length"}},
 	Long: ` Example:
  length                shows how long the image is for its guest
 `,

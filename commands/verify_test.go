@@ -375,7 +375,7 @@ func TestJobFile(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "one.1024.received")); err != nil {
 		t.Error(err)
 	}
-	if list = o.must(5, "verify_job "+file+"s"); list[0].Kind != "file_error" {
+	if list = o.must(2, "verify_job "+file+"s"); list[0].Kind != "file_error" {
 		t.Errorf("%+v", list)
 	}
 }
@@ -483,7 +483,7 @@ func TestJournal(t *testing.T) {
 		if !strings.Contains(list[len(list)-1].Message, "other options") {
 			t.Errorf("%+v", list)
 		}
-		o.must(5, "verify_read --journal "+journal+"s")
+		o.must(2, "verify_read --journal "+journal+"s")
 
 		pattern := filepath.Join(t.TempDir(), "pattern")
 		if err := os.WriteFile(pattern, []byte("some text"), 0o666); err != nil {
@@ -563,9 +563,9 @@ func TestWrongUse(t *testing.T) {
 	} {
 		o.must(2, line)
 	}
-	o.must(5, "verify_write 0 128k")
-	o.must(5, "verify_read 32k 64k")
-	o.must(5, "verify_read --state /nonexistent -t crc7")
+	o.must(2, "verify_write 0 128k")
+	o.must(2, "verify_read 32k 64k")
+	o.must(2, "verify_read --state /nonexistent -t crc7")
 	if list := o.must(0, "verify_write -o direct=1 0..4k"); list[0].Kind != "job_note" ||
 		list[0].Option != "direct" {
 		t.Errorf("%+v", list)

@@ -18,6 +18,11 @@ const defaultByte = 0xcd
 var write = session.Command{
 	Name: "write", Alias: "w", Min: 1, Max: -1, Needs: session.File | session.Write,
 	Group: session.GroupData,
+	Elsewhere: []session.Elsewhere{
+		{Name: "zero", Call: "write -z"},
+		{Name: "fill", Call: "write -P"},
+		{Name: "pwrite", Call: "write"},
+	},
 	Args:  "[-bcCfnquz] [-P pattern | -s source_file | --hex bytes | --text text] [--verify [--all]] off len",
 	Short: "writes a number of bytes at a specified offset",
 	Long: ` Example:
@@ -117,7 +122,7 @@ func (w *writing) settle(typed content, hasSource bool) error {
 	}
 	switch {
 	case w.n < 0 && (!hasSource || w.machine || w.compressed):
-		return session.WrongUsage()
+		return session.Missing("len")
 	case w.prove && (hasSource || w.machine):
 		return event.Fail(
 			event.Conflict{Message: "--verify goes with neither -s nor -b; compare tells a file and an image apart"})

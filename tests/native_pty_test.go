@@ -37,7 +37,7 @@ func TestFirstMinute(t *testing.T) {
 	tty.expect(t, "Type 'help'")
 	tty.expect(t, "raw.img ro> ")
 	tty.press(t, "write 0 512\r")
-	tty.expect(t, "read-only")
+	tty.expect(t, "for reading only")
 	tty.expect(t, "'reopen -w'")
 	tty.expect(t, "raw.img ro> ")
 	tty.press(t, "reopen -w\r")

@@ -369,7 +369,9 @@ func (l *Literal) decimal(s string) (string, error) {
 	}
 	n, err := strconv.ParseInt(digits[:end], 10, 32)
 	if err != nil {
-		return "", fmt.Errorf("%q is neither a number of 32 bits nor a quoted text", Brief(s))
+		return "", fmt.Errorf(
+			"%q is neither a number of 32 bits nor a text in quotes, which a shell takes as '\"text\"'",
+			Brief(s))
 	}
 	word := binary.LittleEndian.AppendUint32(nil, uint32(n))
 	for len(word) > 1 && word[len(word)-1] == 0 {

@@ -175,7 +175,7 @@ func (f *field) fill(v reflect.Value, o *Options) error {
 		}
 		raw = f.Default
 	}
-	parsed, err := f.Parse(raw)
+	parsed, err := f.parse(raw, o.sizes)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,10 @@ type Key struct {
 
 // Parse reads a value that may have come as text or from JSON. As in QEMU the types of JSON do not
 // matter, only what they look like: true is "on", and 65536.0 is 65536.
-func (k Key) Parse(raw any) (any, error) {
+func (k Key) Parse(raw any) (any, error) { return k.parse(raw, nil) }
+
+// parse is Parse with another grammar for sizes, if there is one.
+func (k Key) parse(raw any, sizes SizeGrammar) (any, error) {
 	text, ok := Text(raw)
 	if !ok {
 		return nil, Refuse("Invalid parameter type for '%s', expected: string", k.Name)
@@ -50,13 +53,25 @@ func (k Key) Parse(raw any) (any, error) {
 		}
 		return n, nil
 	case TypeSize:
-		return parseSize(k.Name, text)
+		return k.size(text, sizes)
 	case TypeEnum:
 		if !slices.Contains(k.Enum, text) {
 			return nil, Refuse("Parameter '%s' does not accept value '%s'", k.Name, text)
 		}
 	}
 	return text, nil
+}
+
+// size reads a size as QEMU has it or, where that fails, as another grammar does.
+func (k Key) size(text string, by SizeGrammar) (uint64, error) {
+	n, err := parseSize(k.Name, text)
+	if err == nil || by == nil {
+		return n, err
+	}
+	if n, err = by(text); err != nil {
+		return 0, Refuse("Parameter '%s': %v", k.Name, err)
+	}
+	return n, nil
 }
 
 // Text is an option's value as it would be typed; ok is false for {} and [].

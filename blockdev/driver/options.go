@@ -14,7 +14,21 @@ import (
 // from its parent, because reopening drops the latter before it asks the parent again.
 //
 // The zero value is empty.
-type Options struct{ list []option }
+type Options struct {
+	list  []option
+	sizes SizeGrammar // nil for QEMU's
+}
+
+// SizeGrammar reads a size that a person wrote, in bytes. Its error says what is wrong with it.
+type SizeGrammar func(text string) (uint64, error)
+
+// ReadSizes has sizes among the values, and those of children, read by another grammar than QEMU's.
+// nil changes nothing.
+func (o *Options) ReadSizes(by SizeGrammar) {
+	if by != nil {
+		o.sizes = by
+	}
+}
 
 type option struct {
 	key       string
@@ -97,7 +111,7 @@ func (o *Options) TakeSub(prefix string) *Options {
 
 // Sub is a copy of all keys below prefix, without it.
 func (o *Options) Sub(prefix string) *Options {
-	var sub Options
+	sub := Options{sizes: o.sizes}
 	for _, p := range o.list {
 		if rest, ok := strings.CutPrefix(p.key, prefix); ok {
 			sub.list = append(sub.list, option{rest, p.value, p.inherited})
@@ -121,7 +135,7 @@ func (o *Options) MergeAs(prefix string, other *Options) {
 }
 
 // Clone is a copy that shares nothing.
-func (o *Options) Clone() *Options { return &Options{slices.Clone(o.list)} }
+func (o *Options) Clone() *Options { return &Options{slices.Clone(o.list), o.sizes} }
 
 // GivenOnly is a copy without what was inherited.
 func (o *Options) GivenOnly() *Options {

@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"embed"
-	"fmt"
-	"strings"
+
+	"github.com/blksh/blksh/commands/session"
 )
 
 // The files of this package that are no Go are computed: "go test ./tests -run Docs -update" writes
@@ -36,7 +36,5 @@ func (p *program) completion(shell string) error {
 		}
 		shells = append(shells, c.shell)
 	}
-	return wrongOptions(
-		fmt.Sprintf("there is no completion for %s, only for %s", shell,
-			strings.Join(shells, ", ")))
+	return session.BadChoice("--completion", shells, shell)
 }

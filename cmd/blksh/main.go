@@ -6,12 +6,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/drivers"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
@@ -132,7 +134,8 @@ func (p *program) choose(words []string) (d dialect.Dialect, early first, ok boo
 	}
 	d, ok = dialect.Find(name)
 	if !ok {
-		_, _ = io.WriteString(p.errs, p.name+": there is no dialect "+name+"\n")
+		fmt.Fprintf(p.errs, "%s: there is no dialect %s, only %s\n", p.name, name,
+			args.Listed(dialect.Names(), "and"))
 	}
 	return d, early, ok
 }
@@ -169,7 +172,7 @@ func (p *program) serve(ctx context.Context) int {
 		err := p.session.Open(opening, *p.options.image)
 		done()
 		if err != nil {
-			p.session.Fail(err)
+			p.session.Fail(p.meant(err))
 			if !p.dialect.Policy.StartWithout {
 				return p.session.Status()
 			}

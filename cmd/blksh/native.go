@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/blksh/blksh/commands/args"
@@ -46,7 +48,7 @@ func (p *program) each(argv []string, longs []args.LongOption,
 	}
 	operands, err := read(argv[1:])
 	if err != nil || !p.native() || len(operands) < 2 || !strings.HasPrefix(operands[1], "-") ||
-		p.standsAlone(operands[0]) {
+		p.commandNamed(operands[0]) != nil {
 		return operands, err
 	}
 	words, err := read(operands[1:])
@@ -56,15 +58,39 @@ func (p *program) each(argv []string, longs []args.LongOption,
 // standsAlone says whether the first operand is no image but a command that needs none, as in
 // "blksh help read". What is there as a file is an image, whatever its name.
 func (p *program) standsAlone(word string) bool {
-	if !p.native() || len(word) < 2 || p.options.imageOpts {
+	if !p.native() || p.options.imageOpts {
 		return false
 	}
+	row := p.commandNamed(word)
+	return row != nil && row.Needs&session.File == 0
+}
+
+// commandNamed is the command that the first operand is the name of, nil if there is none or a file
+// of that name.
+func (p *program) commandNamed(word string) *session.Row {
 	row := p.dialect.Table().Find(word)
-	if row == nil || row.Needs&session.File != 0 {
-		return false
+	if _, err := os.Lstat(word); len(word) < 2 || !errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
-	_, err := os.Lstat(word)
-	return errors.Is(err, os.ErrNotExist)
+	return row
+}
+
+// meant adds to the failure to open the image what its name may have been meant for: a command.
+func (p *program) meant(err error) error {
+	var failure *event.Failure
+	if !p.native() || !errors.As(err, &failure) {
+		return err
+	}
+	e, ok := failure.Event.(event.OpenFailed)
+	if !ok || !e.Absent {
+		return err
+	}
+	if row := p.commandNamed(e.Name); row != nil {
+		e.Command = row.Name
+	} else {
+		e.Near = p.dialect.Table().Near(e.Name)
+	}
+	return event.Fail(e)
 }
 
 // nativeOption takes an option that only the shell's own dialect has; ok is false for any other.
@@ -128,11 +154,32 @@ func (p *program) settle(o *session.Opening) error {
 
 func wrongOptions(why string) error { return event.Fail(event.Conflict{Message: why}) }
 
-// badOption words what getopt says of the words of the program.
-func (p *program) badOption(name, message string) error {
-	return event.Fail(
-		event.BadValue{Message: strings.TrimPrefix(message, name+": ") +
-			"; --help lists the options"})
+// badOption is the failure of an option of the program that is none, or not so.
+func badOption(wrong *args.OptionError) error {
+	near := wrong.May
+	if wrong.Problem == args.UnknownOption {
+		var names []string
+		for _, o := range dialect.NativeOptions() {
+			names = append(names, o.Spellings()...)
+		}
+		near = args.Near(wrong.Option, names)
+	}
+	return event.Fail(event.BadOption{Option: wrong, Near: near})
+}
+
+// badChoice is err, or where the value of an option of the program is one of some words and err
+// refuses it, a failure that names them.
+func (p *program) badChoice(letter byte, long, value string, err error) error {
+	if err == nil || !p.native() {
+		return err
+	}
+	for _, o := range dialect.NativeOptions() {
+		if o.Value.Type == args.TypeEnum && !slices.Contains(o.Value.Words(), value) &&
+			(letter != 0 && o.Letter == letter || letter == 0 && o.Long == long) {
+			return session.BadChoice(o.Spellings()[0], o.Value.Words(), value)
+		}
+	}
+	return err
 }
 
 // tell shows a text that was asked for.
@@ -180,11 +227,20 @@ func (p *program) nativeLines() (repl.Source, error) {
 	case n.script != "":
 		script, err := repl.OpenScript(n.script)
 		if err != nil {
-			return nil, event.Fail(event.ScriptFailed{Err: err})
+			return nil, scriptFailed(n.script, err)
 		}
 		return script, nil
 	}
 	return nil, nil
+}
+
+// scriptFailed says that the script of that name cannot be read.
+func scriptFailed(name string, err error) error {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		err = file.Err
+	}
+	return event.Fail(event.ScriptFailed{Name: name, Err: err})
 }
 
 // equip gives the session what only the shell's own dialect uses.

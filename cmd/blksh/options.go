@@ -64,12 +64,12 @@ func (p *program) parse(argv []string) error {
 		if p.native() && p.nativeOption(&o, letter, long, value) {
 			return nil
 		}
-		return p.option(&o, letter, long, value)
+		return p.badChoice(letter, long, value, p.option(&o, letter, long, value))
 	})
 	var bad *args.OptionError
 	switch {
 	case errors.As(err, &bad) && p.native():
-		return p.badOption(argv[0], bad.Message)
+		return badOption(bad)
 	case errors.As(err, &bad):
 		fmt.Fprintln(p.errs, bad.Message)
 		return p.usage()

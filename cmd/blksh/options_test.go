@@ -149,7 +149,7 @@ func TestChoice(t *testing.T) {
 		{"", "qemu-io|--step|--dialect=qemu-2.4|-c|reopen", "!command \"reopen\" not found\n", 0},
 		{"qemu-2.4", "qemu-io|-c|reopen", "!command \"reopen\" not found\n", 0},
 		{"qemu-2.4", "blksh|--dialect|qemu|-c|multiwrite", "!command \"multiwrite\" not found\n", 1},
-		{"", "blksh|--dialect|nosuch", "!blksh: there is no dialect nosuch\n", 2},
+		{"", "blksh|--dialect|nosuch", "!blksh: there is no dialect nosuch, only native, qemu, qemu-7.2 and qemu-2.4\n", 2},
 	} {
 		t.Setenv("BLKSH_DIALECT", test.env)
 		if got, status := started(t, strings.Split(test.args, "|")...); got != test.want ||

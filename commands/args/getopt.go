@@ -11,7 +11,23 @@ const InOrder = 1
 
 // OptionError is a complaint about the shape of an option. Message has the words of glibc 2.36,
 // name of the program or command in front, without a newline.
-type OptionError struct{ Message string }
+type OptionError struct {
+	Message string
+	Option  string // as it can be typed, "-P" or "--pattern"
+	Problem OptionProblem
+	May     []string // the options that one that is ambiguous may be
+}
+
+// OptionProblem is what is wrong with an option.
+type OptionProblem uint8
+
+// What may be wrong.
+const (
+	UnknownOption   OptionProblem = iota
+	AmbiguousOption               // it is the beginning of several
+	ValueMissing
+	ValueRefused // it takes none
+)
 
 func (e *OptionError) Error() string { return e.Message }
 
@@ -110,8 +126,10 @@ func (p *parser) next() string {
 	return word
 }
 
-func (p *parser) fail(format string, a ...any) error {
-	return &OptionError{Message: p.name + ": " + fmt.Sprintf(format, a...)}
+func (p *parser) fail(problem OptionProblem, option, format string, a ...any) *OptionError {
+	return &OptionError{
+		Message: p.name + ": " + fmt.Sprintf(format, a...), Option: option, Problem: problem,
+	}
 }
 
 // cluster handles the letters of one word, up to the first that takes a value.
@@ -120,7 +138,7 @@ func (p *parser) cluster(letters string) error {
 		letter, rest := letters[i], letters[i+1:]
 		at := strings.IndexByte(p.spec, letter)
 		if at < 0 || letter == ':' || letter == ';' {
-			return p.fail("invalid option -- '%s'", letters[i:i+1])
+			return p.fail(UnknownOption, "-"+letters[i:i+1], "invalid option -- '%s'", letters[i:i+1])
 		}
 		after := p.spec[at+1:]
 		switch {
@@ -132,7 +150,8 @@ func (p *parser) cluster(letters string) error {
 		case rest != "" || strings.HasPrefix(after, "::"):
 			return p.each(letter, "", rest)
 		case len(p.words) == 0:
-			return p.fail("option requires an argument -- '%s'", letters[i:i+1])
+			return p.fail(ValueMissing, "-"+letters[i:i+1], "option requires an argument -- '%s'",
+				letters[i:i+1])
 		default:
 			return p.each(letter, "", p.next())
 		}
@@ -145,22 +164,29 @@ func (p *parser) longOption(longs []LongOption, text string) error {
 	name, value, attached := strings.Cut(text, "=")
 	candidates := matching(longs, name)
 	if len(candidates) == 0 {
-		return p.fail("unrecognized option '--%s'", text)
+		return p.fail(UnknownOption, "--"+name, "unrecognized option '--%s'", text)
 	}
 	if len(candidates) > 1 {
 		var possible strings.Builder
+		var may []string
 		for _, c := range candidates {
 			fmt.Fprintf(&possible, " '--%s'", c.Name)
+			may = append(may, "--"+c.Name)
 		}
-		return p.fail("option '--%s' is ambiguous; possibilities:%s", text, possible.String())
+		err := p.fail(AmbiguousOption, "--"+name, "option '--%s' is ambiguous; possibilities:%s",
+			text, possible.String())
+		err.May = may
+		return err
 	}
 	option := candidates[0]
 	switch {
 	case attached && !option.HasArg:
-		return p.fail("option '--%s' doesn't allow an argument", option.Name)
+		return p.fail(ValueRefused, "--"+option.Name, "option '--%s' doesn't allow an argument",
+			option.Name)
 	case option.HasArg && !attached:
 		if len(p.words) == 0 {
-			return p.fail("option '--%s' requires an argument", option.Name)
+			return p.fail(ValueMissing, "--"+option.Name, "option '--%s' requires an argument",
+				option.Name)
 		}
 		value = p.next()
 	}

@@ -3,7 +3,9 @@ package args
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Sector is the size in bytes of the unit s of the native grammar, on every device.
@@ -48,6 +50,40 @@ func Native(word string, env Env) (Number, error) {
 	default:
 		return Number{Value: env.End + distance.Value}, nil
 	}
+}
+
+// OptionSize is Native for the size that is an option of a driver, which no image can change.
+func OptionSize(text string) (uint64, error) {
+	n, err := absolute(text, Env{})
+	return uint64(n.Value), err
+}
+
+// Duration reads a time: a number of milliseconds, or one with the unit ms, s or m, and then it may
+// be a fraction. What no Duration can hold is the longest Duration.
+func Duration(word string) (time.Duration, error) {
+	l := readLiteral(word)
+	unit := time.Millisecond
+	switch l.rest {
+	case "s":
+		unit = time.Second
+	case "m":
+		unit = time.Minute
+	case "ms":
+	case "":
+		if l.dot {
+			l.whole = ""
+		}
+	default:
+		l.whole = ""
+	}
+	if l.whole == "" || l.negative || l.hex {
+		return 0, &NumberError{Word: word, Why: "not a time; write one such as 1500, 1500ms, 1.5s or 2m"}
+	}
+	n, err := strconv.ParseFloat(l.whole+"."+l.fraction+"0", 64)
+	if err != nil || n > float64(math.MaxInt64/unit) {
+		return math.MaxInt64, nil
+	}
+	return time.Duration(n * float64(unit)), nil
 }
 
 // IsRange reports whether word is written as a range rather than as one number.

@@ -68,10 +68,13 @@ func (v Value) Help(text string) string {
 }
 
 // Alternatives are words as in "a, b or c".
-func Alternatives(words []string) string {
+func Alternatives(words []string) string { return Listed(words, "or") }
+
+// Listed are words as in "a, b and c", where and is the word before the last one.
+func Listed(words []string, and string) string {
 	last := len(words) - 1
 	if last < 1 {
 		return strings.Join(words, "")
 	}
-	return strings.Join(words[:last], ", ") + " or " + words[last]
+	return strings.Join(words[:last], ", ") + " " + and + " " + words[last]
 }

@@ -14,7 +14,8 @@ import (
 func native() Dialect {
 	return Dialect{
 		Policy: session.Policy{
-			Split: args.SplitNative, Numbers: args.Native,
+			Split: args.SplitNative, Numbers: args.Native, Sizes: args.OptionSize,
+			Times:         args.Duration,
 			Pattern:       verify.Parser{ReadFile: args.ReadFile}.Parse,
 			MaxRequest:    math.MaxInt64,
 			Stream:        true,

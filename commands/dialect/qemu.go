@@ -14,7 +14,7 @@ func qemu() Dialect {
 	return Dialect{
 		Specs: &specsQEMU,
 		Policy: session.Policy{
-			Split: splitSpaces, Numbers: args.QEMU, Pattern: patternByte,
+			Split: splitSpaces, Numbers: args.QEMU, Pattern: patternByte, Times: args.Milliseconds,
 			MaxRequest: blockdev.MaxRequest, MaxLine: 1023,
 			AskPermission: true, InterruptKills: true, Locks: true, OpenUnmaps: true,
 			LikeQEMU: true,
@@ -78,7 +78,7 @@ var specsQEMU = session.Specs{
 			Short: "open the file specified by path",
 			Min:   1, Max: any, Letters: "snCro:ki:t:d:U", Checks: "path",
 		},
-		{Name: "quit", Short: "exit the program", Max: any},
+		{Name: "quit", Short: "exit the program", Max: any, Loose: true},
 		{
 			Name: "read", Args: "[-abCqrv] [-P pattern [-s off] [-l len]] off len",
 			Short: "reads a number of bytes at a specified offset",

@@ -9,6 +9,7 @@ func All() []Event {
 		Appended{},
 		BadCount{},
 		BadNumber{},
+		BadOption{},
 		BadRange{},
 		BadValue{},
 		BitmapChanged{},

@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"io/fs"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
@@ -47,7 +48,7 @@ func Fail(r Reason) error { return &Failure{r} }
 // without asking the system is the caller's to change.
 func ClassOf(err error) Class {
 	switch {
-	case errors.Is(err, blockdev.ErrReadOnly), !errors.As(err, new(syscall.Errno)):
+	case errors.Is(err, blockdev.ErrReadOnly), misnamed(err), !errors.As(err, new(syscall.Errno)):
 		return ClassUsage
 	case locked(err):
 		return ClassLocked
@@ -58,10 +59,19 @@ func ClassOf(err error) Class {
 // classed is an error that knows its class.
 type classed interface{ Class() Class }
 
+// misnamed says whether a name is that of nothing, or of what is not for the user to open: it is
+// the caller's to change.
+func misnamed(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) ||
+		errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTDIR)
+}
+
 // classOfFile is the class of an error of a file beside the images.
 func classOfFile(err error) Class {
 	var c classed
 	switch {
+	case misnamed(err):
+		return ClassUsage
 	case locked(err):
 		return ClassLocked
 	case errors.As(err, &c):

@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
@@ -80,7 +81,7 @@ func (Failed) Kind() Kind { return Kind{"failed", "A request failed."} }
 
 // Class tells requests that were refused from those that failed.
 func (f Failed) Class() Class {
-	if errors.As(f.Err, new(*blockdev.AlignError)) {
+	if errors.As(f.Err, new(*blockdev.AlignError)) || errors.As(f.Err, new(*blockdev.RangeError)) {
 		return ClassUsage
 	}
 	return ClassIO
@@ -218,16 +219,26 @@ func (Appended) Kind() Kind { return Kind{"zone_appended", "Where an append to a
 
 // BreakFailed says that a breakpoint could not be set, removed, resumed or waited for.
 type BreakFailed struct {
-	Action string `json:"action" doc:"set, remove, resume or wait"`
-	Tag    string `json:"tag" doc:"of the breakpoint"`
-	Err    error  `json:"-" type:"cause"`
+	Action string   `json:"action" doc:"set, remove, resume or wait"`
+	Tag    string   `json:"tag" doc:"of the breakpoint"`
+	Event  string   `json:"event,omitempty" doc:"where it was to be set"`
+	Near   []string `json:"near,omitempty" doc:"events that may be meant"`
+	Err    error    `json:"-" type:"cause"`
 }
 
 // Kind of the event.
 func (BreakFailed) Kind() Kind { return Kind{"break_failed", "A breakpoint could not be used."} }
 
-// Class of the failure.
-func (BreakFailed) Class() Class { return ClassIO }
+// Class tells what the caller can change: an image without breakpoints, an event or a tag that is
+// none, a request that nothing sends.
+func (b BreakFailed) Class() Class {
+	for _, e := range []error{syscall.ENOTSUP, syscall.ENOENT, syscall.EDEADLK} {
+		if errors.Is(b.Err, e) {
+			return ClassUsage
+		}
+	}
+	return ClassIO
+}
 
 // Cause is the error.
 func (b BreakFailed) Cause() error { return b.Err }

@@ -168,14 +168,15 @@ func (Unexpected) Class() Class { return ClassData }
 
 // ScriptFailed says that a script could not be read.
 type ScriptFailed struct {
-	Err error `json:"-" type:"cause"`
+	Name string `json:"path,omitempty" type:"path" doc:"of the script"`
+	Err  error  `json:"-" type:"cause"`
 }
 
 // Kind of the event.
 func (ScriptFailed) Kind() Kind { return Kind{"script_failed", "A script could not be read."} }
 
-// Class of the failure.
-func (ScriptFailed) Class() Class { return ClassUsage }
+// Class is that of the error.
+func (s ScriptFailed) Class() Class { return ClassOf(s.Err) }
 
 // Cause is the error.
 func (s ScriptFailed) Cause() error { return s.Err }

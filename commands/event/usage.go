@@ -59,10 +59,13 @@ type Synopsis struct {
 // Kind of the event.
 func (Synopsis) Kind() Kind { return Kind{"synopsis", "How a command is called."} }
 
-// Usage is shown instead of running a command that was called in a wrong way. Option is what getopt
-// had to say before.
+// Usage is shown instead of running a command that was called in a wrong way: with an option that
+// it does not take so, nil for none, too few operands or too many.
 type Usage struct {
-	Option string
+	Option  *args.OptionError
+	Near    []string // flags that may be meant
+	Missing []string // operands and flags that are not there, by their names
+	Extra   []string // words that are too many, as typed
 	Synopsis
 }
 
@@ -73,12 +76,49 @@ func (Usage) Kind() Kind { return Kind{"usage", "The command was called in a wro
 func (Usage) Class() Class { return ClassUsage }
 
 type usage struct {
-	Name string `json:"name" doc:"of the command"`
-	Args string `json:"args,omitempty" doc:"flags and operands"`
+	Name    string   `json:"name" doc:"of the command"`
+	Args    string   `json:"args,omitempty" doc:"flags and operands"`
+	Option  string   `json:"option,omitempty" doc:"the flag that is wrong"`
+	Near    []string `json:"near,omitempty" doc:"flags that may be meant"`
+	Missing []string `json:"missing,omitempty" doc:"operands that are not there"`
+	Extra   []string `json:"extra,omitempty" doc:"words that are too many"`
 }
 
 // Told is how the command is called; what it does is no news.
-func (u Usage) Told() any { return usage{u.Name, u.Args} }
+func (u Usage) Told() any {
+	return usage{
+		Name: u.Name, Args: u.Args, Option: nameOf(u.Option), Near: u.Near, Missing: u.Missing,
+		Extra: u.Extra,
+	}
+}
+
+// BadOption is an option of the program that is none, or not so.
+type BadOption struct {
+	Option *args.OptionError
+	Near   []string
+}
+
+// Kind of the event.
+func (BadOption) Kind() Kind { return Kind{"bad_option", "The program has no such option."} }
+
+// Class of the failure.
+func (BadOption) Class() Class { return ClassUsage }
+
+type badOption struct {
+	Option string   `json:"option" doc:"as it can be typed"`
+	Near   []string `json:"near,omitempty" doc:"options that may be meant"`
+}
+
+// Told is the option itself.
+func (b BadOption) Told() any { return badOption{nameOf(b.Option), b.Near} }
+
+// nameOf is the option that an error is about, "" for none.
+func nameOf(wrong *args.OptionError) string {
+	if wrong == nil {
+		return ""
+	}
+	return wrong.Option
+}
 
 // BadNumber is an operand that is no number.
 type BadNumber struct {
@@ -102,7 +142,8 @@ func (b BadNumber) Cause() error { return b.Err }
 
 // BadValue is an operand or the value of a flag that makes no sense, in a sentence.
 type BadValue struct {
-	Message string `json:"-"`
+	Message string   `json:"-"`
+	Near    []string `json:"near,omitempty" doc:"values that may be meant"`
 }
 
 // Kind of the event.
@@ -189,10 +230,15 @@ func (VecTooLong) Class() Class { return ClassUsage }
 
 // OpenFailed says that an image could not be opened. Unnamed: it was described by options alone.
 type OpenFailed struct {
-	Name     string `json:"path,omitempty" type:"path" doc:"as it was given"`
-	Unnamed  bool   `json:"-"`
-	ReadOnly bool   `json:"-"` // no permission to write was asked for
-	Err      error  `json:"-" type:"cause"`
+	Name     string   `json:"path,omitempty" type:"path" doc:"as it was given"`
+	Unnamed  bool     `json:"-"`
+	ReadOnly bool     `json:"-"` // no permission to write was asked for
+	Shared   bool     `json:"-"` // -U was given
+	Readable bool     `json:"-"` // its file may be read
+	Absent   bool     `json:"-"` // there is no file of its name, and one may be made
+	Command  string   `json:"command,omitempty" doc:"the command of that name, which needs an image"`
+	Near     []string `json:"near,omitempty" doc:"commands that may be meant"`
+	Err      error    `json:"-" type:"cause"`
 }
 
 // Kind of the event.

@@ -3,7 +3,6 @@ package print
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -18,8 +17,12 @@ import (
 // in the way, what to type instead. Each is a line of its own.
 func advice(r event.Reason) []string {
 	switch e := r.(type) {
-	case event.BadCount:
-		return []string{fmt.Sprintf("'help %s' says what it takes", e.Name)}
+	case event.BadOption:
+		return append(near(e.Near), "--help lists the options")
+	case event.BadValue:
+		return near(e.Near)
+	case event.BreakFailed:
+		return breakAdvice(e)
 	case event.Failed:
 		return append(detail(e.Err), errorAdvice(e.Err)...)
 	case event.FileError:
@@ -27,7 +30,7 @@ func advice(r event.Reason) []string {
 	case event.FileOpen:
 		return []string{"'open -a NAME FILE' opens another one beside it"}
 	case event.HelpUnknown:
-		return near(e.Near)
+		return nearCommand(e.Near)
 	case event.Interrupted:
 		if e.Resume > 0 {
 			return []string{fmt.Sprintf("with --resume %d it goes on there", e.Resume)}
@@ -41,19 +44,27 @@ func advice(r event.Reason) []string {
 	case event.Report:
 		return errorAdvice(e.Err)
 	case event.UnknownCommand:
-		return near(e.Near)
+		return nearCommand(e.Near)
 	case event.Usage:
 		call := strings.Join(strings.Fields(e.Name+" "+e.Args), " ")
-		return []string{"usage: " + call, fmt.Sprintf("'help %s' says more", e.Name)}
+		return append(near(e.Near), "usage: "+call, fmt.Sprintf("'help %s' says more", e.Name))
 	}
 	return nil
 }
 
+// near offers names in place of one that is wrong.
 func near(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{"did you mean " + args.Alternatives(names) + "?"}
+}
+
+func nearCommand(names []string) []string {
 	if len(names) == 0 {
 		return []string{"'help' lists the commands"}
 	}
-	return []string{"did you mean " + strings.Join(names, " or ") + "?"}
+	return near(names)
 }
 
 // detail is what an error says beyond its error number.
@@ -72,17 +83,14 @@ func openAdvice(e event.OpenFailed) []string {
 	backing := errors.As(e.Err, new(*blockdev.BackingError))
 	switch {
 	case errors.As(e.Err, new(driver.Held)):
-		return append(holderWords(e.Err),
-			"-U shares it with programs that write it; with -r it is only looked at")
+		return append(holderWords(e.Err), shareAdvice(e)...)
 	case errors.Is(e.Err, blockdev.ErrReadOnly):
 		return []string{"an option makes a part of it read-only; -r opens all of it for reading only"}
 	case backing: // what to do about the image itself does not help
-	case errors.Is(e.Err, syscall.EACCES) && !e.ReadOnly, errors.Is(e.Err, syscall.EPERM) &&
-		!e.ReadOnly, errors.Is(e.Err, syscall.EROFS):
+	case unwritable(e.Err) && e.Readable && !e.ReadOnly:
 		lines = append(lines, "without permission to write, -r opens it for reading only")
-	case errors.As(e.Err, new(driver.Hinter)): // it is about a part of the image
-	case errors.Is(e.Err, fs.ErrNotExist) && !e.Unnamed:
-		lines = append(lines, fmt.Sprintf("'create -f FORMAT %s SIZE' makes an image", e.Name))
+	case e.Absent:
+		return absentAdvice(e)
 	}
 	var damaged *blockdev.DamagedError
 	if errors.As(e.Err, &damaged) && damaged.Image != "" {
@@ -90,6 +98,36 @@ func openAdvice(e event.OpenFailed) []string {
 			fmt.Sprintf("'check -r all %s' repairs what can be repaired", damaged.Image))
 	}
 	return append(lines, errorAdvice(e.Err)...)
+}
+
+func unwritable(err error) bool {
+	return errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) ||
+		errors.Is(err, syscall.EROFS)
+}
+
+// shareAdvice is about an image that others hold.
+func shareAdvice(e event.OpenFailed) []string {
+	switch {
+	case !e.ReadOnly && !e.Shared:
+		return []string{"-r with -U looks at it while others write"}
+	case !e.ReadOnly:
+		return []string{"with -r it is only looked at"}
+	case !e.Shared:
+		return []string{"-U looks at it while others write"}
+	}
+	return nil
+}
+
+// absentAdvice is about a name that is no file, and may have been meant as a command.
+func absentAdvice(e event.OpenFailed) []string {
+	switch {
+	case e.Command != "":
+		return []string{fmt.Sprintf(
+			"%s is a command for an image; its name comes first: FILE %[1]s", e.Command)}
+	case len(e.Near) > 0:
+		return near(e.Near)
+	}
+	return []string{fmt.Sprintf("'create -f FORMAT %s SIZE' makes an image", e.Name)}
 }
 
 // holderWords says who holds a lock.
@@ -118,9 +156,8 @@ func errorAdvice(err error) []string {
 	var hint driver.Hinter
 	switch {
 	case errors.Is(err, blockdev.ErrReadOnly) && !errors.As(err, &hint):
-		return []string{"it was opened without permission to write, which 'reopen -w' and the option -w give"}
-	case errors.As(err, &outside):
-		return []string{rangeWords(err, outside.Size)}
+		return []string{"it was opened without permission to write; 'reopen -w' allows writing"}
+	case errors.As(err, &outside): // the reason says it
 	case errors.As(err, &unaligned):
 		off, n := unaligned.Nearest()
 		return []string{

@@ -50,7 +50,8 @@ func errnoName(err error) string {
 		return "EPERM"
 	}
 	var no syscall.Errno
-	if !errors.As(err, &no) {
+	// what lies outside of an image is no failure of the disk, though QEMU calls it EIO
+	if errors.As(err, new(*blockdev.RangeError)) || !errors.As(err, &no) {
 		return ""
 	}
 	if name := unix.ErrnoName(no); name != "" {

@@ -53,12 +53,12 @@ func TestJSON(t *testing.T) {
 		{
 			event.Where{Line: 1, Pos: "s.blk:4", Command: "read"},
 			event.Failed{Op: "read", Err: outside},
-			`{"kind":"failed","line":1,"pos":"s.blk:4","op":"read","errno":"EIO","offset":4096,"length":512,` +
-				`"error":true,"message":"read failed: Input/output error","hint":"the image ends at 4096 (4 KiB)"}`,
+			`{"kind":"failed","line":1,"pos":"s.blk:4","op":"read","offset":4096,"length":512,` +
+				`"error":true,"message":"read: out of range: the image ends at 4096 (4 KiB)"}`,
 		},
 		{
 			event.Where{Line: 1},
-			event.OpenFailed{Name: "/tmp/\xff", Err: syscall.EACCES},
+			event.OpenFailed{Name: "/tmp/\xff", Readable: true, Err: syscall.EACCES},
 			`{"kind":"open_failed","line":1,"path_b64":"L3RtcC//","errno":"EACCES","error":true,` +
 				`"message":"can't open device /tmp/\ufffd: Permission denied","hint":"without permission to write, -r opens it for reading only"}`,
 		},

@@ -203,14 +203,16 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 
 // complain shows why a command failed.
 func (n *Native) complain(at event.Where, r event.Reason) {
+	reason := reason(r)
+	named := strings.HasPrefix(reason, at.Command+" ") || strings.HasPrefix(reason, at.Command+":")
 	place := n.Name
 	switch {
-	case at.Pos != "" && at.Command != "":
+	case at.Pos != "" && at.Command != "" && !named:
 		place = at.Pos + ": " + at.Command
 	case at.Pos != "":
 		place = at.Pos
 	}
-	said := strings.ReplaceAll(reason(r), "\n", "\n  ")
+	said := strings.ReplaceAll(reason, "\n", "\n  ")
 	n.warn("%s %s\n", n.Look.err(colour.Error, place+":"), prose(said))
 	for _, line := range advice(r) {
 		n.warn("  %s\n", line)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -69,7 +70,7 @@ func TestNative(t *testing.T) {
 			"in a script",
 			event.Where{Pos: "a.blk:3", Command: "flush"},
 			event.Failed{Op: "flush", Err: syscall.ENOSPC},
-			"[a.blk:3: flush: flush failed: No space left on device]\n",
+			"[a.blk:3: flush failed: No space left on device]\n",
 		},
 		{
 			"unaligned",
@@ -83,26 +84,30 @@ func TestNative(t *testing.T) {
 			"outside",
 			event.Where{},
 			event.Failed{Op: "read", Err: &blockdev.Error{Op: "read", Off: 100, Len: 500, Err: &blockdev.RangeError{Size: 512}}},
-			"[blksh: read failed: Input/output error]\n[  the image ends at 512; at 100 there are 412 bytes left]\n",
+			"[blksh: read: out of range: the image ends at 512; at 100 there are 412 bytes left]\n",
 		},
 		{
 			"read-only",
 			event.Where{},
 			event.Report{Err: blockdev.ErrReadOnly},
-			"[blksh: Block node is read-only]\n[  it was opened without permission to write, which 'reopen -w' and the option -w give]\n",
+			"[blksh: the image is open for reading only]\n[  it was opened without permission to write; 'reopen -w' allows writing]\n",
 		},
 		{
 			"a lock",
 			event.Where{},
 			event.OpenFailed{Name: "d", Err: held{errors.New("locked")}},
-			"[blksh: can't open device d: locked]\n[  qemu (pid 12) uses it]\n[  -U shares it with programs that write it; with -r it is only looked at]\n",
+			"[blksh: can't open device d: locked]\n[  qemu (pid 12) uses it]\n[  -r with -U looks at it while others write]\n",
 		},
 		{"a mismatch is a result", event.Where{}, event.Mismatch{Off: 0, Len: 512}, "Pattern verification failed at offset 0, 512 bytes\n"},
 		{
 			"usage",
 			event.Where{},
-			event.Usage{Option: "read: invalid option -- 'x'", Synopsis: event.Synopsis{Name: "read", Args: "[-v] off len", Short: "reads"}},
-			"[blksh: read: invalid option -- 'x']\n[  usage: read [-v] off len]\n[  'help read' says more]\n",
+			event.Usage{
+				Option:   &args.OptionError{Option: "-x"},
+				Near:     []string{"-v"},
+				Synopsis: event.Synopsis{Name: "read", Args: "[-v] off len", Short: "reads"},
+			},
+			"[blksh: read: there is no option -x]\n[  did you mean -v?]\n[  usage: read [-v] off len]\n[  'help read' says more]\n",
 		},
 		{"as JSON", event.Where{Line: 4}, event.AsJSON{Event: event.Length{Bytes: 1}}, "{\"kind\":\"length\",\"bytes\":1}\n"},
 		{"nothing at the end", event.Where{}, event.Exit{Status: 1}, ""},

@@ -276,8 +276,8 @@ func (q *QEMU) shortOption(e event.ShortOption) {
 }
 
 func (q *QEMU) usage(e event.Usage) {
-	if e.Option != "" {
-		q.warn("%s\n", e.Option)
+	if e.Option != nil {
+		q.warn("%s\n", e.Option.Message)
 	}
 	q.synopsis(e.Synopsis)
 }

@@ -79,7 +79,7 @@ func TestQEMU(t *testing.T) {
 		{event.BadCount{Name: "f", Given: 1}, "!bad argument count 1 to f, expected 0 arguments\n", "="},
 		{event.BadCount{Name: "a", Given: 3, Min: 1, Max: 2}, "!bad argument count 3 to a, expected between 1 and 2 arguments\n", "="},
 		{
-			event.Usage{Option: "r: invalid option -- 'x'", Synopsis: event.Synopsis{Name: "read", Args: "off len", Short: "reads"}},
+			event.Usage{Option: &args.OptionError{Message: "r: invalid option -- 'x'"}, Synopsis: event.Synopsis{Name: "read", Args: "off len", Short: "reads"}},
 			"read off len -- reads\n!r: invalid option -- 'x'\n", "=",
 		},
 		{event.Synopsis{Name: "map", Args: " ", Short: "prints"}, "map  -- prints\n", "="},

@@ -18,10 +18,12 @@ func reason(r event.Reason) string {
 		return badCountWords(e)
 	case event.BadNumber:
 		return badNumberReason(e)
+	case event.BadOption:
+		return optionWords(e.Option)
 	case event.BadValue:
 		return firstLine(e.Message)
 	case event.BreakFailed:
-		return breakFailedWords(e)
+		return breakReason(e)
 	case event.CloseFailed:
 		return fmt.Sprintf("close of %s: what was written last may not be in it: %s",
 			nameOf(e.Image), words(e.Err))
@@ -32,7 +34,7 @@ func reason(r event.Reason) string {
 	case event.Different:
 		return "different at " + placeWords(e.Places.List[0].Off)
 	case event.Failed:
-		return fmt.Sprintf("%s failed: %s", e.Op, errnoWords(e.Err))
+		return failedWords(e)
 	case event.FileError:
 		return firstLine(fileErrorWords(e))
 	case event.FileOpen:
@@ -62,9 +64,9 @@ func reason(r event.Reason) string {
 	case event.OtherLength:
 		return lengthWords(e.Lengths)
 	case event.Report:
-		return firstLine(words(e.Err))
+		return reportWords(e)
 	case event.ScriptFailed:
-		return words(e.Err)
+		return scriptWords(e)
 	case event.TooLong:
 		return tooLongWords(e)
 	case event.Unaligned:
@@ -103,11 +105,4 @@ func interruptedWords(e event.Interrupted) string {
 	}
 	return fmt.Sprintf("interrupted: %s stopped at %d, %s of %s done",
 		e.Op, e.Off+e.Done, args.Size(float64(e.Done)), args.Size(float64(e.Len)))
-}
-
-func usageWords(e event.Usage) string {
-	if e.Option != "" {
-		return e.Option
-	}
-	return e.Name + ": called in a wrong way"
 }

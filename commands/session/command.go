@@ -42,6 +42,10 @@ const (
 type Command struct {
 	Name, Alias string
 	Group       Group
+	// Synonyms are further names, which the dialects of QEMU do not know.
+	Synonyms []string
+	// Elsewhere are names under which people look for it, for advice.
+	Elsewhere []Elsewhere
 	// Args is the synopsis of flags and operands, Short what it does in a few words, Long the text
 	// of its help: lines that begin with a blank, an example first. Flags are not part of it, since
 	// help lists them as they are declared.
@@ -58,6 +62,9 @@ type Command struct {
 	// what to do once they are parsed. It is called for every use and touches nothing but f.
 	New func(f *Flags) Run
 }
+
+// Elsewhere is what a command is called in other programs, and how it is called here.
+type Elsewhere struct{ Name, Call string }
 
 // Run does what a command is for. The image is the one that was current when the line was read, nil
 // if none was. An error that is an event.Failure is shown; Shown is one that was shown already.
@@ -141,21 +148,25 @@ func NewTable(commands []*Command, specs *Specs) *Table {
 	return &Table{commands: commands, specs: specs, found: map[string]*Row{}}
 }
 
-// Find is the command of that name or alias, nil if there is none.
+// Find is the command of that name or alias, nil if there is none. Where everything is known, a
+// synonym names a command too, and a '-' is as good as a '_'.
 func (t *Table) Find(name string) *Row {
 	if row := t.found[name]; row != nil || name == "" {
 		return row
 	}
 	for _, c := range t.commands {
-		switch name {
-		case c.Name:
+		switch {
+		case name == c.Name:
 			return t.add(c)
-		case c.Alias:
+		case name == c.Alias, t.specs == nil && slices.Contains(c.Synonyms, name):
 			if row := t.Find(c.Name); row != nil {
 				t.found[name] = row
 				return row
 			}
 		}
+	}
+	if t.specs == nil && strings.Contains(name, "-") {
+		return t.Find(strings.ReplaceAll(name, "-", "_"))
 	}
 	return nil
 }
@@ -185,13 +196,16 @@ func (t *Table) Rows() []*Row {
 	return rows
 }
 
-// names are those of all commands, with their aliases.
+// names are those of all commands, with their aliases and synonyms.
 func (t *Table) names() []string {
 	var names []string
 	for _, row := range t.Rows() {
 		names = append(names, row.Name)
 		if row.Alias != "" {
 			names = append(names, row.Alias)
+		}
+		if t.specs == nil {
+			names = append(names, row.Synonyms...)
 		}
 	}
 	return names

@@ -78,8 +78,7 @@ func (s *Session) OpenToCheck(ctx context.Context, o Opening,
 	a := &admission{s: s, write: o.Write, inUse: o.InUse}
 	dev, err := s.open(ctx, o, cfg, a)
 	if err != nil {
-		return nil, event.Fail(
-			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
+		return nil, event.Fail(openFailed(o, err))
 	}
 	switch {
 	case repair && dev.ReadOnly(): // a device that nobody asked to write to

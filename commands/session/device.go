@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/inuse"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -66,6 +67,32 @@ const (
 	adviceDevice = "writing to it would damage what is there; without -w it is only read, --in-use writes all the same"
 	adviceFile   = "writing to it would damage what is there; with -r it is only read, --in-use writes all the same"
 )
+
+// readOnlyError is blockdev.ErrReadOnly with what to do about it.
+type readOnlyError struct {
+	error
+	advice string
+}
+
+func (r readOnlyError) Unwrap() error { return r.error }
+
+// Hint says what to do.
+func (r readOnlyError) Hint() string { return r.advice + "\n" }
+
+// explain adds to the error of an image that may not be written to why that is so, and what to do.
+func (im *Image) explain(err error) error {
+	switch {
+	case !errors.Is(err, blockdev.ErrReadOnly), errors.As(err, new(driver.Hinter)):
+		return err
+	case im.snapshot != "":
+		return readOnlyError{err, "a snapshot is only read"}
+	case im.guarded:
+		return readOnlyError{err, "-r was asked for; 'reopen -w' allows writing"}
+	case !im.admission.write:
+		return readOnlyError{err, "a device is written to only with -w; 'reopen -w' allows it too"}
+	}
+	return readOnlyError{err, "'reopen -w' allows writing"}
+}
 
 // admit is blockdev.OpenConfig.Admit. It is called on the session goroutine.
 func (a *admission) admit(f blockdev.HostFile, write bool) (release func(), err error) {

@@ -3,8 +3,10 @@ package session
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -122,11 +124,14 @@ type Each struct {
 	Do   func(word string, n int64) error
 }
 
-// errUsage says that a command was called in a wrong way.
-var errUsage = errors.New("usage")
+// wordsError says which operands or flags a command lacks, and which words it has no use for.
+type wordsError struct{ missing, extra []string }
 
-// WrongUsage is the outcome of a check that ends with the synopsis of the command.
-func WrongUsage() error { return errUsage }
+func (*wordsError) Error() string { return "the command was called in a wrong way" }
+
+// Missing is the outcome of a check that finds that what it names is not there. It ends with the
+// synopsis of the command.
+func Missing(what ...string) error { return &wordsError{missing: what} }
 
 // Flag declares -letter and --long (which may be "") with a value that set reads.
 func (f *Flags) Flag(letter byte, long string, value args.Value, help string,
@@ -161,11 +166,17 @@ func (f *Flags) EnumWord(name string, words func() []string, set func(i int) err
 func chosen(name string, words []string, word string, set func(i int) error) error {
 	i := slices.Index(words, word)
 	if i < 0 {
-		return event.Fail(event.BadValue{
-			Message: fmt.Sprintf("%s takes %s, not '%s'", name, args.Alternatives(words), word),
-		})
+		return BadChoice(name, words, word)
 	}
 	return set(i)
+}
+
+// BadChoice refuses a word that is none of those that what is called name takes.
+func BadChoice(name string, words []string, word string) error {
+	return event.Fail(event.BadValue{
+		Message: fmt.Sprintf("%s takes %s, not '%s'", name, args.Alternatives(words), word),
+		Near:    args.Near(word, words),
+	})
 }
 
 // Bool declares a flag that sets p.
@@ -213,7 +224,12 @@ func (f *Flags) Pattern(p *verify.Pattern, given *bool, letter byte, long, value
 		func(word string) error {
 			*given = true
 			var err error
-			if *p, err = f.policy.Pattern(word); err != nil {
+			*p, err = f.policy.Pattern(word)
+			var file *fs.PathError
+			switch {
+			case errors.As(err, &file):
+				return event.Fail(event.FileError{Name: file.Path, Err: file.Err})
+			case err != nil:
 				return event.Fail(event.BadValue{Message: err.Error()})
 			}
 			return nil
@@ -251,6 +267,16 @@ func (f *Flags) Word(name string, value args.Value, set func(word string) error)
 // OptWord declares an operand that may be missing.
 func (f *Flags) OptWord(name string, value args.Value, set func(word string) error) {
 	f.operand(step{name: name, value: value, set: set, optional: true})
+}
+
+// Duration declares an operand that is a time and must be there.
+func (f *Flags) Duration(p *time.Duration, name string) {
+	f.Word(name, args.Text("TIME"), func(word string) (err error) {
+		if *p, err = f.policy.Times(word); err != nil {
+			return event.Fail(event.BadValue{Message: err.Error()})
+		}
+		return nil
+	})
 }
 
 func (f *Flags) operand(s step) {
@@ -311,6 +337,7 @@ func (f *Flags) Numbers(name string, words []string, checks ...Each) ([]int64, e
 
 // Options reads "key=value,..." into o.
 func (f *Flags) Options(o *blockdev.Options, text string) error {
+	o.ReadSizes(f.policy.Sizes)
 	warnings, err := MergeOptions(o, text)
 	f.warnings = append(f.warnings, warnings...)
 	if err == nil && o.Has("id") { // which QEMU keeps for groups of options that have names
@@ -404,9 +431,10 @@ func (f *Flags) parse(typed string, words []string, run Run, order []int) (Run, 
 		return nil, err
 	}
 	f.operandWords = operands
-	loose := f.spec != nil && f.spec.Loose
-	if !loose && (len(operands) < f.required() || !f.rest && len(operands) > f.operands) {
-		return nil, errUsage
+	if loose := f.spec != nil && f.spec.Loose; !loose {
+		if err := f.count(operands); err != nil {
+			return nil, err
+		}
 	}
 	for _, i := range order {
 		if err := f.take(&f.steps[i], operands); err != nil {
@@ -416,8 +444,23 @@ func (f *Flags) parse(typed string, words []string, run Run, order []int) (Run, 
 	return run, nil
 }
 
-// required is the least number of operands.
-func (f *Flags) required() int { return f.operands - f.optional + f.least }
+// count refuses operands that are too few or too many.
+func (f *Flags) count(operands []string) error {
+	if !f.rest && len(operands) > f.operands {
+		return &wordsError{extra: operands[f.operands:]}
+	}
+	if len(operands) >= f.operands-f.optional+f.least {
+		return nil
+	}
+	var missing []string
+	for _, s := range f.steps {
+		if s.all != nil && f.least > 0 || (s.number != nil || s.set != nil) && !s.optional &&
+			s.at >= len(operands) {
+			missing = append(missing, s.name)
+		}
+	}
+	return Missing(missing...)
+}
 
 // order is the steps in the order in which a dialect makes them.
 func (f *Flags) order() []int {

@@ -14,8 +14,8 @@ import (
 // Topic is something other than a command that help tells about.
 type Topic struct {
 	// Name is a word, Short what the topic is about in a few words, Text what help shows: lines
-	// that begin with a blank, an example first.
-	Name, Short, Text string
+	// that begin with a blank, an example first. Also are words that people may ask for instead.
+	Name, Short, Text, Also string
 }
 
 // Option describes a flag for help, completion and the manual.
@@ -58,6 +58,18 @@ func (o Option) Spelled() string {
 		said += " " + o.Value.Name
 	}
 	return said
+}
+
+// nearOption are the flags that may be meant by one that is none.
+func (r *Row) nearOption(wrong *args.OptionError) []string {
+	if wrong.Problem != args.UnknownOption {
+		return wrong.May
+	}
+	var names []string
+	for _, o := range r.Options() {
+		names = append(names, o.Spellings()...)
+	}
+	return args.Near(wrong.Option, names)
 }
 
 // Spellings are the ways to write it, "-P" and "--pattern".

@@ -3,8 +3,13 @@ package session
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"slices"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -27,6 +32,7 @@ type Image struct {
 	snapshot  string // the one inside the image that is open, as it was given; "" for none
 	admission *admission
 	undo      *target.File // the log of changes; nil if none is kept
+	guarded   bool         // read-only was asked for
 	strict    bool         // writes must be made of whole blocks,
 	parts     bool         // or may be made of parts of them
 	ctx       context.Context
@@ -146,7 +152,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 		return event.Fail(event.Report{Err: err})
 	}
 	im := &Image{
-		Name: name, path: o.Name, snapshot: o.LoadSnapshot, strict: o.Strict,
+		Name: name, path: o.Name, snapshot: o.LoadSnapshot, guarded: o.ReadOnly, strict: o.Strict,
 		parts: o.Parts,
 	}
 	im.admission = &admission{s: s, write: o.Write, inUse: o.InUse}
@@ -156,8 +162,9 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	dev, err := s.open(ctx, o, cfg, im.admission)
 	if err != nil {
 		im.dropLog()
-		failure := event.Fail(
-			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
+		e := openFailed(o, err)
+		e.Absent = absent(o, err)
+		failure := event.Fail(e)
 		if s.postpones(o, err, failure) {
 			return nil
 		}
@@ -173,6 +180,24 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	}
 	s.opened = true
 	return nil
+}
+
+// openFailed says that an image could not be opened, with what advice depends on.
+func openFailed(o Opening, err error) event.OpenFailed {
+	return event.OpenFailed{
+		Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Shared: o.ForceShare,
+		Readable: !o.Unnamed && unix.Access(o.Name, unix.R_OK) == nil, Err: err,
+	}
+}
+
+// absent says whether an image could not be opened since there is no file of its name. What is
+// missing may also be another file, such as its backing file.
+func absent(o Opening, err error) bool {
+	if o.Unnamed || !errors.Is(err, fs.ErrNotExist) || strings.ContainsAny(o.Name, "{:") {
+		return false
+	}
+	_, err = os.Lstat(o.Name)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // open opens the stack of an image. Block devices that nobody asked to write to are opened for
@@ -219,6 +244,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	if o.Options != nil {
 		opts = o.Options.Clone()
 	}
+	opts.ReadSizes(s.Policy.Sizes)
 	share := o.ForceShare && (o.ReadOnly || !s.Policy.Alone)
 	var claim driver.Claim // shares everything
 	if s.Policy.Alone && !o.ForceShare {
@@ -312,8 +338,9 @@ func (s *Session) Reopen(ctx context.Context, im *Image, r Reopening) error {
 	if err := s.Drain(ctx, im); err != nil {
 		return err
 	}
-	if r.ReadOnly != nil && !*r.ReadOnly {
-		im.admission.write = true
+	if r.ReadOnly != nil {
+		im.guarded = *r.ReadOnly
+		im.admission.write = im.admission.write || !*r.ReadOnly
 	}
 	im.admission.inUse = im.admission.inUse || r.InUse
 	err := im.Dev.Reopen(ctx, change)
@@ -357,8 +384,7 @@ func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, 
 	a := &admission{s: s, write: o.Write, inUse: o.InUse}
 	dev, err := s.open(ctx, o, cfg, a)
 	if err != nil {
-		return nil, event.Fail(
-			event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, ReadOnly: o.ReadOnly, Err: err})
+		return nil, event.Fail(openFailed(o, err))
 	}
 	if s.typed && o.Write {
 		if err := s.confirm(ctx, a); err != nil {

@@ -1,13 +1,12 @@
 package session
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -68,61 +67,15 @@ func (s *Session) outcome(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ErrInterrupted, event.Fail(event.Interrupted{}))
 }
 
-// Near are the names of commands, and those of more, that a word may stand for, the likeliest first
-// and at most three.
+// Near are the names of commands, and those of more, that a word may stand for, the likeliest first.
+// A name that the command has elsewhere comes before those that look alike.
 func (t *Table) Near(word string, more ...string) []string {
-	type candidate struct {
-		name string
-		far  int
-	}
-	var found []candidate
-	for _, name := range append(t.names(), more...) {
-		far := distance(word, name)
-		if far <= max(1, min(len(word), len(name))/3) || len(word) > 1 &&
-			strings.HasPrefix(name, word) {
-			found = append(found, candidate{name, far})
+	var found []string
+	for _, row := range t.Rows() {
+		if i := slices.IndexFunc(row.Elsewhere,
+			func(e Elsewhere) bool { return e.Name == word }); i >= 0 {
+			found = append(found, row.Elsewhere[i].Call)
 		}
 	}
-	slices.SortFunc(found,
-		func(a, b candidate) int {
-			return cmp.Or(cmp.Compare(a.far, b.far),
-				cmp.Compare(a.name, b.name))
-		})
-	var names []string
-	for _, c := range found[:min(len(found), 3)] {
-		if len(c.name) > 1 {
-			names = append(names, c.name)
-		}
-	}
-	return names
-}
-
-// longestGuess bounds the words that are compared, in bytes: no command has a longer name.
-const longestGuess = 32
-
-// distance is how many letters must be changed, added, dropped or swapped with their neighbour to
-// make b of a.
-func distance(a, b string) int {
-	if len(a) > longestGuess {
-		return longestGuess
-	}
-	var rows [3][longestGuess + 1]int // the row before the last, the last, this one
-	for j := range len(b) + 1 {
-		rows[1][j] = j
-	}
-	for i := range len(a) {
-		rows[2][0] = i + 1
-		for j := range len(b) {
-			change := rows[1][j]
-			if a[i] != b[j] {
-				change++
-			}
-			rows[2][j+1] = min(change, rows[1][j+1]+1, rows[2][j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				rows[2][j+1] = min(rows[2][j+1], rows[0][j-1]+1)
-			}
-		}
-		rows[0], rows[1] = rows[1], rows[2]
-	}
-	return rows[1][len(b)]
+	return append(found, args.Near(word, append(t.names(), more...))...)
 }

@@ -15,7 +15,7 @@ func TestNear(t *testing.T) {
 		{Name: "length", Alias: "l"},
 		{Name: "read", Alias: "r"},
 		{Name: "readv"},
-		{Name: "write"},
+		{Name: "write", Elsewhere: []Elsewhere{{Name: "zero", Call: "write -z"}}},
 		{Name: "writev"},
 		{Name: "zone_report"},
 	}, nil)
@@ -26,31 +26,13 @@ func TestNear(t *testing.T) {
 		"zone":                   "zone_report",
 		"lenght":                 "length",
 		"x":                      "",
+		"zero":                   "write -z",
 		"nonsense":               "",
 		"":                       "",
 		strings.Repeat("x", 999): "",
 	} {
 		if got := strings.Join(table.Near(word), " "); got != want {
 			t.Errorf("near %q: %q, want %q", word, got, want)
-		}
-	}
-}
-
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0},
-		{"", "abc", 3},
-		{"abc", "", 3},
-		{"abc", "abc", 0},
-		{"abc", "acb", 1},
-		{"abc", "xbc", 1},
-		{"kitten", "sitting", 3},
-	} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("%q to %q: %d, want %d", c.a, c.b, got, c.want)
 		}
 	}
 }

@@ -1,7 +1,10 @@
 package session
 
 import (
+	"time"
+
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/verify"
 )
@@ -14,6 +17,10 @@ type Policy struct {
 	// Numbers and Pattern read sizes and the value of -P.
 	Numbers args.Grammar
 	Pattern func(word string) (verify.Pattern, error)
+	// Sizes reads sizes in options of drivers; nil for QEMU's way. Times reads the operand of
+	// sleep.
+	Sizes driver.SizeGrammar
+	Times func(word string) (time.Duration, error)
 	// MaxRequest is the longest request that one command may make, in bytes.
 	MaxRequest int64
 	// Stream: long requests are made piece by piece, several at a time, and do not read what the

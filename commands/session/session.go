@@ -262,7 +262,8 @@ func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string
 	if row.Needs&File != 0 && im == nil {
 		return s.noImage()
 	}
-	if n := len(words) - 1; n < row.Min || row.Max >= 0 && n > row.Max {
+	// natively operands are counted, when they are told from flags
+	if n := len(words) - 1; row.spec != nil && (n < row.Min || row.Max >= 0 && n > row.Max) {
 		return event.Fail(event.BadCount{Name: words[0], Given: n, Min: row.Min, Max: row.Max})
 	}
 	return s.permit(ctx, im, row.Needs)
@@ -283,6 +284,9 @@ func (s *Session) permit(ctx context.Context, im *Image, needs Needs) error {
 		return nil
 	}
 	if err := im.Dev.NeedWrite(ctx, needs&Resize != 0); err != nil {
+		if s.Policy.Careful {
+			err = im.explain(err)
+		}
 		return event.Fail(event.Report{Err: err})
 	}
 	return nil
@@ -306,19 +310,25 @@ func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
 	for _, w := range f.warnings {
 		s.Emit(w)
 	}
-	var option *args.OptionError
-	if errors.As(err, &option) {
-		return nil, s.usage(row, option.Message)
-	}
-	if errors.Is(err, errUsage) {
-		return nil, s.usage(row, "")
-	}
-	return run, err
+	return run, s.misuse(row, err)
 }
 
-func (s *Session) usage(row *Row, option string) error {
+// misuse turns words that cannot be the command's into a failure that tells how it is called. Any
+// other error stays as it is.
+func (s *Session) misuse(row *Row, err error) error {
 	of := s.Table.usageRow(row)
-	return event.Fail(event.Usage{Option: option, Synopsis: of.Synopsis(of.Name)})
+	failure := event.Usage{Synopsis: of.Synopsis(of.Name)}
+	var option *args.OptionError
+	var words *wordsError
+	switch {
+	case errors.As(err, &option):
+		failure.Option, failure.Near = option, row.nearOption(option)
+	case errors.As(err, &words):
+		failure.Missing, failure.Extra = words.missing, words.extra
+	default:
+		return err
+	}
+	return event.Fail(failure)
 }
 
 // Fail shows the failure of something that is no command, such as an option of the program, and

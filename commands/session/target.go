@@ -135,7 +135,7 @@ func (s *Session) OpenToWrite(ctx context.Context, o Opening,
 		}
 	}
 	if err != nil {
-		return nil, event.Fail(event.OpenFailed{Name: o.Name, Unnamed: o.Unnamed, Err: err})
+		return nil, event.Fail(openFailed(o, err))
 	}
 	if s.typed {
 		if err := s.confirm(ctx, a); err != nil {

@@ -45,18 +45,21 @@ var (
 // All is every topic, sorted by name.
 func All() []session.Topic {
 	return []session.Topic{
-		{Name: "dialects", Short: "the shells that this one can be", Text: dialects},
-		{Name: "engines", Short: "how requests reach the kernel, and what is cached", Text: engines},
-		{Name: "exit", Short: "what the exit status says", Text: exit},
-		{Name: "json", Short: "output for programs", Text: json},
+		{Name: "dialects", Short: "the shells that this one can be", Text: dialects, Also: "qemu qemu-io"},
+		{
+			Name: "engines", Short: "how requests reach the kernel, and what is cached",
+			Text: engines, Also: "aio cache direct io_uring",
+		},
+		{Name: "exit", Short: "what the exit status says", Text: exit, Also: "codes exit-codes status"},
+		{Name: "json", Short: "output for programs", Text: json, Also: "programs schema"},
 		{Name: "keys", Short: "what the keys of the prompt do", Text: keys},
-		{Name: "names", Short: "how images are named", Text: names},
-		{Name: "nbd", Short: "disks of servers, and how to be one", Text: nbd},
+		{Name: "names", Short: "how images are named", Text: names, Also: "files images"},
+		{Name: "nbd", Short: "disks of servers, and how to be one", Text: nbd, Also: "network"},
 		{Name: "patterns", Short: "what -P writes and expects", Text: patterns},
-		{Name: "quoting", Short: "how a line becomes words", Text: quoting},
-		{Name: "safety", Short: "what is refused, and what lifts it", Text: safety},
-		{Name: "scripts", Short: "many commands in a file", Text: scripts},
+		{Name: "quoting", Short: "how a line becomes words", Text: quoting, Also: "quotes"},
+		{Name: "safety", Short: "what is refused, and what lifts it", Text: safety, Also: "devices locks locking"},
+		{Name: "scripts", Short: "many commands in a file", Text: scripts, Also: "script loops variables"},
 		{Name: "shards", Short: "several machines that do one thing", Text: shards},
-		{Name: "sizes", Short: "how offsets, lengths and ranges are written", Text: sizes},
+		{Name: "sizes", Short: "how offsets, lengths and ranges are written", Text: sizes, Also: "units numbers offsets ranges"},
 	}
 }

@@ -1,0 +1,297 @@
+package tests
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/blksh/blksh/commands/args"
+)
+
+// A spoken is a start of the program and what it says: all of standard output if out is not "", all
+// of standard error, or what that begins with if errs does not end a line, and the exit status. A line of args is split as the shell itself does; an
+// argument of several words stands in quotes.
+type spoken struct {
+	args, stdin string
+	out, errs   string
+	status      string
+}
+
+// check starts the program in a folder with the image raw.img, 1 MiB of it, and a qcow2 image.
+func (c spoken) check(t *testing.T) {
+	t.Helper()
+	words, err := args.SplitNative(c.args, false)
+	if err != nil {
+		t.Fatalf("%s: %v", c.args, err)
+	}
+	dir := workDir(t, "raw.img", "q.qcow2")
+	a, err := asBlksh.run(run{dir: dir, args: words, stdin: c.stdin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begins := c.errs != "" && !strings.HasSuffix(c.errs, "\n") && strings.HasPrefix(a.stderr, c.errs)
+	if a.status != "exit "+c.status || a.stderr != c.errs && !begins ||
+		c.out != "" && a.stdout != c.out {
+		t.Errorf("%s (%q)\n%s, want exit %s\nstderr %s\n  want %s\nstdout %s\n  want %s", c.args,
+			c.stdin, a.status, c.status, a.stderr, c.errs, a.stdout, c.out)
+	}
+}
+
+func checkSpoken(t *testing.T, cases []spoken) {
+	t.Helper()
+	t.Parallel()
+	for _, c := range cases {
+		c.check(t)
+	}
+}
+
+// TestStandAlone: a command that needs no image runs without one, and what is no file may be meant
+// as a command.
+func TestStandAlone(t *testing.T) {
+	const version = "Could not open '%': No such file or directory\n"
+	absent := func(name, advice string) string {
+		return "blksh: can't open device " + name + ": " +
+			strings.ReplaceAll(version, "%", name) + "  " + advice + "\n"
+	}
+	checkSpoken(t, []spoken{
+		{args: "help flush", status: "0"},
+		{args: "version", status: "0"},
+		{args: "capabilities", status: "0"},
+		{args: "images", status: "0"},
+		{args: "create new.img 1M", out: "created new.img: raw, 1 MiB (1048576 bytes)\n", status: "0"},
+		{args: "check q.qcow2", status: "0"},
+		{args: "verify_job none.fio", errs: "blksh: none.fio: No such file or directory\n", status: "2"},
+		{args: "hepl read", errs: absent("hepl", "did you mean help?"), status: "3"},
+		{args: "rad", errs: absent("rad", "did you mean read?"), status: "3"},
+		{args: "trim", errs: absent("trim", "did you mean discard?"), status: "3"},
+		{
+			args:   "read 0 512",
+			errs:   absent("read", "read is a command for an image; its name comes first: FILE read"),
+			status: "3",
+		},
+		{
+			args: "find --text x", status: "3",
+			errs: absent("find", "find is a command for an image; its name comes first: FILE find"),
+		},
+		{
+			args: "none.img length", status: "3",
+			errs: absent("none.img", "'create -f FORMAT none.img SIZE' makes an image"),
+		},
+	})
+}
+
+// TestNames: a command may be called by its other names, and a name that is near one is offered.
+func TestNames(t *testing.T) {
+	unknown := func(name, advice string) string {
+		return "blksh: command \"" + name + "\" not found\n  " + advice + "\n"
+	}
+	checkSpoken(t, []spoken{
+		{args: "mem:1M", stdin: "exit\nnonsense\n", status: "0"},
+		{args: "mem:1M", stdin: "bye\nnonsense\n", status: "0"},
+		{args: "mem:1M -c aio-flush -c verify-write", status: "0"},
+		{args: "mem:1M -c trim", errs: unknown("trim", "did you mean discard?"), status: "2"},
+		{args: "mem:1M -c zero", errs: unknown("zero", "did you mean write -z?"), status: "2"},
+		{args: "mem:1M -c hexdump", errs: unknown("hexdump", "did you mean read -v?"), status: "2"},
+		{args: "mem:1M -c checksum", errs: unknown("checksum", "did you mean sum or check?"), status: "2"},
+		{args: "mem:1M -c size", errs: unknown("size", "did you mean length?"), status: "2"},
+		{args: "mem:1M -c x", errs: unknown("x", "'help' lists the commands"), status: "2"},
+		{
+			args:   "help devices",
+			errs:   "blksh: command devices not found\n  did you mean help safety?\n",
+			status: "2",
+		},
+		{
+			args:   "help exit-codes",
+			errs:   "blksh: command exit-codes not found\n  did you mean help exit?\n",
+			status: "2",
+		},
+		{
+			args: "-t wrietback mem:1M", status: "2",
+			errs: "blksh: -t takes none, writeback, writethrough, directsync or unsafe, not 'wrietback'\n" +
+				"  did you mean writeback?\n",
+		},
+		{
+			args: "-i ring mem:1M", status: "2",
+			errs: "blksh: -i takes threads, native or io_uring, not 'ring'\n",
+		},
+		{args: "-d no mem:1M", errs: "blksh: -d takes ignore or unmap, not 'no'\n", status: "2"},
+		{
+			args: "--dialect qemu-8 mem:1M", status: "2",
+			errs: "blksh: there is no dialect qemu-8, only native, qemu, qemu-7.2 and qemu-2.4\n",
+		},
+		{
+			args: "--completion fsh", status: "2",
+			errs: "blksh: --completion takes bash, fish or zsh, not 'fsh'\n  did you mean fish or zsh?\n",
+		},
+		{
+			args: "--jsn mem:1M", status: "2",
+			errs: "blksh: there is no option --jsn\n  did you mean --json?\n  --help lists the options\n",
+		},
+		{
+			args: "mem:1M -c 'sum -a sha265'", status: "2",
+			errs: "blksh: -a takes sha256, sha512, sha384, sha1, md5, crc32 or crc32c, not 'sha265'\n" +
+				"  did you mean sha256?\n",
+		},
+		{
+			args: "mem:1M -c 'break write_aoi A'", status: "2",
+			errs: "blksh: the image has no layer that holds requests at breakpoints\n" +
+				"  'open blkdebug::FILE' opens one with such a layer\n",
+		},
+		{
+			args: "blkdebug::raw.img -c 'break write_aoi A'", status: "2",
+			errs: "blksh: there is no event write_aoi\n  did you mean write_aio?\n",
+		},
+		{
+			args: "blkdebug::raw.img -c 'wait_break A'", status: "2",
+			errs: "blksh: no request is on its way to breakpoint A\n",
+		},
+	})
+}
+
+// TestWrongWords: what is said of a call names the word that is wrong.
+func TestWrongWords(t *testing.T) {
+	usage := func(command, why, usage string) string {
+		return "blksh: " + command + ": " + why + "\n" + "  usage: " + command + usage +
+			"\n  'help " + command + "' says more\n"
+	}
+	checkSpoken(t, []spoken{
+		{
+			args: "mem:1M -c truncate", status: "2",
+			errs: usage("truncate", "off is missing", " [-m prealloc_mode] off"),
+		},
+		{
+			args: "mem:1M -c 'truncate 1 2'", status: "2",
+			errs: usage("truncate", "'2' is one word too many", " [-m prealloc_mode] off"),
+		},
+		{
+			args: "mem:1M -c 'truncate 1 2 3'", status: "2",
+			errs: usage("truncate", "'2' and what follows it are too many words",
+				" [-m prealloc_mode] off"),
+		},
+		{args: "mem:1M -c 'length 1'", errs: usage("length", "'1' is one word too many", ""), status: "2"},
+		{args: "mem:1M -c 'length -x'", errs: usage("length", "there is no option -x", ""), status: "2"},
+		{args: "mem:1M -c 'quit now'", errs: usage("quit", "'now' is one word too many", ""), status: "2"},
+		{args: "mem:1M -c break", errs: usage("break", "event and tag are missing", " event tag"), status: "2"},
+		{
+			args: "mem:1M -c 'zone_append 0 4k'", status: "5",
+			errs: "blksh: zone append failed: Operation not supported\n",
+		},
+		{
+			args: "mem:1M -c 'find abc'", status: "2",
+			errs: "blksh: find: --text TEXT or --hex BYTES is missing\n  usage: find",
+		},
+		{
+			args: "mem:1M -c 'sleep soon'", status: "2",
+			errs: "blksh: soon: not a time; write one such as 1500, 1500ms, 1.5s or 2m\n",
+		},
+		{
+			args: "mem:1M -c 'sleep 99999999999999999999'", status: "2",
+			errs: "blksh: sleep takes at most a day, 86400000 milliseconds\n",
+		},
+		{args: "mem:1M -c 'sleep 0.001s' -c 'sleep 1ms'", status: "0"},
+		{
+			args: "mem:1M -c 'write -P boot 0 512'", status: "2",
+			errs: "blksh: pattern \"boot\": \"boot\" is neither a number of 32 bits nor a text in quotes, " +
+				"which a shell takes as '\"text\"'\n",
+		},
+		{
+			args: "mem:1M -c 'read 1M 1'", status: "2",
+			errs: "blksh: read: out of range: the image ends at 1048576 (1 MiB)\n",
+		},
+		{
+			args: "mem:1M -c 'iszero --first 1G'", status: "2",
+			errs: "blksh: iszero: out of range: the image ends at 1048576 (1 MiB)\n",
+		},
+		{
+			args: "-r raw.img -c 'write 0 1'", status: "2",
+			errs: "blksh: the image is open for reading only\n" +
+				"  -r was asked for; 'reopen -w' allows writing\n",
+		},
+		{args: "-r -w raw.img length", errs: "blksh: -r and -w contradict each other\n", status: "2"},
+	})
+}
+
+// TestMissingFiles: a file that is not there is one fault with one status, whichever command wants
+// it, and no advice is given that does not help.
+func TestMissingFiles(t *testing.T) {
+	const missing = "nosuch: No such file or directory\n"
+	image := "blksh: can't open device nosuch: Could not open 'nosuch': No such file or directory\n"
+	checkSpoken(t, []spoken{
+		{args: "--script nosuch", errs: "blksh: " + missing, status: "2"},
+		{args: "-c 'source nosuch'", errs: "blksh: " + missing, status: "2"},
+		{args: "mem:1M verify_job nosuch", errs: "blksh: " + missing, status: "2"},
+		{args: "mem:1M write -s nosuch 0 1", errs: "blksh: " + missing, status: "2"},
+		{args: "mem:1M -c \"write -P 'nosuch' 0 1\"", errs: "blksh: " + missing, status: "2"},
+		{args: "mem:1M verify_read -t crc7 --state nosuch", errs: "blksh: " + missing, status: "2"},
+		{args: "check nosuch", errs: image, status: "3"},
+		{args: "mem:1M compare nosuch", errs: image, status: "3"},
+	})
+}
+
+// TestLocksAdvice tells of -r and -U as far as they were not given.
+func TestLocksAdvice(t *testing.T) {
+	t.Parallel()
+	dir := workDir(t, "q.qcow2")
+	release, err := asBlksh.as("qemu-7.2").hold(dir, []string{"q.qcow2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for options, advice := range map[string]string{
+		"":   "-r with -U looks at it while others write",
+		"-U": "with -r it is only looked at",
+		"-r": "-U looks at it while others write",
+	} {
+		words := append(strings.Fields(options), "q.qcow2", "length")
+		a, err := asBlksh.run(run{dir: dir, args: words})
+		lines := strings.Split(strings.TrimSpace(a.stderr), "\n")
+		if err != nil || a.status != "exit 4" || strings.TrimSpace(lines[len(lines)-1]) != advice {
+			t.Errorf("%q: %v, %s, %s", options, err, a.status, a.stderr)
+		}
+	}
+}
+
+// TestTemporaryFolder: what a missing folder for -s is about is not the image.
+func TestTemporaryFolder(t *testing.T) {
+	t.Parallel()
+	dir := workDir(t, "raw.img")
+	p := asBlksh
+	p.env = append(p.env[:len(p.env):len(p.env)], "TMPDIR="+filepath.Join(dir, "nosuch"))
+	a, err := p.run(run{dir: dir, args: []string{"-s", "raw.img", "length"}})
+	if err != nil || a.status == "exit 0" || strings.Contains(a.stderr, "create") {
+		t.Errorf("%v, %s, %s", err, a.status, a.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "raw.img")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSizesAlike: a size is written the same way wherever one is.
+func TestSizesAlike(t *testing.T) {
+	mib := "1 MiB\n"
+	checkSpoken(t, []spoken{
+		{args: "mem:1MiB length", out: mib, status: "0"},
+		{args: "mem:2048s length", out: mib, status: "0"},
+		{args: "mem:1_048_576 length", out: mib, status: "0"},
+		{args: "--image-opts driver=mem,size=1MiB length", out: mib, status: "0"},
+		{args: "'json:{\"driver\":\"mem\",\"size\":\"1MiB\"}' length", out: mib, status: "0"},
+		{
+			args: "--image-opts driver=raw,offset=1s,size=1MiB,file.driver=mem,file.size=2MiB length",
+			out:  mib, status: "0",
+		},
+		{args: "-c 'create -f qcow2 -o cluster_size=128s n.qcow2 1MiB'", status: "0"},
+		{args: "-c 'create -f qcow2 -o cluster_size=64KiB n.qcow2 2048s'", status: "0"},
+		{args: "-c 'open -o driver=mem,size=1MiB' -c length", out: mib, status: "0"},
+		{
+			args: "mem:64MB length", status: "3",
+			errs: "blksh: can't open device mem:64MB: Parameter 'size': 64MB: \"MB\" after \"64\" " +
+				"is no unit; write MiB for 2^20 bytes\n",
+		},
+		{
+			args: "mem:lots length", status: "3",
+			errs: "blksh: can't open device mem:lots: Parameter 'size': lots: not a number; " +
+				"write one such as 4096, 64k, 1.5MiB, 0x1000, 8s or end-64k\n",
+		},
+	})
+}
