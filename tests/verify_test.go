@@ -147,7 +147,7 @@ func TestKill(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, uint64(i)))
 		disk := filepath.Join(t.TempDir(), "disk")
 		blksh(t, "exit 0", "-c", fmt.Sprintf("create -f %s %s %d", format, disk, killSize))
-		noted := killedWriter(t, format, disk, 2000+rng.IntN(40000))
+		noted := killedWriter(t, asBlksh, format, disk, 2000+rng.IntN(40000), (*os.Process).Kill)
 		journal := filepath.Join(t.TempDir(), "journal")
 		if err := os.WriteFile(journal, noted, 0o666); err != nil {
 			t.Fatal(err)
@@ -193,9 +193,11 @@ func changed(t *testing.T, args ...string) {
 	}
 }
 
-// killedWriter starts a job whose journal is a pipe, kills it when so many bytes have come out, and
-// returns the journal.
-func killedWriter(t *testing.T, format, disk string, bytes int) []byte {
+// killedWriter has p start a job whose journal is a pipe, kills it when so many bytes have come out,
+// and returns the journal.
+func killedWriter(
+	t *testing.T, p program, format, disk string, bytes int, kill func(*os.Process) error,
+) []byte {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -203,9 +205,8 @@ func killedWriter(t *testing.T, format, disk string, bytes int) []byte {
 	}
 	defer r.Close()
 	const job = "verify_write --order random -d 8 -o fsync=16 -o loops=1000000 --journal /dev/fd/3"
-	cmd := exec.CommandContext(t.Context(), asBlksh.path, "-f", format, "-t", "writeback", "-c",
-		job, disk)
-	cmd.Env, cmd.ExtraFiles = asBlksh.environ(), []*os.File{w}
+	cmd := exec.CommandContext(t.Context(), p.path, "-f", format, "-t", "writeback", "-c", job, disk)
+	cmd.Env, cmd.ExtraFiles = p.environ(), []*os.File{w}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func killedWriter(t *testing.T, format, disk string, bytes int) []byte {
 	if err != nil {
 		t.Errorf("the writer ended by itself after %d bytes of journal", n)
 	}
-	if err := cmd.Process.Kill(); err != nil {
+	if err := kill(cmd.Process); err != nil {
 		t.Fatal(err)
 	}
 	rest, err := io.ReadAll(r)

@@ -38,13 +38,26 @@ func Extra(t testing.TB, program, pkg string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		what := fmt.Sprintf("needs %s (Debian package %s)", program, pkg)
-		if os.Getenv("BLKSH_TIER") >= "3" {
-			t.Fatal(what)
-		}
-		t.Skip(what)
+		needAtNight(t, fmt.Sprintf("%s (Debian package %s)", program, pkg))
 	}
 	return path
+}
+
+// ExtraFile is Extra for a file, such as one to compile with.
+func ExtraFile(t testing.TB, path, pkg string) {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		needAtNight(t, fmt.Sprintf("%s (Debian package %s)", path, pkg))
+	}
+}
+
+// needAtNight is Need for what has to be there from tier 3 on.
+func needAtNight(t testing.TB, what string) {
+	t.Helper()
+	if tier := os.Getenv("BLKSH_TIER"); tier >= "3" {
+		t.Fatalf("tier %s needs %s", tier, what)
+	}
+	t.Skipf("needs %s", what)
 }
 
 // Loop makes a loop device over a fresh file, for as long as the test runs.
