@@ -170,6 +170,9 @@ func (c *copyJob) prepare(ctx context.Context, s *session.Session) error {
 		return err
 	}
 	path := strings.TrimPrefix(pathIn(c.name), "file:")
+	if _, elsewhere := driver.SplitPrefix(path); elsewhere {
+		path = ""
+	}
 	st, err := os.Stat(path)
 	switch {
 	case err == nil && !st.Mode().IsRegular():

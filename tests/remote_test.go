@@ -75,3 +75,23 @@ func await(t *testing.T, what string, has func() bool) {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+// TestCopyElsewhere copies to names that are no paths, and to a path that looks like one.
+func TestCopyElsewhere(t *testing.T) {
+	t.Parallel()
+	for to, want := range map[string]string{
+		"nbd://localhost/x": "Protocol driver 'nbd' does not support image creation",
+		"nosuch:x":          "Unknown protocol 'nosuch'",
+		"./nosuch:x":        "",
+	} {
+		dir := t.TempDir()
+		a, err := asBlksh.run(run{dir: dir, args: []string{"-c", "copy -f raw " + to, "mem:1M"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil || (want == "") != (len(files) == 1) || !strings.Contains(a.stderr, want) {
+			t.Errorf("%s: %s, made %q, %v\n%s", to, a.status, files, err, a.stderr)
+		}
+	}
+}
