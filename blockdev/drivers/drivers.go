@@ -20,7 +20,7 @@ import (
 
 // All is every driver, sorted by name.
 func All() []driver.Driver {
-	return []driver.Driver{
+	return tagged([]driver.Driver{
 		blkdebug.Driver,
 		compress.Driver,
 		copyonread.Driver,
@@ -38,5 +38,5 @@ func All() []driver.Driver {
 		qcow2.Driver,
 		raw.Driver,
 		vdi.Driver,
-	}
+	})
 }
