@@ -6,11 +6,11 @@ import (
 	"encoding/binary"
 	"math/bits"
 
-	"golang.org/x/sys/cpu"
+	"github.com/blksh/blksh/blockdev/internal/cpu"
 )
 
 // hasAES says whether the processor runs the assembly of this package.
-var hasAES = cpu.X86.HasAES && cpu.X86.HasAVX
+func hasAES() bool { return cpu.Has(cpu.AES | cpu.AVX) }
 
 const (
 	groupBlocks = 8 // blocks that the assembly works on at a time
@@ -94,7 +94,7 @@ type fastCBC struct {
 // fastAES is the mode for a key of AES by the processor; without that plain, which is the same mode
 // in plain Go.
 func fastAES(name string, key []byte, plain mode) mode {
-	if !hasAES {
+	if !hasAES() {
 		return plain
 	}
 	switch name {

@@ -6,7 +6,7 @@ import "testing"
 
 // TestWipe: an expanded key does not stay.
 func TestWipe(t *testing.T) {
-	if !hasAES {
+	if !hasAES() {
 		t.Skip("needs a processor with AES and AVX")
 	}
 	xts := newCipher(t, "aes", "xts-plain64", fill(64, 1), Unit)
