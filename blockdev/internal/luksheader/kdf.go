@@ -9,8 +9,7 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/crypto/argon2"
-
+	"github.com/blksh/blksh/blockdev/internal/argon2"
 	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
 )
 
@@ -84,23 +83,12 @@ func (k KDF) derive(ctx context.Context, passphrase []byte, n int, l Limits) ([]
 	if k.Type == PBKDF2 {
 		return k.pbkdf2(ctx, passphrase, n)
 	}
-	// An Argon2 that has begun cannot be stopped: whoever no longer waits for it leaves it to end.
-	done := make(chan []byte, 1)
-	own := append([]byte(nil), passphrase...)
-	go func() {
-		derive := argon2.IDKey
-		if k.Type == Argon2i {
-			derive = argon2.Key
-		}
-		done <- derive(own, k.Salt, k.Iterations, k.Memory, k.Lanes, uint32(n))
-		clear(own)
-	}()
-	select {
-	case key := <-done:
-		return key, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	how := argon2.ID
+	if k.Type == Argon2i {
+		how = argon2.I
 	}
+	cost := argon2.Cost{Passes: k.Iterations, Memory: k.Memory, Lanes: k.Lanes}
+	return argon2.Key(ctx, how, passphrase, k.Salt, cost, n)
 }
 
 // lookEach is after how many rounds ctx is looked at.

@@ -8,11 +8,10 @@ import (
 	"crypto/sha512"
 	"hash"
 
-	"golang.org/x/crypto/blake2b"
-	"golang.org/x/crypto/blake2s"
 	//lint:ignore SA1019 disks are encrypted with it
 	"golang.org/x/crypto/ripemd160"
 
+	"github.com/blksh/blksh/blockdev/internal/blake2"
 	"github.com/blksh/blksh/blockdev/internal/whirlpool"
 )
 
@@ -33,8 +32,8 @@ var hashes = [...]struct {
 	{"sha3-256", func() hash.Hash { return sha3.New256() }},
 	{"sha3-384", func() hash.Hash { return sha3.New384() }},
 	{"sha3-512", func() hash.Hash { return sha3.New512() }},
-	{"blake2b-512", func() hash.Hash { h, _ := blake2b.New512(nil); return h }},
-	{"blake2s-256", func() hash.Hash { h, _ := blake2s.New256(nil); return h }},
+	{"blake2b-512", blake2.New512},
+	{"blake2s-256", blake2.New256},
 }
 
 // Hash is the hash that LUKS calls name.
