@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"syscall"
 
 	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
+	"github.com/blksh/blksh/blockdev/internal/zstd"
 	"github.com/blksh/blksh/blockdev/wait"
 )
 
@@ -20,18 +19,11 @@ import (
 // by strict readers.
 const deflateWindow = 4096
 
-// zstdMaxWindow bounds the memory that a compressed cluster may ask for, in bytes.
-const zstdMaxWindow = 8 << 20
-
 // codec packs and unpacks clusters, by as many goroutines as come, and keeps what they used for the
 // next ones.
 type codec struct {
-	buffers              format.Buffers
-	inflaters, deflaters sync.Pool
-	zstdReaders          sync.Pool
-	zstdOnce             sync.Once
-	zstdWriter           *zstd.Encoder
-	zstdErr              error // why there is none
+	inflaters, deflaters     sync.Pool
+	zstdReaders, zstdWriters sync.Pool
 }
 
 // decompress fills out from packed, which may have bytes of no meaning at its end.
@@ -57,74 +49,21 @@ func (c *codec) inflate(out, packed []byte) error {
 	return f.inflate(out, packed)
 }
 
-// zstdRoom is the memory behind its output that lets the zstd decoder write without care, in bytes.
-// That saves more than copying the output costs.
-const zstdRoom = 64
-
 // unzstd unpacks frame after frame until out is full.
 func (c *codec) unzstd(out, packed []byte) error {
-	r, _ := c.zstdReaders.Get().(*zstd.Decoder)
-	if r == nil {
-		var err error
-		r, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(zstdMaxWindow),
-			zstd.WithDecodeAllCapLimit(true))
+	d, _ := c.zstdReaders.Get().(*zstd.Decoder)
+	if d == nil {
+		d = new(zstd.Decoder)
+	}
+	defer c.zstdReaders.Put(d)
+	for len(out) > 0 {
+		n, took, err := d.Decode(out, packed)
 		if err != nil {
 			return err
 		}
+		out, packed = out[n:], packed[took:]
 	}
-	defer c.zstdReaders.Put(r)
-	buf := c.buffers.Get(int64(len(out)) + zstdRoom)
-	defer c.buffers.Put(buf)
-	done := (*buf)[:0]
-	for len(done) < len(out) {
-		n, err := zstdFrame(packed)
-		if err != nil {
-			return err
-		}
-		if done, err = r.DecodeAll(packed[:n], done); err != nil {
-			return err
-		}
-		packed = packed[n:]
-	}
-	if len(done) > len(out) {
-		return errTooLong
-	}
-	copy(out, done)
 	return nil
-}
-
-// zstdFrame is the length of the frame that packed begins with. What follows it may be anything,
-// another cluster's frame for one.
-func zstdFrame(packed []byte) (int, error) {
-	var h zstd.Header
-	if err := h.Decode(packed); err != nil {
-		return 0, err
-	}
-	end := int64(h.HeaderSize)
-	if h.Skippable {
-		end += int64(h.SkippableSize)
-	}
-	for last := h.Skippable; !last; {
-		if end+3 > int64(len(packed)) {
-			return 0, io.ErrUnexpectedEOF
-		}
-		block := uint32(packed[end]) | uint32(packed[end+1])<<8 | uint32(packed[end+2])<<16
-		last = block&1 != 0
-		end += 3
-		if block>>1&3 == zstdRLE {
-			end++
-		} else {
-			end += int64(block >> 3)
-		}
-	}
-	if h.HasCheckSum {
-		end += 4
-	}
-	if end > int64(len(packed)) {
-		return 0, io.ErrUnexpectedEOF
-	}
-	return int(end), nil
 }
 
 // compress appends plain, packed, to out[:0]. It returns nil if the result would not be shorter.
@@ -134,15 +73,12 @@ func (c *codec) compress(how compression, out, plain []byte) ([]byte, error) {
 		return packRun(how, out[:0], plain[0], len(plain)), nil
 	}
 	if how == compressZstd {
-		c.zstdOnce.Do(func() {
-			c.zstdWriter, c.zstdErr = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2),
-				zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
-				zstd.WithAllLitEntropyCompression(true))
-		})
-		if c.zstdErr != nil {
-			return nil, c.zstdErr
+		e, _ := c.zstdWriters.Get().(*zstd.Encoder)
+		if e == nil {
+			e = new(zstd.Encoder)
 		}
-		if packed := c.zstdWriter.EncodeAll(plain, out[:0]); len(packed) <= limit {
+		defer c.zstdWriters.Put(e)
+		if packed := e.Encode(out[:0], plain); len(packed) <= limit {
 			return packed, nil
 		}
 		return nil, nil
