@@ -18,7 +18,7 @@ import (
 // missing is what the program cannot do yet: cases that need one of these are
 // skipped. Taking a word out enables them. "qcow2-2.4" is what 2.4.0 says of
 // qcow2 images in its own way.
-var missing = []string{"data-file", "nbd", "vmdk", "blkverify", "quorum"}
+var missing = []string{"vmdk", "blkverify", "quorum"}
 
 var dialects = []string{"qemu", "qemu-7.2", "qemu-2.4"}
 

@@ -40,6 +40,19 @@ func (e *UnknownOptionError) Error() string {
 	return fmt.Sprintf("Block format '%s' does not support the option '%s'", e.Driver, e.Option)
 }
 
+// ConnectError says that a server cannot be reached. Where is a path, or host and port.
+type ConnectError struct {
+	Where string
+	Err   error
+}
+
+func (e *ConnectError) Error() string {
+	return fmt.Sprintf("Failed to connect to '%s': %v", e.Where, e.Err)
+}
+
+// Unwrap is why.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
 // NoFileNameError says that a driver was not told the name of its file.
 type NoFileNameError struct{ Driver string }
 

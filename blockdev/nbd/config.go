@@ -81,7 +81,7 @@ func dialError(a Address, err error) error {
 		text := "address resolution failed for " + where + ": " + why
 		return driver.RefuseAs(err, "%s", text)
 	}
-	return driver.Refuse("Failed to connect to '%s': %w", where, spoken(err))
+	return &driver.ConnectError{Where: where, Err: spoken(err)}
 }
 
 // spoken is an error number in the words of the C library, where err carries one.

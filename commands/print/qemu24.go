@@ -137,6 +137,8 @@ func words24(err error) (string, bool) {
 	case *driver.ClusterOffsetError:
 		return fmt.Sprintf("Data cluster offset %s unaligned (L2 offset: %s, L2 index: %s)",
 			driver.Hex(e.Offset), driver.Hex(e.Table), driver.Hex(e.Index)), true
+	case *driver.ConnectError:
+		return "Failed to connect socket: " + e.Err.Error(), true
 	case *driver.NoFileNameError:
 		if e.Driver == "file" {
 			return "Could not open image: No such file or directory", true
