@@ -22,6 +22,8 @@ type script struct {
 	form   nbdwire.Form
 	// answer returns the bytes to send for a request; nil hangs up.
 	answer func(r nbdwire.Request, data []byte) []byte
+	// wrap takes the place of each connection; nil leaves it.
+	wrap func(net.Conn) net.Conn
 }
 
 // listen starts the server and returns where it listens.
@@ -45,6 +47,9 @@ func (s script) listen(t testing.TB) Address {
 				return
 			}
 			_ = conn.SetDeadline(time.Now().Add(time.Minute)) // a test that hangs shall say where
+			if s.wrap != nil {
+				conn = s.wrap(conn)
+			}
 			s.serve(conn)
 			_ = conn.Close()
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"sync"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -13,6 +14,7 @@ import (
 
 // memory is a disk of 1 MiB that counts what lies outside.
 type memory struct {
+	mu      sync.Mutex
 	data    [1 << 20]byte
 	outside bool
 }
@@ -32,16 +34,22 @@ func (m *memory) part(off, n int64) []byte {
 }
 
 func (m *memory) Read(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	v.CopyFrom(m.part(off, v.Len()))
 	return nil
 }
 
 func (m *memory) Write(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	v.CopyTo(m.part(off, v.Len()))
 	return nil
 }
 
 func (m *memory) Zero(_ context.Context, off, n int64, _ driver.Flags) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	clear(m.part(off, n))
 	return nil
 }
@@ -49,6 +57,8 @@ func (m *memory) Zero(_ context.Context, off, n int64, _ driver.Flags) error {
 func (m *memory) Discard(ctx context.Context, off, n int64) error { return m.Zero(ctx, off, n, 0) }
 
 func (m *memory) Status(_ context.Context, off, n int64) (driver.Extent, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.part(off, n)
 	return driver.Extent{Off: off, Len: min(n, 4096), Data: true, Zero: off%8192 == 0}, nil
 }
@@ -56,6 +66,8 @@ func (m *memory) Status(_ context.Context, off, n int64) (driver.Extent, error) 
 func (m *memory) DirtyRun(
 	_ context.Context, _ string, off, n int64,
 ) (end int64, dirty bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.part(off, n)
 	return off + min(n, 4096), off%8192 == 0, nil
 }
