@@ -2,22 +2,16 @@ package tests
 
 import (
 	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/blksh/blksh/blockdev/blockdevtest"
-	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/blockdev/nbd"
 )
 
 // TestServe serves an image to a second shell and to qemu-io, and ends by a signal when all is
@@ -168,11 +162,6 @@ func TestCopyBitmapFromServer(t *testing.T) {
 	})
 }
 
-// startServer serves image on socket and returns when clients may come.
-func startServer(image, socket string) (*exec.Cmd, error) {
-	return startServerOf(socket, "-f", "raw", "-c", "serve --unix "+socket, image)
-}
-
 // startServerOf starts a program with args that serves on socket.
 func startServerOf(socket string, args ...string) (*exec.Cmd, error) {
 	_ = os.Remove(socket) // of one that was killed
@@ -188,79 +177,6 @@ func startServerOf(socket string, args ...string) (*exec.Cmd, error) {
 		return nil, errors.New("the server says nothing")
 	}
 	return server, nil
-}
-
-func killServer(p *exec.Cmd) {
-	_ = p.Process.Kill()
-	_ = p.Wait()
-}
-
-// TestServerKilled kills the server again and again while a client writes and waits for each block
-// to be on stable storage. The client goes on with the next server, and nothing that was answered
-// is lost.
-func TestServerKilled(t *testing.T) {
-	t.Parallel()
-	const block, blocks = 4096, 256
-	kills := map[string]int{"": 4, "2": 20, "3": 500}[os.Getenv("BLKSH_TIER")]
-	dir := t.TempDir()
-	image, socket := filepath.Join(dir, "image"), filepath.Join(dir, "sock")
-	if err := os.WriteFile(image, make([]byte, block*blocks), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	server, err := startServer(image, socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := nbd.Dial(context.Background(), nbd.Config{
-		Address: nbd.Address{Network: "unix", Path: socket}, ReconnectDelay: 5 * time.Minute,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	written := make(chan struct{})
-	ended := make(chan error, 1)
-	go func() {
-		rnd := rand.New(rand.NewPCG(3, 4))
-		for range kills {
-			for range rnd.IntN(30) {
-				<-written
-			}
-			killServer(server)
-			if server, err = startServer(image, socket); err != nil {
-				ended <- err
-				return
-			}
-		}
-		ended <- nil
-	}()
-	rnd := rand.New(rand.NewPCG(1, 2))
-	want := make([]byte, block*blocks)
-	for over := false; !over; {
-		at := rnd.IntN(blocks) * block
-		part := want[at : at+block]
-		for i := range part {
-			part[i] = byte(rnd.Uint32())
-		}
-		err := client.Write(context.Background(), driver.Vec{bytes.Clone(part)}, int64(at), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case written <- struct{}{}:
-		case err := <-ended:
-			if over = true; err != nil {
-				t.Fatal(err)
-			}
-		default:
-		}
-	}
-	if err := client.Close(); err != nil {
-		t.Error(err)
-	}
-	killServer(server)
-	if got, err := os.ReadFile(image); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("the image is not what was answered: %v", err)
-	}
 }
 
 // must runs a command that has to succeed.
