@@ -8,17 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/diff"
 )
-
-// missing is what the program cannot do yet: cases that need one of these are
-// skipped. Taking a word out enables them. "qcow2-2.4" is what 2.4.0 says of
-// qcow2 images in its own way.
-var missing = []string{"vmdk", "blkverify", "quorum"}
 
 var dialects = []string{"qemu", "qemu-7.2", "qemu-2.4"}
 
@@ -45,11 +39,6 @@ func TestGolden(t *testing.T) {
 }
 
 func checkCase(t *testing.T, p program, f filter, dialect string, c *goldenCase) {
-	for _, need := range c.needs {
-		if slices.Contains(missing, need) && *programFlag == "" {
-			t.Skipf("needs %s, which the program does not have yet", need)
-		}
-	}
 	got, err := p.answer(t, c)
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,6 @@ import (
 //	a label for people
 //	$ qemu-io -f raw -c "read 512 512" odd.img
 //	images: odd.img                the fixtures to be copied first
-//	needs: qcow2                   what the program must be able to do
 //	stdin: "length\n"              what it reads there; default: end of file
 //	keys: "len\t" "\r"             it runs on a terminal where these are typed
 //	hold: -f raw raw.img           meanwhile another one has this open
@@ -46,7 +45,6 @@ type goldenCase struct {
 	id, label    string
 	args         []string
 	images       []string
-	needs        []string
 	stdin        string
 	keys         []string
 	hold, before []string
@@ -152,8 +150,6 @@ func (c *goldenCase) parseLine(line string) error {
 		c.args = words[1:]
 	case "images:":
 		c.images = words
-	case "needs:":
-		c.needs = words
 	case "stdin:":
 		c.stdin = strings.Join(words, "")
 	case "keys:":
