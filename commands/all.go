@@ -13,7 +13,7 @@ var all = [...]*session.Command{
 	&breakCommand,
 	&capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create, &discard,
 	&exports, &find, &flush, &help,
-	&images, &info, &isZero, &length, &luksCommand, &mapCommand, &measure, &multiwrite, &open,
+	&images, &info, &isZero, &length, &luksCommand, &mapCommand, &measure, &mergeCommand, &multiwrite, &open,
 	&quit, &read, &readv,
 	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &sigraise, &sleep, &snapshotCommand,
 	&sourceCommand, &sumCommand, &truncate, &undoCommand,

@@ -60,11 +60,21 @@ func gather[R any](
 	ctx context.Context, s *session.Session, im *session.Image, c scope, op string, whole bool,
 	look func(ctx context.Context, found *R, p stream.Piece) error, merge func(found *R) error,
 ) error {
+	return gatherBy(ctx, s, im, c, op, 0, whole, look, merge)
+}
+
+// gatherBy is gather where parts begin at multiples of grain from the start of the range on; 0 is
+// anywhere.
+func gatherBy[R any](
+	ctx context.Context, s *session.Session, im *session.Image, c scope, op string, grain int64,
+	whole bool,
+	look func(ctx context.Context, found *R, p stream.Piece) error, merge func(found *R) error,
+) error {
 	add, end := s.Track(op, c.Len)
 	defer end()
 	var done int64
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
-		done, err = stream.Scan(ctx, im.Dev, c.Off, c.Len, whole,
+		done, err = stream.Scan(ctx, im.Dev, c.Off, c.Len, grain, whole,
 			func(ctx context.Context, found *R, p stream.Piece) error {
 				defer add(p.Len)
 				return look(ctx, found, p)

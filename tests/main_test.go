@@ -169,6 +169,7 @@ type run struct {
 	args   []string
 	stdin  string
 	merged bool // stdout and stderr are one pipe, read into stdout
+	env    []string
 }
 
 // An answer is what a run left: how it ended ("exit N", "signal SIGNAME" or
@@ -184,7 +185,7 @@ func (p program) run(r run) (answer, error) {
 	ctx, cancel := context.WithDeadline(context.Background(), hangsAt())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.path, r.args...)
-	cmd.Env, cmd.Dir = p.environ(), r.dir
+	cmd.Env, cmd.Dir = append(p.environ(), r.env...), r.dir
 	cmd.Stdin = strings.NewReader(r.stdin)
 	var out, errs strings.Builder
 	cmd.Stdout = &out

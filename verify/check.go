@@ -48,6 +48,12 @@ type HexBytes []byte
 // MarshalText is the hexadecimal form.
 func (h HexBytes) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h), nil }
 
+// UnmarshalText reads the hexadecimal form.
+func (h *HexBytes) UnmarshalText(text []byte) (err error) {
+	*h, err = hex.AppendDecode(nil, text)
+	return err
+}
+
 // Cause is the likely cause of the whole mismatch: that of its ranges if it is
 // the same for all of them, and Mixed otherwise.
 func (m *Mismatch) Cause() Cause {

@@ -52,10 +52,10 @@ func TestNativeStatus(t *testing.T) {
 func TestEveryFailureHasAStatus(t *testing.T) {
 	want := map[int]string{
 		statusData: "Damaged Different ForeignChanges Mismatch NotFound NotZero NothingVerified OtherLength Unexpected",
-		statusUsage: "BadCount BadNumber BadOption BadValue Conflict FileOpen HelpUnknown NoFile NoImage NotConfirmed " +
+		statusUsage: "BadCount BadNumber BadOption BadValue Conflict FileOpen HelpUnknown NoFile NoImage NotConfirmed NothingMerged " +
 			"TooLong Unaligned UnknownCommand Usage VecTooLong",
 		statusOpen:        "OpenFailed",
-		statusIO:          "Abandoned BreakFailed CloseFailed Failed FileError Report ScriptFailed",
+		statusIO:          "Abandoned BreakFailed CloseFailed Failed FileError MergeFailed Report ScriptFailed",
 		statusInterrupted: "Interrupted",
 	}
 	got := map[int][]string{}

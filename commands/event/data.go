@@ -1,6 +1,9 @@
 package event
 
-import "github.com/blksh/blksh/verify"
+import (
+	"github.com/blksh/blksh/verify"
+	"github.com/blksh/blksh/verify/merkle"
+)
 
 // The events of this file are about content: what a range holds, how it differs, and bytes as they
 // are.
@@ -134,6 +137,23 @@ type Sum struct {
 
 // Kind of the event.
 func (Sum) Kind() Kind { return Kind{"sum", "The checksum of a range."} }
+
+// TreeSum is how the names of sums begin that are made in a tree; see package merkle.
+const TreeSum = "tree-"
+
+// SumPart is what a shard knows of the sum of a tree: the hashes of the largest subtrees that are
+// all its own.
+type SumPart struct {
+	Range
+	Algorithm string        `json:"algorithm" doc:"of the sum"`
+	Leaf      int64         `json:"leaf" unit:"bytes" doc:"length of a leaf"`
+	First     int64         `json:"first" doc:"number of the first leaf"`
+	Leaves    int64         `json:"leaves" doc:"how many leaves"`
+	Nodes     []merkle.Node `json:"nodes" doc:"the subtrees: level, which says that there are 2 to the power of so many leaves, and sum in hex"`
+}
+
+// Kind of the event.
+func (SumPart) Kind() Kind { return Kind{"sum_part", "What a shard knows of the sum of a tree."} }
 
 // Found is a place where bytes were found that were looked for.
 type Found struct {

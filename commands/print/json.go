@@ -47,7 +47,7 @@ func (j *JSON) Print(at event.Where, e event.Event) bool {
 func (j *JSON) write(at event.Where, e event.Event) bool {
 	j.scratch = appendEvent(j.scratch[:0], at, e)
 	_, _ = j.Out.Write(j.scratch)
-	if at.ID > 0 { // nobody knows when the next line comes
+	if _, long := e.(event.Shard); long || at.ID > 0 { // nobody knows when the next line comes
 		j.Out.Flush()
 	}
 	return len(j.scratch) > 0

@@ -138,6 +138,12 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.mapTotals(e)
 	case event.Measured:
 		n.measured(e)
+	case event.MergeFailed:
+		n.merged(&e.Merged)
+	case event.MergeIdle:
+		n.warn("%s: %s\n", n.Name, idleWords(e))
+	case event.Merged:
+		n.merged(&e)
 	case event.Mismatch:
 		n.mismatch(at, e)
 	case event.NotFound:
@@ -169,12 +175,17 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.serving(e)
 	case event.Shard:
 		n.say("%s\n", shardWords(e))
+		n.Flush() // it takes long, and may be killed
 	case event.SnapshotChanged:
 		n.say("%s\n", snapshotWords(e))
 	case event.Snapshots:
 		n.snapshots(e.List)
 	case event.Sum:
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+	case event.SumPart:
+		n.say("%s of %s at offset %d: leaves %d to %d, in %s; merge makes the sum\n", e.Algorithm,
+			sizeWords(e.Len), e.Off, e.First, e.First+e.Leaves-1,
+			plural(int64(len(e.Nodes)), "subtree", "subtrees"))
 	case event.Synopsis:
 		n.synopsis(e)
 	case event.Uncommitted:

@@ -45,6 +45,8 @@ func reason(r event.Reason) string {
 		return helpUnknownWords(e)
 	case event.Interrupted:
 		return interruptedWords(e)
+	case event.MergeFailed:
+		return mergeWords(&e.Merged)
 	case event.Mismatch:
 		return mismatchWords(e)
 	case event.NoFile:
@@ -57,6 +59,8 @@ func reason(r event.Reason) string {
 		return fmt.Sprintf("not found in %s at offset %d", sizeWords(e.Len), e.Off)
 	case event.NotZero:
 		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.List[0].Off))
+	case event.NothingMerged:
+		return "no file tells of a shard: were they written with --json, by commands with --shard?"
 	case event.NothingVerified:
 		return "nothing was verified: " + blocksWords(e.Blocks, e.Len)
 	case event.OpenFailed:

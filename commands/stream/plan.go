@@ -14,6 +14,7 @@ const smallHole = 64 << 10
 type Plan struct {
 	dev     *blockdev.Device
 	at, end int64
+	base    int64           // from where unit and align count
 	unit    int64           // data is cut at its multiples
 	align   int64           // runs of zeroes begin and end at its multiples; 0 for anywhere
 	whole   bool            // read zeroes as well
@@ -61,7 +62,7 @@ func (p *Plan) Next(ctx context.Context) (Step, error) {
 		s.Len = p.at - s.Off
 		return s, nil
 	}
-	limit := boundary(p.at, p.unit, end)
+	limit := p.base + boundary(p.at-p.base, p.unit, end-p.base)
 	for p.at < limit {
 		if p.whole {
 			p.at = limit
@@ -115,9 +116,9 @@ func (p *Plan) judge(ctx context.Context) (zero bool, next int64, err error) {
 	}
 	from, end := p.at, p.run.End()
 	if p.align > 1 {
-		from += min((p.align-from%p.align)%p.align, p.end-from)
+		from += min((p.align-(from-p.base)%p.align)%p.align, p.end-from)
 		if end < p.end {
-			end -= end % p.align
+			end -= (end - p.base) % p.align
 		}
 	}
 	least := int64(smallHole)

@@ -23,9 +23,10 @@ const (
 // so that data is looked at by the processor that has just copied it. look notes in found, which
 // begins as a zero R, what it finds in the pieces of a part; they come in order and without gaps.
 // merge gets what was found in one part after the other, in order. Scan returns how many bytes from
-// off on were looked at and merged.
+// off on were looked at and merged. Parts begin at multiples of grain from off on, if it is not 0;
+// it divides partSize.
 func Scan[R any](
-	ctx context.Context, d *blockdev.Device, off, n int64, whole bool,
+	ctx context.Context, d *blockdev.Device, off, n, grain int64, whole bool,
 	look func(ctx context.Context, found *R, p Piece) error, merge func(found *R) error,
 ) (done int64, err error) {
 	if err := inside(d, "read", off, n); err != nil {
@@ -34,6 +35,9 @@ func Scan[R any](
 	s := &scan[R]{
 		look: look, merge: merge,
 		plan: Plan{dev: d, at: off, end: off + n, unit: partSize, whole: whole, coarse: true},
+	}
+	if grain > 0 {
+		s.plan.base, s.plan.align = off, grain
 	}
 	err = wait.Fan(ctx, min(runtime.GOMAXPROCS(0), mostScanners),
 		func(ctx context.Context, _ int) (err error) {

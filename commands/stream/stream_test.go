@@ -329,7 +329,7 @@ func BenchmarkCheck(b *testing.B) {
 		return err
 	})
 	run("on several processors", func() error {
-		_, err := Scan(b.Context(), d, 0, size, false,
+		_, err := Scan(b.Context(), d, 0, size, 0, false,
 			func(_ context.Context, _ *struct{}, p Piece) error { return look(p) },
 			func(*struct{}) error { return nil })
 		return err
@@ -356,7 +356,7 @@ func TestScan(t *testing.T) {
 	} {
 		for _, whole := range []bool{false, true} {
 			at, read := r.off, int64(0)
-			done, err := Scan(t.Context(), d, r.off, r.n, whole,
+			done, err := Scan(t.Context(), d, r.off, r.n, 0, whole,
 				func(_ context.Context, f *found, p Piece) error {
 					if f.end == 0 {
 						f.off, f.end = p.Off, p.Off
@@ -396,7 +396,7 @@ func TestScanStops(t *testing.T) {
 	wrong := errors.New("wrong")
 	nothing := func(context.Context, *int, Piece) error { return nil }
 	calls := 0
-	done, err := Scan(t.Context(), d, 0, 100<<20, true, nothing, func(*int) error {
+	done, err := Scan(t.Context(), d, 0, 100<<20, 0, true, nothing, func(*int) error {
 		if calls++; calls == 2 {
 			return wrong
 		}
@@ -405,7 +405,7 @@ func TestScanStops(t *testing.T) {
 	if err != wrong || done != 2*partSize || calls != 2 {
 		t.Errorf("a merge fails: %d bytes, %v, %d merges", done, err, calls)
 	}
-	done, err = Scan(t.Context(), d, 0, 100<<20, true,
+	done, err = Scan(t.Context(), d, 0, 100<<20, 0, true,
 		func(_ context.Context, _ *int, p Piece) error {
 			if p.Off >= 3*partSize {
 				return wrong
@@ -418,12 +418,12 @@ func TestScanStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, whole := range []bool{true, false} {
-		if done, err := Scan(ctx, d, 0, 100<<20, whole, nothing,
+		if done, err := Scan(ctx, d, 0, 100<<20, 0, whole, nothing,
 			func(*int) error { return nil }); !errors.Is(err, context.Canceled) || done != 0 {
 			t.Errorf("cancelled: %d bytes, %v", done, err)
 		}
 	}
-	if _, err := Scan(t.Context(), d, 1, 100<<20, true, nothing,
+	if _, err := Scan(t.Context(), d, 1, 100<<20, 0, true, nothing,
 		func(*int) error { return nil }); !errors.Is(err, syscall.EIO) {
 		t.Errorf("outside: %v", err)
 	}

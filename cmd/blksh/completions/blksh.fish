@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -96,6 +96,7 @@ complete -c blksh -n '__blksh_after_image' -f -a length -d 'gets the length of t
 complete -c blksh -n '__blksh_after_image' -f -a luks -d 'lists, adds or removes the passphrases of an encrypted image'
 complete -c blksh -n '__blksh_after_image' -f -a map -d 'prints the allocated areas of a file'
 complete -c blksh -n '__blksh_after_image' -f -a measure -d 'says how large the file of a new image would be'
+complete -c blksh -n '__blksh_after_image' -f -a merge -d 'adds up what shards said with --json'
 complete -c blksh -n '__blksh_after_image' -f -a multiwrite -d 'issues multiple write requests at once'
 complete -c blksh -n '__blksh_after_image' -f -a open -d 'open the file specified by path'
 complete -c blksh -n '__blksh_after_image' -f -a quit -d 'exit the program'
@@ -247,7 +248,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -284,6 +285,9 @@ complete -c blksh -n '__blksh_in measure' -s o -l options -x -d 'key=value,... o
 complete -c blksh -n '__blksh_in measure' -s U -l force-share -d 'share the source with programs that write it'
 complete -c blksh -n '__blksh_in measure' -l size -x -d 'length of the new image, which is empty'
 complete -c blksh -n '__blksh_in measure' -l source-format -x -a 'luks qcow2 raw vdi' -d 'format of the source, which is guessed otherwise'
+
+complete -c blksh -n '__blksh_in merge' -f
+complete -c blksh -n '__blksh_in merge' -l all -d 'list all ranges that are bad or differ, not only the first ones'
 
 complete -c blksh -n '__blksh_in multiwrite' -f
 complete -c blksh -n '__blksh_in multiwrite' -s C -l csv -d 'report as comma separated values'
@@ -384,8 +388,9 @@ complete -c blksh -n '__blksh_in snapshot' -f -a 'list create apply delete'
 complete -c blksh -n '__blksh_in source' -r -F
 
 complete -c blksh -n '__blksh_in sum' -f
-complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha384 sha1 md5 crc32 crc32c' -d 'which checksum'
+complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha384 sha1 md5 crc32 crc32c blksum' -d 'which checksum'
 complete -c blksh -n '__blksh_in sum' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
+complete -c blksh -n '__blksh_in sum' -l tree -d 'hash in a tree, with sha256, sha384 or sha512'
 
 complete -c blksh -n '__blksh_in truncate t' -f
 complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added'

@@ -1,0 +1,158 @@
+package print
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// mergedName says which run is meant.
+func mergedName(e *event.Merged) string {
+	said := e.Op
+	if e.Job != "" {
+		said += " of " + e.Job
+	}
+	if e.File != "" {
+		said += " in " + e.File
+	}
+	return said + " by " + plural(e.N, "shard", "shards")
+}
+
+// mergeWords says in a sentence what is wrong with a run, or that nothing is.
+func mergeWords(e *event.Merged) string {
+	name := mergedName(e)
+	switch {
+	case e.MissingCount > 0:
+		return fmt.Sprintf("%s: incomplete: %s missing", name,
+			plural(e.MissingCount, "is", "are"))
+	case e.Bad > 0:
+		return fmt.Sprintf("%s: damaged: %d of %s", name, e.Bad,
+			plural(e.Blocks, "block", "blocks"))
+	case e.Wrong > 0 && e.Op == "iszero":
+		return name + ": not zero"
+	case e.Wrong > 0:
+		return name + ": different"
+	case e.Op == "find" && e.Matches == 0:
+		return name + ": not found"
+	case e.Verified && e.Blocks == 0 && e.Others == 0:
+		return name + ": nothing was verified"
+	case len(e.Overlaps) > 0:
+		return fmt.Sprintf("%s: %s done more than once", name,
+			plural(int64(len(e.Overlaps)), "was", "were"))
+	case len(e.Foreign) > 0:
+		return fmt.Sprintf("%s: %s of another run", name,
+			plural(int64(len(e.Foreign)), "file is", "files are"))
+	case e.Status != 0:
+		return fmt.Sprintf("%s: complete, and one ended with status %d", name, e.Status)
+	}
+	return name + ": complete"
+}
+
+// merged tells of a run.
+func (n *Native) merged(e *event.Merged) {
+	n.say("%s: %s at offset %d\n", mergeWords(e), sizeWords(e.Len), e.Off)
+	for _, m := range e.Missing {
+		n.missing(m)
+	}
+	if more := e.MissingCount - int64(len(e.Missing)); more > 0 {
+		n.say("  and %s more\n", plural(more, "shard", "shards"))
+	}
+	for _, o := range e.Overlaps {
+		n.say("  shard %d was done more than once: %s\n", o.K, strings.Join(o.Files, ", "))
+	}
+	for _, f := range e.Foreign {
+		n.say("  %s is of another run: %s is %s, not %s\n", f.Name, foreignField(f.Field),
+			f.Theirs, f.Ours)
+	}
+	n.mergedFigures(e)
+	for _, r := range e.Ranges {
+		n.say("  %s: %s %s\n", placeWords(r.Off), sizeWords(r.Len), r.Class)
+	}
+	if more := e.RangeCount - int64(len(e.Ranges)); more > 0 {
+		n.say("  and %s more\n", plural(more, "range", "ranges"))
+	}
+	if len(e.Sum) > 0 {
+		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+	}
+}
+
+// missing tells of a shard that nobody has done.
+func (n *Native) missing(m event.MergeMissing) {
+	n.say("  shard %d is missing: %s at offset %d", m.K, sizeWords(m.Len), m.Off)
+	if m.Name != "" {
+		n.say(": %s: %s", m.Name, m.Why)
+	}
+	n.say("\n")
+}
+
+// foreignField is what tells runs apart.
+func foreignField(name string) string {
+	switch name {
+	case "asked":
+		return "the call"
+	case "image_size":
+		return "the size of the image"
+	case "shards":
+		return "the number of shards"
+	case "whole_offset":
+		return "the offset of the range"
+	case "whole_length":
+		return "the length of the range"
+	case "block":
+		return "the size of blocks"
+	case "digest":
+		return "what the blocks are made from"
+	}
+	return name
+}
+
+// mergedFigures tells what the shards counted.
+func (n *Native) mergedFigures(e *event.Merged) {
+	if e.Verified {
+		n.say("  %s verified, %s", plural(e.Blocks, "block", "blocks"), sizeWords(e.Checked))
+		if e.Bad > 0 {
+			n.say("; %s bad: %s", plural(e.Bad, "is", "are"), mergedClasses(e.Classes))
+		}
+		n.say("\n")
+	}
+	for _, f := range []struct {
+		count int64
+		said  string
+	}{
+		{e.Written, sizeWords(e.Written) + " written"},
+		{e.Matches, plural(e.Matches, "match", "matches")},
+		{e.Wrong, plural(e.Wrong, "byte", "bytes") + " in " +
+			plural(e.RangeCount, "range", "ranges")},
+		{e.Unreadable, sizeWords(e.Unreadable) + " could not be read"},
+		{e.Others, args.Size(float64(e.Others)) + " are those of other jobs"},
+	} {
+		if f.count > 0 {
+			n.say("  %s\n", f.said)
+		}
+	}
+}
+
+// mergedClasses counts bad blocks by what happened to them.
+func mergedClasses(classes map[string]int64) string {
+	var said []string
+	for _, name := range slices.Sorted(maps.Keys(classes)) {
+		said = append(said, fmt.Sprintf("%d %s", classes[name], name))
+	}
+	return strings.Join(said, ", ")
+}
+
+// idleWords says why a program began no shard.
+func idleWords(e event.MergeIdle) string {
+	said := e.Name + ": no shard was begun"
+	if e.Status >= 0 {
+		said += fmt.Sprintf(", and the status is %d", e.Status)
+	}
+	if e.Why != "" {
+		said += ": " + e.Why
+	}
+	return said
+}
