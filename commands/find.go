@@ -3,8 +3,11 @@ package commands
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
@@ -14,54 +17,178 @@ import (
 // usualMatches is how many matches are shown without --max.
 const usualMatches = 1000
 
+// mostContext is how many lines are shown around a match at most.
+const mostContext = 64
+
 var find = session.Command{
 	Name: "find", Min: 1, Max: -1, Needs: session.File,
 	Group: session.GroupLook,
-	Args:  "(--hex bytes | --text text) [--max n] [--shard k/n] [off [len]]",
+	Args:  "(--hex bytes | --text text | --regex expr) [--max n] [--context n] [--shard k/n] [off [len]]",
 	Short: "looks for bytes and shows where they are",
 	Long: ` Example:
  find --hex 55aa        shows every place with these two bytes
  find --text EFI 0..1M  looks for three letters in the first MiB
+ find --regex 'PK\x03\x04|\x7fELF' --context 1
+                        archives and programs, a line before and one behind
+ find --max 1 --text X  the first place; 'next' goes on behind it
 
  Matches do not overlap. It fails if there are none. With --shard several runs
  share the work, see 'help shards': a match belongs to the shard where it
  begins.
+
+ Expressions are those of RE2 (https://github.com/google/re2/wiki/Syntax), over
+ bytes: \xff is one byte, a letter beyond ASCII its bytes in UTF-8, ^ and $ the
+ ends of the range. A match is no longer than 4 KiB.
 `,
 	New: func(f *session.Flags) session.Run {
+		q := &quest{most: usualMatches}
 		var c sharded
-		var what content
-		most := int64(usualMatches)
-		var limited bool
-		what.flags(f, "look for")
-		f.Size(&most, &limited, 0, "max", "N", "stop after N matches; without it after 1000")
+		q.what.flags(f, "look for")
+		f.Flag(0, "regex", args.Text("EXPR"), "look for what a regular expression matches",
+			func(word string) error {
+				re, err := parseExpression(word)
+				if err != nil {
+					return event.Fail(event.BadValue{Message: "--regex: " + err.Error()})
+				}
+				q.expression = &re
+				return nil
+			})
+		f.Size(&q.most, new(bool), 0, "max", "N", "stop after N matches; without it after 1000")
+		f.Size(&q.context, new(bool), 0, "context", "N", "show so many lines around each match")
 		f.Check("content", func(int) error {
-			if what.bytes == nil {
-				return session.Missing("--text TEXT or --hex BYTES")
+			switch {
+			case q.what.bytes == nil && q.expression == nil:
+				return session.Missing("--text TEXT, --hex BYTES or --regex EXPR")
+			case q.what.bytes != nil && q.expression != nil:
+				return event.Fail(event.Conflict{
+					Message: "--regex does not go together with --hex or --text",
+				})
+			case q.context < 0 || q.context > mostContext:
+				return event.Fail(event.BadValue{
+					Message: fmt.Sprintf("--context takes 0 to %d lines", mostContext),
+				})
+			case q.expression != nil && c.N > 0:
+				return event.Fail(event.Conflict{Message: "--regex and --shard do not go together"})
 			}
 			return nil
 		})
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			whole := event.Range(c.scope)
+			q.whole = event.Range(c.scope)
 			if !c.take(s, im, "find", shardBlock) {
 				return nil
 			}
-			h := &hunt{
-				needle: what.bytes, most: most, whole: whole, own: event.Range(c.scope),
-				back: leastLookBack,
+			return q.seek(ctx, s, im, c.scope)
+		}
+	},
+}
+
+// quest is what is looked for, and how it is shown.
+type quest struct {
+	what          content
+	expression    *expression // in place of what
+	most, context int64
+	whole         event.Range // of all shards
+}
+
+// seek looks for it in a range, and leaves what is behind the last match for next.
+func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image, c scope) error {
+	t := &trophies{quest: q, dev: im.Dev}
+	var err error
+	if q.expression != nil {
+		err = q.pursue(ctx, s, im, c, t)
+	} else {
+		h := &hunt{
+			needle: q.what.bytes, found: t.found, whole: q.whole, own: event.Range(c),
+			back: leastLookBack,
+		}
+		err = h.run(func(c scope) error { return c.scan(ctx, s, im, "find", false, h.look) })
+	}
+	if err != nil {
+		return err
+	}
+	rest := *q
+	rest.whole = event.Range{Off: c.Off, Len: c.Len}
+	if t.matches > 0 {
+		rest.whole = event.Range{Off: t.end, Len: event.Range(c).End() - t.end}
+	}
+	im.Again = func(ctx context.Context, s *session.Session, im *session.Image, most int64) error {
+		rest.most = most
+		return rest.seek(ctx, s, im, scope(rest.whole))
+	}
+	if t.matches == 0 {
+		return event.Fail(event.NotFound{Range: event.Range(c)})
+	}
+	s.Emit(event.Searched{Range: event.Range(c), Matches: t.matches, More: t.matches >= q.most})
+	return nil
+}
+
+// pursue looks for what the expression matches.
+func (q *quest) pursue(ctx context.Context, s *session.Session, im *session.Image, c scope,
+	t *trophies,
+) error {
+	p := newPursuit(*q.expression, c.Off, t.found)
+	return c.scan(ctx, s, im, "find", false, func(l looking, piece stream.Piece) error {
+		if err := p.look(l, piece); err != nil || piece.Off+piece.Len < event.Range(c).End() {
+			return err
+		}
+		return p.end(l)
+	})
+}
+
+// trophies tells of matches, until there are enough.
+type trophies struct {
+	*quest
+	dev     *blockdev.Device
+	matches int64
+	end     int64 // behind the last one
+}
+
+// found tells of n bytes at off, with what is around them if that is wanted.
+func (t *trophies) found(l looking, off int64, n int) error {
+	e := event.Found{Off: off, Len: int64(n)}
+	if t.context > 0 {
+		size := t.dev.Size()
+		from := max(0, off-off%dumpLine-t.context*dumpLine)
+		last := off + int64(n) - 1
+		to := min(size, last-last%dumpLine+(t.context+1)*dumpLine)
+		e.ExcerptOff, e.Excerpt = from, make([]byte, to-from)
+		if err := t.dev.Read(l.ctx, blockdev.Vec{e.Excerpt}, from, 0); err != nil {
+			return err
+		}
+	}
+	l.say(e)
+	t.matches++
+	t.end = off + int64(n)
+	if t.matches >= t.most {
+		return errEnough
+	}
+	return nil
+}
+
+var next = session.Command{
+	Name: "next", Max: -1, Needs: session.File,
+	Group: session.GroupLook,
+	Args:  "[--max n]",
+	Short: "goes on behind the last match of find",
+	Long: ` Example:
+ find --max 1 --text X  the first place
+ next                   the one behind it
+ next --max 10          ten more
+
+ It looks for the same in what was left of the range, and fails when there is no
+ more.
+`,
+	New: func(f *session.Flags) session.Run {
+		most := int64(1)
+		f.Size(&most, new(bool), 0, "max", "N", "stop after N matches; without it after one")
+		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if im.Again == nil {
+				return event.Fail(event.BadValue{
+					Message: "nothing was looked for in this image before; 'find' does that",
+				})
 			}
-			err := h.run(func(c scope) error { return c.scan(ctx, s, im, "find", false, h.look) })
-			switch {
-			case err != nil:
-				return err
-			case h.matches == 0:
-				return event.Fail(event.NotFound{Range: h.own})
-			}
-			s.Emit(event.Searched{
-				Range: h.own, Matches: h.matches,
-				More: h.matches >= most,
-			})
-			return nil
+			return im.Again(ctx, s, im, most)
 		}
 	},
 }
@@ -73,9 +200,9 @@ var find = session.Command{
 // look so far before its own range that it comes upon a needle with no other that overlaps its
 // beginning: that one counts, wherever the search began.
 type hunt struct {
-	needle  []byte
-	most    int64
-	matches int64
+	needle []byte
+	// found gets each match: where it begins, and its length in bytes.
+	found func(l looking, off int64, n int) error
 	// whole is what all shards look at, own what matches are told of that begin there, and back how
 	// far before that the search begins at first, in bytes, if it has to.
 	whole, own event.Range
@@ -236,10 +363,5 @@ func (h *hunt) match(l looking, off int64) error {
 	case off >= h.own.End():
 		return errEnough
 	}
-	l.say(event.Found{Off: off})
-	h.matches++
-	if h.matches >= h.most {
-		return errEnough
-	}
-	return nil
+	return h.found(l, off, len(h.needle))
 }

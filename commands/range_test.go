@@ -67,7 +67,7 @@ func TestHunt(t *testing.T) {
 			for k := int64(1); k <= shards; k++ {
 				from, to := args.Shard{K: k, N: shards}.Part(whole.Len, 1+shards)
 				h := &hunt{
-					needle: needle, most: 1 << 40, whole: whole, back: 1 + r.Int64N(20),
+					needle: needle, found: tell, whole: whole, back: 1 + r.Int64N(20),
 					own: event.Range{Off: base + from, Len: to - from},
 				}
 				got = append(got, hunted(t, r, h, content)...)
@@ -78,6 +78,12 @@ func TestHunt(t *testing.T) {
 			}
 		}
 	}
+}
+
+// tell says where a match is.
+func tell(l looking, off int64, n int) error {
+	l.say(event.Found{Off: off, Len: int64(n)})
+	return nil
 }
 
 // hunted is what a hunt finds in content, which is the whole range.
@@ -134,7 +140,7 @@ func TestDumpLines(t *testing.T) {
 func TestZeroesThatNobodyRead(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	found := 0
-	h := &hunt{needle: make([]byte, 1), most: 1 << 62, own: event.Range{Len: 1 << 60}}
+	h := &hunt{needle: make([]byte, 1), found: tell, own: event.Range{Len: 1 << 60}}
 	err := h.look(looking{ctx, func(event.Event) {
 		if found++; found == 10 {
 			cancel()

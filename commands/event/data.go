@@ -157,7 +157,10 @@ func (SumPart) Kind() Kind { return Kind{"sum_part", "What a shard knows of the 
 
 // Found is a place where bytes were found that were looked for.
 type Found struct {
-	Off int64 `json:"offset" unit:"bytes" doc:"of the first of them"`
+	Off        int64  `json:"offset" unit:"bytes" doc:"of the first of them"`
+	Len        int64  `json:"length" unit:"bytes" doc:"how many there are"`
+	ExcerptOff int64  `json:"excerpt_offset,omitempty" unit:"bytes" doc:"of the first byte of the excerpt"`
+	Excerpt    []byte `json:"excerpt,omitempty" doc:"what is around them, in whole lines of a dump, as --context asks"`
 }
 
 // Kind of the event.

@@ -193,6 +193,29 @@ func (n *Native) untold(bytes int64) {
 	}
 }
 
+// found shows a match, and if it comes with what is around it the lines of a dump.
+func (n *Native) found(e event.Found) {
+	n.say("%s\n", placeWords(e.Off))
+	l := rowLayout{
+		digits: addressDigits(e.ExcerptOff + int64(len(e.Excerpt))), palette: n.Look.Out,
+		role: colour.Found,
+	}
+	for at := int64(0); at < int64(len(e.Excerpt)); at += dumpRow {
+		off := e.ExcerptOff + at
+		l.marked = 0
+		for i := range int64(dumpRow) {
+			if off+i >= e.Off && off+i < e.Off+e.Len {
+				l.marked |= 1 << i
+			}
+		}
+		row := e.Excerpt[at:min(at+dumpRow, int64(len(e.Excerpt)))]
+		n.say("  %s", l.append(nil, row, off))
+		if l.marked != 0 && !l.palette {
+			n.say("  %s", l.appendMarks(nil))
+		}
+	}
+}
+
 func (n *Native) searched(e event.Searched) {
 	said := plural(e.Matches, "match", "matches")
 	if e.More {

@@ -107,7 +107,7 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Export:
 		n.export(e)
 	case event.Found:
-		n.say("%s\n", placeWords(e.Off))
+		n.found(e)
 	case event.HelpList:
 		n.helpList(e)
 	case event.Info:

@@ -24,6 +24,8 @@ type Image struct {
 	Dev  *blockdev.Device
 	// Position is the offset behind what was read last without saying where.
 	Position int64
+	// Again goes on with what was looked for last, for so many matches; nil if nothing was.
+	Again func(ctx context.Context, s *Session, im *Image, most int64) error
 
 	flying int  // requests in the background, not yet delivered
 	holds  bool // a layer may hold requests

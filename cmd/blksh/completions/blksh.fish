@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -98,6 +98,7 @@ complete -c blksh -n '__blksh_after_image' -f -a map -d 'prints the allocated ar
 complete -c blksh -n '__blksh_after_image' -f -a measure -d 'says how large the file of a new image would be'
 complete -c blksh -n '__blksh_after_image' -f -a merge -d 'adds up what shards said with --json'
 complete -c blksh -n '__blksh_after_image' -f -a multiwrite -d 'issues multiple write requests at once'
+complete -c blksh -n '__blksh_after_image' -f -a next -d 'goes on behind the last match of find'
 complete -c blksh -n '__blksh_after_image' -f -a open -d 'open the file specified by path'
 complete -c blksh -n '__blksh_after_image' -f -a quit -d 'exit the program'
 complete -c blksh -n '__blksh_after_image' -f -a read -d 'reads a number of bytes at a specified offset'
@@ -241,14 +242,16 @@ complete -c blksh -n '__blksh_in discard d' -l verify -d 'read everything back, 
 complete -c blksh -n '__blksh_in exports' -f
 
 complete -c blksh -n '__blksh_in find' -f
+complete -c blksh -n '__blksh_in find' -l context -x -d 'show so many lines around each match'
 complete -c blksh -n '__blksh_in find' -l hex -x -d 'look for bytes, written as pairs of hex digits'
 complete -c blksh -n '__blksh_in find' -l max -x -d 'stop after N matches; without it after 1000'
+complete -c blksh -n '__blksh_in find' -l regex -x -d 'look for what a regular expression matches'
 complete -c blksh -n '__blksh_in find' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a text'
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -293,6 +296,9 @@ complete -c blksh -n '__blksh_in multiwrite' -f
 complete -c blksh -n '__blksh_in multiwrite' -s C -l csv -d 'report as comma separated values'
 complete -c blksh -n '__blksh_in multiwrite' -s P -l pattern -x -d 'the byte of the first request; without it 0xcd'
 complete -c blksh -n '__blksh_in multiwrite' -s q -l quiet -d 'report failures only'
+
+complete -c blksh -n '__blksh_in next' -f
+complete -c blksh -n '__blksh_in next' -l max -x -d 'stop after N matches; without it after one'
 
 complete -c blksh -n '__blksh_in open o' -r -F
 complete -c blksh -n '__blksh_in open o' -s a -l as -x -d 'open it beside other images, under this name'
