@@ -111,6 +111,7 @@ var elsewhere = map[string]string{
 	"nbd-command": "needs servers to start; package nbd runs it on several",
 	"nbd-remote":  "is nbd-command once it has found out which server to start",
 	"nbds":        "is nbd over TLS, which package nbd tests",
+	"rbd":         "needs a cluster; package rbd starts one",
 }
 
 func TestDrivers(t *testing.T) {

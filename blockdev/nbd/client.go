@@ -66,7 +66,8 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// busy is how many requests are in flight on a connection before another is made.
+// busy is how many requests are in flight on a connection before another is made, where nobody
+// knows what the server does with them.
 const busy = 8
 
 // link picks the connection for a request: the one with the least to do, or a new one if all have
@@ -83,7 +84,7 @@ func (c *Client) link(ctx context.Context) *link {
 			best, least = l, n
 		}
 	}
-	if least < busy || len(c.links) == c.most {
+	if least < cmp.Or(c.cfg.AtOnce, busy) || len(c.links) == c.most {
 		return best
 	}
 	more, err := connect(ctx, &c.cfg)

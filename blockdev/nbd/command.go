@@ -67,7 +67,7 @@ func openServer(
 	if err != nil {
 		return nil, err
 	}
-	cfg.Address = server.Address()
+	cfg.Address, cfg.AtOnce = server.Address(), p.atOnce
 	n, err := dialNode(ctx, o, cfg)
 	if err != nil {
 		return nil, server.explain(ctx, err)

@@ -50,6 +50,9 @@ type Config struct {
 	// Connections is the most to have at a time, 0 for 1. More than one are only made to a server
 	// that says that they are as good as one.
 	Connections int
+	// AtOnce is how many requests of one connection the server works on at a time, as far as that
+	// is known, 0 if it is not. Where all connections have so many, another one is made.
+	AtOnce int
 	// Piece is the longest request that a long transfer is cut into, in bytes; 0 means 1 MiB. The
 	// pieces are in flight together.
 	Piece int64

@@ -287,6 +287,13 @@ func (d *device) DescribeStorage() []driver.Detail {
 		driver.Detail{Key: "connections", Value: int64(d.connections())})
 }
 
+// mayConnect is how many connections there may be.
+func (c *Client) mayConnect() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.most
+}
+
 // connections is how many there are.
 func (c *Client) connections() int {
 	c.mu.Lock()

@@ -28,6 +28,7 @@ type program struct {
 	env  []string // besides our own
 	// secret is what the server reads from secretFile: everybody on the machine can see arguments.
 	secret driver.Secret
+	atOnce int // see Config
 }
 
 // startServer is the shell's part in starting a server. The number of the process has to be known

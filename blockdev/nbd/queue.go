@@ -32,9 +32,11 @@ type queueSlot struct {
 	piece  [1][]byte // the part of buffer that a request uses
 }
 
-// NewQueue makes a queue on the first connection.
+// NewQueue makes a queue on the first connection. What is more than a server does at a time there
+// is better spread over several, by goroutines.
 func (d *device) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
-	if int64(size) > d.agreed.limits().MaxTransfer {
+	spread := d.cfg.AtOnce > 0 && depth > d.cfg.AtOnce && d.mayConnect() > 1
+	if spread || int64(size) > d.agreed.limits().MaxTransfer {
 		return nil, driver.ErrNotSupported
 	}
 	q := &queue{

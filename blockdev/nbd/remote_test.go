@@ -280,3 +280,22 @@ func run(t testing.TB, program string, args ...string) {
 		t.Fatalf("%s %s: %v: %s", program, strings.Join(args, " "), err, out)
 	}
 }
+
+// TestRemoteSeveral reads from a web server that answers no request before it has two: nbdkit makes
+// one at a time for each of its connections.
+func TestRemoteSeveral(t *testing.T) {
+	blockdevtest.Peer(t, "nbdkit", "nbdkit")
+	content := bytes.Repeat([]byte("by turns"), 1<<19)
+	first := make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			select {
+			case first <- struct{}{}:
+			case <-first:
+			}
+		}
+		http.ServeContent(w, r, "disk", time.Time{}, bytes.NewReader(content))
+	}))
+	defer web.Close()
+	expectRead(t, web.URL+"/disk", remote(true), content)
+}

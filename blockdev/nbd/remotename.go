@@ -52,14 +52,16 @@ func (c *remoteConfig) qemuNBD(name, protocol string, readOnly bool) *remoteProg
 	}
 }
 
-// nbdkit serves what one of its plugins reaches.
+// nbdkit serves what one of its plugins reaches, which of each connection do one request at a time.
 func (c *remoteConfig) nbdkit(plugin string, readOnly bool) *remoteProgram {
 	args := []string{"nbdkit", "-f"}
-	if readOnly {
-		args = append(args, "-r")
+	if readOnly { // without writes, several connections are as good as one, whatever plugins say
+		args = append(args, "-r", "--filter=multi-conn", plugin, "multi-conn-mode=unsafe")
+	} else {
+		args = append(args, plugin)
 	}
 	return &remoteProgram{
-		program: program{args: append(args, plugin)}, url: c.URL,
+		program: program{args: args, atOnce: 1}, url: c.URL,
 		packages: "nbdkit", missing: "cannot open plugin",
 	}
 }
