@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,7 +23,8 @@ import (
 var serve = session.Command{
 	Name: "serve", Max: -1,
 	Group: session.GroupServers,
-	Args:  "[-rwUv] [-f format] (--unix path | --port n [--bind address]) [--export name]... [--bitmap name]... [--once] [--tls dir] [image]...",
+	Args: "[-rwUv] [-f format] [--unix path | --port n [--bind address]] [--export name]... " +
+		"[--bitmap name]... [--once] [--tls dir] [image]...",
 	Short: "serves images to NBD clients",
 	Long: ` Examples:
  serve --unix disk.sock          the current image, on this machine
@@ -30,6 +32,8 @@ var serve = session.Command{
  serve --unix s.sock one two     two of them, with their names as exports
  serve --port 10809 --bind 0.0.0.0 --tls /etc/pki/blksh
  serve -r --unix s.sock --bitmap sunday a.qcow2
+
+ nbdcopy -- [ blksh serve -r a.qcow2 ] a.raw
 
  It serves until Ctrl-C, and then finishes what clients have asked for and
  flushes the images. With --once it ends when the first client has left. An
@@ -41,6 +45,8 @@ var serve = session.Command{
  first is also what clients get that name none. With --bitmap they see what is
  dirty: 'map --bitmap' and 'copy --bitmap' work on the export, as they do on the
  exports of 'qemu-nbd -B'.
+
+ Started with a socket by systemd, libnbd or another blksh, it serves on that.
 
  The directory of --tls has ca-cert.pem, server-cert.pem and server-key.pem.
  Clients have to encrypt, and need a certificate of that authority.
@@ -225,7 +231,10 @@ func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served)
 	if err != nil {
 		return event.Fail(event.Failed{Op: "serve", Err: err})
 	}
-	add, end := s.Track("serve", 0)
+	add, end := func(int64) {}, func() {}
+	if !j.where.isHanded() || j.verbose { // else it is another program's, which tells its own
+		add, end = s.Track("serve", 0)
+	}
 	defer end()
 	notices, ended := make(chan nbdserver.Notice), make(chan error)
 	server.Moved = add
@@ -240,6 +249,7 @@ func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served)
 		say(event.Serving{
 			URI: address.URI(x.name, j.tls != ""), Export: x.name, Path: x.path,
 			ReadOnly: j.opening.ReadOnly || x.dev.ReadOnly(), TLS: j.tls != "", Bitmaps: x.bitmaps,
+			Unasked: j.where.isHanded() && !j.verbose,
 		})
 	}
 	for {
@@ -247,8 +257,12 @@ func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served)
 		case n := <-notices:
 			say(j.client(n))
 		case err := <-ended:
-			if err != nil {
+			switch {
+			case err != nil:
 				return event.Fail(event.Failed{Op: "serve", Err: err})
+			case errors.Is(context.Cause(ctx), session.ErrInterrupted):
+				// That is how it ends: there is nothing to say about it.
+				return session.Shown(event.Fail(event.Interrupted{}))
 			}
 			return nil
 		}
@@ -298,7 +312,7 @@ func (p *place) flags(f *session.Flags) {
 	f.Text(&p.bind, nil, 0, "bind", args.Text("ADDRESS"),
 		"address of this machine, 127.0.0.1 otherwise")
 	f.Conflict("where", "serve: say where: either --unix PATH or --port N", func() bool {
-		return (p.path != "") == p.tcp
+		return p.path != "" && p.tcp || p.isHanded() && !wasHanded()
 	})
 	f.Conflict("bind", "serve: --bind goes with --port", func() bool {
 		return p.bind != "" && !p.tcp
@@ -315,7 +329,30 @@ func (p *place) setPort(word string) (err error) {
 	return nil
 }
 
+// isHanded says that clients come to the socket with which the program was started.
+func (p *place) isHanded() bool { return p.path == "" && !p.tcp }
+
+// wasHanded says that a service manager has started the program with sockets that it listens on, as
+// systemd and libnbd do.
+func wasHanded() bool { return os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) }
+
+// firstHanded is the descriptor of the first of these sockets.
+const firstHanded = 3
+
+// handed is the socket that the program was started with.
+func handed() (net.Listener, error) {
+	if n := os.Getenv("LISTEN_FDS"); n != "1" {
+		return nil, driver.Refuse("the program was started with %s sockets, and serves on one", n)
+	}
+	f := os.NewFile(firstHanded, "socket")
+	l, err := net.FileListener(f)
+	return l, errors.Join(err, f.Close())
+}
+
 func (p *place) listen() (net.Listener, error) {
+	if p.isHanded() {
+		return handed()
+	}
 	if p.path == "" {
 		host := p.bind
 		if host == "" {
@@ -333,13 +370,13 @@ func (p *place) listen() (net.Listener, error) {
 
 // address is that of a listener, as clients on this machine have to say it.
 func (p *place) address(at net.Addr) nbd.Address {
-	if p.path == "" {
+	if at.Network() != "unix" {
 		host, port, _ := net.SplitHostPort(at.String())
 		return nbd.Address{Network: "tcp", Host: host, Port: port}
 	}
-	path, err := filepath.Abs(p.path)
+	path, err := filepath.Abs(at.String())
 	if err != nil {
-		path = p.path
+		path = at.String()
 	}
 	return nbd.Address{Network: "unix", Path: path}
 }

@@ -10,6 +10,7 @@ type Serving struct {
 	ReadOnly bool     `json:"read_only,omitempty" doc:"clients may only read"`
 	TLS      bool     `json:"tls,omitempty" doc:"clients have to encrypt"`
 	Bitmaps  []string `json:"bitmaps,omitempty" doc:"the dirty bitmaps that clients may see"`
+	Unasked  bool     `json:"-"` // only programs want to hear it
 }
 
 // Kind of the event.

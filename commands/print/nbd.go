@@ -8,6 +8,9 @@ import (
 )
 
 func (n *Native) serving(e event.Serving) {
+	if e.Unasked {
+		return
+	}
 	how := ""
 	if e.ReadOnly {
 		how += ", read-only"
