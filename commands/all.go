@@ -18,7 +18,7 @@ var all = [...]*session.Command{
 	&quit, &read, &readv,
 	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &sigraise, &sleep, &snapshotCommand,
 	&sourceCommand, &sumCommand, &truncate, &undoCommand,
-	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &write, &writev,
+	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &waitBreak, &wireCommand, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }
 

@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/nbd"
@@ -20,21 +19,20 @@ var exports = session.Command{
 	Long: ` Examples:
  exports nbd://host
  exports nbd+unix:///?socket=disk.sock
+ exports '[ nbdkit memory 1G ]'
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
 		f.Word("server", args.Text("URI"), word(&name))
 		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
-			if !strings.HasPrefix(name, "nbd") {
-				return conflict("exports: '%s' is no NBD server; nbd://HOST is one", name)
-			}
-			cfg, err := nbd.ParseName(name)
+			cfg, stop, err := nbd.Reach(name)
 			var list []nbd.Listing
 			if err == nil {
 				err = s.Do(ctx, func(ctx context.Context) (err error) {
 					list, err = nbd.List(ctx, cfg)
 					return err
 				})
+				err = errors.Join(err, stop())
 			}
 			if err != nil {
 				return event.Fail(event.Failed{Op: "exports", Err: asRefusal(err)})

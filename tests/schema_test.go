@@ -75,6 +75,7 @@ var jsonLines = map[string][]string{
 	"verify_write": {"verify_write 0 64k", "verify_write -t sha256 -b 8k 0 64k", "verify_write 1 1"},
 	"version":      {"version", "version --json"},
 	"wait_break":   {"wait_break A"},
+	"wire":         {"wire nbd+unix:///?socket=missing flush", "wire nonsense flush"},
 	"write":        {"write 0 512", "write -z -u 0 64k", "write -P zero 0 512", "write -s missing 0 512", "write -n 0 512", "write -X"},
 	"writev":       {"writev 0 512 512"},
 	"zone_append":  {"zone_append 0 4k"},

@@ -44,11 +44,20 @@ func probeCommand(name string) int {
 
 func openCommand(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*commandConfig)
-	args, err := shlex.Split(c.Command)
-	if err != nil || len(args) == 0 {
-		return nil, driver.Refuse("'%s' is no command with arguments", c.Command)
+	args, err := commandWords(c.Command)
+	if err != nil {
+		return nil, err
 	}
 	return openServer(ctx, o, &c.exportConfig, program{args: args})
+}
+
+// commandWords takes a command apart.
+func commandWords(command string) ([]string, error) {
+	args, err := shlex.Split(command)
+	if err != nil || len(args) == 0 {
+		return nil, driver.Refuse("'%s' is no command with arguments", command)
+	}
+	return args, nil
 }
 
 // openServer starts a server and opens its export. If that fails, what the server said tells why.

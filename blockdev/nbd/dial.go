@@ -208,15 +208,20 @@ func (h *haggling) agree(cfg *Config) (agreement, error) {
 			return a, err
 		}
 	}
+	if err := h.begin(cfg, &a); err != nil {
+		return a, err
+	}
+	return a, a.check()
+}
+
+// begin begins the transmission with the export, by the old option if the server has no other.
+func (h *haggling) begin(cfg *Config, a *agreement) (err error) {
 	a.export, err = h.Go(cfg.Export)
 	if isUnsupported(err) {
 		a.export, err = h.byName(cfg.Export)
 		a.contexts = nil
 	}
-	if err != nil {
-		return a, err
-	}
-	return a, a.check()
+	return err
 }
 
 // mostBitmaps is how many dirty bitmaps of one export are looked at.

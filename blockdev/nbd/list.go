@@ -2,6 +2,8 @@ package nbd
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
@@ -65,14 +67,45 @@ func (h *haggling) because(err error) error {
 	return err
 }
 
-// ParseName reads the name of a server or an export as the driver does.
+// ParseName reads the name of a server or an export as the drivers nbd and nbds do.
 func ParseName(name string) (Config, error) {
+	scheme, _, _ := strings.Cut(name, ":")
+	parse, secure := parseName, slices.Contains(Secure.Schemes, scheme)
+	if secure {
+		parse = parseSecure
+	} else if !slices.Contains(Driver.Schemes, scheme) {
+		return Config{}, driver.Refuse("'%s' is no NBD server; nbd://HOST is one", name)
+	}
 	var o driver.Options
-	if err := parseName(name, &o); err != nil {
+	if err := parse(name, &o); err != nil {
 		return Config{}, err
 	}
-	c := config{Server: driver.Group{Options: *o.TakeSub("server.")}}
-	c.Export = o.String("export")
+	c := secureConfig{Certificates: o.String("tls-certificates")}
+	c.Server, c.Export = driver.Group{Options: *o.TakeSub("server.")}, o.String("export")
+	c.Hostname = o.String("tls-hostname")
 	a, err := c.address()
-	return Config{Address: a, Export: c.Export}, err
+	cfg := Config{Address: a, Export: c.Export}
+	if err == nil && secure {
+		cfg.TLS, err = c.encryption(a)
+	}
+	return cfg, err
+}
+
+// Reach is ParseName for names that may also be a command in brackets: that server is started, and
+// stop ends it.
+func Reach(name string) (cfg Config, stop func() error, err error) {
+	stop = func() error { return nil }
+	if probeCommand(name) == 0 {
+		cfg, err = ParseName(name)
+		return cfg, stop, err
+	}
+	args, err := commandWords(name[1 : len(name)-1])
+	if err != nil {
+		return cfg, stop, err
+	}
+	server, err := StartServer(args)
+	if err != nil {
+		return cfg, stop, err
+	}
+	return Config{Address: server.Address()}, server.Stop, nil
 }

@@ -25,3 +25,16 @@ func TestURI(t *testing.T) {
 		}
 	})
 }
+
+// TestParseNameSecure keeps a name that asks for TLS from being taken for one that does not.
+func TestParseNameSecure(t *testing.T) {
+	cfg, err := nbd.ParseName("nbds://host/disk")
+	if err != nil || cfg.TLS == nil || cfg.TLS.ServerName != "host" || cfg.Export != "disk" {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+	for _, name := range []string{"nbdx://host/disk", "http://host", "disk", ""} {
+		if cfg, err := nbd.ParseName(name); err == nil {
+			t.Errorf("%q is %+v", name, cfg)
+		}
+	}
+}

@@ -110,6 +110,9 @@ func All() []Event {
 		Verified{},
 		Version{},
 		Warning{},
+		WireDone{},
+		WireReply{},
+		WireUnexpected{},
 		Zero{},
 		Zone{},
 	}

@@ -202,6 +202,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.verified(e)
 	case event.Version:
 		n.say("%s\n", versionWords(n.Name, e))
+	case event.WireDone:
+		n.wireDone(e)
+	case event.WireReply:
+		n.wireReply(e)
 	case event.Zero:
 		n.say("%s at offset %d are zero\n", sizeWords(e.Len), e.Off)
 	case event.Reason:

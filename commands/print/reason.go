@@ -86,6 +86,8 @@ func reason(r event.Reason) string {
 		return usageWords(e)
 	case event.VecTooLong:
 		return vecTooLongWords(e)
+	case event.WireUnexpected:
+		return fmt.Sprintf("%s: %s, expected %s", e.Request, e.Outcome, e.Expected)
 	}
 	return r.Kind().Doc
 }

@@ -213,7 +213,7 @@ func encoderOf(t reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
 		return Bool, appendBool
 	case reflect.Int, reflect.Int64:
 		return Int, appendInt
-	case reflect.Uint8, reflect.Uint64:
+	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
 		return Int, appendUint
 	case reflect.String:
 		return Text, func(b []byte, v reflect.Value) []byte { return appendText(b, v.String()) }

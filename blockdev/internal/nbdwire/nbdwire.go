@@ -24,6 +24,7 @@ package nbdwire
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -209,6 +210,12 @@ func (c Command) String() string {
 	return fmt.Sprintf("command %d", uint16(c))
 }
 
+// FindCommand is the command of that name, in which dashes may stand for blanks.
+func FindCommand(name string) (Command, bool) {
+	i := slices.Index(commandNames[:], strings.ReplaceAll(name, "-", " "))
+	return Command(max(0, i)), i >= 0
+}
+
 // CommandFlags change one request.
 type CommandFlags uint16
 
@@ -222,8 +229,36 @@ const (
 	PayloadLength
 )
 
+var commandFlagNames = [...]string{
+	"fua", "no-hole", "df", "req-one", "fast-zero", "payload-len",
+}
+
+// FindCommandFlag is the flag of that name.
+func FindCommandFlag(name string) (CommandFlags, bool) {
+	i := slices.Index(commandFlagNames[:], name)
+	return 1 << max(0, i), i >= 0
+}
+
 // ChunkType is the kind of a chunk of a structured or extended reply.
 type ChunkType uint16
+
+func (t ChunkType) String() string {
+	switch t {
+	case ChunkNone:
+		return "none"
+	case ChunkData:
+		return "data"
+	case ChunkHole:
+		return "hole"
+	case ChunkBlockStatus, ChunkBlockStatusExt:
+		return "block status"
+	case ChunkError:
+		return "error"
+	case ChunkErrorOffset:
+		return "error with an offset"
+	}
+	return fmt.Sprintf("chunk of type %d", uint16(t))
+}
 
 // The chunks. Those with the top bit say that the request failed.
 const (

@@ -69,7 +69,7 @@ func parseChunk(b []byte) (Reply, int, error) {
 	}
 	r := chunkStart(b, Structured)
 	r.Length = uint64(binary.BigEndian.Uint32(b[16:]))
-	return r, chunkSize, r.check()
+	return r, chunkSize, r.Check()
 }
 
 func parseExtendedChunk(b []byte) (Reply, int, error) {
@@ -79,7 +79,7 @@ func parseExtendedChunk(b []byte) (Reply, int, error) {
 	r := chunkStart(b, Extended)
 	r.Offset = binary.BigEndian.Uint64(b[16:])
 	r.Length = binary.BigEndian.Uint64(b[24:])
-	return r, extendedChunkSize, r.check()
+	return r, extendedChunkSize, r.Check()
 }
 
 func chunkStart(b []byte, f Form) Reply {
@@ -91,9 +91,9 @@ func chunkStart(b []byte, f Form) Reply {
 	}
 }
 
-// check holds the type of a chunk against its length. How long the data of a read and a list of
+// Check holds the type of a chunk against its length. How long the data of a read and a list of
 // extents may be is known by whoever asked.
-func (r Reply) check() error {
+func (r Reply) Check() error {
 	ok := true
 	switch r.Type {
 	case ChunkNone:

@@ -28,12 +28,17 @@ func RequestSize(f Form) int {
 
 // Append adds the header to b. A write in the extended form has to say that data follows.
 func (r Request) Append(b []byte, f Form) []byte {
+	if f == Extended && r.Command == CmdWrite {
+		r.Flags |= PayloadLength
+	}
+	return r.AppendAsIs(b, f)
+}
+
+// AppendAsIs adds the header to b, whether it makes sense or not.
+func (r Request) AppendAsIs(b []byte, f Form) []byte {
 	magic := magicRequest
 	if f == Extended {
 		magic = magicExtendedRequest
-		if r.Command == CmdWrite {
-			r.Flags |= PayloadLength
-		}
 	}
 	b = binary.BigEndian.AppendUint32(b, magic)
 	b = binary.BigEndian.AppendUint16(b, uint16(r.Flags))

@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -122,6 +122,7 @@ complete -c blksh -n '__blksh_after_image' -f -a verify_read -d 'checks blocks t
 complete -c blksh -n '__blksh_after_image' -f -a verify_write -d 'fills a range with blocks that tell whether they are intact'
 complete -c blksh -n '__blksh_after_image' -f -a version -d 'shows which program this is'
 complete -c blksh -n '__blksh_after_image' -f -a wait_break -d 'waits for the suspension of a request'
+complete -c blksh -n '__blksh_after_image' -f -a wire -d 'sends any request to an NBD server and shows the answer'
 complete -c blksh -n '__blksh_after_image' -f -a write -d 'writes a number of bytes at a specified offset'
 complete -c blksh -n '__blksh_after_image' -f -a writev -d 'writes a number of bytes at a specified offset'
 complete -c blksh -n '__blksh_after_image' -f -a zone_append -d 'append write a number of bytes at a specified offset'
@@ -251,7 +252,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -476,6 +477,12 @@ complete -c blksh -n '__blksh_in version' -f
 complete -c blksh -n '__blksh_in version' -l json -d 'as one object, whatever the other output is'
 
 complete -c blksh -n '__blksh_in wait_break' -f
+
+complete -c blksh -n '__blksh_in wire' -f
+complete -c blksh -n '__blksh_in wire' -l context -x -d 'meta context to agree on'
+complete -c blksh -n '__blksh_in wire' -l form -x -a 'simple structured extended' -d 'what to agree on, the best that the server knows otherwise'
+complete -c blksh -n '__blksh_in wire' -l timeout -x -d 'how long to wait for an answer, 10 otherwise'
+complete -c blksh -n '__blksh_in wire' -l together -d 'send all requests before any is answered'
 
 complete -c blksh -n '__blksh_in write w' -f
 complete -c blksh -n '__blksh_in write w' -s b -l vmstate -d 'write the area for machine state behind the guest\'s data'
