@@ -31,10 +31,13 @@ type History struct {
 	lines []string
 }
 
-// HistoryPath is where the history belongs: blksh/history in XDG_STATE_HOME, or in .local/state of
-// the home directory. It is "" if HOME is not set, or if it is needed and not there: whoever has
-// none wants nothing stored.
-func HistoryPath(getenv func(string) string) string {
+// HistoryPath is where the history belongs, "" if it has no place.
+func HistoryPath(getenv func(string) string) string { return StatePath(getenv, "history") }
+
+// StatePath is where a file belongs that the shell keeps: in the folder blksh of XDG_STATE_HOME, or
+// of .local/state in the home directory. It is "" if HOME is not set, or if it is needed and not
+// there: whoever has none wants nothing stored.
+func StatePath(getenv func(string) string, name string) string {
 	home, state := getenv("HOME"), getenv("XDG_STATE_HOME")
 	if home == "" {
 		return ""
@@ -45,7 +48,7 @@ func HistoryPath(getenv func(string) string) string {
 		}
 		state = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(state, "blksh", "history")
+	return filepath.Join(state, "blksh", name)
 }
 
 // OpenHistory reads the history at path, whose last lines it gives back. A path of "" remembers

@@ -14,8 +14,8 @@
 // the background came to. So a source that has to wait reads on a goroutine, and leaves the one it
 // was called on to a function, Await, which returns when it is told to.
 //
-// A terminal is more than lines: an editor ([Terminal]), completion ([Completer]), [History], and a
-// line of [Progress] while a command runs.
+// A terminal is more than lines: an editor ([Terminal]), completion ([Completer]), [History], a line
+// of [Progress] while a command runs, and all of its rows at once ([Screen]).
 package repl
 
 import (

@@ -62,6 +62,9 @@ func newTTY(in, out *os.File) (*tty, error) {
 	return &tty{fd: int(in.Fd()), out: out, wake: wake}, nil
 }
 
+// discard gives up a tty that nobody reads.
+func (t *tty) discard() error { return os.NewSyscallError("close", unix.Close(t.wake)) }
+
 // raw makes keys come one by one, signs for signals included. What was typed before is kept.
 func (t *tty) raw() error {
 	t.mu.Lock()

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -357,4 +359,44 @@ func FuzzLog(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWriter changes a disk that is open already, to its last byte, and puts it back.
+func TestWriter(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "disk")
+	before := bytes.Repeat([]byte("abcdefg"), 3000) // 21000 bytes: not whole sectors
+	if err := os.WriteFile(name, before, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	d := openDisk(t, name, "raw", nil)
+	defer d.Close()
+	var log memLog
+	w, err := undo.NewWriter(d, &log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ off, n int64 }{{0, 512}, {8192, 1024}, {20480, 520}, {0, 512}} {
+		if err := w.Write(t.Context(), bytes.Repeat([]byte{byte(c.n)}, int(c.n)), c.off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(name); err != nil || st.Size() != int64(len(before)) {
+		t.Errorf("%d bytes, %v", st.Size(), err)
+	}
+	l, err := undo.Read(bytes.NewReader(log.Bytes()), int64(log.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Check(t.Context(), d); err != nil {
+		t.Error(err)
+	}
+	if err := l.Restore(t.Context(), d); err != nil {
+		t.Error(err)
+	}
+	if after, err := os.ReadFile(name); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("it is not as before: %v", err)
+	}
 }

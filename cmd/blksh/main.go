@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/drivers"
@@ -35,7 +36,8 @@ type program struct {
 	stdin   *os.File
 	errs    *stream
 
-	terminal   *repl.Terminal // nil if nobody types lines
+	terminal   *repl.Terminal              // nil if nobody types lines
+	screen     atomic.Pointer[repl.Screen] // nil while lines are shown
 	passwords  repl.Passwords
 	interrupts *interrupts // nil if Ctrl-C kills
 	stack      *repl.Stack
@@ -110,6 +112,9 @@ func (exit) Error() string { return "exit" }
 
 func (p *program) leaveTerminal() {
 	_ = p.passwords.Show()
+	if screen := p.screen.Load(); screen != nil {
+		_ = screen.Leave()
+	}
 	if p.terminal != nil {
 		_ = p.terminal.Close()
 	}

@@ -250,6 +250,10 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 	cfg.Reports = report.Pages(about)
 	cfg.About, cfg.Topics, cfg.Dialects = about, topics.All(), dialect.Names()
 	cfg.NoBytes, cfg.BackingDevices = n.json, n.backingDevices
+	cfg.LogFolder = repl.StatePath(os.Getenv, "undo")
+	if !n.json {
+		cfg.Screen = func() (session.Screen, error) { return p.openScreen(stdout) }
+	}
 	cfg.Announce = n.json || p.terminal != nil
 	if p.terminal != nil && !n.yes {
 		cfg.Confirm = p.confirm

@@ -35,6 +35,7 @@ func All() []Event {
 		Drawn{},
 		Dump{},
 		Dumped{},
+		Edited{},
 		Exit{},
 		Export{},
 		Failed{},

@@ -103,6 +103,7 @@ var environment = []term{
 
 var files = []term{
 	{"$XDG_STATE_HOME/blksh/history", "the lines typed at the prompt; XDG_STATE_HOME is ~/.local/state if it is not set"},
+	{"$XDG_STATE_HOME/blksh/undo/", "what edit keeps for undo, a file for each time that it wrote"},
 }
 
 // page is a text in the macros of man(7).

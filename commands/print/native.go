@@ -103,6 +103,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.dump(e)
 	case event.Dumped:
 		n.dumped(e)
+	case event.Edited:
+		n.edited(e)
 	case event.Exit: // the status says it
 	case event.Export:
 		n.export(e)

@@ -200,3 +200,24 @@ func (s *Session) confirm(ctx context.Context, a *admission) error {
 	}
 	return nil
 }
+
+// Unconfirmed is a device that the person who typed the command is still to name before the image
+// is changed, "" if there is none: for commands that ask in a way of their own.
+func (s *Session) Unconfirmed(im *Image) string {
+	if !s.typed || s.Confirm == nil {
+		return ""
+	}
+	for _, d := range im.admission.devices {
+		if !s.confirmed[d.number] {
+			return d.path
+		}
+	}
+	return ""
+}
+
+// Confirmed says that the person has named what Unconfirmed wanted named.
+func (s *Session) Confirmed(im *Image) {
+	for _, d := range im.admission.devices {
+		s.confirmed[d.number] = true
+	}
+}

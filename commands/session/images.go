@@ -34,6 +34,7 @@ type Image struct {
 	snapshot  string // the one inside the image that is open, as it was given; "" for none
 	admission *admission
 	undo      *target.File // the log of changes; nil if none is kept
+	undoName  string       // and its name
 	guarded   bool         // read-only was asked for
 	strict    bool         // writes must be made of whole blocks,
 	parts     bool         // or may be made of parts of them

@@ -67,6 +67,10 @@ type Config struct {
 	// Ask asks for a passphrase that no option gives, see blockdev.OpenConfig. nil: nobody can be
 	// asked.
 	Ask func(ctx context.Context, q driver.Question) (blockdev.Secret, error)
+	// Screen shows an empty screen on the terminal. nil: there is none.
+	Screen func() (Screen, error)
+	// LogFolder is where logs of changes are that nobody named, "" if nobody knows.
+	LogFolder string
 	// Source puts the commands of a file before all lines that were to come. nil: nothing comes
 	// from elsewhere.
 	Source func(name string) error

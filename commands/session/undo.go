@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/blockdev/undo"
 	"github.com/blksh/blksh/commands/event"
 )
@@ -24,22 +25,36 @@ func (s *Session) keepLog(ctx context.Context, im *Image, o Opening,
 		return event.Fail(
 			event.Conflict{Message: "--undo keeps what is changed, and -r changes nothing"})
 	}
-	file, err := s.ChangeFile(ctx, Target{Name: o.Undo, Over: func(head []byte, _ int64) error {
+	file, err := s.NewLog(ctx, o.Undo)
+	if err != nil {
+		return err
+	}
+	im.undo, im.undoName, cfg.Filter = file, o.Undo, undo.Driver(file)
+	return nil
+}
+
+// NewLog makes the file of a log of changes, as target files are made: it is kept with Commit, and
+// Close removes it.
+func (s *Session) NewLog(ctx context.Context, name string) (*target.File, error) {
+	file, err := s.ChangeFile(ctx, Target{Name: name, Over: func(head []byte, _ int64) error {
 		if undo.IsLog(head) {
-			return &RefusedError{Why: "is the log of other changes", Advice: "'undo " + o.Undo +
+			return &RefusedError{Why: "is the log of other changes", Advice: "'undo " + name +
 				"' puts them back; or choose a file that is not there"}
 		}
 		return &RefusedError{Why: "is there already", Advice: "choose a file that is not there"}
 	}})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := file.Chmod(logMode); err != nil {
-		return errors.Join(event.Fail(event.FileError{Name: o.Undo, Err: withoutPath(err)}), file.Close())
+		return nil, errors.Join(event.Fail(event.FileError{Name: name, Err: withoutPath(err)}),
+			file.Close())
 	}
-	im.undo, cfg.Filter = file, undo.Driver(file)
-	return nil
+	return file, nil
 }
+
+// Log is the name of the log of changes that the image keeps, "" if it keeps none.
+func (im *Image) Log() string { return im.undoName }
 
 // dropLog gives up a log of which nothing is needed. One that was made is removed.
 func (im *Image) dropLog() {

@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -85,6 +85,7 @@ complete -c blksh -n '__blksh_after_image' -f -a compare -d 'compares the image 
 complete -c blksh -n '__blksh_after_image' -f -a copy -d 'copies an image into another one of any format'
 complete -c blksh -n '__blksh_after_image' -f -a create -d 'makes an image file'
 complete -c blksh -n '__blksh_after_image' -f -a discard -d 'discards a number of bytes at a specified offset'
+complete -c blksh -n '__blksh_after_image' -f -a edit -d 'shows bytes on the whole screen, to be changed there'
 complete -c blksh -n '__blksh_after_image' -f -a exports -d 'lists the exports of an NBD server'
 complete -c blksh -n '__blksh_after_image' -f -a find -d 'looks for bytes and shows where they are'
 complete -c blksh -n '__blksh_after_image' -f -a flush -d 'flush all in-core file state to disk'
@@ -121,6 +122,7 @@ complete -c blksh -n '__blksh_after_image' -f -a verify_job -d 'runs the verific
 complete -c blksh -n '__blksh_after_image' -f -a verify_read -d 'checks blocks that tell whether they are intact, and says what happened to those that are not'
 complete -c blksh -n '__blksh_after_image' -f -a verify_write -d 'fills a range with blocks that tell whether they are intact'
 complete -c blksh -n '__blksh_after_image' -f -a version -d 'shows which program this is'
+complete -c blksh -n '__blksh_after_image' -f -a view -d 'shows bytes on the whole screen, and changes nothing'
 complete -c blksh -n '__blksh_after_image' -f -a wait_break -d 'waits for the suspension of a request'
 complete -c blksh -n '__blksh_after_image' -f -a wire -d 'sends any request to an NBD server and shows the answer'
 complete -c blksh -n '__blksh_after_image' -f -a write -d 'writes a number of bytes at a specified offset'
@@ -240,6 +242,9 @@ complete -c blksh -n '__blksh_in discard d' -s q -l quiet -d 'report failures on
 complete -c blksh -n '__blksh_in discard d' -l all -d 'with --verify: list all ranges that are not zero'
 complete -c blksh -n '__blksh_in discard d' -l verify -d 'read everything back, and say how much of it still has storage'
 
+complete -c blksh -n '__blksh_in edit' -f
+complete -c blksh -n '__blksh_in edit' -l undo -r -F -d 'keep there what undo puts back'
+
 complete -c blksh -n '__blksh_in exports' -f
 
 complete -c blksh -n '__blksh_in find' -f
@@ -252,7 +257,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -475,6 +480,8 @@ complete -c blksh -n '__blksh_in verify_write' -l state -r -F -d 'write there ho
 
 complete -c blksh -n '__blksh_in version' -f
 complete -c blksh -n '__blksh_in version' -l json -d 'as one object, whatever the other output is'
+
+complete -c blksh -n '__blksh_in view' -f
 
 complete -c blksh -n '__blksh_in wait_break' -f
 
