@@ -20,10 +20,11 @@ func (p *program) lines() (repl.Source, error) {
 	if src, err := p.nativeLines(); src != nil || err != nil {
 		return src, err
 	}
-	switch {
-	case len(p.options.commands) > 0:
+	if len(p.options.commands) > 0 {
 		return repl.Strings(p.options.commands...), nil
-	case p.terminal != nil:
+	}
+	p.interrupts.watch() // while lines are waited for
+	if p.terminal != nil {
 		return p.prompt(), nil
 	}
 	return repl.NewReader(p.stdin, repl.ReaderConfig{

@@ -29,6 +29,7 @@ const grace = 2 * time.Second
 // them at last. A second signal ends it at once, since a call that is already in the kernel cannot
 // be taken back. A nil one leaves all signals to the system.
 type interrupts struct {
+	watching  sync.Once
 	listening chan struct{} // closed when a signal comes here and does not kill
 
 	errs  io.Writer
@@ -45,28 +46,34 @@ type interrupts struct {
 	fatal  syscall.Signal          // that asked the program to end, 0 if none did
 }
 
-// watch begins to listen. Signals that were ignored when the program began stay so. It does not
-// wait until it listens: to ask the runtime for a signal takes two changes of threads, and a
-// program that has nothing to lose may as well be killed. Who has something to lose awaits it.
+// watch begins to listen, unless somebody has. Signals that were ignored when the program began
+// stay so. It does not wait until it listens: to ask the runtime for a signal takes two changes of
+// threads, and a program that has nothing to lose may as well be killed. Who has something to lose
+// awaits it.
 func (i *interrupts) watch() {
-	go func() {
-		signals := make(chan os.Signal, 1)
-		notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
-			syscall.SIGUSR1)
-		close(i.listening)
-		for s := range signals {
-			if s == syscall.SIGUSR1 {
-				i.ask()
-				continue
-			}
-			i.receive(s.(syscall.Signal))
+	if i != nil {
+		i.watching.Do(func() { go i.listen() })
+	}
+}
+
+func (i *interrupts) listen() {
+	signals := make(chan os.Signal, 1)
+	notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
+		syscall.SIGUSR1)
+	close(i.listening)
+	for s := range signals {
+		if s == syscall.SIGUSR1 {
+			i.ask()
+			continue
 		}
-	}()
+		i.receive(s.(syscall.Signal))
+	}
 }
 
 // await waits until signals are listened to.
 func (i *interrupts) await() {
 	if i != nil {
+		i.watch()
 		<-i.listening
 	}
 }

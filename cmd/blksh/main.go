@@ -97,7 +97,6 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 			listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop,
 			tell: p.tellProgress, ask: p.bar.Print, typed: p.interactive,
 		}
-		p.interrupts.watch()
 	}
 	return p.interrupts.status(p.serve(ctx))
 }

@@ -225,6 +225,7 @@ func (p *program) nativeLines() (repl.Source, error) {
 	case len(n.words) > 0:
 		return repl.Words(n.words...), nil
 	case n.script != "":
+		p.interrupts.watch() // while lines are waited for
 		script, err := repl.OpenScript(n.script)
 		if err != nil {
 			return nil, scriptFailed(n.script, err)

@@ -145,6 +145,7 @@ func (s *Session) Drain(ctx context.Context, im *Image) error {
 
 // Sleep delivers events for a while.
 func (s *Session) Sleep(ctx context.Context, d time.Duration) error {
+	s.Ready()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
@@ -192,7 +193,11 @@ func (s *Session) Busy() bool {
 
 // waitFor delivers events until over, or gives up when ctx ends or every request stands still.
 func (s *Session) waitFor(ctx context.Context, deliver func(), over func() bool) bool {
-	s.timer.Reset(patience)
+	if s.timer == nil {
+		s.timer = time.NewTimer(patience)
+	} else {
+		s.timer.Reset(patience)
+	}
 	defer s.timer.Stop()
 	var still <-chan struct{}
 	for {

@@ -50,7 +50,7 @@ type Config struct {
 	Raise func(signal int)
 	Abort func()
 	// Ready returns when a signal would end the session in order. It is called before a file is
-	// opened or made; nil if there is nothing to wait for.
+	// opened or made, and before a pause; nil if there is nothing to wait for.
 	Ready func()
 	// Trace gets every request of every layer; nil traces nothing.
 	Trace func(blockdev.TraceEvent)
@@ -100,7 +100,7 @@ type Session struct {
 	account *Account    // of the command that runs, nil if nobody wants one
 	spare   []byte      // see Buffer
 	flags   Flags       // of the line that is read
-	timer   *time.Timer // see waitFor; stopped in between
+	timer   *time.Timer // see waitFor; stopped in between, nil before
 	opened  bool        // an image, ever
 	filled  bool        // see Filled
 
@@ -158,8 +158,6 @@ func New(cfg Config) *Session {
 		reserved: map[uint64]*reservation{}, confirmed: map[uint64]bool{},
 	}
 	s.flags = Flags{policy: &s.Policy, imageOpts: s.ImageOpts}
-	s.timer = time.NewTimer(patience)
-	s.timer.Stop()
 	return s
 }
 
