@@ -62,11 +62,11 @@ const (
 	FixErrors = driver.FixErrors
 )
 
-// The errors that say that a request was not made at all.
-var (
-	ErrNotSupported = driver.ErrNotSupported
-	ErrReadOnly     = driver.ErrReadOnly
-)
+// ErrNotSupported is that of package driver: nobody in the stack knows the operation.
+var ErrNotSupported error = syscall.ENOTSUP
+
+// ErrReadOnly says that a device was opened for reading.
+const ErrReadOnly = driver.ErrReadOnly
 
 // Errno finds the error number in err. What carries none is an I/O error.
 func Errno(err error) syscall.Errno { return driver.Errno(err) }

@@ -11,7 +11,10 @@ type writeProtected struct{}
 
 var errWriteProtected error = writeProtected{}
 
-func (writeProtected) Error() string { return "block node is read-only: operation not permitted" }
+// writeProtectedWords are those of it.
+const writeProtectedWords = "block node is read-only: operation not permitted"
+
+func (writeProtected) Error() string { return writeProtectedWords }
 
 func (writeProtected) Unwrap() []error { return []error{ErrReadOnly, syscall.EPERM} }
 

@@ -86,6 +86,6 @@ func (e *snapshotError) Hint() string { return e.hint }
 
 // errSnapshotOpen is the answer to who would write to a snapshot.
 var errSnapshotOpen = &snapshotError{
-	errWriteProtected.Error(), "a snapshot inside the image is open, and is only read\n",
-	errWriteProtected,
+	writeProtectedWords, "a snapshot inside the image is open, and is only read\n",
+	writeProtected{},
 }

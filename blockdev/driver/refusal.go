@@ -7,14 +7,17 @@ import (
 	"syscall"
 )
 
-// The errors that layers use to speak with their guard.
-var (
-	// ErrNotSupported says that a node does not know the operation. errors.Is finds it equal to
-	// EOPNOTSUPP.
-	ErrNotSupported error = syscall.ENOTSUP
-	// ErrReadOnly is the answer of a Device without permission to write.
-	ErrReadOnly = errors.New("block node is read-only")
-)
+// ErrNotSupported says that a node does not know the operation. errors.Is finds it equal to
+// EOPNOTSUPP.
+var ErrNotSupported error = syscall.ENOTSUP
+
+// ErrReadOnly is the answer of a Device without permission to write.
+const ErrReadOnly = constantError("block node is read-only")
+
+// constantError is an error that other packages can give a name of theirs without work at start.
+type constantError string
+
+func (e constantError) Error() string { return string(e) }
 
 // RangeError says that a request lies outside the device, which is Size bytes long. As in QEMU that
 // is an I/O error.

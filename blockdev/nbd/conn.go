@@ -182,7 +182,7 @@ func (c *conn) flush(ctx context.Context) error {
 		c.out = c.out[:0]
 		return errNotSent
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.stream.SetWriteDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { _ = c.stream.SetWriteDeadline(longAgo()) })
 	all := c.out // writev moves it on
 	n, err := c.stream.writev(&c.out)
 	if !stop() {
@@ -242,7 +242,7 @@ func (c *conn) abandon(r *request) {
 func (c *conn) takeMemory() {
 	c.orphaned = true
 	for turn := c.turns; c.reading && c.turns == turn; {
-		_ = c.stream.SetReadDeadline(longAgo) // the reader looks up
+		_ = c.stream.SetReadDeadline(longAgo()) // the reader looks up
 		c.released.Wait()
 	}
 }

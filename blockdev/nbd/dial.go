@@ -96,7 +96,7 @@ func greet(ctx context.Context, cfg *Config) (*haggling, error) {
 		return nil, dialError(cfg.Address, err)
 	}
 	h := &haggling{conn: conn, ctx: ctx}
-	h.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })
+	h.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo()) })
 	if h.stream, err = newStream(conn); err == nil {
 		h.Client, err = nbdwire.Greet(spokenConn{conn, "Unable to read from socket: "})
 	}

@@ -84,7 +84,7 @@ func (in *receiving) consume(n int) int {
 // receive waits for something from the server and deals with it. A timeout is no failure: the
 // caller looks around and comes again.
 func (c *conn) receive(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { _ = c.stream.SetReadDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { _ = c.stream.SetReadDeadline(longAgo()) })
 	err := c.fill()
 	if !stop() || isTimeout(err) {
 		_ = c.stream.SetReadDeadline(time.Time{})

@@ -27,7 +27,7 @@ type stream interface {
 }
 
 // longAgo as a deadline ends a call that waits.
-var longAgo = time.Unix(1, 0)
+func longAgo() time.Time { return time.Unix(1, 0) }
 
 // isTimeout says that a deadline ended the call: nothing is wrong with the stream.
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -43,7 +43,7 @@ func (c *codec) decompress(how compression, out, packed []byte) error {
 func (c *codec) inflate(out, packed []byte) error {
 	f, _ := c.inflaters.Get().(*inflater)
 	if f == nil {
-		f = new(inflater)
+		f = newInflater()
 	}
 	defer c.inflaters.Put(f)
 	return f.inflate(out, packed)

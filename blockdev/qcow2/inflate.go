@@ -50,8 +50,8 @@ func (h hop) number(input uint64) int {
 	return h.value() + int(input&(1<<h.bits()-1)>>h.code())
 }
 
-// symbols gives each symbol of an alphabet its hop, without the bits of its code.
-var litHops, distHops = func() (lit [maxLitSyms]hop, dist [maxDistSyms]hop) {
+// symbols are the hops of both alphabets, without the bits of codes.
+func symbols() (lit [maxLitSyms]hop, dist [maxDistSyms]hop) {
 	for i := range 256 {
 		lit[i] = hop(i)<<16 | hopLiteral
 	}
@@ -70,7 +70,7 @@ var litHops, distHops = func() (lit [maxLitSyms]hop, dist [maxDistSyms]hop) {
 		base += 1 << extra
 	}
 	return lit, dist
-}()
+}
 
 // codeOrder is the order in which the lengths of the code length codes are stored.
 var codeOrder = [19]int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
@@ -87,6 +87,15 @@ type inflater struct {
 	lit     [1<<litBits + maxLitSyms<<(maxCodeBits-litBits)]hop
 	dist    [1<<distBits + maxDistSyms<<(maxCodeBits-distBits)]hop
 	lengths [maxLitSyms + maxDistSyms + 16]uint8
+
+	litHops  [maxLitSyms]hop // of symbols, without the bits of their codes
+	distHops [maxDistSyms]hop
+}
+
+func newInflater() *inflater {
+	f := new(inflater)
+	f.litHops, f.distHops = symbols()
+	return f
 }
 
 // inflate fills out from packed. What follows the stream does not matter.
@@ -189,14 +198,14 @@ func (f *inflater) fixed() error {
 			l[i] = 8
 		}
 	}
-	if err := build(f.lit[:], l, litHops[:], litBits); err != nil {
+	if err := build(f.lit[:], l, f.litHops[:], litBits); err != nil {
 		return err
 	}
 	f.pair()
 	for i := range l[:32] {
 		l[i] = 5
 	}
-	return build(f.dist[:], l[:32], distHops[:], distBits)
+	return build(f.dist[:], l[:32], f.distHops[:], distBits)
 }
 
 // dynamic reads the codes of a block.
@@ -227,11 +236,11 @@ func (f *inflater) dynamic() error {
 	if err := f.readLengths(lits + dists); err != nil {
 		return err
 	}
-	if err := build(f.lit[:], f.lengths[:lits], litHops[:], litBits); err != nil {
+	if err := build(f.lit[:], f.lengths[:lits], f.litHops[:], litBits); err != nil {
 		return err
 	}
 	f.pair()
-	return build(f.dist[:], f.lengths[lits:lits+dists], distHops[:], distBits)
+	return build(f.dist[:], f.lengths[lits:lits+dists], f.distHops[:], distBits)
 }
 
 // readLengths reads n code lengths, which are themselves coded, by the table in lit.

@@ -59,7 +59,7 @@ func agree(t *testing.T, packed []byte) {
 	const limit = 1 << 18
 	want, wantErr := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), limit))
 	got := make([]byte, len(want))
-	var f inflater
+	f := newInflater()
 	if err := f.inflate(got, packed); err != nil && len(want) > 0 {
 		t.Fatalf("%d bytes: %v", len(want), err)
 	}
@@ -95,7 +95,7 @@ func BenchmarkInflate(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			out := make([]byte, 65536)
 			b.SetBytes(65536)
-			var f inflater
+			f := newInflater()
 			for b.Loop() {
 				if err := f.inflate(out, packed); err != nil {
 					b.Fatal(err)

@@ -3,10 +3,10 @@ package job
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/blksh/blksh/verify/fio"
 )
@@ -22,7 +22,7 @@ const (
 const maxMerged = 512
 
 // requestBytes is the memory that one of them takes.
-var requestBytes = int(reflect.TypeFor[fio.Request]().Size())
+const requestBytes = int(unsafe.Sizeof(fio.Request{}))
 
 // A slot is what the pipeline knows about a slot of the queue.
 type slot struct {

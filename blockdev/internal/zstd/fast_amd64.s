@@ -8,7 +8,8 @@
 // offset and match, in whose low byte is how many bits more there are, in the next how many bits
 // the next state takes, then that state, and in the upper half the base.
 
-#define ROWS(i) (sequences_tables+i*table__size+table_rows)(R15)
+// ROW is the row of a state.
+#define ROW(part, state) (sequences_tables+part*table__size+table_rows)(R15)(state*8)
 
 // MORE sets to = the bits of a row that come next; low is the low byte of the row. DX holds the
 // bits, of which R14 are left.
@@ -60,9 +61,9 @@ next:
 	JLE  end
 	CMPQ R9, sequences_low(R15)
 	JLT  end
-	MOVQ (sequences_tables+const_ofLiterals*table__size+table_rows)(R15)(R10*8), AX
-	MOVQ (sequences_tables+const_ofOffset*table__size+table_rows)(R15)(R11*8), BX
-	MOVQ (sequences_tables+const_ofMatch*table__size+table_rows)(R15)(R12*8), CX
+	MOVQ ROW(const_ofLiterals, R10), AX
+	MOVQ ROW(const_ofOffset, R11), BX
+	MOVQ ROW(const_ofMatch, R12), CX
 
 	// how many bits it takes
 	LEAQ    (AX)(BX*1), DX
