@@ -82,24 +82,34 @@ func (b *bench) ourLoad(file, depth string, direct bool, cpu *[]float64) (float6
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(u.out)) {
-		var e struct {
-			Kind         string
-			Iops         float64
-			Requests     float64
-			UserNanos    float64 `json:"user_ns"`
-			SystemNanos  float64 `json:"system_ns"`
-			ElapsedNanos float64 `json:"elapsed_ns"`
-		}
+	e, err := loadIn(u.out)
+	if err == nil {
+		*cpu = append(*cpu, (e.UserNanos+e.SystemNanos)/e.Requests/1000)
+	}
+	return e.Iops, err
+}
+
+// load is what the shell tells of one.
+type load struct {
+	Kind        string
+	Iops        float64
+	Requests    float64
+	UserNanos   float64 `json:"user_ns"`
+	SystemNanos float64 `json:"system_ns"`
+}
+
+// loadIn finds it in what the shell printed.
+func loadIn(out []byte) (load, error) {
+	for line := range strings.Lines(string(out)) {
+		var e load
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			return 0, err
+			return load{}, err
 		}
 		if e.Kind == "load" {
-			*cpu = append(*cpu, (e.UserNanos+e.SystemNanos)/e.Requests/1000)
-			return e.Iops, nil
+			return e, nil
 		}
 	}
-	return 0, fmt.Errorf("no load in %s", u.out)
+	return load{}, fmt.Errorf("no load in %s", out)
 }
 
 func (b *bench) theirLoad(file, depth string, direct bool, cpu *[]float64) (float64, error) {

@@ -4,6 +4,7 @@
 //	go run ./tests/bench -rounds 3 -size 256 -types crc32c,sha256
 //	go run ./tests/bench -only verify -engine io_uring -size 256 -types crc32c,crc7
 //	go run ./tests/bench -only qcow2 -depths 1,32
+//	CEPH_CONF=ceph.conf go run ./tests/bench -only rbd -image rbd/scratch
 //
 // Every figure is the median of some rounds, in which the two programs take turns, so that what
 // else the machine does meets both. Programs run on one processor. Blocks that tell whether they
@@ -11,7 +12,8 @@
 // time, user and system, of the whole process; those of 4 KiB are measured by requests of 4 KiB, as
 // fio makes them, and again with neighbours merged. Loads are measured by requests a second, on a
 // file in the page cache and, with O_DIRECT, on a disk. Loads on qcow2 images are set beside
-// qemu-img bench and qemu-io, by the time they take.
+// qemu-img bench and qemu-io, by the time they take. Loads on an image in a Ceph cluster, which they
+// overwrite, are set beside fio and rbd bench.
 package main
 
 import (
@@ -36,7 +38,8 @@ type bench struct {
 	engine     string // of the table of blocks: psync or io_uring
 	size       int64  // bytes of the file
 	cpu        string
-	seconds    int // of a load
+	all        string // the processors, as taskset takes them
+	seconds    int    // of a load
 	rows       *regexp.Regexp
 }
 
@@ -66,12 +69,13 @@ func run() error {
 		"checksums to measure on two processors")
 	blocks := flag.String("blocks", "4k,1m", "block sizes to measure")
 	depths := flag.String("depths", "1,32,128", "depths of loads to measure")
-	only := flag.String("only", "", "verify, gain, load or qcow2: only that table")
+	only := flag.String("only", "", "verify, gain, load, qcow2 or rbd: only that table")
+	image := flag.String("image", "", "POOL/IMAGE for rbd, which is overwritten")
 	flag.StringVar(&b.fio, "fio", "fio", "the fio to measure against")
 	rows := flag.String("rows", "",
 		"a regular expression: only rows of the table of qcow2 that match")
 	flag.Parse()
-	b.size = *size << 20
+	b.size, b.all = *size<<20, fmt.Sprint("0-", runtime.NumCPU()-1)
 	var err error
 	if b.rows, err = regexp.Compile(*rows); err != nil {
 		return err
@@ -82,8 +86,11 @@ func run() error {
 	defer os.RemoveAll(b.dir)
 	defer os.RemoveAll(b.disk)
 	b.describe()
-	if *only == "qcow2" {
+	switch *only {
+	case "qcow2":
 		return b.qcow2(split(*depths))
+	case "rbd":
+		return b.rbd(*image)
 	}
 	for _, table := range []struct {
 		name  string
