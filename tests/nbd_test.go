@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,6 +126,41 @@ func TestServeSeveral(t *testing.T) {
 	for next()["kind"] != "exit" {
 	}
 	_ = server.Wait() // it dies of the signal
+}
+
+// TestExportAsQEMU holds what we say of an export with a bitmap in QEMU's dialect against what its
+// own program says.
+func TestExportAsQEMU(t *testing.T) {
+	t.Parallel()
+	peer := blockdevtest.Peer(t, "qemu-io", "qemu-utils")
+	dir := t.TempDir()
+	image, socket := filepath.Join(dir, "disk.qcow2"), filepath.Join(dir, "sock")
+	must(t, exec.Command(asBlksh.path, "create", "-f", "qcow2", image, "8M"))
+	must(t, exec.Command(asBlksh.path, "-c", "bitmap add sunday", "-c", "write 1M 1M", image))
+	server, err := startServerOf(socket, "-r", "-c", "serve --bitmap sunday --unix "+socket, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killServer(server)
+	options := "driver=nbd,server.type=unix,server.path=" + socket
+	for _, args := range [][]string{
+		{"-r", "-f", "nbd", "-c", "info", "nbd:unix:" + socket},
+		{"-r", "-f", "raw", "-c", "info", "-c", "map", "-c", "alloc 1M 1M", "nbd:unix:" + socket},
+		{"-r", "-c", "map", "--image-opts", options + ",x-dirty-bitmap=qemu:dirty-bitmap:sunday"},
+		{"-r", "-c", "map", "--image-opts", options + ",x-dirty-bitmap=qemu:allocation-depth"},
+		{"-r", "-c", "map", "--image-opts", options + ",x-dirty-bitmap=qemu:dirty-bitmap:monday"},
+		{"-c", "map", "--image-opts", options},
+	} {
+		said := func(path string) string {
+			cmd := exec.Command(path, args...)
+			cmd.Env = append(os.Environ(), "BLKSH_DIALECT=qemu-7.2")
+			out, _ := cmd.CombinedOutput()
+			return fmt.Sprintf("%sstatus %d", out, cmd.ProcessState.ExitCode())
+		}
+		if got, want := said(asQemuIO.path), said(peer); got != want {
+			t.Errorf("%q:\n%s\nqemu-io:\n%s", args, got, want)
+		}
+	}
 }
 
 // TestCopyBitmapFromServer copies what is dirty by the word of a server, and nothing else.

@@ -202,10 +202,19 @@ func isAlnum(b byte) bool {
 	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }
 
+// protocolName is the name of a driver's protocol. QEMU has three drivers that are called nbd, one
+// for each scheme, and takes the last.
+func protocolName(driver string) string {
+	if driver == "nbd" {
+		return "nbd+unix"
+	}
+	return driver
+}
+
 func (q *QEMU) info(e event.Info) {
 	q.say("format name: %s\n", e.Driver)
-	if e.Protocol { // the name of a protocol is shown again
-		q.say("format name: %s\n", e.Driver)
+	if e.Protocol { // its own name is shown behind that of the driver
+		q.say("format name: %s\n", protocolName(e.Driver))
 	}
 	if !e.Known {
 		return
