@@ -65,8 +65,8 @@ var sumCommand = session.Command{
  A tree of hashes can be summed up in parts, by --shard, which merge joins: the
  sum is the same for any number of parts. Holes and zeroes that were written are
  the same to it, and so are images of any format; a sparse terabyte takes no
- time. 'help shards' tells how the tree is made. blksum hashes blocks of 64 KiB
- as well, on all processors, but their hashes in a row.
+ time. It is the tree of RFC 6962 over leaves of 64 KiB. blksum hashes blocks of
+ 64 KiB as well, on all processors, but their hashes in a row.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c sharded
@@ -81,6 +81,7 @@ var sumCommand = session.Command{
 		f.Conflict("tree-algorithm", "--tree is for sha256, sha384 and sha512",
 			func() bool { return tree && !kind.tree })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			c.Len = c.within(im.Dev)
 			whole := c.scope
 			if !c.take(s, im, "sum", shardBlock) {
 				return nil
