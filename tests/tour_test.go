@@ -80,10 +80,10 @@ func runSession(t *testing.T, dir string, steps []step) {
 	}
 }
 
-// TestTour runs the sessions of README and of the tour as printed, in an empty directory each.
+// TestTour runs the sessions of README and of pages as printed, in an empty directory each.
 func TestTour(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{readmeFile, pagesFolder + "tour.md"} {
+	for _, path := range []string{readmeFile, pagesFolder + "tour.md", shardsPage} {
 		runSession(t, t.TempDir(), sessions(t, path, "tour"))
 	}
 }
