@@ -185,6 +185,12 @@ func (c *conn) flush(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = c.stream.SetWriteDeadline(longAgo()) })
 	all := c.out // writev moves it on
 	n, err := c.stream.writev(&c.out)
+	for isTimeout(err) && ctx.Err() == nil { // somebody before gave up, but too late
+		_ = c.stream.SetWriteDeadline(time.Time{})
+		var more int64
+		more, err = c.stream.writev(&c.out)
+		n += more
+	}
 	if !stop() {
 		_ = c.stream.SetWriteDeadline(time.Time{})
 	}

@@ -72,6 +72,9 @@ func connect(ctx context.Context, cfg *Config) (*conn, error) {
 	if err := h.finish(); err != nil {
 		return nil, err
 	}
+	if h.stream == nil {
+		h.stream = newStream(h.conn)
+	}
 	return newConn(h.stream, a), nil
 }
 
@@ -79,7 +82,7 @@ func connect(ctx context.Context, cfg *Config) (*conn, error) {
 type haggling struct {
 	*nbdwire.Client
 	conn   net.Conn
-	stream stream
+	stream stream // once it is encrypted
 	tls    string
 	ctx    context.Context
 	stop   func() bool // of the watch over ctx
@@ -97,9 +100,7 @@ func greet(ctx context.Context, cfg *Config) (*haggling, error) {
 	}
 	h := &haggling{conn: conn, ctx: ctx}
 	h.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo()) })
-	if h.stream, err = newStream(conn); err == nil {
-		h.Client, err = nbdwire.Greet(spokenConn{conn, "Unable to read from socket: "})
-	}
+	h.Client, err = nbdwire.Greet(spokenConn{conn, "Unable to read from socket: "})
 	if err == nil && cfg.TLS != nil {
 		err = h.encrypt(cfg)
 	}

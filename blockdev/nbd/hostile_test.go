@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -287,11 +288,11 @@ func TestStatusReplies(t *testing.T) {
 // TestReconnect goes through a loss with requests that wait for the next connection, and an export
 // that is another one.
 func TestReconnect(t *testing.T) {
-	answers, size := 0, uint64(1<<20)
+	var answers atomic.Int64
 	s := script{form: nbdwire.Structured}
-	s.export = nbdwire.Export{Size: size, Flags: nbdwire.HasFlags}
+	s.export = nbdwire.Export{Size: 1 << 20, Flags: nbdwire.HasFlags}
 	s.answer = func(r nbdwire.Request, _ []byte) []byte {
-		if answers++; answers%2 == 1 {
+		if answers.Add(1)%2 == 1 {
 			return nil
 		}
 		return chunk(r, s.form, nbdwire.ChunkData, true, dataAt(r.Offset, int(r.Length)))
@@ -302,8 +303,9 @@ func TestReconnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make([]byte, 512)
-	if err := client.Read(context.Background(), driver.Vec{got}, 0); err != nil || answers != 2 {
-		t.Errorf("%v after %d answers", err, answers)
+	if err := client.Read(context.Background(), driver.Vec{got}, 0); err != nil ||
+		answers.Load() != 2 {
+		t.Errorf("%v after %d answers", err, answers.Load())
 	}
 	changed := client.agreed
 	changed.export.Size /= 2

@@ -3,13 +3,9 @@ package nbd
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // stream is the byte stream to a server, plain or encrypted.
@@ -32,62 +28,13 @@ func longAgo() time.Time { return time.Unix(1, 0) }
 // isTimeout says that a deadline ended the call: nothing is wrong with the stream.
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// newStream is the plain stream over conn.
-func newStream(conn net.Conn) (stream, error) {
-	sc, ok := conn.(syscall.Conn)
-	if !ok {
-		return genericStream{Conn: conn}, nil
+// newStream is the plain stream over conn, which must not be used any more.
+func newStream(conn net.Conn) stream {
+	if s, err := newSocket(conn); err == nil {
+		return s
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	s := &socket{Conn: conn, raw: raw}
-	s.try = s.tryRead
-	return s, nil
+	return genericStream{Conn: conn}
 }
-
-// socket is a stream over a socket of the system. It reads into several buffers with one call,
-// which package net cannot: the rest of a payload goes where it belongs and the next header behind
-// it.
-type socket struct {
-	net.Conn
-	raw  syscall.RawConn
-	try  func(fd uintptr) bool // tryRead, made once
-	bufs [][]byte              // arguments and results of tryRead
-	n    int
-	err  error
-}
-
-func (s *socket) readv(bufs [][]byte) (int, error) {
-	s.bufs = bufs
-	if err := s.raw.Read(s.try); err != nil {
-		return 0, err
-	}
-	switch {
-	case s.err != nil:
-		return 0, s.err
-	case s.n == 0:
-		return 0, io.EOF
-	}
-	return s.n, nil
-}
-
-// tryRead returns false to be called again when there is something to read.
-func (s *socket) tryRead(fd uintptr) bool {
-	for {
-		if len(s.bufs) == 1 {
-			s.n, s.err = unix.Read(int(fd), s.bufs[0])
-		} else {
-			s.n, s.err = unix.Readv(int(fd), s.bufs)
-		}
-		if s.err != unix.EINTR {
-			return s.err != unix.EAGAIN
-		}
-	}
-}
-
-func (s *socket) writev(bufs *net.Buffers) (int64, error) { return bufs.WriteTo(s.Conn) }
 
 // genericStream is a stream over any connection, such as a pipe in memory.
 type genericStream struct{ net.Conn }
