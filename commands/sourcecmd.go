@@ -16,20 +16,17 @@ var sourceCommand = session.Command{
 	Long: ` Example:
  source check.blk      stops at the first command that fails
 
- Lines that begin with # are comments. Before a command, ! says that it must
- fail and ? that it may.
+ It has the variables that were set before, and leaves those that it sets. What
+ lines may say besides commands tells 'help scripts'.
 `,
 	New: func(f *session.Flags) session.Run {
 		var name string
 		f.Word("file", args.File, word(&name))
-		return func(_ context.Context, s *session.Session, _ *session.Image) error {
+		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
 			if s.Source == nil {
 				return event.Fail(event.Conflict{Message: "scripts cannot be read here"})
 			}
-			if err := s.Source(name); err != nil {
-				return event.Fail(event.ScriptFailed{Name: name, Err: bare(err)})
-			}
-			return nil
+			return s.Within(func() error { return s.Source(ctx, name) })
 		}
 	},
 }

@@ -10,31 +10,37 @@ import (
 type Runner interface {
 	// Run runs one line and shows what comes of it. The error tells whether it failed.
 	Run(ctx context.Context, line Line) error
-	// Fail shows the failure of something that is no line.
-	Fail(err error)
+	// End is called behind the last line, and tells what is missing there as Run does.
+	End() error
 	// Ended says that no more lines are wanted.
 	Ended() bool
 }
 
-// Run runs lines until there are none, the runner wants no more, or ctx ends. A line that fails
-// takes with it the rest of the scripts that it stands in, unless keepGoing. A script that cannot
-// be read is a failure and no end; the error is that of the source below all scripts.
-func Run(ctx context.Context, lines *Stack, r Runner, keepGoing bool) error {
+// Run runs lines until there are none, the runner wants no more, or ctx ends. The error is that of
+// the source; lines that fail end nothing by themselves.
+func Run(ctx context.Context, lines Source, r Runner) error {
+	_, err := run(ctx, lines, r, false)
+	return err
+}
+
+// RunScript runs the lines of a script up to the first that fails. failed is how that one did, err
+// the error of the source.
+func RunScript(ctx context.Context, script Source, r Runner) (failed, err error) {
+	return run(ctx, script, r, true)
+}
+
+func run(ctx context.Context, lines Source, r Runner, stops bool) (failed, err error) {
 	for !r.Ended() {
 		line, err := lines.Next(ctx)
-		var script *ScriptError
 		switch {
-		case err == nil:
-			if r.Run(ctx, line) != nil && !keepGoing {
-				lines.Abandon()
-			}
-		case errors.As(err, &script):
-			r.Fail(err)
 		case errors.Is(err, io.EOF):
-			return nil
-		default:
-			return err
+			return r.End(), nil
+		case err != nil:
+			return nil, err
+		}
+		if failed = r.Run(ctx, line); failed != nil && stops {
+			return failed, nil
 		}
 	}
-	return nil
+	return nil, nil
 }

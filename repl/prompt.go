@@ -15,7 +15,8 @@ type PromptConfig struct {
 	Await Await
 	// InterruptLeaves: Ctrl-C is the error ErrInterrupted. Otherwise it drops the line.
 	InterruptLeaves bool
-	Comments        bool
+	// Dropped is called when a line was dropped; it may be nil.
+	Dropped func()
 	// History gets the lines; it may be nil. Complain is told once when that fails.
 	History  *History
 	Complain func(error)
@@ -63,9 +64,11 @@ func (p *Prompt) Next(ctx context.Context) (Line, error) {
 		switch {
 		case err == nil:
 			p.remember(text)
-			return Line{Text: text, Comments: p.Comments, Typed: true}, nil
+			return Line{Text: text, Typed: true}, nil
 		case !errors.Is(err, ErrInterrupted) || p.InterruptLeaves:
 			return Line{}, err
+		case p.Dropped != nil:
+			p.Dropped()
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestPrompt(t *testing.T) {
 		p := NewPrompt(e,
 			PromptConfig{
 				Text: func() string { return "> " }, InterruptLeaves: leaves,
-				Comments: true, History: h,
+				History: h,
 			})
 		got, err := all(t, p)
 		want, wantErr := []string{"length", "", "read 0 512"}, io.EOF
@@ -56,7 +56,7 @@ func TestPrompt(t *testing.T) {
 		if !slices.Equal(texts(got), want) || !errors.Is(err, wantErr) {
 			t.Errorf("%q, %v", texts(got), err)
 		}
-		if !got[0].Comments || !got[0].Typed {
+		if !got[0].Typed {
 			t.Errorf("%+v", got[0])
 		}
 		if e.history[0] != "earlier" || slices.Contains(e.history, "") {

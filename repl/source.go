@@ -1,14 +1,13 @@
 // Package repl is where lines come from: strings of the command line, a pipe, a script, or a person
 // at a terminal.
 //
-// All of them are a [Source]. A [Stack] lets a line bring in a script of its own, and [Run] hands
-// line after line to a [Runner] until one of them has enough:
+// All of them are a [Source]. [Run] hands line after line to a [Runner] until one of them has
+// enough. What lines mean together, as the blocks of scripts, is the runner's to know:
 //
 //	Strings ──┐
-//	Reader  ──┤                Next                Run
-//	Script  ──┼─▶ Stack ───────────────▶ loop ───────────▶ session
-//	Prompt  ──┘     ▲                                         │
-//	                └──────────────── source FILE ────────────┘
+//	Reader  ──┤  Next          Run
+//	Script  ──┼────────▶ loop ──────▶ runner
+//	Prompt  ──┘
 //
 // Whoever waits for a line may have other things to do meanwhile, such as showing what a request in
 // the background came to. So a source that has to wait reads on a goroutine, and leaves the one it
@@ -24,16 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-)
-
-// Expect says what a line is to come to.
-type Expect uint8
-
-// What a line may be expected to do.
-const (
-	Success Expect = iota // any failure is one
-	Failure               // it must fail: "!" before a line of a script
-	Either                // it may fail: "?"
+	"strings"
 )
 
 // A Line is what one command is made from.
@@ -43,10 +33,7 @@ type Line struct {
 	// then.
 	Words []string
 	// Pos is where the line stands, as file:line; "" if it stands in no file.
-	Pos    string
-	Expect Expect
-	// Comments: a word that begins with '#' ends the line.
-	Comments bool
+	Pos string
 	// Typed: a person has typed it and can be asked.
 	Typed bool
 }
@@ -76,11 +63,28 @@ const (
 // stringList is a source of lines that are there already.
 type stringList struct{ rest []Line }
 
-// Strings is a source of the given lines.
-func Strings(lines ...string) Source {
+// Strings is a source of the given texts, a line each.
+func Strings(texts ...string) Source {
 	list := &stringList{}
-	for _, text := range lines {
+	for _, text := range texts {
 		list.rest = append(list.rest, Line{Text: text})
+	}
+	return list
+}
+
+// Texts is a source of the lines of the given texts. name and number are the position of a line in
+// a text that has several.
+func Texts(name string, texts ...string) Source {
+	list := &stringList{}
+	for _, text := range texts {
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		for i, line := range lines {
+			at := Line{Text: line}
+			if len(lines) > 1 {
+				at.Pos = fmt.Sprintf("%s:%d", name, i+1)
+			}
+			list.rest = append(list.rest, at)
+		}
 	}
 	return list
 }
@@ -112,8 +116,7 @@ type ReaderConfig struct {
 	// MaxLine+1 bytes. At 0 a line is what stands before a newline, at most 1 MiB.
 	MaxLine int
 	// Name makes Pos of each line; "" leaves it out.
-	Name     string
-	Comments bool
+	Name string
 }
 
 // Reader is a source of the lines of a stream. It reads ahead.
@@ -177,7 +180,7 @@ func (r *Reader) Next(ctx context.Context) (Line, error) {
 
 func (r *Reader) line(text []byte) Line {
 	r.number++
-	l := Line{Text: string(text), Comments: r.Comments}
+	l := Line{Text: string(text)}
 	if r.Name != "" {
 		l.Pos = fmt.Sprintf("%s:%d", r.Name, r.number)
 	}

@@ -33,6 +33,7 @@ var layers = []layer{
 	{"commands/report", []string{"commands/session", "commands/print", "commands/event"}},
 	{"commands/print", []string{"commands/event", "commands/args", "commands/colour", "commands/picture", "blockdev", "blockdev/driver", "verify", "verify/fio", "verify/job"}},
 	{"commands/merge", []string{"commands/event", "commands/args", "verify", "verify/merkle"}},
+	{"commands/script", []string{"commands/args", "commands/event"}},
 	{"commands/stream", []string{"blockdev", "blockdev/wait"}},
 	{"commands/copier", []string{"commands/stream", "blockdev", "blockdev/driver", "blockdev/wait"}},
 	{"commands/hexedit", nil},

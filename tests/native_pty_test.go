@@ -53,7 +53,7 @@ func TestFirstMinute(t *testing.T) {
 	tty.expect(t, "two rw> ")
 	tty.press(t, "close\r")
 	tty.expect(t, "blksh> ")
-	tty.leave(t, "exit 2")
+	tty.leave(t, "exit 0")
 }
 
 // TestOneCommandAtTerminal has no banner and no prompt.

@@ -11,6 +11,7 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/script"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/repl"
 )
@@ -21,6 +22,9 @@ func (p *program) lines() (repl.Source, error) {
 		return src, err
 	}
 	if len(p.options.commands) > 0 {
+		if p.native() {
+			return repl.Texts("-c", p.options.commands...), nil
+		}
 		return repl.Strings(p.options.commands...), nil
 	}
 	p.interrupts.watch() // while lines are waited for
@@ -36,10 +40,22 @@ func (p *program) lines() (repl.Source, error) {
 		},
 		Await:   p.session.Await,
 		MaxLine: p.dialect.Policy.MaxLine,
+		Name:    p.streamName(),
 	}), nil
 }
 
+// streamName is what the standard input is called in positions, "" where nobody tells them.
+func (p *program) streamName() string {
+	if p.native() {
+		return "stdin"
+	}
+	return ""
+}
+
 func (p *program) promptText() string {
+	if p.parser.Open() {
+		return "... "
+	}
 	if p.native() {
 		return p.nativePrompt()
 	}
@@ -77,39 +93,11 @@ func (p *program) prompt() repl.Source {
 		},
 		Await:           p.session.Await,
 		InterruptLeaves: p.dialect.Policy.InterruptKills,
-		Comments:        true,
+		Dropped:         func() { p.parser.Reset() },
 		History:         history,
 		Complain:        complain,
 	})
 }
-
-// fails is what a failure is to the session, by what a script expects of the line.
-var fails = [...]session.Fails{
-	repl.Success: session.MustNot, repl.Failure: session.Must, repl.Either: session.May,
-}
-
-// runner runs lines in a session.
-type runner struct {
-	*session.Session
-	interrupts *interrupts
-}
-
-// Run runs one line. Ctrl-C ends it and not the program, where the dialect has it so.
-func (r runner) Run(ctx context.Context, line repl.Line) error {
-	ctx, done := r.interrupts.during(ctx)
-	defer done()
-	err := line.Judge(r.Session.Run(ctx, session.Line{
-		Text: line.Text, Words: line.Words, Pos: line.Pos, Comments: line.Comments,
-		Fails: fails[line.Expect], Typed: line.Typed,
-	}))
-	if errors.Is(err, repl.ErrUnexpectedSuccess) {
-		r.Session.Fail(event.Fail(event.Unexpected{}))
-	}
-	return err
-}
-
-// Fail shows that a script cannot be read.
-func (r runner) Fail(err error) { r.Session.Fail(event.Fail(event.ScriptFailed{Err: err})) }
 
 // read runs all lines. The error is about where they come from.
 func (p *program) read(ctx context.Context) error {
@@ -117,8 +105,13 @@ func (p *program) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.stack = repl.NewStack(lines)
-	err = repl.Run(ctx, p.stack, runner{p.session, p.interrupts}, !p.dialect.Policy.StopAtFailure)
+	if p.native() {
+		p.machine = script.NewMachine(host{p.session})
+		p.machine.KeepGoing = !p.dialect.Policy.StopAtFailure
+	}
+	r := p.newRunner(p.interrupts)
+	p.parser = r.parser
+	err = repl.Run(ctx, lines, r)
 	p.leaveTerminal()
 	switch {
 	case errors.Is(err, repl.ErrInterrupted):
@@ -133,9 +126,6 @@ func (p *program) read(ctx context.Context) error {
 	}
 	return nil
 }
-
-// source puts the commands of a file before all lines that were to come.
-func (p *program) source(name string) error { return p.stack.Source(name) }
 
 // confirm asks the person who types the lines.
 func (p *program) confirm(_ context.Context, question string) (string, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
+	"github.com/blksh/blksh/commands/script"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/repl"
 )
@@ -39,8 +40,10 @@ type program struct {
 	terminal   *repl.Terminal              // nil if nobody types lines
 	screen     atomic.Pointer[repl.Screen] // nil while lines are shown
 	passwords  repl.Passwords
-	interrupts *interrupts // nil if Ctrl-C kills
-	stack      *repl.Stack
+	interrupts *interrupts     // nil if Ctrl-C kills
+	machine    *script.Machine // nil in the dialects of QEMU
+	parser     *script.Parser  // of the lines that come from outside
+	depth      int             // how many scripts run inside each other
 	bar        *repl.Progress
 }
 

@@ -24,59 +24,96 @@ func (e *SplitError) Error() string { return fmt.Sprintf("column %d: %s", e.Colu
 // SplitNative splits a line into words at blanks (space, tab, CR, LF), such that a qemu-io line
 // without tabs and without a word that starts with a quote stays what it is there:
 //
-//   - A word whose first byte is ' or " is quoted as in a shell, and may go on after the closing quote. Inside
-//     double quotes a backslash takes the next character as it is.
+//   - A word whose first byte is ' or " is quoted as in a shell, and may go on after the closing
+//     quote. Inside double quotes a backslash takes the next character as it is.
 //   - In any other word quotes, backslashes and # are plain: json:{"a":"b"}, it's.img, a#b.
 //   - A word that starts with json:{ runs to the matching brace, blanks included.
-//   - The value of -P is a pattern, which has quotes of its own: it is handed over as typed, and blanks between
-//     its quotes do not end it. That holds for "-P", for a cluster of letters that ends in P, and for a value
-//     attached to either.
+//   - The value of -P is a pattern, which has quotes of its own: it is handed over as typed, and
+//     blanks between its quotes do not end it. That holds for "-P", for a cluster of letters that
+//     ends in P, and for a value attached to either.
 //   - With comments, a # at the start of a word ends the line.
 //
 // The error is a [*SplitError].
 func SplitNative(line string, comments bool) ([]string, error) {
-	var words []string
+	words, err := Words(line, comments, false)
+	if err != nil {
+		return nil, err
+	}
+	var values []string
+	for _, w := range words {
+		value, err := w.Value(nil)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, value)
+	}
+	return values, nil
+}
+
+// A Word is one of a line as it is typed.
+type Word struct {
+	Raw   string
+	Start int // in the line, in bytes
+	form  form
+}
+
+// form is how a word is written.
+type form uint8
+
+const (
+	plainForm   form = iota
+	quotedForm       // it begins with a quote
+	patternForm      // the value of -P, which keeps its quotes
+	jsonForm
+)
+
+// Bare says whether no quotes and no braces keep a word together, so that it may be a sign.
+func (w Word) Bare() bool { return w.form == plainForm }
+
+// Words splits a line as SplitNative does. With references, $((...)) is a part of a word whatever
+// is in it, unless it stands in quotes.
+func Words(line string, comments, references bool) ([]Word, error) {
+	var words []Word
 	pattern := false // the word before was a -P that wants its value
 	for at := skipBlanks(line, 0); at < len(line); at = skipBlanks(line, at) {
 		if comments && line[at] == '#' {
 			break
 		}
-		word, end, err := nextWord(line, at, pattern)
+		form, end, err := nextWord(line, at, pattern, references)
 		if err != nil {
 			return nil, err
 		}
+		word := line[at:end]
 		attached, isPattern := patternOption(word)
 		pattern = !pattern && isPattern && attached == len(word)
-		words = append(words, word)
+		words = append(words, Word{word, at, form})
 		at = end
 	}
 	return words, nil
 }
 
-// nextWord reads the word that starts at line[at]; end is where it stops.
-func nextWord(line string, at int, pattern bool) (word string, end int, err error) {
+// nextWord finds the form of the word that starts at line[at], and where it ends.
+func nextWord(line string, at int, pattern, references bool) (f form, end int, err error) {
 	rest := line[at:]
 	switch value, isPattern := patternOption(rest); {
 	case pattern:
-		end, err = scanQuoting(line, at, false)
+		f = patternForm
+		end, err = scanQuoting(line, at, false, references)
 	case isPattern:
-		end, err = scanQuoting(line, at+value, false)
+		f = patternForm
+		end, err = scanQuoting(line, at+value, false, references)
 	case rest[0] == '"' || rest[0] == '\'':
-		if end, err = scanQuoting(line, at, true); err == nil {
-			word, err = unquote(line[at:end])
-			return word, end, err
-		}
+		f = quotedForm
+		end, err = scanQuoting(line, at, true, false)
 	case strings.HasPrefix(rest, "json:{"):
+		f = jsonForm
 		if end, err = scanBraces(line, at); err == nil {
-			end = scanPlain(line, end)
+			end, err = scanPlain(line, end, false)
 		}
 	default:
-		end = scanPlain(line, at)
+		end, err = scanPlain(line, at, references)
 	}
-	if err != nil {
-		return "", 0, err
-	}
-	return line[at:end], end, nil
+	return f, end, err
 }
 
 // patternOption reports whether s starts with "-P" or a cluster of letters up to P, and where the
@@ -105,16 +142,24 @@ func skipBlanks(line string, at int) int {
 	return at
 }
 
-func scanPlain(line string, at int) int {
+// scanPlain finds the end of a word without quotes.
+func scanPlain(line string, at int, references bool) (end int, err error) {
 	for at < len(line) && !isBlank(line[at]) {
+		if n := lengthOfSum(line[at:]); references && n != 0 {
+			if n < 0 {
+				return 0, unclosedSum(at)
+			}
+			at += n
+			continue
+		}
 		at++
 	}
-	return at
+	return at, nil
 }
 
 // scanQuoting finds the first blank that stands in no quotes. With escapes a backslash takes the
 // next byte along, except between single quotes.
-func scanQuoting(line string, at int, escapes bool) (end int, err error) {
+func scanQuoting(line string, at int, escapes, references bool) (end int, err error) {
 	var quote byte
 	opened := 0
 	for ; at < len(line); at++ {
@@ -129,6 +174,12 @@ func scanQuoting(line string, at int, escapes bool) (end int, err error) {
 			}
 		case c == '"' || c == '\'':
 			quote, opened = c, at
+		case references && strings.HasPrefix(line[at:], sumBegins):
+			n := lengthOfSum(line[at:])
+			if n < 0 {
+				return 0, unclosedSum(at)
+			}
+			at += n - 1
 		case isBlank(c):
 			return at, nil
 		}

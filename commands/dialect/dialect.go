@@ -102,4 +102,4 @@ func patternByte(word string) (verify.Pattern, error) {
 }
 
 // splitSpaces splits the lines of the qemu dialects. It cannot fail.
-func splitSpaces(line string, _ bool) ([]string, error) { return args.SplitSpaces(line), nil }
+func splitSpaces(line string) ([]string, error) { return args.SplitSpaces(line), nil }

@@ -10,18 +10,21 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
+// splitNative splits a line of the shell's own.
+func splitNative(line string) ([]string, error) { return args.SplitNative(line, true) }
+
 // native is the shell's own dialect: everything.
 func native() Dialect {
 	return Dialect{
 		Policy: session.Policy{
-			Split: args.SplitNative, Numbers: args.Native, Sizes: args.OptionSize,
+			Split: splitNative, Numbers: args.Native, Sizes: args.OptionSize,
 			Times:         args.Duration,
 			Pattern:       verify.Parser{ReadFile: args.ReadFile}.Parse,
 			MaxRequest:    math.MaxInt64,
 			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,
 			Several: true, Careful: true, Alone: true, WholeBlocks: true, Repairs: true,
-			StopAtFailure: true, BackgroundStatus: true, CloseCounts: true, OutputCounts: true,
+			StopAtFailure: true, LastCounts: true, BackgroundStatus: true, CloseCounts: true, OutputCounts: true,
 			Status: nativeStatus,
 		},
 		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {

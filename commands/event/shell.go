@@ -1,6 +1,10 @@
 package event
 
-import "github.com/blksh/blksh/blockdev"
+import (
+	"time"
+
+	"github.com/blksh/blksh/blockdev"
+)
 
 // The events of this file are about the shell itself: what is open in it, and how it ends.
 
@@ -165,6 +169,36 @@ func (Unexpected) Kind() Kind {
 
 // Class of the failure.
 func (Unexpected) Class() Class { return ClassData }
+
+// OtherStatus says that a command ended with another exit status than was expected.
+type OtherStatus struct {
+	Status   int `json:"status" doc:"how it ended"`
+	Expected int `json:"expected" doc:"how it had to"`
+}
+
+// Kind of the event.
+func (OtherStatus) Kind() Kind {
+	return Kind{"other_status", "A command ended with another exit status than was expected."}
+}
+
+// Class of the failure.
+func (OtherStatus) Class() Class { return ClassData }
+
+// Seed is where the random numbers of a script begin, when nobody said where.
+type Seed struct {
+	Seed int64 `json:"seed" doc:"for the statement seed"`
+}
+
+// Kind of the event.
+func (Seed) Kind() Kind { return Kind{"seed", "Where the random numbers of a script begin."} }
+
+// Timed is how long a command or a block took.
+type Timed struct {
+	Elapsed time.Duration `json:"elapsed_ns" unit:"ns" doc:"of the clock on the wall"`
+}
+
+// Kind of the event.
+func (Timed) Kind() Kind { return Kind{"timed", "How long what stands behind time took."} }
 
 // ScriptFailed says that a script could not be read.
 type ScriptFailed struct {

@@ -173,6 +173,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
 	case event.Searched:
 		n.searched(e)
+	case event.Seed:
+		n.say("seed %d\n", e.Seed)
 	case event.Serving:
 		n.serving(e)
 	case event.Shard:
@@ -190,6 +192,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 			plural(int64(len(e.Nodes)), "subtree", "subtrees"))
 	case event.Synopsis:
 		n.synopsis(e)
+	case event.Timed:
+		n.say("time: %s\n", shortTime(e.Elapsed))
 	case event.Uncommitted:
 		n.warn("%s is as it was; %s of it are in %s already, and 'commit' brings the rest\n",
 			e.Name, args.Size(float64(e.Done)), e.Base)
@@ -221,7 +225,9 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 // complain shows why a command failed.
 func (n *Native) complain(at event.Where, r event.Reason) {
 	reason := reason(r)
-	named := strings.HasPrefix(reason, at.Command+" ") || strings.HasPrefix(reason, at.Command+":")
+	_, named := r.(event.UnknownCommand)
+	named = named || strings.HasPrefix(reason, at.Command+" ") ||
+		strings.HasPrefix(reason, at.Command+":")
 	place := n.Name
 	switch {
 	case at.Pos != "" && at.Command != "" && !named:

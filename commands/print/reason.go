@@ -67,6 +67,8 @@ func reason(r event.Reason) string {
 		return firstLine(openFailedWords(e))
 	case event.OtherLength:
 		return lengthWords(e.Lengths)
+	case event.OtherStatus:
+		return fmt.Sprintf("ended with status %d, and not with %d as expected", e.Status, e.Expected)
 	case event.Report:
 		return reportWords(e)
 	case event.ScriptFailed:

@@ -18,8 +18,6 @@ type Line struct {
 	Words []string
 	// Pos is where it stands in a script, as file:line; "" if it stands in none.
 	Pos string
-	// Comments: a word that begins with '#' ends it.
-	Comments bool
 	// Fails says what a failure is to this line.
 	Fails Fails
 	// Typed: a person has typed it and can be asked.
@@ -41,7 +39,7 @@ func (s *Session) split(l Line) ([]string, error) {
 	if l.Words != nil {
 		return l.Words, nil
 	}
-	words, err := s.Policy.Split(l.Text, l.Comments)
+	words, err := s.Policy.Split(l.Text)
 	if err != nil {
 		return nil, event.Fail(event.BadValue{Message: err.Error()})
 	}

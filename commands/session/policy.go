@@ -12,8 +12,8 @@ import (
 // Policy is what a dialect decides besides its table and its printer. The session, the opener and
 // the parser of flags read it; commands never do.
 type Policy struct {
-	// Split takes a line apart. With comments a word that begins with '#' may end it.
-	Split func(line string, comments bool) ([]string, error)
+	// Split takes a line apart that nobody has split.
+	Split func(line string) ([]string, error)
 	// Numbers and Pattern read sizes and the value of -P.
 	Numbers args.Grammar
 	Pattern func(word string) (verify.Pattern, error)
@@ -35,6 +35,8 @@ type Policy struct {
 	// Status is what a failed command makes of the exit status, 0 if nothing. The status is the
 	// highest of all.
 	Status func(err error) int
+	// LastCounts: whoever leaves the prompt does so with the status of the last command.
+	LastCounts bool
 	// BackgroundStatus: the failure of a request in the background counts as the failure of a
 	// command.
 	BackgroundStatus bool

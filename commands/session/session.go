@@ -71,9 +71,8 @@ type Config struct {
 	Screen func() (Screen, error)
 	// LogFolder is where logs of changes are that nobody named, "" if nobody knows.
 	LogFolder string
-	// Source puts the commands of a file before all lines that were to come. nil: nothing comes
-	// from elsewhere.
-	Source func(name string) error
+	// Source runs the commands of a file. nil: nothing comes from elsewhere.
+	Source func(ctx context.Context, name string) error
 	// Reports makes pages about what commands did. It may be zero where no command asks for them.
 	Reports Reports
 	// Progress begins work that may take long, on so many bytes. add counts those that are done,
@@ -96,6 +95,7 @@ type Session struct {
 	ended   bool
 	typed   bool // a person typed the line that runs
 	where   event.Where
+	line    int         // how many lines there were
 	words   []string    // of the line that runs
 	account *Account    // of the command that runs, nil if nobody wants one
 	spare   []byte      // see Buffer
@@ -187,14 +187,18 @@ func (s *Session) End() { s.ended = true }
 
 // Run runs one line, and returns why it failed. Everything has been shown then.
 func (s *Session) Run(ctx context.Context, line Line) error {
-	s.where = event.Where{Line: s.where.Line + 1, Pos: line.Pos}
+	s.begin(line.Pos)
 	err := s.run(ctx, line)
 	if s.Step {
 		s.settle(ctx)
 	} else {
 		s.deliverNotices()
 	}
-	if err = s.outcome(ctx, err); err == nil {
+	err = s.outcome(ctx, err)
+	if s.Interactive && s.Policy.LastCounts && !s.ended && s.where.Command != "" {
+		s.status = 0
+	}
+	if err == nil {
 		return nil
 	}
 	stopped := errors.Is(err, ErrInterrupted)
@@ -207,6 +211,40 @@ func (s *Session) Run(ctx context.Context, line Line) error {
 		s.count(err)
 	}
 	return err
+}
+
+// begin notes where the line is that runs from now on.
+func (s *Session) begin(pos string) {
+	s.line++
+	s.where = event.Where{Line: s.line, Pos: pos}
+}
+
+// Within runs the lines of a script that belong to the command that runs, in place of it.
+func (s *Session) Within(run func() error) error {
+	where, typed := s.where, s.typed
+	err := run()
+	s.where, s.typed = where, typed
+	return err
+}
+
+// FailAt shows that a statement at a place, which is no command, failed, and counts that.
+func (s *Session) FailAt(pos string, err error) {
+	s.begin(pos)
+	s.Fail(err)
+}
+
+// Number reads a number as the commands that are typed now would.
+func (s *Session) Number(word string) (int64, error) {
+	f := Flags{policy: &s.Policy, env: s.env(s.current), words: []string{word}}
+	return f.Number("number", word)
+}
+
+// StatusOf is the exit status of a command that ended with err.
+func (s *Session) StatusOf(err error) int {
+	if err == nil {
+		return 0
+	}
+	return s.Policy.Status(err)
 }
 
 // tell shows why something failed.
@@ -295,12 +333,8 @@ func (s *Session) permit(ctx context.Context, im *Image, needs Needs) error {
 }
 
 func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
-	env := args.Env{End: -1}
-	if im != nil {
-		env = args.Env{End: im.Dev.Size(), Block: im.Dev.Block()}
-	}
 	f := &s.flags
-	f.reset(row, env)
+	f.reset(row, s.env(im))
 	if im != nil {
 		f.position, f.image = im.Position, im
 	}
@@ -313,6 +347,14 @@ func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
 		s.Emit(w)
 	}
 	return run, s.misuse(row, err)
+}
+
+// env is what numbers may be relative to while commands go to an image, which may be none.
+func (s *Session) env(im *Image) args.Env {
+	if im == nil {
+		return args.Env{End: -1}
+	}
+	return args.Env{End: im.Dev.Size(), Block: im.Dev.Block()}
 }
 
 // misuse turns words that cannot be the command's into a failure that tells how it is called. Any

@@ -58,7 +58,10 @@ func All() []session.Topic {
 		{Name: "patterns", Short: "what -P writes and expects", Text: patterns},
 		{Name: "quoting", Short: "how a line becomes words", Text: quoting, Also: "quotes"},
 		{Name: "safety", Short: "what is refused, and what lifts it", Text: safety, Also: "devices locks locking"},
-		{Name: "scripts", Short: "many commands in a file", Text: scripts, Also: "script loops variables"},
+		{
+			Name: "scripts", Short: "many commands in a file, variables and loops", Text: scripts,
+			Also: "script loops variables let repeat for if else time expect seed rand",
+		},
 		{Name: "shards", Short: "several machines that do one thing", Text: shards},
 		{Name: "sizes", Short: "how offsets, lengths and ranges are written", Text: sizes, Also: "units numbers offsets ranges"},
 	}

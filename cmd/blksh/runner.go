@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/script"
+	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/repl"
+)
+
+// runner runs the lines of one source in a session: in the shell's own dialect as statements, in
+// the others as they stand.
+type runner struct {
+	*session.Session
+	interrupts *interrupts // nil if a line that runs may be interrupted already
+	parser     *script.Parser
+	machine    *script.Machine // nil in the dialects of QEMU
+}
+
+// newRunner makes the runner of a source. Those of scripts share the variables.
+func (p *program) newRunner(i *interrupts) runner {
+	return runner{Session: p.session, interrupts: i, parser: &script.Parser{}, machine: p.machine}
+}
+
+// Run runs one line. Ctrl-C ends it and not the program, where the dialect has it so.
+func (r runner) Run(ctx context.Context, line repl.Line) error {
+	ctx, done := r.interrupts.during(ctx)
+	defer done()
+	switch {
+	case r.machine == nil:
+		return r.Session.Run(ctx, session.Line{
+			Text: line.Text, Words: line.Words, Pos: line.Pos, Typed: line.Typed,
+		})
+	case line.Words != nil:
+		return r.machine.Run(ctx, script.Split(line.Words, line.Pos))
+	}
+	statements, err := r.parser.Add(line.Text, line.Pos, line.Typed)
+	if err != nil {
+		r.FailAt(line.Pos, err)
+		return err
+	}
+	return r.machine.Run(ctx, statements)
+}
+
+// End refuses a source that ends amid a statement.
+func (r runner) End() error {
+	err := r.parser.End()
+	if err != nil {
+		r.FailAt("", err)
+	}
+	return err
+}
+
+// host is a session to the statements of scripts.
+type host struct{ *session.Session }
+
+// fails is what a failure is to the session, by what is expected of a command.
+var fails = [...]session.Fails{
+	script.Success: session.MustNot, script.Failure: session.Must, script.Either: session.May,
+	script.Status: session.Must,
+}
+
+// Run runs a command.
+func (h host) Run(ctx context.Context, c script.Command) error {
+	return h.Session.Run(ctx, session.Line{
+		Words: c.Words, Pos: c.Pos, Fails: fails[c.Expect], Typed: c.Typed,
+	})
+}
+
+// Status is the exit status of an error.
+func (h host) Status(err error) int { return h.StatusOf(err) }
+
+// Object shows that a command ended as it must not.
+func (h host) Object(err error) { h.Session.Fail(err) }
+
+// Fail shows why a statement failed.
+func (h host) Fail(pos string, err error) { h.FailAt(pos, err) }
+
+// deepest is how many scripts may run inside each other, so that one that sources itself ends.
+const deepest = 16
+
+// source runs the commands of a file. Their failures have been shown then.
+func (p *program) source(ctx context.Context, name string) error {
+	if p.depth == deepest {
+		return event.Fail(event.ScriptFailed{
+			Name: name, Err: fmt.Errorf("more than %d scripts inside each other", deepest),
+		})
+	}
+	lines, err := repl.OpenScript(name)
+	if err != nil {
+		return scriptFailed(name, err)
+	}
+	defer lines.Close()
+	p.depth++
+	defer func() { p.depth-- }()
+	r := p.newRunner(nil)
+	if !p.dialect.Policy.StopAtFailure {
+		return p.unread(name, repl.Run(ctx, lines, r))
+	}
+	failed, err := repl.RunScript(ctx, lines, r)
+	if failed != nil {
+		return session.Shown(failed)
+	}
+	return p.unread(name, err)
+}
+
+// unread is the error of a script that could not be read to its end.
+func (p *program) unread(name string, err error) error {
+	if err == nil || errors.Is(err, session.ErrInterrupted) {
+		return err
+	}
+	return event.Fail(event.ScriptFailed{Err: err})
+}
