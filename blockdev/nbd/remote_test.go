@@ -131,23 +131,23 @@ func TestRemoteWeb(t *testing.T) {
 // TestRemoteRefused gives names that say nothing, or too much.
 func TestRemoteRefused(t *testing.T) {
 	for name, want := range map[string]string{
-		"ssh://host":              "'ssh://host' is not like ssh://user@host/path",
-		"ssh://host/p?q":          "is not like ssh://user@host/path",
-		"ssh://-oProxy/p":         "is not like ssh://user@host/path",
-		"ssh://$(reboot)/p":       "is not like ssh://user@host/path",
-		"ssh://a%3Bb@host/p":      "is not like ssh://user@host/path",
-		"https:host":              "'https:host' names no storage",
-		"http:///path":            "is not like http://host/path",
-		"http://host/a\r\nB: c":   "is not like http://host/path",
-		"rbd:":                    "'rbd:' names no storage",
-		"rbd:pool":                "is not like rbd:pool/image",
-		"iscsi://host/target":     "is not like iscsi://[user@]host[:port]/target/lun",
-		"iscsi://host":            "is not like iscsi://[user@]host[:port]/target/lun",
-		"[ no-such-program ]":     `exec: "no-such-program": executable file not found in $PATH`,
-		"[ 'half ]":               "''half' is no command with arguments",
-		"[ true ]":                "true says nothing and ends",
-		"[ sh -c 'echo a; b' ]":   "b",
-		"[ nbdkit nosuchplugin ]": "nosuchplugin",
+		"ssh://host":                 "'ssh://host' is not like ssh://user@host/path",
+		"ssh://host/p?q":             "is not like ssh://user@host/path",
+		"ssh://-oProxy/p":            "is not like ssh://user@host/path",
+		"ssh://$(reboot)/p":          "is not like ssh://user@host/path",
+		"ssh://a%3Bb@host/p":         "is not like ssh://user@host/path",
+		"https:host":                 "'https:host' names no storage",
+		"http:///path":               "is not like http://host/path",
+		"http://host/a\r\nB: c":      "is not like http://host/path",
+		"rbd:":                       "'rbd:' names no storage",
+		"rbd:pool":                   "is not like rbd:pool/image",
+		"iscsi://host/target":        "is not like iscsi://[user@]host[:port]/target/lun",
+		"iscsi://host":               "is not like iscsi://[user@]host[:port]/target/lun",
+		"[ no-such-program ]":        `exec: "no-such-program": executable file not found in $PATH`,
+		"[ 'half ]":                  "''half' is no command with arguments",
+		"[ /bin/true ]":              "/bin/true says nothing and ends",
+		"[ /bin/sh -c 'echo a; b' ]": "b",
+		"[ nbdkit nosuchplugin ]":    "nosuchplugin",
 	} {
 		if strings.Contains(name, "nbdkit") {
 			if _, err := exec.LookPath("nbdkit"); err != nil {
@@ -225,6 +225,10 @@ func TestRemoteSSH(t *testing.T) {
 		t.Fatal(err)
 	}
 	blockdevtest.Background(t, port, sshd, "-D", "-e", "-f", in("conf"))
+	if out, err := exec.Command("sftp", "-b", "/dev/null", "-P", fmt.Sprint(port), "-i", in("user"),
+		"-o", "UserKnownHostsFile="+in("known"), "127.0.0.1").CombinedOutput(); err != nil {
+		t.Skipf("sshd does not let this user in, who may have no shell: %v: %s", err, out)
+	}
 
 	with := func(identity, knownHosts string) blockdev.OpenConfig {
 		cfg := remote(false)

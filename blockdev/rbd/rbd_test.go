@@ -226,7 +226,14 @@ func testCreate(t *testing.T, ceph *blockdevtest.Ceph) {
 		t.Fatal(err)
 	}
 	expect(t, open(t, name, config(true)), 0, 3<<20, 0)
-	if list := ceph.Run(t, "rbd", "ls", "rbd"); strings.Contains(list, ".part") {
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := blockdev.Create(cancelled, strings.Replace(name, "made", "unmade", 1),
+		cfg); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if list := ceph.Run(t, "rbd", "ls", "rbd"); strings.Contains(list, ".part") ||
+		strings.Contains(list, "unmade") {
 		t.Errorf("left behind: %s", list)
 	}
 }
