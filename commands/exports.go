@@ -25,14 +25,14 @@ var exports = session.Command{
 		var name string
 		f.Word("server", args.Text("URI"), word(&name))
 		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
-			cfg, stop, err := nbd.Reach(name)
+			cfg, leave, err := nbd.Reach(name)
 			var list []nbd.Listing
 			if err == nil {
 				err = s.Do(ctx, func(ctx context.Context) (err error) {
 					list, err = nbd.List(ctx, cfg)
 					return err
 				})
-				err = errors.Join(err, stop())
+				err = leave(ctx, err)
 			}
 			if err != nil {
 				return event.Fail(event.Failed{Op: "exports", Err: asRefusal(err)})

@@ -128,7 +128,10 @@ func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Imag
 		}
 		list = append(list, x)
 	}
-	for _, name := range j.images {
+	for i, name := range j.images {
+		if slices.Contains(j.images[:i], name) {
+			return conflict("serve: %s is named twice", name)
+		}
 		o := j.opening
 		o.Name = name
 		x, err := j.open(ctx, s, s.Named(name), o)

@@ -114,26 +114,32 @@ func (c *wireJob) setTimeout(word string) error {
 }
 
 func (c *wireJob) run(ctx context.Context, s *session.Session, _ *session.Image) error {
-	cfg, stop, err := nbd.Reach(c.server)
+	cfg, leave, err := nbd.Reach(c.server)
+	if err == nil {
+		if c.wire, err = c.dial(ctx, cfg); err != nil {
+			err = leave(ctx, err)
+		}
+	}
 	if err != nil {
 		return event.Fail(event.Failed{Op: "wire", Err: asRefusal(err)})
 	}
-	err = c.connected(ctx, s, cfg)
-	if stopped := stop(); err == nil && stopped != nil {
-		err = event.Fail(event.Failed{Op: "wire", Err: asRefusal(stopped)})
+	err = c.connected(ctx, s)
+	if left := leave(ctx, nil); err == nil && left != nil {
+		err = event.Fail(event.Failed{Op: "wire", Err: asRefusal(left)})
 	}
 	return err
 }
 
-// connected sends the requests to a server.
-func (c *wireJob) connected(ctx context.Context, s *session.Session, cfg nbd.Config) error {
-	dialling, cancel := context.WithTimeoutCause(ctx, c.timeout,
+// dial connects, and does not wait for ever.
+func (c *wireJob) dial(ctx context.Context, cfg nbd.Config) (*nbd.Wire, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout,
 		driver.RefuseAs(syscall.ETIMEDOUT, "the server does not greet within %s", c.timeout))
 	defer cancel()
-	var err error
-	if c.wire, err = nbd.DialWire(dialling, cfg, c.cfg); err != nil {
-		return event.Fail(event.Failed{Op: "wire", Err: asRefusal(err)})
-	}
+	return nbd.DialWire(ctx, cfg, c.cfg)
+}
+
+// connected sends the requests.
+func (c *wireJob) connected(ctx context.Context, s *session.Session) (err error) {
 	calls := make([]*wireCall, len(c.words))
 	for i, text := range c.words {
 		if calls[i], err = parseWire(text, c.wire.Size()); err != nil {

@@ -129,6 +129,19 @@ func TestWirePeers(t *testing.T) {
 	}
 }
 
+// TestWireMisaligned asks a server for less than its smallest block, and one that ends for anything.
+func TestWireMisaligned(t *testing.T) {
+	t.Parallel()
+	blockdevtest.Peer(t, "nbdkit", "nbdkit")
+	must(t, exec.Command(asBlksh.path, "wire", "[ nbdkit --filter=blocksize-policy memory 1M "+
+		"blocksize-minimum=4096 blocksize-error-policy=error ]", "read 0 4k =OK", "read 1 3 =EINVAL",
+		"write 512 4k =EINVAL", "trim 0 512 =EINVAL", "flush =OK"))
+	out, err := exec.Command(asBlksh.path, "wire", "[ nbdkit nosuchplugin ]", "flush").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "nosuchplugin") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // TestServeHanded lets libnbd start our server and copy an image out by it.
 func TestServeHanded(t *testing.T) {
 	t.Parallel()

@@ -91,21 +91,29 @@ func ParseName(name string) (Config, error) {
 	return cfg, err
 }
 
-// Reach is ParseName for names that may also be a command in brackets: that server is started, and
-// stop ends it.
-func Reach(name string) (cfg Config, stop func() error, err error) {
-	stop = func() error { return nil }
+// Leave ends what Reach has started. It is told why the server was of no use, nil for nothing, and
+// returns that or what the server said about it.
+type Leave func(ctx context.Context, failed error) error
+
+// Reach is ParseName for names that may also be a command in brackets: that server is started.
+func Reach(name string) (Config, Leave, error) {
+	stays := func(_ context.Context, failed error) error { return failed }
 	if probeCommand(name) == 0 {
-		cfg, err = ParseName(name)
-		return cfg, stop, err
+		cfg, err := ParseName(name)
+		return cfg, stays, err
 	}
 	args, err := commandWords(name[1 : len(name)-1])
 	if err != nil {
-		return cfg, stop, err
+		return Config{}, stays, err
 	}
 	server, err := StartServer(args)
 	if err != nil {
-		return cfg, stop, err
+		return Config{}, stays, err
 	}
-	return Config{Address: server.Address()}, server.Stop, nil
+	return Config{Address: server.Address()}, func(ctx context.Context, failed error) error {
+		if failed != nil {
+			return server.explain(ctx, failed)
+		}
+		return server.Stop()
+	}, nil
 }
