@@ -35,10 +35,10 @@ func kit(tier, name, args string, row blockdevtest.Row) peer {
 	}
 }
 
-// memoryScript is a disk of nbdkit's plugin eval: of calls of the shell, on a file.
-const memoryScript = `eval ` +
+// fileScript is a disk of nbdkit's plugin eval: of calls of the shell, on a file.
+const fileScript = `eval ` +
 	`config='ln -sf "$(realpath "$3")" $tmpdir/$2' ` +
-	`get_size='stat -Lc %%s $tmpdir/file' ` +
+	`get_size='stat -Lc %s $tmpdir/file' ` +
 	`pread='dd if=$tmpdir/file iflag=skip_bytes,count_bytes skip=$4 count=$3 status=none' ` +
 	`can_write='exit 0' can_flush='exit 0' ` +
 	`pwrite='dd of=$tmpdir/file conv=notrunc oflag=seek_bytes seek=$4 status=none' ` +
@@ -66,7 +66,7 @@ func peers() []peer {
 			tier: "3", // because each request is a process
 			row:  blockdevtest.Row{Discard: blockdevtest.Refused},
 			command: func(t testing.TB, size int64) string {
-				return "nbdkit -f " + fmt.Sprintf(memoryScript) + " file=" + image(t, size)
+				return "nbdkit -f " + fileScript + " file=" + image(t, size)
 			},
 		},
 		{

@@ -7,12 +7,14 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // usage is what a run of a program took.
 type usage struct {
 	cpu, wall time.Duration
+	memory    int64 // most that was resident, in bytes
 	out       []byte
 }
 
@@ -29,6 +31,7 @@ func (b *bench) program(cpus string, argv ...string) (usage, error) {
 	u := usage{wall: time.Since(start), out: out.Bytes()}
 	if s := cmd.ProcessState; s != nil {
 		u.cpu = s.UserTime() + s.SystemTime()
+		u.memory = s.SysUsage().(*syscall.Rusage).Maxrss << 10
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w\n%s%s", strings.Join(argv, " "), err, out.Bytes(), errs.Bytes())
