@@ -3,6 +3,8 @@ package commands
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +28,16 @@ const (
 // loadModes are the loads in the order of fio's names for them.
 func loadModes() []string { return []string{"read", "write", "randread", "randwrite"} }
 
-// percentiles are those that a load is described by.
-var percentiles = []float64{50, 90, 99, 99.9, 99.99}
+// percentiles are those that latencies are described by.
+func percentiles() []float64 { return []float64{50, 90, 99, 99.9, 99.99} }
+
+// mostRuns bounds how often a load is made by one command.
+const mostRuns = 1000
 
 var bench = session.Command{
 	Name: "bench", Min: 1, Max: -1, Needs: session.File, Reports: true,
 	Group: session.GroupVerify,
-	Args:  "[-b size] [-d depth] [-n requests] [-t seconds] [-P pattern] [--flush] [--seed n] read|write|randread|randwrite [off [len]]",
+	Args:  "[-b size] [-d depth] [-n requests] [-t seconds] [-P pattern] [--flush] [--seed n] [--runs n] read|write|randread|randwrite [off [len]]",
 	Short: "puts the image under load and measures requests, bandwidth, latency and CPU time",
 	Long: ` Example:
  bench randread                  five seconds of 4 KiB reads all over the image,
@@ -40,6 +45,7 @@ var bench = session.Command{
  bench -b 1M -d 4 -n 1024 read 0..1G
                                  the first GiB, once, in requests of 1 MiB
  bench -P random:7 randwrite     OVERWRITES the image with random data
+ bench -t 2 --runs 5 randread    five times, and how far the five are apart
 
  How requests reach the kernel, and whether each write waits for the disk (as it
  does without -t), is said when the image is opened, see 'help engines'. What is
@@ -51,6 +57,7 @@ var bench = session.Command{
 		mode := ""
 		b := &load.Job{Content: verify.Random(1), Seed: 1}
 		block, depth, seed := int64(usualBlock), int64(usualDepth), int64(1)
+		runs := int64(1)
 		f.Size(&block, new(bool), 'b', "block", "SIZE", "bytes of a request; without it 4k")
 		f.Size(&depth, new(bool), 'd', "depth", "N", "requests under way; without it 32")
 		f.Size(&b.Requests, new(bool), 'n', "requests", "N", "end after so many requests")
@@ -64,6 +71,7 @@ var bench = session.Command{
 		f.Bool(&b.Flush, 0, "flush", "end with a flush, whose time counts")
 		f.Size(&seed, new(bool), 0, "seed", "N",
 			"loads of one seed go to the same places; without it 1")
+		f.Size(&runs, new(bool), 0, "runs", "N", "make the load N times and tell the spread")
 		f.EnumWord("mode", loadModes, func(i int) error {
 			mode = loadModes()[i]
 			b.Random, b.Write = strings.HasPrefix(mode, "rand"), strings.HasSuffix(mode, "write")
@@ -73,14 +81,20 @@ var bench = session.Command{
 			return nil
 		})
 		c.operands(f)
-		f.Check("bounds", func(int) error { return loadBounds(c, block, depth) })
+		f.Check("bounds", func(int) error {
+			if runs < 1 || runs > mostRuns {
+				return event.Fail(
+					event.BadValue{Message: fmt.Sprintf("--runs takes 1 to %d", mostRuns)})
+			}
+			return loadBounds(c, block, depth)
+		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if b.Requests == 0 && b.Time == 0 {
 				b.Time = usualTime
 			}
 			b.Off, b.Len, b.Block, b.Depth, b.Seed = c.Off, c.Len, int(block), int(depth),
 				uint64(seed)
-			return runLoad(ctx, s, im, mode, b)
+			return runLoads(ctx, s, im, mode, b, int(runs))
 		}
 	},
 }
@@ -121,48 +135,91 @@ func loadBounds(c scope, block, depth int64) error {
 	return nil
 }
 
-// runLoad makes a load and tells of it, also if a person stopped it.
-func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode string,
-	b *load.Job,
+// runLoads makes a load so many times, and tells how far the runs are apart.
+func runLoads(ctx context.Context, s *session.Session, im *session.Image, mode string,
+	b *load.Job, runs int,
 ) error {
-	total := b.Requests * int64(b.Block)
-	if b.Time > 0 {
-		total = 0
+	if runs == 1 {
+		_, err := runLoad(ctx, s, im, mode, b, 0)
+		return err
 	}
-	add, end := s.Track(mode, total)
+	var iops, bandwidth, mean []float64
+	for run := range runs {
+		e, err := runLoad(ctx, s, im, mode, b, run+1)
+		if err != nil {
+			return err
+		}
+		requests, bytes := e.Rates()
+		iops, bandwidth = append(iops, requests), append(bandwidth, bytes)
+		mean = append(mean, float64(e.Latency.Mean))
+	}
+	s.Emit(event.LoadSpread{
+		Mode: mode, Runs: runs, IOPS: spreadOf(iops), Bandwidth: spreadOf(bandwidth),
+		Mean: spreadOf(mean),
+	})
+	return nil
+}
+
+// spreadOf is what figures have in common.
+func spreadOf(list []float64) event.Spread {
+	s := event.Spread{Min: slices.Min(list), Max: slices.Max(list)}
+	for _, x := range list {
+		s.Mean += x / float64(len(list))
+	}
+	if n := len(list) - 1; n > 0 {
+		for _, x := range list {
+			s.SD += (x - s.Mean) * (x - s.Mean) / float64(n)
+		}
+		s.SD = math.Sqrt(s.SD)
+	}
+	return s
+}
+
+// runLoad makes a load and tells of it, also if a person stopped it. run is which of several it is,
+// 0 if there is but one.
+func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode string,
+	b *load.Job, run int,
+) (e event.Load, err error) {
+	w := session.Work{What: mode, Request: int64(b.Block), Time: b.Time}
+	if b.Time == 0 {
+		w.Total = b.Requests * int64(b.Block)
+	}
+	add, end := s.Watch(w)
 	var result *load.Result
-	err := s.Do(ctx, func(ctx context.Context) (err error) {
+	err = s.Do(ctx, func(ctx context.Context) (err error) {
 		patient, release := unhurried(ctx)
 		defer release()
 		b.Open = opener(patient, im.Dev)
-		start := time.Now() // not the session's clock: asking for no time of day is half the work
-		b.Clock, b.Progress = func() time.Duration { return time.Since(start) }, add
+		b.Clock, b.Progress = stopwatch(), add
 		result, err = load.Run(ctx, *b)
 		return err
 	})
 	end()
-	r := event.Range{Off: b.Off, Len: b.Len}
 	if result != nil && result.Requests > 0 {
-		s.Emit(loadEvent(r, mode, b, result))
+		e = loadEvent(event.Range{Off: b.Off, Len: b.Len}, mode, b, result)
+		e.Run = run
+		s.Emit(e)
 	}
 	switch {
 	case err == nil:
-		return nil
+		return e, nil
 	case ctx.Err() != nil:
-		return event.Fail(event.Interrupted{Err: context.Cause(ctx)})
+		return e, event.Fail(event.Interrupted{Err: context.Cause(ctx)})
 	}
-	return event.Fail(event.Failed{Op: "bench", Err: err})
+	return e, event.Fail(event.Failed{Op: "bench", Err: err})
+}
+
+// stopwatch is the time since now. It is not the session's clock: asking for no time of day is half
+// the work.
+func stopwatch() func() time.Duration {
+	start := time.Now()
+	return func() time.Duration { return time.Since(start) }
 }
 
 func loadEvent(at event.Range, mode string, b *load.Job, r *load.Result) event.Load {
-	e := event.Load{
+	return event.Load{
 		Range: at, Mode: mode, Block: int64(b.Block), Depth: b.Depth, Requests: r.Requests,
 		Elapsed: r.Elapsed, User: r.User, System: r.System,
-		Latency: event.Latency{Min: r.Latency.Min(), Mean: r.Latency.Mean(), Max: r.Latency.Max()},
+		Latency: event.LatencyOf(&r.Latency, percentiles()),
 	}
-	for _, p := range percentiles {
-		e.Latency.Percentiles = append(e.Latency.Percentiles,
-			event.Percentile{Percent: p, Time: r.Latency.Percentile(p)})
-	}
-	return e
 }

@@ -240,7 +240,7 @@ func TestCopyRefused(t *testing.T) {
 // stopAt has the command be interrupted when it has done so many bytes.
 func stopAt(at int64, stop context.CancelFunc) func(*session.Config) {
 	return func(c *session.Config) {
-		c.Progress = func(string, int64) (func(int64), func()) {
+		c.Progress = func(session.Work) (func(int64), func()) {
 			done := int64(0)
 			return func(n int64) {
 				if done += n; done >= at {

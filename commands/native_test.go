@@ -177,8 +177,8 @@ func TestProgress(t *testing.T) {
 	var all []*work
 	counts := make(chan func(), 1000)
 	s := newShell(t, "native", func(c *session.Config) {
-		c.Progress = func(what string, total int64) (func(int64), func()) {
-			w := &work{what: what, total: total}
+		c.Progress = func(begun session.Work) (func(int64), func()) {
+			w := &work{what: begun.What, total: begun.Total}
 			all = append(all, w)
 			return func(n int64) { counts <- func() { w.done += n } }, func() {
 				for len(counts) > 0 {

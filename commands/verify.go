@@ -41,6 +41,8 @@ type blockJob struct {
 	notes []fio.Note
 	// others are jobs that wrote to the image as well; see job.VerifyOptions.
 	others []fio.Options
+	// figures gets how fast the job was; nil: nobody wants to know.
+	figures *figures
 	// drawing is of the blocks, if anybody wants one.
 	drawing drawing
 }
@@ -60,6 +62,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (state *fio.St
 	})
 	if result != nil {
 		state = run.job.State(result)
+		b.measure(writePhase, s.Now().Sub(began), result.WriteTraffic)
 	}
 	if err != nil {
 		return state, b.stopped(ctx, run, result, err)
@@ -110,6 +113,7 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 		return run.job.Verify(ctx, readOnly(open),
 			job.VerifyOptions{From: b.from, History: b.history, Others: b.others})
 	})
+	b.measure(verifyPhase, s.Now().Sub(began), result.ReadTraffic)
 	b.drawRest(result)
 	if b.sized && result.BlockLen > 0 {
 		s.Emit(event.JobNote{Note: fio.Note{Job: b.op, Option: "-b", Why: "the blocks have " +
@@ -215,6 +219,9 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session,
 	b.settleFile(s)
 	run := &blockRun{blockJob: b, phase: phase}
 	hooks := job.Hooks{Progress: run.note, Now: s.Now, Bad: b.drawBad}
+	if b.figures != nil {
+		hooks.Clock = stopwatch()
+	}
 	if b.tell.dump != "" {
 		if err := b.tell.openDump(ctx, s, b.image.Name); err != nil {
 			return nil, err

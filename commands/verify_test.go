@@ -102,9 +102,11 @@ func (o *objects) run(ctx context.Context, status int, line string) (list []told
 	return list
 }
 
+// must is what a line says that ends with a status, but for how fast it was.
 func (o *objects) must(status int, line string) []told {
 	o.t.Helper()
-	return o.run(context.Background(), status, line)
+	return slices.DeleteFunc(o.run(context.Background(), status, line),
+		func(e told) bool { return e.Kind == "performance" })
 }
 
 // content is what the current image holds.
@@ -410,7 +412,7 @@ func TestResume(t *testing.T) {
 	o := newObjects(t, func(cfg *session.Config) {
 		// so that there is progress at every look
 		cfg.Now = func() time.Time { return time.Unix(seconds.Add(1), 0) }
-		cfg.Progress = func(string, int64) (add func(int64), end func()) {
+		cfg.Progress = func(session.Work) (add func(int64), end func()) {
 			return func(n int64) {
 				// something is done: a look may come before the first request has ended
 				if n > 0 && interrupt != nil {

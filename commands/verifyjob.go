@@ -44,6 +44,9 @@ var verifyJob = session.Command{
  time_based wrote is only known to the run itself, or from the state file that
  it left, with verify_state_load=1.
 
+ At the end it says how fast each job and each group was, writing and verifying:
+ requests and bytes a second, and how long requests took.
+
  With --shard several runs do of each job what one would, see 'help shards'.
  State files of shards have names of their own.
 `,
@@ -85,9 +88,10 @@ type jobFile struct {
 	options       fio.Options // that jobs begin with
 	tell          findings
 
-	jobs  []fio.Options
-	notes []fio.Note
-	files jobFiles
+	jobs    []fio.Options
+	notes   []fio.Note
+	files   jobFiles
+	figures figures
 }
 
 // load reads the file.
@@ -169,6 +173,7 @@ func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image
 	if err != nil {
 		return err
 	}
+	defer j.figures.emit(s)
 	var damaged error
 	idle := true
 	for i := range jobs {
@@ -308,7 +313,7 @@ func (j *jobFile) onFile(
 	}
 	b := &blockJob{
 		op: "verify_job", section: o.Name, image: im, options: o, from: j.from,
-		merge: j.merge, tell: j.tell, shard: j.shard,
+		merge: j.merge, tell: j.tell, shard: j.shard, figures: &j.figures,
 	}
 	if some, err := b.share(s); err != nil || !some {
 		return err

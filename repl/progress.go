@@ -30,10 +30,19 @@ type Progress struct {
 	left  bool // the line of this work is not drawn any more
 }
 
+// Work is what a command is about to do.
+type Work struct {
+	What  string
+	Total int64 // bytes; 0 if nobody knows
+	// Request is how many bytes one request has, 0 if they are not of one length. Time is how long
+	// the work takes, 0 if that is not known.
+	Request int64
+	Time    time.Duration
+}
+
 // work is one command on its way.
 type work struct {
-	what  string
-	total int64 // bytes; 0 if nobody knows
+	Work
 	begun time.Time
 	done  atomic.Int64
 }
@@ -44,10 +53,10 @@ func NewProgress(w io.Writer, width func() int) *Progress {
 	return &Progress{w: w, width: width}
 }
 
-// Begin begins work on total bytes, 0 if their number is not known. add counts bytes that are done,
-// from any goroutine; end takes the line away. Of several works only the first is shown.
-func (p *Progress) Begin(what string, total int64) (add func(n int64), end func()) {
-	w := &work{what: what, total: total, begun: time.Now()}
+// Begin begins work. add counts bytes that are done, from any goroutine; end takes the line away.
+// Of several works only the first is shown.
+func (p *Progress) Begin(what Work) (add func(n int64), end func()) {
+	w := &work{Work: what, begun: time.Now()}
 	add = func(n int64) { w.done.Add(n) }
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,29 +164,47 @@ func (p *Progress) Print() {
 	_, _ = fmt.Fprintln(p.w, line)
 }
 
-// line is share, bytes, rate and time left, as far as they are known. It is ASCII, since what is
+// line is share, bytes, rates and time left, as far as they are known. It is ASCII, since what is
 // the name of a command.
 func (w *work) line(now time.Time) string {
-	done := w.done.Load()
-	parts := []string{w.what}
-	if w.total > 0 {
-		share := float64(done) / float64(w.total)
-		parts = append(parts, fmt.Sprintf("%3.0f%%", 100*share),
-			humanize.IBytes(uint64(max(0, done)))+" of "+humanize.IBytes(uint64(w.total)))
+	done, elapsed := w.done.Load(), now.Sub(w.begun)
+	parts := []string{w.What}
+	if share := w.share(done, elapsed); share >= 0 {
+		parts = append(parts, fmt.Sprintf("%3.0f%%", 100*share))
+	}
+	if w.Total > 0 {
+		parts = append(parts,
+			humanize.IBytes(uint64(max(0, done)))+" of "+humanize.IBytes(uint64(w.Total)))
 	} else {
 		parts = append(parts, humanize.IBytes(uint64(max(0, done))))
 	}
-	seconds := now.Sub(w.begun).Seconds()
-	if done <= 0 || seconds <= 0 {
+	if done <= 0 || elapsed <= 0 {
 		return strings.Join(parts, "  ")
 	}
-	rate := float64(done) / seconds
+	rate := float64(done) / elapsed.Seconds()
 	parts = append(parts, humanize.IBytes(uint64(rate))+"/s")
-	if left := float64(w.total-done) / rate; left > 0 && left < maxLeft.Seconds() {
-		parts = append(parts, time.Duration(left*float64(time.Second)).Round(time.Second).String()+
-			" left")
+	if w.Request > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f IOPS", rate/float64(w.Request)))
+	}
+	left := w.Time - elapsed
+	if w.Time == 0 {
+		left = time.Duration(min(maxLeft.Seconds(), float64(w.Total-done)/rate) * float64(time.Second))
+	}
+	if left > 0 && left < maxLeft {
+		parts = append(parts, left.Round(time.Second).String()+" left")
 	}
 	return strings.Join(parts, "  ")
+}
+
+// share is how much of the work is done, below zero if nobody knows.
+func (w *work) share(done int64, elapsed time.Duration) float64 {
+	switch {
+	case w.Total > 0:
+		return float64(done) / float64(w.Total)
+	case w.Time > 0:
+		return min(1, max(0, elapsed.Seconds()/w.Time.Seconds()))
+	}
+	return -1
 }
 
 // maxLeft is where a forecast says nothing any more.

@@ -44,7 +44,7 @@ func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w locked
 		p := NewProgress(&w, columns(80))
-		add, end := p.Begin("read", 10<<30)
+		add, end := p.Begin(Work{What: "read", Total: 10 << 30})
 		add(1 << 30)
 		pass(quick - time.Millisecond)
 		if got := w.take(); got != "" {
@@ -82,7 +82,7 @@ func TestProgressOfQuickWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w locked
 		p := NewProgress(&w, columns(80))
-		_, end := p.Begin("read", 1)
+		_, end := p.Begin(Work{What: "read", Total: 1})
 		pass(quick / 2)
 		end()
 		pass(time.Minute)
@@ -97,7 +97,7 @@ func TestProgressWithoutTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w locked
 		p := NewProgress(&w, nil)
-		add, end := p.Begin("iszero", 0)
+		add, end := p.Begin(Work{What: "iszero", Total: 0})
 		add(3 << 20)
 		pass(3 * time.Second)
 		if got := w.take(); got != "" {
@@ -121,7 +121,7 @@ func TestProgressMakesRoom(t *testing.T) {
 		var w locked
 		p := NewProgress(&w, columns(10))
 		out := p.Over(&w)
-		_, end := p.Begin("read", 0)
+		_, end := p.Begin(Work{What: "read", Total: 0})
 		defer end()
 		pass(quick)
 		if got, want := w.take(), gone+"read  0 B"; got != want {
@@ -147,8 +147,8 @@ func TestProgressOfSeveral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w locked
 		p := NewProgress(&w, columns(80))
-		_, endFirst := p.Begin("first", 0)
-		add, endSecond := p.Begin("second", 0)
+		_, endFirst := p.Begin(Work{What: "first", Total: 0})
+		add, endSecond := p.Begin(Work{What: "second", Total: 0})
 		add(1)
 		pass(quick)
 		endSecond()
@@ -156,7 +156,7 @@ func TestProgressOfSeveral(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 		endFirst()
-		_, endThird := p.Begin("third", 0)
+		_, endThird := p.Begin(Work{What: "third", Total: 0})
 		defer endThird()
 		pass(quick)
 		if got, want := w.take(), gone+gone+"third  0 B"; got != want {
@@ -181,7 +181,7 @@ func TestProgressWords(t *testing.T) {
 		{7200, 1, time.Second, "x    0%  1 B of 7.0 KiB  1 B/s  1h59m59s left"},
 		{0, -1, time.Second, "x  0 B"},
 	} {
-		w := &work{what: "x", total: c.total, begun: now}
+		w := &work{Work: Work{What: "x", Total: c.total}, begun: now}
 		w.done.Store(c.done)
 		if got := w.line(now.Add(c.after)); got != c.want {
 			t.Errorf("%d of %d after %v: %q, want %q", c.done, c.total, c.after, got, c.want)
@@ -196,7 +196,7 @@ func TestProgressLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w locked
 		p := NewProgress(&w, columns(80))
-		_, end := p.Begin("read", 1<<30)
+		_, end := p.Begin(Work{What: "read", Total: 1 << 30})
 		pass(quick)
 		w.take()
 		p.Leave()
@@ -209,7 +209,7 @@ func TestProgressLeave(t *testing.T) {
 			t.Errorf("after Leave: %q", got)
 		}
 		p.Leave() // there is nothing
-		_, end = p.Begin("read", 1<<30)
+		_, end = p.Begin(Work{What: "read", Total: 1 << 30})
 		pass(quick)
 		if got := w.take(); got == "" {
 			t.Error("no line for the work after it")
@@ -218,11 +218,44 @@ func TestProgressLeave(t *testing.T) {
 
 		p = NewProgress(&w, nil)
 		w.take()
-		_, end = p.Begin("read", 0)
+		_, end = p.Begin(Work{What: "read", Total: 0})
 		p.Leave()
 		if got, want := w.take(), "read  0 B\n"; got != want {
 			t.Errorf("without a terminal %q, want %q", got, want)
 		}
 		end()
 	})
+}
+
+// TestLoadLine: a load is told of by its requests, and by the time that it still takes.
+func TestLoadLine(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		work    Work
+		done    int64
+		elapsed time.Duration
+		want    string
+	}{
+		{
+			Work{What: "randread", Request: 4096, Time: 5 * time.Second},
+			2000 * 4096, 2 * time.Second,
+			"randread   40%  7.8 MiB  3.9 MiB/s  1000 IOPS  3s left",
+		},
+		{
+			Work{What: "randread", Request: 4096, Time: 5 * time.Second},
+			2000 * 4096, 8 * time.Second,
+			"randread  100%  7.8 MiB  1000 KiB/s  250 IOPS",
+		},
+		{
+			Work{What: "read", Request: 4096, Total: 4000 * 4096},
+			1000 * 4096, time.Second,
+			"read   25%  3.9 MiB of 16 MiB  3.9 MiB/s  1000 IOPS  3s left",
+		},
+	} {
+		w := &work{Work: c.work, begun: now.Add(-c.elapsed)}
+		w.done.Store(c.done)
+		if got := w.line(now); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
 }

@@ -157,6 +157,9 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`"elapsed_ns":\d+`), `"elapsed_ns":0`},
 	{regexp.MustCompile(`( in )[0-9.hmnsµ]+, [0-9.]+ [KMGT]iB/s`), `${1}<TIME>, <RATE>/s`},
+	{regexp.MustCompile(`(?m)^(.{14} (?:write |verify)) +\d.*$`), `${1} <FIGURES>`},
+	{regexp.MustCompile(`("(?:iops|bytes_per_second)":)\d+`), `${1}0`},
+	{regexp.MustCompile(`"latency_ns":\{[^}]*\},"histogram":\[[^]]*\]`), `"latency_ns":{},"histogram":[]`},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), `2026-01-01 00:00:00`},
 	{regexp.MustCompile(`"date_(n?sec)":\d+`), `"date_$1":0`},
 	{regexp.MustCompile(`"disk_size":\d+`), `"disk_size":0`},

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/repl"
 )
 
@@ -11,7 +12,7 @@ import (
 // line for every SIGUSR1. What is written to the same terminal goes around the line.
 func (p *program) progress(stdout,
 	stderr *os.File,
-) func(what string, total int64) (add func(n int64), end func()) {
+) func(w session.Work) (add func(n int64), end func()) {
 	var width func() int
 	if repl.IsTerminal(stderr) {
 		width = func() int { return repl.Width(stderr) }
@@ -24,7 +25,7 @@ func (p *program) progress(stdout,
 			p.out.SetWriter(progress.Over(p.around(stdout)))
 		}
 	}
-	return progress.Begin
+	return func(w session.Work) (add func(n int64), end func()) { return progress.Begin(repl.Work(w)) }
 }
 
 // tellProgress is called when what is under way is about to be stopped.

@@ -3,7 +3,6 @@ package event
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/blksh/blksh/verify"
@@ -221,68 +220,4 @@ func (NotVerified) Kind() Kind {
 		"not_verified",
 		"A job of a job file does not say how it is verified, so it is not.",
 	}
-}
-
-// Load is what a device did under load. User and System are the time that the processors worked for
-// this program.
-type Load struct {
-	Range
-	Mode     string        `json:"mode" doc:"read, write, randread or randwrite"`
-	Block    int64         `json:"block" unit:"bytes" doc:"of a request"`
-	Depth    int           `json:"depth" doc:"requests under way"`
-	Requests int64         `json:"requests" doc:"how many were made"`
-	Elapsed  time.Duration `json:"elapsed_ns" unit:"ns" doc:"time of all of them"`
-	User     time.Duration `json:"-"`
-	System   time.Duration `json:"-"`
-	Latency  Latency       `json:"-"`
-}
-
-// Kind of the event.
-func (Load) Kind() Kind { return Kind{"load", "What a device did under load."} }
-
-// Latency is how long requests took, from the call that started them to the one that found them
-// done.
-type Latency struct {
-	Min, Mean, Max time.Duration
-	Percentiles    []Percentile
-}
-
-// Percentile says that so many percent of all requests took no longer than Time, but for an error
-// of less than one percent.
-type Percentile struct {
-	Percent float64
-	Time    time.Duration
-}
-
-type load struct {
-	loadOf
-	IOPS      int64            `json:"iops" doc:"requests a second"`
-	Bandwidth int64            `json:"bytes_per_second" unit:"bytes" doc:"bandwidth"`
-	User      time.Duration    `json:"user_ns" unit:"ns" doc:"time of processors in the program"`
-	System    time.Duration    `json:"system_ns" unit:"ns" doc:"time of processors in the kernel for it"`
-	Latency   map[string]int64 `json:"latency_ns" unit:"ns" doc:"min, mean, max, and percentiles as p50 to p99.99"`
-}
-
-// loadOf is a Load by another name: it tells of itself field by field.
-type loadOf Load
-
-// Told adds rates to what was measured.
-func (l Load) Told() any {
-	seconds := max(l.Elapsed, 1).Seconds()
-	return load{
-		loadOf(l), int64(float64(l.Requests) / seconds),
-		int64(float64(l.Requests*l.Block) / seconds),
-		l.User, l.System, l.Latency.told(),
-	}
-}
-
-func (l Latency) told() map[string]int64 {
-	told := map[string]int64{
-		"min": l.Min.Nanoseconds(), "mean": l.Mean.Nanoseconds(),
-		"max": l.Max.Nanoseconds(),
-	}
-	for _, p := range l.Percentiles {
-		told["p"+strconv.FormatFloat(p.Percent, 'g', -1, 64)] = p.Time.Nanoseconds()
-	}
-	return told
 }

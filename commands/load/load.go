@@ -3,7 +3,7 @@
 // One goroutine owns a batch queue and keeps it full: as soon as a request is done, its slot
 // carries the next one. Nothing is allocated a request, and the clock is looked at once each time
 // that something is done, which is when those requests end and the next ones begin; so what is
-// measured is the device and not the measuring. Latencies go into a [Histogram] of fixed size.
+// measured is the device and not the measuring. Latencies go into a histogram of fixed size.
 //
 // A random load draws each block anew, so that one may be chosen twice before another is chosen
 // once.
@@ -19,6 +19,7 @@ import (
 
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/job"
+	"github.com/blksh/blksh/verify/latency"
 )
 
 // Job is a load.
@@ -55,7 +56,7 @@ type Result struct {
 	Requests     int64
 	Elapsed      time.Duration
 	User, System time.Duration // of the processors, for the whole process
-	Latency      Histogram
+	Latency      latency.Histogram
 }
 
 // checkEvery is how many requests may pass between two looks at what might end the load.

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,51 +17,6 @@ import (
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/job"
 )
-
-// Every value lies in the bucket that claims it, and buckets leave no gap.
-func TestBuckets(t *testing.T) {
-	for i := range buckets - 1 {
-		top := highest(i)
-		if top > math.MaxInt64 {
-			break
-		}
-		if bucket(top) != i || bucket(top+1) != i+1 {
-			t.Fatalf("bucket %d ends at %d, which lies in %d, and the next value in %d", i, top,
-				bucket(top), bucket(top+1))
-		}
-	}
-	if at := bucket(math.MaxInt64); at >= buckets {
-		t.Errorf("the largest duration lies in bucket %d of %d", at, buckets)
-	}
-}
-
-func TestHistogram(t *testing.T) {
-	var h Histogram
-	if h.Percentile(50) != 0 || h.Mean() != 0 {
-		t.Error("nothing has a duration")
-	}
-	for i := 1; i <= 10000; i++ {
-		h.Add(time.Duration(i) * time.Microsecond)
-	}
-	h.Add(-time.Second)
-	for _, c := range []struct {
-		percent float64
-		want    time.Duration
-	}{
-		{50, 5000 * time.Microsecond},
-		{99, 9900 * time.Microsecond},
-		{99.99, 9999 * time.Microsecond},
-		{100, 10 * time.Millisecond},
-	} {
-		got := h.Percentile(c.percent)
-		if wrong := math.Abs(float64(got-c.want)) / float64(c.want); wrong > 0.01 {
-			t.Errorf("%v%%: %v, want %v", c.percent, got, c.want)
-		}
-	}
-	if h.Min() != 0 || h.Max() != 10*time.Millisecond {
-		t.Errorf("from %v to %v", h.Min(), h.Max())
-	}
-}
 
 // device is an image in memory.
 func device(t *testing.T, options string) *blockdev.Device {
@@ -111,7 +65,7 @@ func TestRun(t *testing.T) {
 			t.Fatalf("%+v: %v", c, err)
 		}
 		if c.Requests > 0 && r.Requests != c.Requests || r.Requests == 0 ||
-			bytes != 4096*r.Requests || r.Elapsed <= 0 || r.Latency.n != r.Requests {
+			bytes != 4096*r.Requests || r.Elapsed <= 0 || r.Latency.Count() != r.Requests {
 			t.Errorf("%+v: %d requests, %d bytes in %v", c, r.Requests, bytes, r.Elapsed)
 		}
 	}

@@ -130,6 +130,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.listed(e)
 	case event.Load:
 		n.load(e)
+	case event.LoadSpread:
+		n.loadSpread(e)
 	case event.MapEmpty:
 		n.say("the image is empty\n")
 	case event.MapHead:
@@ -163,6 +165,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.opened(e)
 	case event.OtherLength:
 		n.finding(at)("%s\n", reason(e))
+	case event.Performance:
+		n.performance(e)
 	case event.Rebased:
 		n.rebased(e)
 	case event.Reported:

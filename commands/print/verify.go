@@ -268,34 +268,3 @@ func partWords(b *job.Bad) string {
 	}
 	return "wrong: " + strings.Join(parts, ", ")
 }
-
-// load shows a measurement.
-func (n *Native) load(e event.Load) {
-	seconds := max(e.Elapsed, 1).Seconds()
-	n.say("%s: requests of %s, %d at a time, over %s at offset %d\n", e.Mode,
-		args.Size(float64(e.Block)), e.Depth, sizeWords(e.Len), e.Off)
-	n.say("  %s in %s: %.0f a second, %s/s\n", plural(e.Requests, "request", "requests"),
-		e.Elapsed.Round(time.Millisecond),
-		float64(e.Requests)/seconds, args.Size(float64(e.Requests*e.Block)/seconds))
-	n.say("  latency: mean %s, least %s, most %s\n ", shortTime(e.Latency.Mean),
-		shortTime(e.Latency.Min), shortTime(e.Latency.Max))
-	for _, p := range e.Latency.Percentiles {
-		n.say(" %g%% %s", p.Percent, shortTime(p.Time))
-	}
-	each := func(d time.Duration) string { return shortTime(d / time.Duration(max(1, e.Requests))) }
-	n.say("\n  processor time a request: %s (%s user, %s system)\n", each(e.User+e.System),
-		each(e.User), each(e.System))
-}
-
-// shortTime is a duration with three digits or so.
-func shortTime(d time.Duration) string {
-	switch {
-	case d >= time.Second:
-		d = d.Round(10 * time.Millisecond)
-	case d >= time.Millisecond:
-		d = d.Round(10 * time.Microsecond)
-	case d >= 10*time.Microsecond:
-		d = d.Round(100 * time.Nanosecond)
-	}
-	return d.String()
-}

@@ -75,9 +75,9 @@ type Config struct {
 	Source func(ctx context.Context, name string) error
 	// Reports makes pages about what commands did. It may be zero where no command asks for them.
 	Reports Reports
-	// Progress begins work that may take long, on so many bytes. add counts those that are done,
-	// from any goroutine; end ends it. It may be nil.
-	Progress func(what string, total int64) (add func(n int64), end func())
+	// Progress begins work that may take long. add counts bytes that are done, from any goroutine;
+	// end ends it. It may be nil.
+	Progress func(w Work) (add func(n int64), end func())
 }
 
 // Session runs lines. Its methods belong to one goroutine, but for Notify.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"github.com/blksh/blksh/commands/event"
 )
@@ -45,10 +46,25 @@ func (s *Session) deliverSaid() {
 	}
 }
 
+// Work is what a command is about to do, for who watches it.
+type Work struct {
+	What  string
+	Total int64 // bytes; 0 if nobody knows
+	// Request is how many bytes one request has, 0 if they are not of one length. Time is how long
+	// the work takes, 0 if that is not known.
+	Request int64
+	Time    time.Duration
+}
+
 // Track begins work on so many bytes, see Config.Progress.
 func (s *Session) Track(what string, total int64) (add func(n int64), end func()) {
+	return s.Watch(Work{What: what, Total: total})
+}
+
+// Watch begins work, see Config.Progress.
+func (s *Session) Watch(w Work) (add func(n int64), end func()) {
 	if s.Progress == nil {
 		return func(int64) {}, func() {}
 	}
-	return s.Progress(what, total)
+	return s.Progress(w)
 }

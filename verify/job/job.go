@@ -16,6 +16,9 @@ type Hooks struct {
 	Progress func(Progress)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Clock is the time since some moment, by which requests are measured, see Result.ReadTraffic. It may
+	// be called on any goroutine, twice for what is sent at once. nil: nothing is measured.
+	Clock func() time.Duration
 	// Dump gets the bytes of bad blocks. side is received, expected or diff; see [Dump].
 	Dump func(side string, off int64, data []byte) error
 }

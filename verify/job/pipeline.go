@@ -76,6 +76,7 @@ type pipeline struct {
 	window  int
 	staged  []int
 	readers *readers
+	meter   *meter
 
 	progress func()
 }
@@ -110,7 +111,7 @@ func newPipeline(ctx context.Context, t *task, open Opener, size int,
 	if pl.q, err = open(ctx, total, size); err != nil {
 		return nil, err
 	}
-	pl.window = pl.depth
+	pl.window, pl.meter = pl.depth, newMeter(t.hooks.Clock, pl.q.Depth())
 	pl.slots, pl.done = make([]slot, pl.q.Depth()), make([]int, pl.q.Depth())
 	newReaders(releaseAtOnce).join(pl)
 	for i := range pl.slots {
@@ -279,16 +280,18 @@ type source func(s *slot) bool
 
 // turn starts what is staged, waits for a completion and returns the slots that
 // went well. The others go to failed and are released.
-func (pl *pipeline) turn(staged int, failed func(*slot, error)) ([]int, error) {
-	pl.inFlight += staged
-	pl.sent += int64(staged)
+func (pl *pipeline) turn(staged []int, failed func(*slot, error)) ([]int, error) {
+	pl.inFlight += len(staged)
+	pl.sent += int64(len(staged))
 	if pl.inFlight == 0 {
 		return nil, nil
 	}
+	pl.meter.send(staged)
 	n, err := pl.start()
 	if err != nil {
 		return nil, err
 	}
+	pl.meter.ended(pl.done[:n], pl.slots)
 	pl.adapt(pl.done[:n])
 	pl.inFlight -= n
 	return slices.DeleteFunc(pl.done[:n], func(i int) bool {
@@ -377,8 +380,8 @@ func (pl *pipeline) write(ctx context.Context, by producer) error {
 		if err := pl.stage(line[:n], by); err != nil {
 			return err
 		}
+		list, err := pl.turn(line[:n], by.failed)
 		line = line[:copy(line, line[n:])]
-		list, err := pl.turn(n, by.failed)
 		if err != nil {
 			return fmt.Errorf("send writes: %w", err)
 		}

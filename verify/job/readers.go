@@ -122,7 +122,7 @@ func (pl *pipeline) read(ctx context.Context, src source, failed func(s *slot, e
 		if len(pl.staged) == 0 && pl.inFlight == 0 && pl.working == 0 && pl.idle(ended) {
 			return nil
 		}
-		list, err := pl.turn(len(pl.staged), failed)
+		list, err := pl.turn(pl.staged, failed)
 		if err != nil {
 			return fmt.Errorf("send reads: %w", err)
 		}

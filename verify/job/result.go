@@ -57,6 +57,10 @@ type Result struct {
 	// Requests counts the reads and writes that were sent to the device, each of
 	// one request of the job or of several that were merged.
 	Requests int64 `json:"requests"`
+	// ReadTraffic and WriteTraffic are what was sent and how long it took; nil without
+	// [Hooks.Clock].
+	ReadTraffic  *Traffic `json:"-"`
+	WriteTraffic *Traffic `json:"-"`
 	// Blocks counts the blocks that were checked; Bad those that are damaged.
 	Blocks int64 `json:"blocks"`
 	Bad    int64 `json:"bad"`

@@ -171,6 +171,7 @@ func (t *task) withResources(ctx context.Context, open Opener, size int, m resou
 	err = do(pl)
 	err = errors.Join(err, pl.close())
 	t.count(&Result{Requests: pl.sent})
+	t.measured(pl.meter)
 	for _, w := range pl.workers {
 		t.count(w.checker.seen)
 	}

@@ -52,7 +52,7 @@ _blksh_operands() {
 		esac
 		;;
 	bench)
-		flags='-b --block -d --depth -n --requests -P --pattern -t --time --flush --report --seed' words='read write randread randwrite' files=
+		flags='-b --block -d --depth -n --requests -P --pattern -t --time --flush --report --runs --seed' words='read write randread randwrite' files=
 		case $prev in
 	-b | --block) flags= words='' files= ;;
 	-d | --depth) flags= words='' files= ;;
@@ -60,6 +60,7 @@ _blksh_operands() {
 	-P | --pattern) flags= words='' files= ;;
 	-t | --time) flags= words='' files= ;;
 	--report) flags= words='' files=yes ;;
+	--runs) flags= words='' files= ;;
 	--seed) flags= words='' files= ;;
 		esac
 		;;

@@ -173,6 +173,7 @@ complete -c blksh -n '__blksh_in bench' -s P -l pattern -x -d 'what is written; 
 complete -c blksh -n '__blksh_in bench' -s t -l time -x -d 'end after so much time; without -n and -t 5'
 complete -c blksh -n '__blksh_in bench' -l flush -d 'end with a flush, whose time counts'
 complete -c blksh -n '__blksh_in bench' -l report -r -F -d 'write a page of HTML about what was done and found'
+complete -c blksh -n '__blksh_in bench' -l runs -x -d 'make the load N times and tell the spread'
 complete -c blksh -n '__blksh_in bench' -l seed -x -d 'loads of one seed go to the same places; without it 1'
 
 complete -c blksh -n '__blksh_in bitmap' -f -a 'list add remove clear enable disable merge'

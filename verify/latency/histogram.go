@@ -1,4 +1,8 @@
-package load
+// Package latency counts how long requests take.
+//
+// A [Histogram] is of one size, so that counting allocates nothing however many requests there are
+// and however long they take: it is made once, outside of the loop that it watches.
+package latency
 
 import (
 	"math/bits"
@@ -53,6 +57,52 @@ func (h *Histogram) Add(d time.Duration) {
 	h.max = max(h.max, d)
 	h.sum += d
 	h.n++
+}
+
+// Join adds what another has counted.
+func (h *Histogram) Join(other *Histogram) {
+	if other.n == 0 {
+		return
+	}
+	for i, n := range other.counts {
+		h.counts[i] += n
+	}
+	if h.n == 0 || other.min < h.min {
+		h.min = other.min
+	}
+	h.max = max(h.max, other.max)
+	h.sum += other.sum
+	h.n += other.n
+}
+
+// Count is how many durations were counted.
+func (h *Histogram) Count() int64 { return h.n }
+
+// Bar is how many durations are longer than that of the bar before and no longer than UpTo.
+type Bar struct {
+	UpTo  time.Duration
+	Count int64
+}
+
+// Bars are the durations by powers of two, from that of the shortest to that of the longest.
+func (h *Histogram) Bars() []Bar {
+	var bars []Bar
+	bar := Bar{UpTo: 1}
+	for i, n := range h.counts {
+		for highest(i) > uint64(bar.UpTo) {
+			if bar.Count > 0 || len(bars) > 0 {
+				bars = append(bars, bar)
+			}
+			bar = Bar{UpTo: 2*bar.UpTo + 1}
+		}
+		if bar.Count += n; highest(i) >= uint64(h.max) {
+			break
+		}
+	}
+	if bar.Count > 0 {
+		bars = append(bars, bar)
+	}
+	return bars
 }
 
 // Min is the shortest duration, 0 if there is none.
