@@ -315,7 +315,7 @@ func (j *jobFile) onFile(
 		op: "verify_job", section: o.Name, image: im, options: o, from: j.from,
 		merge: j.merge, tell: j.tell, shard: j.shard, figures: &j.figures,
 	}
-	if some, err := b.share(s); err != nil || !some {
+	if some, err := b.share(ctx, s); err != nil || !some {
 		return err
 	}
 	if o.Dump && b.tell.dump == "" {

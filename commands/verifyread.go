@@ -93,7 +93,7 @@ var verifyRead = session.Command{
 			if err != nil {
 				return err
 			}
-			if some, err := b.share(s); err != nil || !some {
+			if some, err := b.share(ctx, s); err != nil || !some {
 				return err
 			}
 			if content {

@@ -65,7 +65,7 @@ var verifyWrite = session.Command{
 			})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
-			if some, err := b.share(s); err != nil || !some {
+			if some, err := b.share(ctx, s); err != nil || !some {
 				return err
 			}
 			if err := b.writeNoted(ctx, s, journal, state); err != nil || !check {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -85,6 +86,8 @@ func TestMerge(t *testing.T) {
 		{"find --text needle", []string{"searched"}, []string{"matches"}},
 		{"find --text haystack", []string{"not_found"}, nil},
 		{"find --hex 0000 --max 1000000 1000 2M", []string{"searched"}, []string{"matches"}},
+		{"verify_write -b 12k", []string{"blocks_written"}, nil},
+		{"verify_read", []string{"verdict"}, []string{"blocks", "checked"}},
 		{"verify_write -t md5 -b 64k", []string{"blocks_written"}, nil},
 	} {
 		whole := asShard(t, dir, c.line, "")
@@ -163,6 +166,50 @@ func TestShardWrites(t *testing.T) {
 			string(got) != string(want) {
 			t.Errorf("%s is not what one run writes: %v", name, err)
 		}
+	}
+}
+
+// TestShardsAtOnce has shards write one file at the same time, whose locks are left alone, and each
+// with a journal and a state of its own.
+func TestShardsAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const job = "[a]\nrw=randwrite\nbs=4k\nsize=3m\nverify=crc32c\niodepth=8\n"
+	for name, text := range map[string]string{"a.fio": job, "disk.img": strings.Repeat("x", 3<<20)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range []string{
+		"verify_job --write --shard %[1]d/3 a.fio",
+		"verify_write --order random -b 8k --journal journal.%[1]d --shard %[1]d/3",
+	} {
+		var shards sync.WaitGroup
+		for k := 1; k <= 3; k++ {
+			shards.Go(func() {
+				a, err := asBlksh.run(run{dir: dir, args: []string{
+					"-t", "writeback", "-c", fmt.Sprintf(line, k),
+					"--image-opts", "driver=raw,file.filename=disk.img,file.locking=off",
+				}})
+				if err != nil || a.status != "exit 0" {
+					t.Errorf("%+v, %v", a, err)
+				}
+			})
+		}
+		shards.Wait()
+	}
+	a, err := asBlksh.run(run{dir: dir, args: []string{
+		"-r", "-f", "raw", "disk.img", "-c", "verify_read",
+		"-c", "verify_read -t crc32c --exact --order random -b 8k",
+		"-c", "verify_read --journal journal.1", "-c", "verify_read --journal journal.2",
+		"-c", "verify_read --journal journal.3",
+	}})
+	if err != nil || a.status != "exit 0" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	states, err := filepath.Glob(filepath.Join(dir, "local-a-0-verify.state*"))
+	if err != nil || len(states) != 3 || !strings.HasSuffix(states[2], ".shard-3-of-3") {
+		t.Errorf("states %v, %v", states, err)
 	}
 }
 

@@ -298,13 +298,15 @@ func TestIdle(t *testing.T) {
 func TestBounds(t *testing.T) {
 	var many strings.Builder
 	for i := range mostRuns + 1 {
-		many.WriteString(told(1, 1, "iszero", zero, 0, `"asked":"iszero"`, fmt.Sprintf(`"asked":"iszero %d"`, i)))
+		many.WriteString(told(1, 1, "iszero", zero, 0, `"asked":"iszero"`,
+			fmt.Sprintf(`"asked":"iszero %d"`, i)))
 	}
 	if _, _, err := merged(t, many.String()); err == nil ||
 		!strings.Contains(err.Error(), "parts of more than 1000 runs") {
 		t.Error(err)
 	}
-	places := strings.Repeat(`{"kind":"bad_range","line":1,"offset":OFF,"length":1,"class":"zeroed"}`+"\n", 2*mostRanges)
+	const place = `{"kind":"bad_range","line":1,"offset":OFF,"length":1,"class":"zeroed"}` + "\n"
+	places := strings.Repeat(place, 2*mostRanges)
 	_, list, err := merged(t, told(1, 1, "verify_read", places+damaged, 1))
 	if err != nil || len(list) != 1 || len(list[0].Ranges) > mostRanges {
 		t.Error(len(list), err)
@@ -318,7 +320,8 @@ func TestBounds(t *testing.T) {
 
 // FuzzRead: whatever files say, nothing panics, and a verdict that is fine has all parts.
 func FuzzRead(f *testing.F) {
-	f.Add(told(1, 2, "iszero", zero, 0)+told(2, 2, "iszero", notZero, 1), told(2, 2, "verify_read", damaged, 1))
+	f.Add(told(1, 2, "iszero", zero, 0)+told(2, 2, "iszero", notZero, 1),
+		told(2, 2, "verify_read", damaged, 1))
 	f.Add(told(1, 1, "find", searched, 0), told(1, 1, "sum", tree(`"x":1`), 0))
 	f.Fuzz(func(t *testing.T, one, other string) {
 		_, list, err := merged(t, one, other)

@@ -38,8 +38,8 @@
 //
 // # Files of the package
 //
-// job, task, queue, pipeline, readers: running. write, replay: writing. verify, scan, walk, probe:
-// reading. checker, learn, neighbours, origin, rewritten, otherjobs, diagnosis: what is wrong with
-// a block. result, dump: what is told of it. journal, journalworkload, history, lastwrite,
+// job, task, queue, pipeline, readers: running. write, replay: writing. verify, scan, walk, probe,
+// cut: reading. checker, learn, neighbours, origin, rewritten, otherjobs, diagnosis: what is wrong
+// with a block. result, dump: what is told of it. journal, journalworkload, history, lastwrite,
 // rangeset: how far a job came.
 package job
