@@ -76,7 +76,7 @@ func TestScriptAtPrompt(t *testing.T) {
 	}
 	tty.press(t, "source s.blk\r")
 	tty.expect(t, "1 MiB")
-	tty.expect(t, "s.blk:2: nonsense: ")
+	tty.expect(t, "s.blk:2: command \"nonsense\" not found")
 	tty.expect(t, "raw.img rw> ")
 	if strings.Contains(tty.shown, "512/512") {
 		t.Errorf("the script went on: %q", tty.shown)

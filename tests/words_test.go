@@ -129,9 +129,8 @@ func TestNames(t *testing.T) {
 			errs: "blksh: there is no option --jsn\n  did you mean --json?\n  --help lists the options\n",
 		},
 		{
-			args: "mem:1M -c 'sum -a sha265'", status: "2",
-			errs: "blksh: -a takes sha256, sha512, sha384, sha1, md5, crc32 or crc32c, not 'sha265'\n" +
-				"  did you mean sha256?\n",
+			args: "mem:1M -c 'check -r leeks'", status: "2",
+			errs: "blksh: -r takes leaks or all, not 'leeks'\n  did you mean leaks?\n",
 		},
 		{
 			args: "mem:1M -c 'break write_aoi A'", status: "2",

@@ -18,11 +18,15 @@ type runner struct {
 	interrupts *interrupts // nil if a line that runs may be interrupted already
 	parser     *script.Parser
 	machine    *script.Machine // nil in the dialects of QEMU
+	answers    bool            // every command is answered, and lines may be requests
 }
 
 // newRunner makes the runner of a source. Those of scripts share the variables.
 func (p *program) newRunner(i *interrupts) runner {
-	return runner{Session: p.session, interrupts: i, parser: &script.Parser{}, machine: p.machine}
+	return runner{
+		Session: p.session, interrupts: i, parser: &script.Parser{}, machine: p.machine,
+		answers: p.options.native.json,
+	}
 }
 
 // Run runs one line. Ctrl-C ends it and not the program, where the dialect has it so.
@@ -35,14 +39,26 @@ func (r runner) Run(ctx context.Context, line repl.Line) error {
 			Text: line.Text, Words: line.Words, Pos: line.Pos, Typed: line.Typed,
 		})
 	case line.Words != nil:
-		return r.machine.Run(ctx, script.Split(line.Words, line.Pos))
+		return r.run(ctx, script.Split(line.Words, line.Pos), line.Pos)
+	case r.answers && !r.parser.Open() && isRequest(line.Text):
+		return r.serve(ctx, line)
 	}
 	statements, err := r.parser.Add(line.Text, line.Pos, line.Typed)
 	if err != nil {
 		r.FailAt(line.Pos, err)
 		return err
 	}
-	return r.machine.Run(ctx, statements)
+	return r.run(ctx, statements, line.Pos)
+}
+
+// run runs statements, and answers those that say nothing to whoever waits for that.
+func (r runner) run(ctx context.Context, statements script.Statements, pos string) error {
+	mark := r.Mark()
+	err := r.machine.Run(ctx, statements)
+	if r.answers && len(statements) > 0 && r.Silent(mark) {
+		r.Answer(mark, pos, event.Done{Command: r.Command(mark), Status: r.StatusOf(err)})
+	}
+	return err
 }
 
 // End refuses a source that ends amid a statement.

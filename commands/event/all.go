@@ -31,6 +31,7 @@ func All() []Event {
 		Different{},
 		DirtyRun{},
 		DirtyTotals{},
+		Done{},
 		Drawing{},
 		Drawn{},
 		Dump{},

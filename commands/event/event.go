@@ -68,7 +68,11 @@ type Where struct {
 	Command string // its first word
 	Image   string // "" if there is none, or only one
 	ID      int64  // of the request in the background, 0 for what a command does itself
+	Request RequestID
 }
+
+// RequestID is what a program called a request, as JSON: a number or a text; "" for none.
+type RequestID string
 
 // SchemaVersion is the version of the JSON of all events. New kinds and new fields leave it as it
 // is; it grows when something that was there changes or goes.

@@ -272,6 +272,9 @@ type Version struct {
 	Schema       Schema `json:"schema" doc:"version of this JSON"`
 }
 
+// NamesSchema: the event has a field for the version of the JSON.
+func (Version) NamesSchema() {}
+
 // Kind of the event.
 func (Version) Kind() Kind { return Kind{"version", "Which program this is."} }
 
@@ -283,6 +286,9 @@ type Capabilities struct {
 	Patterns []string      `json:"patterns" doc:"forms of -P"`
 	Schema   Schema        `json:"schema" doc:"version of this JSON"`
 }
+
+// NamesSchema: the event has a field for the version of the JSON.
+func (Capabilities) NamesSchema() {}
 
 // Kind of the event.
 func (Capabilities) Kind() Kind { return Kind{"capabilities", "What this program can do."} }
@@ -301,11 +307,25 @@ type DriverInfo struct {
 	Creates bool   `json:"creates"`
 }
 
+// Done ends a command, or all that a request asked for, where nothing else tells of that.
+type Done struct {
+	Command string `json:"command,omitempty" doc:"its name, as typed"`
+	Status  int    `json:"status" doc:"the exit status that it alone would give"`
+}
+
+// Kind of the event.
+func (Done) Kind() Kind {
+	return Kind{"done", "A command that says nothing has ended, or a request with an id."}
+}
+
 // Exit is the last event of a run.
 type Exit struct {
 	Status int    `json:"status" doc:"exit status"`
 	Schema Schema `json:"schema" doc:"version of this JSON"`
 }
+
+// NamesSchema: the event has a field for the version of the JSON.
+func (Exit) NamesSchema() {}
 
 // Kind of the event.
 func (Exit) Kind() Kind { return Kind{"exit", "The end of a run, always the last object."} }

@@ -21,6 +21,7 @@ type JSON struct {
 	Out *Stdout
 
 	scratch []byte
+	begun   bool // there was an object, the first of which names the schema
 }
 
 // dumpSize is how many bytes of a dump one object holds. It is a multiple of three, so that the
@@ -45,7 +46,12 @@ func (j *JSON) Print(at event.Where, e event.Event) bool {
 }
 
 func (j *JSON) write(at event.Where, e event.Event) bool {
-	j.scratch = appendEvent(j.scratch[:0], at, e)
+	where := placeOf(at)
+	if _, names := e.(interface{ NamesSchema() }); !j.begun && !names {
+		where.Schema = event.SchemaVersion
+	}
+	j.begun = true
+	j.scratch = appendAt(j.scratch[:0], where, e)
 	_, _ = j.Out.Write(j.scratch)
 	if _, long := e.(event.Shard); long || at.ID > 0 { // nobody knows when the next line comes
 		j.Out.Flush()
@@ -56,11 +62,24 @@ func (j *JSON) write(at event.Where, e event.Event) bool {
 // Flush writes out what is buffered.
 func (j *JSON) Flush() { j.Out.Flush() }
 
+// placeOf is what JSON tells of the place of an event.
+func placeOf(at event.Where) place {
+	where := place{Line: at.Line, Pos: at.Pos, Image: at.Image, ID: at.Request}
+	if where.ID == "" && at.ID > 0 {
+		where.ID = event.RequestID(strconv.FormatInt(at.ID, 10))
+	}
+	return where
+}
+
 // appendEvent appends the line of an event.
 func appendEvent(b []byte, at event.Where, e event.Event) []byte {
+	return appendAt(b, placeOf(at), e)
+}
+
+func appendAt(b []byte, where place, e event.Event) []byte {
 	b = append(b, `{"kind":`...)
 	b = appendText(b, e.Kind().Name)
-	b = appendStruct(b, place{at.Line, at.Pos, at.Image, at.ID})
+	b = appendStruct(b, where)
 	b = appendStruct(b, told(e))
 	if r, ok := e.(event.Reason); ok {
 		b = appendStruct(b, outcome{true, reason(r), strings.Join(advice(r), "; ")})

@@ -17,7 +17,7 @@ import (
 func jsonOf(t *testing.T, at event.Where, events ...event.Event) []string {
 	t.Helper()
 	var b bytes.Buffer
-	j := &JSON{Out: NewStdout(&b, false)}
+	j := &JSON{Out: NewStdout(&b, false), begun: true}
 	for _, e := range events {
 		if !j.Print(at, e) {
 			t.Errorf("%T is not in the schema", e)
@@ -73,6 +73,30 @@ func TestJSON(t *testing.T) {
 		if got := jsonOf(t, c.at, c.e)[0]; got != c.want {
 			t.Errorf("%#v\ngot  %s\nwant %s", c.e, got, c.want)
 		}
+	}
+}
+
+// The first object names the schema, and so does the one that ends a run.
+func TestJSONNamesSchema(t *testing.T) {
+	var b bytes.Buffer
+	j := &JSON{Out: NewStdout(&b, false)}
+	for _, e := range []event.Event{event.Length{Bytes: 1}, event.Length{Bytes: 2}, event.Exit{}} {
+		j.Print(event.Where{Request: `"a\u202eb"`}, e)
+	}
+	j.Flush()
+	want := `{"kind":"length","id":"a\u202eb","schema":1,"bytes":1}
+{"kind":"length","id":"a\u202eb","bytes":2}
+{"kind":"exit","id":"a\u202eb","status":0,"schema":1}
+`
+	if b.String() != want {
+		t.Errorf("%s\nwant %s", b.String(), want)
+	}
+	b.Reset()
+	j = &JSON{Out: NewStdout(&b, false)}
+	j.Print(event.Where{}, event.Exit{})
+	j.Flush()
+	if strings.Count(b.String(), "schema") != 1 {
+		t.Error(b.String())
 	}
 }
 

@@ -95,6 +95,7 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.say("%s of %s at offset %d are dirty, in %s\n", sizeWords(e.Dirty), sizeWords(e.Len),
 			e.Off,
 			plural(e.Runs, "run", "runs"))
+	case event.Done: // text needs none
 	case event.Drawing:
 		n.drawing(e)
 	case event.Drawn:

@@ -24,6 +24,7 @@ const (
 	Base64 Type = "base64"
 	Texts  Type = "array of strings"
 	Object Type = "object"
+	ID     Type = "integer or string"
 	List   Type = "array of objects"
 	// Path is a file name. One that is not UTF-8 comes in base64, as a field whose name has "_b64"
 	// behind it.
@@ -55,7 +56,10 @@ type (
 		Line  int    `json:"line,omitempty" doc:"number of the input line it belongs to, from 1; lines of scripts count on"`
 		Pos   string `json:"pos,omitempty" doc:"where that line stands in a script, as file:line"`
 		Image string `json:"image,omitempty" doc:"name of the image it belongs to"`
-		ID    int64  `json:"id,omitempty" doc:"number of the request in the background it belongs to"`
+		// ID is that of the program, or else the number in the background.
+		ID event.RequestID `json:"id,omitempty" doc:"the request it belongs to: as a request of JSON called itself, or the number of one in the background"`
+		// Schema is 0 but in the first object.
+		Schema int `json:"schema,omitempty" doc:"version of this JSON, in the first object and the last"`
 	}
 	outcome struct {
 		Error   bool   `json:"error,omitempty" doc:"true: the command failed for this"`
@@ -201,6 +205,8 @@ func encoderOf(t reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
 		return Text, appendNotice
 	case t == reflect.TypeFor[event.Schema]():
 		return Int, func(b []byte, _ reflect.Value) []byte { return fmt.Append(b, event.SchemaVersion) }
+	case t == reflect.TypeFor[event.RequestID]():
+		return ID, func(b []byte, v reflect.Value) []byte { return appendVisible(b, []byte(v.String())) }
 	case t == reflect.TypeFor[[]blockdev.Detail]():
 		return Object, appendDetails
 	case t == reflect.TypeFor[[]blockdev.Layer]():

@@ -61,6 +61,10 @@ func checkType(t Type, key string, value any) error {
 			_, err := n.Int64()
 			ok = err == nil
 		}
+	case ID:
+		_, isText := value.(string)
+		_, isNumber := value.(json.Number)
+		ok = isText || isNumber
 	case Base64:
 		if s, isText := value.(string); isText {
 			_, err := base64.StdEncoding.DecodeString(s)

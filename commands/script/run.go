@@ -34,9 +34,6 @@ func NewMachine(h Host) *Machine {
 	}
 }
 
-// errUnexpected is the outcome of a command that came to something else than was expected of it.
-var errUnexpected = errors.New("not as expected")
-
 // Run runs statements until one of them fails, ctx ends or the host has enough. Everything has been
 // shown then.
 func (m *Machine) Run(ctx context.Context, statements Statements) error {
@@ -165,12 +162,17 @@ func (m *Machine) command(ctx context.Context, c Command) error {
 		c.Expect == Status && status == c.Status:
 		return nil
 	case c.Expect == Failure:
-		m.host.Object(event.Fail(event.Unexpected{}))
-		return errUnexpected
+		return m.object(event.Unexpected{})
 	case c.Expect == Status:
-		m.host.Object(event.Fail(event.OtherStatus{Status: status, Expected: c.Status}))
-		return errUnexpected
+		return m.object(event.OtherStatus{Status: status, Expected: c.Status})
 	}
+	return err
+}
+
+// object is the failure of a command that came to something else than was expected of it.
+func (m *Machine) object(r event.Reason) error {
+	err := event.Fail(r)
+	m.host.Object(err)
 	return err
 }
 

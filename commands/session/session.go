@@ -95,7 +95,9 @@ type Session struct {
 	ended   bool
 	typed   bool // a person typed the line that runs
 	where   event.Where
-	line    int         // how many lines there were
+	line    int // how many lines there were,
+	emitted int // and how many events that belong to no request in the background
+	request event.RequestID
 	words   []string    // of the line that runs
 	account *Account    // of the command that runs, nil if nobody wants one
 	spare   []byte      // see Buffer
@@ -167,8 +169,40 @@ func (s *Session) Emit(e event.Event) {
 	if s.account != nil && s.where.ID == 0 { // requests in the background are not of the command
 		s.account.note(e)
 	}
+	if s.where.ID == 0 {
+		s.emitted++
+	}
 	s.Printer.Print(s.where, e)
 }
+
+// Mark is how much a session had said, and how many lines it had run.
+type Mark struct{ emitted, line int }
+
+// Mark is how far the session is.
+func (s *Session) Mark() Mark { return Mark{s.emitted, s.line} }
+
+// Silent says whether nothing was said since a mark.
+func (s *Session) Silent(since Mark) bool { return s.emitted == since.emitted }
+
+// Answer says something about the lines since a mark, at the place of the last of them, or at pos
+// if there was none.
+func (s *Session) Answer(since Mark, pos string, e event.Event) {
+	if s.line == since.line {
+		s.begin(pos)
+	}
+	s.Emit(e)
+}
+
+// Command is the name of the command that ran last since a mark, as typed, "" if none did.
+func (s *Session) Command(since Mark) string {
+	if s.line == since.line {
+		return ""
+	}
+	return s.where.Command
+}
+
+// Serve notes in whose name lines are run from now on, "" for nobody's.
+func (s *Session) Serve(id event.RequestID) { s.request = id }
 
 // Status is the exit status so far.
 func (s *Session) Status() int { return s.status }
@@ -216,7 +250,7 @@ func (s *Session) Run(ctx context.Context, line Line) error {
 // begin notes where the line is that runs from now on.
 func (s *Session) begin(pos string) {
 	s.line++
-	s.where = event.Where{Line: s.line, Pos: pos}
+	s.where = event.Where{Line: s.line, Pos: pos, Request: s.request}
 }
 
 // Within runs the lines of a script that belong to the command that runs, in place of it.
