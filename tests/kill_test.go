@@ -178,7 +178,7 @@ func killOnce(t *testing.T, dir string, seed int) {
 	acknowledged, last := 0, rnd.IntN(killedLines)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		if strings.HasPrefix(lines.Text(), "quit ") {
+		if strings.HasPrefix(lines.Text(), "quit, q ") {
 			acknowledged++
 		}
 		if acknowledged == last+1 {
@@ -187,7 +187,7 @@ func killOnce(t *testing.T, dir string, seed int) {
 	}
 	_ = cmd.Process.Kill()
 	for lines.Scan() { // what it said before it died
-		if strings.HasPrefix(lines.Text(), "quit ") {
+		if strings.HasPrefix(lines.Text(), "quit, q ") {
 			acknowledged++
 		}
 	}

@@ -72,7 +72,7 @@ func killAmid(t *testing.T, rnd *rand.Rand, args ...string) {
 	}
 	answered, last := 0, rnd.IntN(len(lines)/2)
 	for said := bufio.NewScanner(out); answered < last && said.Scan(); {
-		if strings.HasPrefix(said.Text(), "quit ") {
+		if strings.HasPrefix(said.Text(), "quit, q ") {
 			answered++
 		}
 	}

@@ -139,7 +139,6 @@ func (s *socket) setDeadline(d *side, t time.Time) error {
 
 // wait returns when the socket is ready in the direction of d, and fails at its deadline.
 func (d *side) wait() error {
-	d.yield()
 	for {
 		timeout := -1 // milliseconds
 		if until := d.until.Load(); until != 0 {
@@ -177,6 +176,7 @@ func (s *socket) readv(bufs [][]byte) (int, error) {
 		return 0, err
 	}
 	defer s.leave()
+	s.reading.yield()
 	for {
 		var n int
 		var err error
