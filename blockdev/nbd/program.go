@@ -188,7 +188,7 @@ func (s *Server) explain(ctx context.Context, err error) error {
 	}
 	_ = s.Stop()
 	var refused *nbdwire.OptionError
-	said := s.said.text()
+	said := s.said.text(s.name)
 	switch {
 	case isHungUp(err) && said == "":
 		return &serverError{err, s.name + " says nothing and ends"}
@@ -215,7 +215,7 @@ func (s *Server) Stop() error {
 		select {
 		case <-s.ended:
 			if s.err != nil {
-				err = fmt.Errorf("%s: %w: %s", s.name, s.err, s.said.text())
+				err = fmt.Errorf("%s: %w: %s", s.name, s.err, s.said.text(s.name))
 			}
 		default:
 			_ = s.process.Signal(syscall.SIGTERM)
@@ -248,16 +248,25 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// text is what was said, in one line. nbdkit says why it cannot open its export each time that it
+// text is what was said, in one line: what begins with the name of the program, as servers do, and
+// not what its libraries say besides. nbdkit says why it cannot open its export each time that it
 // is asked for it.
-func (t *tail) text() string {
+func (t *tail) text(name string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var lines []string
+	var all, own []string
 	for line := range strings.Lines(string(t.end)) {
-		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
-			lines = append(lines, line)
+		line = strings.TrimSpace(line)
+		if line == "" || slices.Contains(all, line) {
+			continue
+		}
+		all = append(all, line)
+		if strings.HasPrefix(line, filepath.Base(name)+": ") {
+			own = append(own, line)
 		}
 	}
-	return strings.Join(lines, "; ")
+	if len(own) > 0 {
+		all = own
+	}
+	return strings.Join(all, "; ")
 }

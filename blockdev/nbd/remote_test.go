@@ -179,16 +179,20 @@ func TestRemoteParts(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	for program, said := range map[string]string{
-		"qemu-nbd": "qemu-nbd: Failed to blk_new_open 'rbd:pool/image': Unknown protocol 'rbd'",
-		"nbdkit":   "nbdkit: error: cannot open plugin 'ssh'",
+		"qemu-nbd": "a library grumbles\n" +
+			"qemu-nbd: Failed to blk_new_open 'rbd:pool/image': Unknown protocol 'rbd'",
+		"nbdkit": "nbdkit: error: cannot open plugin 'ssh'",
 	} {
 		script := "#!/bin/sh\necho \"" + said + "\" >&2\nexit 1\n"
 		if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	expectRefusal(t, "rbd:pool/image", remote(true),
-		"qemu-nbd: Unknown protocol 'rbd'; on Debian, install qemu-utils and qemu-block-extra")
+	const want = "qemu-nbd: Unknown protocol 'rbd'; on Debian, install qemu-utils and qemu-block-extra"
+	if _, err := blockdev.Open(context.Background(), "rbd:pool/image", remote(true)); err == nil ||
+		err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
 	expectRefusal(t, "ssh://host/disk", remote(true),
 		"nbdkit: error: cannot open plugin 'ssh'; on Debian, install nbdkit")
 }
