@@ -12,21 +12,32 @@ import (
 )
 
 const (
-	// mostAsked is how much of an image is looked at for one answer, in bytes.
-	mostAsked = 1 << 30
+	// mostAsked is how much of an image is looked at for one answer, in bytes, and mostMapped how
+	// much of one with a map of its objects, which is looked at and not they.
+	mostAsked  = 1 << 30
+	mostMapped = 1 << 38
 	// mostObjects is how many objects are asked for what they hold of it.
 	mostObjects = 16
 )
 
 // Status asks twice where there is data: which objects there are is known without them where the
-// image has a map of its objects (the feature fast-diff), and what they hold only they know.
+// image has a map of them (the feature fast-diff), and what they hold only they know.
 func (d *image) Status(_ context.Context, off, n int64) (driver.Extent, error) {
-	n = min(n, mostAsked)
+	n = min(n, d.mostAsked())
 	e, err := d.run(off, n, true)
 	if err != nil || !e.Data {
 		return e, err
 	}
 	return d.run(off, min(e.Len, mostObjects*d.stripe), false)
+}
+
+func (d *image) mostAsked() int64 {
+	var features, flags C.uint64_t
+	if C.rbd_get_features(d.handle, &features) == 0 && C.rbd_get_flags(d.handle, &flags) == 0 &&
+		features&C.RBD_FEATURE_FAST_DIFF != 0 && flags&C.RBD_FLAG_FAST_DIFF_INVALID == 0 {
+		return mostMapped
+	}
+	return mostAsked
 }
 
 // run is the run at off, as far as it goes within n bytes. With whole, objects that are there count
