@@ -53,38 +53,8 @@ var serve = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		j := &serveJob{opening: session.Opening{Options: &blockdev.Options{}}}
-		o := &j.opening
-		f.Bool(&o.ReadOnly, 'r', "read-only", "let nobody write")
-		f.Bool(&o.Write, 'w', "write-device", "let clients write to devices that are named")
-		f.Bool(&o.ForceShare, 'U', "force-share",
-			"with -r: share the files with programs that write them")
-		f.Text(&o.Format, nil, 'f', "format", args.Format,
-			"format of the files, which is guessed otherwise")
-		f.Bool(&j.verbose, 'v', "verbose", "say who comes and goes")
-		j.where.flags(f)
-		f.Flag(0, "export", args.Text("NAME"), "name of the next export", j.addExport)
-		f.Flag(0, "bitmap", args.Text("NAME"),
-			"tell what is dirty in this bitmap, of each image that has it", j.addBitmap)
-		f.Bool(&j.once, 0, "once", "end when the first client has left")
-		f.Text(&j.tls, nil, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")
-		f.Words(&j.images, "image", 0)
-		f.Check("current", func(operands int) error {
-			if operands == 0 && f.Image() == nil {
-				return event.Fail(event.NoFile{})
-			}
-			return nil
-		})
-		f.Conflict("of-file", "serve: -f, -w and -U are about images that are named", func() bool {
-			return len(j.images) == 0 && (o.Format != "" || o.Write || o.ForceShare)
-		})
-		f.Conflict("r-w", "serve: -r and -w contradict each other", func() bool {
-			return o.ReadOnly && o.Write
-		})
-		f.Conflict("share", "serve: -U goes with -r", func() bool {
-			return o.ForceShare && !o.ReadOnly
-		})
-		f.Conflict("exports", "serve: --export is given once for each image, or not at all",
-			func() bool { return len(j.exports) > 0 && len(j.exports) != max(1, len(j.images)) })
+		j.flags(f)
+		j.checks(f)
 		return j.run
 	},
 }
@@ -100,6 +70,47 @@ type serveJob struct {
 	tls           string
 }
 
+// flags declares flags and operands.
+func (j *serveJob) flags(f *session.Flags) {
+	o := &j.opening
+	f.Bool(&o.ReadOnly, 'r', "read-only", "let nobody write")
+	f.Bool(&o.Write, 'w', "write-device", "let clients write to devices that are named")
+	f.Bool(&o.ForceShare, 'U', "force-share",
+		"with -r: share the files with programs that write them")
+	f.Text(&o.Format, nil, 'f', "format", args.Format,
+		"format of the files, which is guessed otherwise")
+	f.Bool(&j.verbose, 'v', "verbose", "say who comes and goes")
+	j.where.flags(f)
+	f.Flag(0, "export", args.Text("NAME"), "name of the next export", j.addExport)
+	f.Flag(0, "bitmap", args.Text("NAME"),
+		"tell what is dirty in this bitmap, of each image that has it", j.addBitmap)
+	f.Bool(&j.once, 0, "once", "end when the first client has left")
+	f.Text(&j.tls, nil, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")
+	f.Words(&j.images, "image", 0)
+}
+
+// checks declares what of them does not go together.
+func (j *serveJob) checks(f *session.Flags) {
+	o := &j.opening
+	f.Check("current", func(operands int) error {
+		if operands == 0 && f.Image() == nil {
+			return event.Fail(event.NoFile{})
+		}
+		return nil
+	})
+	f.Conflict("of-file", "serve: -f, -w and -U are about images that are named", func() bool {
+		return len(j.images) == 0 && (o.Format != "" || o.Write || o.ForceShare)
+	})
+	f.Conflict("r-w", "serve: -r and -w contradict each other", func() bool {
+		return o.ReadOnly && o.Write
+	})
+	f.Conflict("share", "serve: -U goes with -r", func() bool {
+		return o.ForceShare && !o.ReadOnly
+	})
+	f.Conflict("exports", "serve: --export is given once for each image, or not at all",
+		func() bool { return len(j.exports) > 0 && len(j.exports) != max(1, len(j.images)) })
+}
+
 func (j *serveJob) addExport(name string) error {
 	j.exports = append(j.exports, name)
 	return nil
@@ -112,41 +123,58 @@ func (j *serveJob) addBitmap(name string) error {
 	return nil
 }
 
-func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Image) (err error) {
-	var list []served
-	defer func() {
-		for _, x := range list {
-			if closed := x.free(); err == nil {
-				err = closed
-			}
+// run serves until it is told to end, which is no failure. What fails at the end is one.
+func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Image) error {
+	list, err := j.openAll(ctx, s, im)
+	if err == nil {
+		err = j.serve(ctx, s, list)
+	}
+	for _, x := range list {
+		if closed := x.free(); err == nil {
+			err = closed
 		}
-	}()
+	}
+	if !errors.Is(context.Cause(ctx), session.ErrInterrupted) {
+		return err
+	}
+	if err != nil { // what ends the run would take its place
+		s.Fail(err)
+	}
+	return session.Shown(event.Fail(event.Interrupted{}))
+}
+
+// openAll opens what is to be served. After an error the list has what is open.
+func (j *serveJob) openAll(
+	ctx context.Context, s *session.Session, im *session.Image,
+) (list []served, err error) {
 	if len(j.images) == 0 {
 		x, err := j.open(ctx, s, im, session.Opening{})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		list = append(list, x)
 	}
 	for i, name := range j.images {
 		if slices.Contains(j.images[:i], name) {
-			return conflict("serve: %s is named twice", name)
+			return list, conflict("serve: %s is named twice", name)
 		}
 		o := j.opening
 		o.Name = name
 		x, err := j.open(ctx, s, s.Named(name), o)
 		if err != nil {
-			return err
+			return list, err
 		}
 		list = append(list, x)
 	}
+	return list, j.settle(ctx, s, list)
+}
+
+// settle says how images are served.
+func (j *serveJob) settle(ctx context.Context, s *session.Session, list []served) error {
 	if err := j.name(list); err != nil {
 		return err
 	}
-	if err := j.findBitmaps(ctx, s, list); err != nil {
-		return err
-	}
-	return j.serve(ctx, s, list)
+	return j.findBitmaps(ctx, s, list)
 }
 
 // served is an image that is served.
@@ -260,12 +288,8 @@ func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served)
 		case n := <-notices:
 			say(j.client(n))
 		case err := <-ended:
-			switch {
-			case err != nil:
+			if err != nil {
 				return event.Fail(event.Failed{Op: "serve", Err: err})
-			case errors.Is(context.Cause(ctx), session.ErrInterrupted):
-				// That is how it ends: there is nothing to say about it.
-				return session.Shown(event.Fail(event.Interrupted{}))
 			}
 			return nil
 		}

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -126,6 +127,41 @@ func TestServeSeveral(t *testing.T) {
 	for next()["kind"] != "exit" {
 	}
 	_ = server.Wait() // it dies of the signal
+}
+
+// TestServeLosesWrites ends a server whose image cannot be flushed, and is told so.
+func TestServeLosesWrites(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	image, socket := filepath.Join(dir, "image"), filepath.Join(dir, "sock")
+	must(t, exec.Command(asBlksh.path, "create", image, "1M"))
+	server := exec.Command(asBlksh.path, "serve", "--unix", socket,
+		"json:{'driver':'raw','file':{'driver':'blkdebug','image.driver':'file',"+
+			"'image.filename':'"+image+"','inject-error':[{'event':'flush_to_disk','once':false}]}}")
+	var said bytes.Buffer
+	server.Stderr = &said
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatal("the server says nothing")
+	}
+	uri := strings.TrimPrefix(lines.Text(), "serving ")
+	must(t, exec.Command(asBlksh.path, "wire", uri, "write 0 512 =OK", "flush =EIO"))
+	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+	}
+	_ = server.Wait() // it dies of the signal
+	if !strings.Contains(said.String(), "serve failed: Input/output error") {
+		t.Errorf("the server says %q", said.String())
+	}
 }
 
 // TestExportAsQEMU holds what we say of an export with a bitmap in QEMU's dialect against what its
