@@ -97,7 +97,8 @@ func TestMerge(t *testing.T) {
 			for k := range n {
 				a := asShard(t, dir, c.line, fmt.Sprintf("%d/%d", k+1, n))
 				name := fmt.Sprintf("%d.json", k)
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(a.stdout), 0o666); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(a.stdout),
+					0o666); err != nil {
 					t.Fatal(err)
 				}
 				args[2] += " " + name
@@ -128,7 +129,11 @@ func asShard(t *testing.T, dir, line, shard string) answer {
 	if shard != "" {
 		line += " --shard " + shard
 	}
-	a, err := asBlksh.run(run{dir: dir, args: []string{"--json", "-t", "writeback", "-f", "raw", "-c", line, "disk.img"}})
+	a, err := asBlksh.run(
+		run{
+			dir:  dir,
+			args: []string{"--json", "-t", "writeback", "-f", "raw", "-c", line, "disk.img"},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +156,8 @@ func TestShardWrites(t *testing.T) {
 		script = append(script, "-c", fmt.Sprintf("%s --shard %d/4", write, k))
 	}
 	for _, k := range []int{2, 3, 1} {
-		script = append(script, "-c", fmt.Sprintf("copy -n -f raw --verify --shard %d/3 copy.img", k))
+		script = append(script, "-c",
+			fmt.Sprintf("copy -n -f raw --verify --shard %d/3 copy.img", k))
 	}
 	a, err := asBlksh.run(run{dir: dir, args: script})
 	if err != nil || a.status != "exit 0" {
@@ -175,7 +181,10 @@ func TestShardsAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	const job = "[a]\nrw=randwrite\nbs=4k\nsize=3m\nverify=crc32c\niodepth=8\n"
-	for name, text := range map[string]string{"a.fio": job, "disk.img": strings.Repeat("x", 3<<20)} {
+	for name, text := range map[string]string{
+		"a.fio":    job,
+		"disk.img": strings.Repeat("x", 3<<20),
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -218,12 +227,14 @@ func TestShardsAtOnce(t *testing.T) {
 func TestShardKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if a, err := asBlksh.run(run{dir: dir, args: []string{"-c", "create -f raw disk.img 12M"}}); err != nil ||
+	if a, err := asBlksh.run(
+		run{dir: dir, args: []string{"-c", "create -f raw disk.img 12M"}}); err != nil ||
 		a.status != "exit 0" {
 		t.Fatal(a, err)
 	}
-	slow := `json:{"driver":"raw","file":{"driver":"null-co","size":12582912,"latency-ns":50000000}}`
-	cmd := exec.CommandContext(t.Context(), asBlksh.path, "--json", "-c", "verify_write --shard 2/3", slow)
+	const slow = `json:{"driver":"null-co","size":12582912,"latency-ns":50000000}`
+	cmd := exec.CommandContext(t.Context(), asBlksh.path, "--json", "-c",
+		"verify_write --shard 2/3", slow)
 	cmd.Env, cmd.Dir = asBlksh.environ(), dir
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -253,8 +264,9 @@ func TestShardKilled(t *testing.T) {
 	save("1.json", asShard(t, dir, "verify_write", "1/3").stdout)
 	save("3.json", asShard(t, dir, "verify_write", "3/3").stdout)
 	a, err := asBlksh.run(run{dir: dir, args: []string{"-c", "merge 1.json 2.json 3.json"}})
-	if want := "shard 2 is missing: 4 MiB (4194304 bytes) at offset 4194304: 2.json: it ends without an exit status"; err != nil ||
-		a.status != "exit 1" || !strings.Contains(a.stdout, want) {
+	const want = "shard 2 is missing: 4 MiB (4194304 bytes) at offset 4194304: 2.json: " +
+		"it ends without an exit status"
+	if err != nil || a.status != "exit 1" || !strings.Contains(a.stdout, want) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	save("again.json", asShard(t, dir, "verify_write", "2/3").stdout)

@@ -52,7 +52,10 @@ func asWhole(t *testing.T, dir string, whole answer) {
 	if code := exitCode(err); code != 1 {
 		t.Errorf("merge: status %d, %s", code, said)
 	}
-	for _, kinds := range [][3]string{{"merge_failed", "damaged", "bad"}, {"merged", "sum", "sum"}} {
+	for _, kinds := range [][3]string{
+		{"merge_failed", "damaged", "bad"},
+		{"merged", "sum", "sum"},
+	} {
 		got, want := objectOf(t, said, kinds[0]), objectOf(t, whole.stdout, kinds[1])
 		if got["complete"] != true || got[kinds[2]] != want[kinds[2]] {
 			t.Errorf("%v, and one run says %v", got, want)
@@ -73,7 +76,8 @@ func TestArrayScript(t *testing.T) {
 	dir := t.TempDir()
 	whole := sharedRun(t, dir)
 	script := filepath.Join(dir, "shards.sbatch")
-	if err := os.WriteFile(script, []byte(printedFile(t, shardsPage, "shards.sbatch")), 0o666); err != nil {
+	if err := os.WriteFile(script, []byte(printedFile(t, shardsPage, "shards.sbatch")),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	for task := 1; task <= 4; task++ {
@@ -86,8 +90,9 @@ func TestArrayScript(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "3.json")); err != nil {
 		t.Fatal(err)
 	}
-	if said, err := inShell(dir, "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_COUNT=1 SLURM_ARRAY_TASK_MIN=3 "+
-		"bash shards.sbatch disk.img 3/4"); exitCode(err) > 1 {
+	if said, err := inShell(dir,
+		"SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_COUNT=1 SLURM_ARRAY_TASK_MIN=3 "+
+			"bash shards.sbatch disk.img 3/4"); exitCode(err) > 1 {
 		t.Errorf("%s, %v", said, err)
 	}
 	asWhole(t, dir, whole)
@@ -150,7 +155,8 @@ func TestIndexedJob(t *testing.T) {
 	if exec.Command("python3", "-c", "import yaml").Run() != nil {
 		without(t, "python3-yaml")
 	}
-	read := exec.Command("python3", "-c", "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)")
+	read := exec.Command("python3", "-c",
+		"import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)")
 	read.Stdin = strings.NewReader(printedFile(t, shardsPage, "job.yaml"))
 	text, err := read.Output()
 	if err != nil {
@@ -190,7 +196,8 @@ func TestIndexedJob(t *testing.T) {
 			t.Errorf("pod %d: %s, %v", index, said, err)
 		}
 		from := filepath.Join(dir, fmt.Sprintf("%d.json", index))
-		if err := os.Rename(from, filepath.Join(dir, fmt.Sprintf("_%d.json", index+1))); err != nil {
+		if err := os.Rename(from,
+			filepath.Join(dir, fmt.Sprintf("_%d.json", index+1))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -200,7 +207,8 @@ func TestIndexedJob(t *testing.T) {
 	asWhole(t, dir, whole)
 }
 
-// TestSlurm runs the script of the page on a Slurm of four nodes, on a file and on an image of Ceph.
+// TestSlurm runs the script of the page on a Slurm of four nodes, on a file and on an image of
+// Ceph.
 func TestSlurm(t *testing.T) {
 	if os.Getenv("BLKSH_TIER") < "3" {
 		t.Skip("takes a minute, which tier 3 has")

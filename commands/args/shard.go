@@ -16,7 +16,7 @@ type Shard struct {
 }
 
 // ShardValue is the value of a flag that takes a shard.
-var ShardValue = Usually("K/N", shardSources)
+var ShardValue = Value{Name: "K/N", Type: TypeEnum, Words: shardSources, More: true}
 
 // maxShards bounds N.
 const maxShards = 1 << 20

@@ -24,6 +24,9 @@ func (m *Merger) Idle() []event.MergeIdle { return m.idle }
 // Verdicts are what became of all runs, in the order of the files. Of several runs of one command
 // that are not of one kind, those that are not whole are foreign to the one with the most parts.
 func (m *Merger) Verdicts() ([]event.Merged, error) {
+	for _, r := range m.runs {
+		r.left = r.undone()
+	}
 	var list []event.Merged
 	for _, r := range m.runs {
 		if m.host(r) != r {
@@ -43,15 +46,20 @@ func (r *run) done(k int64) bool {
 	return r.part(k).Len == 0 || slices.ContainsFunc(r.parts[k], (*part).done)
 }
 
-// complete says whether that holds for each part.
-func (r *run) complete() bool {
-	_, missing := r.missing()
-	return missing == 0
+// undone is how many parts are left to do. There may be many more than files have told of.
+func (r *run) undone() int64 {
+	left := min(r.n, max(r.whole.Len/r.block, min(r.whole.Len, 1))) // that have bytes
+	for k := range r.parts {
+		if r.part(k).Len > 0 && r.done(k) {
+			left--
+		}
+	}
+	return left
 }
 
 // host is the run that r is foreign to, or r itself.
 func (m *Merger) host(r *run) *run {
-	if r.complete() {
+	if r.left == 0 {
 		return r
 	}
 	best := r
@@ -80,7 +88,7 @@ func (m *Merger) verdict(r *run) (event.Merged, error) {
 	status := 0
 	for _, k := range slices.Sorted(maps.Keys(r.parts)) {
 		p, over := choose(r.parts[k])
-		if over != nil {
+		if over != nil && len(v.Overlaps) < mostListed {
 			v.Overlaps = append(v.Overlaps, event.MergeOverlap{K: k, Files: over})
 		}
 		if !p.done() {
@@ -94,7 +102,7 @@ func (m *Merger) verdict(r *run) (event.Merged, error) {
 		}
 	}
 	v.Done = int64(len(chosen))
-	v.Missing, v.MissingCount = r.missing()
+	v.Missing, v.MissingCount = r.missing(), r.left
 	m.foreign(r, &v)
 	v.Complete = v.MissingCount == 0
 	if v.Complete {
@@ -128,13 +136,10 @@ func choose(attempts []*part) (p *part, over []string) {
 	return p, over
 }
 
-// missing are the parts that nobody has done, and how many they are.
-func (r *run) missing() (list []event.MergeMissing, count int64) {
-	for k := int64(1); k <= r.n; k++ {
+// missing are the parts that nobody has done, the first of them.
+func (r *run) missing() (list []event.MergeMissing) {
+	for k := int64(1); k <= r.n && int64(len(list)) < min(r.left, mostListed); k++ {
 		if r.done(k) {
-			continue
-		}
-		if count++; count > mostListed {
 			continue
 		}
 		gap := event.MergeMissing{K: k, Range: r.part(k)}
@@ -144,7 +149,7 @@ func (r *run) missing() (list []event.MergeMissing, count int64) {
 		}
 		list = append(list, gap)
 	}
-	return list, count
+	return list
 }
 
 // foreign notes the files with parts of other runs, and how those differ.

@@ -38,7 +38,7 @@ type Merger struct {
 // What bounds the memory that files take, whatever is in them.
 const (
 	mostParts = 1 << 20
-	mostRuns  = 1000
+	mostRuns  = 256
 	mostKept  = 1 << 16 // places
 	// longestLine and longestText are in bytes. A text is what runs are told apart by.
 	longestLine = 16 << 20
@@ -64,6 +64,7 @@ type run struct {
 	identity
 	parts map[int64][]*part
 	files []string // with parts of it, each once
+	left  int64    // how many of them nobody has done
 }
 
 // part is what a program did of a run.

@@ -302,7 +302,7 @@ func TestBounds(t *testing.T) {
 			fmt.Sprintf(`"asked":"iszero %d"`, i)))
 	}
 	if _, _, err := merged(t, many.String()); err == nil ||
-		!strings.Contains(err.Error(), "parts of more than 1000 runs") {
+		!strings.Contains(err.Error(), "parts of more than 256 runs") {
 		t.Error(err)
 	}
 	const place = `{"kind":"bad_range","line":1,"offset":OFF,"length":1,"class":"zeroed"}` + "\n"
@@ -311,9 +311,15 @@ func TestBounds(t *testing.T) {
 	if err != nil || len(list) != 1 || len(list[0].Ranges) > mostRanges {
 		t.Error(len(list), err)
 	}
+	// A run may have many more parts than files have told of.
+	_, list, err = merged(t, told(1, mostParts, "iszero", zero, 0, `"length":0`, `"length":0`))
+	if err != nil || len(list) != 1 || list[0].MissingCount != 10 || len(list[0].Missing) != 10 {
+		t.Errorf("%+v, %v", list, err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := new(Merger).Read(ctx, "x", strings.NewReader(many.String())); err != context.Canceled {
+	if err := new(Merger).Read(ctx, "x",
+		strings.NewReader(many.String())); err != context.Canceled {
 		t.Error(err)
 	}
 }
