@@ -56,7 +56,7 @@ var read = session.Command{
 		f.Check("where", func(int) error { return r.place(f.Position(), f.End()) })
 		r.limit(f, 0, 0)
 		f.Check("part-of-pattern", func(int) error {
-			if !r.check && (hasOff || hasLen) {
+			if !r.check && (hasOff || hasLen || r.all) {
 				return session.Missing("-P PATTERN")
 			}
 			return nil

@@ -56,6 +56,7 @@ var write = session.Command{
 		typed.flags(f, "write")
 		f.Bool(&w.prove, 0, "verify", "read back what was written, which cannot be done with -s")
 		f.Bool(&w.all, 0, "all", "with --verify: list all that is wrong")
+		f.Check("all", func(int) error { return onlyProven(w.all, w.prove) })
 		w.mark(f, blockdev.MayUnmap, 'u', "unmap", "with -z: the space may be given back")
 		f.Bool(&w.zero, 'z', "zero", "write zeroes")
 		w.combinations(f, &positioned, &hasSource)
@@ -106,6 +107,14 @@ var write = session.Command{
 			return w.run(ctx, s, im)
 		}
 	},
+}
+
+// onlyProven refuses --all where nothing is read back.
+func onlyProven(all, prove bool) error {
+	if all && !prove {
+		return session.Missing("--verify")
+	}
+	return nil
 }
 
 // settle finds out what is written and how much of it.

@@ -113,7 +113,7 @@ func TestReportOver(t *testing.T) {
 		t.Errorf("%v, %q", err, text)
 	}
 	on(t, "mem:1M", "map", "--report", filepath.Join(dir, "none", "page.html")).
-		wants(t, "no folder", "exit 5", "", "No such file or directory")
+		wants(t, "no folder", "exit 2", "", "No such file or directory")
 	full := on(t, "mem:1M", "map", "--report", "/dev/full")
 	if full.status == "exit 0" {
 		t.Errorf("/dev/full: %+v", full)

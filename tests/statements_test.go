@@ -181,3 +181,30 @@ func TestStatementsAtPrompt(t *testing.T) {
 	tty.expect(t, "rw> ")
 	tty.leave(t, "exit 2")
 }
+
+// TestScriptsTopic types the statements at the top of 'help scripts': what a person copies from
+// there works.
+func TestScriptsTopic(t *testing.T) {
+	t.Parallel()
+	dir := workDir(t, "raw.img")
+	if err := os.WriteFile(filepath.Join(dir, "other.img"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	help, err := asBlksh.run(run{dir: dir, args: []string{"help", "scripts"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(help.stdout, "--script check.blk disk.img\n\n")
+	text, _, _ = strings.Cut(text, "\n\n")
+	typed := 0
+	for line := range strings.Lines(text) {
+		typed++
+		a, err := asBlksh.run(run{dir: dir, args: []string{"-f", "raw", "raw.img", "-c", line}})
+		if err != nil || a.status != "exit 0" {
+			t.Errorf("%s: %v, %s, %s%s", line, err, a.status, a.stdout, a.stderr)
+		}
+	}
+	if typed < 5 {
+		t.Errorf("only %d examples in %q", typed, text)
+	}
+}

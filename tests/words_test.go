@@ -168,6 +168,9 @@ func TestWrongWords(t *testing.T) {
 			errs: usage("truncate", "'2' and what follows it are too many words",
 				" [-m prealloc_mode] off"),
 		},
+		{args: "mem:1M -c 'read --all 0 1k'", errs: "blksh: read: -P PATTERN is missing\n  usage: read", status: "2"},
+		{args: "mem:1M -c 'write --all 0 1k'", errs: "blksh: write: --verify is missing\n  usage: write", status: "2"},
+		{args: "mem:1M -c 'discard --all 0 1k'", errs: "blksh: discard: --verify is missing\n  usage: discard", status: "2"},
 		{args: "mem:1M -c 'length 1'", errs: usage("length", "'1' is one word too many", ""), status: "2"},
 		{args: "mem:1M -c 'length -x'", errs: usage("length", "there is no option -x", ""), status: "2"},
 		{args: "mem:1M -c 'quit now'", errs: usage("quit", "'now' is one word too many", ""), status: "2"},
@@ -178,7 +181,7 @@ func TestWrongWords(t *testing.T) {
 		},
 		{
 			args: "mem:1M -c 'find abc'", status: "2",
-			errs: "blksh: find: --text TEXT or --hex BYTES is missing\n  usage: find",
+			errs: "blksh: find: --text TEXT",
 		},
 		{
 			args: "mem:1M -c 'sleep soon'", status: "2",
