@@ -484,6 +484,7 @@ func (f *File) Prepare(_ context.Context, o *driver.Opening) (commit, abort func
 	f.install(old, d)
 	commit = func() {
 		f.lock.Moved()
+		imagelock.Drop(old.fd) // or a request that still uses it stands against the next reopening
 		f.install(d, nil)
 		_ = f.release(old) // what was written by it has been synced
 		old.release()
