@@ -94,6 +94,11 @@ var bench = session.Command{
 			}
 			b.Off, b.Len, b.Block, b.Depth, b.Seed = c.Off, c.Len, int(block), int(depth),
 				uint64(seed)
+			if b.Write && c.all(im) {
+				if err := s.Overwrite(ctx, im, "bench "+mode, c.Off, c.Len); err != nil {
+					return err
+				}
+			}
 			return runLoads(ctx, s, im, mode, b, int(runs))
 		}
 	},

@@ -28,6 +28,9 @@ func (c *scope) operands(f *session.Flags) {
 	})
 }
 
+// all says whether the range is all of an image.
+func (c scope) all(im *session.Image) bool { return c.Off == 0 && c.Len >= im.Dev.Size() }
+
 // looking is what a scan gives to the one who looks: how to say something, and how to count bytes
 // of a piece that takes long.
 type looking struct {

@@ -64,6 +64,11 @@ var verifyWrite = session.Command{
 				return b.options.Direction == fio.Read || b.options.Direction == fio.RandRead
 			})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if c.all(im) {
+				if err := s.Overwrite(ctx, im, "verify_write", c.Off, c.Len); err != nil {
+					return err
+				}
+			}
 			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
 			if some, err := b.share(ctx, s); err != nil || !some {
 				return err

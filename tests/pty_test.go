@@ -173,3 +173,44 @@ func TestTerminalInterrupt(t *testing.T) {
 		}
 	})
 }
+
+// TestTerminalOverwrites wants a question before all of an image that has data is overwritten at the
+// prompt, and none where there is no data, only a part is meant, or --yes was given.
+func TestTerminalOverwrites(t *testing.T) {
+	t.Parallel()
+	tty := shell(t, asBlksh, t.TempDir(), "-t", "unsafe", "mem:64k")
+	silently := func(command, says string) {
+		t.Helper()
+		tty.press(t, command+"\r")
+		tty.expect(t, command+"\r\n")
+		tty.expect(t, says)
+		if said := tty.shown[:tty.seen]; strings.Contains(said[strings.LastIndex(said, command):], "Go on?") {
+			t.Errorf("%s asks", command)
+		}
+		tty.expect(t, "> ")
+	}
+	silently("verify_write", "wrote")
+	for _, command := range []string{"verify_write", "bench -n 1 randwrite", "verify_write 0..end"} {
+		tty.press(t, command+"\r")
+		tty.expect(t, "overwrites 64 KiB of image, which has data. Go on? (yes/no) ")
+		tty.press(t, "no\r")
+		tty.expect(t, "is as it was")
+		tty.expect(t, "> ")
+	}
+	silently("verify_read", "intact")
+	silently("verify_write 0 4k", "wrote")
+	silently("bench -n 1 read", "read")
+	tty.press(t, "verify_write --seed 5\r")
+	tty.expect(t, "Go on? (yes/no) ")
+	tty.press(t, "yes\r")
+	tty.expect(t, "wrote")
+	tty.expect(t, "> ")
+	tty.press(t, "\x04")
+	if status := tty.end(t); status != "exit 0" && status != "exit 2" {
+		t.Errorf("%s; shown: %q", status, tty.shown)
+	}
+	tty = shell(t, asBlksh, t.TempDir(), "--yes", "-t", "unsafe", "mem:64k")
+	silently("write -q 0 64k", "")
+	silently("verify_write", "wrote")
+	on(t, "-t", "unsafe", "mem:64k", "-c", "write -q 0 64k", "-c", "verify_write").wants(t, "-c", "exit 0", "", "")
+}

@@ -72,6 +72,7 @@ func All() []Event {
 		Mismatch{},
 		NoFile{},
 		NoImage{},
+		NotAgreed{},
 		NotConfirmed{},
 		NotFound{},
 		NotVerified{},

@@ -69,6 +69,20 @@ func (DeviceBusy) Kind() Kind {
 	return Kind{"device_busy", "A device is read while others use it, so that its data may move."}
 }
 
+// NotAgreed says that nothing was written to an image, since the person did not agree.
+type NotAgreed struct {
+	Op    string `json:"op" doc:"the command"`
+	Image string `json:"of" doc:"name of the image"`
+}
+
+// Kind of the event.
+func (NotAgreed) Kind() Kind {
+	return Kind{"not_agreed", "An image was not overwritten, since the person did not agree."}
+}
+
+// Class of the failure.
+func (NotAgreed) Class() Class { return ClassUsage }
+
 // NotConfirmed says that nothing was done to a device, since the answer was not its name.
 type NotConfirmed struct {
 	Path string `json:"path" type:"path" doc:"of the device"`

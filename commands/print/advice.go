@@ -37,6 +37,8 @@ func advice(r event.Reason) []string {
 		}
 	case event.NoImage:
 		return []string{"'images' lists those that are open"}
+	case event.NotAgreed:
+		return []string{"the answer was another than yes; --yes answers beforehand"}
 	case event.NotConfirmed:
 		return []string{"the answer was another than its name; --yes answers beforehand"}
 	case event.OpenFailed:

@@ -53,6 +53,8 @@ func reason(r event.Reason) string {
 		return noFileWords
 	case event.NoImage:
 		return fmt.Sprintf("no image is called %s", e.Name)
+	case event.NotAgreed:
+		return e.Image + " is as it was: its data was to be kept"
 	case event.NotConfirmed:
 		return "nothing was done to " + e.Path
 	case event.NotFound:

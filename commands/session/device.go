@@ -14,6 +14,7 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/inuse"
+	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -197,8 +198,53 @@ func (s *Session) confirm(ctx context.Context, a *admission) error {
 			return event.Fail(event.NotConfirmed{Path: d.path})
 		}
 		s.confirmed[d.number] = true
+		s.named = true
 	}
 	return nil
+}
+
+// Overwrite asks the person who typed the command whether a range of an image may be overwritten
+// that has data in it. Nobody is asked who has just named the device.
+func (s *Session) Overwrite(ctx context.Context, im *Image, op string, off, n int64) error {
+	if !s.typed || s.Confirm == nil || s.named {
+		return nil
+	}
+	var data bool
+	err := s.Do(ctx, func(ctx context.Context) (err error) {
+		data, err = hasData(ctx, im.Dev, off, n)
+		return err
+	})
+	if err != nil {
+		return event.Fail(event.Failed{Op: op, Err: err})
+	}
+	if !data {
+		return nil
+	}
+	answer, err := s.Confirm(ctx, fmt.Sprintf("%s overwrites %s of %s, which has data. Go on? (yes/no) ",
+		op, args.Size(float64(n)), im.Name))
+	if err != nil || answer != "yes" && answer != "y" {
+		return event.Fail(event.NotAgreed{Op: op, Image: im.Name})
+	}
+	return nil
+}
+
+// hasData says whether anything in a range may be other than zeroes, as far as that is known
+// without reading.
+func hasData(ctx context.Context, d *blockdev.Device, off, n int64) (bool, error) {
+	for end := off + n; off < end; {
+		if err := ctx.Err(); err != nil {
+			return false, context.Cause(ctx)
+		}
+		e, err := d.Status(ctx, off, end-off)
+		if err != nil || e.Len == 0 {
+			return false, err
+		}
+		if !e.Zero && (e.Allocated || e.Backed) {
+			return true, nil
+		}
+		off = e.End()
+	}
+	return false, nil
 }
 
 // Unconfirmed is a device that the person who typed the command is still to name before the image

@@ -93,7 +93,8 @@ type Session struct {
 	objects map[string]any
 	status  int
 	ended   bool
-	typed   bool // a person typed the line that runs
+	typed   bool // a person typed the line that runs,
+	named   bool // and has named a device that it changes
 	where   event.Where
 	line    int // how many lines there were,
 	emitted int // and how many events that belong to no request in the background
@@ -322,7 +323,7 @@ func (s *Session) run(ctx context.Context, line Line) error {
 	if err := s.permit(ctx, im, s.flags.needs); err != nil {
 		return err
 	}
-	s.typed = line.Typed
+	s.typed, s.named = line.Typed, false
 	if s.typed && (row.Needs|s.flags.needs)&(Write|Changes) != 0 {
 		if err := s.confirm(ctx, im.admission); err != nil {
 			return err
