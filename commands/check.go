@@ -15,7 +15,7 @@ import (
 
 var check = session.Command{
 	Name: "check", Max: -1, Reports: true,
-	Group: session.GroupImages,
+	Group: session.GroupImages, Paged: true,
 	Args:  "[-r leaks|all] [-f format] [-U] [--draw] [--svg file] [file]",
 	Short: "checks the metadata of an image",
 	Long: ` Examples:

@@ -13,8 +13,8 @@ import (
 
 var compare = session.Command{
 	Name: "compare", Min: 1, Max: -1, Needs: session.File, Reports: true,
-	Group: session.GroupLook,
-	Args:  "[-f format] [-s] [-U] [--all] [--draw] [--svg file] [--shard k/n] file [off [len]]",
+	Group: session.GroupLook, Paged: true,
+	Args: "[-f format] [-s] [-U] [--all] [--draw] [--svg file] [--shard k/n] file [off [len]]",
 	Elsewhere: []session.Elsewhere{
 		{Name: "cmp", Call: "compare"},
 		{Name: "diff", Call: "compare"},

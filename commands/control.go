@@ -14,7 +14,7 @@ import (
 
 var help = session.Command{
 	Name: "help", Alias: "?", Max: 1,
-	Group: session.GroupShell,
+	Group: session.GroupShell, Paged: true,
 	Args:  "[command | topic]",
 	Short: "help for one or all commands",
 	Long: ` Example:

@@ -13,7 +13,7 @@ import (
 
 var exports = session.Command{
 	Name: "exports", Min: 1, Max: 1,
-	Group: session.GroupServers,
+	Group: session.GroupServers, Paged: true,
 	Args:  "server",
 	Short: "lists the exports of an NBD server",
 	Long: ` Examples:

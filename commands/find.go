@@ -22,7 +22,7 @@ const mostContext = 64
 
 var find = session.Command{
 	Name: "find", Min: 1, Max: -1, Needs: session.File,
-	Group: session.GroupLook,
+	Group: session.GroupLook, Paged: true,
 	Args:  "(--hex bytes | --text text | --regex expr) [--max n] [--context n] [--shard k/n] [off [len]]",
 	Short: "looks for bytes and shows where they are",
 	Long: ` Example:

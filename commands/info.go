@@ -12,7 +12,7 @@ import (
 
 var info = session.Command{
 	Name: "info", Alias: "i", Needs: session.File,
-	Group: session.GroupLook,
+	Group: session.GroupLook, Paged: true,
 	Short: "prints information about the current file",
 	Long: ` Example:
  info                  the format of the image, and what is special about it

@@ -12,7 +12,7 @@ import (
 
 var isZero = session.Command{
 	Name: "iszero", Max: -1, Needs: session.File, Reports: true,
-	Group: session.GroupLook,
+	Group: session.GroupLook, Paged: true,
 	Args:  "[--all] [--first] [--draw] [--svg file] [--shard k/n] [off [len]]",
 	Short: "says whether a range holds nothing but zeroes, and where it does not",
 	Long: ` Example:

@@ -78,8 +78,8 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 
 var mapCommand = session.Command{
 	Name: "map", Max: -1, Needs: session.File, Reports: true,
-	Group: session.GroupLook,
-	Args:  "[--totals] [--draw] [--svg file] [--bitmap name] [off [len]]",
+	Group: session.GroupLook, Paged: true,
+	Args: "[--totals] [--draw] [--svg file] [--bitmap name] [off [len]]",
 	Elsewhere: []session.Elsewhere{
 		{Name: "fiemap", Call: "map"},
 		{Name: "extents", Call: "map"},

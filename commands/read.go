@@ -15,8 +15,8 @@ import (
 
 var read = session.Command{
 	Name: "read", Alias: "r", Max: -1, Needs: session.File,
-	Group: session.GroupData,
-	Args:  "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--words n] [--fold] [-o file] [off [len]]",
+	Group: session.GroupData, Paged: true,
+	Args: "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--words n] [--fold] [-o file] [off [len]]",
 	Elsewhere: []session.Elsewhere{
 		{Name: "hexdump", Call: "read -v"},
 		{Name: "dump", Call: "read -v"},
@@ -97,7 +97,7 @@ var read = session.Command{
 
 var readv = session.Command{
 	Name: "readv", Min: 1, Max: -1, Needs: session.File,
-	Group: session.GroupData,
+	Group: session.GroupData, Paged: true,
 	Args:  "[-Cqv] [-P pattern] off len [len..]",
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:

@@ -23,7 +23,7 @@ var version = session.Command{
 
 var capabilities = session.Command{
 	Name: "capabilities", Max: 1,
-	Group: session.GroupShell,
+	Group: session.GroupShell, Paged: true,
 	Args:  "[--json]",
 	Short: "lists what this program can do",
 	Long: ` Example:

@@ -1,9 +1,11 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -213,4 +215,81 @@ func TestTerminalOverwrites(t *testing.T) {
 	silently("write -q 0 64k", "")
 	silently("verify_write", "wrote")
 	on(t, "-t", "unsafe", "mem:64k", "-c", "write -q 0 64k", "-c", "verify_write").wants(t, "-c", "exit 0", "", "")
+}
+
+// TestPager goes through help, which is longer than the window, and through the map of an image that
+// never ends, as far as it likes.
+func TestPager(t *testing.T) {
+	t.Parallel()
+	p := asBlksh
+	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+t.TempDir())
+	tty := p.onTerminal(t, t.TempDir(), "-t", "unsafe", "mem:64M")
+	tty.expect(t, "> ")
+	screen := tty.sized(t, 10, 80)
+	tty.press(t, "help\r")
+	tty.sees(t, screen, "lines 1-9   space on")
+	tty.sees(t, screen, "Read and write:")
+	for _, step := range []struct{ keys, sees string }{
+		{" ", "lines 10-18"},
+		{"b", "lines 1-9"},
+		{"j\r\x1b[B", "lines 4-12"},
+		{"k", "lines 3-11"},
+		{"G", "(end)"},
+		{"g", "lines 1-9"},
+		{"/Zones\r", "Zones:"},
+		{"n", "not found"},
+		{"/nowhere\r", "not found"},
+		{"/x\x1b", "space on"},
+	} {
+		tty.press(t, step.keys)
+		tty.sees(t, screen, step.sees)
+	}
+	screen = tty.sized(t, 20, 80)
+	tty.until(t, screen, "has 19 lines of text", func() bool {
+		var from, to int
+		last := screen.lines()[19]
+		n, _ := fmt.Sscanf(last, "lines %d-%d", &from, &to)
+		return n == 2 && to-from == 18
+	})
+	tty.press(t, "q")
+	tty.expect(t, "\x1b[?1049l")
+	tty.expect(t, "> ")
+
+	tty.press(t, "length\r") // what fits is shown as ever
+	tty.expect(t, "64 MiB")
+	tty.expect(t, "> ")
+	screen = tty.sized(t, 10, 80)
+	tty.press(t, "read -v 0 64M\r") // 4 million lines, of which nobody wants to see more
+	tty.sees(t, screen, "lines 1-9   space on")
+	tty.press(t, " ")
+	tty.sees(t, screen, "lines 10-18")
+	tty.press(t, "\x03")
+	tty.expect(t, "\x1b[?1049l")
+	tty.expect(t, "> ")
+	if !strings.HasSuffix(strings.TrimRight(tty.shown, " \b"), ">") {
+		t.Errorf("something is said of a command that nobody wants more of: %q", tty.shown)
+	}
+	tty.press(t, "\x04")
+	if status := tty.end(t); status != "exit 0" {
+		t.Errorf("%s", status)
+	}
+}
+
+// TestPagerEnds ends the program amid a screen of text.
+func TestPagerEnds(t *testing.T) {
+	t.Parallel()
+	p := asBlksh
+	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+t.TempDir())
+	tty := p.onTerminal(t, t.TempDir(), "mem:64M")
+	tty.expect(t, "> ")
+	screen := tty.sized(t, 10, 80)
+	tty.press(t, "help\r")
+	tty.sees(t, screen, "lines 1-9")
+	if err := tty.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	tty.expect(t, "\x1b[?1049l")
+	if status := tty.end(t); status != "signal SIGTERM" || !tty.cooked(t) {
+		t.Errorf("%s", status)
+	}
 }

@@ -39,6 +39,7 @@ type program struct {
 
 	terminal   *repl.Terminal              // nil if nobody types lines
 	screen     atomic.Pointer[repl.Screen] // nil while lines are shown
+	pager      *repl.Pager                 // nil if nobody reads
 	passwords  repl.Passwords
 	interrupts *interrupts     // nil if Ctrl-C kills
 	machine    *script.Machine // nil in the dialects of QEMU

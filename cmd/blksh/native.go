@@ -251,6 +251,9 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 	cfg.Reports = report.Pages(about)
 	cfg.About, cfg.Topics, cfg.Dialects = about, topics.All(), dialect.Names()
 	cfg.NoBytes, cfg.BackingDevices = n.json, n.backingDevices
+	if p.pager != nil {
+		cfg.Page = p.pager.Begin
+	}
 	cfg.LogFolder = repl.StatePath(os.Getenv, "undo")
 	if !n.json {
 		cfg.Screen = func() (session.Screen, error) { return p.openScreen(stdout) }

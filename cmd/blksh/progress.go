@@ -22,7 +22,7 @@ func (p *program) progress(stdout,
 	if width != nil {
 		p.errs.Writer = progress.Over(p.errs.Writer)
 		if repl.IsTerminal(stdout) {
-			p.out.SetWriter(progress.Over(p.around(stdout)))
+			p.out.SetWriter(p.paged(stdout, progress.Over(p.around(stdout))))
 		}
 	}
 	return func(w session.Work) (add func(n int64), end func()) { return progress.Begin(repl.Work(w)) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 
 	"github.com/blksh/blksh/repl"
@@ -20,6 +21,19 @@ func (p *program) openScreen(stdout *os.File) (*shownScreen, error) {
 	}
 	p.screen.Store(screen)
 	return &shownScreen{screen, p}, nil
+}
+
+// paged is standard output whose text is shown a screen at a time where a person reads it, over w.
+// The line of progress is not drawn over that.
+func (p *program) paged(stdout *os.File, w io.Writer) io.Writer {
+	if p.terminal == nil {
+		return w
+	}
+	p.pager = repl.NewPager(p.stdin, stdout, func(screen *repl.Screen) {
+		p.screen.Store(screen)
+		p.bar.Leave()
+	})
+	return p.pager.Over(w)
 }
 
 // Close leaves the terminal as it was found.

@@ -42,6 +42,8 @@ const (
 type Command struct {
 	Name, Alias string
 	Group       Group
+	// Paged: what it says is read from its beginning, a screen at a time where it is long.
+	Paged bool
 	// Synonyms are further names, which the dialects of QEMU do not know.
 	Synonyms []string
 	// Elsewhere are names under which people look for it, for advice.

@@ -69,6 +69,9 @@ type Config struct {
 	Ask func(ctx context.Context, q driver.Question) (blockdev.Secret, error)
 	// Screen shows an empty screen on the terminal. nil: there is none.
 	Screen func() (Screen, error)
+	// Page begins text that is shown a screen at a time. stop is called when nobody wants more; end
+	// returns when all was seen. nil: text scrolls away.
+	Page func(ctx context.Context, stop func()) (end func())
 	// LogFolder is where logs of changes are that nobody named, "" if nobody knows.
 	LogFolder string
 	// Source runs the commands of a file. nil: nothing comes from elsewhere.
@@ -329,7 +332,27 @@ func (s *Session) run(ctx context.Context, line Line) error {
 			return err
 		}
 	}
+	if s.typed && row.Paged && s.Page != nil {
+		return s.page(ctx, func(ctx context.Context) error { return run(ctx, s, im) })
+	}
 	return run(ctx, s, im)
+}
+
+// errSeenEnough ends a command whose text nobody wants any more.
+var errSeenEnough = errors.New("seen enough")
+
+// page runs a command whose text a person reads a screen at a time.
+func (s *Session) page(ctx context.Context, run func(ctx context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	end := s.Page(ctx, func() { stop(errSeenEnough) })
+	err := run(ctx)
+	s.Printer.Flush()
+	end()
+	if errors.Is(context.Cause(ctx), errSeenEnough) {
+		return nil
+	}
+	return err
 }
 
 // admit looks at what a command needs before its flags are read.
