@@ -29,8 +29,8 @@ type view struct {
 
 func (v *view) declare(f *session.Flags) {
 	f.Bool(&v.fold, 0, "fold", "show lines that repeat the one before as a single *")
-	f.Enum(0, "style", "STYLE", styles, "how bytes are shown", func(i int) error {
-		v.layout.Style = event.DumpStyle(styles()[i])
+	f.Enum(0, "style", "STYLE", DumpStyles, "how bytes are shown", func(i int) error {
+		v.layout.Style = event.DumpStyle(DumpStyles()[i])
 		return nil
 	})
 	f.Enum(0, "words", "N", wordSizes, "show numbers of so many bytes", func(i int) error {
@@ -47,7 +47,8 @@ func (v *view) declare(f *session.Flags) {
 	f.Bool(&v.force, 0, "force", "with -o: also onto a device that is not in use")
 }
 
-func styles() []string {
+// DumpStyles are the ways in which bytes are shown.
+func DumpStyles() []string {
 	return []string{string(event.StyleQEMU), string(event.StyleXXD), string(event.StyleC)}
 }
 

@@ -50,6 +50,9 @@ func (r *reading) ready() {
 
 // run reads, and does with the bytes what is wanted.
 func (r *reading) run(ctx context.Context, s *session.Session, im *session.Image) error {
+	if r.view.layout == (event.DumpLayout{}) {
+		r.view.layout.Style = s.Style
+	}
 	if err := r.view.open(ctx, s); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -209,4 +210,61 @@ func TestProgressOnSignal(t *testing.T) {
 	if status, err := statusOf(cmd.Wait()); err != nil || status != "exit 130" {
 		t.Errorf("%s, %v", status, err)
 	}
+}
+
+// TestSettings starts a prompt with a file of settings: what is right in it holds, what is wrong is
+// told by its line, and neither is looked at elsewhere.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	config := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(config, "blksh"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rc := filepath.Join(config, "blksh", "rc")
+	text := "style = xxd\nconfirm = off\nnonsense = 1\n"
+	if err := os.WriteFile(rc, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p := asBlksh
+	p.env = append(p.env[:len(p.env):len(p.env)], "XDG_CONFIG_HOME="+config)
+	complaint := rc + `:3: there is no setting "nonsense", only colour`
+	tty := shell(t, p, t.TempDir(), "-t", "unsafe", "mem:64k")
+	if !strings.Contains(tty.shown, complaint) {
+		t.Errorf("no complaint in %q", tty.shown)
+	}
+	tty.press(t, "write -q -P 65 0 64k\r")
+	tty.expect(t, "\n")
+	tty.expect(t, "> ")
+	tty.press(t, "read -v 0 16\r")
+	tty.expect(t, "00000000: 4141 4141") // as xxd has it
+	tty.expect(t, "> ")
+	tty.press(t, "verify_write\r")
+	tty.expect(t, "wrote") // without a question
+	tty.expect(t, "> ")
+	tty.press(t, "\x04")
+	if status := tty.end(t); status != "exit 0" {
+		t.Error(status)
+	}
+
+	for _, args := range [][]string{{"--no-rc"}, {"--dialect", "qemu"}} {
+		tty := shell(t, p, t.TempDir(), append(args, "raw.img")...)
+		if strings.Contains(tty.shown, "setting") {
+			t.Errorf("%q: the settings were read: %q", args, tty.shown)
+		}
+	}
+	tty = shell(t, program{path: asQemuIO.path, env: p.env}, t.TempDir(), "raw.img")
+	if strings.Contains(tty.shown, "setting") {
+		t.Errorf("qemu-io has read the settings: %q", tty.shown)
+	}
+	got, err := p.run(run{args: []string{"-c", "read -v 0 16", "mem:64k"}})
+	if err != nil || strings.Contains(got.stderr, "setting") || strings.Contains(got.stdout, "0000 0000") {
+		t.Errorf("settings hold without a prompt: %v, %v", got, err)
+	}
+
+	if err := os.WriteFile(rc, []byte("dialect = qemu-7.2\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	tty = shell(t, p, t.TempDir(), "raw.img")
+	tty.press(t, "help\r")
+	tty.expect(t, "Use 'help commandname' for extended help.")
 }

@@ -45,7 +45,11 @@ type program struct {
 	machine    *script.Machine // nil in the dialects of QEMU
 	parser     *script.Parser  // of the lines that come from outside
 	depth      int             // how many scripts run inside each other
-	bar        *repl.Progress
+
+	settings      settings
+	wrongSettings []error
+
+	bar *repl.Progress
 }
 
 // stream is standard error, which goes around the line editor once there is one.
@@ -65,7 +69,8 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	}
 	var ok bool
 	var early first
-	if p.dialect, early, ok = p.choose(argv[1:]); !ok {
+	if p.dialect, early, ok = p.choose(argv[1:],
+		repl.IsTerminal(stdin) && repl.IsTerminal(stdout)); !ok {
 		return 2
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
@@ -125,12 +130,13 @@ func (p *program) leaveTerminal() {
 
 // choose finds the dialect: by --dialect, by the environment, by the name of the program. early is
 // what the words say of the output.
-func (p *program) choose(words []string) (d dialect.Dialect, early first, ok bool) {
-	name := "native"
+func (p *program) choose(words []string, terminal bool) (d dialect.Dialect, early first, ok bool) {
+	name := nativeName
 	if p.name == qemuName {
 		name = "qemu"
 	}
-	if env := os.Getenv("BLKSH_DIALECT"); env != "" {
+	env := os.Getenv("BLKSH_DIALECT")
+	if env != "" {
 		name = env
 	}
 	if p.name != qemuName {
@@ -139,6 +145,12 @@ func (p *program) choose(words []string) (d dialect.Dialect, early first, ok boo
 	}
 	if p.asked != "" {
 		name = p.asked
+	}
+	if name == nativeName {
+		p.loadSettings(early, terminal)
+		if p.settings.dialect != "" && env == "" && p.asked == "" {
+			name = p.settings.dialect
+		}
 	}
 	d, ok = dialect.Find(name)
 	if !ok {

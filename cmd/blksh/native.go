@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,9 @@ type nativeOptions struct {
 	script         string   // "" without one
 	words          []string // a command behind the name of the file
 }
+
+// nativeName is the name of the shell's own dialect.
+const nativeName = "native"
 
 // native says whether the program speaks its own dialect.
 func (p *program) native() bool { return p.dialect.Specs == nil }
@@ -109,6 +113,7 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 		o.Strict = true
 	case long == "rmw":
 		o.Parts = true
+	case long == "no-rc": // seen before
 	case long == "yes":
 		n.yes = true
 	case long == "json":
@@ -251,7 +256,8 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 	cfg.Reports = report.Pages(about)
 	cfg.About, cfg.Topics, cfg.Dialects = about, topics.All(), dialect.Names()
 	cfg.NoBytes, cfg.BackingDevices = n.json, n.backingDevices
-	if p.pager != nil {
+	cfg.Style = p.settings.style
+	if p.pager != nil && !p.settings.noPager {
 		cfg.Page = p.pager.Begin
 	}
 	cfg.LogFolder = repl.StatePath(os.Getenv, "undo")
@@ -259,7 +265,7 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 		cfg.Screen = func() (session.Screen, error) { return p.openScreen(stdout) }
 	}
 	cfg.Announce = n.json || p.terminal != nil
-	if p.terminal != nil && !n.yes {
+	if p.terminal != nil && !n.yes && !p.settings.noConfirm {
 		cfg.Confirm = p.confirm
 	}
 	if len(p.options.commands) > 0 || len(n.words) > 0 || n.script != "" && n.script != "-" {
@@ -269,6 +275,11 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 
 // greet tells the person at a prompt what to begin with.
 func (p *program) greet() {
+	if p.native() && p.terminal != nil {
+		for _, err := range p.wrongSettings {
+			fmt.Fprintf(p.errs, "%s: %v\n", p.name, err)
+		}
+	}
 	if p.native() && p.terminal != nil && p.session.Image() == nil {
 		p.printer.Print(event.Where{}, event.NothingOpen{})
 	}
@@ -292,6 +303,10 @@ type first struct {
 	dialect string
 	json    bool
 	colour  colour.When
+	prompts bool   // no commands are named, unless the operand is one
+	operand string // the only one
+	// noSettings: the file of settings is not read.
+	noSettings bool
 }
 
 // preview finds the options that decide how everything else is said. What is wrong with the words
@@ -299,9 +314,17 @@ type first struct {
 func (p *program) preview(words []string) (f first) {
 	as, _ := dialect.Find("native")
 	early := &program{dialect: as}
-	_, _ = early.each(append([]string{p.name}, words...), as.Program.Longs,
-		func(_ byte, long, value string) error {
+	f.prompts = true
+	operands, _ := early.each(append([]string{p.name}, words...), as.Program.Longs,
+		func(letter byte, long, value string) error {
+			if strings.IndexByte("chV", letter) >= 0 && letter != 0 {
+				f.prompts = false
+			}
 			switch long {
+			case "no-rc":
+				f.noSettings = true
+			case "script", "completion", "licenses":
+				f.prompts = false
 			case "dialect":
 				f.dialect = value
 			case "json":
@@ -311,6 +334,10 @@ func (p *program) preview(words []string) (f first) {
 			}
 			return nil
 		})
+	f.prompts = f.prompts && !f.json && len(operands) < 2
+	if len(operands) == 1 {
+		f.operand = operands[0]
+	}
 	return f
 }
 
@@ -322,6 +349,6 @@ func (p *program) speak(f first, stdout, stderr *os.File) {
 	}
 	p.printer = p.dialect.Printer(p.out, p.errs, p.name)
 	if native, ok := p.printer.(*print.Native); ok {
-		native.Look = look(f.colour, stdout, stderr)
+		native.Look = look(cmp.Or(f.colour, p.settings.colour), stdout, stderr)
 	}
 }

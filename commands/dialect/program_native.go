@@ -30,6 +30,7 @@ var longsNative = []args.LongOption{
 	{Name: "strict"},
 	{Name: "rmw"},
 	{Name: "yes"},
+	{Name: "no-rc"},
 	{Name: "json"},
 	{Name: "color", HasArg: true},
 	{Name: "script", HasArg: true},
@@ -50,6 +51,7 @@ func linesNative() []usageLine {
 		},
 		{option: "--strict", help: "refuse writes that are not made of whole blocks, as with -n"},
 		{option: "--rmw", help: "take such writes: read, change and write whole blocks"},
+		{option: "--no-rc", help: "at a prompt, do not read the settings of ~/.config/blksh/rc"},
 		{option: "--yes", help: "do not ask before a device is changed"},
 		{option: "--json", help: "an object for each event, a line each, and nothing else"},
 		{

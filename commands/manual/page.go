@@ -102,6 +102,7 @@ var environment = []term{
 }
 
 var files = []term{
+	{"$XDG_CONFIG_HOME/blksh/rc", "settings of the prompt; XDG_CONFIG_HOME is ~/.config if it is not set"},
 	{"$XDG_STATE_HOME/blksh/history", "the lines typed at the prompt; XDG_STATE_HOME is ~/.local/state if it is not set"},
 	{"$XDG_STATE_HOME/blksh/undo/", "what edit keeps for undo, a file for each time that it wrote"},
 }

@@ -72,6 +72,8 @@ type Config struct {
 	// Page begins text that is shown a screen at a time. stop is called when nobody wants more; end
 	// returns when all was seen. nil: text scrolls away.
 	Page func(ctx context.Context, stop func()) (end func())
+	// Style is that of bytes that are shown where nobody names one, "" for the usual.
+	Style event.DumpStyle
 	// LogFolder is where logs of changes are that nobody named, "" if nobody knows.
 	LogFolder string
 	// Source runs the commands of a file. nil: nothing comes from elsewhere.

@@ -38,6 +38,8 @@ var (
 	scripts string
 	//go:embed shards.txt
 	shards string
+	//go:embed settings.txt
+	settings string
 	//go:embed sizes.txt
 	sizes string
 )
@@ -62,6 +64,7 @@ func All() []session.Topic {
 			Name: "scripts", Short: "many commands in a file, variables and loops", Text: scripts,
 			Also: "script loops variables let repeat for if else time expect seed rand",
 		},
+		{Name: "settings", Short: "what holds at every prompt", Text: settings},
 		{Name: "shards", Short: "several machines that do one thing", Text: shards},
 		{Name: "sizes", Short: "how offsets, lengths and ranges are written", Text: sizes, Also: "units numbers offsets ranges"},
 	}

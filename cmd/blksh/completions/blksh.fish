@@ -57,6 +57,7 @@ complete -c blksh -n 'not __blksh_in' -l share -d 'as -U: what others write may 
 complete -c blksh -n 'not __blksh_in' -l undo -r -F -d 'note there what is changed, so that \'undo FILE\' puts it back'
 complete -c blksh -n 'not __blksh_in' -l strict -d 'refuse writes that are not made of whole blocks, as with -n'
 complete -c blksh -n 'not __blksh_in' -l rmw -d 'take such writes: read, change and write whole blocks'
+complete -c blksh -n 'not __blksh_in' -l no-rc -d 'at a prompt, do not read the settings of ~/.config/blksh/rc'
 complete -c blksh -n 'not __blksh_in' -l yes -d 'do not ask before a device is changed'
 complete -c blksh -n 'not __blksh_in' -l json -d 'an object for each event, a line each, and nothing else'
 complete -c blksh -n 'not __blksh_in' -l color -x -a 'auto always never' -d 'paint what is shown'
@@ -258,7 +259,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts shards sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts settings shards sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
