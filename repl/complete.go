@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Completer knows the words that may be typed. A line is the words before the one that is asked for,
-// of which the first is the name of a command.
+// Completer knows the words that may be typed. A line is the words before the one that is asked
+// for, of which the first is the name of a command.
 type Completer interface {
 	// Commands are the names of all commands, sorted.
 	Commands() []string

@@ -189,8 +189,8 @@ func TestProgressWords(t *testing.T) {
 	}
 }
 
-// TestProgressLeave takes the line away before its work has ended, as Ctrl-C does, and wants no line
-// again until there is other work.
+// TestProgressLeave takes the line away before its work has ended, as Ctrl-C does, and wants no
+// line again until there is other work.
 func TestProgressLeave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,9 +13,9 @@
 // the background came to. So a source that has to wait reads on a goroutine, and leaves the one it
 // was called on to a function, Await, which returns when it is told to.
 //
-// A terminal is more than lines: an editor ([Terminal]), completion ([Completer]), [History], a line
-// of [Progress] while a command runs, and all of its rows at once ([Screen]), for text that is longer
-// than it ([Pager]).
+// A terminal is more than lines: an editor ([Terminal]), completion ([Completer]), [History], a
+// line of [Progress] while a command runs, and all of its rows at once ([Screen]), for text that is
+// longer than it ([Pager]).
 package repl
 
 import (

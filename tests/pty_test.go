@@ -59,7 +59,8 @@ func TestTerminalCompletion(t *testing.T) {
 	})
 }
 
-// TestTerminalCompletesAsShells presses Tab where a flag, its value, a file or another command stands.
+// TestTerminalCompletesAsShells presses Tab where a flag, its value, a file or another command
+// stands.
 func TestTerminalCompletesAsShells(t *testing.T) {
 	t.Parallel()
 	p := asBlksh
@@ -176,8 +177,8 @@ func TestTerminalInterrupt(t *testing.T) {
 	})
 }
 
-// TestTerminalOverwrites wants a question before all of an image that has data is overwritten at the
-// prompt, and none where there is no data, only a part is meant, or --yes was given.
+// TestTerminalOverwrites wants a question before all of an image that has data is overwritten at
+// the prompt, and none where there is no data, only a part is meant, or --yes was given.
 func TestTerminalOverwrites(t *testing.T) {
 	t.Parallel()
 	tty := shell(t, asBlksh, t.TempDir(), "-t", "unsafe", "mem:64k")
@@ -186,7 +187,8 @@ func TestTerminalOverwrites(t *testing.T) {
 		tty.press(t, command+"\r")
 		tty.expect(t, command+"\r\n")
 		tty.expect(t, says)
-		if said := tty.shown[:tty.seen]; strings.Contains(said[strings.LastIndex(said, command):], "Go on?") {
+		said := tty.shown[:tty.seen]
+		if strings.Contains(said[strings.LastIndex(said, command):], "Go on?") {
 			t.Errorf("%s asks", command)
 		}
 		tty.expect(t, "> ")
@@ -214,11 +216,12 @@ func TestTerminalOverwrites(t *testing.T) {
 	tty = shell(t, asBlksh, t.TempDir(), "--yes", "-t", "unsafe", "mem:64k")
 	silently("write -q 0 64k", "")
 	silently("verify_write", "wrote")
-	on(t, "-t", "unsafe", "mem:64k", "-c", "write -q 0 64k", "-c", "verify_write").wants(t, "-c", "exit 0", "", "")
+	on(t, "-t", "unsafe", "mem:64k", "-c", "write -q 0 64k", "-c", "verify_write").wants(t, "-c",
+		"exit 0", "", "")
 }
 
-// TestPager goes through help, which is longer than the window, and through the map of an image that
-// never ends, as far as it likes.
+// TestPager goes through help, which is longer than the window, and through a dump that nobody
+// wants to see the end of.
 func TestPager(t *testing.T) {
 	t.Parallel()
 	p := asBlksh

@@ -220,8 +220,9 @@ func (s *Session) Overwrite(ctx context.Context, im *Image, op string, off, n in
 	if !data {
 		return nil
 	}
-	answer, err := s.Confirm(ctx, fmt.Sprintf("%s overwrites %s of %s, which has data. Go on? (yes/no) ",
-		op, args.Size(float64(n)), im.Name))
+	question := fmt.Sprintf("%s overwrites %s of %s, which has data. Go on? (yes/no) ", op,
+		args.Size(float64(n)), im.Name)
+	answer, err := s.Confirm(ctx, question)
 	if err != nil || answer != "yes" && answer != "y" {
 		return event.Fail(event.NotAgreed{Op: op, Image: im.Name})
 	}
