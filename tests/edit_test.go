@@ -96,7 +96,7 @@ func TestEdit(t *testing.T) {
 	copy(changed[4096:], "ABno")
 	holds(t, path, changed)
 	tty.press(t, "\x11")
-	tty.expect(t, "wrote 4 bytes in 1 range; 'undo ")
+	tty.expect(t, "wrote 4 bytes in 1 range; 'undo")
 	tty.expect(t, "> ")
 
 	kept := logs(t, dir)

@@ -76,7 +76,7 @@ func (p *program) openTerminal(stdout *os.File) {
 	}
 	p.terminal = t
 	p.out.SetWriter(p.around(stdout))
-	p.errs.Writer = t.Over(p.errs.Writer)
+	p.errs.Writer = t.Over(p.folding(p.errs.Writer, stdout))
 }
 
 // prompt asks the person at the terminal. A history that cannot be read or written is told of once.

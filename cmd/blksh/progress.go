@@ -35,10 +35,18 @@ func (p *program) tellProgress() {
 	}
 }
 
+// folding is a terminal on which lines are broken between words, in the shell's own dialect.
+func (p *program) folding(w io.Writer, terminal *os.File) io.Writer {
+	if !p.native() {
+		return w
+	}
+	return repl.Folding(w, terminal)
+}
+
 // around is a terminal on which a line may be edited.
 func (p *program) around(f *os.File) io.Writer {
 	if p.terminal == nil {
 		return standard{p, f}
 	}
-	return p.terminal.Over(standard{p, f})
+	return p.terminal.Over(p.folding(standard{p, f}, f))
 }
