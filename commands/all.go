@@ -16,7 +16,7 @@ var all = [...]*session.Command{
 	&images, &info, &isZero, &length, &luksCommand, &mapCommand, &measure, &mergeCommand, &multiwrite,
 	&next, &open,
 	&quit, &read, &readv,
-	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &sigraise, &sleep, &snapshotCommand,
+	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &show, &sigraise, &sleep, &snapshotCommand,
 	&sourceCommand, &sumCommand, &truncate, &undoCommand,
 	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &viewCommand, &waitBreak, &wireCommand,
 	&write, &writev,

@@ -63,6 +63,7 @@ var jsonLines = map[string][]string{
 	"resize":       {"resize 2M", "resize --shrink 4k", "resize 4k", "resize -- -9M"},
 	"resume":       {"resume A"},
 	"serve":        {"serve", "serve --unix missing/socket", "serve --bind 127.0.0.1 --unix x", "serve --unix x a a", "serve --unix x --export a --export b a", "serve --unix x --bitmap a"},
+	"show":         {"show", "show qcow2", "write -q --hex 55aa 510\nshow mbr", "show x"},
 	"sigraise":     {"sigraise 0", "sigraise 1000"},
 	"sleep":        {"sleep 1", "sleep x"},
 	"snapshot":     {"create new.qcow2 1M\nopen -w -a new new.qcow2\nsnapshot create a\nsnapshot list\nsnapshot apply a\nsnapshot delete a", "snapshot list"},

@@ -159,6 +159,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.notZero(at, e)
 	case event.NothingOpen:
 		n.say("no image is open: 'open FILE' opens one, 'help' lists the commands\n")
+	case event.NothingShown:
+		n.finding(at)("%s\n", reason(e))
 	case event.NothingVerified:
 		n.say("%s\n", reason(e))
 		n.circumstances(e.Verdict)
@@ -185,6 +187,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Shard:
 		n.say("%s\n", shardWords(e))
 		n.Flush() // it takes long, and may be killed
+	case event.Shown:
+		n.shown(e)
 	case event.SnapshotChanged:
 		n.say("%s\n", snapshotWords(e))
 	case event.Snapshots:

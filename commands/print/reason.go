@@ -63,6 +63,8 @@ func reason(r event.Reason) string {
 		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.List[0].Off))
 	case event.NothingMerged:
 		return "no file tells of a shard: were they written with --json, by commands with --shard?"
+	case event.NothingShown:
+		return nothingShownWords(e)
 	case event.NothingVerified:
 		return "nothing was verified: " + blocksWords(e.Blocks, e.Len)
 	case event.OpenFailed:

@@ -162,6 +162,12 @@ func (f *Flags) EnumWord(name string, words func() []string, set func(i int) err
 		func(word string) error { return chosen(f.command, words(), word, set) })
 }
 
+// OptEnumWord declares an operand that may be missing, as EnumWord.
+func (f *Flags) OptEnumWord(name string, words func() []string, set func(i int) error) {
+	f.OptWord(name, args.Enum(name, words),
+		func(word string) error { return chosen(f.command, words(), word, set) })
+}
+
 // chosen finds which of words was given for what is called name.
 func chosen(name string, words []string, word string, set func(i int) error) error {
 	i := slices.Index(words, word)

@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -111,6 +111,7 @@ complete -c blksh -n '__blksh_after_image' -f -a reopen -d 'reopens an image wit
 complete -c blksh -n '__blksh_after_image' -f -a resize -d 'makes the image longer or shorter'
 complete -c blksh -n '__blksh_after_image' -f -a resume -d 'resumes the request tagged as tag'
 complete -c blksh -n '__blksh_after_image' -f -a serve -d 'serves images to NBD clients'
+complete -c blksh -n '__blksh_after_image' -f -a show -d 'decodes what lies on the disk, field by field'
 complete -c blksh -n '__blksh_after_image' -f -a sigraise -d 'raises a signal'
 complete -c blksh -n '__blksh_after_image' -f -a sleep -d 'waits for the given value in milliseconds'
 complete -c blksh -n '__blksh_after_image' -f -a snapshot -d 'lists, makes, applies or deletes snapshots inside an image'
@@ -259,7 +260,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts settings shards sizes'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines exit json keys names nbd patterns quoting safety scripts settings shards sizes'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -392,6 +393,8 @@ complete -c blksh -n '__blksh_in serve' -l once -d 'end when the first client ha
 complete -c blksh -n '__blksh_in serve' -l port -x -d 'on that TCP port; 0 takes a free one'
 complete -c blksh -n '__blksh_in serve' -l tls -r -F -d 'encrypt, with the certificates in DIR'
 complete -c blksh -n '__blksh_in serve' -l unix -r -F -d 'on a socket of that name, which must not exist'
+
+complete -c blksh -n '__blksh_in show' -f -a 'mbr gpt qcow2 luks ext4 xfs'
 
 complete -c blksh -n '__blksh_in sigraise' -f
 

@@ -1,0 +1,133 @@
+package ondisk
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// over reads from memory.
+func over(disk []byte) Reader {
+	return func(off int64, n int) ([]byte, error) {
+		if off > int64(len(disk)) {
+			return nil, nil
+		}
+		return disk[off:][:min(n, len(disk)-int(off))], nil
+	}
+}
+
+// TestTables: every field lies within its structure, and has room for what it is shown as.
+func TestTables(t *testing.T) {
+	for _, s := range Structures() {
+		for _, f := range s.fields {
+			if f.Off < 0 || f.Len < 1 || f.Off+f.Len > s.Len || f.Name == "" {
+				t.Errorf("%s: %+v", s.Doc, f)
+			}
+			switch f.form {
+			case uuid, mixedGUID:
+				if f.Len != 16 {
+					t.Errorf("%s: %+v", s.Doc, f)
+				}
+			case little, littleHex, big, bigHex:
+				if f.Len > 8 {
+					t.Errorf("%s: %+v", s.Doc, f)
+				}
+			}
+		}
+		for _, m := range s.magic {
+			if m.off+len(m.text) > s.Len {
+				t.Errorf("%s: its magic lies behind its end", s.Doc)
+			}
+		}
+	}
+}
+
+// table is a disk with a GPT of one partition.
+func table() []byte {
+	disk := make([]byte, 1<<20)
+	le := binary.LittleEndian
+	entry := disk[1024:]
+	copy(entry, "\xaf\x3d\xc6\x0f\x83\x84\x72\x47\x8e\x79\x3d\x69\xd8\x47\x7d\xe4")
+	le.PutUint64(entry[32:], 34)
+	le.PutUint64(entry[40:], 99)
+	for i, r := range "root" {
+		entry[56+2*i] = byte(r)
+	}
+	head := disk[512:]
+	copy(head, "EFI PART\x00\x00\x01\x00")
+	le.PutUint32(head[12:], 92)
+	le.PutUint64(head[72:], 2)
+	le.PutUint32(head[80:], 128)
+	le.PutUint32(head[84:], 128)
+	le.PutUint32(head[88:], crc32.ChecksumIEEE(disk[1024:][:128*128]))
+	le.PutUint32(head[16:], crc32.ChecksumIEEE(head[:92]))
+	return disk
+}
+
+// said is what the parts say, a line each.
+func said(parts []Part) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(p.Name + "\n")
+		for _, f := range p.Fields {
+			b.WriteString(f.Name + ": " + f.Value + " " + f.Meaning + "\n")
+		}
+	}
+	return b.String()
+}
+
+func TestGPT(t *testing.T) {
+	le := binary.LittleEndian
+	for name, c := range map[string]struct {
+		change func(disk []byte)
+		want   []string
+	}{
+		"right": {func([]byte) {}, []string{
+			"header checksum: right", "checksum of entries: right", "partition 1, 33 KiB\n",
+			"type: 0fc63daf-8483-4772-8e79-3d69d8477de4 Linux\n", "name: root ",
+		}},
+		"another partition": {func(d []byte) { d[1024+56]++ }, []string{
+			"header checksum: right", "checksum of entries: wrong", "name: soot ",
+		}},
+		"header size":   {func(d []byte) { le.PutUint32(d[512+12:], 1<<31) }, []string{"is not within 92 and 512"}},
+		"entries":       {func(d []byte) { le.PutUint32(d[512+80:], 1<<31) }, []string{"is more than 1024"}},
+		"size of them":  {func(d []byte) { le.PutUint32(d[512+84:], 1<<31) }, []string{"is not within 128 and 4096"}},
+		"far away":      {func(d []byte) { le.PutUint64(d[512+72:], 1<<63) }, []string{"lies too far behind"}},
+		"behind":        {func(d []byte) { le.PutUint64(d[512+72:], 1<<20) }, []string{"lies behind the end"}},
+		"end and begin": {func(d []byte) { le.PutUint64(d[1024+40:], 1) }, []string{"partition 1\n"}},
+	} {
+		disk := table()
+		c.change(disk)
+		parts, err := gpt(sector).Decode(over(disk))
+		got := said(parts)
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: no %q in\n%s%v", name, want, got, err)
+			}
+		}
+	}
+}
+
+// TestHostile: whatever lies behind a magic number, decoding ends and nothing breaks.
+func TestHostile(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 3000 {
+		disk := make([]byte, r.IntN(9000))
+		for i := range disk {
+			disk[i] = byte(r.Uint32() >> 24 & (r.Uint32() >> r.IntN(32)))
+		}
+		for _, s := range Structures() {
+			for _, m := range s.magic {
+				if at := int(s.Off) + m.off; at < len(disk) {
+					copy(disk[at:], m.text)
+				}
+			}
+			parts, err := s.Decode(over(disk))
+			if err != nil || parts != nil != (len(disk) >= int(s.Off)+s.Len) {
+				t.Fatalf("%s in %d bytes: %d parts, %v", s.Doc, len(disk), len(parts), err)
+			}
+		}
+	}
+}
