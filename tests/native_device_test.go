@@ -97,7 +97,7 @@ func TestDeviceHeldByOther(t *testing.T) {
 		checkObjects(t, on(t, args...))
 	}
 	on(t, "--json", "-w", dev).wants(t, "as an object", "exit 4", `"errno":"EBUSY"`, "")
-	on(t, "--json", dev).wants(t, "as an object", "exit 0", `{"kind":"device_busy","path":"`+dev+
+	on(t, "--json", dev).wants(t, "as an object", "exit 0", `{"kind":"device_busy","schema":1,"path":"`+dev+
 		`"`, "")
 }
 
@@ -234,7 +234,7 @@ func TestDeviceIsConfirmed(t *testing.T) {
 	if b := firstByte(t, dev); b != 3 {
 		t.Errorf("once confirmed: %#x", b)
 	}
-	tty.leave(t, "exit 2")
+	tty.leave(t, "exit 0")
 
 	tty = prompted(t, nil, "-w", "--yes", dev)
 	tty.expect(t, prompt)

@@ -102,6 +102,15 @@ func (p *Parser) Add(line, pos string, typed bool) (Statements, error) {
 	return ready, nil
 }
 
+// The signs that end a statement: a ";" that stands alone, and one behind a word.
+const (
+	alone    = ";"
+	attached = "; " // which no word is
+)
+
+// ownSemicolon is the one command that has a ";" among its operands, which stands alone there.
+const ownSemicolon = "multiwrite"
+
 // cut makes a ";" at the end of a word a word of its own. It stands in no quotes there: those of a
 // word end with a quote.
 func cut(words []args.Word) []args.Word {
@@ -114,7 +123,7 @@ func cut(words []args.Word) []args.Word {
 		}
 		before := w
 		before.Raw = head
-		all = append(all, before, args.Word{Raw: ";", Start: w.Start + len(head)})
+		all = append(all, before, args.Word{Raw: attached, Start: w.Start + len(head)})
 	}
 	return all
 }
@@ -157,7 +166,7 @@ func (r *reader) until(signs ...string) []args.Word {
 func (p *Parser) line(r *reader, at place) error {
 	for len(r.words) > 0 {
 		switch {
-		case r.take(";"):
+		case r.take(alone), r.take(attached):
 		case len(p.open) > 0 && r.take("}"):
 			if err := p.end(r); err != nil {
 				return err
@@ -244,10 +253,16 @@ func (p *Parser) statement(r *reader, at place) error {
 
 // words takes those of the statement that is parsed.
 func (p *Parser) words(r *reader) []args.Word {
-	if len(p.open) > 0 {
-		return r.until(";", "}")
+	signs := []string{attached, alone}
+	rest := reader{r.words}
+	_ = rest.take("!") || rest.take("?")
+	if rest.is(ownSemicolon) {
+		signs = signs[:1]
 	}
-	return r.until(";")
+	if len(p.open) > 0 {
+		signs = append(signs, "}")
+	}
+	return r.until(signs...)
 }
 
 // command parses a command with what it is expected to do.

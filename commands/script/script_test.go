@@ -107,6 +107,8 @@ func TestScripts(t *testing.T) {
 		{"# nothing\n\n  \n", ""},
 		{"a b # c\nd", "a|b d"},
 		{"a; b;c; ;", "a b;c"},
+		{"multiwrite 0 1 ; 2 3; a", "multiwrite|0|1|;|2|3 a"},
+		{"repeat 1 { ! multiwrite 0 1 ; 2 3 }", "multiwrite|0|1|;|2|3 !unexpected_success"},
 		{"a 'x;'; b -P 1; c -P \"x;\"; d \"y\"; e json:{\"a\":1};", `a|x; b|-P|1 c|-P|"x;" d|y e|json:{"a":1}`},
 		{"a \\\n  b \\\n c", "a|b|c"},
 		{"a dir\\", `a|dir\`},
