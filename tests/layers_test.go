@@ -30,7 +30,7 @@ var layers = []layer{
 	{"commands/session", []string{"commands/event", "commands/args", "blockdev", "blockdev/driver", "blockdev/inuse", "blockdev/target", "blockdev/undo", "blockdev/wait", "verify"}},
 	{"commands/manual", []string{"commands/dialect", "commands/session", "commands/topics", "commands/args", "blockdev", "blockdev/driver", "blockdev/drivers"}},
 	{"commands/topics", []string{"commands/session"}},
-	{"commands/report", []string{"commands/session", "commands/print", "commands/event"}},
+	{"commands/report", []string{"commands/session", "commands/print", "commands/event", "verify/latency"}},
 	{"commands/print", []string{"commands/event", "commands/args", "commands/colour", "commands/picture", "blockdev", "blockdev/driver", "verify", "verify/fio", "verify/job"}},
 	{"commands/merge", []string{"commands/event", "commands/args", "verify", "verify/merkle"}},
 	{"commands/script", []string{"commands/args", "commands/event"}},

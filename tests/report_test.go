@@ -18,9 +18,10 @@ var reports = []struct {
 	command, status, verdict string
 	pictures                 int
 }{
-	{"bench -n 100 randread", "exit 0", "ended without an error", 0},
+	{"bench -n 100 randread", "exit 0", "ended without an error", 1},
 	{"verify_read", "exit 1", "the data is not as expected", 1},
 	{"verify_write 1M 64k", "exit 0", "ended without an error", 0},
+	{"verify_job job.fio", "exit 0", "ended without an error", 2},
 	{"map", "exit 0", "ended without an error", 1},
 	{"check", "exit 0", "ended without an error", 1},
 	{"compare other.img", "exit 1", "the data is not as expected", 1},
@@ -42,6 +43,10 @@ func TestReports(t *testing.T) {
 	a, err := asBlksh.run(run{dir: dir, args: []string{"-c", "create other.img 8M", "-c", "create disk.qcow2 8M"}})
 	if err != nil || a.status != "exit 0" {
 		t.Fatalf("%v, %+v", err, a)
+	}
+	job := "[j]\nrw=randwrite\nsize=1m\nbs=4k\nverify=crc32c\n"
+	if err := os.WriteFile(filepath.Join(dir, "job.fio"), []byte(job), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	disk("-c", "verify_write", "-c", "write -q 64k 4k").wants(t, "prepare", "exit 0", "", "")
 	for i, r := range reports {

@@ -52,6 +52,9 @@ func figureText(f Field, value []byte) string {
 	return string(value)
 }
 
+// Time is a duration for a person, with three digits or so.
+func Time(d time.Duration) string { return shortTime(d) }
+
 // Words is what the shell's own dialect says about events, on both streams.
 func Words(events []event.Event) string {
 	var b bytes.Buffer

@@ -130,7 +130,7 @@ func (p *page) facts(a *session.Account, v event.Version) {
 		}
 	}
 	fact("began", a.Began.Format(time.RFC1123Z))
-	fact("took", a.Took.Round(time.Microsecond).String())
+	fact("took", print.Time(a.Took))
 	fact("program", strings.TrimSpace(print.Words([]event.Event{v})))
 	p.raw("</dl>\n</section>\n")
 }

@@ -32,6 +32,8 @@ var (
 	patterns string
 	//go:embed quoting.txt
 	quoting string
+	//go:embed reports.txt
+	reports string
 	//go:embed safety.txt
 	safety string
 	//go:embed scripts.txt
@@ -59,6 +61,10 @@ func All() []session.Topic {
 		{Name: "nbd", Short: "disks of servers, and how to be one", Text: nbd, Also: "network"},
 		{Name: "patterns", Short: "what -P writes and expects", Text: patterns},
 		{Name: "quoting", Short: "how a line becomes words", Text: quoting, Also: "quotes"},
+		{
+			Name: "reports", Short: "pictures, and pages of what was found", Text: reports,
+			Also: "report html svg draw pictures",
+		},
 		{Name: "safety", Short: "what is refused, and what lifts it", Text: safety, Also: "devices locks locking"},
 		{
 			Name: "scripts", Short: "many commands in a file, variables and loops", Text: scripts,
