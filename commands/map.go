@@ -157,6 +157,7 @@ func (m *mapping) runs(ctx context.Context, s *session.Session, im *session.Imag
 	}
 	table := !m.totals && !m.drawing.wanted()
 	sums := event.MapTotals{Range: event.Range(m.scope)}
+	var last event.MapRun
 	err := m.walk(ctx, s, im, m.same, func(run blockdev.Extent) {
 		m.drawing.add(run.Off, run.Len, mapClass(run))
 		switch {
@@ -164,13 +165,17 @@ func (m *mapping) runs(ctx context.Context, s *session.Session, im *session.Imag
 			if run.Off == m.Off {
 				s.Emit(event.MapHead{Range: event.Range(m.scope)})
 			}
-			s.Emit(event.MapRun{Extent: run, Remaining: size - run.Off, Untold: run.Untold})
+			last = event.MapRun{Extent: run, Remaining: size - run.Off, Untold: run.Untold}
+			s.Emit(last)
 		case m.totals:
 			addRun(&sums, run)
 		}
 	})
-	if err == nil && m.totals {
+	switch {
+	case err == nil && m.totals:
 		s.Emit(sums)
+	case err != nil && last.Len > 0:
+		s.Emit(event.MapCut{MapRun: last})
 	}
 	return err
 }

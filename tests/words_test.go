@@ -103,7 +103,7 @@ func TestNames(t *testing.T) {
 		},
 		{
 			args:   "help exit-codes",
-			errs:   "blksh: command exit-codes not found\n  did you mean help exit?\n",
+			errs:   "blksh: command exit-codes not found\n  did you mean help status?\n",
 			status: "2",
 		},
 		{

@@ -14,7 +14,7 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// TestNativeStatus is what help exit promises.
+// TestNativeStatus is what help status promises.
 func TestNativeStatus(t *testing.T) {
 	for _, test := range []struct {
 		err  error

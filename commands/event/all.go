@@ -61,6 +61,7 @@ func All() []Event {
 		Listed{},
 		Load{},
 		LoadSpread{},
+		MapCut{},
 		MapEmpty{},
 		MapHead{},
 		MapRun{},

@@ -155,6 +155,14 @@ func (m MapRun) Told() any {
 	return told
 }
 
+// MapCut says that a map ended before its range: behind this run nothing is known.
+type MapCut struct{ MapRun }
+
+// Kind of the event.
+func (MapCut) Kind() Kind {
+	return Kind{"map_cut", "The last run of a map that ended before its range."}
+}
+
 // MapEmpty says that there is nothing to map.
 type MapEmpty struct{}
 

@@ -54,6 +54,12 @@ func (n *Native) mapRun(e event.MapRun) {
 	n.mapRow(e.Off, e.Len, role, state, fmt.Sprintf("  %5d  %11s", e.Depth, host))
 }
 
+// mapCut says up to where a map is known, in the words of qemu-io, which scripts look for.
+func (n *Native) mapCut(e event.MapCut) {
+	n.say("%s (0x%x) bytes %s at offset %s (0x%x), and nothing is known of what is behind\n",
+		args.Size(float64(e.Len)), e.Len, allocated(e.Allocated), args.Size(float64(e.Off)), e.Off)
+}
+
 // stateOf is the word for what a run is made of, and how it looks.
 func stateOf(e event.MapRun) (colour.Role, string) {
 	switch {

@@ -133,6 +133,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.load(e)
 	case event.LoadSpread:
 		n.loadSpread(e)
+	case event.MapCut:
+		n.mapCut(e)
 	case event.MapEmpty:
 		n.say("the image is empty\n")
 	case event.MapHead:

@@ -75,7 +75,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 		q.say("injecting invalid %s request\n", e.Op)
 	case event.Length:
 		q.say("%s\n", args.Size(float64(e.Bytes)))
-	case event.MapEmpty, event.MapHead: // not a word
+	case event.MapCut, event.MapEmpty, event.MapHead: // not a word
 	case event.MapRun:
 		q.mapRun(e)
 	case event.Mismatch:

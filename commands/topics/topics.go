@@ -18,8 +18,6 @@ var (
 	dialects string
 	//go:embed engines.txt
 	engines string
-	//go:embed exit.txt
-	exit string
 	//go:embed json.txt
 	json string
 	//go:embed keys.txt
@@ -44,6 +42,8 @@ var (
 	settings string
 	//go:embed sizes.txt
 	sizes string
+	//go:embed status.txt
+	status string
 )
 
 // All is every topic, sorted by name.
@@ -54,7 +54,6 @@ func All() []session.Topic {
 			Name: "engines", Short: "how requests reach the kernel, and what is cached",
 			Text: engines, Also: "aio cache direct io_uring",
 		},
-		{Name: "exit", Short: "what the exit status says", Text: exit, Also: "codes exit-codes status"},
 		{Name: "json", Short: "output for programs", Text: json, Also: "programs schema"},
 		{Name: "keys", Short: "what the keys of the prompt do", Text: keys},
 		{Name: "names", Short: "how images are named", Text: names, Also: "files images"},
@@ -73,5 +72,6 @@ func All() []session.Topic {
 		{Name: "settings", Short: "what holds at every prompt", Text: settings},
 		{Name: "shards", Short: "several machines that do one thing", Text: shards},
 		{Name: "sizes", Short: "how offsets, lengths and ranges are written", Text: sizes, Also: "units numbers offsets ranges"},
+		{Name: "status", Short: "what the exit status says", Text: status, Also: "exit codes exit-codes exit-status"},
 	}
 }
