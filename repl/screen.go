@@ -31,7 +31,7 @@ type Screen struct {
 	poked int // an eventfd: the window has another size, or a wait is over
 
 	rows, columns int
-	told          [2]int   // the size that is known to whoever draws
+	told          [2]int   // the size that whoever draws knows
 	shown         []string // what is on the screen; nil if that is not known
 	sent          []byte   // by the terminal, and not yet a key
 	resizes       chan os.Signal
@@ -124,8 +124,14 @@ func (s *Screen) Close() error {
 	return errors.Join(s.end(), s.tty.discard(), os.NewSyscallError("close", unix.Close(s.poked)))
 }
 
-// Size is how many rows and columns there are.
+// Size is how many rows and columns there are. Key tells when that has changed since.
 func (s *Screen) Size() (rows, columns int) {
+	rows, columns = s.size()
+	s.told = [2]int{rows, columns}
+	return rows, columns
+}
+
+func (s *Screen) size() (rows, columns int) {
 	rows, columns = Size(s.out)
 	if rows == 0 {
 		rows = defaultRows
@@ -140,7 +146,7 @@ func (s *Screen) Size() (rows, columns int) {
 // into one of them, counted from 0. Rows that are as they were are not sent.
 func (s *Screen) Draw(rows []string, row, column int) error {
 	var b strings.Builder
-	if height, width := s.Size(); s.shown == nil || height != s.rows || width != s.columns {
+	if height, width := s.size(); s.shown == nil || height != s.rows || width != s.columns {
 		s.rows, s.columns, s.shown = height, width, nil
 		b.WriteString("\x1b[2J")
 	}
@@ -156,7 +162,6 @@ func (s *Screen) Draw(rows []string, row, column int) error {
 			fmt.Fprintf(&b, "\x1b[%d;1H\x1b[2K%s", i+1, now)
 		}
 	}
-	s.told = [2]int{s.rows, s.columns}
 	s.shown = append(make([]string, 0, len(rows)), rows...)
 	fmt.Fprintf(&b, "\x1b[%d;%dH", row+1, column+1)
 	s.mu.Lock()
@@ -201,7 +206,7 @@ func (s *Screen) Key(ctx context.Context) (string, error) {
 			}
 			continue
 		}
-		if height, width := s.Size(); s.told != [2]int{height, width} {
+		if height, width := s.size(); s.told != [2]int{height, width} {
 			s.told = [2]int{height, width}
 			return "resize", nil
 		}

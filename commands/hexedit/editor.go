@@ -132,7 +132,7 @@ func (e *Editor) do(ctx context.Context, work func(ctx context.Context) error) e
 		case err != nil:
 			return &lostError{err}
 		case key != "esc" && key != "ctrl-c":
-			if key != "resize" && len(e.queue) < mostQueued {
+			if len(e.queue) < mostQueued {
 				e.queue = append(e.queue, key)
 			}
 		case stopped:
