@@ -79,7 +79,7 @@ func TestZshCompletion(t *testing.T) {
 		{[]string{"r", "command"}, "readv:reads a number of bytes at a specified offset"},
 		{[]string{"read -", "command"}, "(-v --verbose)-v[show the bytes]"},
 		{[]string{"open -", "command"}, "*: :_files"},
-		{[]string{"? s", "command"}, " sizes)"},
+		{[]string{"? s", "command"}, " status)"},
 	} {
 		args := append([]string{"-fc", callZsh, "zsh", script}, tt.args...)
 		out, err := exec.Command("zsh", args...).CombinedOutput()

@@ -87,8 +87,11 @@ const nothing = `json:{"driver": "null-co", "size": 4194304, "read-zeroes": true
 // typeExample types a call and returns what it said. One that serves is interrupted when it does.
 func typeExample(t *testing.T, call string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), asBlksh.path, "--json", "--object", "secret,id=s,data=a",
-		"--object", "secret,id=new,data=b", "-c", call, nothing)
+	args := []string{"--json", "--object", "secret,id=s,data=a", "--object", "secret,id=new,data=b"}
+	if strings.HasPrefix(call, "next") { // which goes on with a search
+		args = append(args, "-c", "find --max 1 --hex 00")
+	}
+	cmd := exec.CommandContext(t.Context(), asBlksh.path, append(args, "-c", call, nothing)...)
 	cmd.Env, cmd.Dir = asBlksh.environ(), t.TempDir()
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -162,7 +162,8 @@ func TestStatementsAtPrompt(t *testing.T) {
 	tty.expect(t, "rw> ")
 	tty.press(t, "let n = 7\r")
 	tty.expect(t, "rw> ")
-	tty.press(t, "repeat 1P { read -q 0 512 }\r")
+	tty.press(t, "length; repeat 1P { read -q 0 512 }\r")
+	tty.expect(t, "1 MiB\r\n") // now it runs, and Ctrl-C is a signal
 	tty.press(t, "\x03")
 	tty.expect(t, "interrupted")
 	tty.expect(t, "rw> ")

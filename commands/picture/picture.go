@@ -72,7 +72,7 @@ func (p *Picture) Add(off, n int64, class int) {
 	from, to := max(0, off-p.Off), off-p.Off+min(n, p.Len)
 	for to = min(to, p.Len); from < to; {
 		cell := from / p.Cell
-		end := min(to, (cell+1)*p.Cell)
+		end := from + min(to-from, p.Cell-from%p.Cell)
 		sums := p.sums(int(cell))
 		sums[class] += min(end-from, p.room(int(cell))-total(sums))
 		from = end

@@ -25,6 +25,7 @@ type Machine struct {
 	variables map[string]string
 	source    *rand.PCG // nil before the first number was wanted
 	last      error     // how the last command ended
+	cut       bool      // ctx ended before all was done
 }
 
 // NewMachine makes a machine without variables.
@@ -37,13 +38,18 @@ func NewMachine(h Host) *Machine {
 // Run runs statements until one of them fails, ctx ends or the host has enough. Everything has been
 // shown then.
 func (m *Machine) Run(ctx context.Context, statements Statements) error {
-	return m.block(ctx, statements)
+	m.cut = false
+	err := m.block(ctx, statements)
+	if err == nil && m.cut {
+		m.host.Cut()
+	}
+	return err
 }
 
 func (m *Machine) block(ctx context.Context, body []statement) error {
 	var failed error
 	for _, s := range body {
-		if m.host.Ended() {
+		if m.host.Ended() || m.stopped(ctx) {
 			break
 		}
 		err := s.run(ctx, m)
@@ -59,7 +65,13 @@ func (m *Machine) block(ctx context.Context, body []statement) error {
 
 // again says whether a loop goes on after its body ended so.
 func (m *Machine) again(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && !m.host.Ended() && (err == nil || m.KeepGoing)
+	return !m.stopped(ctx) && !m.host.Ended() && (err == nil || m.KeepGoing)
+}
+
+// stopped is asked before more is done, and notes that it is not if ctx has ended.
+func (m *Machine) stopped(ctx context.Context) bool {
+	m.cut = m.cut || ctx.Err() != nil
+	return ctx.Err() != nil
 }
 
 // fail shows why a statement cannot be run.

@@ -71,6 +71,8 @@ type Host interface {
 	Fail(pos string, err error)
 	// Object shows that the last command ended as it must not, and counts that as a failure.
 	Object(err error)
+	// Cut is told that statements ended between two commands, which did not fail, because ctx did.
+	Cut()
 	// Ended says that no more commands are wanted.
 	Ended() bool
 }

@@ -69,6 +69,8 @@ func (s *shell) Object(err error) { s.said = append(s.said, "!"+err.Error()) }
 
 func (s *shell) Ended() bool { return s.ended }
 
+func (s *shell) Cut() { s.said = append(s.said, "cut") }
+
 // play runs a script, and returns all that came of it.
 func play(t *testing.T, text string, keepGoing bool) string {
 	t.Helper()
@@ -147,8 +149,8 @@ func TestScripts(t *testing.T) {
 		{"seed 3; a $((rand(7, 8)))", "a|7"},
 		{"repeat 5 { a; fail; b }", "a fail"},
 		{"repeat 5 { a; quit; b }\nc", "a quit"},
-		{"repeat 9000000000000000000 { stop }", "stop"},
-		{"for i in 0..end { stop; a }", "stop"},
+		{"repeat 9000000000000000000 { stop }", "stop cut"},
+		{"for i in 0..end { stop; a }", "stop cut"},
 	} {
 		want := strings.ReplaceAll(c.want, "a|6 a|-1", "a|6|-1|-2")
 		if got := play(t, c.script, false); got != want {
