@@ -152,10 +152,8 @@ type indexedJob struct {
 // environment of each pod.
 func TestIndexedJob(t *testing.T) {
 	t.Parallel()
-	if exec.Command("python3", "-c", "import yaml").Run() != nil {
-		without(t, "python3-yaml")
-	}
-	read := exec.Command("python3", "-c",
+	python := blockdevtest.Python(t, "yaml", "python3-yaml")
+	read := exec.Command(python, "-c",
 		"import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)")
 	read.Stdin = strings.NewReader(printedFile(t, shardsPage, "job.yaml"))
 	text, err := read.Output()

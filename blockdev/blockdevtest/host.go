@@ -60,6 +60,19 @@ func needAtNight(t testing.TB, what string) {
 	t.Skipf("needs %s", what)
 }
 
+// Python finds an interpreter of Python that has a module of a Debian package. Debian's
+// of Debian, whatever else is on the PATH.
+func Python(t testing.TB, module, pkg string) string {
+	t.Helper()
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(python, "-c", "import "+module).Run() == nil {
+			return python
+		}
+	}
+	Need(t, fmt.Sprintf("Python with %s (Debian package %s)", module, pkg))
+	return ""
+}
+
 // Loop makes a loop device over a fresh file, for as long as the test runs.
 func Loop(t testing.TB, size int64, sector int, readOnly bool) (device string) {
 	t.Helper()

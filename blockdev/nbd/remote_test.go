@@ -27,7 +27,7 @@ func remote(readOnly bool) blockdev.OpenConfig {
 		Mode: driver.Mode{ReadOnly: readOnly},
 		Object: func(id string) any {
 			if id == "secret" {
-				return driver.Secret("open, sesame")
+				return driver.Secret("open, mellon")
 			}
 			return nil
 		},
@@ -42,7 +42,7 @@ func expectRead(t *testing.T, name string, cfg blockdev.OpenConfig, content []by
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	expectHidden(t, "sesame")
+	expectHidden(t, "mellon")
 	got := make([]byte, len(content))
 	if err := d.Read(ctx, driver.Vec{got}, 0, 0); err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%s: not what is there: %v", name, err)
@@ -106,7 +106,7 @@ func TestRemoteWeb(t *testing.T) {
 		switch {
 		case r.URL.Path == "/nothing":
 			http.NotFound(w, r)
-		case r.URL.Path == "/locked" && (user != "me,you" || password != "open, sesame"):
+		case r.URL.Path == "/locked" && (user != "me,you" || password != "open, mellon"):
 			w.WriteHeader(http.StatusUnauthorized)
 		default:
 			http.ServeContent(w, r, "disk", time.Time{}, bytes.NewReader(content))
@@ -118,7 +118,7 @@ func TestRemoteWeb(t *testing.T) {
 	expectRefusal(t, web.URL+"/nothing", remote(true), "404")
 	expectRefusal(t, web.URL+"/locked", remote(true), "401")
 	expectRead(t, web.URL+"/disk?a=b&c='d'%20$(e)", remote(true), content)
-	expectRead(t, "http://me%2Cyou:open%2C%20sesame@"+host+"/locked", remote(true), content)
+	expectRead(t, "http://me%2Cyou:open%2C%20mellon@"+host+"/locked", remote(true), content)
 	cfg := remote(true)
 	cfg.Options = new(driver.Options)
 	cfg.Options.Set("file.password-secret", "secret")
@@ -271,10 +271,10 @@ func TestRemoteISCSI(t *testing.T) {
 	at := fmt.Sprintf("127.0.0.1:%d/%s/", port, target)
 	expectWritten(t, "iscsi://"+at+"1", remote(false))
 	expectRefusal(t, "iscsi://"+at+"2", remote(false), "LOGICAL_UNIT_NOT_SUPPORTED")
-	admin("--op", "new", "--mode", "account", "--user", "me", "--password", "open, sesame")
+	admin("--op", "new", "--mode", "account", "--user", "me", "--password", "open, mellon")
 	admin("--op", "bind", "--mode", "account", "--tid", "1", "--user", "me")
 	expectRefusal(t, "iscsi://"+at+"1", remote(false), "Authentication failure")
-	expectWritten(t, "iscsi://me%open, sesame@"+at+"1", remote(false))
+	expectWritten(t, "iscsi://me%open, mellon@"+at+"1", remote(false))
 	cfg := remote(false)
 	cfg.Options = new(driver.Options)
 	cfg.Options.Set("file.password-secret", "secret")

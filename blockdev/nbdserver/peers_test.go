@@ -127,10 +127,7 @@ h.shutdown()
 // bounds, of raw and qcow2 images.
 func TestLibnbd(t *testing.T) {
 	blockdevtest.Peer(t, "qemu-img", "qemu-utils")
-	python := blockdevtest.Peer(t, "python3", "python3")
-	if err := exec.Command(python, "-c", "import nbd").Run(); err != nil {
-		blockdevtest.Need(t, "libnbd for Python (Debian package python3-libnbd)")
-	}
+	python := blockdevtest.Python(t, "nbd", "python3-libnbd")
 	for _, format := range []string{"raw", "qcow2"} {
 		t.Run(format, func(t *testing.T) {
 			run(t, python, "-c", libnbdScript, serveImage(t, format))

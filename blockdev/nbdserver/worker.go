@@ -254,8 +254,12 @@ func (w *worker) fail(err error) {
 // read answers with data, and with holes where they are known and the client can take them.
 func (w *worker) read(ctx context.Context) error {
 	r := &w.request
-	if r.Length == 0 {
+	switch {
+	case r.Length == 0 && w.client.form == nbdwire.Simple:
 		w.succeed()
+		return nil
+	case r.Length == 0: // no data, but a read: the reply has the form that was agreed on
+		w.send(w.chunk(nbdwire.ChunkNone, 0, true))
 		return nil
 	}
 	whole := r.Flags&nbdwire.DontFragment != 0
