@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"syscall"
 
@@ -76,8 +77,11 @@ func classOfFile(err error) Class {
 		return ClassLocked
 	case errors.As(err, &c):
 		return c.Class()
+	case errors.As(err, new(syscall.Errno)), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, io.ErrShortWrite):
+		return ClassIO
 	}
-	return ClassIO
+	return ClassUsage // it can be read, and is not what it was named for
 }
 
 // locked says whether others stand in the way.
