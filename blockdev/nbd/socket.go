@@ -5,20 +5,19 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/internal/rawsocket"
 )
 
 // socket is a stream over a socket of the system. It reads into several buffers with one call: the
 // rest of a payload goes where it belongs and the next header behind it.
 //
-// It waits for the server in poll(2), with a thread, and not in the runtime, which would wake a
-// second thread each time that something comes, for it to find that there is nothing else to do.
+// It waits for the server in poll(2), as the package rawsocket tells why.
 type socket struct {
 	fd               int
 	reading, writing side
@@ -33,41 +32,36 @@ type side struct {
 	interrupt int          // an eventfd, readable when calls shall end
 	until     atomic.Int64 // when calls end, in nanoseconds since 1970; 0 for never
 	fds       [2]unix.PollFd
-	yielded   time.Time
+	turn      rawsocket.Turn
 }
 
 // newSocket takes a connection from the runtime. If it fails, conn is as it was.
 func newSocket(conn net.Conn) (*socket, error) {
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil, syscall.ENOTSUP
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
 	s := &socket{fd: -1, reading: side{interrupt: -1}, writing: side{interrupt: -1}}
-	failed := raw.Control(func(fd uintptr) {
-		s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	if failed == nil && err == nil {
-		err = errors.Join(s.reading.open(s.fd, unix.POLLIN), s.writing.open(s.fd, unix.POLLOUT))
+	err := errors.Join(s.reading.open(), s.writing.open())
+	if err == nil {
+		s.fd, err = rawsocket.Take(conn, false)
 	}
-	if err := errors.Join(failed, err); err != nil {
+	if err != nil {
 		s.release()
 		return nil, err
 	}
-	_ = conn.Close() // which takes it out of what the runtime polls
+	s.reading.watch(s.fd, unix.POLLIN)
+	s.writing.watch(s.fd, unix.POLLOUT)
 	return s, nil
 }
 
-// open prepares to wait for events of fd.
-func (d *side) open(fd int, events int16) (err error) {
+// open makes the eventfd.
+func (d *side) open() (err error) {
 	d.interrupt, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	return err
+}
+
+// watch says which events of which socket wait is for.
+func (d *side) watch(fd int, events int16) {
 	d.fds = [2]unix.PollFd{
 		{Fd: int32(fd), Events: events}, {Fd: int32(d.interrupt), Events: unix.POLLIN},
 	}
-	return err
 }
 
 // release closes the descriptors.
@@ -161,65 +155,41 @@ func (d *side) wait() error {
 	}
 }
 
-// yield lets the runtime look around now and then. From a goroutine that does not come back for
-// long it takes its processor away, again and again.
-func (d *side) yield() {
-	const often = 4 * time.Millisecond // of 10 that the runtime allows
-	if now := time.Now(); now.Sub(d.yielded) > often {
-		d.yielded = now
-		runtime.Gosched()
-	}
-}
-
 func (s *socket) readv(bufs [][]byte) (int, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
 	defer s.leave()
-	s.reading.yield()
+	s.reading.turn.Pass()
 	for {
-		var n int
-		var err error
-		if len(bufs) == 1 {
-			n, err = unix.Read(s.fd, bufs[0])
-		} else {
-			n, err = unix.Readv(s.fd, bufs)
-		}
+		n, err := rawsocket.Readv(s.fd, bufs)
 		switch {
 		case err == unix.EAGAIN:
-			err = s.reading.wait()
+			if err = s.reading.wait(); err != nil {
+				return 0, err
+			}
 		case err == nil && n == 0:
 			return 0, io.EOF
-		case err == nil:
-			return n, nil
-		}
-		if err != nil && err != unix.EINTR {
-			return 0, err
+		default:
+			return n, err
 		}
 	}
 }
 
-func (s *socket) writev(bufs *net.Buffers) (int64, error) {
+func (s *socket) writev(bufs *net.Buffers) (sent int64, err error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
 	defer s.leave()
-	var sent int64
 	for len(*bufs) > 0 {
-		n, err := unix.Writev(s.fd, (*bufs)[:min(len(*bufs), maxPieces)])
+		var n int
+		n, *bufs, err = rawsocket.Writev(s.fd, *bufs)
+		sent += int64(n)
 		if err == unix.EAGAIN {
 			err = s.writing.wait()
 		}
-		if err != nil && err != unix.EINTR {
+		if err != nil {
 			return sent, err
-		}
-		sent += int64(max(n, 0))
-		for n > 0 || len(*bufs) > 0 && len((*bufs)[0]) == 0 {
-			if first := &(*bufs)[0]; n < len(*first) {
-				*first, n = (*first)[n:], 0
-			} else {
-				n, *bufs = n-len(*first), (*bufs)[1:]
-			}
 		}
 	}
 	return sent, nil

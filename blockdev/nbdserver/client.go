@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
+	"github.com/blksh/blksh/blockdev/internal/rawsocket"
 )
 
 const (
@@ -67,7 +68,7 @@ type client struct {
 	group    sync.WaitGroup
 	keeper   *worker // that does a request and keeps the reading, nil for none
 	kept     time.Time
-	yielded  time.Time // when the keeper last let the runtime look around
+	turn     rawsocket.Turn // of the keeper; under reading
 	relief   *time.Timer
 	relieved bool // relief is not set
 }

@@ -2,7 +2,6 @@ package nbdserver
 
 import (
 	"context"
-	"runtime"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
@@ -32,7 +31,7 @@ func (c *client) keep(w *worker) bool {
 	if w.refused == nil && long || c.wary.Load() > quickEnough {
 		return false
 	}
-	c.yield()
+	c.turn.Pass()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keeper, c.kept, w.later = w, time.Now(), true
@@ -41,16 +40,6 @@ func (c *client) keep(w *worker) bool {
 		c.relief.Reset(longestHold)
 	}
 	return true
-}
-
-// yield lets the runtime look around now and then, with reading held. From a goroutine that does not
-// come back for long it takes its processor away, again and again.
-func (c *client) yield() {
-	const often = 4 * time.Millisecond // of 10 that the runtime allows
-	if now := time.Now(); now.Sub(c.yielded) > often {
-		c.yielded = now
-		runtime.Gosched()
-	}
 }
 
 // keeps says whether w, which has done its request, still has the reading.

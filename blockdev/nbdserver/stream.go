@@ -1,13 +1,13 @@
 package nbdserver
 
 import (
-	"errors"
 	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/internal/rawsocket"
 )
 
 // stream is what a client that uses an export is connected by.
@@ -33,65 +33,29 @@ func newStream(conn, rw net.Conn) stream {
 	return connStream{conn, rw}
 }
 
-// socket is a stream whose calls wait in the kernel, with a thread each, and not in the runtime. A
-// worker that has answered a request thus hears of the next one at once: the runtime would wake
-// another thread each time, for it to find that there is nothing else to do.
+// socket is a stream whose calls wait in the kernel, as the package rawsocket tells why: a worker
+// that has answered a request hears of the next one at once.
 type socket struct{ fd int }
 
 // newSocket takes a connection from the runtime. If it fails, conn is as it was.
 func newSocket(conn net.Conn) (*socket, error) {
-	c, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil, syscall.ENOTSUP
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	fd := -1
-	failed := raw.Control(func(old uintptr) {
-		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	if err := errors.Join(failed, err); err != nil {
-		return nil, err
-	}
-	_ = conn.Close() // which takes it out of what the runtime polls
-	return &socket{fd}, unix.SetNonblock(fd, false)
+	fd, err := rawsocket.Take(conn, true)
+	return &socket{fd}, err
 }
 
 func (s *socket) Read(p []byte) (int, error) {
-	for {
-		n, err := unix.Read(s.fd, p)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return 0, err
-		case n == 0 && len(p) > 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
+	n, err := rawsocket.Readv(s.fd, [][]byte{p})
+	if err == nil && n == 0 && len(p) > 0 {
+		err = io.EOF
 	}
+	return n, err
 }
 
-func (s *socket) writev(bufs [][]byte) error {
-	for len(bufs) > 0 {
-		n, err := unix.Writev(s.fd, bufs)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		for len(bufs) > 0 && n >= len(bufs[0]) {
-			n -= len(bufs[0])
-			bufs = bufs[1:]
-		}
-		if n > 0 {
-			bufs[0] = bufs[0][n:]
-		}
+func (s *socket) writev(bufs [][]byte) (err error) {
+	for len(bufs) > 0 && err == nil {
+		_, bufs, err = rawsocket.Writev(s.fd, bufs)
 	}
-	return nil
+	return err
 }
 
 func (s *socket) endReading() { _ = unix.Shutdown(s.fd, unix.SHUT_RD) }
