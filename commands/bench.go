@@ -12,6 +12,7 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/load"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify"
 )
 
@@ -131,11 +132,12 @@ func loadBounds(c scope, block, depth int64) error {
 	case block < 1 || block > mostMemory/depth:
 		return event.Fail(
 			event.BadValue{Message: fmt.Sprintf(
-				"%d requests of %d bytes are not within 1 byte and 1 GiB of memory", depth, block)})
+				"%s of %s are not within 1 byte and 1 GiB of memory",
+				units.Count(depth, "request", "requests"), units.Bytes(block))})
 	case c.Len < block:
 		return event.Fail(
-			event.BadValue{Message: fmt.Sprintf("no request of %d bytes fits in the range of %d",
-				block, c.Len)})
+			event.BadValue{Message: fmt.Sprintf("no request of %s fits in the range of %d",
+				units.Bytes(block), c.Len)})
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/picture"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 var bitmapCommand = session.Command{
@@ -77,7 +78,8 @@ func (c *bitmapJob) check(f *session.Flags) error {
 		want = 2
 	}
 	if len(c.names) != want {
-		return conflict("bitmap %s takes %d names, not %d", c.action, want, len(c.names))
+		return conflict("bitmap %s takes %s, not %d", c.action,
+			units.Count(want, "name", "names"), len(c.names))
 	}
 	if want > 0 {
 		f.Need(session.Write)

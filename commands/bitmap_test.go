@@ -152,7 +152,7 @@ func TestBitmapRefused(t *testing.T) {
 		"bitmap add -g 1000 d": "power of 2", "bitmap add -g 4G d": "power of 2",
 		"bitmap add -g 0 d": "power of 2", "bitmap add ''": "cannot be empty", "bitmap add " +
 			strings.Repeat("n", 1024): "1023", "bitmap": "bitmap",
-		"bitmap add": "takes 1 names", "bitmap merge b": "takes 2 names", "bitmap frob x": "frob",
+		"bitmap add": "takes 1 name", "bitmap merge b": "takes 2 names", "bitmap frob x": "frob",
 		"copy --bitmap b -n b.qcow2": "inconsistent",
 	} {
 		said, status := in(t, dir, nil, "open a.qcow2", line)

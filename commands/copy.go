@@ -18,6 +18,7 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify"
 )
 
@@ -239,7 +240,8 @@ func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, er
 	info, there := c.to.Info(), c.to.Size()
 	switch {
 	case there < c.cfg.Size:
-		return 0, conflict("%s is too short: it has %d bytes, the source %d", c.name, there,
+		return 0, conflict("%s is too short: it has %s, the source %d", c.name,
+			units.Bytes(there),
 			c.cfg.Size)
 	case c.compressed && info.WriteTakes&driver.Compressed == 0:
 		return 0, conflict("-c: images of the format %s are not compressed", info.Driver)

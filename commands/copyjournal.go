@@ -14,6 +14,7 @@ import (
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // copyRecord is the first line of the journal of a copy: what is copied to what. Behind it stands a
@@ -132,7 +133,8 @@ func (r copyRecord) differs(want copyRecord) error {
 	case r.Version != copyVersion:
 		what = "another version of blksh wrote the journal"
 	case r.Size != want.Size:
-		what = fmt.Sprintf("the source was %d bytes long, and is %d now", r.Size, want.Size)
+		what = fmt.Sprintf("the source was %s long, and is %d now", units.Bytes(r.Size),
+			want.Size)
 	case r.Device != want.Device || r.Inode != want.Inode:
 		what = "it was begun with another file or device than " + want.Target + " is now"
 	case r.K != want.K || r.N != want.N:

@@ -16,6 +16,7 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/hexedit"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 var edit = session.Command{
@@ -82,8 +83,8 @@ func cursorAt(f *session.Flags, off *int64) {
 	f.Check("place", func(int) error {
 		if *off < 0 || *off >= f.End() {
 			return event.Fail(event.BadValue{
-				Message: fmt.Sprintf("%d lies behind the end of the image, which has %d bytes", *off,
-					f.End()),
+				Message: fmt.Sprintf("%d lies behind the end of the image, which has %s", *off,
+					units.Bytes(f.End())),
 			})
 		}
 		return nil

@@ -15,6 +15,7 @@ type checking struct {
 	off, n   int64 // the part that is looked at
 	limit    int   // of the ranges that are listed
 	mismatch *verify.Mismatch
+	unread   int64 // bytes that are known to be zero, and were not read
 }
 
 // part is what of n bytes at off is to be looked at.
@@ -32,6 +33,7 @@ func (c *checking) look(p []byte, off int64) {
 // piece is look for what may not have been read.
 func (c *checking) piece(ctx context.Context, p stream.Piece) error {
 	if p.Data == nil {
+		c.unread += p.Len
 		return c.lookAtZeroes(ctx, p.Off, p.Len)
 	}
 	c.look(p.Data, p.Off)
@@ -62,6 +64,7 @@ func (c *checking) image(ctx context.Context, s *session.Session, im *session.Im
 			return found.piece(ctx, p)
 		}, func(found *checking) error {
 			c.mismatch = c.mismatch.Join(found.mismatch)
+			c.unread += found.unread
 			return nil
 		})
 }

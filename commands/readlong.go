@@ -79,9 +79,13 @@ func (r *reading) long(ctx context.Context, s *session.Session, im *session.Imag
 	all := scope{r.off, r.n}
 	if r.check && !r.wanted() {
 		err := r.checking.image(ctx, s, im, all, r.op, false)
+		r.dataless = r.checking.unread
 		return r.concludeLong(s, s.Now().Sub(began), err)
 	}
 	err := all.scan(ctx, s, im, r.op, false, func(l looking, p stream.Piece) error {
+		if p.Data == nil {
+			r.dataless += p.Len
+		}
 		if r.check {
 			if err := r.checking.piece(l.ctx, p); err != nil {
 				return err

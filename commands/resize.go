@@ -10,6 +10,7 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 var resize = session.Command{
@@ -48,7 +49,7 @@ var resize = session.Command{
 			}
 			if size < old && !shrink {
 				return conflict(
-					"resize: what lies behind %d of %d bytes would be lost; --shrink cuts it off",
+					"resize: what lies behind byte %d of %d would be lost; --shrink cuts it off",
 					size, old)
 			}
 			err = s.Do(ctx, func(ctx context.Context) error {
@@ -62,7 +63,7 @@ var resize = session.Command{
 			case err != nil:
 				return event.Fail(event.Failed{Op: "resize", Err: err})
 			case now != size: // a device stays as it is
-				return conflict("resize: the image is %d bytes long, and cannot be made %d", now,
+				return conflict("resize: the image is %s long, and cannot be made %d", units.Bytes(now),
 					size)
 			}
 			s.Emit(event.Resized{From: old, To: now})
@@ -77,7 +78,7 @@ func newLength(old int64, by byte, size int64) (int64, error) {
 	case by == '+' && size <= math.MaxInt64-old-blockdev.SectorSize:
 		size += old
 	case by == '-' && size > old:
-		return 0, conflict("resize: the image is only %d bytes long", old)
+		return 0, conflict("resize: the image is only %s long", units.Bytes(old))
 	case by == '-':
 		size = old - size
 	case by == '+' || size < 0 || size > math.MaxInt64-blockdev.SectorSize:

@@ -143,6 +143,7 @@ func (t *transfer) spreadRequests(
 	ctx context.Context, s *session.Session, im *session.Image, flush bool,
 	do func(ctx context.Context, d *blockdev.Device, off, n int64) error,
 ) error {
+	t.dataless = t.n
 	return t.spread(ctx, s, im,
 		stream.Spread{
 			Piece: zeroPiece, Flush: flush,

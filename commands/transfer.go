@@ -35,6 +35,7 @@ type transfer struct {
 	streams    bool  // long ones go in pieces, several at a time
 	clock      func() time.Time
 	elapsed    time.Duration
+	dataless   int64 // how many of the bytes are done without data going to or from the image
 }
 
 // common declares the flags of reports.
@@ -189,7 +190,8 @@ func (t *transfer) report(s *session.Session) {
 		return
 	}
 	s.Emit(event.Transfer{
-		Verb: t.verb, Off: t.off, Done: t.n, Count: t.n, Ops: 1, Elapsed: t.elapsed, Terse: t.terse,
+		Verb: t.verb, Off: t.off, Done: t.n, Count: t.n, Moved: t.n - t.dataless, Ops: 1,
+		Elapsed: t.elapsed, Terse: t.terse,
 	})
 }
 
@@ -204,6 +206,7 @@ func (t *transfer) failed(err error) error {
 
 // plain is a request without data: what to do and nothing to look at afterwards.
 func (t *transfer) plain(do func(ctx context.Context, d *blockdev.Device) error) work {
+	t.dataless = t.n
 	return work{
 		t: t,
 		do: func(ctx context.Context, d *blockdev.Device) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify/fio"
 	"github.com/blksh/blksh/verify/job"
 )
@@ -93,7 +94,7 @@ func (b *blockJob) writing() job.WriteOptions {
 func (b *blockJob) whyNothing(run *blockRun) string {
 	if block := int64(run.job.Workload().MinBlock); b.length() < block {
 		return fmt.Sprintf("a range of %s has no room for a block of %s",
-			args.Size(float64(b.length())), args.Size(float64(block)))
+			units.Size(b.length()), units.Size(block))
 	}
 	return "the job ended before its first write"
 }
@@ -117,7 +118,7 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 	b.drawRest(result)
 	if b.sized && result.BlockLen > 0 {
 		s.Emit(event.JobNote{Note: fio.Note{Job: b.op, Option: "-b", Why: "the blocks have " +
-			args.Size(float64(result.BlockLen))}})
+			units.Size(result.BlockLen)}})
 	}
 	verdict := event.Verdict{Blocks: b.blocks(run), Result: *result, Elapsed: s.Now().Sub(began)}
 	failed := b.judge(s, verdict, err == nil)
@@ -332,7 +333,7 @@ type readingQueue struct {
 // Stage lets reads and flushes through. What changes something is refused by Submit.
 func (q *readingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
 	if op != job.OpRead && op != job.OpFlush {
-		q.refused = fmt.Errorf("a verification was about to change %d bytes at %d: %w", n, off,
+		q.refused = fmt.Errorf("a verification was about to change %s at %d: %w", units.Bytes(n), off,
 			syscall.EROFS)
 		return
 	}
@@ -426,7 +427,7 @@ func mergeFlag(f *session.Flags, merge *int64) {
 			*merge, err = f.Number("merge", word)
 			if err == nil && (*merge < 0 || *merge > fio.MaxMerge) {
 				err = event.Fail(
-					event.BadValue{Message: "--merge takes up to " + args.Size(fio.MaxMerge)})
+					event.BadValue{Message: "--merge takes up to " + units.Size(fio.MaxMerge)})
 			}
 			return err
 		})

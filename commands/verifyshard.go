@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify/fio"
 	"github.com/blksh/blksh/verify/job"
 )
@@ -96,7 +96,7 @@ func (b *blockJob) whole(ctx context.Context, s *session.Session, part fio.Slice
 			}
 			at, n, err := j.Across(ctx, open, border)
 			if err == nil && n > 0 {
-				err = fmt.Errorf("the block of %s at %d goes over %d", args.Size(float64(n)), at,
+				err = fmt.Errorf("the block of %s at %d goes over %d", units.Size(n), at,
 					border)
 			}
 			if err != nil {

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dustin/go-humanize"
+	"github.com/blksh/blksh/commands/units"
 )
 
 const (
@@ -173,25 +173,24 @@ func (w *work) line(now time.Time) string {
 		parts = append(parts, fmt.Sprintf("%3.0f%%", 100*share))
 	}
 	if w.Total > 0 {
-		parts = append(parts,
-			humanize.IBytes(uint64(max(0, done)))+" of "+humanize.IBytes(uint64(w.Total)))
+		parts = append(parts, units.Rough(float64(done))+" of "+units.Rough(float64(w.Total)))
 	} else {
-		parts = append(parts, humanize.IBytes(uint64(max(0, done))))
+		parts = append(parts, units.Rough(float64(done)))
 	}
 	if done <= 0 || elapsed <= 0 {
 		return strings.Join(parts, "  ")
 	}
 	rate := float64(done) / elapsed.Seconds()
-	parts = append(parts, humanize.IBytes(uint64(rate))+"/s")
+	parts = append(parts, units.Rate(rate))
 	if w.Request > 0 {
-		parts = append(parts, fmt.Sprintf("%.0f IOPS", rate/float64(w.Request)))
+		parts = append(parts, units.IOPS(rate/float64(w.Request)))
 	}
 	left := w.Time - elapsed
 	if w.Time == 0 {
 		left = time.Duration(min(maxLeft.Seconds(), float64(w.Total-done)/rate) * float64(time.Second))
 	}
 	if left > 0 && left < maxLeft {
-		parts = append(parts, left.Round(time.Second).String()+" left")
+		parts = append(parts, units.Time(left.Round(time.Second))+" left")
 	}
 	return strings.Join(parts, "  ")
 }

@@ -52,7 +52,7 @@ func TestProgress(t *testing.T) {
 		}
 		pass(time.Millisecond)
 		if got, want := w.take(), gone+
-			"read   10%  1.0 GiB of 10 GiB  1.0 GiB/s  9s left"; got != want {
+			"read   10%  1.00 GiB of 10.0 GiB  1.00 GiB/s  9s left"; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 		pass(redraw - time.Millisecond)
@@ -62,7 +62,7 @@ func TestProgress(t *testing.T) {
 		add(4 << 30)
 		pass(4*time.Second + time.Millisecond - redraw)
 		if got, want := w.take(), gone+
-			"read   50%  5.0 GiB of 10 GiB  1.0 GiB/s  5s left"; !strings.HasSuffix(got, want) {
+			"read   50%  5.00 GiB of 10.0 GiB  1.00 GiB/s  5s left"; !strings.HasSuffix(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 		end()
@@ -104,7 +104,7 @@ func TestProgressWithoutTerminal(t *testing.T) {
 			t.Errorf("unasked: %q", got)
 		}
 		p.Print()
-		if got, want := w.take(), "iszero  3.0 MiB  1.0 MiB/s\n"; got != want {
+		if got, want := w.take(), "iszero  3.00 MiB  1.00 MiB/s\n"; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 		end()
@@ -177,8 +177,8 @@ func TestProgressWords(t *testing.T) {
 		{100, 100, time.Second, "x  100%  100 B of 100 B  100 B/s"},
 		{100, 50, 0, "x   50%  50 B of 100 B"},
 		{100, 150, time.Second, "x  150%  150 B of 100 B  150 B/s"}, // it grew meanwhile
-		{1 << 60, 1, time.Second, "x    0%  1 B of 1.0 EiB  1 B/s"},
-		{7200, 1, time.Second, "x    0%  1 B of 7.0 KiB  1 B/s  1h59m59s left"},
+		{1 << 60, 1, time.Second, "x    0%  1 B of 1.00 EiB  1 B/s"},
+		{7200, 1, time.Second, "x    0%  1 B of 7.03 KiB  1 B/s  1h59m59s left"},
 		{0, -1, time.Second, "x  0 B"},
 	} {
 		w := &work{Work: Work{What: "x", Total: c.total}, begun: now}
@@ -239,17 +239,17 @@ func TestLoadLine(t *testing.T) {
 		{
 			Work{What: "randread", Request: 4096, Time: 5 * time.Second},
 			2000 * 4096, 2 * time.Second,
-			"randread   40%  7.8 MiB  3.9 MiB/s  1000 IOPS  3s left",
+			"randread   40%  7.81 MiB  3.91 MiB/s  1000 IOPS  3s left",
 		},
 		{
 			Work{What: "randread", Request: 4096, Time: 5 * time.Second},
 			2000 * 4096, 8 * time.Second,
-			"randread  100%  7.8 MiB  1000 KiB/s  250 IOPS",
+			"randread  100%  7.81 MiB  1000 KiB/s  250 IOPS",
 		},
 		{
 			Work{What: "read", Request: 4096, Total: 4000 * 4096},
 			1000 * 4096, time.Second,
-			"read   25%  3.9 MiB of 16 MiB  3.9 MiB/s  1000 IOPS  3s left",
+			"read   25%  3.91 MiB of 15.6 MiB  3.91 MiB/s  1000 IOPS  3s left",
 		},
 	} {
 		w := &work{Work: c.work, begun: now.Add(-c.elapsed)}

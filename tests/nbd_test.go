@@ -118,7 +118,7 @@ func TestServeSeveral(t *testing.T) {
 		t.Fatal(err)
 	}
 	far := bufio.NewScanner(progress)
-	if !far.Scan() || !strings.HasPrefix(far.Text(), "serve  4.0 MiB") {
+	if !far.Scan() || !strings.HasPrefix(far.Text(), "serve  4.00 MiB") {
 		t.Errorf("progress: %q", far.Text())
 	}
 	if err := server.Process.Signal(syscall.SIGTERM); err != nil {

@@ -171,7 +171,7 @@ func TestStatementsAtPrompt(t *testing.T) {
 	tty.expect(t, "not found")
 	tty.expect(t, "rw> ")
 	tty.press(t, "write --text $n 0\r")
-	tty.expect(t, "wrote 1/1 bytes")
+	tty.expect(t, "wrote 1/1 byte")
 	tty.expect(t, "rw> ")
 	tty.leave(t, "exit 0")
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/blksh/blksh/commands/units"
 )
 
 // Sector is the size in bytes of the unit s of the native grammar, on every device.
@@ -42,7 +44,7 @@ func Native(word string, env Env) (Number, error) {
 	case after[0] == '-' && distance.Value > env.End:
 		return refuse(word, NonNumeric,
 			"lies before the start; the image has %s, so end-%d is the farthest",
-			Size(float64(env.End)), env.End)
+			units.Size(env.End), env.End)
 	case after[0] == '-':
 		return Number{Value: env.End - distance.Value}, nil
 	case distance.Value > math.MaxInt64-env.End:

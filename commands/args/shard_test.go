@@ -137,7 +137,7 @@ func TestShardPartsFit(t *testing.T) {
 		if at != n {
 			t.Fatalf("parts end at %d", at)
 		}
-		if longest > shortest+1 {
+		if longest-shortest > 1 {
 			t.Fatalf("parts of %d and of %d blocks", shortest, longest)
 		}
 	})

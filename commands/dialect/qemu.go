@@ -7,6 +7,7 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // qemu is qemu-io of QEMU 11.1, measured on 11.1.3, 10.0.2 and 8.2.7.
@@ -21,7 +22,7 @@ func qemu() Dialect {
 			Status:   func(error) int { return 1 },
 		},
 		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {
-			return &print.QEMU{Out: out, Err: errs, Name: program, Times: args.ReportQEMU}
+			return &print.QEMU{Out: out, Err: errs, Name: program, Times: units.ReportQEMU}
 		},
 		Program: programQEMU(),
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // qemu24 is qemu-io of QEMU 2.4.0: sectors, numbers as strtod reads them, no exit status, and an
@@ -28,7 +29,7 @@ func qemu24() Dialect {
 	d.Printer = func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 		return &print.QEMU24{QEMU: print.QEMU{
 			Out: out, Err: errs, Name: program,
-			Times: args.ReportQEMU24,
+			Times: units.ReportQEMU24,
 		}}
 	}
 	d.Program = program24()

@@ -6,6 +6,7 @@ import (
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // qemu72 is qemu-io of QEMU 7.2, measured on 7.2.22: no zones, no -r for registered buffers, its
@@ -17,7 +18,7 @@ func qemu72() Dialect {
 	d.Policy.ExactDiscard = true
 	d.Printer = func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 		return &print.QEMU{
-			Out: out, Err: errs, Name: program, Times: args.ReportQEMU,
+			Out: out, Err: errs, Name: program, Times: units.ReportQEMU,
 			HexWarning: true,
 		}
 	}

@@ -30,6 +30,7 @@ type Transfer struct {
 	Off     int64         `json:"offset" unit:"bytes" doc:"first byte"`
 	Done    int64         `json:"length" unit:"bytes" doc:"what was done"`
 	Count   int64         `json:"requested" unit:"bytes" doc:"what was asked for"`
+	Moved   int64         `json:"moved" unit:"bytes" doc:"for how much of that data went to or from the image; none does for zeroes and discards, nor for what a long read knows to be zero"`
 	Ops     int           `json:"ops" doc:"requests"`
 	Elapsed time.Duration `json:"elapsed_ns" unit:"ns" doc:"time that the device took"`
 	Terse   bool          `json:"-"`

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/blksh/blksh/commands/units"
 )
 
 // Config is what is edited, and how.
@@ -358,18 +360,12 @@ func (e *Editor) leave() {
 		e.over = true
 		return
 	}
-	e.ask(fmt.Sprintf("%s not written, w writes. Drop what is changed? (y/n) ", bytesAre(n)),
+	unwritten := units.Count(n, "byte is", "bytes are")
+	e.ask(unwritten+" not written, w writes. Drop what is changed? (y/n) ",
 		func(_ context.Context, answer string) error {
 			if answer == "y" || answer == "yes" {
 				e.result.Dropped, e.over = n, true
 			}
 			return nil
 		})
-}
-
-func bytesAre(n int) string {
-	if n == 1 {
-		return "1 byte is"
-	}
-	return fmt.Sprintf("%d bytes are", n)
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/blksh/blksh/commands/units"
 )
 
 // review is the list of changes that a person agrees to before they are written.
@@ -44,7 +46,7 @@ func (e *Editor) beginReview(ctx context.Context) error {
 func listed(changes []Change, width int) []string {
 	var rows []string
 	for _, c := range changes {
-		rows = append(rows, fmt.Sprintf("0x%x (%d), %s", c.Off, c.Off, bytesOf(len(c.New))))
+		rows = append(rows, fmt.Sprintf("0x%x (%d), %s", c.Off, c.Off, units.Bytes(len(c.New))))
 		for at := 0; at < len(c.New); at += width {
 			end := min(at+width, len(c.New))
 			rows = append(rows, "  old "+inHex(c.Old[at:end], width)+"  "+inText(c.Old[at:end]),
@@ -52,20 +54,6 @@ func listed(changes []Change, width int) []string {
 		}
 	}
 	return rows
-}
-
-func bytesOf(n int) string {
-	if n == 1 {
-		return "1 byte"
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
-
-func rangesOf(n int) string {
-	if n == 1 {
-		return "1 range"
-	}
-	return fmt.Sprintf("%d ranges", n)
 }
 
 func inHex(p []byte, width int) string {
@@ -139,8 +127,8 @@ func (e *Editor) write(ctx context.Context, changes []Change) error {
 	e.result.Ranges += len(changes)
 	e.result.Bytes += sum(changes)
 	e.buffer.Forget()
-	e.message = fmt.Sprintf("wrote %s in %s; the old ones are in ", bytesOf(sum(changes)),
-		rangesOf(len(changes)))
+	e.message = fmt.Sprintf("wrote %s in %s; the old ones are in ", units.Bytes(sum(changes)),
+		units.Count(len(changes), "range", "ranges"))
 	if len(e.message)+len(kept) > e.layout.columns { // leaving tells all of it
 		kept = filepath.Base(kept)
 	}

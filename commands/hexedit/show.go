@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/blksh/blksh/commands/units"
 )
 
 // How bytes look that stand out: without colours, which not every terminal has.
@@ -209,7 +211,8 @@ func (e *Editor) lastRow() (text string, at int) {
 		return "any key goes back", -1
 	case e.review != nil && e.message == "":
 		text = fmt.Sprintf("write %s in %s? Type %s and Enter, or Esc: %s",
-			bytesOf(sum(e.review.changes)), rangesOf(len(e.review.changes)), e.word(), e.review.typed)
+			units.Bytes(sum(e.review.changes)),
+			units.Count(len(e.review.changes), "range", "ranges"), e.word(), e.review.typed)
 		return text, utf8.RuneCountInString(text)
 	case e.asked != nil:
 		text = e.asked.shown()

@@ -84,7 +84,7 @@ type running struct {
 // Run makes the load. When ctx ends, it says so and returns what was measured until then.
 func Run(ctx context.Context, j Job) (result *Result, err error) {
 	if j.Block <= 0 || j.Len < int64(j.Block) {
-		return nil, fmt.Errorf("no block of %d bytes fits in %d bytes: %w", j.Block, j.Len,
+		return nil, fmt.Errorf("no block of %d fits in %d bytes: %w", j.Block, j.Len,
 			syscall.EINVAL)
 	}
 	q, err := j.Open(ctx, j.Depth, j.Block)

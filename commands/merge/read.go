@@ -14,6 +14,7 @@ import (
 
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/merkle"
 )
@@ -119,7 +120,7 @@ func readLine(b *bufio.Reader, line []byte) ([]byte, error) {
 	for {
 		some, err := b.ReadSlice('\n')
 		if len(line)+len(some) > longestLine {
-			return nil, fmt.Errorf("a line is longer than %s", args.Size(longestLine))
+			return nil, fmt.Errorf("a line is longer than %s", units.Size(longestLine))
 		}
 		line = append(line, some...)
 		if err != bufio.ErrBufferFull {
@@ -213,7 +214,7 @@ func (s *source) begin(o *object) error {
 		return fmt.Errorf("a shard of %q, which has none", o.Op)
 	}
 	if len(o.Asked)+len(o.Job)+len(o.File)+len(o.Digest) > longestText {
-		return fmt.Errorf("a call is longer than %s", args.Size(longestText))
+		return fmt.Errorf("a call is longer than %s", units.Size(longestText))
 	}
 	if o.N < 1 || o.N > mostParts || o.K < 1 || o.K > o.N || o.Block < 1 || o.WholeOff < 0 ||
 		o.WholeLen < 0 || o.WholeOff > math.MaxInt64-o.WholeLen {
@@ -221,7 +222,8 @@ func (s *source) begin(o *object) error {
 	}
 	from, to := args.Shard{K: o.K, N: o.N}.Part(o.WholeLen, o.Block)
 	if o.Off != o.WholeOff+from || o.Len != to-from {
-		return fmt.Errorf("shard %d of %d has %d bytes at %d, and not %d at %d", o.K, o.N, to-from,
+		return fmt.Errorf("shard %d of %d has %s at %d, and not %d at %d", o.K, o.N,
+			units.Bytes(to-from),
 			o.WholeOff+from, o.Len, o.Off)
 	}
 	id := identity{
@@ -307,7 +309,8 @@ func (p *part) take(o *object, m *Merger) error {
 	}
 	p.said[o.Kind] = true
 	if o.Kind != "other_length" && (o.Off != p.Off || o.Len != p.Len) {
-		return fmt.Errorf("the result is that of %d bytes at %d, and the shard has %d at %d", o.Len,
+		return fmt.Errorf("the result is that of %s at %d, and the shard has %d at %d",
+			units.Bytes(o.Len),
 			o.Off, p.Len, p.Off)
 	}
 	if o.Done != nil && !*o.Done && p.failed == "" {

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // Reader reads so many bytes at an offset from the beginning of what is looked at. It gives fewer
@@ -204,7 +204,7 @@ func flagged(names ...string) func(uint64) string {
 
 // times says how many bytes so many units are.
 func times(unit float64) func(uint64) string {
-	return func(v uint64) string { return args.Size(float64(v) * unit) }
+	return func(v uint64) string { return units.Size(float64(v) * unit) }
 }
 
 // power says how many bytes a power of two is.
@@ -212,5 +212,5 @@ func power(v uint64) string {
 	if v > 63 {
 		return ""
 	}
-	return args.Size(float64(uint64(1) << v))
+	return units.Size(uint64(1) << v)
 }

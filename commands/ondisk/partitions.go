@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/units"
 )
 
 const sector = 512
@@ -170,7 +170,7 @@ func entries(table []byte, size int, off, block int64) (list []Part) {
 		p.Fields[0].Meaning = gptType(p.Fields[0].Value)
 		first, last := binary.LittleEndian.Uint64(b[32:]), binary.LittleEndian.Uint64(b[40:])
 		if last >= first {
-			p.Name += ", " + args.Size(float64(last-first+1)*float64(block))
+			p.Name += ", " + units.Size(float64(last-first+1)*float64(block))
 		}
 		list = append(list, p)
 	}

@@ -6,8 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/colour"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // shades are the colours of a role on light and on dark ground.
@@ -116,13 +116,13 @@ func (p *Picture) svgLegend(b *strings.Builder, legend []present, y int) {
 		return
 	}
 	y += svgLine
-	text(b, svgEdge+svgGutter, y, "a cell is "+args.Size(float64(p.Cell)))
+	text(b, svgEdge+svgGutter, y, "a cell is "+units.Size(p.Cell))
 	for _, l := range legend {
 		y += svgLine
 		fmt.Fprintf(b, `<rect class="c%d" x="%d" y="%d" width="%d" height="%d"/>`+"\n", l.class,
 			svgEdge+svgGutter, y-svgType+2, svgCell, svgCell)
 		text(b, svgEdge+svgGutter+2*svgCell, y, fmt.Sprintf("%s: %s, %s", p.Classes[l.class].Name,
-			args.Size(float64(l.bytes)), share(l.bytes, p.Len)))
+			units.Size(l.bytes), share(l.bytes, p.Len)))
 	}
 }
 

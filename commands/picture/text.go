@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/colour"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // Screen is where a picture is shown.
@@ -91,13 +91,13 @@ func (p *Picture) appendLegend(b []byte, s Screen) []byte {
 	if p.Len == 0 {
 		return b
 	}
-	b = fmt.Appendf(b, "a cell is %s\n", args.Size(float64(p.Cell)))
+	b = fmt.Appendf(b, "a cell is %s\n", units.Size(p.Cell))
 	for _, l := range p.legend() {
 		c := p.Classes[l.class]
 		sign, part := c.sign(s.UTF8, true), c.sign(s.UTF8, false)
 		b = append(b, ' ', ' ')
 		b = s.Palette.Append(b, c.Role, string(sign))
-		b = fmt.Appendf(b, "  %s: %s, %s", c.Name, args.Size(float64(l.bytes)), share(l.bytes, p.Len))
+		b = fmt.Appendf(b, "  %s: %s, %s", c.Name, units.Size(l.bytes), share(l.bytes, p.Len))
 		if l.partial && part != sign {
 			b = append(b, "; "...)
 			b = s.Palette.Append(b, c.Role, string(part))

@@ -11,6 +11,7 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // advice is what a person wants to know next about a failure: the rule that was broken, who stands
@@ -164,7 +165,8 @@ func errorAdvice(err error) []string {
 		off, n := unaligned.Nearest()
 		return []string{
 			fmt.Sprintf(
-				"offset and length must be multiples of %d here; the nearest request is %d bytes at %d", unaligned.Block, n, off),
+				"offset and length must be multiples of %d here; the nearest request is %s at %d",
+				unaligned.Block, units.Bytes(n), off),
 			"--rmw lets the blocks around it be read, changed and written",
 		}
 	case errors.As(err, new(driver.Held)):
@@ -179,11 +181,15 @@ func errorAdvice(err error) []string {
 func rangeWords(err error, size int64) string {
 	said := fmt.Sprintf("the image ends at %d", size)
 	if size >= 1024 {
-		said += " (" + args.Size(float64(size)) + ")"
+		said += " (" + units.Size(size) + ")"
 	}
 	var failed *blockdev.Error
 	if !errors.As(err, &failed) || failed.Off < 0 || failed.Off >= size {
 		return said
 	}
-	return fmt.Sprintf("%s; at %d there are %d bytes left", said, failed.Off, size-failed.Off)
+	left, verb := size-failed.Off, "are"
+	if left == 1 {
+		verb = "is"
+	}
+	return fmt.Sprintf("%s; at %d there %s %s left", said, failed.Off, verb, units.Bytes(left))
 }

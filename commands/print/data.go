@@ -5,17 +5,33 @@ import (
 
 	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify"
 )
 
 // What a range holds, and what of it is not as expected, is a result even where it makes the
 // command fail.
 
-// alloc adds to qemu-io's line what is behind the bytes.
+// alloc says how much is allocated, and what is behind the bytes.
 func (n *Native) alloc(e event.Alloc) {
-	n.QEMU.Print(event.Where{}, e)
-	n.say("  %s with storage, %s known to be zero\n", sizeWords(e.Data-e.Untold), sizeWords(e.Zero))
+	n.say("%d/%s allocated at offset %d\n", e.Allocated, units.Bytes(e.Count), e.Off)
+	n.say("  %s with storage, %s known to be zero\n", units.Exact(e.Data-e.Untold),
+		units.Exact(e.Zero))
 	n.untold(e.Untold)
+}
+
+// transfer says in qemu-io's words what was done, and below it how long that took.
+func (n *Native) transfer(e event.Transfer) {
+	if e.Terse {
+		n.QEMU.transfer(e)
+		return
+	}
+	n.say("%s %d/%s at offset %d\n", string(e.Verb), e.Done, units.Bytes(e.Count), e.Off)
+	holes := ""
+	if unread := e.Done - e.Moved; e.Verb == event.Read && unread > 0 {
+		holes = fmt.Sprintf("; %s of it known to be zero and not read", units.Size(unread))
+	}
+	n.say("%s%s\n", rateWords(e.Done, e.Moved, e.Elapsed), holes)
 }
 
 // finding is how it is said that data are not as expected: apart from a stream of bytes.
@@ -45,13 +61,6 @@ func (n *Native) different(at event.Where, e event.Different) {
 // placeWords is an offset in both notations.
 func placeWords(off int64) string { return fmt.Sprintf("%d (0x%x)", off, off) }
 
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
 // lengthWords says how long two images are.
 func lengthWords(e event.Lengths) string {
 	behind := "only zeroes"
@@ -60,23 +69,23 @@ func lengthWords(e event.Lengths) string {
 	}
 	return fmt.Sprintf(
 		"different lengths: %s here, %s in %s; behind the end of the shorter one are %s",
-		sizeWords(e.Here), sizeWords(e.There), e.Name, behind)
+		units.Exact(e.Here), units.Exact(e.There), e.Name, behind)
 }
 
 func placesWords(p verify.Diff) string {
-	return plural(p.Bytes, "byte", "bytes") + " in " + plural(p.Count, "range", "ranges")
+	return units.Bytes(p.Bytes) + " in " + units.Count(p.Count, "range", "ranges")
 }
 
 func places(say func(string, ...any), p verify.Diff) {
 	for _, r := range p.List {
 		if r.Bad < r.Len {
-			say("  %s: %d of %s\n", placeWords(r.Off), r.Bad, plural(r.Len, "byte", "bytes"))
+			say("  %s: %d of %s\n", placeWords(r.Off), r.Bad, units.Bytes(r.Len))
 		} else {
-			say("  %s: %s\n", placeWords(r.Off), plural(r.Len, "byte", "bytes"))
+			say("  %s: %s\n", placeWords(r.Off), units.Bytes(r.Len))
 		}
 	}
 	if more := p.Count - int64(len(p.List)); more > 0 {
-		say("  and %s more; --all shows them\n", plural(more, "range", "ranges"))
+		say("  and %s more; --all shows them\n", units.Count(more, "range", "ranges"))
 	}
 }
 
@@ -87,18 +96,18 @@ func (n *Native) mismatch(at event.Where, e event.Mismatch) {
 	if m == nil {
 		return
 	}
-	in := plural(int64(len(m.Ranges)), "range", "ranges")
+	in := units.Count(len(m.Ranges), "range", "ranges")
 	if m.More > 0 {
 		in = "more than " + in
 	}
 	say("  first wrong byte at %s; %d of %s wrong, in %s\n", placeWords(m.Off), m.Bad,
-		plural(e.Len, "byte", "bytes"), in)
+		units.Bytes(e.Len), in)
 	n.bothSides(at, m)
 	for _, r := range m.Ranges {
 		say("  %s: %s\n", placeWords(r.Off), rangeWordsOf(r))
 	}
 	if m.More > 0 {
-		say("  and wrong bytes in %s more; --all shows them\n", plural(m.More, "sector", "sectors"))
+		say("  and wrong bytes in %s more; --all shows them\n", units.Count(m.More, "sector", "sectors"))
 	}
 }
 
@@ -137,7 +146,7 @@ func unlike(a, b []byte) (bits uint16) {
 }
 
 func rangeWordsOf(r verify.Range) string {
-	said := plural(r.Len, "byte", "bytes")
+	said := units.Bytes(r.Len)
 	if r.Bad < r.Len {
 		said += fmt.Sprintf(", %d of them wrong", r.Bad)
 	}
@@ -158,15 +167,15 @@ func (n *Native) bytes(at event.Where, e event.Bytes) {
 
 func (n *Native) mapTotals(e event.MapTotals) {
 	share := func(part int64) string {
-		return fmt.Sprintf("%s, %.2f%%", sizeWords(part), 100*float64(part)/float64(max(1, e.Len)))
+		return fmt.Sprintf("%s, %.2f%%", units.Exact(part), 100*float64(part)/float64(max(1, e.Len)))
 	}
-	n.say("%s in %s at offset %d\n", sizeWords(e.Len), plural(e.Runs, "run", "runs"), e.Off)
+	n.say("%s in %s at offset %d\n", units.Exact(e.Len), units.Count(e.Runs, "run", "runs"), e.Off)
 	n.say("  data    %s\n  zeroes  %s\n  holes   %s\n", share(e.Data), share(e.Zero), share(e.Hole))
 	if e.Compressed > 0 {
-		n.say("  of the data %s are compressed\n", sizeWords(e.Compressed))
+		n.say("  of the data %s are compressed\n", units.Exact(e.Compressed))
 	}
 	if e.Backing > 0 {
-		n.say("  of the data %s are in images below\n", sizeWords(e.Backing))
+		n.say("  of the data %s are in images below\n", units.Exact(e.Backing))
 	}
 	n.untold(e.Untold)
 }
@@ -176,9 +185,9 @@ func (n *Native) verified(e event.Verified) {
 		"zero": "as zeroes", "trimmed": "as zeroes",
 		"written": "as written",
 	}[e.As]
-	n.say("verified: %s at offset %d read back %s", sizeWords(e.Len), e.Off, as)
+	n.say("verified: %s at offset %d read back %s", units.Exact(e.Len), e.Off, as)
 	if e.As == "trimmed" && e.Untold < e.Len {
-		n.say(", %s of them still have storage", sizeWords(e.Stored))
+		n.say(", %s of them still have storage", units.Exact(e.Stored))
 	}
 	n.say("\n")
 	if e.As == "trimmed" {
@@ -189,7 +198,7 @@ func (n *Native) verified(e event.Verified) {
 // untold says of how much nobody knows whether it has storage.
 func (n *Native) untold(bytes int64) {
 	if bytes > 0 {
-		n.say("  whether %s have storage a device does not tell\n", sizeWords(bytes))
+		n.say("  whether %s have storage a device does not tell\n", units.Exact(bytes))
 	}
 }
 
@@ -217,9 +226,9 @@ func (n *Native) found(e event.Found) {
 }
 
 func (n *Native) searched(e event.Searched) {
-	said := plural(e.Matches, "match", "matches")
+	said := units.Count(e.Matches, "match", "matches")
 	if e.More {
 		said += ", and perhaps more"
 	}
-	n.say("%s in %s at offset %d\n", said, sizeWords(e.Len), e.Off)
+	n.say("%s in %s at offset %d\n", said, units.Exact(e.Len), e.Off)
 }

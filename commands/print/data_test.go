@@ -164,7 +164,7 @@ func TestDataWords(t *testing.T) {
 		{event.MapRun{Extent: blockdev.Extent{Off: 0, Len: 4096, Zero: true, HostOff: -1}}, "0  4096         4 KiB  hole                     0            -\n"},
 		{
 			event.Alloc{Count: 1024, Allocated: 1024, Data: 512, Zero: 512},
-			"1024/1024 bytes allocated at offset 0 bytes\n  512 bytes with storage, 512 bytes known to be zero\n",
+			"1024/1024 bytes allocated at offset 0\n  512 bytes with storage, 512 bytes known to be zero\n",
 		},
 		{
 			event.Mismatch{Len: 4096, Detail: verify.Check(verify.Byte(0xcd), damaged, 0)},

@@ -1,14 +1,17 @@
 package print
 
-import "github.com/blksh/blksh/commands/event"
+import (
+	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
+)
 
 // edited says what the editor did.
 func (n *Native) edited(e event.Edited) {
 	if e.Bytes > 0 {
 		n.say("wrote %s in %s; 'undo %s' puts the old ones back\n",
-			plural(int64(e.Bytes), "byte", "bytes"), plural(int64(e.Ranges), "range", "ranges"), e.Log)
+			units.Bytes(e.Bytes), units.Count(e.Ranges, "range", "ranges"), e.Log)
 	}
 	if e.Dropped > 0 {
-		n.say("%s not written\n", plural(int64(e.Dropped), "changed byte was", "changed bytes were"))
+		n.say("%s not written\n", units.Count(e.Dropped, "changed byte was", "changed bytes were"))
 	}
 }

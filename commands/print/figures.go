@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // Figure is one field of an event, worded for a person.
@@ -40,9 +41,9 @@ func figureText(f Field, value []byte) string {
 	if f.Unit != "" {
 		if n, err := strconv.ParseInt(string(value), 10, 64); err == nil && n >= 0 {
 			if f.Unit == "ns" {
-				return shortTime(time.Duration(n))
+				return units.Time(time.Duration(n))
 			}
-			return sizeWords(n)
+			return units.Exact(n)
 		}
 	}
 	var text string
@@ -51,9 +52,6 @@ func figureText(f Field, value []byte) string {
 	}
 	return string(value)
 }
-
-// Time is a duration for a person, with three digits or so.
-func Time(d time.Duration) string { return shortTime(d) }
 
 // Words is what the shell's own dialect says about events, on both streams.
 func Words(events []event.Event) string {

@@ -46,8 +46,8 @@ func TestJSON(t *testing.T) {
 		{event.Where{}, event.Exit{Status: 3}, `{"kind":"exit","status":3,"schema":1}`},
 		{
 			event.Where{Line: 2, Image: "a.img", ID: 7},
-			event.Transfer{Verb: event.Read, Off: 1, Done: 2, Count: 3, Ops: 1, Elapsed: time.Microsecond},
-			`{"kind":"transfer","line":2,"image":"a.img","id":7,"verb":"read","offset":1,"length":2,"requested":3,"ops":1,"elapsed_ns":1000}`,
+			event.Transfer{Verb: event.Read, Off: 1, Done: 2, Count: 3, Moved: 2, Ops: 1, Elapsed: time.Microsecond},
+			`{"kind":"transfer","line":2,"image":"a.img","id":7,"verb":"read","offset":1,"length":2,"requested":3,"moved":2,"ops":1,"elapsed_ns":1000}`,
 		},
 		{event.Where{Line: 1}, event.Dump{Off: 16, Data: []byte("ab\x00")}, `{"kind":"dump","line":1,"offset":16,"data":"YWIA"}`},
 		{

@@ -3,29 +3,29 @@ package print
 import (
 	"fmt"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 func (n *Native) copied(e event.Copied) {
-	n.say("copied %s", sizeWords(e.Len))
+	n.say("copied %s", units.Exact(e.Len))
 	if e.Off > 0 {
 		n.say(" at offset %d", e.Off)
 	}
-	n.say(" to %s: %s, %s of data", e.Name, e.Format, sizeWords(e.Written))
+	n.say(" to %s: %s, %s of data", e.Name, e.Format, units.Exact(e.Written))
 	if e.Verified {
 		n.say(", read back")
 	}
 	n.say("\n")
 	if e.Behind > 0 {
-		n.say("  behind them %s are as they were\n", sizeWords(e.Behind))
+		n.say("  behind them %s are as they were\n", units.Exact(e.Behind))
 	}
 }
 
 // unfinishedWords says what stands where.
 func unfinishedWords(e event.Unfinished) string {
 	done := fmt.Sprintf("%s of %s are in %s",
-		args.Size(float64(e.Done)), args.Size(float64(e.Len)), e.Part)
+		units.Size(e.Done), units.Size(e.Len), e.Part)
 	said := fmt.Sprintf("%s was not made; %s", e.Name, done)
 	if e.InPlace {
 		said = done + ", and behind them nothing that counts"
@@ -37,7 +37,7 @@ func unfinishedWords(e event.Unfinished) string {
 }
 
 func (n *Native) committed(e event.Committed) {
-	n.say("committed %s into %s: %s of data", e.Name, e.Base, sizeWords(e.Written))
+	n.say("committed %s into %s: %s of data", e.Name, e.Base, units.Exact(e.Written))
 	if e.Emptied {
 		n.say("; %s is empty now", e.Name)
 	}
@@ -50,7 +50,7 @@ func (n *Native) rebased(e event.Rebased) {
 	} else {
 		n.say("%s stands on %s now (%s)", e.Name, e.Backing, e.Format)
 	}
-	n.say("; %s of data were copied into it\n", sizeWords(e.Written))
+	n.say("; %s of data were copied into it\n", units.Exact(e.Written))
 }
 
 // bitmapAction says what was done to a bitmap.
@@ -73,7 +73,7 @@ func bitmapAction(name string) string {
 }
 
 func (n *Native) bitmapListed(e event.BitmapListed) {
-	state := sizeWords(e.Dirty) + " dirty"
+	state := units.Exact(e.Dirty) + " dirty"
 	switch {
 	case e.Inconsistent:
 		state = "inconsistent, which only 'bitmap remove' helps"
@@ -81,10 +81,10 @@ func (n *Native) bitmapListed(e event.BitmapListed) {
 		state += ", disabled"
 	}
 	if e.Remote {
-		n.say("%s: %s dirty, says the server\n", e.Name, sizeWords(e.Dirty))
+		n.say("%s: %s dirty, says the server\n", e.Name, units.Exact(e.Dirty))
 		return
 	}
-	n.say("%s: %s a bit, %s\n", e.Name, args.Size(float64(e.Granularity)), state)
+	n.say("%s: %s a bit, %s\n", e.Name, units.Size(e.Granularity), state)
 }
 
 // measured shows the figures as qemu-img does.

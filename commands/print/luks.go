@@ -3,8 +3,8 @@ package print
 import (
 	"fmt"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // keySlots shows the slots of an encrypted image, a line each.
@@ -19,10 +19,11 @@ func keySlotWords(s event.KeySlot) string {
 	case !s.Active:
 		return "free"
 	case s.Memory > 0:
-		return fmt.Sprintf("%s, %d passes, %s of memory", s.KDF, s.Iterations,
-			args.Size(float64(s.Memory)))
+		return fmt.Sprintf("%s, %s, %s of memory", s.KDF, units.Count(s.Iterations, "pass", "passes"),
+			units.Size(s.Memory))
 	}
-	return fmt.Sprintf("%s-%s, %d iterations", s.KDF, s.Hash, s.Iterations)
+	return fmt.Sprintf("%s-%s, %s", s.KDF, s.Hash,
+		units.Count(s.Iterations, "iteration", "iterations"))
 }
 
 // keyChangedWords says what was done with a slot.

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/picture"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // A map is a table: exact numbers, which can be pasted into commands, and beside them what they are
@@ -39,7 +39,7 @@ const sizeWidth = 12
 // mapRow shows what a range is made of; behind it may be more columns.
 func (n *Native) mapRow(off, length int64, role colour.Role, state, more string) {
 	w := n.table.number
-	n.say("%*d  %*d  %*s  %s%s\n", w, off, w, length, sizeWidth, args.Size(float64(length)),
+	n.say("%*d  %*d  %*s  %s%s\n", w, off, w, length, sizeWidth, units.Size(length),
 		n.Look.out(role, state), more)
 }
 
@@ -57,7 +57,7 @@ func (n *Native) mapRun(e event.MapRun) {
 // mapCut says up to where a map is known, in the words of qemu-io, which scripts look for.
 func (n *Native) mapCut(e event.MapCut) {
 	n.say("%s (0x%x) bytes %s at offset %s (0x%x), and nothing is known of what is behind\n",
-		args.Size(float64(e.Len)), e.Len, allocated(e.Allocated), args.Size(float64(e.Off)), e.Off)
+		units.Size(e.Len), e.Len, allocated(e.Allocated), units.Size(e.Off), e.Off)
 }
 
 // stateOf is the word for what a run is made of, and how it looks.

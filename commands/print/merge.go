@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // mergedName says which run is meant.
@@ -19,7 +19,7 @@ func mergedName(e *event.Merged) string {
 	if e.File != "" {
 		said += " in " + e.File
 	}
-	return said + " by " + plural(e.N, "shard", "shards")
+	return said + " by " + units.Count(e.N, "shard", "shards")
 }
 
 // mergeWords says in a sentence what is wrong with a run, or that nothing is.
@@ -28,10 +28,10 @@ func mergeWords(e *event.Merged) string {
 	switch {
 	case e.MissingCount > 0:
 		return fmt.Sprintf("%s: incomplete: %s missing", name,
-			plural(e.MissingCount, "is", "are"))
+			units.Count(e.MissingCount, "is", "are"))
 	case e.Bad > 0:
 		return fmt.Sprintf("%s: damaged: %d of %s", name, e.Bad,
-			plural(e.Blocks, "block", "blocks"))
+			units.Count(e.Blocks, "block", "blocks"))
 	case e.Wrong > 0 && e.Op == "iszero":
 		return name + ": not zero"
 	case e.Wrong > 0:
@@ -42,10 +42,10 @@ func mergeWords(e *event.Merged) string {
 		return name + ": nothing was verified"
 	case len(e.Overlaps) > 0:
 		return fmt.Sprintf("%s: %s done more than once", name,
-			plural(int64(len(e.Overlaps)), "was", "were"))
+			units.Count(len(e.Overlaps), "was", "were"))
 	case len(e.Foreign) > 0:
 		return fmt.Sprintf("%s: %s of another run", name,
-			plural(int64(len(e.Foreign)), "file is", "files are"))
+			units.Count(len(e.Foreign), "file is", "files are"))
 	case e.Status != 0:
 		return fmt.Sprintf("%s: complete, and one ended with status %d", name, e.Status)
 	}
@@ -54,12 +54,12 @@ func mergeWords(e *event.Merged) string {
 
 // merged tells of a run.
 func (n *Native) merged(e *event.Merged) {
-	n.say("%s: %s at offset %d\n", mergeWords(e), sizeWords(e.Len), e.Off)
+	n.say("%s: %s at offset %d\n", mergeWords(e), units.Exact(e.Len), e.Off)
 	for _, m := range e.Missing {
 		n.missing(m)
 	}
 	if more := e.MissingCount - int64(len(e.Missing)); more > 0 {
-		n.say("  and %s more\n", plural(more, "shard", "shards"))
+		n.say("  and %s more\n", units.Count(more, "shard", "shards"))
 	}
 	for _, o := range e.Overlaps {
 		n.say("  shard %d was done more than once: %s\n", o.K, strings.Join(o.Files, ", "))
@@ -70,19 +70,19 @@ func (n *Native) merged(e *event.Merged) {
 	}
 	n.mergedFigures(e)
 	for _, r := range e.Ranges {
-		n.say("  %s: %s %s\n", placeWords(r.Off), sizeWords(r.Len), r.Class)
+		n.say("  %s: %s %s\n", placeWords(r.Off), units.Exact(r.Len), r.Class)
 	}
 	if more := e.RangeCount - int64(len(e.Ranges)); more > 0 {
-		n.say("  and %s more\n", plural(more, "range", "ranges"))
+		n.say("  and %s more\n", units.Count(more, "range", "ranges"))
 	}
 	if len(e.Sum) > 0 {
-		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, units.Exact(e.Len), e.Off)
 	}
 }
 
 // missing tells of a shard that nobody has done.
 func (n *Native) missing(m event.MergeMissing) {
-	n.say("  shard %d is missing: %s at offset %d", m.K, sizeWords(m.Len), m.Off)
+	n.say("  shard %d is missing: %s at offset %d", m.K, units.Exact(m.Len), m.Off)
 	if m.Name != "" {
 		n.say(": %s: %s", m.Name, m.Why)
 	}
@@ -113,9 +113,9 @@ func foreignField(name string) string {
 // mergedFigures tells what the shards counted.
 func (n *Native) mergedFigures(e *event.Merged) {
 	if e.Verified {
-		n.say("  %s verified, %s", plural(e.Blocks, "block", "blocks"), sizeWords(e.Checked))
+		n.say("  %s verified, %s", units.Count(e.Blocks, "block", "blocks"), units.Exact(e.Checked))
 		if e.Bad > 0 {
-			n.say("; %s bad: %s", plural(e.Bad, "is", "are"), mergedClasses(e.Classes))
+			n.say("; %s bad: %s", units.Count(e.Bad, "is", "are"), mergedClasses(e.Classes))
 		}
 		n.say("\n")
 	}
@@ -123,12 +123,12 @@ func (n *Native) mergedFigures(e *event.Merged) {
 		count int64
 		said  string
 	}{
-		{e.Written, sizeWords(e.Written) + " written"},
-		{e.Matches, plural(e.Matches, "match", "matches")},
-		{e.Wrong, plural(e.Wrong, "byte", "bytes") + " in " +
-			plural(e.RangeCount, "range", "ranges")},
-		{e.Unreadable, sizeWords(e.Unreadable) + " could not be read"},
-		{e.Others, args.Size(float64(e.Others)) + " are those of other jobs"},
+		{e.Written, units.Exact(e.Written) + " written"},
+		{e.Matches, units.Count(e.Matches, "match", "matches")},
+		{e.Wrong, units.Bytes(e.Wrong) + " in " +
+			units.Count(e.RangeCount, "range", "ranges")},
+		{e.Unreadable, units.Exact(e.Unreadable) + " could not be read"},
+		{e.Others, units.Size(e.Others) + " are those of other jobs"},
 	} {
 		if f.count > 0 {
 			n.say("  %s\n", f.said)

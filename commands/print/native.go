@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // Native is the voice of the shell's own dialect: what qemu-io has no words for, more words for
@@ -31,7 +31,7 @@ type Native struct {
 func NewNative(out *Stdout, errs io.Writer, program string) *Native {
 	return &Native{QEMU: QEMU{
 		Out: out, Err: after{out, errs}, Name: program,
-		Times: args.ReportQEMU, Visible: true,
+		Times: units.ReportQEMU, Visible: true,
 	}}
 }
 
@@ -92,9 +92,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.DirtyRun:
 		n.dirtyRun(e)
 	case event.DirtyTotals:
-		n.say("%s of %s at offset %d are dirty, in %s\n", sizeWords(e.Dirty), sizeWords(e.Len),
-			e.Off,
-			plural(e.Runs, "run", "runs"))
+		n.say("%s of %s at offset %d are dirty, in %s\n", units.Exact(e.Dirty), units.Exact(e.Len),
+			e.Off, units.Count(e.Runs, "run", "runs"))
 	case event.Done: // text needs none
 	case event.Drawing:
 		n.drawing(e)
@@ -177,9 +176,9 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Reported:
 		n.say("report: %s\n", e.Name)
 	case event.Resized:
-		n.say("%s long, %s before\n", sizeWords(e.To), sizeWords(e.From))
+		n.say("%s long, %s before\n", units.Exact(e.To), units.Exact(e.From))
 	case event.Same:
-		n.say("the same: %s at offset %d\n", sizeWords(e.Len), e.Off)
+		n.say("the same: %s at offset %d\n", units.Exact(e.Len), e.Off)
 	case event.Searched:
 		n.searched(e)
 	case event.Seed:
@@ -196,18 +195,20 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Snapshots:
 		n.snapshots(e.List)
 	case event.Sum:
-		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, sizeWords(e.Len), e.Off)
+		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, units.Exact(e.Len), e.Off)
 	case event.SumPart:
 		n.say("%s of %s at offset %d: leaves %d to %d, in %s; merge makes the sum\n", e.Algorithm,
-			sizeWords(e.Len), e.Off, e.First, e.First+e.Leaves-1,
-			plural(int64(len(e.Nodes)), "subtree", "subtrees"))
+			units.Exact(e.Len), e.Off, e.First, e.First+e.Leaves-1,
+			units.Count(len(e.Nodes), "subtree", "subtrees"))
 	case event.Synopsis:
 		n.synopsis(e)
 	case event.Timed:
-		n.say("time: %s\n", shortTime(e.Elapsed))
+		n.say("time: %s\n", units.Time(e.Elapsed))
+	case event.Transfer:
+		n.transfer(e)
 	case event.Uncommitted:
 		n.warn("%s is as it was; %s of it are in %s already, and 'commit' brings the rest\n",
-			e.Name, args.Size(float64(e.Done)), e.Base)
+			e.Name, units.Size(e.Done), e.Base)
 	case event.Undone:
 		n.undone(e)
 	case event.Unfinished:
@@ -224,7 +225,7 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.WireReply:
 		n.wireReply(e)
 	case event.Zero:
-		n.say("%s at offset %d are zero\n", sizeWords(e.Len), e.Off)
+		n.say("%s at offset %d are zero\n", units.Exact(e.Len), e.Off)
 	case event.Reason:
 		n.complain(at, e)
 	default:
@@ -265,15 +266,6 @@ func retiredWords(b event.BitmapsRetired) string {
 	return "these dirty bitmaps of the image could not be kept up to date and stay marked as in use: " + strings.Join(names, ", ")
 }
 
-// sizeWords is a size for people, and the exact one where that is another.
-func sizeWords(size int64) string {
-	short := args.Size(float64(size))
-	if size < 1024 {
-		return short
-	}
-	return fmt.Sprintf("%s (%d bytes)", short, size)
-}
-
 func accessWords(readOnly bool) string {
 	if readOnly {
 		return "read-only"
@@ -290,7 +282,7 @@ func nameOf(im event.Image) string {
 }
 
 func (n *Native) opened(e event.Opened) {
-	n.say("%s: %s, %s\n", nameOf(e.Image), e.Format, sizeWords(e.Size))
+	n.say("%s: %s, %s\n", nameOf(e.Image), e.Format, units.Exact(e.Size))
 	access := accessWords(e.ReadOnly)
 	switch {
 	case e.Snapshot != "":
@@ -325,9 +317,9 @@ func (n *Native) listed(e event.Listed) {
 	}
 	flying := ""
 	if e.InFlight > 0 {
-		flying = fmt.Sprintf(", %d requests in flight", e.InFlight)
+		flying = ", " + units.Count(e.InFlight, "request", "requests") + " in flight"
 	}
-	n.say("%s %s: %s, %s, %s%s\n", mark, e.Name, e.Format, sizeWords(e.Size),
+	n.say("%s %s: %s, %s, %s%s\n", mark, e.Name, e.Format, units.Exact(e.Size),
 		accessWords(e.ReadOnly), flying)
 }
 
@@ -337,23 +329,23 @@ func (n *Native) info(e event.Info) {
 	if e.Path != "" {
 		n.say("file: %s\n", e.Path)
 	}
-	n.say("size: %s\n", sizeWords(e.Size))
+	n.say("size: %s\n", units.Exact(e.Size))
 	if e.DiskSize >= 0 {
-		n.say("disk size: %s\n", sizeWords(e.DiskSize))
+		n.say("disk size: %s\n", units.Exact(e.DiskSize))
 	}
-	n.say("access: %s\nblock size: %s\n", accessWords(e.ReadOnly), args.Size(float64(e.Block)))
+	n.say("access: %s\nblock size: %s\n", accessWords(e.ReadOnly), units.Size(e.Block))
 	if e.Cluster > 0 {
-		n.say("cluster size: %s\n", args.Size(float64(e.Cluster)))
+		n.say("cluster size: %s\n", units.Size(e.Cluster))
 	}
 	if e.VMState > 0 {
-		n.say("vm state offset: %s\n", args.Size(float64(e.VMState)))
+		n.say("vm state offset: %s\n", units.Size(e.VMState))
 	}
 	n.group("Format specific information", e.FormatSpecific)
 	n.group("storage", e.Storage)
 	for _, l := range e.Backing {
-		n.say("backing file: %s, %s\n", layerWords(l), sizeWords(l.Size))
+		n.say("backing file: %s, %s\n", layerWords(l), units.Exact(l.Size))
 		if l.DiskSize >= 0 {
-			n.say("    disk size: %s\n", sizeWords(l.DiskSize))
+			n.say("    disk size: %s\n", units.Exact(l.DiskSize))
 		}
 	}
 	if len(e.Snapshots) > 0 {
@@ -379,7 +371,7 @@ func (n *Native) group(title string, list []blockdev.Detail) {
 func (n *Native) created(e event.Created) {
 	size := ""
 	if e.Size >= 0 {
-		size = ", " + sizeWords(e.Size)
+		size = ", " + units.Exact(e.Size)
 	}
 	n.say("created %s: %s%s\n", e.Path, e.Format, size)
 }
@@ -389,18 +381,22 @@ func (n *Native) checked(e event.Checked) {
 		n.say("%s\n", m)
 	}
 	if e.CorruptionsFixed > 0 || e.LeaksFixed > 0 {
-		n.say("repaired: %d corruptions, %d leaked clusters\n", e.CorruptionsFixed, e.LeaksFixed)
+		n.say("repaired: %s, %s\n", units.Count(e.CorruptionsFixed, "corruption", "corruptions"),
+			units.Count(e.LeaksFixed, "leaked cluster", "leaked clusters"))
 	}
 	if bad := e.Corruptions + e.Leaks + e.CheckErrors; bad == 0 {
 		n.say("no errors found\n")
 	} else {
-		n.say("found: %d corruptions, %d leaked clusters, %d places that could not be checked\n",
-			e.Corruptions, e.Leaks, e.CheckErrors)
+		n.say("found: %s, %s, %s that could not be checked\n",
+			units.Count(e.Corruptions, "corruption", "corruptions"),
+			units.Count(e.Leaks, "leaked cluster", "leaked clusters"),
+			units.Count(e.CheckErrors, "place", "places"))
 	}
 	if e.TotalClusters > 0 {
 		share := func(part, whole int64) float64 { return 100 * float64(part) / float64(max(1, whole)) }
-		n.say("%d of %d clusters allocated (%.2f%%), %.2f%% of them fragmented, %.2f%% compressed; the image ends at %d\n",
-			e.AllocatedClusters, e.TotalClusters, share(e.AllocatedClusters, e.TotalClusters),
+		n.say("%d of %s allocated (%.2f%%), %.2f%% of them fragmented, %.2f%% compressed; the image ends at %d\n",
+			e.AllocatedClusters, units.Count(e.TotalClusters, "cluster", "clusters"),
+			share(e.AllocatedClusters, e.TotalClusters),
 			share(e.FragmentedClusters, e.AllocatedClusters),
 			share(e.CompressedClusters, e.AllocatedClusters), e.ImageEnd)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 func (n *Native) serving(e event.Serving) {
@@ -37,8 +38,8 @@ func (n *Native) client(e event.Client) {
 		why = ": " + e.Reason
 	}
 	done := func() string {
-		return fmt.Sprintf("%s, %s read, %s written", plural(e.Requests, "request", "requests"),
-			sizeWords(e.Read), sizeWords(e.Written))
+		return fmt.Sprintf("%s, %s read, %s written", units.Count(e.Requests, "request", "requests"),
+			units.Exact(e.Read), units.Exact(e.Written))
 	}
 	switch {
 	case !e.Left:
@@ -53,7 +54,7 @@ func (n *Native) client(e event.Client) {
 }
 
 func (n *Native) export(e event.Export) {
-	n.say("export '%s': %s\n", e.Name, sizeWords(int64(e.Size)))
+	n.say("export '%s': %s\n", e.Name, units.Exact(int64(e.Size)))
 	if e.Description != "" {
 		n.say("  description: %s\n", e.Description)
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // QEMU speaks as qemu-io does. Which version, is told by its fields and by the printers around it.
@@ -20,7 +20,7 @@ type QEMU struct {
 	Err  io.Writer
 	Name string // of the program, in front of errors of the block layer
 	// Times words elapsed times and rates.
-	Times args.Report
+	Times units.Report
 	// HexWarning: a hex number with a multiplier is warned of.
 	HexWarning bool
 	// Visible: what is shown does nothing to a terminal but to appear.
@@ -39,7 +39,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 		q.warn("%s: %d requests stood still for ever and were given up\n", q.Name, e.Requests)
 	case event.Alloc:
 		q.say("%d/%d bytes allocated at offset %s\n", e.Allocated, e.Count,
-			args.Size(float64(e.Off)))
+			units.QEMUSize(float64(e.Off)))
 	case event.Appended:
 		q.say("After zap done, the append sector is 0x%x\n", e.Off/blockdev.SectorSize)
 	case event.BadCount:
@@ -74,7 +74,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.Injected:
 		q.say("injecting invalid %s request\n", e.Op)
 	case event.Length:
-		q.say("%s\n", args.Size(float64(e.Bytes)))
+		q.say("%s\n", units.QEMUSize(float64(e.Bytes)))
 	case event.MapCut, event.MapEmpty, event.MapHead: // not a word
 	case event.MapRun:
 		q.mapRun(e)
@@ -219,8 +219,8 @@ func (q *QEMU) info(e event.Info) {
 	if !e.Known {
 		return
 	}
-	q.say("cluster size: %s\nvm state offset: %s\n", args.Size(float64(e.Cluster)),
-		args.Size(float64(e.VMState)))
+	q.say("cluster size: %s\nvm state offset: %s\n", units.QEMUSize(float64(e.Cluster)),
+		units.QEMUSize(float64(e.VMState)))
 	if len(e.FormatSpecific) > 0 {
 		q.say("Format specific information:\n")
 		q.details(e.FormatSpecific, 1)
@@ -250,14 +250,15 @@ func detailText(value any) any {
 	case string:
 		return visibleControls(v)
 	case driver.Bytes:
-		return sizeWords(v.Int())
+		return units.Exact(v.Int())
 	}
 	return value
 }
 
 func (q *QEMU) mapRun(e event.MapRun) {
 	q.say("%s (0x%x) bytes %s at offset %s (0x%x)\n",
-		args.Size(float64(e.Len)), e.Len, allocated(e.Allocated), args.Size(float64(e.Off)), e.Off)
+		units.QEMUSize(float64(e.Len)), e.Len, allocated(e.Allocated),
+		units.QEMUSize(float64(e.Off)), e.Off)
 }
 
 func (q *QEMU) zone(e event.Zone) {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // QEMU24 speaks as qemu-io of QEMU 2.4.0 does: what it said otherwise than later versions, and a
@@ -21,7 +21,7 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 	switch e := e.(type) {
 	case event.Alloc:
 		q.say("%d/%d sectors allocated at offset %s\n", sectors(e.Allocated), sectors(e.Count),
-			args.Size(float64(e.Off)))
+			units.QEMUSize(float64(e.Off)))
 	case event.BadNumber:
 		q.say("non-numeric %s argument -- %s\n", operandWord(e), e.Word)
 	case event.BreakFailed:
@@ -77,7 +77,7 @@ func (q *QEMU24) mapRun(e event.MapRun) {
 		state = 1
 	}
 	q.say("[% 24d] % 8d/% 8d sectors %s at offset %s (%d)\n",
-		e.Off, sectors(e.Len), sectors(e.Remaining), allocated(yes), args.Size(float64(e.Off)),
+		e.Off, sectors(e.Len), sectors(e.Remaining), allocated(yes), units.QEMUSize(float64(e.Off)),
 		state)
 }
 

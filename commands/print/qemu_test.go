@@ -13,6 +13,7 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // TestQEMU holds texts and streams to what qemu-io 7.2.22 and 11.1.3 (now) and 2.4.0 (old) print. A
@@ -137,7 +138,7 @@ func TestQEMU(t *testing.T) {
 		}
 		q24 := func(q QEMU) printer { return &QEMU24{q} }
 		if _, timed := test.e.(event.Transfer); timed {
-			q24 = func(q QEMU) printer { q.Times = args.ReportQEMU24; return &QEMU24{q} }
+			q24 = func(q QEMU) printer { q.Times = units.ReportQEMU24; return &QEMU24{q} }
 		}
 		if old := said(t, test.e, q24); old != want {
 			t.Errorf("2.4: %#v:\n got %q\nwant %q", test.e, old, want)
@@ -156,7 +157,7 @@ func said(t *testing.T, e event.Event, voice func(QEMU) printer) string {
 	var out, errs bytes.Buffer
 	p := voice(QEMU{
 		Out: NewStdout(&out, false), Err: &errs, Name: "qemu-io",
-		Times: args.ReportQEMU,
+		Times: units.ReportQEMU,
 	})
 	if !p.Print(event.Where{}, e) {
 		t.Errorf("no words for %#v", e)

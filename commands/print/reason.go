@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // reason says in one sentence why a command failed. Where qemu-io has a line it is that one,
@@ -13,7 +13,8 @@ import (
 func reason(r event.Reason) string {
 	switch e := r.(type) {
 	case event.Abandoned:
-		return fmt.Sprintf("%d requests in the background were given up", e.Requests)
+		return units.Count(e.Requests, "request in the background was",
+			"requests in the background were") + " given up"
 	case event.BadCount:
 		return badCountWords(e)
 	case event.BadNumber:
@@ -48,7 +49,7 @@ func reason(r event.Reason) string {
 	case event.MergeFailed:
 		return mergeWords(&e.Merged)
 	case event.Mismatch:
-		return mismatchWords(e)
+		return fmt.Sprintf("Pattern verification failed at offset %d, %s", e.Off, units.Bytes(e.Len))
 	case event.NoFile:
 		return noFileWords
 	case event.NoImage:
@@ -58,7 +59,7 @@ func reason(r event.Reason) string {
 	case event.NotConfirmed:
 		return "nothing was done to " + e.Path
 	case event.NotFound:
-		return fmt.Sprintf("not found in %s at offset %d", sizeWords(e.Len), e.Off)
+		return fmt.Sprintf("not found in %s at offset %d", units.Exact(e.Len), e.Off)
 	case event.NotZero:
 		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.List[0].Off))
 	case event.NothingMerged:
@@ -86,8 +87,9 @@ func reason(r event.Reason) string {
 	case event.UnknownCommand:
 		return unknownCommandWords(e)
 	case event.Unsound:
-		return fmt.Sprintf("%d corruptions, %d leaks, %d errors while checking", e.Corruptions,
-			e.Leaks, e.CheckErrors)
+		return fmt.Sprintf("%s, %s, %s while checking",
+			units.Count(e.Corruptions, "corruption", "corruptions"),
+			units.Count(e.Leaks, "leak", "leaks"), units.Count(e.CheckErrors, "error", "errors"))
 	case event.Usage:
 		return usageWords(e)
 	case event.VecTooLong:
@@ -116,5 +118,5 @@ func interruptedWords(e event.Interrupted) string {
 		return "interrupted"
 	}
 	return fmt.Sprintf("interrupted: %s stopped at %d, %s of %s done",
-		e.Op, e.Off+e.Done, args.Size(float64(e.Done)), args.Size(float64(e.Len)))
+		e.Op, e.Off+e.Done, units.Size(e.Done), units.Size(e.Len))
 }

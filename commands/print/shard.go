@@ -3,8 +3,8 @@ package print
 import (
 	"fmt"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // shardWords says which part of what is done.
@@ -19,10 +19,10 @@ func shardWords(e event.Shard) string {
 	if e.File != "" {
 		said += " in " + e.File
 	}
-	of := fmt.Sprintf("of %s at offset %d, by blocks of %s", sizeWords(e.Whole.Len), e.Whole.Off,
-		args.Size(float64(e.Block)))
+	of := fmt.Sprintf("of %s at offset %d, by blocks of %s", units.Exact(e.Whole.Len), e.Whole.Off,
+		units.Size(e.Block))
 	if e.Len == 0 {
 		return said + ": nothing is left for it " + of
 	}
-	return fmt.Sprintf("%s: %s at offset %d, %s", said, sizeWords(e.Len), e.Off, of)
+	return fmt.Sprintf("%s: %s at offset %d, %s", said, units.Exact(e.Len), e.Off, of)
 }

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // snapshots shows snapshots in the columns of qemu-img.
@@ -32,7 +32,7 @@ func columnSize(n int64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
 	}
-	return args.Size(float64(n))
+	return units.Size(n)
 }
 
 // clockWords is a time in ns as hours, minutes, seconds and thousandths.
@@ -45,5 +45,5 @@ func clockWords(ns int64) string {
 func snapshotWords(e event.SnapshotChanged) string {
 	done := map[string]string{"create": "made", "apply": "applied", "delete": "deleted"}[e.Action]
 	return fmt.Sprintf("%s snapshot %s, %q: %s", done, e.Snapshot.ID, e.Snapshot.Name,
-		sizeWords(e.Snapshot.Size))
+		units.Exact(e.Snapshot.Size))
 }

@@ -6,32 +6,29 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // load shows a measurement: all of it, or a line where it is one of several.
 func (n *Native) load(e event.Load) {
 	iops, bandwidth := e.Rates()
 	if e.Run > 0 {
-		n.say("run %d: %.0f IOPS, %s, mean latency %s\n", e.Run, iops, rate(bandwidth),
-			shortTime(e.Latency.Mean))
+		n.say("run %d: %s, %s, mean latency %s\n", e.Run, units.IOPS(iops), units.Rate(bandwidth),
+			units.Time(e.Latency.Mean))
 		return
 	}
 	n.say("%s: requests of %s, %d at a time, over %s at offset %d\n", e.Mode,
-		args.Size(float64(e.Block)), e.Depth, sizeWords(e.Len), e.Off)
-	n.say("  %s in %s: %.0f IOPS, %s\n", plural(e.Requests, "request", "requests"),
-		e.Elapsed.Round(time.Millisecond), iops, rate(bandwidth))
+		units.Size(e.Block), e.Depth, units.Exact(e.Len), e.Off)
+	n.say("  %s in %s: %s, %s\n", units.Count(e.Requests, "request", "requests"),
+		units.Time(e.Elapsed), units.IOPS(iops), units.Rate(bandwidth))
 	n.latencies(e.Latency)
 	n.bars(e.Latency, e.Requests)
-	each := func(d time.Duration) string { return shortTime(d / time.Duration(max(1, e.Requests))) }
+	each := func(d time.Duration) string { return units.Time(d / time.Duration(max(1, e.Requests))) }
 	n.say("  processor time a request: %s (%s user, %s system)\n", each(e.User+e.System),
 		each(e.User), each(e.System))
 }
-
-// rate is bytes a second.
-func rate(bytes float64) string { return args.Size(bytes) + "/s" }
 
 // latencies shows how long requests took in columns.
 func (n *Native) latencies(l event.Latency) {
@@ -44,7 +41,7 @@ func (n *Native) latencies(l event.Latency) {
 	head, row := "", ""
 	for i, d := range times {
 		head += fmt.Sprintf(" %8s", names[i])
-		row += fmt.Sprintf(" %8s", shortTime(d))
+		row += fmt.Sprintf(" %8s", units.Time(d))
 	}
 	n.say("  latency%s\n         %s\n", n.Look.out(colour.Faint, head), row)
 }
@@ -61,7 +58,7 @@ func (n *Native) bars(l event.Latency, requests int64) {
 	width := min(barWidth, max(1, n.Look.width()-len("  up to  1000.0ms  100.00%  ")))
 	for _, b := range l.Bars {
 		percent := 100 * float64(b.Count) / float64(max(1, requests))
-		line := fmt.Sprintf("  up to %8s  %6.2f%%  ", shortTime(b.UpTo+1), percent)
+		line := fmt.Sprintf("  up to %8s  %6.2f%%  ", units.Time(b.UpTo+1), percent)
 		length := int((b.Count*int64(width) + most - 1) / most)
 		n.say("%s%s\n", strings.TrimRight(line, " ")+gap(length), n.Look.out(colour.Data,
 			strings.Repeat(n.Look.block(), length)))
@@ -86,7 +83,7 @@ func (l Look) block() string {
 
 // loadSpread shows how far several runs are apart.
 func (n *Native) loadSpread(e event.LoadSpread) {
-	n.say("%s, %s:\n", e.Mode, plural(int64(e.Runs), "run", "runs"))
+	n.say("%s, %s:\n", e.Mode, units.Count(e.Runs, "run", "runs"))
 	n.say("  %s\n", n.Look.out(colour.Faint,
 		fmt.Sprintf("%-9s %13s %13s %13s %13s", "", "mean", "sd", "min", "max")))
 	for _, row := range []struct {
@@ -94,9 +91,9 @@ func (n *Native) loadSpread(e event.LoadSpread) {
 		s    event.Spread
 		text func(float64) string
 	}{
-		{"IOPS", e.IOPS, func(x float64) string { return fmt.Sprintf("%.0f", x) }},
-		{"bandwidth", e.Bandwidth, rate},
-		{"latency", e.Mean, func(x float64) string { return shortTime(time.Duration(x)) }},
+		{"IOPS", e.IOPS, units.Requests},
+		{"bandwidth", e.Bandwidth, units.Rate},
+		{"latency", e.Mean, func(x float64) string { return units.Time(time.Duration(x)) }},
 	} {
 		n.say("  %-9s %13s %13s %13s %13s\n", row.name, row.text(row.s.Mean), row.text(row.s.SD),
 			row.text(row.s.Min), row.text(row.s.Max))
@@ -131,31 +128,13 @@ func (n *Native) phase(name string, p event.Phase) {
 	percentile := func(percent float64) string {
 		for _, p := range p.Latency.Percentiles {
 			if p.Percent == percent {
-				return shortTime(p.Time)
+				return units.Time(p.Time)
 			}
 		}
 		return "-"
 	}
-	n.say("%-*s %-6s %8.0f %13s %8s %8s %8s %8s\n", mostName, name, p.Phase, iops,
-		rate(bandwidth), shortTime(p.Latency.Mean), percentile(50), percentile(99),
-		shortTime(p.Latency.Max))
-}
-
-// shortTime is a duration with three digits or so.
-func shortTime(d time.Duration) string {
-	switch {
-	case d >= time.Second:
-		d = d.Round(10 * time.Millisecond)
-	case d >= 10*time.Millisecond:
-		d = d.Round(100 * time.Microsecond)
-	case d >= time.Millisecond:
-		d = d.Round(10 * time.Microsecond)
-	case d >= 100*time.Microsecond:
-		d = d.Round(time.Microsecond)
-	case d >= 10*time.Microsecond:
-		d = d.Round(100 * time.Nanosecond)
-	case d >= time.Microsecond:
-		d = d.Round(10 * time.Nanosecond)
-	}
-	return d.String()
+	n.say("%-*s %-6s %8s %13s %8s %8s %8s %8s\n", mostName, name, p.Phase,
+		units.Requests(iops), units.Rate(bandwidth), units.Time(p.Latency.Mean), percentile(50),
+		percentile(99),
+		units.Time(p.Latency.Max))
 }

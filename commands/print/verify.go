@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/fio"
 	"github.com/blksh/blksh/verify/job"
@@ -17,10 +17,10 @@ import (
 // blocksWritten says what a job wrote, and how fast.
 func (n *Native) blocksWritten(e event.BlocksWritten) {
 	n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes),
-		plural(e.Writes, "request", "requests"), e.Fio, e.Seed)
-	n.say("  %s\n", rateWords(e.Bytes, e.Elapsed))
+		units.Count(e.Writes, "request", "requests"), e.Fio, e.Seed)
+	n.say("  %s\n", rateWords(e.Bytes, e.Bytes, e.Elapsed))
 	if e.Trimmed > 0 {
-		n.say("  %s of them trimmed again\n", sizeWords(e.Trimmed))
+		n.say("  %s of them trimmed again\n", units.Exact(e.Trimmed))
 	}
 }
 
@@ -34,12 +34,12 @@ func (n *Native) damaged(e event.Damaged) {
 
 // blocksWords says of which blocks of a range something was done to done bytes.
 func blocksWords(b event.Blocks, done int64) string {
-	said := fmt.Sprintf("%s at offset %d", sizeWords(b.Len), b.Off)
+	said := fmt.Sprintf("%s at offset %d", units.Exact(b.Len), b.Off)
 	switch {
 	case done < b.Len:
-		said = sizeWords(done) + " of " + said
+		said = units.Exact(done) + " of " + said
 	case done > b.Len:
-		said = sizeWords(done) + " over " + said
+		said = units.Exact(done) + " over " + said
 	}
 	if b.Type != "" {
 		said += " in blocks of " + b.Type
@@ -51,14 +51,19 @@ func blocksWords(b event.Blocks, done int64) string {
 		said += ", in " + b.File
 	}
 	if b.Merge > 0 {
-		said += ", merged up to " + args.Size(float64(b.Merge))
+		said += ", merged up to " + units.Size(b.Merge)
 	}
 	return said
 }
 
-func rateWords(n int64, elapsed time.Duration) string {
-	return fmt.Sprintf("%s in %s, %s/s", args.Size(float64(n)), elapsed.Round(time.Millisecond),
-		args.Size(float64(n)/max(elapsed, 1).Seconds()))
+// rateWords says how long done bytes took, and how fast those of them went for which data went to
+// or from the image.
+func rateWords(done, moved int64, elapsed time.Duration) string {
+	said := units.Size(done) + " in " + units.Time(elapsed)
+	if moved <= 0 {
+		return said
+	}
+	return said + ", " + units.Rate(float64(moved)/max(elapsed, 1).Seconds())
 }
 
 // noteWords says which option changes nothing, with its place if it stands in a file.
@@ -107,7 +112,7 @@ func verdictWords(e event.Verdict) string {
 		as = "so far"
 	}
 	return fmt.Sprintf("%s: %s: %s intact", as, blocksWords(e.Blocks, judged(e)),
-		plural(e.Result.Blocks, "block is", "blocks are"))
+		units.Count(e.Result.Blocks, "block is", "blocks are"))
 }
 
 // judged is how many bytes the verdict is about.
@@ -118,18 +123,18 @@ func damagedWords(e event.Damaged) string {
 	for _, c := range slices.Sorted(maps.Keys(e.Classes)) {
 		classes = append(classes, fmt.Sprintf("%d %s", e.Classes[c], c))
 	}
-	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad, plural(e.Result.Blocks, "block", "blocks"),
+	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad, units.Count(e.Result.Blocks, "block", "blocks"),
 		strings.Join(classes, ", "))
 }
 
 // unlisted ends the list of bad ranges with what was left out of it.
 func (n *Native) unlisted(e event.Damaged) {
 	if more := int64(len(e.Ranges) - e.Listed); more > 0 {
-		n.say("and %s more; --all shows them\n", plural(more, "range", "ranges"))
+		n.say("and %s more; --all shows them\n", units.Count(more, "range", "ranges"))
 	}
 	if e.More > 0 {
 		n.say("and %s more in ranges too many to remember\n",
-			plural(e.More, "bad block", "bad blocks"))
+			units.Count(e.More, "bad block", "bad blocks"))
 	}
 }
 
@@ -140,15 +145,15 @@ func (n *Native) damage(e event.Damaged) {
 		said = "compared so far"
 	}
 	n.say("  %s: %s; %s are bad\n", said, blocksWords(e.Blocks, judged(e.Verdict)),
-		sizeWords(e.BadBytes))
+		units.Exact(e.BadBytes))
 }
 
 // dumped says what files there are of bad blocks.
 func (n *Native) dumped(e event.Dumped) {
 	n.say("  dumped %s into %s: %s.OFFSET.received, with .expected and .diff where these are known",
-		plural(int64(e.Blocks), "bad block", "bad blocks"), e.Dir, e.Prefix)
+		units.Count(e.Blocks, "bad block", "bad blocks"), e.Dir, e.Prefix)
 	if e.Left > 0 {
-		n.say("; not %s", plural(int64(e.Left), "other", "others"))
+		n.say("; not %s", units.Count(e.Left, "other", "others"))
 	}
 	n.say("\n")
 }
@@ -156,22 +161,22 @@ func (n *Native) dumped(e event.Dumped) {
 // circumstances says what else a person should know of a verification.
 func (n *Native) circumstances(e event.Verdict) {
 	if e.HeadersOnly > 0 {
-		n.say("  %s not compared: only their headers were checked, for their type has no checksum of all data\n", sizeWords(e.HeadersOnly))
+		n.say("  %s not compared: only their headers were checked, for their type has no checksum of all data\n", units.Exact(e.HeadersOnly))
 		n.say("  and what they should hold is not known; if it is a pattern, -P tells it\n")
 	}
 	if e.Unreadable > 0 {
-		n.say("  %s could not be read\n", sizeWords(e.Unreadable))
+		n.say("  %s could not be read\n", units.Exact(e.Unreadable))
 	}
 	if e.Others > 0 && e.Result.Blocks > 0 {
 		n.say("  %s were written by other jobs, which say what became of them\n",
-			sizeWords(e.Others))
+			units.Exact(e.Others))
 	}
 	if e.Unchecked > 0 {
-		n.say("  of %s nothing is known\n", sizeWords(e.Unchecked))
+		n.say("  of %s nothing is known\n", units.Exact(e.Unchecked))
 	}
 	if e.ContentMismatches > 0 {
 		n.say("  %s intact, but not what its seed makes\n",
-			plural(e.ContentMismatches, "block is", "blocks are each"))
+			units.Count(e.ContentMismatches, "block is", "blocks are each"))
 	}
 	if f := e.InFlight; f != (job.InFlight{}) {
 		n.say("  under way when the job ended, and any of it allowed: %d old, %d new, %d torn\n",
@@ -179,13 +184,13 @@ func (n *Native) circumstances(e event.Verdict) {
 	}
 	for _, generation := range slices.Sorted(maps.Keys(e.Generations)) {
 		n.say("  generation %d: %s\n", generation,
-			plural(e.Generations[generation], "block", "blocks"))
+			units.Count(e.Generations[generation], "block", "blocks"))
 	}
 }
 
 // badWords describes a range of bad blocks.
 func badWords(e event.BadRange) string {
-	said := fmt.Sprintf("%s: %s %s", placeWords(e.Off), sizeWords(e.Len), e.Cause.Class)
+	said := fmt.Sprintf("%s: %s %s", placeWords(e.Off), units.Exact(e.Len), e.Cause.Class)
 	if how := causeWords(e); how != "" {
 		said += ": " + how
 	}
@@ -211,7 +216,7 @@ func causeWords(e event.BadRange) string {
 	case verify.CutOff:
 		if b.Header != nil {
 			said = append(said,
-				fmt.Sprintf("a block of %s ends behind it", sizeWords(int64(b.Header.Len))))
+				fmt.Sprintf("a block of %s ends behind it", units.Exact(int64(b.Header.Len))))
 		}
 	}
 	if b.BigEndian {
@@ -239,7 +244,7 @@ func staleWords(b *job.Bad) string {
 		return fmt.Sprintf("generation %d", generation)
 	case int64(h.Len) != b.Len:
 		return fmt.Sprintf("write %d of another job, with blocks of %s", h.Number,
-			args.Size(float64(h.Len)))
+			units.Size(h.Len))
 	case b.Number != h.Number && b.Seed != 0:
 		return fmt.Sprintf("write %d, and not write %d of this job", h.Number, b.Number)
 	}
@@ -261,7 +266,7 @@ func partWords(b *job.Bad) string {
 			break
 		}
 		parts = append(parts,
-			fmt.Sprintf("%s at %s", plural(p.Len, "byte", "bytes"), placeWords(p.Off)))
+			fmt.Sprintf("%s at %s", units.Bytes(p.Len), placeWords(p.Off)))
 	}
 	if len(parts) == 0 {
 		return ""

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // wireExtents is how many extents of a reply are shown.
@@ -25,7 +26,7 @@ func (n *Native) wireReply(e event.WireReply) {
 			parts = append(parts, fmt.Sprintf("at %d", e.Off))
 		}
 	case e.Len > 0:
-		parts = append(parts, fmt.Sprintf("%d bytes at %d", e.Len, e.Off))
+		parts = append(parts, units.Bytes(e.Len)+fmt.Sprintf(" at %d", e.Off))
 	}
 	if len(e.Head) > 0 {
 		more := ""
@@ -46,7 +47,7 @@ func (n *Native) wireReply(e event.WireReply) {
 			n.say("  %s: %d more\n", e.Context, len(e.Extents)-i)
 			break
 		}
-		n.say("  %s: %d bytes, flags 0x%x\n", e.Context, x.Len, x.Flags)
+		n.say("  %s: %s, flags 0x%x\n", e.Context, units.Bytes(x.Len), x.Flags)
 	}
 	for _, w := range e.Wrong {
 		n.say("  WRONG: %s\n", w)
@@ -61,6 +62,6 @@ func (n *Native) wireDone(e event.WireDone) {
 	if e.Code != 0 {
 		why = fmt.Sprintf(", error number %d", e.Code)
 	}
-	after := time.Duration(e.Duration).Round(time.Microsecond)
+	after := units.Time(time.Duration(e.Duration))
 	n.say("%s: %s after %s%s\n", e.Request, e.Outcome, after, why)
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/blksh/blksh/commands/event"
-	"github.com/blksh/blksh/commands/print"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify/latency"
 )
 
@@ -65,9 +65,10 @@ func (p *page) histogram(title string, bars []latency.Bar) {
 		y := histogramTop + i*rowHeight
 		length := float64(b.Count) * longestBar / float64(most)
 		fmt.Fprintf(p, "<text class=\"axis\" x=\"%d\" y=\"%d\" text-anchor=\"end\">up to %s</text>\n",
-			timeColumn-8, y+rowHeight-5, print.Time(b.UpTo+1))
+			timeColumn-8, y+rowHeight-5, units.Time(b.UpTo+1))
 		fmt.Fprintf(p, "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\">"+
-			"<title>%d requests</title></rect>\n", timeColumn, y+2, length, rowHeight-4, b.Count)
+			"<title>%s</title></rect>\n", timeColumn, y+2, length, rowHeight-4,
+			units.Count(b.Count, "request", "requests"))
 		fmt.Fprintf(p, "<text class=\"axis\" x=\"%.1f\" y=\"%d\">%.2f%%</text>\n",
 			timeColumn+length+6, y+rowHeight-5, 100*float64(b.Count)/float64(all))
 	}

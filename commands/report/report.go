@@ -18,6 +18,7 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // mark is how each page begins. A file that begins otherwise is none.
@@ -130,7 +131,7 @@ func (p *page) facts(a *session.Account, v event.Version) {
 		}
 	}
 	fact("began", a.Began.Format(time.RFC1123Z))
-	fact("took", print.Time(a.Took))
+	fact("took", units.Time(a.Took))
 	fact("program", strings.TrimSpace(print.Words([]event.Event{v})))
 	p.raw("</dl>\n</section>\n")
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/inuse"
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // admission decides about the files and devices of the host that an image lies on: devices are
@@ -221,7 +221,7 @@ func (s *Session) Overwrite(ctx context.Context, im *Image, op string, off, n in
 		return nil
 	}
 	question := fmt.Sprintf("%s overwrites %s of %s, which has data. Go on? (yes/no) ", op,
-		args.Size(float64(n)), im.Name)
+		units.Size(n), im.Name)
 	answer, err := s.Confirm(ctx, question)
 	if err != nil || answer != "yes" && answer != "y" {
 		return event.Fail(event.NotAgreed{Op: op, Image: im.Name})

@@ -1,4 +1,4 @@
-package args
+package units
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Size writes a number of bytes as qemu-io does: six decimals below 1024, otherwise three after
+// QEMUSize writes a number of bytes as qemu-io does: six decimals below 1024, otherwise three after
 // division by the largest power of 1024 that fits, and cut before ".000" wherever that shows. So
 // 1023.9999 KiB is "1024 KiB". Every QEMU from 2.4 to 11.1 agrees.
-func Size(bytes float64) string {
+func QEMUSize(bytes float64) string {
 	unit, decimals := " bytes", 6
 	for _, u := range binaryUnits {
 		if bytes >= u.size {
@@ -82,14 +82,14 @@ func (r Report) Elapsed(d time.Duration, clock bool) string {
 // Rates writes what d gives: "(358.612 KiB/sec and 717.2248 ops/sec)".
 func (r Report) Rates(bytes int64, ops int, d time.Duration) string {
 	seconds := r.seconds(d)
-	return fmt.Sprintf("(%s/sec and %.4f ops/sec)", Size(float64(bytes)/seconds),
+	return fmt.Sprintf("(%s/sec and %.4f ops/sec)", QEMUSize(float64(bytes)/seconds),
 		float64(ops)/seconds)
 }
 
 // Summary is the second line of a report, without its newline:
 // "512 bytes, 1 ops; 00.00 sec (358.612 KiB/sec and 717.2248 ops/sec)".
 func (r Report) Summary(bytes int64, ops int, d time.Duration) string {
-	return fmt.Sprintf("%s, %d ops; %s %s", Size(float64(bytes)), ops, r.Elapsed(d, false),
+	return fmt.Sprintf("%s, %d ops; %s %s", QEMUSize(float64(bytes)), ops, r.Elapsed(d, false),
 		r.Rates(bytes, ops, d))
 }
 

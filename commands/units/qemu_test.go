@@ -1,4 +1,4 @@
-package args
+package units
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 )
 
 // The sizes were printed by every qemu-io from 2.4.0 to 11.1.3.
-func TestSize(t *testing.T) {
+func TestQEMUSize(t *testing.T) {
 	for bytes, want := range map[float64]string{
 		0:                   "0 bytes",
 		1:                   "1 bytes",
@@ -30,8 +30,8 @@ func TestSize(t *testing.T) {
 		409.206507:          "409.206507 bytes",
 		12.000345:           "12 bytes",
 	} {
-		if got := Size(bytes); got != want {
-			t.Errorf("Size(%v) = %q, want %q", bytes, got, want)
+		if got := QEMUSize(bytes); got != want {
+			t.Errorf("QEMUSize(%v) = %q, want %q", bytes, got, want)
 		}
 	}
 }
