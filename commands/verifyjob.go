@@ -92,6 +92,7 @@ type jobFile struct {
 	notes   []fio.Note
 	files   jobFiles
 	figures figures
+	asked   map[*session.Image]bool // whether they may be overwritten, or need not be asked about
 }
 
 // load reads the file.
@@ -329,6 +330,9 @@ func (j *jobFile) onFile(
 		}
 	}
 	if write {
+		if err := j.ask(ctx, s, b); err != nil {
+			return err
+		}
 		if err := j.write(ctx, s, b); err != nil || !o.DoVerify {
 			return err
 		}
@@ -339,6 +343,18 @@ func (j *jobFile) onFile(
 		return nil
 	}
 	return b.verify(ctx, s)
+}
+
+// ask asks whether data may be overwritten, once an image.
+func (j *jobFile) ask(ctx context.Context, s *session.Session, b *blockJob) error {
+	if j.asked[b.image] {
+		return nil
+	}
+	if j.asked == nil {
+		j.asked = map[*session.Image]bool{}
+	}
+	j.asked[b.image] = true
+	return s.Overwrite(ctx, b.image, b.op, b.options.Offset, b.length())
 }
 
 // write writes the blocks of a job with the caching that it asks for, and leaves the state that

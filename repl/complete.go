@@ -22,6 +22,10 @@ type Completer interface {
 	// Args are words that begin with prefix, for what may stand behind a line: an operand, or the
 	// value of a flag. One that ends in '/' is not the end of the word.
 	Args(line []string, prefix string) []string
+	// Begin is how many words of a line stand before the command that the next word belongs to, or
+	// that it is the name of. Keywords are words that may stand there besides; alone says that no
+	// command may. A word in quotes, which is no keyword, comes as "".
+	Begin(line []string) (before int, keywords []string, alone bool)
 }
 
 // A Choice is a word that may stand where the cursor is. Also is another spelling of it, "" if it
@@ -46,7 +50,12 @@ type word struct {
 
 // complete finds what may stand in place of the last word of before.
 func complete(c Completer, before string) completion {
-	words := behindMark(wordsOf(before))
+	line := wordsOf(before)
+	skip, keywords, alone := c.Begin(signs(line[:len(line)-1]))
+	words, marked := behindMark(line[skip:])
+	if marked {
+		keywords = nil
+	}
 	last := words[len(words)-1]
 	found := completion{start: last.start, typed: last}
 	texts := make([]string, 0, len(words))
@@ -55,8 +64,10 @@ func complete(c Completer, before string) completion {
 	}
 	name, value, assigned := strings.Cut(last.text, "=")
 	switch {
+	case alone:
+		found.add(keywords...)
 	case len(words) == 1:
-		found.add(c.Commands()...)
+		found.add(slices.Sorted(slices.Values(append(c.Commands(), keywords...)))...)
 	case last.quote != 0 || !strings.HasPrefix(last.text, "-"):
 		found.expand()
 		found.add(c.Args(texts, found.typed.text)...)
@@ -70,22 +81,34 @@ func complete(c Completer, before string) completion {
 	return found
 }
 
+// signs are words as far as they can mean something to the grammar of lines: in quotes none does.
+func signs(words []word) []string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		if w.quote == 0 {
+			texts[i] = w.text
+		}
+	}
+	return texts
+}
+
 // marks stand before a command and say what is expected of it.
 const marks = "!?"
 
-// behindMark takes the mark away that a line begins with. "? word" alone asks for help on the word.
-func behindMark(words []word) []word {
+// behindMark takes the mark away that a command begins with. "? word" alone asks for help on the
+// word.
+func behindMark(words []word) (rest []word, marked bool) {
 	first := words[0]
 	switch {
 	case first.quote != 0 || first.text == "" || !strings.Contains(marks, first.text[:1]):
-		return words
+		return words, false
 	case len(first.text) > 1:
 		words[0].start, words[0].text = first.start+1, first.text[1:]
-		return words
+		return words, true
 	case first.text == "?" && len(words) <= 2, len(words) == 1:
-		return words
+		return words, false
 	}
-	return words[1:]
+	return words[1:], true
 }
 
 // expand writes the directory of the person where "~" stands for it.

@@ -39,6 +39,19 @@ func (i images) Args(line []string, _ string) []string {
 	return i
 }
 
+// Begin: commands end with ";", and "if" wants "ok".
+func (images) Begin(line []string) (before int, keywords []string, alone bool) {
+	for i, w := range line {
+		if strings.HasSuffix(w, ";") {
+			before = i + 1
+		}
+	}
+	if len(line) > before && line[before] == "if" {
+		return len(line), []string{"ok"}, true
+	}
+	return before, []string{"if"}, false
+}
+
 func TestComplete(t *testing.T) {
 	t.Setenv("HOME", "/home/sam")
 	names := images{
@@ -53,6 +66,14 @@ func TestComplete(t *testing.T) {
 		{"read", ""},
 		{"readv", "readv "},
 		{"x", "none"},
+		{"i", "if "},
+		{"if ", "if ok "},
+		{"if x", "none"},
+		{"length; rea", "length; read"},
+		{"length; read -v", "length; read -v "},
+		{"read 'a;' -v", "read 'a;' -v "},
+		{"length ;i", "none"},
+		{"!i", "none"},
 		{"read -", ""},
 		{"read -v", "read -v "},
 		{"read -x", "none"},

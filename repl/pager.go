@@ -12,16 +12,22 @@ import (
 )
 
 // Pager shows what a command says a screen at a time, if it says more than fits. What fits is shown
-// as ever; then all of it is on a [Screen], through which a person goes while the command waits.
+// as ever; then all of it is on a [Screen], through which a person goes while the command waits, or
+// goes to the program that the person chose for that, and what was shown of it is taken away first.
 //
 // It stands in front of the writers of standard output and standard error. Between Begin and the
 // end it belongs to the goroutine that writes.
 type Pager struct {
+	// Program is a command of the shell sh that gets the text instead; "" for none. Where it cannot
+	// be run the text is shown as without it.
+	Program string
+
 	in, out *os.File
 	opened  func(*Screen) // called with the screen that is shown, and with nil when it is gone
 
 	mu     sync.Mutex
 	active *paging // nil outside of Begin and its end
+	viewer *viewer // the program that has the terminal, nil for none
 }
 
 // NewPager makes a pager for a terminal.
@@ -33,12 +39,14 @@ func NewPager(in, out *os.File, opened func(*Screen)) *Pager {
 // it says from then on is dropped. end waits until the person has seen the rest.
 func (p *Pager) Begin(ctx context.Context, stop func()) (end func()) {
 	rows, columns := Size(p.out)
-	if rows < leastPaged || columns < leastPaged {
+	if !talks(os.Getenv("TERM")) || rows < leastPaged || columns < leastPaged {
 		return func() {}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.active = &paging{pager: p, ctx: ctx, stop: stop, body: rows - 1, columns: columns}
+	p.active = &paging{
+		pager: p, ctx: ctx, stop: stop, body: rows - 1, columns: columns, gives: p.Program != "",
+	}
 	return func() {
 		p.active.finish()
 		p.mu.Lock()
@@ -88,6 +96,9 @@ type paging struct {
 	lost   int      // rows that nobody can go back to
 	part   string   // the line that has not come whole
 	screen *Screen  // nil while all of the text fits
+	gives  bool     // what does not fit is for the program
+	began  string   // what the program is to get first
+	seen   int      // rows of that which are on the terminal
 	top    int
 	want   int // rows that the person has asked for
 	ended  bool
@@ -102,21 +113,26 @@ func (g *paging) write(w io.Writer, text string) error {
 	if g.left {
 		return nil
 	}
-	fits := g.screen == nil
+	viewer := g.pager.viewer
+	fits := g.screen == nil && viewer == nil
+	if g.gives && viewer == nil {
+		g.began += text
+	}
 	for line := range strings.Lines(text) {
-		whole := strings.HasSuffix(line, "\n")
-		if g.part += strings.TrimSuffix(line, "\n"); whole {
-			g.add(g.part)
-			g.part = ""
-		}
+		g.take(line)
 		if fits = fits && len(g.rows) < g.body; !fits {
 			continue
 		}
 		if _, err := io.WriteString(w, line); err != nil {
 			return err
 		}
+		g.seen = len(g.rows)
 	}
-	if fits {
+	switch {
+	case fits:
+		return nil
+	case g.gives:
+		g.give(text)
 		return nil
 	}
 	if g.screen == nil {
@@ -124,6 +140,17 @@ func (g *paging) write(w io.Writer, text string) error {
 	}
 	g.watch()
 	return nil
+}
+
+// take takes text, of which the last line may still be going on.
+func (g *paging) take(text string) {
+	for line := range strings.Lines(text) {
+		whole := strings.HasSuffix(line, "\n")
+		if g.part += strings.TrimSuffix(line, "\n"); whole {
+			g.add(g.part)
+			g.part = ""
+		}
+	}
 }
 
 // add takes a line.
@@ -153,6 +180,9 @@ func (g *paging) open() {
 
 // finish lets the person see the rest.
 func (g *paging) finish() {
+	if v := g.pager.viewer; v != nil {
+		g.closeViewer(v)
+	}
 	if g.part != "" && g.screen != nil {
 		g.add(g.part)
 	}

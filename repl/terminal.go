@@ -55,6 +55,10 @@ const editKey = '\u0080'
 // Completion, search, and deleting words are edits of this type, which the library is told by its
 // listener.
 type Terminal struct {
+	// Paint makes a prompt look like one. It may add escape sequences that change how text looks,
+	// and nothing else; nil adds none. It is set before the first line is asked for.
+	Paint func(prompt string) string
+
 	lib      *readline.Instance
 	tty      *tty
 	out      *os.File
@@ -303,7 +307,14 @@ func (t *Terminal) setPrompt(prompt string) {
 	if (readline.Runes{}).WidthAll([]rune(prompt))%t.width == 0 {
 		prompt += " "
 	}
-	t.lib.SetPrompt(prompt)
+	t.lib.SetPrompt(t.painted(prompt))
+}
+
+func (t *Terminal) painted(prompt string) string {
+	if t.Paint == nil {
+		return prompt
+	}
+	return t.Paint(prompt)
 }
 
 // feed is what the library is told of a key, "" if nothing.
@@ -434,5 +445,5 @@ func (t *Terminal) list(line string, choices []Choice) {
 // below shows text below the line. The library draws the line anew then.
 func (t *Terminal) below(line, text string) {
 	t.lib.Clean()
-	_, _ = io.WriteString(t.out, t.prompt+line+"\n"+text)
+	_, _ = io.WriteString(t.out, t.painted(t.prompt)+line+"\n"+text)
 }

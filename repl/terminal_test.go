@@ -37,6 +37,8 @@ func (words) Args(line []string, prefix string) []string {
 	return []string{fmt.Sprintf("%s%s-%d", prefix, line[0], len(line)-1)}
 }
 
+func (words) Begin([]string) (before int, keywords []string, alone bool) { return 0, nil, false }
+
 // typed is the outcome of ReadLine.
 type typed struct {
 	line string

@@ -76,3 +76,32 @@ func TestScreens(t *testing.T) {
 		}
 	}
 }
+
+// TestPromptColour: the prompt is painted as everything else is, and questions are.
+func TestPromptColour(t *testing.T) {
+	t.Parallel()
+	const painted = "\x1b[1;36mimage rw> \x1b[m"
+	for _, c := range []struct {
+		option, env string
+		painted     bool
+	}{
+		{"--color=auto", "TERM=xterm", true},
+		{"--color=auto", "NO_COLOR=1", false},
+		{"--color=always", "NO_COLOR=1", true},
+		{"--color=never", "TERM=xterm", false},
+	} {
+		p := asBlksh
+		p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", c.env, "XDG_STATE_HOME="+t.TempDir())
+		tty := p.onTerminal(t, t.TempDir(), c.option, "mem:1M")
+		tty.expect(t, "image rw> ")
+		tty.press(t, "\x12len\x07") // a search has a prompt of its own
+		tty.expect(t, "'len': ")
+		tty.press(t, "quit\r")
+		if status := tty.end(t); status != "exit 0" {
+			t.Errorf("%s, %s: %s", c.option, c.env, status)
+		}
+		if got := strings.Contains(tty.shown, painted); got != c.painted {
+			t.Errorf("%s, %s: painted is %v: %q", c.option, c.env, got, tty.shown)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -94,6 +95,12 @@ func TestTerminalCompletesAsShells(t *testing.T) {
 		{"? siz", "? sizes "},
 		{"help patt", "help patterns "},
 		{"open ~/ho", "open " + home + "/home.img "},
+		{"length; sum -a sha5", "length; sum -a sha512 "},
+		{"let where = 64k; rep", "let where = 64k; repeat "},
+		{"for i i", "for i in "},
+		{"if sa", "if same "},
+		{"repeat 3 { open -f qc", "repeat 3 { open -f qcow2 "},
+		{"time expect 1 ver", "time expect 1 ver"},
 	} {
 		tty.press(t, c.typed+"\t")
 		tty.expect(t, c.want)
@@ -177,6 +184,48 @@ func TestTerminalInterrupt(t *testing.T) {
 	})
 }
 
+// TestTerminalJobOverwrites wants the same question of a job, once, and none of one whose range has
+// no data.
+func TestTerminalJobOverwrites(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	job := "[global]\nbs=4k\nverify=crc32c\nrw=write\n[one]\nsize=16k\n[two]\nsize=8k\noffset=16k\nstonewall\n"
+	if err := os.WriteFile(filepath.Join(dir, "job.fio"), []byte(job), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p := asBlksh
+	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+dir)
+	tty := p.onTerminal(t, dir, "-t", "unsafe", "mem:4M")
+	tty.expect(t, "> ")
+	tty.press(t, "write -q 2M 1M\r")
+	tty.expect(t, "1M\r\n")
+	tty.expect(t, "> ")
+	tty.press(t, "verify_job job.fio\r")
+	tty.expect(t, "job.fio\r\n")
+	tty.expect(t, "wrote 16 KiB")
+	tty.expect(t, "> ")
+	if said := tty.shown[:tty.seen]; strings.Contains(said, "Go on?") {
+		t.Errorf("of a range without data it says %q", said)
+	}
+	tty.press(t, "verify_job job.fio\r")
+	tty.expect(t, "verify_job overwrites 16 KiB of image, which has data. Go on? (yes/no) ")
+	tty.press(t, "no\r")
+	tty.expect(t, "is as it was")
+	tty.expect(t, "> ")
+	tty.press(t, "verify_job job.fio\r")
+	tty.expect(t, "Go on? (yes/no) ")
+	tty.press(t, "yes\r")
+	tty.expect(t, "yes\r\n")
+	asked := tty.seen
+	tty.expect(t, "rw> ")
+	if strings.Contains(tty.shown[asked:], "Go on?") {
+		t.Errorf("it asks again: %q", tty.shown[asked:])
+	}
+	tty.press(t, "verify_job --read job.fio\r")
+	tty.expect(t, "rw> ")
+	tty.leave(t, "exit 0")
+}
+
 // TestTerminalOverwrites wants a question before all of an image that has data is overwritten at
 // the prompt, and none where there is no data, only a part is meant, or --yes was given.
 func TestTerminalOverwrites(t *testing.T) {
@@ -225,7 +274,8 @@ func TestTerminalOverwrites(t *testing.T) {
 func TestPager(t *testing.T) {
 	t.Parallel()
 	p := asBlksh
-	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+t.TempDir())
+	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "NO_COLOR=1",
+		"XDG_STATE_HOME="+t.TempDir())
 	tty := p.onTerminal(t, t.TempDir(), "-t", "unsafe", "mem:64M")
 	tty.expect(t, "> ")
 	screen := tty.sized(t, 10, 80)
@@ -275,6 +325,71 @@ func TestPager(t *testing.T) {
 	tty.press(t, "\x04")
 	if status := tty.end(t); status != "exit 0" {
 		t.Errorf("%s", status)
+	}
+}
+
+// TestPagerProgram has the program that PAGER names show what does not fit: one that passes
+// everything on, one that is left early, less, and one that is not there. None is asked for what
+// fits.
+func TestPagerProgram(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		pager string
+		then  func(t *testing.T, tty *terminal, screen *vt)
+	}{
+		"cat": {"cat", func(t *testing.T, tty *terminal, _ *vt) {
+			tty.expect(t, "Zones:")
+			tty.expect(t, "The shell:")
+			tty.expect(t, "> ")
+			text := tty.shown[:strings.LastIndex(tty.shown, "Read and write:")]
+			if !strings.HasSuffix(text, "\r"+strings.Repeat("\x1b[A", 8)+"\x1b[J") &&
+				!strings.HasSuffix(text, "\r"+strings.Repeat("\x1b[A", 9)+"\x1b[J") {
+				t.Errorf("what was shown first is not taken away: %q", text)
+			}
+		}},
+		"left early": {"head -n 2", func(t *testing.T, tty *terminal, _ *vt) {
+			tty.expect(t, "\x1b[J")
+			tty.expect(t, "Read and write:\r\n")
+			tty.expect(t, "\r\n")
+			tty.expect(t, "> ")
+		}},
+		"less": {"less -R", func(t *testing.T, tty *terminal, screen *vt) {
+			tty.sees(t, screen, "discard, d")
+			tty.press(t, "G")
+			tty.sees(t, screen, "(END)")
+			tty.press(t, "q")
+			tty.expect(t, "> ")
+		}},
+		"missing": {"nosuch-pager -R", func(t *testing.T, tty *terminal, screen *vt) {
+			tty.sees(t, screen, "PAGER='nosuch-pager -R' cannot be run")
+			tty.sees(t, screen, "Read and write:")
+			tty.press(t, " ")
+			tty.sees(t, screen, "lines 10-18")
+			tty.press(t, "q")
+			tty.expect(t, "\x1b[?1049l")
+			tty.expect(t, "> ")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if word, _, _ := strings.Cut(c.pager, " "); word == "less" {
+				if _, err := exec.LookPath(word); err != nil {
+					without(t, "less")
+				}
+			}
+			p := asBlksh
+			p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+t.TempDir(),
+				"PAGER="+c.pager, "LESS=")
+			tty := p.onTerminal(t, t.TempDir(), "mem:64M")
+			tty.expect(t, "> ")
+			screen := tty.sized(t, 10, 80)
+			tty.press(t, "length\r")
+			tty.expect(t, "64 MiB")
+			tty.expect(t, "> ")
+			tty.press(t, "help\r")
+			c.then(t, tty, screen)
+			tty.leave(t, "exit 0")
+		})
 	}
 }
 

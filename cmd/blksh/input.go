@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/script"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/repl"
@@ -75,6 +78,9 @@ func (p *program) openTerminal(stdout *os.File) {
 		return
 	}
 	p.terminal = t
+	if native, ok := p.printer.(*print.Native); ok {
+		t.Paint = func(prompt string) string { return native.Look.Out.Paint(colour.Prompt, prompt) }
+	}
 	p.out.SetWriter(p.around(stdout))
 	p.errs.Writer = t.Over(p.folding(p.errs.Writer, stdout))
 }
@@ -162,8 +168,11 @@ func (c completer) Flags(line []string) []repl.Choice {
 // Args are what may stand behind a line, by what its command declares.
 func (c completer) Args(line []string, prefix string) []string {
 	row, before := c.p.session.Table.Innermost(line)
-	if row == nil {
+	switch {
+	case row == nil:
 		return nil
+	case c.p.machine != nil && strings.HasPrefix(prefix, "$"):
+		return c.variables()
 	}
 	switch v := row.Expects(before); v.Type {
 	case args.TypeFile, args.TypeDir:
@@ -182,6 +191,25 @@ func (c completer) Args(line []string, prefix string) []string {
 		return v.Words()
 	}
 	return nil
+}
+
+// Begin is where the command begins that the next word belongs to. Only the shell's own dialect has
+// more than one in a line, and statements.
+func (c completer) Begin(line []string) (before int, keywords []string, alone bool) {
+	if c.p.machine == nil {
+		return 0, nil, false
+	}
+	p := script.At(line, c.p.parser.Open())
+	return p.Before, p.Keywords, p.Alone
+}
+
+// variables are those that have a value, as they stand in a word.
+func (c completer) variables() []string {
+	var names []string
+	for _, name := range c.p.machine.Names() {
+		names = append(names, "$"+name)
+	}
+	return names
 }
 
 // formats are the names of the drivers of formats.

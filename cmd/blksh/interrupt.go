@@ -38,6 +38,8 @@ type interrupts struct {
 	tell  func()                  // says how far the command has come, if one is under way
 	ask   func()                  // says it, or that none is
 	typed func() bool             // a person types the commands
+	paged func() bool             // a program has the terminal, which deals with Ctrl-C itself
+	quit  func()                  // ends that
 
 	mu     sync.Mutex
 	cancel context.CancelCauseFunc // of the running command, nil between commands
@@ -102,6 +104,8 @@ func (i *interrupts) receive(s syscall.Signal) {
 		i.end()
 	case !i.typed():
 		i.end()
+	case i.cancel != nil && i.paged():
+		i.cancel(session.ErrInterrupted)
 	case i.cancel != nil:
 		i.asked = true
 		i.tell()
@@ -116,6 +120,7 @@ func (i *interrupts) end() {
 	if i.cancel != nil {
 		i.tell()
 	}
+	i.quit()
 	i.stop(session.ErrInterrupted)
 	time.AfterFunc(grace, i.explain)
 }

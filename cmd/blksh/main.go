@@ -105,6 +105,7 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 		p.interrupts = &interrupts{
 			listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop,
 			tell: p.tellProgress, ask: p.bar.Print, typed: p.interactive,
+			paged: p.pager.Shown, quit: p.pager.Quit,
 		}
 	}
 	return p.interrupts.status(p.serve(ctx))

@@ -33,6 +33,7 @@ func (p *program) paged(stdout *os.File, w io.Writer) io.Writer {
 		p.screen.Store(screen)
 		p.bar.Leave()
 	})
+	p.pager.Program = os.Getenv("PAGER")
 	return p.pager.Over(w)
 }
 
