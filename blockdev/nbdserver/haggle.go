@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxOption is the longest data of an option, in bytes. Longer data is skipped, up to
-	// maxSkipped.
+	// maxOption is the longest data of an option, in bytes. Longer data is skipped, as far as the
+	// time for the handshake allows.
 	maxOption = 64 << 10
 	// maxPayload is the longest data of a request, in bytes.
 	maxPayload = nbdwire.DefaultMaxPayload

@@ -17,11 +17,15 @@
 package nbdserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -87,6 +91,11 @@ type Server struct {
 	TLS *tls.Config
 	// Once ends Serve when the first client that used an export has left.
 	Once bool
+	// HandshakeTime is how long a client may take to choose an export; 0 gives it ten seconds.
+	HandshakeTime time.Duration
+	// MaxClients is how many connections there may be at a time, each of which may take 16 MiB of
+	// memory, or what its longest request has; 0 allows 100. Others wait in the listening socket.
+	MaxClients int
 	// Notify is told of clients, from many goroutines. nil tells nobody.
 	Notify func(Notice)
 	// Moved is told how many bytes of data were read or written, from many goroutines. nil is told
@@ -113,11 +122,11 @@ type Traffic struct {
 }
 
 const (
-	// maxClients is how many connections there may be at a time. Others wait in the listening
-	// socket.
-	maxClients = 100
-	// haggleTime is how long a client may take to choose an export.
-	haggleTime = 10 * time.Second
+	// maxClients and handshakeTime hold where a Server says nothing else.
+	maxClients    = 100
+	handshakeTime = 10 * time.Second
+	// acceptPause is how long no client is taken after there was no descriptor or memory for one.
+	acceptPause = 100 * time.Millisecond
 	// lingerTime is how long a client that does not read may hold up the end of the server.
 	lingerTime = 10 * time.Second
 )
@@ -129,7 +138,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	closed := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer closed()
-	slots := make(chan struct{}, maxClients)
+	slots := make(chan struct{}, cmp.Or(s.MaxClients, maxClients))
 	var clients sync.WaitGroup
 	var failed error
 	for number := int64(1); ; number++ {
@@ -137,7 +146,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
 		}
-		conn, err := l.Accept()
+		conn, err := accept(ctx, l)
 		if err != nil {
 			if ctx.Err() == nil {
 				failed = err
@@ -156,6 +165,27 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return errors.Join(failed, s.flush(context.WithoutCancel(ctx)))
 }
 
+// accept takes the next client. It waits while the system has no descriptor or no memory for one,
+// which clients could bring about.
+func accept(ctx context.Context, l net.Listener) (net.Conn, error) {
+	for {
+		conn, err := l.Accept()
+		scarce := false
+		for _, no := range []syscall.Errno{
+			syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		} {
+			scarce = scarce || errors.Is(err, no)
+		}
+		if !scarce {
+			return conn, err
+		}
+		select {
+		case <-time.After(acceptPause):
+		case <-ctx.Done():
+		}
+	}
+}
+
 func (s *Server) flush(ctx context.Context) error {
 	var all error
 	for i := range s.Exports {
@@ -170,7 +200,8 @@ func (s *Server) flush(ctx context.Context) error {
 func (s *Server) client(ctx context.Context, conn net.Conn, number int64) bool {
 	h := &haggling{server: s, conn: conn, rw: conn}
 	notice := Notice{Number: number, Client: conn.RemoteAddr().String()}
-	_ = conn.SetDeadline(time.Now().Add(haggleTime))
+	limit := cmp.Or(s.HandshakeTime, handshakeTime)
+	_ = conn.SetDeadline(time.Now().Add(limit))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	export, err := h.run()
 	if !stop() || err != nil || export == nil {
@@ -178,6 +209,9 @@ func (s *Server) client(ctx context.Context, conn net.Conn, number int64) bool {
 		notice.Left, notice.Declined = true, true
 		if ctx.Err() == nil {
 			notice.Err = h.why(err)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				notice.Err = fmt.Errorf("chose no export within %v: %w", limit, err)
+			}
 		}
 		s.tell(notice)
 		return false

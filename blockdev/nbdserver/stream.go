@@ -37,8 +37,15 @@ func newStream(conn, rw net.Conn) stream {
 // that has answered a request hears of the next one at once.
 type socket struct{ fd int }
 
+// sendBuffer is how many bytes of replies the kernel keeps for a client on this machine, so that the
+// reply to a long read is sent before all of it was received. Over TCP the kernel finds out itself.
+const sendBuffer = 1 << 20
+
 // newSocket takes a connection from the runtime. If it fails, conn is as it was.
 func newSocket(conn net.Conn) (*socket, error) {
+	if local, ok := conn.(*net.UnixConn); ok {
+		_ = local.SetWriteBuffer(sendBuffer)
+	}
 	fd, err := rawsocket.Take(conn, true)
 	return &socket{fd}, err
 }
