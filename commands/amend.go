@@ -22,6 +22,12 @@ var amend = session.Command{
 
  Of qcow2 images that are: compat, lazy_refcounts, refcount_bits, data_file, and
  data_file_raw=off. 'resize' changes the length, 'rebase' the backing file.
+
+ Of luks images, and behind encrypt. of qcow2 images that are encrypted so:
+ state=active,new-secret=ID adds a passphrase (in the slot keyslot=N, opening
+ takes iter-time=MS), state=inactive erases keyslot=N or those that
+ old-secret=ID opens, but never the last one in use. 'luks' can do it too, and
+ asks for passphrases.
 `,
 	New: func(f *session.Flags) session.Run {
 		options := &blockdev.Options{}

@@ -236,6 +236,17 @@ type Overlay interface {
 
 // Amender is a format whose images can have options changed that they were created with.
 type Amender interface {
-	// Amend gets the driver's AmendConfig, filled in.
-	Amend(ctx context.Context, config any) error
+	// Amend makes the image what the options say, durably. It is alone on the image.
+	Amend(ctx context.Context, a *Amending) error
 }
+
+// Amending is what a format gets to amend an image.
+type Amending struct {
+	// Config is a pointer to a struct of the type of the driver's AmendConfig, filled in.
+	Config any
+	// Object is what the user made under an id for options to refer to, nil if there is none.
+	Object func(id string) any
+}
+
+// Secret is a copy of the data of a secret object.
+func (a *Amending) Secret(id string) (Secret, error) { return secretOf(a.Object(id), id) }

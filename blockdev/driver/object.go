@@ -1,5 +1,7 @@
 package driver
 
+import "syscall"
+
 // Secret is the data of a secret object: a passphrase or a key. It prints as a word, so that no
 // error, trace or log shows it; Wipe it when it is of no more use.
 type Secret []byte
@@ -18,9 +20,9 @@ func secretOf(object any, id string) (Secret, error) {
 	s, ok := object.(Secret)
 	switch {
 	case object == nil:
-		return nil, Refuse("No secret with id '%s'", id)
+		return nil, RefuseAs(syscall.EINVAL, "No secret with id '%s'", id)
 	case !ok:
-		return nil, Refuse("Object with id '%s' is not a secret", id)
+		return nil, RefuseAs(syscall.EINVAL, "Object with id '%s' is not a secret", id)
 	}
 	return append(Secret{}, s...), nil
 }

@@ -37,6 +37,7 @@ var Driver = driver.Driver{
 	ProbeBeyond:  func(head []byte, _ string) int { return score(luksheader.Probe(head) == 2) },
 	Open:         open,
 	CreateConfig: createConfig{},
+	AmendConfig:  luksheader.AmendOptions{},
 	Measure:      measure,
 	CheckCreate:  checkCreate,
 	Create:       create,
@@ -72,6 +73,7 @@ var (
 	_ driver.Describer = (*image)(nil)
 	_ driver.Reopener  = (*image)(nil)
 	_ driver.Encrypted = (*image)(nil)
+	_ driver.Amender   = (*image)(nil)
 )
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
@@ -170,6 +172,15 @@ func (m *image) Describe() []driver.Detail { return m.Volume.Describe("") }
 
 // Keeper is the header.
 func (m *image) Keeper() driver.Keeper { return m.Volume }
+
+// Amend changes who can open the image.
+func (m *image) Amend(ctx context.Context, a *driver.Amending) error {
+	do, err := m.Volume.Amend(ctx, a, *a.Config.(*luksheader.AmendOptions))
+	if err != nil {
+		return err
+	}
+	return do(ctx)
+}
 
 // Primary is the file with the encrypted bytes.
 func (m *image) Primary() driver.Node { return m.file }

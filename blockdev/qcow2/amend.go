@@ -6,7 +6,9 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
+	"github.com/blksh/blksh/blockdev/internal/luksheader"
 )
 
 // amendConfig is what of an image can be another afterwards. What is not given stays.
@@ -18,11 +20,14 @@ type amendConfig struct {
 	DataFileRaw   *bool   `option:"data_file_raw" help:"the data file stays a raw image; can only be turned off"`
 	BackingFile   *string `option:"backing_file" help:"only as it is: rebase changes it"`
 	BackingFormat *string `option:"backing_fmt" help:"only as it is: rebase changes it"`
+
+	Encrypt luksheader.AmendOptions `option:"encrypt"`
 }
 
-// Amend changes the image to what c says. Steps that are done stay done if a later one fails.
-func (q *image) Amend(ctx context.Context, config any) error {
-	c := config.(*amendConfig)
+// Amend changes the image to what the options say. Steps that are done stay done if a later one
+// fails.
+func (q *image) Amend(ctx context.Context, a *driver.Amending) error {
+	c := a.Config.(*amendConfig)
 	if err := q.usable(); err != nil {
 		return err
 	}
@@ -35,10 +40,14 @@ func (q *image) Amend(ctx context.Context, config any) error {
 	if err != nil {
 		return err
 	}
-	if err := q.beginChanges(ctx); err != nil {
-		return err
-	}
 	var steps []func(context.Context) error
+	if c.Encrypt.Given() {
+		changeKeys, err := q.amendEncryption(ctx, a, c)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, changeKeys)
+	}
 	if to.version > q.version {
 		steps = append(steps, q.upgrade)
 	}
@@ -55,12 +64,31 @@ func (q *image) Amend(ctx context.Context, config any) error {
 	if to.version < q.version {
 		steps = append(steps, q.downgrade)
 	}
+	if err := q.beginChanges(ctx); err != nil {
+		return err
+	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// amendEncryption decides what becomes of the keyslots and returns what does it.
+func (q *image) amendEncryption(ctx context.Context, a *driver.Amending, c *amendConfig) (
+	func(context.Context) error, error,
+) {
+	switch {
+	case q.hdr.crypt == cryptNone:
+		return nil, refuse(syscall.EINVAL,
+			"Can't amend encryption options - encryption not present")
+	case q.hdr.crypt != cryptLUKS:
+		return nil, refuse(syscall.EINVAL, "Only LUKS encryption options can be amended")
+	case q.encryption == nil || q.encryption.volume == nil:
+		return nil, luksheader.ErrLocked
+	}
+	return q.encryption.volume.Amend(ctx, a, c.Encrypt)
 }
 
 // amended is what an image is to be.

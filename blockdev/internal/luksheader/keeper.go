@@ -30,20 +30,10 @@ func (v *Volume) KeySlots() (list []driver.KeySlot) {
 func (v *Volume) AddKey(ctx context.Context, k driver.NewKey) (slot int, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	all := v.header.Slots()
-	switch slot = k.Slot; {
-	case v.key == nil:
-		err = ErrLocked
-	case slot < 0:
-		slot, err = FreeSlot(v.header)
-	case slot >= len(all):
-		err = driver.RefuseAs(syscall.EINVAL,
-			"Invalid keyslot %d specified, must be between 0 and %d", slot, len(all)-1)
-	case all[slot].Active:
-		err = driver.RefuseAs(syscall.EINVAL,
-			"Refusing to overwrite active keyslot %d - please erase it first", slot)
+	if v.key == nil {
+		return 0, ErrLocked
 	}
-	if err != nil {
+	if slot, err = v.freeSlot(k.Slot); err != nil {
 		return 0, err
 	}
 	c := Cost{Type: k.KDF, Hash: v.header.Digest().Hash, Time: k.Time, Memory: k.Memory}
@@ -76,18 +66,8 @@ const (
 func (v *Volume) RemoveKey(ctx context.Context, slot int) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	all := v.header.Slots()
-	switch {
-	case slot < 0 || slot >= len(all):
-		return driver.RefuseAs(syscall.EINVAL,
-			"Invalid keyslot %d specified, must be between 0 and %d", slot, len(all)-1)
-	case !all[slot].Active:
-		return driver.RefuseAs(syscall.EINVAL, "Given keyslot %d is already erased (inactive)",
-			slot)
-	case Active(v.header) == 1:
-		return driver.RefuseAs(syscall.EINVAL,
-			"Attempt to erase the only active keyslot %d which will erase all the data in the image "+
-				"irreversibly - refusing operation", slot)
+	if err := v.erasable(slot); err != nil {
+		return err
 	}
 	return v.header.ClearSlot(ctx, slot)
 }
@@ -99,4 +79,44 @@ func (v *Volume) FindKey(ctx context.Context, passphrase driver.Secret) (slot in
 	key, slot, err := v.header.Unlock(ctx, passphrase, -1, v.limits)
 	clear(key)
 	return slot, err
+}
+
+// slotNumber is a number that somebody gave as that of a slot there can be.
+func (v *Volume) slotNumber(n int64) (int, error) {
+	if last := len(v.header.Slots()) - 1; n < 0 || n > int64(last) {
+		return 0, driver.RefuseAs(syscall.EINVAL,
+			"Invalid keyslot %d specified, must be between 0 and %d", n, last)
+	}
+	return int(n), nil
+}
+
+// freeSlot is the slot of that number, or the first free one if that is below 0. It holds no key.
+// The caller holds mu.
+func (v *Volume) freeSlot(n int) (int, error) {
+	if n < 0 {
+		return FreeSlot(v.header)
+	}
+	slot, err := v.slotNumber(int64(n))
+	if err == nil && v.header.Slots()[slot].Active {
+		err = driver.RefuseAs(syscall.EINVAL,
+			"Refusing to overwrite active keyslot %d - please erase it first", slot)
+	}
+	return slot, err
+}
+
+// erasable refuses a slot that holds no key, and the last one that does. The caller holds mu.
+func (v *Volume) erasable(slot int) error {
+	slot, err := v.slotNumber(int64(slot))
+	switch {
+	case err != nil:
+		return err
+	case !v.header.Slots()[slot].Active:
+		return driver.RefuseAs(syscall.EINVAL, "Given keyslot %d is already erased (inactive)",
+			slot)
+	case Active(v.header) == 1:
+		return driver.RefuseAs(syscall.EINVAL,
+			"Attempt to erase the only active keyslot %d which will erase all the data in the image "+
+				"irreversibly - refusing operation", slot)
+	}
+	return nil
 }

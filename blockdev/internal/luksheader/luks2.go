@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
@@ -147,7 +148,7 @@ func (h *header2) write(ctx context.Context) error {
 	size := int64(len(h.current.raw))
 	switch {
 	case int64(len(body)) >= size-binaryLen:
-		return refuse("The LUKS2 header is full")
+		return driver.RefuseAs(syscall.ENOSPC, "The LUKS2 header is full")
 	case h.current.sequence+1 == 0:
 		return refuse("The sequence number of the LUKS2 header cannot grow")
 	}

@@ -93,10 +93,7 @@ func (o CreateOptions) config() (Config, error) {
 	if c.Spec.IV == "essiv" && c.Spec.IVHash == "" {
 		c.Spec.IVHash = "sha256"
 	}
-	if o.IterTime <= 0 || o.IterTime > int64(maxTime/time.Millisecond) {
-		return c, driver.Refuse("iter-time must be from 1 to %d milliseconds",
-			maxTime/time.Millisecond)
-	}
-	c.Cost = Cost{Type: PBKDF2, Hash: c.Hash, Time: time.Duration(o.IterTime) * time.Millisecond}
-	return c, nil
+	c.Cost = Cost{Type: PBKDF2, Hash: c.Hash}
+	c.Cost.Time, err = iterTime(o.IterTime)
+	return c, err
 }

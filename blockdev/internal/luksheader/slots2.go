@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"syscall"
 
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
 )
 
@@ -331,7 +333,7 @@ func (h *header2) room(length int64) (int64, error) {
 		off = max(off, (s.Off+s.Len+areaAlign2-1)&^(areaAlign2-1))
 	}
 	if h.end-off < length {
-		return 0, refuse("The header has no room for another keyslot")
+		return 0, driver.RefuseAs(syscall.ENOSPC, "The header has no room for another keyslot")
 	}
 	return off, nil
 }
