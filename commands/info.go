@@ -11,7 +11,7 @@ import (
 )
 
 var info = session.Command{
-	Name: "info", Alias: "i", Needs: session.File,
+	Name: "info", Alias: "i", Needs: session.File, Keyless: true,
 	Group: session.GroupLook, Paged: true,
 	Short: "prints information about the current file",
 	Long: ` Example:
@@ -20,7 +20,7 @@ var info = session.Command{
  What is told: format and sizes, what the image takes of disks of the host, how
  it is stored, the images that it stands on, its snapshots and its bitmaps. Of a
  device: model, blocks, limits of discarding and zeroing, partitions, and who
- uses it.
+ uses it. What the header of an encrypted image says needs no key.
 `,
 	New: func(f *session.Flags) session.Run {
 		sizes, contents := false, false

@@ -107,7 +107,7 @@ var open = session.Command{
 }
 
 var closeCommand = session.Command{
-	Name: "close", Alias: "c", Max: 1, Needs: session.File,
+	Name: "close", Alias: "c", Max: 1, Needs: session.File, Keyless: true,
 	Group: session.GroupImages,
 	Args:  "[name]",
 	Short: "close the current open file",

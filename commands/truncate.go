@@ -63,7 +63,7 @@ func preallocationFlag(f *session.Flags, mode *blockdev.Prealloc) {
 }
 
 var length = session.Command{
-	Name: "length", Alias: "l", Needs: session.File,
+	Name: "length", Alias: "l", Needs: session.File, Keyless: true,
 	Group:     session.GroupLook,
 	Short:     "gets the length of the current file",
 	Elsewhere: []session.Elsewhere{{Name: "size", Call: "length"}},

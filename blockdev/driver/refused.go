@@ -105,3 +105,14 @@ func (e *WholeSectorsError) Unwrap() error { return refusal(e, syscall.EINVAL) }
 
 // refusal is the Refusal in a typed one.
 func refusal(e, cause error) *Refusal { return &Refusal{Text: e.Error(), Err: cause} }
+
+// NoKeyError says that an encrypted image was to be opened for its data without a key. Option is
+// the one that says where the key is.
+type NoKeyError struct{ Option string }
+
+func (e *NoKeyError) Error() string {
+	return fmt.Sprintf("Parameter '%s' is required for cipher", e.Option)
+}
+
+// Unwrap is EINVAL.
+func (e *NoKeyError) Unwrap() error { return refusal(e, syscall.EINVAL) }

@@ -79,6 +79,9 @@ func (p *program) parse(argv []string) error {
 		p.options.native.words, operands = operands, nil
 	case len(operands) > 1 && p.native():
 		p.options.native.words = operands[1:]
+		if row := p.dialect.Table().Find(operands[1]); row != nil && len(operands) == 2 {
+			o.Keyless = row.Keyless
+		}
 	case len(operands) > 1:
 		return p.usage()
 	}

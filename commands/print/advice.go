@@ -95,6 +95,13 @@ func openAdvice(e event.OpenFailed) []string {
 	case e.Absent:
 		return absentAdvice(e)
 	}
+	var noKey *driver.NoKeyError
+	if errors.As(e.Err, &noKey) {
+		return []string{
+			"--object secret,id=ID,file=FILE with the option " + noKey.Option + "=ID gives the key",
+			"'info' tells what can be told without it",
+		}
+	}
 	var damaged *blockdev.DamagedError
 	if errors.As(e.Err, &damaged) && damaged.Image != "" {
 		return append(lines,

@@ -58,6 +58,8 @@ type Command struct {
 	// bound.
 	Min, Max int
 	Needs    Needs
+	// Keyless: it can go to an encrypted image that is open without its key.
+	Keyless bool
 	// Reports: the command tells so much that a page about it can be wanted, by --report.
 	Reports bool
 	// New declares flags, operands and checks, in the order in which they are made, and returns

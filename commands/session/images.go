@@ -36,6 +36,8 @@ type Image struct {
 	undo      *target.File // the log of changes; nil if none is kept
 	undoName  string       // and its name
 	guarded   bool         // read-only was asked for
+	locked    error        // why the key is missing; nil with it, and where there is none
+	told      bool         // that is known, or a command went to the locked image
 	strict    bool         // writes must be made of whole blocks,
 	parts     bool         // or may be made of parts of them
 	ctx       context.Context
@@ -124,6 +126,8 @@ type Opening struct {
 	Undo string
 	// BackingDevice: the image may name a device of the host as what it stands on.
 	BackingDevice bool
+	// Keyless: nobody is asked for a key, since what comes needs none.
+	Keyless bool
 	// From is the image in which Name was found, "" if the user gave it.
 	From string
 }
@@ -144,7 +148,7 @@ func MergeOptions(o *blockdev.Options, text string) (warnings []event.Event, err
 const optionShare = "force-share"
 
 // Open opens an image and makes it the current one. The error is an event.Failure. Where the
-// dialect repairs, damage is no error yet, see damaged.
+// dialect repairs, damage is no error yet, see damaged, nor is a key that is missing, see locks.
 func (s *Session) Open(ctx context.Context, o Opening) error {
 	name, err := s.imageName(o)
 	if err != nil {
@@ -163,6 +167,9 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 		return err
 	}
 	dev, err := s.open(ctx, o, cfg, im.admission)
+	if s.locks(o, err) {
+		dev, err = s.openLocked(ctx, o, cfg, im, event.Fail(openFailed(o, err)))
+	}
 	if err != nil {
 		im.dropLog()
 		e := openFailed(o, err)
@@ -263,6 +270,10 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 	if o.Name == "" && !o.Unnamed {
 		opts.SetDefault("file.driver", "file")
 	}
+	ask := s.Ask
+	if o.Keyless {
+		ask = nil
+	}
 	return blockdev.OpenConfig{
 		Drivers:  s.Drivers,
 		Options:  opts,
@@ -282,7 +293,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		LoadSnapshot: o.LoadSnapshot,
 		CopyOnRead:   o.CopyOnRead,
 		Object:       s.object,
-		Ask:          s.Ask,
+		Ask:          ask,
 		Notify:       s.Notify,
 		Trace:        s.Trace,
 	}, nil
@@ -433,6 +444,7 @@ func (s *Session) abandon(im *Image) {
 func (s *Session) Finish(ctx context.Context) {
 	for _, im := range s.images {
 		s.where = event.Where{Image: im.Name}
+		s.failUnused(im)
 		if err := s.shut(ctx, im); err != nil {
 			s.Fail(err)
 		}

@@ -366,6 +366,15 @@ func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string
 	if n := len(words) - 1; row.spec != nil && (n < row.Min || row.Max >= 0 && n > row.Max) {
 		return event.Fail(event.BadCount{Name: words[0], Given: n, Min: row.Min, Max: row.Max})
 	}
+	switch {
+	case im == nil:
+	case row.Keyless:
+		im.told = true
+	case row.Needs&File != 0:
+		if err := im.unlocked(); err != nil {
+			return err
+		}
+	}
 	return s.permit(ctx, im, row.Needs)
 }
 
@@ -382,6 +391,9 @@ func (s *Session) Claim(ctx context.Context, im *Image) error {
 func (s *Session) permit(ctx context.Context, im *Image, needs Needs) error {
 	if needs&Write == 0 || !s.Policy.AskPermission {
 		return nil
+	}
+	if err := im.unlocked(); err != nil {
+		return err
 	}
 	if err := im.Dev.NeedWrite(ctx, needs&Resize != 0); err != nil {
 		if s.Policy.Careful {

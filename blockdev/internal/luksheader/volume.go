@@ -67,7 +67,7 @@ func (u UnlockOptions) Passphrase(o *driver.Opening, prefix string) (driver.Secr
 }
 
 func needSecret(prefix string) error {
-	return driver.Refuse("Parameter '%skey-secret' is required for cipher", prefix)
+	return &driver.NoKeyError{Option: prefix + "key-secret"}
 }
 
 // NewPassphrase is the secret that is to open a new image, by the id of a secret or asked from a
