@@ -47,13 +47,17 @@ type commitJob struct {
 
 // run does it with the overlay open, which keeps what it holds if keep says so.
 func (c *commitJob) run(ctx context.Context, s *session.Session, keep bool) error {
-	if err := c.noSnapshots(ctx); err != nil {
+	list, err := c.snapshots(ctx)
+	switch {
+	case err != nil:
 		return err
+	case len(list) > 0:
+		return c.snapshotsSuffer()
 	}
 	if err := c.openBase(ctx, s); err != nil {
 		return err
 	}
-	err := c.bring(ctx, s)
+	err = c.bring(ctx, s)
 	if err = closeToo(s, c.base, err); err != nil {
 		s.Emit(event.Uncommitted{Name: c.Name, Base: c.baseName, Done: c.result.Written})
 		return err

@@ -77,17 +77,17 @@ func (o *overlay) recorded() (session.Opening, error) {
 	}, nil
 }
 
-// noSnapshots refuses what would change the contents of snapshots.
-func (o *overlay) noSnapshots(ctx context.Context) error {
+// snapshots lists those in the overlay.
+func (o *overlay) snapshots(ctx context.Context) ([]blockdev.Snapshot, error) {
 	list, err := o.dev.Snapshots(ctx)
-	switch {
-	case errors.Is(err, blockdev.ErrNotSupported):
-		return nil
-	case err != nil:
-		return event.Fail(event.Failed{Op: "list snapshots", Err: err})
-	case len(list) > 0:
-		return conflict("%s has snapshots, which stand on its backing file too "+
-			"and would not show the same afterwards", o.Name)
+	if err != nil && !errors.Is(err, blockdev.ErrNotSupported) {
+		return nil, event.Fail(event.Failed{Op: "list snapshots", Err: err})
 	}
-	return nil
+	return list, nil
+}
+
+// snapshotsSuffer refuses what would change the contents of snapshots.
+func (o *overlay) snapshotsSuffer() error {
+	return conflict("%s has snapshots, which stand on its backing file too "+
+		"and would not show the same afterwards", o.Name)
 }

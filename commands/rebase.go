@@ -29,6 +29,7 @@ var rebase = session.Command{
  storage the overlay names the new one. With -u nothing but the name is
  changed, as is right when a file was moved. The name is written as it stands,
  and counts from the folder of the overlay. The overlay must not be open here.
+ One with snapshots inside keeps them only if the backing files are alike.
 `,
 	New: func(f *session.Flags) session.Run {
 		r := rebaseJob{overlay: newOverlay()}
@@ -95,9 +96,6 @@ func (r *rebaseJob) rename(ctx context.Context, s *session.Session) error {
 
 // keep copies into the overlay what the two backing files do not have in common.
 func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
-	if err := r.noSnapshots(ctx); err != nil {
-		return err
-	}
 	if l, _ := r.dev.BackingFile(); l.Name != "" {
 		var o session.Opening
 		if o, err = r.recorded(); err != nil {
@@ -119,6 +117,9 @@ func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
 		}
 		defer func() { err = closeToo(s, r.next, err) }()
 	}
+	if err := r.keepSnapshots(ctx, s); err != nil {
+		return err
+	}
 	all := r.dev.Size()
 	add, end := s.Track("rebase", all)
 	defer end()
@@ -135,6 +136,30 @@ func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
 		return err
 	})
 	return stopped(ctx, "rebase", event.Range{Len: all}, r.result.Done, err)
+}
+
+// keepSnapshots refuses two backing files that are not alike where there are snapshots: what they
+// hold themselves stays, the rest would be another.
+func (r *rebaseJob) keepSnapshots(ctx context.Context, s *session.Session) error {
+	list, err := r.snapshots(ctx)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	all := int64(0)
+	for _, snapshot := range list {
+		all = max(all, snapshot.Size)
+	}
+	suffer := false
+	err = s.Do(ctx, func(ctx context.Context) (err error) {
+		for off := int64(0); off < all && !suffer && err == nil; {
+			off, suffer, err = r.differBelow(ctx, off, all-off)
+		}
+		return err
+	})
+	if err == nil && suffer {
+		return r.snapshotsSuffer()
+	}
+	return stopped(ctx, "rebase", event.Range{Len: all}, 0, err)
 }
 
 // zero keeps what only the new backing file has, n bytes from off, from showing.
@@ -170,17 +195,24 @@ func (r *rebaseJob) differs(ctx context.Context, off, n int64) (end int64, wante
 	if err != nil || e.Allocated && e.Depth == 0 {
 		return e.End(), false, err
 	}
+	return r.differBelow(ctx, off, e.Len)
+}
+
+// differBelow says whether the two backing files differ from off on, and how far that holds.
+func (r *rebaseJob) differBelow(ctx context.Context, off, n int64) (end int64, differ bool,
+	err error,
+) {
 	was, is := r.old, r.next
 	switch {
 	case was == nil && is == nil:
-		return e.End(), false, nil
+		return off + n, false, nil
 	case was == nil:
 		was = is // whose data is left aside
 	case is == nil:
 		is = was
 	}
 	end = off
-	_, err = stream.Compare(ctx, was, is, off, e.Len, func(a, b stream.Piece) error {
+	_, err = stream.Compare(ctx, was, is, off, n, func(a, b stream.Piece) error {
 		if r.old == nil {
 			a.Data = nil
 		}
@@ -188,16 +220,16 @@ func (r *rebaseJob) differs(ctx context.Context, off, n int64) (end int64, wante
 			b.Data = nil
 		}
 		differs := !same(a.Data, b.Data)
-		if end > off && differs != wanted {
+		if end > off && differs != differ {
 			return errEnough
 		}
-		wanted, end = differs, a.Off+a.Len
+		differ, end = differs, a.Off+a.Len
 		return nil
 	})
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return end, wanted, err
+	return end, differ, err
 }
 
 // same says whether two pieces of one length are alike, of which one without data is zero.

@@ -148,3 +148,38 @@ func TestCommitRefused(t *testing.T) {
 		t.Error("the backing file was written")
 	}
 }
+
+// TestRebaseWithSnapshots: an overlay with snapshots comes onto a backing file that shows the same,
+// and onto no other one, since its snapshots would show what they never held.
+func TestRebaseWithSnapshots(t *testing.T) {
+	dir := t.TempDir()
+	in(t, dir, nil, "create base.raw 4M", "open -f raw base.raw", "write -q -P 1 1M 64k", "close",
+		"copy -f qcow2 base.raw copy.qcow2", "create zero.raw 4M",
+		"create longer.raw 5M", "open -f raw longer.raw", "write -q -P 1 1M 64k",
+		"write -q -P 2 4M 64k", "close",
+		"create -f qcow2 -b base.raw -F raw over.qcow2", "open over.qcow2",
+		"write -q -P 7 0 64k", "snapshot create s", "write -q -P 8 1M 64k", "close",
+		"create -f qcow2 -b zero.raw -F raw empty.qcow2", "open empty.qcow2", "snapshot create s")
+	qemuImg(t, "convert", "-O", "raw", "over.qcow2", "now.raw")
+	qemuImg(t, "convert", "-l", "s", "-O", "raw", "over.qcow2", "then.raw")
+	for _, c := range []struct {
+		line   string
+		status int
+	}{
+		{"rebase -b zero.raw -F raw over.qcow2", 2},
+		{"rebase -b '' over.qcow2", 2},
+		{"rebase -b copy.qcow2 -F qcow2 over.qcow2", 0},
+		{"rebase -b longer.raw -F raw over.qcow2", 0},
+		{"rebase -b '' empty.qcow2", 0},
+		{"rebase -b base.raw -F raw empty.qcow2", 2},
+	} {
+		said, status := in(t, dir, nil, c.line)
+		if status != c.status || status != 0 && !strings.Contains(said, "has snapshots") {
+			t.Errorf("%s: %d, want %d: %s", c.line, status, c.status, said)
+		}
+		qemuImg(t, "compare", "now.raw", "over.qcow2")
+		qemuImg(t, "convert", "-l", "s", "-O", "raw", "over.qcow2", "is.raw")
+		qemuImg(t, "compare", "then.raw", "is.raw")
+		qemuImg(t, "check", "over.qcow2")
+	}
+}
