@@ -145,7 +145,7 @@ func sound(t *testing.T, image, name string) error {
 // so, so does a line, and the image has leaks at most.
 func TestFaults(t *testing.T) {
 	errs := []error{syscall.EIO, syscall.ENOSPC, syscall.EINTR, blockdevtest.Torn(512, syscall.EIO)}
-	thorough := os.Getenv("BLKSH_TIER") >= "2"
+	thorough := blockdevtest.Tier() >= 2
 	image := filepath.Join(t.TempDir(), "image")
 	runs := 0
 	for o, options := range []string{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/commands/session"
 )
 
@@ -120,10 +120,10 @@ const mostMemory = 3 << 30
 // a script is its name.
 func TestRandomScripts(t *testing.T) {
 	scripts := 30
-	switch tier := os.Getenv("BLKSH_TIER"); {
-	case tier >= "3":
+	switch tier := blockdevtest.Tier(); {
+	case tier >= 3:
 		scripts = 4000
-	case tier == "2":
+	case tier == 2:
 		scripts = 300
 	}
 	rows := newShell(t, "native").Table.Rows()

@@ -118,7 +118,7 @@ func randomFile(t *testing.T, name string, n int) {
 
 // TestCopyKilled: what a killed copy leaves is no image of that name, and goes on.
 func TestCopyKilled(t *testing.T) {
-	if os.Getenv("BLKSH_TIER") < "2" {
+	if blockdevtest.Tier() < 2 {
 		t.Skip("writes gigabytes")
 	}
 	dir := t.TempDir()

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // A subject is a kind of image that random command lines are tried on. The image is made once, and
@@ -147,7 +149,7 @@ const slowness = 6
 func TestDiffers(t *testing.T) {
 	t.Parallel()
 	ref := reference(t)
-	usual := map[string]int{"2": 6, "3": 60}[os.Getenv("BLKSH_TIER")]
+	usual := map[int]int{2: 6, 3: 60}[blockdevtest.Tier()]
 	turns, seed := number(t, "BLKSH_TURNS", max(usual, 1)), number(t, "BLKSH_SEED", 1)
 	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/commands/manual"
 )
 
@@ -131,7 +132,7 @@ func TestExamples(t *testing.T) {
 		for _, call := range calls {
 			t.Run(call, func(t *testing.T) {
 				t.Parallel()
-				if strings.HasPrefix(call, "bench") && os.Getenv("BLKSH_TIER") < "2" {
+				if strings.HasPrefix(call, "bench") && blockdevtest.Tier() < 2 {
 					t.Skip("takes seconds")
 				}
 				if said := typeExample(t, call); misused.MatchString(said) {

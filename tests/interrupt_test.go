@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // endless are lines of which the last runs for longer than anybody waits. Devices that take ten
@@ -139,7 +141,7 @@ func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	for way, lay := range ways {
 		for name, lines := range endless {
-			if way != "-c" && os.Getenv("BLKSH_TIER") < "2" && name != "sleep" && name != "sum" {
+			if way != "-c" && blockdevtest.Tier() < 2 && name != "sleep" && name != "sum" {
 				continue
 			}
 			t.Run(way+" "+name, func(t *testing.T) {

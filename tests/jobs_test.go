@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // jobCase is a job file that fio and blksh run for each other. reads and writes say what is right
@@ -69,7 +71,7 @@ func TestJobFilesBothWays(t *testing.T) {
 	fio := fio333(t)
 	t.Setenv("JOBDISK", "x.img")
 	for i, c := range jobCases {
-		if os.Getenv("BLKSH_TIER") < "2" && i%8 != 2 {
+		if blockdevtest.Tier() < 2 && i%8 != 2 {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // The image of a killed run: blocks of one value each, the size of its clusters. Behind the plain
@@ -131,10 +133,10 @@ func TestKilled(t *testing.T) {
 		without(t, "qemu-utils")
 	}
 	runs := 20
-	switch tier := os.Getenv("BLKSH_TIER"); {
-	case tier >= "3":
+	switch tier := blockdevtest.Tier(); {
+	case tier >= 3:
 		runs = 2000
-	case tier == "2":
+	case tier == 2:
 		runs = 200
 	}
 	dir := t.TempDir()

@@ -41,6 +41,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 var programFlag = flag.String("program", "",
@@ -224,7 +226,7 @@ func statusOf(err error) (string, error) {
 // packages are promised.
 func without(t *testing.T, debianPackage string) {
 	t.Helper()
-	if os.Getenv("BLKSH_TIER") >= "2" {
+	if blockdevtest.Tier() >= 2 {
 		t.Fatalf("needs the Debian package %s", debianPackage)
 	}
 	t.Skipf("needs the Debian package %s", debianPackage)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/nbd"
 )
@@ -22,7 +23,7 @@ import (
 const nbdBlock, nbdBlocks = 4096, 256
 
 // nbdKills is how often something is killed.
-func nbdKills() int { return map[string]int{"": 4, "2": 20, "3": 500}[os.Getenv("BLKSH_TIER")] }
+func nbdKills() int { return map[int]int{1: 4, 2: 20, 3: 500}[blockdevtest.Tier()] }
 
 // nbdImage makes an empty image of a format.
 func nbdImage(t *testing.T, format string) string {

@@ -3,7 +3,6 @@ package tests
 import (
 	"fmt"
 	"hash/fnv"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -126,7 +125,7 @@ func TestNodeOptions(t *testing.T) {
 					for _, way := range optionWays {
 						h := fnv.New32()
 						fmt.Fprint(h, s, key, value, way.name)
-						if os.Getenv("BLKSH_TIER") < "2" && h.Sum32()%12 != 0 {
+						if blockdevtest.Tier() < 2 && h.Sum32()%12 != 0 {
 							continue
 						}
 						compareOption(t, original, s, way.name, key+"="+value,

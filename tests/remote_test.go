@@ -22,7 +22,7 @@ func TestServerEndsWithUs(t *testing.T) {
 		expectNoServer(t, "exec nbdkit -f memory 1M")
 	})
 	t.Run("hanging", func(t *testing.T) {
-		if os.Getenv("BLKSH_TIER") < "2" {
+		if blockdevtest.Tier() < 2 {
 			t.Skip("waits for ten seconds, which tier 2 does")
 		}
 		expectNoServer(t, `trap "" TERM; while :; do sleep 1; done`)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // sharedImage is an image of blocks, some of which are damaged: next to borders of shards and
@@ -67,7 +69,7 @@ func TestMerge(t *testing.T) {
 	dir := t.TempDir()
 	sharedImage(t, dir)
 	numbers := []int{2, 5}
-	if os.Getenv("BLKSH_TIER") >= "2" {
+	if blockdevtest.Tier() >= 2 {
 		numbers = []int{1, 2, 3, 4, 5, 16}
 	}
 	for _, c := range []struct {

@@ -208,7 +208,7 @@ func TestIndexedJob(t *testing.T) {
 // TestSlurm runs the script of the page on a Slurm of four nodes, on a file and on an image of
 // Ceph.
 func TestSlurm(t *testing.T) {
-	if os.Getenv("BLKSH_TIER") < "3" {
+	if blockdevtest.Tier() < 3 {
 		t.Skip("takes a minute, which tier 3 has")
 	}
 	bin := t.TempDir()

@@ -2,13 +2,14 @@ package tests
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // A stepScript is a dialogue with several requests in flight, of which step
@@ -48,7 +49,7 @@ func readStepScripts(t *testing.T) []stepScript {
 
 // stepRuns is how often every script runs.
 func stepRuns() int {
-	if os.Getenv("BLKSH_TIER") >= "2" {
+	if blockdevtest.Tier() >= 2 {
 		return 1000
 	}
 	return 20

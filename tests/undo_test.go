@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // undoLines are the lines that a program gets that is to be killed amid them. Each changes a
@@ -31,7 +33,7 @@ func undoLines(rnd *rand.Rand) []string {
 // others wrote, and the image reads as it did before.
 func TestUndoAfterKill(t *testing.T) {
 	t.Parallel()
-	kills := map[string]int{"": 8, "2": 60, "3": 500}[os.Getenv("BLKSH_TIER")]
+	kills := map[int]int{1: 8, 2: 60, 3: 500}[blockdevtest.Tier()]
 	for seed := range max(kills, 8) {
 		format := []string{"raw", "qcow2"}[seed%2]
 		dir := t.TempDir()

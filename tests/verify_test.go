@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/verify/job"
 )
 
@@ -39,7 +40,7 @@ var interop = []struct{ ours, fio string }{
 }
 
 func interopCases() []struct{ ours, fio string } {
-	if os.Getenv("BLKSH_TIER") >= "2" {
+	if blockdevtest.Tier() >= 2 {
 		return interop
 	}
 	return interop[:2]
@@ -122,10 +123,10 @@ func TestFio(t *testing.T) {
 
 // kills is how many writers die for TestKill.
 func kills() int {
-	switch tier := os.Getenv("BLKSH_TIER"); {
-	case tier >= "3":
+	switch tier := blockdevtest.Tier(); {
+	case tier >= 3:
 		return 200
-	case tier >= "2":
+	case tier >= 2:
 		return 20
 	}
 	return 4

@@ -57,7 +57,7 @@ func StartCeph(t testing.TB) *Ceph {
 	} {
 		Extra(t, p.program, p.pkg)
 	}
-	if os.Getenv("BLKSH_TIER") < "2" {
+	if Tier() < 2 {
 		t.Skip("starts a Ceph cluster, which tier 2 does")
 	}
 	dir := t.TempDir()

@@ -17,8 +17,8 @@ import (
 // BLKSH_TIER=2 and above.
 func Need(t testing.TB, what string) {
 	t.Helper()
-	if tier := os.Getenv("BLKSH_TIER"); tier >= "2" {
-		t.Fatalf("tier %s needs %s", tier, what)
+	if tier := Tier(); tier >= 2 {
+		t.Fatalf("tier %d needs %s", tier, what)
 	}
 	t.Skipf("needs %s", what)
 }
@@ -54,8 +54,8 @@ func ExtraFile(t testing.TB, path, pkg string) {
 // needAtNight is Need for what has to be there from tier 3 on.
 func needAtNight(t testing.TB, what string) {
 	t.Helper()
-	if tier := os.Getenv("BLKSH_TIER"); tier >= "3" {
-		t.Fatalf("tier %s needs %s", tier, what)
+	if tier := Tier(); tier >= 3 {
+		t.Fatalf("tier %d needs %s", tier, what)
 	}
 	t.Skipf("needs %s", what)
 }

@@ -147,7 +147,7 @@ func second[T any](_ T, err error) error { return err }
 // closed.
 func (s Subject) testCloseBusy(t *testing.T) {
 	const users, span = 4, 5000
-	for round := range 10 {
+	for round := range Rounds(3, 10) {
 		d := s.open(t, s.Options(t, s.Size))
 		begun := make(chan struct{}, users)
 		errs := make([]error, users)

@@ -199,7 +199,7 @@ func TestQEMUReadsOurs(t *testing.T) {
 // TestOursReadsQEMU reads images that QEMU made.
 func TestOursReadsQEMU(t *testing.T) {
 	kinds := kinds
-	if os.Getenv("BLKSH_TIER") < "2" {
+	if blockdevtest.Tier() < 2 {
 		kinds = kinds[2:3] // QEMU measures for seconds, whatever it is asked for
 	}
 	for _, options := range kinds {

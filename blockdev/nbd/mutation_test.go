@@ -5,13 +5,13 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
 )
@@ -138,7 +138,7 @@ func TestMutations(t *testing.T) {
 		nil, func(x byte) byte { return ^x }, func(x byte) byte { return x + 1 },
 		func(x byte) byte { return x - 1 }, func(x byte) byte { return x ^ 0x80 },
 	}
-	if os.Getenv("BLKSH_TIER") < "2" {
+	if blockdevtest.Tier() < 2 {
 		changes = changes[:2]
 	}
 	for _, form := range []nbdwire.Form{nbdwire.Simple, nbdwire.Structured, nbdwire.Extended} {

@@ -22,13 +22,13 @@ type peer struct {
 	// command serves a fresh disk of size bytes, all zeroes, on the socket that systemd would give.
 	command func(t testing.TB, size int64) string
 	// tier is the first that runs the suite on it.
-	tier string
+	tier int
 	// row is what the server does, besides that it has no truncate.
 	row blockdevtest.Row
 }
 
 // kit is nbdkit with arguments, in which %d is the size of the disk.
-func kit(tier, name, args string, row blockdevtest.Row) peer {
+func kit(tier int, name, args string, row blockdevtest.Row) peer {
 	return peer{
 		name: "nbdkit " + name, row: row, program: "nbdkit", pkg: "nbdkit", tier: tier,
 		command: func(_ testing.TB, size int64) string { return fmt.Sprintf("nbdkit -f "+args, size) },
@@ -48,29 +48,29 @@ func peers() []peer {
 	handles := blockdevtest.Row{}
 	noZeroes := blockdevtest.Row{Zero: blockdevtest.Refused}
 	return []peer{
-		kit("1", "memory", "memory %d", handles),
+		kit(1, "memory", "memory %d", handles),
 		{
-			name: "qemu-nbd", program: "qemu-nbd", pkg: "qemu-utils", tier: "1",
+			name: "qemu-nbd", program: "qemu-nbd", pkg: "qemu-utils", tier: 1,
 			command: func(t testing.TB, size int64) string {
 				return "qemu-nbd -t -e 0 -f raw --discard=unmap " + image(t, size)
 			},
 		},
-		kit("1", "blocksize-policy", "--filter=blocksize-policy memory %d blocksize-minimum=4096 "+
+		kit(1, "blocksize-policy", "--filter=blocksize-policy memory %d blocksize-minimum=4096 "+
 			"blocksize-preferred=4096 blocksize-maximum=64k blocksize-error-policy=error", handles),
 		{
-			name: "nbdkit file", program: "nbdkit", pkg: "nbdkit", tier: "2",
+			name: "nbdkit file", program: "nbdkit", pkg: "nbdkit", tier: 2,
 			command: func(t testing.TB, size int64) string { return "nbdkit -f file " + image(t, size) },
 		},
 		{
 			name: "nbdkit eval", program: "nbdkit", pkg: "nbdkit",
-			tier: "3", // because each request is a process
+			tier: 3, // because each request is a process
 			row:  blockdevtest.Row{Discard: blockdevtest.Refused},
 			command: func(t testing.TB, size int64) string {
 				return "nbdkit -f " + fileScript + " file=" + image(t, size)
 			},
 		},
 		{
-			name: "qemu-nbd of qcow2", program: "qemu-nbd", pkg: "qemu-utils", tier: "2",
+			name: "qemu-nbd of qcow2", program: "qemu-nbd", pkg: "qemu-utils", tier: 2,
 			command: func(t testing.TB, size int64) string {
 				name := filepath.Join(t.TempDir(), "image")
 				run(t, "qemu-img", "create", "-q", "-f", "qcow2", name, fmt.Sprint(size))
@@ -78,35 +78,35 @@ func peers() []peer {
 			},
 		},
 		{
-			name: "qemu-storage-daemon", program: "qemu-storage-daemon", pkg: "qemu-system-common", tier: "2",
+			name: "qemu-storage-daemon", program: "qemu-storage-daemon", pkg: "qemu-system-common", tier: 2,
 			command: func(t testing.TB, size int64) string {
 				return "qemu-storage-daemon --blockdev driver=file,node-name=f,discard=unmap,filename=" +
 					image(t, size) + " --nbd-server addr.type=fd,addr.str=3 " +
 					"--export type=nbd,id=e,node-name=f,name=,writable=on"
 			},
 		},
-		kit("2", "simple replies", "--no-sr memory %d", handles),
-		kit("2", "masked", "--mask-handshake=0 memory %d", handles),
-		kit("2", "cow", "--filter=cow memory %d", noZeroes),
-		kit("2", "cache", "--filter=noextents --filter=cache memory %d", handles),
-		kit("2", "blocksize", "--filter=blocksize memory %d minblock=4k maxdata=64k", handles),
-		kit("2", "exitlast", "--filter=exitlast memory %d", handles),
-		kit("2", "rate", "--filter=rate memory %d rate=2G", handles),
-		kit("2", "log", "--filter=log memory %d logfile=/dev/null", handles),
-		kit("2", "delay", "--filter=delay memory %d rdelay=1ms wdelay=1ms", handles),
-		kit("2", "retry", "--filter=retry memory %d", handles),
-		kit("2", "noextents", "--filter=noextents memory %d", handles),
-		kit("2", "nozero", "--filter=nozero memory %d", noZeroes),
-		kit("2", "slow zeroes", "--filter=nozero memory %d zeromode=notrim fastzeromode=slow", handles),
-		kit("2", "discarded fua", "--filter=fua memory %d fuamode=discard", handles),
-		kit("2", "emulated fua", "--filter=fua memory %d fuamode=emulate", handles),
-		kit("2", "forced fua", "--filter=fua memory %d fuamode=force", handles),
-		kit("2", "no multi-conn", "--filter=multi-conn memory %d multi-conn-mode=disable", handles),
-		kit("2", "emulated multi-conn", "--filter=multi-conn memory %d multi-conn-mode=emulate", handles),
-		kit("2", "noparallel", "--filter=noparallel memory %d serialize=all-requests", handles),
-		kit("2", "swab", "--filter=swab memory %d swab-bits=16", handles),
-		kit("2", "truncate", "--filter=truncate memory 2M truncate=%d", handles),
-		kit("2", "offset", "--filter=offset memory 2M offset=512 range=%d", handles),
+		kit(2, "simple replies", "--no-sr memory %d", handles),
+		kit(2, "masked", "--mask-handshake=0 memory %d", handles),
+		kit(2, "cow", "--filter=cow memory %d", noZeroes),
+		kit(2, "cache", "--filter=noextents --filter=cache memory %d", handles),
+		kit(2, "blocksize", "--filter=blocksize memory %d minblock=4k maxdata=64k", handles),
+		kit(2, "exitlast", "--filter=exitlast memory %d", handles),
+		kit(2, "rate", "--filter=rate memory %d rate=2G", handles),
+		kit(2, "log", "--filter=log memory %d logfile=/dev/null", handles),
+		kit(2, "delay", "--filter=delay memory %d rdelay=1ms wdelay=1ms", handles),
+		kit(2, "retry", "--filter=retry memory %d", handles),
+		kit(2, "noextents", "--filter=noextents memory %d", handles),
+		kit(2, "nozero", "--filter=nozero memory %d", noZeroes),
+		kit(2, "slow zeroes", "--filter=nozero memory %d zeromode=notrim fastzeromode=slow", handles),
+		kit(2, "discarded fua", "--filter=fua memory %d fuamode=discard", handles),
+		kit(2, "emulated fua", "--filter=fua memory %d fuamode=emulate", handles),
+		kit(2, "forced fua", "--filter=fua memory %d fuamode=force", handles),
+		kit(2, "no multi-conn", "--filter=multi-conn memory %d multi-conn-mode=disable", handles),
+		kit(2, "emulated multi-conn", "--filter=multi-conn memory %d multi-conn-mode=emulate", handles),
+		kit(2, "noparallel", "--filter=noparallel memory %d serialize=all-requests", handles),
+		kit(2, "swab", "--filter=swab memory %d swab-bits=16", handles),
+		kit(2, "truncate", "--filter=truncate memory 2M truncate=%d", handles),
+		kit(2, "offset", "--filter=offset memory 2M offset=512 range=%d", handles),
 	}
 }
 
@@ -114,7 +114,7 @@ func peers() []peer {
 func TestSuite(t *testing.T) {
 	for _, p := range peers() {
 		t.Run(p.name, func(t *testing.T) {
-			if tier := max(os.Getenv("BLKSH_TIER"), "1"); tier < p.tier {
+			if blockdevtest.Tier() < p.tier {
 				t.Skip("tier", p.tier)
 			}
 			t.Parallel()
@@ -136,7 +136,7 @@ func TestSuite(t *testing.T) {
 // TestSuiteReference runs the suite over the server of those who specify the protocol, which knows
 // neither structured replies nor block status.
 func TestSuiteReference(t *testing.T) {
-	if max(os.Getenv("BLKSH_TIER"), "1") < "2" {
+	if blockdevtest.Tier() < 2 {
 		t.Skip("tier 2")
 	}
 	t.Parallel()

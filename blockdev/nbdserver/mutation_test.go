@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
 )
 
@@ -102,7 +102,7 @@ func TestMutations(t *testing.T) {
 			t.Fatalf("%v: what is said right is not understood", form)
 		}
 		list := mutations()
-		if os.Getenv("BLKSH_TIER") < "2" {
+		if blockdevtest.Tier() < 2 {
 			list = append(list[:1], list[len(list)-1])
 		}
 		for at := range c.bytes {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
@@ -111,10 +112,7 @@ func plant(b []byte, rng *rand.Rand) {
 func TestCheckAgrees(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
-	rounds := 30
-	if os.Getenv("BLKSH_TIER") >= "2" {
-		rounds = 1000
-	}
+	rounds := blockdevtest.Rounds(12, 1000)
 	for i := range rounds {
 		s := []shape{
 			{Version: 3, ClusterBits: 9, RefcountBits: 16, Compression: "zlib", Snapshot: true},

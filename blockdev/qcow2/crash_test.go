@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
@@ -454,10 +455,7 @@ var crashShapes = []shape{
 func TestCrash(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
-	workloads := 2 * len(crashShapes)
-	if os.Getenv("BLKSH_TIER") >= "2" {
-		workloads = 500
-	}
+	workloads := blockdevtest.Rounds(2*len(crashShapes), 500)
 	for i := range workloads {
 		s := crashShapes[i%len(crashShapes)]
 		r := record(t, dir, s, uint64(i), 60, "", true)

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/qcow2"
 )
@@ -47,10 +48,7 @@ func newExternal(t *testing.T, s shape, raw, peer bool, seed uint64) *model {
 // bytes, no error, and of a raw data file the same bytes in that file alone.
 func TestDataFileModel(t *testing.T) {
 	needPeers(t)
-	runs := 12
-	if os.Getenv("BLKSH_TIER") >= "2" {
-		runs = 120
-	}
+	runs := blockdevtest.Rounds(12, 120)
 	for i := range runs {
 		s := shape{
 			Version: 3, ClusterBits: []int{9, 12, 16}[i%3], RefcountBits: 16, Compression: "zlib",
@@ -424,7 +422,7 @@ func crashBoth(t *testing.T, image []byte, seed uint64, deaf string) string {
 func TestDataFileCrash(t *testing.T) {
 	image := externalImage(t, t.TempDir())
 	runs := uint64(6)
-	if os.Getenv("BLKSH_TIER") >= "2" {
+	if blockdevtest.Tier() >= 2 {
 		runs = 200
 	}
 	for seed := range runs {

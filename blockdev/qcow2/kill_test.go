@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
@@ -62,10 +63,7 @@ func TestKilledWriter(t *testing.T) {
 // TestKill kills a process amid parallel writes: the image is sound, and what was flushed is there.
 func TestKill(t *testing.T) {
 	needPeers(t)
-	rounds := 4
-	if os.Getenv("BLKSH_TIER") >= "2" {
-		rounds = 100
-	}
+	rounds := blockdevtest.Rounds(4, 100)
 	dir := t.TempDir()
 	for i := range rounds {
 		path := filepath.Join(dir, fmt.Sprintf("%d.qcow2", i))
@@ -160,10 +158,7 @@ func TestKilledSnapshots(t *testing.T) {
 // snapshot holds what the disk did.
 func TestKillSnapshots(t *testing.T) {
 	needPeers(t)
-	rounds := 3
-	if os.Getenv("BLKSH_TIER") >= "2" {
-		rounds = 60
-	}
+	rounds := blockdevtest.Rounds(3, 60)
 	dir := t.TempDir()
 	for i := range rounds {
 		path := filepath.Join(dir, fmt.Sprintf("%d.qcow2", i))

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
@@ -416,13 +417,13 @@ func TestModel(t *testing.T) {
 	total := *modelOps
 	if total == 0 {
 		total = 3000
-		if os.Getenv("BLKSH_TIER") >= "2" {
+		if blockdevtest.Tier() >= 2 {
 			total = 100000
 		}
 	}
 	const each = 150
 	// a failure belongs to the change it came with
-	if os.Getenv("BLKSH_TIER") < "3" && flag.Lookup("rapid.seed").Value.String() == "0" {
+	if blockdevtest.Tier() < 3 && flag.Lookup("rapid.seed").Value.String() == "0" {
 		if err := flag.Set("rapid.seed", "1"); err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
@@ -28,10 +29,10 @@ import (
 func TestPlantedAgrees(t *testing.T) {
 	needPeers(t)
 	stride := 151 // a slice of all of them
-	switch tier := os.Getenv("BLKSH_TIER"); {
-	case tier >= "3":
+	switch tier := blockdevtest.Tier(); {
+	case tier >= 3:
 		stride = 1
-	case tier >= "2":
+	case tier >= 2:
 		stride = 13
 	}
 	n := 0
@@ -57,6 +58,7 @@ func TestPlantedAgrees(t *testing.T) {
 // off in what the rest stands on.
 func TestRepairsAgree(t *testing.T) {
 	needPeers(t)
+	n := 0
 	for _, image := range hostileImages(t) {
 		l := newLayout(image.data)
 		if l.snapshot == 0 {
@@ -72,6 +74,9 @@ func TestRepairsAgree(t *testing.T) {
 			{"snapshot L1 size", l.snapshot + 8, 4, 1 << 20},
 			{"snapshot extra length", l.snapshot + 36, 4, 1 << 22},
 		} {
+			if n++; !blockdevtest.Sampled(n, 3) {
+				continue
+			}
 			t.Run(image.name+"/"+p.String(), func(t *testing.T) {
 				b := p.put(image.data)
 				compareChecks(t, t.TempDir(), b)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
@@ -146,7 +147,7 @@ func (m *snapshotModel) judgeLoaded(s kept) {
 func TestSnapshotModel(t *testing.T) {
 	needPeers(t)
 	runs, steps := 6, 40
-	if os.Getenv("BLKSH_TIER") >= "2" {
+	if blockdevtest.Tier() >= 2 {
 		runs, steps = 60, 120
 	}
 	shapes := append(crashShapes[:6:6],
@@ -396,7 +397,7 @@ func TestSnapshotCrash(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
 	workloads := len(crashShapes)
-	if os.Getenv("BLKSH_TIER") >= "2" {
+	if blockdevtest.Tier() >= 2 {
 		workloads = 200
 	}
 	for i := range workloads {

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,15 +14,10 @@ import (
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
-func tier() int {
-	n, _ := strconv.Atoi(os.Getenv("BLKSH_TIER"))
-	return max(1, n)
-}
-
 // dice is seeded alike in tier 1, and anew each time above it.
 func dice(t *testing.T) *rand.Rand {
 	seed := uint64(1)
-	if tier() > 1 {
+	if blockdevtest.Tier() > 1 {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d", seed)
@@ -173,7 +166,7 @@ func TestGetoptAgainstGlibc(t *testing.T) {
 			" --alphabet=1 --alpha=1 --b --be=2 --bet --beta= --bes --bes=1 --nosuch --nosuch=1 --= --a=b")
 	r := dice(t)
 	refused := 0
-	for range 150 * tier() {
+	for range 150 * blockdevtest.Tier() {
 		words := make([]string, r.IntN(5))
 		for i := range words {
 			words[i] = vocabulary[r.IntN(len(vocabulary))]

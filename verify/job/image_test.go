@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/fio"
-	"pgregory.net/rapid"
 )
 
 // A fioImage is a file that some fio wrote, told by what made it: the options,

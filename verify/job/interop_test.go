@@ -9,9 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/verify/fio"
-	"pgregory.net/rapid"
 )
 
 // A fioPeer is the fio that these tests run, and how it writes.
@@ -129,7 +130,7 @@ var kindsOf342 = []string{
 // takes half a second to start.
 func (f fioPeer) cases() (list []string) {
 	const slice = 4
-	short := os.Getenv("BLKSH_TIER") < "2"
+	short := blockdevtest.Tier() < 2
 	moreKinds := moreKinds
 	if f.release == fio.Fio342 {
 		moreKinds = slices.Concat(moreKinds, kindsOf342)
@@ -225,7 +226,7 @@ func drawLine(t *rapid.T) string {
 // Each side finds what the other wrote intact, whatever the job.
 func TestInteropDraws(t *testing.T) {
 	peer := findFio(t)
-	if os.Getenv("BLKSH_TIER") < "2" {
+	if blockdevtest.Tier() < 2 {
 		t.Skip("fio takes half a second to start")
 	}
 	dir := t.TempDir()
@@ -372,7 +373,7 @@ func loopDevice(t *testing.T, n int64) string {
 	out, err := exec.CommandContext(t.Context(), "losetup", "--find", "--show",
 		tempFile(t, n).Name()).CombinedOutput()
 	if err != nil {
-		if os.Getenv("BLKSH_TIER") >= "2" {
+		if blockdevtest.Tier() >= 2 {
 			t.Fatalf("losetup of Debian's package mount: %v: %s", err, out)
 		}
 		t.Skipf("needs losetup of Debian's package mount and a loop device: %v: %s", err, out)

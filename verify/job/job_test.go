@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/fio"
-	"pgregory.net/rapid"
 )
 
 // drawOptions makes options of any kind that a job can have.

@@ -11,9 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/fio"
-	"pgregory.net/rapid"
 )
 
 // A crashQueue is a device with a volatile cache: what was written since the last flush is lost

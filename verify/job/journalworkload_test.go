@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/verify/fio"
 )
 
@@ -221,6 +222,7 @@ func TestHostileJournal(t *testing.T) {
 			fio.Distribution{Kind: "zipf", Value: 2, Names: []string{}},
 		},
 	}
+	n := 0
 	for _, field := range workloadFields() {
 		list := values[fieldName(field)]
 		switch reflect.New(field.Type).Interface().(type) {
@@ -239,6 +241,9 @@ func TestHostileJournal(t *testing.T) {
 					{"Loops": 3, "NoRandomMap": true, "MaxBlock": 8192},
 					{"TrimPercent": 9, "TrimBacklog": 3},
 				} {
+					if n++; !blockdevtest.Sampled(n, 5) {
+						continue
+					}
 					change := map[string]any{"Direction": way, fieldName(field): value}
 					for name, v := range beside {
 						if name != fieldName(field) {

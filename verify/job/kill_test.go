@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/verify/fio"
 )
 
@@ -18,7 +19,7 @@ import (
 // run, so that a failure belongs to the change it came with.
 func TestMain(m *testing.M) {
 	stdflag.Parse()
-	if os.Getenv("BLKSH_TIER") < "3" && stdflag.Lookup("rapid.seed").Value.String() == "0" {
+	if blockdevtest.Tier() < 3 && stdflag.Lookup("rapid.seed").Value.String() == "0" {
 		if err := stdflag.Set("rapid.seed", "1"); err != nil {
 			panic(err)
 		}
@@ -79,10 +80,7 @@ func (q *tellingQueue) Stage(slot int, op uint8, off, n int64, flags uint32) {
 // A writer that is killed at any point leaves what its journal says: all that
 // was acknowledged, since the machine lives on.
 func TestKill(t *testing.T) {
-	rounds := 3
-	if os.Getenv("BLKSH_TIER") >= "2" {
-		rounds = 200
-	}
+	rounds := blockdevtest.Rounds(3, 200)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range rounds {
 		killOnce(t, rng.IntN(3000))

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/blksh/blksh/verify/fio"
 	"pgregory.net/rapid"
+
+	"github.com/blksh/blksh/verify/fio"
 )
 
 // sliceOf is part k of n of a job, cut between its blocks.
