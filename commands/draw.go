@@ -36,6 +36,8 @@ type drawing struct {
 	svg   string // file for it, "" for none
 	force bool   // what is there may be replaced
 
+	forceable bool // there is a flag for that
+
 	mu      sync.Mutex
 	picture *picture.Picture // nil if nobody asked
 	file    *target.File
@@ -43,11 +45,17 @@ type drawing struct {
 
 // declare declares the flags; of says what is drawn.
 func (d *drawing) declare(f *session.Flags, of string) {
-	f.Bool(&d.show, 0, "draw", "draw "+of)
-	f.Text(&d.svg, nil, 0, "svg", args.File, "draw it into a new file, an SVG")
+	d.offer(f, of)
+	d.forceable = true
 	f.Bool(&d.force, 0, "force", "with --svg: replace the file that is there")
 	f.Conflict("force-svg", "--force requires --svg to be specified",
 		func() bool { return d.force && d.svg == "" })
+}
+
+// offer declares the flags without the one that lets a file be replaced.
+func (d *drawing) offer(f *session.Flags, of string) {
+	f.Bool(&d.show, 0, "draw", "draw "+of)
+	f.Text(&d.svg, nil, 0, "svg", args.File, "draw it into a new file, an SVG")
 }
 
 // wanted says whether anybody asked.
@@ -73,9 +81,11 @@ func (d *drawing) makeFile(ctx context.Context, s *session.Session) (err error) 
 		if d.force {
 			return nil
 		}
-		return &session.RefusedError{
-			Why: "is there already", Advice: "--force replaces it",
+		refused := &session.RefusedError{Why: "is there already"}
+		if d.forceable {
+			refused.Advice = "--force replaces it"
 		}
+		return refused
 	}})
 	return err
 }

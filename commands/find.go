@@ -23,7 +23,7 @@ const mostContext = 64
 var find = session.Command{
 	Name: "find", Min: 1, Max: -1, Needs: session.File,
 	Group: session.GroupLook, Paged: true,
-	Args:  "(--hex bytes | --text text | --regex expr) [--max n] [--context n] [--shard k/n] [off [len]]",
+	Args:  "(--hex bytes | --text text | --base64 bytes | --regex expr) [--max n] [--context n] [--shard k/n] [off [len]]",
 	Short: "looks for bytes and shows where they are",
 	Long: ` Example:
  find --hex 55aa        shows every place with these two bytes
@@ -58,10 +58,10 @@ var find = session.Command{
 		f.Check("content", func(int) error {
 			switch {
 			case q.what.bytes == nil && q.expression == nil:
-				return session.Missing("--text TEXT, --hex BYTES or --regex EXPR")
+				return session.Missing("--text TEXT, --hex BYTES, --base64 BYTES or --regex EXPR")
 			case q.what.bytes != nil && q.expression != nil:
 				return event.Fail(event.Conflict{
-					Message: "--regex does not go together with --hex or --text",
+					Message: "--regex does not go together with --hex, --text or --base64",
 				})
 			case q.context < 0 || q.context > mostContext:
 				return event.Fail(event.BadValue{

@@ -1,6 +1,11 @@
 package commands
 
 import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -9,7 +14,7 @@ import (
 // content is bytes that were typed.
 type content struct{ bytes []byte }
 
-// flags declares --hex and --text. The last one given counts.
+// flags declares --hex, --text and --base64. The last one given counts.
 func (c *content) flags(f *session.Flags, what string) {
 	f.Flag(0, "hex", args.Text("BYTES"), what+" bytes, written as pairs of hex digits",
 		func(word string) (err error) {
@@ -25,6 +30,27 @@ func (c *content) flags(f *session.Flags, what string) {
 		c.bytes = []byte(word)
 		return nil
 	})
+	f.Flag(0, "base64", args.Text("BYTES"), what+" bytes, written in base64",
+		func(word string) (err error) {
+			if c.bytes, err = fromBase64(word); err != nil {
+				return event.Fail(event.BadValue{Message: "--base64: " + err.Error()})
+			}
+			return nil
+		})
+}
+
+// fromBase64 reads bytes in the alphabet of RFC 4648 or in that for URLs, with or without the '='
+// at the end.
+func fromBase64(word string) ([]byte, error) {
+	plain := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(word, "="))
+	bytes, err := base64.RawStdEncoding.DecodeString(plain)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%q is no base64, as in aGVsbG8=", word)
+	case len(bytes) == 0:
+		return nil, errors.New("no bytes")
+	}
+	return bytes, nil
 }
 
 // repeated is a pattern: bytes again and again from base on. Before base it is nothing that anybody

@@ -16,6 +16,8 @@ type checking struct {
 	limit    int   // of the ranges that are listed
 	mismatch *verify.Mismatch
 	unread   int64 // bytes that are known to be zero, and were not read
+	// note is told where bytes are wrong, from any goroutine; it may be nil.
+	note func(verify.DiffRange)
 }
 
 // part is what of n bytes at off is to be looked at.
@@ -25,8 +27,31 @@ func (c *checking) part(off, n int64) (from, to int64) {
 
 // look compares p, which was found at off.
 func (c *checking) look(p []byte, off int64) {
-	if from, to := c.part(off, int64(len(p))); from < to {
-		c.mismatch = c.mismatch.Join(verify.CheckUpTo(c.limit, c.pattern, p[from-off:to-off], from))
+	from, to := c.part(off, int64(len(p)))
+	if from >= to {
+		return
+	}
+	p = p[from-off : to-off]
+	m := verify.CheckUpTo(c.limit, c.pattern, p, from)
+	c.mismatch = c.mismatch.Join(m)
+	if m != nil && c.note != nil {
+		c.noteEach(p, from)
+	}
+}
+
+// notedAtOnce is how many bytes of a pattern are in memory to be compared byte by byte.
+const notedAtOnce = 64 << 10
+
+// noteEach notes what is wrong in p, which was found at off.
+func (c *checking) noteEach(p []byte, off int64) {
+	diff := verify.NewDiff(0)
+	diff.Note = c.note
+	want := make([]byte, min(len(p), notedAtOnce))
+	for len(p) > 0 {
+		n := min(len(p), len(want))
+		c.pattern.Fill(want[:n], off)
+		diff.Compare(want[:n], p[:n], off)
+		p, off = p[n:], off+int64(n)
 	}
 }
 
@@ -48,6 +73,13 @@ func (c *checking) lookAtZeroes(ctx context.Context, off, n int64) error {
 		}
 		m, looked := verify.CheckZeroes(c.limit, c.pattern, from, to-from)
 		c.mismatch = c.mismatch.Join(m)
+		switch {
+		case m == nil || c.note == nil:
+		case m.Bad == looked:
+			c.note(verify.DiffRange{Off: from, Len: looked, Bad: looked})
+		default:
+			c.noteEach(make([]byte, looked), from)
+		}
 		from += looked
 	}
 	return nil
@@ -61,6 +93,7 @@ func (c *checking) image(ctx context.Context, s *session.Session, im *session.Im
 	return gather(ctx, s, im, r, op, whole,
 		func(ctx context.Context, found *checking, p stream.Piece) error {
 			found.pattern, found.off, found.n, found.limit = c.pattern, c.off, c.n, c.limit
+			found.note = c.note
 			return found.piece(ctx, p)
 		}, func(found *checking) error {
 			c.mismatch = c.mismatch.Join(found.mismatch)

@@ -16,7 +16,7 @@ import (
 var read = session.Command{
 	Name: "read", Alias: "r", Max: -1, Needs: session.File,
 	Group: session.GroupData, Paged: true,
-	Args: "[-bCqv] [-P pattern [-s off] [-l len] [--all]] [--style style] [--words n] [--fold] [-o file] [off [len]]",
+	Args: "[-bCqv] [-P pattern [-s off] [-l len] [--all] [--draw] [--svg file]] [--style style] [--words n] [--fold] [-o file] [off [len]]",
 	Elsewhere: []session.Elsewhere{
 		{Name: "hexdump", Call: "read -v"},
 		{Name: "dump", Call: "read -v"},
@@ -56,7 +56,7 @@ var read = session.Command{
 		f.Check("where", func(int) error { return r.place(f.Position(), f.End()) })
 		r.limit(f, 0, 0)
 		f.Check("part-of-pattern", func(int) error {
-			if !r.check && (hasOff || hasLen || r.all) {
+			if !r.check && (hasOff || hasLen || r.all || r.drawing.wanted()) {
 				return session.Missing("-P PATTERN")
 			}
 			return nil
@@ -153,6 +153,7 @@ type reading struct {
 	checkOff, checkLen int64 // the part to check, from t.off on
 	checking           checking
 	all                bool // list all that is wrong
+	drawing            drawing
 
 	buf []byte
 }

@@ -14,6 +14,7 @@ import (
 // nativeFlags declares the flags of read that qemu-io has not.
 func (r *reading) nativeFlags(f *session.Flags) {
 	f.Bool(&r.all, 0, "all", "with -P: list all ranges that are wrong")
+	r.drawing.offer(f, "where it is wrong, with -P")
 	r.view.declare(f)
 	f.Check("view", func(int) error { return r.settle(r.machine) })
 }
@@ -50,6 +51,21 @@ func (r *reading) ready() {
 
 // run reads, and does with the bytes what is wanted.
 func (r *reading) run(ctx context.Context, s *session.Session, im *session.Image) error {
+	if !r.drawing.wanted() {
+		return r.act(ctx, s, im)
+	}
+	part := event.Range{Off: r.off + r.checkOff, Len: r.checkLen}
+	if err := r.drawing.begin(ctx, s, part, twoClasses("wrong", "as it should be")); err != nil {
+		return err
+	}
+	r.checking.note = r.drawing.note(markedClass)
+	err := r.act(ctx, s, im)
+	r.drawing.fill(plainClass)
+	return r.drawing.end(s, r.checking.pattern.String()+" on "+im.Describe().Path, err)
+}
+
+// act is run without the picture.
+func (r *reading) act(ctx context.Context, s *session.Session, im *session.Image) error {
 	if r.view.layout == (event.DumpLayout{}) {
 		r.view.layout.Style = s.Style
 	}

@@ -23,7 +23,7 @@ var write = session.Command{
 		{Name: "fill", Call: "write -P"},
 		{Name: "pwrite", Call: "write"},
 	},
-	Args:  "[-bcCfnquz] [-P pattern | -s source_file | --hex bytes | --text text] [--verify [--all]] off len",
+	Args:  "[-bcCfnquz] [-P pattern | -s source_file | --hex bytes | --text text | --base64 bytes] [--verify [--all]] off len",
 	Short: "writes a number of bytes at a specified offset",
 	Long: ` Example:
  write -P 0xaa 4k 64k  fills 64 KiB from offset 4096 with 0xaa
@@ -122,7 +122,7 @@ func (w *writing) settle(typed content, hasSource bool) error {
 	if typed.bytes != nil {
 		if hasSource || w.patterned || w.zero {
 			return event.Fail(
-				event.Conflict{Message: "only one of -z, -P, -s, --hex and --text says what to write"})
+				event.Conflict{Message: "only one of -z, -P, -s, --hex, --text and --base64 says what to write"})
 		}
 		w.pattern = repeated{typed.bytes, w.off}
 		if w.n < 0 {

@@ -140,8 +140,9 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	find)
-		flags='--context --hex --max --regex --shard --text' words='' files=
+		flags='--base64 --context --hex --max --regex --shard --text' words='' files=
 		case $prev in
+	--base64) flags= words='' files= ;;
 	--context) flags= words='' files= ;;
 	--hex) flags= words='' files= ;;
 	--max) flags= words='' files= ;;
@@ -230,7 +231,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	read | r)
-		flags='-b --vmstate -C --csv -l --length -o --output -P --pattern -p -q --quiet -r -s --start -v --verbose --all --endian --fold --force --style --words' words='' files=
+		flags='-b --vmstate -C --csv -l --length -o --output -P --pattern -p -q --quiet -r -s --start -v --verbose --all --draw --endian --fold --force --style --svg --words' words='' files=
 		case $prev in
 	-l | --length) flags= words='' files= ;;
 	-o | --output) flags= words='' files=yes ;;
@@ -238,6 +239,7 @@ _blksh_operands() {
 	-s | --start) flags= words='' files= ;;
 	--endian) flags= words='little big' files= ;;
 	--style) flags= words='qemu xxd c' files= ;;
+	--svg) flags= words='' files=yes ;;
 	--words) flags= words='2 4 8' files= ;;
 		esac
 		;;
@@ -399,10 +401,11 @@ _blksh_operands() {
 		esac
 		;;
 	write | w)
-		flags='-b --vmstate -C --csv -c --compress -f --fua -n --no-fallback -P --pattern -p -q --quiet -r -s --source -u --unmap -z --zero --all --hex --text --verify' words='' files=
+		flags='-b --vmstate -C --csv -c --compress -f --fua -n --no-fallback -P --pattern -p -q --quiet -r -s --source -u --unmap -z --zero --all --base64 --hex --text --verify' words='' files=
 		case $prev in
 	-P | --pattern) flags= words='' files= ;;
 	-s | --source) flags= words='' files=yes ;;
+	--base64) flags= words='' files= ;;
 	--hex) flags= words='' files= ;;
 	--text) flags= words='' files= ;;
 		esac

@@ -251,6 +251,7 @@ complete -c blksh -n '__blksh_in edit' -l undo -r -F -d 'keep there what undo pu
 complete -c blksh -n '__blksh_in exports' -f
 
 complete -c blksh -n '__blksh_in find' -f
+complete -c blksh -n '__blksh_in find' -l base64 -x -d 'look for bytes, written in base64'
 complete -c blksh -n '__blksh_in find' -l context -x -d 'show so many lines around each match'
 complete -c blksh -n '__blksh_in find' -l hex -x -d 'look for bytes, written as pairs of hex digits'
 complete -c blksh -n '__blksh_in find' -l max -x -d 'stop after N matches; without it after 1000'
@@ -345,10 +346,12 @@ complete -c blksh -n '__blksh_in read r' -s r -d 'accepted for scripts that regi
 complete -c blksh -n '__blksh_in read r' -s s -l start -x -d 'with -P: start checking so many bytes in'
 complete -c blksh -n '__blksh_in read r' -s v -l verbose -d 'show the bytes'
 complete -c blksh -n '__blksh_in read r' -l all -d 'with -P: list all ranges that are wrong'
+complete -c blksh -n '__blksh_in read r' -l draw -d 'draw where it is wrong, with -P'
 complete -c blksh -n '__blksh_in read r' -l endian -x -a 'little big' -d 'with --words: which byte of a number comes first'
 complete -c blksh -n '__blksh_in read r' -l fold -d 'show lines that repeat the one before as a single *'
 complete -c blksh -n '__blksh_in read r' -l force -d 'with -o: also onto a device that is not in use'
 complete -c blksh -n '__blksh_in read r' -l style -x -a 'qemu xxd c' -d 'how bytes are shown'
+complete -c blksh -n '__blksh_in read r' -l svg -r -F -d 'draw it into a new file, an SVG'
 complete -c blksh -n '__blksh_in read r' -l words -x -a '2 4 8' -d 'show numbers of so many bytes'
 
 complete -c blksh -n '__blksh_in readv' -f
@@ -510,6 +513,7 @@ complete -c blksh -n '__blksh_in write w' -s s -l source -r -F -d 'write the con
 complete -c blksh -n '__blksh_in write w' -s u -l unmap -d 'with -z: the space may be given back'
 complete -c blksh -n '__blksh_in write w' -s z -l zero -d 'write zeroes'
 complete -c blksh -n '__blksh_in write w' -l all -d 'with --verify: list all that is wrong'
+complete -c blksh -n '__blksh_in write w' -l base64 -x -d 'write bytes, written in base64'
 complete -c blksh -n '__blksh_in write w' -l hex -x -d 'write bytes, written as pairs of hex digits'
 complete -c blksh -n '__blksh_in write w' -l text -x -d 'write the bytes of a text'
 complete -c blksh -n '__blksh_in write w' -l verify -d 'read back what was written, which cannot be done with -s'
