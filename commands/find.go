@@ -67,8 +67,6 @@ var find = session.Command{
 				return event.Fail(event.BadValue{
 					Message: fmt.Sprintf("--context takes 0 to %d lines", mostContext),
 				})
-			case q.expression != nil && c.N > 0:
-				return event.Fail(event.Conflict{Message: "--regex and --shard do not go together"})
 			}
 			return nil
 		})
@@ -96,7 +94,11 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 	t := &trophies{quest: q, dev: im.Dev}
 	var err error
 	if q.expression != nil {
-		err = q.pursue(ctx, s, im, c, t)
+		p := newPursuit(*q.expression, q.whole, t.found)
+		p.own = event.Range(c)
+		err = p.run(func(c scope, look func(l looking, piece stream.Piece) error) error {
+			return c.scan(ctx, s, im, "find", false, look)
+		})
 	} else {
 		h := &hunt{
 			needle: q.what.bytes, found: t.found, whole: q.whole, own: event.Range(c),
@@ -121,19 +123,6 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 	}
 	s.Emit(event.Searched{Range: event.Range(c), Matches: t.matches, More: t.matches >= q.most})
 	return nil
-}
-
-// pursue looks for what the expression matches.
-func (q *quest) pursue(ctx context.Context, s *session.Session, im *session.Image, c scope,
-	t *trophies,
-) error {
-	p := newPursuit(*q.expression, c.Off, t.found)
-	return c.scan(ctx, s, im, "find", false, func(l looking, piece stream.Piece) error {
-		if err := p.look(l, piece); err != nil || piece.Off+piece.Len < event.Range(c).End() {
-			return err
-		}
-		return p.end(l)
-	})
 }
 
 // trophies tells of matches, until there are enough.

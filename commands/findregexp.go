@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/stream"
 	"github.com/blksh/blksh/verify"
 )
@@ -121,28 +122,88 @@ func narrowLen(text []byte) int {
 }
 
 // pursuit is a search for an expression through pieces that come in order.
+//
+// Matches do not overlap, so that what matches there are depends on what lies before, as in a
+// [hunt]. A shard begins to look so far before its own range that it comes upon as many bytes as the
+// longest match has in which none begins: wherever the search began, the same matches follow.
 type pursuit struct {
 	expression
 	// found gets each match: where it begins, and its length in bytes.
 	found func(l looking, off int64, n int) error
+	// whole is what all shards look at, own what matches are told of that begin there: it begins
+	// where a window of the whole does.
+	whole, own event.Range
 
-	begin int64  // of the range
-	at    int64  // of the next window
-	buf   []byte // what lies from some bytes before the window on, see lookBehind
-	text  []byte // of it, widened
-	free  int64  // matches may begin here or later
-	idle  bool   // the expression matches nothing in zeroes
+	// adrift: whether a match counts is not known yet. lost: nor was it in the own range.
+	adrift, lost bool
+
+	at   int64  // of the next window
+	buf  []byte // what lies from some bytes before the window on, see lookBehind
+	text []byte // of it, widened
+	free int64  // matches may begin here or later
+	idle bool   // the expression matches nothing in zeroes
 }
 
-// newPursuit begins a search at an offset.
-func newPursuit(re expression, off int64, found func(l looking, off int64, n int) error) *pursuit {
-	p := &pursuit{expression: re, found: found, begin: off, at: off, free: off}
+// newPursuit makes a search of all of a range.
+func newPursuit(re expression, whole event.Range,
+	found func(l looking, off int64, n int) error,
+) *pursuit {
+	p := &pursuit{expression: re, found: found, whole: whole, own: whole}
 	p.idle = !re.Match(make([]byte, lookBehind+2*longestMatch))
+	p.begin(whole.Off)
 	return p
 }
 
+// begin begins the search at a window.
+func (p *pursuit) begin(off int64) {
+	p.at, p.free, p.buf = off, off, p.buf[:0]
+	p.adrift, p.lost = off > p.whole.Off, false
+}
+
+// run searches, from farther back each time that it was lost. Scan looks at a range, and takes
+// errEnough for its end.
+func (p *pursuit) run(scan func(c scope, look func(l looking, piece stream.Piece) error) error) error {
+	end := p.own.End() + min(longestMatch, p.whole.End()-p.own.End())
+	before := p.own.Off - p.whole.Off
+	for back := min(window, before); ; {
+		p.begin(p.own.Off - back)
+		from := p.at - int64(p.behind())
+		err := scan(scope{Off: from, Len: end - from}, func(l looking, piece stream.Piece) error {
+			if err := p.look(l, piece); err != nil || piece.Off+piece.Len < end {
+				return err
+			}
+			return p.end(l)
+		})
+		if p.lost = p.lost || p.adrift && p.free > p.own.Off; err != nil || !p.lost {
+			return err
+		}
+		if back < before/4 {
+			back *= 4
+		} else {
+			back = before
+		}
+	}
+}
+
+// match deals with n bytes at off that match, where the search has come to p.free.
+func (p *pursuit) match(l looking, off int64, n int) error {
+	gap := off-p.free >= longestMatch // in which no match begins
+	switch {
+	case off < p.own.Off:
+		p.adrift = p.adrift && !gap
+		return nil
+	case p.adrift && (p.free > p.own.Off || off < p.own.End() && !gap):
+		p.lost = true
+		return errEnough
+	case off >= p.own.End():
+		return errEnough
+	}
+	p.adrift = false
+	return p.found(l, off, n)
+}
+
 // behind is how many bytes of the buffer lie before the window.
-func (p *pursuit) behind() int { return int(min(lookBehind, p.at-p.begin)) }
+func (p *pursuit) behind() int { return int(min(lookBehind, p.at-p.whole.Off)) }
 
 // look goes through a piece.
 func (p *pursuit) look(l looking, piece stream.Piece) error {
@@ -210,7 +271,7 @@ func (p *pursuit) window(l looking, n int) error {
 			return nil
 		}
 		off := p.at + int64(from-p.behind())
-		if err := p.found(l, off, length); err != nil {
+		if err := p.match(l, off, length); err != nil {
 			return err
 		}
 		p.free = off + int64(length)

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -16,7 +17,11 @@ import (
 func matches(t *testing.T, re expression, pieces []stream.Piece) (found []event.Found) {
 	t.Helper()
 	l := looking{t.Context(), func(e event.Event) { found = append(found, e.(event.Found)) }}
-	p := newPursuit(re, pieces[0].Off, tell)
+	var total int64
+	for _, piece := range pieces {
+		total += piece.Len
+	}
+	p := newPursuit(re, event.Range{Off: pieces[0].Off, Len: total}, tell)
 	for _, piece := range pieces {
 		if err := p.look(l, piece); err != nil {
 			t.Fatal(err)
@@ -65,6 +70,63 @@ func TestExpressions(t *testing.T) {
 		}
 		if total == 0 && !strings.Contains(pattern, "É") {
 			t.Errorf("%s never matches", pattern)
+		}
+	}
+}
+
+// TestExpressionShards: shards find together what one run finds, also where matches lie so close
+// that a shard has to begin far before its own range to know which of them count.
+func TestExpressionShards(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, pattern := range []string{
+		"hello", `\bab\b`, "aa", "a{2,3}", `(?s)^.`, "b$", `\x00{3}`, `(?s)\x00.{900}`, `[^\x00]{3}`, `\B\xff`,
+		`(?s)a.{0,40}?b`, "aba",
+	} {
+		re, err := parseExpression(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for round := range 3 {
+			content := planted(r)
+			if round >= 2 { // nothing but candidates, most of which overlap
+				content = bytes.Repeat([]byte("a"), len(content))
+				for range r.IntN(5) {
+					content[r.IntN(len(content))] = 'b'
+				}
+			}
+			base := r.Int64N(1<<40) * 512
+			whole := event.Range{Off: base, Len: int64(len(content))}
+			want := matches(t, re, cutUp(r, content, base))
+			var got []event.Found
+			for at := int64(0); at < whole.Len; {
+				n := min(whole.Len-at, window*(1+r.Int64N(2)))
+				p := newPursuit(re, whole, tell)
+				p.own = event.Range{Off: base + at, Len: n}
+				at += n
+				l := looking{t.Context(), func(e event.Event) { got = append(got, e.(event.Found)) }}
+				err := p.run(func(c scope, look func(l looking, piece stream.Piece) error) error {
+					part := content[c.Off-base:][:c.Len]
+					for _, piece := range cutUp(r, part, c.Off) {
+						if err := look(l, piece); err != nil {
+							if errors.Is(err, errEnough) {
+								return nil
+							}
+							return err
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !slices.EqualFunc(got, want, func(a, b event.Found) bool {
+				return a.Off == b.Off && a.Len == b.Len
+			}) {
+				t.Errorf("%s, round %d: %d matches in shards of %d bytes, want %d", pattern, round, len(got),
+					len(content), len(want))
+			}
 		}
 	}
 }
@@ -140,7 +202,7 @@ func TestExpressionStops(t *testing.T) {
 	content := []byte(strings.Repeat("x", 2*window))
 	content[len(content)-1] = 'y'
 	cancel()
-	p := newPursuit(re, 0, tell)
+	p := newPursuit(re, event.Range{Len: 2 * window}, tell)
 	l := looking{ctx, func(event.Event) {}}
 	piece := stream.Piece{Len: int64(len(content)), Data: content}
 	if err := p.look(l, piece); !errors.Is(err, context.Canceled) {
