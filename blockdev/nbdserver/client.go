@@ -75,10 +75,13 @@ type client struct {
 
 func newClient(h *haggling, e *Export) *client {
 	c := &client{
-		stream: newStream(h.conn, h.rw), form: h.form, contexts: h.contexts,
-		export: e, size: e.size(), readOnly: e.readOnly(),
+		form: h.form, contexts: h.contexts, export: e, size: e.size(), readOnly: e.readOnly(),
 		memory: newBudget(maxMemory), moved: h.server.Moved, relieved: true,
 	}
+	// If there are several clients, those that have sent something shall have the processors.
+	c.stream = newStream(h.conn, h.rw, func() bool {
+		return c.in.expecting && c.quick() && h.server.serving.Load() == 1
+	})
 	c.in = newInput(c.stream, c.flush)
 	c.wary.Store(wariest)
 	return c
@@ -217,7 +220,7 @@ func (c *client) readRequest(w *worker) error {
 	if err != nil {
 		return err
 	}
-	w.request, w.data, w.refused = r, nil, c.check(r)
+	w.request, w.data, w.refused, w.borrowed = r, nil, c.check(r), false
 	if r.Command == nbdwire.CmdDisconnect {
 		return errLeave
 	}
@@ -231,12 +234,7 @@ func (c *client) readRequest(w *worker) error {
 		}
 		return c.in.skip(int64(payload))
 	}
-	w.take(c.need(r))
-	err = c.in.read(w.data[:payload])
-	if err != nil {
-		w.give()
-	}
-	return err
+	return w.receive(c.need(r), int(payload))
 }
 
 // need is how much memory the data of a request takes, in bytes.

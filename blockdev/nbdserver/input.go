@@ -16,6 +16,13 @@ type input struct {
 	idle       func()
 	buf        []byte
 	start, end int // what is in buf and was not taken
+	// half is where idle is called too, so that the client has something to do meanwhile; 0 for
+	// nowhere.
+	half int
+	// expecting: more comes soon, because it is the rest of a request, or the client has sent
+	// several at a time.
+	expecting bool
+	taken     int // heads and data that were taken since the last wait
 	// large: the data of the last request was. Nothing is read ahead then, because the next may
 	// have as much, which would have to be copied.
 	large bool
@@ -34,17 +41,24 @@ func (in *input) next(n int) ([]byte, error) {
 		if in.large {
 			room = room[:n]
 		}
+		in.expecting, in.taken = in.taken > 2, 0
 		in.idle()
 		got, err := io.ReadAtLeast(in.r, room[in.end:], n-in.end)
 		if err == io.EOF && in.end > 0 {
 			err = io.ErrUnexpectedEOF
 		}
 		in.end += got
+		in.half = in.end / 2
 		if err != nil {
 			return nil, err
 		}
 	}
+	if in.half > 0 && in.start >= in.half {
+		in.half = 0
+		in.idle()
+	}
 	in.start += n
+	in.taken++
 	return in.buf[in.start-n : in.start], nil
 }
 
@@ -56,9 +70,24 @@ func (in *input) read(p []byte) error {
 	if n == len(p) {
 		return nil
 	}
+	in.expecting = true
 	in.idle()
 	_, err := io.ReadFull(in.r, p[n:])
 	return ended(err)
+}
+
+// borrow takes n bytes of the data of a request, which stay until the next call.
+func (in *input) borrow(n int) ([]byte, error) {
+	in.large = false
+	p, err := in.next(n)
+	return p, ended(err)
+}
+
+// leave leaves what next has returned to its holder, and goes on with other memory.
+func (in *input) leave() {
+	buf := make([]byte, inputSize)
+	in.end = copy(buf, in.buf[in.start:in.end])
+	in.start, in.buf = 0, buf
 }
 
 // skip drops n bytes.

@@ -13,8 +13,12 @@ import (
 func (c *client) readOn(ctx context.Context, w *worker) (mine bool, err error) {
 	defer c.flush()
 	for {
-		if err := c.next(w); err != nil || !c.keep(w) {
+		if err := c.next(w); err != nil {
 			return true, err
+		}
+		if !c.keep(w) {
+			w.own()
+			return true, nil
 		}
 		w.do(ctx)
 		if !c.keeps(w) {
@@ -28,7 +32,7 @@ func (c *client) readOn(ctx context.Context, w *worker) (mine bool, err error) {
 func (c *client) keep(w *worker) bool {
 	long := w.request.Length > keptBuffer ||
 		w.request.Command != nbdwire.CmdRead && w.request.Command != nbdwire.CmdWrite
-	if w.refused == nil && long || c.wary.Load() > quickEnough {
+	if w.refused == nil && long || !c.quick() {
 		return false
 	}
 	c.turn.Pass()
@@ -41,6 +45,9 @@ func (c *client) keep(w *worker) bool {
 	}
 	return true
 }
+
+// quick says that the disk has been so of late.
+func (c *client) quick() bool { return c.wary.Load() <= quickEnough }
 
 // keeps says whether w, which has done its request, still has the reading.
 func (c *client) keeps(w *worker) bool {
@@ -67,6 +74,9 @@ func (c *client) relieve(ctx context.Context) {
 		}
 		c.mu.Unlock()
 		return
+	}
+	if c.keeper.borrowed {
+		c.in.leave()
 	}
 	c.keeper, c.relieved = nil, true
 	c.idle--

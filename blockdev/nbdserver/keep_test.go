@@ -1,6 +1,7 @@
 package nbdserver_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -10,8 +11,7 @@ import (
 	"github.com/blksh/blksh/blockdev/nbdserver"
 )
 
-// stuck is a disk that is quick, but for reads of its second half, which wait until they are let
-// go.
+// stuck is a disk that is quick, but for its second half, which waits until it is let go.
 type stuck struct {
 	nbdserver.Disk
 	let chan struct{}
@@ -22,6 +22,58 @@ func (s *stuck) Read(ctx context.Context, v driver.Vec, off int64, f driver.Flag
 		<-s.let
 	}
 	return s.Disk.Read(ctx, v, off, f)
+}
+
+func (s *stuck) Write(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
+	if off >= 1<<19 {
+		<-s.let
+	}
+	return s.Disk.Write(ctx, v, off, f)
+}
+
+// TestStuckWrite has more writes come while one is stuck, whose data lies where they were read to.
+func TestStuckWrite(t *testing.T) {
+	const length, others = 4096, 64
+	disk := &stuck{open(t, image(t, 1<<20), blockdev.Mode{}), make(chan struct{})}
+	path := serve(t, &nbdserver.Server{Exports: []nbdserver.Export{{Disk: disk}}})
+	w := dial(t, path, nbdwire.Simple)
+	content := func(i int) []byte { return bytes.Repeat([]byte{byte(i + 1)}, length) }
+	for range 200 {
+		r := nbdwire.Request{Command: nbdwire.CmdWrite, Length: length}
+		if no, err := w.ask(r, content(0)); no != 0 || err != nil {
+			t.Fatal(no, err)
+		}
+	}
+	at := func(i int) uint64 {
+		if i == 0 {
+			return 1 << 19
+		}
+		return uint64(i) * length
+	}
+	for i := range others {
+		r := nbdwire.Request{
+			Command: nbdwire.CmdWrite, Offset: at(i), Length: length, Cookie: uint64(i),
+		}
+		if _, err := w.conn.Write(append(r.Append(nil, w.form), content(i)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range others {
+		if n == others-1 {
+			close(disk.let)
+		}
+		reply, err := w.reply()
+		if err != nil || reply.Error != 0 || (reply.Cookie == 0) != (n == others-1) {
+			t.Fatalf("reply %d: %+v, %v", n, reply, err)
+		}
+	}
+	got := make([]byte, length)
+	for i := range others {
+		if err := disk.Read(t.Context(), driver.Vec{got}, int64(at(i)), 0); err != nil ||
+			!bytes.Equal(got, content(i)) {
+			t.Errorf("write %d: %v, 0x%x", i, err, got[0])
+		}
+	}
 }
 
 // TestStuck asks a disk that has been quick, and so is read from by the worker that reads requests,

@@ -25,6 +25,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -101,6 +102,8 @@ type Server struct {
 	// Moved is told how many bytes of data were read or written, from many goroutines. nil is told
 	// nothing.
 	Moved func(n int64)
+
+	serving atomic.Int32 // clients that use an export
 }
 
 // Notice is about one connection.
@@ -219,6 +222,8 @@ func (s *Server) client(ctx context.Context, conn net.Conn, number int64) bool {
 	_ = conn.SetDeadline(time.Time{})
 	notice.Export = export.Name
 	s.tell(notice)
+	s.serving.Add(1)
+	defer s.serving.Add(-1)
 	c := newClient(h, export)
 	notice.Left, notice.Err = true, c.serve(ctx)
 	notice.Traffic = c.traffic.sum()

@@ -23,10 +23,11 @@ type stream interface {
 	Close() error
 }
 
-// newStream takes over what a client has haggled on. It is plain if conn is all there is of it.
-func newStream(conn, rw net.Conn) stream {
+// newStream takes over what a client has haggled on. It is plain if conn is all there is of it. soon
+// says whether the next request is worth watching for.
+func newStream(conn, rw net.Conn, soon func() bool) stream {
 	if conn == rw {
-		if s, err := newSocket(conn); err == nil {
+		if s, err := newSocket(conn, soon); err == nil {
 			return s
 		}
 	}
@@ -35,23 +36,33 @@ func newStream(conn, rw net.Conn) stream {
 
 // socket is a stream whose calls wait in the kernel, as the package rawsocket tells why: a worker
 // that has answered a request hears of the next one at once.
-type socket struct{ fd int }
+type socket struct {
+	fd    int
+	soon  func() bool
+	watch rawsocket.Watch
+}
 
 // sendBuffer is how many bytes of replies the kernel keeps for a client on this machine, so that the
 // reply to a long read is sent before all of it was received. Over TCP the kernel finds out itself.
 const sendBuffer = 1 << 20
 
 // newSocket takes a connection from the runtime. If it fails, conn is as it was.
-func newSocket(conn net.Conn) (*socket, error) {
+func newSocket(conn net.Conn, soon func() bool) (*socket, error) {
 	if local, ok := conn.(*net.UnixConn); ok {
 		_ = local.SetWriteBuffer(sendBuffer)
 	}
 	fd, err := rawsocket.Take(conn, true)
-	return &socket{fd}, err
+	return &socket{fd: fd, soon: soon}, err
 }
 
 func (s *socket) Read(p []byte) (int, error) {
-	n, err := rawsocket.Readv(s.fd, [][]byte{p})
+	var n int
+	var err error
+	if len(p) > 0 && s.soon() {
+		n, err = s.watch.Read(s.fd, p)
+	} else {
+		n, err = rawsocket.Readv(s.fd, [][]byte{p})
+	}
 	if err == nil && n == 0 && len(p) > 0 {
 		err = io.EOF
 	}

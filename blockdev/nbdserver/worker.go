@@ -28,6 +28,8 @@ type worker struct {
 	refused error // why nothing is done
 	taken   int   // of the budget
 	later   bool  // replies may wait for those of the next requests
+	// borrowed: data lies in the input, and stays until the next request is read.
+	borrowed bool
 
 	kept    []byte
 	head    []byte
@@ -42,6 +44,32 @@ func (w *worker) take(n int) {
 		w.kept = make([]byte, n)
 	}
 	w.data = w.kept[:n]
+}
+
+// receive reads the data of a request, whose memory is of need bytes. What is short is left where it
+// came if the disk is quick, because it will have been written when the next request is read.
+func (w *worker) receive(need, payload int) (err error) {
+	c := w.client
+	if w.request.Command == nbdwire.CmdWrite && payload < largeData && c.quick() {
+		w.data, err = c.in.borrow(payload)
+		w.borrowed = err == nil
+		return err
+	}
+	w.take(need)
+	if err = c.in.read(w.data[:payload]); err != nil {
+		w.give()
+	}
+	return err
+}
+
+// own takes data that is borrowed.
+func (w *worker) own() {
+	if w.borrowed {
+		data := w.data
+		w.borrowed = false
+		w.take(len(data))
+		copy(w.data, data)
+	}
 }
 
 // give gives the memory back.
