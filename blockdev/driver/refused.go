@@ -8,8 +8,8 @@ import (
 // The refusals of this file are types, since not every version of QEMU words them alike. Their own
 // words are the newest ones. Each has a Refusal inside.
 
-// UnsupportedError says that an image uses what its driver does not know: a Version of the format
-// or, if that is 0, Features by name.
+// UnsupportedError says that an image uses what its driver does not know: Features by name or, if
+// there are none, a Version of the format.
 type UnsupportedError struct {
 	Format   string
 	Version  uint32
@@ -17,7 +17,7 @@ type UnsupportedError struct {
 }
 
 func (e *UnsupportedError) Error() string {
-	if e.Version != 0 {
+	if e.Features == "" {
 		return fmt.Sprintf("Unsupported %s version %d", e.Format, e.Version)
 	}
 	return fmt.Sprintf("Unsupported %s feature(s): %s", e.Format, e.Features)

@@ -65,7 +65,8 @@ func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
 	}
 	x := q.hdr.bitmaps
 	if x.dirSize == 0 {
-		return refuse(syscall.EINVAL, "the bitmap directory is empty")
+		return q.brokenDirectory("the bitmap directory is empty",
+			"Requested bitmap directory size is zero")
 	}
 	off, end := int64(x.dirOff), int64(x.dirOff+x.dirSize)
 	seen := map[string]bool{}
@@ -74,8 +75,9 @@ func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
 			return err
 		}
 		if n == x.count {
-			return refuse(syscall.EINVAL,
-				"the bitmap directory has more entries than the header tells of")
+			return q.brokenDirectory(
+				"the bitmap directory has more entries than the header tells of",
+				"More bitmaps found than specified in header extension")
 		}
 		b, err := q.readBitmap(ctx, off, end)
 		if err != nil {
@@ -91,8 +93,8 @@ func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
 		off += b.length()
 	}
 	if len(seen) < int(x.count) {
-		return refuse(syscall.EINVAL,
-			"the bitmap directory has fewer entries than the header tells of")
+		return q.brokenDirectory("the bitmap directory has fewer entries than the header tells of",
+			"Less bitmaps found than specified in header extension")
 	}
 	return nil
 }
@@ -109,10 +111,10 @@ func (q *image) readBitmap(ctx context.Context, off, end int64) (*bitmap, error)
 	be := binary.BigEndian
 	fixed := make([]byte, bitmapFixed)
 	if off+bitmapFixed > end {
-		return nil, errBrokenDirectory
+		return nil, q.entryTooLong()
 	}
 	if err := readAt(ctx, q.file, fixed, off); err != nil {
-		return nil, err
+		return nil, q.unreadDirectory(err)
 	}
 	b := &bitmap{
 		at: off, tableOff: int64(be.Uint64(fixed)), tableSize: int64(be.Uint32(fixed[8:])),
@@ -120,28 +122,45 @@ func (q *image) readBitmap(ctx context.Context, off, end int64) (*bitmap, error)
 		kind:  fixed[16], granularity: uint(fixed[17]), nameLen: int64(be.Uint16(fixed[18:])),
 		extra: int64(be.Uint32(fixed[20:])),
 	}
+	if b.extra != 0 {
+		return nil, q.brokenDirectory("a bitmap has extra data", "Bitmap extra data is not supported")
+	}
 	if off+b.length() > end {
-		return nil, errBrokenDirectory
+		return nil, q.entryTooLong()
 	}
 	name := make([]byte, b.nameLen)
 	if err := readAt(ctx, q.file, name, off+bitmapFixed+b.extra); err != nil {
-		return nil, err
+		return nil, q.unreadDirectory(err)
 	}
 	b.name = string(name)
 	return b, q.judgeBitmap(b)
 }
 
-var errBrokenDirectory error = &driver.Refusal{
-	Text: "the entries of the bitmap directory do not fit into it",
-	Err:  syscall.EINVAL,
+// brokenDirectory says what is wrong with the directory, to those who want it in QEMU's words.
+func (q *image) brokenDirectory(ours, theirs string) error {
+	if q.likeQEMU {
+		ours = theirs
+	}
+	return refuse(syscall.EINVAL, "%s", ours)
+}
+
+func (q *image) entryTooLong() error {
+	return q.brokenDirectory("the entries of the bitmap directory do not fit into it",
+		"Broken bitmap directory")
+}
+
+// unreadDirectory is why the directory cannot be read.
+func (q *image) unreadDirectory(err error) error {
+	if q.likeQEMU {
+		err = refuseWith(err, "Failed to read bitmap directory")
+	}
+	return err
 }
 
 // judgeBitmap refuses an entry that cannot be, by the limits that QEMU has.
 func (q *image) judgeBitmap(b *bitmap) error {
 	what := ""
 	switch {
-	case b.extra != 0:
-		what = "has extra data"
 	case b.tableOff <= 0 || q.within(b.tableOff) != 0:
 		what = fmt.Sprintf("has its table at %#x", uint64(b.tableOff))
 	case b.tableSize == 0 || b.tableSize > maxBitmapTable ||
@@ -151,7 +170,7 @@ func (q *image) judgeBitmap(b *bitmap) error {
 		what = fmt.Sprintf("has a granularity of 2^%d", b.granularity)
 	case b.flags&^bitmapFlags != 0:
 		what = fmt.Sprintf("has reserved flags: %#x", b.flags)
-	case b.nameLen == 0 || b.nameLen > maxBitmapName:
+	case b.nameLen == 0 && !q.likeQEMU, b.nameLen > maxBitmapName:
 		what = fmt.Sprintf("has a name of %d bytes", b.nameLen)
 	case b.kind != bitmapDirty:
 		what = fmt.Sprintf("is of the unknown type %d", b.kind)
@@ -161,7 +180,8 @@ func (q *image) judgeBitmap(b *bitmap) error {
 	default:
 		return nil
 	}
-	return refuse(syscall.EINVAL, "the bitmap %q %s", b.name, what)
+	return q.brokenDirectory(fmt.Sprintf("the bitmap %q %s", b.name, what),
+		"Bitmap '"+b.name+"' doesn't satisfy the constraints")
 }
 
 // fits says whether the table of a valid bitmap is as long as the image asks for.

@@ -8,8 +8,15 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-// maxTrackedBytes bounds the bits of all bitmaps that are in memory, in bytes.
-const maxTrackedBytes = 512 << 20
+// maxTrackedBytes bounds the bits of all bitmaps that are in memory and their tables, of which
+// these may take maxTrackedTables, in bytes. An image can claim many bitmaps of one large table.
+const (
+	maxTrackedBytes  = 512 << 20
+	maxTrackedTables = maxTrackedBytes / 2
+)
+
+// trackedEntryBytes is the memory for an entry of a table: its word, and the slice of its bits.
+const trackedEntryBytes = 8 + 24
 
 // trackedBitmap is a bitmap that is kept true while the guest's data changes. In the file it is
 // marked as in use from before the first change until it is stored, so that a program that is
@@ -82,21 +89,49 @@ func (q *image) takeBitmaps(ctx context.Context) error {
 func (q *image) track(ctx context.Context, b *bitmap) {
 	t := &trackedBitmap{bitmap: b, size: q.size.Load()}
 	var err error
-	if !q.fits(b) {
+	need := b.tableSize * trackedEntryBytes
+	if q.trackedBytes+need > maxTrackedTables {
+		err = syscall.ENOMEM
+	} else if t.table, err = q.bitmapTable(ctx, b); err == nil && !q.fits(b) {
 		err = fmt.Errorf("its table does not fit the image: %w", syscall.EINVAL)
-	} else if t.table, err = q.readTable(ctx, b.tableOff, b.tableSize); err == nil {
-		for _, e := range t.table {
-			if q.badBitmapEntry(e) {
-				err = fmt.Errorf("its table has the entry %#x: %w", e, syscall.EINVAL)
-			}
-		}
 	}
 	if err != nil {
 		q.lose(t)
 		return
 	}
 	t.parts = make([][]byte, len(t.table))
+	q.trackedBytes += need
 	q.tracked = append(q.tracked, t)
+}
+
+// bitmapTable reads the table of a bitmap, and refuses entries that cannot be.
+func (q *image) bitmapTable(ctx context.Context, b *bitmap) ([]uint64, error) {
+	table, err := q.readTable(ctx, b.tableOff, b.tableSize)
+	for _, e := range table {
+		if q.badBitmapEntry(e) {
+			return nil, fmt.Errorf("its table has the entry %#x: %w", e, syscall.EINVAL)
+		}
+	}
+	return table, err
+}
+
+// judgeBitmaps fails where QEMU would not open an image for what its bitmaps are like, in its
+// words. It looks at all tables as QEMU does.
+func (q *image) judgeBitmaps(ctx context.Context) error {
+	return q.eachBitmap(ctx, func(b *bitmap) error {
+		if !b.valid() {
+			return nil
+		}
+		_, err := q.bitmapTable(ctx, b)
+		if err != nil {
+			return refuseWith(err, "Could not read bitmap_table table from image for bitmap '"+
+				b.name+"'")
+		}
+		if !q.fits(b) {
+			return refuseWith(syscall.EINVAL, "Could not read bitmap '"+b.name+"' from image")
+		}
+		return nil
+	})
 }
 
 // badBitmapEntry says whether no entry of a bitmap's table may be like that.

@@ -348,6 +348,15 @@ func (f *flags) l2Tables(ctx context.Context, refs references) error {
 	return nil
 }
 
+// references is how often a cluster of data is referred to. Those of a data file have no refcounts
+// and are never shared.
+func (f *flags) references(ctx context.Context, e entry) (uint64, error) {
+	if f.q.external() {
+		return 1, nil
+	}
+	return f.q.refcountOf(ctx, e.host()>>f.q.clusterBits)
+}
+
 // l2Table looks at a table that is referred to so many times, with buf for its bytes.
 func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) error {
 	q := f.q
@@ -359,10 +368,10 @@ func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) 
 	wrong := int64(0)
 	for i := range s.slots() {
 		e := s.entry(i)
-		if k := q.clusterType(e); k != normal && k != zeroHost || q.external() {
+		if k := q.clusterType(e); k != normal && k != zeroHost {
 			continue
 		}
-		count, err := q.refcountOf(ctx, e.host()>>q.clusterBits)
+		count, err := f.references(ctx, e)
 		if err != nil || (count == 1) == (e.desc&flagCopied != 0) {
 			continue
 		}

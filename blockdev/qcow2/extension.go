@@ -192,12 +192,15 @@ func (c *firstCluster) bitmaps(at format.Span) error {
 			x.count, maxBitmaps)
 	case x.count == 0:
 		return refuse(syscall.EINVAL, "found bitmaps extension with zero bitmaps")
-	case x.dirOff&(1<<h.clusterBits-1) != 0 || x.dirOff > maxHostOffset:
+	case x.dirOff&(1<<h.clusterBits-1) != 0:
 		return refuse(syscall.EINVAL, "bitmaps_ext: invalid bitmap directory offset")
 	case x.dirSize > maxBitmapDir:
 		return refuse(syscall.EINVAL,
 			"bitmaps_ext: bitmap directory size (%d) exceeds the maximum supported size (%d)",
 			x.dirSize, maxBitmapDir)
+	}
+	if x.dirOff > maxHostOffset {
+		return refuseWith(syscall.EIO, "Failed to read bitmap directory")
 	}
 	h.bitmaps = &x
 	return nil

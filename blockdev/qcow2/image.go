@@ -140,8 +140,14 @@ func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
 	if err := q.openBacking(ctx, o); err != nil {
 		return nil, err
 	}
-	if q.likeQEMU && !q.readOnly && !q.checking {
-		if err := q.takeBitmaps(ctx); err != nil {
+	if q.likeQEMU && !q.checking {
+		if err := q.judgeBitmaps(ctx); err != nil {
+			return nil, err
+		}
+		if !q.readOnly {
+			err = q.takeBitmaps(ctx)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

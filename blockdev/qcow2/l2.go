@@ -201,6 +201,9 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 			hex(slot))
 	}
 	switch {
+	case m.clusterType == compressed && q.external():
+		return m, q.corrupt(ctx, "Compressed cluster entry found in image with external data file "+
+			"(L2 offset: %s, L2 index: %s)", hex(tableAt), hex(slot))
 	case m.clusterType == compressed:
 		m.desc = e.desc
 	case m.clusterType.hasHost():
@@ -208,6 +211,9 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 		if q.within(e.host()) != 0 {
 			return m, q.corruptBy(ctx,
 				&driver.ClusterOffsetError{Offset: e.host(), Table: tableAt, Index: int64(slot)})
+		}
+		if err := q.placed(ctx, e, off, slot); err != nil {
+			return m, err
 		}
 	}
 	run, bad := q.countAlike(s, slot, q.subIndex(off), q.clustersIn(n+q.within(off)))
@@ -217,6 +223,16 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 	}
 	m.n = min(n, run<<q.subBits-off&(q.sub-1))
 	return m, nil
+}
+
+// placed finds an entry corrupt that leads elsewhere in a data file than to the guest's offset: it
+// would show another part of the disk, and have that written.
+func (q *image) placed(ctx context.Context, e entry, off, slot int64) error {
+	if !q.external() || e.host() == q.startOf(off) {
+		return nil
+	}
+	return q.corrupt(ctx, "External data file host cluster offset %s does not match guest "+
+		"cluster offset: %s, L2 index: %s)", hex(e.host()), hex(q.startOf(off)), hex(slot))
 }
 
 // countAlike counts subclusters of one kind from slot on, over at most max clusters; where they

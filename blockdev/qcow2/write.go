@@ -79,6 +79,9 @@ func (q *image) inPlace(
 		return t, false, q.corrupt(ctx, "%s cluster offset %s unaligned (guest offset: %s)", what,
 			hex(e.host()), hex(off))
 	}
+	if err := q.placed(ctx, e, off, slot); err != nil {
+		return t, false, err
+	}
 	if after >= 0 && e.host() != after {
 		return t, false, nil
 	}
