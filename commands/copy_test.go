@@ -237,6 +237,34 @@ func TestCopyRefused(t *testing.T) {
 	}
 }
 
+// TestWriteApart: what is open in the shell, under whatever name and for whatever reason, is not
+// written to by a command that opens its target itself.
+func TestWriteApart(t *testing.T) {
+	dir := t.TempDir()
+	in(t, dir, nil, "create base.raw 1M", "open -f raw base.raw", "write -q -P 1 0 1M", "close",
+		"create -b base.raw -F raw top.qcow2", "create -b base.raw -F raw beside.qcow2",
+		"create other.raw 1M")
+	if err := os.Link("base.raw", "linked.raw"); err != nil {
+		t.Fatal(err)
+	}
+	for _, lines := range [][]string{
+		{"open top.qcow2", "write -q -P 2 0 64k", "copy -n -f raw base.raw"},
+		{"open -r top.qcow2", "copy -n -f raw other.raw linked.raw"},
+		{"copy -n -f raw top.qcow2 base.raw"},
+		{"open -r -f raw base.raw", "commit beside.qcow2"},
+		{"open top.qcow2", "commit beside.qcow2"},
+	} {
+		said, status := in(t, dir, nil, lines...)
+		if status != 4 || !strings.Contains(said, "is open in this shell") {
+			t.Errorf("%q: status %d, %s", lines, status, said)
+		}
+		said, status = in(t, dir, nil, "open -r -f raw base.raw", "read -q -P 1 0 1M")
+		if status != 0 {
+			t.Errorf("%q: it was written to: %s", lines, said)
+		}
+	}
+}
+
 // stopAt has the command be interrupted when it has done so many bytes.
 func stopAt(at int64, stop context.CancelFunc) func(*session.Config) {
 	return func(c *session.Config) {

@@ -24,8 +24,9 @@ var undoCommand = session.Command{
  An image that is opened with --undo FILE has its old bytes noted in FILE before
  they are changed, on stable storage. That holds wherever the program, or the
  machine, ends. undo first looks whether the disk still holds what was written:
- where somebody else wrote meanwhile it says so, and puts back nothing unless
- it is forced to. It can be interrupted, and begun again.
+ where somebody else wrote meanwhile, or the log is damaged, it says so, and
+ puts back nothing unless it is forced to. It can be interrupted, and begun
+ again.
 
  What is noted are the bytes of the guest: snapshots and bitmaps inside an image
  are not, nor is its VM state. Those of an encrypted image are in the clear in
@@ -51,7 +52,7 @@ type undoing struct {
 }
 
 func (u *undoing) run(ctx context.Context, s *session.Session, im *session.Image) error {
-	log, closeLog, err := openLog(u.name)
+	log, closeLog, err := openLog(ctx, u.name)
 	if err != nil {
 		return event.Fail(event.FileError{Name: u.name, Err: bare(err)})
 	}
@@ -68,7 +69,10 @@ func (u *undoing) run(ctx context.Context, s *session.Session, im *session.Image
 		return log.Restore(ctx, d)
 	})
 	var foreign *undo.ForeignError
+	var damaged *undo.DamagedError
 	switch {
+	case errors.As(err, &damaged):
+		return event.Fail(event.FileError{Name: u.name, Err: damagedLog{damaged}})
 	case errors.As(err, &foreign):
 		return event.Fail(event.ForeignChanges{
 			Log: u.name, Ranges: foreign.Ranges, Count: foreign.Count, Bytes: foreign.Bytes,
@@ -76,15 +80,27 @@ func (u *undoing) run(ctx context.Context, s *session.Session, im *session.Image
 	case err != nil:
 		return err
 	}
-	s.Emit(event.Undone{
+	e := event.Undone{
 		Log: u.name, Bytes: log.Changed(), Size: log.Size, Torn: log.Torn,
 		Checked: u.check,
-	})
+	}
+	if log.Damage != nil {
+		e.Damaged = log.Damage.Bytes
+	}
+	s.Emit(e)
 	return nil
 }
 
+// damagedLog is a log of which not all can be put back.
+type damagedLog struct{ *undo.DamagedError }
+
+// Hint says what to do.
+func (damagedLog) Hint() string {
+	return "nothing was put back; with --force what the rest of it kept is\n"
+}
+
 // openLog reads a log of changes. The result stays open until closeLog is called.
-func openLog(name string) (log *undo.Log, closeLog func() error, err error) {
+func openLog(ctx context.Context, name string) (log *undo.Log, closeLog func() error, err error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, nil, err
@@ -94,7 +110,7 @@ func openLog(name string) (log *undo.Log, closeLog func() error, err error) {
 		err = undo.ErrNotLog
 	}
 	if err == nil {
-		log, err = undo.Read(file, st.Size())
+		log, err = undo.Read(ctx, file, st.Size())
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())

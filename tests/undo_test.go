@@ -81,3 +81,31 @@ func killAmid(t *testing.T, rnd *rand.Rand, args ...string) {
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait() // its status is that of the kill
 }
+
+// TestUndoDamagedLog: a log of which a part is lost puts nothing back by itself, and says how much
+// it could not where it is forced to.
+func TestUndoDamagedLog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	image, log := filepath.Join(dir, "image"), filepath.Join(dir, "log")
+	on(t, "-c", "create "+image+" 1M").wants(t, "create", "exit 0", "", "")
+	on(t, "-f", "raw", "--undo", log, image, "-c", "write -q -P 1 0 4k", "-c",
+		"write -q -P 2 64k 4k").wants(t, "write", "exit 0", "", "")
+	text, err := os.ReadFile(log)
+	if err == nil {
+		text[64+1]++ // of the first record
+		err = os.WriteFile(log, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range [][]string{{"undo", log}, {"undo", "--check", log}} {
+		on(t, append([]string{"-f", "raw", image}, words...)...).wants(t, "damage", "exit 2", "",
+			"damaged")
+		on(t, "-r", "-f", "raw", image, "read", "-P", "2", "64k", "4k").wants(t, "as it was",
+			"exit 0", "", "")
+	}
+	on(t, "-f", "raw", image, "undo", "--force", log).wants(t, "force", "exit 0",
+		"32 bytes of the log are damaged", "")
+	on(t, "-r", "-f", "raw", image, "iszero", "4k").wants(t, "the rest", "exit 0", "", "")
+}

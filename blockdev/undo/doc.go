@@ -16,8 +16,10 @@
 // or the program ends, each block that may have changed is in the log. What was to be written is in
 // the log too, unless the machine lost its power before the next flush: Undo then finds sectors
 // that it does not know, and says so. A log that ends in the middle of a record ends before that
-// record: the change that it belongs to was never made. Undo itself can be interrupted and begun
-// again, because a sector with its old bytes is as it should be.
+// record: the change that it belongs to was never made; so does one that ends in zeroes. A record
+// that is there and is not what was written is damage. What stands behind it is read all the same,
+// but Undo does nothing then unless it is forced to. Undo itself can be interrupted and begun again,
+// because a sector with its old bytes is as it should be.
 //
 // # The format
 //

@@ -2,6 +2,7 @@ package undo
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -114,8 +115,12 @@ type record struct {
 
 func (r record) end() int64 { return r.off + r.n }
 
-// errTorn ends the walk at a record that is not whole: the last, whose change was never made.
-var errTorn = errors.New("the record is not whole")
+// errDamaged is a record whose bytes are there and are not those that were written, errShort one
+// within which the log ends: the last of a program that was stopped, whose change was never made.
+var (
+	errDamaged = errors.New("the record is damaged")
+	errShort   = errors.New("the log ends within the record")
+)
 
 // parseHead reads the head of a record. What follows it takes follows bytes and has the sum want.
 func parseHead(b []byte) (r record, follows int64, want uint32, err error) {
@@ -126,7 +131,7 @@ func parseHead(b []byte) (r record, follows int64, want uint32, err error) {
 	}
 	follows = int64(binary.LittleEndian.Uint32(b[4:]))
 	if binary.LittleEndian.Uint32(b[28:]) != sum(b[:28]) {
-		return r, 0, 0, errTorn
+		return r, 0, 0, errDamaged
 	}
 	should := int64(0)
 	switch r.kind {
@@ -146,36 +151,100 @@ func parseHead(b []byte) (r record, follows int64, want uint32, err error) {
 	return r, follows, binary.LittleEndian.Uint32(b[24:]), nil
 }
 
-// readLog reads all records whose bytes are whole. A record that is not ends the log: whether it is
-// the last of a program that was stopped, or damage, is told by torn, the bytes from there on.
-func readLog(r io.Reader, length int64) (size int64, records []record, torn int64, err error) {
-	in := bufio.NewReaderSize(r, 1<<20)
-	if size, err = readHeader(in); err != nil {
-		return 0, nil, 0, err
+// contents are what was read of a log.
+type contents struct {
+	size    int64 // of the disk
+	records []record
+	torn    int64 // bytes at the end that are the beginning of a record, or were never written
+	damaged int64 // bytes that are no records, though others stand behind them or they are no zeroes
+	first   int64 // where in the log the first of those are
+}
+
+// readLog reads a log of length bytes.
+func readLog(ctx context.Context, r io.ReaderAt, length int64) (c contents, err error) {
+	if c.size, err = readHeader(io.NewSectionReader(r, 0, length)); err != nil {
+		return c, err
 	}
 	body := make([]byte, maxPiece)
-	at := int64(headerSize)
-	for {
+	in := sectionBehind(r, headerSize, length)
+	for at := int64(headerSize); at < length; {
+		if ctx.Err() != nil {
+			return c, context.Cause(ctx)
+		}
 		rec, next, err := readRecord(in, body, at)
 		switch {
-		case errors.Is(err, io.EOF):
-			return size, records, 0, nil
-		case errors.Is(err, errTorn), errors.Is(err, io.ErrUnexpectedEOF):
-			return size, records, length - at, nil
+		case errors.Is(err, errDamaged):
+			if next, err = c.skip(ctx, r, at, length); err != nil {
+				return c, err
+			}
+			in.Reset(io.NewSectionReader(r, next, length-next))
+			at = next
+			continue
+		case errors.Is(err, errShort):
+			c.torn = length - at
+			return c, nil
 		case err != nil:
-			return 0, nil, 0, fmt.Errorf("the log at %d: %w", at, err)
-		case len(records) == maxRecords:
-			return 0, nil, 0, fmt.Errorf("the log has more than %d records", maxRecords)
+			return c, fmt.Errorf("the log at %d: %w", at, err)
+		case len(c.records) == maxRecords:
+			return c, fmt.Errorf("the log has more than %d records", maxRecords)
 		}
-		records = append(records, rec)
+		c.records = append(c.records, rec)
 		at = next
 	}
+	return c, nil
+}
+
+// sectionBehind reads from at up to end.
+func sectionBehind(r io.ReaderAt, at, end int64) *bufio.Reader {
+	return bufio.NewReaderSize(io.NewSectionReader(r, at, end-at), 1<<20)
+}
+
+// skip notes what is damaged from at on, and returns where the next record begins, or the end of
+// the log. Zeroes up to there are an end that was not written before the machine lost its power.
+func (c *contents) skip(ctx context.Context, r io.ReaderAt, at, length int64) (int64, error) {
+	next, blank, err := nextRecord(ctx, r, at, length)
+	switch {
+	case err != nil:
+		return 0, err
+	case blank && next == length:
+		c.torn = length - at
+		return next, nil
+	case c.damaged == 0:
+		c.first = at
+	}
+	c.damaged += next - at
+	return next, nil
+}
+
+// nextRecord finds the first head of a record behind at, or the end of the log. Blank says that all
+// before it are zeroes.
+func nextRecord(
+	ctx context.Context, r io.ReaderAt, at, length int64,
+) (next int64, blank bool, err error) {
+	blank = true
+	window := make([]byte, maxPiece)
+	for ; at < length; at += maxPiece - headSize {
+		if ctx.Err() != nil {
+			return 0, false, context.Cause(ctx)
+		}
+		part := window[:min(maxPiece, length-at)]
+		if _, err := r.ReadAt(part, at); err != nil {
+			return 0, false, fmt.Errorf("read the log: %w", err)
+		}
+		for i := 1; i+headSize <= len(part); i++ {
+			if _, _, _, err := parseHead(part[i:]); part[i] != 0 && err == nil {
+				return at + int64(i), blank && driver.AllZero(part[:i]), nil
+			}
+		}
+		blank = blank && driver.AllZero(part)
+	}
+	return length, blank, nil
 }
 
 // readRecord reads the record at a place of the log, and returns where the next one is.
 func readRecord(in io.Reader, body []byte, at int64) (r record, next int64, err error) {
 	var head [headSize]byte
-	if _, err := io.ReadFull(in, head[:]); err != nil {
+	if err := readWhole(in, head[:]); err != nil {
 		return r, 0, err
 	}
 	r, follows, want, err := parseHead(head[:])
@@ -184,16 +253,22 @@ func readRecord(in io.Reader, body []byte, at int64) (r record, next int64, err 
 	}
 	r.at = at + headSize
 	body = body[:follows]
-	if _, err := io.ReadFull(in, body); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
+	if err := readWhole(in, body); err != nil {
 		return r, 0, err
 	}
 	if sum(body) != want {
-		return r, 0, errTorn
+		return r, 0, errDamaged
 	}
 	return r, r.at + follows, nil
+}
+
+// readWhole fills b, or fails with errShort.
+func readWhole(in io.Reader, b []byte) error {
+	_, err := io.ReadFull(in, b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errShort
+	}
+	return err
 }
 
 // updateSum goes on with a sum.

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -62,8 +63,10 @@ type Log struct {
 	// Size is the length that the disk had, in bytes.
 	Size int64
 	// Torn is how much of the file, in bytes, stands behind the last whole record: what a program
-	// that was stopped had begun to write, or damage.
+	// that was stopped had begun to write.
 	Torn int64
+	// Damage says what of the log is damaged, nil if nothing is. The rest of it can be put back.
+	Damage *DamagedError
 
 	r     io.ReaderAt
 	old   []record // by offset
@@ -75,14 +78,29 @@ type Log struct {
 // bucket is the unit, in bytes, in which changes of a place are looked up.
 const bucket = maxPiece
 
+// DamagedError says that a part of a log is neither a record nor the beginning of one. What it kept
+// is lost.
+type DamagedError struct {
+	At    int64 // where in the log the first damage is, in bytes
+	Bytes int64 // of the log that are damaged
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the log is damaged at %d: %d bytes of it tell nothing any more", e.At,
+		e.Bytes)
+}
+
 // Read reads a log of length bytes.
-func Read(r io.ReaderAt, length int64) (*Log, error) {
-	size, records, torn, err := readLog(io.NewSectionReader(r, 0, length), length)
+func Read(ctx context.Context, r io.ReaderAt, length int64) (*Log, error) {
+	c, err := readLog(ctx, r, length)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{Size: size, Torn: torn, r: r, over: map[int64][]int32{}}
-	for _, rec := range records {
+	l := &Log{Size: c.size, Torn: c.torn, r: r, over: map[int64][]int32{}}
+	if c.damaged > 0 {
+		l.Damage = &DamagedError{At: c.first, Bytes: c.damaged}
+	}
+	for _, rec := range c.records {
 		switch rec.kind {
 		case oldBytes, oldZeroes:
 			l.old = append(l.old, rec)
@@ -93,16 +111,29 @@ func Read(r io.ReaderAt, length int64) (*Log, error) {
 		}
 	}
 	slices.SortStableFunc(l.old, func(a, b record) int { return cmp.Compare(a.off, b.off) })
+	for i := 1; i < len(l.old); i++ {
+		if l.old[i].off < l.old[i-1].end() {
+			return nil, fmt.Errorf("the log keeps what was at %d twice", l.old[i].off)
+		}
+	}
 	for i, rec := range l.new {
 		if rec.n > maxRange {
 			return nil, fmt.Errorf("the log has a change of %d bytes, more than %d", rec.n,
 				maxRange)
 		}
-		for b := rec.off / bucket; b*bucket < rec.end(); b++ {
+		for b := range bucketsOf(rec.off, rec.n) {
 			l.over[b] = append(l.over[b], int32(i))
 		}
 	}
 	return l, nil
+}
+
+// bucketsOf are the buckets that a range touches.
+func bucketsOf(off, n int64) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for b := off / bucket; n > 0 && b <= (off+n-1)/bucket && yield(b); b++ {
+		}
+	}
 }
 
 // Changed is how many bytes the log can put back.
@@ -114,9 +145,12 @@ func (l *Log) Changed() int64 {
 	return n
 }
 
-// Check compares the disk with the log. A *ForeignError says what others changed; a disk of a
-// length that it never had under the log is another.
+// Check compares the disk with the log. A *ForeignError says what others changed, a *DamagedError
+// that not all can be put back; a disk of a length that it never had under the log is another.
 func (l *Log) Check(ctx context.Context, d Disk) error {
+	if l.Damage != nil {
+		return l.Damage
+	}
 	now := d.Info().Size
 	if now != l.Size && !slices.Contains(l.sizes, now) {
 		return fmt.Errorf("the disk is %d bytes long; it was %d, and nothing made it so", now,
@@ -224,7 +258,7 @@ func (l *Log) judge(p piece, found []byte, foreign *ForeignError) error {
 func (l *Log) written(off, n int64) (map[int64][]uint32, error) {
 	sectors := map[int64][]uint32{}
 	seen := map[int32]bool{}
-	for b := off / bucket; b*bucket < off+n; b++ {
+	for b := range bucketsOf(off, n) {
 		for _, i := range l.over[b] {
 			if seen[i] {
 				continue

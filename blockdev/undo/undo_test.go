@@ -3,8 +3,11 @@ package undo_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -142,9 +145,10 @@ func TestUndoesAnything(t *testing.T) {
 
 // restored puts a disk back and looks at it; a second time changes nothing.
 func restored(rt *rapid.T, t *testing.T, name, format string, log, before []byte) {
+	t.Helper()
 	d := openDisk(t, name, format, nil)
 	defer d.Close()
-	l, err := undo.Read(bytes.NewReader(log), int64(len(log)))
+	l, err := undo.Read(t.Context(), bytes.NewReader(log), int64(len(log)))
 	if err != nil {
 		rt.Fatal(err)
 	}
@@ -191,7 +195,7 @@ func TestCut(t *testing.T) {
 func putBack(t *testing.T, what string, log, contents, first []byte) {
 	t.Helper()
 	disk := &array{data: bytes.Clone(contents)}
-	l, err := undo.Read(bytes.NewReader(log), int64(len(log)))
+	l, err := undo.Read(t.Context(), bytes.NewReader(log), int64(len(log)))
 	if err == nil {
 		err = l.Check(context.Background(), disk)
 	}
@@ -219,7 +223,7 @@ func TestSavedFirst(t *testing.T) {
 		if err := d.Write(context.Background(), blockdev.Vec{b}, off, 0); err != nil {
 			t.Fatal(err)
 		}
-		l, err := undo.Read(bytes.NewReader(log.Bytes()[:log.synced]), int64(log.synced))
+		l, err := undo.Read(t.Context(), bytes.NewReader(log.Bytes()[:log.synced]), int64(log.synced))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +262,7 @@ func TestForeign(t *testing.T) {
 	write(d, 1024, 512, 9)
 	write(d, 2048, 1024, 9)
 	write(d, 128<<10, 4096, 9) // nothing was changed here
-	l, err := undo.Read(bytes.NewReader(log.Bytes()), int64(log.Len()))
+	l, err := undo.Read(t.Context(), bytes.NewReader(log.Bytes()), int64(log.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,35 +334,129 @@ func (a *array) Truncate(_ context.Context, size int64, _ blockdev.Prealloc) err
 
 func (a *array) Flush(context.Context) error { return nil }
 
-// FuzzLog reads logs that somebody else wrote: no panic, no memory by a log's word, and nothing
-// is written behind the end of the disk.
+// FuzzLog reads logs that somebody else wrote, as they are and with sums that are right: no panic,
+// no loop without end, no memory by a log's word, and nothing is written behind the end of the disk.
 func FuzzLog(f *testing.F) {
-	name := f.TempDir() + "/disk"
-	makeDisk(f, name, "raw")
-	log := &memLog{}
-	d := openDisk(f, name, "raw", log)
-	for i := range 3 {
-		if err := d.Write(context.Background(), blockdev.Vec{make([]byte, 5000)}, int64(i)*3000,
-			0); err != nil {
-			f.Fatal(err)
+	log, _ := changed(f)
+	f.Add(log)
+	// changes, old bytes and lengths at the end of what 64 bits can tell
+	for kind := byte(1); kind <= 6; kind++ {
+		b := bytes.Clone(log[:headerSize])
+		for _, n := range []uint64{1, 512, 1 << 20, math.MaxInt64} {
+			b = binary.LittleEndian.AppendUint64(b, uint64(kind))
+			b = binary.LittleEndian.AppendUint64(b, math.MaxInt64-n)
+			b = binary.LittleEndian.AppendUint64(b, n)
+			b = binary.LittleEndian.AppendUint64(b, 0)
 		}
+		f.Add(b)
 	}
-	if err := errors.Join(d.Zero(context.Background(), 0, 8192, 0), d.Close()); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(log.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l, err := undo.Read(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			return
-		}
-		disk := &array{data: make([]byte, min(l.Size, diskSize))}
-		if l.Check(context.Background(), disk) == nil && l.Size == int64(len(disk.data)) {
-			if err := l.Restore(context.Background(), disk); err != nil {
-				t.Fatal(err)
+		for _, b := range [][]byte{b, sealed(b)} {
+			l, err := undo.Read(t.Context(), bytes.NewReader(b), int64(len(b)))
+			if err != nil {
+				continue
+			}
+			if n := l.Changed(); n < 0 || n > l.Size {
+				t.Errorf("%d bytes of a disk of %d", n, l.Size)
+			}
+			disk := &array{data: make([]byte, min(l.Size, diskSize))}
+			if l.Check(t.Context(), disk) == nil && l.Size == int64(len(disk.data)) {
+				if err := l.Restore(t.Context(), disk); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	})
+}
+
+// headerSize and headSize are those of the format.
+const headerSize, headSize = 64, 32
+
+// sealed is a log whose sums are right, as far as there are records in it.
+func sealed(b []byte) []byte {
+	b = bytes.Clone(b)
+	if len(b) < headerSize {
+		return b
+	}
+	seal(b[:headerSize])
+	for at := headerSize; at+headSize <= len(b); {
+		head := b[at : at+headSize]
+		follows := min(len(b)-at-headSize, int(binary.LittleEndian.Uint32(head[4:])))
+		body := b[at+headSize:][:follows]
+		binary.LittleEndian.PutUint32(head[24:], sumOf(body))
+		seal(head)
+		at += headSize + follows
+	}
+	return b
+}
+
+// seal puts the sum of what stands before into the last four bytes.
+func seal(b []byte) {
+	binary.LittleEndian.PutUint32(b[len(b)-4:], sumOf(b[:len(b)-4]))
+}
+
+func sumOf(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// changed is the log of some changes of a disk, and what that held before.
+func changed(t testing.TB) (log, before []byte) {
+	name := t.TempDir() + "/disk"
+	before = makeDisk(t, name, "raw")
+	l := &memLog{}
+	d := openDisk(t, name, "raw", l)
+	for i := range 3 {
+		if err := d.Write(context.Background(), blockdev.Vec{make([]byte, 5000)}, int64(i)*3000,
+			0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(d.Zero(context.Background(), 0, 8192, 0), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return l.Bytes(), before
+}
+
+// TestDamagedLog changes a byte of a log behind its header, wherever: the damage is told, nothing is put
+// back by a log that does not tell all, and what stands behind the damage still can be.
+func TestDamagedLog(t *testing.T) {
+	t.Parallel()
+	log, _ := changed(t)
+	whole, err := undo.Read(t.Context(), bytes.NewReader(log), int64(len(log)))
+	if err != nil || whole.Damage != nil {
+		t.Fatal(err, whole.Damage)
+	}
+	for at := headerSize; at < len(log); at += 23 { // in turn in heads and in what follows
+		b := bytes.Clone(log)
+		b[at] ^= 1
+		l, err := undo.Read(t.Context(), bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatalf("byte %d: %v", at, err)
+		}
+		var damaged *undo.DamagedError
+		err = l.Check(t.Context(), &array{data: make([]byte, diskSize)})
+		if !errors.As(err, &damaged) || damaged.At > int64(at) ||
+			damaged.At+damaged.Bytes <= int64(at) || l.Torn != 0 {
+			t.Fatalf("byte %d: %v, %d bytes torn", at, err, l.Torn)
+		}
+		if l.Changed() >= whole.Changed() && damaged.Bytes >= blockSize {
+			t.Errorf("byte %d: all of %d bytes can be put back", at, l.Changed())
+		}
+	}
+}
+
+// blockSize is the unit in which old bytes are kept.
+const blockSize = 4096
+
+// TestBlankEnd is a log whose end was not written when the power went: it ends where it begins.
+func TestBlankEnd(t *testing.T) {
+	t.Parallel()
+	log, _ := changed(t)
+	for _, n := range []int{1, headSize - 1, headSize, 5000, 3 << 20} {
+		b := append(bytes.Clone(log), make([]byte, n)...)
+		l, err := undo.Read(t.Context(), bytes.NewReader(b), int64(len(b)))
+		if err != nil || l.Damage != nil || l.Torn != int64(n) {
+			t.Errorf("%d bytes: %v, %v, %d torn", n, err, l.Damage, l.Torn)
+		}
+	}
 }
 
 // TestWriter changes a disk that is open already, to its last byte, and puts it back.
@@ -386,7 +484,7 @@ func TestWriter(t *testing.T) {
 	if st, err := os.Stat(name); err != nil || st.Size() != int64(len(before)) {
 		t.Errorf("%d bytes, %v", st.Size(), err)
 	}
-	l, err := undo.Read(bytes.NewReader(log.Bytes()), int64(log.Len()))
+	l, err := undo.Read(t.Context(), bytes.NewReader(log.Bytes()), int64(log.Len()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ type Undone struct {
 	Bytes   int64  `json:"bytes" unit:"bytes" doc:"what the log can put back"`
 	Size    int64  `json:"size" unit:"bytes" doc:"length of the disk before the changes"`
 	Torn    int64  `json:"torn,omitempty" unit:"bytes" doc:"of the end of the log, which is no whole record"`
+	Damaged int64  `json:"damaged,omitempty" unit:"bytes" doc:"of the log, whose changes could not be put back"`
 	Checked bool   `json:"checked,omitempty" doc:"nothing was put back: only a check was asked for"`
 }
 

@@ -24,6 +24,8 @@ type admission struct {
 	s     *Session
 	write bool // to devices was asked for
 	inUse bool // also while others use them
+	// apart: nothing is written to that this session has open already, under whatever name
+	apart bool
 	// devices are those that may be written to.
 	devices []hostDevice
 }
@@ -69,6 +71,12 @@ const (
 	adviceFile   = "writing to it would damage what is there; with -r it is only read, --in-use writes all the same"
 )
 
+// usedHereError is errOpenHere about an image.
+type usedHereError struct{ *RefusedError }
+
+// Unwrap is EBUSY, as that of InUseError.
+func (usedHereError) Unwrap() error { return syscall.EBUSY }
+
 // readOnlyError is blockdev.ErrReadOnly with what to do about it.
 type readOnlyError struct {
 	error
@@ -103,6 +111,13 @@ func (a *admission) admit(f blockdev.HostFile, write bool) (release func(), err 
 	}
 	if write && isDevice(st) && !a.write {
 		return nil, errDeviceNeedsAsking
+	}
+	if write && a.apart {
+		if err := notHere(f); err == errOpenHere {
+			return nil, usedHereError{errOpenHere}
+		} else if err != nil {
+			return nil, err
+		}
 	}
 	uses, err := a.s.uses(f, st)
 	switch {
