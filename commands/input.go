@@ -1,17 +1,20 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/blksh/blksh/blockdev/target"
 )
 
 // source is the file of write -s: its bytes, and from its end on again from its start. A regular
 // file is read where needed. Of anything else (a pipe, a device) the first bytes are kept, since it
 // can be read only once.
 type source struct {
-	file *os.File
+	file *target.Input
 	size int64 // 0 while it is not known
 	kept []byte
 	read int64 // bytes read so far, of what is no regular file
@@ -28,11 +31,11 @@ var (
 
 // openSource opens a file to write from; "-" is stdin, which must be there. Its errors are bare:
 // the caller knows the name.
-func openSource(name string, stdin *os.File) (*source, error) {
+func openSource(ctx context.Context, name string, stdin *os.File) (*source, error) {
 	if name == "-" {
-		return &source{file: stdin}, nil
+		return &source{file: target.InputOf(ctx, stdin)}, nil
 	}
-	f, err := os.Open(name)
+	f, err := target.OpenInput(ctx, name)
 	if err != nil {
 		return nil, bare(err)
 	}
@@ -75,6 +78,16 @@ func (s *source) prepare(n int64) error {
 	first := make([]byte, min(n, 4096))
 	_, err = s.some(first, 0)
 	return err
+}
+
+// readFile reads at most limit bytes of a file.
+func readFile(ctx context.Context, name string, limit int) ([]byte, error) {
+	f, err := target.OpenInput(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // it was only read
+	return io.ReadAll(io.LimitReader(f, int64(limit)))
 }
 
 // bare takes the error number out of an error that tells of a path.

@@ -3,9 +3,9 @@ package commands
 import (
 	"context"
 	"hash"
-	"os"
 	"strings"
 
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/merge"
 	"github.com/blksh/blksh/commands/session"
@@ -48,7 +48,7 @@ var mergeCommand = session.Command{
 
 // mergeFile adds up a file.
 func mergeFile(ctx context.Context, m *merge.Merger, name string) error {
-	f, err := os.Open(name)
+	f, err := target.OpenInput(ctx, name)
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: bare(err)})
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -375,5 +377,43 @@ func TestDumpsFollowNoLinks(t *testing.T) {
 	}
 	if got, err := os.ReadFile(other); err != nil || string(got) != "other" {
 		t.Errorf("it holds %q, %v", got, err)
+	}
+}
+
+// TestWaitsForNobody: a command that is to end does not wait for whoever should read or write a
+// FIFO that it was given.
+func TestWaitsForNobody(t *testing.T) {
+	dir := t.TempDir()
+	in(t, dir, nil, "create disk.raw 1M", "create other.raw 1M")
+	if err := unix.Mkfifo("fifo", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"undo fifo", "merge fifo", "write -s fifo 0 4k", "read -o fifo 0 4k", "verify_job fifo",
+		"map --svg fifo", "iszero --report fifo", "verify_write --journal fifo 0 64k",
+		"verify_read --journal fifo", "verify_read -t crc32c --state fifo",
+		"copy -n --journal fifo other.raw", "open -a more --undo fifo other.raw",
+	} {
+		s := newShell(t, "native")
+		if err := s.Run(t.Context(), session.Line{Text: "open -f raw disk.raw"}); err != nil {
+			t.Fatal(err)
+		}
+		stopped, stop := context.WithCancelCause(t.Context())
+		stop(session.ErrInterrupted)
+		if err := s.Run(stopped, session.Line{Text: line}); !errors.Is(err,
+			session.ErrInterrupted) {
+			t.Errorf("%s: %v", line, err)
+		}
+		s.Finish(t.Context())
+	}
+}
+
+// TestUndoKeepsSomething: a log of changes is not kept where nothing stays.
+func TestUndoKeepsSomething(t *testing.T) {
+	dir := t.TempDir()
+	said, status := in(t, dir, nil, "create disk.raw 1M",
+		"open -f raw --undo /dev/null disk.raw", "write 0 4k")
+	if status != 2 || !strings.Contains(said, "keeps nothing") || strings.Contains(said, "wrote") {
+		t.Errorf("status %d, %s", status, said)
 	}
 }

@@ -3,9 +3,9 @@ package commands
 import (
 	"context"
 	"errors"
-	"os"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/blockdev/undo"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
@@ -101,7 +101,7 @@ func (damagedLog) Hint() string {
 
 // openLog reads a log of changes. The result stays open until closeLog is called.
 func openLog(ctx context.Context, name string) (log *undo.Log, closeLog func() error, err error) {
-	file, err := os.Open(name)
+	file, err := target.OpenInput(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -73,7 +74,7 @@ var verifyJob = session.Command{
 		f.Word("file", args.File, word(&j.name))
 		f.Conflict("read-write", "--read and --write do not go together",
 			func() bool { return j.read && j.written })
-		f.Check("jobs", func(int) error { return j.load() })
+		f.Check("jobs", func(int) error { return j.load(f.Context()) })
 		return j.run
 	},
 }
@@ -96,14 +97,17 @@ type jobFile struct {
 }
 
 // load reads the file.
-func (j *jobFile) load() error {
-	file, err := os.Open(j.name)
+func (j *jobFile) load(ctx context.Context) error {
+	file, err := target.OpenInput(ctx, j.name)
 	if err != nil {
 		return event.Fail(event.FileError{Name: j.name, Err: bare(err)})
 	}
 	defer file.Close()
 	j.jobs, j.notes, err = fio.ParseJobFile(file, j.options, fio.Surroundings{
-		Include: j.include, Getenv: os.Getenv, Keywords: keywords(),
+		Include: func(name string, limit int) ([]byte, error) {
+			return j.include(ctx, name, limit)
+		},
+		Getenv: os.Getenv, Keywords: keywords(),
 	})
 	if err != nil {
 		return event.Fail(event.BadValue{Message: j.name + ": " + err.Error()})
@@ -132,10 +136,10 @@ func (j *jobFile) load() error {
 
 // include reads a file that the job file includes: relative to the folder of the job file, if it is
 // not here.
-func (j *jobFile) include(name string, limit int) ([]byte, error) {
-	text, err := args.ReadFile(name, limit)
+func (j *jobFile) include(ctx context.Context, name string, limit int) ([]byte, error) {
+	text, err := readFile(ctx, name, limit)
 	if errors.Is(err, os.ErrNotExist) && !filepath.IsAbs(name) {
-		text, err = args.ReadFile(filepath.Join(filepath.Dir(j.name), name), limit)
+		text, err = readFile(ctx, filepath.Join(filepath.Dir(j.name), name), limit)
 	}
 	return text, bare(err)
 }
@@ -325,7 +329,7 @@ func (j *jobFile) onFile(
 		}
 	}
 	if o.StateLoad {
-		if err := b.readState(b.stateName()); err != nil {
+		if err := b.readState(ctx, b.stateName()); err != nil {
 			return err
 		}
 	}

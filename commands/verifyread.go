@@ -3,10 +3,10 @@ package commands
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -88,7 +88,7 @@ var verifyRead = session.Command{
 			case journal != "":
 				err = b.readJournal(ctx, journal, acknowledged)
 			case state != "":
-				err = b.readState(state)
+				err = b.readState(ctx, state)
 			}
 			if err != nil {
 				return err
@@ -127,7 +127,7 @@ func (c scope) within(d *blockdev.Device) int64 {
 
 // readJournal makes the job the one of a journal.
 func (b *blockJob) readJournal(ctx context.Context, name string, acknowledged bool) error {
-	f, err := os.Open(name)
+	f, err := target.OpenInput(ctx, name)
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: bare(err)})
 	}
@@ -145,8 +145,8 @@ func (b *blockJob) readJournal(ctx context.Context, name string, acknowledged bo
 const longestState = 64 << 20
 
 // readState makes the job one that ended where a state file says.
-func (b *blockJob) readState(name string) error {
-	data, err := args.ReadFile(name, longestState)
+func (b *blockJob) readState(ctx context.Context, name string) error {
+	data, err := readFile(ctx, name, longestState)
 	if err != nil {
 		return event.Fail(event.FileError{Name: name, Err: bare(err)})
 	}

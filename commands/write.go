@@ -98,7 +98,7 @@ var write = session.Command{
 				w.note(s)
 			}
 			if hasSource {
-				src, err := w.from(s, name)
+				src, err := w.from(ctx, s, name)
 				if err != nil {
 					return err
 				}
@@ -141,12 +141,12 @@ func (w *writing) settle(typed content, hasSource bool) error {
 
 // from takes the content from a file. Without a length that of the file counts or, where it has
 // none, all that comes.
-func (w *writing) from(s *session.Session, name string) (*source, error) {
+func (w *writing) from(ctx context.Context, s *session.Session, name string) (*source, error) {
 	if name == "-" && s.Stdin == nil {
 		return nil, event.Fail(
 			event.Conflict{Message: "standard input is where the commands come from; with -c it can be written"})
 	}
-	src, err := openSource(name, s.Stdin)
+	src, err := openSource(ctx, name, s.Stdin)
 	if err == nil && w.n < 0 {
 		w.n = src.length()
 	}

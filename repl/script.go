@@ -1,8 +1,11 @@
 package repl
 
 import (
+	"context"
 	"io"
 	"os"
+
+	"github.com/blksh/blksh/blockdev/target"
 )
 
 // Script is a source of the lines of a text.
@@ -16,12 +19,13 @@ func NewScript(name string, in io.Reader) *Script {
 	return &Script{Reader: NewReader(in, ReaderConfig{Name: name}), in: in}
 }
 
-// OpenScript makes a source of the lines of a file; "-" is the standard input.
-func OpenScript(name string) (*Script, error) {
+// OpenScript makes a source of the lines of a file; "-" is the standard input. Where reading waits
+// for somebody, it fails when ctx ends.
+func OpenScript(ctx context.Context, name string) (*Script, error) {
 	if name == "-" {
 		return NewScript("stdin", io.NopCloser(os.Stdin)), nil
 	}
-	f, err := os.Open(name)
+	f, err := target.OpenInput(ctx, name)
 	if err != nil {
 		return nil, err
 	}

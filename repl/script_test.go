@@ -112,7 +112,7 @@ func TestRun(t *testing.T) {
 
 func TestOpenScript(t *testing.T) {
 	t.Parallel()
-	script, err := OpenScript(write(t, t.TempDir(), "f", "a\n"))
+	script, err := OpenScript(t.Context(), write(t, t.TempDir(), "f", "a\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,10 +122,10 @@ func TestOpenScript(t *testing.T) {
 	if _, err := script.Next(t.Context()); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("after its end: %v", err)
 	}
-	if _, err := OpenScript(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := OpenScript(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("none: %v", err)
 	}
-	if script, err = OpenScript("-"); err != nil || script.Close() != nil {
+	if script, err = OpenScript(t.Context(), "-"); err != nil || script.Close() != nil {
 		t.Errorf("standard input: %v", err)
 	}
 }

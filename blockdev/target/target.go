@@ -16,6 +16,8 @@
 package target
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"os"
 
@@ -41,6 +43,9 @@ type Rule struct {
 	Durable bool
 	// Perm are the permissions of a new file, before umask.
 	Perm uint32
+	// Until ends the wait for whoever reads a FIFO, also while it is written; nil: it is waited for
+	// as long as it takes.
+	Until context.Context
 }
 
 // headSize is how much of a file Rule.Over sees, in bytes.
@@ -58,6 +63,7 @@ type File struct {
 	made     *made
 	old      *os.File // whose place it takes, which holds the locks; nil if none is there
 	released func()
+	unwatch  func() bool // ends the watch over Rule.Until; nil if there is none
 	done     bool
 }
 
@@ -155,11 +161,12 @@ func (f *File) begin(p *Pin, r Rule) error {
 	if lockable {
 		flags = unix.O_RDWR
 	}
-	fd, err := p.Open(flags)
+	until := cmp.Or(r.Until, context.Background())
+	fd, err := p.OpenUntil(until, flags)
 	if err != nil {
 		return err
 	}
-	f.File = os.NewFile(uintptr(fd), p.Name)
+	f.File, f.unwatch = interruptible(until, p, fd, p.Name)
 	if lockable {
 		err = f.lock()
 	}
@@ -245,6 +252,9 @@ func (f *File) remove() error {
 // end closes all descriptors, which also gives up the locks.
 func (f *File) end() error {
 	f.done = true
+	if f.unwatch != nil {
+		f.unwatch()
+	}
 	err := f.File.Close()
 	if f.made != nil {
 		f.made.discard()

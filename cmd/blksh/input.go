@@ -20,8 +20,8 @@ import (
 )
 
 // lines is where lines come from: the command line, a person at a terminal, or a stream.
-func (p *program) lines() (repl.Source, error) {
-	if src, err := p.nativeLines(); src != nil || err != nil {
+func (p *program) lines(ctx context.Context) (repl.Source, error) {
+	if src, err := p.nativeLines(ctx); src != nil || err != nil {
 		return src, err
 	}
 	if len(p.options.commands) > 0 {
@@ -107,7 +107,7 @@ func (p *program) prompt() repl.Source {
 
 // read runs all lines. The error is about where they come from.
 func (p *program) read(ctx context.Context) error {
-	lines, err := p.lines()
+	lines, err := p.lines(ctx)
 	if err != nil {
 		return err
 	}

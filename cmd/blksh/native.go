@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -224,14 +225,14 @@ func about() event.Version {
 
 // nativeLines is where lines come from in the shell's own dialect alone; nil if they come from
 // where they do in all.
-func (p *program) nativeLines() (repl.Source, error) {
+func (p *program) nativeLines(ctx context.Context) (repl.Source, error) {
 	n := &p.options.native
 	switch {
 	case len(n.words) > 0:
 		return repl.Words(n.words...), nil
 	case n.script != "":
 		p.interrupts.watch() // while lines are waited for
-		script, err := repl.OpenScript(n.script)
+		script, err := repl.OpenScript(ctx, n.script)
 		if err != nil {
 			return nil, scriptFailed(n.script, err)
 		}

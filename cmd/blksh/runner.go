@@ -113,7 +113,7 @@ func (p *program) source(ctx context.Context, name string) error {
 			Name: name, Err: fmt.Errorf("more than %d scripts inside each other", deepest),
 		})
 	}
-	lines, err := repl.OpenScript(name)
+	lines, err := repl.OpenScript(ctx, name)
 	if err != nil {
 		return scriptFailed(name, err)
 	}

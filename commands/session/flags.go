@@ -1,6 +1,8 @@
 package session
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,7 +26,8 @@ type Flags struct {
 	policy  *Policy
 	spec    *Spec
 	env     args.Env
-	image   *Image // nil if none is open
+	image   *Image          // nil if none is open
+	ctx     context.Context // of the line that is read; nil while none is
 	// imageOpts: images are described by options alone.
 	imageOpts bool
 
@@ -422,6 +425,9 @@ func (f *Flags) reset(row *Row, env args.Env) {
 		options: f.options[:0], steps: f.steps[:0],
 	}
 }
+
+// Context ends when the command is to end, for checks that read files.
+func (f *Flags) Context() context.Context { return cmp.Or(f.ctx, context.Background()) }
 
 // parse reads the words after a name as it was typed, and says what to run.
 func (f *Flags) parse(typed string, words []string, run Run, order []int) (Run, error) {

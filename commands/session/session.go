@@ -321,7 +321,7 @@ func (s *Session) run(ctx context.Context, line Line) error {
 	if err := s.admit(ctx, row, im, words); err != nil {
 		return err
 	}
-	run, err := s.parse(row, im, words)
+	run, err := s.parse(ctx, row, im, words)
 	if err != nil {
 		return err
 	}
@@ -404,12 +404,13 @@ func (s *Session) permit(ctx context.Context, im *Image, needs Needs) error {
 	return nil
 }
 
-func (s *Session) parse(row *Row, im *Image, words []string) (Run, error) {
+func (s *Session) parse(ctx context.Context, row *Row, im *Image, words []string) (Run, error) {
 	f := &s.flags
 	f.reset(row, s.env(im))
 	if im != nil {
 		f.position, f.image = im.Position, im
 	}
+	f.ctx = ctx
 	run := row.declare(f)
 	if row.order == nil {
 		row.order = f.order()

@@ -60,14 +60,16 @@ func (s *Session) openTarget(ctx context.Context, t Target,
 	open func(string, target.Rule) (*target.File, error),
 ) (*target.File, error) {
 	s.Ready()
-	f, err := open(t.Name, t.rule(func(f blockdev.HostFile) (func(), error) {
+	rule := t.rule(func(f blockdev.HostFile) (func(), error) {
 		release, err := s.overwrite(ctx, f, t.Device)
 		if err == errDevice && t.Asking != "" {
 			err = &RefusedError{errDevice.Why, "with " + t.Asking +
 				" it is written to, unless it is in use"}
 		}
 		return release, err
-	}))
+	})
+	rule.Until = ctx
+	f, err := open(t.Name, rule)
 	var told *event.Failure
 	if err == nil || errors.As(err, &told) {
 		return f, err

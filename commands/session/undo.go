@@ -46,6 +46,10 @@ func (s *Session) NewLog(ctx context.Context, name string) (*target.File, error)
 	if err != nil {
 		return nil, err
 	}
+	if !file.Regular {
+		why := &RefusedError{"keeps nothing that is written to it", "choose a file that is not there"}
+		return nil, errors.Join(event.Fail(event.FileError{Name: name, Err: why}), file.Close())
+	}
 	if err := file.Chmod(logMode); err != nil {
 		return nil, errors.Join(event.Fail(event.FileError{Name: name, Err: withoutPath(err)}),
 			file.Close())
