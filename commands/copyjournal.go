@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
@@ -90,40 +89,50 @@ func openCopyJournal(
 // read reads the journal of a copy of the same kind. What was being written when that was stopped
 // is cut off.
 func (j *copyJournal) read(want copyRecord) (done int64, err error) {
-	lines := bufio.NewReaderSize(io.LimitReader(j.file, 1<<30), longestLine)
-	var size int64
-	for first := true; ; first = false {
-		line, err := lines.ReadSlice('\n')
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return 0, err
-		}
-		var mark copyMark
-		if first {
-			var had copyRecord
-			if json.Unmarshal(line, &had) != nil {
-				return 0, fmt.Errorf("its first line is no record of a copy: %w", syscall.EINVAL)
-			}
-			if err := had.differs(want); err != nil {
-				return 0, err
-			}
-		} else if json.Unmarshal(line, &mark) != nil || mark.Done < done || mark.Done > want.Size {
-			return 0, fmt.Errorf("a line of it is no record of how far a copy came: %w",
-				syscall.EINVAL)
-		}
-		done = mark.Done
-		size += int64(len(line))
-	}
-	if size == 0 {
-		return 0, fmt.Errorf("nothing is recorded in it: %w", syscall.EINVAL)
+	size, done, err := readCopy(j.file, want)
+	if err != nil {
+		return 0, err
 	}
 	if err := j.file.Truncate(size); err != nil {
 		return 0, err
 	}
 	_, err = j.file.Seek(size, io.SeekStart)
 	return done, err
+}
+
+// readCopy reads how far a copy came. Size is how much of the journal, in bytes, is made of whole
+// lines.
+func readCopy(r io.Reader, want copyRecord) (size, done int64, err error) {
+	lines := bufio.NewReaderSize(io.LimitReader(r, 1<<30), longestLine)
+	for {
+		line, err := lines.ReadSlice('\n')
+		switch {
+		case err == io.EOF && size == 0:
+			return 0, 0, errors.New("nothing is recorded in it")
+		case err == io.EOF:
+			return size, done, nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			return 0, 0, errors.New("a line of it is longer than any that a copy writes")
+		case err != nil:
+			return 0, 0, err
+		}
+		var had copyRecord
+		var mark copyMark
+		switch {
+		case size > 0 && (json.Unmarshal(line, &mark) != nil || mark.Done < done ||
+			mark.Done > want.Size):
+			return 0, 0, errors.New("a line of it is no record of how far a copy came")
+		case size > 0:
+			done = mark.Done
+		case json.Unmarshal(line, &had) != nil:
+			return 0, 0, errors.New("its first line is no record of a copy")
+		default:
+			if err := had.differs(want); err != nil {
+				return 0, 0, err
+			}
+		}
+		size += int64(len(line))
+	}
 }
 
 // differs says what keeps a copy from going on as another one.
@@ -150,7 +159,7 @@ func (r copyRecord) differs(want copyRecord) error {
 
 // shard is which part of the source is copied.
 func (r copyRecord) shard() string {
-	if r.N == 0 {
+	if r.K == 0 && r.N == 0 {
 		return "a copy of all of the source"
 	}
 	return fmt.Sprintf("shard %d of %d", r.K, r.N)

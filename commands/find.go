@@ -63,6 +63,8 @@ var find = session.Command{
 				return event.Fail(event.Conflict{
 					Message: "--regex does not go together with --hex, --text or --base64",
 				})
+			case q.most < 1:
+				return noMatchWanted()
 			case q.context < 0 || q.context > mostContext:
 				return event.Fail(event.BadValue{
 					Message: fmt.Sprintf("--context takes 0 to %d lines", mostContext),
@@ -72,6 +74,7 @@ var find = session.Command{
 		})
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			c.Len = c.within(im.Dev)
 			q.whole = event.Range(c.scope)
 			if !c.take(s, im, "find", shardBlock) {
 				return nil
@@ -87,6 +90,11 @@ type quest struct {
 	expression    *expression // in place of what
 	most, context int64
 	whole         event.Range // of all shards
+	goesOn        bool        // behind a match: what lies before is known
+}
+
+func noMatchWanted() error {
+	return event.Fail(event.BadValue{Message: "--max takes 1 or more"})
 }
 
 // seek looks for it in a range, and leaves what is behind the last match for next.
@@ -95,7 +103,7 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 	var err error
 	if q.expression != nil {
 		p := newPursuit(*q.expression, q.whole, t.found)
-		p.own = event.Range(c)
+		p.own, p.goesOn = event.Range(c), q.goesOn
 		err = p.run(func(c scope, look func(l looking, piece stream.Piece) error) error {
 			return c.scan(ctx, s, im, "find", false, look)
 		})
@@ -104,19 +112,22 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 			needle: q.what.bytes, found: t.found, whole: q.whole, own: event.Range(c),
 			back: leastLookBack,
 		}
+		if q.goesOn {
+			h.back = 0
+		}
 		err = h.run(func(c scope) error { return c.scan(ctx, s, im, "find", false, h.look) })
 	}
 	if err != nil {
 		return err
 	}
-	rest := *q
-	rest.whole = event.Range{Off: c.Off, Len: c.Len}
+	rest, left := *q, c
 	if t.matches > 0 {
-		rest.whole = event.Range{Off: t.end, Len: event.Range(c).End() - t.end}
+		left = scope{Off: t.end, Len: max(0, event.Range(c).End()-t.end)}
+		rest.goesOn = true
 	}
 	im.Again = func(ctx context.Context, s *session.Session, im *session.Image, most int64) error {
 		rest.most = most
-		return rest.seek(ctx, s, im, scope(rest.whole))
+		return rest.seek(ctx, s, im, left)
 	}
 	if t.matches == 0 {
 		return event.Fail(event.NotFound{Range: event.Range(c)})
@@ -172,6 +183,9 @@ var next = session.Command{
 		most := int64(1)
 		f.Size(&most, new(bool), 0, "max", "N", "stop after N matches; without it after one")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if most < 1 {
+				return noMatchWanted()
+			}
 			if im.Again == nil {
 				return event.Fail(event.BadValue{
 					Message: "nothing was looked for in this image before; 'find' does that",

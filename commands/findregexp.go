@@ -133,6 +133,7 @@ type pursuit struct {
 	// whole is what all shards look at, own what matches are told of that begin there: it begins
 	// where a window of the whole does.
 	whole, own event.Range
+	goesOn     bool // own begins behind a match, wherever that ends
 
 	// adrift: whether a match counts is not known yet. lost: nor was it in the own range.
 	adrift, lost bool
@@ -157,7 +158,7 @@ func newPursuit(re expression, whole event.Range,
 // begin begins the search at a window.
 func (p *pursuit) begin(off int64) {
 	p.at, p.free, p.buf = off, off, p.buf[:0]
-	p.adrift, p.lost = off > p.whole.Off, false
+	p.adrift, p.lost = off > p.whole.Off && !p.goesOn, false
 }
 
 // run searches, from farther back each time that it was lost. Scan looks at a range, and takes
@@ -165,6 +166,9 @@ func (p *pursuit) begin(off int64) {
 func (p *pursuit) run(scan func(c scope, look func(l looking, piece stream.Piece) error) error) error {
 	end := p.own.End() + min(longestMatch, p.whole.End()-p.own.End())
 	before := p.own.Off - p.whole.Off
+	if p.goesOn {
+		before = 0
+	}
 	for back := min(window, before); ; {
 		p.begin(p.own.Off - back)
 		from := p.at - int64(p.behind())

@@ -329,9 +329,16 @@ func FuzzRead(f *testing.F) {
 	f.Add(told(1, 2, "iszero", zero, 0)+told(2, 2, "iszero", notZero, 1),
 		told(2, 2, "verify_read", damaged, 1))
 	f.Add(told(1, 1, "find", searched, 0), told(1, 1, "sum", tree(`"x":1`), 0))
+	most := strings.Replace(damaged, `{"zeroed":1}`, `{"zeroed":9223372036854775807}`, 1)
+	f.Add(told(1, 2, "verify_read", most, 1), told(2, 2, "verify_read", damaged, 1))
 	f.Fuzz(func(t *testing.T, one, other string) {
 		_, list, err := merged(t, one, other)
 		for _, v := range list {
+			for class, n := range v.Classes {
+				if err == nil && n < 0 {
+					t.Errorf("%d blocks are %s", n, class)
+				}
+			}
 			if err == nil && v.Status == 0 && (!v.Complete || v.Bad > 0 || v.Wrong > 0) {
 				t.Errorf("%+v", v)
 			}

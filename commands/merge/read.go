@@ -409,10 +409,9 @@ func (p *part) verdict(o *object) error {
 		if n < 0 || !isClass(name) {
 			return fmt.Errorf("%d blocks of %q", n, name)
 		}
-		if t.Classes == nil {
-			t.Classes = map[string]int64{}
+		if err := addClass(t, name, n); err != nil {
+			return err
 		}
-		t.Classes[name] += n
 	}
 	if o.Kind == "damaged" {
 		var kept int64

@@ -17,7 +17,7 @@ func (n *Native) undone(e event.Undone) {
 		n.say("  the last %s of the log are no whole record; the change that they were for was not made\n", units.Exact(e.Torn))
 	}
 	if e.Damaged > 0 {
-		n.say("  %s of the log are damaged; what they kept is lost\n", sizeWords(e.Damaged))
+		n.say("  %s of the log are damaged; what they kept is lost\n", units.Exact(e.Damaged))
 	}
 }
 

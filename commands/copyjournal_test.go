@@ -1,0 +1,77 @@
+package commands_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/blksh/blksh/commands"
+	"github.com/blksh/blksh/commands/event"
+)
+
+// begun is a copy of 1 MiB, and the first line of its journal.
+func begun(t testing.TB) (commands.CopyRecord, string) {
+	t.Helper()
+	r := commands.CopyRecord{
+		Version: 1, Source: "src.raw", Size: 1 << 20, Target: "dst.raw", Device: 5, Inode: 7,
+	}
+	line, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, string(line) + "\n"
+}
+
+// TestCopyJournalLies: what a journal cannot say is refused in words that tell what it is.
+func TestCopyJournalLies(t *testing.T) {
+	want, first := begun(t)
+	for text, says := range map[string]string{
+		"":                                                  "nothing is recorded",
+		first[:len(first)-1]:                                "nothing is recorded",
+		"\x00\n":                                            "first line is no record",
+		strings.Repeat("[", 50000) + "\n":                   "first line is no record",
+		strings.Repeat(" ", 70000) + "\n":                   "longer than any",
+		first + `{"done":-1}` + "\n":                        "how far a copy came",
+		first + `{"done":1048577}` + "\n":                   "how far a copy came",
+		first + `{"done":1e99}` + "\n":                      "how far a copy came",
+		first + "{\"done\":9}\n{}\n":                        "how far a copy came",
+		strings.Replace(first, "1", "2", 1):                 "another version",
+		strings.Replace(first, `"inode":7`, `"inode":8`, 1): "another file or device",
+		strings.Replace(first, `"inode":7`, `"inode":7,"shard":-1`, 1):   "shard -1 of 0",
+		strings.Replace(first, `"size":1048576`, `"size":1`, 1):          "1 bytes long",
+		strings.Replace(first, `"inode":7`, `"inode":7,"bitmap":"b"`, 1): "--bitmap b",
+	} {
+		size, done, err := commands.ReadCopy(strings.NewReader(text), want)
+		said := fmt.Sprint(err)
+		var refused *event.Failure
+		if errors.As(err, &refused) {
+			said = refused.Event.(event.Conflict).Message
+		}
+		if err == nil || !strings.Contains(said, says) {
+			t.Errorf("%.60q: %d, %d, %s; want %s", text, size, done, said, says)
+		}
+	}
+	whole := first + `{"done":4096}` + "\n"
+	for _, end := range []string{"", `{"done":8`, "\x00\x00"} {
+		size, done, err := commands.ReadCopy(strings.NewReader(whole+end), want)
+		if size != int64(len(whole)) || done != 4096 || err != nil {
+			t.Errorf("behind %q: %d, %d, %v", end, size, done, err)
+		}
+	}
+}
+
+// FuzzCopyJournal: whatever a journal says, a copy goes on within the source, behind whole lines.
+func FuzzCopyJournal(f *testing.F) {
+	want, first := begun(f)
+	f.Add(first + `{"done":0}` + "\n" + `{"done":4096}` + "\n{")
+	f.Add(first + "null\n" + `{"done":1048577}` + "\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		size, done, err := commands.ReadCopy(strings.NewReader(text), want)
+		if err == nil && (done < 0 || done > want.Size || size < 1 || size > int64(len(text)) ||
+			text[size-1] != '\n') {
+			t.Errorf("%d, %d", size, done)
+		}
+	})
+}
