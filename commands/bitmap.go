@@ -106,10 +106,7 @@ func (c *bitmapJob) run(ctx context.Context, s *session.Session, im *session.Ima
 	if err = bitmapFailed(op, err); err == nil {
 		s.Emit(event.BitmapChanged{Action: c.action, Name: c.names[len(c.names)-1]})
 	}
-	if closed := free(); err == nil {
-		err = closed
-	}
-	return err
+	return s.Also(err, free())
 }
 
 // bitmapFailed says why nothing was done to a bitmap: what was asked for cannot be, or could not be

@@ -112,11 +112,7 @@ func (c *checkup) image(ctx context.Context, s *session.Session, im *session.Ima
 
 // only checks a device that was opened for nothing else, and closes it.
 func (c *checkup) only(ctx context.Context, s *session.Session, dev *blockdev.Device) error {
-	err := c.device(ctx, s, dev)
-	if closed := s.CloseBeside(dev); err == nil {
-		err = closed
-	}
-	return err
+	return s.Also(c.device(ctx, s, dev), s.CloseBeside(dev))
 }
 
 func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.Device) error {

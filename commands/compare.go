@@ -63,11 +63,7 @@ func (c *comparison) run(ctx context.Context, s *session.Session,
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closed := free(); err == nil {
-			err = closed
-		}
-	}()
+	defer func() { err = s.Also(err, free()) }()
 	if !c.ranged {
 		c.Len = max(im.Dev.Size(), other.Size())
 	}

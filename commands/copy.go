@@ -129,11 +129,7 @@ func (c *copyJob) run(ctx context.Context, s *session.Session, im *session.Image
 	} else if c.from, free, err = beside(ctx, s, c.source); err != nil {
 		return err
 	}
-	defer func() {
-		if closed := free(); err == nil {
-			err = closed
-		}
-	}()
+	defer func() { err = s.Also(err, free()) }()
 	c.cfg.Size = c.from.Size()
 	if c.bitmap != "" { // it is there, and true
 		if _, _, err := c.from.DirtyRun(ctx, c.bitmap, 0, min(1, c.cfg.Size)); err != nil {
@@ -362,10 +358,7 @@ func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) erro
 	}
 	done := from + result.Done - c.span.Off
 	err = stopped(ctx, "copy", c.result.Range, done, err)
-	if closed := c.closeTarget(s); err == nil {
-		err = closed
-	}
-	if err != nil {
+	if err = s.Also(err, c.closeTarget(s)); err != nil {
 		c.leave(s, done)
 	}
 	return err
@@ -426,9 +419,5 @@ func (c *copyJob) readBack(ctx context.Context, s *session.Session) (err error) 
 	if err != nil {
 		return err
 	}
-	err = c.compare(ctx, s, dev, c.span.Len)
-	if closed := s.CloseBeside(dev); err == nil {
-		err = closed
-	}
-	return err
+	return s.Also(c.compare(ctx, s, dev, c.span.Len), s.CloseBeside(dev))
 }

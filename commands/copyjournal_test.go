@@ -40,7 +40,7 @@ func TestCopyJournalLies(t *testing.T) {
 		strings.Replace(first, "1", "2", 1):                 "another version",
 		strings.Replace(first, `"inode":7`, `"inode":8`, 1): "another file or device",
 		strings.Replace(first, `"inode":7`, `"inode":7,"shard":-1`, 1):   "shard -1 of 0",
-		strings.Replace(first, `"size":1048576`, `"size":1`, 1):          "1 bytes long",
+		strings.Replace(first, `"size":1048576`, `"size":1`, 1):          "1 byte long",
 		strings.Replace(first, `"inode":7`, `"inode":7,"bitmap":"b"`, 1): "--bitmap b",
 	} {
 		size, done, err := commands.ReadCopy(strings.NewReader(text), want)

@@ -120,7 +120,7 @@ func (d *drawing) fill(class int) {
 // of the file.
 func (d *drawing) end(s *session.Session, title string, err error) error {
 	if d.picture == nil || err != nil && !isDamage(err) {
-		return firstError(err, d.drop())
+		return s.Also(err, d.drop())
 	}
 	if d.show {
 		s.Emit(event.Drawing{Picture: d.picture})
@@ -135,7 +135,7 @@ func (d *drawing) end(s *session.Session, title string, err error) error {
 		failed = d.file.Commit()
 	}
 	if failed = firstError(failed, d.file.Close()); failed != nil {
-		return firstError(err, event.Fail(event.FileError{Name: d.svg, Err: bare(failed)}))
+		return s.Also(err, event.Fail(event.FileError{Name: d.svg, Err: bare(failed)}))
 	}
 	s.Emit(event.Drawn{Path: d.svg})
 	return err

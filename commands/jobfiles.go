@@ -203,7 +203,7 @@ func throughCache(im *session.Image) bool {
 // close closes what was opened.
 func (f *jobFiles) close(ctx context.Context) (err error) {
 	for _, im := range f.opened {
-		err = firstError(err, f.s.Close(ctx, im))
+		err = f.s.Also(err, f.s.Close(ctx, im))
 	}
 	f.s.Use(f.current)
 	return err

@@ -67,10 +67,7 @@ var measure = session.Command{
 			if err != nil {
 				err = measureFailed(err)
 			}
-			if closed := free(); err == nil {
-				err = closed
-			}
-			if err == nil {
+			if err = s.Also(err, free()); err == nil {
 				s.Emit(e)
 			}
 			return err

@@ -57,12 +57,9 @@ func (o *overlay) with(ctx context.Context, s *session.Session, how stance,
 	return work()
 }
 
-// closeToo closes a device that a command has opened, and keeps the first error.
+// closeToo closes a device that a command has opened, which ended with err; see session.Also.
 func closeToo(s *session.Session, dev *blockdev.Device, err error) error {
-	if closed := s.CloseBeside(dev); err == nil {
-		return closed
-	}
-	return err
+	return s.Also(err, s.CloseBeside(dev))
 }
 
 // recorded is how to open what the overlay stands on by its own word.

@@ -232,7 +232,7 @@ func (r *reading) conclude(s *session.Session, im *session.Image) error {
 	if r.wanted() {
 		elapsed := r.elapsed
 		if err := r.hand(s, im); err != nil {
-			return errors.Join(outcome, r.failed(err))
+			return s.Also(outcome, r.failed(err))
 		}
 		r.elapsed = elapsed
 	}

@@ -81,7 +81,7 @@ func (r *reading) act(ctx context.Context, s *session.Session, im *session.Image
 	} else {
 		err = r.work(s, im).wait(ctx, s, im)
 	}
-	err = firstError(err, r.view.end(r.n))
+	err = s.Also(err, r.view.end(r.n))
 	if err == nil && r.streams && !r.check && r.output == "" {
 		im.Position = r.off + r.n
 	}

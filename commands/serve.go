@@ -130,9 +130,7 @@ func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Imag
 		err = j.serve(ctx, s, list)
 	}
 	for _, x := range list {
-		if closed := x.free(); err == nil {
-			err = closed
-		}
+		err = s.Also(err, x.free())
 	}
 	if !errors.Is(context.Cause(ctx), session.ErrInterrupted) {
 		return err

@@ -78,11 +78,7 @@ func decodeOn(ctx context.Context, s *session.Session, im *session.Image,
 		if err != nil {
 			return nil, err
 		}
-		defer func() {
-			if closed := s.CloseBeside(dev); err == nil {
-				err = closed
-			}
-		}()
+		defer func() { err = s.Also(err, s.CloseBeside(dev)) }()
 	}
 	err = s.Do(ctx, func(ctx context.Context) error {
 		parts, err = structure.Decode(func(at int64, n int) ([]byte, error) {

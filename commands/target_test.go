@@ -417,3 +417,26 @@ func TestUndoKeepsSomething(t *testing.T) {
 		t.Errorf("status %d, %s", status, said)
 	}
 }
+
+// TestBothFail: of two things that fail in one command both are told, and the graver is its status.
+func TestBothFail(t *testing.T) {
+	dir := t.TempDir()
+	in(t, dir, nil, "create disk.raw 1M", "create other.raw 1M", "open -f raw disk.raw",
+		"write -q -P 7 0 64k")
+	for line, says := range map[string]string{
+		"iszero --svg /dev/full":                         "not zero at 0",
+		"iszero --report /dev/full":                      "not zero at 0",
+		"compare -f raw --svg /dev/full other.raw":       "different at 0",
+		"compare -f raw --report /dev/full other.raw":    "different at 0",
+		"read -P 1 -o /dev/full 0 64k":                   "65536",
+		"verify_read --svg /dev/full 0 64k":              "damaged",
+		"verify_read --report /dev/full 0 64k":           "damaged",
+		"verify_read -t crc32c --report /dev/full 0 64k": "damaged",
+	} {
+		said, status := in(t, dir, nil, "open -r -f raw disk.raw", line)
+		if status != 5 || !strings.Contains(said, says) ||
+			!strings.Contains(said, "/dev/full: No space left on device") {
+			t.Errorf("%s: status %d, %s", line, status, said)
+		}
+	}
+}

@@ -173,7 +173,7 @@ func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image
 		s.Emit(event.JobNotes{Notes: j.notes})
 	}
 	j.files = jobFiles{s: s, current: im}
-	defer func() { err = firstError(err, j.files.close(ctx)) }()
+	defer func() { err = s.Also(err, j.files.close(ctx)) }()
 	jobs, err := j.place(ctx)
 	if err != nil {
 		return err
@@ -375,6 +375,6 @@ func (j *jobFile) write(ctx context.Context, s *session.Session, b *blockJob) (e
 		state = b.stateName()
 	}
 	restore := j.files.cache(b.image, &b.options)
-	defer func() { err = firstError(err, restore(ctx)) }()
+	defer func() { err = s.Also(err, restore(ctx)) }()
 	return b.writeNoted(ctx, s, "", state)
 }

@@ -91,7 +91,7 @@ func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal,
 			return err
 		}
 		defer func() {
-			err = firstError(err, b.journal.end())
+			err = s.Also(err, b.journal.end())
 			b.journal, b.before = nil, nil
 		}()
 	}
@@ -106,7 +106,7 @@ func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal,
 	if reached == nil || state == "" {
 		return err
 	}
-	return firstError(err, saveState(reached, saved))
+	return s.Also(err, saveState(reached, saved))
 }
 
 // firstError is the first of two errors that is one.

@@ -112,12 +112,7 @@ func (s *Session) report(ctx context.Context, name string, im *Image, run Run) e
 		return err
 	}
 	_ = file.Close()
-	failed = event.Fail(event.FileError{Name: name, Err: withoutPath(failed)})
-	if err == nil {
-		return failed
-	}
-	s.tell(failed)
-	return err
+	return s.Also(err, event.Fail(event.FileError{Name: name, Err: withoutPath(failed)}))
 }
 
 // overPage lets a page take the place of one that was made before, which begins with mark, and of

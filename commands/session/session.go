@@ -152,6 +152,21 @@ func (s shown) Unwrap() error { return s.error }
 // Shown makes err the outcome of a command that has told of it.
 func Shown(err error) error { return shown{err} }
 
+// Also is the outcome of a command that failed with err, or did not, and in which more failed
+// besides, such as the close of a file: the graver of the two. The other has been shown then.
+func (s *Session) Also(err, more error) error {
+	switch {
+	case more == nil:
+		return err
+	case err == nil:
+		return more
+	case s.StatusOf(more) > s.StatusOf(err):
+		err, more = more, err
+	}
+	s.tell(more)
+	return err
+}
+
 // New makes a session without images.
 func New(cfg Config) *Session {
 	if cfg.Now == nil {
