@@ -59,6 +59,16 @@ func firstDifference(a, b []byte) int {
 	return min(len(linesA), len(linesB))
 }
 
+// insideOf is what stands between two marks of a text.
+func insideOf(text, name string) (string, error) {
+	_, rest, ok := strings.Cut(text, "<!-- "+name+":begin -->\n")
+	inside, _, closed := strings.Cut(rest, "<!-- "+name+":end -->\n")
+	if !ok || !closed {
+		return "", fmt.Errorf("no marks of %s", name)
+	}
+	return inside, nil
+}
+
 // between replaces what stands between two marks of a text.
 func between(text, name, inside string) (string, error) {
 	begin, end := "<!-- "+name+":begin -->\n", "<!-- "+name+":end -->\n"

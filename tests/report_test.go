@@ -68,13 +68,7 @@ func browse(t *testing.T, page string) {
 	var corners []color.Color
 	for _, scheme := range []string{"1", "0"} {
 		shot := filepath.Join(t.TempDir(), "shot.png")
-		cmd := exec.Command(browser, "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-			"--hide-scrollbars", "--window-size=1000,1200", "--user-data-dir="+t.TempDir(),
-			"--blink-settings=preferredColorScheme="+scheme, "--screenshot="+shot, "file://"+page)
-		out, err := cmd.CombinedOutput()
-		if err != nil || bytes.Contains(out, []byte("CONSOLE")) {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		screenshot(t, browser, page, shot, scheme, "1000,1200")
 		file, err := os.Open(shot)
 		if err != nil {
 			t.Fatal(err)
@@ -97,6 +91,19 @@ func browse(t *testing.T, page string) {
 	}
 	if corners[0] == corners[1] {
 		t.Errorf("light and dark are both %v", corners[0])
+	}
+}
+
+// screenshot takes a picture of a page, in a window of width,height and in a colour scheme: "1" is
+// light, "0" dark. The browser is to have no complaint.
+func screenshot(t *testing.T, browser, page, shot, scheme, size string) {
+	t.Helper()
+	cmd := exec.Command(browser, "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+		"--hide-scrollbars", "--window-size="+size, "--user-data-dir="+t.TempDir(),
+		"--blink-settings=preferredColorScheme="+scheme, "--screenshot="+shot, "file://"+page)
+	out, err := cmd.CombinedOutput()
+	if err != nil || bytes.Contains(out, []byte("CONSOLE")) {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 
