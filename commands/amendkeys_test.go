@@ -19,13 +19,18 @@ func withSecrets(t *testing.T, dir string, lines ...string) (said string, status
 	t.Helper()
 	t.Chdir(dir)
 	s := newShell(t, "native")
-	for _, id := range []string{"a", "b", "c"} {
-		s.SetObject(id, blockdev.Secret("secret "+id))
-	}
+	giveSecrets(s)
 	said = s.dialogue(t, lines...)
 	s.Finish(context.Background())
 	s.Printer.Flush()
 	return said + s.out.String() + s.errs.String(), s.Status()
+}
+
+// giveSecrets defines the secrets a, b and c.
+func giveSecrets(s *shell) {
+	for _, id := range []string{"a", "b", "c"} {
+		s.SetObject(id, blockdev.Secret("secret "+id))
+	}
 }
 
 // amendments are changes of the keyslots of one image, one after the other. Each is refused or made
