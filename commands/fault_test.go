@@ -60,6 +60,7 @@ type faultCase struct {
 	name, options, lines, cache string
 	opening                     string // further options to open it, each behind a comma
 	data                        string // the data file, "" without one
+	reads                       bool   // requests that read fail, and not those that change
 	fault                       blockdevtest.Fault
 	hit                         blockdevtest.Request // the request that failed
 }
@@ -70,6 +71,14 @@ func (f *faultCase) fail(r blockdevtest.Request) error {
 		f.hit = r
 	}
 	return err
+}
+
+// kinds are those of the requests that fail.
+func (f *faultCase) kinds() []string {
+	if f.reads {
+		return []string{"read"}
+	}
+	return []string{"write", "zero", "truncate", "flush"}
 }
 
 // run runs the lines on the image, all of whose requests to its file may fail but those that open
@@ -206,10 +215,10 @@ func (f *faultCase) everywhere(t *testing.T, image string, pristine [][]byte, in
 		}
 		once := faultCase{
 			name: f.name, options: f.options, lines: f.lines, cache: f.cache, opening: f.opening,
-			data: f.data,
+			data: f.data, reads: f.reads,
 			fault: blockdevtest.Fault{
 				At: at, Err: injected, Stays: stays,
-				Kinds: []string{"write", "zero", "truncate", "flush"},
+				Kinds: f.kinds(),
 			},
 		}
 		said, status := once.run(t, image)

@@ -70,7 +70,11 @@ func TestFaultsInside(t *testing.T) {
 					}
 					f := faultCase{
 						name: c.name, options: options, lines: c.lines, cache: cache,
-						opening: c.opening, data: data,
+						opening: c.opening, data: data, reads: k == 0 && stays == 0,
+					}
+					if f.reads {
+						runs += f.everywhere(t, image, pristine, injected, false)
+						f.reads = false
 					}
 					runs += f.everywhere(t, image, pristine, injected, stays > 0)
 				}

@@ -180,8 +180,8 @@ func (q *image) RemoveBitmap(ctx context.Context, name string) error {
 // trusted.
 func (q *image) untracked(ctx context.Context, b *bitmap) *trackedBitmap {
 	t := &trackedBitmap{bitmap: b, size: q.size.Load()}
-	table, err := q.readTable(ctx, b.tableOff, b.tableSize)
-	if err != nil || slices.ContainsFunc(table, q.badBitmapEntry) {
+	table, err := q.bitmapTable(ctx, b)
+	if err != nil {
 		table = nil
 	}
 	t.table, t.parts = table, make([][]byte, len(table))

@@ -139,10 +139,14 @@ func (q *image) freeBitmaps(ctx context.Context, list []*bitmap) {
 	}
 }
 
-// freeBitmap gives back the table of a bitmap and what it refers to; that leaks if the table is not
-// to be trusted.
+// freeBitmap gives back the table of a bitmap and what it refers to; that leaks if the table cannot
+// be read or is not to be trusted, of which QEMU says nothing.
 func (q *image) freeBitmap(ctx context.Context, b *bitmap) {
-	q.freeParts(ctx, q.untracked(ctx, b).table)
+	table, err := q.bitmapTable(ctx, b)
+	if err != nil && !q.likeQEMU {
+		q.notify(driver.ClusterUnfreed{Err: err})
+	}
+	q.freeParts(ctx, table)
 	q.free(ctx, b.tableOff, b.tableSize*8, discardOther)
 }
 

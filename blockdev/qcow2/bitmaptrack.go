@@ -107,12 +107,15 @@ func (q *image) track(ctx context.Context, b *bitmap) {
 // bitmapTable reads the table of a bitmap, and refuses entries that cannot be.
 func (q *image) bitmapTable(ctx context.Context, b *bitmap) ([]uint64, error) {
 	table, err := q.readTable(ctx, b.tableOff, b.tableSize)
+	if err != nil {
+		return nil, err
+	}
 	for _, e := range table {
 		if q.badBitmapEntry(e) {
 			return nil, fmt.Errorf("its table has the entry %#x: %w", e, syscall.EINVAL)
 		}
 	}
-	return table, err
+	return table, nil
 }
 
 // judgeBitmaps fails where QEMU would not open an image for what its bitmaps are like, in its
