@@ -35,11 +35,17 @@ var (
 // Device.
 func (d *Device) Top() driver.Node { return d.top }
 
-// Size is the length in bytes, rounded up to whole sectors as QEMU does: a file of 1000 bytes is
-// 1024 long and reads as zeroes behind its end.
-func (d *Device) Size() int64 { return wholeSectors(d.top.Info().Size) }
+// Size is the length in bytes. With OpenConfig.LikeQEMU it is rounded up to whole sectors: a file
+// of 1000 bytes is 1024 long then, and reads as zeroes behind its end.
+func (d *Device) Size() int64 { return d.length(d.top.Info()) }
 
-func wholeSectors(size int64) int64 { return roundUp(size, SectorSize) }
+// length is the size that requests must lie within.
+func (d *Device) length(info Info) int64 {
+	if d.tree.cfg.LikeQEMU {
+		return roundUp(info.Size, SectorSize)
+	}
+	return info.Size
+}
 
 // Usable is nil for a device that is open and has its medium, which one loses whose image was found
 // corrupt.

@@ -103,7 +103,7 @@ func (d *Device) enter(op Op, off, n int64) error { return d.enterAs(d.top.Info(
 // enterAs is enter for who has asked what the topmost node is like.
 func (d *Device) enterAs(info Info, op Op, off, n int64) error {
 	state, rules := d.state.Load(), &opRules[op]
-	length := wholeSectors(info.Size)
+	length := d.length(info)
 	var err error
 	switch {
 	case state.closed:
@@ -120,7 +120,7 @@ func (d *Device) enterAs(info Info, op Op, off, n int64) error {
 		err = &RangeError{Size: length}
 	case rules.whole && state.strict && n > 0:
 		if block := d.Block(); off%block != 0 || n%block != 0 {
-			err = &AlignError{Block: block, Off: off, Len: n}
+			err = &AlignError{Block: block, Off: off, Len: n, Size: length}
 		}
 	}
 	return d.wrap(op, off, n, err)

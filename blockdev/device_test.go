@@ -62,7 +62,13 @@ func TestStrict(t *testing.T) {
 }
 
 func TestNearestStaysInRange(t *testing.T) {
-	e := &blockdev.AlignError{Block: 4096, Off: math.MaxInt64 - 100, Len: 50}
+	tail := &blockdev.AlignError{Block: 512, Off: 0, Len: 1000, Size: 1000}
+	if off, n := tail.Nearest(); off != 0 || n != 512 {
+		t.Errorf("at the end of a file of 1000 bytes: %d at %d", n, off)
+	}
+	e := &blockdev.AlignError{
+		Block: 4096, Off: math.MaxInt64 - 100, Len: 50, Size: math.MaxInt64,
+	}
 	if off, n := e.Nearest(); off < 0 || n < 0 || off > math.MaxInt64-n {
 		t.Errorf("%d at %d", n, off)
 	}

@@ -47,7 +47,9 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // AlignError says that a write is not made of whole blocks, on a device that was opened to insist
 // on it.
-type AlignError struct{ Block, Off, Len int64 }
+//
+// Size is the length of the device.
+type AlignError struct{ Block, Off, Len, Size int64 }
 
 func (e *AlignError) Error() string {
 	return fmt.Sprintf("%d bytes at %d are not made of whole blocks of %d bytes", e.Len, e.Off,
@@ -57,12 +59,14 @@ func (e *AlignError) Error() string {
 // Unwrap is EINVAL, which the system answers to such a request.
 func (*AlignError) Unwrap() error { return syscall.EINVAL }
 
-// Nearest is the smallest range of whole blocks with the one that was asked for in it.
+// Nearest is the smallest range of whole blocks with the one that was asked for in it, as far as
+// the device has whole blocks.
 func (e *AlignError) Nearest() (off, n int64) {
 	off = roundDown(e.Off, e.Block)
 	end := e.Off + e.Len
 	if e.Len <= math.MaxInt64-e.Off-e.Block {
 		end = roundUp(end, e.Block)
 	}
+	end = max(off, min(end, roundDown(e.Size, e.Block)))
 	return off, end - off
 }

@@ -41,8 +41,8 @@ type OpenConfig struct {
 	// part of Drivers: no image can ask for it.
 	Filter Driver
 	// LikeQEMU does as QEMU does where more is known or better: a format is guessed by the first
-	// bytes alone, that it was guessed to be raw is said at once, and a node that options make
-	// read-only without Mode.ReadOnly is refused.
+	// bytes alone, that it was guessed to be raw is said at once, a node that options make
+	// read-only without Mode.ReadOnly is refused, and the length counts in whole sectors.
 	LikeQEMU bool
 	// ExactDiscard fails a discard with an edge that the device refuses since it is no whole unit.
 	// Without it the edge is left alone.

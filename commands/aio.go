@@ -39,8 +39,12 @@ var flush = session.Command{
 `,
 	New: func(*session.Flags) session.Run {
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			return onDevice(ctx, s, im, "flush",
+			err := onDevice(ctx, s, im, "flush",
 				func(ctx context.Context, d *blockdev.Device) error { return d.Flush(ctx) })
+			if err == nil {
+				s.Emit(event.Flushed{Image: im.Describe()})
+			}
+			return err
 		}
 	},
 }

@@ -92,8 +92,8 @@ func (c *comparison) judge(s *session.Session, one, other *blockdev.Device,
 	found *verify.Diff,
 ) error {
 	lengths := event.Lengths{
-		Name: c.other.Name, Here: one.Info().Size,
-		There: other.Info().Size,
+		Name: c.other.Name, Here: one.Size(),
+		There: other.Size(),
 	}
 	lengths.Zero = found.End() <= min(lengths.Here, lengths.There)
 	// Of several shards, those tell that have something of the longer image.

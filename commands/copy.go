@@ -142,7 +142,7 @@ func (c *copyJob) run(ctx context.Context, s *session.Session, im *session.Image
 		return err
 	}
 	if c.shard.N > 0 && !takeShard(s, &c.shard, &c.span,
-		event.Shard{Op: "copy", Block: shardBlock, Size: c.from.Info().Size}) {
+		event.Shard{Op: "copy", Block: shardBlock, Size: c.from.Size()}) {
 		return nil
 	}
 	c.result.Range = event.Range(c.span)

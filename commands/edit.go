@@ -93,7 +93,7 @@ func cursorAt(f *session.Flags, off *int64) {
 
 // editing is what the editor is told of an image.
 func editing(im *session.Image, off int64) hexedit.Config {
-	size := im.Dev.Info().Size
+	size := im.Dev.Size()
 	env := args.Env{End: size, Block: im.Dev.Block()}
 	return hexedit.Config{
 		Name: im.Name, Size: size, Offset: off,
@@ -250,7 +250,7 @@ type sectors struct {
 // *hexedit.ForeignError where the old bytes are others.
 func (d *editedDisk) pieces(ctx context.Context, changes []hexedit.Change) ([]sectors, error) {
 	unit := max(driver.SectorSize, d.im.Dev.Block())
-	size := d.im.Dev.Info().Size
+	size := d.im.Dev.Size()
 	var list []sectors
 	for len(changes) > 0 {
 		start, end := changes[0].Off/unit*unit, int64(0)

@@ -74,7 +74,6 @@ var find = session.Command{
 		})
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			c.Len = c.within(im.Dev)
 			q.whole = event.Range(c.scope)
 			if !c.take(s, im, "find", shardBlock) {
 				return nil

@@ -145,7 +145,7 @@ func (f *jobFiles) extend(ctx context.Context, job *placedJob) error {
 	}
 	for _, im := range job.images {
 		if !slices.Contains(f.opened, im) || im.Dev.ReadOnly() ||
-			im.Dev.Top().Info().Size >= on.Offset+on.Part {
+			im.Dev.Size() >= on.Offset+on.Part {
 			continue
 		}
 		if err := im.Dev.Truncate(ctx, on.Offset+on.Part, blockdev.PreallocOff); err != nil {

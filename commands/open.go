@@ -125,7 +125,12 @@ var closeCommand = session.Command{
 					return err
 				}
 			}
-			return s.Close(ctx, im)
+			closed := event.Closed{Image: im.Describe()}
+			if err := s.Close(ctx, im); err != nil {
+				return err
+			}
+			s.Emit(closed)
+			return nil
 		}
 	},
 }
@@ -166,7 +171,11 @@ var reopen = session.Command{
 		f.Switch('w', "read-write", "with permission to write", access(false))
 		f.Bool(&r.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			return s.Reopen(ctx, im, r)
+			if err := s.Reopen(ctx, im, r); err != nil {
+				return err
+			}
+			s.Emit(event.Reopened{Image: im.Describe()})
+			return nil
 		}
 	},
 }

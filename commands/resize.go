@@ -31,7 +31,7 @@ var resize = session.Command{
 		var size int64
 		var shrink bool
 		var mode blockdev.Prealloc
-		f.Bool(&shrink, 0, "shrink", "lose what lies behind the new end")
+		shrinkFlag(f, &shrink)
 		preallocationFlag(f, &mode)
 		f.Word("size", args.Value{Name: "size", Type: args.TypeSize},
 			func(word string) (err error) {
@@ -47,29 +47,48 @@ var resize = session.Command{
 			if err != nil {
 				return err
 			}
-			if size < old && !shrink {
-				return conflict(
-					"resize: what lies behind byte %d of %d would be lost; --shrink cuts it off",
-					size, old)
+			if err := mayShrink("resize", old, size, shrink); err != nil {
+				return err
 			}
-			err = s.Do(ctx, func(ctx context.Context) error {
-				if err := im.Dev.Truncate(ctx, size, mode); err != nil {
-					return err
-				}
-				return im.Dev.Flush(ctx)
-			})
-			now := im.Dev.Size()
-			switch {
-			case err != nil:
-				return event.Fail(event.Failed{Op: "resize", Err: err})
-			case now != size: // a device stays as it is
-				return conflict("resize: the image is %s long, and cannot be made %d", units.Bytes(now),
-					size)
-			}
-			s.Emit(event.Resized{From: old, To: now})
-			return nil
+			return changeLength(ctx, s, im, "resize", size, mode)
 		}
 	},
+}
+
+// shrinkFlag declares the word without which nothing is cut off.
+func shrinkFlag(f *session.Flags, shrink *bool) {
+	f.Bool(shrink, 0, "shrink", "lose what lies behind the new end")
+}
+
+// mayShrink refuses a length at which data would be lost, unless shrink allows that.
+func mayShrink(op string, old, size int64, shrink bool) error {
+	if size >= old || size < 0 || shrink {
+		return nil
+	}
+	return conflict("%s: what lies behind byte %d of %d would be lost; --shrink cuts it off", op,
+		size, old)
+}
+
+// changeLength gives an image another length, and tells of it when that is durable.
+func changeLength(ctx context.Context, s *session.Session, im *session.Image, op string, size int64,
+	mode blockdev.Prealloc,
+) error {
+	old := im.Dev.Size()
+	err := onDevice(ctx, s, im, op, func(ctx context.Context, d *blockdev.Device) error {
+		if err := d.Truncate(ctx, size, mode); err != nil {
+			return err
+		}
+		return d.Flush(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	now := im.Dev.Size()
+	if now != size { // a device stays as it is
+		return conflict("%s: the image is %s long, and cannot be made %d", op, units.Bytes(now), size)
+	}
+	s.Emit(event.Resized{From: old, To: now})
+	return nil
 }
 
 // newLength is a length in whole sectors: size itself, or old with it added or taken away.

@@ -81,7 +81,6 @@ var sumCommand = session.Command{
 		f.Conflict("tree-algorithm", "--tree is for sha256, sha384 and sha512",
 			func() bool { return tree && !kind.tree })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			c.Len = c.within(im.Dev)
 			whole := c.scope
 			if !c.take(s, im, "sum", shardBlock) {
 				return nil

@@ -15,17 +15,26 @@ var truncate = session.Command{
 	Name: "truncate", Alias: "t", Min: 1, Max: 3,
 	Group: session.GroupData,
 	Needs: session.File | session.Write | session.Resize,
-	Args:  "[-m prealloc_mode] off",
+	Args:  "[--shrink] [-m prealloc_mode] off",
 	Short: "truncates the current file at the given offset",
 	Long: ` Example:
  truncate 2G           makes it 2 GiB long; what is added reads as zeroes
  truncate -m full 2G   writes those zeroes as well
+ truncate --shrink 1G  what lies behind the first GiB is lost
+
+ Nothing is cut off without --shrink. resize takes +size and -size too.
 `,
 	New: func(f *session.Flags) session.Run {
 		var size int64
 		var mode blockdev.Prealloc
+		var shrink, exact bool
+		shrinkFlag(f, &shrink)
 		preallocationFlag(f, &mode)
 		f.Operand(&size, "off")
+		f.Check("shrink", func(int) error {
+			exact = true
+			return mayShrink("truncate", f.Image().Dev.Size(), size, shrink)
+		})
 		f.Offer("writable", func(int) error {
 			if f.Image().Dev.ReadOnly() {
 				return event.Fail(event.Failed{Op: "truncate", Err: syscall.EACCES})
@@ -40,6 +49,9 @@ var truncate = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
+			if exact {
+				return changeLength(ctx, s, im, "truncate", size, mode)
+			}
 			return onDevice(ctx, s, im, "truncate",
 				func(ctx context.Context, d *blockdev.Device) error {
 					return d.Truncate(ctx, size, mode)

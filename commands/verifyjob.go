@@ -253,7 +253,7 @@ func (j *jobFile) alone(o *fio.Options) bool {
 func (job *placedJob) placed() (fio.Options, error) {
 	var lengths []int64
 	for _, im := range job.images {
-		n := im.Dev.Top().Info().Size
+		n := im.Dev.Size()
 		if job.made {
 			n = -1
 		}

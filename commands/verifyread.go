@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
@@ -82,7 +81,7 @@ var verifyRead = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) (err error) {
-			b.image, b.options.Offset, b.options.Size = im, c.Off, c.within(im.Dev)
+			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
 			b.scan = !exact
 			switch {
 			case journal != "":
@@ -115,14 +114,6 @@ func classesHelp() string {
 		fmt.Fprintf(&b, " %-15s  %s\n", c, c.Phrase())
 	}
 	return b.String()
-}
-
-// within is how much of the range a device has, whose last sector may end early.
-func (c scope) within(d *blockdev.Device) int64 {
-	if end := c.Off + c.Len; end == d.Size() {
-		return max(0, d.Info().Size-c.Off)
-	}
-	return c.Len
 }
 
 // readJournal makes the job the one of a journal.

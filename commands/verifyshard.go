@@ -34,7 +34,7 @@ func (b *blockJob) share(ctx context.Context, s *session.Session) (some bool, er
 	b.settleFile(s)
 	o := &b.options
 	e := event.Shard{
-		Op: b.op, Block: blockOf(o), Size: b.image.Dev.Info().Size, Job: b.section, File: b.file,
+		Op: b.op, Block: blockOf(o), Size: b.image.Dev.Size(), Job: b.section, File: b.file,
 		Digest: digest(o.Workload),
 	}
 	if o.NumJobs > 1 || o.Clone > 0 {

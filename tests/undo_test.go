@@ -23,7 +23,7 @@ func undoLines(rnd *rand.Rand) []string {
 			fmt.Sprintf("write -q -P %d %dM 1M", 1+rnd.IntN(200), mib),
 			fmt.Sprintf("write -q -z %dM 1M", mib),
 			fmt.Sprintf("discard -q %dM 1M", mib),
-			fmt.Sprintf("truncate %dM", 2+rnd.IntN(10)),
+			fmt.Sprintf("truncate --shrink %dM", 2+rnd.IntN(10)),
 		}[rnd.IntN(4)], "help quit")
 	}
 	return lines

@@ -157,16 +157,16 @@ func TestWrongWords(t *testing.T) {
 	checkSpoken(t, []spoken{
 		{
 			args: "mem:1M -c truncate", status: "2",
-			errs: usage("truncate", "off is missing", " [-m prealloc_mode] off"),
+			errs: usage("truncate", "off is missing", " [--shrink] [-m prealloc_mode] off"),
 		},
 		{
 			args: "mem:1M -c 'truncate 1 2'", status: "2",
-			errs: usage("truncate", "'2' is one word too many", " [-m prealloc_mode] off"),
+			errs: usage("truncate", "'2' is one word too many", " [--shrink] [-m prealloc_mode] off"),
 		},
 		{
 			args: "mem:1M -c 'truncate 1 2 3'", status: "2",
 			errs: usage("truncate", "'2' and what follows it are too many words",
-				" [-m prealloc_mode] off"),
+				" [--shrink] [-m prealloc_mode] off"),
 		},
 		{args: "mem:1M -c 'read --all 0 1k'", errs: "blksh: read: -P PATTERN is missing\n  usage: read", status: "2"},
 		{args: "mem:1M -c 'write --all 0 1k'", errs: "blksh: write: --verify is missing\n  usage: write", status: "2"},

@@ -18,15 +18,15 @@ func checkCreate(c *driver.Creating) error {
 	return nil
 }
 
-// create makes the file as long as the image, in whole sectors.
+// create makes the file as long as the image.
 func create(ctx context.Context, c *driver.Creating) error {
-	size := (c.Size + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
 	// the key admits nothing else
 	mode, _ := driver.ParsePrealloc(c.Config.(*createConfig).Preallocation)
-	return c.File.Truncate(ctx, size, mode, 0)
+	return c.File.Truncate(ctx, c.Size, mode, 0)
 }
 
-// measure is the length: where nothing is written may be a hole or not.
+// measure is the length: where nothing is written may be a hole or not. It counts whole sectors, as
+// qemu-img does.
 func measure(_ context.Context, m *driver.Measuring) (driver.Measured, error) {
 	n := (m.Size + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
 	return driver.Measured{Required: n, FullyAllocated: n}, nil

@@ -35,7 +35,7 @@ func TestCreate(t *testing.T) {
 			t.Fatalf("preallocation %q: %v", prealloc, err)
 		}
 		data, err := os.ReadFile(name)
-		if err != nil || string(data) != string(make([]byte, 1024)) {
+		if err != nil || string(data) != string(make([]byte, 1000)) {
 			t.Errorf("preallocation %q: %d bytes, %v", prealloc, len(data), err)
 		}
 	}

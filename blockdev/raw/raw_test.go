@@ -55,6 +55,7 @@ func openMem(t *testing.T, size string, given ...string) (*blockdev.Device, erro
 	given = append(given, "driver", "raw", "file.driver", "mem", "file.size", size)
 	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
 		Drivers: testDrivers, Options: options(given...), Mode: driver.Mode{Unmap: true},
+		LikeQEMU: true,
 	})
 }
 

@@ -35,6 +35,29 @@ func (Unfinished) Kind() Kind {
 	return Kind{"unfinished", "What stands where after a copy that failed or was stopped."}
 }
 
+// Flushed says that what was written to an image was handed to stable storage, as its cache mode
+// has it.
+type Flushed struct{ Image }
+
+// Kind of the event.
+func (Flushed) Kind() Kind {
+	return Kind{"flushed", "What was written to an image was handed to stable storage, as its cache mode has it."}
+}
+
+// Reopened says how an image is open from now on.
+type Reopened struct{ Image }
+
+// Kind of the event.
+func (Reopened) Kind() Kind { return Kind{"reopened", "An image was reopened."} }
+
+// Closed says that an image was closed, and that all of it could be written.
+type Closed struct{ Image }
+
+// Kind of the event.
+func (Closed) Kind() Kind {
+	return Kind{"closed", "An image was closed, and all of it could be written."}
+}
+
 // Measured says how large the file of a new image would be.
 type Measured struct {
 	blockdev.Measured

@@ -76,6 +76,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.checked(e)
 	case event.Client:
 		n.client(e)
+	case event.Closed:
+		n.say("closed %s\n", nameOf(e.Image))
 	case event.Committed:
 		n.committed(e)
 	case event.Copied:
@@ -108,6 +110,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Exit: // the status says it
 	case event.Export:
 		n.export(e)
+	case event.Flushed:
+		n.say("flushed %s\n", nameOf(e.Image))
 	case event.Found:
 		n.found(e)
 	case event.HelpList:
@@ -124,6 +128,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.say("%s\n", keyChangedWords(e))
 	case event.KeySlots:
 		n.keySlots(e.List)
+	case event.Length:
+		n.say("%s\n", units.Whole(e.Bytes))
 	case event.Lengths:
 		n.say("%s\n", lengthWords(e))
 	case event.Listed:
@@ -173,6 +179,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.performance(e)
 	case event.Rebased:
 		n.rebased(e)
+	case event.Reopened:
+		n.say("reopened %s: %s\n", nameOf(e.Image), accessWords(e.ReadOnly))
 	case event.Reported:
 		n.say("report: %s\n", e.Name)
 	case event.Resized:

@@ -45,7 +45,7 @@ func (held) Holder() (driver.Process, error) {
 func TestNative(t *testing.T) {
 	part := &blockdev.Error{
 		Op: "write", Off: 1000, Len: 100,
-		Err: &blockdev.AlignError{Block: 4096, Off: 1000, Len: 100},
+		Err: &blockdev.AlignError{Block: 4096, Off: 1000, Len: 100, Size: 1 << 20},
 	}
 	for _, c := range []struct {
 		name string

@@ -51,6 +51,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.BitmapsRetired: // not a word
 	case event.BreakFailed:
 		q.say("%s\n", breakFailedWords(e))
+	case event.Closed: // not a word
 	case event.Conflict:
 		q.say("%s\n", e.Message)
 	case event.Dump:
@@ -61,6 +62,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 		q.warn("%s\n", fileErrorWords(e))
 	case event.FileOpen:
 		q.warn("%s: %s\n", q.Name, fileOpenWords)
+	case event.Flushed: // not a word
 	case event.HelpBody:
 		q.say("\n%s\n", prose(e.Text))
 	case event.HelpList:
@@ -85,6 +87,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.OpenFailed:
 		q.warn("%s: %s\n", q.Name, openFailedWords(e))
 		q.hint(e.Err)
+	case event.Reopened: // not a word
 	case event.Report:
 		q.warn("%s: %s\n", q.Name, words(e.Err))
 		q.hint(e.Err)

@@ -36,6 +36,19 @@ func Exact(bytes int64) string {
 	return fmt.Sprintf("%s (%d bytes)", Size(bytes), bytes)
 }
 
+// Whole is Size where that is the exact number, and Exact where it is not: "64 KiB",
+// "9.766 KiB (10000 bytes)".
+func Whole(bytes int64) string {
+	for _, u := range binaryUnits {
+		if unit := int64(u.size); bytes >= unit && bytes%unit == 0 {
+			return Size(bytes)
+		} else if bytes >= unit {
+			break
+		}
+	}
+	return Exact(bytes)
+}
+
 // Rough writes a number of bytes with three digits: "1.50 GiB". One below zero counts as none.
 func Rough(bytes float64) string {
 	if bytes < 1024 { // there are no parts of them

@@ -311,7 +311,7 @@ _blksh_operands() {
 		esac
 		;;
 	truncate | t)
-		flags='-m --preallocation' words='' files=
+		flags='-m --preallocation --shrink' words='' files=
 		case $prev in
 	-m | --preallocation) flags= words='off metadata falloc full' files= ;;
 		esac

@@ -414,6 +414,7 @@ complete -c blksh -n '__blksh_in sum' -l tree -d 'hash in a tree, with sha256, s
 
 complete -c blksh -n '__blksh_in truncate t' -f
 complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added'
+complete -c blksh -n '__blksh_in truncate t' -l shrink -d 'lose what lies behind the new end'
 
 complete -c blksh -n '__blksh_in undo' -r -F
 complete -c blksh -n '__blksh_in undo' -l check -d 'look whether it can be undone, and change nothing'
