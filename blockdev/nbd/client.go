@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -21,10 +20,7 @@ type Client struct {
 	agreed agreement // by the first connection; the others are like it
 	ctx    context.Context
 	cancel context.CancelFunc
-
-	mu    sync.Mutex
-	links []*link // links[0] is always there
-	most  int     // how many there may be
+	links  links
 }
 
 // Dial connects to a server. It tries once, or for as long as Config.OpenTimeout says.
@@ -46,11 +42,15 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 }
 
 func newClient(cfg Config, first *conn) *Client {
-	c := &Client{cfg: cfg, agreed: first.agreed, most: 1}
+	c := &Client{cfg: cfg, agreed: first.agreed}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.links = []*link{{client: c, conn: first}}
+	only := &link{client: c, conn: first}
+	c.links.list, c.links.most = []*link{only}, 1
 	if first.agreed.has(nbdwire.CanMultiConn) {
-		c.most = max(1, cfg.Connections)
+		c.links.most = max(1, cfg.Connections)
+	}
+	if c.links.most == 1 {
+		c.links.single = only
 	}
 	return c
 }
@@ -58,56 +58,11 @@ func newClient(cfg Config, first *conn) *Client {
 // Close takes leave of the server. Nothing may be in flight.
 func (c *Client) Close() error {
 	c.cancel()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.links {
+	c.links.grown.Wait()
+	for _, l := range c.links.list {
 		l.close()
 	}
 	return nil
-}
-
-// busy is how many requests are in flight on a connection before another is made, where nobody
-// knows what the server does with them.
-const busy = 8
-
-// link picks the connection for a request: the one with the least to do, or a new one if all have
-// much.
-func (c *Client) link(ctx context.Context) *link {
-	if c.most == 1 {
-		return c.links[0]
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	best, least := c.links[0], window+1
-	for _, l := range c.links {
-		if n := l.inFlight(); n < least {
-			best, least = l, n
-		}
-	}
-	if least < cmp.Or(c.cfg.AtOnce, busy) || len(c.links) == c.most {
-		return best
-	}
-	more, err := connect(ctx, &c.cfg)
-	if err == nil {
-		err = c.same(more.agreed)
-	}
-	if err != nil {
-		c.most = len(c.links) // the server has other views than it says
-		return best
-	}
-	l := &link{client: c, conn: more}
-	c.links = append(c.links, l)
-	return l
-}
-
-// inFlight is what the link has to do, more than any if there is no connection.
-func (l *link) inFlight() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.conn == nil || l.conn.lost() != nil {
-		return window
-	}
-	return l.conn.inFlight()
 }
 
 // do makes one request, on another connection if the first is lost.

@@ -77,6 +77,9 @@ func openServer(
 		return nil, err
 	}
 	cfg.Address, cfg.AtOnce = server.Address(), p.atOnce
+	if c.Connections <= 0 && p.atOnce > 0 && !o.LikeQEMU() {
+		cfg.Connections = mostUsual
+	}
 	n, err := dialNode(ctx, o, cfg)
 	if err != nil {
 		return nil, server.explain(ctx, err)

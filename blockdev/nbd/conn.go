@@ -42,7 +42,8 @@ type conn struct {
 	reading   bool   // somebody reads
 	turns     uint64 // how often somebody has
 	waiters   []*waiter
-	large     int // reads in flight whose payload should not pass through the buffer
+	large     int   // reads in flight whose payload should not pass through the buffer
+	payload   int64 // of what is in flight, in bytes
 	released  sync.Cond
 	orphaned  bool // the payload that is being read is nobody's any more
 	receiving receiving
@@ -132,9 +133,18 @@ func (c *conn) enter(r *request) {
 	s.turn++
 	r.inFlight = true
 	r.Cookie = uint64(s.turn)<<32 | uint64(r.slot)
+	c.payload += r.payload()
 	if r.isLarge() {
 		c.large++
 	}
+}
+
+// payload is how many bytes of data go over the connection.
+func (r *request) payload() int64 {
+	if r.Command == nbdwire.CmdRead || r.Command == nbdwire.CmdWrite {
+		return int64(r.Length)
+	}
+	return 0
 }
 
 // isLarge says that a reply is better read where it belongs than copied there.
@@ -304,6 +314,7 @@ func (c *conn) passOn() {
 func (c *conn) settle(r *request) {
 	c.slots[r.slot].request = nil
 	r.inFlight = false
+	c.payload -= r.payload()
 	if r.isLarge() {
 		c.large--
 	}
@@ -362,11 +373,11 @@ func (c *conn) lost() error {
 	return c.err
 }
 
-// inFlight is the number of requests of single callers.
-func (c *conn) inFlight() int {
+// load is what the connection has to do, in requests.
+func (c *conn) load() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return window - len(c.free)
+	return window - len(c.free) + int(c.payload/payloadWeight)
 }
 
 // close takes leave of the server and ends the connection. Nothing may be in flight.

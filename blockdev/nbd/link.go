@@ -19,6 +19,7 @@ import (
 // afterwards.
 type link struct {
 	client *Client
+	queues int // that use it; under links.mu
 
 	mu       sync.Mutex
 	conn     *conn

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -59,9 +60,13 @@ type exportConfig struct {
 	Connections    int64  `option:"connections" default:"0" help:"most at a time; 0 means what is best"`
 }
 
-// nativeConnections are the most connections where nobody says how many. QEMU makes one, which
-// servers that count their clients can see.
-const nativeConnections = 4
+// usualConnections are the most where nobody says how many: with more than there are processors,
+// threads of the server stand in each other's way. QEMU makes one, which servers that count their
+// clients can see.
+func usualConnections() int { return max(2, min(mostUsual, runtime.NumCPU())) }
+
+// mostUsual are the most to a server that does few requests of one at a time.
+const mostUsual = 4
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*config)
@@ -106,7 +111,7 @@ func (c *exportConfig) configure(o *driver.Opening, a Address) (Config, error) {
 	} else {
 		cfg.Bitmaps = true
 		if cfg.Connections <= 0 {
-			cfg.Connections = nativeConnections
+			cfg.Connections = usualConnections()
 		}
 	}
 	var err error
@@ -285,18 +290,4 @@ func (d *device) DescribeStorage() []driver.Detail {
 	return append(list,
 		driver.Detail{Key: "meta contexts", Value: strings.Join(contexts, " ")},
 		driver.Detail{Key: "connections", Value: int64(d.connections())})
-}
-
-// mayConnect is how many connections there may be.
-func (c *Client) mayConnect() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.most
-}
-
-// connections is how many there are.
-func (c *Client) connections() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.links)
 }

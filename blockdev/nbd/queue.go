@@ -19,7 +19,9 @@ type queue struct {
 	waiter *waiter
 	memory *arena.Arena
 
-	conn   *conn // that everything in flight is on
+	link   *link
+	looked int64 // how many links there were more than at first when link was chosen
+	conn   *conn // that everything in flight is on; of link
 	ready  []int // done without a connection
 	done   []int // answered and not reaped; under conn.mu, as are the next
 	flying int   // in flight
@@ -32,8 +34,9 @@ type queueSlot struct {
 	piece  [1][]byte // the part of buffer that a request uses
 }
 
-// NewQueue makes a queue on the first connection. What is more than a server does at a time there
-// is better spread over several, by goroutines.
+// NewQueue makes a queue on one connection, which other queues have only if there are more of them
+// than connections. What is more than a server does at a time there is better spread over several,
+// by goroutines.
 func (d *device) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
 	spread := d.cfg.AtOnce > 0 && depth > d.cfg.AtOnce && d.mayConnect() > 1
 	if spread || int64(size) > d.agreed.limits().MaxTransfer {
@@ -52,6 +55,7 @@ func (d *device) NewQueue(ctx context.Context, depth, size int) (driver.Queue, e
 		s.buffer = q.memory.Slot(i)
 		s.r = &request{waiter: q.waiter, queue: q, queued: i}
 	}
+	q.link, q.looked = d.claim(nil), d.links.added.Load()
 	return q, nil
 }
 
@@ -152,20 +156,24 @@ func (q *queue) Submit() error {
 // connect looks for the connection. All that was in flight on one that is lost has failed, and is
 // reaped from there before another is used.
 func (q *queue) connect() error {
-	if q.conn != nil && (q.conn.lost() == nil || q.unreaped()) {
+	added := q.device.links.added.Load()
+	stay := q.conn != nil && q.conn.lost() == nil && q.looked == added
+	if stay || q.conn != nil && q.unreaped() {
 		return nil
 	}
-	c, err := q.device.links[0].get(q.ctx)
+	q.link, q.looked = q.device.claim(q.link), added
+	c, err := q.link.get(q.ctx)
 	if err == nil {
 		q.conn = c
 	}
 	return err
 }
 
+// unreaped says that there is something of the queue on its connection.
 func (q *queue) unreaped() bool {
 	q.conn.mu.Lock()
 	defer q.conn.mu.Unlock()
-	return len(q.done) > 0
+	return len(q.done) > 0 || q.flying > 0
 }
 
 // muchToSend is from where on a server may stop reading a batch before it is through, in bytes,
@@ -289,6 +297,7 @@ func (q *queue) Close() error {
 	if q.conn != nil {
 		q.drain()
 	}
+	q.device.unclaim(q.link)
 	q.memory.Free()
 	return nil
 }
