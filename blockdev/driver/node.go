@@ -127,6 +127,9 @@ type Info struct {
 	VMStateOff int64
 	// NeedsZeroInit is true where fresh space does not read as zeroes (a block device).
 	NeedsZeroInit bool
+	// Serial is true where writes wait for each other anyway: a file in the page cache takes no two
+	// at once.
+	Serial bool
 	// NoMedium is true of an image that was found corrupt while it was in use: every request fails
 	// with ENOMEDIUM.
 	NoMedium bool

@@ -82,7 +82,7 @@ func open(o *driver.Opening, cfg hostfile.Config) (*node, error) {
 // Info adds what zeroing takes.
 func (n *node) Info() driver.Info {
 	i := n.File.Info()
-	i.ZeroTakes = driver.MayUnmap | driver.NoFallback
+	i.ZeroTakes, i.Serial = driver.MayUnmap|driver.NoFallback, n.Buffered()
 	return i
 }
 

@@ -126,6 +126,7 @@ func (r *image) Info() driver.Info {
 	info := driver.Info{
 		Driver:        "raw",
 		NeedsZeroInit: below.NeedsZeroInit,
+		Serial:        below.Serial,
 		KnowsSizes:    below.KnowsSizes,
 		Limits:        below.Inherited(),
 	}

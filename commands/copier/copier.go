@@ -37,7 +37,7 @@ const (
 	// sequential and parallel are the numbers of workers where writes come one at a time, and
 	// elsewhere.
 	sequential = 3
-	parallel   = 4
+	parallel   = Workers
 	// legSize is how much data is written between two flushes, in bytes.
 	legSize = 256 << 20
 	// hole is a run of zeroes that is left out of data where the destination is zero already, and
@@ -47,6 +47,9 @@ const (
 	// zeroPiece is the most that is made zero at once, in bytes: what has begun cannot be stopped.
 	zeroPiece = 64 << 20
 )
+
+// Workers is how many goroutines copy at the same time, at most.
+const Workers = 4
 
 // Copy is what is to be copied.
 type Copy struct {
@@ -83,7 +86,7 @@ func (c Copy) Run(ctx context.Context) (Result, error) {
 		w.grain = wideHole
 	}
 	align := int64(0)
-	w.ordered = to.Cluster > 0 || !to.NeedsZeroInit && !c.To.Direct()
+	w.ordered = to.Cluster > 0 || to.Serial
 	if to.Cluster > 0 {
 		align = to.Cluster
 		w.piece, w.grain = max(w.piece, align), max(min(to.ZeroAlign, align), blockdev.SectorSize)
@@ -121,6 +124,7 @@ type copying struct {
 	taken   int   // steps that were taken
 	retired int   // those that are done with
 	turns   wait.Waiters
+	known   blockdev.Extent // of the destination, as it was
 	written atomic.Int64
 	result  Result
 	err     error // of the first step that failed
@@ -308,13 +312,13 @@ func (w *copying) zero(ctx context.Context, off, n int64) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		e, err := w.To.Status(ctx, off, n)
+		e, err := w.there(ctx, off)
 		if err != nil {
 			return err
 		}
-		some := e.Len
+		some := min(n, e.End()-off)
 		if !e.Zero || !e.Allocated {
-			some = min(n, zeroPiece, max(e.Len, 1)) // 0 behind an end that moved, where this fails
+			some = min(n, zeroPiece, max(some, 1)) // 0 behind an end that moved, where this fails
 			if err := w.To.Zero(ctx, off, some, blockdev.MayUnmap|blockdev.Deferred); err != nil {
 				return err
 			}
@@ -322,4 +326,23 @@ func (w *copying) zero(ctx context.Context, off, n int64) error {
 		off, n = off+some, n-some
 	}
 	return nil
+}
+
+// there is what the destination has at off. It asks about all that is left, and keeps the answer for
+// the next run of zeroes: what is written in between is elsewhere.
+func (w *copying) there(ctx context.Context, off int64) (blockdev.Extent, error) {
+	w.mu.Lock()
+	e := w.known
+	w.mu.Unlock()
+	if e.Off <= off && off < e.End() {
+		return e, nil
+	}
+	e, err := w.To.Status(ctx, off, w.Off+w.Len-off)
+	if err != nil {
+		return e, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.known = e
+	return e, nil
 }

@@ -381,6 +381,9 @@ func (f *File) Info() driver.Info {
 	return i
 }
 
+// Buffered says that requests go through the page cache.
+func (f *File) Buffered() bool { return !f.cur.Load().direct }
+
 // ReadVec reads whole requests; behind the end there are zeroes.
 func (f *File) ReadVec(ctx context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	d, err := f.acquire()
