@@ -339,6 +339,9 @@ func (c *copyJob) compare(
 
 // fill copies what lies behind from, and closes the target.
 func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) error {
+	if s.Workers != nil {
+		defer s.Workers(copier.Workers)()
+	}
 	add, end := s.Track("copy", c.span.Len)
 	add(from - c.span.Off)
 	var result copier.Result

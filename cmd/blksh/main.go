@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 
@@ -174,7 +175,7 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 		ImageOpts: p.options.imageOpts,
 		Raise:     raise, Abort: func() { raise(int(syscall.SIGABRT)) },
 		Ready: func() { p.interrupts.await() }, Trace: p.options.trace,
-		Ask: p.asker(),
+		Ask: p.asker(), Workers: makeRoom,
 	}
 	if p.native() {
 		p.equip(&cfg, stdout, stderr)
@@ -184,6 +185,15 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 		p.session.SetObject(id, object)
 	}
 	return nil
+}
+
+// makeRoom has the runtime run n goroutines more at a time until done is called. It counts one that
+// is in the kernel among those that run, until it has not come back for a while, and has another
+// wait all that time though a processor stands idle.
+func makeRoom(n int) (done func()) {
+	before := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(before + n)
+	return func() { runtime.GOMAXPROCS(before) }
 }
 
 // serve opens the image, runs the lines, and closes everything.
