@@ -380,7 +380,8 @@ type nbdCopying struct {
 	ours, nbdcopy, img []string
 }
 
-// nbdCopyings are the rows of the table. The export is half on the socket from, and target on to.
+// nbdCopyings are the rows of the table. The export is half on the socket from, and target on to. All
+// flush what they have written in the end.
 func (b *bench) nbdCopyings(half, target string) []nbdCopying {
 	from, to := uriOf(b.socket("from")), uriOf(b.socket("to"))
 	out := filepath.Join(b.dir, "out")
@@ -388,23 +389,25 @@ func (b *bench) nbdCopyings(half, target string) []nbdCopying {
 		return []string{b.blksh, "-f", format, "-c", command, image}
 	}
 	convert := func(format, as, image, target string, more ...string) []string {
-		argv := append([]string{"qemu-img", "convert", "-f", format, "-O", as}, more...)
+		argv := append([]string{
+			"qemu-img", "convert", "-t", "writeback", "-f", format, "-O", as,
+		}, more...)
 		return append(argv, image, target)
 	}
 	return []nbdCopying{
 		{
 			"from an export", shell("raw", "copy --force -f raw "+out, from),
-			[]string{"nbdcopy", from, out},
+			[]string{"nbdcopy", "--flush", from, out},
 			convert("raw", "raw", from, out),
 		},
 		{
 			"to an export", shell("raw", "copy -n -f raw "+to, half),
-			[]string{"nbdcopy", half, to},
+			[]string{"nbdcopy", "--flush", half, to},
 			convert("raw", "raw", half, to, "-n"),
 		},
 		{
 			"between exports", shell("raw", "copy -n -f raw "+to, from),
-			[]string{"nbdcopy", from, to},
+			[]string{"nbdcopy", "--flush", from, to},
 			convert("raw", "raw", from, to, "-n"),
 		},
 		{"between exports, verified", shell("raw", "copy --verify -n -f raw "+to, from), nil, nil},
