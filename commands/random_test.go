@@ -119,7 +119,7 @@ const mostMemory = 3 << 30
 // panics, hangs, takes memory without end or ends with a status that is not documented. The seed of
 // a script is its name.
 func TestRandomScripts(t *testing.T) {
-	scripts := 30
+	scripts := 15
 	switch tier := blockdevtest.Tier(); {
 	case tier >= 3:
 		scripts = 4000
