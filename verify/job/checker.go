@@ -170,10 +170,11 @@ func (c *checker) checkBlock(p []byte, pos int64, x *expectation) {
 		return
 	}
 	b := c.diagnose(p, pos, x)
-	if !c.judged(pos, len(p), b.Cause.Class != verify.ContentMismatch || !b.blind) {
+	first := c.judged(pos, len(p), b.Cause.Class != verify.ContentMismatch || !b.blind)
+	if (x.Unsure || x.Covered) && (!first || c.excused(b, x)) {
 		return
 	}
-	if !x.Unsure && !x.Covered || !c.excused(b, x) {
+	if c.rewritten == nil || c.rewritten.bad.add(pos) {
 		c.report(b)
 	}
 }

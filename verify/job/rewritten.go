@@ -15,6 +15,9 @@ type rewritten struct {
 	// judged are the blocks that were judged, and replaced those that were found to be of a later
 	// write than the one whose turn it was. One that is never judged is of another job.
 	judged, replaced blockSet
+	// bad are those that were told of. An earlier write that is still there is intact when it is
+	// its turn, and bad when it is that of the write that was lost.
+	bad blockSet
 	// many says that there are more writes than short headers can tell apart.
 	many bool
 }
@@ -22,7 +25,7 @@ type rewritten struct {
 func newRewritten(l *fio.Layout) *rewritten {
 	unit := int64(max(l.BlockLen, 1))
 	return &rewritten{
-		judged: blockSet{unit: unit}, replaced: blockSet{unit: unit},
+		judged: blockSet{unit: unit}, replaced: blockSet{unit: unit}, bad: blockSet{unit: unit},
 		many: l.TimeBased || l.Size/int64(l.MinBlock) > math.MaxInt16/int64(l.Loops),
 	}
 }
@@ -35,6 +38,13 @@ func (r *rewritten) left() (list []int64) {
 		}
 	})
 	return list
+}
+
+// reset forgets all blocks, when nobody judges any.
+func (r *rewritten) reset() {
+	for _, s := range []*blockSet{&r.judged, &r.replaced, &r.bad} {
+		clear(s.pages)
+	}
 }
 
 // A blockSet is a set of blocks, by their offsets, which are multiples of unit from some offset on.

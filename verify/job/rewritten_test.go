@@ -1,6 +1,7 @@
 package job
 
 import (
+	"context"
 	"testing"
 
 	"github.com/blksh/blksh/verify/fio"
@@ -91,5 +92,41 @@ func TestRewrittenManyTimes(t *testing.T) {
 	r, bad := check(t, img, o, doVerify)
 	if !r.Good() || r.Blocks != int64(len(places)) {
 		t.Errorf("%+v, want %d blocks: %d bad", r, len(places), len(bad))
+	}
+}
+
+// A write is lost to a block that the job has written before: the older one is sound, and not what
+// should be there.
+func TestRewrittenLost(t *testing.T) {
+	o := rewriting("crc32c", fio.Fio342)
+	o.IODepth, o.Workers, o.MaxRequest = 1, 1, int(o.MinBlock)
+	j, err := New(o, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent recorder
+	img := make([]byte, o.Size)
+	if _, err := j.Write(t.Context(), openRecorded(img, &sent), WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	written, lost := map[int64]bool{}, -1 // the last write to a block that was written before
+	for i, r := range sent.sent {
+		if written[r.off] {
+			lost = i
+		}
+		written[r.off] = true
+	}
+	at, left := sent.sent[lost].off, lost
+	open := func(ctx context.Context, depth, size int) (Queue, error) {
+		q, err := openRecorded(img, new(recorder))(ctx, depth, size)
+		return losingQueue{q.(*recordingQueue), &left}, err
+	}
+	clear(img)
+	if _, err := j.Write(t.Context(), open, WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r, bad := check(t, img, o, doVerify)
+	if r.Bad != 1 || r.Classes["stale"] != 1 || bad[0].Off != at {
+		t.Errorf("the block at %d is stale: %+v, %v", at, r, bad)
 	}
 }

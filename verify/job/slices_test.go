@@ -31,9 +31,6 @@ func TestSlices(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := drawOptions(t)
 		o.Generation = 77 // headers have it in place of the time
-		if o.Loops > 1 || o.NoRandomMap {
-			o.Backlog = 0 // of one generation it is not told apart from what is written over it
-		}
 		n := rapid.Int64Range(1, 5).Draw(t, "parts")
 		whole, err := New(o, Hooks{})
 		if err != nil || o.Size < int64(max(o.MinBlock, o.MaxBlock)) {

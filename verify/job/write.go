@@ -48,6 +48,9 @@ func (j *Job) Write(ctx context.Context, open Opener, o WriteOptions) (*Result, 
 		return t.outcome(errors.New(
 			"verify=any is for reading: what is written has one type, such as crc32c"))
 	}
+	if t.l.Backlog > 0 && t.l.Rewrites() {
+		t.rewritten = newRewritten(t.l)
+	}
 	err := t.withPipeline(ctx, open, t.slotSize(), func(pl *pipeline) error {
 		w, err := t.newWriting(ctx, pl, o)
 		if err != nil {
@@ -265,7 +268,8 @@ func (w *writing) trim() error {
 	return nil
 }
 
-// verifyBacklog verifies what was written since the last time.
+// verifyBacklog verifies what was written since the last time. A block that was written twice since
+// then is judged by the second write.
 func (w *writing) verifyBacklog(ctx context.Context) error {
 	w.verified.until = w.written
 	err := w.pl.read(ctx, func(s *slot) bool {
@@ -278,6 +282,10 @@ func (w *writing) verifyBacklog(ctx context.Context) error {
 	}
 	if err == nil {
 		err = ctx.Err()
+	}
+	if r := w.task.rewritten; err == nil && r != nil {
+		w.task.leftOver(r.left())
+		r.reset()
 	}
 	return err
 }
