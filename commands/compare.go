@@ -41,7 +41,7 @@ var compare = session.Command{
 		f.Word("file", args.ImageFile, word(&c.other.Name))
 		c.operands(f, "all", "draw", "svg", "force")
 		f.Check("ranged", func(operands int) error {
-			c.ranged = operands > 1
+			c.ranged = operands > 2
 			return nil
 		})
 		return c.run
@@ -51,9 +51,10 @@ var compare = session.Command{
 // comparison is a comparison of two images.
 type comparison struct {
 	sharded
-	other               session.Opening
-	all, strict, ranged bool
-	drawing             drawing
+	other       session.Opening
+	all, strict bool
+	ranged      bool // it is said how much is compared
+	drawing     drawing
 }
 
 func (c *comparison) run(ctx context.Context, s *session.Session,
@@ -64,8 +65,14 @@ func (c *comparison) run(ctx context.Context, s *session.Session,
 		return err
 	}
 	defer func() { err = s.Also(err, free()) }()
+	longest := max(im.Dev.Size(), other.Size())
 	if !c.ranged {
-		c.Len = max(im.Dev.Size(), other.Size())
+		c.Len = max(0, longest-c.Off)
+	}
+	if c.Off > longest-c.Len {
+		return event.Fail(event.Failed{Op: "compare", Err: &blockdev.Error{
+			Op: "compare", Off: c.Off, Len: c.Len, Err: &blockdev.RangeError{Size: longest},
+		}})
 	}
 	if !c.take(s, im, "compare", shardBlock) {
 		return nil

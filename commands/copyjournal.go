@@ -81,7 +81,7 @@ func openCopyJournal(
 		err = event.Fail(event.FileError{Name: name, Err: bare(err)})
 	}
 	if err != nil {
-		return nil, 0, errors.Join(err, file.Commit())
+		return nil, 0, errors.Join(err, file.Close()) // which removes one that was made
 	}
 	return j, done, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -182,7 +183,10 @@ func (d *editedDisk) Prepare(ctx context.Context) (kept string, err error) {
 	if d.file, err = d.s.NewLog(ctx, d.name); err != nil {
 		return "", plainly(err)
 	}
-	d.writer, err = undo.NewWriter(d.im.Dev, d.file)
+	if d.writer, err = undo.NewWriter(d.im.Dev, d.file); err != nil {
+		err = errors.Join(err, d.file.Close())
+		d.file, d.writer = nil, nil
+	}
 	return d.name, err
 }
 
@@ -208,7 +212,7 @@ func (d *editedDisk) newName() (string, error) {
 		return "", err
 	}
 	image := strings.Map(func(r rune) rune {
-		if r == '/' || r < ' ' {
+		if r == '/' || !unicode.IsPrint(r) {
 			return '_'
 		}
 		return r

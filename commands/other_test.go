@@ -108,3 +108,27 @@ func TestOpenEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestCompareRanges: a range that lies in neither image is not the same, and one that begins
+// somewhere goes to the end of the longer one.
+func TestCompareRanges(t *testing.T) {
+	dir := t.TempDir()
+	in(t, dir, nil, "create short.raw 1M", "create long.raw 2M", "open -f raw long.raw",
+		"write -q -P 1 1536k 4k")
+	for line, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"compare -f raw long.raw 0 9223372036854775807": {2, "out of range: the image ends at 2097152"},
+		"compare -f raw long.raw 3M":                    {2, "out of range"},
+		"compare -f raw long.raw 2M 1":                  {2, "out of range"},
+		"compare -f raw long.raw 512k":                  {1, "different at 1572864"},
+		"compare -f raw long.raw 2M":                    {0, "the same: 0 bytes"},
+		"compare -f raw long.raw 0..1M":                 {0, "the same: 1 MiB"},
+	} {
+		said, status := in(t, dir, nil, "open -r -f raw short.raw", line)
+		if status != want.status || !strings.Contains(said, want.says) {
+			t.Errorf("%s: status %d, %s", line, status, said)
+		}
+	}
+}

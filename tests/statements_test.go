@@ -209,3 +209,16 @@ func TestScriptsTopic(t *testing.T) {
 		t.Errorf("only %d examples in %q", typed, text)
 	}
 }
+
+// TestNoSuchCommand: a word that is no command is not the failure that is expected, and nothing can
+// be expected twice.
+func TestNoSuchCommand(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"! raed 9M 1", "expect 2 raed 9M 1"} {
+		on(t, "mem:1M", "-c", line, "-c", "length").wants(t, line, "exit 2", "",
+			"command \"raed\" not found")
+	}
+	for _, line := range []string{"! ! read 9M 1", "!! read 9M 1", "expect 2 ! read 9M 1"} {
+		on(t, "mem:1M", "-c", line).wants(t, line, "exit 2", "", "two words on what")
+	}
+}

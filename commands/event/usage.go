@@ -1,6 +1,10 @@
 package event
 
-import "github.com/blksh/blksh/commands/args"
+import (
+	"errors"
+
+	"github.com/blksh/blksh/commands/args"
+)
 
 // The events of this file are complaints about what was typed, and help.
 
@@ -15,6 +19,16 @@ func (UnknownCommand) Kind() Kind { return Kind{"unknown_command", "There is no 
 
 // Class of the failure.
 func (UnknownCommand) Class() Class { return ClassUsage }
+
+// IsUnknown says whether err is that there is no such command, which nobody can want of one.
+func IsUnknown(err error) bool {
+	var failure *Failure
+	if !errors.As(err, &failure) {
+		return false
+	}
+	_, unknown := failure.Event.(UnknownCommand)
+	return unknown
+}
 
 // NoFile says that a command needs an open image.
 type NoFile struct{}

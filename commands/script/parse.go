@@ -283,8 +283,11 @@ func (p *Parser) command(r *reader, at place) (statement, error) {
 	if len(s.words) > 0 && s.expect == Success && s.words[0].Bare() {
 		s.mark()
 	}
-	if len(s.words) == 0 {
+	switch {
+	case len(s.words) == 0:
 		return nil, wrong("a command is missing")
+	case s.expect != Success && (marked(s.words) || s.words[0].Raw == "expect"):
+		return nil, wrong("two words on what a command is to come to; one is enough")
 	}
 	return s, nil
 }
@@ -305,6 +308,11 @@ func (s *simple) mark() {
 	}
 }
 
+// marked says whether words begin with a sign that says what a command may come to.
+func marked(words []args.Word) bool {
+	return len(words) > 0 && words[0].Bare() && strings.HasPrefix(words[0].Raw, "!")
+}
+
 func (p *Parser) let(r *reader, at place) error {
 	words := p.words(r)
 	var text strings.Builder
@@ -316,7 +324,9 @@ func (p *Parser) let(r *reader, at place) error {
 	switch {
 	case !ok || strings.TrimSpace(sum) == "":
 		return wrong("let wants a name and a value, as in: let off = 64k * 3")
-	case !args.IsName(name) || reserved(name):
+	case reserved(name):
+		return wrong("'%s' means something in sums and cannot be a variable", name)
+	case !args.IsName(name):
 		return wrong("'%s' is no name for a variable: letters, digits and _ are", name)
 	}
 	l := let{place: at, name: name, sum: sum}

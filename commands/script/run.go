@@ -170,6 +170,8 @@ func (m *Machine) command(ctx context.Context, c Command) error {
 	}
 	status := m.host.Status(err)
 	switch {
+	case c.Expect != Either && err != nil && event.IsUnknown(err):
+		return err
 	case c.Expect == Either, c.Expect == Failure && err != nil,
 		c.Expect == Status && status == c.Status:
 		return nil

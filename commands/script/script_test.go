@@ -174,7 +174,7 @@ func TestMistakes(t *testing.T) {
 	for script, want := range map[string]string{
 		"a $b":                            "there is no variable b; let b = ... makes one, and in quotes a $ is a $",
 		"let 1a = 2":                      "'1a' is no name for a variable: letters, digits and _ are",
-		"let end = 2":                     "'end' is no name for a variable: letters, digits and _ are",
+		"let end = 2":                     "'end' means something in sums and cannot be a variable",
 		"let a":                           "let wants a name and a value, as in: let off = 64k * 3",
 		"let a = 1 +":                     "a number or a variable is missing at the end of the sum",
 		"let a = (1":                      "a ) is missing at the end of the sum",

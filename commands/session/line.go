@@ -25,6 +25,7 @@ type Line struct {
 }
 
 // Fails says whether a line is to fail. A failure that is allowed neither counts nor ends anything.
+// That there is no such command is never wanted.
 type Fails uint8
 
 // What may be wanted of a line.

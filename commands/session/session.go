@@ -261,6 +261,9 @@ func (s *Session) Run(ctx context.Context, line Line) error {
 	}
 	stopped := errors.Is(err, ErrInterrupted)
 	ends := stopped || errors.As(err, new(*OutputError))
+	if line.Fails == Must && event.IsUnknown(err) {
+		line.Fails = MustNot
+	}
 	if ends || line.Fails != Must {
 		s.tell(err)
 	}
