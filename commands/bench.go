@@ -61,7 +61,8 @@ var bench = session.Command{
 		runs := int64(1)
 		f.Size(&block, new(bool), 'b', "block", "SIZE", "bytes of a request; without it 4k")
 		f.Size(&depth, new(bool), 'd', "depth", "N", "requests under way; without it 32")
-		f.Size(&b.Requests, new(bool), 'n', "requests", "N", "end after so many requests")
+		limited := false
+		f.Size(&b.Requests, &limited, 'n', "requests", "N", "end after so many requests")
 		f.Flag('t', "time", args.Text("SECONDS"), "end after so much time; without -n and -t 5",
 			func(word string) (err error) {
 				b.Time, err = seconds(word)
@@ -86,6 +87,11 @@ var bench = session.Command{
 			if runs < 1 || runs > mostRuns {
 				return event.Fail(
 					event.BadValue{Message: fmt.Sprintf("--runs takes 1 to %d", mostRuns)})
+			}
+			if limited && b.Requests == 0 {
+				return event.Fail(event.BadValue{
+					Message: "-n takes 1 or more; without it and -t bench ends after 5 seconds",
+				})
 			}
 			return loadBounds(c, block, depth)
 		})

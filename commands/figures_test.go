@@ -19,7 +19,11 @@ type measuredPhase struct {
 	IOPS             int64            `json:"iops"`
 	Bandwidth        int64            `json:"bytes_per_second"`
 	Latency          map[string]int64 `json:"latency_ns"`
-	Histogram        []struct {
+	Percentiles      []struct {
+		Percent float64
+		NS      int64
+	}
+	Histogram []struct {
 		UpTo     int64 `json:"up_to_ns"`
 		Requests int64 `json:"requests"`
 	}
@@ -35,6 +39,10 @@ func (p measuredPhase) check(t *testing.T) {
 	l := p.Latency
 	ordered := l["min"] <= l["p50"] && l["p50"] <= l["p99"] && l["p99"] <= l["p99.99"] &&
 		l["p99.99"] <= l["max"] && l["min"] <= l["mean"] && l["mean"] <= l["max"]
+	for _, one := range p.Percentiles { // the list says what the names say
+		ordered = ordered && l[fmt.Sprintf("p%g", one.Percent)] == one.NS
+	}
+	ordered = ordered && len(p.Percentiles) == len(l)-len([]string{"min", "mean", "max"})
 	if sum != p.Requests || !ordered || l["max"] <= 0 || p.Elapsed <= 0 || p.IOPS <= 0 || p.Bandwidth <= 0 {
 		t.Errorf("%+v", p)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,8 @@ type blockJob struct {
 	file    string // name of the image where there are several, otherwise ""
 	sized   bool   // the length of blocks was given
 	options fio.Options
-	from    int64 // where a run goes on that was stopped
+	from    int64                   // where a run goes on that was stopped
+	again   func(from int64) string // the command that does so; nil: nobody knows it
 	shard   session.Shard
 	// neighbouring requests are one of up to so many bytes; 0: they are not merged
 	merge   int64
@@ -188,6 +190,9 @@ func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *job.Result, er
 	}
 	if r.Unreadable == 0 { // otherwise what was under way is not done
 		stop.Resume = r.Position
+		if b.again != nil {
+			stop.Call = b.again(r.Position)
+		}
 	}
 	return event.Fail(stop)
 }
@@ -415,6 +420,7 @@ func (b *blockJob) flags(f *session.Flags) {
 		})
 	mergeFlag(f, &b.merge)
 	f.Size(&b.from, new(bool), 0, "resume", "N", "go on where a run was stopped, as it said")
+	b.again = func(from int64) string { return f.Again("resume", strconv.FormatInt(from, 10)) }
 }
 
 // orders are those of the flag.

@@ -163,7 +163,7 @@ var changing = []struct {
 	{regexp.MustCompile(`(?m)^([0-9.]+ \w+ in )` + aTime + `($|;)`), `${1}<TIME>$2`},
 	{regexp.MustCompile(`(?m)^(.{14} (?:write |verify)) +\d.*$`), `${1} <FIGURES>`},
 	{regexp.MustCompile(`("(?:iops|bytes_per_second)":)\d+`), `${1}0`},
-	{regexp.MustCompile(`"latency_ns":\{[^}]*\},"histogram":\[[^]]*\]`), `"latency_ns":{},"histogram":[]`},
+	{regexp.MustCompile(`"latency_ns":\{[^}]*\},"percentiles":\[[^]]*\],"histogram":\[[^]]*\]`), `"latency_ns":{},"percentiles":[],"histogram":[]`},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), `2026-01-01 00:00:00`},
 	{regexp.MustCompile(`"date_(n?sec)":\d+`), `"date_$1":0`},
 	{regexp.MustCompile(`"disk_size":\d+`), `"disk_size":0`},

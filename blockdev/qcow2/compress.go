@@ -226,7 +226,10 @@ func (q *image) placePacked(ctx context.Context, p packing) (*format.Allocation,
 	taken := s.entry(slot).host() != 0
 	q.l2.Put(s.Table)
 	if taken {
-		return nil, syscall.EIO
+		return nil, &driver.Refusal{
+			Text: "a cluster that has a place already is not compressed; write without -c",
+			Err:  syscall.EIO,
+		}
 	}
 	n := int64(len(p.packed))
 	host, err := q.allocateBytes(ctx, n)

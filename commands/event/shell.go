@@ -104,6 +104,7 @@ type Interrupted struct {
 	Range
 	Done   int64
 	Resume int64
+	Call   string // the command that goes on there, if it is known
 	Err    error
 }
 

@@ -68,7 +68,13 @@ type load struct {
 	User      time.Duration    `json:"user_ns" unit:"ns" doc:"time of processors in the program"`
 	System    time.Duration    `json:"system_ns" unit:"ns" doc:"time of processors in the kernel for it"`
 	Latency   map[string]int64 `json:"latency_ns" unit:"ns" doc:"min, mean, max, and percentiles as p50 to p99.99"`
+	Percents  []percentile     `json:"percentiles" doc:"those of latency_ns as a list: percent, ns"`
 	Bars      []bar            `json:"histogram" doc:"requests by how long they took: up_to_ns, and requests that took no longer and are in no bar before"`
+}
+
+type percentile struct {
+	Percent float64 `json:"percent"`
+	Time    int64   `json:"ns"`
 }
 
 type bar struct {
@@ -84,7 +90,7 @@ func (l Load) Told() any {
 	iops, bandwidth := l.Rates()
 	return load{
 		loadOf(l), int64(iops), int64(bandwidth), l.User, l.System, l.Latency.told(),
-		l.Latency.bars(),
+		l.Latency.percentiles(), l.Latency.bars(),
 	}
 }
 
@@ -97,6 +103,13 @@ func (l Latency) told() map[string]int64 {
 		told["p"+strconv.FormatFloat(p.Percent, 'g', -1, 64)] = p.Time.Nanoseconds()
 	}
 	return told
+}
+
+func (l Latency) percentiles() (list []percentile) {
+	for _, p := range l.Percentiles {
+		list = append(list, percentile{p.Percent, p.Time.Nanoseconds()})
+	}
+	return list
 }
 
 func (l Latency) bars() (list []bar) {
@@ -154,7 +167,7 @@ func (p Phase) Rates() (iops, bandwidth float64) { return rates(p.Requests, p.By
 
 type performance struct {
 	Group  int     `json:"group" doc:"number of the group, from 0: each stonewall begins one"`
-	Phases []phase `json:"phases" doc:"each job: job, file (where there are several images), phase (write or verify), requests, bytes, elapsed_ns, iops, bytes_per_second, latency_ns (min, mean, max, percentiles), histogram (up_to_ns, requests)"`
+	Phases []phase `json:"phases" doc:"each job: job, file (where there are several images), phase (write or verify), requests, bytes, elapsed_ns, iops, bytes_per_second, latency_ns (min, mean, max, percentiles), percentiles (percent, ns), histogram (up_to_ns, requests)"`
 	All    []phase `json:"all" doc:"the same of all jobs of the group together, by phase"`
 }
 
@@ -168,6 +181,7 @@ type phase struct {
 	IOPS      int64            `json:"iops"`
 	Bandwidth int64            `json:"bytes_per_second"`
 	Latency   map[string]int64 `json:"latency_ns"`
+	Percents  []percentile     `json:"percentiles"`
 	Bars      []bar            `json:"histogram"`
 }
 
@@ -181,7 +195,7 @@ func toldPhases(list []Phase) (told []phase) {
 		iops, bandwidth := p.Rates()
 		told = append(told, phase{
 			p.Job, p.File, p.Phase, p.Requests, p.Bytes, p.Elapsed.Nanoseconds(), int64(iops),
-			int64(bandwidth), p.Latency.told(), p.Latency.bars(),
+			int64(bandwidth), p.Latency.told(), p.Latency.percentiles(), p.Latency.bars(),
 		})
 	}
 	return told

@@ -34,6 +34,9 @@ func advice(r event.Reason) []string {
 		return nearCommand(e.Near)
 	case event.Interrupted:
 		if e.Resume > 0 {
+			if e.Call != "" {
+				return []string{"this goes on there: " + e.Call}
+			}
 			return []string{fmt.Sprintf("with --resume %d it goes on there", e.Resume)}
 		}
 	case event.NoImage:

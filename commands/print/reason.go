@@ -43,7 +43,7 @@ func reason(r event.Reason) string {
 	case event.ForeignChanges:
 		return foreignWords(e)
 	case event.HelpUnknown:
-		return helpUnknownWords(e)
+		return fmt.Sprintf("command %q not found", e.Name)
 	case event.Interrupted:
 		return interruptedWords(e)
 	case event.MergeFailed:

@@ -46,6 +46,28 @@ func (f *Flags) note(o *option, word string) {
 	f.given = append(f.given, given)
 }
 
+// Again is the command as it was typed, with another value of a flag that has a long name only.
+func (f *Flags) Again(long, value string) string {
+	words := []string{f.command, "--" + long, value}
+	for i := 0; i < len(f.words); i++ {
+		word := f.words[i]
+		if word == "--"+long {
+			i++ // its value
+		} else if !strings.HasPrefix(word, "--"+long+"=") {
+			words = append(words, quoted(word))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// quoted is a word as a line has it.
+func quoted(word string) string {
+	if word != "" && !strings.ContainsAny(word, " \t\n\"'\\#$;{}") {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'"'"'`) + "'"
+}
+
 // asked is the command with its flags, sorted, and its operands.
 func (f *Flags) asked() string {
 	slices.Sort(f.given)
