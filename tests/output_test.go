@@ -135,7 +135,7 @@ func TestOutputCut(t *testing.T) {
 func TestExpectedFailureIsQuiet(t *testing.T) {
 	t.Parallel()
 	dir := workDir(t, "raw.img")
-	script := "! read 1G 512\n! nosuch\n! iszero 0 512\n! open nosuch\n! write\nlength\n"
+	script := "! read 1G 512\n! read --nosuch\n! iszero 0 512\n! open nosuch\n! write\nlength\n"
 	a, err := asBlksh.run(
 		run{dir: dir, args: []string{"-f", "raw", "--script", "-", "raw.img"}, stdin: script})
 	if err != nil || a.status != "exit 0" || a.stdout != "1 MiB\n" || a.stderr != "" {
