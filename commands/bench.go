@@ -48,9 +48,9 @@ var bench = session.Command{
  bench -P random:7 randwrite     OVERWRITES the image with random data
  bench -t 2 --runs 5 randread    five times, and how far the five are apart
 
- How requests reach the kernel, and whether each write waits for the disk (as it
- does without -t), is said when the image is opened, see 'help engines'. What is
- written is made once, so that making it takes no time from the load. So many
+ Whoever opens the image chooses how requests reach the kernel (-i), and whether
+ each write waits for the disk, as it does without -t; see 'help engines'. What
+ is written is made once, so that making it takes no time from the load. So many
  percent of the requests took no longer than the percentiles say.
 `,
 	New: func(f *session.Flags) session.Run {

@@ -40,7 +40,11 @@ var longsNative = []args.LongOption{
 }
 
 func linesNative() []usageLine {
-	return slices.Concat(linesQEMU(), []usageLine{
+	lines := linesQEMU()
+	for i := range lines { // QEMU's lines write some values so and some so
+		lines[i].option = strings.ReplaceAll(lines[i].option, "=", " ")
+	}
+	return append(lines, []usageLine{
 		{option: "-w, --write", help: "write to block devices, which are only read otherwise"},
 		{option: "--in-use", help: "write to what others use as well, such as a mounted device"},
 		{option: "--allow-backing-device", help: "let the image name a device as what it stands on"},
@@ -64,7 +68,7 @@ func linesNative() []usageLine {
 		{option: "--step", help: "a command ends when every request stands still"},
 		{option: "--completion SHELL", help: "print a script that completes words", value: args.Enum("SHELL", shells)},
 		{option: "--licenses", help: "print the notices of what the program is made of"},
-	})
+	}...)
 }
 
 func usageNative(program string) string {
