@@ -3,6 +3,7 @@ package luks_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -478,4 +480,22 @@ func TestMemory(t *testing.T) {
 	}
 	d := openImage(t, optionsFor(path, "s"))
 	must(t, d.Close())
+}
+
+// TestTime: what a header wants to be computed has an end, whatever it says.
+func TestTime(t *testing.T) {
+	path := newImage(t, 64<<10, map[string]string{"iter-time": "1"})
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	const firstIterations = 208 + 4
+	_, err = f.WriteAt([]byte{0xff, 0xff, 0xff, 0xff}, firstIterations)
+	must(t, err)
+	must(t, f.Close())
+	o := optionsFor(path, "s")
+	o.Set("unlock-time", "1")
+	_, err = blockdev.Open(context.Background(), "",
+		blockdev.OpenConfig{Drivers: drivers, Options: o, Object: object})
+	if !errors.Is(err, syscall.ETIMEDOUT) || !strings.Contains(err.Error(), "unlock-time") {
+		t.Errorf("%v", err)
+	}
 }

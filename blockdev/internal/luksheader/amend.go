@@ -161,7 +161,7 @@ func (v *Volume) opened(ctx context.Context, passphrase []byte) (slots []int, ac
 			continue
 		}
 		active++
-		key, _, err := v.header.Unlock(ctx, passphrase, i, v.limits)
+		key, _, err := v.limits.unlock(ctx, v.header, passphrase, i)
 		clear(key)
 		switch {
 		case err == nil:

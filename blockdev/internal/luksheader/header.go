@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
@@ -59,7 +60,26 @@ type Slot struct {
 
 // Limits bound what unlocking may cost.
 type Limits struct {
-	Memory int64 // bytes that an Argon2 may take
+	Memory int64         // bytes that an Argon2 may take
+	Time   time.Duration // for all slots; 0 is no bound
+}
+
+// unlock is Unlock of a header within the bounds of l.
+func (l Limits) unlock(ctx context.Context, h Header, passphrase []byte, only int) (
+	key []byte, slot int, err error,
+) {
+	if l.Time <= 0 {
+		return h.Unlock(ctx, passphrase, only, l)
+	}
+	long := driver.RefuseAs(syscall.ETIMEDOUT, "Looking for the key takes longer than %v; "+
+		"the option unlock-time allows more seconds", l.Time)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.Time, long)
+	defer cancel()
+	key, slot, err = h.Unlock(ctx, passphrase, only, l)
+	if err != nil && context.Cause(ctx) == long {
+		err = long
+	}
+	return key, slot, err
 }
 
 // Errors of passphrases and slots. The words are QEMU's.

@@ -76,7 +76,7 @@ func (v *Volume) RemoveKey(ctx context.Context, slot int) error {
 func (v *Volume) FindKey(ctx context.Context, passphrase driver.Secret) (slot int, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	key, slot, err := v.header.Unlock(ctx, passphrase, -1, v.limits)
+	key, slot, err := v.limits.unlock(ctx, v.header, passphrase, -1)
 	clear(key)
 	return slot, err
 }

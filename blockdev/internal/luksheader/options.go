@@ -13,6 +13,7 @@ import (
 type UnlockOptions struct {
 	KeySecret    string       `option:"key-secret" help:"id of the secret with the passphrase"`
 	UnlockMemory driver.Bytes `option:"unlock-memory" default:"1G" help:"the most memory that making a key of the passphrase may take (LUKS2)"`
+	UnlockTime   int64        `option:"unlock-time" default:"600" help:"the longest that looking for the key may take, in seconds"`
 }
 
 // CreateOptions say how an image that is to be made is encrypted. The hashes that QEMU knows come

@@ -3,8 +3,10 @@ package luksheader
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -115,7 +117,11 @@ var ErrLocked error = &driver.Refusal{
 func (u UnlockOptions) Unlock(
 	ctx context.Context, o *driver.Opening, h Header, passphrase driver.Secret,
 ) (*Volume, error) {
-	l := Limits{Memory: u.UnlockMemory.Int()}
+	seconds := min(u.UnlockTime, int64(math.MaxInt64/time.Second))
+	if seconds <= 0 {
+		return nil, driver.RefuseAs(syscall.EINVAL, "unlock-time must be at least 1 second")
+	}
+	l := Limits{Memory: u.UnlockMemory.Int(), Time: time.Duration(seconds) * time.Second}
 	if o.Mode.NoIO {
 		return &Volume{header: h, limits: l}, nil
 	}
@@ -136,7 +142,7 @@ func (u UnlockOptions) Unlock(
 }
 
 func unlock(ctx context.Context, h Header, passphrase []byte, l Limits) (*Volume, error) {
-	key, _, err := h.Unlock(ctx, passphrase, -1, l)
+	key, _, err := l.unlock(ctx, h, passphrase, -1)
 	if err != nil {
 		return nil, err
 	}
