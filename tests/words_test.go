@@ -98,12 +98,12 @@ func TestNames(t *testing.T) {
 		{args: "mem:1M -c x", errs: unknown("x", "'help' lists the commands"), status: "2"},
 		{
 			args:   "help devices",
-			errs:   "blksh: command devices not found\n  did you mean help safety?\n",
+			errs:   "blksh: command \"devices\" not found\n  did you mean help safety?\n",
 			status: "2",
 		},
 		{
 			args:   "help exit-codes",
-			errs:   "blksh: command exit-codes not found\n  did you mean help status?\n",
+			errs:   "blksh: command \"exit-codes\" not found\n  did you mean help status?\n",
 			status: "2",
 		},
 		{
