@@ -188,7 +188,7 @@ func TestOpen(t *testing.T) {
 		err  string
 	}{
 		{"mem:64M", 64 << 20, ""},
-		{"mem:1000", 1024, ""},
+		{"mem:1000", 1000, ""},
 		{"mem:1T", 1 << 40, ""},
 		{"mem:", 0, "a memory disk is named by its size, as in mem:64M, not 'mem:'"},
 		{"disk", 0, "a memory disk is named by its size, as in mem:64M, not 'disk'"},
