@@ -1,11 +1,13 @@
 package nbd
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -49,6 +51,10 @@ func (c *Credentials) load() (roots *x509.CertPool, own []tls.Certificate, err e
 	if err != nil {
 		name := c.path(side + "-cert.pem")
 		return nil, nil, driver.Refuse("Unable to load certificate %s and its key: %w", name, err)
+	}
+	if end := pair.Leaf.NotAfter; c.Server && time.Now().After(end) {
+		return nil, nil, driver.Refuse("The certificate %s has expired, on %s",
+			c.path(side+"-cert.pem"), end.Format(time.DateOnly))
 	}
 	return roots, []tls.Certificate{pair}, nil
 }
@@ -95,8 +101,15 @@ func (c *Credentials) ServerConfig() (*tls.Config, error) {
 		return nil, err
 	}
 	cfg := &tls.Config{ClientCAs: roots, Certificates: own, MinVersion: tls.VersionTLS12}
-	if c.VerifyPeer {
-		cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	if !c.VerifyPeer {
+		return cfg, nil
+	}
+	cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	// In what crypto/tls asks for by TLS 1.3, GnuTLS 3.7 finds no use for a certificate with a key of
+	// RSA, and QEMU and libnbd then send none. Keys of clients are of the kind that the server's is,
+	// as a rule.
+	if _, ok := own[0].PrivateKey.(*rsa.PrivateKey); ok {
+		cfg.MaxVersion = tls.VersionTLS12
 	}
 	return cfg, nil
 }

@@ -3,15 +3,7 @@ package nbd_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -22,76 +14,10 @@ import (
 	"github.com/blksh/blksh/blockdev/raw"
 )
 
-// certificates makes a directory of credentials under QEMU's names: an authority, a server called
-// localhost, a client.
-func certificates(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	ca := certificate(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign,
-	}, nil)
-	ca.store(t, dir, "ca")
-	for name, usage := range map[string]x509.ExtKeyUsage{
-		"server": x509.ExtKeyUsageServerAuth, "client": x509.ExtKeyUsageClientAuth,
-	} {
-		certificate(t, &x509.Certificate{
-			Subject: pkix.Name{CommonName: name}, DNSNames: []string{"localhost"},
-			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
-		}, ca).store(t, dir, name)
-	}
-	return dir
-}
-
-type signed struct {
-	cert *x509.Certificate
-	der  []byte
-	key  *ecdsa.PrivateKey
-}
-
-// certificate signs template by ca, or by itself.
-func certificate(t *testing.T, template *x509.Certificate, ca *signed) *signed {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	s := &signed{template, nil, key}
-	if ca == nil {
-		ca = s
-	}
-	if s.der, err = x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey,
-		ca.key); err != nil {
-		t.Fatal(err)
-	}
-	if s.cert, err = x509.ParseCertificate(s.der); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func (s *signed) store(t *testing.T, dir, name string) {
-	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(s.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{
-		name + "-cert.pem": {Type: "CERTIFICATE", Bytes: s.der},
-		name + "-key.pem":  {Type: "PRIVATE KEY", Bytes: key},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block),
-			0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestTLS opens exports of nbdkit and qemu-nbd, and is refused where it must be.
 func TestTLS(t *testing.T) {
-	dir := certificates(t)
+	dir := blockdevtest.Certificates(t, time.Now().Add(time.Hour),
+		blockdevtest.ECDSA)
 	for _, c := range []struct{ name, program, pkg, args string }{
 		{"nbdkit", "nbdkit", "nbdkit", "nbdkit -f --tls=require --tls-verify-peer --tls-certificates=" + dir + " memory 8M"},
 		{
@@ -153,7 +79,8 @@ func testTLS(t *testing.T, dir, command string) {
 // TestSecure opens an export by a name that asks for TLS.
 func TestSecure(t *testing.T) {
 	blockdevtest.Peer(t, "nbdkit", "nbdkit")
-	dir := certificates(t)
+	dir := blockdevtest.Certificates(t, time.Now().Add(time.Hour),
+		blockdevtest.ECDSA)
 	server, err := nbd.StartServer([]string{
 		"nbdkit", "-f", "--tls=require", "--tls-certificates=" + dir, "memory", "8M",
 	})
