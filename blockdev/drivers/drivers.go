@@ -7,6 +7,7 @@ import (
 	"github.com/blksh/blksh/blockdev/compress"
 	"github.com/blksh/blksh/blockdev/copyonread"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/faults"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/hostdevice"
 	"github.com/blksh/blksh/blockdev/luks"
@@ -24,6 +25,7 @@ func All() []driver.Driver {
 		blkdebug.Driver,
 		compress.Driver,
 		copyonread.Driver,
+		faults.Driver,
 		file.Driver,
 		hostdevice.CDROM,
 		hostdevice.Driver,
