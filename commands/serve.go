@@ -153,8 +153,10 @@ func (j *serveJob) openAll(
 		list = append(list, x)
 	}
 	for i, name := range j.images {
-		if slices.Contains(j.images[:i], name) {
-			return list, conflict("serve: %s is named twice", name)
+		if k := slices.IndexFunc(j.images[:i], func(other string) bool {
+			return other == name || sameFile(other, name)
+		}); k >= 0 {
+			return list, conflict("serve: %s and %s are one image", j.images[k], name)
 		}
 		o := j.opening
 		o.Name = name
@@ -165,6 +167,16 @@ func (j *serveJob) openAll(
 		list = append(list, x)
 	}
 	return list, j.settle(ctx, s, list)
+}
+
+// sameFile reports whether both names are of one file.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 // settle says how images are served.
@@ -258,7 +270,7 @@ func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served)
 	}
 	l, err := j.where.listen()
 	if err != nil {
-		return event.Fail(event.Failed{Op: "serve", Err: err})
+		return err
 	}
 	add, end := func(int64) {}, func() {}
 	if !j.where.isHanded() || j.verbose { // else it is another program's, which tells its own
@@ -367,30 +379,50 @@ const firstHanded = 3
 // handed is the socket that the program was started with.
 func handed() (net.Listener, error) {
 	if n := os.Getenv("LISTEN_FDS"); n != "1" {
-		return nil, driver.Refuse("the program was started with %s sockets, and serves on one", n)
+		return nil, conflict("serve: the program was started with LISTEN_FDS=%s, and serves on one "+
+			"socket", n)
 	}
 	f := os.NewFile(firstHanded, "socket")
 	l, err := net.FileListener(f)
-	return l, errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, conflict("serve: descriptor %d, which the program was started with, is no "+
+			"socket that listens: %v", firstHanded, bare(err))
+	}
+	return l, nil
 }
 
+// longestPath is how many bytes the path of a socket may have: sun_path of unix(7), less its end.
+const longestPath = 107
+
+// listen makes the socket. Its errors are failures that say what is wrong with the place.
 func (p *place) listen() (net.Listener, error) {
-	if p.isHanded() {
+	var l net.Listener
+	var err error
+	switch {
+	case p.isHanded():
 		return handed()
-	}
-	if p.path == "" {
+	case p.path == "":
 		host := p.bind
 		if host == "" {
 			host = "127.0.0.1"
 		}
-		return net.Listen("tcp", net.JoinHostPort(host, strconv.FormatUint(p.port, 10)))
+		l, err = net.Listen("tcp", net.JoinHostPort(host, strconv.FormatUint(p.port, 10)))
+	case len(p.path) > longestPath:
+		return nil, conflict("serve: '%s' is too long for a socket, whose path has at most %d bytes",
+			p.path, longestPath)
+	default:
+		l, err = net.Listen("unix", p.path)
 	}
-	l, err := net.Listen("unix", p.path)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, driver.RefuseAs(err, "'%s' is there already; remove it if no server uses it",
-			p.path)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.As(err, new(*net.DNSError)):
+		return nil, conflict("serve: --bind takes an address of this machine, and '%s' is none",
+			p.bind)
+	case p.path != "" && errors.Is(err, syscall.EADDRINUSE):
+		err = driver.RefuseAs(err, "'%s' is there already; remove it if no server uses it", p.path)
 	}
-	return l, err
+	return nil, event.Fail(event.Failed{Op: "serve", Err: err})
 }
 
 // address is that of a listener, as clients on this machine have to say it.

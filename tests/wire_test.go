@@ -157,3 +157,27 @@ func TestServeHanded(t *testing.T) {
 	}
 	must(t, exec.Command(asBlksh.path, "-r", image, "compare", copied))
 }
+
+// TestServeNowhere: what is wrong with the place where clients are to come is said, and is the fault
+// of who asked.
+func TestServeNowhere(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct{ line, handed, want string }{
+		"long":   {"--unix /tmp/" + strings.Repeat("a", 120), "", "has at most 107 bytes"},
+		"name":   {"--port 0 --bind nosuchhost.invalid", "", "and 'nosuchhost.invalid' is none"},
+		"count":  {"", "", "LISTEN_FDS=, and serves on one socket"},
+		"plural": {"", "2", "LISTEN_FDS=2, and serves on one socket"},
+		"file":   {"", "1", "descriptor 3, which the program was started with, is no socket"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shell := exec.Command("sh", "-c", "exec 3</dev/null; "+
+				`test -n "$2" || export LISTEN_PID=$$ LISTEN_FDS="$3"; exec "$1" -r mem:1M serve $2`,
+				"sh", asBlksh.path, x.line, x.handed)
+			out, err := shell.CombinedOutput()
+			if shell.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), x.want) {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}
