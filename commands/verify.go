@@ -224,7 +224,10 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session,
 	}
 	b.settleFile(s)
 	run := &blockRun{blockJob: b, phase: phase}
-	hooks := job.Hooks{Progress: run.note, Now: s.Now, Bad: b.drawBad}
+	hooks := job.Hooks{
+		Progress: run.note, Now: s.Now, Bad: b.drawBad,
+		Extent: func(off, n int64) (int64, bool) { return extent(ctx, b.image.Dev, off, n) },
+	}
 	if b.figures != nil {
 		hooks.Clock = stopwatch()
 	}
@@ -239,6 +242,16 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session,
 		return nil, event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
 	}
 	return run, nil
+}
+
+// extent is how far it holds that the bytes at off are known to be zero, or that they are not. What
+// the image does not tell has to be read.
+func extent(ctx context.Context, dev *blockdev.Device, off, n int64) (length int64, zero bool) {
+	e, err := dev.Status(ctx, off, n)
+	if err != nil {
+		return n, false
+	}
+	return e.Len, e.Zero
 }
 
 // settleFile names the image where there are several.

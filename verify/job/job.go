@@ -9,7 +9,7 @@ import (
 // Hooks are what a job tells while it runs. All may be nil.
 type Hooks struct {
 	// Bad gets each bad block when it is found, and each whose content does not match its seed, one
-	// at a time, on any goroutine.
+	// at a time, on any goroutine. Those of a hole that was not read come as one, without bytes.
 	Bad func(*Bad)
 	// Progress gets the bytes that are done and all of them, now and then, on
 	// the goroutine that runs the job.
@@ -19,6 +19,11 @@ type Hooks struct {
 	// Clock is the time since some moment, by which requests are measured, see Result.ReadTraffic. It may
 	// be called on any goroutine, twice for what is sent at once. nil: nothing is measured.
 	Clock func() time.Duration
+	// Extent tells a scan of the bytes at off, of which it is called for at most n: from off on, for
+	// how many bytes it holds that they are known to be zero, or that they are not. Long runs of
+	// zeroes are then judged without being read. It is called by one goroutine at a time; nil: all is
+	// read.
+	Extent func(off, n int64) (length int64, zero bool)
 	// Dump gets the bytes of bad blocks. side is received, expected or diff; see [Dump].
 	Dump func(side string, off int64, data []byte) error
 }

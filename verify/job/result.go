@@ -124,25 +124,26 @@ func (r *Result) History() *History { return &History{Issued: r.Writes, own: tru
 // Good reports whether nothing is damaged.
 func (r *Result) Good() bool { return r.Bad == 0 }
 
-// bad adds a bad block.
-func (r *Result) bad(b *Bad) {
+// bad adds as many bad blocks as blocks says, of which b is the first.
+func (r *Result) bad(b *Bad, blocks int64) {
 	if b.Cause.Class == verify.ContentMismatch {
 		r.ContentMismatches++
 		return
 	}
-	r.Bad++
-	r.BadBytes += b.Len
+	r.Bad += blocks
+	r.BadBytes += b.Len * blocks
 	if r.Classes == nil {
 		r.Classes = map[string]int64{}
 	}
-	r.Classes[b.Cause.Class.String()]++
+	r.Classes[b.Cause.Class.String()] += blocks
 	first := *b
 	first.got, first.want = nil, nil
-	r.insert(BadRange{verify.Range{Off: b.Off, Len: b.Len, Bad: b.Len, Cause: b.Cause}, &first})
+	n := b.Len * blocks
+	r.insert(BadRange{verify.Range{Off: b.Off, Len: n, Bad: n, Cause: b.Cause}, &first}, blocks)
 }
 
-// insert keeps the ranges sorted, for blocks come in the order of writing.
-func (r *Result) insert(n BadRange) {
+// insert keeps the ranges sorted, for blocks come in the order of writing. n has so many blocks.
+func (r *Result) insert(n BadRange, blocks int64) {
 	i, _ := slices.BinarySearchFunc(r.Ranges, n, func(a, b BadRange) int {
 		switch {
 		case a.Off < b.Off:
@@ -158,7 +159,7 @@ func (r *Result) insert(n BadRange) {
 		r.Ranges[i].Bad += n.Bad
 	} else {
 		if len(r.Ranges) == maxBadRanges {
-			r.More++
+			r.More += blocks
 			return
 		}
 		r.Ranges = slices.Insert(r.Ranges, i, n)

@@ -50,6 +50,7 @@ type scanning struct {
 	open Opener
 	// pos is how far the range up to end has been judged.
 	pos, end int64
+	told     told // by the image, of what comes next
 	// uneven says that blocks have to be walked until patience of them in a row are alike. The
 	// longest so far is longest bytes long, and the next may be need.
 	uneven        bool
@@ -89,6 +90,13 @@ const (
 
 func (s *scanning) run(ctx context.Context) error {
 	for s.pos < s.end && !s.task.stops() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if n := s.hole(s.pos); n > 0 && !s.uneven {
+			s.passOver(n)
+			continue
+		}
 		pass := s.even
 		if s.uneven {
 			pass = s.walk
@@ -110,7 +118,7 @@ func (s *scanning) even(ctx context.Context) error {
 	s.judge, s.broken = s.task.newChecker(s.task.bad), false
 	next := s.pos
 	return s.task.read(ctx, s.open, int(size), func(sl *slot) bool {
-		if s.broken || next >= s.end || s.task.stops() {
+		if s.broken || next >= s.end || s.task.stops() || s.hole(next) > 0 {
 			return false
 		}
 		sl.op, sl.off, sl.n, sl.requests = opCheck, next, int(min(size, s.end-next)),

@@ -84,12 +84,17 @@ func (t *task) report() {
 }
 
 // bad takes a bad block from a checker.
-func (t *task) bad(b *Bad) {
+func (t *task) bad(b *Bad) { t.badRun(b, 1) }
+
+// badRun takes as many bad blocks as blocks says, that are alike and of which b is the first.
+func (t *task) badRun(b *Bad, blocks int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.result.bad(b)
+	t.result.bad(b, blocks)
 	if t.hooks.Bad != nil {
-		t.hooks.Bad(b)
+		whole := *b
+		whole.Len *= blocks
+		t.hooks.Bad(&whole)
 	}
 	if t.hooks.Dump != nil && b.Cause.Class != verify.ContentMismatch {
 		t.fail(dump(b, t.hooks.Dump))
