@@ -39,7 +39,7 @@ var changing = []struct {
 	{"truncate, longer, with tables", "truncate -m metadata 16M"},
 	{"truncate, longer, with space", "truncate -m falloc 9M"},
 	{"truncate, longer, filled", "truncate -m full 9M"},
-	{"truncate, shorter", "truncate 4M"},
+	{"truncate, shorter", "truncate --shrink 4M"},
 	{"flush", "write -q -P 1 0 64k; flush"},
 	{"reopen -r", "write -q -P 1 0 64k; reopen -r"},
 	{"reopen -c", "write -q -P 1 0 64k; reopen -c unsafe"},

@@ -89,6 +89,7 @@ var table = []struct {
 	{"blkdebug", "", Subject{Options: over("image"), Child: "image", Row: passes}},
 	{"blkdebug", "limits", Subject{Options: over("image", "align", "4096", "max-transfer", "65536", "max-write-zero", "65536", "opt-discard", "8192"), Child: "image", Row: passes}},
 	{"copy-on-read", "", Subject{Options: over("file"), Child: "file", Row: passes}},
+	{"faults", "", Subject{Options: over("file"), Child: "file", Row: passes}},
 	{"file", "", Subject{Options: onDisk, Mode: quick, Persistent: true}},
 	{"mem", "", Subject{Options: sized}},
 	{"null-aio", "", Subject{Options: sizedZeroes, Volatile: true, Row: stateless}},
