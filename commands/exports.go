@@ -35,7 +35,7 @@ var exports = session.Command{
 				err = leave(ctx, err)
 			}
 			if err != nil {
-				return event.Fail(event.Failed{Op: "exports", Err: asRefusal(err)})
+				return event.Fail(event.OpenFailed{Name: name, Err: err})
 			}
 			for _, e := range list {
 				s.Emit(event.Export{

@@ -121,7 +121,7 @@ func (c *wireJob) run(ctx context.Context, s *session.Session, _ *session.Image)
 		}
 	}
 	if err != nil {
-		return event.Fail(event.Failed{Op: "wire", Err: asRefusal(err)})
+		return event.Fail(event.OpenFailed{Name: c.server, Err: err})
 	}
 	err = c.connected(ctx, s)
 	if left := leave(ctx, nil); err == nil && left != nil {

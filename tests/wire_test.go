@@ -75,7 +75,7 @@ func TestWireOutcomes(t *testing.T) {
 		{[]string{"read 0 1x"}, 2, "read 0 1x"},
 		{[]string{"read 0 1 2"}, 2, "'2' is one word too many"},
 		{[]string{"write 0 1G"}, 2, "are too many"},
-		{[]string{"--form", "structured", "--context", "none:such", "flush"}, 5, "no meta context none:such"},
+		{[]string{"--form", "structured", "--context", "none:such", "flush"}, 3, "no meta context none:such"},
 	} {
 		words := append([]string{"--json", "wire"}, c.words...)
 		options := 0 // the server stands behind them
@@ -179,5 +179,28 @@ func TestServeNowhere(t *testing.T) {
 				t.Errorf("%v: %s", err, out)
 			}
 		})
+	}
+}
+
+// TestNoServer: whichever command meets a server that is not there says the same, with one status.
+func TestNoServer(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"nbd+unix:///?socket=/nosuch": "Failed to connect to '/nosuch': No such file or directory",
+		"nbd://nosuchhost.invalid":    "address resolution failed for nosuchhost.invalid:10809",
+		"nbd://[":                     "No valid URL specified",
+		"[ nosuchserver ]":            `starting the server: exec: "nosuchserver"`,
+	} {
+		for _, words := range [][]string{
+			{"wire", name, "read 0 1"}, {"exports", name}, {"-r", "-f", "raw", name, "length"},
+		} {
+			c := exec.Command(asBlksh.path, words...)
+			out, _ := c.CombinedOutput()
+			first := "blksh: can't open device " + name + ": " + want
+			if c.ProcessState.ExitCode() != 3 || !strings.HasPrefix(string(out), first) ||
+				strings.Count(string(out), want) != 1 {
+				t.Errorf("%v: status %d: %s", words, c.ProcessState.ExitCode(), out)
+			}
+		}
 	}
 }
