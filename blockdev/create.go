@@ -47,7 +47,7 @@ type Creation struct {
 	backing  *Device // nil if there is none
 	format   *Driver
 	creating driver.Creating
-	files    []newFile // the image, then what its format made besides
+	files    []newFile // the image, then its further parts
 }
 
 // newFile is a file that an image is made of.
@@ -77,15 +77,27 @@ func PrepareCreate(ctx context.Context, name string, cfg CreateConfig) (*Creatio
 	if c.backing != nil && cfg.Size < 0 {
 		c.cfg.Size = c.backing.Size()
 	}
-	err = c.settle()
-	if err == nil {
-		c.creating.Filename = name
-		c.creating.File, err = c.newFile(ctx, name)
+	if err = c.settle(name); err == nil {
+		err = c.place(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.closeBacking())
+		return nil, errors.Join(err, c.Discard())
 	}
 	return c, nil
+}
+
+// place finds the places of all files of the image and opens them.
+func (c *Creation) place(ctx context.Context) (err error) {
+	if c.creating.File, err = c.newFile(ctx, c.creating.Filename); err != nil {
+		return err
+	}
+	for i := range c.creating.Parts {
+		part := &c.creating.Parts[i]
+		if part.File, err = c.newFile(ctx, part.Name); err != nil {
+			return &PartError{part.Name, err}
+		}
+	}
+	return nil
 }
 
 // newFile finds the place of a file of the image and opens it.
@@ -145,15 +157,6 @@ func (e *PartError) Error() string { return e.Name + ": " + e.Err.Error() }
 // Unwrap is the cause.
 func (e *PartError) Unwrap() error { return e.Err }
 
-// NewFile makes a further file for the format.
-func (c *Creation) NewFile(ctx context.Context, name string) (driver.Node, error) {
-	node, err := c.newFile(ctx, name)
-	if err != nil {
-		return nil, &PartError{name, err}
-	}
-	return node, empty(ctx, c.files[len(c.files)-1].dev)
-}
-
 // CanAsk says whether there is CreateConfig.Ask.
 func (c *Creation) CanAsk() bool { return c.cfg.Ask != nil }
 
@@ -172,8 +175,9 @@ func (c *Creation) Object(id string) any {
 
 func (c *Creation) tree() *tree { return &tree{cfg: OpenConfig{Drivers: c.cfg.Drivers}} }
 
-// settle checks the options of the format and the size. Nothing is touched.
-func (c *Creation) settle() error {
+// settle checks the options of the format and the size of the image name, "" for one that is not
+// to be made. Nothing is touched.
+func (c *Creation) settle(name string) error {
 	cfg := &c.cfg
 	c.format = c.tree().driver(cfg.Format)
 	var err error
@@ -187,7 +191,7 @@ func (c *Creation) settle() error {
 	case cfg.Size > maxLength:
 		err = driver.Refuse("Image size must be at most %d bytes", int64(maxLength))
 	default:
-		err = c.settleOptions()
+		err = c.settleOptions(name)
 	}
 	if err != nil {
 		return &CreateOptionError{err}
@@ -195,7 +199,7 @@ func (c *Creation) settle() error {
 	return nil
 }
 
-func (c *Creation) settleOptions() error {
+func (c *Creation) settleOptions(name string) error {
 	options := &Options{}
 	if c.cfg.Options != nil {
 		options = c.cfg.Options.Clone()
@@ -208,8 +212,8 @@ func (c *Creation) settleOptions() error {
 		return driver.Refuse("Invalid parameter '%s'", options.Keys()[0])
 	}
 	c.creating = driver.Creating{
-		Size: c.cfg.Size, Config: config, Backing: c.cfg.Backing,
-		BackingFormat: c.cfg.BackingFormat, Creator: c,
+		Filename: name, Size: c.cfg.Size, Config: config, Backing: c.cfg.Backing,
+		BackingFormat: c.cfg.BackingFormat, Objects: c,
 	}
 	if c.format.CheckCreate == nil {
 		return nil
@@ -289,7 +293,12 @@ func (c *Creation) Size() int64 { return c.creating.Size }
 
 // Make makes the image.
 func (c *Creation) Make(ctx context.Context) error {
-	err := empty(ctx, c.files[0].dev)
+	var err error
+	for _, f := range c.files {
+		if err == nil {
+			err = f.empty(ctx)
+		}
+	}
 	if err == nil {
 		err = c.format.Create(ctx, &c.creating)
 	}
@@ -315,8 +324,11 @@ func (c *Creation) Make(ctx context.Context) error {
 }
 
 // empty cuts off whatever is there. What cannot be cut, such as a device, stays.
-func empty(ctx context.Context, d *Device) error {
-	err := d.Truncate(ctx, 0, PreallocOff)
+func (f *newFile) empty(ctx context.Context) error {
+	if f.place.GiveUp != nil {
+		f.place.GiveUp()
+	}
+	err := f.dev.Truncate(ctx, 0, PreallocOff)
 	if errors.Is(err, ErrNotSupported) {
 		return nil
 	}

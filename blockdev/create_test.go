@@ -240,6 +240,47 @@ func TestCreateOnItself(t *testing.T) {
 	}
 }
 
+// A further file that is refused changes nothing of the image in whose place the new one was to
+// come, though that has several names or is a device, and so is written in place.
+func TestCreatePartRefused(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, err := range []error{
+		os.WriteFile(at("image"), []byte(before), 0o600), os.Link(at("image"), at("hard")),
+		os.Symlink("image", at("link")), os.WriteFile(at("held"), []byte(before), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := errors.New("refused")
+	for _, name := range forms(at("image")) {
+		for _, data := range []string{"image", "hard", "link", "held", "none/data"} {
+			err := blockdev.Create(t.Context(), name, blockdev.CreateConfig{
+				Drivers: drivers.All(), Format: "qcow2", Size: 1 << 20, Force: true,
+				Options: createOptions("data_file", at(data)),
+				Admit: func(f blockdev.HostFile, _ bool) (func(), error) {
+					if strings.HasSuffix(f.Name, "held") {
+						return nil, refused
+					}
+					return nil, nil
+				},
+			})
+			var part *blockdev.PartError
+			if !errors.As(err, &part) || part.Name != at(data) ||
+				data == "held" && !errors.Is(err, refused) {
+				t.Errorf("%s with %s: %v", name, data, err)
+			}
+			for _, file := range []string{"image", "held"} {
+				if got, err := os.ReadFile(at(file)); err != nil || string(got) != before {
+					t.Fatalf("%s with %s: %s holds %d bytes, %v", name, data, file, len(got), err)
+				}
+			}
+		}
+	}
+	mustBeThere(t, dir, "hard", "held", "image", "link")
+}
+
 // Whatever size is taken, the image opens; otherwise there is none.
 func TestCreateSizes(t *testing.T) {
 	var sizes []int64

@@ -18,7 +18,7 @@ func Measure(ctx context.Context, cfg CreateConfig, source *Device) (Measured, e
 		cfg.Size = source.Size()
 	}
 	c := &Creation{cfg: cfg}
-	if err := c.settle(); err != nil {
+	if err := c.settle(""); err != nil {
 		return Measured{}, err
 	}
 	if c.format.Measure == nil {

@@ -49,12 +49,12 @@ var parted = driver.Driver{
 		return driver.Filter{Next: data}, err
 	},
 	CreateConfig: partedCreate{},
+	CheckCreate: func(c *driver.Creating) error {
+		c.Parts = []driver.Part{{Name: c.Beside(c.Config.(*partedCreate).Data)}}
+		return nil
+	},
 	Create: func(ctx context.Context, c *driver.Creating) error {
-		name := c.Config.(*partedCreate).Data
-		data, err := c.NewFile(ctx, c.Beside(name))
-		if err != nil {
-			return err
-		}
+		name, data := c.Config.(*partedCreate).Data, c.Parts[0].File
 		if err := data.Truncate(ctx, c.Size, driver.PreallocOff, 0); err != nil {
 			return err
 		}

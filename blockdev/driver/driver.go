@@ -88,7 +88,8 @@ type Driver struct {
 	Place func(p *Placing) (*Place, error)
 	// Create makes an image in an empty file, for a format; nil where none can be made.
 	// CreateConfig has its options, and CheckCreate says why no image can be made of them, before
-	// there is a file; nil leaves that to Create.
+	// there is a file, and names its further files, Creating.Parts; nil leaves the one to Create,
+	// and means none of the other.
 	CreateConfig any
 	// AmendConfig has the options that an image can have changed, see Amender; nil for none.
 	AmendConfig any

@@ -139,38 +139,35 @@ type Creating struct {
 	Config any
 	// Backing is the name of the backing file to record and BackingFormat its format, "" for none.
 	Backing, BackingFormat string
-	// Creator does what the methods promise.
-	Creator Creator
+	// Parts are the further files of the image. CheckCreate names them, so that all are there, or
+	// refused, before the first byte of any is written.
+	Parts []Part
+	// Objects does what the methods promise.
+	Objects Objects
 }
 
-// Creator is the part of the maker of images that serves one Creating. Drivers call the methods of
-// Creating, which say what each does.
-type Creator interface {
-	NewFile(ctx context.Context, name string) (Node, error)
-	Objects
-}
-
-// NewFile makes a further file of the image: open, writable, resizable and empty. It is made by the
-// rules for the image itself (what is there is not overwritten unasked) and gets its name with it,
-// when all is whole. A relative name starts from the working directory; Beside makes it start from
-// the image's. CheckCreate must not ask for one.
-func (c *Creating) NewFile(ctx context.Context, name string) (Node, error) {
-	return c.Creator.NewFile(ctx, name)
+// Part is a further file of an image that is to be made. It is made by the rules for the image
+// itself (what is there is not overwritten unasked) and gets its name with it, when all is whole.
+type Part struct {
+	// Name starts from the working directory if it is relative; Creating.Beside makes it start from
+	// the image's.
+	Name string
+	File Node // as Creating.File
 }
 
 // Beside is the name of a file by where it lies from the image.
 func (c *Creating) Beside(name string) string { return Beside(c.Filename, name) }
 
 // Object is what the user made under an id for options to refer to, nil if there is none.
-func (c *Creating) Object(id string) any { return c.Creator.Object(id) }
+func (c *Creating) Object(id string) any { return c.Objects.Object(id) }
 
 // Secret is a copy of the data of a secret object.
-func (c *Creating) Secret(id string) (Secret, error) { return secretOf(c.Creator.Object(id), id) }
+func (c *Creating) Secret(id string) (Secret, error) { return secretOf(c.Objects.Object(id), id) }
 
 // CanAsk says whether a person is there to be asked for a passphrase.
-func (c *Creating) CanAsk() bool { return c.Creator.CanAsk() }
+func (c *Creating) CanAsk() bool { return c.Objects.CanAsk() }
 
 // Ask asks a person for a passphrase.
 func (c *Creating) Ask(ctx context.Context, q Question) (Secret, error) {
-	return c.Creator.Ask(ctx, q)
+	return c.Objects.Ask(ctx, q)
 }

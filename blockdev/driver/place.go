@@ -39,6 +39,8 @@ type HostFile struct {
 type Place struct {
 	// Options open it. It is empty, or will be when it is truncated.
 	Options *Options
+	// GiveUp is called before the first byte of what is there is changed; nil: it need not be.
+	GiveUp func()
 	// Admitted: nobody need be asked before it is opened.
 	Admitted bool
 	// Publish gives the image its name when all of it is there and on stable storage, Discard

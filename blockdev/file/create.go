@@ -13,7 +13,7 @@ import (
 // there is one.
 func place(p *driver.Placing) (*driver.Place, error) {
 	name := p.Options.String("filename")
-	f, err := target.Replace(name, target.Rule{
+	f, err := target.Prepare(name, target.Rule{
 		Perm: 0o644, Durable: true,
 		Admit: func(f driver.HostFile) (func(), error) {
 			if err := mustBeRegular(f); err != nil {
@@ -35,7 +35,9 @@ func place(p *driver.Placing) (*driver.Place, error) {
 	o.Set("driver", driverName)
 	o.Set("filename", fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	o.Set("locking", "off") // f has the locks
-	return &driver.Place{Options: &o, Admitted: true, Publish: f.Commit, Discard: f.Close}, nil
+	return &driver.Place{
+		Options: &o, Admitted: true, GiveUp: f.GiveUp, Publish: f.Commit, Discard: f.Close,
+	}, nil
 }
 
 func mustBeRegular(f driver.HostFile) error {

@@ -126,7 +126,8 @@ func (h *header) setDataFile(c *driver.Creating) error {
 	return nil
 }
 
-// checkCreate decides whether there can be an image with these options and of this length.
+// checkCreate decides whether there can be an image with these options and of this length, and of
+// which files.
 func checkCreate(c *driver.Creating) error {
 	h, err := newHeader(c)
 	if err != nil {
@@ -137,6 +138,9 @@ func checkCreate(c *driver.Creating) error {
 	if g.l1Entries(c.Size) > maxL1Bytes/l1EntrySize {
 		return refuse(syscall.EFBIG,
 			"The image size is too large for file format 'qcow2' (try using a larger cluster size)")
+	}
+	if h.dataFile != "" {
+		c.Parts = []driver.Part{{Name: h.dataFile}}
 	}
 	return checkEncryption(c)
 }
@@ -170,11 +174,11 @@ func create(ctx context.Context, c *driver.Creating) error {
 	}
 	q := newImage(c.File, &defaults, func(driver.Notice) {})
 	defer q.endCaches()
-	err = q.load(ctx, func(ctx context.Context, h *header) (driver.Node, error) {
+	err = q.load(ctx, func(_ context.Context, h *header) (driver.Node, error) {
 		if h.dataFile == "" {
 			return nil, nil
 		}
-		return c.NewFile(ctx, h.dataFile)
+		return c.Parts[0].File, nil
 	})
 	if err != nil {
 		return err

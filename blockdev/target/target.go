@@ -57,7 +57,7 @@ type File struct {
 	// Regular: it has a length, and holes. Anything else is written from the beginning to the end.
 	Regular bool
 
-	cut     bool // its contents were removed
+	cut     bool // its contents were given up
 	created bool // by Open
 	// the file that takes the place of another when it is whole; nil if the file itself is written
 	made     *made
@@ -90,16 +90,23 @@ func Create(name string, r Rule) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.empty(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return f.emptied(name)
 }
 
 // Replace makes a new, empty file that gets the name at Commit. A file that is there keeps its
 // owner and permissions. One that cannot be replaced, such as one with several names, and what is
 // no regular file is written itself.
 func Replace(name string, r Rule) (*File, error) {
+	f, err := Prepare(name, r)
+	if err != nil {
+		return nil, err
+	}
+	return f.emptied(name)
+}
+
+// Prepare is Replace that leaves alone what is to be written itself. GiveUp comes before the first
+// byte of it is changed.
+func Prepare(name string, r Rule) (*File, error) {
 	old, err := r.open(name)
 	switch {
 	case errors.Is(err, unix.ENOENT):
@@ -113,10 +120,15 @@ func Replace(name string, r Rule) (*File, error) {
 	if f, err := old.successor(); err == nil {
 		return f, nil
 	}
-	if err := old.empty(); err != nil {
-		return nil, errors.Join(pathError(name, err), old.Close())
-	}
 	return old, nil
+}
+
+// emptied is f with nothing in it.
+func (f *File) emptied(name string) (*File, error) {
+	if err := f.empty(); err != nil {
+		return nil, errors.Join(pathError(name, err), f.Close())
+	}
+	return f, nil
 }
 
 // open judges what is there and opens it. The error of what is not there is ENOENT.
@@ -203,9 +215,13 @@ func (f *File) empty() error {
 	if !f.Regular {
 		return nil
 	}
-	f.cut = true
+	f.GiveUp()
 	return f.Truncate(0)
 }
+
+// GiveUp says that the contents are of no more use, by whatever descriptor they are going to be
+// changed: Close leaves an empty file.
+func (f *File) GiveUp() { f.cut = f.Regular }
 
 // Commit ends the file, which has its name when it returns. Close after it does nothing.
 func (f *File) Commit() error {
