@@ -73,6 +73,36 @@ func TestFullOutput(t *testing.T) {
 	}
 }
 
+// TestFullTrace: a trace that lacks events fails the run, as text and as JSON, but for the
+// originals.
+func TestFullTrace(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	args := []string{
+		"-T", "enable=bdrv_co_p*,file=/dev/full", "-f", "raw", "-c", "read -q 0 4k", "raw.img",
+	}
+	for _, c := range []struct {
+		as                     program
+		more                   []string
+		status, stdout, stderr string
+	}{
+		{asBlksh, nil, "exit 5", "", "blksh: /dev/full: No space left on device\n"},
+		{asBlksh, []string{"--json"}, "exit 5", `"kind":"file_error"`, ""},
+		{asQemuIO.as("qemu-7.2"), nil, "exit 0", "", ""},
+	} {
+		a, err := c.as.run(run{dir: workDir(t, "raw.img"), args: slices.Concat(c.more, args)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.wants(t, c.status+" "+strings.Join(c.more, ""), c.status, c.stdout, c.stderr)
+		if c.stderr == "" && a.stderr != "" {
+			t.Errorf("stderr %q", a.stderr)
+		}
+	}
+}
+
 // TestFullOutputOfOriginals: they take no notice.
 func TestFullOutputOfOriginals(t *testing.T) {
 	t.Parallel()

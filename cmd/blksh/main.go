@@ -174,7 +174,7 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 		Interactive: p.interactive(), Step: p.options.step, Misalign: p.options.misalign,
 		ImageOpts: p.options.imageOpts,
 		Raise:     raise, Abort: func() { raise(int(syscall.SIGABRT)) },
-		Ready: func() { p.interrupts.await() }, Trace: p.options.trace,
+		Ready: func() { p.interrupts.await() }, Trace: p.options.trace.hook(),
 		Ask: p.asker(), Workers: makeRoom,
 	}
 	if p.native() {
@@ -215,5 +215,6 @@ func (p *program) serve(ctx context.Context) int {
 	}
 	p.warnOfInput()
 	p.session.Finish(ctx)
+	p.heedTrace()
 	return p.session.Status()
 }

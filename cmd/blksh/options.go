@@ -24,7 +24,7 @@ type options struct {
 	misalign  bool
 	step      bool
 	objects   map[string]any
-	trace     func(blockdev.TraceEvent)
+	trace     *tracing // nil for none
 	native    nativeOptions
 }
 

@@ -34,6 +34,9 @@ type tracing struct {
 	mu  sync.Mutex
 	on  map[string]string // the names of the events that are shown, by their operations
 	out io.Writer
+	// file is the name of out, "" for standard error; failed is why it does not hold all events.
+	file   string
+	failed error
 }
 
 // traceOption takes the value of --trace: [[enable=]PATTERN][,events=FILE][,file=FILE].
@@ -65,8 +68,9 @@ func (p *program) traceOption(value string) error {
 		if t.out, err = createTrace(name); err != nil {
 			return event.Fail(event.Report{Err: err})
 		}
+		t.file = name
 	}
-	p.options.trace = t.trace
+	p.options.trace = t
 	return nil
 }
 
@@ -110,7 +114,7 @@ func (p *program) traceFile(t *tracing, name, prefix string) error {
 		fmt.Fprintf(p.errs, "%s%s:%d: warning: trace event '%s' does not exist\n", prefix, name, n,
 			pattern)
 	}
-	p.options.trace = t.trace
+	p.options.trace = t
 	return nil
 }
 
@@ -139,6 +143,31 @@ func (t *tracing) trace(e blockdev.TraceEvent) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.out, "%s bs %s(%s) offset %d bytes %d flags 0x%x\n", name, e.Node, e.Driver,
+	_, err := fmt.Fprintf(t.out, "%s bs %s(%s) offset %d bytes %d flags 0x%x\n", name, e.Node, e.Driver,
 		e.Off, e.Len, e.Flags)
+	if t.failed == nil {
+		t.failed = err
+	}
+}
+
+// hook is what the session calls for each request, nil if nothing is traced.
+func (t *tracing) hook() func(blockdev.TraceEvent) {
+	if t == nil {
+		return nil
+	}
+	return t.trace
+}
+
+// heedTrace fails the run if the file of a trace lacks events, where output counts.
+func (p *program) heedTrace() {
+	t := p.options.trace
+	if t == nil || t.file == "" || !p.dialect.Policy.OutputCounts {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failed != nil {
+		err := blockdev.Errno(t.failed)
+		p.session.Fail(event.Fail(event.FileError{Name: t.file, Err: err}))
+	}
 }
