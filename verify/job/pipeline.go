@@ -33,6 +33,8 @@ type slot struct {
 	// other; none when the headers say what is there.
 	requests []fio.Request
 	busy     bool
+	// zero says that it is known to be zero and need not be read.
+	zero bool
 	// built says that it is ready to be written, and behind is how far the job is with that.
 	built  bool
 	behind milestone
@@ -72,9 +74,11 @@ type pipeline struct {
 	freeBatches [][]int
 	wait        sync.WaitGroup
 
-	// window is how many requests are to be in flight, and staged those that are about to be.
+	// window is how many requests are to be in flight, and staged those that are about to be. blank
+	// are slots of a read that are known to be zero.
 	window  int
 	staged  []int
+	blank   []int
 	readers *readers
 	meter   *meter
 

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -116,10 +117,8 @@ func (pl *pipeline) read(ctx context.Context, src source, failed func(s *slot, e
 		if !ended {
 			ended = pl.refill(src)
 		}
-		for _, i := range pl.staged {
-			pl.q.Stage(i, OpRead, pl.slots[i].off, int64(pl.slots[i].n), 0)
-		}
-		if len(pl.staged) == 0 && pl.inFlight == 0 && pl.working == 0 && pl.idle(ended) {
+		pl.stageReads()
+		if len(pl.staged)+len(pl.blank) == 0 && pl.inFlight == 0 && pl.working == 0 && pl.idle(ended) {
 			return nil
 		}
 		list, err := pl.turn(pl.staged, failed)
@@ -127,10 +126,27 @@ func (pl *pipeline) read(ctx context.Context, src source, failed func(s *slot, e
 			return fmt.Errorf("send reads: %w", err)
 		}
 		pl.staged = pl.staged[:0]
+		pl.dispatch(pl.blank, pl.settle)
 		pl.dispatch(list, pl.settle)
 		pl.collect(pl.inFlight == 0 || pl.full(), pl.settle)
 		pl.progress()
 	}
+}
+
+// stageReads stages the slots that are to be read. The others, which are known to be zero, are as if
+// they had been.
+func (pl *pipeline) stageReads() {
+	pl.blank = pl.blank[:0]
+	pl.staged = slices.DeleteFunc(pl.staged, func(i int) bool {
+		s := &pl.slots[i]
+		if s.zero {
+			clear(pl.q.Buffer(i)[:s.n])
+			pl.blank = append(pl.blank, i)
+			return true
+		}
+		pl.q.Stage(i, OpRead, s.off, int64(s.n), 0)
+		return false
+	})
 }
 
 // refill has free slots filled, and reports whether nothing more is to come.

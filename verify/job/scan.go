@@ -123,6 +123,7 @@ func (s *scanning) even(ctx context.Context) error {
 		}
 		sl.op, sl.off, sl.n, sl.requests = opCheck, next, int(min(size, s.end-next)),
 			sl.requests[:0]
+		sl.zero = s.zeroes(next) >= int64(sl.n)
 		next += int64(sl.n)
 		return true
 	}, s.settle, s.unreadable)

@@ -116,6 +116,9 @@ type verification struct {
 	// trims is how many of the marked requests were trimmed.
 	trims   int64
 	checked int64 // bytes
+	// holes need not be read; leaps says that long ones are judged as one.
+	holes holes
+	leaps bool
 }
 
 func (t *task) newVerification(ctx context.Context) (*verification, error) {
@@ -132,6 +135,10 @@ func (t *task) newVerification(ctx context.Context) (*verification, error) {
 			}
 		}
 	}
+	if v.holes, err = t.findHoles(ctx); err != nil {
+		return nil, err
+	}
+	v.leaps = len(v.holes) > 0 && t.ascends() && t.alike()
 	if t.l.TrimPercent > 0 {
 		if v.trims, err = t.trimsOf(ctx); err != nil {
 			return nil, err
@@ -205,9 +212,10 @@ func (t *task) trimsOf(ctx context.Context) (trims int64, err error) {
 
 // next fills a slot with requests to verify.
 func (v *verification) next(s *slot) bool {
-	if v.task.stops() || !v.fill(s, v.op) {
+	if v.task.stops() || v.leaps && v.passOver() != nil || !v.fill(s, v.op) {
 		return false
 	}
+	s.zero = v.holes.at(s.off) >= int64(s.n)
 	v.checked += int64(s.n)
 	v.task.reached(v.checked)
 	return true
