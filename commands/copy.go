@@ -79,7 +79,11 @@ var copyCommand = session.Command{
 			if operands == 1 {
 				c.name, c.source.Name = c.source.Name, ""
 			}
-			if operands == 1 && f.Image() == nil {
+			switch {
+			case c.name == stdout:
+				return event.Fail(event.BadValue{Message: "copy makes an image, which - is not: " +
+					"'read -o -' writes the bytes to standard output, ./- is a file of that name"})
+			case operands == 1 && f.Image() == nil:
 				return event.Fail(event.NoFile{})
 			}
 			return nil

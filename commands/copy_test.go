@@ -197,6 +197,8 @@ func TestCopyRefused(t *testing.T) {
 	}{
 		"copy src.raw there.qcow2":                   {2, "--force"},
 		"copy src.raw src.raw":                       {2, "src.raw"},
+		"copy src.raw -":                             {2, "read -o -"},
+		"copy -n src.raw -":                          {2, "read -o -"},
 		"copy --force src.raw src.raw":               {2, "open in this shell"},
 		"copy --force src.raw linked.raw":            {2, "open in this shell"},
 		"copy src.raw begun.raw":                     {2, "--resume"},

@@ -114,7 +114,8 @@ type ReaderConfig struct {
 	Await Await
 	// MaxLine cuts lines of more bytes: what is left of one is the next. It also makes a NUL end
 	// its line. Both are what the C library's fgets does to programs that give it a buffer of
-	// MaxLine+1 bytes. At 0 a line is what stands before a newline, at most 1 MiB.
+	// MaxLine+1 bytes. At 0 a line is what stands before a newline, at most 1 MiB, without the byte
+	// order mark that editors put before the first one.
 	MaxLine int
 	// Name makes Pos of each line; "" leaves it out.
 	Name string
@@ -179,9 +180,15 @@ func (r *Reader) Next(ctx context.Context) (Line, error) {
 	}
 }
 
+// byteOrderMark says of a text that it is in UTF-8.
+const byteOrderMark = "\ufeff"
+
 func (r *Reader) line(text []byte) Line {
 	r.number++
 	l := Line{Text: string(text)}
+	if r.number == 1 && r.MaxLine == 0 {
+		l.Text = strings.TrimPrefix(l.Text, byteOrderMark)
+	}
 	if r.Name != "" {
 		l.Pos = fmt.Sprintf("%s:%d", r.Name, r.number)
 	}

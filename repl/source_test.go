@@ -60,6 +60,8 @@ func TestReader(t *testing.T) {
 		{"no newline at the end", 0, "a\nb", []string{"a", "b"}},
 		{"blank lines", 0, "\n  \n", []string{"", "  "}},
 		{"carriage return", 0, "a\r\n", []string{"a\r"}},
+		{"byte order mark", 0, "\ufeffa\n\ufeffb\n", []string{"a", "\ufeffb"}},
+		{"byte order mark of an original", 1023, "\ufeffa\n", []string{"\ufeffa"}},
 		{"NUL is a byte", 0, "a\x00b\n", []string{"a\x00b"}},
 		{"a long line", 0, x("x", 200_000) + "\ny", []string{x("x", 200_000), "y"}},
 		{"the longest line", 0, x("x", longestLine) + "\n", []string{x("x", longestLine)}},
