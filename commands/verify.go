@@ -28,7 +28,7 @@ type blockJob struct {
 	sized   bool   // the length of blocks was given
 	options fio.Options
 	from    int64                   // where a run goes on that was stopped
-	again   func(from int64) string // the command that does so; nil: nobody knows it
+	again   func(from int64) string // the command that does so; nil: there is none
 	shard   session.Shard
 	// neighbouring requests are one of up to so many bytes; 0: they are not merged
 	merge   int64
@@ -188,11 +188,8 @@ func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *job.Result, er
 		Op: b.op, Range: b.blocks(run).Range, Done: run.progress.Done,
 		Err: context.Cause(ctx),
 	}
-	if r.Unreadable == 0 { // otherwise what was under way is not done
-		stop.Resume = r.Position
-		if b.again != nil {
-			stop.Call = b.again(r.Position)
-		}
+	if r.Unreadable == 0 && b.again != nil { // otherwise what was under way is not done
+		stop.Resume, stop.Call = r.Position, b.again(r.Position)
 	}
 	return event.Fail(stop)
 }

@@ -28,6 +28,7 @@ import (
 // told is one object of the output.
 type told struct {
 	Kind, Class, Message, Option, Mode string
+	Hint                               string
 	Offset, Length, From, Resume       int64
 	Blocks, Bad, Requests, Writes      int64
 	Checked, Unchecked, Bytes          int64
@@ -454,6 +455,27 @@ func TestResume(t *testing.T) {
 		rest := o.must(0, fmt.Sprintf("%s --resume %d", reading, at))
 		if first == 0 || first+rest[0].Blocks != 256 {
 			t.Errorf("%s: %d blocks, and then %d", reading, first, rest[0].Blocks)
+		}
+	}
+	t.Chdir(t.TempDir()) // where states are left
+	jobs := filepath.Join(t.TempDir(), "jobs")
+	err := os.WriteFile(jobs, []byte(
+		"[global]\nrw=write\nverify=md5\nsize=512k\n[a b]\n[c]\noffset=512k\n"), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, call := range map[string]string{
+		"verify_job " + jobs:                     "verify_job --resume %d --write --section 'a b' " + jobs,
+		"verify_job --write --section c " + jobs: "verify_job --resume %d --write --section c " + jobs,
+		"verify_job --read " + jobs:              "verify_job --resume %d --section 'a b' --read " + jobs,
+	} {
+		list, at := stopped(line)
+		call = fmt.Sprintf(call, at)
+		if hint := list[len(list)-1].Hint; hint != "this goes on there: "+call {
+			t.Errorf("%s: %q, want %q", line, hint, call)
+		}
+		if !strings.Contains(line, "--read") {
+			o.must(0, call)
 		}
 	}
 	if list, _ := stopped("bench -d 1 -n 100000000 read"); list[0].Kind != "load" ||

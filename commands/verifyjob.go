@@ -69,6 +69,9 @@ var verifyJob = session.Command{
 		mergeFlag(f, &j.merge)
 		f.Size(&j.from, new(bool), 0, "resume", "N",
 			"go on where the only job was stopped in that phase")
+		j.call = func(from int64, flags ...string) string {
+			return f.Again("resume", strconv.FormatInt(from, 10), flags...)
+		}
 		j.tell.flags(f)
 		f.Shard(&j.shard, ownFlags...)
 		f.Word("file", args.File, word(&j.name))
@@ -88,6 +91,7 @@ type jobFile struct {
 	shard         session.Shard
 	options       fio.Options // that jobs begin with
 	tell          findings
+	call          func(from int64, flags ...string) string // that goes on there
 
 	jobs    []fio.Options
 	notes   []fio.Note
@@ -337,6 +341,7 @@ func (j *jobFile) onFile(
 		if err := j.ask(ctx, s, b); err != nil {
 			return err
 		}
+		b.again = j.again(&o, "--write")
 		if err := j.write(ctx, s, b); err != nil || !o.DoVerify {
 			return err
 		}
@@ -346,7 +351,30 @@ func (j *jobFile) onFile(
 	if !verifies(&o) {
 		return nil
 	}
+	b.again = j.again(&o, "--read")
 	return b.verify(ctx, s)
+}
+
+// again is the call that goes on where a phase of a job was stopped, nil if it is not the only one
+// of its name, or of several files.
+func (j *jobFile) again(o *fio.Options, phase string) func(from int64) string {
+	named := 0
+	for i := range j.jobs {
+		if j.jobs[i].Name == o.Name {
+			named++
+		}
+	}
+	if named > 1 || len(o.Files()) > 1 {
+		return nil
+	}
+	var flags []string
+	if !j.read && !j.written {
+		flags = append(flags, phase)
+	}
+	if j.section == "" && len(j.jobs) > 1 {
+		flags = append(flags, "--section", o.Name)
+	}
+	return func(from int64) string { return j.call(from, flags...) }
 }
 
 // ask asks whether data may be overwritten, once an image.

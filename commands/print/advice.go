@@ -33,11 +33,8 @@ func advice(r event.Reason) []string {
 	case event.HelpUnknown:
 		return nearCommand(e.Near)
 	case event.Interrupted:
-		if e.Resume > 0 {
-			if e.Call != "" {
-				return []string{"this goes on there: " + e.Call}
-			}
-			return []string{fmt.Sprintf("with --resume %d it goes on there", e.Resume)}
+		if e.Resume > 0 && e.Call != "" {
+			return []string{"this goes on there: " + e.Call}
 		}
 	case event.NoImage:
 		return []string{"'images' lists those that are open"}

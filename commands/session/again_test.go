@@ -13,4 +13,8 @@ func TestAgain(t *testing.T) {
 	if got := f.Again("resume", "9"); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	const further = `verify_write --resume 9 --write --section 'a b' -P 'a b' 'it'"'"'s' 0 ''`
+	if got := f.Again("resume", "9", "--write", "--section", "a b"); got != further {
+		t.Errorf("%s, want %s", got, further)
+	}
 }

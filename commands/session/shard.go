@@ -46,9 +46,13 @@ func (f *Flags) note(o *option, word string) {
 	f.given = append(f.given, given)
 }
 
-// Again is the command as it was typed, with another value of a flag that has a long name only.
-func (f *Flags) Again(long, value string) string {
+// Again is the command as it was typed, with another value of a flag that has a long name only, and
+// with further flags before the other words.
+func (f *Flags) Again(long, value string, further ...string) string {
 	words := []string{f.command, "--" + long, value}
+	for _, word := range further {
+		words = append(words, quoted(word))
+	}
 	for i := 0; i < len(f.words); i++ {
 		word := f.words[i]
 		if word == "--"+long {
