@@ -190,7 +190,7 @@ func (p *page) section(s session.Section) {
 
 func (p *page) command(row *session.Row) {
 	p.macro("SS", strings.Join(called(row), ", "))
-	if args := strings.TrimSpace(row.Args); args != "" {
+	if args := strings.TrimSpace(row.Usage()); args != "" {
 		p.text(fmt.Sprintf(`\fB%s\fR %s`, escape(row.Name), escape(args)))
 		p.text(".PP")
 	}

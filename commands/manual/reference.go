@@ -10,7 +10,7 @@ func (m *Manual) Reference() string {
 	var b strings.Builder
 	b.WriteString("| command | flags and operands | what it does |\n| --- | --- | --- |\n")
 	for _, row := range m.Table.Rows() {
-		args := strings.TrimSpace(row.Args)
+		args := strings.TrimSpace(row.Usage())
 		if args != "" {
 			args = "`" + strings.ReplaceAll(args, "|", `\|`) + "`"
 		}

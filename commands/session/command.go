@@ -51,6 +51,7 @@ type Command struct {
 	// Args is the synopsis of flags and operands, Short what it does in a few words, Long the text
 	// of its help: lines that begin with a blank, an example first. Flags are not part of it, since
 	// help lists them as they are declared.
+	// Args need not name all flags, see [Row.Usage].
 	Args, Short, Long string
 	// More is further text of the help, computed when it is asked for; nil for none.
 	More func() string
@@ -136,7 +137,7 @@ func (r *Row) declare(f *Flags) Run {
 
 // Synopsis is the line that describes the command under the given name.
 func (r *Row) Synopsis(name string) event.Synopsis {
-	return event.Synopsis{Name: name, Args: r.Args, Short: r.Short}
+	return event.Synopsis{Name: name, Args: r.Usage(), Short: r.Short}
 }
 
 // Table is the commands of a dialect.

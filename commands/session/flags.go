@@ -49,7 +49,7 @@ type Flags struct {
 	own          []string // long names of flags that are not kept there
 }
 
-// option is a flag.
+// option is a flag. One that has neither on nor set changes nothing.
 type option struct {
 	letter byte
 	long   string
@@ -67,9 +67,14 @@ func (o *option) name() string {
 	return "--" + o.long
 }
 
+func (o *option) ignored() bool { return o.on == nil && o.set == nil }
+
 func (o *option) take(word string) error {
 	if o.on != nil {
 		*o.on = true
+		return nil
+	}
+	if o.ignored() {
 		return nil
 	}
 	return o.set(word)
@@ -195,7 +200,7 @@ func (f *Flags) Bool(p *bool, letter byte, long, help string) {
 
 // Ignored declares a flag that is accepted and changes nothing.
 func (f *Flags) Ignored(letter byte, long, help string) {
-	f.Switch(letter, long, help, func() error { return nil })
+	f.options = append(f.options, option{letter: letter, long: long, help: help})
 }
 
 // Text declares a flag whose value is taken as it stands. given is set when it is there, and may be

@@ -24,6 +24,8 @@ type Option struct {
 	Long   string     // "" if it has none
 	Value  args.Value // none if it takes none
 	Help   string     // without the words that the value may be
+	// Ignored: it changes nothing.
+	Ignored bool
 }
 
 // Text is what help says of the flag.
@@ -38,7 +40,7 @@ func (r *Row) Options() []Option {
 	for _, o := range f.options {
 		switch {
 		case r.spec == nil:
-			list = append(list, Option{o.letter, o.long, o.value, o.help})
+			list = append(list, Option{o.letter, o.long, o.value, o.help, o.ignored()})
 		case o.letter != 0 && strings.IndexByte(r.spec.Letters, o.letter) >= 0:
 			list = append(list, Option{Letter: o.letter, Value: o.value, Help: o.help})
 		}
@@ -49,6 +51,33 @@ func (r *Row) Options() []Option {
 			cmp.Compare(a.Letter, b.Letter), cmp.Compare(a.Long, b.Long))
 	})
 	return list
+}
+
+// Usage is what the command takes, flags and operands. [options] stands there for flags that it does
+// not name, which Options lists; a dialect with a spec has its own line.
+func (r *Row) Usage() string {
+	if r.spec != nil {
+		return r.Args
+	}
+	named := strings.FieldsFunc(r.Args, func(c rune) bool { return strings.ContainsRune(" []()|", c) })
+	for _, o := range r.Options() {
+		if !o.Ignored && !slices.ContainsFunc(named, o.is) {
+			return strings.TrimSpace("[options] " + r.Args)
+		}
+	}
+	return r.Args
+}
+
+// is reports whether a word names the flag: "--pattern", or "-Pq" with others.
+func (o Option) is(word string) bool {
+	letters, short := strings.CutPrefix(word, "-")
+	switch {
+	case !short:
+		return false
+	case strings.HasPrefix(letters, "-"):
+		return letters[1:] == o.Long
+	}
+	return o.Letter != 0 && strings.IndexByte(letters, o.Letter) >= 0
 }
 
 // Spelled is how the flag is written, "-P, --pattern PATTERN".

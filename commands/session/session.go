@@ -454,8 +454,7 @@ func (s *Session) env(im *Image) args.Env {
 // misuse turns words that cannot be the command's into a failure that tells how it is called. Any
 // other error stays as it is.
 func (s *Session) misuse(row *Row, err error) error {
-	of := s.Table.usageRow(row)
-	failure := event.Usage{Synopsis: of.Synopsis(of.Name)}
+	var failure event.Usage
 	var option *args.OptionError
 	var words *wordsError
 	switch {
@@ -466,6 +465,8 @@ func (s *Session) misuse(row *Row, err error) error {
 	default:
 		return err
 	}
+	of := s.Table.usageRow(row)
+	failure.Synopsis = of.Synopsis(of.Name)
 	return event.Fail(failure)
 }
 
