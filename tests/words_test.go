@@ -81,6 +81,32 @@ func TestStandAlone(t *testing.T) {
 	})
 }
 
+// TestOptionOrder: it does not matter which of the options comes first, also of those that end the
+// program at once.
+func TestOptionOrder(t *testing.T) {
+	t.Parallel()
+	dir := workDir(t, "raw.img")
+	for _, calls := range [][2]string{
+		{"--json --version", "--version --json"},
+		{"--json --help", "--help --json"},
+		{"--json --licenses", "--licenses --json"},
+		{"-r -f raw raw.img length", "-f raw -r raw.img length"},
+		{"-f raw -c length --json raw.img", "--json raw.img -c length -f raw"},
+	} {
+		var said [2]answer
+		for i, call := range calls {
+			var err error
+			said[i], err = asBlksh.run(run{dir: dir, args: strings.Fields(call)})
+			if err != nil || said[i].status != "exit 0" || said[i].stdout == "" {
+				t.Fatalf("%s: %v, %v", call, said[i], err)
+			}
+		}
+		if said[0].stdout != said[1].stdout || said[0].stderr != said[1].stderr {
+			t.Errorf("%s: %v, %s: %v", calls[0], said[0], calls[1], said[1])
+		}
+	}
+}
+
 // TestNames: a command may be called by its other names, and a name that is near one is offered.
 func TestNames(t *testing.T) {
 	unknown := func(name, advice string) string {

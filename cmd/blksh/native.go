@@ -114,11 +114,9 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 		o.Strict = true
 	case long == "rmw":
 		o.Parts = true
-	case long == "no-rc": // seen before
 	case long == "yes":
 		n.yes = true
-	case long == "json":
-		n.json = true
+	case long == "no-rc", long == "json": // seen before
 	case long == "color":
 		n.colour = value
 	case long == "script":
@@ -345,6 +343,7 @@ func (p *program) preview(words []string) (f first) {
 // speak makes the printer.
 func (p *program) speak(f first, stdout, stderr *os.File) {
 	if f.json && p.native() {
+		p.options.native.json = true
 		p.printer = &print.JSON{Out: p.out}
 		return
 	}
