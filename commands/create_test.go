@@ -77,6 +77,42 @@ func TestCreateStatus(t *testing.T) {
 	}
 }
 
+// TestCreateFails: an image that cannot be made leaves what was there as it was, and nothing new.
+func TestCreateFails(t *testing.T) {
+	const kept = "somebody's data"
+	for _, call := range []string{
+		"-f qcow2 -o cluster_size=3 %s 1M", "-f qcow2 -o nothing=1 %s 1M",
+		"-f qcow2 -o compat=0.10,extended_l2=on %s 1M", "-f raw -o preallocation=metadata %s 1M",
+		"-f qcow2 -b none -F raw %s", "-f qcow2 %s 9223372036854775807", "-f qcow2 %s 4E",
+		"-f luks %s 1M", "-f vdi -o nothing=1 %s 1M", "%s.vmdk 1M", "-f qcow2 %s 1Mx",
+	} {
+		for _, force := range []string{"", "--force "} {
+			dir := t.TempDir()
+			name := filepath.Join(dir, "disk")
+			if strings.Contains(call, ".vmdk") {
+				name += ".vmdk"
+			}
+			want := 0
+			if force != "" {
+				want = 1
+				if err := os.WriteFile(name, []byte(kept), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := newShell(t, "native")
+			line := "create " + force + strings.ReplaceAll(call, "%s", strings.TrimSuffix(name, ".vmdk"))
+			said := s.dialogue(t, line)
+			list, err := os.ReadDir(dir)
+			if err != nil || s.Status() == 0 || len(list) != want {
+				t.Errorf("%s: status %d, %v, %v: %q", line, s.Status(), list, err, said)
+			}
+			if p, err := os.ReadFile(name); force != "" && (err != nil || string(p) != kept) {
+				t.Errorf("%s: %.40q, %v", line, p, err)
+			}
+		}
+	}
+}
+
 // TestCharacterDevices are not opened for writing without -w either. (Without locks: other programs
 // may have this one open.)
 func TestCharacterDevices(t *testing.T) {

@@ -198,6 +198,19 @@ func TestDeviceBlocks(t *testing.T) {
 	on(t, "-w", dev, "write", "512", "512").wants(t, "buffered", "exit 0", "wrote 512/512", "")
 }
 
+// TestDeviceStorage: a device does not tell what of it has storage, and nobody guesses.
+func TestDeviceStorage(t *testing.T) {
+	dev := blockdevtest.Loop(t, 1<<20, 512, false)
+	const untold = "whether 1 MiB (1048576 bytes) have storage a device does not tell"
+	for _, command := range []string{"discard --verify 0 1M", "map --totals"} {
+		a := on(t, append([]string{"-w", dev}, strings.Fields(command)...)...)
+		a.wants(t, command, "exit 0", untold, "")
+		if strings.Contains(a.stdout, "still have storage") {
+			t.Errorf("%s: %s", command, a.stdout)
+		}
+	}
+}
+
 // TestDeviceIsConfirmed once, at the prompt alone.
 func TestDeviceIsConfirmed(t *testing.T) {
 	dev := blockdevtest.Loop(t, 1<<20, 512, false)
