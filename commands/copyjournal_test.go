@@ -27,21 +27,22 @@ func begun(t testing.TB) (commands.CopyRecord, string) {
 // TestCopyJournalLies: what a journal cannot say is refused in words that tell what it is.
 func TestCopyJournalLies(t *testing.T) {
 	want, first := begun(t)
+	with := func(old, changed string) string { return strings.Replace(first, old, changed, 1) }
 	for text, says := range map[string]string{
-		"":                                                  "nothing is recorded",
-		first[:len(first)-1]:                                "nothing is recorded",
-		"\x00\n":                                            "first line is no record",
-		strings.Repeat("[", 50000) + "\n":                   "first line is no record",
-		strings.Repeat(" ", 70000) + "\n":                   "longer than any",
-		first + `{"done":-1}` + "\n":                        "how far a copy came",
-		first + `{"done":1048577}` + "\n":                   "how far a copy came",
-		first + `{"done":1e99}` + "\n":                      "how far a copy came",
-		first + "{\"done\":9}\n{}\n":                        "how far a copy came",
-		strings.Replace(first, "1", "2", 1):                 "another version",
-		strings.Replace(first, `"inode":7`, `"inode":8`, 1): "another file or device",
-		strings.Replace(first, `"inode":7`, `"inode":7,"shard":-1`, 1):   "shard -1 of 0",
-		strings.Replace(first, `"size":1048576`, `"size":1`, 1):          "1 byte long",
-		strings.Replace(first, `"inode":7`, `"inode":7,"bitmap":"b"`, 1): "--bitmap b",
+		"":                                          "nothing is recorded",
+		first[:len(first)-1]:                        "nothing is recorded",
+		"\x00\n":                                    "first line is no record",
+		strings.Repeat("[", 50000) + "\n":           "first line is no record",
+		strings.Repeat(" ", 70000) + "\n":           "longer than any",
+		first + `{"done":-1}` + "\n":                "how far a copy came",
+		first + `{"done":1048577}` + "\n":           "how far a copy came",
+		first + `{"done":1e99}` + "\n":              "how far a copy came",
+		first + "{\"done\":9}\n{}\n":                "how far a copy came",
+		with("1", "2"):                              "another version",
+		with(`"inode":7`, `"inode":8`):              "another file or device",
+		with(`"inode":7`, `"inode":7,"shard":-1`):   "shard -1 of 0",
+		with(`"size":1048576`, `"size":1`):          "1 byte long",
+		with(`"inode":7`, `"inode":7,"bitmap":"b"`): "--bitmap b",
 	} {
 		size, done, err := commands.ReadCopy(strings.NewReader(text), want)
 		said := fmt.Sprint(err)
