@@ -100,7 +100,7 @@ func createFailed(op, file string, err error) error {
 	var option *blockdev.CreateOptionError
 	var part *blockdev.PartError
 	if errors.As(err, &part) {
-		file = part.Name
+		file, err = part.Name, part.Err
 	}
 	switch {
 	case errors.As(err, &told):

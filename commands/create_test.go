@@ -113,6 +113,18 @@ func TestCreateFails(t *testing.T) {
 	}
 }
 
+// TestCreatePartNamed: what is wrong with a further file of an image is said of that.
+func TestCreatePartNamed(t *testing.T) {
+	dir := t.TempDir()
+	image, data := filepath.Join(dir, "image"), filepath.Join(dir, "none/data")
+	s := newShell(t, "native")
+	said := s.dialogue(t, "create -f qcow2 -o data_file="+data+" "+image+" 1M")
+	if want := "create " + data + ": No such file or directory"; !strings.Contains(said, want) ||
+		s.Status() != 2 {
+		t.Errorf("status %d, %q, want %q", s.Status(), said, want)
+	}
+}
+
 // TestCharacterDevices are not opened for writing without -w either. (Without locks: other programs
 // may have this one open.)
 func TestCharacterDevices(t *testing.T) {

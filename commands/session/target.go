@@ -156,8 +156,13 @@ func (s *Session) Measure(
 	return blockdev.Measure(ctx, cfg, source)
 }
 
-// withoutPath is the cause in an error that names the file.
+// withoutPath is the cause in an error that names the file, which the caller does itself. A further
+// file of an image keeps its name.
 func withoutPath(err error) error {
+	var part *blockdev.PartError
+	if errors.As(err, &part) {
+		return &blockdev.PartError{Name: part.Name, Err: withoutPath(part.Err)}
+	}
 	var path *os.PathError
 	if errors.As(err, &path) {
 		return path.Err
