@@ -111,6 +111,10 @@ func createFailed(op, file string, err error) error {
 		return event.Fail(
 			event.Conflict{Message: fmt.Sprintf("%s %v; --force overwrites it", file, refused)})
 	}
+	var device *blockdev.Error
+	if errors.As(err, &device) {
+		err = device.Err // the image was not opened under a name that anybody knows
+	}
 	return event.Fail(event.Report{Err: fmt.Errorf("%s %s: %w", op, file, err)})
 }
 

@@ -113,15 +113,30 @@ func TestCreateFails(t *testing.T) {
 	}
 }
 
-// TestCreatePartNamed: what is wrong with a further file of an image is said of that.
-func TestCreatePartNamed(t *testing.T) {
+// TestCreateNames: what is wrong with a file of an image is said of that one, once.
+func TestCreateNames(t *testing.T) {
 	dir := t.TempDir()
 	image, data := filepath.Join(dir, "image"), filepath.Join(dir, "none/data")
-	s := newShell(t, "native")
-	said := s.dialogue(t, "create -f qcow2 -o data_file="+data+" "+image+" 1M")
-	if want := "create " + data + ": No such file or directory"; !strings.Contains(said, want) ||
-		s.Status() != 2 {
-		t.Errorf("status %d, %q, want %q", s.Status(), said, want)
+	for line, c := range map[string]struct {
+		status int
+		want   string
+	}{
+		"-o data_file=" + data + " " + image: {2, "create " + data + ": No such file or directory"},
+		"--force -o data_file=/dev/null " + image: {
+			5, "create /dev/null: an image can be made on a block device, which this is not",
+		},
+		"--force /dev/null": {
+			5, "create /dev/null: an image can be made on a block device, which this is not",
+		},
+	} {
+		s := newShell(t, "native")
+		said := s.dialogue(t, "create -f qcow2 "+line+" 1M")
+		if !strings.Contains(said, ": "+c.want+"\n") || s.Status() != c.status {
+			t.Errorf("%s: status %d, %q, want %q", line, s.Status(), said, c.want)
+		}
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) > 0 {
+		t.Errorf("%v, %v", list, err)
 	}
 }
 
