@@ -30,7 +30,11 @@
 // workers that fill (pipeline.go). Reading, each processor has a goroutine with a queue of its own
 // that checks what it read (readers.go); only the offsets of the next blocks are shared. Nothing is
 // allocated for a block. Memory is bounded whatever the size of the device, but for the map of
-// random jobs: a bit for each block.
+// random jobs, a bit for each block, and 6 MiB for a list of holes.
+//
+// What is known to be zero ([Hooks.Extent]) is not read: its slots are cleared and checked as if it
+// had been. Where all blocks of a long hole come to the same verdict, one is judged, and counted as
+// often as there are blocks (holes.go).
 //
 // Requests are those of the job, as many in flight as it says, as far as 256 MiB hold them. With
 // [fio.Run.MaxRequest], adjacent ones travel as one of up to so many bytes, which changes
@@ -39,7 +43,7 @@
 // # Files of the package
 //
 // job, task, queue, pipeline, readers: running. write, replay: writing. verify, scan, walk, probe,
-// cut: reading. checker, learn, neighbours, origin, rewritten, otherjobs, diagnosis: what is wrong
+// cut, holes: reading. checker, learn, neighbours, origin, rewritten, otherjobs, diagnosis: what is wrong
 // with a block. result, dump: what is told of it. journal, journalworkload, history, lastwrite,
 // rangeset: how far a job came.
 package job
