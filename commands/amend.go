@@ -12,7 +12,7 @@ import (
 )
 
 var amend = session.Command{
-	Name: "amend", Min: 1, Max: -1, Needs: session.File | session.Write | session.Resize,
+	Name: "amend", Needs: session.File | session.Write | session.Resize,
 	Group: session.GroupImages,
 	Args:  "-o options",
 	Short: "changes what the image was created with",

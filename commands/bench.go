@@ -36,7 +36,7 @@ func percentiles() []float64 { return []float64{50, 90, 99, 99.9, 99.99} }
 const mostRuns = 1000
 
 var bench = session.Command{
-	Name: "bench", Min: 1, Max: -1, Needs: session.File, Reports: true,
+	Name: "bench", Needs: session.File, Reports: true,
 	Group: session.GroupVerify,
 	Args:  "[-b size] [-d depth] [-n requests] [-t seconds] [-P pattern] [--flush] [--seed n] [--runs n] read|write|randread|randwrite [off [len]]",
 	Short: "puts the image under load and measures requests, bandwidth, latency and CPU time",

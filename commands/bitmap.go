@@ -15,7 +15,7 @@ import (
 )
 
 var bitmapCommand = session.Command{
-	Name: "bitmap", Min: 1, Max: -1, Needs: session.File, Keyless: true,
+	Name: "bitmap", Needs: session.File, Keyless: true,
 	Group: session.GroupInside,
 	Args:  "list | add [--granularity n] [--disabled] name | (remove|clear|enable|disable) name | merge [--from image] source name",
 	Short: "lists and changes dirty bitmaps inside an image",

@@ -14,7 +14,7 @@ import (
 )
 
 var check = session.Command{
-	Name: "check", Max: -1, Keyless: true, Reports: true,
+	Name: "check", Keyless: true, Reports: true,
 	Group: session.GroupImages, Paged: true,
 	Args:  "[-r leaks|all] [-f format] [-U] [--draw] [--svg file] [file]",
 	Short: "checks the metadata of an image",

@@ -11,7 +11,7 @@ import (
 )
 
 var commit = session.Command{
-	Name: "commit", Min: 1, Max: -1,
+	Name:  "commit",
 	Group: session.GroupImages,
 	Args:  "[-d] [-f format] file",
 	Short: "brings what an overlay holds into its backing file",

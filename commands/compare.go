@@ -12,7 +12,7 @@ import (
 )
 
 var compare = session.Command{
-	Name: "compare", Min: 1, Max: -1, Needs: session.File, Reports: true,
+	Name: "compare", Needs: session.File, Reports: true,
 	Group: session.GroupLook, Paged: true,
 	Args: "[-f format] [-s] [-U] [--all] [--draw] [--svg file] [--shard k/n] file [off [len]]",
 	Elsewhere: []session.Elsewhere{

@@ -13,7 +13,7 @@ import (
 )
 
 var help = session.Command{
-	Name: "help", Alias: "?", Max: 1,
+	Name: "help", Alias: "?",
 	Group: session.GroupShell, Paged: true,
 	Args:  "[command | topic]",
 	Short: "help for one or all commands",
@@ -91,7 +91,7 @@ func helpOn(s *session.Session, name string) error {
 }
 
 var quit = session.Command{
-	Name: "quit", Alias: "q", Synonyms: []string{"bye", "exit"}, Max: -1,
+	Name: "quit", Alias: "q", Synonyms: []string{"bye", "exit"},
 	Group: session.GroupShell,
 	Short: "exit the program",
 	Long: ` Example:
@@ -111,7 +111,7 @@ var quit = session.Command{
 const longestSleep = 24 * time.Hour
 
 var sleep = session.Command{
-	Name: "sleep", Min: 1, Max: 1,
+	Name:  "sleep",
 	Group: session.GroupShell,
 	Args:  "milliseconds",
 	Short: "waits for the given value in milliseconds",
@@ -152,7 +152,7 @@ var abort = session.Command{
 const lastSignal = 65
 
 var sigraise = session.Command{
-	Name: "sigraise", Min: 1, Max: 1,
+	Name:  "sigraise",
 	Group: session.GroupFaults,
 	Args:  "signal",
 	Short: "raises a signal",

@@ -23,7 +23,7 @@ import (
 )
 
 var copyCommand = session.Command{
-	Name: "copy", Min: 1, Max: -1,
+	Name:  "copy",
 	Group: session.GroupImages,
 	Args:  "[-cnU] [-f format] [-o options] [--bitmap name [-b backing -F format]] [--verify] [--resume] [--shard k/n] [source] target",
 	Elsewhere: []session.Elsewhere{

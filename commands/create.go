@@ -18,7 +18,7 @@ import (
 )
 
 var create = session.Command{
-	Name: "create", Min: 1, Max: -1,
+	Name:  "create",
 	Group: session.GroupImages,
 	Args:  "[-f format] [-o options] [-b backing -F format] file [size]",
 	Short: "makes an image file",

@@ -49,7 +49,7 @@ func eventNames() []string {
 }
 
 var breakCommand = session.Command{
-	Name: "break", Min: 2, Max: 2, Needs: session.File,
+	Name: "break", Needs: session.File,
 	Group: session.GroupFaults,
 	Args:  "event tag",
 	Short: "sets a breakpoint on event and tags the stopped request as tag",
@@ -75,7 +75,7 @@ var breakCommand = session.Command{
 }
 
 var removeBreak = session.Command{
-	Name: "remove_break", Min: 1, Max: 1, Needs: session.File,
+	Name: "remove_break", Needs: session.File,
 	Group: session.GroupFaults,
 	Args:  "tag",
 	Short: "remove a breakpoint by tag",
@@ -95,7 +95,7 @@ var removeBreak = session.Command{
 }
 
 var resume = session.Command{
-	Name: "resume", Min: 1, Max: 1, Needs: session.File,
+	Name: "resume", Needs: session.File,
 	Group: session.GroupFaults,
 	Args:  "tag",
 	Short: "resumes the request tagged as tag",
@@ -115,7 +115,7 @@ var resume = session.Command{
 }
 
 var waitBreak = session.Command{
-	Name: "wait_break", Min: 1, Max: 1, Needs: session.File,
+	Name: "wait_break", Needs: session.File,
 	Group: session.GroupFaults,
 	Args:  "tag",
 	Short: "waits for the suspension of a request",

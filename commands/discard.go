@@ -9,7 +9,7 @@ import (
 )
 
 var discard = session.Command{
-	Name: "discard", Alias: "d", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Name: "discard", Alias: "d", Needs: session.File | session.Write,
 	Group: session.GroupData,
 	Elsewhere: []session.Elsewhere{
 		{Name: "trim", Call: "discard"},
@@ -66,7 +66,7 @@ func (t *transfer) discard(unit int64) work {
 }
 
 var aioDiscard = session.Command{
-	Name: "aio_discard", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Name: "aio_discard", Needs: session.File | session.Write,
 	Group: session.GroupBackground,
 	Args:  "[-Cq] off len",
 	Short: "asynchronously discards a number of bytes",

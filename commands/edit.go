@@ -21,7 +21,7 @@ import (
 )
 
 var edit = session.Command{
-	Name: "edit", Max: -1, Needs: session.File,
+	Name: "edit", Needs: session.File,
 	Group: session.GroupData,
 	Args:  "[--undo file] [offset]",
 	Short: "shows bytes on the whole screen, to be changed there",
@@ -57,7 +57,7 @@ var edit = session.Command{
 }
 
 var viewCommand = session.Command{
-	Name: "view", Max: 1, Needs: session.File,
+	Name: "view", Needs: session.File,
 	Group: session.GroupLook,
 	Args:  "[offset]",
 	Short: "shows bytes on the whole screen, and changes nothing",

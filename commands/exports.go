@@ -12,7 +12,7 @@ import (
 )
 
 var exports = session.Command{
-	Name: "exports", Min: 1, Max: 1,
+	Name:  "exports",
 	Group: session.GroupServers, Paged: true,
 	Args:  "server",
 	Short: "lists the exports of an NBD server",

@@ -21,7 +21,7 @@ const usualMatches = 1000
 const mostContext = 64
 
 var find = session.Command{
-	Name: "find", Min: 1, Max: -1, Needs: session.File,
+	Name: "find", Needs: session.File,
 	Group: session.GroupLook, Paged: true,
 	Args:  "(--hex bytes | --text text | --base64 bytes | --regex expr) [--max n] [--context n] [--shard k/n] [off [len]]",
 	Short: "looks for bytes and shows where they are",
@@ -166,7 +166,7 @@ func (t *trophies) found(l looking, off int64, n int) error {
 }
 
 var next = session.Command{
-	Name: "next", Max: -1, Needs: session.File,
+	Name: "next", Needs: session.File,
 	Group: session.GroupLook,
 	Args:  "[--max n]",
 	Short: "goes on behind the last match of find",

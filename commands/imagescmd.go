@@ -31,7 +31,7 @@ var images = session.Command{
 }
 
 var use = session.Command{
-	Name: "use", Min: 1, Max: 1,
+	Name:      "use",
 	Group:     session.GroupImages,
 	Args:      "name",
 	Short:     "makes another image the current one",

@@ -11,7 +11,7 @@ import (
 )
 
 var isZero = session.Command{
-	Name: "iszero", Max: -1, Needs: session.File, Reports: true,
+	Name: "iszero", Needs: session.File, Reports: true,
 	Group: session.GroupLook, Paged: true,
 	Args:  "[--all] [--first] [--draw] [--svg file] [--shard k/n] [off [len]]",
 	Short: "says whether a range holds nothing but zeroes, and where it does not",

@@ -13,7 +13,7 @@ import (
 )
 
 var luksCommand = session.Command{
-	Name: "luks", Min: 1, Max: -1, Needs: session.File, Keyless: true,
+	Name: "luks", Needs: session.File, Keyless: true,
 	Group: session.GroupInside,
 	Args:  "[-n slot] [-s id] [-t ms] slots|add|remove",
 	Short: "lists, adds or removes the passphrases of an encrypted image",

@@ -12,7 +12,7 @@ import (
 )
 
 var alloc = session.Command{
-	Name: "alloc", Alias: "a", Min: 1, Max: 2, Needs: session.File,
+	Name: "alloc", Alias: "a", Needs: session.File,
 	Group: session.GroupLook,
 	Args:  "off [len]",
 	Short: "counts the allocated bytes of a range",
@@ -77,7 +77,7 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 }
 
 var mapCommand = session.Command{
-	Name: "map", Max: -1, Needs: session.File, Reports: true,
+	Name: "map", Needs: session.File, Reports: true,
 	Group: session.GroupLook, Paged: true,
 	Args: "[--totals] [--draw] [--svg file] [--bitmap name] [off [len]]",
 	Elsewhere: []session.Elsewhere{

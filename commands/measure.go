@@ -12,7 +12,7 @@ import (
 )
 
 var measure = session.Command{
-	Name: "measure", Max: -1,
+	Name:  "measure",
 	Group: session.GroupImages,
 	Args:  "[-f format] [-o options] [-bU] [--size size] [source]",
 	Short: "says how large the file of a new image would be",

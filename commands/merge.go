@@ -12,7 +12,7 @@ import (
 )
 
 var mergeCommand = session.Command{
-	Name: "merge", Min: 1, Max: -1, Group: session.GroupVerify,
+	Name: "merge", Group: session.GroupVerify,
 	Args:  "[--all] file...",
 	Short: "adds up what shards said with --json",
 	Long: ` Example:

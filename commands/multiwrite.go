@@ -11,7 +11,7 @@ import (
 )
 
 var multiwrite = session.Command{
-	Name: "multiwrite", Min: 2, Max: -1, Needs: session.File | session.Write,
+	Name: "multiwrite", Needs: session.File | session.Write,
 	Group: session.GroupData,
 	Args:  "[-Cq] [-P pattern] off len [len..] [; off len [len..]..]",
 	Short: "issues multiple write requests at once",

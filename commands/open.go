@@ -11,7 +11,7 @@ import (
 )
 
 var open = session.Command{
-	Name: "open", Alias: "o", Min: 1, Max: -1,
+	Name: "open", Alias: "o",
 	Group: session.GroupImages,
 	Args:  "[-rwsCnkU] [-a name] [-f format] [-t cache] [-d discard] [-i aio] [-o options] [path]",
 	Short: "open the file specified by path",
@@ -107,7 +107,7 @@ var open = session.Command{
 }
 
 var closeCommand = session.Command{
-	Name: "close", Alias: "c", Max: 1, Needs: session.File, Keyless: true,
+	Name: "close", Alias: "c", Needs: session.File, Keyless: true,
 	Group: session.GroupImages,
 	Args:  "[name]",
 	Short: "close the current open file",
@@ -136,7 +136,7 @@ var closeCommand = session.Command{
 }
 
 var reopen = session.Command{
-	Name: "reopen", Max: -1, Needs: session.File,
+	Name: "reopen", Needs: session.File,
 	Group: session.GroupImages,
 	Args:  "[(-r|-w)] [-c cache] [-o options]",
 	Short: "reopens an image with new options",

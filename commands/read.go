@@ -14,7 +14,7 @@ import (
 )
 
 var read = session.Command{
-	Name: "read", Alias: "r", Max: -1, Needs: session.File,
+	Name: "read", Alias: "r", Needs: session.File,
 	Group: session.GroupData, Paged: true,
 	Args: "[-bCqv] [-P pattern [-s off] [-l len] [--all] [--draw] [--svg file]] [--style style] [--words n] [--fold] [-o file] [off [len]]",
 	Elsewhere: []session.Elsewhere{
@@ -96,7 +96,7 @@ var read = session.Command{
 }
 
 var readv = session.Command{
-	Name: "readv", Min: 1, Max: -1, Needs: session.File,
+	Name: "readv", Needs: session.File,
 	Group: session.GroupData, Paged: true,
 	Args:  "[-Cqv] [-P pattern] off len [len..]",
 	Short: "reads a number of bytes at a specified offset",
@@ -115,7 +115,7 @@ var readv = session.Command{
 }
 
 var aioRead = session.Command{
-	Name: "aio_read", Min: 1, Max: -1, Needs: session.File,
+	Name: "aio_read", Needs: session.File,
 	Group: session.GroupBackground,
 	Args:  "[-Ciqv] [-P pattern] off len [len..]",
 	Short: "asynchronously reads a number of bytes",

@@ -15,7 +15,7 @@ import (
 )
 
 var rebase = session.Command{
-	Name: "rebase", Min: 1, Max: -1,
+	Name:  "rebase",
 	Group: session.GroupImages,
 	Args:  "[-u] [-f format] -b backing [-F format] file",
 	Short: "gives an overlay another backing file",

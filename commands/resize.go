@@ -14,7 +14,7 @@ import (
 )
 
 var resize = session.Command{
-	Name: "resize", Min: 1, Max: -1, Needs: session.File | session.Write | session.Resize,
+	Name: "resize", Needs: session.File | session.Write | session.Resize,
 	Group: session.GroupImages,
 	Args:  "[--shrink] [-m prealloc_mode] [+|-]size",
 	Short: "makes the image longer or shorter",

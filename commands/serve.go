@@ -21,7 +21,7 @@ import (
 )
 
 var serve = session.Command{
-	Name: "serve", Max: -1,
+	Name:  "serve",
 	Group: session.GroupServers,
 	Args: "[-rwUv] [-f format] [--unix path | --port n [--bind address]] [--export name]... " +
 		"[--bitmap name]... [--once] [--tls dir] [image]...",

@@ -10,7 +10,7 @@ import (
 )
 
 var show = session.Command{
-	Name: "show", Max: -1, Needs: session.File,
+	Name: "show", Needs: session.File,
 	Group: session.GroupLook,
 	Args:  "[structure [off]]",
 	Short: "decodes what lies on the disk, field by field",

@@ -10,7 +10,7 @@ import (
 )
 
 var snapshotCommand = session.Command{
-	Name: "snapshot", Min: 1, Max: 2, Needs: session.File, Keyless: true,
+	Name: "snapshot", Needs: session.File, Keyless: true,
 	Group: session.GroupInside,
 	Args:  "list | (create|apply|delete) snapshot",
 	Short: "lists, makes, applies or deletes snapshots inside an image",

@@ -9,7 +9,7 @@ import (
 )
 
 var sourceCommand = session.Command{
-	Name: "source", Min: 1, Max: 1,
+	Name:  "source",
 	Group: session.GroupShell,
 	Args:  "file",
 	Short: "runs the commands of a file",

@@ -45,7 +45,7 @@ func sumNames() []string {
 }
 
 var sumCommand = session.Command{
-	Name: "sum", Max: -1, Needs: session.File,
+	Name: "sum", Needs: session.File,
 	Group: session.GroupLook,
 	Args:  "[-a algorithm] [--tree] [--shard k/n] [off [len]]",
 	Elsewhere: []session.Elsewhere{

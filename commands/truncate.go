@@ -12,7 +12,7 @@ import (
 )
 
 var truncate = session.Command{
-	Name: "truncate", Alias: "t", Min: 1, Max: 3,
+	Name: "truncate", Alias: "t",
 	Group: session.GroupData,
 	Needs: session.File | session.Write | session.Resize,
 	Args:  "[--shrink] [-m prealloc_mode] off",

@@ -13,7 +13,7 @@ import (
 )
 
 var undoCommand = session.Command{
-	Name: "undo", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Name: "undo", Needs: session.File | session.Write,
 	Group: session.GroupData,
 	Args:  "[--check] [--force] log",
 	Short: "puts back what a disk held before it was changed",

@@ -18,7 +18,7 @@ import (
 )
 
 var verifyJob = session.Command{
-	Name: "verify_job", Min: 1, Max: -1, Reports: true,
+	Name: "verify_job", Reports: true,
 	Group: session.GroupVerify,
 	Args:  "[--section name] [--read | --write] [--fio version] [--all] [--dump dir] [--shard k/n] file",
 	Short: "runs the verification jobs of a file in the form of fio's job files",

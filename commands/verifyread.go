@@ -15,7 +15,7 @@ import (
 )
 
 var verifyRead = session.Command{
-	Name: "verify_read", Max: -1, Needs: session.File, Reports: true,
+	Name: "verify_read", Needs: session.File, Reports: true,
 	Group: session.GroupVerify,
 	Args:  "[-t type] [--exact] [--content] [--all] [--draw] [--svg file] [--dump dir] [--journal file] [--shard k/n] [off [len]]",
 	Short: "checks blocks that tell whether they are intact, and says what happened to those that are not",

@@ -13,7 +13,7 @@ import (
 const usualType = "crc32c"
 
 var verifyWrite = session.Command{
-	Name: "verify_write", Max: -1, Needs: session.File | session.Write, Reports: true,
+	Name: "verify_write", Needs: session.File | session.Write, Reports: true,
 	Group: session.GroupVerify,
 	Args:  "[-t type] [-b size] [--fio version] [--check] [--shard k/n] [off [len]]",
 	Short: "fills a range with blocks that tell whether they are intact",

@@ -9,7 +9,7 @@ import (
 )
 
 var version = session.Command{
-	Name: "version", Max: 1,
+	Name:  "version",
 	Group: session.GroupShell,
 	Args:  "[--json]",
 	Short: "shows which program this is",
@@ -22,7 +22,7 @@ var version = session.Command{
 }
 
 var capabilities = session.Command{
-	Name: "capabilities", Max: 1,
+	Name:  "capabilities",
 	Group: session.GroupShell, Paged: true,
 	Args:  "[--json]",
 	Short: "lists what this program can do",

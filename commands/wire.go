@@ -21,7 +21,7 @@ import (
 )
 
 var wireCommand = session.Command{
-	Name: "wire", Min: 2, Max: -1,
+	Name:  "wire",
 	Group: session.GroupServers,
 	Args:  "[--form form] [--context name]... [--together] [--timeout seconds] server request...",
 	Short: "sends any request to an NBD server and shows the answer",

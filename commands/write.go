@@ -16,7 +16,7 @@ import (
 const defaultByte = 0xcd
 
 var write = session.Command{
-	Name: "write", Alias: "w", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Name: "write", Alias: "w", Needs: session.File | session.Write,
 	Group: session.GroupData,
 	Elsewhere: []session.Elsewhere{
 		{Name: "zero", Call: "write -z"},
@@ -196,7 +196,7 @@ func count(flags ...bool) int {
 }
 
 var writev = session.Command{
-	Name: "writev", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Name: "writev", Needs: session.File | session.Write,
 	Group: session.GroupData,
 	Args:  "[-Cfq] [-P pattern] off len [len..]",
 	Short: "writes a number of bytes at a specified offset",
@@ -215,7 +215,7 @@ var writev = session.Command{
 }
 
 var aioWrite = session.Command{
-	Name: "aio_write", Min: 1, Max: -1, Needs: session.File | session.Write,
+	Name: "aio_write", Needs: session.File | session.Write,
 	Group: session.GroupBackground,
 	Args:  "[-Cfiquz] [-P pattern] off len [len..]",
 	Short: "asynchronously writes a number of bytes",

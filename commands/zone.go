@@ -12,7 +12,7 @@ import (
 )
 
 var zoneReport = session.Command{
-	Name: "zone_report", Alias: "zrp", Min: 2, Max: 2, Needs: session.File,
+	Name: "zone_report", Alias: "zrp", Needs: session.File,
 	Group: session.GroupZones,
 	Args:  "offset number",
 	Short: "report zone information",
@@ -60,7 +60,7 @@ func manageZones(f *session.Flags, what string, op driver.ZoneOp) session.Run {
 }
 
 var zoneOpen = session.Command{
-	Name: "zone_open", Alias: "zo", Min: 1, Max: 2, Needs: session.File | session.Changes,
+	Name: "zone_open", Alias: "zo", Needs: session.File | session.Changes,
 	Group: session.GroupZones,
 	Args:  "offset len",
 	Short: "explicit open a range of zones in zone block device",
@@ -71,7 +71,7 @@ var zoneOpen = session.Command{
 }
 
 var zoneClose = session.Command{
-	Name: "zone_close", Alias: "zc", Min: 1, Max: 2, Needs: session.File | session.Changes,
+	Name: "zone_close", Alias: "zc", Needs: session.File | session.Changes,
 	Group: session.GroupZones,
 	Args:  "offset len",
 	Short: "close a range of zones in zone block device",
@@ -82,7 +82,7 @@ var zoneClose = session.Command{
 }
 
 var zoneFinish = session.Command{
-	Name: "zone_finish", Alias: "zf", Min: 1, Max: 2, Needs: session.File | session.Changes,
+	Name: "zone_finish", Alias: "zf", Needs: session.File | session.Changes,
 	Group: session.GroupZones,
 	Args:  "offset len",
 	Short: "finish a range of zones in zone block device",
@@ -93,7 +93,7 @@ var zoneFinish = session.Command{
 }
 
 var zoneReset = session.Command{
-	Name: "zone_reset", Alias: "zrs", Min: 1, Max: 2, Needs: session.File | session.Changes,
+	Name: "zone_reset", Alias: "zrs", Needs: session.File | session.Changes,
 	Group: session.GroupZones,
 	Args:  "offset len",
 	Short: "reset a zone write pointer in zone block device",
@@ -104,7 +104,7 @@ var zoneReset = session.Command{
 }
 
 var zoneAppend = session.Command{
-	Name: "zone_append", Alias: "zap", Min: 3, Max: 4, Needs: session.File | session.Changes,
+	Name: "zone_append", Alias: "zap", Needs: session.File | session.Changes,
 	Group: session.GroupZones,
 	Args:  "offset len [len..]",
 	Short: "append write a number of bytes at a specified offset",

@@ -54,11 +54,8 @@ type Command struct {
 	// Args need not name all flags, see [Row.Usage].
 	Args, Short, Long string
 	// More is further text of the help, computed when it is asked for; nil for none.
-	More func() string
-	// Min and Max bound the number of words after the name, flags included; a Max of -1 is no
-	// bound.
-	Min, Max int
-	Needs    Needs
+	More  func() string
+	Needs Needs
 	// Keyless: it can go to an encrypted image that is open without its key.
 	Keyless bool
 	// Reports: the command tells so much that a page about it can be wanted, by --report.
@@ -81,7 +78,9 @@ type Spec struct {
 	// Args and Short are the synopsis. Args of one blank are an argument string that is there and
 	// empty.
 	Args, Short string
-	Min, Max    int
+	// Min and Max bound the number of words after the name, flags included; a Max of -1 is no
+	// bound.
+	Min, Max int
 	// Letters are the flags as a getopt string. Without any, words that begin with '-' are
 	// operands.
 	Letters string
@@ -95,6 +94,9 @@ type Spec struct {
 	// UsageOf names another command whose synopsis is shown when this one is called in a wrong way.
 	UsageOf string
 }
+
+// counts says whether there may be n words after the name.
+func (s *Spec) counts(n int) bool { return n >= s.Min && (s.Max < 0 || n <= s.Max) }
 
 // Specs is the commands that a dialect knows.
 type Specs struct {
@@ -183,8 +185,7 @@ func (t *Table) add(c *Command) *Row {
 		if row.spec = t.specs.find(c.Name); row.spec == nil {
 			return nil
 		}
-		row.Args, row.Short, row.Min, row.Max = row.spec.Args, row.spec.Short, row.spec.Min,
-			row.spec.Max
+		row.Args, row.Short = row.spec.Args, row.spec.Short
 	}
 	t.found[c.Name] = row
 	return row

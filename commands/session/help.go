@@ -182,7 +182,7 @@ func (r *Row) examples() string {
 
 // allows says whether the words may be given. It knows numbers of words and flags.
 func (s *Spec) allows(words []string) bool {
-	if len(words) < s.Min || s.Max >= 0 && len(words) > s.Max {
+	if !s.counts(len(words)) {
 		return false
 	}
 	for _, w := range words {

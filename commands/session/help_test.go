@@ -10,7 +10,7 @@ import (
 // described is a command with flags in every spelling.
 func described() Command {
 	return Command{
-		Name: "copy", Group: GroupImages, Short: "copies", Min: 1, Max: -1,
+		Name: "copy", Group: GroupImages, Short: "copies",
 		Long: " Example:\n copy 0 1k   with two words\n copy -vP 1 0 1k   with flags\n copy --all   everything\n copy 0..1k\n open a; copy\n\n More.\n",
 		New: func(f *Flags) Run {
 			var verbose, all, sure bool

@@ -384,8 +384,9 @@ func (s *Session) admit(ctx context.Context, row *Row, im *Image, words []string
 		return s.noImage()
 	}
 	// natively operands are counted, when they are told from flags
-	if n := len(words) - 1; row.spec != nil && (n < row.Min || row.Max >= 0 && n > row.Max) {
-		return event.Fail(event.BadCount{Name: words[0], Given: n, Min: row.Min, Max: row.Max})
+	if n := len(words) - 1; row.spec != nil && !row.spec.counts(n) {
+		return event.Fail(
+			event.BadCount{Name: words[0], Given: n, Min: row.spec.Min, Max: row.spec.Max})
 	}
 	switch {
 	case im == nil:
