@@ -34,13 +34,17 @@ var schedule = [10][16]uint8{
 	{10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
 }
 
-// digest is a BLAKE2b under way. A block is taken when it is known not to be the last.
-type digest struct {
-	size  int
-	state [8]uint64
-	taken uint64 // bytes, of at most 1<<64
-	block [blockBytes]byte
-	held  int // bytes of block
+// digest is a hash under way, of which the state is words of 64 bits in BLAKE2b and of 32 in BLAKE2s.
+// A block is taken when it is known not to be the last.
+type digest[W uint32 | uint64] struct {
+	compress func(d *digest[W], last W) // takes the block; last is all ones for the last one
+	iv       *[8]W                      // the initial state
+	size     int
+	blockLen int // bytes of block that are used, 16 words
+	state    [8]W
+	taken    uint64 // bytes, of at most 1<<64
+	block    [blockBytes]byte
+	held     int // bytes of block
 }
 
 // New512 is BLAKE2b with hashes of 64 bytes.
@@ -48,49 +52,51 @@ func New512() hash.Hash { return New(Size) }
 
 // New is BLAKE2b with hashes of size bytes, from 1 to [Size].
 func New(size int) hash.Hash {
-	d := &digest{size: size}
+	d := &digest[uint64]{compress: compress, iv: &iv, size: size, blockLen: blockBytes}
 	d.Reset()
 	return d
 }
 
-func (d *digest) Size() int { return d.size }
+func (d *digest[W]) Size() int { return d.size }
 
-func (*digest) BlockSize() int { return blockBytes }
+func (d *digest[W]) BlockSize() int { return d.blockLen }
 
-func (d *digest) Reset() {
-	d.state = iv
-	d.state[0] ^= 1<<24 | 1<<16 | uint64(d.size)
+func (d *digest[W]) Reset() {
+	d.state = *d.iv
+	d.state[0] ^= 1<<24 | 1<<16 | W(d.size)
 	d.taken, d.held = 0, 0
 }
 
-func (d *digest) Write(p []byte) (int, error) {
+func (d *digest[W]) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
-		if d.held == blockBytes {
-			d.taken += blockBytes
-			d.compress(0)
+		if d.held == d.blockLen {
+			d.taken += uint64(d.held)
+			d.compress(d, 0)
 			d.held = 0
 		}
-		k := copy(d.block[d.held:], p)
+		k := copy(d.block[d.held:d.blockLen], p)
 		d.held, p = d.held+k, p[k:]
 	}
 	return n, nil
 }
 
-func (d *digest) Sum(b []byte) []byte {
+func (d *digest[W]) Sum(b []byte) []byte {
 	last := *d
 	clear(last.block[last.held:])
 	last.taken += uint64(last.held)
-	last.compress(^uint64(0))
-	var out [Size]byte
-	for i, w := range last.state {
-		binary.LittleEndian.PutUint64(out[8*i:], w)
+	last.compress(&last, ^W(0))
+	var out []byte
+	for _, w := range last.state {
+		for at := 0; at < d.blockLen/16*8; at += 8 {
+			out = append(out, byte(w>>at))
+		}
 	}
 	return append(b, out[:d.size]...)
 }
 
-// compress takes a block. last is all ones for the last one.
-func (d *digest) compress(last uint64) {
+// compress is F of the RFC for BLAKE2b.
+func compress(d *digest[uint64], last uint64) {
 	var m [16]uint64
 	for i := range m {
 		m[i] = binary.LittleEndian.Uint64(d.block[8*i:])

@@ -8,7 +8,7 @@ import (
 
 // Lengths of BLAKE2s, in bytes.
 const (
-	Size256     = 32
+	size256     = 32
 	smallBlocks = 64
 )
 
@@ -17,58 +17,17 @@ var smallIV = [8]uint32{
 	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 }
 
-// small is a BLAKE2s under way, as digest is a BLAKE2b.
-type small struct {
-	state [8]uint32
-	taken uint64
-	block [smallBlocks]byte
-	held  int
-}
-
 // New256 is BLAKE2s with hashes of 32 bytes.
 func New256() hash.Hash {
-	d := &small{}
+	d := &digest[uint32]{
+		compress: smallCompress, iv: &smallIV, size: size256, blockLen: smallBlocks,
+	}
 	d.Reset()
 	return d
 }
 
-func (*small) Size() int { return Size256 }
-
-func (*small) BlockSize() int { return smallBlocks }
-
-func (d *small) Reset() {
-	d.state = smallIV
-	d.state[0] ^= 1<<24 | 1<<16 | Size256
-	d.taken, d.held = 0, 0
-}
-
-func (d *small) Write(p []byte) (int, error) {
-	n := len(p)
-	for len(p) > 0 {
-		if d.held == smallBlocks {
-			d.taken += smallBlocks
-			d.compress(0)
-			d.held = 0
-		}
-		k := copy(d.block[d.held:], p)
-		d.held, p = d.held+k, p[k:]
-	}
-	return n, nil
-}
-
-func (d *small) Sum(b []byte) []byte {
-	last := *d
-	clear(last.block[last.held:])
-	last.taken += uint64(last.held)
-	last.compress(^uint32(0))
-	for _, w := range last.state {
-		b = binary.LittleEndian.AppendUint32(b, w)
-	}
-	return b
-}
-
-// compress takes a block. last is all ones for the last one.
-func (d *small) compress(last uint32) {
+// smallCompress is F of the RFC for BLAKE2s.
+func smallCompress(d *digest[uint32], last uint32) {
 	var m [16]uint32
 	for i := range m {
 		m[i] = binary.LittleEndian.Uint32(d.block[4*i:])
