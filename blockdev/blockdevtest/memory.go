@@ -18,18 +18,12 @@ var MemoryDriver = driver.Driver{
 }
 
 type memoryConfig struct {
-	Size  driver.Bytes `option:"size" help:"bytes"`
-	Store string       `option:"store" help:"the name of memory made by Keep, which outlives the node"`
+	Size driver.Bytes `option:"size" help:"bytes"`
 }
 
 // Memory is an open node of MemoryDriver.
 type Memory struct {
 	driver.Leaf
-	*store
-}
-
-// store is the memory and its counts.
-type store struct {
 	mu     sync.Mutex
 	data   []byte
 	counts map[string]int
@@ -37,21 +31,9 @@ type store struct {
 
 var _ driver.Node = (*Memory)(nil)
 
-// kept is the memory that options refer to by name.
-var kept sync.Map
-
-// Keep makes memory with the contents data that options refer to as store=NAME; it is there until
-// the tests end.
-func Keep(name string, data []byte) {
-	kept.Store(name, &store{data: data, counts: map[string]int{}})
-}
-
 func openMemory(_ context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*memoryConfig)
-	if s, ok := kept.Load(c.Store); ok {
-		return &Memory{store: s.(*store)}, nil
-	}
-	return &Memory{store: &store{data: make([]byte, c.Size.Int()), counts: map[string]int{}}}, nil
+	return &Memory{data: make([]byte, c.Size.Int()), counts: map[string]int{}}, nil
 }
 
 // Count is how many requests of a kind have come: read, write, zero, discard, status, truncate or

@@ -34,9 +34,6 @@ func (b Bytes) Int() int64 { return int64(min(b, math.MaxInt64)) }
 // of NAME itself. The driver opens it by its Opening.
 type Child struct{ key string }
 
-// ChildCalled is a child that no field stands for, such as one of a numbered list.
-func ChildCalled(key string) Child { return Child{key} }
-
 func (c Child) String() string { return c.key }
 
 // List is an option that is numbered, as NAME.0 or NAME.0.word, and holds all that was given below

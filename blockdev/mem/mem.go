@@ -61,15 +61,6 @@ type disk struct {
 
 var _ driver.Node = (*disk)(nil)
 
-// New is an empty disk of size bytes, for use without an opener.
-func New(size int64) (driver.Node, error) {
-	d, err := newDisk(size)
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
 func newDisk(size int64) (*disk, error) {
 	if size < 0 || size > maxSize {
 		return nil, fmt.Errorf("mem: size %d is not between 0 and %d: %w", size, int64(maxSize),

@@ -131,9 +131,6 @@ func (h *haggling) agreeOn(a *agreement, wc WireConfig, export string) (err erro
 // Size is the length of the export, in bytes.
 func (w *Wire) Size() uint64 { return w.agreed.export.Size }
 
-// Form is that of requests and replies.
-func (w *Wire) Form() string { return w.agreed.form.String() }
-
 // InFlight is how many requests are not answered.
 func (w *Wire) InFlight() int { return w.flying }
 

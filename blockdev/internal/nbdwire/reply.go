@@ -285,11 +285,3 @@ func AppendExtents(b []byte, f Form, context uint32, list []Extent) []byte {
 	}
 	return b
 }
-
-// ExtentsSize is the length of the payload of a block status chunk with n extents, in bytes.
-func ExtentsSize(f Form, n int) uint64 {
-	if f == Extended {
-		return 8 + 16*uint64(n)
-	}
-	return 4 + 8*uint64(n)
-}
