@@ -38,7 +38,7 @@ func Extra(t testing.TB, program, pkg string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		needAtNight(t, fmt.Sprintf("%s (Debian package %s)", program, pkg))
+		NeedAtNight(t, fmt.Sprintf("%s (Debian package %s)", program, pkg))
 	}
 	return path
 }
@@ -47,12 +47,12 @@ func Extra(t testing.TB, program, pkg string) string {
 func ExtraFile(t testing.TB, path, pkg string) {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
-		needAtNight(t, fmt.Sprintf("%s (Debian package %s)", path, pkg))
+		NeedAtNight(t, fmt.Sprintf("%s (Debian package %s)", path, pkg))
 	}
 }
 
-// needAtNight is Need for what has to be there from tier 3 on.
-func needAtNight(t testing.TB, what string) {
+// NeedAtNight is Need for what has to be there from tier 3 on.
+func NeedAtNight(t testing.TB, what string) {
 	t.Helper()
 	if tier := Tier(); tier >= 3 {
 		t.Fatalf("tier %d needs %s", tier, what)

@@ -202,7 +202,7 @@ func TestRemoteSSH(t *testing.T) {
 	blockdevtest.Peer(t, "nbdkit", "nbdkit")
 	sshd := blockdevtest.Extra(t, "sshd", "openssh-server")
 	if _, err := os.Stat("/run/sshd"); err != nil && os.Geteuid() == 0 {
-		t.Skip("sshd of root needs /run/sshd")
+		blockdevtest.NeedAtNight(t, "/run/sshd, for an sshd of root")
 	}
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -231,7 +231,7 @@ func TestRemoteSSH(t *testing.T) {
 	blockdevtest.Background(t, port, sshd, "-D", "-e", "-f", in("conf"))
 	if out, err := exec.Command("sftp", "-b", "/dev/null", "-P", fmt.Sprint(port), "-i", in("user"),
 		"-o", "UserKnownHostsFile="+in("known"), "127.0.0.1").CombinedOutput(); err != nil {
-		t.Skipf("sshd does not let this user in, who may have no shell: %v: %s", err, out)
+		blockdevtest.NeedAtNight(t, fmt.Sprintf("to be let in by sshd, as a user with a shell (%v: %s)", err, out))
 	}
 
 	with := func(identity, knownHosts string) blockdev.OpenConfig {
