@@ -157,3 +157,33 @@ func (n badEnd) ReadVec(ctx context.Context, v Vec, off int64, f Flags) error {
 	}
 	return n.Next.ReadVec(ctx, v, off, f)
 }
+
+// FuzzForeign looks at any beginning, end and name. What has a magic of others is never taken for
+// raw, whatever stands behind it.
+func FuzzForeign(f *testing.F) {
+	for _, heads := range foreignHeads {
+		for _, head := range heads {
+			f.Add([]byte(head), []byte("conectix"), "a.dmg")
+		}
+	}
+	f.Add([]byte("#\n\n \nversion=1\n"), []byte("koly"), "")
+	f.Fuzz(func(t *testing.T, head, tail []byte, name string) {
+		for _, likeQEMU := range []bool{false, true} {
+			ours := &tree{cfg: OpenConfig{LikeQEMU: likeQEMU}}
+			found := ours.foreignHead(head, name)
+			for format, heads := range foreignHeads {
+				for _, magic := range heads {
+					known := bytes.HasPrefix(head, []byte(magic)) && !(likeQEMU && isRawToQEMU(magic))
+					if known && found == nil {
+						t.Errorf("%q is taken for raw, not for %s", head, format)
+					}
+				}
+			}
+		}
+		for i := range foreignFormats {
+			if extra := foreignFormats[i].extra; extra != nil {
+				extra(nil, tail)
+			}
+		}
+	})
+}

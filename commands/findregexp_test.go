@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -212,4 +213,34 @@ func TestExpressionStops(t *testing.T) {
 	if err := p.look(l, piece); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+}
+
+// FuzzExpression: an expression that is taken matches bytes, the same whether they come at once or
+// one at a time.
+func FuzzExpression(f *testing.F) {
+	for _, pattern := range []string{
+		`\xff\x80+`, "[^\\x00]{3}", `(?i)É|\Qé.\E`, `[[:upper:]]`, `a\\|b`, "[]a]", `\bab\b`, "[\\",
+	} {
+		f.Add(pattern, []byte("xaab\xff\x80é.ÉA]"))
+	}
+	f.Fuzz(func(t *testing.T, pattern string, content []byte) {
+		re, err := parseExpression(pattern)
+		if err != nil || len(content) == 0 || len(pattern)*len(content) > 1<<16 {
+			return
+		}
+		var singly []stream.Piece
+		for i := range content {
+			singly = append(singly, stream.Piece{Off: int64(i), Len: 1, Data: content[i:][:1]})
+		}
+		whole := stream.Piece{Len: int64(len(content)), Data: content}
+		at, one := matches(t, re, []stream.Piece{whole}), matches(t, re, singly)
+		if !slices.EqualFunc(at, one, func(a, b event.Found) bool { return reflect.DeepEqual(a, b) }) {
+			t.Errorf("%q finds %v at once and %v byte by byte", pattern, at, one)
+		}
+		for _, found := range at {
+			if found.Len < 1 || found.Off < 0 || found.Off+found.Len > int64(len(content)) {
+				t.Errorf("%q finds %+v in %d bytes", pattern, found, len(content))
+			}
+		}
+	})
 }

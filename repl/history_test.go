@@ -1,6 +1,7 @@
 package repl
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -163,4 +164,26 @@ func TestHistoryFails(t *testing.T) {
 			t.Errorf("%s is written", path)
 		}
 	}
+}
+
+// FuzzHistory reads any file: what it gives back can be shown and is what is read the next time.
+func FuzzHistory(f *testing.F) {
+	f.Add([]byte("read 0 512\nwrite 0 512"))
+	f.Add([]byte("a\x1b[2J\n \n\xff\nb\r\n\n"))
+	f.Add(bytes.Repeat([]byte("x\n"), 3*remembered))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(t.TempDir(), "history")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines := openTestHistory(t, path).Lines()
+		for _, line := range lines {
+			if !storable(line) || strings.Contains(line, "\n") {
+				t.Errorf("a line is %q", line)
+			}
+		}
+		if again := openTestHistory(t, path).Lines(); len(lines) > remembered || !slices.Equal(again, lines) {
+			t.Errorf("%d lines, and %d the next time", len(lines), len(again))
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package nbd_test
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -37,4 +38,33 @@ func TestParseNameSecure(t *testing.T) {
 			t.Errorf("%q is %+v", name, cfg)
 		}
 	}
+}
+
+// FuzzParseName reads any name, and the URI of what a URI says as the same. Names of the old form
+// may have ports that no URI has.
+func FuzzParseName(f *testing.F) {
+	for _, name := range []string{
+		"nbd:unix:/a b:exportname=x", "nbd:[::1]:10809", "nbd://[::1%25lo]:7/a%2fb", "nbd+unix:///x?socket=%2fs",
+		"nbds://host/disk?tls-hostname=other", "nbds+unix:///?socket=s&tls-certificates=dir", "nbd+tcp://h",
+	} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		c, err := nbd.ParseName(name)
+		if err != nil {
+			return
+		}
+		if secure := strings.HasPrefix(name, "nbds"); secure != (c.TLS != nil) {
+			t.Errorf("%q: encrypted: %t", name, !secure)
+		}
+		if !strings.Contains(name, "://") {
+			return
+		}
+		uri := c.Address.URI(c.Export, false)
+		again, err := nbd.ParseName(uri)
+		if err != nil || again.Address != c.Address || again.Export != c.Export {
+			t.Errorf("%q is %+v, %q, and its own name %q %+v, %q, %v", name, c.Address, c.Export, uri,
+				again.Address, again.Export, err)
+		}
+	})
 }

@@ -3,12 +3,14 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/commands/colour"
+	"github.com/blksh/blksh/commands/dialect"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -90,4 +92,24 @@ func TestSettingsAreForPrompts(t *testing.T) {
 			t.Errorf("%q: %v", words, got)
 		}
 	}
+}
+
+// FuzzSettings reads any file: what is wrong is told of lines that are there, and settings only
+// take what they may be.
+func FuzzSettings(f *testing.F) {
+	f.Add("style = xxd\ncolor=never # ever\n confirm = off\r\npager=off\ndialect = qemu-7.2")
+	f.Add("style\x00=\n=\n#\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "rc")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, wrong := readSettings(path)
+		if lines := strings.Count(text, "\n") + 1; len(wrong) > lines {
+			t.Errorf("%d complaints about %d lines", len(wrong), lines)
+		}
+		if s.dialect != "" && !slices.Contains(dialect.Names(), s.dialect) {
+			t.Errorf("the dialect is %q", s.dialect)
+		}
+	})
 }

@@ -142,3 +142,33 @@ func TestShardPartsFit(t *testing.T) {
 		}
 	})
 }
+
+// FuzzParseShard reads any word in any environment. A shard that is there is one of those whose
+// parts make up the whole.
+func FuzzParseShard(f *testing.F) {
+	f.Add("3/4", "", "", "", "")
+	f.Add("slurm", "20", "4", "0", "30")
+	f.Add("slurm", "9223372036854775807", "2", "-9223372036854775808", "9223372036854775807")
+	f.Add("k8s", "3", "4", "", "")
+	f.Add("env", "0", "1", "0", "0")
+	f.Fuzz(func(t *testing.T, word, index, count, least, most string) {
+		env := map[string]string{slurmID: index, slurmCount: count, slurmMin: least, slurmMax: most}
+		if word == "k8s" {
+			env = map[string]string{kubeIndex: index, kubeCount: count}
+		}
+		s, err := ParseShard(word, func(name string) (string, bool) {
+			value, set := env[name]
+			return value, set && value != ""
+		})
+		if err != nil {
+			return
+		}
+		if s.K < 1 || s.K > s.N {
+			t.Fatalf("%q, %q: %+v", word, env, s)
+		}
+		from, to := s.Part(1<<50+7, 512)
+		if first, _ := (Shard{K: 1, N: s.N}).Part(1<<50+7, 512); first != 0 || from > to || to > 1<<50+7 {
+			t.Errorf("%+v has the bytes from %d up to %d", s, from, to)
+		}
+	})
+}

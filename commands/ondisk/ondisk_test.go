@@ -2,6 +2,7 @@ package ondisk
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"math/rand/v2"
 	"strings"
@@ -131,3 +132,44 @@ func TestHostile(t *testing.T) {
 		}
 	}
 }
+
+// FuzzDecode: whatever lies on a disk, every structure is decoded from bytes that were read, within
+// a disk that reads fail in or not.
+func FuzzDecode(f *testing.F) {
+	f.Add(table(), uint8(0))
+	for _, s := range Structures() {
+		disk := make([]byte, int(s.Off)+s.Len)
+		for _, m := range s.magic {
+			copy(disk[int(s.Off)+m.off:], m.text)
+		}
+		f.Add(disk, uint8(0))
+		f.Add(disk[:len(disk)-1], uint8(1))
+	}
+	f.Fuzz(func(t *testing.T, disk []byte, fails uint8) {
+		reads := 0
+		read := func(off int64, n int) ([]byte, error) {
+			if reads++; off < 0 || n < 0 || n > mostEntries*4096 {
+				t.Fatalf("asks for %d bytes at %d", n, off)
+			}
+			if reads == int(fails) {
+				return nil, errBroken
+			}
+			return over(disk)(off, n)
+		}
+		for _, s := range Structures() {
+			parts, err := s.Decode(read)
+			if err != nil && parts != nil {
+				t.Errorf("%s: both parts and %v", s.Doc, err)
+			}
+			for _, p := range parts {
+				for _, v := range p.Fields {
+					if v.Off < 0 || v.Len < 1 || v.Off+int64(v.Len) > int64(len(disk)) {
+						t.Errorf("%s: %+v is in no disk of %d bytes", p.Name, v, len(disk))
+					}
+				}
+			}
+		}
+	})
+}
+
+var errBroken = errors.New("a bad sector")

@@ -75,3 +75,22 @@ func TestTake(t *testing.T) {
 		t.Errorf("left: %s", n)
 	}
 }
+
+// FuzzParse reads any name, and reads what it has read again.
+func FuzzParse(f *testing.F) {
+	f.Add("rbd:p/i")
+	f.Add(`rbd:p\/q/n/i@s:conf=/a@b:mon_host=[\:\:1]\:3300`)
+	f.Add(`rbd:p/i\`)
+	f.Fuzz(func(t *testing.T, name string) {
+		n, err := rbdname.Parse(name)
+		if err != nil {
+			return
+		}
+		if n.Pool == "" || n.Image == "" {
+			t.Errorf("%q is read as %+v", name, n)
+		}
+		if again, err := rbdname.Parse(n.String()); err != nil || !reflect.DeepEqual(again, n) {
+			t.Errorf("%q is %+v, and its own name %q %+v, %v", name, n, n, again, err)
+		}
+	})
+}
