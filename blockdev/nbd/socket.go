@@ -17,7 +17,9 @@ import (
 // socket is a stream over a socket of the system. It reads into several buffers with one call: the
 // rest of a payload goes where it belongs and the next header behind it.
 //
-// It waits for the server in poll(2), as the package rawsocket tells why.
+// It waits for the server in the kernel, as the package rawsocket tells why: at first in the call
+// itself, which takes one call where there is little to wait for, and then in poll(2), which can be
+// interrupted.
 type socket struct {
 	fd               int
 	reading, writing side
@@ -35,12 +37,24 @@ type side struct {
 	turn      rawsocket.Turn
 }
 
+const (
+	// callTime is how long a call waits by itself, and so how long one that is interrupted may go on.
+	callTime = 10 * time.Millisecond
+	// sendBuffer is how many bytes of requests the kernel keeps for a server on this machine, and as
+	// many again for its own records, so that it need not wake us for each piece of a long write.
+	// It is what anybody may ask for. Over TCP the kernel finds out itself.
+	sendBuffer = 208 << 10
+)
+
 // newSocket takes a connection from the runtime. If it fails, conn is as it was.
 func newSocket(conn net.Conn) (*socket, error) {
+	if local, ok := conn.(*net.UnixConn); ok {
+		_ = local.SetWriteBuffer(sendBuffer)
+	}
 	s := &socket{fd: -1, reading: side{interrupt: -1}, writing: side{interrupt: -1}}
 	err := errors.Join(s.reading.open(), s.writing.open())
 	if err == nil {
-		s.fd, err = rawsocket.Take(conn, false)
+		s.fd, err = rawsocket.Take(conn, callTime)
 	}
 	if err != nil {
 		s.release()

@@ -51,7 +51,7 @@ func newSocket(conn net.Conn, soon func() bool) (*socket, error) {
 	if local, ok := conn.(*net.UnixConn); ok {
 		_ = local.SetWriteBuffer(sendBuffer)
 	}
-	fd, err := rawsocket.Take(conn, true)
+	fd, err := rawsocket.Take(conn, 0)
 	return &socket{fd: fd, soon: soon}, err
 }
 

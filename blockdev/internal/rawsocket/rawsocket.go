@@ -17,9 +17,9 @@ import (
 )
 
 // Take takes a connection from the runtime, and returns a descriptor of it that is the caller's.
-// Calls on it wait if blocking is set, and fail with EAGAIN if not. ENOTSUP if conn is no socket of
-// the system; then, and if anything else fails, conn is as it was.
-func Take(conn net.Conn, blocking bool) (fd int, err error) {
+// Calls on it wait, and fail with EAGAIN if nothing came or went within patience; 0 is for ever.
+// ENOTSUP if conn is no socket of the system; then, and if anything else fails, conn is as it was.
+func Take(conn net.Conn, patience time.Duration) (fd int, err error) {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return -1, syscall.ENOTSUP
@@ -34,7 +34,11 @@ func Take(conn net.Conn, blocking bool) (fd int, err error) {
 	if err := errors.Join(failed, err); err != nil {
 		return -1, err
 	}
-	if err := unix.SetNonblock(fd, !blocking); err != nil {
+	t := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := errors.Join(unix.SetNonblock(fd, false),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &t),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &t)); err != nil {
+		_ = unix.SetNonblock(fd, true)
 		_ = unix.Close(fd)
 		return -1, err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,9 +32,9 @@ func pair(t *testing.T) (near, far net.Conn) {
 }
 
 // take takes the near end, of which nothing is left.
-func take(t *testing.T, near net.Conn, blocking bool) int {
+func take(t *testing.T, near net.Conn, patience time.Duration) int {
 	t.Helper()
-	fd, err := Take(near, blocking)
+	fd, err := Take(near, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func take(t *testing.T, near net.Conn, blocking bool) int {
 
 func TestTake(t *testing.T) {
 	near, far := pair(t)
-	fd := take(t, near, false)
+	fd := take(t, near, time.Millisecond)
 	if _, err := Readv(fd, [][]byte{make([]byte, 1)}); err != unix.EAGAIN {
 		t.Errorf("read of nothing: %v", err)
 	}
@@ -69,7 +70,7 @@ func TestTake(t *testing.T) {
 // What is no socket of the system stays as it was.
 func TestTakeRefuses(t *testing.T) {
 	near, far := net.Pipe()
-	if _, err := Take(near, true); err != syscall.ENOTSUP {
+	if _, err := Take(near, 0); err != syscall.ENOTSUP {
 		t.Errorf("a pipe in memory: %v", err)
 	}
 	go func() { _, _ = near.Write([]byte("x")) }()
@@ -82,7 +83,7 @@ func TestTakeRefuses(t *testing.T) {
 // took only a part of.
 func TestWritev(t *testing.T) {
 	near, far := pair(t)
-	fd := take(t, near, true)
+	fd := take(t, near, 0)
 	var bufs [][]byte
 	for i := range 3 * maxPieces {
 		bufs = append(bufs, bytes.Repeat([]byte{byte(i)}, i%5*701))

@@ -8,7 +8,7 @@ import (
 // TestWatch reads what comes at once, what comes late, and the end, also while it rests.
 func TestWatch(t *testing.T) {
 	near, far := pair(t)
-	fd := take(t, near, true)
+	fd := take(t, near, 0)
 	var w Watch
 	buf := make([]byte, 16)
 	for i := range 3 * (mostVain + watchRest) {
