@@ -209,7 +209,9 @@ func (c *Creation) settleOptions(name string) error {
 		return err
 	}
 	if options.Len() > 0 {
-		return driver.Refuse("Invalid parameter '%s'", options.Keys()[0])
+		return &driver.ParameterError{
+			Option: options.Keys()[0], Options: names(c.format.CreateKeys()),
+		}
 	}
 	c.creating = driver.Creating{
 		Filename: name, Size: c.cfg.Size, Config: config, Backing: c.cfg.Backing,

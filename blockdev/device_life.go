@@ -89,5 +89,13 @@ func refuseOption(drv *Driver, name string) error {
 				"Invalid parameter '%s': This option is only supported for image creation", name)
 		}
 	}
-	return driver.Refuse("Invalid parameter '%s'", name)
+	return &driver.ParameterError{Option: name, Options: names(driver.KeysOf(drv.AmendConfig))}
+}
+
+// names are those of options.
+func names(keys []driver.Key) (list []string) {
+	for _, k := range keys {
+		list = append(list, k.Name)
+	}
+	return list
 }

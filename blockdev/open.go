@@ -304,7 +304,7 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 	if left, ok := n.unknownOption(); ok {
 		return nil, &driver.UnknownOptionError{
 			Driver: n.driver.Name, Option: left,
-			Protocol: s.protocol,
+			Protocol: s.protocol, Options: names(n.driver.Keys()),
 		}
 	}
 	return n, nil

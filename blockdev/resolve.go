@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -21,7 +22,7 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 			return nil, driver.Refuse("Invalid parameter type for 'driver', expected: string")
 		}
 		if drv = t.driver(name); drv == nil {
-			return nil, driver.Refuse("Unknown driver '%s'", name)
+			return nil, &driver.DriverError{Name: name, Names: t.driverNames()}
 		}
 		s.protocol = drv.Resolves == driver.Itself
 	}
@@ -105,6 +106,15 @@ func (t *tree) driver(name string) *Driver {
 		}
 	}
 	return nil
+}
+
+// driverNames lists all drivers.
+func (t *tree) driverNames() (list []string) {
+	for i := range t.cfg.Drivers {
+		list = append(list, t.cfg.Drivers[i].Name)
+	}
+	slices.Sort(list)
+	return list
 }
 
 // findProtocol chooses by the kind of file, then by the prefix of the name, then takes files.

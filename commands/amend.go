@@ -57,7 +57,7 @@ func amendFailed(err error) error {
 	var refused *driver.Refusal
 	switch {
 	case errors.As(err, &option):
-		return event.Fail(event.BadValue{Message: "amend: " + option.Error()})
+		return badOption("amend", option)
 	case errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported):
 		return event.Fail(event.BadValue{Message: "amend: " + refused.Text})
 	}

@@ -75,7 +75,7 @@ var fill = append(slices.Repeat([]string{"state=active,new-secret=b,iter-time=1"
 	"state=inactive,old-secret=b")
 
 // advice is what only one of the two adds.
-var advice = regexp.MustCompile(`(?m)^  .*\n|encrypt\.|(\n|: )This option is only.*`)
+var advice = regexp.MustCompile(`(?m)^  .*\n|encrypt\.|(\n|: )This option is only.*|; there can be .*`)
 
 // TestAmendKeys: the slots of an encrypted image after each change, and the words of each refusal,
 // are qemu-img's. Both change an image of their own, and each opens with what the other made.

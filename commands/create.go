@@ -106,7 +106,7 @@ func createFailed(op, file string, err error) error {
 	case errors.As(err, &told):
 		return err
 	case errors.As(err, &option):
-		return event.Fail(event.BadValue{Message: fmt.Sprintf("%s %s: %v", op, file, option)})
+		return badOption(op+" "+file, option)
 	case errors.Is(err, fs.ErrExist) && errors.As(err, &refused):
 		return event.Fail(
 			event.Conflict{Message: fmt.Sprintf("%s %v; --force overwrites it", file, refused)})
@@ -116,6 +116,21 @@ func createFailed(op, file string, err error) error {
 		err = device.Err // the image was not opened under a name that anybody knows
 	}
 	return event.Fail(event.Report{Err: fmt.Errorf("%s %s: %w", op, file, err)})
+}
+
+// badOption refuses an option of an image, what names the command, and says which there are if it is
+// none of them.
+func badOption(what string, err error) error {
+	bad := event.BadValue{Message: fmt.Sprintf("%s: %v", what, err)}
+	var choice driver.Choice
+	if errors.As(err, &choice) {
+		word, from := choice.Choices()
+		bad.Near = args.Near(word, from)
+		if len(from) > 0 {
+			bad.Message += "; there can be " + args.Alternatives(from)
+		}
+	}
+	return event.Fail(bad)
 }
 
 // foreign is the format, "" for none, that cannot be made and that a file name with such an end

@@ -90,7 +90,10 @@ func sourceOf(
 
 func measureFailed(err error) error {
 	var option *blockdev.CreateOptionError
-	if errors.As(err, &option) || errors.Is(err, blockdev.ErrNotSupported) {
+	switch {
+	case errors.As(err, &option):
+		return badOption("measure", err)
+	case errors.Is(err, blockdev.ErrNotSupported):
 		return event.Fail(event.BadValue{Message: fmt.Sprintf("measure: %v", err)})
 	}
 	return event.Fail(event.Failed{Op: "measure", Err: err})

@@ -56,7 +56,7 @@ func (k Key) parse(raw any, sizes SizeGrammar) (any, error) {
 		return k.size(text, sizes)
 	case TypeEnum:
 		if !slices.Contains(k.Enum, text) {
-			return nil, Refuse("Parameter '%s' does not accept value '%s'", k.Name, text)
+			return nil, &ValueError{k.Name, text, k.Enum}
 		}
 	}
 	return text, nil

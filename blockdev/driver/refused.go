@@ -26,10 +26,12 @@ func (e *UnsupportedError) Error() string {
 // Unwrap is ENOTSUP.
 func (e *UnsupportedError) Unwrap() error { return refusal(e, syscall.ENOTSUP) }
 
-// UnknownOptionError says that a driver has no such option. Protocol: it stores bytes itself.
+// UnknownOptionError says that a driver has no such option, only Options. Protocol: it stores bytes
+// itself.
 type UnknownOptionError struct {
 	Driver, Option string
 	Protocol       bool
+	Options        []string
 }
 
 func (e *UnknownOptionError) Error() string {
@@ -39,6 +41,54 @@ func (e *UnknownOptionError) Error() string {
 	}
 	return fmt.Sprintf("Block format '%s' does not support the option '%s'", e.Driver, e.Option)
 }
+
+// Choice is an error about a word that is none of those that there are.
+type Choice interface {
+	// Choices are the word, and those that would do.
+	Choices() (word string, from []string)
+}
+
+var _, _, _, _ Choice = (*UnknownOptionError)(nil), (*ValueError)(nil), (*ParameterError)(nil),
+	(*DriverError)(nil)
+
+// Choices are the options of the driver.
+func (e *UnknownOptionError) Choices() (word string, from []string) { return e.Option, e.Options }
+
+// ValueError says that an option cannot have a Value. Values are those that it can have.
+type ValueError struct {
+	Option, Value string
+	Values        []string
+}
+
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("Parameter '%s' does not accept value '%s'", e.Option, e.Value)
+}
+
+// Choices are the values.
+func (e *ValueError) Choices() (word string, from []string) { return e.Value, e.Values }
+
+// ParameterError says that a format has no such option when an image is made or amended. Options
+// are those that it has.
+type ParameterError struct {
+	Option  string
+	Options []string
+}
+
+func (e *ParameterError) Error() string { return fmt.Sprintf("Invalid parameter '%s'", e.Option) }
+
+// Choices are the options of the format.
+func (e *ParameterError) Choices() (word string, from []string) { return e.Option, e.Options }
+
+// DriverError says that there is no driver of a Name. Names are those that there are.
+type DriverError struct {
+	Name  string
+	Names []string
+}
+
+func (e *DriverError) Error() string { return fmt.Sprintf("Unknown driver '%s'", e.Name) }
+
+// Choices are the drivers.
+func (e *DriverError) Choices() (word string, from []string) { return e.Name, e.Names }
 
 // ConnectError says that a server cannot be reached. Where is a path, or host and port.
 type ConnectError struct {

@@ -19,7 +19,8 @@ func newHeader(c *driver.Creating) (*header, error) {
 		h.version = 2
 	case "1.1", "v3":
 	default:
-		return nil, refuse(syscall.EINVAL, "Invalid compatibility level: '%s'", s)
+		return nil, refuse(syscall.EINVAL,
+			"Invalid compatibility level: '%s'; there are 0.10 (or v2) and 1.1 (or v3)", s)
 	}
 	if v.ExtendedL2 {
 		if h.version < 3 {

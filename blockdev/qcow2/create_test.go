@@ -88,7 +88,7 @@ func TestCreateRefused(t *testing.T) {
 		options *driver.Options
 		want    string
 	}{
-		{options("compat", "9"), "Invalid compatibility level: '9'"},
+		{options("compat", "9"), "Invalid compatibility level: '9'; there are 0.10 (or v2) and 1.1 (or v3)"},
 		{options("cluster_size", "1000"), "Cluster size must be a power of two between 512 and 2048k"},
 		{options("cluster_size", "4M"), "Cluster size must be a power of two between 512 and 2048k"},
 		{options("extended_l2", "on", "cluster_size", "8k"), "Extended L2 entries are only supported with cluster sizes of at least 16384 bytes"},

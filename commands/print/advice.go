@@ -107,7 +107,20 @@ func openAdvice(e event.OpenFailed) []string {
 		return append(lines,
 			fmt.Sprintf("'check -r all %s' repairs what can be repaired", damaged.Image))
 	}
-	return append(lines, errorAdvice(e.Err)...)
+	return append(lines, append(choiceAdvice(e.Err), errorAdvice(e.Err)...)...)
+}
+
+// choiceAdvice is about a word in place of which there are others.
+func choiceAdvice(err error) []string {
+	var choice driver.Choice
+	if !errors.As(err, &choice) {
+		return nil
+	}
+	word, from := choice.Choices()
+	if likely := args.Near(word, from); len(likely) > 0 || len(from) == 0 {
+		return near(likely)
+	}
+	return []string{"there can be " + args.Alternatives(from)}
 }
 
 func unwritable(err error) bool {
