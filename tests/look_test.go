@@ -80,7 +80,7 @@ func TestScreens(t *testing.T) {
 // TestPromptColour: the prompt is painted as everything else is, and questions are.
 func TestPromptColour(t *testing.T) {
 	t.Parallel()
-	const painted = "\x1b[1;36mimage rw> \x1b[m"
+	const painted = "\x1b[1;36mmem rw> \x1b[m"
 	for _, c := range []struct {
 		option, env string
 		painted     bool
@@ -93,7 +93,7 @@ func TestPromptColour(t *testing.T) {
 		p := asBlksh
 		p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", c.env, "XDG_STATE_HOME="+t.TempDir())
 		tty := p.onTerminal(t, t.TempDir(), c.option, "mem:1M")
-		tty.expect(t, "image rw> ")
+		tty.expect(t, "mem rw> ")
 		tty.press(t, "\x12len\x07") // a search has a prompt of its own
 		tty.expect(t, "'len': ")
 		tty.press(t, "quit\r")

@@ -55,6 +55,16 @@ func TestFirstMinute(t *testing.T) {
 	tty.press(t, "close\r")
 	tty.expect(t, "blksh> ")
 	tty.leave(t, "exit 0")
+
+	tty = prompted(t, nil)
+	tty.expect(t, "no image is open: 'open FILE' opens one, 'help' lists the commands\r\n")
+	tty.expect(t, "blksh> ")
+	tty.press(t, "open -o driver=null-co,size=1M\r") // what has no file is called as its driver
+	tty.expect(t, "null-co rw> ")
+	tty.press(t, "exit\r")
+	if status := tty.end(t); status != "exit 0" {
+		t.Errorf("exit: %s; shown: %q", status, tty.shown)
+	}
 }
 
 // TestOneCommandAtTerminal has no banner and no prompt.

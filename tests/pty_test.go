@@ -208,7 +208,7 @@ func TestTerminalJobOverwrites(t *testing.T) {
 		t.Errorf("of a range without data it says %q", said)
 	}
 	tty.press(t, "verify_job job.fio\r")
-	tty.expect(t, "verify_job overwrites 16 KiB of image, which has data. Go on? (yes/no) ")
+	tty.expect(t, "verify_job overwrites 16 KiB of mem, which has data. Go on? (yes/no) ")
 	tty.press(t, "no\r")
 	tty.expect(t, "is as it was")
 	tty.expect(t, "> ")
@@ -245,7 +245,7 @@ func TestTerminalOverwrites(t *testing.T) {
 	silently("verify_write", "wrote")
 	for _, command := range []string{"verify_write", "bench -n 1 randwrite", "verify_write 0..end"} {
 		tty.press(t, command+"\r")
-		tty.expect(t, "overwrites 64 KiB of image, which has data. Go on? (yes/no) ")
+		tty.expect(t, "overwrites 64 KiB of mem, which has data. Go on? (yes/no) ")
 		tty.press(t, "no\r")
 		tty.expect(t, "is as it was")
 		tty.expect(t, "> ")

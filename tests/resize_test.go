@@ -58,9 +58,9 @@ func TestTerminalNarrower(t *testing.T) {
 		call("send-keys", "-l", "x")
 		line += "x"
 		sees(fmt.Sprintf("%d columns", width), func(s string) bool {
-			_, rows, ok := strings.Cut(s, "image rw> ")
+			_, rows, ok := strings.Cut(s, "mem rw> ")
 			return ok && strings.ReplaceAll(rows, "\n", "") == line &&
-				strings.Count(s, "image rw> ") == 1
+				strings.Count(s, "mem rw> ") == 1
 		})
 	}
 }

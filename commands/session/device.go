@@ -184,7 +184,8 @@ func (s *Session) reserve(f blockdev.HostFile, number uint64) (release func(), e
 		file, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.FD),
 			os.O_RDONLY|os.O_EXCL|syscall.O_NONBLOCK, 0)
 		if err != nil {
-			return nil, err
+			no := blockdev.Errno(err)
+			return nil, driver.RefuseAs(no, "Could not open '%s': %s", f.Name, driver.ErrnoText(no))
 		}
 		r = &reservation{file: file}
 		s.reserved[number] = r

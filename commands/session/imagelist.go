@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -79,15 +80,38 @@ func (s *Session) imageName(o Opening) (string, error) {
 	case o.As != "":
 		return o.As, nil
 	}
-	name := filepath.Base(o.Name)
-	if o.Unnamed || strings.ContainsAny(o.Name, "{:") || !nameable(name) {
-		name = "image"
-	}
+	name := usualName(o)
 	for n := 2; s.Named(name) != nil; n++ {
 		base, _, _ := strings.Cut(name, "#")
 		name = fmt.Sprintf("%s#%d", base, n)
 	}
 	return name, nil
+}
+
+// usualName is what an image is called if nobody gives it a name: that of its file or, where it has
+// none, that of its driver.
+func usualName(o Opening) string {
+	name := filepath.Base(o.Name)
+	switch driver, _, hasPrefix := strings.Cut(o.Name, ":"); {
+	case o.Unnamed && o.Options != nil:
+		name = o.Options.String("driver")
+		if path := cmp.Or(o.Options.String("filename"), o.Options.String("file.filename")); path != "" {
+			name = filepath.Base(path)
+		}
+	case hasPrefix && driver != "json" && !strings.ContainsFunc(driver, notOfScheme):
+		name = driver
+	case strings.ContainsAny(o.Name, "{:"):
+		name = ""
+	}
+	if !nameable(name) || name == "." {
+		return "image"
+	}
+	return name
+}
+
+// notOfScheme says whether a letter is none that the prefix of a protocol has.
+func notOfScheme(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '+'
 }
 
 // longestName bounds the name of an image, in bytes: it is part of the prompt.

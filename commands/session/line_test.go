@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 )
 
@@ -37,6 +38,15 @@ func TestNear(t *testing.T) {
 	}
 }
 
+// options are those of names and values in turn.
+func options(words ...string) *blockdev.Options {
+	o := &blockdev.Options{}
+	for i := 0; i < len(words); i += 2 {
+		o.Set(words[i], words[i+1])
+	}
+	return o
+}
+
 func TestImageName(t *testing.T) {
 	s := New(Config{Policy: Policy{Several: true}})
 	open := func(o Opening) string {
@@ -60,10 +70,16 @@ func TestImageName(t *testing.T) {
 		{Opening{Name: "/tmp/disk.img"}, false, "disk.img"},
 		{Opening{Name: "other/disk.img"}, false, "disk.img#2"},
 		{Opening{Name: "disk.img"}, false, "disk.img#3"},
-		{Opening{Name: "nbd:localhost:1"}, false, "image"},
-		{Opening{Unnamed: true}, false, "image#2"},
+		{Opening{Name: "nbd:localhost:1"}, false, "nbd"},
+		{Opening{Name: "mem:1M"}, false, "mem"},
+		{Opening{Name: "mem:1M"}, false, "mem#2"},
+		{Opening{Unnamed: true, Options: options("driver", "null-co", "size", "1M")}, false, "null-co"},
+		{Opening{Unnamed: true, Options: options("driver", "raw", "file.filename", "a/b.raw")}, false, "b.raw"},
+		{Opening{Unnamed: true}, false, "image"},
+		{Opening{Name: "json:{}"}, false, "image#2"},
 		{Opening{Name: "a b"}, false, "image#3"},
 		{Opening{Name: "bad\xff"}, false, "image#4"},
+		{Opening{Name: "dir/A:b"}, false, "image#5"},
 		{Opening{Name: "x", As: "two"}, true, "two"},
 		{Opening{Name: "x", As: "two"}, true, "conflict"},
 		{Opening{Name: "x", As: "a b"}, true, "conflict"},
