@@ -3,6 +3,7 @@ package args
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,8 @@ import (
 // Sector is the size in bytes of the unit s of the native grammar, on every device.
 const Sector = 512
 
-// Native is the shell's own grammar. It reads what [QEMU] reads, as the same number, and besides:
+// Native is the shell's own grammar. It reads what [QEMU] reads, as the same number, but for fractions
+// that QEMU rounds, which it refuses; and besides:
 //
 //	1_000_000 0xffff_0000    underscores between digits
 //	64KiB 1.5MiB             binary units spelled out, up to EiB, in any case
@@ -186,7 +188,10 @@ func bytesOf(word, digits, letter string, l literal) (Number, error) {
 			"a hex number takes no %q; write it out, or in decimal as in 64k", letter)
 	}
 	n, err := QEMU(digits+letter, Env{})
-	if err == nil {
+	switch {
+	case err == nil && !l.exact(shift):
+		return refuse(word, NonNumeric, "not a whole number of bytes; the nearest is %d", n.Value)
+	case err == nil:
 		return n, nil
 	}
 	if shift == 0 && l.dot && err.(*NumberError).Kind == NonNumeric {
@@ -194,6 +199,18 @@ func bytesOf(word, digits, letter string, l literal) (Number, error) {
 			"not a whole number of bytes; a fraction needs a unit, as in 1.5k")
 	}
 	return Number{}, tooLarge(word)
+}
+
+// exact says whether the number is a whole one in units of 2^shift: the fraction has no more decimal
+// places than there are factors of 2, and is a multiple of as many factors of 5.
+func (l *literal) exact(shift uint) bool {
+	digits := strings.TrimRight(l.fraction, "0")
+	if len(digits) > int(shift) {
+		return false
+	}
+	n, _ := new(big.Int).SetString("0"+digits, 10)
+	fives := new(big.Int).Exp(big.NewInt(5), big.NewInt(int64(len(digits))), nil)
+	return n.Rem(n, fives).Sign() == 0
 }
 
 // unitHint says what to type in place of a unit that is none.

@@ -12,6 +12,7 @@ var testEnv = Env{End: 1 << 30, Block: 4096}
 func TestNative(t *testing.T) {
 	for word, want := range map[string]int64{
 		"0": 0, "4096": 4096, "64k": 65536, "64K": 65536, "1.5k": 1536, ".5k": 512, "1.k": 1024,
+		"1.500000000000000000000k": 1536, "0.9765625k": 1000, "0.0000009536743164062500M": 1,
 		"7b": 7, "1e": 1 << 60,
 		"0x1000": 4096, "0x1b": 27,
 		"1_000_000": 1000000, "0xffff_0000": 0xffff0000, "1_0.2_5k": 10496, "1_024KiB": 1 << 20,
@@ -53,6 +54,10 @@ func TestNativeRefuses(t *testing.T) {
 		{"1.5b", NonNumeric, "a fraction needs a unit"},
 		{"1.5s", NonNumeric, "sectors come whole"},
 		{"0.5lba", NonNumeric, "logical blocks come whole"},
+		{"1.0001k", NonNumeric, "the nearest is 1024"},
+		{"0.1GiB", NonNumeric, "the nearest is 107374182"},
+		{"end-0.3k", NonNumeric, "not a whole number of bytes"},
+		{"1.00000000000000000000000000000000000000000000000000000000000001E", NonNumeric, "the nearest is"},
 		{"-1", NonNumeric, "end-N counts back"},
 		{"1_", NonNumeric, "column 2"},
 		{"_1", NonNumeric, "column 1"},

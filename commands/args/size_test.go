@@ -245,7 +245,11 @@ func FuzzGrammars(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if native, err := Native(word, env); err != nil || native != current {
+		native, err := Native(word, env)
+		if err != nil && strings.Contains(err.Error(), "the nearest is") { // QEMU rounds a fraction
+			return
+		}
+		if err != nil || native != current {
 			t.Errorf("%q is %d, natively %d, %v", word, current.Value, native.Value, err)
 		}
 	})
