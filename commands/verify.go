@@ -14,6 +14,7 @@ import (
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/units"
+	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/fio"
 	"github.com/blksh/blksh/verify/job"
 )
@@ -122,13 +123,36 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 		s.Emit(event.JobNote{Note: fio.Note{Job: b.op, Option: "-b", Why: "the blocks have " +
 			units.Size(result.BlockLen)}})
 	}
-	verdict := event.Verdict{Blocks: b.blocks(run), Result: *result, Elapsed: s.Now().Sub(began)}
+	verdict := event.Verdict{
+		Blocks: b.blocks(run), Result: *result, Doubt: b.doubt(result), Elapsed: s.Now().Sub(began),
+	}
 	failed := b.judge(s, verdict, err == nil)
 	b.tell.emitDump(s)
 	if err != nil {
 		return b.stopped(ctx, run, result, err)
 	}
 	return failed
+}
+
+// doubt is what may be the matter with the call, and not with the data, where no block at all is as
+// it should be; "" for nothing.
+func (b *blockJob) doubt(r *job.Result) string {
+	only := func(classes ...verify.Class) bool {
+		var n int64
+		for _, c := range classes {
+			n += r.Classes[c.String()]
+		}
+		return n > 0 && n == r.Blocks
+	}
+	switch {
+	case b.scan && b.options.Verify == fio.TypeAny && only(verify.Foreign, verify.Filled):
+		return "there is no header at all: what was written with -t pattern is verified with -t pattern and its -P, and -t null leaves nothing to verify"
+	case len(r.Ranges) > 0 && only(verify.OtherType):
+		return "all of them are whole blocks of " + r.Ranges[0].First.Type + ": -t " + r.Ranges[0].First.Type + " verifies those"
+	case b.options.Fio != fio.FioAny && only(verify.Stale, verify.ContentMismatch):
+		return "all of them are whole blocks: without --fio it is found out which fio makes such"
+	}
+	return ""
 }
 
 // judge tells the verdict. It fails unless blocks were verified and all are good; a run that came

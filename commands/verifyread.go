@@ -17,6 +17,10 @@ import (
 var verifyRead = session.Command{
 	Name: "verify_read", Needs: session.File, Reports: true,
 	Group: session.GroupVerify,
+	Elsewhere: []session.Elsewhere{
+		{Name: "scan", Call: "verify_read"},
+		{Name: "verify", Call: "read -P or verify_read"},
+	},
 	Args:  "[-t type] [--exact] [--content] [--all] [--draw] [--svg file] [--dump dir] [--journal file] [--shard k/n] [off [len]]",
 	Short: "checks blocks that tell whether they are intact, and says what happened to those that are not",
 	Long: ` Example:
@@ -54,7 +58,7 @@ var verifyRead = session.Command{
 		b.flags(f)
 		b.tell.flags(f)
 		b.shardFlag(f, "draw", "svg", "force")
-		f.Bool(&exact, 0, "exact", "they must be those of the very job that the flags tell")
+		f.Bool(&exact, 0, "exact", "they must be those of the very job that the flags tell, of verify_write without them")
 		f.Bool(&content, 0, "content", "make the content of all blocks again and compare it")
 		f.Bool(&b.options.Holes, 0, "holes", "blocks of zeroes were never written and are fine")
 		f.Bool(&b.options.StopAtFirst, 0, "fatal", "stop at the first bad block")
@@ -70,9 +74,6 @@ var verifyRead = session.Command{
 			func() bool { return journal != "" && state != "" })
 		f.Conflict("acknowledged-journal", "--acknowledged requires --journal to be specified",
 			func() bool { return acknowledged && journal == "" })
-		f.Conflict("exact-type", "--exact and --state require -t to be specified", func() bool {
-			return (exact || state != "") && b.options.Verify == fio.TypeAny
-		})
 		f.Check("journal-range", func(operands int) error {
 			if journal != "" && operands > 0 {
 				return event.Fail(
@@ -83,6 +84,9 @@ var verifyRead = session.Command{
 		return func(ctx context.Context, s *session.Session, im *session.Image) (err error) {
 			b.image, b.options.Offset, b.options.Size = im, c.Off, c.Len
 			b.scan = !exact
+			if (exact || state != "") && b.options.Verify == fio.TypeAny {
+				b.options.Verify = usualType
+			}
 			switch {
 			case journal != "":
 				err = b.readJournal(ctx, journal, acknowledged)

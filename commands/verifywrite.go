@@ -15,6 +15,9 @@ const usualType = "crc32c"
 var verifyWrite = session.Command{
 	Name: "verify_write", Needs: session.File | session.Write, Reports: true,
 	Group: session.GroupVerify,
+	Elsewhere: []session.Elsewhere{
+		{Name: "badblocks", Call: "verify_write"},
+	},
 	Args:  "[-t type] [-b size] [--fio version] [--check] [--shard k/n] [off [len]]",
 	Short: "fills a range with blocks that tell whether they are intact",
 	Long: ` Example:
@@ -24,9 +27,13 @@ var verifyWrite = session.Command{
                                  as fio --verify=sha256 --bs=64k --rw=randwrite
 
  The blocks are those of fio, byte for byte: fio --verify_only with the same
- options finds them right, and verify_read finds right what fio wrote. Each has
- its offset, a seed and a number in its header, so that blocks that are intact
- in themselves are found as well if they are old or lie in the wrong place.
+ options finds them right, and verify_read finds right what fio wrote. They are
+ those of fio 3.42 unless --fio names another: 3.33 is the one of Debian 12, and
+ fio --version tells which there is.
+
+ Each block has its offset, a seed and a number in its header, so that blocks
+ that are intact in themselves are found as well if they are old or lie in the
+ wrong place.
 
  Requests are those of the job: one a block, -d of them under way. With --merge
  neighbours are sent as one, which is faster and no test of small requests.

@@ -86,6 +86,8 @@ func (b BadRange) Told() any {
 type Verdict struct {
 	Blocks
 	job.Result
+	// Doubt is what may be the matter with the call, and not with the data; "" for nothing.
+	Doubt   string
 	Elapsed time.Duration
 }
 
@@ -106,6 +108,7 @@ type verdict struct {
 	Unfaithful  int64         `json:"unfaithful,omitempty" doc:"blocks that are intact but not what their seed makes"`
 	InFlight    job.InFlight  `json:"in_flight,omitempty" doc:"blocks that were under way when the job ended, by what is there: old, new, torn"`
 	Generations []generation  `json:"generations,omitempty" doc:"those that were found: generation and blocks"`
+	Doubt       string        `json:"doubt,omitempty" doc:"what may be the matter with the call, and not with the data"`
 	Elapsed     time.Duration `json:"elapsed_ns" unit:"ns" doc:"time that it took"`
 }
 
@@ -123,7 +126,7 @@ func (v Verdict) told() verdict {
 		Blocks: v.Blocks, Fio: r.Fio, Done: r.Done, Count: r.Blocks, BlockLen: r.BlockLen,
 		Checked: r.Checked, HeadersOnly: r.HeadersOnly, Unchecked: r.Unchecked, Others: r.Others,
 		Unreadable: r.Unreadable, Unfaithful: r.ContentMismatches, InFlight: r.InFlight,
-		Elapsed: v.Elapsed,
+		Doubt: v.Doubt, Elapsed: v.Elapsed,
 	}
 	for _, n := range slices.Sorted(maps.Keys(r.Generations)) {
 		told.Generations = append(told.Generations, generation{n, r.Generations[n]})

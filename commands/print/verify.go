@@ -164,6 +164,9 @@ func (n *Native) circumstances(e event.Verdict) {
 		n.say("  %s not compared: only their headers were checked, for their type has no checksum of all data\n", units.Exact(e.HeadersOnly))
 		n.say("  and what they should hold is not known; if it is a pattern, -P tells it\n")
 	}
+	if e.Doubt != "" {
+		n.say("  %s\n", e.Doubt)
+	}
 	if e.Unreadable > 0 {
 		n.say("  %s could not be read\n", units.Exact(e.Unreadable))
 	}

@@ -445,7 +445,7 @@ complete -c blksh -n '__blksh_in verify_read' -l all -d 'list all ranges of bad 
 complete -c blksh -n '__blksh_in verify_read' -l content -d 'make the content of all blocks again and compare it'
 complete -c blksh -n '__blksh_in verify_read' -l draw -d 'draw what is damaged'
 complete -c blksh -n '__blksh_in verify_read' -l dump -r -F -d 'put bad blocks there, what they should be, the difference'
-complete -c blksh -n '__blksh_in verify_read' -l exact -d 'they must be those of the very job that the flags tell'
+complete -c blksh -n '__blksh_in verify_read' -l exact -d 'they must be those of the very job that the flags tell, of verify_write without them'
 complete -c blksh -n '__blksh_in verify_read' -l fatal -d 'stop at the first bad block'
 complete -c blksh -n '__blksh_in verify_read' -l fio -x -a '2.2 3.33 3.40 3.42' -d 'which fio has such blocks'
 complete -c blksh -n '__blksh_in verify_read' -l force -d 'with --svg: replace the file that is there'
