@@ -372,7 +372,7 @@ func (g *guard) writeAligned(ctx context.Context, lim driver.Limits, v Vec, off 
 ) error {
 	if f&Compressed != 0 {
 		if lim.WriteTakes&Compressed == 0 {
-			return ErrNotSupported
+			return driver.RefuseAs(ErrNotSupported, "an image of this kind holds no compressed clusters")
 		}
 		return g.writePieces(ctx, lim, v, off, f)
 	}

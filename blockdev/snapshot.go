@@ -24,7 +24,8 @@ func (t *tree) overlay(ctx context.Context, base *treeNode) (*treeNode, error) {
 	f, err := os.CreateTemp(dir, "blksh.*."+format.Name)
 	if err != nil {
 		// not wrapped: it is not the image that is not there
-		return nil, driver.Refuse("Could not get temporary filename: %v", err)
+		return nil, driver.Refuse("Could not get temporary filename in '%s': %s", dir,
+			driver.ErrnoText(driver.Errno(err)))
 	}
 	defer os.Remove(f.Name())
 	if err := f.Close(); err != nil {

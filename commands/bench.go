@@ -38,6 +38,9 @@ const mostRuns = 1000
 var bench = session.Command{
 	Name: "bench", Needs: session.File, Reports: true,
 	Group: session.GroupVerify,
+	Elsewhere: []session.Elsewhere{
+		{Name: "fio", Call: "bench or verify_job"},
+	},
 	Args:  "[-b size] [-d depth] [-n requests] [-t seconds] [-P pattern] [--flush] [--seed n] [--runs n] read|write|randread|randwrite [off [len]]",
 	Short: "puts the image under load and measures requests, bandwidth, latency and CPU time",
 	Long: ` Example:

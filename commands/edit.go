@@ -23,6 +23,10 @@ import (
 var edit = session.Command{
 	Name: "edit", Needs: session.File,
 	Group: session.GroupData,
+	Elsewhere: []session.Elsewhere{
+		{Name: "hexedit", Call: "edit"},
+		{Name: "poke", Call: "write --hex"},
+	},
 	Args:  "[--undo file] [offset]",
 	Short: "shows bytes on the whole screen, to be changed there",
 	Long: ` Example:

@@ -23,6 +23,10 @@ const mostContext = 64
 var find = session.Command{
 	Name: "find", Needs: session.File,
 	Group: session.GroupLook, Paged: true,
+	Elsewhere: []session.Elsewhere{
+		{Name: "grep", Call: "find --regex"},
+		{Name: "search", Call: "find"},
+	},
 	Args:  "(--hex bytes | --text text | --base64 bytes | --regex expr) [--max n] [--context n] [--shard k/n] [off [len]]",
 	Short: "looks for bytes and shows where they are",
 	Long: ` Example:

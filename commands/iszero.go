@@ -32,6 +32,8 @@ var isZero = session.Command{
 		f.Bool(&first, 0, "first", "stop at the first byte that is not zero")
 		d.declare(f, "where it is not zero")
 		c.operands(f, "all", "first", "draw", "svg", "force")
+		f.Conflict("all-first", "--all and --first do not go together",
+			func() bool { return all && first })
 		f.Conflict("draw-first", "--first and --draw or --svg do not go together",
 			func() bool { return first && d.wanted() })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {

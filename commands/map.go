@@ -83,6 +83,8 @@ var mapCommand = session.Command{
 	Elsewhere: []session.Elsewhere{
 		{Name: "fiemap", Call: "map"},
 		{Name: "extents", Call: "map"},
+		{Name: "seek", Call: "map"},
+		{Name: "holes", Call: "map"},
 	},
 	Short: "prints the allocated areas of a file",
 	Long: ` Example:

@@ -23,6 +23,8 @@ var read = session.Command{
 		{Name: "xxd", Call: "read -v --style xxd"},
 		{Name: "pread", Call: "read"},
 		{Name: "cat", Call: "read -o -"},
+		{Name: "save", Call: "read -o FILE"},
+		{Name: "peek", Call: "read -v"},
 	},
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:

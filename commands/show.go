@@ -12,6 +12,10 @@ import (
 var show = session.Command{
 	Name: "show", Needs: session.File,
 	Group: session.GroupLook,
+	Elsewhere: []session.Elsewhere{
+		{Name: "fdisk", Call: "show"},
+		{Name: "decode", Call: "show"},
+	},
 	Args:  "[structure [off]]",
 	Short: "decodes what lies on the disk, field by field",
 	Long: ` Example:

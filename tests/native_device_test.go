@@ -196,6 +196,38 @@ func TestDeviceBlocks(t *testing.T) {
 	on(t, "-w", "--strict", dev, "write", "512", "512").wants(t, "--strict", "exit 2", "",
 		"multiples of 4096")
 	on(t, "-w", dev, "write", "512", "512").wants(t, "buffered", "exit 0", "wrote 512/512", "")
+	for _, engine := range []string{"threads", "io_uring"} { // neither takes more than the other
+		for _, order := range []string{"seq", "random"} {
+			on(t, "-w", "-n", "-i", engine, dev, "verify_write", "-b", "512", "--order", order, "0", "64k").
+				wants(t, engine+", "+order, "exit 2", "", "multiples of 4096 here")
+		}
+	}
+}
+
+// TestDeviceWithoutRights: who may not open a device is told so in the same words, however it is to
+// be opened.
+func TestDeviceWithoutRights(t *testing.T) {
+	dev := blockdevtest.Loop(t, 1<<20, 512, false)
+	if err := os.Chmod(dev, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(dev, 0o660) })
+	binary, err := os.Open(asBlksh.path) // which lies where nobody may look
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer binary.Close()
+	for _, option := range []string{"-w", "-r", "--color=never"} {
+		cmd := exec.Command("/proc/self/fd/3", option, dev, "length")
+		cmd.Args[0], cmd.Dir, cmd.Env = "blksh", "/", asBlksh.environ()
+		cmd.ExtraFiles = []*os.File{binary}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		want := "blksh: can't open device " + dev + ": Could not open '" + dev + "': Permission denied\n"
+		if cmd.ProcessState.ExitCode() != 3 || string(out) != want {
+			t.Errorf("%s: %v, %q, want %q", option, err, out, want)
+		}
+	}
 }
 
 // TestDeviceStorage: a device does not tell what of it has storage, and nobody guesses.

@@ -121,6 +121,9 @@ func TestNames(t *testing.T) {
 		{args: "mem:1M -c hexdump", errs: unknown("hexdump", "did you mean read -v?"), status: "2"},
 		{args: "mem:1M -c checksum", errs: unknown("checksum", "did you mean sum or check?"), status: "2"},
 		{args: "mem:1M -c size", errs: unknown("size", "did you mean length?"), status: "2"},
+		{args: "mem:1M -c wipe", errs: unknown("wipe", "did you mean write -z or wire?"), status: "2"},
+		{args: "mem:1M -c grep", errs: unknown("grep", "did you mean find --regex?"), status: "2"},
+		{args: "mem:1M -c stat", errs: unknown("stat", "did you mean info?"), status: "2"},
 		{args: "mem:1M -c x", errs: unknown("x", "'help' lists the commands"), status: "2"},
 		{
 			args:   "help devices",
@@ -170,6 +173,50 @@ func TestNames(t *testing.T) {
 		{
 			args: "blkdebug::raw.img -c 'wait_break A'", status: "2",
 			errs: "blksh: no request is on its way to breakpoint A\n",
+		},
+	})
+}
+
+// TestBadOptions: an option that is none, or has a value that it cannot have, is answered with those
+// that there are, wherever options are given.
+func TestBadOptions(t *testing.T) {
+	open := func(name, why, advice string) string {
+		return "blksh: can't open" + name + ": " + why + "\n  " + advice + "\n"
+	}
+	checkSpoken(t, []spoken{
+		{
+			args: "-f qcow mem:1M", status: "3",
+			errs: open(" device mem:1M", "Unknown driver 'qcow'", "did you mean qcow2?"),
+		},
+		{args: "-f foo mem:1M", errs: "blksh: can't open device mem:1M: Unknown driver 'foo'\n  there can be ", status: "3"},
+		{
+			args: "--image-opts driver=null-co,sizes=1M", status: "3",
+			errs: open("", "Block protocol 'null-co' doesn't support the option 'sizes'", "did you mean size?"),
+		},
+		{
+			args: "-c 'open -o driver=mem,size=1M,foo=1'", status: "3",
+			errs: open("", "Block protocol 'mem' doesn't support the option 'foo'", "there can be size or limit"),
+		},
+		{
+			args: "-c 'create -f qcow2 -o preallocation=no new.qcow2 1M'", status: "2",
+			errs: "blksh: create new.qcow2: Parameter 'preallocation' does not accept value 'no'; " +
+				"there can be off, metadata, falloc or full\n",
+		},
+		{
+			args: "-c 'create -f qcow2 -o clustersize=4k new.qcow2 1M'", status: "2",
+			errs: "blksh: create new.qcow2: Invalid parameter 'clustersize'; there can be compat, cluster_size,",
+		},
+		{
+			args: "-c 'create -f qcow2 -o compat=9 new.qcow2 1M'", status: "2",
+			errs: "blksh: create new.qcow2: Invalid compatibility level: '9'; there are 0.10 (or v2) and 1.1 (or v3)\n",
+		},
+		{
+			args: "q.qcow2 amend -o lazy=on", status: "2",
+			errs: "blksh: amend: Invalid parameter 'lazy'; there can be compat, lazy_refcounts,",
+		},
+		{
+			args: "-c 'measure -f qcow2 -o foo=1 --size 1M'", status: "2",
+			errs: "blksh: measure: Invalid parameter 'foo'; there can be compat,",
 		},
 	})
 }
@@ -232,6 +279,19 @@ func TestWrongWords(t *testing.T) {
 			errs: "blksh: iszero: out of range: the image ends at 1048576 (1 MiB)\n",
 		},
 		{
+			args: "mem:1M read 1.0001k", status: "2",
+			errs: "blksh: 1.0001k: not a whole number of bytes; the nearest is 1024\n",
+		},
+		{
+			args: "mem:1M iszero --all --first", status: "2",
+			errs: "blksh: --all and --first do not go together\n",
+		},
+		{
+			args: "mem:1M write -c 0 64k", status: "5",
+			errs: "blksh: write failed: Operation not supported\n" +
+				"  an image of this kind holds no compressed clusters\n",
+		},
+		{
 			args: "-r raw.img -c 'write 0 1'", status: "2",
 			errs: "blksh: the image is open for reading only\n" +
 				"  -r was asked for; 'reopen -w' allows writing\n",
@@ -287,7 +347,9 @@ func TestTemporaryFolder(t *testing.T) {
 	p := asBlksh
 	p.env = append(p.env[:len(p.env):len(p.env)], "TMPDIR="+filepath.Join(dir, "nosuch"))
 	a, err := p.run(run{dir: dir, args: []string{"-s", "raw.img", "length"}})
-	if err != nil || a.status == "exit 0" || strings.Contains(a.stderr, "create") {
+	want := "blksh: can't open device raw.img: Could not get temporary filename in '" +
+		filepath.Join(dir, "nosuch") + "': No such file or directory\n"
+	if err != nil || a.status != "exit 3" || a.stderr != want {
 		t.Errorf("%v, %s, %s", err, a.status, a.stderr)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "raw.img")); err != nil {
