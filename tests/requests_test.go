@@ -102,7 +102,7 @@ func TestCoprocess(t *testing.T) {
 		{"flush", "flushed", "", 0},
 		{"truncate --shrink 1M", "resized", "", 0},
 		{"reopen", "reopened", "", 0},
-		{"use image", "done", "", 0},
+		{"use mem", "done", "", 0},
 		{"sleep 1", "done", "", 0},
 		{`{"id":{},"command":"flush"}`, "bad_value", "", 0},
 		{`{"id":20,"commands":"flush"}`, "bad_value", "", 0},

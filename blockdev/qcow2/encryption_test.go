@@ -263,9 +263,10 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// qemuIO runs qemu-io.
+// qemuIO runs qemu-io. Without one the test is skipped.
 func qemuIO(t testing.TB, args ...string) {
 	t.Helper()
+	blockdevtest.Peer(t, "qemu-io", "qemu-utils")
 	if out, err := exec.Command("qemu-io", args...).CombinedOutput(); err != nil {
 		t.Fatalf("qemu-io %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

@@ -30,9 +30,12 @@ func needPeers(t *testing.T) {
 	blockdevtest.Peer(t, "qemu-img", "qemu-utils")
 }
 
-// qemuImg runs qemu-img and returns what it prints.
+// qemuImg runs qemu-img and returns what it prints. Without one the test is skipped.
 func qemuImg(t fataler, args ...string) string {
 	t.Helper()
+	if test, ok := t.(*testing.T); ok {
+		needPeers(test)
+	}
 	out, err := exec.Command("qemu-img", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("qemu-img %s: %v\n%s", strings.Join(args, " "), err, out)
