@@ -13,6 +13,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/commands/manual"
+	"github.com/blksh/blksh/commands/print"
 )
 
 // TestHelpList wants help without a word to name every command and every topic, and the dialects of
@@ -113,7 +114,7 @@ func typeExample(t *testing.T, call string) string {
 }
 
 // TestExamples types the examples of all help texts. They need not succeed, but they must be
-// understood.
+// understood, and what they say is as the schema has it.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	m, err := manual.New()
@@ -135,8 +136,14 @@ func TestExamples(t *testing.T) {
 				if strings.HasPrefix(call, "bench") && blockdevtest.Tier() < 2 {
 					t.Skip("takes seconds")
 				}
-				if said := typeExample(t, call); misused.MatchString(said) {
+				said := typeExample(t, call)
+				if misused.MatchString(said) {
 					t.Error(said)
+				}
+				for line := range strings.Lines(said) {
+					if err := print.Validate([]byte(line)); err != nil {
+						t.Errorf("%s%v", line, err)
+					}
 				}
 			})
 		}

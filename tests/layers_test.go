@@ -38,7 +38,7 @@ var layers = []layer{
 	{"commands/copier", []string{"commands/stream", "blockdev", "blockdev/driver", "blockdev/wait"}},
 	{"commands/hexedit", []string{"commands/units"}},
 	{"commands/load", []string{"verify", "verify/job", "verify/latency"}},
-	{"commands/event", []string{"commands/args", "commands/picture", "blockdev", "blockdev/driver", "blockdev/undo", "verify", "verify/fio", "verify/job", "verify/merkle", "verify/latency", "commands/ondisk"}},
+	{"commands/event", []string{"commands/args", "commands/picture", "commands/units", "blockdev", "blockdev/driver", "blockdev/undo", "verify", "verify/fio", "verify/job", "verify/merkle", "verify/latency", "commands/ondisk"}},
 	{"commands/args", []string{"commands/units"}},
 	{"commands/colour", nil},
 	{"commands/units", nil},

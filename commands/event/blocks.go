@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -11,6 +12,19 @@ import (
 )
 
 // The events of this file are about blocks that tell whether they are intact, and about load.
+func blockEvents() []Event {
+	return []Event{
+		BlocksWritten{},
+		BadRange{},
+		Verdict{},
+		Damaged{},
+		NothingVerified{},
+		Dumped{},
+		JobNote{},
+		JobNotes{},
+		NotVerified{},
+	}
+}
 
 // Blocks says which blocks a verification job is about. File is the name of the image, where there
 // are several; Job is the section of a job file, "" without one; Type is that of their checksum,
@@ -223,4 +237,12 @@ func (NotVerified) Kind() Kind {
 		"not_verified",
 		"A job of a job file does not say how it is verified, so it is not.",
 	}
+}
+
+// Words of the event.
+func (n NotVerified) Words() string {
+	if n.Written {
+		return fmt.Sprintf("job %s has no verify=: it is written and not verified", n.Job)
+	}
+	return fmt.Sprintf("job %s has no verify=: nothing of it is verified", n.Job)
 }

@@ -1,12 +1,34 @@
 package event
 
 import (
+	"fmt"
+
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/merkle"
 )
 
 // The events of this file are about content: what a range holds, how it differs, and bytes as they
 // are.
+func dataEvents() []Event {
+	return []Event{
+		Bytes{},
+		Zero{},
+		NotZero{},
+		Verified{},
+		Shard{},
+		Sum{},
+		SumPart{},
+		Found{},
+		Searched{},
+		NotFound{},
+		Same{},
+		Different{},
+		Lengths{},
+		OtherLength{},
+		MapTotals{},
+	}
+}
 
 // DumpStyle is how bytes are shown.
 type DumpStyle string
@@ -40,6 +62,11 @@ type Zero struct{ Range }
 
 // Kind of the event.
 func (Zero) Kind() Kind { return Kind{"zero", "A range holds nothing but zeroes."} }
+
+// Words of the event.
+func (z Zero) Words() string {
+	return fmt.Sprintf("%s at offset %d are zero", units.Exact(z.Len), z.Off)
+}
 
 // NotZero says where a range is not zero, whatever was asked of it: Op is the command.
 type NotZero struct {
@@ -138,6 +165,12 @@ type Sum struct {
 // Kind of the event.
 func (Sum) Kind() Kind { return Kind{"sum", "The checksum of a range."} }
 
+// Words of the event.
+func (s Sum) Words() string {
+	return fmt.Sprintf("%x  %s of %s at offset %d", []byte(s.Sum), s.Algorithm, units.Exact(s.Len),
+		s.Off)
+}
+
 // TreeSum is how the names of sums begin that are made in a tree; see package merkle.
 const TreeSum = "tree-"
 
@@ -154,6 +187,13 @@ type SumPart struct {
 
 // Kind of the event.
 func (SumPart) Kind() Kind { return Kind{"sum_part", "What a shard knows of the sum of a tree."} }
+
+// Words of the event.
+func (s SumPart) Words() string {
+	return fmt.Sprintf("%s of %s at offset %d: leaves %d to %d, in %s; merge makes the sum",
+		s.Algorithm, units.Exact(s.Len), s.Off, s.First, s.First+s.Leaves-1,
+		units.Count(len(s.Nodes), "subtree", "subtrees"))
+}
 
 // Found is a place where bytes were found that were looked for.
 type Found struct {
@@ -180,6 +220,16 @@ func (Searched) Kind() Kind {
 	return Kind{"searched", "The end of a search that found something."}
 }
 
+// Words of the event.
+func (s Searched) Words() string {
+	more := ""
+	if s.More {
+		more = ", and perhaps more"
+	}
+	return fmt.Sprintf("%s%s in %s at offset %d", units.Count(s.Matches, "match", "matches"), more,
+		units.Exact(s.Len), s.Off)
+}
+
 // NotFound says that a range does not contain what was looked for.
 type NotFound struct{ Range }
 
@@ -191,6 +241,11 @@ func (NotFound) Kind() Kind {
 // Class of the failure.
 func (NotFound) Class() Class { return ClassData }
 
+// Words of the event.
+func (n NotFound) Words() string {
+	return fmt.Sprintf("not found in %s at offset %d", units.Exact(n.Len), n.Off)
+}
+
 // Same says that two images agree over a range.
 type Same struct {
 	Range
@@ -199,6 +254,11 @@ type Same struct {
 
 // Kind of the event.
 func (Same) Kind() Kind { return Kind{"same", "Two images agree over a range."} }
+
+// Words of the event.
+func (s Same) Words() string {
+	return fmt.Sprintf("the same: %s at offset %d", units.Exact(s.Len), s.Off)
+}
 
 // Different says where two images do not agree. Behind the end of the shorter one there is nothing
 // but zeroes.
@@ -238,6 +298,17 @@ type Lengths struct {
 // Kind of the event.
 func (Lengths) Kind() Kind {
 	return Kind{"lengths", "Two images that are compared are not of one length."}
+}
+
+// Words of the event.
+func (l Lengths) Words() string {
+	behind := "only zeroes"
+	if !l.Zero {
+		behind = "not only zeroes"
+	}
+	return fmt.Sprintf(
+		"different lengths: %s here, %s in %s; behind the end of the shorter one are %s",
+		units.Exact(l.Here), units.Exact(l.There), l.Name, behind)
 }
 
 // OtherLength is Lengths where that is a difference.

@@ -2,6 +2,8 @@ package event
 
 import "github.com/blksh/blksh/commands/picture"
 
+func drawingEvents() []Event { return []Event{Drawing{}, Drawn{}} }
+
 // Drawing is a range in cells, each of which says how much of it is of which class.
 type Drawing struct{ *picture.Picture }
 
@@ -55,3 +57,6 @@ type Drawn struct {
 
 // Kind of the event.
 func (Drawn) Kind() Kind { return Kind{"drawn", "A drawing was saved."} }
+
+// Words of the event.
+func (d Drawn) Words() string { return "drawn: " + d.Path }

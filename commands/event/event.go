@@ -4,7 +4,7 @@
 // into bytes on one of two streams. So the same command speaks the words of three QEMU versions, or
 // JSON, and a test can look at what happened instead of at text.
 //
-// An event tells facts: numbers, names as typed, the error itself. It holds no sentence, except
+// An event holds facts: numbers, names as typed, the error itself. It holds no sentence, except
 // where the sentence is the fact (a complaint about options that do not go together).
 //
 // # Declaring an event
@@ -38,8 +38,15 @@
 //	doc:"first byte"      what it says; types with a method Values add the values they may have
 //
 // The fields of an embedded struct stand among the others. Where JSON has other fields than the
-// struct, the event is a [Teller]. Each event has its word in [All]. The schema, the encoder and
-// the reference are computed from that, see package print; tests tell what is missing.
+// struct, the event is a [Teller]. Each event has its word in the list of its file, from which [All]
+// is made. The schema, the encoder and the reference are computed from that, see package print;
+// tests tell what is missing.
+//
+// What one sentence of text tells in our own dialect, it tells itself, and is [Worded]:
+//
+//	func (s Sum) Words() string { return fmt.Sprintf("%x  %s of %s", s.Sum, s.Algorithm, ...) }
+//
+// What wants more than that has a case in package print: lines, colours, the name of the program.
 package event
 
 import (
@@ -59,6 +66,13 @@ type Teller interface {
 	Event
 	// Told is the struct that JSON has in place of the event, always of one type.
 	Told() any
+}
+
+// Worded is an event that is one sentence in our own dialect, which is without an end of line; of a
+// [Reason] it says why the command failed.
+type Worded interface {
+	Event
+	Words() string
 }
 
 // Where says what an event belongs to.

@@ -1,8 +1,33 @@
 package event
 
-import "github.com/blksh/blksh/blockdev"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/units"
+)
 
 // The events of this file are about images as a whole: how they are made from others, and changed.
+func lifeEvents() []Event {
+	return []Event{
+		Copied{},
+		Unfinished{},
+		Flushed{},
+		Reopened{},
+		Closed{},
+		Measured{},
+		Resized{},
+		Committed{},
+		Uncommitted{},
+		Rebased{},
+		BitmapListed{},
+		BitmapChanged{},
+		DirtyRun{},
+		DirtyTotals{},
+		Amended{},
+	}
+}
 
 // Copied says that an image was copied: all of the range is durable in the other image.
 type Copied struct {
@@ -94,6 +119,11 @@ type Resized struct {
 // Kind of the event.
 func (Resized) Kind() Kind { return Kind{"resized", "An image got another length."} }
 
+// Words of the event.
+func (r Resized) Words() string {
+	return units.Exact(r.To) + " long, " + units.Exact(r.From) + " before"
+}
+
 // Committed says that an overlay was brought into its backing file.
 type Committed struct {
 	Name    string `json:"name" type:"path" doc:"the overlay"`
@@ -154,6 +184,28 @@ func (BitmapChanged) Kind() Kind {
 	return Kind{"bitmap_changed", "A bitmap was made, removed or changed."}
 }
 
+// Words of the event.
+func (b BitmapChanged) Words() string { return "bitmap " + b.Name + ": " + b.done() }
+
+// done says what was done to the bitmap.
+func (b BitmapChanged) done() string {
+	switch b.Action {
+	case "add":
+		return "added"
+	case "remove":
+		return "removed"
+	case "clear":
+		return "cleared"
+	case "enable":
+		return "records changes"
+	case "disable":
+		return "records nothing"
+	case "merge":
+		return "merged"
+	}
+	return b.Action
+}
+
 // DirtyRun is a run of bytes that are all dirty in a bitmap, or all not.
 type DirtyRun struct {
 	Range
@@ -176,6 +228,12 @@ type DirtyTotals struct {
 // Kind of the event.
 func (DirtyTotals) Kind() Kind { return Kind{"dirty_totals", "How much is dirty in a bitmap."} }
 
+// Words of the event.
+func (d DirtyTotals) Words() string {
+	return fmt.Sprintf("%s of %s at offset %d are dirty, in %s", units.Exact(d.Dirty),
+		units.Exact(d.Len), d.Off, units.Count(d.Runs, "run", "runs"))
+}
+
 // Amended says that options of an image are others now.
 type Amended struct {
 	Options []string `json:"options" doc:"those that were given"`
@@ -183,3 +241,6 @@ type Amended struct {
 
 // Kind of the event.
 func (Amended) Kind() Kind { return Kind{"amended", "Options of an image were changed."} }
+
+// Words of the event.
+func (a Amended) Words() string { return "amended: " + strings.Join(a.Options, ", ") }

@@ -1,6 +1,12 @@
 package event
 
-import "github.com/blksh/blksh/blockdev/driver"
+import (
+	"fmt"
+
+	"github.com/blksh/blksh/blockdev/driver"
+)
+
+func keyEvents() []Event { return []Event{KeySlots{}, KeyChanged{}} }
 
 // KeySlot is a place for the key of an encrypted image.
 type KeySlot struct {
@@ -43,4 +49,12 @@ type KeyChanged struct {
 // Kind of the event.
 func (KeyChanged) Kind() Kind {
 	return Kind{"key", "A passphrase was added to an encrypted image, or removed."}
+}
+
+// Words of the event.
+func (k KeyChanged) Words() string {
+	if k.Action == "add" {
+		return fmt.Sprintf("added a passphrase in slot %d", k.Slot)
+	}
+	return fmt.Sprintf("erased slot %d", k.Slot)
 }

@@ -3,6 +3,9 @@ package event
 import "github.com/blksh/blksh/verify"
 
 // The events of this file are about what shards did together.
+func mergeEvents() []Event {
+	return []Event{Merged{}, MergeFailed{}, MergeIdle{}, NothingMerged{}}
+}
 
 // Merged is what became of a run that several shards made. It is a MergeFailed unless all was done
 // and all is right.
@@ -137,4 +140,9 @@ func (n NothingMerged) Class() Class {
 		return ClassUsage
 	}
 	return MergeFailed{Merged{Status: n.Status}}.Class()
+}
+
+// Words of the event.
+func (NothingMerged) Words() string {
+	return "no file tells of a shard: were they written with --json, by commands with --shard?"
 }

@@ -3,6 +3,9 @@ package event
 import "github.com/blksh/blksh/blockdev"
 
 // The events of this file are what layers of the block stack report by themselves.
+func noticeEvents() []Event {
+	return []Event{Suspended{}, Resumed{}, Warning{}, BitmapsRetired{}}
+}
 
 // Suspended says that a request stopped at a breakpoint.
 type Suspended struct {

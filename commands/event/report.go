@@ -1,5 +1,7 @@
 package event
 
+func reportEvents() []Event { return []Event{Reported{}} }
+
 // Reported says that a page about what the command did was written.
 type Reported struct {
 	Name string `json:"name" type:"path" doc:"the page"`
@@ -9,3 +11,6 @@ type Reported struct {
 func (Reported) Kind() Kind {
 	return Kind{"reported", "A page about what the command did was written."}
 }
+
+// Words of the event.
+func (r Reported) Words() string { return "report: " + r.Name }

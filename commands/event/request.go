@@ -7,10 +7,31 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/commands/units"
 	"github.com/blksh/blksh/verify"
 )
 
 // The events of this file are what requests bring.
+func requestEvents() []Event {
+	return []Event{
+		Transfer{},
+		Dump{},
+		Mismatch{},
+		Failed{},
+		Injected{},
+		Alloc{},
+		MapHead{},
+		MapRun{},
+		MapCut{},
+		MapEmpty{},
+		Length{},
+		Info{},
+		Zone{},
+		Appended{},
+		BreakFailed{},
+		Abandoned{},
+	}
+}
 
 // Verb is what a transfer did.
 type Verb string
@@ -170,6 +191,9 @@ type MapEmpty struct{}
 // Kind of the event.
 func (MapEmpty) Kind() Kind { return Kind{"map_empty", "The image is empty."} }
 
+// Words of the event.
+func (MapEmpty) Words() string { return "the image is empty" }
+
 // Length is the size of the device.
 type Length struct {
 	Bytes int64 `json:"bytes" unit:"bytes" doc:"length"`
@@ -177,6 +201,9 @@ type Length struct {
 
 // Kind of the event.
 func (Length) Kind() Kind { return Kind{"length", "How long the image is."} }
+
+// Words of the event.
+func (l Length) Words() string { return units.Whole(l.Bytes) }
 
 // Info describes the device.
 type Info struct {
@@ -264,3 +291,9 @@ func (Abandoned) Kind() Kind {
 
 // Class of the failure.
 func (Abandoned) Class() Class { return ClassIO }
+
+// Words of the event.
+func (a Abandoned) Words() string {
+	return units.Count(a.Requests, "request in the background was",
+		"requests in the background were") + " given up"
+}

@@ -1,12 +1,39 @@
 package event
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/units"
 )
 
 // The events of this file are about the shell itself: what is open in it, and how it ends.
+func shellEvents() []Event {
+	return []Event{
+		Opened{},
+		NothingOpen{},
+		Listed{},
+		NoImage{},
+		DeviceBusy{},
+		NotAgreed{},
+		NotConfirmed{},
+		Interrupted{},
+		InputIgnored{},
+		CloseFailed{},
+		Unexpected{},
+		OtherStatus{},
+		Seed{},
+		Timed{},
+		ScriptFailed{},
+		Created{},
+		Checked{},
+		Version{},
+		Capabilities{},
+		Done{},
+		Exit{},
+	}
+}
 
 // Image is an image that is open, or was just opened. Name is "" where there can be only one, Path
 // if options say everything.
@@ -37,6 +64,11 @@ func (NothingOpen) Kind() Kind {
 	return Kind{"nothing_open", "A person is asked for commands, and no image is open."}
 }
 
+// Words of the event.
+func (NothingOpen) Words() string {
+	return "no image is open: 'open FILE' opens one, 'help' lists the commands"
+}
+
 // Listed is one of the open images.
 type Listed struct {
 	Image
@@ -57,6 +89,9 @@ func (NoImage) Kind() Kind { return Kind{"no_image", "No image has that name."} 
 
 // Class of the failure.
 func (NoImage) Class() Class { return ClassUsage }
+
+// Words of the event.
+func (n NoImage) Words() string { return "no image is called " + n.Name }
 
 // DeviceBusy warns of a device that is read while others use it.
 type DeviceBusy struct {
@@ -83,6 +118,9 @@ func (NotAgreed) Kind() Kind {
 // Class of the failure.
 func (NotAgreed) Class() Class { return ClassUsage }
 
+// Words of the event.
+func (n NotAgreed) Words() string { return n.Image + " is as it was: its data was to be kept" }
+
 // NotConfirmed says that nothing was done to a device, since the answer was not its name.
 type NotConfirmed struct {
 	Path string `json:"path" type:"path" doc:"of the device"`
@@ -95,6 +133,9 @@ func (NotConfirmed) Kind() Kind {
 
 // Class of the failure.
 func (NotConfirmed) Class() Class { return ClassUsage }
+
+// Words of the event.
+func (n NotConfirmed) Words() string { return "nothing was done to " + n.Path }
 
 // Interrupted says that a person stopped the command. Where that is known, Op is the command and
 // Done the number of bytes that it had done, from the start of the range on and without a gap.
@@ -113,6 +154,15 @@ func (Interrupted) Kind() Kind { return Kind{"interrupted", "A person stopped th
 
 // Class of the failure.
 func (Interrupted) Class() Class { return ClassInterrupted }
+
+// Words of the event.
+func (i Interrupted) Words() string {
+	if i.Op == "" {
+		return "interrupted"
+	}
+	return fmt.Sprintf("interrupted: %s stopped at %d, %s of %s done",
+		i.Op, i.Off+i.Done, units.Size(i.Done), units.Size(i.Len))
+}
 
 // Cause is the error.
 func (i Interrupted) Cause() error { return i.Err }
@@ -185,6 +235,9 @@ func (Unexpected) Kind() Kind {
 // Class of the failure.
 func (Unexpected) Class() Class { return ClassData }
 
+// Words of the event.
+func (Unexpected) Words() string { return "succeeded, but was expected to fail" }
+
 // OtherStatus says that a command ended with another exit status than was expected.
 type OtherStatus struct {
 	Status   int `json:"status" doc:"how it ended"`
@@ -199,6 +252,11 @@ func (OtherStatus) Kind() Kind {
 // Class of the failure.
 func (OtherStatus) Class() Class { return ClassData }
 
+// Words of the event.
+func (o OtherStatus) Words() string {
+	return fmt.Sprintf("ended with status %d, and not with %d as expected", o.Status, o.Expected)
+}
+
 // Seed is where the random numbers of a script begin, when nobody said where.
 type Seed struct {
 	Seed int64 `json:"seed" doc:"for the statement seed"`
@@ -207,6 +265,9 @@ type Seed struct {
 // Kind of the event.
 func (Seed) Kind() Kind { return Kind{"seed", "Where the random numbers of a script begin."} }
 
+// Words of the event.
+func (s Seed) Words() string { return fmt.Sprintf("seed %d", s.Seed) }
+
 // Timed is how long a command or a block took.
 type Timed struct {
 	Elapsed time.Duration `json:"elapsed_ns" unit:"ns" doc:"of the clock on the wall"`
@@ -214,6 +275,9 @@ type Timed struct {
 
 // Kind of the event.
 func (Timed) Kind() Kind { return Kind{"timed", "How long what stands behind time took."} }
+
+// Words of the event.
+func (t Timed) Words() string { return "time: " + units.Time(t.Elapsed) }
 
 // ScriptFailed says that a script could not be read.
 type ScriptFailed struct {
@@ -239,6 +303,15 @@ type Created struct {
 
 // Kind of the event.
 func (Created) Kind() Kind { return Kind{"created", "An image file was made."} }
+
+// Words of the event.
+func (c Created) Words() string {
+	size := ""
+	if c.Size >= 0 {
+		size = ", " + units.Exact(c.Size)
+	}
+	return fmt.Sprintf("created %s: %s%s", c.Path, c.Format, size)
+}
 
 // Checked says what a check found out about an image.
 type Checked struct {
@@ -276,6 +349,13 @@ type Unsound struct{ Checked }
 
 // Class of the failure.
 func (Unsound) Class() Class { return ClassData }
+
+// Words of the event.
+func (u Unsound) Words() string {
+	return fmt.Sprintf("%s, %s, %s while checking",
+		units.Count(u.Corruptions, "corruption", "corruptions"),
+		units.Count(u.Leaks, "leak", "leaks"), units.Count(u.CheckErrors, "error", "errors"))
+}
 
 // Version is which program this is.
 type Version struct {

@@ -1,6 +1,13 @@
 package event
 
-import "github.com/blksh/blksh/blockdev"
+import (
+	"fmt"
+
+	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/commands/units"
+)
+
+func snapshotEvents() []Event { return []Event{Snapshots{}, SnapshotChanged{}} }
 
 // Snapshot is a snapshot inside an image.
 type Snapshot struct {
@@ -39,4 +46,11 @@ type SnapshotChanged struct {
 // Kind of the event.
 func (SnapshotChanged) Kind() Kind {
 	return Kind{"snapshot", "A snapshot inside an image was made, applied or deleted."}
+}
+
+// Words of the event.
+func (s SnapshotChanged) Words() string {
+	done := map[string]string{"create": "made", "apply": "applied", "delete": "deleted"}[s.Action]
+	return fmt.Sprintf("%s snapshot %s, %q: %s", done, s.Snapshot.ID, s.Snapshot.Name,
+		units.Exact(s.Snapshot.Size))
 }

@@ -2,11 +2,37 @@ package event
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/blksh/blksh/commands/args"
 )
 
 // The events of this file are complaints about what was typed, and help.
+func usageEvents() []Event {
+	return []Event{
+		UnknownCommand{},
+		NoFile{},
+		FileOpen{},
+		BadCount{},
+		Synopsis{},
+		Usage{},
+		BadOption{},
+		BadNumber{},
+		BadValue{},
+		HexSuffix{},
+		ShortOption{},
+		Conflict{},
+		Unaligned{},
+		TooLong{},
+		VecTooLong{},
+		OpenFailed{},
+		Report{},
+		FileError{},
+		HelpList{},
+		HelpBody{},
+		HelpUnknown{},
+	}
+}
 
 // UnknownCommand is a first word that names no command. Near are the names that may be meant.
 type UnknownCommand struct {
@@ -342,3 +368,6 @@ func (HelpUnknown) Kind() Kind { return Kind{"help_unknown", "There is no help o
 
 // Class of the failure.
 func (HelpUnknown) Class() Class { return ClassUsage }
+
+// Words of the event.
+func (h HelpUnknown) Words() string { return fmt.Sprintf("command %q not found", h.Name) }

@@ -1,8 +1,13 @@
 package event
 
-import "github.com/blksh/blksh/verify"
+import (
+	"fmt"
+
+	"github.com/blksh/blksh/verify"
+)
 
 // The events of this file show what servers answer to requests that were made by hand.
+func wireEvents() []Event { return []Event{WireReply{}, WireDone{}, WireUnexpected{}} }
 
 // WireReply is one piece of what a server answered.
 type WireReply struct {
@@ -61,3 +66,8 @@ func (WireUnexpected) Kind() Kind {
 
 // Class of the failure.
 func (WireUnexpected) Class() Class { return ClassData }
+
+// Words of the event.
+func (w WireUnexpected) Words() string {
+	return fmt.Sprintf("%s: %s, expected %s", w.Request, w.Outcome, w.Expected)
+}

@@ -14,21 +14,30 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// Every event has its words: a case in the switch of Native or, for those that speak as qemu-io
-// does, in that of QEMU; and a failure has one in the switch of reason.
+// Every event has its words: its own or a case in the switch of Native or, for those that speak as
+// qemu-io does, in that of QEMU; and a failure that has none of its own has one in the switch of
+// reason. None has two.
 func TestEveryEventHasWords(t *testing.T) {
 	native, qemu := cases(t, "native.go", "Print"), cases(t, "qemu.go", "Print")
 	reasons := cases(t, "reason.go", "reason")
 	for _, e := range event.All() {
 		name := reflect.TypeOf(e).Name()
-		if _, fails := e.(event.Reason); fails {
-			if !slices.Contains(reasons, name) {
-				t.Errorf("event.%s is a failure: reason in reason.go wants a case for it", name)
-			}
-			continue
+		_, fails := e.(event.Reason)
+		_, worded := e.(event.Worded)
+		cased := slices.Contains(native, name) || slices.Contains(qemu, name)
+		if fails {
+			cased = slices.Contains(reasons, name)
 		}
-		if !slices.Contains(native, name) && !slices.Contains(qemu, name) {
-			t.Errorf("event.%s has no words: Native.Print in native.go wants a case for it", name)
+		switch {
+		case worded && (fails && cased || !fails && slices.Contains(native, name)):
+			t.Errorf("event.%s has its own words, and nobody comes to hear them", name)
+		case worded || cased:
+		case fails:
+			t.Errorf("event.%s is a failure: it wants a method Words, or a case of reason in reason.go",
+				name)
+		default:
+			t.Errorf("event.%s has no words: it wants a method Words, or a case of Native.Print in native.go",
+				name)
 		}
 	}
 }
@@ -44,7 +53,8 @@ func TestSwitchesAreSorted(t *testing.T) {
 		{"notice.go", "noticeWords"},
 	} {
 		names := cases(t, s.file, s.function)
-		if n := len(names); n > 0 && names[n-1] == "Reason" { // all other failures
+		others := map[string]bool{"Reason": true, "Worded": true} // which come last
+		for n := len(names); n > 0 && others[names[n-1]]; n = len(names) {
 			names = names[:n-1]
 		}
 		if len(names) < 5 || !slices.IsSorted(names) {

@@ -61,17 +61,6 @@ func (n *Native) different(at event.Where, e event.Different) {
 // placeWords is an offset in both notations.
 func placeWords(off int64) string { return fmt.Sprintf("%d (0x%x)", off, off) }
 
-// lengthWords says how long two images are.
-func lengthWords(e event.Lengths) string {
-	behind := "only zeroes"
-	if !e.Zero {
-		behind = "not only zeroes"
-	}
-	return fmt.Sprintf(
-		"different lengths: %s here, %s in %s; behind the end of the shorter one are %s",
-		units.Exact(e.Here), units.Exact(e.There), e.Name, behind)
-}
-
 func placesWords(p verify.Diff) string {
 	return units.Bytes(p.Bytes) + " in " + units.Count(p.Count, "range", "ranges")
 }
@@ -223,12 +212,4 @@ func (n *Native) found(e event.Found) {
 			n.say("  %s", l.appendMarks(nil))
 		}
 	}
-}
-
-func (n *Native) searched(e event.Searched) {
-	said := units.Count(e.Matches, "match", "matches")
-	if e.More {
-		said += ", and perhaps more"
-	}
-	n.say("%s in %s at offset %d\n", said, units.Exact(e.Len), e.Off)
 }

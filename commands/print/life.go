@@ -53,25 +53,6 @@ func (n *Native) rebased(e event.Rebased) {
 	n.say("; %s of data were copied into it\n", units.Exact(e.Written))
 }
 
-// bitmapAction says what was done to a bitmap.
-func bitmapAction(name string) string {
-	switch name {
-	case "add":
-		return "added"
-	case "remove":
-		return "removed"
-	case "clear":
-		return "cleared"
-	case "enable":
-		return "records changes"
-	case "disable":
-		return "records nothing"
-	case "merge":
-		return "merged"
-	}
-	return name
-}
-
 func (n *Native) bitmapListed(e event.BitmapListed) {
 	state := units.Exact(e.Dirty) + " dirty"
 	switch {

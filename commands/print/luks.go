@@ -25,11 +25,3 @@ func keySlotWords(s event.KeySlot) string {
 	return fmt.Sprintf("%s-%s, %s", s.KDF, s.Hash,
 		units.Count(s.Iterations, "iteration", "iterations"))
 }
-
-// keyChangedWords says what was done with a slot.
-func keyChangedWords(e event.KeyChanged) string {
-	if e.Action == "add" {
-		return fmt.Sprintf("added a passphrase in slot %d", e.Slot)
-	}
-	return fmt.Sprintf("erased slot %d", e.Slot)
-}

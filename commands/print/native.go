@@ -54,14 +54,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	switch e := e.(type) {
 	case event.Alloc:
 		n.alloc(e)
-	case event.Amended:
-		n.say("amended: %s\n", strings.Join(e.Options, ", "))
 	case event.AsJSON:
 		_, _ = n.Out.Write(appendEvent(nil, event.Where{}, e.Event))
 	case event.BadRange:
 		n.say("%s\n", badWords(e))
-	case event.BitmapChanged:
-		n.say("bitmap %s: %s\n", e.Name, bitmapAction(e.Action))
 	case event.BitmapListed:
 		n.bitmapListed(e)
 	case event.BitmapsRetired:
@@ -82,8 +78,6 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.committed(e)
 	case event.Copied:
 		n.copied(e)
-	case event.Created:
-		n.created(e)
 	case event.Damaged:
 		n.damaged(e)
 	case event.DeviceBusy:
@@ -93,14 +87,9 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.different(at, e)
 	case event.DirtyRun:
 		n.dirtyRun(e)
-	case event.DirtyTotals:
-		n.say("%s of %s at offset %d are dirty, in %s\n", units.Exact(e.Dirty), units.Exact(e.Len),
-			e.Off, units.Count(e.Runs, "run", "runs"))
 	case event.Done: // text needs none
 	case event.Drawing:
 		n.drawing(e)
-	case event.Drawn:
-		n.say("drawn: %s\n", e.Path)
 	case event.Dump:
 		n.dump(e)
 	case event.Dumped:
@@ -124,14 +113,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.warn("%s: %s\n", n.Name, noteWords(e.Note))
 	case event.JobNotes:
 		n.warn("%s: left out, as it changes no block: %s\n", n.Name, notesWords(e.Notes))
-	case event.KeyChanged:
-		n.say("%s\n", keyChangedWords(e))
 	case event.KeySlots:
 		n.keySlots(e.List)
-	case event.Length:
-		n.say("%s\n", units.Whole(e.Bytes))
-	case event.Lengths:
-		n.say("%s\n", lengthWords(e))
 	case event.Listed:
 		n.listed(e)
 	case event.Load:
@@ -140,8 +123,6 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.loadSpread(e)
 	case event.MapCut:
 		n.mapCut(e)
-	case event.MapEmpty:
-		n.say("the image is empty\n")
 	case event.MapHead:
 		n.mapHead(e)
 	case event.MapRun:
@@ -160,12 +141,8 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.mismatch(at, e)
 	case event.NotFound:
 		n.finding(at)("%s\n", reason(e))
-	case event.NotVerified:
-		n.say("%s\n", notVerifiedWords(e))
 	case event.NotZero:
 		n.notZero(at, e)
-	case event.NothingOpen:
-		n.say("no image is open: 'open FILE' opens one, 'help' lists the commands\n")
 	case event.NothingShown:
 		n.finding(at)("%s\n", reason(e))
 	case event.NothingVerified:
@@ -181,16 +158,6 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.rebased(e)
 	case event.Reopened:
 		n.say("reopened %s: %s\n", nameOf(e.Image), accessWords(e.ReadOnly))
-	case event.Reported:
-		n.say("report: %s\n", e.Name)
-	case event.Resized:
-		n.say("%s long, %s before\n", units.Exact(e.To), units.Exact(e.From))
-	case event.Same:
-		n.say("the same: %s at offset %d\n", units.Exact(e.Len), e.Off)
-	case event.Searched:
-		n.searched(e)
-	case event.Seed:
-		n.say("seed %d\n", e.Seed)
 	case event.Serving:
 		n.serving(e)
 	case event.Shard:
@@ -198,20 +165,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.Flush() // it takes long, and may be killed
 	case event.Shown:
 		n.shown(e)
-	case event.SnapshotChanged:
-		n.say("%s\n", snapshotWords(e))
 	case event.Snapshots:
 		n.snapshots(e.List)
-	case event.Sum:
-		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, units.Exact(e.Len), e.Off)
-	case event.SumPart:
-		n.say("%s of %s at offset %d: leaves %d to %d, in %s; merge makes the sum\n", e.Algorithm,
-			units.Exact(e.Len), e.Off, e.First, e.First+e.Leaves-1,
-			units.Count(len(e.Nodes), "subtree", "subtrees"))
 	case event.Synopsis:
 		n.synopsis(e)
-	case event.Timed:
-		n.say("time: %s\n", units.Time(e.Elapsed))
 	case event.Transfer:
 		n.transfer(e)
 	case event.Uncommitted:
@@ -232,10 +189,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.wireDone(e)
 	case event.WireReply:
 		n.wireReply(e)
-	case event.Zero:
-		n.say("%s at offset %d are zero\n", units.Exact(e.Len), e.Off)
 	case event.Reason:
 		n.complain(at, e)
+	case event.Worded:
+		n.say("%s\n", e.Words())
 	default:
 		return n.QEMU.Print(at, e)
 	}
@@ -374,14 +331,6 @@ func (n *Native) group(title string, list []blockdev.Detail) {
 		n.say("%s:\n", title)
 		n.details(list, 1)
 	}
-}
-
-func (n *Native) created(e event.Created) {
-	size := ""
-	if e.Size >= 0 {
-		size = ", " + units.Exact(e.Size)
-	}
-	n.say("created %s: %s%s\n", e.Path, e.Format, size)
 }
 
 func (n *Native) checked(e event.Checked) {

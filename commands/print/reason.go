@@ -12,9 +12,6 @@ import (
 // without the name of the program.
 func reason(r event.Reason) string {
 	switch e := r.(type) {
-	case event.Abandoned:
-		return units.Count(e.Requests, "request in the background was",
-			"requests in the background were") + " given up"
 	case event.BadCount:
 		return badCountWords(e)
 	case event.BadNumber:
@@ -42,38 +39,20 @@ func reason(r event.Reason) string {
 		return fileOpenWords
 	case event.ForeignChanges:
 		return foreignWords(e)
-	case event.HelpUnknown:
-		return fmt.Sprintf("command %q not found", e.Name)
-	case event.Interrupted:
-		return interruptedWords(e)
 	case event.MergeFailed:
 		return mergeWords(&e.Merged)
 	case event.Mismatch:
 		return fmt.Sprintf("Pattern verification failed at offset %d, %s", e.Off, units.Bytes(e.Len))
 	case event.NoFile:
 		return noFileWords
-	case event.NoImage:
-		return fmt.Sprintf("no image is called %s", e.Name)
-	case event.NotAgreed:
-		return e.Image + " is as it was: its data was to be kept"
-	case event.NotConfirmed:
-		return "nothing was done to " + e.Path
-	case event.NotFound:
-		return fmt.Sprintf("not found in %s at offset %d", units.Exact(e.Len), e.Off)
 	case event.NotZero:
 		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.List[0].Off))
-	case event.NothingMerged:
-		return "no file tells of a shard: were they written with --json, by commands with --shard?"
 	case event.NothingShown:
 		return nothingShownWords(e)
 	case event.NothingVerified:
 		return "nothing was verified: " + blocksWords(e.Blocks, e.Len)
 	case event.OpenFailed:
 		return firstLine(openFailedWords(e))
-	case event.OtherLength:
-		return lengthWords(e.Lengths)
-	case event.OtherStatus:
-		return fmt.Sprintf("ended with status %d, and not with %d as expected", e.Status, e.Expected)
 	case event.Report:
 		return reportWords(e)
 	case event.ScriptFailed:
@@ -82,20 +61,14 @@ func reason(r event.Reason) string {
 		return tooLongWords(e)
 	case event.Unaligned:
 		return unalignedWords(e)
-	case event.Unexpected:
-		return "succeeded, but was expected to fail"
 	case event.UnknownCommand:
 		return unknownCommandWords(e)
-	case event.Unsound:
-		return fmt.Sprintf("%s, %s, %s while checking",
-			units.Count(e.Corruptions, "corruption", "corruptions"),
-			units.Count(e.Leaks, "leak", "leaks"), units.Count(e.CheckErrors, "error", "errors"))
 	case event.Usage:
 		return usageWords(e)
 	case event.VecTooLong:
 		return vecTooLongWords(e)
-	case event.WireUnexpected:
-		return fmt.Sprintf("%s: %s, expected %s", e.Request, e.Outcome, e.Expected)
+	case event.Worded:
+		return e.Words()
 	}
 	return r.Kind().Doc
 }
@@ -111,12 +84,4 @@ func badNumberReason(e event.BadNumber) string {
 		return e.Err.Error()
 	}
 	return badNumberWords(e)
-}
-
-func interruptedWords(e event.Interrupted) string {
-	if e.Op == "" {
-		return "interrupted"
-	}
-	return fmt.Sprintf("interrupted: %s stopped at %d, %s of %s done",
-		e.Op, e.Off+e.Done, units.Size(e.Done), units.Size(e.Len))
 }

@@ -40,10 +40,3 @@ func clockWords(ns int64) string {
 	ms := max(0, ns) / int64(time.Millisecond)
 	return fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3_600_000, ms/60_000%60, ms/1000%60, ms%1000)
 }
-
-// snapshotWords says what was done with a snapshot.
-func snapshotWords(e event.SnapshotChanged) string {
-	done := map[string]string{"create": "made", "apply": "applied", "delete": "deleted"}[e.Action]
-	return fmt.Sprintf("%s snapshot %s, %q: %s", done, e.Snapshot.ID, e.Snapshot.Name,
-		units.Exact(e.Snapshot.Size))
-}

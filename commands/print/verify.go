@@ -96,13 +96,6 @@ func notesWords(notes []fio.Note) string {
 	return strings.Join(reasons, ", ")
 }
 
-func notVerifiedWords(e event.NotVerified) string {
-	if e.Written {
-		return fmt.Sprintf("job %s has no verify=: it is written and not verified", e.Job)
-	}
-	return fmt.Sprintf("job %s has no verify=: nothing of it is verified", e.Job)
-}
-
 func verdictWords(e event.Verdict) string {
 	if e.Result.Blocks == 0 && e.Others > 0 {
 		return "left to the jobs that wrote it last: " + blocksWords(e.Blocks, e.Len)
