@@ -10,16 +10,12 @@ import "github.com/blksh/blksh/commands/session"
 // all is every command there is, sorted by name.
 var all = [...]*session.Command{
 	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &amend, &bench, &bitmapCommand,
-	&breakCommand,
-	&capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create, &discard, &edit,
-	&exports, &find, &flush, &help,
-	&images, &info, &isZero, &length, &luksCommand, &mapCommand, &measure, &mergeCommand, &multiwrite,
-	&next, &open,
-	&quit, &read, &readv,
-	&rebase, &removeBreak, &reopen, &resize, &resume, &serve, &show, &sigraise, &sleep, &snapshotCommand,
-	&sourceCommand, &sumCommand, &truncate, &undoCommand,
-	&use, &verifyJob, &verifyRead, &verifyWrite, &version, &viewCommand, &waitBreak, &wireCommand,
-	&write, &writev,
+	&breakCommand, &capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create,
+	&discard, &edit, &exports, &find, &flush, &help, &images, &info, &isZero, &length,
+	&luksCommand, &mapCommand, &measure, &mergeCommand, &multiwrite, &next, &open, &quit, &read,
+	&readv, &rebase, &removeBreak, &reopen, &resize, &resume, &serve, &show, &sigraise, &sleep,
+	&snapshotCommand, &sourceCommand, &sumCommand, &truncate, &undoCommand, &use, &verifyJob,
+	&verifyRead, &verifyWrite, &version, &viewCommand, &waitBreak, &wireCommand, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }
 
