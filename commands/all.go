@@ -14,7 +14,7 @@ var all = [...]*session.Command{
 	&discard, &edit, &exports, &find, &flush, &help, &images, &info, &isZero, &length,
 	&luksCommand, &mapCommand, &measure, &mergeCommand, &multiwrite, &next, &open, &quit, &read,
 	&readv, &rebase, &removeBreak, &reopen, &resize, &resume, &serve, &show, &sigraise, &sleep,
-	&snapshotCommand, &sourceCommand, &sumCommand, &tally, &truncate, &undoCommand, &use, &verifyJob,
+	&snapshotCommand, &sourceCommand, &sumCommand, &truncate, &undoCommand, &use, &verifyJob,
 	&verifyRead, &verifyWrite, &version, &viewCommand, &waitBreak, &wireCommand, &write, &writev,
 	&zoneAppend, &zoneClose, &zoneFinish, &zoneOpen, &zoneReport, &zoneReset,
 }

@@ -26,7 +26,7 @@ func dataEvents() []Event {
 		Different{},
 		Lengths{},
 		OtherLength{},
-		MapTotals{}, Tallied{},
+		MapTotals{},
 	}
 }
 
@@ -336,17 +336,3 @@ type MapTotals struct {
 
 // Kind of the event.
 func (MapTotals) Kind() Kind { return Kind{"map_totals", "The runs of a map added up, in bytes."} }
-
-// Tallied says how many bits of a range are set.
-type Tallied struct {
-	Range
-	Ones int64 `json:"ones" doc:"bits that are set"`
-}
-
-// Kind of the event.
-func (Tallied) Kind() Kind { return Kind{"tallied", "How many bits of a range are set."} }
-
-// Words of the event.
-func (t Tallied) Words() string {
-	return fmt.Sprintf("%d bits of %s at offset %d are set", t.Ones, units.Exact(t.Len), t.Off)
-}

@@ -4,7 +4,7 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum tally truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -155,7 +155,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum tally truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines json keys names nbd patterns quoting reports safety scripts settings shards sizes status' files=
+		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines json keys names nbd patterns quoting reports safety scripts settings shards sizes status' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -309,9 +309,6 @@ _blksh_operands() {
 	-a | --algorithm) flags= words='sha256 sha512 sha384 sha1 md5 crc32 crc32c blksum' files= ;;
 	--shard) flags= words='slurm k8s env' files= ;;
 		esac
-		;;
-	tally)
-		flags='' words='' files=
 		;;
 	truncate | t)
 		flags='-m --preallocation --shrink' words='' files=
@@ -470,7 +467,7 @@ _blksh() {
 	elif [[ $cur == -* ]]; then
 		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --no-rc --yes --json --color --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum tally truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum tally truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -117,7 +117,6 @@ complete -c blksh -n '__blksh_after_image' -f -a sleep -d 'waits for the given v
 complete -c blksh -n '__blksh_after_image' -f -a snapshot -d 'lists, makes, applies or deletes snapshots inside an image'
 complete -c blksh -n '__blksh_after_image' -f -a source -d 'runs the commands of a file'
 complete -c blksh -n '__blksh_after_image' -f -a sum -d 'computes the checksum of a range'
-complete -c blksh -n '__blksh_after_image' -f -a tally -d 'counts the bits of a range that are set'
 complete -c blksh -n '__blksh_after_image' -f -a truncate -d 'truncates the current file at the given offset'
 complete -c blksh -n '__blksh_after_image' -f -a undo -d 'puts back what a disk held before it was changed'
 complete -c blksh -n '__blksh_after_image' -f -a use -d 'makes another image the current one'
@@ -262,7 +261,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum tally truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines json keys names nbd patterns quoting reports safety scripts settings shards sizes status'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines json keys names nbd patterns quoting reports safety scripts settings shards sizes status'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -412,8 +411,6 @@ complete -c blksh -n '__blksh_in sum' -f
 complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha384 sha1 md5 crc32 crc32c blksum' -d 'which checksum'
 complete -c blksh -n '__blksh_in sum' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in sum' -l tree -d 'hash in a tree, with sha256, sha384 or sha512'
-
-complete -c blksh -n '__blksh_in tally' -f
 
 complete -c blksh -n '__blksh_in truncate t' -f
 complete -c blksh -n '__blksh_in truncate t' -s m -l preallocation -x -a 'off metadata falloc full' -d 'what to do with space that is added'
