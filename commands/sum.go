@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha3"
 	"crypto/sha512"
 	"hash"
 	"hash/crc32"
@@ -26,6 +27,7 @@ var sums = []checksum{
 	{"sha256", sha256.New, true},
 	{"sha512", sha512.New, true},
 	{"sha384", sha512.New384, true},
+	{"sha3-256", func() hash.Hash { return sha3.New256() }, false},
 	{"sha1", sha1.New, false},
 	{"md5", md5.New, false},
 	{"crc32", func() hash.Hash { return crc32.NewIEEE() }, false},

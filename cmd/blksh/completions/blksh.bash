@@ -306,7 +306,7 @@ _blksh_operands() {
 	sum)
 		flags='-a --algorithm --shard --tree' words='' files=
 		case $prev in
-	-a | --algorithm) flags= words='sha256 sha512 sha384 sha1 md5 crc32 crc32c blksum' files= ;;
+	-a | --algorithm) flags= words='sha256 sha512 sha384 sha3-256 sha1 md5 crc32 crc32c blksum' files= ;;
 	--shard) flags= words='slurm k8s env' files= ;;
 		esac
 		;;

@@ -408,7 +408,7 @@ complete -c blksh -n '__blksh_in snapshot' -f -a 'list create apply delete'
 complete -c blksh -n '__blksh_in source' -r -F
 
 complete -c blksh -n '__blksh_in sum' -f
-complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha384 sha1 md5 crc32 crc32c blksum' -d 'which checksum'
+complete -c blksh -n '__blksh_in sum' -s a -l algorithm -x -a 'sha256 sha512 sha384 sha3-256 sha1 md5 crc32 crc32c blksum' -d 'which checksum'
 complete -c blksh -n '__blksh_in sum' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in sum' -l tree -d 'hash in a tree, with sha256, sha384 or sha512'
 
