@@ -12,32 +12,48 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// breakpoint is what a command of this file does: to the layer that can hold requests, with its
-// words.
+// breakpoint is what a command of this file is about.
 type breakpoint struct {
 	action     string // as failures name it
 	event, tag string
-	do         func(ctx context.Context, s *session.Session, b driver.Breakpointer, p *breakpoint) error
 }
 
-func (p *breakpoint) run(ctx context.Context, s *session.Session, im *session.Image) error {
-	holder, ok := driver.Find[driver.Breakpointer](im.Dev.Top())
-	err := error(blockdev.ErrNotSupported)
-	if ok {
-		err = p.do(ctx, s, holder, p)
+// onBreakpoint is what to do to the layer that can hold requests.
+type onBreakpoint func(ctx context.Context, s *session.Session, b driver.Breakpointer) error
+
+func (p *breakpoint) run(do onBreakpoint) session.Run {
+	return func(ctx context.Context, s *session.Session, im *session.Image) error {
+		holder, ok := driver.Find[driver.Breakpointer](im.Dev.Top())
+		err := error(blockdev.ErrNotSupported)
+		if ok {
+			err = do(ctx, s, holder)
+		}
+		if err == nil {
+			return nil
+		}
+		failed := event.BreakFailed{Action: p.action, Tag: p.tag, Event: p.event, Err: err}
+		if errors.Is(err, syscall.ENOENT) && p.event != "" {
+			failed.Near = args.Near(p.event, eventNames())
+		}
+		return event.Fail(failed)
 	}
-	if err == nil {
-		return nil
-	}
-	failed := event.BreakFailed{Action: p.action, Tag: p.tag, Event: p.event, Err: err}
-	if errors.Is(err, syscall.ENOENT) && p.event != "" {
-		failed.Near = args.Near(p.event, eventNames())
-	}
-	return event.Fail(failed)
 }
 
 func (p *breakpoint) tagOperand(f *session.Flags) {
 	f.Word("tag", args.Text("TAG"), word(&p.tag))
+}
+
+// byTag makes a command that does something at once to what a tag names.
+func byTag(
+	action string, do func(b driver.Breakpointer, tag string) error,
+) func(f *session.Flags) session.Run {
+	return func(f *session.Flags) session.Run {
+		p := &breakpoint{action: action}
+		p.tagOperand(f)
+		return p.run(func(_ context.Context, _ *session.Session, b driver.Breakpointer) error {
+			return do(b, p.tag)
+		})
+	}
 }
 
 func eventNames() []string {
@@ -62,15 +78,12 @@ var breakCommand = session.Command{
  Needs a blkdebug layer, as in: open blkdebug::disk.qcow2
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{
-			action: "set",
-			do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
-				return b.Break(driver.EventName(p.event), p.tag)
-			},
-		}
+		p := &breakpoint{action: "set"}
 		f.Word("event", args.Enum("EVENT", eventNames), word(&p.event))
 		p.tagOperand(f)
-		return p.run
+		return p.run(func(_ context.Context, _ *session.Session, b driver.Breakpointer) error {
+			return b.Break(driver.EventName(p.event), p.tag)
+		})
 	},
 }
 
@@ -82,16 +95,7 @@ var removeBreak = session.Command{
 	Long: ` Example:
  remove_break A        nothing stops at A from now on; what stands goes on
 `,
-	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{
-			action: "remove",
-			do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
-				return b.RemoveBreak(p.tag)
-			},
-		}
-		p.tagOperand(f)
-		return p.run
-	},
+	New: byTag("remove", driver.Breakpointer.RemoveBreak),
 }
 
 var resume = session.Command{
@@ -102,16 +106,7 @@ var resume = session.Command{
 	Long: ` Example:
  resume A              lets the request go on that stands at A
 `,
-	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{
-			action: "resume",
-			do: func(_ context.Context, _ *session.Session, b driver.Breakpointer, p *breakpoint) error {
-				return b.Resume(p.tag)
-			},
-		}
-		p.tagOperand(f)
-		return p.run
-	},
+	New: byTag("resume", driver.Breakpointer.Resume),
 }
 
 var waitBreak = session.Command{
@@ -123,13 +118,10 @@ var waitBreak = session.Command{
  wait_break A          returns when a request stands at A; fails if none comes
 `,
 	New: func(f *session.Flags) session.Run {
-		p := &breakpoint{
-			action: "wait",
-			do: func(ctx context.Context, s *session.Session, b driver.Breakpointer, p *breakpoint) error {
-				return s.Do(ctx, func(ctx context.Context) error { return b.WaitSuspended(ctx, p.tag) })
-			},
-		}
+		p := &breakpoint{action: "wait"}
 		p.tagOperand(f)
-		return p.run
+		return p.run(func(ctx context.Context, s *session.Session, b driver.Breakpointer) error {
+			return s.Do(ctx, func(ctx context.Context) error { return b.WaitSuspended(ctx, p.tag) })
+		})
 	},
 }
