@@ -417,8 +417,14 @@ func (b *blockJob) flags(f *session.Flags) {
 	b.options.ReadFile = args.ReadFile
 	for _, j := range jobFlags {
 		f.Flag(j.letter, j.long, j.value, j.help, func(word string) error {
-			b.sized = b.sized || j.option == "bs"
-			return b.set(j.option, word)
+			option := j.option
+			if option == "bs" {
+				b.sized = true
+				if strings.ContainsAny(word, "-:") { // to bs, those are sizes of reads and of writes
+					option = "bsrange"
+				}
+			}
+			return b.set(option, word)
 		})
 	}
 	f.Enum(0, "order", "ORDER", orders, "which block comes next, random as fio draws it, each once",

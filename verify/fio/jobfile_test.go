@@ -85,6 +85,11 @@ func TestParseJobFileErrors(t *testing.T) {
 		{"[a]\nverify", "job file, line 2: verify=: a value is missing"},
 		{"[a]\nbs=4kix", `job file, line 2: bs=4kix: "4kix" is no size`},
 		{"[a]\nbs=1,2,3,4", "job file, line 2: bs=1,2,3,4: there are at most three values: for reads, writes and trims"},
+		{"[a]\nbs=4k-8k,16k", `job file, line 2: bs=4k-8k,16k: "4k-8k" is no size`},
+		{"[a]\nbs= 4k", "job file, line 2: bs= 4k: fio drops the unit of a number that follows a blank"},
+		{"[a]\nsize = 1m", "job file, line 2: size= 1m: fio drops the unit of a number that follows a blank"},
+		{"[a]\nbs=4k, 8k", "job file, line 2: bs=4k, 8k: fio drops the unit of a number that follows a blank"},
+		{"[a]\nbsrange=4k-8k, 8k-16k", "job file, line 2: bsrange=4k-8k, 8k-16k: fio drops the unit of a number that follows a blank"},
 		{"[a]\nnumjobs=1000000000", "job file, line 2: numjobs=1000000000: a number within 1 and 4096 is wanted"},
 		{"[a]\nnrfiles=9000000000000000000", "job file, line 2: nrfiles=9000000000000000000: a number within 1 and 4096 is wanted"},
 		{"[a]\nbssplit=" + strings.Repeat("1k/0:", 64) + "1k", "job file, line 2: bssplit=" + strings.Repeat("1k/0:", 8)[:37] + "...: more than 64 sizes"},
@@ -96,6 +101,24 @@ func TestParseJobFileErrors(t *testing.T) {
 		_, _, err := ParseJobFile(strings.NewReader(c.file), DefaultOptions(), Surroundings{})
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%q: %v, want %s", c.file, err, c.want)
+		}
+	}
+}
+
+// TestBlocksByDirection has bs take the lists that fio takes, which are no ranges.
+func TestBlocksByDirection(t *testing.T) {
+	for list, want := range map[string][2]int{
+		"8k": {8192, 8192}, "8k,16k": {8192, 16384}, "8k-16k": {8192, 16384},
+		"8k:16k": {8192, 16384}, "8k:16k-32k": {8192, 16384}, "8k,16k-32k": {8192, 16384},
+		"8k ,16k": {8192, 16384}, ",8k": {0, 8192}, "8k,": {8192, 4096}, "8k-": {8192, 4096},
+	} {
+		o := DefaultOptions()
+		if _, err := o.Set("bs", list); err != nil {
+			t.Errorf("bs=%s: %v", list, err)
+		}
+		if got := [2]int{o.Reads.Min, o.MinBlock}; got != want || o.MaxBlock > o.MinBlock {
+			t.Errorf("bs=%s: reads and writes of %v, the largest %d; want %v", list, got,
+				o.MaxBlock, want)
 		}
 	}
 }

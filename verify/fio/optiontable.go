@@ -217,6 +217,7 @@ func tabulate(parts ...map[string]option) map[string]option {
 // 1. word says why an option that fio has changes nothing here, and is empty for
 // others.
 func (o *Options) Set(name, value string) (word string, err error) {
+	blank := value != "" && strings.ContainsRune(" \t", rune(value[0]))
 	value = strings.TrimSpace(value)
 	row, known := options.get()[name]
 	switch {
@@ -228,6 +229,9 @@ func (o *Options) Set(name, value string) (word string, err error) {
 			row.refused)
 	}
 	if row.set != nil {
+		if blank && hasUnit(value) {
+			return "", fmt.Errorf("%s= %s: %w", name, verify.Brief(value), errBlank)
+		}
 		if err := row.set(o, value); err != nil {
 			return "", fmt.Errorf("%s=%s: %w", name, verify.Brief(value), err)
 		}

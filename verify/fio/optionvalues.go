@@ -176,28 +176,58 @@ func setVerify(o *Options, v string) error {
 	return nil
 }
 
-// byDirection reads what options say of reads, writes and trims, separated by commas: what holds
-// for reads only if nothing is said of writes holds for both. set gets what there is to say of
-// either.
-func byDirection(v string, set func(way ddir, v string) error) error {
-	parts := strings.Split(v, ",")
+// byDirection sets what there is to say of reads, writes and trims, in this order: what holds for
+// reads only if nothing is said of writes holds for both. set gets what there is to say of either.
+func byDirection(parts []string, set func(way ddir, v string) error) error {
 	if len(parts) > 3 {
 		return errors.New("there are at most three values: for reads, writes and trims")
 	}
-	read := strings.TrimSpace(parts[0])
+	read := strings.TrimRight(parts[0], " \t")
 	write := read
 	if len(parts) > 1 {
-		write = strings.TrimSpace(parts[1])
+		write = strings.TrimRight(parts[1], " \t")
 	}
 	for way, part := range map[ddir]string{reads: read, writes: write} {
 		if part == "" {
 			continue // as it was
+		}
+		if part[0] == ' ' || part[0] == '\t' {
+			return errBlank
 		}
 		if err := set(way, part); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// errBlank refuses what fio reads as a number without its unit: a job would be another one.
+var errBlank = errors.New("fio drops the unit of a number that follows a blank")
+
+// hasUnit says whether v is a number and more.
+func hasUnit(v string) bool {
+	rest := strings.TrimLeft(v, "0123456789")
+	return rest != "" && rest != v
+}
+
+// ranges splits a list of what may have colons and dashes itself.
+func ranges(v string) []string { return strings.Split(v, ",") }
+
+// numbers splits a list of numbers as fio does: at the next comma, where there is none at the next
+// colon, and where there is none of these at the next dash.
+func numbers(v string) (list []string) {
+	for {
+		at := -1
+		for _, divides := range ",:-" {
+			if at = strings.IndexRune(v, divides); at >= 0 {
+				break
+			}
+		}
+		if at < 0 {
+			return append(list, v)
+		}
+		list, v = append(list, v[:at]), v[at+1:]
+	}
 }
 
 // setSizes sets the block sizes of one direction.
@@ -222,11 +252,9 @@ func (o *Options) block(v string) (int, error) {
 	return int(n), nil
 }
 
+// setBlock reads a size, or those of reads, writes and trims. A range is bsrange.
 func setBlock(o *Options, v string) error {
-	return byDirection(v, func(w ddir, v string) error {
-		if strings.ContainsAny(v, "-:") {
-			return o.setRange(w, v)
-		}
+	return byDirection(numbers(v), func(w ddir, v string) error {
 		n, err := o.block(v)
 		if err == nil && !o.RangeGiven[w] {
 			o.setSizes(w, Sizes{Min: n, Max: n})
@@ -237,7 +265,7 @@ func setBlock(o *Options, v string) error {
 
 // setBlockRange sets sizes that no bs changes, wherever it stands, as in fio.
 func setBlockRange(o *Options, v string) error {
-	return byDirection(v, func(w ddir, v string) error {
+	return byDirection(ranges(v), func(w ddir, v string) error {
 		o.RangeGiven[w] = true
 		return o.setRange(w, v)
 	})
@@ -270,7 +298,7 @@ const maxShares = 64
 // setSplit reads SIZE/PERCENT:SIZE/PERCENT...; sizes without a percentage share
 // what the others leave.
 func setSplit(o *Options, v string) error {
-	return byDirection(v, func(w ddir, v string) error {
+	return byDirection(ranges(v), func(w ddir, v string) error {
 		o.RangeGiven[w] = true
 		return o.setShares(w, v)
 	})
@@ -320,7 +348,7 @@ func (o *Options) setShares(w ddir, v string) error {
 
 // setBlockAlign takes the alignment that blocks have anyhow: with any other they overlap in part.
 func setBlockAlign(o *Options, v string) error {
-	return byDirection(v, func(w ddir, v string) error {
+	return byDirection(numbers(v), func(w ddir, v string) error {
 		n, err := o.block(v)
 		if err == nil && n != o.MinBlock && n != o.Reads.Min {
 			err = errors.New(
@@ -429,7 +457,7 @@ func setZoneMode(o *Options, v string) error {
 }
 
 func setPercentRandom(o *Options, v string) error {
-	return byDirection(v, func(w ddir, v string) error {
+	return byDirection(numbers(v), func(w ddir, v string) error {
 		n, err := percentage(v)
 		o.Sequential[w] = 100 - n
 		return err
