@@ -194,14 +194,21 @@ func (c *copyJob) prepare(ctx context.Context, s *session.Session) error {
 		}
 	}
 	if c.resume {
+		if c.path != "" && !copyNoted(c.journal) {
+			return conflict("there is no copy to go on with: %s does not say how far one into %s came; "+
+				"without --resume it begins, and with --force anew", c.journal, c.part)
+		}
 		return nil
 	}
 	_, err = s.MakeImage(ctx, c.part, c.cfg)
-	if c.path != "" && errors.Is(err, fs.ErrExist) {
+	switch there := c.path != "" && errors.Is(err, fs.ErrExist); {
+	case there && !copyNoted(c.journal):
+		return conflict("%s is there already, and no %s says how far a copy into it came; "+
+			"--force begins anew", c.part, c.journal)
+	case there:
 		return conflict("%s is there already, from a copy that was not finished; "+
 			"--resume goes on with that, --force begins anew", c.part)
-	}
-	if err != nil {
+	case err != nil:
 		return createFailed("copy", c.name, err)
 	}
 	return nil

@@ -185,11 +185,13 @@ func TestCopyRefused(t *testing.T) {
 	if err := os.Link("src.raw", "linked.raw"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile("begun.raw.part", []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile("notes.json", []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{
+		"begun.raw.part": "mine", "notes.json": "mine", "empty.raw.part": "mine",
+		"empty.raw.part.json": "",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for line, want := range map[string]struct {
 		status int
@@ -201,7 +203,10 @@ func TestCopyRefused(t *testing.T) {
 		"copy -n src.raw -":                          {2, "read -o -"},
 		"copy --force src.raw src.raw":               {2, "open in this shell"},
 		"copy --force src.raw linked.raw":            {2, "open in this shell"},
-		"copy src.raw begun.raw":                     {2, "--resume"},
+		"copy src.raw begun.raw":                     {2, "and no begun.raw.part.json says"},
+		"copy --resume src.raw begun.raw":            {2, "--force"},
+		"copy src.raw empty.raw":                     {2, "and no empty.raw.part.json says"},
+		"copy --resume src.raw empty.raw":            {2, "--force"},
 		"copy -f nothing src.raw new.raw":            {2, "Unknown file format"},
 		"copy -o nothing=1 src.raw new.raw":          {2, "nothing"},
 		"copy src.raw new.vmdk":                      {2, "vmdk"},
@@ -219,7 +224,7 @@ func TestCopyRefused(t *testing.T) {
 			strings.Contains(said, "copied") {
 			t.Errorf("%s: status %d, want %d: %s", line, status, want.status, said)
 		}
-		for _, name := range []string{"begun.raw.part", "notes.json"} {
+		for _, name := range []string{"begun.raw.part", "notes.json", "empty.raw.part"} {
 			if contents(t, name) != "mine" {
 				t.Errorf("%s: %s was written", line, name)
 			}

@@ -51,6 +51,13 @@ const (
 // copyJournal is the journal of a copy on its way. nil notes nothing.
 type copyJournal struct{ file *target.File }
 
+// copyNoted says whether a copy has begun the journal of that name: one that was killed early has
+// left none, or an empty one.
+func copyNoted(name string) bool {
+	st, err := os.Stat(name)
+	return err == nil && st.Size() > 0
+}
+
 // openCopyJournal makes a journal, or opens that of a copy which was stopped and reads how far it
 // came.
 func openCopyJournal(
