@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -117,6 +118,12 @@ func (j *jobFile) load(ctx context.Context) error {
 		return event.Fail(event.BadValue{Message: j.name + ": " + err.Error()})
 	}
 	chosen, files := 0, 0
+	j.jobs = slices.DeleteFunc(j.jobs, func(o fio.Options) bool { return o.NoData })
+	if len(j.jobs) == 0 {
+		return event.Fail(event.BadValue{
+			Message: j.name + ": no job has an ioengine that moves data",
+		})
+	}
 	for i := range j.jobs {
 		o := &j.jobs[i]
 		o.DoVerify = o.DoVerify && !j.written
@@ -214,6 +221,8 @@ type placedJob struct {
 	writes  bool
 	images  []*session.Image // nil if it is not to be run
 	made    bool             // its files were not there before
+	// lengths are those of its files before the job, nil if nobody asked: percentages are of them.
+	lengths []int64
 }
 
 // place finds the files of all jobs. Those that are not to be run count as far as they are on the
@@ -255,19 +264,36 @@ func (j *jobFile) alone(o *fio.Options) bool {
 
 // placed is the job on its images.
 func (job *placedJob) placed() (fio.Options, error) {
-	var lengths []int64
-	for _, im := range job.images {
+	for _, im := range job.images[len(job.lengths):] {
 		n := im.Dev.Size()
 		if job.made {
 			n = -1
 		}
-		lengths = append(lengths, n)
+		job.lengths = append(job.lengths, n)
 	}
-	on, err := job.options.On(lengths)
+	on, err := job.options.On(job.lengths)
+	if err == nil && !job.writes && job.mayHaveMade(&on) {
+		err = fmt.Errorf("job %s: offsets in percent are of the length that a file had before the "+
+			"job, which may have made this one; offsets in bytes say where its blocks are", on.Name)
+	}
 	if err != nil {
 		return on, event.Fail(event.BadValue{Message: "verify_job: " + err.Error()})
 	}
 	return on, nil
+}
+
+// mayHaveMade says whether the files are as long as the job would have made them, and its blocks
+// then lay elsewhere.
+func (job *placedJob) mayHaveMade(on *fio.Options) bool {
+	made, err := job.options.On(slices.Repeat([]int64{-1}, len(job.lengths)))
+	if err != nil || made.Offset == on.Offset {
+		return false
+	}
+	return slices.ContainsFunc(job.images, func(im *session.Image) bool {
+		st, err := os.Stat(im.Describe().Path)
+		return err == nil && st.Mode().IsRegular() && st.Size() == im.Dev.Size() &&
+			st.Size() == made.Offset+made.Part
+	})
 }
 
 // isDamage says whether all of a job was done and its blocks are not what they should be.

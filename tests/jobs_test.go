@@ -21,6 +21,8 @@ type jobCase struct {
 	reads string
 	// unchecked: a byte that is damaged in the midst does not show, as nothing there is verified.
 	unchecked bool
+	// before is the length of x.img before it is written, in bytes; 0: it is not there.
+	before int64
 	// fails: fio takes its own blocks for bad ones.
 	fails bool
 }
@@ -53,6 +55,17 @@ var jobCases = []jobCase{
 	{name: "keywords", text: "[a]\nfilename=x.img\nsize=$pagesize*16\nrw=write\nbs=$pagesize\nverify=crc32c\n"},
 	{name: "included", text: "[global]\ninclude common.inc\n[a]\nrw=write\nverify=crc32c\n"},
 	{name: "percent", text: "[a]\nfilename=x.img\nfilesize=1m\nsize=50%\nrw=randwrite\nbs=4k\nverify=crc32c\n"},
+	{name: "a size for each direction", text: "[a]\nfilename=x.img\nsize=256k\nrw=randwrite\nbs=4k-16k\nverify=crc32c\n"},
+	{
+		name: "percent of a file that grows", before: 256 << 10, reads: "offsets in percent", fails: true,
+		text: "[a]\nfilename=x.img\nfilesize=1m\noffset=25%\nsize=256k\nrw=randwrite\nbs=4k\nverify=crc32c\n",
+	},
+	{name: "percent of a file", before: 1 << 20, unchecked: true, text: "[a]\nfilename=x.img\noffset=25%\nsize=256k\nrw=randwrite\nbs=4k\nverify=crc32c\n"},
+	{
+		name: "an engine that moves no data",
+		text: "[global]\nfilename=x.img\nsize=256k\nbs=4k\n[a]\nrw=randwrite\nverify=crc32c\n" +
+			"[idle]\nstonewall\nioengine=null\nrw=write\n",
+	},
 	{name: "decimal units", text: "[a]\nfilename=x.img\nsize=1MiB\nrw=randwrite\nbs=4KiB\nverify=crc32c\n"},
 	{name: "kb_base", text: "[a]\nfilename=x.img\nsize=1m\nbs=4k\nkb_base=1000\nrw=write\nverify=crc32c\n"},
 	{name: "part of the size", text: "[a]\nfilename=x.img\nsize=1m\nio_size=256k\nrw=randwrite\nbs=4k\nverify=crc32c\n"},
@@ -84,11 +97,13 @@ func TestJobFilesBothWays(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			c.begin(t, dir)
 			if ok, said := runJob(t, fio, dir); !ok && !c.fails {
 				t.Fatalf("fio: %s", said)
 			}
 			readJob(t, dir, &c)
 			empty(t, dir)
+			c.begin(t, dir)
 			if a := inDir(t, dir, "-c", "verify_job --fio 3.33 job.fio"); a.status != "exit 0" {
 				t.Fatalf("writing: %s\n%s%s", a.status, a.stdout, a.stderr)
 			}
@@ -97,6 +112,17 @@ func TestJobFilesBothWays(t *testing.T) {
 				t.Errorf("fio does not find it intact: %s", said)
 			}
 		})
+	}
+}
+
+// begin makes the file that is there before the job.
+func (c *jobCase) begin(t *testing.T, dir string) {
+	t.Helper()
+	if c.before == 0 {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x.img"), make([]byte, c.before), 0o666); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -35,6 +35,7 @@ type Options struct {
 	AuxPath        string   // aux-path
 	StateSave      bool     // verify_state_save
 	StateLoad      bool     // verify_state_load
+	NoData         bool     // an ioengine whose requests move no data: such a job does nothing here
 
 	NumJobs int // numjobs; see [Options.Clones]
 	Clone   int // which of them, from 0

@@ -236,5 +236,8 @@ func (o *Options) Set(name, value string) (word string, err error) {
 			return "", fmt.Errorf("%s=%s: %w", name, verify.Brief(value), err)
 		}
 	}
+	if o.NoData && name == "ioengine" {
+		return "its requests move no data, so that the job is left out", nil
+	}
 	return row.why, nil
 }

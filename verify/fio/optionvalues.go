@@ -432,7 +432,14 @@ var queueingEngines = []string{
 	"libblkio", "libiscsi", "gfapi_async", "spdk", "spdk_bdev", "guasi", "syslet-rw",
 }
 
+// idleEngines are those of fio whose requests leave the bytes of a file as they are.
+var idleEngines = []string{
+	"null", "cpuio", "falloc", "ftruncate", "e4defrag", "filecreate", "filestat", "filedelete",
+	"dircreate", "dirstat", "dirdelete", "net", "netsplice", "exec",
+}
+
 func setEngine(o *Options, v string) error {
+	o.NoData = slices.Contains(idleEngines, v)
 	o.Async = slices.Contains(queueingEngines, v)
 	return nil
 }
