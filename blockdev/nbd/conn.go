@@ -42,7 +42,8 @@ type conn struct {
 	reading   bool   // somebody reads
 	turns     uint64 // how often somebody has
 	waiters   []*waiter
-	large     int   // reads in flight whose payload should not pass through the buffer
+	flying    int   // requests in flight
+	large     int   // reads among them whose payload should not pass through the buffer
 	payload   int64 // of what is in flight, in bytes
 	released  sync.Cond
 	orphaned  bool // the payload that is being read is nobody's any more
@@ -132,6 +133,7 @@ func (c *conn) enter(r *request) {
 	s.request = r
 	s.turn++
 	r.inFlight = true
+	c.flying++
 	r.Cookie = uint64(s.turn)<<32 | uint64(r.slot)
 	c.payload += r.payload()
 	if r.isLarge() {
@@ -314,6 +316,7 @@ func (c *conn) passOn() {
 func (c *conn) settle(r *request) {
 	c.slots[r.slot].request = nil
 	r.inFlight = false
+	c.flying--
 	c.payload -= r.payload()
 	if r.isLarge() {
 		c.large--

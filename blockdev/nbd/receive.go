@@ -19,6 +19,13 @@ const (
 	largePayload = 16 << 10
 	// headerRoom is how much is read besides a large payload, in bytes: the header of the next.
 	headerRoom = 64
+	// many is how many requests have to be in flight for the server to be let through before its
+	// answers are read, and answerTime what it needs for a short one, at most.
+	many       = 4
+	answerTime = 20 * time.Microsecond
+	// plenty is how many bytes come with one read where it need not: it would have nothing to do
+	// while those are dealt with.
+	plenty = 64 << 10
 	// maxPieces is how many pieces of memory one call takes.
 	maxPieces = 512
 	// maxIdleChunks is how many chunks of a reply may bring nothing.
@@ -30,6 +37,7 @@ const (
 type receiving struct {
 	buf        []byte
 	start, end int // what is in buf and not looked at
+	got        int // with the last read
 
 	reply nbdwire.Reply // whose payload is being read
 	into  *request      // whose data is being read, nil for none
@@ -112,18 +120,25 @@ func (c *conn) fill() error {
 		in.rest = nil
 	}
 	room := in.buf[in.end:]
+	short := c.flying
 	if c.large > 0 {
 		room = room[:min(len(room), headerRoom)]
+		short = 0
 	}
 	c.mu.Unlock()
+	if short >= many && in.got < plenty {
+		c.stream.giveWay(time.Duration(short) * answerTime)
+	}
 	if len(in.rest) == 0 || in.end > 0 {
 		in.one[0] = room
 		got, err := c.stream.readv(in.one[:])
 		in.end += got
+		in.got = got
 		return err
 	}
 	bufs := append(in.rest, room)
 	got, err := c.stream.readv(bufs[:min(len(bufs), maxPieces)])
+	in.got = got
 	direct := in.consume(got)
 	in.left -= uint64(direct)
 	in.end = got - direct

@@ -22,7 +22,9 @@ import (
 // interrupted.
 type socket struct {
 	fd               int
+	local            bool // the server is on this machine
 	reading, writing side
+	yield            rawsocket.Yield
 
 	mu     sync.Mutex
 	users  int // calls under way
@@ -48,10 +50,15 @@ const (
 
 // newSocket takes a connection from the runtime. If it fails, conn is as it was.
 func newSocket(conn net.Conn) (*socket, error) {
-	if local, ok := conn.(*net.UnixConn); ok {
-		_ = local.SetWriteBuffer(sendBuffer)
-	}
 	s := &socket{fd: -1, reading: side{interrupt: -1}, writing: side{interrupt: -1}}
+	switch c := conn.(type) {
+	case *net.UnixConn:
+		_ = c.SetWriteBuffer(sendBuffer)
+		s.local = true
+	case *net.TCPConn:
+		server, ok := c.RemoteAddr().(*net.TCPAddr)
+		s.local = ok && server.IP.IsLoopback()
+	}
 	err := errors.Join(s.reading.open(), s.writing.open())
 	if err == nil {
 		s.fd, err = rawsocket.Take(conn, callTime)
@@ -166,6 +173,12 @@ func (d *side) wait() error {
 		case d.fds[0].Revents != 0:
 			return nil
 		}
+	}
+}
+
+func (s *socket) giveWay(most time.Duration) {
+	if s.local {
+		s.yield.To(most)
 	}
 }
 

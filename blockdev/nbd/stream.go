@@ -12,6 +12,9 @@ import (
 type stream interface {
 	// readv reads at least one byte into bufs, one after the other. One goroutine reads at a time.
 	readv(bufs [][]byte) (int, error)
+	// giveWay lets a server on this machine through before its answers are read, for about as long
+	// as most. The goroutine that reads calls it.
+	giveWay(most time.Duration)
 	// writev writes all of bufs, whose slices it uses up, and says how much went out. One goroutine
 	// writes at a time.
 	writev(bufs *net.Buffers) (int64, error)
@@ -41,6 +44,8 @@ type genericStream struct{ net.Conn }
 
 func (s genericStream) readv(bufs [][]byte) (int, error) { return s.Read(bufs[0]) }
 
+func (s genericStream) giveWay(time.Duration) {}
+
 func (s genericStream) writev(bufs *net.Buffers) (int64, error) { return bufs.WriteTo(s.Conn) }
 
 // tlsStream is an encrypted stream. Small pieces are put together, because each write makes a
@@ -54,6 +59,8 @@ type tlsStream struct {
 const tlsRecord = 16 << 10
 
 func (s *tlsStream) readv(bufs [][]byte) (int, error) { return s.Read(bufs[0]) }
+
+func (s *tlsStream) giveWay(time.Duration) {}
 
 // writev says that something went out even if nothing did: a write that was ended is the last one.
 func (s *tlsStream) writev(bufs *net.Buffers) (int64, error) {
