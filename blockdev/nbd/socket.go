@@ -37,6 +37,7 @@ type side struct {
 	until     atomic.Int64 // when calls end, in nanoseconds since 1970; 0 for never
 	fds       [2]unix.PollFd
 	turn      rawsocket.Turn
+	vectors   rawsocket.Vectors
 }
 
 const (
@@ -189,7 +190,7 @@ func (s *socket) readv(bufs [][]byte) (int, error) {
 	defer s.leave()
 	s.reading.turn.Pass()
 	for {
-		n, err := rawsocket.Readv(s.fd, bufs)
+		n, err := s.reading.vectors.Readv(s.fd, bufs)
 		switch {
 		case err == unix.EAGAIN:
 			if err = s.reading.wait(); err != nil {
@@ -210,7 +211,7 @@ func (s *socket) writev(bufs *net.Buffers) (sent int64, err error) {
 	defer s.leave()
 	for len(*bufs) > 0 {
 		var n int
-		n, *bufs, err = rawsocket.Writev(s.fd, *bufs)
+		n, *bufs, err = s.writing.vectors.Writev(s.fd, *bufs)
 		sent += int64(n)
 		if err == unix.EAGAIN {
 			err = s.writing.wait()

@@ -40,6 +40,7 @@ type socket struct {
 	fd    int
 	soon  func() bool
 	watch rawsocket.Watch
+	out   rawsocket.Vectors
 }
 
 // sendBuffer is how many bytes of replies the kernel keeps for a client on this machine, so that the
@@ -61,7 +62,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	if len(p) > 0 && s.soon() {
 		n, err = s.watch.Read(s.fd, p)
 	} else {
-		n, err = rawsocket.Readv(s.fd, [][]byte{p})
+		n, err = rawsocket.Read(s.fd, p)
 	}
 	if err == nil && n == 0 && len(p) > 0 {
 		err = io.EOF
@@ -71,7 +72,7 @@ func (s *socket) Read(p []byte) (int, error) {
 
 func (s *socket) writev(bufs [][]byte) (err error) {
 	for len(bufs) > 0 && err == nil {
-		_, bufs, err = rawsocket.Writev(s.fd, bufs)
+		_, bufs, err = s.out.Writev(s.fd, bufs)
 	}
 	return err
 }

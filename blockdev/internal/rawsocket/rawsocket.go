@@ -49,14 +49,23 @@ func Take(conn net.Conn, patience time.Duration) (fd int, err error) {
 // maxPieces is how many pieces of memory one call takes.
 const maxPieces = 512
 
-// Readv reads into bufs, one after the other, with one call. It returns 0 at the end of the stream.
-func Readv(fd int, bufs [][]byte) (n int, err error) {
+// Read reads into p with one call. It returns 0 at the end of the stream.
+func Read(fd int, p []byte) (int, error) {
 	for {
-		if len(bufs) == 1 {
-			n, err = unix.Read(fd, bufs[0])
-		} else {
-			n, err = unix.Readv(fd, bufs[:min(len(bufs), maxPieces)])
+		n, err := unix.Read(fd, p)
+		if err != unix.EINTR {
+			return max(n, 0), err
 		}
+	}
+}
+
+// Readv reads into bufs, one after the other, with one call. It returns 0 at the end of the stream.
+func (v *Vectors) Readv(fd int, bufs [][]byte) (int, error) {
+	if len(bufs) == 1 {
+		return Read(fd, bufs[0])
+	}
+	for {
+		n, err := v.readv(fd, bufs[:min(len(bufs), maxPieces)])
 		if err != unix.EINTR {
 			return max(n, 0), err
 		}
@@ -65,9 +74,9 @@ func Readv(fd int, bufs [][]byte) (n int, err error) {
 
 // Writev writes what goes out with one call. It returns how many bytes that were, and what is left of
 // bufs, whose elements it changes.
-func Writev(fd int, bufs [][]byte) (n int, left [][]byte, err error) {
+func (v *Vectors) Writev(fd int, bufs [][]byte) (n int, left [][]byte, err error) {
 	for {
-		n, err = unix.Writev(fd, bufs[:min(len(bufs), maxPieces)])
+		n, err = v.writev(fd, bufs[:min(len(bufs), maxPieces)])
 		if err != unix.EINTR {
 			n = max(n, 0)
 			return n, behind(bufs, n), err

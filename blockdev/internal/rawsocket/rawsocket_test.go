@@ -48,7 +48,7 @@ func take(t *testing.T, near net.Conn, patience time.Duration) int {
 func TestTake(t *testing.T) {
 	near, far := pair(t)
 	fd := take(t, near, time.Millisecond)
-	if _, err := Readv(fd, [][]byte{make([]byte, 1)}); err != unix.EAGAIN {
+	if _, err := Read(fd, make([]byte, 1)); err != unix.EAGAIN {
 		t.Errorf("read of nothing: %v", err)
 	}
 	if _, err := far.Write([]byte("abcdef")); err != nil {
@@ -57,12 +57,13 @@ func TestTake(t *testing.T) {
 	if err := far.Close(); err != nil {
 		t.Fatal(err)
 	}
+	var v Vectors
 	a, b, c := make([]byte, 2), make([]byte, 0), make([]byte, 10)
-	if n, err := Readv(fd, [][]byte{a, b, c}); n != 6 || err != nil || string(a) != "ab" ||
+	if n, err := v.Readv(fd, [][]byte{a, b, c}); n != 6 || err != nil || string(a) != "ab" ||
 		string(c[:4]) != "cdef" {
 		t.Errorf("read %d, %v: %q, %q", n, err, a, c)
 	}
-	if n, err := Readv(fd, [][]byte{c}); n != 0 || err != nil {
+	if n, err := v.Readv(fd, [][]byte{c}); n != 0 || err != nil {
 		t.Errorf("read at the end: %d, %v", n, err)
 	}
 }
@@ -95,8 +96,9 @@ func TestWritev(t *testing.T) {
 		got <- all
 	}()
 	sent := 0
+	var v Vectors
 	for left := bufs; len(left) > 0; {
-		n, rest, err := Writev(fd, left)
+		n, rest, err := v.Writev(fd, left)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,7 +28,7 @@ const (
 func (w *Watch) Read(fd int, p []byte) (n int, err error) {
 	if w.rest > 0 || runtime.NumCPU() == 1 { // then the sender could not run meanwhile
 		w.rest = max(0, w.rest-1)
-		return Readv(fd, [][]byte{p})
+		return Read(fd, p)
 	}
 	for began := time.Now(); time.Since(began) < watchTime; {
 		n, _, err = unix.Recvfrom(fd, p, unix.MSG_DONTWAIT)
@@ -42,5 +42,5 @@ func (w *Watch) Read(fd int, p []byte) (n int, err error) {
 	if w.vain++; w.vain >= mostVain {
 		w.vain, w.rest = mostVain, watchRest
 	}
-	return Readv(fd, [][]byte{p})
+	return Read(fd, p)
 }
