@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,16 +32,17 @@ type conn struct {
 	agreed agreement
 
 	sending sync.Mutex // held while a frame is written
-	header  []byte     // under sending
+	writer  atomic.Pointer[waiter]
+	header  []byte // under sending
 	out     net.Buffers
 
 	mu        sync.Mutex
 	slots     []slot
-	free      []int  // slots for single callers
-	spare     []int  // slots that queues have used
-	err       error  // why the connection is of no more use
-	reading   bool   // somebody reads
-	turns     uint64 // how often somebody has
+	free      []int   // slots for single callers
+	spare     []int   // slots that queues have used
+	err       error   // why the connection is of no more use
+	reader    *waiter // who reads, nil for nobody
+	turns     uint64  // how often somebody has
 	waiters   []*waiter
 	flying    int   // requests in flight
 	large     int   // reads among them whose payload should not pass through the buffer
@@ -56,7 +58,7 @@ type slot struct {
 	turn    uint32
 }
 
-// waiter is somebody who waits for replies.
+// waiter is somebody who sends requests and waits for replies, with watch over it meanwhile.
 type waiter struct{ wake chan struct{} }
 
 func newWaiter() *waiter { return &waiter{make(chan struct{}, 1)} }
@@ -66,6 +68,23 @@ func (w *waiter) notify() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
+	}
+}
+
+// watch has w look up from reading and writing when ctx ends, until stop is called.
+func (c *conn) watch(ctx context.Context, w *waiter) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { c.interrupt(w) })
+}
+
+// interrupt has w look up. It may be late: whoever uses the stream then looks up in vain.
+func (c *conn) interrupt(w *waiter) {
+	c.mu.Lock()
+	if c.reader == w {
+		_ = c.stream.SetReadDeadline(longAgo())
+	}
+	c.mu.Unlock()
+	if c.writer.Load() == w {
+		_ = c.stream.SetWriteDeadline(longAgo())
 	}
 }
 
@@ -79,10 +98,17 @@ func newConn(s stream, a agreement) *conn {
 	return c
 }
 
-// start sends r. It waits while the window is full, unless busy is set: then it returns errBusy.
-func (c *conn) start(ctx context.Context, r *request, busy bool) error {
+// start sends r. It waits while the window is full, unless busy is set: then it returns errBusy. If
+// it succeeds, finish is to be called.
+func (c *conn) start(ctx context.Context, r *request, busy bool) (err error) {
+	r.unwatch = c.watch(ctx, r.waiter)
+	defer func() {
+		if err != nil {
+			r.unwatch()
+		}
+	}()
 	c.mu.Lock()
-	err := c.takeSlot(ctx, r, busy)
+	err = c.takeSlot(ctx, r, busy)
 	c.mu.Unlock()
 	if err != nil {
 		return err
@@ -169,7 +195,7 @@ func (c *conn) send(ctx context.Context, r *request) error {
 	case r.Command == nbdwire.CmdWrite:
 		c.out = append(c.out, r.data...)
 	}
-	err := c.flush(ctx)
+	err := c.flush(ctx, r.waiter)
 	if err == errNotSent {
 		err = context.Cause(ctx)
 		c.retract(r, err)
@@ -187,14 +213,15 @@ func (c *conn) choose(r *request) []byte {
 	return nbdwire.StatusPayload{Length: r.Length, Contexts: []uint32{x.ID}}.Append(nil)
 }
 
-// flush writes what is in out. What fails ends the connection, unless it is known that nothing went
-// out: nobody knows how much of a frame did.
-func (c *conn) flush(ctx context.Context) error {
+// flush writes what is in out, for w. What fails ends the connection, unless it is known that nothing
+// went out: nobody knows how much of a frame did.
+func (c *conn) flush(ctx context.Context, w *waiter) error {
+	c.writer.Store(w)
+	defer c.writer.Store(nil)
 	if ctx.Err() != nil {
 		c.out = c.out[:0]
 		return errNotSent
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.stream.SetWriteDeadline(longAgo()) })
 	all := c.out // writev moves it on
 	n, err := c.stream.writev(&c.out)
 	for isTimeout(err) && ctx.Err() == nil { // somebody before gave up, but too late
@@ -203,7 +230,7 @@ func (c *conn) flush(ctx context.Context) error {
 		more, err = c.stream.writev(&c.out)
 		n += more
 	}
-	if !stop() {
+	if isTimeout(err) {
 		_ = c.stream.SetWriteDeadline(time.Time{})
 	}
 	clear(all)
@@ -237,6 +264,7 @@ func (c *conn) retract(r *request, err error) {
 // finish waits for the reply to r. When ctx ends first, r is left to whatever comes, and must not
 // be used again.
 func (c *conn) finish(ctx context.Context, r *request) error {
+	defer r.unwatch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.wait(ctx, r.waiter, func() bool { return r.done })
@@ -259,28 +287,29 @@ func (c *conn) abandon(r *request) {
 // left of it goes nowhere. It is called with mu held, but not by the reader.
 func (c *conn) takeMemory() {
 	c.orphaned = true
-	for turn := c.turns; c.reading && c.turns == turn; {
+	for turn := c.turns; c.reader != nil && c.turns == turn; {
 		_ = c.stream.SetReadDeadline(longAgo()) // the reader looks up
 		c.released.Wait()
 	}
 }
 
-// wait returns when ready says so, or when ctx ends. It is called with mu held, as is ready.
+// wait returns when ready says so, or when ctx ends, for which w is watched. It is called with mu
+// held, as is ready.
 func (c *conn) wait(ctx context.Context, w *waiter, ready func() bool) error {
 	for !ready() {
 		if err := ctx.Err(); err != nil {
 			c.passOn()
 			return context.Cause(ctx)
 		}
-		if c.reading {
+		if c.reader != nil {
 			c.follow(ctx, w)
 			continue
 		}
-		c.reading = true
+		c.reader = w
 		c.mu.Unlock()
-		err := c.receive(ctx)
+		err := c.receive()
 		c.mu.Lock()
-		c.reading = false
+		c.reader = nil
 		c.turns++
 		c.released.Broadcast()
 		if err != nil && !isTimeout(err) {
@@ -307,7 +336,7 @@ func (c *conn) follow(ctx context.Context, w *waiter) {
 
 // passOn leaves the reading to somebody who waits.
 func (c *conn) passOn() {
-	if !c.reading && len(c.waiters) > 0 {
+	if c.reader == nil && len(c.waiters) > 0 {
 		c.waiters[0].notify()
 	}
 }

@@ -20,12 +20,13 @@ type queue struct {
 	memory *arena.Arena
 
 	link   *link
-	looked int64 // how many links there were more than at first when link was chosen
-	conn   *conn // that everything in flight is on; of link
-	ready  []int // done without a connection
-	done   []int // answered and not reaped; under conn.mu, as are the next
-	flying int   // in flight
-	reads  int   // reads among these
+	looked int64       // how many links there were more than at first when link was chosen
+	conn   *conn       // that everything in flight is on; of link
+	stop   func() bool // the watch over waiter on conn
+	ready  []int       // done without a connection
+	done   []int       // answered and not reaped; under conn.mu, as are the next
+	flying int         // in flight
+	reads  int         // reads among these
 }
 
 type queueSlot struct {
@@ -163,10 +164,17 @@ func (q *queue) connect() error {
 	}
 	q.link, q.looked = q.device.claim(q.link), added
 	c, err := q.link.get(q.ctx)
-	if err == nil {
-		q.conn = c
+	if err == nil && c != q.conn {
+		q.unwatch()
+		q.conn, q.stop = c, c.watch(q.ctx, q.waiter)
 	}
 	return err
+}
+
+func (q *queue) unwatch() {
+	if q.conn != nil {
+		q.stop()
+	}
 }
 
 // unreaped says that there is something of the queue on its connection.
@@ -211,7 +219,7 @@ func (q *queue) send(slots []int, reads bool) {
 	if reads && payload > muchToSend {
 		defer c.readMeanwhile(q.ctx)()
 	}
-	if err := c.flush(q.ctx); err == errNotSent { // other failures show in each request
+	if err := c.flush(q.ctx, q.waiter); err == errNotSent { // other failures show in each request
 		for _, slot := range slots {
 			c.retract(q.slots[slot].r, context.Cause(q.ctx))
 		}
@@ -224,9 +232,11 @@ func (c *conn) readMeanwhile(ctx context.Context) (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
+		w := newWaiter()
+		defer c.watch(ctx, w)()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		_ = c.wait(ctx, newWaiter(), func() bool { return c.err != nil })
+		_ = c.wait(ctx, w, func() bool { return c.err != nil })
 	}()
 	return func() {
 		cancel()
@@ -297,6 +307,7 @@ func (q *queue) Close() error {
 	if q.conn != nil {
 		q.drain()
 	}
+	q.unwatch()
 	q.device.unclaim(q.link)
 	q.memory.Free()
 	return nil

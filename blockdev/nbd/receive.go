@@ -1,7 +1,6 @@
 package nbd
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"syscall"
@@ -91,10 +90,9 @@ func (in *receiving) consume(n int) int {
 
 // receive waits for something from the server and deals with it. A timeout is no failure: the
 // caller looks around and comes again.
-func (c *conn) receive(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { _ = c.stream.SetReadDeadline(longAgo()) })
+func (c *conn) receive() error {
 	err := c.fill()
-	if !stop() || isTimeout(err) {
+	if isTimeout(err) {
 		_ = c.stream.SetReadDeadline(time.Time{})
 	}
 	if err != nil {

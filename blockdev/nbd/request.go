@@ -28,8 +28,9 @@ type request struct {
 	err       error
 	covered   nbdwire.Coverage // of a read with structured replies
 	waiter    *waiter
-	chunks    uint64 // of its reply
-	queue     *queue // that it belongs to, in the slot queued, nil for none
+	unwatch   func() bool // of a single caller's, from start to finish
+	chunks    uint64      // of its reply
+	queue     *queue      // that it belongs to, in the slot queued, nil for none
 	queued    int
 }
 
