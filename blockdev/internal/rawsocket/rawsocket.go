@@ -3,7 +3,8 @@
 // that there is nothing else to do.
 //
 // Such a thread comes back quickly while the other side is quick, and so the runtime's processor
-// stays with it. A Turn gives others theirs.
+// stays with it. A Turn gives others theirs. A Watch sees at once what the other side sends, and a
+// Yield lets it send more.
 package rawsocket
 
 import (
