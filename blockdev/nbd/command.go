@@ -77,6 +77,7 @@ func openServer(
 		return nil, err
 	}
 	cfg.Address, cfg.AtOnce = server.Address(), p.atOnce
+	cfg.said = func() string { return server.said.text(server.name) }
 	if c.Connections <= 0 && p.atOnce > 0 && !o.LikeQEMU() {
 		cfg.Connections = mostUsual
 	}

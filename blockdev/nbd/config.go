@@ -56,6 +56,10 @@ type Config struct {
 	// Piece is the longest request that a long transfer is cut into, in bytes; 0 means 1 MiB. The
 	// pieces are in flight together.
 	Piece int64
+
+	// said is what a server that we have started has said so far, besides its replies; nil for
+	// others.
+	said func() string
 }
 
 func (c *Config) context() string {

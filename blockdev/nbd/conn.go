@@ -3,6 +3,7 @@ package nbd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -30,6 +31,7 @@ var errLost = errors.New("connection lost")
 type conn struct {
 	stream stream
 	agreed agreement
+	said   func() string // see Config
 
 	sending sync.Mutex // held while a frame is written
 	writer  atomic.Pointer[waiter]
@@ -380,6 +382,11 @@ func (c *conn) lose(err error) {
 func (c *conn) loseLocked(err error) {
 	if c.err != nil {
 		return
+	}
+	if c.said != nil && err != net.ErrClosed {
+		if text := c.said(); text != "" { // it may have said why it ends
+			err = fmt.Errorf("%w; the server says: %s", err, text)
+		}
 	}
 	c.err = err
 	_ = c.stream.Close()

@@ -75,7 +75,9 @@ func connect(ctx context.Context, cfg *Config) (*conn, error) {
 	if h.stream == nil {
 		h.stream = newStream(h.conn)
 	}
-	return newConn(h.stream, a), nil
+	c := newConn(h.stream, a)
+	c.said = cfg.said
+	return c, nil
 }
 
 // haggling is a connection whose options are being agreed on.

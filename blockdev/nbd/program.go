@@ -149,8 +149,12 @@ func (s *Server) run(path string, p program, listening *os.File) error {
 		defer secret.Close()
 		cmd.ExtraFiles = append(cmd.ExtraFiles, secret)
 	}
-	cmd.Stderr = &s.said
-	cmd.WaitDelay = time.Second // what it has started itself may go on talking
+	said, err := s.said.open()
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	cmd.Stderr = said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	started := make(chan error)
 	go func() {
@@ -161,9 +165,11 @@ func (s *Server) run(path string, p program, listening *os.File) error {
 		started <- err
 		if err == nil {
 			s.err = cmd.Wait()
+			s.said.close()
 			close(s.ended)
 		}
 	}()
+	go s.said.listen()
 	return <-started
 }
 
@@ -207,20 +213,21 @@ func isHungUp(err error) bool {
 // patience is how long a server may take to end when it is asked to. Then it is made to.
 const patience = 10 * time.Second
 
-// Stop asks the program to end and waits for that. What it says or how it ends is an error if it
-// had ended before.
+// Stop asks the program to end and waits for that. That it had ended before with an error, or that
+// a signal ended it which is not ours, is an error with what it said.
 func (s *Server) Stop() error {
 	var err error
 	s.stopped.Do(func() {
 		select {
 		case <-s.ended:
-			if s.err != nil {
-				err = fmt.Errorf("%s: %w: %s", s.name, s.err, s.said.text(s.name))
-			}
+			err = s.failure()
 		default:
 			_ = s.process.Signal(syscall.SIGTERM)
 			select {
 			case <-s.ended:
+				if s.crashed() {
+					err = s.failure()
+				}
 			case <-time.After(patience):
 				s.kill()
 				<-s.ended
@@ -233,25 +240,98 @@ func (s *Server) Stop() error {
 	return err
 }
 
-// tail keeps the end of what a program says.
-type tail struct {
-	mu  sync.Mutex
-	end []byte
+// failure is how the program ended, nil if without an error.
+func (s *Server) failure() error {
+	if s.err == nil {
+		return nil
+	}
+	said := s.said.text(s.name)
+	if said != "" {
+		said = ": " + said
+	}
+	return fmt.Errorf("%s: %w%s", s.name, s.err, said)
 }
 
-func (t *tail) Write(p []byte) (int, error) {
+// crashed says whether a signal ended the program, but SIGTERM.
+func (s *Server) crashed() bool {
+	var exit *exec.ExitError
+	if !errors.As(s.err, &exit) {
+		return false
+	}
+	status := exit.Sys().(syscall.WaitStatus)
+	return status.Signaled() && status.Signal() != syscall.SIGTERM
+}
+
+// tail keeps the end of what a program says.
+type tail struct {
+	pipe *os.File // does not block
+	mu   sync.Mutex
+	end  []byte
+}
+
+// open makes the file for the program to write to.
+func (t *tail) open() (*os.File, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "stderr")
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return nil, errors.Join(err, theirs.Close(), unix.Close(fds[0]))
+	}
+	t.pipe = os.NewFile(uintptr(fds[0]), "stderr")
+	return theirs, nil
+}
+
+// listen takes what the program says until close, so that it never waits for us.
+func (t *tail) listen() {
+	pipe, err := t.pipe.SyscallConn()
+	if err == nil {
+		_ = pipe.Read(t.take)
+	}
+}
+
+// close takes what is left. Somebody whom the program has started may go on talking to nobody.
+func (t *tail) close() {
+	t.catchUp()
+	_ = t.pipe.Close()
+}
+
+// catchUp takes all that the program has said so far.
+func (t *tail) catchUp() {
+	if t.pipe == nil {
+		return
+	}
+	pipe, err := t.pipe.SyscallConn()
+	if err == nil {
+		_ = pipe.Control(func(fd uintptr) { t.take(fd) })
+	}
+}
+
+// take reads all that is in the pipe, and says whether nothing more will come.
+func (t *tail) take(fd uintptr) (over bool) {
 	const kept = 1 << 10
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.end = append(t.end, p...)
-	t.end = append(t.end[:0], t.end[max(0, len(t.end)-kept):]...)
-	return len(p), nil
+	for {
+		var part [4 << 10]byte
+		n, err := unix.Read(int(fd), part[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 {
+			return err != unix.EAGAIN
+		}
+		t.end = append(t.end, part[:n]...)
+		t.end = append(t.end[:0], t.end[max(0, len(t.end)-kept):]...)
+	}
 }
 
 // text is what was said, in one line: what begins with the name of the program, as servers do, and
 // not what its libraries say besides. nbdkit says why it cannot open its export each time that it
 // is asked for it.
 func (t *tail) text(name string) string {
+	t.catchUp()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var all, own []string

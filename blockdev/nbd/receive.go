@@ -224,7 +224,7 @@ func (c *conn) beginSimple(reply nbdwire.Reply, r *request) error {
 		return fmt.Errorf("simple reply to a %v", r.Command)
 	}
 	if reply.Error != 0 {
-		r.fail(&ServerError{Command: r.Command.String(), Errno: nbdwire.Errno(reply.Error)})
+		r.fail(c.refused(r, reply.Error, ""))
 	} else if r.Command == nbdwire.CmdRead {
 		c.receiving.reply = reply
 		c.expect(r, 0, r.Length)
@@ -338,8 +338,7 @@ func (c *conn) chunk(reply nbdwire.Reply, r *request, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		no := nbdwire.Errno(f.Code)
-		r.fail(&ServerError{Command: r.Command.String(), Errno: no, Text: f.Text})
+		r.fail(c.refused(r, f.Code, f.Text))
 	default:
 		id, list, err := reply.ParseExtents(payload, nil)
 		if err != nil {

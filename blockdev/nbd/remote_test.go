@@ -3,13 +3,19 @@ package nbd_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +132,56 @@ func TestRemoteWeb(t *testing.T) {
 	cfg = remote(true)
 	cfg.LikeQEMU = true
 	expectRefusal(t, web.URL+"/disk", cfg, "Unknown protocol 'http'")
+
+	for failure, why := range map[string]string{
+		"503": "error: 503", "short": "the server says: nbdkit: curl", "nobody": "the server says: nbdkit: curl",
+	} {
+		fails := new(atomic.Bool)
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case !fails.Load():
+				http.ServeContent(w, r, "disk", time.Time{}, bytes.NewReader(content))
+			case failure == "503":
+				w.WriteHeader(http.StatusServiceUnavailable)
+			default:
+				w.Header().Set("Content-Length", "512")
+				w.WriteHeader(http.StatusPartialContent) // and the connection is closed
+			}
+		}))
+		expectLost(t, web.URL+"/disk", remote(true), func() {
+			if fails.Store(true); failure == "nobody" {
+				web.CloseClientConnections()
+				web.Close()
+			}
+		}, why, "")
+		web.Close()
+	}
+}
+
+// TestServerSays fails requests of a server that says why, and one that ends amid them.
+func TestServerSays(t *testing.T) {
+	blockdevtest.Peer(t, "nbdkit", "nbdkit")
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for _, c := range []struct{ script, why, ends string }{
+		{`echo EIO the disk fell >&2; exit 1`, "the disk fell", ""},
+		{
+			`echo goodbye >/proc/$PPID/fd/2; kill -KILL $PPID`, "EOF; the server says: goodbye",
+			"signal: killed: goodbye",
+		},
+	} {
+		const server = "#!/bin/sh\nexec nbdkit eval get_size='echo 4096' " +
+			"pread='if test -e %s; then %s; fi; head -c $3 /dev/zero'\n"
+		_ = os.Remove(in("falls"))
+		write := func(name, content string) {
+			t.Helper()
+			if err := os.WriteFile(in(name), []byte(content), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("server", fmt.Sprintf(server, in("falls"), c.script))
+		expectLost(t, "[ "+in("server")+" ]", remote(true), func() { write("falls", "") }, c.why, c.ends)
+	}
 }
 
 // TestRemoteRefused gives names that say nothing, or too much.
@@ -217,7 +273,8 @@ func TestRemoteSSH(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := fmt.Sprintf("[127.0.0.1]:%d %s", port, public)
+	way := newWay(t, port)
+	known := fmt.Sprintf("[127.0.0.1]:%d %s[127.0.0.1]:%d %[2]s", port, public, way.port)
 	for name, content := range map[string]string{
 		"conf": conf, "known": known, "nobody": "", "a disk, 'quoted'\n": "",
 	} {
@@ -248,6 +305,9 @@ func TestRemoteSSH(t *testing.T) {
 	expectRefusal(t, fmt.Sprintf("ssh://127.0.0.1:%d/x", blockdevtest.FreePort(t)), remote(true),
 		"Connection refused")
 	expectRefusal(t, "http://127.0.0.1/x", with("user", "known"), "identity")
+
+	name = strings.Replace(name, fmt.Sprint(port), fmt.Sprint(way.port), 1)
+	expectLost(t, name, with("user", "known"), way.cut, "the server says: nbdkit: ssh", "")
 }
 
 // TestRemoteISCSI reads and writes a disk of a target of its own, at last with a password.
@@ -279,6 +339,103 @@ func TestRemoteISCSI(t *testing.T) {
 	cfg.Options = new(driver.Options)
 	cfg.Options.Set("file.password-secret", "secret")
 	expectWritten(t, "iscsi://me@"+at+"1", cfg)
+
+	// QEMU waits for a target that is gone, and goes on with it when it is back.
+	way := newWay(t, port)
+	d, err := blockdev.Open(t.Context(), fmt.Sprintf("iscsi://me@127.0.0.1:%d/%s/1", way.port, target), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	way.cut()
+	ended := make(chan error)
+	go func() { ended <- d.Read(t.Context(), driver.Vec{make([]byte, 4096)}, 0, 0) }()
+	way.open()
+	for _, err := range []error{<-ended, d.Write(t.Context(), driver.Vec{make([]byte, 4096)}, 0, 0), d.Close()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// expectLost opens a storage, cuts it off, and wants all requests to fail and to say why. Closing
+// fails as well, with how the server ended, unless that serves on and nothing was written.
+func expectLost(t *testing.T, name string, cfg blockdev.OpenConfig, cut func(), why, ends string) {
+	t.Helper()
+	ctx := context.Background()
+	d, err := blockdev.Open(ctx, name, cfg)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	block := driver.Vec{make([]byte, 512)}
+	if err := d.Read(ctx, block, 0, 0); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	cut()
+	said := map[string]error{"read": d.Read(ctx, block, 0, 0)}
+	if !cfg.Mode.ReadOnly {
+		said["write"], said["flush"] = d.Write(ctx, block, 0, 0), d.Flush(ctx)
+	}
+	if err := d.Close(); (err == nil) != (cfg.Mode.ReadOnly && ends == "") || err != nil && !strings.Contains(err.Error(), ends) {
+		t.Errorf("%s: close: %v, want %q", name, err, ends)
+	}
+	for request, err := range said {
+		if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %s: %v, want %q", name, request, err, why)
+		}
+	}
+}
+
+// way leads to a server on this machine, by a port of its own, and can be cut.
+type way struct {
+	port, to int
+	mu       sync.Mutex
+	listener net.Listener
+	conns    []net.Conn
+}
+
+func newWay(t *testing.T, to int) *way {
+	w := &way{port: blockdevtest.FreePort(t), to: to}
+	w.open()
+	t.Cleanup(w.cut)
+	return w
+}
+
+// open lets clients through until cut.
+func (w *way) open() {
+	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", w.port))
+	if err != nil {
+		panic(err)
+	}
+	w.listener = l
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", w.to))
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			w.mu.Lock()
+			w.conns = append(w.conns, client, server)
+			w.mu.Unlock()
+			go func() { _, _ = io.Copy(client, server) }()
+			go func() { _, _ = io.Copy(server, client) }()
+		}
+	}()
+}
+
+// cut ends all connections, and lets nobody through.
+func (w *way) cut() {
+	_ = w.listener.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+	w.conns = nil
 }
 
 // run runs a program that has to succeed.

@@ -86,6 +86,14 @@ func (e *ServerError) Error() string {
 // Unwrap is the error number.
 func (e *ServerError) Unwrap() error { return e.Errno }
 
+// refused is a reply with an error. A server that gives no reason in it may have said one.
+func (c *conn) refused(r *request, code uint32, text string) error {
+	if text == "" && c.said != nil {
+		text = c.said()
+	}
+	return &ServerError{Command: r.Command.String(), Errno: nbdwire.Errno(code), Text: text}
+}
+
 // complete checks what only shows at the end of a reply.
 func (r *request) complete(form nbdwire.Form) {
 	if r.err == nil && r.Command == nbdwire.CmdRead && form != nbdwire.Simple &&

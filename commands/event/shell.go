@@ -205,7 +205,7 @@ type CloseFailed struct {
 func (CloseFailed) Kind() Kind {
 	return Kind{
 		"close_failed",
-		"An image could not be closed properly: what was written last may not be in it.",
+		"An image could not be closed properly: what was written last, if anything, may not be in it.",
 	}
 }
 

@@ -78,6 +78,9 @@ func detail(err error) []string {
 		errors.Is(err, blockdev.ErrReadOnly) {
 		return nil
 	}
+	if more, ok := strings.CutPrefix(text, errnoWords(err)+" ("); ok {
+		text = strings.TrimSuffix(more, ")")
+	}
 	return []string{text}
 }
 

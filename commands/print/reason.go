@@ -23,8 +23,11 @@ func reason(r event.Reason) string {
 	case event.BreakFailed:
 		return breakReason(e)
 	case event.CloseFailed:
-		return fmt.Sprintf("close of %s: what was written last may not be in it: %s",
-			nameOf(e.Image), words(e.Err))
+		said := ": what was written last may not be in it"
+		if e.ReadOnly {
+			said = ""
+		}
+		return fmt.Sprintf("close of %s%s: %s", nameOf(e.Image), said, words(e.Err))
 	case event.Conflict:
 		return firstLine(e.Message)
 	case event.Damaged:

@@ -410,7 +410,7 @@ func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, 
 
 // CloseBeside closes what OpenBeside or OpenToCheck opened. The error is as that of Close.
 func (s *Session) CloseBeside(dev *blockdev.Device) error {
-	e := event.CloseFailed{Image: event.Image{Path: dev.Chain()[0].Filename}}
+	e := event.CloseFailed{Image: event.Image{Path: dev.Chain()[0].Filename, ReadOnly: dev.ReadOnly()}}
 	e.Err = dev.Close()
 	s.deliverNotices()
 	return s.closing(e)
