@@ -389,53 +389,68 @@ func expectLost(t *testing.T, name string, cfg blockdev.OpenConfig, cut func(), 
 type way struct {
 	port, to int
 	mu       sync.Mutex
-	listener net.Listener
+	closed   bool
 	conns    []net.Conn
 }
 
 func newWay(t *testing.T, to int) *way {
-	w := &way{port: blockdevtest.FreePort(t), to: to}
-	w.open()
-	t.Cleanup(w.cut)
-	return w
-}
-
-// open lets clients through until cut.
-func (w *way) open() {
-	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", w.port))
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
-	w.listener = l
+	w := &way{port: l.Addr().(*net.TCPAddr).Port, to: to}
 	go func() {
 		for {
 			client, err := l.Accept()
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", w.to))
-			if err != nil {
-				_ = client.Close()
-				continue
-			}
-			w.mu.Lock()
-			w.conns = append(w.conns, client, server)
-			w.mu.Unlock()
-			go func() { _, _ = io.Copy(client, server) }()
-			go func() { _, _ = io.Copy(server, client) }()
+			w.lead(client)
 		}
 	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		w.cut()
+	})
+	return w
 }
 
-// cut ends all connections, and lets nobody through.
+// lead brings a client to the server, unless the way is cut.
+func (w *way) lead(client net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	server, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", w.to))
+	if err != nil || w.closed {
+		_ = client.Close()
+		if err == nil {
+			_ = server.Close()
+		}
+		return
+	}
+	w.conns = append(w.conns, client, server)
+	for _, c := range [][2]net.Conn{{client, server}, {server, client}} {
+		go func() {
+			_, _ = io.Copy(c[0], c[1])
+			_ = c[0].Close()
+		}()
+	}
+}
+
+// cut ends all connections, and lets nobody through until open.
 func (w *way) cut() {
-	_ = w.listener.Close()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.conns {
 		_ = c.Close()
 	}
-	w.conns = nil
+	w.conns, w.closed = nil, true
+}
+
+func (w *way) open() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = false
 }
 
 // run runs a program that has to succeed.
