@@ -300,6 +300,7 @@ func TestRemoteSSH(t *testing.T) {
 	}
 	name := fmt.Sprintf("ssh://127.0.0.1:%d%s/a%%20disk,%%20'quoted'%%0a", port, dir)
 	expectWritten(t, name, with("user", "known"))
+	expectRefusal(t, name, with("other", "known"), "authentication")
 	expectRefusal(t, name, with("user", "nobody"), "known_hosts")
 	expectRefusal(t, name+"x", with("user", "known"), "No such file")
 	expectRefusal(t, fmt.Sprintf("ssh://127.0.0.1:%d/x", blockdevtest.FreePort(t)), remote(true),
