@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -62,12 +63,19 @@ type faultCase struct {
 	data                        string // the data file, "" without one
 	reads                       bool   // requests that read fail, and not those that change
 	fault                       blockdevtest.Fault
-	hit                         blockdevtest.Request // the request that failed
+
+	mu  sync.Mutex
+	hit blockdevtest.Request // the first request that failed; under mu while a run is on
 }
 
 func (f *faultCase) fail(r blockdevtest.Request) error {
 	err := f.fault.Fail(r)
-	if err != nil && f.hit.Kind == "" {
+	if err == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hit.Kind == "" {
 		f.hit = r
 	}
 	return err
