@@ -392,3 +392,130 @@ func FuzzReplies(f *testing.F) {
 		<-ended
 	})
 }
+
+// placeholder stands for the cookie of one of FuzzQueue's requests, by its number.
+const placeholder = 0xc00c1e0000000000
+
+// FuzzQueue answers the requests of a queue with whatever comes: each ends once, and the queue can
+// be closed.
+func FuzzQueue(f *testing.F) {
+	read := func(i uint64) nbdwire.Request {
+		return nbdwire.Request{Cookie: placeholder + i, Offset: 4096 * i, Length: 4096}
+	}
+	for _, form := range []nbdwire.Form{nbdwire.Structured, nbdwire.Extended} {
+		var whole []byte
+		for i := range uint64(2) {
+			r := read(1 - i)
+			whole = append(whole, chunk(r, form, nbdwire.ChunkData, false, dataAt(r.Offset, 2048))...)
+			whole = append(whole, chunk(r, form, nbdwire.ChunkHole, true, nbdwire.AppendHole(nil, r.Offset+2048, 2048))...)
+		}
+		done := chunk(read(2), form, nbdwire.ChunkNone, true, nil)
+		refused := chunk(read(3), form, nbdwire.ChunkError, true, nbdwire.ChunkFailure{Code: 28, Text: "full"}.Append(nil))
+		f.Add(append(append(whole, done...), refused...), uint8(form))
+		f.Add(append(done, done...), uint8(form))
+	}
+	simple := nbdwire.Reply{Cookie: placeholder + 1, Done: true}.Append(nil)
+	f.Add(append(simple, make([]byte, 4096)...), uint8(nbdwire.Simple))
+	f.Fuzz(func(t *testing.T, replies []byte, number uint8) {
+		form := nbdwire.Form(number % 3)
+		ours, theirs := net.Pipe()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			defer theirs.Close()
+			for i := range uint64(4) {
+				head := make([]byte, nbdwire.RequestSize(form))
+				if _, err := io.ReadFull(theirs, head); err != nil {
+					return
+				}
+				r, err := nbdwire.ParseRequest(head, form)
+				if err != nil {
+					t.Error(err)
+				}
+				_, _ = io.CopyN(io.Discard, theirs, int64(r.Payload(form)))
+				replies = bytes.ReplaceAll(replies, binary.BigEndian.AppendUint64(nil, placeholder+i),
+					binary.BigEndian.AppendUint64(nil, r.Cookie))
+			}
+			_, _ = theirs.Write(replies)
+		}()
+		a := agreement{form: form}
+		a.export = nbdwire.Export{Size: 1 << 20, Flags: nbdwire.HasFlags | nbdwire.SendFlush}
+		d := &device{Client: newClient(Config{}, newConn(genericStream{ours}, a))}
+		q, err := d.NewQueue(t.Context(), 4, 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for slot, op := range []uint8{driver.OpRead, driver.OpRead, driver.OpWrite, driver.OpFlush} {
+			q.Stage(slot, op, int64(slot)*4096, 4096, 0)
+		}
+		if err := q.Submit(); err != nil {
+			t.Fatal(err)
+		}
+		seen, done := [4]bool{}, make([]int, 4)
+		for left := len(seen); left > 0; {
+			n, err := q.Reap(1, done)
+			if err != nil || n < 1 {
+				t.Fatalf("%d requests are reaped of %d: %v", n, left, err)
+			}
+			for _, slot := range done[:n] {
+				if seen[slot] {
+					t.Errorf("the request of slot %d ends twice", slot)
+				}
+				seen[slot] = true
+			}
+			left -= n
+		}
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+		_ = d.Close()
+		_ = ours.Close()
+		<-ended
+	})
+}
+
+// FuzzList asks a server that says anything what it exports.
+func FuzzList(f *testing.F) {
+	var whole []byte
+	whole = binary.BigEndian.AppendUint64(whole, 0x4e42444d41474943)
+	whole = binary.BigEndian.AppendUint64(whole, 0x49484156454f5054)
+	whole = binary.BigEndian.AppendUint16(whole, 3)
+	f.Add(whole)
+	listed := append([]byte{0, 0, 0, 1}, 'x')
+	whole = nbdwire.AppendOptionReply(whole, nbdwire.OptList, nbdwire.RepServer, listed)
+	whole = nbdwire.AppendOptionReply(whole, nbdwire.OptList, nbdwire.RepAck, nil)
+	whole = nbdwire.AppendOptionReply(whole, nbdwire.OptStructuredReply, nbdwire.RepAck, nil)
+	whole = nbdwire.AppendOptionReply(whole, nbdwire.OptInfo, nbdwire.RepInfo,
+		nbdwire.AppendInfo(nil, nbdwire.InfoExport, nbdwire.Export{Size: 1 << 20}))
+	whole = nbdwire.AppendOptionReply(whole, nbdwire.OptInfo, nbdwire.RepAck, nil)
+	f.Add(whole)
+	path := filepath.Join(f.TempDir(), "sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = l.Close() })
+	f.Fuzz(func(t *testing.T, said []byte) {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			go func() {
+				_, _ = conn.Write(said)
+				_ = conn.(*net.UnixConn).CloseWrite()
+			}()
+			_, _ = io.Copy(io.Discard, conn)
+		}()
+		list, err := List(t.Context(), Config{Address: Address{Network: "unix", Path: path}})
+		for _, e := range list {
+			if err == nil && (len(e.Name) > nbdwire.MaxString || len(e.Description) > nbdwire.MaxString) {
+				t.Errorf("%d bytes of name and %d of description", len(e.Name), len(e.Description))
+			}
+		}
+		<-ended
+	})
+}
