@@ -73,6 +73,7 @@ func (p program) start() (*Server, error) {
 	s := &Server{name: p.args[0], socket: socket, ended: make(chan struct{})}
 	err = errors.Join(s.run(path, p, listening), listening.Close())
 	if err != nil {
+		s.said.close()
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.args[0], err), closeAll(socket, s.life))
 	}
 	return s, nil
