@@ -49,7 +49,9 @@ func field(head []byte, off, n int) []byte {
 }
 
 func isBochs(head []byte) bool {
-	text := func(off, n int) string { return strings.TrimRight(string(field(head, off, n)), "\x00") }
+	text := func(off, n int) string {
+		return strings.TrimRight(string(field(head, off, n)), "\x00")
+	}
 	version := binary.LittleEndian.Uint32(field(head, 64, 4))
 	return text(0, 32) == "Bochs Virtual HD Image" && text(32, 16) == "Redolog" &&
 		text(48, 16) == "Growing" &&

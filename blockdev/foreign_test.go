@@ -98,7 +98,8 @@ func TestNotForeign(t *testing.T) {
 	iso.data = append(iso.data, bytes.Repeat([]byte{0}, 40000)...)
 	copy(iso.data[32769:], "CD001")
 	files := map[string]*ram{
-		"empty": {}, "KDM": {data: []byte("KDM")}, "qcow version 0": ramFile("QFI\xfb\x00\x00\x00\x00"), "iso": iso,
+		"empty": {}, "KDM": {data: []byte("KDM")},
+		"qcow version 0": ramFile("QFI\xfb\x00\x00\x00\x00"), "iso": iso,
 		"LUKS version 3":             ramFile("LUKS\xba\xbe\x00\x03"),
 		"WithoutFreeSpace version 1": ramFile("WithoutFreeSpace\x01"),
 		"script":                     ramFile("#!/bin/sh\n# version=1\n"),
@@ -173,7 +174,8 @@ func FuzzForeign(f *testing.F) {
 			found := ours.foreignHead(head, name)
 			for format, heads := range foreignHeads {
 				for _, magic := range heads {
-					known := bytes.HasPrefix(head, []byte(magic)) && !(likeQEMU && isRawToQEMU(magic))
+					known := bytes.HasPrefix(head, []byte(magic)) &&
+						!(likeQEMU && isRawToQEMU(magic))
 					if known && found == nil {
 						t.Errorf("%q is taken for raw, not for %s", head, format)
 					}

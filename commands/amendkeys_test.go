@@ -109,7 +109,8 @@ func TestAmendKeys(t *testing.T) {
 				if status != 0 {
 					_, ours, _ = strings.Cut(advice.ReplaceAllString(said, ""), "amend: ")
 				}
-				if ours, theirs = strings.TrimSpace(ours), strings.TrimSpace(theirs); ours != theirs {
+				if ours, theirs = strings.TrimSpace(ours),
+					strings.TrimSpace(theirs); ours != theirs {
 					t.Errorf("%s: %q, qemu-img %q", a, ours, theirs)
 				}
 				if is, want := slotsOf(t, dir, "ours"), slotsOf(t, dir, "theirs"); is != want {

@@ -161,7 +161,9 @@ func clusterClasses() []picture.Class {
 }
 
 // clusters checks an image and draws the clusters of its file.
-func (d *drawing) clusters(ctx context.Context, dev *blockdev.Device) (blockdev.CheckResult, error) {
+func (d *drawing) clusters(ctx context.Context,
+	dev *blockdev.Device,
+) (blockdev.CheckResult, error) {
 	result, err := dev.CheckClusters(ctx, func(file, off, n int64, as driver.ClusterState) {
 		if d.picture == nil {
 			d.picture = picture.New(0, file, clusterClasses())

@@ -129,7 +129,9 @@ var sleep = session.Command{
 			}
 			return nil
 		})
-		return func(ctx context.Context, s *session.Session, _ *session.Image) error { return s.Sleep(ctx, d) }
+		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
+			return s.Sleep(ctx, d)
+		}
 	},
 }
 

@@ -118,8 +118,8 @@ func createFailed(op, file string, err error) error {
 	return event.Fail(event.Report{Err: fmt.Errorf("%s %s: %w", op, file, err)})
 }
 
-// badOption refuses an option of an image, what names the command, and says which there are if it is
-// none of them.
+// badOption refuses an option of an image, what names the command, and says which there are if it
+// is none of them.
 func badOption(what string, err error) error {
 	bad := event.BadValue{Message: fmt.Sprintf("%s: %v", what, err)}
 	var choice driver.Choice

@@ -100,7 +100,8 @@ func TestCreateFails(t *testing.T) {
 				}
 			}
 			s := newShell(t, "native")
-			line := "create " + force + strings.ReplaceAll(call, "%s", strings.TrimSuffix(name, ".vmdk"))
+			line := "create " + force +
+				strings.ReplaceAll(call, "%s", strings.TrimSuffix(name, ".vmdk"))
 			said := s.dialogue(t, line)
 			list, err := os.ReadDir(dir)
 			if err != nil || s.Status() == 0 || len(list) != want {

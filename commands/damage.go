@@ -21,8 +21,8 @@ var damageSigns = [...]rune{
 	verify.OtherType: 'o', verify.CutOff: 'c',
 }
 
-// damageClasses are the classes of a picture of blocks: what may have happened to them, in the order
-// of [verify.Classes], and behind it that nothing did.
+// damageClasses are the classes of a picture of blocks: what may have happened to them, in the
+// order of [verify.Classes], and behind it that nothing did.
 func damageClasses() []picture.Class {
 	var list []picture.Class
 	for _, c := range verify.Classes() {

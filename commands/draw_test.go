@@ -60,7 +60,8 @@ func TestPictureFile(t *testing.T) {
 		{"verify_read --svg v.svg", "damaged: 256"},
 		{"map --svg nosuch/p.svg", "No such file"},
 	} {
-		said, _ := in(t, dir, nil, "create --force -f qcow2 disk 1M", "open disk", "write -q 0 64k", c.line)
+		said, _ := in(t, dir, nil, "create --force -f qcow2 disk 1M", "open disk", "write -q 0 64k",
+			c.line)
 		if !strings.Contains(said, c.want) {
 			t.Errorf("%s: %s", c.line, said)
 		}

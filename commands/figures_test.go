@@ -43,7 +43,8 @@ func (p measuredPhase) check(t *testing.T) {
 		ordered = ordered && l[fmt.Sprintf("p%g", one.Percent)] == one.NS
 	}
 	ordered = ordered && len(p.Percentiles) == len(l)-len([]string{"min", "mean", "max"})
-	if sum != p.Requests || !ordered || l["max"] <= 0 || p.Elapsed <= 0 || p.IOPS <= 0 || p.Bandwidth <= 0 {
+	if sum != p.Requests || !ordered || l["max"] <= 0 || p.Elapsed <= 0 || p.IOPS <= 0 ||
+		p.Bandwidth <= 0 {
 		t.Errorf("%+v", p)
 	}
 }

@@ -26,8 +26,8 @@ const (
 	lookBehind = 4
 )
 
-// expression is a regular expression over bytes. Go's are over characters, so each byte from 0x80 on
-// is made the character of that number, in what is searched and in the expression.
+// expression is a regular expression over bytes. Go's are over characters, so each byte from 0x80
+// on is made the character of that number, in what is searched and in the expression.
 type expression struct{ *regexp.Regexp }
 
 // parseExpression reads a regular expression in the syntax of RE2. Letters beyond ASCII stand for
@@ -124,8 +124,8 @@ func narrowLen(text []byte) int {
 // pursuit is a search for an expression through pieces that come in order.
 //
 // Matches do not overlap, so that what matches there are depends on what lies before, as in a
-// [hunt]. A shard begins to look so far before its own range that it comes upon as many bytes as the
-// longest match has in which none begins: wherever the search began, the same matches follow.
+// [hunt]. A shard begins to look so far before its own range that it comes upon as many bytes as
+// the longest match has in which none begins: wherever the search began, the same matches follow.
 type pursuit struct {
 	expression
 	// found gets each match: where it begins, and its length in bytes.
@@ -163,7 +163,9 @@ func (p *pursuit) begin(off int64) {
 
 // run searches, from farther back each time that it was lost. Scan looks at a range, and takes
 // errEnough for its end.
-func (p *pursuit) run(scan func(c scope, look func(l looking, piece stream.Piece) error) error) error {
+func (p *pursuit) run(
+	scan func(c scope, look func(l looking, piece stream.Piece) error) error,
+) error {
 	end := p.own.End() + min(longestMatch, p.whole.End()-p.own.End())
 	before := p.own.Off - p.whole.Off
 	if p.goesOn {
@@ -285,8 +287,8 @@ func (p *pursuit) window(l looking, n int) error {
 }
 
 // first is the first match in the text from place on that is not too long, below zero if there is
-// none, or ctx ended. One that is too long gives way to a shorter one that begins there, if there is
-// one.
+// none, or ctx ended. One that is too long gives way to a shorter one that begins there, if there
+// is one.
 func (p *pursuit) first(ctx context.Context, place int) (begin, end int) {
 	for ctx.Err() == nil {
 		begin, end = p.leftmost(place)

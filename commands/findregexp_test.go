@@ -40,8 +40,10 @@ func matches(t *testing.T, re expression, pieces []stream.Piece) (found []event.
 func TestExpressions(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, pattern := range []string{
-		"hello", "h.l+o", `\bab\b`, "a+", `(?s)^.`, `^a|b`, `\xff\x80+`, `(?s)a.{0,40}?b`, "b$", `\x00$`,
-		"é+", "(?i)É|HELLO", `\Qé.\E`, `[\x80-\xff]{2}`, `[^\x00]{3}`, `\B\xff`, "[[:upper:]]", `a\\|b`,
+		"hello", "h.l+o", `\bab\b`, "a+", `(?s)^.`, `^a|b`, `\xff\x80+`, `(?s)a.{0,40}?b`, "b$",
+		`\x00$`,
+		"é+", "(?i)É|HELLO", `\Qé.\E`, `[\x80-\xff]{2}`, `[^\x00]{3}`, `\B\xff`, "[[:upper:]]",
+		`a\\|b`,
 	} {
 		re, err := parseExpression(pattern)
 		if err != nil {
@@ -82,7 +84,8 @@ func TestExpressionShards(t *testing.T) {
 	t.Parallel()
 	r, cases := rand.New(rand.NewPCG(7, 8)), 0
 	for _, pattern := range []string{
-		"hello", `\bab\b`, "aa", "a{2,3}", `(?s)^.`, "b$", `\x00{3}`, `(?s)\x00.{900}`, `[^\x00]{3}`, `\B\xff`,
+		"hello", `\bab\b`, "aa", "a{2,3}", `(?s)^.`, "b$", `\x00{3}`, `(?s)\x00.{900}`,
+		`[^\x00]{3}`, `\B\xff`,
 		`(?s)a.{0,40}?b`, "aba",
 	} {
 		re, err := parseExpression(pattern)
@@ -109,7 +112,9 @@ func TestExpressionShards(t *testing.T) {
 				p := newPursuit(re, whole, tell)
 				p.own = event.Range{Off: base + at, Len: n}
 				at += n
-				l := looking{t.Context(), func(e event.Event) { got = append(got, e.(event.Found)) }}
+				l := looking{t.Context(), func(e event.Event) {
+					got = append(got, e.(event.Found))
+				}}
 				err := p.run(func(c scope, look func(l looking, piece stream.Piece) error) error {
 					part := content[c.Off-base:][:c.Len]
 					for _, piece := range cutUp(r, part, c.Off) {
@@ -139,7 +144,8 @@ func TestExpressionShards(t *testing.T) {
 // planted is a few windows of zeroes with words about their borders.
 func planted(r *rand.Rand) []byte {
 	words := []string{
-		"hello", "helllo", " ab ", "ab", "aaaa", "\xff\x80\x80", "éé", "é.", "b", "\xff", "a\\b", "Hé",
+		"hello", "helllo", " ab ", "ab", "aaaa", "\xff\x80\x80", "éé", "é.", "b", "\xff", "a\\b",
+		"Hé",
 	}
 	content := make([]byte, window*(1+r.IntN(3))+r.IntN(300))
 	for range 200 {
@@ -234,7 +240,9 @@ func FuzzExpression(f *testing.F) {
 		}
 		whole := stream.Piece{Len: int64(len(content)), Data: content}
 		at, one := matches(t, re, []stream.Piece{whole}), matches(t, re, singly)
-		if !slices.EqualFunc(at, one, func(a, b event.Found) bool { return reflect.DeepEqual(a, b) }) {
+		if !slices.EqualFunc(at, one, func(a, b event.Found) bool {
+			return reflect.DeepEqual(a, b)
+		}) {
 			t.Errorf("%q finds %v at once and %v byte by byte", pattern, at, one)
 		}
 		for _, found := range at {

@@ -64,7 +64,8 @@ func TestImagesByName(t *testing.T) {
 		!strings.Contains(got, "* third") || !strings.Contains(got, "second: raw, 4 MiB") {
 		t.Errorf("%s", got)
 	}
-	if got := s.dialogue(t, "close", "length", "close"); got != "closed mem:3M\n4 MiB\nclosed mem:4M\n" || s.Image() != nil ||
+	if got := s.dialogue(t, "close", "length",
+		"close"); got != "closed mem:3M\n4 MiB\nclosed mem:4M\n" || s.Image() != nil ||
 		s.Status() != 0 {
 		t.Errorf("%q, status %d", got, s.Status())
 	}

@@ -43,7 +43,9 @@ var info = session.Command{
 			e := infoOf(im)
 			var err error
 			if contents {
-				err = s.Do(ctx, func(ctx context.Context) error { return lookInside(ctx, im.Dev, &e) })
+				err = s.Do(ctx, func(ctx context.Context) error {
+					return lookInside(ctx, im.Dev, &e)
+				})
 			}
 			s.Emit(e)
 			if sizes && !e.Known {

@@ -48,7 +48,8 @@ func TestJobsFindTheirOwn(t *testing.T) {
 			}
 			if c.reads == "" {
 				find(t, o.must(0, "verify_job --read "+file), "verdict")
-			} else if e := find(t, o.must(2, "verify_job --read "+file), "bad_value"); !strings.Contains(
+			} else if e := find(t, o.must(2, "verify_job --read "+file),
+				"bad_value"); !strings.Contains(
 				e.Message, c.reads) {
 				t.Error(e.Message)
 			}

@@ -59,7 +59,10 @@ func showAt(ctx context.Context, s *session.Session, im *session.Image, name str
 			return err
 		}
 		for _, p := range parts {
-			s.Emit(event.Shown{Structure: structure.Name, Part: p.Name, Off: p.Off, Fields: p.Fields})
+			s.Emit(event.Shown{
+				Structure: structure.Name, Part: p.Name, Off: p.Off,
+				Fields: p.Fields,
+			})
 			found = true
 		}
 	}
@@ -69,7 +72,8 @@ func showAt(ctx context.Context, s *session.Session, im *session.Image, name str
 	return nil
 }
 
-// decodeOn decodes a structure of what begins at off: of the file of the image, if it belongs there.
+// decodeOn decodes a structure of what begins at off: of the file of the image, if it belongs
+// there.
 func decodeOn(ctx context.Context, s *session.Session, im *session.Image,
 	structure *ondisk.Structure, off int64,
 ) (parts []ondisk.Part, err error) {

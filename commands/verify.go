@@ -148,7 +148,8 @@ func (b *blockJob) doubt(r *job.Result) string {
 	case b.scan && b.options.Verify == fio.TypeAny && only(verify.Foreign, verify.Filled):
 		return "there is no header at all: what was written with -t pattern is verified with -t pattern and its -P, and -t null leaves nothing to verify"
 	case len(r.Ranges) > 0 && only(verify.OtherType):
-		return "all of them are whole blocks of " + r.Ranges[0].First.Type + ": -t " + r.Ranges[0].First.Type + " verifies those"
+		return "all of them are whole blocks of " + r.Ranges[0].First.Type + ": -t " +
+			r.Ranges[0].First.Type + " verifies those"
 	case b.options.Fio != fio.FioAny && only(verify.Stale, verify.ContentMismatch):
 		return "all of them are whole blocks: without --fio it is found out which fio makes such"
 	}

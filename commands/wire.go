@@ -59,10 +59,11 @@ var wireCommand = session.Command{
 				c.cfg.Form = wireForms()[i]
 				return nil
 			})
-		f.Flag(0, "context", args.Text("NAME"), "meta context to agree on", func(word string) error {
-			c.cfg.Contexts = append(c.cfg.Contexts, word)
-			return nil
-		})
+		f.Flag(0, "context", args.Text("NAME"), "meta context to agree on",
+			func(word string) error {
+				c.cfg.Contexts = append(c.cfg.Contexts, word)
+				return nil
+			})
 		f.Bool(&c.together, 0, "together", "send all requests before any is answered")
 		f.Flag(0, "timeout", args.Text("SECONDS"), "how long to wait for an answer, 10 otherwise",
 			c.setTimeout)

@@ -6,7 +6,8 @@ import "testing"
 // data than a request may carry.
 func FuzzParseWire(f *testing.F) {
 	for _, text := range []string{
-		"read 0 512 =ok", "write+fua 1M 4k 0x5a", "write 0 hex:00ff", "7+df+bare end-1s 0xffffffff", "0xffff+0x8000 -1",
+		"read 0 512 =ok", "write+fua 1M 4k 0x5a", "write 0 hex:00ff", "7+df+bare end-1s 0xffffffff",
+		"0xffff+0x8000 -1",
 		"write 0 0xffffffff 1", "trim 18446744073709551615 1 =einval", "write+bare 0 64M hex:",
 	} {
 		f.Add(text, uint64(1<<20))

@@ -167,7 +167,8 @@ func TestListing(t *testing.T) {
 		!strings.HasSuffix(got, "and 3 more\n") {
 		t.Errorf("%d lines, %q", strings.Count(got, "\n"), got[len(got)-20:])
 	}
-	if got := listing([]Choice{{Word: "größe"}, {Word: "b"}, {Word: "c"}}, 15); got != "größe  b\nc\n" {
+	if got := listing([]Choice{{Word: "größe"}, {Word: "b"}, {Word: "c"}},
+		15); got != "größe  b\nc\n" {
 		t.Errorf("%q", got)
 	}
 	if got := listing([]Choice{{"-P", "--long", "in several words"}, {Word: "-q"}},

@@ -182,7 +182,8 @@ func FuzzHistory(f *testing.F) {
 				t.Errorf("a line is %q", line)
 			}
 		}
-		if again := openTestHistory(t, path).Lines(); len(lines) > remembered || !slices.Equal(again, lines) {
+		if again := openTestHistory(t, path).Lines(); len(lines) > remembered ||
+			!slices.Equal(again, lines) {
 			t.Errorf("%d lines, and %d the next time", len(lines), len(again))
 		}
 	})

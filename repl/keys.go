@@ -10,7 +10,8 @@ import (
 // nothing: the line editor behind gets only what it is known to survive.
 type key struct {
 	kind keyKind
-	// of keyText and keyPaste: what was typed or pasted; of keyEdit: what the editor knows the key as
+	// of keyText and keyPaste: what was typed or pasted; of keyEdit: what the editor knows the key
+	// as
 	text string
 }
 

@@ -356,7 +356,9 @@ func lookLen(text string) int {
 	if !strings.HasPrefix(text, "\x1b[") {
 		return 0
 	}
-	n := 2 + strings.IndexFunc(text[2:], func(r rune) bool { return r != ';' && (r < '0' || r > '9') })
+	n := 2 + strings.IndexFunc(text[2:], func(r rune) bool {
+		return r != ';' && (r < '0' || r > '9')
+	})
 	if n < 2 || text[n] != 'm' {
 		return 0
 	}

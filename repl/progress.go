@@ -187,7 +187,8 @@ func (w *work) line(now time.Time) string {
 	}
 	left := w.Time - elapsed
 	if w.Time == 0 {
-		left = time.Duration(min(maxLeft.Seconds(), float64(w.Total-done)/rate) * float64(time.Second))
+		left = time.Duration(min(maxLeft.Seconds(),
+			float64(w.Total-done)/rate) * float64(time.Second))
 	}
 	if left > 0 && left < maxLeft {
 		parts = append(parts, units.Time(left.Round(time.Second))+" left")

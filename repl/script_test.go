@@ -32,7 +32,12 @@ func sameLine(a, b Line) bool { return a.Text == b.Text && a.Pos == b.Pos }
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	lines, err := all(t, Texts("-c", "length", "read 0 1\nmap\n", ""))
-	want := []Line{{Text: "length"}, {Text: "read 0 1", Pos: "-c:1"}, {Text: "map", Pos: "-c:2"}, {}}
+	want := []Line{
+		{Text: "length"},
+		{Text: "read 0 1", Pos: "-c:1"},
+		{Text: "map", Pos: "-c:2"},
+		{},
+	}
 	if !slices.EqualFunc(lines, want, sameLine) || !errors.Is(err, io.EOF) {
 		t.Errorf("%v, %v", lines, err)
 	}
@@ -122,7 +127,8 @@ func TestOpenScript(t *testing.T) {
 	if _, err := script.Next(t.Context()); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("after its end: %v", err)
 	}
-	if _, err := OpenScript(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := OpenScript(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err,
+		fs.ErrNotExist) {
 		t.Errorf("none: %v", err)
 	}
 	if script, err = OpenScript(t.Context(), "-"); err != nil || script.Close() != nil {

@@ -44,9 +44,10 @@ const editKey = '\u0080'
 // Terminal is the line editor of github.com/chzyer/readline on a terminal, with its faults fenced
 // off:
 //
-//   - It reads keys only while ReadLine asks for a line and one at a time, each when the one before was dealt with. So input
-//     for a running command stays with the terminal, nothing is drawn concurrently, and no key leads to where the library
-//     panics (its search, selecting from completions) or ends for good (NUL, Ctrl-D while a command runs).
+//   - It reads keys only while ReadLine asks for a line and one at a time, each when the one before
+//     was dealt with. So input for a running command stays with the terminal, nothing is drawn
+//     concurrently, and no key leads to where the library panics (its search, selecting from
+//     completions) or ends for good (NUL, Ctrl-D while a command runs).
 //   - Pasted text is one key, since each draws the whole line. Several lines that are pasted come
 //     one after the other, and none runs by itself.
 //   - Its Close, which waits for a key, is never called.

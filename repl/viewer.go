@@ -45,7 +45,8 @@ func (v *viewer) close() (shown bool) {
 	_ = v.text.Close()
 	var ended *exec.ExitError
 	err := v.cmd.Wait()
-	return !errors.As(err, &ended) || !slices.Contains([]int{noProgram, noSuchThing}, ended.ExitCode())
+	return !errors.As(err, &ended) || !slices.Contains([]int{noProgram, noSuchThing},
+		ended.ExitCode())
 }
 
 // Shown says whether the program of the pager has the terminal, and so its keys.
@@ -77,8 +78,8 @@ func (p *Pager) view(v *viewer) {
 	p.viewer = v
 }
 
-// give gives text to the program, which gets all that came before as well when it begins. The person
-// may have seen enough.
+// give gives text to the program, which gets all that came before as well when it begins. The
+// person may have seen enough.
 func (g *paging) give(text string) {
 	v := g.pager.viewer
 	if v == nil {

@@ -111,7 +111,9 @@ func (j cephJob) holes(t *testing.T) {
 	j.expect(t, "exit 0", image, "write -q -P 1 0 64M", "discard -q 8M 8M",
 		"write -q -z -u 20M 4M", "write -q -z 24M 1M", "flush",
 		"iszero 8M 8M", "iszero 20M 5M", "read -q -P 1 0 8M", "read -q -P 1 25M 39M")
-	for off, data := range map[int64]bool{0: true, 8 << 20: false, 16 << 20: true, 20 << 20: false} {
+	for off, data := range map[int64]bool{
+		0: true, 8 << 20: false, 16 << 20: true, 20 << 20: false,
+	} {
 		if said := j.at(t, image, off); said.Data != data || said.Zero == data {
 			t.Errorf("at %d: %+v", off, said)
 		}

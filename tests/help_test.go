@@ -38,7 +38,9 @@ func TestHelpList(t *testing.T) {
 		}
 	}
 	lists := func(name string) bool {
-		return slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, name+" ") })
+		return slices.ContainsFunc(lines, func(l string) bool {
+			return strings.HasPrefix(l, name+" ")
+		})
 	}
 	for _, row := range m.Table.Rows() {
 		name := "  " + row.Name

@@ -12,8 +12,8 @@ import (
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
-// TestInfoOfDevice tells what the system knows of a disk: its blocks and limits, its partitions, and
-// who uses it.
+// TestInfoOfDevice tells what the system knows of a disk: its blocks and limits, its partitions,
+// and who uses it.
 func TestInfoOfDevice(t *testing.T) {
 	addpart := blockdevtest.Peer(t, "addpart", "util-linux")
 	dev := blockdevtest.Loop(t, 1<<20, 512, false)
@@ -49,7 +49,8 @@ func TestInfoOfMounted(t *testing.T) {
 	dev := blockdevtest.LoopOver(t, file)
 	folder := blockdevtest.Mount(t, dev)
 	used := dev + " is mounted on " + folder + "\n"
-	on(t, "-r", "-f", "raw", dev, "info").wants(t, "device", "exit 0", "in use:\n        [0]: "+used,
+	on(t, "-r", "-f", "raw", dev, "info").wants(t, "device", "exit 0",
+		"in use:\n        [0]: "+used,
 		"")
 	on(t, "-r", "-f", "raw", file, "info").wants(t, "file", "exit 0", used, "")
 }
@@ -58,9 +59,12 @@ func TestInfoOfMounted(t *testing.T) {
 func TestInfoOfDiskSize(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	base, data, top := filepath.Join(dir, "b.qcow2"), filepath.Join(dir, "d.raw"), filepath.Join(dir, "t.qcow2")
-	on(t, "-c", "create -o data_file="+data+" "+base+" 8M", "-c", "open "+base, "-c", "write -q 0 1M",
-		"-c", "close", "-c", "create -b "+base+" -F qcow2 "+top).wants(t, "create", "exit 0", "", "")
+	base, data, top := filepath.Join(dir, "b.qcow2"), filepath.Join(dir, "d.raw"),
+		filepath.Join(dir, "t.qcow2")
+	on(t, "-c", "create -o data_file="+data+" "+base+" 8M", "-c", "open "+base, "-c",
+		"write -q 0 1M",
+		"-c", "close", "-c", "create -b "+base+" -F qcow2 "+top).wants(t, "create",
+		"exit 0", "", "")
 	told := on(t, "--json", "-r", top, "info")
 	for _, line := range strings.Split(told.stdout, "\n") {
 		if !strings.HasPrefix(line, `{"kind":"info"`) {
@@ -78,7 +82,8 @@ func TestInfoOfDiskSize(t *testing.T) {
 		if want := onDisk(t, top); info.DiskSize != want {
 			t.Errorf("top: %d, not %d", info.DiskSize, want)
 		}
-		if want := onDisk(t, base, data); len(info.Backing) != 1 || info.Backing[0].DiskSize != want {
+		if want := onDisk(t, base, data); len(info.Backing) != 1 ||
+			info.Backing[0].DiskSize != want {
 			t.Errorf("base: %+v, not %d", info.Backing, want)
 		}
 		return

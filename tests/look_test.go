@@ -25,7 +25,10 @@ func onScreen(t *testing.T, width uint16, env []string, args ...string) string {
 func TestColour(t *testing.T) {
 	t.Parallel()
 	const escape = "\x1b["
-	commands := []string{"-f", "raw", "raw.img", "-c", "map", "-c", "read -P 1 0 512", "-c", "nosuch"}
+	commands := []string{
+		"-f", "raw", "raw.img", "-c", "map", "-c", "read -P 1 0 512", "-c",
+		"nosuch",
+	}
 	for _, c := range []struct {
 		option, env string
 		painted     bool
@@ -91,7 +94,8 @@ func TestPromptColour(t *testing.T) {
 		{"--color=never", "TERM=xterm", false},
 	} {
 		p := asBlksh
-		p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", c.env, "XDG_STATE_HOME="+t.TempDir())
+		p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", c.env,
+			"XDG_STATE_HOME="+t.TempDir())
 		tty := p.onTerminal(t, t.TempDir(), c.option, "mem:1M")
 		tty.expect(t, "mem rw> ")
 		tty.press(t, "\x12len\x07") // a search has a prompt of its own

@@ -198,7 +198,8 @@ func TestDeviceBlocks(t *testing.T) {
 	on(t, "-w", dev, "write", "512", "512").wants(t, "buffered", "exit 0", "wrote 512/512", "")
 	for _, engine := range []string{"threads", "io_uring"} { // neither takes more than the other
 		for _, order := range []string{"seq", "random"} {
-			on(t, "-w", "-n", "-i", engine, dev, "verify_write", "-b", "512", "--order", order, "0", "64k").
+			on(t, "-w", "-n", "-i", engine, dev, "verify_write", "-b", "512", "--order", order, "0",
+				"64k").
 				wants(t, engine+", "+order, "exit 2", "", "multiples of 4096 here")
 		}
 	}
@@ -221,9 +222,13 @@ func TestDeviceWithoutRights(t *testing.T) {
 		cmd := exec.Command("/proc/self/fd/3", option, dev, "length")
 		cmd.Args[0], cmd.Dir, cmd.Env = "blksh", "/", asBlksh.environ()
 		cmd.ExtraFiles = []*os.File{binary}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
+			Uid: 65534,
+			Gid: 65534,
+		}}
 		out, err := cmd.CombinedOutput()
-		want := "blksh: can't open device " + dev + ": Could not open '" + dev + "': Permission denied\n"
+		want := "blksh: can't open device " + dev + ": Could not open '" + dev +
+			"': Permission denied\n"
 		if cmd.ProcessState.ExitCode() != 3 || string(out) != want {
 			t.Errorf("%s: %v, %q, want %q", option, err, out, want)
 		}

@@ -267,7 +267,8 @@ func TestSettings(t *testing.T) {
 		t.Errorf("qemu-io has read the settings: %q", tty.shown)
 	}
 	got, err := p.run(run{args: []string{"-c", "read -v 0 16", "mem:64k"}})
-	if err != nil || strings.Contains(got.stderr, "setting") || strings.Contains(got.stdout, "0000 0000") {
+	if err != nil || strings.Contains(got.stderr, "setting") ||
+		strings.Contains(got.stdout, "0000 0000") {
 		t.Errorf("settings hold without a prompt: %v, %v", got, err)
 	}
 

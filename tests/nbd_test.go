@@ -235,7 +235,8 @@ func TestCopyBitmapFromServer(t *testing.T) {
 	t.Run("direct", func(t *testing.T) { copied("direct", image) })
 	t.Run("blksh", func(t *testing.T) {
 		socket := filepath.Join(dir, "sock")
-		server, err := startServerOf(socket, "-r", "-c", "serve --bitmap sunday --unix "+socket, image)
+		server, err := startServerOf(socket, "-r", "-c", "serve --bitmap sunday --unix "+socket,
+			image)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,8 +64,8 @@ func (e *export) stop() {
 	_ = e.kit.Wait()
 }
 
-// relay passes on what clients and a server say, on all connections but those that are silent, whose
-// clients wait for ever.
+// relay passes on what clients and a server say, on all connections but those that are silent,
+// whose clients wait for ever.
 type relay struct {
 	path, server string
 	hold         bool // the first connection stands still until there is a second
@@ -284,8 +284,8 @@ func TestCopyExportsVerified(t *testing.T) {
 		"exit 3", "", "lets nobody write")
 }
 
-// TestCopyExportsBroken: what goes wrong on one of several connections, or of all, is told, and what
-// was done before does not have to be done again.
+// TestCopyExportsBroken: what goes wrong on one of several connections, or of all, is told, and
+// what was done before does not have to be done again.
 func TestCopyExportsBroken(t *testing.T) {
 	t.Parallel()
 	const lost = "the connection to the server is lost"

@@ -36,7 +36,8 @@ func nbdImage(t *testing.T, format string) string {
 
 // startServer serves image on socket and returns when clients may come.
 func startServer(format, image, socket string) (*exec.Cmd, error) {
-	return startServerOf(socket, "-t", "writeback", "-f", format, "-c", "serve --unix "+socket, image)
+	return startServerOf(socket, "-t", "writeback", "-f", format, "-c", "serve --unix "+socket,
+		image)
 }
 
 func killServer(p *exec.Cmd) {

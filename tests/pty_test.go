@@ -243,7 +243,9 @@ func TestTerminalOverwrites(t *testing.T) {
 		tty.expect(t, "> ")
 	}
 	silently("verify_write", "wrote")
-	for _, command := range []string{"verify_write", "bench -n 1 randwrite", "verify_write 0..end"} {
+	for _, command := range []string{
+		"verify_write", "bench -n 1 randwrite", "verify_write 0..end",
+	} {
 		tty.press(t, command+"\r")
 		tty.expect(t, "overwrites 64 KiB of mem, which has data. Go on? (yes/no) ")
 		tty.press(t, "no\r")
@@ -378,7 +380,8 @@ func TestPagerProgram(t *testing.T) {
 				}
 			}
 			p := asBlksh
-			p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+t.TempDir(),
+			p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm",
+				"XDG_STATE_HOME="+t.TempDir(),
 				"PAGER="+c.pager, "LESS=")
 			tty := p.onTerminal(t, t.TempDir(), "mem:64M")
 			tty.expect(t, "> ")

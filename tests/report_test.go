@@ -40,7 +40,10 @@ func TestReports(t *testing.T) {
 		}
 		return a
 	}
-	a, err := asBlksh.run(run{dir: dir, args: []string{"-c", "create other.img 8M", "-c", "create disk.qcow2 8M"}})
+	a, err := asBlksh.run(run{
+		dir:  dir,
+		args: []string{"-c", "create other.img 8M", "-c", "create disk.qcow2 8M"},
+	})
 	if err != nil || a.status != "exit 0" {
 		t.Fatalf("%v, %+v", err, a)
 	}

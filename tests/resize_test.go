@@ -41,7 +41,8 @@ func TestTerminalNarrower(t *testing.T) {
 		}
 		t.Fatalf("%s: %s", what, call("capture-pane", "-p"))
 	}
-	pane, err := os.OpenFile(call("display-message", "-p", "#{pane_tty}"), os.O_RDONLY|unix.O_NOCTTY, 0)
+	pane, err := os.OpenFile(call("display-message", "-p", "#{pane_tty}"),
+		os.O_RDONLY|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestSparseVerified verifies images of 1 TiB that are one hole. Nobody reads so much here: what did
-// not take the hole for one thing would not come to its end.
+// TestSparseVerified verifies images of 1 TiB that are one hole. Nobody reads so much here: what
+// did not take the hole for one thing would not come to its end.
 func TestSparseVerified(t *testing.T) {
 	t.Parallel()
 	dir := workDir(t)

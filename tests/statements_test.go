@@ -188,7 +188,8 @@ func TestStatementsAtPrompt(t *testing.T) {
 func TestScriptsTopic(t *testing.T) {
 	t.Parallel()
 	dir := workDir(t, "raw.img")
-	if err := os.WriteFile(filepath.Join(dir, "other.img"), make([]byte, 1<<20), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "other.img"), make([]byte, 1<<20),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	help, err := asBlksh.run(run{dir: dir, args: []string{"help", "scripts"}})

@@ -194,8 +194,8 @@ func changed(t *testing.T, args ...string) {
 	}
 }
 
-// killedWriter has p start a job whose journal is a pipe, kills it when so many bytes have come out,
-// and returns the journal.
+// killedWriter has p start a job whose journal is a pipe, kills it when so many bytes have come
+// out, and returns the journal.
 func killedWriter(
 	t *testing.T, p program, format, disk string, bytes int, kill func(*os.Process) error,
 ) []byte {
@@ -206,7 +206,8 @@ func killedWriter(
 	}
 	defer r.Close()
 	const job = "verify_write --order random -d 8 -o fsync=16 -o loops=1000000 --journal /dev/fd/3"
-	cmd := exec.CommandContext(t.Context(), p.path, "-f", format, "-t", "writeback", "-c", job, disk)
+	cmd := exec.CommandContext(t.Context(), p.path, "-f", format, "-t", "writeback", "-c", job,
+		disk)
 	cmd.Env, cmd.ExtraFiles = p.environ(), []*os.File{w}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

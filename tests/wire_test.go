@@ -20,7 +20,8 @@ func TestWire(t *testing.T) {
 	t.Parallel()
 	server := "[ " + asBlksh.path + " serve mem:1M ]"
 	out, err := exec.Command(asBlksh.path, "wire", "--context", "base:allocation", server,
-		"write+fua 64k 512 0xab", "read+df 65537 3", "write end 512 =ENOSPC", "read end-1 2 =einval",
+		"write+fua 64k 512 0xab", "read+df 65537 3", "write end 512 =ENOSPC",
+		"read end-1 2 =einval",
 		"99+0x8000 0 0 =EINVAL", "trim+fua 0 4k", "block-status+req-one 0 1M",
 		"block-status 64k 12 hex:000000000000100000000000 =OK",
 		"block-status 64k 12 hex:000000000000100000000007 =EINVAL", "disconnect").CombinedOutput()
@@ -82,7 +83,8 @@ func TestWireOutcomes(t *testing.T) {
 		for options < len(c.words) && strings.HasPrefix(c.words[options], "--") {
 			options += 2
 		}
-		words = append(append(append([]string{}, words[:2+options]...), server), c.words[options:]...)
+		words = append(append(append([]string{}, words[:2+options]...), server),
+			c.words[options:]...)
 		cmd := exec.Command(asBlksh.path, words...)
 		out, _ := cmd.Output()
 		if got := cmd.ProcessState.ExitCode(); got != c.status {
@@ -122,21 +124,24 @@ func TestWirePeers(t *testing.T) {
 			}
 			must(t, exec.Command(asBlksh.path, "wire", "--form", "structured", "--context",
 				"base:allocation", c.command, "write+fua 64k 64k 7 =OK", "read+df 64k 512 =OK",
-				"read 1 3 =OK", "flush =OK", "block-status 0 1M =OK", "block-status+req-one 0 1M =OK",
+				"read 1 3 =OK", "flush =OK", "block-status 0 1M =OK",
+				"block-status+req-one 0 1M =OK",
 				"write end 512 ="+c.past, "read end 512 =EINVAL", "99 0 0 =EINVAL",
 				"trim 0 512 =OK", "write-zeroes+no-hole 0 4k =OK", "disconnect"))
 		})
 	}
 }
 
-// TestWireMisaligned asks a server for less than its smallest block, and one that ends for anything.
+// TestWireMisaligned asks a server for less than its smallest block, and one that ends for
+// anything.
 func TestWireMisaligned(t *testing.T) {
 	t.Parallel()
 	blockdevtest.Peer(t, "nbdkit", "nbdkit")
 	must(t, exec.Command(asBlksh.path, "wire", "[ nbdkit --filter=blocksize-policy memory 1M "+
 		"blocksize-minimum=4096 blocksize-error-policy=error ]", "read 0 4k =OK", "read 1 3 =EINVAL",
 		"write 512 4k =EINVAL", "trim 0 512 =EINVAL", "flush =OK"))
-	out, err := exec.Command(asBlksh.path, "wire", "[ nbdkit nosuchplugin ]", "flush").CombinedOutput()
+	out, err := exec.Command(asBlksh.path, "wire", "[ nbdkit nosuchplugin ]",
+		"flush").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "nosuchplugin") {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -158,8 +163,8 @@ func TestServeHanded(t *testing.T) {
 	must(t, exec.Command(asBlksh.path, "-r", image, "compare", copied))
 }
 
-// TestServeNowhere: what is wrong with the place where clients are to come is said, and is the fault
-// of who asked.
+// TestServeNowhere: what is wrong with the place where clients are to come is said, and is the
+// fault of who asked.
 func TestServeNowhere(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct{ line, handed, want string }{

@@ -10,8 +10,8 @@ import (
 )
 
 // A spoken is a start of the program and what it says: all of standard output if out is not "", all
-// of standard error, or what that begins with if errs does not end a line, and the exit status. A line of args is split as the shell itself does; an
-// argument of several words stands in quotes.
+// of standard error, or what that begins with if errs does not end a line, and the exit status. A
+// line of args is split as the shell itself does; an argument of several words stands in quotes.
 type spoken struct {
 	args, stdin string
 	out, errs   string
@@ -30,7 +30,8 @@ func (c spoken) check(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begins := c.errs != "" && !strings.HasSuffix(c.errs, "\n") && strings.HasPrefix(a.stderr, c.errs)
+	begins := c.errs != "" && !strings.HasSuffix(c.errs, "\n") &&
+		strings.HasPrefix(a.stderr, c.errs)
 	if a.status != "exit "+c.status || a.stderr != c.errs && !begins ||
 		c.out != "" && a.stdout != c.out {
 		t.Errorf("%s (%q)\n%s, want exit %s\nstderr %s\n  want %s\nstdout %s\n  want %s", c.args,
@@ -177,8 +178,8 @@ func TestNames(t *testing.T) {
 	})
 }
 
-// TestBadOptions: an option that is none, or has a value that it cannot have, is answered with those
-// that there are, wherever options are given.
+// TestBadOptions: an option that is none, or has a value that it cannot have, is answered with
+// those that there are, wherever options are given.
 func TestBadOptions(t *testing.T) {
 	open := func(name, why, advice string) string {
 		return "blksh: can't open" + name + ": " + why + "\n  " + advice + "\n"
@@ -234,7 +235,8 @@ func TestWrongWords(t *testing.T) {
 		},
 		{
 			args: "mem:1M -c 'truncate 1 2'", status: "2",
-			errs: usage("truncate", "'2' is one word too many", " [--shrink] [-m prealloc_mode] off"),
+			errs: usage("truncate", "'2' is one word too many",
+				" [--shrink] [-m prealloc_mode] off"),
 		},
 		{
 			args: "mem:1M -c 'truncate 1 2 3'", status: "2",

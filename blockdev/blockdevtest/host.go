@@ -33,7 +33,8 @@ func Peer(t testing.TB, program, pkg string) string {
 	return path
 }
 
-// Extra is Peer for a program that .ci/run does not install: only from tier 3 on it has to be there.
+// Extra is Peer for a program that .ci/run does not install: only from tier 3 on it has to be
+// there.
 func Extra(t testing.TB, program, pkg string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)

@@ -22,7 +22,8 @@ func Rounds(few, many int) int {
 	return many
 }
 
-// Sampled says whether the case of that number runs: all do above tier 1, and one of each few in it.
+// Sampled says whether the case of that number runs: all do above tier 1, and one of each few in
+// it.
 func Sampled(number, few int) bool { return Tier() > 1 || number%few == 0 }
 
 // What is drawn at random is drawn a quarter as often in tier 1, if the command line says nothing.

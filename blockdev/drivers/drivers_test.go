@@ -37,8 +37,8 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// FuzzOptions opens what any JSON says, of what is in memory: the host's files, devices and programs
-// are out of reach. What opens has a length and is closed without complaint.
+// FuzzOptions opens what any JSON says, of what is in memory: the host's files, devices and
+// programs are out of reach. What opens has a length and is closed without complaint.
 func FuzzOptions(f *testing.F) {
 	for _, name := range []string{
 		`json:{"driver":"null-co","size":"1M","latency-ns":1,"read-zeroes":true}`,

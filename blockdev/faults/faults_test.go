@@ -170,7 +170,9 @@ func TestLate(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	for _, name := range []string{"delay-ns", "lost-writes", "torn-writes", "corrupt-writes", "corrupt-reads"} {
+	for _, name := range []string{
+		"delay-ns", "lost-writes", "torn-writes", "corrupt-writes", "corrupt-reads",
+	} {
 		_, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
 			Drivers: []driver.Driver{Driver, blockdevtest.MemoryDriver},
 			Options: disk(1<<20, map[string]any{name: "-1"}), Format: Driver.Name,

@@ -113,7 +113,9 @@ func (z *zonedDevice) report(off int64, n int) ([]driver.Zone, error) {
 // decodeZone reads a struct blk_zone. Its numbers count sectors of 512 bytes. Without a capacity
 // all of a zone can be used.
 func decodeZone(b []byte, hasCapacity bool) driver.Zone {
-	bytes := func(at int) int64 { return int64(binary.NativeEndian.Uint64(b[at:])) * driver.SectorSize }
+	bytes := func(at int) int64 {
+		return int64(binary.NativeEndian.Uint64(b[at:])) * driver.SectorSize
+	}
 	zone := driver.Zone{
 		Start: bytes(0), Length: bytes(8), WritePointer: bytes(16), Type: b[24], Condition: b[25],
 		Capacity: bytes(8),

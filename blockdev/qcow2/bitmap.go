@@ -123,7 +123,8 @@ func (q *image) readBitmap(ctx context.Context, off, end int64) (*bitmap, error)
 		extra: int64(be.Uint32(fixed[20:])),
 	}
 	if b.extra != 0 {
-		return nil, q.brokenDirectory("a bitmap has extra data", "Bitmap extra data is not supported")
+		return nil,
+			q.brokenDirectory("a bitmap has extra data", "Bitmap extra data is not supported")
 	}
 	if off+b.length() > end {
 		return nil, q.entryTooLong()

@@ -69,7 +69,8 @@ func (q *image) trackBitmaps(ctx context.Context, all bool) (keep uint64, err er
 }
 
 // takeBitmaps marks all valid bitmaps as in use as soon as the image is open for writing, as QEMU
-// does. Otherwise that waits for the first change, so that an image that is only read stays as it is.
+// does. Otherwise that waits for the first change, so that an image that is only read stays as it
+// is.
 func (q *image) takeBitmaps(ctx context.Context) error {
 	if !q.hasBitmaps() {
 		return nil

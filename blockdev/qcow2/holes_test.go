@@ -16,7 +16,9 @@ import (
 func TestHoles(t *testing.T) {
 	t.Parallel()
 	needPeers(t)
-	for _, options := range []string{"preallocation=off", "preallocation=metadata", "preallocation=full"} {
+	for _, options := range []string{
+		"preallocation=off", "preallocation=metadata", "preallocation=full",
+	} {
 		path := filepath.Join(t.TempDir(), "image")
 		qemuImg(t, "create", "-q", "-f", "qcow2", "-o", options, path, "4M")
 		d := openImage(t, path, nil)
@@ -29,7 +31,8 @@ func TestHoles(t *testing.T) {
 			Zero, Data    bool
 		}
 		var want, got []extent
-		if err := json.Unmarshal([]byte(qemuImg(t, "map", "--output=json", path)), &want); err != nil {
+		if err := json.Unmarshal([]byte(qemuImg(t, "map", "--output=json", path)),
+			&want); err != nil {
 			t.Fatal(err)
 		}
 		d = openImage(t, path, nil)

@@ -217,8 +217,12 @@ func TestPlanted(t *testing.T) {
 // TestRefused asks for the words with which images are refused, as measured with qemu-io 7.2.22.
 func TestRefused(t *testing.T) {
 	base := seeds(t)["v3"]
-	put32 := func(at int, v uint32) func([]byte) { return func(b []byte) { binary.BigEndian.PutUint32(b[at:], v) } }
-	put64 := func(at int, v uint64) func([]byte) { return func(b []byte) { binary.BigEndian.PutUint64(b[at:], v) } }
+	put32 := func(at int, v uint32) func([]byte) {
+		return func(b []byte) { binary.BigEndian.PutUint32(b[at:], v) }
+	}
+	put64 := func(at int, v uint64) func([]byte) {
+		return func(b []byte) { binary.BigEndian.PutUint64(b[at:], v) }
+	}
 	for _, c := range []struct {
 		name   string
 		change func([]byte)

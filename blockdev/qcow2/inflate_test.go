@@ -28,7 +28,8 @@ func deflated(t testing.TB) map[string][]byte {
 		words = append(append(words, text[7*k:][:2+k%8]...), ' ')
 	}
 	for name, plain := range map[string][]byte{
-		"noise": noise, "text": text, "words": words[:65536], "zeroes": make([]byte, 65536), "one byte": {7}, "empty": nil,
+		"noise": noise, "text": text, "words": words[:65536], "zeroes": make([]byte, 65536),
+		"one byte": {7}, "empty": nil,
 		"mixed": append(append(append([]byte(nil), text[:9000]...), noise...),
 			make([]byte, 3000)...),
 	} {

@@ -92,7 +92,9 @@ func TestInterrupted(t *testing.T) {
 	uncounted := bytes.Clone(sound) // its refcounts must be rebuilt
 	binary.BigEndian.PutUint64(uncounted[binary.BigEndian.Uint64(uncounted[48:])+8:], 0)
 	truncate := func(size int64, p driver.Prealloc) func(context.Context, *blockdev.Device) error {
-		return func(ctx context.Context, d *blockdev.Device) error { return d.Truncate(ctx, size, p) }
+		return func(ctx context.Context, d *blockdev.Device) error {
+			return d.Truncate(ctx, size, p)
+		}
 	}
 	repair := driver.FixErrors | driver.FixLeaks
 	for _, c := range []struct {

@@ -160,7 +160,8 @@ func testStatus(t *testing.T, ceph *blockdevtest.Ceph) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if off = e.End(); run.Len > 0 && e.Data == run.Data { // an answer may end before its run does
+		// an answer may end before its run does
+		if off = e.End(); run.Len > 0 && e.Data == run.Data {
 			run.Len += e.Len
 			got = got[:len(got)-1]
 		} else {

@@ -18,8 +18,8 @@
 // that it does not know, and says so. A log that ends in the middle of a record ends before that
 // record: the change that it belongs to was never made; so does one that ends in zeroes. A record
 // that is there and is not what was written is damage. What stands behind it is read all the same,
-// but Undo does nothing then unless it is forced to. Undo itself can be interrupted and begun again,
-// because a sector with its old bytes is as it should be.
+// but Undo does nothing then unless it is forced to. Undo itself can be interrupted and begun
+// again, because a sector with its old bytes is as it should be.
 //
 // # The format
 //

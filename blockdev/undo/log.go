@@ -156,7 +156,8 @@ type contents struct {
 	size    int64 // of the disk
 	records []record
 	torn    int64 // bytes at the end that are the beginning of a record, or were never written
-	damaged int64 // bytes that are no records, though others stand behind them or they are no zeroes
+	// bytes that are no records, though others stand behind them or they are no zeroes
+	damaged int64
 	first   int64 // where in the log the first of those are
 }
 

@@ -223,7 +223,8 @@ func TestSavedFirst(t *testing.T) {
 		if err := d.Write(context.Background(), blockdev.Vec{b}, off, 0); err != nil {
 			t.Fatal(err)
 		}
-		l, err := undo.Read(t.Context(), bytes.NewReader(log.Bytes()[:log.synced]), int64(log.synced))
+		l, err := undo.Read(t.Context(), bytes.NewReader(log.Bytes()[:log.synced]),
+			int64(log.synced))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -335,7 +336,8 @@ func (a *array) Truncate(_ context.Context, size int64, _ blockdev.Prealloc) err
 func (a *array) Flush(context.Context) error { return nil }
 
 // FuzzLog reads logs that somebody else wrote, as they are and with sums that are right: no panic,
-// no loop without end, no memory by a log's word, and nothing is written behind the end of the disk.
+// no loop without end, no memory by a log's word, and nothing is written behind the end of the
+// disk.
 func FuzzLog(f *testing.F) {
 	log, _ := changed(f)
 	f.Add(log)
@@ -415,8 +417,8 @@ func changed(t testing.TB) (log, before []byte) {
 	return l.Bytes(), before
 }
 
-// TestDamagedLog changes a byte of a log behind its header, wherever: the damage is told, nothing is put
-// back by a log that does not tell all, and what stands behind the damage still can be.
+// TestDamagedLog changes a byte of a log behind its header, wherever: the damage is told, nothing
+// is put back by a log that does not tell all, and what stands behind the damage still can be.
 func TestDamagedLog(t *testing.T) {
 	t.Parallel()
 	log, _ := changed(t)
@@ -474,7 +476,8 @@ func TestWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ off, n int64 }{{0, 512}, {8192, 1024}, {20480, 520}, {0, 512}} {
-		if err := w.Write(t.Context(), bytes.Repeat([]byte{byte(c.n)}, int(c.n)), c.off); err != nil {
+		if err := w.Write(t.Context(), bytes.Repeat([]byte{byte(c.n)}, int(c.n)),
+			c.off); err != nil {
 			t.Fatal(err)
 		}
 	}

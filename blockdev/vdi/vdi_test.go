@@ -71,7 +71,8 @@ func TestSuite(t *testing.T) {
 // qemuImg runs qemu-img and returns what it printed and whether it was content.
 func qemuImg(t *testing.T, args ...string) (string, bool) {
 	t.Helper()
-	out, err := exec.Command(blockdevtest.Peer(t, "qemu-img", "qemu-utils"), args...).CombinedOutput()
+	out, err := exec.Command(blockdevtest.Peer(t, "qemu-img", "qemu-utils"),
+		args...).CombinedOutput()
 	return string(out), err == nil
 }
 

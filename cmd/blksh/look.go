@@ -47,5 +47,6 @@ func checkColour(when string) error {
 	if when == "" || slices.Contains(colour.Choices(), when) {
 		return nil
 	}
-	return wrongOptions("--color takes " + args.Alternatives(colour.Choices()) + ", not '" + when + "'")
+	return wrongOptions("--color takes " + args.Alternatives(colour.Choices()) + ", not '" +
+		when + "'")
 }

@@ -25,7 +25,9 @@ func (p *program) progress(stdout,
 			p.out.SetWriter(p.paged(stdout, progress.Over(p.around(stdout))))
 		}
 	}
-	return func(w session.Work) (add func(n int64), end func()) { return progress.Begin(repl.Work(w)) }
+	return func(w session.Work) (add func(n int64), end func()) {
+		return progress.Begin(repl.Work(w))
+	}
 }
 
 // tellProgress is called when what is under way is about to be stopped.

@@ -62,8 +62,8 @@ func settingsPath(getenv func(string) string) string {
 // mostSettings is how long the file may be, in bytes.
 const mostSettings = 64 << 10
 
-// readSettings reads the file of settings, if there is one. What is wrong in it is told by line, and
-// the rest holds.
+// readSettings reads the file of settings, if there is one. What is wrong in it is told by line,
+// and the rest holds.
 func readSettings(path string) (s settings, wrong []error) {
 	if path == "" {
 		return s, nil

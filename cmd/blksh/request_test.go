@@ -9,8 +9,10 @@ import (
 // JSON in one line.
 func FuzzRequest(f *testing.F) {
 	for _, line := range []string{
-		`{"id": 7, "command": "read 0 512"}`, `{"argv": ["read", "0", "512"]}`, `{"id": "\ud800", "argv": [""]}`,
-		`{"id": -1e999, "command": ""}`, `{"id": null, "command": "q"}`, `{"command": "a"} {}`, `{"id":`,
+		`{"id": 7, "command": "read 0 512"}`, `{"argv": ["read", "0", "512"]}`,
+		`{"id": "\ud800", "argv": [""]}`,
+		`{"id": -1e999, "command": ""}`, `{"id": null, "command": "q"}`, `{"command": "a"} {}`,
+		`{"id":`,
 	} {
 		f.Add(line)
 	}

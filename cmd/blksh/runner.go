@@ -95,8 +95,8 @@ func (h host) Object(err error) { h.Session.Fail(err) }
 // Fail shows why a statement failed.
 func (h host) Fail(pos string, err error) { h.FailAt(pos, err) }
 
-// Cut says to who typed the statements that not all was done. Where nobody did, the program ends, and
-// says why.
+// Cut says to who typed the statements that not all was done. Where nobody did, the program ends,
+// and says why.
 func (h host) Cut() {
 	if h.Interactive {
 		h.Emit(event.Interrupted{})

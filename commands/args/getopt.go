@@ -138,7 +138,8 @@ func (p *parser) cluster(letters string) error {
 		letter, rest := letters[i], letters[i+1:]
 		at := strings.IndexByte(p.spec, letter)
 		if at < 0 || letter == ':' || letter == ';' {
-			return p.fail(UnknownOption, "-"+letters[i:i+1], "invalid option -- '%s'", letters[i:i+1])
+			return p.fail(UnknownOption, "-"+letters[i:i+1], "invalid option -- '%s'",
+				letters[i:i+1])
 		}
 		after := p.spec[at+1:]
 		switch {

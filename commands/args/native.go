@@ -14,8 +14,8 @@ import (
 // Sector is the size in bytes of the unit s of the native grammar, on every device.
 const Sector = 512
 
-// Native is the shell's own grammar. It reads what [QEMU] reads, as the same number, but for fractions
-// that QEMU rounds, which it refuses; and besides:
+// Native is the shell's own grammar. It reads what [QEMU] reads, as the same number, but for
+// fractions that QEMU rounds, which it refuses; and besides:
 //
 //	1_000_000 0xffff_0000    underscores between digits
 //	64KiB 1.5MiB             binary units spelled out, up to EiB, in any case
@@ -201,8 +201,8 @@ func bytesOf(word, digits, letter string, l literal) (Number, error) {
 	return Number{}, tooLarge(word)
 }
 
-// exact says whether the number is a whole one in units of 2^shift: the fraction has no more decimal
-// places than there are factors of 2, and is a multiple of as many factors of 5.
+// exact says whether the number is a whole one in units of 2^shift: the fraction has no more
+// decimal places than there are factors of 2, and is a multiple of as many factors of 5.
 func (l *literal) exact(shift uint) bool {
 	digits := strings.TrimRight(l.fraction, "0")
 	if len(digits) > int(shift) {

@@ -106,7 +106,8 @@ func TestShardParts(t *testing.T) {
 		{n: math.MaxInt64, block: 1, shards: 2, want: []int64{math.MaxInt64 / 2, math.MaxInt64}},
 	} {
 		for i, want := range test.want {
-			if _, to := (Shard{K: int64(i) + 1, N: test.shards}).Part(test.n, test.block); to != want {
+			if _, to := (Shard{K: int64(i) + 1, N: test.shards}).Part(test.n,
+				test.block); to != want {
 				t.Errorf("part %d of %d of %d bytes by %d ends at %d, not %d", i+1, test.shards,
 					test.n, test.block, to, want)
 			}
@@ -167,7 +168,8 @@ func FuzzParseShard(f *testing.F) {
 			t.Fatalf("%q, %q: %+v", word, env, s)
 		}
 		from, to := s.Part(1<<50+7, 512)
-		if first, _ := (Shard{K: 1, N: s.N}).Part(1<<50+7, 512); first != 0 || from > to || to > 1<<50+7 {
+		if first, _ := (Shard{K: 1, N: s.N}).Part(1<<50+7, 512); first != 0 || from > to ||
+			to > 1<<50+7 {
 			t.Errorf("%+v has the bytes from %d up to %d", s, from, to)
 		}
 	})

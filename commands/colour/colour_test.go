@@ -21,7 +21,8 @@ func TestFor(t *testing.T) {
 		{Always, false, map[string]string{"TERM": "dumb", "NO_COLOR": "1"}, true},
 		{Never, true, map[string]string{"TERM": "xterm"}, false},
 	} {
-		if got := For(c.when, c.terminal, func(name string) string { return c.env[name] }); got != c.want {
+		if got := For(c.when, c.terminal,
+			func(name string) string { return c.env[name] }); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
@@ -31,7 +32,9 @@ func TestPaint(t *testing.T) {
 	if got := Palette(true).Paint(Wrong, "00"); got != "\x1b[1;31m00\x1b[m" {
 		t.Errorf("%q", got)
 	}
-	for _, text := range []string{Palette(false).Paint(Wrong, "00"), Palette(true).Paint(Plain, "00")} {
+	for _, text := range []string{
+		Palette(false).Paint(Wrong, "00"), Palette(true).Paint(Plain, "00"),
+	} {
 		if text != "00" {
 			t.Errorf("%q", text)
 		}

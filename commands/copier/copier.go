@@ -328,8 +328,8 @@ func (w *copying) zero(ctx context.Context, off, n int64) error {
 	return nil
 }
 
-// there is what the destination has at off. It asks about all that is left, and keeps the answer for
-// the next run of zeroes: what is written in between is elsewhere.
+// there is what the destination has at off. It asks about all that is left, and keeps the answer
+// for the next run of zeroes: what is written in between is elsewhere.
 func (w *copying) there(ctx context.Context, off int64) (blockdev.Extent, error) {
 	w.mu.Lock()
 	e := w.known

@@ -73,7 +73,9 @@ func OwnOptions() []args.LongOption {
 
 // version makes the version line of a program that does as version v does.
 func version(v string) func(program string) string {
-	return func(program string) string { return fmt.Sprintf("%s version %s (blksh %s)\n", program, v, Version) }
+	return func(program string) string {
+		return fmt.Sprintf("%s version %s (blksh %s)\n", program, v, Version)
+	}
 }
 
 // usageLine is one option with its help. Value says what its value may be where that is more than

@@ -40,8 +40,8 @@ const (
 	StyleC    DumpStyle = "c"    // as numbers of an array of C
 )
 
-// DumpLayout is how bytes are shown, and of how many a number is made in the usual style: 1, 2, 4 or
-// 8, the least significant first unless BigEndian is set. 0 is 1.
+// DumpLayout is how bytes are shown, and of how many a number is made in the usual style: 1, 2, 4
+// or 8, the least significant first unless BigEndian is set. 0 is 1.
 type DumpLayout struct {
 	Style     DumpStyle
 	Word      int

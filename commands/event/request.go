@@ -169,7 +169,9 @@ type mapRun struct {
 // Told names a place in the file only where there are data.
 func (m MapRun) Told() any {
 	told := mapRun{
-		Range{m.Off, m.Len}, m.Allocated, m.Data, m.Zero, m.Untold, m.Compressed, m.Depth, m.HostOff,
+		Range{m.Off, m.Len},
+		m.Allocated, m.Data, m.Zero, m.Untold, m.Compressed, m.Depth,
+		m.HostOff,
 	}
 	if !m.Data {
 		told.HostOff = -1

@@ -8,9 +8,9 @@
 //	          │         │
 //	   rows ◀─┘         └─▶ Disk: reads what is seen; writes what was confirmed
 //
-// Nothing is read but what is on the screen, what a search looks at and what is about to be written.
-// Nothing is written before a person has seen the ranges that change, with their old and new bytes,
-// and has agreed.
+// Nothing is read but what is on the screen, what a search looks at and what is about to be
+// written. Nothing is written before a person has seen the ranges that change, with their old and
+// new bytes, and has agreed.
 package hexedit
 
 import "context"

@@ -133,7 +133,10 @@ func TestBufferIsBounded(t *testing.T) {
 func TestSearch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		letters := rapid.SampledFrom([]byte("\x00ab"))
-		disk := &memory{bytes: rapid.SliceOfN(letters, 1, 400).Draw(t, "disk"), holes: map[int64]bool{}}
+		disk := &memory{
+			bytes: rapid.SliceOfN(letters, 1, 400).Draw(t, "disk"),
+			holes: map[int64]bool{},
+		}
 		for unit := range int64(7) {
 			if rapid.Bool().Draw(t, "hole") {
 				disk.holes[unit] = true
@@ -215,8 +218,8 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestStop presses Ctrl-C while the disk does not answer: what is under way ends, and the editor goes
-// on; where it does not end a second one ends the editor.
+// TestStop presses Ctrl-C while the disk does not answer: what is under way ends, and the editor
+// goes on; where it does not end a second one ends the editor.
 func TestStop(t *testing.T) {
 	disk := &memory{bytes: make([]byte, 100), hangs: make(chan struct{})}
 	pressed := false

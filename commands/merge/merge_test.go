@@ -244,7 +244,10 @@ func TestLies(t *testing.T) {
 		{told(1, 2, "iszero", strings.Replace(zero, "LEN", "7", 1), 0), "line 2: the result is that of 7 bytes at 0, and the shard has 5242880 at 0"},
 		{told(1, 2, "iszero", zero+"\n"+zero, 0), `line 3: the result "zero" is told twice`},
 		{told(1, 2, "iszero", strings.Replace(notZero, `"bytes":2`, `"bytes":-2`, 1), 1), "a figure is negative"},
-		{told(2, 2, "iszero", strings.Replace(notZero, `[{"offset":OFF`, `[{"offset":0`, 1), 1), "512 bytes at 0 are not the shard's"},
+		{
+			told(2, 2, "iszero", strings.Replace(notZero, `[{"offset":OFF`, `[{"offset":0`, 1), 1),
+			"512 bytes at 0 are not the shard's",
+		},
 		{told(1, 2, "iszero", strings.Replace(notZero, `"ranges":[`, `"ranges":7,"x":[`, 1), 1), "line 2: ranges"},
 		{told(1, 2, "verify_read", strings.Replace(damaged, `"bad":1`, `"bad":6`, 1), 1), "more blocks are bad than there are"},
 		{told(1, 2, "verify_read", strings.ReplaceAll(damaged, "zeroed", "cursed"), 1), "bad bytes at"},

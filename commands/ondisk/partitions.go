@@ -79,7 +79,8 @@ func partitionType(v uint64) string {
 // gpt is the header of a GPT on a disk with blocks of so many bytes.
 func gpt(block int64) *Structure {
 	return &Structure{
-		Name: "gpt", Doc: fmt.Sprintf("GPT header (blocks of %d bytes)", block), Off: block, Len: sector,
+		Name: "gpt", Doc: fmt.Sprintf("GPT header (blocks of %d bytes)", block), Off: block,
+		Len:   sector,
 		magic: []magic{{0, "EFI PART"}},
 		fields: []Field{
 			{0, 8, "signature", text, nil},

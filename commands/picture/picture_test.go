@@ -48,7 +48,8 @@ func TestText(t *testing.T) {
 		t.Errorf("with UTF-8\n%s", got)
 	}
 	painted := string(p.Text(Screen{Width: 80, Palette: true}))
-	if plain := strings.NewReplacer("\x1b[32m", "", "\x1b[2m", "", "\x1b[m", "").Replace(painted); plain != got {
+	if plain := strings.NewReplacer("\x1b[32m", "", "\x1b[2m", "", "\x1b[m",
+		"").Replace(painted); plain != got {
 		t.Errorf("painted, and the paint taken off\n%s", plain)
 	}
 }

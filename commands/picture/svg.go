@@ -108,7 +108,8 @@ func (p *Picture) rect(b *strings.Builder, cell, next, x, y int) {
 	from := p.Off + int64(cell)*p.Cell
 	to := min(p.Off+int64(next)*p.Cell, p.Off+p.Len)
 	fmt.Fprintf(b, `<rect class="c%d%s" x="%d" y="%d" width="%d" height="%d"><title>%d..%d: %s%s</title></rect>`+
-		"\n", class, look, x, y, (next-cell)*svgCell, svgRow-1, from, to, escape(p.Classes[class].Name), in)
+		"\n", class, look, x, y, (next-cell)*svgCell, svgRow-1, from, to,
+		escape(p.Classes[class].Name), in)
 }
 
 func (p *Picture) svgLegend(b *strings.Builder, legend []present, y int) {

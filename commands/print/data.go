@@ -156,7 +156,8 @@ func (n *Native) bytes(at event.Where, e event.Bytes) {
 
 func (n *Native) mapTotals(e event.MapTotals) {
 	share := func(part int64) string {
-		return fmt.Sprintf("%s, %.2f%%", units.Exact(part), 100*float64(part)/float64(max(1, e.Len)))
+		return fmt.Sprintf("%s, %.2f%%", units.Exact(part),
+			100*float64(part)/float64(max(1, e.Len)))
 	}
 	n.say("%s in %s at offset %d\n", units.Exact(e.Len), units.Count(e.Runs, "run", "runs"), e.Off)
 	n.say("  data    %s\n  zeroes  %s\n  holes   %s\n", share(e.Data), share(e.Zero), share(e.Hole))

@@ -67,7 +67,8 @@ func TestDumpStyles(t *testing.T) {
 				"  0x00, 0x7e, 0xff,\n",
 		},
 	} {
-		if got, _ := spoken(t, event.Dump{Off: 512, Data: data, Layout: tt.layout}); got != tt.want {
+		if got, _ := spoken(t,
+			event.Dump{Off: 512, Data: data, Layout: tt.layout}); got != tt.want {
 			t.Errorf("%+v:\n%s\nwant\n%s", tt.layout, got, tt.want)
 		}
 	}
@@ -78,7 +79,10 @@ func TestAddressWidth(t *testing.T) {
 	for _, style := range []event.DumpStyle{"", event.StyleXXD} {
 		got, _ := spoken(t,
 			event.Dump{Off: 1<<32 - 16, Data: make([]byte, 16), Layout: event.DumpLayout{Style: style}, End: 1<<32 + 16},
-			event.Dump{Off: 1 << 32, Data: make([]byte, 16), Layout: event.DumpLayout{Style: style}, End: 1<<32 + 16})
+			event.Dump{
+				Off: 1 << 32, Data: make([]byte, 16), Layout: event.DumpLayout{Style: style},
+				End: 1<<32 + 16,
+			})
 		first, second, _ := strings.Cut(got, "\n")
 		if !strings.HasPrefix(first, "0fffffff0:") || len(first)+1 != len(second) {
 			t.Errorf("%q:\n%s", style, got)

@@ -19,7 +19,8 @@ func keySlotWords(s event.KeySlot) string {
 	case !s.Active:
 		return "free"
 	case s.Memory > 0:
-		return fmt.Sprintf("%s, %s, %s of memory", s.KDF, units.Count(s.Iterations, "pass", "passes"),
+		return fmt.Sprintf("%s, %s, %s of memory", s.KDF,
+			units.Count(s.Iterations, "pass", "passes"),
 			units.Size(s.Memory))
 	}
 	return fmt.Sprintf("%s-%s, %s", s.KDF, s.Hash,

@@ -350,7 +350,9 @@ func (n *Native) checked(e event.Checked) {
 			units.Count(e.CheckErrors, "place", "places"))
 	}
 	if e.TotalClusters > 0 {
-		share := func(part, whole int64) float64 { return 100 * float64(part) / float64(max(1, whole)) }
+		share := func(part, whole int64) float64 {
+			return 100 * float64(part) / float64(max(1, whole))
+		}
 		n.say("%d of %s allocated (%.2f%%), %.2f%% of them fragmented, %.2f%% compressed; the image ends at %d\n",
 			e.AllocatedClusters, units.Count(e.TotalClusters, "cluster", "clusters"),
 			share(e.AllocatedClusters, e.TotalClusters),

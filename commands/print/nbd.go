@@ -38,7 +38,8 @@ func (n *Native) client(e event.Client) {
 		why = ": " + e.Reason
 	}
 	done := func() string {
-		return fmt.Sprintf("%s, %s read, %s written", units.Count(e.Requests, "request", "requests"),
+		return fmt.Sprintf("%s, %s read, %s written",
+			units.Count(e.Requests, "request", "requests"),
 			units.Exact(e.Read), units.Exact(e.Written))
 	}
 	switch {

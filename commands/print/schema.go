@@ -149,7 +149,9 @@ func columnOf(f reflect.StructField, index int) (column, bool) {
 	case options == "string":
 		number := c.append
 		c.Type = Text
-		c.append = func(b []byte, v reflect.Value) []byte { return append(number(append(b, '"'), v), '"') }
+		c.append = func(b []byte, v reflect.Value) []byte {
+			return append(number(append(b, '"'), v), '"')
+		}
 	}
 	return c, true
 }
@@ -204,9 +206,13 @@ func encoderOf(t reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
 	case t == reflect.TypeFor[blockdev.Notice]():
 		return Text, appendNotice
 	case t == reflect.TypeFor[event.Schema]():
-		return Int, func(b []byte, _ reflect.Value) []byte { return fmt.Append(b, event.SchemaVersion) }
+		return Int, func(b []byte, _ reflect.Value) []byte {
+			return fmt.Append(b, event.SchemaVersion)
+		}
 	case t == reflect.TypeFor[event.RequestID]():
-		return ID, func(b []byte, v reflect.Value) []byte { return appendVisible(b, []byte(v.String())) }
+		return ID, func(b []byte, v reflect.Value) []byte {
+			return appendVisible(b, []byte(v.String()))
+		}
 	case t == reflect.TypeFor[[]blockdev.Detail]():
 		return Object, appendDetails
 	case t == reflect.TypeFor[[]blockdev.Layer]():

@@ -25,7 +25,9 @@ func (n *Native) load(e event.Load) {
 		units.Time(e.Elapsed), units.IOPS(iops), units.Rate(bandwidth))
 	n.latencies(e.Latency)
 	n.bars(e.Latency, e.Requests)
-	each := func(d time.Duration) string { return units.Time(d / time.Duration(max(1, e.Requests))) }
+	each := func(d time.Duration) string {
+		return units.Time(d / time.Duration(max(1, e.Requests)))
+	}
 	n.say("  processor time a request: %s (%s user, %s system)\n", each(e.User+e.System),
 		each(e.User), each(e.System))
 }

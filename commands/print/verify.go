@@ -116,7 +116,8 @@ func damagedWords(e event.Damaged) string {
 	for _, c := range slices.Sorted(maps.Keys(e.Classes)) {
 		classes = append(classes, fmt.Sprintf("%d %s", e.Classes[c], c))
 	}
-	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad, units.Count(e.Result.Blocks, "block", "blocks"),
+	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad,
+		units.Count(e.Result.Blocks, "block", "blocks"),
 		strings.Join(classes, ", "))
 }
 

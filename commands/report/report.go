@@ -3,8 +3,8 @@
 //
 // A page stands alone. It has the command, the image, the verdict, the figures of every event by
 // the names and words that the events have themselves, pictures, and what the terminal showed. It
-// needs no script, no other file and no network, follows the light or dark of its reader, and can be
-// printed.
+// needs no script, no other file and no network, follows the light or dark of its reader, and can
+// be printed.
 package report
 
 import (

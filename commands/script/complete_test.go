@@ -81,7 +81,8 @@ func TestStatementsBegin(t *testing.T) {
 		if len(s) == 1 {
 			_, command = s[0].(simple)
 		}
-		if known := slices.Contains(statements, word); known != (err != nil || p.Open() || !command) {
+		if known := slices.Contains(statements, word); known != (err != nil || p.Open() ||
+			!command) {
 			t.Errorf("%q: %v, %#v", word, err, s)
 		}
 	}

@@ -22,9 +22,10 @@
 //	          | "seed" NUMBER
 //	block     = "{" statements "}"
 //
-// A ";" stands behind a word or alone, where it may belong to multiwrite; a brace is a word. In words, $NAME, ${NAME} and
-// $((SUM)) stand for values, see args.Word. Nothing here can run for ever by itself: every loop has
-// an end that is known when it begins, and looks at its context each time.
+// A ";" stands behind a word or alone, where it may belong to multiwrite; a brace is a word. In
+// words, $NAME, ${NAME} and $((SUM)) stand for values, see args.Word. Nothing here can run for ever
+// by itself: every loop has an end that is known when it begins, and looks at its context each
+// time.
 package script
 
 import (

@@ -139,7 +139,8 @@ func (s *sum) value() (int64, error) {
 	}
 	s.sign("$")
 	length := strings.IndexFunc(s.rest, func(r rune) bool {
-		return !strings.ContainsRune("_.", r) && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
+		return !strings.ContainsRune("_.", r) && (r < '0' || r > '9') &&
+			(r|0x20 < 'a' || r|0x20 > 'z')
 	})
 	if length < 0 {
 		length = len(s.rest)

@@ -53,13 +53,15 @@ func (r *Row) Options() []Option {
 	return list
 }
 
-// Usage is what the command takes, flags and operands. [options] stands there for flags that it does
-// not name, which Options lists; a dialect with a spec has its own line.
+// Usage is what the command takes, flags and operands. [options] stands there for flags that it
+// does not name, which Options lists; a dialect with a spec has its own line.
 func (r *Row) Usage() string {
 	if r.spec != nil {
 		return r.Args
 	}
-	named := strings.FieldsFunc(r.Args, func(c rune) bool { return strings.ContainsRune(" []()|", c) })
+	named := strings.FieldsFunc(r.Args, func(c rune) bool {
+		return strings.ContainsRune(" []()|", c)
+	})
 	for _, o := range r.Options() {
 		if !o.Ignored && !slices.ContainsFunc(named, o.is) {
 			return strings.TrimSpace("[options] " + r.Args)

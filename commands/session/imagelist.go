@@ -95,7 +95,8 @@ func usualName(o Opening) string {
 	switch driver, _, hasPrefix := strings.Cut(o.Name, ":"); {
 	case o.Unnamed && o.Options != nil:
 		name = o.Options.String("driver")
-		if path := cmp.Or(o.Options.String("filename"), o.Options.String("file.filename")); path != "" {
+		if path := cmp.Or(o.Options.String("filename"),
+			o.Options.String("file.filename")); path != "" {
 			name = filepath.Base(path)
 		}
 	case hasPrefix && driver != "json" && !strings.ContainsFunc(driver, notOfScheme):

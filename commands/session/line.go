@@ -66,8 +66,8 @@ func (s *Session) outcome(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ErrInterrupted, event.Fail(event.Interrupted{}))
 }
 
-// Near are the names of commands, and those of more, that a word may stand for, the likeliest first.
-// A name that the command has elsewhere comes before those that look alike.
+// Near are the names of commands, and those of more, that a word may stand for, the likeliest
+// first. A name that the command has elsewhere comes before those that look alike.
 func (t *Table) Near(word string, more ...string) []string {
 	var found []string
 	for _, row := range t.Rows() {

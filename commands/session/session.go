@@ -76,8 +76,8 @@ type Config struct {
 	Style event.DumpStyle
 	// LogFolder is where logs of changes are that nobody named, "" if nobody knows.
 	LogFolder string
-	// Workers is told that n goroutines are going to wait in the kernel, until done is called. It may
-	// be nil.
+	// Workers is told that n goroutines are going to wait in the kernel, until done is called. It
+	// may be nil.
 	Workers func(n int) (done func())
 	// Source runs the commands of a file. nil: nothing comes from elsewhere.
 	Source func(ctx context.Context, name string) error

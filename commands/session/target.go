@@ -121,8 +121,8 @@ func (s *Session) renameRule(ctx context.Context, force bool) target.Rule {
 }
 
 // OpenToWrite opens an image, perhaps on a device, that a command writes and no other command goes
-// to. Nothing is written to that is open here, be it as a part of another image, as what that stands
-// on or by another name. The caller closes it. The error is an event.Failure.
+// to. Nothing is written to that is open here, be it as a part of another image, as what that
+// stands on or by another name. The caller closes it. The error is an event.Failure.
 func (s *Session) OpenToWrite(ctx context.Context, o Opening,
 	resize bool,
 ) (*blockdev.Device, error) {

@@ -10,7 +10,8 @@ import (
 	"github.com/blksh/blksh/commands/event"
 )
 
-// logMode keeps what an image held from others: the log has it in the clear, whatever the image does.
+// logMode keeps what an image held from others: the log has it in the clear, whatever the image
+// does.
 const logMode = 0o600
 
 // keepLog makes the log of changes that o asks for, and has the image keep it. A log that is there
@@ -47,7 +48,10 @@ func (s *Session) NewLog(ctx context.Context, name string) (*target.File, error)
 		return nil, err
 	}
 	if !file.Regular {
-		why := &RefusedError{"keeps nothing that is written to it", "choose a file that is not there"}
+		why := &RefusedError{
+			"keeps nothing that is written to it",
+			"choose a file that is not there",
+		}
 		return nil, errors.Join(event.Fail(event.FileError{Name: name, Err: why}), file.Close())
 	}
 	if err := file.Chmod(logMode); err != nil {

@@ -3,8 +3,9 @@
 //
 // The shell's own dialect has one function for each, so that all its texts, tables, pictures and
 // progress lines write the same figure alike: [Size] and [Exact] for sizes, [Rough] where they
-// change while one looks, [Bytes] where each byte counts, [Count] for anything else, [Time], [Rate] and [IOPS]. What was measured
-// has three digits, as more of them would change from one run to the next. Everything is ASCII.
+// change while one looks, [Bytes] where each byte counts, [Count] for anything else, [Time], [Rate]
+// and [IOPS]. What was measured has three digits, as more of them would change from one run to the
+// next. Everything is ASCII.
 //
 // The QEMU dialects have their originals' forms, [QEMUSize] and [Report].
 package units

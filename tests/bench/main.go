@@ -14,9 +14,9 @@
 // fio makes them, and again with neighbours merged. Loads are measured by requests a second, on a
 // file in the page cache and, with O_DIRECT, on a disk. Loads on qcow2 images are set beside
 // qemu-img bench and qemu-io, by the time they take. Loads on NBD exports, and copies to and from
-// them, are set beside those of qemu-img, fio, qemu-io and nbdcopy, and our server beside nbdkit and
-// qemu-nbd. Loads on an image in a Ceph cluster, which they
-// overwrite, are set beside fio and rbd bench.
+// them, are set beside those of qemu-img, fio, qemu-io and nbdcopy, and our server beside nbdkit
+// and qemu-nbd. Loads on an image in a Ceph cluster, which they overwrite, are set beside fio and
+// rbd bench.
 package main
 
 import (

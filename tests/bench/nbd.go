@@ -380,8 +380,8 @@ type nbdCopying struct {
 	ours, nbdcopy, img []string
 }
 
-// nbdCopyings are the rows of the table. The export is half on the socket from, and target on to. All
-// flush what they have written in the end.
+// nbdCopyings are the rows of the table. The export is half on the socket from, and target on to.
+// All flush what they have written in the end.
 func (b *bench) nbdCopyings(half, target string) []nbdCopying {
 	from, to := uriOf(b.socket("from")), uriOf(b.socket("to"))
 	out := filepath.Join(b.dir, "out")

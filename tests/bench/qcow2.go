@@ -165,7 +165,10 @@ func (b *bench) qcow2Row(l qcow2Load, depth string) error {
 		requests = max(requests, leastRequests)
 	}
 	var ourCPU, theirCPU []float64
-	measure := func(cpu *[]float64, run func(image string) (usage, error), seconds func([]byte) (float64, error)) func() (float64, error) {
+	measure := func(
+		cpu *[]float64, run func(image string) (usage, error),
+		seconds func([]byte) (float64, error),
+	) func() (float64, error) {
 		return func() (float64, error) {
 			image := b.qcow2Path(l.image)
 			if l.image == "empty" {

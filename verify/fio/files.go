@@ -92,7 +92,8 @@ func (o Options) On(lengths []int64) (Options, error) {
 			o.Size, o.least())
 	}
 	o.Part, o.FileLength = part, max(length, o.Offset+part)
-	o.SizePercent, o.IOSizePercent, o.OffsetPercent, o.OffsetIncrement, o.OffsetIncrementPercent = 0, 0, 0, 0, 0
+	o.SizePercent, o.IOSizePercent, o.OffsetPercent, o.OffsetIncrement,
+		o.OffsetIncrementPercent = 0, 0, 0, 0, 0
 	return o, nil
 }
 

@@ -2,8 +2,8 @@
 // those of package fio, and so are the options: a [fio.Workload] says what the blocks are, a
 // [fio.Run] how a job goes about them. They travel over a [Queue] that the caller provides.
 //
-//   - [Job.Write] writes. With a journal ([WriteOptions.Journal]) it can be known after a crash what
-//     must be there: see [ReadJournal] and [History]. [Job.State] is fio's own state file.
+//   - [Job.Write] writes. With a journal ([WriteOptions.Journal]) it can be known after a crash
+//     what must be there: see [ReadJournal] and [History]. [Job.State] is fio's own state file.
 //   - [Job.Verify] replays the order of the job and knows what it wrote last to each block. It
 //     finds what no checksum can: an older block that is intact in itself.
 //   - [Job.Scan] needs nothing but the blocks: the headers of all releases are recognised, and the
@@ -43,7 +43,7 @@
 // # Files of the package
 //
 // job, task, queue, pipeline, readers: running. write, replay: writing. verify, scan, walk, probe,
-// cut, holes: reading. checker, learn, neighbours, origin, rewritten, otherjobs, diagnosis: what is wrong
-// with a block. result, dump: what is told of it. journal, journalworkload, history, lastwrite,
-// rangeset: how far a job came.
+// cut, holes: reading. checker, learn, neighbours, origin, rewritten, otherjobs, diagnosis: what is
+// wrong with a block. result, dump: what is told of it. journal, journalworkload, history,
+// lastwrite, rangeset: how far a job came.
 package job

@@ -7,8 +7,8 @@ import (
 	"github.com/blksh/blksh/verify/fio"
 )
 
-// leastHole is from how many bytes on zeroes are judged as one: less is judged block by block sooner
-// than a pass is ended for it.
+// leastHole is from how many bytes on zeroes are judged as one: less is judged block by block
+// sooner than a pass is ended for it.
 const leastHole = 4 << 20
 
 const (

@@ -81,8 +81,8 @@ func TestScanHoles(t *testing.T) {
 	}
 }
 
-// TestScanEachBlock: where each bad block is wanted by itself, or the first only, each is judged, of
-// holes too, and holes are not read.
+// TestScanEachBlock: where each bad block is wanted by itself, or the first only, each is judged,
+// of holes too, and holes are not read.
 func TestScanEachBlock(t *testing.T) {
 	img := make([]byte, 8<<20)
 	s := anyBlocks(int64(len(img)))

@@ -199,7 +199,9 @@ func (f fioPeer) disowns(line string) string {
 
 // drawLine makes a job of any order, sizes and length that the two have in common.
 func drawLine(t *rapid.T) string {
-	pick := func(name string, list ...string) string { return rapid.SampledFrom(list).Draw(t, name) }
+	pick := func(name string, list ...string) string {
+		return rapid.SampledFrom(list).Draw(t, name)
+	}
 	rw := pick("rw", "write", "randwrite", "rw", "randrw")
 	sizes := []string{
 		" --bs=4k", " --bs=1k", " --bs=512", " --bsrange=1k-8k",
@@ -251,7 +253,8 @@ func TestInteropDraws(t *testing.T) {
 		defer f.Close()
 		bad := ""
 		if r := run(rt, f, o,
-			Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }}, doVerify); !r.Good() || r.Blocks == 0 {
+			Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }},
+			doVerify); !r.Good() || r.Blocks == 0 {
 			rt.Fatalf("%s: %+v: %s", line, r, bad)
 		}
 		if more != "" {

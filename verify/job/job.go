@@ -16,13 +16,13 @@ type Hooks struct {
 	Progress func(Progress)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Clock is the time since some moment, by which requests are measured, see Result.ReadTraffic. It may
-	// be called on any goroutine, twice for what is sent at once. nil: nothing is measured.
+	// Clock is the time since some moment, by which requests are measured, see Result.ReadTraffic.
+	// It may be called on any goroutine, twice for what is sent at once. nil: nothing is measured.
 	Clock func() time.Duration
-	// Extent tells a verification of the bytes at off, of which it is called for at most n: from off
-	// on, for how many bytes it holds that they are known to be zero, or that they are not. What is
-	// known to be zero is judged without being read, and long runs of it as one. It is called by one
-	// goroutine at a time; nil: all is read.
+	// Extent tells a verification of the bytes at off, of which it is called for at most n: from
+	// off on, for how many bytes it holds that they are known to be zero, or that they are not.
+	// What is known to be zero is judged without being read, and long runs of it as one. It is
+	// called by one goroutine at a time; nil: all is read.
 	Extent func(off, n int64) (length int64, zero bool)
 	// Dump gets the bytes of bad blocks. side is received, expected or diff; see [Dump].
 	Dump func(side string, off int64, data []byte) error

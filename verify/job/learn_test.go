@@ -153,7 +153,10 @@ func TestScanAnyBitOfSegment(t *testing.T) {
 			img[at] ^= 1 << bit
 			r, bad := check(t, img, s, doScan)
 			if r.Bad != 1 ||
-				bad[0].Cause != (verify.Cause{Class: verify.OneBit, Bit: uint8(bit), At: int64(at)}) {
+				bad[0].Cause != (verify.Cause{
+					Class: verify.OneBit, Bit: uint8(bit),
+					At: int64(at),
+				}) {
 				t.Fatalf("%+v: at %d (%d of the block): %+v", c, at, at-first, r)
 			}
 			img[at] ^= 1 << bit

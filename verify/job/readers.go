@@ -118,7 +118,8 @@ func (pl *pipeline) read(ctx context.Context, src source, failed func(s *slot, e
 			ended = pl.refill(src)
 		}
 		pl.stageReads()
-		if len(pl.staged)+len(pl.blank) == 0 && pl.inFlight == 0 && pl.working == 0 && pl.idle(ended) {
+		if len(pl.staged)+len(pl.blank) == 0 && pl.inFlight == 0 && pl.working == 0 &&
+			pl.idle(ended) {
 			return nil
 		}
 		list, err := pl.turn(pl.staged, failed)
@@ -133,8 +134,8 @@ func (pl *pipeline) read(ctx context.Context, src source, failed func(s *slot, e
 	}
 }
 
-// stageReads stages the slots that are to be read. The others, which are known to be zero, are as if
-// they had been.
+// stageReads stages the slots that are to be read. The others, which are known to be zero, are as
+// if they had been.
 func (pl *pipeline) stageReads() {
 	pl.blank = pl.blank[:0]
 	pl.staged = slices.DeleteFunc(pl.staged, func(i int) bool {

@@ -30,8 +30,8 @@ type task struct {
 	state  Progress
 	failed error // the first error of reading or dumping
 
-	// rewritten is about a verification of blocks that are written more than once: of the whole job,
-	// or of what was written since the last backlog.
+	// rewritten is about a verification of blocks that are written more than once: of the whole
+	// job, or of what was written since the last backlog.
 	rewritten *rewritten
 	// others are jobs whose blocks may be there as well, replaced those that wrote over them later;
 	// see [VerifyOptions.Others].

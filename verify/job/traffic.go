@@ -8,8 +8,9 @@ import (
 
 // Traffic is requests of one direction that have ended, those that failed included.
 type Traffic struct {
-	Bytes   int64
-	Latency latency.Histogram // of the requests, from the call that sent them to the one that got them
+	Bytes int64
+	// of the requests, from the call that sent them to the one that got them
+	Latency latency.Histogram
 }
 
 // join adds the traffic of another pipeline.

@@ -93,7 +93,17 @@ func TestBars(t *testing.T) {
 	for _, n := range []time.Duration{5, 7, 8, 70, 1000, 1023, 1024} {
 		h.Add(n)
 	}
-	want := []Bar{{7, 2}, {15, 1}, {31, 0}, {63, 0}, {127, 1}, {255, 0}, {511, 0}, {1023, 2}, {2047, 1}}
+	want := []Bar{
+		{7, 2},
+		{15, 1},
+		{31, 0},
+		{63, 0},
+		{127, 1},
+		{255, 0},
+		{511, 0},
+		{1023, 2},
+		{2047, 1},
+	}
 	if got := h.Bars(); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

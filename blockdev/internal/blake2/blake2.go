@@ -34,8 +34,8 @@ var schedule = [10][16]uint8{
 	{10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
 }
 
-// digest is a hash under way, of which the state is words of 64 bits in BLAKE2b and of 32 in BLAKE2s.
-// A block is taken when it is known not to be the last.
+// digest is a hash under way, of which the state is words of 64 bits in BLAKE2b and of 32 in
+// BLAKE2s. A block is taken when it is known not to be the last.
 type digest[W uint32 | uint64] struct {
 	compress func(d *digest[W], last W) // takes the block; last is all ones for the last one
 	iv       *[8]W                      // the initial state

@@ -9,10 +9,10 @@
 // One lock guards all that a format knows (its tables, what it has taken). Image takes it around
 // every call of the Mapper and never holds it across guest data. What keeps others off meanwhile:
 //
-//   - An Allocation is clusters with data on its way. Until it is committed or aborted every request for
-//     its clusters waits, unless it writes elsewhere in clusters that keep their place.
-//   - A pin is a range of the file with guest I/O under way. A cluster that is freed meanwhile is neither
-//     taken again nor punched out before the pin is gone.
+//   - An Allocation is clusters with data on its way. Until it is committed or aborted every
+//     request for its clusters waits, unless it writes elsewhere in clusters that keep their place.
+//   - A pin is a range of the file with guest I/O under way. A cluster that is freed meanwhile is
+//     neither taken again nor punched out before the pin is gone.
 //
 // Beside Image stand the parts that a format needs for its metadata: Tables, a bounded cache that
 // keeps the order in which tables reach the file; DeferredFrees, clusters that nothing in memory

@@ -68,7 +68,8 @@ func (f *File) Space() (space int64, err error) {
 		if err := unix.Fstat(fd, &st); err != nil {
 			return err
 		}
-		if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Blocks < 0 || st.Blocks > math.MaxInt64/statBlock {
+		if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Blocks < 0 ||
+			st.Blocks > math.MaxInt64/statBlock {
 			return driver.ErrNotSupported
 		}
 		space = st.Blocks * statBlock

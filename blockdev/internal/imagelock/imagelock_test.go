@@ -84,7 +84,9 @@ func text(err error) string {
 func TestClaimIsTransaction(t *testing.T) {
 	open, _ := opener(t)
 	first, second := open(), open()
-	claim := func(l *Lock, use, share driver.Perm) error { return l.Claim(driver.Claim{Use: use, Share: share}) }
+	claim := func(l *Lock, use, share driver.Perm) error {
+		return l.Claim(driver.Claim{Use: use, Share: share})
+	}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -118,7 +118,9 @@ func (v *Volume) amendInactive(ctx context.Context, a *driver.Amending, o AmendO
 
 // slotsToErase are the keyslots that options name, by number, by passphrase or by both. Another one
 // is left.
-func (v *Volume) slotsToErase(ctx context.Context, a *driver.Amending, o AmendOptions) ([]int, error) {
+func (v *Volume) slotsToErase(ctx context.Context, a *driver.Amending,
+	o AmendOptions,
+) ([]int, error) {
 	slot := -1
 	var err error
 	if o.Keyslot != nil {
@@ -155,7 +157,9 @@ func (v *Volume) slotsToErase(ctx context.Context, a *driver.Amending, o AmendOp
 }
 
 // opened are all keyslots that a passphrase opens, beside how many are in use.
-func (v *Volume) opened(ctx context.Context, passphrase []byte) (slots []int, active int, err error) {
+func (v *Volume) opened(ctx context.Context,
+	passphrase []byte,
+) (slots []int, active int, err error) {
 	for i, s := range v.header.Slots() {
 		if !s.Active {
 			continue

@@ -58,7 +58,10 @@ func parse2(s Store, detached bool, c *copy2, bothSound bool) (*header2, error) 
 	if h.doc, err = decodeDocument(body); err != nil {
 		return nil, err
 	}
-	for _, step := range []func() error{h.parseConfig, h.parseDigest, h.parseSegment, h.parseSlots} {
+	for _, step := range []func() error{
+		h.parseConfig, h.parseDigest, h.parseSegment,
+		h.parseSlots,
+	} {
 		if err := step(); err != nil {
 			return nil, err
 		}
