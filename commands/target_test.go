@@ -393,6 +393,7 @@ func TestWaitsForNobody(t *testing.T) {
 		"map --svg fifo", "iszero --report fifo", "verify_write --journal fifo 0 64k",
 		"verify_read --journal fifo", "verify_read -t crc32c --state fifo",
 		"copy -n --journal fifo other.raw", "open -a more --undo fifo other.raw",
+		"read -P 'fifo' 0 512", "verify_write -P 'fifo' 0 64k",
 	} {
 		s := newShell(t, "native")
 		if err := s.Run(t.Context(), session.Line{Text: "open -f raw disk.raw"}); err != nil {

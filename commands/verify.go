@@ -415,7 +415,7 @@ var jobFlags = []struct {
 
 // flags declares what describes the blocks of a job.
 func (b *blockJob) flags(f *session.Flags) {
-	b.options.ReadFile = args.ReadFile
+	b.options.ReadFile = f.ReadFile
 	for _, j := range jobFlags {
 		f.Flag(j.letter, j.long, j.value, j.help, func(word string) error {
 			option := j.option

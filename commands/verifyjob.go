@@ -54,7 +54,7 @@ var verifyJob = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		j := &jobFile{options: fio.DefaultOptions()}
-		j.options.ReadFile = args.ReadFile
+		j.options.ReadFile = f.ReadFile
 		j.options.IODepth = 1 // as fio has it
 		f.Text(&j.section, nil, 0, "section", args.Text("NAME"), "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")

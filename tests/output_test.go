@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -99,6 +100,54 @@ func TestFullTrace(t *testing.T) {
 		a.wants(t, c.status+" "+strings.Join(c.more, ""), c.status, c.stdout, c.stderr)
 		if c.stderr == "" && a.stderr != "" {
 			t.Errorf("stderr %q", a.stderr)
+		}
+	}
+}
+
+// TestFullTraceOfNothing: what a trace lacks is told where the image cannot be opened, too.
+func TestFullTraceOfNothing(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	a, err := asBlksh.run(run{
+		dir:  workDir(t, "raw.img"),
+		args: []string{"-T", "enable=bdrv_co_p*,file=/dev/full", "-f", "qcow2", "raw.img"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.wants(t, "no qcow2", "exit 5", "", "not in qcow2 format\nblksh: /dev/full: No space left")
+}
+
+// TestTraceLists: a list of events that cannot be read fails; the originals read as far as they
+// come.
+func TestTraceLists(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	long := filepath.Join(dir, "long")
+	if err := os.WriteFile(long, bytes.Repeat([]byte("x"), 1<<17), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, why := range map[string]string{
+		dir: "Is a directory", long: "a line is longer than 64 KiB",
+		filepath.Join(dir, "none"): "No such file or directory",
+	} {
+		args := run{dir: dir, args: []string{"-T", "events=" + name, "-c", "quit"}}
+		ours, err := asBlksh.run(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours.wants(t, why, "exit 2", "", "blksh: "+name+": "+why+"\n")
+		original, err := asQemuIO.as("qemu-7.2").run(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case name != dir && name != long:
+			original.wants(t, why, "exit 1", "", "qemu-io:"+name+": "+why+"\n")
+		case original.status != "exit 0" || original.stderr != "":
+			t.Errorf("%s: %s, %q", name, original.status, original.stderr)
 		}
 	}
 }

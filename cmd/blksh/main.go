@@ -198,6 +198,12 @@ func makeRoom(n int) (done func()) {
 
 // serve opens the image, runs the lines, and closes everything.
 func (p *program) serve(ctx context.Context) int {
+	p.runLines(ctx)
+	p.heedTrace()
+	return p.session.Status()
+}
+
+func (p *program) runLines(ctx context.Context) {
 	if p.options.image != nil {
 		opening, done := p.interrupts.during(ctx)
 		err := p.session.Open(opening, *p.options.image)
@@ -205,7 +211,7 @@ func (p *program) serve(ctx context.Context) int {
 		if err != nil {
 			p.session.Fail(p.meant(err))
 			if !p.dialect.Policy.StartWithout {
-				return p.session.Status()
+				return
 			}
 		}
 	}
@@ -215,6 +221,4 @@ func (p *program) serve(ctx context.Context) int {
 	}
 	p.warnOfInput()
 	p.session.Finish(ctx)
-	p.heedTrace()
-	return p.session.Status()
 }

@@ -97,10 +97,14 @@ func createTrace(name string) (*target.File, error) {
 	return f, err
 }
 
-// traceFile enables the events that a file lists, one a line. An error is shown behind prefix.
+// traceFile enables the events that a file lists, one a line. In the dialects of QEMU an error is
+// shown behind prefix, and what cannot be read is as if it were not there.
 func (p *program) traceFile(t *tracing, name, prefix string) error {
 	f, err := os.Open(name)
-	if err != nil {
+	switch {
+	case err != nil && p.native():
+		return event.Fail(event.FileError{Name: name, Err: blockdev.Errno(err)})
+	case err != nil:
 		fmt.Fprintf(p.errs, "%s%s: %s\n", prefix, name, driver.ErrnoText(blockdev.Errno(err)))
 		return exit(1)
 	}
@@ -114,8 +118,19 @@ func (p *program) traceFile(t *tracing, name, prefix string) error {
 		fmt.Fprintf(p.errs, "%s%s:%d: warning: trace event '%s' does not exist\n", prefix, name, n,
 			pattern)
 	}
+	if err := lines.Err(); err != nil && p.native() {
+		return event.Fail(event.FileError{Name: name, Err: unlisted(err)})
+	}
 	p.options.trace = t
 	return nil
+}
+
+// unlisted is why a list of events could not be read.
+func unlisted(err error) error {
+	if errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("a line is longer than %d KiB", bufio.MaxScanTokenSize>>10)
+	}
+	return blockdev.Errno(err)
 }
 
 // enable switches events on, or off if the pattern begins with '-'. It is false if the name of one

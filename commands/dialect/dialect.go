@@ -96,7 +96,7 @@ func Find(name string) (Dialect, bool) {
 func (d Dialect) Table() *session.Table { return session.NewTable(commands.All(), d.Specs) }
 
 // patternByte reads the patterns of the qemu dialects.
-func patternByte(word string) (verify.Pattern, error) {
+func patternByte(word string, _ session.ReadFile) (verify.Pattern, error) {
 	b, err := args.PatternByte(word)
 	return verify.Byte(b), err
 }

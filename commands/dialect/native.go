@@ -13,13 +13,18 @@ import (
 // splitNative splits a line of the shell's own.
 func splitNative(line string) ([]string, error) { return args.SplitNative(line, true) }
 
+// patternOrFile reads a pattern, of which what stands in quotes is the content of a file.
+func patternOrFile(word string, read session.ReadFile) (verify.Pattern, error) {
+	return verify.Parser{ReadFile: read}.Parse(word)
+}
+
 // native is the shell's own dialect: everything.
 func native() Dialect {
 	return Dialect{
 		Policy: session.Policy{
 			Split: splitNative, Numbers: args.Native, Sizes: args.OptionSize,
 			Times:         args.Duration,
-			Pattern:       verify.Parser{ReadFile: args.ReadFile}.Parse,
+			Pattern:       patternOrFile,
 			MaxRequest:    math.MaxInt64,
 			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/verify"
@@ -238,7 +240,7 @@ func (f *Flags) Pattern(p *verify.Pattern, given *bool, letter byte, long, value
 		func(word string) error {
 			*given = true
 			var err error
-			*p, err = f.policy.Pattern(word)
+			*p, err = f.policy.Pattern(word, f.ReadFile)
 			var file *fs.PathError
 			switch {
 			case errors.As(err, &file):
@@ -433,6 +435,17 @@ func (f *Flags) reset(row *Row, env args.Env) {
 
 // Context ends when the command is to end, for checks that read files.
 func (f *Flags) Context() context.Context { return cmp.Or(f.ctx, context.Background()) }
+
+// ReadFile reads at most limit bytes of a file that a word names, such as the one of a pattern. It
+// waits for nobody once the command is to end.
+func (f *Flags) ReadFile(name string, limit int) ([]byte, error) {
+	file, err := target.OpenInput(f.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, int64(limit)))
+}
 
 // parse reads the words after a name as it was typed, and says what to run.
 func (f *Flags) parse(typed string, words []string, run Run, order []int) (Run, error) {

@@ -9,14 +9,17 @@ import (
 	"github.com/blksh/blksh/verify"
 )
 
+// ReadFile gives at most limit bytes of a file, see verify.Parser.
+type ReadFile = func(name string, limit int) ([]byte, error)
+
 // Policy is what a dialect decides besides its table and its printer. The session, the opener and
 // the parser of flags read it; commands never do.
 type Policy struct {
 	// Split takes a line apart that nobody has split.
 	Split func(line string) ([]string, error)
-	// Numbers and Pattern read sizes and the value of -P.
+	// Numbers and Pattern read sizes and the value of -P, which may name a file.
 	Numbers args.Grammar
-	Pattern func(word string) (verify.Pattern, error)
+	Pattern func(word string, read ReadFile) (verify.Pattern, error)
 	// Sizes reads sizes in options of drivers; nil for QEMU's way. Times reads the operand of
 	// sleep.
 	Sizes driver.SizeGrammar
