@@ -42,8 +42,8 @@ type Editor struct {
 
 	cursor int64 // of a byte
 	top    int64 // the first byte that is shown
-	text   bool  // the cursor is in the column of text,
-	low    bool  // or at the second digit of its byte
+	text   bool  // the cursor is in the column of text
+	low    bool  // the cursor is at the second digit of its byte
 
 	queue   []string // keys that came while the disk was busy
 	message string   // in the last row, until the next key
@@ -295,9 +295,15 @@ func (e *Editor) moves(key string) (to int64, ok bool) {
 	case "right":
 		return at + 1, true
 	case "up":
-		return at - row, at >= row
+		if at >= row {
+			at -= row
+		}
+		return at, true
 	case "down":
-		return at + row, at+row < e.Size
+		if at+row < e.Size {
+			at += row
+		}
+		return at, true
 	case "pgup":
 		return at - page, true
 	case "pgdn":
@@ -323,7 +329,7 @@ func (e *Editor) goTo(off int64) {
 	e.cursor, e.low = min(max(0, off), e.Size-1), false
 }
 
-// goToWord puts it where a person says; + and - count from where it is.
+// goToWord puts the cursor where a person says; + and - count from where it is.
 func (e *Editor) goToWord(_ context.Context, word string) error {
 	if word == "" {
 		return nil

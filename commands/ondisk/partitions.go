@@ -19,26 +19,16 @@ func mbr() *Structure {
 }
 
 func mbrFields() []Field {
-	return []Field{
-		{440, 4, "disk signature", littleHex, nil},
-		{446, 1, "partition 1 status", littleHex, bootable},
-		{450, 1, "partition 1 type", littleHex, partitionType},
-		{454, 4, "partition 1 first sector", little, times(sector)},
-		{458, 4, "partition 1 sectors", little, times(sector)},
-		{462, 1, "partition 2 status", littleHex, bootable},
-		{466, 1, "partition 2 type", littleHex, partitionType},
-		{470, 4, "partition 2 first sector", little, times(sector)},
-		{474, 4, "partition 2 sectors", little, times(sector)},
-		{478, 1, "partition 3 status", littleHex, bootable},
-		{482, 1, "partition 3 type", littleHex, partitionType},
-		{486, 4, "partition 3 first sector", little, times(sector)},
-		{490, 4, "partition 3 sectors", little, times(sector)},
-		{494, 1, "partition 4 status", littleHex, bootable},
-		{498, 1, "partition 4 type", littleHex, partitionType},
-		{502, 4, "partition 4 first sector", little, times(sector)},
-		{506, 4, "partition 4 sectors", little, times(sector)},
-		{510, 2, "signature", littleHex, nil},
+	list := []Field{{440, 4, "disk signature", littleHex, nil}}
+	for i := range 4 {
+		at, name := 446+16*i, fmt.Sprintf("partition %d ", i+1)
+		list = append(list,
+			Field{at, 1, name + "status", littleHex, bootable},
+			Field{at + 4, 1, name + "type", littleHex, partitionType},
+			Field{at + 8, 4, name + "first sector", little, times(sector)},
+			Field{at + 12, 4, name + "sectors", little, times(sector)})
 	}
+	return append(list, Field{510, 2, "signature", littleHex, nil})
 }
 
 func bootable(v uint64) string {

@@ -136,14 +136,11 @@ func (p *page) facts(a *session.Account, v event.Version) {
 	p.raw("</dl>\n</section>\n")
 }
 
-// commandLine is a line that a shell of this program reads as the words.
+// commandLine is a line that the shell reads as the words.
 func commandLine(words []string) string {
 	line := make([]string, len(words))
 	for i, w := range words {
-		line[i] = w
-		if w == "" || strings.ContainsAny(w, " \t\"'\\#$") {
-			line[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
+		line[i] = session.Quoted(w)
 	}
 	return strings.Join(line, " ")
 }

@@ -15,35 +15,23 @@ const (
 	GroupFaults
 	GroupZones
 	GroupShell
-	groupsEnd
 )
 
-// Title is what a list of its commands is called.
-func (g Group) Title() string {
-	switch g {
-	case GroupData:
-		return "Read and write"
-	case GroupLook:
-		return "Look, search and compare"
-	case GroupVerify:
-		return "Verify and measure"
-	case GroupImages:
-		return "Images"
-	case GroupInside:
-		return "What images hold besides data"
-	case GroupBackground:
-		return "Requests in the background"
-	case GroupServers:
-		return "Servers"
-	case GroupFaults:
-		return "Faults and breakpoints"
-	case GroupZones:
-		return "Zones"
-	case GroupShell:
-		return "The shell"
-	}
-	return ""
+var groupTitles = [...]string{
+	GroupData:       "Read and write",
+	GroupLook:       "Look, search and compare",
+	GroupVerify:     "Verify and measure",
+	GroupImages:     "Images",
+	GroupInside:     "What images hold besides data",
+	GroupBackground: "Requests in the background",
+	GroupServers:    "Servers",
+	GroupFaults:     "Faults and breakpoints",
+	GroupZones:      "Zones",
+	GroupShell:      "The shell",
 }
+
+// Title is what a list of its commands is called, "" for no group.
+func (g Group) Title() string { return groupTitles[g] }
 
 // A Section is the commands of a group, sorted by name.
 type Section struct {
@@ -54,10 +42,10 @@ type Section struct {
 // Sections are all commands by their groups.
 func (t *Table) Sections() []Section {
 	var sections []Section
-	for g := GroupData; g < groupsEnd; g++ {
-		s := Section{Group: g}
+	for g := range groupTitles {
+		s := Section{Group: Group(g)}
 		for _, row := range t.Rows() {
-			if row.Group == g {
+			if row.Group == s.Group {
 				s.Rows = append(s.Rows, row)
 			}
 		}

@@ -34,12 +34,12 @@ type Image struct {
 	snapshot  string // the one inside the image that is open, as it was given; "" for none
 	admission *admission
 	undo      *target.File // the log of changes; nil if none is kept
-	undoName  string       // and its name
+	undoName  string       // that of the log
 	guarded   bool         // read-only was asked for
 	locked    error        // why the key is missing; nil with it, and where there is none
-	told      bool         // that is known, or a command went to the locked image
-	strict    bool         // writes must be made of whole blocks,
-	parts     bool         // or may be made of parts of them
+	told      bool         // locked was told, or a command went to the locked image
+	strict    bool         // writes must be made of whole blocks
+	parts     bool         // writes may be made of parts of blocks, whatever else holds
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 }
@@ -117,10 +117,10 @@ type Opening struct {
 	AIO          string // "" for the usual one
 
 	As     string // what the image is called; "" for the usual name
-	Write  bool   // block devices of the host may be written to,
-	InUse  bool   // also while others use them
+	Write  bool   // block devices of the host may be written to
+	InUse  bool   // block devices may be written to also while others use them
 	Strict bool   // writes must be made of whole blocks
-	Parts  bool   // they need not, whatever the dialect has
+	Parts  bool   // writes may be made of parts of blocks, whatever the dialect has
 	// Undo names a new file in which is noted what the image held before it is changed; "" notes
 	// nothing.
 	Undo string
@@ -391,16 +391,29 @@ func (s *Session) shut(ctx context.Context, im *Image) error {
 // OpenBeside opens an image that no command goes to. The caller closes it. A person who let a
 // device be written to is asked for its name. The error is an event.Failure.
 func (s *Session) OpenBeside(ctx context.Context, o Opening) (*blockdev.Device, error) {
+	return s.openApart(ctx, o, &admission{s: s, write: o.Write, inUse: o.InUse}, o.Write,
+		func(*blockdev.Device) error { return nil })
+}
+
+// openApart opens an image that no command goes to, and if check finds it fit has a person who
+// typed the line named the devices that change, where ask is set. The error is an event.Failure.
+func (s *Session) openApart(ctx context.Context, o Opening, a *admission, ask bool,
+	check func(*blockdev.Device) error,
+) (*blockdev.Device, error) {
 	cfg, err := s.config(o)
 	if err != nil {
 		return nil, event.Fail(event.Report{Err: err})
 	}
-	a := &admission{s: s, write: o.Write, inUse: o.InUse}
 	dev, err := s.open(ctx, o, cfg, a)
+	if err == nil {
+		if err = check(dev); err != nil {
+			err = errors.Join(err, dev.Close())
+		}
+	}
 	if err != nil {
 		return nil, event.Fail(openFailed(o, err))
 	}
-	if s.typed && o.Write {
+	if s.typed && ask {
 		if err := s.confirm(ctx, a); err != nil {
 			return nil, errors.Join(err, dev.Close())
 		}

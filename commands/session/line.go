@@ -35,7 +35,7 @@ const (
 	Must          // and one that is wanted is not
 )
 
-// words splits the line.
+// split makes words of the line.
 func (s *Session) split(l Line) ([]string, error) {
 	if l.Words != nil {
 		return l.Words, nil

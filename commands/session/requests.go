@@ -182,14 +182,11 @@ func (s *Session) Await(ready <-chan struct{}) {
 	}
 }
 
-func (s *Session) alone() bool {
-	return s.flying == 0 && s.holding == 0
-}
+// alone says that a request would have nothing to wait for but the system.
+func (s *Session) alone() bool { return s.flying == 0 && s.holding == 0 }
 
 // Busy says whether any request is in flight.
-func (s *Session) Busy() bool {
-	return s.flying > 0
-}
+func (s *Session) Busy() bool { return s.flying > 0 }
 
 // waitFor delivers events until over, or gives up when ctx ends or every request stands still.
 func (s *Session) waitFor(ctx context.Context, deliver func(), over func() bool) bool {

@@ -94,18 +94,18 @@ type Session struct {
 	images  []*Image
 	byName  map[string]*Image
 	current *Image
-	flying  int      // requests in the background, of all images,
-	held    int64    // and how much memory they hold, in bytes
+	flying  int      // requests in the background, of all images
+	held    int64    // how much memory they hold, in bytes
 	holding int      // images of which a layer may hold requests
 	damaged *damaged // in its place, nil if there is none
 	objects map[string]any
 	status  int
 	ended   bool
-	typed   bool // a person typed the line that runs,
-	named   bool // and has named a device that it changes
+	typed   bool // a person typed the line that runs
+	named   bool // that person has named a device that it changes
 	where   event.Where
-	line    int // how many lines there were,
-	emitted int // and how many events that belong to no request in the background
+	line    int // how many lines there were
+	emitted int // how many events there were that belong to no request in the background
 	request event.RequestID
 	words   []string    // of the line that runs
 	account *Account    // of the command that runs, nil if nobody wants one

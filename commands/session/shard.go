@@ -51,25 +51,25 @@ func (f *Flags) note(o *option, word string) {
 func (f *Flags) Again(long, value string, further ...string) string {
 	words := []string{f.command, "--" + long, value}
 	for _, word := range further {
-		words = append(words, quoted(word))
+		words = append(words, Quoted(word))
 	}
 	for i := 0; i < len(f.words); i++ {
 		word := f.words[i]
 		if word == "--"+long {
 			i++ // its value
 		} else if !strings.HasPrefix(word, "--"+long+"=") {
-			words = append(words, quoted(word))
+			words = append(words, Quoted(word))
 		}
 	}
 	return strings.Join(words, " ")
 }
 
-// quoted is a word as a line has it.
-func quoted(word string) string {
+// Quoted is a word as a line of the shell's own dialect has it.
+func Quoted(word string) string {
 	if word != "" && !strings.ContainsAny(word, " \t\n\"'\\#$;{}") {
 		return word
 	}
-	return "'" + strings.ReplaceAll(word, "'", `'"'"'`) + "'"
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // asked is the command with its flags, sorted, and its operands.

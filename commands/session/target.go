@@ -85,9 +85,7 @@ func (s *Session) MakeImage(ctx context.Context, name string,
 ) (int64, error) {
 	s.Ready()
 	cfg.Drivers, cfg.Gate, cfg.Object, cfg.Ask = s.Drivers, s.gate(false), s.object, s.Ask
-	cfg.Admit = func(f blockdev.HostFile, _ bool) (
-		func(), error,
-	) {
+	cfg.Admit = func(f blockdev.HostFile, _ bool) (release func(), err error) {
 		return s.overwrite(ctx, f, cfg.Force)
 	}
 	c, err := blockdev.PrepareCreate(ctx, name, cfg)
@@ -126,26 +124,8 @@ func (s *Session) renameRule(ctx context.Context, force bool) target.Rule {
 func (s *Session) OpenToWrite(ctx context.Context, o Opening,
 	resize bool,
 ) (*blockdev.Device, error) {
-	cfg, err := s.config(o)
-	if err != nil {
-		return nil, event.Fail(event.Report{Err: err})
-	}
-	a := &admission{s: s, write: true, inUse: o.InUse, apart: true}
-	dev, err := s.open(ctx, o, cfg, a)
-	if err == nil {
-		if err = dev.NeedWrite(ctx, resize); err != nil {
-			err = errors.Join(err, dev.Close())
-		}
-	}
-	if err != nil {
-		return nil, event.Fail(openFailed(o, err))
-	}
-	if s.typed {
-		if err := s.confirm(ctx, a); err != nil {
-			return nil, errors.Join(err, dev.Close())
-		}
-	}
-	return dev, nil
+	return s.openApart(ctx, o, &admission{s: s, write: true, inUse: o.InUse, apart: true}, true,
+		func(dev *blockdev.Device) error { return dev.NeedWrite(ctx, resize) })
 }
 
 // Measure says how large the file of a new image would be, see blockdev.Measure.
