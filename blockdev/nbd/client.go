@@ -23,19 +23,31 @@ type Client struct {
 	links  links
 }
 
-// Dial connects to a server. It tries once, or for as long as Config.OpenTimeout says.
+// errOpenTimeout is why an attempt ends whose time is over.
+var errOpenTimeout = driver.Refuse("Connection attempt cancelled by timeout")
+
+// Dial connects to a server. It tries once, or for as long as Config.OpenTimeout says, however long
+// the server takes to answer.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	until := time.Now().Add(cfg.OpenTimeout)
+	if cfg.OpenTimeout > 0 {
+		var done context.CancelFunc
+		ctx, done = context.WithDeadlineCause(ctx, until, errOpenTimeout)
+		defer done()
+	}
+	var why error // the server's, which says more than that time is over
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		first, err := connect(ctx, &cfg)
 		if err == nil {
 			return newClient(cfg, first), nil
 		}
-		left := time.Until(until)
-		if left <= 0 || ctx.Err() != nil {
-			return nil, err
+		if err != errOpenTimeout || why == nil {
+			why = err
 		}
-		if err := await(ctx, nil, min(pause, left)); err != nil {
+		if time.Until(until) <= 0 || ctx.Err() != nil {
+			return nil, why
+		}
+		if err := await(ctx, nil, pause); err != nil && err != errOpenTimeout {
 			return nil, err
 		}
 	}

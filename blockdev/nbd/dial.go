@@ -65,7 +65,10 @@ func connect(ctx context.Context, cfg *Config) (*conn, error) {
 		return nil, err
 	}
 	a, err := h.agree(cfg)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, h.fail(err)
+	case err != nil:
 		h.leave()
 		return nil, err
 	}
