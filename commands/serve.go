@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -9,10 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
-	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/nbd"
 	"github.com/blksh/blksh/blockdev/nbdserver"
 	"github.com/blksh/blksh/commands/args"
@@ -112,6 +113,12 @@ func (j *serveJob) checks(f *session.Flags) {
 }
 
 func (j *serveJob) addExport(name string) error {
+	if len(name) > nbdserver.MaxName {
+		return event.Fail(event.BadValue{
+			Message: fmt.Sprintf("--export takes a name of at most %d bytes, not one of %d",
+				nbdserver.MaxName, len(name)),
+		})
+	}
 	j.exports = append(j.exports, name)
 	return nil
 }
@@ -125,9 +132,13 @@ func (j *serveJob) addBitmap(name string) error {
 
 // run serves until it is told to end, which is no failure. What fails at the end is one.
 func (j *serveJob) run(ctx context.Context, s *session.Session, im *session.Image) error {
+	encryption, err := j.encryption()
+	if err != nil {
+		return err
+	}
 	list, err := j.openAll(ctx, s, im)
 	if err == nil {
-		err = j.serve(ctx, s, list)
+		err = j.serve(ctx, s, list, encryption)
 	}
 	for _, x := range list {
 		err = s.Also(err, x.free())
@@ -263,11 +274,11 @@ func (j *serveJob) findBitmaps(
 	return nil
 }
 
-func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served) error {
-	server, err := j.server(list)
-	if err != nil {
-		return event.Fail(event.Failed{Op: "serve", Err: err})
-	}
+func (j *serveJob) serve(
+	ctx context.Context, s *session.Session, list []served, encryption *tls.Config,
+) error {
+	server := j.server(list)
+	server.TLS = encryption
 	l, err := j.where.listen()
 	if err != nil {
 		return err
@@ -306,20 +317,27 @@ func (j *serveJob) serve(ctx context.Context, s *session.Session, list []served)
 	}
 }
 
-func (j *serveJob) server(list []served) (*nbdserver.Server, error) {
+func (j *serveJob) server(list []served) *nbdserver.Server {
 	server := &nbdserver.Server{Once: j.once}
 	for _, x := range list {
 		server.Exports = append(server.Exports, nbdserver.Export{
 			Name: x.name, Disk: x.dev, ReadOnly: j.opening.ReadOnly, Bitmaps: x.bitmaps,
 		})
 	}
+	return server
+}
+
+// encryption is how clients have to encrypt, nil for not at all.
+func (j *serveJob) encryption() (*tls.Config, error) {
 	if j.tls == "" {
-		return server, nil
+		return nil, nil
 	}
-	var err error
 	c := nbd.Credentials{Dir: j.tls, Server: true, VerifyPeer: true}
-	server.TLS, err = c.ServerConfig()
-	return server, err
+	config, err := c.ServerConfig()
+	if err != nil {
+		return nil, conflict("serve: --tls takes a directory with certificates: %v", err)
+	}
+	return config, nil
 }
 
 // client is what there is to say about a connection.
@@ -411,18 +429,76 @@ func (p *place) listen() (net.Listener, error) {
 		return nil, conflict("serve: '%s' is too long for a socket, whose path has at most %d bytes",
 			p.path, longestPath)
 	default:
-		l, err = net.Listen("unix", p.path)
+		l, err = listenAt(p.path)
+	}
+	if err != nil {
+		return nil, p.refused(err)
+	}
+	return l, nil
+}
+
+// refused says what is wrong with the place, which is for who named it to mend.
+func (p *place) refused(err error) error {
+	named := p.path
+	if named == "" {
+		named = fmt.Sprintf("port %d", p.port)
 	}
 	switch {
-	case err == nil:
-		return l, nil
-	case errors.As(err, new(*net.DNSError)):
-		return nil, conflict("serve: --bind takes an address of this machine, and '%s' is none",
-			p.bind)
-	case p.path != "" && errors.Is(err, syscall.EADDRINUSE):
-		err = driver.RefuseAs(err, "'%s' is there already; remove it if no server uses it", p.path)
+	case errors.As(err, new(*net.DNSError)), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return conflict("serve: --bind takes an address of this machine, and '%s' is none", p.bind)
+	case p.path == "" && errors.Is(err, syscall.EADDRINUSE):
+		return conflict("serve: %s is in use; --port 0 takes a free one", named)
+	case errors.Is(err, syscall.EADDRINUSE) && !isSocket(p.path):
+		return conflict("serve: '%s' is there already, and is no socket", named)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return conflict("serve: '%s' is there already; remove it if no server uses it", named)
+	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+		return conflict("serve: there is no directory '%s'", filepath.Dir(p.path))
+	case errors.Is(err, os.ErrPermission):
+		return conflict("serve: %s: %v", named, bare(err))
 	}
-	return nil, event.Fail(event.Failed{Op: "serve", Err: err})
+	return event.Fail(event.Failed{Op: "serve", Err: err})
+}
+
+// isSocket says what a name is of.
+func isSocket(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&os.ModeSocket != 0
+}
+
+// ownSocket is a socket in a directory, which is removed at its close, unless another has taken its
+// place.
+type ownSocket struct {
+	*net.UnixListener
+	path string // absolute
+	made os.FileInfo
+	once sync.Once
+}
+
+func listenAt(path string) (net.Listener, error) {
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	own := &ownSocket{UnixListener: l.(*net.UnixListener)}
+	own.SetUnlinkOnClose(false)
+	if own.path, err = filepath.Abs(path); err == nil {
+		own.made, err = os.Lstat(own.path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return own, nil
+}
+
+// Close removes the name as long as the socket is held, so that no other file can have its number.
+func (s *ownSocket) Close() error {
+	s.once.Do(func() {
+		if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.made) {
+			_ = os.Remove(s.path)
+		}
+	})
+	return s.UnixListener.Close()
 }
 
 // address is that of a listener, as clients on this machine have to say it.

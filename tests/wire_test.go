@@ -2,6 +2,8 @@ package tests
 
 import (
 	"encoding/json"
+	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -167,7 +169,47 @@ func TestServeHanded(t *testing.T) {
 // fault of who asked.
 func TestServeNowhere(t *testing.T) {
 	t.Parallel()
+	dir := t.TempDir()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tcp.Close() })
+	_, taken, _ := net.SplitHostPort(tcp.Addr().String())
+	left, file := filepath.Join(dir, "left"), filepath.Join(dir, "file")
+	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: left})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket.SetUnlinkOnClose(false)
+	_ = socket.Close()
+	if err := os.WriteFile(file, make([]byte, 512), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	for name, x := range map[string]struct{ line, handed, want string }{
+		"folder":    {"--unix " + dir + "/no/sock", "", "there is no directory '" + dir + "/no'"},
+		"in a file": {"--unix " + file + "/sock", "", "there is no directory '" + file + "'"},
+		"left":      {"--unix " + left, "", "'" + left + "' is there already; remove it if no server uses it"},
+		"no socket": {"--unix " + file, "", "'" + file + "' is there already, and is no socket"},
+		"a folder":  {"--unix " + dir, "", "'" + dir + "' is there already, and is no socket"},
+		"taken":     {"--port " + taken, "", "port " + taken + " is in use; --port 0 takes a free one"},
+		"stranger":  {"--port 0 --bind 192.0.2.1", "", "and '192.0.2.1' is none"},
+		"no port":   {"--unix " + dir + "/s --bind 127.0.0.1", "", "--bind goes with --port"},
+		"both":      {"--unix " + dir + "/s --port 0", "", "either --unix PATH or --port N"},
+		"twice":     {"--unix " + dir + "/s " + file + " " + dir + "/./file", "", "are one image"},
+		"names":     {"--unix " + dir + "/s --export x --export x " + file + " mem:1M", "", "two exports are called 'x'"},
+		"long name": {
+			"--unix " + dir + "/s --export " + strings.Repeat("x", 4097), "",
+			"--export takes a name of at most 4096 bytes, not one of 4097",
+		},
+		"no TLS": {
+			"--unix " + dir + "/s --tls " + dir + "/no", "",
+			"--tls takes a directory with certificates: Unable to access credentials " + dir + "/no/ca-cert.pem",
+		},
+		"empty TLS": {
+			"--unix " + dir + "/s --tls " + dir, "",
+			"--tls takes a directory with certificates: Unable to access credentials " + dir + "/ca-cert.pem",
+		},
 		"long":   {"--unix /tmp/" + strings.Repeat("a", 120), "", "has at most 107 bytes"},
 		"name":   {"--port 0 --bind nosuchhost.invalid", "", "and 'nosuchhost.invalid' is none"},
 		"count":  {"", "", "LISTEN_FDS=, and serves on one socket"},
@@ -182,6 +224,9 @@ func TestServeNowhere(t *testing.T) {
 			out, err := shell.CombinedOutput()
 			if shell.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), x.want) {
 				t.Errorf("%v: %s", err, out)
+			}
+			if _, err := os.Lstat(dir + "/s"); err == nil {
+				t.Error("a socket was made, and is left")
 			}
 		})
 	}

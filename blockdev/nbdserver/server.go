@@ -124,6 +124,9 @@ type Traffic struct {
 	Read, Written int64 // bytes
 }
 
+// MaxName is how long the name of an export may be, in bytes.
+const MaxName = nbdwire.MaxString
+
 const (
 	// maxClients and handshakeTime hold where a Server says nothing else.
 	maxClients    = 100
@@ -137,6 +140,12 @@ const (
 // Serve serves whoever connects to l until ctx ends. Then it takes no further requests, finishes
 // those it has, flushes all exports, and returns nil. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	for _, e := range s.Exports {
+		if n := len(e.Name); n > MaxName {
+			return errors.Join(l.Close(), fmt.Errorf("the name of an export has %d bytes, of %d", n,
+				MaxName))
+		}
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	closed := context.AfterFunc(ctx, func() { _ = l.Close() })
