@@ -26,8 +26,9 @@ const grace = 2 * time.Second
 // in the background are given up, images are closed. Where a person types the commands it is the
 // end of the command alone, and between commands of nothing: it came a moment too early for the one
 // that was just entered. Other signals that ask a program to end do so everywhere, and it dies of
-// them at last. A second signal ends it at once, since a call that is already in the kernel cannot
-// be taken back. A nil one leaves all signals to the system.
+// them at last, unless what was written could not be stored. A second signal ends it at once, since
+// a call that is already in the kernel cannot be taken back. A nil one leaves all signals to the
+// system.
 type interrupts struct {
 	watching  sync.Once
 	listening chan struct{} // closed when a signal comes here and does not kill
@@ -40,6 +41,8 @@ type interrupts struct {
 	typed func() bool             // a person types the commands
 	paged func() bool             // a program has the terminal, which deals with Ctrl-C itself
 	quit  func()                  // ends that
+	// lost is the exit status of a run that lost something, which outweighs any signal; 0 for none.
+	lost int
 
 	mu     sync.Mutex
 	cancel context.CancelCauseFunc // of the running command, nil between commands
@@ -150,22 +153,23 @@ func (i *interrupts) during(ctx context.Context) (_ context.Context, done func()
 	}
 }
 
-// status is the exit status of a program that ends: that of the signal that ended it, if one did.
+// status is the exit status of a program that ends: that of the signal that ended it, if one did and
+// nothing was lost.
 func (i *interrupts) status(otherwise int) int {
 	if i == nil {
 		return otherwise
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.fatal != 0 {
+	if i.fatal != 0 && (i.lost == 0 || otherwise != i.lost) {
 		return statusSignal + int(i.fatal)
 	}
 	return otherwise
 }
 
-// raise makes the program die of the signal that ended it.
-func (i *interrupts) raise() {
-	if status := i.status(0); status != 0 {
+// raise makes the program die of the signal that ended it, if that is what its status says.
+func (i *interrupts) raise(status int) {
+	if signalled := i.status(0); signalled != 0 && signalled == status {
 		raise(status - statusSignal)
 	}
 }

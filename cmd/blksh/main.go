@@ -79,7 +79,7 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	p.heedOutput(stop)
 	p.speak(early, stdout, stderr)
 	status := p.conclude(p.start(ctx, stop, argv, stdout, stderr))
-	p.interrupts.raise()
+	p.interrupts.raise(status)
 	return status
 }
 
@@ -106,7 +106,7 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 		p.interrupts = &interrupts{
 			listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop,
 			tell: p.tellProgress, ask: p.bar.Print, typed: p.interactive,
-			paged: p.pager.Shown, quit: p.pager.Quit,
+			paged: p.pager.Shown, quit: p.pager.Quit, lost: p.dialect.Policy.Lost,
 		}
 	}
 	return p.interrupts.status(p.serve(ctx))

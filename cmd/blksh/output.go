@@ -70,7 +70,8 @@ func (p *program) conclude(status int) int {
 // outputStatus is the exit status with what became of standard output.
 func (p *program) outputStatus(status int) int {
 	if err := p.out.Err(); err != nil && p.dialect.Policy.OutputCounts {
-		return max(status, p.dialect.Policy.Status(&session.OutputError{Err: err}))
+		policy := &p.dialect.Policy
+		return policy.Gravest(status, policy.Status(&session.OutputError{Err: err}))
 	}
 	return status
 }

@@ -30,7 +30,7 @@ func native() Dialect {
 			AskPermission: true, Locks: true, OpenUnmaps: true,
 			Several: true, Careful: true, Alone: true, WholeBlocks: true, Repairs: true,
 			StopAtFailure: true, LastCounts: true, BackgroundStatus: true, CloseCounts: true, OutputCounts: true,
-			Status: nativeStatus,
+			Status: nativeStatus, Lost: statusIO,
 		},
 		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 			return print.NewNative(out, errs, program)

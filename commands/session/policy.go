@@ -36,8 +36,10 @@ type Policy struct {
 	// the request.
 	AskPermission bool
 	// Status is what a failed command makes of the exit status, 0 if nothing. The status is the
-	// highest of all.
+	// gravest of all.
 	Status func(err error) int
+	// Lost is the status of what the system failed at, which nothing outweighs, 0 for none.
+	Lost int
 	// LastCounts: whoever leaves the prompt does so with the status of the last command.
 	LastCounts bool
 	// BackgroundStatus: the failure of a request in the background counts as the failure of a
@@ -81,4 +83,14 @@ type Policy struct {
 	WholeBlocks bool
 	// AIOFallback: native AIO without O_DIRECT is no error but a reason for threads.
 	AIOFallback bool
+}
+
+// Gravest is the exit status of a run that has two: the higher one, but for what was lost, so that
+// a run that was stopped and could not store what it had written does not look as if it was only
+// stopped.
+func (p *Policy) Gravest(a, b int) int {
+	if p.Lost != 0 && (a == p.Lost || b == p.Lost) {
+		return p.Lost
+	}
+	return max(a, b)
 }

@@ -318,7 +318,7 @@ func (s *Session) tell(err error) {
 // count notes what a failure does to the exit status and to the lines that were to come.
 func (s *Session) count(err error) {
 	stopped, mute := errors.Is(err, ErrInterrupted), errors.As(err, new(*OutputError))
-	s.status = max(s.status, s.Policy.Status(err))
+	s.status = s.Policy.Gravest(s.status, s.Policy.Status(err))
 	if mute || !s.Interactive && (stopped || s.Policy.StopAtFailure) {
 		s.ended = true
 	}
