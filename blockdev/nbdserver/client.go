@@ -17,9 +17,6 @@ import (
 const (
 	// maxWorkers is how many requests of one connection are worked on at a time.
 	maxWorkers = 16
-	// maxMemory is how many bytes of data the requests of one connection may hold at a time. A
-	// single one may hold more.
-	maxMemory = 16 << 20
 	// maxSkipped is how much data of a refused request is read and dropped, in bytes. A client with
 	// more is hung up on.
 	maxSkipped = 64 << 20
@@ -76,7 +73,7 @@ type client struct {
 func newClient(h *haggling, e *Export) *client {
 	c := &client{
 		form: h.form, contexts: h.contexts, export: e, size: e.size(), readOnly: e.readOnly(),
-		memory: newBudget(maxMemory), moved: h.server.Moved, relieved: true,
+		memory: newBudget(maxMemory, h.server.shared()), moved: h.server.Moved, relieved: true,
 	}
 	// If there are several clients, those that have sent something shall have the processors.
 	c.stream = newStream(h.conn, h.rw, func() bool {
@@ -299,41 +296,4 @@ func (c *client) write(parts ...[]byte) {
 		c.stream.abort()
 	}
 	clear(c.out)
-}
-
-// budget bounds the memory of requests. Whoever needs more than there is waits, and one that needs
-// more than there can be waits until nobody else has any.
-type budget struct {
-	mu    *sync.Mutex
-	freed *sync.Cond
-	limit int
-	used  int
-}
-
-func newBudget(limit int) budget {
-	mu := &sync.Mutex{}
-	return budget{mu: mu, freed: sync.NewCond(mu), limit: limit}
-}
-
-func (b *budget) take(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for b.used > 0 && b.used+n > b.limit {
-		b.freed.Wait()
-	}
-	b.used += n
-}
-
-func (b *budget) give(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.used -= n
-	b.freed.Broadcast()
-}
-
-// idle says that nobody has any.
-func (b *budget) idle() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.used == 0
 }

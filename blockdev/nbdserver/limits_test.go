@@ -281,6 +281,55 @@ func TestMemoryOfWrites(t *testing.T) {
 	}
 }
 
+// TestMemoryOfAll has clients send writes to a disk that does not do them, until the memory that all
+// have together is taken. The rest waits, and small requests of others do not.
+func TestMemoryOfAll(t *testing.T) {
+	const clients, writes, length, limit = 4, 6, 2 << 20, 8 << 20
+	disk := &busy{
+		Disk: open(t, image(t, 8<<20), blockdev.Mode{}), let: make(chan struct{}),
+		came: make(chan struct{}, clients*writes),
+	}
+	path := serve(t, &nbdserver.Server{
+		Exports: []nbdserver.Export{{Disk: disk}}, MaxMemory: limit,
+	})
+	var all sync.WaitGroup
+	data := make([]byte, length)
+	for range clients {
+		w := dial(t, path, nbdwire.Structured)
+		all.Go(func() {
+			for i := range uint64(writes) {
+				r := nbdwire.Request{Command: nbdwire.CmdWrite, Length: length, Cookie: i}
+				_, err := w.conn.Write(append(r.Append(nil, w.form), data...))
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		all.Go(func() {
+			for range writes {
+				if reply, err := w.reply(); err != nil || reply.Error != 0 {
+					t.Errorf("%+v, %v", reply, err)
+				}
+			}
+		})
+	}
+	for range limit / length {
+		<-disk.came
+	}
+	small := dial(t, path, nbdwire.Structured)
+	for range 3 {
+		r := nbdwire.Request{Command: nbdwire.CmdRead, Length: 256 << 10, Flags: nbdwire.DontFragment}
+		if no, err := small.ask(r, nil); no != 0 || err != nil {
+			t.Error(no, err)
+		}
+	}
+	close(disk.let)
+	all.Wait()
+	if n := disk.most.Load(); n > limit {
+		t.Errorf("the disk had %d bytes at a time, of %d", n, limit)
+	}
+}
+
 // heap is how many bytes of memory are in use.
 func heap() int64 {
 	var m runtime.MemStats

@@ -97,6 +97,10 @@ type Server struct {
 	// MaxClients is how many connections there may be at a time, each of which may take 16 MiB of
 	// memory, or what its longest request has; 0 allows 100. Others wait in the listening socket.
 	MaxClients int
+	// MaxMemory is how many bytes the data of all requests may take together, besides 256 KiB of
+	// each connection; 0 allows 256 MiB. A single request may take more when no other has any. What
+	// clients ask for beyond it waits in their sockets.
+	MaxMemory int
 	// Notify is told of clients, from many goroutines. nil tells nobody.
 	Notify func(Notice)
 	// Moved is told how many bytes of data were read or written, from many goroutines. nil is told
@@ -104,6 +108,14 @@ type Server struct {
 	Moved func(n int64)
 
 	serving atomic.Int32 // clients that use an export
+	once    sync.Once
+	memory  *shared
+}
+
+// shared is the memory of the requests of all clients.
+func (s *Server) shared() *shared {
+	s.once.Do(func() { s.memory = &shared{limit: cmp.Or(s.MaxMemory, maxShared)} })
+	return s.memory
 }
 
 // Notice is about one connection.

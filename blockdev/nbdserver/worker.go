@@ -26,7 +26,7 @@ type worker struct {
 	request nbdwire.Request
 	data    []byte
 	refused error // why nothing is done
-	taken   int   // of the budget
+	taken   hold  // of the budget
 	later   bool  // replies may wait for those of the next requests
 	// borrowed: data lies in the input, and stays until the next request is read.
 	borrowed bool
@@ -38,8 +38,7 @@ type worker struct {
 
 // take gets n bytes of memory for data.
 func (w *worker) take(n int) {
-	w.client.memory.take(n)
-	w.taken = n
+	w.taken = w.client.memory.take(n)
 	if n > cap(w.kept) {
 		w.kept = make([]byte, n)
 	}
@@ -74,9 +73,9 @@ func (w *worker) own() {
 
 // give gives the memory back.
 func (w *worker) give() {
-	if w.taken > 0 {
+	if w.taken.n > 0 {
 		w.client.memory.give(w.taken)
-		w.taken = 0
+		w.taken = hold{}
 	}
 	if cap(w.kept) > keptBuffer {
 		w.kept = nil
