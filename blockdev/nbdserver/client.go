@@ -218,6 +218,7 @@ func (c *client) readRequest(w *worker) error {
 		return err
 	}
 	w.request, w.data, w.refused, w.borrowed = r, nil, c.check(r), false
+	w.followers = w.followers[:0]
 	if r.Command == nbdwire.CmdDisconnect {
 		return errLeave
 	}

@@ -83,6 +83,24 @@ func (in *input) borrow(n int) ([]byte, error) {
 	return p, ended(err)
 }
 
+// peek is n bytes that are not taken by it, nil if they have not been read yet, or lie behind half.
+func (in *input) peek(n int) []byte {
+	end := in.end
+	if in.half > 0 {
+		end = min(end, max(in.half, in.start))
+	}
+	if end-in.start < n {
+		return nil
+	}
+	return in.buf[in.start : in.start+n]
+}
+
+// pass takes n bytes that peek has shown.
+func (in *input) pass(n int) {
+	in.start += n
+	in.taken += 2 // a head, and data
+}
+
 // leave leaves what next has returned to its holder, and goes on with other memory.
 func (in *input) leave() {
 	buf := make([]byte, inputSize)

@@ -16,6 +16,7 @@ func (c *client) readOn(ctx context.Context, w *worker) (mine bool, err error) {
 		if err := c.next(w); err != nil {
 			return true, err
 		}
+		c.gather(w)
 		if !c.keep(w) {
 			w.own()
 			return true, nil
@@ -87,12 +88,12 @@ func (c *client) relieve(ctx context.Context) {
 	c.reading.Unlock()
 }
 
-// judge notes how long the disk took for a request of w. Requests that are done at the same time may
+// judge notes how long the disk took for n bytes. Requests that are done at the same time may
 // overlook each other.
-func (w *worker) judge(took time.Duration) {
+func (w *worker) judge(took time.Duration, n int64) {
 	wary := &w.client.wary
 	now := wary.Load()
-	if took > atOnce+time.Duration(w.request.Length) {
+	if took > atOnce+time.Duration(n) {
 		wary.Store(min(now+slowWeight, wariest))
 	} else if now > 0 {
 		wary.Store(now - 1)

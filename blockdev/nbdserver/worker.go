@@ -30,8 +30,11 @@ type worker struct {
 	later   bool  // replies may wait for those of the next requests
 	// borrowed: data lies in the input, and stays until the next request is read.
 	borrowed bool
+	// followers are done with the request: writes that go on where the one before ends.
+	followers []follower
 
 	kept    []byte
+	vec     driver.Vec
 	head    []byte
 	extents []nbdwire.Extent
 }
@@ -63,11 +66,18 @@ func (w *worker) receive(need, payload int) (err error) {
 
 // own takes data that is borrowed.
 func (w *worker) own() {
-	if w.borrowed {
-		data := w.data
-		w.borrowed = false
-		w.take(len(data))
-		copy(w.data, data)
+	if !w.borrowed {
+		return
+	}
+	w.borrowed = false
+	vec := w.together()
+	w.take(int(vec.Len()))
+	all, n := w.data, len(vec[0])
+	w.data = all[:copy(all[:n], vec[0])]
+	for i := range w.followers {
+		f := &w.followers[i]
+		f.data = all[n : n+copy(all[n:], f.data)]
+		n += len(f.data)
 	}
 }
 
@@ -159,9 +169,21 @@ func (c *client) inside(r nbdwire.Request) error {
 	return refusal{syscall.EINVAL, text}
 }
 
-// do makes a request and sends the reply.
+// do makes a request, with those that follow it, and sends the replies.
 func (w *worker) do(ctx context.Context) {
 	defer w.give()
+	if len(w.followers) > 0 && w.doTogether(ctx) {
+		return
+	}
+	w.doOne(ctx)
+	for _, f := range w.followers {
+		w.request, w.data = f.request, f.data
+		w.doOne(ctx)
+	}
+}
+
+// doOne makes one request and sends the reply.
+func (w *worker) doOne(ctx context.Context) {
 	err := w.refused
 	if err == nil {
 		switch w.request.Command {
@@ -185,11 +207,7 @@ func (w *worker) do(ctx context.Context) {
 // perform makes a request whose reply says nothing but how it went.
 func (w *worker) perform(ctx context.Context) error {
 	r, disk := &w.request, w.client.export.Disk
-	off, n := int64(r.Offset), int64(r.Length)
-	var flags driver.Flags
-	if r.Flags&nbdwire.FUA != 0 {
-		flags = driver.FUA
-	}
+	off, n, flags := int64(r.Offset), int64(r.Length), w.durable()
 	switch r.Command {
 	case nbdwire.CmdFlush:
 		return disk.Flush(ctx)
@@ -202,10 +220,8 @@ func (w *worker) perform(ctx context.Context) error {
 		return nil
 	}
 	if r.Command == nbdwire.CmdWrite {
-		began := time.Now()
-		err := disk.Write(ctx, driver.Vec{w.data}, off, flags)
-		w.judge(time.Since(began))
-		return err
+		w.vec = append(w.vec[:0], w.data)
+		return w.write(ctx, w.vec)
 	}
 	if r.Flags&nbdwire.NoHole == 0 {
 		flags |= driver.MayUnmap
@@ -214,6 +230,22 @@ func (w *worker) perform(ctx context.Context) error {
 		flags |= driver.NoFallback
 	}
 	return disk.Zero(ctx, off, n, flags)
+}
+
+// durable is what the client wants to be on stable storage before the reply.
+func (w *worker) durable() driver.Flags {
+	if w.request.Flags&nbdwire.FUA != 0 {
+		return driver.FUA
+	}
+	return 0
+}
+
+// write writes v where the request says.
+func (w *worker) write(ctx context.Context, v driver.Vec) error {
+	n, began := v.Len(), time.Now()
+	err := w.client.export.Disk.Write(ctx, v, int64(w.request.Offset), w.durable())
+	w.judge(time.Since(began), n)
+	return err
 }
 
 func (w *worker) trim(ctx context.Context, off, n int64, flags driver.Flags) error {
@@ -313,7 +345,7 @@ func (w *worker) readPlain(ctx context.Context) error {
 func (w *worker) fill(ctx context.Context, from, to int) error {
 	off, began := int64(w.request.Offset)+int64(from), time.Now()
 	err := w.client.export.Disk.Read(ctx, driver.Vec{w.data[from:to]}, off, 0)
-	w.judge(time.Since(began))
+	w.judge(time.Since(began), int64(to-from))
 	return err
 }
 
