@@ -1,6 +1,7 @@
 package nbdserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ type client struct {
 	batch   []byte      // replies that are not sent yet
 	batched atomic.Bool // there are such
 	out     [][]byte    // parts of what is written
-	dead    bool        // a reply could not be sent
+	unsent  error       // why a reply could not be sent
 
 	// wary tells how slow the disk has been of late.
 	wary atomic.Int32
@@ -127,7 +128,7 @@ func (c *client) serve(ctx context.Context) error {
 	if c.leaving.Load() {
 		return nil
 	}
-	return c.err
+	return cmp.Or(c.err, c.unsent)
 }
 
 // watch ends the reading when ctx ends, and some time later everything.
@@ -289,11 +290,10 @@ func (c *client) write(parts ...[]byte) {
 	c.out = append(c.out, parts...)
 	c.batch = c.batch[:0]
 	c.batched.Store(false)
-	if c.dead {
+	if c.unsent != nil {
 		return
 	}
-	if err := c.stream.writev(c.out); err != nil {
-		c.dead = true
+	if c.unsent = c.stream.writev(c.out); c.unsent != nil {
 		c.stream.abort()
 	}
 	clear(c.out)
