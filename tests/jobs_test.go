@@ -66,6 +66,7 @@ var jobCases = []jobCase{
 		text: "[global]\nfilename=x.img\nsize=256k\nbs=4k\n[a]\nrw=randwrite\nverify=crc32c\n" +
 			"[idle]\nstonewall\nioengine=null\nrw=write\n",
 	},
+	{name: "writes that wait for each other", text: "[a]\nfilename=x.img\nsize=256k\nrw=randwrite\nnorandommap\nbs=4k\nioengine=libaio\niodepth=8\nserialize_overlap=1\nverify=crc32c\n"},
 	{name: "decimal units", text: "[a]\nfilename=x.img\nsize=1MiB\nrw=randwrite\nbs=4KiB\nverify=crc32c\n"},
 	{name: "kb_base", text: "[a]\nfilename=x.img\nsize=1m\nbs=4k\nkb_base=1000\nrw=write\nverify=crc32c\n"},
 	{name: "part of the size", text: "[a]\nfilename=x.img\nsize=1m\nio_size=256k\nrw=randwrite\nbs=4k\nverify=crc32c\n"},

@@ -60,6 +60,7 @@ type Run struct {
 	Workers    int           // verify_async: goroutines that fill and check; 0: one a CPU
 	MaxRequest int           // adjacent blocks are one request of so many bytes; 0: each is one
 	VerifyOnly bool          // verify_only: write nothing
+	Serialize  bool          // serialize_overlap
 	Fsync      int64         // fsync, fdatasync: flush each time so many blocks are written
 	EndFsync   bool          // end_fsync
 	Holes      bool          // blocks of zeroes were never written; for scans

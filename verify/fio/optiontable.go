@@ -120,7 +120,10 @@ var options = lazy[map[string]option]{make: func() map[string]option {
 			"continue_on_error exitall exit_what exitall_on_error max_latency"),
 		ignored("verification errors are never ignored", "ignore_error"),
 		ignored("verification always replays the job", "experimental_verify"),
-		ignored("requests in flight never overlap", "serialize_overlap"),
+		rows("serialize_overlap", option{
+			set: flag(func(o *Options) *bool { return &o.Serialize }),
+			why: "requests in flight never overlap",
+		}),
 		ignored("a backlog is verified whole", "verify_backlog_batch"),
 		ignored("workers go where the system puts them",
 			"verify_async_cpus cpumask cpus_allowed cpus_allowed_policy numa_cpu_nodes numa_mem_policy nice prio prioclass "+

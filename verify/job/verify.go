@@ -83,6 +83,9 @@ func (t *task) findOut(ctx context.Context, open Opener) error {
 	if !own && l.Backlog > 0 && l.DoVerify {
 		t.run.HeaderSeed = false // fio draws seeds to verify as well, more or fewer as writes end
 	}
+	if !own && t.run.Serialize && l.Async && l.Rewrites() {
+		t.run.HeaderSeed = false // fio draws another seed each time that a write waits for another
+	}
 	switch {
 	case !own && !l.RandRepeat && !l.RandSeedGiven && !l.AllRandRepeat &&
 		(l.Direction.Random() || l.Direction.Mixed() || l.Ranged()):
