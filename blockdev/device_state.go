@@ -96,8 +96,8 @@ func (d *Device) change(edit func(*deviceState)) bool {
 
 // enter is the gate: every method of a Device and every slot of its queues passes it with what is
 // asked for. It refuses everything on a closed device and one without a medium, changes on a
-// read-only one, ranges that are not wholly inside (with EIO, as QEMU does), and parts of blocks on
-// a strict one.
+// read-only one, ranges that are not wholly inside (with EIO, as QEMU does) or not any more, and
+// parts of blocks on a strict one.
 func (d *Device) enter(op Op, off, n int64) error { return d.enterAs(d.top.Info(), op, off, n) }
 
 // enterAs is enter for who has asked what the topmost node is like.
@@ -117,7 +117,9 @@ func (d *Device) enterAs(info Info, op Op, off, n int64) error {
 	case rules.changes && state.readOnly:
 		err = errWriteProtected
 	case rules.inside && (n < 0 || off < 0 || off > math.MaxInt64-n || off+n > length):
-		err = &RangeError{Size: length}
+		if err = checkLost(info.Limits, off, n); err == nil {
+			err = &RangeError{Size: length}
+		}
 	case rules.whole && state.strict && n > 0:
 		if block := d.Block(); off%block != 0 || n%block != 0 {
 			err = &AlignError{Block: block, Off: off, Len: n, Size: length}

@@ -278,6 +278,16 @@ func TestQueueShrunk(t *testing.T) {
 		if d.Size() != 1000 {
 			t.Errorf("%s: %d bytes long", engine, d.Size())
 		}
+		for off, gone := range map[int64]bool{900: true, 4096: true, 7680: true, 8192: false} {
+			_, err := d.ReadAt(make([]byte, 1), off)
+			if err != nil && off == 900 {
+				t.Errorf("%s: what is left: %v", engine, err)
+			}
+			err = d.Read(t.Context(), driver.Vec{make([]byte, 512)}, off, 0)
+			if gone == errors.As(err, new(*driver.RangeError)) || !errors.Is(err, syscall.EIO) {
+				t.Errorf("%s: 512 bytes at %d, of which some are gone: %v; %v", engine, off, gone, err)
+			}
+		}
 		if err := q.Close(); err != nil {
 			t.Error(err)
 		}
