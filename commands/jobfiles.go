@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,7 +101,7 @@ func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob,
 		path = "./" + path // what stands before a colon is no protocol
 	}
 	err := f.s.Open(ctx, session.Opening{
-		Name: path, As: name, Format: "raw", Certain: true, ReadOnly: readOnly,
+		Name: path, As: f.imageName(name), Format: "raw", Certain: true, ReadOnly: readOnly,
 		Cache: session.Cache{Direct: o.Direct, WriteThrough: o.Sync},
 	})
 	if err != nil {
@@ -110,6 +111,15 @@ func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob,
 	f.s.Use(f.current)
 	f.opened = append(f.opened, im)
 	return im, nil
+}
+
+// imageName is what a file is called while it is open: like itself, where that makes a name.
+func (f *jobFiles) imageName(file string) string {
+	name := file
+	for n := len(f.opened) + 1; !session.Nameable(name) || name != file && f.s.Named(name) != nil; n++ {
+		name = fmt.Sprintf("file%d", n)
+	}
+	return name
 }
 
 // create makes a file of the size that the job needs.

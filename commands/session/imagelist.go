@@ -72,7 +72,7 @@ func (s *Session) imageName(o Opening) (string, error) {
 		return "", nil
 	case s.current != nil && (o.As == "" || !s.Policy.Several):
 		return "", event.Fail(event.FileOpen{})
-	case o.As != "" && !nameable(o.As):
+	case o.As != "" && !Nameable(o.As):
 		return "", event.Fail(
 			event.Conflict{Message: "the name of an image is a word of letters, digits and signs"})
 	case s.Named(o.As) != nil:
@@ -104,7 +104,7 @@ func usualName(o Opening) string {
 	case strings.ContainsAny(o.Name, "{:"):
 		name = ""
 	}
-	if !nameable(name) || name == "." {
+	if !Nameable(name) || name == "." {
 		return "image"
 	}
 	return name
@@ -118,7 +118,8 @@ func notOfScheme(r rune) bool {
 // longestName bounds the name of an image, in bytes: it is part of the prompt.
 const longestName = 64
 
-func nameable(name string) bool {
+// Nameable says whether an image can be called like that.
+func Nameable(name string) bool {
 	return name != "" && len(name) <= longestName && utf8.ValidString(name) &&
 		!strings.ContainsFunc(name,
 			func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })

@@ -1,6 +1,7 @@
 package fio
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -49,7 +50,7 @@ func (o *Options) fileName(i int) string {
 		format = usualFormat
 	}
 	return strings.NewReplacer(
-		"$jobname", o.Name, "$jobnum", strconv.Itoa(o.Clone), "$filenum", strconv.Itoa(i),
+		"$jobname", cmp.Or(o.Section, o.Name), "$jobnum", strconv.Itoa(o.Clone), "$filenum", strconv.Itoa(i),
 		"$clientuid", "local",
 	).Replace(format)
 }

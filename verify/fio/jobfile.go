@@ -196,7 +196,7 @@ func (p *jobParser) endSection() error {
 	global := strings.HasPrefix(p.section, "global")
 	o := p.global
 	if !global {
-		o.Name = p.section
+		o.Name, o.Section = p.section, p.section
 	}
 	slices.SortStableFunc(p.lines,
 		func(a, b jobLine) int { return precedence(b.text) - precedence(a.text) })

@@ -37,13 +37,13 @@ verify=sha3-256
 		t.Fatal(err)
 	}
 	first := base
-	first.Async = true
+	first.Async, first.Section = true, "first"
 	first.Name, first.MinBlock, first.MaxBlock, first.Verify = "first", 4096, 4096, "crc32c"
 	first.Direction, first.Size, first.NoRandomMap = RandWrite, 1<<20, true
 	first.Pattern, first.RandomEvery = `"a b"%o`, 1
 	first.Reads = Sizes{Min: 4096, Max: 4096}
 	second := base
-	second.Async = true
+	second.Async, second.Section = true, "second"
 	second.Name, second.MinBlock, second.MaxBlock, second.Verify = "second", 512, 65536, "sha3-256"
 	second.Direction, second.Filenames = ReadWrite, []string{"/dev/a:b", "c"}
 	second.Runtime = 2 * time.Minute
@@ -181,7 +181,7 @@ func TestFioOptions(t *testing.T) {
 		{"end_fsync", "1", honoured},
 		{"buffer_compress_percentage", "30", honoured},
 		{"buffer_pattern", "0xcafe", honoured},
-		{"serialize_overlap", "1", ignored},
+		{"serialize_overlap", "1", honoured},
 		{"trim_percentage", "10", honoured},
 		{"trim_backlog", "16", honoured},
 		{"trim_backlog_batch", "8", honoured},

@@ -12,6 +12,8 @@ import (
 // of fio's options. Sizes and offsets are in bytes.
 type Options struct {
 	Name string // of the job
+	// Section is that of its job file, after which its files are called; "": Name.
+	Section string
 	Workload
 	Run
 
@@ -60,7 +62,7 @@ type Run struct {
 	Workers    int           // verify_async: goroutines that fill and check; 0: one a CPU
 	MaxRequest int           // adjacent blocks are one request of so many bytes; 0: each is one
 	VerifyOnly bool          // verify_only: write nothing
-	Serialize  bool          // serialize_overlap
+	Serialize  bool          // serialize_overlap: in fio; requests in flight never overlap here
 	Fsync      int64         // fsync, fdatasync: flush each time so many blocks are written
 	EndFsync   bool          // end_fsync
 	Holes      bool          // blocks of zeroes were never written; for scans

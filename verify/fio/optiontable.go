@@ -79,6 +79,7 @@ var options = lazy[map[string]option]{make: func() map[string]option {
 		honoured("do_verify", flag(func(o *Options) *bool { return &o.DoVerify })),
 		honoured("verify_only", flag(func(o *Options) *bool { return &o.VerifyOnly })),
 		honoured("verify_backlog", size(func(o *Options) *int64 { return &o.Backlog })),
+		honoured("serialize_overlap", flag(func(o *Options) *bool { return &o.Serialize })),
 		honoured("verify_header_seed", flag(func(o *Options) *bool { return &o.HeaderSeed })),
 		honoured("verify_write_sequence", flag(func(o *Options) *bool { return &o.Sequence })),
 		honoured("fsync fdatasync", size(func(o *Options) *int64 { return &o.Fsync })),
@@ -120,10 +121,6 @@ var options = lazy[map[string]option]{make: func() map[string]option {
 			"continue_on_error exitall exit_what exitall_on_error max_latency"),
 		ignored("verification errors are never ignored", "ignore_error"),
 		ignored("verification always replays the job", "experimental_verify"),
-		rows("serialize_overlap", option{
-			set: flag(func(o *Options) *bool { return &o.Serialize }),
-			why: "requests in flight never overlap",
-		}),
 		ignored("a backlog is verified whole", "verify_backlog_batch"),
 		ignored("workers go where the system puts them",
 			"verify_async_cpus cpumask cpus_allowed cpus_allowed_policy numa_cpu_nodes numa_mem_policy nice prio prioclass "+
