@@ -26,8 +26,9 @@ var compare = session.Command{
 
  Where one is shorter there is a word on it, and what the longer one has behind
  that end is compared with zeroes; with --strict the length is a difference too.
- What both know to be zero is not read. With --shard several runs share the
- work, see 'help shards'.
+ What both know to be zero is not read. Of the bytes that differ it is told how
+ many are zero on one side. When it is stopped it says what it has found, and how
+ to go on. With --shard several runs share the work, see 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
 		c := comparison{other: session.Opening{ReadOnly: true, Options: &blockdev.Options{}}}
@@ -37,6 +38,7 @@ var compare = session.Command{
 		f.Bool(&c.other.ForceShare, 'U', "force-share",
 			"share the other image with programs that write it")
 		f.Bool(&c.all, 0, "all", "list all ranges that differ, not only the first ones")
+		c.resume.declare(f)
 		c.drawing.declare(f, "where they differ")
 		f.Word("file", args.ImageFile, word(&c.other.Name))
 		c.operands(f, "all", "draw", "svg", "force")
@@ -54,6 +56,7 @@ type comparison struct {
 	other       session.Opening
 	all, strict bool
 	ranged      bool // it is said how much is compared
+	resume      resumption
 	drawing     drawing
 }
 
@@ -77,15 +80,21 @@ func (c *comparison) run(ctx context.Context, s *session.Session,
 	if !c.take(s, im, "compare", shardBlock) {
 		return nil
 	}
+	if err := c.resume.skip("compare", &c.scope); err != nil {
+		return err
+	}
 	if err := c.drawing.begin(ctx, s, event.Range(c.scope),
 		twoClasses("different", "the same")); err != nil {
 		return err
 	}
 	found := verify.NewDiff(limitOf(c.all))
 	found.Note = c.drawing.note(markedClass)
-	err = c.compare(ctx, s, im.Dev, other, found)
-	if err == nil {
+	seen, stopped, err := c.resume.told(c.compare(ctx, s, im.Dev, other, found))
+	switch {
+	case err == nil:
 		err = c.judge(s, im.Dev, other, found)
+	case stopped && found.Count > 0:
+		s.Emit(event.Different{Range: seen, Name: c.other.Name, Places: *found})
 	}
 	c.drawing.fill(plainClass)
 	if err = c.drawing.end(s, im.Describe().Path+" and "+c.other.Name, err); err == nil {

@@ -25,6 +25,42 @@ func TestBytesThatDiffer(t *testing.T) {
 	}
 }
 
+// Of the bytes that differ it is told how many are zero on one side.
+func TestCompareZeroes(t *testing.T) {
+	o := newObjects(t)
+	o.must(0, "open -a other mem:64k")
+	o.must(0, "open -a one mem:64k")
+	o.must(0, "write -q -P 7 0 1003") // only in other
+	o.must(0, "use other")
+	o.must(0, "write -q -P 1 500 20")
+	o.must(0, "write -q -P 2 40k 5k")
+	e := find(t, o.must(1, "compare one"), "different")
+	if e.Bytes != 1003+5<<10 || e.NotHere != 983 || e.NotThere != 5<<10 {
+		t.Errorf("%d bytes, %d zero here, %d zero there", e.Bytes, e.NotHere, e.NotThere)
+	}
+}
+
+// What was stopped goes on where it says: the two parts find what one would.
+func TestCompareResumes(t *testing.T) {
+	o := newObjects(t)
+	o.must(0, "open -a other mem:1M")
+	o.must(0, "open -a one mem:1M")
+	o.must(0, "write -q -P 7 100 1")
+	o.must(0, "write -q -P 7 600k 2")
+	for line, kind := range map[string]string{"iszero": "not_zero", "compare other": "different"} {
+		for from, bytes := range map[string]int64{"0": 3, "100": 3, "101": 2, "600k": 2, "614401": 1} {
+			if e := find(t, o.must(1, line+" --resume "+from), kind); e.Bytes != bytes {
+				t.Errorf("%s from %s: %d bytes, want %d", line, from, e.Bytes, bytes)
+			}
+		}
+		o.must(0, line+" --resume 614402")
+		o.must(0, line+" --resume 1M")
+		o.must(2, line+" --resume 1048577")
+		o.must(0, line+" --resume 300k 200k 200k")
+		o.must(1, line+" --resume 100 100 200k")
+	}
+}
+
 // Images of different lengths are told apart, with what lies behind the end of the shorter one.
 func TestCompareLengths(t *testing.T) {
 	dir := t.TempDir()

@@ -21,8 +21,9 @@ var isZero = session.Command{
  iszero --first 1G     stops at the first byte behind 1 GiB that is not zero
 
  Holes that the image knows of are not read, so that a sparse terabyte takes no
- time. Whatever is not zero makes it fail. With --shard several runs share the
- work, see 'help shards'.
+ time. Whatever is not zero makes it fail. When it is stopped it says what it has
+ found, and how to go on. With --shard several runs share the work, see 'help
+ shards'.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c sharded
@@ -30,6 +31,8 @@ var isZero = session.Command{
 		var d drawing
 		f.Bool(&all, 0, "all", "list all ranges that are not zero, not only the first ones")
 		f.Bool(&first, 0, "first", "stop at the first byte that is not zero")
+		var resume resumption
+		resume.declare(f)
 		d.declare(f, "where it is not zero")
 		c.operands(f, "all", "first", "draw", "svg", "force")
 		f.Conflict("all-first", "--all and --first do not go together",
@@ -40,13 +43,19 @@ var isZero = session.Command{
 			if !c.take(s, im, "iszero", shardBlock) {
 				return nil
 			}
+			if err := resume.skip("iszero", &c.scope); err != nil {
+				return err
+			}
 			classes := twoClasses("not zero", "zero")
 			if err := d.begin(ctx, s, event.Range(c.scope), classes); err != nil {
 				return err
 			}
 			found := verify.NewDiff(limitOf(all))
 			found.Note = d.note(markedClass)
-			err := c.zero(ctx, s, im, "iszero", false, found, first)
+			seen, stopped, err := resume.told(c.zero(ctx, s, im, "iszero", false, found, first))
+			if stopped && found.Count > 0 {
+				s.Emit(event.NotZero{Op: "iszero", Range: seen, Places: *found})
+			}
 			d.fill(plainClass)
 			if err = d.end(s, "zeroes of "+im.Describe().Path, err); err == nil {
 				s.Emit(event.Zero{Range: event.Range(c.scope)})

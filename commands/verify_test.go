@@ -36,6 +36,8 @@ type told struct {
 	Merge                              int64
 	Here, There                        int64
 	Zero                               bool
+	NotHere                            int64 `json:"zero_here"`
+	NotThere                           int64 `json:"zero_there"`
 	Ranges                             json.RawMessage
 	Count                              int64 `json:"range_count"`
 	Fio, Type, Job, File, Dir, Prefix  string

@@ -14,6 +14,8 @@ type Diff struct {
 	// them, up to a limit.
 	Bytes, Count int64
 	List         []DiffRange
+	// NoWant of the bytes are zero in what was wanted, NoGot in what was found.
+	NoWant, NoGot int64
 	// Want and Got are the first byte that differs, on both sides.
 	Want, Got byte
 	// Note gets what differs in each sector of a piece that is compared, on the goroutine that
@@ -60,6 +62,8 @@ func (d *Diff) Compare(want, got []byte, off int64) {
 			if d.Count == 0 {
 				d.Want, d.Got = w[at+s.first], g[at+s.first]
 			}
+			noWant, noGot := zeroesAmong(w[at:at+s.n], g[at:at+s.n])
+			d.NoWant, d.NoGot = d.NoWant+int64(noWant), d.NoGot+int64(noGot)
 			first := off + int64(at+s.first)
 			r := DiffRange{Off: first, Len: int64(s.last - s.first + 1), Bad: int64(s.count)}
 			if d.Note != nil {
@@ -94,6 +98,7 @@ func (d *Diff) Join(next *Diff) {
 	if d.Count == 0 {
 		d.Want, d.Got = next.Want, next.Got
 	}
+	d.NoWant, d.NoGot = d.NoWant+next.NoWant, d.NoGot+next.NoGot
 	listed := int64(0)
 	for _, r := range next.List {
 		d.add(r)
@@ -144,10 +149,37 @@ func wrongSectors(want, got []byte, off int64) iter.Seq2[int, wrongSector] {
 	}
 }
 
+// zeroesAmong counts bytes that differ and are zero on one side: in want, and in got. The two have the
+// same length.
+func zeroesAmong(want, got []byte) (noWant, noGot int) {
+	at := 0
+	for ; at+8 <= len(got); at += 8 {
+		w, g := binary.LittleEndian.Uint64(want[at:]), binary.LittleEndian.Uint64(got[at:])
+		differ := notZero(w ^ g)
+		noWant += bits.OnesCount64(differ &^ notZero(w))
+		noGot += bits.OnesCount64(differ &^ notZero(g))
+	}
+	for ; at < len(got); at++ {
+		switch {
+		case want[at] == got[at]:
+		case want[at] == 0:
+			noWant++
+		case got[at] == 0:
+			noGot++
+		}
+	}
+	return noWant, noGot
+}
+
+// notZero has the top bit of each byte that is not zero.
+func notZero(x uint64) uint64 {
+	const low, high = 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
+	return (x&low + low | x) & high
+}
+
 // Differences finds the first and last byte that differ and how many do. The
 // slices have the same length and are not equal.
 func Differences(want, got []byte) (first, last, count int) {
-	const low, high = 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
 	first = -1
 	at := 0
 	for ; at+8 <= len(got); at += 8 {
@@ -159,8 +191,7 @@ func Differences(want, got []byte) (first, last, count int) {
 			first = at + bits.TrailingZeros64(x)/8
 		}
 		last = at + 7 - bits.LeadingZeros64(x)/8
-		// the top bit of each byte that is not zero
-		count += bits.OnesCount64((x&low + low | x) & high)
+		count += bits.OnesCount64(notZero(x))
 	}
 	for ; at < len(got); at++ {
 		if want[at] != got[at] {

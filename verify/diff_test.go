@@ -30,7 +30,8 @@ func TestDiff(t *testing.T) {
 			at += n
 		}
 		for _, d := range []*Diff{inParts, sides[0], sides[1]} {
-			if whole.Count != d.Count || whole.Bytes != d.Bytes ||
+			if whole.NoWant+whole.NoGot != d.NoWant+d.NoGot || whole.NoWant != whole.Bytes ||
+				whole.Count != d.Count || whole.Bytes != d.Bytes ||
 				!slices.Equal(whole.List, d.List) || whole.Got|whole.Want != d.Got|d.Want ||
 				whole.End() != d.End() {
 				t.Fatalf("whole %+v\nin parts %+v", whole, d)
@@ -61,16 +62,28 @@ func TestDifferences(t *testing.T) {
 			got := bytes.Clone(want)
 			for range 1 + r.IntN(n) {
 				got[r.IntN(n)] ^= byte(1 << r.IntN(8))
+				want[r.IntN(n)], got[r.IntN(n)] = 0, 0
 			}
 			if bytes.Equal(want, got) {
 				continue
 			}
 			first, last, count := Differences(want, got)
 			wrong := []int{}
+			noWant, noGot := 0, 0
 			for i := range want {
-				if want[i] != got[i] {
-					wrong = append(wrong, i)
+				if want[i] == got[i] {
+					continue
 				}
+				wrong = append(wrong, i)
+				if want[i] == 0 {
+					noWant++
+				}
+				if got[i] == 0 {
+					noGot++
+				}
+			}
+			if w, g := zeroesAmong(want, got); w != noWant || g != noGot {
+				t.Fatalf("%d and %d zeroes, want %d and %d", w, g, noWant, noGot)
 			}
 			if first != wrong[0] || last != wrong[len(wrong)-1] || count != len(wrong) {
 				t.Fatalf("%d to %d, %d of them, want %v", first, last, count, wrong)

@@ -280,11 +280,17 @@ type different struct {
 	Name  string `json:"name" type:"path" doc:"the other image"`
 	Here  byte   `json:"here" doc:"the first byte that differs, in the current image"`
 	There byte   `json:"there" doc:"the same in the other"`
+	// what a hole or a block that was never written shows as
+	NotHere  int64 `json:"zero_here,omitempty" unit:"bytes" doc:"of those that differ: zero in the current image"`
+	NotThere int64 `json:"zero_there,omitempty" unit:"bytes" doc:"zero in the other"`
 }
 
 // Told is where, and what it is on both sides.
 func (d Different) Told() any {
-	return different{d.Range, placesOf(d.Places), d.Name, d.Places.Want, d.Places.Got}
+	return different{
+		d.Range, placesOf(d.Places), d.Name, d.Places.Want, d.Places.Got, d.Places.NoWant,
+		d.Places.NoGot,
+	}
 }
 
 // Lengths says that two images that are compared are not of one length.

@@ -55,6 +55,10 @@ func (n *Native) different(at event.Where, e event.Different) {
 	say := n.finding(at)
 	say("%s\n  0x%02x here, 0x%02x in %s; %s\n", reason(e), e.Places.Want, e.Places.Got, e.Name,
 		placesWords(e.Places))
+	if p := e.Places; p.NoWant > 0 || p.NoGot > 0 {
+		say("  of them %s zero here, %s zero there, %s on both sides\n", units.Bytes(p.NoWant),
+			units.Bytes(p.NoGot), units.Bytes(p.Bytes-p.NoWant-p.NoGot))
+	}
 	places(say, e.Places)
 }
 
