@@ -9,7 +9,8 @@ import "github.com/blksh/blksh/commands/session"
 
 // all is every command there is, sorted by name.
 var all = [...]*session.Command{
-	&abort, &aioDiscard, &aioFlush, &aioRead, &aioWrite, &alloc, &amend, &bench, &bitmapCommand,
+	&abort, &aioCancel, &aioDiscard, &aioFlush, &aioList, &aioRead, &aioWait, &aioWrite, &alloc,
+	&amend, &bench, &bitmapCommand,
 	&breakCommand, &capabilities, &check, &closeCommand, &commit, &compare, &copyCommand, &create,
 	&discard, &edit, &exports, &find, &flush, &help, &images, &info, &isZero, &length,
 	&luksCommand, &mapCommand, &measure, &mergeCommand, &multiwrite, &next, &open, &quit, &read,

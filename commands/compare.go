@@ -27,8 +27,8 @@ var compare = session.Command{
  Where one is shorter there is a word on it, and what the longer one has behind
  that end is compared with zeroes; with --strict the length is a difference too.
  What both know to be zero is not read. Of the bytes that differ it is told how
- many are zero on one side. When it is stopped it says what it has found, and how
- to go on. With --shard several runs share the work, see 'help shards'.
+ many are zero on one side. When it is stopped it says what it has found, and
+ how to go on. With --shard several runs share the work, see 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
 		c := comparison{other: session.Opening{ReadOnly: true, Options: &blockdev.Options{}}}

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
 
@@ -27,7 +29,7 @@ func TestRoom(t *testing.T) {
 		t.Errorf("nothing is under way: %v", err)
 	}
 	ended, leave := 0, make(chan struct{})
-	s.Go(ctx, s.Image(), much,
+	s.Go(ctx, s.Image(), event.Range{}, time.Now(), much,
 		func(context.Context) error { <-leave; return nil }, func(err error) error {
 			ended++
 			return err

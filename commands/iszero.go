@@ -21,9 +21,9 @@ var isZero = session.Command{
  iszero --first 1G     stops at the first byte behind 1 GiB that is not zero
 
  Holes that the image knows of are not read, so that a sparse terabyte takes no
- time. Whatever is not zero makes it fail. When it is stopped it says what it has
- found, and how to go on. With --shard several runs share the work, see 'help
- shards'.
+ time. Whatever is not zero makes it fail. When it is stopped it says what it
+ has found, and how to go on. With --shard several runs share the work, see
+ 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
 		var c sharded

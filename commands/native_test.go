@@ -225,7 +225,8 @@ func TestStandstillOfLongCommands(t *testing.T) {
 			"open -o driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename="+
 				name, "break "+test.event+" A")
 		want := "blkdebug: Suspended request 'A'\n!qemu-io: " + test.want +
-			": Resource deadlock avoided\n"
+			": Resource deadlock avoided\n!  every request stands still, at a breakpoint or " +
+			"behind one that does; 'resume TAG' lets it go\n"
 		if got := s.dialogue(t, test.line); got != want {
 			t.Errorf("%s: %q, want %q", test.line, got, want)
 		}

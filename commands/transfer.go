@@ -250,7 +250,8 @@ func (t *transfer) start(ctx context.Context, s *session.Session, im *session.Im
 	w := prepare()
 	w.t.begin(s)
 	began := s.Now()
-	s.Go(ctx, im, memory, func(ctx context.Context) error { return w.do(ctx, im.Dev) },
+	s.Go(ctx, im, event.Range{Off: w.t.off, Len: w.t.n}, began, memory,
+		func(ctx context.Context) error { return w.do(ctx, im.Dev) },
 		func(err error) error {
 			w.t.elapsed = s.Now().Sub(began)
 			return w.end(s, err)

@@ -160,6 +160,7 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`"elapsed_ns":\d+`), `"elapsed_ns":0`},
 	{regexp.MustCompile(`( in )` + aTime + `, [0-9.]+ [KMGT]?i?B/s`), `${1}<TIME>, <RATE>/s`},
+	{regexp.MustCompile(`(?m)( of [\w.]+, for )` + aTime + `$`), `${1}<TIME>`},
 	{regexp.MustCompile(`(?m)^([0-9.]+ \w+ in )` + aTime + `($|;)`), `${1}<TIME>$2`},
 	{regexp.MustCompile(`(?m)^(.{14} (?:write |verify)) +\d.*$`), `${1} <FIGURES>`},
 	{regexp.MustCompile(`("(?:iops|bytes_per_second)":)\d+`), `${1}0`},

@@ -54,7 +54,7 @@ func TestEveryFailureHasAStatus(t *testing.T) {
 	want := map[int]string{
 		statusData: "Damaged Different ForeignChanges Mismatch NotFound NotZero NothingShown NothingVerified OtherLength OtherStatus " +
 			"Unexpected WireUnexpected",
-		statusUsage: "BadCount BadNumber BadOption BadValue Conflict FileOpen HelpUnknown NoFile NoImage NotAgreed NotConfirmed NothingMerged " +
+		statusUsage: "BadCount BadNumber BadOption BadValue Conflict FileOpen HelpUnknown NoFile NoImage NoRequest NotAgreed NotConfirmed NothingMerged " +
 			"TooLong Unaligned UnknownCommand Usage VecTooLong",
 		statusOpen:        "OpenFailed",
 		statusIO:          "Abandoned BreakFailed CloseFailed Failed FileError MergeFailed Report ScriptFailed",

@@ -14,6 +14,7 @@ func All() []Event {
 		mergeEvents(),
 		serverEvents(),
 		noticeEvents(),
+		queueEvents(),
 		reportEvents(),
 		requestEvents(),
 		shellEvents(),

@@ -184,6 +184,10 @@ func errorAdvice(err error) []string {
 	case errors.Is(err, blockdev.ErrReadOnly) && !errors.As(err, &hint):
 		return []string{"it was opened without permission to write; 'reopen -w' allows writing"}
 	case errors.As(err, &outside): // the reason says it
+	case errors.Is(err, syscall.EDEADLK):
+		return []string{
+			"every request stands still, at a breakpoint or behind one that does; 'resume TAG' lets it go",
+		}
 	case errors.As(err, &unaligned):
 		off, n := unaligned.Nearest()
 		return []string{

@@ -2,6 +2,7 @@ package print
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
@@ -55,9 +56,15 @@ func (n *Native) different(at event.Where, e event.Different) {
 	say := n.finding(at)
 	say("%s\n  0x%02x here, 0x%02x in %s; %s\n", reason(e), e.Places.Want, e.Places.Got, e.Name,
 		placesWords(e.Places))
-	if p := e.Places; p.NoWant > 0 || p.NoGot > 0 {
-		say("  of them %s zero here, %s zero there, %s on both sides\n", units.Bytes(p.NoWant),
-			units.Bytes(p.NoGot), units.Bytes(p.Bytes-p.NoWant-p.NoGot))
+	var zeroes []string
+	if n := e.Places.NoWant; n > 0 {
+		zeroes = append(zeroes, units.Bytes(n)+" here")
+	}
+	if n := e.Places.NoGot; n > 0 {
+		zeroes = append(zeroes, units.Bytes(n)+" in "+e.Name)
+	}
+	if len(zeroes) > 0 {
+		say("  of them are zero: %s\n", strings.Join(zeroes, ", "))
 	}
 	places(say, e.Places)
 }

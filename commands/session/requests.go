@@ -21,6 +21,11 @@ type request struct {
 	held  int64             // memory, in bytes
 	err   error
 	over  bool // taken from the queue of finished ones
+
+	span     event.Range // what it is about
+	began    time.Time
+	cancel   context.CancelCauseFunc
+	canceled bool // somebody gave it up
 }
 
 // patience is how long a request that somebody waits for may take before it is asked whether it
@@ -111,18 +116,22 @@ func (s *Session) Room(ctx context.Context, n int64) error {
 		s.held, int64(mostHeld))
 }
 
-// Go starts a request in the background that holds so many bytes, for which Room has made room. Its
-// completion, then, runs on the session goroutine when events are delivered; the error that it
+// Go starts a request in the background about a range, that holds so many bytes, for which Room has
+// made room. Its completion, then, runs on the session goroutine when events are delivered; the error that it
 // returns is handled like that of a command.
-func (s *Session) Go(ctx context.Context, im *Image, held int64, op func(context.Context) error,
-	then func(error) error,
+func (s *Session) Go(
+	ctx context.Context, im *Image, span event.Range, began time.Time, held int64,
+	op func(context.Context) error, then func(error) error,
 ) {
-	r := &request{im: im, where: s.where, then: then, held: held}
+	r := &request{im: im, where: s.where, then: then, held: held, span: span, began: began}
 	im.flying++
 	s.flying++
 	s.held += held
-	s.start(im.ctx, r, op)
+	var cancelable context.Context
+	cancelable, r.cancel = context.WithCancelCause(im.ctx)
+	s.start(cancelable, r, op)
 	r.where.ID = r.id
+	s.queue = append(s.queue, r)
 	if s.Step {
 		return // settle waits without a limit
 	}
@@ -131,16 +140,74 @@ func (s *Session) Go(ctx context.Context, im *Image, held int64, op func(context
 	_ = s.meter.Idle(ctx) // either way the line is over
 }
 
-// Drain waits until no request of im is in flight. It fails with EDEADLK if some of them stand
-// still for ever.
-func (s *Session) Drain(ctx context.Context, im *Image) error {
-	if s.waitFor(ctx, func() { s.collect(nil) }, func() bool { return im.flying == 0 }) {
+// InFlight lists the requests in the background, in the order in which they were made.
+func (s *Session) InFlight() []event.Queued {
+	var list []event.Queued
+	for _, r := range s.queue {
+		list = append(list, event.Queued{
+			Request: r.id, Command: r.where.Command, Range: r.span, Image: r.im.Name,
+			Elapsed: s.Now().Sub(r.began),
+		})
+	}
+	return list
+}
+
+// queued is the request in the background that has a number, nil if there is none.
+func (s *Session) queued(id int64) *request {
+	if i := slices.IndexFunc(s.queue, func(r *request) bool { return r.id == id }); i >= 0 {
+		return s.queue[i]
+	}
+	return nil
+}
+
+// wakes is how often a standstill is looked at until a request that was given up counts as one that
+// stands still as well, each time for [patience]: its goroutine is woken by the end of a context,
+// which the meter does not see.
+const wakes = 100
+
+// Cancel gives up a request in the background, and waits until it has ended: at once where it waits
+// for others, stands at a breakpoint or has pieces left, and when the system lets it go where that
+// has it. It fails if none has the number, and with EDEADLK if it stands still for ever all the same,
+// since metadata that it changes must be whole.
+func (s *Session) Cancel(ctx context.Context, id int64) (err error) {
+	r := s.queued(id)
+	if r == nil {
+		return event.Fail(event.NoRequest{Request: id})
+	}
+	r.canceled = true
+	r.cancel(syscall.ECANCELED)
+	for range wakes {
+		if err = s.WaitFor(ctx, id); err != syscall.EDEADLK {
+			break
+		}
+	}
+	return err
+}
+
+// WaitFor waits until a request in the background has ended. It fails if none has the number, and
+// with EDEADLK if it stands still for ever.
+func (s *Session) WaitFor(ctx context.Context, id int64) error {
+	if s.queued(id) == nil {
+		return event.Fail(event.NoRequest{Request: id})
+	}
+	return s.await(ctx, func() bool { return s.queued(id) == nil })
+}
+
+// await delivers events until over. It fails with EDEADLK if every request stands still for ever.
+func (s *Session) await(ctx context.Context, over func() bool) error {
+	if s.waitFor(ctx, func() { s.collect(nil) }, over) {
 		return nil
 	}
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	return syscall.EDEADLK
+}
+
+// Drain waits until no request of im is in flight. It fails with EDEADLK if some of them stand
+// still for ever.
+func (s *Session) Drain(ctx context.Context, im *Image) error {
+	return s.await(ctx, func() bool { return im.flying == 0 })
 }
 
 // Sleep delivers events for a while.
@@ -297,7 +364,11 @@ func (s *Session) complete(r *request) {
 	s.land(r)
 	before := s.where
 	s.where = r.where
-	if err := r.then(r.err); err != nil {
+	switch err := r.then(r.err); {
+	case err == nil:
+	case r.canceled:
+		s.Emit(event.Canceled{Command: r.where.Command, Range: r.span})
+	default:
 		s.background(err)
 	}
 	s.where = before
@@ -305,6 +376,8 @@ func (s *Session) complete(r *request) {
 
 // land counts a request that has ended.
 func (s *Session) land(r *request) {
+	s.queue = slices.DeleteFunc(s.queue, func(q *request) bool { return q == r })
+	r.cancel(nil)
 	r.im.flying--
 	s.flying--
 	s.held -= r.held

@@ -109,6 +109,7 @@ type Session struct {
 	request event.RequestID
 	words   []string    // of the line that runs
 	account *Account    // of the command that runs, nil if nobody wants one
+	queue   []*request  // in the background, in the order in which they were made
 	spare   []byte      // see Buffer
 	flags   Flags       // of the line that is read
 	timer   *time.Timer // see waitFor; stopped in between, nil before

@@ -4,7 +4,7 @@
 _blksh_value() {
 	case $prev in
 	--object) flags= words='' files= ;;
-	-c | --cmd) flags= words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
+	-c | --cmd) flags= words='abort aio_cancel aio_discard aio_flush aio_list aio_read aio_wait aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' files= ;;
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	-i | --aio) flags= words='threads native io_uring' files= ;;
 	-t | --cache) flags= words='none writeback writethrough directsync unsafe' files= ;;
@@ -24,10 +24,16 @@ _blksh_operands() {
 	abort)
 		flags='' words='' files=
 		;;
+	aio_cancel)
+		flags='' words='' files=
+		;;
 	aio_discard)
 		flags='-C --csv -q --quiet' words='' files=
 		;;
 	aio_flush)
+		flags='' words='' files=
+		;;
+	aio_list)
 		flags='' words='' files=
 		;;
 	aio_read)
@@ -35,6 +41,9 @@ _blksh_operands() {
 		case $prev in
 	-P | --pattern) flags= words='' files= ;;
 		esac
+		;;
+	aio_wait)
+		flags='' words='' files=
 		;;
 	aio_write)
 		flags='-C --csv -f --fua -i --invalid -P --pattern -q --quiet -r -u --unmap -z --zero' words='' files=
@@ -97,10 +106,11 @@ _blksh_operands() {
 		esac
 		;;
 	compare)
-		flags='-f --format -s --strict -U --force-share --all --draw --force --report --shard --svg' words='' files=yes
+		flags='-f --format -s --strict -U --force-share --all --draw --force --report --resume --shard --svg' words='' files=yes
 		case $prev in
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	--report) flags= words='' files=yes ;;
+	--resume) flags= words='' files= ;;
 	--shard) flags= words='slurm k8s env' files= ;;
 	--svg) flags= words='' files=yes ;;
 		esac
@@ -155,7 +165,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	help | ?)
-		flags='' words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines json keys names nbd patterns quoting reports safety scripts settings shards sizes status' files=
+		flags='' words='abort aio_cancel aio_discard aio_flush aio_list aio_read aio_wait aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines json keys names nbd patterns quoting reports safety scripts settings shards sizes status' files=
 		;;
 	images)
 		flags='' words='' files=
@@ -164,9 +174,10 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	iszero)
-		flags='--all --draw --first --force --report --shard --svg' words='' files=
+		flags='--all --draw --first --force --report --resume --shard --svg' words='' files=
 		case $prev in
 	--report) flags= words='' files=yes ;;
+	--resume) flags= words='' files= ;;
 	--shard) flags= words='slurm k8s env' files= ;;
 	--svg) flags= words='' files=yes ;;
 		esac
@@ -467,7 +478,7 @@ _blksh() {
 	elif [[ $cur == -* ]]; then
 		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --no-rc --yes --json --color --script --keep-going --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
-		words='abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
+		words='abort aio_cancel aio_discard aio_flush aio_list aio_read aio_wait aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else
 		files=yes
 	fi

@@ -35,7 +35,7 @@ end
 
 complete -c blksh -n 'not __blksh_in' -l object -x -d 'define an object, such as a secret that an image needs'
 complete -c blksh -n 'not __blksh_in' -l image-opts -d 'the file is described by key=value,... and not by a name'
-complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
+complete -c blksh -n 'not __blksh_in' -s c -l cmd -x -a 'abort aio_cancel aio_discard aio_flush aio_list aio_read aio_wait aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset' -d 'run this command; may be repeated'
 complete -c blksh -n 'not __blksh_in' -s f -l format -x -a 'luks qcow2 raw vdi' -d 'do not guess the format of the file'
 complete -c blksh -n 'not __blksh_in' -s r -l read-only -d 'open without permission to write'
 complete -c blksh -n 'not __blksh_in' -s s -l snapshot -d 'writes go to a temporary overlay'
@@ -69,9 +69,12 @@ complete -c blksh -n 'not __blksh_in' -l completion -x -a 'bash fish zsh' -d 'pr
 complete -c blksh -n 'not __blksh_in' -l licenses -d 'print the notices of what the program is made of'
 
 complete -c blksh -n '__blksh_after_image' -f -a abort -d 'simulate a program crash using abort(3)'
+complete -c blksh -n '__blksh_after_image' -f -a aio_cancel -d 'gives up a request in the background'
 complete -c blksh -n '__blksh_after_image' -f -a aio_discard -d 'asynchronously discards a number of bytes'
 complete -c blksh -n '__blksh_after_image' -f -a aio_flush -d 'completes all outstanding aio requests'
+complete -c blksh -n '__blksh_after_image' -f -a aio_list -d 'lists the requests in the background'
 complete -c blksh -n '__blksh_after_image' -f -a aio_read -d 'asynchronously reads a number of bytes'
+complete -c blksh -n '__blksh_after_image' -f -a aio_wait -d 'waits for a request in the background'
 complete -c blksh -n '__blksh_after_image' -f -a aio_write -d 'asynchronously writes a number of bytes'
 complete -c blksh -n '__blksh_after_image' -f -a alloc -d 'counts the allocated bytes of a range'
 complete -c blksh -n '__blksh_after_image' -f -a amend -d 'changes what the image was created with'
@@ -138,11 +141,15 @@ complete -c blksh -n '__blksh_after_image' -f -a zone_reset -d 'reset a zone wri
 
 complete -c blksh -n '__blksh_in abort' -f
 
+complete -c blksh -n '__blksh_in aio_cancel' -f
+
 complete -c blksh -n '__blksh_in aio_discard' -f
 complete -c blksh -n '__blksh_in aio_discard' -s C -l csv -d 'report as comma separated values'
 complete -c blksh -n '__blksh_in aio_discard' -s q -l quiet -d 'report failures only'
 
 complete -c blksh -n '__blksh_in aio_flush' -f
+
+complete -c blksh -n '__blksh_in aio_list' -f
 
 complete -c blksh -n '__blksh_in aio_read' -f
 complete -c blksh -n '__blksh_in aio_read' -s C -l csv -d 'report as comma separated values'
@@ -151,6 +158,8 @@ complete -c blksh -n '__blksh_in aio_read' -s P -l pattern -x -d 'check what was
 complete -c blksh -n '__blksh_in aio_read' -s q -l quiet -d 'report failures only'
 complete -c blksh -n '__blksh_in aio_read' -s r -d 'accepted for scripts that register buffers'
 complete -c blksh -n '__blksh_in aio_read' -s v -l verbose -d 'show the bytes'
+
+complete -c blksh -n '__blksh_in aio_wait' -f
 
 complete -c blksh -n '__blksh_in aio_write' -f
 complete -c blksh -n '__blksh_in aio_write' -s C -l csv -d 'report as comma separated values'
@@ -213,6 +222,7 @@ complete -c blksh -n '__blksh_in compare' -l all -d 'list all ranges that differ
 complete -c blksh -n '__blksh_in compare' -l draw -d 'draw where they differ'
 complete -c blksh -n '__blksh_in compare' -l force -d 'with --svg: replace the file that is there'
 complete -c blksh -n '__blksh_in compare' -l report -r -F -d 'write a page of HTML about what was done and found'
+complete -c blksh -n '__blksh_in compare' -l resume -x -d 'go on where a run was stopped, as it said'
 complete -c blksh -n '__blksh_in compare' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in compare' -l svg -r -F -d 'draw it into a new file, an SVG'
 
@@ -261,7 +271,7 @@ complete -c blksh -n '__blksh_in find' -l text -x -d 'look for the bytes of a te
 
 complete -c blksh -n '__blksh_in flush f' -f
 
-complete -c blksh -n '__blksh_in help' -f -a 'abort aio_discard aio_flush aio_read aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines json keys names nbd patterns quoting reports safety scripts settings shards sizes status'
+complete -c blksh -n '__blksh_in help' -f -a 'abort aio_cancel aio_discard aio_flush aio_list aio_read aio_wait aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset dialects engines json keys names nbd patterns quoting reports safety scripts settings shards sizes status'
 
 complete -c blksh -n '__blksh_in images' -f
 
@@ -273,6 +283,7 @@ complete -c blksh -n '__blksh_in iszero' -l draw -d 'draw where it is not zero'
 complete -c blksh -n '__blksh_in iszero' -l first -d 'stop at the first byte that is not zero'
 complete -c blksh -n '__blksh_in iszero' -l force -d 'with --svg: replace the file that is there'
 complete -c blksh -n '__blksh_in iszero' -l report -r -F -d 'write a page of HTML about what was done and found'
+complete -c blksh -n '__blksh_in iszero' -l resume -x -d 'go on where a run was stopped, as it said'
 complete -c blksh -n '__blksh_in iszero' -l shard -x -a 'slurm k8s env' -d 'only part K of N, as \'help shards\' says: K/N'
 complete -c blksh -n '__blksh_in iszero' -l svg -r -F -d 'draw it into a new file, an SVG'
 
