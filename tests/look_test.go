@@ -62,7 +62,7 @@ func TestColour(t *testing.T) {
 // TestScreens: what is drawn is as wide as the window, and of ASCII where there is no more.
 func TestScreens(t *testing.T) {
 	t.Parallel()
-	for _, locale := range []string{"C", "C.UTF-8"} {
+	for _, locale := range []string{"C", "C.UTF-8", "en_US.ISO-8859-1"} {
 		for _, width := range []uint16{60, 80, 200} {
 			shown := onScreen(t, width, []string{"TERM=xterm", "LC_ALL=" + locale},
 				"--color=never", "-f", "raw", "raw.img", "-c", "map --draw", "-c", "map")

@@ -330,6 +330,37 @@ func TestPager(t *testing.T) {
 	}
 }
 
+// TestSmallWindows goes through help and a look at the bytes in windows of few rows, and of many
+// columns: each screen is filled, and the prompt comes back.
+func TestSmallWindows(t *testing.T) {
+	t.Parallel()
+	p := asBlksh
+	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "NO_COLOR=1",
+		"XDG_STATE_HOME="+t.TempDir())
+	tty := p.onTerminal(t, t.TempDir(), "-t", "unsafe", "mem:64M")
+	tty.expect(t, "> ")
+	for _, size := range []struct{ rows, columns int }{{5, 80}, {5, 200}, {24, 200}, {5, 40}} {
+		screen := tty.sized(t, size.rows, size.columns)
+		tty.press(t, "help\r")
+		tty.sees(t, screen, fmt.Sprintf("lines 1-%d", size.rows-1))
+		tty.press(t, "G")
+		tty.sees(t, screen, "(end)")
+		tty.press(t, "q")
+		tty.expect(t, "\x1b[?1049l")
+		tty.expect(t, "> ")
+		tty.press(t, "view 4k\r")
+		tty.sees(t, screen, "00001000=")
+		tty.press(t, "\x1b[F\x1b[6~") // End, PageDown
+		tty.press(t, "q")
+		tty.expect(t, "\x1b[?1049l")
+		tty.expect(t, "> ")
+	}
+	tty.press(t, "\x04")
+	if status := tty.end(t); status != "exit 0" {
+		t.Errorf("%s", status)
+	}
+}
+
 // TestPagerProgram has the program that PAGER names show what does not fit: one that passes
 // everything on, one that is left early, less, and one that is not there. None is asked for what
 // fits.
