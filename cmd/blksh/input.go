@@ -113,6 +113,9 @@ func (p *program) read(ctx context.Context) error {
 	}
 	if p.native() {
 		p.machine = script.NewMachine(host{p.session})
+		if p.options.native.timeless {
+			p.machine.NewSeed = func() uint64 { return sameSeed }
+		}
 		p.machine.KeepGoing = !p.dialect.Policy.StopAtFailure
 	}
 	r := p.newRunner(p.interrupts)

@@ -30,11 +30,15 @@ type nativeOptions struct {
 	colour    string // when; "" if nobody says
 	yes       bool
 	keepGoing bool
+	timeless  bool // nothing is told that is another in each run
 	// backingDevices: images may name devices as what they stand on.
 	backingDevices bool
 	script         string   // "" without one
 	words          []string // a command behind the name of the file
 }
+
+// sameSeed is what scripts draw from with --deterministic; they take its upper half.
+const sameSeed = 1 << 32
 
 // nativeName is the name of the shell's own dialect.
 const nativeName = "native"
@@ -121,6 +125,8 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 		n.colour = value
 	case long == "script":
 		n.script = value
+	case long == "deterministic":
+		n.timeless = true
 	case long == "keep-going":
 		n.keepGoing = true
 	default:
@@ -254,7 +260,7 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 	cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
 	cfg.Reports = report.Pages(about)
 	cfg.About, cfg.Topics, cfg.Dialects = about, topics.All(), dialect.Names()
-	cfg.NoBytes, cfg.BackingDevices = n.json, n.backingDevices
+	cfg.NoBytes, cfg.BackingDevices, cfg.Timeless = n.json, n.backingDevices, n.timeless
 	cfg.Style = p.settings.style
 	if p.pager != nil && !p.settings.noPager {
 		cfg.Page = p.pager.Begin

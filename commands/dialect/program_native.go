@@ -35,6 +35,7 @@ var longsNative = []args.LongOption{
 	{Name: "color", HasArg: true},
 	{Name: "script", HasArg: true},
 	{Name: "keep-going"},
+	{Name: "deterministic"},
 	{Name: "completion", HasArg: true},
 	{Name: "licenses"},
 }
@@ -64,6 +65,7 @@ func linesNative() []usageLine {
 		},
 		{option: "--script FILE", help: "run the commands of a file, - for the standard input", value: args.File},
 		{option: "--keep-going", help: "do not stop at the first command that fails"},
+		{option: "--deterministic", help: "tell no times and rates, and draw the same numbers in each run"},
 		{option: "--dialect NAME", help: "how to speak", value: args.Enum("NAME", Names)},
 		{option: "--step", help: "a command ends when every request stands still"},
 		{option: "--completion SHELL", help: "print a script that completes words", value: args.Enum("SHELL", shells)},

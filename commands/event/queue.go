@@ -28,8 +28,12 @@ func (q Queued) Words() string {
 	if q.Image != "" {
 		on = " of " + q.Image
 	}
-	return fmt.Sprintf("%d  %s: %s at offset %d%s, for %s", q.Request, q.Command, units.Exact(q.Len),
-		q.Off, on, units.Time(q.Elapsed))
+	since := ""
+	if q.Elapsed > 0 {
+		since = ", for " + units.Time(q.Elapsed)
+	}
+	return fmt.Sprintf("%d  %s: %s at offset %d%s%s", q.Request, q.Command, units.Exact(q.Len),
+		q.Off, on, since)
 }
 
 // Canceled says that a request in the background was given up. What it had done by then is done.

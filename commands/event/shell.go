@@ -277,7 +277,12 @@ type Timed struct {
 func (Timed) Kind() Kind { return Kind{"timed", "How long what stands behind time took."} }
 
 // Words of the event.
-func (t Timed) Words() string { return "time: " + units.Time(t.Elapsed) }
+func (t Timed) Words() string {
+	if t.Elapsed <= 0 { // see Timeless
+		return "time: -"
+	}
+	return "time: " + units.Time(t.Elapsed)
+}
 
 // ScriptFailed says that a script could not be read.
 type ScriptFailed struct {

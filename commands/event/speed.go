@@ -34,7 +34,10 @@ func (l Load) Rates() (iops, bandwidth float64) {
 }
 
 func rates(requests, bytes int64, elapsed time.Duration) (iops, bandwidth float64) {
-	seconds := max(elapsed, 1).Seconds()
+	if elapsed <= 0 { // nobody measured it
+		return 0, 0
+	}
+	seconds := elapsed.Seconds()
 	return float64(requests) / seconds, float64(bytes) / seconds
 }
 

@@ -21,7 +21,10 @@ func (n *Native) snapshots(list []event.Snapshot) {
 		if s.ICount >= 0 {
 			icount = strconv.FormatInt(s.ICount, 10)
 		}
-		date := time.Unix(s.Seconds, s.Nanoseconds).Format(time.DateTime)
+		date := "-"
+		if s.Seconds != 0 {
+			date = time.Unix(s.Seconds, s.Nanoseconds).Format(time.DateTime)
+		}
 		n.say("%-9s %-16s %8s%20s%13s%11s\n", s.ID, s.Name, columnSize(s.VMStateSize), date,
 			clockWords(s.VMClock), icount)
 	}

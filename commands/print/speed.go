@@ -2,6 +2,7 @@ package print
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,6 +15,12 @@ import (
 // load shows a measurement: all of it, or a line where it is one of several.
 func (n *Native) load(e event.Load) {
 	iops, bandwidth := e.Rates()
+	if e.Elapsed <= 0 {
+		n.say("%s: %s of %s, %d at a time, over %s at offset %d\n", e.Mode,
+			units.Count(e.Requests, "request", "requests"), units.Size(e.Block), e.Depth,
+			units.Exact(e.Len), e.Off)
+		return
+	}
 	if e.Run > 0 {
 		n.say("run %d: %s, %s, mean latency %s\n", e.Run, units.IOPS(iops), units.Rate(bandwidth),
 			units.Time(e.Latency.Mean))
@@ -85,7 +92,12 @@ func (l Look) block() string {
 
 // loadSpread shows how far several runs are apart.
 func (n *Native) loadSpread(e event.LoadSpread) {
-	n.say("%s, %s:\n", e.Mode, units.Count(e.Runs, "run", "runs"))
+	runs := e.Mode + ", " + units.Count(e.Runs, "run", "runs")
+	if e.IOPS == (event.Spread{}) { // nobody measured it
+		n.say("%s\n", runs)
+		return
+	}
+	n.say("%s:\n", runs)
 	n.say("  %s\n", n.Look.out(colour.Faint,
 		fmt.Sprintf("%-9s %13s %13s %13s %13s", "", "mean", "sd", "min", "max")))
 	for _, row := range []struct {
@@ -107,6 +119,9 @@ const mostName = 14
 
 // performance shows how fast the jobs of a group were.
 func (n *Native) performance(e event.Performance) {
+	if !slices.ContainsFunc(e.All, func(p event.Phase) bool { return p.Elapsed > 0 }) {
+		return
+	}
 	n.say("%s\n", n.Look.out(colour.Faint, fmt.Sprintf("%-*s %-6s %8s %13s %8s %8s %8s %8s",
 		mostName, fmt.Sprintf("group %d", e.Group), "phase", "IOPS", "bandwidth", "mean", "50%",
 		"99%", "most")))

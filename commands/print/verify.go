@@ -57,13 +57,16 @@ func blocksWords(b event.Blocks, done int64) string {
 }
 
 // rateWords says how long done bytes took, and how fast those of them went for which data went to
-// or from the image.
+// or from the image. Nothing is said of a time that nobody measured.
 func rateWords(done, moved int64, elapsed time.Duration) string {
+	if elapsed <= 0 {
+		return units.Size(done)
+	}
 	said := units.Size(done) + " in " + units.Time(elapsed)
 	if moved <= 0 {
 		return said
 	}
-	return said + ", " + units.Rate(float64(moved)/max(elapsed, 1).Seconds())
+	return said + ", " + units.Rate(float64(moved)/elapsed.Seconds())
 }
 
 // noteWords says which option changes nothing, with its place if it stands in a file.

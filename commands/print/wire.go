@@ -62,6 +62,9 @@ func (n *Native) wireDone(e event.WireDone) {
 	if e.Code != 0 {
 		why = fmt.Sprintf(", error number %d", e.Code)
 	}
-	after := units.Time(time.Duration(e.Duration))
-	n.say("%s: %s after %s%s\n", e.Request, e.Outcome, after, why)
+	after := ""
+	if e.Duration > 0 {
+		after = " after " + units.Time(time.Duration(e.Duration))
+	}
+	n.say("%s: %s%s%s\n", e.Request, e.Outcome, after, why)
 }

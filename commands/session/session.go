@@ -39,6 +39,8 @@ type Config struct {
 	Misalign bool
 	// ImageOpts: the operand of open is an option string.
 	ImageOpts bool
+	// Timeless: nothing is said of what a clock tells.
+	Timeless bool
 	// Now is the clock. Requests look at it on their own goroutines.
 	Now func() time.Time
 	// About is which program this is, Dialects the names of those it speaks.
@@ -196,6 +198,9 @@ func (s *Session) Emit(e event.Event) {
 	}
 	if s.where.ID == 0 {
 		s.emitted++
+	}
+	if s.Timeless {
+		e = event.Timeless(e)
 	}
 	s.Printer.Print(s.where, e)
 }

@@ -476,7 +476,7 @@ _blksh() {
 	elif [[ $value ]]; then
 		_blksh_value
 	elif [[ $cur == -* ]]; then
-		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --no-rc --yes --json --color --script --keep-going --dialect --step --completion --licenses'
+		words='--object --image-opts -c --cmd -f --format -r --read-only -s --snapshot -n --nocache -C --copy-on-read -m --misalign -k --native-aio -i --aio -t --cache -d --discard -T --trace -U --force-share -h --help -V --version -w --write --in-use --allow-backing-device --share --undo --strict --rmw --no-rc --yes --json --color --script --keep-going --deterministic --dialect --step --completion --licenses'
 	elif [[ $file ]]; then
 		words='abort aio_cancel aio_discard aio_flush aio_list aio_read aio_wait aio_write alloc amend bench bitmap break capabilities check close commit compare copy create discard edit exports find flush help images info iszero length luks map measure merge multiwrite next open quit read readv rebase remove_break reopen resize resume serve show sigraise sleep snapshot source sum truncate undo use verify_job verify_read verify_write version view wait_break wire write writev zone_append zone_close zone_finish zone_open zone_report zone_reset'
 	else

@@ -63,6 +63,7 @@ complete -c blksh -n 'not __blksh_in' -l json -d 'an object for each event, a li
 complete -c blksh -n 'not __blksh_in' -l color -x -a 'auto always never' -d 'paint what is shown'
 complete -c blksh -n 'not __blksh_in' -l script -r -F -d 'run the commands of a file, - for the standard input'
 complete -c blksh -n 'not __blksh_in' -l keep-going -d 'do not stop at the first command that fails'
+complete -c blksh -n 'not __blksh_in' -l deterministic -d 'tell no times and rates, and draw the same numbers in each run'
 complete -c blksh -n 'not __blksh_in' -l dialect -x -a 'native qemu qemu-7.2 qemu-2.4' -d 'how to speak'
 complete -c blksh -n 'not __blksh_in' -l step -d 'a command ends when every request stands still'
 complete -c blksh -n 'not __blksh_in' -l completion -x -a 'bash fish zsh' -d 'print a script that completes words'
