@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -139,6 +140,47 @@ func TestReadmeIsShort(t *testing.T) {
 		if _, err := os.Stat(filepath.Join("..", link[1])); err != nil {
 			t.Errorf("README names what is not there: %v", err)
 		}
+	}
+}
+
+// TestReadmeInstall installs as README says, below another folder and with the program that is
+// tested: everything is where it belongs, on a machine where nobody made the folders before.
+func TestReadmeInstall(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(readmeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(readme), "## Install\n\n```\n")
+	block, _, _ = strings.Cut(block, "```")
+	build, block, _ := strings.Cut(block, "\n")
+	if !strings.HasPrefix(build, "CGO_ENABLED=0 go build ./cmd/blksh ") {
+		t.Errorf("the first line builds no program: %s", build)
+	}
+	dir, prefix := t.TempDir(), filepath.Join(t.TempDir(), "local")
+	program, err := os.ReadFile(asBlksh.path)
+	repository, err2 := filepath.Abs("..")
+	if err := errors.Join(err, err2, os.WriteFile(filepath.Join(dir, "blksh"), program, 0o755),
+		os.Symlink(filepath.Join(repository, "cmd"), filepath.Join(dir, "cmd"))); err != nil {
+		t.Fatal(err)
+	}
+	block = strings.ReplaceAll(strings.ReplaceAll(block, "sudo ", ""), "/usr/local", prefix)
+	if out, err := inShell(dir, "set -e\n"+block); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, has := range map[string]string{
+		"share/man/man1/blksh.1":                     ".TH",
+		"share/bash-completion/completions/blksh":    "complete ",
+		"share/zsh/site-functions/_blksh":            "#compdef blksh",
+		"share/fish/vendor_completions.d/blksh.fish": "complete -c blksh",
+	} {
+		if b, err := os.ReadFile(filepath.Join(prefix, name)); !strings.Contains(string(b), has) {
+			t.Errorf("%s has no %q: %v", name, has, err)
+		}
+	}
+	out, err := exec.Command(filepath.Join(prefix, "bin", "qemu-io"), "--version").Output()
+	if err != nil || !strings.HasPrefix(string(out), "qemu-io version") {
+		t.Errorf("qemu-io: %s, %v", out, err)
 	}
 }
 
