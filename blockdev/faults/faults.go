@@ -1,9 +1,9 @@
 // Package faults is a filter that is a bad disk: it is slow, loses writes, tears them, and changes
-// bits, while it says that all is well. It is there to try what finds such damage.
+// bits, while it says that all is well; or it fails in the midst of a transfer. It is there to try what finds such damage.
 //
 // Which requests it strikes is drawn from a seed: each sort of fault has a chance of one in so many
-// requests, so that the same requests in the same order meet the same faults. Errors that are told
-// are the part of blkdebug.
+// requests, so that the same requests in the same order meet the same faults. Other errors that are
+// told are the part of blkdebug. A reopen changes the chances while the disk is in use.
 package faults
 
 import (
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -19,7 +20,7 @@ import (
 // Driver is the filter.
 var Driver = driver.Driver{
 	Name:     "faults",
-	Doc:      "a bad disk: late requests, lost and torn writes, flipped bits; for tests",
+	Doc:      "a bad disk: late requests, lost, torn and short writes, flipped bits; for tests",
 	Kind:     driver.FilterKind,
 	Resolves: driver.OverFormat,
 	Config:   config{},
@@ -32,6 +33,8 @@ type config struct {
 	Lost    int64         `option:"lost-writes" default:"0" help:"of so many writes one is not stored; 0 for none"`
 	Torn    int64         `option:"torn-writes" default:"0" help:"of so many writes one is stored in part, up to some sector; 0 for none"`
 	Corrupt int64         `option:"corrupt-writes" default:"0" help:"of so many writes one is stored with a wrong bit; 0 for none"`
+	Short   int64         `option:"short-writes" default:"0" help:"of so many writes one is stored in part, up to some sector, and fails; 0 for none"`
+	Cut     int64         `option:"short-reads" default:"0" help:"of so many reads one fails behind its first part; 0 for none"`
 	Misread int64         `option:"corrupt-reads" default:"0" help:"of so many reads one gives a wrong bit; 0 for none"`
 	Seed    int64         `option:"seed" default:"1" help:"where the numbers begin that say which requests are struck"`
 	Offset  driver.Bytes  `option:"offset" default:"0" help:"only requests that touch what lies from here on are struck"`
@@ -47,15 +50,12 @@ type filter struct {
 
 var _ driver.Node = (*filter)(nil)
 
+var _ driver.Reopener = (*filter)(nil)
+
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*config)
-	for name, n := range map[string]int64{
-		"delay-ns": c.Delay, "lost-writes": c.Lost, "torn-writes": c.Torn,
-		"corrupt-writes": c.Corrupt, "corrupt-reads": c.Misread,
-	} {
-		if n < 0 {
-			return nil, driver.Refuse("%s is invalid", name)
-		}
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	next, err := o.Child(ctx, c.File, driver.RoleFiltered)
 	if err != nil {
@@ -63,9 +63,38 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	}
 	return &filter{
 		Filter: driver.Filter{Next: next}, config: *c,
-		random: rand.New(rand.NewPCG(uint64(c.Seed), 0)),
+		random: newRandom(c.Seed),
 	}, nil
 }
+
+func (c *config) check() error {
+	for name, n := range map[string]int64{
+		"delay-ns": c.Delay, "lost-writes": c.Lost, "torn-writes": c.Torn, "short-writes": c.Short,
+		"corrupt-writes": c.Corrupt, "corrupt-reads": c.Misread, "short-reads": c.Cut,
+	} {
+		if n < 0 {
+			return driver.Refuse("%s cannot be negative", name)
+		}
+	}
+	return nil
+}
+
+// Prepare lets faults begin and end while the disk is open. With another seed the numbers begin
+// anew.
+func (f *filter) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
+	c := o.Config.(*config)
+	if err := c.check(); err != nil {
+		return nil, nil, err
+	}
+	return func() { // nothing else goes on meanwhile
+		if c.Seed != f.Seed {
+			f.random = newRandom(c.Seed)
+		}
+		f.config = *c
+	}, func() {}, nil
+}
+
+func newRandom(seed int64) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 0)) }
 
 // Info is that of the node below.
 func (f *filter) Info() driver.Info {
@@ -107,10 +136,33 @@ func (f *filter) wait(ctx context.Context) error {
 	}
 }
 
-// ReadVec reads, and may change a bit of what was read.
+// errShort is a transfer that ended early and is told to have.
+var errShort error = &driver.Refusal{Text: "the transfer was short", Err: syscall.EIO}
+
+// part does a part of a request of so many bytes, up to some multiple of the length that the disk
+// below takes, and fails.
+func (f *filter) part(v driver.Vec, n int64, do func(driver.Vec) error) error {
+	if n > 0 {
+		if err := do(v.Slice(0, n)); err != nil {
+			return err
+		}
+	}
+	return errShort
+}
+
+// unit is the least that the disk below stores as a whole, in bytes.
+func (f *filter) unit() int64 { return max(driver.SectorSize, f.Next.Info().RequestAlign) }
+
+// ReadVec reads, and may change a bit of what was read, or fail behind a part of it.
 func (f *filter) ReadVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	if err := f.wait(ctx); err != nil {
 		return err
+	}
+	if n := v.Len(); f.touches(off, n) {
+		unit := f.unit()
+		if read, ok := f.strikes(f.Cut, max(1, n/unit)); ok {
+			return f.part(v, read*unit, func(v driver.Vec) error { return f.Next.ReadVec(ctx, v, off, fl) })
+		}
 	}
 	if err := f.Next.ReadVec(ctx, v, off, fl); err != nil || !f.touches(off, v.Len()) {
 		return err
@@ -124,7 +176,8 @@ func (f *filter) ReadVec(ctx context.Context, v driver.Vec, off int64, fl driver
 // flip changes a bit.
 func flip(v driver.Vec, bit int64) { v.Slice(bit/8, 1)[0][0] ^= 1 << (bit % 8) }
 
-// WriteVec writes all, a part, something else, or nothing, and says that it wrote.
+// WriteVec writes all, a part, something else, or nothing, and says that it wrote, unless the write
+// is to be short.
 func (f *filter) WriteVec(ctx context.Context, v driver.Vec, off int64, fl driver.Flags) error {
 	if err := f.wait(ctx); err != nil {
 		return err
@@ -133,7 +186,7 @@ func (f *filter) WriteVec(ctx context.Context, v driver.Vec, off int64, fl drive
 	if !f.touches(off, n) {
 		return f.Next.WriteVec(ctx, v, off, fl)
 	}
-	unit := max(driver.SectorSize, f.Next.Info().RequestAlign)
+	unit := f.unit()
 	if _, ok := f.strikes(f.Lost, n); ok {
 		return nil
 	}
@@ -142,6 +195,9 @@ func (f *filter) WriteVec(ctx context.Context, v driver.Vec, off int64, fl drive
 			return nil
 		}
 		return f.Next.WriteVec(ctx, v.Slice(0, stored*unit), off, fl)
+	}
+	if stored, ok := f.strikes(f.Short, max(1, n/unit)); ok {
+		return f.part(v, stored*unit, func(v driver.Vec) error { return f.Next.WriteVec(ctx, v, off, fl) })
 	}
 	if bit, ok := f.strikes(f.Corrupt, 8*n); ok {
 		return f.writeWrong(ctx, v, off, fl, bit)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/bits"
+	"syscall"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
@@ -169,6 +170,80 @@ func TestLate(t *testing.T) {
 	}
 }
 
+// TestShort: a short write is stored up to a sector and fails, a short read fails, and all others are
+// whole.
+func TestShort(t *testing.T) {
+	const requests, size = 200, 4096
+	for _, name := range []string{"short-writes", "short-reads"} {
+		d := openDisk(t, requests*size, map[string]any{name: "8"})
+		failed, parts := 0, 0
+		for i := range requests {
+			off := int64(i) * size
+			write := d.Write(t.Context(), driver.Vec{bytes.Repeat([]byte{1}, size)}, off, 0)
+			got := make([]byte, size)
+			read := d.Read(t.Context(), driver.Vec{got}, off, 0)
+			if err := errors.Join(write, read); err == nil {
+				if bytes.Count(got, []byte{1}) != size {
+					t.Fatalf("%s: request %d is not whole", name, i)
+				}
+				continue
+			} else if !errors.Is(err, syscall.EIO) || write != nil && name == "short-reads" ||
+				read != nil && name == "short-writes" {
+				t.Fatalf("%s: write %v, read %v", name, write, read)
+			}
+			failed++
+			n := bytes.Count(got, []byte{1})
+			if n%driver.SectorSize != 0 || bytes.Count(got[:n], []byte{1}) != n || n == size {
+				t.Errorf("%s: %d bytes of request %d", name, n, i)
+			}
+			if n > 0 {
+				parts++
+			}
+		}
+		if failed < requests/16 || failed > requests/4 || parts == 0 {
+			t.Errorf("%s: %d fail, of %d there is a part", name, failed, parts)
+		}
+	}
+}
+
+// TestReopen: faults begin and end while the disk is open, and what is wrong changes nothing.
+func TestReopen(t *testing.T) {
+	d := openDisk(t, 1<<20, nil)
+	ones := bytes.Repeat([]byte{1}, 512)
+	stored := func(off int64) bool {
+		t.Helper()
+		got := make([]byte, 512)
+		if err := errors.Join(d.Write(t.Context(), driver.Vec{bytes.Clone(ones)}, off, 0),
+			d.Read(t.Context(), driver.Vec{got}, off, 0)); err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Equal(got, ones)
+	}
+	change := func(name, chance string) error {
+		var o driver.Options
+		o.Set(name, chance)
+		return d.Reopen(t.Context(), &o)
+	}
+	reopen := func(chance string) error { return change("lost-writes", chance) }
+	for _, name := range []string{"short-writes", "short-reads"} {
+		if err := change(name, "-1"); err == nil {
+			t.Errorf("%s: what is no chance is taken", name)
+		}
+	}
+	if !stored(0) {
+		t.Error("a write is lost though none is to be")
+	}
+	if err := reopen("1"); err != nil || stored(512) {
+		t.Errorf("a write is stored though all are to be lost: %v", err)
+	}
+	if err := reopen("-1"); err == nil || stored(1024) {
+		t.Errorf("what is no chance is taken: %v", err)
+	}
+	if err := reopen("0"); err != nil || !stored(1536) {
+		t.Errorf("a write is lost though none is to be any more: %v", err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for _, name := range []string{
 		"delay-ns", "lost-writes", "torn-writes", "corrupt-writes", "corrupt-reads",
@@ -177,7 +252,7 @@ func TestRefusals(t *testing.T) {
 			Drivers: []driver.Driver{Driver, blockdevtest.MemoryDriver},
 			Options: disk(1<<20, map[string]any{name: "-1"}), Format: Driver.Name,
 		})
-		if want := name + " is invalid"; err == nil || err.Error() != want {
+		if want := name + " cannot be negative"; err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
