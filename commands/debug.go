@@ -43,17 +43,15 @@ func (p *breakpoint) tagOperand(f *session.Flags) {
 	f.Word("tag", args.Text("TAG"), word(&p.tag))
 }
 
-// byTag makes a command that does something at once to what a tag names.
+// byTag declares and runs a command that does something at once to what a tag names.
 func byTag(
-	action string, do func(b driver.Breakpointer, tag string) error,
-) func(f *session.Flags) session.Run {
-	return func(f *session.Flags) session.Run {
-		p := &breakpoint{action: action}
-		p.tagOperand(f)
-		return p.run(func(_ context.Context, _ *session.Session, b driver.Breakpointer) error {
-			return do(b, p.tag)
-		})
-	}
+	f *session.Flags, action string, do func(b driver.Breakpointer, tag string) error,
+) session.Run {
+	p := &breakpoint{action: action}
+	p.tagOperand(f)
+	return p.run(func(_ context.Context, _ *session.Session, b driver.Breakpointer) error {
+		return do(b, p.tag)
+	})
 }
 
 func eventNames() []string {
@@ -95,7 +93,9 @@ var removeBreak = session.Command{
 	Long: ` Example:
  remove_break A        nothing stops at A from now on; what stands goes on
 `,
-	New: byTag("remove", driver.Breakpointer.RemoveBreak),
+	New: func(f *session.Flags) session.Run {
+		return byTag(f, "remove", driver.Breakpointer.RemoveBreak)
+	},
 }
 
 var resume = session.Command{
@@ -106,7 +106,9 @@ var resume = session.Command{
 	Long: ` Example:
  resume A              lets the request go on that stands at A
 `,
-	New: byTag("resume", driver.Breakpointer.Resume),
+	New: func(f *session.Flags) session.Run {
+		return byTag(f, "resume", driver.Breakpointer.Resume)
+	},
 }
 
 var waitBreak = session.Command{
