@@ -24,7 +24,7 @@ type Client struct {
 }
 
 // errOpenTimeout is why an attempt ends whose time is over.
-var errOpenTimeout = driver.Refuse("Connection attempt cancelled by timeout")
+var errOpenTimeout error = &driver.Refusal{Text: "Connection attempt cancelled by timeout"}
 
 // Dial connects to a server. It tries once, or for as long as Config.OpenTimeout says, however long
 // the server takes to answer.
