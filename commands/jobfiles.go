@@ -116,7 +116,8 @@ func (f *jobFiles) openFile(ctx context.Context, name string, job *placedJob,
 // imageName is what a file is called while it is open: like itself, where that makes a name.
 func (f *jobFiles) imageName(file string) string {
 	name := file
-	for n := len(f.opened) + 1; !session.Nameable(name) || name != file && f.s.Named(name) != nil; n++ {
+	for n := len(f.opened) + 1; !session.Nameable(name) || name != file &&
+		f.s.Named(name) != nil; n++ {
 		name = fmt.Sprintf("file%d", n)
 	}
 	return name

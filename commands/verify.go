@@ -421,7 +421,8 @@ func (b *blockJob) flags(f *session.Flags) {
 			option := j.option
 			if option == "bs" {
 				b.sized = true
-				if strings.ContainsAny(word, "-:") { // to bs, those are sizes of reads and of writes
+				// to bs, those are sizes of reads and of writes
+				if strings.ContainsAny(word, "-:") {
 					option = "bsrange"
 				}
 			}

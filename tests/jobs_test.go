@@ -57,8 +57,9 @@ var jobCases = []jobCase{
 	{name: "percent", text: "[a]\nfilename=x.img\nfilesize=1m\nsize=50%\nrw=randwrite\nbs=4k\nverify=crc32c\n"},
 	{name: "a size for each direction", text: "[a]\nfilename=x.img\nsize=256k\nrw=randwrite\nbs=4k-16k\nverify=crc32c\n"},
 	{
-		name: "percent of a file that grows", before: 256 << 10, reads: "offsets in percent", fails: true,
-		text: "[a]\nfilename=x.img\nfilesize=1m\noffset=25%\nsize=256k\nrw=randwrite\nbs=4k\nverify=crc32c\n",
+		name: "percent of a file that grows", before: 256 << 10, reads: "offsets in percent",
+		fails: true,
+		text:  "[a]\nfilename=x.img\nfilesize=1m\noffset=25%\nsize=256k\nrw=randwrite\nbs=4k\nverify=crc32c\n",
 	},
 	{name: "percent of a file", before: 1 << 20, unchecked: true, text: "[a]\nfilename=x.img\noffset=25%\nsize=256k\nrw=randwrite\nbs=4k\nverify=crc32c\n"},
 	{

@@ -41,8 +41,8 @@ func TestServeRemovesItsSocket(t *testing.T) {
 	}
 }
 
-// TestServeLocked: an image that a server writes is nobody else's, and one that is served to be read
-// is everybody's.
+// TestServeLocked: an image that a server writes is nobody else's, and one that is served to be
+// read is everybody's.
 func TestServeLocked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -108,7 +108,10 @@ func TestUnflushedIsNoCleanStop(t *testing.T) {
 			t.Run(name+" "+signal.String(), func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
-				args := []string{"-t", "writeback", "-f", "raw", lossy(t, dir), "-c", "write -q -P 7 0 4k"}
+				args := []string{
+					"-t", "writeback", "-f", "raw", lossy(t, dir), "-c",
+					"write -q -P 7 0 4k",
+				}
 				for _, l := range lines {
 					args = append(args, "-c", l)
 				}

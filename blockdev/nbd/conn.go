@@ -215,8 +215,8 @@ func (c *conn) choose(r *request) []byte {
 	return nbdwire.StatusPayload{Length: r.Length, Contexts: []uint32{x.ID}}.Append(nil)
 }
 
-// flush writes what is in out, for w. What fails ends the connection, unless it is known that nothing
-// went out: nobody knows how much of a frame did.
+// flush writes what is in out, for w. What fails ends the connection, unless it is known that
+// nothing went out: nobody knows how much of a frame did.
 func (c *conn) flush(ctx context.Context, w *waiter) error {
 	c.writer.Store(w)
 	defer c.writer.Store(nil)

@@ -135,7 +135,8 @@ func TestErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := openServed(t, fmt.Sprintf("nbdkit -f --filter=error memory 1M error=%s "+
-				"error-%s-rate=1 error-%s-file=%s", name, kind, kind, gate), blockdev.Mode{Unmap: true})
+				"error-%s-rate=1 error-%s-file=%s", name, kind, kind, gate),
+				blockdev.Mode{Unmap: true})
 			if err := request(d); !errors.Is(err, want) {
 				t.Errorf("%s of %s: %v", name, kind, err)
 			}

@@ -165,7 +165,9 @@ func TestReplies(t *testing.T) {
 		}
 	}
 	data := func(off uint64, n int, done bool) reply {
-		return func(r nbdwire.Request) []byte { return chunk(r, form, nbdwire.ChunkData, done, dataAt(off, n)) }
+		return func(r nbdwire.Request) []byte {
+			return chunk(r, form, nbdwire.ChunkData, done, dataAt(off, n))
+		}
 	}
 	hole := func(off uint64, n uint32, done bool) reply {
 		return func(r nbdwire.Request) []byte {
@@ -247,7 +249,9 @@ func TestReplies(t *testing.T) {
 // TestStatusReplies lists answers to a block status.
 func TestStatusReplies(t *testing.T) {
 	const form = nbdwire.Structured
-	status := func(id uint32, list ...Extent) []byte { return nbdwire.AppendExtents(nil, form, id, list) }
+	status := func(id uint32, list ...Extent) []byte {
+		return nbdwire.AppendExtents(nil, form, id, list)
+	}
 	for _, c := range []struct {
 		name     string
 		payloads [][]byte
@@ -406,11 +410,14 @@ func FuzzQueue(f *testing.F) {
 		var whole []byte
 		for i := range uint64(2) {
 			r := read(1 - i)
-			whole = append(whole, chunk(r, form, nbdwire.ChunkData, false, dataAt(r.Offset, 2048))...)
-			whole = append(whole, chunk(r, form, nbdwire.ChunkHole, true, nbdwire.AppendHole(nil, r.Offset+2048, 2048))...)
+			whole = append(whole, chunk(r, form, nbdwire.ChunkData, false,
+				dataAt(r.Offset, 2048))...)
+			whole = append(whole, chunk(r, form, nbdwire.ChunkHole, true, nbdwire.AppendHole(nil,
+				r.Offset+2048, 2048))...)
 		}
 		done := chunk(read(2), form, nbdwire.ChunkNone, true, nil)
-		refused := chunk(read(3), form, nbdwire.ChunkError, true, nbdwire.ChunkFailure{Code: 28, Text: "full"}.Append(nil))
+		refused := chunk(read(3), form, nbdwire.ChunkError, true,
+			nbdwire.ChunkFailure{Code: 28, Text: "full"}.Append(nil))
 		f.Add(append(append(whole, done...), refused...), uint8(form))
 		f.Add(append(done, done...), uint8(form))
 	}
@@ -433,7 +440,8 @@ func FuzzQueue(f *testing.F) {
 					t.Error(err)
 				}
 				_, _ = io.CopyN(io.Discard, theirs, int64(r.Payload(form)))
-				replies = bytes.ReplaceAll(replies, binary.BigEndian.AppendUint64(nil, placeholder+i),
+				replies = bytes.ReplaceAll(replies,
+					binary.BigEndian.AppendUint64(nil, placeholder+i),
 					binary.BigEndian.AppendUint64(nil, r.Cookie))
 			}
 			_, _ = theirs.Write(replies)
@@ -445,7 +453,9 @@ func FuzzQueue(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for slot, op := range []uint8{driver.OpRead, driver.OpRead, driver.OpWrite, driver.OpFlush} {
+		for slot, op := range []uint8{
+			driver.OpRead, driver.OpRead, driver.OpWrite, driver.OpFlush,
+		} {
 			q.Stage(slot, op, int64(slot)*4096, 4096, 0)
 		}
 		if err := q.Submit(); err != nil {
@@ -512,7 +522,8 @@ func FuzzList(f *testing.F) {
 		}()
 		list, err := List(t.Context(), Config{Address: Address{Network: "unix", Path: path}})
 		for _, e := range list {
-			if err == nil && (len(e.Name) > nbdwire.MaxString || len(e.Description) > nbdwire.MaxString) {
+			if err == nil && (len(e.Name) > nbdwire.MaxString ||
+				len(e.Description) > nbdwire.MaxString) {
 				t.Errorf("%d bytes of name and %d of description", len(e.Name), len(e.Description))
 			}
 		}

@@ -12,8 +12,8 @@ const (
 	// busy is how many requests are in flight on a connection before another is made, where nobody
 	// knows what the server does with them.
 	busy = 8
-	// payloadWeight is how many bytes of data weigh as much as a request: they go through the socket
-	// one after the other, and whoever sends or reads them does nothing else meanwhile.
+	// payloadWeight is how many bytes of data weigh as much as a request: they go through the
+	// socket one after the other, and whoever sends or reads them does nothing else meanwhile.
 	payloadWeight = 32 << 10
 )
 

@@ -147,7 +147,9 @@ func TestMutations(t *testing.T) {
 			for i, change := range changes {
 				forEach(ends[len(ends)-1], func(at int64) {
 					s := honest(form)
-					s.wrap = func(c net.Conn) net.Conn { return &mangled{Conn: c, at: at, change: change} }
+					s.wrap = func(c net.Conn) net.Conn {
+						return &mangled{Conn: c, at: at, change: change}
+					}
 					failed, wrong := visit(s.listen(t))
 					if wrong > 1 || change == nil && wrong > 0 {
 						t.Errorf("byte %d, change %d: %d bytes of a good read are wrong", at, i, wrong)

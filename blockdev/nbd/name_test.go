@@ -44,7 +44,8 @@ func TestParseNameSecure(t *testing.T) {
 // may have ports that no URI has.
 func FuzzParseName(f *testing.F) {
 	for _, name := range []string{
-		"nbd:unix:/a b:exportname=x", "nbd:[::1]:10809", "nbd://[::1%25lo]:7/a%2fb", "nbd+unix:///x?socket=%2fs",
+		"nbd:unix:/a b:exportname=x", "nbd:[::1]:10809", "nbd://[::1%25lo]:7/a%2fb",
+		"nbd+unix:///x?socket=%2fs",
 		"nbds://host/disk?tls-hostname=other", "nbds+unix:///?socket=s&tls-certificates=dir", "nbd+tcp://h",
 	} {
 		f.Add(name)

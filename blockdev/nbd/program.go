@@ -74,7 +74,8 @@ func (p program) start() (*Server, error) {
 	err = errors.Join(s.run(path, p, listening), listening.Close())
 	if err != nil {
 		s.said.close()
-		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.args[0], err), closeAll(socket, s.life))
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.args[0], err),
+			closeAll(socket, s.life))
 	}
 	return s, nil
 }

@@ -134,7 +134,8 @@ func TestRemoteWeb(t *testing.T) {
 	expectRefusal(t, web.URL+"/disk", cfg, "Unknown protocol 'http'")
 
 	for failure, why := range map[string]string{
-		"503": "error: 503", "short": "the server says: nbdkit: curl", "nobody": "the server says: nbdkit: curl",
+		"503": "error: 503", "short": "the server says: nbdkit: curl",
+		"nobody": "the server says: nbdkit: curl",
 	} {
 		fails := new(atomic.Bool)
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -180,7 +181,8 @@ func TestServerSays(t *testing.T) {
 			}
 		}
 		write("server", fmt.Sprintf(server, in("falls"), c.script))
-		expectLost(t, "[ "+in("server")+" ]", remote(true), func() { write("falls", "") }, c.why, c.ends)
+		expectLost(t, "[ "+in("server")+" ]", remote(true), func() { write("falls", "") }, c.why,
+			c.ends)
 	}
 }
 
@@ -319,7 +321,8 @@ func TestRemoteISCSI(t *testing.T) {
 	t.Setenv("TGT_IPC_SOCKET", filepath.Join(dir, "control"))
 	disk := image(t, 4<<20)
 	port := blockdevtest.FreePort(t)
-	blockdevtest.Background(t, port, tgtd, "-f", "--iscsi", fmt.Sprintf("portal=127.0.0.1:%d", port))
+	blockdevtest.Background(t, port, tgtd, "-f", "--iscsi",
+		fmt.Sprintf("portal=127.0.0.1:%d", port))
 	admin := func(args ...string) {
 		t.Helper()
 		run(t, "tgtadm", append([]string{"--lld", "iscsi"}, args...)...)
@@ -343,7 +346,8 @@ func TestRemoteISCSI(t *testing.T) {
 
 	// QEMU waits for a target that is gone, and goes on with it when it is back.
 	way := newWay(t, port)
-	d, err := blockdev.Open(t.Context(), fmt.Sprintf("iscsi://me@127.0.0.1:%d/%s/1", way.port, target), cfg)
+	d, err := blockdev.Open(t.Context(),
+		fmt.Sprintf("iscsi://me@127.0.0.1:%d/%s/1", way.port, target), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +355,9 @@ func TestRemoteISCSI(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- d.Read(t.Context(), driver.Vec{make([]byte, 4096)}, 0, 0) }()
 	way.open()
-	for _, err := range []error{<-ended, d.Write(t.Context(), driver.Vec{make([]byte, 4096)}, 0, 0), d.Close()} {
+	for _, err := range []error{
+		<-ended, d.Write(t.Context(), driver.Vec{make([]byte, 4096)}, 0, 0), d.Close(),
+	} {
 		if err != nil {
 			t.Error(err)
 		}
@@ -376,7 +382,8 @@ func expectLost(t *testing.T, name string, cfg blockdev.OpenConfig, cut func(), 
 	if !cfg.Mode.ReadOnly {
 		said["write"], said["flush"] = d.Write(ctx, block, 0, 0), d.Flush(ctx)
 	}
-	if err := d.Close(); (err == nil) != (cfg.Mode.ReadOnly && ends == "") || err != nil && !strings.Contains(err.Error(), ends) {
+	if err := d.Close(); (err == nil) != (cfg.Mode.ReadOnly && ends == "") || err != nil &&
+		!strings.Contains(err.Error(), ends) {
 		t.Errorf("%s: close: %v, want %q", name, err, ends)
 	}
 	for request, err := range said {

@@ -127,7 +127,8 @@ func (c *remoteConfig) iscsi(readOnly bool) (*remoteProgram, error) {
 // ssh serves ssh://[user[:password]@]host[:port]/path, where the path begins at the root.
 func (c *remoteConfig) ssh(readOnly bool) (*remoteProgram, error) {
 	u, err := url.Parse(c.URL)
-	if err != nil || u.Hostname() == "" || len(u.Path) < 2 || u.RawQuery != "" || u.Fragment != "" ||
+	if err != nil || u.Hostname() == "" || len(u.Path) < 2 || u.RawQuery != "" ||
+		u.Fragment != "" ||
 		!isPlain(u.Hostname()) || !isPlain(u.User.Username()) {
 		return nil, driver.Refuse("'%s' is not like ssh://user@host/path", c.URL)
 	}

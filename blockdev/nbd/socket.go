@@ -41,11 +41,12 @@ type side struct {
 }
 
 const (
-	// callTime is how long a call waits by itself, and so how long one that is interrupted may go on.
+	// callTime is how long a call waits by itself, and so how long one that is interrupted may go
+	// on.
 	callTime = 10 * time.Millisecond
-	// sendBuffer is how many bytes of requests the kernel keeps for a server on this machine, and as
-	// many again for its own records, so that it need not wake us for each piece of a long write.
-	// It is what anybody may ask for. Over TCP the kernel finds out itself.
+	// sendBuffer is how many bytes of requests the kernel keeps for a server on this machine, and
+	// as many again for its own records, so that it need not wake us for each piece of a long
+	// write. It is what anybody may ask for. Over TCP the kernel finds out itself.
 	sendBuffer = 208 << 10
 )
 

@@ -78,7 +78,8 @@ func peers() []peer {
 			},
 		},
 		{
-			name: "qemu-storage-daemon", program: "qemu-storage-daemon", pkg: "qemu-system-common", tier: 2,
+			name: "qemu-storage-daemon", program: "qemu-storage-daemon", pkg: "qemu-system-common",
+			tier: 2,
 			command: func(t testing.TB, size int64) string {
 				return "qemu-storage-daemon --blockdev driver=file,node-name=f,discard=unmap,filename=" +
 					image(t, size) + " --nbd-server addr.type=fd,addr.str=3 " +

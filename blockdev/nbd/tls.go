@@ -105,9 +105,9 @@ func (c *Credentials) ServerConfig() (*tls.Config, error) {
 		return cfg, nil
 	}
 	cfg.ClientAuth = tls.RequireAndVerifyClientCert
-	// In what crypto/tls asks for by TLS 1.3, GnuTLS 3.7 finds no use for a certificate with a key of
-	// RSA, and QEMU and libnbd then send none. Keys of clients are of the kind that the server's is,
-	// as a rule.
+	// In what crypto/tls asks for by TLS 1.3, GnuTLS 3.7 finds no use for a certificate with a key
+	// of RSA, and QEMU and libnbd then send none. Keys of clients are of the kind that the server's
+	// is, as a rule.
 	if _, ok := own[0].PrivateKey.(*rsa.PrivateKey); ok {
 		cfg.MaxVersion = tls.VersionTLS12
 	}

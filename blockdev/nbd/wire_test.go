@@ -85,7 +85,8 @@ func TestWire(t *testing.T) {
 				t.Fatal(err)
 			}
 			request := WireRequest{
-				Command: uint16(c.request.Command), Offset: c.request.Offset, Length: c.request.Length,
+				Command: uint16(c.request.Command), Offset: c.request.Offset,
+				Length: c.request.Length,
 			}
 			err = w.Send(request, false)
 			if err == nil && strings.HasPrefix(c.name, "cut") {
@@ -117,7 +118,8 @@ func TestWire(t *testing.T) {
 func FuzzWire(f *testing.F) {
 	r := nbdwire.Request{Cookie: 1, Length: 1024}
 	f.Add(chunk(r, nbdwire.Structured, nbdwire.ChunkData, true, dataAt(0, 1024)), false)
-	f.Add(chunk(r, nbdwire.Extended, nbdwire.ChunkHole, true, nbdwire.AppendHole(nil, 0, 1024)), true)
+	f.Add(chunk(r, nbdwire.Extended, nbdwire.ChunkHole, true, nbdwire.AppendHole(nil, 0, 1024)),
+		true)
 	f.Add(chunk(r, nbdwire.Structured, nbdwire.ChunkErrorOffset, true,
 		nbdwire.ChunkFailure{Code: 5, Text: "no", HasOffset: true}.Append(nil)), false)
 	f.Add(append(nbdwire.Reply{Cookie: 1}.Append(nil), make([]byte, 1024)...), false)

@@ -53,7 +53,8 @@ func TestChanged(t *testing.T) {
 		t.Helper()
 		for tick := time.Tick(10 * time.Millisecond); ; <-tick {
 			err := read()
-			if text == "" && err == nil || text != "" && err != nil && strings.Contains(err.Error(), text) {
+			if text == "" && err == nil || text != "" && err != nil &&
+				strings.Contains(err.Error(), text) {
 				return
 			}
 			if text != "" && err == nil {

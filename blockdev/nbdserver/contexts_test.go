@@ -39,7 +39,10 @@ func overlay(t *testing.T) string {
 	create(top, blockdev.CreateConfig{Backing: base, BackingFormat: "qcow2"})
 	change(t, top, func(d *blockdev.Device) error {
 		return errorsOf(
-			d.AddBitmap(t.Context(), blockdev.Bitmap{Name: "fine", Granularity: 4096, Enabled: true}),
+			d.AddBitmap(t.Context(), blockdev.Bitmap{
+				Name: "fine", Granularity: 4096,
+				Enabled: true,
+			}),
 			d.AddBitmap(t.Context(), blockdev.Bitmap{Name: "b 1: ä", Enabled: true}),
 			d.Write(t.Context(), driver.Vec{bytes.Repeat([]byte{9}, 70<<10)}, 640<<10, 0),
 			d.Zero(t.Context(), 768<<10, 64<<10, 0))

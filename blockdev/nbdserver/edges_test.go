@@ -85,7 +85,8 @@ func TestLeave(t *testing.T) {
 // TestHalf sends a part of a request and stays, or goes. The server ends when it is told to, serves
 // others meanwhile, and has done nothing of the half.
 func TestHalf(t *testing.T) {
-	write := nbdwire.Request{Command: nbdwire.CmdWrite, Length: 64 << 10}.Append(nil, nbdwire.Simple)
+	write := nbdwire.Request{Command: nbdwire.CmdWrite, Length: 64 << 10}.Append(nil,
+		nbdwire.Simple)
 	for name, part := range map[string][]byte{
 		"head": write[:9], "no data": write, "data": append(write[:len(write):len(write)], 7, 7, 7),
 	} {
@@ -103,7 +104,8 @@ func TestHalf(t *testing.T) {
 				}
 				if goes { // which ends a server for one client
 					_ = w.conn.Close()
-					if n := <-r.left; !errors.Is(n.Err, io.ErrUnexpectedEOF) || n.Traffic.Requests > 0 {
+					if n := <-r.left; !errors.Is(n.Err, io.ErrUnexpectedEOF) ||
+						n.Traffic.Requests > 0 {
 						t.Errorf("%+v", n)
 					}
 				} else {

@@ -13,7 +13,8 @@ import (
 	"github.com/blksh/blksh/blockdev/nbdserver"
 )
 
-// picky is a disk that does not do what touches its last block, and counts writes of several pieces.
+// picky is a disk that does not do what touches its last block, and counts writes of several
+// pieces.
 type picky struct {
 	nbdserver.Disk
 	together atomic.Int64
@@ -32,8 +33,8 @@ func (p *picky) Write(ctx context.Context, v driver.Vec, off int64, f driver.Fla
 }
 
 // TestGather sends writes that go on where the one before ends, until the server has made some of
-// them together. Each has its reply, all data is where it belongs, and where some fail the others do
-// not.
+// them together. Each has its reply, all data is where it belongs, and where some fail the others
+// do not.
 func TestGather(t *testing.T) {
 	const length, at = 4096, 8
 	for _, form := range []nbdwire.Form{nbdwire.Simple, nbdwire.Extended} {
@@ -50,7 +51,8 @@ func TestGather(t *testing.T) {
 				r := nbdwire.Request{
 					Command: nbdwire.CmdWrite, Offset: from + i*length, Length: length, Cookie: i,
 				}
-				sent = append(r.Append(sent, form), bytes.Repeat([]byte{byte(batch + int(i))}, length)...)
+				sent = append(r.Append(sent, form),
+					bytes.Repeat([]byte{byte(batch + int(i))}, length)...)
 			}
 			if _, err := w.conn.Write(sent); err != nil {
 				t.Fatal(err)
@@ -70,7 +72,8 @@ func TestGather(t *testing.T) {
 			}
 			got := make([]byte, length)
 			for i := range uint64(at - 1) {
-				if err := disk.Read(t.Context(), driver.Vec{got}, int64(from+i*length), 0); err != nil ||
+				if err := disk.Read(t.Context(), driver.Vec{got}, int64(from+i*length),
+					0); err != nil ||
 					bytes.Count(got, []byte{byte(batch + int(i))}) != length {
 					t.Fatalf("batch %d, write %d: %v, 0x%x", batch, i, err, got[0])
 				}

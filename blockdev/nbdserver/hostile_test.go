@@ -78,7 +78,9 @@ func (m *memory) Flush(context.Context) error { return nil }
 // of the disk that is not in it.
 func FuzzClient(f *testing.F) {
 	head := []byte{0, 0, 0, 3}
-	option := func(o nbdwire.Option, data string) []byte { return nbdwire.AppendOption(nil, o, []byte(data)) }
+	option := func(o nbdwire.Option, data string) []byte {
+		return nbdwire.AppendOption(nil, o, []byte(data))
+	}
 	structured := option(nbdwire.OptStructuredReply, "")
 	extended := option(nbdwire.OptExtendedHeaders, "")
 	bitmap := option(nbdwire.OptSetMetaContext,

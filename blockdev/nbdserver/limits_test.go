@@ -232,8 +232,8 @@ func (d *busy) Read(_ context.Context, v driver.Vec, _ int64, _ driver.Flags) er
 	return nil
 }
 
-// TestMemoryOfWrites has clients send many long writes to a disk that does not do them. Each gets as
-// much memory as the limit says, and the rest of what it sends waits where it is.
+// TestMemoryOfWrites has clients send many long writes to a disk that does not do them. Each gets
+// as much memory as the limit says, and the rest of what it sends waits where it is.
 func TestMemoryOfWrites(t *testing.T) {
 	const clients, writes, limit = 4, 64, 16 << 20
 	disk := &busy{
@@ -281,8 +281,8 @@ func TestMemoryOfWrites(t *testing.T) {
 	}
 }
 
-// TestMemoryOfAll has clients send writes to a disk that does not do them, until the memory that all
-// have together is taken. The rest waits, and small requests of others do not.
+// TestMemoryOfAll has clients send writes to a disk that does not do them, until the memory that
+// all have together is taken. The rest waits, and small requests of others do not.
 func TestMemoryOfAll(t *testing.T) {
 	const clients, writes, length, limit = 4, 6, 2 << 20, 8 << 20
 	disk := &busy{
@@ -318,7 +318,10 @@ func TestMemoryOfAll(t *testing.T) {
 	}
 	small := dial(t, path, nbdwire.Structured)
 	for range 3 {
-		r := nbdwire.Request{Command: nbdwire.CmdRead, Length: 256 << 10, Flags: nbdwire.DontFragment}
+		r := nbdwire.Request{
+			Command: nbdwire.CmdRead, Length: 256 << 10,
+			Flags: nbdwire.DontFragment,
+		}
 		if no, err := small.ask(r, nil); no != 0 || err != nil {
 			t.Error(no, err)
 		}

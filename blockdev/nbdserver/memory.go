@@ -15,8 +15,8 @@ const (
 )
 
 // shared bounds the memory of the requests of all connections. Whoever needs more than there is
-// waits, behind those who wait already, and one that needs more than there can be waits until nobody
-// has any.
+// waits, behind those who wait already, and one that needs more than there can be waits until
+// nobody has any.
 type shared struct {
 	limit int
 	mu    sync.Mutex

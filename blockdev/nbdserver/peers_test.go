@@ -146,7 +146,8 @@ func TestFio(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			run(t, fio, "--name=job", "--ioengine=nbd", "--uri="+serveImage(t, format), "--size=8M",
 				"--bsrange=512-64k", "--blockalign=512", "--rw=randrw", "--iodepth=32", "--thread",
-				"--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0", "--fsync=37", "--loops=2")
+				"--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0", "--fsync=37",
+				"--loops=2")
 		})
 	}
 }
@@ -243,7 +244,8 @@ func TestConvert(t *testing.T) {
 				run(t, "nbdcopy", "--destination-is-zero", "--connections=4", source, uri)
 			},
 			"qemu-img": func(uri string) {
-				run(t, "qemu-img", "convert", "-U", "-n", "-W", "-m", "16", "-f", "raw", "-O", "raw",
+				run(t, "qemu-img", "convert", "-U", "-n", "-W", "-m", "16", "-f", "raw", "-O",
+					"raw",
 					source, uri)
 			},
 		} {

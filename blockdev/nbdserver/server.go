@@ -6,9 +6,9 @@
 // Each connection haggles under a time limit and then has a few workers, which take turns: one
 // reads a request with its data and leaves the socket to the next, does what was asked, and sends
 // the reply when no other is sending. A slow disk thus holds up nobody but who asked it, and a
-// client that does not read its replies holds up itself. While a disk is quick, one worker keeps the
-// reading and does all alone: it then takes what came together, answers it together, and waits for
-// more in the kernel, as long as no request takes too long.
+// client that does not read its replies holds up itself. While a disk is quick, one worker keeps
+// the reading and does all alone: it then takes what came together, answers it together, and waits
+// for more in the kernel, as long as no request takes too long.
 //
 // Clients are not believed. Every length is bounded before memory is taken for it, the data of a
 // request that is refused is read and dropped, and whoever breaks the protocol is hung up on. The

@@ -23,8 +23,8 @@ type stream interface {
 	Close() error
 }
 
-// newStream takes over what a client has haggled on. It is plain if conn is all there is of it. soon
-// says whether the next request is worth watching for.
+// newStream takes over what a client has haggled on. It is plain if conn is all there is of it.
+// soon says whether the next request is worth watching for.
 func newStream(conn, rw net.Conn, soon func() bool) stream {
 	if conn == rw {
 		if s, err := newSocket(conn, soon); err == nil {
@@ -43,8 +43,9 @@ type socket struct {
 	out   rawsocket.Vectors
 }
 
-// sendBuffer is how many bytes of replies the kernel keeps for a client on this machine, so that the
-// reply to a long read is sent before all of it was received. Over TCP the kernel finds out itself.
+// sendBuffer is how many bytes of replies the kernel keeps for a client on this machine, so that
+// the reply to a long read is sent before all of it was received. Over TCP the kernel finds out
+// itself.
 const sendBuffer = 1 << 20
 
 // newSocket takes a connection from the runtime. If it fails, conn is as it was.

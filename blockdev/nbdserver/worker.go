@@ -48,8 +48,8 @@ func (w *worker) take(n int) {
 	w.data = w.kept[:n]
 }
 
-// receive reads the data of a request, whose memory is of need bytes. What is short is left where it
-// came if the disk is quick, because it will have been written when the next request is read.
+// receive reads the data of a request, whose memory is of need bytes. What is short is left where
+// it came if the disk is quick, because it will have been written when the next request is read.
 func (w *worker) receive(need, payload int) (err error) {
 	c := w.client
 	if w.request.Command == nbdwire.CmdWrite && payload < largeData && c.quick() {

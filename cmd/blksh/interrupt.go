@@ -153,8 +153,8 @@ func (i *interrupts) during(ctx context.Context) (_ context.Context, done func()
 	}
 }
 
-// status is the exit status of a program that ends: that of the signal that ended it, if one did and
-// nothing was lost.
+// status is the exit status of a program that ends: that of the signal that ended it, if one did
+// and nothing was lost.
 func (i *interrupts) status(otherwise int) int {
 	if i == nil {
 		return otherwise

@@ -29,8 +29,9 @@ func native() Dialect {
 			Stream:        true,
 			AskPermission: true, Locks: true, OpenUnmaps: true,
 			Several: true, Careful: true, Alone: true, WholeBlocks: true, Repairs: true,
-			StopAtFailure: true, LastCounts: true, BackgroundStatus: true, CloseCounts: true, OutputCounts: true,
-			Status: nativeStatus, Lost: statusIO,
+			StopAtFailure: true, LastCounts: true, BackgroundStatus: true, CloseCounts: true,
+			OutputCounts: true,
+			Status:       nativeStatus, Lost: statusIO,
 		},
 		Printer: func(out *print.Stdout, errs io.Writer, program string) session.Printer {
 			return print.NewNative(out, errs, program)

@@ -8,8 +8,8 @@ import (
 	"github.com/blksh/blksh/commands/session"
 )
 
-// The exit statuses of the native dialect. Of several failures the highest counts, but for statusIO,
-// which outweighs all.
+// The exit statuses of the native dialect. Of several failures the highest counts, but for
+// statusIO, which outweighs all.
 const (
 	statusData   = 1 // the data is not as expected
 	statusUsage  = 2

@@ -423,7 +423,10 @@ func (s *Session) openApart(ctx context.Context, o Opening, a *admission, ask bo
 
 // CloseBeside closes what OpenBeside or OpenToCheck opened. The error is as that of Close.
 func (s *Session) CloseBeside(dev *blockdev.Device) error {
-	e := event.CloseFailed{Image: event.Image{Path: dev.Chain()[0].Filename, ReadOnly: dev.ReadOnly()}}
+	e := event.CloseFailed{Image: event.Image{
+		Path:     dev.Chain()[0].Filename,
+		ReadOnly: dev.ReadOnly(),
+	}}
 	e.Err = dev.Close()
 	s.deliverNotices()
 	return s.closing(e)

@@ -50,7 +50,8 @@ func (o *Options) fileName(i int) string {
 		format = usualFormat
 	}
 	return strings.NewReplacer(
-		"$jobname", cmp.Or(o.Section, o.Name), "$jobnum", strconv.Itoa(o.Clone), "$filenum", strconv.Itoa(i),
+		"$jobname", cmp.Or(o.Section, o.Name), "$jobnum", strconv.Itoa(o.Clone), "$filenum",
+		strconv.Itoa(i),
 		"$clientuid", "local",
 	).Replace(format)
 }

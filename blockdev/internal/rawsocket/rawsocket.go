@@ -1,6 +1,6 @@
 // Package rawsocket is for connections that are waited for in the kernel, with a thread, and not in
-// the runtime. The runtime would wake a second thread each time that something comes, for it to find
-// that there is nothing else to do.
+// the runtime. The runtime would wake a second thread each time that something comes, for it to
+// find that there is nothing else to do.
 //
 // Such a thread comes back quickly while the other side is quick, and so the runtime's processor
 // stays with it. A Turn gives others theirs. A Watch sees at once what the other side sends, and a
@@ -73,8 +73,8 @@ func (v *Vectors) Readv(fd int, bufs [][]byte) (int, error) {
 	}
 }
 
-// Writev writes what goes out with one call. It returns how many bytes that were, and what is left of
-// bufs, whose elements it changes.
+// Writev writes what goes out with one call. It returns how many bytes that were, and what is left
+// of bufs, whose elements it changes.
 func (v *Vectors) Writev(fd int, bufs [][]byte) (n int, left [][]byte, err error) {
 	for {
 		n, err = v.writev(fd, bufs[:min(len(bufs), maxPieces)])

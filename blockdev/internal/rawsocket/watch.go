@@ -8,8 +8,8 @@ import (
 )
 
 // Watch reads from a socket whose other side is about to send. It looks for data for a while, and
-// only then lets its thread sleep, because to wake a thread takes longer, in a virtual machine most of
-// all. If it has looked in vain a few times, it rests, and looks again now and then.
+// only then lets its thread sleep, because to wake a thread takes longer, in a virtual machine most
+// of all. If it has looked in vain a few times, it rests, and looks again now and then.
 type Watch struct {
 	vain int // times in a row
 	rest int // reads that it does not look before
