@@ -335,7 +335,7 @@ func (j *serveJob) encryption() (*tls.Config, error) {
 	c := nbd.Credentials{Dir: j.tls, Server: true, VerifyPeer: true}
 	config, err := c.ServerConfig()
 	if err != nil {
-		return nil, conflict("serve: --tls takes a directory with certificates: %v", err)
+		return nil, event.Fail(event.Failed{Op: "serve", Err: err})
 	}
 	return config, nil
 }

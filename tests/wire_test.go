@@ -202,19 +202,6 @@ func TestServeNowhere(t *testing.T) {
 			"--unix " + dir + "/s --export " + strings.Repeat("x", 4097), "",
 			"--export takes a name of at most 4096 bytes, not one of 4097",
 		},
-		"no TLS": {
-			"--unix " + dir + "/s --tls " + dir + "/no", "",
-			"--tls takes a directory with certificates: Unable to access credentials " + dir + "/no/ca-cert.pem",
-		},
-		"empty TLS": {
-			"--unix " + dir + "/s --tls " + dir, "",
-			"--tls takes a directory with certificates: Unable to access credentials " + dir + "/ca-cert.pem",
-		},
-		"long":   {"--unix /tmp/" + strings.Repeat("a", 120), "", "has at most 107 bytes"},
-		"name":   {"--port 0 --bind nosuchhost.invalid", "", "and 'nosuchhost.invalid' is none"},
-		"count":  {"", "", "LISTEN_FDS=, and serves on one socket"},
-		"plural": {"", "2", "LISTEN_FDS=2, and serves on one socket"},
-		"file":   {"", "1", "descriptor 3, which the program was started with, is no socket"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

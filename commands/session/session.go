@@ -324,7 +324,13 @@ func (s *Session) tell(err error) {
 // count notes what a failure does to the exit status and to the lines that were to come.
 func (s *Session) count(err error) {
 	stopped, mute := errors.Is(err, ErrInterrupted), errors.As(err, new(*OutputError))
-	s.status = s.Policy.Gravest(s.status, s.Policy.Status(err))
+	status := s.Policy.Status(err)
+	var failure *event.Failure
+	if errors.As(err, &failure) && failure.Event.Kind() == (event.Abandoned{}).Kind() {
+		s.status = max(s.status, status) // that is what stopping does to requests
+	} else {
+		s.status = s.Policy.Gravest(s.status, status)
+	}
 	if mute || !s.Interactive && (stopped || s.Policy.StopAtFailure) {
 		s.ended = true
 	}
