@@ -34,9 +34,11 @@ const (
 	// cluster of the destination. Packing uses all processors at once only for long pieces.
 	pieceSize  = 1 << 20
 	packedSize = 4 << 20
-	// sequential and parallel are the numbers of workers where writes come one at a time, and
-	// elsewhere.
-	sequential = 3
+	// packing, sequential and parallel are the numbers of workers where clusters are packed, where
+	// writes come one at a time, and elsewhere: so many that a server has the next piece to do while
+	// those before it are written.
+	packing    = 3
+	sequential = 6
 	parallel   = Workers
 	// legSize is how much data is written between two flushes, in bytes.
 	legSize = 256 << 20
@@ -49,7 +51,7 @@ const (
 )
 
 // Workers is how many goroutines copy at the same time, at most.
-const Workers = 4
+const Workers = 8
 
 // Copy is what is to be copied.
 type Copy struct {
@@ -133,7 +135,10 @@ type copying struct {
 // leg copies until enough was written for a flush, and says whether more is to come.
 func (w *copying) leg(ctx context.Context) (more bool, err error) {
 	workers := parallel
-	if w.ordered {
+	switch {
+	case w.Compressed:
+		workers = packing
+	case w.ordered:
 		workers = sequential
 	}
 	w.left = legSize
