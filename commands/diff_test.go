@@ -48,7 +48,9 @@ func TestCompareResumes(t *testing.T) {
 	o.must(0, "write -q -P 7 100 1")
 	o.must(0, "write -q -P 7 600k 2")
 	for line, kind := range map[string]string{"iszero": "not_zero", "compare other": "different"} {
-		for from, bytes := range map[string]int64{"0": 3, "100": 3, "101": 2, "600k": 2, "614401": 1} {
+		for from, bytes := range map[string]int64{
+			"0": 3, "100": 3, "101": 2, "600k": 2, "614401": 1,
+		} {
 			if e := find(t, o.must(1, line+" --resume "+from), kind); e.Bytes != bytes {
 				t.Errorf("%s from %s: %d bytes, want %d", line, from, e.Bytes, bytes)
 			}

@@ -23,11 +23,13 @@ func TestDeterministic(t *testing.T) {
 			args = append(args, "-c", line)
 		}
 		first, again := on(t, args...), on(t, args...)
-		if first.status != "exit 0" || first.stdout != again.stdout || first.stderr+again.stderr != "" {
+		if first.status != "exit 0" || first.stdout != again.stdout ||
+			first.stderr+again.stderr != "" {
 			t.Errorf("%s\n%s%s\n%s\n%s%s", first.status, first.stdout, first.stderr, again.status,
 				again.stdout, again.stderr)
 		}
-		if strings.Contains(first.stdout, "/s") || strings.Contains(first.stdout, " in ") && !json &&
+		if strings.Contains(first.stdout, "/s") || strings.Contains(first.stdout, " in ") &&
+			!json &&
 			!strings.Contains(first.stdout, "in blocks of") {
 			t.Errorf("it tells of a time: %s", first.stdout)
 		}

@@ -149,8 +149,8 @@ func wrongSectors(want, got []byte, off int64) iter.Seq2[int, wrongSector] {
 	}
 }
 
-// zeroesAmong counts bytes that differ and are zero on one side: in want, and in got. The two have the
-// same length.
+// zeroesAmong counts bytes that differ and are zero on one side: in want, and in got. The two have
+// the same length.
 func zeroesAmong(want, got []byte) (noWant, noGot int) {
 	at := 0
 	for ; at+8 <= len(got); at += 8 {

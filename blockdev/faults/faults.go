@@ -1,5 +1,6 @@
 // Package faults is a filter that is a bad disk: it is slow, loses writes, tears them, and changes
-// bits, while it says that all is well; or it fails in the midst of a transfer. It is there to try what finds such damage.
+// bits, while it says that all is well; or it fails in the midst of a transfer. It is there to try
+// what finds such damage.
 //
 // Which requests it strikes is drawn from a seed: each sort of fault has a chance of one in so many
 // requests, so that the same requests in the same order meet the same faults. Other errors that are
@@ -161,7 +162,9 @@ func (f *filter) ReadVec(ctx context.Context, v driver.Vec, off int64, fl driver
 	if n := v.Len(); f.touches(off, n) {
 		unit := f.unit()
 		if read, ok := f.strikes(f.Cut, max(1, n/unit)); ok {
-			return f.part(v, read*unit, func(v driver.Vec) error { return f.Next.ReadVec(ctx, v, off, fl) })
+			return f.part(v, read*unit, func(v driver.Vec) error {
+				return f.Next.ReadVec(ctx, v, off, fl)
+			})
 		}
 	}
 	if err := f.Next.ReadVec(ctx, v, off, fl); err != nil || !f.touches(off, v.Len()) {
@@ -197,7 +200,9 @@ func (f *filter) WriteVec(ctx context.Context, v driver.Vec, off int64, fl drive
 		return f.Next.WriteVec(ctx, v.Slice(0, stored*unit), off, fl)
 	}
 	if stored, ok := f.strikes(f.Short, max(1, n/unit)); ok {
-		return f.part(v, stored*unit, func(v driver.Vec) error { return f.Next.WriteVec(ctx, v, off, fl) })
+		return f.part(v, stored*unit, func(v driver.Vec) error {
+			return f.Next.WriteVec(ctx, v, off, fl)
+		})
 	}
 	if bit, ok := f.strikes(f.Corrupt, 8*n); ok {
 		return f.writeWrong(ctx, v, off, fl, bit)

@@ -170,8 +170,8 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// TestShort: a short write is stored up to a sector and fails, a short read fails, and all others are
-// whole.
+// TestShort: a short write is stored up to a sector and fails, a short read fails, and all others
+// are whole.
 func TestShort(t *testing.T) {
 	const requests, size = 200, 4096
 	for _, name := range []string{"short-writes", "short-reads"} {

@@ -117,8 +117,8 @@ func (s *Session) Room(ctx context.Context, n int64) error {
 }
 
 // Go starts a request in the background about a range, that holds so many bytes, for which Room has
-// made room. Its completion, then, runs on the session goroutine when events are delivered; the error that it
-// returns is handled like that of a command.
+// made room. Its completion, then, runs on the session goroutine when events are delivered; the
+// error that it returns is handled like that of a command.
 func (s *Session) Go(
 	ctx context.Context, im *Image, span event.Range, began time.Time, held int64,
 	op func(context.Context) error, then func(error) error,
@@ -167,8 +167,8 @@ const wakes = 100
 
 // Cancel gives up a request in the background, and waits until it has ended: at once where it waits
 // for others, stands at a breakpoint or has pieces left, and when the system lets it go where that
-// has it. It fails if none has the number, and with EDEADLK if it stands still for ever all the same,
-// since metadata that it changes must be whole.
+// has it. It fails if none has the number, and with EDEADLK if it stands still for ever all the
+// same, since metadata that it changes must be whole.
 func (s *Session) Cancel(ctx context.Context, id int64) (err error) {
 	r := s.queued(id)
 	if r == nil {
