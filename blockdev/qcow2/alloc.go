@@ -269,7 +269,7 @@ func (q *image) free(ctx context.Context, off, n int64, why discardType) {
 		err = q.adjust(ctx, off, n, oneLess, why)
 	}
 	if err != nil {
-		q.notify(driver.ClusterUnfreed{Err: err})
+		q.Notify(driver.ClusterUnfreed{Err: err})
 	}
 }
 

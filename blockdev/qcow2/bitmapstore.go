@@ -144,7 +144,7 @@ func (q *image) freeBitmaps(ctx context.Context, list []*bitmap) {
 func (q *image) freeBitmap(ctx context.Context, b *bitmap) {
 	table, err := q.bitmapTable(ctx, b)
 	if err != nil && !q.likeQEMU {
-		q.notify(driver.ClusterUnfreed{Err: err})
+		q.Notify(driver.ClusterUnfreed{Err: err})
 	}
 	q.freeParts(ctx, table)
 	q.free(ctx, b.tableOff, b.tableSize*8, discardOther)

@@ -49,7 +49,7 @@ func (q *image) trackBitmaps(ctx context.Context, all bool) (keep uint64, err er
 	})
 	switch {
 	case err != nil && broken(err):
-		q.notify(driver.BitmapsRetired{Err: err})
+		q.Notify(driver.BitmapsRetired{Err: err})
 		return 0, nil
 	case err != nil || len(list) == 0:
 		return autoBitmaps, err
@@ -145,7 +145,7 @@ func (q *image) badBitmapEntry(e uint64) bool {
 }
 
 // lose tells of a bitmap that cannot be kept true. It stays marked as in use.
-func (q *image) lose(t *trackedBitmap) { q.notify(driver.BitmapsRetired{Names: []string{t.name}}) }
+func (q *image) lose(t *trackedBitmap) { q.Notify(driver.BitmapsRetired{Names: []string{t.name}}) }
 
 // recordChange sets the bits for n guest bytes from off in all tracked bitmaps.
 func (q *image) recordChange(ctx context.Context, off, n int64) {

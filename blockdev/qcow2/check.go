@@ -91,7 +91,7 @@ func (q *image) checkAlone(ctx context.Context, fix driver.Fix,
 
 // noteCheck reports a line of a check that nobody asked for.
 func (q *image) noteCheck(format string, args ...any) {
-	q.notify(driver.CheckNote{Text: fmt.Sprintf(format, args...)})
+	q.Notify(driver.CheckNote{Text: fmt.Sprintf(format, args...)})
 }
 
 // repairDirty repairs an image that was not closed, saying what it does.

@@ -33,7 +33,7 @@ func (q *image) report(ctx context.Context, fatal bool, what error) {
 		return
 	}
 	q.signalled = true
-	q.notify(driver.ImageCorrupt{Format: "qcow2", Marked: fatal, What: what})
+	q.Notify(driver.ImageCorrupt{Format: "qcow2", Marked: fatal, What: what})
 	if !fatal {
 		return
 	}

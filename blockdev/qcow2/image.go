@@ -44,7 +44,6 @@ type image struct {
 	format.Image
 	geometry
 	file     driver.Node // the image file, where all metadata is
-	notify   func(driver.Notice)
 	readOnly bool
 	checking bool // opened with Mode.Check
 	loaded   bool // a snapshot is shown, see LoadSnapshot
@@ -157,10 +156,10 @@ func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
 
 // newImage is an image in file whose header has not been read.
 func newImage(file driver.Node, c *config, notify func(driver.Notice)) *image {
-	q := &image{file: file, notify: notify, given: given{*c, *c}, skipped: -1}
+	q := &image{file: file, given: given{*c, *c}, skipped: -1}
 	q.Config = format.Config{
 		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load,
-		Usable: q.usable, Holes: q.preallocated,
+		Usable: q.usable, Holes: q.preallocated, Notify: notify,
 	}
 	return q
 }
@@ -442,7 +441,7 @@ func (q *image) Close() error {
 	failed := q.storeBitmaps(ctx)
 	for _, c := range []*format.Tables{q.l2, q.refs} {
 		if err := c.Flush(ctx); err != nil {
-			q.notify(driver.CacheUnwritten{Cache: c.Name, Err: err})
+			q.Notify(driver.CacheUnwritten{Cache: c.Name, Err: err})
 			failed = err
 		}
 	}

@@ -82,7 +82,7 @@ func (q *image) loadRest(
 		return err
 	}
 	if h.staleBitmaps {
-		q.notify(driver.BitmapsStale{Version: h.version})
+		q.Notify(driver.BitmapsStale{Version: h.version})
 	}
 	data, err := openData(ctx, h)
 	if err == nil {

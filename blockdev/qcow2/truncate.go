@@ -111,7 +111,7 @@ func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) 
 	}
 	if keep := (last + 1) << q.clusterBits; keep < end {
 		if err := q.file.Truncate(ctx, keep, driver.PreallocOff, 0); err != nil {
-			q.notify(driver.TailKept{Err: err})
+			q.Notify(driver.TailKept{Err: err})
 		}
 	}
 	return q.shrinkData(ctx, size)
@@ -134,7 +134,7 @@ func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
 		}
 		count, err := q.lastInBlock(ctx, c)
 		if err != nil {
-			q.notify(driver.RefcountUnread{Cluster: c, Err: err})
+			q.Notify(driver.RefcountUnread{Cluster: c, Err: err})
 			return 0, err
 		}
 		if count >= 0 {

@@ -69,7 +69,7 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	v.BlockMap = format.NewBlockMap(format.BlockMapConfig{
 		Name: "vdi", File: file, ReadOnly: o.Mode.ReadOnly, Size: v.guestSize(),
 		Off: int64(v.mapOff), Blocks: v.blocks, Block: blockSize, Data: int64(v.dataOff),
-		None: noBlock, Zero: zeroBlock, Count: v.count,
+		None: noBlock, Zero: zeroBlock, Count: v.count, Notify: o.Notify,
 	})
 	return v, nil
 }

@@ -35,8 +35,8 @@ const (
 	pieceSize  = 1 << 20
 	packedSize = 4 << 20
 	// packing, sequential and parallel are the numbers of workers where clusters are packed, where
-	// writes come one at a time, and elsewhere: so many that a server has the next piece to do while
-	// those before it are written.
+	// writes come one at a time, and elsewhere: so many that a server has the next piece to do
+	// while those before it are written.
 	packing    = 3
 	sequential = 6
 	parallel   = Workers

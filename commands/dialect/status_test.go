@@ -52,7 +52,7 @@ func TestNativeStatus(t *testing.T) {
 // with against a list for people to read. The errors that some tell of are the system's.
 func TestEveryFailureHasAStatus(t *testing.T) {
 	want := map[int]string{
-		statusData: "Damaged Different ForeignChanges Mismatch NotFound NotZero NothingShown NothingVerified OtherLength OtherStatus " +
+		statusData: "Damaged Different ForeignChanges ImageCutShort Mismatch NotFound NotZero NothingShown NothingVerified OtherLength OtherStatus " +
 			"Unexpected WireUnexpected",
 		statusUsage: "BadCount BadNumber BadOption BadValue Conflict FileOpen HelpUnknown NoFile NoImage NoRequest NotAgreed NotConfirmed NothingMerged " +
 			"TooLong Unaligned UnknownCommand Usage VecTooLong",

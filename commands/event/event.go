@@ -116,6 +116,8 @@ func OfNotice(n blockdev.Notice) Event {
 		return Resumed(n)
 	case driver.BitmapsRetired:
 		return BitmapsRetired(n)
+	case driver.ImageCutShort:
+		return ImageCutShort{n.Host, n.End}
 	}
 	return Warning{n}
 }

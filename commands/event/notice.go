@@ -1,10 +1,14 @@
 package event
 
-import "github.com/blksh/blksh/blockdev"
+import (
+	"fmt"
+
+	"github.com/blksh/blksh/blockdev"
+)
 
 // The events of this file are what layers of the block stack report by themselves.
 func noticeEvents() []Event {
-	return []Event{Suspended{}, Resumed{}, Warning{}, BitmapsRetired{}}
+	return []Event{Suspended{}, Resumed{}, Warning{}, BitmapsRetired{}, ImageCutShort{}}
 }
 
 // Suspended says that a request stopped at a breakpoint.
@@ -43,4 +47,24 @@ func (BitmapsRetired) Kind() Kind {
 		"bitmaps_retired",
 		"Dirty bitmaps of an image could not be kept up to date while it changed.",
 	}
+}
+
+// ImageCutShort says that the file of an image is too short for data that was read from it.
+type ImageCutShort struct {
+	Host int64 `json:"host" unit:"bytes" doc:"where such data ought to be in the file"`
+	Size int64 `json:"size" unit:"bytes" doc:"of the file"`
+}
+
+// Kind of the event.
+func (ImageCutShort) Kind() Kind {
+	return Kind{"cut_short", "An image ends before data that was read; zeroes stand for it."}
+}
+
+// Class of the failure.
+func (ImageCutShort) Class() Class { return ClassData }
+
+// Words say what is wrong.
+func (c ImageCutShort) Words() string {
+	return fmt.Sprintf("the image was cut short: its file ends at %d, and data that was read ought "+
+		"to be at %d; zeroes stand for it, 'check' lists what is gone", c.Size, c.Host)
 }

@@ -71,6 +71,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 		q.say("%s\n", helpUnknownWords(e))
 	case event.HexSuffix:
 		return q.hexSuffix(e)
+	case event.ImageCutShort: // not a word
 	case event.Info:
 		q.info(e)
 	case event.Injected:

@@ -309,7 +309,12 @@ func (s *Session) deliverNotices() {
 	s.notices = nil
 	s.mu.Unlock()
 	for _, n := range notices {
-		s.Emit(event.OfNotice(n))
+		e := event.OfNotice(n)
+		if reason, is := e.(event.Reason); is {
+			s.background(event.Fail(reason))
+		} else {
+			s.Emit(e)
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ type BlockMapConfig struct {
 	// Count notes that the file has n blocks, before an entry says so. It is in the file before
 	// that entry is.
 	Count func(ctx context.Context, n uint32) error
+	// Notify is Config's.
+	Notify func(driver.Notice)
 }
 
 // BlockMap is an image with a map of one level, but for its header. A new block gets the lowest
@@ -66,7 +68,7 @@ func NewBlockMap(c BlockMapConfig) *BlockMap {
 	m := &BlockMap{cfg: c, claims: !c.ReadOnly}
 	m.Config = Config{
 		Mapper: m, Name: c.Name, Data: c.File, Cluster: c.Block, Unit: c.Block,
-		Size: func() int64 { return c.Size },
+		Size: func() int64 { return c.Size }, Notify: c.Notify,
 	}
 	m.entries = NewTables(
 		TablesConfig{File: c.File, Name: "block map", Unit: blockMapUnit, Limit: blockMapTables})

@@ -98,6 +98,9 @@ type Config struct {
 	// Holes says that holes of Data are to be looked for where the format has data, and nil that
 	// they are not. It is called with the lock held.
 	Holes func(ctx context.Context) bool
+	// Notify is told what is no request's outcome, and once of data that is read and that the data
+	// file is too short for. nil tells nobody.
+	Notify func(driver.Notice)
 	// Size is the length that the guest sees.
 	Size func() int64
 	// Usable fails once the image is not to be used any more; nil never does.
@@ -115,6 +118,8 @@ type Image struct {
 
 	mu          wait.Mutex // guards what follows, and what the format knows
 	allocations []*Allocation
+	dataEnd     int64 // the data file was at least so long, bytes
+	cutShort    bool  // Notify was told
 }
 
 // Lock takes the lock for a request. It fails when ctx ends first, or if the image is not usable.

@@ -98,7 +98,7 @@ func (i *Image) mapWhole(ctx context.Context, op driver.Op, off, n int64) (Mappi
 	if op == driver.OpWrite {
 		return i.mapWrite(ctx, off, n)
 	}
-	m, err := i.Lookup(ctx, off, n)
+	m, err := i.lookupRead(ctx, off, n)
 	switch {
 	case err != nil || m.Len < n || m.Kind == Packed:
 		m.Kind = Absent

@@ -114,7 +114,7 @@ func (i *Image) mapPiece(ctx context.Context, v driver.Vec, off, done, n int64) 
 		return piece{}, err
 	}
 	defer i.Unlock()
-	m, err := i.Lookup(ctx, off+done, n)
+	m, err := i.lookupRead(ctx, off+done, n)
 	if err != nil {
 		return piece{}, err
 	}
@@ -123,6 +123,22 @@ func (i *Image) mapPiece(ctx context.Context, v driver.Vec, off, done, n int64) 
 		p.pin = i.Pins.Add(s.Off, s.Len)
 	}
 	return p, nil
+}
+
+// lookupRead is Lookup of what is about to be read, and tells of data that the file is too short
+// for.
+func (i *Image) lookupRead(ctx context.Context, off, n int64) (Mapping, error) {
+	m, err := i.Lookup(ctx, off, n)
+	if err != nil || m.Kind != Data || m.Host+m.Len <= i.dataEnd || i.cutShort || i.Notify == nil {
+		return m, err
+	}
+	// A file may end amid its last cluster, of which nothing more was written.
+	i.dataEnd = i.Data.Info().Size
+	if last := m.Host + i.startOf(off+m.Len-1) - off; last >= i.dataEnd {
+		i.cutShort = true
+		i.Notify(driver.ImageCutShort{Host: max(last, m.Host), End: i.dataEnd})
+	}
+	return m, nil
 }
 
 func (i *Image) unpin(p piece) {
