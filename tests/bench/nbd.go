@@ -160,7 +160,7 @@ func (b *bench) nbdImg(l nbdLoad, socket string) (float64, usage, error) {
 		"-c", fmt.Sprint(l.requests), "-s", fmt.Sprint(l.block),
 	}
 	if l.write {
-		argv = append(argv, "-w")
+		argv = append(argv, "-w", "--pattern=0xcd") // zeroes could become holes
 	}
 	u, err := b.program(b.all, append(argv, uriOf(socket))...)
 	if err != nil {
@@ -192,7 +192,7 @@ func (b *bench) nbdFio(l nbdLoad, socket string) (float64, usage, error) {
 func (b *bench) nbdCopy(l nbdLoad, socket string) (float64, usage, error) {
 	argv := []string{"nbdcopy", "--no-extents", uriOf(socket), "null:"}
 	if l.write {
-		argv = []string{"nbdcopy", "--no-extents", filepath.Join(b.dir, "full"), uriOf(socket)}
+		argv = []string{"nbdcopy", "--no-extents", filepath.Join(b.dir, "source"), uriOf(socket)}
 	}
 	u, err := b.program(b.all, argv...)
 	n := float64(b.size / l.block)
@@ -221,8 +221,10 @@ func (b *bench) nbd() error {
 // server beside the better of the others under each client.
 func (b *bench) nbdLoads() error {
 	file := filepath.Join(b.dir, "full")
-	if err := b.randomFile(file); err != nil {
-		return err
+	for _, f := range []string{file, filepath.Join(b.dir, "source")} {
+		if err := b.randomFile(f); err != nil {
+			return err
+		}
 	}
 	clients := "| server | load | blksh/s | best/s | ratio | blksh CPU µs | least | ratio |\n" +
 		strings.Repeat("| --- ", 8) + "|\n"
