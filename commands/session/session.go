@@ -101,7 +101,8 @@ type Session struct {
 	holding int      // images of which a layer may hold requests
 	damaged *damaged // in its place, nil if there is none
 	objects map[string]any
-	status  int
+	status  int // of failures but the next
+	givenUp int // of requests that were given up, 0 for none
 	ended   bool
 	typed   bool // a person typed the line that runs
 	named   bool // that person has named a device that it changes
@@ -234,8 +235,9 @@ func (s *Session) Command(since Mark) string {
 // Serve notes in whose name lines are run from now on, "" for nobody's.
 func (s *Session) Serve(id event.RequestID) { s.request = id }
 
-// Status is the exit status so far.
-func (s *Session) Status() int { return s.status }
+// Status is the exit status so far. Requests that are given up are no loss that a stop hides, since
+// that is what it does to them; which of the two is told first makes no difference.
+func (s *Session) Status() int { return max(s.status, s.givenUp) }
 
 // Fill notes that a command writes and was not told what.
 func (s *Session) Fill() { s.filled = true }
@@ -260,7 +262,7 @@ func (s *Session) Run(ctx context.Context, line Line) error {
 	}
 	err = s.outcome(ctx, err)
 	if s.Interactive && s.Policy.LastCounts && !s.ended && s.where.Command != "" {
-		s.status = 0
+		s.status, s.givenUp = 0, 0
 	}
 	if err == nil {
 		return nil
@@ -327,7 +329,7 @@ func (s *Session) count(err error) {
 	status := s.Policy.Status(err)
 	var failure *event.Failure
 	if errors.As(err, &failure) && failure.Event.Kind() == (event.Abandoned{}).Kind() {
-		s.status = max(s.status, status) // that is what stopping does to requests
+		s.givenUp = max(s.givenUp, status)
 	} else {
 		s.status = s.Policy.Gravest(s.status, status)
 	}
