@@ -40,9 +40,9 @@ type (
 	}
 	// ClusterUnfreed says that a cluster that is not used any more could not be given back.
 	ClusterUnfreed struct{ Err error }
-	// ImageCutShort says that guest bytes were read as zeroes, since they ought to be at Host and
-	// their file ends at End.
-	ImageCutShort struct{ Host, End int64 }
+	// ImageCutShort says that guest bytes were read as zeroes, since they ought to be behind End,
+	// where the file with them ends.
+	ImageCutShort struct{ End int64 }
 	// ImageCorrupt says what is wrong in the metadata of an image. Marked: the image says so of
 	// itself from now on, and cannot be used. What follows is not reported again.
 	ImageCorrupt struct {

@@ -117,7 +117,7 @@ func OfNotice(n blockdev.Notice) Event {
 	case driver.BitmapsRetired:
 		return BitmapsRetired(n)
 	case driver.ImageCutShort:
-		return ImageCutShort{n.Host, n.End}
+		return ImageCutShort(n)
 	}
 	return Warning{n}
 }

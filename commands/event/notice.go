@@ -51,8 +51,7 @@ func (BitmapsRetired) Kind() Kind {
 
 // ImageCutShort says that the file of an image is too short for data that was read from it.
 type ImageCutShort struct {
-	Host int64 `json:"host" unit:"bytes" doc:"where such data ought to be in the file"`
-	Size int64 `json:"size" unit:"bytes" doc:"of the file"`
+	End int64 `json:"size" unit:"bytes" doc:"of the file"`
 }
 
 // Kind of the event.
@@ -65,6 +64,6 @@ func (ImageCutShort) Class() Class { return ClassData }
 
 // Words say what is wrong.
 func (c ImageCutShort) Words() string {
-	return fmt.Sprintf("the image was cut short: its file ends at %d, and data that was read ought "+
-		"to be at %d; zeroes stand for it, 'check' lists what is gone", c.Size, c.Host)
+	return fmt.Sprintf("the image was cut short: its file ends at %d, before data that was read; "+
+		"zeroes stand for it, and 'check' lists what is gone", c.End)
 }

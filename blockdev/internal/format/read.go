@@ -136,7 +136,7 @@ func (i *Image) lookupRead(ctx context.Context, off, n int64) (Mapping, error) {
 	i.dataEnd = i.Data.Info().Size
 	if last := m.Host + i.startOf(off+m.Len-1) - off; last >= i.dataEnd {
 		i.cutShort = true
-		i.Notify(driver.ImageCutShort{Host: max(last, m.Host), End: i.dataEnd})
+		i.Notify(driver.ImageCutShort{End: i.dataEnd})
 	}
 	return m, nil
 }
