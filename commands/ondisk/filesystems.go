@@ -1,6 +1,9 @@
 package ondisk
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // Superblocks: of ext4 as the kernel's Documentation/filesystems/ext4 has it, of XFS as its
 // Filesystem Structures.
@@ -9,6 +12,12 @@ func ext4() *Structure {
 	return &Structure{
 		Name: "ext4", Doc: "ext2, ext3 or ext4 superblock", Off: 1024, Len: 1024,
 		magic: []magic{{0x38, "\x53\xef"}},
+		valid: func(b []byte) int {
+			if binary.LittleEndian.Uint32(b[0x4c:]) == 0 { // the first revision
+				return 0x54
+			}
+			return len(b)
+		},
 		fields: []Field{
 			{0x00, 4, "inodes", little, nil},
 			{0x04, 4, "blocks (low 32 bits)", little, nil},

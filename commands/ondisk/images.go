@@ -1,11 +1,18 @@
 package ondisk
 
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
 // Headers of images: of qcow2 as QEMU's docs/interop/qcow2.txt has it, of LUKS as its format
 // specifications of versions 1 and 2.
 
 func qcow2() *Structure {
 	return &Structure{
 		Name: "qcow2", Doc: "qcow2 header", Len: 112, InFile: true, magic: []magic{{0, "QFI\xfb"}},
+		valid: qcow2Length,
 		fields: []Field{
 			{0, 4, "magic", bigHex, nil},
 			{4, 4, "version", big, nil},
@@ -33,6 +40,15 @@ func qcow2() *Structure {
 	}
 }
 
+// qcow2Length is how long a header of qcow2 says that it is. That of version 2 ends where the
+// fields of version 3 begin.
+func qcow2Length(b []byte) int {
+	if binary.BigEndian.Uint32(b[4:]) < 3 {
+		return 72
+	}
+	return int(min(binary.BigEndian.Uint32(b[100:]), uint32(len(b))))
+}
+
 func encryptions(v uint64) string {
 	if v < 3 {
 		return []string{"none", "AES", "LUKS"}[v]
@@ -51,7 +67,7 @@ func luks1() *Structure {
 	return &Structure{
 		Name: "luks", Doc: "LUKS1 header", Len: 592, InFile: true,
 		magic: []magic{{0, "LUKS\xba\xbe\x00\x01"}},
-		fields: []Field{
+		fields: slices.Concat([]Field{
 			{0, 6, "magic", rawBytes, nil},
 			{6, 2, "version", big, nil},
 			{8, 32, "cipher", text, nil},
@@ -59,21 +75,24 @@ func luks1() *Structure {
 			{72, 32, "hash", text, nil},
 			{104, 4, "payload sector", big, times(sector)},
 			{108, 4, "key bytes", big, nil},
+			{112, 20, "digest", rawBytes, nil},
 			{132, 32, "digest salt", rawBytes, nil},
 			{164, 4, "digest iterations", big, nil},
 			{168, 40, "UUID", text, nil},
-			{208, 4, "slot 0", bigHex, slotState},
-			{212, 4, "slot 0 iterations", big, nil},
-			{256, 4, "slot 1", bigHex, slotState},
-			{260, 4, "slot 1 iterations", big, nil},
-			{304, 4, "slot 2", bigHex, slotState},
-			{352, 4, "slot 3", bigHex, slotState},
-			{400, 4, "slot 4", bigHex, slotState},
-			{448, 4, "slot 5", bigHex, slotState},
-			{496, 4, "slot 6", bigHex, slotState},
-			{544, 4, "slot 7", bigHex, slotState},
-		},
+		}, luks1Slots()),
 	}
+}
+
+func luks1Slots() (list []Field) {
+	for i := range 8 {
+		at, name := 208+48*i, fmt.Sprintf("slot %d", i)
+		list = append(list,
+			Field{at, 4, name, bigHex, slotState},
+			Field{at + 4, 4, name + " iterations", big, nil},
+			Field{at + 40, 4, name + " key sector", big, times(sector)},
+			Field{at + 44, 4, name + " stripes", big, nil})
+	}
+	return list
 }
 
 func slotState(v uint64) string {

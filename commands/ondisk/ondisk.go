@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -32,6 +33,9 @@ type Structure struct {
 
 	magic  []magic
 	fields []Field
+	// valid is how many of its bytes, from the first on, mean anything by what it says of itself:
+	// fields behind them are not there. nil for all.
+	valid func(b []byte) int
 	// more decodes what else belongs to it; nil for nothing.
 	more func(read Reader, b []byte) ([]Part, error)
 }
@@ -110,7 +114,7 @@ func (s *Structure) Decode(read Reader) ([]Part, error) {
 			return nil, nil
 		}
 	}
-	parts := []Part{{s.Doc, s.Off, decode(s.fields, b, s.Off)}}
+	parts := []Part{{s.Doc, s.Off, decode(s.present(b), b, s.Off)}}
 	if s.more != nil {
 		more, err := s.more(read, b)
 		if err != nil {
@@ -119,6 +123,15 @@ func (s *Structure) Decode(read Reader) ([]Part, error) {
 		parts = append(parts, more...)
 	}
 	return parts, nil
+}
+
+// present are the fields that the structure in b has.
+func (s *Structure) present(b []byte) []Field {
+	if s.valid == nil {
+		return s.fields
+	}
+	end := s.valid(b)
+	return slices.DeleteFunc(s.fields, func(f Field) bool { return f.Off+f.Len > end })
 }
 
 func decode(fields []Field, b []byte, off int64) []Value {
