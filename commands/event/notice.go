@@ -64,6 +64,6 @@ func (ImageCutShort) Class() Class { return ClassData }
 
 // Words say what is wrong.
 func (c ImageCutShort) Words() string {
-	return fmt.Sprintf("the image was cut short: its file ends at %d, before data that was read; "+
-		"zeroes stand for it, and 'check' lists what is gone", c.End)
+	return fmt.Sprintf("the image was cut short: the file with its data ends at %d, before what "+
+		"was read; zeroes stand for that", c.End)
 }
