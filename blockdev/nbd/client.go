@@ -41,10 +41,14 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 		if err == nil {
 			return newClient(cfg, first), nil
 		}
+		over := time.Until(until) <= 0
+		if over && errors.Is(err, context.DeadlineExceeded) { // of dialing, ahead of ctx
+			err = errOpenTimeout
+		}
 		if err != errOpenTimeout || why == nil {
 			why = err
 		}
-		if time.Until(until) <= 0 || ctx.Err() != nil {
+		if over || ctx.Err() != nil {
 			return nil, why
 		}
 		if err := await(ctx, nil, pause); err != nil && err != errOpenTimeout {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,4 +84,22 @@ func TestOpenTimeoutEnds(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestOpenTimeoutOfNobody: where no server ever came, that is told, however the last attempt ended.
+func TestOpenTimeoutOfNobody(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "sock")
+	var all sync.WaitGroup
+	for range 50 { // in some the time is over just before the second attempt begins
+		all.Go(func() {
+			_, err := Dial(context.Background(), Config{
+				Address: Address{Network: "unix", Path: path}, OpenTimeout: firstPause,
+			})
+			if !errors.Is(err, syscall.ENOENT) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
