@@ -56,7 +56,7 @@ func (m *Machine) block(ctx context.Context, body []statement) error {
 		if err != nil {
 			failed = err
 		}
-		if ctx.Err() != nil || err != nil && !m.KeepGoing {
+		if err != nil && (ctx.Err() != nil || !m.KeepGoing) {
 			return err
 		}
 	}

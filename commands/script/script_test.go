@@ -108,6 +108,8 @@ func TestScripts(t *testing.T) {
 	for _, c := range []struct{ script, want string }{
 		{"# nothing\n\n  \n", ""},
 		{"a b # c\nd", "a|b d"},
+		{"a; stop; b", "a stop cut"},
+		{"a; stop", "a stop"},
 		{"a; b;c; ;", "a b;c"},
 		{"multiwrite 0 1 ; 2 3; a", "multiwrite|0|1|;|2|3 a"},
 		{"repeat 1 { ! multiwrite 0 1 ; 2 3 }", "multiwrite|0|1|;|2|3 !unexpected_success"},
