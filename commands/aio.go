@@ -19,7 +19,7 @@ var aioFlush = session.Command{
 	New: func(*session.Flags) session.Run {
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if err := s.Drain(ctx, im); err != nil {
-				return event.Fail(event.Failed{Op: "aio_flush", Err: err})
+				return event.FailOp("aio_flush", err)
 			}
 			return nil
 		}
@@ -55,7 +55,7 @@ func onDevice(
 	do func(ctx context.Context, d *blockdev.Device) error,
 ) error {
 	if err := s.Do(ctx, func(ctx context.Context) error { return do(ctx, im.Dev) }); err != nil {
-		return event.Fail(event.Failed{Op: op, Err: err})
+		return event.FailOp(op, err)
 	}
 	return nil
 }

@@ -77,16 +77,14 @@ func ofRequest(ctx context.Context, op string, err error) error {
 	case ctx.Err() != nil:
 		return event.Fail(event.Interrupted{Err: context.Cause(ctx)})
 	}
-	return event.Fail(event.Failed{Op: op, Err: err})
+	return event.FailOp(op, err)
 }
 
 // requestNumber declares the operand that says which request is meant.
 func requestNumber(f *session.Flags, id *int64) {
 	f.Word("number", args.Text("NUMBER"), func(word string) (err error) {
 		if *id, err = strconv.ParseInt(word, 10, 64); err != nil {
-			return event.Fail(event.BadValue{
-				Message: word + ": not the number of a request; aio_list shows them",
-			})
+			return event.BadValuef("%s: not the number of a request; aio_list shows them", word)
 		}
 		return nil
 	})

@@ -59,7 +59,7 @@ func amendFailed(err error) error {
 	case errors.As(err, &option):
 		return badOption("amend", option)
 	case errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported):
-		return event.Fail(event.BadValue{Message: "amend: " + refused.Text})
+		return event.BadValuef("amend: %s", refused.Text)
 	}
-	return event.Fail(event.Failed{Op: "amend", Err: err})
+	return event.FailOp("amend", err)
 }

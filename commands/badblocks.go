@@ -59,7 +59,7 @@ func (t *findings) emit(s *session.Session, v event.Verdict) int {
 // image.
 func (t *findings) openDump(ctx context.Context, s *session.Session, image string) error {
 	if err := os.MkdirAll(t.dump, 0o777); err != nil {
-		return event.Fail(event.FileError{Name: t.dump, Err: bare(err)})
+		return event.FailFile(t.dump, bare(err))
 	}
 	limit := fewDumps
 	if t.all {

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -88,13 +87,10 @@ var bench = session.Command{
 		c.operands(f)
 		f.Check("bounds", func(int) error {
 			if runs < 1 || runs > mostRuns {
-				return event.Fail(
-					event.BadValue{Message: fmt.Sprintf("--runs takes 1 to %d", mostRuns)})
+				return event.BadValuef("--runs takes 1 to %d", mostRuns)
 			}
 			if limited && b.Requests == 0 {
-				return event.Fail(event.BadValue{
-					Message: "-n takes 1 or more; without it and -t bench ends after 5 seconds",
-				})
+				return event.BadValuef("-n takes 1 or more; without it and -t bench ends after 5 seconds")
 			}
 			return loadBounds(c, block, depth)
 		})
@@ -124,9 +120,7 @@ func seconds(word string) (time.Duration, error) {
 		d, err = time.ParseDuration(word + "s")
 	}
 	if err != nil || d <= 0 || d > longestLoad {
-		return 0, event.Fail(
-			event.BadValue{Message: fmt.Sprintf("'%s' is no time; write seconds, or 90s, 2m, 500ms",
-				word)})
+		return 0, event.BadValuef("'%s' is no time; write seconds, or 90s, 2m, 500ms", word)
 	}
 	return d, nil
 }
@@ -135,18 +129,13 @@ func seconds(word string) (time.Duration, error) {
 func loadBounds(c scope, block, depth int64) error {
 	switch {
 	case depth < 1 || depth > deepest:
-		return event.Fail(
-			event.BadValue{Message: fmt.Sprintf("a depth of %d is not within 1 and %d", depth,
-				deepest)})
+		return event.BadValuef("a depth of %d is not within 1 and %d", depth, deepest)
 	case block < 1 || block > mostMemory/depth:
-		return event.Fail(
-			event.BadValue{Message: fmt.Sprintf(
-				"%s of %s are not within 1 byte and 1 GiB of memory",
-				units.Count(depth, "request", "requests"), units.Bytes(block))})
+		return event.BadValuef("%s of %s are not within 1 byte and 1 GiB of memory",
+			units.Count(depth, "request", "requests"), units.Bytes(block))
 	case c.Len < block:
-		return event.Fail(
-			event.BadValue{Message: fmt.Sprintf("no request of %s fits in the range of %d",
-				units.Bytes(block), c.Len)})
+		return event.BadValuef("no request of %s fits in the range of %d",
+			units.Bytes(block), c.Len)
 	}
 	return nil
 }
@@ -222,7 +211,7 @@ func runLoad(ctx context.Context, s *session.Session, im *session.Image, mode st
 	case ctx.Err() != nil:
 		return e, event.Fail(event.Interrupted{Err: context.Cause(ctx)})
 	}
-	return e, event.Fail(event.Failed{Op: "bench", Err: err})
+	return e, event.FailOp("bench", err)
 }
 
 // stopwatch is the time since now. It is not the session's clock: asking for no time of day is half

@@ -78,7 +78,7 @@ func (c *bitmapJob) check(f *session.Flags) error {
 		want = 2
 	}
 	if len(c.names) != want {
-		return conflict("bitmap %s takes %s, not %d", c.action,
+		return event.Conflictf("bitmap %s takes %s, not %d", c.action,
 			units.Count(want, "name", "names"), len(c.names))
 	}
 	if want > 0 {
@@ -118,11 +118,11 @@ func bitmapFailed(op string, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &inconsistent):
-		return event.Fail(event.Report{Err: inconsistent})
+		return event.FailReport(inconsistent)
 	case errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported):
-		return conflict("%s: %s", op, refused.Text)
+		return event.Conflictf("%s: %s", op, refused.Text)
 	}
-	return event.Fail(event.Failed{Op: op, Err: err})
+	return event.FailOp(op, err)
 }
 
 func (c *bitmapJob) change(ctx context.Context, d, from *blockdev.Device) error {

@@ -105,7 +105,7 @@ func (c *checkup) damaged(ctx context.Context, s *session.Session) error {
 // image checks an image between its requests.
 func (c *checkup) image(ctx context.Context, s *session.Session, im *session.Image) error {
 	if err := s.Drain(ctx, im); err != nil {
-		return event.Fail(event.Failed{Op: "check", Err: err})
+		return event.FailOp("check", err)
 	}
 	return c.device(ctx, s, im.Dev)
 }
@@ -133,7 +133,7 @@ func (c *checkup) device(ctx context.Context, s *session.Session, dev *blockdev.
 	told := err == nil || found.Wrong()
 	switch {
 	case err != nil:
-		err = event.Fail(event.Failed{Op: "check", Err: err})
+		err = event.FailOp("check", err)
 	case found.Wrong():
 		err = session.Shown(event.Fail(event.Unsound{Checked: found}))
 	}

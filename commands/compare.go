@@ -73,9 +73,9 @@ func (c *comparison) run(ctx context.Context, s *session.Session,
 		c.Len = max(0, longest-c.Off)
 	}
 	if c.Off > longest-c.Len {
-		return event.Fail(event.Failed{Op: "compare", Err: &blockdev.Error{
+		return event.FailOp("compare", &blockdev.Error{
 			Op: "compare", Off: c.Off, Len: c.Len, Err: &blockdev.RangeError{Size: longest},
-		}})
+		})
 	}
 	if !c.take(s, im, "compare", shardBlock) {
 		return nil

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -124,8 +123,7 @@ var sleep = session.Command{
 		f.Duration(&d, "time")
 		f.Check("longest", func(int) error {
 			if d > longestSleep {
-				return event.Fail(
-					event.BadValue{Message: "sleep takes at most a day, 86400000 milliseconds"})
+				return event.BadValuef("sleep takes at most a day, 86400000 milliseconds")
 			}
 			return nil
 		})
@@ -171,10 +169,8 @@ var sigraise = session.Command{
 		})
 		f.Check("signal.limit", func(int) error {
 			if signal > lastSignal {
-				return event.Fail(event.BadValue{
-					Message: fmt.Sprintf("signal argument '%s' is too large to be a valid signal",
-						word),
-				})
+				return event.BadValuef("signal argument '%s' is too large to be a valid signal",
+					word)
 			}
 			return nil
 		})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -81,8 +80,7 @@ var copyCommand = session.Command{
 			}
 			switch {
 			case c.name == stdout:
-				return event.Fail(event.BadValue{Message: "copy makes an image, which - is not: " +
-					"'read -o -' writes the bytes to standard output, ./- is a file of that name"})
+				return event.BadValuef("copy makes an image, which - is not: 'read -o -' writes the bytes to standard output, ./- is a file of that name")
 			case operands == 1 && f.Image() == nil:
 				return event.Fail(event.NoFile{})
 			}
@@ -183,7 +181,7 @@ func (c *copyJob) prepare(ctx context.Context, s *session.Session) error {
 			return nil
 		}
 	case c.shard.N > 0:
-		return conflict("--shard fills a part of an image that is there: " +
+		return event.Conflictf("--shard fills a part of an image that is there: " +
 			"make it with create, and copy with -n")
 	case path != "":
 		c.path = target.Destination(path)
@@ -195,7 +193,7 @@ func (c *copyJob) prepare(ctx context.Context, s *session.Session) error {
 	}
 	if c.resume {
 		if c.path != "" && !copyNoted(c.journal) {
-			return conflict("there is no copy to go on with: %s does not say how far one into %s came; "+
+			return event.Conflictf("there is no copy to go on with: %s does not say how far one into %s came; "+
 				"without --resume it begins, and with --force anew", c.journal, c.part)
 		}
 		return nil
@@ -203,10 +201,10 @@ func (c *copyJob) prepare(ctx context.Context, s *session.Session) error {
 	_, err = s.MakeImage(ctx, c.part, c.cfg)
 	switch there := c.path != "" && errors.Is(err, fs.ErrExist); {
 	case there && !copyNoted(c.journal):
-		return conflict("%s is there already, and no %s says how far a copy into it came; "+
+		return event.Conflictf("%s is there already, and no %s says how far a copy into it came; "+
 			"--force begins anew", c.part, c.journal)
 	case there:
-		return conflict("%s is there already, from a copy that was not finished; "+
+		return event.Conflictf("%s is there already, from a copy that was not finished; "+
 			"--resume goes on with that, --force begins anew", c.part)
 	case err != nil:
 		return createFailed("copy", c.name, err)
@@ -238,7 +236,7 @@ func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, er
 			return 0, err
 		}
 	case c.resume:
-		return 0, conflict("--resume needs the --journal of the copy that was stopped")
+		return 0, event.Conflictf("--resume needs the --journal of the copy that was stopped")
 	}
 	from = max(from, c.span.Off)
 	if err := c.openTarget(ctx, s); err != nil {
@@ -247,18 +245,13 @@ func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, er
 	info, there := c.to.Info(), c.to.Size()
 	switch {
 	case there < c.cfg.Size:
-		return 0, conflict("%s is too short: it has %s, the source %d", c.name,
+		return 0, event.Conflictf("%s is too short: it has %s, the source %d", c.name,
 			units.Bytes(there),
 			c.cfg.Size)
 	case c.compressed && info.WriteTakes&driver.Compressed == 0:
-		return 0, conflict("-c: images of the format %s are not compressed", info.Driver)
+		return 0, event.Conflictf("-c: images of the format %s are not compressed", info.Driver)
 	}
 	return from, c.compare(ctx, s, c.to, from-c.span.Off)
-}
-
-// conflict says what of a call does not go together.
-func conflict(format string, a ...any) error {
-	return event.Fail(event.Conflict{Message: fmt.Sprintf(format, a...)})
 }
 
 // giveUp ends a copy that has changed nothing. What was made for it is removed again.
@@ -274,10 +267,10 @@ func (c *copyJob) giveUp(s *session.Session) {
 func (c *copyJob) openTarget(ctx context.Context, s *session.Session) (err error) {
 	if im := s.Named(c.name); im != nil && c.existing {
 		if c.to = im.Dev; c.to == c.from {
-			return conflict("an image cannot be copied into itself")
+			return event.Conflictf("an image cannot be copied into itself")
 		}
 		if err := c.to.NeedWrite(ctx, false); err != nil {
-			return event.Fail(event.Failed{Op: "copy", Err: err})
+			return event.FailOp("copy", err)
 		}
 		return nil
 	}
@@ -419,7 +412,7 @@ func (c *copyJob) finish(ctx context.Context, s *session.Session) error {
 	}
 	s.Emit(c.result)
 	if err := c.notes.end(true); err != nil {
-		return event.Fail(event.FileError{Name: c.journal, Err: bare(err)})
+		return event.FailFile(c.journal, bare(err))
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func openCopyJournal(
 	}
 	var told *event.Failure
 	if err != nil && !errors.As(err, &told) {
-		err = event.Fail(event.FileError{Name: name, Err: bare(err)})
+		err = event.FailFile(name, bare(err))
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, file.Close()) // which removes one that was made
@@ -161,7 +161,7 @@ func (r copyRecord) differs(want copyRecord) error {
 	default:
 		return nil
 	}
-	return conflict("the copy cannot go on: %s", what)
+	return event.Conflictf("the copy cannot go on: %s", what)
 }
 
 // shard is which part of the source is copied.

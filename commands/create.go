@@ -88,9 +88,8 @@ func settleFormat(s *session.Session, op, file string, cfg *blockdev.CreateConfi
 	if slices.Contains(formats, cfg.Format) {
 		return nil
 	}
-	return event.Fail(
-		event.BadValue{Message: fmt.Sprintf("%s %s: Unknown file format '%s'; there can be %s",
-			op, file, cfg.Format, strings.Join(formats, " or "))})
+	return event.BadValuef("%s %s: Unknown file format '%s'; there can be %s",
+		op, file, cfg.Format, strings.Join(formats, " or "))
 }
 
 // createFailed tells what a person can do about apart from what only the system can.
@@ -108,14 +107,13 @@ func createFailed(op, file string, err error) error {
 	case errors.As(err, &option):
 		return badOption(op+" "+file, option)
 	case errors.Is(err, fs.ErrExist) && errors.As(err, &refused):
-		return event.Fail(
-			event.Conflict{Message: fmt.Sprintf("%s %v; --force overwrites it", file, refused)})
+		return event.Conflictf("%s %v; --force overwrites it", file, refused)
 	}
 	var device *blockdev.Error
 	if errors.As(err, &device) {
 		err = device.Err // the image was not opened under a name that anybody knows
 	}
-	return event.Fail(event.Report{Err: fmt.Errorf("%s %s: %w", op, file, err)})
+	return event.FailReport(fmt.Errorf("%s %s: %w", op, file, err))
 }
 
 // badOption refuses an option of an image, what names the command, and says which there are if it
@@ -155,10 +153,8 @@ func formatOf(s *session.Session, file string) (string, error) {
 		return suffix, nil
 	}
 	if format := foreign(suffix); format != "" {
-		return "", event.Fail(
-			event.Conflict{Message: fmt.Sprintf(
-				"%s is named as a %s image, which cannot be made; -f says which format it is to have: %s",
-				file, format, strings.Join(formats, " or "))})
+		return "", event.Conflictf("%s is named as a %s image, which cannot be made; -f says which format it is to have: %s",
+			file, format, strings.Join(formats, " or "))
 	}
 	return "raw", nil
 }

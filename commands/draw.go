@@ -135,7 +135,7 @@ func (d *drawing) end(s *session.Session, title string, err error) error {
 		failed = d.file.Commit()
 	}
 	if failed = firstError(failed, d.file.Close()); failed != nil {
-		return s.Also(err, event.Fail(event.FileError{Name: d.svg, Err: bare(failed)}))
+		return s.Also(err, event.FailFile(d.svg, bare(failed)))
 	}
 	s.Emit(event.Drawn{Path: d.svg})
 	return err
@@ -147,7 +147,7 @@ func (d *drawing) drop() error {
 		return nil
 	}
 	if err := d.file.Close(); err != nil {
-		return event.Fail(event.FileError{Name: d.svg, Err: bare(err)})
+		return event.FailFile(d.svg, bare(err))
 	}
 	return nil
 }

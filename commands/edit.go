@@ -87,10 +87,8 @@ func cursorAt(f *session.Flags, off *int64) {
 	f.OptOperand(off, "offset")
 	f.Check("place", func(int) error {
 		if *off < 0 || *off >= f.End() {
-			return event.Fail(event.BadValue{
-				Message: fmt.Sprintf("%d lies behind the end of the image, which has %s", *off,
-					units.Bytes(f.End())),
-			})
+			return event.BadValuef("%d lies behind the end of the image, which has %s",
+				*off, units.Bytes(f.End()))
 		}
 		return nil
 	})
@@ -146,7 +144,7 @@ func (d *editedDisk) run(ctx context.Context, op string, cfg hexedit.Config) err
 	}
 	var failure *event.Failure
 	if err != nil && !errors.As(err, &failure) {
-		return event.Fail(event.Failed{Op: op, Err: err})
+		return event.FailOp(op, err)
 	}
 	return err
 }

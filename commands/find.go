@@ -3,7 +3,6 @@ package commands
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/blksh/blksh/blockdev"
@@ -52,7 +51,7 @@ var find = session.Command{
 			func(word string) error {
 				re, err := parseExpression(word)
 				if err != nil {
-					return event.Fail(event.BadValue{Message: "--regex: " + err.Error()})
+					return event.BadValuef("--regex: %v", err)
 				}
 				q.expression = &re
 				return nil
@@ -64,15 +63,11 @@ var find = session.Command{
 			case q.what.bytes == nil && q.expression == nil:
 				return session.Missing("--text TEXT, --hex BYTES, --base64 BYTES or --regex EXPR")
 			case q.what.bytes != nil && q.expression != nil:
-				return event.Fail(event.Conflict{
-					Message: "--regex does not go together with --hex, --text or --base64",
-				})
+				return event.Conflictf("--regex does not go together with --hex, --text or --base64")
 			case q.most < 1:
 				return noMatchWanted()
 			case q.context < 0 || q.context > mostContext:
-				return event.Fail(event.BadValue{
-					Message: fmt.Sprintf("--context takes 0 to %d lines", mostContext),
-				})
+				return event.BadValuef("--context takes 0 to %d lines", mostContext)
 			}
 			return nil
 		})
@@ -96,9 +91,7 @@ type quest struct {
 	goesOn        bool        // behind a match: what lies before is known
 }
 
-func noMatchWanted() error {
-	return event.Fail(event.BadValue{Message: "--max takes 1 or more"})
-}
+func noMatchWanted() error { return event.BadValuef("--max takes 1 or more") }
 
 // seek looks for it in a range, and leaves what is behind the last match for next.
 func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image, c scope) error {
@@ -190,9 +183,7 @@ var next = session.Command{
 				return noMatchWanted()
 			}
 			if im.Again == nil {
-				return event.Fail(event.BadValue{
-					Message: "nothing was looked for in this image before; 'find' does that",
-				})
+				return event.BadValuef("nothing was looked for in this image before; 'find' does that")
 			}
 			return im.Again(ctx, s, im, most)
 		}

@@ -60,7 +60,7 @@ func infoFailed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return event.Fail(event.Failed{Op: "info", Err: err})
+	return event.FailOp("info", err)
 }
 
 // infoOf is what is known of an open image without reading it.

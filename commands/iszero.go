@@ -112,7 +112,7 @@ func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Im
 			return countAllocated(ctx, im.Dev,
 				&answer)
 		}); err != nil {
-		return event.Fail(event.Failed{Op: op, Err: err})
+		return event.FailOp(op, err)
 	}
 	s.Emit(event.Verified{
 		Range: event.Range(c), As: as, Stored: answer.Data - answer.Untold,

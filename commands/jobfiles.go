@@ -128,7 +128,7 @@ func (f *jobFiles) create(ctx context.Context, name string, o *fio.Options, n in
 	lengths := slices.Repeat([]int64{-1}, n)
 	on, err := o.On(lengths)
 	if err != nil {
-		return event.Fail(event.BadValue{Message: "verify_job: " + err.Error()})
+		return event.BadValuef("verify_job: %v", err)
 	}
 	file, err := f.s.ReplaceFile(ctx,
 		session.Target{Name: name, Over: func([]byte, int64) error { return os.ErrExist }})
@@ -140,7 +140,7 @@ func (f *jobFiles) create(ctx context.Context, name string, o *fio.Options, n in
 	}
 	if err != nil {
 		_ = file.Close()
-		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+		return event.FailFile(name, bare(err))
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (f *jobFiles) extend(ctx context.Context, job *placedJob) error {
 			continue
 		}
 		if err := im.Dev.Truncate(ctx, on.Offset+on.Part, blockdev.PreallocOff); err != nil {
-			return event.Fail(event.Failed{Op: "verify_job", Err: err})
+			return event.FailOp("verify_job", err)
 		}
 	}
 	return nil
@@ -172,13 +172,11 @@ func (f *jobFiles) mayWrite(im *session.Image) error {
 	case !slices.Contains(f.opened, im) || !im.Dev.ReadOnly():
 		return nil
 	case f.current != nil && f.current.Dev.ReadOnly():
-		return event.Fail(
-			event.BadValue{Message: im.Name + ": no job writes while " + f.current.Name +
-				" is open for reading only"})
+		return event.BadValuef("%s: no job writes while %s is open for reading only",
+			im.Name, f.current.Name)
 	}
-	return event.Fail(
-		event.BadValue{Message: im.Name +
-			" is a device, which a job writes to only if it is open with -w"})
+	return event.BadValuef("%s is a device, which a job writes to only if it is open with -w",
+		im.Name)
 }
 
 // cache gives an image the caching that a job asks for while it writes. restore puts it back, and
@@ -199,7 +197,7 @@ func (f *jobFiles) cache(im *session.Image, o *fio.Options) (restore func(contex
 			return nil
 		}
 		if err := im.Dev.Flush(ctx); err != nil {
-			return event.Fail(event.Failed{Op: "verify_job", Err: err})
+			return event.FailOp("verify_job", err)
 		}
 		return nil
 	}

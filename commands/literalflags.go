@@ -19,13 +19,13 @@ func (c *content) flags(f *session.Flags, what string) {
 	f.Flag(0, "hex", args.Text("BYTES"), what+" bytes, written as pairs of hex digits",
 		func(word string) (err error) {
 			if c.bytes, err = args.Hex(word); err != nil {
-				return event.Fail(event.BadValue{Message: err.Error()})
+				return event.BadValuef("%v", err)
 			}
 			return nil
 		})
 	f.Flag(0, "text", args.Text("TEXT"), what+" the bytes of a text", func(word string) error {
 		if word == "" {
-			return event.Fail(event.BadValue{Message: "--text: no bytes"})
+			return event.BadValuef("--text: no bytes")
 		}
 		c.bytes = []byte(word)
 		return nil
@@ -33,7 +33,7 @@ func (c *content) flags(f *session.Flags, what string) {
 	f.Flag(0, "base64", args.Text("BYTES"), what+" bytes, written in base64",
 		func(word string) (err error) {
 			if c.bytes, err = fromBase64(word); err != nil {
-				return event.Fail(event.BadValue{Message: "--base64: " + err.Error()})
+				return event.BadValuef("--base64: %v", err)
 			}
 			return nil
 		})

@@ -82,7 +82,7 @@ func (c *keyChange) check(f *session.Flags) error {
 		bad = fmt.Sprintf("there is no slot %d", c.slot)
 	}
 	if bad != "" {
-		return event.Fail(event.BadValue{Message: bad})
+		return event.BadValuef("%s", bad)
 	}
 	if c.action != "slots" {
 		f.Need(session.Write)
@@ -106,7 +106,7 @@ func (c *keyChange) list(ctx context.Context, s *session.Session, im *session.Im
 func (c *keyChange) add(ctx context.Context, s *session.Session, im *session.Image) error {
 	passphrase, err := s.Passphrase(ctx, c.secret, driver.Question{Image: im.Name, New: true})
 	if err != nil {
-		return event.Fail(event.Report{Err: fmt.Errorf("luks add: %w", err)})
+		return event.FailReport(fmt.Errorf("luks add: %w", err))
 	}
 	defer passphrase.Wipe()
 	key := driver.NewKey{
@@ -132,7 +132,7 @@ func (c *keyChange) remove(ctx context.Context, s *session.Session, im *session.
 	if c.secret != "" {
 		passphrase, err := s.Passphrase(ctx, c.secret, driver.Question{Image: im.Name})
 		if err != nil {
-			return event.Fail(event.Report{Err: fmt.Errorf("luks remove: %w", err)})
+			return event.FailReport(fmt.Errorf("luks remove: %w", err))
 		}
 		defer passphrase.Wipe()
 		err = onDevice(ctx, s, im, "luks remove",

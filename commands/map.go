@@ -40,7 +40,7 @@ var alloc = session.Command{
 			err := s.Do(ctx,
 				func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) })
 			if err != nil {
-				return event.Fail(event.Failed{Op: "is_allocated", Err: err})
+				return event.FailOp("is_allocated", err)
 			}
 			s.Emit(answer)
 			return nil
@@ -126,7 +126,7 @@ type mapping struct {
 
 func (m *mapping) run(ctx context.Context, s *session.Session, im *session.Image) error {
 	if err := im.Dev.Usable(); err != nil {
-		return event.Fail(event.Failed{Op: "map", Err: err})
+		return event.FailOp("map", err)
 	}
 	size := im.Dev.Size()
 	if m.Len < 0 { // where a map is always one of everything

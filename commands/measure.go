@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
@@ -94,7 +93,7 @@ func measureFailed(err error) error {
 	case errors.As(err, &option):
 		return badOption("measure", err)
 	case errors.Is(err, blockdev.ErrNotSupported):
-		return event.Fail(event.BadValue{Message: fmt.Sprintf("measure: %v", err)})
+		return event.BadValuef("measure: %v", err)
 	}
-	return event.Fail(event.Failed{Op: "measure", Err: err})
+	return event.FailOp("measure", err)
 }

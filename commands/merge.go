@@ -50,11 +50,11 @@ var mergeCommand = session.Command{
 func mergeFile(ctx context.Context, m *merge.Merger, name string) error {
 	f, err := target.OpenInput(ctx, name)
 	if err != nil {
-		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+		return event.FailFile(name, bare(err))
 	}
 	defer f.Close()
 	if err := m.Read(ctx, name, f); err != nil {
-		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+		return event.FailFile(name, bare(err))
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func treeHash(algorithm string) func() hash.Hash {
 func tellMerged(s *session.Session, m *merge.Merger, limit int) error {
 	list, err := m.Verdicts()
 	if err != nil {
-		return event.Fail(event.BadValue{Message: "merge: " + err.Error()})
+		return event.BadValuef("merge: %v", err)
 	}
 	worst := 0
 	for _, idle := range m.Idle() {

@@ -55,7 +55,7 @@ type multiple struct {
 func (m *multiple) setFirst(word string) error {
 	b, err := args.PatternByte(word)
 	if err != nil {
-		return event.Fail(event.BadValue{Message: err.Error()})
+		return event.BadValuef("%v", err)
 	}
 	m.first = b
 	return nil

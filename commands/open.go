@@ -30,8 +30,7 @@ var open = session.Command{
 			"open a snapshot inside the image, by its id or name, to be read",
 			func(word string) error {
 				if word == "" {
-					return event.Fail(
-						event.BadValue{Message: "--snapshot needs the id or name of a snapshot"})
+					return event.BadValuef("--snapshot needs the id or name of a snapshot")
 				}
 				o.LoadSnapshot = word
 				return nil
@@ -47,8 +46,7 @@ var open = session.Command{
 			"key=value,... for the image and, below file., for what it lies in",
 			func(word string) error {
 				if f.ImageOpts() {
-					return event.Fail(
-						event.Conflict{Message: "--image-opts and 'open -o' are mutually exclusive"})
+					return event.Conflictf("--image-opts and 'open -o' are mutually exclusive")
 				}
 				return f.Options(o.Options, word)
 			})
@@ -149,8 +147,7 @@ var reopen = session.Command{
 		access := func(readOnly bool) func() error {
 			return func() error {
 				if r.ReadOnly != nil {
-					return event.Fail(
-						event.Report{Err: driver.Refuse("Only one -r/-w option may be given")})
+					return event.FailReport(driver.Refuse("Only one -r/-w option may be given"))
 				}
 				r.ReadOnly = &readOnly
 				return nil

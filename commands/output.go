@@ -62,15 +62,15 @@ func (v *view) settle(machine bool) error {
 	v.show = v.show || v.fold || v.layout != event.DumpLayout{}
 	switch {
 	case v.ordered && v.layout.Word == 0:
-		return event.Fail(event.Conflict{Message: "--endian requires --words to be specified"})
+		return event.Conflictf("--endian requires --words to be specified")
 	case v.layout.Word > 0 && v.layout.Style != "":
-		return event.Fail(event.Conflict{Message: "--words and --style do not go together"})
+		return event.Conflictf("--words and --style do not go together")
 	case v.show && v.output == stdout:
-		return event.Fail(event.Conflict{Message: "-v and -o - both write to standard output"})
+		return event.Conflictf("-v and -o - both write to standard output")
 	case v.force && (v.output == "" || v.output == stdout):
-		return event.Fail(event.Conflict{Message: "--force requires -o FILE to be specified"})
+		return event.Conflictf("--force requires -o FILE to be specified")
 	case v.output != "" && machine:
-		return event.Fail(event.Conflict{Message: "-o and -b cannot be specified at the same time"})
+		return event.Conflictf("-o and -b cannot be specified at the same time")
 	}
 	return nil
 }
@@ -83,8 +83,7 @@ func (v *view) open(ctx context.Context, s *session.Session) error {
 	v.objects = s.NoBytes
 	switch {
 	case v.output == stdout && s.NoBytes:
-		return event.Fail(
-			event.Conflict{Message: "-o - and --json both write to standard output; with -v the bytes are part of the objects"})
+		return event.Conflictf("-o - and --json both write to standard output; with -v the bytes are part of the objects")
 	case v.output == stdout || v.output == "":
 		return nil
 	}
@@ -113,7 +112,7 @@ func (v *view) fileError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return event.Fail(event.FileError{Name: v.output, Err: bare(err)})
+	return event.FailFile(v.output, bare(err))
 }
 
 // shownAtOnce is how many bytes are handed on before a person is asked for who may want no more.

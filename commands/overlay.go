@@ -66,7 +66,7 @@ func closeToo(s *session.Session, dev *blockdev.Device, err error) error {
 func (o *overlay) recorded() (session.Opening, error) {
 	link, ok := o.dev.BackingFile()
 	if !ok || link.Name == "" {
-		return session.Opening{}, conflict("%s has no backing file", o.Name)
+		return session.Opening{}, event.Conflictf("%s has no backing file", o.Name)
 	}
 	return session.Opening{
 		Name: driver.Beside(o.Name, link.Name), From: o.Name, BackingDevice: o.BackingDevice,
@@ -78,13 +78,13 @@ func (o *overlay) recorded() (session.Opening, error) {
 func (o *overlay) snapshots(ctx context.Context) ([]blockdev.Snapshot, error) {
 	list, err := o.dev.Snapshots(ctx)
 	if err != nil && !errors.Is(err, blockdev.ErrNotSupported) {
-		return nil, event.Fail(event.Failed{Op: "list snapshots", Err: err})
+		return nil, event.FailOp("list snapshots", err)
 	}
 	return list, nil
 }
 
 // snapshotsSuffer refuses what would change the contents of snapshots.
 func (o *overlay) snapshotsSuffer() error {
-	return conflict("%s has snapshots, which stand on its backing file too "+
+	return event.Conflictf("%s has snapshots, which stand on its backing file too "+
 		"and would not show the same afterwards", o.Name)
 }

@@ -68,8 +68,7 @@ var read = session.Command{
 				partLen = r.n - partOff
 			}
 			if partLen < 0 || partOff > r.n || partLen > r.n-partOff {
-				return event.Fail(
-					event.Conflict{Message: "pattern verification range exceeds end of read data"})
+				return event.Conflictf("pattern verification range exceeds end of read data")
 			}
 			r.checkOff, r.checkLen = partOff, partLen
 			return nil

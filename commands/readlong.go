@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/blksh/blksh/blockdev"
@@ -29,9 +28,7 @@ func (r *reading) place(position, end int64) error {
 			r.off = position
 		}
 		if r.off >= end && !whole {
-			return event.Fail(
-				event.Conflict{Message: fmt.Sprintf(
-					"the image ends at %d; 'read -v 0' begins again", end)})
+			return event.Conflictf("the image ends at %d; 'read -v 0' begins again", end)
 		}
 	}
 	if r.n < 0 {

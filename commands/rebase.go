@@ -69,7 +69,7 @@ type rebaseJob struct {
 // run does it with the overlay open. unsafe: what it shows may change.
 func (r *rebaseJob) run(ctx context.Context, s *session.Session, unsafe bool) error {
 	if _, ok := r.dev.BackingFile(); !ok {
-		return conflict("images of the format %s have no backing file", r.dev.Info().Driver)
+		return event.Conflictf("images of the format %s have no backing file", r.dev.Info().Driver)
 	}
 	if !unsafe {
 		if err := r.keep(ctx, s); err != nil {
@@ -86,7 +86,7 @@ func (r *rebaseJob) rename(ctx context.Context, s *session.Session) error {
 			r.dev.Flush(context.WithoutCancel(ctx)))
 	})
 	if err != nil {
-		return event.Fail(event.Failed{Op: "rebase", Err: err})
+		return event.FailOp("rebase", err)
 	}
 	s.Emit(event.Rebased{
 		Name: r.Name, Backing: r.link.Name, Format: r.link.Format, Written: r.result.Written,

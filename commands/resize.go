@@ -65,7 +65,7 @@ func mayShrink(op string, old, size int64, shrink bool) error {
 	if size >= old || size < 0 || shrink {
 		return nil
 	}
-	return conflict("%s: what lies behind byte %d of %d would be lost; --shrink cuts it off", op,
+	return event.Conflictf("%s: what lies behind byte %d of %d would be lost; --shrink cuts it off", op,
 		size, old)
 }
 
@@ -85,7 +85,8 @@ func changeLength(ctx context.Context, s *session.Session, im *session.Image, op
 	}
 	now := im.Dev.Size()
 	if now != size { // a device stays as it is
-		return conflict("%s: the image is %s long, and cannot be made %d", op, units.Bytes(now), size)
+		return event.Conflictf("%s: the image is %s long, and cannot be made %d",
+			op, units.Bytes(now), size)
 	}
 	s.Emit(event.Resized{From: old, To: now})
 	return nil
@@ -97,11 +98,11 @@ func newLength(old int64, by byte, size int64) (int64, error) {
 	case by == '+' && size <= math.MaxInt64-old-blockdev.SectorSize:
 		size += old
 	case by == '-' && size > old:
-		return 0, conflict("resize: the image is only %s long", units.Bytes(old))
+		return 0, event.Conflictf("resize: the image is only %s long", units.Bytes(old))
 	case by == '-':
 		size = old - size
 	case by == '+' || size < 0 || size > math.MaxInt64-blockdev.SectorSize:
-		return 0, event.Fail(event.Failed{Op: "resize", Err: syscall.EFBIG})
+		return 0, event.FailOp("resize", syscall.EFBIG)
 	}
 	return (size + blockdev.SectorSize - 1) &^ (blockdev.SectorSize - 1), nil
 }

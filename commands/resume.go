@@ -2,7 +2,6 @@ package commands
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/blksh/blksh/commands/event"
@@ -25,8 +24,8 @@ func (r *resumption) declare(f *session.Flags) {
 func (r *resumption) skip(op string, c *scope) error {
 	done := max(0, r.from-c.Off)
 	if done > c.Len {
-		return event.Fail(event.BadValue{Message: fmt.Sprintf(
-			"%s: --resume %d lies behind the range, which ends at %d", op, r.from, c.Off+c.Len)})
+		return event.BadValuef("%s: --resume %d lies behind the range, which ends at %d",
+			op, r.from, c.Off+c.Len)
 	}
 	c.Off, c.Len = c.Off+done, c.Len-done
 	return nil

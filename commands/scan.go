@@ -104,7 +104,7 @@ func stopped(ctx context.Context, op string, r event.Range, done int64, err erro
 	case errors.As(err, &told):
 		return told
 	}
-	return event.Fail(event.Failed{Op: op, Err: err})
+	return event.FailOp(op, err)
 }
 
 // zeroPiece is the most that is made zero or discarded at once, in bytes: what has begun cannot be

@@ -114,10 +114,8 @@ func (j *serveJob) checks(f *session.Flags) {
 
 func (j *serveJob) addExport(name string) error {
 	if len(name) > nbdserver.MaxName {
-		return event.Fail(event.BadValue{
-			Message: fmt.Sprintf("--export takes a name of at most %d bytes, not one of %d",
-				nbdserver.MaxName, len(name)),
-		})
+		return event.BadValuef("--export takes a name of at most %d bytes, not one of %d",
+			nbdserver.MaxName, len(name))
 	}
 	j.exports = append(j.exports, name)
 	return nil
@@ -167,7 +165,7 @@ func (j *serveJob) openAll(
 		if k := slices.IndexFunc(j.images[:i], func(other string) bool {
 			return other == name || sameFile(other, name)
 		}); k >= 0 {
-			return list, conflict("serve: %s and %s are one image", j.images[k], name)
+			return list, event.Conflictf("serve: %s and %s are one image", j.images[k], name)
 		}
 		o := j.opening
 		o.Name = name
@@ -236,7 +234,7 @@ func (j *serveJob) name(list []served) error {
 			x.name = filepath.Base(j.images[i])
 		}
 		if seen[x.name] {
-			return conflict("serve: two exports are called '%s'; --export gives them other names",
+			return event.Conflictf("serve: two exports are called '%s'; --export gives them other names",
 				x.name)
 		}
 		seen[x.name] = true
@@ -310,7 +308,7 @@ func (j *serveJob) serve(
 			say(j.client(n))
 		case err := <-ended:
 			if err != nil {
-				return event.Fail(event.Failed{Op: "serve", Err: err})
+				return event.FailOp("serve", err)
 			}
 			return nil
 		}
@@ -335,7 +333,7 @@ func (j *serveJob) encryption() (*tls.Config, error) {
 	c := nbd.Credentials{Dir: j.tls, Server: true, VerifyPeer: true}
 	config, err := c.ServerConfig()
 	if err != nil {
-		return nil, event.Fail(event.Failed{Op: "serve", Err: err})
+		return nil, event.FailOp("serve", err)
 	}
 	return config, nil
 }
@@ -377,9 +375,7 @@ func (p *place) flags(f *session.Flags) {
 func (p *place) setPort(word string) (err error) {
 	p.tcp = true
 	if p.port, err = strconv.ParseUint(word, 10, 16); err != nil {
-		return event.Fail(event.BadValue{
-			Message: fmt.Sprintf("--port takes a number up to 65535, not '%s'", word),
-		})
+		return event.BadValuef("--port takes a number up to 65535, not '%s'", word)
 	}
 	return nil
 }
@@ -397,13 +393,13 @@ const firstHanded = 3
 // handed is the socket that the program was started with.
 func handed() (net.Listener, error) {
 	if n := os.Getenv("LISTEN_FDS"); n != "1" {
-		return nil, conflict("serve: the program was started with LISTEN_FDS=%s, and serves on one "+
+		return nil, event.Conflictf("serve: the program was started with LISTEN_FDS=%s, and serves on one "+
 			"socket", n)
 	}
 	f := os.NewFile(firstHanded, "socket")
 	l, err := net.FileListener(f)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, conflict("serve: descriptor %d, which the program was started with, is no "+
+		return nil, event.Conflictf("serve: descriptor %d, which the program was started with, is no "+
 			"socket that listens: %v", firstHanded, bare(err))
 	}
 	return l, nil
@@ -426,7 +422,7 @@ func (p *place) listen() (net.Listener, error) {
 		}
 		l, err = net.Listen("tcp", net.JoinHostPort(host, strconv.FormatUint(p.port, 10)))
 	case len(p.path) > longestPath:
-		return nil, conflict("serve: '%s' is too long for a socket, whose path has at most %d bytes",
+		return nil, event.Conflictf("serve: '%s' is too long for a socket, whose path has at most %d bytes",
 			p.path, longestPath)
 	default:
 		l, err = listenAt(p.path)
@@ -445,19 +441,21 @@ func (p *place) refused(err error) error {
 	}
 	switch {
 	case errors.As(err, new(*net.DNSError)), errors.Is(err, syscall.EADDRNOTAVAIL):
-		return conflict("serve: --bind takes an address of this machine, and '%s' is none", p.bind)
+		return event.Conflictf("serve: --bind takes an address of this machine, and '%s' is none",
+			p.bind)
 	case p.path == "" && errors.Is(err, syscall.EADDRINUSE):
-		return conflict("serve: %s is in use; --port 0 takes a free one", named)
+		return event.Conflictf("serve: %s is in use; --port 0 takes a free one", named)
 	case errors.Is(err, syscall.EADDRINUSE) && !isSocket(p.path):
-		return conflict("serve: '%s' is there already, and is no socket", named)
+		return event.Conflictf("serve: '%s' is there already, and is no socket", named)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return conflict("serve: '%s' is there already; remove it if no server uses it", named)
+		return event.Conflictf("serve: '%s' is there already; remove it if no server uses it",
+			named)
 	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
-		return conflict("serve: there is no directory '%s'", filepath.Dir(p.path))
+		return event.Conflictf("serve: there is no directory '%s'", filepath.Dir(p.path))
 	case errors.Is(err, os.ErrPermission):
-		return conflict("serve: %s: %v", named, bare(err))
+		return event.Conflictf("serve: %s: %v", named, bare(err))
 	}
-	return event.Fail(event.Failed{Op: "serve", Err: err})
+	return event.FailOp("serve", err)
 }
 
 // isSocket says what a name is of.

@@ -96,7 +96,7 @@ func decodeOn(ctx context.Context, s *session.Session, im *session.Image,
 		return err
 	})
 	if err != nil {
-		return nil, event.Fail(event.Failed{Op: "show", Err: err})
+		return nil, event.FailOp("show", err)
 	}
 	for i := range parts {
 		parts[i].Off += off

@@ -60,12 +60,12 @@ func snapshotActions() []string { return []string{"list", "create", "apply", "de
 func (c *snapshotting) check(f *session.Flags) error {
 	if c.action == "list" {
 		if c.named {
-			return event.Fail(event.BadValue{Message: "snapshot list takes no name"})
+			return event.BadValuef("snapshot list takes no name")
 		}
 		return nil
 	}
 	if !c.named {
-		return event.Fail(event.BadValue{Message: "snapshot " + c.action + " needs a name"})
+		return event.BadValuef("snapshot %s needs a name", c.action)
 	}
 	f.Need(session.Write)
 	if c.action == "apply" {
@@ -100,7 +100,7 @@ func snapshotsOf(list []blockdev.Snapshot) []event.Snapshot {
 func (c *snapshotting) change(ctx context.Context, s *session.Session, im *session.Image) error {
 	op := "snapshot " + c.action
 	if err := s.Drain(ctx, im); err != nil {
-		return event.Fail(event.Failed{Op: op, Err: err})
+		return event.FailOp(op, err)
 	}
 	now := s.Now()
 	var done blockdev.Snapshot

@@ -24,7 +24,7 @@ var sourceCommand = session.Command{
 		f.Word("file", args.File, word(&name))
 		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
 			if s.Source == nil {
-				return event.Fail(event.Conflict{Message: "scripts cannot be read here"})
+				return event.Conflictf("scripts cannot be read here")
 			}
 			return s.Within(func() error { return s.Source(ctx, name) })
 		}

@@ -201,7 +201,7 @@ func (t *transfer) failed(err error) error {
 	if errors.As(err, &told) {
 		return told
 	}
-	return event.Fail(event.Failed{Op: t.op, Err: err})
+	return event.FailOp(t.op, err)
 }
 
 // plain is a request without data: what to do and nothing to look at afterwards.

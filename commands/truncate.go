@@ -37,14 +37,13 @@ var truncate = session.Command{
 		})
 		f.Offer("writable", func(int) error {
 			if f.Image().Dev.ReadOnly() {
-				return event.Fail(event.Failed{Op: "truncate", Err: syscall.EACCES})
+				return event.FailOp("truncate", syscall.EACCES)
 			}
 			return nil
 		})
 		f.Offer("grow-only", func(int) error {
 			if d := f.Image().Dev; d.Info().Cluster > 0 && size < d.Size() {
-				return event.Fail(
-					event.Failed{Op: "truncate", Err: &driver.ShrinkError{Format: d.Info().Driver}})
+				return event.FailOp("truncate", &driver.ShrinkError{Format: d.Info().Driver})
 			}
 			return nil
 		})
@@ -67,8 +66,7 @@ func preallocationFlag(f *session.Flags, mode *blockdev.Prealloc) {
 		func(word string) error {
 			var ok bool
 			if *mode, ok = driver.ParsePrealloc(word); !ok {
-				return event.Fail(
-					event.Report{Err: driver.Refuse("Invalid preallocation mode '%s'", word)})
+				return event.FailReport(driver.Refuse("Invalid preallocation mode '%s'", word))
 			}
 			return nil
 		})
@@ -85,7 +83,7 @@ var length = session.Command{
 	New: func(*session.Flags) session.Run {
 		return func(_ context.Context, s *session.Session, im *session.Image) error {
 			if err := im.Dev.Usable(); err != nil {
-				return event.Fail(event.Failed{Op: "length", Err: err})
+				return event.FailOp("length", err)
 			}
 			size := im.Dev.Size()
 			s.Emit(event.Length{Bytes: size})

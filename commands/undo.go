@@ -54,7 +54,7 @@ type undoing struct {
 func (u *undoing) run(ctx context.Context, s *session.Session, im *session.Image) error {
 	log, closeLog, err := openLog(ctx, u.name)
 	if err != nil {
-		return event.Fail(event.FileError{Name: u.name, Err: bare(err)})
+		return event.FailFile(u.name, bare(err))
 	}
 	defer closeLog()
 	err = onDevice(ctx, s, im, "undo", func(ctx context.Context, d *blockdev.Device) error {
@@ -72,7 +72,7 @@ func (u *undoing) run(ctx context.Context, s *session.Session, im *session.Image
 	var damaged *undo.DamagedError
 	switch {
 	case errors.As(err, &damaged):
-		return event.Fail(event.FileError{Name: u.name, Err: damagedLog{damaged}})
+		return event.FailFile(u.name, damagedLog{damaged})
 	case errors.As(err, &foreign):
 		return event.Fail(event.ForeignChanges{
 			Log: u.name, Ranges: foreign.Ranges, Count: foreign.Count, Bytes: foreign.Bytes,

@@ -72,8 +72,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (state *fio.St
 		return state, b.stopped(ctx, run, result, err)
 	}
 	if result.Writes == 0 && b.from == 0 {
-		return state, event.Fail(
-			event.BadValue{Message: b.op + ": nothing was written: " + b.whyNothing(run)})
+		return state, event.BadValuef("%s: nothing was written: %s", b.op, b.whyNothing(run))
 	}
 	s.Emit(event.BlocksWritten{
 		Blocks: b.blocks(run), Fio: run.job.Workload().Fio, Bytes: result.Written,
@@ -205,9 +204,9 @@ func (b *blockJob) length() int64 {
 func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *job.Result, err error) error {
 	if ctx.Err() == nil {
 		if refused(err) {
-			return event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
+			return event.BadValuef("%s: %v", b.op, err)
 		}
-		return event.Fail(event.Failed{Op: b.op, Err: err})
+		return event.FailOp(b.op, err)
 	}
 	stop := event.Interrupted{
 		Op: b.op, Range: b.blocks(run).Range, Done: run.progress.Done,
@@ -239,10 +238,10 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session,
 		o.MaxRequest = job.ScanRequest
 	}
 	if o.Offset < 0 || n < 0 || o.Offset > b.image.Dev.Size()-n {
-		return nil, event.Fail(event.Failed{Op: b.op, Err: &blockdev.Error{
+		return nil, event.FailOp(b.op, &blockdev.Error{
 			Op: b.op, Node: b.image.Dev.Info().Driver, Off: o.Offset, Len: n,
 			Err: &blockdev.RangeError{Size: b.image.Dev.Size()},
-		}})
+		})
 	}
 	b.settleFile(s)
 	run := &blockRun{blockJob: b, phase: phase}
@@ -261,7 +260,7 @@ func (b *blockJob) prepare(ctx context.Context, s *session.Session,
 	}
 	var err error
 	if run.job, err = job.New(o, hooks); err != nil {
-		return nil, event.Fail(event.BadValue{Message: b.op + ": " + err.Error()})
+		return nil, event.BadValuef("%s: %v", b.op, err)
 	}
 	return run, nil
 }
@@ -437,7 +436,7 @@ func (b *blockJob) flags(f *session.Flags) {
 	f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio has such blocks",
 		func(word string) (err error) {
 			if b.options.Fio, err = fio.ParseRelease(word); err != nil {
-				return event.Fail(event.BadValue{Message: err.Error()})
+				return event.BadValuef("%v", err)
 			}
 			return nil
 		})
@@ -445,8 +444,7 @@ func (b *blockJob) flags(f *session.Flags) {
 		"a number in each header that tells old blocks from new", func(word string) error {
 			n, err := f.Number("generation", word)
 			if err == nil && (n < 1 || n > 1<<32-1) {
-				err = event.Fail(
-					event.BadValue{Message: "--generation takes a number from 1 to 4294967295"})
+				err = event.BadValuef("--generation takes a number from 1 to 4294967295")
 			}
 			b.options.Generation = uint32(n)
 			return err
@@ -455,8 +453,7 @@ func (b *blockJob) flags(f *session.Flags) {
 		"any other option of a fio job, such as norandommap=1", func(word string) error {
 			name, value, _ := strings.Cut(word, "=")
 			if elsewhere(name) {
-				return event.Fail(
-					event.BadValue{Message: "-o " + name + " has a place in job files only"})
+				return event.BadValuef("-o %s has a place in job files only", name)
 			}
 			return b.set(name, value)
 		})
@@ -474,8 +471,7 @@ func mergeFlag(f *session.Flags, merge *int64) {
 		"send neighbouring requests as one of up to SIZE bytes", func(word string) (err error) {
 			*merge, err = f.Number("merge", word)
 			if err == nil && (*merge < 0 || *merge > fio.MaxMerge) {
-				err = event.Fail(
-					event.BadValue{Message: "--merge takes up to " + units.Size(fio.MaxMerge)})
+				err = event.BadValuef("--merge takes up to %s", units.Size(fio.MaxMerge))
 			}
 			return err
 		})
@@ -508,7 +504,7 @@ func caching(option string) bool {
 func (b *blockJob) set(name, value string) error {
 	why, err := b.options.Set(name, value)
 	if err != nil {
-		return event.Fail(event.BadValue{Message: err.Error()})
+		return event.BadValuef("%v", err)
 	}
 	if caching(name) {
 		why = "caching is the image's; -t and -n say how it is opened"

@@ -39,7 +39,7 @@ func (j *journalFile) end() error {
 		err = j.Commit
 	}
 	if err := err(); err != nil {
-		return event.Fail(event.FileError{Name: j.Name(), Err: bare(err)})
+		return event.FailFile(j.Name(), bare(err))
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (b *blockJob) openJournal(ctx context.Context, s *session.Session, name str
 	}
 	if err := b.resumeJournal(ctx); err != nil {
 		file.Close()
-		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+		return event.FailFile(name, bare(err))
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func saveState(state *fio.State, file *target.File) error {
 		err = file.Commit()
 	}
 	if err != nil {
-		return event.Fail(event.FileError{Name: file.Name(), Err: bare(err)})
+		return event.FailFile(file.Name(), bare(err))
 	}
 	return nil
 }

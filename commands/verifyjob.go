@@ -62,7 +62,7 @@ var verifyJob = session.Command{
 		f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio makes such blocks",
 			func(word string) (err error) {
 				if j.options.Fio, err = fio.ParseRelease(word); err != nil {
-					return event.Fail(event.BadValue{Message: err.Error()})
+					return event.BadValuef("%v", err)
 				}
 				j.given = true
 				return nil
@@ -105,7 +105,7 @@ type jobFile struct {
 func (j *jobFile) load(ctx context.Context) error {
 	file, err := target.OpenInput(ctx, j.name)
 	if err != nil {
-		return event.Fail(event.FileError{Name: j.name, Err: bare(err)})
+		return event.FailFile(j.name, bare(err))
 	}
 	defer file.Close()
 	j.jobs, j.notes, err = fio.ParseJobFile(file, j.options, fio.Surroundings{
@@ -115,14 +115,12 @@ func (j *jobFile) load(ctx context.Context) error {
 		Getenv: os.Getenv, Keywords: keywords(),
 	})
 	if err != nil {
-		return event.Fail(event.BadValue{Message: j.name + ": " + err.Error()})
+		return event.BadValuef("%s: %v", j.name, err)
 	}
 	chosen, files := 0, 0
 	j.jobs = slices.DeleteFunc(j.jobs, func(o fio.Options) bool { return o.NoData })
 	if len(j.jobs) == 0 {
-		return event.Fail(event.BadValue{
-			Message: j.name + ": no job has an ioengine that moves data",
-		})
+		return event.BadValuef("%s: no job has an ioengine that moves data", j.name)
 	}
 	for i := range j.jobs {
 		o := &j.jobs[i]
@@ -133,14 +131,11 @@ func (j *jobFile) load(ctx context.Context) error {
 	}
 	switch {
 	case chosen == 0:
-		return event.Fail(
-			event.BadValue{Message: fmt.Sprintf("%s: no section is called %s", j.name, j.section)})
+		return event.BadValuef("%s: no section is called %s", j.name, j.section)
 	case j.from > 0 && (chosen > 1 || files > 1):
-		return event.Fail(
-			event.BadValue{Message: "--resume is for one job on one file; --section chooses one"})
+		return event.BadValuef("--resume is for one job on one file; --section chooses one")
 	case j.from > 0 && !j.read && !j.written:
-		return event.Fail(
-			event.BadValue{Message: "--resume requires --read or --write, as what was stopped was the one or the other"})
+		return event.BadValuef("--resume requires --read or --write, as what was stopped was the one or the other")
 	}
 	return nil
 }
@@ -208,9 +203,8 @@ func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image
 		damaged = firstError(damaged, err)
 	}
 	if idle {
-		return event.Fail(
-			event.BadValue{Message: j.name +
-				": no job says with verify= what to verify, and none writes"})
+		return event.BadValuef("%s: no job says with verify= what to verify, and none writes",
+			j.name)
 	}
 	return damaged
 }
@@ -277,7 +271,7 @@ func (job *placedJob) placed() (fio.Options, error) {
 			"job, which may have made this one; offsets in bytes say where its blocks are", on.Name)
 	}
 	if err != nil {
-		return on, event.Fail(event.BadValue{Message: "verify_job: " + err.Error()})
+		return on, event.BadValuef("verify_job: %v", err)
 	}
 	return on, nil
 }

@@ -76,8 +76,7 @@ var verifyRead = session.Command{
 			func() bool { return acknowledged && journal == "" })
 		f.Check("journal-range", func(operands int) error {
 			if journal != "" && operands > 0 {
-				return event.Fail(
-					event.Conflict{Message: "--journal says which range it is about, so none can be given"})
+				return event.Conflictf("--journal says which range it is about, so none can be given")
 			}
 			return nil
 		})
@@ -124,12 +123,12 @@ func classesHelp() string {
 func (b *blockJob) readJournal(ctx context.Context, name string, acknowledged bool) error {
 	f, err := target.OpenInput(ctx, name)
 	if err != nil {
-		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+		return event.FailFile(name, bare(err))
 	}
 	defer f.Close()
 	journal, err := job.ReadJournal(ctx, f)
 	if err != nil {
-		return event.Fail(event.FileError{Name: name, Err: err})
+		return event.FailFile(name, err)
 	}
 	b.options = journal.Options(b.options)
 	b.history, b.scan = journal.History(acknowledged), false
@@ -143,11 +142,11 @@ const longestState = 64 << 20
 func (b *blockJob) readState(ctx context.Context, name string) error {
 	data, err := readFile(ctx, name, longestState)
 	if err != nil {
-		return event.Fail(event.FileError{Name: name, Err: bare(err)})
+		return event.FailFile(name, bare(err))
 	}
 	state, err := fio.ReadState(data)
 	if err != nil {
-		return event.Fail(event.FileError{Name: name, Err: err})
+		return event.FailFile(name, err)
 	}
 	b.history, b.scan = job.StateHistory(state), false
 	return nil

@@ -51,9 +51,8 @@ func (b *blockJob) share(ctx context.Context, s *session.Session) (some bool, er
 	switch {
 	case !some:
 	case o.Only != fio.Slice{} && o.Only != part:
-		return false, event.Fail(event.BadValue{Message: fmt.Sprintf(
-			"%s: the journal is that of another part, from %d to %d", b.op, o.Only.From,
-			o.Only.To)})
+		return false, event.BadValuef("%s: the journal is that of another part, from %d to %d",
+			b.op, o.Only.From, o.Only.To)
 	case b.scan:
 		if err := b.whole(ctx, s, part); err != nil {
 			return false, err
@@ -128,10 +127,10 @@ func (b *blockJob) look(
 // uncut is why a scan cannot be cut.
 func (b *blockJob) uncut(err error) error {
 	if !refused(err) || errors.Is(err, session.ErrInterrupted) {
-		return event.Fail(event.Failed{Op: b.op, Err: err})
+		return event.FailOp(b.op, err)
 	}
-	return event.Fail(event.BadValue{Message: fmt.Sprintf("%s: --shard: %v; "+
-		"-b says how long blocks are, --exact of which job", b.op, err)})
+	return event.BadValuef("%s: --shard: %v; "+
+		"-b says how long blocks are, --exact of which job", b.op, err)
 }
 
 // blockOf is the longest block of a job, in bytes.
@@ -171,10 +170,8 @@ func (j *jobFile) shareable(jobs []placedJob) error {
 				return slices.Contains(other.images, im)
 			})
 			if shared && !cutAlike(&other.options, &w.options) {
-				return event.Fail(event.BadValue{Message: fmt.Sprintf(
-					"verify_job: --shard: jobs %s and %s write to the same blocks, and are not of "+
-						"one range and block size, so that they are cut in other places",
-					other.options.Name, w.options.Name)})
+				return event.BadValuef("verify_job: --shard: jobs %s and %s write to the same blocks, and are not of "+
+					"one range and block size, so that they are cut in other places", other.options.Name, w.options.Name)
 			}
 		}
 		writers = append(writers, w)

@@ -106,9 +106,7 @@ type wireCall struct {
 func (c *wireJob) setTimeout(word string) error {
 	n, err := strconv.ParseUint(word, 10, 32)
 	if err != nil || n == 0 {
-		return event.Fail(event.BadValue{
-			Message: fmt.Sprintf("--timeout takes a number of seconds, not '%s'", word),
-		})
+		return event.BadValuef("--timeout takes a number of seconds, not '%s'", word)
 	}
 	c.timeout = time.Duration(n) * time.Second
 	return nil
@@ -126,7 +124,7 @@ func (c *wireJob) run(ctx context.Context, s *session.Session, _ *session.Image)
 	}
 	err = c.connected(ctx, s)
 	if left := leave(ctx, nil); err == nil && left != nil {
-		err = event.Fail(event.Failed{Op: "wire", Err: asRefusal(left)})
+		err = event.FailOp("wire", asRefusal(left))
 	}
 	return err
 }
@@ -154,7 +152,7 @@ func (c *wireJob) connected(ctx context.Context, s *session.Session) (err error)
 	})
 	_ = c.wire.Close() // a server that takes no leave was told of already
 	if err != nil {
-		return event.Fail(event.Failed{Op: "wire", Err: err})
+		return event.FailOp("wire", err)
 	}
 	return c.verdict()
 }
@@ -325,7 +323,7 @@ func (c *wireJob) verdict() error {
 	if left > 0 {
 		text += fmt.Sprintf("; requests that were not sent: %d", left)
 	}
-	return event.Fail(event.Failed{Op: "wire", Err: driver.RefuseAs(syscall.EPROTO, "%s", text)})
+	return event.FailOp("wire", driver.RefuseAs(syscall.EPROTO, "%s", text))
 }
 
 // mostWireData is how much data one request may carry, in bytes.
@@ -340,7 +338,7 @@ func parseWire(text string, size uint64) (*wireCall, error) {
 		call.text = strings.Join(fields, " ")
 	}
 	if len(fields) == 0 {
-		return nil, conflict("wire: '%s' names no command", text)
+		return nil, event.Conflictf("wire: '%s' names no command", text)
 	}
 	if err := call.command(fields[0]); err != nil {
 		return nil, err
@@ -361,11 +359,11 @@ func parseWire(text string, size uint64) (*wireCall, error) {
 			err = fmt.Errorf("'%s' is one word too many", field)
 		}
 		if err != nil {
-			return nil, conflict("wire: '%s': %v", text, err)
+			return nil, event.Conflictf("wire: '%s': %v", text, err)
 		}
 	}
 	if err := call.fill(data); err != nil {
-		return nil, conflict("wire: '%s': %v", text, err)
+		return nil, event.Conflictf("wire: '%s': %v", text, err)
 	}
 	return call, nil
 }
@@ -379,7 +377,8 @@ func (c *wireCall) command(word string) error {
 		}
 		n, err := strconv.ParseUint(word, 0, 16)
 		if err != nil {
-			return 0, conflict("wire: '%s' is no command, no flag, and no number below 65536", word)
+			return 0, event.Conflictf("wire: '%s' is no command, no flag, and no number below 65536",
+				word)
 		}
 		return uint16(n), nil
 	}

@@ -86,13 +86,13 @@ var write = session.Command{
 		})
 		f.Offer("compresses", func(int) error { // asked before permission
 			if w.compressed && f.Image().Dev.Info().WriteTakes&blockdev.Compressed == 0 {
-				return event.Fail(event.Failed{Op: "write", Err: blockdev.ErrNotSupported})
+				return event.FailOp("write", blockdev.ErrNotSupported)
 			}
 			return nil
 		})
 		f.Offer("one-cluster", func(int) error {
 			if size := f.Image().Dev.Info().Cluster; w.compressed && size > 0 && w.n != size {
-				return event.Fail(event.Failed{Op: "write", Err: syscall.EINVAL})
+				return event.FailOp("write", syscall.EINVAL)
 			}
 			return nil
 		})
@@ -124,8 +124,7 @@ func onlyProven(all, prove bool) error {
 func (w *writing) settle(typed content, hasSource bool) error {
 	if typed.bytes != nil {
 		if hasSource || w.patterned || w.zero {
-			return event.Fail(
-				event.Conflict{Message: "only one of -z, -P, -s, --hex, --text and --base64 says what to write"})
+			return event.Conflictf("only one of -z, -P, -s, --hex, --text and --base64 says what to write")
 		}
 		w.pattern = repeated{typed.bytes, w.off}
 		if w.n < 0 {
@@ -136,8 +135,7 @@ func (w *writing) settle(typed content, hasSource bool) error {
 	case w.n < 0 && (!hasSource || w.machine || w.compressed):
 		return session.Missing("len")
 	case w.prove && (hasSource || w.machine):
-		return event.Fail(
-			event.Conflict{Message: "--verify goes with neither -s nor -b; compare tells a file and an image apart"})
+		return event.Conflictf("--verify goes with neither -s nor -b; compare tells a file and an image apart")
 	}
 	return nil
 }
@@ -146,8 +144,7 @@ func (w *writing) settle(typed content, hasSource bool) error {
 // none, all that comes.
 func (w *writing) from(ctx context.Context, s *session.Session, name string) (*source, error) {
 	if name == "-" && s.Stdin == nil {
-		return nil, event.Fail(
-			event.Conflict{Message: "standard input is where the commands come from; with -c it can be written"})
+		return nil, event.Conflictf("standard input is where the commands come from; with -c it can be written")
 	}
 	src, err := openSource(ctx, name, s.Stdin)
 	if err == nil && w.n < 0 {
@@ -160,7 +157,7 @@ func (w *writing) from(ctx context.Context, s *session.Session, name string) (*s
 		w.more = src.toEnd
 	}
 	if err != nil {
-		return nil, event.Fail(event.FileError{Name: name, Err: bare(err)})
+		return nil, event.FailFile(name, bare(err))
 	}
 	return src, nil
 }
@@ -234,8 +231,7 @@ var aioWrite = session.Command{
 		f.Bool(&w.zero, 'z', "zero", "write zeroes")
 		f.Check("z-single", func(operands int) error {
 			if w.zero && operands != 2 {
-				return event.Fail(
-					event.Conflict{Message: "-z supports only a single length parameter"})
+				return event.Conflictf("-z supports only a single length parameter")
 			}
 			return nil
 		})

@@ -25,7 +25,7 @@ var zoneReport = session.Command{
 		f.Operand(&number, "number")
 		f.Check("number.limit", func(int) error {
 			if number > math.MaxUint32 {
-				return event.Fail(event.Conflict{Message: "Number of zones must be less than 2^32"})
+				return event.Conflictf("Number of zones must be less than 2^32")
 			}
 			return nil
 		})

@@ -131,7 +131,7 @@ func (p *program) read(ctx context.Context) error {
 	case errors.As(err, new(*session.OutputError)):
 		return err
 	case err != nil:
-		return event.Fail(event.Report{Err: err})
+		return event.FailReport(err)
 	}
 	return nil
 }

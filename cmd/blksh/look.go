@@ -9,6 +9,7 @@ import (
 
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/colour"
+	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/repl"
 )
@@ -47,6 +48,5 @@ func checkColour(when string) error {
 	if when == "" || slices.Contains(colour.Choices(), when) {
 		return nil
 	}
-	return wrongOptions("--color takes " + args.Alternatives(colour.Choices()) + ", not '" +
-		when + "'")
+	return event.Conflictf("--color takes %s, not '%s'", args.Alternatives(colour.Choices()), when)
 }

@@ -149,20 +149,18 @@ func (p *program) settle(o *session.Opening) error {
 	}
 	switch {
 	case sources > 1:
-		return wrongOptions(
+		return event.Conflictf(
 			"commands come from -c, from --script, or behind the name of the file, and from one of them only")
 	case o.ReadOnly && o.Write:
-		return wrongOptions("-r and -w contradict each other")
+		return event.Conflictf("-r and -w contradict each other")
 	case o.Strict && o.Parts:
-		return wrongOptions("--strict and --rmw contradict each other")
+		return event.Conflictf("--strict and --rmw contradict each other")
 	}
 	if n.keepGoing {
 		p.dialect.Policy.StopAtFailure = false
 	}
 	return nil
 }
-
-func wrongOptions(why string) error { return event.Fail(event.Conflict{Message: why}) }
 
 // badOption is the failure of an option of the program that is none, or not so.
 func badOption(wrong *args.OptionError) error {

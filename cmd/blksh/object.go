@@ -18,7 +18,7 @@ func (p *program) object(value string) error {
 		err = p.makeObject(opts)
 	}
 	if err != nil {
-		return event.Fail(event.Report{Err: err})
+		return event.FailReport(err)
 	}
 	return nil
 }

@@ -89,8 +89,7 @@ func (p *program) parse(argv []string) error {
 		return err
 	}
 	if o.Format != "" && p.options.imageOpts {
-		return event.Fail(
-			event.Report{Err: errors.New("--image-opts and -f are mutually exclusive")})
+		return event.FailReport(errors.New("--image-opts and -f are mutually exclusive"))
 	}
 	if len(operands) > 0 {
 		return p.operand(&o, operands[0])

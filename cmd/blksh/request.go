@@ -65,7 +65,7 @@ func asWritten(raw []byte) string {
 func (r runner) serve(ctx context.Context, line repl.Line) error {
 	q, id, err := parseRequest(line.Text)
 	if err != nil {
-		err = event.Fail(event.BadValue{Message: err.Error()})
+		err = event.BadValuef("%v", err)
 		r.FailAt(line.Pos, err)
 		return err
 	}

@@ -54,7 +54,7 @@ func (p *program) traceOption(value string) error {
 		}
 	}
 	if err != nil {
-		return event.Fail(event.Report{Err: err})
+		return event.FailReport(err)
 	}
 	if pattern := opts.String("enable"); pattern != "" && !t.enable(pattern) {
 		fmt.Fprintf(p.errs, "%s: warning: trace event '%s' does not exist\n", p.name, pattern)
@@ -66,7 +66,7 @@ func (p *program) traceOption(value string) error {
 	}
 	if name := opts.String("file"); name != "" {
 		if t.out, err = createTrace(name); err != nil {
-			return event.Fail(event.Report{Err: err})
+			return event.FailReport(err)
 		}
 		t.file = name
 	}
@@ -103,7 +103,7 @@ func (p *program) traceFile(t *tracing, name, prefix string) error {
 	f, err := os.Open(name)
 	switch {
 	case err != nil && p.native():
-		return event.Fail(event.FileError{Name: name, Err: blockdev.Errno(err)})
+		return event.FailFile(name, blockdev.Errno(err))
 	case err != nil:
 		fmt.Fprintf(p.errs, "%s%s: %s\n", prefix, name, driver.ErrnoText(blockdev.Errno(err)))
 		return exit(1)
@@ -119,7 +119,7 @@ func (p *program) traceFile(t *tracing, name, prefix string) error {
 			pattern)
 	}
 	if err := lines.Err(); err != nil && p.native() {
-		return event.Fail(event.FileError{Name: name, Err: unlisted(err)})
+		return event.FailFile(name, unlisted(err))
 	}
 	p.options.trace = t
 	return nil
@@ -183,6 +183,6 @@ func (p *program) heedTrace() {
 	defer t.mu.Unlock()
 	if t.failed != nil {
 		err := blockdev.Errno(t.failed)
-		p.session.Fail(event.Fail(event.FileError{Name: t.file, Err: err}))
+		p.session.Fail(event.FailFile(t.file, err))
 	}
 }

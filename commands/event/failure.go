@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"syscall"
@@ -44,6 +45,25 @@ func (f *Failure) Unwrap() error {
 
 // Fail makes an event the outcome of a command.
 func Fail(r Reason) error { return &Failure{r} }
+
+// BadValuef is the outcome of a command that was given a value that makes no sense.
+func BadValuef(format string, a ...any) error {
+	return Fail(BadValue{Message: fmt.Sprintf(format, a...)})
+}
+
+// Conflictf is the outcome of a command whose words do not go together.
+func Conflictf(format string, a ...any) error {
+	return Fail(Conflict{Message: fmt.Sprintf(format, a...)})
+}
+
+// FailOp is the outcome of a command whose request op failed.
+func FailOp(op string, err error) error { return Fail(Failed{Op: op, Err: err}) }
+
+// FailFile is the outcome of a command that cannot use a file that is no image.
+func FailFile(name string, err error) error { return Fail(FileError{Name: name, Err: err}) }
+
+// FailReport is the outcome of a command that the block layer refused something that is no request.
+func FailReport(err error) error { return Fail(Report{err}) }
 
 // ClassOf is the class of an error that belongs to no request and to no file. What was refused
 // without asking the system is the caller's to change.

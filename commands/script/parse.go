@@ -1,7 +1,6 @@
 package script
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -62,7 +61,7 @@ func since(pos string) string {
 
 // wrong is the failure of what cannot be parsed.
 func wrong(why string, a ...any) error {
-	return event.Fail(event.BadValue{Message: fmt.Sprintf(why, a...)})
+	return event.BadValuef(why, a...)
 }
 
 // Split is the statement of a command whose words somebody else has split.

@@ -67,12 +67,12 @@ func (s *Session) OpenToCheck(ctx context.Context, o Opening,
 	repair bool,
 ) (*blockdev.Device, error) {
 	if repair && (o.ReadOnly || o.Snapshot) {
-		return nil, event.Fail(event.Report{Err: blockdev.ErrReadOnly})
+		return nil, event.FailReport(blockdev.ErrReadOnly)
 	}
 	o.ReadOnly, o.Snapshot, o.CopyOnRead = !repair, false, false
 	cfg, err := s.config(o)
 	if err != nil {
-		return nil, event.Fail(event.Report{Err: err})
+		return nil, event.FailReport(err)
 	}
 	cfg.Mode.Check = true
 	a := &admission{s: s, write: o.Write, inUse: o.InUse}
@@ -82,7 +82,7 @@ func (s *Session) OpenToCheck(ctx context.Context, o Opening,
 	}
 	switch {
 	case repair && dev.ReadOnly(): // a device that nobody asked to write to
-		err = event.Fail(event.Report{Err: blockdev.ErrReadOnly})
+		err = event.FailReport(blockdev.ErrReadOnly)
 	case repair && s.typed:
 		err = s.confirm(ctx, a)
 	}

@@ -231,7 +231,7 @@ func (s *Session) Overwrite(ctx context.Context, im *Image, op string, off, n in
 		return err
 	})
 	if err != nil {
-		return event.Fail(event.Failed{Op: op, Err: err})
+		return event.FailOp(op, err)
 	}
 	if !data {
 		return nil

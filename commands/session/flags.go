@@ -105,7 +105,7 @@ func (f *Flags) take(s *step, operands []string) error {
 	switch {
 	case s.bad != nil:
 		if s.bad() {
-			return event.Fail(event.Conflict{Message: s.message})
+			return event.Conflictf("%s", s.message)
 		}
 		return nil
 	case s.check != nil:
@@ -244,9 +244,9 @@ func (f *Flags) Pattern(p *verify.Pattern, given *bool, letter byte, long, value
 			var file *fs.PathError
 			switch {
 			case errors.As(err, &file):
-				return event.Fail(event.FileError{Name: file.Path, Err: file.Err})
+				return event.FailFile(file.Path, file.Err)
 			case err != nil:
-				return event.Fail(event.BadValue{Message: err.Error()})
+				return event.BadValuef("%v", err)
 			}
 			return nil
 		})
@@ -289,7 +289,7 @@ func (f *Flags) OptWord(name string, value args.Value, set func(word string) err
 func (f *Flags) Duration(p *time.Duration, name string) {
 	f.Word(name, args.Text("TIME"), func(word string) (err error) {
 		if *p, err = f.policy.Times(word); err != nil {
-			return event.Fail(event.BadValue{Message: err.Error()})
+			return event.BadValuef("%v", err)
 		}
 		return nil
 	})
@@ -357,7 +357,7 @@ func (f *Flags) Options(o *blockdev.Options, text string) error {
 	warnings, err := MergeOptions(o, text)
 	f.warnings = append(f.warnings, warnings...)
 	if err == nil && o.Has("id") { // which QEMU keeps for groups of options that have names
-		err = event.Fail(event.Report{Err: driver.Refuse("Invalid parameter 'id'")})
+		err = event.FailReport(driver.Refuse("Invalid parameter 'id'"))
 	}
 	return err
 }

@@ -73,10 +73,9 @@ func (s *Session) imageName(o Opening) (string, error) {
 	case s.current != nil && (o.As == "" || !s.Policy.Several):
 		return "", event.Fail(event.FileOpen{})
 	case o.As != "" && !Nameable(o.As):
-		return "", event.Fail(
-			event.Conflict{Message: "the name of an image is a word of letters, digits and signs"})
+		return "", event.Conflictf("the name of an image is a word of letters, digits and signs")
 	case s.Named(o.As) != nil:
-		return "", event.Fail(event.Conflict{Message: "another image is called " + o.As})
+		return "", event.Conflictf("another image is called %s", o.As)
 	case o.As != "":
 		return o.As, nil
 	}

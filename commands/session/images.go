@@ -95,7 +95,7 @@ func ParseAIO(name string) (string, error) {
 }
 
 func invalid(what, name string) error {
-	return event.Fail(event.Report{Err: driver.Refuse("Invalid %s option: %s", what, name)})
+	return event.FailReport(driver.Refuse("Invalid %s option: %s", what, name))
 }
 
 // Opening is how an image is to be opened, as the options of the program or of the command open say
@@ -138,7 +138,7 @@ func MergeOptions(o *blockdev.Options, text string) (warnings []event.Event, err
 		warnings = append(warnings, event.ShortOption{Word: word, Key: key, Off: off})
 	})
 	if err != nil {
-		return nil, event.Fail(event.Report{Err: err})
+		return nil, event.FailReport(err)
 	}
 	o.Merge(more)
 	return warnings, nil
@@ -156,7 +156,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	}
 	cfg, err := s.config(o)
 	if err != nil {
-		return event.Fail(event.Report{Err: err})
+		return event.FailReport(err)
 	}
 	im := &Image{
 		Name: name, path: o.Name, snapshot: o.LoadSnapshot, guarded: o.ReadOnly, strict: o.Strict,
@@ -402,7 +402,7 @@ func (s *Session) openApart(ctx context.Context, o Opening, a *admission, ask bo
 ) (*blockdev.Device, error) {
 	cfg, err := s.config(o)
 	if err != nil {
-		return nil, event.Fail(event.Report{Err: err})
+		return nil, event.FailReport(err)
 	}
 	dev, err := s.open(ctx, o, cfg, a)
 	if err == nil {

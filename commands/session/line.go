@@ -42,7 +42,7 @@ func (s *Session) split(l Line) ([]string, error) {
 	}
 	words, err := s.Policy.Split(l.Text)
 	if err != nil {
-		return nil, event.Fail(event.BadValue{Message: err.Error()})
+		return nil, event.BadValuef("%v", err)
 	}
 	return words, nil
 }

@@ -112,7 +112,7 @@ func (s *Session) report(ctx context.Context, name string, im *Image, run Run) e
 		return err
 	}
 	_ = file.Close()
-	return s.Also(err, event.Fail(event.FileError{Name: name, Err: withoutPath(failed)}))
+	return s.Also(err, event.FailFile(name, withoutPath(failed)))
 }
 
 // overPage lets a page take the place of one that was made before, which begins with mark, and of

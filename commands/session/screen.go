@@ -28,13 +28,13 @@ func (noScreen) Class() event.Class { return event.ClassUsage }
 // event.Failure if there is none.
 func (s *Session) OnScreen(op string, show func(Screen) error) error {
 	if s.Config.Screen == nil {
-		return event.Fail(event.Report{Err: noScreen{op}})
+		return event.FailReport(noScreen{op})
 	}
 	s.Printer.Flush()
 	s.Ready()
 	screen, err := s.Config.Screen()
 	if err != nil {
-		return event.Fail(event.Report{Err: err})
+		return event.FailReport(err)
 	}
 	err = show(screen)
 	if closed := screen.Close(); err == nil {

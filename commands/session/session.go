@@ -435,7 +435,7 @@ func (s *Session) permit(ctx context.Context, im *Image, needs Needs) error {
 		if s.Policy.Careful {
 			err = im.explain(err)
 		}
-		return event.Fail(event.Report{Err: err})
+		return event.FailReport(err)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (f *Flags) Shard(p *Shard, own ...string) {
 	f.Flag(0, "shard", args.ShardValue, "only part K of N, as 'help shards' says: K/N",
 		func(word string) (err error) {
 			if p.Shard, err = args.ParseShard(word, os.LookupEnv); err != nil {
-				return event.Fail(event.BadValue{Message: "--shard " + word + ": " + err.Error()})
+				return event.BadValuef("--shard %s: %v", word, err)
 			}
 			return nil
 		})

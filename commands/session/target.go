@@ -74,7 +74,7 @@ func (s *Session) openTarget(ctx context.Context, t Target,
 	if err == nil || errors.As(err, &told) {
 		return f, err
 	}
-	return nil, event.Fail(event.FileError{Name: t.Name, Err: withoutPath(err)})
+	return nil, event.FailFile(t.Name, withoutPath(err))
 }
 
 // MakeImage makes an image by the same rule: cfg.Force stands for a device that is to be written

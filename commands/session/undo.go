@@ -23,8 +23,7 @@ func (s *Session) keepLog(ctx context.Context, im *Image, o Opening,
 	case o.Undo == "":
 		return nil
 	case o.ReadOnly:
-		return event.Fail(
-			event.Conflict{Message: "--undo keeps what is changed, and -r changes nothing"})
+		return event.Conflictf("--undo keeps what is changed, and -r changes nothing")
 	}
 	file, err := s.NewLog(ctx, o.Undo)
 	if err != nil {
@@ -52,10 +51,10 @@ func (s *Session) NewLog(ctx context.Context, name string) (*target.File, error)
 			"keeps nothing that is written to it",
 			"choose a file that is not there",
 		}
-		return nil, errors.Join(event.Fail(event.FileError{Name: name, Err: why}), file.Close())
+		return nil, errors.Join(event.FailFile(name, why), file.Close())
 	}
 	if err := file.Chmod(logMode); err != nil {
-		return nil, errors.Join(event.Fail(event.FileError{Name: name, Err: withoutPath(err)}),
+		return nil, errors.Join(event.FailFile(name, withoutPath(err)),
 			file.Close())
 	}
 	return file, nil
