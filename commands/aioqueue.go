@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"strconv"
 
 	"github.com/blksh/blksh/commands/args"
@@ -70,11 +69,10 @@ var aioWait = session.Command{
 
 // ofRequest is the outcome of a command about a request.
 func ofRequest(ctx context.Context, op string, err error) error {
-	var told *event.Failure
 	switch {
-	case err == nil || errors.As(err, &told):
+	case event.IsFailure(err):
 		return err
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return event.Fail(event.Interrupted{Err: context.Cause(ctx)})
 	}
 	return event.FailOp(op, err)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -31,10 +30,7 @@ var amend = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		options := &blockdev.Options{}
-		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format",
-			func(word string) error {
-				return f.Options(options, word)
-			})
+		f.KeyValues(options, 'o', "options", "key=value,... of the format")
 		f.Conflict("o", "-o says what is to be another", func() bool { return options.Len() == 0 })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			err := s.Drain(ctx, im)

@@ -39,7 +39,7 @@ type findings struct {
 // flags declares how bad blocks are told of.
 func (t *findings) flags(f *session.Flags) {
 	f.Bool(&t.all, 0, "all", "list all ranges of bad blocks")
-	f.Text(&t.dump, nil, 0, "dump", args.Dir,
+	f.Text(&t.dump, 0, "dump", args.Dir,
 		"put bad blocks there, what they should be, the difference")
 }
 

@@ -36,12 +36,10 @@ const mostRuns = 1000
 
 var bench = session.Command{
 	Name: "bench", Needs: session.File, Reports: true,
-	Group: session.GroupVerify,
-	Elsewhere: []session.Elsewhere{
-		{Name: "fio", Call: "bench or verify_job"},
-	},
-	Args:  "[-b size] [-d depth] [-n requests] [-t seconds] [-P pattern] [--flush] [--seed n] [--runs n] read|write|randread|randwrite [off [len]]",
-	Short: "puts the image under load and measures requests, bandwidth, latency and CPU time",
+	Group:     session.GroupVerify,
+	Elsewhere: []string{"fio: bench or verify_job"},
+	Args:      "[-b size] [-d depth] [-n requests] [-t seconds] [-P pattern] [--flush] [--seed n] [--runs n] read|write|randread|randwrite [off [len]]",
+	Short:     "puts the image under load and measures requests, bandwidth, latency and CPU time",
 	Long: ` Example:
  bench randread                  five seconds of 4 KiB reads all over the image,
                                  32 at a time
@@ -61,8 +59,8 @@ var bench = session.Command{
 		b := &load.Job{Content: verify.Random(1), Seed: 1}
 		block, depth, seed := int64(usualBlock), int64(usualDepth), int64(1)
 		runs := int64(1)
-		f.Size(&block, new(bool), 'b', "block", "SIZE", "bytes of a request; without it 4k")
-		f.Size(&depth, new(bool), 'd', "depth", "N", "requests under way; without it 32")
+		f.Size(&block, nil, 'b', "block", "SIZE", "bytes of a request; without it 4k")
+		f.Size(&depth, nil, 'd', "depth", "N", "requests under way; without it 32")
 		limited := false
 		f.Size(&b.Requests, &limited, 'n', "requests", "N", "end after so many requests")
 		f.Flag('t', "time", args.Text("SECONDS"), "end after so much time; without -n and -t 5",
@@ -70,22 +68,19 @@ var bench = session.Command{
 				b.Time, err = seconds(word)
 				return err
 			})
-		f.Pattern(&b.Content, new(bool), 'P', "pattern", "PATTERN",
+		f.Pattern(&b.Content, nil, 'P', "pattern", "PATTERN",
 			"what is written; without it random data")
 		f.Bool(&b.Flush, 0, "flush", "end with a flush, whose time counts")
-		f.Size(&seed, new(bool), 0, "seed", "N",
+		f.Size(&seed, nil, 0, "seed", "N",
 			"loads of one seed go to the same places; without it 1")
-		f.Size(&runs, new(bool), 0, "runs", "N", "make the load N times and tell the spread")
-		f.EnumWord("mode", loadModes, func(i int) error {
-			mode = loadModes()[i]
+		f.Size(&runs, nil, 0, "runs", "N", "make the load N times and tell the spread")
+		f.EnumWord(&mode, "mode", loadModes)
+		c.operands(f)
+		f.Check("bounds", func(int) error {
 			b.Random, b.Write = strings.HasPrefix(mode, "rand"), strings.HasSuffix(mode, "write")
 			if b.Write {
 				f.Need(session.Write)
 			}
-			return nil
-		})
-		c.operands(f)
-		f.Check("bounds", func(int) error {
 			if runs < 1 || runs > mostRuns {
 				return event.BadValuef("--runs takes 1 to %d", mostRuns)
 			}

@@ -37,13 +37,10 @@ var bitmapCommand = session.Command{
 		f.Size(&c.add.Granularity, &sized, 'g', "granularity", "N",
 			"bytes that one bit stands for, a power of two")
 		f.Bool(&disabled, 0, "disabled", "do not record changes yet")
-		f.Text(&c.from.Name, nil, 0, "from", args.ImageFile, "the image that the source is in")
-		f.Text(&c.from.Format, nil, 0, "from-format", args.Format,
+		f.Text(&c.from.Name, 0, "from", args.ImageFile, "the image that the source is in")
+		f.Text(&c.from.Format, 0, "from-format", args.Format,
 			"its format, which is guessed otherwise")
-		f.EnumWord("action", bitmapActions, func(i int) error {
-			c.action = bitmapActions()[i]
-			return nil
-		})
+		f.EnumWord(&c.action, "action", bitmapActions)
 		f.Words(&c.names, "name", 0)
 		f.Check("names", func(int) error {
 			c.add.Enabled = !disabled
@@ -94,7 +91,7 @@ func (c *bitmapJob) run(ctx context.Context, s *session.Session, im *session.Ima
 	}
 	from, free := im.Dev, func() error { return nil }
 	if c.from.Name != "" {
-		c.from.ReadOnly, c.from.Options = true, &blockdev.Options{}
+		c.from.ReadOnly = true
 		if from, free, err = beside(ctx, s, c.from); err != nil {
 			return err
 		}

@@ -29,13 +29,13 @@ var check = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var c checkup
-		o := session.Opening{Options: &blockdev.Options{}}
+		var o session.Opening
 		f.Enum('r', "repair", "WHAT", repairs,
 			"give back what nothing refers to, or repair all that can be", func(i int) error {
 				c.fix = [...]blockdev.Fix{driver.FixLeaks, driver.FixLeaks | driver.FixErrors}[i]
 				return nil
 			})
-		f.Text(&o.Format, nil, 'f', "format", args.Format,
+		f.Text(&o.Format, 'f', "format", args.Format,
 			"format of the file, which is guessed otherwise")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the file with programs that write it")
 		c.drawing.declare(f, "the clusters of the file (qcow2)")

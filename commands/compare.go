@@ -14,12 +14,9 @@ import (
 var compare = session.Command{
 	Name: "compare", Needs: session.File, Reports: true,
 	Group: session.GroupLook, Paged: true,
-	Args: "[-f format] [-s] [-U] [--all] [--draw] [--svg file] [--shard k/n] file [off [len]]",
-	Elsewhere: []session.Elsewhere{
-		{Name: "cmp", Call: "compare"},
-		{Name: "diff", Call: "compare"},
-	},
-	Short: "compares the image with another",
+	Args:      "[-f format] [-s] [-U] [--all] [--draw] [--svg file] [--shard k/n] file [off [len]]",
+	Elsewhere: []string{"cmp", "diff"},
+	Short:     "compares the image with another",
 	Long: ` Example:
  compare backup.qcow2  whether the two hold the same, and where not
  compare other 0..1M   the first MiB with that of the open image other
@@ -31,8 +28,8 @@ var compare = session.Command{
  how to go on. With --shard several runs share the work, see 'help shards'.
 `,
 	New: func(f *session.Flags) session.Run {
-		c := comparison{other: session.Opening{ReadOnly: true, Options: &blockdev.Options{}}}
-		f.Text(&c.other.Format, nil, 'f', "format", args.Format,
+		c := comparison{other: session.Opening{ReadOnly: true}}
+		f.Text(&c.other.Format, 'f', "format", args.Format,
 			"format of the other image, which is guessed otherwise")
 		f.Bool(&c.strict, 's', "strict", "images of different lengths differ")
 		f.Bool(&c.other.ForceShare, 'U', "force-share",

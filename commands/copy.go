@@ -22,15 +22,11 @@ import (
 )
 
 var copyCommand = session.Command{
-	Name:  "copy",
-	Group: session.GroupImages,
-	Args:  "[-cnU] [-f format] [-o options] [--bitmap name [-b backing -F format]] [--verify] [--resume] [--shard k/n] [source] target",
-	Elsewhere: []session.Elsewhere{
-		{Name: "convert", Call: "copy"},
-		{Name: "dd", Call: "copy"},
-		{Name: "clone", Call: "copy"},
-	},
-	Short: "copies an image into another one of any format",
+	Name:      "copy",
+	Group:     session.GroupImages,
+	Args:      "[-cnU] [-f format] [-o options] [--bitmap name [-b backing -F format]] [--verify] [--resume] [--shard k/n] [source] target",
+	Elsewhere: []string{"convert", "dd", "clone"},
+	Short:     "copies an image into another one of any format",
 	Long: ` Examples:
  copy disk.qcow2 disk.raw
  copy -c -f qcow2 -o compression_type=zstd disk.raw small.qcow2
@@ -53,16 +49,16 @@ var copyCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		c := &copyJob{cfg: blockdev.CreateConfig{Options: &blockdev.Options{}}}
-		c.source = session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
+		c.source = session.Opening{ReadOnly: true}
 		formatFlags(f, &c.cfg, &c.options)
-		f.Text(&c.bitmap, nil, 0, "bitmap", args.Text("NAME"),
+		f.Text(&c.bitmap, 0, "bitmap", args.Text("NAME"),
 			"copy only what is dirty in this bitmap of the source")
-		f.Text(&c.cfg.Backing, nil, 'b', "backing", args.File,
+		f.Text(&c.cfg.Backing, 'b', "backing", args.File,
 			"with --bitmap: what holds the rest, relative to the target")
-		f.Text(&c.cfg.BackingFormat, nil, 'F', "backing-format", args.Format, "format of that")
+		f.Text(&c.cfg.BackingFormat, 'F', "backing-format", args.Format, "format of that")
 		f.Bool(&c.compressed, 'c', "compress", "store the data compressed")
 		f.Bool(&c.existing, 'n', "existing", "make no new image, write into one that is there")
-		f.Text(&c.source.Format, nil, 0, "source-format", args.Format,
+		f.Text(&c.source.Format, 0, "source-format", args.Format,
 			"format of the source, which is guessed otherwise")
 		f.Bool(&c.source.ForceShare, 'U', "force-share",
 			"share the source with programs that write it")
@@ -70,7 +66,7 @@ var copyCommand = session.Command{
 			"also over a file that is there, or onto a device; never if that is in use")
 		f.Bool(&c.verify, 0, "verify", "read the copy back and compare it with the source")
 		f.Bool(&c.resume, 0, "resume", "go on with a copy that was stopped")
-		f.Text(&c.journal, nil, 0, "journal", args.File, "note there how far the copy is")
+		f.Text(&c.journal, 0, "journal", args.File, "note there how far the copy is")
 		f.Shard(&c.shard, "resume", "journal")
 		f.Word("source", args.ImageFile, word(&c.source.Name))
 		f.OptWord("target", args.ImageFile, word(&c.name))
@@ -269,10 +265,7 @@ func (c *copyJob) openTarget(ctx context.Context, s *session.Session) (err error
 		if c.to = im.Dev; c.to == c.from {
 			return event.Conflictf("an image cannot be copied into itself")
 		}
-		if err := c.to.NeedWrite(ctx, false); err != nil {
-			return event.FailOp("copy", err)
-		}
-		return nil
+		return event.FailOp("copy", c.to.NeedWrite(ctx, false))
 	}
 	c.to, err = s.OpenToWrite(ctx, c.opening(false), false)
 	return err
@@ -411,10 +404,7 @@ func (c *copyJob) finish(ctx context.Context, s *session.Session) error {
 		}
 	}
 	s.Emit(c.result)
-	if err := c.notes.end(true); err != nil {
-		return event.FailFile(c.journal, bare(err))
-	}
-	return nil
+	return event.FailFile(c.journal, bare(c.notes.end(true)))
 }
 
 // readBack compares the copy with the source, through an image that is opened anew.

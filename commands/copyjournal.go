@@ -83,8 +83,7 @@ func openCopyJournal(
 	} else if err = file.Truncate(0); err == nil {
 		err = j.note(r)
 	}
-	var told *event.Failure
-	if err != nil && !errors.As(err, &told) {
+	if !event.IsFailure(err) {
 		err = event.FailFile(name, bare(err))
 	}
 	if err != nil {

@@ -35,8 +35,8 @@ var create = session.Command{
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
 		var file string
 		formatFlags(f, &cfg, new(string))
-		f.Text(&cfg.Backing, nil, 'b', "backing", args.File, "backing file, relative to the image")
-		f.Text(&cfg.BackingFormat, nil, 'F', "backing-format", args.Format,
+		f.Text(&cfg.Backing, 'b', "backing", args.File, "backing file, relative to the image")
+		f.Text(&cfg.BackingFormat, 'F', "backing-format", args.Format,
 			"format of the backing file")
 		f.Bool(&cfg.Force, 0, "force",
 			"also over a file that is there, or onto a device; never if that is in use")
@@ -68,7 +68,7 @@ const backingNeedsFormat = "-b needs -F, the format of the backing file: " +
 // formatFlags declares what an image is to be that a command makes. given becomes the options as
 // they were written.
 func formatFlags(f *session.Flags, cfg *blockdev.CreateConfig, given *string) {
-	f.Text(&cfg.Format, nil, 'f', "format", args.Format,
+	f.Text(&cfg.Format, 'f', "format", args.Format,
 		"format of the image; without it what the name ends in, or raw")
 	f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format",
 		func(word string) error {
@@ -94,7 +94,6 @@ func settleFormat(s *session.Session, op, file string, cfg *blockdev.CreateConfi
 
 // createFailed tells what a person can do about apart from what only the system can.
 func createFailed(op, file string, err error) error {
-	var told *event.Failure
 	var refused *driver.Refusal
 	var option *blockdev.CreateOptionError
 	var part *blockdev.PartError
@@ -102,7 +101,7 @@ func createFailed(op, file string, err error) error {
 		file, err = part.Name, part.Err
 	}
 	switch {
-	case errors.As(err, &told):
+	case event.IsFailure(err):
 		return err
 	case errors.As(err, &option):
 		return badOption(op+" "+file, option)

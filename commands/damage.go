@@ -4,11 +4,9 @@ import (
 	"context"
 
 	"github.com/blksh/blksh/commands/colour"
-	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/picture"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/verify"
-	"github.com/blksh/blksh/verify/fio"
 	"github.com/blksh/blksh/verify/job"
 )
 
@@ -35,11 +33,7 @@ func damageClasses() []picture.Class {
 
 // verifyDrawn verifies the blocks and draws what became of them.
 func (b *blockJob) verifyDrawn(ctx context.Context, s *session.Session) error {
-	at := event.Range{Off: b.options.Offset, Len: b.length()}
-	if only := b.options.Only; only != (fio.Slice{}) { // a shard of a job
-		at = event.Range{Off: only.From, Len: only.To - only.From}
-	}
-	if err := b.drawing.begin(ctx, s, at, damageClasses()); err != nil {
+	if err := b.drawing.begin(ctx, s, b.span(), damageClasses()); err != nil {
 		return err
 	}
 	err := b.verify(ctx, s)

@@ -10,17 +10,10 @@ import (
 
 var discard = session.Command{
 	Name: "discard", Alias: "d", Needs: session.File | session.Write,
-	Group: session.GroupData,
-	Elsewhere: []session.Elsewhere{
-		{Name: "trim", Call: "discard"},
-		{Name: "unmap", Call: "discard"},
-		{Name: "punch", Call: "discard"},
-		{Name: "erase", Call: "discard"},
-		{Name: "blkdiscard", Call: "discard"},
-		{Name: "fpunch", Call: "discard"},
-	},
-	Args:  "[-Cq] [--verify [--all]] off len",
-	Short: "discards a number of bytes at a specified offset",
+	Group:     session.GroupData,
+	Elsewhere: []string{"trim", "unmap", "punch", "erase", "blkdiscard", "fpunch"},
+	Args:      "[-Cq] [--verify [--all]] off len",
+	Short:     "discards a number of bytes at a specified offset",
 	Long: ` Example:
  discard 1M 64k        64 KiB from the second MiB on are of no more use
  discard --verify ..   discards all, and fails unless zeroes can be read

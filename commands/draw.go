@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -55,7 +56,7 @@ func (d *drawing) declare(f *session.Flags, of string) {
 // offer declares the flags without the one that lets a file be replaced.
 func (d *drawing) offer(f *session.Flags, of string) {
 	f.Bool(&d.show, 0, "draw", "draw "+of)
-	f.Text(&d.svg, nil, 0, "svg", args.File, "draw it into a new file, an SVG")
+	f.Text(&d.svg, 0, "svg", args.File, "draw it into a new file, an SVG")
 }
 
 // wanted says whether anybody asked.
@@ -134,7 +135,7 @@ func (d *drawing) end(s *session.Session, title string, err error) error {
 	if failed == nil {
 		failed = d.file.Commit()
 	}
-	if failed = firstError(failed, d.file.Close()); failed != nil {
+	if failed = cmp.Or(failed, d.file.Close()); failed != nil {
 		return s.Also(err, event.FailFile(d.svg, bare(failed)))
 	}
 	s.Emit(event.Drawn{Path: d.svg})
@@ -146,8 +147,5 @@ func (d *drawing) drop() error {
 	if d.file == nil {
 		return nil
 	}
-	if err := d.file.Close(); err != nil {
-		return event.FailFile(d.svg, bare(err))
-	}
-	return nil
+	return event.FailFile(d.svg, bare(d.file.Close()))
 }

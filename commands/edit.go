@@ -22,13 +22,10 @@ import (
 
 var edit = session.Command{
 	Name: "edit", Needs: session.File,
-	Group: session.GroupData,
-	Elsewhere: []session.Elsewhere{
-		{Name: "hexedit", Call: "edit"},
-		{Name: "poke", Call: "write --hex"},
-	},
-	Args:  "[--undo file] [offset]",
-	Short: "shows bytes on the whole screen, to be changed there",
+	Group:     session.GroupData,
+	Elsewhere: []string{"hexedit", "poke: write --hex"},
+	Args:      "[--undo file] [offset]",
+	Short:     "shows bytes on the whole screen, to be changed there",
 	Long: ` Example:
  edit                  the beginning of the image
  edit 1M               what is at 1 MiB
@@ -46,7 +43,7 @@ var edit = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var log string
 		var off int64
-		f.Text(&log, nil, 0, "undo", args.File, "keep there what undo puts back")
+		f.Text(&log, 0, "undo", args.File, "keep there what undo puts back")
 		cursorAt(f, &off)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			d := &editedDisk{s: s, im: im, name: log}
@@ -142,11 +139,10 @@ func (d *editedDisk) run(ctx context.Context, op string, cfg hexedit.Config) err
 			Bytes: result.Bytes, Ranges: result.Ranges, Log: result.Kept, Dropped: result.Dropped,
 		})
 	}
-	var failure *event.Failure
-	if err != nil && !errors.As(err, &failure) {
-		return event.FailOp(op, err)
+	if event.IsFailure(err) {
+		return err
 	}
-	return err
+	return event.FailOp(op, err)
 }
 
 func (d *editedDisk) Read(ctx context.Context, p []byte, off int64) error {

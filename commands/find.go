@@ -22,12 +22,9 @@ const mostContext = 64
 var find = session.Command{
 	Name: "find", Needs: session.File,
 	Group: session.GroupLook, Paged: true,
-	Elsewhere: []session.Elsewhere{
-		{Name: "grep", Call: "find --regex"},
-		{Name: "search", Call: "find"},
-	},
-	Args:  "(--hex bytes | --text text | --base64 bytes | --regex expr) [--max n] [--context n] [--shard k/n] [off [len]]",
-	Short: "looks for bytes and shows where they are",
+	Elsewhere: []string{"grep: find --regex", "search"},
+	Args:      "(--hex bytes | --text text | --base64 bytes | --regex expr) [--max n] [--context n] [--shard k/n] [off [len]]",
+	Short:     "looks for bytes and shows where they are",
 	Long: ` Example:
  find --hex 55aa        shows every place with these two bytes
  find --text EFI 0..1M  looks for three letters in the first MiB
@@ -56,8 +53,8 @@ var find = session.Command{
 				q.expression = &re
 				return nil
 			})
-		f.Size(&q.most, new(bool), 0, "max", "N", "stop after N matches; without it after 1000")
-		f.Size(&q.context, new(bool), 0, "context", "N", "show so many lines around each match")
+		f.Size(&q.most, nil, 0, "max", "N", "stop after N matches; without it after 1000")
+		f.Size(&q.context, nil, 0, "context", "N", "show so many lines around each match")
 		f.Check("content", func(int) error {
 			switch {
 			case q.what.bytes == nil && q.expression == nil:
@@ -177,7 +174,7 @@ var next = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		most := int64(1)
-		f.Size(&most, new(bool), 0, "max", "N", "stop after N matches; without it after one")
+		f.Size(&most, nil, 0, "max", "N", "stop after N matches; without it after one")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if most < 1 {
 				return noMatchWanted()

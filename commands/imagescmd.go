@@ -12,7 +12,7 @@ var images = session.Command{
 	Name:      "images",
 	Group:     session.GroupImages,
 	Short:     "lists the open images",
-	Elsewhere: []session.Elsewhere{{Name: "list", Call: "images"}, {Name: "ls", Call: "images"}},
+	Elsewhere: []string{"list", "ls"},
 	Long: ` Example:
  open -a old old.img
  images                a star stands before the one that commands go to
@@ -35,7 +35,7 @@ var use = session.Command{
 	Group:     session.GroupImages,
 	Args:      "name",
 	Short:     "makes another image the current one",
-	Elsewhere: []session.Elsewhere{{Name: "switch", Call: "use"}, {Name: "file", Call: "use"}},
+	Elsewhere: []string{"switch", "file"},
 	Long: ` Example:
  use old.img           commands go to old.img; requests in flight go on
 `,

@@ -13,11 +13,8 @@ import (
 var info = session.Command{
 	Name: "info", Alias: "i", Needs: session.File, Keyless: true,
 	Group: session.GroupLook, Paged: true,
-	Elsewhere: []session.Elsewhere{
-		{Name: "stat", Call: "info"},
-		{Name: "lsblk", Call: "info"},
-	},
-	Short: "prints information about the current file",
+	Elsewhere: []string{"stat", "lsblk"},
+	Short:     "prints information about the current file",
 	Long: ` Example:
  info                  the format of the image, and what is special about it
 

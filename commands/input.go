@@ -80,16 +80,6 @@ func (s *source) prepare(n int64) error {
 	return err
 }
 
-// readFile reads at most limit bytes of a file.
-func readFile(ctx context.Context, name string, limit int) ([]byte, error) {
-	f, err := target.OpenInput(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // it was only read
-	return io.ReadAll(io.LimitReader(f, int64(limit)))
-}
-
 // bare takes the error number out of an error that tells of a path.
 func bare(err error) error {
 	var no syscall.Errno

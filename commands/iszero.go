@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
@@ -124,6 +123,5 @@ func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Im
 // settled puts what was written where it is kept, so that what is read back comes from there as far
 // as that can be had.
 func settled(ctx context.Context, s *session.Session, im *session.Image, op string) error {
-	return onDevice(ctx, s, im, op,
-		func(ctx context.Context, d *blockdev.Device) error { return d.Flush(ctx) })
+	return s.Request(ctx, op, im.Dev.Flush)
 }

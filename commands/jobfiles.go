@@ -196,10 +196,7 @@ func (f *jobFiles) cache(im *session.Image, o *fio.Options) (restore func(contex
 		if !before || o.Sync {
 			return nil
 		}
-		if err := im.Dev.Flush(ctx); err != nil {
-			return event.FailOp("verify_job", err)
-		}
-		return nil
+		return event.FailOp("verify_job", im.Dev.Flush(ctx))
 	}
 }
 

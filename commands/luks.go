@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
@@ -31,13 +30,10 @@ var luksCommand = session.Command{
 		var c keyChange
 		f.Size(&c.slot, &c.numbered, 'n', "slot", "N",
 			"the number of the slot (add: the first free one)")
-		f.Size(&c.ms, new(bool), 't', "iter-time", "MS",
+		f.Size(&c.ms, nil, 't', "iter-time", "MS",
 			"how long opening by it is to take (add); without it 2000")
-		f.Text(&c.secret, nil, 's', "secret", args.Text("ID"), "the passphrase is in this secret")
-		f.EnumWord("action", keyActions, func(i int) error {
-			c.action = keyActions()[i]
-			return nil
-		})
+		f.Text(&c.secret, 's', "secret", args.Text("ID"), "the passphrase is in this secret")
+		f.EnumWord(&c.action, "action", keyActions)
 		f.Check("slot-or-secret", func(int) error { return c.check(f) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			switch c.action {
@@ -92,11 +88,10 @@ func (c *keyChange) check(f *session.Flags) error {
 
 func (c *keyChange) list(ctx context.Context, s *session.Session, im *session.Image) error {
 	var list []driver.KeySlot
-	err := onDevice(ctx, s, im, "luks slots",
-		func(ctx context.Context, d *blockdev.Device) (err error) {
-			list, err = d.KeySlots(ctx)
-			return err
-		})
+	err := s.Request(ctx, "luks slots", func(ctx context.Context) (err error) {
+		list, err = im.Dev.KeySlots(ctx)
+		return err
+	})
 	if err == nil {
 		s.Emit(event.KeySlotsOf(list))
 	}
@@ -116,11 +111,10 @@ func (c *keyChange) add(ctx context.Context, s *session.Session, im *session.Ima
 		key.Slot = int(c.slot)
 	}
 	slot := 0
-	err = onDevice(ctx, s, im, "luks add",
-		func(ctx context.Context, d *blockdev.Device) (err error) {
-			slot, err = d.AddKey(ctx, key)
-			return err
-		})
+	err = s.Request(ctx, "luks add", func(ctx context.Context) (err error) {
+		slot, err = im.Dev.AddKey(ctx, key)
+		return err
+	})
 	if err == nil {
 		s.Emit(event.KeyChanged{Action: c.action, Slot: slot})
 	}
@@ -135,17 +129,16 @@ func (c *keyChange) remove(ctx context.Context, s *session.Session, im *session.
 			return event.FailReport(fmt.Errorf("luks remove: %w", err))
 		}
 		defer passphrase.Wipe()
-		err = onDevice(ctx, s, im, "luks remove",
-			func(ctx context.Context, d *blockdev.Device) (err error) {
-				slot, err = d.FindKey(ctx, passphrase)
-				return err
-			})
+		err = s.Request(ctx, "luks remove", func(ctx context.Context) (err error) {
+			slot, err = im.Dev.FindKey(ctx, passphrase)
+			return err
+		})
 		if err != nil {
 			return err
 		}
 	}
-	err := onDevice(ctx, s, im, "luks remove", func(ctx context.Context, d *blockdev.Device) error {
-		return d.RemoveKey(ctx, slot)
+	err := s.Request(ctx, "luks remove", func(ctx context.Context) error {
+		return im.Dev.RemoveKey(ctx, slot)
 	})
 	if err == nil {
 		s.Emit(event.KeyChanged{Action: c.action, Slot: slot})

@@ -79,14 +79,9 @@ func countAllocated(ctx context.Context, d *blockdev.Device, a *event.Alloc) err
 var mapCommand = session.Command{
 	Name: "map", Needs: session.File, Reports: true,
 	Group: session.GroupLook, Paged: true,
-	Args: "[--totals] [--draw] [--svg file] [--bitmap name] [off [len]]",
-	Elsewhere: []session.Elsewhere{
-		{Name: "fiemap", Call: "map"},
-		{Name: "extents", Call: "map"},
-		{Name: "seek", Call: "map"},
-		{Name: "holes", Call: "map"},
-	},
-	Short: "prints the allocated areas of a file",
+	Args:      "[--totals] [--draw] [--svg file] [--bitmap name] [off [len]]",
+	Elsewhere: []string{"fiemap", "extents", "seek", "holes"},
+	Short:     "prints the allocated areas of a file",
 	Long: ` Example:
  map                   every run in one state, and where it lies in the file
  map --totals 0..1G    how much of the first GiB is data, zeroes, holes
@@ -101,7 +96,7 @@ var mapCommand = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var m mapping
 		f.Bool(&m.totals, 0, "totals", "show sums instead of runs")
-		f.Text(&m.bitmap, nil, 0, "bitmap", args.Text("NAME"), "show what is dirty in this bitmap")
+		f.Text(&m.bitmap, 0, "bitmap", args.Text("NAME"), "show what is dirty in this bitmap")
 		m.drawing.declare(f, "rows of cells instead of runs")
 		m.operands(f)
 		f.Conflict("draw-totals", "--totals and --draw or --svg do not go together",

@@ -24,17 +24,14 @@ var measure = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		cfg := blockdev.CreateConfig{Options: &blockdev.Options{}, Size: -1}
-		o := session.Opening{ReadOnly: true, Options: &blockdev.Options{}}
+		o := session.Opening{ReadOnly: true}
 		var sized, overlay bool
-		f.Text(&cfg.Format, nil, 'f', "format", args.Format,
+		f.Text(&cfg.Format, 'f', "format", args.Format,
 			"format of the new image, raw otherwise")
-		f.Flag('o', "options", args.Text("OPTIONS"), "key=value,... of the format",
-			func(word string) error {
-				return f.Options(cfg.Options, word)
-			})
+		f.KeyValues(cfg.Options, 'o', "options", "key=value,... of the format")
 		f.Bool(&overlay, 'b', "backing", "the new image has a backing file")
 		f.Size(&cfg.Size, &sized, 0, "size", "SIZE", "length of the new image, which is empty")
-		f.Text(&o.Format, nil, 0, "source-format", args.Format,
+		f.Text(&o.Format, 0, "source-format", args.Format,
 			"format of the source, which is guessed otherwise")
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the source with programs that write it")
 		f.OptWord("source", args.ImageFile, word(&o.Name))

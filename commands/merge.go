@@ -53,10 +53,7 @@ func mergeFile(ctx context.Context, m *merge.Merger, name string) error {
 		return event.FailFile(name, bare(err))
 	}
 	defer f.Close()
-	if err := m.Read(ctx, name, f); err != nil {
-		return event.FailFile(name, bare(err))
-	}
-	return nil
+	return event.FailFile(name, bare(m.Read(ctx, name, f)))
 }
 
 // treeHash is what the tree of a sum is made with, nil if there is none of that name.

@@ -71,16 +71,16 @@ var open = session.Command{
 				return err
 			})
 		f.Bool(&o.ForceShare, 'U', "force-share", "share the image with programs that write it")
-		f.Text(&o.Format, nil, 'f', "format", args.Format,
+		f.Text(&o.Format, 'f', "format", args.Format,
 			"format of the image, which is guessed otherwise")
-		f.Text(&o.As, nil, 'a', "as", args.Text("NAME"),
+		f.Text(&o.As, 'a', "as", args.Text("NAME"),
 			"open it beside other images, under this name")
 		f.Bool(&o.Write, 'w', "write", "write to block devices, which are only read otherwise")
 		f.Bool(&o.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")
 		f.Bool(&o.BackingDevice, 0, "allow-backing-device",
 			"let the image name a device as what it stands on, to be read")
 		f.Bool(&o.Strict, 0, "strict", "refuse writes that are not made of whole blocks")
-		f.Text(&o.Undo, nil, 0, "undo", args.File,
+		f.Text(&o.Undo, 0, "undo", args.File,
 			"note there what the image held before it is changed")
 		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
 		f.Bool(&leftover, 'g', "", "accepted for old scripts")
@@ -159,11 +159,8 @@ var reopen = session.Command{
 				r.CacheMode = &c
 				return err
 			})
-		f.Flag('o', "options", args.Text("OPTIONS"),
-			"key=value,... for the image and, below file., for what it lies in",
-			func(word string) error {
-				return f.Options(r.Options, word)
-			})
+		f.KeyValues(r.Options, 'o', "options",
+			"key=value,... for the image and, below file., for what it lies in")
 		f.Switch('r', "read-only", "without permission to write", access(true))
 		f.Switch('w', "read-write", "with permission to write", access(false))
 		f.Bool(&r.InUse, 0, "in-use", "write to what others use as well, such as a mounted device")

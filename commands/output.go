@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/blksh/blksh/blockdev/target"
@@ -42,7 +43,7 @@ func (v *view) declare(f *session.Flags) {
 			v.layout.BigEndian, v.ordered = i == 1, true
 			return nil
 		})
-	f.Text(&v.output, nil, 'o', "output", args.File,
+	f.Text(&v.output, 'o', "output", args.File,
 		"save the bytes in a file; - is standard output, to which nothing else goes")
 	f.Bool(&v.force, 0, "force", "with -o: also onto a device that is not in use")
 }
@@ -105,7 +106,7 @@ func (v *view) end(n int64) error {
 	case v.file.at != n:
 		return v.fileError(v.file.file.Close())
 	}
-	return v.fileError(firstError(v.file.save(), v.file.file.Close()))
+	return v.fileError(cmp.Or(v.file.save(), v.file.file.Close()))
 }
 
 func (v *view) fileError(err error) error {

@@ -23,7 +23,7 @@ func newOverlay() overlay {
 
 // takeFormat declares the flag for the format of the overlay.
 func (o *overlay) takeFormat(f *session.Flags) {
-	f.Text(&o.Format, nil, 'f', "format", args.Format,
+	f.Text(&o.Format, 'f', "format", args.Format,
 		"format of the overlay, which is guessed otherwise")
 }
 
@@ -70,7 +70,7 @@ func (o *overlay) recorded() (session.Opening, error) {
 	}
 	return session.Opening{
 		Name: driver.Beside(o.Name, link.Name), From: o.Name, BackingDevice: o.BackingDevice,
-		Format: link.Format, Options: &blockdev.Options{},
+		Format: link.Format,
 	}, nil
 }
 

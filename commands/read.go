@@ -17,14 +17,9 @@ var read = session.Command{
 	Name: "read", Alias: "r", Needs: session.File,
 	Group: session.GroupData, Paged: true,
 	Args: "[-bCqv] [-P pattern [-s off] [-l len] [--all] [--draw] [--svg file]] [--style style] [--words n] [--fold] [-o file] [off [len]]",
-	Elsewhere: []session.Elsewhere{
-		{Name: "hexdump", Call: "read -v"},
-		{Name: "dump", Call: "read -v"},
-		{Name: "xxd", Call: "read -v --style xxd"},
-		{Name: "pread", Call: "read"},
-		{Name: "cat", Call: "read -o -"},
-		{Name: "save", Call: "read -o FILE"},
-		{Name: "peek", Call: "read -v"},
+	Elsewhere: []string{
+		"hexdump: read -v", "dump: read -v", "xxd: read -v --style xxd", "pread", "cat: read -o -",
+		"save: read -o FILE", "peek: read -v",
 	},
 	Short: "reads a number of bytes at a specified offset",
 	Long: ` Example:

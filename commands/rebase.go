@@ -36,9 +36,12 @@ var rebase = session.Command{
 		var given, unsafe bool
 		f.Bool(&unsafe, 'u', "unsafe", "change the name only")
 		r.takeFormat(f)
-		f.Text(&r.link.Name, &given, 'b', "backing", args.File,
-			"the new backing file; empty for none")
-		f.Text(&r.link.Format, nil, 'F', "backing-format", args.Format, "its format")
+		f.Flag('b', "backing", args.File, "the new backing file; empty for none",
+			func(word string) error {
+				r.link.Name, given = word, true
+				return nil
+			})
+		f.Text(&r.link.Format, 'F', "backing-format", args.Format, "its format")
 		r.takeDevices(f, "the overlay may name a device as what it stands on")
 		r.takeName(f)
 		f.Conflict("b", "-b says what the image is to stand on; -b '' for nothing", func() bool {
@@ -110,7 +113,7 @@ func (r *rebaseJob) keep(ctx context.Context, s *session.Session) (err error) {
 	if r.link.Name != "" {
 		r.next, err = s.OpenBeside(ctx, session.Opening{
 			Name: driver.Beside(r.Name, r.link.Name), Format: r.link.Format,
-			ReadOnly: true, BackingDevice: r.BackingDevice, Options: &blockdev.Options{},
+			ReadOnly: true, BackingDevice: r.BackingDevice,
 		})
 		if err != nil {
 			return err

@@ -74,11 +74,11 @@ func changeLength(ctx context.Context, s *session.Session, im *session.Image, op
 	mode blockdev.Prealloc,
 ) error {
 	old := im.Dev.Size()
-	err := onDevice(ctx, s, im, op, func(ctx context.Context, d *blockdev.Device) error {
-		if err := d.Truncate(ctx, size, mode); err != nil {
+	err := s.Request(ctx, op, func(ctx context.Context) error {
+		if err := im.Dev.Truncate(ctx, size, mode); err != nil {
 			return err
 		}
-		return d.Flush(ctx)
+		return im.Dev.Flush(ctx)
 	})
 	if err != nil {
 		return err

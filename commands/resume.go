@@ -16,7 +16,7 @@ type resumption struct {
 
 // declare declares --resume.
 func (r *resumption) declare(f *session.Flags) {
-	f.Size(&r.from, new(bool), 0, "resume", "N", "go on where a run was stopped, as it said")
+	f.Size(&r.from, nil, 0, "resume", "N", "go on where a run was stopped, as it said")
 	r.again = func(from int64) string { return f.Again("resume", strconv.FormatInt(from, 10)) }
 }
 

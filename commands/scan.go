@@ -95,14 +95,13 @@ var errEnough = errors.New("enough")
 
 // stopped is the outcome of a long command that failed with err, after done bytes of its range.
 func stopped(ctx context.Context, op string, r event.Range, done int64, err error) error {
-	var told *event.Failure
 	switch {
 	case err == nil || err == errEnough:
 		return nil
 	case ctx.Err() != nil:
 		return event.Fail(event.Interrupted{Op: op, Range: r, Done: done, Err: context.Cause(ctx)})
-	case errors.As(err, &told):
-		return told
+	case event.IsFailure(err):
+		return err
 	}
 	return event.FailOp(op, err)
 }

@@ -53,7 +53,7 @@ var serve = session.Command{
  Clients have to encrypt, and need a certificate of that authority.
 `,
 	New: func(f *session.Flags) session.Run {
-		j := &serveJob{opening: session.Opening{Options: &blockdev.Options{}}}
+		j := &serveJob{}
 		j.flags(f)
 		j.checks(f)
 		return j.run
@@ -78,7 +78,7 @@ func (j *serveJob) flags(f *session.Flags) {
 	f.Bool(&o.Write, 'w', "write-device", "let clients write to devices that are named")
 	f.Bool(&o.ForceShare, 'U', "force-share",
 		"with -r: share the files with programs that write them")
-	f.Text(&o.Format, nil, 'f', "format", args.Format,
+	f.Text(&o.Format, 'f', "format", args.Format,
 		"format of the files, which is guessed otherwise")
 	f.Bool(&j.verbose, 'v', "verbose", "say who comes and goes")
 	j.where.flags(f)
@@ -86,7 +86,7 @@ func (j *serveJob) flags(f *session.Flags) {
 	f.Flag(0, "bitmap", args.Text("NAME"),
 		"tell what is dirty in this bitmap, of each image that has it", j.addBitmap)
 	f.Bool(&j.once, 0, "once", "end when the first client has left")
-	f.Text(&j.tls, nil, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")
+	f.Text(&j.tls, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")
 	f.Words(&j.images, "image", 0)
 }
 
@@ -359,10 +359,10 @@ type place struct {
 }
 
 func (p *place) flags(f *session.Flags) {
-	f.Text(&p.path, nil, 0, "unix", args.Value{Name: "PATH", Type: args.TypeFile},
+	f.Text(&p.path, 0, "unix", args.Value{Name: "PATH", Type: args.TypeFile},
 		"on a socket of that name, which must not exist")
 	f.Flag(0, "port", args.Text("N"), "on that TCP port; 0 takes a free one", p.setPort)
-	f.Text(&p.bind, nil, 0, "bind", args.Text("ADDRESS"),
+	f.Text(&p.bind, 0, "bind", args.Text("ADDRESS"),
 		"address of this machine, 127.0.0.1 otherwise")
 	f.Conflict("where", "serve: say where: either --unix PATH or --port N", func() bool {
 		return p.path != "" && p.tcp || p.isHanded() && !wasHanded()

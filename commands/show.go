@@ -11,13 +11,10 @@ import (
 
 var show = session.Command{
 	Name: "show", Needs: session.File,
-	Group: session.GroupLook,
-	Elsewhere: []session.Elsewhere{
-		{Name: "fdisk", Call: "show"},
-		{Name: "decode", Call: "show"},
-	},
-	Args:  "[structure [off]]",
-	Short: "decodes what lies on the disk, field by field",
+	Group:     session.GroupLook,
+	Elsewhere: []string{"fdisk", "decode"},
+	Args:      "[structure [off]]",
+	Short:     "decodes what lies on the disk, field by field",
 	Long: ` Example:
  show                  every structure that is recognised at the beginning
  show gpt              the partition table, and whether its checksums are right
@@ -31,10 +28,7 @@ var show = session.Command{
 	New: func(f *session.Flags) session.Run {
 		name := ""
 		off := int64(0)
-		f.OptEnumWord("structure", ondisk.Names, func(i int) error {
-			name = ondisk.Names()[i]
-			return nil
-		})
+		f.OptEnumWord(&name, "structure", ondisk.Names)
 		f.OptOperand(&off, "off")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return showAt(ctx, s, im, name, off)
@@ -81,7 +75,6 @@ func decodeOn(ctx context.Context, s *session.Session, im *session.Image,
 	if structure.InFile && off == 0 && about.Path != "" && about.Format == structure.Name {
 		dev, err = s.OpenBeside(ctx, session.Opening{
 			Name: about.Path, Format: "raw", ReadOnly: true, ForceShare: true,
-			Options: &blockdev.Options{},
 		})
 		if err != nil {
 			return nil, err

@@ -27,10 +27,7 @@ var snapshotCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var c snapshotting
-		f.EnumWord("action", snapshotActions, func(i int) error {
-			c.action = snapshotActions()[i]
-			return nil
-		})
+		f.EnumWord(&c.action, "action", snapshotActions)
 		f.OptWord("snapshot", args.Text("NAME"), c.setName)
 		f.Check("which", func(int) error { return c.check(f) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
@@ -76,11 +73,10 @@ func (c *snapshotting) check(f *session.Flags) error {
 
 func (c *snapshotting) list(ctx context.Context, s *session.Session, im *session.Image) error {
 	var list []blockdev.Snapshot
-	err := onDevice(ctx, s, im, "snapshot list",
-		func(ctx context.Context, d *blockdev.Device) (err error) {
-			list, err = d.Snapshots(ctx)
-			return err
-		})
+	err := s.Request(ctx, "snapshot list", func(ctx context.Context) (err error) {
+		list, err = im.Dev.Snapshots(ctx)
+		return err
+	})
 	if err == nil {
 		s.Emit(event.Snapshots{List: snapshotsOf(list)})
 	}
@@ -104,14 +100,14 @@ func (c *snapshotting) change(ctx context.Context, s *session.Session, im *sessi
 	}
 	now := s.Now()
 	var done blockdev.Snapshot
-	err := onDevice(ctx, s, im, op, func(ctx context.Context, d *blockdev.Device) (err error) {
+	err := s.Request(ctx, op, func(ctx context.Context) (err error) {
 		switch c.action {
 		case "create":
-			done, err = d.CreateSnapshot(ctx, c.name, now)
+			done, err = im.Dev.CreateSnapshot(ctx, c.name, now)
 		case "apply":
-			done, err = d.ApplySnapshot(ctx, c.name)
+			done, err = im.Dev.ApplySnapshot(ctx, c.name)
 		default:
-			done, err = d.DeleteSnapshot(ctx, c.name)
+			done, err = im.Dev.DeleteSnapshot(ctx, c.name)
 		}
 		return err
 	})

@@ -50,12 +50,9 @@ var sumCommand = session.Command{
 	Name: "sum", Needs: session.File,
 	Group: session.GroupLook,
 	Args:  "[-a algorithm] [--tree] [--shard k/n] [off [len]]",
-	Elsewhere: []session.Elsewhere{
-		{Name: "blksum", Call: "sum -a blksum"},
-		{Name: "checksum", Call: "sum"},
-		{Name: "hash", Call: "sum"},
-		{Name: "md5sum", Call: "sum -a md5"},
-		{Name: "sha256sum", Call: "sum -a sha256"},
+	Elsewhere: []string{
+		"blksum: sum -a blksum", "checksum", "hash", "md5sum: sum -a md5",
+		"sha256sum: sum -a sha256",
 	},
 	Short: "computes the checksum of a range",
 	Long: ` Example:

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"math"
 	"syscall"
 	"time"
@@ -197,9 +196,8 @@ func (t *transfer) report(s *session.Session) {
 
 // failed is the outcome of a request that failed.
 func (t *transfer) failed(err error) error {
-	var told *event.Failure
-	if errors.As(err, &told) {
-		return told
+	if event.IsFailure(err) {
+		return err
 	}
 	return event.FailOp(t.op, err)
 }

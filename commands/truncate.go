@@ -51,10 +51,9 @@ var truncate = session.Command{
 			if exact {
 				return changeLength(ctx, s, im, "truncate", size, mode)
 			}
-			return onDevice(ctx, s, im, "truncate",
-				func(ctx context.Context, d *blockdev.Device) error {
-					return d.Truncate(ctx, size, mode)
-				})
+			return s.Request(ctx, "truncate", func(ctx context.Context) error {
+				return im.Dev.Truncate(ctx, size, mode)
+			})
 		}
 	},
 }
@@ -76,7 +75,7 @@ var length = session.Command{
 	Name: "length", Alias: "l", Needs: session.File, Keyless: true,
 	Group:     session.GroupLook,
 	Short:     "gets the length of the current file",
-	Elsewhere: []session.Elsewhere{{Name: "size", Call: "length"}},
+	Elsewhere: []string{"size"},
 	Long: ` Example:
  length                shows how long the image is for its guest
 `,

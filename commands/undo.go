@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/blockdev/undo"
 	"github.com/blksh/blksh/commands/args"
@@ -57,16 +56,16 @@ func (u *undoing) run(ctx context.Context, s *session.Session, im *session.Image
 		return event.FailFile(u.name, bare(err))
 	}
 	defer closeLog()
-	err = onDevice(ctx, s, im, "undo", func(ctx context.Context, d *blockdev.Device) error {
+	err = s.Request(ctx, "undo", func(ctx context.Context) error {
 		if !u.force {
-			if err := log.Check(ctx, d); err != nil {
+			if err := log.Check(ctx, im.Dev); err != nil {
 				return err
 			}
 		}
 		if u.check {
 			return nil
 		}
-		return log.Restore(ctx, d)
+		return log.Restore(ctx, im.Dev)
 	})
 	var foreign *undo.ForeignError
 	var damaged *undo.DamagedError

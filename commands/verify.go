@@ -458,7 +458,7 @@ func (b *blockJob) flags(f *session.Flags) {
 			return b.set(name, value)
 		})
 	mergeFlag(f, &b.merge)
-	f.Size(&b.from, new(bool), 0, "resume", "N", "go on where a run was stopped, as it said")
+	f.Size(&b.from, nil, 0, "resume", "N", "go on where a run was stopped, as it said")
 	b.again = func(from int64) string { return f.Again("resume", strconv.FormatInt(from, 10)) }
 }
 

@@ -38,10 +38,7 @@ func (j *journalFile) end() error {
 	if j.begun {
 		err = j.Commit
 	}
-	if err := err(); err != nil {
-		return event.FailFile(j.Name(), bare(err))
-	}
-	return nil
+	return event.FailFile(j.Name(), bare(err()))
 }
 
 // openJournal makes the file of a journal, or opens the one that a job goes on with which was
@@ -50,13 +47,7 @@ func (b *blockJob) openJournal(ctx context.Context, s *session.Session, name str
 	resumes := b.from > 0
 	file, err := s.ChangeFile(ctx,
 		session.Target{Name: name, Existing: resumes, Over: func(head []byte, _ int64) error {
-			if job.IsJournal(head) {
-				return nil
-			}
-			return &session.RefusedError{
-				Why:    "is there already and no journal",
-				Advice: "choose a file that is not there",
-			}
+			return session.Only(job.IsJournal(head), "is there already and no journal")
 		}})
 	if err != nil {
 		return err
@@ -89,13 +80,7 @@ func (b *blockJob) resumeJournal(ctx context.Context) (err error) {
 func openState(ctx context.Context, s *session.Session, name string) (*target.File, error) {
 	return s.ReplaceFile(ctx,
 		session.Target{Name: name, Durable: true, Over: func(head []byte, size int64) error {
-			if fio.IsState(head, size) {
-				return nil
-			}
-			return &session.RefusedError{
-				Why:    "is there already and no state file",
-				Advice: "choose a file that is not there",
-			}
+			return session.Only(fio.IsState(head, size), "is there already and no state file")
 		}})
 }
 
@@ -105,10 +90,7 @@ func saveState(state *fio.State, file *target.File) error {
 	if err == nil {
 		err = file.Commit()
 	}
-	if err != nil {
-		return event.FailFile(file.Name(), bare(err))
-	}
-	return nil
+	return event.FailFile(file.Name(), bare(err))
 }
 
 // dumpInto makes the files of bad blocks in a directory.

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ var verifyJob = session.Command{
 		j := &jobFile{options: fio.DefaultOptions()}
 		j.options.ReadFile = f.ReadFile
 		j.options.IODepth = 1 // as fio has it
-		f.Text(&j.section, nil, 0, "section", args.Text("NAME"), "only the jobs of this name")
+		f.Text(&j.section, 0, "section", args.Text("NAME"), "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")
 		f.Bool(&j.written, 0, "write", "only write")
 		f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio makes such blocks",
@@ -68,7 +69,7 @@ var verifyJob = session.Command{
 				return nil
 			})
 		mergeFlag(f, &j.merge)
-		f.Size(&j.from, new(bool), 0, "resume", "N",
+		f.Size(&j.from, nil, 0, "resume", "N",
 			"go on where the only job was stopped in that phase")
 		j.call = func(from int64, flags ...string) string {
 			return f.Again("resume", strconv.FormatInt(from, 10), flags...)
@@ -143,9 +144,9 @@ func (j *jobFile) load(ctx context.Context) error {
 // include reads a file that the job file includes: relative to the folder of the job file, if it is
 // not here.
 func (j *jobFile) include(ctx context.Context, name string, limit int) ([]byte, error) {
-	text, err := readFile(ctx, name, limit)
+	text, err := target.ReadInput(ctx, name, limit)
 	if errors.Is(err, os.ErrNotExist) && !filepath.IsAbs(name) {
-		text, err = readFile(ctx, filepath.Join(filepath.Dir(j.name), name), limit)
+		text, err = target.ReadInput(ctx, filepath.Join(filepath.Dir(j.name), name), limit)
 	}
 	return text, bare(err)
 }
@@ -200,7 +201,7 @@ func (j *jobFile) run(ctx context.Context, s *session.Session, im *session.Image
 		if err != nil && !isDamage(err) {
 			return err
 		}
-		damaged = firstError(damaged, err)
+		damaged = cmp.Or(damaged, err)
 	}
 	if idle {
 		return event.BadValuef("%s: no job says with verify= what to verify, and none writes",
@@ -308,7 +309,7 @@ func (j *jobFile) one(ctx context.Context, s *session.Session, job *placedJob,
 		if err != nil && !isDamage(err) {
 			return err
 		}
-		damaged = firstError(damaged, err)
+		damaged = cmp.Or(damaged, err)
 	}
 	return damaged
 }

@@ -16,13 +16,10 @@ import (
 
 var verifyRead = session.Command{
 	Name: "verify_read", Needs: session.File, Reports: true,
-	Group: session.GroupVerify,
-	Elsewhere: []session.Elsewhere{
-		{Name: "scan", Call: "verify_read"},
-		{Name: "verify", Call: "read -P or verify_read"},
-	},
-	Args:  "[-t type] [--exact] [--content] [--all] [--draw] [--svg file] [--dump dir] [--journal file] [--shard k/n] [off [len]]",
-	Short: "checks blocks that tell whether they are intact, and says what happened to those that are not",
+	Group:     session.GroupVerify,
+	Elsewhere: []string{"scan", "verify: read -P or verify_read"},
+	Args:      "[-t type] [--exact] [--content] [--all] [--draw] [--svg file] [--dump dir] [--journal file] [--shard k/n] [off [len]]",
+	Short:     "checks blocks that tell whether they are intact, and says what happened to those that are not",
 	Long: ` Example:
  verify_read                     what verify_write or fio wrote: each header
                                  says what its block must be
@@ -62,11 +59,11 @@ var verifyRead = session.Command{
 		f.Bool(&content, 0, "content", "make the content of all blocks again and compare it")
 		f.Bool(&b.options.Holes, 0, "holes", "blocks of zeroes were never written and are fine")
 		f.Bool(&b.options.StopAtFirst, 0, "fatal", "stop at the first bad block")
-		f.Text(&journal, nil, 0, "journal", args.File,
+		f.Text(&journal, 0, "journal", args.File,
 			"what verify_write noted there says what must be there")
 		f.Bool(&acknowledged, 0, "acknowledged",
 			"with --journal: writes count that no flush followed")
-		f.Text(&state, nil, 0, "state", args.File,
+		f.Text(&state, 0, "state", args.File,
 			"as --exact, for a job that fio's state file tells of")
 		b.drawing.declare(f, "what is damaged")
 		c.operands(f)
@@ -140,7 +137,7 @@ const longestState = 64 << 20
 
 // readState makes the job one that ended where a state file says.
 func (b *blockJob) readState(ctx context.Context, name string) error {
-	data, err := readFile(ctx, name, longestState)
+	data, err := target.ReadInput(ctx, name, longestState)
 	if err != nil {
 		return event.FailFile(name, bare(err))
 	}

@@ -14,12 +14,10 @@ const usualType = "crc32c"
 
 var verifyWrite = session.Command{
 	Name: "verify_write", Needs: session.File | session.Write, Reports: true,
-	Group: session.GroupVerify,
-	Elsewhere: []session.Elsewhere{
-		{Name: "badblocks", Call: "verify_write"},
-	},
-	Args:  "[-t type] [-b size] [--fio version] [--check] [--shard k/n] [off [len]]",
-	Short: "fills a range with blocks that tell whether they are intact",
+	Group:     session.GroupVerify,
+	Elsewhere: []string{"badblocks"},
+	Args:      "[-t type] [-b size] [--fio version] [--check] [--shard k/n] [off [len]]",
+	Short:     "fills a range with blocks that tell whether they are intact",
 	Long: ` Example:
  verify_write                    the whole image, in 4 KiB blocks with a CRC-32C
  verify_read                     later, or elsewhere: what became of them
@@ -57,9 +55,9 @@ var verifyWrite = session.Command{
 		b.tell.flags(f)
 		b.shardFlag(f, "check")
 		f.Bool(&check, 0, "check", "read everything back afterwards, as verify_read does")
-		f.Text(&journal, nil, 0, "journal", args.File,
+		f.Text(&journal, 0, "journal", args.File,
 			"note there what was begun, written and flushed")
-		f.Text(&state, nil, 0, "state", args.File,
+		f.Text(&state, 0, "state", args.File,
 			"write there how far it came, as verify_state_save")
 		c.operands(f)
 		f.Conflict("any", "-t any is for reading: what is written has one type, such as "+usualType,
@@ -114,12 +112,4 @@ func (b *blockJob) writeNoted(ctx context.Context, s *session.Session, journal,
 		return err
 	}
 	return s.Also(err, saveState(reached, saved))
-}
-
-// firstError is the first of two errors that is one.
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }

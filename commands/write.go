@@ -18,13 +18,9 @@ const defaultByte = 0xcd
 var write = session.Command{
 	Name: "write", Alias: "w", Needs: session.File | session.Write,
 	Group: session.GroupData,
-	Elsewhere: []session.Elsewhere{
-		{Name: "zero", Call: "write -z"},
-		{Name: "fill", Call: "write -P"},
-		{Name: "pwrite", Call: "write"},
-		{Name: "wipe", Call: "write -z"},
-		{Name: "fzero", Call: "write -z"},
-		{Name: "shred", Call: "write -P random"},
+	Elsewhere: []string{
+		"zero: write -z", "fill: write -P", "pwrite", "wipe: write -z", "fzero: write -z",
+		"shred: write -P random",
 	},
 	Args:  "[-bcCfnquz] [-P pattern | -s source_file | --hex bytes | --text text | --base64 bytes] [--verify [--all]] off len",
 	Short: "writes a number of bytes at a specified offset",
@@ -54,8 +50,11 @@ var write = session.Command{
 		f.Pattern(&w.pattern, &w.patterned, 'P', "pattern", "PATTERN",
 			"what to write; without it every byte is 0xcd")
 		f.Bool(&registered, 'r', "", "accepted for scripts that register buffers")
-		f.Text(&name, &hasSource, 's', "source", args.File,
-			"write the contents of a file; - is standard input")
+		f.Flag('s', "source", args.File, "write the contents of a file; - is standard input",
+			func(word string) error {
+				name, hasSource = word, true
+				return nil
+			})
 		typed.flags(f, "write")
 		f.Bool(&w.prove, 0, "verify", "read back what was written, which cannot be done with -s")
 		f.Bool(&w.all, 0, "all", "with --verify: list all that is wrong")

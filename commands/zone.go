@@ -31,11 +31,10 @@ var zoneReport = session.Command{
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var zones []driver.Zone
-			err := onDevice(ctx, s, im, "zone report",
-				func(ctx context.Context, d *blockdev.Device) (err error) {
-					zones, err = d.ReportZones(ctx, off, int(number))
-					return err
-				})
+			err := s.Request(ctx, "zone report", func(ctx context.Context) (err error) {
+				zones, err = im.Dev.ReportZones(ctx, off, int(number))
+				return err
+			})
 			for _, z := range zones {
 				s.Emit(event.Zone{Zone: z})
 			}
@@ -52,10 +51,9 @@ func manageZones(f *session.Flags, what string, op driver.ZoneOp) session.Run {
 	f.Operand(&off, "off")
 	f.Operand(&n, "len")
 	return func(ctx context.Context, s *session.Session, im *session.Image) error {
-		return onDevice(ctx, s, im, "zone "+what,
-			func(ctx context.Context, d *blockdev.Device) error {
-				return d.ManageZones(ctx, op, off, n)
-			})
+		return s.Request(ctx, "zone "+what, func(ctx context.Context) error {
+			return im.Dev.ManageZones(ctx, op, off, n)
+		})
 	}
 }
 
@@ -124,13 +122,12 @@ var zoneAppend = session.Command{
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var at int64
-			err := onDevice(ctx, s, im, t.op,
-				func(ctx context.Context, d *blockdev.Device) (err error) {
-					buf := make([]byte, t.n)
-					verify.Byte(defaultByte).Fill(buf, t.off)
-					at, err = d.AppendZone(ctx, t.layout(buf), t.off)
-					return err
-				})
+			err := s.Request(ctx, t.op, func(ctx context.Context) (err error) {
+				buf := make([]byte, t.n)
+				verify.Byte(defaultByte).Fill(buf, t.off)
+				at, err = im.Dev.AppendZone(ctx, t.layout(buf), t.off)
+				return err
+			})
 			if err == nil && show {
 				s.Emit(event.Appended{Off: at})
 			}

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"io"
 	"os"
 	"time"
 
@@ -58,6 +59,16 @@ func OpenInput(ctx context.Context, name string) (*Input, error) {
 	}
 	in, stop := interruptible(ctx, p, fd, name)
 	return &Input{in, stop}, nil
+}
+
+// ReadInput reads at most limit bytes of a file, as OpenInput.
+func ReadInput(ctx context.Context, name string, limit int) ([]byte, error) {
+	in, err := OpenInput(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close() // it was only read
+	return io.ReadAll(io.LimitReader(in, int64(limit)))
 }
 
 // InputOf is what f reads as an Input of its own, such as the pipe of the standard input. Where it

@@ -56,14 +56,27 @@ func Conflictf(format string, a ...any) error {
 	return Fail(Conflict{Message: fmt.Sprintf(format, a...)})
 }
 
-// FailOp is the outcome of a command whose request op failed.
-func FailOp(op string, err error) error { return Fail(Failed{Op: op, Err: err}) }
+// FailOp is the outcome of a command whose request op ended with err: nil if that is.
+func FailOp(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return Fail(Failed{Op: op, Err: err})
+}
 
-// FailFile is the outcome of a command that cannot use a file that is no image.
-func FailFile(name string, err error) error { return Fail(FileError{Name: name, Err: err}) }
+// FailFile is the outcome of a command that used a file that is no image: nil if err is.
+func FailFile(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return Fail(FileError{Name: name, Err: err})
+}
 
 // FailReport is the outcome of a command that the block layer refused something that is no request.
 func FailReport(err error) error { return Fail(Report{err}) }
+
+// IsFailure says whether an error is a Failure, or wraps one.
+func IsFailure(err error) bool { return errors.As(err, new(*Failure)) }
 
 // ClassOf is the class of an error that belongs to no request and to no file. What was refused
 // without asking the system is the caller's to change.

@@ -155,7 +155,7 @@ func (s simple) run(ctx context.Context, m *Machine) error {
 
 // sentence is an error that can be shown.
 func sentence(err error) error {
-	if errors.As(err, new(*event.Failure)) {
+	if event.IsFailure(err) {
 		return err
 	}
 	return wrong("%v", err)

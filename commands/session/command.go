@@ -46,8 +46,9 @@ type Command struct {
 	Paged bool
 	// Synonyms are further names, which the dialects of QEMU do not know.
 	Synonyms []string
-	// Elsewhere are names under which people look for it, for advice.
-	Elsewhere []Elsewhere
+	// Elsewhere is what other programs call it, for advice: "NAME", or "NAME: CALL" where it is not
+	// called here by its name alone.
+	Elsewhere []string
 	// Args is the synopsis of flags and operands, Short what it does in a few words, Long the text
 	// of its help: lines that begin with a blank, an example first. Flags are not part of it, since
 	// help lists them as they are declared.
@@ -64,9 +65,6 @@ type Command struct {
 	// what to do once they are parsed. It is called for every use and touches nothing but f.
 	New func(f *Flags) Run
 }
-
-// Elsewhere is what a command is called in other programs, and how it is called here.
-type Elsewhere struct{ Name, Call string }
 
 // Run does what a command is for. The image is the one that was current when the line was read, nil
 // if none was. An error that is an event.Failure is shown; Shown is one that was shown already.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -166,16 +165,22 @@ func (f *Flags) Enum(letter byte, long, value string, words func() []string, hel
 	f.options = append(f.options, o)
 }
 
-// EnumWord declares an operand that is one of words, as Enum.
-func (f *Flags) EnumWord(name string, words func() []string, set func(i int) error) {
-	f.Word(name, args.Enum(name, words),
-		func(word string) error { return chosen(f.command, words(), word, set) })
+// EnumWord declares an operand that is one of words. Any other is refused with them.
+func (f *Flags) EnumWord(p *string, name string, words func() []string) {
+	f.enumWord(p, name, words, false)
 }
 
 // OptEnumWord declares an operand that may be missing, as EnumWord.
-func (f *Flags) OptEnumWord(name string, words func() []string, set func(i int) error) {
-	f.OptWord(name, args.Enum(name, words),
-		func(word string) error { return chosen(f.command, words(), word, set) })
+func (f *Flags) OptEnumWord(p *string, name string, words func() []string) {
+	f.enumWord(p, name, words, true)
+}
+
+func (f *Flags) enumWord(p *string, name string, words func() []string, optional bool) {
+	set := func(word string) error {
+		*p = word
+		return chosen(f.command, words(), word, func(int) error { return nil })
+	}
+	f.operand(step{name: name, value: args.Enum(name, words), set: set, optional: optional})
 }
 
 // chosen finds which of words was given for what is called name.
@@ -205,41 +210,46 @@ func (f *Flags) Ignored(letter byte, long, help string) {
 	f.options = append(f.options, option{letter: letter, long: long, help: help})
 }
 
-// Text declares a flag whose value is taken as it stands. given is set when it is there, and may be
-// nil.
-func (f *Flags) Text(p *string, given *bool, letter byte, long string, value args.Value,
-	help string,
-) {
+// Text declares a flag whose value is taken as it stands.
+func (f *Flags) Text(p *string, letter byte, long string, value args.Value, help string) {
 	f.Flag(letter, long, value, help, func(word string) error {
 		*p = word
-		if given != nil {
-			*given = true
-		}
 		return nil
 	})
 }
 
-// Size declares a flag whose value is a number.
+// KeyValues declares a flag that adds to options.
+func (f *Flags) KeyValues(o *blockdev.Options, letter byte, long, help string) {
+	f.Flag(letter, long, args.Text("OPTIONS"), help,
+		func(word string) error { return f.Options(o, word) })
+}
+
+// Size declares a flag whose value is a number. given is set when it is there, and may be nil.
 func (f *Flags) Size(p *int64, given *bool, letter byte, long, value, help string) {
 	f.Flag(letter, long, args.Value{Name: value, Type: args.TypeSize}, help,
-		func(word string) error {
-			*given = true
+		func(word string) (err error) {
+			mark(given)
 			name := long
 			if letter != 0 {
 				name = string(letter)
 			}
-			var err error
 			*p, err = f.Number(name, word)
 			return err
 		})
 }
 
-// Pattern declares a flag whose value is a pattern.
+// mark sets what says that a flag is there, if anybody wants to know.
+func mark(given *bool) {
+	if given != nil {
+		*given = true
+	}
+}
+
+// Pattern declares a flag whose value is a pattern, as Size.
 func (f *Flags) Pattern(p *verify.Pattern, given *bool, letter byte, long, value, help string) {
 	f.Flag(letter, long, args.Value{Name: value, Type: args.TypePattern}, help,
-		func(word string) error {
-			*given = true
-			var err error
+		func(word string) (err error) {
+			mark(given)
 			*p, err = f.policy.Pattern(word, f.ReadFile)
 			var file *fs.PathError
 			switch {
@@ -439,12 +449,7 @@ func (f *Flags) Context() context.Context { return cmp.Or(f.ctx, context.Backgro
 // ReadFile reads at most limit bytes of a file that a word names, such as the one of a pattern. It
 // waits for nobody once the command is to end.
 func (f *Flags) ReadFile(name string, limit int) ([]byte, error) {
-	file, err := target.OpenInput(f.Context(), name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, int64(limit)))
+	return target.ReadInput(f.Context(), name, limit)
 }
 
 // parse reads the words after a name as it was typed, and says what to run.

@@ -17,7 +17,7 @@ func described() Command {
 			var pattern string
 			f.Bool(&all, 0, "all", "everything")
 			f.Bool(&verbose, 'v', "verbose", "say more")
-			f.Text(&pattern, nil, 'P', "pattern", args.Text("PATTERN"), "what to look for")
+			f.Text(&pattern, 'P', "pattern", args.Text("PATTERN"), "what to look for")
 			f.Bool(&sure, 'V', "", "be sure")
 			return nil
 		},

@@ -1,10 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
@@ -71,9 +72,10 @@ func (s *Session) outcome(ctx context.Context, err error) error {
 func (t *Table) Near(word string, more ...string) []string {
 	var found []string
 	for _, row := range t.Rows() {
-		if i := slices.IndexFunc(row.Elsewhere,
-			func(e Elsewhere) bool { return e.Name == word }); i >= 0 {
-			found = append(found, row.Elsewhere[i].Call)
+		for _, elsewhere := range row.Elsewhere {
+			if name, call, _ := strings.Cut(elsewhere, ": "); name == word {
+				found = append(found, cmp.Or(call, row.Name))
+			}
 		}
 	}
 	return append(found, args.Near(word, append(t.names(), more...))...)

@@ -16,7 +16,7 @@ func TestNear(t *testing.T) {
 		{Name: "length", Alias: "l"},
 		{Name: "read", Alias: "r"},
 		{Name: "readv"},
-		{Name: "write", Elsewhere: []Elsewhere{{Name: "zero", Call: "write -z"}}},
+		{Name: "write", Elsewhere: []string{"zero: write -z"}},
 		{Name: "writev"},
 		{Name: "zone_report"},
 	}, nil)

@@ -85,7 +85,7 @@ func reasonOf(err error) (reason event.Reason, told bool) {
 // however it ends.
 func reported(f *Flags, run Run) Run {
 	name := ""
-	f.Text(&name, nil, 0, "report", args.File,
+	f.Text(&name, 0, "report", args.File,
 		"write a page of HTML about what was done and found")
 	return func(ctx context.Context, s *Session, im *Image) error {
 		if name == "" {
@@ -98,7 +98,10 @@ func reported(f *Flags, run Run) Run {
 // report runs a command and writes a page about it. The file is found before the command begins,
 // which may take long.
 func (s *Session) report(ctx context.Context, name string, im *Image, run Run) error {
-	file, err := s.ReplaceFile(ctx, Target{Name: name, Over: overPage(s.Reports.Mark)})
+	file, err := s.ReplaceFile(ctx, Target{Name: name, Over: func(head []byte, _ int64) error {
+		return Only(bytes.HasPrefix(head, []byte(s.Reports.Mark)),
+			"is there already and is no report")
+	}})
 	if err != nil {
 		return err
 	}
@@ -113,18 +116,4 @@ func (s *Session) report(ctx context.Context, name string, im *Image, run Run) e
 	}
 	_ = file.Close()
 	return s.Also(err, event.FailFile(name, withoutPath(failed)))
-}
-
-// overPage lets a page take the place of one that was made before, which begins with mark, and of
-// nothing else.
-func overPage(mark string) func(head []byte, size int64) error {
-	return func(head []byte, _ int64) error {
-		if bytes.HasPrefix(head, []byte(mark)) {
-			return nil
-		}
-		return &RefusedError{
-			Why:    "is there already and is no report",
-			Advice: "choose a file that is not there",
-		}
-	}
 }

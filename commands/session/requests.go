@@ -69,6 +69,11 @@ func (s *Session) Notify(n blockdev.Notice) {
 	s.poke()
 }
 
+// Request is Do for a request that a command calls op: the error is an event.Failure.
+func (s *Session) Request(ctx context.Context, op string, do func(context.Context) error) error {
+	return event.FailOp(op, s.Do(ctx, do))
+}
+
 // Do runs one request and waits for it. Completions of others are delivered meanwhile. If nothing
 // can make it end any more, because it waits for a request that stands at a breakpoint, its context
 // is cancelled with EDEADLK.

@@ -70,8 +70,7 @@ func (s *Session) openTarget(ctx context.Context, t Target,
 	})
 	rule.Until = ctx
 	f, err := open(t.Name, rule)
-	var told *event.Failure
-	if err == nil || errors.As(err, &told) {
+	if err == nil || event.IsFailure(err) {
 		return f, err
 	}
 	return nil, event.FailFile(t.Name, withoutPath(err))
@@ -223,6 +222,15 @@ func (e *RefusedError) Hint() string {
 		return ""
 	}
 	return e.Advice + "\n"
+}
+
+// Only is for a Target that takes the place of nothing but files of its own kind: it refuses what
+// is not its own.
+func Only(own bool, why string) error {
+	if own {
+		return nil
+	}
+	return &RefusedError{why, "choose a file that is not there"}
 }
 
 // errDevice and errOpenHere are what AdmitFile refuses.

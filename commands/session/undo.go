@@ -41,16 +41,13 @@ func (s *Session) NewLog(ctx context.Context, name string) (*target.File, error)
 			return &RefusedError{Why: "is the log of other changes", Advice: "'undo " + name +
 				"' puts them back; or choose a file that is not there"}
 		}
-		return &RefusedError{Why: "is there already", Advice: "choose a file that is not there"}
+		return Only(false, "is there already")
 	}})
 	if err != nil {
 		return nil, err
 	}
 	if !file.Regular {
-		why := &RefusedError{
-			"keeps nothing that is written to it",
-			"choose a file that is not there",
-		}
+		why := Only(false, "keeps nothing that is written to it")
 		return nil, errors.Join(event.FailFile(name, why), file.Close())
 	}
 	if err := file.Chmod(logMode); err != nil {
