@@ -8,10 +8,10 @@ import (
 )
 
 // Options say what a job writes or verifies, and how, as fio's options do: [Options.Set] and
-// [ParseJobFile] read them, [DefaultOptions] has the defaults. The names in the comments are those
-// of fio's options. Sizes and offsets are in bytes.
+// [ParseJobFile] read them, [DefaultOptions] has the defaults. The names in the tags, which are
+// read, and in the comments are those of fio's options. Sizes and offsets are in bytes.
 type Options struct {
-	Name string // of the job
+	Name string `option:"name"` // of the job
 	// Section is that of its job file, after which its files are called; "": Name.
 	Section string
 	Workload
@@ -21,29 +21,29 @@ type Options struct {
 	SizePercent            int   // size=N%
 	IOSizePercent          int   // io_size=N%
 	OffsetPercent          int   // offset=N%
-	OffsetAlign            int64 // offset_align
-	OffsetIncrement        int64 // offset_increment
+	OffsetAlign            int64 `option:"offset_align"`
+	OffsetIncrement        int64 `option:"offset_increment" percent:"OffsetIncrementPercent"`
 	OffsetIncrementPercent int
 	FileSize               int64 // filesize
-	FillDevice             bool  // fill_device
+	FillDevice             bool  `option:"fill_device fill_fs"`
 
 	// The files; opening them is the caller's.
 	Filenames      []string // filename
-	Directory      string   // directory
-	FilenameFormat string   // filename_format
-	OpenFiles      int      // openfiles; 0: all
-	Direct         bool     // direct
+	Directory      string   `option:"directory"`
+	FilenameFormat string   `option:"filename_format"`
+	OpenFiles      int      `option:"openfiles" few:""` // 0: all
+	Direct         bool     `option:"direct odirect atomic"`
 	Sync           bool     // sync
-	AuxPath        string   // aux-path
-	StateSave      bool     // verify_state_save
-	StateLoad      bool     // verify_state_load
+	AuxPath        string   `option:"aux-path"`
+	StateSave      bool     `option:"verify_state_save"`
+	StateLoad      bool     `option:"verify_state_load"`
 	NoData         bool     // an ioengine whose requests move no data: such a job does nothing here
 
-	NumJobs int // numjobs; see [Options.Clones]
+	NumJobs int `option:"numjobs" few:""` // see [Options.Clones]
 	Clone   int // which of them, from 0
-	// Stonewall is stonewall: the job begins when all before it have ended. Group counts such jobs:
-	// fio runs those of one group at the same time.
-	Stonewall bool
+	// Stonewall: the job begins when all before it have ended. Group counts such jobs: fio runs
+	// those of one group at the same time.
+	Stonewall bool `option:"stonewall wait_for_previous"`
 	Group     int
 
 	// KBBase is kb_base: what units mean, see [Options.Set]. 0: k, kb, ki and kib are all 1024.
@@ -58,21 +58,21 @@ type Options struct {
 // A Run is how a job is run. Nothing of it changes what a block holds.
 type Run struct {
 	Runtime    time.Duration // runtime; 0: no limit
-	IODepth    int           // iodepth: requests in flight
-	Workers    int           // verify_async: goroutines that fill and check; 0: one a CPU
+	IODepth    int           `option:"iodepth"`      // requests in flight
+	Workers    int           `option:"verify_async"` // goroutines that fill and check; 0: one a CPU
 	MaxRequest int           // adjacent blocks are one request of so many bytes; 0: each is one
-	VerifyOnly bool          // verify_only: write nothing
-	Serialize  bool          // serialize_overlap: in fio; requests in flight never overlap here
-	Fsync      int64         // fsync, fdatasync: flush each time so many blocks are written
-	EndFsync   bool          // end_fsync
+	VerifyOnly bool          `option:"verify_only"`       // write nothing
+	Serialize  bool          `option:"serialize_overlap"` // requests in flight never overlap here
+	Fsync      int64         `option:"fsync fdatasync"`   // flush each so many blocks
+	EndFsync   bool          `option:"end_fsync fsync_on_close"`
 	Holes      bool          // blocks of zeroes were never written; for scans
 	Content    Content       // whether data are made again and compared
-	HeaderSeed bool          // verify_header_seed: headers must have the seed of this job
-	Sequence   bool          // verify_write_sequence: and the write's number
-	TrimZero   bool          // trim_verify_zero
+	HeaderSeed bool          `option:"verify_header_seed"`    // headers must have the job's seed
+	Sequence   bool          `option:"verify_write_sequence"` // and the write's number
+	TrimZero   bool          `option:"trim_verify_zero"`
 	// What ends it, and what it leaves.
-	StopAtFirst bool // verify_fatal
-	Dump        bool // verify_dump
+	StopAtFirst bool `option:"verify_fatal"`
+	Dump        bool `option:"verify_dump"`
 	Flushed     bool // verify_policy=fsynced
 }
 

@@ -4,46 +4,74 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-func text(field func(*Options) *string) func(*Options, string) error {
+// setField sets a field by its type: text, a flag, a size in bytes or a count. One with the tag
+// percent may be given as a percentage of a file, which goes to the field of that name; one with the
+// tag few is of what takes memory.
+func setField(f reflect.StructField) func(o *Options, v string) error {
+	_, few := f.Tag.Lookup("few")
 	return func(o *Options, v string) error {
-		if v == "" {
-			return errors.New("a value is missing")
+		fields := reflect.ValueOf(o).Elem()
+		switch to := fields.FieldByIndex(f.Index).Addr().Interface().(type) {
+		case *string:
+			if v == "" {
+				return errors.New("a value is missing")
+			}
+			*to = v
+		case *bool:
+			return setFlag(to, v)
+		case *int:
+			return o.setCount(to, v, few)
+		case *int64:
+			part := fields.FieldByName(f.Tag.Get("percent"))
+			if n, ok := percent(v); ok && part.IsValid() {
+				*to = 0
+				part.SetInt(int64(n))
+				return nil
+			}
+			n, err := o.size(v)
+			if err != nil {
+				return err
+			}
+			if *to = n; part.IsValid() {
+				part.SetInt(0)
+			}
 		}
-		*field(o) = v
 		return nil
 	}
 }
 
-func flag(field func(*Options) *bool) func(*Options, string) error {
-	return func(o *Options, v string) error {
-		if v == "" {
-			v = "1"
-		}
-		n, err := strconv.ParseInt(v, 0, 64)
-		if err != nil || n < 0 || n > 1 {
-			return errors.New("0 or 1 is wanted")
-		}
-		*field(o) = n == 1
-		return nil
-	}
-}
-
-// not is flag for an option that says the opposite.
-func not(field func(*Options) *bool) func(*Options, string) error {
-	set := flag(field)
-	return func(o *Options, v string) error {
-		err := set(o, v)
-		if err == nil {
-			*field(o) = !*field(o)
-		}
+// setCount sets a number, of what takes memory if few is set.
+func (o *Options) setCount(to *int, v string, few bool) error {
+	n, err := o.size(v)
+	switch {
+	case few && (err != nil || n < 1 || n > MaxJobs):
+		return fmt.Errorf("a number within 1 and %d is wanted", MaxJobs)
+	case err != nil:
 		return err
+	case n > math.MaxInt32:
+		return errors.New("too large")
 	}
+	*to = int(n)
+	return nil
+}
+
+func setFlag(to *bool, v string) error {
+	if v == "" {
+		v = "1"
+	}
+	n, err := strconv.ParseInt(v, 0, 64)
+	if err != nil || n < 0 || n > 1 {
+		return errors.New("0 or 1 is wanted")
+	}
+	*to = n == 1
+	return nil
 }
 
 // unsupported is for an option of which only the usual value is possible.
@@ -52,59 +80,6 @@ func unsupported(usual, why string) func(*Options, string) error {
 		if v != usual {
 			return errors.New(why)
 		}
-		return nil
-	}
-}
-
-func size(field func(*Options) *int64) func(*Options, string) error {
-	return func(o *Options, v string) error {
-		n, err := o.size(v)
-		if err == nil {
-			*field(o) = n
-		}
-		return err
-	}
-}
-
-// share is size for what may be a percentage of a file.
-func share(fields func(*Options) (bytes *int64, percents *int)) func(*Options, string) error {
-	return func(o *Options, v string) error {
-		bytes, percents := fields(o)
-		if n, ok := percent(v); ok {
-			*bytes, *percents = 0, n
-			return nil
-		}
-		n, err := o.size(v)
-		if err != nil {
-			return err
-		}
-		*bytes, *percents = n, 0
-		return nil
-	}
-}
-
-func count(field func(*Options) *int) func(*Options, string) error {
-	return func(o *Options, v string) error {
-		n, err := o.size(v)
-		if err != nil {
-			return err
-		}
-		if n > math.MaxInt32 {
-			return errors.New("too large")
-		}
-		*field(o) = int(n)
-		return nil
-	}
-}
-
-// few is count for what takes memory.
-func few(field func(*Options) *int) func(*Options, string) error {
-	return func(o *Options, v string) error {
-		n, err := o.size(v)
-		if err != nil || n < 1 || n > MaxJobs {
-			return fmt.Errorf("a number within 1 and %d is wanted", MaxJobs)
-		}
-		*field(o) = int(n)
 		return nil
 	}
 }
@@ -374,6 +349,13 @@ func setFileSize(o *Options, v string) error {
 	}
 	o.FileSize = least
 	return nil
+}
+
+func setBuffered(o *Options, v string) error {
+	buffered := false
+	err := setFlag(&buffered, v)
+	o.Direct = !buffered
+	return err
 }
 
 func setMixWrite(o *Options, v string) error {

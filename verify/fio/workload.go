@@ -7,11 +7,11 @@ import (
 )
 
 // A Workload is what a job writes: which blocks, in which order, and what is in them. It is all
-// that they depend on, and that a journal keeps of the job. The names in the comments are those of
-// fio's options. Sizes and offsets are in bytes.
+// that they depend on, and that a journal keeps of the job. The names in the tags and comments are
+// those of fio's options. Sizes and offsets are in bytes.
 type Workload struct {
 	Fio    Release // which fio's blocks are written and expected
-	Thread int     // number of the job from 1: headers have it, seeds depend on it
+	Thread int     `option:"thread_number"` // from 1: headers have it, seeds depend on it
 
 	// Which blocks, in which order.
 	Direction   Direction // rw
@@ -19,19 +19,19 @@ type Workload struct {
 	MaxBlock    int       // bsrange; 0: MinBlock
 	Split       []Share   // bssplit: the sizes between the two that occur
 	Reads       Sizes     // those of reads, if not the same
-	BSUnaligned bool      // bs_unaligned: any length between the two
-	Offset      int64     // offset
-	Size        int64     // size, from Offset on, of all files together
-	IOSize      int64     // io_size: how much is moved; 0: Size
+	BSUnaligned bool      `option:"bs_unaligned blocksize_unaligned"` // any length between the two
+	Offset      int64     `option:"offset fileoffset" percent:"OffsetPercent"`
+	Size        int64     `option:"size" percent:"SizePercent"`               // of all files together
+	IOSize      int64     `option:"io_size io_limit" percent:"IOSizePercent"` // moved; 0: Size
 	Part        int64     // of one file; 0: an equal share of Size
 	FileLength  int64     // how long a file is; 0: it ends with its part
-	NrFiles     int       // nrfiles
+	NrFiles     int       `option:"nrfiles nr_files" few:""`
 	File        int       // which of the files this is, from 0; each has its part of Size
 	Only        Slice     `json:"Only,omitzero"` // what is done of the job
 	FileTurn    int       // file_service_type: requests to one file before the next; 0: 1
-	NoRandomMap bool      // norandommap: blocks may be written twice or never
-	Generator   string    // random_generator: tausworthe, tausworthe64, lfsr
-	MixRead     int       // rwmixread: percentage of reads in a mixed job
+	NoRandomMap bool      `option:"norandommap"`      // blocks may be written twice or never
+	Generator   string    `option:"random_generator"` // tausworthe, tausworthe64, lfsr
+	MixRead     int       `option:"rwmixread"`        // percentage of reads in a mixed job
 	// Step is what a sequential job leaves out between two requests: rw=write:8k.
 	Step int64
 	// RandomEvery is of how many requests of a random job one is random, the others follow it:
@@ -44,37 +44,39 @@ type Workload struct {
 	Distribution Distribution
 	// Strided is zonemode=strided: after ZoneSize bytes the job goes on behind the ZoneRange that
 	// it was in and ZoneSkip bytes more.
-	Strided                       bool
-	ZoneSize, ZoneRange, ZoneSkip int64
+	Strided   bool
+	ZoneSize  int64 `option:"zonesize"`
+	ZoneRange int64 `option:"zonerange"`
+	ZoneSkip  int64 `option:"zoneskip"`
 
 	// What they look like.
 	Verify          string // verify; "" is pattern_hdr with a pattern, else TypeAny
-	Interval        int    // verify_interval: one header each so many bytes
-	HeaderOffset    int    // verify_offset: where in the interval the header is
-	Pattern         string // verify_pattern, in the grammar of [verify.Parser.Parse]
-	PatternInterval int    // verify_pattern_interval
-	Compress        int    // buffer_compress_percentage
-	Padding         string // buffer_pattern, where compressed
+	Interval        int    `option:"verify_interval"` // one header each so many bytes
+	HeaderOffset    int    `option:"verify_offset"`   // where in the interval the header is
+	Pattern         string `option:"verify_pattern"`  // in the grammar of [verify.Parser.Parse]
+	PatternInterval int    `option:"verify_pattern_interval"`
+	Compress        int    `option:"buffer_compress_percentage"`
+	Padding         string `option:"buffer_pattern"` // where compressed
 	Generation      uint32 // in place of the clock, if not 0
 
 	// Where the random numbers come from.
 	RandSeed      uint64 // randseed
 	RandSeedGiven bool
-	RandRepeat    bool // randrepeat
-	AllRandRepeat bool // allrandrepeat
+	RandRepeat    bool `option:"randrepeat"`
+	AllRandRepeat bool `option:"allrandrepeat"`
 
 	// How long. Where fio begins a loop anew depends on DoVerify and Async as well.
-	Loops     int   // loops
-	TimeBased bool  // time_based: loops until Run.Runtime is over
-	NumberIOs int64 // number_ios: so many writes at most; 0: no limit
-	DoVerify  bool  // do_verify: verify after writing
+	Loops     int   `option:"loops"`
+	TimeBased bool  `option:"time_based"` // loops until Run.Runtime is over
+	NumberIOs int64 `option:"number_ios"` // so many writes at most; 0: no limit
+	DoVerify  bool  `option:"do_verify"`  // verify after writing
 	Async     bool  // an ioengine that queues
-	Backlog   int64 // verify_backlog: verify each time so many blocks are written
+	Backlog   int64 `option:"verify_backlog"` // verify each time so many blocks are written
 
 	// What is trimmed.
-	TrimPercent int   // trim_percentage
-	TrimBacklog int64 // trim_backlog
-	TrimBatch   int64 // trim_backlog_batch
+	TrimPercent int   `option:"trim_percentage"`
+	TrimBacklog int64 `option:"trim_backlog"`
+	TrimBatch   int64 `option:"trim_backlog_batch"`
 }
 
 // A Slice is what one of several runs does of a job that they share: the requests that begin at
