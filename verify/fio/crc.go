@@ -1,39 +1,47 @@
 package fio
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 // sliced is how many bytes the sliced CRCs below take at once: with table k giving the effect of a
 // byte that k others follow, the bytes of a step are looked up independently of each other.
 const sliced = 16
 
-// sliceTables extends the table of a CRC for single bytes, step, to the effect
-// of each byte followed by 0 to 15 zero bytes.
-func sliceTables[T uint8 | uint16 | uint32 | uint64](step func(crc T, b byte) T) *[sliced][256]T {
-	t := new([sliced][256]T)
-	for b := range 256 {
-		crc := step(0, byte(b))
-		for k := range t {
-			t[k][b] = crc
-			crc = step(crc, 0)
+// A slicedCRC is made of a CRC for single bytes, step, when its tables are first asked for: the
+// effect of each byte followed by 0 to 15 zero bytes.
+type slicedCRC[T uint8 | uint16 | uint32 | uint64] struct {
+	step   func(crc T, b byte) T
+	once   sync.Once
+	tables [sliced][256]T
+}
+
+func (c *slicedCRC[T]) get() *[sliced][256]T {
+	c.once.Do(func() {
+		for b := range 256 {
+			crc := c.step(0, byte(b))
+			for k := range c.tables {
+				c.tables[k][b] = crc
+				crc = c.step(crc, 0)
+			}
 		}
-	}
-	return t
+	})
+	return &c.tables
 }
 
 // crc7Tables are for CRC-7/MMC: polynomial 0x09, start 0, not reflected. The
 // seven bits are kept in the upper part of a byte until the end.
-var crc7Tables = lazy[*[sliced][256]uint8]{make: func() *[sliced][256]uint8 {
-	return sliceTables(func(crc uint8, b byte) uint8 {
-		crc ^= b
-		for range 8 {
-			if crc&0x80 != 0 {
-				crc = crc<<1 ^ 0x09<<1
-			} else {
-				crc <<= 1
-			}
+var crc7Tables = slicedCRC[uint8]{step: func(crc uint8, b byte) uint8 {
+	crc ^= b
+	for range 8 {
+		if crc&0x80 != 0 {
+			crc = crc<<1 ^ 0x09<<1
+		} else {
+			crc <<= 1
 		}
-		return crc
-	})
+	}
+	return crc
 }}
 
 func crc7(p []byte) uint8 {
@@ -54,14 +62,12 @@ func crc7(p []byte) uint8 {
 }
 
 // crc16Tables are for CRC-16/ARC: polynomial 0x8005 reflected, start 0.
-var crc16Tables = lazy[*[sliced][256]uint16]{make: func() *[sliced][256]uint16 {
-	return sliceTables(func(crc uint16, b byte) uint16 {
-		crc ^= uint16(b)
-		for range 8 {
-			crc = crc>>1 ^ 0xa001&-(crc&1)
-		}
-		return crc
-	})
+var crc16Tables = slicedCRC[uint16]{step: func(crc uint16, b byte) uint16 {
+	crc ^= uint16(b)
+	for range 8 {
+		crc = crc>>1 ^ 0xa001&-(crc&1)
+	}
+	return crc
 }}
 
 func crc16(p []byte) uint16 {
@@ -82,14 +88,12 @@ func crc16(p []byte) uint16 {
 }
 
 // crc32Tables are for polynomial 0x04c11db7, the highest bit first.
-var crc32Tables = lazy[*[sliced][256]uint32]{make: func() *[sliced][256]uint32 {
-	return sliceTables(func(crc uint32, b byte) uint32 {
-		crc ^= uint32(b) << 24
-		for range 8 {
-			crc = crc<<1 ^ 0x04c11db7&-(crc>>31)
-		}
-		return crc
-	})
+var crc32Tables = slicedCRC[uint32]{step: func(crc uint32, b byte) uint32 {
+	crc ^= uint32(b) << 24
+	for range 8 {
+		crc = crc<<1 ^ 0x04c11db7&-(crc>>31)
+	}
+	return crc
 }}
 
 // crc32MSB is the CRC-32 of POSIX cksum without the length and the final
@@ -113,14 +117,12 @@ func crc32MSB(p []byte) uint32 {
 }
 
 // crc64Tables are for Jones' polynomial 0xad93d23594c935a9, reflected.
-var crc64Tables = lazy[*[sliced][256]uint64]{make: func() *[sliced][256]uint64 {
-	return sliceTables(func(crc uint64, b byte) uint64 {
-		crc ^= uint64(b)
-		for range 8 {
-			crc = crc>>1 ^ 0x95ac9329ac4bc9b5&-(crc&1)
-		}
-		return crc
-	})
+var crc64Tables = slicedCRC[uint64]{step: func(crc uint64, b byte) uint64 {
+	crc ^= uint64(b)
+	for range 8 {
+		crc = crc>>1 ^ 0x95ac9329ac4bc9b5&-(crc&1)
+	}
+	return crc
 }}
 
 // crc64Jones is CRC-64/Redis: start 0, reflected. The standard library takes the polynomial too,

@@ -2,9 +2,11 @@ package fio
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,16 +52,19 @@ func setDistribution(o *Options, v string) error {
 	case "normal", "gauss":
 		d.Kind = "normal"
 	case "zoned":
-		return o.setZones(rest)
 	default:
 		return errors.New("known are random, zipf, pareto, normal and zoned")
 	}
-	if has {
-		if err := d.parameters(rest); err != nil {
-			return err
-		}
+	var err error
+	switch {
+	case kind == "zoned":
+		err = d.zones(rest)
+	case has:
+		err = d.parameters(rest)
 	}
-	err := d.check()
+	if err == nil {
+		err = d.check()
+	}
 	if err == nil {
 		o.Distribution = d
 	}
@@ -102,26 +107,24 @@ func (d *Distribution) checkZones() error {
 
 func (d *Distribution) parameters(text string) (err error) {
 	value, center, centered := strings.Cut(text, ":")
-	if d.Value, err = strconv.ParseFloat(value, 64); err != nil {
+	d.Value, err = strconv.ParseFloat(value, 64)
+	if d.Centered = centered; centered && err == nil {
+		value = center
+		d.Center, err = strconv.ParseFloat(center, 64)
+	}
+	if err != nil {
 		return fmt.Errorf("%q is no number", verify.Brief(value))
-	}
-	if d.Centered = centered; !centered {
-		return nil
-	}
-	if d.Center, err = strconv.ParseFloat(center, 64); err != nil {
-		return fmt.Errorf("%q is no number", verify.Brief(center))
 	}
 	return nil
 }
 
-func (o *Options) setZones(text string) error {
+func (d *Distribution) zones(text string) error {
 	if strings.Contains(text, ",") {
 		return errors.New("different zones for reads and writes are not supported")
 	}
 	if strings.Count(text, ":") >= maxZones {
 		return fmt.Errorf("more than %d zones", maxZones)
 	}
-	d := Distribution{Kind: "zoned"}
 	for part := range strings.SplitSeq(text, ":") {
 		a, b, _ := strings.Cut(part, "/")
 		n, err := strconv.ParseUint(a, 10, 7)
@@ -131,11 +134,7 @@ func (o *Options) setZones(text string) error {
 		}
 		d.Zones = append(d.Zones, Zone{Requests: int(n), Range: int(m)})
 	}
-	err := d.check()
-	if err == nil {
-		o.Distribution = d
-	}
-	return err
+	return nil
 }
 
 // fibonacci spreads numbers over 64 bits: 2^64 times the golden ratio.
@@ -247,7 +246,7 @@ func (s *sampler) normal() uint64 {
 // seeds the distribution of the file.
 func nameHash(name string) uint32 {
 	k := []byte(name)
-	rol := func(x uint32, n int) uint32 { return x<<n | x>>(32-n) }
+	rol, le := bits.RotateLeft32, binary.LittleEndian
 	a := uint32(0x61c88647) + uint32(len(k))
 	b, c := a, a
 	for ; len(k) > 12; k = k[12:] {
@@ -266,9 +265,7 @@ func nameHash(name string) uint32 {
 	}
 	var last [12]byte
 	copy(last[:], k)
-	a += uint32(last[0]) + uint32(last[1])<<8 + uint32(last[2])<<16 + uint32(last[3])<<24
-	b += uint32(last[4]) + uint32(last[5])<<8 + uint32(last[6])<<16 + uint32(last[7])<<24
-	c += uint32(last[8]) + uint32(last[9])<<8 + uint32(last[10])<<16 + uint32(last[11])<<24
+	a, b, c = a+le.Uint32(last[:]), b+le.Uint32(last[4:]), c+le.Uint32(last[8:])
 	c = (c ^ b) - rol(b, 14)
 	a = (a ^ c) - rol(c, 11)
 	b = (b ^ a) - rol(a, 25)

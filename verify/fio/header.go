@@ -94,54 +94,34 @@ func (h *Header) Put(p []byte) {
 // ParseHeader reads a header of either layout at the beginning of p. It is a header if the magic
 // and the crc are right; the fields may still be those of another block.
 func ParseHeader(p []byte) (h Header, ok bool) {
-	if len(p) < ShortHeader || binary.LittleEndian.Uint16(p) != headerMagic {
-		return h, false
-	}
-	if p[2] == headerVersion {
-		if len(p) >= LongHeader && binary.LittleEndian.Uint32(p[44:]) == CRC32C(p[:44]) {
-			return readHeader(p, true), true
-		}
-		return h, false
-	}
-	if p[3] == 0 && binary.LittleEndian.Uint32(p[36:]) == CRC32C(p[:36]) {
-		return readHeader(p, false), true
-	}
-	return h, false
-}
-
-// readHeader takes the fields from p, which is long enough for the layout.
-func readHeader(p []byte, long bool) Header {
 	le := binary.LittleEndian
-	h := Header{
-		Long:   long,
-		Type:   p[2],
-		Len:    le.Uint32(p[4:]),
-		Seed:   le.Uint64(p[8:]),
-		Offset: le.Uint64(p[16:]),
-		Sec:    le.Uint32(p[24:]),
-		Frac:   le.Uint32(p[28:]),
+	if len(p) < ShortHeader || le.Uint16(p) != headerMagic {
+		return h, false
 	}
-	if long {
-		h.Type = p[3]
-		h.Number = le.Uint64(p[32:])
-		h.Thread = le.Uint16(p[40:])
+	h.Long = p[2] == headerVersion
+	end := h.Size() - 4
+	if len(p) < end+4 || !h.Long && p[3] != 0 || le.Uint32(p[end:]) != CRC32C(p[:end]) {
+		return Header{}, false
+	}
+	h.Len, h.Seed, h.Offset = le.Uint32(p[4:]), le.Uint64(p[8:]), le.Uint64(p[16:])
+	h.Sec, h.Frac = le.Uint32(p[24:]), le.Uint32(p[28:])
+	if h.Long {
+		h.Type, h.Number, h.Thread = p[3], le.Uint64(p[32:]), le.Uint16(p[40:])
 	} else {
-		h.Thread = le.Uint16(p[32:])
-		h.Number = uint64(le.Uint16(p[34:]))
+		h.Type, h.Number, h.Thread = p[2], uint64(le.Uint16(p[34:])), le.Uint16(p[32:])
 	}
-	return h
+	return h, true
 }
 
 // SwappedHeader reports whether p begins with a header in big-endian byte order.
 func SwappedHeader(p []byte) bool {
-	be, size := binary.BigEndian, ShortHeader
+	be := binary.BigEndian
 	if len(p) < LongHeader || be.Uint16(p) != headerMagic {
 		return false
 	}
-	if p[2] == headerVersion {
-		size = LongHeader
-	}
-	return be.Uint32(p[size-4:]) == CRC32C(p[:size-4])
+	h := Header{Long: p[2] == headerVersion}
+	end := h.Size() - 4
+	return be.Uint32(p[end:]) == CRC32C(p[:end])
 }
 
 // RepairHeader looks for the single bit whose flip makes p begin with a header.

@@ -5,47 +5,47 @@ import (
 	"math/bits"
 )
 
-// lfsrTaps are the feedback taps by register width from 3 bits on, the widest
-// first (a maximal-length table as in Xilinx application note 52).
+// lfsrTaps are the feedback taps by register width from 3 bits on, besides the highest bit (a
+// maximal-length table as in Xilinx application note 52).
 var lfsrTaps = [...][]uint{
-	{3, 2},
-	{4, 3},
-	{5, 3},
-	{6, 5},
-	{7, 6},
-	{8, 6, 5, 4},
-	{9, 5},
-	{10, 7},
-	{11, 9},
-	{12, 6, 4, 1},
-	{13, 4, 3, 1},
-	{14, 5, 3, 1},
-	{15, 14},
-	{16, 15, 13, 4},
-	{17, 14},
-	{18, 11},
-	{19, 6, 2, 1},
-	{20, 17},
-	{21, 19},
-	{22, 21},
-	{23, 18},
-	{24, 23, 22, 17},
-	{25, 22},
-	{26, 6, 2, 1},
-	{27, 5, 2, 1},
-	{28, 25},
-	{29, 27},
-	{30, 6, 4, 1},
-	{31, 28},
-	{32, 31, 29, 1},
-	{33, 20},
-	{34, 27, 2, 1},
-	{35, 33},
-	{36, 25},
-	{37, 5, 4, 3, 2, 1},
-	{38, 6, 5, 1},
-	{39, 35},
-	{40, 38, 21, 19},
+	{2},
+	{3},
+	{3},
+	{5},
+	{6},
+	{6, 5, 4},
+	{5},
+	{7},
+	{9},
+	{6, 4, 1},
+	{4, 3, 1},
+	{5, 3, 1},
+	{14},
+	{15, 13, 4},
+	{14},
+	{11},
+	{6, 2, 1},
+	{17},
+	{19},
+	{21},
+	{18},
+	{23, 22, 17},
+	{22},
+	{6, 2, 1},
+	{5, 2, 1},
+	{25},
+	{27},
+	{6, 4, 1},
+	{28},
+	{31, 29, 1},
+	{20},
+	{27, 2, 1},
+	{33},
+	{25},
+	{5, 4, 3, 2, 1},
+	{6, 5, 1},
+	{35},
+	{38, 21, 19},
 }
 
 // An lfsr visits 0..n-1 once each in an order that looks random, without
@@ -67,10 +67,11 @@ func newLFSR(n int64, seed uint64) (*lfsr, error) {
 	if n == 0 {
 		return l, nil
 	}
+	l.top = 1 << (width - 1)
+	l.feedback = l.top
 	for _, tap := range lfsrTaps[width-lfsrMinWidth] {
 		l.feedback |= 1 << (tap - 1)
 	}
-	l.top = 1 << (width - 1)
 	mask := l.top<<1 - 1
 	l.state = seed & mask
 	if l.state == mask {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,28 +51,16 @@ const (
 	maxStateBytes = 16*maxStateDepth + 1<<10 // its list has no more entries
 )
 
-// stateField is a number in a state file, of size bytes.
-type stateField struct {
-	name string
-	size int
-}
+// stateWrites is where the number of writes stands in the payload of a version, and the index behind
+// it.
+var stateWrites = [...]int{2: 16, 3: 16, 4: 24, 5: 8, 6: 8, 7: 8}
 
-// stateFields says with which fields the payload of a version begins, in order; none if there is no
-// such version.
-func stateFields(version uint64) []stateField {
-	if version < uint64(len(stateVersions)) {
-		return stateVersions[version]
+// stateWritesAt is the place for any version; 0 if there is no such version.
+func stateWritesAt(version uint64) int {
+	if version < uint64(len(stateWrites)) {
+		return stateWrites[version]
 	}
-	return nil
-}
-
-var stateVersions = [...][]stateField{
-	2: {{"completions", 8}, {"depth", 8}, {"writes", 8}, {"index", 8}},
-	3: {{"completions", 8}, {"depth", 4}, {"files", 4}, {"writes", 8}, {"index", 8}},
-	4: {{"completions", 8}, {"depth", 4}, {"", 4}, {"files", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
-	5: {{"depth", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
-	6: {{"depth", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
-	7: {{"depth", 4}, {"", 4}, {"writes", 8}, {"index", 8}},
+	return 0
 }
 
 // IsState says whether a file of size bytes that begins with head is a state file.
@@ -80,7 +69,7 @@ func IsState(head []byte, size int64) bool {
 		return false
 	}
 	le := binary.LittleEndian
-	return stateFields(le.Uint64(head)) != nil && le.Uint64(head[8:]) == uint64(size-stateHeader)
+	return stateWritesAt(le.Uint64(head)) > 0 && le.Uint64(head[8:]) == uint64(size-stateHeader)
 }
 
 // ReadState reads a state file of any version from 2 to 7.
@@ -90,8 +79,8 @@ func ReadState(p []byte) (*State, error) {
 		return nil, errors.New("state file: not of a possible size")
 	}
 	s := &State{Version: le.Uint64(p)}
-	fields := stateFields(s.Version)
-	if fields == nil {
+	at := stateWritesAt(s.Version)
+	if at == 0 {
 		return nil, fmt.Errorf("state file: version %d is not supported", s.Version)
 	}
 	size, crc := le.Uint64(p[8:]), le.Uint64(p[16:])
@@ -103,28 +92,25 @@ func ReadState(p []byte) (*State, error) {
 	if crc != uint64(CRC32C(p)) {
 		return nil, errors.New("state file: the checksum is wrong")
 	}
-	values := map[string]uint64{}
-	for _, f := range fields {
-		if len(p) < f.size {
-			return nil, errors.New("state file: too short")
-		}
-		if f.size == 4 {
-			values[f.name] = uint64(le.Uint32(p))
-		} else {
-			values[f.name] = le.Uint64(p)
-		}
-		p = p[f.size:]
-	}
-	if len(p) < stateRand+stateName {
+	list := at + 16 + stateRand + stateName
+	if len(p) < list {
 		return nil, errors.New("state file: too short")
 	}
-	s.Depth, s.Writes, s.Index = values["depth"], values["writes"], values["index"]
+	s.Writes, s.Index = le.Uint64(p[at:]), le.Uint64(p[at+8:])
+	switch {
+	case s.Version == 2:
+		s.Depth = le.Uint64(p[8:])
+	case s.Version < 5:
+		s.Depth = uint64(le.Uint32(p[8:]))
+	default:
+		s.Depth = uint64(le.Uint32(p))
+	}
 	if s.Depth > maxStateDepth || s.Writes > MaxWrites {
 		return nil, fmt.Errorf("state file: a depth of %d and %d writes are not possible", s.Depth,
 			s.Writes)
 	}
-	s.Name, _, _ = strings.Cut(string(p[stateRand:stateRand+stateName]), "\x00")
-	s.list(p[stateRand+stateName:], values["completions"])
+	s.Name, _, _ = strings.Cut(string(p[list-stateName:list]), "\x00")
+	s.list(p[list:], le.Uint64(p))
 	return s, nil
 }
 
@@ -151,31 +137,23 @@ func (s *State) list(p []byte, completions uint64) {
 
 // Append appends the state file, of the newest version, to b.
 func (s *State) Append(b []byte) []byte {
-	le := binary.LittleEndian
-	var p []byte
-	depth := max(s.Depth, uint64(len(s.InFlight)))
-	p = le.AppendUint32(p, uint32(depth))
-	p = le.AppendUint32(p, 0)
-	p = le.AppendUint64(p, s.Writes)
-	p = le.AppendUint64(p, s.Index)
-	p = le.AppendUint64(p, 0) // a 32-bit generator
-	for _, word := range s.rand {
-		p = le.AppendUint64(p, word)
-	}
+	running := len(s.InFlight)
+	depth := max(int(s.Depth), running)
+	p := appendWords(nil, uint64(depth), s.Writes, s.Index, 0) // 0 is a 32-bit generator
+	p = appendWords(p, s.rand[:]...)
 	name := make([]byte, stateName)
 	copy(name[:stateName-1], s.Name)
-	p = append(p, name...)
-	for i := range depth {
-		n := stateNobody
-		if i < uint64(len(s.InFlight)) {
-			n = s.InFlight[i]
-		}
-		p = le.AppendUint64(p, n)
-	}
-	b = le.AppendUint64(b, StateWritten)
-	b = le.AppendUint64(b, uint64(len(p)))
-	b = le.AppendUint64(b, uint64(CRC32C(p)))
+	p = appendWords(append(p, name...), s.InFlight...)
+	p = appendWords(p, slices.Repeat([]uint64{stateNobody}, depth-running)...)
+	b = appendWords(b, StateWritten, uint64(len(p)), uint64(CRC32C(p)))
 	return append(b, p...)
+}
+
+func appendWords(b []byte, words ...uint64) []byte {
+	for _, w := range words {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return b
 }
 
 // SetGenerator sets how far the generator of offsets is; of those of 64 bits fio tells nothing.

@@ -1,12 +1,12 @@
 package fio
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 )
 
@@ -67,7 +67,7 @@ func FuzzReadState(f *testing.F) {
 
 // Whatever numbers a state file has, nothing panics, and the memory is bounded.
 func TestHostileState(t *testing.T) {
-	for version := uint64(2); version < uint64(len(stateVersions)); version++ {
+	for version := uint64(2); version < uint64(len(stateWrites)); version++ {
 		for _, n := range hostileNumbers {
 			p := stateOf(version, n)
 			var before, after runtime.MemStats
@@ -89,18 +89,10 @@ var hostileNumbers = []uint64{
 // stateOf is a state file of a version in which all numbers are n, with a list of
 // a hundred thousand that fall.
 func stateOf(version, n uint64) []byte {
-	le := binary.LittleEndian
-	var p []byte
-	for _, f := range stateFields(version) {
-		word := le.AppendUint64(nil, n)
-		p = append(p, word[:f.size]...)
-	}
+	p := appendWords(nil, slices.Repeat([]uint64{n}, stateWritesAt(version)/8+2)...)
 	p = append(p, make([]byte, stateRand+stateName)...)
 	for i := range uint64(100_000) {
-		p = le.AppendUint64(p, n-2*i)
+		p = appendWords(p, n-2*i)
 	}
-	b := le.AppendUint64(nil, version)
-	b = le.AppendUint64(b, uint64(len(p)))
-	b = le.AppendUint64(b, uint64(CRC32C(p)))
-	return append(b, p...)
+	return append(appendWords(nil, version, uint64(len(p)), uint64(CRC32C(p))), p...)
 }
