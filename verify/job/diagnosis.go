@@ -132,11 +132,9 @@ func typeNames(list []*fio.Checksum, fallback string) string {
 	}
 	var names []string
 	for _, k := range list {
-		if name := k.OptionName(); len(names) == 0 || names[len(names)-1] != name {
-			names = append(names, name)
-		}
+		names = append(names, k.OptionName())
 	}
-	return strings.Join(names, " or ")
+	return strings.Join(slices.Compact(names), " or ")
 }
 
 // diagnoseContent judges a block whose checksum is right while its content is not what its seed
@@ -149,11 +147,7 @@ func (c *checker) diagnoseContent(b *Bad, h *fio.Header, k *fio.Checksum, x *exp
 		b.Cause = verify.Cause{Class: verify.ContentMismatch}
 		return
 	}
-	c.locateRequest(h, b.Off, x)
-	want := c.origin(b.got, b.Off, h.Seed, data, x)
-	if want == nil && c.certain(x) {
-		want = c.presumed(b.got, b.Off, h.Seed, x)
-	}
+	want := c.original(b, h, data, x)
 	if want == nil {
 		b.Cause = verify.Cause{Class: verify.ContentMismatch}
 		return
@@ -161,8 +155,15 @@ func (c *checker) diagnoseContent(b *Bad, h *fio.Header, k *fio.Checksum, x *exp
 	c.compare(b, h, k, want)
 }
 
-// certain reports whether it is known how the content of a block was made.
-func (c *checker) certain(x *expectation) bool { return x.known || c.known.content == explained }
+// original makes what the data of a block should be; nil if it is not known how they were made.
+func (c *checker) original(b *Bad, h *fio.Header, data int, x *expectation) []byte {
+	c.locateRequest(h, b.Off, x)
+	want := c.origin(b.got, b.Off, h.Seed, data, x)
+	if want == nil && (x.known || c.known.content == explained) && !c.untold(h, x) {
+		want = c.presumed(b.got, b.Off, h.Seed, x)
+	}
+	return want
+}
 
 // diagnoseData judges a block whose checksum is wrong while its header is right.
 func (c *checker) diagnoseData(b *Bad, h *fio.Header, k *fio.Checksum, x *expectation) {
@@ -171,11 +172,7 @@ func (c *checker) diagnoseData(b *Bad, h *fio.Header, k *fio.Checksum, x *expect
 	if data > len(b.got) || !c.restore(b.got, data) {
 		return
 	}
-	c.locateRequest(h, b.Off, x)
-	want := c.origin(b.got, b.Off, h.Seed, data, x)
-	if want == nil && c.certain(x) && !c.untold(h, x) {
-		want = c.presumed(b.got, b.Off, h.Seed, x)
-	}
+	want := c.original(b, h, data, x)
 	if want == nil {
 		c.diagnoseUnknown(b, data)
 		return
@@ -214,7 +211,7 @@ func firstSector(off int64, from int) int {
 func (c *checker) compare(b *Bad, h *fio.Header, k *fio.Checksum, want []byte) {
 	data := h.Size() + k.Size
 	got := b.got
-	b.want = append([]byte(nil), want...)
+	b.want = bytes.Clone(want)
 	copy(b.want, got[:h.Size()])
 	k.Compute(c.sums, b.want[h.Size():data], b.want[data:])
 	if bytes.Equal(b.want, got) {
@@ -350,7 +347,7 @@ func (c *checker) diagnoseHeaderless(b *Bad, x *expectation) {
 			Class: verify.OneBit, Bit: uint8(bit % 8),
 			At: b.Off + int64(at+bit/8),
 		}
-		b.want = append([]byte(nil), p...)
+		b.want = bytes.Clone(p)
 		b.want[at+bit/8] ^= 1 << (bit % 8)
 		return
 	}
@@ -399,7 +396,7 @@ func (c *checker) diagnoseLost(b *Bad, x *expectation) {
 			}
 			return
 		}
-		b.want = append([]byte(nil), want...)
+		b.want = bytes.Clone(want)
 		if cause, parts := causeOf(want, p, b.Off); len(parts) > 0 {
 			b.Cause, b.Parts = cause, parts
 			if cause.Class == verify.PayloadOnly {
@@ -439,7 +436,7 @@ func (c *checker) diagnosePlain(p, want []byte, x *expectation) *Bad {
 		Off: x.Off, Len: int64(len(p)), Type: c.l.Verify, got: p, Seed: x.Seed,
 		Number: x.Number,
 	}
-	b.want = append([]byte(nil), want...)
+	b.want = bytes.Clone(want)
 	if cause, ok := verify.FilledWith(p); ok {
 		b.Cause = cause
 		return b

@@ -96,7 +96,7 @@ func (t *task) learn(s *shape) {
 func (c *checker) wholeRequests(s *shape, runs []sampled) (list []sampled) {
 	for i := range scattered(len(runs)) {
 		r := runs[i]
-		pieces, ok := c.pieces(s.window[r.off-s.at:][:r.n], &r)
+		pieces, ok := c.pieces(s.window[r.off-s.at:], 0, r.headers...)
 		if !ok {
 			continue
 		}
@@ -196,18 +196,18 @@ type piece struct {
 	data []byte
 }
 
-// pieces takes a request apart. It fails if any of its blocks is damaged.
-func (c *checker) pieces(p []byte, r *sampled) (list []piece, ok bool) {
-	at := 0
-	for _, h := range r.headers {
-		block := bytes.Clone(p[at : at+int(h.Len)])
+// pieces takes the blocks at the beginning of p apart, of which the first is byte at of their
+// request. It fails if any of them is damaged.
+func (c *checker) pieces(p []byte, at int, headers ...fio.Header) (list []piece, ok bool) {
+	for _, h := range headers {
+		block := bytes.Clone(p[:h.Len])
 		k, sound := c.sound(block, &h)
 		if !sound || h.Size()+k.Size >= len(block) {
 			return nil, false
 		}
 		data := h.Size() + k.Size
 		list = append(list, piece{at + data, block[data:]})
-		at += len(block)
+		p, at = p[h.Len:], at+len(block)
 	}
 	return list, true
 }
@@ -357,11 +357,6 @@ func (c *checker) aheadBy(by fio.Recipe, span requestContent, pos int64) bool {
 	if !span.covers(pos, int(h.Len)) {
 		return false
 	}
-	block := bytes.Clone(c.around.p[pos-c.around.off:][:h.Len])
-	k, sound := c.sound(block, &h)
-	if !sound || h.Size()+k.Size >= len(block) {
-		return false
-	}
-	data, at := h.Size()+k.Size, int(pos-span.off)
-	return makes(&by, []piece{{at + data, block[data:]}}, span.n, h.Seed) == span.n
+	pieces, ok := c.pieces(c.around.p[pos-c.around.off:], int(pos-span.off), h)
+	return ok && makes(&by, pieces, span.n, h.Seed) == span.n
 }
