@@ -12,8 +12,8 @@ import (
 )
 
 // setField sets a field by its type: text, a flag, a size in bytes or a count. One with the tag
-// percent may be given as a percentage of a file, which goes to the field of that name; one with the
-// tag few is of what takes memory.
+// percent may be given as a percentage of a file, which goes to the field of that name; one with
+// the tag few is of what takes memory.
 func setField(f reflect.StructField) func(o *Options, v string) error {
 	_, few := f.Tag.Lookup("few")
 	return func(o *Options, v string) error {

@@ -51,8 +51,8 @@ const (
 	maxStateBytes = 16*maxStateDepth + 1<<10 // its list has no more entries
 )
 
-// stateWrites is where the number of writes stands in the payload of a version, and the index behind
-// it.
+// stateWrites is where the number of writes stands in the payload of a version, and the index
+// behind it.
 var stateWrites = [...]int{2: 16, 3: 16, 4: 24, 5: 8, 6: 8, 7: 8}
 
 // stateWritesAt is the place for any version; 0 if there is no such version.

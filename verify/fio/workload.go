@@ -21,8 +21,8 @@ type Workload struct {
 	Reads       Sizes     // those of reads, if not the same
 	BSUnaligned bool      `option:"bs_unaligned blocksize_unaligned"` // any length between the two
 	Offset      int64     `option:"offset fileoffset" percent:"OffsetPercent"`
-	Size        int64     `option:"size" percent:"SizePercent"`               // of all files together
-	IOSize      int64     `option:"io_size io_limit" percent:"IOSizePercent"` // moved; 0: Size
+	Size        int64     `option:"size" percent:"SizePercent"`               // of all files
+	IOSize      int64     `option:"io_size io_limit" percent:"IOSizePercent"` // 0: Size
 	Part        int64     // of one file; 0: an equal share of Size
 	FileLength  int64     // how long a file is; 0: it ends with its part
 	NrFiles     int       `option:"nrfiles nr_files" few:""`

@@ -10,7 +10,7 @@
 //     checksum decides where a type number has two meanings.
 //
 // Neither of the last two ever writes. A [Result] counts all bad blocks by [verify.Class] and lists
-// them as ranges; [Hooks] get each one, with both sides, as it is found. The right content is made
+// them as ranges; [Hooks] get each one, and its bytes, as it is found. The right content is made
 // again from the seed to tell what happened.
 //
 // What blocks of a type cannot tell without the job that wrote them:

@@ -2,7 +2,7 @@ package job
 
 import (
 	"context"
-	"slices"
+	"sort"
 
 	"github.com/blksh/blksh/verify/fio"
 )
@@ -64,12 +64,7 @@ func (t *task) findHoles(ctx context.Context) (list holes, err error) {
 
 // at is how many bytes from off on are in a hole.
 func (h holes) at(off int64) int64 {
-	i, _ := slices.BinarySearchFunc(h, off, func(e told, off int64) int {
-		if e.end <= off {
-			return -1
-		}
-		return 1
-	})
+	i := sort.Search(len(h), func(i int) bool { return h[i].end > off })
 	if i == len(h) || h[i].from > off {
 		return 0
 	}

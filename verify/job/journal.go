@@ -122,10 +122,6 @@ func (j *journal) passBy(number uint64) {
 	j.next = max(j.next, number+1)
 }
 
-func (j *journal) acknowledge(list []fio.Request) { j.writes(journalAck, list) }
-func (j *journal) flushBegins()                   { j.add(journalFlushBegins, 0, 0) }
-func (j *journal) flushed()                       { j.add(journalFlushed, 0, 0) }
-
 // writes adds a record for each run of numbers.
 func (j *journal) writes(record uint32, list []fio.Request) {
 	for len(list) > 0 {

@@ -197,12 +197,12 @@ func TestJournalRecords(t *testing.T) {
 		return list
 	}
 	j.issue(writes(0, 1, 2))
-	j.acknowledge(writes(0, 2))
-	j.flushBegins()
-	j.acknowledge(writes(1))
+	j.writes(journalAck, writes(0, 2))
+	j.add(journalFlushBegins, 0, 0)
+	j.writes(journalAck, writes(1))
 	j.issue(writes(3, 4, 6))
-	j.flushed()
-	j.acknowledge(writes(4))
+	j.add(journalFlushed, 0, 0)
+	j.writes(journalAck, writes(4))
 	if err := j.flush(); err != nil {
 		t.Fatal(err)
 	}

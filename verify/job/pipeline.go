@@ -2,10 +2,8 @@ package job
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/blksh/blksh/verify/fio"
@@ -339,64 +337,6 @@ func (pl *pipeline) adapt(done []int) {
 	}
 }
 
-// An producer says what is written, and hears what became of it.
-type producer interface {
-	// next fills a slot: false when there is nothing more for now.
-	next(s *slot) bool
-	// issue is told of built slots before they start.
-	issue(slots []int) error
-	// done and failed are told of those that have ended.
-	done(s *slot)
-	failed(s *slot, err error)
-	// halted reports whether no more is to be started.
-	halted() bool
-}
-
-// write builds what the producer says and writes it, in that order. When ctx ends
-// or the producer halts, what is in flight ends, and what was not started is left.
-func (pl *pipeline) write(ctx context.Context, by producer) error {
-	var line, fresh []int // slots that are to be written, and those of them that are to be built
-	ready := func(i int) { pl.slots[i].built = true }
-	for ended := false; ; {
-		halted := ctx.Err() != nil || by.halted()
-		fresh = fresh[:0]
-		for lacking := pl.lacking(len(line)); !ended && !halted && len(fresh) < lacking; {
-			i, ok := pl.acquire(by.next)
-			if ended = !ok; ended {
-				break
-			}
-			pl.slots[i].built = false
-			fresh = append(fresh, i)
-		}
-		line = append(line, fresh...)
-		pl.dispatch(fresh, ready)
-		pl.collect(pl.inFlight == 0 && (halted || pl.built(line) == 0), ready)
-		if halted && pl.working == 0 {
-			line = pl.drop(line)
-		}
-		n := 0
-		if !halted {
-			n = min(pl.built(line), max(0, pl.window-pl.inFlight))
-		}
-		if n == 0 && pl.inFlight == 0 && len(line) == 0 && (ended || halted) {
-			return ctx.Err()
-		}
-		if err := pl.stage(line[:n], by); err != nil {
-			return err
-		}
-		list, err := pl.turn(line[:n], by.failed)
-		line = line[:copy(line, line[n:])]
-		if err != nil {
-			return fmt.Errorf("send writes: %w", err)
-		}
-		for _, i := range list {
-			by.done(&pl.slots[i])
-			pl.release(i)
-		}
-		pl.progress()
-	}
-}
-
 // drop gives back slots that are not to be written after all.
 func (pl *pipeline) drop(line []int) []int {
 	for _, i := range line {
@@ -426,24 +366,6 @@ func (pl *pipeline) built(line []int) int {
 	return n
 }
 
-// stage stages built writes, and the reads of a mixed job.
-func (pl *pipeline) stage(list []int, by producer) error {
-	if len(list) == 0 {
-		return nil
-	}
-	if err := by.issue(list); err != nil {
-		return err
-	}
-	for _, i := range list {
-		s, op := &pl.slots[i], OpRead
-		if s.op == opWrite {
-			op = OpWrite
-		}
-		pl.q.Stage(i, op, s.off, int64(s.n), 0)
-	}
-	return nil
-}
-
 // single does one request on slot 0, with nothing else in flight.
 func (pl *pipeline) single(op uint8, off, n int64) error {
 	pl.q.Stage(0, op, off, n, 0)
@@ -459,21 +381,4 @@ func (pl *pipeline) single(op uint8, off, n int64) error {
 		pl.inFlight -= n
 	}
 	return pl.q.Err(0)
-}
-
-// A ticker calls a function at most once an interval.
-type ticker struct {
-	now  func() time.Time
-	last time.Time
-	call func()
-}
-
-// progressInterval is how often progress is reported at most.
-const progressInterval = 100 * time.Millisecond
-
-func (t *ticker) tick() {
-	if now := t.now(); now.Sub(t.last) >= progressInterval {
-		t.last = now
-		t.call()
-	}
 }

@@ -1,6 +1,9 @@
 package job
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // A rangeSet is a set of write numbers, kept as ascending half-open ranges that
 // do not touch. Numbers complete nearly in order, so there are few.
@@ -11,17 +14,7 @@ func (s *rangeSet) add(lo, hi uint64) {
 	if lo >= hi {
 		return
 	}
-	from := 0
-	if n := len(*s); n > 0 && (*s)[n-1][1] < lo {
-		from = n
-	} else {
-		from, _ = slices.BinarySearchFunc(*s, lo, func(r [2]uint64, lo uint64) int {
-			if r[1] < lo {
-				return -1
-			}
-			return 1
-		})
-	}
+	from := sort.Search(len(*s), func(i int) bool { return (*s)[i][1] >= lo })
 	to := from
 	for to < len(*s) && (*s)[to][0] <= hi {
 		lo, hi = min(lo, (*s)[to][0]), max(hi, (*s)[to][1])
@@ -32,13 +25,7 @@ func (s *rangeSet) add(lo, hi uint64) {
 
 // from is the index of the first range that ends behind n.
 func (s rangeSet) from(n uint64) int {
-	i, _ := slices.BinarySearchFunc(s, n, func(r [2]uint64, n uint64) int {
-		if r[1] <= n {
-			return -1
-		}
-		return 1
-	})
-	return i
+	return sort.Search(len(s), func(i int) bool { return s[i][1] > n })
 }
 
 // has reports whether n is in the set.

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -87,13 +88,7 @@ func (t *task) read(ctx context.Context, open Opener, size int, src source,
 		return work(pl, t.progress)
 	})
 	others.Wait()
-	if err == nil {
-		err = rs.err
-	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	return err
+	return cmp.Or(err, rs.err, ctx.Err())
 }
 
 // share is what the pipeline with number turn, from 0, of share has. Where it never

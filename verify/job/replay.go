@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/blksh/blksh/verify/fio"
@@ -61,6 +60,12 @@ func (p *replay) advance() {
 	p.more = p.order.Next(&p.ahead)
 }
 
+// use uses up the request ahead.
+func (p *replay) use() {
+	p.advance()
+	p.count++
+}
+
 // number is the number of the next write.
 func (p *replay) number() uint64 {
 	if p.more {
@@ -72,8 +77,7 @@ func (p *replay) number() uint64 {
 // skip uses up requests without doing anything.
 func (p *replay) skip(n int64) error {
 	for ; n > 0 && p.more; n-- {
-		p.advance()
-		p.count++
+		p.use()
 	}
 	return p.order.Err
 }
@@ -83,7 +87,7 @@ func (p *replay) due() bool {
 	if !p.more || p.ahead.Number >= p.until {
 		return false
 	}
-	return p.ends.IsZero() || p.task.tick.now().Before(p.ends)
+	return p.ends.IsZero() || p.task.now().Before(p.ends)
 }
 
 // fill takes requests that lie one behind the other into a slot, as long as
@@ -100,8 +104,7 @@ func (p *replay) fill(s *slot, want func(*fio.Request) (slotOp, bool)) bool {
 			if s.n > 0 {
 				return true
 			}
-			p.advance()
-			p.count++
+			p.use()
 			continue
 		}
 		switch {
@@ -113,8 +116,7 @@ func (p *replay) fill(s *slot, want func(*fio.Request) (slotOp, bool)) bool {
 		}
 		s.requests = append(s.requests, p.ahead)
 		s.n += p.ahead.N
-		p.advance()
-		p.count++
+		p.use()
 	}
 	return s.n > 0
 }
@@ -124,9 +126,4 @@ func (t *task) passLength(ctx context.Context) (uint64, error) {
 	l := *t.l
 	l.Loops, l.TimeBased, l.NumberIOs = 1, false, 0
 	return l.CountWrites(ctx)
-}
-
-// writeError is the error of a slot that could not be written.
-func writeError(s *slot, err error) error {
-	return fmt.Errorf("write %d bytes at %d: %w", s.n, s.off, err)
 }

@@ -2,6 +2,7 @@ package job
 
 import (
 	"slices"
+	"sort"
 
 	"github.com/blksh/blksh/verify"
 	"github.com/blksh/blksh/verify/fio"
@@ -32,12 +33,6 @@ type Bad struct {
 	// block; want is nil if it is not known.
 	got, want []byte
 }
-
-// Received is the block as it was read, valid during [Hooks.Bad].
-func (b *Bad) Received() []byte { return b.got }
-
-// Expected is the block as it should be, valid during [Hooks.Bad]; nil if that is not known.
-func (b *Bad) Expected() []byte { return b.want }
 
 // maxBadRanges bounds the memory of a result.
 const maxBadRanges = 4096
@@ -144,39 +139,32 @@ func (r *Result) bad(b *Bad, blocks int64) {
 
 // insert keeps the ranges sorted, for blocks come in the order of writing. n has so many blocks.
 func (r *Result) insert(n BadRange, blocks int64) {
-	i, _ := slices.BinarySearchFunc(r.Ranges, n, func(a, b BadRange) int {
-		switch {
-		case a.Off < b.Off:
-			return -1
-		case a.Off > b.Off:
-			return 1
-		}
-		return 0
-	})
-	if i > 0 && joins(r.Ranges[i-1].Range, n.Range) {
+	i := sort.Search(len(r.Ranges), func(i int) bool { return r.Ranges[i].Off >= n.Off })
+	switch {
+	case i > 0 && r.Ranges[i-1].join(&n):
 		i--
-		r.Ranges[i].Len += n.Len
-		r.Ranges[i].Bad += n.Bad
-	} else {
-		if len(r.Ranges) == maxBadRanges {
-			r.More += blocks
-			return
-		}
+	case len(r.Ranges) == maxBadRanges:
+		r.More += blocks
+		return
+	default:
 		r.Ranges = slices.Insert(r.Ranges, i, n)
 	}
-	if i+1 < len(r.Ranges) && joins(r.Ranges[i].Range, r.Ranges[i+1].Range) {
-		r.Ranges[i].Len += r.Ranges[i+1].Len
-		r.Ranges[i].Bad += r.Ranges[i+1].Bad
+	if i+1 < len(r.Ranges) && r.Ranges[i].join(&r.Ranges[i+1]) {
 		r.Ranges = slices.Delete(r.Ranges, i+1, i+2)
 	}
 }
 
-// joins reports whether next continues r with the same cause. Where a bit
-// flipped is not told apart from where others did.
-func joins(r, next verify.Range) bool {
+// join adds next if it continues r with the same cause. Where a bit flipped is not told apart from
+// where others did.
+func (r *BadRange) join(next *BadRange) bool {
 	a, b := r.Cause, next.Cause
 	a.At, b.At, a.Bit, b.Bit, a.Generation, b.Generation = 0, 0, 0, 0, 0, 0
-	return r.End() == next.Off && a == b && a.Class != verify.OneBit
+	if r.End() != next.Off || a != b || a.Class == verify.OneBit {
+		return false
+	}
+	r.Len += next.Len
+	r.Bad += next.Bad
+	return true
 }
 
 // merge adds the counts and ranges of other, which another worker found.

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -32,11 +33,11 @@ func newRewritten(l *fio.Layout) *rewritten {
 
 // left lists the blocks that were found to be replaced and by nothing that the job wrote.
 func (r *rewritten) left() (list []int64) {
-	r.replaced.each(func(pos int64) {
+	for pos := range r.replaced.all {
 		if !r.judged.has(pos) {
 			list = append(list, pos)
 		}
-	})
+	}
 	return list
 }
 
@@ -92,18 +93,15 @@ func (s *blockSet) has(pos int64) bool {
 	return p != nil && p[word]&bit != 0
 }
 
-// each calls do with all blocks in ascending order; nobody adds any meanwhile.
-func (s *blockSet) each(do func(pos int64)) {
-	pages := make([]int64, 0, len(s.pages))
-	for n := range s.pages {
-		pages = append(pages, n)
-	}
-	slices.Sort(pages)
-	for _, n := range pages {
+// all yields all blocks in ascending order; nobody adds any meanwhile.
+func (s *blockSet) all(yield func(pos int64) bool) {
+	for _, n := range slices.Sorted(maps.Keys(s.pages)) {
 		for i, word := range s.pages[n] {
 			for ; word != 0; word &= word - 1 {
 				block := n*blockPageBits + int64(i*64+bits.TrailingZeros64(word))
-				do(block*s.unit + s.phase)
+				if !yield(block*s.unit + s.phase) {
+					return
+				}
 			}
 		}
 	}

@@ -1,7 +1,9 @@
 package job
 
 import (
+	"cmp"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"runtime"
@@ -18,8 +20,9 @@ type task struct {
 	run   fio.Run
 	known *knowledge
 	hooks Hooks
-	tick  ticker
+	now   func() time.Time
 	began time.Time
+	told  time.Time // when progress was reported last
 
 	// from is where the pass begins, and history what is known of the run that wrote.
 	from    int64
@@ -50,28 +53,27 @@ func (j *Job) newTask(phase string, total, from int64) *task {
 		t.run.HeaderSeed = false
 		t.run.Sequence = t.run.Sequence && !l.Direction.Random()
 	}
-	now := t.hooks.Now
-	if now == nil {
-		now = time.Now
+	if t.now = t.hooks.Now; t.now == nil {
+		t.now = time.Now
 	}
-	t.began = now()
-	t.tick = ticker{now: now, last: t.began, call: t.report}
+	t.began = t.now()
+	t.told = t.began
 	return t
-}
-
-// countOthers counts bytes that are left to other jobs.
-func (t *task) countOthers(n int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.result.Others += n
 }
 
 // errStop ends a run at the first bad block.
 var errStop = errors.New("stopped at the first bad block")
 
+// progressInterval is how often progress is reported at most.
+const progressInterval = 100 * time.Millisecond
+
 func (t *task) progress() {
-	if t.hooks.Progress != nil {
-		t.tick.tick()
+	if t.hooks.Progress == nil {
+		return
+	}
+	if now := t.now(); now.Sub(t.told) >= progressInterval {
+		t.told = now
+		t.report()
 	}
 }
 
@@ -117,9 +119,7 @@ func dump(b *Bad, put func(side string, off int64, data []byte) error) error {
 		return err
 	}
 	diff := make([]byte, len(b.got))
-	for i := range diff {
-		diff[i] = b.got[i] ^ b.want[i]
-	}
+	subtle.XORBytes(diff, b.got, b.want)
 	return put("diff", b.Off, diff)
 }
 
@@ -131,7 +131,7 @@ func (t *task) newWorker() *worker {
 
 // elapsed is the time since the job began, for the clock of headers.
 func (t *task) elapsed() (sec, nsec uint32) {
-	d := t.tick.now().Sub(t.began)
+	d := t.now().Sub(t.began)
 	return uint32(d / time.Second), uint32(d % time.Second)
 }
 
@@ -204,9 +204,7 @@ func (t *task) outcome(err error) (*Result, error) {
 	if errors.Is(err, errStop) {
 		err = nil
 	}
-	if err == nil {
-		err = t.failed
-	}
+	err = cmp.Or(err, t.failed)
 	t.result.Done = err == nil && t.result.Done
 	if t.hooks.Progress != nil {
 		t.report()
@@ -226,7 +224,5 @@ func (t *task) unreadable(s *slot, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.result.Unreadable += int64(s.n)
-	if t.failed == nil {
-		t.fail(fmt.Errorf("read %d bytes at %d: %w", s.n, s.off, err))
-	}
+	t.fail(fmt.Errorf("read %d bytes at %d: %w", s.n, s.off, err))
 }

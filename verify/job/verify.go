@@ -110,7 +110,6 @@ func (t *task) findOut(ctx context.Context, open Opener) error {
 // A verification is a replay that knows what became of each request.
 type verification struct {
 	*replay
-	history *History
 	// pass is how many writes one pass has, if each pass replaces the one before it; issued how
 	// many were made, and first the number of the first that may still be there.
 	pass, issued, first uint64
@@ -129,7 +128,7 @@ func (t *task) newVerification(ctx context.Context) (*verification, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verification{replay: p, history: t.history}
+	v := &verification{replay: p}
 	if h := t.history; h != nil {
 		v.until = h.Issued // a job without an end has no more requests to look at
 		if t.l.Overlaps() && h.allSure() < h.Issued {
@@ -168,7 +167,7 @@ func (v *verification) skipReplaced(ctx context.Context) error {
 		}
 	}
 	last := v.issued // everything before it that another pass replaced is gone
-	if h := v.history; h != nil {
+	if h := v.task.history; h != nil {
 		v.issued = h.Issued
 		last = h.allSure()
 	}
@@ -189,10 +188,10 @@ func (v *verification) over(r *fio.Request) (replaced, covered bool) {
 		return false, v.coming.covers(r)
 	case v.pass == 0 || r.Number < v.first:
 		return r.Number < v.first, false
-	case v.history == nil:
+	case v.task.history == nil:
 		return r.Number+v.pass < v.issued, false
 	}
-	return v.history.repeated(r, v.pass)
+	return v.task.history.repeated(r, v.pass)
 }
 
 // trimsOf replays how many marked requests were trimmed.
@@ -230,10 +229,10 @@ func (v *verification) op(r *fio.Request) (slotOp, bool) {
 		return 0, false
 	}
 	if v.task.isReplaced(r) {
-		v.task.countOthers(int64(r.N))
+		v.task.count(&Result{Others: int64(r.N)})
 		return 0, false
 	}
-	standing := v.history.of(r)
+	standing := v.task.history.of(r)
 	r.Unsure = standing == unsure
 	replaced, covered := v.over(r)
 	if replaced {

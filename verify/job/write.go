@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (t *task) newWriting(ctx context.Context, pl *pipeline,
 	w.requests.reached(&w.at)
 	w.written = w.at.number
 	if t.run.Runtime > 0 {
-		w.requests.ends = t.tick.now().Add(t.run.Runtime)
+		w.requests.ends = t.now().Add(t.run.Runtime)
 	}
 	if t.l.Backlog > 0 {
 		if w.verified, err = t.replayFrom(ctx, o.From); err != nil {
@@ -126,7 +127,7 @@ func (w *writing) run(ctx context.Context) error {
 	l, run := w.task.l, &w.task.run
 	for {
 		w.requests.until = nextMultiple(w.written, run.Fsync, l.Backlog, l.TrimBacklog)
-		err := w.pl.write(ctx, w)
+		err := w.send(ctx)
 		if err == nil && w.err == nil { // all that was made was written
 			w.requests.reached(&w.at)
 		}
@@ -172,8 +173,69 @@ func (w *writing) next(s *slot) bool {
 	return filled
 }
 
-// halted reports whether no more is to be written: a write failed.
-func (w *writing) halted() bool { return w.err != nil }
+// send builds what is to be written and writes it, in that order, up to where something else is
+// due. When ctx ends or a write failed, what is in flight ends, and what was not started is left.
+func (w *writing) send(ctx context.Context) error {
+	pl := w.pl
+	var line, fresh []int // slots that are to be written, and those of them that are to be built
+	ready := func(i int) { pl.slots[i].built = true }
+	for ended := false; ; {
+		halted := ctx.Err() != nil || w.err != nil
+		fresh = fresh[:0]
+		for lacking := pl.lacking(len(line)); !ended && !halted && len(fresh) < lacking; {
+			i, ok := pl.acquire(w.next)
+			if ended = !ok; ended {
+				break
+			}
+			pl.slots[i].built = false
+			fresh = append(fresh, i)
+		}
+		line = append(line, fresh...)
+		pl.dispatch(fresh, ready)
+		pl.collect(pl.inFlight == 0 && (halted || pl.built(line) == 0), ready)
+		if halted && pl.working == 0 {
+			line = pl.drop(line)
+		}
+		n := 0
+		if !halted {
+			n = min(pl.built(line), max(0, pl.window-pl.inFlight))
+		}
+		if n == 0 && pl.inFlight == 0 && len(line) == 0 && (ended || halted) {
+			return ctx.Err()
+		}
+		if err := w.stage(line[:n]); err != nil {
+			return err
+		}
+		list, err := pl.turn(line[:n], w.failed)
+		line = line[:copy(line, line[n:])]
+		if err != nil {
+			return fmt.Errorf("send writes: %w", err)
+		}
+		for _, i := range list {
+			w.done(&pl.slots[i])
+			pl.release(i)
+		}
+		pl.progress()
+	}
+}
+
+// stage logs and stages built writes, and the reads of a mixed job.
+func (w *writing) stage(list []int) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if err := w.issue(list); err != nil {
+		return err
+	}
+	for _, i := range list {
+		s, op := &w.pl.slots[i], OpRead
+		if s.op == opWrite {
+			op = OpWrite
+		}
+		w.pl.q.Stage(i, op, s.off, int64(s.n), 0)
+	}
+	return nil
+}
 
 // issue logs what is about to be written.
 func (w *writing) issue(list []int) error {
@@ -192,7 +254,7 @@ func (w *writing) done(s *slot) {
 	if s.op != opWrite {
 		return
 	}
-	w.log.acknowledge(s.requests)
+	w.log.writes(journalAck, s.requests)
 	w.task.result.Written += int64(s.n)
 	w.task.result.Made += int64(len(s.requests))
 	w.task.state.Done += int64(s.n)
@@ -200,7 +262,7 @@ func (w *writing) done(s *slot) {
 
 func (w *writing) failed(s *slot, err error) {
 	if s.op == opWrite && w.err == nil {
-		w.err = writeError(s, err)
+		w.err = fmt.Errorf("write %d bytes at %d: %w", s.n, s.off, err)
 	}
 	if s.op == opLoad {
 		w.task.unreadable(s, err)
@@ -229,14 +291,14 @@ func (w *writing) pause(ctx context.Context, last bool) error {
 }
 
 func (w *writing) flush() error {
-	w.log.flushBegins()
+	w.log.add(journalFlushBegins, 0, 0)
 	if err := w.log.flush(); err != nil {
 		return err
 	}
 	if err := w.pl.single(OpFlush, 0, 0); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
-	w.log.flushed()
+	w.log.add(journalFlushed, 0, 0)
 	w.task.result.flushed = w.written
 	return w.log.flush()
 }
@@ -273,16 +335,12 @@ func (w *writing) trim() error {
 func (w *writing) verifyBacklog(ctx context.Context) error {
 	w.verified.until = w.written
 	err := w.pl.read(ctx, func(s *slot) bool {
-		return !w.task.stops() && w.verified.fill(s, func(r *fio.Request) (slotOp, bool) {
-			return w.checkOp(r)
-		})
+		return !w.task.stops() && w.verified.fill(s, w.checkOp)
 	}, w.task.unreadable)
 	if err == nil && w.task.stops() {
 		err = errStop
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
+	err = cmp.Or(err, ctx.Err())
 	if r := w.task.rewritten; err == nil && r != nil {
 		w.task.leftOver(r.left())
 		r.reset()
