@@ -294,3 +294,6 @@ func (f Filter) Primary() Node { return f.Next }
 
 // SameBytes holds.
 func (f Filter) SameBytes() bool { return true }
+
+// RoundUp is n or the next multiple of unit, a power of two.
+func RoundUp(n, unit int64) int64 { return (n + unit - 1) &^ (unit - 1) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -36,7 +35,7 @@ func (v *Volume) Amend(ctx context.Context, a *driver.Amending, o AmendOptions) 
 	case v.key == nil:
 		return nil, ErrLocked
 	case o.State == nil:
-		return nil, driver.RefuseAs(syscall.EINVAL, "Parameter 'state' is missing")
+		return nil, invalid("Parameter 'state' is missing")
 	case *o.State == stateActive:
 		return v.amendActive(a, o)
 	}
@@ -49,17 +48,13 @@ func (v *Volume) amendActive(a *driver.Amending, o AmendOptions) (
 ) {
 	switch {
 	case o.NewSecret == nil:
-		return nil, driver.RefuseAs(syscall.EINVAL,
-			"'new-secret' is required to activate a keyslot")
+		return nil, invalid("'new-secret' is required to activate a keyslot")
 	case o.OldSecret != nil:
-		return nil, driver.RefuseAs(syscall.EINVAL,
-			"'old-secret' must not be given when activating keyslots")
+		return nil, invalid("'old-secret' must not be given when activating keyslots")
 	}
-	k := driver.NewKey{Slot: -1}
-	if o.Keyslot != nil {
-		if k.Slot, err = v.slotNumber(*o.Keyslot); err != nil {
-			return nil, err
-		}
+	var k driver.NewKey
+	if k.Slot, err = v.meant(o); err != nil {
+		return nil, err
 	}
 	if o.IterTime != nil {
 		if k.Time, err = iterTime(max(*o.IterTime, 1)); err != nil {
@@ -84,19 +79,25 @@ func (v *Volume) amendActive(a *driver.Amending, o AmendOptions) (
 	}, nil
 }
 
+// meant is the one keyslot that options name, -1 if they name none.
+func (v *Volume) meant(o AmendOptions) (int, error) {
+	if o.Keyslot == nil {
+		return -1, nil
+	}
+	return v.slotNumber(*o.Keyslot)
+}
+
 // amendInactive is Amend for keyslots that are to be erased.
 func (v *Volume) amendInactive(ctx context.Context, a *driver.Amending, o AmendOptions) (
 	do func(context.Context) error, err error,
 ) {
 	switch {
 	case o.NewSecret != nil:
-		err = driver.RefuseAs(syscall.EINVAL,
-			"'new-secret' must not be given when erasing keyslots")
+		err = invalid("'new-secret' must not be given when erasing keyslots")
 	case o.IterTime != nil:
-		err = driver.RefuseAs(syscall.EINVAL,
-			"'iter-time' must not be given when erasing keyslots")
+		err = invalid("'iter-time' must not be given when erasing keyslots")
 	case o.Keyslot == nil && o.OldSecret == nil:
-		err = driver.RefuseAs(syscall.EINVAL, "To erase keyslot(s), either explicit keyslot "+
+		err = invalid("To erase keyslot(s), either explicit keyslot " +
 			"index or the password currently contained in them must be given")
 	}
 	if err != nil {
@@ -121,12 +122,9 @@ func (v *Volume) amendInactive(ctx context.Context, a *driver.Amending, o AmendO
 func (v *Volume) slotsToErase(ctx context.Context, a *driver.Amending,
 	o AmendOptions,
 ) ([]int, error) {
-	slot := -1
-	var err error
-	if o.Keyslot != nil {
-		if slot, err = v.slotNumber(*o.Keyslot); err != nil {
-			return nil, err
-		}
+	slot, err := v.meant(o)
+	if err != nil {
+		return nil, err
 	}
 	if o.OldSecret == nil {
 		return []int{slot}, v.erasable(slot)
@@ -141,16 +139,15 @@ func (v *Volume) slotsToErase(ctx context.Context, a *driver.Amending,
 	case err != nil:
 		return nil, err
 	case slot >= 0 && !slices.Contains(slots, slot):
-		return nil, driver.RefuseAs(syscall.EINVAL,
+		return nil, invalid(
 			"Given keyslot %d doesn't contain the given old password for erase operation", slot)
 	case slot >= 0:
 		return []int{slot}, v.erasable(slot)
 	case len(slots) == 0:
-		return nil, driver.RefuseAs(syscall.EINVAL,
-			"No keyslots match given (old) password for erase operation")
+		return nil, invalid("No keyslots match given (old) password for erase operation")
 	case len(slots) == active:
-		return nil, driver.RefuseAs(syscall.EINVAL,
-			"All the active keyslots match the (old) password that was given and erasing them "+
+		return nil, invalid(
+			"All the active keyslots match the (old) password that was given and erasing them " +
 				"will erase all the data in the image irreversibly - refusing operation")
 	}
 	return slots, nil
@@ -180,7 +177,7 @@ func (v *Volume) opened(ctx context.Context,
 // iterTime is a number of milliseconds that opening may take.
 func iterTime(ms int64) (time.Duration, error) {
 	if ms <= 0 || ms > int64(maxTime/time.Millisecond) {
-		return 0, driver.RefuseAs(syscall.EINVAL, "iter-time must be from 1 to %d milliseconds",
+		return 0, invalid("iter-time must be from 1 to %d milliseconds",
 			maxTime/time.Millisecond)
 	}
 	return time.Duration(ms) * time.Millisecond, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 
+	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/sectorcipher"
 )
 
@@ -60,7 +61,7 @@ func (c Config) HeaderLen() int64 {
 
 // stride1 is the distance of the material of two slots.
 func (c Config) stride1() int64 {
-	return (materialLen(int64(c.KeyLen)) + slotAlign - 1) &^ (slotAlign - 1)
+	return driver.RoundUp(materialLen(c.KeyLen), slotAlign)
 }
 
 // Create makes a header with a new volume key in its first slot, and nothing in the others. The
@@ -93,28 +94,25 @@ func (c Config) digestOf(ctx context.Context, key []byte, n int) (KDF, []byte, e
 }
 
 func create1(ctx context.Context, s Store, c Config, key []byte) (*header1, error) {
-	h := &header1{store: s, detached: c.Detached}
+	h := &header1{base: base{store: s, detached: c.Detached}}
 	kdf, digest, err := c.digestOf(ctx, key, digestLen1)
 	if err != nil {
 		return nil, err
 	}
-	b := h.raw[:]
-	copy(b, magic)
-	binary.BigEndian.PutUint16(b[off1Version:], 1)
-	copy(b[off1Cipher:], c.Spec.Cipher)
-	copy(b[off1Mode:], c.Spec.ModeString())
-	copy(b[off1Hash:], c.Hash)
-	binary.BigEndian.PutUint32(b[off1Payload:], uint32(c.PayloadOff()/sectorLen))
-	binary.BigEndian.PutUint32(b[off1KeyLen:], uint32(c.KeyLen))
-	copy(b[off1Digest:], digest)
-	copy(b[off1DigestSalt:], kdf.Salt)
-	binary.BigEndian.PutUint32(b[off1DigestIter:], kdf.Iterations)
-	copy(b[off1UUID:], newUUID())
-	for i := range slots1 {
-		slot := h.slot(i)
-		binary.BigEndian.PutUint32(slot, slotOff)
-		binary.BigEndian.PutUint32(slot[40:], uint32((firstSlot+int64(i)*c.stride1())/sectorLen))
-		binary.BigEndian.PutUint32(slot[44:], stripes)
+	r := &h.raw
+	copy(r.Magic[:], magic)
+	copy(r.Cipher[:], c.Spec.Cipher)
+	copy(r.Mode[:], c.Spec.ModeString())
+	copy(r.Hash[:], c.Hash)
+	copy(r.Digest[:], digest)
+	copy(r.DigestSalt[:], kdf.Salt)
+	copy(r.UUID[:], newUUID())
+	r.Version, r.DigestIterations = 1, kdf.Iterations
+	r.Payload, r.KeyLen = uint32(c.PayloadOff()/sectorLen), uint32(c.KeyLen)
+	for i := range r.Slots {
+		slot := &r.Slots[i]
+		slot.State, slot.Stripes = slotOff, stripes
+		slot.Off = uint32((firstSlot + int64(i)*c.stride1()) / sectorLen)
 	}
 	if err := h.parse(); err != nil {
 		return nil, err
@@ -144,13 +142,12 @@ func create2(ctx context.Context, s Store, c Config, key []byte) (*header2, erro
 	binary.BigEndian.PutUint64(b[off2Size:], newHeader2)
 	copy(b[off2Alg:], "sha256")
 	copy(b[off2UUID:], newUUID())
-	h := &header2{
-		store: s, detached: c.Detached, current: first, bothSound: true, end: areaEnd2,
+	h := &header2{current: first, bothSound: true, end: areaEnd2, digestID: "0"}
+	h.base = base{
+		store: s, detached: c.Detached, digest: kdf, digestValue: digest,
 		payload: Payload{
-			Spec: c.Spec, KeyLen: c.KeyLen, Off: c.PayloadOff(), Size: -1,
-			Unit: c.Unit,
+			Spec: c.Spec, KeyLen: c.KeyLen, Off: c.PayloadOff(), Size: -1, Unit: c.Unit,
 		},
-		digestID: "0", digest: kdf, digestValue: digest,
 	}
 	h.doc, err = newDocument(h)
 	return h, err

@@ -1,10 +1,13 @@
 package luksheader
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -50,12 +53,45 @@ type Payload struct {
 	Sector uint64 // the number of its first sector for the IVs, in 512 bytes
 }
 
-// Slot is a place for the volume key.
-type Slot struct {
-	Active   bool
-	KDF      KDF
-	Off, Len int64 // of the material, in bytes; 0 where there is no place yet
-	Stripes  int
+// base is what headers of both versions have.
+type base struct {
+	store       Store
+	detached    bool
+	payload     Payload
+	digest      KDF
+	digestValue []byte
+	slots       []Slot
+}
+
+func (h *base) Payload() Payload { return h.payload }
+func (h *base) Digest() KDF      { return h.digest }
+func (h *base) Slots() []Slot    { return h.slots }
+
+// order is that in which slots are tried: by priority, then by number. Those of priority 0 are only
+// tried when they are named.
+func (h *base) order(only int) (order []int) {
+	for i, s := range h.slots {
+		if s.Active && (only == i || only < 0 && s.priority > 0) {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order,
+		func(a, b int) int { return cmp.Compare(h.slots[b].priority, h.slots[a].priority) })
+	return order
+}
+
+// tryKey is the volume key if the passphrase is that of slot i, otherwise nil.
+func (h *base) tryKey(ctx context.Context, i int, passphrase []byte, l Limits) ([]byte, error) {
+	key, err := h.slots[i].open(ctx, h.store, h.payload.KeyLen, passphrase, l)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := h.digest.derive(ctx, key, len(h.digestValue), l)
+	if err == nil && subtle.ConstantTimeCompare(digest, h.digestValue) == 1 {
+		return key, nil
+	}
+	clear(key)
+	return nil, err
 }
 
 // Limits bound what unlocking may cost.
@@ -101,6 +137,11 @@ func (e *FormatError) Error() string { return e.text }
 
 func refuse(text string, args ...any) error { return &FormatError{fmt.Sprintf(text, args...)} }
 
+// invalid says what is wrong with what was asked for.
+func invalid(text string, args ...any) error {
+	return driver.RefuseAs(syscall.EINVAL, text, args...)
+}
+
 // MagicLen is how much of a file Probe wants to see.
 const MagicLen = 8
 
@@ -126,8 +167,8 @@ const maxVersion = 2
 
 func read(ctx context.Context, s Store, detached bool, newest int) (Header, error) {
 	head := make([]byte, MagicLen)
-	if err := s.ReadAt(ctx, head, 0); err != nil {
-		return nil, driver.Refuse("Unable to read LUKS header: %w", err)
+	if err := readHeader(ctx, s, head, 0); err != nil {
+		return nil, err
 	}
 	switch v := Probe(head); {
 	case v == 0 && newest > 1:
@@ -140,6 +181,13 @@ func read(ctx context.Context, s Store, detached bool, newest int) (Header, erro
 		return nil, refuse("LUKS version %d is not supported", v)
 	}
 	return read2(ctx, s, detached)
+}
+
+func readHeader(ctx context.Context, s Store, p []byte, off int64) error {
+	if err := s.ReadAt(ctx, p, off); err != nil {
+		return driver.Refuse("Unable to read LUKS header: %w", err)
+	}
+	return nil
 }
 
 // FreeSlot is the first slot that holds no key.

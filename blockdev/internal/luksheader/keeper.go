@@ -2,7 +2,6 @@ package luksheader
 
 import (
 	"context"
-	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -44,8 +43,7 @@ func (v *Volume) AddKey(ctx context.Context, k driver.NewKey) (slot int, err err
 		}
 	}
 	if v.header.Version() == 1 && c.Type != PBKDF2 {
-		return 0, driver.RefuseAs(syscall.EINVAL,
-			"LUKS version 1 knows no other key derivation than %s", PBKDF2)
+		return 0, invalid("LUKS version 1 knows no other key derivation than %s", PBKDF2)
 	}
 	if c.Time <= 0 {
 		c.Time = defaultTime
@@ -84,8 +82,7 @@ func (v *Volume) FindKey(ctx context.Context, passphrase driver.Secret) (slot in
 // slotNumber is a number that somebody gave as that of a slot there can be.
 func (v *Volume) slotNumber(n int64) (int, error) {
 	if last := len(v.header.Slots()) - 1; n < 0 || n > int64(last) {
-		return 0, driver.RefuseAs(syscall.EINVAL,
-			"Invalid keyslot %d specified, must be between 0 and %d", n, last)
+		return 0, invalid("Invalid keyslot %d specified, must be between 0 and %d", n, last)
 	}
 	return int(n), nil
 }
@@ -98,8 +95,7 @@ func (v *Volume) freeSlot(n int) (int, error) {
 	}
 	slot, err := v.slotNumber(int64(n))
 	if err == nil && v.header.Slots()[slot].Active {
-		err = driver.RefuseAs(syscall.EINVAL,
-			"Refusing to overwrite active keyslot %d - please erase it first", slot)
+		err = invalid("Refusing to overwrite active keyslot %d - please erase it first", slot)
 	}
 	return slot, err
 }
@@ -111,10 +107,10 @@ func (v *Volume) erasable(slot int) error {
 	case err != nil:
 		return err
 	case !v.header.Slots()[slot].Active:
-		return driver.RefuseAs(syscall.EINVAL, "Given keyslot %d is already erased (inactive)",
+		return invalid("Given keyslot %d is already erased (inactive)",
 			slot)
 	case Active(v.header) == 1:
-		return driver.RefuseAs(syscall.EINVAL,
+		return invalid(
 			"Attempt to erase the only active keyslot %d which will erase all the data in the image "+
 				"irreversibly - refusing operation", slot)
 	}

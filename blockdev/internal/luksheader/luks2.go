@@ -58,8 +58,8 @@ func damaged(err error) bool {
 // readCopy reads the copy at off and checks it against its checksum.
 func readCopy(ctx context.Context, s Store, off int64) (*copy2, error) {
 	head := make([]byte, binaryLen)
-	if err := s.ReadAt(ctx, head, off); err != nil {
-		return nil, driver.Refuse("Unable to read LUKS header: %w", err)
+	if err := readHeader(ctx, s, head, off); err != nil {
+		return nil, err
 	}
 	want := magic
 	if off > 0 {
@@ -76,8 +76,8 @@ func readCopy(ctx context.Context, s Store, off int64) (*copy2, error) {
 	}
 	c := &copy2{off: off, sequence: binary.BigEndian.Uint64(head[off2Sequence:])}
 	c.raw = append(head, make([]byte, size-binaryLen)...)
-	if err := s.ReadAt(ctx, c.raw[binaryLen:], off+binaryLen); err != nil {
-		return nil, driver.Refuse("Unable to read LUKS header: %w", err)
+	if err := readHeader(ctx, s, c.raw[binaryLen:], off+binaryLen); err != nil {
+		return nil, err
 	}
 	sum, err := c.checksum()
 	if err != nil {
@@ -160,13 +160,10 @@ func (h *header2) write(ctx context.Context) error {
 	for i, off := range places {
 		c, err := old.successor(off, body)
 		if err == nil {
-			err = h.store.WriteAt(ctx, c.raw, off)
-		}
-		if err == nil {
-			err = h.store.Flush(ctx)
+			err = put(ctx, h.store, c.raw, off, "Unable to write LUKS header")
 		}
 		if err != nil {
-			return driver.Refuse("Unable to write LUKS header: %w", err)
+			return err
 		}
 		h.current, h.bothSound = c, i == len(places)-1
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"math"
 	"slices"
@@ -22,38 +21,26 @@ const (
 
 // header2 is a header of version 2.
 type header2 struct {
-	store     Store
-	detached  bool
+	base
 	current   *copy2 // what was read or written last
 	bothSound bool   // the other copy is as good as it can be
 
-	doc         document
-	payload     Payload
-	digestID    string
-	digest      KDF
-	digestValue []byte
-	slots       [slots2]Slot
-	areas       [slots2]area
-	splits      [slots2]string // hashes
-	priorities  [slots2]int
-	end         int64 // of the room for areas
+	doc      document
+	digestID string
+	end      int64 // of the room for material
 }
 
 var _ Header = (*header2)(nil)
 
-func (h *header2) Version() int     { return 2 }
-func (h *header2) UUID() string     { return text(h.current.raw[off2UUID:][:uuidLen2]) }
-func (h *header2) Payload() Payload { return h.payload }
-func (h *header2) Digest() KDF      { return h.digest }
-func (h *header2) Slots() []Slot    { return h.slots[:] }
+func (h *header2) Version() int { return 2 }
+func (h *header2) UUID() string { return text(h.current.raw[off2UUID:][:uuidLen2]) }
 
 // parse2 reads the text of a copy whose checksum is right.
 func parse2(s Store, detached bool, c *copy2, bothSound bool) (*header2, error) {
-	h := &header2{store: s, detached: detached, current: c, bothSound: bothSound}
-	body := c.raw[binaryLen:]
-	if i := bytes.IndexByte(body, 0); i >= 0 {
-		body = body[:i]
+	h := &header2{
+		base: base{store: s, detached: detached}, current: c, bothSound: bothSound,
 	}
+	body, _, _ := bytes.Cut(c.raw[binaryLen:], []byte{0})
 	var err error
 	if h.doc, err = decodeDocument(body); err != nil {
 		return nil, err
@@ -130,11 +117,11 @@ func (h *header2) parseSegment() error {
 
 // keyLen is the length of the volume key, which only key slots tell.
 func (h *header2) keyLen() (n int, err error) {
-	var d digestJSON
-	if err := decode("digest", h.doc.digests[h.digestID], &d); err != nil {
+	ids, err := h.digestSlots()
+	if err != nil {
 		return 0, err
 	}
-	for _, id := range d.Keyslots {
+	for _, id := range ids {
 		var s slotJSON
 		if err := decode("keyslot", h.doc.keyslots[id], &s); err != nil {
 			return 0, err
@@ -150,12 +137,19 @@ func (h *header2) keyLen() (n int, err error) {
 	return n, nil
 }
 
-func (h *header2) parseSlots() error {
+// digestSlots are the ids of the slots of our key.
+func (h *header2) digestSlots() ([]string, error) {
 	var d digestJSON
-	if err := decode("digest", h.doc.digests[h.digestID], &d); err != nil {
+	err := decode("digest", h.doc.digests[h.digestID], &d)
+	return d.Keyslots, err
+}
+
+func (h *header2) parseSlots() error {
+	ours, err := h.digestSlots()
+	if err != nil {
 		return err
 	}
-	h.slots, h.areas = [slots2]Slot{}, [slots2]area{}
+	h.slots = make([]Slot, slots2)
 	known := 0
 	for i := range h.slots {
 		raw, ok := h.doc.keyslots[slotID(i)]
@@ -163,7 +157,7 @@ func (h *header2) parseSlots() error {
 			continue
 		}
 		known++
-		if err := h.parseSlot(i, raw, slices.Contains(d.Keyslots, slotID(i))); err != nil {
+		if err := h.parseSlot(i, raw, slices.Contains(ours, slotID(i))); err != nil {
 			return err
 		}
 	}
@@ -184,25 +178,24 @@ func (h *header2) parseSlot(i int, raw json.RawMessage, ours bool) (err error) {
 	if s.AF.Type != "luks1" || s.AF.Stripes != stripes {
 		return refuse("Keyslot %d is corrupted (stripes %d != %d)", i, s.AF.Stripes, stripes)
 	}
-	h.areas[i] = area{Off: int64(s.Area.Offset), KeyLen: s.Area.KeySize}
-	if h.areas[i].Spec, err = parseEncryption(s.Area.Encryption, s.Area.KeySize); err != nil {
+	slot := Slot{
+		Active: true, Off: int64(s.Area.Offset), Len: int64(s.Area.Size), Stripes: s.AF.Stripes,
+		keyLen: s.Area.KeySize, split: s.AF.Hash, priority: 1,
+	}
+	if slot.spec, err = parseEncryption(s.Area.Encryption, s.Area.KeySize); err != nil {
 		return err
 	}
-	if s.KeySize != h.payload.KeyLen || materialLen(int64(s.KeySize)) > int64(s.Area.Size) {
+	if s.KeySize != h.payload.KeyLen || materialLen(s.KeySize) > slot.Len {
 		return refuse("Keyslot %d has too little room for its key", i)
 	}
 	if _, err = sectorcipher.Hash(s.AF.Hash); err != nil {
 		return err
 	}
-	h.splits[i], h.priorities[i] = s.AF.Hash, 1
 	if s.Priority != nil {
-		h.priorities[i] = *s.Priority
+		slot.priority = *s.Priority
 	}
-	h.slots[i] = Slot{
-		Active: true, Off: h.areas[i].Off, Len: int64(s.Area.Size),
-		Stripes: s.AF.Stripes,
-	}
-	h.slots[i].KDF, err = s.KDF.kdf()
+	slot.KDF, err = s.KDF.kdf()
+	h.slots[i] = slot
 	return err
 }
 
@@ -223,25 +216,12 @@ func (h *header2) checkAreas() error {
 			return refuse("Keyslot %d is overlapping with the encrypted payload", i)
 		}
 		for j, other := range h.slots[:i] {
-			if other.Active && s.Off < other.Off+other.Len && other.Off < s.Off+s.Len {
+			if other.Active && s.overlaps(other) {
 				return refuse("Keyslots %d and %d are overlapping in the header", j, i)
 			}
 		}
 	}
 	return nil
-}
-
-// order is that in which slots are tried: by priority, then by number. Those of priority 0 are only
-// tried when they are named.
-func (h *header2) order(only int) (order []int) {
-	for i, s := range h.slots {
-		if s.Active && (only == i || only < 0 && h.priorities[i] > 0) {
-			order = append(order, i)
-		}
-	}
-	slices.SortStableFunc(order,
-		func(a, b int) int { return cmp.Compare(h.priorities[b], h.priorities[a]) })
-	return order
 }
 
 // Unlock passes over slots that would take too much memory, if another one opens.
@@ -255,7 +235,7 @@ func (h *header2) Unlock(ctx context.Context, passphrase []byte, only int,
 		case key != nil:
 			return key, i, nil
 		case ctx.Err() != nil:
-			return nil, 0, err
+			return nil, 0, context.Cause(ctx)
 		case err != nil:
 			failed = err
 		}
@@ -263,43 +243,26 @@ func (h *header2) Unlock(ctx context.Context, passphrase []byte, only int,
 	return nil, 0, failed
 }
 
-// tryKey is the volume key if the passphrase is that of slot i, otherwise nil.
-func (h *header2) tryKey(ctx context.Context, i int, passphrase []byte, l Limits) ([]byte, error) {
-	s := h.slots[i]
-	key, err := h.areas[i].open(ctx, h.store, s.KDF, h.splits[i], h.payload.KeyLen, passphrase, l)
-	if err != nil {
-		return nil, err
-	}
-	digest, err := h.digest.derive(ctx, key, len(h.digestValue), l)
-	if err == nil && subtle.ConstantTimeCompare(digest, h.digestValue) == 1 {
-		return key, nil
-	}
-	clear(key)
-	return nil, err
-}
-
 // SetSlot finds a place for the material and writes it, then the header.
 func (h *header2) SetSlot(ctx context.Context, i int, key, passphrase []byte, c Cost) error {
-	kdf, err := c.choose(ctx, len(key))
-	if err != nil {
+	s := Slot{
+		Len: driver.RoundUp(materialLen(len(key)), areaAlign2), spec: h.payload.Spec,
+		keyLen: len(key),
+	}
+	var err error
+	if s.Off, err = h.room(s.Len); err != nil {
 		return err
 	}
-	length := (materialLen(int64(len(key))) + areaAlign2 - 1) &^ (areaAlign2 - 1)
-	off, err := h.room(length)
-	if err != nil {
+	if err := s.seal(ctx, h.store, c, key, passphrase); err != nil {
 		return err
 	}
-	a := area{Off: off, Spec: h.payload.Spec, KeyLen: len(key)}
-	if err := a.seal(ctx, h.store, kdf, c.Hash, key, passphrase); err != nil {
-		return err
+	j := slotJSON{Type: "luks2", KeySize: len(key), KDF: newKDF(s.KDF)}
+	j.AF.Type, j.AF.Stripes, j.AF.Hash = "luks1", stripes, c.Hash
+	j.Area = areaJSON{
+		Type: "raw", Offset: decimal(s.Off), Size: decimal(s.Len), Encryption: s.spec.String(),
+		KeySize: s.keyLen,
 	}
-	s := slotJSON{Type: "luks2", KeySize: len(key), KDF: newKDF(kdf)}
-	s.AF.Type, s.AF.Stripes, s.AF.Hash = "luks1", stripes, c.Hash
-	s.Area = areaJSON{
-		Type: "raw", Offset: decimal(off), Size: decimal(length), Encryption: a.Spec.String(),
-		KeySize: a.KeyLen,
-	}
-	raw, err := json.Marshal(s)
+	raw, err := json.Marshal(j)
 	if err != nil {
 		return err
 	}
@@ -326,14 +289,14 @@ func (h *header2) change(ctx context.Context, edit func() error) error {
 
 // room is the first place for material of that length that no other slot has.
 func (h *header2) room(length int64) (int64, error) {
-	taken := slices.DeleteFunc(slices.Clone(h.slots[:]), func(s Slot) bool { return !s.Active })
+	taken := slices.DeleteFunc(slices.Clone(h.slots), func(s Slot) bool { return !s.Active })
 	slices.SortFunc(taken, func(a, b Slot) int { return cmp.Compare(a.Off, b.Off) })
 	off := 2 * int64(len(h.current.raw))
 	for _, s := range taken {
 		if s.Off-off >= length {
 			break
 		}
-		off = max(off, (s.Off+s.Len+areaAlign2-1)&^(areaAlign2-1))
+		off = max(off, driver.RoundUp(s.Off+s.Len, areaAlign2))
 	}
 	if h.end-off < length {
 		return 0, driver.RefuseAs(syscall.ENOSPC, "The header has no room for another keyslot")

@@ -119,7 +119,7 @@ func (u UnlockOptions) Unlock(
 ) (*Volume, error) {
 	seconds := min(u.UnlockTime, int64(math.MaxInt64/time.Second))
 	if seconds <= 0 {
-		return nil, driver.RefuseAs(syscall.EINVAL, "unlock-time must be at least 1 second")
+		return nil, invalid("unlock-time must be at least 1 second")
 	}
 	l := Limits{Memory: u.UnlockMemory.Int(), Time: time.Duration(seconds) * time.Second}
 	if o.Mode.NoIO {
