@@ -50,13 +50,10 @@ func (s *search) run(ctx context.Context) error {
 			return syscall.EFBIG
 		}
 		skipped, err := s.skip(ctx)
+		if err == nil && !skipped {
+			err = s.walk(ctx)
+		}
 		if err != nil {
-			return err
-		}
-		if skipped {
-			continue
-		}
-		if err := s.walk(ctx); err != nil {
 			return err
 		}
 	}
@@ -121,17 +118,11 @@ func (q *image) gapsOf(block []byte) gaps {
 // walk goes on cluster by cluster, until enough are found or the refcount block ends.
 func (s *search) walk(ctx context.Context) error {
 	q := s.q
-	at, err := q.blockAt(ctx, q.nextFree)
+	block, err := q.blockOf(ctx, q.nextFree)
 	if err != nil {
 		return err
 	}
-	var block *format.Table
-	if at != 0 {
-		if block, err = q.refs.Get(ctx, at); err != nil {
-			return err
-		}
-		defer q.refs.Put(block)
-	}
+	defer q.refs.Put(block)
 	for left := int64(1)<<q.blockBits - q.inBlock(q.nextFree); left > 0 &&
 		s.found < s.want; left-- {
 		used := block != nil && q.refcount(block.Data, q.inBlock(q.nextFree)) != 0

@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"context"
-	"math/bits"
 	"slices"
 	"syscall"
 
@@ -28,9 +27,6 @@ type amendConfig struct {
 // fails.
 func (q *image) Amend(ctx context.Context, a *driver.Amending) error {
 	c := a.Config.(*amendConfig)
-	if err := q.usable(); err != nil {
-		return err
-	}
 	if err := q.Lock(ctx); err != nil {
 		return err
 	}
@@ -55,7 +51,7 @@ func (q *image) Amend(ctx context.Context, a *driver.Amending) error {
 		steps = append(steps,
 			func(ctx context.Context) error { return q.changeWidth(ctx, to.refOrder) })
 	}
-	if to.lazy != (q.hdr.compatible&compatLazyRefcounts != 0) {
+	if to.lazy != q.hdr.lazy() {
 		steps = append(steps, func(ctx context.Context) error { return q.setLazy(ctx, to.lazy) })
 	}
 	if c.DataFile != nil || c.DataFileRaw != nil {
@@ -80,11 +76,10 @@ func (q *image) amendEncryption(ctx context.Context, a *driver.Amending, c *amen
 	func(context.Context) error, error,
 ) {
 	switch {
-	case q.hdr.crypt == cryptNone:
-		return nil, refuse(syscall.EINVAL,
-			"Can't amend encryption options - encryption not present")
-	case q.hdr.crypt != cryptLUKS:
-		return nil, refuse(syscall.EINVAL, "Only LUKS encryption options can be amended")
+	case q.hdr.Crypt == cryptNone:
+		return nil, invalid("Can't amend encryption options - encryption not present")
+	case q.hdr.Crypt != cryptLUKS:
+		return nil, invalid("Only LUKS encryption options can be amended")
 	case q.encryption == nil || q.encryption.volume == nil:
 		return nil, luksheader.ErrLocked
 	}
@@ -100,24 +95,16 @@ type amended struct {
 
 // judgeAmend refuses what cannot be, before anything is changed.
 func (q *image) judgeAmend(c *amendConfig) (to amended, err error) {
-	to = amended{q.version, q.refOrder, q.hdr.compatible&compatLazyRefcounts != 0}
+	to = amended{q.version, q.refOrder, q.hdr.lazy()}
 	if c.Compat != nil {
-		switch *c.Compat {
-		case "0.10", "v2":
-			to.version = 2
-		case "1.1", "v3":
-			to.version = 3
-		default:
-			return to, refuse(syscall.EINVAL, "Unknown compatibility level %s", *c.Compat)
+		if to.version = versionOf(*c.Compat); to.version == 0 {
+			return to, invalid("Unknown compatibility level %s", *c.Compat)
 		}
 	}
 	if c.RefcountBits != nil {
-		n := *c.RefcountBits
-		if n <= 0 || n > 64 || n&(n-1) != 0 {
-			return to, refuse(syscall.EINVAL,
-				"Refcount width must be a power of two and may not exceed 64 bits")
+		if to.refOrder, err = refcountOrder(*c.RefcountBits); err != nil {
+			return to, err
 		}
-		to.refOrder = uint(bits.TrailingZeros64(uint64(n)))
 	}
 	if c.LazyRefcounts != nil {
 		to.lazy = *c.LazyRefcounts
@@ -128,19 +115,18 @@ func (q *image) judgeAmend(c *amendConfig) (to amended, err error) {
 	raw := c.DataFileRaw != nil && *c.DataFileRaw
 	switch {
 	case to.version < 3 && to.refOrder != 4:
-		return to, refuse(syscall.EINVAL,
+		return to, invalid(
 			"Refcount widths other than 16 bits require compatibility level 1.1 or above (use compat=1.1 or greater)")
 	case to.version < 3 && to.lazy:
-		return to, refuse(syscall.EINVAL,
+		return to, invalid(
 			"Lazy refcounts only supported with compatibility level 1.1 and above (use compat=1.1 or greater)")
 	case c.BackingFile != nil && *c.BackingFile != l.Name, c.BackingFormat != nil &&
 		*c.BackingFormat != l.Format:
-		return to, refuse(syscall.EINVAL, "Cannot amend the backing file; 'rebase' does that")
+		return to, invalid("Cannot amend the backing file; 'rebase' does that")
 	case (c.DataFile != nil || c.DataFileRaw != nil) && !q.external():
-		return to, refuse(syscall.EINVAL,
-			"data-file can only be set for images that use an external data file")
+		return to, invalid("data-file can only be set for images that use an external data file")
 	case raw && !q.rawData():
-		return to, refuse(syscall.EINVAL, "data-file-raw cannot be set on existing images")
+		return to, invalid("data-file-raw cannot be set on existing images")
 	}
 	if to.version < q.version {
 		err = q.judgeDowngrade()
@@ -152,14 +138,12 @@ func (q *image) judgeAmend(c *amendConfig) (to amended, err error) {
 func (q *image) judgeDowngrade() error {
 	const dirt = featDirty | featCorrupt
 	switch {
-	case q.hdr.incompatible&^dirt != 0:
-		return refuse(syscall.EINVAL, "Cannot downgrade an image with incompatible features set")
+	case q.hdr.Incompatible&^dirt != 0:
+		return invalid("Cannot downgrade an image with incompatible features set")
 	case len(q.snapshots) > 0:
-		return refuse(syscall.EINVAL,
-			"Cannot downgrade an image with snapshots, which may hold zero clusters")
+		return invalid("Cannot downgrade an image with snapshots, which may hold zero clusters")
 	case q.hdr.bitmaps != nil:
-		return refuse(syscall.EINVAL,
-			"Cannot downgrade an image with bitmaps, which version 2 does not keep true")
+		return invalid("Cannot downgrade an image with bitmaps, which version 2 does not keep true")
 	}
 	return nil
 }
@@ -167,11 +151,9 @@ func (q *image) judgeDowngrade() error {
 // upgrade makes it an image of version 3.
 func (q *image) upgrade(ctx context.Context) error {
 	err := q.replaceHeader(ctx, func(h *header) {
-		h.version, h.refOrder, h.length = 3, 4, headerLenFull
+		h.Version, h.RefOrder, h.Length = 3, 4, headerLenFull
 	})
-	if err == nil {
-		q.geometry = newGeometry(3, q.clusterBits, q.refOrder, q.extended)
-	}
+	q.geometry = q.hdr.geometry()
 	return err
 }
 
@@ -184,24 +166,16 @@ func (q *image) downgrade(ctx context.Context) error {
 		return err
 	}
 	err := q.replaceHeader(ctx, func(h *header) {
-		h.version, h.refOrder, h.length, h.unknown = 2, 4, headerLenV2, nil
-		h.incompatible, h.compatible, h.autoclear = 0, 0, 0
+		h.Version, h.RefOrder, h.Length, h.unknown = 2, 4, headerLenV2, nil
+		h.Incompatible, h.Compatible, h.Autoclear = 0, 0, 0
 	})
-	if err == nil {
-		q.geometry = newGeometry(2, q.clusterBits, q.refOrder, q.extended)
-	}
+	q.geometry = q.hdr.geometry()
 	return err
 }
 
 // settle has all tables and refcounts in the file, and no dirty bit.
 func (q *image) settle(ctx context.Context) error {
-	if err := q.flushCaches(ctx); err != nil {
-		return err
-	}
-	if err := q.markClean(ctx); err != nil {
-		return err
-	}
-	return q.file.Flush(ctx)
+	return inOrder(ctx, q.flushCaches, q.markClean, q.file.Flush)
 }
 
 // zeroesAtOnce is how much of a zero cluster is written at once, in bytes.
@@ -243,8 +217,8 @@ func (q *image) setLazy(ctx context.Context, on bool) error {
 		}
 	}
 	err := q.replaceHeader(ctx, func(h *header) {
-		if h.compatible &^= compatLazyRefcounts; on {
-			h.compatible |= compatLazyRefcounts
+		if h.Compatible &^= compatLazyRefcounts; on {
+			h.Compatible |= compatLazyRefcounts
 		}
 	})
 	if err == nil {
@@ -260,7 +234,7 @@ func (q *image) amendDataFile(ctx context.Context, c *amendConfig) error {
 			h.dataFile = *c.DataFile
 		}
 		if c.DataFileRaw != nil && !*c.DataFileRaw {
-			h.autoclear &^= autoRawData
+			h.Autoclear &^= autoRawData
 		}
 	})
 }
@@ -275,8 +249,9 @@ func (q *image) changeWidth(ctx context.Context, order uint) error {
 	if err != nil {
 		return err
 	}
-	w := widening{q: q, start: last + 1}
-	w.next = newGeometry(q.version, q.clusterBits, order, q.extended)
+	next := *q.hdr
+	next.RefOrder = uint32(order)
+	w := widening{q: q, start: last + 1, next: next.geometry()}
 	w.blocks, w.table = w.next.refcountMeta(w.start, false)
 	if w.table*(q.cluster/reftableEntrySize) > maxReftableBytes {
 		return refuse(syscall.EFBIG, "The refcount table would be too large")
@@ -286,13 +261,13 @@ func (q *image) changeWidth(ctx context.Context, order uint) error {
 		return err
 	}
 	err = q.replaceHeader(ctx, func(h *header) {
-		h.refOrder = uint32(order)
-		h.reftableOff, h.reftableClusters = uint64(w.tableAt()), uint32(w.table)
+		h.RefOrder = uint32(order)
+		h.ReftableOff, h.ReftableClusters = uint64(w.tableAt()), uint32(w.table)
 	})
 	if err != nil {
 		return err
 	}
-	q.geometry = w.next
+	q.geometry = q.hdr.geometry()
 	q.setReftable(words)
 	q.makeCaches()
 	q.nextFree, q.byteOff = 0, 0
@@ -331,7 +306,7 @@ func (w *widening) write(ctx context.Context) ([]uint64, error) {
 				return nil, err
 			}
 			if n > w.next.refMax {
-				return nil, refuse(syscall.EINVAL,
+				return nil, invalid(
 					"Cannot decrease refcount entry width to %d bits: Cluster at offset %s has a refcount of %d",
 					1<<w.next.refOrder, hex(c<<q.clusterBits), n)
 			}
@@ -342,11 +317,7 @@ func (w *widening) write(ctx context.Context) ([]uint64, error) {
 			return nil, err
 		}
 	}
-	err := q.writeWords(ctx, words, w.tableAt())
-	if err == nil {
-		err = q.file.Flush(ctx)
-	}
-	return words, err
+	return words, q.writeWordsSync(ctx, words, w.tableAt())
 }
 
 // count is the refcount that a cluster gets.
@@ -366,8 +337,8 @@ func (w *widening) count(ctx context.Context, counts *refcounts, gone []int64,
 func (w *widening) old() []int64 {
 	q := w.q
 	var list []int64
-	for i := range int64(q.hdr.reftableClusters) {
-		list = append(list, int64(q.hdr.reftableOff)>>q.clusterBits+i)
+	for i := range int64(q.hdr.ReftableClusters) {
+		list = append(list, int64(q.hdr.ReftableOff)>>q.clusterBits+i)
 	}
 	for _, e := range q.reftable[:q.reftableEnd] {
 		if at := int64(e & reftableMask); at != 0 {

@@ -18,11 +18,8 @@ func (q *image) BackingFile() driver.Link {
 // the image is opened anew.
 func (q *image) SetBackingFile(ctx context.Context, l driver.Link) error {
 	if len(l.Name) > maxBackingName || len(l.Format) >= maxFormatName {
-		return refuse(syscall.EINVAL, "Could not assign backing file '%s' with format '%s': %s",
+		return invalid("Could not assign backing file '%s' with format '%s': %s",
 			l.Name, l.Format, errnoText(syscall.EINVAL))
-	}
-	if err := q.usable(); err != nil {
-		return err
 	}
 	if err := q.Lock(ctx); err != nil {
 		return err
@@ -33,9 +30,6 @@ func (q *image) SetBackingFile(ctx context.Context, l driver.Link) error {
 
 // Empty gives back all that the image itself holds, so that its backing file shows.
 func (q *image) Empty(ctx context.Context) error {
-	if err := q.usable(); err != nil {
-		return err
-	}
 	if err := q.Lock(ctx); err != nil {
 		return err
 	}
@@ -60,14 +54,10 @@ const headSector = 512
 func (q *image) replaceHeader(ctx context.Context, change func(*header)) error {
 	next := *q.hdr
 	change(&next)
-	next.bare, next.backingOff = true, 0
+	next.bare, next.BackingOff = true, 0
 	fields := next.fields()
 	if len(fields) > headSector || q.cluster == headSector {
-		err := q.changeHeader(ctx, change)
-		if err == nil {
-			err = q.file.Flush(ctx)
-		}
-		return err
+		return q.changeHeaderSync(ctx, change)
 	}
 	sector := append(fields, make([]byte, headSector-len(fields))...)
 	if next.backing != "" {
@@ -92,11 +82,11 @@ func (q *image) replaceHeader(ctx context.Context, change func(*header)) error {
 // to.
 func (q *image) placeName(n int64) (int64, error) {
 	h := q.hdr
-	old := format.Span{Off: int64(h.backingOff), Len: int64(h.backingLen)}
+	old := format.Span{Off: int64(h.BackingOff), Len: int64(h.BackingLen)}
 	if h.backing == "" {
 		old = format.Span{}
 	}
-	for _, at := range []int64{roundUpSector(h.end), roundUpSector(max(h.end, old.End()))} {
+	for _, at := range []int64{wholeSectors(h.end), wholeSectors(max(h.end, old.End()))} {
 		if at+n <= q.cluster && !old.Overlaps(at, n) {
 			return at, nil
 		}
@@ -105,11 +95,9 @@ func (q *image) placeName(n int64) (int64, error) {
 		"The first cluster has no room for the name of the backing file")
 }
 
-func roundUpSector(n int64) int64 { return (n + headSector - 1) &^ (headSector - 1) }
-
 // setName has the header in b refer to the name of the backing file at at.
 func (h *header) setName(b []byte, at int64) {
-	h.backingOff, h.backingLen = uint64(at), uint32(len(h.backing))
-	binary.BigEndian.PutUint64(b[8:], h.backingOff)
-	binary.BigEndian.PutUint32(b[16:], h.backingLen)
+	h.BackingOff, h.BackingLen = uint64(at), uint32(len(h.backing))
+	binary.BigEndian.PutUint64(b[8:], h.BackingOff)
+	binary.BigEndian.PutUint32(b[16:], h.BackingLen)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
@@ -54,52 +53,49 @@ func (b *bitmap) length() int64 { return (bitmapFixed + b.extra + b.nameLen + 7)
 
 // hasBitmaps says whether there are bitmaps that count.
 func (q *image) hasBitmaps() bool {
-	return q.hdr.bitmaps != nil && q.hdr.autoclear&autoBitmaps != 0 && !q.loaded
+	return q.hdr.bitmaps != nil && q.hdr.Autoclear&autoBitmaps != 0 && !q.loaded
 }
 
-// eachBitmap walks the directory. It ends with an error that broken knows where QEMU would not open
-// the image.
-func (q *image) eachBitmap(ctx context.Context, do func(*bitmap) error) error {
+// directory reads the bitmap directory. It ends with an error that broken knows where QEMU would
+// not open the image, and returns what comes before that.
+func (q *image) directory(ctx context.Context) (list []*bitmap, err error) {
 	if !q.hasBitmaps() {
-		return nil
+		return nil, nil
 	}
 	x := q.hdr.bitmaps
 	if x.dirSize == 0 {
-		return q.brokenDirectory("the bitmap directory is empty",
+		return nil, q.brokenDirectory("the bitmap directory is empty",
 			"Requested bitmap directory size is zero")
 	}
-	off, end := int64(x.dirOff), int64(x.dirOff+x.dirSize)
 	seen := map[string]bool{}
-	for n := uint32(0); off < end; n++ {
+	for off, end := int64(x.dirOff), int64(x.dirOff+x.dirSize); off < end; {
 		if err := format.Interrupted(ctx); err != nil {
-			return err
+			return list, err
 		}
-		if n == x.count {
-			return q.brokenDirectory(
+		if len(list) == int(x.count) {
+			return list, q.brokenDirectory(
 				"the bitmap directory has more entries than the header tells of",
 				"More bitmaps found than specified in header extension")
 		}
 		b, err := q.readBitmap(ctx, off, end)
 		if err != nil {
-			return err
+			return list, err
 		}
 		if seen[b.name] {
-			return refuse(syscall.EINVAL, "there are two bitmaps %q", b.name)
+			return list, invalid("there are two bitmaps %q", b.name)
 		}
 		seen[b.name] = true
-		if err := do(b); err != nil {
-			return err
-		}
+		list = append(list, b)
 		off += b.length()
 	}
-	if len(seen) < int(x.count) {
-		return q.brokenDirectory("the bitmap directory has fewer entries than the header tells of",
+	if len(list) < int(x.count) {
+		err = q.brokenDirectory("the bitmap directory has fewer entries than the header tells of",
 			"Less bitmaps found than specified in header extension")
 	}
-	return nil
+	return list, err
 }
 
-// broken says of an error of eachBitmap that it is about what the directory holds, and not about
+// broken says of an error of directory that it is about what the directory holds, and not about
 // reading it.
 func broken(err error) bool {
 	var r *driver.Refusal
@@ -142,7 +138,7 @@ func (q *image) brokenDirectory(ours, theirs string) error {
 	if q.likeQEMU {
 		ours = theirs
 	}
-	return refuse(syscall.EINVAL, "%s", ours)
+	return invalid("%s", ours)
 }
 
 func (q *image) entryTooLong() error {
@@ -195,7 +191,8 @@ func (q *image) fits(b *bitmap) bool {
 // is in use.
 func (q *image) bitmapDetails(ctx context.Context) []driver.Detail {
 	var list []driver.Detail
-	_ = q.eachBitmap(ctx, func(b *bitmap) error { // what cannot be read is not shown
+	bitmaps, _ := q.directory(ctx) // what cannot be read is not shown
+	for _, b := range bitmaps {
 		var flags []driver.Detail
 		if !b.valid() || !q.readOnly {
 			flags = append(flags, driver.Detail{Value: "in-use"})
@@ -204,10 +201,11 @@ func (q *image) bitmapDetails(ctx context.Context) []driver.Detail {
 			flags = append(flags, driver.Detail{Value: "auto"})
 		}
 		list = append(list, driver.Detail{Sub: []driver.Detail{
-			{Key: "flags", Sub: flags}, {Key: "name", Value: b.name}, {Key: "granularity", Value: int64(1) << b.granularity},
+			{Key: "flags", Sub: flags},
+			{Key: "name", Value: b.name},
+			{Key: "granularity", Value: int64(1) << b.granularity},
 		}})
-		return nil
-	})
+	}
 	return list
 }
 
@@ -220,18 +218,14 @@ func (q *image) markInUse(ctx context.Context, b *bitmap) error {
 // bitmaps counts the directory, the tables and the data of all bitmaps. QEMU does not open an image
 // whose bitmaps are broken, so a repair gives them up if that is the directory, and marks one in
 // use whose table is.
-func (c *checker) bitmaps(ctx context.Context, fix driver.Fix) error {
+func (c *checker) bitmaps(ctx context.Context) error {
 	q := c.q
 	if !q.hasBitmaps() {
 		return nil
 	}
-	var list []*bitmap
-	err := q.eachBitmap(ctx, func(b *bitmap) error {
-		list = append(list, b)
-		return nil
-	})
+	list, err := q.directory(ctx)
 	if err != nil {
-		return c.brokenBitmaps(ctx, err, fix)
+		return c.brokenBitmaps(ctx, err)
 	}
 	c.count(int64(q.hdr.bitmaps.dirOff), int64(q.hdr.bitmaps.dirSize))
 	tables := map[format.Span][]*bitmap{}
@@ -243,7 +237,7 @@ func (c *checker) bitmaps(ctx context.Context, fix driver.Fix) error {
 		func(a, b format.Span) int { return int(a.Off>>q.clusterBits - b.Off>>q.clusterBits) }) {
 		users := tables[t]
 		if err := c.counting(int64(len(users)),
-			func() error { return c.bitmapTable(ctx, t, users, fix) }); err != nil {
+			func() error { return c.bitmapTable(ctx, t, users) }); err != nil {
 			return err
 		}
 	}
@@ -252,35 +246,29 @@ func (c *checker) bitmaps(ctx context.Context, fix driver.Fix) error {
 
 // brokenBitmaps deals with a directory that does not hold together. Without it nobody knows which
 // clusters are in use.
-func (c *checker) brokenBitmaps(ctx context.Context, cause error, fix driver.Fix) error {
+func (c *checker) brokenBitmaps(ctx context.Context, cause error) error {
 	q := c.q
 	if !broken(cause) {
-		c.say("ERROR: Failed to read the bitmap directory: %s", errnoText(cause))
-		c.res.CheckErrors++
-		return cause
+		return c.failed(cause, "ERROR: Failed to read the bitmap directory: %s", errnoText(cause))
 	}
-	if fix&driver.FixErrors == 0 {
+	if !c.mayFix() {
 		c.wrong("ERROR broken bitmaps: %s", reason(cause))
 		return cause
 	}
 	c.say("Removing all bitmaps: %s", reason(cause))
 	if err := q.changeHeader(ctx, func(h *header) { h.clearAuto(^autoBitmaps) }); err != nil {
-		c.say("ERROR: Failed to remove the bitmaps: %s", errnoText(err))
-		c.res.CheckErrors++
-		return err
+		return c.failed(err, "ERROR: Failed to remove the bitmaps: %s", errnoText(err))
 	}
 	c.res.CorruptionsFixed++
 	return q.file.Flush(ctx)
 }
 
 // bitmapTable counts a table, which mostly is of one bitmap alone, and its data.
-func (c *checker) bitmapTable(
-	ctx context.Context, t format.Span, users []*bitmap, fix driver.Fix,
-) error {
+func (c *checker) bitmapTable(ctx context.Context, t format.Span, users []*bitmap) error {
 	q := c.q
 	for _, b := range users {
 		if b.valid() && !q.fits(b) {
-			if err := c.repairBitmap(ctx, b, -1, fix,
+			if err := c.repairBitmap(ctx, b, -1,
 				fmt.Sprintf("has a table of %d entries, which does not fit the image",
 					b.tableSize)); err != nil {
 				return err
@@ -288,7 +276,7 @@ func (c *checker) bitmapTable(
 		}
 	}
 	c.count(t.Off, t.Len*8)
-	return c.eachWord(ctx, t.Off, t.Len, func(i int64, w uint64, err error) error {
+	return q.eachWord(ctx, t.Off, t.Len, func(i int64, w uint64, err error) error {
 		at := int64(w & bitmapTableMask)
 		switch {
 		case err != nil:
@@ -296,7 +284,7 @@ func (c *checker) bitmapTable(
 			return err
 		case q.badBitmapEntry(w):
 			for _, b := range users {
-				if err := c.repairBitmap(ctx, b, i, fix,
+				if err := c.repairBitmap(ctx, b, i,
 					fmt.Sprintf("has a table with the entry %#x", w)); err != nil {
 					return err
 				}
@@ -310,11 +298,9 @@ func (c *checker) bitmapTable(
 
 // repairBitmap marks a bitmap as in use and clears the i-th entry of its table, if i is not
 // negative.
-func (c *checker) repairBitmap(
-	ctx context.Context, b *bitmap, i int64, fix driver.Fix, what string,
-) error {
+func (c *checker) repairBitmap(ctx context.Context, b *bitmap, i int64, what string) error {
 	q := c.q
-	if fix&driver.FixErrors == 0 {
+	if !c.mayFix() {
 		c.say("ERROR the bitmap %q %s", b.name, what)
 		c.res.Corruptions++
 		return nil
@@ -330,9 +316,7 @@ func (c *checker) repairBitmap(
 		err = q.writeFile(ctx, make([]byte, 8), b.tableOff+8*i)
 	}
 	if err != nil {
-		c.say("ERROR: Failed to repair a bitmap: %s", errnoText(err))
-		c.res.CheckErrors++
-		return err
+		return c.failed(err, "ERROR: Failed to repair a bitmap: %s", errnoText(err))
 	}
 	c.res.CorruptionsFixed++
 	return nil

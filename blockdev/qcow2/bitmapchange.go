@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"context"
-	"encoding/binary"
 	"math/bits"
 	"slices"
 	"syscall"
@@ -21,9 +20,6 @@ const (
 // changeBitmaps makes a change to bitmaps with all valid ones tracked: their bits are in memory,
 // and stored when the image is closed.
 func (q *image) changeBitmaps(ctx context.Context, change func(ctx context.Context) error) error {
-	if err := q.usable(); err != nil {
-		return err
-	}
 	if err := q.Lock(ctx); err != nil {
 		return err
 	}
@@ -63,17 +59,16 @@ func (q *image) trackedAs(name string) *trackedBitmap {
 }
 
 // findBitmap looks for a bitmap in the directory.
-func (q *image) findBitmap(ctx context.Context, name string) (found *bitmap, err error) {
-	err = q.eachBitmap(ctx, func(b *bitmap) error {
-		if b.name == name {
-			found = b
-		}
-		return nil
-	})
-	if err == nil && found == nil {
-		err = refuse(syscall.ENOENT, "Dirty bitmap '%s' not found", name)
+func (q *image) findBitmap(ctx context.Context, name string) (*bitmap, error) {
+	list, err := q.directory(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return found, err
+	i := slices.IndexFunc(list, func(b *bitmap) bool { return b.name == name })
+	if i < 0 {
+		return nil, refuse(syscall.ENOENT, "Dirty bitmap '%s' not found", name)
+	}
+	return list[i], nil
 }
 
 // AddBitmap makes a bitmap, which is marked as in use until it is stored.
@@ -83,11 +78,11 @@ func (q *image) AddBitmap(ctx context.Context, want driver.Bitmap) error {
 		return err
 	}
 	return q.changeBitmaps(ctx, func(ctx context.Context) error {
-		list, err := q.entries(ctx)
+		list, err := q.directory(ctx)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(list, func(e bitmapEntry) bool { return e.name == b.name }) {
+		if slices.ContainsFunc(list, func(other *bitmap) bool { return other.name == b.name }) {
 			return refuse(syscall.EEXIST, "Bitmap already exists: %s", b.name)
 		}
 		if len(list) == maxBitmaps {
@@ -101,10 +96,10 @@ func (q *image) AddBitmap(ctx context.Context, want driver.Bitmap) error {
 		q.tracked = append(q.tracked, t)
 		err = q.refs.Flush(ctx)
 		if err == nil {
-			err = q.writeBitmapTable(ctx, t.table, b.tableOff)
+			err = q.writeTable(ctx, 0, t.table, b.tableOff)
 		}
 		if err == nil {
-			err = q.writeDirectory(ctx, append(list, bitmapEntry{b.name, b.marshal()}))
+			err = q.writeDirectory(ctx, append(list, b))
 		}
 		if err != nil && !unsettled(err) {
 			q.tracked = q.tracked[:len(q.tracked)-1]
@@ -125,15 +120,15 @@ func (q *image) newBitmap(want driver.Bitmap) (*bitmap, error) {
 	case q.version < 3:
 		return nil, refuse(syscall.ENOTSUP, "Cannot store dirty bitmaps in qcow2 v2 files")
 	case want.Name == "":
-		return nil, refuse(syscall.EINVAL, "Bitmap name cannot be empty")
+		return nil, invalid("Bitmap name cannot be empty")
 	case len(want.Name) > maxBitmapName:
-		return nil, refuse(syscall.EINVAL, "Name length exceeds maximum (%d characters)",
+		return nil, invalid("Name length exceeds maximum (%d characters)",
 			maxBitmapName)
 	case unit < 1<<minGranularity || unit > 1<<maxGranularity || unit&(unit-1) != 0:
-		return nil, refuse(syscall.EINVAL, "Granularity must be power of 2 and at least %d",
+		return nil, invalid("Granularity must be power of 2 and at least %d",
 			1<<minGranularity)
 	case size == 0:
-		return nil, refuse(syscall.EINVAL, "An empty image can have no bitmaps")
+		return nil, invalid("An empty image can have no bitmaps")
 	}
 	b := &bitmap{
 		name: want.Name, nameLen: int64(len(want.Name)), kind: bitmapDirty, flags: bitmapInUse,
@@ -158,11 +153,11 @@ func (q *image) RemoveBitmap(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		list, err := q.entries(ctx)
+		list, err := q.directory(ctx)
 		if err != nil {
 			return err
 		}
-		list = slices.DeleteFunc(list, func(e bitmapEntry) bool { return e.name == name })
+		list = slices.DeleteFunc(list, func(other *bitmap) bool { return other.name == name })
 		if err := q.writeDirectory(ctx, list); err != nil {
 			return err
 		}
@@ -239,34 +234,9 @@ func (q *image) markTracked(ctx context.Context, name string, off, n int64) (don
 	return true, q.setBits(format.Uncancelled(ctx), t, off, min(n, t.size-off))
 }
 
-// bitmapEntry is an entry of the directory as it is in the file.
-type bitmapEntry struct {
-	name string
-	raw  []byte
-}
-
 // marshal is the entry of a bitmap without extra data.
 func (b *bitmap) marshal() []byte {
-	be := binary.BigEndian
-	raw := be.AppendUint64(make([]byte, 0, b.length()), uint64(b.tableOff))
-	raw = be.AppendUint32(raw, uint32(b.tableSize))
-	raw = be.AppendUint32(raw, b.flags)
-	raw = append(raw, b.kind, byte(b.granularity))
-	raw = be.AppendUint16(raw, uint16(b.nameLen))
-	raw = be.AppendUint32(raw, 0)
-	raw = append(raw, b.name...)
-	return raw[:b.length()]
-}
-
-// entries reads the directory.
-func (q *image) entries(ctx context.Context) (list []bitmapEntry, err error) {
-	err = q.eachBitmap(ctx, func(b *bitmap) error {
-		raw := make([]byte, b.length())
-		if err := readAt(ctx, q.file, raw, b.at); err != nil {
-			return err
-		}
-		list = append(list, bitmapEntry{b.name, raw})
-		return nil
-	})
-	return list, err
+	raw := appendFields(make([]byte, 0, b.length()), b.tableOff, uint32(b.tableSize), b.flags,
+		b.kind, byte(b.granularity), uint16(b.nameLen), uint32(b.extra))
+	return append(raw, b.name...)[:b.length()]
 }

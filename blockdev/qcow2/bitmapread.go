@@ -9,10 +9,7 @@ import (
 )
 
 // Bitmaps lists the bitmaps.
-func (q *image) Bitmaps(ctx context.Context) (list []driver.Bitmap, err error) {
-	if err := q.usable(); err != nil {
-		return nil, err
-	}
+func (q *image) Bitmaps(ctx context.Context) ([]driver.Bitmap, error) {
 	if err := q.Lock(ctx); err != nil {
 		return nil, err
 	}
@@ -20,7 +17,9 @@ func (q *image) Bitmaps(ctx context.Context) (list []driver.Bitmap, err error) {
 	if q.version < 3 {
 		return nil, refuse(syscall.ENOTSUP, "Images of version 2 have no bitmaps")
 	}
-	err = q.eachBitmap(ctx, func(b *bitmap) error {
+	bitmaps, err := q.directory(ctx)
+	var list []driver.Bitmap
+	for _, b := range bitmaps {
 		t := q.trackedAs(b.name)
 		flags := b.flags
 		if t != nil {
@@ -30,8 +29,7 @@ func (q *image) Bitmaps(ctx context.Context) (list []driver.Bitmap, err error) {
 			Name: b.name, Granularity: 1 << b.granularity,
 			Enabled: flags&bitmapAuto != 0, Inconsistent: t == nil && !b.valid(),
 		})
-		return nil
-	})
+	}
 	return list, err
 }
 
@@ -39,9 +37,6 @@ func (q *image) Bitmaps(ctx context.Context) (list []driver.Bitmap, err error) {
 func (q *image) DirtyRun(
 	ctx context.Context, name string, off, n int64,
 ) (end int64, dirty bool, err error) {
-	if err := q.usable(); err != nil {
-		return 0, false, err
-	}
 	if err := q.Lock(ctx); err != nil {
 		return 0, false, err
 	}

@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"context"
-	"encoding/binary"
 	"slices"
 	"syscall"
 
@@ -21,13 +20,11 @@ func (q *image) storeBitmaps(ctx context.Context) error {
 	if len(list) == 0 {
 		return nil
 	}
-	var all, old, moved []*bitmap
-	if err := q.eachBitmap(ctx, func(b *bitmap) error {
-		all = append(all, b)
-		return nil
-	}); err != nil {
+	all, err := q.directory(ctx)
+	if err != nil {
 		return prefix(err, "Failed to store the bitmaps")
 	}
+	var old, moved []*bitmap
 	var failed error
 	var directory []byte
 	for _, b := range all {
@@ -44,7 +41,7 @@ func (q *image) storeBitmaps(ctx context.Context) error {
 	if len(moved) == 0 {
 		return failed
 	}
-	if err := q.moveDirectory(ctx, directory); err != nil {
+	if err := q.switchDirectory(ctx, directory, q.referToDirectory); err != nil {
 		if !unsettled(err) {
 			q.freeBitmaps(ctx, moved)
 		}
@@ -82,7 +79,7 @@ func (q *image) storeBitmap(ctx context.Context, t *trackedBitmap) (*bitmap, err
 		next.tableOff, err = q.allocate(ctx, next.tableSize*8)
 	}
 	if err == nil {
-		if err = q.writeBitmapTable(ctx, table, next.tableOff); err != nil {
+		if err = q.writeTable(ctx, 0, table, next.tableOff); err != nil {
 			q.free(ctx, next.tableOff, next.tableSize*8, discardOther)
 		}
 	}
@@ -126,13 +123,6 @@ func (q *image) storeParts(ctx context.Context, t *trackedBitmap) ([]uint64, err
 	return table, nil
 }
 
-func (q *image) writeBitmapTable(ctx context.Context, table []uint64, at int64) error {
-	if err := q.guardMetadata(ctx, 0, at, int64(len(table))*8); err != nil {
-		return err
-	}
-	return q.writeWords(ctx, table, at)
-}
-
 func (q *image) freeBitmaps(ctx context.Context, list []*bitmap) {
 	for _, b := range list {
 		q.freeBitmap(ctx, b)
@@ -159,34 +149,40 @@ func (q *image) freeParts(ctx context.Context, table []uint64) {
 	}
 }
 
-// writeDirectory writes a new directory beside the old one, switches to it in one step and gives
-// the old one back.
-func (q *image) writeDirectory(ctx context.Context, list []bitmapEntry) error {
-	old := q.hdr.bitmaps
-	var next *bitmapsExt
-	if len(list) > 0 {
-		var all []byte
-		for _, e := range list {
-			all = append(all, e.raw...)
-		}
-		if len(all) > maxBitmapDir {
-			return refuse(syscall.EFBIG, "Not enough space in the bitmap directory")
-		}
-		at, err := q.placeDirectory(ctx, all)
-		if err != nil {
-			return err
-		}
-		next = &bitmapsExt{count: uint32(len(list)), dirSize: uint64(len(all)), dirOff: uint64(at)}
+// writeDirectory replaces the directory by one of other entries.
+func (q *image) writeDirectory(ctx context.Context, list []*bitmap) error {
+	var all []byte
+	for _, b := range list {
+		all = append(all, b.marshal()...)
 	}
-	err := q.replaceHeader(ctx, func(h *header) {
-		h.bitmaps, h.autoclear = next, h.autoclear&^autoBitmaps
-		if next != nil {
-			h.autoclear |= autoBitmaps
-		}
+	if len(all) > maxBitmapDir {
+		return refuse(syscall.EFBIG, "Not enough space in the bitmap directory")
+	}
+	return q.switchDirectory(ctx, all, func(ctx context.Context, at int64) error {
+		return q.replaceHeader(ctx, func(h *header) {
+			if h.bitmaps, h.Autoclear = nil, h.Autoclear&^autoBitmaps; len(list) > 0 {
+				h.Autoclear |= autoBitmaps
+				h.bitmaps = &bitmapsExt{
+					count: uint32(len(list)), dirSize: uint64(len(all)), dirOff: uint64(at),
+				}
+			}
+		})
 	})
+}
+
+// switchDirectory writes a directory beside the old one, has refer switch to its place in one step
+// and gives the old one back.
+func (q *image) switchDirectory(
+	ctx context.Context, all []byte, refer func(ctx context.Context, at int64) error,
+) error {
+	old := q.hdr.bitmaps
+	at, err := q.placeDirectory(ctx, all)
 	if err != nil {
-		if next != nil && !unsettled(err) {
-			q.free(ctx, int64(next.dirOff), int64(next.dirSize), discardOther)
+		return err
+	}
+	if err := refer(ctx, at); err != nil {
+		if at != 0 && !unsettled(err) {
+			q.free(ctx, at, int64(len(all)), discardOther)
 		}
 		return err
 	}
@@ -196,8 +192,11 @@ func (q *image) writeDirectory(ctx context.Context, list []bitmapEntry) error {
 	return nil
 }
 
-// placeDirectory writes a directory where nothing is, and returns its place.
+// placeDirectory writes a directory where nothing is, and returns its place, 0 of an empty one.
 func (q *image) placeDirectory(ctx context.Context, all []byte) (int64, error) {
+	if len(all) == 0 {
+		return 0, nil
+	}
 	at, err := q.allocate(ctx, int64(len(all)))
 	if err != nil {
 		return 0, err
@@ -215,24 +214,6 @@ func (q *image) placeDirectory(ctx context.Context, all []byte) (int64, error) {
 	return at, nil
 }
 
-// moveDirectory puts a directory of the same length in the place of the old one, which it gives
-// back.
-func (q *image) moveDirectory(ctx context.Context, all []byte) error {
-	old := *q.hdr.bitmaps
-	at, err := q.placeDirectory(ctx, all)
-	if err != nil {
-		return err
-	}
-	if err := q.referToDirectory(ctx, at); err != nil {
-		if !unsettled(err) {
-			q.free(ctx, at, int64(len(all)), discardOther)
-		}
-		return err
-	}
-	q.free(ctx, int64(old.dirOff), int64(old.dirSize), discardOther)
-	return nil
-}
-
 // referToDirectory changes the offset of the directory in the header, and nothing else: those 8
 // bytes, aligned to 8, reach the disk whole or not at all.
 func (q *image) referToDirectory(ctx context.Context, at int64) error {
@@ -248,10 +229,9 @@ func (q *image) referToDirectory(ctx context.Context, at int64) error {
 	case err != nil:
 		return err
 	case there.bitmaps == nil || there.bitmaps.dirOff != q.hdr.bitmaps.dirOff:
-		return refuse(syscall.EINVAL, "The header was changed by another program")
+		return invalid("The header was changed by another program")
 	}
-	err = q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(at)),
-		there.bitmaps.at+bitmapsExtDirOff)
+	err = q.writeFields(ctx, there.bitmaps.at+bitmapsExtDirOff, at)
 	if err == nil || unsettled(err) { // then the new directory is seen
 		next := *q.hdr.bitmaps
 		next.dirOff = uint64(at)

@@ -3,9 +3,11 @@ package qcow2
 import (
 	"context"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // maxTrackedBytes bounds the bits of all bitmaps that are in memory and their tables, of which
@@ -40,13 +42,9 @@ func (q *image) trackBitmaps(ctx context.Context, all bool) (keep uint64, err er
 	if !q.hasBitmaps() {
 		return 0, nil
 	}
-	var list []*bitmap
-	err = q.eachBitmap(ctx, func(b *bitmap) error {
-		if b.valid() && (all || b.flags&bitmapAuto != 0) {
-			list = append(list, b)
-		}
-		return nil
-	})
+	list, err := q.directory(ctx)
+	list = slices.DeleteFunc(list,
+		func(b *bitmap) bool { return !b.valid() || !all && b.flags&bitmapAuto == 0 })
 	switch {
 	case err != nil && broken(err):
 		q.Notify(driver.BitmapsRetired{Err: err})
@@ -122,20 +120,26 @@ func (q *image) bitmapTable(ctx context.Context, b *bitmap) ([]uint64, error) {
 // judgeBitmaps fails where QEMU would not open an image for what its bitmaps are like, in its
 // words. It looks at all tables as QEMU does.
 func (q *image) judgeBitmaps(ctx context.Context) error {
-	return q.eachBitmap(ctx, func(b *bitmap) error {
-		if !b.valid() {
-			return nil
+	list, err := q.directory(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range list {
+		if err := format.Interrupted(ctx); err != nil {
+			return err
 		}
-		_, err := q.bitmapTable(ctx, b)
-		if err != nil {
+		if !b.valid() {
+			continue
+		}
+		if _, err := q.bitmapTable(ctx, b); err != nil {
 			return refuseWith(err, "Could not read bitmap_table table from image for bitmap '"+
 				b.name+"'")
 		}
 		if !q.fits(b) {
 			return refuseWith(syscall.EINVAL, "Could not read bitmap '"+b.name+"' from image")
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // badBitmapEntry says whether no entry of a bitmap's table may be like that.
@@ -149,17 +153,23 @@ func (q *image) lose(t *trackedBitmap) { q.Notify(driver.BitmapsRetired{Names: [
 
 // recordChange sets the bits for n guest bytes from off in all tracked bitmaps.
 func (q *image) recordChange(ctx context.Context, off, n int64) {
-	kept := q.tracked[:0]
-	for _, t := range q.tracked {
-		if t.flags&bitmapAuto != 0 {
-			if err := q.setBits(ctx, t, off, min(n, t.size-off)); err != nil {
-				q.lose(t)
-				continue
-			}
+	q.keepTrue(func(t *trackedBitmap) error {
+		if t.flags&bitmapAuto == 0 {
+			return nil
 		}
-		kept = append(kept, t)
-	}
-	q.tracked = kept
+		return q.setBits(ctx, t, off, min(n, t.size-off))
+	})
+}
+
+// keepTrue changes all tracked bitmaps, and no longer tracks those for which that fails.
+func (q *image) keepTrue(change func(*trackedBitmap) error) {
+	q.tracked = slices.DeleteFunc(q.tracked, func(t *trackedBitmap) bool {
+		err := change(t)
+		if err != nil {
+			q.lose(t)
+		}
+		return err != nil
+	})
 }
 
 // setBits sets the bits for n guest bytes from off.
@@ -226,15 +236,7 @@ func (q *image) readPart(ctx context.Context, t *trackedBitmap, i int64, p []byt
 
 // resizeBitmaps adapts the tracked bitmaps to a new length of the image. What is added is not set.
 func (q *image) resizeBitmaps(ctx context.Context, size int64) {
-	kept := q.tracked[:0]
-	for _, t := range q.tracked {
-		if err := q.resizeBitmap(ctx, t, size); err != nil {
-			q.lose(t)
-			continue
-		}
-		kept = append(kept, t)
-	}
-	q.tracked = kept
+	q.keepTrue(func(t *trackedBitmap) error { return q.resizeBitmap(ctx, t, size) })
 }
 
 func (q *image) resizeBitmap(ctx context.Context, t *trackedBitmap, size int64) error {

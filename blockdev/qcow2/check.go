@@ -26,14 +26,13 @@ type checker struct {
 	rebuild  bool  // the refcounts cannot be put right one by one
 	highest  int64 // last cluster in use
 	// how often what is looked at is referred to: so often counts what is found in it
-	times int64
-	tell  tellCluster // nil: nobody wants to know
+	times  int64
+	active bool        // it belongs to the active L1 table
+	tell   tellCluster // nil: nobody wants to know
 }
 
 // tellCluster gets a cluster of a file of so many bytes, see driver.ClusterChecker.
 type tellCluster = func(file, off, n int64, as driver.ClusterState)
-
-var _ driver.ClusterChecker = (*image)(nil)
 
 // Check judges the metadata, and repairs what fix allows.
 func (q *image) Check(ctx context.Context, fix driver.Fix) (driver.CheckResult, error) {
@@ -65,17 +64,13 @@ func (q *image) checkAlone(ctx context.Context, fix driver.Fix,
 		return driver.CheckResult{}, err
 	}
 	if !q.readOnly {
-		if err := q.flushCaches(ctx); err != nil {
-			return driver.CheckResult{}, err
-		}
-		if err := q.barrier(ctx); err != nil {
+		if err := inOrder(ctx, q.flushCaches, q.barrier); err != nil {
 			return driver.CheckResult{}, err
 		}
 	}
 	// counts need the memory, and tables are read past the caches
-	for _, c := range []*format.Tables{q.l2, q.refs} {
-		c.Empty()
-	}
+	q.l2.Empty()
+	q.refs.Empty()
 	var lines []string
 	res, err := q.check(ctx, fix, tell, func(format string, args ...any) {
 		if len(lines) < maxMessages {
@@ -132,8 +127,8 @@ func (q *image) check(
 	if err := q.markClean(ctx); err != nil {
 		return c.res, err
 	}
-	if q.hdr.incompatible&featCorrupt != 0 {
-		return c.res, q.rewriteFeatures(ctx, q.hdr.incompatible&^featCorrupt)
+	if q.hdr.Incompatible&featCorrupt != 0 {
+		return c.res, q.rewriteFeatures(ctx, q.hdr.Incompatible&^featCorrupt)
 	}
 	return c.res, nil
 }
@@ -145,7 +140,7 @@ func (c *checker) checkAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rewrite := wrong > 0 && c.fix&driver.FixErrors != 0
+	rewrite := wrong > 0 && c.mayFix()
 	var entries [][]byte
 	var n int64
 	// now: where the table cannot be in the file as a whole, the place of its beginning may be
@@ -161,8 +156,7 @@ func (c *checker) checkAll(ctx context.Context) error {
 			c.res.CorruptionsFixed += wrong
 			return nil
 		}
-		c.say("ERROR failed to update snapshot table: %s", errnoText(err))
-		c.res.CheckErrors++
+		_ = c.failed(err, "ERROR failed to update snapshot table: %s", errnoText(err))
 	}
 	c.res.Corruptions += wrong
 	return err
@@ -172,7 +166,7 @@ func (c *checker) checkAll(ctx context.Context) error {
 // counted.
 func (c *checker) rewriteSnapshots(ctx context.Context, entries [][]byte, n int64) error {
 	q := c.q
-	oldAt, oldLen := int64(q.hdr.snapshotsOff), q.snapBytes
+	oldAt, oldLen := int64(q.hdr.SnapshotsOff), q.snapBytes
 	if err := q.writeSnapshots(ctx, entries, n); err != nil {
 		return err
 	}
@@ -191,7 +185,7 @@ func (c *checker) refcounts(ctx context.Context) error {
 		return syscall.EFBIG
 	}
 	c.res.TotalClusters = q.clustersIn(q.size.Load())
-	if err := c.countAll(ctx, c.fix); err != nil {
+	if err := c.countAll(ctx); err != nil {
 		return err
 	}
 	before := c.res
@@ -199,14 +193,12 @@ func (c *checker) refcounts(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case c.rebuild && c.fix&driver.FixErrors != 0:
+	case c.rebuild && c.mayFix():
 		if err := c.rebuildAll(ctx); err != nil {
 			return err
 		}
 	case c.rebuild && c.fix != 0:
-		c.say("ERROR need to rebuild refcount structures")
-		c.res.CheckErrors++
-		return syscall.EIO
+		return c.failed(syscall.EIO, "ERROR need to rebuild refcount structures")
 	case c.fix != 0 && c.res.Leaks+c.res.Corruptions > 0:
 		c.res = before
 		if err := c.compare(ctx, c.fix); err != nil {
@@ -221,28 +213,31 @@ func (c *checker) refcounts(ctx context.Context) error {
 }
 
 // countAll counts every reference there is.
-func (c *checker) countAll(ctx context.Context, fix driver.Fix) error {
+func (c *checker) countAll(ctx context.Context) error {
 	q, h := c.q, c.q.hdr
 	c.length = q.fileLength()
 	c.count(0, q.cluster)
 	var active, inactive l1Tables
-	active.add(int64(h.l1Off), int64(len(q.l1)))
-	if err := c.trees(ctx, active, fix, true); err != nil {
+	active.add(int64(h.L1Off), int64(len(q.l1)))
+	c.active = true
+	if err := c.trees(ctx, active); err != nil {
 		return err
 	}
 	for _, s := range q.snapshots {
 		c.snapshot(ctx, s, &inactive)
 	}
-	if err := c.trees(ctx, inactive, fix, false); err != nil {
+	c.active = false
+	if err := c.trees(ctx, inactive); err != nil {
 		return err
 	}
-	c.count(int64(h.snapshotsOff), q.snapBytes)
-	c.count(int64(h.reftableOff), int64(len(q.reftable))*reftableEntrySize)
+	c.count(int64(h.SnapshotsOff), q.snapBytes)
+	c.count(int64(h.ReftableOff), int64(len(q.reftable))*reftableEntrySize)
 	c.count(h.crypto.Off, h.crypto.Len)
-	if err := c.bitmaps(ctx, fix); err != nil {
+	if err := c.bitmaps(ctx); err != nil {
 		return err
 	}
-	return c.refblocks(ctx, fix)
+	c.refblocks()
+	return nil
 }
 
 // count adds a reference to all clusters that a range touches. The last cluster of a file may be
@@ -280,6 +275,16 @@ func (c *checker) wrong(format string, args ...any) {
 	c.res.Corruptions += c.times
 }
 
+// failed tells of what keeps the check from its end, or a repair from its own, and returns err.
+func (c *checker) failed(err error, format string, args ...any) error {
+	c.say(format, args...)
+	c.res.CheckErrors++
+	return err
+}
+
+// mayFix says whether errors are to be repaired.
+func (c *checker) mayFix() bool { return c.fix&driver.FixErrors != 0 }
+
 // snapshot adds the L1 table of a snapshot to those in use, if it can be one.
 func (c *checker) snapshot(ctx context.Context, s snapshot, tables *l1Tables) {
 	what := ""
@@ -297,7 +302,7 @@ func (c *checker) snapshot(ctx context.Context, s snapshot, tables *l1Tables) {
 }
 
 // refblocks counts the refcount blocks themselves.
-func (c *checker) refblocks(ctx context.Context, fix driver.Fix) error {
+func (c *checker) refblocks() {
 	q := c.q
 	for i, w := range q.reftable {
 		at := int64(w & reftableMask)
@@ -311,7 +316,7 @@ func (c *checker) refblocks(ctx context.Context, fix driver.Fix) error {
 			word := "ERROR"
 			// what it counted is lost, and the file does not grow for an empty one however far it
 			// is
-			if fix&driver.FixErrors != 0 {
+			if c.mayFix() {
 				word = "Repairing"
 				c.rebuild = true
 			}
@@ -330,7 +335,6 @@ func (c *checker) refblocks(ctx context.Context, fix driver.Fix) error {
 		c.res.Corruptions++
 		c.rebuild = true
 	}
-	return nil
 }
 
 // compare sets the counts against the refcounts.
@@ -351,8 +355,7 @@ func (c *checker) compare(ctx context.Context, fix driver.Fix) error {
 		}
 		have, err := r.of(ctx, i)
 		if err != nil {
-			c.say("Can't get refcount for cluster %d: %s", i, errnoText(err))
-			c.res.CheckErrors++
+			_ = c.failed(err, "Can't get refcount for cluster %d: %s", i, errnoText(err))
 			continue
 		}
 		want := c.recount.get(i)

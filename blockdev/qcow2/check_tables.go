@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
@@ -35,16 +34,15 @@ func (t *l1Tables) add(off, words int64) {
 }
 
 // trees counts L1 tables and all that they lead to.
-func (c *checker) trees(ctx context.Context, tables l1Tables, fix driver.Fix, active bool) error {
+func (c *checker) trees(ctx context.Context, tables l1Tables) error {
 	refs := references{}
 	for _, t := range tables.list {
-		err := c.counting(tables.times[t],
-			func() error { return c.l1Table(ctx, t, refs, fix, active) })
+		err := c.counting(tables.times[t], func() error { return c.l1Table(ctx, t, refs) })
 		if err != nil {
 			return err
 		}
 	}
-	return c.l2Tables(ctx, refs, fix, active)
+	return c.l2Tables(ctx, refs)
 }
 
 // counting has everything that do finds count so many times.
@@ -56,19 +54,15 @@ func (c *checker) counting(times int64, do func() error) error {
 }
 
 // l1Table counts an L1 table and notes the L2 tables that it refers to.
-func (c *checker) l1Table(
-	ctx context.Context, t format.Span, refs references, fix driver.Fix, active bool,
-) error {
+func (c *checker) l1Table(ctx context.Context, t format.Span, refs references) error {
 	if t.Len == 0 {
 		return nil
 	}
 	c.count(t.Off, t.Len)
-	return c.eachWord(ctx, t.Off, t.Len/l1EntrySize, func(_ int64, w uint64, err error) error {
+	return c.q.eachWord(ctx, t.Off, t.Len/l1EntrySize, func(_ int64, w uint64, err error) error {
 		switch {
 		case err != nil:
-			c.say("ERROR: I/O error in check_refcounts_l1")
-			c.res.CheckErrors++
-			return err
+			return c.failed(err, "ERROR: I/O error in check_refcounts_l1")
 		case w == 0:
 			return nil
 		}
@@ -76,23 +70,23 @@ func (c *checker) l1Table(
 		if len(refs) < maxReferences {
 			return nil
 		}
-		return c.l2Tables(ctx, refs, fix, active)
+		return c.l2Tables(ctx, refs)
 	})
 }
 
 // eachWord calls do for the words of a table of n, with their indexes, or for the error with which
 // reading them failed. Those behind the end of the file, which are zero, are left out: a table may
 // claim to be far longer than the file is.
-func (c *checker) eachWord(
+func (q *image) eachWord(
 	ctx context.Context, off, n int64, do func(i int64, w uint64, err error) error,
 ) error {
 	const piece = 8192 // words
-	n = min(n, max(1, divUp(c.q.fileLength()-off, 8)))
+	n = min(n, max(1, divUp(q.fileLength()-off, 8)))
 	for done := int64(0); done < n; done += piece {
 		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		words, err := c.q.readTable(ctx, off+done*8, min(piece, n-done))
+		words, err := q.readTable(ctx, off+done*8, min(piece, n-done))
 		if err != nil {
 			return do(done, 0, err)
 		}
@@ -119,22 +113,28 @@ func (c *checker) l1Entry(w uint64, refs references) {
 	}
 }
 
-// l2Tables counts what L2 tables refer to, in the order of their offsets, and empties refs.
-func (c *checker) l2Tables(
-	ctx context.Context, refs references, fix driver.Fix, active bool,
+// l2Tables counts what L2 tables refer to, and empties refs.
+func (c *checker) l2Tables(ctx context.Context, refs references) error {
+	return refs.each(ctx, c.q, func(s slice, times int64) error {
+		if err := readAt(ctx, c.q.file, s.Data, s.Off); err != nil {
+			return c.failed(err, "ERROR: I/O error in check_refcounts_l2")
+		}
+		return c.counting(times, func() error { return c.l2Table(ctx, s) })
+	})
+}
+
+// each calls do for L2 tables in the order of their offsets, with memory for their bytes and how
+// often they are referred to, and empties refs.
+func (refs references) each(
+	ctx context.Context, q *image, do func(s slice, times int64) error,
 ) error {
-	buf := make([]byte, c.q.cluster)
+	buf := make([]byte, q.cluster)
 	for _, at := range slices.Sorted(maps.Keys(refs)) {
 		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		if err := readAt(ctx, c.q.file, buf, at); err != nil {
-			c.say("ERROR: I/O error in check_refcounts_l2")
-			c.res.CheckErrors++
-			return err
-		}
-		if err := c.counting(refs[at],
-			func() error { return c.l2Table(ctx, at, buf, fix, active) }); err != nil {
+		s := slice{&format.Table{Off: at, Data: buf}, &q.geometry, at}
+		if err := do(s, refs[at]); err != nil {
 			return err
 		}
 	}
@@ -143,11 +143,8 @@ func (c *checker) l2Tables(
 }
 
 // l2Table counts what the entries of an L2 table refer to.
-func (c *checker) l2Table(
-	ctx context.Context, at int64, data []byte, fix driver.Fix, active bool,
-) error {
+func (c *checker) l2Table(ctx context.Context, s slice) error {
 	q := c.q
-	s := slice{&format.Table{Off: at, Data: data}, &q.geometry, at}
 	next := int64(0) // where the cluster would be that continues the last one
 	for i := range s.slots() {
 		e := s.entry(i)
@@ -157,10 +154,10 @@ func (c *checker) l2Table(
 		}
 		switch k {
 		case compressed:
-			c.compressedEntry(i, e, active)
+			c.compressedEntry(i, e)
 		case normal, zeroHost:
-			if c.misaligned(e) && c.emptyHost(e) && fix&driver.FixErrors != 0 {
-				lost, err := c.zeroEntry(ctx, s, i, active)
+			if c.misaligned(e) && c.emptyHost(e) && c.mayFix() {
+				lost, err := c.zeroEntry(ctx, s, i)
 				if lost {
 					return err
 				}
@@ -168,7 +165,7 @@ func (c *checker) l2Table(
 					continue
 				}
 			}
-			if active {
+			if c.active {
 				c.res.AllocatedClusters += c.times
 				if next != 0 && e.host() != next {
 					c.res.FragmentedClusters += c.times
@@ -187,7 +184,7 @@ func (c *checker) l2Table(
 	return nil
 }
 
-func (c *checker) compressedEntry(i int64, e entry, active bool) {
+func (c *checker) compressedEntry(i int64, e entry) {
 	if e.desc&flagCopied != 0 {
 		off, _ := c.q.compressedAt(e.desc)
 		c.wrong("ERROR: coffset=0x%x: copied flag must never be set for compressed clusters", off)
@@ -202,7 +199,7 @@ func (c *checker) compressedEntry(i int64, e entry, active bool) {
 		return
 	}
 	c.count(c.q.compressedAt(e.desc))
-	if active {
+	if c.active {
 		c.res.AllocatedClusters += c.times
 		c.res.CompressedClusters += c.times
 		c.res.FragmentedClusters += c.times // by nature
@@ -222,7 +219,7 @@ func (c *checker) misaligned(e entry) bool {
 	case !c.emptyHost(e):
 		c.wrong("ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted.",
 			e.host())
-	case c.fix&driver.FixErrors != 0:
+	case c.mayFix():
 		c.wrong("Repairing offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
 	default:
 		c.wrong("ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
@@ -240,12 +237,10 @@ func (c *checker) emptyHost(e entry) bool {
 
 // zeroEntry makes an entry read as zeroes without a place. lost says that the table itself lies on
 // other metadata.
-func (c *checker) zeroEntry(
-	ctx context.Context, s slice, i int64, active bool,
-) (lost bool, err error) {
+func (c *checker) zeroEntry(ctx context.Context, s slice, i int64) (lost bool, err error) {
 	q := c.q
 	own := overInactiveL2
-	if active {
+	if c.active {
 		own = overL2
 	}
 	e := s.entry(i)
@@ -257,14 +252,10 @@ func (c *checker) zeroEntry(
 	s.set(i, e)
 	at := s.Off + i*q.entrySize
 	if err := q.guardMetadata(ctx, own, at, q.entrySize); err != nil {
-		c.say("ERROR: Overlap check failed")
-		c.res.CheckErrors++
-		return true, err
+		return true, c.failed(err, "ERROR: Overlap check failed")
 	}
 	if err := q.writeSync(ctx, s.Data[i*q.entrySize:][:q.entrySize], at); err != nil {
-		c.say("ERROR: Failed to overwrite L2 table entry: %s", errnoText(err))
-		c.res.CheckErrors++
-		return false, err
+		return false, c.failed(err, "ERROR: Failed to overwrite L2 table entry: %s", errnoText(err))
 	}
 	c.res.Corruptions -= c.times
 	c.res.CorruptionsFixed++
@@ -275,7 +266,7 @@ func (c *checker) zeroEntry(
 // one.
 func (c *checker) copiedFlags(ctx context.Context) error {
 	q := c.q
-	f := &flags{checker: c, word: "ERROR", repair: c.fix&driver.FixErrors != 0 ||
+	f := &flags{checker: c, word: "ERROR", repair: c.mayFix() ||
 		c.fix != 0 && c.res.CheckErrors == 0 && c.res.Corruptions == 0 && c.res.Leaks == 0}
 	if f.repair {
 		f.word = "Repairing"
@@ -332,20 +323,9 @@ func (f *flags) l1Entry(ctx context.Context, i int64, count uint64) error {
 	return nil
 }
 
-// l2Tables looks at tables in the order of their offsets, and empties refs.
+// l2Tables looks at tables, and empties refs.
 func (f *flags) l2Tables(ctx context.Context, refs references) error {
-	buf := make([]byte, f.q.cluster)
-	for _, at := range slices.Sorted(maps.Keys(refs)) {
-		if err := format.Interrupted(ctx); err != nil {
-			return err
-		}
-		if err := f.l2Table(ctx, at, buf, refs[at]); err != nil {
-			f.res.CheckErrors++
-			return err
-		}
-	}
-	clear(refs)
-	return nil
+	return refs.each(ctx, f.q, func(s slice, times int64) error { return f.l2Table(ctx, s, times) })
 }
 
 // references is how often a cluster of data is referred to. Those of a data file have no refcounts
@@ -357,14 +337,12 @@ func (f *flags) references(ctx context.Context, e entry) (uint64, error) {
 	return f.q.refcountOf(ctx, e.host()>>f.q.clusterBits)
 }
 
-// l2Table looks at a table that is referred to so many times, with buf for its bytes.
-func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) error {
+// l2Table looks at a table that is referred to so many times.
+func (f *flags) l2Table(ctx context.Context, s slice, times int64) error {
 	q := f.q
-	if err := readAt(ctx, q.file, buf, at); err != nil {
-		f.say("ERROR: Could not read L2 table: %s", errnoText(err))
-		return err
+	if err := readAt(ctx, q.file, s.Data, s.Off); err != nil {
+		return f.failed(err, "ERROR: Could not read L2 table: %s", errnoText(err))
 	}
-	s := slice{&format.Table{Off: at, Data: buf}, &q.geometry, at}
 	wrong := int64(0)
 	for i := range s.slots() {
 		e := s.entry(i)
@@ -384,15 +362,14 @@ func (f *flags) l2Table(ctx context.Context, at int64, buf []byte, times int64) 
 	if wrong == 0 || !f.repair {
 		return nil
 	}
-	if err := q.guardMetadata(ctx, overL2, at, q.cluster); err != nil {
-		f.say("ERROR: Could not write L2 table; metadata overlap check failed: %s", errnoText(err))
-		return err
+	if err := q.guardMetadata(ctx, overL2, s.Off, q.cluster); err != nil {
+		return f.failed(err, "ERROR: Could not write L2 table; metadata overlap check failed: %s",
+			errnoText(err))
 	}
-	if err := q.writeFile(ctx, buf, at); err != nil {
-		f.say("ERROR: Could not write L2 table: %s", errnoText(err))
-		return err
+	if err := q.writeFile(ctx, s.Data, s.Off); err != nil {
+		return f.failed(err, "ERROR: Could not write L2 table: %s", errnoText(err))
 	}
-	q.l2.Forget(at, q.cluster) // read again as it is in the file now
+	q.l2.Forget(s.Off, q.cluster) // read again as it is in the file now
 	f.res.Corruptions -= wrong * times
 	f.res.CorruptionsFixed += wrong
 	return nil

@@ -170,8 +170,8 @@ func (q *image) pack(p *packing) (err error) {
 	defer q.Buffers.Put(plain)
 	clear((*plain)[p.v.CopyTo(*plain):])
 	p.buf = q.Buffers.Get(q.cluster)
-	if p.packed, err = q.codec.compress(q.hdr.compression, *p.buf, *plain); err != nil {
-		return fmt.Errorf("packing a %s cluster: %w: %w", q.hdr.compression, err, syscall.EINVAL)
+	if p.packed, err = q.codec.compress(q.hdr.Compression, *p.buf, *plain); err != nil {
+		return fmt.Errorf("packing a %s cluster: %w: %w", q.hdr.Compression, err, syscall.EINVAL)
 	}
 	return nil
 }

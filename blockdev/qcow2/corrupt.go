@@ -2,13 +2,12 @@ package qcow2
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"sort"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
-	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // corrupt reports metadata that cannot be. Of a writable image it sets the corrupt bit and makes it
@@ -29,7 +28,7 @@ func (q *image) corruptMildly(ctx context.Context, format string, args ...any) {
 }
 
 func (q *image) report(ctx context.Context, fatal bool, what error) {
-	if q.signalled && (!fatal || q.hdr.incompatible&featCorrupt != 0) {
+	if q.signalled && (!fatal || q.hdr.Incompatible&featCorrupt != 0) {
 		return
 	}
 	q.signalled = true
@@ -37,7 +36,7 @@ func (q *image) report(ctx context.Context, fatal bool, what error) {
 	if !fatal {
 		return
 	}
-	q.hdr.incompatible |= featCorrupt
+	q.hdr.Incompatible |= featCorrupt
 	_ = q.writeHeader(ctx) // the image is unusable in any case
 	q.dead.Store(true)
 }
@@ -65,14 +64,14 @@ func (q *image) overlaps(ctx context.Context, check overlap, off, n int64) (over
 	touches := func(at, length int64) bool { return length > 0 && at < end && off < at+length }
 	h := q.hdr
 	switch {
-	case check&overL1 != 0 && touches(int64(h.l1Off), int64(len(q.l1))*l1EntrySize):
+	case check&overL1 != 0 && touches(int64(h.L1Off), int64(len(q.l1))*l1EntrySize):
 		return overL1, nil
 	case check&overReftable != 0 &&
-		touches(int64(h.reftableOff), int64(len(q.reftable))*reftableEntrySize):
+		touches(int64(h.ReftableOff), int64(len(q.reftable))*reftableEntrySize):
 		return overReftable, nil
-	case check&overSnapshots != 0 && touches(int64(h.snapshotsOff), q.snapBytes):
+	case check&overSnapshots != 0 && touches(int64(h.SnapshotsOff), q.snapBytes):
 		return overSnapshots, nil
-	case check&overBitmaps != 0 && h.bitmaps != nil && h.autoclear&autoBitmaps != 0 &&
+	case check&overBitmaps != 0 && h.bitmaps != nil && h.Autoclear&autoBitmaps != 0 &&
 		touches(int64(h.bitmaps.dirOff), int64(h.bitmaps.dirSize)):
 		return overBitmaps, nil
 	}
@@ -109,27 +108,22 @@ func pointsInto(table []uint64, mask uint64, off, end, cluster int64) bool {
 
 // overlapsInactiveL2 reads the L1 tables of all snapshots.
 func (q *image) overlapsInactiveL2(ctx context.Context, off, end int64) (overlap, error) {
-	buf := make([]byte, 64<<10)
 	for _, s := range q.snapshots {
 		if err := q.hdr.checkTable("Snapshot L1 table", uint64(s.l1Off), uint64(s.l1Size),
 			l1EntrySize, maxL1Bytes); err != nil {
 			return 0, err
 		}
-		total := int64(s.l1Size) * l1EntrySize
-		for done := int64(0); done < total; done += int64(len(buf)) {
-			if err := format.Interrupted(ctx); err != nil {
-				return 0, err
+		err := q.eachWord(ctx, s.l1Off, int64(s.l1Size), func(_ int64, w uint64, err error) error {
+			if at := int64(w & offsetMask); at != 0 && at < end && off < at+q.cluster {
+				return errEnough
 			}
-			part := buf[:min(int64(len(buf)), total-done)]
-			if err := readAt(ctx, q.file, part, s.l1Off+done); err != nil {
-				return 0, err
-			}
-			for ; len(part) > 0; part = part[8:] {
-				if at := int64(binary.BigEndian.Uint64(part) & offsetMask); at != 0 && at < end &&
-					off < at+q.cluster {
-					return overInactiveL2, nil
-				}
-			}
+			return err
+		})
+		switch {
+		case errors.Is(err, errEnough):
+			return overInactiveL2, nil
+		case err != nil:
+			return 0, err
 		}
 	}
 	return 0, nil

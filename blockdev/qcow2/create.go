@@ -13,21 +13,18 @@ import (
 // order of checks is QEMU's.
 func newHeader(c *driver.Creating) (*header, error) {
 	v := c.Config.(*createConfig)
-	h := &header{version: 3, length: headerLenFull}
-	switch s := v.Compat; s {
-	case "0.10", "v2":
-		h.version = 2
-	case "1.1", "v3":
-	default:
-		return nil, refuse(syscall.EINVAL,
-			"Invalid compatibility level: '%s'; there are 0.10 (or v2) and 1.1 (or v3)", s)
+	h := &header{}
+	h.Length = headerLenFull
+	if h.Version = versionOf(v.Compat); h.Version == 0 {
+		return nil, invalid(
+			"Invalid compatibility level: '%s'; there are 0.10 (or v2) and 1.1 (or v3)", v.Compat)
 	}
 	if v.ExtendedL2 {
-		if h.version < 3 {
-			return nil, refuse(syscall.EINVAL,
+		if h.Version < 3 {
+			return nil, invalid(
 				"Extended L2 entries are only supported with compatibility level 1.1 and above (use version=v3 or greater)")
 		}
-		h.incompatible |= featExtendedL2
+		h.Incompatible |= featExtendedL2
 	}
 	if err := h.setCluster(v.ClusterSize.Int()); err != nil {
 		return nil, err
@@ -36,11 +33,11 @@ func newHeader(c *driver.Creating) (*header, error) {
 		return nil, err
 	}
 	if v.LazyRefcounts {
-		if h.version < 3 {
-			return nil, refuse(syscall.EINVAL,
+		if h.Version < 3 {
+			return nil, invalid(
 				"Lazy refcounts only supported with compatibility level 1.1 and above (use version=v3 or greater)")
 		}
-		h.compatible |= compatLazyRefcounts
+		h.Compatible |= compatLazyRefcounts
 	}
 	if err := h.setRefcountWidth(v.RefcountBits); err != nil {
 		return nil, err
@@ -49,53 +46,69 @@ func newHeader(c *driver.Creating) (*header, error) {
 		return nil, err
 	}
 	if v.CompressionType == compressZstd.String() {
-		if h.version < 3 {
-			return nil, refuse(syscall.EINVAL,
+		if h.Version < 3 {
+			return nil, invalid(
 				"Non-zlib compression type is only supported with compatibility level 1.1 and above (use version=v3 or greater)")
 		}
-		h.compression = compressZstd
-		h.incompatible |= featCompression
+		h.Compression = compressZstd
+		h.Incompatible |= featCompression
 	}
 	return h, nil
 }
 
-func (h *header) setRefcountWidth(width int64) error {
-	if width <= 0 || width > 64 || width&(width-1) != 0 {
-		return refuse(syscall.EINVAL,
-			"Refcount width must be a power of two and may not exceed 64 bits")
+// versionOf is the version that an option calls so, 0 for none.
+func versionOf(compat string) uint32 {
+	switch compat {
+	case "0.10", "v2":
+		return 2
+	case "1.1", "v3":
+		return 3
 	}
-	if h.version < 3 && width != 16 {
-		return refuse(syscall.EINVAL,
+	return 0
+}
+
+// refcountOrder is log2 of the bits in a refcount.
+func refcountOrder(width int64) (uint, error) {
+	if width <= 0 || width > 64 || width&(width-1) != 0 {
+		return 0, invalid("Refcount width must be a power of two and may not exceed 64 bits")
+	}
+	return uint(bits.TrailingZeros64(uint64(width))), nil
+}
+
+func (h *header) setRefcountWidth(width int64) error {
+	order, err := refcountOrder(width)
+	if err == nil && h.Version < 3 && width != 16 {
+		err = invalid(
 			"Different refcount widths than 16 bits require compatibility level 1.1 or above (use version=v3 or greater)")
 	}
-	h.refOrder = uint32(bits.TrailingZeros64(uint64(width)))
-	return nil
+	h.RefOrder = uint32(order)
+	return err
 }
 
 func (h *header) setCluster(size int64) error {
 	if size < 1<<minClusterBits || size > 1<<maxClusterBits || size&(size-1) != 0 {
-		return refuse(syscall.EINVAL, "Cluster size must be a power of two between %d and %dk",
+		return invalid("Cluster size must be a power of two between %d and %dk",
 			1<<minClusterBits, 1<<(maxClusterBits-10))
 	}
-	if least := int64(subclusters << minClusterBits); h.incompatible&featExtendedL2 != 0 &&
+	if least := int64(subclusters << minClusterBits); h.Incompatible&featExtendedL2 != 0 &&
 		size < least {
-		return refuse(syscall.EINVAL,
+		return invalid(
 			"Extended L2 entries are only supported with cluster sizes of at least %d bytes", least)
 	}
-	h.clusterBits = uint32(bits.TrailingZeros64(uint64(size)))
+	h.ClusterBits = uint32(bits.TrailingZeros64(uint64(size)))
 	return nil
 }
 
 func (h *header) setBacking(c *driver.Creating) error {
 	switch {
 	case c.Backing == "" && c.BackingFormat != "":
-		return refuse(syscall.EINVAL, "Backing format cannot be used without backing file")
+		return invalid("Backing format cannot be used without backing file")
 	case c.Backing != "" && c.Config.(*createConfig).Preallocation != "off" &&
-		h.incompatible&featExtendedL2 == 0:
-		return refuse(syscall.EINVAL,
+		h.Incompatible&featExtendedL2 == 0:
+		return invalid(
 			"Backing file and preallocation can only be used at the same time if extended_l2 is on")
 	case len(c.Backing) > maxBackingName || len(c.BackingFormat) >= maxFormatName:
-		return refuse(syscall.EINVAL,
+		return invalid(
 			"Could not assign backing file '%s' with format '%s': Invalid argument", c.Backing,
 			c.BackingFormat)
 	}
@@ -108,21 +121,20 @@ func (h *header) setDataFile(c *driver.Creating) error {
 	name, raw := v.DataFile, v.DataFileRaw
 	switch {
 	case raw && name == "":
-		return refuse(syscall.EINVAL, "data-file-raw requires data-file")
+		return invalid("data-file-raw requires data-file")
 	case raw && c.Backing != "":
-		return refuse(syscall.EINVAL,
-			"Backing file and data-file-raw cannot be used at the same time")
+		return invalid("Backing file and data-file-raw cannot be used at the same time")
 	case name == "":
 		return nil
-	case h.version < 3:
-		return refuse(syscall.EINVAL, "External data files are only supported with compatibility "+
+	case h.Version < 3:
+		return invalid("External data files are only supported with compatibility " +
 			"level 1.1 and above (use version=v3 or greater)")
-	case len(name) > 1<<h.clusterBits/2:
-		return refuse(syscall.EINVAL, "The name of the data file is too long for the header")
+	case len(name) > 1<<h.ClusterBits/2:
+		return invalid("The name of the data file is too long for the header")
 	}
-	h.dataFile, h.incompatible = name, h.incompatible|featDataFile
+	h.dataFile, h.Incompatible = name, h.Incompatible|featDataFile
 	if raw {
-		h.autoclear |= autoRawData
+		h.Autoclear |= autoRawData
 	}
 	return nil
 }
@@ -134,9 +146,7 @@ func checkCreate(c *driver.Creating) error {
 	if err != nil {
 		return err
 	}
-	g := newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder),
-		h.incompatible&featExtendedL2 != 0)
-	if g.l1Entries(c.Size) > maxL1Bytes/l1EntrySize {
+	if g := h.geometry(); g.l1Entries(c.Size) > maxL1Bytes/l1EntrySize {
 		return refuse(syscall.EFBIG,
 			"The image size is too large for file format 'qcow2' (try using a larger cluster size)")
 	}
@@ -153,8 +163,8 @@ func create(ctx context.Context, c *driver.Creating) error {
 	if err != nil {
 		return err
 	}
-	cluster := int64(1) << h.clusterBits
-	h.reftableOff, h.reftableClusters = uint64(cluster), 1
+	cluster := int64(1) << h.ClusterBits
+	h.ReftableOff, h.ReftableClusters = uint64(cluster), 1
 	first := make([]byte, 3*cluster)
 	// a device, which does not grow
 	if i := c.File.Info(); i.NeedsZeroInit && i.Size < int64(len(first)) {
@@ -203,9 +213,8 @@ func (q *image) fillIn(ctx context.Context, c *driver.Creating) error {
 	if err != nil {
 		return refuseWith(err, "Could not allocate clusters for qcow2 header and refcount table")
 	}
-	size := (c.Size + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
 	p, _ := driver.ParsePrealloc(c.Config.(*createConfig).Preallocation)
-	if err := q.Truncate(ctx, size, p, 0); err != nil {
+	if err := q.Truncate(ctx, wholeSectors(c.Size), p, 0); err != nil {
 		return prefix(err, "Could not resize image")
 	}
 	if err := q.Lock(ctx); err != nil {
@@ -224,9 +233,6 @@ func (q *image) assignBacking(ctx context.Context, c *driver.Creating) error {
 		return nil
 	}
 	q.hdr.backing, q.hdr.backingFormat = c.Backing, c.BackingFormat
-	if err := q.writeHeader(ctx); err != nil {
-		return refuseWith(err, "Could not assign backing file '"+c.Backing+"' with format '"+
-			c.BackingFormat+"'")
-	}
-	return nil
+	return refuseWith(q.writeHeader(ctx), "Could not assign backing file '"+c.Backing+
+		"' with format '"+c.BackingFormat+"'")
 }

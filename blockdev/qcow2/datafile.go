@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
@@ -16,16 +15,16 @@ import (
 // reads as zeroes is zero there too, and all clusters have their place.
 
 // external says whether guest data lies in a file of its own.
-func (q *image) external() bool { return q.hdr.incompatible&featDataFile != 0 }
+func (q *image) external() bool { return q.hdr.Incompatible&featDataFile != 0 }
 
 // rawData says whether the data file holds what the guest sees.
-func (q *image) rawData() bool { return q.external() && q.hdr.autoclear&autoRawData != 0 }
+func (q *image) rawData() bool { return q.external() && q.hdr.Autoclear&autoRawData != 0 }
 
 // openDataFile opens what the options or the image call the data file; nil if neither names one. As
 // in QEMU a relative name starts from the working directory.
 func openDataFile(ctx context.Context, o *driver.Opening, h *header) (driver.Node, error) {
 	dataFile := o.Config.(*config).DataFile
-	if h.incompatible&featDataFile == 0 || h.dataFile == "" {
+	if h.Incompatible&featDataFile == 0 || h.dataFile == "" {
 		if !o.HasChild(dataFile) {
 			return nil, nil
 		}
@@ -44,14 +43,13 @@ func openDataFile(ctx context.Context, o *driver.Opening, h *header) (driver.Nod
 func (q *image) attachData(data driver.Node) error {
 	switch {
 	case q.external() && data == nil:
-		return refuse(syscall.EINVAL, "'data-file' is required for this image")
+		return invalid("'data-file' is required for this image")
 	case !q.external() && data != nil:
-		return refuse(syscall.EINVAL,
-			"'data-file' can only be set for images with an external data file")
-	case !q.external() && q.hdr.autoclear&autoRawData != 0:
-		return refuse(syscall.EINVAL, "data-file-raw requires a data file")
+		return invalid("'data-file' can only be set for images with an external data file")
+	case !q.external() && q.hdr.Autoclear&autoRawData != 0:
+		return invalid("data-file-raw requires a data file")
 	case data != nil && sameFile(q.file, data):
-		return refuse(syscall.EINVAL, "The image names itself as its data file")
+		return invalid("The image names itself as its data file")
 	case data != nil:
 		q.Data = data
 	}
@@ -80,10 +78,7 @@ func (q *image) claimData(ctx context.Context, c driver.Claim) error {
 
 // sync puts guest data on stable storage, and then the image file.
 func (q *image) sync(ctx context.Context) error {
-	if err := q.syncData(ctx); err != nil {
-		return err
-	}
-	return q.file.Flush(ctx)
+	return inOrder(ctx, q.syncData, q.file.Flush)
 }
 
 // syncData puts the data file on stable storage, if there is one.
@@ -117,23 +112,20 @@ func (q *image) growData(ctx context.Context, size int64) error {
 	if !q.external() || q.dataLength() >= size && !q.rawData() {
 		return nil
 	}
-	return prefixed(q.Data.Truncate(ctx, size, driver.PreallocOff, 0),
-		"Failed to resize underlying file")
+	return q.truncateData(ctx, size)
 }
+
+func (q *image) truncateData(ctx context.Context, size int64) error {
+	return prefix(q.Data.Truncate(ctx, size, driver.PreallocOff, 0), resizeFailed)
+}
+
+// resizeFailed is why a disk cannot be longer or shorter.
+const resizeFailed = "Failed to resize underlying file"
 
 // shrinkData cuts the data file off where a disk ends that has become shorter.
 func (q *image) shrinkData(ctx context.Context, size int64) error {
 	if !q.external() || q.dataLength() <= size {
 		return nil
 	}
-	return prefixed(q.Data.Truncate(ctx, size, driver.PreallocOff, 0),
-		"Failed to resize underlying file")
-}
-
-// prefixed is prefix for what may be no error.
-func prefixed(err error, text string) error {
-	if err == nil {
-		return nil
-	}
-	return prefix(err, text)
+	return q.truncateData(ctx, size)
 }

@@ -21,14 +21,14 @@ func (q *image) Describe() []driver.Detail {
 	if q.version == 2 {
 		return append([]driver.Detail{
 			{Key: "compat", Value: "0.10"},
-			{Key: "compression type", Value: h.compression.String()},
+			{Key: "compression type", Value: h.Compression.String()},
 			{Key: "refcount bits", Value: int64(1) << q.refOrder},
 		}, encrypt...)
 	}
 	d := []driver.Detail{
 		{Key: "compat", Value: "1.1"},
-		{Key: "compression type", Value: h.compression.String()},
-		{Key: "lazy refcounts", Value: h.compatible&compatLazyRefcounts != 0},
+		{Key: "compression type", Value: h.Compression.String()},
+		{Key: "lazy refcounts", Value: h.lazy()},
 	}
 	if list := q.bitmapDetails(ctx); list != nil {
 		d = append(d, driver.Detail{Key: "bitmaps", Sub: list})
@@ -41,7 +41,7 @@ func (q *image) Describe() []driver.Detail {
 		d = append(d, driver.Detail{Key: "data file raw", Value: q.rawData()})
 	}
 	return append(append(d, encrypt...),
-		driver.Detail{Key: "corrupt", Value: h.incompatible&featCorrupt != 0},
+		driver.Detail{Key: "corrupt", Value: h.Incompatible&featCorrupt != 0},
 		driver.Detail{Key: "extended l2", Value: q.extended},
 	)
 }

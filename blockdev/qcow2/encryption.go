@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
@@ -100,16 +99,14 @@ type unlocker struct {
 
 // checkFormat refuses an image that is encrypted otherwise than the options say.
 func (u *unlocker) checkFormat(h *header) error {
-	is, want := cryptName(h.crypt), u.c.Format
+	is, want := cryptName(h.Crypt), u.c.Format
 	switch {
 	case want == "" || is == want:
 		return nil
 	case is == "":
-		return refuse(syscall.EINVAL,
-			"No encryption in image header, but options specified format '%s'", want)
+		return invalid("No encryption in image header, but options specified format '%s'", want)
 	}
-	return refuse(syscall.EINVAL,
-		"Header reported '%s' encryption format but options specify '%s'", is, want)
+	return invalid("Header reported '%s' encryption format but options specify '%s'", is, want)
 }
 
 // unlock finds the key of an image.
@@ -119,7 +116,7 @@ func (u *unlocker) unlock(ctx context.Context, file driver.Node, h *header) (*en
 		return nil, err
 	}
 	defer passphrase.Wipe()
-	if h.crypt == cryptLUKS {
+	if h.Crypt == cryptLUKS {
 		return u.unlockLUKS(ctx, file, h, passphrase)
 	}
 	if u.o.Mode.NoIO {
@@ -171,11 +168,10 @@ const cryptoExtensionLen = 16
 func (c *firstCluster) cryptoExtension(at format.Span) error {
 	h := c.h
 	switch {
-	case h.crypt != cryptLUKS:
-		return refuse(syscall.EINVAL,
-			"CRYPTO header extension only expected with LUKS encryption method")
+	case h.Crypt != cryptLUKS:
+		return invalid("CRYPTO header extension only expected with LUKS encryption method")
 	case at.Len != cryptoExtensionLen:
-		return refuse(syscall.EINVAL, "CRYPTO header extension size %d, but expected size %d",
+		return invalid("CRYPTO header extension size %d, but expected size %d",
 			at.Len,
 			cryptoExtensionLen)
 	}
@@ -185,11 +181,11 @@ func (c *firstCluster) cryptoExtension(at format.Span) error {
 	}
 	off, n := binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])
 	if off%uint64(c.size()) != 0 {
-		return refuse(syscall.EINVAL,
+		return invalid(
 			"Encryption header offset '%d' is not a multiple of cluster size '%d'", off, c.size())
 	}
 	if off == 0 || off > maxHostOffset || n > maxHostOffset-off || n == 0 {
-		return refuse(syscall.EINVAL, "The encryption header cannot be at %d, %d bytes long", off,
+		return invalid("The encryption header cannot be at %d, %d bytes long", off,
 			n)
 	}
 	h.crypto = format.Span{Off: int64(off), Len: int64(n)}
@@ -201,10 +197,10 @@ func (c *firstCluster) cryptoExtension(at format.Span) error {
 func (q *image) unlock(ctx context.Context) error {
 	h := q.hdr
 	switch {
-	case h.crypt == cryptNone || q.checking && !q.likeQEMU:
+	case h.Crypt == cryptNone || q.checking && !q.likeQEMU:
 		return nil
-	case h.crypt == cryptLUKS && h.crypto.Len == 0:
-		return refuse(syscall.EINVAL, "Missing CRYPTO header for crypt method %d", h.crypt)
+	case h.Crypt == cryptLUKS && h.crypto.Len == 0:
+		return invalid("Missing CRYPTO header for crypt method %d", h.Crypt)
 	}
 	e, err := q.unlocker.unlock(ctx, q.file, h)
 	if err != nil {
@@ -225,10 +221,10 @@ func (q *image) Keeper() driver.Keeper {
 // encryptionDetails tells of encryption what QEMU's info does, nil if there is none.
 func (q *image) encryptionDetails() []driver.Detail {
 	switch {
-	case q.hdr.crypt == cryptNone:
+	case q.hdr.Crypt == cryptNone:
 		return nil
 	case q.encryption == nil || q.encryption.volume == nil:
-		return []driver.Detail{{Key: "format", Value: cryptName(q.hdr.crypt)}}
+		return []driver.Detail{{Key: "format", Value: cryptName(q.hdr.Crypt)}}
 	}
 	return q.encryption.volume.Describe(cryptName(cryptLUKS))
 }
@@ -237,7 +233,7 @@ func (q *image) encryptionDetails() []driver.Detail {
 func (c *createConfig) wanted() (crypt uint32, err error) {
 	switch {
 	case c.Encrypt.Format != "" && c.Encryption != nil:
-		return 0, refuse(syscall.EINVAL,
+		return 0, invalid(
 			"'encrypt.format' and its alias 'encryption' can't be used at the same time")
 	case c.Encrypt.Format == cryptName(cryptLUKS):
 		return cryptLUKS, nil
@@ -275,7 +271,7 @@ func (q *image) encrypt(ctx context.Context, c *driver.Creating) error {
 			return err
 		}
 	}
-	return q.changeHeader(ctx, func(h *header) { h.crypt, h.crypto = crypt, at })
+	return q.changeHeader(ctx, func(h *header) { h.Crypt, h.crypto = crypt, at })
 }
 
 // makeLUKS writes a LUKS header into clusters of its own.

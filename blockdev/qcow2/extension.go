@@ -1,9 +1,11 @@
 package qcow2
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -67,31 +69,31 @@ type firstCluster struct {
 	h    *header
 }
 
-func (c *firstCluster) size() int64 { return 1 << c.h.clusterBits }
+func (c *firstCluster) size() int64 { return 1 << c.h.ClusterBits }
 
 // extensions fills in the extensions of the header. The names of features are only looked at to say
 // what is not supported.
 func (c *firstCluster) extensions(names func([]byte)) error {
 	be := binary.BigEndian
 	end := c.size()
-	if c.h.backingOff != 0 {
-		end = int64(c.h.backingOff)
+	if c.h.BackingOff != 0 {
+		end = int64(c.h.BackingOff)
 	}
 	head := make([]byte, 8)
-	c.h.end = int64(c.h.length)
-	for off := int64(c.h.length); off < end; {
+	c.h.end = int64(c.h.Length)
+	for off := int64(c.h.Length); off < end; {
 		if off+8 > c.size() {
-			return refuse(syscall.EINVAL, "Header extension too large")
+			return invalid("Header extension too large")
 		}
 		if err := readAt(c.ctx, c.file, head, off); err != nil {
-			return refuse(syscall.EINVAL, "qcow2_read_extension: ERROR: pread fail from offset %d",
+			return invalid("qcow2_read_extension: ERROR: pread fail from offset %d",
 				off)
 		}
 		kind, n := be.Uint32(head), int64(be.Uint32(head[4:]))
 		off += 8
 		c.h.end = off
 		if off > end || n > end-off {
-			return refuse(syscall.EINVAL, "Header extension too large")
+			return invalid("Header extension too large")
 		}
 		if kind == extEnd {
 			return nil
@@ -108,14 +110,14 @@ func (c *firstCluster) extensions(names func([]byte)) error {
 // backingName reads the name of the backing file.
 func (c *firstCluster) backingName() error {
 	h := c.h
-	if h.backingOff == 0 {
+	if h.BackingOff == 0 {
 		return nil
 	}
-	room := uint64(c.size()) - h.backingOff
-	if uint64(h.backingLen) > min(maxBackingName, room) {
-		return refuse(syscall.EINVAL, "Backing file name too long")
+	room := uint64(c.size()) - h.BackingOff
+	if uint64(h.BackingLen) > min(maxBackingName, room) {
+		return invalid("Backing file name too long")
 	}
-	name, err := c.read(format.Span{Off: int64(h.backingOff), Len: int64(h.backingLen)},
+	name, err := c.read(format.Span{Off: int64(h.BackingOff), Len: int64(h.BackingLen)},
 		"Could not read backing file name")
 	h.backing = cString(name)
 	return err
@@ -127,7 +129,7 @@ func (c *firstCluster) extension(kind uint32, at format.Span, names func([]byte)
 	switch kind {
 	case extBackingFormat:
 		if at.Len >= maxFormatName {
-			return refuse(syscall.EINVAL, "ERROR: ext_backing_format: len=%d too large (>=%d)",
+			return invalid("ERROR: ext_backing_format: len=%d too large (>=%d)",
 				at.Len, maxFormatName)
 		}
 		name, err := c.read(at, "ERROR: ext_backing_format: Could not read format name")
@@ -169,9 +171,9 @@ func (c *firstCluster) read(at format.Span, failed string) ([]byte, error) {
 func (c *firstCluster) bitmaps(at format.Span) error {
 	be, h := binary.BigEndian, c.h
 	if at.Len != bitmapsExtSize {
-		return refuse(syscall.EINVAL, "bitmaps_ext: Invalid extension length")
+		return invalid("bitmaps_ext: Invalid extension length")
 	}
-	if h.autoclear&autoBitmaps == 0 {
+	if h.Autoclear&autoBitmaps == 0 {
 		h.staleBitmaps = true // left out of the next header
 		return nil
 	}
@@ -185,17 +187,17 @@ func (c *firstCluster) bitmaps(at format.Span) error {
 	}
 	switch {
 	case be.Uint32(data[4:]) != 0:
-		return refuse(syscall.EINVAL, "bitmaps_ext: Reserved field is not zero")
+		return invalid("bitmaps_ext: Reserved field is not zero")
 	case x.count > maxBitmaps:
-		return refuse(syscall.EINVAL,
+		return invalid(
 			"bitmaps_ext: Image has %d bitmaps, exceeding the QEMU supported maximum of %d",
 			x.count, maxBitmaps)
 	case x.count == 0:
-		return refuse(syscall.EINVAL, "found bitmaps extension with zero bitmaps")
-	case x.dirOff&(1<<h.clusterBits-1) != 0:
-		return refuse(syscall.EINVAL, "bitmaps_ext: invalid bitmap directory offset")
+		return invalid("found bitmaps extension with zero bitmaps")
+	case x.dirOff&(1<<h.ClusterBits-1) != 0:
+		return invalid("bitmaps_ext: invalid bitmap directory offset")
 	case x.dirSize > maxBitmapDir:
-		return refuse(syscall.EINVAL,
+		return invalid(
 			"bitmaps_ext: bitmap directory size (%d) exceeds the maximum supported size (%d)",
 			x.dirSize, maxBitmapDir)
 	}
@@ -209,11 +211,8 @@ func (c *firstCluster) bitmaps(at format.Span) error {
 // appendExtensions writes them in QEMU's order. Small clusters have no room for the names of
 // features.
 func (h *header) appendExtensions(b []byte) []byte {
-	be := binary.BigEndian
 	add := func(kind uint32, data []byte) {
-		b = be.AppendUint32(b, kind)
-		b = be.AppendUint32(b, uint32(len(data)))
-		b = append(b, data...)
+		b = append(appendFields(b, kind, uint32(len(data))), data...)
 		b = append(b, make([]byte, -len(data)&7)...)
 	}
 	if h.backingFormat != "" {
@@ -223,17 +222,13 @@ func (h *header) appendExtensions(b []byte) []byte {
 		add(extDataFile, []byte(h.dataFile))
 	}
 	if h.crypto.Len > 0 {
-		data := be.AppendUint64(nil, uint64(h.crypto.Off))
-		add(extCrypto, be.AppendUint64(data, uint64(h.crypto.Len)))
+		add(extCrypto, appendFields(nil, h.crypto))
 	}
-	if h.version >= 3 && h.clusterBits > 12 && !h.bare {
+	if h.Version >= 3 && h.ClusterBits > 12 && !h.bare {
 		add(extFeatureNames, featureTable())
 	}
 	if x := h.bitmaps; x != nil {
-		data := be.AppendUint32(nil, x.count)
-		data = be.AppendUint32(data, 0)
-		data = be.AppendUint64(data, x.dirSize)
-		add(extBitmaps, be.AppendUint64(data, x.dirOff))
+		add(extBitmaps, appendFields(nil, x.count, uint32(0), x.dirSize, x.dirOff))
 	}
 	for _, x := range h.extensions {
 		add(x.kind, x.data)
@@ -254,35 +249,25 @@ func featureTable() []byte {
 
 // unsupported names the incompatible features in mask, as far as the image tells their names.
 func (c *firstCluster) unsupported(mask uint64) error {
-	text := ""
-	add := func(s string) {
-		if text != "" {
-			text += ", "
-		}
-		text += s
-	}
+	var list []string
 	_ = c.extensions(func(table []byte) { // a broken extension only means fewer names
 		for ; len(table) >= featureNameSize && table[2] != 0; table = table[featureNameSize:] {
 			if bit := uint64(1) << (table[1] & 63); table[0] == 0 && table[1] < 64 &&
 				mask&bit != 0 {
-				add(cString(table[2:featureNameSize]))
+				list = append(list, cString(table[2:featureNameSize]))
 				mask &^= bit
 			}
 		}
 	})
 	if mask != 0 {
-		add(fmt.Sprintf("Unknown incompatible feature: %x", mask))
+		list = append(list, fmt.Sprintf("Unknown incompatible feature: %x", mask))
 	}
-	return &driver.UnsupportedError{Format: "qcow2", Features: text}
+	return &driver.UnsupportedError{Format: "qcow2", Features: strings.Join(list, ", ")}
 }
 
 // cString is b up to its first zero byte.
 func cString(b []byte) string {
-	for i, c := range b {
-		if c == 0 {
-			return string(b[:i])
-		}
-	}
+	b, _, _ = bytes.Cut(b, []byte{0})
 	return string(b)
 }
 

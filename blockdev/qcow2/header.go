@@ -63,32 +63,43 @@ var compressionNames = []string{"zlib", "zstd"}
 
 func (c compression) String() string { return compressionNames[c] }
 
+// fieldsV2 are the fields of both versions, as the file has them.
+type fieldsV2 struct {
+	Magic, Version   uint32
+	BackingOff       uint64
+	BackingLen       uint32
+	ClusterBits      uint32
+	Size             uint64
+	Crypt            uint32
+	L1Size           uint32
+	L1Off            uint64
+	ReftableOff      uint64
+	ReftableClusters uint32
+	Snapshots        uint32
+	SnapshotsOff     uint64
+}
+
+// fieldsV3 are the fields behind those in version 3, the compression type included, which need not
+// be there.
+type fieldsV3 struct {
+	Incompatible, Compatible, Autoclear uint64
+	RefOrder, Length                    uint32
+	Compression                         compression
+	_                                   [7]byte
+}
+
 // header is the header of an image, with its extensions and the name of the backing file: all of
 // the first cluster.
 type header struct {
-	version                             uint32
-	backingOff                          uint64
-	backingLen                          uint32
-	clusterBits                         uint32
-	size                                uint64
-	crypt                               uint32
-	l1Size                              uint32
-	l1Off                               uint64
-	reftableOff                         uint64
-	reftableClusters                    uint32
-	snapshots                           uint32
-	snapshotsOff                        uint64
-	incompatible, compatible, autoclear uint64
-	refOrder                            uint32
-	length                              uint32
-	compression                         compression
-	unknown                             []byte // fields behind those we know
-	backing, backingFormat              string
-	dataFile                            string
-	bare                                bool        // without the names of features
-	end                                 int64       // of the extensions, in the first cluster
-	crypto                              format.Span // of the LUKS header
-	bitmaps                             *bitmapsExt
+	fieldsV2
+	fieldsV3
+	unknown                []byte // fields behind those we know
+	backing, backingFormat string
+	dataFile               string
+	bare                   bool        // without the names of features
+	end                    int64       // of the extensions, in the first cluster
+	crypto                 format.Span // of the LUKS header
+	bitmaps                *bitmapsExt
 	// a program wrote to the image and did not keep the bitmaps
 	staleBitmaps bool
 	extensions   []extension // the ones we do not know
@@ -97,57 +108,53 @@ type header struct {
 // parseHeader reads the fixed fields and judges what needs no look at anything else. b has
 // headerLenFull bytes.
 func parseHeader(b []byte) (*header, error) {
-	be := binary.BigEndian
-	if be.Uint32(b) != magic {
-		return nil, refuse(syscall.EINVAL, "Image is not in qcow2 format")
+	h := &header{fieldsV3: fieldsV3{RefOrder: 4, Length: headerLenV2}}
+	if _, err := binary.Decode(b, binary.BigEndian, &h.fieldsV2); err != nil {
+		return nil, err
 	}
-	h := &header{
-		version: be.Uint32(b[4:]), backingOff: be.Uint64(b[8:]), backingLen: be.Uint32(b[16:]),
-		clusterBits: be.Uint32(b[20:]), size: be.Uint64(b[24:]), crypt: be.Uint32(b[32:]),
-		l1Size: be.Uint32(b[36:]), l1Off: be.Uint64(b[40:]),
-		reftableOff: be.Uint64(b[48:]), reftableClusters: be.Uint32(b[56:]),
-		snapshots: be.Uint32(b[60:]), snapshotsOff: be.Uint64(b[64:]),
-		refOrder: 4, length: headerLenV2,
+	if h.Magic != magic {
+		return nil, invalid("Image is not in qcow2 format")
 	}
-	if h.version < 2 || h.version > 3 {
-		return nil, &driver.UnsupportedError{Format: "qcow2", Version: h.version}
+	if h.Version < 2 || h.Version > 3 {
+		return nil, &driver.UnsupportedError{Format: "qcow2", Version: h.Version}
 	}
-	if h.clusterBits < minClusterBits || h.clusterBits > maxClusterBits {
-		return nil, refuse(syscall.EINVAL, "Unsupported cluster size: 2^%d", h.clusterBits)
+	if h.ClusterBits < minClusterBits || h.ClusterBits > maxClusterBits {
+		return nil, invalid("Unsupported cluster size: 2^%d", h.ClusterBits)
 	}
-	if h.version == 3 {
-		h.incompatible, h.compatible, h.autoclear = be.Uint64(b[72:]), be.Uint64(b[80:]),
-			be.Uint64(b[88:])
-		h.refOrder, h.length = be.Uint32(b[96:]), be.Uint32(b[100:])
-		if h.length < headerLenV3 {
-			return nil, refuse(syscall.EINVAL, "qcow2 header too short")
+	if h.Version == 3 {
+		_, err := binary.Decode(b[headerLenV2:], binary.BigEndian, &h.fieldsV3)
+		switch {
+		case err != nil:
+			return nil, err
+		case h.Length < headerLenV3:
+			return nil, invalid("qcow2 header too short")
+		case h.Length == headerLenV3:
+			h.Compression = compressZlib
 		}
 	}
-	if h.length > 1<<h.clusterBits {
-		return nil, refuse(syscall.EINVAL, "qcow2 header exceeds cluster size")
+	if h.Length > 1<<h.ClusterBits {
+		return nil, invalid("qcow2 header exceeds cluster size")
 	}
-	if h.backingOff > 1<<h.clusterBits {
-		return nil, refuse(syscall.EINVAL, "Invalid backing file offset")
-	}
-	if h.length > headerLenV3 {
-		h.compression = compression(b[104])
+	if h.BackingOff > 1<<h.ClusterBits {
+		return nil, invalid("Invalid backing file offset")
 	}
 	return h, nil
 }
 
+// lazy says whether the image asks for late refcounts.
+func (h *header) lazy() bool { return h.Compatible&compatLazyRefcounts != 0 }
+
 // checkCompression says whether the compression type is one we know, and the feature bit agrees
 // with it.
 func (h *header) checkCompression() error {
-	marked := h.incompatible&featCompression != 0
+	marked := h.Incompatible&featCompression != 0
 	switch {
-	case int(h.compression) >= len(compressionNames):
-		return refuse(syscall.ENOTSUP, "qcow2: unknown compression type: %d", h.compression)
-	case h.compression == compressZlib && marked:
-		return refuse(syscall.EINVAL,
-			"qcow2: Compression type incompatible feature bit must not be set")
-	case h.compression != compressZlib && !marked:
-		return refuse(syscall.EINVAL,
-			"qcow2: Compression type incompatible feature bit must be set")
+	case int(h.Compression) >= len(compressionNames):
+		return refuse(syscall.ENOTSUP, "qcow2: unknown compression type: %d", h.Compression)
+	case h.Compression == compressZlib && marked:
+		return invalid("qcow2: Compression type incompatible feature bit must not be set")
+	case h.Compression != compressZlib && !marked:
+		return invalid("qcow2: Compression type incompatible feature bit must be set")
 	}
 	return nil
 }
@@ -155,19 +162,19 @@ func (h *header) checkCompression() error {
 // checkTables judges sizes and places of the tables. A checker may open images that have no
 // refcounts or a broken snapshot table.
 func (h *header) checkTables(checking bool) error {
-	cluster := uint64(1) << h.clusterBits
-	if h.reftableClusters == 0 && !checking {
-		return damaged(refuse(syscall.EINVAL, "Image does not contain a reference count table"))
+	cluster := uint64(1) << h.ClusterBits
+	if h.ReftableClusters == 0 && !checking {
+		return damaged(invalid("Image does not contain a reference count table"))
 	}
-	err := h.checkTable("Reference count table", h.reftableOff, uint64(h.reftableClusters), cluster,
+	err := h.checkTable("Reference count table", h.ReftableOff, uint64(h.ReftableClusters), cluster,
 		maxReftableBytes)
 	if err == nil && !checking {
 		err = damaged(
-			h.checkTable("Snapshot table", h.snapshotsOff, uint64(h.snapshots), snapshotFixed,
+			h.checkTable("Snapshot table", h.SnapshotsOff, uint64(h.Snapshots), snapshotFixed,
 				maxSnapshotsBytes))
 	}
 	if err == nil {
-		err = h.checkTable("Active L1 table", h.l1Off, uint64(h.l1Size), l1EntrySize, maxL1Bytes)
+		err = h.checkTable("Active L1 table", h.L1Off, uint64(h.L1Size), l1EntrySize, maxL1Bytes)
 	}
 	return err
 }
@@ -176,7 +183,7 @@ func (h *header) checkTable(name string, off, entries, entrySize, limit uint64) 
 	if entries > limit/entrySize {
 		return refuse(syscall.EFBIG, "%s too large", name)
 	}
-	if math.MaxInt64-entries*entrySize < off || off&(1<<h.clusterBits-1) != 0 {
+	if math.MaxInt64-entries*entrySize < off || off&(1<<h.ClusterBits-1) != 0 {
 		return &driver.TableOffsetError{Table: name}
 	}
 	return nil
@@ -185,11 +192,11 @@ func (h *header) checkTable(name string, off, entries, entrySize, limit uint64) 
 // marshal is the first cluster of the image. It fails with ENOSPC if the cluster is too small for
 // all of it.
 func (h *header) marshal() ([]byte, error) {
-	cluster := 1 << h.clusterBits
+	cluster := 1 << h.ClusterBits
 	b := h.fields()
 	h.end = int64(len(b))
 	if h.backing != "" {
-		if at := int(h.backingOff); h.bare && len(b) < at && at+len(h.backing) <= cluster {
+		if at := int(h.BackingOff); h.bare && len(b) < at && at+len(h.backing) <= cluster {
 			b = append(b, make([]byte, at-len(b))...) // it stays where it is
 		}
 		h.setName(b, int64(len(b)))
@@ -204,31 +211,34 @@ func (h *header) marshal() ([]byte, error) {
 
 // fields is the header with its extensions, without the name of the backing file.
 func (h *header) fields() []byte {
-	be := binary.BigEndian
-	b := make([]byte, 0, 1<<h.clusterBits)
-	b = be.AppendUint32(b, magic)
-	b = be.AppendUint32(b, h.version)
-	b = be.AppendUint64(b, 0) // backing file, see setName
-	b = be.AppendUint32(b, 0)
-	b = be.AppendUint32(b, h.clusterBits)
-	b = be.AppendUint64(b, h.size)
-	b = be.AppendUint32(b, h.crypt)
-	b = be.AppendUint32(b, h.l1Size)
-	b = be.AppendUint64(b, h.l1Off)
-	b = be.AppendUint64(b, h.reftableOff)
-	b = be.AppendUint32(b, h.reftableClusters)
-	b = be.AppendUint32(b, h.snapshots)
-	b = be.AppendUint64(b, h.snapshotsOff)
-	if h.version >= 3 {
-		b = be.AppendUint64(b, h.incompatible)
-		b = be.AppendUint64(b, h.compatible)
-		b = be.AppendUint64(b, h.autoclear)
-		b = be.AppendUint32(b, h.refOrder)
-		b = be.AppendUint32(b, uint32(headerLenFull+len(h.unknown)))
-		b = append(b, byte(h.compression), 0, 0, 0, 0, 0, 0, 0)
+	v2, v3 := h.fieldsV2, h.fieldsV3
+	v2.Magic, v2.BackingOff, v2.BackingLen = magic, 0, 0 // see setName
+	v3.Length = uint32(headerLenFull + len(h.unknown))
+	b := appendFields(make([]byte, 0, 1<<h.ClusterBits), v2)
+	if h.Version >= 3 {
+		b = appendFields(b, v3)
 	}
 	b = append(b, h.unknown...)
 	return h.appendExtensions(b)
+}
+
+// appendFields appends integers, or structs of them, as they are in the file.
+func appendFields(b []byte, fields ...any) []byte {
+	for _, f := range fields {
+		var err error
+		if b, err = binary.Append(b, binary.BigEndian, f); err != nil {
+			panic(err) // of a type without a size
+		}
+	}
+	return b
+}
+
+// geometry is what follows from the header.
+func (h *header) geometry() geometry {
+	g := newGeometry(h.Version, uint(h.ClusterBits), uint(h.RefOrder),
+		h.Incompatible&featExtendedL2 != 0)
+	g.dataFile = h.Incompatible&featDataFile != 0
+	return g
 }
 
 // refuse is an error in QEMU's words around an error number.
@@ -236,13 +246,22 @@ func refuse(no syscall.Errno, text string, args ...any) error {
 	return driver.RefuseAs(no, text, args...)
 }
 
-// refuseWith is text with the C library's words for what caused it.
+// invalid is refuse for what cannot be.
+func invalid(text string, args ...any) error { return refuse(syscall.EINVAL, text, args...) }
+
+// refuseWith is text with the C library's words for what caused it. nil stays nil.
 func refuseWith(err error, text string) error {
+	if err == nil {
+		return nil
+	}
 	return driver.RefuseAs(err, "%s: %s", text, errnoText(err))
 }
 
-// prefix puts text before a refusal's own words.
+// prefix puts text before a refusal's own words. nil stays nil.
 func prefix(err error, text string) error {
+	if err == nil {
+		return nil
+	}
 	return driver.RefuseAs(err, "%s: %s", text, reason(err))
 }
 

@@ -93,20 +93,19 @@ type image struct {
 	cleaner   *time.Timer
 }
 
-var (
-	_ driver.Node      = (*image)(nil)
-	_ driver.Claimer   = (*image)(nil)
-	_ driver.VMStater  = (*image)(nil)
-	_ driver.Describer = (*image)(nil)
-	_ driver.Reopener  = (*image)(nil)
-	_ driver.Checker   = (*image)(nil)
-	_ driver.Amender   = (*image)(nil)
-	_ driver.Overlay   = (*image)(nil)
-	_ driver.Bitmapper = (*image)(nil)
-
-	_ driver.Encrypted   = (*image)(nil)
-	_ driver.Snapshotter = (*image)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.Claimer
+	driver.VMStater
+	driver.Describer
+	driver.Reopener
+	driver.ClusterChecker
+	driver.Amender
+	driver.Overlay
+	driver.Bitmapper
+	driver.Encrypted
+	driver.Snapshotter
+} = (*image)(nil)
 
 // open opens the image in its file child. Steps and errors come in QEMU's order.
 func open(ctx context.Context, o *driver.Opening) (_ driver.Node, err error) {
@@ -181,7 +180,7 @@ func (q *image) Info() driver.Info {
 	if q.dataFile {
 		i.WriteTakes = 0
 	}
-	if q.hdr.crypt != cryptNone {
+	if q.hdr.Crypt != cryptNone {
 		i.RequestAlign = driver.SectorSize
 	}
 	if q.version >= 3 {
@@ -230,6 +229,21 @@ func (q *image) writeFile(ctx context.Context, p []byte, off int64) error {
 	return q.file.WriteVec(ctx, driver.Vec{p}, off, 0)
 }
 
+// inOrder does one step after the other until one fails.
+func inOrder(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFields is writeSync for integers, as the file has them.
+func (q *image) writeFields(ctx context.Context, off int64, fields ...any) error {
+	return q.writeSync(ctx, appendFields(nil, fields...), off)
+}
+
 // writeSync is writeFile with the file flushed behind it.
 func (q *image) writeSync(ctx context.Context, p []byte, off int64) error {
 	err := q.writeFile(ctx, p, off)
@@ -268,12 +282,11 @@ func (q *image) writeHeader(ctx context.Context) error {
 
 // setFeatures changes the incompatible feature bits in the file and only then in memory.
 func (q *image) setFeatures(ctx context.Context, features uint64) error {
-	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, features),
-		offIncompatible); err != nil {
-		return err
+	err := q.writeFields(ctx, offIncompatible, features)
+	if err == nil {
+		q.hdr.Incompatible = features
 	}
-	q.hdr.incompatible = features
-	return nil
+	return err
 }
 
 // BeginChange prepares for the first change, and records each in the dirty bitmaps.
@@ -305,11 +318,8 @@ func (q *image) beginChanges(ctx context.Context) error {
 	if q.external() {
 		keep |= autoRawData
 	}
-	if q.hdr.autoclear&^keep != 0 {
-		err = q.changeHeader(ctx, func(h *header) { h.clearAuto(keep) })
-		if err == nil {
-			err = q.file.Flush(ctx)
-		}
+	if q.hdr.Autoclear&^keep != 0 {
+		err = q.changeHeaderSync(ctx, func(h *header) { h.clearAuto(keep) })
 	}
 	q.mayWrite = err == nil
 	return err
@@ -318,7 +328,7 @@ func (q *image) beginChanges(ctx context.Context) error {
 // clearAuto leaves of the autoclear bits those in keep, and forgets bitmaps that do not count any
 // more.
 func (h *header) clearAuto(keep uint64) {
-	if h.autoclear &= keep; h.autoclear&autoBitmaps == 0 {
+	if h.Autoclear &= keep; h.Autoclear&autoBitmaps == 0 {
 		h.bitmaps = nil
 	}
 }
@@ -327,7 +337,7 @@ func (h *header) clearAuto(keep uint64) {
 // data and bitmaps are none the worse for.
 func (q *image) dropUnknownAutoclear(ctx context.Context) error {
 	const known = autoBitmaps | autoRawData
-	if q.hdr.autoclear&^known == 0 {
+	if q.hdr.Autoclear&^known == 0 {
 		return nil
 	}
 	return q.changeHeader(ctx, func(h *header) { h.clearAuto(known) })
@@ -335,31 +345,29 @@ func (q *image) dropUnknownAutoclear(ctx context.Context) error {
 
 // markDirty sets the dirty bit: from here on refcounts in the file may be too low.
 func (q *image) markDirty(ctx context.Context) error {
-	if q.hdr.incompatible&featDirty != 0 {
+	if q.hdr.Incompatible&featDirty != 0 {
 		return nil
 	}
-	return q.setFeatures(ctx, q.hdr.incompatible|featDirty)
+	return q.setFeatures(ctx, q.hdr.Incompatible|featDirty)
 }
 
 // accurate says whether refcounts in the file must never be too low.
-func (q *image) accurate() bool { return q.hdr.incompatible&featDirty == 0 }
+func (q *image) accurate() bool { return q.hdr.Incompatible&featDirty == 0 }
 
 // markClean writes all tables and takes the dirty bit away.
 func (q *image) markClean(ctx context.Context) error {
-	if q.hdr.incompatible&featDirty == 0 || q.unrepaired {
+	if q.hdr.Incompatible&featDirty == 0 || q.unrepaired {
 		return nil
 	}
-	for _, c := range []*format.Tables{q.l2, q.refs} {
-		if err := c.Flush(ctx); err != nil {
-			return err
-		}
+	if err := inOrder(ctx, q.l2.Flush, q.refs.Flush); err != nil {
+		return err
 	}
-	return q.rewriteFeatures(ctx, q.hdr.incompatible&^featDirty)
+	return q.rewriteFeatures(ctx, q.hdr.Incompatible&^featDirty)
 }
 
 // rewriteFeatures writes a new header with other incompatible features.
 func (q *image) rewriteFeatures(ctx context.Context, features uint64) error {
-	return q.changeHeader(ctx, func(h *header) { h.incompatible = features })
+	return q.changeHeader(ctx, func(h *header) { h.Incompatible = features })
 }
 
 // changeHeader writes a new header, or leaves it as it was in memory.
@@ -373,15 +381,22 @@ func (q *image) changeHeader(ctx context.Context, change func(*header)) error {
 	return err
 }
 
+// changeHeaderSync is changeHeader with the file flushed behind it.
+func (q *image) changeHeaderSync(ctx context.Context, change func(*header)) error {
+	err := q.changeHeader(ctx, change)
+	if err == nil {
+		err = q.file.Flush(ctx)
+	}
+	return err
+}
+
 // writeCaches brings all changed tables to the file. Of a dirty image the refcounts can wait.
 func (q *image) writeCaches(ctx context.Context) error {
-	if err := q.l2.WriteBack(ctx); err != nil {
-		return err
+	err := q.l2.WriteBack(ctx)
+	if err == nil && q.accurate() {
+		err = q.refs.WriteBack(ctx)
 	}
-	if !q.accurate() {
-		return nil
-	}
-	return q.refs.WriteBack(ctx)
+	return err
 }
 
 // Flush writes the tables and flushes the file.
@@ -406,10 +421,7 @@ func (q *image) WriteBack(ctx context.Context) (settle func(context.Context) err
 		return nil, err
 	}
 	defer q.Unlock()
-	if err := q.syncData(ctx); err != nil {
-		return nil, err
-	}
-	if err := q.writeCaches(ctx); err != nil {
+	if err := inOrder(ctx, q.syncData, q.writeCaches); err != nil {
 		return nil, err
 	}
 	mark := q.deferred.Mark()
@@ -439,7 +451,7 @@ func (q *image) Close() error {
 		return nil
 	}
 	failed := q.storeBitmaps(ctx)
-	for _, c := range []*format.Tables{q.l2, q.refs} {
+	for _, c := range q.caches() {
 		if err := c.Flush(ctx); err != nil {
 			q.Notify(driver.CacheUnwritten{Cache: c.Name, Err: err})
 			failed = err

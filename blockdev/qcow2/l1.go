@@ -18,7 +18,7 @@ func (q *image) writeL1Entry(ctx context.Context, i int64) error {
 	for k := range min(n, int64(len(q.l1))-first) {
 		binary.BigEndian.PutUint64(buf[8*k:], q.l1[first+k])
 	}
-	at := int64(q.hdr.l1Off) + first*l1EntrySize
+	at := int64(q.hdr.L1Off) + first*l1EntrySize
 	if err := q.guardMetadata(ctx, overL1, at, int64(len(buf))); err != nil {
 		return err
 	}
@@ -60,8 +60,8 @@ func (q *image) growL1(ctx context.Context, least int64, exactly bool) (err erro
 		q.free(ctx, at, n*l1EntrySize, discardOther)
 		return err
 	}
-	oldAt := int64(q.hdr.l1Off)
-	q.l1, q.hdr.l1Off, q.hdr.l1Size = grown, uint64(at), uint32(n)
+	oldAt := int64(q.hdr.L1Off)
+	q.l1, q.hdr.L1Off, q.hdr.L1Size = grown, uint64(at), uint32(n)
 	if err == nil { // else the header may have either table, of which the new one is seen
 		q.free(ctx, oldAt, old*l1EntrySize, discardOther)
 	}
@@ -80,17 +80,30 @@ func (q *image) moveL1(ctx context.Context, table []uint64, at int64) error {
 	if err := q.Fire(ctx, driver.EvL1GrowWriteTable); err != nil {
 		return err
 	}
-	if err := q.writeWords(ctx, table, at); err != nil {
-		return err
-	}
-	if err := q.file.Flush(ctx); err != nil {
+	if err := q.writeWordsSync(ctx, table, at); err != nil {
 		return err
 	}
 	if err := q.Fire(ctx, driver.EvL1GrowActivateTable); err != nil {
 		return err
 	}
-	field := binary.BigEndian.AppendUint32(nil, uint32(len(table)))
-	return q.writeSync(ctx, binary.BigEndian.AppendUint64(field, uint64(at)), offL1Size)
+	return q.writeFields(ctx, offL1Size, uint32(len(table)), at)
+}
+
+// writeWordsSync is writeWords with the file flushed behind it.
+func (q *image) writeWordsSync(ctx context.Context, words []uint64, at int64) error {
+	err := q.writeWords(ctx, words, at)
+	if err == nil {
+		err = q.file.Flush(ctx)
+	}
+	return err
+}
+
+// writeTable is writeWords to where only metadata of the kinds in own may be.
+func (q *image) writeTable(ctx context.Context, own overlap, words []uint64, at int64) error {
+	if err := q.guardMetadata(ctx, own, at, int64(len(words))*8); err != nil {
+		return err
+	}
+	return q.writeWords(ctx, words, at)
 }
 
 // writeWords writes a table of big-endian words in pieces.
@@ -119,7 +132,7 @@ func (q *image) shrinkL1(ctx context.Context, n int64) error {
 		return err
 	}
 	tail := q.l1[n:]
-	err := q.file.Zero(ctx, int64(q.hdr.l1Off)+n*l1EntrySize, int64(len(tail))*l1EntrySize, 0)
+	err := q.file.Zero(ctx, int64(q.hdr.L1Off)+n*l1EntrySize, int64(len(tail))*l1EntrySize, 0)
 	if err == nil {
 		err = q.file.Flush(ctx)
 	}

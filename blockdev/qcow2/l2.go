@@ -42,7 +42,7 @@ const (
 	zeroHost                           // the same, and its cluster has a place in the file
 	normal                             // data at its place
 	compressed                         // data, compressed with its whole cluster
-	invalid                            // no such entry may be
+	invalidEntry                       // no such entry may be
 )
 
 // zero says whether the bytes are known to be zeroes.
@@ -82,7 +82,7 @@ func (g *geometry) subclusterType(e entry, sub int) clusterType {
 	if k == normal {
 		switch {
 		case e.bitmap>>32&e.bitmap != 0:
-			return invalid
+			return invalidEntry
 		case zero:
 			return zeroHost
 		case alloc:
@@ -92,7 +92,7 @@ func (g *geometry) subclusterType(e entry, sub int) clusterType {
 	}
 	switch {
 	case e.bitmap&allAlloc != 0:
-		return invalid
+		return invalidEntry
 	case zero:
 		return zeroPlain
 	}
@@ -102,7 +102,7 @@ func (g *geometry) subclusterType(e entry, sub int) clusterType {
 // subRun is the kind of subcluster sub, and how many from there on in the cluster are of that kind.
 func (g *geometry) subRun(e entry, sub int) (clusterType, int) {
 	k := g.subclusterType(e, sub)
-	if !g.extended || k == compressed || k == invalid {
+	if !g.extended || k == compressed || k == invalidEntry {
 		return k, g.subs - sub
 	}
 	alloc, zero := uint32(e.bitmap), uint32(e.bitmap>>32)
@@ -244,7 +244,7 @@ func (q *image) countAlike(s slice, slot int64, sub int, clusters int64) (count,
 		e := s.entry(slot + i)
 		k, n := q.subRun(e, sub)
 		switch {
-		case k == invalid:
+		case k == invalidEntry:
 			return 0, slot + i
 		case i == 0:
 			if k == compressed {

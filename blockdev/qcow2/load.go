@@ -25,8 +25,8 @@ func (q *image) load(
 	if err := q.loadRest(ctx, openData); err != nil {
 		return err
 	}
-	q.mayWrite = q.hdr.autoclear == 0
-	q.unrepaired = q.hdr.incompatible&featDirty != 0
+	q.mayWrite = q.hdr.Autoclear == 0
+	q.unrepaired = q.hdr.Incompatible&featDirty != 0
 	if q.checking {
 		return nil
 	}
@@ -40,10 +40,8 @@ func (q *image) load(
 
 // loadTables reads the L1 table and the refcount table, and makes the caches of the others.
 func (q *image) loadTables(ctx context.Context) error {
-	h, err := q.hdr, error(nil)
-	q.geometry = newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder),
-		h.incompatible&featExtendedL2 != 0)
-	q.dataFile = q.external()
+	h := q.hdr
+	q.geometry = h.geometry()
 	q.Cluster, q.Unit = q.cluster, q.sub
 	if err := h.checkTables(q.checking); err != nil {
 		return err
@@ -51,23 +49,21 @@ func (q *image) loadTables(ctx context.Context) error {
 	if err := q.loadL1(ctx); err != nil {
 		return err
 	}
-	if q.settings, err = parseSettings(&q.geometry, &q.given.config, q.size.Load(), q.unmap,
-		h.compatible&compatLazyRefcounts != 0); err != nil {
+	s, err := q.parseSettings(q.size.Load())
+	if err != nil {
 		return err
 	}
+	q.settings = s
 	if q.unlocker != nil {
 		if err := q.unlocker.checkFormat(h); err != nil {
 			return err
 		}
 	}
-	if h.crypt > cryptLUKS {
-		return refuse(syscall.EINVAL, "Unsupported encryption method %d", int32(h.crypt))
+	if h.Crypt > cryptLUKS {
+		return invalid("Unsupported encryption method %d", int32(h.Crypt))
 	}
 	q.makeCaches()
-	if err := q.loadReftable(ctx); err != nil {
-		return refuseWith(err, "Could not initialize refcount handling")
-	}
-	return nil
+	return refuseWith(q.loadReftable(ctx), "Could not initialize refcount handling")
 }
 
 // loadRest reads what lies behind the fields of the header, and opens what that asks for: the data
@@ -82,7 +78,7 @@ func (q *image) loadRest(
 		return err
 	}
 	if h.staleBitmaps {
-		q.Notify(driver.BitmapsStale{Version: h.version})
+		q.Notify(driver.BitmapsStale{Version: h.Version})
 	}
 	data, err := openData(ctx, h)
 	if err == nil {
@@ -115,8 +111,8 @@ func (q *image) loadHeader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.length > headerLenFull {
-		h.unknown = make([]byte, h.length-headerLenFull)
+	if h.Length > headerLenFull {
+		h.unknown = make([]byte, h.Length-headerLenFull)
 		if err := readAt(ctx, q.file, h.unknown, headerLenFull); err != nil {
 			return refuseWith(err, "Could not read unknown qcow2 header fields")
 		}
@@ -124,20 +120,19 @@ func (q *image) loadHeader(ctx context.Context) error {
 	if err := h.checkCompression(); err != nil {
 		return err
 	}
-	if mask := h.incompatible &^ knownIncompatible; mask != 0 {
+	if mask := h.Incompatible &^ knownIncompatible; mask != 0 {
 		return (&firstCluster{ctx, q.file, h}).unsupported(mask)
 	}
-	if h.incompatible&featCorrupt != 0 && !q.readOnly && !q.checking {
+	if h.Incompatible&featCorrupt != 0 && !q.readOnly && !q.checking {
 		return damaged(
 			refuse(syscall.EACCES, "qcow2: Image is corrupt; cannot be opened read/write"))
 	}
-	if sub := int64(1) << h.clusterBits / subclusters; h.incompatible&featExtendedL2 != 0 &&
+	if sub := int64(1) << h.ClusterBits / subclusters; h.Incompatible&featExtendedL2 != 0 &&
 		sub < 1<<minClusterBits {
-		return refuse(syscall.EINVAL, "Unsupported subcluster size: %d", sub)
+		return invalid("Unsupported subcluster size: %d", sub)
 	}
-	if h.refOrder > 6 {
-		return refuse(syscall.EINVAL,
-			"Reference count entry width too large; may not exceed 64 bits")
+	if h.RefOrder > 6 {
+		return invalid("Reference count entry width too large; may not exceed 64 bits")
 	}
 	q.hdr = h
 	return nil
@@ -146,23 +141,21 @@ func (q *image) loadHeader(ctx context.Context) error {
 // loadL1 reads the L1 table, whose size was checked.
 func (q *image) loadL1(ctx context.Context) error {
 	h := q.hdr
-	if h.size > math.MaxInt64 {
+	if h.Size > math.MaxInt64 {
 		return refuse(syscall.EFBIG, "Image is too big")
 	}
-	need := q.l1Entries(int64(h.size))
+	need := q.l1Entries(int64(h.Size))
 	if need > math.MaxInt32 {
 		return refuse(syscall.EFBIG, "Image is too big")
 	}
-	if int64(h.l1Size) < need {
-		return refuse(syscall.EINVAL, "L1 table is too small")
+	if int64(h.L1Size) < need {
+		return invalid("L1 table is too small")
 	}
-	q.size.Store(int64(h.size) &^ (driver.SectorSize - 1))
+	q.size.Store(int64(h.Size) &^ (driver.SectorSize - 1))
 	q.vmState.Store(need << q.l1Shift())
 	var err error
-	if q.l1, err = q.readTable(ctx, int64(h.l1Off), int64(h.l1Size)); err != nil {
-		return refuseWith(err, "Could not read L1 table")
-	}
-	return nil
+	q.l1, err = q.readTable(ctx, int64(h.L1Off), int64(h.L1Size))
+	return refuseWith(err, "Could not read L1 table")
 }
 
 // readTable reads n big-endian words in pieces, so that a table takes its own memory only.
@@ -184,19 +177,18 @@ func (q *image) readTable(ctx context.Context, off, n int64) ([]uint64, error) {
 
 // loadReftable reads the refcount table, whose size was checked.
 func (q *image) loadReftable(ctx context.Context) error {
-	entries := int64(q.hdr.reftableClusters) << (q.clusterBits - 3)
+	entries := int64(q.hdr.ReftableClusters) << (q.clusterBits - 3)
 	if entries == 0 {
 		return nil
 	}
 	if err := q.Fire(ctx, driver.EvReftableLoad); err != nil {
 		return err
 	}
-	words, err := q.readTable(ctx, int64(q.hdr.reftableOff), entries)
-	if err != nil {
-		return err
+	words, err := q.readTable(ctx, int64(q.hdr.ReftableOff), entries)
+	if err == nil {
+		q.setReftable(words)
 	}
-	q.setReftable(words)
-	return nil
+	return err
 }
 
 func (q *image) makeCaches() {
@@ -226,9 +218,12 @@ func (q *image) newTables(own overlap, c format.TablesConfig) *format.Tables {
 	return format.NewTables(c)
 }
 
+// caches are both of them, in the order in which they are written.
+func (q *image) caches() [2]*format.Tables { return [...]*format.Tables{q.l2, q.refs} }
+
 // endCaches gives the memory of both caches back.
 func (q *image) endCaches() {
-	for _, c := range []*format.Tables{q.l2, q.refs} {
+	for _, c := range q.caches() {
 		if c != nil {
 			c.End()
 		}

@@ -13,8 +13,7 @@ func measure(ctx context.Context, m *driver.Measuring) (driver.Measured, error) 
 	if err != nil {
 		return driver.Measured{}, err
 	}
-	g := newGeometry(h.version, uint(h.clusterBits), uint(h.refOrder),
-		h.incompatible&featExtendedL2 != 0)
+	g := h.geometry()
 	guest := g.roundUp(m.Size)
 	full := guest + g.metadata(guest)
 	data := int64(0)
@@ -33,7 +32,7 @@ func measure(ctx context.Context, m *driver.Measuring) (driver.Measured, error) 
 	}
 	full += crypto
 	size := driver.Measured{Required: full - guest + data, FullyAllocated: full}
-	if size.HasBitmaps = m.Bitmaps != nil && h.version >= 3; size.HasBitmaps {
+	if size.HasBitmaps = m.Bitmaps != nil && h.Version >= 3; size.HasBitmaps {
 		size.Bitmaps = g.bitmapBytes(m.Bitmaps, m.Size)
 	}
 	return size, nil

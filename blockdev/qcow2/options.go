@@ -3,7 +3,6 @@ package qcow2
 import (
 	"math"
 	"math/bits"
-	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -85,6 +84,11 @@ type settings struct {
 	cleanAfter time.Duration
 }
 
+// parseSettings reads the options that count for a length of size bytes.
+func (q *image) parseSettings(size int64) (settings, error) {
+	return parseSettings(&q.geometry, &q.given.config, size, q.unmap, q.hdr.lazy())
+}
+
 // parseSettings reads v for an image of size bytes. compatLazy is what the image itself asks for.
 // The order of its checks is QEMU's.
 func parseSettings(g *geometry, v *config, size int64, unmap, compatLazy bool) (settings, error) {
@@ -94,12 +98,12 @@ func parseSettings(g *geometry, v *config, size int64, unmap, compatLazy bool) (
 	}
 	interval := or(v.CacheCleanInterval, defaultCleanInterval)
 	if interval < 0 || interval > math.MaxUint32 {
-		return s, refuse(syscall.EINVAL, "Cache clean interval too big")
+		return s, invalid("Cache clean interval too big")
 	}
 	s.cleanAfter = time.Duration(interval) * time.Second
 	s.lazy = or(v.LazyRefcounts, compatLazy)
 	if s.lazy && g.version < 3 {
-		return s, refuse(syscall.EINVAL,
+		return s, invalid(
 			"Lazy refcounts require a qcow2 image with at least qemu 1.1 compatibility level")
 	}
 	if s.check, err = parseOverlap(v); err != nil {
@@ -112,7 +116,7 @@ func parseSettings(g *geometry, v *config, size int64, unmap, compatLazy bool) (
 	}
 	s.keepRefs = v.DiscardNoUnref
 	if s.keepRefs && g.version < 3 {
-		return s, refuse(syscall.EINVAL, "discard-no-unref is only supported since qcow2 version 3")
+		return s, invalid("discard-no-unref is only supported since qcow2 version 3")
 	}
 	return s, nil
 }
@@ -129,12 +133,12 @@ func cacheSizes(g *geometry, v *config, size int64) (settings, error) {
 		total := v.CacheSize.Int()
 		switch {
 		case v.L2CacheSize != nil && v.RefcountCacheSize != nil:
-			return s, refuse(syscall.EINVAL,
+			return s, invalid(
 				"cache-size, l2-cache-size and refcount-cache-size may not be set at the same time")
 		case v.L2CacheSize != nil && l2Max > total:
-			return s, refuse(syscall.EINVAL, "l2-cache-size may not exceed cache-size")
+			return s, invalid("l2-cache-size may not exceed cache-size")
 		case refs > total:
-			return s, refuse(syscall.EINVAL, "refcount-cache-size may not exceed cache-size")
+			return s, invalid("refcount-cache-size may not exceed cache-size")
 		case v.L2CacheSize != nil:
 			refs = total - l2
 		case v.RefcountCacheSize != nil:
@@ -150,16 +154,16 @@ func cacheSizes(g *geometry, v *config, size int64) (settings, error) {
 		entry = min(g.cluster, smallL2Entry)
 	}
 	if entry < 1<<minClusterBits || entry > g.cluster || entry&(entry-1) != 0 {
-		return s, refuse(syscall.EINVAL,
+		return s, invalid(
 			"L2 cache entry size must be a power of two between %d and the cluster size (%d)",
 			1<<minClusterBits, g.cluster)
 	}
 	tables, blocks := max(l2/entry, minL2Tables), max(refs/g.cluster, minRefcountBlocks)
 	if tables > math.MaxInt32 {
-		return s, refuse(syscall.EINVAL, "L2 cache size too big")
+		return s, invalid("L2 cache size too big")
 	}
 	if blocks > math.MaxInt32 {
-		return s, refuse(syscall.EINVAL, "Refcount cache size too big")
+		return s, invalid("Refcount cache size too big")
 	}
 	s.l2Unit, s.l2Tables, s.refBlocks = entry, int(tables), int(blocks)
 	return s, nil
@@ -167,14 +171,14 @@ func cacheSizes(g *geometry, v *config, size int64) (settings, error) {
 
 func parseOverlap(v *config) (overlap, error) {
 	if v.OverlapCheck != nil && v.OverlapTemplate != nil && *v.OverlapCheck != *v.OverlapTemplate {
-		return 0, refuse(syscall.EINVAL,
+		return 0, invalid(
 			"Conflicting values for qcow2 options 'overlap-check' ('%s') and 'overlap-check.template' ('%s')",
 			*v.OverlapCheck, *v.OverlapTemplate)
 	}
 	name := or(v.OverlapCheck, or(v.OverlapTemplate, "cached"))
 	set, ok := overlapTemplate(name)
 	if !ok {
-		return 0, refuse(syscall.EINVAL,
+		return 0, invalid(
 			"Unsupported value '%s' for qcow2 option 'overlap-check'. Allowed are any of the following: none, constant, cached, all", name)
 	}
 	for i, guard := range v.Overlap.all() {

@@ -16,16 +16,17 @@ func (c *checker) rebuildAll(ctx context.Context) error {
 	c.say("Rebuilding refcount structure")
 	r := &rebuilder{c: c}
 	if err := r.run(ctx); err != nil {
-		c.res.CheckErrors++
-		c.say("%s", reason(err))
-		return err
+		return c.failed(err, "%s", reason(err))
 	}
 	q.nextFree, q.byteOff = 0, 0
 	c.res.Corruptions, c.res.Leaks, c.rebuild, c.recount = 0, 0, false, recount{}
 	c.res.AllocatedClusters, c.res.FragmentedClusters, c.res.CompressedClusters = 0, 0, 0
-	if err := c.countAll(ctx, 0); err != nil {
+	fix := c.fix
+	c.fix = 0
+	if err := c.countAll(ctx); err != nil {
 		return err
 	}
+	c.fix = fix
 	fresh := int64(0)
 	if c.fix&driver.FixLeaks != 0 {
 		saved := c.res
@@ -76,20 +77,14 @@ func (r *rebuilder) run(ctx context.Context) error {
 		}
 	}
 	off := at << q.clusterBits
-	if err := q.guardMetadata(ctx, overRefblock, off,
-		int64(len(r.table))*reftableEntrySize); err != nil {
+	err := q.writeTable(ctx, overRefblock, r.table, off)
+	if err == nil {
+		err = q.file.Flush(ctx)
+	}
+	if err != nil {
 		return refuseWith(err, "ERROR writing reftable")
 	}
-	if err := q.writeWords(ctx, r.table, off); err != nil {
-		return refuseWith(err, "ERROR writing reftable")
-	}
-	if err := q.file.Flush(ctx); err != nil {
-		return refuseWith(err, "ERROR writing reftable")
-	}
-	if err := q.pointToReftable(ctx, r.table, off); err != nil {
-		return refuseWith(err, "ERROR setting reftable")
-	}
-	return nil
+	return refuseWith(q.pointToReftable(ctx, r.table, off), "ERROR setting reftable")
 }
 
 // blocks writes the refcount blocks for all clusters from first to end that are in use, and says

@@ -74,6 +74,15 @@ func (q *image) blockAt(ctx context.Context, cluster int64) (int64, error) {
 	return int64(at), nil
 }
 
+// blockOf loads the refcount block for cluster, nil if there is none.
+func (q *image) blockOf(ctx context.Context, cluster int64) (*format.Table, error) {
+	at, err := q.blockAt(ctx, cluster)
+	if err != nil || at == 0 {
+		return nil, err
+	}
+	return q.refs.Get(ctx, at)
+}
+
 // refcountOf is the refcount of a cluster, 0 where no block covers it.
 func (q *image) refcountOf(ctx context.Context, cluster int64) (uint64, error) {
 	r := refcounts{q: q}
@@ -94,12 +103,8 @@ func (r *refcounts) of(ctx context.Context, cluster int64) (uint64, error) {
 	q := r.q
 	if i := cluster >> q.blockBits; r.block == nil || i != r.index {
 		r.drop()
-		at, err := q.blockAt(ctx, cluster)
-		if err != nil || at == 0 {
-			return 0, err
-		}
-		if r.block, err = q.refs.Get(ctx, at); err != nil {
-			r.block = nil
+		var err error
+		if r.block, err = q.blockOf(ctx, cluster); r.block == nil {
 			return 0, err
 		}
 		r.index = i
@@ -108,8 +113,7 @@ func (r *refcounts) of(ctx context.Context, cluster int64) (uint64, error) {
 }
 
 func (r *refcounts) drop() {
-	q := r.q
-	q.refs.Put(r.block)
+	r.q.refs.Put(r.block)
 	r.block = nil
 }
 
@@ -170,7 +174,6 @@ func (q *image) adjustFrom(
 		cluster := *at >> q.clusterBits
 		if i := cluster >> q.blockBits; i != covered {
 			q.refs.Put(block)
-			block = nil
 			var err error
 			if block, err = q.blockToChange(ctx, cluster, d); err != nil {
 				return err
@@ -300,8 +303,7 @@ func (q *image) hookBlock(ctx context.Context, i, at int64) error {
 	if err := q.Fire(ctx, driver.EvRefblockAllocHookup); err != nil {
 		return err
 	}
-	entry := binary.BigEndian.AppendUint64(nil, uint64(at))
-	if err := q.writeSync(ctx, entry, int64(q.hdr.reftableOff)+i*reftableEntrySize); err != nil {
+	if err := q.writeFields(ctx, int64(q.hdr.ReftableOff)+i*reftableEntrySize, at); err != nil {
 		return err
 	}
 	q.reftable[i] = uint64(at)
@@ -419,16 +421,13 @@ func (q *image) switchReftable(ctx context.Context, words []uint64, at int64) er
 	if err := q.Fire(ctx, driver.EvRefblockAllocWriteTab); err != nil {
 		return err
 	}
-	if err := q.writeWords(ctx, words, at); err != nil {
-		return err
-	}
-	if err := q.file.Flush(ctx); err != nil {
+	if err := q.writeWordsSync(ctx, words, at); err != nil {
 		return err
 	}
 	if err := q.Fire(ctx, driver.EvRefblockAllocSwitch); err != nil {
 		return err
 	}
-	oldAt, oldLen := int64(q.hdr.reftableOff), int64(len(q.reftable))*reftableEntrySize
+	oldAt, oldLen := int64(q.hdr.ReftableOff), int64(len(q.reftable))*reftableEntrySize
 	if err := q.pointToReftable(ctx, words, at); err != nil {
 		return err
 	}
@@ -439,10 +438,9 @@ func (q *image) switchReftable(ctx context.Context, words []uint64, at int64) er
 // pointToReftable changes the refcount table in the header and in memory.
 func (q *image) pointToReftable(ctx context.Context, words []uint64, at int64) error {
 	clusters := uint32(int64(len(words)) * reftableEntrySize >> q.clusterBits)
-	field := binary.BigEndian.AppendUint64(nil, uint64(at))
-	err := q.writeSync(ctx, binary.BigEndian.AppendUint32(field, clusters), offReftable)
+	err := q.writeFields(ctx, offReftable, at, clusters)
 	if err == nil || unsettled(err) { // then the new table is seen, and the caller frees neither
-		q.hdr.reftableOff, q.hdr.reftableClusters = uint64(at), clusters
+		q.hdr.ReftableOff, q.hdr.ReftableClusters = uint64(at), clusters
 		q.setReftable(words)
 	}
 	return err

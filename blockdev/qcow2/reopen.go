@@ -22,8 +22,7 @@ func (q *image) Prepare(ctx context.Context, o *driver.Opening) (commit, abort f
 		return nil, nil, refuse(syscall.EACCES, "A snapshot can only be opened read-only")
 	}
 	now := q.given.with(o.Config.(*config))
-	s, err := parseSettings(&q.geometry, &now.config, q.size.Load(), o.Mode.Unmap,
-		q.hdr.compatible&compatLazyRefcounts != 0)
+	s, err := parseSettings(&q.geometry, &now.config, q.size.Load(), o.Mode.Unmap, q.hdr.lazy())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,7 +42,7 @@ func (q *image) Prepare(ctx context.Context, o *driver.Opening) (commit, abort f
 			}
 		}
 	}
-	if q.readOnly && !o.Mode.ReadOnly && q.hdr.incompatible&featCorrupt != 0 {
+	if q.readOnly && !o.Mode.ReadOnly && q.hdr.Incompatible&featCorrupt != 0 {
 		return nil, nil, refuse(syscall.EACCES,
 			"qcow2: Image is corrupt; cannot be opened read/write")
 	}
@@ -61,7 +60,7 @@ func (q *image) Prepare(ctx context.Context, o *driver.Opening) (commit, abort f
 
 // flushCaches writes all tables, in QEMU's words if that fails.
 func (q *image) flushCaches(ctx context.Context) error {
-	for _, c := range []*format.Tables{q.l2, q.refs} {
+	for _, c := range q.caches() {
 		if err := c.Flush(ctx); err != nil {
 			return refuseWith(err, "Failed to flush the "+c.Name+" cache")
 		}

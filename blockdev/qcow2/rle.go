@@ -140,7 +140,7 @@ func (t tokens) dynamic(w *bitWriter) {
 		distUse[0]++
 	}
 	lit, dist := treeCode(litUse), treeCode(distUse)
-	order := [...]int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+	order := codeOrder[:]
 	steps := append(lengthSteps(lit.lens), lengthSteps(dist.lens)...)
 	use := make([]int, len(order))
 	for _, s := range steps {

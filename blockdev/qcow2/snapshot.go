@@ -60,7 +60,7 @@ type snapshotTable struct {
 
 // loadSnapshots reads the snapshot table.
 func (q *image) loadSnapshots(ctx context.Context) error {
-	t, err := q.readSnapshots(ctx, int64(q.hdr.snapshotsOff), int64(q.hdr.snapshots), nil)
+	t, err := q.readSnapshots(ctx, int64(q.hdr.SnapshotsOff), int64(q.hdr.Snapshots), nil)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (q *image) writeSnapshots(ctx context.Context, entries [][]byte, n int64) e
 		q.free(ctx, at, n, discardAlways)
 		return err
 	}
-	q.hdr.snapshotsOff, q.hdr.snapshots = uint64(at), uint32(len(moved))
+	q.hdr.SnapshotsOff, q.hdr.Snapshots = uint64(at), uint32(len(moved))
 	q.setSnapshots(moved, n)
 	return err
 }
@@ -187,7 +187,7 @@ func (q *image) replaceSnapshots(ctx context.Context, entries [][]byte) error {
 			return refuse(syscall.EFBIG, "Snapshot table is too big")
 		}
 	}
-	oldAt, oldLen := int64(q.hdr.snapshotsOff), q.snapBytes
+	oldAt, oldLen := int64(q.hdr.SnapshotsOff), q.snapBytes
 	err := q.writeSnapshots(ctx, entries, n)
 	if err == nil {
 		q.free(ctx, oldAt, oldLen, discardSnapshot)
@@ -228,25 +228,15 @@ func (q *image) storeSnapshots(
 	if err := q.file.Flush(ctx); err != nil {
 		return nil, err
 	}
-	field := binary.BigEndian.AppendUint32(nil, uint32(len(moved)))
-	return moved, q.writeSync(ctx, binary.BigEndian.AppendUint64(field, uint64(at)), offSnapshots)
+	return moved, q.writeFields(ctx, offSnapshots, uint32(len(moved)), at)
 }
 
 // marshalSnapshot is the entry of a new snapshot with an L1 table of so many entries.
 func marshalSnapshot(s driver.Snapshot, l1Off int64, l1Entries int) []byte {
-	be := binary.BigEndian
-	b := be.AppendUint64(nil, uint64(l1Off))
-	b = be.AppendUint32(b, uint32(l1Entries))
-	b = be.AppendUint16(b, uint16(len(s.ID)))
-	b = be.AppendUint16(b, uint16(len(s.Name)))
-	b = be.AppendUint32(b, uint32(s.Time.Unix()))
-	b = be.AppendUint32(b, uint32(s.Time.Nanosecond()))
-	b = be.AppendUint64(b, uint64(s.VMClock))
-	b = be.AppendUint32(b, 0) // machine state of 32 bits
-	b = be.AppendUint32(b, knownExtra)
-	b = be.AppendUint64(b, uint64(s.VMStateSize))
-	b = be.AppendUint64(b, uint64(s.Size))
-	b = be.AppendUint64(b, uint64(s.ICount))
+	const state32 = uint32(0) // size of the machine state
+	b := appendFields(nil, l1Off, uint32(l1Entries), uint16(len(s.ID)), uint16(len(s.Name)),
+		uint32(s.Time.Unix()), uint32(s.Time.Nanosecond()), s.VMClock, state32, uint32(knownExtra),
+		s.VMStateSize, s.Size, s.ICount)
 	return append(append(b, s.ID...), s.Name...)
 }
 

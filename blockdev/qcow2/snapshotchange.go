@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"context"
-	"encoding/binary"
 	"math"
 	"slices"
 	"strconv"
@@ -51,10 +50,10 @@ func (q *image) CreateSnapshot(
 ) (s driver.Snapshot, err error) {
 	switch {
 	case len(name) > maxSnapshotName:
-		return s, refuse(syscall.EINVAL, "The name of a snapshot has at most %d bytes",
+		return s, invalid("The name of a snapshot has at most %d bytes",
 			maxSnapshotName)
 	case slices.Contains([]byte(name), 0):
-		return s, refuse(syscall.EINVAL, "The name of a snapshot has no zero bytes")
+		return s, invalid("The name of a snapshot has no zero bytes")
 	}
 	err = q.changeSnapshots(ctx, func(ctx context.Context) (err error) {
 		s, err = q.createSnapshot(ctx, name, now)
@@ -131,19 +130,7 @@ func (q *image) changeSnapshots(ctx context.Context, do func(ctx context.Context
 	if err := q.WaitIdle(ctx, 0, math.MaxInt64); err != nil {
 		return err
 	}
-	if err := q.flushCaches(ctx); err != nil {
-		return err
-	}
-	if err := q.barrier(ctx); err != nil {
-		return err
-	}
-	if err := do(ctx); err != nil {
-		return err
-	}
-	if err := q.flushCaches(ctx); err != nil {
-		return err
-	}
-	return q.barrier(ctx)
+	return inOrder(ctx, q.flushCaches, q.barrier, do, q.flushCaches, q.barrier)
 }
 
 // unbalanced calls do, which changes refcounts and copied flags that lie in different clusters of
@@ -262,7 +249,7 @@ func (q *image) applySnapshot(ctx context.Context, s snapshot, size int64) error
 	if err := q.share(ctx, l1); err != nil {
 		return err
 	}
-	old, oldAt := q.l1, int64(q.hdr.l1Off)
+	old, oldAt := q.l1, int64(q.hdr.L1Off)
 	err = q.switchL1(ctx, copiedCleared(l1, q.l1Entries(size)), size)
 	switch {
 	case unsettled(err):
@@ -286,17 +273,12 @@ func (q *image) switchL1(ctx context.Context, table []uint64, size int64) error 
 	if err != nil {
 		return err
 	}
-	be := binary.BigEndian
-	fields := be.AppendUint64(nil, uint64(size))
-	fields = be.AppendUint32(fields, q.hdr.crypt)
-	fields = be.AppendUint32(fields, uint32(len(table)))
-	fields = be.AppendUint64(fields, uint64(at))
-	err = q.writeSync(ctx, fields, offSize)
+	err = q.writeFields(ctx, offSize, size, q.hdr.Crypt, uint32(len(table)), at)
 	if err != nil && !unsettled(err) {
 		q.free(ctx, at, int64(len(table))*l1EntrySize, discardNever)
 		return err
 	}
-	q.l1, q.hdr.l1Off, q.hdr.l1Size, q.hdr.size = table, uint64(at), uint32(len(table)),
+	q.l1, q.hdr.L1Off, q.hdr.L1Size, q.hdr.Size = table, uint64(at), uint32(len(table)),
 		uint64(size)
 	if resized := q.installSize(ctx, size); err == nil {
 		err = resized
@@ -307,7 +289,7 @@ func (q *image) switchL1(ctx context.Context, table []uint64, size int64) error 
 // checkDisk refuses a length that no disk in this image can have.
 func (q *image) checkDisk(size int64) error {
 	if size < 0 || size%driver.SectorSize != 0 || size > q.maxDisk() {
-		return refuse(syscall.EINVAL, "The snapshot is said to be of a disk of %d bytes", size)
+		return invalid("The snapshot is said to be of a disk of %d bytes", size)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ var errUncounted error = &driver.Refusal{
 // table before, and may change it; nil leaves all as it is. A walk that is repeated meets the same
 // runs in the same order.
 func (q *image) eachReference(
-	ctx context.Context, l1 []uint64, visit func(slice) error, do func(format.Span) error,
+	ctx context.Context, l1 []uint64, visit func(slice), do func(format.Span) error,
 ) error {
 	for i, w := range l1 {
 		at := int64(w & offsetMask)
@@ -33,36 +33,43 @@ func (q *image) eachReference(
 		if q.within(at) != 0 {
 			return q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(at), hex(i))
 		}
-		for part := int64(0); part < q.cluster; part += q.l2.Unit {
-			if err := q.eachInSlice(ctx, at, part, visit, do); err != nil {
-				return err
+		err := q.eachPart(ctx, at, func(s slice) error {
+			if visit != nil {
+				visit(s)
 			}
+			return q.eachInSlice(ctx, s, do)
+		})
+		if err == nil {
+			err = do(format.Span{Off: at, Len: q.cluster})
 		}
-		if err := do(format.Span{Off: at, Len: q.cluster}); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// eachInSlice is eachReference for a part of the L2 table at tableAt.
-func (q *image) eachInSlice(
-	ctx context.Context, tableAt, part int64, visit func(slice) error, do func(format.Span) error,
-) error {
-	if err := format.Interrupted(ctx); err != nil {
-		return err
-	}
-	t, err := q.l2.Get(ctx, tableAt+part)
-	if err != nil {
-		return err
-	}
-	defer q.l2.Put(t)
-	s := slice{t, &q.geometry, tableAt}
-	if visit != nil {
-		if err := visit(s); err != nil {
+// eachPart calls do for one part after the other of the L2 table at at.
+func (q *image) eachPart(ctx context.Context, at int64, do func(slice) error) error {
+	for part := at; part < at+q.cluster; part += q.l2.Unit {
+		if err := format.Interrupted(ctx); err != nil {
+			return err
+		}
+		t, err := q.l2.Get(ctx, part)
+		if err != nil {
+			return err
+		}
+		err = do(slice{t, &q.geometry, at})
+		q.l2.Put(t)
+		if err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// eachInSlice calls do for what the entries of a part of an L2 table refer to, run by run.
+func (q *image) eachInSlice(ctx context.Context, s slice, do func(format.Span) error) error {
 	var run format.Span
 	for i := range s.slots() {
 		e := s.entry(i)
@@ -72,7 +79,7 @@ func (q *image) eachInSlice(
 		}
 		if q.clusterType(e) != compressed && q.within(place.Off) != 0 {
 			return q.corruptBy(ctx, &driver.ClusterOffsetError{
-				Offset: place.Off, Table: tableAt, Index: int64(part/q.entrySize + i),
+				Offset: place.Off, Table: s.tableAt, Index: (s.Off-s.tableAt)/q.entrySize + i,
 			})
 		}
 		if run.Len > 0 && run.End() == place.Off && q.within(place.Off) == 0 &&
@@ -109,7 +116,7 @@ func (q *image) share(ctx context.Context, l1 []uint64) error {
 	}
 	q.undoShare(ctx, l1, counted)
 	if driver.Errno(err) == syscall.EINVAL {
-		return refuse(syscall.EINVAL, "Refcounts of %d bits cannot count one more snapshot",
+		return invalid("Refcounts of %d bits cannot count one more snapshot",
 			1<<q.refOrder)
 	}
 	return err
@@ -146,7 +153,7 @@ func (q *image) unshare(ctx context.Context, l1 []uint64) error {
 }
 
 // clearCopied takes the copied flags out of a part of an L2 table.
-func (q *image) clearCopied(s slice) error {
+func (q *image) clearCopied(s slice) {
 	changed := false
 	for i := range s.slots() {
 		if e := s.entry(i); e.desc&flagCopied != 0 && q.clusterType(e).hasHost() {
@@ -158,7 +165,6 @@ func (q *image) clearCopied(s slice) error {
 	if changed {
 		q.l2.Changed(s.Table)
 	}
-	return nil
 }
 
 // updateCopied makes the copied flags of the active tables say which refcounts are one.
@@ -171,10 +177,9 @@ func (q *image) updateCopied(ctx context.Context) error {
 		if at == 0 {
 			continue
 		}
-		for part := int64(0); part < q.cluster; part += q.l2.Unit {
-			if err := q.updateSlice(ctx, &r, at, part); err != nil {
-				return err
-			}
+		err := q.eachPart(ctx, at, func(s slice) error { return q.updateSlice(ctx, &r, s) })
+		if err != nil {
+			return err
 		}
 		want, err := r.flagged(ctx, w, at)
 		if err != nil {
@@ -189,17 +194,8 @@ func (q *image) updateCopied(ctx context.Context) error {
 	return q.writeL1(ctx)
 }
 
-// updateSlice is updateCopied for a part of the L2 table at tableAt.
-func (q *image) updateSlice(ctx context.Context, r *refcounts, tableAt, part int64) error {
-	if err := format.Interrupted(ctx); err != nil {
-		return err
-	}
-	t, err := q.l2.Get(ctx, tableAt+part)
-	if err != nil {
-		return err
-	}
-	defer q.l2.Put(t)
-	s := slice{t, &q.geometry, tableAt}
+// updateSlice is updateCopied for a part of an L2 table.
+func (q *image) updateSlice(ctx context.Context, r *refcounts, s slice) error {
 	for i := range s.slots() {
 		e := s.entry(i)
 		if !q.clusterType(e).hasHost() {
@@ -211,7 +207,7 @@ func (q *image) updateSlice(ctx context.Context, r *refcounts, tableAt, part int
 		}
 		if want != e.desc {
 			s.set(i, entry{want, e.bitmap})
-			q.l2.Changed(t)
+			q.l2.Changed(s.Table)
 		}
 	}
 	return nil
@@ -229,11 +225,7 @@ func (r *refcounts) flagged(ctx context.Context, entry uint64, at int64) (uint64
 // writeL1 writes the whole active L1 table where it is. Only flags may have changed: a crash may
 // leave some of its sectors as they were.
 func (q *image) writeL1(ctx context.Context) error {
-	at := int64(q.hdr.l1Off)
-	if err := q.guardMetadata(ctx, overL1, at, int64(len(q.l1))*l1EntrySize); err != nil {
-		return err
-	}
-	return q.writeWords(ctx, q.l1, at)
+	return q.writeTable(ctx, overL1, q.l1, int64(q.hdr.L1Off))
 }
 
 // copiedCleared is an L1 table without copied flags, with n entries.
@@ -255,14 +247,8 @@ func (q *image) storeL1(ctx context.Context, l1 []uint64) (at int64, err error) 
 	if at, err = q.allocate(ctx, n); err != nil {
 		return 0, err
 	}
-	if err = q.guardMetadata(ctx, 0, at, n); err == nil {
-		err = q.writeWords(ctx, l1, at)
-	}
-	if err == nil {
-		err = q.flushCaches(ctx)
-	}
-	if err == nil {
-		err = q.file.Flush(ctx)
+	if err = q.writeTable(ctx, 0, l1, at); err == nil {
+		err = inOrder(ctx, q.flushCaches, q.file.Flush)
 	}
 	if err != nil {
 		q.free(ctx, at, n, discardNever)

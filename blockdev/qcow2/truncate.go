@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"context"
-	"encoding/binary"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -54,11 +53,10 @@ var errResizeV2 error = &driver.Refusal{
 
 // setSize writes the new length into the header and takes it over.
 func (q *image) setSize(ctx context.Context, size int64) error {
-	if err := q.writeSync(ctx, binary.BigEndian.AppendUint64(nil, uint64(size)),
-		offSize); err != nil {
+	if err := q.writeFields(ctx, offSize, size); err != nil {
 		return refuseWith(err, "Failed to update the image size")
 	}
-	q.hdr.size = uint64(size)
+	q.hdr.Size = uint64(size)
 	return q.installSize(ctx, size)
 }
 
@@ -66,8 +64,7 @@ func (q *image) setSize(ctx context.Context, size int64) error {
 func (q *image) installSize(ctx context.Context, size int64) error {
 	q.size.Store(size)
 	q.vmState.Store(q.l1Entries(size) << q.l1Shift())
-	s, err := parseSettings(&q.geometry, &q.given.config, size, q.unmap,
-		q.hdr.compatible&compatLazyRefcounts != 0)
+	s, err := q.parseSettings(size)
 	if err != nil {
 		return err
 	}
@@ -78,7 +75,7 @@ func (q *image) installSize(ctx context.Context, size int64) error {
 // of the file.
 func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) error {
 	if p != driver.PreallocOff {
-		return refuse(syscall.EINVAL, "Preallocation can't be used for shrinking an image")
+		return invalid("Preallocation can't be used for shrinking an image")
 	}
 	from := q.roundUp(size)
 	if err := q.WaitIdle(ctx, from, old-from); err != nil {
@@ -98,10 +95,7 @@ func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) 
 	if err := q.l2.Flush(ctx); err != nil {
 		return refuseWith(err, "Failed to discard cropped clusters")
 	}
-	if err := q.shrinkReftable(ctx); err != nil {
-		return refuseWith(err, "Failed to discard unused refblocks")
-	}
-	if err := q.barrier(ctx); err != nil {
+	if err := inOrder(ctx, q.shrinkReftable, q.barrier); err != nil {
 		return refuseWith(err, "Failed to discard unused refblocks")
 	}
 	end := q.fileLength()
@@ -148,12 +142,8 @@ func (q *image) lastCluster(ctx context.Context, n int64) (int64, error) {
 // lastInBlock is the index of the last cluster in use, up to cluster, that its refcount block
 // counts; -1 if there is none.
 func (q *image) lastInBlock(ctx context.Context, cluster int64) (int64, error) {
-	at, err := q.blockAt(ctx, cluster)
-	if err != nil || at == 0 {
-		return -1, err
-	}
-	block, err := q.refs.Get(ctx, at)
-	if err != nil {
+	block, err := q.blockOf(ctx, cluster)
+	if block == nil {
 		return -1, err
 	}
 	defer q.refs.Put(block)
@@ -171,26 +161,16 @@ func (q *image) shrinkReftable(ctx context.Context) error {
 		if err := format.Interrupted(ctx); err != nil {
 			return err
 		}
-		at, err := q.blockAt(ctx, int64(i)<<q.blockBits)
+		t, err := q.blockOf(ctx, int64(i)<<q.blockBits)
 		if err != nil {
 			return err
 		}
-		if at == 0 {
-			continue
-		}
-		t, err := q.refs.Get(ctx, at)
-		if err != nil {
-			return err
-		}
-		if !q.countsNothing(t, int64(i)) {
+		if t != nil && !q.countsNothing(t, int64(i)) {
 			words[i] = w
 		}
 		q.refs.Put(t)
 	}
-	err := q.writeWords(ctx, words, int64(q.hdr.reftableOff))
-	if err == nil {
-		err = q.file.Flush(ctx)
-	}
+	err := q.writeWordsSync(ctx, words, int64(q.hdr.ReftableOff))
 	for i, w := range q.reftable {
 		if w == 0 || words[i] != 0 {
 			continue
@@ -219,18 +199,14 @@ func (q *image) countsNothing(t *format.Table, i int64) bool {
 // dropBlock gives back a refcount block that the file's refcount table no longer has.
 func (q *image) dropBlock(ctx context.Context, at int64) error {
 	cluster := at >> q.clusterBits
-	holder, err := q.blockAt(ctx, cluster)
+	holder, err := q.blockOf(ctx, cluster)
 	if err != nil {
 		return err
 	}
-	if holder != 0 {
-		t, err := q.refs.Get(ctx, holder)
-		if err != nil {
-			return err
-		}
-		q.setRefcount(t.Data, q.inBlock(cluster), 0)
-		q.refs.Changed(t)
-		q.refs.Put(t)
+	if holder != nil {
+		q.setRefcount(holder.Data, q.inBlock(cluster), 0)
+		q.refs.Changed(holder)
+		q.refs.Put(holder)
 	}
 	q.nextFree = min(q.nextFree, cluster)
 	q.refs.Forget(at, q.cluster)
@@ -275,9 +251,7 @@ func (q *image) grow(ctx context.Context, old, size int64, p driver.Prealloc) er
 		err = q.hide(ctx, old, size)
 	}
 	if err == nil && p != driver.PreallocOff {
-		if err = q.writeCaches(ctx); err != nil {
-			err = refuseWith(err, "Failed to flush the preallocated area to disk")
-		}
+		err = refuseWith(q.writeCaches(ctx), "Failed to flush the preallocated area to disk")
 	}
 	return err
 }
@@ -310,10 +284,8 @@ func (q *image) hide(ctx context.Context, old, size int64) error {
 			return refuseWith(err, "Failed to zero out new clusters")
 		}
 	}
-	if err := q.writeZeroes(ctx, old, min(start, size)-old); err != nil {
-		return refuseWith(err, "Failed to zero out the new area")
-	}
-	return nil
+	return refuseWith(q.writeZeroes(ctx, old, min(start, size)-old),
+		"Failed to zero out the new area")
 }
 
 // zeroEdge clears what the last cluster holds behind the old end: a program that shrank the image
@@ -341,11 +313,8 @@ func (q *image) writeZeroes(ctx context.Context, off, n int64) error {
 		return nil
 	}
 	q.Unlock()
-	err := q.WriteVec(ctx, driver.Vec{make([]byte, n)}, off, 0)
-	if lockErr := q.LockAnyway(ctx); lockErr != nil {
-		return lockErr
-	}
-	return err
+	defer func() { _ = q.LockAnyway(ctx) }() // its context never ends
+	return q.WriteVec(ctx, driver.Vec{make([]byte, n)}, off, 0)
 }
 
 // preallocate gives the guest bytes from old to size places in the file that are not written, but
@@ -397,14 +366,7 @@ func (q *image) commitEmpty(ctx context.Context, p format.WriteRun) error {
 		a.Empty = true
 		err := q.zeroOld(ctx, a)
 		if err == nil {
-			q.Unlock()
-			err = q.CopyAround(ctx, a, nil)
-			if lockErr := q.LockAnyway(ctx); lockErr != nil {
-				return lockErr
-			}
-		}
-		if err == nil {
-			err = q.Commit(ctx, a)
+			err = q.copyAndCommit(ctx, a)
 		}
 		if err != nil {
 			q.Abandon(ctx, left)
@@ -452,7 +414,7 @@ func (q *image) preallocateData(
 	end = start + clusters<<q.clusterBits
 	if err := q.extendFile(format.Caller(ctx), start, end, p); err != nil {
 		q.free(ctx, start, end-start, discardOther)
-		return prefix(err, "Failed to resize underlying file")
+		return prefix(err, resizeFailed)
 	}
 	return q.enterReserved(ctx, format.Span{Off: start, Len: end - start}, old, hide)
 }
@@ -473,7 +435,7 @@ func (q *image) enterReserved(
 		q.Begin(a)
 		err := format.Interrupted(ctx)
 		if err == nil {
-			err = q.commitReserved(ctx, a)
+			err = q.copyAndCommit(ctx, a)
 		}
 		if err != nil {
 			q.Finish(a)
@@ -489,13 +451,11 @@ func (q *image) enterReserved(
 	return nil
 }
 
-// commitReserved commits an allocation whose clusters read as zeroes, but for what must be copied.
-func (q *image) commitReserved(ctx context.Context, a *format.Allocation) error {
+// copyAndCommit commits an allocation whose clusters read as zeroes, but for what must be copied.
+func (q *image) copyAndCommit(ctx context.Context, a *format.Allocation) error {
 	q.Unlock()
 	err := q.CopyAround(ctx, a, nil)
-	if lockErr := q.LockAnyway(ctx); lockErr != nil {
-		return lockErr
-	}
+	_ = q.LockAnyway(ctx) // its context never ends
 	if err != nil {
 		return err
 	}

@@ -158,7 +158,7 @@ func (q *image) allocation(
 			k, n = q.subRun(e, first)
 			plain = k == normal && first+n > last
 		}
-		if k == invalid {
+		if k == invalidEntry {
 			return nil, q.corrupt(ctx, "Invalid cluster entry found (L2 offset: %s, L2 index: %s)",
 				hex(s.tableAt), hex(slot+i))
 		}
