@@ -437,3 +437,27 @@ func TestDataFileCrash(t *testing.T) {
 	}
 	t.Error("nobody misses the flush of the data file")
 }
+
+// TestDataFileAmend reads what is at the start of the data file after another width of refcounts:
+// no other cluster has a place at 0.
+func TestDataFileAmend(t *testing.T) {
+	m := newExternal(t, shape{Version: 3, ClusterBits: 12, RefcountBits: 16, Compression: "zlib"},
+		false, false, 1)
+	defer m.close()
+	ctx := context.Background()
+	want := bytes.Repeat([]byte{7}, 4096)
+	if err := m.dev.Write(ctx, driver.Vec{want}, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.dev.Amend(ctx, options("refcount_bits", "32")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	if err := m.dev.Read(ctx, driver.Vec{got}, 0, 0); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("byte 0 is %d: %v", got[0], err)
+	}
+	err := m.dev.Write(ctx, driver.Vec{want}, 4096, driver.Compressed)
+	if !errors.Is(err, syscall.ENOTSUP) {
+		t.Errorf("compressed: %v", err)
+	}
+}
