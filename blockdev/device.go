@@ -243,7 +243,7 @@ func (d *Device) Close() error {
 	d.mu.Lock() // let a reopen end
 	defer d.mu.Unlock()
 	ctx, top := context.Background(), d.tree.top.guard
-	r, err := top.tracker.holdToClose(ctx)
+	r, err := top.tracker.hold(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -107,9 +107,9 @@ func (d *Device) onBitmaps(ctx context.Context, off, n int64,
 // noBitmaps refuses what nobody can do: there are bitmaps inside of some formats only, and those
 // that a server tells of cannot be changed.
 func (d *Device) noBitmaps(op Op) error {
-	text := "images of the format %s have no bitmaps"
+	lack := "have no bitmaps"
 	if _, remote := driver.FindBitmaps(d.top); remote {
-		text += " that can be changed from here"
+		lack += " that can be changed from here"
 	}
-	return d.wrap(op, 0, 0, driver.RefuseAs(ErrNotSupported, text, d.tree.root.driver.Name))
+	return d.wrap(op, 0, 0, d.lacks(lack))
 }

@@ -100,34 +100,48 @@ func (d *Device) CheckClusters(ctx context.Context,
 func check[C any](ctx context.Context, d *Device, lack string,
 	do func(checker C) (CheckResult, error),
 ) (result CheckResult, err error) {
-	if err := d.enter(opCheck, 0, 0); err != nil {
-		return result, err
-	}
-	checker, ok := driver.Find[C](d.top)
+	err = d.alone(ctx, opCheck, with(
+		func() (C, error) { return find[C](d, lack) },
+		func(checker C) error {
+			result, err = do(checker)
+			return err
+		}))
+	return result, err
+}
+
+// find is the first node of the stack that is a T. Formats without one do as lack says.
+func find[T any](d *Device, lack string) (T, error) {
+	t, ok := driver.Find[T](d.top)
 	if !ok {
-		return result, d.wrap(opCheck, 0, 0, driver.RefuseAs(ErrNotSupported,
-			"images of the format %s %s", d.tree.root.driver.Name, lack))
+		return t, d.lacks(lack)
 	}
-	tracker := &d.tree.top.guard.tracker
-	r, err := tracker.hold(ctx)
-	if err != nil {
-		return result, d.wrap(opCheck, 0, 0, err)
+	return t, nil
+}
+
+// lacks refuses what images of the format lack.
+func (d *Device) lacks(what string) error {
+	return driver.RefuseAs(ErrNotSupported, "images of the format %s %s", d.tree.root.driver.Name,
+		what)
+}
+
+// with is a request to what find finds.
+func with[T any](find func() (T, error), do func(T) error) func() error {
+	return func() error {
+		t, err := find()
+		if err != nil {
+			return err
+		}
+		return do(t)
 	}
-	defer tracker.end(r)
-	result, err = do(checker)
-	return result, d.wrap(opCheck, 0, 0, err)
 }
 
 // Snapshots lists the snapshots inside the image, in its order. ENOTSUP if the format has none.
 func (d *Device) Snapshots(ctx context.Context) (list []Snapshot, err error) {
-	s, err := d.snapshotter(opSnapshots)
-	if err != nil {
-		return nil, err
-	}
-	err = d.control(ctx, opSnapshots, 0, 0, func() error {
-		list, err = s.Snapshots(ctx)
-		return err
-	})
+	err = d.control(ctx, opSnapshots, 0, 0,
+		with(d.snapshotter, func(s driver.Snapshotter) error {
+			list, err = s.Snapshots(ctx)
+			return err
+		}))
 	return list, err
 }
 
@@ -164,29 +178,12 @@ func (d *Device) DeleteSnapshot(ctx context.Context, which string) (deleted Snap
 func (d *Device) changeSnapshots(ctx context.Context, op Op,
 	do func(driver.Snapshotter) error,
 ) error {
-	if err := d.enter(op, 0, 0); err != nil {
-		return err
-	}
-	s, err := d.snapshotter(op)
-	if err != nil {
-		return err
-	}
-	tracker := &d.tree.top.guard.tracker
-	r, err := tracker.hold(ctx)
-	if err != nil {
-		return d.wrap(op, 0, 0, err)
-	}
-	defer tracker.end(r)
-	return d.wrap(op, 0, 0, do(s))
+	return d.alone(ctx, op, with(d.snapshotter, do))
 }
 
 // snapshotter is the format that has snapshots.
-func (d *Device) snapshotter(op Op) (driver.Snapshotter, error) {
-	if s, ok := driver.Find[driver.Snapshotter](d.top); ok {
-		return s, nil
-	}
-	text := "images of the format " + d.tree.root.driver.Name + " have no snapshots"
-	return nil, d.wrap(op, 0, 0, driver.RefuseAs(driver.ErrNotSupported, "%s", text))
+func (d *Device) snapshotter() (driver.Snapshotter, error) {
+	return find[driver.Snapshotter](d, "have no snapshots")
 }
 
 // ReportZones describes at most limit zones of a zoned device, from the one that holds off on.

@@ -8,25 +8,19 @@ import (
 
 // KeySlots lists the slots that the key of an encrypted image is kept in. ENOTSUP if it keeps none.
 func (d *Device) KeySlots(ctx context.Context) (list []driver.KeySlot, err error) {
-	err = d.control(ctx, opKeySlots, 0, 0, func() error {
-		k, err := d.keeper()
-		if err == nil {
-			list = k.KeySlots()
-		}
-		return err
-	})
+	err = d.control(ctx, opKeySlots, 0, 0, with(d.keeper, func(k driver.Keeper) error {
+		list = k.KeySlots()
+		return nil
+	}))
 	return list, err
 }
 
 // FindKey is the slot that a passphrase opens.
 func (d *Device) FindKey(ctx context.Context, passphrase driver.Secret) (slot int, err error) {
-	err = d.control(ctx, opKeySlots, 0, 0, func() error {
-		k, err := d.keeper()
-		if err == nil {
-			slot, err = k.FindKey(ctx, passphrase)
-		}
+	err = d.control(ctx, opKeySlots, 0, 0, with(d.keeper, func(k driver.Keeper) error {
+		slot, err = k.FindKey(ctx, passphrase)
 		return err
-	})
+	}))
 	return slot, err
 }
 
@@ -48,20 +42,7 @@ func (d *Device) RemoveKey(ctx context.Context, slot int) error {
 
 // changeKeys makes a request that is alone on the device.
 func (d *Device) changeKeys(ctx context.Context, op Op, do func(driver.Keeper) error) error {
-	if err := d.enter(op, 0, 0); err != nil {
-		return err
-	}
-	k, err := d.keeper()
-	if err != nil {
-		return d.wrap(op, 0, 0, err)
-	}
-	tracker := &d.tree.top.guard.tracker
-	r, err := tracker.hold(ctx)
-	if err != nil {
-		return d.wrap(op, 0, 0, err)
-	}
-	defer tracker.end(r)
-	return d.wrap(op, 0, 0, do(k))
+	return d.alone(ctx, op, with(d.keeper, do))
 }
 
 // keeper is what keeps the key of the image.

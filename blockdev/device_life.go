@@ -32,8 +32,7 @@ func (d *Device) Empty(ctx context.Context) error {
 func (d *Device) changeOverlay(ctx context.Context, op Op, do func(driver.Overlay) error) error {
 	o, ok := d.tree.root.guard.node.(driver.Overlay)
 	if !ok {
-		return d.wrap(op, 0, 0, driver.RefuseAs(ErrNotSupported,
-			"images of the format %s have no backing file", d.tree.root.driver.Name))
+		return d.wrap(op, 0, 0, d.lacks("have no backing file"))
 	}
 	return d.alone(ctx, op, func() error {
 		defer d.written()
@@ -47,7 +46,7 @@ func (d *Device) alone(ctx context.Context, op Op, do func() error) error {
 		return err
 	}
 	tracker := &d.tree.top.guard.tracker
-	r, err := tracker.hold(ctx)
+	r, err := tracker.hold(ctx, false)
 	if err != nil {
 		return d.wrap(op, 0, 0, err)
 	}

@@ -422,7 +422,7 @@ func (g *guard) Truncate(ctx context.Context, size int64, p Prealloc, f Flags) (
 	}
 	done := g.begin("truncate", size, 0, f)
 	defer func() { done(err) }()
-	r, err := g.tracker.hold(ctx)
+	r, err := g.tracker.hold(ctx, false)
 	if err != nil {
 		return err
 	}

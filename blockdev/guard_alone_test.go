@@ -206,7 +206,7 @@ func TestTrackerCloses(t *testing.T) {
 		t.Fatal(err)
 	}
 	queued.Of.queued = true
-	r, err := tr.holdToClose(t.Context())
+	r, err := tr.hold(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)
 	}

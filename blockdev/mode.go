@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -100,15 +101,8 @@ func (g *guard) setMode(m Mode) {
 
 // detectMode is what a value of detect-zeroes means.
 func detectMode(s string) (mode int32, known bool) {
-	switch s {
-	case "off":
-		return detectOff, true
-	case "on":
-		return detectOn, true
-	case "unmap":
-		return detectUnmap, true
-	}
-	return detectOff, false
+	i := slices.Index([]string{detectOff: "off", detectOn: "on", detectUnmap: "unmap"}, s)
+	return int32(i), i >= 0
 }
 
 func (g *guard) setDetectZeroes(s string) {

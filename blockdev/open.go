@@ -502,11 +502,9 @@ func (n *treeNode) noBacking() error {
 // unknownOption is the first option that neither the generic layer, the driver nor a child takes.
 func (n *treeNode) unknownOption() (key string, found bool) {
 	for _, key := range n.options.Keys() {
-		if key == "driver" || driver.Declared(nodeKeys(), key) ||
-			driver.Declared(n.driver.Keys(), key) || n.childTakes(key) {
-			continue
+		if !n.knows(key) {
+			return key, true
 		}
-		return key, true
 	}
 	return "", false
 }
@@ -523,8 +521,8 @@ func (n *treeNode) childTakes(key string) bool {
 // close closes all nodes, parents first, and returns the first error.
 func (t *tree) close() error {
 	var first error
-	for i := len(t.nodes) - 1; i >= 0; i-- {
-		if err := t.nodes[i].guard.Close(); err != nil && first == nil {
+	for _, n := range slices.Backward(t.nodes) {
+		if err := n.guard.Close(); first == nil {
 			first = err
 		}
 	}

@@ -20,7 +20,7 @@ func (d *Device) Reopen(ctx context.Context, change *Options) error {
 		return err
 	}
 	tracker := &d.tree.top.guard.tracker
-	held, err := tracker.hold(ctx)
+	held, err := tracker.hold(ctx, false)
 	if err != nil {
 		return err
 	}

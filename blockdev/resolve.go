@@ -91,18 +91,18 @@ func (t *tree) expandJSON(s *spec) error {
 
 // driverFor is the driver for a purpose, nil if there is none.
 func (t *tree) driverFor(p driver.Purpose) *Driver {
-	for i := range t.cfg.Drivers {
-		if t.cfg.Drivers[i].Purpose == p {
-			return &t.cfg.Drivers[i]
-		}
-	}
-	return nil
+	return t.first(func(d *Driver) bool { return d.Purpose == p })
 }
 
 func (t *tree) driver(name string) *Driver {
+	return t.first(func(d *Driver) bool { return d.Name == name })
+}
+
+// first is the first driver that is as wanted, nil if none is.
+func (t *tree) first(wanted func(*Driver) bool) *Driver {
 	for i := range t.cfg.Drivers {
-		if t.cfg.Drivers[i].Name == name {
-			return &t.cfg.Drivers[i]
+		if d := &t.cfg.Drivers[i]; wanted(d) {
+			return d
 		}
 	}
 	return nil
@@ -132,14 +132,11 @@ func (t *tree) findProtocol(name string, prefixes bool) (*Driver, error) {
 	if !ok || !prefixes {
 		scheme = "file"
 	}
-	for i := range t.cfg.Drivers {
-		for _, s := range t.cfg.Drivers[i].Schemes {
-			if s == scheme {
-				return &t.cfg.Drivers[i], nil
-			}
-		}
+	d := t.first(func(d *Driver) bool { return slices.Contains(d.Schemes, scheme) })
+	if d == nil {
+		return nil, driver.Refuse("Unknown protocol '%s'", scheme)
 	}
-	return nil, driver.Refuse("Unknown protocol '%s'", scheme)
+	return d, nil
 }
 
 // probeSize is how much of a file format drivers may look at, in bytes.

@@ -69,18 +69,10 @@ func (t *tracker) enterControl(ctx context.Context) (*tracked, error) {
 	return t.enter(ctx, controlOff, controlEnd-controlOff)
 }
 
-// hold waits until nothing else is under way, and keeps all others waiting until end.
-func (t *tracker) hold(ctx context.Context) (*tracked, error) {
-	return t.holdBut(ctx, false)
-}
-
-// holdToClose is hold, but does not wait for requests in batch queues: their owner may be the
-// caller. What waits when close was called, and what comes after it, fails.
-func (t *tracker) holdToClose(ctx context.Context) (*tracked, error) {
-	return t.holdBut(ctx, true)
-}
-
-func (t *tracker) holdBut(ctx context.Context, closing bool) (*tracked, error) {
+// hold waits until nothing else is under way, and keeps all others waiting until end. With closing
+// it does not wait for requests in batch queues: their owner may be the caller. What waits when
+// close was called, and what comes after it, fails.
+func (t *tracker) hold(ctx context.Context, closing bool) (*tracked, error) {
 	r := t.begin(0, controlEnd)
 	r.Of.closing = closing
 	if err := t.serialise(ctx, r, 1); err != nil {
@@ -119,10 +111,10 @@ func (t *tracker) wait(ctx context.Context, r *tracked) error {
 func (t *tracker) waitLocked(ctx context.Context, r *tracked) error {
 	for {
 		c := t.conflict(r)
-		if c == nil && t.closed {
+		switch {
+		case c == nil && t.closed:
 			return os.ErrClosed
-		}
-		if c == nil {
+		case c == nil:
 			return nil
 		}
 		r.Of.waits = true
