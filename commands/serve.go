@@ -196,6 +196,10 @@ func (j *serveJob) settle(ctx context.Context, s *session.Session, list []served
 	return j.findBitmaps(ctx, s, list)
 }
 
+// maxUntold is how many comings and goings of clients are remembered until somebody reads of them.
+// Later ones are left out, which their numbers show.
+const maxUntold = 1024
+
 // served is an image that is served.
 type served struct {
 	name    string // of the export
@@ -286,10 +290,21 @@ func (j *serveJob) serve(
 		add, end = s.Track("serve", 0)
 	}
 	defer end()
-	notices, ended := make(chan nbdserver.Notice), make(chan error)
+	notices, ended := make(chan nbdserver.Notice, maxUntold), make(chan error, 1)
 	server.Moved = add
-	server.Notify = func(n nbdserver.Notice) { notices <- n }
-	go func() { ended <- server.Serve(ctx, l) }()
+	server.Notify = func(n nbdserver.Notice) {
+		select { // who does not read what is said keeps no client waiting
+		case notices <- n:
+		default:
+		}
+	}
+	settled := func() {}
+	go func() {
+		err := server.Serve(ctx, l)
+		settled = s.Hurry()
+		close(notices)
+		ended <- err
+	}()
 	say := func(e event.Event) {
 		s.Emit(e)
 		s.Printer.Flush() // somebody waits to hear it
@@ -302,17 +317,15 @@ func (j *serveJob) serve(
 			Unasked: j.where.isHanded() && !j.verbose,
 		})
 	}
-	for {
-		select {
-		case n := <-notices:
-			say(j.client(n))
-		case err := <-ended:
-			if err != nil {
-				return event.FailOp("serve", err)
-			}
-			return nil
-		}
+	for n := range notices {
+		say(j.client(n))
 	}
+	err = <-ended
+	settled()
+	if err != nil {
+		return event.FailOp("serve", err)
+	}
+	return nil
 }
 
 func (j *serveJob) server(list []served) *nbdserver.Server {

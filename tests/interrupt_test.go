@@ -78,6 +78,22 @@ type started struct {
 // start starts the program and waits until it has said something, on either stream.
 func (p program) start(t *testing.T, dir, stdin string, args ...string) *started {
 	t.Helper()
+	s := p.command(t, dir, args...)
+	spoken := make(chan struct{}, 1)
+	s.cmd.Stdin = strings.NewReader(stdin)
+	s.cmd.Stdout, s.cmd.Stderr = &listener{s.out, spoken}, &listener{s.errs, spoken}
+	s.begin(t)
+	select {
+	case <-spoken:
+	case err := <-s.ended:
+		t.Fatalf("ended without a word: %v", err)
+	}
+	return s
+}
+
+// command is a program that was not started yet.
+func (p program) command(t *testing.T, dir string, args ...string) *started {
+	t.Helper()
 	ctx, cancel := context.WithDeadline(t.Context(), hangsAt())
 	t.Cleanup(cancel)
 	s := &started{
@@ -85,19 +101,16 @@ func (p program) start(t *testing.T, dir, stdin string, args ...string) *started
 		errs: &bytes.Buffer{}, ended: make(chan error, 1),
 	}
 	s.cmd.Env, s.cmd.Dir = p.environ(), dir
-	spoken := make(chan struct{}, 1)
-	s.cmd.Stdin = strings.NewReader(stdin)
-	s.cmd.Stdout, s.cmd.Stderr = &listener{s.out, spoken}, &listener{s.errs, spoken}
+	return s
+}
+
+// begin starts it.
+func (s *started) begin(t *testing.T) {
+	t.Helper()
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { s.ended <- s.cmd.Wait() }()
-	select {
-	case <-spoken:
-	case err := <-s.ended:
-		t.Fatalf("ended without a word: %v", err)
-	}
-	return s
 }
 
 // listener keeps the first part of what it gets.

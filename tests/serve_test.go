@@ -8,6 +8,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestServeRemovesItsSocket: a server takes its socket away when it ends, and leaves what another
@@ -144,6 +147,103 @@ func TestServeWithoutOutput(t *testing.T) {
 		_ = c.Run()
 		if _, err := os.Lstat(socket); err == nil || c.ProcessState.ExitCode() != 5 {
 			t.Errorf("%q: %v, the socket: %v", words, c.ProcessState, err)
+		}
+	}
+}
+
+// fill makes a pipe take nothing more.
+func fill(t *testing.T, to *os.File) {
+	t.Helper()
+	conn, err := to.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{4096, 1} {
+		b := make([]byte, n)
+		var failed error
+		for failed == nil {
+			err = conn.Control(func(fd uintptr) { _, failed = unix.Write(int(fd), b) })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if failed != unix.EAGAIN {
+			t.Fatal(failed)
+		}
+	}
+}
+
+// TestServeUnread: a server whose words nobody reads serves all the same, answers nobody's
+// questions, and ends as it was told to, with all in the file. Only standard output counts.
+func TestServeUnread(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		streams, end, status string
+		signals              []syscall.Signal
+	}{
+		{"out", "SIGTERM", "exit 5", []syscall.Signal{syscall.SIGTERM}},
+		{"err", "SIGINT", "exit 130", []syscall.Signal{syscall.SIGINT}},
+		{
+			"err", "SIGUSR1 SIGTERM", "signal SIGTERM",
+			[]syscall.Signal{syscall.SIGUSR1, syscall.SIGTERM},
+		},
+		{"out err", "--once", "exit 5", nil},
+	} {
+		t.Run(c.streams+" "+c.end, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			disk, socket := filepath.Join(dir, "disk"), filepath.Join(dir, "sock")
+			must(t, exec.Command(asBlksh.path, "create", "-f", "raw", disk, "1M"))
+			from, to, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer from.Close()
+			defer to.Close()
+			fill(t, to)
+			args := []string{"serve", "-v", "--unix", socket, "-f", "raw", disk}
+			if c.signals == nil {
+				args = append(args, "--once")
+			}
+			s := asBlksh.command(t, dir, args...)
+			for _, stream := range strings.Fields(c.streams) {
+				if stream == "out" {
+					s.cmd.Stdout = to
+				} else {
+					s.cmd.Stderr = to
+				}
+			}
+			s.begin(t)
+			awaitSocket(t, s, socket)
+			must(t, exec.Command(asBlksh.path, "nbd+unix:///?socket="+socket, "-c",
+				"write -q -P 7 0 64k"))
+			for _, signal := range c.signals {
+				if err := s.cmd.Process.Signal(signal); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if status := s.status(t); status != c.status {
+				t.Errorf("%s, not %s", status, c.status)
+			}
+			must(t, exec.Command(asBlksh.path, disk, "-f", "raw", "-c", "read -q -P 7 0 64k"))
+		})
+	}
+}
+
+// awaitSocket waits until a program listens on a socket. It looks again and again: who has no
+// output can tell nobody.
+func awaitSocket(t *testing.T, s *started, path string) {
+	t.Helper()
+	for {
+		conn, err := net.Dial("unix", path)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case err := <-s.ended:
+			t.Fatalf("ended: %v", err)
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

@@ -41,6 +41,7 @@ type interrupts struct {
 	typed func() bool             // a person types the commands
 	paged func() bool             // a program has the terminal, which deals with Ctrl-C itself
 	quit  func()                  // ends that
+	hurry func()                  // from now on no reader of what is said is waited for
 	// lost is the exit status of a run that lost something, which outweighs any signal; 0 for none.
 	lost int
 
@@ -66,12 +67,21 @@ func (i *interrupts) listen() {
 	notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
 		syscall.SIGUSR1)
 	close(i.listening)
-	for s := range signals {
-		if s == syscall.SIGUSR1 {
+	questions := make(chan struct{}, 1)
+	go func() {
+		for range questions {
 			i.ask()
+		}
+	}()
+	for s := range signals {
+		if s != syscall.SIGUSR1 {
+			i.receive(s.(syscall.Signal))
 			continue
 		}
-		i.receive(s.(syscall.Signal))
+		select { // an answer that nobody reads keeps no other signal from coming here
+		case questions <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -120,6 +130,7 @@ func (i *interrupts) receive(s syscall.Signal) {
 // end ends the program, and with it the command that runs.
 func (i *interrupts) end() {
 	i.over = true
+	i.hurry()
 	if i.cancel != nil {
 		i.tell()
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -46,6 +47,9 @@ type program struct {
 	machine    *script.Machine // nil in the dialects of QEMU
 	parser     *script.Parser  // of the lines that come from outside
 	depth      int             // how many scripts run inside each other
+
+	hurried atomic.Int32 // how many have asked for it, see hurry
+	deaf    sync.Map     // each *os.File that nobody read when there was a hurry
 
 	settings      settings
 	wrongSettings []error
@@ -107,6 +111,7 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 			listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop,
 			tell: p.tellProgress, ask: p.bar.Print, typed: p.interactive,
 			paged: p.pager.Shown, quit: p.pager.Quit, lost: p.dialect.Policy.Lost,
+			hurry: func() { p.hurry() },
 		}
 	}
 	return p.interrupts.status(p.serve(ctx))
@@ -175,7 +180,7 @@ func (p *program) prepare(argv []string, stdout, stderr *os.File) error {
 		ImageOpts: p.options.imageOpts,
 		Raise:     raise, Abort: func() { raise(int(syscall.SIGABRT)) },
 		Ready: func() { p.interrupts.await() }, Trace: p.options.trace.hook(),
-		Ask: p.asker(), Workers: makeRoom,
+		Ask: p.asker(), Workers: makeRoom, Hurry: p.hurry,
 	}
 	if p.native() {
 		p.equip(&cfg, stdout, stderr)

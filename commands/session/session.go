@@ -81,6 +81,9 @@ type Config struct {
 	// Workers is told that n goroutines are going to wait in the kernel, until done is called. It
 	// may be nil.
 	Workers func(n int) (done func())
+	// Hurry has output given up that nobody reads for a while, until done is called. It may
+	// be nil.
+	Hurry func() (done func())
 	// Source runs the commands of a file. nil: nothing comes from elsewhere.
 	Source func(ctx context.Context, name string) error
 	// Reports makes pages about what commands did. It may be zero where no command asks for them.
@@ -145,7 +148,7 @@ func (interrupted) Unwrap() error { return syscall.EINTR }
 type OutputError struct{ Err error }
 
 func (o *OutputError) Error() string {
-	return "standard output: " + driver.ErrnoText(blockdev.Errno(o.Err))
+	return "standard output: " + driver.Spoken(o.Err).Error()
 }
 
 // Unwrap is the error of writing.
@@ -181,6 +184,9 @@ func New(cfg Config) *Session {
 	}
 	if cfg.Ready == nil {
 		cfg.Ready = func() {}
+	}
+	if cfg.Hurry == nil {
+		cfg.Hurry = func() func() { return func() {} }
 	}
 	s := &Session{
 		Config: cfg, byName: map[string]*Image{}, objects: map[string]any{}, meter: &wait.Meter{},
