@@ -50,6 +50,7 @@ type client struct {
 	ended   bool // no further requests are read
 	err     error
 	leaving atomic.Bool // the server ends
+	stalled atomic.Bool // it was hung up on for that
 
 	sending sync.Mutex  // held while replies are written
 	batch   []byte      // replies that are not sent yet
@@ -128,7 +129,16 @@ func (c *client) serve(ctx context.Context) error {
 	if c.leaving.Load() {
 		return nil
 	}
+	if c.stalled.Load() {
+		return errStalled
+	}
 	return cmp.Or(c.err, c.unsent)
+}
+
+// hangUp ends the connection of a client that keeps others waiting.
+func (c *client) hangUp() {
+	c.stalled.Store(true)
+	c.stream.abort()
 }
 
 // watch ends the reading when ctx ends, and some time later everything.

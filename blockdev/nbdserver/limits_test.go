@@ -11,10 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -330,6 +334,92 @@ func TestMemoryOfAll(t *testing.T) {
 	all.Wait()
 	if n := disk.most.Load(); n > limit {
 		t.Errorf("the disk had %d bytes at a time, of %d", n, limit)
+	}
+}
+
+// TestStalled has clients get all of the memory that there is for a request that they do not send
+// to its end, or for a reply that they do not receive. They are hung up on once somebody waits, and
+// one whose request is at the disk is not.
+func TestStalled(t *testing.T) {
+	const limit, short = 8 << 20, 1 << 20
+	for _, c := range []struct {
+		name    string
+		request nbdwire.Request
+		sent    int // bytes of its data
+		runtime bool
+	}{
+		{"write", nbdwire.Request{Command: nbdwire.CmdWrite}, short, false},
+		{"read", nbdwire.Request{Command: nbdwire.CmdRead}, 0, false},
+		{"write, in the runtime", nbdwire.Request{Command: nbdwire.CmdWrite}, short, true},
+		{"read, in the runtime", nbdwire.Request{Command: nbdwire.CmdRead}, 0, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			disk := &busy{
+				Disk: open(t, image(t, limit), blockdev.Mode{}), let: make(chan struct{}),
+				came: make(chan struct{}, 2),
+			}
+			left := make(chan nbdserver.Notice, 4)
+			server := &nbdserver.Server{
+				Exports: []nbdserver.Export{{Disk: disk}}, MaxMemory: limit,
+				StallTime: 50 * time.Millisecond,
+				Notify: func(n nbdserver.Notice) {
+					if n.Left {
+						left <- n
+					}
+				},
+			}
+			path := serveOn(t, server, func(l net.Listener) net.Listener {
+				if c.runtime {
+					return &counted{Listener: l} // whose connections are no sockets
+				}
+				return l
+			})
+			write := nbdwire.Request{Command: nbdwire.CmdWrite, Length: short}
+			var waiting sync.WaitGroup
+			ask := func() {
+				w := dial(t, path, nbdwire.Simple)
+				waiting.Go(func() {
+					if no, err := w.ask(write, make([]byte, short)); no != 0 || err != nil {
+						t.Error(no, err)
+					}
+				})
+			}
+			ask()
+			<-disk.came
+			lazy := dial(t, path, nbdwire.Simple)
+			c.request.Length = limit - short
+			said := append(c.request.Append(nil, lazy.form), make([]byte, c.sent)...)
+			if _, err := lazy.conn.Write(said); err != nil {
+				t.Fatal(err)
+			}
+			if c.request.Command == nbdwire.CmdRead {
+				lazy.skip(16) // it has the memory
+			} else {
+				awaitTaken(t, lazy.conn)
+			}
+			ask()
+			if n := <-left; n.Err == nil || !strings.Contains(n.Err.Error(), "waited") {
+				t.Errorf("%+v", n)
+			}
+			<-disk.came
+			close(disk.let)
+			waiting.Wait()
+		})
+	}
+}
+
+// awaitTaken waits until the other side of a connection has received all that was sent.
+func awaitTaken(t *testing.T, conn net.Conn) {
+	t.Helper()
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n > 0; {
+		err := raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -1,6 +1,10 @@
 package nbdserver
 
-import "sync"
+import (
+	"errors"
+	"sync"
+	"time"
+)
 
 const (
 	// maxMemory is how many bytes of data the requests of one connection may hold at a time. A
@@ -12,16 +16,34 @@ const (
 	// ownMemory is how many bytes each connection may have besides, so that those who hold all the
 	// memory do not keep others from short requests.
 	ownMemory = 256 << 10
+	// stallTime is how long a client may keep others waiting, where a Server says nothing else, and
+	// leastMoved how many bytes it moves meanwhile, not to be hung up on.
+	stallTime, leastMoved = 10 * time.Second, 64 << 10
 )
+
+// errStalled is why a client was hung up on.
+var errStalled = errors.New("moved next to no data while others waited for the memory it has")
 
 // shared bounds the memory of the requests of all connections. Whoever needs more than there is
 // waits, behind those who wait already, and one that needs more than there can be waits until
 // nobody has any.
+//
+// Who has memory and is itself waited for, to send data or to receive it, is in debt. While
+// somebody waits for memory, debtors that move next to nothing are hung up on.
 type shared struct {
-	limit int
-	mu    sync.Mutex
-	used  int
-	queue []waiting
+	limit    int
+	patience time.Duration // between two looks at the debtors
+	mu       sync.Mutex
+	used     int
+	queue    []waiting
+	debtors  map[*client]*debt
+	looking  bool // another look comes
+}
+
+// debt is what a client does that is waited for.
+type debt struct {
+	requests int   // for which it is
+	moved    int64 // what it had moved at the last look, in bytes, -1 if it was in no debt then
 }
 
 type waiting struct {
@@ -38,6 +60,9 @@ func (s *shared) take(n int) {
 	}
 	w := waiting{n, make(chan struct{})}
 	s.queue = append(s.queue, w)
+	if !s.looking {
+		s.remember()
+	}
 	s.mu.Unlock()
 	<-w.taken
 }
@@ -65,6 +90,56 @@ func (s *shared) give(n int) {
 		close(s.queue[0].taken)
 		s.queue = s.queue[1:]
 	}
+}
+
+// owe notes that c is waited for, with memory of all, until pay is called.
+func (s *shared) owe(c *client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.debtors == nil {
+		s.debtors = map[*client]*debt{}
+	}
+	d := s.debtors[c]
+	if d == nil {
+		d = &debt{moved: -1}
+		s.debtors[c] = d
+	}
+	d.requests++
+}
+
+// pay ends what owe began.
+func (s *shared) pay(c *client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.debtors[c]
+	if d.requests--; d.requests == 0 {
+		delete(s.debtors, c)
+	}
+}
+
+// look hangs up on debtors that have moved next to nothing since the last look, if somebody waits.
+func (s *shared) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looking = false
+	if len(s.queue) == 0 {
+		return
+	}
+	for c, d := range s.debtors {
+		if d.moved >= 0 && c.stream.moved()-d.moved < leastMoved {
+			c.hangUp()
+		}
+	}
+	s.remember()
+}
+
+// remember notes what debtors have moved until now, for the next look. It is called with mu held.
+func (s *shared) remember() {
+	for c, d := range s.debtors {
+		d.moved = c.stream.moved()
+	}
+	s.looking = true
+	time.AfterFunc(s.patience, s.look)
 }
 
 // budget bounds the memory of the requests of one connection, as shared does of all.

@@ -101,6 +101,10 @@ type Server struct {
 	// each connection; 0 allows 256 MiB. A single request may take more when no other has any. What
 	// clients ask for beyond it waits in their sockets.
 	MaxMemory int
+	// StallTime is how long a client that has memory of all, for a request or a reply, may move
+	// less than 64 KiB of data while others wait for memory; 0 gives ten seconds. It is hung up on
+	// then.
+	StallTime time.Duration
 	// Notify is told of clients, from many goroutines. nil tells nobody.
 	Notify func(Notice)
 	// Moved is told how many bytes of data were read or written, from many goroutines. nil is told
@@ -114,7 +118,11 @@ type Server struct {
 
 // shared is the memory of the requests of all clients.
 func (s *Server) shared() *shared {
-	s.once.Do(func() { s.memory = &shared{limit: cmp.Or(s.MaxMemory, maxShared)} })
+	s.once.Do(func() {
+		s.memory = &shared{
+			limit: cmp.Or(s.MaxMemory, maxShared), patience: cmp.Or(s.StallTime, stallTime),
+		}
+	})
 	return s.memory
 }
 

@@ -34,11 +34,18 @@ func open(t testing.TB, name string, mode blockdev.Mode) *blockdev.Device {
 // serve starts s on a socket, and ends it with the test. It returns the path.
 func serve(t testing.TB, s *nbdserver.Server) string {
 	t.Helper()
+	return serveOn(t, s, func(l net.Listener) net.Listener { return l })
+}
+
+// serveOn is serve with a listener around that of the socket.
+func serveOn(t testing.TB, s *nbdserver.Server, on func(net.Listener) net.Listener) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	l = on(l)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- s.Serve(ctx, l) }()

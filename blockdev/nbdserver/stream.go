@@ -3,6 +3,7 @@ package nbdserver
 import (
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +16,9 @@ type stream interface {
 	io.Reader
 	// writev writes all of bufs, whose elements it changes.
 	writev(bufs [][]byte) error
+	// moved is how many bytes have gone either way, from any goroutine. Of what is long a part at a
+	// time is counted.
+	moved() int64
 	// endReading makes Read return, now and later, when nothing is there to be read.
 	endReading()
 	// abort makes all calls return.
@@ -31,12 +35,34 @@ func newStream(conn, rw net.Conn, soon func() bool) stream {
 			return s
 		}
 	}
-	return connStream{conn, rw}
+	return &connStream{conn: conn, rw: rw}
+}
+
+// movedBytes counts them.
+type movedBytes struct{ n atomic.Int64 }
+
+func (m *movedBytes) moved() int64 { return m.n.Load() }
+
+// sendPiece is how much is sent with one call, in bytes, so that it shows how a client takes it.
+const sendPiece = 256 << 10
+
+// upTo is the beginning of bufs with at most n bytes, and what was cut off the last of them. That
+// has to be put back.
+func upTo(bufs [][]byte, n int) (some [][]byte, rest []byte) {
+	for i, b := range bufs {
+		if len(b) > n {
+			bufs[i], rest = b[:n], b[n:]
+			return bufs[:i+1], rest
+		}
+		n -= len(b)
+	}
+	return bufs, nil
 }
 
 // socket is a stream whose calls wait in the kernel, as the package rawsocket tells why: a worker
 // that has answered a request hears of the next one at once.
 type socket struct {
+	movedBytes
 	fd    int
 	soon  func() bool
 	watch rawsocket.Watch
@@ -65,17 +91,30 @@ func (s *socket) Read(p []byte) (int, error) {
 	} else {
 		n, err = rawsocket.Read(s.fd, p)
 	}
+	s.n.Add(int64(n))
 	if err == nil && n == 0 && len(p) > 0 {
 		err = io.EOF
 	}
 	return n, err
 }
 
-func (s *socket) writev(bufs [][]byte) (err error) {
-	for len(bufs) > 0 && err == nil {
-		_, bufs, err = s.out.Writev(s.fd, bufs)
+func (s *socket) writev(bufs [][]byte) error {
+	for len(bufs) > 0 {
+		some, rest := upTo(bufs, sendPiece)
+		n, left, err := s.out.Writev(s.fd, some)
+		s.n.Add(int64(n))
+		if err != nil {
+			return err
+		}
+		last := len(some) - 1
+		if rest != nil && len(left) == 0 {
+			bufs[last], left = rest, bufs[last:last+1]
+		} else if rest != nil {
+			bufs[last] = bufs[last][:len(bufs[last])+len(rest)] // which lies behind it
+		}
+		bufs = bufs[len(some)-len(left):]
 	}
-	return err
+	return nil
 }
 
 func (s *socket) endReading() { _ = unix.Shutdown(s.fd, unix.SHUT_RD) }
@@ -86,35 +125,50 @@ func (s *socket) Close() error { return unix.Close(s.fd) }
 
 // connStream is a stream that is encrypted, or no socket of the system.
 type connStream struct {
+	movedBytes
 	conn net.Conn // the socket
 	rw   net.Conn // conn, or TLS over it
 }
 
-func (s connStream) Read(p []byte) (int, error) { return s.rw.Read(p) }
+func (s *connStream) Read(p []byte) (int, error) {
+	n, err := s.rw.Read(p)
+	s.n.Add(int64(n))
+	return n, err
+}
 
 // writev puts what is short into one record of TLS.
-func (s connStream) writev(bufs [][]byte) error {
+func (s *connStream) writev(bufs [][]byte) error {
 	const short = 4 << 10
 	var first []byte
 	for len(bufs) > 0 && len(first)+len(bufs[0]) <= short {
 		first = append(first, bufs[0]...)
 		bufs = bufs[1:]
 	}
-	if len(first) > 0 {
-		if _, err := s.rw.Write(first); err != nil {
-			return err
-		}
+	if err := s.write(first); err != nil {
+		return err
 	}
 	for _, b := range bufs {
-		if _, err := s.rw.Write(b); err != nil {
+		if err := s.write(b); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s connStream) endReading() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
+func (s *connStream) write(b []byte) error {
+	for len(b) > 0 {
+		n, err := s.rw.Write(b[:min(len(b), sendPiece)])
+		s.n.Add(int64(n))
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
 
-func (s connStream) abort() { _ = s.conn.Close() }
+func (s *connStream) endReading() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-func (s connStream) Close() error { return s.rw.Close() }
+func (s *connStream) abort() { _ = s.conn.Close() }
+
+func (s *connStream) Close() error { return s.rw.Close() }

@@ -58,10 +58,27 @@ func (w *worker) receive(need, payload int) (err error) {
 		return err
 	}
 	w.take(need)
-	if err = c.in.read(w.data[:payload]); err != nil {
+	w.owe()
+	err = c.in.read(w.data[:payload])
+	w.pay()
+	if err != nil {
 		w.give()
 	}
 	return err
+}
+
+// owe notes that the client is waited for with memory of all, if w has such, and pay that it is no
+// more.
+func (w *worker) owe() {
+	if w.taken.shared {
+		w.client.memory.all.owe(w.client)
+	}
+}
+
+func (w *worker) pay() {
+	if w.taken.shared {
+		w.client.memory.all.pay(w.client)
+	}
 }
 
 // own takes data that is borrowed.
@@ -282,7 +299,11 @@ func (w *worker) chunk(t nbdwire.ChunkType, length int, done bool) []byte {
 	return w.head
 }
 
-func (w *worker) send(parts ...[]byte) { w.client.send(w.later, parts...) }
+func (w *worker) send(parts ...[]byte) {
+	w.owe()
+	w.client.send(w.later, parts...)
+	w.pay()
+}
 
 // succeed answers that all was done.
 func (w *worker) succeed() {
