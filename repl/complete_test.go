@@ -27,7 +27,8 @@ func (images) Flags(line []string) []Choice {
 
 func (i images) Args(line []string, _ string) []string {
 	last := line[len(line)-1]
-	operands := slices.DeleteFunc(line[1:], func(w string) bool { return w[0] == '-' })
+	isFlag := func(w string) bool { return strings.HasPrefix(w, "-") }
+	operands := slices.DeleteFunc(line[1:], isFlag)
 	switch {
 	case line[0] == "use" && len(operands) > 0:
 		return nil
@@ -135,6 +136,7 @@ func TestComplete(t *testing.T) {
 func FuzzComplete(f *testing.F) {
 	f.Add("open 'my d", "my disk")
 	f.Add(`use "\"`, `"a"`)
+	f.Add("!us", "a")
 	f.Fuzz(func(t *testing.T, before, name string) {
 		found := complete(images{name}, before)
 		if found.start < 0 || found.start > len(before) {
@@ -149,10 +151,11 @@ func FuzzComplete(f *testing.F) {
 			return
 		}
 		// What is completed reads as the word that was offered.
-		after := before[:found.start] + found.text()
-		if words := wordsOf(strings.TrimSuffix(after, " ")); len(found.choices) == 1 &&
+		text := found.text()
+		if words := wordsOf(strings.TrimSuffix(text, " ")); len(found.choices) == 1 &&
 			words[len(words)-1].text != found.choices[0].Word {
-			t.Errorf("%q becomes %q, which is not %q", before, after, found.choices[0].Word)
+			t.Errorf("%q becomes %q, which is not %q", before, before[:found.start]+text,
+				found.choices[0].Word)
 		}
 	})
 }
