@@ -76,7 +76,7 @@ var bench = session.Command{
 		f.Size(&runs, nil, 0, "runs", "N", "make the load N times and tell the spread")
 		f.EnumWord(&mode, "mode", loadModes)
 		c.operands(f)
-		f.Check("bounds", func(int) error {
+		f.Check("bounds", func() error {
 			b.Random, b.Write = strings.HasPrefix(mode, "rand"), strings.HasSuffix(mode, "write")
 			if b.Write {
 				f.Need(session.Write)

@@ -42,7 +42,7 @@ var bitmapCommand = session.Command{
 			"its format, which is guessed otherwise")
 		f.EnumWord(&c.action, "action", bitmapActions)
 		f.Words(&c.names, "name", 0)
-		f.Check("names", func(int) error {
+		f.Check("names", func() error {
 			c.add.Enabled = !disabled
 			if sized && c.add.Granularity == 0 {
 				c.add.Granularity = 1 // which is none: 0 means the usual one

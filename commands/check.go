@@ -45,7 +45,7 @@ var check = session.Command{
 		f.Conflict("of-file", "-f and -U are about a file that is named", func() bool {
 			return o.Name == "" && (o.Format != "" || o.ForceShare)
 		})
-		f.Check("write", func(int) error {
+		f.Check("write", func() error {
 			if c.fix != 0 && o.Name == "" && f.Image() != nil {
 				f.Need(session.Write)
 			}

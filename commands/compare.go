@@ -39,8 +39,8 @@ var compare = session.Command{
 		c.drawing.declare(f, "where they differ")
 		f.Word("file", args.ImageFile, word(&c.other.Name))
 		c.operands(f, "all", "draw", "svg", "force")
-		f.Check("ranged", func(operands int) error {
-			c.ranged = operands > 2
+		f.Check("ranged", func() error {
+			c.ranged = f.Operands() > 2
 			return nil
 		})
 		return c.run
@@ -74,7 +74,7 @@ func (c *comparison) run(ctx context.Context, s *session.Session,
 			Op: "compare", Off: c.Off, Len: c.Len, Err: &blockdev.RangeError{Size: longest},
 		})
 	}
-	if !c.take(s, im, "compare", shardBlock) {
+	if !c.take(s, im, "compare") {
 		return nil
 	}
 	if err := c.resume.skip("compare", &c.scope); err != nil {

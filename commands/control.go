@@ -121,7 +121,7 @@ var sleep = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var d time.Duration
 		f.Duration(&d, "time")
-		f.Check("longest", func(int) error {
+		f.Check("longest", func() error {
 			if d > longestSleep {
 				return event.BadValuef("sleep takes at most a day, 86400000 milliseconds")
 			}
@@ -167,7 +167,7 @@ var sigraise = session.Command{
 			signal, err = f.Number("signal", w)
 			return err
 		})
-		f.Check("signal.limit", func(int) error {
+		f.Check("signal.limit", func() error {
 			if signal > lastSignal {
 				return event.BadValuef("signal argument '%s' is too large to be a valid signal",
 					word)

@@ -70,14 +70,14 @@ var copyCommand = session.Command{
 		f.Shard(&c.shard, "resume", "journal")
 		f.Word("source", args.ImageFile, word(&c.source.Name))
 		f.OptWord("target", args.ImageFile, word(&c.name))
-		f.Check("current", func(operands int) error {
-			if operands == 1 {
+		f.Check("current", func() error {
+			if f.Operands() == 1 {
 				c.name, c.source.Name = c.source.Name, ""
 			}
 			switch {
 			case c.name == stdout:
 				return event.BadValuef("copy makes an image, which - is not: 'read -o -' writes the bytes to standard output, ./- is a file of that name")
-			case operands == 1 && f.Image() == nil:
+			case f.Operands() == 1 && f.Image() == nil:
 				return event.Fail(event.NoFile{})
 			}
 			return nil

@@ -27,11 +27,11 @@ var discard = session.Command{
 		f.Bool(&prove, 0, "verify",
 			"read everything back, and say how much of it still has storage")
 		f.Bool(&all, 0, "all", "with --verify: list all ranges that are not zero")
-		f.Check("all", func(int) error { return onlyProven(all, prove) })
+		f.Check("all", func() error { return onlyProven(all, prove) })
 		t.extent(f, 0)
 		t.limit(f, 0, 0)
 		unit := int64(1)
-		f.Offer("whole-sectors", func(int) error {
+		f.Offer("whole-sectors", func() error {
 			unit = blockdev.SectorSize
 			return nil
 		})

@@ -82,7 +82,7 @@ var viewCommand = session.Command{
 // cursorAt declares where the cursor is at first.
 func cursorAt(f *session.Flags, off *int64) {
 	f.OptOperand(off, "offset")
-	f.Check("place", func(int) error {
+	f.Check("place", func() error {
 		if *off < 0 || *off >= f.End() {
 			return event.BadValuef("%d lies behind the end of the image, which has %s",
 				*off, units.Bytes(f.End()))

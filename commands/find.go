@@ -55,7 +55,7 @@ var find = session.Command{
 			})
 		f.Size(&q.most, nil, 0, "max", "N", "stop after N matches; without it after 1000")
 		f.Size(&q.context, nil, 0, "context", "N", "show so many lines around each match")
-		f.Check("content", func(int) error {
+		f.Check("content", func() error {
 			switch {
 			case q.what.bytes == nil && q.expression == nil:
 				return session.Missing("--text TEXT, --hex BYTES, --base64 BYTES or --regex EXPR")
@@ -71,7 +71,7 @@ var find = session.Command{
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			q.whole = event.Range(c.scope)
-			if !c.take(s, im, "find", shardBlock) {
+			if !c.take(s, im, "find") {
 				return nil
 			}
 			return q.seek(ctx, s, im, c.scope)
@@ -98,7 +98,7 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 		p := newPursuit(*q.expression, q.whole, t.found)
 		p.own, p.goesOn = event.Range(c), q.goesOn
 		err = p.run(func(c scope, look func(l looking, piece stream.Piece) error) error {
-			return c.scan(ctx, s, im, "find", false, look)
+			return c.scan(ctx, s, im, "find", look)
 		})
 	} else {
 		h := &hunt{
@@ -108,7 +108,7 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 		if q.goesOn {
 			h.back = 0
 		}
-		err = h.run(func(c scope) error { return c.scan(ctx, s, im, "find", false, h.look) })
+		err = h.run(func(c scope) error { return c.scan(ctx, s, im, "find", h.look) })
 	}
 	if err != nil {
 		return err

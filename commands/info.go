@@ -25,11 +25,11 @@ var info = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		sizes, contents := false, false
-		f.Offer("sizes", func(int) error {
+		f.Offer("sizes", func() error {
 			sizes = true
 			return nil
 		})
-		f.Check("contents", func(int) error {
+		f.Check("contents", func() error {
 			contents = true
 			return nil
 		})

@@ -39,7 +39,7 @@ var isZero = session.Command{
 		f.Conflict("draw-first", "--first and --draw or --svg do not go together",
 			func() bool { return first && d.wanted() })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			if !c.take(s, im, "iszero", shardBlock) {
+			if !c.take(s, im, "iszero") {
 				return nil
 			}
 			if err := resume.skip("iszero", &c.scope); err != nil {
@@ -70,7 +70,7 @@ func (c scope) zero(
 	ctx context.Context, s *session.Session, im *session.Image, op string, whole bool,
 	found *verify.Diff, first bool,
 ) error {
-	err := gather(ctx, s, im, c, op, whole,
+	err := gather(ctx, s, im, c, op, 0, whole,
 		func(_ context.Context, part **verify.Diff, p stream.Piece) error {
 			if *part == nil {
 				*part = found.Part()

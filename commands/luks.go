@@ -34,7 +34,7 @@ var luksCommand = session.Command{
 			"how long opening by it is to take (add); without it 2000")
 		f.Text(&c.secret, 's', "secret", args.Text("ID"), "the passphrase is in this secret")
 		f.EnumWord(&c.action, "action", keyActions)
-		f.Check("slot-or-secret", func(int) error { return c.check(f) })
+		f.Check("slot-or-secret", func() error { return c.check(f) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			switch c.action {
 			case "add":

@@ -29,8 +29,8 @@ var alloc = session.Command{
 		n, unit := int64(blockdev.SectorSize), int64(1)
 		f.Range(0)
 		f.Operand(&off, "off")
-		f.Offer("off.sector", func(int) error { return wholeSectors("offset", off) })
-		f.Offer("in-sectors", func(int) error {
+		f.Offer("off.sector", func() error { return wholeSectors("offset", off) })
+		f.Offer("in-sectors", func() error {
 			n, unit = 1, blockdev.SectorSize
 			return nil
 		})
@@ -102,7 +102,7 @@ var mapCommand = session.Command{
 		f.Conflict("draw-totals", "--totals and --draw or --svg do not go together",
 			func() bool { return m.totals && m.drawing.wanted() })
 		m.same = continues
-		f.Offer("by-allocation", func(int) error {
+		f.Offer("by-allocation", func() error {
 			m.same = func(a, b blockdev.Extent) bool { return a.Allocated == b.Allocated }
 			return nil
 		})

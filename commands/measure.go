@@ -38,7 +38,7 @@ var measure = session.Command{
 		f.Conflict("size-source", "--size is for an empty image, and has no source", func() bool {
 			return sized && o.Name != ""
 		})
-		f.Check("current", func(int) error {
+		f.Check("current", func() error {
 			if !sized && o.Name == "" && f.Image() == nil {
 				return event.Fail(event.NoFile{})
 			}

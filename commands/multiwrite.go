@@ -32,7 +32,7 @@ var multiwrite = session.Command{
 			m.setFirst)
 		var words []string
 		f.Words(&words, "requests", 2, append(lengthChecks(f, nil), offsetSector)...)
-		f.Check("split", func(int) error { return m.split(f, words) })
+		f.Check("split", func() error { return m.split(f, words) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return m.work(s).wait(ctx, s, im)
 		}

@@ -84,7 +84,7 @@ var open = session.Command{
 			"note there what the image held before it is changed")
 		f.Bool(&o.Parts, 0, "rmw", "take such writes, with -n too")
 		f.Bool(&leftover, 'g', "", "accepted for old scripts")
-		f.Offer("g-is-none", func(int) error {
+		f.Offer("g-is-none", func() error {
 			if leftover {
 				return session.Missing()
 			}

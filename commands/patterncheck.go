@@ -90,7 +90,7 @@ func (c *checking) lookAtZeroes(ctx context.Context, off, n int64) error {
 func (c *checking) image(ctx context.Context, s *session.Session, im *session.Image, r scope,
 	op string, whole bool,
 ) error {
-	return gather(ctx, s, im, r, op, whole,
+	return gather(ctx, s, im, r, op, 0, whole,
 		func(ctx context.Context, found *checking, p stream.Piece) error {
 			found.pattern, found.off, found.n, found.limit = c.pattern, c.off, c.n, c.limit
 			found.note = c.note

@@ -50,15 +50,15 @@ var read = session.Command{
 		f.OfferConflict("b-p", "-b and -p cannot be specified at the same time",
 			func() bool { return machine && positioned })
 		r.extent(f, 2)
-		f.Check("where", func(int) error { return r.place(f.Position(), f.End()) })
+		f.Check("where", func() error { return r.place(f.Position(), f.End()) })
 		r.limit(f, 0, 0)
-		f.Check("part-of-pattern", func(int) error {
+		f.Check("part-of-pattern", func() error {
 			if !r.check && (hasOff || hasLen || r.all || r.drawing.wanted()) {
 				return session.Missing("-P PATTERN")
 			}
 			return nil
 		})
-		f.Check("part", func(int) error {
+		f.Check("part", func() error {
 			if !hasLen {
 				partLen = r.n - partOff
 			}
@@ -68,7 +68,7 @@ var read = session.Command{
 			r.checkOff, r.checkLen = partOff, partLen
 			return nil
 		})
-		f.Check("machine-sectors", func(int) error {
+		f.Check("machine-sectors", func() error {
 			if !machine {
 				return nil
 			}
@@ -78,7 +78,7 @@ var read = session.Command{
 			func() bool {
 				return machine && registered
 			})
-		f.Offer("sectors", func(int) error {
+		f.Offer("sectors", func() error {
 			if positioned {
 				return nil
 			}

@@ -15,7 +15,7 @@ func (r *reading) nativeFlags(f *session.Flags) {
 	f.Bool(&r.all, 0, "all", "with -P: list all ranges that are wrong")
 	r.drawing.offer(f, "where it is wrong, with -P")
 	r.view.declare(f)
-	f.Check("view", func(int) error { return r.settle(r.machine) })
+	f.Check("view", func() error { return r.settle(r.machine) })
 }
 
 // place finds out what to read where that is not given: all of the image with a check or a file to
@@ -95,7 +95,7 @@ func (r *reading) long(ctx context.Context, s *session.Session, im *session.Imag
 		r.dataless = r.checking.unread
 		return r.concludeLong(s, s.Now().Sub(began), err)
 	}
-	err := all.scan(ctx, s, im, r.op, false, func(l looking, p stream.Piece) error {
+	err := all.scan(ctx, s, im, r.op, func(l looking, p stream.Piece) error {
 		if p.Data == nil {
 			r.dataless += p.Len
 		}

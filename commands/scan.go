@@ -20,7 +20,7 @@ func (c *scope) operands(f *session.Flags) {
 	f.Range(0)
 	f.OptOperand(&c.Off, "off")
 	f.OptOperand(&c.Len, "len")
-	f.Check("to-end", func(int) error {
+	f.Check("to-end", func() error {
 		if c.Len < 0 {
 			c.Len = max(0, f.End()-c.Off)
 		}
@@ -38,9 +38,9 @@ type looking struct {
 	say func(event.Event)
 }
 
-// scan reads the range piece by piece. What is known to be zero is read only if whole is set.
+// scan reads the range piece by piece, but for what is known to be zero.
 func (c scope) scan(
-	ctx context.Context, s *session.Session, im *session.Image, op string, whole bool,
+	ctx context.Context, s *session.Session, im *session.Image, op string,
 	look func(l looking, p stream.Piece) error,
 ) error {
 	add, end := s.Track(op, c.Len)
@@ -48,7 +48,7 @@ func (c scope) scan(
 	var done int64
 	err := s.Tell(ctx, func(ctx context.Context, say func(event.Event)) (err error) {
 		l := looking{ctx, say}
-		done, err = stream.Each(ctx, im.Dev, c.Off, c.Len, whole, func(p stream.Piece) error {
+		done, err = stream.Each(ctx, im.Dev, c.Off, c.Len, false, func(p stream.Piece) error {
 			defer add(p.Len)
 			return look(l, p)
 		})
@@ -58,17 +58,10 @@ func (c scope) scan(
 }
 
 // gather is scan on several processors: look notes in found, which begins as a zero R, what it
-// finds in a part of the range, and merge gets one part after the other.
+// finds in a part of the range, and merge gets one part after the other. Parts begin at multiples
+// of grain from the start of the range on; 0 is anywhere. What is known to be zero is read only if
+// whole is set.
 func gather[R any](
-	ctx context.Context, s *session.Session, im *session.Image, c scope, op string, whole bool,
-	look func(ctx context.Context, found *R, p stream.Piece) error, merge func(found *R) error,
-) error {
-	return gatherBy(ctx, s, im, c, op, 0, whole, look, merge)
-}
-
-// gatherBy is gather where parts begin at multiples of grain from the start of the range on; 0 is
-// anywhere.
-func gatherBy[R any](
 	ctx context.Context, s *session.Session, im *session.Image, c scope, op string, grain int64,
 	whole bool,
 	look func(ctx context.Context, found *R, p stream.Piece) error, merge func(found *R) error,

@@ -93,8 +93,8 @@ func (j *serveJob) flags(f *session.Flags) {
 // checks declares what of them does not go together.
 func (j *serveJob) checks(f *session.Flags) {
 	o := &j.opening
-	f.Check("current", func(operands int) error {
-		if operands == 0 && f.Image() == nil {
+	f.Check("current", func() error {
+		if f.Operands() == 0 && f.Image() == nil {
 			return event.Fail(event.NoFile{})
 		}
 		return nil

@@ -23,8 +23,8 @@ func (c *sharded) operands(f *session.Flags, own ...string) {
 
 // take makes the scope the part that is to be done, and says which that is. It is false if nothing
 // is left for this part.
-func (c *sharded) take(s *session.Session, im *session.Image, op string, block int64) bool {
-	e := event.Shard{Op: op, Block: block, Size: im.Dev.Size()}
+func (c *sharded) take(s *session.Session, im *session.Image, op string) bool {
+	e := event.Shard{Op: op, Block: shardBlock, Size: im.Dev.Size()}
 	return c.Shard.N == 0 || takeShard(s, &c.Shard, &c.scope, e)
 }
 

@@ -29,7 +29,7 @@ var snapshotCommand = session.Command{
 		var c snapshotting
 		f.EnumWord(&c.action, "action", snapshotActions)
 		f.OptWord("snapshot", args.Text("NAME"), c.setName)
-		f.Check("which", func(int) error { return c.check(f) })
+		f.Check("which", func() error { return c.check(f) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if c.action == "list" {
 				return c.list(ctx, s, im)

@@ -81,7 +81,7 @@ var sumCommand = session.Command{
 			func() bool { return tree && !kind.tree })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			whole := c.scope
-			if !c.take(s, im, "sum", shardBlock) {
+			if !c.take(s, im, "sum") {
 				return nil
 			}
 			var e event.Event
@@ -107,7 +107,7 @@ func (c *sharded) sum(
 	ctx context.Context, s *session.Session, im *session.Image, kind checksum,
 ) (event.Event, error) {
 	h := kind.make()
-	err := c.scan(ctx, s, im, "sum", false, func(l looking, p stream.Piece) error {
+	err := c.scan(ctx, s, im, "sum", func(l looking, p stream.Piece) error {
 		h.Write(p.Data)
 		if p.Data != nil {
 			return nil

@@ -71,7 +71,7 @@ func (c *sharded) sumTree(
 	ctx context.Context, s *session.Session, im *session.Image, kind checksum, base int64,
 ) (event.Event, error) {
 	all := newTreePart(kind, (c.Off-base)/merkle.Leaf)
-	err := gatherBy(ctx, s, im, c.scope, "sum", merkle.Leaf, false,
+	err := gather(ctx, s, im, c.scope, "sum", merkle.Leaf, false,
 		func(_ context.Context, part **treePart, p stream.Piece) error {
 			if *part == nil {
 				*part = newTreePart(kind, (p.Off-base)/merkle.Leaf)
@@ -143,7 +143,7 @@ func (c *sharded) sumBlocks(
 	for len(run) < cap(run) {
 		run = append(run, zero...)
 	}
-	err := gatherBy(ctx, s, im, c.scope, "sum", merkle.Leaf, false,
+	err := gather(ctx, s, im, c.scope, "sum", merkle.Leaf, false,
 		func(_ context.Context, part **blocksPart, p stream.Piece) error {
 			if *part == nil {
 				*part = newBlocksPart(kind, zero)

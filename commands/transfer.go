@@ -65,7 +65,7 @@ func (t *transfer) extent(f *session.Flags, missing int) {
 
 // limit offers the bound of a dialect on the length, which escape lifts if the letter is not 0.
 func (t *transfer) limit(f *session.Flags, letter byte, escape blockdev.Flags) {
-	f.Offer("limit", func(int) error {
+	f.Offer("limit", func() error {
 		if t.n <= t.maxRequest || t.flags&escape != 0 {
 			return nil
 		}
@@ -77,9 +77,9 @@ func (t *transfer) limit(f *session.Flags, letter byte, escape blockdev.Flags) {
 func (t *transfer) vector(f *session.Flags, unlimited func() bool) {
 	f.Range(0)
 	f.Operand(&t.off, "off")
-	f.Offer("off.sector", func(int) error { return wholeSectors("offset", t.off) })
+	f.Offer("off.sector", func() error { return wholeSectors("offset", t.off) })
 	f.Rest(&t.lens, "lens", lengthChecks(f, unlimited)...)
-	f.Check("sum", func(int) (err error) {
+	f.Check("sum", func() (err error) {
 		t.n, err = sum(t.lens)
 		return err
 	})

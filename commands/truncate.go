@@ -31,17 +31,17 @@ var truncate = session.Command{
 		shrinkFlag(f, &shrink)
 		preallocationFlag(f, &mode)
 		f.Operand(&size, "off")
-		f.Check("shrink", func(int) error {
+		f.Check("shrink", func() error {
 			exact = true
 			return mayShrink("truncate", f.Image().Dev.Size(), size, shrink)
 		})
-		f.Offer("writable", func(int) error {
+		f.Offer("writable", func() error {
 			if f.Image().Dev.ReadOnly() {
 				return event.FailOp("truncate", syscall.EACCES)
 			}
 			return nil
 		})
-		f.Offer("grow-only", func(int) error {
+		f.Offer("grow-only", func() error {
 			if d := f.Image().Dev; d.Info().Cluster > 0 && size < d.Size() {
 				return event.FailOp("truncate", &driver.ShrinkError{Format: d.Info().Driver})
 			}

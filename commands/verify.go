@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -28,8 +27,7 @@ type blockJob struct {
 	file    string // name of the image where there are several, otherwise ""
 	sized   bool   // the length of blocks was given
 	options fio.Options
-	from    int64                   // where a run goes on that was stopped
-	again   func(from int64) string // the command that does so; nil: there is none
+	resume  resumption
 	shard   session.Shard
 	// neighbouring requests are one of up to so many bytes; 0: they are not merged
 	merge   int64
@@ -71,7 +69,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (state *fio.St
 	if err != nil {
 		return state, b.stopped(ctx, run, result, err)
 	}
-	if result.Writes == 0 && b.from == 0 {
+	if result.Writes == 0 && b.resume.from == 0 {
 		return state, event.BadValuef("%s: nothing was written: %s", b.op, b.whyNothing(run))
 	}
 	s.Emit(event.BlocksWritten{
@@ -85,7 +83,7 @@ func (b *blockJob) write(ctx context.Context, s *session.Session) (state *fio.St
 
 // writing says where writing begins and what it notes.
 func (b *blockJob) writing() job.WriteOptions {
-	o := job.WriteOptions{From: b.from}
+	o := job.WriteOptions{From: b.resume.from}
 	if b.journal != nil {
 		o.Journal, o.Before = b.journal, b.before
 	}
@@ -111,10 +109,10 @@ func (b *blockJob) verify(ctx context.Context, s *session.Session) error {
 	}
 	result, err := run.do(ctx, s, func(ctx context.Context, open job.Opener) (*job.Result, error) {
 		if b.scan {
-			return run.job.Scan(ctx, readOnly(open), b.from)
+			return run.job.Scan(ctx, readOnly(open), b.resume.from)
 		}
 		return run.job.Verify(ctx, readOnly(open),
-			job.VerifyOptions{From: b.from, History: b.history, Others: b.others})
+			job.VerifyOptions{From: b.resume.from, History: b.history, Others: b.others})
 	})
 	b.measure(verifyPhase, s.Now().Sub(began), result.ReadTraffic)
 	b.drawRest(result)
@@ -212,8 +210,8 @@ func (b *blockJob) stopped(ctx context.Context, run *blockRun, r *job.Result, er
 		Op: b.op, Range: b.blocks(run).Range, Done: run.progress.Done,
 		Err: context.Cause(ctx),
 	}
-	if r.Unreadable == 0 && b.again != nil { // otherwise what was under way is not done
-		stop.Resume, stop.Call = r.Position, b.again(r.Position)
+	if r.Unreadable == 0 && b.resume.again != nil { // otherwise what was under way is not done
+		stop.Resume, stop.Call = r.Position, b.resume.again(r.Position)
 	}
 	return event.Fail(stop)
 }
@@ -433,13 +431,7 @@ func (b *blockJob) flags(f *session.Flags) {
 			b.options.Direction = [...]fio.Direction{fio.Write, fio.RandWrite}[i]
 			return nil
 		})
-	f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio has such blocks",
-		func(word string) (err error) {
-			if b.options.Fio, err = fio.ParseRelease(word); err != nil {
-				return event.BadValuef("%v", err)
-			}
-			return nil
-		})
+	fioFlag(f, "which fio has such blocks", func(r fio.Release) { b.options.Fio = r })
 	f.Flag(0, "generation", args.Text("N"),
 		"a number in each header that tells old blocks from new", func(word string) error {
 			n, err := f.Number("generation", word)
@@ -458,8 +450,19 @@ func (b *blockJob) flags(f *session.Flags) {
 			return b.set(name, value)
 		})
 	mergeFlag(f, &b.merge)
-	f.Size(&b.from, nil, 0, "resume", "N", "go on where a run was stopped, as it said")
-	b.again = func(from int64) string { return f.Again("resume", strconv.FormatInt(from, 10)) }
+	b.resume.declare(f)
+}
+
+// fioFlag declares the flag that says whose blocks are meant.
+func fioFlag(f *session.Flags, help string, set func(fio.Release)) {
+	f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), help, func(word string) error {
+		release, err := fio.ParseRelease(word)
+		if err != nil {
+			return event.BadValuef("%v", err)
+		}
+		set(release)
+		return nil
+	})
 }
 
 // orders are those of the flag.

@@ -44,7 +44,7 @@ func (j *journalFile) end() error {
 // openJournal makes the file of a journal, or opens the one that a job goes on with which was
 // stopped.
 func (b *blockJob) openJournal(ctx context.Context, s *session.Session, name string) error {
-	resumes := b.from > 0
+	resumes := b.resume.from > 0
 	file, err := s.ChangeFile(ctx,
 		session.Target{Name: name, Existing: resumes, Over: func(head []byte, _ int64) error {
 			return session.Only(job.IsJournal(head), "is there already and no journal")

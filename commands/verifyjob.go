@@ -60,14 +60,8 @@ var verifyJob = session.Command{
 		f.Text(&j.section, 0, "section", args.Text("NAME"), "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")
 		f.Bool(&j.written, 0, "write", "only write")
-		f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio makes such blocks",
-			func(word string) (err error) {
-				if j.options.Fio, err = fio.ParseRelease(word); err != nil {
-					return event.BadValuef("%v", err)
-				}
-				j.given = true
-				return nil
-			})
+		fioFlag(f, "which fio makes such blocks",
+			func(r fio.Release) { j.options.Fio, j.given = r, true })
 		mergeFlag(f, &j.merge)
 		f.Size(&j.from, nil, 0, "resume", "N",
 			"go on where the only job was stopped in that phase")
@@ -79,7 +73,7 @@ var verifyJob = session.Command{
 		f.Word("file", args.File, word(&j.name))
 		f.Conflict("read-write", "--read and --write do not go together",
 			func() bool { return j.read && j.written })
-		f.Check("jobs", func(int) error { return j.load(f.Context()) })
+		f.Check("jobs", func() error { return j.load(f.Context()) })
 		return j.run
 	},
 }
@@ -342,7 +336,7 @@ func (j *jobFile) onFile(
 		o.Fio = fio.FioAny
 	}
 	b := &blockJob{
-		op: "verify_job", section: o.Name, image: im, options: o, from: j.from,
+		op: "verify_job", section: o.Name, image: im, options: o, resume: resumption{from: j.from},
 		merge: j.merge, tell: j.tell, shard: j.shard, figures: &j.figures,
 	}
 	if some, err := b.share(ctx, s); err != nil || !some {
@@ -362,7 +356,7 @@ func (j *jobFile) onFile(
 		if err := j.ask(ctx, s, b); err != nil {
 			return err
 		}
-		b.again = j.again(&o, "--write")
+		b.resume.again = j.again(&o, "--write")
 		if err := j.write(ctx, s, b); err != nil || !o.DoVerify {
 			return err
 		}
@@ -372,7 +366,7 @@ func (j *jobFile) onFile(
 	if !verifies(&o) {
 		return nil
 	}
-	b.again = j.again(&o, "--read")
+	b.resume.again = j.again(&o, "--read")
 	return b.verify(ctx, s)
 }
 

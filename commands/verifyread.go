@@ -71,8 +71,8 @@ var verifyRead = session.Command{
 			func() bool { return journal != "" && state != "" })
 		f.Conflict("acknowledged-journal", "--acknowledged requires --journal to be specified",
 			func() bool { return acknowledged && journal == "" })
-		f.Check("journal-range", func(operands int) error {
-			if journal != "" && operands > 0 {
+		f.Check("journal-range", func() error {
+			if journal != "" && f.Operands() > 0 {
 				return event.Conflictf("--journal says which range it is about, so none can be given")
 			}
 			return nil

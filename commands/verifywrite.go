@@ -81,7 +81,7 @@ var verifyWrite = session.Command{
 			if err := b.writeNoted(ctx, s, journal, state); err != nil || !check {
 				return err
 			}
-			b.from, b.notes = 0, nil
+			b.resume.from, b.notes = 0, nil
 			return b.verify(ctx, s)
 		}
 	},

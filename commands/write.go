@@ -58,14 +58,14 @@ var write = session.Command{
 		typed.flags(f, "write")
 		f.Bool(&w.prove, 0, "verify", "read back what was written, which cannot be done with -s")
 		f.Bool(&w.all, 0, "all", "with --verify: list all that is wrong")
-		f.Check("all", func(int) error { return onlyProven(w.all, w.prove) })
+		f.Check("all", func() error { return onlyProven(w.all, w.prove) })
 		w.mark(f, blockdev.MayUnmap, 'u', "unmap", "with -z: the space may be given back")
 		f.Bool(&w.zero, 'z', "zero", "write zeroes")
 		w.combinations(f, &positioned, &hasSource)
 		w.extent(f, 1)
-		f.Check("content", func(int) error { return w.settle(typed, hasSource) })
+		f.Check("content", func() error { return w.settle(typed, hasSource) })
 		w.limit(f, 'n', blockdev.NoFallback)
-		f.Check("special-sectors", func(int) error {
+		f.Check("special-sectors", func() error {
 			if !w.machine && !w.compressed {
 				return nil
 			}
@@ -73,23 +73,23 @@ var write = session.Command{
 		})
 		f.OfferConflict("z-r", "cannot combine zero write with registered I/O buffer",
 			func() bool { return w.zero && registered })
-		f.Offer("sectors", func(int) error {
+		f.Offer("sectors", func() error {
 			if positioned {
 				return nil
 			}
 			return w.aligned()
 		})
-		f.Offer("p-is-plain", func(int) error {
+		f.Offer("p-is-plain", func() error {
 			w.compressed = w.compressed && !positioned
 			return nil
 		})
-		f.Offer("compresses", func(int) error { // asked before permission
+		f.Offer("compresses", func() error { // asked before permission
 			if w.compressed && f.Image().Dev.Info().WriteTakes&blockdev.Compressed == 0 {
 				return event.FailOp("write", blockdev.ErrNotSupported)
 			}
 			return nil
 		})
-		f.Offer("one-cluster", func(int) error {
+		f.Offer("one-cluster", func() error {
 			if size := f.Image().Dev.Info().Cluster; w.compressed && size > 0 && w.n != size {
 				return event.FailOp("write", syscall.EINVAL)
 			}
@@ -228,8 +228,8 @@ var aioWrite = session.Command{
 		f.Instead('i', "invalid", "count an invalid request instead of making one", inject("write"))
 		w.mark(f, blockdev.MayUnmap, 'u', "unmap", "with -z: the space may be given back")
 		f.Bool(&w.zero, 'z', "zero", "write zeroes")
-		f.Check("z-single", func(operands int) error {
-			if w.zero && operands != 2 {
+		f.Check("z-single", func() error {
+			if w.zero && f.Operands() != 2 {
 				return event.Conflictf("-z supports only a single length parameter")
 			}
 			return nil

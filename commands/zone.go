@@ -23,7 +23,7 @@ var zoneReport = session.Command{
 		var off, number int64
 		f.Operand(&off, "off")
 		f.Operand(&number, "number")
-		f.Check("number.limit", func(int) error {
+		f.Check("number.limit", func() error {
 			if number > math.MaxUint32 {
 				return event.Conflictf("Number of zones must be less than 2^32")
 			}
@@ -114,7 +114,7 @@ var zoneAppend = session.Command{
 		var show bool
 		f.Bool(&show, 'p', "print", "show the sector that was written")
 		t.vector(f, nil)
-		f.Check("memory", func(int) error {
+		f.Check("memory", func() error {
 			if t.n > blockdev.MaxRequest {
 				return event.Fail(event.VecTooLong{Limit: blockdev.MaxRequest})
 			}

@@ -122,17 +122,17 @@ func (p *program) source(ctx context.Context, name string) error {
 	defer func() { p.depth-- }()
 	r := p.newRunner(nil)
 	if !p.dialect.Policy.StopAtFailure {
-		return p.unread(name, repl.Run(ctx, lines, r))
+		return notRead(repl.Run(ctx, lines, r))
 	}
 	failed, err := repl.RunScript(ctx, lines, r)
 	if failed != nil {
 		return session.Shown(failed)
 	}
-	return p.unread(name, err)
+	return notRead(err)
 }
 
-// unread is the error of a script that could not be read to its end.
-func (p *program) unread(name string, err error) error {
+// notRead is the error of a script that could not be read to its end.
+func notRead(err error) error {
 	if err == nil || errors.Is(err, session.ErrInterrupted) {
 		return err
 	}

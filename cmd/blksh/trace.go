@@ -81,13 +81,7 @@ func createTrace(name string) (*target.File, error) {
 		Perm:  0o666,
 		Admit: func(f blockdev.HostFile) (func(), error) { return nil, session.AdmitFile(f) },
 		Over: func(head []byte, _ int64) error {
-			if bytes.IndexByte(head, 0) < 0 {
-				return nil
-			}
-			return &session.RefusedError{
-				Why:    "is there already and no text",
-				Advice: "choose a file that is not there",
-			}
+			return session.Only(bytes.IndexByte(head, 0) < 0, "is there already and no text")
 		},
 	})
 	var path *os.PathError
@@ -182,7 +176,6 @@ func (p *program) heedTrace() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.failed != nil {
-		err := blockdev.Errno(t.failed)
-		p.session.Fail(event.FailFile(t.file, err))
+		p.session.Fail(event.FailFile(t.file, blockdev.Errno(t.failed)))
 	}
 }

@@ -36,7 +36,7 @@ func Hex(word string) ([]byte, error) {
 }
 
 func badHex(word, why string, a ...any) error {
-	_, err := refuse(word, NonNumeric, why, a...)
+	_, err := refuse(word, why, a...)
 	return err
 }
 

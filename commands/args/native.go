@@ -30,13 +30,13 @@ func Native(word string, env Env) (Number, error) {
 		return absolute(word, env)
 	}
 	if env.End < 0 {
-		return refuse(word, NonNumeric, "end has no meaning before an image is open")
+		return refuse(word, "end has no meaning before an image is open")
 	}
 	if after == "" {
 		return Number{Value: env.End}, nil
 	}
 	if after[0] != '-' && after[0] != '+' {
-		return refuse(word, NonNumeric,
+		return refuse(word,
 			`"%s" after "end" is not understood; write end, end-64k or end+64k`, after)
 	}
 	distance, err := absolute(after[1:], env)
@@ -44,7 +44,7 @@ func Native(word string, env Env) (Number, error) {
 	case err != nil:
 		return Number{}, err
 	case after[0] == '-' && distance.Value > env.End:
-		return refuse(word, NonNumeric,
+		return refuse(word,
 			"lies before the start; the image has %s, so end-%d is the farthest",
 			units.Size(env.End), env.End)
 	case after[0] == '-':
@@ -98,7 +98,7 @@ func IsRange(word string) bool { return strings.Contains(word, "..") }
 func ParseRange(word string, env Env) (off, n int64, err error) {
 	from, to, found := strings.Cut(word, "..")
 	if !found {
-		_, err := refuse(word, NonNumeric, "not a range; write START..END, as in 64k..128k")
+		_, err := refuse(word, "not a range; write START..END, as in 64k..128k")
 		return 0, 0, err
 	}
 	if from == "" {
@@ -116,7 +116,7 @@ func ParseRange(word string, env Env) (off, n int64, err error) {
 		return 0, 0, err
 	}
 	if end.Value < start.Value {
-		_, err := refuse(word, NonNumeric,
+		_, err := refuse(word,
 			"ends before it starts (%d is after %d); write %s..%s if that is meant",
 			start.Value, end.Value, to, from)
 		return 0, 0, err
@@ -124,8 +124,8 @@ func ParseRange(word string, env Env) (off, n int64, err error) {
 	return start.Value, end.Value - start.Value, nil
 }
 
-func refuse(word string, kind Kind, why string, a ...any) (Number, error) {
-	return Number{}, &NumberError{Word: word, Kind: kind, Why: fmt.Sprintf(why, a...)}
+func refuse(word, why string, a ...any) (Number, error) {
+	return Number{}, &NumberError{Word: word, Why: fmt.Sprintf(why, a...)}
 }
 
 // absolute reads a native number that does not start with end.
@@ -137,10 +137,10 @@ func absolute(word string, env Env) (Number, error) {
 	l := readLiteral(plain)
 	switch {
 	case l.whole == "" && l.fraction == "":
-		return refuse(word, NonNumeric,
+		return refuse(word,
 			"not a number; write one such as 4096, 64k, 1.5MiB, 0x1000, 8s or end-64k")
 	case l.negative:
-		return refuse(word, NonNumeric,
+		return refuse(word,
 			"a number cannot be negative; end-N counts back from the end")
 	}
 	digits := plain[:len(plain)-len(l.rest)]
@@ -149,7 +149,7 @@ func absolute(word string, env Env) (Number, error) {
 		return blocks(word, digits, l, "sectors", Sector)
 	case unit == "lba":
 		if env.Block <= 0 {
-			return refuse(word, NonNumeric,
+			return refuse(word,
 				"the size of a logical block is not known before an image is open")
 		}
 		return blocks(word, digits, l, "logical blocks", env.Block)
@@ -164,7 +164,7 @@ func absolute(word string, env Env) (Number, error) {
 // blocks reads a whole number of units of size bytes.
 func blocks(word, digits string, l literal, units string, size int64) (Number, error) {
 	if l.dot {
-		return refuse(word, NonNumeric, "%s come whole; drop the fraction or write bytes", units)
+		return refuse(word, "%s come whole; drop the fraction or write bytes", units)
 	}
 	n, err := QEMU(digits, Env{})
 	if err != nil || n.Value > math.MaxInt64/size {
@@ -179,23 +179,23 @@ func bytesOf(word, digits, letter string, l literal) (Number, error) {
 	shift, given, ok := suffix(letter)
 	switch {
 	case l.hex && l.dot:
-		return refuse(word, NonNumeric, "a hex number has no fraction")
+		return refuse(word, "a hex number has no fraction")
 	case !ok:
-		return refuse(word, NonNumeric, "%q after %q is no unit; %s", letter, digits,
+		return refuse(word, "%q after %q is no unit; %s", letter, digits,
 			unitHint(letter))
 	case l.hex && given:
-		return refuse(word, NonNumeric,
+		return refuse(word,
 			"a hex number takes no %q; write it out, or in decimal as in 64k", letter)
 	}
 	n, err := QEMU(digits+letter, Env{})
 	switch {
 	case err == nil && !l.exact(shift):
-		return refuse(word, NonNumeric, "not a whole number of bytes; the nearest is %d", n.Value)
+		return refuse(word, "not a whole number of bytes; the nearest is %d", n.Value)
 	case err == nil:
 		return n, nil
 	}
 	if shift == 0 && l.dot && err.(*NumberError).Kind == NonNumeric {
-		return refuse(word, NonNumeric,
+		return refuse(word,
 			"not a whole number of bytes; a fraction needs a unit, as in 1.5k")
 	}
 	return Number{}, tooLarge(word)
@@ -241,7 +241,7 @@ func joinDigits(word string) (string, error) {
 		case word[i] != '_':
 			joined.WriteByte(word[i])
 		case i == 0 || i == len(word)-1 || !digit(word[i-1]) || !digit(word[i+1]):
-			_, err := refuse(word, NonNumeric,
+			_, err := refuse(word,
 				`the "_" at column %d must stand between two digits, as in 1_000`, i+1)
 			return "", err
 		}

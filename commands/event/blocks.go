@@ -150,15 +150,13 @@ func (v Verdict) told() verdict {
 
 // Damaged is the verdict where some are. Listed is how many of the ranges were shown.
 type Damaged struct {
+	dataFailure
 	Verdict
 	Listed int
 }
 
 // Kind of the event.
 func (Damaged) Kind() Kind { return Kind{"damaged", "A verification found damage."} }
-
-// Class of the failure.
-func (Damaged) Class() Class { return ClassData }
 
 type damaged struct {
 	verdict
@@ -175,15 +173,15 @@ func (d Damaged) Told() any {
 }
 
 // NothingVerified is the verdict where no block was checked.
-type NothingVerified struct{ Verdict }
+type NothingVerified struct {
+	dataFailure
+	Verdict
+}
 
 // Kind of the event.
 func (NothingVerified) Kind() Kind {
 	return Kind{"nothing_verified", "A verification checked no block."}
 }
-
-// Class of the failure.
-func (NothingVerified) Class() Class { return ClassData }
 
 // Dumped says what was kept of bad blocks.
 type Dumped struct {

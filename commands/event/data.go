@@ -70,6 +70,7 @@ func (z Zero) Words() string {
 
 // NotZero says where a range is not zero, whatever was asked of it: Op is the command.
 type NotZero struct {
+	dataFailure
 	Op string
 	Range
 	Places verify.Diff
@@ -77,9 +78,6 @@ type NotZero struct {
 
 // Kind of the event.
 func (NotZero) Kind() Kind { return Kind{"not_zero", "A range that should be zero is not."} }
-
-// Class of the failure.
-func (NotZero) Class() Class { return ClassData }
 
 type notZero struct {
 	Range
@@ -231,15 +229,15 @@ func (s Searched) Words() string {
 }
 
 // NotFound says that a range does not contain what was looked for.
-type NotFound struct{ Range }
+type NotFound struct {
+	dataFailure
+	Range
+}
 
 // Kind of the event.
 func (NotFound) Kind() Kind {
 	return Kind{"not_found", "A range does not contain what was looked for."}
 }
-
-// Class of the failure.
-func (NotFound) Class() Class { return ClassData }
 
 // Words of the event.
 func (n NotFound) Words() string {
@@ -263,6 +261,7 @@ func (s Same) Words() string {
 // Different says where two images do not agree. Behind the end of the shorter one there is nothing
 // but zeroes.
 type Different struct {
+	dataFailure
 	Range
 	Name   string
 	Places verify.Diff // Want is of the current image, Got of the other
@@ -270,9 +269,6 @@ type Different struct {
 
 // Kind of the event.
 func (Different) Kind() Kind { return Kind{"different", "Two images do not agree."} }
-
-// Class of the failure.
-func (Different) Class() Class { return ClassData }
 
 type different struct {
 	Range
@@ -318,15 +314,15 @@ func (l Lengths) Words() string {
 }
 
 // OtherLength is Lengths where that is a difference.
-type OtherLength struct{ Lengths }
+type OtherLength struct {
+	dataFailure
+	Lengths
+}
 
 // Kind of the event.
 func (OtherLength) Kind() Kind {
 	return Kind{"other_length", "Two images agree, and are not of one length."}
 }
-
-// Class of the failure.
-func (OtherLength) Class() Class { return ClassData }
 
 // MapTotals adds up the runs of a map.
 type MapTotals struct {

@@ -30,6 +30,18 @@ type Reason interface {
 	Class() Class
 }
 
+// usageFailure and dataFailure are embedded in the events of those classes.
+type (
+	usageFailure struct{}
+	dataFailure  struct{}
+)
+
+// Class of the failure.
+func (usageFailure) Class() Class { return ClassUsage }
+
+// Class of the failure.
+func (dataFailure) Class() Class { return ClassData }
+
 // Failure is a Reason as an error, so that a command returns what it has to say.
 type Failure struct{ Event Reason }
 

@@ -54,6 +54,7 @@ func (c Canceled) Words() string {
 
 // NoRequest says that no request in the background has that number.
 type NoRequest struct {
+	usageFailure
 	Request int64 `json:"request" doc:"the number"`
 }
 
@@ -61,9 +62,6 @@ type NoRequest struct {
 func (NoRequest) Kind() Kind {
 	return Kind{"no_request", "No request in the background has that number."}
 }
-
-// Class of the failure.
-func (NoRequest) Class() Class { return ClassUsage }
 
 // Words of the event.
 func (n NoRequest) Words() string {

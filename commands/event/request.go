@@ -80,6 +80,7 @@ func (Dump) Kind() Kind {
 // Mismatch says that data are not what -P asked for. Off and Len are the range that was checked,
 // Detail says what is wrong in it.
 type Mismatch struct {
+	dataFailure
 	Off    int64            `json:"offset" unit:"bytes" doc:"of the range that was checked"`
 	Len    int64            `json:"length" unit:"bytes" doc:"of that range"`
 	Detail *verify.Mismatch `json:"detail,omitempty" doc:"what differs: offset of the first wrong byte, number of bad ones, ranges with their causes, and both sides in hex"`
@@ -87,9 +88,6 @@ type Mismatch struct {
 
 // Kind of the event.
 func (Mismatch) Kind() Kind { return Kind{"mismatch", "The data are not what -P asked for."} }
-
-// Class of the failure.
-func (Mismatch) Class() Class { return ClassData }
 
 // Failed is a request that failed. Op is the command as its failures name it: "read", "zone
 // report".

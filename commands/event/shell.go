@@ -81,14 +81,12 @@ func (Listed) Kind() Kind { return Kind{"image", "One of the open images."} }
 
 // NoImage says that no image has that name.
 type NoImage struct {
+	usageFailure
 	Name string `json:"name" doc:"as typed"`
 }
 
 // Kind of the event.
 func (NoImage) Kind() Kind { return Kind{"no_image", "No image has that name."} }
-
-// Class of the failure.
-func (NoImage) Class() Class { return ClassUsage }
 
 // Words of the event.
 func (n NoImage) Words() string { return "no image is called " + n.Name }
@@ -106,6 +104,7 @@ func (DeviceBusy) Kind() Kind {
 
 // NotAgreed says that nothing was written to an image, since the person did not agree.
 type NotAgreed struct {
+	usageFailure
 	Op    string `json:"op" doc:"the command"`
 	Image string `json:"of" doc:"name of the image"`
 }
@@ -115,14 +114,12 @@ func (NotAgreed) Kind() Kind {
 	return Kind{"not_agreed", "An image was not overwritten, since the person did not agree."}
 }
 
-// Class of the failure.
-func (NotAgreed) Class() Class { return ClassUsage }
-
 // Words of the event.
 func (n NotAgreed) Words() string { return n.Image + " is as it was: its data was to be kept" }
 
 // NotConfirmed says that nothing was done to a device, since the answer was not its name.
 type NotConfirmed struct {
+	usageFailure
 	Path string `json:"path" type:"path" doc:"of the device"`
 }
 
@@ -130,9 +127,6 @@ type NotConfirmed struct {
 func (NotConfirmed) Kind() Kind {
 	return Kind{"not_confirmed", "Nothing was done to a device since the answer was not its name."}
 }
-
-// Class of the failure.
-func (NotConfirmed) Class() Class { return ClassUsage }
 
 // Words of the event.
 func (n NotConfirmed) Words() string { return "nothing was done to " + n.Path }
@@ -225,21 +219,19 @@ type closeFailed struct {
 func (c CloseFailed) Told() any { return closeFailed{c.Name, c.Path, c.Err} }
 
 // Unexpected says that a command succeeded that had to fail.
-type Unexpected struct{}
+type Unexpected struct{ dataFailure }
 
 // Kind of the event.
 func (Unexpected) Kind() Kind {
 	return Kind{"unexpected_success", "A command succeeded that had to fail."}
 }
 
-// Class of the failure.
-func (Unexpected) Class() Class { return ClassData }
-
 // Words of the event.
 func (Unexpected) Words() string { return "succeeded, but was expected to fail" }
 
 // OtherStatus says that a command ended with another exit status than was expected.
 type OtherStatus struct {
+	dataFailure
 	Status   int `json:"status" doc:"how it ended"`
 	Expected int `json:"expected" doc:"how it had to"`
 }
@@ -248,9 +240,6 @@ type OtherStatus struct {
 func (OtherStatus) Kind() Kind {
 	return Kind{"other_status", "A command ended with another exit status than was expected."}
 }
-
-// Class of the failure.
-func (OtherStatus) Class() Class { return ClassData }
 
 // Words of the event.
 func (o OtherStatus) Words() string {
@@ -350,10 +339,10 @@ type checked struct {
 func (c Checked) Told() any { return checked(c.CheckResult) }
 
 // Unsound is the outcome of a check that found something wrong, and told of it as Checked.
-type Unsound struct{ Checked }
-
-// Class of the failure.
-func (Unsound) Class() Class { return ClassData }
+type Unsound struct {
+	dataFailure
+	Checked
+}
 
 // Words of the event.
 func (u Unsound) Words() string {

@@ -41,6 +41,7 @@ func (s Shown) Told() any {
 
 // NothingShown says that there is no structure of that name, or none at all if that is "".
 type NothingShown struct {
+	dataFailure
 	Structure string `json:"structure,omitempty" doc:"what was looked for"`
 	Off       int64  `json:"offset" unit:"bytes" doc:"where"`
 }
@@ -49,6 +50,3 @@ type NothingShown struct {
 func (NothingShown) Kind() Kind {
 	return Kind{"nothing_shown", "There is no such structure on the disk."}
 }
-
-// Class of the failure.
-func (NothingShown) Class() Class { return ClassData }

@@ -22,6 +22,7 @@ func (Undone) Kind() Kind {
 
 // ForeignChanges says that a disk holds what was not written under a log. Nothing was put back.
 type ForeignChanges struct {
+	dataFailure
 	Log    string       `json:"log" type:"path" doc:"the log of changes"`
 	Ranges []undo.Range `json:"ranges" doc:"where: offset and length, up to a limit"`
 	Count  int64        `json:"range_count" doc:"how many ranges there are"`
@@ -35,9 +36,6 @@ func (ForeignChanges) Kind() Kind {
 		"A disk holds what was not written under a log; nothing was put back.",
 	}
 }
-
-// Class of the failure.
-func (ForeignChanges) Class() Class { return ClassData }
 
 // First is where the first of them is.
 func (f ForeignChanges) First() int64 {

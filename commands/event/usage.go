@@ -36,6 +36,7 @@ func usageEvents() []Event {
 
 // UnknownCommand is a first word that names no command. Near are the names that may be meant.
 type UnknownCommand struct {
+	usageFailure
 	Name string   `json:"name" doc:"as typed"`
 	Near []string `json:"near,omitempty" doc:"commands that may be meant"`
 }
@@ -43,8 +44,10 @@ type UnknownCommand struct {
 // Kind of the event.
 func (UnknownCommand) Kind() Kind { return Kind{"unknown_command", "There is no such command."} }
 
-// Class of the failure.
-func (UnknownCommand) Class() Class { return ClassUsage }
+// Words of the event, which are those of QEMU.
+func (e UnknownCommand) Words() string {
+	return fmt.Sprintf("command \"%s\" not found", e.Name)
+}
 
 // IsUnknown says whether err is that there is no such command, which nobody can want of one.
 func IsUnknown(err error) bool {
@@ -57,25 +60,26 @@ func IsUnknown(err error) bool {
 }
 
 // NoFile says that a command needs an open image.
-type NoFile struct{}
+type NoFile struct{ usageFailure }
 
 // Kind of the event.
 func (NoFile) Kind() Kind { return Kind{"no_file", "The command needs an open image."} }
 
-// Class of the failure.
-func (NoFile) Class() Class { return ClassUsage }
+// Words of the event, which are those of QEMU.
+func (NoFile) Words() string { return "no file open, try 'help open'" }
 
 // FileOpen says that an image is open already.
-type FileOpen struct{}
+type FileOpen struct{ usageFailure }
 
 // Kind of the event.
 func (FileOpen) Kind() Kind { return Kind{"file_open", "An image is open already."} }
 
-// Class of the failure.
-func (FileOpen) Class() Class { return ClassUsage }
+// Words of the event, which are those of QEMU.
+func (FileOpen) Words() string { return "file open already, try 'help close'" }
 
 // BadCount is a wrong number of words after the name. Max is -1 for no limit.
 type BadCount struct {
+	usageFailure
 	Name  string `json:"name" doc:"of the command, as typed"`
 	Given int    `json:"given" doc:"words after the name"`
 	Min   int    `json:"min" doc:"fewest"`
@@ -85,8 +89,18 @@ type BadCount struct {
 // Kind of the event.
 func (BadCount) Kind() Kind { return Kind{"bad_count", "Too many or too few words."} }
 
-// Class of the failure.
-func (BadCount) Class() Class { return ClassUsage }
+// Words of the event, which are those of QEMU.
+func (e BadCount) Words() string {
+	expected := fmt.Sprintf("between %d and %d", e.Min, e.Max)
+	switch e.Max {
+	case -1:
+		expected = fmt.Sprintf("at least %d", e.Min)
+	case e.Min:
+		expected = fmt.Sprint(e.Min)
+	}
+	return fmt.Sprintf("bad argument count %d to %s, expected %s arguments", e.Given, e.Name,
+		expected)
+}
 
 // Synopsis is the line that describes a command.
 type Synopsis struct {
@@ -102,6 +116,7 @@ func (Synopsis) Kind() Kind { return Kind{"synopsis", "How a command is called."
 // Usage is shown instead of running a command that was called in a wrong way: with an option that
 // it does not take so, nil for none, too few operands or too many.
 type Usage struct {
+	usageFailure
 	Option  *args.OptionError
 	Near    []string // flags that may be meant
 	Missing []string // operands and flags that are not there, by their names
@@ -111,9 +126,6 @@ type Usage struct {
 
 // Kind of the event.
 func (Usage) Kind() Kind { return Kind{"usage", "The command was called in a wrong way."} }
-
-// Class of the failure.
-func (Usage) Class() Class { return ClassUsage }
 
 type usage struct {
 	Name    string   `json:"name" doc:"of the command"`
@@ -134,15 +146,13 @@ func (u Usage) Told() any {
 
 // BadOption is an option of the program that is none, or not so.
 type BadOption struct {
+	usageFailure
 	Option *args.OptionError
 	Near   []string
 }
 
 // Kind of the event.
 func (BadOption) Kind() Kind { return Kind{"bad_option", "The program has no such option."} }
-
-// Class of the failure.
-func (BadOption) Class() Class { return ClassUsage }
 
 type badOption struct {
 	Option string   `json:"option" doc:"as it can be typed"`
@@ -162,6 +172,7 @@ func nameOf(wrong *args.OptionError) string {
 
 // BadNumber is an operand that is no number.
 type BadNumber struct {
+	usageFailure
 	Command string `json:"command" doc:"its name"`
 	// "off", "len"; for a flag its letter
 	Operand string    `json:"operand" doc:"what the number is for"`
@@ -174,23 +185,18 @@ type BadNumber struct {
 // Kind of the event.
 func (BadNumber) Kind() Kind { return Kind{"bad_number", "An operand is no number."} }
 
-// Class of the failure.
-func (BadNumber) Class() Class { return ClassUsage }
-
 // Cause is the error.
 func (b BadNumber) Cause() error { return b.Err }
 
 // BadValue is an operand or the value of a flag that makes no sense, in a sentence.
 type BadValue struct {
+	usageFailure
 	Message string   `json:"-"`
 	Near    []string `json:"near,omitempty" doc:"values that may be meant"`
 }
 
 // Kind of the event.
 func (BadValue) Kind() Kind { return Kind{"bad_value", "A value makes no sense."} }
-
-// Class of the failure.
-func (BadValue) Class() Class { return ClassUsage }
 
 // HexSuffix warns of a hex number with a multiplier.
 type HexSuffix struct {
@@ -218,6 +224,7 @@ func (ShortOption) Kind() Kind {
 
 // Conflict says which flags do not go together, or which one wants another, in a sentence.
 type Conflict struct {
+	usageFailure
 	Message string `json:"-"`
 }
 
@@ -226,11 +233,9 @@ func (Conflict) Kind() Kind {
 	return Kind{"conflict", "Flags do not go together, or one wants another."}
 }
 
-// Class of the failure.
-func (Conflict) Class() Class { return ClassUsage }
-
 // Unaligned is a number that is no multiple of a sector. Operand is what it is for.
 type Unaligned struct {
+	usageFailure
 	Operand string `json:"operand" doc:"what it is for"`
 	Value   int64  `json:"value" doc:"the number"`
 }
@@ -238,12 +243,15 @@ type Unaligned struct {
 // Kind of the event.
 func (Unaligned) Kind() Kind { return Kind{"unaligned", "A number is no multiple of a sector."} }
 
-// Class of the failure.
-func (Unaligned) Class() Class { return ClassUsage }
+// Words of the event, which are those of QEMU.
+func (e Unaligned) Words() string {
+	return fmt.Sprintf("%d is not a sector-aligned value for '%s'", e.Value, e.Operand)
+}
 
 // TooLong is a length above the largest request. Escape is the flag that lifts the limit, 0 if none
 // does.
 type TooLong struct {
+	usageFailure
 	Word   string `json:"-"`
 	Limit  int64  `json:"limit" unit:"bytes" doc:"the longest"`
 	Escape byte   `json:"-"`
@@ -252,12 +260,18 @@ type TooLong struct {
 // Kind of the event.
 func (TooLong) Kind() Kind { return Kind{"too_long", "A length is above the largest request."} }
 
-// Class of the failure.
-func (TooLong) Class() Class { return ClassUsage }
+// Words of the event, which are those of QEMU.
+func (e TooLong) Words() string {
+	if e.Escape == 0 {
+		return fmt.Sprintf("length cannot exceed %d, given %s", e.Limit, e.Word)
+	}
+	return fmt.Sprintf("length cannot exceed %d without -%c, given %s", e.Limit, e.Escape, e.Word)
+}
 
 // VecTooLong is a length of several that is above the limit by itself, or, without a Word, with
 // those before it.
 type VecTooLong struct {
+	usageFailure
 	Word  string `json:"-"`
 	Limit int64  `json:"limit" unit:"bytes" doc:"the longest"`
 }
@@ -265,8 +279,13 @@ type VecTooLong struct {
 // Kind of the event.
 func (VecTooLong) Kind() Kind { return Kind{"vec_too_long", "A length of several is too large."} }
 
-// Class of the failure.
-func (VecTooLong) Class() Class { return ClassUsage }
+// Words of the event, which are those of QEMU.
+func (e VecTooLong) Words() string {
+	if e.Word == "" {
+		return fmt.Sprintf("The total number of bytes exceed the maximum size %d", e.Limit)
+	}
+	return fmt.Sprintf("Argument '%s' exceeds maximum size %d", e.Word, e.Limit)
+}
 
 // OpenFailed says that an image could not be opened. Unnamed: it was described by options alone.
 type OpenFailed struct {
@@ -359,15 +378,13 @@ func (HelpBody) Kind() Kind { return Kind{"help", "Help on a command or a topic.
 
 // HelpUnknown says that there is no help on a name. Near are the names that may be meant.
 type HelpUnknown struct {
+	usageFailure
 	Name string   `json:"name" doc:"as typed"`
 	Near []string `json:"near,omitempty" doc:"commands that may be meant"`
 }
 
 // Kind of the event.
 func (HelpUnknown) Kind() Kind { return Kind{"help_unknown", "There is no help on that."} }
-
-// Class of the failure.
-func (HelpUnknown) Class() Class { return ClassUsage }
 
 // Words of the event.
 func (h HelpUnknown) Words() string { return fmt.Sprintf("command %q not found", h.Name) }

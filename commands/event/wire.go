@@ -54,6 +54,7 @@ func (WireDone) Kind() Kind {
 
 // WireUnexpected says that a request made by hand did not end as was said with it.
 type WireUnexpected struct {
+	dataFailure
 	Request  string `json:"request" doc:"as it was given"`
 	Outcome  string `json:"outcome" doc:"how it ended"`
 	Expected string `json:"expected" doc:"how it should have"`
@@ -63,9 +64,6 @@ type WireUnexpected struct {
 func (WireUnexpected) Kind() Kind {
 	return Kind{"wire_unexpected", "A request made by hand did not end as was said with it."}
 }
-
-// Class of the failure.
-func (WireUnexpected) Class() Class { return ClassData }
 
 // Words of the event.
 func (w WireUnexpected) Words() string {

@@ -43,7 +43,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.Appended:
 		q.say("After zap done, the append sector is 0x%x\n", e.Off/blockdev.SectorSize)
 	case event.BadCount:
-		q.warn("%s\n", badCountWords(e))
+		q.warn("%s\n", e.Words())
 	case event.BadNumber:
 		q.say("%s\n", badNumberWords(e))
 	case event.BadValue:
@@ -61,7 +61,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.FileError:
 		q.warn("%s\n", fileErrorWords(e))
 	case event.FileOpen:
-		q.warn("%s: %s\n", q.Name, fileOpenWords)
+		q.warn("%s: %s\n", q.Name, e.Words())
 	case event.Flushed: // not a word
 	case event.HelpBody:
 		q.say("\n%s\n", prose(e.Text))
@@ -84,7 +84,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.Mismatch:
 		q.say("%s\n", mismatchWords(e))
 	case event.NoFile:
-		q.warn("%s\n", noFileWords)
+		q.warn("%s\n", e.Words())
 	case event.OpenFailed:
 		q.warn("%s: %s\n", q.Name, openFailedWords(e))
 		q.hint(e.Err)
@@ -101,17 +101,17 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.Synopsis:
 		q.synopsis(e)
 	case event.TooLong:
-		q.say("%s\n", tooLongWords(e))
+		q.say("%s\n", e.Words())
 	case event.Transfer:
 		q.transfer(e)
 	case event.Unaligned:
-		q.say("%s\n", unalignedWords(e))
+		q.say("%s\n", e.Words())
 	case event.UnknownCommand:
-		q.warn("%s\n", unknownCommandWords(e))
+		q.warn("%s\n", e.Words())
 	case event.Usage:
 		q.usage(e)
 	case event.VecTooLong:
-		q.say("%s\n", vecTooLongWords(e))
+		q.say("%s\n", e.Words())
 	case event.Warning:
 		if e.Notice != (driver.LegacyEncryption{}) { // nothing is said of that
 			q.warning(noticeWords(e.Notice))

@@ -31,7 +31,7 @@ func (q *QEMU24) Print(at event.Where, e event.Event) bool {
 	case event.Failed:
 		q.failed(e)
 	case event.FileOpen:
-		q.warn("%s\n", fileOpenWords)
+		q.warn("%s\n", e.Words())
 	case event.Info:
 		e.FormatSpecific = slices.DeleteFunc(slices.Clone(e.FormatSpecific),
 			func(d blockdev.Detail) bool {

@@ -10,23 +10,6 @@ import (
 // The sentences of this file are qemu-io's, without the name of the program: QEMU says them, and
 // they are reasons in every other voice.
 
-const (
-	fileOpenWords = "file open already, try 'help close'"
-	noFileWords   = "no file open, try 'help open'"
-)
-
-func badCountWords(e event.BadCount) string {
-	expected := fmt.Sprintf("between %d and %d", e.Min, e.Max)
-	switch e.Max {
-	case -1:
-		expected = fmt.Sprintf("at least %d", e.Min)
-	case e.Min:
-		expected = fmt.Sprint(e.Min)
-	}
-	return fmt.Sprintf("bad argument count %d to %s, expected %s arguments", e.Given, e.Name,
-		expected)
-}
-
 func badNumberWords(e event.BadNumber) string {
 	word := e.Word
 	if e.Command == "truncate" {
@@ -66,26 +49,4 @@ func openFailedWords(e event.OpenFailed) string {
 		return "can't open: " + words(e.Err)
 	}
 	return fmt.Sprintf("can't open device %s: %s", e.Name, words(e.Err))
-}
-
-func tooLongWords(e event.TooLong) string {
-	if e.Escape == 0 {
-		return fmt.Sprintf("length cannot exceed %d, given %s", e.Limit, e.Word)
-	}
-	return fmt.Sprintf("length cannot exceed %d without -%c, given %s", e.Limit, e.Escape, e.Word)
-}
-
-func unalignedWords(e event.Unaligned) string {
-	return fmt.Sprintf("%d is not a sector-aligned value for '%s'", e.Value, e.Operand)
-}
-
-func unknownCommandWords(e event.UnknownCommand) string {
-	return fmt.Sprintf("command \"%s\" not found", e.Name)
-}
-
-func vecTooLongWords(e event.VecTooLong) string {
-	if e.Word == "" {
-		return fmt.Sprintf("The total number of bytes exceed the maximum size %d", e.Limit)
-	}
-	return fmt.Sprintf("Argument '%s' exceeds maximum size %d", e.Word, e.Limit)
 }

@@ -12,8 +12,6 @@ import (
 // without the name of the program.
 func reason(r event.Reason) string {
 	switch e := r.(type) {
-	case event.BadCount:
-		return badCountWords(e)
 	case event.BadNumber:
 		return badNumberReason(e)
 	case event.BadOption:
@@ -38,16 +36,12 @@ func reason(r event.Reason) string {
 		return failedWords(e)
 	case event.FileError:
 		return firstLine(fileErrorWords(e))
-	case event.FileOpen:
-		return fileOpenWords
 	case event.ForeignChanges:
 		return foreignWords(e)
 	case event.MergeFailed:
 		return mergeWords(&e.Merged)
 	case event.Mismatch:
 		return fmt.Sprintf("Pattern verification failed at offset %d, %s", e.Off, units.Bytes(e.Len))
-	case event.NoFile:
-		return noFileWords
 	case event.NotZero:
 		return fmt.Sprintf("%s: not zero at %s", e.Op, placeWords(e.Places.List[0].Off))
 	case event.NothingShown:
@@ -60,16 +54,8 @@ func reason(r event.Reason) string {
 		return reportWords(e)
 	case event.ScriptFailed:
 		return scriptWords(e)
-	case event.TooLong:
-		return tooLongWords(e)
-	case event.Unaligned:
-		return unalignedWords(e)
-	case event.UnknownCommand:
-		return unknownCommandWords(e)
 	case event.Usage:
 		return usageWords(e)
-	case event.VecTooLong:
-		return vecTooLongWords(e)
 	case event.Worded:
 		return e.Words()
 	}

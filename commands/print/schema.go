@@ -117,7 +117,7 @@ func planOf(t reflect.Type) plan {
 	if p, ok := plans.Load(t); ok {
 		return p.(plan)
 	}
-	var p plan
+	p := plan{}
 	for i := range t.NumField() {
 		if c, ok := columnOf(t.Field(i), i); ok {
 			p = append(p, c)

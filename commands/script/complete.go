@@ -1,6 +1,7 @@
 package script
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -136,11 +137,4 @@ func afterIf(words []string) []string {
 }
 
 // Names are the variables that have a value, sorted.
-func (m *Machine) Names() []string {
-	names := make([]string, 0, len(m.variables))
-	for name := range m.variables {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func (m *Machine) Names() []string { return slices.Sorted(maps.Keys(m.variables)) }

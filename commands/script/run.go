@@ -94,14 +94,10 @@ func (m *Machine) resolve(r args.Reference) (string, error) {
 }
 
 func (m *Machine) unset(name string) error {
-	var names []string
-	for n := range m.variables {
-		names = append(names, n)
-	}
 	return event.Fail(event.BadValue{
 		Message: "there is no variable " + name + "; let " + name +
 			" = ... makes one, and in quotes a $ is a $",
-		Near: args.Near(name, names),
+		Near: args.Near(name, m.Names()),
 	})
 }
 

@@ -49,34 +49,33 @@ func (s *sum) sign(some string) byte {
 	return c
 }
 
-func (s *sum) terms() (int64, error) {
-	n, err := s.factors()
+func (s *sum) terms() (int64, error) { return s.chain(s.factors, "+-") }
+
+func (s *sum) factors() (int64, error) { return s.chain(s.value, "*/%") }
+
+// chain computes operands with some signs between them, from the left.
+func (s *sum) chain(operand func() (int64, error), signs string) (int64, error) {
+	n, err := operand()
 	for err == nil {
-		sign := s.sign("+-")
+		sign := s.sign(signs)
 		if sign == 0 {
 			return n, nil
 		}
 		var by int64
-		if by, err = s.factors(); err == nil {
+		if by, err = operand(); err == nil {
 			n, err = compute(n, sign, by)
 		}
 	}
 	return 0, err
 }
 
-func (s *sum) factors() (int64, error) {
-	n, err := s.value()
-	for err == nil {
-		sign := s.sign("*/%")
-		if sign == 0 {
-			return n, nil
-		}
-		var by int64
-		if by, err = s.value(); err == nil {
-			n, err = compute(n, sign, by)
-		}
+// deeper is read one level further inside.
+func (s *sum) deeper(read func() (int64, error)) (int64, error) {
+	if s.depth++; s.depth > deepestSum {
+		return 0, wrong("a sum is nested too deep")
 	}
-	return 0, err
+	defer func() { s.depth-- }()
+	return read()
 }
 
 // compute is a with b, or an error where the result is no number of 64 bits.
@@ -125,17 +124,17 @@ func magnitude(n int64) uint64 {
 func (s *sum) value() (int64, error) {
 	switch {
 	case s.sign("-") != 0:
-		if s.depth++; s.depth > deepestSum {
-			return 0, wrong("a sum is nested too deep")
-		}
-		n, err := s.value()
+		n, err := s.deeper(s.value)
 		if err != nil {
 			return 0, err
 		}
-		s.depth--
 		return compute(0, '-', n)
 	case s.sign("(") != 0:
-		return s.inner()
+		n, err := s.deeper(s.terms)
+		if err == nil && s.sign(")") == 0 {
+			err = s.unclosed()
+		}
+		return n, err
 	}
 	s.sign("$")
 	length := strings.IndexFunc(s.rest, func(r rune) bool {
@@ -158,19 +157,6 @@ func (s *sum) value() (int64, error) {
 	return s.m.host.Number(word)
 }
 
-// inner is what stands in parentheses, the first of which was read.
-func (s *sum) inner() (int64, error) {
-	if s.depth++; s.depth > deepestSum {
-		return 0, wrong("a sum is nested too deep")
-	}
-	n, err := s.terms()
-	s.depth--
-	if err == nil && s.sign(")") == 0 {
-		err = s.unclosed()
-	}
-	return n, err
-}
-
 func (s *sum) unclosed() error { return wrong("a ) is missing %s", s.where()) }
 
 // where says where the sum is being read.
@@ -184,16 +170,14 @@ func (s *sum) where() string {
 // random is rand(N), a number from 0 to N-1, or rand(FROM, TO), one from FROM to TO-1. The first
 // parenthesis was read.
 func (s *sum) random() (int64, error) {
-	if s.depth++; s.depth > deepestSum {
-		return 0, wrong("a sum is nested too deep")
-	}
 	var from int64
-	to, err := s.terms()
-	if err == nil && s.sign(",") != 0 {
-		from = to
-		to, err = s.terms()
-	}
-	s.depth--
+	to, err := s.deeper(func() (to int64, err error) {
+		if to, err = s.terms(); err == nil && s.sign(",") != 0 {
+			from = to
+			to, err = s.terms()
+		}
+		return to, err
+	})
 	switch {
 	case err != nil:
 		return 0, err

@@ -94,7 +94,7 @@ type step struct {
 	all      func(rest []string) error
 	each     []Each
 
-	check   func(operands int) error
+	check   func() error
 	bad     func() bool // fails with message
 	message string
 }
@@ -108,7 +108,7 @@ func (f *Flags) take(s *step, operands []string) error {
 		}
 		return nil
 	case s.check != nil:
-		return s.check(len(operands))
+		return s.check()
 	case s.all != nil:
 		return s.all(operands[s.at:])
 	case s.at < len(operands):
@@ -375,14 +375,16 @@ func (f *Flags) Options(o *blockdev.Options, text string) error {
 // ImageOpts says whether images are described by options alone.
 func (f *Flags) ImageOpts() bool { return f.imageOpts }
 
-// Check declares a check of the number of operands and whatever else is known, that every dialect
-// makes that does not leave it out.
-func (f *Flags) Check(name string, check func(operands int) error) {
+// Operands is how many of the words are operands, a range counting as two. It is for checks.
+func (f *Flags) Operands() int { return len(f.operandWords) }
+
+// Check declares a check of whatever is known, that every dialect makes that does not leave it out.
+func (f *Flags) Check(name string, check func() error) {
 	f.steps = append(f.steps, step{name: name, check: check})
 }
 
 // Offer declares a check that only a dialect makes that names it.
-func (f *Flags) Offer(name string, check func(operands int) error) {
+func (f *Flags) Offer(name string, check func() error) {
 	f.steps = append(f.steps, step{name: name, check: check, offered: true})
 }
 

@@ -28,7 +28,7 @@ func (f *Flags) Shard(p *Shard, own ...string) {
 			}
 			return nil
 		})
-	f.Check("shard", func(int) error {
+	f.Check("shard", func() error {
 		p.Asked = f.asked()
 		return nil
 	})
