@@ -74,7 +74,7 @@ func (d *Device) Amend(ctx context.Context, options *Options) error {
 	return d.alone(ctx, opAmend, func() error {
 		defer d.written()
 		if err := a.Amend(ctx,
-			&driver.Amending{Config: config, Object: d.tree.cfg.object}); err != nil {
+			&driver.Amending{Config: config, Object: d.tree.cfg.objects().Object}); err != nil {
 			return err
 		}
 		return d.tree.top.guard.flush(ctx)

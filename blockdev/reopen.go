@@ -215,15 +215,15 @@ func (n *treeNode) unchangeable(opts *Options) error {
 // values.
 func (r *reopening) prepare(ctx context.Context) error {
 	for _, s := range r.steps {
+		o := r.tree.opening(s.node, false)
+		o.Mode, o.Config = s.mode, s.config
 		re, ok := s.node.guard.node.(driver.Reopener)
 		if !ok {
-			if key := driver.Differs(s.config, s.node.config); key != "" {
-				return driver.Refuse("Cannot change the option '%s'", key)
+			if err := o.Unchanged(s.node.config); err != nil {
+				return err
 			}
 			continue
 		}
-		o := r.tree.opening(s.node, false)
-		o.Mode, o.Config = s.mode, s.config
 		var err error
 		if s.commit, s.abort, err = re.Prepare(ctx, o); err != nil {
 			return err

@@ -81,12 +81,12 @@ type filter struct {
 	take, unshare driver.Perm
 }
 
-var (
-	_ driver.Node         = (*filter)(nil)
-	_ driver.EventSink    = (*filter)(nil)
-	_ driver.Breakpointer = (*filter)(nil)
-	_ driver.Claimer      = (*filter)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.EventSink
+	driver.Breakpointer
+	driver.Claimer
+} = (*filter)(nil)
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	f := &filter{breakpoints: newBreakpoints(o.Notify)}

@@ -125,7 +125,8 @@ type Placed interface {
 // Reopener is a node whose options can change while it is open.
 type Reopener interface {
 	// Prepare checks the new mode and values and gets ready for them without changing what requests
-	// see. Exactly one of commit and abort is called afterwards; neither can fail.
+	// see. Exactly one of commit and abort, which may be nil, is called afterwards; neither can
+	// fail.
 	Prepare(ctx context.Context, o *Opening) (commit, abort func(), err error)
 }
 

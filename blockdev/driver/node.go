@@ -22,7 +22,10 @@
 // Requests that wait for each other do so by way of package wait.
 package driver
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // SectorSize is the unit in which the length of a device is rounded up, in bytes.
 const SectorSize = 512
@@ -70,12 +73,8 @@ func Preallocs() []string { return preallocNames[:] }
 
 // ParsePrealloc finds a mode by its name.
 func ParsePrealloc(s string) (Prealloc, bool) {
-	for i, name := range preallocNames {
-		if name == s {
-			return Prealloc(i), true
-		}
-	}
-	return 0, false
+	i := slices.Index(preallocNames[:], s)
+	return Prealloc(max(i, 0)), i >= 0
 }
 
 // Node is one layer: protocol, format or filter.
@@ -297,3 +296,6 @@ func (f Filter) SameBytes() bool { return true }
 
 // RoundUp is n or the next multiple of unit, a power of two.
 func RoundUp(n, unit int64) int64 { return (n + unit - 1) &^ (unit - 1) }
+
+// WholeSectors is n or the next multiple of a sector.
+func WholeSectors(n int64) int64 { return RoundUp(n, SectorSize) }

@@ -1,6 +1,9 @@
 package driver
 
-import "context"
+import (
+	"context"
+	"syscall"
+)
 
 // Opening is what a driver gets to open one node.
 type Opening struct {
@@ -46,6 +49,22 @@ type Objects interface {
 	// CanAsk says whether a person is there to be asked.
 	CanAsk() bool
 	Ask(ctx context.Context, q Question) (Secret, error)
+}
+
+// ByUser refuses to open what only the user may name, if an image does.
+func (o *Opening) ByUser(what string) error {
+	if o.From == "" {
+		return nil
+	}
+	return RefuseAs(syscall.EPERM, "'%s' names %s, which no image may do", o.From, what)
+}
+
+// Unchanged refuses options that are not those in config, by which the node was opened.
+func (o *Opening) Unchanged(config any) error {
+	if key := Differs(o.Config, config); key != "" {
+		return Refuse("Cannot change the option '%s'", key)
+	}
+	return nil
 }
 
 // Child opens the child that the driver calls key. That none is given is an error.

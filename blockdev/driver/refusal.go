@@ -83,8 +83,11 @@ func RefuseAs(cause error, format string, args ...any) error {
 	return &Refusal{Text: fmt.Sprintf(format, args...), Err: cause}
 }
 
-// Because is RefuseAs with what the cause says behind the words.
+// Because is RefuseAs with what the cause says behind the words. Without a cause it is nil.
 func Because(cause error, words string) error {
+	if cause == nil {
+		return nil
+	}
 	return &Refusal{Text: words + ": " + Spoken(cause).Error(), Err: cause}
 }
 

@@ -8,7 +8,7 @@ var (
 )
 
 // DiskSize is what the file takes on its file system.
-func (n *node) DiskSize() (int64, error) { return n.Occupied() }
+func (n *node) DiskSize() (int64, error) { return n.Space() }
 
 // DescribeStorage tells who else uses the file, such as a loop device.
 func (n *node) DescribeStorage() []driver.Detail { return n.DescribeUses() }

@@ -53,11 +53,11 @@ type node struct {
 	known  knownData
 }
 
-var (
-	_ driver.Node   = (*node)(nil)
-	_ driver.Queuer = (*node)(nil)
-	_ hostfile.Node = (*node)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.Queuer
+	hostfile.Node
+} = (*node)(nil)
 
 func open(o *driver.Opening, cfg hostfile.Config) (*node, error) {
 	cfg.Accept = func(st *unix.Stat_t) error {

@@ -50,11 +50,8 @@ func (n *node) Truncate(ctx context.Context, size int64, p driver.Prealloc, _ dr
 }
 
 func (n *node) setLength(size int64) error {
-	err := n.With(func(fd int) error { return unix.Ftruncate(fd, size) })
-	if err != nil {
-		return driver.Because(err, "Could not resize file")
-	}
-	return nil
+	return driver.Because(n.With(func(fd int) error { return unix.Ftruncate(fd, size) }),
+		"Could not resize file")
 }
 
 // restore takes back what a failed growth has left.
@@ -62,10 +59,8 @@ func (n *node) restore(old, size int64) error {
 	if size <= old {
 		return nil
 	}
-	if err := n.With(func(fd int) error { return unix.Ftruncate(fd, old) }); err != nil {
-		return driver.Because(err, "Failed to restore old file length")
-	}
-	return nil
+	return driver.Because(n.With(func(fd int) error { return unix.Ftruncate(fd, old) }),
+		"Failed to restore old file length")
 }
 
 // allocate adds space that reads as zeroes without writing it. A file system that cannot is filled
@@ -81,10 +76,7 @@ func (n *node) allocate(ctx context.Context, old, size int64) error {
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return n.fill(ctx, old, size)
 	}
-	if err != nil {
-		return driver.Because(err, "Could not preallocate new data")
-	}
-	return nil
+	return driver.Because(err, "Could not preallocate new data")
 }
 
 // mayHold refuses at once to make a file longer than any, or by more than the whole file system
@@ -117,8 +109,8 @@ func (n *node) fill(ctx context.Context, old, size int64) error {
 	align := n.Info().RequestAlign
 	// The rest of a block in which the file ended is left to the file system: requests may be
 	// writing to that block.
-	for at, unsynced := (old+align-1)/align*align, 0; at < size; at += fillSize {
-		piece := mem.Slot(0)[:min(fillSize, (size-at+align-1)/align*align)]
+	for at, unsynced := driver.RoundUp(old, align), 0; at < size; at += fillSize {
+		piece := mem.Slot(0)[:min(fillSize, driver.RoundUp(size-at, align))]
 		if err := n.File.WriteVec(ctx, driver.Vec{piece}, at, 0); err != nil {
 			return driver.Because(err, "Could not write zeros for preallocation")
 		}
@@ -134,8 +126,5 @@ func (n *node) fill(ctx context.Context, old, size int64) error {
 			return err
 		}
 	}
-	if err := n.Flush(ctx); err != nil {
-		return driver.Because(err, "Could not flush file to disk")
-	}
-	return nil
+	return driver.Because(n.Flush(ctx), "Could not flush file to disk")
 }

@@ -68,11 +68,11 @@ type device struct {
 	zero, hole, discard hostfile.Ability
 }
 
-var (
-	_ driver.Node   = (*device)(nil)
-	_ driver.Queuer = (*device)(nil)
-	_ hostfile.Node = (*device)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.Queuer
+	hostfile.Node
+} = (*device)(nil)
 
 func open(o *driver.Opening, cfg hostfile.Config, ctl ioctl) (driver.Node, error) {
 	d := &device{ioctl: ctl, sector: driver.SectorSize}

@@ -16,6 +16,7 @@
 package luks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -67,14 +68,14 @@ type image struct {
 	claims  bool // the claims include writing: not read-only, or about to be so
 }
 
-var (
-	_ driver.Node      = (*image)(nil)
-	_ driver.Claimer   = (*image)(nil)
-	_ driver.Describer = (*image)(nil)
-	_ driver.Reopener  = (*image)(nil)
-	_ driver.Encrypted = (*image)(nil)
-	_ driver.Amender   = (*image)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.Claimer
+	driver.Describer
+	driver.Reopener
+	driver.Encrypted
+	driver.Amender
+} = (*image)(nil)
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*config)
@@ -107,7 +108,7 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 
 // readHeader reads the header and looks whether the disk that it describes is there.
 func (m *image) readHeader(ctx context.Context, likeQEMU bool) (h luksheader.Header, err error) {
-	store := luksheader.NodeStore{Node: m.holder()}
+	store := luksheader.NodeStore{Node: cmp.Or(m.header, m.file)}
 	if likeQEMU && m.header == nil {
 		h, err = luksheader.ReadLikeQEMU(ctx, store)
 	} else {
@@ -118,21 +119,13 @@ func (m *image) readHeader(ctx context.Context, likeQEMU bool) (h luksheader.Hea
 	}
 	m.payload = h.Payload()
 	if size := m.file.Info().Size; m.payload.Off > size || m.payload.Size > size-m.payload.Off {
-		text := "The file is shorter than the encrypted disk in it"
 		if likeQEMU {
-			text = "Could not refresh total sector count: Input/output error"
+			return nil, driver.Because(syscall.EIO, "Could not refresh total sector count")
 		}
-		return nil, driver.RefuseAs(syscall.EIO, "%s", text)
+		return nil, driver.RefuseAs(syscall.EIO,
+			"The file is shorter than the encrypted disk in it")
 	}
 	return h, nil
-}
-
-// holder is the node with the header.
-func (m *image) holder() driver.Node {
-	if m.header != nil {
-		return m.header
-	}
-	return m.file
 }
 
 // Claim takes what the parent asks for of the file, and besides what keys need of the header.
@@ -149,7 +142,7 @@ func (m *image) Claim(ctx context.Context, c driver.Claim) error {
 func (m *image) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
 	old := m.claims
 	m.claims = !o.Mode.ReadOnly
-	return func() {}, func() { m.claims = old }, nil
+	return nil, func() { m.claims = old }, nil
 }
 
 // Info describes the image.

@@ -106,7 +106,11 @@ func (c *Client) do(ctx context.Context, r *request) error {
 func (c *Client) simple(
 	ctx context.Context, cmd nbdwire.Command, f nbdwire.CommandFlags, off, n int64,
 ) error {
-	r := newRequest(cmd, f, off, n)
+	return c.make(ctx, newRequest(cmd, f, off, n))
+}
+
+// make is do for a request that is of no more use afterwards.
+func (c *Client) make(ctx context.Context, r *request) error {
 	err := c.do(ctx, r)
 	c.done(r)
 	return err
@@ -186,9 +190,7 @@ func (c *Client) transfer(
 	if n := v.Len(); n <= piece {
 		r := newRequest(cmd, f, off, n)
 		r.data = v
-		err := c.do(ctx, r)
-		c.done(r)
-		return err
+		return c.make(ctx, r)
 	}
 	t := transfer{client: c, ctx: ctx, pieces: make([]piecePlace, 0, ahead)}
 	for at, part := range v.Pieces(piece) {
@@ -299,8 +301,7 @@ func (c *Client) StatusIn(ctx context.Context, name string, off, n int64) ([]Ext
 		got = list
 		return nil
 	}
-	err := c.do(ctx, r)
-	c.done(r)
+	err := c.make(ctx, r)
 	if err == nil && len(got) == 0 {
 		err = fmt.Errorf("the server described nothing of %d bytes at %d: %w", n, off, syscall.EIO)
 	}

@@ -2,9 +2,7 @@ package nbd
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"syscall"
 
 	"github.com/google/shlex"
 
@@ -64,9 +62,8 @@ func commandWords(command string) ([]string, error) {
 func openServer(
 	ctx context.Context, o *driver.Opening, c *exportConfig, p program,
 ) (driver.Node, error) {
-	if o.From != "" {
-		text := fmt.Sprintf("'%s' names a server to start, which no image may do", o.From)
-		return nil, driver.RefuseAs(syscall.EPERM, "%s", text)
+	if err := o.ByUser("a server to start"); err != nil {
+		return nil, err
 	}
 	cfg, err := c.configure(o, Address{})
 	if err != nil {

@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -62,12 +63,7 @@ type Config struct {
 	said func() string
 }
 
-func (c *Config) context() string {
-	if c.Context == "" {
-		return nbdwire.ContextAllocation
-	}
-	return c.Context
-}
+func (c *Config) context() string { return cmp.Or(c.Context, nbdwire.ContextAllocation) }
 
 // dialError words an address that cannot be reached as QEMU does.
 func dialError(a Address, err error) error {
@@ -85,8 +81,7 @@ func dialError(a Address, err error) error {
 		why = "Name or service not known"
 	}
 	if why != "" {
-		text := "address resolution failed for " + where + ": " + why
-		return driver.RefuseAs(err, "%s", text)
+		return driver.RefuseAs(err, "address resolution failed for %s: %s", where, why)
 	}
 	return &driver.ConnectError{Where: where, Err: spoken(err)}
 }

@@ -298,12 +298,9 @@ func (h *haggling) byName(name string) (nbdwire.Export, error) {
 }
 
 func isListed(list []nbdwire.Export, name string) bool {
-	for _, e := range list {
-		if e.Name == name {
-			return true
-		}
-	}
-	return name == "" // the default export may have another name
+	// the default export may have another name
+	return name == "" ||
+		slices.ContainsFunc(list, func(e nbdwire.Export) bool { return e.Name == name })
 }
 
 // maxSize is the longest export, in bytes: one that can be counted in whole sectors.
@@ -312,8 +309,7 @@ const maxSize = 1<<63 - driver.SectorSize
 // check refuses exports that cannot be used.
 func (a *agreement) check() error {
 	if a.export.Size > maxSize {
-		text := "Could not refresh total sector count: File too large"
-		return driver.RefuseAs(syscall.EFBIG, "%s", text)
+		return driver.Because(syscall.EFBIG, "Could not refresh total sector count")
 	}
 	if !a.has(nbdwire.HasFlags) {
 		a.export.Flags = 0

@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -51,10 +52,7 @@ func (h *haggling) about(e nbdwire.Export) (Listing, error) {
 	if unlessRefused(err) != nil {
 		return Listing{}, err
 	}
-	if info.Description == "" {
-		info.Description = e.Description
-	}
-	info.Name = e.Name
+	info.Name, info.Description = e.Name, cmp.Or(info.Description, e.Description)
 	contexts, err := h.ListContexts(e.Name)
 	return Listing{Export: info, Contexts: contexts}, unlessRefused(err)
 }

@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -98,11 +99,8 @@ func parseURI(name string, o *driver.Options) error {
 	if u.Hostname() == "" || len(query) > 0 {
 		return refuseURL()
 	}
-	port := u.Port()
-	if port == "" {
-		port = DefaultPort
-	}
-	setServer(o, Address{Network: "tcp", Host: u.Hostname(), Port: port})
+	setServer(o,
+		Address{Network: "tcp", Host: u.Hostname(), Port: cmp.Or(u.Port(), DefaultPort)})
 	return nil
 }
 
@@ -134,11 +132,7 @@ func (c *config) address() (Address, error) {
 	case c.Path != "":
 		return Address{Network: "unix", Path: c.Path}, nil
 	case c.Host != "":
-		port := c.Port
-		if port == "" {
-			port = DefaultPort
-		}
-		return Address{Network: "tcp", Host: c.Host, Port: port}, nil
+		return Address{Network: "tcp", Host: c.Host, Port: cmp.Or(c.Port, DefaultPort)}, nil
 	case server.Len() == 0:
 		return Address{}, driver.Refuse("NBD server address missing")
 	}

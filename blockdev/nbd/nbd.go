@@ -17,9 +17,9 @@
 package nbd
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 	"syscall"
@@ -69,16 +69,20 @@ func usualConnections() int { return max(2, min(mostUsual, runtime.NumCPU())) }
 const mostUsual = 4
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
-	c := o.Config.(*config)
-	address, err := c.address()
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := c.configure(o, address)
+	cfg, err := o.Config.(*config).settle(o)
 	if err != nil {
 		return nil, err
 	}
 	return dialNode(ctx, o, cfg)
+}
+
+// settle says which export of which server to use, and how.
+func (c *config) settle(o *driver.Opening) (Config, error) {
+	a, err := c.address()
+	if err != nil {
+		return Config{}, err
+	}
+	return c.configure(o, a)
 }
 
 func dialNode(ctx context.Context, o *driver.Opening, cfg Config) (*device, error) {
@@ -125,11 +129,7 @@ func seconds(n int64) time.Duration { return time.Duration(uint32(n)) * time.Sec
 // admit holds what the server offers against what was asked for.
 func (d *device) admit(o *driver.Opening) error {
 	if _, ok := d.agreed.context(); !ok && d.cfg.Context != "" {
-		text := fmt.Sprintf("the export has no meta context '%s'", d.cfg.Context)
-		if d.likeQEMU {
-			text = "Could not open image: Invalid argument"
-		}
-		return driver.RefuseAs(syscall.EINVAL, "%s", text)
+		return d.refuse(syscall.EINVAL, "the export has no meta context '"+d.cfg.Context+"'")
 	}
 	if !d.agreed.has(nbdwire.ReadOnly) || o.Mode.ReadOnly {
 		return nil
@@ -138,11 +138,16 @@ func (d *device) admit(o *driver.Opening) error {
 		o.SetReadOnly()
 		return nil
 	}
-	text := "the server lets nobody write to the export; with -r it is only read"
+	return d.refuse(syscall.EACCES,
+		"the server lets nobody write to the export; with -r it is only read")
+}
+
+// refuse says why the export cannot be used, in QEMU's words to those who want them.
+func (d *device) refuse(no syscall.Errno, text string) error {
 	if d.likeQEMU {
-		text = "Could not open image: Permission denied"
+		return driver.Because(no, "Could not open image")
 	}
-	return driver.RefuseAs(syscall.EACCES, "%s", text)
+	return driver.RefuseAs(no, "%s", text)
 }
 
 // device is an export as a node.
@@ -157,14 +162,13 @@ type device struct {
 	dirty    map[string]*known // by bitmap
 }
 
-var (
-	_ driver.Node     = (*device)(nil)
-	_ driver.Queuer   = (*device)(nil)
-	_ driver.Stored   = (*device)(nil)
-	_ driver.Reopener = (*device)(nil)
-
-	_ driver.BitmapReader = (*device)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.Queuer
+	driver.Stored
+	driver.Reopener
+	driver.BitmapReader
+} = (*device)(nil)
 
 // Info lets long requests pass: they are cut here, into pieces that are in flight together.
 func (d *device) Info() driver.Info {
@@ -235,14 +239,11 @@ func (d *device) Truncate(_ context.Context, size int64, _ driver.Prealloc, _ dr
 
 // Prepare takes another mode, but no other options, and writes only where the server lets it.
 func (d *device) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
-	if key := driver.Differs(o.Config, d.config); key != "" {
-		return nil, nil, driver.Refuse("Cannot change the option '%s'", key)
+	err = o.Unchanged(d.config)
+	if err == nil && d.agreed.has(nbdwire.ReadOnly) && !o.Mode.ReadOnly {
+		err = driver.RefuseAs(syscall.EACCES, "Can't reopen read-only NBD mount as read/write")
 	}
-	if d.agreed.has(nbdwire.ReadOnly) && !o.Mode.ReadOnly {
-		text := "Can't reopen read-only NBD mount as read/write"
-		return nil, nil, driver.RefuseAs(syscall.EACCES, "%s", text)
-	}
-	return func() {}, func() {}, nil
+	return nil, nil, err
 }
 
 func (d *device) size() int64 { return int64(d.agreed.export.Size) }
@@ -270,11 +271,7 @@ func (d *device) DescribeStorage() []driver.Detail {
 	if a.export.Description != "" {
 		list = append(list, driver.Detail{Key: "description", Value: a.export.Description})
 	}
-	encrypted := a.tls
-	if encrypted == "" {
-		encrypted = "none"
-	}
-	list = append(list, driver.Detail{Key: "tls", Value: encrypted},
+	list = append(list, driver.Detail{Key: "tls", Value: cmp.Or(a.tls, "none")},
 		driver.Detail{Key: "flags", Value: a.export.Flags.String()})
 	if b := a.export.Blocks; b.Minimum != 0 {
 		list = append(list, driver.Detail{Key: "block sizes", Sub: []driver.Detail{

@@ -3,7 +3,6 @@ package nbd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -67,9 +66,8 @@ func openRemote(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 // explain says what to install, or what the server had to say.
 func (p *remoteProgram) explain(err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
-		text := fmt.Sprintf("'%s' needs the program %s; on Debian, install %s",
+		return driver.RefuseAs(syscall.ENOENT, "'%s' needs the program %s; on Debian, install %s",
 			p.url, p.args[0], p.packages)
-		return driver.RefuseAs(syscall.ENOENT, "%s", text)
 	}
 	var server *serverError
 	if !errors.As(err, &server) {

@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net/url"
@@ -52,13 +53,9 @@ func parseSecure(name string, o *driver.Options) error {
 
 func openSecure(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*secureConfig)
-	address, err := c.address()
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := c.configure(o, address)
+	cfg, err := c.settle(o)
 	if err == nil && cfg.TLS == nil {
-		cfg.TLS, err = c.encryption(address)
+		cfg.TLS, err = c.encryption(cfg.Address)
 	}
 	if err != nil {
 		return nil, err
@@ -68,10 +65,7 @@ func openSecure(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 
 // encryption trusts who signed the certificates in a directory, or whom the system trusts.
 func (c *secureConfig) encryption(a Address) (*tls.Config, error) {
-	hostname := c.Hostname
-	if hostname == "" {
-		hostname = a.Host
-	}
+	hostname := cmp.Or(c.Hostname, a.Host)
 	if c.Certificates != "" {
 		return (&Credentials{Dir: c.Certificates, VerifyPeer: true}).ClientConfig(hostname)
 	}

@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -131,8 +132,8 @@ func verifyServer(s tls.ConnectionState, roots *x509.CertPool, hostname string) 
 	case hostname == "":
 		return driver.RefuseAs(errCertificate, "No hostname for certificate validation")
 	case leaf.VerifyHostname(hostname) != nil && !namedAlone(leaf, hostname):
-		text := "Certificate does not match the hostname " + hostname
-		return driver.RefuseAs(errCertificate, "%s", text)
+		return driver.RefuseAs(errCertificate, "Certificate does not match the hostname %s",
+			hostname)
 	}
 	return nil
 }
@@ -150,12 +151,9 @@ type UnusableCredentials struct{ Type string }
 
 // tls is how the connection to a is encrypted, nil for not at all.
 func (c *exportConfig) tls(o *driver.Opening, a Address) (*tls.Config, error) {
-	id, hostname := c.Credentials, c.Hostname
+	id := c.Credentials
 	if id == "" {
 		return nil, nil
-	}
-	if hostname == "" {
-		hostname = a.Host
 	}
 	switch object := o.Object(id).(type) {
 	case nil:
@@ -166,7 +164,7 @@ func (c *exportConfig) tls(o *driver.Opening, a Address) (*tls.Config, error) {
 		if object.Server {
 			return nil, driver.Refuse("Expected TLS credentials for a client endpoint")
 		}
-		return object.ClientConfig(hostname)
+		return object.ClientConfig(cmp.Or(c.Hostname, a.Host))
 	}
 	return nil, driver.Refuse("Object with id '%s' is not TLS credentials", id)
 }

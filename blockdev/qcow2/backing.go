@@ -86,7 +86,8 @@ func (q *image) placeName(n int64) (int64, error) {
 	if h.backing == "" {
 		old = format.Span{}
 	}
-	for _, at := range []int64{wholeSectors(h.end), wholeSectors(max(h.end, old.End()))} {
+	for _, end := range []int64{h.end, max(h.end, old.End())} {
+		at := driver.WholeSectors(end)
 		if at+n <= q.cluster && !old.Overlaps(at, n) {
 			return at, nil
 		}

@@ -214,7 +214,7 @@ func (q *image) fillIn(ctx context.Context, c *driver.Creating) error {
 		return refuseWith(err, "Could not allocate clusters for qcow2 header and refcount table")
 	}
 	p, _ := driver.ParsePrealloc(c.Config.(*createConfig).Preallocation)
-	if err := q.Truncate(ctx, wholeSectors(c.Size), p, 0); err != nil {
+	if err := q.Truncate(ctx, driver.WholeSectors(c.Size), p, 0); err != nil {
 		return prefix(err, "Could not resize image")
 	}
 	if err := q.Lock(ctx); err != nil {

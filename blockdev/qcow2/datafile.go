@@ -90,7 +90,7 @@ func (q *image) syncData(ctx context.Context) error {
 }
 
 // dataLength is the length of what guest data lies in, in whole sectors.
-func (q *image) dataLength() int64 { return wholeSectors(q.Data.Info().Size) }
+func (q *image) dataLength() int64 { return driver.WholeSectors(q.Data.Info().Size) }
 
 // punch has a hole where guest data was, which saves space and which nothing depends on.
 func (q *image) punch(ctx context.Context, host int64) {

@@ -59,11 +59,11 @@ type encryption struct {
 var _ format.Transform = (*encryption)(nil)
 
 // Encode encrypts.
-func (e *encryption) Encode(p []byte, guest, host int64) error {
+func (e *encryption) Encode(dst, src []byte, guest, host int64) error {
 	if e.cipher == nil {
 		return luksheader.ErrLocked
 	}
-	e.cipher.Encrypt(p, p, e.sector(guest, host))
+	e.cipher.Encrypt(dst, src, e.sector(guest, host))
 	return nil
 }
 

@@ -1,5 +1,7 @@
 package qcow2
 
+import "github.com/blksh/blksh/blockdev/driver"
+
 // Limits of the format, and of QEMU where the format has none.
 const (
 	minClusterBits = 9
@@ -62,7 +64,7 @@ func (g *geometry) startOf(off int64) int64 { return off &^ (g.cluster - 1) }
 func (g *geometry) clustersIn(n int64) int64 { return (n + g.cluster - 1) >> g.clusterBits }
 
 // roundUp is n or the next multiple of a cluster.
-func (g *geometry) roundUp(n int64) int64 { return (n + g.cluster - 1) &^ (g.cluster - 1) }
+func (g *geometry) roundUp(n int64) int64 { return driver.RoundUp(n, g.cluster) }
 
 func (g *geometry) subIndex(off int64) int { return int(off>>g.subBits) & (g.subs - 1) }
 

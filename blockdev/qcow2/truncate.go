@@ -113,11 +113,8 @@ func (q *image) shrink(ctx context.Context, old, size int64, p driver.Prealloc) 
 
 // fileLength is the length of the file in whole sectors.
 func (q *image) fileLength() int64 {
-	return wholeSectors(q.file.Info().Size)
+	return driver.WholeSectors(q.file.Info().Size)
 }
-
-// wholeSectors is n or the next multiple of a sector.
-func wholeSectors(n int64) int64 { return (n + driver.SectorSize - 1) &^ (driver.SectorSize - 1) }
 
 // lastCluster is the last cluster in use of a file of n bytes, which may end in a hole far longer
 // than all that is in use.
@@ -272,7 +269,7 @@ func (q *image) dropState(ctx context.Context, end int64) error {
 }
 
 // firstNew is where the first whole subcluster begins that an image of old bytes does not have.
-func (q *image) firstNew(old int64) int64 { return (old + q.sub - 1) &^ (q.sub - 1) }
+func (q *image) firstNew(old int64) int64 { return driver.RoundUp(old, q.sub) }
 
 // hide makes the guest bytes from old to size read as zeroes.
 func (q *image) hide(ctx context.Context, old, size int64) error {

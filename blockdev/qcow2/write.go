@@ -202,7 +202,7 @@ func (q *image) copyTo(e entry, to int64, inPlace bool) int64 {
 	case inPlace && k == normal:
 		return to
 	case inPlace, k == unallocated, k == zeroPlain:
-		return (to + q.sub - 1) &^ (q.sub - 1)
+		return driver.RoundUp(to, q.sub)
 	case k != compressed && q.extended:
 		return q.roundUp(to) - int64(
 			min(q.subs-1-sub, bits.LeadingZeros32(uint32(e.bitmap))))<<q.subBits

@@ -67,9 +67,8 @@ func parseName(name string, o *driver.Options) error {
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*config)
-	if o.From != "" {
-		text := fmt.Sprintf("'%s' names an image in a cluster, which no image may do", o.From)
-		return nil, driver.RefuseAs(syscall.EPERM, "%s", text)
+	if err := o.ByUser("an image in a cluster"); err != nil {
+		return nil, err
 	}
 	if err := c.check(); err != nil {
 		return nil, err

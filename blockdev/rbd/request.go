@@ -18,12 +18,12 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-var (
-	_ driver.Node     = (*image)(nil)
-	_ driver.Queuer   = (*image)(nil)
-	_ driver.Stored   = (*image)(nil)
-	_ driver.Reopener = (*image)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.Queuer
+	driver.Stored
+	driver.Reopener
+} = (*image)(nil)
 
 // mostPieces is how much memory in pieces one request may have, as with the kernel.
 const mostPieces = 1024
@@ -162,14 +162,12 @@ func (d *image) Truncate(
 
 // Prepare takes no other options, and writes only if it was opened for that.
 func (d *image) Prepare(_ context.Context, o *driver.Opening) (commit, abort func(), err error) {
-	if key := driver.Differs(o.Config, d.config); key != "" {
-		return nil, nil, driver.Refuse("Cannot change the option '%s'", key)
+	err = o.Unchanged(d.config)
+	if err == nil && d.readOnly && !o.Mode.ReadOnly {
+		err = driver.RefuseAs(syscall.EACCES,
+			"an rbd image that was opened to be read has to be opened anew to be written")
 	}
-	if d.readOnly && !o.Mode.ReadOnly {
-		text := "an rbd image that was opened to be read has to be opened anew to be written"
-		return nil, nil, driver.RefuseAs(syscall.EACCES, "%s", text)
-	}
-	return func() {}, func() {}, nil
+	return nil, nil, err
 }
 
 // Close writes back what librbd keeps, and takes leave of the cluster.

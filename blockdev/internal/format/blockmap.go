@@ -54,14 +54,13 @@ type BlockMap struct {
 	freeFrom int      // no word of used before it has room
 }
 
-var (
-	_ driver.Node     = (*BlockMap)(nil)
-	_ driver.Claimer  = (*BlockMap)(nil)
-	_ driver.Reopener = (*BlockMap)(nil)
-	_ Mapper          = (*BlockMap)(nil)
-
-	_ driver.WriteBacker = (*BlockMap)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.Claimer
+	driver.Reopener
+	Mapper
+	driver.WriteBacker
+} = (*BlockMap)(nil)
 
 // NewBlockMap makes the image that c describes. Nothing is read yet.
 func NewBlockMap(c BlockMapConfig) *BlockMap {

@@ -162,7 +162,7 @@ func (i *Image) within(off int64) int64 { return off & (i.Cluster - 1) }
 func (i *Image) startOf(off int64) int64 { return off &^ (i.Cluster - 1) }
 
 // roundUp is n or the next multiple of a cluster.
-func (i *Image) roundUp(n int64) int64 { return (n + i.Cluster - 1) &^ (i.Cluster - 1) }
+func (i *Image) roundUp(n int64) int64 { return driver.RoundUp(n, i.Cluster) }
 
 // imageLock lets Waiters give up and take the lock.
 type imageLock struct {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -58,16 +59,10 @@ func (o *Options) fixed(next *Options) string {
 
 // check judges the enumerations and what they ask of each other.
 func (o *Options) check(direct bool) error {
-	switch o.aio() {
-	case "threads", "native", "io_uring":
-	default:
-		if o.AIO != nil {
-			return fmt.Errorf("invalid parameter value: %s", *o.AIO)
-		}
+	if o.AIO != nil && !slices.Contains([]string{"threads", "native", "io_uring"}, *o.AIO) {
+		return fmt.Errorf("invalid parameter value: %s", *o.AIO)
 	}
-	switch o.Locking {
-	case "auto", "on", "off":
-	default:
+	if !slices.Contains([]string{"auto", "on", "off"}, o.Locking) {
 		return fmt.Errorf("invalid parameter value: %s", o.Locking)
 	}
 	if o.aio() == "native" && !direct {
@@ -130,12 +125,12 @@ type descriptor struct {
 	whyReadOnly error
 }
 
-var (
-	_ driver.Node     = (*File)(nil)
-	_ driver.Claimer  = (*File)(nil)
-	_ driver.Reopener = (*File)(nil)
-	_ driver.Hosted   = (*File)(nil)
-)
+var _ interface {
+	driver.Node
+	driver.Claimer
+	driver.Reopener
+	driver.Hosted
+} = (*File)(nil)
 
 // Open opens what o names. The caller measures it.
 func Open(o *driver.Opening, cfg Config) (*File, error) {
@@ -473,15 +468,14 @@ func (f *File) Prepare(_ context.Context, o *driver.Opening) (commit, abort func
 	}
 	old := f.cur.Load()
 	if openFlags(o.Mode) == old.flags {
-		return func() {}, func() {}, nil
+		return nil, nil, nil
 	}
 	d, err := f.reopen(old, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := f.lock.Move(d.fd); err != nil {
-		_ = f.release(d) // nothing was written by it
-		d.release()
+		f.discard(d)
 		return nil, nil, err
 	}
 	f.install(old, d)
@@ -489,16 +483,20 @@ func (f *File) Prepare(_ context.Context, o *driver.Opening) (commit, abort func
 		f.lock.Moved()
 		imagelock.Drop(old.fd) // or a request that still uses it stands against the next reopening
 		f.install(d, nil)
-		_ = f.release(old) // what was written by it has been synced
-		old.release()
+		f.discard(old)
 	}
 	abort = func() {
 		f.lock.Stay()
 		f.install(old, nil)
-		_ = f.release(d) // nothing was written by it
-		d.release()
+		f.discard(d)
 	}
 	return commit, abort, nil
+}
+
+// discard gives up a descriptor by which nothing was written that has not been synced.
+func (f *File) discard(d *descriptor) {
+	_ = f.release(d)
+	d.release()
 }
 
 // install sets the current descriptor and the one to come, if any.
@@ -520,15 +518,13 @@ func (f *File) reopen(old *descriptor, o *driver.Opening) (*descriptor, error) {
 		return nil, err
 	}
 	var was, is unix.Stat_t
-	if err := errors.Join(unix.Fstat(old.fd, &was), unix.Fstat(d.fd, &is)); err != nil {
-		_ = f.release(d) // nothing was written by it
-		d.release()
-		return nil, err
+	err = errors.Join(unix.Fstat(old.fd, &was), unix.Fstat(d.fd, &is))
+	if err == nil && (was.Dev != is.Dev || was.Ino != is.Ino) {
+		err = driver.Refuse("Could not reopen file: '%s' is another file now", f.name)
 	}
-	if was.Dev != is.Dev || was.Ino != is.Ino {
-		_ = f.release(d) // nothing was written by it
-		d.release()
-		return nil, driver.Refuse("Could not reopen file: '%s' is another file now", f.name)
+	if err != nil {
+		f.discard(d)
+		return nil, err
 	}
 	return d, nil
 }

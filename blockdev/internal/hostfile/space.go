@@ -61,7 +61,7 @@ func (f *File) Fallocate(ctx context.Context, mode uint32, off, n int64) error {
 		func(fd int, off, n int64) error { return unix.Fallocate(fd, mode, off, n) })
 }
 
-// Space is how much storage the file takes, in bytes.
+// Space is how much storage a regular file takes, in bytes.
 func (f *File) Space() (space int64, err error) {
 	err = f.With(func(fd int) error {
 		var st unix.Stat_t
@@ -78,5 +78,5 @@ func (f *File) Space() (space int64, err error) {
 	return space, err
 }
 
-// statBlock is the unit of the field Blocks, in bytes.
+// statBlock is the unit of the field Blocks in bytes, whatever the blocks of the file system are.
 const statBlock = 512
