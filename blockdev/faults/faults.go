@@ -9,13 +9,13 @@ package faults
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 // Driver is the filter.
@@ -49,9 +49,10 @@ type filter struct {
 	random *rand.Rand
 }
 
-var _ driver.Node = (*filter)(nil)
-
-var _ driver.Reopener = (*filter)(nil)
+var (
+	_ driver.Node     = (*filter)(nil)
+	_ driver.Reopener = (*filter)(nil)
+)
 
 func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	c := o.Config.(*config)
@@ -92,7 +93,7 @@ func (f *filter) Prepare(_ context.Context, o *driver.Opening) (commit, abort fu
 			f.random = newRandom(c.Seed)
 		}
 		f.config = *c
-	}, func() {}, nil
+	}, nil, nil
 }
 
 func newRandom(seed int64) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 0)) }
@@ -123,18 +124,7 @@ func (f *filter) strikes(one, n int64) (at int64, ok bool) {
 
 // wait takes the time that a request takes longer, or fails when ctx ends first.
 func (f *filter) wait(ctx context.Context) error {
-	if f.Delay == 0 {
-		return nil
-	}
-	t := time.NewTimer(time.Duration(f.Delay))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%s: waiting for %v: %w", Driver.Name, time.Duration(f.Delay),
-			context.Cause(ctx))
-	}
+	return wait.Pass(ctx, Driver.Name, time.Duration(f.Delay))
 }
 
 // errShort is a transfer that ended early and is told to have.

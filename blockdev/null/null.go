@@ -8,11 +8,11 @@ package null
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/wait"
 )
 
 const doc = "a device that stores nothing and answers at once or late"
@@ -61,17 +61,12 @@ func openDevice(name string, o *driver.Opening) (driver.Node, error) {
 		return nil, driver.Refuse("latency-ns is invalid")
 	}
 	return &device{
-		name:       name,
-		size:       wholeSectors(c.Size.Int()),
+		name: name,
+		// there is no end inside a sector where nothing is stored
+		size:       driver.WholeSectors(min(c.Size.Int(), math.MaxInt64-driver.SectorSize+1)),
 		latency:    time.Duration(c.Latency),
 		readZeroes: c.ReadZeroes,
 	}, nil
-}
-
-// wholeSectors rounds up: there is no end inside a sector where nothing is stored.
-func wholeSectors(n int64) int64 {
-	n = min(n, math.MaxInt64-driver.SectorSize+1)
-	return (n + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
 }
 
 type device struct {
@@ -90,17 +85,7 @@ func (d *device) Info() driver.Info {
 
 // pass takes the latency, or fails when ctx ends first.
 func (d *device) pass(ctx context.Context) error {
-	if d.latency == 0 {
-		return nil
-	}
-	t := time.NewTimer(d.latency)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%s: waiting for %v: %w", d.name, d.latency, context.Cause(ctx))
-	}
+	return wait.Pass(ctx, d.name, d.latency)
 }
 
 func (d *device) ReadVec(ctx context.Context, v driver.Vec, _ int64, _ driver.Flags) error {

@@ -13,10 +13,12 @@ package wait
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Meter counts goroutines that work on requests. Parked ones do not count.
@@ -190,5 +192,20 @@ func (m *Mutex) Unlock() {
 	m.mu.Unlock()
 	if handed {
 		runtime.Gosched()
+	}
+}
+
+// Pass takes the time that name needs for a request, or fails when ctx ends first.
+func Pass(ctx context.Context, name string, d time.Duration) error {
+	if d == 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s: waiting for %v: %w", name, d, context.Cause(ctx))
 	}
 }
