@@ -180,10 +180,8 @@ func (h Host) family(path, dev string) (map[string]string, error) {
 		return nil, err
 	}
 	add := func(dir string) {
-		if text, err := os.ReadFile(filepath.Join(dir, "dev")); err == nil {
-			if num := strings.TrimSpace(string(text)); family[num] == "" {
-				family[num] = "/dev/" + filepath.Base(dir)
-			}
+		if num, err := wordIn(filepath.Join(dir, "dev")); err == nil && family[num] == "" {
+			family[num] = "/dev/" + filepath.Base(dir)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil {
@@ -267,15 +265,20 @@ func (h Host) holders(family map[string]string) ([]Use, error) {
 		}
 		for _, e := range entries {
 			holder := e.Name()
-			if text, err := os.ReadFile(
-				filepath.Join(h.Sys, "block", holder, "dm/name")); err == nil {
-				holder = "/dev/mapper/" + strings.TrimSpace(string(text))
+			if name, err := wordIn(filepath.Join(h.Sys, "block", holder, "dm/name")); err == nil {
+				holder = "/dev/mapper/" + name
 			}
 			uses = append(uses, Use{name, "held by " + holder})
 		}
 	}
 	slices.SortFunc(uses, func(a, b Use) int { return strings.Compare(a.String(), b.String()) })
 	return uses, nil
+}
+
+// wordIn is what a file holds, without the blanks around it.
+func wordIn(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	return strings.TrimSpace(string(text)), err
 }
 
 // eachLine calls do with the words of each line. A file that is not there has no lines.

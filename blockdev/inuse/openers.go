@@ -25,9 +25,8 @@ func (h Host) openers(path, dev string) []Use {
 		if num, ok := h.Identify(fd); ok && num == dev {
 			seen[pid] = true
 			// without a name it is still one
-			comm, _ := os.ReadFile(filepath.Join(h.Proc, pid, "comm"))
-			uses = append(uses,
-				Use{path, fmt.Sprintf("open in %s (pid %s)", strings.TrimSpace(string(comm)), pid)})
+			comm, _ := wordIn(filepath.Join(h.Proc, pid, "comm"))
+			uses = append(uses, Use{path, fmt.Sprintf("open in %s (pid %s)", comm, pid)})
 		}
 	}
 	return uses

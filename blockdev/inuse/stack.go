@@ -30,14 +30,14 @@ func (h Host) loops() ([]loop, error) {
 		if err := unix.Access(dir+"/loop", unix.F_OK); err != nil {
 			continue // not set up
 		}
-		number, err := os.ReadFile(dir + "/dev")
+		l := loop{name: "/dev/" + e.Name()}
+		l.id, err = wordIn(dir + "/dev")
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone meanwhile
 		}
 		if err != nil {
 			return nil, err
 		}
-		l := loop{name: "/dev/" + e.Name(), id: strings.TrimSpace(string(number))}
 		if l.backing, err = h.backing(l.name, dir); err != nil {
 			return nil, err
 		}
@@ -176,8 +176,8 @@ func numbers(pattern string) []string {
 	files, _ := filepath.Glob(pattern) // the pattern is well-formed
 	var list []string
 	for _, f := range files {
-		if text, err := os.ReadFile(f); err == nil {
-			list = append(list, strings.TrimSpace(string(text)))
+		if number, err := wordIn(f); err == nil {
+			list = append(list, number)
 		}
 	}
 	return list

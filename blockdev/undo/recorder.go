@@ -37,13 +37,18 @@ func Driver(log File) driver.Driver {
 			if err != nil {
 				return nil, err
 			}
-			r := &recorder{Filter: driver.Filter{Next: next}, log: log}
-			if _, err := log.Write(header(next.Info().Size)); err != nil {
-				return nil, fmt.Errorf("begin the log of changes: %w", err)
-			}
-			return r, r.sync()
+			return newRecorder(next, log)
 		},
 	}
+}
+
+// newRecorder begins a log of changes.
+func newRecorder(next driver.Node, log File) (*recorder, error) {
+	r := &recorder{Filter: driver.Filter{Next: next}, log: log}
+	if _, err := log.Write(header(next.Info().Size)); err != nil {
+		return nil, fmt.Errorf("begin the log of changes: %w", err)
+	}
+	return r, r.sync()
 }
 
 // recorder is the filter. A change holds its range alone from the reading of the old bytes to the
@@ -71,32 +76,32 @@ func (r *recorder) Info() driver.Info {
 
 // WriteVec notes the old bytes and the sums of the new ones, and writes.
 func (r *recorder) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
-	return r.change(ctx, off, v.Len(), func(ctx context.Context, at, n int64) error {
+	return r.change(ctx, off, v.Len(), func(at, n int64) error {
 		part := v.Slice(at-off, n)
-		if err := r.note(newSums, at, n, sectorSums(part)); err != nil {
+		if err := r.record(newSums, at, n, sectorSums(part), f); err != nil {
 			return err
 		}
-		return r.pass(f, func(f driver.Flags) error { return r.Next.WriteVec(ctx, part, at, f) })
+		return r.Next.WriteVec(ctx, part, at, f)
 	})
 }
 
 // Zero notes the old bytes, and zeroes.
 func (r *recorder) Zero(ctx context.Context, off, n int64, f driver.Flags) error {
-	return r.change(ctx, off, n, func(ctx context.Context, at, n int64) error {
-		if err := r.note(newZeroes, at, n, nil); err != nil {
+	return r.change(ctx, off, n, func(at, n int64) error {
+		if err := r.record(newZeroes, at, n, nil, f); err != nil {
 			return err
 		}
-		return r.pass(f, func(f driver.Flags) error { return r.Next.Zero(ctx, at, n, f) })
+		return r.Next.Zero(ctx, at, n, f)
 	})
 }
 
 // Discard notes the old bytes, and discards.
 func (r *recorder) Discard(ctx context.Context, off, n int64, f driver.Flags) error {
-	return r.change(ctx, off, n, func(ctx context.Context, at, n int64) error {
-		if err := r.note(newUnknown, at, n, nil); err != nil {
+	return r.change(ctx, off, n, func(at, n int64) error {
+		if err := r.record(newUnknown, at, n, nil, f); err != nil {
 			return err
 		}
-		return r.pass(f, func(f driver.Flags) error { return r.Next.Discard(ctx, at, n, f) })
+		return r.Next.Discard(ctx, at, n, f)
 	})
 }
 
@@ -119,10 +124,10 @@ func (r *recorder) Truncate(
 			return err
 		}
 	}
-	if err := r.note(newSize, 0, size, nil); err != nil {
+	if err := r.record(newSize, 0, size, nil, f); err != nil {
 		return err
 	}
-	return r.pass(f, func(f driver.Flags) error { return r.Next.Truncate(ctx, size, p, f) })
+	return r.Next.Truncate(ctx, size, p, f)
 }
 
 // Flush puts the log on stable storage before the disk.
@@ -138,7 +143,7 @@ func (r *recorder) Close() error { return r.sync() }
 
 // change saves the old bytes of a range and does something to it, in pieces that a record can tell.
 func (r *recorder) change(
-	ctx context.Context, off, n int64, do func(ctx context.Context, at, n int64) error,
+	ctx context.Context, off, n int64, do func(at, n int64) error,
 ) error {
 	start, end := blocksAround(off, n)
 	hold, err := r.ranges.Lock(ctx, start, end-start)
@@ -151,7 +156,7 @@ func (r *recorder) change(
 		if err := r.save(ctx, at, piece); err != nil {
 			return err
 		}
-		if err := do(ctx, at, piece); err != nil {
+		if err := do(at, piece); err != nil {
 			return err
 		}
 		at += piece
@@ -159,20 +164,19 @@ func (r *recorder) change(
 	return nil
 }
 
-// pass makes a change. What it was to be is in the log; one that is durable when it returns has it
-// on stable storage as well.
-func (r *recorder) pass(f driver.Flags, do func(driver.Flags) error) error {
-	if f&driver.FUA != 0 {
-		if err := r.sync(); err != nil {
-			return err
-		}
+// record notes what a change is to be. For one that is durable when it returns that is on stable
+// storage before it is made.
+func (r *recorder) record(k kind, off, n int64, follows []byte, f driver.Flags) error {
+	err := r.note(k, off, n, follows)
+	if err == nil && f&driver.FUA != 0 {
+		err = r.sync()
 	}
-	return do(f)
+	return err
 }
 
 // blocksAround is the range of whole blocks around one.
 func blocksAround(off, n int64) (start, end int64) {
-	return off &^ (blockSize - 1), (off + n + blockSize - 1) &^ (blockSize - 1)
+	return off &^ (blockSize - 1), driver.RoundUp(off+n, blockSize)
 }
 
 // save notes the bytes of those blocks of a range that were not changed before, and waits until

@@ -2,7 +2,6 @@ package undo
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -19,11 +18,8 @@ type Writer struct{ r *recorder }
 
 // NewWriter begins a log of changes of a disk.
 func NewWriter(d Holder, log File) (*Writer, error) {
-	r := &recorder{Filter: driver.Filter{Next: disk{Holder: d}}, log: log}
-	if _, err := log.Write(header(d.Info().Size)); err != nil {
-		return nil, fmt.Errorf("begin the log of changes: %w", err)
-	}
-	return &Writer{r}, r.sync()
+	r, err := newRecorder(disk{Holder: d}, log)
+	return &Writer{r}, err
 }
 
 // Write writes b, which holds whole sectors but for the last one of a disk that ends in a part of
@@ -46,8 +42,7 @@ func (w *Writer) Flush(ctx context.Context) error { return w.r.Flush(ctx) }
 
 // writePart writes a part of a sector, of which no sum can be noted.
 func (r *recorder) writePart(ctx context.Context, b []byte, off int64) error {
-	n := int64(len(b))
-	return r.change(ctx, off, n, func(ctx context.Context, at, n int64) error {
+	return r.change(ctx, off, int64(len(b)), func(at, n int64) error {
 		if err := r.note(newUnknown, at, n, nil); err != nil {
 			return err
 		}

@@ -56,6 +56,27 @@ func (b byteSet) without(o byteSet) byteSet {
 
 func (b byteSet) with(o byteSet) byteSet { return byteSet{b.used | o.used, b.denied | o.denied} }
 
+// each calls do for the bytes of b, those in use counted from used on and those denied from denied
+// on, with the permission that each is about.
+func (b byteSet) each(
+	used, denied int64, do func(at int64, perm string, denied bool) error,
+) error {
+	for n, perm := range permNames {
+		bit := driver.Perm(1) << n
+		if b.used&bit != 0 {
+			if err := do(used+int64(n), perm, false); err != nil {
+				return err
+			}
+		}
+		if b.denied&bit != 0 {
+			if err := do(denied+int64(n), perm, true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Supported says whether the file behind fd knows open-file-description locks.
 func Supported(fd int) bool {
 	return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &unix.Flock_t{Type: unix.F_RDLCK}) == nil
@@ -171,47 +192,17 @@ func (l *Lock) Stay() {
 
 // set locks (F_RDLCK) or unlocks (F_UNLCK) the bytes b.
 func set(fd int, b byteSet, kind int16) error {
-	for n := range permNames {
-		bit := driver.Perm(1) << n
-		if b.used&bit != 0 {
-			if err := setByte(fd, usedByte+int64(n), kind); err != nil {
-				return err
-			}
+	return b.each(usedByte, unsharedByte, func(at int64, _ string, _ bool) error {
+		if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK,
+			&unix.Flock_t{Type: kind, Start: at, Len: 1}); err != nil {
+			return &RefusedError{Byte: at, Err: err}
 		}
-		if b.denied&bit != 0 {
-			if err := setByte(fd, unsharedByte+int64(n), kind); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func setByte(fd int, at int64, kind int16) error {
-	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK,
-		&unix.Flock_t{Type: kind, Start: at, Len: 1}); err != nil {
-		return &RefusedError{Byte: at, Err: err}
-	}
-	return nil
+		return nil
+	})
 }
 
 // check looks for bytes of others that stand against b.
-func (l *Lock) check(b byteSet) error {
-	for n, name := range permNames {
-		bit := driver.Perm(1) << n
-		if b.used&bit != 0 {
-			if err := l.probe(unsharedByte+int64(n), name, false); err != nil {
-				return err
-			}
-		}
-		if b.denied&bit != 0 {
-			if err := l.probe(usedByte+int64(n), name, true); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
+func (l *Lock) check(b byteSet) error { return b.each(unsharedByte, usedByte, l.probe) }
 
 func (l *Lock) probe(at int64, perm string, shared bool) error {
 	lk := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}

@@ -1,6 +1,7 @@
 package luksheader
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -36,12 +37,10 @@ func (v *Volume) AddKey(ctx context.Context, k driver.NewKey) (slot int, err err
 		return 0, err
 	}
 	c := Cost{Type: k.KDF, Hash: v.header.Digest().Hash, Time: k.Time, Memory: k.Memory}
-	if c.Type == "" {
-		c.Type = PBKDF2
-		if v.header.Version() > 1 {
-			c.Type = Argon2id
-		}
+	if c.Type == "" && v.header.Version() > 1 {
+		c.Type = Argon2id
 	}
+	c.Type = cmp.Or(c.Type, PBKDF2)
 	if v.header.Version() == 1 && c.Type != PBKDF2 {
 		return 0, invalid("LUKS version 1 knows no other key derivation than %s", PBKDF2)
 	}
