@@ -2,8 +2,6 @@ package luks
 
 import (
 	"context"
-	"math"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
@@ -13,10 +11,6 @@ func measure(_ context.Context, m *driver.Measuring) (driver.Measured, error) {
 	cfg, err := m.Config.(*createConfig).header()
 	if err != nil {
 		return driver.Measured{}, err
-	}
-	if m.Size > math.MaxInt64-cfg.PayloadOff() {
-		return driver.Measured{}, driver.RefuseAs(syscall.EFBIG,
-			"The requested file size is too large")
 	}
 	n := cfg.PayloadOff() + m.Size
 	return driver.Measured{Required: n, FullyAllocated: n}, nil

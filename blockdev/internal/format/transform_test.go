@@ -44,7 +44,12 @@ func (m *memory) WriteVec(_ context.Context, v driver.Vec, off int64, _ driver.F
 // places mixes into each sector where it is.
 type places struct{}
 
-func (places) Encode(p []byte, guest, host int64) error {
+func (places) Encode(dst, src []byte, guest, host int64) error {
+	copy(dst, src)
+	return places{}.Decode(dst, guest, host)
+}
+
+func (places) Decode(p []byte, guest, host int64) error {
 	for at := 0; at < len(p); at += 512 {
 		for i, b := range binary.LittleEndian.AppendUint64(nil,
 			uint64(guest+int64(at))<<32|uint64(host+int64(at))) {
@@ -53,8 +58,6 @@ func (places) Encode(p []byte, guest, host int64) error {
 	}
 	return nil
 }
-
-func (places) Decode(p []byte, guest, host int64) error { return places{}.Encode(p, guest, host) }
 
 // TestTransform writes and reads whole sectors in odd pieces of memory. The file has them mixed
 // with where they are, also what is around a write in its block, and the writer's memory stays as
