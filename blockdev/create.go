@@ -157,22 +157,6 @@ func (e *PartError) Error() string { return e.Name + ": " + e.Err.Error() }
 // Unwrap is the cause.
 func (e *PartError) Unwrap() error { return e.Err }
 
-// CanAsk says whether there is CreateConfig.Ask.
-func (c *Creation) CanAsk() bool { return c.cfg.Ask != nil }
-
-// Ask asks CreateConfig.Ask.
-func (c *Creation) Ask(ctx context.Context, q driver.Question) (driver.Secret, error) {
-	return c.cfg.Ask(ctx, q)
-}
-
-// Object asks CreateConfig.Object.
-func (c *Creation) Object(id string) any {
-	if c.cfg.Object == nil {
-		return nil
-	}
-	return c.cfg.Object(id)
-}
-
 func (c *Creation) tree() *tree { return &tree{cfg: OpenConfig{Drivers: c.cfg.Drivers}} }
 
 // settle checks the options of the format and the size of the image name, "" for one that is not
@@ -215,9 +199,12 @@ func (c *Creation) settleOptions(name string) error {
 	}
 	c.creating = driver.Creating{
 		Filename: name, Size: c.cfg.Size, Config: config, Backing: c.cfg.Backing,
-		BackingFormat: c.cfg.BackingFormat, Objects: c,
+		BackingFormat: c.cfg.BackingFormat, Objects: objects{c.cfg.Object, c.cfg.Ask},
 	}
-	if c.format.CheckCreate == nil {
+	switch {
+	case c.cfg.Backing != "" && !c.format.Declares("backing"):
+		return driver.Refuse("Backing file not supported for file format '%s'", c.format.Name)
+	case c.format.CheckCreate == nil:
 		return nil
 	}
 	return c.format.CheckCreate(&c.creating)

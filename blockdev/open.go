@@ -76,13 +76,6 @@ type OpenConfig struct {
 	Trace func(TraceEvent)
 }
 
-func (cfg *OpenConfig) object(id string) any {
-	if cfg.Object == nil {
-		return nil
-	}
-	return cfg.Object(id)
-}
-
 // tree is an open stack of nodes with what is needed to open more of it and to reopen it.
 type tree struct {
 	cfg   OpenConfig
@@ -408,7 +401,7 @@ func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
 	return &driver.Opening{
 		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Config: n.config,
 		Probed: probed, From: n.from,
-		Notify: t.cfg.Notify, Opener: opener{t, n},
+		Notify: t.cfg.Notify, Opener: opener{t.cfg.objects(), t, n},
 	}
 }
 

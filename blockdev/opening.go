@@ -9,11 +9,36 @@ import (
 
 // opener serves the Opening of one node.
 type opener struct {
+	objects
 	tree *tree
 	node *treeNode
 }
 
 var _ driver.Opener = opener{}
+
+// objects are what a configuration has besides options.
+type objects struct {
+	object func(id string) any
+	ask    func(ctx context.Context, q driver.Question) (driver.Secret, error)
+}
+
+// Object is nil where the configuration knows none.
+func (o objects) Object(id string) any {
+	if o.object == nil {
+		return nil
+	}
+	return o.object(id)
+}
+
+// CanAsk says whether somebody is there.
+func (o objects) CanAsk() bool { return o.ask != nil }
+
+// Ask asks them.
+func (o objects) Ask(ctx context.Context, q driver.Question) (driver.Secret, error) {
+	return o.ask(ctx, q)
+}
+
+func (cfg *OpenConfig) objects() objects { return objects{cfg.Object, cfg.Ask} }
 
 // OpenChild opens a child, nil if nothing asks for one.
 func (o opener) OpenChild(ctx context.Context, key, name string,
@@ -136,14 +161,3 @@ func (o opener) Admit(f HostFile, write bool) (release func(), err error) {
 
 // LikeQEMU is that of the OpenConfig.
 func (o opener) LikeQEMU() bool { return o.tree.cfg.LikeQEMU }
-
-// Object asks OpenConfig.Object.
-func (o opener) Object(id string) any { return o.tree.cfg.object(id) }
-
-// CanAsk says whether there is OpenConfig.Ask.
-func (o opener) CanAsk() bool { return o.tree.cfg.Ask != nil }
-
-// Ask asks OpenConfig.Ask.
-func (o opener) Ask(ctx context.Context, q driver.Question) (driver.Secret, error) {
-	return o.tree.cfg.Ask(ctx, q)
-}

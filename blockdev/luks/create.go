@@ -18,9 +18,6 @@ type createConfig struct {
 
 // checkCreate refuses what cannot be recorded.
 func checkCreate(c *driver.Creating) error {
-	if c.Backing != "" {
-		return driver.Refuse("Backing file not supported for file format 'luks'")
-	}
 	options := c.Config.(*createConfig)
 	cfg, err := options.header()
 	if err == nil && c.Size > math.MaxInt64-cfg.PayloadOff() {

@@ -10,14 +10,6 @@ type createConfig struct {
 	Preallocation string `option:"preallocation" values:"off,falloc,full" default:"off" help:"what to do with the space of a fresh image"`
 }
 
-// checkCreate refuses what a raw image cannot record.
-func checkCreate(c *driver.Creating) error {
-	if c.Backing != "" {
-		return driver.Refuse("Backing file not supported for file format 'raw'")
-	}
-	return nil
-}
-
 // create makes the file as long as the image.
 func create(ctx context.Context, c *driver.Creating) error {
 	// the key admits nothing else
@@ -28,6 +20,6 @@ func create(ctx context.Context, c *driver.Creating) error {
 // measure is the length: where nothing is written may be a hole or not. It counts whole sectors, as
 // qemu-img does.
 func measure(_ context.Context, m *driver.Measuring) (driver.Measured, error) {
-	n := (m.Size + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
+	n := driver.WholeSectors(m.Size)
 	return driver.Measured{Required: n, FullyAllocated: n}, nil
 }

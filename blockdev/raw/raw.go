@@ -31,7 +31,6 @@ var Driver = driver.Driver{
 	Open:  open,
 
 	CreateConfig: createConfig{},
-	CheckCreate:  checkCreate,
 	Measure:      measure,
 	Create:       create,
 }
@@ -94,7 +93,7 @@ func windowOf(c *config, fileSize int64) (*window, error) {
 	if c.Size != nil {
 		w.size = c.Size.Int()
 	}
-	length := (fileSize + driver.SectorSize - 1) / driver.SectorSize * driver.SectorSize
+	length := driver.WholeSectors(fileSize)
 	switch {
 	case w.offset > length:
 		return nil, driver.Refuse(
@@ -115,7 +114,7 @@ func (r *image) Prepare(_ context.Context, o *driver.Opening) (commit, abort fun
 	if err != nil {
 		return nil, nil, err
 	}
-	return func() { r.window.Store(w) }, func() {}, nil
+	return func() { r.window.Store(w) }, nil, nil
 }
 
 // Info takes over what a node does from the one below. Alignment and the unit of zeroing stay with
