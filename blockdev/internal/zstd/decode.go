@@ -32,7 +32,7 @@ func (d *Decoder) Decode(out, src []byte) (n, took int, err error) {
 		if at+blockHeader > len(src) {
 			return 0, 0, errCut
 		}
-		header := uint32(src[at]) | uint32(src[at+1])<<8 | uint32(src[at+2])<<16
+		header := window(src, 8*at) & (1<<(8*blockHeader) - 1)
 		last = header&1 != 0
 		at += blockHeader
 		if n, at, err = d.block(out, n, src, at, f.block, header); err != nil {
@@ -234,6 +234,7 @@ func (d *Decoder) readTables(src []byte, at int) (end int, err error) {
 	at++
 	for i := range codes {
 		c, t := &codes[i], &d.sequences.tables[i]
+		var states [maxSymbols]int16
 		switch kind := kinds >> (6 - 2*i) & 3; kind {
 		case codeStandard:
 			t.build(*c.standard, c.of)
@@ -241,14 +242,14 @@ func (d *Decoder) readTables(src []byte, at int) (end int, err error) {
 			if at >= len(src) {
 				return 0, errCut
 			}
-			if int(src[at]) >= len(c.of.base) {
+			if int(src[at]) >= len(c.of.more) {
 				return 0, errCorrupt
 			}
-			t.buildRun(src[at], c.of)
+			states[src[at]] = 1
+			t.build(distribution{states: states[:]}, c.of)
 			at++
 		case codeGiven:
-			var states [maxSymbols]int16
-			read, n, err := readDistribution(src[at:], states[:], len(c.of.base), c.maxLog)
+			read, n, err := readDistribution(src[at:], states[:], len(c.of.more), c.maxLog)
 			if err != nil {
 				return 0, err
 			}

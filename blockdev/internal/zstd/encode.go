@@ -20,15 +20,13 @@ type Encoder struct {
 func (e *Encoder) Encode(out, src []byte) []byte {
 	out = binary.LittleEndian.AppendUint32(out, magic)
 	const single = 0x20
-	switch n := uint64(len(src)); {
+	switch n := len(src); {
 	case n < 256:
 		out = append(out, single, uint8(n))
 	case n < 256+1<<16:
 		out = binary.LittleEndian.AppendUint16(append(out, single|1<<6), uint16(n-256))
-	case n <= math.MaxUint32:
-		out = binary.LittleEndian.AppendUint32(append(out, single|2<<6), uint32(n))
 	default:
-		out = binary.LittleEndian.AppendUint64(append(out, single|3<<6), n)
+		out = binary.LittleEndian.AppendUint32(append(out, single|2<<6), uint32(n))
 	}
 	e.matcher.begin(src)
 	for at := 0; ; {
@@ -167,9 +165,10 @@ func (e *Encoder) appendSequences(out []byte) []byte {
 	for i := range e.symbols {
 		e.symbols[i] = e.symbols[i][:0]
 	}
+	lengths, matches := literalLengths.bases(), matchLengths.bases()
 	for _, s := range list {
-		e.symbols[ofLiterals] = append(e.symbols[ofLiterals], lengthCode(s.literals))
-		e.symbols[ofMatch] = append(e.symbols[ofMatch], matchCode(s.match))
+		e.symbols[ofLiterals] = append(e.symbols[ofLiterals], lengthCode(s.literals, &lengths))
+		e.symbols[ofMatch] = append(e.symbols[ofMatch], matchCode(s.match, &matches))
 		e.symbols[ofOffset] = append(e.symbols[ofOffset], offsetCode(s.offset))
 	}
 	kinds := len(out)
@@ -179,7 +178,7 @@ func (e *Encoder) appendSequences(out []byte) []byte {
 		kind, out = e.choose(out, i)
 		out[kinds] |= kind << (6 - 2*i)
 	}
-	return e.appendCodes(out, list)
+	return e.appendCodes(out, list, &lengths, &matches)
 }
 
 // choose finds the shortest way to write a part of all sequences, and appends what it takes to tell
@@ -190,28 +189,26 @@ func (e *Encoder) choose(out []byte, part int) (kind uint8, _ []byte) {
 	for _, s := range symbols {
 		counts[s]++
 	}
-	standard := c.standard.bits(counts[:])
-	if int(counts[symbols[0]]) == len(symbols) {
-		if standard > 8 {
-			coder.buildRun(symbols[0])
-			return codeRun, append(out, symbols[0])
-		}
-		coder.build(*c.standard)
-		return codeStandard, out
-	}
 	var states [maxSymbols]int16
-	own := shares(counts[:], len(symbols), c.maxLog, states[:])
-	e.scratch = own.appendTo(e.scratch[:0])
-	if float64(8*len(e.scratch))+own.bits(counts[:]) >= standard {
-		coder.build(*c.standard)
-		return codeStandard, out
+	kind, own := uint8(codeRun), distribution{states: states[:]}
+	e.scratch = append(e.scratch[:0], symbols[0])
+	if int(counts[symbols[0]]) == len(symbols) {
+		states[symbols[0]] = 1
+	} else {
+		kind, own = codeGiven, shares(counts[:], len(symbols), c.maxLog, states[:])
+		e.scratch = own.appendTo(e.scratch[:0])
+	}
+	if c.standard.bits(counts[:]) <= float64(8*len(e.scratch))+own.bits(counts[:]) {
+		kind, own, e.scratch = codeStandard, *c.standard, e.scratch[:0]
 	}
 	coder.build(own)
-	return codeGiven, append(out, e.scratch...)
+	return kind, append(out, e.scratch...)
 }
 
 // appendCodes appends the sequences, from the last to the first.
-func (e *Encoder) appendCodes(out []byte, list []sequence) []byte {
+func (e *Encoder) appendCodes(out []byte, list []sequence,
+	lengthBases, matchBases *[maxSymbols]uint32,
+) []byte {
 	w := forward{out: out}
 	lengths, offsets, matches := &e.coders[ofLiterals], &e.coders[ofOffset], &e.coders[ofMatch]
 	var ls, os, ms uint16
@@ -225,8 +222,8 @@ func (e *Encoder) appendCodes(out []byte, list []sequence) []byte {
 			ls = lengths.put(&w, ls, l)
 		}
 		s := &list[i]
-		w.put(uint64(s.literals-literalLengths.base[l]), uint(literalLengths.more[l]))
-		w.put(uint64(s.match-matchLengths.base[m]), uint(matchLengths.more[m]))
+		w.put(uint64(s.literals-lengthBases[l]), uint(literalLengths.more[l]))
+		w.put(uint64(s.match-matchBases[m]), uint(matchLengths.more[m]))
 		w.put(uint64(s.offset)&(1<<o-1), uint(o))
 	}
 	matches.end(&w, ms)

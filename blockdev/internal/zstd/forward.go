@@ -23,6 +23,11 @@ func (w *forward) put(v uint64, n uint) {
 // bytes ends the bits with the one that tells where they end.
 func (w *forward) bytes() []byte {
 	w.put(1, 1)
+	return w.rest()
+}
+
+// rest ends the bits.
+func (w *forward) rest() []byte {
 	for n := uint(0); n < w.held; n += 8 {
 		w.out = append(w.out, byte(w.acc>>n))
 	}

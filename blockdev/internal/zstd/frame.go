@@ -41,7 +41,11 @@ func readHeader(src []byte) (f frame, n int, err error) {
 			return f, 0, errDictionary
 		}
 	}
-	f.size = fieldOf(src[n+dictionary:][:size])
+	var field [8]byte
+	copy(field[:size], src[n+dictionary:])
+	if f.size = binary.LittleEndian.Uint64(field[:]); size == 2 {
+		f.size += 256
+	}
 	window := f.size
 	if !single {
 		base := uint64(1) << (minWindowLog + src[5]>>3)
@@ -49,21 +53,6 @@ func readHeader(src []byte) (f frame, n int, err error) {
 	}
 	f.block = int(min(window, maxBlock))
 	return f, n + dictionary + size, nil
-}
-
-// fieldOf is the size in a header of so many bytes.
-func fieldOf(b []byte) uint64 {
-	switch len(b) {
-	case 1:
-		return uint64(b[0])
-	case 2:
-		return uint64(binary.LittleEndian.Uint16(b)) + 256
-	case 4:
-		return uint64(binary.LittleEndian.Uint32(b))
-	case 8:
-		return binary.LittleEndian.Uint64(b)
-	}
-	return 0
 }
 
 // skippable is the length of a frame that holds nothing, 0 if src begins with another.

@@ -79,15 +79,9 @@ func readDistribution(src []byte, into []int16, limit, maxLog int) (
 
 // window is at least 24 bits of src from a bit on, with zeroes behind its end.
 func window(src []byte, at int) uint32 {
-	i := at / 8
-	if i+4 <= len(src) {
-		return binary.LittleEndian.Uint32(src[i:]) >> (at & 7)
-	}
-	var w uint32
-	for j := 0; i+j < len(src); j++ {
-		w |= uint32(src[i+j]) << (8 * j)
-	}
-	return w >> (at & 7)
+	var w [4]byte
+	copy(w[:], src[min(at/8, len(src)):])
+	return binary.LittleEndian.Uint32(w[:]) >> (at & 7)
 }
 
 // spread says which symbol each state is of.
@@ -132,10 +126,21 @@ type table struct {
 	rows [1 << maxStatesLog]state
 }
 
-// symbolsOf are what the symbols of a code stand for.
+// symbolsOf are what the symbols of a code stand for: each for as many numbers as more bits tell
+// apart, behind those of the symbol before.
 type symbolsOf struct {
-	base []uint32
-	more []uint8
+	first uint32
+	more  []uint8
+}
+
+// bases are the least number that each symbol stands for.
+func (of *symbolsOf) bases() (list [maxSymbols]uint32) {
+	base := of.first
+	for s, more := range of.more {
+		list[s] = base
+		base += 1 << more
+	}
+	return list
 }
 
 // build makes a table. The symbols are known to be those of what they stand for.
@@ -146,17 +151,12 @@ func (t *table) build(d distribution, of *symbolsOf) {
 	for s, n := range d.states {
 		seen[s] = uint16(max(n, -n))
 	}
+	bases := of.bases()
 	t.log = d.log
 	for i, s := range symbols[:1<<d.log] {
 		x := seen[s]
 		seen[s]++
 		take := d.log + 1 - bits.Len16(x)
-		t.rows[i] = newState(of.base[s], of.more[s], uint8(take), x<<take-1<<d.log)
+		t.rows[i] = newState(bases[s], of.more[s], uint8(take), x<<take-1<<d.log)
 	}
-}
-
-// buildRun makes a table of one symbol.
-func (t *table) buildRun(symbol uint8, of *symbolsOf) {
-	t.log = 0
-	t.rows[0] = newState(of.base[symbol], of.more[symbol], 0, 0)
 }

@@ -95,10 +95,7 @@ func (d distribution) appendTo(out []byte) []byte {
 			width--
 		}
 	}
-	for n := uint(0); n < w.held; n += 8 {
-		w.out = append(w.out, byte(w.acc>>n))
-	}
-	return w.out
+	return w.rest()
 }
 
 // stateCoder encodes symbols by states, from the last symbol to the first.
@@ -140,14 +137,6 @@ func (c *stateCoder) build(d distribution) {
 			c.start[s] = c.next[at[s]-n]
 		}
 	}
-}
-
-// buildRun is for one symbol only, which takes no bits.
-func (c *stateCoder) buildRun(symbol uint8) {
-	c.log = 0
-	c.next[0] = 1
-	c.rows[symbol].bits, c.rows[symbol].first = 0, -1
-	c.start[symbol] = 1
 }
 
 // put writes what turns the state into one of the symbol, and returns that.

@@ -21,10 +21,7 @@ type literalCode struct {
 }
 
 // weightValues are what the symbols of the code of weights stand for.
-var weightValues = symbolsOf{
-	base: []uint32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
-	more: []uint8{maxWeight: 0},
-}
+var weightValues = symbolsOf{more: []uint8{maxWeight: 0}}
 
 // read reads the code that stands in src from start on, and says how many bytes it takes.
 func (c *literalCode) read(src []byte, start int) (n int, err error) {

@@ -214,9 +214,9 @@ func count(literals []byte) (counts [256]uint32) {
 	return counts
 }
 
-// codeOf is the symbol of a length or offset.
-func (of *symbolsOf) codeOf(v uint32) uint8 {
-	at, found := slices.BinarySearch(of.base, v)
+// codeOf is the symbol of a length, by the bases of symbols that ascend.
+func codeOf(n uint32, bases []uint32) uint8 {
+	at, found := slices.BinarySearch(bases, n)
 	if !found {
 		at--
 	}
@@ -224,22 +224,22 @@ func (of *symbolsOf) codeOf(v uint32) uint8 {
 }
 
 // Symbols of what is common are looked up.
-func lengthCode(n uint32) uint8 {
+func lengthCode(n uint32, bases *[maxSymbols]uint32) uint8 {
 	switch {
 	case n < 16:
 		return uint8(n)
 	case n < 64:
-		return literalLengths.codeOf(n)
+		return codeOf(n, bases[:len(literalLengths.more)])
 	}
 	return uint8(bits.Len32(n) + 18)
 }
 
-func matchCode(n uint32) uint8 {
+func matchCode(n uint32, bases *[maxSymbols]uint32) uint8 {
 	switch {
 	case n < 35:
 		return uint8(n - 3)
 	case n < 131:
-		return matchLengths.codeOf(n)
+		return codeOf(n, bases[:len(matchLengths.more)])
 	}
 	return uint8(bits.Len32(n-3) + 35)
 }
