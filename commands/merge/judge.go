@@ -219,10 +219,15 @@ func (m *Merger) root(parts []*part, v *event.Merged) error {
 // addTotals adds the figures of a part.
 func addTotals(to, from *event.MergeTotals) error {
 	to.Verified = to.Verified || from.Verified
+	if to.Classes == nil && from.Classes != nil {
+		to.Classes = map[string]int64{}
+	}
 	for name, n := range from.Classes {
-		if err := addClass(to, name, n); err != nil {
+		sum := to.Classes[name]
+		if err := add(&sum, n); err != nil {
 			return err
 		}
+		to.Classes[name] = sum
 	}
 	for _, r := range from.Ranges {
 		addRange(to, r)
@@ -232,17 +237,6 @@ func addTotals(to, from *event.MergeTotals) error {
 		add(&to.Bad, from.Bad), add(&to.BadBytes, from.BadBytes),
 		add(&to.Written, from.Written), add(&to.Matches, from.Matches),
 		add(&to.Wrong, from.Wrong), add(&to.RangeCount, from.RangeCount))
-}
-
-// addClass adds blocks of a class.
-func addClass(t *event.MergeTotals, name string, n int64) error {
-	if t.Classes == nil {
-		t.Classes = map[string]int64{}
-	}
-	sum := t.Classes[name]
-	err := add(&sum, n)
-	t.Classes[name] = sum
-	return err
 }
 
 // addRange keeps a place, as long as there is room.

@@ -87,28 +87,40 @@ type part struct {
 // cut stands for the exit status of a program that wrote none.
 const cut = -1
 
-// results are, of a command, the events that say what became of a part; of several of them one is
-// enough. A job of verify_job may have nothing to do, and say nothing.
-func results(op string) (kinds []string, known bool) {
-	switch op {
-	case "verify_write":
-		return []string{"blocks_written"}, true
-	case "verify_read":
-		return []string{"verdict", "damaged", "nothing_verified"}, true
-	case "verify_job":
-		return nil, true
-	case "sum":
-		return []string{"sum", "sum_part"}, true
-	case "compare":
-		return []string{"same", "different", "other_length"}, true
-	case "iszero":
-		return []string{"zero", "not_zero"}, true
-	case "find":
-		return []string{"searched", "not_found"}, true
-	case "copy":
-		return []string{"copied"}, true
+// results are, of each command, the events that say what became of a part; of several of them one
+// is enough. A job of verify_job may have nothing to do, and say nothing.
+var results = [...]struct {
+	op    string
+	kinds []string
+}{
+	{"verify_write", []string{"blocks_written"}},
+	{"verify_read", []string{"verdict", "damaged", "nothing_verified"}},
+	{"verify_job", nil},
+	{"sum", []string{"sum", "sum_part"}},
+	{"compare", []string{"same", "different", "other_length"}},
+	{"iszero", []string{"zero", "not_zero"}},
+	{"find", []string{"searched", "not_found"}},
+	{"copy", []string{"copied"}},
+}
+
+// resultsOf are those of a command.
+func resultsOf(op string) (kinds []string, known bool) {
+	for _, of := range results {
+		if of.op == op {
+			return of.kinds, true
+		}
 	}
 	return nil, false
+}
+
+// isResult says whether objects of that kind say what became of a part.
+func isResult(kind string) bool {
+	for _, of := range results {
+		if slices.Contains(of.kinds, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // done says whether the part came to its end.
@@ -116,7 +128,7 @@ func (p *part) done() bool {
 	if p.status == cut || p.failed != "" {
 		return false
 	}
-	kinds, _ := results(p.run.op)
+	kinds, _ := resultsOf(p.run.op)
 	return kinds == nil || p.Len == 0 ||
 		slices.ContainsFunc(kinds, func(kind string) bool { return p.said[kind] })
 }

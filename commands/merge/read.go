@@ -51,25 +51,15 @@ type object struct {
 	WholeLen int64  `json:"whole_length"`
 
 	// results
-	Done       *bool            `json:"done"`
-	Blocks     int64            `json:"blocks"`
-	Checked    int64            `json:"checked"`
-	Unreadable int64            `json:"unreadable"`
-	Others     int64            `json:"others"`
-	Bad        int64            `json:"bad"`
-	BadBytes   int64            `json:"bad_bytes"`
-	Classes    map[string]int64 `json:"classes"`
-	Bytes      int64            `json:"bytes"`
-	Written    int64            `json:"written"`
-	Matches    int64            `json:"matches"`
-	Count      int64            `json:"range_count"`
-	Ranges     json.RawMessage  `json:"ranges"`
-	Class      string           `json:"class"`
-	Algorithm  string           `json:"algorithm"`
-	Leaf       int64            `json:"leaf"`
-	First      json.RawMessage  `json:"first"` // of other objects it is another thing
-	Leaves     int64            `json:"leaves"`
-	Nodes      []merkle.Node    `json:"nodes"`
+	Done              *bool           `json:"done"`
+	event.MergeTotals                 // Wrong is "bytes", whatever the kind counts
+	Ranges            json.RawMessage `json:"ranges"` // or how many there are
+	Class             string          `json:"class"`
+	Algorithm         string          `json:"algorithm"`
+	Leaf              int64           `json:"leaf"`
+	First             json.RawMessage `json:"first"` // of other objects it is another thing
+	Leaves            int64           `json:"leaves"`
+	Nodes             []merkle.Node   `json:"nodes"`
 }
 
 // source is a file that is read.
@@ -195,22 +185,12 @@ func matters(kind string) bool {
 	return isResult(kind)
 }
 
-// isResult says whether objects of that kind say what became of a part.
-func isResult(kind string) bool {
-	switch kind {
-	case "blocks_written", "verdict", "damaged", "nothing_verified", "sum", "sum_part", "same",
-		"different", "other_length", "zero", "not_zero", "searched", "not_found", "copied":
-		return true
-	}
-	return false
-}
-
 // begin begins a part.
 func (s *source) begin(o *object) error {
 	if s.parts++; s.parts > mostParts {
 		return fmt.Errorf("more than %d parts", mostParts)
 	}
-	if _, known := results(o.Op); !known {
+	if _, known := resultsOf(o.Op); !known {
 		return fmt.Errorf("a shard of %q, which has none", o.Op)
 	}
 	if len(o.Asked)+len(o.Job)+len(o.File)+len(o.Digest) > longestText {
@@ -340,8 +320,8 @@ func isClass(name string) bool {
 // count adds the figures of a result.
 func (p *part) count(o *object, m *Merger) error {
 	figures := []int64{
-		o.Blocks, o.Checked, o.Unreadable, o.Others, o.Bad, o.BadBytes, o.Bytes, o.Written,
-		o.Matches, o.Count,
+		o.Blocks, o.Checked, o.Unreadable, o.Others, o.Bad, o.BadBytes, o.Wrong, o.Written,
+		o.Matches, o.RangeCount,
 	}
 	if slices.Min(figures) < 0 || o.Bad > o.Blocks {
 		return errors.New("a figure is negative, or more blocks are bad than there are")
@@ -349,7 +329,7 @@ func (p *part) count(o *object, m *Merger) error {
 	t := &p.totals
 	switch o.Kind {
 	case "blocks_written":
-		return add(&t.Written, o.Bytes)
+		return add(&t.Written, o.Wrong)
 	case "copied":
 		return add(&t.Written, o.Written)
 	case "searched":
@@ -376,8 +356,8 @@ func (p *part) places(o *object, m *Merger) error {
 		}
 		m.keep(&p.totals, event.MergeRange{Off: r.Off, Len: r.Len})
 	}
-	p.totals.RangeCount = max(p.totals.RangeCount, o.Count)
-	return add(&p.totals.Wrong, o.Bytes)
+	p.totals.RangeCount = max(p.totals.RangeCount, o.RangeCount)
+	return add(&p.totals.Wrong, o.Wrong)
 }
 
 // subtrees takes a part of a tree.
@@ -404,13 +384,9 @@ func (p *part) subtrees(o *object, m *Merger) error {
 // verdict takes the figures of a verification.
 func (p *part) verdict(o *object) error {
 	t := &p.totals
-	t.Verified = true
 	for name, n := range o.Classes {
 		if n < 0 || !isClass(name) {
 			return fmt.Errorf("%d blocks of %q", n, name)
-		}
-		if err := addClass(t, name, n); err != nil {
-			return err
 		}
 	}
 	if o.Kind == "damaged" {
@@ -420,9 +396,10 @@ func (p *part) verdict(o *object) error {
 		}
 		t.RangeCount = max(t.RangeCount, kept)
 	}
-	return errors.Join(add(&t.Blocks, o.Blocks), add(&t.Checked, o.Checked),
-		add(&t.Unreadable, o.Unreadable), add(&t.Others, o.Others), add(&t.Bad, o.Bad),
-		add(&t.BadBytes, o.BadBytes))
+	return addTotals(t, &event.MergeTotals{
+		Verified: true, Blocks: o.Blocks, Checked: o.Checked, Unreadable: o.Unreadable,
+		Others: o.Others, Bad: o.Bad, BadBytes: o.BadBytes, Classes: o.Classes,
+	})
 }
 
 // add adds to a count.
