@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -142,9 +143,6 @@ func (l *Literal) Instance(p []byte, start int64) {
 	fillPeriod(p, l.Unit, 0)
 	l.stamp(p, 0, start)
 }
-
-// stamped reports whether there is a %o in it.
-func (l *Literal) stamped() bool { return len(l.Stamps) > 0 }
 
 // A Parser reads patterns. Its zero value reads everything but files.
 type Parser struct {
@@ -317,40 +315,28 @@ func isHex(s string) bool {
 }
 
 func (l *Literal) hex(s string) (string, error) {
-	digits := s[2:]
-	end := 0
-	for end < len(digits) && nibble(digits[end]) >= 0 {
-		end++
-	}
-	// A run that an x follows has taken the 0 of the next number.
-	if end > 0 && end < len(digits) && digits[end-1] == '0' && digits[end]|0x20 == 'x' {
-		end--
-	}
-	if end == 0 {
+	end := digitsEnd(s, 2, 0, "0123456789abcdefABCDEF")
+	digits := []byte(s[2:end])
+	if len(digits) == 0 {
 		return "", errors.New("no digits after 0x")
 	}
-	rest := digits[end:]
-	digits = digits[:end]
 	if len(digits)%2 != 0 {
-		l.Unit = append(l.Unit, byte(nibble(digits[0])))
-		digits = digits[1:]
+		digits = slices.Insert(digits, 0, '0')
 	}
-	l.Unit = slices.Grow(l.Unit, len(digits)/2)
-	for ; digits != ""; digits = digits[2:] {
-		l.Unit = append(l.Unit, byte(nibble(digits[0])<<4|nibble(digits[1])))
-	}
-	return rest, nil
+	var err error
+	l.Unit, err = hex.AppendDecode(l.Unit, digits)
+	return s[end:], err
 }
 
-// nibble is the value of a hexadecimal digit, -1 if c is none.
-func nibble(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
+// digitsEnd is where the run of digits from start on ends. A 0 that an x follows is that of the next
+// number, if least are left without it.
+func digitsEnd(s string, start, least int, digits string) int {
+	rest := strings.TrimLeft(s[start:], digits)
+	end := len(s) - len(rest)
+	if end > start+least && rest != "" && s[end-1] == '0' && rest[0]|0x20 == 'x' {
+		end--
 	}
-	return -1
+	return end
 }
 
 func (l *Literal) decimal(s string) (string, error) {
@@ -359,38 +345,26 @@ func (l *Literal) decimal(s string) (string, error) {
 	if digits != "" && (digits[0] == '-' || digits[0] == '+') {
 		start = 1
 	}
-	end := start
-	for end < len(digits) && '0' <= digits[end] && digits[end] <= '9' {
-		end++
-	}
-	// The 0 of a following 0x is not this number's.
-	if end > start+1 && end < len(digits) && digits[end-1] == '0' && digits[end]|0x20 == 'x' {
-		end--
-	}
+	end := digitsEnd(digits, start, 1, "0123456789")
 	n, err := strconv.ParseInt(digits[:end], 10, 32)
 	if err != nil {
 		return "", fmt.Errorf(
 			"%q is neither a number of 32 bits nor a text in quotes, which a shell takes as '\"text\"'",
 			Brief(s))
 	}
-	word := binary.LittleEndian.AppendUint32(nil, uint32(n))
-	for len(word) > 1 && word[len(word)-1] == 0 {
-		word = word[:len(word)-1]
+	l.Unit = append(l.Unit, byte(n))
+	for v := uint32(n) >> 8; v > 0; v >>= 8 {
+		l.Unit = append(l.Unit, byte(v))
 	}
-	l.Unit = append(l.Unit, word...)
 	return digits[end:], nil
 }
 
 // Start reads where a request whose data are the pattern belongs, if all of it says so.
 func (l *Literal) Start(p []byte) (start int64, ok bool) {
-	if !l.stamped() {
+	if len(l.Stamps) == 0 || l.Stamps[0]+stampLen > len(p) {
 		return 0, false
 	}
-	at := l.Stamps[0]
-	if at+stampLen > len(p) {
-		return 0, false
-	}
-	v := binary.LittleEndian.Uint64(p[at:])
+	v := binary.LittleEndian.Uint64(p[l.Stamps[0]:])
 	if v > 1<<62 {
 		return 0, false
 	}
