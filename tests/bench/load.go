@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -63,9 +64,13 @@ func (b *bench) filled(file string) error {
 	if _, err := os.Stat(file); err == nil {
 		return nil
 	}
-	_, err := b.program(b.cpu, b.blksh, "-f", "raw", "-c", fmt.Sprintf("truncate %d", b.size), "-c",
-		"write -q -P random:1 0.."+fmt.Sprint(b.size), "-c", "flush",
-		b.made(file))
+	return b.patternFile(file, "random:1")
+}
+
+// patternFile makes a file of the size of the measurements that has a pattern.
+func (b *bench) patternFile(file, pattern string) error {
+	_, err := b.program(b.all, b.blksh, "-f", "raw", "-c", fmt.Sprintf("truncate %d", b.size),
+		"-c", fmt.Sprintf("write -q -P %s 0..%d", pattern, b.size), "-c", "flush", b.made(file))
 	return err
 }
 
@@ -94,6 +99,7 @@ type load struct {
 	Kind        string
 	Iops        float64
 	Requests    float64
+	Elapsed     float64 `json:"elapsed_ns"`
 	UserNanos   float64 `json:"user_ns"`
 	SystemNanos float64 `json:"system_ns"`
 }
@@ -131,21 +137,31 @@ func (b *bench) theirLoad(file, depth string, direct bool, cpu *[]float64) (floa
 	if err != nil {
 		return 0, err
 	}
-	var report struct {
-		Jobs []struct {
-			Read struct {
-				Iops     float64
-				TotalIOs float64 `json:"total_ios"`
-				Runtime  float64 // milliseconds
-			}
-			User   float64 `json:"usr_cpu"` // percent of the runtime
-			System float64 `json:"sys_cpu"`
-		}
+	job, err := fioJob(u.out)
+	if err != nil {
+		return 0, err
 	}
-	if err := json.Unmarshal(u.out, &report); err != nil || len(report.Jobs) != 1 {
-		return 0, fmt.Errorf("the report of fio: %w: %s", err, u.out)
-	}
-	job := report.Jobs[0]
 	*cpu = append(*cpu, (job.User+job.System)/100*job.Read.Runtime*1000/job.Read.TotalIOs)
 	return job.Read.Iops, nil
+}
+
+// fioReport is what fio tells of a job.
+type fioReport struct {
+	Read, Write struct {
+		Iops     float64
+		TotalIOs float64 `json:"total_ios"`
+		Runtime  float64 // milliseconds
+	}
+	User   float64 `json:"usr_cpu"` // percent of the runtime
+	System float64 `json:"sys_cpu"`
+}
+
+// fioJob finds the only job in what fio printed, which may begin with other words.
+func fioJob(out []byte) (fioReport, error) {
+	var report struct{ Jobs []fioReport }
+	text := out[max(bytes.IndexByte(out, '{'), 0):]
+	if err := json.Unmarshal(text, &report); err != nil || len(report.Jobs) != 1 {
+		return fioReport{}, fmt.Errorf("the report of fio: %w: %s", err, out)
+	}
+	return report.Jobs[0], nil
 }

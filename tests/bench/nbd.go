@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -178,14 +177,8 @@ func (b *bench) nbdFio(l nbdLoad, socket string) (float64, usage, error) {
 	if err != nil {
 		return 0, u, err
 	}
-	var report struct {
-		Jobs []struct{ Read, Write struct{ Iops float64 } }
-	}
-	text := u.out[max(bytes.IndexByte(u.out, '{'), 0):] // it says first that it is connected
-	if err := json.Unmarshal(text, &report); err != nil || len(report.Jobs) != 1 {
-		return 0, u, fmt.Errorf("the report of fio: %w: %s", err, u.out)
-	}
-	return report.Jobs[0].Read.Iops + report.Jobs[0].Write.Iops, u, nil
+	job, err := fioJob(u.out)
+	return job.Read.Iops + job.Write.Iops, u, err
 }
 
 // nbdCopy has nbdcopy go over the export once, in its own way: whole, in requests of 256 KiB.
@@ -222,7 +215,7 @@ func (b *bench) nbd() error {
 func (b *bench) nbdLoads() error {
 	file := filepath.Join(b.dir, "full")
 	for _, f := range []string{file, filepath.Join(b.dir, "source")} {
-		if err := b.randomFile(f); err != nil {
+		if err := b.patternFile(f, "random:1"); err != nil {
 			return err
 		}
 	}
@@ -327,13 +320,6 @@ func (b *bench) nbdOnce(s nbdServer, c nbdClient, l nbdLoad, file string) (nbdFi
 	return f, err
 }
 
-// randomFile makes a file of the size of the measurements.
-func (b *bench) randomFile(file string) error {
-	_, err := b.program(b.all, b.blksh, "-f", "raw", "-c", fmt.Sprintf("truncate %d", b.size),
-		"-c", fmt.Sprintf("write -q -P random:1 0..%d", b.size), b.made(file))
-	return err
-}
-
 // nbdVerify has both shells check a pattern over the whole export.
 func (b *bench) nbdVerify() error {
 	const row = "read -P"
@@ -341,8 +327,7 @@ func (b *bench) nbdVerify() error {
 		return nil
 	}
 	file := filepath.Join(b.dir, "pattern")
-	if _, err := b.program(b.all, b.blksh, "-f", "raw", "-c", fmt.Sprintf("truncate %d", b.size),
-		"-c", fmt.Sprintf("write -q -P 0xab 0..%d", b.size), b.made(file)); err != nil {
+	if err := b.patternFile(file, "0xab"); err != nil {
 		return err
 	}
 	fmt.Println("| `read -P` of | blksh s | qemu-io s | ratio | blksh MiB | blksh CPU s | " +
@@ -382,9 +367,9 @@ type nbdCopying struct {
 	ours, nbdcopy, img []string
 }
 
-// nbdCopyings are the rows of the table. The export is half on the socket from, and target on to.
+// nbdCopyings are the rows of the table. The export of half is on the socket from, the other on to.
 // All flush what they have written in the end.
-func (b *bench) nbdCopyings(half, target string) []nbdCopying {
+func (b *bench) nbdCopyings(half string) []nbdCopying {
 	from, to := uriOf(b.socket("from")), uriOf(b.socket("to"))
 	out := filepath.Join(b.dir, "out")
 	shell := func(format, command, image string) []string {
@@ -510,7 +495,7 @@ func (b *bench) nbdCopies() error {
 	fmt.Println("| copy | blksh s | nbdcopy s | qemu-img s | ratio | blksh CPU s | nbdcopy | " +
 		"qemu-img | blksh MiB |")
 	fmt.Println(strings.Repeat("| --- ", 9) + "|")
-	for _, c := range b.nbdCopyings(half, target) {
+	for _, c := range b.nbdCopyings(half) {
 		if !b.rows.MatchString("copy " + c.name) {
 			continue
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/big"
@@ -11,9 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -99,7 +96,7 @@ func (b *bench) qcow2Images() error {
 		{"qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zlib", raw, b.qcow2Path("zlib")},
 		{"qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd", raw, b.qcow2Path("zstd")},
 	} {
-		if _, err := b.program(allCPUs(), argv...); err != nil {
+		if _, err := b.program(b.all, argv...); err != nil {
 			return err
 		}
 	}
@@ -148,9 +145,6 @@ func letters(rng *rand.Rand, n int) []byte {
 	return word
 }
 
-// allCPUs names all processors, for taskset.
-func allCPUs() string { return fmt.Sprintf("0-%d", runtime.NumCPU()-1) }
-
 // leastRequests keeps loads of large blocks from being over at once: they go over the image again.
 const leastRequests = 8192
 
@@ -172,7 +166,7 @@ func (b *bench) qcow2Row(l qcow2Load, depth string) error {
 		return func() (float64, error) {
 			image := b.qcow2Path(l.image)
 			if l.image == "empty" {
-				if _, err := b.program(allCPUs(), "qemu-img", "create", "-f", "qcow2", image,
+				if _, err := b.program(b.all, "qemu-img", "create", "-f", "qcow2", image,
 					strconv.FormatInt(length, 10)); err != nil {
 					return 0, err
 				}
@@ -190,9 +184,7 @@ func (b *bench) qcow2Row(l qcow2Load, depth string) error {
 			func(image string) (usage, error) { return b.ourBench(l, image, depth, requests) },
 			elapsed),
 		measure(&theirCPU,
-			func(image string) (usage,
-				error,
-			) {
+			func(image string) (usage, error) {
 				return b.theirBench(l, image, depth, requests, length)
 			}, completed))
 	if err != nil {
@@ -219,7 +211,7 @@ func (b *bench) ourBench(l qcow2Load, image, depth string, requests int64) (usag
 	if !l.write {
 		argv = append(argv, "-r")
 	}
-	return b.program(allCPUs(),
+	return b.program(b.all,
 		append(argv, "-c",
 			fmt.Sprintf("bench -b %d -d %s -n %d %s", l.block, depth, requests, mode), image)...)
 }
@@ -246,24 +238,13 @@ func (b *bench) theirBench(l qcow2Load, image, depth string, requests,
 	if l.write {
 		argv = append(argv, "-w")
 	}
-	return b.program(allCPUs(), append(argv, image)...)
+	return b.program(b.all, append(argv, image)...)
 }
 
 // elapsed is how long the load of a JSON report took, in seconds.
 func elapsed(out []byte) (float64, error) {
-	for line := range strings.Lines(string(out)) {
-		var e struct {
-			Kind    string
-			Elapsed float64 `json:"elapsed_ns"`
-		}
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			return 0, err
-		}
-		if e.Kind == "load" {
-			return e.Elapsed / float64(time.Second), nil
-		}
-	}
-	return 0, fmt.Errorf("no load in %s", out)
+	e, err := loadIn(out)
+	return e.Elapsed / float64(time.Second), err
 }
 
 var completion = regexp.MustCompile(`Run completed in ([0-9.]+) seconds`)
@@ -288,7 +269,7 @@ func (b *bench) qcow2Whole() error {
 		var ourCPU, theirCPU []float64
 		read := func(cpu *[]float64, program ...string) func() (float64, error) {
 			return func() (float64, error) {
-				u, err := b.program(allCPUs(),
+				u, err := b.program(b.all,
 					append(program, "-r", "-f", "qcow2", "-c",
 						fmt.Sprintf("read 0 %d", min(b.size, 2047<<20)), b.qcow2Path(image))...)
 				*cpu = append(*cpu, u.cpu.Seconds())

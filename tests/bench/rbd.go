@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -120,13 +119,8 @@ func (b *bench) fioRBD(pool, image string, load int, cpu *[]float64) (float64, e
 		return 0, err
 	}
 	*cpu = append(*cpu, spent(u, load))
-	var report struct {
-		Jobs []struct{ Read, Write struct{ Iops float64 } }
-	}
-	if err := json.Unmarshal(u.out, &report); err != nil || len(report.Jobs) != 1 {
-		return 0, fmt.Errorf("the report of fio: %w: %s", err, u.out)
-	}
-	return report.Jobs[0].Read.Iops + report.Jobs[0].Write.Iops, nil
+	job, err := fioJob(u.out)
+	return job.Read.Iops + job.Write.Iops, err
 }
 
 // benchRate finds the rate in the last line of rbd bench.
