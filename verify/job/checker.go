@@ -48,8 +48,8 @@ type checker struct {
 	rewritten *rewritten
 	// history says which writes of the job were made; nil: all.
 	history *History
-	// others are other jobs whose blocks may be there.
-	others []otherChecker
+	// others are those of other jobs whose blocks may be there.
+	others []*checker
 }
 
 // requestContent says which content a checker has made.

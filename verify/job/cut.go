@@ -39,8 +39,7 @@ func (j *Job) Across(ctx context.Context, open Opener, off int64) (at, n int64, 
 		return 0, 0, err
 	}
 	defer q.Close()
-	pl := &pipeline{q: q, done: make([]int, 1)}
-	if err := pl.single(OpRead, from, to-from); err != nil {
+	if err := once(q, OpRead, from, to-from); err != nil {
 		return 0, 0, nil // it will be reported when it is its turn
 	}
 	p := q.Buffer(0)[:to-from]

@@ -104,11 +104,11 @@ func (t *task) judgeAlike(times int64, judge func(c *checker)) {
 
 // zeroes is how many bytes from pos on are known to be zero.
 func (s *scanning) zeroes(pos int64) int64 {
-	if s.task.hooks.Extent == nil {
+	if s.hooks.Extent == nil {
 		return 0
 	}
 	if pos < s.told.from || pos >= s.told.end {
-		s.told = s.task.ask(pos, s.end)
+		s.told = s.ask(pos, s.end)
 	}
 	if !s.told.zero {
 		return 0
@@ -118,11 +118,11 @@ func (s *scanning) zeroes(pos int64) int64 {
 
 // hole is how many bytes from pos on a scan judges as one: whole blocks that are known to be zero.
 func (s *scanning) hole(pos int64) int64 {
-	if !s.task.alike() {
+	if !s.alike() {
 		return 0
 	}
 	n := s.zeroes(pos)
-	if n -= n % int64(s.task.l.BlockLen); n < leastHole {
+	if n -= n % int64(s.l.BlockLen); n < leastHole {
 		return 0
 	}
 	return n

@@ -49,7 +49,6 @@ func (t *task) lastPresent(ctx context.Context, open Opener, from, to,
 		return 0, err
 	}
 	defer q.Close()
-	pl := &pipeline{q: q, done: make([]int, 1)}
 	c := t.newChecker(func(*Bad) {})
 	last = -1
 	var r fio.Request
@@ -58,7 +57,7 @@ func (t *task) lastPresent(ctx context.Context, open Opener, from, to,
 		if r.Read || !sampled || !t.l.Owns(&r) {
 			continue
 		}
-		if err := pl.single(OpRead, r.Off, int64(r.N)); err != nil {
+		if err := once(q, OpRead, r.Off, int64(r.N)); err != nil {
 			continue // it will be reported when it is its turn
 		}
 		if c.present(q.Buffer(0)[:r.N], &r) {

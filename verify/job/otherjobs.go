@@ -37,16 +37,10 @@ func (t *task) against(j *Job, others []fio.Options) error {
 	return nil
 }
 
-// A otherChecker checks blocks for being those of another job.
-type otherChecker struct {
-	l       *fio.Layout
-	checker *checker
-}
-
-func (t *task) newOthers() (list []otherChecker) {
+// newOthers makes checkers of the blocks of other jobs.
+func (t *task) newOthers() (list []*checker) {
 	for _, r := range t.others {
-		list = append(list,
-			otherChecker{r.l, newChecker(r.l, r.run, new(knowledge), func(*Bad) {})})
+		list = append(list, newChecker(r.l, r.run, new(knowledge), func(*Bad) {}))
 	}
 	return list
 }
@@ -54,9 +48,9 @@ func (t *task) newOthers() (list []otherChecker) {
 // isOthers reports whether a block is that of another job: intact, and with its thread.
 func (c *checker) isOthers(p []byte, pos int64) bool {
 	for _, r := range c.others {
-		h, ok := r.checker.header(p)
+		h, ok := r.header(p)
 		inside := pos >= r.l.Offset && pos-r.l.Offset <= r.l.Extent-int64(len(p))
-		if ok && inside && int(h.Thread) == r.l.Thread && r.checker.intact(p, pos, &expectation{}) {
+		if ok && inside && int(h.Thread) == r.l.Thread && r.intact(p, pos, &expectation{}) {
 			return true
 		}
 	}

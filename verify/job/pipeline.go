@@ -365,20 +365,3 @@ func (pl *pipeline) built(line []int) int {
 	}
 	return n
 }
-
-// single does one request on slot 0, with nothing else in flight.
-func (pl *pipeline) single(op uint8, off, n int64) error {
-	pl.q.Stage(0, op, off, n, 0)
-	pl.inFlight++
-	if err := pl.q.Submit(); err != nil {
-		return err
-	}
-	for pl.inFlight > 0 {
-		n, err := pl.q.Reap(1, pl.done)
-		if err != nil {
-			return err
-		}
-		pl.inFlight -= n
-	}
-	return pl.q.Err(0)
-}

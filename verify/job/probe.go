@@ -99,14 +99,13 @@ func (t *task) probe(ctx context.Context, open Opener) (shape, error) {
 		return s, err
 	}
 	defer q.Close()
-	pl := &pipeline{q: q, done: make([]int, 1)}
 	stride := max(t.l.Extent/probeCount, probeSize) &^ (pageSize - 1)
 	for at := int64(0); at < t.l.Extent && len(s.headers) == 0; at += stride {
 		if err := ctx.Err(); err != nil {
 			return s, err
 		}
 		n := int(min(probeSize, t.l.Extent-at))
-		if err := pl.single(OpRead, t.l.Offset+at, int64(n)); err != nil {
+		if err := once(q, OpRead, t.l.Offset+at, int64(n)); err != nil {
 			continue // it will be reported when it is its turn
 		}
 		s.sample(q.Buffer(0)[:n], t.l.Offset+at, uint32(min(t.l.Extent, fio.MaxBlockSize)))

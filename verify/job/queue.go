@@ -34,6 +34,15 @@ type Queue interface {
 	Close() error
 }
 
+// once does one request on slot 0 of a queue that has nothing else in flight.
+func once(q Queue, op uint8, off, n int64) error {
+	q.Stage(0, op, off, n, 0)
+	if _, err := q.SubmitAndReap(1, make([]int, 1)); err != nil {
+		return err
+	}
+	return q.Err(0)
+}
+
 // An Opener makes a queue of depth slots with size bytes of memory each, for the
 // goroutine that calls it. Several may do so at once.
 type Opener func(ctx context.Context, depth, size int) (Queue, error)

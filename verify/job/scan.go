@@ -36,7 +36,7 @@ func (t *task) scan(ctx context.Context, open Opener) (*Result, error) {
 		longest: max(shape.longest, shape.length), uneven: shape.uneven, patience: leastRun,
 		nothing: -1,
 	}
-	err = s.run(ctx)
+	err = s.pass(ctx)
 	t.result.Position = s.pos - t.l.Offset
 	t.result.Done = err == nil && s.pos >= s.end
 	return t.outcome(err)
@@ -46,7 +46,7 @@ func (t *task) scan(ctx context.Context, open Opener) (*Result, error) {
 // behind the other, they are read in large pieces and checked by all workers.
 // Where that ends it walks from header to header, until they are even again.
 type scanning struct {
-	task *task
+	*task
 	open Opener
 	// pos is how far the range up to end has been judged.
 	pos, end int64
@@ -88,8 +88,9 @@ const (
 	maxDoubts = 1 << 10
 )
 
-func (s *scanning) run(ctx context.Context) error {
-	for s.pos < s.end && !s.task.stops() {
+// pass goes over the range, in one of two ways or the other.
+func (s *scanning) pass(ctx context.Context) error {
+	for s.pos < s.end && !s.stops() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -97,15 +98,15 @@ func (s *scanning) run(ctx context.Context) error {
 			s.passOver(n)
 			continue
 		}
-		pass := s.even
+		by := s.even
 		if s.uneven {
-			pass = s.walk
+			by = s.walk
 		}
-		if err := pass(ctx); err != nil {
+		if err := by(ctx); err != nil {
 			return err
 		}
 	}
-	if s.task.stops() {
+	if s.stops() {
 		return errStop
 	}
 	return nil
@@ -113,12 +114,12 @@ func (s *scanning) run(ctx context.Context) error {
 
 // even scans blocks of one length, until they are not.
 func (s *scanning) even(ctx context.Context) error {
-	step := int64(s.task.l.BlockLen)
+	step := int64(s.l.BlockLen)
 	size := max(int64(s.requestSize())/step, 1) * step
-	s.judge, s.broken = s.task.newChecker(s.task.bad), false
+	s.judge, s.broken = s.newChecker(s.bad), false
 	next := s.pos
-	return s.task.read(ctx, s.open, int(size), func(sl *slot) bool {
-		if s.broken || next >= s.end || s.task.stops() || s.hole(next) > 0 {
+	return s.read(ctx, s.open, int(size), func(sl *slot) bool {
+		if s.broken || next >= s.end || s.stops() || s.hole(next) > 0 {
 			return false
 		}
 		sl.op, sl.off, sl.n, sl.requests = opCheck, next, int(min(size, s.end-next)),
@@ -131,8 +132,8 @@ func (s *scanning) even(ctx context.Context) error {
 
 // requestSize is how much is read at once where blocks are even, if that is not less than a block.
 func (s *scanning) requestSize() int {
-	if s.wide || s.task.run.MaxRequest > 0 {
-		return max(s.task.run.MaxRequest, leastLook)
+	if s.wide || s.run.MaxRequest > 0 {
+		return max(s.run.MaxRequest, leastLook)
 	}
 	return 0
 }
@@ -172,7 +173,7 @@ func (s *scanning) judgeSlot(sl *slot, p []byte) {
 	if s.broken {
 		return
 	}
-	s.task.count(&sl.seen)
+	s.count(&sl.seen)
 	end := sl.off + int64(sl.n)
 	switch {
 	case sl.trouble >= 0 && s.requestSize() < leastLook && sl.n < leastLook && end < s.end:
@@ -183,7 +184,7 @@ func (s *scanning) judgeSlot(sl *slot, p []byte) {
 		end = s.troubled(p[sl.trouble:], sl.off+int64(sl.trouble))
 	}
 	s.pos = end
-	s.task.reached(s.pos - s.task.l.Offset)
+	s.reached(s.pos - s.l.Offset)
 }
 
 // troubled judges the blocks of p, of which the first is not plainly good. It
@@ -191,7 +192,7 @@ func (s *scanning) judgeSlot(sl *slot, p []byte) {
 func (s *scanning) troubled(p []byte, off int64) int64 {
 	c := s.judge
 	defer func() {
-		s.task.count(c.seen)
+		s.count(c.seen)
 		*c.seen, c.around = Result{}, view{}
 	}()
 	for at := 0; at < len(p); at += c.l.BlockLen {

@@ -22,7 +22,7 @@ type task struct {
 	hooks Hooks
 	now   func() time.Time
 	began time.Time
-	told  time.Time // when progress was reported last
+	shown time.Time // when progress was reported last
 
 	// from is where the pass begins, and history what is known of the run that wrote.
 	from    int64
@@ -57,7 +57,7 @@ func (j *Job) newTask(phase string, total, from int64) *task {
 		t.now = time.Now
 	}
 	t.began = t.now()
-	t.told = t.began
+	t.shown = t.began
 	return t
 }
 
@@ -71,8 +71,8 @@ func (t *task) progress() {
 	if t.hooks.Progress == nil {
 		return
 	}
-	if now := t.now(); now.Sub(t.told) >= progressInterval {
-		t.told = now
+	if now := t.now(); now.Sub(t.shown) >= progressInterval {
+		t.shown = now
 		t.report()
 	}
 }

@@ -18,9 +18,9 @@ const (
 // walk goes from header to header. Where a block ends is only known when its header was read, so
 // there is one request at a time. It ends where blocks go on alike, or where none is in sight.
 func (s *scanning) walk(ctx context.Context) error {
-	for s.uneven && s.pos < s.end && !s.task.stops() {
-		size := 2*max(s.task.run.MaxRequest, leastWalk, s.longest, s.need) + pageSize
-		err := s.task.withPipeline(ctx, s.open, size,
+	for s.uneven && s.pos < s.end && !s.stops() {
+		size := 2*max(s.run.MaxRequest, leastWalk, s.longest, s.need) + pageSize
+		err := s.withPipeline(ctx, s.open, size,
 			func(pl *pipeline) error { return s.walkIn(ctx, pl, size) })
 		if err != nil {
 			return err
@@ -33,13 +33,13 @@ func (s *scanning) walk(ctx context.Context) error {
 func (s *scanning) walkIn(ctx context.Context, pl *pipeline, size int) error {
 	c := pl.workers[0].checker
 	t := steps{checker: c, patience: s.patience, shortest: s.longest}
-	for s.uneven && s.pos < s.end && !s.task.stops() {
+	for s.uneven && s.pos < s.end && !s.stops() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		start := s.pos &^ (pageSize - 1)
 		n := int(min(int64(size), s.end-start))
-		if err := pl.single(OpRead, start, int64(n)); err != nil {
+		if err := once(pl.q, OpRead, start, int64(n)); err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("read %d bytes at %d: %w", n, start, err)
 			}
@@ -55,7 +55,7 @@ func (s *scanning) walkIn(ctx context.Context, pl *pipeline, size int) error {
 			s.nothing = s.pos
 		}
 		s.uneven = !t.settled && !t.lost
-		s.task.reached(s.pos - s.task.l.Offset)
+		s.reached(s.pos - s.l.Offset)
 		pl.progress()
 		if wide := s.need > s.longest; used == 0 || wide {
 			s.need = t.need
@@ -63,7 +63,7 @@ func (s *scanning) walkIn(ctx context.Context, pl *pipeline, size int) error {
 		}
 	}
 	if t.settled {
-		s.task.l.BlockLen = t.length
+		s.l.BlockLen = t.length
 		s.patience = min(2*s.patience, mostRun)
 	}
 	return nil

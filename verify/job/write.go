@@ -295,7 +295,7 @@ func (w *writing) flush() error {
 	if err := w.log.flush(); err != nil {
 		return err
 	}
-	if err := w.pl.single(OpFlush, 0, 0); err != nil {
+	if err := once(w.pl.q, OpFlush, 0, 0); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	w.log.add(journalFlushed, 0, 0)
@@ -322,7 +322,7 @@ func (w *writing) trim() error {
 		if !w.task.l.Owns(&r) {
 			continue
 		}
-		if err := w.pl.single(OpDiscard, r.Off, int64(r.N)); err != nil {
+		if err := once(w.pl.q, OpDiscard, r.Off, int64(r.N)); err != nil {
 			return fmt.Errorf("discard %d bytes at %d: %w", r.N, r.Off, err)
 		}
 		w.task.result.Trimmed += int64(r.N)
