@@ -328,8 +328,8 @@ func (l *Literal) hex(s string) (string, error) {
 	return s[end:], err
 }
 
-// digitsEnd is where the run of digits from start on ends. A 0 that an x follows is that of the next
-// number, if least are left without it.
+// digitsEnd is where the run of digits from start on ends. A 0 that an x follows is that of the
+// next number, if least are left without it.
 func digitsEnd(s string, start, least int, digits string) int {
 	rest := strings.TrimLeft(s[start:], digits)
 	end := len(s) - len(rest)

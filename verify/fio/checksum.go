@@ -109,19 +109,16 @@ func (s *Checksum) OptionName() string { return strings.TrimSuffix(s.Name, "-old
 // sumsOf lists what a type number may mean in a header of 48 (long) or 40 bytes: the present
 // meaning first, and one that a wrong block cannot fail last.
 func sumsOf(number uint8, long bool) []*Checksum {
-	var list []*Checksum
+	var now, old []*Checksum
 	for i := range sums {
-		s := &sums[i]
-		if s.now == number && (!long || s.Name != "sha512-old") {
-			list = append(list, s)
+		switch s := &sums[i]; {
+		case s.now == number && (!long || s.Name != "sha512-old"):
+			now = append(now, s)
+		case !long && s.old == number:
+			old = append(old, s)
 		}
 	}
-	for i := range sums {
-		if s := &sums[i]; !long && s.old == number && s.now != number {
-			list = append(list, s)
-		}
-	}
-	return list
+	return append(now, old...)
 }
 
 // sumsByNumber is sumsOf for every number, of short and of long headers.

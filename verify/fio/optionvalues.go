@@ -185,9 +185,6 @@ func hasUnit(v string) bool {
 	return rest != "" && rest != v
 }
 
-// ranges splits a list of what may have colons and dashes itself.
-func ranges(v string) []string { return strings.Split(v, ",") }
-
 // numbers splits a list of numbers as fio does: at the next comma, where there is none at the next
 // colon, and where there is none of these at the next dash.
 func numbers(v string) (list []string) {
@@ -207,11 +204,10 @@ func numbers(v string) (list []string) {
 
 // setSizes sets the block sizes of one direction.
 func (o *Options) setSizes(w ddir, s Sizes) {
-	switch {
-	case w == writes:
-		o.MinBlock, o.MaxBlock, o.Split = s.Min, s.Max, s.Split
-	default:
+	if w == reads {
 		o.Reads = s
+	} else {
+		o.MinBlock, o.MaxBlock, o.Split = s.Min, s.Max, s.Split
 	}
 }
 
@@ -240,7 +236,7 @@ func setBlock(o *Options, v string) error {
 
 // setBlockRange sets sizes that no bs changes, wherever it stands, as in fio.
 func setBlockRange(o *Options, v string) error {
-	return byDirection(ranges(v), func(w ddir, v string) error {
+	return byDirection(strings.Split(v, ","), func(w ddir, v string) error {
 		o.RangeGiven[w] = true
 		return o.setRange(w, v)
 	})
@@ -273,7 +269,7 @@ const maxShares = 64
 // setSplit reads SIZE/PERCENT:SIZE/PERCENT...; sizes without a percentage share
 // what the others leave.
 func setSplit(o *Options, v string) error {
-	return byDirection(ranges(v), func(w ddir, v string) error {
+	return byDirection(strings.Split(v, ","), func(w ddir, v string) error {
 		o.RangeGiven[w] = true
 		return o.setShares(w, v)
 	})

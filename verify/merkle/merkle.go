@@ -54,9 +54,6 @@ type Tree struct {
 // New is a tree of hashes that h makes.
 func New(h func() hash.Hash) *Tree { return &Tree{h: h()} }
 
-// Size is the length of a hash, in bytes.
-func (t *Tree) Size() int { return t.h.Size() }
-
 // hash is H(mark || a || b).
 func (t *Tree) hash(mark, a, b []byte) []byte {
 	t.h.Reset()

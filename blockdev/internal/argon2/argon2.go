@@ -71,8 +71,9 @@ func Key(ctx context.Context, how Type, passphrase, salt []byte, c Cost, n int) 
 		}
 	}
 	key := make([]byte, n)
-	long(key, bytesOf(&last))
-	return key, nil
+	words, err := binary.Append(nil, binary.LittleEndian, last[:])
+	long(key, words)
+	return key, err
 }
 
 // seed is the hash of all parameters.
@@ -107,14 +108,6 @@ func long(out []byte, message ...[]byte) {
 		sum = h.Sum(nil)
 	}
 	copy(out, sum)
-}
-
-func bytesOf(b *block) []byte {
-	out := make([]byte, 0, blockBytes)
-	for _, w := range b {
-		out = binary.LittleEndian.AppendUint64(out, w)
-	}
-	return out
 }
 
 // filling is the memory while it is filled.
