@@ -13,7 +13,7 @@ func (r *Row) Operands() []args.Value {
 	r.declare(f)
 	var list []args.Value
 	for _, s := range f.steps {
-		if s.number != nil || s.set != nil {
+		if s.set != nil {
 			list = append(list, s.value)
 		}
 	}

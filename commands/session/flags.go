@@ -81,50 +81,34 @@ func (o *option) take(word string) error {
 	return o.set(word)
 }
 
-// step is an operand or a check: exactly one of number, set, all, check and bad is there.
+// step is an operand or a check: exactly one of set, all and check is there.
 type step struct {
 	name    string
 	offered bool       // made only where a dialect names it
 	value   args.Value // of an operand
 
-	at       int // which operand it is, for number and set; where the rest begins, for all
+	at       int // which operand it is, for set; where the rest begins, for all
 	optional bool
-	number   *int64
 	set      func(word string) error
 	all      func(rest []string) error
 	each     []Each
 
-	check   func() error
-	bad     func() bool // fails with message
-	message string
+	check func() error
 }
 
 // take makes the step.
 func (f *Flags) take(s *step, operands []string) error {
 	switch {
-	case s.bad != nil:
-		if s.bad() {
-			return event.Conflictf("%s", s.message)
-		}
-		return nil
 	case s.check != nil:
 		return s.check()
 	case s.all != nil:
 		return s.all(operands[s.at:])
 	case s.at < len(operands):
-		return f.takeWord(s, operands[s.at])
+		return s.set(operands[s.at])
 	case s.optional:
 		return nil
 	}
 	return f.badNumber(s.name, f.words[0], args.NonNumeric, nil) // only where the dialect is loose
-}
-
-func (f *Flags) takeWord(s *step, word string) (err error) {
-	if s.set != nil {
-		return s.set(word)
-	}
-	*s.number, err = f.Number(s.name, word)
-	return err
 }
 
 // Each is a check of each number of several operands. It is made only where a dialect names it.
@@ -273,17 +257,21 @@ func (f *Flags) Instead(letter byte, long, help string, run Run) {
 var errInstead = errors.New("another run")
 
 // Operand declares a number that must be there.
-func (f *Flags) Operand(p *int64, name string) {
-	f.operand(step{name: name, value: number(name), number: p})
-}
+func (f *Flags) Operand(p *int64, name string) { f.number(p, name, false) }
 
 // OptOperand declares a number that may be missing; p keeps its value then.
-func (f *Flags) OptOperand(p *int64, name string) {
-	f.operand(step{name: name, value: number(name), number: p, optional: true})
-}
+func (f *Flags) OptOperand(p *int64, name string) { f.number(p, name, true) }
 
-// number is an operand that is a number.
-func number(name string) args.Value { return args.Value{Name: name, Type: args.TypeNumber} }
+func (f *Flags) number(p *int64, name string, optional bool) {
+	set := func(word string) (err error) {
+		*p, err = f.Number(name, word)
+		return err
+	}
+	f.operand(step{
+		name: name, value: args.Value{Name: name, Type: args.TypeNumber}, set: set,
+		optional: optional,
+	})
+}
 
 // Word declares an operand that must be there.
 func (f *Flags) Word(name string, value args.Value, set func(word string) error) {
@@ -393,12 +381,21 @@ func (f *Flags) Need(n Needs) { f.needs |= n }
 
 // Conflict is Check for flags that do not go together: it fails with a sentence when bad says so.
 func (f *Flags) Conflict(name, message string, bad func() bool) {
-	f.steps = append(f.steps, step{name: name, message: message, bad: bad})
+	f.Check(name, conflict(message, bad))
 }
 
 // OfferConflict is Offer for flags that do not go together.
 func (f *Flags) OfferConflict(name, message string, bad func() bool) {
-	f.steps = append(f.steps, step{name: name, message: message, bad: bad, offered: true})
+	f.Offer(name, conflict(message, bad))
+}
+
+func conflict(message string, bad func() bool) func() error {
+	return func() error {
+		if bad() {
+			return event.Conflictf("%s", message)
+		}
+		return nil
+	}
 }
 
 // Image is the current image, nil if none is open. It is for checks that only make sense against
@@ -491,8 +488,7 @@ func (f *Flags) count(operands []string) error {
 	}
 	var missing []string
 	for _, s := range f.steps {
-		if s.all != nil && f.least > 0 || (s.number != nil || s.set != nil) && !s.optional &&
-			s.at >= len(operands) {
+		if s.all != nil && f.least > 0 || s.set != nil && !s.optional && s.at >= len(operands) {
 			missing = append(missing, s.name)
 		}
 	}
