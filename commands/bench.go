@@ -25,9 +25,6 @@ const (
 	mostMemory = 1 << 30
 )
 
-// loadModes are the loads in the order of fio's names for them.
-func loadModes() []string { return []string{"read", "write", "randread", "randwrite"} }
-
 // percentiles are those that latencies are described by.
 func percentiles() []float64 { return []float64{50, 90, 99, 99.9, 99.99} }
 
@@ -64,17 +61,14 @@ var bench = session.Command{
 		limited := false
 		f.Size(&b.Requests, &limited, 'n', "requests", "N", "end after so many requests")
 		f.Flag('t', "time", args.Text("SECONDS"), "end after so much time; without -n and -t 5",
-			func(word string) (err error) {
-				b.Time, err = seconds(word)
-				return err
-			})
+			session.Read(&b.Time, seconds))
 		f.Pattern(&b.Content, nil, 'P', "pattern", "PATTERN",
 			"what is written; without it random data")
 		f.Bool(&b.Flush, 0, "flush", "end with a flush, whose time counts")
 		f.Size(&seed, nil, 0, "seed", "N",
 			"loads of one seed go to the same places; without it 1")
 		f.Size(&runs, nil, 0, "runs", "N", "make the load N times and tell the spread")
-		f.EnumWord(&mode, "mode", loadModes)
+		f.EnumWord(&mode, "mode", "read", "write", "randread", "randwrite")
 		c.operands(f)
 		f.Check("bounds", func() error {
 			b.Random, b.Write = strings.HasPrefix(mode, "rand"), strings.HasSuffix(mode, "write")

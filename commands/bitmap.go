@@ -32,7 +32,7 @@ var bitmapCommand = session.Command{
  can be looked at alone.
 `,
 	New: func(f *session.Flags) session.Run {
-		c := &bitmapJob{add: blockdev.Bitmap{Enabled: true}}
+		c := &bitmapJob{from: session.Opening{ReadOnly: true}}
 		var disabled, sized bool
 		f.Size(&c.add.Granularity, &sized, 'g', "granularity", "N",
 			"bytes that one bit stands for, a power of two")
@@ -40,7 +40,8 @@ var bitmapCommand = session.Command{
 		f.Text(&c.from.Name, 0, "from", args.ImageFile, "the image that the source is in")
 		f.Text(&c.from.Format, 0, "from-format", args.Format,
 			"its format, which is guessed otherwise")
-		f.EnumWord(&c.action, "action", bitmapActions)
+		f.EnumWord(&c.action, "action",
+			"list", "add", "remove", "clear", "enable", "disable", "merge")
 		f.Words(&c.names, "name", 0)
 		f.Check("names", func() error {
 			c.add.Enabled = !disabled
@@ -59,10 +60,6 @@ type bitmapJob struct {
 	names  []string
 	add    blockdev.Bitmap
 	from   session.Opening
-}
-
-func bitmapActions() []string {
-	return []string{"list", "add", "remove", "clear", "enable", "disable", "merge"}
 }
 
 // check refuses names that are missing or too many.
@@ -84,17 +81,14 @@ func (c *bitmapJob) check(f *session.Flags) error {
 	return nil
 }
 
-func (c *bitmapJob) run(ctx context.Context, s *session.Session, im *session.Image) (err error) {
+func (c *bitmapJob) run(ctx context.Context, s *session.Session, im *session.Image) error {
 	op := "bitmap " + c.action
 	if c.action == "list" {
 		return c.list(ctx, s, im)
 	}
-	from, free := im.Dev, func() error { return nil }
-	if c.from.Name != "" {
-		c.from.ReadOnly = true
-		if from, free, err = beside(ctx, s, c.from); err != nil {
-			return err
-		}
+	from, free, err := sourceOf(ctx, s, im, c.from)
+	if err != nil {
+		return err
 	}
 	err = s.Drain(ctx, im)
 	if err == nil {

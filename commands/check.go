@@ -30,10 +30,9 @@ var check = session.Command{
 	New: func(f *session.Flags) session.Run {
 		var c checkup
 		var o session.Opening
-		f.Enum('r', "repair", "WHAT", repairs,
-			"give back what nothing refers to, or repair all that can be", func(i int) error {
+		f.Enum('r', "repair", "WHAT", []string{"leaks", "all"},
+			"give back what nothing refers to, or repair all that can be", func(i int) {
 				c.fix = [...]blockdev.Fix{driver.FixLeaks, driver.FixLeaks | driver.FixErrors}[i]
-				return nil
 			})
 		f.Text(&o.Format, 'f', "format", args.Format,
 			"format of the file, which is guessed otherwise")
@@ -68,9 +67,6 @@ type checkup struct {
 	fix     blockdev.Fix
 	drawing drawing
 }
-
-// repairs are what may be repaired.
-func repairs() []string { return []string{"leaks", "all"} }
 
 // named checks the image that is open under a name or, if none is, a file.
 func (c *checkup) named(ctx context.Context, s *session.Session, o session.Opening) error {

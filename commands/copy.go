@@ -121,11 +121,12 @@ type copyJob struct {
 }
 
 func (c *copyJob) run(ctx context.Context, s *session.Session, im *session.Image) (err error) {
-	free := func() error { return nil }
-	if c.source.Name == "" {
-		c.from, c.source.Name = im.Dev, im.Describe().Path
-	} else if c.from, free, err = beside(ctx, s, c.source); err != nil {
+	var free func() error
+	if c.from, free, err = sourceOf(ctx, s, im, c.source); err != nil {
 		return err
+	}
+	if c.source.Name == "" {
+		c.source.Name = im.Describe().Path
 	}
 	defer func() { err = s.Also(err, free()) }()
 	c.cfg.Size = c.from.Size()

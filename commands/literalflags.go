@@ -17,12 +17,7 @@ type content struct{ bytes []byte }
 // flags declares --hex, --text and --base64. The last one given counts.
 func (c *content) flags(f *session.Flags, what string) {
 	f.Flag(0, "hex", args.Text("BYTES"), what+" bytes, written as pairs of hex digits",
-		func(word string) (err error) {
-			if c.bytes, err = args.Hex(word); err != nil {
-				return event.BadValuef("%v", err)
-			}
-			return nil
-		})
+		session.ReadValue(&c.bytes, args.Hex))
 	f.Flag(0, "text", args.Text("TEXT"), what+" the bytes of a text", func(word string) error {
 		if word == "" {
 			return event.BadValuef("--text: no bytes")

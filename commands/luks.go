@@ -33,7 +33,7 @@ var luksCommand = session.Command{
 		f.Size(&c.ms, nil, 't', "iter-time", "MS",
 			"how long opening by it is to take (add); without it 2000")
 		f.Text(&c.secret, 's', "secret", args.Text("ID"), "the passphrase is in this secret")
-		f.EnumWord(&c.action, "action", keyActions)
+		f.EnumWord(&c.action, "action", "slots", "add", "remove")
 		f.Check("slot-or-secret", func() error { return c.check(f) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			switch c.action {
@@ -46,8 +46,6 @@ var luksCommand = session.Command{
 		}
 	},
 }
-
-func keyActions() []string { return []string{"slots", "add", "remove"} }
 
 // keyChange is what to do with which slot.
 type keyChange struct {

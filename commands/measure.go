@@ -51,12 +51,16 @@ var measure = session.Command{
 			if overlay {
 				cfg.Backing, cfg.BackingFormat = "backing", "raw" // its name is not looked at
 			}
-			source, free, err := sourceOf(ctx, s, im, o, sized)
-			if err != nil {
-				return err
+			var source *blockdev.Device
+			free := func() error { return nil }
+			if !sized {
+				var err error
+				if source, free, err = sourceOf(ctx, s, im, o); err != nil {
+					return err
+				}
 			}
 			e := event.Measured{Format: cfg.Format}
-			err = s.Do(ctx, func(ctx context.Context) (err error) {
+			err := s.Do(ctx, func(ctx context.Context) (err error) {
 				e.Measured, err = s.Measure(ctx, cfg, source)
 				return err
 			})
@@ -71,14 +75,12 @@ var measure = session.Command{
 	},
 }
 
-// sourceOf is the image that a command looks at: one that is named, the current one, or none.
+// sourceOf is the image that a command looks at: one that is named, or the current one. free closes
+// what was opened.
 func sourceOf(
-	ctx context.Context, s *session.Session, im *session.Image, o session.Opening, none bool,
+	ctx context.Context, s *session.Session, im *session.Image, o session.Opening,
 ) (dev *blockdev.Device, free func() error, err error) {
-	switch {
-	case none:
-		return nil, func() error { return nil }, nil
-	case o.Name == "":
+	if o.Name == "" {
 		return im.Dev, func() error { return nil }, nil
 	}
 	return beside(ctx, s, o)

@@ -29,7 +29,7 @@ var multiwrite = session.Command{
 		}
 		m.common(f)
 		f.Flag('P', "pattern", args.Text("BYTE"), "the byte of the first request; without it 0xcd",
-			m.setFirst)
+			session.ReadValue(&m.first, args.PatternByte))
 		var words []string
 		f.Words(&words, "requests", 2, append(lengthChecks(f, nil), offsetSector)...)
 		f.Check("split", func() error { return m.split(f, words) })
@@ -50,15 +50,6 @@ type multiple struct {
 	transfer
 	first    byte
 	requests []*writing
-}
-
-func (m *multiple) setFirst(word string) error {
-	b, err := args.PatternByte(word)
-	if err != nil {
-		return event.BadValuef("%v", err)
-	}
-	m.first = b
-	return nil
 }
 
 // split reads "off len [len..] ; off len ..". A semicolon at the end is dropped.

@@ -55,15 +55,9 @@ var open = session.Command{
 			return nil
 		})
 		f.Flag('i', "aio", args.Enum("MODE", session.AIOModes), "how requests are made",
-			func(word string) (err error) {
-				o.AIO, err = session.ParseAIO(word)
-				return err
-			})
+			session.Read(&o.AIO, session.ParseAIO))
 		f.Flag('t', "cache", args.Enum("MODE", session.CacheModes), "cache mode",
-			func(word string) (err error) {
-				o.Cache, err = session.ParseCache(word)
-				return err
-			})
+			session.Read(&o.Cache, session.ParseCache))
 		f.Flag('d', "discard", args.Enum("MODE", session.DiscardModes), "discard mode",
 			func(word string) error {
 				unmap, err := session.ParseDiscard(word)

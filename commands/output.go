@@ -30,19 +30,13 @@ type view struct {
 
 func (v *view) declare(f *session.Flags) {
 	f.Bool(&v.fold, 0, "fold", "show lines that repeat the one before as a single *")
-	f.Enum(0, "style", "STYLE", DumpStyles, "how bytes are shown", func(i int) error {
-		v.layout.Style = event.DumpStyle(DumpStyles()[i])
-		return nil
-	})
-	f.Enum(0, "words", "N", wordSizes, "show numbers of so many bytes", func(i int) error {
-		v.layout.Word = 2 << i
-		return nil
-	})
-	f.Enum(0, "endian", "ORDER", byteOrders, "with --words: which byte of a number comes first",
-		func(i int) error {
-			v.layout.BigEndian, v.ordered = i == 1, true
-			return nil
-		})
+	f.Enum(0, "style", "STYLE", DumpStyles(), "how bytes are shown",
+		func(i int) { v.layout.Style = event.DumpStyle(DumpStyles()[i]) })
+	f.Enum(0, "words", "N", []string{"2", "4", "8"}, "show numbers of so many bytes",
+		func(i int) { v.layout.Word = 2 << i })
+	f.Enum(0, "endian", "ORDER", []string{"little", "big"},
+		"with --words: which byte of a number comes first",
+		func(i int) { v.layout.BigEndian, v.ordered = i == 1, true })
 	f.Text(&v.output, 'o', "output", args.File,
 		"save the bytes in a file; - is standard output, to which nothing else goes")
 	f.Bool(&v.force, 0, "force", "with -o: also onto a device that is not in use")
@@ -52,11 +46,6 @@ func (v *view) declare(f *session.Flags) {
 func DumpStyles() []string {
 	return []string{string(event.StyleQEMU), string(event.StyleXXD), string(event.StyleC)}
 }
-
-// wordSizes are the powers of two from 2 on.
-func wordSizes() []string { return []string{"2", "4", "8"} }
-
-func byteOrders() []string { return []string{"little", "big"} }
 
 // settle looks whether the flags go together.
 func (v *view) settle(machine bool) error {

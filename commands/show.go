@@ -28,7 +28,7 @@ var show = session.Command{
 	New: func(f *session.Flags) session.Run {
 		name := ""
 		off := int64(0)
-		f.OptEnumWord(&name, "structure", ondisk.Names)
+		f.OptEnumWord(&name, "structure", ondisk.Names()...)
 		f.OptOperand(&off, "off")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			return showAt(ctx, s, im, name, off)

@@ -27,8 +27,11 @@ var snapshotCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		var c snapshotting
-		f.EnumWord(&c.action, "action", snapshotActions)
-		f.OptWord("snapshot", args.Text("NAME"), c.setName)
+		f.EnumWord(&c.action, "action", "list", "create", "apply", "delete")
+		f.OptWord("snapshot", args.Text("NAME"), func(word string) error {
+			c.name, c.named = word, true
+			return nil
+		})
 		f.Check("which", func() error { return c.check(f) })
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			if c.action == "list" {
@@ -45,13 +48,6 @@ type snapshotting struct {
 	name   string
 	named  bool
 }
-
-func (c *snapshotting) setName(w string) error {
-	c.name, c.named = w, true
-	return nil
-}
-
-func snapshotActions() []string { return []string{"list", "create", "apply", "delete"} }
 
 // check refuses a name that is missing or too much.
 func (c *snapshotting) check(f *session.Flags) error {

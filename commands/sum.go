@@ -71,10 +71,8 @@ var sumCommand = session.Command{
 		var c sharded
 		kind := sums[0]
 		var tree bool
-		f.Enum('a', "algorithm", "NAME", sumNames, "which checksum", func(i int) error {
-			kind = sums[i]
-			return nil
-		})
+		f.Enum('a', "algorithm", "NAME", sumNames(), "which checksum",
+			func(i int) { kind = sums[i] })
 		f.Bool(&tree, 0, "tree", "hash in a tree, with sha256, sha384 or sha512")
 		c.operands(f)
 		f.Conflict("tree-algorithm", "--tree is for sha256, sha384 and sha512",

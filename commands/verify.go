@@ -426,12 +426,11 @@ func (b *blockJob) flags(f *session.Flags) {
 			return b.set(option, word)
 		})
 	}
-	f.Enum(0, "order", "ORDER", orders, "which block comes next, random as fio draws it, each once",
-		func(i int) error {
-			b.options.Direction = [...]fio.Direction{fio.Write, fio.RandWrite}[i]
-			return nil
-		})
-	fioFlag(f, "which fio has such blocks", func(r fio.Release) { b.options.Fio = r })
+	f.Enum(0, "order", "ORDER", []string{"seq", "random"},
+		"which block comes next, random as fio draws it, each once",
+		func(i int) { b.options.Direction = [...]fio.Direction{fio.Write, fio.RandWrite}[i] })
+	f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio has such blocks",
+		session.ReadValue(&b.options.Fio, fio.ParseRelease))
 	f.Flag(0, "generation", args.Text("N"),
 		"a number in each header that tells old blocks from new", func(word string) error {
 			n, err := f.Number("generation", word)
@@ -452,21 +451,6 @@ func (b *blockJob) flags(f *session.Flags) {
 	mergeFlag(f, &b.merge)
 	b.resume.declare(f)
 }
-
-// fioFlag declares the flag that says whose blocks are meant.
-func fioFlag(f *session.Flags, help string, set func(fio.Release)) {
-	f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), help, func(word string) error {
-		release, err := fio.ParseRelease(word)
-		if err != nil {
-			return event.BadValuef("%v", err)
-		}
-		set(release)
-		return nil
-	})
-}
-
-// orders are those of the flag.
-func orders() []string { return []string{"seq", "random"} }
 
 // mergeFlag declares the flag that allows a job to send other requests than those that it names.
 func mergeFlag(f *session.Flags, merge *int64) {

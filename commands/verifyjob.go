@@ -60,8 +60,12 @@ var verifyJob = session.Command{
 		f.Text(&j.section, 0, "section", args.Text("NAME"), "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")
 		f.Bool(&j.written, 0, "write", "only write")
-		fioFlag(f, "which fio makes such blocks",
-			func(r fio.Release) { j.options.Fio, j.given = r, true })
+		setFio := session.ReadValue(&j.options.Fio, fio.ParseRelease)
+		f.Flag(0, "fio", args.Usually("VERSION", fio.Releases), "which fio makes such blocks",
+			func(word string) error {
+				j.given = true
+				return setFio(word)
+			})
 		mergeFlag(f, &j.merge)
 		f.Size(&j.from, nil, 0, "resume", "N",
 			"go on where the only job was stopped in that phase")

@@ -54,11 +54,10 @@ var wireCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		c := &wireJob{timeout: 10 * time.Second}
-		f.Enum(0, "form", "FORM", wireForms,
-			"what to agree on, the best that the server knows otherwise", func(i int) error {
-				c.cfg.Form = wireForms()[i]
-				return nil
-			})
+		forms := []string{"simple", "structured", "extended"}
+		f.Enum(0, "form", "FORM", forms,
+			"what to agree on, the best that the server knows otherwise",
+			func(i int) { c.cfg.Form = forms[i] })
 		f.Flag(0, "context", args.Text("NAME"), "meta context to agree on",
 			func(word string) error {
 				c.cfg.Contexts = append(c.cfg.Contexts, word)
@@ -75,8 +74,6 @@ var wireCommand = session.Command{
 		return c.run
 	},
 }
-
-func wireForms() []string { return []string{"simple", "structured", "extended"} }
 
 // wireJob is one call of wire.
 type wireJob struct {

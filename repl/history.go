@@ -58,25 +58,28 @@ func OpenHistory(path string) (*History, error) {
 	if path == "" {
 		return h, nil
 	}
-	f, err := openHistory(path, os.O_RDWR)
-	if errors.Is(err, fs.ErrNotExist) {
-		return h, nil
-	}
-	if err != nil {
+	if err := h.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return h, fmt.Errorf("history: %w", err)
+	}
+	return h, nil
+}
+
+// read reads the file, and makes it shorter if it has become long.
+func (h *History) read() error {
+	f, err := openHistory(h.path, os.O_RDWR)
+	if err != nil {
+		return err
 	}
 	defer f.Close()
 	stored, whole, err := readTail(f)
 	if err != nil {
-		return h, fmt.Errorf("history: %w", err)
+		return err
 	}
 	h.lines = stored[max(0, len(stored)-remembered):]
 	if !whole || len(stored) > 2*remembered {
-		if err := h.rewrite(); err != nil {
-			return h, fmt.Errorf("history: %w", err)
-		}
+		return h.rewrite()
 	}
-	return h, nil
+	return nil
 }
 
 // openHistory opens a regular file that nobody else may read, and makes it if flags say so.

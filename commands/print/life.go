@@ -67,11 +67,3 @@ func (n *Native) bitmapListed(e event.BitmapListed) {
 	}
 	n.say("%s: %s a bit, %s\n", e.Name, units.Size(e.Granularity), state)
 }
-
-// measured shows the figures as qemu-img does.
-func (n *Native) measured(e event.Measured) {
-	n.say("required size: %d\nfully allocated size: %d\n", e.Required, e.FullyAllocated)
-	if e.HasBitmaps {
-		n.say("bitmaps size: %d\n", e.Bitmaps)
-	}
-}

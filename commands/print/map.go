@@ -6,7 +6,6 @@ import (
 
 	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
-	"github.com/blksh/blksh/commands/picture"
 	"github.com/blksh/blksh/commands/units"
 )
 
@@ -54,12 +53,6 @@ func (n *Native) mapRun(e event.MapRun) {
 	n.mapRow(e.Off, e.Len, role, state, fmt.Sprintf("  %5d  %11s", e.Depth, host))
 }
 
-// mapCut says up to where a map is known, in the words of qemu-io, which scripts look for.
-func (n *Native) mapCut(e event.MapCut) {
-	n.say("%s (0x%x) bytes %s at offset %s (0x%x), and nothing is known of what is behind\n",
-		units.Size(e.Len), e.Len, allocated(e.Allocated), units.Size(e.Off), e.Off)
-}
-
 // stateOf is the word for what a run is made of, and how it looks.
 func stateOf(e event.MapRun) (colour.Role, string) {
 	switch {
@@ -77,20 +70,4 @@ func stateOf(e event.MapRun) (colour.Role, string) {
 		return colour.Faint, "hole"
 	}
 	return colour.Unknown, "unknown"
-}
-
-// dirtyRun shows a run of a bitmap.
-func (n *Native) dirtyRun(e event.DirtyRun) {
-	if e.Dirty {
-		n.mapRow(e.Off, e.Len, colour.Found, "dirty", "")
-	} else {
-		n.mapRow(e.Off, e.Len, colour.Faint, "clean", "")
-	}
-}
-
-// drawing shows a range in cells.
-func (n *Native) drawing(e event.Drawing) {
-	_, _ = n.Out.Write(e.Text(picture.Screen{
-		Width: n.Look.width(), UTF8: n.Look.UTF8, Palette: n.Look.Out,
-	}))
 }

@@ -57,22 +57,6 @@ func failedWords(e event.Failed) string {
 	return fmt.Sprintf("%s failed: %s", e.Op, errnoWords(e.Err))
 }
 
-// reportWords says what the block layer refused.
-func reportWords(e event.Report) string {
-	if errors.Is(e.Err, blockdev.ErrReadOnly) {
-		return "the image is open for reading only"
-	}
-	return firstLine(words(e.Err))
-}
-
-// scriptWords says why a script could not be read.
-func scriptWords(e event.ScriptFailed) string {
-	if e.Name == "" {
-		return words(e.Err)
-	}
-	return e.Name + ": " + words(e.Err)
-}
-
 // breakReason says why a breakpoint could not be used, in the words of what it is about.
 func breakReason(e event.BreakFailed) string {
 	switch {

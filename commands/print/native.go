@@ -9,6 +9,7 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/picture"
 	"github.com/blksh/blksh/commands/units"
 )
 
@@ -86,10 +87,16 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.Different:
 		n.different(at, e)
 	case event.DirtyRun:
-		n.dirtyRun(e)
+		if e.Dirty {
+			n.mapRow(e.Off, e.Len, colour.Found, "dirty", "")
+		} else {
+			n.mapRow(e.Off, e.Len, colour.Faint, "clean", "")
+		}
 	case event.Done: // text needs none
 	case event.Drawing:
-		n.drawing(e)
+		_, _ = n.Out.Write(e.Text(picture.Screen{
+			Width: n.Look.width(), UTF8: n.Look.UTF8, Palette: n.Look.Out,
+		}))
 	case event.Dump:
 		n.dump(e)
 	case event.Dumped:
@@ -121,8 +128,9 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 		n.load(e)
 	case event.LoadSpread:
 		n.loadSpread(e)
-	case event.MapCut:
-		n.mapCut(e)
+	case event.MapCut: // in the words of qemu-io, which scripts look for
+		n.say("%s (0x%x) bytes %s at offset %s (0x%x), and nothing is known of what is behind\n",
+			units.Size(e.Len), e.Len, allocated(e.Allocated), units.Size(e.Off), e.Off)
 	case event.MapHead:
 		n.mapHead(e)
 	case event.MapRun:
@@ -130,7 +138,10 @@ func (n *Native) Print(at event.Where, e event.Event) bool {
 	case event.MapTotals:
 		n.mapTotals(e)
 	case event.Measured:
-		n.measured(e)
+		n.say("required size: %d\nfully allocated size: %d\n", e.Required, e.FullyAllocated)
+		if e.HasBitmaps {
+			n.say("bitmaps size: %d\n", e.Bitmaps)
+		}
 	case event.MergeFailed:
 		n.merged(&e.Merged)
 	case event.MergeIdle:

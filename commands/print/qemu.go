@@ -68,9 +68,13 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.HelpList:
 		q.helpList(e)
 	case event.HelpUnknown:
-		q.say("%s\n", helpUnknownWords(e))
+		q.say("command %s not found\n", e.Name)
 	case event.HexSuffix:
-		return q.hexSuffix(e)
+		if q.HexWarning {
+			q.warn("%s: warning: Using a multiplier suffix on hex numbers is deprecated: %s\n",
+				q.Name, e.Word)
+		}
+		return q.HexWarning
 	case event.ImageCutShort: // not a word
 	case event.Info:
 		q.info(e)
@@ -82,7 +86,7 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 	case event.MapRun:
 		q.mapRun(e)
 	case event.Mismatch:
-		q.say("%s\n", mismatchWords(e))
+		q.say("Pattern verification failed at offset %d, %d bytes\n", e.Off, e.Len)
 	case event.NoFile:
 		q.warn("%s\n", e.Words())
 	case event.OpenFailed:
@@ -117,7 +121,10 @@ func (q *QEMU) Print(_ event.Where, e event.Event) bool {
 			q.warning(noticeWords(e.Notice))
 		}
 	case event.Zone:
-		q.zone(e)
+		const sector = blockdev.SectorSize
+		q.say("start: 0x%x, len 0x%x, cap 0x%x, wptr 0x%x, zcond:%d, [type: %d]\n",
+			e.Start/sector, e.Length/sector, e.Capacity/sector, e.WritePointer/sector, e.Condition,
+			e.Type)
 	default:
 		return false
 	}
@@ -263,21 +270,6 @@ func (q *QEMU) mapRun(e event.MapRun) {
 	q.say("%s (0x%x) bytes %s at offset %s (0x%x)\n",
 		units.QEMUSize(float64(e.Len)), e.Len, allocated(e.Allocated),
 		units.QEMUSize(float64(e.Off)), e.Off)
-}
-
-func (q *QEMU) zone(e event.Zone) {
-	const sector = blockdev.SectorSize
-	q.say("start: 0x%x, len 0x%x, cap 0x%x, wptr 0x%x, zcond:%d, [type: %d]\n",
-		e.Start/sector, e.Length/sector, e.Capacity/sector, e.WritePointer/sector, e.Condition,
-		e.Type)
-}
-
-func (q *QEMU) hexSuffix(e event.HexSuffix) bool {
-	if q.HexWarning {
-		q.warn("%s: warning: Using a multiplier suffix on hex numbers is deprecated: %s\n", q.Name,
-			e.Word)
-	}
-	return q.HexWarning
 }
 
 func (q *QEMU) shortOption(e event.ShortOption) {

@@ -36,14 +36,6 @@ func breakFailedWords(e event.BreakFailed) string {
 
 func fileErrorWords(e event.FileError) string { return e.Name + ": " + words(e.Err) }
 
-func helpUnknownWords(e event.HelpUnknown) string {
-	return fmt.Sprintf("command %s not found", e.Name)
-}
-
-func mismatchWords(e event.Mismatch) string {
-	return fmt.Sprintf("Pattern verification failed at offset %d, %d bytes", e.Off, e.Len)
-}
-
 func openFailedWords(e event.OpenFailed) string {
 	if e.Unnamed {
 		return "can't open: " + words(e.Err)

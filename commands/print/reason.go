@@ -1,9 +1,11 @@
 package print
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/units"
 )
@@ -13,7 +15,10 @@ import (
 func reason(r event.Reason) string {
 	switch e := r.(type) {
 	case event.BadNumber:
-		return badNumberReason(e)
+		if e.Err != nil {
+			return e.Err.Error()
+		}
+		return badNumberWords(e)
 	case event.BadOption:
 		return optionWords(e.Option)
 	case event.BadValue:
@@ -51,9 +56,15 @@ func reason(r event.Reason) string {
 	case event.OpenFailed:
 		return firstLine(openFailedWords(e))
 	case event.Report:
-		return reportWords(e)
+		if errors.Is(e.Err, blockdev.ErrReadOnly) {
+			return "the image is open for reading only"
+		}
+		return firstLine(words(e.Err))
 	case event.ScriptFailed:
-		return scriptWords(e)
+		if e.Name == "" {
+			return words(e.Err)
+		}
+		return e.Name + ": " + words(e.Err)
 	case event.Usage:
 		return usageWords(e)
 	case event.Worded:
@@ -66,11 +77,4 @@ func reason(r event.Reason) string {
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	return line
-}
-
-func badNumberReason(e event.BadNumber) string {
-	if e.Err != nil {
-		return e.Err.Error()
-	}
-	return badNumberWords(e)
 }

@@ -134,6 +134,24 @@ func (f *Flags) Flag(letter byte, long string, value args.Value, help string,
 		option{letter: letter, long: long, value: value, help: help, set: set})
 }
 
+// Read is for Flag and Word: it stores what parse makes of a word.
+func Read[T any](p *T, parse func(word string) (T, error)) func(word string) error {
+	return func(word string) (err error) {
+		*p, err = parse(word)
+		return err
+	}
+}
+
+// ReadValue is Read for a parse whose errors are complaints about a value.
+func ReadValue[T any](p *T, parse func(word string) (T, error)) func(word string) error {
+	return func(word string) (err error) {
+		if *p, err = parse(word); err != nil {
+			return event.BadValuef("%v", err)
+		}
+		return nil
+	}
+}
+
 // Switch declares a flag without a value that does more than to be set.
 func (f *Flags) Switch(letter byte, long, help string, set func() error) {
 	f.Flag(letter, long, args.Value{}, help, func(string) error { return set() })
@@ -141,39 +159,43 @@ func (f *Flags) Switch(letter byte, long, help string, set func() error) {
 
 // Enum declares a flag whose value is one of words; set is told which. Help lists them, and any
 // other word is refused with them.
-func (f *Flags) Enum(letter byte, long, value string, words func() []string, help string,
-	set func(i int) error,
+func (f *Flags) Enum(letter byte, long, value string, words []string, help string,
+	set func(i int),
 ) {
-	o := option{letter: letter, long: long, value: args.Enum(value, words), help: help}
-	o.set = func(word string) error { return chosen(o.name(), words(), word, set) }
+	o := option{letter: letter, long: long, value: enum(value, words), help: help}
+	o.set = func(word string) error {
+		i := slices.Index(words, word)
+		if i < 0 {
+			return BadChoice(o.name(), words, word)
+		}
+		set(i)
+		return nil
+	}
 	f.options = append(f.options, o)
 }
 
+func enum(name string, words []string) args.Value {
+	return args.Enum(name, func() []string { return words })
+}
+
 // EnumWord declares an operand that is one of words. Any other is refused with them.
-func (f *Flags) EnumWord(p *string, name string, words func() []string) {
+func (f *Flags) EnumWord(p *string, name string, words ...string) {
 	f.enumWord(p, name, words, false)
 }
 
 // OptEnumWord declares an operand that may be missing, as EnumWord.
-func (f *Flags) OptEnumWord(p *string, name string, words func() []string) {
+func (f *Flags) OptEnumWord(p *string, name string, words ...string) {
 	f.enumWord(p, name, words, true)
 }
 
-func (f *Flags) enumWord(p *string, name string, words func() []string, optional bool) {
+func (f *Flags) enumWord(p *string, name string, words []string, optional bool) {
 	set := func(word string) error {
-		*p = word
-		return chosen(f.command, words(), word, func(int) error { return nil })
+		if *p = word; !slices.Contains(words, word) {
+			return BadChoice(f.command, words, word)
+		}
+		return nil
 	}
-	f.operand(step{name: name, value: args.Enum(name, words), set: set, optional: optional})
-}
-
-// chosen finds which of words was given for what is called name.
-func chosen(name string, words []string, word string, set func(i int) error) error {
-	i := slices.Index(words, word)
-	if i < 0 {
-		return BadChoice(name, words, word)
-	}
-	return set(i)
+	f.operand(step{name: name, value: enum(name, words), set: set, optional: optional})
 }
 
 // BadChoice refuses a word that is none of those that what is called name takes.
@@ -285,12 +307,7 @@ func (f *Flags) OptWord(name string, value args.Value, set func(word string) err
 
 // Duration declares an operand that is a time and must be there.
 func (f *Flags) Duration(p *time.Duration, name string) {
-	f.Word(name, args.Text("TIME"), func(word string) (err error) {
-		if *p, err = f.policy.Times(word); err != nil {
-			return event.BadValuef("%v", err)
-		}
-		return nil
-	})
+	f.Word(name, args.Text("TIME"), ReadValue(p, f.policy.Times))
 }
 
 func (f *Flags) operand(s step) {
@@ -522,8 +539,9 @@ func (f *Flags) readOptions(typed string, words []string) ([]string, error) {
 		}
 		f.note(o, word)
 		err := o.take(word)
-		if err != nil && f.spec == nil && o.value.Type == args.TypeEnum && !o.value.More {
-			return chosen(o.name(), o.value.Words(), word, func(int) error { return err })
+		if err != nil && f.spec == nil && o.value.Type == args.TypeEnum && !o.value.More &&
+			!slices.Contains(o.value.Words(), word) {
+			return BadChoice(o.name(), o.value.Words(), word)
 		}
 		return err
 	}
