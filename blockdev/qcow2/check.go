@@ -142,17 +142,17 @@ func (c *checker) checkAll(ctx context.Context) error {
 	}
 	rewrite := wrong > 0 && c.mayFix()
 	var entries [][]byte
-	var n int64
 	// now: where the table cannot be in the file as a whole, the place of its beginning may be
 	// given back
 	if rewrite {
-		entries, n, err = c.q.wholeSnapshots(ctx)
+		entries, err = c.q.wholeSnapshots(ctx)
 	}
 	if err == nil {
 		err = c.refcounts(ctx)
 	}
 	if err == nil && rewrite {
-		if err = c.rewriteSnapshots(ctx, entries, n); err == nil {
+		counted := !c.tooLong(int64(c.q.hdr.SnapshotsOff), c.q.snapBytes)
+		if err = c.q.replaceSnapshots(ctx, entries, counted); err == nil {
 			c.res.CorruptionsFixed += wrong
 			return nil
 		}
@@ -160,20 +160,6 @@ func (c *checker) checkAll(ctx context.Context) error {
 	}
 	c.res.Corruptions += wrong
 	return err
-}
-
-// rewriteSnapshots gives the snapshot table another place. The old one is given back if it was
-// counted.
-func (c *checker) rewriteSnapshots(ctx context.Context, entries [][]byte, n int64) error {
-	q := c.q
-	oldAt, oldLen := int64(q.hdr.SnapshotsOff), q.snapBytes
-	if err := q.writeSnapshots(ctx, entries, n); err != nil {
-		return err
-	}
-	if !c.tooLong(oldAt, oldLen) {
-		q.free(ctx, oldAt, oldLen, discardSnapshot)
-	}
-	return nil
 }
 
 // refcounts compares all references with the refcounts, then the copied flags with both.
@@ -282,6 +268,14 @@ func (c *checker) failed(err error, format string, args ...any) error {
 	return err
 }
 
+// repairing is how what is told of an error begins, which may be one that is put right.
+func repairing(fixed bool) string {
+	if fixed {
+		return "Repairing"
+	}
+	return "ERROR"
+}
+
 // mayFix says whether errors are to be repaired.
 func (c *checker) mayFix() bool { return c.fix&driver.FixErrors != 0 }
 
@@ -313,14 +307,10 @@ func (c *checker) refblocks() {
 			c.say("ERROR refcount block %d is not cluster aligned; refcount table entry corrupted",
 				i)
 		case at < 0 || at>>q.clusterBits >= c.clusters:
-			word := "ERROR"
 			// what it counted is lost, and the file does not grow for an empty one however far it
 			// is
-			if c.mayFix() {
-				word = "Repairing"
-				c.rebuild = true
-			}
-			c.wrong("%s refcount block %d is outside image", word, i)
+			c.rebuild = c.rebuild || c.mayFix()
+			c.wrong("%s refcount block %d is outside image", repairing(c.mayFix()), i)
 			continue
 		case at == 0:
 			continue

@@ -60,13 +60,9 @@ func (c *checker) cutSnapshots(ctx context.Context, count int64) error {
 
 // incomplete counts the entries without the sizes that version 3 demands.
 func (c *checker) incomplete() (wrong int64) {
-	word := "ERROR"
-	if c.mayFix() {
-		word = "Repairing"
-	}
 	for i, s := range c.q.snapshots {
 		if c.q.version >= 3 && s.extra < minSnapshotExtra {
-			c.say("%s snapshot table entry %d is incomplete", word, i)
+			c.say("%s snapshot table entry %d is incomplete", repairing(c.mayFix()), i)
 			wrong++
 		}
 	}

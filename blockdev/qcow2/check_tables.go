@@ -215,15 +215,12 @@ func (c *checker) misaligned(e entry) bool {
 	if c.q.within(e.host()) == 0 {
 		return false
 	}
-	switch {
-	case !c.emptyHost(e):
-		c.wrong("ERROR offset=%x: Data cluster is not properly aligned; L2 entry corrupted.",
-			e.host())
-	case c.mayFix():
-		c.wrong("Repairing offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
-	default:
-		c.wrong("ERROR offset=%x: Preallocated cluster is not properly aligned; L2 entry corrupted.", e.host())
+	what := "Data"
+	if c.emptyHost(e) {
+		what = "Preallocated"
 	}
+	c.wrong("%s offset=%x: %s cluster is not properly aligned; L2 entry corrupted.",
+		repairing(c.emptyHost(e) && c.mayFix()), e.host(), what)
 	return true
 }
 
@@ -266,11 +263,8 @@ func (c *checker) zeroEntry(ctx context.Context, s slice, i int64) (lost bool, e
 // one.
 func (c *checker) copiedFlags(ctx context.Context) error {
 	q := c.q
-	f := &flags{checker: c, word: "ERROR", repair: c.mayFix() ||
+	f := &flags{c, c.mayFix() ||
 		c.fix != 0 && c.res.CheckErrors == 0 && c.res.Corruptions == 0 && c.res.Leaks == 0}
-	if f.repair {
-		f.word = "Repairing"
-	}
 	refs := references{}
 	for i, w := range q.l1 {
 		at := int64(w & offsetMask)
@@ -302,14 +296,13 @@ func (c *checker) copiedFlags(ctx context.Context) error {
 type flags struct {
 	*checker
 	repair bool
-	word   string // of what is told
 }
 
 // l1Entry deals with a wrong flag in the L1 table.
 func (f *flags) l1Entry(ctx context.Context, i int64, count uint64) error {
 	q := f.q
-	f.say("%s OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d", f.word, i, q.l1[i],
-		count)
+	f.say("%s OFLAG_COPIED L2 cluster: l1_index=%d l1_entry=%x refcount=%d", repairing(f.repair),
+		i, q.l1[i], count)
 	if !f.repair {
 		f.res.Corruptions++
 		return nil
@@ -353,7 +346,8 @@ func (f *flags) l2Table(ctx context.Context, s slice, times int64) error {
 		if err != nil || (count == 1) == (e.desc&flagCopied != 0) {
 			continue
 		}
-		f.say("%s OFLAG_COPIED data cluster: l2_entry=%x refcount=%d", f.word, e.desc, count)
+		f.say("%s OFLAG_COPIED data cluster: l2_entry=%x refcount=%d", repairing(f.repair), e.desc,
+			count)
 		wrong++
 		e.desc ^= flagCopied
 		s.set(i, e)

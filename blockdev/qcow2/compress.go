@@ -19,20 +19,26 @@ import (
 // by strict readers.
 const deflateWindow = 4096
 
-// codec packs and unpacks clusters, by as many goroutines as come, and keeps what they used for the
-// next ones.
-type codec struct {
-	inflaters, deflaters     sync.Pool
-	zstdReaders, zstdWriters sync.Pool
-}
+// What packs and unpacks clusters, for as many goroutines as come, is kept for the next ones.
+var (
+	inflaters   = sync.Pool{New: func() any { return newInflater() }}
+	zstdReaders = sync.Pool{New: func() any { return new(zstd.Decoder) }}
+	zstdWriters = sync.Pool{New: func() any { return new(zstd.Encoder) }}
+	deflaters   = sync.Pool{New: func() any {
+		w, _ := flate.NewWriterWindow(nil, deflateWindow) // fails for other windows only
+		return w
+	}}
+)
 
 // decompress fills out from packed, which may have bytes of no meaning at its end.
-func (c *codec) decompress(how compression, out, packed []byte) error {
+func decompress(how compression, out, packed []byte) error {
 	var err error
 	if how == compressZstd {
-		err = c.unzstd(out, packed)
+		err = unzstd(out, packed)
 	} else {
-		err = c.inflate(out, packed)
+		f := inflaters.Get().(*inflater)
+		defer inflaters.Put(f)
+		err = f.inflate(out, packed)
 	}
 	if err != nil {
 		return fmt.Errorf("unpacking a %s cluster: %w: %w", how, err, syscall.EIO)
@@ -40,22 +46,10 @@ func (c *codec) decompress(how compression, out, packed []byte) error {
 	return nil
 }
 
-func (c *codec) inflate(out, packed []byte) error {
-	f, _ := c.inflaters.Get().(*inflater)
-	if f == nil {
-		f = newInflater()
-	}
-	defer c.inflaters.Put(f)
-	return f.inflate(out, packed)
-}
-
 // unzstd unpacks frame after frame until out is full.
-func (c *codec) unzstd(out, packed []byte) error {
-	d, _ := c.zstdReaders.Get().(*zstd.Decoder)
-	if d == nil {
-		d = new(zstd.Decoder)
-	}
-	defer c.zstdReaders.Put(d)
+func unzstd(out, packed []byte) error {
+	d := zstdReaders.Get().(*zstd.Decoder)
+	defer zstdReaders.Put(d)
 	for len(out) > 0 {
 		n, took, err := d.Decode(out, packed)
 		if err != nil {
@@ -67,33 +61,23 @@ func (c *codec) unzstd(out, packed []byte) error {
 }
 
 // compress appends plain, packed, to out[:0]. It returns nil if the result would not be shorter.
-func (c *codec) compress(how compression, out, plain []byte) ([]byte, error) {
+func compress(how compression, out, plain []byte) ([]byte, error) {
 	limit := len(plain) - 1
 	if isRun(plain) {
 		return packRun(how, out[:0], plain[0], len(plain)), nil
 	}
 	if how == compressZstd {
-		e, _ := c.zstdWriters.Get().(*zstd.Encoder)
-		if e == nil {
-			e = new(zstd.Encoder)
-		}
-		defer c.zstdWriters.Put(e)
+		e := zstdWriters.Get().(*zstd.Encoder)
+		defer zstdWriters.Put(e)
 		if packed := e.Encode(out[:0], plain); len(packed) <= limit {
 			return packed, nil
 		}
 		return nil, nil
 	}
 	w := &limitWriter{buf: out[:0], limit: limit}
-	f, _ := c.deflaters.Get().(*flate.Writer)
-	if f == nil {
-		var err error
-		if f, err = flate.NewWriterWindow(w, deflateWindow); err != nil {
-			return nil, err
-		}
-	} else {
-		f.Reset(w)
-	}
-	defer c.deflaters.Put(f)
+	f := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(f)
+	f.Reset(w)
 	_, err := f.Write(plain)
 	if err == nil {
 		err = f.Close()
@@ -170,7 +154,7 @@ func (q *image) pack(p *packing) (err error) {
 	defer q.Buffers.Put(plain)
 	clear((*plain)[p.v.CopyTo(*plain):])
 	p.buf = q.Buffers.Get(q.cluster)
-	if p.packed, err = q.codec.compress(q.hdr.Compression, *p.buf, *plain); err != nil {
+	if p.packed, err = compress(q.hdr.Compression, *p.buf, *plain); err != nil {
 		return fmt.Errorf("packing a %s cluster: %w: %w", q.hdr.Compression, err, syscall.EINVAL)
 	}
 	return nil

@@ -16,7 +16,6 @@ func TestUnzstd(t *testing.T) {
 	for i := range plain {
 		plain[i] = 'a' + byte(rng.IntN(9))
 	}
-	var c codec
 	for _, checksum := range []bool{false, true} {
 		w, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(checksum))
 		if err != nil {
@@ -44,7 +43,7 @@ func TestUnzstd(t *testing.T) {
 			{"nothing", nil, false},
 		} {
 			out := make([]byte, len(plain))
-			err := c.unzstd(out, test.packed)
+			err := unzstd(out, test.packed)
 			if ok := err == nil; ok != test.ok {
 				t.Errorf("%s: %v", test.name, err)
 			}

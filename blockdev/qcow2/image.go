@@ -58,7 +58,6 @@ type image struct {
 
 	size, vmState atomic.Int64 // guest bytes, and where the machine state begins
 	dead          atomic.Bool  // found corrupt while writable: every request fails
-	codec         codec
 
 	// The lock of Image guards what follows.
 	settings    settings

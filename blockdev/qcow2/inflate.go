@@ -183,29 +183,37 @@ func (f *inflater) stored(out []byte, done int) (int, error) {
 	return done + int(n), nil
 }
 
-// fixed sets the codes that deflate itself names.
-func (f *inflater) fixed() error {
-	l := f.lengths[:288]
-	for i := range l {
+// fixedLengths are the lengths of the codes that deflate itself names.
+func fixedLengths() (lit [288]uint8, dist [32]uint8) {
+	for i := range lit {
 		switch {
-		case i < 144:
-			l[i] = 8
+		case i < 144 || i >= 280:
+			lit[i] = 8
 		case i < 256:
-			l[i] = 9
-		case i < 280:
-			l[i] = 7
+			lit[i] = 9
 		default:
-			l[i] = 8
+			lit[i] = 7
 		}
 	}
-	if err := build(f.lit[:], l, f.litHops[:], litBits); err != nil {
+	for i := range dist {
+		dist[i] = 5
+	}
+	return lit, dist
+}
+
+// fixed sets the codes that deflate itself names.
+func (f *inflater) fixed() error {
+	lit, dist := fixedLengths()
+	return f.build(lit[:], dist[:])
+}
+
+// build makes the tables for codes of the given lengths.
+func (f *inflater) build(lit, dist []uint8) error {
+	if err := build(f.lit[:], lit, f.litHops[:], litBits); err != nil {
 		return err
 	}
 	f.pair()
-	for i := range l[:32] {
-		l[i] = 5
-	}
-	return build(f.dist[:], l[:32], f.distHops[:], distBits)
+	return build(f.dist[:], dist, f.distHops[:], distBits)
 }
 
 // dynamic reads the codes of a block.
@@ -236,11 +244,7 @@ func (f *inflater) dynamic() error {
 	if err := f.readLengths(lits + dists); err != nil {
 		return err
 	}
-	if err := build(f.lit[:], f.lengths[:lits], f.litHops[:], litBits); err != nil {
-		return err
-	}
-	f.pair()
-	return build(f.dist[:], f.lengths[lits:lits+dists], f.distHops[:], distBits)
+	return f.build(f.lengths[:lits], f.lengths[lits:lits+dists])
 }
 
 // readLengths reads n code lengths, which are themselves coded, by the table in lit.

@@ -37,5 +37,5 @@ func (q *image) Unpack(ctx context.Context, m format.Mapping, plain []byte) erro
 	if err := readAt(ctx, q.file, *packed, m.Packed.Off); err != nil {
 		return err
 	}
-	return q.codec.decompress(q.hdr.Compression, plain, *packed)
+	return decompress(q.hdr.Compression, plain, *packed)
 }

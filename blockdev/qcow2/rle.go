@@ -113,18 +113,12 @@ func deflateRun(out []byte, b byte, n int) []byte {
 	t.dynamic(own)
 	fixed := &bitWriter{}
 	fixed.put(0b011, 3) // last block, fixed codes
-	t.put(fixed, fixedLiterals(), newPrefixCode(bytes.Repeat([]uint8{5}, distCodes)))
+	lit, dist := fixedLengths()
+	t.put(fixed, newPrefixCode(lit[:]), newPrefixCode(dist[:]))
 	if short := fixed.bytes(); len(short) <= len(own.bytes()) {
 		return append(out, short...)
 	}
 	return append(out, own.out...)
-}
-
-func fixedLiterals() prefixCode {
-	lens := bytes.Repeat([]uint8{8}, 288)
-	copy(lens[144:], bytes.Repeat([]uint8{9}, 112))
-	copy(lens[256:], bytes.Repeat([]uint8{7}, 24))
-	return newPrefixCode(lens)
 }
 
 // dynamic writes a block whose codes are made for it.

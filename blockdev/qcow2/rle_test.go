@@ -42,14 +42,13 @@ func TestPackRunUnpacks(t *testing.T) {
 	for _, how := range []compression{compressZlib, compressZstd} {
 		t.Run(fmt.Sprint(how), func(t *testing.T) {
 			for bits := 9; bits <= 21; bits++ {
-				var c codec
 				out := make([]byte, 1<<bits)
 				for b := range 256 {
 					if bits > 16 && b%51 != 0 {
 						continue
 					}
 					want := bytes.Repeat([]byte{byte(b)}, 1<<bits)
-					if err := c.decompress(how, out,
+					if err := decompress(how, out,
 						packRun(how, nil, byte(b), 1<<bits)); err != nil {
 						t.Fatalf("%d bytes of %#x: %v", 1<<bits, b, err)
 					}

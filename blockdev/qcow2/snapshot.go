@@ -142,26 +142,34 @@ func (q *image) readSnapshots(
 	return t, nil
 }
 
-// wholeSnapshots reads all entries as wholeSnapshot does. n is how long a table of them is.
-func (q *image) wholeSnapshots(ctx context.Context) (entries [][]byte, n int64, err error) {
+// wholeSnapshots reads all entries as wholeSnapshot does.
+func (q *image) wholeSnapshots(ctx context.Context) (entries [][]byte, err error) {
+	n := int64(0) // bytes of a table of them
 	for _, s := range q.snapshots {
 		if err := format.Interrupted(ctx); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		entry, err := q.wholeSnapshot(ctx, s)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if n = (n+7)&^7 + int64(len(entry)); n > maxSnapshotTable {
-			return nil, 0, syscall.EFBIG
+			return nil, syscall.EFBIG
 		}
 		entries = append(entries, entry)
 	}
-	return entries, n, nil
+	return entries, nil
 }
 
-// writeSnapshots writes a snapshot table of n bytes to a new place, and points the header there.
-func (q *image) writeSnapshots(ctx context.Context, entries [][]byte, n int64) error {
+// replaceSnapshots writes another snapshot table to a new place, and points the header there. The
+// old one is given back if it is counted.
+func (q *image) replaceSnapshots(ctx context.Context, entries [][]byte, counted bool) error {
+	n := int64(0)
+	for _, entry := range entries {
+		if n = (n+7)&^7 + int64(len(entry)); n > maxSnapshotTable {
+			return refuse(syscall.EFBIG, "Snapshot table is too big")
+		}
+	}
 	at := int64(0) // of a table without entries
 	if n > 0 {
 		var err error
@@ -174,22 +182,10 @@ func (q *image) writeSnapshots(ctx context.Context, entries [][]byte, n int64) e
 		q.free(ctx, at, n, discardAlways)
 		return err
 	}
+	oldAt, oldLen := int64(q.hdr.SnapshotsOff), q.snapBytes
 	q.hdr.SnapshotsOff, q.hdr.Snapshots = uint64(at), uint32(len(moved))
 	q.setSnapshots(moved, n)
-	return err
-}
-
-// replaceSnapshots writes another snapshot table, and gives the old one back.
-func (q *image) replaceSnapshots(ctx context.Context, entries [][]byte) error {
-	n := int64(0)
-	for _, entry := range entries {
-		if n = (n+7)&^7 + int64(len(entry)); n > maxSnapshotTable {
-			return refuse(syscall.EFBIG, "Snapshot table is too big")
-		}
-	}
-	oldAt, oldLen := int64(q.hdr.SnapshotsOff), q.snapBytes
-	err := q.writeSnapshots(ctx, entries, n)
-	if err == nil {
+	if err == nil && counted {
 		q.free(ctx, oldAt, oldLen, discardSnapshot)
 	}
 	return err

@@ -181,7 +181,7 @@ func (q *image) createSnapshot(
 // enterSnapshot writes the L1 table of a new snapshot, which is the active one, and a snapshot
 // table with it.
 func (q *image) enterSnapshot(ctx context.Context, s driver.Snapshot) error {
-	entries, _, err := q.wholeSnapshots(ctx)
+	entries, err := q.wholeSnapshots(ctx)
 	if err == nil {
 		err = q.writeL1(ctx)
 	}
@@ -192,7 +192,7 @@ func (q *image) enterSnapshot(ctx context.Context, s driver.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	err = q.replaceSnapshots(ctx, append(entries, marshalSnapshot(s, at, len(q.l1))))
+	err = q.replaceSnapshots(ctx, append(entries, marshalSnapshot(s, at, len(q.l1))), true)
 	if err != nil && !unsettled(err) {
 		q.free(ctx, at, int64(len(q.l1))*l1EntrySize, discardNever)
 	}
@@ -207,12 +207,12 @@ func (q *image) deleteSnapshot(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	entries, _, err := q.wholeSnapshots(ctx)
+	entries, err := q.wholeSnapshots(ctx)
 	if err != nil {
 		return err
 	}
 	return q.unbalanced(ctx, func() error {
-		err := q.replaceSnapshots(ctx, slices.Delete(entries, i, i+1))
+		err := q.replaceSnapshots(ctx, slices.Delete(entries, i, i+1), true)
 		if err != nil && !unsettled(err) {
 			return err
 		}
