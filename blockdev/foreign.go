@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -15,10 +16,11 @@ import (
 // the place of its entry.
 type foreignFormat struct {
 	name, words string // QEMU's name, and where such images come from
-	// magic is what files begin with, or is looks at their first bytes, as QEMU's own probing does.
-	// ext is the end of a name by which QEMU takes a file for one whatever its bytes are, "" for
-	// none.
-	magic string
+	// One of magic is what files have at off, or is looks at their first bytes, as QEMU's own
+	// probing does. ext is the end of a name by which QEMU takes a file for one whatever its bytes
+	// are, "" for none.
+	magic []string
+	off   int
 	is    func(head []byte) bool
 	ext   string
 	// extra looks at what QEMU's probing does not: other versions, and the last bytes of a file. It
@@ -28,17 +30,38 @@ type foreignFormat struct {
 
 // foreignFormats is a table of what QEMU 7.2 knows by its first bytes and has no driver here.
 var foreignFormats = []foreignFormat{
-	{name: "bochs", words: "a growing image of Bochs", is: isBochs},
-	{name: "cloop", words: "a compressed loop image", magic: "#!/bin/sh\n#V2.0 Format\nmodprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n"},
+	{
+		name: "bochs", words: "a growing image of Bochs",
+		magic: []string{bochsMagic + "\x01\x00", bochsMagic + "\x02\x00"},
+	},
+	{
+		name: "cloop", words: "a compressed loop image",
+		magic: []string{"#!/bin/sh\n#V2.0 Format\nmodprobe cloop file=$0 && mount -r -t iso9660 /dev/cloop $1\n"},
+	},
 	{name: "dmg", words: "a disk image of Mac OS", ext: ".dmg", extra: isDMG},
-	{name: "luks", words: "a LUKS encrypted volume", magic: luksMagic + "\x01", extra: isLUKS2},
-	{name: "parallels", words: "an image of Parallels", is: isParallels},
-	{name: "qcow", words: "an image of QEMU's format before qcow2", is: isQcow1},
-	{name: "qed", words: "an image of QEMU's enhanced disk format", magic: "QED\x00"},
-	{name: "vdi", words: "an image of VirtualBox", is: isVDI},
-	{name: "vhdx", words: "an image of Hyper-V", magic: "vhdxfile"},
-	{name: "vmdk", words: "an image of VMware", is: isVMDK, extra: isOtherVMDK},
-	{name: "vpc", words: "a VHD image of Virtual PC or Hyper-V", magic: "conectix", extra: isFixedVHD},
+	{
+		name: "luks", words: "a LUKS encrypted volume",
+		magic: []string{luksMagic + "\x01"}, extra: isLUKS2,
+	},
+	{
+		name: "parallels", words: "an image of Parallels",
+		magic: []string{"WithoutFreeSpace\x02\x00\x00\x00", "WithouFreSpacExt\x02\x00\x00\x00"},
+	},
+	{
+		name: "qcow", words: "an image of QEMU's format before qcow2",
+		magic: []string{"QFI\xfb\x00\x00\x00\x01"},
+	},
+	{name: "qed", words: "an image of QEMU's enhanced disk format", magic: []string{"QED\x00"}},
+	{name: "vdi", words: "an image of VirtualBox", magic: []string{"\x7f\x10\xda\xbe"}, off: 64},
+	{name: "vhdx", words: "an image of Hyper-V", magic: []string{"vhdxfile"}},
+	{
+		name: "vmdk", words: "an image of VMware",
+		magic: []string{"KDMV", "COWD"}, is: isVMDK, extra: isOtherVMDK,
+	},
+	{
+		name: "vpc", words: "a VHD image of Virtual PC or Hyper-V",
+		magic: []string{"conectix"}, extra: isFixedVHD,
+	},
 }
 
 // field is the n bytes of head at off, zeroes where it is shorter.
@@ -48,39 +71,26 @@ func field(head []byte, off, n int) []byte {
 	return f
 }
 
-func isBochs(head []byte) bool {
-	text := func(off, n int) string {
-		return strings.TrimRight(string(field(head, off, n)), "\x00")
-	}
-	version := binary.LittleEndian.Uint32(field(head, 64, 4))
-	return text(0, 32) == "Bochs Virtual HD Image" && text(32, 16) == "Redolog" &&
-		text(48, 16) == "Growing" &&
-		(version == 0x10000 || version == 0x20000)
+// hasMagic says whether the first bytes of a file say what it is.
+func (f *foreignFormat) hasMagic(head []byte) bool {
+	return slices.ContainsFunc(f.magic, func(m string) bool {
+		return string(field(head, f.off, len(m))) == m
+	})
 }
+
+// bochsMagic is what images of Bochs begin with: fields of 32, 16 and 16 bytes, and the lower half
+// of the version.
+const bochsMagic = "Bochs Virtual HD Image" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+	"Redolog" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+	"Growing" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00"
 
 // luksMagic is what both versions of LUKS begin with; one byte more tells them apart.
 const luksMagic = "LUKS\xba\xbe\x00"
 
 func isLUKS2(head, _ []byte) bool { return bytes.HasPrefix(head, []byte(luksMagic+"\x02")) }
 
-func isParallels(head []byte) bool {
-	magic := string(field(head, 0, 16))
-	return (magic == "WithoutFreeSpace" || magic == "WithouFreSpacExt") &&
-		binary.LittleEndian.Uint32(field(head, 16, 4)) == 2
-}
-
-func isQcow1(head []byte) bool {
-	return bytes.Equal(field(head, 0, 8), []byte("QFI\xfb\x00\x00\x00\x01"))
-}
-
-func isVDI(head []byte) bool { return binary.LittleEndian.Uint32(field(head, 64, 4)) == 0xbeda107f }
-
-// isVMDK knows sparse extents and, of descriptors, what QEMU does: comments and blank lines, then
-// the version.
+// isVMDK knows of descriptors what QEMU does: comments and blank lines, then the version.
 func isVMDK(head []byte) bool {
-	if bytes.HasPrefix(head, []byte("KDMV")) || bytes.HasPrefix(head, []byte("COWD")) {
-		return true
-	}
 	for {
 		line, rest, whole := bytes.Cut(head, []byte("\n"))
 		text := string(bytes.TrimSuffix(line, []byte("\r")))
@@ -159,7 +169,7 @@ func (t *tree) foreign(matches func(*foreignFormat) bool) *foreignFormat {
 func (t *tree) foreignHead(head []byte, name string) *foreignFormat {
 	return t.foreign(func(f *foreignFormat) bool {
 		switch {
-		case f.magic != "" && bytes.HasPrefix(head, []byte(f.magic)), f.is != nil && f.is(head):
+		case f.hasMagic(head), f.is != nil && f.is(head):
 			return true
 		case t.cfg.LikeQEMU:
 			return f.ext != "" && strings.HasSuffix(name, f.ext)
