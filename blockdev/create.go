@@ -132,11 +132,14 @@ func (c *Creation) newFile(ctx context.Context, name string) (driver.Node, error
 func (c *Creation) checkNew(name string) error {
 	for _, f := range c.files {
 		if samePath(f.name, name) {
-			return &CreateOptionError{driver.Refuse("'%s' cannot be two files of an image at once",
-				name)}
+			return errTwice(name)
 		}
 	}
 	return nil
+}
+
+func errTwice(name string) error {
+	return &CreateOptionError{driver.Refuse("'%s' cannot be two files of an image at once", name)}
 }
 
 // samePath says whether two names come to the same, links aside.
@@ -239,8 +242,7 @@ func (c *Creation) admit(f HostFile) (release func(), err error) {
 	}
 	for _, other := range c.files {
 		if other.dev.standsOn(f) {
-			return nil, &CreateOptionError{driver.Refuse(
-				"'%s' cannot be two files of an image at once", f.Name)}
+			return nil, errTwice(f.Name)
 		}
 	}
 	if c.cfg.Admit == nil {
@@ -327,20 +329,14 @@ func (f *newFile) empty(ctx context.Context) error {
 // Discard ends a creation that is not to be made.
 func (c *Creation) Discard() error { return errors.Join(c.close(), c.discard()) }
 
-func (c *Creation) close() error {
-	err := c.closeBacking()
+func (c *Creation) close() (err error) {
+	if c.backing != nil {
+		err = c.backing.Close()
+	}
 	for _, f := range c.files {
 		err = errors.Join(err, f.dev.Close())
 	}
 	return err
-}
-
-// closeBacking closes what was only read.
-func (c *Creation) closeBacking() error {
-	if c.backing == nil {
-		return nil
-	}
-	return c.backing.Close()
 }
 
 // discard leaves what was there before.

@@ -399,9 +399,8 @@ func (t *tree) parse(d *Driver, given *Options) (config any, err error) {
 
 func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
 	return &driver.Opening{
-		Driver: n.driver, NodeName: n.name, Filename: n.filename, Mode: n.mode, Config: n.config,
-		Probed: probed, From: n.from,
-		Notify: t.cfg.Notify, Opener: opener{t.cfg.objects(), t, n},
+		Driver: n.driver, Filename: n.filename, Mode: n.mode, Config: n.config, Probed: probed,
+		From: n.from, Notify: t.cfg.Notify, Opener: opener{t.cfg.objects(), t, n},
 	}
 }
 

@@ -7,8 +7,7 @@ import (
 
 // Opening is what a driver gets to open one node.
 type Opening struct {
-	Driver   *Driver
-	NodeName string
+	Driver *Driver
 	// Filename is the name of the file for a protocol, or what a format's file was called; it is
 	// for messages and for resolving relative backing files.
 	Filename string

@@ -119,10 +119,7 @@ func greet(ctx context.Context, cfg *Config) (*haggling, error) {
 func (h *haggling) fail(err error) error {
 	h.stop()
 	_ = h.conn.Close()
-	if h.ctx.Err() != nil {
-		return context.Cause(h.ctx)
-	}
-	return err
+	return h.because(err)
 }
 
 // finish ends the watch over ctx: from here on each request has its own.

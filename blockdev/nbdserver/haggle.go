@@ -136,13 +136,13 @@ func (h *haggling) exportName(name string, long bool) (*Export, bool, error) {
 		h.refused = fmt.Sprintf("export '%s' not present, or not to be had like this", name)
 		return nil, true, nil
 	}
-	h.settle(e, name)
+	h.settle(name)
 	h.out = nbdwire.AppendExportName(h.out, h.describe(e), h.noZeroes)
 	return e, true, nil
 }
 
 // settle drops contexts that were chosen for another export.
-func (h *haggling) settle(e *Export, name string) {
+func (h *haggling) settle(name string) {
 	if h.contextsOf != name {
 		h.contexts = nil
 	}
@@ -171,6 +171,15 @@ func (h *haggling) encrypt() error {
 	return nil
 }
 
+// find is the export with a name. That there is none it answers.
+func (h *haggling) find(opt nbdwire.Option, name string) *Export {
+	e := h.server.find(name)
+	if e == nil {
+		h.refuse(opt, nbdwire.RepErrUnknown, fmt.Sprintf("export '%s' not present", name))
+	}
+	return e
+}
+
 // info answers OptInfo and OptGo, and returns the export if there is one.
 func (h *haggling) info(opt nbdwire.Option, data []byte) *Export {
 	q, err := nbdwire.ParseInfoRequest(data)
@@ -178,9 +187,8 @@ func (h *haggling) info(opt nbdwire.Option, data []byte) *Export {
 		h.refuse(opt, nbdwire.RepErrInvalid, err.Error())
 		return nil
 	}
-	e := h.server.find(q.Name)
+	e := h.find(opt, q.Name)
 	if e == nil {
-		h.refuse(opt, nbdwire.RepErrUnknown, fmt.Sprintf("export '%s' not present", q.Name))
 		return nil
 	}
 	about := h.describe(e)
@@ -196,7 +204,7 @@ func (h *haggling) info(opt nbdwire.Option, data []byte) *Export {
 	}
 	h.ack(opt)
 	if opt == nbdwire.OptGo {
-		h.settle(e, q.Name)
+		h.settle(q.Name)
 	}
 	return e
 }
@@ -238,9 +246,8 @@ func (h *haggling) metaContexts(opt nbdwire.Option, data []byte) {
 		h.refuse(opt, nbdwire.RepErrInvalid, "block status needs structured replies")
 		return
 	}
-	e := h.server.find(q.Name)
+	e := h.find(opt, q.Name)
 	if e == nil {
-		h.refuse(opt, nbdwire.RepErrUnknown, fmt.Sprintf("export '%s' not present", q.Name))
 		return
 	}
 	for id, name := range e.contexts() {

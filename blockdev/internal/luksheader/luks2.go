@@ -19,14 +19,12 @@ const (
 	off2Version  = 6
 	off2Size     = 8 // of this part and the text
 	off2Sequence = 16
-	off2Label    = 24
 	off2Alg      = 72
 	off2Salt     = 104
 	off2UUID     = 168
 	off2Place    = 256 // where this copy is
 	off2Checksum = 448
 
-	labelLen2    = 48
 	algLen2      = 32
 	saltLen2     = 64
 	uuidLen2     = 40

@@ -52,7 +52,6 @@ const (
 	enterExtArg    = 1 << 3
 
 	offSQRing = 0
-	offCQRing = 0x8000000
 	offSQEs   = 0x10000000
 
 	registerBuffers = 0
