@@ -40,8 +40,8 @@ type (
 	}
 	// ClusterUnfreed says that a cluster that is not used any more could not be given back.
 	ClusterUnfreed struct{ Err error }
-	// ImageCutShort says that guest bytes were read as zeroes, since they ought to be behind End,
-	// where the file with them ends.
+	// ImageCutShort says that a file of the image ended at End before data that is being read, as
+	// zeroes, or that is written to in part, or hidden by a write that makes the file longer.
 	ImageCutShort struct{ End int64 }
 	// ImageCorrupt says what is wrong in the metadata of an image. Marked: the image says so of
 	// itself from now on, and cannot be used. What follows is not reported again.

@@ -25,6 +25,7 @@ type checker struct {
 	clusters int64 // of the file
 	rebuild  bool  // the refcounts cannot be put right one by one
 	highest  int64 // last cluster in use
+	lost     int64 // clusters behind the end of a data file
 	// how often what is looked at is referred to: so often counts what is found in it
 	times  int64
 	active bool        // it belongs to the active L1 table
@@ -173,6 +174,11 @@ func (c *checker) refcounts(ctx context.Context) error {
 	c.res.TotalClusters = q.clustersIn(q.size.Load())
 	if err := c.countAll(ctx); err != nil {
 		return err
+	}
+	if c.lost > 0 {
+		c.say("ERROR: the data file ends at %d, before %d of its clusters", q.Data.Info().Size,
+			c.lost)
+		c.res.Corruptions += c.lost
 	}
 	before := c.res
 	if err := c.compare(ctx, 0); err != nil {

@@ -174,6 +174,8 @@ func (c *checker) l2Table(ctx context.Context, s slice) error {
 			}
 			if !q.external() {
 				c.count(e.host(), q.cluster)
+			} else if k == normal && c.cutOff(e) {
+				c.lost += c.times
 			}
 		case unallocated:
 			if e.bitmap&allAlloc != 0 {
@@ -182,6 +184,13 @@ func (c *checker) l2Table(ctx context.Context, s slice) error {
 		}
 	}
 	return nil
+}
+
+// cutOff says whether a cluster with data is behind the end of the data file, which is as long as
+// the disk.
+func (c *checker) cutOff(e entry) bool {
+	return e.host() >= c.q.Data.Info().Size && e.host() < c.q.size.Load() &&
+		(!c.q.extended || e.bitmap&allAlloc != 0)
 }
 
 func (c *checker) compressedEntry(i int64, e entry) {

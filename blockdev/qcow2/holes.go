@@ -43,3 +43,24 @@ func (q *image) sparse(ctx context.Context) bool {
 	}
 	return used >= enough
 }
+
+// reach is where the last cluster of data ends that an entry leads to.
+func (q *image) reach(ctx context.Context) (end int64, err error) {
+	for _, w := range q.l1 {
+		at := int64(w & offsetMask)
+		if at == 0 || q.within(at) != 0 {
+			continue
+		}
+		if err := q.eachPart(ctx, at, func(s slice) error {
+			for i := range s.slots() {
+				if e := s.entry(i); q.clusterType(e) == normal {
+					end = max(end, e.host()+q.cluster)
+				}
+			}
+			return nil
+		}); err != nil {
+			return 0, err
+		}
+	}
+	return end, nil
+}

@@ -157,7 +157,7 @@ func newImage(file driver.Node, c *config, notify func(driver.Notice)) *image {
 	q := &image{file: file, given: given{*c, *c}, skipped: -1}
 	q.Config = format.Config{
 		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load,
-		Usable: q.usable, Holes: q.preallocated, Notify: notify,
+		Usable: q.usable, Holes: q.preallocated, Notify: notify, Reach: q.reach,
 	}
 	return q
 }

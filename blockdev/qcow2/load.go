@@ -197,6 +197,7 @@ func (q *image) makeCaches() {
 	q.l2 = q.newTables(overL2, format.TablesConfig{
 		Name: "L2 table", Unit: s.l2Unit, Limit: s.l2Tables, Load: driver.EvL2Load,
 		Store: driver.EvL2Update, Sync: q.sync,
+		Lost: q.TellCut,
 	})
 	q.refs = q.newTables(overRefblock, format.TablesConfig{
 		Name: "refcount block", Unit: q.cluster, Limit: s.refBlocks,

@@ -49,14 +49,17 @@ func (BitmapsRetired) Kind() Kind {
 	}
 }
 
-// ImageCutShort says that the file of an image is too short for data that was read from it.
+// ImageCutShort says that a file of an image is too short for what was read or written there.
 type ImageCutShort struct {
 	End int64 `json:"size" unit:"bytes" doc:"of the file"`
 }
 
 // Kind of the event.
 func (ImageCutShort) Kind() Kind {
-	return Kind{"cut_short", "An image ends before data that was read; zeroes stand for it."}
+	return Kind{
+		"cut_short",
+		"An image was cut short before what was read or written; zeroes stand for what is gone.",
+	}
 }
 
 // Class of the failure.
@@ -64,6 +67,6 @@ func (ImageCutShort) Class() Class { return ClassData }
 
 // Words say what is wrong.
 func (c ImageCutShort) Words() string {
-	return fmt.Sprintf("the image was cut short: the file with its data ends at %d, before what "+
-		"was read; zeroes stand for that", c.End)
+	return fmt.Sprintf("the image was cut short: the file with its data ended at %d, and zeroes "+
+		"stand for what was behind", c.End)
 }

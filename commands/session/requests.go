@@ -61,12 +61,26 @@ func (s *Session) poke() {
 	}
 }
 
-// Notify queues what a layer of the block stack has to say. Any goroutine may call it.
+// Notify queues what a layer of the block stack has to say. Any goroutine may call it. What is gone
+// of an image is told once in each command that needs it, however many requests do.
 func (s *Session) Notify(n blockdev.Notice) {
+	if s.note(n) {
+		s.poke()
+	}
+}
+
+// note queues a notice that is new.
+func (s *Session) note(n blockdev.Notice) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cut, is := n.(driver.ImageCutShort); is {
+		if slices.Contains(s.cuts, cut) {
+			return false
+		}
+		s.cuts = append(s.cuts, cut)
+	}
 	s.notices = append(s.notices, n)
-	s.mu.Unlock()
-	s.poke()
+	return true
 }
 
 // Request is Do for a request that a command calls op: the error is an event.Failure.

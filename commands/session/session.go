@@ -131,6 +131,7 @@ type Session struct {
 
 	mu       sync.Mutex
 	notices  []blockdev.Notice
+	cuts     []driver.ImageCutShort // that the command was told of
 	said     []utterance
 	finished []*request
 }
@@ -291,6 +292,9 @@ func (s *Session) Run(ctx context.Context, line Line) error {
 // begin notes where the line is that runs from now on.
 func (s *Session) begin(pos string) {
 	s.line++
+	s.mu.Lock()
+	s.cuts = s.cuts[:0]
+	s.mu.Unlock()
 	s.where = event.Where{Line: s.line, Pos: pos, Request: s.request}
 }
 

@@ -3,6 +3,8 @@ package format
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"math"
 	"math/bits"
 	"syscall"
 
@@ -67,7 +69,7 @@ func NewBlockMap(c BlockMapConfig) *BlockMap {
 	m := &BlockMap{cfg: c, claims: !c.ReadOnly}
 	m.Config = Config{
 		Mapper: m, Name: c.Name, Data: c.File, Cluster: c.Block, Unit: c.Block,
-		Size: func() int64 { return c.Size }, Notify: c.Notify,
+		Size: func() int64 { return c.Size }, Notify: c.Notify, Reach: m.reach,
 	}
 	m.entries = NewTables(
 		TablesConfig{File: c.File, Name: "block map", Unit: blockMapUnit, Limit: blockMapTables})
@@ -165,6 +167,16 @@ func (m *BlockMap) BeginChange(ctx context.Context, _, _ int64) error {
 	return err
 }
 
+// reach is where the last block of the file ends that has an entry.
+func (m *BlockMap) reach(ctx context.Context) (end int64, err error) {
+	err = m.EachEntry(ctx, func(_, e uint32) {
+		if e < m.cfg.Blocks {
+			end = max(end, m.place(e+1))
+		}
+	})
+	return end, err
+}
+
 // Guard lets everything pass: blocks lie behind the map, and there is no other metadata.
 func (m *BlockMap) Guard(context.Context, int64, int64) error { return nil }
 
@@ -225,7 +237,11 @@ func (m *BlockMap) Commit(ctx context.Context, a *Allocation) error {
 	if err := m.cfg.Count(ctx, e+1); err != nil {
 		return err
 	}
-	block := a.Guest / m.cfg.Block
+	return m.enter(ctx, a.Guest/m.cfg.Block, e)
+}
+
+// enter makes e the entry of a block of the guest, once what was written before is stored.
+func (m *BlockMap) enter(ctx context.Context, block int64, e uint32) error {
 	t, _, err := m.entry(ctx, block)
 	if err != nil {
 		return err
@@ -235,6 +251,69 @@ func (m *BlockMap) Commit(ctx context.Context, a *Allocation) error {
 	binary.LittleEndian.PutUint32(t.Data[block*blockEntry&(blockMapUnit-1):], e)
 	m.entries.Changed(t)
 	return nil
+}
+
+// Compact moves blocks of the file to lower numbers that no entry has until there are none, and
+// has their number stored by set when that is so. No two entries may have one block. It needs the
+// lock.
+func (m *BlockMap) Compact(
+	ctx context.Context, set func(ctx context.Context, n uint32) error,
+) error {
+	if err := m.BeginChange(ctx, 0, 0); err != nil {
+		return err
+	}
+	n := uint32(0)
+	for _, word := range m.used {
+		n += uint32(bits.OnesCount64(word))
+	}
+	var far []int64 // blocks of the guest
+	if err := m.EachEntry(ctx, func(block, e uint32) {
+		if m.hasPlace(e) && e >= n {
+			far = append(far, int64(block))
+		}
+	}); err != nil {
+		return err
+	}
+	data := driver.Vec{make([]byte, m.cfg.Block)}
+	for _, block := range far {
+		if err := m.move(ctx, block, data); err != nil {
+			return err
+		}
+	}
+	err := m.entries.WriteBack(ctx)
+	if err == nil {
+		err = m.cfg.File.Flush(ctx)
+	}
+	if err == nil {
+		err = set(ctx, n)
+	}
+	if err == nil {
+		err = m.cfg.File.Flush(ctx)
+	}
+	return err
+}
+
+// move gives a block of the guest the lowest number that no entry has. data has room for it.
+func (m *BlockMap) move(ctx context.Context, block int64, data driver.Vec) error {
+	from, err := m.lookup(ctx, block)
+	if err != nil {
+		return err
+	}
+	to, err := m.lowestFree()
+	if err == nil {
+		err = m.cfg.File.ReadVec(ctx, data, m.place(from), 0)
+	}
+	if err == nil {
+		err = m.cfg.File.WriteVec(ctx, data, m.place(to), 0)
+	}
+	if err == nil {
+		err = m.enter(ctx, block, to)
+	}
+	if err == nil {
+		m.used[to/64] |= 1 << (to % 64)
+		m.used[from/64] &^= 1 << (from % 64)
+	}
+	return err
 }
 
 // Abort gives a number back.
@@ -277,6 +356,54 @@ func (m *BlockMap) EachEntry(ctx context.Context, do func(block, e uint32)) erro
 		}
 	}
 	return nil
+}
+
+// maxMessages bounds what a check remembers to say; the numbers are right in any case.
+const maxMessages = 1000
+
+// Wrong notes something that a check found.
+func Wrong(res *driver.CheckResult, text string, args ...any) {
+	res.Corruptions++
+	if len(res.Messages) < maxMessages {
+		res.Messages = append(res.Messages, fmt.Sprintf(text, args...))
+	}
+}
+
+// CheckEntries tells of entries that cannot be, that have one block, and of blocks that are behind
+// the end of the file. count is how many entries have a block. It needs the lock.
+func (m *BlockMap) CheckEntries(
+	ctx context.Context, res *driver.CheckResult,
+) (count uint32, err error) {
+	if err := m.WaitIdle(ctx, 0, math.MaxInt64); err != nil {
+		return 0, err
+	}
+	taken := make([]uint64, (int64(m.cfg.Blocks)+63)/64)
+	lost, end := 0, m.cfg.File.Info().Size
+	err = m.EachEntry(ctx, func(block, e uint32) {
+		switch {
+		case !m.hasPlace(e):
+			return
+		case e >= m.cfg.Blocks:
+			Wrong(res, "ERROR: block index %d too large, is %d", block, e)
+			return
+		case taken[e/64]>>(e%64)&1 != 0:
+			Wrong(res, "ERROR: block index %d also used by %d", e, e)
+		}
+		count++
+		taken[e/64] |= 1 << (e % 64)
+		res.ImageEnd = max(res.ImageEnd, m.place(e+1))
+		if m.place(e) >= end {
+			lost++
+		}
+	})
+	if err != nil {
+		res.CheckErrors++
+		return 0, fmt.Errorf("read the block map: %w", err)
+	}
+	if lost > 0 {
+		Wrong(res, "ERROR: the file ends at %d, before %d of its blocks", end, lost)
+	}
+	return count, nil
 }
 
 // Flush writes the map and flushes the file.

@@ -98,9 +98,12 @@ type Config struct {
 	// Holes says that holes of Data are to be looked for where the format has data, and nil that
 	// they are not. It is called with the lock held.
 	Holes func(ctx context.Context) bool
-	// Notify is told what is no request's outcome, and once of data that is read and that the data
-	// file is too short for. nil tells nobody.
+	// Notify is told what is no request's outcome, such as data that is read and that the data file
+	// is too short for. nil tells nobody.
 	Notify func(driver.Notice)
+	// Reach is where the last cluster of data ends that tables refer to, in bytes of Data. It is
+	// called with the lock held. nil: nobody knows.
+	Reach func(ctx context.Context) (int64, error)
 	// Size is the length that the guest sees.
 	Size func() int64
 	// Usable fails once the image is not to be used any more; nil never does.
@@ -118,8 +121,7 @@ type Image struct {
 
 	mu          wait.Mutex // guards what follows, and what the format knows
 	allocations []*Allocation
-	dataEnd     int64 // the data file was at least so long, bytes
-	cutShort    bool  // Notify was told
+	ending
 }
 
 // Lock takes the lock for a request. It fails when ctx ends first, or if the image is not usable.

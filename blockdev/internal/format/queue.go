@@ -119,6 +119,7 @@ func (i *Image) mapWrite(ctx context.Context, off, n int64) (Mapping, error) {
 	if err != nil || !ok {
 		return Mapping{}, err
 	}
+	i.noteWrite(ctx, off, WriteRun{Host: host, Len: n})
 	return Mapping{Kind: Data, Host: host}, i.Guard(ctx, host, n)
 }
 

@@ -125,20 +125,13 @@ func (i *Image) mapPiece(ctx context.Context, v driver.Vec, off, done, n int64) 
 	return p, nil
 }
 
-// lookupRead is Lookup of what is about to be read, and tells of data that the file is too short
-// for.
+// lookupRead is Lookup of what is about to be read.
 func (i *Image) lookupRead(ctx context.Context, off, n int64) (Mapping, error) {
 	m, err := i.Lookup(ctx, off, n)
-	if err != nil || m.Kind != Data || m.Host+m.Len <= i.dataEnd || i.cutShort || i.Notify == nil {
-		return m, err
+	if err == nil {
+		i.noteRead(m, off)
 	}
-	// A file may end amid its last cluster, of which nothing more was written.
-	i.dataEnd = i.Data.Info().Size
-	if last := m.Host + i.startOf(off+m.Len-1) - off; last >= i.dataEnd {
-		i.cutShort = true
-		i.Notify(driver.ImageCutShort{End: i.dataEnd})
-	}
-	return m, nil
+	return m, err
 }
 
 func (i *Image) unpin(p piece) {

@@ -28,6 +28,9 @@ type TablesConfig struct {
 	Guard func(ctx context.Context, off, n int64) error
 	// Unaligned is the error for a table that does not begin at a multiple of Unit.
 	Unaligned func(ctx context.Context, off int64) error
+	// Lost is told of a table that is read as zeroes because the file ends before it, at end. nil
+	// tells nobody.
+	Lost func(end int64)
 }
 
 // Tables keeps the metadata tables of one kind that were used last, and writes changed ones back
@@ -105,6 +108,11 @@ func (c *Tables) Get(ctx context.Context, off int64) (*Table, error) {
 		c.Put(t)
 		c.remove(t)
 		return nil, err
+	}
+	if c.Lost != nil {
+		if end := c.File.Info().Size; off >= end {
+			c.Lost(end)
+		}
 	}
 	return t, nil
 }

@@ -41,6 +41,7 @@ func (i *Image) collectPinned(ctx context.Context, off, n int64) (p WriteRun, pi
 		i.Abandon(Uncancelled(ctx), p.Allocations)
 		return p, 0, err
 	}
+	i.noteWrite(ctx, off, p)
 	return p, i.Pins.Add(p.Host, p.Len), nil
 }
 
