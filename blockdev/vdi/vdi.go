@@ -13,9 +13,6 @@ package vdi
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
-	"math"
-	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/format"
@@ -79,6 +76,10 @@ func (v *image) count(ctx context.Context, n uint32) error {
 	if n <= v.allocated {
 		return nil
 	}
+	return v.setCount(ctx, n)
+}
+
+func (v *image) setCount(ctx context.Context, n uint32) error {
 	word := binary.LittleEndian.AppendUint32(nil, n)
 	err := v.Primary().WriteVec(ctx, driver.Vec{word}, offAllocated, 0)
 	if err == nil {
@@ -87,53 +88,23 @@ func (v *image) count(ctx context.Context, n uint32) error {
 	return err
 }
 
-// maxMessages bounds what a check remembers to say; the numbers are right in any case.
-const maxMessages = 1000
-
-// Check looks for blocks that two entries share or that cannot be, and counts them. It repairs
-// nothing. The lines are QEMU's.
+// Check looks for blocks that two entries share, that cannot be, or that were lost, and counts
+// them. It can mend the count, which is too high after a crash. The lines are QEMU's.
 func (v *image) Check(ctx context.Context, fix driver.Fix) (res driver.CheckResult, err error) {
-	if fix != 0 {
-		return res, format.Advise(
-			&driver.Refusal{Text: "VDI images cannot be repaired", Err: syscall.ENOTSUP},
-			"check without -r tells what is wrong; a new image can take over what can still be read\n",
-		)
-	}
 	if err := v.Lock(ctx); err != nil {
 		return res, err
 	}
 	defer v.Unlock()
-	if err := v.WaitIdle(ctx, 0, math.MaxInt64); err != nil {
+	count, err := v.CheckEntries(ctx, &res)
+	if err != nil || count == v.allocated {
 		return res, err
 	}
-	say := func(text string, args ...any) {
-		res.Corruptions++
-		if len(res.Messages) < maxMessages {
-			res.Messages = append(res.Messages, fmt.Sprintf("ERROR: "+text, args...))
+	mendable := fix != 0 && res.Corruptions == 0
+	format.Wrong(&res, "ERROR: allocated blocks mismatch, is %d, should be %d", count, v.allocated)
+	if mendable {
+		if err = v.Compact(ctx, v.setCount); err == nil { // QEMU puts the next block behind so many
+			res.CorruptionsFixed++
 		}
-	}
-	taken := make([]uint64, (int64(v.blocks)+63)/64)
-	count := uint32(0)
-	err = v.EachEntry(ctx, func(block, e uint32) {
-		switch {
-		case e >= zeroBlock:
-			return
-		case e >= v.blocks:
-			say("block index %d too large, is %d", block, e)
-			return
-		case taken[e/64]>>(e%64)&1 != 0:
-			say("block index %d also used by %d", e, e)
-		}
-		count++
-		taken[e/64] |= 1 << (e % 64)
-		res.ImageEnd = max(res.ImageEnd, int64(v.dataOff)+int64(e+1)*blockSize)
-	})
-	if err == nil && count != v.allocated {
-		say("allocated blocks mismatch, is %d, should be %d", count, v.allocated)
-	}
-	if err != nil {
-		res.CheckErrors++
-		err = fmt.Errorf("read the block map: %w", err)
 	}
 	return res, err
 }
