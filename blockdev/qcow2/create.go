@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 // newHeader checks the options of a new image and makes its header, without any table yet. The
@@ -166,9 +167,8 @@ func create(ctx context.Context, c *driver.Creating) error {
 	cluster := int64(1) << h.ClusterBits
 	h.ReftableOff, h.ReftableClusters = uint64(cluster), 1
 	first := make([]byte, 3*cluster)
-	// a device, which does not grow
-	if i := c.File.Info(); i.NeedsZeroInit && i.Size < int64(len(first)) {
-		return refuse(syscall.ENOSPC, "A qcow2 image takes %d bytes at least", len(first))
+	if err := fits(c, h); err != nil {
+		return err
 	}
 	head, err := h.marshal()
 	if err != nil {
@@ -201,6 +201,27 @@ func create(ctx context.Context, c *driver.Creating) error {
 		return err
 	}
 	return q.sync(ctx)
+}
+
+// fits refuses a new image that has no room in devices that are given for it.
+func fits(c *driver.Creating, h *header) error {
+	v, g := c.Config.(*createConfig), h.geometry()
+	crypto, err := v.encryptionLen(&g)
+	if err != nil {
+		return err
+	}
+	guest := g.roundUp(c.Size)
+	need := 3*g.cluster + g.roundUp(g.l1Entries(c.Size)*l1EntrySize) + crypto
+	if v.Preallocation != "off" {
+		need = g.metadata(guest) + crypto
+		if h.dataFile == "" {
+			need += guest
+		}
+	}
+	if err := format.Fits(c.File, need); err != nil || h.dataFile == "" {
+		return err
+	}
+	return format.Fits(c.Parts[0].File, c.Size)
 }
 
 // fillIn counts the first clusters of a new image and gives it its size and backing file.

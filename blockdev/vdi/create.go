@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
 type createConfig struct {
@@ -28,13 +29,20 @@ func create(ctx context.Context, c *driver.Creating) error {
 	blocks := (c.Size + blockSize - 1) / blockSize
 	mapLen := (blocks*entrySize + driver.SectorSize - 1) &^ (driver.SectorSize - 1)
 	static := c.Config.(*createConfig).Static
+	length := headerLen + mapLen
+	if static {
+		length += blocks * blockSize
+	}
+	if err := format.Fits(c.File, length); err != nil {
+		return err
+	}
 	h := newHeader(c.Size, uint32(blocks), uint32(headerLen+mapLen), static)
 	err := c.File.WriteVec(ctx, driver.Vec{h}, 0, 0)
 	if err == nil {
 		err = writeMap(ctx, c.File, blocks, mapLen, static)
 	}
 	if err == nil && static {
-		err = c.File.Truncate(ctx, headerLen+mapLen+blocks*blockSize, driver.PreallocOff, 0)
+		err = c.File.Truncate(ctx, length, driver.PreallocOff, 0)
 	}
 	if err != nil {
 		return err
