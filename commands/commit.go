@@ -8,6 +8,7 @@ import (
 	"github.com/blksh/blksh/commands/copier"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/commands/units"
 )
 
 var commit = session.Command{
@@ -57,6 +58,9 @@ func (c *commitJob) run(ctx context.Context, s *session.Session, keep bool) erro
 	if err := c.openBase(ctx, s); err != nil {
 		return err
 	}
+	if err := c.lengthen(ctx, s); err != nil {
+		return closeToo(s, c.base, err)
+	}
 	err = c.bring(ctx, s)
 	if err = closeToo(s, c.base, err); err != nil {
 		s.Emit(event.Uncommitted{Name: c.Name, Base: c.baseName, Done: c.result.Written})
@@ -80,24 +84,48 @@ func (c *commitJob) openBase(ctx context.Context, s *session.Session) error {
 		return err
 	}
 	c.baseName = o.Name
-	c.base, err = s.OpenToWrite(ctx, o, true)
-	return err
+	if c.base, err = s.OpenToWrite(ctx, o, true); err == nil {
+		return nil
+	}
+	// What is in the way may be the overlay, of which the backing file is made. Who opens both
+	// together finds that out.
+	whole := c.Opening
+	whole.Options, whole.ReadOnly, whole.ForceShare = &blockdev.Options{}, true, true
+	dev, chain := s.OpenBeside(ctx, whole)
+	if chain != nil {
+		return chain
+	}
+	return closeToo(s, dev, err)
 }
 
-// bring copies what the overlay holds, and makes the backing file as long.
+// lengthen makes the backing file as long as the overlay.
+func (c *commitJob) lengthen(ctx context.Context, s *session.Session) error {
+	n, have := c.dev.Size(), c.base.Size()
+	if n <= have {
+		return nil
+	}
+	err := s.Do(ctx, func(ctx context.Context) error {
+		if err := c.base.Truncate(ctx, n, blockdev.PreallocOff); err != nil {
+			return err
+		}
+		if have := c.base.Size(); have < n {
+			return &blockdev.RangeError{Size: have}
+		}
+		return nil
+	})
+	if errors.Is(err, blockdev.ErrNotSupported) {
+		return event.Conflictf("commit: %s has %s, which its format cannot change, and %s has %s",
+			c.baseName, units.Exact(have), c.Name, units.Exact(n))
+	}
+	return event.FailOp("commit", err)
+}
+
+// bring copies what the overlay holds.
 func (c *commitJob) bring(ctx context.Context, s *session.Session) error {
 	n := c.dev.Size()
 	add, end := s.Track("commit", n)
 	defer end()
 	err := s.Do(ctx, func(ctx context.Context) (err error) {
-		if n > c.base.Size() {
-			if err := c.base.Truncate(ctx, n, blockdev.PreallocOff); err != nil {
-				return err
-			}
-			if have := c.base.Size(); have < n {
-				return &blockdev.RangeError{Size: have}
-			}
-		}
 		bringing := copier.Copy{From: c.dev, To: c.base, Len: n, Only: c.held, Progress: add}
 		c.result, err = bringing.Run(ctx)
 		return err
