@@ -4,14 +4,19 @@ package serpent
 // bit. Each is the algebraic normal form of the table in the specification: a sum, modulo 2, of
 // products of the inputs, in which ab is a & b. A test holds them against the tables.
 
+// A box is an S-box, of the four words of a block.
+type box func(a, b, c, d uint32) words
+
+// through is what an S-box makes of a block.
+func (x words) through(b box) words { return b(x.a, x.b, x.c, x.d) }
+
 // sbox are the S-boxes of encryption.
-var sbox = [8]func(words) words{s0, s1, s2, s3, s4, s5, s6, s7}
+var sbox = [8]box{s0, s1, s2, s3, s4, s5, s6, s7}
 
 // unbox are their inverses.
-var unbox = [8]func(words) words{u0, u1, u2, u3, u4, u5, u6, u7}
+var unbox = [8]box{u0, u1, u2, u3, u4, u5, u6, u7}
 
-func s0(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func s0(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd := a&b, a&c, b&c, a&d, b&d
 	abc, acd, bcd := bc&a, ad&c, bd&c
 	return words{
@@ -22,8 +27,7 @@ func s0(x words) words {
 	}
 }
 
-func s1(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func s1(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abd, acd, bcd := bd&a, cd&a, cd&b
 	return words{
@@ -34,8 +38,7 @@ func s1(x words) words {
 	}
 }
 
-func s2(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func s2(a, b, c, d uint32) words {
 	ac, bc, ad, bd, cd := a&c, b&c, a&d, b&d, c&d
 	abc, abd, acd := bc&a, bd&a, cd&a
 	return words{
@@ -46,8 +49,7 @@ func s2(x words) words {
 	}
 }
 
-func s3(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func s3(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abc, abd, acd, bcd := bc&a, bd&a, cd&a, cd&b
 	return words{
@@ -58,8 +60,7 @@ func s3(x words) words {
 	}
 }
 
-func s4(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func s4(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abc, abd, acd, bcd := bc&a, bd&a, cd&a, cd&b
 	return words{
@@ -70,8 +71,7 @@ func s4(x words) words {
 	}
 }
 
-func s5(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func s5(a, b, c, d uint32) words {
 	ab, ac, ad, bd, cd := a&b, a&c, a&d, b&d, c&d
 	abc, abd, acd, bcd := ac&b, bd&a, cd&a, cd&b
 	return words{
@@ -82,8 +82,7 @@ func s5(x words) words {
 	}
 }
 
-func s6(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func s6(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abc, abd, bcd := bc&a, bd&a, cd&b
 	return words{
@@ -94,8 +93,7 @@ func s6(x words) words {
 	}
 }
 
-func s7(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func s7(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abc, abd, acd, bcd := bc&a, bd&a, cd&a, cd&b
 	return words{
@@ -106,8 +104,7 @@ func s7(x words) words {
 	}
 }
 
-func u0(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func u0(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abd, acd, bcd := bd&a, cd&a, cd&b
 	return words{
@@ -118,8 +115,7 @@ func u0(x words) words {
 	}
 }
 
-func u1(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func u1(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd := a&b, a&c, b&c, a&d, b&d
 	abc, acd, bcd := bc&a, ad&c, bd&c
 	return words{
@@ -130,8 +126,7 @@ func u1(x words) words {
 	}
 }
 
-func u2(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func u2(a, b, c, d uint32) words {
 	ab, bc, ad, bd, cd := a&b, b&c, a&d, b&d, c&d
 	abc, abd, acd := bc&a, bd&a, cd&a
 	return words{
@@ -142,8 +137,7 @@ func u2(x words) words {
 	}
 }
 
-func u3(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func u3(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abc, abd, acd, bcd := bc&a, bd&a, cd&a, cd&b
 	return words{
@@ -154,8 +148,7 @@ func u3(x words) words {
 	}
 }
 
-func u4(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func u4(a, b, c, d uint32) words {
 	ab, ac, ad, bd, cd := a&b, a&c, a&d, b&d, c&d
 	abc, abd, acd := ac&b, bd&a, cd&a
 	return words{
@@ -166,8 +159,7 @@ func u4(x words) words {
 	}
 }
 
-func u5(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func u5(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd := a&b, a&c, b&c, a&d, b&d
 	abc, abd, acd := bc&a, bd&a, ad&c
 	return words{
@@ -178,8 +170,7 @@ func u5(x words) words {
 	}
 }
 
-func u6(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func u6(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abc, abd, bcd := bc&a, bd&a, cd&b
 	return words{
@@ -190,8 +181,7 @@ func u6(x words) words {
 	}
 }
 
-func u7(x words) words {
-	a, b, c, d := x.a, x.b, x.c, x.d
+func u7(a, b, c, d uint32) words {
 	ab, ac, bc, ad, bd, cd := a&b, a&c, b&c, a&d, b&d, c&d
 	abc, abd, acd, bcd := bc&a, bd&a, cd&a, cd&b
 	return words{

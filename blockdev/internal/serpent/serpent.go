@@ -57,7 +57,7 @@ func New(key []byte) (cipher.Block, error) {
 	b := &block{}
 	for i := range b.keys {
 		from := w[8+4*i:]
-		b.keys[i] = sbox[(3-i)&7](words{from[0], from[1], from[2], from[3]})
+		b.keys[i] = sbox[(3-i)&7](from[0], from[1], from[2], from[3])
 	}
 	return b, nil
 }
@@ -68,16 +68,16 @@ func (b *block) BlockSize() int { return BlockSize }
 func (b *block) Encrypt(dst, src []byte) {
 	x := load(src)
 	for i := 0; i < rounds-1; i++ {
-		x = sbox[i&7](x.add(b.keys[i])).mix()
+		x = x.add(b.keys[i]).through(sbox[i&7]).mix()
 	}
-	store(dst, sbox[7](x.add(b.keys[rounds-1])).add(b.keys[rounds]))
+	store(dst, x.add(b.keys[rounds-1]).through(sbox[7]).add(b.keys[rounds]))
 }
 
 // Decrypt decrypts the first block of src into dst; they may be the same memory.
 func (b *block) Decrypt(dst, src []byte) {
-	x := unbox[7](load(src).add(b.keys[rounds])).add(b.keys[rounds-1])
+	x := load(src).add(b.keys[rounds]).through(unbox[7]).add(b.keys[rounds-1])
 	for i := rounds - 2; i >= 0; i-- {
-		x = unbox[i&7](x.unmix()).add(b.keys[i])
+		x = x.unmix().through(unbox[i&7]).add(b.keys[i])
 	}
 	store(dst, x)
 }

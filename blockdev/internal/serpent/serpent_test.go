@@ -27,10 +27,10 @@ func TestBoxes(t *testing.T) {
 	}
 	for i, table := range tables {
 		for in, out := range table {
-			if got := sbox[i](slice(byte(in))); got != slice(out) {
+			if got := slice(byte(in)).through(sbox[i]); got != slice(out) {
 				t.Errorf("S%d(%d) = %x, want %d", i, in, got, out)
 			}
-			if got := unbox[i](slice(out)); got != slice(byte(in)) {
+			if got := slice(out).through(unbox[i]); got != slice(byte(in)) {
 				t.Errorf("the inverse of S%d(%d) = %x, want %d", i, out, got, in)
 			}
 		}
