@@ -25,7 +25,7 @@ func (d *Decoder) Decode(out, src []byte) (n, took int, err error) {
 	if f.sized && f.size > uint64(len(out)) {
 		return 0, 0, errTooLong
 	}
-	d.sequences.recent = [3]int{1, 4, 8}
+	d.sequences.recent = recent{1, 4, 8}
 	d.known = [len(codes)]bool{}
 	d.code.known = false
 	for last := false; !last; {

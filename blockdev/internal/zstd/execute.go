@@ -5,7 +5,7 @@ import "encoding/binary"
 // sequences are those of a block while they are done.
 type sequences struct {
 	tables [len(codes)]table
-	recent [3]int // offsets that were used last, the last one first
+	recent recent
 
 	out      []byte
 	n        int // bytes that out has
@@ -64,27 +64,33 @@ func (s *sequences) read() {
 	s.now.offset = s.resolve(offset)
 }
 
+// recent are the offsets that were used last, the last one first.
+type recent [3]int
+
+// use makes an offset the last one, instead of the one at a place or, if it is none of them, of the
+// one at the end.
+func (r *recent) use(at, offset int) int {
+	for ; at > 0; at-- {
+		r[at] = r[at-1]
+	}
+	r[0] = offset
+	return offset
+}
+
 // resolve is the offset that a number stands for: one of those that were used last, one less than
 // the last, or another. It is not above 0 if that cannot be.
 func (s *sequences) resolve(number int) int {
 	r := &s.recent
 	if number > 3 {
-		r[2], r[1], r[0] = r[1], r[0], number-3
-		return r[0]
+		return r.use(2, number-3)
 	}
 	if s.now.literals == 0 {
 		number++
 	}
-	switch number {
-	case 1:
-	case 2:
-		r[1], r[0] = r[0], r[1]
-	case 3:
-		r[2], r[1], r[0] = r[1], r[0], r[2]
-	default:
-		r[2], r[1], r[0] = r[1], r[0], r[0]-1
+	if number > 3 {
+		return r.use(2, r[0]-1)
 	}
-	return r[0]
+	return r.use(number-1, r[number-1])
 }
 
 // copy does the sequence that was read.

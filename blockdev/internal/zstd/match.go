@@ -34,7 +34,7 @@ type matcher struct {
 
 	src       []byte
 	at        int // the next byte, of those without a place in a sequence
-	recent    [3]int
+	recent    recent
 	sequences []sequence
 	literals  []byte
 }
@@ -47,7 +47,7 @@ func (m *matcher) begin(src []byte) {
 		m.base = 1
 	}
 	m.src, m.at = src, 0
-	m.recent = [3]int{1, 4, 8}
+	m.recent = recent{1, 4, 8}
 }
 
 // end forgets the input.
@@ -153,24 +153,21 @@ func (m *matcher) add(anchor, i, n, offset int) {
 
 // number is how an offset is written, and remembers it.
 func (m *matcher) number(offset, literals int) uint32 {
-	r := &m.recent
-	number := offset + 3
-	switch {
+	at, number := 2, 3
+	switch r := &m.recent; {
 	case offset == r[0] && literals > 0:
 		return 1
 	case offset == r[1]:
-		number = 2
-		r[1], r[0] = r[0], offset
+		at, number = 1, 2
 	case offset == r[2]:
-		number = 3
-		r[2], r[1], r[0] = r[1], r[0], offset
+	case offset == r[0]-1 && literals == 0 && offset > 1:
+		number = 4
 	default:
-		if offset == r[0]-1 && literals == 0 {
-			number = 4
-		}
-		r[2], r[1], r[0] = r[1], r[0], offset
+		m.recent.use(2, offset)
+		return uint32(offset + 3)
 	}
-	if literals == 0 && number <= 4 && number != offset+3 {
+	m.recent.use(at, offset)
+	if literals == 0 {
 		number--
 	}
 	return uint32(number)
