@@ -82,20 +82,7 @@ func (l *Literal) stamp(p []byte, in, start int64) {
 }
 
 func (l *Literal) match(p []byte, off int64) bool {
-	if l.plain() {
-		return MatchPeriod(p, l.Unit, int(off%int64(len(l.Unit))))
-	}
-	buf := scratch.Get().(*[scratchSize]byte)
-	defer scratch.Put(buf)
-	for len(p) > 0 {
-		want := buf[:min(len(p), scratchSize)]
-		l.Fill(want, off)
-		if !bytes.Equal(want, p[:len(want)]) {
-			return false
-		}
-		p, off = p[len(want):], off+int64(len(want))
-	}
-	return true
+	return l.plain() && MatchPeriod(p, l.Unit, int(off%int64(len(l.Unit))))
 }
 
 func (l *Literal) locate(got []byte, off int64) (int64, bool) {

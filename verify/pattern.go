@@ -26,7 +26,8 @@ type Pattern interface {
 
 // matcher is a Pattern that can compare faster than fill-and-compare.
 type matcher interface {
-	// match reports whether p is what Fill would write at off.
+	// match reports whether p is what Fill would write at off. It may say no where that is not
+	// found out faster than by Fill.
 	match(p []byte, off int64) bool
 }
 
