@@ -8,7 +8,6 @@ type Builder struct {
 	l     *Layout
 	sums  *Hasher
 	clock Clock
-	swap  [LongHeader + MaxSum]byte
 }
 
 // NewBuilder makes what makes the blocks of a job, with the time that a clock tells.
@@ -40,15 +39,16 @@ func (b *Builder) block(p []byte, off int64, r *Request) {
 	size := h.Size()
 	data := size + b.l.Checksum.Size
 	b.l.Checksum.Compute(b.sums, p[size:data], p[data:])
-	SwapHeader(p, b.l.HeaderOffset, data, b.swap[:])
+	SwapHeader(p, b.l.HeaderOffset, data)
 }
 
-// SwapHeader swaps the first n bytes of p with those at at; buf has room for n.
-func SwapHeader(p []byte, at, n int, buf []byte) {
+// SwapHeader swaps the first n bytes of p, which are a header with its checksum, with those at at.
+func SwapHeader(p []byte, at, n int) {
 	if at == 0 {
 		return
 	}
-	copy(buf, p[:n])
+	var buf [LongHeader + MaxSum]byte
+	copy(buf[:], p[:n])
 	copy(p, p[at:at+n])
 	copy(p[at:], buf[:n])
 }

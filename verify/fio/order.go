@@ -35,10 +35,11 @@ type Order struct {
 	ctx   context.Context
 	steps uint
 
-	sizes                     [2]Generator // by direction
-	verify, mix, trims, zones Generator
+	sizes        [2]Generator // by direction
+	verify, mix  Generator
+	trims, zones taus88
 	// follows decides which random requests follow the one before.
-	follows [2]Generator
+	follows [2]taus88
 
 	rwMix  rwMix
 	files  []cursor
@@ -80,13 +81,11 @@ func NewOrder(ctx context.Context, l *Layout) (*Order, error) {
 			*g = new(taus88)
 		}
 	}
-	p.trims, p.zones = new(taus88), new(taus88)
-	p.follows = [2]Generator{new(taus88), new(taus88)}
 	p.seed()
 	p.Trim = newTrimmer(l)
-	buffer := new(taus88)
+	var buffer taus88
 	buffer.reseed(p.seeds[l.Fio.streams().buffer])
-	p.nul = drawSeed(buffer)
+	p.nul = drawSeed(&buffer)
 	p.files = make([]cursor, l.NrFiles)
 	if err := p.makeSamplers(); err != nil {
 		return nil, err
@@ -129,8 +128,8 @@ func (p *Order) seed() {
 	p.mix.reseed(p.seeds[at.mix])
 	p.trims.reseed(p.seeds[at.trim])
 	p.zones.reseed(p.seeds[at.zone])
-	for _, g := range p.follows {
-		g.reseed(p.seeds[at.follow])
+	for i := range p.follows {
+		p.follows[i].reseed(p.seeds[at.follow])
 	}
 }
 
@@ -209,7 +208,7 @@ func (p *Order) Next(r *Request) bool {
 	}
 	p.Number++
 	r.Seed = p.contentSeed()
-	r.Mark = p.Trim.mark(p.trims)
+	r.Mark = p.Trim.mark(&p.trims)
 	return true
 }
 
@@ -361,7 +360,7 @@ func (p *Order) position(f *cursor, way ddir, sizes Sizes) (off int64, marks boo
 	if !follows {
 		p.run = max(p.l.RandomEvery, 1)
 		if percent := p.l.Sequential[way]; percent > 0 {
-			follows = 1+below(p.follows[way], 100) > int64(100-percent)
+			follows = 1+below(&p.follows[way], 100) > int64(100-percent)
 		}
 	}
 	if follows {
@@ -434,7 +433,7 @@ func (p *Order) block(f *cursor, sizes Sizes) int64 {
 
 // zoneOf draws in which part of n blocks the next one is.
 func (p *Order) zoneOf(n int64) (first, size int64) {
-	v := 1 + below(p.zones, 100)
+	v := 1 + below(&p.zones, 100)
 	requests, from := 0, 0
 	for _, z := range p.l.Distribution.Zones {
 		if requests += z.Requests; v <= int64(requests) {

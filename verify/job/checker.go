@@ -24,7 +24,6 @@ type checker struct {
 	run   *fio.Run
 	known *knowledge
 	sums  *fio.Hasher
-	swap  [fio.LongHeader + fio.MaxSum]byte
 	// want is room for the content of a request; made says what is in it.
 	want []byte
 	made requestContent
@@ -343,7 +342,7 @@ func (c *checker) restoreFrom(p []byte, at, n int) bool {
 	if at < n || at+n > len(p) {
 		return false
 	}
-	fio.SwapHeader(p, at, n, c.swap[:])
+	fio.SwapHeader(p, at, n)
 	return true
 }
 
