@@ -11,17 +11,11 @@ const maxRanges = 16
 // excerptSize is how many bytes of both sides a Mismatch shows.
 const excerptSize = 32
 
-// A Range is a run of sectors with wrong bytes in them that have one cause. It
-// begins at the first wrong byte and ends behind the last one.
+// A Range is a run of sectors with wrong bytes in them that have one cause.
 type Range struct {
-	Off   int64 `json:"offset"`
-	Len   int64 `json:"length"`
-	Bad   int64 `json:"bad"` // wrong bytes among them
+	DiffRange
 	Cause Cause `json:"cause"`
 }
-
-// End is the offset behind the range.
-func (r Range) End() int64 { return r.Off + r.Len }
 
 // A Mismatch is how data differ from a pattern.
 type Mismatch struct {
@@ -121,10 +115,7 @@ func (m *Mismatch) sector(pat Pattern, want, got []byte, off int64, s wrongSecto
 		m.More++
 		return
 	}
-	m.add(Range{
-		Off: off + int64(s.first), Len: int64(s.last - s.first + 1), Bad: int64(s.count),
-		Cause: diagnose(pat, want, got, off, s.first, s.last, s.count),
-	})
+	m.add(Range{s.from(off), diagnose(pat, want, got, off, s.first, s.last, s.count)})
 }
 
 // add appends r, or joins it to the last range if they lie in neighbouring
@@ -166,12 +157,8 @@ func (m *Mismatch) Join(next *Mismatch) *Mismatch {
 func WrongRanges(want, got []byte, off int64) []Range {
 	m := Mismatch{limit: maxRanges}
 	for at, s := range wrongSectors(want, got, off) {
-		r := Range{
-			Off: off + int64(at+s.first), Len: int64(s.last - s.first + 1),
-			Bad: int64(s.count),
-		}
-		r.Cause, _ = FilledWith(got[at+s.first : at+s.last+1])
-		m.add(r)
+		cause, _ := FilledWith(got[at+s.first : at+s.last+1])
+		m.add(Range{s.from(off + int64(at)), cause})
 	}
 	return m.Ranges
 }

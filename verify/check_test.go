@@ -59,8 +59,8 @@ func TestCheckReports(t *testing.T) {
 	want := &Mismatch{
 		Off: 1003, Bad: 29001, limit: maxRanges,
 		Ranges: []Range{
-			{Off: 1003, Len: 29000, Bad: 29000, Cause: Cause{Class: Zeroed}},
-			{Off: 40003, Len: 1, Bad: 1, Cause: Cause{Class: OneBit, At: 40003}},
+			{DiffRange{1003, 29000, 29000}, Cause{Class: Zeroed}},
+			{DiffRange{40003, 1, 1}, Cause{Class: OneBit, At: 40003}},
 		},
 		ExcerptOff: 992, Want: fill(pat, 32, 0), Got: append(fill(pat, 11, 0), make([]byte, 21)...),
 	}

@@ -64,8 +64,7 @@ func (d *Diff) Compare(want, got []byte, off int64) {
 			}
 			noWant, noGot := zeroesAmong(w[at:at+s.n], g[at:at+s.n])
 			d.NoWant, d.NoGot = d.NoWant+int64(noWant), d.NoGot+int64(noGot)
-			first := off + int64(at+s.first)
-			r := DiffRange{Off: first, Len: int64(s.last - s.first + 1), Bad: int64(s.count)}
+			r := s.from(off + int64(at))
 			if d.Note != nil {
 				d.Note(r)
 			}
@@ -120,6 +119,11 @@ func adjoins(end, off int64) bool { return off/Sector <= (end-1)/Sector+1 }
 type wrongSector struct {
 	first, last, count int
 	n                  int // bytes of it
+}
+
+// from is where the bytes are that differ, of a sector that begins at off.
+func (s wrongSector) from(off int64) DiffRange {
+	return DiffRange{off + int64(s.first), int64(s.last - s.first + 1), int64(s.count)}
 }
 
 // wrongSectors yields those sectors of got, which was found at off, that are not those of want, by

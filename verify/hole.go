@@ -17,7 +17,7 @@ func CheckZeroes(limit int, pat Pattern, off, n int64) (m *Mismatch, looked int6
 	if plain && n > looked { // all of them are wrong, and for the same reason
 		m.Bad, m.More, looked = n, 0, n
 		m.Ranges = append(m.Ranges[:0],
-			Range{Off: off, Len: n, Bad: n, Cause: Cause{Class: Zeroed}})
+			Range{DiffRange{off, n, n}, Cause{Class: Zeroed}})
 	}
 	return m, looked
 }

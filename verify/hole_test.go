@@ -42,7 +42,7 @@ func checkHole(pat Pattern, off, n int64) (m *Mismatch) {
 func TestCheckZeroesIsQuick(t *testing.T) {
 	const n = 1 << 62
 	m, looked := CheckZeroes(4, Byte(1), 512, n)
-	want := []Range{{Off: 512, Len: n, Bad: n, Cause: Cause{Class: Zeroed}}}
+	want := []Range{{DiffRange{512, n, n}, Cause{Class: Zeroed}}}
 	if looked != n || m.Bad != n || !reflect.DeepEqual(m.Ranges, want) {
 		t.Errorf("%+v", m)
 	}

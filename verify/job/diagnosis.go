@@ -189,11 +189,10 @@ func (c *checker) diagnoseUnknown(b *Bad, data int) {
 	for at := firstSector(b.Off, data); at+verify.Sector <= len(p); at += verify.Sector {
 		if cause, ok := verify.FilledWith(p[at : at+verify.Sector]); ok {
 			b.Cause = cause
-			b.Parts = append(b.Parts,
-				verify.Range{
-					Off: b.Off + int64(at), Len: verify.Sector, Bad: verify.Sector,
-					Cause: cause,
-				})
+			sector := verify.DiffRange{
+				Off: b.Off + int64(at), Len: verify.Sector, Bad: verify.Sector,
+			}
+			b.Parts = append(b.Parts, verify.Range{DiffRange: sector, Cause: cause})
 			if len(b.Parts) == maxParts {
 				return
 			}

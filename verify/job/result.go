@@ -134,7 +134,8 @@ func (r *Result) bad(b *Bad, blocks int64) {
 	first := *b
 	first.got, first.want = nil, nil
 	n := b.Len * blocks
-	r.insert(BadRange{verify.Range{Off: b.Off, Len: n, Bad: n, Cause: b.Cause}, &first}, blocks)
+	where := verify.DiffRange{Off: b.Off, Len: n, Bad: n}
+	r.insert(BadRange{verify.Range{DiffRange: where, Cause: b.Cause}, &first}, blocks)
 }
 
 // insert keeps the ranges sorted, for blocks come in the order of writing. n has so many blocks.
