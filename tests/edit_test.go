@@ -95,9 +95,7 @@ func TestEdit(t *testing.T) {
 	changed := bytes.Clone(content)
 	copy(changed[4096:], "ABno")
 	holds(t, path, changed)
-	tty.press(t, "\x11")
-	tty.expect(t, "wrote 4 bytes in 1 range; 'undo")
-	tty.expect(t, "> ")
+	tty.press(t, "\x11", "wrote 4 bytes in 1 range; 'undo", "> ")
 
 	kept := logs(t, dir)
 	if len(kept) != 1 {
@@ -106,8 +104,7 @@ func TestEdit(t *testing.T) {
 	if st, err := os.Stat(kept[0]); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("the log: %v, %v", st, err)
 	}
-	tty.press(t, "undo '"+kept[0]+"'\r")
-	tty.expect(t, "undone: 4 KiB")
+	tty.press(t, "undo '"+kept[0]+"'\r", "undone: 4 KiB")
 	tty.leaves(t, "exit 0")
 	holds(t, path, content)
 }
@@ -128,8 +125,7 @@ func TestEditNothing(t *testing.T) {
 	tty.sees(t, screen, "Type yes")
 	tty.press(t, "\x1b")
 	tty.sees(t, screen, "nothing was written")
-	tty.press(t, "\x11y\r")
-	tty.expect(t, "2 changed bytes were not written")
+	tty.press(t, "\x11y\r", "2 changed bytes were not written")
 	tty.leaves(t, "exit 0")
 	holds(t, path, content)
 	if kept := logs(t, dir); len(kept) > 0 {
@@ -381,13 +377,11 @@ func TestEditRaggedEnd(t *testing.T) {
 	tty, screen := editor(t, dir, "edit --undo mine.undo")
 	tty.press(t, "\x1b[1;5F\tX\x13yes\r")
 	tty.sees(t, screen, "the old ones are in mine.undo")
-	tty.press(t, "\x11")
-	tty.expect(t, "> ")
+	tty.press(t, "\x11", "> ")
 	changed := bytes.Clone(content)
 	changed[999] = 'X'
 	holds(t, path, changed)
-	tty.press(t, "undo mine.undo\r")
-	tty.expect(t, "undone")
+	tty.press(t, "undo mine.undo\r", "undone")
 	tty.leaves(t, "exit 0")
 	holds(t, path, content)
 }

@@ -100,10 +100,7 @@ func TestPromptColour(t *testing.T) {
 		tty.expect(t, "mem rw> ")
 		tty.press(t, "\x12len\x07") // a search has a prompt of its own
 		tty.expect(t, "'len': ")
-		tty.press(t, "quit\r")
-		if status := tty.end(t); status != "exit 0" {
-			t.Errorf("%s, %s: %s", c.option, c.env, status)
-		}
+		tty.leavesBy(t, "quit\r")
 		if got := strings.Contains(tty.shown, painted); got != c.painted {
 			t.Errorf("%s, %s: painted is %v: %q", c.option, c.env, got, tty.shown)
 		}

@@ -258,26 +258,18 @@ func TestDeviceIsConfirmed(t *testing.T) {
 	tty.expect(t, prompt)
 	tty.press(t, "read 0 512\r") // changes nothing
 	tty.expect(t, prompt)
-	tty.press(t, "write -q -P 1 0 512\r")
-	tty.expect(t, "This changes "+dev)
-	tty.press(t, "yes\r")
-	tty.expect(t, "nothing was done to "+dev)
-	tty.expect(t, prompt)
+	tty.press(t, "write -q -P 1 0 512\r", "This changes "+dev)
+	tty.press(t, "yes\r", "nothing was done to "+dev, prompt)
 	if b := firstByte(t, dev); b != 0 {
 		t.Fatalf("written all the same: %#x", b)
 	}
-	tty.press(t, "write -q -P 2 0 512\r")
-	tty.expect(t, "This changes "+dev)
-	tty.press(t, name+"\r")
-	tty.expect(t, "\n")
-	tty.expect(t, prompt)
+	tty.press(t, "write -q -P 2 0 512\r", "This changes "+dev)
+	tty.press(t, name+"\r", "\n", prompt)
 	if b := firstByte(t, dev); b != 2 {
 		t.Errorf("confirmed: %#x", b)
 	}
 	seen := tty.seen
-	tty.press(t, "write -q -P 3 0 512\r")
-	tty.expect(t, "\n")
-	tty.expect(t, prompt)
+	tty.press(t, "write -q -P 3 0 512\r", "\n", prompt)
 	if strings.Contains(tty.shown[seen:], "This changes") {
 		t.Errorf("asked again: %q", tty.shown[seen:])
 	}
@@ -288,9 +280,7 @@ func TestDeviceIsConfirmed(t *testing.T) {
 
 	tty = prompted(t, nil, "-w", "--yes", dev)
 	tty.expect(t, prompt)
-	tty.press(t, "discard 0 512\r")
-	tty.expect(t, "discard 512/512")
-	tty.expect(t, prompt)
+	tty.press(t, "discard 0 512\r", "discard 512/512", prompt)
 	tty.leave(t, "exit 0")
 	if strings.Contains(tty.shown, "This changes") {
 		t.Errorf("--yes: %q", tty.shown)

@@ -37,23 +37,13 @@ func TestFirstMinute(t *testing.T) {
 	tty.expect(t, "read-only, 'reopen -w' allows writing; no backing file\r\n")
 	tty.expect(t, "Type 'help'")
 	tty.expect(t, "raw.img ro> ")
-	tty.press(t, "write 0 512\r")
-	tty.expect(t, "for reading only")
-	tty.expect(t, "'reopen -w'")
-	tty.expect(t, "raw.img ro> ")
-	tty.press(t, "reopen -w\r")
-	tty.expect(t, "raw.img rw> ")
-	tty.press(t, "write -q 0 512 # a comment\r")
-	tty.expect(t, "raw.img rw> ")
-	tty.press(t, "open -a two -f raw disk.img\r")
-	tty.expect(t, "disk.img: raw, 64 MiB")
-	tty.expect(t, "two rw> ")
-	tty.press(t, "use raw.img\r")
-	tty.expect(t, "raw.img rw> ")
-	tty.press(t, "close\r")
-	tty.expect(t, "two rw> ")
-	tty.press(t, "close\r")
-	tty.expect(t, "blksh> ")
+	tty.press(t, "write 0 512\r", "for reading only", "'reopen -w'", "raw.img ro> ")
+	tty.press(t, "reopen -w\r", "raw.img rw> ")
+	tty.press(t, "write -q 0 512 # a comment\r", "raw.img rw> ")
+	tty.press(t, "open -a two -f raw disk.img\r", "disk.img: raw, 64 MiB", "two rw> ")
+	tty.press(t, "use raw.img\r", "raw.img rw> ")
+	tty.press(t, "close\r", "two rw> ")
+	tty.press(t, "close\r", "blksh> ")
 	tty.leave(t, "exit 0")
 
 	tty = prompted(t, nil)
@@ -61,10 +51,7 @@ func TestFirstMinute(t *testing.T) {
 	tty.expect(t, "blksh> ")
 	tty.press(t, "open -o driver=null-co,size=1M\r") // what has no file is called as its driver
 	tty.expect(t, "null-co rw> ")
-	tty.press(t, "exit\r")
-	if status := tty.end(t); status != "exit 0" {
-		t.Errorf("exit: %s; shown: %q", status, tty.shown)
-	}
+	tty.leavesBy(t, "exit\r")
 }
 
 // TestOneCommandAtTerminal has no banner and no prompt.
@@ -85,10 +72,8 @@ func TestScriptAtPrompt(t *testing.T) {
 		0o666); err != nil {
 		t.Fatal(err)
 	}
-	tty.press(t, "source s.blk\r")
-	tty.expect(t, "1 MiB")
-	tty.expect(t, "s.blk:2: command \"nonsense\" not found")
-	tty.expect(t, "raw.img rw> ")
+	tty.press(t, "source s.blk\r",
+		"1 MiB", "s.blk:2: command \"nonsense\" not found", "raw.img rw> ")
 	if strings.Contains(tty.shown, "512/512") {
 		t.Errorf("the script went on: %q", tty.shown)
 	}
@@ -242,19 +227,14 @@ func TestSettings(t *testing.T) {
 	if !strings.Contains(tty.shown, complaint) {
 		t.Errorf("no complaint in %q", tty.shown)
 	}
-	tty.press(t, "write -q -P 65 0 64k\r")
-	tty.expect(t, "\n")
-	tty.expect(t, "> ")
+	tty.press(t, "write -q -P 65 0 64k\r", "\n", "> ")
 	tty.press(t, "read -v 0 16\r")
 	tty.expect(t, "00000000: 4141 4141") // as xxd has it
 	tty.expect(t, "> ")
 	tty.press(t, "verify_write\r")
 	tty.expect(t, "wrote") // without a question
 	tty.expect(t, "> ")
-	tty.press(t, "\x04")
-	if status := tty.end(t); status != "exit 0" {
-		t.Error(status)
-	}
+	tty.leavesBy(t, "\x04")
 
 	for _, args := range [][]string{{"--no-rc"}, {"--dialect", "qemu"}} {
 		tty := shell(t, p, t.TempDir(), append(args, "raw.img")...)
@@ -276,6 +256,5 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	tty = shell(t, p, t.TempDir(), "raw.img")
-	tty.press(t, "help\r")
-	tty.expect(t, "Use 'help commandname' for extended help.")
+	tty.press(t, "help\r", "Use 'help commandname' for extended help.")
 }

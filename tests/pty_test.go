@@ -40,23 +40,13 @@ func TestTerminalCompletion(t *testing.T) {
 	t.Parallel()
 	bothShells(t, func(t *testing.T, p program) {
 		tty := shell(t, p, t.TempDir())
-		tty.press(t, "op\t")
-		tty.expect(t, "open ")
-		tty.press(t, "ra\t")
-		tty.expect(t, "raw.img")
-		tty.press(t, "\r")
-		tty.expect(t, "> ")
-		tty.press(t, "leng\t")
-		tty.expect(t, "length")
-		tty.press(t, "\r")
-		tty.expect(t, "1 MiB")
-		tty.expect(t, "> ")
-		tty.press(t, "rea\t\t")
-		tty.expect(t, "readv")
-		tty.press(t, "\x15quit\r")
-		if status := tty.end(t); status != "exit 0" {
-			t.Errorf("quit: %s; shown: %q", status, tty.shown)
-		}
+		tty.press(t, "op\t", "open ")
+		tty.press(t, "ra\t", "raw.img")
+		tty.press(t, "\r", "> ")
+		tty.press(t, "leng\t", "length")
+		tty.press(t, "\r", "1 MiB", "> ")
+		tty.press(t, "rea\t\t", "readv")
+		tty.leavesBy(t, "\x15quit\r")
 	})
 }
 
@@ -102,19 +92,12 @@ func TestTerminalCompletesAsShells(t *testing.T) {
 		{"repeat 3 { open -f qc", "repeat 3 { open -f qcow2 "},
 		{"time expect 1 ver", "time expect 1 ver"},
 	} {
-		tty.press(t, c.typed+"\t")
-		tty.expect(t, c.want)
+		tty.press(t, c.typed+"\t", c.want)
 		tty.press(t, "\x15")
 	}
-	tty.press(t, "read --\t")
-	tty.expect(t, "--pattern")
-	tty.expect(t, "--verbose")
-	tty.press(t, "\x15read -\t")
-	tty.expect(t, "-P, --pattern")
-	tty.press(t, "\x15\x04")
-	if status := tty.end(t); status != "exit 0" {
-		t.Errorf("Ctrl-D: %s; shown: %q", status, tty.shown)
-	}
+	tty.press(t, "read --\t", "--pattern", "--verbose")
+	tty.press(t, "\x15read -\t", "-P, --pattern")
+	tty.leavesBy(t, "\x15\x04")
 }
 
 func TestTerminalHistory(t *testing.T) {
@@ -122,13 +105,8 @@ func TestTerminalHistory(t *testing.T) {
 	bothShells(t, func(t *testing.T, p program) {
 		state := t.TempDir()
 		tty := shell(t, p, state, "-f", "raw", "raw.img")
-		tty.press(t, "length\r")
-		tty.expect(t, "1 MiB")
-		tty.expect(t, "> ")
-		tty.press(t, "\x04")
-		if status := tty.end(t); status != "exit 0" {
-			t.Errorf("Ctrl-D: %s; shown: %q", status, tty.shown)
-		}
+		tty.press(t, "length\r", "1 MiB", "> ")
+		tty.leavesBy(t, "\x04")
 
 		path := filepath.Join(state, "blksh", "history")
 		st, err := os.Stat(path)
@@ -143,15 +121,9 @@ func TestTerminalHistory(t *testing.T) {
 		}
 
 		tty = shell(t, p, state, "-f", "raw", "raw.img")
-		tty.press(t, "\x1b[A")
-		tty.expect(t, "length")
-		tty.press(t, "\r")
-		tty.expect(t, "1 MiB")
-		tty.expect(t, "> ")
-		tty.press(t, "\x04")
-		if status := tty.end(t); status != "exit 0" {
-			t.Errorf("Ctrl-D: %s; shown: %q", status, tty.shown)
-		}
+		tty.press(t, "\x1b[A", "length")
+		tty.press(t, "\r", "1 MiB", "> ")
+		tty.leavesBy(t, "\x04")
 	})
 }
 
@@ -161,9 +133,7 @@ func TestTerminalInterrupt(t *testing.T) {
 	t.Parallel()
 	bothShells(t, func(t *testing.T, p program) {
 		tty := shell(t, p, t.TempDir(), "-T", request)
-		tty.press(t, minutes+"\r")
-		tty.expect(t, "\n")
-		tty.expect(t, "> ")
+		tty.press(t, minutes+"\r", "\n", "> ")
 		tty.press(t, "read 0 512\r")
 		tty.expect(t, request) // it has begun
 		tty.press(t, "\x03")
@@ -174,9 +144,7 @@ func TestTerminalInterrupt(t *testing.T) {
 			return
 		}
 		tty.expect(t, "> ")
-		tty.press(t, "length\r")
-		tty.expect(t, "1 MiB")
-		tty.expect(t, "> ")
+		tty.press(t, "length\r", "1 MiB", "> ")
 		tty.press(t, "\x04")
 		if status := tty.end(t); !strings.HasPrefix(status, "exit ") {
 			t.Errorf("Ctrl-D: %s; shown: %q", status, tty.shown)
@@ -197,32 +165,22 @@ func TestTerminalJobOverwrites(t *testing.T) {
 	p.env = append(p.env[:len(p.env):len(p.env)], "TERM=xterm", "XDG_STATE_HOME="+dir)
 	tty := p.onTerminal(t, dir, "-t", "unsafe", "mem:4M")
 	tty.expect(t, "> ")
-	tty.press(t, "write -q 2M 1M\r")
-	tty.expect(t, "1M\r\n")
-	tty.expect(t, "> ")
-	tty.press(t, "verify_job job.fio\r")
-	tty.expect(t, "job.fio\r\n")
-	tty.expect(t, "wrote 16 KiB")
-	tty.expect(t, "> ")
+	tty.press(t, "write -q 2M 1M\r", "1M\r\n", "> ")
+	tty.press(t, "verify_job job.fio\r", "job.fio\r\n", "wrote 16 KiB", "> ")
 	if said := tty.shown[:tty.seen]; strings.Contains(said, "Go on?") {
 		t.Errorf("of a range without data it says %q", said)
 	}
-	tty.press(t, "verify_job job.fio\r")
-	tty.expect(t, "verify_job overwrites 16 KiB of mem, which has data. Go on? (yes/no) ")
-	tty.press(t, "no\r")
-	tty.expect(t, "is as it was")
-	tty.expect(t, "> ")
-	tty.press(t, "verify_job job.fio\r")
-	tty.expect(t, "Go on? (yes/no) ")
-	tty.press(t, "yes\r")
-	tty.expect(t, "yes\r\n")
+	tty.press(t, "verify_job job.fio\r",
+		"verify_job overwrites 16 KiB of mem, which has data. Go on? (yes/no) ")
+	tty.press(t, "no\r", "is as it was", "> ")
+	tty.press(t, "verify_job job.fio\r", "Go on? (yes/no) ")
+	tty.press(t, "yes\r", "yes\r\n")
 	asked := tty.seen
 	tty.expect(t, "rw> ")
 	if strings.Contains(tty.shown[asked:], "Go on?") {
 		t.Errorf("it asks again: %q", tty.shown[asked:])
 	}
-	tty.press(t, "verify_job --read job.fio\r")
-	tty.expect(t, "rw> ")
+	tty.press(t, "verify_job --read job.fio\r", "rw> ")
 	tty.leave(t, "exit 0")
 }
 
@@ -233,9 +191,7 @@ func TestTerminalOverwrites(t *testing.T) {
 	tty := shell(t, asBlksh, t.TempDir(), "-t", "unsafe", "mem:64k")
 	silently := func(command, says string) {
 		t.Helper()
-		tty.press(t, command+"\r")
-		tty.expect(t, command+"\r\n")
-		tty.expect(t, says)
+		tty.press(t, command+"\r", command+"\r\n", says)
 		said := tty.shown[:tty.seen]
 		if strings.Contains(said[strings.LastIndex(said, command):], "Go on?") {
 			t.Errorf("%s asks", command)
@@ -246,20 +202,14 @@ func TestTerminalOverwrites(t *testing.T) {
 	for _, command := range []string{
 		"verify_write", "bench -n 1 randwrite", "verify_write 0..end",
 	} {
-		tty.press(t, command+"\r")
-		tty.expect(t, "overwrites 64 KiB of mem, which has data. Go on? (yes/no) ")
-		tty.press(t, "no\r")
-		tty.expect(t, "is as it was")
-		tty.expect(t, "> ")
+		tty.press(t, command+"\r", "overwrites 64 KiB of mem, which has data. Go on? (yes/no) ")
+		tty.press(t, "no\r", "is as it was", "> ")
 	}
 	silently("verify_read", "intact")
 	silently("verify_write 0 4k", "wrote")
 	silently("bench -n 1 read", "read")
-	tty.press(t, "verify_write --seed 5\r")
-	tty.expect(t, "Go on? (yes/no) ")
-	tty.press(t, "yes\r")
-	tty.expect(t, "wrote")
-	tty.expect(t, "> ")
+	tty.press(t, "verify_write --seed 5\r", "Go on? (yes/no) ")
+	tty.press(t, "yes\r", "wrote", "> ")
 	tty.press(t, "\x04")
 	if status := tty.end(t); status != "exit 0" && status != "exit 2" {
 		t.Errorf("%s; shown: %q", status, tty.shown)
@@ -306,9 +256,7 @@ func TestPager(t *testing.T) {
 		n, _ := fmt.Sscanf(last, "lines %d-%d", &from, &to)
 		return n == 2 && to-from == 18
 	})
-	tty.press(t, "q")
-	tty.expect(t, "\x1b[?1049l")
-	tty.expect(t, "> ")
+	tty.press(t, "q", "\x1b[?1049l", "> ")
 
 	tty.press(t, "length\r") // what fits is shown as ever
 	tty.expect(t, "64 MiB")
@@ -318,16 +266,11 @@ func TestPager(t *testing.T) {
 	tty.sees(t, screen, "lines 1-9   space on")
 	tty.press(t, " ")
 	tty.sees(t, screen, "lines 10-18")
-	tty.press(t, "\x03")
-	tty.expect(t, "\x1b[?1049l")
-	tty.expect(t, "> ")
+	tty.press(t, "\x03", "\x1b[?1049l", "> ")
 	if !strings.HasSuffix(strings.TrimRight(tty.shown, " \b"), ">") {
 		t.Errorf("something is said of a command that nobody wants more of: %q", tty.shown)
 	}
-	tty.press(t, "\x04")
-	if status := tty.end(t); status != "exit 0" {
-		t.Errorf("%s", status)
-	}
+	tty.leavesBy(t, "\x04")
 }
 
 // TestSmallWindows goes through help and a look at the bytes in windows of few rows, and of many
@@ -345,20 +288,13 @@ func TestSmallWindows(t *testing.T) {
 		tty.sees(t, screen, fmt.Sprintf("lines 1-%d", size.rows-1))
 		tty.press(t, "G")
 		tty.sees(t, screen, "(end)")
-		tty.press(t, "q")
-		tty.expect(t, "\x1b[?1049l")
-		tty.expect(t, "> ")
+		tty.press(t, "q", "\x1b[?1049l", "> ")
 		tty.press(t, "view 4k\r")
 		tty.sees(t, screen, "00001000=")
 		tty.press(t, "\x1b[F\x1b[6~") // End, PageDown
-		tty.press(t, "q")
-		tty.expect(t, "\x1b[?1049l")
-		tty.expect(t, "> ")
+		tty.press(t, "q", "\x1b[?1049l", "> ")
 	}
-	tty.press(t, "\x04")
-	if status := tty.end(t); status != "exit 0" {
-		t.Errorf("%s", status)
-	}
+	tty.leavesBy(t, "\x04")
 }
 
 // TestPagerProgram has the program that PAGER names show what does not fit: one that passes
@@ -390,17 +326,14 @@ func TestPagerProgram(t *testing.T) {
 			tty.sees(t, screen, "discard, d")
 			tty.press(t, "G")
 			tty.sees(t, screen, "(END)")
-			tty.press(t, "q")
-			tty.expect(t, "> ")
+			tty.press(t, "q", "> ")
 		}},
 		"missing": {"nosuch-pager -R", func(t *testing.T, tty *terminal, screen *vt) {
 			tty.sees(t, screen, "PAGER='nosuch-pager -R' cannot be run")
 			tty.sees(t, screen, "Read and write:")
 			tty.press(t, " ")
 			tty.sees(t, screen, "lines 10-18")
-			tty.press(t, "q")
-			tty.expect(t, "\x1b[?1049l")
-			tty.expect(t, "> ")
+			tty.press(t, "q", "\x1b[?1049l", "> ")
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -417,9 +350,7 @@ func TestPagerProgram(t *testing.T) {
 			tty := p.onTerminal(t, t.TempDir(), "mem:64M")
 			tty.expect(t, "> ")
 			screen := tty.sized(t, 10, 80)
-			tty.press(t, "length\r")
-			tty.expect(t, "64 MiB")
-			tty.expect(t, "> ")
+			tty.press(t, "length\r", "64 MiB", "> ")
 			tty.press(t, "help\r")
 			c.then(t, tty, screen)
 			tty.leave(t, "exit 0")

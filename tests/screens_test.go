@@ -34,8 +34,7 @@ func TestPromptScreens(t *testing.T) {
 	show("write", screen.String())
 	tty.press(t, "yes\r")
 	tty.sees(t, screen, "wrote 6 bytes")
-	tty.press(t, "\x11")
-	tty.expect(t, "> ")
+	tty.press(t, "\x11", "> ")
 	screen = newVT(5, 80)
 	screen.read = len(tty.shown)
 	tty.press(t, "undo my.undo\r")
@@ -46,9 +45,7 @@ func TestPromptScreens(t *testing.T) {
 	show("undo", "disk.img rw> "+strings.TrimPrefix(screen.String(), "disk.img rw> "))
 
 	for _, line := range []string{"read -P 0x68 0 1", "length"} {
-		tty.press(t, line+"\r")
-		tty.expect(t, line+"\r\n")
-		tty.expect(t, "> ")
+		tty.press(t, line+"\r", line+"\r\n", "> ")
 	}
 	screen = newVT(1, 80)
 	screen.read = len(tty.shown)

@@ -111,11 +111,23 @@ func (tty *terminal) expect(t *testing.T, text string) {
 	}
 }
 
-// press types keys.
-func (tty *terminal) press(t *testing.T, keys string) {
+// press types keys, and waits until each of the texts is shown, in their order.
+func (tty *terminal) press(t *testing.T, keys string, texts ...string) {
 	t.Helper()
 	if _, err := io.WriteString(tty.keyboard, keys); err != nil {
 		t.Fatalf("typing %q: %v", keys, err)
+	}
+	for _, text := range texts {
+		tty.expect(t, text)
+	}
+}
+
+// leavesBy types keys that end the program, which must end well.
+func (tty *terminal) leavesBy(t *testing.T, keys string) {
+	t.Helper()
+	tty.press(t, keys)
+	if status := tty.end(t); status != "exit 0" {
+		t.Errorf("%q: %s; shown: %q", keys, status, tty.shown)
 	}
 }
 
