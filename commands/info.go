@@ -53,12 +53,7 @@ var info = session.Command{
 	},
 }
 
-func infoFailed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return event.FailOp("info", err)
-}
+func infoFailed(err error) error { return event.FailOp("info", err) }
 
 // infoOf is what is known of an open image without reading it.
 func infoOf(im *session.Image) event.Info {

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -45,9 +46,7 @@ var measure = session.Command{
 			return nil
 		})
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			if cfg.Format == "" {
-				cfg.Format = "raw"
-			}
+			cfg.Format = cmp.Or(cfg.Format, "raw")
 			if overlay {
 				cfg.Backing, cfg.BackingFormat = "backing", "raw" // its name is not looked at
 			}
@@ -64,10 +63,7 @@ var measure = session.Command{
 				e.Measured, err = s.Measure(ctx, cfg, source)
 				return err
 			})
-			if err != nil {
-				err = measureFailed(err)
-			}
-			if err = s.Also(err, free()); err == nil {
+			if err = s.Also(measureFailed(err), free()); err == nil {
 				s.Emit(e)
 			}
 			return err

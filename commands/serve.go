@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -345,10 +346,7 @@ func (j *serveJob) encryption() (*tls.Config, error) {
 	}
 	c := nbd.Credentials{Dir: j.tls, Server: true, VerifyPeer: true}
 	config, err := c.ServerConfig()
-	if err != nil {
-		return nil, event.FailOp("serve", err)
-	}
-	return config, nil
+	return config, event.FailOp("serve", err)
 }
 
 // client is what there is to say about a connection.
@@ -429,11 +427,8 @@ func (p *place) listen() (net.Listener, error) {
 	case p.isHanded():
 		return handed()
 	case p.path == "":
-		host := p.bind
-		if host == "" {
-			host = "127.0.0.1"
-		}
-		l, err = net.Listen("tcp", net.JoinHostPort(host, strconv.FormatUint(p.port, 10)))
+		l, err = net.Listen("tcp", net.JoinHostPort(cmp.Or(p.bind, "127.0.0.1"),
+			strconv.FormatUint(p.port, 10)))
 	case len(p.path) > longestPath:
 		return nil, event.Conflictf("serve: '%s' is too long for a socket, whose path has at most %d bytes",
 			p.path, longestPath)
@@ -448,10 +443,7 @@ func (p *place) listen() (net.Listener, error) {
 
 // refused says what is wrong with the place, which is for who named it to mend.
 func (p *place) refused(err error) error {
-	named := p.path
-	if named == "" {
-		named = fmt.Sprintf("port %d", p.port)
-	}
+	named := cmp.Or(p.path, fmt.Sprintf("port %d", p.port))
 	switch {
 	case errors.As(err, new(*net.DNSError)), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return event.Conflictf("serve: --bind takes an address of this machine, and '%s' is none",

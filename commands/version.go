@@ -34,7 +34,7 @@ var capabilities = session.Command{
 			able := event.Capabilities{Dialects: s.Dialects, Patterns: verify.PatternForms()}
 			for _, row := range s.Table.Rows() {
 				able.Commands = append(able.Commands,
-					event.CommandInfo{Name: row.Name, Alias: row.Alias, Flags: flagsOf(row)})
+					event.CommandInfo{Name: row.Name, Alias: row.Alias, Flags: session.Spellings(row.Options())})
 			}
 			for _, d := range s.Drivers {
 				able.Drivers = append(able.Drivers,
@@ -57,17 +57,4 @@ func tellOf(f *session.Flags, what func(s *session.Session) event.Event) session
 		s.Emit(e)
 		return nil
 	}
-}
-
-func flagsOf(row *session.Row) []string {
-	var flags []string
-	for _, o := range row.Options() {
-		if o.Letter != 0 {
-			flags = append(flags, "-"+string(rune(o.Letter)))
-		}
-		if o.Long != "" {
-			flags = append(flags, "--"+o.Long)
-		}
-	}
-	return flags
 }

@@ -164,14 +164,7 @@ func (p *program) settle(o *session.Opening) error {
 
 // badOption is the failure of an option of the program that is none, or not so.
 func badOption(wrong *args.OptionError) error {
-	near := wrong.May
-	if wrong.Problem == args.UnknownOption {
-		var names []string
-		for _, o := range dialect.NativeOptions() {
-			names = append(names, o.Spellings()...)
-		}
-		near = args.Near(wrong.Option, names)
-	}
+	near := session.NearOption(wrong, dialect.NativeOptions())
 	return event.Fail(event.BadOption{Option: wrong, Near: near})
 }
 
@@ -278,12 +271,13 @@ func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
 
 // greet tells the person at a prompt what to begin with.
 func (p *program) greet() {
-	if p.native() && p.terminal != nil {
-		for _, err := range p.wrongSettings {
-			fmt.Fprintf(p.errs, "%s: %v\n", p.name, err)
-		}
+	if !p.native() || p.terminal == nil {
+		return
 	}
-	if p.native() && p.terminal != nil && p.session.Image() == nil {
+	for _, err := range p.wrongSettings {
+		fmt.Fprintf(p.errs, "%s: %v\n", p.name, err)
+	}
+	if p.session.Image() == nil {
 		p.printer.Print(event.Where{}, event.NothingOpen{})
 	}
 }

@@ -65,9 +65,7 @@ func asWritten(raw []byte) string {
 func (r runner) serve(ctx context.Context, line repl.Line) error {
 	q, id, err := parseRequest(line.Text)
 	if err != nil {
-		err = event.BadValuef("%v", err)
-		r.FailAt(line.Pos, err)
-		return err
+		return r.FailAt(line.Pos, event.BadValuef("%v", err))
 	}
 	r.Serve(id)
 	defer r.Serve("")
@@ -89,16 +87,14 @@ func (r runner) statements(ctx context.Context, text, pos string) error {
 	for line := range strings.Lines(text) {
 		statements, err := parser.Add(strings.TrimSuffix(line, "\n"), pos, false)
 		if err != nil {
-			r.FailAt(pos, err)
-			return err
+			return r.FailAt(pos, err)
 		}
 		if err := r.machine.Run(ctx, statements); err != nil {
 			return err
 		}
 	}
-	err := parser.End()
-	if err != nil {
-		r.FailAt(pos, err)
+	if err := parser.End(); err != nil {
+		return r.FailAt(pos, err)
 	}
-	return err
+	return nil
 }

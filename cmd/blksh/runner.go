@@ -45,8 +45,7 @@ func (r runner) Run(ctx context.Context, line repl.Line) error {
 	}
 	statements, err := r.parser.Add(line.Text, line.Pos, line.Typed)
 	if err != nil {
-		r.FailAt(line.Pos, err)
-		return err
+		return r.FailAt(line.Pos, err)
 	}
 	return r.run(ctx, statements, line.Pos)
 }
@@ -63,11 +62,10 @@ func (r runner) run(ctx context.Context, statements script.Statements, pos strin
 
 // End refuses a source that ends amid a statement.
 func (r runner) End() error {
-	err := r.parser.End()
-	if err != nil {
-		r.FailAt("", err)
+	if err := r.parser.End(); err != nil {
+		return r.FailAt("", err)
 	}
-	return err
+	return nil
 }
 
 // host is a session to the statements of scripts.
@@ -90,10 +88,10 @@ func (h host) Run(ctx context.Context, c script.Command) error {
 func (h host) Status(err error) int { return h.StatusOf(err) }
 
 // Object shows that a command ended as it must not.
-func (h host) Object(err error) { h.Session.Fail(err) }
+func (h host) Object(err error) error { return h.Session.Fail(err) }
 
 // Fail shows why a statement failed.
-func (h host) Fail(pos string, err error) { h.FailAt(pos, err) }
+func (h host) Fail(pos string, err error) error { return h.FailAt(pos, err) }
 
 // Cut says to who typed the statements that not all was done. Where nobody did, the program ends,
 // and says why.

@@ -1,6 +1,7 @@
 package args
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/big"
@@ -101,12 +102,7 @@ func ParseRange(word string, env Env) (off, n int64, err error) {
 		_, err := refuse(word, "not a range; write START..END, as in 64k..128k")
 		return 0, 0, err
 	}
-	if from == "" {
-		from = "0"
-	}
-	if to == "" {
-		to = "end"
-	}
+	from, to = cmp.Or(from, "0"), cmp.Or(to, "end")
 	start, err := Native(from, env)
 	if err != nil {
 		return 0, 0, err

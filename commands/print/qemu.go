@@ -242,10 +242,7 @@ func (q *QEMU) info(e event.Info) {
 func (q *QEMU) details(list []blockdev.Detail, depth int) {
 	indent := strings.Repeat("    ", depth)
 	for i, d := range list {
-		key := d.Key
-		if key == "" {
-			key = fmt.Sprintf("[%d]", i)
-		}
+		key := cmp.Or(d.Key, fmt.Sprintf("[%d]", i))
 		if d.Sub != nil {
 			q.say("%s%s:\n", indent, key)
 			q.details(d.Sub, depth+1)

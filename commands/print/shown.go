@@ -1,6 +1,7 @@
 package print
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -31,9 +32,6 @@ func (n *Native) shown(e event.Shown) {
 }
 
 func nothingShownWords(e event.NothingShown) string {
-	what := e.Structure
-	if what == "" {
-		what = "structure that is known"
-	}
-	return fmt.Sprintf("no %s at %s", what, placeWords(e.Off))
+	return fmt.Sprintf("no %s at %s", cmp.Or(e.Structure, "structure that is known"),
+		placeWords(e.Off))
 }

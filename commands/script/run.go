@@ -75,10 +75,7 @@ func (m *Machine) stopped(ctx context.Context) bool {
 }
 
 // fail shows why a statement cannot be run.
-func (m *Machine) fail(at place, err error) error {
-	m.host.Fail(at.pos, err)
-	return err
-}
+func (m *Machine) fail(at place, err error) error { return m.host.Fail(at.pos, err) }
 
 // resolve is the value of a reference.
 func (m *Machine) resolve(r args.Reference) (string, error) {
@@ -180,11 +177,7 @@ func (m *Machine) command(ctx context.Context, c Command) error {
 }
 
 // object is the failure of a command that came to something else than was expected of it.
-func (m *Machine) object(r event.Reason) error {
-	err := event.Fail(r)
-	m.host.Object(err)
-	return err
-}
+func (m *Machine) object(r event.Reason) error { return m.host.Object(event.Fail(r)) }
 
 func (l let) run(_ context.Context, m *Machine) error {
 	if l.text != nil {

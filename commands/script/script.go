@@ -68,10 +68,11 @@ type Host interface {
 	Number(word string) (int64, error)
 	// Emit shows an event.
 	Emit(e event.Event)
-	// Fail shows why a statement at a place failed, and counts it as a failed command.
-	Fail(pos string, err error)
-	// Object shows that the last command ended as it must not, and counts that as a failure.
-	Object(err error)
+	// Fail shows why a statement at a place failed, counts it as a failed command, and returns err.
+	Fail(pos string, err error) error
+	// Object shows that the last command ended as it must not, counts that as a failure, and
+	// returns err.
+	Object(err error) error
 	// Cut is told that statements ended between two commands, which did not fail, because ctx did.
 	Cut()
 	// Ended says that no more commands are wanted.

@@ -54,7 +54,7 @@ func (s *shell) Number(word string) (int64, error) {
 
 func (s *shell) Emit(e event.Event) { s.said = append(s.said, fmt.Sprintf("%+v", e)) }
 
-func (s *shell) Fail(pos string, err error) {
+func (s *shell) Fail(pos string, err error) error {
 	var failure *event.Failure
 	said := err.Error()
 	if errors.As(err, &failure) {
@@ -63,9 +63,13 @@ func (s *shell) Fail(pos string, err error) {
 		}
 	}
 	s.said = append(s.said, "!"+pos+" "+said)
+	return err
 }
 
-func (s *shell) Object(err error) { s.said = append(s.said, "!"+err.Error()) }
+func (s *shell) Object(err error) error {
+	s.said = append(s.said, "!"+err.Error())
+	return err
+}
 
 func (s *shell) Ended() bool { return s.ended }
 

@@ -91,16 +91,21 @@ func (o Option) Spelled() string {
 	return said
 }
 
-// nearOption are the flags that may be meant by one that is none.
-func (r *Row) nearOption(wrong *args.OptionError) []string {
+// NearOption are the options that may be meant by one that is none of them, or is not as it must be.
+func NearOption(wrong *args.OptionError, options []Option) []string {
 	if wrong.Problem != args.UnknownOption {
 		return wrong.May
 	}
-	var names []string
-	for _, o := range r.Options() {
-		names = append(names, o.Spellings()...)
+	return args.Near(wrong.Option, Spellings(options))
+}
+
+// Spellings are the ways to write any of the options.
+func Spellings(options []Option) []string {
+	var words []string
+	for _, o := range options {
+		words = append(words, o.Spellings()...)
 	}
-	return args.Near(wrong.Option, names)
+	return words
 }
 
 // Spellings are the ways to write it, "-P" and "--pattern".

@@ -306,10 +306,11 @@ func (s *Session) Within(run func() error) error {
 	return err
 }
 
-// FailAt shows that a statement at a place, which is no command, failed, and counts that.
-func (s *Session) FailAt(pos string, err error) {
+// FailAt shows that a statement at a place, which is no command, failed, counts that, and returns
+// why it failed.
+func (s *Session) FailAt(pos string, err error) error {
 	s.begin(pos)
-	s.Fail(err)
+	return s.Fail(err)
 }
 
 // Number reads a number as the commands that are typed now would.
@@ -484,7 +485,7 @@ func (s *Session) misuse(row *Row, err error) error {
 	var words *wordsError
 	switch {
 	case errors.As(err, &option):
-		failure.Option, failure.Near = option, row.nearOption(option)
+		failure.Option, failure.Near = option, NearOption(option, row.Options())
 	case errors.As(err, &words):
 		failure.Missing, failure.Extra = words.missing, words.extra
 	default:
@@ -495,11 +496,12 @@ func (s *Session) misuse(row *Row, err error) error {
 	return event.Fail(failure)
 }
 
-// Fail shows the failure of something that is no command, such as an option of the program, and
-// counts it as one.
-func (s *Session) Fail(err error) {
+// Fail shows the failure of something that is no command, such as an option of the program, counts
+// it as one, and returns it.
+func (s *Session) Fail(err error) error {
 	s.tell(err)
 	s.count(err)
+	return err
 }
 
 // Passphrase is a copy of the secret id, or if that is "" what a person answers to q.
