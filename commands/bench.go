@@ -121,7 +121,7 @@ func loadBounds(c scope, block, depth int64) error {
 		return event.BadValuef("a depth of %d is not within 1 and %d", depth, deepest)
 	case block < 1 || block > mostMemory/depth:
 		return event.BadValuef("%s of %s are not within 1 byte and 1 GiB of memory",
-			units.Count(depth, "request", "requests"), units.Bytes(block))
+			units.Count(depth, "request"), units.Bytes(block))
 	case c.Len < block:
 		return event.BadValuef("no request of %s fits in the range of %d",
 			units.Bytes(block), c.Len)

@@ -73,7 +73,7 @@ func (c *bitmapJob) check(f *session.Flags) error {
 	}
 	if len(c.names) != want {
 		return event.Conflictf("bitmap %s takes %s, not %d", c.action,
-			units.Count(want, "name", "names"), len(c.names))
+			units.Count(want, "name"), len(c.names))
 	}
 	if want > 0 {
 		f.Need(session.Write)

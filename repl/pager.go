@@ -63,21 +63,16 @@ const (
 )
 
 // Over makes a writer to the same terminal whose text is paged.
-func (p *Pager) Over(w io.Writer) io.Writer { return pagedWriter{p, w} }
-
-type pagedWriter struct {
-	p *Pager
-	w io.Writer
-}
-
-func (o pagedWriter) Write(b []byte) (int, error) {
-	o.p.mu.Lock()
-	active := o.p.active
-	o.p.mu.Unlock()
-	if active == nil {
-		return o.w.Write(b)
-	}
-	return len(b), active.write(o.w, string(b))
+func (p *Pager) Over(w io.Writer) io.Writer {
+	return writer(func(b []byte) (int, error) {
+		p.mu.Lock()
+		active := p.active
+		p.mu.Unlock()
+		if active == nil {
+			return w.Write(b)
+		}
+		return len(b), active.write(w, string(b))
+	})
 }
 
 // everything is more rows than there are.

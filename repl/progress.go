@@ -131,18 +131,13 @@ func (p *Progress) erase() {
 }
 
 // Over makes a writer to the same terminal that takes the line away before it writes.
-func (p *Progress) Over(w io.Writer) io.Writer { return aboveProgress{p, w} }
-
-type aboveProgress struct {
-	p *Progress
-	w io.Writer
-}
-
-func (a aboveProgress) Write(b []byte) (int, error) {
-	a.p.mu.Lock()
-	defer a.p.mu.Unlock()
-	a.p.erase()
-	return a.w.Write(b)
+func (p *Progress) Over(w io.Writer) io.Writer {
+	return writer(func(b []byte) (int, error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.erase()
+		return w.Write(b)
+	})
 }
 
 // Busy says whether there is work.

@@ -179,31 +179,31 @@ func (t *Terminal) Close() error { return t.close() }
 
 // Over makes a writer to the same terminal. While a line is being edited it is taken away, and
 // drawn again below what was written, which should be whole lines.
-func (t *Terminal) Over(w io.Writer) io.Writer { return overWriter{t, w} }
-
-type overWriter struct {
-	t *Terminal
-	w io.Writer
+func (t *Terminal) Over(w io.Writer) io.Writer {
+	return writer(func(p []byte) (n int, err error) {
+		t.mu.Lock()
+		over := t.over
+		t.mu.Unlock()
+		if over == nil {
+			return w.Write(p)
+		}
+		select {
+		case <-over:
+			return w.Write(p)
+		case <-t.quiet:
+			t.lib.Clean()
+			n, err = w.Write(p)
+			t.lib.Refresh()
+			t.quiet <- struct{}{}
+			return n, err
+		}
+	})
 }
 
-func (o overWriter) Write(p []byte) (n int, err error) {
-	o.t.mu.Lock()
-	over := o.t.over
-	o.t.mu.Unlock()
-	if over == nil {
-		return o.w.Write(p)
-	}
-	select {
-	case <-over:
-		return o.w.Write(p)
-	case <-o.t.quiet:
-		o.t.lib.Clean()
-		n, err = o.w.Write(p)
-		o.t.lib.Refresh()
-		o.t.quiet <- struct{}{}
-		return n, err
-	}
-}
+// writer is an io.Writer that is one function.
+type writer func(p []byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 // painter leaves out what stands for an edit.
 type painter struct{}

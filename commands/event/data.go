@@ -190,7 +190,7 @@ func (SumPart) Kind() Kind { return Kind{"sum_part", "What a shard knows of the 
 func (s SumPart) Words() string {
 	return fmt.Sprintf("%s of %s at offset %d: leaves %d to %d, in %s; merge makes the sum",
 		s.Algorithm, units.Exact(s.Len), s.Off, s.First, s.First+s.Leaves-1,
-		units.Count(len(s.Nodes), "subtree", "subtrees"))
+		units.Count(len(s.Nodes), "subtree"))
 }
 
 // Found is a place where bytes were found that were looked for.

@@ -231,7 +231,7 @@ func (DirtyTotals) Kind() Kind { return Kind{"dirty_totals", "How much is dirty 
 // Words of the event.
 func (d DirtyTotals) Words() string {
 	return fmt.Sprintf("%s of %s at offset %d are dirty, in %s", units.Exact(d.Dirty),
-		units.Exact(d.Len), d.Off, units.Count(d.Runs, "run", "runs"))
+		units.Exact(d.Len), d.Off, units.Count(d.Runs, "run"))
 }
 
 // Amended says that options of an image are others now.

@@ -347,8 +347,8 @@ type Unsound struct {
 // Words of the event.
 func (u Unsound) Words() string {
 	return fmt.Sprintf("%s, %s, %s while checking",
-		units.Count(u.Corruptions, "corruption", "corruptions"),
-		units.Count(u.Leaks, "leak", "leaks"), units.Count(u.CheckErrors, "error", "errors"))
+		units.Count(u.Corruptions, "corruption"),
+		units.Count(u.Leaks, "leak"), units.Count(u.CheckErrors, "error"))
 }
 
 // Version is which program this is.

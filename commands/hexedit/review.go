@@ -128,7 +128,7 @@ func (e *Editor) write(ctx context.Context, changes []Change) error {
 	e.result.Bytes += sum(changes)
 	e.buffer.Forget()
 	e.message = fmt.Sprintf("wrote %s in %s; the old ones are in ", units.Bytes(sum(changes)),
-		units.Count(len(changes), "range", "ranges"))
+		units.Count(len(changes), "range"))
 	if len(e.message)+len(kept) > e.layout.columns { // leaving tells all of it
 		kept = filepath.Base(kept)
 	}

@@ -212,7 +212,7 @@ func (e *Editor) lastRow() (text string, at int) {
 	case e.review != nil && e.message == "":
 		text = fmt.Sprintf("write %s in %s? Type %s and Enter, or Esc: %s",
 			units.Bytes(sum(e.review.changes)),
-			units.Count(len(e.review.changes), "range", "ranges"), e.word(), e.review.typed)
+			units.Count(len(e.review.changes), "range"), e.word(), e.review.typed)
 		return text, utf8.RuneCountInString(text)
 	case e.asked != nil:
 		text = e.asked.shown()

@@ -73,7 +73,7 @@ func (n *Native) different(at event.Where, e event.Different) {
 func placeWords(off int64) string { return fmt.Sprintf("%d (0x%x)", off, off) }
 
 func placesWords(p verify.Diff) string {
-	return units.Bytes(p.Bytes) + " in " + units.Count(p.Count, "range", "ranges")
+	return units.Bytes(p.Bytes) + " in " + units.Count(p.Count, "range")
 }
 
 func places(say func(string, ...any), p verify.Diff) {
@@ -85,7 +85,7 @@ func places(say func(string, ...any), p verify.Diff) {
 		}
 	}
 	if more := p.Count - int64(len(p.List)); more > 0 {
-		say("  and %s more; --all shows them\n", units.Count(more, "range", "ranges"))
+		say("  and %s more; --all shows them\n", units.Count(more, "range"))
 	}
 }
 
@@ -96,7 +96,7 @@ func (n *Native) mismatch(at event.Where, e event.Mismatch) {
 	if m == nil {
 		return
 	}
-	in := units.Count(len(m.Ranges), "range", "ranges")
+	in := units.Count(len(m.Ranges), "range")
 	if m.More > 0 {
 		in = "more than " + in
 	}
@@ -107,7 +107,7 @@ func (n *Native) mismatch(at event.Where, e event.Mismatch) {
 		say("  %s: %s\n", placeWords(r.Off), rangeWordsOf(r))
 	}
 	if m.More > 0 {
-		say("  and wrong bytes in %s more; --all shows them\n", units.Count(m.More, "sector", "sectors"))
+		say("  and wrong bytes in %s more; --all shows them\n", units.Count(m.More, "sector"))
 	}
 }
 
@@ -170,7 +170,7 @@ func (n *Native) mapTotals(e event.MapTotals) {
 		return fmt.Sprintf("%s, %.2f%%", units.Exact(part),
 			100*float64(part)/float64(max(1, e.Len)))
 	}
-	n.say("%s in %s at offset %d\n", units.Exact(e.Len), units.Count(e.Runs, "run", "runs"), e.Off)
+	n.say("%s in %s at offset %d\n", units.Exact(e.Len), units.Count(e.Runs, "run"), e.Off)
 	n.say("  data    %s\n  zeroes  %s\n  holes   %s\n", share(e.Data), share(e.Zero), share(e.Hole))
 	if e.Compressed > 0 {
 		n.say("  of the data %s are compressed\n", units.Exact(e.Compressed))

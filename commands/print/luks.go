@@ -24,5 +24,5 @@ func keySlotWords(s event.KeySlot) string {
 			units.Size(s.Memory))
 	}
 	return fmt.Sprintf("%s-%s, %s", s.KDF, s.Hash,
-		units.Count(s.Iterations, "iteration", "iterations"))
+		units.Count(s.Iterations, "iteration"))
 }

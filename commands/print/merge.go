@@ -19,7 +19,7 @@ func mergedName(e *event.Merged) string {
 	if e.File != "" {
 		said += " in " + e.File
 	}
-	return said + " by " + units.Count(e.N, "shard", "shards")
+	return said + " by " + units.Count(e.N, "shard")
 }
 
 // mergeWords says in a sentence what is wrong with a run, or that nothing is.
@@ -31,7 +31,7 @@ func mergeWords(e *event.Merged) string {
 			units.Count(e.MissingCount, "is", "are"))
 	case e.Bad > 0:
 		return fmt.Sprintf("%s: damaged: %d of %s", name, e.Bad,
-			units.Count(e.Blocks, "block", "blocks"))
+			units.Count(e.Blocks, "block"))
 	case e.Wrong > 0 && e.Op == "iszero":
 		return name + ": not zero"
 	case e.Wrong > 0:
@@ -59,7 +59,7 @@ func (n *Native) merged(e *event.Merged) {
 		n.missing(m)
 	}
 	if more := e.MissingCount - int64(len(e.Missing)); more > 0 {
-		n.say("  and %s more\n", units.Count(more, "shard", "shards"))
+		n.say("  and %s more\n", units.Count(more, "shard"))
 	}
 	for _, o := range e.Overlaps {
 		n.say("  shard %d was done more than once: %s\n", o.K, strings.Join(o.Files, ", "))
@@ -73,7 +73,7 @@ func (n *Native) merged(e *event.Merged) {
 		n.say("  %s: %s %s\n", placeWords(r.Off), units.Exact(r.Len), r.Class)
 	}
 	if more := e.RangeCount - int64(len(e.Ranges)); more > 0 {
-		n.say("  and %s more\n", units.Count(more, "range", "ranges"))
+		n.say("  and %s more\n", units.Count(more, "range"))
 	}
 	if len(e.Sum) > 0 {
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, units.Exact(e.Len), e.Off)
@@ -113,7 +113,7 @@ func foreignField(name string) string {
 // mergedFigures tells what the shards counted.
 func (n *Native) mergedFigures(e *event.Merged) {
 	if e.Verified {
-		n.say("  %s verified, %s", units.Count(e.Blocks, "block", "blocks"), units.Exact(e.Checked))
+		n.say("  %s verified, %s", units.Count(e.Blocks, "block"), units.Exact(e.Checked))
 		if e.Bad > 0 {
 			n.say("; %s bad: %s", units.Count(e.Bad, "is", "are"), mergedClasses(e.Classes))
 		}
@@ -126,7 +126,7 @@ func (n *Native) mergedFigures(e *event.Merged) {
 		{e.Written, units.Exact(e.Written) + " written"},
 		{e.Matches, units.Count(e.Matches, "match", "matches")},
 		{e.Wrong, units.Bytes(e.Wrong) + " in " +
-			units.Count(e.RangeCount, "range", "ranges")},
+			units.Count(e.RangeCount, "range")},
 		{e.Unreadable, units.Exact(e.Unreadable) + " could not be read"},
 		{e.Others, units.Size(e.Others) + " are those of other jobs"},
 	} {

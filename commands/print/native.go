@@ -293,7 +293,7 @@ func (n *Native) listed(e event.Listed) {
 	}
 	flying := ""
 	if e.InFlight > 0 {
-		flying = ", " + units.Count(e.InFlight, "request", "requests") + " in flight"
+		flying = ", " + units.Count(e.InFlight, "request") + " in flight"
 	}
 	n.say("%s %s: %s, %s, %s%s\n", mark, e.Name, e.Format, units.Exact(e.Size),
 		accessWords(e.ReadOnly), flying)
@@ -349,23 +349,23 @@ func (n *Native) checked(e event.Checked) {
 		n.say("%s\n", m)
 	}
 	if e.CorruptionsFixed > 0 || e.LeaksFixed > 0 {
-		n.say("repaired: %s, %s\n", units.Count(e.CorruptionsFixed, "corruption", "corruptions"),
-			units.Count(e.LeaksFixed, "leaked cluster", "leaked clusters"))
+		n.say("repaired: %s, %s\n", units.Count(e.CorruptionsFixed, "corruption"),
+			units.Count(e.LeaksFixed, "leaked cluster"))
 	}
 	if bad := e.Corruptions + e.Leaks + e.CheckErrors; bad == 0 {
 		n.say("no errors found\n")
 	} else {
 		n.say("found: %s, %s, %s that could not be checked\n",
-			units.Count(e.Corruptions, "corruption", "corruptions"),
-			units.Count(e.Leaks, "leaked cluster", "leaked clusters"),
-			units.Count(e.CheckErrors, "place", "places"))
+			units.Count(e.Corruptions, "corruption"),
+			units.Count(e.Leaks, "leaked cluster"),
+			units.Count(e.CheckErrors, "place"))
 	}
 	if e.TotalClusters > 0 {
 		share := func(part, whole int64) float64 {
 			return 100 * float64(part) / float64(max(1, whole))
 		}
 		n.say("%d of %s allocated (%.2f%%), %.2f%% of them fragmented, %.2f%% compressed; the image ends at %d\n",
-			e.AllocatedClusters, units.Count(e.TotalClusters, "cluster", "clusters"),
+			e.AllocatedClusters, units.Count(e.TotalClusters, "cluster"),
 			share(e.AllocatedClusters, e.TotalClusters),
 			share(e.FragmentedClusters, e.AllocatedClusters),
 			share(e.CompressedClusters, e.AllocatedClusters), e.ImageEnd)

@@ -39,7 +39,7 @@ func (n *Native) client(e event.Client) {
 	}
 	done := func() string {
 		return fmt.Sprintf("%s, %s read, %s written",
-			units.Count(e.Requests, "request", "requests"),
+			units.Count(e.Requests, "request"),
 			units.Exact(e.Read), units.Exact(e.Written))
 	}
 	switch {

@@ -104,11 +104,14 @@ type column struct {
 	index  int
 	head   string                     // `,"name":`
 	skips  func(v reflect.Value) bool // nil: nothing
-	append func(b []byte, v reflect.Value) []byte
+	append encode
 
 	inline plan
 	inner  func(v reflect.Value) reflect.Value // the struct that inline is about
 }
+
+// encode appends a value as JSON.
+type encode func(b []byte, v reflect.Value) []byte
 
 // plans has the plan of each struct that was told so far. Most runs write no JSON and make none.
 var plans sync.Map // reflect.Type: plan
@@ -196,7 +199,7 @@ func (p plan) fields(list []Field) []Field {
 }
 
 // encoderOf is what values of a Go type are in JSON.
-func encoderOf(t reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
+func encoderOf(t reflect.Type) (Type, encode) {
 	switch {
 	case t == reflect.TypeFor[error]():
 		return Text,
@@ -241,7 +244,7 @@ func encoderOf(t reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
 	return Object, appendOther
 }
 
-func sliceOf(elem reflect.Type) (Type, func(b []byte, v reflect.Value) []byte) {
+func sliceOf(elem reflect.Type) (Type, encode) {
 	switch elem.Kind() {
 	case reflect.Uint8:
 		return Base64, func(b []byte, v reflect.Value) []byte { return appendBase64(b, v.Bytes()) }

@@ -17,7 +17,7 @@ func (n *Native) load(e event.Load) {
 	iops, bandwidth := e.Rates()
 	if e.Elapsed <= 0 {
 		n.say("%s: %s of %s, %d at a time, over %s at offset %d\n", e.Mode,
-			units.Count(e.Requests, "request", "requests"), units.Size(e.Block), e.Depth,
+			units.Count(e.Requests, "request"), units.Size(e.Block), e.Depth,
 			units.Exact(e.Len), e.Off)
 		return
 	}
@@ -28,7 +28,7 @@ func (n *Native) load(e event.Load) {
 	}
 	n.say("%s: requests of %s, %d at a time, over %s at offset %d\n", e.Mode,
 		units.Size(e.Block), e.Depth, units.Exact(e.Len), e.Off)
-	n.say("  %s in %s: %s, %s\n", units.Count(e.Requests, "request", "requests"),
+	n.say("  %s in %s: %s, %s\n", units.Count(e.Requests, "request"),
 		units.Time(e.Elapsed), units.IOPS(iops), units.Rate(bandwidth))
 	n.latencies(e.Latency)
 	n.bars(e.Latency, e.Requests)
@@ -92,7 +92,7 @@ func (l Look) block() string {
 
 // loadSpread shows how far several runs are apart.
 func (n *Native) loadSpread(e event.LoadSpread) {
-	runs := e.Mode + ", " + units.Count(e.Runs, "run", "runs")
+	runs := e.Mode + ", " + units.Count(e.Runs, "run")
 	if e.IOPS == (event.Spread{}) { // nobody measured it
 		n.say("%s\n", runs)
 		return

@@ -25,5 +25,5 @@ func (n *Native) undone(e event.Undone) {
 func foreignWords(e event.ForeignChanges) string {
 	return fmt.Sprintf(
 		"%s in %s, the first at %s, are neither what was there nor what was written; nothing was undone",
-		units.Exact(e.Bytes), units.Count(e.Count, "range", "ranges"), placeWords(e.First()))
+		units.Exact(e.Bytes), units.Count(e.Count, "range"), placeWords(e.First()))
 }

@@ -17,7 +17,7 @@ import (
 // blocksWritten says what a job wrote, and how fast.
 func (n *Native) blocksWritten(e event.BlocksWritten) {
 	n.say("wrote %s: %s, as fio %s, seed %d\n", blocksWords(e.Blocks, e.Bytes),
-		units.Count(e.Writes, "request", "requests"), e.Fio, e.Seed)
+		units.Count(e.Writes, "request"), e.Fio, e.Seed)
 	n.say("  %s\n", rateWords(e.Bytes, e.Bytes, e.Elapsed))
 	if e.Trimmed > 0 {
 		n.say("  %s of them trimmed again\n", units.Exact(e.Trimmed))
@@ -120,18 +120,18 @@ func damagedWords(e event.Damaged) string {
 		classes = append(classes, fmt.Sprintf("%d %s", e.Classes[c], c))
 	}
 	return fmt.Sprintf("damaged: %d of %s: %s", e.Bad,
-		units.Count(e.Result.Blocks, "block", "blocks"),
+		units.Count(e.Result.Blocks, "block"),
 		strings.Join(classes, ", "))
 }
 
 // unlisted ends the list of bad ranges with what was left out of it.
 func (n *Native) unlisted(e event.Damaged) {
 	if more := int64(len(e.Ranges) - e.Listed); more > 0 {
-		n.say("and %s more; --all shows them\n", units.Count(more, "range", "ranges"))
+		n.say("and %s more; --all shows them\n", units.Count(more, "range"))
 	}
 	if e.More > 0 {
 		n.say("and %s more in ranges too many to remember\n",
-			units.Count(e.More, "bad block", "bad blocks"))
+			units.Count(e.More, "bad block"))
 	}
 }
 
@@ -148,9 +148,9 @@ func (n *Native) damage(e event.Damaged) {
 // dumped says what files there are of bad blocks.
 func (n *Native) dumped(e event.Dumped) {
 	n.say("  dumped %s into %s: %s.OFFSET.received, with .expected and .diff where these are known",
-		units.Count(e.Blocks, "bad block", "bad blocks"), e.Dir, e.Prefix)
+		units.Count(e.Blocks, "bad block"), e.Dir, e.Prefix)
 	if e.Left > 0 {
-		n.say("; not %s", units.Count(e.Left, "other", "others"))
+		n.say("; not %s", units.Count(e.Left, "other"))
 	}
 	n.say("\n")
 }
@@ -184,7 +184,7 @@ func (n *Native) circumstances(e event.Verdict) {
 	}
 	for _, generation := range slices.Sorted(maps.Keys(e.Generations)) {
 		n.say("  generation %d: %s\n", generation,
-			units.Count(e.Generations[generation], "block", "blocks"))
+			units.Count(e.Generations[generation], "block"))
 	}
 }
 

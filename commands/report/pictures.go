@@ -68,7 +68,7 @@ func (p *page) histogram(title string, bars []latency.Bar) {
 			timeColumn-8, y+rowHeight-5, units.Time(b.UpTo+1))
 		fmt.Fprintf(p, "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\">"+
 			"<title>%s</title></rect>\n", timeColumn, y+2, length, rowHeight-4,
-			units.Count(b.Count, "request", "requests"))
+			units.Count(b.Count, "request"))
 		fmt.Fprintf(p, "<text class=\"axis\" x=\"%.1f\" y=\"%d\">%.2f%%</text>\n",
 			timeColumn+length+6, y+rowHeight-5, 100*float64(b.Count)/float64(all))
 	}

@@ -89,16 +89,21 @@ func digits(x float64) string {
 	return strconv.FormatFloat(math.Round(x*scale)/scale, 'f', -1, 64)
 }
 
-// Count writes a number and its noun: "1 range", "3 ranges".
-func Count[N ~int | ~int64 | ~uint32 | ~uint64](n N, one, many string) string {
+// Count writes a number and its noun: "1 range", "3 ranges". The plural is told where an s behind the
+// noun is wrong.
+func Count[N ~int | ~int64 | ~uint32 | ~uint64](n N, one string, plural ...string) string {
 	if n == 1 {
 		return "1 " + one
+	}
+	many := one + "s"
+	if len(plural) > 0 {
+		many = plural[0]
 	}
 	return fmt.Sprintf("%d %s", n, many)
 }
 
 // Bytes counts bytes without a larger unit: "1 byte", "10000 bytes".
-func Bytes[N ~int | ~int64 | ~uint32 | ~uint64](n N) string { return Count(n, "byte", "bytes") }
+func Bytes[N ~int | ~int64 | ~uint32 | ~uint64](n N) string { return Count(n, "byte") }
 
 // Time writes a duration with three digits, and whole seconds from a minute on: "461us", "1.23s",
 // "2m3s". A negative one counts as none.
