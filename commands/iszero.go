@@ -106,18 +106,15 @@ func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Im
 		return err
 	}
 	answer := event.Alloc{Off: c.Off, Count: c.Len}
-	if err := s.Do(ctx,
-		func(ctx context.Context) error {
-			return countAllocated(ctx, im.Dev,
-				&answer)
-		}); err != nil {
-		return event.FailOp(op, err)
+	err := s.Request(ctx, op,
+		func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) })
+	if err == nil {
+		s.Emit(event.Verified{
+			Range: event.Range(c), As: as, Stored: answer.Data - answer.Untold,
+			Untold: answer.Untold,
+		})
 	}
-	s.Emit(event.Verified{
-		Range: event.Range(c), As: as, Stored: answer.Data - answer.Untold,
-		Untold: answer.Untold,
-	})
-	return nil
+	return err
 }
 
 // settled puts what was written where it is kept, so that what is read back comes from there as far

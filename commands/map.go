@@ -37,13 +37,12 @@ var alloc = session.Command{
 		f.OptOperand(&n, "len")
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			answer := event.Alloc{Off: off, Count: n * unit}
-			err := s.Do(ctx,
+			err := s.Request(ctx, "is_allocated",
 				func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) })
-			if err != nil {
-				return event.FailOp("is_allocated", err)
+			if err == nil {
+				s.Emit(answer)
 			}
-			s.Emit(answer)
-			return nil
+			return err
 		}
 	},
 }

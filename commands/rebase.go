@@ -84,17 +84,16 @@ func (r *rebaseJob) run(ctx context.Context, s *session.Session, unsafe bool) er
 
 // rename has the overlay name its new backing file.
 func (r *rebaseJob) rename(ctx context.Context, s *session.Session) error {
-	err := s.Do(ctx, func(ctx context.Context) error {
+	err := s.Request(ctx, "rebase", func(ctx context.Context) error {
 		return errors.Join(r.dev.SetBackingFile(ctx, r.link),
 			r.dev.Flush(context.WithoutCancel(ctx)))
 	})
-	if err != nil {
-		return event.FailOp("rebase", err)
+	if err == nil {
+		s.Emit(event.Rebased{
+			Name: r.Name, Backing: r.link.Name, Format: r.link.Format, Written: r.result.Written,
+		})
 	}
-	s.Emit(event.Rebased{
-		Name: r.Name, Backing: r.link.Name, Format: r.link.Format, Written: r.result.Written,
-	})
-	return nil
+	return err
 }
 
 // keep copies into the overlay what the two backing files do not have in common.

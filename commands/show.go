@@ -81,7 +81,7 @@ func decodeOn(ctx context.Context, s *session.Session, im *session.Image,
 		}
 		defer func() { err = s.Also(err, s.CloseBeside(dev)) }()
 	}
-	err = s.Do(ctx, func(ctx context.Context) error {
+	err = s.Request(ctx, "show", func(ctx context.Context) error {
 		parts, err = structure.Decode(func(at int64, n int) ([]byte, error) {
 			b := make([]byte, max(0, min(int64(n), dev.Size()-off-at)))
 			return b, dev.Read(ctx, blockdev.Vec{b}, min(off+at, dev.Size()), 0)
@@ -89,7 +89,7 @@ func decodeOn(ctx context.Context, s *session.Session, im *session.Image,
 		return err
 	})
 	if err != nil {
-		return nil, event.FailOp("show", err)
+		return nil, err
 	}
 	for i := range parts {
 		parts[i].Off += off

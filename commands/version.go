@@ -33,8 +33,9 @@ var capabilities = session.Command{
 		return tellOf(f, func(s *session.Session) event.Event {
 			able := event.Capabilities{Dialects: s.Dialects, Patterns: verify.PatternForms()}
 			for _, row := range s.Table.Rows() {
+				flags := session.Spellings(row.Options())
 				able.Commands = append(able.Commands,
-					event.CommandInfo{Name: row.Name, Alias: row.Alias, Flags: session.Spellings(row.Options())})
+					event.CommandInfo{Name: row.Name, Alias: row.Alias, Flags: flags})
 			}
 			for _, d := range s.Drivers {
 				able.Drivers = append(able.Drivers,

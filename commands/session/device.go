@@ -226,15 +226,12 @@ func (s *Session) Overwrite(ctx context.Context, im *Image, op string, off, n in
 		return nil
 	}
 	var data bool
-	err := s.Do(ctx, func(ctx context.Context) (err error) {
+	err := s.Request(ctx, op, func(ctx context.Context) (err error) {
 		data, err = hasData(ctx, im.Dev, off, n)
 		return err
 	})
-	if err != nil {
-		return event.FailOp(op, err)
-	}
-	if !data {
-		return nil
+	if err != nil || !data {
+		return err
 	}
 	question := fmt.Sprintf("%s overwrites %s of %s, which has data. Go on? (yes/no) ", op,
 		units.Size(n), im.Name)

@@ -91,7 +91,8 @@ func (o Option) Spelled() string {
 	return said
 }
 
-// NearOption are the options that may be meant by one that is none of them, or is not as it must be.
+// NearOption are the options that may be meant by one that is none of them, or is not as it must
+// be.
 func NearOption(wrong *args.OptionError, options []Option) []string {
 	if wrong.Problem != args.UnknownOption {
 		return wrong.May

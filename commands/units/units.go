@@ -89,8 +89,8 @@ func digits(x float64) string {
 	return strconv.FormatFloat(math.Round(x*scale)/scale, 'f', -1, 64)
 }
 
-// Count writes a number and its noun: "1 range", "3 ranges". The plural is told where an s behind the
-// noun is wrong.
+// Count writes a number and its noun: "1 range", "3 ranges". The plural is told where an s behind
+// the noun is wrong.
 func Count[N ~int | ~int64 | ~uint32 | ~uint64](n N, one string, plural ...string) string {
 	if n == 1 {
 		return "1 " + one
