@@ -106,8 +106,6 @@ func bitmapFailed(op string, err error) error {
 	var inconsistent *driver.InconsistentError
 	var refused *driver.Refusal
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &inconsistent):
 		return event.FailReport(inconsistent)
 	case errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported):

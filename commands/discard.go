@@ -38,10 +38,7 @@ var discard = session.Command{
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			var err error
 			if t.streams && t.n > zeroPiece {
-				err = t.spreadRequests(ctx, s, im, false,
-					func(ctx context.Context, d *blockdev.Device, off, n int64) error {
-						return d.Discard(ctx, off, n)
-					})
+				err = t.spreadRequests(ctx, s, im, false, im.Dev.Discard)
 			} else {
 				err = t.discard(unit).wait(ctx, s, im)
 			}
@@ -56,8 +53,8 @@ var discard = session.Command{
 // discard makes the request, with offset and length rounded down to a unit in bytes. The report
 // tells what was asked for.
 func (t *transfer) discard(unit int64) work {
-	return t.plain(func(ctx context.Context, d *blockdev.Device) error {
-		return d.Discard(ctx, t.off-t.off%unit, t.n-t.n%unit)
+	return t.plain(func(ctx context.Context) error {
+		return t.dev.Discard(ctx, t.off-t.off%unit, t.n-t.n%unit)
 	})
 }
 

@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
@@ -92,11 +91,11 @@ func (m *multiple) work(s *session.Session) work {
 		longest = max(longest, w.n)
 	}
 	buf := s.Buffer(int(min(longest, pieceSize)))
-	all := m.plain(func(ctx context.Context, d *blockdev.Device) error {
+	all := m.plain(func(ctx context.Context) error {
 		var first error
 		for _, w := range m.requests {
-			w.clock = m.clock
-			if err := w.store(ctx, d, buf); err != nil && first == nil {
+			w.dev, w.clock = m.dev, m.clock
+			if err := w.store(ctx, buf); err != nil && first == nil {
 				first = err
 			}
 		}

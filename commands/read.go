@@ -126,7 +126,7 @@ var aioRead = session.Command{
 		r.vector(f, nil)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
 			r.checkLen = r.n
-			return r.start(ctx, s, im, r.memory(), func() work { return r.work(s, im) })
+			return r.start(ctx, s, im, r.memory(), func() work { return r.work(s) })
 		}
 	},
 }
@@ -171,30 +171,26 @@ func (r *reading) vectorFlags(f *session.Flags) {
 var untouched = verify.Byte(0xab)
 
 // work makes the request.
-func (r *reading) work(s *session.Session, im *session.Image) work {
+func (r *reading) work(s *session.Session) work {
 	r.buf = r.buffer(s)
 	untouched.Fill(r.buf, 0)
 	r.ready()
 	return work{
-		t: &r.transfer,
-		do: func(ctx context.Context, d *blockdev.Device) error {
-			return r.each(ctx, d, func(p []byte, off int64) { r.compare(p, off) })
-		},
-		done: func(s *session.Session) error { return r.conclude(s, im) },
+		t:    &r.transfer,
+		do:   func(ctx context.Context) error { return r.each(ctx, r.compare) },
+		done: r.conclude,
 		free: func(s *session.Session) { s.Recycle(r.buf) },
 	}
 }
 
 // each reads the range and hands on its pieces.
-func (r *reading) each(ctx context.Context, d *blockdev.Device,
-	then func(p []byte, off int64),
-) error {
-	return r.pieces(r.size(d), r.buf, func(v blockdev.Vec, off int64) error {
+func (r *reading) each(ctx context.Context, then func(p []byte, off int64)) error {
+	return r.pieces(r.size(), r.buf, func(v blockdev.Vec, off int64) error {
 		err := r.timed(func() error {
 			if r.machine {
-				return d.ReadVMState(ctx, v, off)
+				return r.dev.ReadVMState(ctx, v, off)
 			}
-			return d.Read(ctx, v, off, r.flags)
+			return r.dev.Read(ctx, v, off, r.flags)
 		})
 		if err == nil {
 			then(r.buf[:v.Len()], off)
@@ -204,11 +200,11 @@ func (r *reading) each(ctx context.Context, d *blockdev.Device,
 }
 
 // size is where reading ends.
-func (r *reading) size(d *blockdev.Device) int64 {
+func (r *reading) size() int64 {
 	if r.machine {
 		return math.MaxInt64
 	}
-	return d.Size()
+	return r.dev.Size()
 }
 
 // compare checks the part of a piece that is to be checked.
@@ -220,14 +216,14 @@ func (r *reading) compare(p []byte, off int64) {
 
 // conclude shows what was read. Bytes that are no longer in memory are read again, since nothing of
 // them may be shown before all of them could be read.
-func (r *reading) conclude(s *session.Session, im *session.Image) error {
+func (r *reading) conclude(s *session.Session) error {
 	var outcome error
 	if r.output != stdout { // nothing but the bytes goes there before they end
 		outcome = r.complain(s)
 	}
 	if r.wanted() {
 		elapsed := r.elapsed
-		if err := r.hand(s, im); err != nil {
+		if err := r.hand(s); err != nil {
 			return s.Also(outcome, r.failed(err))
 		}
 		r.elapsed = elapsed
@@ -251,13 +247,13 @@ func (r *reading) complain(s *session.Session) error {
 }
 
 // hand shows or saves the bytes.
-func (r *reading) hand(s *session.Session, im *session.Image) error {
+func (r *reading) hand(s *session.Session) error {
 	if r.n <= int64(len(r.buf)) {
 		return r.put(context.Background(), s.Emit,
 			stream.Piece{Off: r.off, Len: r.n, Data: r.buf[:r.n]}, true)
 	}
 	var failed error
-	err := r.each(context.Background(), im.Dev, func(p []byte, off int64) {
+	err := r.each(context.Background(), func(p []byte, off int64) {
 		n := int64(len(p))
 		if err := r.put(context.Background(), s.Emit, stream.Piece{Off: off, Len: n, Data: p},
 			off+n == r.off+r.n); err != nil && failed == nil {

@@ -76,7 +76,7 @@ func (r *reading) act(ctx context.Context, s *session.Session, im *session.Image
 	if r.streams && !r.machine && (r.n > pieceSize || r.n > shownAtOnce && r.wanted() && !r.check) {
 		err = r.long(ctx, s, im)
 	} else {
-		err = r.work(s, im).wait(ctx, s, im)
+		err = r.work(s).wait(ctx, s, im)
 	}
 	err = s.Also(err, r.view.end(r.n))
 	if err == nil && r.streams && !r.check && r.output == "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 	"github.com/blksh/blksh/commands/stream"
@@ -133,14 +132,14 @@ func (t *transfer) spread(ctx context.Context, s *session.Session, im *session.I
 // spreadRequests is spread for requests without data.
 func (t *transfer) spreadRequests(
 	ctx context.Context, s *session.Session, im *session.Image, flush bool,
-	do func(ctx context.Context, d *blockdev.Device, off, n int64) error,
+	do func(ctx context.Context, off, n int64) error,
 ) error {
 	t.dataless = t.n
 	return t.spread(ctx, s, im,
 		stream.Spread{
 			Piece: zeroPiece, Flush: flush,
 			Do: func(ctx context.Context, _ int, off, n int64) error {
-				return do(ctx, im.Dev, off, n)
+				return do(ctx, off, n)
 			},
 		})
 }

@@ -30,8 +30,9 @@ type transfer struct {
 
 	quiet, terse bool
 
-	maxRequest int64 // longer ones fail
-	streams    bool  // long ones go in pieces, several at a time
+	maxRequest int64            // longer ones fail
+	streams    bool             // long ones go in pieces, several at a time
+	dev        *blockdev.Device // it and the clock: see begin
 	clock      func() time.Time
 	elapsed    time.Duration
 	dataless   int64 // how many of the bytes are done without data going to or from the image
@@ -181,7 +182,7 @@ func (t *transfer) buffer(s *session.Session) []byte { return s.Buffer(int(t.mem
 func (t *transfer) memory() int64 { return min(t.n, pieceSize) }
 
 // begin gets ready for the request.
-func (t *transfer) begin(s *session.Session) { t.clock = s.Now }
+func (t *transfer) begin(s *session.Session, im *session.Image) { t.dev, t.clock = im.Dev, s.Now }
 
 // report says that the request succeeded.
 func (t *transfer) report(s *session.Session) {
@@ -203,12 +204,12 @@ func (t *transfer) failed(err error) error {
 }
 
 // plain is a request without data: what to do and nothing to look at afterwards.
-func (t *transfer) plain(do func(ctx context.Context, d *blockdev.Device) error) work {
+func (t *transfer) plain(do func(ctx context.Context) error) work {
 	t.dataless = t.n
 	return work{
 		t: t,
-		do: func(ctx context.Context, d *blockdev.Device) error {
-			return t.timed(func() error { return do(ctx, d) })
+		do: func(ctx context.Context) error {
+			return t.timed(func() error { return do(ctx) })
 		},
 		done: func(s *session.Session) error {
 			t.report(s)
@@ -220,7 +221,7 @@ func (t *transfer) plain(do func(ctx context.Context, d *blockdev.Device) error)
 // work is a request ready to be made, in the foreground or the background.
 type work struct {
 	t  *transfer
-	do func(ctx context.Context, d *blockdev.Device) error
+	do func(ctx context.Context) error
 	// done looks at the outcome of a request that succeeded, on the session goroutine.
 	done func(s *session.Session) error
 	// free gives memory back, whatever the outcome. It may be nil.
@@ -229,8 +230,8 @@ type work struct {
 
 // wait makes the request and waits for it.
 func (w work) wait(ctx context.Context, s *session.Session, im *session.Image) error {
-	w.t.begin(s)
-	err := s.Do(ctx, func(ctx context.Context) error { return w.do(ctx, im.Dev) })
+	w.t.begin(s, im)
+	err := s.Do(ctx, w.do)
 	if err != nil && ctx.Err() != nil {
 		err = stopped(ctx, w.t.op, event.Range{Off: w.t.off, Len: w.t.n}, 0, err)
 	}
@@ -246,10 +247,10 @@ func (t *transfer) start(ctx context.Context, s *session.Session, im *session.Im
 		return t.failed(err)
 	}
 	w := prepare()
-	w.t.begin(s)
+	w.t.begin(s, im)
 	began := s.Now()
 	s.Go(ctx, im, event.Range{Off: w.t.off, Len: w.t.n}, began, memory,
-		func(ctx context.Context) error { return w.do(ctx, im.Dev) },
+		w.do,
 		func(err error) error {
 			w.t.elapsed = s.Now().Sub(began)
 			return w.end(s, err)

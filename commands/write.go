@@ -292,16 +292,12 @@ func (w *writing) vectorFlags(f *session.Flags) {
 func (w *writing) work(s *session.Session) work {
 	if w.zero && !w.machine {
 		return w.plain(
-			func(ctx context.Context,
-				d *blockdev.Device,
-			) error {
-				return d.Zero(ctx, w.off, w.n, w.flags)
-			})
+			func(ctx context.Context) error { return w.dev.Zero(ctx, w.off, w.n, w.flags) })
 	}
 	buf := w.buffer(s)
 	return work{
 		t:  &w.transfer,
-		do: func(ctx context.Context, d *blockdev.Device) error { return w.store(ctx, d, buf) },
+		do: func(ctx context.Context) error { return w.store(ctx, buf) },
 		done: func(s *session.Session) error {
 			w.report(s)
 			return nil
@@ -310,8 +306,8 @@ func (w *writing) work(s *session.Session) work {
 	}
 }
 
-func (w *writing) store(ctx context.Context, d *blockdev.Device, buf []byte) error {
-	size := d.Size()
+func (w *writing) store(ctx context.Context, buf []byte) error {
+	size := w.dev.Size()
 	flags := w.flags
 	if w.compressed {
 		flags |= blockdev.Compressed
@@ -325,9 +321,9 @@ func (w *writing) store(ctx context.Context, d *blockdev.Device, buf []byte) err
 		}
 		return w.timed(func() error {
 			if w.machine {
-				return d.WriteVMState(ctx, v, off)
+				return w.dev.WriteVMState(ctx, v, off)
 			}
-			return d.Write(ctx, v, off, flags)
+			return w.dev.Write(ctx, v, off, flags)
 		})
 	})
 }

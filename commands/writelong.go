@@ -19,8 +19,8 @@ func (w *writing) run(ctx context.Context, s *session.Session, im *session.Image
 	case w.streams && w.zero && w.n > zeroPiece:
 		flags, flush := w.deferred(im)
 		err = w.spreadRequests(ctx, s, im, flush,
-			func(ctx context.Context, d *blockdev.Device, off, n int64) error {
-				return d.Zero(ctx, off, n, flags)
+			func(ctx context.Context, off, n int64) error {
+				return im.Dev.Zero(ctx, off, n, flags)
 			})
 	case w.more != nil, w.streams && !w.zero && !w.machine && w.n > pieceSize:
 		err = w.long(ctx, s, im)
