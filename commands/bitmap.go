@@ -161,7 +161,7 @@ func bitmapsOf(ctx context.Context, d *blockdev.Device) (all []event.BitmapListe
 
 // dirtyIn is how many bytes of an image are dirty.
 func dirtyIn(ctx context.Context, d *blockdev.Device, bitmap string) (sum int64, err error) {
-	all := scope{Len: d.Size()}
+	all := span(0, d.Size())
 	err = all.dirtyRuns(ctx, d, bitmap, func(off, n int64, dirty bool) {
 		if dirty {
 			sum += n
@@ -174,7 +174,7 @@ func dirtyIn(ctx context.Context, d *blockdev.Device, bitmap string) (sum int64,
 func (c scope) dirtyRuns(
 	ctx context.Context, d *blockdev.Device, bitmap string, then func(off, n int64, dirty bool),
 ) error {
-	for off, end := c.Off, c.Off+c.Len; off < end; {
+	for off, end := c.Off, c.End(); off < end; {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -196,16 +196,14 @@ const (
 
 func dirtyClasses() []picture.Class {
 	return []picture.Class{
-		dirtyClass: {
-			Name: "dirty", Sign: '█', Part: '▒', Plain: '#', PlainPart: '+', Role: colour.Found,
-		},
-		cleanClass: {Name: "clean", Sign: '·', Plain: '.', Role: colour.Faint},
+		dirtyClass: picture.Full("dirty", colour.Found),
+		cleanClass: picture.Empty("clean"),
 	}
 }
 
 // dirty shows which parts of a range are dirty in a bitmap, or how much of it.
 func (m *mapping) dirty(ctx context.Context, s *session.Session, im *session.Image) error {
-	sums := event.DirtyTotals{Range: event.Range(m.scope), Bitmap: m.bitmap}
+	sums := event.DirtyTotals{Range: m.Range, Bitmap: m.bitmap}
 	table := !m.totals && !m.drawing.wanted()
 	err := s.Tell(ctx, func(ctx context.Context, say func(event.Event)) error {
 		return m.dirtyRuns(ctx, im.Dev, m.bitmap, func(off, n int64, dirty bool) {
@@ -217,7 +215,7 @@ func (m *mapping) dirty(ctx context.Context, s *session.Session, im *session.Ima
 			}
 			m.drawing.add(off, n, class)
 			if table && off == m.Off {
-				say(event.MapHead{Range: event.Range(m.scope), Bitmap: m.bitmap})
+				say(event.MapHead{Range: m.Range, Bitmap: m.bitmap})
 			}
 			if table {
 				say(event.DirtyRun{Range: event.Range{Off: off, Len: n}, Dirty: dirty})
@@ -228,7 +226,7 @@ func (m *mapping) dirty(ctx context.Context, s *session.Session, im *session.Ima
 		s.Emit(sums)
 	}
 	if err != nil && ctx.Err() != nil {
-		return stopped(ctx, "map", event.Range(m.scope), 0, err)
+		return stopped(ctx, "map", m.Range, 0, err)
 	}
 	return bitmapFailed("map", err)
 }

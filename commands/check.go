@@ -149,10 +149,8 @@ func clusterClasses() []picture.Class {
 		driver.ClusterLeaked: {
 			Name: "leaked", Sign: 'L', Part: 'l', Role: colour.Unknown,
 		},
-		driver.ClusterUsed: {
-			Name: "in use", Sign: '█', Part: '▒', Plain: '#', PlainPart: '+', Role: colour.Data,
-		},
-		freeCluster: {Name: "free", Sign: '·', Plain: '.', Role: colour.Faint},
+		driver.ClusterUsed: picture.Full("in use", colour.Data),
+		freeCluster:        picture.Empty("free"),
 	}
 }
 

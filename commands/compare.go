@@ -80,7 +80,7 @@ func (c *comparison) run(ctx context.Context, s *session.Session,
 	if err := c.resume.skip("compare", &c.scope); err != nil {
 		return err
 	}
-	if err := c.drawing.begin(ctx, s, event.Range(c.scope),
+	if err := c.drawing.begin(ctx, s, c.Range,
 		twoClasses("different", "the same")); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (c *comparison) run(ctx context.Context, s *session.Session,
 	}
 	c.drawing.fill(plainClass)
 	if err = c.drawing.end(s, im.Describe().Path+" and "+c.other.Name, err); err == nil {
-		s.Emit(event.Same{Range: event.Range(c.scope), Name: c.other.Name})
+		s.Emit(event.Same{Range: c.Range, Name: c.other.Name})
 	}
 	return err
 }
@@ -111,7 +111,7 @@ func (c *comparison) judge(s *session.Session, one, other *blockdev.Device,
 	lengths.Zero = found.End() <= min(lengths.Here, lengths.There)
 	// Of several shards, those tell that have something of the longer image.
 	uneven := !c.ranged && lengths.Here != lengths.There &&
-		event.Range(c.scope).End() > min(lengths.Here, lengths.There)
+		c.End() > min(lengths.Here, lengths.There)
 	if uneven && c.strict && found.Count == 0 {
 		return event.Fail(event.OtherLength{Lengths: lengths})
 	}
@@ -120,7 +120,7 @@ func (c *comparison) judge(s *session.Session, one, other *blockdev.Device,
 	}
 	if found.Count > 0 {
 		return event.Fail(event.Different{
-			Range: event.Range(c.scope), Name: c.other.Name, Places: *found,
+			Range: c.Range, Name: c.other.Name, Places: *found,
 		})
 	}
 	return nil
@@ -158,5 +158,5 @@ func (c scope) compare(
 			})
 		return err
 	})
-	return stopped(ctx, op, event.Range(c), done, err)
+	return stopped(ctx, op, c.Range, done, err)
 }

@@ -144,7 +144,7 @@ func (c *copyJob) run(ctx context.Context, s *session.Session, im *session.Image
 		event.Shard{Op: "copy", Block: shardBlock, Size: c.from.Size()}) {
 		return nil
 	}
-	c.result.Range = event.Range(c.span)
+	c.result.Range = c.span.Range
 	from, err := c.begin(ctx, s)
 	if err != nil {
 		c.giveUp(s)
@@ -324,13 +324,13 @@ func (c *copyJob) compare(
 	if n == 0 {
 		return nil
 	}
-	r := event.Range{Off: c.span.Off, Len: n}
+	part := span(c.span.Off, n)
 	found := verify.NewDiff(fewPlaces)
-	if err := scope(r).compare(ctx, s, c.from, with, found); err != nil {
+	if err := part.compare(ctx, s, c.from, with, found); err != nil {
 		return err
 	}
 	if found.Count > 0 {
-		return event.Fail(event.Different{Range: r, Name: c.part, Places: *found})
+		return event.Fail(event.Different{Range: part.Range, Name: c.part, Places: *found})
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func damageClasses() []picture.Class {
 			picture.Class{Name: c.String(), Sign: damageSigns[c], Role: colour.Wrong})
 	}
 	return append(list,
-		picture.Class{Name: "no damage found", Sign: '·', Plain: '.', Role: colour.Faint})
+		picture.Empty("no damage found"))
 }
 
 // verifyDrawn verifies the blocks and draws what became of them.

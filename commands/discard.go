@@ -45,7 +45,7 @@ var discard = session.Command{
 			if err != nil || !prove {
 				return err
 			}
-			return scope{t.off, t.n}.proveZero(ctx, s, im, t.op, "trimmed", all)
+			return span(t.off, t.n).proveZero(ctx, s, im, t.op, "trimmed", all)
 		}
 	},
 }

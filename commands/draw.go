@@ -26,7 +26,7 @@ func twoClasses(marked, plain string) []picture.Class {
 		markedClass: {
 			Name: marked, Sign: '█', Part: '▒', Plain: 'X', PlainPart: 'x', Role: colour.Wrong,
 		},
-		plainClass: {Name: plain, Sign: '·', Plain: '.', Role: colour.Faint},
+		plainClass: picture.Empty(plain),
 	}
 }
 

@@ -70,7 +70,7 @@ var find = session.Command{
 		})
 		c.operands(f)
 		return func(ctx context.Context, s *session.Session, im *session.Image) error {
-			q.whole = event.Range(c.scope)
+			q.whole = c.Range
 			if !c.take(s, im, "find") {
 				return nil
 			}
@@ -96,13 +96,13 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 	var err error
 	if q.expression != nil {
 		p := newPursuit(*q.expression, q.whole, t.found)
-		p.own, p.goesOn = event.Range(c), q.goesOn
+		p.own, p.goesOn = c.Range, q.goesOn
 		err = p.run(func(c scope, look func(l looking, piece stream.Piece) error) error {
 			return c.scan(ctx, s, im, "find", look)
 		})
 	} else {
 		h := &hunt{
-			needle: q.what.bytes, found: t.found, whole: q.whole, own: event.Range(c),
+			needle: q.what.bytes, found: t.found, whole: q.whole, own: c.Range,
 			back: leastLookBack,
 		}
 		if q.goesOn {
@@ -115,7 +115,7 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 	}
 	rest, left := *q, c
 	if t.matches > 0 {
-		left = scope{Off: t.end, Len: max(0, event.Range(c).End()-t.end)}
+		left = span(t.end, max(0, c.End()-t.end))
 		rest.goesOn = true
 	}
 	im.Again = func(ctx context.Context, s *session.Session, im *session.Image, most int64) error {
@@ -123,9 +123,9 @@ func (q *quest) seek(ctx context.Context, s *session.Session, im *session.Image,
 		return rest.seek(ctx, s, im, left)
 	}
 	if t.matches == 0 {
-		return event.Fail(event.NotFound{Range: event.Range(c)})
+		return event.Fail(event.NotFound{Range: c.Range})
 	}
-	s.Emit(event.Searched{Range: event.Range(c), Matches: t.matches, More: t.matches >= q.most})
+	s.Emit(event.Searched{Range: c.Range, Matches: t.matches, More: t.matches >= q.most})
 	return nil
 }
 
@@ -229,7 +229,7 @@ func (h *hunt) run(scan func(c scope) error) error {
 		begin := h.own.Off - back
 		h.edge, h.free, h.last, h.lost = h.edge[:0], begin, begin-1, false
 		h.adrift = begin > h.whole.Off && back > 0
-		if err := scan(scope{Off: begin, Len: end - begin}); err != nil || !h.lost {
+		if err := scan(span(begin, end-begin)); err != nil || !h.lost {
 			return err
 		}
 		if back < before/4 {

@@ -174,7 +174,7 @@ func (p *pursuit) run(
 	for back := min(window, before); ; {
 		p.begin(p.own.Off - back)
 		from := p.at - int64(p.behind())
-		err := scan(scope{Off: from, Len: end - from}, func(l looking, piece stream.Piece) error {
+		err := scan(span(from, end-from), func(l looking, piece stream.Piece) error {
 			if err := p.look(l, piece); err != nil || piece.Off+piece.Len < end {
 				return err
 			}

@@ -46,7 +46,7 @@ var isZero = session.Command{
 				return err
 			}
 			classes := twoClasses("not zero", "zero")
-			if err := d.begin(ctx, s, event.Range(c.scope), classes); err != nil {
+			if err := d.begin(ctx, s, c.Range, classes); err != nil {
 				return err
 			}
 			found := verify.NewDiff(limitOf(all))
@@ -57,7 +57,7 @@ var isZero = session.Command{
 			}
 			d.fill(plainClass)
 			if err = d.end(s, "zeroes of "+im.Describe().Path, err); err == nil {
-				s.Emit(event.Zero{Range: event.Range(c.scope)})
+				s.Emit(event.Zero{Range: c.Range})
 			}
 			return err
 		}
@@ -91,7 +91,7 @@ func (c scope) zero(
 	if err != nil || found.Count == 0 {
 		return err
 	}
-	return event.Fail(event.NotZero{Op: op, Range: event.Range(c), Places: *found})
+	return event.Fail(event.NotZero{Op: op, Range: c.Range, Places: *found})
 }
 
 // proveZero reads back what a command made zero. It believes nothing that the image says of itself.
@@ -110,7 +110,7 @@ func (c scope) proveZero(ctx context.Context, s *session.Session, im *session.Im
 		func(ctx context.Context) error { return countAllocated(ctx, im.Dev, &answer) })
 	if err == nil {
 		s.Emit(event.Verified{
-			Range: event.Range(c), As: as, Stored: answer.Data - answer.Untold,
+			Range: c.Range, As: as, Stored: answer.Data - answer.Untold,
 			Untold: answer.Untold,
 		})
 	}

@@ -128,14 +128,14 @@ func (m *mapping) run(ctx context.Context, s *session.Session, im *session.Image
 	}
 	if m.Off > size {
 		// the device has the words for it
-		return stopped(ctx, "map", event.Range(m.scope), 0, im.Dev.Read(ctx, nil, m.Off, 0))
+		return stopped(ctx, "map", m.Range, 0, im.Dev.Read(ctx, nil, m.Off, 0))
 	}
 	m.Len = min(m.Len, size-m.Off)
 	classes := mapClasses()
 	if m.bitmap != "" {
 		classes = dirtyClasses()
 	}
-	if err := m.drawing.begin(ctx, s, event.Range(m.scope), classes); err != nil {
+	if err := m.drawing.begin(ctx, s, m.Range, classes); err != nil {
 		return err
 	}
 	show := m.runs
@@ -152,14 +152,14 @@ func (m *mapping) runs(ctx context.Context, s *session.Session, im *session.Imag
 		s.Emit(event.MapEmpty{})
 	}
 	table := !m.totals && !m.drawing.wanted()
-	sums := event.MapTotals{Range: event.Range(m.scope)}
+	sums := event.MapTotals{Range: m.Range}
 	var last event.MapRun
 	err := m.walk(ctx, s, im, m.same, func(run blockdev.Extent) {
 		m.drawing.add(run.Off, run.Len, mapClass(run))
 		switch {
 		case table:
 			if run.Off == m.Off {
-				s.Emit(event.MapHead{Range: event.Range(m.scope)})
+				s.Emit(event.MapHead{Range: m.Range})
 			}
 			last = event.MapRun{Extent: run, Remaining: size - run.Off, Untold: run.Untold}
 			s.Emit(last)
@@ -188,9 +188,7 @@ const (
 
 func mapClasses() []picture.Class {
 	return []picture.Class{
-		mapData: {
-			Name: "data", Sign: '█', Part: '▒', Plain: '#', PlainPart: '+', Role: colour.Data,
-		},
+		mapData: picture.Full("data", colour.Data),
 		mapCompressed: {
 			Name: "compressed data", Sign: '▆', Part: '▃', Plain: 'C', PlainPart: 'c',
 			Role: colour.Compressed,
@@ -203,7 +201,7 @@ func mapClasses() []picture.Class {
 			Name: "data or hole, a device does not tell", Sign: '?', Role: colour.Unknown,
 		},
 		mapStored: {Name: "zeroes with storage", Sign: 'o', Role: colour.Stored},
-		mapHole:   {Name: "hole", Sign: '·', Plain: '.', Role: colour.Faint},
+		mapHole:   picture.Empty("hole"),
 	}
 }
 
@@ -249,7 +247,7 @@ func (c scope) walk(
 			err = context.Cause(ctx)
 		}
 		if err != nil {
-			return stopped(ctx, "map", event.Range(c), off-c.Off, err)
+			return stopped(ctx, "map", c.Range, off-c.Off, err)
 		}
 		then(run)
 		off = run.End()

@@ -89,7 +89,7 @@ func (r *reading) act(ctx context.Context, s *session.Session, im *session.Image
 func (r *reading) long(ctx context.Context, s *session.Session, im *session.Image) error {
 	r.ready()
 	began := s.Now()
-	all := scope{r.off, r.n}
+	all := span(r.off, r.n)
 	if r.check && !r.wanted() {
 		err := r.checking.image(ctx, s, im, all, r.op, false)
 		r.dataless = r.checking.unread

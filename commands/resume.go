@@ -25,7 +25,7 @@ func (r *resumption) skip(op string, c *scope) error {
 	done := max(0, r.from-c.Off)
 	if done > c.Len {
 		return event.BadValuef("%s: --resume %d lies behind the range, which ends at %d",
-			op, r.from, c.Off+c.Len)
+			op, r.from, c.End())
 	}
 	c.Off, c.Len = c.Off+done, c.Len-done
 	return nil

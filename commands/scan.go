@@ -11,7 +11,10 @@ import (
 
 // scope is the range that a command looks at: all of the image if nobody says otherwise, or from an
 // offset to its end.
-type scope event.Range
+type scope struct{ event.Range }
+
+// span is n bytes from off on.
+func span(off, n int64) scope { return scope{event.Range{Off: off, Len: n}} }
 
 // operands declares [off [len]].
 func (c *scope) operands(f *session.Flags) {
@@ -53,7 +56,7 @@ func (c scope) scan(
 		})
 		return err
 	})
-	return stopped(ctx, op, event.Range(c), done, err)
+	return stopped(ctx, op, c.Range, done, err)
 }
 
 // gather is scan on several processors: look notes in found, which begins as a zero R, what it
@@ -76,7 +79,7 @@ func gather[R any](
 			}, merge)
 		return err
 	})
-	return stopped(ctx, op, event.Range(c), done, err)
+	return stopped(ctx, op, c.Range, done, err)
 }
 
 // zeroes is memory to compare with and to show. Nobody writes to it.

@@ -32,10 +32,10 @@ func (c *sharded) take(s *session.Session, im *session.Image, op string) bool {
 // false if the part is empty.
 func takeShard(s *session.Session, shard *session.Shard, c *scope, e event.Shard) bool {
 	e.K, e.N, e.Source, e.Asked = shard.K, shard.N, shard.Source, shard.Asked
-	e.Whole = event.Range(*c)
+	e.Whole = c.Range
 	from, to := shard.Part(c.Len, e.Block)
 	c.Off, c.Len = c.Off+from, to-from
-	e.Range = event.Range(*c)
+	e.Range = c.Range
 	s.Emit(e)
 	return c.Len > 0
 }

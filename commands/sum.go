@@ -115,5 +115,5 @@ func (c *sharded) sum(
 			return nil
 		})
 	})
-	return event.Sum{Range: event.Range(c.scope), Algorithm: kind.name, Sum: h.Sum(nil)}, err
+	return event.Sum{Range: c.Range, Algorithm: kind.name, Sum: h.Sum(nil)}, err
 }

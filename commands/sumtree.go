@@ -91,12 +91,12 @@ func (c *sharded) sumTree(
 	name := event.TreeSum + kind.name
 	if c.Shard.N > 0 {
 		return event.SumPart{
-			Range: event.Range(c.scope), Algorithm: name, Leaf: merkle.Leaf,
+			Range: c.Range, Algorithm: name, Leaf: merkle.Leaf,
 			First: all.part.First, Leaves: all.part.Leaves, Nodes: all.part.Nodes,
 		}, nil
 	}
 	root, err := all.tree.Root(&all.part)
-	return event.Sum{Range: event.Range(c.scope), Algorithm: name, Sum: root}, err
+	return event.Sum{Range: c.Range, Algorithm: name, Sum: root}, err
 }
 
 // blocksPart is the hashes of a part's blocks: a run of zeroes, and behind it those in sums.
@@ -167,5 +167,5 @@ func (c *sharded) sumBlocks(
 		return nil, err
 	}
 	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(c.Len)))
-	return event.Sum{Range: event.Range(c.scope), Algorithm: kind.name, Sum: h.Sum(nil)}, nil
+	return event.Sum{Range: c.Range, Algorithm: kind.name, Sum: h.Sum(nil)}, nil
 }

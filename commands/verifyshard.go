@@ -45,7 +45,7 @@ func (b *blockJob) share(ctx context.Context, s *session.Session) (some bool, er
 			return false, err
 		}
 	}
-	c := scope{Off: o.Offset, Len: b.length()}
+	c := span(o.Offset, b.length())
 	some = takeShard(s, &b.shard, &c, e)
 	part := fio.Slice{From: c.Off, To: c.Off + c.Len}
 	switch {

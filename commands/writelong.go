@@ -31,7 +31,7 @@ func (w *writing) run(ctx context.Context, s *session.Session, im *session.Image
 	case err != nil || !w.prove:
 		return err
 	case w.zero:
-		return scope{w.off, w.n}.proveZero(ctx, s, im, w.op, "zero", w.all)
+		return span(w.off, w.n).proveZero(ctx, s, im, w.op, "zero", w.all)
 	}
 	return w.proveWritten(ctx, s, im)
 }
@@ -82,7 +82,7 @@ func (w *writing) proveWritten(ctx context.Context, s *session.Session, im *sess
 		return err
 	}
 	c := checking{pattern: w.pattern, off: w.off, n: w.n, limit: limitOf(w.all)}
-	err := c.image(ctx, s, im, scope{w.off, w.n}, w.op, true)
+	err := c.image(ctx, s, im, span(w.off, w.n), w.op, true)
 	if err == nil {
 		err = c.outcome()
 	}

@@ -38,6 +38,16 @@ type Class struct {
 	Role             colour.Role
 }
 
+// Full is a class whose cells are filled.
+func Full(name string, role colour.Role) Class {
+	return Class{Name: name, Sign: '█', Part: '▒', Plain: '#', PlainPart: '+', Role: role}
+}
+
+// Empty is a class whose cells are left empty.
+func Empty(name string) Class {
+	return Class{Name: name, Sign: '·', Plain: '.', Role: colour.Faint}
+}
+
 // Picture is a range in cells.
 type Picture struct {
 	Off, Len int64 // of the range, in bytes
