@@ -14,7 +14,7 @@ func (p *program) asker() func(context.Context, driver.Question) (driver.Secret,
 	switch {
 	case p.dialect.Policy.PasswordLine:
 		return p.askLine
-	case p.native() && !p.options.native.json && repl.IsTerminal(p.stdin):
+	case p.native() && !p.options.json && repl.IsTerminal(p.stdin):
 		return p.askTerminal
 	}
 	return nil

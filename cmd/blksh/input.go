@@ -68,7 +68,7 @@ func (p *program) promptText() string {
 // openTerminal gets a line editor if a person types the lines. Without one the terminal is a stream
 // like any other.
 func (p *program) openTerminal(stdout *os.File) {
-	n := &p.options.native
+	n := &p.options
 	if len(p.options.commands) > 0 || len(n.words) > 0 || n.script != "" || n.json ||
 		!repl.IsTerminal(p.stdin) || !repl.IsTerminal(stdout) {
 		return
@@ -113,7 +113,7 @@ func (p *program) read(ctx context.Context) error {
 	}
 	if p.native() {
 		p.machine = script.NewMachine(host{p.session})
-		if p.options.native.timeless {
+		if p.options.timeless {
 			p.machine.NewSeed = func() uint64 { return sameSeed }
 		}
 		p.machine.KeepGoing = !p.dialect.Policy.StopAtFailure

@@ -104,7 +104,7 @@ func (p *program) meant(err error) error {
 
 // nativeOption takes an option that only the shell's own dialect has; ok is false for any other.
 func (p *program) nativeOption(o *session.Opening, letter byte, long, value string) (ok bool) {
-	n := &p.options.native
+	n := &p.options
 	switch {
 	case letter == 'w':
 		o.Write = true
@@ -137,7 +137,7 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 
 // settle looks at what options mean together.
 func (p *program) settle(o *session.Opening) error {
-	n := &p.options.native
+	n := &p.options
 	sources := 0
 	for _, given := range []bool{len(p.options.commands) > 0, len(n.words) > 0, n.script != ""} {
 		if given {
@@ -185,7 +185,7 @@ func (p *program) badChoice(letter byte, long, value string, err error) error {
 
 // tell shows a text that was asked for.
 func (p *program) tell(text string) {
-	if p.options.native.json {
+	if p.options.json {
 		p.printer.Print(event.Where{}, event.HelpBody{Text: text})
 		return
 	}
@@ -195,7 +195,7 @@ func (p *program) tell(text string) {
 // tellVersion shows which program this is: in a line of the original's, or as the command version
 // does, which knows the commit too.
 func (p *program) tellVersion() {
-	if line := p.dialect.Program.Version; line != nil && !p.options.native.json {
+	if line := p.dialect.Program.Version; line != nil && !p.options.json {
 		_, _ = io.WriteString(p.out, line(p.name))
 		return
 	}
@@ -221,7 +221,7 @@ func about() event.Version {
 // nativeLines is where lines come from in the shell's own dialect alone; nil if they come from
 // where they do in all.
 func (p *program) nativeLines(ctx context.Context) (repl.Source, error) {
-	n := &p.options.native
+	n := &p.options
 	switch {
 	case len(n.words) > 0:
 		return repl.Words(n.words...), nil
@@ -247,7 +247,7 @@ func scriptFailed(name string, err error) error {
 
 // equip gives the session what only the shell's own dialect uses.
 func (p *program) equip(cfg *session.Config, stdout, stderr *os.File) {
-	n := &p.options.native
+	n := &p.options
 	cfg.Source, cfg.Progress = p.source, p.progress(stdout, stderr)
 	cfg.Reports = report.Pages(about)
 	cfg.About, cfg.Topics, cfg.Dialects = about, topics.All(), dialect.Names()
@@ -341,7 +341,7 @@ func (p *program) preview(words []string) (f first) {
 // speak makes the printer.
 func (p *program) speak(f first, stdout, stderr *os.File) {
 	if f.json && p.native() {
-		p.options.native.json = true
+		p.options.json = true
 		p.printer = &print.JSON{Out: p.out}
 		return
 	}

@@ -25,7 +25,7 @@ type options struct {
 	step      bool
 	objects   map[string]any
 	trace     *tracing // nil for none
-	native    nativeOptions
+	nativeOptions
 }
 
 // takeOwn takes --step and --dialect, written in full, out of the words of a program that is called
@@ -76,9 +76,9 @@ func (p *program) parse(argv []string) error {
 	case err != nil:
 		return err
 	case len(operands) > 0 && p.standsAlone(operands[0]):
-		p.options.native.words, operands = operands, nil
+		p.options.words, operands = operands, nil
 	case len(operands) > 1 && p.native():
-		p.options.native.words = operands[1:]
+		p.options.words = operands[1:]
 		if row := p.dialect.Table().Find(operands[1]); row != nil && len(operands) == 2 {
 			o.Keyless = row.Keyless
 		}

@@ -25,7 +25,7 @@ type runner struct {
 func (p *program) newRunner(i *interrupts) runner {
 	return runner{
 		Session: p.session, interrupts: i, parser: &script.Parser{}, machine: p.machine,
-		answers: p.options.native.json,
+		answers: p.options.json,
 	}
 }
 
