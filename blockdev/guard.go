@@ -83,7 +83,7 @@ func (g *guard) SameBytes() bool { return true }
 func (g *guard) Close() error { return g.node.Close() }
 
 // OnEvent tells the guarded node.
-func (g *guard) OnEvent(ctx context.Context, e driver.EventName) error {
+func (g *guard) OnEvent(ctx context.Context, e driver.Event) error {
 	if g.sink == nil {
 		return nil
 	}
@@ -333,7 +333,7 @@ func (g *guard) readEdges(ctx context.Context, lim driver.Limits,
 	p padding,
 ) (head, tail []byte, err error) {
 	edge := func(off, n int64, isHead, isTail bool) ([]byte, error) {
-		fireIf := func(cond bool, e driver.EventName) error {
+		fireIf := func(cond bool, e driver.Event) error {
 			if !cond {
 				return nil
 			}

@@ -25,7 +25,7 @@ type ram struct {
 	lim    driver.Limits
 	noZero bool
 	log    []string
-	hold   func(ctx context.Context, e driver.EventName) error
+	hold   func(ctx context.Context, e driver.Event) error
 }
 
 func (r *ram) Info() Info {
@@ -106,9 +106,9 @@ func (r *ram) Flush(context.Context) error {
 	return nil
 }
 
-func (r *ram) OnEvent(ctx context.Context, e driver.EventName) error {
+func (r *ram) OnEvent(ctx context.Context, e driver.Event) error {
 	r.mu.Lock()
-	r.log = append(r.log, string(e))
+	r.log = append(r.log, e.String())
 	hold := r.hold
 	r.mu.Unlock()
 	if hold == nil {
@@ -355,7 +355,7 @@ func TestGuardSerialises(t *testing.T) {
 		waiters wait.Waiters
 		held    bool
 	}
-	r.hold = func(ctx context.Context, e driver.EventName) error {
+	r.hold = func(ctx context.Context, e driver.Event) error {
 		if e != driver.EvPwritevRMWAfterHead || gate.held {
 			return nil
 		}
@@ -437,7 +437,7 @@ func TestGuardFlushDuringWrite(t *testing.T) {
 	if err := g.WriteVec(t.Context(), Vec{{1}}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	r.hold = func(_ context.Context, e driver.EventName) error {
+	r.hold = func(_ context.Context, e driver.Event) error {
 		if e == driver.EvPwritev {
 			flush()
 		}

@@ -1,6 +1,7 @@
 package blockdev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -83,11 +84,7 @@ func (g *guard) zeroData(ctx context.Context, lim driver.Limits, off, n int64,
 	f Flags,
 ) (flush bool, err error) {
 	align := max(lim.ZeroAlign, requestAlign(lim))
-	most := int64(math.MaxInt64)
-	if lim.MaxZero > 0 {
-		most = lim.MaxZero
-	}
-	most = max(roundDown(most, align), align)
+	most := mostUnits(lim.MaxZero, align)
 	var zeroes []byte
 	for n > 0 {
 		if err := ctx.Err(); err != nil {
@@ -119,6 +116,11 @@ func (g *guard) zeroData(ctx context.Context, lim driver.Limits, off, n int64,
 	return flush, nil
 }
 
+// mostUnits is the longest request of whole units of align, where limit bounds it unless it is 0.
+func mostUnits(limit, align int64) int64 {
+	return max(roundDown(cmp.Or(limit, math.MaxInt64), align), align)
+}
+
 // Discard passes on what the node can take of the range. It is advice: what cannot be discarded
 // stays as it is.
 func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) {
@@ -142,11 +144,7 @@ func (g *guard) Discard(ctx context.Context, off, n int64, f Flags) (err error) 
 	defer g.written.Add(1)
 	req := requestAlign(lim)
 	align := max(lim.DiscardAlign, req)
-	most := int64(math.MaxInt64)
-	if lim.MaxDiscard > 0 {
-		most = lim.MaxDiscard
-	}
-	most = max(roundDown(most, align), align)
+	most := mostUnits(lim.MaxDiscard, align)
 	for n > 0 {
 		if err := ctx.Err(); err != nil {
 			return err

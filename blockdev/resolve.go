@@ -47,24 +47,17 @@ func (t *tree) resolve(s *spec) (*Driver, error) {
 		s.options.Set("driver", drv.Name)
 	}
 	if drv != nil && s.protocol {
-		if err := parseProtocolName(drv, s.options, parse); err != nil {
-			return nil, err
+		if drv.ParseName != nil && parse { // the driver takes it apart
+			s.options.Take("filename")
+			if err := drv.ParseName(s.name, s.options); err != nil {
+				return nil, err
+			}
 		}
 		if name := s.options.String("filename"); name != "" {
 			s.name = name
 		}
 	}
 	return drv, t.askGate(drv, s)
-}
-
-// parseProtocolName lets the driver take its file name apart.
-func parseProtocolName(drv *Driver, o *Options, parse bool) error {
-	if drv.ParseName == nil || !parse {
-		return nil
-	}
-	name, _ := o.Take("filename")
-	text, _ := name.(string)
-	return drv.ParseName(text, o)
 }
 
 // expandJSON turns a json: name into options, which those given win over.

@@ -33,7 +33,7 @@ func (p *breakpoint) run(do onBreakpoint) session.Run {
 		}
 		failed := event.BreakFailed{Action: p.action, Tag: p.tag, Event: p.event, Err: err}
 		if errors.Is(err, syscall.ENOENT) && p.event != "" {
-			failed.Near = args.Near(p.event, eventNames())
+			failed.Near = args.Near(p.event, driver.EventNames())
 		}
 		return event.Fail(failed)
 	}
@@ -54,14 +54,6 @@ func byTag(
 	})
 }
 
-func eventNames() []string {
-	var names []string
-	for _, e := range driver.Events() {
-		names = append(names, string(e))
-	}
-	return names
-}
-
 var breakCommand = session.Command{
 	Name: "break", Needs: session.File,
 	Group: session.GroupFaults,
@@ -77,10 +69,10 @@ var breakCommand = session.Command{
 `,
 	New: func(f *session.Flags) session.Run {
 		p := &breakpoint{action: "set"}
-		f.Word("event", args.Enum("EVENT", eventNames), word(&p.event))
+		f.Word("event", args.Enum("EVENT", driver.EventNames), word(&p.event))
 		p.tagOperand(f)
 		return p.run(func(_ context.Context, _ *session.Session, b driver.Breakpointer) error {
-			return b.Break(driver.EventName(p.event), p.tag)
+			return b.Break(driver.EventNamed(p.event), p.tag)
 		})
 	},
 }

@@ -3,7 +3,7 @@
 // above are written with it.
 //
 // Rules tie actions to events, the named steps that formats and the generic layer report (see
-// blockdev.EventName). When an event occurs, the rules for it whose state fits become active: an
+// driver.Event). When an event occurs, the rules for it whose state fits become active: an
 // inject-error rule then fails the requests of its kind, at its sector, until another event
 // activates others; a set-state rule changes the state that rules ask for, so that a sequence of
 // events can be told apart. Rules come from options and from a file of sections:
@@ -252,7 +252,7 @@ func (f *filter) Flush(ctx context.Context) error {
 }
 
 // OnEvent activates the rules for e, and holds the request at the breakpoints set there.
-func (f *filter) OnEvent(ctx context.Context, e driver.EventName) error {
+func (f *filter) OnEvent(ctx context.Context, e driver.Event) error {
 	f.rules.reach(e)
 	return f.breakpoints.reach(ctx, e)
 }

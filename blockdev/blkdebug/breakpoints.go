@@ -19,9 +19,9 @@ type breakpoints struct {
 	notify func(driver.Notice)
 
 	mu       sync.Mutex
-	tags     map[driver.EventName][]string // breakpoints that wait for a request, the newest first
-	held     []hold                        // the newest first
-	arrivals wait.Waiters                  // those who wait for a request to be held
+	tags     map[driver.Event][]string // breakpoints that wait for a request, the newest first
+	held     []hold                    // the newest first
+	arrivals wait.Waiters              // those who wait for a request to be held
 }
 
 // hold is one reason for a request to stand still.
@@ -38,12 +38,12 @@ type request struct {
 }
 
 func newBreakpoints(notify func(driver.Notice)) breakpoints {
-	return breakpoints{notify: notify, tags: map[driver.EventName][]string{}}
+	return breakpoints{notify: notify, tags: map[driver.Event][]string{}}
 }
 
-// Break sets a breakpoint at e. ENOENT if there is no such event.
-func (b *breakpoints) Break(e driver.EventName, tag string) error {
-	if !slices.Contains(driver.Events(), e) {
+// Break sets a breakpoint at e. ENOENT for no event.
+func (b *breakpoints) Break(e driver.Event, tag string) error {
+	if e == 0 {
 		return syscall.ENOENT
 	}
 	b.mu.Lock()
@@ -54,7 +54,7 @@ func (b *breakpoints) Break(e driver.EventName, tag string) error {
 
 // reach holds the caller at the breakpoints for e, which are spent by that. It returns an error
 // only if ctx ends first.
-func (b *breakpoints) reach(ctx context.Context, e driver.EventName) error {
+func (b *breakpoints) reach(ctx context.Context, e driver.Event) error {
 	b.mu.Lock()
 	tags := b.tags[e]
 	delete(b.tags, e)

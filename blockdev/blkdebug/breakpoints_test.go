@@ -48,7 +48,7 @@ func (s *stage) record(what string) {
 }
 
 // start lets a request called name reach e, and returns when it has passed or stands still.
-func (s *stage) start(ctx context.Context, name string, e driver.EventName) {
+func (s *stage) start(ctx context.Context, name string, e driver.Event) {
 	s.t.Helper()
 	s.meter.Add(1)
 	s.requests.Go(func() {
@@ -90,7 +90,7 @@ func (s *stage) expect(want ...string) {
 
 func TestBreakAndResume(t *testing.T) {
 	s := newStage(t)
-	s.must(s.b.Break("no_such_event", "A"), syscall.ENOENT)
+	s.must(s.b.Break(driver.EventNamed("no_such_event"), "A"), syscall.ENOENT)
 	s.must(s.b.Break(driver.EvPwritev, "A"), 0)
 	s.must(s.b.Resume("A"), syscall.ENOENT)
 	s.start(s.ctx, "other", driver.EvPwritevDone)

@@ -96,7 +96,7 @@ var groups = [...]*group{
 
 // trigger says when a rule applies.
 type trigger struct {
-	event driver.EventName
+	event driver.Event
 	state int64 // 0 fits every state
 }
 
@@ -132,8 +132,8 @@ type transition struct {
 // rules are all rules, each list in the order in which they were given, and the state they work in.
 type rules struct {
 	mu          sync.Mutex
-	injections  map[driver.EventName][]*injection
-	transitions map[driver.EventName][]transition
+	injections  map[driver.Event][]*injection
+	transitions map[driver.Event][]transition
 	state       int64
 	active      []*injection
 }
@@ -171,8 +171,8 @@ func readRules(c *config) (*rules, error) {
 		found[i] = append(found[i], more...)
 	}
 	r := &rules{
-		injections:  map[driver.EventName][]*injection{},
-		transitions: map[driver.EventName][]transition{},
+		injections:  map[driver.Event][]*injection{},
+		transitions: map[driver.Event][]transition{},
 		state:       1,
 	}
 	for i := range groups {
@@ -237,8 +237,8 @@ func (r *rules) addRule(one rule) error {
 	if name == nil {
 		return driver.Refuse("Missing event name for rule")
 	}
-	t := trigger{driver.EventName(*name), state}
-	if !slices.Contains(driver.Events(), t.event) {
+	t := trigger{driver.EventNamed(*name), state}
+	if t.event == 0 {
 		return unknownValue(*name)
 	}
 	return one.add(r, t)
@@ -270,7 +270,7 @@ func (s *setState) add(r *rules, t trigger) error {
 
 // reach activates the injections for e in place of those that are active, if there are any, and
 // changes the state. Of several transitions that fit, the first counts.
-func (r *rules) reach(e driver.EventName) {
+func (r *rules) reach(e driver.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fresh := false

@@ -97,7 +97,7 @@ func perform(t *testing.T, f *filter, what string) string {
 	case "status":
 		_, err = f.Status(ctx, off, n)
 	default:
-		err = f.OnEvent(ctx, driver.EventName(what))
+		err = f.OnEvent(ctx, driver.EventNamed(what))
 	}
 	if err == nil {
 		return ""

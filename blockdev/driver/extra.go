@@ -56,8 +56,8 @@ var ErrBreakSpent error = &Refusal{
 
 // Breakpointer holds requests at debug events.
 type Breakpointer interface {
-	// Break holds the next request that reaches e, under a name. ENOENT if there is no such event.
-	Break(e EventName, tag string) error
+	// Break holds the next request that reaches e, under a name. ENOENT for no event.
+	Break(e Event, tag string) error
 	// RemoveBreak removes the breakpoints called tag and lets go the requests held there. ENOENT if
 	// there was none, which is ErrBreakSpent if requests were let go.
 	RemoveBreak(tag string) error

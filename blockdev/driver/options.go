@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -121,11 +120,7 @@ func (o *Options) Sub(prefix string) *Options {
 }
 
 // Merge sets everything that other holds.
-func (o *Options) Merge(other *Options) {
-	for _, p := range other.list {
-		o.put(p)
-	}
-}
+func (o *Options) Merge(other *Options) { o.MergeAs("", other) }
 
 // MergeAs sets everything that other holds, below prefix.
 func (o *Options) MergeAs(prefix string, other *Options) {
@@ -151,7 +146,7 @@ func (o *Options) Keys() []string {
 	for i, p := range o.list {
 		keys[i] = p.key
 	}
-	slices.SortFunc(keys, cmp.Compare)
+	slices.Sort(keys)
 	return keys
 }
 

@@ -31,7 +31,7 @@ func (q *image) WriteVMState(ctx context.Context, v driver.Vec, off int64) error
 	return q.moveVMState(ctx, v, off, driver.EvVMStateSave, q.WriteVec)
 }
 
-func (q *image) moveVMState(ctx context.Context, v driver.Vec, off int64, e driver.EventName,
+func (q *image) moveVMState(ctx context.Context, v driver.Vec, off int64, e driver.Event,
 	move func(context.Context, driver.Vec, int64, driver.Flags) error,
 ) error {
 	at, err := q.vmStateAt(off, v.Len())

@@ -150,7 +150,7 @@ func (i *Image) usable() error {
 }
 
 // Fire tells the driver that watches of a step.
-func (i *Image) Fire(ctx context.Context, e driver.EventName) error {
+func (i *Image) Fire(ctx context.Context, e driver.Event) error {
 	if i.Events == nil {
 		return nil
 	}

@@ -20,9 +20,9 @@ type TablesConfig struct {
 	Sync func(ctx context.Context) error
 	// Limit is how many tables are kept in memory, but for those in use.
 	Limit int
-	// Load and Store are the events that are raised at File before a table is read or written; ""
+	// Load and Store are the events that are raised at File before a table is read or written; 0
 	// for none.
-	Load, Store driver.EventName
+	Load, Store driver.Event
 	// Guard refuses to write n bytes at off where no table of this kind may be; nil lets everything
 	// pass.
 	Guard func(ctx context.Context, off, n int64) error
@@ -95,7 +95,7 @@ func (c *Tables) Get(ctx context.Context, off int64) (*Table, error) {
 	if err != nil || t.Data != nil {
 		return t, err
 	}
-	if c.Load != "" {
+	if c.Load != 0 {
 		err = driver.Fire(ctx, c.File, c.Load)
 	}
 	if err == nil {
@@ -294,7 +294,7 @@ func (c *Tables) write(ctx context.Context, t *Table) error {
 			return err
 		}
 	}
-	if c.Store != "" {
+	if c.Store != 0 {
 		if err := driver.Fire(ctx, c.File, c.Store); err != nil {
 			return err
 		}
