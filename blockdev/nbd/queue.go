@@ -3,6 +3,7 @@ package nbd
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/internal/arena"
@@ -81,9 +82,6 @@ func (q *queue) Stage(slot int, op uint8, off, n int64, flags uint32) {
 		s.r.Command = nbdwire.CmdTrim
 	case driver.OpFlush:
 		s.r.Command, s.r.Offset, s.r.Length = nbdwire.CmdFlush, 0, 0
-	}
-	if op == driver.OpWrite || op == driver.OpZero || op == driver.OpDiscard {
-		q.device.known.forget(off, n)
 	}
 	q.staged = append(q.staged, slot)
 }
@@ -261,7 +259,12 @@ func (q *queue) Reap(least int, done []int) (int, error) {
 	q.done = q.done[:copy(q.done, q.done[m:])]
 	c.mu.Unlock()
 	for _, slot := range done[n : n+m] {
-		q.again(q.slots[slot].r)
+		r := q.slots[slot].r
+		q.again(r)
+		switch r.Command {
+		case nbdwire.CmdWrite, nbdwire.CmdWriteZeroes, nbdwire.CmdTrim:
+			q.device.forget(int64(r.Offset), int64(r.Length))
+		}
 	}
 	return n + m, nil
 }
@@ -287,7 +290,9 @@ func (q *queue) abandon(err error) {
 		if r := s.r; r.inFlight {
 			r.queue = nil
 			q.conn.abandon(r)
-			s.r = &request{waiter: q.waiter, queue: q, queued: i, err: err, done: true}
+			s.r = &request{
+				Request: r.Request, waiter: q.waiter, queue: q, queued: i, err: err, done: true,
+			}
 			q.done = append(q.done, i)
 		}
 	}
@@ -308,6 +313,7 @@ func (q *queue) Close() error {
 		q.drain()
 	}
 	q.unwatch()
+	q.device.forget(0, math.MaxInt64) // what was not reaped may have been done
 	q.device.unclaim(q.link)
 	q.memory.Free()
 	return nil
