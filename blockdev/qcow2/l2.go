@@ -153,6 +153,15 @@ func (q *image) slotOf(off int64) int64 {
 	return off >> q.clusterBits & (q.l2.Unit/q.entrySize - 1)
 }
 
+// tableAt is where the L2 table of an L1 entry, which has an index, is; 0 if there is none.
+func (q *image) tableAt(ctx context.Context, entry uint64, index int64) (int64, error) {
+	at := int64(entry & offsetMask)
+	if q.within(at) != 0 {
+		return 0, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(at), hex(index))
+	}
+	return at, nil
+}
+
 // openSlice loads the part for off of the L2 table at tableAt.
 func (q *image) openSlice(ctx context.Context, off, tableAt int64) (slice, error) {
 	start := q.l2Index(off) * q.entrySize &^ (q.l2.Unit - 1)
@@ -179,13 +188,9 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 	if l1 >= int64(len(q.l1)) {
 		return m, nil
 	}
-	tableAt := int64(q.l1[l1] & offsetMask)
-	if tableAt == 0 {
-		return m, nil
-	}
-	if q.within(tableAt) != 0 {
-		return m, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(tableAt),
-			hex(l1))
+	tableAt, err := q.tableAt(ctx, q.l1[l1], l1)
+	if err != nil || tableAt == 0 {
+		return m, err
 	}
 	s, err := q.openSlice(ctx, off, tableAt)
 	if err != nil {
@@ -272,10 +277,9 @@ func (q *image) writable(ctx context.Context, off int64) (slice, int64, error) {
 			return slice{}, 0, err
 		}
 	}
-	at := int64(q.l1[l1] & offsetMask)
-	if q.within(at) != 0 {
-		return slice{}, 0, q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(at),
-			hex(l1))
+	at, err := q.tableAt(ctx, q.l1[l1], l1)
+	if err != nil {
+		return slice{}, 0, err
 	}
 	if at == 0 || q.l1[l1]&flagCopied == 0 {
 		if err := q.newL2(ctx, l1); err != nil {

@@ -26,14 +26,14 @@ func (q *image) eachReference(
 	ctx context.Context, l1 []uint64, visit func(slice), do func(format.Span) error,
 ) error {
 	for i, w := range l1 {
-		at := int64(w & offsetMask)
+		at, err := q.tableAt(ctx, w, int64(i))
+		if err != nil {
+			return err
+		}
 		if at == 0 {
 			continue
 		}
-		if q.within(at) != 0 {
-			return q.corrupt(ctx, "L2 table offset %s unaligned (L1 index: %s)", hex(at), hex(i))
-		}
-		err := q.eachPart(ctx, at, func(s slice) error {
+		err = q.eachPart(ctx, at, func(s slice) error {
 			if visit != nil {
 				visit(s)
 			}

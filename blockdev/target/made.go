@@ -53,24 +53,17 @@ func create(name string, perm uint32) error {
 // successor makes a file that takes the place of f, with its owner and permissions. f then only
 // keeps the locks.
 func (f *File) successor() (*File, error) {
-	p, err := Find(descriptorPath(int(f.Fd())))
+	p, path, err := f.replaceable()
 	if err != nil {
 		return nil, err
 	}
-	m := &made{path: p.place(), over: p, durable: true}
-	if m.path == "" {
-		p.Close()
-		return nil, unix.EMLINK
-	}
-	next, err := makeFile(m, 0o600)
-	if err == nil {
-		if err = inherit(next.File, &p.Stat); err != nil {
-			_ = next.end()
-		}
-	}
+	next, err := makeFile(&made{path: path, over: p, durable: true}, 0o600)
 	if err != nil {
 		p.Close()
 		return nil, err
+	}
+	if err := inherit(next.File, &p.Stat); err != nil {
+		return nil, errors.Join(err, next.end()) // which closes p
 	}
 	next.old, next.released = f.File, f.released
 	return next, nil

@@ -36,7 +36,7 @@ func Rename(from, to string, r Rule) error {
 
 // succeed has a file take the place of another one, with its owner and permissions.
 func (m *made) succeed(f *os.File, old *File) error {
-	p, err := old.replaceable()
+	p, _, err := old.replaceable()
 	if err != nil {
 		return err
 	}
@@ -57,22 +57,24 @@ func CheckRename(to string, r Rule) error {
 	case err != nil:
 		return pathError(to, err)
 	}
-	p, err := old.replaceable()
+	p, _, err := old.replaceable()
 	if err == nil {
 		p.Close()
 	}
 	return errors.Join(pathError(to, err), old.end())
 }
 
-// replaceable is the file as it stands under its only name.
-func (f *File) replaceable() (*Pin, error) {
+// replaceable is the file as it stands under its only name, which is path.
+func (f *File) replaceable() (p *Pin, path string, err error) {
 	if !f.Regular {
-		return nil, unix.EEXIST
+		return nil, "", unix.EEXIST
 	}
-	p, err := Find(descriptorPath(int(f.Fd())))
-	if err == nil && p.place() == "" {
+	if p, err = Find(descriptorPath(int(f.Fd()))); err != nil {
+		return nil, "", err
+	}
+	if path = p.place(); path == "" {
 		p.Close()
-		return nil, unix.EMLINK
+		return nil, "", unix.EMLINK
 	}
-	return p, err
+	return p, path, nil
 }

@@ -74,20 +74,20 @@ func ReadInput(ctx context.Context, name string, limit int) ([]byte, error) {
 // InputOf is what f reads as an Input of its own, such as the pipe of the standard input. Where it
 // cannot be opened again it is f itself, and then Read waits as long as it takes.
 func InputOf(ctx context.Context, f *os.File) *Input {
-	name := descriptorPath(int(f.Fd()))
-	p, err := Find(name)
-	if err != nil {
-		return &Input{f, func() bool { return false }}
-	}
-	defer p.Close()
-	if p.Kind() == unix.S_IFIFO {
-		if fd, err := p.Open(unix.O_RDONLY | unix.O_NONBLOCK); err == nil {
-			in, stop := interruptible(ctx, p, fd, f.Name())
-			return &Input{in, stop}
+	if p, err := Find(descriptorPath(int(f.Fd()))); err == nil {
+		defer p.Close()
+		if p.Kind() == unix.S_IFIFO {
+			if fd, err := p.Open(unix.O_RDONLY | unix.O_NONBLOCK); err == nil {
+				in, stop := interruptible(ctx, p, fd, f.Name())
+				return &Input{in, stop}
+			}
 		}
 	}
-	return &Input{f, func() bool { return false }}
+	return &Input{f, unwatched}
 }
+
+// unwatched ends the watch over a context where there is none.
+func unwatched() bool { return false }
 
 // Close closes the file.
 func (i *Input) Close() error {
@@ -101,7 +101,7 @@ func interruptible(
 	ctx context.Context, p *Pin, fd int, name string,
 ) (f *os.File, stop func() bool) {
 	if p.Kind() != unix.S_IFIFO || unix.SetNonblock(fd, true) != nil {
-		return os.NewFile(uintptr(fd), name), func() bool { return false }
+		return os.NewFile(uintptr(fd), name), unwatched
 	}
 	f = os.NewFile(uintptr(fd), name)
 	return f, context.AfterFunc(ctx, func() { _ = f.SetDeadline(time.Unix(1, 0)) })

@@ -240,18 +240,20 @@ func (c *Client) askContexts(opt Option, q MetaRequest, take func(Context) error
 
 // Info asks what an export is like.
 func (c *Client) Info(name string) (Export, error) {
-	return c.info(OptInfo, name, InfoName, InfoDescription, InfoBlockSize)
+	return c.info(OptInfo, name)
 }
 
 // Go begins the transmission with an export.
 func (c *Client) Go(name string) (Export, error) {
-	return c.info(OptGo, name, InfoName, InfoDescription, InfoBlockSize)
+	return c.info(OptGo, name)
 }
 
-func (c *Client) info(opt Option, name string, want ...InfoType) (Export, error) {
+func (c *Client) info(opt Option, name string) (Export, error) {
 	var e Export
 	known := false
-	request := InfoRequest{name, want}.append(nil)
+	request := InfoRequest{
+		name, []InfoType{InfoName, InfoDescription, InfoBlockSize},
+	}.append(nil)
 	err := c.ask(opt, request, func(rep OptionReply, data []byte) error {
 		if rep != RepInfo {
 			return unexpected(opt, rep)

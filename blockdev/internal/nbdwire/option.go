@@ -11,8 +11,8 @@ import (
 // maxOptionReply is the longest data of an answer to an option that a client reads, in bytes.
 const maxOptionReply = 64 << 10
 
-// BlockSizes are what a server says about the lengths of requests, in bytes. All are 0 if it said
-// nothing.
+// BlockSizes are what a server says about the lengths of requests, in bytes, as they are sent. All
+// are 0 if it said nothing.
 type BlockSizes struct {
 	Minimum, Preferred uint32
 	Maximum            uint32 // of payload; 2^32-1 for no limit
@@ -173,9 +173,7 @@ func AppendInfo(b []byte, t InfoType, e Export) []byte {
 	case InfoDescription:
 		b = append(b, e.Description...)
 	case InfoBlockSize:
-		b = binary.BigEndian.AppendUint32(b, e.Blocks.Minimum)
-		b = binary.BigEndian.AppendUint32(b, e.Blocks.Preferred)
-		b = binary.BigEndian.AppendUint32(b, e.Blocks.Maximum)
+		b, _ = binary.Append(b, binary.BigEndian, e.Blocks) // it has a size
 	}
 	return b
 }
@@ -191,11 +189,7 @@ func (e *Export) parseInfo(b []byte) (InfoType, error) {
 	case t == InfoExport && len(b) == 10:
 		e.Size, e.Flags = binary.BigEndian.Uint64(b), ExportFlags(binary.BigEndian.Uint16(b[8:]))
 	case t == InfoBlockSize && len(b) == 12:
-		e.Blocks = BlockSizes{
-			binary.BigEndian.Uint32(b),
-			binary.BigEndian.Uint32(b[4:]),
-			binary.BigEndian.Uint32(b[8:]),
-		}
+		_, _ = binary.Decode(b, binary.BigEndian, &e.Blocks) // b is as long
 		return t, e.Blocks.check()
 	case t == InfoExport || t == InfoBlockSize:
 		return 0, protocolError("Unexpected length %d of server info of type %d", len(b)+2, t)
