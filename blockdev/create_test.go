@@ -415,3 +415,20 @@ func locked(t *testing.T, name, format string) {
 		t.Error(err)
 	}
 }
+
+func TestCreateOverBackingFile(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "base")
+	if err := os.WriteFile(base, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"raw", "luks", "vdi"} {
+		err := blockdev.Create(t.Context(), base+".over", blockdev.CreateConfig{
+			Drivers: drivers.All(), Format: format, Size: 1 << 20, Backing: base,
+			BackingFormat: "raw",
+		})
+		want := "Backing file not supported for file format '" + format + "'"
+		if !errors.As(err, new(*blockdev.CreateOptionError)) || err.Error() != want {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+}

@@ -39,6 +39,9 @@ func (d *image) Info() driver.Info {
 
 // do makes one request and waits for its answer.
 func (d *image) do(op driver.Op, f driver.Flags, v driver.Vec, off, n int64) error {
+	if err := d.admit(op, f, off, n); err != nil {
+		return err
+	}
 	b := C.new_batch(1)
 	if b == nil {
 		return syscall.ENOMEM
@@ -95,23 +98,14 @@ func (d *image) ReadVec(_ context.Context, v driver.Vec, off int64, _ driver.Fla
 }
 
 func (d *image) WriteVec(_ context.Context, v driver.Vec, off int64, _ driver.Flags) error {
-	if err := d.admit(driver.OpWrite, 0, off, v.Len()); err != nil {
-		return err
-	}
 	return d.do(driver.OpWrite, 0, v, off, v.Len())
 }
 
 func (d *image) Zero(_ context.Context, off, n int64, f driver.Flags) error {
-	if err := d.admit(driver.OpZero, f, off, n); err != nil {
-		return err
-	}
 	return d.do(driver.OpZero, f, nil, off, n)
 }
 
 func (d *image) Discard(_ context.Context, off, n int64, _ driver.Flags) error {
-	if err := d.admit(driver.OpDiscard, 0, off, n); err != nil {
-		return err
-	}
 	return d.do(driver.OpDiscard, 0, nil, off, n)
 }
 

@@ -15,10 +15,7 @@ type createConfig struct {
 
 // checkCreate refuses what a VDI image cannot record.
 func checkCreate(c *driver.Creating) error {
-	switch {
-	case c.Backing != "":
-		return driver.Refuse("Backing file not supported for file format 'vdi'")
-	case c.Size > maxSize:
+	if c.Size > maxSize {
 		return errSize(uint64(c.Size))
 	}
 	return nil
