@@ -106,12 +106,11 @@ func (s *Session) Do(ctx context.Context, op func(context.Context) error) error 
 	defer cancel(nil)
 	r := &request{}
 	s.start(ctx, r, op)
-	deliver := func() { s.collect(r) }
-	if !s.waitFor(ctx, deliver, func() bool { return r.over }) {
+	if !s.waitFor(ctx, r, func() bool { return r.over }) {
 		cancel(syscall.EDEADLK)
 		for !r.over {
 			<-s.wake
-			deliver()
+			s.collect(r)
 		}
 	}
 	return r.err
@@ -124,10 +123,10 @@ const mostHeld = 512 << 20
 // if they stand still for ever.
 func (s *Session) Room(ctx context.Context, n int64) error {
 	roomy := func() bool { return s.held == 0 || s.held <= mostHeld-n }
-	if roomy() || s.waitFor(ctx, func() { s.collect(nil) }, roomy) {
+	if roomy() {
 		return nil
 	}
-	if err := context.Cause(ctx); err != nil {
+	if err := s.await(ctx, roomy); err != syscall.EDEADLK {
 		return err
 	}
 	return driver.RefuseAs(syscall.ENOMEM,
@@ -214,7 +213,7 @@ func (s *Session) WaitFor(ctx context.Context, id int64) error {
 
 // await delivers events until over. It fails with EDEADLK if every request stands still for ever.
 func (s *Session) await(ctx context.Context, over func() bool) error {
-	if s.waitFor(ctx, func() { s.collect(nil) }, over) {
+	if s.waitFor(ctx, nil, over) {
 		return nil
 	}
 	if err := context.Cause(ctx); err != nil {
@@ -274,8 +273,9 @@ func (s *Session) alone() bool { return s.flying == 0 && s.holding == 0 }
 // Busy says whether any request is in flight.
 func (s *Session) Busy() bool { return s.flying > 0 }
 
-// waitFor delivers events until over, or gives up when ctx ends or every request stands still.
-func (s *Session) waitFor(ctx context.Context, deliver func(), over func() bool) bool {
+// waitFor delivers events, see collect, until over, or gives up when ctx ends or every request stands
+// still.
+func (s *Session) waitFor(ctx context.Context, until *request, over func() bool) bool {
 	if s.timer == nil {
 		s.timer = time.NewTimer(patience)
 	} else {
@@ -284,7 +284,7 @@ func (s *Session) waitFor(ctx context.Context, deliver func(), over func() bool)
 	defer s.timer.Stop()
 	var still <-chan struct{}
 	for {
-		deliver()
+		s.collect(until)
 		if over() {
 			return true
 		}
@@ -295,7 +295,7 @@ func (s *Session) waitFor(ctx context.Context, deliver func(), over func() bool)
 			still, stop = s.standstill()
 			defer stop()
 		case <-still:
-			deliver()
+			s.collect(until)
 			return over()
 		case <-ctx.Done():
 			return false
