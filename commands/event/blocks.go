@@ -12,19 +12,6 @@ import (
 )
 
 // The events of this file are about blocks that tell whether they are intact, and about load.
-func blockEvents() []Event {
-	return []Event{
-		BlocksWritten{},
-		BadRange{},
-		Verdict{},
-		Damaged{},
-		NothingVerified{},
-		Dumped{},
-		JobNote{},
-		JobNotes{},
-		NotVerified{},
-	}
-}
 
 // Blocks says which blocks a verification job is about. File is the name of the image, where there
 // are several; Job is the section of a job file, "" without one; Type is that of their checksum,

@@ -10,25 +10,6 @@ import (
 
 // The events of this file are about content: what a range holds, how it differs, and bytes as they
 // are.
-func dataEvents() []Event {
-	return []Event{
-		Bytes{},
-		Zero{},
-		NotZero{},
-		Verified{},
-		Shard{},
-		Sum{},
-		SumPart{},
-		Found{},
-		Searched{},
-		NotFound{},
-		Same{},
-		Different{},
-		Lengths{},
-		OtherLength{},
-		MapTotals{},
-	}
-}
 
 // DumpStyle is how bytes are shown.
 type DumpStyle string

@@ -2,8 +2,6 @@ package event
 
 import "github.com/blksh/blksh/commands/picture"
 
-func drawingEvents() []Event { return []Event{Drawing{}, Drawn{}} }
-
 // Drawing is a range in cells, each of which says how much of it is of which class.
 type Drawing struct{ *picture.Picture }
 

@@ -1,7 +1,5 @@
 package event
 
-func editEvents() []Event { return []Event{Edited{}} }
-
 // Edited says what a person has changed in the editor.
 type Edited struct {
 	Bytes   int    `json:"bytes" unit:"bytes" doc:"that were written"`

@@ -26,7 +26,7 @@ func TestAll(t *testing.T) {
 	}
 	for name, file := range declared(t) {
 		if !slices.Contains(listed, name) {
-			t.Errorf("the list of events in %s wants a word for %s, or All one for the list", file, name)
+			t.Errorf("All wants a word for %s of %s", name, file)
 		}
 	}
 }

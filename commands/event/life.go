@@ -9,25 +9,6 @@ import (
 )
 
 // The events of this file are about images as a whole: how they are made from others, and changed.
-func lifeEvents() []Event {
-	return []Event{
-		Copied{},
-		Unfinished{},
-		Flushed{},
-		Reopened{},
-		Closed{},
-		Measured{},
-		Resized{},
-		Committed{},
-		Uncommitted{},
-		Rebased{},
-		BitmapListed{},
-		BitmapChanged{},
-		DirtyRun{},
-		DirtyTotals{},
-		Amended{},
-	}
-}
 
 // Copied says that an image was copied: all of the range is durable in the other image.
 type Copied struct {

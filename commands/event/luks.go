@@ -6,8 +6,6 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-func keyEvents() []Event { return []Event{KeySlots{}, KeyChanged{}} }
-
 // KeySlot is a place for the key of an encrypted image.
 type KeySlot struct {
 	Number     int    `json:"slot" doc:"its number"`

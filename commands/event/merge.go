@@ -3,9 +3,6 @@ package event
 import "github.com/blksh/blksh/verify"
 
 // The events of this file are about what shards did together.
-func mergeEvents() []Event {
-	return []Event{Merged{}, MergeFailed{}, MergeIdle{}, NothingMerged{}}
-}
 
 // Merged is what became of a run that several shards made. It is a MergeFailed unless all was done
 // and all is right.

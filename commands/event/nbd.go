@@ -1,7 +1,6 @@
 package event
 
 // The events of this file are about disks that are served to others, and servers of others.
-func serverEvents() []Event { return []Event{Serving{}, Client{}, Export{}} }
 
 // Serving says where an image is served from now on.
 type Serving struct {

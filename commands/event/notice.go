@@ -7,9 +7,6 @@ import (
 )
 
 // The events of this file are what layers of the block stack report by themselves.
-func noticeEvents() []Event {
-	return []Event{Suspended{}, Resumed{}, Warning{}, BitmapsRetired{}, ImageCutShort{}}
-}
 
 // Suspended says that a request stopped at a breakpoint.
 type Suspended struct {

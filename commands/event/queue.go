@@ -8,7 +8,6 @@ import (
 )
 
 // The events of this file are about requests in the background.
-func queueEvents() []Event { return []Event{Queued{}, Canceled{}, NoRequest{}} }
 
 // Queued is a request in the background, with its number.
 type Queued struct {

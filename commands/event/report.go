@@ -1,7 +1,5 @@
 package event
 
-func reportEvents() []Event { return []Event{Reported{}} }
-
 // Reported says that a page about what the command did was written.
 type Reported struct {
 	Name string `json:"name" type:"path" doc:"the page"`

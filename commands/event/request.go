@@ -12,26 +12,6 @@ import (
 )
 
 // The events of this file are what requests bring.
-func requestEvents() []Event {
-	return []Event{
-		Transfer{},
-		Dump{},
-		Mismatch{},
-		Failed{},
-		Injected{},
-		Alloc{},
-		MapHead{},
-		MapRun{},
-		MapCut{},
-		MapEmpty{},
-		Length{},
-		Info{},
-		Zone{},
-		Appended{},
-		BreakFailed{},
-		Abandoned{},
-	}
-}
 
 // Verb is what a transfer did.
 type Verb string

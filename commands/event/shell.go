@@ -9,31 +9,6 @@ import (
 )
 
 // The events of this file are about the shell itself: what is open in it, and how it ends.
-func shellEvents() []Event {
-	return []Event{
-		Opened{},
-		NothingOpen{},
-		Listed{},
-		NoImage{},
-		DeviceBusy{},
-		NotAgreed{},
-		NotConfirmed{},
-		Interrupted{},
-		InputIgnored{},
-		CloseFailed{},
-		Unexpected{},
-		OtherStatus{},
-		Seed{},
-		Timed{},
-		ScriptFailed{},
-		Created{},
-		Checked{},
-		Version{},
-		Capabilities{},
-		Done{},
-		Exit{},
-	}
-}
 
 // Image is an image that is open, or was just opened. Name is "" where there can be only one, Path
 // if options say everything.

@@ -2,8 +2,6 @@ package event
 
 import "github.com/blksh/blksh/commands/ondisk"
 
-func structureEvents() []Event { return []Event{Shown{}, NothingShown{}} }
-
 // Shown is a structure on a disk, decoded.
 type Shown struct {
 	Structure string

@@ -7,8 +7,6 @@ import (
 	"github.com/blksh/blksh/commands/units"
 )
 
-func snapshotEvents() []Event { return []Event{Snapshots{}, SnapshotChanged{}} }
-
 // Snapshot is a snapshot inside an image.
 type Snapshot struct {
 	ID          string `json:"id" doc:"its id, which no other has"`

@@ -8,7 +8,6 @@ import (
 )
 
 // The events of this file are about how fast a device is.
-func speedEvents() []Event { return []Event{Load{}, LoadSpread{}, Performance{}} }
 
 // Load is what a device did under load. User and System are the time that the processors worked for
 // this program.

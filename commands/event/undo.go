@@ -2,8 +2,6 @@ package event
 
 import "github.com/blksh/blksh/blockdev/undo"
 
-func undoEvents() []Event { return []Event{Undone{}, ForeignChanges{}} }
-
 // Undone says that a disk has again what it had before the changes that a log knows. With Checked
 // it only could have.
 type Undone struct {

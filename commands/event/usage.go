@@ -8,31 +8,6 @@ import (
 )
 
 // The events of this file are complaints about what was typed, and help.
-func usageEvents() []Event {
-	return []Event{
-		UnknownCommand{},
-		NoFile{},
-		FileOpen{},
-		BadCount{},
-		Synopsis{},
-		Usage{},
-		BadOption{},
-		BadNumber{},
-		BadValue{},
-		HexSuffix{},
-		ShortOption{},
-		Conflict{},
-		Unaligned{},
-		TooLong{},
-		VecTooLong{},
-		OpenFailed{},
-		Report{},
-		FileError{},
-		HelpList{},
-		HelpBody{},
-		HelpUnknown{},
-	}
-}
 
 // UnknownCommand is a first word that names no command. Near are the names that may be meant.
 type UnknownCommand struct {

@@ -7,7 +7,6 @@ import (
 )
 
 // The events of this file show what servers answer to requests that were made by hand.
-func wireEvents() []Event { return []Event{WireReply{}, WireDone{}, WireUnexpected{}} }
 
 // WireReply is one piece of what a server answered.
 type WireReply struct {
