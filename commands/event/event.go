@@ -38,8 +38,8 @@
 //	doc:"first byte"      what it says; types with a method Values add the values they may have
 //
 // The fields of an embedded struct stand among the others. Where JSON has other fields than the
-// struct, the event is a [Teller]. Each event has its word in [All]. The schema, the encoder and the
-// reference are computed from that, see package print; tests tell what is missing.
+// struct, the event is a [Teller]. Each event has its word in [All]. The schema, the encoder and
+// the reference are computed from that, see package print; tests tell what is missing.
 //
 // What one sentence of text tells in our own dialect, it tells itself, and is [Worded]:
 //

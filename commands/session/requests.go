@@ -273,8 +273,8 @@ func (s *Session) alone() bool { return s.flying == 0 && s.holding == 0 }
 // Busy says whether any request is in flight.
 func (s *Session) Busy() bool { return s.flying > 0 }
 
-// waitFor delivers events, see collect, until over, or gives up when ctx ends or every request stands
-// still.
+// waitFor delivers events, see collect, until over, or gives up when ctx ends or every request
+// stands still.
 func (s *Session) waitFor(ctx context.Context, until *request, over func() bool) bool {
 	if s.timer == nil {
 		s.timer = time.NewTimer(patience)
