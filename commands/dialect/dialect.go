@@ -73,15 +73,6 @@ func Names() []string {
 	return names
 }
 
-// All is every dialect, in the order of Names.
-func All() []Dialect {
-	var all []Dialect
-	for _, d := range dialects() {
-		all = append(all, d.dialect())
-	}
-	return all
-}
-
 // Find is the dialect of that name.
 func Find(name string) (Dialect, bool) {
 	for _, d := range dialects() {
