@@ -13,19 +13,6 @@ import (
 	"github.com/blksh/blksh/commands/print"
 )
 
-// TestTables builds the table of every dialect and has it check itself.
-func TestTables(t *testing.T) {
-	for _, name := range Names() {
-		d, _ := Find(name)
-		t.Run(d.Name, func(t *testing.T) {
-			table := d.Table()
-			if err := table.Check(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
 // TestAllowLists looks for what older versions did not have.
 func TestAllowLists(t *testing.T) {
 	for _, test := range []struct{ dialect, has, lacks string }{

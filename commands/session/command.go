@@ -16,10 +16,7 @@
 package session
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -213,72 +210,6 @@ func (t *Table) names() []string {
 		}
 	}
 	return names
-}
-
-// Check refuses what contradicts itself: commands that are not sorted, two of one name, a command
-// without help, a spec that names what is not there. Tests call it.
-func (t *Table) Check() error {
-	if err := t.checkNames(); err != nil {
-		return err
-	}
-	for _, row := range t.Rows() {
-		if row.Name == "" || row.New == nil {
-			return fmt.Errorf("command %q: name or New is missing", row.Name)
-		}
-		if row.Group.Title() == "" {
-			return fmt.Errorf("command %s: its group is missing, such as GroupData", row.Name)
-		}
-		if err := row.checkHelp(); err != nil {
-			return fmt.Errorf("command %s: %w", row.Name, err)
-		}
-		if err := row.checkSpec(t); err != nil {
-			return fmt.Errorf("command %s: %w", row.Name, err)
-		}
-	}
-	return nil
-}
-
-func (t *Table) checkNames() error {
-	names := t.names()
-	slices.Sort(names)
-	if once := slices.Compact(slices.Clone(names)); len(once) < len(names) {
-		return fmt.Errorf("two commands have one name among %s", strings.Join(names, ", "))
-	}
-	if !slices.IsSortedFunc(t.commands,
-		func(a, b *Command) int { return cmp.Compare(a.Name, b.Name) }) {
-		return errors.New("commands are not sorted by name")
-	}
-	for s := t.specs; s != nil; s = s.Newer {
-		for _, spec := range s.Specs {
-			if !slices.ContainsFunc(t.commands,
-				func(c *Command) bool { return c.Name == spec.Name }) {
-				return fmt.Errorf("there is no command %s for a spec", spec.Name)
-			}
-		}
-	}
-	return nil
-}
-
-func (r *Row) checkSpec(t *Table) error {
-	f := &Flags{command: r.Name, policy: &Policy{}}
-	r.declare(f)
-	if err := f.checkDeclarations(); err != nil || r.spec == nil {
-		return err
-	}
-	for _, c := range r.spec.Letters {
-		if c != ':' && f.option(byte(c)) == nil {
-			return fmt.Errorf("there is no flag -%c", c)
-		}
-	}
-	for _, name := range strings.Fields(r.spec.Checks) {
-		if f.step(name) < 0 && !f.offersEach(name) {
-			return fmt.Errorf("there is no operand or check called %s", name)
-		}
-	}
-	if of := r.spec.UsageOf; of != "" && t.Find(of) == nil {
-		return fmt.Errorf("there is no command %s", of)
-	}
-	return nil
 }
 
 // usageRow is the command whose synopsis is shown for r.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/blksh/blksh/commands/args"
 )
@@ -211,22 +210,3 @@ func (s *Spec) allows(words []string) bool {
 
 // widestHelp is how long a line of Long may be, in characters.
 const widestHelp = 80
-
-// checkHelp looks at what is written for people.
-func (r *Row) checkHelp() error {
-	if r.Short == "" || !strings.HasPrefix(r.Long, " Example") || !strings.HasSuffix(r.Long, "\n") {
-		return fmt.Errorf("the short help, an example or the last newline is missing")
-	}
-	for line := range strings.Lines(r.Text()) {
-		switch {
-		case line != "\n" && line[0] != ' ':
-			return fmt.Errorf("the help line %q does not begin with a blank", line)
-		case utf8.RuneCountInString(line) > widestHelp+1:
-			return fmt.Errorf("the help line %q is longer than %d", line, widestHelp)
-		case strings.HasPrefix(line, " -"):
-			return fmt.Errorf(
-				"the help line %q is about a flag; those are listed as they are declared", line)
-		}
-	}
-	return nil
-}
