@@ -48,12 +48,6 @@ type named struct {
 	make func() Dialect
 }
 
-func (n named) dialect() Dialect {
-	d := n.make()
-	d.Name = n.name
-	return d
-}
-
 // dialects are all of them, the native one first.
 func dialects() []named {
 	return []named{
@@ -75,9 +69,11 @@ func Names() []string {
 
 // Find is the dialect of that name.
 func Find(name string) (Dialect, bool) {
-	for _, d := range dialects() {
-		if d.name == name {
-			return d.dialect(), true
+	for _, n := range dialects() {
+		if n.name == name {
+			d := n.make()
+			d.Name = name
+			return d, true
 		}
 	}
 	return Dialect{}, false

@@ -62,7 +62,7 @@ func (r *Row) checkSpec(t *Table) error {
 		return err
 	}
 	for _, c := range r.spec.Letters {
-		if c != ':' && f.option(byte(c)) == nil {
+		if c != ':' && f.lookup(byte(c), "") == nil {
 			return fmt.Errorf("there is no flag -%c", c)
 		}
 	}

@@ -590,8 +590,6 @@ func (f *Flags) lookup(letter byte, long string) *option {
 	return nil
 }
 
-func (f *Flags) option(letter byte) *option { return f.lookup(letter, "") }
-
 // step finds a step by its name, -1 if there is none.
 func (f *Flags) step(name string) int {
 	return slices.IndexFunc(f.steps, func(s step) bool { return s.name == name })

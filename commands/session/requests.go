@@ -270,9 +270,6 @@ func (s *Session) Await(ready <-chan struct{}) {
 // alone says that a request would have nothing to wait for but the system.
 func (s *Session) alone() bool { return s.flying == 0 && s.holding == 0 }
 
-// Busy says whether any request is in flight.
-func (s *Session) Busy() bool { return s.flying > 0 }
-
 // waitFor delivers events, see collect, until over, or gives up when ctx ends or every request
 // stands still.
 func (s *Session) waitFor(ctx context.Context, until *request, over func() bool) bool {
