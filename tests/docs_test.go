@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/blksh/blksh/commands/manual"
+	"github.com/blksh/blksh/tests/manual"
 )
 
 var updateFlag = flag.Bool("update", false, "write the documentation that is computed")

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/blksh/blksh/blockdev/blockdevtest"
-	"github.com/blksh/blksh/commands/manual"
 	"github.com/blksh/blksh/commands/print"
+	"github.com/blksh/blksh/tests/manual"
 )
 
 // TestHelpList wants help without a word to name every command and every topic, and the dialects of

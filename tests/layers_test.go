@@ -28,7 +28,6 @@ var layers = []layer{
 	{"commands/dialect", []string{"commands", "commands/colour", "commands/session", "commands/print", "commands/event", "commands/args", "commands/units", "blockdev", "blockdev/driver", "verify"}},
 	{"commands", []string{"commands/session", "commands/hexedit", "commands/colour", "commands/picture", "commands/stream", "commands/copier", "commands/load", "commands/merge", "commands/event", "commands/args", "commands/units", "blockdev", "blockdev/driver", "blockdev/nbd", "blockdev/nbdserver", "blockdev/target", "blockdev/undo", "verify", "verify/fio", "verify/job", "verify/merkle", "verify/latency", "commands/ondisk"}},
 	{"commands/session", []string{"commands/event", "commands/args", "commands/units", "blockdev", "blockdev/driver", "blockdev/inuse", "blockdev/target", "blockdev/undo", "blockdev/wait", "verify"}},
-	{"commands/manual", []string{"commands/dialect", "commands/session", "commands/topics", "commands/args", "blockdev", "blockdev/driver", "blockdev/drivers"}},
 	{"commands/topics", []string{"commands/session"}},
 	{"commands/report", []string{"commands/session", "commands/print", "commands/event", "verify/latency", "commands/units"}},
 	{"commands/print", []string{"commands/event", "commands/args", "commands/units", "commands/colour", "commands/picture", "blockdev", "blockdev/driver", "verify", "verify/fio", "verify/job"}},
@@ -60,6 +59,7 @@ var layers = []layer{
 	{"blockdev/file", []string{"blockdev/driver", "blockdev/internal/...", "blockdev/target"}},
 	{"blockdev/*", []string{"blockdev/driver", "blockdev/wait", "blockdev/internal/..."}},
 	{"tests/bench", nil},
+	{"tests/manual", []string{"commands/dialect", "commands/session", "commands/topics", "commands/args", "blockdev", "blockdev/driver", "blockdev/drivers"}},
 }
 
 // TestLayers holds every import of the house against the table. A permission that nobody uses is
