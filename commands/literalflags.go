@@ -26,12 +26,7 @@ func (c *content) flags(f *session.Flags, what string) {
 		return nil
 	})
 	f.Flag(0, "base64", args.Text("BYTES"), what+" bytes, written in base64",
-		func(word string) (err error) {
-			if c.bytes, err = fromBase64(word); err != nil {
-				return event.BadValuef("--base64: %v", err)
-			}
-			return nil
-		})
+		session.ReadValue(&c.bytes, fromBase64))
 }
 
 // fromBase64 reads bytes in the alphabet of RFC 4648 or in that for URLs, with or without the '='
@@ -41,9 +36,9 @@ func fromBase64(word string) ([]byte, error) {
 	bytes, err := base64.RawStdEncoding.DecodeString(plain)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%q is no base64, as in aGVsbG8=", word)
+		return nil, fmt.Errorf("--base64: %q is no base64, as in aGVsbG8=", word)
 	case len(bytes) == 0:
-		return nil, errors.New("no bytes")
+		return nil, errors.New("--base64: no bytes")
 	}
 	return bytes, nil
 }

@@ -166,8 +166,10 @@ func (InputIgnored) Kind() Kind {
 
 // CloseFailed says that an image could not be closed properly.
 type CloseFailed struct {
-	Image
-	Err error
+	Name     string `json:"name,omitempty" doc:"of the image in the shell"`
+	Path     string `json:"path,omitempty" type:"path" doc:"of the image, as it was given"`
+	ReadOnly bool   `json:"-"`
+	Err      error  `json:"-" type:"cause"`
 }
 
 // Kind of the event.
@@ -183,15 +185,6 @@ func (CloseFailed) Class() Class { return ClassIO }
 
 // Cause is the error.
 func (c CloseFailed) Cause() error { return c.Err }
-
-type closeFailed struct {
-	Name string `json:"name,omitempty" doc:"of the image in the shell"`
-	Path string `json:"path,omitempty" type:"path" doc:"of the image, as it was given"`
-	Err  error  `json:"-" type:"cause"`
-}
-
-// Told names the image and does not describe it.
-func (c CloseFailed) Told() any { return closeFailed{c.Name, c.Path, c.Err} }
 
 // Unexpected says that a command succeeded that had to fail.
 type Unexpected struct{ dataFailure }

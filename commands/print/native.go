@@ -1,6 +1,7 @@
 package print
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -250,12 +251,7 @@ func accessWords(readOnly bool) string {
 }
 
 // nameOf is what an image is called where there is a word for it only.
-func nameOf(im event.Image) string {
-	if im.Path == "" {
-		return im.Name
-	}
-	return im.Path
-}
+func nameOf(im event.Image) string { return cmp.Or(im.Path, im.Name) }
 
 func (n *Native) opened(e event.Opened) {
 	n.say("%s: %s, %s\n", nameOf(e.Image), e.Format, units.Exact(e.Size))

@@ -1,6 +1,7 @@
 package print
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,7 +31,7 @@ func reason(r event.Reason) string {
 		if e.ReadOnly {
 			said = ""
 		}
-		return fmt.Sprintf("close of %s%s: %s", nameOf(e.Image), said, words(e.Err))
+		return fmt.Sprintf("close of %s%s: %s", cmp.Or(e.Path, e.Name), said, words(e.Err))
 	case event.Conflict:
 		return firstLine(e.Message)
 	case event.Damaged:

@@ -378,7 +378,7 @@ func (s *Session) Close(ctx context.Context, im *Image) error {
 
 // shut is Close without a look at the list of images.
 func (s *Session) shut(ctx context.Context, im *Image) error {
-	e := event.CloseFailed{Image: im.Describe()}
+	e := event.CloseFailed{Name: im.Name, Path: im.path, ReadOnly: im.Dev.ReadOnly()}
 	if err := s.Drain(ctx, im); err != nil {
 		s.abandon(im)
 	}
@@ -423,10 +423,7 @@ func (s *Session) openApart(ctx context.Context, o Opening, a *admission, ask bo
 
 // CloseBeside closes what OpenBeside or OpenToCheck opened. The error is as that of Close.
 func (s *Session) CloseBeside(dev *blockdev.Device) error {
-	e := event.CloseFailed{Image: event.Image{
-		Path:     dev.Chain()[0].Filename,
-		ReadOnly: dev.ReadOnly(),
-	}}
+	e := event.CloseFailed{Path: dev.Chain()[0].Filename, ReadOnly: dev.ReadOnly()}
 	e.Err = dev.Close()
 	s.deliverNotices()
 	return s.closing(e)
