@@ -17,6 +17,7 @@
 package copier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -104,9 +105,7 @@ func (c Copy) Run(ctx context.Context) (Result, error) {
 	w.plan = plan
 	for more := true; more && err == nil; {
 		more, err = w.leg(ctx)
-		if unsaved := w.save(ctx); err == nil {
-			err = unsaved
-		}
+		err = cmp.Or(err, w.save(ctx))
 	}
 	w.result.Written = w.written.Load()
 	return w.result, err
@@ -152,10 +151,7 @@ func (w *copying) leg(ctx context.Context) (more bool, err error) {
 		}
 		return nil
 	})
-	if w.err != nil {
-		err = w.err
-	}
-	return !w.ended, err
+	return !w.ended, cmp.Or(w.err, err)
 }
 
 // save flushes what was copied and tells how far that is.

@@ -10,9 +10,11 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"syscall"
 	"time"
@@ -94,12 +96,9 @@ func Run(ctx context.Context, j Job) (result *Result, err error) {
 	defer func() { err = errors.Join(err, q.Close()) }()
 	r := &running{
 		Job: j, queue: q, ctx: ctx, random: rand.NewPCG(j.Seed, 0),
-		blocks: uint64(j.Len / int64(j.Block)), left: j.Requests,
+		blocks: uint64(j.Len / int64(j.Block)), left: cmp.Or(j.Requests, math.MaxInt64),
 		began: make([]time.Duration, j.Depth), staged: make([]int, 0, j.Depth),
 		done: make([]int, j.Depth), result: &Result{},
-	}
-	if j.Requests == 0 {
-		r.left = 1<<63 - 1
 	}
 	if j.Write {
 		for i := range j.Depth {

@@ -45,15 +45,11 @@ func (o *Options) FileCount() int {
 
 // fileName is the name of file i. What a keyword stands for is not looked at again.
 func (o *Options) fileName(i int) string {
-	format := o.FilenameFormat
-	if format == "" {
-		format = usualFormat
-	}
 	return strings.NewReplacer(
 		"$jobname", cmp.Or(o.Section, o.Name), "$jobnum", strconv.Itoa(o.Clone), "$filenum",
 		strconv.Itoa(i),
 		"$clientuid", "local",
-	).Replace(format)
+	).Replace(cmp.Or(o.FilenameFormat, usualFormat))
 }
 
 // On is the job on files that are so long, in bytes: -1 for those that do not
@@ -119,10 +115,7 @@ func (o *Options) setStart(length int64) error {
 	}
 	start += increment * int64(o.Clone)
 	if o.OffsetPercent > 0 || o.OffsetIncrementPercent > 0 {
-		align := o.OffsetAlign
-		if align == 0 {
-			align = int64(o.least())
-		}
+		align := cmp.Or(o.OffsetAlign, int64(o.least()))
 		start = (start + align - 1) / align * align
 	}
 	o.Offset = start

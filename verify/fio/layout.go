@@ -1,6 +1,7 @@
 package fio
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -56,9 +57,7 @@ func NewLayout(o *Options) (*Layout, error) {
 
 // fillIn puts what is meant in place of what was not said.
 func (l *Layout) fillIn(o *Options) {
-	if l.MaxBlock == 0 {
-		l.MaxBlock = l.MinBlock
-	}
+	l.MaxBlock = cmp.Or(l.MaxBlock, l.MinBlock)
 	l.Thread = max(l.Thread, 1)
 	l.Loops = max(l.Loops, 1)
 	l.NrFiles = o.FileCount()
@@ -66,9 +65,7 @@ func (l *Layout) fillIn(o *Options) {
 	if l.Distribution.Kind != "" && l.Distribution.Names == nil {
 		l.Distribution.Names = o.Files()
 	}
-	if l.Extent = l.Part; l.Extent == 0 {
-		l.Extent = l.Size / int64(l.NrFiles)
-	}
+	l.Extent = cmp.Or(l.Part, l.Size/int64(l.NrFiles))
 	if l.length = l.FileLength - l.Offset; l.FileLength == 0 {
 		l.length = l.Extent
 	}
@@ -366,10 +363,7 @@ func (l *Layout) checkHeader() error {
 	if l.Checksum == nil {
 		return nil
 	}
-	least, size := l.BlockLen, l.HeaderSize()
-	if least == 0 {
-		least = l.MinBlock
-	}
+	least, size := cmp.Or(l.BlockLen, l.MinBlock), l.HeaderSize()
 	if least <= size {
 		return fmt.Errorf("blocks of %d bytes have no room for the %d bytes of a %s header", least,
 			size, l.Verify)

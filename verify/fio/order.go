@@ -1,6 +1,9 @@
 package fio
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // A Request is one write of a job.
 type Request struct {
@@ -222,12 +225,7 @@ func (p *Order) exceeds() bool {
 }
 
 // limit is how many bytes the job moves in a loop, if its files have as many.
-func (l *Layout) limit() int64 {
-	if l.IOSize > 0 {
-		return l.IOSize
-	}
-	return l.Size
-}
+func (l *Layout) limit() int64 { return cmp.Or(l.IOSize, l.Size) }
 
 // loopExceeds reports whether the loop has made all that it may, and the next
 // begins. With ioengines that do not queue fio goes on until the files are done.
@@ -342,12 +340,7 @@ func (p *Order) enterZone(f *cursor, way ddir) {
 }
 
 // zoneRange is how much of the file a zone has.
-func (l *Layout) zoneRange() int64 {
-	if l.ZoneRange > 0 {
-		return l.ZoneRange
-	}
-	return l.ZoneSize
-}
+func (l *Layout) zoneRange() int64 { return cmp.Or(l.ZoneRange, l.ZoneSize) }
 
 // position finds where the next request is, from the beginning of the zone; -1
 // if there is none. marks says that its blocks are to be marked as taken.
@@ -512,14 +505,10 @@ type Trimmer struct {
 }
 
 func newTrimmer(l *Layout) Trimmer {
-	t := Trimmer{
+	return Trimmer{
 		limit: (1<<32 - 1) / 100 * uint64(l.TrimPercent), backlog: l.TrimBacklog,
-		batch: l.TrimBatch,
+		batch: cmp.Or(l.TrimBatch, l.TrimBacklog),
 	}
-	if t.batch == 0 {
-		t.batch = t.backlog
-	}
-	return t
 }
 
 // mark draws for the next request. It returns its index among the marked ones from 1, or 0.
