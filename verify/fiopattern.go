@@ -69,7 +69,7 @@ func (l *Literal) stamp(p []byte, in, start int64) {
 	var word [stampLen]byte
 	binary.LittleEndian.PutUint64(word[:], uint64(start))
 	unit := int64(len(l.Unit))
-	for base := in - in%unit - in; base < int64(len(p)); base += unit {
+	for base := -(in % unit); base < int64(len(p)); base += unit {
 		for _, at := range l.Stamps {
 			from := base + int64(at)
 			if from < 0 {
@@ -110,7 +110,7 @@ func (l *Literal) locateStamp(got []byte, off int64) (int64, bool) {
 	period := l.period()
 	in := off % period
 	unit := int64(len(l.Unit))
-	for base := in - in%unit - in; base < int64(len(got)); base += unit {
+	for base := -(in % unit); base < int64(len(got)); base += unit {
 		from := base + int64(l.Stamps[0])
 		if from < 0 || from+stampLen > int64(len(got)) || in+from+stampLen > period {
 			continue

@@ -91,12 +91,11 @@ func (m *Merger) verdict(r *run) (event.Merged, error) {
 		if over != nil && len(v.Overlaps) < mostListed {
 			v.Overlaps = append(v.Overlaps, event.MergeOverlap{K: k, Files: over})
 		}
+		status = max(status, p.status)
 		if !p.done() {
-			status = max(status, p.status)
 			continue
 		}
 		chosen = append(chosen, p)
-		status = max(status, p.status)
 		if err := addTotals(&v.MergeTotals, &p.totals); err != nil {
 			return v, fmt.Errorf("%s: %w", p.file, err)
 		}

@@ -155,10 +155,10 @@ func (s *source) take(line []byte) error {
 	if o.Error {
 		s.note(&o.head)
 	}
-	if len(s.begun) == 0 || s.begun[len(s.begun)-1].line != o.Line {
-		return nil // of another command
+	if n := len(s.begun); n > 0 && s.begun[n-1].line == o.Line { // else it is of another command
+		return s.begun[n-1].take(&o, s.Merger)
 	}
-	return s.begun[len(s.begun)-1].take(&o, s.Merger)
+	return nil
 }
 
 // note takes note of a failure.
