@@ -168,7 +168,7 @@ func (b *bench) ours(r blocksRun) (usage, error) {
 		file = filepath.Join(b.disk, "ours")
 	}
 	u, err := b.program(r.cpus,
-		append(argv, "-c", "truncate "+fmt.Sprint(r.size), "-c", command, b.made(file))...)
+		append(argv, "-c", "truncate --shrink "+fmt.Sprint(r.size), "-c", command, b.made(file))...)
 	var exit *exec.ExitError
 	if r.kind == "null" && r.phase == "verify" && errors.As(err, &exit) && exit.ExitCode() == 1 {
 		err = nil // all was read, but nothing tells whether it is right
