@@ -38,7 +38,7 @@ var serve = session.Command{
  nbdcopy -- [ blksh serve -r a.qcow2 ] a.raw
 
  It serves until Ctrl-C, and then finishes what clients have asked for and
- flushes the images. With --once it ends when the first client has left. An
+ flushes the images. With --once it ends when the last client has left. An
  image is a file, or one that is open by its name; nobody writes to one that is
  read-only. A signal USR1 asks how much has been read and written so far.
 
@@ -86,7 +86,7 @@ func (j *serveJob) flags(f *session.Flags) {
 	f.Flag(0, "export", args.Text("NAME"), "name of the next export", j.addExport)
 	f.Flag(0, "bitmap", args.Text("NAME"),
 		"tell what is dirty in this bitmap, of each image that has it", j.addBitmap)
-	f.Bool(&j.once, 0, "once", "end when the first client has left")
+	f.Bool(&j.once, 0, "once", "end when the last client has left")
 	f.Text(&j.tls, 0, "tls", args.Dir, "encrypt, with the certificates in DIR")
 	f.Words(&j.images, "image", 0)
 }

@@ -102,11 +102,18 @@ func TestHalf(t *testing.T) {
 				if no, err := other.ask(q, nil); no != 0 || err != nil {
 					t.Error(no, err)
 				}
-				if goes { // which ends a server for one client
+				if goes { // both of them, which ends a server for one client
 					_ = w.conn.Close()
-					if n := <-r.left; !errors.Is(n.Err, io.ErrUnexpectedEOF) ||
-						n.Traffic.Requests > 0 {
-						t.Errorf("%+v", n)
+					_ = other.conn.Close()
+					half := 0
+					for range 2 {
+						if n := <-r.left; errors.Is(n.Err, io.ErrUnexpectedEOF) &&
+							n.Traffic.Requests == 0 {
+							half++
+						}
+					}
+					if half != 1 {
+						t.Errorf("%d clients left half a request", half)
 					}
 				} else {
 					r.stop()

@@ -95,6 +95,46 @@ func (w *wire) ask(r nbdwire.Request, data []byte) (syscall.Errno, error) {
 	}
 }
 
+// TestOnceWhole has a server end with its first client, of whose connections one goes on for longer
+// than the other.
+func TestOnceWhole(t *testing.T) {
+	left := make(chan nbdserver.Notice, 2)
+	s := &nbdserver.Server{
+		Exports: []nbdserver.Export{{Disk: open(t, image(t, 1<<20), blockdev.Mode{})}}, Once: true,
+		Notify: func(n nbdserver.Notice) {
+			if n.Left {
+				left <- n
+			}
+		},
+	}
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(context.Background(), l) }()
+	one := dial(t, l.Addr().String(), nbdwire.Structured)
+	other := dial(t, l.Addr().String(), nbdwire.Structured)
+	write := nbdwire.Request{Command: nbdwire.CmdWrite, Length: 512}
+	if no, err := one.ask(write, make([]byte, 512)); no != 0 || err != nil {
+		t.Error(no, err)
+	}
+	if no, err := other.ask(write, make([]byte, 512)); no != 0 || err != nil {
+		t.Error(no, err)
+	}
+	_ = one.conn.Close()
+	<-left
+	for range 100 {
+		if no, err := other.ask(write, make([]byte, 512)); no != 0 || err != nil {
+			t.Fatal(no, err)
+		}
+	}
+	_ = other.conn.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // skip reads n bytes of a reply.
 func (w *wire) skip(n int64) {
 	w.t.Helper()

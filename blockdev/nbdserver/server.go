@@ -90,7 +90,8 @@ type Server struct {
 	Exports []Export
 	// TLS makes every client encrypt; nil lets none.
 	TLS *tls.Config
-	// Once ends Serve when the first client that used an export has left.
+	// Once ends Serve when a client has used an export and has left, with all its connections:
+	// when nobody uses one any more.
 	Once bool
 	// HandshakeTime is how long a client may take to choose an export; 0 gives it ten seconds.
 	HandshakeTime time.Duration
@@ -187,7 +188,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		clients.Go(func() {
 			defer func() { <-slots }()
-			if s.client(ctx, conn, number) && s.Once {
+			if s.client(ctx, conn, number) && s.Once && s.serving.Load() == 0 {
 				stop()
 			}
 		})
