@@ -27,7 +27,7 @@ func reason(r event.Reason) string {
 	case event.BreakFailed:
 		return breakReason(e)
 	case event.CloseFailed:
-		said := ": what was written last may not be in it"
+		said := ": what was written last, if anything, may not be in it"
 		if e.ReadOnly {
 			said = ""
 		}
