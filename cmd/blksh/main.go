@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -48,8 +47,8 @@ type program struct {
 	parser     *script.Parser  // of the lines that come from outside
 	depth      int             // how many scripts run inside each other
 
-	hurried atomic.Int32 // how many have asked for it, see hurry
-	deaf    sync.Map     // each *os.File that nobody read when there was a hurry
+	stdout, stderr *standard
+	hurried        atomic.Int32 // how many have asked for it, see hurry
 
 	settings      settings
 	wrongSettings []error
@@ -63,12 +62,14 @@ type stream struct{ io.Writer }
 // run is the whole program as a function of its arguments and streams.
 func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	p := &program{name: "blksh", stdin: stdin, errs: &stream{}}
-	p.errs.Writer = standard{p, stderr}
+	p.stderr = &standard{program: p, file: stderr}
+	p.stdout = &standard{program: p, file: stdout}
+	p.errs.Writer = p.stderr
 	if len(argv) == 0 {
 		argv = []string{p.name}
 	}
 	p.name = filepath.Base(argv[0])
-	p.out = print.NewStdout(standard{p, stdout}, repl.IsTerminal(stdout))
+	p.out = print.NewStdout(p.stdout, repl.IsTerminal(stdout))
 	if p.name == qemuName {
 		argv = p.takeOwn(argv)
 	}

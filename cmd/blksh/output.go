@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
+	"github.com/blksh/blksh/repl"
 )
 
 // standard is standard output or standard error. Where the reader of a pipe has gone Write returns
@@ -20,51 +22,106 @@ import (
 type standard struct {
 	program *program
 	file    *os.File
+	deaf    atomic.Bool             // nobody read it when there was a hurry
+	call    atomic.Pointer[sysCall] // that writes to it; nil before the first write
 }
+
+// sysCall writes a part of b.
+type sysCall func(fd int, b []byte) (int, error)
 
 // pipePiece is what a pipe takes without a wait once it is ready, in bytes: PIPE_BUF.
 const pipePiece = 4096
 
 // Write waits until signals are listened to: whoever has seen the program say something may send it
 // one. What is told to end is not held up by a reader that takes nothing: it gets errDeaf.
-func (s standard) Write(b []byte) (n int, err error) {
+func (s *standard) Write(b []byte) (n int, err error) {
 	s.program.interrupts.await()
 	conn, err := s.file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	write := s.writer(conn)
 	for n < len(b) && err == nil {
-		piece := b[n:]
-		if s.program.interrupts != nil {
-			piece = piece[:min(len(piece), pipePiece)]
-			if err = s.room(conn); err != nil {
-				break
-			}
-		}
 		var wrote int
 		var failed error
 		err = conn.Write(func(fd uintptr) (done bool) {
-			wrote, failed = unix.Write(int(fd), piece)
-			return failed != unix.EAGAIN
+			wrote, failed = write(int(fd), b[n:])
+			return failed != unix.EAGAIN || s.program.interrupts != nil
 		})
 		n += max(0, wrote)
-		if err == nil && failed != unix.EINTR {
+		switch {
+		case err != nil || failed == nil || failed == unix.EINTR:
+		case failed == unix.EAGAIN:
+			err = s.room(conn)
+		default:
 			err = failed
 		}
 	}
 	return n, err
 }
 
-// deaf is the error of what was written for a reader that takes nothing.
-type deaf struct{}
+// writer is a call of the system that writes. Where a reader may take nothing for long it does not
+// wait, but fails with EAGAIN. Only such streams cost more than a plain call.
+func (s *standard) writer(conn syscall.RawConn) sysCall {
+	if s.program.interrupts == nil {
+		return unix.Write
+	}
+	call := s.call.Load()
+	if call == nil {
+		found := sysCall(unix.Write)
+		_ = conn.Control(func(fd uintptr) {
+			var st unix.Stat_t
+			if unix.Fstat(int(fd), &st) != nil {
+				return
+			}
+			switch kind := st.Mode & unix.S_IFMT; {
+			case kind == unix.S_IFIFO:
+				found = writePipe
+			case kind == unix.S_IFSOCK || repl.IsTerminal(s.file):
+				found = writeReady
+			}
+		})
+		call = &found
+		s.call.Store(call)
+	}
+	return *call
+}
 
-func (deaf) Error() string { return "nobody reads it" }
+// writePipe writes what there is room for.
+func writePipe(fd int, b []byte) (int, error) {
+	n, err := unix.Pwritev2(fd, [][]byte{b}, -1, unix.RWF_NOWAIT)
+	if err == unix.EOPNOTSUPP || err == unix.ENOSYS { // an old kernel
+		return writeReady(fd, b)
+	}
+	return n, err
+}
 
-func (deaf) Unwrap() error { return syscall.EAGAIN }
+// writeReady writes what a stream that is ready takes at least.
+func writeReady(fd int, b []byte) (int, error) {
+	if ready, err := awaitRoom(fd, 0); ready == 0 && err == nil {
+		return 0, unix.EAGAIN
+	}
+	return unix.Write(fd, b[:min(len(b), pipePiece)])
+}
 
-var errDeaf error = deaf{}
+// awaitRoom waits for so many milliseconds until something can be written.
+func awaitRoom(fd, patience int) (ready int, err error) {
+	return unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, patience)
+}
+
+// unheard is the error of what was written for a reader that takes nothing.
+type unheard struct{}
+
+func (unheard) Error() string { return "nobody reads it" }
+
+func (unheard) Unwrap() error { return syscall.EAGAIN }
+
+var errDeaf error = unheard{}
 
 // room waits until the reader takes something, or has gone. In a hurry it does so for grace, and
 // once in vain.
-func (s standard) room(conn syscall.RawConn) error {
-	if _, known := s.program.deaf.Load(s.file); known && s.program.hurried.Load() > 0 {
+func (s *standard) room(conn syscall.RawConn) error {
+	if s.deaf.Load() && s.program.hurried.Load() > 0 {
 		return errDeaf
 	}
 	const look = grace / 8 // how often to see whether there is a hurry
@@ -72,8 +129,7 @@ func (s standard) room(conn syscall.RawConn) error {
 		var ready int
 		var failed error
 		err := conn.Control(func(fd uintptr) {
-			ready, failed = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}},
-				int(look.Milliseconds()))
+			ready, failed = awaitRoom(int(fd), int(look.Milliseconds()))
 		})
 		switch {
 		case err != nil:
@@ -86,7 +142,7 @@ func (s standard) room(conn syscall.RawConn) error {
 			waited += look
 		}
 	}
-	s.program.deaf.Store(s.file, true)
+	s.deaf.Store(true)
 	return errDeaf
 }
 

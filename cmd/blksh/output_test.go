@@ -22,7 +22,7 @@ func TestStandard(t *testing.T) {
 		_, _ = io.ReadFull(from, b)
 		got <- b
 	}()
-	out := standard{&program{}, to}
+	out := &standard{program: &program{}, file: to}
 	if n, err := out.Write(want); n != len(want) || err != nil {
 		t.Errorf("%d bytes, %v; want %d", n, err, len(want))
 	}

@@ -17,7 +17,7 @@ func (p *program) progress(stdout,
 	if repl.IsTerminal(stderr) {
 		width = func() int { return repl.Width(stderr) }
 	}
-	progress := repl.NewProgress(standard{p, stderr}, width)
+	progress := repl.NewProgress(p.stderr, width)
 	p.bar = progress
 	if width != nil {
 		p.errs.Writer = progress.Over(p.errs.Writer)
@@ -48,7 +48,7 @@ func (p *program) folding(w io.Writer, terminal *os.File) io.Writer {
 // around is a terminal on which a line may be edited.
 func (p *program) around(f *os.File) io.Writer {
 	if p.terminal == nil {
-		return standard{p, f}
+		return p.stdout
 	}
-	return p.terminal.Over(p.folding(standard{p, f}, f))
+	return p.terminal.Over(p.folding(p.stdout, f))
 }
