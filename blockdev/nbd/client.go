@@ -21,6 +21,7 @@ type Client struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	links  links
+	lean   lean
 }
 
 // errOpenTimeout is why an attempt ends whose time is over.
@@ -75,6 +76,7 @@ func newClient(cfg Config, first *conn) *Client {
 func (c *Client) Close() error {
 	c.cancel()
 	c.links.grown.Wait()
+	c.lean.close()
 	for _, l := range c.links.list {
 		l.close()
 	}

@@ -58,6 +58,12 @@ type Config struct {
 	// pieces are in flight together.
 	Piece int64
 
+	// lean lets queues of short reads have one connection more, if that serves them better.
+	lean bool
+	// plainer is how many forms of replies are not asked for: the extended one, or the structured
+	// one, too.
+	plainer int
+
 	// said is what a server that we have started has said so far, besides its replies; nil for
 	// others.
 	said func() string

@@ -52,6 +52,8 @@ type conn struct {
 	released  sync.Cond
 	orphaned  bool // the payload that is being read is nobody's any more
 	receiving receiving
+
+	split atomic.Int32 // how many reads of the socket ended between a header and its data
 }
 
 // slot is a place for a request in flight. Its number and its turn make the cookie.

@@ -199,7 +199,7 @@ func (h *haggling) agree(cfg *Config) (agreement, error) {
 		return a, a.check()
 	}
 	var err error
-	if a.form, err = h.chooseForm(); err != nil {
+	if a.form, err = h.chooseForm(cfg.plainer); err != nil {
 		return a, err
 	}
 	if a.form != nbdwire.Simple {
@@ -249,19 +249,21 @@ func (h *haggling) contexts(cfg *Config) ([]string, error) {
 	return names, nil
 }
 
-// chooseForm asks for the forms of replies, the best first.
-func (h *haggling) chooseForm() (nbdwire.Form, error) {
-	err := h.ExtendedHeaders()
-	if err == nil {
-		return nbdwire.Extended, nil
+// chooseForm asks for the forms of replies, the best first, but for the first so many.
+func (h *haggling) chooseForm(plainer int) (nbdwire.Form, error) {
+	for _, best := range []struct {
+		form nbdwire.Form
+		ask  func() error
+	}{{nbdwire.Extended, h.ExtendedHeaders}, {nbdwire.Structured, h.StructuredReplies}}[plainer:] {
+		err := best.ask()
+		if err == nil {
+			return best.form, nil
+		}
+		if err = unlessRefused(err); err != nil {
+			return 0, err
+		}
 	}
-	if err := unlessRefused(err); err != nil {
-		return 0, err
-	}
-	if err = h.StructuredReplies(); err == nil {
-		return nbdwire.Structured, nil
-	}
-	return nbdwire.Simple, unlessRefused(err)
+	return nbdwire.Simple, nil
 }
 
 // unlessRefused is err, but nil for an option that the server does not want: there is another way.

@@ -171,5 +171,5 @@ func (c *Client) mayConnect() int {
 func (c *Client) connections() int {
 	c.links.mu.Lock()
 	defer c.links.mu.Unlock()
-	return len(c.links.list)
+	return len(c.links.list) + c.lean.count()
 }

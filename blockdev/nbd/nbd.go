@@ -115,7 +115,7 @@ func (c *exportConfig) configure(o *driver.Opening, a Address) (Config, error) {
 	} else {
 		cfg.Bitmaps = true
 		if cfg.Connections <= 0 {
-			cfg.Connections = usualConnections()
+			cfg.Connections, cfg.lean = usualConnections(), true
 		}
 	}
 	var err error

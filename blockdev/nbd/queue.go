@@ -20,9 +20,13 @@ type queue struct {
 	waiter *waiter
 	memory *arena.Arena
 
+	mayLean bool
+
 	link   *link
 	looked int64       // how many links there were more than at first when link was chosen
-	conn   *conn       // that everything in flight is on; of link
+	conn   *conn       // that everything in flight is on; of link, or lean
+	lean   *conn       // that no other queue has meanwhile, nil for none
+	held   bool        // what is staged was submitted, and goes out when nothing is in flight
 	stop   func() bool // the watch over waiter on conn
 	ready  []int       // done without a connection
 	done   []int       // answered and not reaped; under conn.mu, as are the next
@@ -58,6 +62,7 @@ func (d *device) NewQueue(ctx context.Context, depth, size int) (driver.Queue, e
 		s.r = &request{waiter: q.waiter, queue: q, queued: i}
 	}
 	q.link, q.looked = d.claim(nil), d.links.added.Load()
+	q.mayLean = d.mayLean(size)
 	return q, nil
 }
 
@@ -112,9 +117,13 @@ func (q *queue) Carries(op driver.Op, _ driver.Flags) bool {
 	}
 }
 
-// Submit sends what was staged.
+// Submit sends what was staged. While the queue changes to its lean connection this waits until
+// nothing is in flight on the other.
 func (q *queue) Submit() error {
 	if len(q.staged) == 0 {
+		return nil
+	}
+	if q.held = q.mayLean && q.changes(); q.held {
 		return nil
 	}
 	if err := q.connect(); err != nil {
@@ -152,21 +161,58 @@ func (q *queue) Submit() error {
 	return nil
 }
 
+// changes says whether the queue waits for the last replies on a connection to go on with the lean
+// one, if it is better off with that.
+func (q *queue) changes() bool {
+	switch c := q.conn; {
+	case c == nil || q.lean != nil:
+		return false
+	case q.device.lean.free.Load() != nil:
+		return c.lost() == nil && q.unreaped()
+	case c.split.Load() >= manySplit:
+		q.device.wantLean()
+	}
+	return false
+}
+
 // connect looks for the connection. All that was in flight on one that is lost has failed, and is
 // reaped from there before another is used.
 func (q *queue) connect() error {
 	added := q.device.links.added.Load()
-	stay := q.conn != nil && q.conn.lost() == nil && q.looked == added
-	if stay || q.conn != nil && q.unreaped() {
+	if q.conn != nil && q.conn.lost() == nil && !q.better(added) ||
+		q.conn != nil && q.unreaped() {
+		return nil
+	}
+	if q.mayLean && q.lean == nil {
+		q.lean = q.device.lean.free.Swap(nil)
+	}
+	if q.lean != nil && q.lean.lost() == nil {
+		q.use(q.lean)
 		return nil
 	}
 	q.link, q.looked = q.device.claim(q.link), added
 	c, err := q.link.get(q.ctx)
-	if err == nil && c != q.conn {
+	if err == nil {
+		q.use(c)
+	}
+	return err
+}
+
+// better says whether there may be a better connection than the queue has. added is how many links
+// there are more than at first.
+func (q *queue) better(added int64) bool {
+	if q.conn == q.lean {
+		return false
+	}
+	return q.looked != added || q.mayLean && q.lean == nil && q.device.lean.free.Load() != nil
+}
+
+// use goes on with c.
+func (q *queue) use(c *conn) {
+	if c != q.conn {
 		q.unwatch()
 		q.conn, q.stop = c, c.watch(q.ctx, q.waiter)
 	}
-	return err
 }
 
 func (q *queue) unwatch() {
@@ -244,11 +290,23 @@ func (c *conn) readMeanwhile(ctx context.Context) (stop func()) {
 
 // Reap waits for replies.
 func (q *queue) Reap(least int, done []int) (int, error) {
+	n := q.reap(least, done)
+	for n < least && q.held { // nothing is in flight any more
+		if err := q.Submit(); err != nil {
+			return n, err
+		}
+		n += q.reap(least-n, done[n:])
+	}
+	return n, nil
+}
+
+// reap is Reap, but for what is held.
+func (q *queue) reap(least int, done []int) int {
 	n := copy(done, q.ready)
 	q.ready = q.ready[:copy(q.ready, q.ready[n:])]
 	c := q.conn
 	if c == nil || n == len(done) {
-		return n, nil
+		return n
 	}
 	c.mu.Lock()
 	err := c.wait(q.ctx, q.waiter, func() bool { return len(q.done) >= least-n || q.flying == 0 })
@@ -266,21 +324,38 @@ func (q *queue) Reap(least int, done []int) (int, error) {
 			q.device.forget(int64(r.Offset), int64(r.Length))
 		}
 	}
-	return n + m, nil
+	return n + m
 }
 
-// again makes a request whose connection was lost on the next one.
+// again makes a request whose connection was lost on the next one. That the lean one was says
+// nothing about others.
 func (q *queue) again(r *request) {
-	if !errors.Is(r.err, errLost) {
+	if r.err == nil {
 		return
 	}
 	d := q.device
-	if d.cfg.ReconnectDelay == 0 {
+	switch {
+	case !errors.Is(r.err, errLost):
+		if q.conn == q.lean && r.Command == nbdwire.CmdRead {
+			q.explain(r)
+		}
+	case d.cfg.ReconnectDelay == 0 && q.conn != q.lean:
 		r.err = dead(q.conn.lost())
+	default:
+		r.err = d.do(q.ctx, r.copied())
+	}
+}
+
+// explain asks a second time for a read that a simple reply only refused, where the reply can say
+// why.
+func (q *queue) explain(r *request) {
+	var refused *ServerError
+	if !errors.As(r.err, &refused) || refused.Text != "" {
 		return
 	}
-	single := &request{Request: r.Request, data: r.data, waiter: newWaiter()}
-	r.err = d.do(q.ctx, single)
+	if err := q.device.do(q.ctx, r.copied()); errors.As(err, &refused) {
+		r.err = err
+	}
 }
 
 // abandon ends what is in flight with err. It is called with conn.mu held.
@@ -312,8 +387,15 @@ func (q *queue) Close() error {
 	if q.conn != nil {
 		q.drain()
 	}
+	for q.held {
+		if err := q.Submit(); err != nil {
+			return err
+		}
+		q.drain()
+	}
 	q.unwatch()
 	q.device.forget(0, math.MaxInt64) // what was not reaped may have been done
+	q.device.lean.give(q.lean)
 	q.device.unclaim(q.link)
 	q.memory.Free()
 	return nil
@@ -326,4 +408,5 @@ func (q *queue) drain() {
 	if err := c.wait(q.ctx, q.waiter, func() bool { return q.flying == 0 }); err != nil {
 		q.abandon(err)
 	}
+	q.done = q.done[:0]
 }

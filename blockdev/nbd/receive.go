@@ -100,10 +100,17 @@ func (c *conn) receive() error {
 	}
 	for {
 		more, err := c.advance()
-		if err != nil || !more {
+		if err != nil {
 			return err
 		}
+		if !more {
+			break
+		}
 	}
+	if c.receiving.split() {
+		c.split.Add(1)
+	}
+	return nil
 }
 
 // fill reads once: payload where it belongs, and the buffer behind it.

@@ -55,6 +55,11 @@ func (r *request) renew() {
 	r.covered.Reset()
 }
 
+// copied is the same request anew, of a single caller.
+func (r *request) copied() *request {
+	return &request{Request: r.Request, data: r.data, waiter: newWaiter()}
+}
+
 // release keeps r for another request. It must be done.
 func (r *request) release() {
 	r.data, r.context, r.status = nil, "", nil

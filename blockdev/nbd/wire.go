@@ -110,7 +110,7 @@ func DialWire(ctx context.Context, cfg Config, wc WireConfig) (*Wire, error) {
 func (h *haggling) agreeOn(a *agreement, wc WireConfig, export string) (err error) {
 	switch wc.Form {
 	case "":
-		a.form, err = h.chooseForm()
+		a.form, err = h.chooseForm(0)
 	case nbdwire.Structured.String():
 		a.form, err = nbdwire.Structured, h.StructuredReplies()
 	case nbdwire.Extended.String():
