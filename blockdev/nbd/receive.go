@@ -19,7 +19,8 @@ const (
 	// headerRoom is how much is read besides a large payload, in bytes: the header of the next.
 	headerRoom = 64
 	// many is how many requests have to be in flight for the server to be let through before its
-	// answers are read, and answerTime what it needs for a short one, at most.
+	// answers are read, and answerTime what it needs for a short one, at most. Of a long one that
+	// is as much as the socket takes.
 	many       = 4
 	answerTime = 20 * time.Microsecond
 	// plenty is how many bytes come with one read where it need not: it would have nothing to do
@@ -125,14 +126,13 @@ func (c *conn) fill() error {
 		in.rest = nil
 	}
 	room := in.buf[in.end:]
-	short := c.flying
+	flying := c.flying
 	if c.large > 0 {
 		room = room[:min(len(room), headerRoom)]
-		short = 0
 	}
 	c.mu.Unlock()
-	if short >= many && in.got < plenty {
-		c.stream.giveWay(time.Duration(short) * answerTime)
+	if flying >= many && in.got < plenty {
+		c.stream.giveWay(time.Duration(flying) * answerTime)
 	}
 	if len(in.rest) == 0 || in.end > 0 {
 		in.one[0] = room
