@@ -91,7 +91,7 @@ type Server struct {
 	// TLS makes every client encrypt; nil lets none.
 	TLS *tls.Config
 	// Once ends Serve when a client has used an export and has left, with all its connections:
-	// when nobody uses one any more.
+	// when nobody uses one any more, or is about to.
 	Once bool
 	// HandshakeTime is how long a client may take to choose an export; 0 gives it ten seconds.
 	HandshakeTime time.Duration
@@ -112,9 +112,11 @@ type Server struct {
 	// nothing.
 	Moved func(n int64)
 
-	serving atomic.Int32 // clients that use an export
-	once    sync.Once
-	memory  *shared
+	serving   atomic.Int32 // clients that use an export
+	connected atomic.Int32 // these, and those that have not chosen one yet
+	used      atomic.Bool  // an export was
+	once      sync.Once
+	memory    *shared
 }
 
 // shared is the memory of the requests of all clients.
@@ -186,9 +188,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			}
 			break
 		}
+		s.connected.Add(1)
 		clients.Go(func() {
 			defer func() { <-slots }()
-			if s.client(ctx, conn, number) && s.Once && s.serving.Load() == 0 {
+			if s.client(ctx, conn, number) {
+				s.used.Store(true)
+			}
+			if s.connected.Add(-1) == 0 && s.Once && s.used.Load() {
 				stop()
 			}
 		})
