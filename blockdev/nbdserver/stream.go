@@ -43,8 +43,8 @@ type movedBytes struct{ n atomic.Int64 }
 
 func (m *movedBytes) moved() int64 { return m.n.Load() }
 
-// sendPiece is how much is sent with one call, in bytes, so that it shows how a client takes it: the
-// reply to a read of 256 KiB, with its headers.
+// sendPiece is how much is sent with one call, in bytes, so that it shows how a client takes it:
+// the reply to a read of 256 KiB, with its headers.
 const sendPiece = 256<<10 + 4<<10
 
 // upTo is the beginning of bufs with at most n bytes, and what was cut off the last of them. That
