@@ -82,7 +82,7 @@ var advice = regexp.MustCompile(`(?m)^  .*\n|encrypt\.|(\n|: )This option is onl
 func TestAmendKeys(t *testing.T) {
 	blockdevtest.Peer(t, "qemu-img", "qemu-utils")
 	list, formats := amendments, []string{"qcow2", "luks"}
-	if blockdevtest.Tier() < 2 {
+	if !blockdevtest.Thorough() {
 		formats = formats[:1] // QEMU measures for half a second, each time
 	} else {
 		list = slices.Concat(list, fill)

@@ -175,7 +175,6 @@ func (f *faultCase) sound(t *testing.T, image string) error {
 // so, so does a line, and the image has leaks at most.
 func TestFaults(t *testing.T) {
 	errs := []error{syscall.EIO, syscall.ENOSPC, syscall.EINTR, blockdevtest.Torn(512, syscall.EIO)}
-	thorough := blockdevtest.Tier() >= 2
 	image := filepath.Join(t.TempDir(), "image")
 	runs := 0
 	for o, options := range []string{
@@ -194,7 +193,7 @@ func TestFaults(t *testing.T) {
 						if c.name == "write -zn" && strings.HasPrefix(options, "compat=0.10") {
 							continue
 						}
-						if !thorough && (o+i+j+k+stays)%16 != 0 {
+						if !blockdevtest.Sampled(o+i+j+k+stays, 16) {
 							continue
 						}
 						f := faultCase{name: c.name, options: options, lines: c.lines, cache: cache}

@@ -119,13 +119,7 @@ const mostMemory = 3 << 30
 // panics, hangs, takes memory without end or ends with a status that is not documented. The seed of
 // a script is its name.
 func TestRandomScripts(t *testing.T) {
-	scripts := 15
-	switch tier := blockdevtest.Tier(); {
-	case tier >= 3:
-		scripts = 4000
-	case tier == 2:
-		scripts = 300
-	}
+	scripts := blockdevtest.Rounds(15, 300, 4000)
 	rows := newShell(t, "native").Table.Rows()
 	hangs := make(chan struct{}) // closed when go test is about to give up
 	if end, ok := t.Deadline(); ok {

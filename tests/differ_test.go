@@ -149,8 +149,8 @@ const slowness = 6
 func TestDiffers(t *testing.T) {
 	t.Parallel()
 	ref := reference(t)
-	usual := map[int]int{2: 6, 3: 60}[blockdevtest.Tier()]
-	turns, seed := number(t, "BLKSH_TURNS", max(usual, 1)), number(t, "BLKSH_SEED", 1)
+	turns := number(t, "BLKSH_TURNS", blockdevtest.Rounds(1, 6, 60))
+	seed := number(t, "BLKSH_SEED", 1)
 	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

@@ -132,15 +132,8 @@ func TestKilled(t *testing.T) {
 	if _, err := exec.LookPath("qemu-img"); err != nil {
 		without(t, "qemu-utils")
 	}
-	runs := 20
-	switch tier := blockdevtest.Tier(); {
-	case tier >= 3:
-		runs = 2000
-	case tier == 2:
-		runs = 200
-	}
 	dir := t.TempDir()
-	for seed := range runs {
+	for seed := range blockdevtest.Rounds(20, 200, 2000) {
 		killOnce(t, filepath.Join(dir, fmt.Sprint(seed)), seed)
 		if t.Failed() {
 			return

@@ -135,7 +135,7 @@ func build(path string) error {
 		return os.Symlink(*programFlag, path)
 	}
 	args := []string{"build", "-o", path}
-	if raceEnabled {
+	if blockdevtest.Race {
 		args = append(args, "-race")
 	}
 	out, err := exec.Command("go", append(args, "../cmd/blksh")...).CombinedOutput()

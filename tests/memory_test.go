@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // mostMemory is what the program may have taken at its peak, in KiB, however long the ranges are.
@@ -65,7 +67,7 @@ func TestMemoryOfTables(t *testing.T) {
 // took.
 func limitMemory(t *testing.T, dir, length, format string, lines []string) {
 	t.Helper()
-	if raceEnabled {
+	if blockdevtest.Race {
 		t.Skip("the race detector takes memory of its own")
 	}
 	cmd := exec.Command(asBlksh.path, "-t", "writeback", "-f", format, "--keep-going", "disk")

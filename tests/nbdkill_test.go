@@ -23,7 +23,7 @@ import (
 const nbdBlock, nbdBlocks = 4096, 256
 
 // nbdKills is how often something is killed.
-func nbdKills() int { return map[int]int{1: 4, 2: 20, 3: 500}[blockdevtest.Tier()] }
+func nbdKills() int { return blockdevtest.Rounds(4, 20, 500) }
 
 // nbdImage makes an empty image of a format.
 func nbdImage(t *testing.T, format string) string {

@@ -125,7 +125,7 @@ func TestNodeOptions(t *testing.T) {
 					for _, way := range optionWays {
 						h := fnv.New32()
 						fmt.Fprint(h, s, key, value, way.name)
-						if blockdevtest.Tier() < 2 && h.Sum32()%12 != 0 {
+						if !blockdevtest.Sampled(int(h.Sum32()%12), 12) {
 							continue
 						}
 						compareOption(t, original, s, way.name, key+"="+value,

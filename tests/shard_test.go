@@ -69,7 +69,7 @@ func TestMerge(t *testing.T) {
 	dir := t.TempDir()
 	sharedImage(t, dir)
 	numbers := []int{2, 5}
-	if blockdevtest.Tier() >= 2 {
+	if blockdevtest.Thorough() {
 		numbers = []int{1, 2, 3, 4, 5, 16}
 	}
 	for _, c := range []struct {

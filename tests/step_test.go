@@ -48,12 +48,7 @@ func readStepScripts(t *testing.T) []stepScript {
 }
 
 // stepRuns is how often every script runs.
-func stepRuns() int {
-	if blockdevtest.Tier() >= 2 {
-		return 1000
-	}
-	return 20
-}
+func stepRuns() int { return blockdevtest.Rounds(20, 1000) }
 
 // TestStep runs each script many times, with one thread, two and eight.
 func TestStep(t *testing.T) {

@@ -33,8 +33,7 @@ func undoLines(rnd *rand.Rand) []string {
 // others wrote, and the image reads as it did before.
 func TestUndoAfterKill(t *testing.T) {
 	t.Parallel()
-	kills := map[int]int{1: 8, 2: 60, 3: 500}[blockdevtest.Tier()]
-	for seed := range max(kills, 8) {
+	for seed := range blockdevtest.Rounds(8, 60, 500) {
 		format := []string{"raw", "qcow2"}[seed%2]
 		dir := t.TempDir()
 		image, log, before := filepath.Join(dir, "image"), filepath.Join(dir, "log"),

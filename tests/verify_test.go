@@ -40,7 +40,7 @@ var interop = []struct{ ours, fio string }{
 }
 
 func interopCases() []struct{ ours, fio string } {
-	if blockdevtest.Tier() >= 2 {
+	if blockdevtest.Thorough() {
 		return interop
 	}
 	return interop[:2]
@@ -122,15 +122,7 @@ func TestFio(t *testing.T) {
 }
 
 // kills is how many writers die for TestKill.
-func kills() int {
-	switch tier := blockdevtest.Tier(); {
-	case tier >= 3:
-		return 200
-	case tier >= 2:
-		return 20
-	}
-	return 4
-}
+func kills() int { return blockdevtest.Rounds(4, 20, 200) }
 
 const (
 	killSize   = 512 << 10

@@ -201,7 +201,7 @@ func TestQEMUReadsOurs(t *testing.T) {
 // TestOursReadsQEMU reads images that QEMU made.
 func TestOursReadsQEMU(t *testing.T) {
 	kinds := kinds
-	if blockdevtest.Tier() < 2 {
+	if !blockdevtest.Thorough() {
 		kinds = kinds[2:3] // QEMU measures for seconds, whatever it is asked for
 	}
 	for _, options := range kinds {

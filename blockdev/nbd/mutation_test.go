@@ -138,7 +138,7 @@ func TestMutations(t *testing.T) {
 		nil, func(x byte) byte { return ^x }, func(x byte) byte { return x + 1 },
 		func(x byte) byte { return x - 1 }, func(x byte) byte { return x ^ 0x80 },
 	}
-	if blockdevtest.Tier() < 2 {
+	if !blockdevtest.Thorough() {
 		changes = changes[:2]
 	}
 	for _, form := range []nbdwire.Form{nbdwire.Simple, nbdwire.Structured, nbdwire.Extended} {

@@ -421,11 +421,7 @@ func crashBoth(t *testing.T, image []byte, seed uint64, deaf string) string {
 // its file before a table says so. Without that flush the test must fail.
 func TestDataFileCrash(t *testing.T) {
 	image := externalImage(t, t.TempDir())
-	runs := uint64(6)
-	if blockdevtest.Tier() >= 2 {
-		runs = 200
-	}
-	for seed := range runs {
+	for seed := range uint64(blockdevtest.Rounds(6, 200)) {
 		if wrong := crashBoth(t, image, seed, ""); wrong != "" {
 			t.Fatal(wrong)
 		}

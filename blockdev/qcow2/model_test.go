@@ -416,10 +416,7 @@ func TestModel(t *testing.T) {
 	dir := t.TempDir()
 	total := *modelOps
 	if total == 0 {
-		total = 3000
-		if blockdevtest.Tier() >= 2 {
-			total = 100000
-		}
+		total = blockdevtest.Rounds(3000, 100000)
 	}
 	const each = 150
 	// a failure belongs to the change it came with

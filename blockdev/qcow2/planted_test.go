@@ -28,13 +28,7 @@ import (
 // TestPlantedAgrees compares with qemu-io and qemu-img.
 func TestPlantedAgrees(t *testing.T) {
 	needPeers(t)
-	stride := 151 // a slice of all of them
-	switch tier := blockdevtest.Tier(); {
-	case tier >= 3:
-		stride = 1
-	case tier >= 2:
-		stride = 13
-	}
+	stride := blockdevtest.Rounds(151, 13, 1) // a slice of all of them
 	n := 0
 	for _, image := range hostileImages(t) {
 		t.Run(image.name, func(t *testing.T) {

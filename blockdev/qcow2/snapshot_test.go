@@ -146,10 +146,7 @@ func (m *snapshotModel) judgeLoaded(s kept) {
 // TestSnapshotModel makes, applies and deletes snapshots amid changes, now and then by QEMU's hand.
 func TestSnapshotModel(t *testing.T) {
 	needPeers(t)
-	runs, steps := 6, 40
-	if blockdevtest.Tier() >= 2 {
-		runs, steps = 60, 120
-	}
+	runs, steps := blockdevtest.Rounds(6, 60), blockdevtest.Rounds(40, 120)
 	shapes := append(crashShapes[:6:6],
 		shape{Version: 3, ClusterBits: 16, RefcountBits: 4, Compression: "zlib"})
 	for i := range runs {
@@ -396,11 +393,7 @@ func sectorsOf(d *blockdev.Device, want, maybe []byte) string {
 func TestSnapshotCrash(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
-	workloads := len(crashShapes)
-	if blockdevtest.Tier() >= 2 {
-		workloads = 200
-	}
-	for i := range workloads {
+	for i := range blockdevtest.Rounds(len(crashShapes), 200) {
 		s := crashShapes[i%len(crashShapes)]
 		if s.Version == 2 || s.RefcountBits == 1 {
 			continue

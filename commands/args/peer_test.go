@@ -166,7 +166,7 @@ func TestGetoptAgainstGlibc(t *testing.T) {
 			" --alphabet=1 --alpha=1 --b --be=2 --bet --beta= --bes --bes=1 --nosuch --nosuch=1 --= --a=b")
 	r := dice(t)
 	refused := 0
-	for range 150 * blockdevtest.Tier() {
+	for range blockdevtest.Rounds(150, 300, 450) {
 		words := make([]string, r.IntN(5))
 		for i := range words {
 			words[i] = vocabulary[r.IntN(len(vocabulary))]

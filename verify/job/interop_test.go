@@ -130,7 +130,7 @@ var kindsOf342 = []string{
 // takes half a second to start.
 func (f fioPeer) cases() (list []string) {
 	const slice = 4
-	short := blockdevtest.Tier() < 2
+	short := !blockdevtest.Thorough()
 	moreKinds := moreKinds
 	if f.release == fio.Fio342 {
 		moreKinds = slices.Concat(moreKinds, kindsOf342)
