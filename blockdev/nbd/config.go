@@ -2,8 +2,10 @@ package nbd
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 	"time"
@@ -18,8 +20,9 @@ const DefaultPort = "10809"
 // Address is where a server listens.
 type Address struct {
 	Network string // "unix" or "tcp"
-	// Path is that of a unix socket.
-	Path string
+	// Path is that of a unix socket, or the name of one that has no file.
+	Path     string
+	Abstract bool // it has none
 	// Host and Port are those of a TCP server.
 	Host, Port string
 }
@@ -31,6 +34,42 @@ func (a Address) String() string {
 	}
 	return net.JoinHostPort(a.Host, a.Port)
 }
+
+// longestPath is how many bytes the path of a socket may have: sun_path of unix(7), less its end.
+const longestPath = 107
+
+// dial connects to the server.
+func (a Address) dial(ctx context.Context) (net.Conn, error) {
+	name := a.String()
+	switch {
+	case a.Network != "unix":
+	case len(name) > longestPath:
+		return nil, &pathError{name}
+	case name == "": // as the system says it of no file
+		return nil, syscall.ECONNREFUSED
+	case a.Abstract:
+		name = "@" + name
+	case name[0] == '@': // is a file all the same
+		name = "./" + name
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, a.Network, name)
+}
+
+// pathError says that no socket has so long a path.
+type pathError struct{ path string }
+
+func (e *pathError) Error() string {
+	return fmt.Sprintf("UNIX socket path '%s' is too long", e.path)
+}
+
+// Hint says what is not.
+func (*pathError) Hint() string {
+	return fmt.Sprintf("Path must be less than %d bytes\n", longestPath+1)
+}
+
+// Unwrap is ENAMETOOLONG.
+func (*pathError) Unwrap() error { return syscall.ENAMETOOLONG }
 
 // Config says which export of which server to use, and how.
 type Config struct {
@@ -75,6 +114,9 @@ func (c *Config) context() string { return cmp.Or(c.Context, nbdwire.ContextAllo
 func dialError(a Address, err error) error {
 	var dns *net.DNSError
 	var address *net.AddrError
+	if errors.As(err, new(*pathError)) {
+		return err
+	}
 	where := a.Path
 	if a.Network != "unix" {
 		where = a.Host + ":" + a.Port

@@ -95,8 +95,7 @@ type haggling struct {
 
 // greet connects, and encrypts the connection if cfg says so.
 func greet(ctx context.Context, cfg *Config) (*haggling, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, cfg.Address.Network, cfg.Address.String())
+	conn, err := cfg.Address.dial(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

@@ -151,11 +151,13 @@ func serverAddress(o *driver.Options) (Address, error) {
 	}
 	switch kind {
 	case "unix":
-		for _, key := range []string{"abstract", "tight"} { // of sockets without a file
-			o.Take(key)
-		}
 		path, err := takeNeeded(o, "path")
-		return Address{Network: "unix", Path: path}, err
+		abstract, err := takeSwitch(o, "abstract", false, err)
+		tight, err := takeSwitch(o, "tight", true, err)
+		if abstract && !tight && err == nil {
+			err = driver.Refuse("server.tight=off is not supported for sockets without a file")
+		}
+		return Address{Network: "unix", Path: path, Abstract: abstract}, err
 	case "inet":
 		host, err := takeNeeded(o, "host")
 		if err != nil {
@@ -174,16 +176,11 @@ func serverAddress(o *driver.Options) (Address, error) {
 // listens.
 func ipVersion(o *driver.Options, err error) (string, error) {
 	network := "tcp"
-	for _, key := range []string{"ipv4", "ipv6", "numeric", "keep-alive", "to"} {
-		value, given := o.Take(key)
-		if !given || key == "to" || err != nil {
-			continue
-		}
-		text, _ := driver.Text(value)
-		on, known := driver.Truth(text)
+	o.Take("to")
+	for _, key := range []string{"ipv4", "ipv6", "numeric", "keep-alive"} {
+		var on bool
+		on, err = takeSwitch(o, key, true, err)
 		switch {
-		case !known:
-			err = driver.Refuse("Parameter '%s' expects 'on' or 'off'", key)
 		case key == "ipv4" && !on:
 			network = "tcp6"
 		case key == "ipv6" && !on:
@@ -191,6 +188,20 @@ func ipVersion(o *driver.Options, err error) (string, error) {
 		}
 	}
 	return network, err
+}
+
+// takeSwitch takes an option that is on or off, unless there is an error already.
+func takeSwitch(o *driver.Options, key string, without bool, err error) (bool, error) {
+	value, given := o.Take(key)
+	if !given || err != nil {
+		return without, err
+	}
+	text, _ := driver.Text(value)
+	on, known := driver.Truth(text)
+	if !known {
+		err = driver.Refuse("Parameter '%s' expects 'on' or 'off'", key)
+	}
+	return on, err
 }
 
 func takeNeeded(o *driver.Options, key string) (string, error) {
