@@ -346,6 +346,9 @@ func (j *serveJob) encryption() (*tls.Config, error) {
 	}
 	c := nbd.Credentials{Dir: j.tls, Server: true, VerifyPeer: true}
 	config, err := c.ServerConfig()
+	if err != nil && event.ClassOf(err) == event.ClassUsage { // his files, for him to mend
+		return nil, event.Conflictf("serve: %v", err)
+	}
 	return config, event.FailOp("serve", err)
 }
 
@@ -479,6 +482,9 @@ type ownSocket struct {
 }
 
 func listenAt(path string) (net.Listener, error) {
+	if path[0] == '@' { // is a file all the same, as it is for who connects
+		path = "./" + path
+	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, err
@@ -511,7 +517,7 @@ func (p *place) address(at net.Addr) nbd.Address {
 		return nbd.Address{Network: "tcp", Host: host, Port: port}
 	}
 	path, err := filepath.Abs(at.String())
-	if err != nil {
+	if err != nil || len(path) > longestPath { // then nobody can say it so
 		path = at.String()
 	}
 	return nbd.Address{Network: "unix", Path: path}

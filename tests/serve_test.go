@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"bufio"
 	"net"
 	"os"
 	"os/exec"
@@ -82,6 +83,53 @@ func TestServeLocked(t *testing.T) {
 	_ = os.Remove(other)
 	if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != 4 {
 		t.Errorf("one that writes beside one that reads: %v: %s", c.ProcessState, out)
+	}
+}
+
+// TestServeRefused: what is wrong with the call is said, and nobody serves without what was asked.
+func TestServeRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for words, want := range map[string]string{
+		"--tls nosuch": "serve: Unable to access credentials nosuch/ca-cert.pem: No such file or directory",
+		"--tls=":       "--tls takes a value, not an empty one",
+	} {
+		c := exec.Command(asBlksh.path, append([]string{"-r", "mem:1M", "serve", "--unix", "s"},
+			strings.Fields(words)...)...)
+		c.Dir = dir
+		if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != 2 ||
+			!strings.Contains(string(out), want) {
+			t.Errorf("%s: %v: %s", words, c.ProcessState, out)
+		}
+	}
+}
+
+// TestServeNames: the URI that a server tells is one that finds it, whatever its socket is called.
+func TestServeNames(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"@file", strings.Repeat("l", 107)} {
+		c := exec.Command(asBlksh.path, "-r", "mem:1M", "serve", "--unix", name)
+		c.Dir = dir
+		out, err := c.StdoutPipe()
+		if err == nil {
+			err = c.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer killServer(c)
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() {
+			t.Fatalf("%s: the server says nothing", name)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+		uri, _ := strings.CutPrefix(strings.TrimSuffix(lines.Text(), ", read-only"), "serving ")
+		reader := exec.Command(asBlksh.path, "-r", "-f", "raw", uri, "length")
+		reader.Dir = dir
+		must(t, reader)
 	}
 }
 

@@ -51,13 +51,14 @@ type config struct {
 
 // exportConfig are the options that have nothing to do with where the server is.
 type exportConfig struct {
-	Export         string `option:"export" help:"name of the export; without it the default one"`
-	Credentials    string `option:"tls-creds" help:"id of an object with TLS credentials"`
-	Hostname       string `option:"tls-hostname" help:"name in the server's certificate"`
-	Context        string `option:"x-dirty-bitmap" help:"meta context instead of base:allocation"`
-	ReconnectDelay int64  `option:"reconnect-delay" default:"0" help:"seconds to wait for a lost connection"`
-	OpenTimeout    int64  `option:"open-timeout" default:"0" help:"seconds that opening goes on trying"`
-	Connections    int64  `option:"connections" default:"0" help:"most at a time; 0 means what is best"`
+	Export string `option:"export" help:"name of the export; without it the default one"`
+	// Credentials that are asked for and have no name are no reason to do without.
+	Credentials    *string `option:"tls-creds" help:"id of an object with TLS credentials"`
+	Hostname       string  `option:"tls-hostname" help:"name in the server's certificate"`
+	Context        string  `option:"x-dirty-bitmap" help:"meta context instead of base:allocation"`
+	ReconnectDelay int64   `option:"reconnect-delay" default:"0" help:"seconds to wait for a lost connection"`
+	OpenTimeout    int64   `option:"open-timeout" default:"0" help:"seconds that opening goes on trying"`
+	Connections    int64   `option:"connections" default:"0" help:"most at a time; 0 means what is best"`
 }
 
 // usualConnections are the most where nobody says how many: with more than there are processors,

@@ -37,14 +37,23 @@ func parseSecure(name string, o *driver.Options) error {
 		return refuseURL()
 	}
 	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
+	switch {
+	case err != nil:
 		return refuseURL()
+	case u.User != nil || query.Has("tls-psk-file"):
+		return driver.Refuse("a server that knows users by keys (PSK) cannot be reached; " +
+			"one with certificates can")
 	}
 	for _, key := range []string{"tls-certificates", "tls-hostname"} {
 		if value := query.Get(key); value != "" {
 			o.Set(key, value)
 		}
 		query.Del(key)
+	}
+	for key := range query {
+		if key != "socket" {
+			return driver.Refuse("'%s' is not known; tls-certificates, tls-hostname and socket are", key)
+		}
 	}
 	u.Scheme = strings.Replace(u.Scheme, "nbds", "nbd", 1)
 	u.RawQuery = query.Encode()

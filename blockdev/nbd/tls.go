@@ -151,10 +151,10 @@ type UnusableCredentials struct{ Type string }
 
 // tls is how the connection to a is encrypted, nil for not at all.
 func (c *exportConfig) tls(o *driver.Opening, a Address) (*tls.Config, error) {
-	id := c.Credentials
-	if id == "" {
+	if c.Credentials == nil {
 		return nil, nil
 	}
+	id := *c.Credentials
 	switch object := o.Object(id).(type) {
 	case nil:
 		return nil, driver.Refuse("No TLS credentials with id '%s'", id)

@@ -67,6 +67,7 @@ func testTLS(t *testing.T, dir, command string) {
 		{"wrong name", "Certificate does not match the hostname wrong.example", []string{"tls-creds", "client", "tls-hostname", "wrong.example"}},
 		{"no name", "No hostname for certificate validation", []string{"tls-creds", "client"}},
 		{"unknown id", "No TLS credentials with id 'nosuch'", []string{"tls-creds", "nosuch"}},
+		{"empty id", "No TLS credentials with id ''", []string{"tls-creds", ""}},
 		{"server's", "Expected TLS credentials for a client endpoint", []string{"tls-creds", "server"}},
 		{"other object", "Object with id 'secret' is not TLS credentials", []string{"tls-creds", "secret"}},
 	} {

@@ -108,6 +108,8 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 	switch {
 	case letter == 'w':
 		o.Write = true
+	case letter == 'f':
+		o.Format = value
 	case long == "in-use":
 		o.InUse = true
 	case long == "allow-backing-device":
@@ -133,6 +135,17 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 		return false
 	}
 	return true
+}
+
+// notNameless refuses an option that names something and whose value is empty.
+func notNameless(letter byte, long, value string) error {
+	switch {
+	case letter == 'f':
+		return session.NotEmpty("-f", value)
+	case long == "undo", long == "script":
+		return session.NotEmpty("--"+long, value)
+	}
+	return nil
 }
 
 // settle looks at what options mean together.

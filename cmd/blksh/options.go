@@ -62,7 +62,7 @@ func (p *program) parse(argv []string) error {
 	}
 	operands, err := p.each(argv, longs, func(letter byte, long, value string) error {
 		if p.native() && p.nativeOption(&o, letter, long, value) {
-			return nil
+			return notNameless(letter, long, value)
 		}
 		return p.badChoice(letter, long, value, p.option(&o, letter, long, value))
 	})

@@ -99,6 +99,19 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// TestEmptyNames: an option whose value names something is not taken for one that is not there.
+func TestEmptyNames(t *testing.T) {
+	for option, name := range map[string]string{
+		"-f": "-f", "--format": "-f", "--undo": "--undo", "--script": "--script",
+	} {
+		want := "!blksh: " + name + " takes a value, not an empty one\n"
+		got, status := started(t, "blksh", option, "", "mem:1M", "length")
+		if got != want || status != 2 {
+			t.Errorf("%s: status %d: %q", option, status, got)
+		}
+	}
+}
+
 // TestTraceFile: a trace takes the place of text, and of nothing that could be an image, also
 // before any image is open.
 func TestTraceFile(t *testing.T) {

@@ -21,6 +21,9 @@ const (
 	TypeTopic                 // the name of whatever there is help on
 )
 
+// Names says whether words of the type are names of files or images, which are never empty.
+func (t Type) Names() bool { return t >= TypeFile && t <= TypeImageFile }
+
 // Value is what the value of a flag, or an operand, may be: completion in every shell, help, the
 // manual and checks read it. The zero Value is that of a flag without a value.
 type Value struct {

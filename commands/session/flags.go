@@ -103,6 +103,8 @@ func (f *Flags) take(s *step, operands []string) error {
 		return s.check()
 	case s.all != nil:
 		return s.all(operands[s.at:])
+	case s.at < len(operands) && operands[s.at] == "" && f.spec == nil && s.value.Type.Names():
+		return NotEmpty(s.name, "")
 	case s.at < len(operands):
 		return s.set(operands[s.at])
 	case s.optional:
@@ -216,12 +218,23 @@ func (f *Flags) Ignored(letter byte, long, help string) {
 	f.options = append(f.options, option{letter: letter, long: long, help: help})
 }
 
-// Text declares a flag whose value is taken as it stands.
+// Text declares a flag whose value is taken as it stands. It is not empty: that is what the flag is
+// worth when it is not there, and no name of anything.
 func (f *Flags) Text(p *string, letter byte, long string, value args.Value, help string) {
-	f.Flag(letter, long, value, help, func(word string) error {
+	o := option{letter: letter, long: long, value: value, help: help}
+	o.set = func(word string) error {
 		*p = word
-		return nil
-	})
+		return NotEmpty(o.name(), word)
+	}
+	f.options = append(f.options, o)
+}
+
+// NotEmpty refuses a word without letters, as a variable leaves that has no value.
+func NotEmpty(name, word string) error {
+	if word == "" {
+		return event.BadValuef("%s takes a value, not an empty one", name)
+	}
+	return nil
 }
 
 // KeyValues declares a flag that adds to options.
