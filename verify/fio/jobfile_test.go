@@ -110,7 +110,7 @@ func TestBlocksByDirection(t *testing.T) {
 	for list, want := range map[string][2]int{
 		"8k": {8192, 8192}, "8k,16k": {8192, 16384}, "8k-16k": {8192, 16384},
 		"8k:16k": {8192, 16384}, "8k:16k-32k": {8192, 16384}, "8k,16k-32k": {8192, 16384},
-		"8k ,16k": {8192, 16384}, ",8k": {0, 8192}, "8k,": {8192, 4096}, "8k-": {8192, 4096},
+		"8k ,16k": {8192, 16384}, ",8k": {4096, 8192}, "8k,": {8192, 4096}, "8k-": {8192, 4096},
 	} {
 		o := DefaultOptions()
 		if _, err := o.Set("bs", list); err != nil {
@@ -270,6 +270,9 @@ func TestImpossibleOptions(t *testing.T) {
 		"rw=randwrite norandommap bs_unaligned":    "bs_unaligned",
 		"verify=crc32c bs=1000 offset=-1":          "no size",
 		"trim_percentage=5 trim_backlog=1 loops=2": "may be written again",
+		"blockalign=4k rw=randwrite bs=1k":         "blockalign",
+		"rw=randrw bs=4k,8k bs_is_seq_rand":        "bs_is_seq_rand",
+		"rw=write bs=4k,8k bs_is_seq_rand":         "bs_is_seq_rand",
 	} {
 		o := DefaultOptions()
 		err := error(nil)
@@ -285,6 +288,40 @@ func TestImpossibleOptions(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", options, err, want)
 		}
+	}
+}
+
+func TestOptionsThatChangeNothing(t *testing.T) {
+	for _, options := range []string{
+		"rw=randwrite bs=4k blockalign=4k", "rw=write bs=1k blockalign=4k",
+		"rw=randwrite bs=4k,8k bs_is_seq_rand", "rw=randrw bs=8k bs_is_seq_rand",
+		"rw=write zoneskip=8k zonerange=16k", "rw=randwrite softrandommap=1",
+	} {
+		o := DefaultOptions()
+		for word := range strings.FieldsSeq("size=1m verify=md5 " + options) {
+			name, value, _ := strings.Cut(word, "=")
+			if _, err := o.Set(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := NewLayout(&o); err != nil {
+			t.Errorf("%s: %v", options, err)
+		}
+	}
+}
+
+// A job with a size in bytes keeps the percentage that was given before, as in fio.
+func TestPercentageStays(t *testing.T) {
+	o := DefaultOptions()
+	for _, v := range []string{"size=30%", "size=64k", "offset=50%", "offset=4k", "filesize=128k"} {
+		name, value, _ := strings.Cut(v, "=")
+		if _, err := o.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := o.On([]int64{128 << 10})
+	if err != nil || o.Offset != 64<<10 || o.Size != 36<<10 {
+		t.Errorf("offset %d, size %d, %v", o.Offset, o.Size, err)
 	}
 }
 

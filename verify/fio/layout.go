@@ -46,6 +46,7 @@ func NewLayout(o *Options) (*Layout, error) {
 		l.checkSizes, l.checkSplit, l.checkCounts, l.checkOffsets,
 		func() error { return l.setPayload(o.ReadFile) },
 		l.setType, l.setInterval, l.checkHeader, l.checkOrder,
+		func() error { return l.checkAlign(o) },
 		func() error { return l.checkSlice(&o.Run) },
 	} {
 		if err := check(); err != nil {
@@ -158,13 +159,28 @@ func (l *Layout) checkOffsets() error {
 		return errors.New("zonemode=strided works on one file, and not with random_generator=lfsr")
 	case l.ZoneSize > 0 && !l.Strided:
 		return errors.New("zonesize needs zonemode=strided")
-	case l.ZoneSize == 0 && (l.Strided || l.ZoneRange > 0 || l.ZoneSkip > 0):
-		return errors.New("zonemode=strided, zonerange and zoneskip need zonesize")
+	case l.ZoneSize == 0 && l.Strided:
+		return errors.New("zonemode=strided needs zonesize")
 	case l.Generator == "lfsr" &&
 		(l.RandomEvery > 1 || l.Sequential != [2]int{} || l.Distribution.Kind != "" ||
 			l.Reads.Min > 0):
 		return errors.New(
 			"random_generator=lfsr is for requests that are all random and of one size")
+	}
+	return nil
+}
+
+// checkAlign refuses blocks that begin elsewhere than at multiples of their size, or have a size
+// that depends on what stands before them.
+func (l *Layout) checkAlign(o *Options) error {
+	for way, align := range o.BlockAlign {
+		if align != 0 && align != l.sizes(ddir(way)).Min && l.Direction.Random() {
+			return errors.New(
+				"blockalign: blocks that are not aligned to their size may overlap in part and cannot be told apart")
+		}
+	}
+	if o.SeqRand && l.Reads.Min > 0 && l.Direction != RandWrite {
+		return errors.New("bs_is_seq_rand: block sizes that depend on the order are not supported")
 	}
 	return nil
 }
@@ -308,7 +324,7 @@ func (l *Layout) Ranged() bool { return l.MinBlock != l.MaxBlock }
 // repeats reports whether the job may go over its range again because it has not
 // moved as much as it is to.
 func (l *Layout) repeats() bool {
-	return l.DoVerify && (l.IOSize > l.Size || l.Reads.Min > 0)
+	return l.DoVerify && (l.IOSize > l.Size || l.Reads.Min > 0 || l.Step != 0 || l.ZoneSize > 0)
 }
 
 // mapless reports whether a random job does not remember which blocks it did.

@@ -39,6 +39,10 @@ type Options struct {
 	StateLoad      bool     `option:"verify_state_load"`
 	NoData         bool     // an ioengine whose requests move no data: such a job does nothing here
 
+	BlockAlign [2]int // blockalign of reads and writes; 0: their size
+	// SeqRand is bs_is_seq_rand: block sizes are those of sequential and of random requests.
+	SeqRand bool `option:"bs_is_seq_rand"`
+
 	NumJobs int `option:"numjobs" few:""` // see [Options.Clones]
 	Clone   int // which of them, from 0
 	// Stonewall: the job begins when all before it have ended. Group counts such jobs: fio runs
@@ -64,7 +68,7 @@ type Run struct {
 	VerifyOnly bool          `option:"verify_only"`       // write nothing
 	Serialize  bool          `option:"serialize_overlap"` // requests in flight never overlap here
 	Fsync      int64         `option:"fsync fdatasync"`   // flush each so many blocks
-	EndFsync   bool          `option:"end_fsync fsync_on_close"`
+	EndFsync   bool          `option:"end_fsync end_syncfs fsync_on_close"`
 	Holes      bool          // blocks of zeroes were never written; for scans
 	Content    Content       // whether data are made again and compared
 	HeaderSeed bool          `option:"verify_header_seed"`    // headers must have the job's seed

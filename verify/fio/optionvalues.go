@@ -39,9 +39,7 @@ func setField(f reflect.StructField) func(o *Options, v string) error {
 			if err != nil {
 				return err
 			}
-			if *to = n; part.IsValid() {
-				part.SetInt(0)
-			}
+			*to = n // beside a percentage that was given before, as in fio
 		}
 		return nil
 	}
@@ -206,9 +204,12 @@ func numbers(v string) (list []string) {
 func (o *Options) setSizes(w ddir, s Sizes) {
 	if w == reads {
 		o.Reads = s
-	} else {
-		o.MinBlock, o.MaxBlock, o.Split = s.Min, s.Max, s.Split
+		return
 	}
+	if o.Reads.Min == 0 { // nothing was said of reads, which stay as they are
+		o.Reads = Sizes{Min: o.MinBlock, Max: max(o.MinBlock, o.MaxBlock), Split: o.Split}
+	}
+	o.MinBlock, o.MaxBlock, o.Split = s.Min, s.Max, s.Split
 }
 
 // block reads the size of a block.
@@ -317,14 +318,9 @@ func (o *Options) setShares(w ddir, v string) error {
 	return nil
 }
 
-// setBlockAlign takes the alignment that blocks have anyhow: with any other they overlap in part.
 func setBlockAlign(o *Options, v string) error {
-	return byDirection(numbers(v), func(w ddir, v string) error {
-		n, err := o.block(v)
-		if err == nil && n != o.MinBlock && n != o.Reads.Min {
-			err = errors.New(
-				"blocks that are not aligned to their size may overlap in part and cannot be told apart")
-		}
+	return byDirection(numbers(v), func(w ddir, v string) (err error) {
+		o.BlockAlign[w], err = o.block(v)
 		return err
 	})
 }

@@ -114,9 +114,19 @@ var orderKinds = []string{
 	"--rw=randrw --bs=8k,2k",
 	"--rw=rw --bs=2k,8k",
 	"--rw=randwrite --bs=4k,8k",
+	"--rw=randrw --bs=,8k",
 	"--rw=randrw --bsrange=1k-4k,2k-8k",
 	"--rw=randrw --bssplit=1k/50:4k/50,2k/20:8k/80",
 	"--rw=randrw --bs=4k,8k --verify_interval=1k",
+}
+
+// shortKinds go over their range again after they were verified, for they have moved too little.
+var shortKinds = []string{
+	"--rw=write:8k --bs=4k",
+	"--rw=write:16k --bs=4k --offset=8k",
+	"--rw=rw:8k --bs=4k",
+	"--rw=write --bs=4k --zonemode=strided --zonesize=16k --zoneskip=48k",
+	"--rw=rw --bs=2k,8k",
 }
 
 // kindsOf342 are kinds that only new releases have.
@@ -303,18 +313,29 @@ const interopSize = " --size=192k"
 // What fio wrote is found to be exactly what its job writes.
 func TestInteropReads(t *testing.T) {
 	peer := findFio(t)
-	for i, line := range peer.cases() {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
+	peer.reads(t, peer.cases(), " --do_verify=0")
+	for i, kind := range shortKinds {
+		if blockdevtest.Sampled(i, 3) {
+			peer.reads(t, []string{kind + " --verify=md5"}, "")
+		}
+	}
+}
+
+func (f fioPeer) reads(t *testing.T, lines []string, more string) {
+	peer := f
+	for _, line := range lines {
+		t.Run(line, func(t *testing.T) {
 			t.Parallel()
 			name := filepath.Join(t.TempDir(), "image")
-			peer.run(t, line+interopSize, "--do_verify=0", name)
+			line += interopSize + more
+			peer.run(t, line, "", name)
 			f, err := os.Open(name) // not before: fio makes another file
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			o := peer.options(t, line+interopSize)
-			o.Content, o.Filenames, o.DoVerify = fio.ContentOn, []string{name}, false
+			o := peer.options(t, line)
+			o.Content, o.Filenames = fio.ContentOn, []string{name}
 			var bad string
 			r := run(t, f, o,
 				Hooks{Bad: func(b *Bad) { bad = fmt.Sprintf("%d: %v", b.Off, b.Cause) }},
@@ -419,18 +440,28 @@ func TestInteropTrims(t *testing.T) {
 	peer.run(t, line, "--verify_only", name)
 }
 
-// Every option of fio has a row in the table.
+// Every option of fio and of its engines has a row in the table.
 func TestTableIsComplete(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), findFio(t).path, "--cmdhelp=all").Output()
-	if err != nil {
-		t.Fatal(err)
+	peer := findFio(t)
+	lists := func(arg string) []string {
+		// It fails for an engine that is not installed, and lists nothing.
+		out, _ := exec.CommandContext(t.Context(), peer.path, arg).Output()
+		return strings.Split(strings.TrimSpace(string(out)), "\n")
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	lines := lists("--cmdhelp=all")
 	if len(lines) < 200 {
 		t.Fatalf("fio lists only %d options", len(lines))
 	}
+	for i, engine := range lists("--enghelp")[1:] {
+		if blockdevtest.Sampled(i, 8) {
+			lines = append(lines, lists("--enghelp="+strings.TrimSpace(engine))...)
+		}
+	}
 	for _, line := range lines {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if !strings.Contains(line, ": ") { // said of an engine without options
+			continue
+		}
 		o := fio.DefaultOptions()
 		if _, err := o.Set(strings.TrimSuffix(name, ":"), ""); err != nil &&
 			strings.Contains(err.Error(), "none of that name") {
