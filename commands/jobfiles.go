@@ -130,6 +130,9 @@ func (f *jobFiles) create(ctx context.Context, name string, o *fio.Options, n in
 	if err != nil {
 		return event.BadValuef("verify_job: %v", err)
 	}
+	if err := makeDirectories(name, o.Directory); err != nil {
+		return err
+	}
 	file, err := f.s.ReplaceFile(ctx,
 		session.Target{Name: name, Over: func([]byte, int64) error { return os.ErrExist }})
 	if err != nil {
@@ -143,6 +146,15 @@ func (f *jobFiles) create(ctx context.Context, name string, o *fio.Options, n in
 		return event.FailFile(name, bare(err))
 	}
 	return nil
+}
+
+// makeDirectories makes those that a file is in, as fio does: not the one that directory= names.
+func makeDirectories(name, root string) error {
+	if _, err := os.Stat(root); root != "" && err != nil {
+		return nil // which making the file tells
+	}
+	dir := filepath.Dir(name)
+	return event.FailFile(dir, bare(os.MkdirAll(dir, 0o700)))
 }
 
 // extend makes the files that were opened for the jobs long enough for one that writes.

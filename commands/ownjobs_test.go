@@ -56,3 +56,27 @@ func TestJobsFindTheirOwn(t *testing.T) {
 		})
 	}
 }
+
+// TestJobsMakeDirectories: a job makes the directories that its files are in, as fio does, and not
+// the one that it names as given.
+func TestJobsMakeDirectories(t *testing.T) {
+	t.Chdir(t.TempDir())
+	job := func(text string) {
+		if err := os.WriteFile("job", []byte(text+"rw=write\nsize=64k\nverify=md5\n"),
+			0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := newObjects(t)
+	job("[a/b]\n")
+	find(t, o.must(0, "verify_job job"), "verdict")
+	if st, err := os.Stat("a"); err != nil || st.Mode() != os.ModeDir|0o700 {
+		t.Error(st.Mode(), err)
+	}
+	find(t, o.must(0, "verify_job --read job"), "verdict")
+	job("[a/b]\ndirectory=missing\n")
+	o.must(2, "verify_job job")
+	if _, err := os.Stat("missing"); !os.IsNotExist(err) {
+		t.Error(err)
+	}
+}

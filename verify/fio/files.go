@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -43,13 +44,22 @@ func (o *Options) FileCount() int {
 	return max(o.NrFiles, 1)
 }
 
-// fileName is the name of file i. What a keyword stands for is not looked at again.
+// fileName is the name of file i. Keywords may be in capitals, as in fio. What one stands for is
+// not looked at again.
 func (o *Options) fileName(i int) string {
-	return strings.NewReplacer(
-		"$jobname", cmp.Or(o.Section, o.Name), "$jobnum", strconv.Itoa(o.Clone), "$filenum",
-		strconv.Itoa(i),
-		"$clientuid", "local",
-	).Replace(cmp.Or(o.FilenameFormat, usualFormat))
+	keywords := regexp.MustCompile(`(?i)\$(jobname|jobnum|filenum|clientuid)`)
+	format := cmp.Or(o.FilenameFormat, usualFormat)
+	return keywords.ReplaceAllStringFunc(format, func(word string) string {
+		switch strings.ToLower(word) {
+		case "$jobname":
+			return cmp.Or(o.Section, o.Name)
+		case "$jobnum":
+			return strconv.Itoa(o.Clone)
+		case "$filenum":
+			return strconv.Itoa(i)
+		}
+		return "" // of a client: there is none
+	})
 }
 
 // On is the job on files that are so long, in bytes: -1 for those that do not

@@ -283,7 +283,8 @@ func TestSurroundings(t *testing.T) {
 func TestFilesAndGroups(t *testing.T) {
 	jobs := jobsOf(t,
 		"[global]\nsize=1m\n[a]\nnumjobs=2\n[b]\nstonewall\nfilename_format=$filenum/$jobname-$jobnum\nnrfiles=2\n"+
-			"[c]\ndirectory=d1:d2\nnumjobs=2\n[d]\nwait_for_previous\ndirectory=e/\nfilename=x:/y",
+			"[c]\ndirectory=d1:d2\nnumjobs=2\n[d]\nwait_for_previous\ndirectory=e/\nfilename=x:/y\n"+
+			"[f]\nfilename_format=$JOBNAME$jobnum$ClientUID",
 		4<<20)
 	var got []string
 	for _, o := range jobs {
@@ -291,7 +292,7 @@ func TestFilesAndGroups(t *testing.T) {
 	}
 	want := []string{
 		"0 [a.0.0]", "0 [a.1.0]", "1 [0/b-0 1/b-0]", "1 [d1/c.0.0]", "1 [d2/c.1.0]",
-		"2 [e/x /y]",
+		"2 [e/x /y]", "2 [f0]",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
