@@ -162,11 +162,13 @@ func refused() map[string]string {
 		"which files a directory has is not the job's to say":                 "opendir",
 		"offsets of a sequencer are not supported":                            "rw_sequencer",
 		"a job that ends when it is steady ends anywhere; runtime= says when": "steadystate ss",
-		"fio takes it no longer":                                              "percentage_sequential rwmixcycle",
+		"fio takes it no longer": `
+			percentage_sequential rwmixcycle`,
 		"the order of such blocks is not supported": `
 			random_sequence_stride sprandom spr_cs spr_num_regions spr_op`,
-		"only a device can write otherwise than its driver does":                "sg_write_mode",
-		"an image that is encrypted is opened with its key before the job":      "rbd_encryption_format rbd_encryption_passphrase",
+		"only a device can write otherwise than its driver does": "sg_write_mode",
+		"an image with a key is open before the job": `
+			rbd_encryption_format rbd_encryption_passphrase`,
 		"its options are not in the file":                                       "profile",
 		"blocks are compared here and not by the device":                        "verify_mode",
 		"only a device can make unreadable or zeroed blocks in place of writes": "write_mode",
