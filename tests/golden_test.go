@@ -18,6 +18,7 @@ var dialects = []string{"qemu", "qemu-7.2", "qemu-2.4"}
 
 // TestGolden compares the program with every recorded answer.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range dialects {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()

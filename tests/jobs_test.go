@@ -84,15 +84,19 @@ var jobCases = []jobCase{
 	{name: "not verified", text: "[a]\nfilename=x.img\nsize=256k\nrw=write\nbs=4k\nverify=0\n", reads: "no job says", unchecked: true},
 }
 
+// jobDisk is the variable that job files name.
+const jobDisk = "JOBDISK=x.img"
+
 // Both sides find what the other wrote by a job file intact, and what is damaged afterwards bad.
 func TestJobFilesBothWays(t *testing.T) {
+	t.Parallel()
 	fio := fio333(t)
-	t.Setenv("JOBDISK", "x.img")
 	for i, c := range jobCases {
 		if !blockdevtest.Sampled(i-2, 8) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			for name, text := range map[string]string{
 				"job.fio":    c.text,
@@ -213,7 +217,7 @@ func removeStates(t *testing.T, dir string) {
 func inDir(t *testing.T, dir string, args ...string) answer {
 	t.Helper()
 	p := asBlksh
-	p.env = append(slices.Clone(p.env), "JOBDISK=x.img")
+	p.env = append(slices.Clone(p.env), jobDisk)
 	a, err := p.run(run{dir: dir, args: args})
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +246,7 @@ func runJob(t *testing.T, fio, dir string, more ...string) (ok bool, said string
 	ctx, cancel := context.WithDeadline(t.Context(), hangsAt())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, fio, append(more, "--output=log", "job.fio")...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), jobDisk)
 	out, err := cmd.CombinedOutput()
 	return err == nil, string(out)
 }

@@ -90,6 +90,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	blockdevtest.OverlapWaits()
 	os.Exit(buildAndRun(m))
 }
 
@@ -111,10 +112,12 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// Below nohup a hangup would be ignored by cases that send one to themselves. A signal that is
-	// caught is not ignored by a child.
-	if signal.Ignored(syscall.SIGHUP) {
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	// Below nohup a hangup would be ignored by the programs that tests send one, and in the
+	// background of a script an interrupt. A signal that is caught is not ignored by a child.
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 	// Cases that abort must not fill the disk with core files.
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {

@@ -32,17 +32,17 @@ func TestNative(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no native scripts: %v", err)
 	}
+	parallel(t)
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			parallel(t)
 			archive, err := txtar.ParseFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, c := range nativeCases(t, archive) {
 				t.Run(c.id, func(t *testing.T) {
-					if !*updateFlag {
-						t.Parallel()
-					}
+					parallel(t)
 					c.check(t, archive)
 				})
 			}
@@ -52,6 +52,13 @@ func TestNative(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// parallel lets a test run beside others, unless the answers are written anew, in their order.
+func parallel(t *testing.T) {
+	if !*updateFlag {
+		t.Parallel()
 	}
 }
 

@@ -116,6 +116,7 @@ var blockName = regexp.MustCompile(`#block\d+`)
 // is said, the status, and what became of the files. Without BLKSH_TIER=2 it takes one in twelve of
 // them.
 func TestNodeOptions(t *testing.T) {
+	t.Parallel()
 	original := reference(t)
 	for _, s := range []optionStack{{"raw", "raw.img"}, {"qcow2", "q.qcow2"}} {
 		for key, values := range nodeOptions {
@@ -171,6 +172,7 @@ func compareOption(t *testing.T, original program, s optionStack, way, what stri
 // TestDiscardEdges: what becomes of the edge of a discard that is no whole block of a device is as
 // in the release that is spoken: 7.2 fails, newer ones leave the edge alone.
 func TestDiscardEdges(t *testing.T) {
+	t.Parallel()
 	original := reference(t)
 	for _, sector := range []int{512, 4096} {
 		dev := blockdevtest.Loop(t, 1<<20, sector, false)

@@ -36,6 +36,7 @@ var hostileNames = []string{
 // TestHostileNames: what an image names is not written, whatever it asks for and however it is
 // opened; with -r nothing is.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	for i, name := range hostileNames {
 		t.Run(strings.NewReplacer("/", "", "{", "", "}", "").Replace(name), func(t *testing.T) {
 			t.Parallel()

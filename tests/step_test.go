@@ -52,6 +52,7 @@ func stepRuns() int { return blockdevtest.Rounds(20, 1000) }
 
 // TestStep runs each script many times, with one thread, two and eight.
 func TestStep(t *testing.T) {
+	t.Parallel()
 	for _, s := range readStepScripts(t) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
