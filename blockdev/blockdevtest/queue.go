@@ -10,12 +10,13 @@ import (
 
 // testQueue fills a device by its batch queue, with more requests than slots, and reads it back in
 // another order. One size of slots fits all alignments, so that a queue of the node's own is used
-// where there is one. A queue of one slot may make its requests otherwise.
+// where there is one. A queue of one slot, or of many, may make its requests otherwise.
 func (s Subject) testQueue(t *testing.T) {
 	for _, size := range []int{6000, 4096} {
 		s.testQueueOf(t, 7, size)
 	}
 	s.testQueueOf(t, 1, 4096)
+	s.testQueueOf(t, 17, 4096)
 }
 
 func (s Subject) testQueueOf(t *testing.T, depth, size int) {

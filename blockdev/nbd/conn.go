@@ -63,9 +63,18 @@ type slot struct {
 }
 
 // waiter is somebody who sends requests and waits for replies, with watch over it meanwhile.
-type waiter struct{ wake chan struct{} }
+type waiter struct {
+	wake chan struct{}
+	// beside is another stream that the waiter watches while it reads, or nil. When there is
+	// something on it, and nothing to read, it notes so in elsewhere.
+	beside    stream
+	elsewhere bool
+}
 
-func newWaiter() *waiter { return &waiter{make(chan struct{}, 1)} }
+func newWaiter() *waiter { return &waiter{wake: make(chan struct{}, 1)} }
+
+// watches has the waiter watch a stream beside, nil for none.
+func (w *waiter) watches(beside stream) { w.beside, w.elsewhere = beside, false }
 
 // notify lets the waiter look again.
 func (w *waiter) notify() {
@@ -311,7 +320,7 @@ func (c *conn) wait(ctx context.Context, w *waiter, ready func() bool) error {
 		}
 		c.reader = w
 		c.mu.Unlock()
-		err := c.receive()
+		err := c.receive(w)
 		c.mu.Lock()
 		c.reader = nil
 		c.turns++

@@ -12,54 +12,91 @@ import (
 // for it to be known that the server sends the two apart.
 const manySplit = 64
 
-// lean is a connection with simple replies, for a queue of short reads. A server that sends headers
+// lean are connections with simple replies, for queues of short reads. A server that sends headers
 // and data apart sends three pieces for a structured reply and two for a simple one, and to receive
 // a piece takes longer than to copy what is in it. Such a reply cannot tell of holes nor say why it
 // failed, and so all others stay on the connections that tell more.
 //
-// There is one at most, beside the other connections, made when a queue has found that its server
-// sends in pieces. One that could not be made, or is lost, is not missed.
+// There are at most mostLean, beside the other connections, each made when a queue has found that
+// its server sends in pieces. One that could not be made, or is lost, is not missed.
 type lean struct {
-	conn  atomic.Pointer[conn] // nil while there is none
-	free  atomic.Pointer[conn] // the same, while no queue has it
-	tried atomic.Bool
+	free atomic.Int32 // how many no queue has
+
+	mu    sync.Mutex
+	tried int
+	conns []*conn
+	spare []*conn // those that no queue has
 	made  sync.WaitGroup
 }
 
-// mayLean says whether queues of requests of so many bytes may have the lean connection. In the
+// mostLean is enough for the two halves of a queue.
+const mostLean = 2
+
+// mayLean says whether queues of requests of so many bytes may have a lean connection. In the
 // extended form requests for zeroes may be longer than others can say.
 func (c *Client) mayLean(size int) bool {
 	return size < largePayload && c.cfg.lean && c.agreed.form == nbdwire.Structured &&
 		c.agreed.has(nbdwire.CanMultiConn)
 }
 
-// wantLean has a goroutine make the lean connection, if that was not tried before.
+// wantLean has a goroutine make a lean connection, if there may be another.
 func (c *Client) wantLean() {
 	l := &c.lean
-	if l.tried.Load() || l.tried.Swap(true) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tried == mostLean {
 		return
 	}
+	l.tried++
 	l.made.Go(func() {
 		if conn, err := c.dialLean(c.ctx); err == nil {
-			l.conn.Store(conn)
-			l.free.Store(conn)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.conns = append(l.conns, conn)
+			l.keep(conn)
 		}
 	})
+}
+
+// take is a connection that no other queue has, or nil.
+func (l *lean) take() *conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := len(l.spare) - 1
+	if last < 0 {
+		return nil
+	}
+	c := l.spare[last]
+	l.spare = l.spare[:last]
+	l.free.Add(-1)
+	return c
 }
 
 // give gives the connection back.
 func (l *lean) give(c *conn) {
 	if c != nil && c.lost() == nil {
-		l.free.Store(c)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.keep(c)
 	}
 }
 
+// keep is called with mu held.
+func (l *lean) keep(c *conn) {
+	l.spare = append(l.spare, c)
+	l.free.Add(1)
+}
+
 // count is how many there are.
-func (l *lean) count() int {
-	if c := l.conn.Load(); c != nil && c.lost() == nil {
-		return 1
+func (l *lean) count() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
+		if c.lost() == nil {
+			n++
+		}
 	}
-	return 0
+	return n
 }
 
 // dialLean makes a connection with simple replies to the same export.
@@ -79,10 +116,10 @@ func (c *Client) dialLean(ctx context.Context) (*conn, error) {
 	return conn, nil
 }
 
-// close ends the connection. The client's context has ended, and nothing is in flight.
+// close ends the connections. The client's context has ended, and nothing is in flight.
 func (l *lean) close() {
 	l.made.Wait()
-	if c := l.conn.Load(); c != nil {
+	for _, c := range l.conns {
 		c.close()
 	}
 }

@@ -63,12 +63,13 @@ func numberedBlock(n int64) []byte {
 	return bytes.Repeat(binary.BigEndian.AppendUint64(nil, uint64(n)), leanBlock/8)
 }
 
-// leanQueue serves d, opens it, and makes a queue that finds the server to send in pieces. When it
-// returns the lean connection is there, and the read of heldBlock, on slot 0, alone in flight.
-func leanQueue(t *testing.T, d *numberedDisk) (*device, *queue) {
+// serveNumbered serves d for as long as the test runs, and opens it.
+func serveNumbered(t *testing.T, d *numberedDisk, cfg Config) *device {
 	t.Helper()
-	d.held = make(chan struct{})
-	d.release = sync.OnceFunc(func() { close(d.held) })
+	if d.held == nil {
+		held := make(chan struct{})
+		d.held, d.release = held, sync.OnceFunc(func() { close(held) })
+	}
 	path := filepath.Join(t.TempDir(), "sock")
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -78,16 +79,12 @@ func leanQueue(t *testing.T, d *numberedDisk) (*device, *queue) {
 	ended := make(chan error)
 	server := &nbdserver.Server{Exports: []nbdserver.Export{{Disk: d}}}
 	go func() { ended <- server.Serve(ctx, l) }()
-	cfg := Config{Address: Address{Network: "unix", Path: path}, lean: true, plainer: 1}
+	cfg.Address = Address{Network: "unix", Path: path}
 	client, err := Dial(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dev := &device{Client: client}
-	made, err := dev.NewQueue(ctx, leanDepth, leanBlock)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		d.release()
 		if err := dev.Close(); err != nil {
@@ -98,6 +95,18 @@ func leanQueue(t *testing.T, d *numberedDisk) (*device, *queue) {
 			t.Error(err)
 		}
 	})
+	return dev
+}
+
+// leanQueue opens d, served, and makes a queue that finds the server to send in pieces. When it
+// returns the lean connection is there, and the read of heldBlock, on slot 0, alone in flight.
+func leanQueue(t *testing.T, d *numberedDisk) (*device, *queue) {
+	t.Helper()
+	dev := serveNumbered(t, d, Config{lean: true, plainer: 1})
+	made, err := dev.NewQueue(t.Context(), leanDepth, leanBlock)
+	if err != nil {
+		t.Fatal(err)
+	}
 	q := made.(*queue)
 	read(t, q, 1, 2, 3)
 	if n := dev.connections(); n != 1 || q.lean != nil {
@@ -114,7 +123,7 @@ func leanQueue(t *testing.T, d *numberedDisk) (*device, *queue) {
 }
 
 // stage submits requests for blocks, on the first slots.
-func stage(t *testing.T, q *queue, op uint8, blocks ...int64) {
+func stage(t *testing.T, q driver.Queue, op uint8, blocks ...int64) {
 	t.Helper()
 	for slot, block := range blocks {
 		q.Stage(slot, op, block*leanBlock, leanBlock, 0)
@@ -125,10 +134,10 @@ func stage(t *testing.T, q *queue, op uint8, blocks ...int64) {
 }
 
 // reap waits for n requests, and returns their errors by slot.
-func reap(t *testing.T, q *queue, n int) map[int]error {
+func reap(t *testing.T, q driver.Queue, n int) map[int]error {
 	t.Helper()
 	errs := map[int]error{}
-	done := make([]int, leanDepth)
+	done := make([]int, q.Depth())
 	for len(errs) < n {
 		got, err := q.Reap(n-len(errs), done)
 		if err != nil || got < 1 {
@@ -145,7 +154,13 @@ func reap(t *testing.T, q *queue, n int) map[int]error {
 func read(t *testing.T, q *queue, blocks ...int64) {
 	t.Helper()
 	stage(t, q, driver.OpRead, blocks...)
-	for slot, err := range reap(t, q, len(blocks)) {
+	checkNumbers(t, q, reap(t, q, len(blocks)), blocks)
+}
+
+// checkNumbers compares what was read with what blocks hold.
+func checkNumbers(t *testing.T, q driver.Queue, errs map[int]error, blocks []int64) {
+	t.Helper()
+	for slot, err := range errs {
 		if err != nil || !bytes.Equal(q.Buffer(slot)[:leanBlock], numberedBlock(blocks[slot])) {
 			t.Errorf("block %d: %v, %x", blocks[slot], err, q.Buffer(slot)[:8])
 		}
@@ -205,7 +220,7 @@ func TestLean(t *testing.T) {
 	if err := q.Close(); err != nil {
 		t.Error(err)
 	}
-	if dev.lean.free.Load() != nil {
+	if dev.lean.free.Load() != 0 {
 		t.Error("the next queue gets a connection that is lost")
 	}
 }

@@ -21,6 +21,7 @@ type queue struct {
 	memory *arena.Arena
 
 	mayLean bool
+	asked   bool // for a lean connection
 
 	link   *link
 	looked int64       // how many links there were more than at first when link was chosen
@@ -40,14 +41,23 @@ type queueSlot struct {
 	piece  [1][]byte // the part of buffer that a request uses
 }
 
-// NewQueue makes a queue on one connection, which other queues have only if there are more of them
-// than connections. What is more than a server does at a time there is better spread over several,
-// by goroutines.
+// NewQueue makes a queue on one connection, or on two of short requests. Other queues have the same
+// only if there are more of them than connections. What is more than a server does at a time there
+// is better spread over several, by goroutines.
 func (d *device) NewQueue(ctx context.Context, depth, size int) (driver.Queue, error) {
-	spread := d.cfg.AtOnce > 0 && depth > d.cfg.AtOnce && d.mayConnect() > 1
+	several := d.mayConnect() > 1
+	spread := d.cfg.AtOnce > 0 && depth > d.cfg.AtOnce && several
 	if spread || int64(size) > d.agreed.limits().MaxTransfer {
 		return nil, driver.ErrNotSupported
 	}
+	if several && depth >= pairDepth && size < largePayload && d.cfg.TLS == nil {
+		return d.newPair(ctx, depth, size)
+	}
+	return d.newQueue(ctx, depth, size)
+}
+
+// newQueue makes a queue on one connection.
+func (d *device) newQueue(ctx context.Context, depth, size int) (*queue, error) {
 	q := &queue{
 		ctx: ctx, device: d, slots: make([]queueSlot, depth), waiter: newWaiter(),
 		staged: make([]int, 0, depth), done: make([]int, 0, depth), ready: make([]int, 0, depth),
@@ -117,13 +127,13 @@ func (q *queue) Carries(op driver.Op, _ driver.Flags) bool {
 	}
 }
 
-// Submit sends what was staged. While the queue changes to its lean connection this waits until
-// nothing is in flight on the other.
+// Submit sends what was staged. While the queue changes to a better connection that waits until
+// nothing is in flight on the one that it has.
 func (q *queue) Submit() error {
 	if len(q.staged) == 0 {
 		return nil
 	}
-	if q.held = q.mayLean && q.changes(); q.held {
+	if q.held = q.changes(); q.held {
 		return nil
 	}
 	if err := q.connect(); err != nil {
@@ -161,18 +171,18 @@ func (q *queue) Submit() error {
 	return nil
 }
 
-// changes says whether the queue waits for the last replies on a connection to go on with the lean
-// one, if it is better off with that.
+// changes says whether the queue waits for the last replies on its connection to go on with a
+// better one.
 func (q *queue) changes() bool {
-	switch c := q.conn; {
-	case c == nil || q.lean != nil:
+	c := q.conn
+	if c == nil {
 		return false
-	case q.device.lean.free.Load() != nil:
-		return c.lost() == nil && q.unreaped()
-	case c.split.Load() >= manySplit:
+	}
+	if q.mayLean && !q.asked && c.split.Load() >= manySplit {
+		q.asked = true
 		q.device.wantLean()
 	}
-	return false
+	return q.better(q.device.links.added.Load()) && c.lost() == nil && q.unreaped()
 }
 
 // connect looks for the connection. All that was in flight on one that is lost has failed, and is
@@ -184,7 +194,7 @@ func (q *queue) connect() error {
 		return nil
 	}
 	if q.mayLean && q.lean == nil {
-		q.lean = q.device.lean.free.Swap(nil)
+		q.lean = q.device.lean.take()
 	}
 	if q.lean != nil && q.lean.lost() == nil {
 		q.use(q.lean)
@@ -204,7 +214,7 @@ func (q *queue) better(added int64) bool {
 	if q.conn == q.lean {
 		return false
 	}
-	return q.looked != added || q.mayLean && q.lean == nil && q.device.lean.free.Load() != nil
+	return q.looked != added || q.mayLean && q.lean == nil && q.device.lean.free.Load() > 0
 }
 
 // use goes on with c.
@@ -226,6 +236,19 @@ func (q *queue) unreaped() bool {
 	q.conn.mu.Lock()
 	defer q.conn.mu.Unlock()
 	return len(q.done) > 0 || q.flying > 0
+}
+
+// waitsFor is the stream on which the queue is answered, or nil if it has something to do before.
+func (q *queue) waitsFor() stream {
+	if q.conn == nil || len(q.ready) > 0 {
+		return nil
+	}
+	q.conn.mu.Lock()
+	defer q.conn.mu.Unlock()
+	if len(q.done) > 0 || q.flying == 0 {
+		return nil
+	}
+	return q.conn.stream
 }
 
 // muchToSend is from where on a server may stop reading a batch before it is through, in bytes,
@@ -288,10 +311,11 @@ func (c *conn) readMeanwhile(ctx context.Context) (stop func()) {
 	}
 }
 
-// Reap waits for replies.
+// Reap waits for replies. It is over, too, when there is something on the stream that the waiter
+// watches.
 func (q *queue) Reap(least int, done []int) (int, error) {
 	n := q.reap(least, done)
-	for n < least && q.held { // nothing is in flight any more
+	for n < least && q.held && !q.waiter.elsewhere { // nothing is in flight any more
 		if err := q.Submit(); err != nil {
 			return n, err
 		}
@@ -309,7 +333,9 @@ func (q *queue) reap(least int, done []int) int {
 		return n
 	}
 	c.mu.Lock()
-	err := c.wait(q.ctx, q.waiter, func() bool { return len(q.done) >= least-n || q.flying == 0 })
+	err := c.wait(q.ctx, q.waiter, func() bool {
+		return len(q.done) >= least-n || q.flying == 0 || q.waiter.elsewhere
+	})
 	if err != nil {
 		q.abandon(err)
 	}

@@ -89,10 +89,13 @@ func (in *receiving) consume(n int) int {
 	return n - left
 }
 
-// receive waits for something from the server and deals with it. A timeout is no failure: the
-// caller looks around and comes again.
-func (c *conn) receive() error {
-	err := c.fill()
+// receive waits for something from the server, for w, and deals with it. A timeout is no failure:
+// the caller looks around and comes again.
+func (c *conn) receive(w *waiter) error {
+	err := c.fill(w.beside)
+	if w.elsewhere = err == errBeside; w.elsewhere {
+		return nil
+	}
 	if isTimeout(err) {
 		_ = c.stream.SetReadDeadline(time.Time{})
 	}
@@ -115,7 +118,7 @@ func (c *conn) receive() error {
 }
 
 // fill reads once: payload where it belongs, and the buffer behind it.
-func (c *conn) fill() error {
+func (c *conn) fill(beside stream) error {
 	in := &c.receiving
 	if in.start > 0 {
 		in.end = copy(in.buf, in.buf[in.start:in.end])
@@ -136,13 +139,13 @@ func (c *conn) fill() error {
 	}
 	if len(in.rest) == 0 || in.end > 0 {
 		in.one[0] = room
-		got, err := c.stream.readv(in.one[:])
+		got, err := c.stream.readv(in.one[:], beside)
 		in.end += got
 		in.got = got
 		return err
 	}
 	bufs := append(in.rest, room)
-	got, err := c.stream.readv(bufs[:min(len(bufs), maxPieces)])
+	got, err := c.stream.readv(bufs[:min(len(bufs), maxPieces)], beside)
 	in.got = got
 	direct := in.consume(got)
 	in.left -= uint64(direct)

@@ -33,9 +33,10 @@ type socket struct {
 
 // side is one direction of a socket.
 type side struct {
-	interrupt int          // an eventfd, readable when calls shall end
-	until     atomic.Int64 // when calls end, in nanoseconds since 1970; 0 for never
-	fds       [2]unix.PollFd
+	interrupt int            // an eventfd, readable when calls shall end
+	until     atomic.Int64   // when calls end, in nanoseconds since 1970; 0 for never
+	fds       [3]unix.PollFd // the last is for a socket beside
+	idle      bool           // the last call found nothing
 	turn      rawsocket.Turn
 	vectors   rawsocket.Vectors
 }
@@ -82,10 +83,13 @@ func (d *side) open() (err error) {
 
 // watch says which events of which socket wait is for.
 func (d *side) watch(fd int, events int16) {
-	d.fds = [2]unix.PollFd{
-		{Fd: int32(fd), Events: events}, {Fd: int32(d.interrupt), Events: unix.POLLIN},
+	d.fds = [3]unix.PollFd{
+		{Fd: int32(fd), Events: events}, {Fd: int32(d.interrupt), Events: unix.POLLIN}, nobody,
 	}
 }
+
+// nobody is what poll(2) passes over.
+var nobody = unix.PollFd{Fd: -1}
 
 // release closes the descriptors.
 func (s *socket) release() {
@@ -154,7 +158,8 @@ func (s *socket) setDeadline(d *side, t time.Time) error {
 	return nil
 }
 
-// wait returns when the socket is ready in the direction of d, and fails at its deadline.
+// wait returns when the socket is ready in the direction of d, and fails at its deadline, or with
+// errBeside when only one beside it is ready.
 func (d *side) wait() error {
 	for {
 		timeout := -1 // milliseconds
@@ -174,8 +179,23 @@ func (d *side) wait() error {
 			return os.ErrDeadlineExceeded
 		case d.fds[0].Revents != 0:
 			return nil
+		case d.fds[2].Revents != 0:
+			return errBeside
 		}
 	}
+}
+
+// waitBeside is wait, with another stream beside, unless that is nil or no socket.
+func (d *side) waitBeside(other stream) error {
+	if o, is := other.(*socket); is {
+		if o.enter() != nil { // what was in flight there has failed
+			return errBeside
+		}
+		defer o.leave()
+		d.fds[2] = unix.PollFd{Fd: int32(o.fd), Events: unix.POLLIN}
+		defer func() { d.fds[2] = nobody }()
+	}
+	return d.wait()
 }
 
 func (s *socket) giveWay(most time.Duration) {
@@ -184,19 +204,23 @@ func (s *socket) giveWay(most time.Duration) {
 	}
 }
 
-func (s *socket) readv(bufs [][]byte) (int, error) {
+func (s *socket) readv(bufs [][]byte, beside stream) (n int, err error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
 	defer s.leave()
-	s.reading.turn.Pass()
+	d := &s.reading
+	d.turn.Pass()
 	for {
-		n, err := s.reading.vectors.Readv(s.fd, bufs)
-		switch {
-		case err == unix.EAGAIN:
-			if err = s.reading.wait(); err != nil {
+		if d.idle {
+			if err := d.waitBeside(beside); err != nil {
 				return 0, err
 			}
+		}
+		n, err = d.vectors.Readv(s.fd, bufs)
+		d.idle = err == unix.EAGAIN
+		switch {
+		case d.idle:
 		case err == nil && n == 0:
 			return 0, io.EOF
 		default:

@@ -11,7 +11,9 @@ import (
 // stream is the byte stream to a server, plain or encrypted.
 type stream interface {
 	// readv reads at least one byte into bufs, one after the other. One goroutine reads at a time.
-	readv(bufs [][]byte) (int, error)
+	// If nothing comes for a while, but there is something on the stream beside, unless that is
+	// nil, it fails with errBeside. Not every stream can tell.
+	readv(bufs [][]byte, beside stream) (int, error)
 	// giveWay lets a server on this machine through before its answers are read, for about as long
 	// as most. The goroutine that reads calls it.
 	giveWay(most time.Duration)
@@ -31,6 +33,9 @@ func longAgo() time.Time { return time.Unix(1, 0) }
 // isTimeout says that a deadline ended the call: nothing is wrong with the stream.
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
+// errBeside says that the stream beside has something.
+var errBeside = errors.New("a stream beside is ready")
+
 // newStream is the plain stream over conn, which must not be used any more.
 func newStream(conn net.Conn) stream {
 	if s, err := newSocket(conn); err == nil {
@@ -42,7 +47,7 @@ func newStream(conn net.Conn) stream {
 // genericStream is a stream over any connection, such as a pipe in memory.
 type genericStream struct{ net.Conn }
 
-func (s genericStream) readv(bufs [][]byte) (int, error) { return s.Read(bufs[0]) }
+func (s genericStream) readv(bufs [][]byte, _ stream) (int, error) { return s.Read(bufs[0]) }
 
 func (s genericStream) giveWay(time.Duration) {}
 
@@ -58,7 +63,7 @@ type tlsStream struct {
 // tlsRecord is the longest record of TLS, in bytes.
 const tlsRecord = 16 << 10
 
-func (s *tlsStream) readv(bufs [][]byte) (int, error) { return s.Read(bufs[0]) }
+func (s *tlsStream) readv(bufs [][]byte, _ stream) (int, error) { return s.Read(bufs[0]) }
 
 func (s *tlsStream) giveWay(time.Duration) {}
 
