@@ -72,10 +72,15 @@ func newClient(cfg Config, first *conn) *Client {
 	return c
 }
 
-// Close takes leave of the server. Nothing may be in flight.
+// Close takes leave of the server. Nothing may be in flight. A connection that is being made is
+// completed, if that does not take long: nbdkit 1.32 may crash when one ends amid the handshake.
 func (c *Client) Close() error {
-	c.cancel()
+	c.links.stopGrowing()
+	giveUp := time.AfterFunc(leaveTime, c.cancel)
 	c.links.grown.Wait()
+	c.lean.made.Wait()
+	giveUp.Stop()
+	c.cancel()
 	c.lean.close()
 	for _, l := range c.links.list {
 		l.close()

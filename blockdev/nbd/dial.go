@@ -52,8 +52,11 @@ func (a agreement) numbered(id uint32) (string, bool) {
 // has says whether the export has a feature.
 func (a agreement) has(f nbdwire.ExportFlags) bool { return a.export.Flags&f != 0 }
 
+// leaveTime is how long it may take to take leave.
+const leaveTime = time.Second
+
 // soon is when whoever takes leave gives up.
-func soon() time.Time { return time.Now().Add(time.Second) }
+func soon() time.Time { return time.Now().Add(leaveTime) }
 
 // connect makes a connection and agrees with the server on how to use it.
 func connect(ctx context.Context, cfg *Config) (*conn, error) {

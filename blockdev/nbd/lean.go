@@ -116,9 +116,8 @@ func (c *Client) dialLean(ctx context.Context) (*conn, error) {
 	return conn, nil
 }
 
-// close ends the connections. The client's context has ended, and nothing is in flight.
+// close ends the connections. None is being made, and nothing is in flight.
 func (l *lean) close() {
-	l.made.Wait()
 	for _, c := range l.conns {
 		c.close()
 	}

@@ -133,6 +133,13 @@ func (c *Client) grow(n int) {
 	})
 }
 
+// stopGrowing has no more connections made than the one that is being made.
+func (l *links) stopGrowing() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.want = 0
+}
+
 // add adds a connection, if it could be made and is like the first, and says whether another shall
 // be made.
 func (c *Client) add(conn *conn, err error) (more bool) {
