@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,5 +79,24 @@ func TestJobsMakeDirectories(t *testing.T) {
 	o.must(2, "verify_job job")
 	if _, err := os.Stat("missing"); !os.IsNotExist(err) {
 		t.Error(err)
+	}
+}
+
+// TestJobsReadUnlessTheySay: a job that says no rw= reads, as fio has it, and writes nothing.
+func TestJobsReadUnlessTheySay(t *testing.T) {
+	t.Chdir(t.TempDir())
+	job := []byte("[a]\nfilename=x\nsize=64k\nverify=md5\n")
+	zeroes := make([]byte, 64<<10)
+	for name, data := range map[string][]byte{"job": job, "x": zeroes} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := newObjects(t)
+	if e := find(t, o.must(1, "verify_job job"), "damaged"); e.Blocks != 16 {
+		t.Errorf("%d blocks", e.Blocks)
+	}
+	if got, err := os.ReadFile("x"); err != nil || !bytes.Equal(got, zeroes) {
+		t.Error("the file was written", err)
 	}
 }

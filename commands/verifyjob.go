@@ -56,7 +56,7 @@ var verifyJob = session.Command{
 	New: func(f *session.Flags) session.Run {
 		j := &jobFile{options: fio.DefaultOptions()}
 		j.options.ReadFile = f.ReadFile
-		j.options.IODepth = 1 // as fio has it
+		j.options.Direction, j.options.IODepth = fio.Read, 1 // as fio has it
 		f.Text(&j.section, 0, "section", args.Text("NAME"), "only the jobs of this name")
 		f.Bool(&j.read, 0, "read", "only verify; nothing is written")
 		f.Bool(&j.written, 0, "write", "only write")
