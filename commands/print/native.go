@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -336,8 +337,20 @@ func (n *Native) info(e event.Info) {
 func (n *Native) group(title string, list []blockdev.Detail) {
 	if len(list) > 0 {
 		n.say("%s:\n", title)
-		n.details(list, 1)
+		n.details(quoteEmpty(list), 1)
 	}
+}
+
+// quoteEmpty shows that there is an empty text, such as the name of a default export, in a tree.
+func quoteEmpty(list []blockdev.Detail) []blockdev.Detail {
+	list = slices.Clone(list)
+	for i := range list {
+		if list[i].Value == "" {
+			list[i].Value = `""`
+		}
+		list[i].Sub = quoteEmpty(list[i].Sub)
+	}
+	return list
 }
 
 func (n *Native) checked(e event.Checked) {

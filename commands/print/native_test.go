@@ -109,6 +109,15 @@ func TestNative(t *testing.T) {
 			},
 			"[blksh: read: there is no option -x]\n[  did you mean -v?]\n[  usage: read [-v] off len]\n[  'help read' says more]\n",
 		},
+		{
+			"a name that is empty",
+			event.Where{},
+			event.Info{Driver: "raw", Storage: []blockdev.Detail{
+				{Key: "export", Value: ""},
+				{Key: "of", Sub: []blockdev.Detail{{Key: "a", Value: ""}, {Key: "b", Value: 1}}},
+			}},
+			"format name: raw\nsize: 0 bytes\ndisk size: 0 bytes\naccess: read-write\nblock size: 0 bytes\nstorage:\n    export: \"\"\n    of:\n        a: \"\"\n        b: 1\n",
+		},
 		{"as JSON", event.Where{Line: 4}, event.AsJSON{Event: event.Length{Bytes: 1}}, "{\"kind\":\"length\",\"bytes\":1}\n"},
 		{"nothing at the end", event.Where{}, event.Exit{Status: 1}, ""},
 	} {
