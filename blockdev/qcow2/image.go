@@ -65,6 +65,8 @@ type image struct {
 	given       given
 	hdr         *header
 	l1          []uint64
+	l1Held      int64 // entries from there on were lost, with the end of a file of l1Cut bytes
+	l1Cut       int64
 	reftable    []uint64
 	reftableEnd int // behind the last entry in use
 	l2, refs    *format.Tables

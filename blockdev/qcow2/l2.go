@@ -190,6 +190,9 @@ func (q *image) lookup(ctx context.Context, off, n int64) (mapping, error) {
 	}
 	tableAt, err := q.tableAt(ctx, q.l1[l1], l1)
 	if err != nil || tableAt == 0 {
+		if l1 >= q.l1Held {
+			q.TellCut(q.l1Cut)
+		}
 		return m, err
 	}
 	s, err := q.openSlice(ctx, off, tableAt)

@@ -155,7 +155,17 @@ func (q *image) loadL1(ctx context.Context) error {
 	q.vmState.Store(need << q.l1Shift())
 	var err error
 	q.l1, err = q.readTable(ctx, int64(h.L1Off), int64(h.L1Size))
+	q.findLostL1(int64(h.L1Off))
 	return refuseWith(err, "Could not read L1 table")
+}
+
+// findLostL1 notes where the file ends within the L1 table at off, or before it: from there on
+// there are zeroes.
+func (q *image) findLostL1(off int64) {
+	q.l1Cut, q.l1Held = q.file.Info().Size, math.MaxInt64
+	if q.l1Cut < off+int64(len(q.l1))*l1EntrySize {
+		q.l1Held = max(0, q.l1Cut-off) / l1EntrySize
+	}
 }
 
 // readTable reads n big-endian words in pieces, so that a table takes its own memory only.

@@ -111,6 +111,7 @@ func (q *image) LoadSnapshot(ctx context.Context, which string) (s driver.Snapsh
 		return s, err
 	}
 	q.l1, q.loaded = copiedCleared(l1, q.l1Entries(s.Size)), true
+	q.findLostL1(q.snapshots[i].l1Off)
 	return s, q.installSize(ctx, s.Size)
 }
 

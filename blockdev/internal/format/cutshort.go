@@ -40,6 +40,20 @@ func (i *Image) noteRead(m Mapping, off int64) {
 	}
 }
 
+// present is how much of a run of data that begins at off is there, or was never there: 0 if its
+// first cluster was lost. What was lost is no hole of the file.
+func (i *Image) present(m Mapping, off int64) int64 {
+	end := i.lost.Off
+	if i.lost.Len == 0 {
+		if m.Host+m.Len > i.dataEnd {
+			i.dataEnd = i.Data.Info().Size
+		}
+		end = i.dataEnd
+	}
+	first := m.Host - i.within(off)
+	return min(m.Len, max(0, first+i.roundUp(max(0, end-first))-m.Host))
+}
+
 // noteWrite tells of a write of guest bytes to the file, in part to clusters of allocations, that
 // leaves a part of a lost cluster zero, or that is the first to hide that some were lost.
 func (i *Image) noteWrite(ctx context.Context, off int64, run WriteRun) {

@@ -35,7 +35,12 @@ func (i *Image) mapped(ctx context.Context, off, n int64) (e driver.Extent, hole
 		return e, false, err
 	}
 	m, err := i.Lookup(ctx, off, n)
-	holes = err == nil && m.Kind == Data && i.Holes != nil && i.Holes(ctx)
+	if err == nil && m.Kind == Data && i.Holes != nil && i.Holes(ctx) {
+		have := i.present(m, off)
+		if holes = have > 0; holes {
+			m.Len = have
+		}
+	}
 	i.Unlock()
 	if err != nil {
 		return e, false, err

@@ -110,7 +110,7 @@ func (c *Tables) Get(ctx context.Context, off int64) (*Table, error) {
 		return nil, err
 	}
 	if c.Lost != nil {
-		if end := c.File.Info().Size; off >= end {
+		if end := c.File.Info().Size; off+int64(len(t.Data)) > end {
 			c.Lost(end)
 		}
 	}
