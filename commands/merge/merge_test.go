@@ -227,7 +227,10 @@ func TestVerdicts(t *testing.T) {
 // TestLies: what cannot be is refused, with the line.
 func TestLies(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"hello\n", "line 1: no object as --json writes them"},
+		{"hello\n", "line 1: no object as --json writes them: what stands at byte 1 of it is no JSON"},
+		{"[]\n", "line 1: no object as --json writes them: it is a JSON array"},
+		{"{\"kind\":7}\n", "line 1: no object as --json writes them: its kind is a number"},
+		{"{\"kind\":\n{}\n", "line 1: no object as --json writes them: it ends too early"},
 		{"hello", "line 1: no object"},
 		{"{}\n", "line 1: no object as --json writes them: it has no kind"},
 		{"[1]\n", "line 1: no object"},

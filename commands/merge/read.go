@@ -126,11 +126,28 @@ func (n *notJSON) Error() string { return "no object as --json writes them: " + 
 
 func (n *notJSON) Unwrap() error { return n.err }
 
+// unreadable says what is wrong with a line, in the words of who reads it and not of a decoder.
+func unreadable(line []byte, err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind) && kind.Field == "":
+		return fmt.Errorf("it is a JSON %s", kind.Value)
+	case errors.As(err, &kind):
+		return fmt.Errorf("its %s is a %s", kind.Field, kind.Value)
+	case errors.As(err, &syntax) && syntax.Offset >= int64(len(line)):
+		return errors.New("it ends too early")
+	case errors.As(err, &syntax):
+		return fmt.Errorf("what stands at byte %d of it is no JSON", syntax.Offset)
+	}
+	return err
+}
+
 // take takes a line.
 func (s *source) take(line []byte) error {
 	var o object
 	if err := json.Unmarshal(line, &o.head); err != nil {
-		return &notJSON{err}
+		return &notJSON{unreadable(line, err)}
 	}
 	if o.Kind == "" {
 		return &notJSON{errors.New("it has no kind")}
@@ -138,7 +155,7 @@ func (s *source) take(line []byte) error {
 	s.any = true
 	if matters(o.Kind) {
 		if err := json.Unmarshal(line, &o); err != nil {
-			return fmt.Errorf("the object %q: %w", o.Kind, err)
+			return fmt.Errorf("the object %q: %w", o.Kind, unreadable(line, err))
 		}
 	}
 	switch {
