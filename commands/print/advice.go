@@ -1,9 +1,11 @@
 package print
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -25,7 +27,7 @@ func advice(r event.Reason) []string {
 	case event.BreakFailed:
 		return breakAdvice(e)
 	case event.Failed:
-		return append(detail(e.Err), errorAdvice(e.Err)...)
+		return append(append(request(e), detail(e.Err)...), errorAdvice(e.Err)...)
 	case event.FileError:
 		return errorAdvice(e.Err)
 	case event.FileOpen:
@@ -70,12 +72,32 @@ func nearCommand(names []string) []string {
 	return near(names)
 }
 
+// request is which one of those for data that a command makes failed, and on which image, where the
+// command has another name than the request.
+func request(e event.Failed) []string {
+	var failed *blockdev.Error
+	if !errors.As(e.Err, &failed) || failed.Op == e.Op || ownFault(e.Err) ||
+		!slices.Contains([]string{"read", "write", "zero", "discard", "flush"}, failed.Op) {
+		return nil
+	}
+	text := cmp.Or(failed.File, failed.Node) + ": " + failed.Op
+	if failed.Len > 0 {
+		text += fmt.Sprintf(" of %s at offset %d", units.Exact(failed.Len), failed.Off)
+	}
+	return []string{visibleControls(text)}
+}
+
+// ownFault says whether a request was refused for what it asks or as it stands still, which other
+// lines tell.
+func ownFault(err error) bool {
+	return errors.Is(err, syscall.EDEADLK) || errors.As(err, new(*blockdev.RangeError)) ||
+		errors.As(err, new(*blockdev.AlignError)) || errors.Is(err, blockdev.ErrReadOnly)
+}
+
 // detail is what an error says beyond its error number.
 func detail(err error) []string {
 	text := words(err)
-	if text == errnoWords(err) || errors.As(err, new(*blockdev.RangeError)) ||
-		errors.As(err, new(*blockdev.AlignError)) ||
-		errors.Is(err, blockdev.ErrReadOnly) {
+	if text == errnoWords(err) || ownFault(err) {
 		return nil
 	}
 	if more, ok := strings.CutPrefix(text, errnoWords(err)+" ("); ok {

@@ -87,6 +87,18 @@ func TestNative(t *testing.T) {
 			"[blksh: read: out of range: the image ends at 512; at 100 there are 412 bytes left]\n",
 		},
 		{
+			"one request of many",
+			event.Where{},
+			event.Failed{Op: "copy", Err: &blockdev.Error{Op: "write", Node: "raw", File: "d", Off: 512, Len: 4096, Err: syscall.EIO}},
+			"[blksh: copy failed: Input/output error]\n[  d: write of 4 KiB (4096 bytes) at offset 512]\n",
+		},
+		{
+			"the flush of a command",
+			event.Where{},
+			event.Failed{Op: "copy", Err: &blockdev.Error{Op: "flush", Node: "raw", Err: syscall.EIO}},
+			"[blksh: copy failed: Input/output error]\n[  raw: flush]\n",
+		},
+		{
 			"read-only",
 			event.Where{},
 			event.Report{Err: blockdev.ErrReadOnly},
