@@ -226,16 +226,14 @@ func plainName(path string) string {
 
 // begin opens the journal and the target, and says from where on to copy.
 func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, err error) {
-	switch {
-	case c.journal != "":
-		if c.notes, from, err = openCopyJournal(ctx, s, c.journal, c.record(),
-			c.resume); err != nil {
+	if c.resume { // the journal knows as what the target can be opened
+		if c.journal == "" {
+			return 0, event.Conflictf("--resume needs the --journal of the copy that was stopped")
+		}
+		if from, err = c.openJournal(ctx, s); err != nil {
 			return 0, err
 		}
-	case c.resume:
-		return 0, event.Conflictf("--resume needs the --journal of the copy that was stopped")
 	}
-	from = max(from, c.span.Off)
 	if err := c.openTarget(ctx, s); err != nil {
 		return 0, err
 	}
@@ -248,7 +246,19 @@ func (c *copyJob) begin(ctx context.Context, s *session.Session) (from int64, er
 	case c.compressed && info.WriteTakes&driver.Compressed == 0:
 		return 0, event.Conflictf("-c: images of the format %s are not compressed", info.Driver)
 	}
+	if !c.resume && c.journal != "" { // that of an earlier copy is kept until this one can begin
+		if from, err = c.openJournal(ctx, s); err != nil {
+			return 0, err
+		}
+	}
+	from = max(from, c.span.Off)
 	return from, c.compare(ctx, s, c.to, from-c.span.Off)
+}
+
+// openJournal opens the journal, and says how far the copy came that it is of.
+func (c *copyJob) openJournal(ctx context.Context, s *session.Session) (from int64, err error) {
+	c.notes, from, err = openCopyJournal(ctx, s, c.journal, c.record(), c.resume)
+	return from, err
 }
 
 // giveUp ends a copy that has changed nothing. What was made for it is removed again.
@@ -354,7 +364,7 @@ func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) erro
 	})
 	end()
 	c.result.Format, c.result.Written = c.to.Info().Driver, result.Written
-	if c.result.Range.End() == c.cfg.Size {
+	if c.existing && c.result.Range.End() == c.cfg.Size {
 		c.result.Behind = c.to.Size() - c.cfg.Size
 	}
 	done := from + result.Done - c.span.Off

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -75,4 +76,26 @@ func FuzzCopyJournal(f *testing.F) {
 			t.Errorf("%d, %d", size, done)
 		}
 	})
+}
+
+// TestCopyKeepsJournal: a call that cannot begin leaves what an earlier copy noted.
+func TestCopyKeepsJournal(t *testing.T) {
+	const noted = `{"blksh_copy":1,"source":"src.raw","size":1048576}` + "\n"
+	dir := t.TempDir()
+	in(t, dir, nil, "create src.raw 1M", "create short.raw 4k", "create there.raw 1M")
+	for line, want := range map[string]string{
+		"copy -n src.raw missing.raw":              "missing.raw",
+		"copy -n src.raw short.raw":                "too short",
+		"copy -n -c src.raw there.raw":             "not compressed",
+		"copy -n src.raw nbd+unix:///?socket=none": "Failed to connect",
+	} {
+		if err := os.WriteFile("journal", []byte(noted), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said, status := in(t, dir, nil, line+" --journal journal")
+		if status == 0 || !strings.Contains(said, want) || contents(t, "journal") != noted {
+			t.Errorf("%s: %d, %s, and the journal has %q", line, status, said,
+				contents(t, "journal"))
+		}
+	}
 }
