@@ -425,7 +425,10 @@ func TestModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := flag.Set("rapid.checks", fmt.Sprint(max(1, total/each))); err != nil {
+	checks := flag.Lookup("rapid.checks").Value
+	usual := checks.String() // of the tests behind this one
+	defer checks.Set(usual)
+	if err := checks.Set(fmt.Sprint(max(1, total/each))); err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
