@@ -41,6 +41,11 @@ const (
 // is never drawn, and cannot be typed.
 const editKey = '\u0080'
 
+// drawnKey follows it. It does nothing outside of the library's own search, so that when the
+// library has dealt with it the edit has been drawn: the listener, which tells the edit, is asked
+// before.
+const drawnKey = '\a'
+
 // Terminal is the line editor of github.com/chzyer/readline on a terminal, with its faults fenced
 // off:
 //
@@ -367,14 +372,14 @@ func (t *Terminal) done(feed string) string {
 	return feed
 }
 
-// doing makes an edit.
+// doing makes an edit, and shows it.
 func (t *Terminal) doing(e edit) string {
 	t.edit = e
-	return string(editKey)
+	return string([]rune{editKey, drawnKey})
 }
 
 // onChange is called by the library when it has dealt with a key, and when a line begins.
-func (t *Terminal) onChange(line []rune, pos int,
+func (t *Terminal) onChange(line []rune, _ int,
 	pressed rune,
 ) (newLine []rune, newPos int, ok bool) {
 	if pressed == 0 {
@@ -382,13 +387,14 @@ func (t *Terminal) onChange(line []rune, pos int,
 	}
 	if t.edit != nil {
 		at := slices.Index(line, editKey)
-		line, pos = t.edit(slices.Delete(line, at, at+1), at)
+		newLine, newPos = t.edit(slices.Delete(line, at, at+1), at)
 		t.edit = nil
-		ok = true
+		t.typed = len(newLine)
+		return newLine, newPos, true // drawnKey comes next
 	}
 	t.typed = len(line)
 	t.dealt <- struct{}{}
-	return line, pos, ok
+	return nil, 0, false
 }
 
 // bell tells that a key did nothing.

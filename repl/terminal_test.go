@@ -7,10 +7,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/chzyer/readline"
 )
 
 // TestMain keeps Ctrl-Z from stopping the tests.
@@ -374,6 +377,35 @@ func TestTerminalPromptAsWideAsTheWindow(t *testing.T) {
 		if got := <-answer; got != "acb" {
 			t.Errorf("a prompt of %d gives %q", width, got)
 		}
+	}
+}
+
+// What a key shows is shown, also if the next was typed at the same time and the library is slow.
+func TestTerminalShowsEachKey(t *testing.T) {
+	t.Parallel()
+	s := newScreen(t)
+	term := newTerminal(s)
+	edits := term.lib.Config.Listener
+	term.lib.Config.Listener = readline.FuncListener(
+		func(line []rune, pos int, pressed rune) ([]rune, int, bool) {
+			defer func() {
+				for range 1000 {
+					runtime.Gosched()
+				}
+			}()
+			return edits.OnChange(line, pos, pressed)
+		})
+	result := ask(s, term)
+	for range 20 {
+		s.press("\x12x\x07#") // a search, for x, left again
+		if shown := s.expect("#"); !strings.Contains(shown, "'x': ") {
+			t.Errorf("the search for x is not in %q", shown)
+		}
+		s.press("\x15")
+	}
+	s.press("\r")
+	if got := <-result; got.err != nil {
+		t.Error(got.err)
 	}
 }
 
