@@ -22,6 +22,7 @@ const mostMemory = 64 << 10
 // kernel afterwards how much memory that took.
 func TestMemory(t *testing.T) {
 	t.Parallel()
+	withoutRace(t)
 	dir := t.TempDir()
 	data := bytes.Repeat([]byte{0xcd}, 1<<20)
 	f, err := os.Create(filepath.Join(dir, "disk"))
@@ -50,6 +51,7 @@ func TestMemory(t *testing.T) {
 // TestMemoryOfTables has more L2 tables than the cache of a qcow2 image holds.
 func TestMemoryOfTables(t *testing.T) {
 	t.Parallel()
+	withoutRace(t)
 	dir := t.TempDir()
 	create := exec.Command(asBlksh.path, "-c",
 		"create -f qcow2 -o preallocation=metadata disk 300G")
@@ -63,13 +65,18 @@ func TestMemoryOfTables(t *testing.T) {
 	})
 }
 
-// limitMemory runs lines on the file disk, of that format and length, and asks how much memory that
-// took.
-func limitMemory(t *testing.T, dir, length, format string, lines []string) {
+// withoutRace skips a test that asks how much memory the program takes.
+func withoutRace(t *testing.T) {
 	t.Helper()
 	if blockdevtest.Race {
 		t.Skip("the race detector takes memory of its own")
 	}
+}
+
+// limitMemory runs lines on the file disk, of that format and length, and asks how much memory that
+// took.
+func limitMemory(t *testing.T, dir, length, format string, lines []string) {
+	t.Helper()
 	cmd := exec.Command(asBlksh.path, "-t", "writeback", "-f", format, "--keep-going", "disk")
 	// as much memory on any machine
 	cmd.Env, cmd.Dir, cmd.Stderr = append(asBlksh.environ(), "GOMAXPROCS=2"), dir, io.Discard
