@@ -68,16 +68,42 @@ func (e *export) stop() {
 // whose clients wait for ever.
 type relay struct {
 	path, server string
-	hold         bool // the first connection stands still until there is a second
-	silent       bool // all connections but the first
-	cut          bool // the second connection ends amid the data of a request
-	after        int64
-	then         func() // is called once, when so many bytes have passed; nil for nothing
 
 	passed, conns atomic.Int64
 	second        chan struct{} // closed when there are two connections
 	used          atomic.Bool   // the second connection, for data
 	once          sync.Once
+
+	mu      sync.Mutex
+	manners manners
+}
+
+// manners are what a relay does besides.
+type manners struct {
+	hold   bool // the first connection stands still until there is a second
+	silent bool // all connections but the first
+	cut    bool // the second connection ends amid the data of a request
+	after  int64
+	then   func() // is called once, when so many bytes have passed; nil for nothing
+}
+
+// learns changes the manners, for connections that come later.
+func (r *relay) learns(change func(m *manners)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.manners)
+}
+
+// amidst has something done amid a copy.
+func (r *relay) amidst(then func()) {
+	r.learns(func(m *manners) { m.after, m.then = 4<<20, then })
+}
+
+// has returns the manners.
+func (r *relay) has() manners {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.manners
 }
 
 // amid is how much of a connection passes before it stands still, or ends, in bytes: less than a
@@ -102,7 +128,7 @@ func newRelay(t *testing.T, path, server string) *relay {
 			if number == 2 {
 				close(r.second)
 			}
-			if number == 1 || !r.silent {
+			if number == 1 || !r.has().silent {
 				go r.serve(client, number)
 			}
 		}
@@ -118,6 +144,7 @@ func (r *relay) serve(client net.Conn, number int64) {
 		return
 	}
 	defer func() { _ = server.Close() }()
+	m := r.has()
 	var carried atomic.Int64
 	ended := make(chan struct{}, 2)
 	pass := func(to io.Writer, from io.Reader) {
@@ -130,16 +157,16 @@ func (r *relay) serve(client net.Conn, number int64) {
 			}
 			if carried.Add(int64(n)) > amid {
 				switch {
-				case r.hold && number == 1:
+				case m.hold && number == 1:
 					<-r.second
 				case number == 2:
-					if r.used.Store(true); r.cut {
+					if r.used.Store(true); m.cut {
 						return
 					}
 				}
 			}
-			if all := r.passed.Add(int64(n)); r.then != nil && all > r.after {
-				r.once.Do(r.then)
+			if all := r.passed.Add(int64(n)); m.then != nil && all > m.after {
+				r.once.Do(m.then)
 			}
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
@@ -153,7 +180,10 @@ func (r *relay) serve(client net.Conn, number int64) {
 
 // waits says that a second connection is wanted and nothing has gone over it. Nobody promises that
 // it is used where the first does well.
-func (e *export) waits() bool { return (e.relay.hold || e.relay.cut) && !e.relay.used.Load() }
+func (e *export) waits() bool {
+	m := e.relay.has()
+	return (m.hold || m.cut) && !e.relay.used.Load()
+}
 
 // halfHoles makes a file of n bytes, of which every other MiB is a hole.
 func halfHoles(t *testing.T, name string, n int64) {
@@ -229,7 +259,9 @@ func exports(t *testing.T) (from, to *export) {
 		t.Fatal(err)
 	}
 	from, to = serveFile(t, half), serveFile(t, full)
-	from.relay.hold, to.relay.hold = true, true
+	for _, e := range []*export{from, to} {
+		e.relay.learns(func(m *manners) { m.hold = true })
+	}
 	return from, to
 }
 
@@ -296,19 +328,19 @@ func TestCopyExportsBroken(t *testing.T) {
 		says    string
 	}{
 		{"one connection of the source", func(from, _ *export, _ func()) {
-			from.relay.cut = true
+			from.relay.learns(func(m *manners) { m.cut = true })
 		}, 5, lost},
 		{"one connection of the target", func(_, to *export, _ func()) {
-			to.relay.cut = true
+			to.relay.learns(func(m *manners) { m.cut = true })
 		}, 5, lost},
 		{"the source dies", func(from, _ *export, _ func()) {
-			from.relay.after, from.relay.then = 4<<20, func() { _ = from.kit.Process.Kill() }
+			from.relay.amidst(func() { _ = from.kit.Process.Kill() })
 		}, 5, lost},
 		{"the target dies", func(_, to *export, _ func()) {
-			to.relay.after, to.relay.then = 4<<20, func() { _ = to.kit.Process.Kill() }
+			to.relay.amidst(func() { _ = to.kit.Process.Kill() })
 		}, 5, lost},
 		{"Ctrl-C", func(_, to *export, interrupt func()) {
-			to.relay.after, to.relay.then = 4<<20, interrupt
+			to.relay.amidst(interrupt)
 		}, 130, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -316,14 +348,22 @@ func TestCopyExportsBroken(t *testing.T) {
 			from, to := exports(t)
 			journal := filepath.Join(t.TempDir(), "journal")
 			call := fmt.Sprintf("copy -n -f raw --journal %s ", journal)
-			var cmd *exec.Cmd
 			var said bytes.Buffer
 			var err error
-			tt.arrange(from, to, func() { _ = cmd.Process.Signal(os.Interrupt) })
+			running := make(chan *os.Process, 1)
+			tt.arrange(from, to, func() { _ = (<-running).Signal(os.Interrupt) })
 			for again := true; again && err == nil; again = from.waits() || to.waits() {
-				cmd = exec.Command(asBlksh.path, "-f", "raw", "-c", call+to.uri, from.uri)
+				cmd := exec.Command(asBlksh.path, "-f", "raw", "-c", call+to.uri, from.uri)
 				cmd.Env, cmd.Stderr = asBlksh.environ(), &said
-				err = cmd.Run()
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				select {
+				case <-running: // of the turn before
+				default:
+				}
+				running <- cmd.Process
+				err = cmd.Wait()
 			}
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != tt.status ||
@@ -345,8 +385,9 @@ func TestCopyExportsBroken(t *testing.T) {
 func TestCopyExportsFewer(t *testing.T) {
 	t.Parallel()
 	from, to := exports(t)
-	from.relay.hold, from.relay.silent = false, true
-	to.relay.hold, to.relay.silent = false, true
+	for _, e := range []*export{from, to} {
+		e.relay.learns(func(m *manners) { m.hold, m.silent = false, true })
+	}
 	on(t, "-f", "raw", "-c", "copy -n -f raw "+to.uri, from.uri).wants(t, "copy", "exit 0",
 		"copied 32 MiB", "")
 	sameFiles(t, from.file, to.file)
