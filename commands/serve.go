@@ -346,10 +346,10 @@ func (j *serveJob) encryption() (*tls.Config, error) {
 	}
 	c := nbd.Credentials{Dir: j.tls, Server: true, VerifyPeer: true}
 	config, err := c.ServerConfig()
-	if err != nil && event.ClassOf(err) == event.ClassUsage { // his files, for him to mend
-		return nil, event.Conflictf("serve: %v", err)
+	if err != nil {
+		return nil, event.FailReport(fmt.Errorf("serve: %w", err))
 	}
-	return config, event.FailOp("serve", err)
+	return config, nil
 }
 
 // client is what there is to say about a connection.
