@@ -298,7 +298,8 @@ func (c *checker) snapshot(ctx context.Context, s snapshot, tables *l1Tables) {
 		return
 	}
 	id, name, _ := c.q.names(ctx, s) // it is told without them then
-	c.wrong("ERROR snapshot %s (%s) %s; snapshot table entry corrupted", id, name, what)
+	// As much as QEMU lists of a name.
+	c.wrong("ERROR snapshot %.255s (%.255s) %s; snapshot table entry corrupted", id, name, what)
 }
 
 // refblocks counts the refcount blocks themselves.

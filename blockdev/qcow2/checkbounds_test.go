@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -193,5 +194,29 @@ func TestOpenReadsWhatItNeeds(t *testing.T) {
 			}
 			_ = d.Close()
 		}
+	}
+}
+
+// The name of a wrong snapshot is not told at a length that the image chooses.
+func TestCheckShortensNames(t *testing.T) {
+	image := withSnapshot(bytes.Clone(seeds(t)["v3"]))
+	entry := image[len(image)-4096:]
+	binary.BigEndian.PutUint16(entry[14:], 3000)
+	copy(entry[64:], bytes.Repeat([]byte("x"), 3000))
+	d := openWatched(t, store(t, image), driver.Mode{Check: true},
+		func(blockdevtest.Request) error { return nil })
+	defer d.Close()
+	res, err := checkDevice(t.Context(), d, 0)
+	if err != nil || res.Corruptions == 0 {
+		t.Fatal(res, err)
+	}
+	said := 0
+	for _, m := range res.Messages {
+		if strings.Contains(m, "xxx") {
+			said = len(m)
+		}
+	}
+	if said == 0 || said > 400 {
+		t.Errorf("%d bytes about it", said)
 	}
 }
