@@ -33,6 +33,24 @@ func (d *Device) Chain() []Layer {
 	return chain
 }
 
+// SameStorage says whether both are known to have their bytes on the same storage elsewhere, so
+// that what is written to one changes the other. Files of the host have locks for that.
+func (d *Device) SameStorage(other *Device) bool {
+	where := d.tree.root.location()
+	return where != "" && where == other.tree.root.location()
+}
+
+// location is where the bytes of an image are, without what it stands on.
+func (n *treeNode) location() string {
+	for n.firstChild() != nil {
+		n = n.firstChild()
+	}
+	if located, ok := n.guard.node.(driver.Located); ok {
+		return located.Location()
+	}
+	return ""
+}
+
 // diskSize adds up what the files of the node and of its children take, backing files aside. It is
 // -1 if one of them does not tell.
 func (n *treeNode) diskSize() int64 {

@@ -274,13 +274,18 @@ func (c *copyJob) giveUp(s *session.Session) {
 func (c *copyJob) openTarget(ctx context.Context, s *session.Session) (err error) {
 	if im := s.Named(c.name); im != nil && c.existing {
 		if c.to = im.Dev; c.to == c.from {
-			return event.Conflictf("an image cannot be copied into itself")
+			return intoItself()
 		}
 		return event.FailOp("copy", c.to.NeedWrite(ctx, false))
 	}
 	c.to, err = s.OpenToWrite(ctx, c.opening(false), false)
+	if err == nil && c.to.SameStorage(c.from) {
+		return intoItself()
+	}
 	return err
 }
+
+func intoItself() error { return event.Conflictf("an image cannot be copied into itself") }
 
 func (c *copyJob) opening(readOnly bool) session.Opening {
 	return session.Opening{

@@ -133,6 +133,33 @@ func TestServeNames(t *testing.T) {
 	}
 }
 
+// TestCopyOntoItself: an export is not copied into itself, however it is called; into another one
+// of the same server it is.
+func TestCopyOntoItself(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s")
+	must(t, exec.Command(asBlksh.path, "-c", "create -f raw "+dir+"/a 1M", "-c",
+		"create -f raw "+dir+"/b 1M"))
+	server, err := startServerOf(socket, "serve", "-f", "raw", "--unix", socket, dir+"/a", dir+"/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killServer(server)
+	from := "nbd+unix:///a?socket=" + socket
+	for to, status := range map[string]int{
+		from: 2, "nbd+unix:///a?socket=s": 2, "nbd:unix:s:exportname=a": 2, "nbd+unix:///b?socket=s": 0,
+	} {
+		c := exec.Command(asBlksh.path, "copy", "-n", "-f", "raw", from, to)
+		c.Dir = dir
+		out, _ := c.CombinedOutput()
+		if c.ProcessState.ExitCode() != status ||
+			strings.Contains(string(out), "into itself") != (status != 0) {
+			t.Errorf("%s: %v: %s", to, c.ProcessState, out)
+		}
+	}
+}
+
 // lossy is a disk of dir whose flushes fail.
 func lossy(t *testing.T, dir string) string {
 	t.Helper()

@@ -122,6 +122,12 @@ type Placed interface {
 	DiskSize() (int64, error)
 }
 
+// Located is a Leaf whose storage is elsewhere, where no lock tells who else uses it.
+type Located interface {
+	// Location is the same for two nodes on the same storage, "" if nobody else can have it.
+	Location() string
+}
+
 // Reopener is a node whose options can change while it is open.
 type Reopener interface {
 	// Prepare checks the new mode and values and gets ready for them without changing what requests

@@ -20,6 +20,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -169,6 +171,7 @@ var _ interface {
 	driver.Stored
 	driver.Reopener
 	driver.BitmapReader
+	driver.Located
 } = (*device)(nil)
 
 // Info lets long requests pass: they are cut here, into pieces that are in flight together.
@@ -248,6 +251,18 @@ func (d *device) Prepare(_ context.Context, o *driver.Opening) (commit, abort fu
 }
 
 func (d *device) size() int64 { return int64(d.agreed.export.Size) }
+
+// Location names the export, unless its server was started for this node.
+func (d *device) Location() string {
+	if d.server != nil {
+		return ""
+	}
+	a := d.cfg.Address
+	if path, err := filepath.Abs(a.Path); err == nil && a.Path != "" && !a.Abstract {
+		a.Path = path
+	}
+	return fmt.Sprintf("%q of %v, %t", d.cfg.Export, a, a.Abstract)
+}
 
 // Close takes leave of the server, and ends it if it was started for this.
 func (d *device) Close() error {
