@@ -91,7 +91,7 @@ func TestServeRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for words, want := range map[string]string{
-		"--tls nosuch": "serve: Unable to access credentials nosuch/ca-cert.pem: No such file or directory",
+		"--tls nosuch": "Unable to access credentials nosuch/ca-cert.pem: No such file or directory",
 		"--tls=":       "--tls takes a value, not an empty one",
 	} {
 		c := exec.Command(asBlksh.path, append([]string{"-r", "mem:1M", "serve", "--unix", "s"},
@@ -148,7 +148,8 @@ func TestCopyOntoItself(t *testing.T) {
 	defer killServer(server)
 	from := "nbd+unix:///a?socket=" + socket
 	for to, status := range map[string]int{
-		from: 2, "nbd+unix:///a?socket=s": 2, "nbd:unix:s:exportname=a": 2, "nbd+unix:///b?socket=s": 0,
+		from: 2, "nbd+unix:///a?socket=s": 2, "nbd:unix:s:exportname=a": 2,
+		"nbd+unix:///b?socket=s": 0,
 	} {
 		c := exec.Command(asBlksh.path, "copy", "-n", "-f", "raw", from, to)
 		c.Dir = dir
