@@ -113,8 +113,7 @@ var optionExceptions = []optionException{
 var blockName = regexp.MustCompile(`#block\d+`)
 
 // TestNodeOptions holds every option of a node, in every way to give it, against the original: what
-// is said, the status, and what became of the files. Without BLKSH_TIER=2 it takes one in twelve of
-// them.
+// is said, the status, and what became of the files. Without BLKSH_TIER=2 it takes one in 24.
 func TestNodeOptions(t *testing.T) {
 	t.Parallel()
 	original := reference(t)
@@ -126,7 +125,7 @@ func TestNodeOptions(t *testing.T) {
 					for _, way := range optionWays {
 						h := fnv.New32()
 						fmt.Fprint(h, s, key, value, way.name)
-						if !blockdevtest.Sampled(int(h.Sum32()%12), 12) {
+						if !blockdevtest.Sampled(int(h.Sum32()%24), 24) {
 							continue
 						}
 						compareOption(t, original, s, way.name, key+"="+value,

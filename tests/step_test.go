@@ -48,7 +48,7 @@ func readStepScripts(t *testing.T) []stepScript {
 }
 
 // stepRuns is how often every script runs.
-func stepRuns() int { return blockdevtest.Rounds(20, 1000) }
+func stepRuns() int { return blockdevtest.Rounds(12, 1000) }
 
 // TestStep runs each script many times, with one thread, two and eight.
 func TestStep(t *testing.T) {

@@ -3,6 +3,7 @@ package blockdevtest
 import (
 	"flag"
 	"os"
+	"runtime/debug"
 	"strconv"
 
 	_ "pgregory.net/rapid" // has the flag
@@ -44,7 +45,11 @@ func Rounds(few, many int, most ...int) int {
 func Sampled(number, few int) bool { return Thorough() || number%few == 0 }
 
 // What is drawn at random is drawn a quarter as often in tier 1, if the command line says nothing.
+// Images live shortly: garbage is collected when it is a few times as much as what is in use.
 func init() {
+	if os.Getenv("GOGC") == "" && Tier() == 1 {
+		debug.SetGCPercent(400)
+	}
 	if err := flag.Set("rapid.checks", strconv.Itoa(Rounds(25, 100))); err != nil {
 		panic(err)
 	}

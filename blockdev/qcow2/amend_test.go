@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/qcow2"
@@ -71,7 +72,8 @@ func crashAmend(t *testing.T, options, deaf string) (wrong string) {
 		t.Fatal(err)
 	}
 	r := &crashRun{disk: disk}
-	r.crashes(rand.New(rand.NewPCG(5, 6)), 20, func(image []byte, _ int) bool {
+	tries := blockdevtest.Rounds(5, 20)
+	r.crashes(rand.New(rand.NewPCG(5, 6)), tries, func(image []byte, _ int) bool {
 		wrong = judgeAmended(t, image, want)
 		return wrong == ""
 	})

@@ -194,7 +194,7 @@ func TestCrashOfBitmaps(t *testing.T) {
 			continue // they change no data that the guest has
 		}
 		change := changes[name]
-		tries := blockdevtest.Rounds(6, 40)
+		tries := blockdevtest.Rounds(3, 40)
 		if wrong, inUse := crashTracking(t, image, change, "", tries); wrong != "" || inUse == 0 {
 			t.Errorf("%s: %q; bitmaps were in use after %d crashes", name, wrong, inUse)
 		}

@@ -455,7 +455,7 @@ var crashShapes = []shape{
 func TestCrash(t *testing.T) {
 	needPeers(t)
 	dir := t.TempDir()
-	workloads := blockdevtest.Rounds(2*len(crashShapes), 500)
+	workloads := blockdevtest.Rounds(len(crashShapes), 500)
 	for i := range workloads {
 		s := crashShapes[i%len(crashShapes)]
 		r := record(t, dir, s, uint64(i), 60, "", true)

@@ -28,7 +28,7 @@ import (
 // TestPlantedAgrees compares with qemu-io and qemu-img.
 func TestPlantedAgrees(t *testing.T) {
 	needPeers(t)
-	stride := blockdevtest.Rounds(151, 13, 1) // a slice of all of them
+	stride := blockdevtest.Rounds(251, 13, 1) // a slice of all of them
 	n := 0
 	for _, image := range hostileImages(t) {
 		t.Run(image.name, func(t *testing.T) {
