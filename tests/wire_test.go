@@ -183,8 +183,11 @@ func TestServeNowhere(t *testing.T) {
 	}
 	socket.SetUnlinkOnClose(false)
 	_ = socket.Close()
-	if err := os.WriteFile(file, make([]byte, 512), 0o666); err != nil {
-		t.Fatal(err)
+	other := filepath.Join(dir, "other") // two cases open one, and lock it
+	for _, path := range []string{file, other} {
+		if err := os.WriteFile(path, make([]byte, 512), 0o666); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, x := range map[string]struct{ line, handed, want string }{
 		"folder":    {"--unix " + dir + "/no/sock", "", "there is no directory '" + dir + "/no'"},
@@ -197,7 +200,7 @@ func TestServeNowhere(t *testing.T) {
 		"no port":   {"--unix " + dir + "/s --bind 127.0.0.1", "", "--bind goes with --port"},
 		"both":      {"--unix " + dir + "/s --port 0", "", "either --unix PATH or --port N"},
 		"twice":     {"--unix " + dir + "/s " + file + " " + dir + "/./file", "", "are one image"},
-		"names":     {"--unix " + dir + "/s --export x --export x " + file + " mem:1M", "", "two exports are called 'x'"},
+		"names":     {"--unix " + dir + "/s --export x --export x " + other + " mem:1M", "", "two exports are called 'x'"},
 		"long name": {
 			"--unix " + dir + "/s --export " + strings.Repeat("x", 4097), "",
 			"--export takes a name of at most 4096 bytes, not one of 4097",
