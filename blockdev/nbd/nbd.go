@@ -10,6 +10,7 @@
 //
 //	device ─▶ Client ─▶ link ─▶ conn ─▶ socket
 //	queue ─────────────────────▶ conn
+//	pair  ─▶ two queues
 //
 // What a server says is not believed. Each byte of a read must come exactly once, a reply that
 // contradicts itself ends the connection, and an export that is another one after a reconnection is
