@@ -46,7 +46,7 @@ func (Zero) Kind() Kind { return Kind{"zero", "A range holds nothing but zeroes.
 
 // Words of the event.
 func (z Zero) Words() string {
-	return fmt.Sprintf("%s at offset %d are zero", units.Exact(z.Len), z.Off)
+	return fmt.Sprintf("%s at offset %d %s zero", units.Exact(z.Len), z.Off, units.Are(z.Len))
 }
 
 // NotZero says where a range is not zero, whatever was asked of it: Op is the command.

@@ -211,8 +211,8 @@ func (DirtyTotals) Kind() Kind { return Kind{"dirty_totals", "How much is dirty 
 
 // Words of the event.
 func (d DirtyTotals) Words() string {
-	return fmt.Sprintf("%s of %s at offset %d are dirty, in %s", units.Exact(d.Dirty),
-		units.Exact(d.Len), d.Off, units.Count(d.Runs, "run"))
+	return fmt.Sprintf("%s of %s at offset %d %s dirty, in %s", units.Exact(d.Dirty),
+		units.Exact(d.Len), d.Off, units.Are(d.Dirty), units.Count(d.Runs, "run"))
 }
 
 // Amended says that options of an image are others now.

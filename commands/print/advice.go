@@ -236,9 +236,7 @@ func rangeWords(err error, size int64) string {
 	if !errors.As(err, &failed) || failed.Off < 0 || failed.Off >= size {
 		return said
 	}
-	left, verb := size-failed.Off, "are"
-	if left == 1 {
-		verb = "is"
-	}
-	return fmt.Sprintf("%s; at %d there %s %s left", said, failed.Off, verb, units.Bytes(left))
+	left := size - failed.Off
+	return fmt.Sprintf("%s; at %d there %s %s left", said, failed.Off, units.Are(left),
+		units.Bytes(left))
 }

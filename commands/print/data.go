@@ -173,10 +173,12 @@ func (n *Native) mapTotals(e event.MapTotals) {
 	n.say("%s in %s at offset %d\n", units.Exact(e.Len), units.Count(e.Runs, "run"), e.Off)
 	n.say("  data    %s\n  zeroes  %s\n  holes   %s\n", share(e.Data), share(e.Zero), share(e.Hole))
 	if e.Compressed > 0 {
-		n.say("  of the data %s are compressed\n", units.Exact(e.Compressed))
+		n.say("  of the data %s %s compressed\n", units.Exact(e.Compressed),
+			units.Are(e.Compressed))
 	}
 	if e.Backing > 0 {
-		n.say("  of the data %s are in images below\n", units.Exact(e.Backing))
+		n.say("  of the data %s %s in images below\n", units.Exact(e.Backing),
+			units.Are(e.Backing))
 	}
 	n.untold(e.Untold)
 }

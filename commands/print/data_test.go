@@ -141,6 +141,7 @@ func TestDataWords(t *testing.T) {
 		want string
 	}{
 		{event.Zero{Range: r}, "1 MiB (1048576 bytes) at offset 4096 are zero\n"},
+		{event.Zero{Range: event.Range{Off: 3, Len: 1}}, "1 byte at offset 3 is zero\n"},
 		{
 			event.NotZero{Op: "iszero", Range: r, Places: verify.Diff{Got: 7, List: []verify.DiffRange{{Off: 8192, Len: 1, Bad: 1}}, Count: 3, Bytes: 900}},
 			"iszero: not zero at 8192 (0x2000)\n  it is 0x07; 900 bytes in 3 ranges\n  8192 (0x2000): 1 byte\n  and 2 ranges more; --all shows them\n",

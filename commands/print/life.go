@@ -18,7 +18,7 @@ func (n *Native) copied(e event.Copied) {
 	}
 	n.say("\n")
 	if e.Behind > 0 {
-		n.say("  behind them %s are as they were\n", units.Exact(e.Behind))
+		n.say("  behind them %s %s as before\n", units.Exact(e.Behind), units.Are(e.Behind))
 	}
 }
 

@@ -141,8 +141,8 @@ func (n *Native) damage(e event.Damaged) {
 	if !e.Done {
 		said = "compared so far"
 	}
-	n.say("  %s: %s; %s are bad\n", said, blocksWords(e.Blocks, judged(e.Verdict)),
-		units.Exact(e.BadBytes))
+	n.say("  %s: %s; %s %s bad\n", said, blocksWords(e.Blocks, judged(e.Verdict)),
+		units.Exact(e.BadBytes), units.Are(e.BadBytes))
 }
 
 // dumped says what files there are of bad blocks.

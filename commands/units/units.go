@@ -102,6 +102,14 @@ func Count[N ~int | ~int64 | ~uint32 | ~uint64](n N, one string, plural ...strin
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// Are is the verb for so many bytes: "is" for one.
+func Are(bytes int64) string {
+	if bytes == 1 {
+		return "is"
+	}
+	return "are"
+}
+
 // Bytes counts bytes without a larger unit: "1 byte", "10000 bytes".
 func Bytes[N ~int | ~int64 | ~uint32 | ~uint64](n N) string { return Count(n, "byte") }
 
