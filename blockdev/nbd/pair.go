@@ -72,6 +72,7 @@ func (p *pair) Reap(least int, done []int) (n int, err error) {
 		q.waiter.watches(beside)
 		var m int
 		m, err = q.Reap(min(1, least-n), done[n:])
+		q.waiter.watches(nil) // who closes the half waits for it alone
 		for i, there := range done[n : n+m] {
 			done[n+i] = 2*there + half
 		}

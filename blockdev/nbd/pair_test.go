@@ -47,6 +47,10 @@ func TestPair(t *testing.T) {
 		t.Errorf("%d requests are reaped where there are none: %v", n, err)
 	}
 
+	if a, b := q.halves[0].waiter, q.halves[1].waiter; a.beside != nil || b.beside != nil {
+		t.Error("a half still watches the other, and would not wait for its own replies alone")
+	}
+
 	stage(t, q, driver.OpRead, 40, badBlock, badBlock, 43)
 	errs := reap(t, q, 4)
 	if errs[0] != nil || errs[1] == nil || errs[2] == nil || errs[3] != nil {
