@@ -419,9 +419,6 @@ func handed() (net.Listener, error) {
 	return l, nil
 }
 
-// longestPath is how many bytes the path of a socket may have: sun_path of unix(7), less its end.
-const longestPath = 107
-
 // listen makes the socket. Its errors are failures that say what is wrong with the place.
 func (p *place) listen() (net.Listener, error) {
 	var l net.Listener
@@ -432,9 +429,9 @@ func (p *place) listen() (net.Listener, error) {
 	case p.path == "":
 		l, err = net.Listen("tcp", net.JoinHostPort(cmp.Or(p.bind, "127.0.0.1"),
 			strconv.FormatUint(p.port, 10)))
-	case len(p.path) > longestPath:
+	case len(p.path) > nbd.LongestPath:
 		return nil, event.Conflictf("serve: '%s' is too long for a socket, whose path has at most %d bytes",
-			p.path, longestPath)
+			p.path, nbd.LongestPath)
 	default:
 		l, err = listenAt(p.path)
 	}
@@ -482,10 +479,7 @@ type ownSocket struct {
 }
 
 func listenAt(path string) (net.Listener, error) {
-	if path[0] == '@' { // is a file all the same, as it is for who connects
-		path = "./" + path
-	}
-	l, err := net.Listen("unix", path)
+	l, err := net.Listen("unix", nbd.SocketFile(path))
 	if err != nil {
 		return nil, err
 	}
@@ -517,7 +511,7 @@ func (p *place) address(at net.Addr) nbd.Address {
 		return nbd.Address{Network: "tcp", Host: host, Port: port}
 	}
 	path, err := filepath.Abs(at.String())
-	if err != nil || len(path) > longestPath { // then nobody can say it so
+	if err != nil || len(path) > nbd.LongestPath { // then nobody can say it so
 		path = at.String()
 	}
 	return nbd.Address{Network: "unix", Path: path}

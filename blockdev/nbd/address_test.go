@@ -17,7 +17,7 @@ import (
 func TestAddressOfSocket(t *testing.T) {
 	t.Chdir(t.TempDir())
 	own := fmt.Sprintf("blksh-test-%d", os.Getpid())
-	long := strings.Repeat("l", longestPath)
+	long := strings.Repeat("l", LongestPath)
 	for _, c := range []struct {
 		listen string
 		a      Address

@@ -35,22 +35,31 @@ func (a Address) String() string {
 	return net.JoinHostPort(a.Host, a.Port)
 }
 
-// longestPath is how many bytes the path of a socket may have: sun_path of unix(7), less its end.
-const longestPath = 107
+// LongestPath is how many bytes the path of a socket may have: sun_path of unix(7), less its end.
+const LongestPath = 107
+
+// SocketFile is how the package net is told the path of a socket. It takes one that begins with @
+// for the name of a socket that has no file.
+func SocketFile(path string) string {
+	if path[0] == '@' {
+		return "./" + path
+	}
+	return path
+}
 
 // dial connects to the server.
 func (a Address) dial(ctx context.Context) (net.Conn, error) {
 	name := a.String()
 	switch {
 	case a.Network != "unix":
-	case len(name) > longestPath:
+	case len(name) > LongestPath:
 		return nil, &pathError{name}
 	case name == "": // as the system says it of no file
 		return nil, syscall.ECONNREFUSED
 	case a.Abstract:
 		name = "@" + name
-	case name[0] == '@': // is a file all the same
-		name = "./" + name
+	default:
+		name = SocketFile(name)
 	}
 	var d net.Dialer
 	return d.DialContext(ctx, a.Network, name)
@@ -65,7 +74,7 @@ func (e *pathError) Error() string {
 
 // Hint says what is not.
 func (*pathError) Hint() string {
-	return fmt.Sprintf("Path must be less than %d bytes\n", longestPath+1)
+	return fmt.Sprintf("Path must be less than %d bytes\n", LongestPath+1)
 }
 
 // Unwrap is ENAMETOOLONG.
