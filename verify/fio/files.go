@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // usualFormat is how fio names the files of a job that does not name them.
@@ -45,16 +44,12 @@ func (o *Options) FileCount() int {
 	return max(o.NrFiles, 1)
 }
 
-// keywords finds the words of filename_format that stand for something.
-var keywords = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)\$(jobname|jobnum|filenum|clientuid)`)
-})
-
 // fileName is the name of file i. Keywords may be in capitals, as in fio. What one stands for is
 // not looked at again.
 func (o *Options) fileName(i int) string {
+	keywords := regexp.MustCompile(`(?i)\$(jobname|jobnum|filenum|clientuid)`)
 	format := cmp.Or(o.FilenameFormat, usualFormat)
-	return keywords().ReplaceAllStringFunc(format, func(word string) string {
+	return keywords.ReplaceAllStringFunc(format, func(word string) string {
 		switch strings.ToLower(word) {
 		case "$jobname":
 			return cmp.Or(o.Section, o.Name)
