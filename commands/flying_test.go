@@ -72,3 +72,22 @@ func TestImagesByName(t *testing.T) {
 		t.Errorf("%q, status %d", got, s.Status())
 	}
 }
+
+// TestRunsInTheWay has a write meet another that is under way in its middle: what lies before that
+// is written and no longer in anybody's way while it waits.
+func TestRunsInTheWay(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "disk")
+	s := newShell(t, "native")
+	got := s.dialogue(t, "create -f qcow2 -o cluster_size=4k "+name+" 1M",
+		"open -o driver=qcow2,file.driver=blkdebug,file.image.driver=file,file.image.filename="+name,
+		"write -q 4k 4k", "break write_aio A", "aio_write -q -P 1 8k 4k", "aio_write -P 2 0 24k",
+		"aio_write -P 3 0 4k", "length", "resume A", "aio_flush",
+		"read -q -P 3 0 4k", "read -q -P 2 4k 20k", "check")
+	third := strings.Index(got, "wrote 4096/4096 bytes at offset 0\n")
+	resumed := strings.Index(got, "Resuming request 'A'\n")
+	second := strings.Index(got, "wrote 24576/24576 bytes at offset 0\n")
+	if third < 0 || third > resumed || resumed > second || s.Status() != 0 {
+		t.Errorf("status %d\n%s", s.Status(), got)
+	}
+	s.Finish(t.Context())
+}

@@ -160,6 +160,7 @@ func newImage(file driver.Node, c *config, notify func(driver.Notice)) *image {
 	q.Config = format.Config{
 		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load,
 		Usable: q.usable, Holes: q.preallocated, Notify: notify, Reach: q.reach,
+		Ahead: aheadRuns,
 	}
 	return q
 }

@@ -95,6 +95,9 @@ type Config struct {
 	// Cluster is the unit of allocation and Unit that of ZeroMap, a cluster or a part of one:
 	// powers of two, in bytes.
 	Cluster, Unit int64
+	// Ahead is how many runs of one write get their place before the first is entered into the
+	// tables, 0 for one. What entering gives back is not taken by the others then.
+	Ahead int
 	// Holes says that holes of Data are to be looked for where the format has data, and nil that
 	// they are not. It is called with the lock held.
 	Holes func(ctx context.Context) bool

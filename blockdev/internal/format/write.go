@@ -9,40 +9,97 @@ import (
 // WriteVec writes guest bytes: in place where it can, else to new clusters.
 func (i *Image) WriteVec(ctx context.Context, v driver.Vec, off int64, _ driver.Flags) error {
 	total := v.Len()
-	for done := int64(0); done < total; {
-		p, pin, err := i.collectPinned(ctx, off+done, total-done)
-		if err != nil {
-			return err
-		}
-		err = i.writeRun(ctx, v.Slice(done, p.Len), off+done, p)
-		i.Pins.Remove(pin)
-		if err != nil {
-			return err
-		}
-		done += p.Len
+	first, err := i.place(ctx, off, total, true)
+	if err != nil {
+		return err
 	}
-	return nil
+	if first.Len == total {
+		return i.writePlaced(ctx, v, off, first)
+	}
+	return i.writeRuns(ctx, v, off, first)
 }
 
-// collectPinned finds a place for as many bytes as lie in a row, and pins it.
-func (i *Image) collectPinned(ctx context.Context, off, n int64) (p WriteRun, pin int, err error) {
+// writeRuns writes a request whose bytes do not lie in a row. first is the first run. Ahead runs
+// have their place before the first of them is entered into the tables. Behind one that fails no
+// more than MaxParallel-1 are written, which a request that works on them at the same time would
+// have begun. It returns the first error.
+func (i *Image) writeRuns(
+	ctx context.Context, v driver.Vec, off int64, first placedRun,
+) (failed error) {
+	total, found, written := v.Len(), first.Len, int64(0)
+	runs := []placedRun{first}
+	for {
+		if failed == nil && found < total && len(runs) < max(1, i.Ahead) {
+			// Who waits for others must not have others wait for it.
+			p, err := i.place(ctx, off+found, total-found, len(runs) == 0)
+			if p.Len > 0 {
+				runs, found = append(runs, p), found+p.Len
+				continue
+			}
+			failed = err
+		}
+		if len(runs) == 0 {
+			return failed
+		}
+		p := runs[0]
+		runs = runs[:copy(runs, runs[1:])]
+		err := i.writePlaced(ctx, v.Slice(written, p.Len), off+written, p)
+		written += p.Len
+		if failed == nil && err != nil {
+			failed, runs = err, i.keep(ctx, runs, MaxParallel-1)
+		}
+	}
+}
+
+// placedRun is a run of a write that has its place, which is pinned.
+type placedRun struct {
+	WriteRun
+	pin int
+}
+
+// place finds a place for as many bytes as lie in a row. If an allocation of another request stands
+// in the way it waits, or returns no bytes unless it is patient.
+func (i *Image) place(ctx context.Context, off, n int64, patient bool) (p placedRun, err error) {
 	if err := i.Lock(ctx); err != nil {
-		return p, 0, err
+		return p, err
 	}
 	defer i.Unlock()
 	if err := i.BeginChange(Uncancelled(ctx), off, n); err != nil {
-		return p, 0, err
+		return p, err
 	}
-	p, err = i.Collect(ctx, off, n)
-	if err == nil {
+	if patient {
+		p.WriteRun, err = i.Collect(ctx, off, n)
+	} else {
+		p.WriteRun, _, err = i.collectUntilBusy(Uncancelled(ctx), off, n)
+	}
+	if err == nil && p.Len > 0 {
 		err = i.Guard(Uncancelled(ctx), p.Host, p.Len)
 	}
 	if err != nil {
 		i.Abandon(Uncancelled(ctx), p.Allocations)
-		return p, 0, err
+		return placedRun{}, err
 	}
-	i.noteWrite(ctx, off, p)
-	return p, i.Pins.Add(p.Host, p.Len), nil
+	if p.Len > 0 {
+		i.noteWrite(ctx, off, p.WriteRun)
+		p.pin = i.Pins.Add(p.Host, p.Len)
+	}
+	return p, nil
+}
+
+// keep gives up what is behind the first n runs.
+func (i *Image) keep(ctx context.Context, runs []placedRun, n int) []placedRun {
+	n = min(n, len(runs))
+	for _, p := range runs[n:] {
+		i.giveUp(ctx, p.Allocations)
+		i.Pins.Remove(p.pin)
+	}
+	return runs[:n]
+}
+
+// writePlaced writes a run, and unpins it.
+func (i *Image) writePlaced(ctx context.Context, v driver.Vec, off int64, p placedRun) error {
+	defer i.Pins.Remove(p.pin)
+	return i.writeRun(ctx, v, off, p.WriteRun)
 }
 
 // writeRun writes data to its place and commits the allocations.
@@ -71,13 +128,18 @@ func (i *Image) writeRun(ctx context.Context, v driver.Vec, off int64, p WriteRu
 	if len(left) == 0 {
 		return nil
 	}
+	i.giveUp(ctx, left)
+	return err
+}
+
+// giveUp abandons allocations that get no data, or not all of it.
+func (i *Image) giveUp(ctx context.Context, list []*Allocation) {
 	ctx = Uncancelled(ctx)
-	if lockErr := i.LockAnyway(ctx); lockErr != nil {
-		return lockErr
+	if i.LockAnyway(ctx) != nil {
+		return // cannot be: the context does not end
 	}
 	defer i.Unlock()
-	i.Abandon(ctx, left)
-	return err
+	i.Abandon(ctx, list)
 }
 
 func (i *Image) writeData(ctx context.Context, v driver.Vec, off, host int64) error {
