@@ -91,6 +91,7 @@ type treeNode struct {
 	driver   *Driver
 	name     string // node-name, made up if none was given
 	filename string
+	named    bool // by its driver, and called so by what stands on it
 	guard    *guard
 	mode     Mode
 	options  *Options // all of them, those of children not yet opened included
@@ -324,7 +325,7 @@ func (t *tree) openFile(ctx context.Context, n *treeNode, s spec) (probed bool, 
 		return false, nil
 	}
 	n.options.Set("file", file.name)
-	if n.filename == "" {
+	if n.filename == "" || file.named {
 		n.filename = file.filename
 	}
 	if n.driver != nil {
@@ -365,6 +366,9 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 		return t.openError(n, err)
 	}
 	n.mode = o.Mode
+	if named, ok := node.(driver.Named); ok && (n.filename == "" || t.cfg.LikeQEMU) {
+		n.filename, n.named = named.Filename(), true
+	}
 	if node.Info().Size > maxLength {
 		err := driver.Because(syscall.EFBIG, "Could not refresh total sector count")
 		return errors.Join(err, node.Close())

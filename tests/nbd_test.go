@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -201,15 +202,124 @@ func TestExportAsQEMU(t *testing.T) {
 		{"-r", "-c", "map", "--image-opts", options + ",x-dirty-bitmap=qemu:dirty-bitmap:monday"},
 		{"-c", "map", "--image-opts", options},
 	} {
-		said := func(path string) string {
-			cmd := exec.Command(path, args...)
-			cmd.Env = append(os.Environ(), "BLKSH_DIALECT=qemu-7.2")
-			out, _ := cmd.CombinedOutput()
-			return fmt.Sprintf("%sstatus %d", out, cmd.ProcessState.ExitCode())
+		likeQEMU(t, peer, args...)
+	}
+}
+
+// likeQEMU calls our program as qemu-io and the real one, which have to say and answer the same.
+func likeQEMU(t *testing.T, peer string, args ...string) {
+	t.Helper()
+	said := func(path string) string {
+		cmd := exec.Command(path, args...)
+		cmd.Env = append(os.Environ(), "BLKSH_DIALECT=qemu-7.2")
+		out, _ := cmd.CombinedOutput()
+		return fmt.Sprintf("%sstatus %d", out, cmd.ProcessState.ExitCode())
+	}
+	if got, want := said(asQemuIO.path), said(peer); got != want {
+		t.Errorf("%q:\n%s\nqemu-io:\n%s", args, got, want)
+	}
+}
+
+// TestServerNamedAsQEMU names servers in all ways that QEMU reads, and in some that it does not.
+func TestServerNamedAsQEMU(t *testing.T) {
+	t.Parallel()
+	peer := blockdevtest.Peer(t, "qemu-io", "qemu-utils")
+	dir := t.TempDir()
+	image, other := filepath.Join(dir, "disk"), filepath.Join(dir, "other")
+	socket := filepath.Join(dir, "s")
+	must(t, exec.Command(asBlksh.path, "create", image, "1M"))
+	must(t, exec.Command(asBlksh.path, "create", other, "1M"))
+	unix, err := startServerOf(socket, "serve", "--unix", socket, "--export", "disk", image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killServer(unix)
+	tcp, listens, err := startServerTelling("serve", "-r", "--port", "0", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killServer(tcp)
+	_, port, _ := strings.Cut(listens, "://127.0.0.1:")
+	port, _, _ = strings.Cut(port, "/")
+	at := "127.0.0.1:" + port
+	names := []string{
+		"nbd:unix:" + socket + ":exportname=disk", "nbd+unix:///disk?socket=" + socket,
+		"nbd+unix:///%64isk?socket=" + strings.ReplaceAll(socket, "/", "%2f"),
+		"nbd+unix:///disk?socket=" + socket + "+", "nbd+unix:///di sk?socket=" + socket,
+		"nbd+unix://user@/disk?socket=" + socket + "#part", "nbd+unix:///dïsk?socket=" + socket,
+		"nbd+unix:///disk?socket=" + socket + "&b=1", "nbd+unix:" + socket, "nbd+tcp:" + at,
+		"nbd:" + at, "nbd:" + at + ",ipv4,to=3", "nbd:" + at + ",ipv4=x", "nbd:" + at + ",to=x",
+		"nbd::" + port, "nbd::", "nbd:a:b:c", "nbd:[::1", "nbd:" + strings.Repeat("h", 65) + ":1",
+		"nbd://" + at, "nbd+tcp://user:word@" + at + "/#part", "nbd://" + at + "/?",
+		"nbd://" + at + ":1", "nbd://127.0.0.1:/", "nbd://127.0.0.1:65536", "nbd://::1:1/",
+		"nbd://" + at + "/a b", "nbd://127.0.0.1:0" + port,
+		`json:{"file":{"driver":"nbd","path":"` + socket + `","export":"disk"}}`,
+		`json:{"file":{"driver":"nbd","host":"127.0.0.1","port":` + port + `}}`,
+	}
+	for i, name := range names {
+		if blockdevtest.Sampled(i, 2) {
+			likeQEMU(t, peer, "-c", "length", name)
+			likeQEMU(t, peer, "-r", "-c", "length", name)
 		}
-		if got, want := said(asQemuIO.path), said(peer); got != want {
-			t.Errorf("%q:\n%s\nqemu-io:\n%s", args, got, want)
+	}
+	server := "server.type=inet,server.host=127.0.0.1,server.port=" + port
+	for i, options := range []string{
+		"path=", "host=", "port=" + port, "path=" + socket + ",port=1",
+		"path=" + socket + ",host=h," + server, "path=" + socket + ",host=h",
+		"path=" + socket + ",export=disk,x-dirty-bitmap=",
+		"path=" + socket + ",export=disk,x-dirty-bitmap=" + strings.Repeat("x", 4097),
+		"path=" + socket + ",export=disk,reconnect-delay=18446744073709551616",
+		server + ",server.ipv4=off", server + ",server.ipv6=off",
+		server + ",server.ipv4=on,server.ipv6=off", server + ",server.ipv4=off,server.ipv6=off",
+		server + ",server.mptcp=off", server + ",server.mptcp=x",
+		server + ",server.to=1", server + ",server.to=x", server + ",server.to=-1",
+		"server.type=inet,server.host=,server.port=1",
+		"server.type=inet,server.host=::1,server.port=1,server.ipv4=on",
+		"server.type=unix,server.abstract=on,server.tight=off,server.path=" + socket,
+		"server.type=fd", "server.type=fd,server.str=x", "server.type=fd,server.str=0",
+	} {
+		if blockdevtest.Sampled(i, 2) {
+			likeQEMU(t, peer, "-r", "-c", "length", "--image-opts", "driver=nbd,"+options)
 		}
+	}
+}
+
+// TestServerInherited uses a connection that it was started with.
+func TestServerInherited(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	image, socket := filepath.Join(dir, "disk"), filepath.Join(dir, "s")
+	must(t, exec.Command(asBlksh.path, "create", image, "1M"))
+	server, err := startServerOf(socket, "serve", "--unix", socket, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killServer(server)
+	open := "open -o driver=nbd,server.type=fd,server.str=3"
+	for _, c := range []struct {
+		more []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"-c", "close", "-c", open}, "File descriptor '3' is not a socket"},
+	} {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := conn.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(asBlksh.path, append([]string{
+			"-c", open, "-c", "write -P 5 0 4k", "-c", "read -P 5 0 4k",
+		}, c.more...)...)
+		cmd.ExtraFiles = []*os.File{file}
+		out, err := cmd.CombinedOutput()
+		if (err == nil) != (c.want == "") || !strings.Contains(string(out), c.want) {
+			t.Errorf("%q: %v, %s", c.more, err, out)
+		}
+		_, _ = file.Close(), conn.Close()
 	}
 }
 
@@ -252,18 +362,25 @@ func TestCopyBitmapFromServer(t *testing.T) {
 // startServerOf starts a program with args that serves on socket.
 func startServerOf(socket string, args ...string) (*exec.Cmd, error) {
 	_ = os.Remove(socket) // of one that was killed
+	server, _, err := startServerTelling(args...)
+	return server, err
+}
+
+// startServerTelling starts a program with args that serves, and returns its first line.
+func startServerTelling(args ...string) (*exec.Cmd, string, error) {
 	server := exec.Command(asBlksh.path, args...)
 	out, err := server.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := server.Start(); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if lines := bufio.NewScanner(out); !lines.Scan() {
-		return nil, errors.New("the server says nothing")
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		return nil, "", errors.New("the server says nothing")
 	}
-	return server, nil
+	return server, lines.Text(), nil
 }
 
 // must runs a command that has to succeed.

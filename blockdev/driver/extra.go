@@ -128,6 +128,12 @@ type Located interface {
 	Location() string
 }
 
+// Named is a protocol that has a name of its own for what was opened, whatever named it.
+type Named interface {
+	// Filename is that name, "" if there is none.
+	Filename() string
+}
+
 // Reopener is a node whose options can change while it is open.
 type Reopener interface {
 	// Prepare checks the new mode and values and gets ready for them without changing what requests

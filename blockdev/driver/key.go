@@ -48,6 +48,9 @@ func (k Key) parse(raw any, sizes SizeGrammar) (any, error) {
 		return parseBool(k.Name, text)
 	case TypeInt:
 		n, err := strconv.ParseInt(text, 0, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return nil, Refuse("Value '%s' is too large for parameter '%s'", text, k.Name)
+		}
 		if err != nil {
 			return nil, Refuse("Parameter '%s' expects a number", k.Name)
 		}

@@ -18,6 +18,7 @@ func TestAddressOfSocket(t *testing.T) {
 	t.Chdir(t.TempDir())
 	own := fmt.Sprintf("blksh-test-%d", os.Getpid())
 	long := strings.Repeat("l", LongestPath)
+	padded := "@" + own + strings.Repeat("\x00", LongestPath-len(own)) // as by tight=off
 	for _, c := range []struct {
 		listen string
 		a      Address
@@ -25,6 +26,7 @@ func TestAddressOfSocket(t *testing.T) {
 		{"./@file", Address{Path: "@file"}},
 		{long, Address{Path: long}},
 		{"@" + own, Address{Path: own, Abstract: true}},
+		{padded, Address{Path: padded[1:], Abstract: true}},
 	} {
 		c.a.Network = "unix"
 		l, err := net.Listen("unix", c.listen)
@@ -59,7 +61,7 @@ func TestServerOptions(t *testing.T) {
 		"abstract=on":            "",
 		"abstract=on,tight=on":   "",
 		"tight=off":              "",
-		"abstract=on,tight=off":  "server.tight=off is not supported for sockets without a file",
+		"abstract=on,tight=off":  "",
 		"abstract=perhaps":       "Parameter 'abstract' expects 'on' or 'off'",
 		"abstract=off,tight=yep": "Parameter 'tight' expects 'on' or 'off'",
 	} {

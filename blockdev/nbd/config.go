@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,8 +20,9 @@ const DefaultPort = "10809"
 
 // Address is where a server listens.
 type Address struct {
-	Network string // "unix" or "tcp"
-	// Path is that of a unix socket, or the name of one that has no file.
+	Network string // "unix", "tcp", "tcp4", "tcp6", or "fd" for a connection that we were given
+	// Path is that of a unix socket, or the name of one that has no file: all its bytes. It is the
+	// number of a file that was open when the program started.
 	Path     string
 	Abstract bool // it has none
 	// Host and Port are those of a TCP server.
@@ -29,8 +31,11 @@ type Address struct {
 
 // String is the path, or host and port.
 func (a Address) String() string {
-	if a.Network == "unix" {
-		return a.Path
+	switch a.Network {
+	case "unix":
+		return strings.TrimRight(a.Path, "\x00")
+	case "fd":
+		return "descriptor " + a.Path
 	}
 	return net.JoinHostPort(a.Host, a.Port)
 }
@@ -49,20 +54,35 @@ func SocketFile(path string) string {
 
 // dial connects to the server.
 func (a Address) dial(ctx context.Context) (net.Conn, error) {
-	name := a.String()
+	name, d := a.String(), net.Dialer{}
 	switch {
+	case a.Network == "fd":
+		return inherited(a.Path)
+	case a.Network != "unix" && a.Host == "":
+		return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
+	case a.Network == "tcp6": // with IPv4 where there is nothing else, as QEMU has it
+		conn, err := d.DialContext(ctx, a.Network, name)
+		if isOtherFamily(err) {
+			conn, err = d.DialContext(ctx, "tcp4", name)
+		}
+		return conn, err
 	case a.Network != "unix":
 	case len(name) > LongestPath:
 		return nil, &pathError{name}
 	case name == "": // as the system says it of no file
 		return nil, syscall.ECONNREFUSED
 	case a.Abstract:
-		name = "@" + name
+		name = "@" + a.Path
 	default:
 		name = SocketFile(name)
 	}
-	var d net.Dialer
 	return d.DialContext(ctx, a.Network, name)
+}
+
+// isOtherFamily says that a host has no address of the version of IP that was asked for.
+func isOtherFamily(err error) bool {
+	var address *net.AddrError
+	return errors.As(err, &address) && address.Err == "no suitable address found"
 }
 
 // pathError says that no socket has so long a path.
@@ -123,15 +143,17 @@ func (c *Config) context() string { return cmp.Or(c.Context, nbdwire.ContextAllo
 func dialError(a Address, err error) error {
 	var dns *net.DNSError
 	var address *net.AddrError
-	if errors.As(err, new(*pathError)) {
+	if a.Network == "fd" || errors.As(err, new(*pathError)) {
 		return err
 	}
-	where := a.Path
+	where := a.String()
 	if a.Network != "unix" {
 		where = a.Host + ":" + a.Port
 	}
 	why := ""
 	switch {
+	case isOtherFamily(err):
+		why = "Address family for hostname not supported"
 	case errors.As(err, &dns) && dns.Err == "unknown port", errors.As(err, &address):
 		why = "Servname not supported for ai_socktype"
 	case errors.As(err, &dns):

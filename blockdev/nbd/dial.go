@@ -63,6 +63,9 @@ func connect(ctx context.Context, cfg *Config) (*conn, error) {
 	if len(cfg.Export) > nbdwire.MaxString {
 		return nil, driver.Refuse("export name too long to send to server")
 	}
+	if len(cfg.Context) > nbdwire.MaxString {
+		return nil, driver.Refuse("x-dirty-bitmap query too long to send to server")
+	}
 	h, err := greet(ctx, cfg)
 	if err != nil {
 		return nil, err

@@ -45,10 +45,10 @@ var Driver = driver.Driver{
 
 // config are the options of Driver.
 type config struct {
-	Server driver.Group `option:"server" help:"server.type=unix|inet, server.path, server.host, server.port"`
-	Path   string       `option:"path" help:"the socket of a server on this machine"`
-	Host   string       `option:"host" help:"name or address of the server's machine"`
-	Port   string       `option:"port" help:"TCP port, 10809 by default"`
+	Server driver.Group `option:"server" help:"server.type=unix|inet|fd, server.path, server.host, server.port, server.str"`
+	Path   *string      `option:"path" help:"the socket of a server on this machine"`
+	Host   *string      `option:"host" help:"name or address of the server's machine"`
+	Port   *string      `option:"port" help:"TCP port, 10809 by default"`
 	exportConfig
 }
 
@@ -58,7 +58,7 @@ type exportConfig struct {
 	// Credentials that are asked for and have no name are no reason to do without.
 	Credentials    *string `option:"tls-creds" help:"id of an object with TLS credentials"`
 	Hostname       string  `option:"tls-hostname" help:"name in the server's certificate"`
-	Context        string  `option:"x-dirty-bitmap" help:"meta context instead of base:allocation"`
+	Context        *string `option:"x-dirty-bitmap" help:"meta context instead of base:allocation"`
 	ReconnectDelay int64   `option:"reconnect-delay" default:"0" help:"seconds to wait for a lost connection"`
 	OpenTimeout    int64   `option:"open-timeout" default:"0" help:"seconds that opening goes on trying"`
 	Connections    int64   `option:"connections" default:"0" help:"most at a time; 0 means what is best"`
@@ -86,7 +86,12 @@ func (c *config) settle(o *driver.Opening) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	return c.configure(o, a)
+	cfg, err := c.configure(o, a)
+	if a.Network == "fd" && err == nil {
+		err = o.ByUser("a connection of this program")
+		cfg.Connections, cfg.lean = 1, false
+	}
+	return cfg, err
 }
 
 func dialNode(ctx context.Context, o *driver.Opening, cfg Config) (*device, error) {
@@ -111,8 +116,14 @@ func dialNode(ctx context.Context, o *driver.Opening, cfg Config) (*device, erro
 // configure says how to use the export of a server at a.
 func (c *exportConfig) configure(o *driver.Opening, a Address) (Config, error) {
 	cfg := Config{
-		Address: a, Export: c.Export, Context: c.Context, Connections: int(min(c.Connections, 16)),
+		Address: a, Export: c.Export, Connections: int(min(c.Connections, 16)),
 		ReconnectDelay: seconds(c.ReconnectDelay), OpenTimeout: seconds(c.OpenTimeout),
+	}
+	if c.Context != nil {
+		cfg.Context = *c.Context
+		if cfg.Context == "" {
+			return cfg, refuse(o, syscall.EINVAL, "x-dirty-bitmap is the name of a meta context")
+		}
 	}
 	if o.LikeQEMU() { // a server that counts requests shall see those of QEMU
 		cfg.Piece = nbdwire.DefaultMaxPayload
@@ -133,7 +144,7 @@ func seconds(n int64) time.Duration { return time.Duration(uint32(n)) * time.Sec
 // admit holds what the server offers against what was asked for.
 func (d *device) admit(o *driver.Opening) error {
 	if _, ok := d.agreed.context(); !ok && d.cfg.Context != "" {
-		return d.refuse(syscall.EINVAL, "the export has no meta context '"+d.cfg.Context+"'")
+		return refuse(o, syscall.EINVAL, "the export has no meta context '"+d.cfg.Context+"'")
 	}
 	if !d.agreed.has(nbdwire.ReadOnly) || o.Mode.ReadOnly {
 		return nil
@@ -142,13 +153,13 @@ func (d *device) admit(o *driver.Opening) error {
 		o.SetReadOnly()
 		return nil
 	}
-	return d.refuse(syscall.EACCES,
+	return refuse(o, syscall.EACCES,
 		"the server lets nobody write to the export; with -r it is only read")
 }
 
 // refuse says why the export cannot be used, in QEMU's words to those who want them.
-func (d *device) refuse(no syscall.Errno, text string) error {
-	if d.likeQEMU {
+func refuse(o *driver.Opening, no syscall.Errno, text string) error {
+	if o.LikeQEMU() {
 		return driver.Because(no, "Could not open image")
 	}
 	return driver.RefuseAs(no, "%s", text)
@@ -173,6 +184,7 @@ var _ interface {
 	driver.Reopener
 	driver.BitmapReader
 	driver.Located
+	driver.Named
 } = (*device)(nil)
 
 // Info lets long requests pass: they are cut here, into pieces that are in flight together.
@@ -253,12 +265,31 @@ func (d *device) Prepare(_ context.Context, o *driver.Opening) (commit, abort fu
 
 func (d *device) size() int64 { return int64(d.agreed.export.Size) }
 
+// Filename is the name that QEMU knows the export by, in its dialects, and otherwise one that can
+// be opened.
+func (d *device) Filename() string {
+	a, export := d.cfg.Address, d.cfg.Export
+	switch {
+	case d.server != nil || a.Network == "fd" || a.Abstract && !d.likeQEMU:
+		return ""
+	case !d.likeQEMU:
+		return a.URI(export, d.cfg.TLS != nil)
+	case a.Network == "unix" && export == "":
+		return "nbd+unix://?socket=" + a.Path
+	case a.Network == "unix":
+		return "nbd+unix:///" + export + "?socket=" + a.Path
+	case export == "":
+		return "nbd://" + a.Host + ":" + a.Port
+	}
+	return "nbd://" + a.Host + ":" + a.Port + "/" + export
+}
+
 // Location names the export, unless its server was started for this node.
 func (d *device) Location() string {
-	if d.server != nil {
+	a := d.cfg.Address
+	if d.server != nil || a.Network == "fd" {
 		return ""
 	}
-	a := d.cfg.Address
 	if path, err := filepath.Abs(a.Path); err == nil && a.Path != "" && !a.Abstract {
 		a.Path = path
 	}

@@ -36,27 +36,32 @@ func parseSecure(name string, o *driver.Options) error {
 	if err != nil {
 		return refuseURL()
 	}
-	query, err := url.ParseQuery(u.RawQuery)
-	switch {
-	case err != nil:
+	query, err := parameters(u.RawQuery)
+	if err != nil {
 		return refuseURL()
-	case u.User != nil || query.Has("tls-psk-file"):
+	}
+	rest := url.Values{}
+	psk := u.User != nil
+	for _, q := range query {
+		switch q.name {
+		case "tls-certificates", "tls-hostname":
+			if q.value != "" {
+				o.Set(q.name, q.value)
+			}
+		case "socket":
+			rest.Add(q.name, q.value)
+		case "tls-psk-file":
+			psk = true
+		default:
+			return driver.Refuse("'%s' is not known; tls-certificates, tls-hostname and socket are", q.name)
+		}
+	}
+	if psk {
 		return driver.Refuse("a server that knows users by keys (PSK) cannot be reached; " +
 			"one with certificates can")
 	}
-	for _, key := range []string{"tls-certificates", "tls-hostname"} {
-		if value := query.Get(key); value != "" {
-			o.Set(key, value)
-		}
-		query.Del(key)
-	}
-	for key := range query {
-		if key != "socket" {
-			return driver.Refuse("'%s' is not known; tls-certificates, tls-hostname and socket are", key)
-		}
-	}
 	u.Scheme = strings.Replace(u.Scheme, "nbds", "nbd", 1)
-	u.RawQuery = query.Encode()
+	u.RawQuery = strings.ReplaceAll(rest.Encode(), "+", "%20")
 	return parseURI(u.String(), o)
 }
 
