@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -114,9 +116,8 @@ func (j *serveJob) checks(f *session.Flags) {
 }
 
 func (j *serveJob) addExport(name string) error {
-	if len(name) > nbdserver.MaxName {
-		return event.BadValuef("--export takes a name of at most %d bytes, not one of %d",
-			nbdserver.MaxName, len(name))
+	if err := nbdserver.CheckName(name); err != nil {
+		return event.BadValuef("--export takes the name of an export: %v", err)
 	}
 	j.exports = append(j.exports, name)
 	return nil
@@ -237,6 +238,10 @@ func (j *serveJob) name(list []served) error {
 			x.name = j.exports[i]
 		case len(list) > 1:
 			x.name = filepath.Base(j.images[i])
+		}
+		if err := nbdserver.CheckName(x.name); err != nil {
+			return event.Conflictf("serve: '%s' cannot be the name of an export: %v; "+
+				"--export gives another", x.name, err)
 		}
 		if seen[x.name] {
 			return event.Conflictf("serve: two exports are called '%s'; --export gives them other names",
@@ -427,8 +432,7 @@ func (p *place) listen() (net.Listener, error) {
 	case p.isHanded():
 		return handed()
 	case p.path == "":
-		l, err = net.Listen("tcp", net.JoinHostPort(cmp.Or(p.bind, "127.0.0.1"),
-			strconv.FormatUint(p.port, 10)))
+		l, err = p.listenTCP()
 	case len(p.path) > nbd.LongestPath:
 		return nil, event.Conflictf("serve: '%s' is too long for a socket, whose path has at most %d bytes",
 			p.path, nbd.LongestPath)
@@ -441,11 +445,29 @@ func (p *place) listen() (net.Listener, error) {
 	return l, nil
 }
 
+// listenTCP makes a socket for TCP. An address of IPv4 is that alone, 0.0.0.0 too, which the
+// package net takes for all addresses of both kinds; one of IPv6 may stand in brackets, as in a
+// URI. Others with brackets are refused: net takes [] for all addresses.
+func (p *place) listenTCP() (net.Listener, error) {
+	host, network := cmp.Or(p.bind, "127.0.0.1"), "tcp"
+	inside := strings.Trim(host, "[]")
+	switch ip, err := netip.ParseAddr(inside); {
+	case err == nil && ip.Is4() && host == inside:
+		network = "tcp4"
+	case err == nil && ip.Is6() && host == "["+inside+"]":
+		host = inside
+	case host != inside:
+		return nil, &net.AddrError{Err: "brackets around no address", Addr: host}
+	}
+	return net.Listen(network, net.JoinHostPort(host, strconv.FormatUint(p.port, 10)))
+}
+
 // refused says what is wrong with the place, which is for who named it to mend.
 func (p *place) refused(err error) error {
 	named := cmp.Or(p.path, fmt.Sprintf("port %d", p.port))
 	switch {
-	case errors.As(err, new(*net.DNSError)), errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.As(err, new(*net.DNSError)), errors.As(err, new(*net.AddrError)),
+		errors.Is(err, syscall.EADDRNOTAVAIL), p.path == "" && errors.Is(err, syscall.EINVAL):
 		return event.Conflictf("serve: --bind takes an address of this machine, and '%s' is none",
 			p.bind)
 	case p.path == "" && errors.Is(err, syscall.EADDRINUSE):

@@ -90,17 +90,85 @@ func TestServeLocked(t *testing.T) {
 func TestServeRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	const noAddress = "--bind takes an address of this machine, and "
 	for words, want := range map[string]string{
-		"--tls nosuch": "Unable to access credentials nosuch/ca-cert.pem: No such file or directory",
-		"--tls=":       "--tls takes a value, not an empty one",
+		"--unix s --tls nosuch":  "Unable to access credentials nosuch/ca-cert.pem: No such file or directory",
+		"--unix s --tls=":        "--tls takes a value, not an empty one",
+		"--unix s --export \xff": "--export takes the name of an export: it is no text in UTF-8",
+		// What net takes for every address, or takes amiss.
+		"--port 0 --bind []":           noAddress + "'[]' is none",
+		"--port 0 --bind [":            noAddress + "'[' is none",
+		"--port 0 --bind [127.0.0.1]":  noAddress + "'[127.0.0.1]' is none",
+		"--port 0 --bind 127.0.0.1:80": noAddress + "'127.0.0.1:80' is none",
+		"--port 0 --bind fe80::1":      noAddress + "'fe80::1' is none", // of no interface
 	} {
-		c := exec.Command(asBlksh.path, append([]string{"-r", "mem:1M", "serve", "--unix", "s"},
+		c := exec.Command(asBlksh.path, append([]string{"-r", "mem:1M", "serve"},
 			strings.Fields(words)...)...)
 		c.Dir = dir
 		if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != 2 ||
 			!strings.Contains(string(out), want) {
 			t.Errorf("%s: %v: %s", words, c.ProcessState, out)
 		}
+	}
+}
+
+// TestServeUnreachable: what clients could not ask for is not served.
+func TestServeUnreachable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"n\xff", "plain"} {
+		must(t, exec.Command(asBlksh.path, "create", filepath.Join(dir, name), "1M"))
+	}
+	c := exec.Command(asBlksh.path, "serve", "-r", "--unix", "s", "n\xff", "plain")
+	c.Dir = dir
+	if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != 2 ||
+		!strings.Contains(string(out), `'n\xff' cannot be the name of an export`) {
+		t.Errorf("%v: %s", c.ProcessState, out)
+	}
+}
+
+// TestServeAddress: a server listens where it was told, and on no other kind of address.
+func TestServeAddress(t *testing.T) {
+	t.Parallel()
+	if l, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		t.Skip("no IPv6: ", err)
+	} else if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		bind      string
+		four, six bool // whether clients of that kind reach it
+	}{
+		{"127.0.0.1", true, false},
+		{"0.0.0.0", true, false},
+		{"::1", false, true},
+		{"[::1]", false, true},
+	} {
+		server := exec.Command(asBlksh.path, "-r", "mem:1M", "serve", "--port", "0", "--bind",
+			c.bind)
+		out, err := server.StdoutPipe()
+		if err == nil {
+			err = server.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() {
+			t.Fatalf("%s: the server says nothing", c.bind)
+		}
+		said, _, _ := strings.Cut(lines.Text(), "/,")
+		port := said[strings.LastIndexByte(said, ':')+1:]
+		for host, want := range map[string]bool{"127.0.0.1": c.four, "::1": c.six} {
+			conn, err := net.Dial("tcp", net.JoinHostPort(host, port))
+			if (err == nil) != want {
+				t.Errorf("%s, a client at %s: %v", lines.Text(), host, err)
+			}
+			if err == nil {
+				_ = conn.Close()
+			}
+		}
+		killServer(server)
 	}
 }
 

@@ -203,7 +203,7 @@ func TestServeNowhere(t *testing.T) {
 		"names":     {"--unix " + dir + "/s --export x --export x " + other + " mem:1M", "", "two exports are called 'x'"},
 		"long name": {
 			"--unix " + dir + "/s --export " + strings.Repeat("x", 4097), "",
-			"--export takes a name of at most 4096 bytes, not one of 4097",
+			"--export takes the name of an export: it has 4097 bytes, of at most 4096",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

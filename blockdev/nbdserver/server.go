@@ -132,7 +132,7 @@ func (s *Server) shared() *shared {
 // Notice is about one connection.
 type Notice struct {
 	Number int64  // of the connection, from 1
-	Client string // its address
+	Client string // its address, "" for a socket without a name
 	Export string // that the client uses
 	// Left is false when the client begins to use the export, and true when it does so no more, or
 	// has gone without having used one, which Declined says. Err is why, nil if it took leave.
@@ -150,6 +150,20 @@ type Traffic struct {
 // MaxName is how long the name of an export may be, in bytes.
 const MaxName = nbdwire.MaxString
 
+// CheckName says why no client could ask for an export of that name, nil if one can.
+func CheckName(name string) error {
+	switch {
+	case len(name) > MaxName:
+		return fmt.Errorf("it has %d bytes, of at most %d", len(name), MaxName)
+	case !nbdwire.IsText(name):
+		return errors.New("it is no text in UTF-8")
+	}
+	return nil
+}
+
+// unnamed is how the package net calls the address of a socket that has none.
+const unnamed = "@"
+
 const (
 	// maxClients and handshakeTime hold where a Server says nothing else.
 	maxClients    = 100
@@ -164,9 +178,8 @@ const (
 // those it has, flushes all exports, and returns nil. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	for _, e := range s.Exports {
-		if n := len(e.Name); n > MaxName {
-			return errors.Join(l.Close(), fmt.Errorf("the name of an export has %d bytes, of %d", n,
-				MaxName))
+		if err := CheckName(e.Name); err != nil {
+			return errors.Join(l.Close(), fmt.Errorf("export %q: %w", e.Name, err))
 		}
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -238,7 +251,10 @@ func (s *Server) flush(ctx context.Context) error {
 // client serves one connection to its end, and says whether an export was used.
 func (s *Server) client(ctx context.Context, conn net.Conn, number int64) bool {
 	h := &haggling{server: s, conn: conn, rw: conn}
-	notice := Notice{Number: number, Client: conn.RemoteAddr().String()}
+	notice := Notice{Number: number}
+	if address := conn.RemoteAddr().String(); address != unnamed {
+		notice.Client = address
+	}
 	limit := cmp.Or(s.HandshakeTime, handshakeTime)
 	_ = conn.SetDeadline(time.Now().Add(limit))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })

@@ -19,8 +19,12 @@ func (n *Native) serving(e event.Serving) {
 	if e.TLS {
 		how += ", encrypted"
 	}
-	if len(e.Bitmaps) > 0 {
-		how += ", with bitmap " + strings.Join(e.Bitmaps, ", ")
+	switch len(e.Bitmaps) {
+	case 0:
+	case 1:
+		how += ", with bitmap " + e.Bitmaps[0]
+	default:
+		how += ", with bitmaps " + strings.Join(e.Bitmaps, ", ")
 	}
 	n.say("serving %s%s\n", e.URI, how)
 }
@@ -30,7 +34,7 @@ func (n *Native) client(e event.Client) {
 		return
 	}
 	who := fmt.Sprintf("client %d", e.Number)
-	if e.Address != "" && e.Address != "@" {
+	if e.Address != "" {
 		who += " (" + e.Address + ")"
 	}
 	why := ""

@@ -274,6 +274,9 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
+// IsText says whether a string may be sent as one: in UTF-8, and without a NUL.
+func IsText(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
+
 // cutString takes a string with its length in front off b.
 func cutString(b []byte) (s string, rest []byte, err error) {
 	if len(b) < 4 {
@@ -284,7 +287,7 @@ func cutString(b []byte) (s string, rest []byte, err error) {
 		return "", nil, protocolError("string of %d bytes in %d", n, len(b)-4)
 	}
 	s = string(b[4 : 4+n])
-	if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
+	if !IsText(s) {
 		return "", nil, protocolError("string that is no text")
 	}
 	return s, b[4+n:], nil
