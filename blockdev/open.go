@@ -70,6 +70,9 @@ type OpenConfig struct {
 	Defaults *Options
 	// Ask asks a person for a passphrase that no option gives. nil: nobody is there.
 	Ask func(ctx context.Context, q driver.Question) (driver.Secret, error)
+	// Until ends when servers are waited for no longer: requests to them that are under way, and
+	// those after them, fail, and so may Close. nil: they are waited for as long as it takes.
+	Until context.Context
 	// Notify gets what concerns a person but no request. It may be called from any goroutine.
 	Notify func(Notice)
 	// Trace gets every request at every guard, at its start and at its end.
@@ -124,6 +127,9 @@ func Open(ctx context.Context, name string, cfg OpenConfig) (*Device, error) {
 	}
 	if cfg.Notify == nil {
 		cfg.Notify = func(Notice) {}
+	}
+	if cfg.Until == nil {
+		cfg.Until = context.Background()
 	}
 	if cfg.MaxDepth == 0 {
 		cfg.MaxDepth = defaultMaxDepth
@@ -404,7 +410,7 @@ func (t *tree) parse(d *Driver, given *Options) (config any, err error) {
 func (t *tree) opening(n *treeNode, probed bool) *driver.Opening {
 	return &driver.Opening{
 		Driver: n.driver, Filename: n.filename, Mode: n.mode, Config: n.config, Probed: probed,
-		From: n.from, Notify: t.cfg.Notify, Opener: opener{t.cfg.objects(), t, n},
+		From: n.from, Until: t.cfg.Until, Notify: t.cfg.Notify, Opener: opener{t.cfg.objects(), t, n},
 	}
 }
 

@@ -327,7 +327,7 @@ func opener(ctx context.Context, d *blockdev.Device) job.Opener {
 
 // lastWait is how long requests that are under way when a person stops a job may take to end by
 // themselves.
-const lastWait = 2 * time.Second
+const lastWait = time.Second
 
 // unhurried is ctx for the requests of a job. When a person stops the job, those that are under way
 // end by themselves, so that it is known how far the job came. One that stands still for ever is

@@ -83,12 +83,18 @@ func (p program) start(t *testing.T, dir, stdin string, args ...string) *started
 	s.cmd.Stdin = strings.NewReader(stdin)
 	s.cmd.Stdout, s.cmd.Stderr = &listener{s.out, spoken}, &listener{s.errs, spoken}
 	s.begin(t)
-	select {
-	case <-spoken:
-	case err := <-s.ended:
-		t.Fatalf("ended without a word: %v", err)
-	}
+	s.await(t, spoken)
 	return s
+}
+
+// await waits for something that comes before the program ends.
+func (s *started) await(t *testing.T, sign <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-sign:
+	case err := <-s.ended:
+		t.Fatalf("it ended too early: %v, stderr %q", err, s.errs)
+	}
 }
 
 // command is a program that was not started yet.

@@ -19,6 +19,9 @@ type Opening struct {
 	// From is the image that names this node or what it belongs to, see Link; "" where the user
 	// does.
 	From string
+	// Until ends when servers are waited for no longer: what waits for one then fails, as does what
+	// is asked of it later and taking leave. It is the one of OpenConfig, and never nil.
+	Until context.Context
 	// Notify reports what a person should see but no request returns, such as a breakpoint reached.
 	Notify func(Notice)
 	// Opener does what the methods promise.

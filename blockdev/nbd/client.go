@@ -60,7 +60,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 
 func newClient(cfg Config, first *conn) *Client {
 	c := &Client{cfg: cfg, agreed: first.agreed}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.ctx, c.cancel = context.WithCancel(cfg.until())
 	only := &link{client: c, conn: first}
 	c.links.list, c.links.most = []*link{only}, 1
 	if first.agreed.has(nbdwire.CanMultiConn) {
@@ -72,11 +72,16 @@ func newClient(cfg Config, first *conn) *Client {
 	return c
 }
 
-// Close takes leave of the server. Nothing may be in flight. A connection that is being made is
-// completed, if that does not take long: nbdkit 1.32 may crash when one ends amid the handshake.
+// Close takes leave of the server. Nothing may be in flight but what was given up. A connection
+// that is being made is completed, if that does not take long: nbdkit 1.32 may crash when one ends
+// amid the handshake. A server that owes replies may never answer, and is hardly waited for.
 func (c *Client) Close() error {
 	c.links.stopGrowing()
-	giveUp := time.AfterFunc(leaveTime, c.cancel)
+	patience := leaveTime
+	if c.owed() {
+		patience = briefly
+	}
+	giveUp := time.AfterFunc(patience, c.cancel)
 	c.links.grown.Wait()
 	c.lean.made.Wait()
 	giveUp.Stop()

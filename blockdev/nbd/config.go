@@ -126,6 +126,9 @@ type Config struct {
 	// pieces are in flight together.
 	Piece int64
 
+	// Until ends when the server is waited for no longer, see driver.Opening; nil: it never does.
+	Until context.Context
+
 	// lean lets queues of short reads have one connection more, if that serves them better.
 	lean bool
 	// plainer is how many forms of replies are not asked for: the extended one, or the structured
@@ -136,6 +139,9 @@ type Config struct {
 	// others.
 	said func() string
 }
+
+// until is Until, which there may not be.
+func (c *Config) until() context.Context { return cmp.Or(c.Until, context.Background()) }
 
 func (c *Config) context() string { return cmp.Or(c.Context, nbdwire.ContextAllocation) }
 

@@ -32,6 +32,7 @@ type conn struct {
 	stream stream
 	agreed agreement
 	said   func() string // see Config
+	forget func() bool   // ends the watch over Config.Until
 
 	sending sync.Mutex // held while a frame is written
 	writer  atomic.Pointer[waiter]
@@ -101,13 +102,18 @@ func (c *conn) interrupt(w *waiter) {
 	}
 }
 
-func newConn(s stream, a agreement) *conn {
-	c := &conn{stream: s, agreed: a, slots: make([]slot, window), free: make([]int, 0, window)}
+func newConn(s stream, a agreement, cfg *Config) *conn {
+	c := &conn{
+		stream: s, agreed: a, said: cfg.said, slots: make([]slot, window),
+		free: make([]int, 0, window),
+	}
 	c.released.L = &c.mu
 	c.receiving.buf = make([]byte, bufferSize)
 	for i := range window {
 		c.free = append(c.free, i)
 	}
+	until := cfg.until()
+	c.forget = context.AfterFunc(until, func() { c.lose(context.Cause(until)) })
 	return c
 }
 
@@ -400,6 +406,7 @@ func (c *conn) loseLocked(err error) {
 		}
 	}
 	c.err = err
+	c.forget()
 	_ = c.stream.Close()
 	if c.receiving.into != nil {
 		c.takeMemory()
@@ -430,14 +437,26 @@ func (c *conn) load() int {
 	return window - len(c.free) + int(c.payload/payloadWeight)
 }
 
-// close takes leave of the server and ends the connection. Nothing may be in flight.
+// owes says whether the server has not answered all requests, of which some may be given up.
+func (c *conn) owes() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err == nil && c.flying > 0
+}
+
+// close takes leave of the server and ends the connection. Nothing may be in flight but what was
+// given up.
 func (c *conn) close() {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	if c.lost() == nil {
 		bye := nbdwire.Request{Command: nbdwire.CmdDisconnect}.Append(nil, c.agreed.form)
 		c.out = append(c.out[:0], bye)
-		_ = c.stream.SetWriteDeadline(soon())
+		until := soon()
+		if c.owes() { // it may never read it
+			until = longAgo()
+		}
+		_ = c.stream.SetWriteDeadline(until)
 		_, _ = c.stream.writev(&c.out)
 	}
 	c.lose(net.ErrClosed)

@@ -52,8 +52,12 @@ func (a agreement) numbered(id uint32) (string, bool) {
 // has says whether the export has a feature.
 func (a agreement) has(f nbdwire.ExportFlags) bool { return a.export.Flags&f != 0 }
 
-// leaveTime is how long it may take to take leave.
-const leaveTime = time.Second
+const (
+	// leaveTime is how long it may take to take leave,
+	leaveTime = time.Second
+	// briefly and that of a server that may never answer.
+	briefly = leaveTime / 10
+)
 
 // soon is when whoever takes leave gives up.
 func soon() time.Time { return time.Now().Add(leaveTime) }
@@ -84,9 +88,7 @@ func connect(ctx context.Context, cfg *Config) (*conn, error) {
 	if h.stream == nil {
 		h.stream = newStream(h.conn)
 	}
-	c := newConn(h.stream, a)
-	c.said = cfg.said
-	return c, nil
+	return newConn(h.stream, a, cfg), nil
 }
 
 // haggling is a connection whose options are being agreed on.

@@ -385,7 +385,7 @@ func FuzzReplies(f *testing.F) {
 			contexts: []nbdwire.Context{{ID: 1, Name: "base:allocation"}},
 		}
 		a.export = nbdwire.Export{Size: 1 << 20, Flags: nbdwire.HasFlags}
-		c := newClient(Config{}, newConn(genericStream{ours}, a))
+		c := newClient(Config{}, newConn(genericStream{ours}, a, &Config{}))
 		ctx := context.Background()
 		_ = c.Read(ctx, driver.Vec{make([]byte, 1000), make([]byte, 24)}, 0)
 		_, _ = c.BlockStatus(ctx, 0, 1<<20)
@@ -448,7 +448,7 @@ func FuzzQueue(f *testing.F) {
 		}()
 		a := agreement{form: form}
 		a.export = nbdwire.Export{Size: 1 << 20, Flags: nbdwire.HasFlags | nbdwire.SendFlush}
-		d := &device{Client: newClient(Config{}, newConn(genericStream{ours}, a))}
+		d := &device{Client: newClient(Config{}, newConn(genericStream{ours}, a, &Config{}))}
 		q, err := d.NewQueue(t.Context(), 4, 4096)
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package nbd
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -97,6 +98,13 @@ func (l *lean) count() (n int) {
 		}
 	}
 	return n
+}
+
+// owes says whether the server has not answered all requests on one of them.
+func (l *lean) owes() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.conns, (*conn).owes)
 }
 
 // dialLean makes a connection with simple replies to the same export.

@@ -293,7 +293,7 @@ func TestSplit(t *testing.T) {
 			}
 		}()
 		a := agreement{form: nbdwire.Structured, export: nbdwire.Export{Size: 1 << 20}}
-		conn := newConn(genericStream{ours}, a)
+		conn := newConn(genericStream{ours}, a, &Config{})
 		client := newClient(Config{}, conn)
 		if err := client.Read(t.Context(), driver.Vec{make([]byte, 512)}, 0); err != nil {
 			t.Error(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -165,6 +166,20 @@ func (c *Client) add(conn *conn, err error) (more bool) {
 		return true
 	}
 	return false
+}
+
+// owed says whether the server has not answered all requests.
+func (c *Client) owed() bool {
+	c.links.mu.Lock()
+	defer c.links.mu.Unlock()
+	return slices.ContainsFunc(c.links.list, (*link).owes) || c.lean.owes()
+}
+
+// owes says so of one connection.
+func (l *link) owes() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn != nil && l.conn.owes()
 }
 
 // mayConnect is how many connections there may be.

@@ -118,6 +118,7 @@ func (c *exportConfig) configure(o *driver.Opening, a Address) (Config, error) {
 	cfg := Config{
 		Address: a, Export: c.Export, Connections: int(min(c.Connections, 16)),
 		ReconnectDelay: seconds(c.ReconnectDelay), OpenTimeout: seconds(c.OpenTimeout),
+		Until: o.Until,
 	}
 	if c.Context != nil {
 		cfg.Context = *c.Context
@@ -300,7 +301,7 @@ func (d *device) Location() string {
 func (d *device) Close() error {
 	err := d.Client.Close()
 	if d.server != nil {
-		err = errors.Join(err, d.server.Stop())
+		err = errors.Join(err, d.server.stop(d.cfg.until()))
 	}
 	return err
 }

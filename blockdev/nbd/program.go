@@ -217,7 +217,12 @@ const patience = 10 * time.Second
 
 // Stop asks the program to end and waits for that. That it had ended before with an error, or that
 // a signal ended it which is not ours, is an error with what it said.
-func (s *Server) Stop() error {
+func (s *Server) Stop() error { return s.stop(context.Background()) }
+
+// stop is Stop that makes it end when until does.
+func (s *Server) stop(until context.Context) error {
+	until, done := context.WithTimeout(until, patience)
+	defer done()
 	var err error
 	s.stopped.Do(func() {
 		select {
@@ -230,7 +235,7 @@ func (s *Server) Stop() error {
 				if s.crashed() {
 					err = s.failure()
 				}
-			case <-time.After(patience):
+			case <-until.Done():
 				s.kill()
 				<-s.ended
 				err = fmt.Errorf("%s did not end when it was asked to, and was killed", s.name)

@@ -87,6 +87,12 @@ func (s *tlsStream) writev(bufs *net.Buffers) (int64, error) {
 	return 1, s.spill()
 }
 
+// Close says that it is the end, as far as there is room for that.
+func (s *tlsStream) Close() error {
+	defer time.AfterFunc(briefly, func() { _ = s.NetConn().Close() }).Stop()
+	return s.Conn.Close()
+}
+
 func (s *tlsStream) spill() error {
 	if len(s.gathered) == 0 {
 		return nil

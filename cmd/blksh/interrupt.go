@@ -19,8 +19,13 @@ const statusInterrupted = 130
 // statusSignal and the number of a signal are the exit status of a program that was ended by it.
 const statusSignal = 128
 
-// grace is how long what was interrupted may take to end before the person is told that it has not.
-const grace = 2 * time.Second
+const (
+	// grace is how long what was interrupted may take to end before the person is told that it has
+	// not. Servers that have not answered when a program that was told to end has had it are given
+	// up, and so the person is told a little later.
+	grace = 2 * time.Second
+	later = grace / 8
+)
 
 // interrupts turns Ctrl-C into the end of the program: the command that runs is stopped, requests
 // in the background are given up, images are closed. Where a person types the commands it is the
@@ -41,7 +46,7 @@ type interrupts struct {
 	typed func() bool             // a person types the commands
 	paged func() bool             // a program has the terminal, which deals with Ctrl-C itself
 	quit  func()                  // ends that
-	hurry func()                  // from now on no reader of what is said is waited for
+	hurry func()                  // nobody is waited for any longer, or not for long
 	// lost is the exit status of a run that lost something, which outweighs any signal; 0 for none.
 	lost int
 
@@ -49,6 +54,7 @@ type interrupts struct {
 	cancel context.CancelCauseFunc // of the running command, nil between commands
 	asked  bool                    // it was interrupted,
 	over   bool                    // or the whole program was
+	ending bool                    // no more commands are read
 	fatal  syscall.Signal          // that asked the program to end, 0 if none did
 }
 
@@ -115,7 +121,7 @@ func (i *interrupts) receive(s syscall.Signal) {
 	case s != syscall.SIGINT:
 		i.fatal = s
 		i.end()
-	case !i.typed():
+	case !i.typed() || i.ending:
 		i.end()
 	case i.cancel != nil && i.paged():
 		i.cancel(session.ErrInterrupted)
@@ -124,6 +130,16 @@ func (i *interrupts) receive(s syscall.Signal) {
 		i.tell()
 		i.cancel(session.ErrInterrupted)
 		time.AfterFunc(grace, i.explain)
+	}
+}
+
+// finish says that there is no command any more that Ctrl-C could be the end of: it is that of the
+// program.
+func (i *interrupts) finish() {
+	if i != nil {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.ending = true
 	}
 }
 
@@ -136,7 +152,7 @@ func (i *interrupts) end() {
 	}
 	i.quit()
 	i.stop(session.ErrInterrupted)
-	time.AfterFunc(grace, i.explain)
+	time.AfterFunc(grace+later, i.explain)
 }
 
 func (i *interrupts) explain() {

@@ -112,7 +112,7 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 			listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop,
 			tell: p.tellProgress, ask: p.bar.Print, typed: p.interactive,
 			paged: p.pager.Shown, quit: p.pager.Quit, lost: p.dialect.Policy.Lost,
-			hurry: func() { p.hurry() },
+			hurry: func() { p.hurry(); p.giveUpLater() },
 		}
 	}
 	return p.interrupts.status(p.serve(ctx))
@@ -226,5 +226,6 @@ func (p *program) runLines(ctx context.Context) {
 		p.session.Fail(err)
 	}
 	p.warnOfInput()
+	p.interrupts.finish()
 	p.session.Finish(ctx)
 }

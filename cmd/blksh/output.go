@@ -152,6 +152,13 @@ func (p *program) hurry() (done func()) {
 	return func() { p.hurried.Add(-1) }
 }
 
+// giveUpLater gives up servers that have not answered after grace.
+func (p *program) giveUpLater() {
+	if p.session != nil {
+		time.AfterFunc(grace, p.session.GiveUp)
+	}
+}
+
 // heedOutput says what becomes of standard output that cannot be written to: nothing in the
 // originals, which do not notice a reader that has gone away either. Where it counts it ends what
 // runs, and images are closed all the same.
@@ -160,7 +167,10 @@ func (p *program) heedOutput(stop context.CancelCauseFunc) {
 		act(syscall.SIGPIPE, ignored) // as the originals do, and for the command sigraise
 		return
 	}
-	p.out.Failed = func(err error) { stop(&session.OutputError{Err: err}) }
+	p.out.Failed = func(err error) {
+		stop(&session.OutputError{Err: err})
+		p.giveUpLater()
+	}
 }
 
 // conclude says the last word, and returns the exit status.

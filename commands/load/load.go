@@ -79,7 +79,8 @@ type running struct {
 	staged  []int
 	done    []int
 	flying  int
-	unaware int // requests since ctx was looked at
+	unaware int           // requests since ctx was looked at
+	last    time.Duration // when something was done last
 	result  *Result
 }
 
@@ -115,11 +116,15 @@ func (r *running) measure() error {
 		return err
 	}
 	r.start = r.Clock()
+	r.last = r.start
 	err = r.run()
 	if err == nil && r.Flush {
 		err = r.flush()
 	}
 	r.result.Elapsed = r.Clock() - r.start
+	if err != nil { // what was waited for in vain is not of the load
+		r.result.Elapsed = r.last - r.start
+	}
 	userNow, systemNow, cpuErr := cpu()
 	r.result.User, r.result.System = userNow-user, systemNow-system
 	return errors.Join(err, cpuErr)
@@ -193,6 +198,7 @@ func (r *running) collect(slots []int, now time.Duration) error {
 		r.result.Latency.Add(now - r.began[slot])
 	}
 	r.result.Requests += int64(len(slots))
+	r.last = now
 	if r.Progress != nil {
 		r.Progress(int64(len(slots)) * int64(r.Block))
 	}

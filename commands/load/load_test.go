@@ -124,6 +124,44 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// lost is a queue that waits for the third answer for an hour, in vain.
+type lost struct {
+	job.Queue
+	now   *time.Duration
+	reaps int
+}
+
+func (q *lost) SubmitAndReap(least int, done []int) (int, error) {
+	if q.reaps++; q.reaps == 3 {
+		*q.now += time.Hour
+	}
+	return q.Queue.SubmitAndReap(least, done)
+}
+
+func (q *lost) Err(slot int) error {
+	if q.reaps == 3 {
+		return context.Canceled
+	}
+	return q.Queue.Err(slot)
+}
+
+// TestLost: what was waited for in vain is not of the time that the load took.
+func TestLost(t *testing.T) {
+	d := device(t, "driver=null-co,size=1M,read-zeroes=on")
+	now := time.Duration(0)
+	r, err := Run(context.Background(), Job{
+		Len: 1 << 20, Block: 512, Depth: 1, Requests: 100,
+		Clock: func() time.Duration { now++; return now },
+		Open: func(ctx context.Context, depth, size int) (job.Queue, error) {
+			q, err := d.Queue(ctx, depth, size)
+			return &lost{Queue: q, now: &now}, err
+		},
+	})
+	if !errors.Is(err, context.Canceled) || r.Requests != 2 || r.Elapsed >= time.Hour {
+		t.Errorf("%d requests in %v, %v", r.Requests, r.Elapsed, err)
+	}
+}
+
 func TestEnds(t *testing.T) {
 	d := device(t, "driver=null-co,size=1M,read-zeroes=on")
 	j := Job{Len: 1 << 20, Block: 512, Depth: 8, Clock: clock(), Open: opener(d)}

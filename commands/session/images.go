@@ -294,6 +294,7 @@ func (s *Session) config(o Opening) (blockdev.OpenConfig, error) {
 		CopyOnRead:   o.CopyOnRead,
 		Object:       s.object,
 		Ask:          ask,
+		Until:        s.untilGivenUp(),
 		Notify:       s.Notify,
 		Trace:        s.Trace,
 	}, nil

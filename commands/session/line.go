@@ -64,6 +64,10 @@ func (s *Session) outcome(ctx context.Context, err error) error {
 	if errors.As(err, &failure) && failure.Event.Class() == event.ClassInterrupted {
 		return err
 	}
+	if failure != nil && failure.Event.Class() == event.ClassIO && !errors.Is(err, ErrInterrupted) {
+		s.tell(err) // it failed by itself
+		s.count(err)
+	}
 	return fmt.Errorf("%w: %w", ErrInterrupted, event.Fail(event.Interrupted{}))
 }
 

@@ -132,6 +132,8 @@ type Session struct {
 	mu       sync.Mutex
 	notices  []blockdev.Notice
 	cuts     []driver.ImageCutShort // that the command was told of
+	until    context.Context        // see blockdev.OpenConfig; nil before there is an image
+	giveUp   context.CancelCauseFunc
 	said     []utterance
 	finished []*request
 }
@@ -164,7 +166,8 @@ func (s shown) Unwrap() error { return s.error }
 func Shown(err error) error { return shown{err} }
 
 // Also is the outcome of a command that failed with err, or did not, and in which more failed
-// besides, such as the close of a file: the graver of the two. The other has been shown then.
+// besides, such as the close of a file: the graver of the two. The other has been shown then, and
+// counts where a person has stopped the command.
 func (s *Session) Also(err, more error) error {
 	switch {
 	case more == nil:
@@ -175,6 +178,9 @@ func (s *Session) Also(err, more error) error {
 		err, more = more, err
 	}
 	s.tell(more)
+	if errors.Is(err, ErrInterrupted) {
+		s.count(more)
+	}
 	return err
 }
 
@@ -241,6 +247,26 @@ func (s *Session) Command(since Mark) string {
 
 // Serve notes in whose name lines are run from now on, "" for nobody's.
 func (s *Session) Serve(id event.RequestID) { s.request = id }
+
+// errGivenUp is why what waits for a server ends.
+var errGivenUp = errors.New("it is waited for no longer")
+
+// GiveUp ends the wait for servers: what waits for one fails, as does what is asked of it later.
+// Any goroutine may call it.
+func (s *Session) GiveUp() {
+	_ = s.untilGivenUp()
+	s.giveUp(errGivenUp)
+}
+
+// untilGivenUp ends with GiveUp.
+func (s *Session) untilGivenUp() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.until == nil {
+		s.until, s.giveUp = context.WithCancelCause(context.Background())
+	}
+	return s.until
+}
 
 // Status is the exit status so far. Requests that are given up are no loss that a stop hides, since
 // that is what it does to them; which of the two is told first makes no difference.
