@@ -60,7 +60,14 @@ func (p *program) parse(argv []string) error {
 	if p.name != qemuName && p.dialect.Specs != nil {
 		longs = append(longs[:len(longs):len(longs)], dialect.OwnOptions()...)
 	}
+	ofImage := "" // the first option that says how to open the image
 	operands, err := p.each(argv, longs, func(letter byte, long, value string) error {
+		before := o
+		defer func() {
+			if ofImage == "" && o != before {
+				ofImage = spelled(letter, long)
+			}
+		}()
 		if p.native() && p.nativeOption(&o, letter, long, value) {
 			return notNameless(letter, long, value)
 		}
@@ -94,7 +101,19 @@ func (p *program) parse(argv []string) error {
 	if len(operands) > 0 {
 		return p.operand(&o, operands[0])
 	}
+	if ofImage != "" && p.native() {
+		return event.Conflictf("%s says how to open the image that is named with it, and none is; "+
+			"commands that open images have flags of their own", ofImage)
+	}
 	return nil
+}
+
+// spelled is an option as it is written.
+func spelled(letter byte, long string) string {
+	if letter != 0 {
+		return "-" + string(letter)
+	}
+	return "--" + long
 }
 
 // operand is the image.

@@ -180,3 +180,32 @@ func TestChoice(t *testing.T) {
 		}
 	}
 }
+
+// TestOptionsOfNoImage: an option that says how to open an image is refused where none is named
+// with it. A server that -r was to keep from writing would write.
+func TestOptionsOfNoImage(t *testing.T) {
+	undo := "--undo|" + filepath.Join(t.TempDir(), "log")
+	says := func(words string) (said string, status int) {
+		return started(t, strings.Split("blksh|"+words, "|")...)
+	}
+	for _, option := range []string{
+		"-r", "-s", "-f|raw", "-n", "-C", "-k", "-t|none", "-d|ignore", "-U", "-i|threads", "-w",
+		"--share", "--in-use", undo, "--strict", "--rmw",
+	} {
+		for _, alone := range []string{"|version", "|-c|version"} {
+			if said, status := says(option + alone); status != 2 ||
+				!strings.Contains(said, " says how to open the image that is named") {
+				t.Errorf("%s%s: status %d: %s", option, alone, status, said)
+			}
+		}
+	}
+	for _, words := range []string{
+		"-r|mem:1M|version", "-f|raw|mem:1M|version", "-c|version|--strict|mem:1M",
+		"--image-opts|-r|driver=null-co,size=1M|version", "-m|version",
+		"--allow-backing-device|version", "--dialect|qemu|-r|-c|sleep 0",
+	} {
+		if said, status := says(words); status != 0 {
+			t.Errorf("%s: status %d: %s", words, status, said)
+		}
+	}
+}
