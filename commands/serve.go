@@ -27,8 +27,8 @@ import (
 var serve = session.Command{
 	Name:  "serve",
 	Group: session.GroupServers,
-	Args: "[-rwUv] [-f format] [--unix path | --port n [--bind address]] [--export name]... " +
-		"[--bitmap name]... [--once] [--tls dir] [image]...",
+	Args: "[-rwUv] [-f format] [--in-use] [--unix path | --port n [--bind address]] " +
+		"[--export name]... [--bitmap name]... [--once] [--tls dir] [image]...",
 	Short: "serves images to NBD clients",
 	Long: ` Examples:
  serve --unix disk.sock          the current image, on this machine
@@ -79,6 +79,7 @@ func (j *serveJob) flags(f *session.Flags) {
 	o := &j.opening
 	f.Bool(&o.ReadOnly, 'r', "read-only", "let nobody write")
 	f.Bool(&o.Write, 'w', "write-device", "let clients write to devices that are named")
+	f.Bool(&o.InUse, 0, "in-use", "let them write also to what others use, such as a mounted device")
 	f.Bool(&o.ForceShare, 'U', "force-share",
 		"with -r: share the files with programs that write them")
 	f.Text(&o.Format, 'f', "format", args.Format,
@@ -102,9 +103,10 @@ func (j *serveJob) checks(f *session.Flags) {
 		}
 		return nil
 	})
-	f.Conflict("of-file", "serve: -f, -w and -U are about images that are named", func() bool {
-		return len(j.images) == 0 && (o.Format != "" || o.Write || o.ForceShare)
-	})
+	f.Conflict("of-file", "serve: -f, -w, -U and --in-use are about images that are named",
+		func() bool {
+			return len(j.images) == 0 && (o.Format != "" || o.Write || o.ForceShare || o.InUse)
+		})
 	f.Conflict("r-w", "serve: -r and -w contradict each other", func() bool {
 		return o.ReadOnly && o.Write
 	})

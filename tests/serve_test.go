@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bufio"
+	"bytes"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/blksh/blksh/blockdev/blockdevtest"
 )
 
 // TestServeRemovesItsSocket: a server takes its socket away when it ends, and leaves what another
@@ -169,6 +172,33 @@ func TestServeAddress(t *testing.T) {
 			}
 		}
 		killServer(server)
+	}
+}
+
+// TestServeInUse: a device that others use is not written for clients, unless that is asked for.
+func TestServeInUse(t *testing.T) {
+	dev := blockdevtest.Loop(t, 1<<20, 512, false)
+	holder, err := os.OpenFile(dev, os.O_RDONLY|os.O_EXCL, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	socket := filepath.Join(t.TempDir(), "sock")
+	c := exec.Command(asBlksh.path, "serve", "-w", "--unix", socket, dev)
+	if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != 4 ||
+		!strings.Contains(string(out), "--in-use") {
+		t.Errorf("%v: %s", c.ProcessState, out)
+	}
+	server, err := startServerOf(socket, "serve", "-w", "--in-use", "--unix", socket, dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killServer(server)
+	uri := "nbd+unix:///?socket=" + socket
+	must(t, exec.Command(asBlksh.path, "-f", "raw", uri, "write", "-P", "7", "4k", "4k"))
+	got := make([]byte, 4096)
+	if _, err := holder.ReadAt(got, 4096); err != nil || bytes.Count(got, []byte{7}) != len(got) {
+		t.Errorf("the device has not what was written: %v", err)
 	}
 }
 

@@ -288,7 +288,7 @@ _blksh_operands() {
 		flags='' words='' files=
 		;;
 	serve)
-		flags='-f --format -r --read-only -U --force-share -v --verbose -w --write-device --bind --bitmap --export --once --port --tls --unix' words='' files=
+		flags='-f --format -r --read-only -U --force-share -v --verbose -w --write-device --bind --bitmap --export --in-use --once --port --tls --unix' words='' files=
 		case $prev in
 	-f | --format) flags= words='luks qcow2 raw vdi' files= ;;
 	--bind) flags= words='' files= ;;

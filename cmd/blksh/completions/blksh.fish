@@ -404,6 +404,7 @@ complete -c blksh -n '__blksh_in serve' -s w -l write-device -d 'let clients wri
 complete -c blksh -n '__blksh_in serve' -l bind -x -d 'address of this machine, 127.0.0.1 otherwise'
 complete -c blksh -n '__blksh_in serve' -l bitmap -x -d 'tell what is dirty in this bitmap, of each image that has it'
 complete -c blksh -n '__blksh_in serve' -l export -x -d 'name of the next export'
+complete -c blksh -n '__blksh_in serve' -l in-use -d 'let them write also to what others use, such as a mounted device'
 complete -c blksh -n '__blksh_in serve' -l once -d 'end when the last client has left'
 complete -c blksh -n '__blksh_in serve' -l port -x -d 'on that TCP port; 0 takes a free one'
 complete -c blksh -n '__blksh_in serve' -l tls -r -F -d 'encrypt, with the certificates in DIR'
