@@ -8,8 +8,9 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
-func allocate(n int) ([]byte, error) {
-	return driver.Aligned(int64(n), int64(os.Getpagesize())), nil
+func allocate(n int) (mem, mapped []byte, err error) {
+	mem = driver.Aligned(int64(n), int64(os.Getpagesize()))
+	return mem, nil, nil
 }
 
 func release([]byte) {}
