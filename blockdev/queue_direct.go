@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
@@ -25,14 +26,16 @@ func (d *Device) Queue(ctx context.Context, depth, size int) (Queue, error) {
 // directQueue is a guard's part in the batch queue of its node. What that queue can carry passes
 // through, tracked like any other request. The rest is set aside and made by the guard itself when
 // it is submitted, alone.
+//
+// Where writes are to be durable and the node cannot see to that, they pass through all the same.
+// When one has come back, all that is under way is waited for and flushed together, and only then
+// are they done.
 type directQueue struct {
 	Queue // the node's
 	ctx   context.Context
 	g     *guard
 	dev   *Device // at the top: it checks bounds and permission; below nil
 	slots []directSlot
-	// carrier is the node's queue if it takes more than plain reads and writes.
-	carrier driver.Carrier
 
 	staged  []int // for the node's queue
 	aside   []int // staged, and not for the node's queue
@@ -51,12 +54,14 @@ type directSlot struct {
 	tracked *tracked // while the request is with the node's queue
 	flushes int64    // the generation that a flush covers
 	aside   bool
-	err     error // of what was set aside
+	durable bool  // when it is done, which takes a flush
+	err     error // of what was set aside, or of that flush
 }
 
 var (
-	_ Queue         = (*directQueue)(nil)
-	_ driver.Queuer = (*guard)(nil)
+	_ Queue          = (*directQueue)(nil)
+	_ driver.Carrier = (*directQueue)(nil)
+	_ driver.Queuer  = (*guard)(nil)
 )
 
 // NewQueue is the guard as the child of a node that maps its queue.
@@ -77,9 +82,8 @@ func (g *guard) newQueue(ctx context.Context, d *Device, depth, size int) (Queue
 	if err != nil {
 		return nil, err
 	}
-	carrier, _ := q.(driver.Carrier)
 	return &directQueue{
-		Queue: q, carrier: carrier, ctx: ctx, g: g, dev: d, slots: make([]directSlot, depth),
+		Queue: q, ctx: ctx, g: g, dev: d, slots: make([]directSlot, depth),
 		staged: make([]int, 0, depth), aside: make([]int, 0, depth), ready: make([]int, 0, depth),
 		drained: make([]int, depth),
 	}, nil
@@ -98,12 +102,13 @@ func (q *directQueue) Stage(slot int, op Op, off, n int64, flags uint32) {
 		q.info, q.current = q.g.node.Info(), true
 	}
 	s := &q.slots[slot]
-	s.op, s.off, s.n, s.flags, s.aside = op, off, n, Flags(flags), false
+	*s = directSlot{op: op, off: off, n: n, flags: Flags(flags)}
 	if s.err = stageable(q.Queue, slot, op, n); s.err == nil && q.dev != nil {
 		s.err = q.dev.enterAs(q.info, op, off, n)
 		s.flags = q.dev.promised(op, s.flags)
 	}
 	if f, ok := q.carried(s); ok && s.err == nil {
+		s.durable = s.flags&FUA&^f != 0
 		s.flags = f
 		q.staged = append(q.staged, slot)
 		return
@@ -122,19 +127,19 @@ func stageable(q Queue, slot int, op Op, n int64) error {
 	return nil
 }
 
-// carried says whether the node's queue takes a request as it is, and with which flags.
+// carried says whether the node's queue takes a request as it is, and with which flags. FUA that is
+// not among them is left to a flush.
 func (q *directQueue) carried(s *directSlot) (f Flags, ok bool) {
 	f = s.flags
 	switch s.op {
 	case OpRead, OpWrite:
+		f &^= FUA &^ q.info.WriteTakes
 		ok = q.passes(s.off, s.n) && f&^q.info.WriteTakes == 0
-		if f == 0 {
-			return f, ok
-		}
 	case OpZero:
 		if !q.g.unmap.Load() {
 			f &^= MayUnmap
 		}
+		f &^= FUA &^ q.info.ZeroTakes
 		ok = inUnits(q.info.Limits, s.off, s.n, q.info.ZeroAlign, q.info.MaxZero) &&
 			f&^(q.info.ZeroTakes|MayUnmap) == 0
 		f &= q.info.ZeroTakes
@@ -144,7 +149,12 @@ func (q *directQueue) carried(s *directSlot) (f Flags, ok bool) {
 	case OpFlush:
 		ok = q.g.node.Primary() == nil && !q.g.noFlush.Load()
 	}
-	return f, ok && q.carrier != nil && q.carrier.Carries(s.op, f)
+	return f, ok && driver.Carries(q.Queue, s.op, s.off, f)
+}
+
+// Carries is for the guard of the node above.
+func (q *directQueue) Carries(op Op, off int64, f Flags) bool {
+	return driver.Carries(q.Queue, op, off, f)
 }
 
 // passes says whether the node takes a range of data as it is.
@@ -257,19 +267,75 @@ func (q *directQueue) make(slot int, s *directSlot) error {
 
 // drain completes everything that is with the node's queue.
 func (q *directQueue) drain() error {
-	for q.passed > 0 {
-		n, err := q.Queue.Reap(q.passed, q.drained)
+	before := len(q.ready)
+	if err := q.await(0); err != nil {
+		return err
+	}
+	return q.finish(q.ready[before:])
+}
+
+// await makes ready what is with the node's queue, but for so many requests that came back before.
+// They are not finished.
+func (q *directQueue) await(back int) error {
+	for under := q.passed - back; under > 0; {
+		n, err := q.Queue.Reap(under, q.drained)
 		if err != nil {
 			return err
 		}
-		q.finish(q.drained[:n])
 		q.ready = append(q.ready, q.drained[:n]...)
+		under -= n
 	}
 	return nil
 }
 
-// finish ends the tracking of requests that have come back from the node's queue.
-func (q *directQueue) finish(slots []int) {
+// finish ends requests that have come back from the node's queue. What is to be durable is flushed
+// once nothing is under way any more: a flush may wait for somebody who waits for that, and only
+// this goroutine can reap it.
+func (q *directQueue) finish(slots []int) error {
+	if !slices.ContainsFunc(slots, q.owesFlush) {
+		q.count(slots)
+		q.leave(slots)
+		return nil
+	}
+	before := len(q.ready)
+	if err := q.await(len(slots)); err != nil {
+		return err
+	}
+	rest := q.ready[before:]
+	protocol := q.g.node.Primary() == nil // see wrote
+	if protocol {
+		q.count(slots)
+		q.count(rest)
+	}
+	if err := q.g.flush(q.ctx); err != nil {
+		q.undurable(slots, err)
+		q.undurable(rest, err)
+	}
+	if !protocol {
+		q.count(slots)
+		q.count(rest)
+	}
+	q.leave(slots)
+	q.leave(rest)
+	return nil
+}
+
+// owesFlush says that a request was done but for the flush that it takes.
+func (q *directQueue) owesFlush(slot int) bool {
+	return q.slots[slot].durable && q.Queue.Err(slot) == nil
+}
+
+// undurable fails the requests whose flush failed.
+func (q *directQueue) undurable(slots []int, err error) {
+	for _, slot := range slots {
+		if q.owesFlush(slot) {
+			q.slots[slot].err = err
+		}
+	}
+}
+
+// count counts the changes that requests have made, and what their flushes covered.
+func (q *directQueue) count(slots []int) {
 	writes := int64(0)
 	for _, slot := range slots {
 		switch s := &q.slots[slot]; {
@@ -282,6 +348,10 @@ func (q *directQueue) finish(slots []int) {
 	if writes > 0 {
 		q.g.written.Add(writes)
 	}
+}
+
+// leave ends the tracking of requests.
+func (q *directQueue) leave(slots []int) {
 	t := &q.g.tracker
 	t.mu.Lock()
 	for _, slot := range slots {
@@ -302,8 +372,7 @@ func (q *directQueue) Reap(least int, done []int) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	q.finish(done[n : n+m])
-	return n + m, nil
+	return n + m, q.finish(done[n : n+m])
 }
 
 // SubmitAndReap leaves both to the node's queue where nothing else is to be done.
@@ -316,15 +385,14 @@ func (q *directQueue) SubmitAndReap(least int, done []int) (int, error) {
 		return q.Reap(least, done)
 	}
 	n, err := q.Queue.SubmitAndReap(least, done)
-	q.finish(done[:n])
-	return n, err
+	return n, errors.Join(err, q.finish(done[:n]))
 }
 
 // Err is the outcome of the slot's last request. At the top it says which request that was.
 func (q *directQueue) Err(slot int) error {
 	s := &q.slots[slot]
 	err := s.err
-	if !s.aside {
+	if err == nil && !s.aside {
 		err = q.Queue.Err(slot)
 	}
 	if err == nil || q.dev == nil {

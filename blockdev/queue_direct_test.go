@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -13,15 +14,22 @@ import (
 // what its queue.
 type batched struct {
 	driver.Leaf
-	takes func(Op, Flags) bool
-	log   []string
+	takes   func(Op, Flags) bool
+	noFUA   bool
+	slowly  bool // requests come back one by one
+	noFlush error
+	log     []string
 }
 
 func (b *batched) Info() Info {
-	return Info{Driver: "batched", Limits: driver.Limits{
+	l := driver.Limits{
 		Size: 1 << 20, ZeroAlign: 4096, DiscardAlign: 4096, MaxDiscard: 65536, WriteTakes: FUA,
 		ZeroTakes: MayUnmap | NoFallback,
-	}}
+	}
+	if b.noFUA {
+		l.WriteTakes = 0
+	}
+	return Info{Driver: "batched", Limits: l}
 }
 
 func (b *batched) WriteVec(_ context.Context, v Vec, off int64, f Flags) error {
@@ -41,7 +49,7 @@ func (b *batched) Discard(_ context.Context, off, n int64, _ Flags) error {
 
 func (b *batched) Flush(context.Context) error {
 	b.log = append(b.log, "node flush")
-	return nil
+	return b.noFlush
 }
 
 func (b *batched) NewQueue(_ context.Context, depth, size int) (driver.Queue, error) {
@@ -55,12 +63,15 @@ type batch struct {
 	staged      []int
 }
 
-func (q *batch) Carries(op Op, f Flags) bool { return q.node.takes(op, f) }
-func (q *batch) Depth() int                  { return q.depth }
-func (q *batch) Buffer(slot int) []byte      { return q.mem[slot*q.size : (slot+1)*q.size] }
-func (q *batch) Submit() error               { return nil }
-func (q *batch) Err(int) error               { return nil }
-func (q *batch) Close() error                { return nil }
+func (q *batch) Carries(op Op, _ int64, f Flags) bool {
+	return q.node.takes(op, f)
+}
+
+func (q *batch) Depth() int             { return q.depth }
+func (q *batch) Buffer(slot int) []byte { return q.mem[slot*q.size : (slot+1)*q.size] }
+func (q *batch) Submit() error          { return nil }
+func (q *batch) Err(int) error          { return nil }
+func (q *batch) Close() error           { return nil }
 
 func (q *batch) Stage(slot int, op Op, off, n int64, flags uint32) {
 	q.node.log = append(q.node.log, fmt.Sprintf("%s %d+%d %x", opRules[op].name, off, n, flags))
@@ -68,6 +79,9 @@ func (q *batch) Stage(slot int, op Op, off, n int64, flags uint32) {
 }
 
 func (q *batch) Reap(_ int, done []int) (int, error) {
+	if q.node.slowly {
+		done = done[:1]
+	}
 	n := copy(done, q.staged)
 	q.staged = q.staged[n:]
 	return n, nil
@@ -79,7 +93,7 @@ func (q *batch) SubmitAndReap(least int, done []int) (int, error) { return q.Rea
 // rest.
 func TestQueueCarries(t *testing.T) {
 	all := func(Op, Flags) bool { return true }
-	plain := func(Op, Flags) bool { return false }
+	plain := func(op Op, f Flags) bool { return op <= OpWrite && f == 0 }
 	for _, tt := range []struct {
 		name   string
 		takes  func(Op, Flags) bool
@@ -95,7 +109,7 @@ func TestQueueCarries(t *testing.T) {
 		{"durable write, not taken", plain, false, OpWrite, 512, 512, FUA, []string{"node write 512+512 1"}},
 		{"zero", all, false, OpZero, 4096, 8192, MayUnmap, []string{"zero 4096+8192 2"}},
 		{"zero without unmap", all, true, OpZero, 4096, 8192, MayUnmap, []string{"zero 4096+8192 0"}},
-		{"durable zero", all, false, OpZero, 4096, 4096, FUA, []string{"node zero 4096+4096 0", "node flush"}},
+		{"durable zero", all, false, OpZero, 4096, 4096, FUA, []string{"zero 4096+4096 0", "node flush"}},
 		{"zero of a part", all, false, OpZero, 512, 4096, 0, []string{"node zero 512+3584 0", "node zero 4096+512 0"}},
 		{"discard", all, false, OpDiscard, 4096, 65536, 0, []string{"discard 4096+65536 0"}},
 		{"discard, too long", all, false, OpDiscard, 0, 131072, 0, []string{"node discard 0+65536", "node discard 65536+65536"}},
@@ -143,5 +157,55 @@ func TestQueuedFlushCovers(t *testing.T) {
 	}
 	if g.flushedAt.Load() == g.written.Load() {
 		t.Error("the write counts as flushed")
+	}
+}
+
+// Writes that are to be durable, on a node that has no FUA, are in flight together and flushed
+// together, before the first of them is done. What was not to be durable does not fail with the
+// flush.
+func TestQueueFlushesTogether(t *testing.T) {
+	lost := errors.New("lost")
+	for _, slowly := range []bool{false, true} {
+		for _, fault := range []error{nil, lost} {
+			b := &batched{
+				takes: func(_ Op, f Flags) bool { return f == 0 }, noFUA: true, slowly: slowly,
+				noFlush: fault,
+			}
+			g := newGuard(b, "batched")
+			q, err := g.NewQueue(t.Context(), 4, 4096)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Stage(0, OpWrite, 0, 4096, uint32(FUA))
+			q.Stage(1, OpWrite, 4096, 4096, uint32(FUA))
+			q.Stage(2, OpWrite, 8192, 4096, 0)
+			done := make([]int, 4)
+			n, err := q.SubmitAndReap(1, done)
+			if n == 0 || err != nil {
+				t.Fatal(n, err)
+			}
+			for n < 3 {
+				m, err := q.Reap(3-n, done[n:])
+				if err != nil {
+					t.Fatal(err)
+				}
+				n += m
+			}
+			want := []string{
+				"write 0+4096 0", "write 4096+4096 0", "write 8192+4096 0", "node flush",
+			}
+			if !slices.Equal(b.log, want) {
+				t.Errorf("slowly %v: %q", slowly, b.log)
+			}
+			if q.Err(0) != fault || q.Err(1) != fault || q.Err(2) != nil {
+				t.Errorf("slowly %v: %v, %v, %v", slowly, q.Err(0), q.Err(1), q.Err(2))
+			}
+			if err := q.Close(); err != nil {
+				t.Error(err)
+			}
+			if flushed := g.flushedAt.Load() == g.written.Load(); flushed != (fault == nil) {
+				t.Errorf("the flush counts: %v", flushed)
+			}
+		}
 	}
 }

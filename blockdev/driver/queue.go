@@ -59,10 +59,18 @@ type Queuer interface {
 // Carrier is the queue of a node that takes more than plain reads and writes. What it does not take
 // is made by the guard, one request at a time, when all that is under way has ended.
 type Carrier interface {
-	// Carries says whether Stage takes op with the flags f. They are within the WriteTakes or
-	// ZeroTakes of the node. Zeroes and discards come in whole units of its limits and not longer
-	// than those allow. A node that carries them may answer ErrNotSupported to a Zero with
+	// Carries says whether Stage takes op at off with the flags f. They are within the WriteTakes
+	// or ZeroTakes of the node. Zeroes and discards come in whole units of its limits and not
+	// longer than those allow. A node that carries them may answer ErrNotSupported to a Zero with
 	// NoFallback only. A flush covers what was reaped before it was staged. Nodes with one below
 	// them are never given a flush.
-	Carries(op Op, f Flags) bool
+	Carries(op Op, off int64, f Flags) bool
+}
+
+// Carries says what Stage of q takes: plain reads and writes where q does not say.
+func Carries(q Queue, op Op, off int64, f Flags) bool {
+	if c, is := q.(Carrier); is {
+		return c.Carries(op, off, f)
+	}
+	return op <= OpWrite && f == 0
 }

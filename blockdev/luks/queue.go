@@ -15,7 +15,6 @@ const maxQueuedBytes = 32 << 10
 // which the owner sees, is beside it.
 type queue struct {
 	driver.Queue // of the file
-	carrier      driver.Carrier
 	image        *image
 	memory       *arena.Arena
 	slots        []slot
@@ -46,7 +45,6 @@ func (m *image) NewQueue(ctx context.Context, depth, size int) (driver.Queue, er
 		return nil, err
 	}
 	q := &queue{Queue: inner, image: m, slots: make([]slot, depth)}
-	q.carrier, _ = inner.(driver.Carrier)
 	if q.memory, err = arena.New(depth, size); err != nil {
 		_ = inner.Close() // nothing is under way
 		return nil, err
@@ -57,8 +55,9 @@ func (m *image) NewQueue(ctx context.Context, depth, size int) (driver.Queue, er
 func (q *queue) Buffer(slot int) []byte { return q.memory.Slot(slot) }
 
 // Carries passes on what the file's queue says of reads and writes.
-func (q *queue) Carries(op driver.Op, f driver.Flags) bool {
-	return op <= driver.OpWrite && q.carrier != nil && q.carrier.Carries(op, f)
+func (q *queue) Carries(op driver.Op, off int64, f driver.Flags) bool {
+	return op <= driver.OpWrite &&
+		driver.Carries(q.Queue, op, q.image.payload.Off+off, f)
 }
 
 // Stage encrypts what is to be written. The guard lets nothing pass that is outside of the image.

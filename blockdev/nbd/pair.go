@@ -56,7 +56,9 @@ func (p *pair) Stage(slot int, op uint8, off, n int64, flags uint32) {
 	p.busy[slot%2]++
 }
 
-func (p *pair) Carries(op driver.Op, f driver.Flags) bool { return p.halves[0].Carries(op, f) }
+func (p *pair) Carries(op driver.Op, off int64, f driver.Flags) bool {
+	return p.halves[0].Carries(op, off, f)
+}
 
 func (p *pair) Submit() error {
 	return errors.Join(p.halves[0].Submit(), p.halves[1].Submit())

@@ -114,7 +114,7 @@ func zeroFlags(f driver.Flags) nbdwire.CommandFlags {
 }
 
 // Carries says that the server does what it offers in any order.
-func (q *queue) Carries(op driver.Op, _ driver.Flags) bool {
+func (q *queue) Carries(op driver.Op, _ int64, _ driver.Flags) bool {
 	switch a := &q.device.agreed; op {
 	case driver.OpRead, driver.OpWrite:
 		return true

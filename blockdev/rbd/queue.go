@@ -72,7 +72,7 @@ func (q *queue) Stage(slot int, op uint8, off, n int64, flags uint32) {
 }
 
 // Carries says that librbd takes everything, in any order.
-func (q *queue) Carries(driver.Op, driver.Flags) bool { return true }
+func (q *queue) Carries(driver.Op, int64, driver.Flags) bool { return true }
 
 // Submit starts what was staged, but nothing once the context has ended.
 func (q *queue) Submit() error {

@@ -1,7 +1,7 @@
 // Package arena is memory for requests: page aligned, as O_DIRECT and rings want it, and cut into
 // slots of one size. It never moves, and it is not the garbage collector's, so its address may be
-// given to the kernel for longer than a call. Where there is much of it, it is in huge pages: to copy
-// a long request into 4 KiB pages takes a tenth longer.
+// given to the kernel for longer than a call. Where there is much of it, it is in huge pages: to
+// copy a long request into 4 KiB pages takes a tenth longer.
 //
 // The race detector cannot see into mapped memory; under it arenas come from the heap instead.
 package arena
