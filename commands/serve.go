@@ -503,12 +503,11 @@ type ownSocket struct {
 }
 
 func listenAt(path string) (net.Listener, error) {
-	l, err := net.Listen("unix", nbd.SocketFile(path))
+	l, err := nbd.ListenUnix(path)
 	if err != nil {
 		return nil, err
 	}
-	own := &ownSocket{UnixListener: l.(*net.UnixListener)}
-	own.SetUnlinkOnClose(false)
+	own := &ownSocket{UnixListener: l}
 	if own.path, err = filepath.Abs(path); err == nil {
 		own.made, err = os.Lstat(own.path)
 	}

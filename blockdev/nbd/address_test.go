@@ -17,19 +17,24 @@ import (
 func TestAddressOfSocket(t *testing.T) {
 	t.Chdir(t.TempDir())
 	own := fmt.Sprintf("blksh-test-%d", os.Getpid())
-	long := strings.Repeat("l", LongestPath)
-	padded := "@" + own + strings.Repeat("\x00", LongestPath-len(own)) // as by tight=off
+	full := strings.Repeat("l", LongestPath)
+	long := full[1:]
+	padded := "@" + own + strings.Repeat("\x00", LongestPath-1-len(own)) // as by tight=off
 	for _, c := range []struct {
 		listen string
 		a      Address
 	}{
-		{"./@file", Address{Path: "@file"}},
+		{"@file", Address{Path: "@file"}},
 		{long, Address{Path: long}},
+		{full, Address{Path: full}},
 		{"@" + own, Address{Path: own, Abstract: true}},
 		{padded, Address{Path: padded[1:], Abstract: true}},
 	} {
 		c.a.Network = "unix"
-		l, err := net.Listen("unix", c.listen)
+		l, err := ListenUnix(c.listen)
+		if c.a.Abstract {
+			l, err = net.ListenUnix("unix", &net.UnixAddr{Name: c.listen, Net: "unix"})
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,10 +46,17 @@ func TestAddressOfSocket(t *testing.T) {
 		}
 		_ = l.Close()
 	}
-	tooLong := Address{Network: "unix", Path: long + "l"}
+	if _, err := ListenUnix(full); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a second time: %v", err)
+	}
+	gone := Address{Network: "unix", Path: "m" + long}
+	if _, err := gone.dial(context.Background()); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("no socket: %v", err)
+	}
+	tooLong := Address{Network: "unix", Path: full + "l"}
 	_, err := Dial(context.Background(), Config{Address: tooLong})
 	var hint driver.Hinter
-	if err == nil || err.Error() != "UNIX socket path '"+long+"l' is too long" ||
+	if err == nil || err.Error() != "UNIX socket path '"+full+"l' is too long" ||
 		!errors.Is(err, syscall.ENAMETOOLONG) || !errors.As(err, &hint) ||
 		hint.Hint() != "Path must be less than 108 bytes\n" {
 		t.Error(err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"syscall"
@@ -40,25 +39,20 @@ func (a Address) String() string {
 	return net.JoinHostPort(a.Host, a.Port)
 }
 
-// LongestPath is how many bytes the path of a socket may have: sun_path of unix(7), less its end.
-const LongestPath = 107
-
-// SocketFile is how the package net is told the path of a socket. It takes one that begins with @
-// for the name of a socket that has no file.
-func SocketFile(path string) string {
-	if path[0] == '@' {
-		return "./" + path
-	}
-	return path
-}
-
 // dial connects to the server.
 func (a Address) dial(ctx context.Context) (net.Conn, error) {
 	name, d := a.String(), net.Dialer{}
 	switch {
 	case a.Network == "fd":
 		return inherited(a.Path)
-	case a.Network != "unix" && a.Host == "":
+	case a.Network == "unix" && a.Abstract:
+		if len(name) >= LongestPath { // no room for the zero before it
+			return nil, &pathError{name}
+		}
+		name = "@" + a.Path
+	case a.Network == "unix":
+		return dialUnix(ctx, name)
+	case a.Host == "":
 		return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
 	case a.Network == "tcp6": // with IPv4 where there is nothing else, as QEMU has it
 		conn, err := d.DialContext(ctx, a.Network, name)
@@ -66,15 +60,6 @@ func (a Address) dial(ctx context.Context) (net.Conn, error) {
 			conn, err = d.DialContext(ctx, "tcp4", name)
 		}
 		return conn, err
-	case a.Network != "unix":
-	case len(name) > LongestPath:
-		return nil, &pathError{name}
-	case name == "": // as the system says it of no file
-		return nil, syscall.ECONNREFUSED
-	case a.Abstract:
-		name = "@" + a.Path
-	default:
-		name = SocketFile(name)
 	}
 	return d.DialContext(ctx, a.Network, name)
 }
@@ -84,21 +69,6 @@ func isOtherFamily(err error) bool {
 	var address *net.AddrError
 	return errors.As(err, &address) && address.Err == "no suitable address found"
 }
-
-// pathError says that no socket has so long a path.
-type pathError struct{ path string }
-
-func (e *pathError) Error() string {
-	return fmt.Sprintf("UNIX socket path '%s' is too long", e.path)
-}
-
-// Hint says what is not.
-func (*pathError) Hint() string {
-	return fmt.Sprintf("Path must be less than %d bytes\n", LongestPath+1)
-}
-
-// Unwrap is ENAMETOOLONG.
-func (*pathError) Unwrap() error { return syscall.ENAMETOOLONG }
 
 // Config says which export of which server to use, and how.
 type Config struct {

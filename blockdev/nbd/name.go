@@ -224,7 +224,7 @@ func serverAddress(o *driver.Options) (Address, error) {
 		abstract, err := takeSwitch(o, "abstract", false, err)
 		tight, err := takeSwitch(o, "tight", true, err)
 		if abstract && !tight {
-			path += strings.Repeat("\x00", max(0, LongestPath-len(path)))
+			path += strings.Repeat("\x00", max(0, LongestPath-1-len(path)))
 		}
 		return Address{Network: "unix", Path: path, Abstract: abstract}, err
 	case "inet":
