@@ -1,6 +1,8 @@
 package blockdev
 
 import (
+	"math"
+
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
@@ -34,21 +36,38 @@ func (d *Device) Chain() []Layer {
 }
 
 // SameStorage says whether both are known to have their bytes on the same storage elsewhere, so
-// that what is written to one changes the other. Files of the host have locks for that.
+// that what is written to one may change the other: they are not if both are windows that have
+// nothing in common. Files of the host have locks for that.
 func (d *Device) SameStorage(other *Device) bool {
-	where := d.tree.root.location()
-	return where != "" && where == other.tree.root.location()
+	where, begin, end := d.tree.root.location()
+	there, otherBegin, otherEnd := other.tree.root.location()
+	return where != "" && where == there && begin < otherEnd && otherBegin < end
 }
 
-// location is where the bytes of an image are, without what it stands on.
-func (n *treeNode) location() string {
-	for n.firstChild() != nil {
-		n = n.firstChild()
+// location is where the bytes of an image are, without what it stands on: a storage, and the part
+// of it that the image may touch.
+func (n *treeNode) location() (storage string, begin, end int64) {
+	const all = math.MaxInt64
+	for begin, end = 0, all; n.firstChild() != nil; n = n.firstChild() {
+		switch node := n.guard.node.(type) {
+		case driver.Windowed:
+			off, size := node.Window()
+			if end = min(all-off, end) + off; size >= 0 {
+				end = min(end, off+size)
+			}
+			begin = min(all-off, begin) + off
+		case driver.SameBytes:
+			if !node.SameBytes() {
+				begin, end = 0, all
+			}
+		default:
+			begin, end = 0, all
+		}
 	}
 	if located, ok := n.guard.node.(driver.Located); ok {
-		return located.Location()
+		return located.Location(), begin, end
 	}
-	return ""
+	return "", 0, 0
 }
 
 // diskSize adds up what the files of the node and of its children take, backing files aside. It is

@@ -3,6 +3,7 @@ package tests
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/blksh/blksh/blockdev/blockdevtest"
+	"github.com/blksh/blksh/blockdev/nbd"
 )
 
 // TestServeRemovesItsSocket: a server takes its socket away when it ends, and leaves what another
@@ -206,7 +208,8 @@ func TestServeInUse(t *testing.T) {
 func TestServeNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"@file", strings.Repeat("l", 107)} {
+	longest := strings.Repeat("l", nbd.LongestPath)
+	for _, name := range []string{"@file", longest[1:], longest} {
 		c := exec.Command(asBlksh.path, "-r", "mem:1M", "serve", "--unix", name)
 		c.Dir = dir
 		out, err := c.StdoutPipe()
@@ -232,7 +235,7 @@ func TestServeNames(t *testing.T) {
 }
 
 // TestCopyOntoItself: an export is not copied into itself, however it is called; into another one
-// of the same server it is.
+// of the same server it is, and so is a part of it into another part.
 func TestCopyOntoItself(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -249,13 +252,29 @@ func TestCopyOntoItself(t *testing.T) {
 		from: 2, "nbd+unix:///a?socket=s": 2, "nbd:unix:s:exportname=a": 2,
 		"nbd+unix:///b?socket=s": 0,
 	} {
-		c := exec.Command(asBlksh.path, "copy", "-n", "-f", "raw", from, to)
-		c.Dir = dir
-		out, _ := c.CombinedOutput()
-		if c.ProcessState.ExitCode() != status ||
-			strings.Contains(string(out), "into itself") != (status != 0) {
-			t.Errorf("%s: %v: %s", to, c.ProcessState, out)
-		}
+		checkCopy(t, dir, status, "copy", "-n", "-f", "raw", from, to)
+	}
+	window := func(export string, begin, size int) string {
+		return fmt.Sprintf(`json:{"driver":"raw","offset":%d,"size":%d,"file":{"driver":"nbd","path":"s","export":"%s"}}`,
+			begin, size, export)
+	}
+	for to, status := range map[string]int{
+		window("a", 8192, 4096): 0, window("a", 0, 4096): 0, window("a", 4096, 4096): 2,
+		window("a", 7680, 4608): 2, window("a", 512, 4096): 2, window("b", 4096, 4096): 0, from: 2,
+	} {
+		checkCopy(t, dir, status, "copy", "-n", window("a", 4096, 4096), to)
+	}
+}
+
+// checkCopy copies, which ends with a status, and is refused as one into itself unless that is 0.
+func checkCopy(t *testing.T, dir string, status int, args ...string) {
+	t.Helper()
+	c := exec.Command(asBlksh.path, args...)
+	c.Dir = dir
+	out, _ := c.CombinedOutput()
+	if c.ProcessState.ExitCode() != status ||
+		strings.Contains(string(out), "into itself") != (status != 0) {
+		t.Errorf("%s: %v: %s", args, c.ProcessState, out)
 	}
 }
 

@@ -42,6 +42,13 @@ func FindBitmaps(n Node) (BitmapReader, bool) {
 // is one.
 type SameBytes interface{ SameBytes() bool }
 
+// Windowed is a node that is a part of its primary child, byte by byte.
+type Windowed interface {
+	// Window is where it begins there and how long it is, below zero if it ends with the child, in
+	// bytes. Their sum is no overflow.
+	Window() (off, size int64)
+}
+
 // Bitmapper is a format with dirty bitmaps inside its images.
 type Bitmapper interface {
 	BitmapReader

@@ -217,6 +217,12 @@ func (r *image) Flush(ctx context.Context) error { return r.file.Flush(ctx) }
 // Primary is the file.
 func (r *image) Primary() driver.Node { return r.file }
 
+// Window is the part of the file that the image is.
+func (r *image) Window() (off, size int64) {
+	w := r.window.Load()
+	return w.offset, w.size
+}
+
 // SameBytes says whether the window begins where the file does.
 func (r *image) SameBytes() bool { return r.window.Load().offset == 0 }
 
