@@ -261,6 +261,11 @@ func (d *Device) standsOn(f HostFile) bool {
 	return false
 }
 
+// PlaceError says that a protocol has no place for new images. There may be some of others.
+type PlaceError struct{ what string }
+
+func (e *PlaceError) Error() string { return e.what + " does not support image creation" }
+
 // placeFor asks the protocol of a name, whatever form that has, for the place of an image.
 func (t *tree) placeFor(name string, p *driver.Placing) (*driver.Place, error) {
 	s := spec{name: name, options: &Options{}, protocol: true}
@@ -273,7 +278,7 @@ func (t *tree) placeFor(name string, p *driver.Placing) (*driver.Place, error) {
 		if drv != nil {
 			what = "Protocol driver '" + drv.Name + "'"
 		}
-		return nil, &CreateOptionError{driver.Refuse("%s does not support image creation", what)}
+		return nil, &CreateOptionError{&PlaceError{what}}
 	}
 	p.Options = s.options
 	return drv.Place(p)

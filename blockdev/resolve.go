@@ -110,6 +110,17 @@ func (t *tree) driverNames() (list []string) {
 	return list
 }
 
+// ProtocolOf is the protocol that the form of a name chooses among drivers, nil if it names one
+// that none of them is. A json: name is not looked into.
+func ProtocolOf(name string, drivers []Driver) *Driver {
+	t := &tree{cfg: OpenConfig{Drivers: drivers}}
+	d, err := t.findProtocol(name, true)
+	if err != nil {
+		return nil
+	}
+	return d
+}
+
 // findProtocol chooses by the kind of file, then by the prefix of the name, then takes files.
 func (t *tree) findProtocol(name string, prefixes bool) (*Driver, error) {
 	best := t.best(func(d *Driver) int {

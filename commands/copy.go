@@ -166,7 +166,8 @@ func (c *copyJob) prepare(ctx context.Context, s *session.Session) error {
 		return err
 	}
 	path := strings.TrimPrefix(pathIn(c.name), "file:")
-	if _, elsewhere := driver.SplitPrefix(path); elsewhere {
+	_, elsewhere := driver.SplitPrefix(path)
+	if d := blockdev.ProtocolOf(path, s.Drivers); elsewhere || d == nil || d.Place == nil {
 		path = ""
 	}
 	st, err := os.Stat(path)

@@ -103,6 +103,8 @@ func createFailed(op, file string, err error) error {
 	switch {
 	case event.IsFailure(err):
 		return err
+	case op == "copy" && errors.As(err, new(*blockdev.PlaceError)):
+		return event.Conflictf("%s %s: %v; -n copies to what is there", op, file, err)
 	case errors.As(err, &option):
 		return badOption(op+" "+file, option)
 	case errors.Is(err, fs.ErrExist) && errors.As(err, &refused):

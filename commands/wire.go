@@ -268,6 +268,28 @@ func wireError(code uint32) string {
 	return strconv.FormatUint(uint64(code), 10)
 }
 
+// mostErrno is the highest error number that a system has a name for.
+const mostErrno = 4095
+
+// wireOutcome reads an outcome, in letters of either case. A number is that of an error.
+func wireOutcome(word string) (string, error) {
+	for _, outcome := range []string{"OK", "closed", "timeout", "broken"} {
+		if strings.EqualFold(word, outcome) {
+			return outcome, nil
+		}
+	}
+	if n, err := strconv.ParseUint(word, 0, 32); err == nil && n > 0 {
+		return wireError(uint32(n)), nil
+	}
+	for code := uint32(1); code <= mostErrno; code++ {
+		if strings.EqualFold(word, wireError(code)) {
+			return wireError(code), nil
+		}
+	}
+	return "", fmt.Errorf("'=%s' is no outcome: OK, closed, timeout, broken or the name of an error, "+
+		"such as =EINVAL, are", word)
+}
+
 // end is the end of the connection, with which all ends that is not answered.
 func (c *wireJob) end(err error, say func(event.Event)) {
 	var broken *nbd.BrokenError
@@ -299,7 +321,7 @@ func (c *wireJob) verdict() error {
 	expected := false
 	for _, call := range c.requests {
 		want := call.expected
-		if want != "" && !strings.EqualFold(want, call.outcome) {
+		if want != "" && want != call.outcome {
 			return event.Fail(event.WireUnexpected{
 				Request: call.text, Outcome: call.outcome, Expected: want,
 			})
@@ -331,7 +353,11 @@ func parseWire(text string, size uint64) (*wireCall, error) {
 	call := &wireCall{text: text}
 	fields := strings.Fields(text)
 	if last := len(fields) - 1; last >= 0 && strings.HasPrefix(fields[last], "=") {
-		call.expected, fields = fields[last][1:], fields[:last]
+		expected, err := wireOutcome(fields[last][1:])
+		if err != nil {
+			return nil, event.Conflictf("wire: '%s': %v", text, err)
+		}
+		call.expected, fields = expected, fields[:last]
 		call.text = strings.Join(fields, " ")
 	}
 	if len(fields) == 0 {

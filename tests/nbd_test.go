@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -280,6 +281,35 @@ func TestServerNamedAsQEMU(t *testing.T) {
 	} {
 		if blockdevtest.Sampled(i, 2) {
 			likeQEMU(t, peer, "-r", "-c", "length", "--image-opts", "driver=nbd,"+options)
+		}
+	}
+}
+
+// TestServerInBrackets starts servers by words of the command line that stand between brackets.
+func TestServerInBrackets(t *testing.T) {
+	t.Parallel()
+	null := "json:{'driver':'null-co','size':4096}"
+	server := []string{"[", asBlksh.path, "serve", "-r", null, "]"}
+	with := func(before []string, after ...string) []string {
+		return append(append(slices.Clone(before), server...), after...)
+	}
+	for _, c := range []struct {
+		words  []string
+		status int
+		said   string
+	}{
+		{with([]string{"-r", "-f", "raw"}, "length"), 0, "4 KiB"},
+		{with([]string{"exports"}), 0, "export '': 4 KiB"},
+		{with(with([]string{"copy", "-n"})), 3, "the server lets nobody write"},
+		{[]string{"[", "nbdkit"}, 3, "can't open device [: "},
+		{[]string{"[", "]", "length"}, 3, "can't open device [: "},
+		{with([]string{"--dialect", "qemu", "-c", "length"}), 1, "Usage"},
+	} {
+		cmd := exec.Command(asBlksh.path, c.words...)
+		out, _ := cmd.CombinedOutput()
+		got := cmd.ProcessState.ExitCode()
+		if got != c.status || !strings.Contains(string(out), c.said) {
+			t.Errorf("%q: status %d, not %d\n%s", c.words, got, c.status, out)
 		}
 	}
 }

@@ -80,9 +80,10 @@ func await(t *testing.T, what string, has func() bool) {
 func TestCopyElsewhere(t *testing.T) {
 	t.Parallel()
 	for to, want := range map[string]string{
-		"nbd://localhost/x": "Protocol driver 'nbd' does not support image creation",
-		"nosuch:x":          "Unknown protocol 'nosuch'",
-		"./nosuch:x":        "",
+		"nbd://localhost/x":      "Protocol driver 'nbd' does not support image creation",
+		"'[ nbdkit memory 1M ]'": "Protocol driver 'nbd-command' does not support image creation",
+		"nosuch:x":               "Unknown protocol 'nosuch'",
+		"./nosuch:x":             "",
 	} {
 		dir := t.TempDir()
 		a, err := asBlksh.run(run{dir: dir, args: []string{"-c", "copy -f raw " + to, "mem:1M"}})

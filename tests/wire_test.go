@@ -68,7 +68,10 @@ func TestWireOutcomes(t *testing.T) {
 	}{
 		{[]string{"write 0 512"}, 0, ""},
 		{[]string{"write 0 512 =EPERM"}, 0, ""},
-		{[]string{"write 0 512 =ok", "read 0 1"}, 1, "write 0 512: EPERM, expected ok"},
+		{[]string{"write 0 512 =ok", "read 0 1"}, 1, "write 0 512: EPERM, expected OK"},
+		{[]string{"read 0 1 =EIVNAL"}, 2, "'=EIVNAL' is no outcome"},
+		{[]string{"read 0 1 ="}, 2, "'=' is no outcome"},
+		{[]string{"write 0 512 =1"}, 0, ""},
 		{[]string{"--timeout", "1", "read 0 1", "write 0 512 hex:00"}, 5, "did not answer within 1s"},
 		{[]string{"--timeout", "1", "write 0 512 hex:00 =timeout"}, 0, ""},
 		{[]string{"disconnect", "read 0 1"}, 5, "requests that were not sent: 1"},

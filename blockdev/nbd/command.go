@@ -3,6 +3,7 @@ package nbd
 import (
 	"context"
 	"strings"
+	"unicode"
 
 	"github.com/google/shlex"
 
@@ -47,6 +48,23 @@ func openCommand(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 		return nil, err
 	}
 	return openServer(ctx, o, &c.exportConfig, program{args: args})
+}
+
+// CommandName is the name by which the driver for commands starts args.
+func CommandName(args []string) string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		if !strings.ContainsFunc(arg, isSpecial) && arg != "" {
+			quoted[i] = arg
+		}
+	}
+	return "[ " + strings.Join(quoted, " ") + " ]"
+}
+
+// isSpecial says that a character may mean more than itself to a shell.
+func isSpecial(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_=+,./:@%", r)
 }
 
 // commandWords takes a command apart.

@@ -75,9 +75,13 @@ func run(argv []string, stdin *os.File, stdout, stderr *os.File) int {
 	}
 	var ok bool
 	var early first
-	if p.dialect, early, ok = p.choose(argv[1:],
+	joined := joinBrackets(argv)
+	if p.dialect, early, ok = p.choose(joined[1:],
 		repl.IsTerminal(stdin) && repl.IsTerminal(stdout)); !ok {
 		return 2
+	}
+	if p.native() {
+		argv = joined
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)

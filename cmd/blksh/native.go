@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/blksh/blksh/blockdev/nbd"
 	"github.com/blksh/blksh/commands/args"
 	"github.com/blksh/blksh/commands/colour"
 	"github.com/blksh/blksh/commands/dialect"
@@ -62,6 +63,21 @@ func (p *program) each(argv []string, longs []args.LongOption,
 	}
 	words, err := read(operands[1:])
 	return append(operands[:1], words...), err
+}
+
+// joinBrackets makes one word, the name of a server that is to be started, of the words from a [ to
+// the next ], as the programs of libnbd do.
+func joinBrackets(argv []string) []string {
+	var joined []string
+	for i := 0; i < len(argv); i++ {
+		word := argv[i]
+		if n := slices.Index(argv[i:], "]"); word == "[" && n > 1 {
+			word = nbd.CommandName(argv[i+1 : i+n])
+			i += n
+		}
+		joined = append(joined, word)
+	}
+	return joined
 }
 
 // standsAlone says whether the first operand is no image but a command that needs none, as in

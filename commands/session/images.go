@@ -173,7 +173,7 @@ func (s *Session) Open(ctx context.Context, o Opening) error {
 	if err != nil {
 		im.dropLog()
 		e := openFailed(o, err)
-		e.Absent = absent(o, err)
+		e.Absent = s.absent(o, err)
 		failure := event.Fail(e)
 		if s.postpones(o, err, failure) {
 			return nil
@@ -201,9 +201,11 @@ func openFailed(o Opening, err error) event.OpenFailed {
 }
 
 // absent says whether an image could not be opened since there is no file of its name. What is
-// missing may also be another file, such as its backing file.
-func absent(o Opening, err error) bool {
-	if o.Unnamed || !errors.Is(err, fs.ErrNotExist) || strings.ContainsAny(o.Name, "{:") {
+// missing may also be another file, such as its backing file, or what a command in brackets serves.
+func (s *Session) absent(o Opening, err error) bool {
+	protocol := blockdev.ProtocolOf(o.Name, s.Drivers)
+	if o.Unnamed || !errors.Is(err, fs.ErrNotExist) || strings.ContainsAny(o.Name, "{:") ||
+		protocol == nil || protocol.Name != "file" {
 		return false
 	}
 	_, err = os.Lstat(o.Name)
