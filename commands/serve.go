@@ -53,7 +53,8 @@ var serve = session.Command{
  Started with a socket by systemd, libnbd or another blksh, it serves on that.
 
  The directory of --tls has ca-cert.pem, server-cert.pem and server-key.pem.
- Clients have to encrypt, and need a certificate of that authority.
+ Clients have to encrypt, and need a certificate of that authority, which is not
+ on its list ca-crl.pem of those that it has revoked, if there is one.
 `,
 	New: func(f *session.Flags) session.Run {
 		j := &serveJob{}

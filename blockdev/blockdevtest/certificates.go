@@ -31,7 +31,7 @@ func Certificates(
 	dir = t.TempDir()
 	ca := sign(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotAfter: until,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotAfter: until,
 	}, nil, key)
 	ca.store(t, dir, "ca")
 	for name, usage := range map[string]x509.ExtKeyUsage{
@@ -44,6 +44,48 @@ func Certificates(
 		}, ca, key).store(t, dir, name)
 	}
 	return dir
+}
+
+// Revoke adds a list to the directory in which the authority of another one takes back the
+// certificate of that name, "" for none. It is to be replaced at the time that is given.
+func Revoke(t testing.TB, dir, authority, name string, next time.Time) {
+	t.Helper()
+	load := func(dir, file string) []byte {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		block, _ := pem.Decode(text)
+		if err != nil || block == nil {
+			t.Fatal(file, err)
+		}
+		return block.Bytes
+	}
+	ca, err := x509.ParseCertificate(load(authority, "ca-cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(load(authority, "ca-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := &x509.RevocationList{
+		Number: big.NewInt(1), ThisUpdate: time.Now().Add(-2 * time.Hour), NextUpdate: next,
+	}
+	if name != "" {
+		cert, err := x509.ParseCertificate(load(dir, name+"-cert.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list.RevokedCertificateEntries = []x509.RevocationListEntry{
+			{SerialNumber: cert.SerialNumber, RevocationTime: list.ThisUpdate},
+		}
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, ca, key.(crypto.Signer))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "ca-crl.pem"),
+			pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 type signed struct {

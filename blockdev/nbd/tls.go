@@ -8,13 +8,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
 )
 
 // Credentials are an object of QEMU's type tls-creds-x509: a directory with certificates under
-// fixed names.
+// fixed names, and, if it is there, a list of those that were revoked.
 type Credentials struct {
 	Dir string
 	// Server: for who listens, otherwise for who connects.
@@ -23,15 +24,27 @@ type Credentials struct {
 	VerifyPeer bool
 }
 
+const authorityFile = "ca-cert.pem"
+
+// credentials are what the files hold.
+type credentials struct {
+	roots   *x509.CertPool
+	revoked revoked
+	own     []tls.Certificate // one, or none for a client
+}
+
 // load reads the files. The client's or server's own certificate is optional for a client.
-func (c *Credentials) load() (roots *x509.CertPool, own []tls.Certificate, err error) {
-	ca, err := c.read("ca-cert.pem")
+func (c *Credentials) load() (l credentials, err error) {
+	ca, err := c.read(authorityFile)
 	if err != nil {
-		return nil, nil, err
+		return l, err
 	}
-	roots = x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(ca) {
-		return nil, nil, driver.Refuse("Unable to import certificate %s", c.path("ca-cert.pem"))
+	l.roots = x509.NewCertPool()
+	if !l.roots.AppendCertsFromPEM(ca) {
+		return l, driver.Refuse("Unable to import certificate %s", c.path(authorityFile))
+	}
+	if l.revoked, err = c.revoked(ca); err != nil {
+		return l, err
 	}
 	side := "client"
 	if c.Server {
@@ -39,25 +52,43 @@ func (c *Credentials) load() (roots *x509.CertPool, own []tls.Certificate, err e
 	}
 	cert, err := c.read(side + "-cert.pem")
 	if errors.Is(err, os.ErrNotExist) && !c.Server {
-		return roots, nil, nil
+		return l, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return l, err
 	}
 	key, err := c.read(side + "-key.pem")
 	if err != nil {
-		return nil, nil, err
+		return l, err
 	}
+	name := c.path(side + "-cert.pem")
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		name := c.path(side + "-cert.pem")
-		return nil, nil, driver.Refuse("Unable to load certificate %s and its key: %w", name, err)
+		return l, driver.Refuse("Unable to load certificate %s and its key: %w", name, err)
 	}
-	if end := pair.Leaf.NotAfter; c.Server && time.Now().After(end) {
-		return nil, nil, driver.Refuse("The certificate %s has expired, on %s",
-			c.path(side+"-cert.pem"), end.Format(time.DateOnly))
+	l.own = []tls.Certificate{pair}
+	if c.Server {
+		err = serves(pair.Leaf, name)
 	}
-	return roots, []tls.Certificate{pair}, nil
+	return l, err
+}
+
+// serves says why no client would take a certificate from a server.
+func serves(cert *x509.Certificate, name string) error {
+	now := time.Now()
+	switch {
+	case now.After(cert.NotAfter):
+		return driver.Refuse("The certificate %s has expired, on %s", name,
+			cert.NotAfter.Format(time.DateOnly))
+	case now.Before(cert.NotBefore):
+		return driver.Refuse("The certificate %s is not valid yet, but from %s on", name,
+			cert.NotBefore.Format(time.DateOnly))
+	case len(cert.ExtKeyUsage)+len(cert.UnknownExtKeyUsage) > 0 &&
+		!slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageServerAuth) &&
+		!slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny):
+		return driver.Refuse("The certificate %s is not for a server", name)
+	}
+	return nil
 }
 
 func (c *Credentials) path(name string) string { return filepath.Join(c.Dir, name) }
@@ -72,24 +103,24 @@ func (c *Credentials) read(name string) ([]byte, error) {
 
 // Check loads the files, so that what is wrong with them shows when the object is made.
 func (c *Credentials) Check() error {
-	_, _, err := c.load()
+	_, err := c.load()
 	return err
 }
 
 // ClientConfig is for a connection to a server whose certificate is for hostname.
 func (c *Credentials) ClientConfig(hostname string) (*tls.Config, error) {
-	roots, own, err := c.load()
+	l, err := c.load()
 	if err != nil {
 		return nil, err
 	}
 	cfg := &tls.Config{
-		RootCAs: roots, Certificates: own, MinVersion: tls.VersionTLS12, ServerName: hostname,
+		RootCAs: l.roots, Certificates: l.own, MinVersion: tls.VersionTLS12, ServerName: hostname,
 		// Checked below, in words of our own.
 		InsecureSkipVerify: true,
 	}
 	if c.VerifyPeer {
 		cfg.VerifyConnection = func(s tls.ConnectionState) error {
-			return verifyServer(s, roots, hostname)
+			return l.verifyServer(s, hostname)
 		}
 	}
 	return cfg, nil
@@ -97,33 +128,36 @@ func (c *Credentials) ClientConfig(hostname string) (*tls.Config, error) {
 
 // ServerConfig is for connections of clients.
 func (c *Credentials) ServerConfig() (*tls.Config, error) {
-	roots, own, err := c.load()
+	l, err := c.load()
 	if err != nil {
 		return nil, err
 	}
-	cfg := &tls.Config{ClientCAs: roots, Certificates: own, MinVersion: tls.VersionTLS12}
+	cfg := &tls.Config{ClientCAs: l.roots, Certificates: l.own, MinVersion: tls.VersionTLS12}
 	if !c.VerifyPeer {
 		return cfg, nil
 	}
 	cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	cfg.VerifyConnection = func(s tls.ConnectionState) error {
+		return l.revoked.check(s.VerifiedChains)
+	}
 	// In what crypto/tls asks for by TLS 1.3, GnuTLS 3.7 finds no use for a certificate with a key
 	// of RSA, and QEMU and libnbd then send none. Keys of clients are of the kind that the server's
 	// is, as a rule.
-	if _, ok := own[0].PrivateKey.(*rsa.PrivateKey); ok {
+	if _, ok := l.own[0].PrivateKey.(*rsa.PrivateKey); ok {
 		cfg.MaxVersion = tls.VersionTLS12
 	}
 	return cfg, nil
 }
 
 // verifyServer checks the chain of a server's certificates, and its name.
-func verifyServer(s tls.ConnectionState, roots *x509.CertPool, hostname string) error {
+func (l *credentials) verifyServer(s tls.ConnectionState, hostname string) error {
 	leaf := s.PeerCertificates[0]
 	between := x509.NewCertPool()
 	for _, cert := range s.PeerCertificates[1:] {
 		between.AddCert(cert)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: between,
+	chains, err := leaf.Verify(x509.VerifyOptions{
+		Roots: l.roots, Intermediates: between,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	switch {
@@ -135,7 +169,7 @@ func verifyServer(s tls.ConnectionState, roots *x509.CertPool, hostname string) 
 		return driver.RefuseAs(errCertificate, "Certificate does not match the hostname %s",
 			hostname)
 	}
-	return nil
+	return l.revoked.check(chains)
 }
 
 var errCertificate = errors.New("certificate refused")
