@@ -376,7 +376,7 @@ func (c *copyJob) fill(ctx context.Context, s *session.Session, from int64) erro
 	done := from + result.Done - c.span.Off
 	err = stopped(ctx, "copy", c.result.Range, done, err)
 	if err = s.Also(err, c.closeTarget(s)); err != nil {
-		c.leave(s, done)
+		c.leave(s, from+result.Durable-c.span.Off)
 	}
 	return err
 }

@@ -367,11 +367,11 @@ func TestCopyFails(t *testing.T) {
 			`","file":{"driver":"blkdebug","inject-error":[{"event":"none",` + fault +
 			`,"errno":28}],"image":{"driver":"file","filename":"` + name + `"}}}`
 	}
-	for _, c := range []struct{ from, to string }{
-		{bad("src.raw", "raw", `"iotype":"read","sector":4096`), "new.raw"},
-		{"src.raw", bad("there.raw", "raw", `"iotype":"write","sector":4096`)},
-		{"src.raw", bad("there.raw", "raw", `"iotype":"flush"`)},
-		{"src.raw", bad("there.qcow2", "qcow2", `"iotype":"flush"`)},
+	for _, c := range []struct{ from, to, kept string }{
+		{bad("src.raw", "raw", `"iotype":"read","sector":4096`), "new.raw", "2 MiB"},
+		{"src.raw", bad("there.raw", "raw", `"iotype":"write","sector":4096`), "2 MiB"},
+		{"src.raw", bad("there.raw", "raw", `"iotype":"flush"`), "0 bytes"},
+		{"src.raw", bad("there.qcow2", "qcow2", `"iotype":"flush"`), "0 bytes"},
 	} {
 		flags := ""
 		if strings.HasPrefix(c.to, "json") {
@@ -379,7 +379,7 @@ func TestCopyFails(t *testing.T) {
 		}
 		said, status := in(t, dir, nil, "copy "+flags+"'"+c.from+"' '"+c.to+"'")
 		if status != 5 || strings.Contains(said, "copied") ||
-			!strings.Contains(said, "of 4 MiB are in ") ||
+			!strings.Contains(said, c.kept+" of 4 MiB are in ") ||
 			!strings.Contains(said, "No space left") {
 			t.Errorf("%s to %s: %d, %s", c.from, c.to, status, said)
 		}

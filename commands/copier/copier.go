@@ -74,6 +74,7 @@ type Copy struct {
 // Result is what was copied, in bytes.
 type Result struct {
 	Done    int64 // of the range, from its start on and without a gap
+	Durable int64 // of what is done: it was flushed, and Saved was told of it
 	Written int64 // to the destination, as data
 }
 
@@ -159,10 +160,13 @@ func (w *copying) save(ctx context.Context) error {
 	if err := w.To.Flush(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	if w.Saved == nil {
-		return nil
+	if w.Saved != nil {
+		if err := w.Saved(w.Off + w.result.Done); err != nil {
+			return err
+		}
 	}
-	return w.Saved(w.Off + w.result.Done)
+	w.result.Durable = w.result.Done
+	return nil
 }
 
 // step takes the next step, copies it and retires it when its turn comes. It is false when nothing

@@ -31,7 +31,7 @@ type Unfinished struct {
 	Range
 	Name    string `json:"name" type:"path" doc:"the image that was to be made"`
 	Part    string `json:"part" type:"path" doc:"the image that was being filled"`
-	Done    int64  `json:"done" unit:"bytes" doc:"what was copied, without a gap"`
+	Done    int64  `json:"done" unit:"bytes" doc:"what was copied and is durable, without a gap"`
 	Resumes bool   `json:"resumes,omitempty" doc:"--resume goes on"`
 	InPlace bool   `json:"-"`
 }
