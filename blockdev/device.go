@@ -194,11 +194,16 @@ func (d *Device) Truncate(ctx context.Context, size int64, p Prealloc) error {
 	return d.wrap(opTruncate, size, 0, d.top.Truncate(ctx, size, p, 0))
 }
 
-// Flush puts everything written on stable storage.
+// Flush puts everything written on stable storage. Storage that others reach too is always asked:
+// it may have writes of theirs, or of an earlier connection.
 func (d *Device) Flush(ctx context.Context) error {
 	if err := d.enter(OpFlush, 0, 0); err != nil {
 		return err
 	}
+	d.touch(func(g *guard) bool {
+		_, elsewhere := g.node.(driver.Located)
+		return elsewhere && !g.readOnly.Load()
+	})
 	return d.wrap(OpFlush, 0, 0, d.top.Flush(ctx))
 }
 

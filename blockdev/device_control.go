@@ -24,9 +24,12 @@ func (d *Device) control(ctx context.Context, op Op, off, n int64, do func() err
 }
 
 // written has the next flush go down to the storage. It is for changes that no guard sees.
-func (d *Device) written() {
+func (d *Device) written() { d.touch(func(*guard) bool { return true }) }
+
+// touch has the next flush not pass by the layers that are like so.
+func (d *Device) touch(like func(*guard) bool) {
 	for n := d.top; n != nil; n = n.Primary() {
-		if g, ok := n.(*guard); ok {
+		if g, ok := n.(*guard); ok && like(g) {
 			g.written.Add(1)
 		}
 	}

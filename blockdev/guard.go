@@ -29,6 +29,7 @@ type guard struct {
 	detectZeroes             atomic.Int32
 
 	filter       bool // node keeps nothing that a flush would have to bring down
+	alwaysFlush  bool // node is flushed also if nothing was written
 	trace        func(TraceEvent)
 	exactDiscard bool // see OpenConfig.ExactDiscard
 

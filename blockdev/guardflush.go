@@ -44,7 +44,8 @@ func (g *guard) idle() bool { return g.readOnly.Load() && g.flushedAt.Load() == 
 //
 // One flush goes on at a time. A protocol with nothing new is left alone, and so is one opened
 // never to sync; a filter with nothing new is passed by, and with it the errors that it injects. A
-// format is always asked, for it must write its caches to its file. Which layer is asked when, and
+// format is always asked, for it must write its caches to its file, and so is a server by QEMU,
+// synced or not. Which layer is asked when, and
 // which events are fired, is what QEMU 7.2 does.
 func (g *guard) flush(ctx context.Context) (err error) {
 	done := g.begin("flush", 0, 0, 0)
@@ -57,7 +58,7 @@ func (g *guard) flush(ctx context.Context) (err error) {
 	toDisk := g.flushedAt.Load() != gen && !g.noFlush.Load()
 	if below := g.node.Primary(); below != nil {
 		err = g.flushOver(ctx, below, toDisk)
-	} else if toDisk {
+	} else if toDisk || g.alwaysFlush {
 		err = g.node.Flush(ctx)
 	}
 	if err == nil {

@@ -382,6 +382,8 @@ func (t *tree) openDriver(ctx context.Context, n *treeNode, probed bool) error {
 	n.guard = newGuard(node, n.name)
 	n.guard.filter = n.driver.Kind == driver.FilterKind
 	n.guard.trace, n.guard.exactDiscard = t.cfg.Trace, t.cfg.ExactDiscard
+	_, elsewhere := node.(driver.Located)
+	n.guard.alwaysFlush = elsewhere && t.cfg.LikeQEMU
 	n.guard.setMode(n.mode)
 	t.nodes = append(t.nodes, n)
 	return nil

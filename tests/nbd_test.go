@@ -285,6 +285,42 @@ func TestServerNamedAsQEMU(t *testing.T) {
 	}
 }
 
+// TestFlushOfServer counts the flushes that reach a server: those of QEMU in its dialect, and in
+// ours those that somebody asked for, also if he wrote nothing: others may have.
+func TestFlushOfServer(t *testing.T) {
+	t.Parallel()
+	blockdevtest.Peer(t, "nbdkit", "nbdkit")
+	flushes := func(program, dialect, words string) int {
+		log := filepath.Join(t.TempDir(), "log")
+		must(t, exec.Command("nbdkit", "-U", "-", "--filter=log", "memory", "1M", "logfile="+log,
+			"--run", "BLKSH_DIALECT="+dialect+" "+program+" -f raw "+words+" $uri"))
+		told, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(told), " Flush id=")
+	}
+	for i, words := range []string{
+		"-c flush", "-t unsafe -c flush", "-c length", "-c 'write 0 512' -c flush -c flush",
+		"-r -c flush", "-t writeback -c 'write 0 512'", "-t unsafe -c 'write 0 512'",
+	} {
+		if path, err := exec.LookPath("qemu-io"); err == nil && blockdevtest.Sampled(i, 2) {
+			got, want := flushes(asQemuIO.path, "qemu-7.2", words), flushes(path, "", words)
+			if got != want {
+				t.Errorf("%s: %d flushes, QEMU makes %d", words, got, want)
+			}
+		}
+	}
+	for words, want := range map[string]int{
+		"-c flush": 1, "-c length": 0, "-r -c flush": 0,
+		"-t writeback -c 'write 0 512' -c flush": 1, "-t writeback -c 'write 0 512'": 1,
+	} {
+		if got := flushes(asBlksh.path, "", words); got != want {
+			t.Errorf("%s: %d flushes, not %d", words, got, want)
+		}
+	}
+}
+
 // TestServerInBrackets starts servers by words of the command line that stand between brackets.
 func TestServerInBrackets(t *testing.T) {
 	t.Parallel()

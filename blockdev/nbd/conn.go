@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -472,7 +473,12 @@ func (b *broken) Error() string { return "the server broke the protocol: " + b.e
 
 func (b *broken) Unwrap() []error { return []error{b.err, b.errno} }
 
+var errHungUp = errors.New("it hung up")
+
 // dead is the error of a request on a connection that is gone.
 func dead(cause error) error {
+	if cause == io.EOF {
+		cause = errHungUp
+	}
 	return driver.RefuseAs(syscall.EIO, "the connection to the server is lost: %v", cause)
 }

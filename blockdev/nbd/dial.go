@@ -112,7 +112,7 @@ func greet(ctx context.Context, cfg *Config) (*haggling, error) {
 	}
 	h := &haggling{conn: conn, ctx: ctx}
 	h.stop = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo()) })
-	h.Client, err = nbdwire.Greet(spokenConn{conn, "Unable to read from socket: "})
+	h.Client, err = nbdwire.Greet(spokenConn{conn, "Unable to %s socket: "})
 	if err == nil && cfg.TLS != nil {
 		err = h.encrypt(cfg)
 	}
@@ -157,7 +157,7 @@ func (h *haggling) encrypt(cfg *Config) error {
 		}
 		h.tls = tls.VersionName(conn.ConnectionState().Version)
 		h.stream = &tlsStream{Conn: conn}
-		return spokenConn{conn, "Cannot read from TLS channel: "}, nil
+		return spokenConn{conn, "Cannot %s TLS channel: "}, nil
 	})
 }
 
@@ -170,23 +170,31 @@ func tlsError(err error) error {
 	return driver.Refuse("TLS handshake failed: %w", err)
 }
 
-// spokenConn words what the system says about reading.
+// spokenConn words what the system says about reading and writing.
 type spokenConn struct {
 	net.Conn
-	prefix string
+	what string // with a place for "read from" and the like
 }
 
 func (c spokenConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	return n, c.worded("read from", err)
+}
+
+func (c spokenConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	return n, c.worded("write to", err)
+}
+
+func (c spokenConn) worded(doing string, err error) error {
 	var alert tls.AlertError
 	switch {
 	case err == nil || err == io.EOF:
+		return err
 	case errors.As(err, &alert) || isRemoteAlert(err):
-		err = driver.RefuseAs(err, "%s%s", c.prefix, driver.ErrnoText(syscall.ECONNABORTED))
-	default:
-		err = fmt.Errorf("%s%w", c.prefix, spoken(err))
+		return driver.RefuseAs(err, c.what+"%s", doing, driver.ErrnoText(syscall.ECONNABORTED))
 	}
-	return n, err
+	return fmt.Errorf(c.what+"%w", doing, spoken(err))
 }
 
 // isRemoteAlert says that the other side of an encrypted connection refused to go on.

@@ -53,7 +53,43 @@ func numbered(o Option) string { return fmt.Sprintf("%d (%s)", uint32(o), o) }
 
 // unexpected is an answer that opt does not have.
 func unexpected(opt Option, rep OptionReply) error {
-	return protocolError("Unexpected reply type %d to option %s", uint32(rep), numbered(opt))
+	got := fmt.Sprintf("%d (%s)", uint32(rep), replyName(rep))
+	switch opt {
+	case OptInfo, OptGo:
+		return protocolError("unexpected reply type %s, expected 3 (info)", got)
+	case OptListMetaContext, OptSetMetaContext:
+		return protocolError("Unexpected reply type %s, expected 4 (meta context)", got)
+	case OptList:
+		return protocolError("Unexpected reply type %s, expected 2 (server)", got)
+	}
+	return protocolError("Server answered option %s with unexpected reply %s", numbered(opt), got)
+}
+
+// replyName is how a reply that is no error is called.
+func replyName(rep OptionReply) string {
+	switch rep {
+	case RepAck:
+		return "ack"
+	case RepServer:
+		return "server"
+	case RepInfo:
+		return "info"
+	case RepMetaContext:
+		return "meta context"
+	}
+	return "<unknown>"
+}
+
+// filledAck is an RepAck with n bytes, which it may not have.
+func filledAck(opt Option, n int) error {
+	switch opt {
+	case OptInfo, OptGo:
+		return protocolError("server sent invalid NBD_REP_ACK")
+	case OptListMetaContext, OptSetMetaContext:
+		return protocolError("Unexpected length to ACK response")
+	}
+	return protocolError("Option %d ('%s') response length is %d (it should be zero)", uint32(opt),
+		opt, n)
 }
 
 // Hint is what to do, and what the server says.
@@ -164,7 +200,7 @@ func (c *Client) ask(opt Option, data []byte, take func(OptionReply, []byte) err
 		case err != nil:
 			return err
 		case rep == RepAck && len(data) > 0:
-			return protocolError("Server replied with unexpected data to option %s", numbered(opt))
+			return filledAck(opt, len(data))
 		case rep == RepAck:
 			return nil
 		case rep.IsError() && len(data) > MaxString:

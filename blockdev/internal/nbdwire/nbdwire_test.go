@@ -289,7 +289,15 @@ func TestClientRefusals(t *testing.T) {
 		{"policy", goErr("80000002", ""), "Denied by server for option 7 (go)", ""},
 		{"unsupported", goErr("80000001", ""), "Unsupported option type 7 (go)", ""},
 		{"new error", goErr("8000ffff", ""), "Unknown error code when asking for option 7 (go)", ""},
-		{"other option", greeting + "0003e889045565a9 00000006 00000001 00000000", "Unexpected option type 6 (info), expected 7", ""},
+		{"other option", greeting + "0003e889045565a9 00000006 00000001 00000000", "Unexpected option type 6 (info), expected 7 (go)", ""},
+		{"other reply", greeting + "0003e889045565a9 00000007 00000037 00000000", "unexpected reply type 55 (<unknown>), expected 3 (info)", ""},
+		{"list as answer", greeting + "0003e889045565a9 00000007 00000002 00000000", "unexpected reply type 2 (server), expected 3 (info)", ""},
+		{"ACK with data", greeting + "0003e889045565a9 00000007 00000001 00000001 00", "server sent invalid NBD_REP_ACK", ""},
+		{
+			"large block", greeting +
+				"0003e889045565a9 00000007 00000003 0000000e 0003 00020000 00020000 02000000",
+			"server minimum block size 131072 is larger than 65536", "",
+		},
 		{"no export", greeting + "0003e889045565a9 00000007 00000001 00000000", "broken server omitted NBD_INFO_EXPORT", ""},
 		{"long answer", greeting + "0003e889045565a9 00000007 00000003 ffffffff", "the answer to option 7 (go) is 4294967295 bytes long", ""},
 		{

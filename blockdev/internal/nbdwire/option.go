@@ -18,11 +18,17 @@ type BlockSizes struct {
 	Maximum            uint32 // of payload; 2^32-1 for no limit
 }
 
+// largestMinimum is how large the smallest block of an export may be.
+const largestMinimum = 64 << 10
+
 // check refuses sizes that contradict the specification.
 func (b BlockSizes) check() error {
 	switch {
-	case !powerOfTwo(b.Minimum) || b.Minimum > 64<<10:
+	case !powerOfTwo(b.Minimum):
 		return protocolError("server minimum block size %d is not a power of two", b.Minimum)
+	case b.Minimum > largestMinimum:
+		return protocolError("server minimum block size %d is larger than %d", b.Minimum,
+			largestMinimum)
 	case !powerOfTwo(b.Preferred) || b.Preferred < b.Minimum:
 		return protocolError("server preferred block size %d is not valid", b.Preferred)
 	case b.Maximum < b.Minimum:
@@ -75,8 +81,8 @@ func readOptionReply(r io.Reader, opt Option) (OptionReply, []byte, error) {
 		return 0, nil, protocolError("Unexpected option reply magic")
 	}
 	if got := Option(binary.BigEndian.Uint32(head[8:])); got != opt {
-		return 0, nil, protocolError("Unexpected option type %s, expected %d", numbered(got),
-			uint32(opt))
+		return 0, nil, protocolError("Unexpected option type %s, expected %s", numbered(got),
+			numbered(opt))
 	}
 	rep, n := OptionReply(binary.BigEndian.Uint32(head[12:])), binary.BigEndian.Uint32(head[16:])
 	if n > maxOptionReply {
