@@ -316,7 +316,8 @@ func (c *copyJob) closeTarget(s *session.Session) error {
 // record describes the copy for its journal.
 func (c *copyJob) record() copyRecord {
 	r := copyRecord{
-		Version: copyVersion, Source: c.source.Name, Size: c.cfg.Size, Target: c.name,
+		Version: copyVersion, Source: event.WithoutPasswords(c.source.Name), Size: c.cfg.Size,
+		Target: event.WithoutPasswords(c.name),
 		Format: c.cfg.Format, Options: c.options, Bitmap: c.bitmap, Compressed: c.compressed,
 		K: c.shard.K, N: c.shard.N,
 	}

@@ -103,7 +103,7 @@ func (p plan) append(b []byte, v reflect.Value) []byte {
 		case c.skips != nil && c.skips(f):
 		case c.Type == Path && !utf8.ValidString(f.String()):
 			b = append(b, `,"`+c.Name+pathSuffix+`":`...)
-			b = appendBase64(b, []byte(f.String()))
+			b = appendBase64(b, []byte(event.WithoutPasswords(f.String())))
 		default:
 			b = c.append(append(b, c.head...), f)
 		}
@@ -133,7 +133,7 @@ func appendMarshaled(b []byte, v any) []byte {
 	if err != nil { // only for types that no event has
 		text = []byte("null")
 	}
-	return appendVisible(b, text)
+	return appendVisible(b, []byte(event.WithoutPasswords(string(text))))
 }
 
 func appendBase64(b, data []byte) []byte {
@@ -142,9 +142,10 @@ func appendBase64(b, data []byte) []byte {
 	return append(b, '"')
 }
 
-// appendText appends a JSON string. Bytes that are not UTF-8 become U+FFFD.
+// appendText appends a JSON string, without passwords in names. Bytes that are not UTF-8 become
+// U+FFFD.
 func appendText(b []byte, s string) []byte {
-	text, _ := json.Marshal(s) // a string can always be encoded
+	text, _ := json.Marshal(event.WithoutPasswords(s)) // a string can always be encoded
 	return appendVisible(b, text)
 }
 
@@ -218,7 +219,7 @@ func appendLayers(b []byte, v reflect.Value) []byte {
 			told.DiskSize = &l.DiskSize
 		}
 		if !utf8.ValidString(l.Filename) {
-			told.Path, told.PathB64 = "", []byte(l.Filename)
+			told.Path, told.PathB64 = "", []byte(event.WithoutPasswords(l.Filename))
 		}
 		list = append(list, told)
 	}

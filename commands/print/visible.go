@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/blksh/blksh/commands/event"
 )
 
 // Names come from images, servers and job files, and so from strangers: what they do to a terminal
@@ -55,19 +57,19 @@ func escaped(s string, shown func(rune) bool) string {
 	return b.String()
 }
 
-// visibleArgs makes the texts among a visible.
+// visibleArgs makes the texts among a visible, but for passwords in names.
 func visibleArgs(a []any) []any {
 	shown := make([]any, len(a))
 	for i, arg := range a {
 		switch arg := arg.(type) {
 		case prose:
-			shown[i] = visibleLines(string(arg))
+			shown[i] = visibleLines(event.WithoutPasswords(string(arg)))
 		case string:
-			shown[i] = visible(arg)
+			shown[i] = visible(event.WithoutPasswords(arg))
 		case error:
-			shown[i] = visible(arg.Error())
+			shown[i] = visible(event.WithoutPasswords(arg.Error()))
 		case fmt.Stringer:
-			shown[i] = visible(arg.String())
+			shown[i] = visible(event.WithoutPasswords(arg.String()))
 		default:
 			shown[i] = arg
 		}

@@ -101,7 +101,7 @@ func escape(s string) string {
 			return utf8.RuneError
 		}
 		return r
-	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
+	}, strings.ToValidUTF8(event.WithoutPasswords(s), string(utf8.RuneError)))
 	return html.EscapeString(s)
 }
 
