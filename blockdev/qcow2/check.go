@@ -143,8 +143,7 @@ func (c *checker) checkAll(ctx context.Context) error {
 	}
 	rewrite := wrong > 0 && c.mayFix()
 	var entries [][]byte
-	// now: where the table cannot be in the file as a whole, the place of its beginning may be
-	// given back
+	// now: what of the table is in the file may be given back where it cannot be there as a whole
 	if rewrite {
 		entries, err = c.q.wholeSnapshots(ctx)
 	}
@@ -152,8 +151,7 @@ func (c *checker) checkAll(ctx context.Context) error {
 		err = c.refcounts(ctx)
 	}
 	if err == nil && rewrite {
-		counted := !c.tooLong(int64(c.q.hdr.SnapshotsOff), c.q.snapBytes)
-		if err = c.q.replaceSnapshots(ctx, entries, counted); err == nil {
+		if err = c.q.replaceSnapshots(ctx, entries); err == nil {
 			c.res.CorruptionsFixed += wrong
 			return nil
 		}
@@ -287,19 +285,14 @@ func (c *checker) mayFix() bool { return c.fix&driver.FixErrors != 0 }
 
 // snapshot adds the L1 table of a snapshot to those in use, if it can be one.
 func (c *checker) snapshot(ctx context.Context, s snapshot, tables *l1Tables) {
-	what := ""
-	switch {
-	case c.q.within(s.l1Off) != 0 || s.l1Off < 0:
-		what = fmt.Sprintf("l1_offset=%s: L1 table is not cluster aligned", hex(uint64(s.l1Off)))
-	case s.l1Size > maxL1Bytes/l1EntrySize:
-		what = fmt.Sprintf("l1_size=%#x: L1 table is too large", s.l1Size)
-	default:
+	why := c.wrongL1(s)
+	if why == "" {
 		tables.add(s.l1Off, int64(s.l1Size))
 		return
 	}
 	id, name, _ := c.q.names(ctx, s) // it is told without them then
-	// As much as QEMU lists of a name.
-	c.wrong("ERROR snapshot %.255s (%.255s) %s; snapshot table entry corrupted", id, name, what)
+	c.wrong("ERROR snapshot %.*s (%.*s) %s; snapshot table entry corrupted", maxListedName, id,
+		maxListedName, name, why)
 }
 
 // refblocks counts the refcount blocks themselves.

@@ -2,6 +2,7 @@ package qcow2
 
 import (
 	"context"
+	"fmt"
 )
 
 // snapshotTable reads the snapshot table, which is not trusted before a check, cuts off what is too
@@ -40,8 +41,72 @@ func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 		return 0, c.failed(err, "ERROR failed to update the snapshot count in the image header: %s",
 			errnoText(err))
 	}
-	return table.oversized + c.incomplete(), nil
+	c.length = q.fileLength()
+	return table.oversized + c.discardLost(ctx) + c.incomplete() + c.uncountTable(), nil
 }
+
+// uncountTable has a table of which not all can be in the file be no metadata any more, if errors
+// are to be repaired: it is counted for nothing, and is in nobody's way. The result is 1 then, for
+// the table must be written anew.
+func (c *checker) uncountTable() (wrong int64) {
+	q := c.q
+	if !c.mayFix() || q.snapBytes == 0 || !c.tooLong(int64(q.hdr.SnapshotsOff), q.snapBytes) {
+		return 0
+	}
+	c.say("Repairing snapshot table that ends behind the file: offset 0x%x size 0x%x",
+		q.hdr.SnapshotsOff, q.snapBytes)
+	q.snapBytes = 0
+	return 1
+}
+
+// wrongL1 says why the L1 table of a snapshot cannot be where its entry has it, "" if it can.
+func (c *checker) wrongL1(s snapshot) string {
+	switch {
+	case c.q.within(s.l1Off) != 0 || s.l1Off < 0:
+		return fmt.Sprintf("l1_offset=%s: L1 table is not cluster aligned", hex(uint64(s.l1Off)))
+	case s.l1Size > maxL1Bytes/l1EntrySize:
+		return fmt.Sprintf("l1_size=%#x: L1 table is too large", s.l1Size)
+	}
+	return ""
+}
+
+// discardLost leaves out of the table what cannot be a snapshot any more, if errors are to be
+// repaired, and returns how many there are: those whose entry or L1 table cannot be in the file.
+// What such an entry claims to be metadata would have the repair of everything else refused.
+func (c *checker) discardLost(ctx context.Context) (lost int64) {
+	if !c.mayFix() {
+		return 0
+	}
+	q := c.q
+	var kept []snapshot
+	for _, s := range q.snapshots {
+		why := c.wrongL1(s)
+		switch {
+		case s.at >= c.length:
+			why = "its entry is behind the end of the file"
+		case why != "" || s.l1Size == 0:
+		case s.l1Off >= c.length:
+			why = fmt.Sprintf("l1_offset=%s: L1 table is behind the end of the file",
+				hex(uint64(s.l1Off)))
+		case int64(s.l1Size)*l1EntrySize > c.length:
+			why = fmt.Sprintf("l1_size=%#x: L1 table is longer than the file", s.l1Size)
+		}
+		if why == "" {
+			kept = append(kept, s)
+			continue
+		}
+		id, name, _ := q.names(ctx, s) // it is told without them then
+		c.say("Discarding snapshot %.*s (%.*s): %s", maxListedName, id, maxListedName, name, why)
+		lost++
+	}
+	if lost > 0 {
+		q.setSnapshots(kept, q.snapBytes)
+	}
+	return lost
+}
+
+// maxListedName is how much QEMU lists of the name of a snapshot, in bytes.
+const maxListedName = 255
 
 // cutSnapshots makes the table end behind count entries. Their clusters leak, and are given back
 // with the others that do.

@@ -162,8 +162,8 @@ func (q *image) wholeSnapshots(ctx context.Context) (entries [][]byte, err error
 }
 
 // replaceSnapshots writes another snapshot table to a new place, and points the header there. The
-// old one is given back if it is counted.
-func (q *image) replaceSnapshots(ctx context.Context, entries [][]byte, counted bool) error {
+// old one is given back.
+func (q *image) replaceSnapshots(ctx context.Context, entries [][]byte) error {
 	n := int64(0)
 	for _, entry := range entries {
 		if n = (n+7)&^7 + int64(len(entry)); n > maxSnapshotTable {
@@ -185,7 +185,7 @@ func (q *image) replaceSnapshots(ctx context.Context, entries [][]byte, counted 
 	oldAt, oldLen := int64(q.hdr.SnapshotsOff), q.snapBytes
 	q.hdr.SnapshotsOff, q.hdr.Snapshots = uint64(at), uint32(len(moved))
 	q.setSnapshots(moved, n)
-	if err == nil && counted {
+	if err == nil && oldLen > 0 {
 		q.free(ctx, oldAt, oldLen, discardSnapshot)
 	}
 	return err

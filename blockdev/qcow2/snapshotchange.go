@@ -193,7 +193,7 @@ func (q *image) enterSnapshot(ctx context.Context, s driver.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	err = q.replaceSnapshots(ctx, append(entries, marshalSnapshot(s, at, len(q.l1))), true)
+	err = q.replaceSnapshots(ctx, append(entries, marshalSnapshot(s, at, len(q.l1))))
 	if err != nil && !unsettled(err) {
 		q.free(ctx, at, int64(len(q.l1))*l1EntrySize, discardNever)
 	}
@@ -213,7 +213,7 @@ func (q *image) deleteSnapshot(ctx context.Context, i int) error {
 		return err
 	}
 	return q.unbalanced(ctx, func() error {
-		err := q.replaceSnapshots(ctx, slices.Delete(entries, i, i+1), true)
+		err := q.replaceSnapshots(ctx, slices.Delete(entries, i, i+1))
 		if err != nil && !unsettled(err) {
 			return err
 		}
