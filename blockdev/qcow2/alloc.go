@@ -204,7 +204,8 @@ func (q *image) allocateAt(ctx context.Context, off, n int64) (int64, error) {
 }
 
 // allocateBytes takes n bytes, at most a cluster, for a compressed cluster: behind the last ones if
-// there is room, also over the end of their cluster if the next is free.
+// there is room, also over the end of their cluster if the next is free. It is so, as in QEMU, also
+// if they were given back since, unless something else has taken their cluster.
 func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 	if err := q.Fire(ctx, driver.EvClusterAllocBytes); err != nil {
 		return 0, err
@@ -215,7 +216,7 @@ func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if count == 0 || count == q.refMax {
+		if count == q.refMax || count == 0 && q.pinned(off>>q.clusterBits) {
 			off = 0
 		}
 	}
@@ -236,7 +237,10 @@ func (q *image) allocateBytes(ctx context.Context, n int64) (int64, error) {
 				room += q.cluster
 			}
 		}
-		err := q.adjust(ctx, off, n, oneMore, discardNever)
+		err := q.reusable(ctx, off, n)
+		if err == nil {
+			err = q.adjust(ctx, off, n, oneMore, discardNever)
+		}
 		if err == nil {
 			break
 		}

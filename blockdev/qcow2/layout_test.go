@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -210,6 +211,49 @@ func TestRunsBehindFailure(t *testing.T) {
 		}
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestPlaceBehindGivenBack wants a compressed cluster to be where qemu-io 7.2 puts it when those
+// that it is placed behind were given back: at the same place, unless that is something else's now,
+// which the original then has two owners for.
+func TestPlaceBehindGivenBack(t *testing.T) {
+	t.Parallel()
+	const cluster, packed = int64(64 << 10), int64(79) // bytes
+	for _, c := range []struct {
+		name    string
+		between []put
+		end     int64 // of the file
+	}{
+		{"free", nil, 5*cluster + 2*packed},
+		{"taken", []put{{3 << 20, cluster, false}}, 6*cluster + packed},
+	} {
+		path := newPath(t, blockdev.CreateConfig{})
+		d := openImage(t, path, nil)
+		err := errors.Join(put{1 << 20, cluster, true}.do(d),
+			d.Discard(context.Background(), 1<<20, cluster))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range append(c.between, put{2 << 20, cluster, true}) {
+			if err := p.do(d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		res, err := checkDevice(context.Background(), d, 0)
+		if err != nil || res.Leaks+res.Corruptions+res.CheckErrors != 0 {
+			t.Errorf("%s: %+v, %v", c.name, res, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Size() != c.end {
+			t.Errorf("%s: the file ends at %d, want %d", c.name, st.Size(), c.end)
 		}
 	}
 }

@@ -194,13 +194,11 @@ func (q *image) adjustFrom(
 		if count > 0 {
 			if count == d.by && !d.down {
 				q.deferred.Drop(*at, q.cluster) // a change that is undone
+				q.taken(*at)
 			}
 			continue
 		}
 		q.nextFree = min(q.nextFree, cluster)
-		if q.startOf(q.byteOff) == *at {
-			q.byteOff = 0
-		}
 		q.l2.Forget(*at, q.cluster)
 		if block.Off == *at { // the block counted itself
 			covered = -1
@@ -209,6 +207,13 @@ func (q *image) adjustFrom(
 		q.deferFree(ctx, *at, why)
 	}
 	return nil
+}
+
+// taken has no compressed cluster placed in a cluster of the file that was free and is in use now.
+func (q *image) taken(cluster int64) {
+	if q.startOf(q.byteOff) == cluster {
+		q.byteOff = 0
+	}
 }
 
 // blockToChange loads the refcount block for a cluster that changes by d. Only more references can
@@ -290,6 +295,7 @@ func (q *image) makeBlock(ctx context.Context, cluster int64) (int64, error) {
 	defer q.refs.Put(t)
 	if own {
 		q.setRefcount(t.Data, q.inBlock(at>>q.clusterBits), 1)
+		q.taken(at)
 	}
 	if err := q.Fire(ctx, driver.EvRefblockAllocWrite); err != nil {
 		return 0, err
@@ -410,6 +416,7 @@ func (q *image) fillArea(ctx context.Context, words []uint64, firstBlock, start,
 		for c := max(base, start>>q.clusterBits); c < min(base+1<<q.blockBits,
 			end>>q.clusterBits); c++ {
 			q.setRefcount(t.Data, q.inBlock(c), 1)
+			q.taken(c << q.clusterBits)
 		}
 		q.refs.Put(t)
 	}
