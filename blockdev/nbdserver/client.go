@@ -57,6 +57,7 @@ type client struct {
 	batched atomic.Bool // there are such
 	out     [][]byte    // parts of what is written
 	unsent  error       // why a reply could not be sent
+	deaf    atomic.Bool // one could not
 
 	// wary tells how slow the disk has been of late.
 	wary atomic.Int32
@@ -216,6 +217,10 @@ func (c *client) next(w *worker) error {
 // errTooLong refuses the data of a request.
 var errTooLong = refusal{syscall.EINVAL, "more data than a request may have"}
 
+// errDeaf refuses a request whose only use is its reply, which nobody will receive. Others are
+// done: a client may leave without waiting for replies.
+var errDeaf = refusal{syscall.ESHUTDOWN, "replies cannot be sent any more"}
+
 // errLeave says that the client takes leave, or the server.
 var errLeave = errors.New("disconnect")
 
@@ -230,6 +235,9 @@ func (c *client) readRequest(w *worker) error {
 	}
 	w.request, w.data, w.refused, w.borrowed = r, nil, c.check(r), false
 	w.followers = w.followers[:0]
+	if w.refused == nil && c.deaf.Load() && onlyTells(r.Command) {
+		w.refused = errDeaf
+	}
 	if r.Command == nbdwire.CmdDisconnect {
 		return errLeave
 	}
@@ -293,18 +301,20 @@ func (c *client) flush() {
 
 // write writes the replies that wait, and parts. It is called with sending held.
 func (c *client) write(parts ...[]byte) {
-	c.out = c.out[:0]
-	if len(c.batch) > 0 {
-		c.out = append(c.out, c.batch)
-	}
-	c.out = append(c.out, parts...)
+	batch := c.batch
 	c.batch = c.batch[:0]
 	c.batched.Store(false)
 	if c.unsent != nil {
 		return
 	}
+	c.out = c.out[:0]
+	if len(batch) > 0 {
+		c.out = append(c.out, batch)
+	}
+	c.out = append(c.out, parts...)
 	if c.unsent = c.stream.writev(c.out); c.unsent != nil {
+		c.deaf.Store(true)
 		c.stream.abort()
 	}
-	clear(c.out)
+	clear(c.out) // what is given back is not kept
 }

@@ -459,3 +459,83 @@ func TestMemoryOfReads(t *testing.T) {
 		w.skip(length)
 	}
 }
+
+// TestMemoryGivenBack: a server keeps nothing of long requests that were done, whatever their
+// clients do next, and reads nothing more for a client that has gone.
+func TestMemoryGivenBack(t *testing.T) {
+	const clients, requests, length, little = 8, 16, 4 << 20, 8 << 20
+	for _, c := range []struct {
+		name string
+		cmd  nbdwire.Command
+		gone bool // clients leave without a look at the replies
+	}{
+		{"reads", nbdwire.CmdRead, false},
+		{"writes", nbdwire.CmdWrite, false},
+		{"reads of who has gone", nbdwire.CmdRead, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			disk := &busy{
+				Disk: open(t, image(t, length), blockdev.Mode{}),
+				let:  make(chan struct{}), came: make(chan struct{}, clients*requests),
+			}
+			close(disk.let)
+			left := make(chan struct{}, clients)
+			path := serve(t, &nbdserver.Server{
+				Exports: []nbdserver.Export{{Disk: disk}},
+				Notify: func(n nbdserver.Notice) {
+					if n.Left {
+						left <- struct{}{}
+					}
+				},
+			})
+			data := make([]byte, length)
+			before := heap()
+			var all sync.WaitGroup
+			for range clients {
+				w := dial(t, path, nbdwire.Simple)
+				all.Go(func() {
+					for i := range uint64(requests) {
+						r := nbdwire.Request{Command: c.cmd, Length: length, Cookie: i}
+						_, err := w.conn.Write(r.Append(nil, w.form))
+						if err == nil && c.cmd == nbdwire.CmdWrite {
+							_, err = w.conn.Write(data)
+						}
+						if err != nil {
+							t.Error(err)
+						}
+					}
+					if c.gone {
+						_ = w.conn.Close()
+						<-left
+						return
+					}
+					for range requests {
+						reply, err := w.reply()
+						if err == nil && c.cmd == nbdwire.CmdRead {
+							_, err = io.CopyN(io.Discard, w.conn, length)
+						}
+						if err != nil || reply.Error != 0 {
+							t.Errorf("%+v, %v", reply, err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			kept := heap() - before
+			for range 1000 { // what sent the last reply is giving back its memory
+				if kept <= little {
+					break
+				}
+				kept = heap() - before
+			}
+			if kept > little {
+				t.Errorf("%d bytes are kept", kept)
+			}
+			// One request is answered at a time, and one or two have been read meanwhile.
+			if n := disk.read.Load() / length; c.gone && n > clients*requests/2 {
+				t.Errorf("%d requests were done for who has gone", n)
+			}
+		})
+	}
+}

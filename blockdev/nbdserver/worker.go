@@ -106,6 +106,7 @@ func (w *worker) give() {
 	}
 	if cap(w.kept) > keptBuffer {
 		w.kept = nil
+		clear(w.vec[:cap(w.vec)])
 	}
 	w.data = nil
 }
@@ -134,6 +135,15 @@ func allowed(cmd nbdwire.Command) (nbdwire.CommandFlags, bool) {
 		return 0, true
 	}
 	return 0, false
+}
+
+// onlyTells says that a command changes nothing.
+func onlyTells(cmd nbdwire.Command) bool {
+	switch cmd {
+	case nbdwire.CmdRead, nbdwire.CmdCache, nbdwire.CmdBlockStatus:
+		return true
+	}
+	return false
 }
 
 // check refuses what may not be asked of the export, before any of it is done.
