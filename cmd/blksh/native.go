@@ -153,15 +153,37 @@ func (p *program) nativeOption(o *session.Opening, letter byte, long, value stri
 	return true
 }
 
-// notNameless refuses an option that names something and whose value is empty.
-func notNameless(letter byte, long, value string) error {
-	switch {
-	case letter == 'f':
-		return session.NotEmpty("-f", value)
-	case long == "undo", long == "script":
-		return session.NotEmpty("--"+long, value)
+// notNameless refuses an option that names something and whose value is empty. The table of options
+// is looked at only where one is.
+func (p *program) notNameless(letter byte, long, value string) error {
+	if value != "" || !p.takesValue(letter, long) {
+		return nil
+	}
+	o := declared(letter, long)
+	if kind := o.Value.Type; kind.Names() || kind == args.TypeFormat {
+		return session.NotEmpty(o.Spellings()[0], value)
 	}
 	return nil
+}
+
+// takesValue says whether an option has a value, which may be empty.
+func (p *program) takesValue(letter byte, long string) bool {
+	is := &p.dialect.Program
+	if i := strings.IndexByte(is.Letters, letter); letter != 0 {
+		return strings.HasPrefix(is.Letters[i+1:], ":")
+	}
+	return slices.ContainsFunc(is.Longs,
+		func(l args.LongOption) bool { return l.Name == long && l.HasArg })
+}
+
+// declared is an option as the table has it.
+func declared(letter byte, long string) (o session.Option) {
+	for _, o = range dialect.NativeOptions() {
+		if letter != 0 && o.Letter == letter || letter == 0 && o.Long == long {
+			break
+		}
+	}
+	return o
 }
 
 // settle looks at what options mean together.
@@ -199,15 +221,10 @@ func badOption(wrong *args.OptionError) error {
 
 // badChoice is err, or where the value of an option of the program is one of some words and err
 // refuses it, a failure that names them.
-func (p *program) badChoice(letter byte, long, value string, err error) error {
-	if err == nil || !p.native() {
-		return err
-	}
-	for _, o := range dialect.NativeOptions() {
-		if o.Value.Type == args.TypeEnum && !slices.Contains(o.Value.Words(), value) &&
-			(letter != 0 && o.Letter == letter || letter == 0 && o.Long == long) {
-			return session.BadChoice(o.Spellings()[0], o.Value.Words(), value)
-		}
+func badChoice(letter byte, long, value string, err error) error {
+	o := declared(letter, long)
+	if o.Value.Type == args.TypeEnum && !slices.Contains(o.Value.Words(), value) {
+		return session.BadChoice(o.Spellings()[0], o.Value.Words(), value)
 	}
 	return err
 }

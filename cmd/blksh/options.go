@@ -68,10 +68,15 @@ func (p *program) parse(argv []string) error {
 				ofImage = spelled(letter, long)
 			}
 		}()
-		if p.native() && p.nativeOption(&o, letter, long, value) {
-			return notNameless(letter, long, value)
+		if !p.native() {
+			return p.option(&o, letter, long, value)
 		}
-		return p.badChoice(letter, long, value, p.option(&o, letter, long, value))
+		if !p.nativeOption(&o, letter, long, value) {
+			if err := p.option(&o, letter, long, value); err != nil {
+				return badChoice(letter, long, value, err)
+			}
+		}
+		return p.notNameless(letter, long, value)
 	})
 	var bad *args.OptionError
 	switch {

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/blksh/blksh/commands/args"
+	"github.com/blksh/blksh/commands/dialect"
 )
 
 // started runs the program with nothing to read and returns what it said: stdout, then stderr with
@@ -101,14 +104,22 @@ func TestOptions(t *testing.T) {
 
 // TestEmptyNames: an option whose value names something is not taken for one that is not there.
 func TestEmptyNames(t *testing.T) {
-	for option, name := range map[string]string{
-		"-f": "-f", "--format": "-f", "--undo": "--undo", "--script": "--script",
-	} {
-		want := "!blksh: " + name + " takes a value, not an empty one\n"
-		got, status := started(t, "blksh", option, "", "mem:1M", "length")
-		if got != want || status != 2 {
-			t.Errorf("%s: status %d: %q", option, status, got)
+	naming := 0
+	for _, o := range dialect.NativeOptions() {
+		if kind := o.Value.Type; !kind.Names() && kind != args.TypeFormat {
+			continue
 		}
+		naming++
+		want := "!blksh: " + o.Spellings()[0] + " takes a value, not an empty one\n"
+		for _, option := range o.Spellings() {
+			got, status := started(t, "blksh", option, "", "mem:1M", "length")
+			if got != want || status != 2 {
+				t.Errorf("%s: status %d: %q", option, status, got)
+			}
+		}
+	}
+	if naming < 3 { // -f, --undo, --script
+		t.Errorf("%d options name something", naming)
 	}
 }
 
