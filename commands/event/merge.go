@@ -1,6 +1,10 @@
 package event
 
-import "github.com/blksh/blksh/verify"
+import (
+	"slices"
+
+	"github.com/blksh/blksh/verify"
+)
 
 // The events of this file are about what shards did together.
 
@@ -21,7 +25,7 @@ type Merged struct {
 
 	Missing      []MergeMissing `json:"missing,omitempty" doc:"shards that nobody has done: shard, offset, length, file and why of the last attempt; up to a limit"`
 	MissingCount int64          `json:"missing_count,omitempty" doc:"how many those are"`
-	Overlaps     []MergeOverlap `json:"overlaps,omitempty" doc:"shards that were done more than once: shard, and files that tell of it"`
+	Overlaps     []MergeOverlap `json:"overlaps,omitempty" doc:"shards that were done more than once: shard, files that tell of it, and differ if their results do"`
 	Foreign      []MergeForeign `json:"foreign,omitempty" doc:"files with shards of another run: file, field that differs, theirs and ours"`
 
 	MergeTotals
@@ -36,6 +40,11 @@ func (Merged) Kind() Kind { return Kind{"merged", "All shards of a run did what 
 func (m *Merged) Failing() bool {
 	return !m.Complete || len(m.Overlaps) > 0 || len(m.Foreign) > 0 || m.Bad > 0 || m.Wrong > 0 ||
 		m.Op == "find" && m.Matches == 0 || m.Verified && m.Blocks == 0 && m.Others == 0
+}
+
+// Disputed reports whether results contradict each other.
+func (m *Merged) Disputed() bool {
+	return slices.ContainsFunc(m.Overlaps, func(o MergeOverlap) bool { return o.Differ })
 }
 
 // MergeTotals are the figures of shards, added up.
@@ -73,8 +82,9 @@ type MergeMissing struct {
 
 // MergeOverlap is a shard that was done more than once.
 type MergeOverlap struct {
-	K     int64    `json:"shard"`
-	Files []string `json:"files"`
+	K      int64    `json:"shard"`
+	Files  []string `json:"files"`
+	Differ bool     `json:"differ,omitempty"` // their results do
 }
 
 // MergeForeign is a file with shards of another run. Field is the first of the event "shard" that

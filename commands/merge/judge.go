@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/blksh/blksh/commands/args"
@@ -87,9 +88,9 @@ func (m *Merger) verdict(r *run) (event.Merged, error) {
 	chosen := make([]*part, 0, len(r.parts))
 	status := 0
 	for _, k := range slices.Sorted(maps.Keys(r.parts)) {
-		p, over := choose(r.parts[k])
-		if over != nil && len(v.Overlaps) < mostListed {
-			v.Overlaps = append(v.Overlaps, event.MergeOverlap{K: k, Files: over})
+		p, done := choose(r.parts[k])
+		if len(done) > 1 && len(v.Overlaps) < mostListed {
+			v.Overlaps = append(v.Overlaps, r.overlap(k, done))
 		}
 		status = max(status, p.status)
 		if !p.done() {
@@ -104,11 +105,12 @@ func (m *Merger) verdict(r *run) (event.Merged, error) {
 	v.Missing, v.MissingCount = r.missing(), r.left
 	m.foreign(r, &v)
 	v.Complete = v.MissingCount == 0
-	if v.Complete {
+	if v.Complete && !v.Disputed() {
 		if err := m.root(chosen, &v); err != nil {
 			return v, err
 		}
-	} else {
+	}
+	if !v.Complete {
 		status = max(status, m.worst)
 	}
 	if v.Failing() {
@@ -120,19 +122,35 @@ func (m *Merger) verdict(r *run) (event.Merged, error) {
 }
 
 // choose is the attempt at a part that counts: of those that were done the one with the gravest
-// status, and else the last. over are the files of those that were done, if they are several.
-func choose(attempts []*part) (p *part, over []string) {
+// status, and else the last.
+func choose(attempts []*part) (p *part, done []*part) {
 	p = attempts[len(attempts)-1]
-	done := slices.DeleteFunc(slices.Clone(attempts), func(p *part) bool { return !p.done() })
+	done = slices.DeleteFunc(slices.Clone(attempts), func(p *part) bool { return !p.done() })
 	if len(done) > 0 {
 		p = slices.MaxFunc(done, func(a, b *part) int { return cmp.Compare(a.status, b.status) })
 	}
-	if len(done) > 1 {
-		for _, p := range done[:min(len(done), mostListed)] {
-			over = append(over, p.file)
-		}
+	return p, done
+}
+
+// overlap tells of a part that was done more than once.
+func (r *run) overlap(k int64, done []*part) event.MergeOverlap {
+	o := event.MergeOverlap{K: k}
+	for _, p := range done {
+		o.Differ = o.Differ || !p.agrees(done[0])
 	}
-	return p, over
+	for _, p := range done[:min(len(done), mostListed)] {
+		o.Files = append(o.Files, p.file)
+	}
+	return o
+}
+
+// agrees says whether two attempts at a part have the same results, as those at the same data do.
+// How much a copy has written depends on where it began.
+func (p *part) agrees(with *part) bool {
+	a, b := p.totals, with.totals
+	a.Ranges, b.Ranges = nil, nil // not all of them may have been kept
+	return p.run.op == "copy" ||
+		reflect.DeepEqual(a, b) && reflect.DeepEqual(p.tree, with.tree) && p.digits == with.digits
 }
 
 // missing are the parts that nobody has done, the first of them.

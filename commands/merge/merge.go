@@ -45,6 +45,8 @@ const (
 	longestText = 64 << 10
 	// longestWhy is how much is kept of the reason of a failure, in bytes.
 	longestWhy = 1 << 10
+	// longestSum is how many digits a sum may have.
+	longestSum = 1 << 10
 )
 
 // identity is what the parts of a run have in common.
@@ -82,6 +84,7 @@ type part struct {
 	totals event.MergeTotals
 	tree   *merkle.Part
 	sum    string // the algorithm
+	digits string // of a sum that cannot be joined
 }
 
 // cut stands for the exit status of a program that wrote none.

@@ -53,6 +53,8 @@ const (
 	searched = `{"kind":"searched","line":1,"offset":OFF,"length":LEN,"matches":3,"more":true}`
 	notFound = `{"kind":"not_found","line":1,"offset":OFF,"length":LEN,"error":true,"message":"m"}`
 	written  = `{"kind":"blocks_written","line":1,"offset":OFF,"length":LEN,"bytes":LEN}`
+	summed   = `{"kind":"sum","line":1,"offset":OFF,"length":LEN,"algorithm":"md5","sum":"SUM"}`
+	copied   = `{"kind":"copied","line":1,"offset":OFF,"length":LEN,"written":DONE}`
 	failed   = `{"kind":"failed","line":1,"op":"iszero","error":true,"message":"iszero failed: EIO"}`
 )
 
@@ -125,7 +127,36 @@ func TestVerdicts(t *testing.T) {
 		{
 			"done twice",
 			[]string{told(1, 2, "iszero", zero, 0), told(2, 2, "iszero", zero, 0), told(2, 2, "iszero", notZero, 1)},
-			`{"complete":true,"status":1,"overlaps":[{"shard":2,"files":["2.json","3.json"]}],"bytes":2}`,
+			`{"complete":true,"status":1,"overlaps":[{"shard":2,"files":["2.json","3.json"],"differ":true}],"bytes":2}`,
+		},
+		{
+			"done twice, alike",
+			[]string{told(1, 2, "iszero", zero, 0), told(2, 2, "iszero", zero, 0), told(2, 2, "iszero", zero, 0)},
+			`{"complete":true,"status":1,"overlaps":[{"shard":2,"files":["2.json","3.json"]}]}`,
+		},
+		{
+			"trees that contradict each other have no sum",
+			[]string{
+				told(1, 1, "sum", grown("00"), 0), told(1, 1, "sum", grown("00"), 0),
+				told(1, 1, "sum", grown("01"), 0),
+			},
+			`{"complete":true,"status":1,"sum":null,"overlaps":[{"shard":1,"files":["1.json","2.json","3.json"],"differ":true}]}`,
+		},
+		{
+			"sums that contradict each other",
+			[]string{
+				told(1, 1, "sum", strings.Replace(summed, "SUM", "00", 1), 0),
+				told(1, 1, "sum", strings.Replace(summed, "SUM", "01", 1), 0),
+			},
+			`{"complete":true,"status":1,"overlaps":[{"shard":1,"files":["1.json","2.json"],"differ":true}]}`,
+		},
+		{
+			"a copy that went on has written less",
+			[]string{
+				told(1, 1, "copy", strings.Replace(copied, "DONE", "10485760", 1), 0),
+				told(1, 1, "copy", strings.Replace(copied, "DONE", "5", 1), 0),
+			},
+			`{"complete":true,"status":1,"overlaps":[{"shard":1,"files":["1.json","2.json"]}]}`,
 		},
 		{
 			"of another image",
@@ -277,6 +308,12 @@ func tree(change string) string {
 	return `{"kind":"sum_part","line":1,"offset":OFF,"length":LEN,"algorithm":"tree-sha256",` +
 		`"leaf":65536,"first":FIRST,"leaves":LEAVES,"nodes":[{"level":6,"sum":"` + sum +
 		`"},{"level":4,"sum":"` + sum + `"}],` + change + `}`
+}
+
+// grown is a part of ten MiB with all of the tree, whose hashes are of one kind of byte.
+func grown(digits string) string {
+	return strings.NewReplacer(`"level":6`, `"level":7`, `"level":4`, `"level":5`, "00", digits).
+		Replace(strings.TrimSuffix(tree(""), ",}")) + "}"
 }
 
 // TestIdle: a program that began no shard harms nobody but a run that is not complete.

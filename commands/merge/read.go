@@ -56,6 +56,7 @@ type object struct {
 	Ranges            json.RawMessage `json:"ranges"` // or how many there are
 	Class             string          `json:"class"`
 	Algorithm         string          `json:"algorithm"`
+	Sum               string          `json:"sum"`
 	Leaf              int64           `json:"leaf"`
 	First             json.RawMessage `json:"first"` // of other objects it is another thing
 	Leaves            int64           `json:"leaves"`
@@ -353,6 +354,11 @@ func (p *part) count(o *object, m *Merger) error {
 		return add(&t.Matches, o.Matches)
 	case "different", "not_zero":
 		return p.places(o, m)
+	case "sum":
+		if len(o.Sum) > longestSum {
+			return fmt.Errorf("a sum of %d digits", len(o.Sum))
+		}
+		p.digits = o.Sum
 	case "sum_part":
 		return p.subtrees(o, m)
 	case "verdict", "damaged", "nothing_verified":

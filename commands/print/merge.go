@@ -62,7 +62,11 @@ func (n *Native) merged(e *event.Merged) {
 		n.say("  and %s more\n", units.Count(more, "shard"))
 	}
 	for _, o := range e.Overlaps {
-		n.say("  shard %d was done more than once: %s\n", o.K, strings.Join(o.Files, ", "))
+		alike := ""
+		if o.Differ {
+			alike = ", with other results"
+		}
+		n.say("  shard %d was done more than once%s: %s\n", o.K, alike, strings.Join(o.Files, ", "))
 	}
 	for _, f := range e.Foreign {
 		n.say("  %s is of another run: %s is %s, not %s\n", f.Name, foreignField(f.Field),
@@ -70,12 +74,19 @@ func (n *Native) merged(e *event.Merged) {
 	}
 	n.mergedFigures(e)
 	for _, r := range e.Ranges {
-		n.say("  %s: %s %s\n", placeWords(r.Off), units.Exact(r.Len), r.Class)
+		what := units.Exact(r.Len)
+		if r.Class != "" {
+			what += " " + r.Class
+		}
+		n.say("  %s: %s\n", placeWords(r.Off), what)
 	}
 	if more := e.RangeCount - int64(len(e.Ranges)); more > 0 {
 		n.say("  and %s more\n", units.Count(more, "range"))
 	}
-	if len(e.Sum) > 0 {
+	switch {
+	case len(e.Sum) == 0 && e.Op == "sum" && e.Complete && e.Len > 0 && !e.Disputed():
+		n.say("  there is no sum of all: only those of sum --tree can be joined\n")
+	case len(e.Sum) > 0:
 		n.say("%x  %s of %s at offset %d\n", []byte(e.Sum), e.Algorithm, units.Exact(e.Len), e.Off)
 	}
 }
