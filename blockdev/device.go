@@ -200,10 +200,11 @@ func (d *Device) Flush(ctx context.Context) error {
 	if err := d.enter(OpFlush, 0, 0); err != nil {
 		return err
 	}
-	d.touch(func(g *guard) bool {
-		_, elsewhere := g.node.(driver.Located)
-		return elsewhere && !g.readOnly.Load()
-	})
+	for g := range d.guards() {
+		if _, elsewhere := g.node.(driver.Located); elsewhere && !g.readOnly.Load() {
+			g.asked.Store(true)
+		}
+	}
 	return d.wrap(OpFlush, 0, 0, d.top.Flush(ctx))
 }
 

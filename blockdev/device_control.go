@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"iter"
 	"syscall"
 	"time"
 
@@ -24,13 +25,19 @@ func (d *Device) control(ctx context.Context, op Op, off, n int64, do func() err
 }
 
 // written has the next flush go down to the storage. It is for changes that no guard sees.
-func (d *Device) written() { d.touch(func(*guard) bool { return true }) }
+func (d *Device) written() {
+	for g := range d.guards() {
+		g.written.Add(1)
+	}
+}
 
-// touch has the next flush not pass by the layers that are like so.
-func (d *Device) touch(like func(*guard) bool) {
-	for n := d.top; n != nil; n = n.Primary() {
-		if g, ok := n.(*guard); ok && like(g) {
-			g.written.Add(1)
+// guards are those of the layers of which each is the storage of the one before.
+func (d *Device) guards() iter.Seq[*guard] {
+	return func(yield func(*guard) bool) {
+		for n := d.top; n != nil; n = n.Primary() {
+			if g, ok := n.(*guard); ok && !yield(g) {
+				return
+			}
 		}
 	}
 }

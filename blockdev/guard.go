@@ -38,6 +38,7 @@ type guard struct {
 	flushing wait.Mutex
 	// generations, as in QEMU: a leaf with nothing new is not synced
 	written, flushedAt atomic.Int64
+	asked              atomic.Bool // for a flush, by who knows better
 }
 
 var (

@@ -55,7 +55,8 @@ func (g *guard) flush(ctx context.Context) (err error) {
 	}
 	defer g.flushing.Unlock()
 	gen := g.written.Load()
-	toDisk := g.flushedAt.Load() != gen && !g.noFlush.Load()
+	asked := g.asked.Swap(false)
+	toDisk := (asked || g.flushedAt.Load() != gen) && !g.noFlush.Load()
 	if below := g.node.Primary(); below != nil {
 		err = g.flushOver(ctx, below, toDisk)
 	} else if toDisk || g.alwaysFlush {

@@ -103,6 +103,9 @@ func Spoken(err error) error {
 // Hinter is an error with advice: what to do next, in whole lines that end in a newline.
 type Hinter interface{ Hint() string }
 
+// Adviser is an error with a line of advice that QEMU does not have.
+type Adviser interface{ Advice() string }
+
 // Refusal is an error with the words that a person is to read, around the one that programs look
 // at.
 type Refusal struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -477,6 +478,10 @@ var errHungUp = errors.New("it hung up")
 
 // dead is the error of a request on a connection that is gone.
 func dead(cause error) error {
+	switch cause.(type) {
+	case syscall.Errno, *net.OpError, *os.SyscallError:
+		cause = spoken(cause)
+	}
 	if cause == io.EOF {
 		cause = errHungUp
 	}

@@ -80,7 +80,7 @@ func connect(ctx context.Context, cfg *Config) (*conn, error) {
 		return nil, h.fail(err)
 	case err != nil:
 		h.leave()
-		return nil, err
+		return nil, h.because(err)
 	}
 	if err := h.finish(); err != nil {
 		return nil, err
@@ -99,6 +99,8 @@ type haggling struct {
 	tls    string
 	ctx    context.Context
 	stop   func() bool // of the watch over ctx
+	// anonymous: the server asked for a certificate, and there was none to show.
+	anonymous bool
 }
 
 // greet connects, and encrypts the connection if cfg says so.
@@ -151,7 +153,7 @@ func (h *haggling) encrypt(cfg *Config) error {
 		return driver.Refuse("Server does not support STARTTLS")
 	}
 	return h.StartTLS(func() (io.ReadWriter, error) {
-		conn := tls.Client(h.conn, cfg.TLS)
+		conn := tls.Client(h.conn, h.noting(cfg.TLS))
 		if err := conn.HandshakeContext(h.ctx); err != nil {
 			return nil, tlsError(err)
 		}
@@ -161,11 +163,38 @@ func (h *haggling) encrypt(cfg *Config) error {
 	})
 }
 
+// noting is a Config that notes whether the server asks in vain for a certificate.
+func (h *haggling) noting(c *tls.Config) *tls.Config {
+	if len(c.Certificates) > 0 || c.GetClientCertificate != nil {
+		return c
+	}
+	c = c.Clone()
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		h.anonymous = true
+		return &tls.Certificate{}, nil
+	}
+	return c
+}
+
+// anonymousError is a server that is gone since, as far as can be told, it was shown no certificate.
+type anonymousError struct{ error }
+
+func (e *anonymousError) Unwrap() error { return e.error }
+
+// Advice is what it lacks.
+func (*anonymousError) Advice() string {
+	return "the server asks who connects; credentials with client-cert.pem and client-key.pem tell it"
+}
+
 // tlsError words a handshake that failed: reasons that a Config of ours gives stand for themselves.
 func tlsError(err error) error {
 	var refused *driver.Refusal
-	if errors.As(err, &refused) {
+	var bad *unverified
+	switch {
+	case errors.As(err, &refused):
 		return refused
+	case errors.As(err, &bad):
+		return bad
 	}
 	return driver.Refuse("TLS handshake failed: %w", err)
 }
@@ -181,8 +210,15 @@ func (c spokenConn) Read(b []byte) (int, error) {
 	return n, c.worded("read from", err)
 }
 
+// Write does not tell that the other side is gone if it said why: Read does then.
 func (c spokenConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
+	if secure, ok := c.Conn.(*tls.Conn); ok && err != nil {
+		_ = secure.SetReadDeadline(soon())
+		if _, why := secure.Read(nil); isRemoteAlert(why) {
+			return len(b), nil
+		}
+	}
 	return n, c.worded("write to", err)
 }
 

@@ -57,10 +57,13 @@ func (h *haggling) about(e nbdwire.Export) (Listing, error) {
 	return Listing{Export: info, Contexts: contexts}, unlessRefused(err)
 }
 
-// because is err, or that ctx ended.
+// because is err with what is known of its reason, or that ctx ended.
 func (h *haggling) because(err error) error {
-	if h.ctx.Err() != nil {
+	switch {
+	case h.ctx.Err() != nil:
 		return context.Cause(h.ctx)
+	case h.anonymous && (isHungUp(err) || isRemoteAlert(err)):
+		return &anonymousError{err}
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rsa"
 	"crypto/tls"
@@ -64,7 +65,11 @@ func (c *Credentials) load() (l credentials, err error) {
 	name := c.path(side + "-cert.pem")
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return l, driver.Refuse("Unable to load certificate %s and its key: %w", name, err)
+		if bytes.Contains(key, []byte("ENCRYPTED")) {
+			err = errEncryptedKey
+		}
+		return l, driver.Refuse("Cannot load certificate '%s' & key '%s': %w", name,
+			c.path(side+"-key.pem"), err)
 	}
 	l.own = []tls.Certificate{pair}
 	if c.Server {
@@ -72,6 +77,9 @@ func (c *Credentials) load() (l credentials, err error) {
 	}
 	return l, err
 }
+
+var errEncryptedKey = errors.New("it is encrypted, which only QEMU can read; " +
+	"'openssl pkey -in KEY' decrypts it")
 
 // serves says why no client would take a certificate from a server.
 func serves(cert *x509.Certificate, name string) error {
@@ -161,8 +169,10 @@ func (l *credentials) verifyServer(s tls.ConnectionState, hostname string) error
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return driver.RefuseAs(err, "The certificate hasn't got a known issuer")
 	case err != nil:
-		return driver.RefuseAs(err, "The certificate does not verify: %v", err)
+		return &unverified{err}
 	case hostname == "":
 		return driver.RefuseAs(errCertificate, "No hostname for certificate validation")
 	case leaf.VerifyHostname(hostname) != nil && !namedAlone(leaf, hostname):
@@ -171,6 +181,13 @@ func (l *credentials) verifyServer(s tls.ConnectionState, hostname string) error
 	}
 	return l.revoked.check(chains)
 }
+
+// unverified is a certificate that does not hold.
+type unverified struct{ err error }
+
+func (e *unverified) Error() string { return "The certificate does not verify: " + e.err.Error() }
+
+func (e *unverified) Unwrap() error { return e.err }
 
 var errCertificate = errors.New("certificate refused")
 
@@ -182,6 +199,19 @@ func namedAlone(cert *x509.Certificate, hostname string) bool {
 
 // UnusableCredentials are an object of a type of TLS credentials that is not to be had here.
 type UnusableCredentials struct{ Type string }
+
+// untrusted is verify in the words of QEMU, which does not say what is wrong with a certificate.
+func untrusted(
+	verify func(tls.ConnectionState) error,
+) func(tls.ConnectionState) error {
+	return func(s tls.ConnectionState) error {
+		err := verify(s)
+		if errors.As(err, new(*unverified)) {
+			err = driver.RefuseAs(err, "The certificate is not trusted")
+		}
+		return err
+	}
+}
 
 // tls is how the connection to a is encrypted, nil for not at all.
 func (c *exportConfig) tls(o *driver.Opening, a Address) (*tls.Config, error) {
@@ -198,7 +228,11 @@ func (c *exportConfig) tls(o *driver.Opening, a Address) (*tls.Config, error) {
 		if object.Server {
 			return nil, driver.Refuse("Expected TLS credentials for a client endpoint")
 		}
-		return object.ClientConfig(cmp.Or(c.Hostname, a.Host))
+		cfg, err := object.ClientConfig(cmp.Or(c.Hostname, a.Host))
+		if err == nil && o.LikeQEMU() && cfg.VerifyConnection != nil {
+			cfg.VerifyConnection = untrusted(cfg.VerifyConnection)
+		}
+		return cfg, err
 	}
 	return nil, driver.Refuse("Object with id '%s' is not TLS credentials", id)
 }

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +63,11 @@ func testTLS(t *testing.T, dir, command string) {
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
+	_, err = openTLS(t, dir, command, "tls-creds", "nobody", "tls-hostname", "localhost")
+	var adviser driver.Adviser
+	if !errors.As(err, &adviser) || !strings.Contains(adviser.Advice(), "client-cert.pem") {
+		t.Errorf("who shows no certificate is told %v", err)
+	}
 	for _, c := range []struct {
 		name, want string
 		options    []string
@@ -69,6 +78,7 @@ func testTLS(t *testing.T, dir, command string) {
 		{"unknown id", "No TLS credentials with id 'nosuch'", []string{"tls-creds", "nosuch"}},
 		{"empty id", "No TLS credentials with id ''", []string{"tls-creds", ""}},
 		{"server's", "Expected TLS credentials for a client endpoint", []string{"tls-creds", "server"}},
+		{"other authority", "The certificate hasn't got a known issuer", []string{"tls-creds", "other", "tls-hostname", "localhost"}},
 		{"other object", "Object with id 'secret' is not TLS credentials", []string{"tls-creds", "secret"}},
 	} {
 		if _, err := openTLS(t, dir, command, c.options...); err == nil || err.Error() != c.want {
@@ -119,6 +129,58 @@ func TestSecure(t *testing.T) {
 	}
 }
 
+// otherAuthority is a directory of credentials that have nothing to do with others.
+func otherAuthority(t *testing.T) string {
+	return blockdevtest.Certificates(t, time.Now().Add(time.Hour), blockdevtest.ECDSA)
+}
+
+// onlyAuthority is a directory with the authority of another one, and no certificate of a client.
+func onlyAuthority(t *testing.T, dir string) string {
+	const file = "ca-cert.pem"
+	ca, err := os.ReadFile(filepath.Join(dir, file))
+	alone := t.TempDir()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(alone, file), ca, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return alone
+}
+
+// TestUntrusted has QEMU's words for a certificate that no longer holds, where all is as in QEMU.
+func TestUntrusted(t *testing.T) {
+	blockdevtest.Peer(t, "nbdkit", "nbdkit")
+	dir := blockdevtest.Certificates(t, time.Now().Add(-time.Hour), blockdevtest.ECDSA)
+	server, err := nbd.StartServer([]string{
+		"nbdkit", "-f", "--tls=require", "--tls-certificates=" + dir, "memory", "8M",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for likeQEMU, want := range map[bool]string{
+		true: "The certificate is not trusted", false: "The certificate does not verify: x509",
+	} {
+		var o driver.Options
+		o.Set("driver", "nbd")
+		o.Set("path", server.Address().Path)
+		o.Set("tls-creds", "c")
+		o.Set("tls-hostname", "localhost")
+		_, err := blockdev.Open(context.Background(), "", blockdev.OpenConfig{
+			Drivers: []driver.Driver{nbd.Driver, raw.Driver}, Options: &o, LikeQEMU: likeQEMU,
+			Object: func(string) any { return &nbd.Credentials{Dir: dir, VerifyPeer: true} },
+		})
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 // openTLS starts a server and opens its export with options, in pairs of key and value.
 func openTLS(t *testing.T, dir, command string, options ...string) (*blockdev.Device, error) {
 	t.Helper()
@@ -132,6 +194,8 @@ func openTLS(t *testing.T, dir, command string, options ...string) (*blockdev.De
 		"client": &nbd.Credentials{Dir: dir, VerifyPeer: true},
 		"server": &nbd.Credentials{Dir: dir, VerifyPeer: true, Server: true},
 		"secret": driver.Secret("x"),
+		"other":  &nbd.Credentials{Dir: otherAuthority(t), VerifyPeer: true},
+		"nobody": &nbd.Credentials{Dir: onlyAuthority(t, dir), VerifyPeer: true},
 	}
 	return blockdev.Open(context.Background(), "", blockdev.OpenConfig{
 		Drivers: []driver.Driver{nbd.Command, raw.Driver}, Options: &o,

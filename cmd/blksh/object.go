@@ -40,7 +40,7 @@ func (p *program) makeObject(opts *blockdev.Options) error {
 	name, _ := kind.(string)
 	make := p.secret
 	if _, ok := tlsKeys(name); ok {
-		make = func(o *blockdev.Options) (any, error) { return credentials(name, o) }
+		make = func(o *blockdev.Options) (any, error) { return p.credentials(name, o) }
 	} else if name != "secret" {
 		return driver.Refuse("Parameter 'qom-type' does not accept value '%s'", name)
 	}

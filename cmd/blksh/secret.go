@@ -94,14 +94,24 @@ func decodeBase64(data []byte) ([]byte, error) {
 	return decoded, nil
 }
 
-// decryptSecret decrypts a secret by AES-256 in CBC mode with the key that is the secret id.
-func (p *program) decryptSecret(data []byte, id string, opts *blockdev.Options) ([]byte, error) {
-	key, ok := p.options.objects[id].(driver.Secret)
+// secretCalled is the secret that an object made before another one.
+func (p *program) secretCalled(id string) (driver.Secret, error) {
+	secret, ok := p.options.objects[id].(driver.Secret)
 	switch {
 	case !ok && p.options.objects[id] == nil:
 		return nil, driver.Refuse("No secret with id '%s'", id)
 	case !ok:
 		return nil, driver.Refuse("Object with id '%s' is not a secret", id)
+	}
+	return secret, nil
+}
+
+// decryptSecret decrypts a secret by AES-256 in CBC mode with the key that is the secret id.
+func (p *program) decryptSecret(data []byte, id string, opts *blockdev.Options) ([]byte, error) {
+	key, err := p.secretCalled(id)
+	switch {
+	case err != nil:
+		return nil, err
 	case len(key) != 32:
 		return nil, driver.Refuse("Key should be 32 bytes in length")
 	case !opts.Has("iv"):

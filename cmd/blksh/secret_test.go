@@ -44,6 +44,11 @@ func TestSecrets(t *testing.T) {
 			[]string{masterKey, "secret,id=s,keyid=m,format=base64,data=AAAAAAAAAAAAAAAAAAAAAA==" + rightIV},
 			"!Incorrect number of padding bytes (24) found on decrypted data",
 		},
+		{[]string{"tls-creds-x509,id=s,dir=/,passwordid=m"}, "!No secret with id 'm'"},
+		{
+			[]string{"tls-creds-anon,id=m", "tls-creds-x509,id=s,dir=/,passwordid=m"},
+			"!Object with id 'm' is not a secret",
+		},
 		{[]string{"secret,id=s"}, "!Either 'file' or 'data' must be provided"},
 		{[]string{"secret,id=s,data=a,file=b"}, "!'file' and 'data' are mutually exclusive"},
 		{[]string{"secret,id=s,file=/nosuch"}, "!Unable to read /nosuch: Failed to open file “/nosuch”: No such file or directory"},

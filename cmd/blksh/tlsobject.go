@@ -22,8 +22,9 @@ func tlsKeys(kind string) (keys []string, ok bool) {
 }
 
 // credentials makes an object of one of the types of tlsKeys. Certificates are what can be used;
-// the others are taken, and refused by the driver that is to use them.
-func credentials(kind string, opts *blockdev.Options) (any, error) {
+// the others are taken, and refused by the driver that is to use them. A key that needs a password
+// is refused, too.
+func (p *program) credentials(kind string, opts *blockdev.Options) (any, error) {
 	keys, _ := tlsKeys(kind)
 	if err := onlyKeys(opts, keys...); err != nil {
 		return nil, err
@@ -47,6 +48,11 @@ func credentials(kind string, opts *blockdev.Options) (any, error) {
 	}
 	if c.Dir == "" {
 		return nil, driver.Refuse("Missing 'dir' property value")
+	}
+	if id := opts.String("passwordid"); id != "" {
+		if _, err := p.secretCalled(id); err != nil {
+			return nil, err
+		}
 	}
 	return c, c.Check()
 }

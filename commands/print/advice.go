@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -202,7 +203,13 @@ func errorAdvice(err error) []string {
 	var outside *blockdev.RangeError
 	var unaligned *blockdev.AlignError
 	var hint driver.Hinter
+	var alert *net.OpError
+	var adviser driver.Adviser
 	switch {
+	case errors.As(err, &adviser):
+		return []string{adviser.Advice()}
+	case errors.As(err, &alert) && alert.Op == "remote error":
+		return []string{"the server says: " + strings.TrimPrefix(alert.Err.Error(), "tls: ")}
 	case errors.Is(err, blockdev.ErrReadOnly) && !errors.As(err, &hint):
 		return []string{"it was opened without permission to write; 'reopen -w' allows writing"}
 	case errors.As(err, &outside): // the reason says it

@@ -190,7 +190,7 @@ func (c *Client) ask(opt Option, data []byte, take func(OptionReply, []byte) err
 		return &OptionError{Option: opt, Reply: RepErrUnsupported}
 	}
 	if _, err := c.rw.Write(AppendOption(nil, opt, data)); err != nil {
-		return failed("Failed to send option request: %w", err)
+		return failed("Failed to send option request header: %w", err)
 	}
 	for answers := 0; ; answers++ {
 		rep, data, err := readOptionReply(c.rw, opt)
@@ -308,7 +308,7 @@ func (c *Client) info(opt Option, name string) (Export, error) {
 // not have the export hangs up.
 func (c *Client) ExportName(name string) (Export, error) {
 	if _, err := c.rw.Write(AppendOption(nil, OptExportName, []byte(name))); err != nil {
-		return Export{}, failed("Failed to send option request: %w", err)
+		return Export{}, failed("Failed to send option request header: %w", err)
 	}
 	size, err := c.readUint64("export length")
 	if err != nil {
