@@ -294,20 +294,40 @@ func (t *tree) open(ctx context.Context, s spec) (*treeNode, error) {
 			return nil, err
 		}
 	}
+	if !t.cfg.LikeQEMU && n.isAlone() { // before a server is asked, or started
+		if err := n.checkOptions(); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.openDriver(ctx, n, probed); err != nil {
 		return nil, err
 	}
 	n.guard.setDetectZeroes(generic.DetectZeroes)
-	if err := n.noBacking(); err != nil {
+	if err := n.checkOptions(); err != nil {
 		return nil, err
 	}
+	return n, nil
+}
+
+// isAlone says whether a driver stands on no other, which then cannot take any option.
+func (n *treeNode) isAlone() bool {
+	return n.protocol && !slices.ContainsFunc(n.driver.Keys(), func(k driver.Key) bool {
+		return k.Type == driver.TypeChild
+	})
+}
+
+// checkOptions refuses options that nobody has taken.
+func (n *treeNode) checkOptions() error {
+	if err := n.noBacking(); err != nil {
+		return err
+	}
 	if left, ok := n.unknownOption(); ok {
-		return nil, &driver.UnknownOptionError{
+		return &driver.UnknownOptionError{
 			Driver: n.driver.Name, Option: left,
-			Protocol: s.protocol, Options: names(n.driver.Keys()),
+			Protocol: n.protocol, Options: names(n.driver.Keys()),
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // openFile opens the storage of a format before the format itself, and guesses the format if none

@@ -350,6 +350,29 @@ func TestServerInBrackets(t *testing.T) {
 	}
 }
 
+// TestServerOptionMistyped refuses an option that there is not before a server is asked or started,
+// and a scheme that is nobody's.
+func TestServerOptionMistyped(t *testing.T) {
+	t.Parallel()
+	started := filepath.Join(t.TempDir(), "started")
+	for _, c := range [][2]string{
+		{"driver=nbd,path=/nosuch,exprot=x", "did you mean export?"},
+		{"driver=nbd-command,command=touch " + started + ",foo=x", "the option 'foo'"},
+		{"driver=nbd-remote,url=foo://x/y", "reached by nothing here"},
+		{"driver=nbd-remote,url=https://x/y,password-secert=x", "did you mean password-secret?"},
+	} {
+		options, want := c[0], c[1]
+		cmd := exec.Command(asBlksh.path, "-r", "--image-opts", options, "length")
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v, %s", options, err, out)
+		}
+	}
+	if _, err := os.Stat(started); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the server was started:", err)
+	}
+}
+
 // TestServerInherited uses a connection that it was started with.
 func TestServerInherited(t *testing.T) {
 	t.Parallel()

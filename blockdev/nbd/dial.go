@@ -176,14 +176,14 @@ func (h *haggling) noting(c *tls.Config) *tls.Config {
 	return c
 }
 
-// anonymousError is a server that is gone since, as far as can be told, it was shown no certificate.
+// anonymousError is a server that is gone, as far as can be told for want of a certificate.
 type anonymousError struct{ error }
 
 func (e *anonymousError) Unwrap() error { return e.error }
 
 // Advice is what it lacks.
 func (*anonymousError) Advice() string {
-	return "the server asks who connects; credentials with client-cert.pem and client-key.pem tell it"
+	return "the server asks who connects; credentials with client-cert.pem and client-key.pem tell"
 }
 
 // tlsError words a handshake that failed: reasons that a Config of ours gives stand for themselves.

@@ -19,10 +19,12 @@ var Remote = driver.Driver{
 	Config:    remoteConfig{},
 	Native:    true,
 	Device:    true,
-	Schemes:   []string{"http", "https", "ftp", "ftps", "ssh", "rbd", "iscsi"},
+	Schemes:   remoteSchemes,
 	ParseName: parseRemote,
 	Open:      openRemote,
 }
+
+var remoteSchemes = []string{"http", "https", "ftp", "ftps", "ssh", "rbd", "iscsi"}
 
 // remoteConfig are the options of Remote.
 type remoteConfig struct {

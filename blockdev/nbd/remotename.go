@@ -36,8 +36,11 @@ func (c *remoteConfig) program(readOnly bool) (*remoteProgram, error) {
 		return c.iscsi(readOnly)
 	case "ssh":
 		return c.ssh(readOnly)
+	case "http", "https", "ftp", "ftps":
+		return c.web()
 	}
-	return c.web()
+	return nil, driver.Refuse("'%s' is reached by nothing here; %s are", c.URL,
+		strings.Join(remoteSchemes, ", "))
 }
 
 // qemuNBD serves a name that QEMU knows.
