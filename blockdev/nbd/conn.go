@@ -115,6 +115,8 @@ func newConn(s stream, a agreement, cfg *Config) *conn {
 		c.free = append(c.free, i)
 	}
 	until := cfg.until()
+	c.mu.Lock() // it may have ended
+	defer c.mu.Unlock()
 	c.forget = context.AfterFunc(until, func() { c.lose(context.Cause(until)) })
 	return c
 }
