@@ -34,6 +34,7 @@ var mayWrite = map[string]string{
 	"blockdev/blockdevtest/certificates.go":             "is for tests",
 	"blockdev/blockdevtest/host.go":                     "is for tests",
 	"blockdev/nbd/program.go":                           "keeps a reference to a socket that it has made",
+	"blockdev/nbd/unixsocket.go":                        "keeps a reference to a socket while it connects to it",
 	"commands/session/device.go":                        "keeps a device that was judged, for reading",
 	"repl/history.go":                                   "makes the history where none is, and renames a fresh file over it",
 	"blockdev/internal/engine/enginetest/enginetest.go": "is for tests",
