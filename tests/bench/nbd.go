@@ -181,16 +181,24 @@ func (b *bench) nbdFio(l nbdLoad, socket string) (float64, usage, error) {
 	return job.Read.Iops + job.Write.Iops, u, err
 }
 
-// nbdCopy has nbdcopy go over the export once, in its own way: whole, in requests of 256 KiB.
+// nbdCopy has nbdcopy go over the export in its own way, whole, in requests of 256 KiB, as often as
+// it takes.
 func (b *bench) nbdCopy(l nbdLoad, socket string) (float64, usage, error) {
 	argv := []string{"nbdcopy", "--no-extents", uriOf(socket), "null:"}
 	if l.write {
 		argv = []string{"nbdcopy", "--no-extents", filepath.Join(b.dir, "source"), uriOf(socket)}
 	}
-	u, err := b.program(b.all, argv...)
-	n := float64(b.size / l.block)
-	u.cpu = time.Duration(float64(u.cpu) * float64(l.requests) / n) // as of all requests
-	return n / u.wall.Seconds(), u, err
+	var all usage
+	done := int64(0) // bytes
+	for ; done < l.requests*l.block; done += b.size {
+		u, err := b.program(b.all, argv...)
+		if err != nil {
+			return 0, u, err
+		}
+		all.wall += u.wall
+		all.cpu += u.cpu
+	}
+	return float64(done/l.block) / all.wall.Seconds(), all, nil
 }
 
 // nbd prints what our client and our server take beside those of others.
