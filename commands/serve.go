@@ -272,8 +272,10 @@ func (j *serveJob) findBitmaps(
 			case err == nil:
 				x.bitmaps = append(x.bitmaps, name)
 				found = true
-			case errors.Is(err, syscall.ENOENT) || errors.Is(err, blockdev.ErrNotSupported):
+			case errors.Is(err, syscall.ENOENT):
 				missing = err
+			case errors.Is(err, blockdev.ErrNotSupported):
+				missing = cmp.Or(missing, err)
 			default:
 				return bitmapFailed("serve", err)
 			}

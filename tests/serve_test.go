@@ -132,6 +132,23 @@ func TestServeUnreachable(t *testing.T) {
 	}
 }
 
+// TestServeNoBitmap: where no image has a bitmap, that of an image which could have it says so.
+func TestServeNoBitmap(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, exec.Command(asBlksh.path, "create", "-f", "raw", filepath.Join(dir, "raw"), "1M"))
+	must(t, exec.Command(asBlksh.path, "create", "-f", "qcow2", filepath.Join(dir, "qcow2"), "1M"))
+	for _, images := range [][]string{{"raw", "qcow2"}, {"qcow2", "raw"}} {
+		c := exec.Command(asBlksh.path,
+			append([]string{"serve", "-r", "--unix", "s", "--bitmap", "sunday"}, images...)...)
+		c.Dir = dir
+		if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != 2 ||
+			!strings.Contains(string(out), "Dirty bitmap 'sunday' not found") {
+			t.Errorf("%q: %v: %s", images, c.ProcessState, out)
+		}
+	}
+}
+
 // TestServeAddress: a server listens where it was told, and on no other kind of address.
 func TestServeAddress(t *testing.T) {
 	t.Parallel()

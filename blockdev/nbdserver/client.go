@@ -1,7 +1,6 @@
 package nbdserver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,8 +93,11 @@ func (t *traffic) sum() Traffic {
 	return Traffic{Requests: t.requests.Load(), Read: t.read.Load(), Written: t.written.Load()}
 }
 
-// count notes that a request was done.
+// count notes that a request was done, unless it was in vain.
 func (c *client) count(r nbdwire.Request) {
+	if c.deaf.Load() && onlyTells(r.Command) {
+		return
+	}
 	c.traffic.requests.Add(1)
 	n := int64(r.Length)
 	switch r.Command {
@@ -133,7 +135,21 @@ func (c *client) serve(ctx context.Context) error {
 	if c.stalled.Load() {
 		return errStalled
 	}
-	return cmp.Or(c.err, c.unsent)
+	return c.reason()
+}
+
+// reason is why the connection ended, once it has.
+func (c *client) reason() error {
+	hungUp := func(err error) bool {
+		return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+	}
+	switch {
+	case c.unsent == nil, c.err != nil && !hungUp(c.err):
+		return c.err
+	case hungUp(c.unsent):
+		return errUnanswered
+	}
+	return c.unsent
 }
 
 // hangUp ends the connection of a client that keeps others waiting.
@@ -207,7 +223,11 @@ func (c *client) next(w *worker) error {
 	}
 	if err != nil {
 		c.ended = true
-		if err != errLeave && !(err == io.EOF && c.memory.idle()) {
+		switch {
+		case err == errLeave, err == io.EOF && c.memory.idle():
+		case err == io.EOF:
+			c.err = errUnanswered
+		default:
 			c.err = err
 		}
 	}

@@ -2,10 +2,13 @@ package nbdserver_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -203,5 +206,67 @@ func TestDiskFails(t *testing.T) {
 				t.Errorf("the end: %v", err)
 			}
 		}
+	}
+}
+
+// TestReasons has clients go at all stages, and hears in words why.
+func TestReasons(t *testing.T) {
+	const length = 8 << 20 // which no socket takes at once
+	request := func(cmd nbdwire.Command) []byte {
+		r := nbdwire.Request{Command: cmd, Length: length}
+		return r.Append(nil, nbdwire.Simple)
+	}
+	head := func(opt nbdwire.Option, length uint32) []byte {
+		b := binary.BigEndian.AppendUint64(nil, 0x49484156454f5054)
+		return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, uint32(opt)), length)
+	}
+	refused := append(head(nbdwire.OptGo, 8), "\x00\x00\x00\x02no\x00\x00"...)
+	for _, c := range []struct {
+		name  string
+		using bool // an export
+		sent  []byte
+		want  string
+	}{
+		{"nothing", true, nil, "<nil>"},
+		{"half a request", true, request(nbdwire.CmdRead)[:9], "it hung up within a request"},
+		{"half the data", true, append(request(nbdwire.CmdWrite), 1), "it hung up within a request"},
+		{"no look at the reply", true, request(nbdwire.CmdRead), "hung up before all its requests"},
+		{"a long option, cut", false, head(nbdwire.OptList, 1<<20), "Failed to read option data: "},
+		{"an option, cut", false, head(nbdwire.OptList, 7)[:3], "Failed to read option: "},
+		{"an export that is not there", false, refused, "export 'no' not present"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := begin(t, open(t, image(t, length), blockdev.Mode{}), false)
+			defer r.stop()
+			var conn net.Conn
+			if c.using {
+				conn = dial(t, r.path, nbdwire.Simple).conn
+			} else {
+				var err error
+				if conn, err = net.Dial("unix", r.path); err == nil {
+					_, err = nbdwire.Greet(conn)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := conn.Write(c.sent); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if c.want != "hung up before all its requests" { // what the server says is read, too
+				_, _ = io.Copy(io.Discard, conn)
+			}
+			_ = conn.Close()
+			n := <-r.left
+			if said := fmt.Sprint(n.Err); !strings.Contains(said, c.want) {
+				t.Errorf("%s, not %s", said, c.want)
+			}
+			if n.Traffic != (nbdserver.Traffic{}) {
+				t.Errorf("%+v", n.Traffic)
+			}
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev/internal/nbdwire"
 )
@@ -123,8 +124,12 @@ func (h *haggling) refuse(opt nbdwire.Option, rep nbdwire.OptionReply, text stri
 
 // why is the reason for which a client has left that used no export.
 func (h *haggling) why(err error) error {
-	if h.refused != "" && (err == nil || errors.Is(err, io.EOF)) {
+	if h.refused != "" && (err == nil || errors.Is(err, io.ErrUnexpectedEOF)) {
 		return errors.New(h.refused)
+	}
+	var no syscall.Errno
+	if errors.As(err, new(*net.OpError)) && errors.As(err, &no) {
+		return no // without addresses, which the notice has
 	}
 	return err
 }

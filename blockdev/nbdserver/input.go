@@ -44,8 +44,8 @@ func (in *input) next(n int) ([]byte, error) {
 		in.expecting, in.taken = in.taken > 2, 0
 		in.idle()
 		got, err := io.ReadAtLeast(in.r, room[in.end:], n-in.end)
-		if err == io.EOF && in.end > 0 {
-			err = io.ErrUnexpectedEOF
+		if err == io.ErrUnexpectedEOF || err == io.EOF && in.end > 0 {
+			err = errWithin
 		}
 		in.end += got
 		in.half = in.end / 2
@@ -122,8 +122,31 @@ func (in *input) skip(n int64) error {
 
 // ended words an end amid a request.
 func ended(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errWithin
 	}
 	return err
+}
+
+// gone is what a client has done that hung up.
+type gone int
+
+const (
+	errWithin gone = iota
+	errUnanswered
+)
+
+func (g gone) Error() string {
+	if g == errWithin {
+		return "it hung up within a request"
+	}
+	return "it hung up before all its requests were answered"
+}
+
+// Unwrap is what it is to programs.
+func (g gone) Unwrap() error {
+	if g == errWithin {
+		return io.ErrUnexpectedEOF
+	}
+	return io.EOF
 }

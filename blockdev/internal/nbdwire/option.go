@@ -94,13 +94,19 @@ func readOptionReply(r io.Reader, opt Option) (OptionReply, []byte, error) {
 
 // readFull fills b with what is called what.
 func readFull(r io.Reader, b []byte, what string) error {
-	if _, err := io.ReadFull(r, b); err != nil {
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = errEOF
-		}
-		return failed("Failed to read %s: %w", what, err)
+	_, err := io.ReadFull(r, b)
+	return unread(err, what)
+}
+
+// unread is why what is called what could not be read, nil if it was.
+func unread(err error, what string) error {
+	switch err {
+	case nil:
+		return nil
+	case io.EOF, io.ErrUnexpectedEOF:
+		err = errEOF
 	}
-	return nil
+	return failed("Failed to read %s: %w", what, err)
 }
 
 // failed is fmt.Errorf for words that people know from QEMU, which begin with a capital.
@@ -130,7 +136,7 @@ func ReadOption(r io.Reader, limit uint32) (opt Option, data []byte, long bool, 
 	n := binary.BigEndian.Uint32(head[12:])
 	if n > limit {
 		_, err := io.CopyN(io.Discard, r, int64(n))
-		return opt, nil, true, err
+		return opt, nil, true, unread(err, "option data")
 	}
 	data = make([]byte, n)
 	return opt, data, false, readFull(r, data, "option data")
