@@ -101,9 +101,8 @@ type Config struct {
 
 	// lean lets queues of short reads have one connection more, if that serves them better.
 	lean bool
-	// plainer is how many forms of replies are not asked for: the extended one, or the structured
-	// one, too.
-	plainer int
+	// below is the form of replies that is too good, with those that are better still; 0 for none.
+	below nbdwire.Form
 
 	// said is what a server that we have started has said so far, besides its replies; nil for
 	// others.

@@ -250,7 +250,7 @@ func (h *haggling) agree(cfg *Config) (agreement, error) {
 		return a, a.check()
 	}
 	var err error
-	if a.form, err = h.chooseForm(cfg.plainer); err != nil {
+	if a.form, err = h.chooseForm(cfg.below); err != nil {
 		return a, err
 	}
 	if a.form != nbdwire.Simple {
@@ -300,12 +300,15 @@ func (h *haggling) contexts(cfg *Config) ([]string, error) {
 	return names, nil
 }
 
-// chooseForm asks for the forms of replies, the best first, but for the first so many.
-func (h *haggling) chooseForm(plainer int) (nbdwire.Form, error) {
+// chooseForm asks for the forms of replies below one, the best first; 0 is above all.
+func (h *haggling) chooseForm(below nbdwire.Form) (nbdwire.Form, error) {
 	for _, best := range []struct {
 		form nbdwire.Form
 		ask  func() error
-	}{{nbdwire.Extended, h.ExtendedHeaders}, {nbdwire.Structured, h.StructuredReplies}}[plainer:] {
+	}{{nbdwire.Extended, h.ExtendedHeaders}, {nbdwire.Structured, h.StructuredReplies}} {
+		if below != 0 && best.form >= below {
+			continue
+		}
 		err := best.ask()
 		if err == nil {
 			return best.form, nil

@@ -110,7 +110,7 @@ func (l *lean) owes() bool {
 // dialLean makes a connection with simple replies to the same export.
 func (c *Client) dialLean(ctx context.Context) (*conn, error) {
 	cfg := c.cfg
-	cfg.plainer = 2
+	cfg.below = nbdwire.Structured
 	conn, err := connect(ctx, &cfg)
 	if err != nil {
 		return nil, err

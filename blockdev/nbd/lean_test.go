@@ -102,7 +102,7 @@ func serveNumbered(t *testing.T, d *numberedDisk, cfg Config) *device {
 // returns the lean connection is there, and the read of heldBlock, on slot 0, alone in flight.
 func leanQueue(t *testing.T, d *numberedDisk) (*device, *queue) {
 	t.Helper()
-	dev := serveNumbered(t, d, Config{lean: true, plainer: 1})
+	dev := serveNumbered(t, d, Config{lean: true, below: nbdwire.Extended})
 	made, err := dev.NewQueue(t.Context(), leanDepth, leanBlock)
 	if err != nil {
 		t.Fatal(err)
