@@ -28,8 +28,10 @@ type checker struct {
 	lost     int64 // clusters behind the end of a data file
 	// how often what is looked at is referred to: so often counts what is found in it
 	times  int64
-	active bool        // it belongs to the active L1 table
-	tell   tellCluster // nil: nobody wants to know
+	active bool // it belongs to the active L1 table
+	// what is taken for an L2 table is in use as something else too
+	foreign bool
+	tell    tellCluster // nil: nobody wants to know
 }
 
 // tellCluster gets a cluster of a file of so many bytes, see driver.ClusterChecker.

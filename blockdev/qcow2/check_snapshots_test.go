@@ -111,3 +111,33 @@ func repairsGarbage(t *testing.T, name string, sound, image []byte) {
 	}
 	sameContents(t, before, path)
 }
+
+// TestRepairSparesGuestData has the L1 table of a snapshot refer to data of the disk that looks
+// like an L2 table with wrong entries. A repair leaves the data alone, and the error.
+func TestRepairSparesGuestData(t *testing.T) {
+	l := snapshotsImage(t)
+	path := store(t, l.b)
+	data := bytes.Repeat(binary.BigEndian.AppendUint64(nil, 0x201), 512) // zeroes, misplaced
+	const off = 1 << 20
+	d := openImage(t, path, nil)
+	must(t, d.Write(context.Background(), driver.Vec{data}, off, 0))
+	e, err := d.Status(context.Background(), off, int64(len(data)))
+	must(t, err)
+	must(t, d.Close())
+	image, err := os.ReadFile(path)
+	must(t, err)
+	l = newLayout(image)
+	binary.BigEndian.PutUint64(image[l.ref(l.snapshot):], uint64(e.HostOff))
+	path = store(t, image)
+	v, lines, ok := ourCheck(t, path, driver.FixLeaks|driver.FixErrors)
+	if !ok || v.Corruptions == 0 {
+		t.Errorf("found %+v\n%.1000s", v, lines)
+	}
+	d = openImage(t, path, nil)
+	got := make([]byte, len(data))
+	must(t, d.Read(context.Background(), driver.Vec{got}, off, 0))
+	must(t, d.Close())
+	if !bytes.Equal(got, data) {
+		t.Errorf("a repair made %x of the disk's %x", got[:16], data[:16])
+	}
+}

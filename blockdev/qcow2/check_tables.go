@@ -119,8 +119,28 @@ func (c *checker) l2Tables(ctx context.Context, refs references) error {
 		if err := readAt(ctx, c.q.file, s.Data, s.Off); err != nil {
 			return c.failed(err, "ERROR: I/O error in check_refcounts_l2")
 		}
+		c.foreign = c.isForeign(s.Off, times)
 		return c.counting(times, func() error { return c.l2Table(ctx, s) })
 	})
+}
+
+// isForeign says whether what is taken for an L2 table of a snapshot, which so many L1 entries
+// refer to, is something else for the active disk: data, or another table. Where the L1 table of a
+// snapshot is garbage it may be, and is not to be written then.
+func (c *checker) isForeign(at, times int64) bool {
+	if c.active || !c.mayFix() {
+		return false
+	}
+	used := c.recount.get(at >> c.q.clusterBits)
+	if used <= uint64(times) {
+		return false
+	}
+	for _, w := range c.q.l1 {
+		if int64(w&offsetMask) == at {
+			times++
+		}
+	}
+	return used > uint64(times)
 }
 
 // each calls do for L2 tables in the order of their offsets, with memory for their bytes and how
@@ -156,7 +176,7 @@ func (c *checker) l2Table(ctx context.Context, s slice) error {
 		case compressed:
 			c.compressedEntry(i, e)
 		case normal, zeroHost:
-			if c.misaligned(e) && c.emptyHost(e) && c.mayFix() {
+			if c.misaligned(e) && c.mayZero(e) {
 				lost, err := c.zeroEntry(ctx, s, i)
 				if lost {
 					return err
@@ -229,9 +249,12 @@ func (c *checker) misaligned(e entry) bool {
 		what = "Preallocated"
 	}
 	c.wrong("%s offset=%x: %s cluster is not properly aligned; L2 entry corrupted.",
-		repairing(c.emptyHost(e) && c.mayFix()), e.host(), what)
+		repairing(c.mayZero(e)), e.host(), what)
 	return true
 }
+
+// mayZero says whether an entry whose place cannot be is to be made zeroes without one.
+func (c *checker) mayZero(e entry) bool { return c.emptyHost(e) && c.mayFix() && !c.foreign }
 
 // emptyHost says whether the host cluster of an entry holds no guest data.
 func (c *checker) emptyHost(e entry) bool {
