@@ -42,21 +42,25 @@ func (c *checker) snapshotTable(ctx context.Context) (wrong int64, err error) {
 			errnoText(err))
 	}
 	c.length = q.fileLength()
-	return table.oversized + c.discardLost(ctx) + c.incomplete() + c.uncountTable(), nil
+	wrong = table.oversized + c.discardLost(ctx) + c.incomplete()
+	if c.uncountTable() {
+		wrong = max(wrong, 1)
+	}
+	return wrong, nil
 }
 
 // uncountTable has a table of which not all can be in the file be no metadata any more, if errors
-// are to be repaired: it is counted for nothing, and is in nobody's way. The result is 1 then, for
-// the table must be written anew.
-func (c *checker) uncountTable() (wrong int64) {
+// are to be repaired: it is counted for nothing, and is in nobody's way. It must be written anew
+// then.
+func (c *checker) uncountTable() bool {
 	q := c.q
 	if !c.mayFix() || q.snapBytes == 0 || !c.tooLong(int64(q.hdr.SnapshotsOff), q.snapBytes) {
-		return 0
+		return false
 	}
 	c.say("Repairing snapshot table that ends behind the file: offset 0x%x size 0x%x",
 		q.hdr.SnapshotsOff, q.snapBytes)
 	q.snapBytes = 0
-	return 1
+	return true
 }
 
 // wrongL1 says why the L1 table of a snapshot cannot be where its entry has it, "" if it can.

@@ -177,6 +177,11 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 			return false
 		}
 		switch {
+		// qemu-img keeps what such entries are taken for, if it can: snapshots of nothing
+		case gotOK && judged && strings.Contains(lines, "Discarding snapshot ") &&
+			got.Corruptions+got.Leaks+got.CheckErrors == 0 &&
+			left.Corruptions+left.Leaks+left.CheckErrors == 0:
+			continue
 		case wantOK == gotOK && (!wantOK || got == want):
 		case !wantOK && strings.Contains(said, "Could not open") && got.Corruptions > 0 &&
 			autoclear(image)&bitmapsBit != 0:
@@ -185,11 +190,6 @@ func compareChecks(t *testing.T, dir string, image []byte) bool {
 		case autoclear(image)&^bitmapsBit != 0 && step.fix != 0:
 			continue
 		case strings.Contains(said, "backing file"): // which a check of ours does not open
-			continue
-		// qemu-img keeps what such entries are taken for, if it can: snapshots of nothing
-		case gotOK && judged && strings.Contains(lines, "Discarding snapshot ") &&
-			got.Corruptions+got.Leaks+got.CheckErrors == 0 &&
-			left.Corruptions+left.Leaks+left.CheckErrors == 0:
 			continue
 		case gotOK && step.fix != 0 && judged && left.Corruptions == got.Corruptions &&
 			left.Leaks == got.Leaks &&
