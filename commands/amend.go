@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/blksh/blksh/blockdev"
-	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/commands/event"
 	"github.com/blksh/blksh/commands/session"
 )
@@ -50,12 +49,11 @@ var amend = session.Command{
 // amendFailed tells what was asked for and cannot be apart from what failed.
 func amendFailed(err error) error {
 	var option *blockdev.CreateOptionError
-	var refused *driver.Refusal
-	switch {
-	case errors.As(err, &option):
+	if errors.As(err, &option) {
 		return badOption("amend", option)
-	case errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported):
-		return event.BadValuef("amend: %s", refused.Text)
+	}
+	if text, ok := refusedRequest(err); ok {
+		return event.BadValuef("amend: %s", text)
 	}
 	return event.FailOp("amend", err)
 }

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"syscall"
 
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -104,14 +105,25 @@ func (c *bitmapJob) run(ctx context.Context, s *session.Session, im *session.Ima
 // done.
 func bitmapFailed(op string, err error) error {
 	var inconsistent *driver.InconsistentError
-	var refused *driver.Refusal
-	switch {
-	case errors.As(err, &inconsistent):
+	if errors.As(err, &inconsistent) {
 		return event.FailReport(inconsistent)
-	case errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported):
-		return event.Conflictf("%s: %s", op, refused.Text)
+	}
+	if text, ok := refusedRequest(err); ok {
+		return event.Conflictf("%s: %s", op, text)
 	}
 	return event.FailOp(op, err)
+}
+
+// refusedRequest is why an image does not do what was asked for, if that and not a storage that
+// failed, such as a server that is gone, is the reason.
+func refusedRequest(err error) (text string, ok bool) {
+	var refused *driver.Refusal
+	ok = errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported) &&
+		!errors.Is(err, syscall.EIO)
+	if ok {
+		text = refused.Text
+	}
+	return text, ok
 }
 
 func (c *bitmapJob) change(ctx context.Context, d, from *blockdev.Device) error {
@@ -154,6 +166,7 @@ func bitmapsOf(ctx context.Context, d *blockdev.Device) (all []event.BitmapListe
 		if err == nil && !b.Inconsistent {
 			e.Dirty, err = dirtyIn(ctx, d, b.Name)
 		}
+		e.Uncounted = err != nil
 		all = append(all, e)
 	}
 	return all, err

@@ -350,6 +350,46 @@ func TestServerInBrackets(t *testing.T) {
 	}
 }
 
+// TestBitmapOfLostServer lists a bitmap whose server is gone, and says nothing of what is dirty.
+func TestBitmapOfLostServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	image, socket := filepath.Join(dir, "disk.qcow2"), filepath.Join(dir, "sock")
+	must(t, exec.Command(asBlksh.path, "create", "-f", "qcow2", image, "8M"))
+	must(t, exec.Command(asBlksh.path, "-c", "bitmap add sunday", "-c", "write 1M 1M", image))
+	server, err := startServerOf(socket, "-r", "-c", "serve --bitmap sunday --unix "+socket, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killServer(server)
+	client := exec.Command(asBlksh.path, "-r", "-f", "raw", "nbd:unix:"+socket)
+	in, err := client.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := client.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	fmt.Fprintln(in, "length")
+	if !lines.Scan() {
+		t.Fatal("nothing is said")
+	}
+	killServer(server)
+	fmt.Fprintln(in, "bitmap list")
+	_ = in.Close()
+	if !lines.Scan() || lines.Text() != "sunday: how much is dirty is not known" {
+		t.Errorf("got %q", lines.Text())
+	}
+	if err := client.Wait(); client.ProcessState.ExitCode() != 5 {
+		t.Error(err)
+	}
+}
+
 // TestServerOptionMistyped refuses an option that there is not before a server is asked or started,
 // and a scheme that is nobody's.
 func TestServerOptionMistyped(t *testing.T) {

@@ -149,6 +149,7 @@ type BitmapListed struct {
 	Remote       bool   `json:"remote,omitempty" doc:"a server has it, and tells what is dirty"`
 	Inconsistent bool   `json:"inconsistent,omitempty" doc:"it can only be removed"`
 	Dirty        int64  `json:"dirty" unit:"bytes" doc:"what is dirty, rounded up to whole bits"`
+	Uncounted    bool   `json:"uncounted,omitempty" doc:"how much is dirty is not known"`
 }
 
 // Kind of the event.

@@ -56,14 +56,20 @@ func (n *Native) rebased(e event.Rebased) {
 func (n *Native) bitmapListed(e event.BitmapListed) {
 	state := units.Exact(e.Dirty) + " dirty"
 	switch {
+	case e.Uncounted:
+		state = "how much is dirty is not known"
+	case e.Remote:
+		state += ", says the server"
+	}
+	if e.Remote {
+		n.say("%s: %s\n", e.Name, state)
+		return
+	}
+	switch {
 	case e.Inconsistent:
 		state = "inconsistent, which only 'bitmap remove' helps"
 	case !e.Enabled:
 		state += ", disabled"
-	}
-	if e.Remote {
-		n.say("%s: %s dirty, says the server\n", e.Name, units.Exact(e.Dirty))
-		return
 	}
 	n.say("%s: %s a bit, %s\n", e.Name, units.Size(e.Granularity), state)
 }
