@@ -178,13 +178,19 @@ func (s *Server) run(path string, p program, listening *os.File) error {
 // kill ends the program and all that it has started.
 func (s *Server) kill() { _ = syscall.Kill(-s.process.Pid, syscall.SIGKILL) }
 
-// serverError is why a server was of no use, with what it said about it.
+// serverError is why a server was of no use, with what it said about it. Where it ended, that says
+// all.
 type serverError struct {
 	err  error
 	said string // one line
 }
 
-func (e *serverError) Error() string { return e.err.Error() + ": " + e.said }
+func (e *serverError) Error() string {
+	if isHungUp(e.err) {
+		return e.said
+	}
+	return e.err.Error() + ": " + e.said
+}
 
 func (e *serverError) Unwrap() error { return e.err }
 
