@@ -82,7 +82,8 @@ func (e *BackingError) Error() string { return "Could not open backing file: " +
 func (e *BackingError) Unwrap() error { return e.Err }
 
 func backingError(err error) error {
-	if errors.As(err, new(*chainError)) && errors.As(err, new(*BackingError)) {
+	again := errors.As(err, new(*chainError)) && errors.As(err, new(*BackingError))
+	if err == errPlaceless || again {
 		return err
 	}
 	return &BackingError{err}

@@ -117,6 +117,9 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string,
 		if l.Format != "" {
 			s.options.SetDefault("driver", l.Format)
 		}
+		if driver.Beside("/", s.name) != s.name && parent.isPlaceless() {
+			return nil, errPlaceless
+		}
 		s.name = driver.Beside(parent.filename, s.name)
 	}
 	n, err := t.open(ctx, s)
@@ -125,6 +128,30 @@ func (t *tree) openBacking(ctx context.Context, parent *treeNode, key string,
 	}
 	parent.children = append(parent.children, edge{n, key, driver.RoleBacking, true})
 	return n, claimBacking(ctx, n)
+}
+
+var errPlaceless error = &driver.Refusal{Text: "Cannot generate a base directory for NBD nodes"}
+
+// isPlaceless says whether an image lies where there is no directory that a relative name could be
+// in: to a server, that would be the name of another socket.
+func (n *treeNode) isPlaceless() bool {
+	if _, named := n.guardedNode().(driver.Named); named {
+		return true
+	}
+	for _, c := range n.children {
+		if c.role != driver.RoleBacking && c.isPlaceless() {
+			return true
+		}
+	}
+	return false
+}
+
+// guardedNode is the node behind the guard, nil while it is being opened.
+func (n *treeNode) guardedNode() driver.Node {
+	if n.guard == nil {
+		return nil
+	}
+	return n.guard.node
 }
 
 // called is what a person knows an image by: its file, or the node where options describe it. It is

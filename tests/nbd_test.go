@@ -350,6 +350,30 @@ func TestServerInBrackets(t *testing.T) {
 	}
 }
 
+// TestBackingBesideServer opens an overlay over NBD whose backing file is named as one beside it.
+func TestBackingBesideServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	base, image := filepath.Join(dir, "base"), filepath.Join(dir, "disk.qcow2")
+	socket := filepath.Join(dir, "s")
+	must(t, exec.Command(asBlksh.path, "create", base, "1M"))
+	must(t, exec.Command(asBlksh.path, "create", "-f", "qcow2", "-b", "base", "-F", "raw", image))
+	server, err := startServerOf(socket, "-r", "-f", "raw", "-c", "serve --unix "+socket, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killServer(server)
+	args := []string{"-r", "-c", "length", "nbd:unix:" + socket}
+	out, err := exec.Command(asBlksh.path, args...).CombinedOutput()
+	if err == nil ||
+		!strings.Contains(string(out), "Cannot generate a base directory for NBD nodes") {
+		t.Errorf("%v, %s", err, out)
+	}
+	if peer, err := exec.LookPath("qemu-io"); err == nil {
+		likeQEMU(t, peer, args...)
+	}
+}
+
 // TestBitmapOfLostServer lists a bitmap whose server is gone, and says nothing of what is dirty.
 func TestBitmapOfLostServer(t *testing.T) {
 	t.Parallel()
