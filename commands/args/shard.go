@@ -95,6 +95,15 @@ func (s Shard) check() error {
 	return nil
 }
 
+// checkOf is check for a part that variables of the environment say, of which count says how many
+// there are.
+func (s Shard) checkOf(count string) error {
+	if err := s.check(); err != nil {
+		return fmt.Errorf("%s with %s=%d: %w", s.Source, count, s.N, err)
+	}
+	return nil
+}
+
 // shardEnv looks up variables of the environment.
 type shardEnv func(string) (string, bool)
 
@@ -144,7 +153,7 @@ func (e shardEnv) slurm() (Shard, error) {
 			count, least, step)
 	}
 	s := Shard{K: (id-least)/step + 1, N: count, Source: fmt.Sprintf("%s=%d", slurmID, id)}
-	return s, s.check()
+	return s, s.checkOf(slurmCount)
 }
 
 // kubernetes is the pod of an Indexed Job. Kubernetes sets the index alone, which counts from 0;
@@ -165,7 +174,7 @@ func (e shardEnv) kubernetes() (Shard, error) {
 			kubeCount, count-1)
 	}
 	s := Shard{K: index + 1, N: count, Source: fmt.Sprintf("%s=%d", kubeIndex, index)}
-	return s, s.check()
+	return s, s.checkOf(kubeCount)
 }
 
 // Part is the bytes from and up to which the shard has, of a range of n bytes that is made of

@@ -50,7 +50,7 @@ func TestParseShard(t *testing.T) {
 			word: "slurm", env: "SLURM_ARRAY_TASK_ID=2 SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_MIN=1 SLURM_ARRAY_TASK_MAX=7",
 			err: "SLURM_ARRAY_TASK_ID=2 is none of 4 indices from 1 on with a step of 2",
 		},
-		{word: "slurm", env: "SLURM_ARRAY_TASK_ID=7 SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_MIN=0", err: "there is no part 8 of 4"},
+		{word: "slurm", env: "SLURM_ARRAY_TASK_ID=7 SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_MIN=0", err: "SLURM_ARRAY_TASK_ID=7 with SLURM_ARRAY_TASK_COUNT=4: there is no part 8 of 4"},
 		{word: "slurm", env: "SLURM_ARRAY_TASK_ID=x SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_MIN=0", err: "SLURM_ARRAY_TASK_ID: 'x' is no whole number"},
 
 		{word: "k8s", err: "JOB_COMPLETION_INDEX is not set; Kubernetes sets it in a Job with completionMode: Indexed"},
