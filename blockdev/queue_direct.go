@@ -128,18 +128,23 @@ func stageable(q Queue, slot int, op Op, n int64) error {
 }
 
 // carried says whether the node's queue takes a request as it is, and with which flags. FUA that is
-// not among them is left to a flush.
+// not among them is left to a flush, where others may share it: a lone request is made sooner by
+// the guard.
 func (q *directQueue) carried(s *directSlot) (f Flags, ok bool) {
 	f = s.flags
+	later := FUA
+	if q.Depth() == 1 {
+		later = 0
+	}
 	switch s.op {
 	case OpRead, OpWrite:
-		f &^= FUA &^ q.info.WriteTakes
+		f &^= later &^ q.info.WriteTakes
 		ok = q.passes(s.off, s.n) && f&^q.info.WriteTakes == 0
 	case OpZero:
 		if !q.g.unmap.Load() {
 			f &^= MayUnmap
 		}
-		f &^= FUA &^ q.info.ZeroTakes
+		f &^= later &^ q.info.ZeroTakes
 		ok = inUnits(q.info.Limits, s.off, s.n, q.info.ZeroAlign, q.info.MaxZero) &&
 			f&^(q.info.ZeroTakes|MayUnmap) == 0
 		f &= q.info.ZeroTakes
