@@ -4,6 +4,7 @@
 //	go run ./tests/bench -rounds 3 -size 256 -types crc32c,sha256
 //	go run ./tests/bench -only verify -engine io_uring -size 256 -types crc32c,crc7
 //	go run ./tests/bench -only qcow2 -depths 1,32
+//	go run ./tests/bench -only durable -depths 1,32 -size 256
 //	go run ./tests/bench -only nbd -size 512 -rounds 3 -rows 'depth 16|copy'
 //	CEPH_CONF=ceph.conf go run ./tests/bench -only rbd -image rbd/scratch
 //
@@ -12,11 +13,11 @@
 // are intact lie in a file in memory (-engine io_uring: on a disk), and what counts is processor
 // time, user and system, of the whole process; those of 4 KiB are measured by requests of 4 KiB, as
 // fio makes them, and again with neighbours merged. Loads are measured by requests a second, on a
-// file in the page cache and, with O_DIRECT, on a disk. Loads on qcow2 images are set beside
-// qemu-img bench and qemu-io, by the time they take. Loads on NBD exports, and copies to and from
-// them, are set beside those of qemu-img, fio, qemu-io and nbdcopy, and our server beside nbdkit
-// and qemu-nbd. Loads on an image in a Ceph cluster, which they overwrite, are set beside fio and
-// rbd bench.
+// file in the page cache and, with O_DIRECT, on a disk. Durable writes are set beside
+// qemu-img bench, too. Loads on qcow2 images are set beside qemu-img bench and qemu-io, by the time
+// they take. Loads on NBD exports, and copies to and from them, are set beside those of qemu-img,
+// fio, qemu-io and nbdcopy, and our server beside nbdkit and qemu-nbd. Loads on an image in a Ceph
+// cluster, which they overwrite, are set beside fio and rbd bench.
 package main
 
 import (
@@ -72,7 +73,7 @@ func run() error {
 		"checksums to measure on two processors")
 	blocks := flag.String("blocks", "4k,1m", "block sizes to measure")
 	depths := flag.String("depths", "1,32,128", "depths of loads to measure")
-	only := flag.String("only", "", "verify, gain, load, qcow2, nbd or rbd: only that table")
+	only := flag.String("only", "", "verify, gain, load, durable, qcow2, nbd or rbd: only that table")
 	image := flag.String("image", "", "POOL/IMAGE for rbd, which is overwritten")
 	flag.StringVar(&b.fio, "fio", "fio", "the fio to measure against")
 	rows := flag.String("rows", "",
@@ -96,6 +97,8 @@ func run() error {
 		return b.rbd(*image)
 	case "nbd":
 		return b.nbd()
+	case "durable":
+		return b.durable(split(*depths))
 	}
 	for _, table := range []struct {
 		name  string
