@@ -160,7 +160,7 @@ func newImage(file driver.Node, c *config, notify func(driver.Notice)) *image {
 	q.Config = format.Config{
 		Mapper: q, Name: "qcow2", Data: file, Events: file, Overlay: true, Size: q.size.Load,
 		Usable: q.usable, Holes: q.preallocated, Notify: notify, Reach: q.reach,
-		Ahead: aheadRuns,
+		Ahead: format.MaxParallel, // as QEMU has under way, so that clusters lie where its lie
 	}
 	return q
 }

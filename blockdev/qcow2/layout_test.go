@@ -121,10 +121,8 @@ func TestPlaces(t *testing.T) {
 			512, "640+128@1024 768+256@640 1024+896@1152",
 		},
 		{
-			"many runs", small, false, append(alternating(12), put{0, 256 << 10, false}),
-			4096, "0+1@18 1+1@6 2+1@19 3+1@7 4+1@20 5+1@8 6+1@21 7+1@9 8+1@22 9+1@10 10+1@23 " +
-				"11+1@11 12+1@24 13+1@12 14+1@25 15+1@13 16+1@26 17+1@14 18+1@27 19+1@15 " +
-				"20+1@28 21+1@16 22+1@29 23+1@17 24+40@30",
+			"many runs", small, false, append(alternating(4), put{0, 64 << 10, false}),
+			4096, "0+1@10 1+1@6 2+1@11 3+1@7 4+1@12 5+1@8 6+1@13 7+1@9 8+8@14",
 		},
 		{
 			"all given back before", small, false,
@@ -159,7 +157,7 @@ func TestPlaces(t *testing.T) {
 }
 
 // TestRunsBehindFailure has one run of a write fail: it tells of that, some runs behind it are
-// written, and what those got that are not is given back.
+// written, as many as QEMU has under way, and the image stays sound.
 func TestRunsBehindFailure(t *testing.T) {
 	t.Parallel()
 	const clusters = 24

@@ -8,11 +8,6 @@ import (
 	"github.com/blksh/blksh/blockdev/internal/format"
 )
 
-// aheadRuns is how many runs of one write have their place before the first is entered. QEMU works
-// on eight at a time and finds the next places meanwhile; the first of many was measured to be
-// entered when about so many have theirs.
-const aheadRuns = 78
-
 // WriteVec writes guest bytes, compressed if the flag says so.
 func (q *image) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.Flags) error {
 	if f&driver.Compressed != 0 {

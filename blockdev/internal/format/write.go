@@ -20,9 +20,8 @@ func (i *Image) WriteVec(ctx context.Context, v driver.Vec, off int64, _ driver.
 }
 
 // writeRuns writes a request whose bytes do not lie in a row. first is the first run. Ahead runs
-// have their place before the first of them is entered into the tables. Behind one that fails no
-// more than MaxParallel-1 are written, which a request that works on them at the same time would
-// have begun. It returns the first error.
+// have their place before the first of them is entered into the tables. Those that have theirs when
+// one fails are written all the same. It returns the first error.
 func (i *Image) writeRuns(
 	ctx context.Context, v driver.Vec, off int64, first placedRun,
 ) (failed error) {
@@ -45,8 +44,8 @@ func (i *Image) writeRuns(
 		runs = runs[:copy(runs, runs[1:])]
 		err := i.writePlaced(ctx, v.Slice(written, p.Len), off+written, p)
 		written += p.Len
-		if failed == nil && err != nil {
-			failed, runs = err, i.keep(ctx, runs, MaxParallel-1)
+		if failed == nil {
+			failed = err
 		}
 	}
 }
@@ -84,16 +83,6 @@ func (i *Image) place(ctx context.Context, off, n int64, patient bool) (p placed
 		p.pin = i.Pins.Add(p.Host, p.Len)
 	}
 	return p, nil
-}
-
-// keep gives up what is behind the first n runs.
-func (i *Image) keep(ctx context.Context, runs []placedRun, n int) []placedRun {
-	n = min(n, len(runs))
-	for _, p := range runs[n:] {
-		i.giveUp(ctx, p.Allocations)
-		i.Pins.Remove(p.pin)
-	}
-	return runs[:n]
 }
 
 // writePlaced writes a run, and unpins it.
