@@ -46,7 +46,7 @@ var bench = session.Command{
  bench -t 2 --runs 5 randread    five times, and how far the five are apart
 
  Whoever opens the image chooses how requests reach the kernel (-i), and whether
- each write waits for the disk, as it does without -t; see 'help engines'. Writes
+ each write waits for the disk, as it does without -t; see 'help engines'. Those
  that do and are under way together share a flush. What is written is made once,
  so that making it takes no time from the load. So many percent of the requests
  took no longer than the percentiles say.
