@@ -41,7 +41,7 @@ type directQueue struct {
 	aside   []int // staged, and not for the node's queue
 	ready   []int // complete, and not yet reaped
 	passed  int   // with the node's queue
-	drained []int // room for drain
+	drained []int // room for await
 
 	info    Info // of the node, as long as current
 	current bool // since the batch was begun
