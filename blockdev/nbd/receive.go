@@ -19,8 +19,7 @@ const (
 	// headerRoom is how much is read besides a large payload, in bytes: the header of the next.
 	headerRoom = 64
 	// many is how many requests have to be in flight for the server to be let through before its
-	// answers are read, and answerTime what it needs for a short one, at most. Of a long one that
-	// is as much as the socket takes.
+	// answers are read, and answerTime what it needs for one, at most.
 	many       = 4
 	answerTime = 20 * time.Microsecond
 	// plenty is how many bytes come with one read where it need not: it would have nothing to do
@@ -130,22 +129,23 @@ func (c *conn) fill(beside stream) error {
 	}
 	room := in.buf[in.end:]
 	flying := c.flying
-	if c.large > 0 {
+	wait := waiting{beside: beside, awake: c.large > 0}
+	if wait.awake {
 		room = room[:min(len(room), headerRoom)]
 	}
 	c.mu.Unlock()
-	if flying >= many && in.got < plenty {
+	if !wait.awake && flying >= many && in.got < plenty {
 		c.stream.giveWay(time.Duration(flying) * answerTime)
 	}
 	if len(in.rest) == 0 || in.end > 0 {
 		in.one[0] = room
-		got, err := c.stream.readv(in.one[:], beside)
+		got, err := c.stream.readv(in.one[:], wait)
 		in.end += got
 		in.got = got
 		return err
 	}
 	bufs := append(in.rest, room)
-	got, err := c.stream.readv(bufs[:min(len(bufs), maxPieces)], beside)
+	got, err := c.stream.readv(bufs[:min(len(bufs), maxPieces)], wait)
 	in.got = got
 	direct := in.consume(got)
 	in.left -= uint64(direct)

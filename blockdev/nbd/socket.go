@@ -19,12 +19,13 @@ import (
 //
 // It waits for the server in the kernel, as the package rawsocket tells why: at first in the call
 // itself, which takes one call where there is little to wait for, and then in poll(2), which can be
-// interrupted.
+// interrupted. Of what is long, it stays awake at the beginning.
 type socket struct {
 	fd               int
 	local            bool // the server is on this machine
 	reading, writing side
 	yield            rawsocket.Yield
+	watch            rawsocket.Watch // for what is to be read
 
 	mu     sync.Mutex
 	users  int // calls under way
@@ -204,26 +205,36 @@ func (s *socket) giveWay(most time.Duration) {
 	}
 }
 
-func (s *socket) readv(bufs [][]byte, beside stream) (n int, err error) {
+func (s *socket) readv(bufs [][]byte, w waiting) (n int, err error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
 	defer s.leave()
 	d := &s.reading
 	d.turn.Pass()
+	came := w.awake && s.local && s.watch.For(func() bool {
+		n, err = d.vectors.ReadvNow(s.fd, bufs)
+		return err != unix.EAGAIN
+	})
+	if !came {
+		n, err = d.readv(s.fd, bufs, w.beside)
+	}
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// readv waits for something to read, or on the stream beside, and reads it.
+func (d *side) readv(fd int, bufs [][]byte, beside stream) (n int, err error) {
 	for {
 		if d.idle {
 			if err := d.waitBeside(beside); err != nil {
 				return 0, err
 			}
 		}
-		n, err = d.vectors.Readv(s.fd, bufs)
-		d.idle = err == unix.EAGAIN
-		switch {
-		case d.idle:
-		case err == nil && n == 0:
-			return 0, io.EOF
-		default:
+		n, err = d.vectors.Readv(fd, bufs)
+		if d.idle = err == unix.EAGAIN; !d.idle {
 			return n, err
 		}
 	}

@@ -11,9 +11,7 @@ import (
 // stream is the byte stream to a server, plain or encrypted.
 type stream interface {
 	// readv reads at least one byte into bufs, one after the other. One goroutine reads at a time.
-	// If nothing comes for a while, but there is something on the stream beside, unless that is
-	// nil, it fails with errBeside. Not every stream can tell.
-	readv(bufs [][]byte, beside stream) (int, error)
+	readv(bufs [][]byte, w waiting) (int, error)
 	// giveWay lets a server on this machine through before its answers are read, for about as long
 	// as most. The goroutine that reads calls it.
 	giveWay(most time.Duration)
@@ -25,6 +23,16 @@ type stream interface {
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
 	Close() error
+}
+
+// waiting is how somebody waits for a stream. Not every stream can do as it says.
+type waiting struct {
+	// beside is another stream, or nil. If nothing comes for a while, but there is something on
+	// that, the call fails with errBeside.
+	beside stream
+	// awake: a server on this machine is about to send more than its socket holds, and can only if
+	// somebody receives it meanwhile.
+	awake bool
 }
 
 // longAgo as a deadline ends a call that waits.
@@ -47,7 +55,7 @@ func newStream(conn net.Conn) stream {
 // genericStream is a stream over any connection, such as a pipe in memory.
 type genericStream struct{ net.Conn }
 
-func (s genericStream) readv(bufs [][]byte, _ stream) (int, error) { return s.Read(bufs[0]) }
+func (s genericStream) readv(bufs [][]byte, _ waiting) (int, error) { return s.Read(bufs[0]) }
 
 func (s genericStream) giveWay(time.Duration) {}
 
@@ -63,7 +71,7 @@ type tlsStream struct {
 // tlsRecord is the longest record of TLS, in bytes.
 const tlsRecord = 16 << 10
 
-func (s *tlsStream) readv(bufs [][]byte, _ stream) (int, error) { return s.Read(bufs[0]) }
+func (s *tlsStream) readv(bufs [][]byte, _ waiting) (int, error) { return s.Read(bufs[0]) }
 
 func (s *tlsStream) giveWay(time.Duration) {}
 

@@ -67,6 +67,8 @@ type socket struct {
 	fd    int
 	soon  func() bool
 	watch rawsocket.Watch
+	in    rawsocket.Vectors
+	one   [1][]byte // room for what is read
 	out   rawsocket.Vectors
 }
 
@@ -87,9 +89,13 @@ func newSocket(conn net.Conn, soon func() bool) (*socket, error) {
 func (s *socket) Read(p []byte) (int, error) {
 	var n int
 	var err error
-	if len(p) > 0 && s.soon() {
-		n, err = s.watch.Read(s.fd, p)
-	} else {
+	came := len(p) > 0 && s.soon() && s.watch.For(func() bool {
+		s.one[0] = p
+		n, err = s.in.ReadvNow(s.fd, s.one[:])
+		s.one[0] = nil
+		return err != unix.EAGAIN
+	})
+	if !came {
 		n, err = rawsocket.Read(s.fd, p)
 	}
 	s.n.Add(int64(n))

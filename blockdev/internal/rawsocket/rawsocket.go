@@ -3,8 +3,8 @@
 // find that there is nothing else to do.
 //
 // Such a thread comes back quickly while the other side is quick, and so the runtime's processor
-// stays with it. A Turn gives others theirs. A Watch sees at once what the other side sends, and a
-// Yield lets it send more.
+// stays with it. A Turn gives others theirs. A Watch sees at once what the other side does, and a
+// Yield lets it do more.
 package rawsocket
 
 import (
@@ -67,6 +67,16 @@ func (v *Vectors) Readv(fd int, bufs [][]byte) (int, error) {
 	}
 	for {
 		n, err := v.readv(fd, bufs[:min(len(bufs), maxPieces)])
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// ReadvNow is Readv of what is there: EAGAIN if that is nothing.
+func (v *Vectors) ReadvNow(fd int, bufs [][]byte) (int, error) {
+	for {
+		n, err := v.receive(fd, bufs[:min(len(bufs), maxPieces)])
 		if err != unix.EINTR {
 			return max(n, 0), err
 		}

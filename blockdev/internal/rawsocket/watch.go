@@ -1,46 +1,65 @@
 package rawsocket
 
 import (
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Watch reads from a socket whose other side is about to send. It looks for data for a while, and
-// only then lets its thread sleep, because to wake a thread takes longer, in a virtual machine most
-// of all. If it has looked in vain a few times, it rests, and looks again now and then.
+// Watch looks for what the other side of a connection on the same machine is about to do. It looks
+// again and again for a while before its thread may sleep, because to wake a thread takes longer,
+// in a virtual machine most of all. Between two looks it gives the processor to whoever wants it.
+//
+// Somebody who does may be the other side, which a thread that sleeps holds up less. So a watch
+// that gave its processor away counts against the next ones, as does one in vain. Where they are
+// more than a third it rests, and looks again now and then.
 type Watch struct {
-	vain int // times in a row
-	rest int // reads that it does not look before
+	against int
+	rest    int // times that it does not look before
 }
 
 const (
-	// watchTime is how long a watch looks, and watchPause how long it waits between two looks, so
-	// that it does not hold up who sends.
-	watchTime, watchPause = 20 * time.Microsecond, time.Microsecond
-	// mostVain is how often it looks in vain before it rests, for as many reads as watchRest.
-	mostVain, watchRest = 4, 64
+	// watchTime is how long a watch looks.
+	watchTime = 50 * time.Microsecond
+	// givenAway is how long it takes to offer the processor if somebody takes it, at least.
+	givenAway = 3 * time.Microsecond
+	// watchCost is what a watch counts that was not worth it, one that was counting against it.
+	watchCost = 2
+	// mostAgainst is the count from which on it rests, as many times as watchRest.
+	mostAgainst, watchRest = 16, 64
 )
 
-// Read reads into p, which is not empty, as soon as there is something, and waits for that. It
-// returns 0 at the end of the stream.
-func (w *Watch) Read(fd int, p []byte) (n int, err error) {
-	if w.rest > 0 || runtime.NumCPU() == 1 { // then the sender could not run meanwhile
-		w.rest = max(0, w.rest-1)
-		return Read(fd, p)
+// For calls ready, which must not wait, until it says true, and returns whether it did. If it did
+// not, or was not asked, it is time to sleep.
+func (w *Watch) For(ready func() bool) bool {
+	if w.rest > 0 {
+		w.rest--
+		return false
 	}
-	for began := time.Now(); time.Since(began) < watchTime; {
-		n, _, err = unix.Recvfrom(fd, p, unix.MSG_DONTWAIT)
-		if err != unix.EAGAIN && err != unix.EINTR {
-			w.vain = 0
-			return max(n, 0), err
+	if ready() {
+		return true
+	}
+	began := time.Now()
+	for offered := began; offered.Sub(began) < watchTime; offered = time.Now() {
+		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		away := time.Since(offered) > givenAway
+		is := ready()
+		if away {
+			w.count()
+			return is
 		}
-		for looked := time.Now(); time.Since(looked) < watchPause; {
+		if is {
+			w.against = max(0, w.against-1)
+			return true
 		}
 	}
-	if w.vain++; w.vain >= mostVain {
-		w.vain, w.rest = mostVain, watchRest
+	w.count()
+	return false
+}
+
+// count notes that a watch was not worth it.
+func (w *Watch) count() {
+	if w.against += watchCost; w.against >= mostAgainst {
+		w.against, w.rest = mostAgainst-watchCost, watchRest
 	}
-	return Read(fd, p)
 }
