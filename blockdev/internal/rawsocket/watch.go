@@ -12,40 +12,41 @@ import (
 //
 // Somebody who does may be the other side, which a thread that sleeps holds up less. So a watch
 // that gave its processor away counts against the next ones, as does one in vain. Where they are
-// more than a third it rests, and looks again now and then.
+// more than a third, and where a stranger had the processor for long, it rests for many times as
+// long, so that little is lost in all.
 type Watch struct {
 	against int
-	rest    int // times that it does not look before
+	rest    time.Time // before which it does not look
 }
 
 const (
 	// watchTime is how long a watch looks.
 	watchTime = 50 * time.Microsecond
-	// givenAway is how long it takes to offer the processor if somebody takes it, at least.
-	givenAway = 3 * time.Microsecond
+	// givenAway is how long it takes to offer the processor if somebody takes it, at least. The
+	// other side has it for less than strangeTime.
+	givenAway, strangeTime = 3 * time.Microsecond, 300 * time.Microsecond
 	// watchCost is what a watch counts that was not worth it, one that was counting against it.
 	watchCost = 2
-	// mostAgainst is the count from which on it rests, as many times as watchRest.
-	mostAgainst, watchRest = 16, 64
+	// mostAgainst is the count from which on it rests.
+	mostAgainst = 16
 )
 
 // For calls ready, which must not wait, until it says true, and returns whether it did. If it did
 // not, or was not asked, it is time to sleep.
 func (w *Watch) For(ready func() bool) bool {
-	if w.rest > 0 {
-		w.rest--
+	began := time.Now()
+	if began.Before(w.rest) {
 		return false
 	}
 	if ready() {
 		return true
 	}
-	began := time.Now()
 	for offered := began; offered.Sub(began) < watchTime; offered = time.Now() {
 		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-		away := time.Since(offered) > givenAway
+		back := time.Now()
 		is := ready()
-		if away {
-			w.count()
+		if back.Sub(offered) > givenAway {
+			w.count(began, back)
 			return is
 		}
 		if is {
@@ -53,13 +54,16 @@ func (w *Watch) For(ready func() bool) bool {
 			return true
 		}
 	}
-	w.count()
+	w.count(began, time.Now())
 	return false
 }
 
 // count notes that a watch was not worth it.
-func (w *Watch) count() {
-	if w.against += watchCost; w.against >= mostAgainst {
-		w.against, w.rest = mostAgainst-watchCost, watchRest
+func (w *Watch) count(began, ended time.Time) {
+	took := ended.Sub(began)
+	if w.against += watchCost; w.against < mostAgainst && took < strangeTime {
+		return
 	}
+	w.against = min(w.against, mostAgainst-watchCost)
+	w.rest = ended.Add(costly * took)
 }

@@ -3,6 +3,7 @@ package rawsocket
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +25,7 @@ func TestWatch(t *testing.T) {
 		}
 		return n, err
 	}
-	for i := range 3 * (mostAgainst + watchRest) {
+	for i := range 256 {
 		said := bytes.Repeat([]byte{byte(i)}, 1+i%16)
 		done := make(chan error, 1)
 		go func() {
@@ -48,33 +49,47 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestWatchRests looks in vain until that was too often, does not look for a while, and looks
-// again.
+// TestWatchRests counts watches that were not worth it: some of the usual length, or a long one.
 func TestWatchRests(t *testing.T) {
 	var w Watch
-	never := func() bool { return false }
-	for range mostAgainst / watchCost {
-		if w.rest > 0 {
+	began := time.Now()
+	usual, long := began.Add(watchTime), began.Add(strangeTime)
+	for range mostAgainst/watchCost - 1 {
+		if w.count(began, usual); !w.rest.IsZero() {
 			t.Fatal("it rests before it looked in vain often enough")
 		}
-		if w.For(never) {
-			t.Fatal("it saw what was not there")
-		}
 	}
-	asked := 0
-	always := func() bool {
-		asked++
-		return true
+	if w.count(began, usual); w.rest != usual.Add(costly*watchTime) {
+		t.Errorf("it rests until %v", w.rest.Sub(usual))
 	}
-	for range watchRest {
-		if w.For(always) || asked > 0 {
-			t.Fatal("it looked while it should rest")
-		}
-	}
-	if !w.For(always) || asked != 1 {
-		t.Errorf("after its rest it asked %d times", asked)
-	}
-	if w.For(never); w.rest == 0 {
+	w.rest = time.Time{}
+	if w.count(began, usual); w.rest.IsZero() {
 		t.Error("it needs as long as at first to see that it is in vain")
+	}
+	w = Watch{}
+	if w.count(began, long); w.rest != long.Add(costly*strangeTime) {
+		t.Errorf("after a stranger it rests until %v", w.rest.Sub(long))
+	}
+}
+
+// TestWatchLooks asks nobody while it rests, and sees nothing that is not there.
+func TestWatchLooks(t *testing.T) {
+	asked := 0
+	says := false
+	ready := func() bool {
+		asked++
+		return says
+	}
+	w := Watch{rest: time.Now().Add(time.Hour)}
+	if w.For(ready) || asked > 0 {
+		t.Error("it looked while it should rest")
+	}
+	w = Watch{}
+	if w.For(ready) || asked == 0 || w.against != watchCost {
+		t.Errorf("in vain: asked %d times, counted %d", asked, w.against)
+	}
+	says = true
+	if w = (Watch{}); !w.For(ready) {
+		t.Error("it did not see what was there")
 	}
 }

@@ -14,7 +14,7 @@ import (
 // through for many times as long, so that little is lost in all.
 type Yield struct{ rest time.Time }
 
-// costly is how many times as long there is no other yield after one that took too long.
+// costly is how many times as long there is no other yield after one that took too long, nor watch.
 const costly = 64
 
 // To lets those through who need the processor, for at most so much time. It may take longer.
