@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -49,7 +50,8 @@ type Disk interface {
 
 // Export is a disk under a name.
 type Export struct {
-	// Name is what clients ask for. The first export is also the one for who asks for "".
+	// Name is what clients ask for. The first export is also the one for who asks for "", unless
+	// another is called so.
 	Name, Description string
 	Disk              Disk
 	// ReadOnly refuses all that would change the disk. It holds for disks that are read-only in any
@@ -291,10 +293,12 @@ func (s *Server) tell(n Notice) {
 
 // find is the export with a name, nil if there is none.
 func (s *Server) find(name string) *Export {
-	for i := range s.Exports {
-		if s.Exports[i].Name == name || name == "" && i == 0 {
-			return &s.Exports[i]
-		}
+	i := slices.IndexFunc(s.Exports, func(e Export) bool { return e.Name == name })
+	if i < 0 && name == "" && len(s.Exports) > 0 {
+		i = 0
 	}
-	return nil
+	if i < 0 {
+		return nil
+	}
+	return &s.Exports[i]
 }

@@ -83,3 +83,23 @@ func TestSuite(t *testing.T) {
 		Row: blockdevtest.Row{Truncate: blockdevtest.Refused},
 	})
 }
+
+// TestUnnamed has an export whose name is empty, which is another than the first.
+func TestUnnamed(t *testing.T) {
+	first := open(t, image(t, 1<<20), blockdev.Mode{})
+	second := open(t, image(t, 2<<20), blockdev.Mode{})
+	for _, c := range []struct {
+		exports []nbdserver.Export
+		want    int64
+	}{
+		{[]nbdserver.Export{{Name: "a", Disk: first}, {Disk: second}}, 2 << 20},
+		{[]nbdserver.Export{{Disk: first}, {Name: "a", Disk: second}}, 1 << 20},
+		{[]nbdserver.Export{{Name: "a", Disk: first}, {Name: "b", Disk: second}}, 1 << 20},
+	} {
+		path := serve(t, &nbdserver.Server{Exports: c.exports})
+		d := open(t, "nbd+unix:///?socket="+path, blockdev.Mode{ReadOnly: true})
+		if d.Size() != c.want {
+			t.Errorf("%s, %s: %d bytes", c.exports[0].Name, c.exports[1].Name, d.Size())
+		}
+	}
+}
