@@ -16,6 +16,7 @@ type Client struct {
 	Old      *Export
 	fixed    bool
 	noZeroes bool
+	heard    int // bytes of answers
 }
 
 // OptionError is an option that the server refused.
@@ -180,8 +181,12 @@ func (c *Client) readUint64(what string) (uint64, error) {
 // Fixed says whether the server knows options other than OptExportName.
 func (c *Client) Fixed() bool { return c.fixed }
 
-// maxAnswers is how many exports, and how many contexts of one, a client listens to.
-const maxAnswers = 100_000
+const (
+	// maxAnswers is how many exports, and how many contexts of one, a client listens to.
+	maxAnswers = 100_000
+	// maxHeard is how long all answers that it listens to may be together, in bytes.
+	maxHeard = 32 << 20
+)
 
 // ask sends an option and gives each answer to take, up to the final one. take may be nil if only
 // RepAck is expected.
@@ -194,7 +199,10 @@ func (c *Client) ask(opt Option, data []byte, take func(OptionReply, []byte) err
 	}
 	for answers := 0; ; answers++ {
 		rep, data, err := readOptionReply(c.rw, opt)
+		c.heard += len(data)
 		switch {
+		case c.heard > maxHeard:
+			return protocolError("more than %d bytes of answers to options", maxHeard)
 		case answers > maxAnswers:
 			return protocolError("more than %d answers to option %s", maxAnswers, numbered(opt))
 		case err != nil:

@@ -321,6 +321,58 @@ func TestClientRefusals(t *testing.T) {
 	}
 }
 
+// again says the same for ever, and counts bytes.
+type again struct {
+	said []byte
+	n    int
+}
+
+func (a *again) Read(b []byte) (int, error) {
+	n := copy(b, a.said[a.n%len(a.said):])
+	a.n += n
+	return n, nil
+}
+
+// TestEndlessAnswers has servers tell of ever more exports, and of ever more contexts.
+func TestEndlessAnswers(t *testing.T) {
+	for _, c := range []struct {
+		opt Option
+		rep OptionReply
+		ask func(*Client) error
+	}{
+		{OptList, RepServer, func(c *Client) error {
+			_, err := c.List()
+			return err
+		}},
+		{OptListMetaContext, RepMetaContext, func(c *Client) error {
+			_, err := c.ListContexts("x")
+			return err
+		}},
+	} {
+		const length = 4000
+		data := append([]byte{0, 0, 0, 1, 'x'}, make([]byte, length)...)
+		one := AppendOptionReply(nil, c.opt, c.rep, data)
+		for _, asked := range []int{1, 40} { // options
+			said := bytes.Repeat(one, 1000)
+			if asked > 1 {
+				said = AppendOptionReply(said, c.opt, RepAck, nil)
+			} // else the first answer has no end
+			server := &again{said: said}
+			p := &pipe{Reader: io.MultiReader(bytes.NewReader(unhex(t, greeting)), server)}
+			client, err := Greet(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := 0; i < asked && err == nil; i++ {
+				err = c.ask(client)
+			}
+			if !errors.As(err, new(*ProtocolError)) || server.n > 64<<20 {
+				t.Errorf("%s, %d times: %v after %d bytes", c.opt, asked, err, server.n)
+			}
+		}
+	}
+}
+
 // TestOptionData sends what a client asks through the server's eyes.
 func TestOptionData(t *testing.T) {
 	q := InfoRequest{"ä", []InfoType{InfoName, InfoBlockSize}}
