@@ -281,6 +281,11 @@ func (c *client) need(r nbdwire.Request) int {
 		return int(r.Length)
 	case nbdwire.CmdCache:
 		return int(min(r.Length, cachePiece))
+	case nbdwire.CmdBlockStatus:
+		if r.Flags&nbdwire.PayloadLength != 0 { // the range is in the data
+			return int(r.Length) + statusMemory(maxExtents)
+		}
+		return statusMemory(r.Length)
 	}
 	return int(r.Payload(c.form))
 }

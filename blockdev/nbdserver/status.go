@@ -8,8 +8,15 @@ import (
 )
 
 // maxExtents is how many extents one chunk holds, and how many runs of the disk are looked at for
-// one request.
-const maxExtents = 128 << 10
+// it, each of which may take the disk a while. Whoever wants to know more asks again.
+const maxExtents = 8 << 10
+
+// extentSize is how much memory an extent takes while it is collected and sent, in bytes.
+const extentSize = 16 + 16
+
+// statusMemory is how much memory the answer to a request about n bytes may take, in bytes, one
+// context at a time.
+func statusMemory(n uint64) int { return extentSize * int(min(n, maxExtents)) }
 
 // status answers with one chunk for each context.
 func (w *worker) status(ctx context.Context) error {
@@ -26,7 +33,7 @@ func (w *worker) status(ctx context.Context) error {
 		if c.form == nbdwire.Extended {
 			t = nbdwire.ChunkBlockStatusExt
 		}
-		payload := nbdwire.AppendExtents(nil, c.form, id, w.extents)
+		payload := nbdwire.AppendExtents(w.data[:0], c.form, id, w.extents)
 		w.send(w.chunk(t, len(payload), i == len(contexts)-1), payload)
 	}
 	return nil
@@ -42,7 +49,7 @@ func (w *worker) statusRange() (contexts []uint32, off, n int64, err error) {
 	if r.Flags&nbdwire.PayloadLength == 0 {
 		return contexts, int64(r.Offset), int64(r.Length), nil
 	}
-	p, err := nbdwire.ParseStatusPayload(w.data)
+	p, err := nbdwire.ParseStatusPayload(w.data[:r.Length])
 	if err != nil {
 		return nil, 0, 0, refusal{syscall.EINVAL, err.Error()}
 	}
@@ -63,6 +70,7 @@ func (w *worker) statusRange() (contexts []uint32, off, n int64, err error) {
 }
 
 // extentsOf collects the extents of a context in w.extents. Neighbours that are alike become one.
+// When the server ends, those that there are have to do.
 func (w *worker) extentsOf(ctx context.Context, id uint32, off, n int64) error {
 	w.extents = w.extents[:0]
 	longest := uint64(1<<32 - 1)
@@ -74,7 +82,7 @@ func (w *worker) extentsOf(ctx context.Context, id uint32, off, n int64) error {
 		if err != nil {
 			return err
 		}
-		if e.Length == 0 {
+		if e.Length == 0 || len(w.extents) > 0 && w.client.leaving.Load() {
 			break
 		}
 		length, flags := e.Length, e.Flags

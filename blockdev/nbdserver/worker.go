@@ -12,12 +12,15 @@ import (
 )
 
 const (
-	// cachePiece is how much is read at a time to have it at hand, in bytes.
-	cachePiece = 1 << 20
+	// cachePiece is how much is read at a time to have it at hand, and mostCached how much for one
+	// request, in bytes: it is a hint, and a client that has gone shall not keep the disk busy.
+	cachePiece, mostCached = 1 << 20, 256 << 20
 	// sparsePiece is from where on a read is worth looking for holes, in bytes.
 	sparsePiece = 64 << 10
 	// keptBuffer is the longest buffer that a worker keeps for the next request, in bytes.
 	keptBuffer = 256 << 10
+	// keptExtents is how many extents it keeps room for.
+	keptExtents = 64
 )
 
 // worker does one request at a time.
@@ -108,6 +111,9 @@ func (w *worker) give() {
 		w.kept = nil
 		clear(w.vec[:cap(w.vec)])
 	}
+	if cap(w.extents) > keptExtents {
+		w.extents = nil
+	}
 	w.data = nil
 }
 
@@ -173,8 +179,12 @@ func (c *client) check(r nbdwire.Request) error {
 		if len(c.contexts) == 0 || r.Length == 0 {
 			return refusal{syscall.EINVAL, "no meta context was agreed on, or no length given"}
 		}
-		if announced {
-			return nil // the range is in the data
+		if announced { // the range is in the data
+			if most := nbdwire.StatusPayloadSize(len(c.contexts)); r.Length > most {
+				text := fmt.Sprintf("%d bytes name more contexts than were agreed on", r.Length)
+				return refusal{syscall.EINVAL, text}
+			}
+			return nil
 		}
 	case nbdwire.CmdRead:
 		if r.Length > maxPayload {
@@ -288,9 +298,10 @@ func (w *worker) trim(ctx context.Context, off, n int64, flags driver.Flags) err
 	return nil
 }
 
-// cache reads to have it at hand.
+// cache reads to have it at hand, as much as is worth it.
 func (w *worker) cache(ctx context.Context, off, n int64) error {
-	for n > 0 {
+	n = min(n, mostCached)
+	for n > 0 && !w.client.leaving.Load() {
 		piece := min(n, int64(len(w.data)))
 		if err := w.client.export.Disk.Read(ctx, driver.Vec{w.data[:piece]}, off, 0); err != nil {
 			return err

@@ -93,6 +93,9 @@ type StatusPayload struct {
 	Contexts []uint32
 }
 
+// StatusPayloadSize is the length of a payload that wants so many contexts, in bytes.
+func StatusPayloadSize(contexts int) uint64 { return 8 + 4*uint64(contexts) }
+
 // Append adds the payload to b.
 func (p StatusPayload) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, p.Length)
