@@ -118,8 +118,7 @@ func bitmapFailed(op string, err error) error {
 // failed, such as a server that is gone, is the reason.
 func refusedRequest(err error) (text string, ok bool) {
 	var refused *driver.Refusal
-	ok = errors.As(err, &refused) && !errors.Is(err, blockdev.ErrNotSupported) &&
-		!errors.Is(err, syscall.EIO)
+	ok = errors.As(err, &refused) && !errors.Is(err, syscall.EIO)
 	if ok {
 		text = refused.Text
 	}

@@ -163,11 +163,18 @@ func TestBitmapRefused(t *testing.T) {
 	if said, status := in(t, dir, nil, "open -r a.qcow2", "bitmap remove b"); status != 2 {
 		t.Errorf("read-only: %d, %s", status, said)
 	}
-	if said, status := in(t, dir, nil, "open c.raw", "bitmap add b"); status != 5 ||
-		!strings.Contains(said, "have no bitmaps") {
-		t.Errorf("raw: %d, %s", status, said)
+	for line, want := range map[string]string{
+		"bitmap add b": "have no bitmaps", "bitmap list": "have no bitmaps",
+		"map --bitmap b": "have no bitmaps", "copy --bitmap b -n b.qcow2": "have no bitmaps",
+		"serve --bitmap b --unix socket": "have no bitmaps", "snapshot apply b": "have no snapshots",
+		"check": "no metadata",
+	} {
+		said, status := in(t, dir, nil, "open c.raw", line)
+		if status != 2 || !strings.Contains(said, want) {
+			t.Errorf("raw: %s: %d, %s", line, status, said)
+		}
 	}
-	if said, status := in(t, dir, nil, "open old.qcow2", "bitmap add b"); status != 5 ||
+	if said, status := in(t, dir, nil, "open old.qcow2", "bitmap add b"); status != 2 ||
 		!strings.Contains(said, "v2") {
 		t.Errorf("version 2: %d, %s", status, said)
 	}

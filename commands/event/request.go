@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"io/fs"
 	"syscall"
 	"time"
 
@@ -81,10 +82,20 @@ func (Failed) Kind() Kind { return Kind{"failed", "A request failed."} }
 
 // Class tells requests that were refused from those that failed.
 func (f Failed) Class() Class {
-	if errors.As(f.Err, new(*blockdev.AlignError)) || errors.As(f.Err, new(*blockdev.RangeError)) {
+	if errors.As(f.Err, new(*blockdev.AlignError)) || errors.As(f.Err, new(*blockdev.RangeError)) ||
+		lacking(f.Err) {
 		return ClassUsage
 	}
 	return ClassIO
+}
+
+// lacking says whether a layer refused, in words of its own, what there is not in it: an operation
+// that images of its kind do not know, a snapshot of that name. A bare error number is the answer
+// of a system to a request that was made.
+func lacking(err error) bool {
+	var refused *driver.Refusal
+	return errors.As(err, &refused) &&
+		(errors.Is(refused, blockdev.ErrNotSupported) || errors.Is(refused, fs.ErrNotExist))
 }
 
 // Cause is the error.
