@@ -25,6 +25,7 @@ var exports = session.Command{
 		var name string
 		f.Word("server", args.Text("URI"), word(&name))
 		return func(ctx context.Context, s *session.Session, _ *session.Image) error {
+			s.Ready() // a server that was started is to end
 			cfg, leave, err := nbd.Reach(name)
 			var list []nbd.Listing
 			if err == nil {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/target"
+	"github.com/blksh/blksh/commands/session"
 )
 
 // source is the file of write -s: its bytes, and from its end on again from its start. A regular
@@ -80,10 +81,11 @@ func (s *source) prepare(n int64) error {
 	return err
 }
 
-// bare takes the error number out of an error that tells of a path.
+// bare takes the error number out of an error that tells of a path, unless a person ended what was
+// waited for.
 func bare(err error) error {
 	var no syscall.Errno
-	if errors.As(err, &no) {
+	if errors.As(err, &no) && !errors.Is(err, session.ErrInterrupted) {
 		return no
 	}
 	return err

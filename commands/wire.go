@@ -110,6 +110,7 @@ func (c *wireJob) setTimeout(word string) error {
 }
 
 func (c *wireJob) run(ctx context.Context, s *session.Session, _ *session.Image) error {
+	s.Ready() // a server that was started is to end
 	cfg, leave, err := nbd.Reach(c.server)
 	if err == nil {
 		if c.wire, err = c.dial(ctx, cfg); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -186,6 +187,72 @@ func TestInterrupt(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestInterruptWithoutImage stops what waits for others and has no image open: its status and, in
+// JSON, its last line are those of any other command.
+func TestInterruptWithoutImage(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		"exports " + silentURL, "wire " + silentURL + " flush",
+		"--json exports " + silentURL, "--json wire " + silentURL + " flush",
+		"--json merge fifo", "--json source fifo", "--json verify_job fifo",
+	} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			asked := silentPlaces(t, dir)
+			s := asBlksh.command(t, dir, strings.Fields(line)...)
+			s.cmd.Stdout, s.cmd.Stderr = s.out, s.errs
+			s.begin(t)
+			s.await(t, asked)
+			if err := s.cmd.Process.Signal(unix.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			if status := s.status(t); status != "exit 130" {
+				t.Errorf("%s, stderr %q", status, s.errs)
+			}
+			if strings.HasPrefix(line, "--json") && !strings.HasSuffix(s.out.String(),
+				`{"kind":"exit","status":130,"schema":1}`+"\n") {
+				t.Errorf("stdout %q", s.out)
+			}
+		})
+	}
+}
+
+// silentURL is the server of silentPlaces.
+const silentURL = "nbd+unix:///?socket=sock"
+
+// silentPlaces makes a FIFO into which nobody writes, and a server that does not greet. asked is
+// told who reads the one or connects to the other.
+func silentPlaces(t *testing.T, dir string) (asked <-chan struct{}) {
+	t.Helper()
+	sign := make(chan struct{}, 2)
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("unix", filepath.Join(dir, "sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	hold := func(place io.Closer, err error) {
+		if err != nil { // the test is over
+			return
+		}
+		sign <- struct{}{}
+		<-t.Context().Done()
+		_ = place.Close()
+	}
+	go func() { hold(os.OpenFile(fifo, os.O_WRONLY, 0)) }() // opened when it is read
+	go func() { hold(listener.Accept()) }()
+	t.Cleanup(func() { // nobody waits any more
+		if both, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil {
+			_ = both.Close()
+		}
+	})
+	return sign
 }
 
 // TestSignalsEndTidily: what was written is in the image, whichever signal asks the program to end,

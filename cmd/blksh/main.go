@@ -118,6 +118,9 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 			paged: p.pager.Shown, quit: p.pager.Quit, lost: p.dialect.Policy.Lost,
 			hurry: func() { p.hurry(); p.giveUpLater() },
 		}
+		if p.options.json { // the last line is due in any case
+			p.interrupts.await()
+		}
 	}
 	return p.interrupts.status(p.serve(ctx))
 }
