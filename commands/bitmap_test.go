@@ -166,8 +166,8 @@ func TestBitmapRefused(t *testing.T) {
 	for line, want := range map[string]string{
 		"bitmap add b": "have no bitmaps", "bitmap list": "have no bitmaps",
 		"map --bitmap b": "have no bitmaps", "copy --bitmap b -n b.qcow2": "have no bitmaps",
-		"serve --bitmap b --unix socket": "have no bitmaps", "snapshot apply b": "have no snapshots",
-		"check": "no metadata",
+		"serve --bitmap b --unix socket": "have no bitmaps",
+		"snapshot apply b":               "have no snapshots", "check": "no metadata",
 	} {
 		said, status := in(t, dir, nil, "open c.raw", line)
 		if status != 2 || !strings.Contains(said, want) {
