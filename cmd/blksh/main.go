@@ -169,7 +169,7 @@ func (p *program) choose(words []string, terminal bool) (d dialect.Dialect, earl
 	}
 	d, ok = dialect.Find(name)
 	if !ok {
-		fmt.Fprintf(p.errs, "%s: there is no dialect %s, only %s\n", p.name, name,
+		fmt.Fprintf(p.errs, "%s: there is no dialect %s, only %s\n", p.name, print.Visible(name),
 			args.Listed(dialect.Names(), "and"))
 	}
 	return d, early, ok

@@ -321,7 +321,7 @@ func (p *program) greet() {
 		return
 	}
 	for _, err := range p.wrongSettings {
-		fmt.Fprintf(p.errs, "%s: %v\n", p.name, err)
+		fmt.Fprintf(p.errs, "%s: %s\n", p.name, print.Visible(err.Error()))
 	}
 	if p.session.Image() == nil {
 		p.printer.Print(event.Where{}, event.NothingOpen{})

@@ -15,6 +15,7 @@ import (
 	"github.com/blksh/blksh/blockdev/driver"
 	"github.com/blksh/blksh/blockdev/target"
 	"github.com/blksh/blksh/commands/event"
+	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
 )
 
@@ -57,7 +58,8 @@ func (p *program) traceOption(value string) error {
 		return event.FailReport(err)
 	}
 	if pattern := opts.String("enable"); pattern != "" && !t.enable(pattern) {
-		fmt.Fprintf(p.errs, "%s: warning: trace event '%s' does not exist\n", p.name, pattern)
+		fmt.Fprintf(p.errs, "%s: warning: trace event '%s' does not exist\n", p.name,
+			p.shown(pattern))
 	}
 	if name := opts.String("events"); name != "" {
 		if err := p.traceFile(t, name, p.name+":"); err != nil {
@@ -109,14 +111,22 @@ func (p *program) traceFile(t *tracing, name, prefix string) error {
 		if pattern == "" || pattern[0] == '#' || t.enable(pattern) {
 			continue
 		}
-		fmt.Fprintf(p.errs, "%s%s:%d: warning: trace event '%s' does not exist\n", prefix, name, n,
-			pattern)
+		fmt.Fprintf(p.errs, "%s%s:%d: warning: trace event '%s' does not exist\n", prefix,
+			p.shown(name), n, p.shown(pattern))
 	}
 	if err := lines.Err(); err != nil && p.native() {
 		return event.FailFile(name, unlisted(err))
 	}
 	p.options.trace = t
 	return nil
+}
+
+// shown is a name as the dialect shows it.
+func (p *program) shown(name string) string {
+	if p.native() {
+		return print.Visible(name)
+	}
+	return name
 }
 
 // unlisted is why a list of events could not be read.

@@ -16,10 +16,10 @@ import (
 
 // Every event has its words: its own or a case in the switch of Native or, for those that speak as
 // qemu-io does, in that of QEMU; and a failure that has none of its own has one in the switch of
-// reason. None has two.
+// reason or of sentence. None has two.
 func TestEveryEventHasWords(t *testing.T) {
 	native, qemu := cases(t, "native.go", "Print"), cases(t, "qemu.go", "Print")
-	reasons := cases(t, "reason.go", "reason")
+	reasons := append(cases(t, "reason.go", "reason"), cases(t, "reason.go", "sentence")...)
 	for _, e := range event.All() {
 		name := reflect.TypeOf(e).Name()
 		_, fails := e.(event.Reason)
@@ -33,7 +33,7 @@ func TestEveryEventHasWords(t *testing.T) {
 			t.Errorf("event.%s has its own words, and nobody comes to hear them", name)
 		case worded || cased:
 		case fails:
-			t.Errorf("event.%s is a failure: it wants a method Words, or a case of reason in reason.go",
+			t.Errorf("event.%s is a failure: it wants a method Words, or a case of sentence in reason.go",
 				name)
 		default:
 			t.Errorf("event.%s has no words: it wants a method Words, or a case of Native.Print in native.go",
@@ -49,6 +49,7 @@ func TestSwitchesAreSorted(t *testing.T) {
 		{"qemu.go", "Print"},
 		{"qemu24.go", "Print"},
 		{"reason.go", "reason"},
+		{"reason.go", "sentence"},
 		{"advice.go", "advice"},
 		{"notice.go", "noticeWords"},
 	} {

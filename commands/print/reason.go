@@ -12,8 +12,48 @@ import (
 )
 
 // reason says in one sentence why a command failed. Where qemu-io has a line it is that one,
-// without the name of the program.
+// without the name of the program. Several lines are those of errors that were joined: a name that
+// has lines in it stands escaped.
 func reason(r event.Reason) string {
+	switch e := r.(type) {
+	case event.CloseFailed:
+		said := ": " + maybeLost
+		if e.ReadOnly {
+			said = ""
+		}
+		return fmt.Sprintf("close of %s%s: %s", visibleControls(cmp.Or(e.Path, e.Name)), said,
+			words(e.Err))
+	case event.FileError:
+		e.Name = visibleControls(e.Name)
+		return firstLine(fileErrorWords(e))
+	case event.OpenFailed:
+		e.Name = visibleControls(e.Name)
+		return firstLine(openFailedWords(e))
+	case event.Report:
+		if errors.Is(e.Err, blockdev.ErrReadOnly) {
+			return "the image is open for reading only"
+		}
+		return firstLine(words(e.Err))
+	case event.ScriptFailed:
+		if e.Name == "" {
+			return words(e.Err)
+		}
+		return visibleControls(e.Name) + ": " + words(e.Err)
+	}
+	return visibleControls(sentence(r))
+}
+
+// maybeLost is what is known of an image that was not closed properly.
+const maybeLost = "what was written last, if anything, may not be in it"
+
+// firstLine is the first line of what the block layer has to say.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// sentence is a reason that is no error of the block layer alone, with names as they are.
+func sentence(r event.Reason) string {
 	switch e := r.(type) {
 	case event.BadNumber:
 		if e.Err != nil {
@@ -23,25 +63,17 @@ func reason(r event.Reason) string {
 	case event.BadOption:
 		return optionWords(e.Option)
 	case event.BadValue:
-		return firstLine(e.Message)
+		return e.Message
 	case event.BreakFailed:
 		return breakReason(e)
-	case event.CloseFailed:
-		said := ": what was written last, if anything, may not be in it"
-		if e.ReadOnly {
-			said = ""
-		}
-		return fmt.Sprintf("close of %s%s: %s", cmp.Or(e.Path, e.Name), said, words(e.Err))
 	case event.Conflict:
-		return firstLine(e.Message)
+		return e.Message
 	case event.Damaged:
 		return damagedWords(e)
 	case event.Different:
 		return "different at " + placeWords(e.Places.List[0].Off)
 	case event.Failed:
 		return failedWords(e)
-	case event.FileError:
-		return firstLine(fileErrorWords(e))
 	case event.ForeignChanges:
 		return foreignWords(e)
 	case event.MergeFailed:
@@ -54,28 +86,10 @@ func reason(r event.Reason) string {
 		return nothingShownWords(e)
 	case event.NothingVerified:
 		return "nothing was verified: " + blocksWords(e.Blocks, e.Len)
-	case event.OpenFailed:
-		return firstLine(openFailedWords(e))
-	case event.Report:
-		if errors.Is(e.Err, blockdev.ErrReadOnly) {
-			return "the image is open for reading only"
-		}
-		return firstLine(words(e.Err))
-	case event.ScriptFailed:
-		if e.Name == "" {
-			return words(e.Err)
-		}
-		return e.Name + ": " + words(e.Err)
 	case event.Usage:
 		return usageWords(e)
 	case event.Worded:
 		return e.Words()
 	}
 	return r.Kind().Doc
-}
-
-// firstLine is the first line of what the block layer or a command has to say.
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }

@@ -24,6 +24,9 @@ func visible(s string) string {
 	return escaped(s, func(r rune) bool { return unicode.IsGraphic(r) })
 }
 
+// Visible is a name as it may be shown where no printer does that.
+func Visible(name string) string { return visible(event.WithoutPasswords(name)) }
+
 // visibleControls is visible for those who take names as bytes: only control characters are
 // escaped.
 func visibleControls(s string) string {
