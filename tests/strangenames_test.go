@@ -41,3 +41,20 @@ func TestNamesInFailures(t *testing.T) {
 		}
 	}
 }
+
+// TestAbsentAdvice advises to make an image only where one is made.
+func TestAbsentAdvice(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"nosuch": "makes an image", "/dev/shm/nosuch": "makes an image",
+		"/dev/nosuch": "there is no such device", "/dev/../dev/nosuch": "there is no such device",
+		"/proc/nosuch": "there is no such file of the system",
+		"/sys/nosuch":  "there is no such file of the system",
+	} {
+		said := on(t, name, "length")
+		if said.status != "exit 3" || !strings.Contains(said.stderr, want) ||
+			strings.Count(said.stderr, "\n") != 2 {
+			t.Errorf("%s: %s, %q", name, said.status, said.stderr)
+		}
+	}
+}

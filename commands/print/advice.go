@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -176,7 +177,28 @@ func absentAdvice(e event.OpenFailed) []string {
 	case len(e.Near) > 0:
 		return near(e.Near)
 	}
-	return []string{fmt.Sprintf("'create -f FORMAT %s SIZE' makes an image", e.Name)}
+	switch folderOfSystem(e.Name) {
+	case "":
+		return []string{fmt.Sprintf("'create -f FORMAT %s SIZE' makes an image", e.Name)}
+	case "/dev":
+		return []string{"there is no such device"}
+	}
+	return []string{"there is no such file of the system"}
+}
+
+// folderOfSystem is the one of those in which the system shows itself, and nobody makes images,
+// that a name lies in, "" for none.
+func folderOfSystem(name string) string {
+	path, err := filepath.Abs(name)
+	if err != nil || strings.HasPrefix(path, "/dev/shm/") { // memory with room for images
+		return ""
+	}
+	for _, folder := range []string{"/dev", "/proc", "/sys"} {
+		if strings.HasPrefix(path, folder+"/") {
+			return folder
+		}
+	}
+	return ""
 }
 
 // holderWords says who holds a lock.
