@@ -53,6 +53,9 @@ type image struct {
 	probe func(head []byte) string
 	// warn says, at the first write to the first sector, that it may be refused.
 	warn func()
+	// exact: an image that was probed ends where the file does, also amid a sector. To QEMU it has
+	// whole ones.
+	exact bool
 }
 
 var (
@@ -77,6 +80,7 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 			o.Notify(driver.ProbedRaw{File: o.Filename})
 		}
 		r.probe = func(head []byte) string { return o.ProbeFormat(head, "") }
+		r.exact = !o.LikeQEMU()
 		r.warn = sync.OnceFunc(func() {
 			if !o.LikeQEMU() { // or it was said already
 				o.Notify(driver.ProbedRaw{File: o.Filename, Restricted: true})
@@ -174,6 +178,9 @@ func (r *image) WriteVec(ctx context.Context, v driver.Vec, off int64, f driver.
 		if err := r.checkHead(v, off); err != nil {
 			return err
 		}
+	}
+	if r.exact { // and v for whole sectors
+		v = v.Slice(0, min(v.Len(), max(0, r.Info().Size-off)))
 	}
 	if err := driver.Fire(ctx, r.file, driver.EvWriteAIO); err != nil {
 		return err

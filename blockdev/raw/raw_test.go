@@ -15,6 +15,7 @@ import (
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/file"
 	"github.com/blksh/blksh/blockdev/mem"
 	"github.com/blksh/blksh/blockdev/null"
 )
@@ -290,6 +291,37 @@ func TestProbed(t *testing.T) {
 	given := mustOpenMem(t, "1M")
 	if err := given.Write(ctx, driver.Vec{evil}, 0, 0); err != nil {
 		t.Errorf("format given: %v", err)
+	}
+}
+
+// TestProbedTail writes to the end of an image that was guessed to be raw, amid a sector. It stays
+// as long as it is, whichever of its parts are written.
+func TestProbedTail(t *testing.T) {
+	ctx := context.Background()
+	for _, size := range []int64{1, 511, 700, 2*driver.SectorSize + 1} {
+		name := filepath.Join(t.TempDir(), "disk")
+		want := make([]byte, size)
+		if err := os.WriteFile(name, want, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := blockdev.Open(ctx, name, blockdev.OpenConfig{
+			Drivers: append([]driver.Driver{file.Driver}, testDrivers...),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, off := range []int64{0, size / 2, size - 1} {
+			for j := range want[off:] {
+				want[off:][j] = byte(i + 1)
+			}
+			err = errors.Join(err, d.Write(ctx, driver.Vec{want[off:]}, off, 0))
+		}
+		clear(want[size/3:])
+		err = errors.Join(err, d.Zero(ctx, size/3, size-size/3, 0), d.Close())
+		got, readErr := os.ReadFile(name)
+		if err = errors.Join(err, readErr); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: %v, and %d bytes are there", size, err, len(got))
+		}
 	}
 }
 
