@@ -56,6 +56,14 @@ func TestContent(t *testing.T) {
 			"blocksize-minimum=4096 blocksize-preferred=4096 blocksize-maximum=32k " +
 				"blocksize-error-policy=error",
 		},
+		{
+			"part of a sector", "--filter=blocksize-policy", "pattern 1000003",
+			"blocksize-minimum=512 blocksize-preferred=4096 blocksize-maximum=32k",
+		},
+		{
+			"part of a block", "--filter=blocksize-policy", "sparse-random 1000003",
+			"blocksize-minimum=4096 blocksize-preferred=4096 blocksize-maximum=32k",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			copied, alike := filepath.Join(t.TempDir(), "copy"), c.plugin

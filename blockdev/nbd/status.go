@@ -176,11 +176,14 @@ func (d *device) DirtyRun(
 	return off + n, dirty, nil
 }
 
-// asked is how many bytes from off on the server is asked about.
+// asked is how many bytes from off on the server is asked about: whole blocks, and what there is of
+// the last one alone.
 func (d *device) asked(off, n int64) int64 {
-	align := d.agreed.align()
-	n = min(max(n, leastAsked), mostAsked)
-	return max(min(n, roundDown(d.size()-off, align)), align)
+	left := d.size() - off
+	if whole := roundDown(left, d.agreed.align()); whole > 0 {
+		left = whole
+	}
+	return min(max(n, leastAsked), mostAsked, left)
 }
 
 // fit cuts a server's extents at the end of the export, and before the first that is no whole
