@@ -30,6 +30,9 @@ var errOpenTimeout error = &driver.Refusal{Text: "Connection attempt cancelled b
 // Dial connects to a server. It tries once, or for as long as Config.OpenTimeout says, however long
 // the server takes to answer.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
+	if !cfg.trusting {
+		cfg.ledger = &ledger{}
+	}
 	until := time.Now().Add(cfg.OpenTimeout)
 	if cfg.OpenTimeout > 0 {
 		var done context.CancelFunc

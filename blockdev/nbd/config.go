@@ -82,7 +82,9 @@ type Config struct {
 	// Bitmaps asks the server for its dirty bitmaps, whose contexts StatusIn tells, too.
 	Bitmaps bool
 	// ReconnectDelay is how long requests wait for a connection that was lost; afterwards, and with
-	// 0, they fail until it is back. Reconnecting goes on for ever.
+	// 0, they fail until it is back. Reconnecting goes on for ever. If anything was written since
+	// the last flush that was not to be durable by itself, the next flush fails: the server that
+	// was lost may not have stored it.
 	ReconnectDelay time.Duration
 	// OpenTimeout is how long Dial goes on trying.
 	OpenTimeout time.Duration
@@ -103,6 +105,10 @@ type Config struct {
 	lean bool
 	// below is the form of replies that is too good, with those that are better still; 0 for none.
 	below nbdwire.Form
+
+	// trusting has no ledger, so that a flush is believed whatever was lost before.
+	trusting bool
+	ledger   *ledger
 
 	// said is what a server that we have started has said so far, besides its replies; nil for
 	// others.

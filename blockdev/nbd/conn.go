@@ -34,7 +34,9 @@ type conn struct {
 	stream stream
 	agreed agreement
 	said   func() string // see Config
-	forget func() bool   // ends the watch over Config.Until
+	ledger *ledger
+	life   int         // see ledger
+	forget func() bool // ends the watch over Config.Until
 
 	sending sync.Mutex // held while a frame is written
 	writer  atomic.Pointer[waiter]
@@ -106,8 +108,9 @@ func (c *conn) interrupt(w *waiter) {
 
 func newConn(s stream, a agreement, cfg *Config) *conn {
 	c := &conn{
-		stream: s, agreed: a, said: cfg.said, slots: make([]slot, window),
-		free: make([]int, 0, window),
+		stream: s, agreed: a, said: cfg.said, ledger: cfg.ledger, life: cfg.ledger.life(),
+		slots: make([]slot, window),
+		free:  make([]int, 0, window),
 	}
 	c.released.L = &c.mu
 	c.receiving.buf = make([]byte, bufferSize)
@@ -188,6 +191,7 @@ func (c *conn) enter(r *request) {
 	if r.isLarge() {
 		c.large++
 	}
+	c.ledger.begin(r)
 }
 
 // payload is how many bytes of data go over the connection.

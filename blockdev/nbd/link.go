@@ -27,6 +27,7 @@ type link struct {
 	dialing  bool          // a goroutine is at it
 	changed  chan struct{} // closed when the dialling has come to something
 	why      error         // why there is no connection
+	life     int           // of the server, in which the last one was made; see ledger
 	finished sync.WaitGroup
 }
 
@@ -41,7 +42,7 @@ func (l *link) get(ctx context.Context) (*conn, error) {
 				l.mu.Unlock()
 				return c, nil
 			}
-			l.conn, l.why = nil, why
+			l.conn, l.why, l.life = nil, why, l.conn.life
 		}
 		if err := l.client.ctx.Err(); err != nil {
 			l.mu.Unlock()
@@ -91,6 +92,7 @@ func (l *link) redial() {
 		defer l.mu.Unlock()
 		l.dialing = false
 		if c != nil {
+			c.life = l.client.cfg.ledger.succeed(l.life)
 			l.conn, l.until = c, time.Time{}
 		}
 		close(l.changed)

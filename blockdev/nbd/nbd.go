@@ -127,7 +127,7 @@ func (c *exportConfig) configure(o *driver.Opening, a Address) (Config, error) {
 		}
 	}
 	if o.LikeQEMU() { // a server that counts requests shall see those of QEMU
-		cfg.Piece = nbdwire.DefaultMaxPayload
+		cfg.Piece, cfg.trusting = nbdwire.DefaultMaxPayload, true
 	} else {
 		cfg.Bitmaps = true
 		if cfg.Connections <= 0 {

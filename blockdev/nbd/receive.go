@@ -282,6 +282,7 @@ func (c *conn) takePayload() (bool, error) {
 func (c *conn) end(reply nbdwire.Reply, r *request) {
 	if reply.Done {
 		r.complete(reply.Form)
+		c.ledger.end(r)
 		c.settle(r)
 	}
 }

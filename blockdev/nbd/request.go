@@ -32,6 +32,7 @@ type request struct {
 	chunks    uint64      // of its reply
 	queue     *queue      // that it belongs to, in the slot queued, nil for none
 	queued    int
+	covers    int64 // of a flush: how many changes, see ledger
 }
 
 // requests are kept for the next ones, with their memory.
