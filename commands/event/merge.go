@@ -59,6 +59,7 @@ type MergeTotals struct {
 	Classes    map[string]int64 `json:"classes,omitempty" doc:"number of bad blocks by class"`
 	Written    int64            `json:"written,omitempty" unit:"bytes" doc:"what was written"`
 	Matches    int64            `json:"matches,omitempty" doc:"places that were found"`
+	More       bool             `json:"more,omitempty" doc:"a search ended before its range did, so that there may be more of them"`
 	Wrong      int64            `json:"bytes,omitempty" unit:"bytes" doc:"what differs, or is not zero"`
 	Ranges     []MergeRange     `json:"ranges,omitempty" doc:"where it is bad or differs: offset, length and class, as far as the shards told; up to a limit"`
 	RangeCount int64            `json:"range_count,omitempty" doc:"how many such ranges there are"`

@@ -235,7 +235,7 @@ func (m *Merger) root(parts []*part, v *event.Merged) error {
 
 // addTotals adds the figures of a part.
 func addTotals(to, from *event.MergeTotals) error {
-	to.Verified = to.Verified || from.Verified
+	to.Verified, to.More = to.Verified || from.Verified, to.More || from.More
 	if to.Classes == nil && from.Classes != nil {
 		to.Classes = map[string]int64{}
 	}

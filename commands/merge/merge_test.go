@@ -199,7 +199,7 @@ func TestVerdicts(t *testing.T) {
 		{
 			"found by one",
 			[]string{told(1, 2, "find", notFound, 1), told(2, 2, "find", searched, 0)},
-			`{"complete":true,"status":0,"matches":3}`,
+			`{"complete":true,"status":0,"matches":3,"more":true}`,
 		},
 		{
 			"found by nobody",

@@ -59,6 +59,7 @@ type object struct {
 	Sum               string          `json:"sum"`
 	Leaf              int64           `json:"leaf"`
 	First             json.RawMessage `json:"first"` // of other objects it is another thing
+	More              json.RawMessage `json:"more"`  // so is this
 	Leaves            int64           `json:"leaves"`
 	Nodes             []merkle.Node   `json:"nodes"`
 }
@@ -351,6 +352,7 @@ func (p *part) count(o *object, m *Merger) error {
 	case "copied":
 		return add(&t.Written, o.Written)
 	case "searched":
+		t.More = string(o.More) == "true"
 		return add(&t.Matches, o.Matches)
 	case "different", "not_zero":
 		return p.places(o, m)

@@ -130,12 +130,16 @@ func (n *Native) mergedFigures(e *event.Merged) {
 		}
 		n.say("\n")
 	}
+	matches := units.Count(e.Matches, "match", "matches")
+	if e.More {
+		matches += ", and perhaps more"
+	}
 	for _, f := range []struct {
 		count int64
 		said  string
 	}{
 		{e.Written, units.Exact(e.Written) + " written"},
-		{e.Matches, units.Count(e.Matches, "match", "matches")},
+		{e.Matches, matches},
 		{e.Wrong, units.Bytes(e.Wrong) + " in " +
 			units.Count(e.RangeCount, "range")},
 		{e.Unreadable, units.Exact(e.Unreadable) + " could not be read"},

@@ -11,7 +11,7 @@ func TestMerged(t *testing.T) {
 	whole := event.Merged{
 		Range: event.Range{Len: 1024}, Op: "sum", N: 2, Done: 2, Complete: true,
 	}
-	summed, disputed, damaged := whole, whole, whole
+	summed, disputed, damaged, found := whole, whole, whole, whole
 	summed.Algorithm, summed.Sum = "tree-sha256", []byte{1, 2}
 	disputed.Status = 1
 	disputed.Overlaps = []event.MergeOverlap{
@@ -19,6 +19,7 @@ func TestMerged(t *testing.T) {
 	}
 	damaged.Op, damaged.Wrong, damaged.RangeCount, damaged.Status = "iszero", 3, 2, 1
 	damaged.Ranges = []event.MergeRange{{Off: 16, Len: 2}, {Off: 512, Len: 1, Class: "zeroed"}}
+	found.Op, found.Matches, found.More = "find", 3, true
 	for want, e := range map[string]event.Event{
 		"sum by 2 shards: complete: 1 KiB (1024 bytes) at offset 0\n" +
 			"  there is no sum of all: only those of sum --tree can be joined\n": whole,
@@ -31,6 +32,8 @@ func TestMerged(t *testing.T) {
 			"  3 bytes in 2 ranges\n" +
 			"  16 (0x10): 2 bytes\n" +
 			"  512 (0x200): 1 byte zeroed\n": event.MergeFailed{Merged: damaged},
+		"find by 2 shards: complete: 1 KiB (1024 bytes) at offset 0\n" +
+			"  3 matches, and perhaps more\n": found,
 	} {
 		if got := nativeOf(event.Where{}, e); got != want {
 			t.Errorf("got\n%s, want\n%s", got, want)
