@@ -74,8 +74,8 @@ type client struct {
 
 func newClient(h *haggling, e *Export) *client {
 	c := &client{
-		form: h.form, contexts: h.contexts, export: e, size: e.size(), readOnly: e.readOnly(),
-		memory: newBudget(maxMemory, h.server.shared()), moved: h.server.Moved, relieved: true,
+		form: h.form, contexts: h.contexts, export: e, size: e.size, readOnly: e.readOnly(),
+		memory: newBudget(maxMemory, h.server.memory), moved: h.server.Moved, relieved: true,
 	}
 	// If there are several clients, those that have sent something shall have the processors.
 	c.stream = newStream(h.conn, h.rw, func() bool {

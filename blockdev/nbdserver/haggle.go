@@ -231,7 +231,7 @@ func (h *haggling) describe(e *Export) nbdwire.Export {
 		flags |= nbdwire.BlockStatusPayload
 	}
 	return nbdwire.Export{
-		Name: e.Name, Description: e.Description, Size: e.size(), Flags: flags,
+		Name: e.Name, Description: e.Description, Size: e.size, Flags: flags,
 		Blocks: nbdwire.BlockSizes{Minimum: 1, Preferred: preferred, Maximum: maxPayload},
 	}
 }

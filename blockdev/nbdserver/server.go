@@ -53,13 +53,18 @@ type Export struct {
 	// Name is what clients ask for. The first export is also the one for who asks for "", unless
 	// another is called so.
 	Name, Description string
-	Disk              Disk
+	// Disk has, for all clients, the length in bytes that it has when Serve begins, which need not
+	// be a whole number of sectors: what is no more there, because somebody cut its file, cannot be
+	// read, and is not missing in silence.
+	Disk Disk
 	// ReadOnly refuses all that would change the disk. It holds for disks that are read-only in any
 	// case.
 	ReadOnly bool
 	// Bitmaps are the dirty bitmaps of the disk that clients may see, as the meta contexts
 	// qemu:dirty-bitmap:NAME.
 	Bitmaps []string
+
+	size uint64 // of Disk
 }
 
 // contexts are the names of the meta contexts of an export. The place of one is its number on the
@@ -83,9 +88,6 @@ const (
 )
 
 func (e *Export) readOnly() bool { return e.ReadOnly || e.Disk.ReadOnly() }
-
-// size is the exact length in bytes, which need not be a whole number of sectors.
-func (e *Export) size() uint64 { return uint64(e.Disk.Info().Size) }
 
 // Server serves exports. Its fields are set before Serve is called.
 type Server struct {
@@ -118,17 +120,20 @@ type Server struct {
 	connected atomic.Int32 // these, and those that have not chosen one yet
 	used      atomic.Bool  // an export was
 	once      sync.Once
-	memory    *shared
+	memory    *shared // of the requests of all clients
 }
 
-// shared is the memory of the requests of all clients.
-func (s *Server) shared() *shared {
+// settle fixes what holds for all clients.
+func (s *Server) settle() {
 	s.once.Do(func() {
 		s.memory = &shared{
 			limit: cmp.Or(s.MaxMemory, maxShared), patience: cmp.Or(s.StallTime, stallTime),
 		}
+		for i := range s.Exports {
+			e := &s.Exports[i]
+			e.size = uint64(e.Disk.Info().Size)
+		}
 	})
-	return s.memory
 }
 
 // Notice is about one connection.
@@ -184,6 +189,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			return errors.Join(l.Close(), fmt.Errorf("export %q: %w", e.Name, err))
 		}
 	}
+	s.settle()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	closed := context.AfterFunc(ctx, func() { _ = l.Close() })
@@ -252,6 +258,7 @@ func (s *Server) flush(ctx context.Context) error {
 
 // client serves one connection to its end, and says whether an export was used.
 func (s *Server) client(ctx context.Context, conn net.Conn, number int64) bool {
+	s.settle()
 	h := &haggling{server: s, conn: conn, rw: conn}
 	notice := Notice{Number: number}
 	if address := conn.RemoteAddr().String(); address != unnamed {

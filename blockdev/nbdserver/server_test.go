@@ -2,8 +2,11 @@ package nbdserver_test
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/blksh/blksh/blockdev"
@@ -101,5 +104,33 @@ func TestUnnamed(t *testing.T) {
 		if d.Size() != c.want {
 			t.Errorf("%s, %s: %d bytes", c.exports[0].Name, c.exports[1].Name, d.Size())
 		}
+	}
+}
+
+// TestCutShort has a file cut while it is served. Clients that come later see as many bytes as
+// those before, of which some cannot be read.
+func TestCutShort(t *testing.T) {
+	const size, left = 2 << 20, 1 << 20
+	name := image(t, size)
+	path := serve(t, &nbdserver.Server{Exports: []nbdserver.Export{{
+		Disk: open(t, name, blockdev.Mode{ReadOnly: true}),
+	}}})
+	read := func(off int64) error {
+		d := open(t, "nbd+unix:///?socket="+path, blockdev.Mode{ReadOnly: true})
+		if d.Size() != size {
+			t.Errorf("%d bytes", d.Size())
+		}
+		return d.Read(t.Context(), driver.Vec{make([]byte, 512)}, off, 0)
+	}
+	if err := errors.Join(read(0), read(left), os.Truncate(name, left)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first shows that the file is shorter
+		if err := read(left); !errors.Is(err, syscall.EIO) {
+			t.Errorf("what is cut off: %v", err)
+		}
+	}
+	if err := read(0); err != nil {
+		t.Error(err)
 	}
 }
