@@ -211,6 +211,60 @@ func TestMaxClients(t *testing.T) {
 	}
 }
 
+// queued is a listener with clients that wait in it, also when it is closed. They say nothing.
+type queued struct {
+	net.Listener
+	waiting chan net.Conn
+	taken   chan struct{}
+}
+
+func (l *queued) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.waiting:
+		l.taken <- struct{}{}
+		return conn, nil
+	default:
+		return l.Listener.Accept()
+	}
+}
+
+// TestStopFull ends a server that has as many clients as there may be, while more of them wait.
+func TestStopFull(t *testing.T) {
+	const allowed, come = 2, 4
+	inner, err := net.Listen("unix", filepath.Join(t.TempDir(), "sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &queued{inner, make(chan net.Conn, come), make(chan struct{}, come)}
+	for range come {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		l.waiting <- ours
+	}
+	s := &nbdserver.Server{
+		Exports:    []nbdserver.Export{{Disk: open(t, image(t, 1<<20), blockdev.Mode{})}},
+		MaxClients: allowed,
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	for range allowed {
+		<-l.taken
+	}
+	stop()
+	select {
+	case err = <-ended:
+	case <-time.After(time.Minute):
+		err = errors.New("it does not end")
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if n := len(l.waiting); n != come-allowed {
+		t.Errorf("%d clients wait", n)
+	}
+}
+
 // busy is a disk that counts the bytes of requests that it is given and of those it has done, and
 // writes nothing until it is let.
 type busy struct {

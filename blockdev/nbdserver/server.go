@@ -202,6 +202,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
 		}
+		if ctx.Err() != nil { // who comes now has no slot
+			break
+		}
 		conn, err := accept(ctx, l)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -221,6 +224,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		})
 	}
 	stop()
+	_ = l.Close() // once more, perhaps, and to its end
 	clients.Wait()
 	return errors.Join(failed, s.flush(context.WithoutCancel(ctx)))
 }
