@@ -33,7 +33,11 @@ func TestParseNameSecure(t *testing.T) {
 	if err != nil || cfg.TLS == nil || cfg.TLS.ServerName != "host" || cfg.Export != "disk" {
 		t.Errorf("%+v, %v", cfg, err)
 	}
-	for _, name := range []string{"nbdx://host/disk", "http://host", "disk", ""} {
+	for _, name := range []string{
+		"nbdx://host/disk", "http://host", "disk", "", "nbds://host/a b",
+		"nbds://host/disk?tls-hostname=", "nbds://host/disk?tls-certificates=",
+		"nbds://host?tls-certificates",
+	} {
 		if cfg, err := nbd.ParseName(name); err == nil {
 			t.Errorf("%q is %+v", name, cfg)
 		}

@@ -33,7 +33,7 @@ type secureConfig struct {
 // parseSecure takes what is about TLS out of a name, which then is one without it.
 func parseSecure(name string, o *driver.Options) error {
 	u, err := url.Parse(name)
-	if err != nil {
+	if err != nil || !isURI(name) {
 		return refuseURL()
 	}
 	query, err := parameters(u.RawQuery)
@@ -45,9 +45,10 @@ func parseSecure(name string, o *driver.Options) error {
 	for _, q := range query {
 		switch q.name {
 		case "tls-certificates", "tls-hostname":
-			if q.value != "" {
-				o.Set(q.name, q.value)
+			if q.value == "" { // no reason to trust whom the system trusts
+				return driver.Refuse("'%s' is empty", q.name)
 			}
+			o.Set(q.name, q.value)
 		case "socket":
 			rest.Add(q.name, q.value)
 		case "tls-psk-file":
