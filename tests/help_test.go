@@ -85,6 +85,10 @@ func examples(text string, isCommand func(name string) bool) []string {
 var misused = regexp.MustCompile(
 	`"kind":"(usage|unknown_command|bad_count|bad_number|bad_value|conflict|unaligned|too_long)"`)
 
+// lacking is what is said where a call is right, and the disk of the examples has no such thing.
+var lacking = regexp.MustCompile(
+	"images of the format null-co have no|'null-co' does not support option amendment")
+
 // nothing is a disk on which no example takes long.
 const nothing = `json:{"driver": "null-co", "size": 4194304, "read-zeroes": true}`
 
@@ -139,10 +143,10 @@ func TestExamples(t *testing.T) {
 					t.Skip("takes seconds")
 				}
 				said := typeExample(t, call)
-				if misused.MatchString(said) {
-					t.Error(said)
-				}
 				for line := range strings.Lines(said) {
+					if misused.MatchString(line) && !lacking.MatchString(line) {
+						t.Error(said)
+					}
 					if err := print.Validate([]byte(line)); err != nil {
 						t.Errorf("%s%v", line, err)
 					}

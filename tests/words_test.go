@@ -289,7 +289,7 @@ func TestWrongWords(t *testing.T) {
 			errs: "blksh: --all and --first do not go together\n",
 		},
 		{
-			args: "mem:1M write -c 0 64k", status: "5",
+			args: "mem:1M write -c 0 64k", status: "2",
 			errs: "blksh: write failed: Operation not supported\n" +
 				"  an image of this kind holds no compressed clusters\n",
 		},
