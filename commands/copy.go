@@ -319,7 +319,7 @@ func (c *copyJob) record() copyRecord {
 		Version: copyVersion, Source: event.WithoutPasswords(c.source.Name), Size: c.cfg.Size,
 		Target: event.WithoutPasswords(c.name),
 		Format: c.cfg.Format, Options: c.options, Bitmap: c.bitmap, Compressed: c.compressed,
-		K: c.shard.K, N: c.shard.N,
+		K: c.shard.K, N: c.shard.N, End: c.result.Range.End(),
 	}
 	st, err := os.Stat(strings.TrimPrefix(pathIn(c.part), "file:"))
 	if err != nil {

@@ -33,6 +33,8 @@ type copyRecord struct {
 	// K and N are the part of the source that is copied, 0 if it is all.
 	K int64 `json:"shard,omitempty"`
 	N int64 `json:"shards,omitempty"`
+	// End is where that part ends, which follows from them.
+	End int64 `json:"-"`
 }
 
 // copyMark is a later line.
@@ -126,7 +128,7 @@ func readCopy(r io.Reader, want copyRecord) (size, done int64, err error) {
 		var mark copyMark
 		switch {
 		case size > 0 && (json.Unmarshal(line, &mark) != nil || mark.Done < done ||
-			mark.Done > want.Size):
+			mark.Done > want.End):
 			return 0, 0, errors.New("a line of it is no record of how far a copy came")
 		case size > 0:
 			done = mark.Done

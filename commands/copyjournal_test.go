@@ -17,6 +17,7 @@ func begun(t testing.TB) (commands.CopyRecord, string) {
 	t.Helper()
 	r := commands.CopyRecord{
 		Version: 1, Source: "src.raw", Size: 1 << 20, Target: "dst.raw", Device: 5, Inode: 7,
+		End: 1 << 20,
 	}
 	line, err := json.Marshal(r)
 	if err != nil {
@@ -54,6 +55,11 @@ func TestCopyJournalLies(t *testing.T) {
 		if err == nil || !strings.Contains(said, says) {
 			t.Errorf("%.60q: %d, %d, %s; want %s", text, size, done, said, says)
 		}
+	}
+	want.End = 4096 // of a shard
+	if _, _, err := commands.ReadCopy(
+		strings.NewReader(first+`{"done":4097}`+"\n"), want); err == nil {
+		t.Error("more is done than the shard has")
 	}
 	whole := first + `{"done":4096}` + "\n"
 	for _, end := range []string{"", `{"done":8`, "\x00\x00"} {
