@@ -81,7 +81,7 @@ func newClient(h *haggling, e *Export) *client {
 	c.stream = newStream(h.conn, h.rw, func() bool {
 		return c.in.expecting && c.quick() && h.server.serving.Load() == 1
 	})
-	c.in = newInput(c.stream, c.flush)
+	c.in = newInput(c.stream, nbdwire.RequestSize(c.form), c.flush)
 	c.wary.Store(wariest)
 	return c
 }

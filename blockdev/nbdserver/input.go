@@ -11,7 +11,8 @@ const (
 
 // input reads what a client sends, ahead where requests are small.
 type input struct {
-	r io.Reader
+	r    stream
+	head int // how long the head of a request is, in bytes
 	// idle is called before there is a wait for the client.
 	idle       func()
 	buf        []byte
@@ -23,13 +24,14 @@ type input struct {
 	// several at a time.
 	expecting bool
 	taken     int // heads and data that were taken since the last wait
-	// large: the data of the last request was. Nothing is read ahead then, because the next may
-	// have as much, which would have to be copied.
+	// large: the data of the last request was. No more than the head of the next is read ahead
+	// then, because that may have as much, which would have to be copied.
 	large bool
+	two   [2][]byte // room for what is read at a time
 }
 
-func newInput(r io.Reader, idle func()) input {
-	return input{r: r, idle: idle, buf: make([]byte, inputSize)}
+func newInput(r stream, head int, idle func()) input {
+	return input{r: r, head: head, idle: idle, buf: make([]byte, inputSize)}
 }
 
 // next takes n bytes, which stay until the next call. io.EOF if there are none.
@@ -62,7 +64,8 @@ func (in *input) next(n int) ([]byte, error) {
 	return in.buf[in.start-n : in.start], nil
 }
 
-// read fills p.
+// read fills p. If all of it has come, idle is called behind it: a client that waits for room to
+// send the next is woken by a reply as well, and sends while this one is done.
 func (in *input) read(p []byte) error {
 	in.large = len(p) >= largeData
 	n := copy(p, in.buf[in.start:in.end])
@@ -71,9 +74,25 @@ func (in *input) read(p []byte) error {
 		return nil
 	}
 	in.expecting = true
+	err := in.fill(p[n:])
 	in.idle()
-	_, err := io.ReadFull(in.r, p[n:])
 	return ended(err)
+}
+
+// fill fills p, and takes of the head behind it what comes with it. Nothing was read ahead.
+func (in *input) fill(p []byte) error {
+	in.start, in.end, in.half = 0, 0, 0
+	for len(p) > 0 {
+		in.two = [2][]byte{p, in.buf[:in.head]}
+		n, err := in.r.readv(in.two[:], in.idle)
+		in.two = [2][]byte{}
+		if err != nil {
+			return err
+		}
+		in.end = max(0, n-len(p))
+		p = p[min(n, len(p)):]
+	}
+	return nil
 }
 
 // borrow takes n bytes of the data of a request, which stay until the next call.

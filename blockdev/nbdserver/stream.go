@@ -14,6 +14,9 @@ import (
 // stream is what a client that uses an export is connected by.
 type stream interface {
 	io.Reader
+	// readv reads at least one byte into bufs, one after the other, if the first is not empty. It
+	// calls idle before it waits.
+	readv(bufs [][]byte, idle func()) (int, error)
 	// writev writes all of bufs, whose elements it changes.
 	writev(bufs [][]byte) error
 	// moved is how many bytes have gone either way, from any goroutine. Of what is long a part at a
@@ -68,7 +71,7 @@ type socket struct {
 	soon  func() bool
 	watch rawsocket.Watch
 	in    rawsocket.Vectors
-	one   [1][]byte // room for what is read
+	one   [1][]byte // room for what Read fills
 	out   rawsocket.Vectors
 }
 
@@ -87,19 +90,39 @@ func newSocket(conn net.Conn, soon func() bool) (*socket, error) {
 }
 
 func (s *socket) Read(p []byte) (int, error) {
-	var n int
-	var err error
-	came := len(p) > 0 && s.soon() && s.watch.For(func() bool {
-		s.one[0] = p
-		n, err = s.in.ReadvNow(s.fd, s.one[:])
-		s.one[0] = nil
+	if len(p) == 0 {
+		return 0, nil
+	}
+	s.one[0] = p
+	defer func() { s.one[0] = nil }()
+	return s.wait(s.one[:])
+}
+
+func (s *socket) readv(bufs [][]byte, idle func()) (int, error) {
+	n, err := s.in.ReadvNow(s.fd, bufs)
+	if err == unix.EAGAIN {
+		idle()
+		return s.wait(bufs)
+	}
+	return s.count(n, err)
+}
+
+// wait reads what is there, or comes.
+func (s *socket) wait(bufs [][]byte) (n int, err error) {
+	came := s.soon() && s.watch.For(func() bool {
+		n, err = s.in.ReadvNow(s.fd, bufs)
 		return err != unix.EAGAIN
 	})
 	if !came {
-		n, err = rawsocket.Read(s.fd, p)
+		n, err = s.in.Readv(s.fd, bufs)
 	}
+	return s.count(n, err)
+}
+
+// count counts what was read, of which nothing is the end.
+func (s *socket) count(n int, err error) (int, error) {
 	s.n.Add(int64(n))
-	if err == nil && n == 0 && len(p) > 0 {
+	if err == nil && n == 0 {
 		err = io.EOF
 	}
 	return n, err
@@ -141,6 +164,11 @@ func (s *connStream) Read(p []byte) (int, error) {
 	n, err := s.rw.Read(p)
 	s.n.Add(int64(n))
 	return n, err
+}
+
+func (s *connStream) readv(bufs [][]byte, idle func()) (int, error) {
+	idle()
+	return s.Read(bufs[0])
 }
 
 // writev puts what is short into one record of TLS.
