@@ -197,6 +197,7 @@ func TestInterruptWithoutImage(t *testing.T) {
 		"exports " + silentURL, "wire " + silentURL + " flush",
 		"--json exports " + silentURL, "--json wire " + silentURL + " flush",
 		"--json merge fifo", "--json source fifo", "--json verify_job fifo",
+		"--json -r blkdebug:fifo:raw.img length",
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()

@@ -57,6 +57,8 @@ var layers = []layer{
 	{"blockdev/internal/...", []string{"blockdev/driver", "blockdev/wait", "blockdev/inuse", "blockdev/internal/...", "blockdev/target"}},
 	{"blockdev/target", []string{"blockdev/driver", "blockdev/internal/imagelock"}},
 	{"blockdev/file", []string{"blockdev/driver", "blockdev/internal/...", "blockdev/target"}},
+	{"blockdev/nbd", []string{"blockdev/driver", "blockdev/internal/...", "blockdev/target"}},
+	{"blockdev/blkdebug", []string{"blockdev/driver", "blockdev/wait", "blockdev/target"}},
 	{"blockdev/*", []string{"blockdev/driver", "blockdev/wait", "blockdev/internal/..."}},
 	{"tests/bench", nil},
 	{"tests/manual", []string{"commands/dialect", "commands/session", "commands/topics", "commands/args", "blockdev", "blockdev/driver", "blockdev/drivers"}},

@@ -95,7 +95,7 @@ func open(ctx context.Context, o *driver.Opening) (driver.Node, error) {
 	if err := checkConfig(o, c); err != nil {
 		return nil, err
 	}
-	if f.rules, err = readRules(c); err != nil {
+	if f.rules, err = readRules(ctx, c); err != nil {
 		return nil, err
 	}
 	if f.take, err = parsePerms(&c.TakePerms.Options); err != nil {

@@ -2,13 +2,14 @@ package blkdebug
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
-	"os"
 	"strings"
 	"syscall"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/target"
 )
 
 const (
@@ -18,15 +19,22 @@ const (
 	maxSettings = 64
 )
 
-// readConfig reads a config file and gives the rules of each group.
-func readConfig(path string) (map[string][]rule, error) {
-	f, err := os.Open(path)
+// readConfig reads a config file, which may be a pipe, and gives the rules of each group.
+func readConfig(ctx context.Context, path string) (map[string][]rule, error) {
+	f, err := target.OpenInput(ctx, path)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, driver.Refuse("Could not read blkdebug config file: %s",
 			driver.ErrnoText(driver.Errno(err)))
 	}
 	defer f.Close()
-	return parseConfig(f)
+	found, err := parseConfig(f)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return found, err
 }
 
 // configParser reads sections line by line, in the grammar that QEMU reads with sscanf: a line that

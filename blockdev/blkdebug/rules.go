@@ -1,6 +1,7 @@
 package blkdebug
 
 import (
+	"context"
 	"math"
 	"os"
 	"slices"
@@ -152,10 +153,10 @@ func checkConfig(o *driver.Opening, c *config) error {
 }
 
 // readRules reads the rules of the config file and then those of the options.
-func readRules(c *config) (*rules, error) {
+func readRules(ctx context.Context, c *config) (*rules, error) {
 	var found [len(groups)][]rule
 	if c.Rules != nil {
-		sections, err := readConfig(*c.Rules)
+		sections, err := readConfig(ctx, *c.Rules)
 		if err != nil {
 			return nil, err
 		}

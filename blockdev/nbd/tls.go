@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/blksh/blksh/blockdev/driver"
+	"github.com/blksh/blksh/blockdev/target"
 )
 
 // Credentials are an object of QEMU's type tls-creds-x509: a directory with certificates under
@@ -101,8 +102,11 @@ func serves(cert *x509.Certificate, name string) error {
 
 func (c *Credentials) path(name string) string { return filepath.Join(c.Dir, name) }
 
+// mostCredentials bounds each file, in bytes: lists of certificates that were taken back are long.
+const mostCredentials = 64 << 20
+
 func (c *Credentials) read(name string) ([]byte, error) {
-	b, err := os.ReadFile(c.path(name))
+	b, err := target.ReadRegular(c.path(name), mostCredentials)
 	if err != nil {
 		return nil, driver.Refuse("Unable to access credentials %s: %w", c.path(name), spoken(err))
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/blksh/blksh/blockdev"
 	"github.com/blksh/blksh/blockdev/blockdevtest"
 	"github.com/blksh/blksh/blockdev/driver"
@@ -201,4 +203,37 @@ func openTLS(t *testing.T, dir, command string, options ...string) (*blockdev.De
 		Drivers: []driver.Driver{nbd.Command, raw.Driver}, Options: &o,
 		Object: func(id string) any { return objects[id] },
 	})
+}
+
+// TestIrregularCredentials waits for nobody and reads no device in place of a file.
+func TestIrregularCredentials(t *testing.T) {
+	good := blockdevtest.Certificates(t, time.Now().Add(time.Hour), blockdevtest.ECDSA)
+	fifo := func(path string) error { return unix.Mkfifo(path, 0o600) }
+	folder := func(path string) error { return os.Mkdir(path, 0o700) }
+	zero := func(path string) error { return os.Symlink("/dev/zero", path) }
+	for _, file := range []string{"ca-cert", "ca-crl", "server-cert", "server-key"} {
+		for _, c := range []struct {
+			want string
+			put  func(path string) error
+		}{
+			{"it is no regular file", fifo},
+			{"it is no regular file", zero},
+			{"Is a directory", folder},
+		} {
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(good)); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, file+".pem")
+			_ = os.Remove(path) // a list of those taken back is not there
+			if err := c.put(path); err != nil {
+				t.Fatal(err)
+			}
+			want := "Unable to access credentials " + path + ": " + c.want
+			credentials := nbd.Credentials{Dir: dir, Server: true}
+			if err := credentials.Check(); err == nil || err.Error() != want {
+				t.Errorf("%v, want %s", err, want)
+			}
+		}
+	}
 }

@@ -71,6 +71,39 @@ func ReadInput(ctx context.Context, name string, limit int) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, int64(limit)))
 }
 
+// irregular is the error of a name where only a regular file makes sense.
+type irregular struct{}
+
+func (irregular) Error() string { return "it is no regular file" }
+
+// ReadRegular reads a regular file of at most limit bytes. It waits for nobody: a FIFO and a device
+// are refused unread, and a longer file is EFBIG.
+func ReadRegular(name string, limit int64) ([]byte, error) {
+	p, err := Find(name)
+	if err != nil {
+		return nil, pathError(name, err)
+	}
+	defer p.Close()
+	switch p.Kind() {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		return nil, pathError(name, unix.EISDIR)
+	default:
+		return nil, irregular{}
+	}
+	fd, err := p.Open(unix.O_RDONLY)
+	if err != nil {
+		return nil, pathError(name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = pathError(name, unix.EFBIG)
+	}
+	return text, err
+}
+
 // InputOf is what f reads as an Input of its own, such as the pipe of the standard input. Where it
 // cannot be opened again it is f itself, and then Read waits as long as it takes.
 func InputOf(ctx context.Context, f *os.File) *Input {
