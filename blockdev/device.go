@@ -21,6 +21,7 @@ type Device struct {
 
 	state        atomic.Pointer[deviceState]
 	writethrough atomic.Bool
+	over         atomic.Bool // Close has returned
 
 	mu    sync.Mutex
 	claim driver.Claim
@@ -239,10 +240,21 @@ func (d *Device) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+// Unflushed says whether something was written, or was to be changed, since the last flush: it may
+// not be in the image if the program ends now. Once Close has returned that has said it. Any
+// goroutine may ask, and waits for nothing.
+func (d *Device) Unflushed() bool {
+	return !d.over.Load() && d.tree.top.guard.unflushed()
+}
+
+// Over says whether Close has returned.
+func (d *Device) Over() bool { return d.over.Load() }
+
 // Close waits for what is under way, flushes the device and closes every node. The device is gone
 // even if that fails, and everything asked of it afterwards fails with os.ErrClosed. Requests in a
 // batch queue are not waited for; the queue is closed before, or fails what it is given afterwards.
 func (d *Device) Close() error {
+	defer d.over.Store(true)
 	if !d.change(func(s *deviceState) { s.closed = true }) {
 		return os.ErrClosed
 	}

@@ -38,7 +38,10 @@ func (g *guard) wrote(ctx context.Context, err error, flush bool) error {
 
 // idle says whether there is nothing that a flush could do: the node cannot be written to, and what
 // was written when it could has been flushed.
-func (g *guard) idle() bool { return g.readOnly.Load() && g.flushedAt.Load() == g.written.Load() }
+func (g *guard) idle() bool { return g.readOnly.Load() && !g.unflushed() }
+
+// unflushed says whether something was written since what the last flush covered.
+func (g *guard) unflushed() bool { return g.flushedAt.Load() != g.written.Load() }
 
 // flush is Flush for who has a place in the tracker.
 //

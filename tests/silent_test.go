@@ -188,3 +188,22 @@ func TestSilentServerAtPrompt(t *testing.T) {
 		t.Errorf("%s; shown: %q", status, tty.shown)
 	}
 }
+
+// TestSilentServerLeft leaves a server that does not answer to a close by a second Ctrl-C, and is
+// told what that may have cost.
+func TestSilentServerLeft(t *testing.T) {
+	t.Parallel()
+	server := newSilent(t)
+	tty := shell(t, asBlksh, t.TempDir(), "-t", "writeback", "-f", "raw", "-w", server.url())
+	tty.press(t, "write 0 4k\r", "wrote", "> ")
+	server.quiet.Store(true)
+	tty.press(t, "close\r")
+	<-server.asked
+	tty.press(t, "\x03", "Ctrl-C again leaves")
+	tty.press(t, "\x03")
+	status := tty.end(t)
+	const costs = " was not closed: what was written last, if anything, may not be in it"
+	if status != "exit 130" || !strings.Contains(tty.shown, server.url()+costs) {
+		t.Errorf("%s; shown: %q", status, tty.shown)
+	}
+}

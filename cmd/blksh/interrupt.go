@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/blksh/blksh/commands/print"
 	"github.com/blksh/blksh/commands/session"
 )
 
@@ -47,6 +48,8 @@ type interrupts struct {
 	paged func() bool             // a program has the terminal, which deals with Ctrl-C itself
 	quit  func()                  // ends that
 	hurry func()                  // nobody is waited for any longer, or not for long
+	// session knows the images that may lack what was written last.
+	session *session.Session
 	// lost is the exit status of a run that lost something, which outweighs any signal; 0 for none.
 	lost int
 
@@ -114,6 +117,7 @@ func (i *interrupts) receive(s syscall.Signal) {
 	switch {
 	case i.over || i.asked && s == syscall.SIGINT:
 		i.leave()
+		i.part()
 		if s != syscall.SIGINT {
 			raise(int(s))
 		}
@@ -130,6 +134,14 @@ func (i *interrupts) receive(s syscall.Signal) {
 		i.tell()
 		i.cancel(session.ErrInterrupted)
 		time.AfterFunc(grace, i.explain)
+	}
+}
+
+// part says what may be lost with a program that ends at once.
+func (i *interrupts) part() {
+	i.hurry()
+	for _, name := range i.session.Unflushed() {
+		fmt.Fprintf(i.errs, "%s was not closed: %s\n", print.Visible(name), print.MaybeLost)
 	}
 }
 

@@ -116,7 +116,8 @@ func (p *program) start(ctx context.Context, stop context.CancelCauseFunc, argv 
 			listening: make(chan struct{}), errs: p.errs, leave: p.leaveTerminal, stop: stop,
 			tell: p.tellProgress, ask: p.bar.Print, typed: p.interactive,
 			paged: p.pager.Shown, quit: p.pager.Quit, lost: p.dialect.Policy.Lost,
-			hurry: func() { p.hurry(); p.giveUpLater() },
+			hurry:   func() { p.hurry(); p.giveUpLater() },
+			session: p.session,
 		}
 		if p.options.json { // the last line is due in any case
 			p.interrupts.await()

@@ -17,7 +17,7 @@ import (
 func reason(r event.Reason) string {
 	switch e := r.(type) {
 	case event.CloseFailed:
-		said := ": " + maybeLost
+		said := ": " + MaybeLost
 		if e.ReadOnly {
 			said = ""
 		}
@@ -43,8 +43,8 @@ func reason(r event.Reason) string {
 	return visibleControls(sentence(r))
 }
 
-// maybeLost is what is known of an image that was not closed properly.
-const maybeLost = "what was written last, if anything, may not be in it"
+// MaybeLost is what is known of an image that was not closed properly.
+const MaybeLost = "what was written last, if anything, may not be in it"
 
 // firstLine is the first line of what the block layer has to say.
 func firstLine(text string) string {

@@ -229,6 +229,7 @@ func (s *Session) open(ctx context.Context, o Opening, cfg blockdev.OpenConfig,
 	s.deliverNotices()
 	if err == nil {
 		dev.SetStrict(s.insists(dev.Direct(), o.Strict, o.Parts))
+		s.keep(o.Name, dev)
 	}
 	if err == nil && s.Policy.Understands != nil {
 		if err = s.Policy.Understands(dev); err != nil {
@@ -236,6 +237,33 @@ func (s *Session) open(ctx context.Context, o Opening, cfg blockdev.OpenConfig,
 		}
 	}
 	return dev, err
+}
+
+// opened is a device that was opened by a name, and may be closed by now.
+type opened struct {
+	name string
+	dev  *blockdev.Device
+}
+
+// keep notes a device for Unflushed, in place of those that nobody asks about any more.
+func (s *Session) keep(name string, dev *blockdev.Device) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.devices = slices.DeleteFunc(s.devices, func(o opened) bool { return o.dev.Over() })
+	s.devices = append(s.devices, opened{name, dev})
+}
+
+// Unflushed are the names of the images in which what was written last may be missing if the
+// program ends now. Any goroutine may call it, whatever others wait for.
+func (s *Session) Unflushed() (names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.devices {
+		if o.dev.Unflushed() {
+			names = append(names, o.name)
+		}
+	}
+	return names
 }
 
 // OpenCommand is Open for the command of that name.

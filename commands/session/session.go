@@ -135,6 +135,7 @@ type Session struct {
 	until    context.Context        // see blockdev.OpenConfig; nil before there is an image
 	giveUp   context.CancelCauseFunc
 	said     []utterance
+	devices  []opened // that may not be closed
 	finished []*request
 }
 
