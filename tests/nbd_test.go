@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -27,14 +28,7 @@ func TestServe(t *testing.T) {
 	blksh := asBlksh.path
 	must(t, exec.Command(blksh, "-c", "create -f qcow2 "+image+" 16M"))
 	server := exec.Command(blksh, "-c", "serve --unix "+socket+" --export disk", image)
-	out, err := server.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
+	lines := startSaying(t, server)
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "serving nbd+unix:///disk?socket=") {
 		t.Fatalf("got %q", lines.Text())
 	}
@@ -156,14 +150,7 @@ func TestServeLosesWrites(t *testing.T) {
 			"'image.filename':'"+image+"','inject-error':[{'event':'flush_to_disk','once':false}]}}")
 	var said bytes.Buffer
 	server.Stderr = &said
-	out, err := server.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
+	lines := startSaying(t, server)
 	if !lines.Scan() {
 		t.Fatal("the server says nothing")
 	}
@@ -387,18 +374,7 @@ func TestBitmapOfLostServer(t *testing.T) {
 	}
 	defer killServer(server)
 	client := exec.Command(asBlksh.path, "-r", "-f", "raw", "nbd:unix:"+socket)
-	in, err := client.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := client.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
+	in, lines := startTalking(t, client)
 	fmt.Fprintln(in, "length")
 	if !lines.Scan() {
 		t.Fatal("nothing is said")
@@ -534,6 +510,29 @@ func startServerTelling(args ...string) (*exec.Cmd, string, error) {
 		return nil, "", errors.New("the server says nothing")
 	}
 	return server, lines.Text(), nil
+}
+
+// startTalking starts a program that is told what to do, line by line, and answers so.
+func startTalking(t *testing.T, cmd *exec.Cmd) (io.WriteCloser, *bufio.Scanner) {
+	t.Helper()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in, startSaying(t, cmd)
+}
+
+// startSaying starts a program and returns the lines that it says.
+func startSaying(t *testing.T, cmd *exec.Cmd) *bufio.Scanner {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewScanner(out)
 }
 
 // must runs a command that has to succeed.

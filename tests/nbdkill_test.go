@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -182,18 +181,7 @@ func testClientKilled(t *testing.T, format string) {
 func killedClient(t *testing.T, rnd *rand.Rand, uri string, may *[nbdBlocks][]byte) {
 	t.Helper()
 	client := exec.Command(asBlksh.path, "-t", "writeback", "-f", "raw", uri)
-	in, err := client.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := client.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Start(); err != nil {
-		t.Fatal(err)
-	}
-	answers := bufio.NewScanner(out)
+	in, answers := startTalking(t, client)
 	await := func(prefix string) {
 		for answers.Scan() {
 			if strings.HasPrefix(answers.Text(), prefix) {
