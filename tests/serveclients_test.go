@@ -111,12 +111,18 @@ func TestServeSignalled(t *testing.T) {
 				for i := range blocks {
 					fmt.Fprintf(lines, "aio_write -P %d %d 64k\n", i%255+1, i*block)
 				}
-				client.Stdin = lines
+				in, err := client.StdinPipe() // stays open until the signal was sent
+				if err != nil {
+					t.Fatal(err)
+				}
 				out, err := client.StdoutPipe()
 				if err != nil {
 					t.Fatal(err)
 				}
 				if err := client.Start(); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := lines.WriteTo(in); err != nil {
 					t.Fatal(err)
 				}
 				done := map[int]bool{}
@@ -129,6 +135,7 @@ func TestServeSignalled(t *testing.T) {
 							if err := s.cmd.Process.Signal(c.signal); err != nil {
 								t.Error(err)
 							}
+							_ = in.Close()
 						}
 					}
 				}

@@ -1,8 +1,10 @@
 package tests
 
 import (
+	"bytes"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -121,7 +123,7 @@ var silences = map[string]struct {
 	"flush":        {"write -q 0 4k", "flush", "exit 5", []string{"interrupted", mayBeLost}},
 	"close":        {"write -q 0 4k", "close", "exit 5", []string{"interrupted", mayBeLost}},
 	"quit":         {"write -q 0 4k", "quit", "exit 5", []string{mayBeLost}},
-	"copy":         {"open -a source -f raw -r raw.img", "copy -n nbd+unix", "exit 5", []string{"interrupted: copy stopped at 0", mayBeLost}},
+	"copy":         {"open -a source -f raw -r full.img", "copy -n nbd+unix", "exit 5", []string{"interrupted: copy stopped at 0", mayBeLost}},
 	"compare":      {"", "compare raw.img", "exit 130", []string{"interrupted: compare stopped at 0"}},
 	"open":         {"", "open -a more $server", "exit 130", []string{"interrupted"}},
 }
@@ -138,7 +140,13 @@ func TestSilentServer(t *testing.T) {
 			if name == "open" {
 				args, sign = []string{"-w", "-f", "raw", "raw.img"}, server.called
 			}
-			s := asBlksh.command(t, workDir(t, "raw.img"), args...)
+			dir := workDir(t, "raw.img")
+			// Without zeroes, a copy begins with a write, and does not ask what is there.
+			full := bytes.Repeat([]byte{1}, 64<<10)
+			if err := os.WriteFile(filepath.Join(dir, "full.img"), full, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := asBlksh.command(t, dir, args...)
 			lines, err := s.cmd.StdinPipe()
 			if err != nil {
 				t.Fatal(err)

@@ -137,9 +137,12 @@ func (i *interrupts) receive(s syscall.Signal) {
 	}
 }
 
-// part says what may be lost with a program that ends at once.
+// part says what may be lost with a program that ends at once, unless losses are not told of.
 func (i *interrupts) part() {
 	i.hurry()
+	if i.lost == 0 {
+		return
+	}
 	for _, name := range i.session.Unflushed() {
 		fmt.Fprintf(i.errs, "%s was not closed: %s\n", print.Visible(name), print.MaybeLost)
 	}
