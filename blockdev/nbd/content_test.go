@@ -61,7 +61,8 @@ func TestContent(t *testing.T) {
 			"blocksize-minimum=512 blocksize-preferred=4096 blocksize-maximum=32k",
 		},
 		{
-			"part of a block", "--filter=blocksize-policy", "sparse-random 1000003",
+			"part of a block", "--filter=blocksize-policy",
+			"sparse-random 1000003 seed=3 percent=50 runlength=4096",
 			"blocksize-minimum=4096 blocksize-preferred=4096 blocksize-maximum=32k",
 		},
 	} {
