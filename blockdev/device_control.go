@@ -62,13 +62,16 @@ func (d *Device) Status(ctx context.Context, off, n int64) (Extent, error) {
 	return e, d.wrap(opStatus, off, n, err)
 }
 
+// noState is what formats without an area for machine state lack.
+const noState = "have no room for the state of a machine"
+
 // ReadVMState and WriteVMState reach the area for machine state of the first format that has one;
 // ENOTSUP if none has.
 func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
 	return d.control(ctx, opReadState, off, v.Len(), func() error {
-		s, ok := driver.Find[driver.VMStater](d.top)
-		if !ok {
-			return ErrNotSupported
+		s, err := find[driver.VMStater](d, noState)
+		if err != nil {
+			return err
 		}
 		return s.ReadVMState(ctx, v, off)
 	})
@@ -76,9 +79,9 @@ func (d *Device) ReadVMState(ctx context.Context, v Vec, off int64) error {
 
 // WriteVMState see ReadVMState.
 func (d *Device) WriteVMState(ctx context.Context, v Vec, off int64) error {
-	s, ok := driver.Find[driver.VMStater](d.top)
-	if !ok {
-		return d.wrap(opWriteState, off, v.Len(), ErrNotSupported)
+	s, err := find[driver.VMStater](d, noState)
+	if err != nil {
+		return d.wrap(opWriteState, off, v.Len(), err)
 	}
 	return d.control(ctx, opWriteState, off, v.Len(), func() error {
 		err := s.WriteVMState(ctx, v, off)
@@ -238,7 +241,7 @@ func (d *Device) onZones(ctx context.Context, op Op, off, n int64,
 ) error {
 	z, ok := driver.Find[driver.Zoned](d.top)
 	if !ok {
-		return d.wrap(op, off, n, ErrNotSupported)
+		return d.wrap(op, off, n, driver.RefuseAs(ErrNotSupported, "the disk has no zones"))
 	}
 	return d.control(ctx, op, off, n, func() error { return do(z) })
 }

@@ -251,8 +251,9 @@ func TestWrongWords(t *testing.T) {
 		{args: "mem:1M -c 'quit now'", errs: usage("quit", "'now' is one word too many", ""), status: "2"},
 		{args: "mem:1M -c break", errs: usage("break", "event and tag are missing", " event tag"), status: "2"},
 		{
-			args: "mem:1M -c 'zone_append 0 4k'", status: "5",
-			errs: "blksh: zone append failed: Operation not supported\n",
+			args: "mem:1M -c 'zone_append 0 4k'", status: "2",
+			errs: "blksh: zone append failed: Operation not supported\n" +
+				"  the disk has no zones\n",
 		},
 		{
 			args: "mem:1M -c 'find abc'", status: "2",
